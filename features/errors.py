@@ -1,0 +1,78 @@
+"""Every refusal of the product: each class owns its exit code (BSD sysexits) and each constructor its sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+
+class RecoupError(Exception):
+    """A refusal with a sentence for the reader. Messages name places, counts and ids, never personal data or amounts."""
+
+    exit_code = 70
+
+
+class UsageError(RecoupError):
+    """The command line, the params or a declaration is wrong."""
+
+    exit_code = 2
+
+    @classmethod
+    def unknown_keys(cls, where: str, unknown: Iterable[str], known: Iterable[str]) -> UsageError:
+        return cls(f"{where} has unknown {_named_with_nearest(unknown, known)}. Correct or remove it.")
+
+
+class ContractError(RecoupError):
+    """The delivery, or a frame that crosses a room, breaks the contract."""
+
+    exit_code = 65
+
+    @classmethod
+    def missing_columns(cls, table: str, missing: Iterable[str], present: Iterable[str]) -> ContractError:
+        return cls(f"Table {table!r} lacks {_named_with_nearest(missing, present)}.")
+
+    @classmethod
+    def unknown_columns(cls, table: str, unknown: Iterable[str], known: Iterable[str]) -> ContractError:
+        return cls(f"Table {table!r} has unknown {_named_with_nearest(unknown, known)}. Rename or remove them.")
+
+
+class InputMissing(RecoupError):
+    """Something the command reads is absent, late or not complete."""
+
+    exit_code = 66
+
+
+class RegistryAway(RecoupError):
+    """The tracking server or registry does not answer."""
+
+    exit_code = 69
+
+
+class CannotWrite(RecoupError):
+    """The disk is full (73 at creation, 74 while writing)."""
+
+    exit_code = 74
+
+
+class LockHeld(RecoupError):
+    """Another run works on the same store or output."""
+
+    exit_code = 75
+
+
+class ModelRefused(RecoupError):
+    """The model is not approved, or its files differ from what was approved."""
+
+    exit_code = 77
+
+
+def some(ids: Sequence[object], most: int = 5) -> str:
+    """Up to five ids in order, then how many more: what a message may show."""
+    shown = ", ".join(str(value) for value in sorted(ids, key=str)[:most])
+    return shown if len(ids) <= most else f"{shown} and {len(ids) - most:,} more"
+
+
+def _named_with_nearest(names: Iterable[str], candidates: Iterable[str]) -> str:
+    candidates = list(candidates)
+    near = {name: get_close_matches(name, candidates, n=1) for name in names}
+    return ", ".join(f"{name!r} (nearest: {hit[0]!r})" if hit else repr(name) for name, hit in near.items())

@@ -1,0 +1,38 @@
+"""The terms under which figures are computed: plain values that the rooms below pipeline may know of the params."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the ledger and the features need besides the tables.
+
+    promise_grace_days   days after promise_due_on in which money still keeps a promise
+    promise_kept_share   share of the promised amount that keeps it
+    dpd_tolerance        (portfolio, currency) -> minor units; days past due is 0 while arrears are at or below it
+    delivers             portfolio -> tables it declares; a table outside it is unknown: missing, never 0
+    rates                currency -> reporting units per one unit; empty when none are given
+    decimals             currency -> decimals of its minor unit
+    """
+
+    promise_grace_days: int = 3
+    promise_kept_share: float = 0.9
+    dpd_tolerance: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    delivers: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    rates: Mapping[str, float] = field(default_factory=dict)
+    decimals: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LabelTerms:
+    """What a label means. Days are whole days; min_amount is in decimal units of the account's currency."""
+
+    horizon_days: int = 30
+    maturity_days: int = 14
+    default_dpd: int = 90
+    default_horizon_days: int = 90
+    min_amount: float = 0.0
+    min_share: float = 0.0

@@ -1,0 +1,267 @@
+"""params.yaml, parsed once into frozen typed values. An unknown key is refused with the nearest known one."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from decimal import ROUND_HALF_EVEN, Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from features.errors import InputMissing, UsageError
+from features.terms import LabelTerms, Terms
+
+TableName = Literal["accounts", "charges", "balances", "payments", "contacts", "statuses"]
+Role = Literal["creditor", "third_party_collector", "debt_buyer"]
+
+
+def _known_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(f"must be an IANA time zone such as 'Europe/Paris'. Got {name!r}")
+    return name
+
+
+Zone = Annotated[str, AfterValidator(_known_zone)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Band = tuple[float, float]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class Paths(Section):
+    source: Path
+    store: Path
+    out: Path
+    tracking_uri: str
+
+
+class Portfolio(Section):
+    time_zone: Zone
+    role: Role
+    delivers: tuple[TableName, ...]
+    lag_days: dict[TableName, Annotated[int, Field(ge=0)]]
+    share: Share
+    annual_rate: Annotated[float, Field(ge=0)]
+    dpd_tolerance: dict[str, Annotated[Decimal, Field(ge=0)]]
+    contact_precision: Literal["time", "day", "month"]
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
+
+
+class Cohort(Section):
+    every: Literal["month", "week"] | Annotated[int, Field(ge=1)]
+    first: dt.date | None
+    last: dt.date | None
+    sample_debtors: Annotated[int, Field(ge=1)] | None
+
+
+class Label(Section):
+    horizon_days: Annotated[int, Field(ge=1)]
+    maturity_days: Annotated[int, Field(ge=0)]
+    default_dpd: Annotated[int, Field(ge=1)]
+    default_horizon_days: Annotated[int, Field(ge=1)]
+    min_amount: Annotated[float, Field(ge=0)]
+    min_share: Share
+
+    @property
+    def gap_days(self) -> int:
+        """Days after a night until its recovery is known: no night of the fit window may lie nearer to the test window."""
+        return self.horizon_days + self.maturity_days
+
+    @property
+    def default_gap_days(self) -> int:
+        return self.default_horizon_days + self.maturity_days
+
+
+class Promise(Section):
+    grace_days: Annotated[int, Field(ge=0)]
+    kept_share: Annotated[float, Field(gt=0, le=1)]
+
+
+class Split(Section):
+    test_days: Annotated[int, Field(ge=1)]
+    backtest_folds: Annotated[int, Field(ge=0)]
+
+
+class Model(BaseModel):
+    """LightGBM's own names pass through; min_events is ours."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
+    num_leaves: Annotated[int, Field(ge=2)]
+    learning_rate: Annotated[float, Field(gt=0)]
+    n_estimators: Annotated[int, Field(ge=1)]
+    min_events: Annotated[int, Field(ge=1)]
+
+
+class Evaluate(Section):
+    capacities: tuple[Annotated[float, Field(gt=0, le=1)], ...]
+    bootstrap_draws: Annotated[int, Field(ge=1)]
+
+
+class Gate(Section):
+    money_ratio: Band
+    bucket_money_ratio: Band
+    bucket_min_debtors: Annotated[int, Field(ge=1)]
+    calibration_slope: Band
+    max_money_loss: Share
+    capacity: Annotated[float, Field(gt=0, le=1)]
+
+
+class Eligibility(Section):
+    signed_off: tuple[str, ...]
+    margin_minutes: Annotated[int, Field(ge=0)]
+
+
+class Worklist(Section):
+    capacity: dict[str, Annotated[int, Field(ge=0)]]
+    queue_by: Literal["portfolio", "product", "currency"]
+    control_share: Annotated[float, Field(ge=0, lt=1)]
+    language: Literal["en", "fr"]
+    costs: dict[str, Annotated[float, Field(ge=0)]]
+
+    def capacity_of(self, queue: str) -> int:
+        return self.capacity.get(queue, self.capacity["default"])
+
+    @field_validator("capacity")
+    @classmethod
+    def _has_default(cls, value: dict[str, int]) -> dict[str, int]:
+        if "default" not in value:
+            raise ValueError("must name `default`, the capacity of a queue not named")
+        return value
+
+
+class Money(Section):
+    reporting_currency: str
+    rates: dict[str, Annotated[float, Field(gt=0)]]
+    rates_date: dt.date
+
+
+class StoreParams(Section):
+    shards: Annotated[int, Field(ge=1, le=4096)]
+
+
+class Engine(Section):
+    workers: Annotated[int, Field(ge=1)]
+    memory_limit: str
+
+
+class Ingest(Section):
+    max_fault_rows: Share
+    max_fault_money: Share
+    quiet_days: Annotated[int, Field(ge=0)]
+    volume: Band
+
+
+class Params(Section):
+    """Everything a run depends on besides its inputs."""
+
+    seed: int
+    paths: Paths
+    portfolio_defaults: Portfolio
+    portfolios: dict[str, Portfolio]
+    cohort: Cohort
+    label: Label
+    promise: Promise
+    split: Split
+    model: Model
+    evaluate: Evaluate
+    gate: Gate
+    eligibility: Eligibility
+    worklist: Worklist
+    money: Money
+    store: StoreParams
+    engine: Engine
+    ingest: Ingest
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_reach_every_portfolio(cls, raw: Any) -> Any:
+        defaults = raw.get("portfolio_defaults") or {}
+        named = {name: _overlaid(defaults, own or {}) for name, own in (raw.get("portfolios") or {}).items()}
+        return {**raw, "portfolios": named}
+
+    def portfolio(self, name: str) -> Portfolio:
+        return self.portfolios.get(name, self.portfolio_defaults)
+
+    def digest(self) -> str:
+        """sha256 of the parsed values: comments and key order do not matter."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    def label_terms(self) -> LabelTerms:
+        return LabelTerms(**self.label.model_dump())
+
+    def terms(self, portfolios: list[str], decimals: dict[str, int]) -> Terms:
+        """The part of the params that the ledger and the features need, for the portfolios and currencies at hand."""
+        tolerance = {
+            (name, currency): int((amount * 10 ** decimals[currency]).to_integral_value(ROUND_HALF_EVEN))
+            for name in portfolios
+            for currency, amount in self.portfolio(name).dpd_tolerance.items()
+            if currency in decimals
+        }
+        return Terms(
+            promise_grace_days=self.promise.grace_days,
+            promise_kept_share=self.promise.kept_share,
+            dpd_tolerance=tolerance,
+            delivers={name: frozenset(self.portfolio(name).delivers) for name in portfolios},
+            rates=dict(self.money.rates),
+            decimals=dict(decimals),
+        )
+
+
+def load(path: Path) -> Params:
+    """Read and check the params file; every fault is named at once."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputMissing(f"Params file {str(path)!r} cannot be read ({error.strerror}). Give its place with --params.") from None
+    try:
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" at line {mark.line + 1}" if mark else ""
+        raise UsageError(f"Params file {str(path)!r} is not YAML{line}. Mend it.") from None
+    if not isinstance(raw, dict):
+        raise UsageError(f"Params file {str(path)!r} must hold named sections. See params.yaml of the project.")
+    try:
+        return Params.model_validate(raw)
+    except ValidationError as error:
+        raise UsageError(f"Params file {str(path)!r}: " + " ".join(_sentences(error))) from None
+
+
+def _overlaid(defaults: dict, own: dict) -> dict:
+    merged = dict(defaults)
+    for key, value in own.items():
+        base = defaults.get(key)
+        merged[key] = {**base, **value} if isinstance(base, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _sentences(error: ValidationError) -> list[str]:
+    sentences, unknown = [], {}
+    for fault in error.errors():
+        *where, key = fault["loc"]
+        place = ".".join(str(part) for part in where)
+        if fault["type"] == "extra_forbidden":
+            unknown.setdefault(place, []).append(str(key))
+        else:
+            got = "" if fault["type"] == "missing" else f" Got {fault['input']!r}."
+            sentences.append(f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg'].removeprefix('Value error, ')}.{got}")
+    for place, keys in unknown.items():
+        sentences.append(str(UsageError.unknown_keys(place or "the top level", keys, _known_keys(place))))
+    return sentences
+
+
+def _known_keys(place: str) -> list[str]:
+    section: Any = Params
+    for part in [part for part in place.split(".") if part]:
+        annotation = section.model_fields[part].annotation if part in section.model_fields else Portfolio
+        section = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else Portfolio
+    return list(section.model_fields)

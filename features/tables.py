@@ -1,0 +1,361 @@
+"""The contract of every delivered table, as data, and the check of the inner form that the rooms exchange."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from features.errors import ContractError, UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NO_DAY = -(2**31)  # an empty day: int32 days since 1970-01-01 of the portfolio's zone
+NO_TIME = -(2**63)  # an empty instant: int64 microseconds since 1970 UTC
+NO_MONEY = -(2**63)  # an empty amount: int64 minor units
+NEVER = 2**31 - 1  # a day that does not come
+NO_MINUTE = -1  # only the day of a contact is known
+
+TEXT_LIMIT = 64  # characters of an id or a class name
+DETAIL_LIMIT = 512  # characters of a status's detail
+MONEY_LIMIT = 9 * 10**15  # minor units: far above any debt, and a million of them still add up in int64
+DAY_LOW, DAY_HIGH = -25_567, 2_932_896  # 1900-01-01 and 9999-12-31: outside lies a typing error
+
+
+class Kind(Enum):
+    """What a column holds, and so how it is read, checked and stored."""
+
+    ID = "id"
+    TEXT = "text"
+    ENUM = "enum"
+    CURRENCY = "currency"
+    ZONE = "zone"
+    DATE = "date"
+    TIME = "time"
+    MONEY = "money"
+    WHOLE = "whole"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One delivered column. `empty` says whether a cell may be empty, `optional` whether the column may be absent (read as empty)."""
+
+    name: str
+    kind: Kind
+    empty: bool = False
+    optional: bool = False
+    values: tuple[str, ...] = ()
+    least: int | None = None  # smallest amount or number allowed, in minor units
+    limit: int = TEXT_LIMIT
+
+
+@dataclass(frozen=True)
+class Table:
+    """One delivered table.
+
+    key         one thing in the world; with known_at, one version of it
+    position    the column that places a row in time; rows of an account are sorted by it
+    known_from  columns whose first filled one stands in for an empty known_at (charges: see pipeline.ingest)
+    money       the column of the control totals
+    happened    a row tells of something that happened: it cannot be known before it
+    versioned   the same key with a later known_at replaces the row; False: the row never changes
+    extra       prefixes of further columns that the sender may add
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    position: str
+    known_from: tuple[str, ...]
+    money: str | None
+    happened: bool = False
+    versioned: bool = True
+    extra: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    def __getitem__(self, name: str) -> Column:
+        return next(column for column in self.columns if column.name == name)
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Columns a delivery must have; the others are read as empty when absent."""
+        return tuple(column.name for column in self.columns if not column.optional)
+
+
+DEBTOR_TYPES = ("consumer", "commercial")
+CHARGE_KINDS = ("principal", "instalment", "invoice", "fee", "interest", "adjustment")
+PAYMENT_KINDS = ("payment", "reversal", "credit")
+CHANNELS = ("call", "autodial", "voicemail", "sms", "email", "letter", "visit", "chat", "portal", "social", "debit", "legal", "other")
+DIRECTIONS = ("outbound", "inbound")
+OUTCOMES = (
+    "not_connected", "no_answer", "busy", "voicemail", "wrong_number", "third_party", "right_party", "promise", "refusal", "dispute",
+    "complaint", "delivered", "bounced", "opened", "unsubscribed", "paid", "rejected",
+)  # fmt: skip
+RIGHT_PARTY = ("right_party", "promise", "refusal", "dispute")
+STATUSES = (
+    "cease_contact", "attorney", "bankruptcy", "moratorium", "deceased", "identity_theft", "dispute", "wrong_party", "hardship",
+    "vulnerable", "minor", "litigation", "prescribed", "emergency", "inconvenient", "opt_out_call", "opt_out_sms", "opt_out_email",
+    "opt_out_letter", "opt_out_visit", "consent_call", "consent_sms", "consent_email", "notice_sent", "default", "charged_off", "sold",
+    "agency", "legal", "plan", "callback", "closed", "outcome_unknown",
+)  # fmt: skip
+
+_KNOWN_AT = Column("known_at", Kind.TIME, empty=True, optional=True)
+
+
+def _text(name: str, limit: int = TEXT_LIMIT) -> Column:
+    return Column(name, Kind.TEXT, empty=True, optional=True, limit=limit)
+
+
+def _sum(name: str, least: int | None = 0) -> Column:
+    return Column(name, Kind.MONEY, empty=True, optional=True, least=least)
+
+
+TABLES: dict[str, Table] = {
+    table.name: table
+    for table in (
+        Table(
+            "accounts",
+            (
+                Column("account_id", Kind.ID),
+                Column("debtor_id", Kind.ID),
+                Column("portfolio", Kind.TEXT),
+                Column("product", Kind.TEXT),
+                Column("debtor_type", Kind.ENUM, values=DEBTOR_TYPES),
+                Column("currency", Kind.CURRENCY),
+                Column("opened_on", Kind.DATE, empty=True, optional=True),
+                Column("placed_on", Kind.DATE, empty=True, optional=True),
+                _sum("principal"),
+                _sum("placed_amount"),
+                _text("jurisdiction"),
+                Column("time_zone", Kind.ZONE, empty=True, optional=True),
+                _KNOWN_AT,
+            ),
+            key=("account_id",),
+            position="opened_on",
+            known_from=("opened_on",),
+            money="principal",
+            extra=("x_", "audit_"),
+        ),
+        Table(
+            "charges",
+            (
+                Column("charge_id", Kind.ID),
+                Column("account_id", Kind.ID),
+                Column("issued_on", Kind.DATE, empty=True, optional=True),
+                Column("due_on", Kind.DATE),
+                Column("amount", Kind.MONEY),  # only an adjustment may be negative
+                Column("kind", Kind.ENUM, values=CHARGE_KINDS),
+                _KNOWN_AT,
+            ),
+            key=("account_id", "charge_id"),
+            position="due_on",
+            known_from=("issued_on", "due_on"),
+            money="amount",
+        ),
+        Table(
+            "balances",
+            (
+                Column("account_id", Kind.ID),
+                Column("taken_on", Kind.DATE),
+                Column("balance", Kind.MONEY),
+                Column("arrears", Kind.MONEY, least=0),
+                Column("days_past_due", Kind.WHOLE, least=0),
+                _KNOWN_AT,
+            ),
+            key=("account_id", "taken_on"),
+            position="taken_on",
+            known_from=("taken_on",),
+            money="balance",
+            happened=True,
+        ),
+        Table(
+            "payments",
+            (
+                Column("payment_id", Kind.ID),
+                Column("account_id", Kind.ID),
+                Column("charge_id", Kind.ID, empty=True, optional=True),
+                Column("occurred_at", Kind.TIME),
+                Column("amount", Kind.MONEY, least=1),
+                Column("kind", Kind.ENUM, values=PAYMENT_KINDS),
+                Column("reverses", Kind.ID, empty=True, optional=True),
+                _text("method"),
+                _KNOWN_AT,
+            ),
+            key=("payment_id",),
+            position="occurred_at",
+            known_from=("occurred_at",),
+            money="amount",
+            happened=True,
+            versioned=False,
+        ),
+        Table(
+            "contacts",
+            (
+                Column("contact_id", Kind.ID),
+                Column("account_id", Kind.ID),
+                Column("occurred_at", Kind.TIME),
+                Column("channel", Kind.ENUM, values=CHANNELS),
+                Column("direction", Kind.ENUM, values=DIRECTIONS),
+                Column("outcome", Kind.ENUM, empty=True, optional=True, values=OUTCOMES),
+                _sum("promise_amount"),
+                Column("promise_due_on", Kind.DATE, empty=True, optional=True),
+                _sum("cost"),
+                _text("agent"),
+                Column("person_id", Kind.ID, empty=True, optional=True),
+                Column("endpoint_id", Kind.ID, empty=True, optional=True),
+                _KNOWN_AT,
+            ),
+            key=("account_id", "contact_id"),
+            position="occurred_at",
+            known_from=("occurred_at",),
+            money="promise_amount",
+            happened=True,
+        ),
+        Table(
+            "statuses",
+            (
+                Column("account_id", Kind.ID),
+                Column("status", Kind.ENUM, values=STATUSES),
+                Column("from_on", Kind.DATE),
+                Column("until_on", Kind.DATE, empty=True, optional=True),
+                _KNOWN_AT,
+                _text("detail", limit=DETAIL_LIMIT),
+            ),
+            key=("account_id", "status", "from_on"),
+            position="from_on",
+            known_from=("from_on",),
+            money=None,
+        ),
+    )
+}
+
+
+def account_number(ids: Iterable[str]) -> np.ndarray:
+    """The 63-bit number of each account id, int64: first 8 bytes of its md5, big-endian, shifted right by one. Stable for ever."""
+    return _numbers(ids)
+
+
+def shard_of(debtor_ids: Iterable[str], shards: int) -> np.ndarray:
+    """The shard of each debtor, int32 in [0, shards): the same hash modulo the number of shards."""
+    if shards < 1:
+        raise UsageError(f"shards must be at least 1. Got {shards}.")
+    return (_numbers(debtor_ids) % shards).astype(np.int32)
+
+
+def _numbers(ids: Iterable[str]) -> np.ndarray:
+    import pandas as pd
+
+    codes, distinct = pd.factorize(np.asarray(ids, dtype=object))
+    if (codes < 0).any():
+        raise ContractError(f"An id must not be empty. Got {int((codes < 0).sum()):,} empty ids.")
+    digests = b"".join(hashlib.md5(name.encode(), usedforsecurity=False).digest()[:8] for name in distinct)
+    return (np.frombuffer(digests, ">u8") >> np.uint64(1)).astype(np.int64)[codes]
+
+
+def inner_columns(name: str) -> dict[str, str]:
+    """Column -> numpy dtype ('str' for text and enumerations) of a table's inner form, without the sender's x_ and audit_ columns.
+
+    Days are int32, instants and money int64, `occurred_minute` int16; empty is NO_DAY, NO_TIME, NO_MONEY, NO_MINUTE, or NA for text.
+    """
+    dtypes = {"account_no": "int64"}
+    for column in TABLES[name].columns:
+        if column.kind is Kind.DATE:
+            dtypes[column.name] = "int32"
+        elif column.kind is Kind.TIME:
+            dtypes[column.name] = "int64"
+            dtypes[column.name.removesuffix("_at") + "_on"] = "int32"
+        elif column.kind is Kind.MONEY:
+            dtypes[column.name] = "int64"
+        elif column.kind is Kind.WHOLE:
+            dtypes[column.name] = "int32"
+        else:
+            dtypes[column.name] = "str"
+    if name == "contacts":
+        dtypes["occurred_minute"] = "int16"
+    return dtypes
+
+
+def check(tables: Mapping[str, pd.DataFrame], columns: Mapping[str, Iterable[str]] | None = None) -> None:
+    """Refuse frames that are not in the inner form, naming every failure of every table at once.
+
+    columns: table -> the columns that must be there; the others are checked where present. Without it, all but account_id of the events.
+    Raises ContractError with columns, rules and row counts; never a value.
+    """
+    unknown = [name for name in tables if name not in TABLES]
+    if unknown:
+        raise UsageError.unknown_keys("The tables handed over", unknown, TABLES)
+    failures = [sentence for name, frame in tables.items() for sentence in _failures(name, frame, columns and columns.get(name))]
+    if failures:
+        raise ContractError(" ".join(failures))
+
+
+def _failures(name: str, frame: pd.DataFrame, needed: Iterable[str] | None) -> list[str]:
+    import pandera.errors
+
+    dtypes = inner_columns(name)
+    if needed is None:
+        needed = [column for column in dtypes if column != "account_id" or name == "accounts"]
+    missing = sorted(set(needed) - set(frame.columns))
+    sentences = [str(ContractError.missing_columns(name, missing, frame.columns))] if missing else []
+    try:
+        inner_schema(name).validate(frame, lazy=True)
+    except pandera.errors.SchemaErrors as error:
+        cases = error.failure_cases
+        for (column, rule), rows in cases.groupby(["column", "check"], sort=True).size().items():
+            if str(rule).startswith("dtype("):
+                sentences.append(f"Table {name!r}: column {column!r} must be {dtypes[column]}. Got {frame[column].dtype}.")
+            else:
+                sentences.append(f"Table {name!r}: column {column!r} must {rule}. Got {rows:,} rows that do not.")
+    return sentences
+
+
+def inner_schema(name: str):
+    """The pandera schema of a table's inner form, derived from its declaration. Columns may be absent: who needs one says so."""
+    import pandera.pandas as pa
+
+    table, columns = TABLES[name], {}
+    for column, dtype in inner_columns(name).items():
+        declared = table[column] if column in table.names else None
+        columns[column] = pa.Column(
+            None if dtype == "str" else dtype, checks=_rules(column, declared, pa), nullable=True, required=False, coerce=False
+        )
+    return pa.DataFrameSchema(columns, strict=False)
+
+
+def _rules(column: str, declared: Column | None, pa) -> list:
+    empty = declared is not None and declared.empty and declared.kind is not Kind.TIME
+    if column.endswith("_on"):
+        return [
+            _rule(pa, "be a day between 1900 and 9999", lambda days: (days == NO_DAY) | ((days >= DAY_LOW) & (days <= DAY_HIGH)))
+        ] + ([] if empty else [_rule(pa, "not be empty", lambda days: days != NO_DAY)])
+    if column.endswith("_at"):
+        return [_rule(pa, "not be empty", lambda instants: instants != NO_TIME)]
+    if column == "occurred_minute":
+        return [_rule(pa, "be a minute of the day or -1", lambda minutes: (minutes >= NO_MINUTE) & (minutes < 1440))]
+    if declared is None:
+        return []
+    if declared.kind is Kind.MONEY:
+        least = -MONEY_LIMIT if declared.least is None else declared.least
+        rules = [
+            _rule(pa, f"be at least {least}", lambda money: (money == NO_MONEY) | (money >= least)),
+            _rule(pa, f"be at most {MONEY_LIMIT}", lambda money: money <= MONEY_LIMIT),
+        ]
+        return rules if empty else [*rules, _rule(pa, "not be empty", lambda money: money != NO_MONEY)]
+    if declared.kind is Kind.WHOLE:
+        return [_rule(pa, f"be at least {declared.least}", lambda numbers, least=declared.least: numbers >= least)]
+    rules = [] if empty else [_rule(pa, "not be empty", lambda texts: texts.notna())]
+    if declared.kind is Kind.ENUM:
+        rules.append(_rule(pa, "be one of the contract's values", lambda texts, values=declared.values: texts.isna() | texts.isin(values)))
+    return rules
+
+
+def _rule(pa, sentence: str, holds):
+    return pa.Check(holds, name=sentence, error=sentence, ignore_na=False)

@@ -49,9 +49,19 @@ class RegistryAway(RecoupError):
 
 
 class CannotWrite(RecoupError):
-    """The disk is full (73 at creation, 74 while writing)."""
+    """The disk is full or refuses (73 at creation, 74 while writing)."""
 
     exit_code = 74
+
+    @classmethod
+    def creating(cls, what: str, error: OSError) -> CannotWrite:
+        refusal = cls(f"{what} cannot be created ({error.strerror or type(error).__name__}). Free the place and run again: nothing published has changed.")
+        refusal.exit_code = 73
+        return refusal
+
+    @classmethod
+    def writing(cls, what: str, error: OSError) -> CannotWrite:
+        return cls(f"{what} cannot be written ({error.strerror or type(error).__name__}). Free the place and run again: nothing published has changed.")
 
 
 class LockHeld(RecoupError):

@@ -55,13 +55,13 @@ class CannotWrite(RecoupError):
 
     @classmethod
     def creating(cls, what: str, error: OSError) -> CannotWrite:
-        refusal = cls(f"{what} cannot be created ({error.strerror or type(error).__name__}). Free the place and run again: nothing published has changed.")
+        refusal = cls(f"{what} cannot be created ({_reason(error)}). Make room or grant access and run again; what was published is untouched.")
         refusal.exit_code = 73
         return refusal
 
     @classmethod
     def writing(cls, what: str, error: OSError) -> CannotWrite:
-        return cls(f"{what} cannot be written ({error.strerror or type(error).__name__}). Free the place and run again: nothing published has changed.")
+        return cls(f"{what} cannot be written ({_reason(error)}). Make room or grant access and run again; what was published is untouched.")
 
 
 class LockHeld(RecoupError):
@@ -86,3 +86,7 @@ def _named_with_nearest(names: Iterable[str], candidates: Iterable[str]) -> str:
     candidates = list(candidates)
     near = {name: get_close_matches(name, candidates, n=1) for name in names}
     return ", ".join(f"{name!r} (nearest: {hit[0]!r})" if hit else repr(name) for name, hit in near.items())
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or type(error).__name__

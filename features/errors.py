@@ -55,13 +55,13 @@ class CannotWrite(RecoupError):
 
     @classmethod
     def creating(cls, what: str, error: OSError) -> CannotWrite:
-        refusal = cls(f"{what} cannot be created ({_reason(error)}). Make room or grant access, then run again; the last list is untouched.")
+        refusal = cls(f"{what} cannot be created ({_reason(error)}). Make room or grant access, then run again; the last list stands.")
         refusal.exit_code = 73
         return refusal
 
     @classmethod
     def writing(cls, what: str, error: OSError) -> CannotWrite:
-        return cls(f"{what} cannot be written ({_reason(error)}). Make room or grant access, then run again; the last list is untouched.")
+        return cls(f"{what} cannot be written ({_reason(error)}). Make room or grant access, then run again; the last list stands.")
 
 
 class LockHeld(RecoupError):

@@ -1,0 +1,202 @@
+"""Balance, arrears and days past due: each account's history as it was known on every day, computed once as a list of changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from numba import njit
+
+from features.errors import ContractError, UsageError, some
+from features.replay import Charges, KnownAccounts, Paid, Statements, segments
+from features.settlements import Settlements, named_charges, settlements
+from features.tables import NO_DAY, NO_MONEY, inner_columns
+from features.terms import Terms
+from features.versions import arranged, column, filled, lineage, spans, still
+
+LEAST, MOST = -(2**31), 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The history of every account as segments: figures that hold from `start` until the next segment's start.
+
+    Figures of day D are those of the last segment with start <= D; before the first segment nothing is owed. Each is what was known before
+    D 00:00, so a night and a panel read the same segments. Where nothing changed there is no segment.
+
+    days past due of D = D - overdue_since, or 0 where overdue_since is NO_DAY (the tolerance is already applied)
+    money              a payment or credit, not yet reversed, became known just before `start`: what tells a cure from a re-ageing
+    first_day, last_day  the days the ledger was asked for; None = from the beginning, to the end
+    """
+
+    accounts: np.ndarray  # int64, sorted, unique
+    offsets: np.ndarray  # int64[accounts + 1]
+    start: np.ndarray  # int32
+    balance: np.ndarray  # int64, minor units
+    arrears: np.ndarray  # int64, minor units
+    overdue_since: np.ndarray  # int32
+    money: np.ndarray  # bool
+    first_day: int | None = None
+    last_day: int | None = None
+    settlements: Settlements | None = field(default=None, repr=False)  # None only in a ledger made by hand
+
+    def positions(self, account_no: np.ndarray) -> np.ndarray:
+        """int64 index of each account number. Raises ContractError for an account the ledger does not hold."""
+        account_no = np.asarray(account_no, np.int64)
+        found = np.searchsorted(self.accounts, account_no)
+        unknown = account_no[np.append(self.accounts, -1)[found] != account_no]
+        if unknown.size:
+            raise ContractError(
+                f"The ledger holds no account number {some(list(np.unique(unknown)))}. Make it from the accounts table they come from."
+            )
+        return found
+
+    def must_cover(self, earliest: int | None, latest: int) -> None:
+        """Raise UsageError where days outside [first_day, last_day] are asked for; earliest None means from the beginning."""
+        if self.first_day is not None and (earliest is None or earliest < self.first_day):
+            asked = "the whole history" if earliest is None else _date(earliest)
+            raise UsageError(
+                f"The ledger begins on {_date(self.first_day)}, but {asked} is asked for. Leave first_day out, or make it earlier."
+            )
+        if self.last_day is not None and latest > self.last_day:
+            raise UsageError(
+                f"The ledger ends on {_date(self.last_day)}, but {_date(latest)} is asked for. Leave last_day out, or make it later."
+            )
+
+
+def history(tables: Mapping[str, pd.DataFrame], terms: Terms, first_day: int | None = None, last_day: int | None = None) -> Ledger:
+    """The ledger of all accounts of the accounts table, from charges, balances and payments; absent tables add nothing.
+
+    first_day, last_day: only these days will be asked for (all by default). What lies before first_day still counts, but its segments are
+    not kept, so nothing can be said of "ever".
+    Raises ContractError for missing columns, empty amounts, and versions that cannot be told apart.
+    """
+    known = arranged(_table(tables, "accounts"), "accounts")
+    accounts = still(np.unique(known["account_no"].to_numpy()), np.int64)
+    found = settlements(tables.get("payments"), accounts)
+    charges = arranged(tables["charges"], "charges") if "charges" in tables else _empty("charges")
+    balances = arranged(tables["balances"], "balances") if "balances" in tables else _empty("balances")
+    for name, frame, amounts in (("charges", charges, ("amount",)), ("balances", balances, ("balance", "arrears"))):
+        _refuse_empty_amounts(name, frame, amounts)
+
+    versions = lineage(charges, ["account_no", "charge_id"], "charges")
+    known_on = column(charges, "known_on", np.int32, "charges")
+    # A moved due date must not make an old charge look issued after a statement: the first version tells when it was first known.
+    issued_on = filled(column(charges, "issued_on", np.int32, "charges"), known_on[versions.head])
+    replayed = segments(
+        _known_accounts(known, accounts, terms),
+        Charges(
+            _spans(charges, accounts),
+            column(charges, "due_on", np.int32, "charges"),
+            column(charges, "amount", np.int64, "charges"),
+            known_on,
+            still(versions.superseded_on, np.int32),
+            still(versions.head, np.int64),
+            still(issued_on, np.int32),
+        ),
+        _statements(balances, accounts),
+        Paid(
+            found.offsets,
+            found.occurred_on,
+            found.known_on,
+            found.amount,
+            still(named_charges(found, charges, versions.head), np.int64),
+            found.reversal_offsets,
+            found.reversal_known_on,
+            found.reversal_amount,
+        ),
+        LEAST if first_day is None else int(first_day),
+        MOST if last_day is None else int(last_day),
+    )
+    return Ledger(accounts, *replayed, first_day=first_day, last_day=last_day, settlements=found)
+
+
+def figures_at(ledger: Ledger, account_no: np.ndarray, day: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """balance, arrears (int64 minor units) and days past due (int32) of each account on each day, as they were known that day.
+
+    account_no and day are of one length. An account without any row owes 0. Raises ContractError for an account not held, UsageError for a
+    day outside the ledger.
+    """
+    day = np.asarray(day, np.int32)
+    if day.size:
+        ledger.must_cover(int(day.min()), int(day.max()))
+    return _figures(ledger.offsets, ledger.start, ledger.balance, ledger.arrears, ledger.overdue_since, ledger.positions(account_no), day)
+
+
+def _known_accounts(known: pd.DataFrame, accounts: np.ndarray, terms: Terms) -> KnownAccounts:
+    versions = lineage(known, ["account_no"], "accounts")
+    tolerance = np.zeros(len(known), np.int64)
+    for (portfolio, currency), amount in terms.dpd_tolerance.items():
+        tolerance[((known["portfolio"] == portfolio) & (known["currency"] == currency)).to_numpy(dtype=bool)] = amount
+    return KnownAccounts(
+        _spans(known, accounts),
+        column(known, "known_on", np.int32, "accounts"),
+        still(versions.superseded_on, np.int32),
+        still(versions.head, np.int64),
+        still(tolerance, np.int64),
+    )
+
+
+def _statements(balances: pd.DataFrame, accounts: np.ndarray) -> Statements:
+    versions = lineage(balances, ["account_no", "taken_on"], "balances")
+    return Statements(
+        _spans(balances, accounts),
+        column(balances, "taken_on", np.int32, "balances"),
+        column(balances, "balance", np.int64, "balances"),
+        column(balances, "arrears", np.int64, "balances"),
+        column(balances, "days_past_due", np.int32, "balances"),
+        column(balances, "known_on", np.int32, "balances"),
+        still(versions.superseded_on, np.int32),
+    )
+
+
+def _spans(frame: pd.DataFrame, accounts: np.ndarray) -> np.ndarray:
+    return still(np.stack(spans(frame["account_no"].to_numpy(), accounts), axis=1), np.int64)
+
+
+def _table(tables: Mapping[str, pd.DataFrame], name: str) -> pd.DataFrame:
+    if name not in tables:
+        raise ContractError(f"The ledger needs the table {name!r}. Got {', '.join(sorted(tables)) or 'none'}.")
+    return tables[name]
+
+
+def _empty(name: str) -> pd.DataFrame:
+    return pd.DataFrame({column: pd.Series([], dtype=dtype) for column, dtype in inner_columns(name).items()})
+
+
+def _refuse_empty_amounts(name: str, frame: pd.DataFrame, amounts: tuple[str, ...]) -> None:
+    for amount in amounts:
+        empty = column(frame, amount, np.int64, name) == NO_MONEY
+        if empty.any():
+            raise ContractError(f"Table {name!r}: column {amount!r} must not be empty. Got {int(empty.sum()):,} rows that are.")
+
+
+def _date(day: int) -> str:
+    return str(np.datetime64(int(day), "D"))
+
+
+@njit(cache=True)
+def segment_at(offsets, start, position, day):
+    """Index of the segment of an account that holds on the day; -1 before its first one."""
+    low, high = offsets[position], offsets[position + 1]
+    while low < high:
+        middle = (low + high) // 2
+        if start[middle] <= day:
+            low = middle + 1
+        else:
+            high = middle
+    return low - 1 if low > offsets[position] else -1
+
+
+@njit(cache=True)
+def _figures(offsets, start, balance, arrears, overdue_since, positions, days):
+    balances, overdue, past_due = np.zeros(days.size, np.int64), np.zeros(days.size, np.int64), np.zeros(days.size, np.int32)
+    for row in range(days.size):
+        segment = segment_at(offsets, start, positions[row], days[row])
+        if segment >= 0:
+            balances[row], overdue[row] = balance[segment], arrears[segment]
+            if overdue_since[segment] != NO_DAY:
+                past_due[row] = days[row] - overdue_since[segment]
+    return balances, overdue, past_due

@@ -1,0 +1,265 @@
+"""What could be known when: versions of a row, and the order and grouping of event tables that the compiled loops rely on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import count
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numba import njit
+
+from features.errors import ContractError, some
+from features.tables import NEVER, NO_DAY, TABLES, account_number
+
+LOAD_SHARE = 0.5  # share of a table's rows that became known on one day ...
+LOAD_LAG_DAYS = 30  # ... this long after they happened (median), and there
+LOAD_ROWS = 50  # are at least this many of them: that day is the load, not the day they became known
+
+
+class Texts(NamedTuple):
+    """Text ids as arrow keeps them, so that compiled loops compare them without making Python strings."""
+
+    data: np.ndarray  # uint8
+    offsets: np.ndarray  # int64[n + 1]
+    given: np.ndarray  # bool[n]; False where the cell is empty
+
+
+class Lineage(NamedTuple):
+    """The versions of each key. Arrays of the frame's rows."""
+
+    superseded_on: np.ndarray  # int32: known_on of the next version, NEVER for the last
+    head: np.ndarray  # int64: row of the first version of the same key
+
+
+def arranged(frame: pd.DataFrame, table: str) -> pd.DataFrame:
+    """The frame with account_no, sorted by account_no and by its position in time; a sorted copy only where it is not so already.
+
+    account_no is derived from account_id where absent. Raises ContractError when both are absent.
+    """
+    if "account_no" not in frame:
+        if "account_id" not in frame:
+            raise ContractError.missing_columns(table, ["account_no"], frame.columns)
+        frame = frame.assign(account_no=account_number(frame["account_id"]))
+    position = TABLES[table].position
+    if position not in frame:
+        raise ContractError.missing_columns(table, [position], frame.columns)
+    accounts, times = frame["account_no"].to_numpy(), frame[position].to_numpy()
+    step = accounts[1:] - accounts[:-1]  # numbers have 63 bits and are not negative: no overflow
+    if ((step > 0) | ((step == 0) & (times[1:] >= times[:-1]))).all():
+        return frame
+    return frame.iloc[np.lexsort((times, accounts))]
+
+
+def spans(account_no: np.ndarray, accounts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First and one-past-last row of each account in a column sorted by account_no. Rows of accounts not asked about lie in no span."""
+    return np.searchsorted(account_no, accounts, "left"), np.searchsorted(account_no, accounts, "right")
+
+
+def column(frame: pd.DataFrame, name: str, dtype: type, table: str) -> np.ndarray:
+    """A column as a contiguous read-only array: one type of array, so that each compiled loop is compiled once."""
+    if name not in frame:
+        raise ContractError.missing_columns(table, [name], frame.columns)
+    return still(frame[name].to_numpy(), dtype)
+
+
+def still(values: np.ndarray, dtype: type) -> np.ndarray:
+    held = np.ascontiguousarray(values, dtype).view()
+    held.flags.writeable = False
+    return held
+
+
+def texts(values: pd.Series) -> Texts:
+    """A column of ids for compiled loops, without a copy where pandas keeps it in arrow."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.astype("str")
+    array = pa.array(values, from_pandas=True)
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    array = array.cast(pa.large_string())
+    _, places, data = array.buffers()
+    offsets = np.frombuffer(places, np.int64)[array.offset : array.offset + len(array) + 1] if places else np.zeros(1, np.int64)
+    characters = np.frombuffer(data, np.uint8) if data else np.zeros(0, np.uint8)
+    given = np.ones(len(array), bool) if array.null_count == 0 else array.is_valid().to_numpy(zero_copy_only=False)
+    return Texts(still(characters, np.uint8), still(offsets, np.int64), still(given, np.bool_))
+
+
+def lineage(frame: pd.DataFrame, key: Sequence[str], table: str = "given") -> Lineage:
+    """Which rows are versions of one another: the same key with a later known_at replaces the earlier row.
+
+    The frame is sorted by account_no, which is part of every key. Raises ContractError where two versions of a key have one known_at:
+    which of them holds cannot be told.
+    """
+    rows = len(frame)
+    accounts = column(frame, "account_no", np.int64, table)
+    known_at, known_on = column(frame, "known_at", np.int64, table), column(frame, "known_on", np.int32, table)
+    parts = [frame[name] for name in key if name not in ("account_no", "account_id")]
+    numbers = [still(part.to_numpy(), np.int64) for part in parts if part.dtype.kind in "iu"]
+    names = [texts(part) for part in parts if part.dtype.kind not in "iu"]
+    for seed in count():  # a second seed is needed only where two ids of one account share a 64-bit hash
+        hashes = np.full(rows, seed, np.uint64)
+        for values in numbers:
+            _hash_numbers(values, hashes)
+        for values in names:
+            hash_texts(values, hashes)
+        order = np.empty(rows, np.int64)
+        _order_within_accounts(accounts, hashes, known_at, order)
+        if all(_agree_numbers(accounts, hashes, order, values) for values in numbers) and all(
+            _agree_texts(accounts, hashes, order, values) for values in names
+        ):
+            break
+    superseded_on, head = np.empty(rows, np.int32), np.empty(rows, np.int64)
+    clashes = _chain(accounts, hashes, known_at, known_on, order, superseded_on, head)
+    if clashes.size:
+        ids = frame["account_id" if "account_id" in frame else "account_no"].iloc[clashes].unique()
+        raise ContractError(
+            f"Table {table!r} holds two versions of one key ({', '.join(key)}) with the same known_at in {clashes.size:,} places "
+            f"(accounts {some(list(ids))}). Keep one of them, or give the later one a later known_at."
+        )
+    return Lineage(superseded_on, head)
+
+
+def superseded_on(frame: pd.DataFrame, key: Sequence[str], table: str = "given") -> np.ndarray:
+    """int32: the known_on of the next version of the same key, NEVER if there is none.
+
+    A row is in force for the night of D where `known_on < D <= superseded_on`. The frame is sorted by account_no (see `arranged`).
+    """
+    return lineage(frame, key, table).superseded_on
+
+
+def refuse_load_time(tables: Mapping[str, pd.DataFrame]) -> None:
+    """Refuse a history whose rows are stamped with the time they were loaded: nothing of it would have been known on any past night.
+
+    Recognised by at least LOAD_ROWS rows, LOAD_SHARE of their table, known on one day that is LOAD_LAG_DAYS (median) after they happened.
+    Raises ContractError naming every such table.
+    """
+    found = []
+    for name, frame in tables.items():
+        happened = TABLES[name].position.removesuffix("_at").removesuffix("_on") + "_on"
+        if name in ("accounts", "charges") or frame.empty or happened not in frame:
+            continue  # an account or a charge may be told of long after its own date
+        known = frame["known_on"].to_numpy()
+        days, counts = np.unique(known, return_counts=True)
+        most = counts.argmax()
+        on_that_day = known == days[most]
+        lag = np.median(days[most] - frame[happened].to_numpy()[on_that_day].astype(np.int64))
+        if counts[most] >= max(LOAD_ROWS, LOAD_SHARE * len(frame)) and lag >= LOAD_LAG_DAYS:
+            found.append(f"{name!r} ({counts[most]:,} of {len(frame):,} rows known on {np.datetime64(int(days[most]), 'D')})")
+    if found:
+        raise ContractError(
+            f"known_at must be the time a row could first be known, not the time of its load. Got {', '.join(found)}. "
+            "Leave known_at empty and ingest with --backfill: lag_days of the params then applies."
+        )
+
+
+@njit(cache=True)
+def _mixed(value):
+    """The finaliser of splitmix64."""
+    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return value ^ (value >> np.uint64(31))
+
+
+@njit(cache=True)
+def _hash_numbers(values, hashes):
+    for row in range(values.size):
+        hashes[row] = _mixed(hashes[row] * np.uint64(31) + np.uint64(values[row]) + np.uint64(1))
+
+
+@njit(cache=True)
+def hash_texts(values, hashes):
+    """FNV-1a over the bytes, folded into what `hashes` holds."""
+    for row in range(hashes.size):
+        value = np.uint64(0xCBF29CE484222325) ^ hashes[row]
+        for place in range(values.offsets[row], values.offsets[row + 1]):
+            value = (value ^ np.uint64(values.data[place])) * np.uint64(0x100000001B3)
+        hashes[row] = _mixed(value if values.given[row] else ~value)
+
+
+@njit(cache=True)
+def same_text(left, i, right, j):
+    """Whether two cells hold the same text; compared from the end, where ids differ. Empty equals empty."""
+    if left.given[i] != right.given[j]:
+        return False
+    first, second = left.offsets[i], right.offsets[j]
+    length = left.offsets[i + 1] - first
+    if right.offsets[j + 1] - second != length:
+        return not left.given[i]
+    for place in range(length - 1, -1, -1):
+        if left.data[first + place] != right.data[second + place]:
+            return not left.given[i]
+    return True
+
+
+@njit(cache=True)
+def _order_within_accounts(accounts, hashes, known_at, order):
+    """Rows ordered by (account, hash, known_at); accounts come sorted and keep their rows."""
+    first = 0
+    while first < order.size:
+        last = first + 1
+        while last < order.size and accounts[last] == accounts[first]:
+            last += 1
+        if last - first <= 48:
+            for row in range(first, last):
+                place = row
+                while place > first and (
+                    hashes[order[place - 1]] > hashes[row]
+                    or (hashes[order[place - 1]] == hashes[row] and known_at[order[place - 1]] > known_at[row])
+                ):
+                    order[place] = order[place - 1]
+                    place -= 1
+                order[place] = row
+        else:
+            by_time = np.argsort(known_at[first:last], kind="mergesort")
+            order[first:last] = first + by_time[np.argsort(hashes[first:last][by_time], kind="mergesort")]
+        first = last
+
+
+@njit(cache=True)
+def _agree_numbers(accounts, hashes, order, values):
+    for place in range(1, order.size):
+        row, before = order[place], order[place - 1]
+        if accounts[row] == accounts[before] and hashes[row] == hashes[before] and values[row] != values[before]:
+            return False
+    return True
+
+
+@njit(cache=True)
+def _agree_texts(accounts, hashes, order, values):
+    for place in range(1, order.size):
+        row, before = order[place], order[place - 1]
+        if accounts[row] == accounts[before] and hashes[row] == hashes[before] and not same_text(values, row, values, before):
+            return False
+    return True
+
+
+@njit(cache=True)
+def _chain(accounts, hashes, known_at, known_on, order, superseded_on, head):
+    """Link each version to the next and to the first. Returns the rows that share key and known_at with the one before."""
+    clashes = np.empty(order.size, np.int64)
+    found = 0
+    for place in range(order.size):
+        row = order[place]
+        superseded_on[row] = NEVER
+        head[row] = row
+        if place > 0:
+            before = order[place - 1]
+            if accounts[row] == accounts[before] and hashes[row] == hashes[before]:
+                superseded_on[before] = known_on[row]
+                head[row] = head[before]
+                if known_at[row] == known_at[before]:
+                    clashes[found] = row
+                    found += 1
+    return clashes[:found]
+
+
+def in_force(known_on: np.ndarray, superseded: np.ndarray, as_of: np.ndarray | int) -> np.ndarray:
+    """Whether a version is the last one known before as_of."""
+    return (known_on < as_of) & (as_of <= superseded)
+
+
+def filled(days: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
+    """Days with another day in place of the empty ones."""
+    return np.where(days == NO_DAY, otherwise, days)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from features.currencies import DECIMALS
 from features.errors import ContractError, UsageError
 
 if TYPE_CHECKING:
@@ -352,6 +353,8 @@ def _rules(column: str, declared: Column | None, pa) -> list:
     if declared.kind is Kind.WHOLE:
         return [_rule(pa, f"be at least {declared.least}", lambda numbers, least=declared.least: numbers >= least)]
     rules = [] if empty else [_rule(pa, "not be empty", lambda texts: texts.notna())]
+    if declared.kind is Kind.CURRENCY:
+        rules.append(_rule(pa, "be codes of ISO 4217", lambda texts: texts.isin(list(DECIMALS))))
     if declared.kind is Kind.ENUM:
         rules.append(_rule(pa, "be one of the contract's values", lambda texts, values=declared.values: texts.isna() | texts.isin(values)))
     return rules

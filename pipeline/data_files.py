@@ -1,0 +1,109 @@
+"""Files that say whether they are whole: Parquet named after its own sha256, JSON that carries it. They appear whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from features.errors import ContractError
+
+ROWS_PER_GROUP = 500_000
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One written Parquet file of a table: its partition value (None: not partitioned), its sha256 and where it waits."""
+
+    partition: str | None
+    sha256: str
+    rows: int
+    size: int
+    place: Path
+
+
+class FileWriter:
+    """Write one data file: exact row groups whatever the size of the pieces handed in, page checksums, private to this user."""
+
+    def __init__(self, place: Path, partition: str | None, schema: pa.Schema) -> None:
+        self._place, self._partition, self._rows, self._waiting = place, partition, 0, []
+        os.close(os.open(place, os.O_CREAT | os.O_WRONLY, 0o600))
+        self._writer = pq.ParquetWriter(place, schema, compression="zstd", compression_level=1, write_page_checksum=True)
+
+    def write(self, rows: pa.Table) -> None:
+        self._waiting.append(rows)
+        if sum(part.num_rows for part in self._waiting) >= ROWS_PER_GROUP:
+            self._flush(keep=True)
+
+    def _flush(self, keep: bool) -> None:
+        whole = pa.concat_tables(self._waiting)
+        ready = whole.num_rows // ROWS_PER_GROUP * ROWS_PER_GROUP if keep else whole.num_rows
+        self._writer.write_table(whole.slice(0, ready), row_group_size=ROWS_PER_GROUP)
+        self._rows += ready
+        self._waiting = [whole.slice(ready)] if ready < whole.num_rows else []
+
+    def close(self) -> DataFile:
+        if self._waiting:
+            self._flush(keep=False)
+        self._writer.close()
+        with self._place.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            os.fsync(stream.fileno())
+            size = os.fstat(stream.fileno()).st_size
+        return DataFile(self._partition, digest, self._rows, size, self._place)
+
+
+def check_sound(place: Path, root: Path) -> None:
+    """Refuse a data file that is gone or whose content is not what its name says; before anything parses it."""
+    where = str(place.relative_to(root))
+    try:
+        with place.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise ContractError(f"Store file {where!r} is gone. Restore it from a backup, or ingest again into a new store.") from None
+    if digest != place.stem:
+        raise ContractError(
+            f"Store file {where!r} is damaged: its sha256 differs. Restore it from a backup, or ingest again into a new store."
+        )
+
+
+def sealed(content: Mapping) -> str:
+    """JSON with the sha256 of its own content, so that a flipped bit is noticed."""
+    body = json.dumps(content, sort_keys=True, indent=1)
+    return json.dumps({"content": content, "sha256": hashlib.sha256(body.encode()).hexdigest()}, sort_keys=True, indent=1) + "\n"
+
+
+def unsealed(place: Path) -> dict:
+    try:
+        whole = json.loads(place.read_bytes())
+        content, digest = whole["content"], whole["sha256"]
+    except (OSError, ValueError, KeyError, TypeError):
+        content, digest = None, None
+    if digest != hashlib.sha256(json.dumps(content, sort_keys=True, indent=1).encode()).hexdigest():
+        raise ContractError(f"Store file {place.name!r} is damaged. Restore it from a backup.")
+    return content
+
+
+def write_whole(place: Path, text: str) -> None:
+    """At its name appears the whole file or none."""
+    draft = place.with_name(f".{place.name}.draft")
+    with draft.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(draft, place)
+    sync_folder(place.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

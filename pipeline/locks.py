@@ -1,0 +1,40 @@
+"""One run at a time works on a folder: an advisory lock that the system frees when its holder ends, however it ends."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from features.errors import LockHeld
+
+_held: dict[tuple[str, int], int] = {}
+
+
+@contextmanager
+def only_run(folder: Path) -> Iterator[None]:
+    """Hold the folder's `.lock`. The same thread may enter again; anyone else gets LockHeld at once."""
+    holder = (str(folder.resolve()), threading.get_ident())
+    if holder in _held:
+        _held[holder] += 1
+        try:
+            yield
+        finally:
+            _held[holder] -= 1
+        return
+    descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LockHeld(f"Another run works on {str(folder)!r}. Wait until it has ended, then run again.") from None
+        _held[holder] = 1
+        try:
+            yield
+        finally:
+            del _held[holder]
+    finally:
+        os.close(descriptor)

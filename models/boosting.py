@@ -1,0 +1,116 @@
+"""LightGBM under our rules: one thread, fixed order of work, binned once, folds by debtor, trees counted on later nights."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import lightgbm
+import numpy as np
+import pandas as pd
+
+from models.split import debtor_folds, later_part
+
+FOLDS = 3  # out-of-fold scores: every row is scored by a booster that never saw its debtor
+PATIENCE = 30  # rounds without a gain before growing stops
+OURS = ("min_events", "recency_half_life_days")  # settings that are not LightGBM's
+FIXED = {
+    "num_threads": 1,  # results must not depend on cores, and one thread is faster beside neighbours
+    "deterministic": True,
+    "force_col_wise": True,  # LightGBM would time both ways and choose: not the same choice twice
+    "feature_pre_filter": False,
+    "verbosity": -1,
+}
+
+
+def booster_of(text: str) -> lightgbm.Booster:
+    """A booster from its text, silent; the text must come from a folder whose hash was checked."""
+    return lightgbm.Booster(model_str=text)
+
+
+def raw_scores(booster: lightgbm.Booster, numbers: np.ndarray) -> np.ndarray:
+    """Sum of leaves, row by row: log-odds, or the log of a share."""
+    if not len(numbers):
+        return np.zeros(0)
+    return booster.predict(numbers, raw_score=True, num_threads=1, validate_features=False)
+
+
+@dataclass
+class FitWindow:
+    """The labelled rows of one fit, encoded and binned once; every booster of the model is grown on subsets of it.
+
+    numbers   float64 [rows, columns]
+    cohort    the same rows: as_of, debtor_id, ...
+    weight    row weights (sampling x recency), mean 1
+    """
+
+    numbers: np.ndarray
+    cohort: pd.DataFrame
+    weight: np.ndarray
+    settings: Mapping
+    seed: int
+    names: Sequence[str]
+
+    def __post_init__(self) -> None:
+        own = {key: value for key, value in self.settings.items() if key not in (*OURS, "n_estimators")}
+        self.params = {**own, **FIXED, "seed": self.seed % (2**31 - 1)}
+        self.most_trees = int(self.settings["n_estimators"])
+        self.as_of = self.cohort["as_of"].to_numpy()
+        self.folds = debtor_folds(self.cohort["debtor_id"], FOLDS, self.seed)
+        self.binned = lightgbm.Dataset(
+            self.numbers, feature_name=_plain(self.names), params=dict(self.params), free_raw_data=True
+        ).construct()
+
+    def grow(self, objective: Mapping, target: np.ndarray, rows: np.ndarray, trees: int) -> lightgbm.Booster:
+        """A booster of exactly `trees` rounds on the given rows (bool)."""
+        grown = lightgbm.train({**self.params, **objective}, self._part(rows, target), num_boost_round=trees)
+        return booster_of(grown.model_to_string())
+
+    def early_and_later(self, rows: np.ndarray, events: np.ndarray, gap_days: int) -> tuple[np.ndarray, np.ndarray]:
+        """(early, later) of `rows`: later = the newest nights with a fifth of the events, early = nights a gap before them.
+
+        Where the window is too short for a gap, one fold of debtors stands in for the later nights.
+        """
+        early, later = later_part(self.as_of, gap_days, events.astype(np.float64))
+        if (rows & early).sum() < max(2 * int(self.params.get("min_child_samples", 20)), rows.sum() // 5):
+            early, later = self.folds != 0, self.folds == 0
+        return rows & early, rows & later
+
+    def count_trees(self, objective: Mapping, target: np.ndarray, early: np.ndarray, later: np.ndarray) -> tuple[int, lightgbm.Booster]:
+        """Rounds until the later rows stopped gaining, and the booster of that many rounds grown on the early rows."""
+        stop = lightgbm.early_stopping(PATIENCE, first_metric_only=True, verbose=False)
+        sets = {"valid_sets": [self._part(later, target)], "valid_names": ["later"], "callbacks": [stop]}
+        grown = lightgbm.train({**self.params, **objective}, self._part(early, target), num_boost_round=self.most_trees, **sets)
+        trees = max(int(grown.best_iteration), 1)
+        return trees, booster_of(grown.model_to_string(num_iteration=trees))
+
+    def out_of_fold(self, objective: Mapping, target: np.ndarray, rows: np.ndarray, trees: int) -> np.ndarray:
+        """Raw scores of all rows, each by a booster grown on `rows` of other debtors."""
+        scores = np.zeros(len(self.numbers))
+        for fold in range(FOLDS):
+            held = self.folds == fold
+            scores[held] = raw_scores(self.grow(objective, target, rows & ~held, trees), self.numbers[held])
+        return scores
+
+    def _part(self, rows: np.ndarray, target: np.ndarray) -> lightgbm.Dataset:
+        chosen = np.flatnonzero(rows)
+        part = self.binned.subset(chosen).construct()
+        part.set_label(target[chosen])
+        part.set_weight(self.weight[chosen])
+        return part
+
+
+def row_weights(cohort: pd.DataFrame, half_life_days: float | None) -> np.ndarray:
+    """Sampling weight (column `weight`, 1 where absent) x recency (half as much per half_life_days), scaled to mean 1."""
+    weight = cohort["weight"].to_numpy(dtype=np.float64) if "weight" in cohort else np.ones(len(cohort))
+    if half_life_days:
+        age = cohort["as_of"].max() - cohort["as_of"].to_numpy()
+        weight = weight * 0.5 ** (age / float(half_life_days))
+    return weight / weight.mean()
+
+
+def _plain(names: Sequence[str]) -> list[str]:
+    """Names LightGBM takes in its text file, each once; the true ones are in the card."""
+    plain = [re.sub(r"[^A-Za-z0-9_]", "_", name) for name in names]
+    return [name if plain.count(name) == 1 else f"{name}_{position}" for position, name in enumerate(plain)]

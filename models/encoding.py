@@ -1,0 +1,166 @@
+"""From the feature matrix to numbers a booster reads: columns by name, money on one scale, classes by the recovery they showed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from features.errors import ContractError
+from models.money import MoneyScale
+from models.split import debtor_folds
+
+NUMBER, MONEY, CLASS = "number", "money", "class"
+PRIOR_ROWS = 20.0  # rows of the overall rate mixed into the rate of a class: a class seen twice says little
+ENCODING_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """How each column of the matrix becomes a number.
+
+    names    columns in the booster's order
+    kinds    number (as it is), money (minor units, scaled to reporting units by the account's currency), class
+    rates    class column -> class -> log-odds of recovery; classes unseen in the fit window read as missing
+    fills    column -> value read where the fit window never had a missing one: LightGBM would read 0 there, which is a statement
+    """
+
+    names: tuple[str, ...]
+    kinds: tuple[str, ...]
+    rates: Mapping[str, Mapping[str, float]]
+    fills: Mapping[str, float]
+    money: MoneyScale
+    medians: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def learn(
+        cls,
+        matrix: pd.DataFrame,
+        cohort: pd.DataFrame,
+        recovered: np.ndarray,
+        money_columns: Sequence[str],
+        money: MoneyScale,
+        seed: int,
+    ) -> tuple[Encoder, np.ndarray]:
+        """The encoder, and the encoded fit rows, where a row's class rates come from debtors of other folds only.
+
+        recovered: 0, 1 or NaN per row; rows with NaN take no part in the rates. Returns float64 [rows, columns].
+        """
+        names = tuple(matrix.columns)
+        kinds = tuple(_kind(matrix[name], name in set(money_columns)) for name in names)
+        numbers = _numbers(matrix, cohort, names, kinds, money)
+        folds = debtor_folds(cohort["debtor_id"], ENCODING_FOLDS, seed)
+        rates = {}
+        for position, (name, kind) in enumerate(zip(names, kinds, strict=True)):
+            if kind == CLASS:
+                rates[name] = _rates(matrix[name], recovered, np.ones(len(matrix), dtype=bool))
+                for fold in range(ENCODING_FOLDS):
+                    others = _rates(matrix[name], recovered, folds != fold)
+                    numbers[folds == fold, position] = _coded(matrix[name][folds == fold], others)
+        fills, medians = {}, {}
+        for position, name in enumerate(names):
+            column = numbers[:, position]
+            missing = np.isnan(column)
+            medians[name] = 0.0 if missing.all() else float(np.median(column[~missing]))
+            if not missing.any():
+                fills[name] = medians[name]
+        return cls(names, kinds, rates, fills, money, medians), numbers
+
+    def check(self, matrix: pd.DataFrame) -> None:
+        """Refuse a matrix whose columns differ from those the model was taught on, by name; their order is free."""
+        present = list(matrix.columns)
+        missing = [name for name in self.names if name not in set(present)]
+        if missing:
+            raise ContractError.missing_columns("features", missing, present)
+        extra = [name for name in present if name not in set(self.names)]
+        if extra:
+            raise ContractError.unknown_columns("features", extra, self.names)
+        if len(present) != len(self.names):
+            twice = sorted({name for name in present if present.count(name) > 1})
+            raise ContractError(f"Table 'features' holds {', '.join(map(repr, twice))} more than once. Keep one.")
+        drifted = [
+            f"{name!r} ({matrix[name].dtype})"
+            for name, kind in zip(self.names, self.kinds, strict=True)
+            if (kind == CLASS) != _is_class(matrix[name]) or (kind != CLASS and matrix[name].dtype != np.float64)
+        ]
+        if drifted:
+            raise ContractError(
+                f"Table 'features' has columns of another type than the model was taught on: {', '.join(drifted)}. "
+                "Numbers must be float64 and classes text or category; build the features with the same catalogue."
+            )
+
+    def encode(self, matrix: pd.DataFrame, cohort: pd.DataFrame) -> np.ndarray:
+        """float64 [rows, columns] in the booster's order; ContractError where `check` refuses or a currency has no rate."""
+        self.check(matrix)
+        numbers = _numbers(matrix, cohort, self.names, self.kinds, self.money)
+        for position, (name, kind) in enumerate(zip(self.names, self.kinds, strict=True)):
+            if kind == CLASS:
+                numbers[:, position] = _coded(matrix[name], self.rates[name])
+            if name in self.fills:
+                column = numbers[:, position]
+                column[np.isnan(column)] = self.fills[name]
+        return numbers
+
+    def unseen(self, matrix: pd.DataFrame) -> dict[str, int]:
+        """Rows per class column whose class the fit window never had; they were read as missing."""
+        counts = {
+            name: int((matrix[name].notna() & ~matrix[name].astype("str").isin(list(known))).sum()) for name, known in self.rates.items()
+        }
+        return {name: count for name, count in counts.items() if count}
+
+    def card(self) -> dict:
+        """As plain values for card.json."""
+        return {
+            "names": list(self.names),
+            "kinds": list(self.kinds),
+            "rates": {name: dict(known) for name, known in self.rates.items()},
+            "fills": dict(self.fills),
+            "medians": dict(self.medians),
+            "money": {"reporting": self.money.reporting, "rates": dict(self.money.rates), "decimals": dict(self.money.decimals)},
+        }
+
+    @classmethod
+    def from_card(cls, card: Mapping) -> Encoder:
+        money = MoneyScale(**card["money"])
+        return cls(tuple(card["names"]), tuple(card["kinds"]), card["rates"], card["fills"], money, card["medians"])
+
+
+def _is_class(column: pd.Series) -> bool:
+    return isinstance(column.dtype, pd.CategoricalDtype | pd.StringDtype) or column.dtype == object
+
+
+def _kind(column: pd.Series, is_money: bool) -> str:
+    if _is_class(column):
+        return CLASS
+    if column.dtype != np.float64:
+        raise ContractError(f"Table 'features' column {column.name!r} must be float64 or category. Got {column.dtype}.")
+    return MONEY if is_money else NUMBER
+
+
+def _numbers(matrix: pd.DataFrame, cohort: pd.DataFrame, names: Sequence[str], kinds: Sequence[str], money: MoneyScale) -> np.ndarray:
+    numbers = np.full((len(matrix), len(names)), np.nan, order="F")
+    unit = money.per_minor(cohort["currency"]) if MONEY in kinds else None
+    for position, (name, kind) in enumerate(zip(names, kinds, strict=True)):
+        if kind != CLASS:
+            column = matrix[name].to_numpy()
+            numbers[:, position] = column * unit if kind == MONEY else column
+    return numbers
+
+
+def _rates(column: pd.Series, recovered: np.ndarray, rows: np.ndarray) -> dict[str, float]:
+    """Log-odds of recovery per class, mixed with the overall rate; sorted by class, so that the card is stable."""
+    seen = rows & ~np.isnan(recovered) & column.notna().to_numpy()
+    overall = float(recovered[seen].mean()) if seen.any() else 0.5
+    overall = min(max(overall, 1e-4), 1 - 1e-4)
+    held = pd.DataFrame({"name": column[seen].astype("str").to_numpy(), "recovered": recovered[seen]})
+    sums = held.groupby("name", sort=True)["recovered"].agg(["sum", "size"])
+    rate = (sums["sum"] + PRIOR_ROWS * overall) / (sums["size"] + PRIOR_ROWS)
+    return {str(name): float(value) for name, value in np.log(rate / (1 - rate)).items()}
+
+
+def _coded(column: pd.Series, rates: Mapping[str, float]) -> np.ndarray:
+    codes, names = pd.factorize(column.astype("str").where(column.notna().to_numpy()))
+    values = np.array([rates.get(str(name), np.nan) for name in names] + [np.nan])
+    return values[codes]

@@ -1,0 +1,380 @@
+"""Is the model good for the money? Per arrears bucket, portfolio and month first, pooled last, each figure with its interval by debtor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from models.baseline import DPD_NAMES, arrears_bucket
+from models.resampling import METRICS, captured, debtor_draws, interval, quality
+from models.split import day_text
+
+MODEL = "model"
+NEWEST = "newest placement first"
+BEST, HINDSIGHT = "best possible (true expectation)", "perfect hindsight"
+POOLED = "all"
+SCOPES = ("arrears bucket", "portfolio", "currency", "month", "debtors", POOLED)  # pooled last: a pooled figure hides its parts
+SEEN, UNSEEN = "seen in the fit window", "never seen before"
+LEAK_AUC, CARRIED = 0.95, 0.6
+SHORT_DAYS, YEAR_DAYS = 61, 365
+COLLAPSE = 0.1
+FEW_DEBTORS = 100
+
+
+@dataclass(frozen=True)
+class Rival:
+    """Another way to order the same rows. order: larger is worked first; chance: its P(recovered), if it has one; predicted: its money."""
+
+    order: np.ndarray
+    chance: np.ndarray | None = None
+    predicted: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Labelled rows of a test window and what a model said of them; all arrays and frames aligned by position.
+
+    cohort    account_no, debtor_id, as_of, portfolio, currency, days_past_due, balance
+    scores    the columns of RecoveryModel.predict
+    recovered, money   outcome 0/1; recovered money in reporting units
+    unit      reporting units per minor unit, row by row
+    seen      whether the debtor had rows in the fit window
+    """
+
+    cohort: pd.DataFrame
+    scores: pd.DataFrame
+    recovered: np.ndarray
+    money: np.ndarray
+    unit: np.ndarray
+    seen: np.ndarray
+
+    @property
+    def predicted(self) -> np.ndarray:
+        return self.scores["expected_recovery"].to_numpy() * self.unit
+
+    def groups(self) -> list[tuple[str, str, np.ndarray]]:
+        """(scope, group, rows) of every table, pooled last; the group of all rows where a scope has one group only is left out."""
+        bucket = np.array(DPD_NAMES, dtype=object)[arrears_bucket(self.cohort["days_past_due"])]
+        month = self.cohort["as_of"].to_numpy().astype("datetime64[D]").astype("datetime64[M]").astype(str)
+        by_scope = {
+            SCOPES[0]: (bucket, [name for name in DPD_NAMES if (bucket == name).any()]),
+            SCOPES[1]: _sorted_groups(self.cohort["portfolio"]),
+            SCOPES[2]: _sorted_groups(self.cohort["currency"]),
+            SCOPES[3]: _sorted_groups(pd.Series(month)),
+            SCOPES[4]: (np.where(self.seen, SEEN, UNSEEN), [SEEN, UNSEEN]),
+        }
+        found = [(scope, name, member == name) for scope, (member, names) in by_scope.items() if len(names) > 1 for name in names]
+        everyone = np.ones(len(self.cohort), dtype=bool)
+        return [*((scope, name, rows) for scope, name, rows in found if rows.any()), (POOLED, POOLED, everyone)]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The evidence about one model, as frames; `to_dict` is the same numbers for JSON.
+
+    quality   scope, group, head, ranking, rows, debtors, events, metric, value, low, high
+    money     scope, group, capacity, ranking, listed, money, low, high, share, share_low, share_high, gain, gain_low, gain_high
+              (gain = the model's money minus this ranking's, paired draw by draw, reporting units)
+    tenths    tenth of p_recovered: rows, mean_p, rate, low, high, predicted, realised
+    further frames: backtest, ablation, importance, drift, interval; facts: dates, counts, definitions
+    """
+
+    quality: pd.DataFrame
+    money: pd.DataFrame
+    tenths: pd.DataFrame
+    facts: dict[str, Any]
+    frames: dict[str, pd.DataFrame] = field(default_factory=dict)
+    statements: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    gates: list[dict[str, Any]] = field(default_factory=list)
+
+    def figure(
+        self, metric: str, *, scope: str = POOLED, group: str = POOLED, head: str = "recovered", ranking: str = MODEL
+    ) -> tuple[float, float, float]:
+        """(value, low, high) of one metric; NaN where it was not computed."""
+        table = self.quality
+        rows = table[
+            (table["scope"] == scope)
+            & (table["group"] == group)
+            & (table["head"] == head)
+            & (table["ranking"] == ranking)
+            & (table["metric"] == metric)
+        ]
+        return tuple(rows.iloc[0][["value", "low", "high"]]) if len(rows) else (math.nan, math.nan, math.nan)
+
+    def money_row(self, ranking: str, capacity: float, *, scope: str = POOLED, group: str = POOLED) -> pd.Series | None:
+        table = self.money
+        rows = table[
+            (table["scope"] == scope) & (table["group"] == group) & (table["ranking"] == ranking) & (table["capacity"] == capacity)
+        ]
+        return rows.iloc[0] if len(rows) else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values: frames as lists of rows, NaN as null."""
+        frames = {"quality": self.quality, "money": self.money, "tenths": self.tenths, **self.frames}
+        plain = {
+            name: [{key: _plain(value) for key, value in row.items()} for row in frame.to_dict("records")] for name, frame in frames.items()
+        }
+        rest = {"facts": self.facts, "statements": self.statements, "warnings": self.warnings, "gates": self.gates}
+        return {**plain, **_plain(rest)}
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Evaluation:
+        known = ("facts", "statements", "warnings", "gates")
+        frames = {name: pd.DataFrame(rows) for name, rows in plain.items() if name not in known}
+        own = {name: frames.pop(name) for name in ("quality", "money", "tenths")}
+        return cls(**own, frames=frames, **{name: plain[name] for name in known})
+
+
+def evaluate(
+    judged: Judged, rivals: Mapping[str, Rival], capacities: Sequence[float], draws: int, seed: int, truth: np.ndarray | None = None
+) -> Evaluation:
+    """Judge a model on rows it never saw.
+
+    rivals: other orders of the same rows, by name. capacities: shares of each night's accounts that can be worked.
+    truth: true expected money per row (reporting units), on made-up portfolios: adds the best possible order.
+    """
+    capacities = tuple(sorted(capacities))
+    who, weights = debtor_draws(judged.cohort["debtor_id"], draws, seed)
+    p = judged.scores["p_recovered"].to_numpy()
+    orders = {MODEL: Rival(judged.predicted, p, judged.predicted), **rivals}
+    if truth is not None:
+        orders[BEST] = Rival(truth)
+    orders[HINDSIGHT] = Rival(judged.money)
+    judged_quality, judged_money = [], []
+    for scope, name, rows in judged.groups():
+        local, drawn = _compact(who[rows], weights)
+        counts = {"rows": int(rows.sum()), "debtors": int(drawn.shape[1]), "events": len(np.unique(local[judged.recovered[rows] == 1]))}
+        for ranking, rival in orders.items():
+            if ranking == HINDSIGHT or (scope != POOLED and ranking != MODEL):
+                continue
+            ranked = rival.chance if rival.chance is not None else rival.order
+            predicted = rival.predicted[rows] if rival.predicted is not None else np.zeros(int(rows.sum()))
+            chance = None if rival.chance is None else rival.chance[rows]
+            table = quality(ranked[rows], chance, judged.recovered[rows], judged.money[rows], predicted, local, drawn)
+            judged_quality += _quality_rows(table, {"scope": scope, "group": name, "head": "recovered", "ranking": ranking, **counts})
+        judged_money += _money_rows(judged, orders, rows, local, drawn, capacities, {"scope": scope, "group": name})
+    return Evaluation(
+        pd.DataFrame(judged_quality),
+        pd.DataFrame(judged_money),
+        _tenths_table(judged, p, who, weights),
+        {"capacities": list(capacities), "draws": draws},
+    )
+
+
+def judge_default(cohort: pd.DataFrame, p_defaulted: np.ndarray, defaulted: np.ndarray, draws: int, seed: int) -> pd.DataFrame:
+    """Quality rows of the p_defaulted head: pooled, by bucket and by portfolio, on the rows whose label and score are known."""
+    known = ~np.isnan(defaulted) & ~np.isnan(p_defaulted)
+    if not known.any():
+        return pd.DataFrame()
+    cohort, p, outcome = cohort[known].reset_index(drop=True), p_defaulted[known], defaulted[known]
+    nothing = np.zeros(len(p))
+    judged = Judged(cohort, pd.DataFrame({"expected_recovery": nothing}), outcome, nothing, nothing, np.ones(len(p), dtype=bool))
+    who, weights = debtor_draws(cohort["debtor_id"], draws, seed)
+    found = []
+    for scope, name, rows in judged.groups():
+        if scope in (SCOPES[0], SCOPES[1], POOLED):
+            local, drawn = _compact(who[rows], weights)
+            counts = {"rows": int(rows.sum()), "debtors": int(drawn.shape[1]), "events": len(np.unique(local[outcome[rows] == 1]))}
+            table = quality(p[rows], p[rows], outcome[rows], nothing[rows], nothing[rows], local, drawn)
+            found += _quality_rows(table, {"scope": scope, "group": name, "head": "defaulted", "ranking": MODEL, **counts})
+    return pd.DataFrame(found)
+
+
+def paired_money(
+    cohort: pd.DataFrame, first: np.ndarray, second: np.ndarray, money: np.ndarray, capacity: float, draws: int, seed: int
+) -> dict[str, float]:
+    """Money two orders reach at a capacity on the same rows, and the share of the second's that the first gains, with its interval."""
+    who, weights = debtor_draws(cohort["debtor_id"], draws, seed)
+    night = cohort["as_of"].to_numpy()
+    (one, _), (other, _) = (captured(order, money, night, who, weights, (capacity,)) for order in (first, second))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gain, low, high = interval(one[:, 0] / other[:, 0] - 1)
+    return {"money": float(one[0, 0]), "other_money": float(other[0, 0]), "gain": gain, "gain_low": low, "gain_high": high}
+
+
+def gates(evaluation: Evaluation, gate: Any) -> list[dict[str, Any]]:
+    """The absolute gates of the params, each with its figure: money pooled and per bucket, and the slope of calibration."""
+    found = [_gate("realised / predicted money", evaluation.figure("money_ratio"), gate.money_ratio)]
+    table = evaluation.quality
+    buckets = table[(table["scope"] == SCOPES[0]) & (table["metric"] == "money_ratio") & (table["head"] == "recovered")]
+    for row in buckets.itertuples():
+        if row.events >= gate.bucket_min_debtors:
+            figure = (row.value, row.low, row.high)
+            found.append(_gate(f"realised / predicted money, {row.group} days past due", figure, gate.bucket_money_ratio))
+    found.append(_gate("calibration slope of p_recovered", evaluation.figure("calibration_slope"), gate.calibration_slope))
+    return found
+
+
+def statements(evaluation: Evaluation, capacity: float) -> list[str]:
+    """Plain sentences: what the model gains at this capacity over each other order, and whether that could be chance."""
+    said = []
+    table = evaluation.money
+    rows = table[(table["scope"] == POOLED) & (table["capacity"] == capacity)]
+    for row in rows.itertuples():
+        if row.ranking in (MODEL, BEST, HINDSIGHT):
+            continue
+        rival = f"{row.ranking} at {capacity:.0%} capacity"
+        share = f"{row.gain / row.money:+.1%} of its money" if row.money > 0 else "money where it reached none"
+        if row.gain_low > 0:
+            said.append(f"Beats {rival}: {share}.")
+        elif row.gain_high < 0:
+            said.append(f"Does not beat {rival}: {share}; it loses.")
+        else:
+            said.append(f"Does not show that it beats {rival}: {share}, which could be chance.")
+    return said
+
+
+def warnings(
+    evaluation: Evaluation,
+    *,
+    test_first: int,
+    test_last: int,
+    importance: pd.Series,
+    drift: Mapping[str, float],
+    fit_auc: float | None,
+    capacity: float,
+) -> list[str]:
+    """What a reader must know before believing the figures. importance: share of the mean absolute contribution per column."""
+    said = []
+    days = test_last - test_first + 1
+    window = f"The test window, {day_text(test_first)} to {day_text(test_last)},"
+    if days < SHORT_DAYS:
+        said.append(f"{window} is under two months: one odd month decides every figure.")
+    elif days < YEAR_DAYS:
+        said.append(f"{window} covers part of a year: a season it does not hold is not judged.")
+    row = evaluation.quality[(evaluation.quality["scope"] == POOLED) & (evaluation.quality["ranking"] == MODEL)]
+    events = int(row["events"].iloc[0]) if len(row) else 0
+    if events < FEW_DEBTORS:
+        said.append(f"Only {events} debtors of the test window paid: the intervals are wide and the buckets say little.")
+    auc = evaluation.figure("auc")[0]
+    carriers = importance.sort_values(ascending=False, kind="stable")
+    if auc >= LEAK_AUC:
+        named = ", ".join(f"{name} ({share:.0%})" for name, share in carriers.head(3).items())
+        said.append(f"AUC {auc:.3f} is too good for collections: look for a leak in {named}.")
+    if len(carriers) and carriers.iloc[0] > CARRIED:
+        said.append(f"{carriers.index[0]} carries {carriers.iloc[0]:.0%} of the model: if it is wrong or late one night, so is the list.")
+    if fit_auc is not None and fit_auc - auc > COLLAPSE:
+        said.append(
+            f"AUC falls from {fit_auc:.3f} on unseen debtors of the fit window to {auc:.3f} out of time: something does not hold over time."
+        )
+    moved = sorted(name for name, value in drift.items() if value > 0.25)
+    if moved:
+        said.append(
+            f"{len(moved)} columns have moved between fit and test (PSI above 0.25): {', '.join(moved[:5])}{' and more' if len(moved) > 5 else ''}."
+        )
+    newest = evaluation.money_row(NEWEST, capacity)
+    if newest is not None and not newest["gain_low"] > 0:
+        said.append(f"At {capacity:.0%} capacity the model is not shown to beat newest placement first, which needs no model.")
+    return said
+
+
+def _quality_rows(table: np.ndarray, about: dict[str, Any]) -> list[dict[str, Any]]:
+    rows = []
+    for position, metric in enumerate(METRICS):
+        value, low, high = interval(table[:, position])
+        if not math.isnan(value):
+            rows.append({**about, "metric": metric, "value": value, "low": low, "high": high})
+    return rows
+
+
+def _money_rows(
+    judged: Judged,
+    orders: Mapping[str, Rival],
+    rows: np.ndarray,
+    who: np.ndarray,
+    weights: np.ndarray,
+    capacities: tuple[float, ...],
+    about: dict,
+) -> list[dict[str, Any]]:
+    night, money = judged.cohort["as_of"].to_numpy()[rows], judged.money[rows]
+    reached, whole = {}, None
+    for ranking, rival in orders.items():
+        reached[ranking], whole = captured(rival.order[rows], money, night, who, weights, capacities)
+    found = []
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for position, capacity in enumerate(capacities):
+            for ranking, table in reached.items():
+                value, low, high = interval(table[:, position])
+                share, share_low, share_high = interval(table[:, position] / whole)
+                gain, gain_low, gain_high = interval(reached[MODEL][:, position] - table[:, position])
+                found.append(
+                    {
+                        **about,
+                        "capacity": capacity,
+                        "ranking": ranking,
+                        "money": value,
+                        "low": low,
+                        "high": high,
+                        "share": share,
+                        "share_low": share_low,
+                        "share_high": share_high,
+                        "gain": gain,
+                        "gain_low": gain_low,
+                        "gain_high": gain_high,
+                    }  # fmt: skip
+                )
+    return found
+
+
+def _tenths_table(judged: Judged, p: np.ndarray, who: np.ndarray, weights: np.ndarray) -> pd.DataFrame:
+    """Calibration by tenth of p_recovered, counts of rows equal; the interval of the rate by debtor."""
+    place = np.argsort(p, kind="stable")
+    tenth = np.empty(len(p), dtype=np.int64)
+    tenth[place] = np.minimum(np.arange(len(p)) * 10 // max(len(p), 1), 9)
+    found = []
+    for number in range(10):
+        rows = tenth == number
+        if not rows.any():
+            continue
+        local, drawn = _compact(who[rows], weights)
+        won = np.bincount(local, weights=judged.recovered[rows], minlength=drawn.shape[1])
+        held = np.bincount(local, minlength=drawn.shape[1])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            rate, low, high = interval((drawn * won).sum(axis=1) / (drawn * held).sum(axis=1))
+        found.append(
+            {
+                "tenth": number + 1,
+                "rows": int(rows.sum()),
+                "mean_p": float(p[rows].mean()),
+                "rate": rate,
+                "low": low,
+                "high": high,
+                "predicted": float(judged.predicted[rows].sum()),
+                "realised": float(judged.money[rows].sum()),
+            }
+        )
+    return pd.DataFrame(found)
+
+
+def _gate(name: str, figure: tuple[float, float, float], band: Sequence[float]) -> dict[str, Any]:
+    value, low, high = figure
+    passed = bool(band[0] <= value <= band[1])
+    return {"gate": name, "value": value, "low": low, "high": high, "from": band[0], "to": band[1], "passed": passed}
+
+
+def _sorted_groups(column: pd.Series) -> tuple[np.ndarray, list[str]]:
+    member = column.astype("str").to_numpy(dtype=object)
+    return member, sorted(set(member))
+
+
+def _compact(who: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    present, local = np.unique(who, return_inverse=True)
+    return local, np.ascontiguousarray(weights[:, present])
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(held) for key, held in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(held) for held in value]
+    if isinstance(value, float | np.floating):
+        return None if math.isnan(value) or math.isinf(value) else float(value)
+    if isinstance(value, np.integer | np.bool_):
+        return value.item()
+    return value

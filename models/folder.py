@@ -1,0 +1,91 @@
+"""A model on disk: a folder of a few text files anyone can read, known by the sha256 of its content. Never a pickle.
+
+The hash is checked on the bytes read before anything parses them: a tampered LightGBM text can crash or hang the process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from features.errors import ModelRefused
+
+CARD = "card.json"
+RECOVERED, AMOUNT, DEFAULTED = "model.txt", "amount.txt", "defaulted.txt"
+NAMES = (AMOUNT, CARD, DEFAULTED, RECOVERED)
+LIMIT_BYTES = 1 << 30
+
+
+def digest(files: Mapping[str, bytes]) -> str:
+    """sha256 over the files' names and their own sha256, by name: a file added, lost, renamed or changed changes it."""
+    lines = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in sorted(files.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def card_bytes(card: Mapping) -> bytes:
+    """card.json: sorted keys, floats by their shortest exact text, no NaN."""
+    return (json.dumps(card, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes]) -> str:
+    """Write the files into a new folder, whole or not at all, and return its digest; the same content again changes nothing."""
+    sha256 = digest(files)
+    if folder.is_dir() and digest_of(folder) == sha256:
+        return sha256
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    staging = folder.with_name(f".{folder.name}.{os.getpid()}")
+    staging.mkdir()
+    for name, content in sorted(files.items()):
+        with open(staging / name, "wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+    try:
+        os.rename(staging, folder)
+    except OSError:  # another process wrote the same content first
+        for name in files:
+            (staging / name).unlink()
+        staging.rmdir()
+        if digest_of(folder) != sha256:
+            raise ModelRefused(f"Model folder {str(folder)!r} holds other files than its name says. Remove it and train again.") from None
+    return sha256
+
+
+def read_folder(folder: Path, sha256: str) -> dict[str, bytes]:
+    """The files, once their digest equals sha256. ModelRefused when the folder is gone, differs, or holds anything else."""
+    files = _bytes_of(folder)
+    found = digest(files)
+    if found != sha256:
+        raise ModelRefused(
+            f"Model folder {str(folder)!r} has sha256 {found[:12]}, approved was {sha256[:12]}. "
+            "Put the approved files back, or roll back with `recoup promote --rollback`."
+        )
+    return files
+
+
+def digest_of(folder: Path) -> str:
+    """The digest of a folder as it stands."""
+    return digest(_bytes_of(folder))
+
+
+def _bytes_of(folder: Path) -> dict[str, bytes]:
+    try:
+        present = sorted(entry.name for entry in os.scandir(folder))
+    except OSError:
+        raise ModelRefused(f"Model folder {str(folder)!r} is missing. Put it back, or promote another run.") from None
+    strange = [name for name in present if name not in NAMES]
+    if strange:
+        raise ModelRefused(f"Model folder {str(folder)!r} holds files that are no part of a model: {len(strange)}. Remove them.")
+    if CARD not in present:
+        raise ModelRefused(f"Model folder {str(folder)!r} has no {CARD}. Put it back, or promote another run.")
+    files = {}
+    for name in present:
+        about = os.lstat(folder / name)
+        if not stat.S_ISREG(about.st_mode) or about.st_size > LIMIT_BYTES:
+            raise ModelRefused(f"Model folder {str(folder)!r}: {name} must be a plain file of at most 1 GiB. Put the approved file back.")
+        files[name] = (folder / name).read_bytes()
+    return files

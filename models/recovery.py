@@ -1,0 +1,260 @@
+"""Three heads behind one estimator: P(recovered), the amount if recovered, P(defaulted). Matrices in, scores out; a folder on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import lightgbm
+import numpy as np
+import pandas as pd
+
+from features.errors import InputMissing
+from models.amount import AmountHead, Later, Recoveries, fit_amount
+from models.baseline import AGE_BANDS, AgeBandTable
+from models.boosting import FitWindow, booster_of, raw_scores, row_weights
+from models.calibration import Calibrator, choose_map, with_recent_levels
+from models.drift import Reference
+from models.encoding import Encoder
+from models.folder import AMOUNT, CARD, DEFAULTED, RECOVERED, card_bytes, digest, read_folder, write_folder
+from models.money import MoneyScale
+
+SCORE_COLUMNS = ("p_recovered", "amount_if_recovered", "expected_recovery", "p_defaulted")
+BINARY = {"objective": "binary", "metric": "binary_logloss"}
+RECOVERY = "recovery"
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """What a fit needs besides the rows: plain values of the params, the catalogue's columns, the scale of money.
+
+    settings       LightGBM's own names, plus min_events and recency_half_life_days
+    gap_days, default_gap_days   days until a label of recovery, of default is known
+    default_dpd    days past due from which an account is in default and has no p_defaulted
+    money_columns  columns in minor units; monotone: column -> -1, 0, +1 on p_recovered
+    """
+
+    settings: Mapping
+    seed: int
+    gap_days: int
+    default_gap_days: int
+    default_dpd: int
+    money: MoneyScale
+    money_columns: Sequence[str] = ()
+    monotone: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Head:
+    """A probability: a booster's raw log-odds behind a strictly increasing map."""
+
+    booster: lightgbm.Booster
+    calibrator: Calibrator
+    trees: int
+
+    def probability(self, numbers: np.ndarray, portfolio: pd.Series) -> np.ndarray:
+        return self.calibrator.probability(raw_scores(self.booster, numbers), portfolio)
+
+    def card(self) -> dict:
+        return {"calibrator": self.calibrator.card(), "trees": self.trees}
+
+    @classmethod
+    def from_card(cls, card: Mapping, text: str) -> Head:
+        return cls(booster_of(text), Calibrator.from_card(card["calibrator"]), card["trees"])
+
+
+@dataclass(frozen=True)
+class RecoveryModel:
+    """The champion's kind. `facts` are dates, counts and versions that travel in the card and change no score."""
+
+    encoder: Encoder
+    recovered: Head
+    amount: AmountHead
+    amount_choice: Mapping
+    defaulted: Head | None
+    default_dpd: int
+    reference: Reference
+    facts: Mapping = field(default_factory=dict)
+
+    kind = RECOVERY
+
+    @classmethod
+    def fit(
+        cls, matrix: pd.DataFrame, labels: pd.DataFrame, cohort: pd.DataFrame, teaching: Teaching, like: RecoveryModel | None = None
+    ) -> RecoveryModel:
+        """Teach all heads on the rows whose label is known; NaN labels take no part in that head.
+
+        matrix, labels (recovered, recovered_amount in minor units, defaulted), cohort: rows aligned by position; their order is free.
+        like: an earlier fit whose numbers of trees and way of the amount are kept, for the refit on everything before release.
+        Raises InputMissing when recovery has one class only.
+        """
+        used = (labels["recovered"].notna() | labels["defaulted"].notna()).to_numpy()
+        order = np.flatnonzero(used)
+        order = order[np.lexsort((cohort["account_no"].to_numpy()[order], cohort["as_of"].to_numpy()[order]))]
+        matrix, labels, cohort = (frame.iloc[order].reset_index(drop=True) for frame in (matrix, labels, cohort))
+        recovered = labels["recovered"].to_numpy(dtype=np.float64)
+        _two_classes(recovered)
+        encoder, numbers = Encoder.learn(matrix, cohort, recovered, teaching.money_columns, teaching.money, teaching.seed)
+        weight = row_weights(cohort, teaching.settings.get("recency_half_life_days"))
+        window = FitWindow(numbers, cohort, weight, teaching.settings, teaching.seed, encoder.names)
+        towards = {"monotone_constraints": [int(teaching.monotone.get(name, 0)) for name in encoder.names]}
+        rising = {**BINARY, **towards} if any(towards["monotone_constraints"]) else BINARY
+
+        head, chance, trial = _probability_head(window, rising, recovered, teaching.gap_days, like.recovered if like else None)
+        unit = teaching.money.per_minor(cohort["currency"])
+        found = _recoveries(labels, cohort, unit)
+        amount, choice = fit_amount(window, found, chance, trial, like.amount_choice if like else None)
+        defaulted = _default_head(window, labels["defaulted"].to_numpy(dtype=np.float64), teaching, like)
+        reference = Reference.learn(
+            numbers, encoder.names, head.calibrator.probability(raw_scores(head.booster, numbers), cohort["portfolio"])
+        )
+        return cls(encoder, head, amount, choice, defaulted, teaching.default_dpd, reference)
+
+    def predict(self, matrix: pd.DataFrame, cohort: pd.DataFrame) -> pd.DataFrame:
+        """p_recovered, amount_if_recovered and expected_recovery (minor units, at most the balance), p_defaulted; rows as in the matrix.
+
+        Columns are matched by name. p_defaulted is missing without that head and for accounts already default_dpd days past due.
+        ContractError when a column is missing, unknown or of another type, or a currency has no rate.
+        """
+        numbers = self.encoder.encode(matrix, cohort)
+        portfolio = cohort["portfolio"]
+        balance = cohort["balance"].to_numpy(dtype=np.float64)
+        p_recovered = self.recovered.probability(numbers, portfolio)
+        amount = self.amount.share(numbers, portfolio) * balance
+        p_defaulted = np.full(len(numbers), np.nan)
+        if self.defaulted is not None:
+            below = cohort["days_past_due"].to_numpy() < self.default_dpd
+            p_defaulted[below] = self.defaulted.probability(numbers, portfolio)[below]
+        return pd.DataFrame(
+            dict(zip(SCORE_COLUMNS, (p_recovered, amount, p_recovered * amount, p_defaulted), strict=True)), index=matrix.index
+        )
+
+    def amount_interval(self, matrix: pd.DataFrame, cohort: pd.DataFrame) -> pd.DataFrame:
+        """amount_low, amount_high in minor units: four of five recoveries of such accounts fell between them."""
+        share = self.amount.share(self.encoder.encode(matrix, cohort), cohort["portfolio"])
+        low, high = self.amount.interval(share)
+        balance = cohort["balance"].to_numpy(dtype=np.float64)
+        return pd.DataFrame({"amount_low": low * balance, "amount_high": high * balance}, index=matrix.index)
+
+    def raw(self, matrix: pd.DataFrame, cohort: pd.DataFrame) -> np.ndarray:
+        """The raw log-odds of P(recovered) that contributions add up to."""
+        return raw_scores(self.recovered.booster, self.encoder.encode(matrix, cohort))
+
+    def contributions(self, matrix: pd.DataFrame, cohort: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
+        """Exact contributions (TreeSHAP) of every column to the raw log-odds, and the base of each row; they add up to `raw`."""
+        numbers = self.encoder.encode(matrix, cohort)
+        if not len(numbers):
+            return pd.DataFrame(columns=list(self.encoder.names), dtype=np.float64), np.zeros(0)
+        found = self.recovered.booster.predict(numbers, pred_contrib=True, num_threads=1, validate_features=False)
+        return pd.DataFrame(found[:, :-1], columns=list(self.encoder.names), index=matrix.index), found[:, -1]
+
+    def files(self) -> dict[str, bytes]:
+        """The model folder's content."""
+        files = {RECOVERED: self.recovered.booster.model_to_string().encode()}
+        if self.amount.booster is not None:
+            files[AMOUNT] = self.amount.booster.model_to_string().encode()
+        if self.defaulted is not None:
+            files[DEFAULTED] = self.defaulted.booster.model_to_string().encode()
+        card = {
+            "kind": RECOVERY,
+            "encoder": self.encoder.card(),
+            "recovered": self.recovered.card(),
+            "amount": self.amount.card(),
+            "amount_choice": dict(self.amount_choice),
+            "defaulted": self.defaulted.card() if self.defaulted else None,
+            "default_dpd": self.default_dpd,
+            "reference": self.reference.card(),
+            "facts": dict(self.facts),
+        }
+        return {**files, CARD: card_bytes(card)}
+
+    @property
+    def version(self) -> str:
+        """The short name that every score carries: the content's own hash."""
+        return f"{RECOVERY}-{digest(self.files())[:12]}"
+
+    def save(self, folder: Path) -> str:
+        """Write the folder and return its sha256."""
+        return write_folder(folder, self.files())
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> RecoveryModel:
+        card = json.loads(files[CARD])
+        amount = files[AMOUNT].decode() if AMOUNT in files else None
+        defaulted = Head.from_card(card["defaulted"], files[DEFAULTED].decode()) if card["defaulted"] else None
+        return cls(
+            Encoder.from_card(card["encoder"]),
+            Head.from_card(card["recovered"], files[RECOVERED].decode()),
+            AmountHead.from_card(card["amount"], amount),
+            card["amount_choice"],
+            defaulted,
+            card["default_dpd"],
+            Reference.from_card(card["reference"]),
+            card["facts"],
+        )
+
+
+def load_model(folder: Path, sha256: str) -> RecoveryModel | AgeBandTable:
+    """The model of a folder, once the folder's sha256 is the given one. ModelRefused otherwise, before anything is parsed."""
+    files = read_folder(folder, sha256)
+    if json.loads(files[CARD])["kind"] == AGE_BANDS:
+        return AgeBandTable.from_files(files)
+    return RecoveryModel.from_files(files)
+
+
+def debtors_with(labels: pd.Series, debtors: pd.Series) -> int:
+    """Debtors with at least one event: what a minimum count is about, for rows of one debtor say nearly the same."""
+    return int(debtors[(labels == 1).to_numpy()].nunique())
+
+
+def _two_classes(recovered: np.ndarray) -> None:
+    if not ((recovered == 1).any() and (recovered == 0).any()):
+        seen = "no mature label" if np.isnan(recovered).all() else "one outcome only"
+        raise InputMissing(
+            f"The fit window shows {seen}, so recovery cannot be taught. Deliver more history; the age-band table scores without it."
+        )
+
+
+def _probability_head(
+    window: FitWindow, objective: Mapping, outcome: np.ndarray, gap_days: int, like: Head | None
+) -> tuple[Head, np.ndarray, Later | None]:
+    """The head; its calibrated out-of-fold probability per row (0 without a label); unless `like` spares it, the later nights' trial."""
+    known = ~np.isnan(outcome)
+    target = np.where(known, outcome, 0.0)
+    trial = None
+    if like is None:
+        early, later = window.early_and_later(known, known & (outcome == 1), gap_days)
+        trees, booster = window.count_trees(objective, target, early, later)
+        chance = np.full(len(outcome), np.nan)
+        chance[later] = 1 / (1 + np.exp(-raw_scores(booster, window.numbers[later])))
+        trial = Later(early, later, chance)
+    else:
+        trees = like.trees
+    raw = window.out_of_fold(objective, target, known, trees)
+    calibrator = choose_map(raw[known], target[known], window.weight[known], window.folds[known])
+    rows = window.cohort[known]
+    calibrator = with_recent_levels(calibrator, raw[known], target[known], window.weight[known], rows, int(rows["as_of"].max()))
+    chance = np.where(known, calibrator.probability(raw, window.cohort["portfolio"]), 0.0)
+    return Head(window.grow(objective, target, known, trees), calibrator, trees), chance, trial
+
+
+def _default_head(window: FitWindow, outcome: np.ndarray, teaching: Teaching, like: RecoveryModel | None) -> Head | None:
+    """P(defaulted), where enough debtors defaulted to teach it; None otherwise."""
+    events = debtors_with(pd.Series(outcome), window.cohort["debtor_id"])
+    if events < teaching.settings["min_events"] or not (outcome == 0).any():
+        return None
+    same = like.defaulted if like else None
+    if like is not None and same is None:
+        return None
+    head, _, _ = _probability_head(window, BINARY, outcome, teaching.default_gap_days, same)
+    return head
+
+
+def _recoveries(labels: pd.DataFrame, cohort: pd.DataFrame, unit: np.ndarray) -> Recoveries:
+    amount = labels["recovered_amount"].to_numpy(dtype=np.float64)
+    balance = cohort["balance"].to_numpy(dtype=np.float64)
+    won = (labels["recovered"] == 1).to_numpy() & (amount > 0) & (balance > 0)
+    share = np.where(won, np.minimum(amount / np.where(balance > 0, balance, 1.0), 1.0), np.nan)
+    return Recoveries(share, np.where(won, amount, 0.0) * unit, balance * unit)

@@ -65,20 +65,24 @@ def segments(known, charges, statements, paid, first_day, last_day):
     owner = np.empty(most_changes, np.int64)  # the payment of each reversal of the account
     current = np.empty(most_charges, np.int64)  # at a charge's head: its version in force, -1 while unknown
     named = np.empty(most_charges, np.int64)  # at a charge's head: money that settles this very charge
+    weights = np.empty((most_charges, 3), np.int64)  # at a charge's head: what it adds to balance, free and due
 
     offsets = np.zeros(accounts + 1, np.int64)
-    room = max(16, (charges.due_on.size + paid.amount.size + statements.taken_on.size) // 2)
+    room = 2 * charges.due_on.size + paid.amount.size + paid.reversal_amount.size + statements.taken_on.size + known.known_on.size
     start, since_of, money_of = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.bool_)
     balance_of, arrears_of = np.empty(room, np.int64), np.empty(room, np.int64)
     written = 0
+    # Columns by name, once: reaching into the tuples inside the loop costs more than the loop.
+    due_on, amount, issued_on, charge_head = charges.due_on, charges.amount, charges.issued_on, charges.head
+    statement_taken, statement_arrears, statement_dpd = statements.taken_on, statements.arrears, statements.days_past_due
+    paid_on, paid_amount, paid_charge = paid.occurred_on, paid.amount, paid.charge
+    reversal_offsets, reversal_known_on, reversal_amount = paid.reversal_offsets, paid.reversal_known_on, paid.reversal_amount
 
     for position in range(accounts):
         charge_first, balance_first, account_first = charges.spans[position, 0], statements.spans[position, 0], known.spans[position, 0]
-        paid_first = paid.offsets[position]
+        charge_count, paid_first = charges.spans[position, 1] - charge_first, paid.offsets[position]
         reversal_first = paid.reversal_offsets[paid_first]
         size = _changes(known, charges, statements, paid, position, changes_of, owner)
-        charge_count = charges.spans[position, 1] - charge_first
-        due_codes = charge_count
         paid_codes = 2 * charge_count
         reversal_codes = paid_codes + paid.offsets[position + 1] - paid_first
         statement_codes = reversal_codes + paid.reversal_offsets[paid.offsets[position + 1]] - reversal_first
@@ -90,8 +94,10 @@ def segments(known, charges, statements, paid, first_day, last_day):
                 tolerance = known.tolerance[row]
         current[:charge_count] = -1
         named[:charge_count] = 0
-        statement = np.int64(-1)  # row of the statement in force
-        settled, pool = np.int64(0), np.int64(0)  # taken off the balance; not tied to a charge, so oldest due first
+        weights[:charge_count] = 0
+        statement, taken_on = np.int64(-1), np.int64(NO_DAY)  # row and day of the statement in force
+        # Known so far: owed in all; money tied to no charge, which settles the oldest due first; charges due, less what is tied to them.
+        balance, free, due = np.int64(0), np.int64(0), np.int64(0)
         last_balance, last_arrears, last_since = np.int64(0), np.int64(0), np.int64(NO_DAY)
 
         place = 0
@@ -103,58 +109,79 @@ def segments(known, charges, statements, paid, first_day, last_day):
             while place < size and changes_of[place] >> 32 == day:
                 code = changes_of[place] & 0xFFFFFFFF
                 place += 1
-                if code < due_codes:
-                    row = charge_first + code
-                    current[charges.head[row] - charge_first] = row
-                elif code < paid_codes:
-                    pass  # a charge falls due: nothing but the day has changed
+                touched = np.int64(-1)  # head of the charge whose weights may have changed
+                if code < paid_codes:
+                    row = charge_first + (code if code < charge_count else code - charge_count)
+                    touched = charge_head[row] - charge_first
+                    if code < charge_count:
+                        current[touched] = row  # else it falls due: only the day has changed
                 elif code < statement_codes:
                     if code < reversal_codes:
                         row = paid_first + code - paid_codes
-                        change = paid.amount[row]
-                        money = money or _net(paid, row, day) > 0
+                        change = paid_amount[row]
+                        net = change
+                        for reversal in range(reversal_offsets[row], reversal_offsets[row + 1]):
+                            net -= reversal_amount[reversal] if reversal_known_on[reversal] < day else 0
+                        money = money or net > 0
                     else:
                         row = owner[code - reversal_codes]
-                        change = -paid.reversal_amount[reversal_first + code - reversal_codes]
-                    if statement < 0:
-                        settled += change
-                        if paid.charge[row] >= 0:
-                            named[paid.charge[row] - charge_first] += change
-                        else:
-                            pool += change
-                    elif paid.occurred_on[row] > statements.taken_on[statement]:
-                        settled += change
-                        pool += change
-                    elif paid.charge[row] >= 0:
-                        named[paid.charge[row] - charge_first] += change
+                        change = -reversal_amount[reversal_first + code - reversal_codes]
+                    after_statement = paid_on[row] > taken_on
+                    if statement < 0 or after_statement:
+                        balance -= change
+                    if paid_charge[row] >= 0 and (statement < 0 or not after_statement):
+                        touched = paid_charge[row] - charge_first
+                        named[touched] += change
+                    elif after_statement:
+                        free += change
                 elif code < account_codes:
                     row = balance_first + code - statement_codes
-                    if statement < 0 or statements.taken_on[row] >= statements.taken_on[statement]:
-                        statement = row
+                    if statement_taken[row] >= taken_on:
+                        statement, taken_on = row, np.int64(statement_taken[row])
                         restated = True
                 else:
                     tolerance = known.tolerance[account_first + code - account_codes]
+                if touched >= 0:
+                    row = current[touched]
+                    if row >= 0:
+                        weighed = _weighed(amount[row], due_on[row], issued_on[row], named[touched], day, statement, taken_on)
+                    else:
+                        weighed = _weighed_unknown(named[touched], statement)
+                    balance += weighed[0] - weights[touched, 0]
+                    free += weighed[1] - weights[touched, 1]
+                    due += weighed[2] - weights[touched, 2]
+                    weights[touched, 0], weights[touched, 1], weights[touched, 2] = weighed
             if restated:
-                settled = pool = _after_statement(charges, paid, position, statements.taken_on[statement], day, named)
+                free = _after_statement(charges, paid, position, taken_on, day, named)
+                balance, due = statements.balance[statement] - free, np.int64(0)
+                for charge in range(charge_count):
+                    row = current[charge]
+                    weights[charge] = 0
+                    if row >= 0:
+                        weighed = _weighed(amount[row], due_on[row], issued_on[row], named[charge], day, statement, taken_on)
+                        balance, free, due = balance + weighed[0], free + weighed[1], due + weighed[2]
+                        weights[charge, 0], weights[charge, 1], weights[charge, 2] = weighed
             if place < size and changes_of[place] >> 32 <= first_day:
                 continue
 
-            balance, arrears, since = _owed(charges, statements, position, statement, day, current, named, settled, pool)
-            if arrears <= tolerance:
-                since = np.int64(NO_DAY)
+            stated = max(0, statement_arrears[statement]) if statement >= 0 else 0
+            arrears, since = max(0, stated + due - free), np.int64(NO_DAY)
+            if arrears > tolerance:
+                money_left = max(0, free - stated)
+                since = _oldest(
+                    due_on, amount, issued_on, charge_head, charge_first, charge_first + charge_count, day, taken_on, current, named, money_left
+                )
+                if stated > free and statement_dpd[statement] > 0:
+                    stated_since = taken_on - statement_dpd[statement]
+                    since = stated_since if since == NO_DAY else min(since, stated_since)
             if balance != last_balance or arrears != last_arrears or since != last_since:
-                if written == start.size:
-                    start, since_of, money_of = _grown(start), _grown(since_of), _grown(money_of)
-                    balance_of, arrears_of = _grown(balance_of), _grown(arrears_of)
                 start[written], since_of[written], money_of[written] = day, since, money
                 balance_of[written], arrears_of[written] = balance, arrears
                 last_balance, last_arrears, last_since = balance, arrears, since
                 written += 1
         offsets[position + 1] = written
-    return (
-        offsets, start[:written].copy(), balance_of[:written].copy(), arrears_of[:written].copy(), since_of[:written].copy(),
-        money_of[:written].copy(),
-    )  # fmt: skip
+    # Views: what was not written was never touched, so it takes no memory.
+    return offsets, start[:written], balance_of[:written], arrears_of[:written], since_of[:written], money_of[:written]
 
 
 @njit(cache=True)
@@ -239,53 +266,36 @@ def _after_statement(charges, paid, position, taken_on, day, named):
 
 
 @njit(cache=True)
-def _owed(charges, statements, position, statement, day, current, named, settled, pool):
-    """balance, arrears, overdue_since (before the tolerance) of one account on one day, from what is known and in force."""
-    first, last = charges.spans[position, 0], charges.spans[position, 1]
-    derived = statement < 0
-    taken_on = np.int64(NO_DAY) if derived else np.int64(statements.taken_on[statement])
-    balance, free = -settled, pool
-    for charge in range(last - first):
-        row = current[charge]
-        if row < 0:
-            if derived:
-                free += named[charge]  # not yet a known charge: its money is not tied to it
-            continue
-        amount, issued_later = charges.amount[row], derived or charges.issued_on[row] > taken_on
-        if issued_later:
-            balance += amount
-        if derived:
-            free += max(0, named[charge] - max(0, amount))
-        if amount < 0 and charges.due_on[row] != NO_DAY and charges.due_on[row] < day and (issued_later or charges.due_on[row] >= taken_on):
-            free -= amount
-    arrears, since = np.int64(0), np.int64(NO_DAY)
-    if not derived:
-        balance += statements.balance[statement]
-        owed = max(0, statements.arrears[statement])
-        arrears = owed - min(owed, free)
-        free -= owed - arrears
-        if arrears > 0 and statements.days_past_due[statement] > 0:
-            since = taken_on - statements.days_past_due[statement]
-    for row in range(first, last):
-        due_on = charges.due_on[row]
-        if due_on >= day:
-            break
-        charge = charges.head[row] - first
-        if current[charge] != row or charges.amount[row] <= 0 or due_on == NO_DAY:
-            continue
-        if not derived and due_on < taken_on and charges.issued_on[row] <= taken_on:
-            continue  # already in the statement's arrears
-        owed = charges.amount[row] - min(charges.amount[row], named[charge])
-        unpaid = owed - min(owed, free)
-        free -= owed - unpaid
-        if unpaid > 0:
-            arrears += unpaid
-            since = np.int64(due_on) if since == NO_DAY else min(since, np.int64(due_on))
-    return balance, arrears, since
+def _weighed(amount, due_on, issued_on, named, day, statement, taken_on):
+    """What a charge in force adds to the balance, to the free money and to what is due."""
+    free, due = np.int64(0), np.int64(0)
+    unpaid = max(0, amount) - named
+    if statement < 0 and unpaid < 0:
+        free = -unpaid  # the surplus on a named charge
+    in_stated_arrears = due_on < taken_on and issued_on <= taken_on  # without a statement taken_on is NO_DAY
+    if NO_DAY < due_on < day and not in_stated_arrears:
+        due = max(0, unpaid)
+        free -= min(0, amount)  # an adjustment
+    return amount if statement < 0 or issued_on > taken_on else np.int64(0), free, due
 
 
 @njit(cache=True)
-def _grown(values):
-    larger = np.empty(2 * values.size, values.dtype)
-    larger[: values.size] = values
-    return larger
+def _weighed_unknown(named, statement):
+    """The same of a charge that is not known yet: money that names it is not tied to it."""
+    return np.int64(0), named if statement < 0 else np.int64(0), np.int64(0)
+
+
+@njit(cache=True)
+def _oldest(due_on, amount, issued_on, head, first, last, day, taken_on, current, named, free):
+    """Due day of the oldest charge that the free money does not settle in full; NO_DAY if there is none."""
+    for row in range(first, last):
+        if due_on[row] >= day:
+            break
+        charge = head[row] - first
+        if current[charge] != row or due_on[row] == NO_DAY or (due_on[row] < taken_on and issued_on[row] <= taken_on):
+            continue
+        unpaid = amount[row] - named[charge]
+        if unpaid > free:
+            return np.int64(due_on[row])
+        free -= max(0, unpaid)
+    return np.int64(NO_DAY)

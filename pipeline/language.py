@@ -1,0 +1,22 @@
+"""The words of the lists, one file per language."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from features.errors import UsageError
+
+WORDS = Path(__file__).parent / "words"
+
+
+@cache
+def words(language: str) -> dict[str, Any]:
+    """Every word of a language, by section. Raises UsageError for a language without a file."""
+    known = sorted(place.stem for place in WORDS.glob("*.yaml"))
+    if language not in known:
+        raise UsageError(f"worklist.language must be one of {', '.join(known)}. Got {language!r}.")
+    return yaml.safe_load((WORDS / f"{language}.yaml").read_text(encoding="utf-8"))

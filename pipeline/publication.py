@@ -1,0 +1,294 @@
+"""What a night publishes, as a value: the list, those not on it, and what each row is, before any of it becomes a file."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.currencies import DECIMALS
+from features.errors import ContractError
+from features.tables import NO_MONEY, NO_TIME
+
+WORKLIST_COLUMNS = (
+    "rank",
+    "queue",
+    "account_id",
+    "debtor_id",
+    "joined_accounts",
+    "portfolio",
+    "product",
+    "currency",
+    "balance",
+    "arrears",
+    "days_past_due",
+    "expected_recovery",
+    "net_value",
+    "reporting_currency",
+    "p_recovered",
+    "amount_if_recovered",
+    "p_defaulted",
+    "channel",
+    "contact_from",
+    "contact_until",
+    "time_zone",
+    "contacts_left",
+    "last_right_party",
+    "last_payment",
+    "broken_promises",
+    "reason_1",
+    "reason_2",
+    "reason_3",
+    "model_version",
+    "as_of",
+    "valid_until",
+)
+SCORE_COLUMNS = ("account_id", "as_of", "p_recovered", "amount_if_recovered", "expected_recovery", "p_defaulted", "model_version")
+NEEDED = {
+    "worklist": WORKLIST_COLUMNS,
+    "deferred": ("account_id", "rule", "citation", "first_permitted"),
+    "excluded": ("account_id", "rule", "citation"),
+    "held_out": ("account_id", "probability"),
+    "scores": SCORE_COLUMNS,
+}
+GROUPS = ("worklist", "joined", "below_capacity", "no_value", "deferred", "held_out", "excluded")
+
+# What a column holds decides how every face shows it. A name not listed is text or a plain number, by its type.
+KINDS = {
+    **dict.fromkeys(
+        ("balance", "arrears", "expected_recovery", "net_value", "amount_if_recovered", "placed_amount", "principal", "contact_cost"),
+        "money",
+    ),
+    **dict.fromkeys(("as_of", "valid_until", "last_right_party", "last_payment", "legal_deadline_on", "held_out_until"), "date"),
+    **dict.fromkeys(("p_recovered", "p_defaulted", "probability", "share", "annual_rate"), "share"),
+    **dict.fromkeys(("rank", "days_past_due", "contacts_left", "broken_promises", "days_to_pay", "debtor_accounts"), "count"),
+    **dict.fromkeys(("first_permitted", "appointment_at"), "instant"),
+}
+IN_REPORTING_CURRENCY = frozenset({"net_value", "contact_cost"})
+
+DETAIL_COLUMNS = {
+    "reasons": ("account_id", "reason", "contribution"),
+    "balances": ("account_id", "on", "balance"),
+    "payments": ("account_id", "occurred_on", "amount", "kind"),
+    "contacts": ("account_id", "occurred_on", "occurred_minute", "channel", "direction", "outcome"),
+    "promises": ("account_id", "made_on", "due_on", "amount", "state"),
+    "channels": ("account_id", "channel", "verdict", "rule", "citation", "from_minute", "until_minute", "contacts_left"),
+    "limits": ("account_id", "rule", "citation", "reason"),
+    "appointments": ("account_id", "appointment_at"),
+}
+
+
+def _no_rows(name: str) -> Any:
+    return field(default_factory=lambda: pd.DataFrame(columns=list(DETAIL_COLUMNS[name])))
+
+
+@dataclass(frozen=True)
+class Details:
+    """What an opened row shows, for listed accounts. Long frames keyed by account_id, rows in the order they are shown.
+
+    Days are int32 days since 1970 in the portfolio's zone, instants int64 microseconds UTC, money int64 minor units of the account's
+    currency; missing is NO_DAY, NO_TIME, NO_MONEY.
+
+    reasons       every reason worth showing, strongest first; contribution = signed log-odds
+    balances      the balance from that day on, oldest first
+    payments      oldest first; kind in {payment, reversal, credit}
+    contacts      newest first; occurred_minute = minute of the local day, -1 when only the day is known
+    promises      newest first; state in {kept, broken, open}
+    channels      today's verdict per channel, minutes of the debtor's local day (until may be 1440), -1 when there is no window
+    limits        the rules that narrowed the account today, the narrowest first
+    appointments  the agreed time, for accounts that have one
+    """
+
+    reasons: pd.DataFrame = _no_rows("reasons")
+    balances: pd.DataFrame = _no_rows("balances")
+    payments: pd.DataFrame = _no_rows("payments")
+    contacts: pd.DataFrame = _no_rows("contacts")
+    promises: pd.DataFrame = _no_rows("promises")
+    channels: pd.DataFrame = _no_rows("channels")
+    limits: pd.DataFrame = _no_rows("limits")
+    appointments: pd.DataFrame = _no_rows("appointments")
+
+    def by_name(self) -> dict[str, pd.DataFrame]:
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
+
+@dataclass(frozen=True)
+class Night:
+    """Everything one night publishes. Frames are in their published order; nothing here is sorted or dropped later.
+
+    worklist   exactly WORKLIST_COLUMNS. Money int64 minor units (net_value of reporting_currency, the rest of currency), NO_MONEY where
+               missing; dates are dates or missing; contact_from and contact_until "HH:MM" on the debtor's clock
+    deferred   account_id, rule, citation, first_permitted (int64 microseconds UTC, or missing), further columns follow
+    excluded   account_id, rule, citation, further columns follow
+    held_out   account_id, probability, further columns follow
+    scores     exactly SCORE_COLUMNS; amounts in minor units
+    audit      account_id and the terms of net_value, one row per listed account
+    counts     scorable, and the seven groups that add up to it
+    model      version and whatever else describes it: plain values, shown in this order
+    complete_through   table -> last day it is complete for
+    manifest   what else the manifest says (inputs, versions, rates, warnings ...). Its `run` block alone may differ between equal nights
+    """
+
+    as_of: dt.date
+    valid_until: dt.date
+    reporting_currency: str
+    worklist: pd.DataFrame
+    deferred: pd.DataFrame
+    excluded: pd.DataFrame
+    held_out: pd.DataFrame
+    scores: pd.DataFrame
+    counts: Mapping[str, int]
+    model: Mapping[str, Any]
+    complete_through: Mapping[str, dt.date]
+    manifest: Mapping[str, Any]
+    details: Details = field(default_factory=Details)
+    audit: pd.DataFrame = field(default_factory=lambda: pd.DataFrame({"account_id": pd.Series(dtype=str)}))
+    language: str = "en"
+    decimals: Mapping[str, int] = field(default_factory=lambda: DECIMALS)
+
+    def check(self) -> None:
+        """Refuse a night whose frames or counts do not fit together. Raises ContractError."""
+        for name, columns in NEEDED.items():
+            frame = getattr(self, name)
+            if missing := [column for column in columns if column not in frame.columns]:
+                raise ContractError.missing_columns(name, missing, frame.columns)
+            if list(frame.columns)[: len(columns)] != list(columns) and name in ("worklist", "scores"):
+                raise ContractError(f"Table {name!r} must have its columns in the published order. Reorder them.")
+            if frame.columns[0] != "account_id" and name != "worklist":
+                raise ContractError(f"Table {name!r} must begin with 'account_id'. Got {frame.columns[0]!r}.")
+            for column in frame.columns:
+                if KINDS.get(column) == "money" and len(frame) and not pd.api.types.is_integer_dtype(frame[column]):
+                    raise ContractError(f"{name}.{column} must be integer minor units. Got {frame[column].dtype}.")
+        for name, frame in self.details.by_name().items():
+            if missing := [column for column in DETAIL_COLUMNS[name] if column not in frame.columns]:
+                raise ContractError.missing_columns(f"details.{name}", missing, frame.columns)
+        if unknown := sorted({currency for currency in self._currencies() if currency not in self.decimals}):
+            raise ContractError(f"Currencies {', '.join(map(repr, unknown))} have no number of decimals. Add them to the night's decimals.")
+        if len(self.audit) and sorted(texts(self.audit["account_id"])) != sorted(texts(self.worklist["account_id"])):
+            raise ContractError("Table 'audit' must have one row for each listed account. Build it from the work list.")
+        self._check_counts()
+
+    def _currencies(self) -> set[str]:
+        named = {self.reporting_currency}
+        for frame in (self.worklist, self.deferred, self.excluded, self.held_out, self.audit):
+            if "currency" in frame.columns:
+                named |= set(frame["currency"].dropna().astype(str))
+        return named
+
+    def _check_counts(self) -> None:
+        if missing := [group for group in ("scorable", *GROUPS) if group not in self.counts]:
+            raise ContractError(f"The night's counts lack {', '.join(missing)}. Count every group.")
+        total = sum(int(self.counts[group]) for group in GROUPS)
+        if total != self.counts["scorable"]:
+            raise ContractError(
+                f"The groups hold {total:,} accounts and {self.counts['scorable']:,} are scorable. Each must be in exactly one group."
+            )
+        for group in ("worklist", "deferred", "excluded", "held_out"):
+            if len(getattr(self, group)) != self.counts[group]:
+                raise ContractError(f"Table {group!r} has {len(getattr(self, group)):,} rows and is counted as {self.counts[group]:,}.")
+
+    def totals(self) -> dict[str, Any]:
+        """What the list adds up to: debtors, net value in the reporting currency, the accounts' own money per currency, never added up."""
+        listed = self.worklist
+        per_currency = {
+            str(currency): {"accounts": len(rows)} | {name: _sum(rows[name]) for name in ("balance", "arrears", "expected_recovery")}
+            for currency, rows in listed.groupby(listed["currency"].astype(str), sort=True)
+        }
+        per_queue = {
+            str(queue): {"debtors": len(rows), "net_value": _sum(rows["net_value"])}
+            for queue, rows in listed.groupby(listed["queue"].astype(str), sort=True)
+        }
+        return {
+            "debtors": len(listed),
+            "net_value": _sum(listed["net_value"]),
+            "reporting_currency": self.reporting_currency,
+            "per_currency": per_currency,
+            "per_queue": per_queue,
+        }
+
+
+def kind_of(frame: pd.DataFrame, column: str) -> str:
+    """text, money, date, share, count, instant or number."""
+    if column in KINDS:
+        return KINDS[column]
+    values = frame[column]
+    if pd.api.types.is_bool_dtype(values):
+        return "text"
+    if pd.api.types.is_integer_dtype(values):
+        return "count"
+    return "number" if pd.api.types.is_float_dtype(values) else "text"
+
+
+def currency_of(frame: pd.DataFrame, column: str, reporting_currency: str) -> list[str]:
+    """The currency of each cell of a money column."""
+    name = "reporting_currency" if column in IN_REPORTING_CURRENCY else "currency"
+    return texts(frame[name]) if name in frame.columns else [reporting_currency] * len(frame)
+
+
+def texts(values: pd.Series) -> list[str]:
+    """Plain text of each cell, empty where missing."""
+    held = values.astype(object)
+    return ["" if gone else str(value) for value, gone in zip(held, held.isna(), strict=True)]
+
+
+def amounts(values: pd.Series) -> list[int | None]:
+    """Minor units of each cell, None where missing."""
+    if not len(values):
+        return []
+    if values.isna().any():
+        return [None if gone else int(value) for value, gone in zip(values.astype(object), values.isna(), strict=True)]
+    return [None if value == NO_MONEY else value for value in values.to_numpy(dtype="int64").tolist()]
+
+
+def days(values: pd.Series) -> list[dt.date | None]:
+    """The date of each cell, None where missing. Cells are dates, timestamps, or missing."""
+    held = values.astype(object)
+    return [None if gone else _day(value) for value, gone in zip(held, held.isna(), strict=True)]
+
+
+def instants(values: pd.Series) -> list[dt.datetime | None]:
+    """The UTC time of each cell, None where missing. Cells are int64 microseconds since 1970 or aware timestamps."""
+    held = values.astype(object)
+    return [None if gone or value == NO_TIME else _instant(value) for value, gone in zip(held, held.isna(), strict=True)]
+
+
+def figures(values: pd.Series) -> list[float | int | None]:
+    """The number of each cell, None where missing or not finite."""
+    if pd.api.types.is_integer_dtype(values) and not values.isna().any():
+        return values.tolist()
+    floats = values.to_numpy(dtype="float64", na_value=np.nan)
+    return [value if finite else None for value, finite in zip(floats.tolist(), np.isfinite(floats), strict=True)]
+
+
+def plain(value: Any) -> Any:
+    """Values as JSON holds them: dates as text, numpy figures as numbers, a figure that is not finite as none."""
+    if isinstance(value, Mapping):
+        return {str(name): plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(inner) for inner in (sorted(value) if isinstance(value, set | frozenset) else value)]
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    return value.isoformat() if isinstance(value, dt.date) else str(value)
+
+
+def _day(value: Any) -> dt.date:
+    return value.date() if isinstance(value, dt.datetime) else value
+
+
+def _instant(value: Any) -> dt.datetime:
+    if isinstance(value, dt.datetime):
+        return value.astimezone(dt.UTC)
+    return dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=int(value))
+
+
+def _sum(values: pd.Series) -> int:
+    return sum(value for value in amounts(values) if value is not None)

@@ -1,0 +1,500 @@
+"use strict";
+// The page holds its whole night as JSON. Every text reaches the screen through textContent: nothing from the data is ever parsed as markup.
+(() => {
+  const night = JSON.parse(document.getElementById("night").textContent);
+  const { words, strings, zones, decimals } = night;
+  const locale = words.locale, DAY = 86400000, dayZero = Date.parse(night.as_of + "T00:00:00Z");
+  const CHUNK = 120, MOST = 5000;
+
+  // ---- words and figures -------------------------------------------------------------------------------------------------------------
+  const fill = (text, values) => text.replace(/\{(\w+)\}/g, (whole, key) => (key in values ? values[key] : whole));
+  const word = (section, key) => (words[section] && words[section][key]) || key;
+  const whole = new Intl.NumberFormat(locale), oneDecimal = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
+  const percentOf = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 0 }), finePercent = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 1 });
+  const pull = new Intl.NumberFormat(locale, { signDisplay: "exceptZero", minimumFractionDigits: 2, maximumFractionDigits: 2 });
+  const plain = new Intl.NumberFormat(locale, { maximumFractionDigits: 6 });
+  const formats = new Map();
+  const money = (minor, currency, short) => {
+    if (minor === null || minor === undefined) return "–";
+    const places = decimals[currency] ?? 2, key = currency + (short ? "s" : "");
+    if (!formats.has(key)) {
+      formats.set(key, new Intl.NumberFormat(locale, { style: "currency", currency, minimumFractionDigits: short ? 0 : places, maximumFractionDigits: short ? 0 : places }));
+    }
+    return formats.get(key).format(minor / 10 ** places);
+  };
+  const share = (value) => (value === null || value === undefined ? "–" : (value > 0 && value < 0.095 ? finePercent : percentOf).format(value));
+  const dayFormat = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", timeZone: "UTC" });
+  const dayYearFormat = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
+  const longFormat = new Intl.DateTimeFormat(locale, { weekday: "long", day: "numeric", month: "long", year: "numeric", timeZone: "UTC" });
+  const clockFormat = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  const instantFormat = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  // Days are counted back from the night: 0 is the night itself.
+  const dateOf = (back) => new Date(dayZero - back * DAY);
+  const day = (back) => (back === null || back === undefined ? "–" : (Math.abs(back) < 300 ? dayFormat : dayYearFormat).format(dateOf(back)));
+  const monthFormat = new Intl.DateTimeFormat(locale, { month: "short", year: "numeric", timeZone: "UTC" });
+  const shortDay = (back) => (Math.abs(back) < 300 ? dayFormat : monthFormat).format(dateOf(back));
+  const longDay = (iso) => longFormat.format(new Date(iso + "T00:00:00Z"));
+  const hhmm = (minute) => String(Math.floor(minute / 60)).padStart(2, "0") + ":" + String(minute % 60).padStart(2, "0");
+  const minuteOf = (text) => (text ? Number(text.slice(0, 2)) * 60 + Number(text.slice(3, 5)) : null);
+  const onYourClock = (minute, zone) => new Date(dayZero + (minute - zones[zone]) * 60000);
+  const columnWord = (name) => word("columns", name).replace(/_/g, " ");
+
+  // ---- small builders ----------------------------------------------------------------------------------------------------------------
+  const el = (tag, attributes, ...children) => {
+    const node = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes || {})) {
+      if (value === false || value === null || value === undefined) continue;
+      if (name === "class") node.className = value;
+      else if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+      else node.setAttribute(name, value === true ? "" : value);
+    }
+    for (const child of children) if (child !== null && child !== undefined) node.append(child);
+    return node;
+  };
+  const svg = (tag, attributes, ...children) => {
+    const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+    node.append(...children);
+    return node;
+  };
+  const free = (text, className) => el("span", { class: "free" + (className ? " " + className : "") }, text);
+  const byId = (id) => document.getElementById(id);
+
+  // ---- columns: text comes as indexes into one table of strings --------------------------------------------------------------------------
+  const unpack = (table) => {
+    const out = { rows: table.rows, all: table.all ?? table.rows, names: table.columns.map((column) => column.name), kinds: {} };
+    for (const column of table.columns) {
+      out.kinds[column.name] = column.kind;
+      out[column.name] = column.kind === "text" ? column.values.map((index) => strings[index]) : column.values;
+    }
+    return out;
+  };
+  const list = unpack(night.worklist), details = night.details, audit = unpack(night.audit);
+  const moneyCurrency = (table, name, row) => (night.in_reporting.includes(name) ? (table.reporting_currency ? table.reporting_currency[row] : night.reporting) : table.currency ? table.currency[row] : night.reporting);
+  const cellText = (table, name, row) => {
+    const value = table[name][row], kind = table.kinds[name];
+    if (value === null || value === undefined || value === "") return "–";
+    if (kind === "money") return money(value, moneyCurrency(table, name, row));
+    if (kind === "date") return dayYearFormat.format(dateOf(value));
+    if (kind === "share") return share(value);
+    if (kind === "count") return whole.format(value);
+    if (kind === "number") return plain.format(value);
+    if (kind === "instant") return instantFormat.format(new Date(dayZero + value * 60000));
+    if (name === "channel") return word("channels", value);
+    return value;
+  };
+  const from = list.contact_from.map(minuteOf), until = list.contact_until.map(minuteOf);
+  const agreed = details.appointments;
+  const sought = Array.from({ length: list.rows }, (_, i) =>
+    [list.account_id[i], list.debtor_id[i], list.joined_accounts[i], list.queue[i], list.portfolio[i], list.product[i], list.currency[i], word("channels", list.channel[i]), list.reason_1[i], list.reason_2[i], list.reason_3[i]].join("\n").toLowerCase());
+
+  // ---- the clock -------------------------------------------------------------------------------------------------------------------------
+  // state: 0 open now, 1 opens later, 2 closed, 3 not today
+  const windowState = (i, now) => {
+    const minute = Math.floor((now - dayZero) / 60000) + (zones[list.time_zone[i]] ?? 0);
+    const earliest = from[i] ?? 0, latest = until[i] ?? 1440;
+    if (minute < 0 || minute >= 1440) return 3;
+    return minute < earliest ? 1 : minute < latest ? 0 : 2;
+  };
+  const localDay = (now) => new Date(now.getTime() - now.getTimezoneOffset() * 60000).toISOString().slice(0, 10);
+  const tellTime = () => {
+    const now = new Date(), today = localDay(now), notice = byId("notice");
+    const expired = today > night.valid_until, early = today < night.as_of;
+    notice.hidden = !(expired || early);
+    notice.className = "notice" + (early ? " early" : "");
+    if (!notice.hidden) notice.replaceChildren(el("b", {}, early ? words.page.early_title : words.page.expired_title), fill(early ? words.page.early : words.page.expired, { day: longDay(night.valid_until) }));
+    let reachable = 0;
+    for (let i = 0; i < list.rows; i++) if (windowState(i, now) === 0) reachable++;
+    byId("reachable").textContent = expired || early ? "–" : whole.format(reachable);
+    byId("clock").textContent = fill(words.page.reachable_note, { time: clockFormat.format(now) });
+  };
+
+  // ---- the list ----------------------------------------------------------------------------------------------------------------------------
+  const state = { text: "", queue: "", portfolio: "", channel: "", now: false, agreed: false, sort: null, down: false, ticked: new Set(), opened: new Set() };
+  let order = [], drawn = 0, limit = MOST, body = null, drawing = 0, current = null;
+  const netMost = Math.max(1, ...list.net_value.map((value) => value ?? 0).slice(0, 60000));
+  const HEADS = [
+    { key: "rank", label: "rank", width: "84px", end: true },
+    { key: "account_id", label: "account", width: "158px" },
+    { key: "portfolio", label: "book", width: "112px" },
+    { key: "arrears", label: "arrears", width: "116px", end: true, down: true },
+    { key: "days_past_due", label: "days", width: "80px", end: true, down: true },
+    { key: "p_recovered", label: "chance", width: "76px", end: true, down: true },
+    { key: "expected_recovery", label: "expected", width: "100px", end: true, down: true },
+    { key: "net_value", label: "net_value", width: "104px", end: true, down: true },
+    { key: "contact_from", label: "contact", width: "164px" },
+    { key: "last_payment", label: "last", width: "112px" },
+    { key: "reason_1", label: "why" },
+  ];
+  const COLUMNS = HEADS.length;
+  const compareText = new Intl.Collator(locale, { numeric: true }).compare;
+  const sortValue = { contact_from: (i) => (agreed[i] !== null ? agreed[i] : (from[i] ?? 0) - (zones[list.time_zone[i]] ?? 0)) };
+  const choose = () => {
+    const now = new Date(), text = state.text.trim().toLowerCase();
+    order = [];
+    for (let i = 0; i < list.rows; i++) {
+      if (state.queue && list.queue[i] !== state.queue) continue;
+      if (state.portfolio && list.portfolio[i] !== state.portfolio) continue;
+      if (state.channel && list.channel[i] !== state.channel) continue;
+      if (state.agreed && agreed[i] === null) continue;
+      if (state.now && windowState(i, now) !== 0) continue;
+      if (text && !sought[i].includes(text)) continue;
+      order.push(i);
+    }
+    if (!state.sort) return;
+    const values = list[state.sort], sign = state.down ? -1 : 1, value = sortValue[state.sort] || ((i) => values[i]);
+    const isText = list.kinds[state.sort] === "text" && !sortValue[state.sort];
+    order.sort((a, b) => {
+      const left = value(a), right = value(b);
+      if (left === right) return a - b;
+      if (left === null || left === "") return 1;
+      if (right === null || right === "") return -1;
+      return (isText ? compareText(left, right) : left - right) * sign || a - b;
+    });
+  };
+  const perCurrency = (rows, name) => {
+    const sums = new Map();
+    for (const i of rows) sums.set(list.currency[i], (sums.get(list.currency[i]) ?? 0) + (list[name][i] ?? 0));
+    return [...sums].sort((a, b) => (a[0] < b[0] ? -1 : 1)).map(([currency, sum]) => money(sum, currency)).join(" · ") || "–";
+  };
+  const sums = () => {
+    const ticked = order.filter((i) => state.ticked.has(i)), rows = ticked.length ? ticked : order;
+    let net = 0;
+    for (const i of rows) net += list.net_value[i] ?? 0;
+    const shown = fill(words.tools.shown, { n: whole.format(order.length), all: whole.format(list.rows) });
+    const filters = [[words.tools.queue, state.queue], [words.tools.portfolio, state.portfolio], [words.tools.channel, state.channel && word("channels", state.channel)], [words.tools.search, state.text.trim()], [words.tools.now, state.now ? "✓" : ""], [words.tools.agreed, state.agreed ? "✓" : ""]]
+      .filter(([, value]) => value).map(([name, value]) => name + ": " + value).join(", ");
+    byId("sums").replaceChildren(
+      el("span", {}, el("b", { id: "sum-rows" }, ticked.length ? fill(words.tools.ticked, { n: whole.format(ticked.length) }) : shown)),
+      ...[["sum_net", "sum-net", money(net, night.reporting)], ["sum_expected", "sum-expected", perCurrency(rows, "expected_recovery")], ["sum_arrears", "sum-arrears", perCurrency(rows, "arrears")], ["sum_balance", "sum-balance", perCurrency(rows, "balance")]]
+        .map(([key, id, text]) => el("span", {}, words.tools[key] + " ", el("b", { id }, text))),
+      ticked.length ? el("button", { type: "button", onclick: () => { state.ticked.clear(); redraw(); } }, words.tools.untick) : "",
+      filters ? el("span", { class: "printed" }, words.tools.filters + " " + filters) : "");
+    byId("said").textContent = ticked.length ? fill(words.tools.ticked, { n: ticked.length }) : shown;
+  };
+
+  const gauge = (part) => {
+    const inner = el("i");
+    inner.style.width = Math.max(0, Math.min(100, part * 100)) + "%";
+    return el("span", { class: "gauge", "aria-hidden": "true" }, inner);
+  };
+  const two = (first, second, className) => [el("span", { class: "one" + (className ? " " + className : "") }, first), el("span", { class: "two" }, second)];
+  const pullOf = (i, position) => {
+    const found = details.reasons[i] && details.reasons[i].find(([text]) => strings[text] === list["reason_" + position][i]);
+    return found ? found[1] : 0;
+  };
+  const contactCell = (i, now) => {
+    const left = list.contacts_left[i], name = word("channels", list.channel[i]), called = agreed[i] !== null;
+    const badge = el("span", { class: "badge" + (called ? " warn" : windowState(i, now) === 0 ? " good" : "") },
+      called ? fill(words.row.agreed, { channel: name, time: clockFormat.format(new Date(dayZero + agreed[i] * 60000)) }) : name);
+    const span = from[i] === null ? words.row.no_window : hhmm(from[i]) + "–" + hhmm(until[i]);
+    const first = el("span", { class: "one" }, badge, left === null ? "" : " " + fill(words.row.left, { n: whole.format(left) }));
+    return [first, el("span", { class: "two", title: list.time_zone[i] }, span + " " + (list.time_zone[i] || "").split("/").pop().replace(/_/g, " "))];
+  };
+  const reasonLine = (i, n, className) => {
+    const text = list["reason_" + n][i], sign = text ? pullOf(i, n) : 0;
+    return text ? free(text, className + (sign > 0 ? " up" : sign < 0 ? " down" : "")) : null;
+  };
+  const brokenBadge = (i) => (list.broken_promises[i] ? el("span", { class: "badge bad" }, list.broken_promises[i] === 1 ? words.row.broken_one : fill(words.row.broken, { n: list.broken_promises[i] })) : null);
+  const drawRow = (i, now) => {
+    const account = list.account_id[i], joined = list.joined_accounts[i] ? list.joined_accounts[i].split(" ").length : 0, currency = list.currency[i];
+    const opener = el("button", { type: "button", class: "open", "aria-expanded": "false", "aria-label": fill(words.tools.open_row, { account }), tabindex: "-1" });
+    const tick = el("input", { type: "checkbox", class: "tick", "aria-label": fill(words.tools.tick_row, { account }), tabindex: "-1" });
+    tick.checked = state.ticked.has(i);
+    const row = el("tr", { class: "row" + (tick.checked ? " ticked" : ""), "data-row": i },
+      el("td", { class: "end count" }, tick, opener, el("b", {}, list.rank[i] === null ? "–" : whole.format(list.rank[i]))),
+      el("th", { scope: "row", class: "id" }, el("span", { class: "one free", title: account }, account),
+        el("span", { class: "two", title: list.debtor_id[i] }, joined ? el("span", { class: "badge", title: list.joined_accounts[i] }, joined === 1 ? words.row.joined_one : fill(words.row.joined, { n: joined })) : null, free(list.debtor_id[i]))),
+      el("td", {}, el("span", { class: "one free", title: list.portfolio[i] }, list.portfolio[i]), el("span", { class: "two free", title: list.product[i] }, list.product[i])),
+      el("td", { class: "end money" }, ...two(money(list.arrears[i], currency), fill(words.row.of_balance, { amount: money(list.balance[i], currency) }))),
+      el("td", { class: "end count" }, list.days_past_due[i] === null ? "–" : whole.format(list.days_past_due[i])),
+      el("td", { class: "end count" }, share(list.p_recovered[i]), gauge(list.p_recovered[i] ?? 0)),
+      el("td", { class: "end money" }, money(list.expected_recovery[i], currency)),
+      el("td", { class: "end money" }, el("b", {}, money(list.net_value[i], list.reporting_currency[i])), gauge((list.net_value[i] ?? 0) / netMost)),
+      el("td", {}, ...contactCell(i, now)),
+      el("td", {}, ...two(list.last_payment[i] === null ? words.row.never_paid : fill(words.row.paid, { day: shortDay(list.last_payment[i]) }), list.last_right_party[i] === null ? words.row.never_spoke : fill(words.row.spoke, { day: shortDay(list.last_right_party[i]) }))),
+      el("td", { class: "why" }, reasonLine(i, 1, "one"), el("span", { class: "two" }, brokenBadge(i), reasonLine(i, 2, ""))),
+      el("td", { class: "paper" }));
+    return row;
+  };
+  const drawSome = (count) => {
+    const now = new Date(), end = Math.min(drawn + count, order.length, limit);
+    if (drawn >= end) return false;
+    const part = el("tbody");
+    for (; drawn < end; drawn++) {
+      part.append(drawRow(order[drawn], now));
+      if (state.opened.has(order[drawn])) openRow(part.lastChild);
+    }
+    body.append(part);
+    return drawn < Math.min(order.length, limit);
+  };
+  const redraw = () => {
+    choose();
+    sums();
+    const mine = ++drawing, table = byId("list");
+    table.querySelectorAll("tbody").forEach((part) => part.remove());
+    body = table;
+    drawn = 0;
+    limit = MOST;
+    byId("nothing").hidden = order.length > 0;
+    table.hidden = order.length === 0;
+    drawSome(CHUNK);
+    const first = table.querySelector("tbody .open");
+    if (first) enter(first, false);
+    const rest = () => {
+      if (mine !== drawing || !document.contains(table)) return;
+      if (drawSome(CHUNK)) later(rest);
+      offerMore();
+    };
+    later(rest);
+    offerMore();
+  };
+  const later = (work) => (window.requestIdleCallback ? requestIdleCallback(work, { timeout: 200 }) : setTimeout(work, 16));
+  const offerMore = () => {
+    const left = order.length - limit, more = byId("more");
+    more.hidden = left <= 0;
+    if (left > 0) more.firstChild.textContent = fill(words.tools.more, { n: whole.format(Math.min(left, MOST)) });
+  };
+  const enter = (opener, focus) => {
+    if (current) for (const node of [current, current.previousElementSibling]) node.tabIndex = -1;
+    current = opener;
+    for (const node of [opener, opener.previousElementSibling]) node.tabIndex = 0;
+    if (focus) { opener.focus({ preventScroll: true }); opener.closest("tr").scrollIntoView({ block: "nearest" }); }
+  };
+  const openRow = (row) => {
+    const i = Number(row.dataset.row), opener = row.querySelector(".open"), id = "detail-" + i;
+    const opened = opener.getAttribute("aria-expanded") === "true";
+    opener.setAttribute("aria-expanded", String(!opened));
+    row.classList.toggle("isopen", !opened);
+    if (opened) {
+      state.opened.delete(i);
+      row.nextElementSibling.remove();
+      opener.removeAttribute("aria-controls");
+      return;
+    }
+    state.opened.add(i);
+    opener.setAttribute("aria-controls", id);
+    row.after(el("tr", { class: "detail", id }, el("td", { colspan: COLUMNS }, panes(i))));
+  };
+
+  // ---- an opened row -----------------------------------------------------------------------------------------------------------------------
+  const pane = (title, className, ...children) => el("section", { class: "pane" + (className ? " " + className : ""), "aria-label": title }, el("h3", {}, title), ...children);
+  const simpleTable = (heads, rows, classes = []) => el("table", { class: "plain" },
+    el("thead", {}, el("tr", {}, ...heads.map((head, n) => el("th", { scope: "col", class: classes[n] }, head)))),
+    el("tbody", {}, ...rows.map(({ cells, className }) => el("tr", { class: className }, ...cells.map((cell, n) => el("td", { class: (classes[n] || "") + " free" }, cell))))));
+  const reasonsPane = (i) => {
+    const found = details.reasons[i] || [1, 2, 3].filter((n) => list["reason_" + n][i]).map((n) => [strings.indexOf(list["reason_" + n][i]), null]);
+    const most = Math.max(1e-9, ...found.map(([, size]) => Math.abs(size ?? 0)));
+    return pane(words.detail.reasons, "", el("ul", { class: "pull" }, ...found.map(([text, size]) => {
+      const bar = el("i", { class: size > 0 ? "plus" : "minus" });
+      bar.style.width = (Math.abs(size ?? 0) / most) * 50 + "%";
+      return el("li", {}, free(strings[text], "text"), el("span", { class: "axis", "aria-hidden": "true" }, size === null ? "" : bar),
+        size === null ? el("span") : el("span", { class: "count", "aria-label": (size > 0 ? words.detail.raises : words.detail.lowers) + " " + pull.format(size) }, pull.format(size)));
+    })), el("p", { class: "small" }, words.detail.reasons_note));
+  };
+  const KIND_CLASS = { payment: "paid", reversal: "back", credit: "credit" };
+  const moneyPane = (i) => {
+    const currency = list.currency[i], points = triples(details.balances[i], 2), paid = triples(details.payments[i], 3);
+    const children = [];
+    if (points.length || paid.length) {
+      const W = 600, H = 120, base = 84, first = Math.max(...points.map((p) => p[0]), ...paid.map((p) => p[0]), 30), last = 0;
+      const x = (back) => ((first - back) / (first - last)) * W, top = Math.max(1, ...points.map((p) => p[1])), most = Math.max(1, ...paid.map((p) => p[1]));
+      const y = (minor) => base - (Math.max(0, minor) / top) * (base - 10);
+      let path = "", area = "";
+      points.forEach(([back, minor], n) => { path += (n ? `H${x(back).toFixed(1)}V` : `M${x(back).toFixed(1)} `) + y(minor).toFixed(1); });
+      if (points.length) { path += `H${W}`; area = `${path}V${base}H${x(points[0][0]).toFixed(1)}Z`; }
+      const sum = paid.reduce((total, [, minor, kind]) => total + (strings[kind] === "payment" ? minor : strings[kind] === "reversal" ? -minor : 0), 0);
+      const label = points.length ? fill(words.detail.chart, { first: money(points[0][1], currency), first_day: day(points[0][0]), last: money(points[points.length - 1][1], currency), last_day: day(points[points.length - 1][0]), n: paid.length, sum: money(sum, currency) }) : words.detail.money;
+      children.push(svg("svg", { viewBox: `0 0 ${W} ${H}`, preserveAspectRatio: "none", role: "img", "aria-label": label },
+        svg("line", { x1: 0, x2: W, y1: base, y2: base }), svg("line", { x1: 0, x2: W, y1: H, y2: H }), ...(points.length ? [svg("path", { d: area, class: "area" }), svg("path", { d: path, class: "balance" })] : []),
+        ...paid.map(([back, minor, kind]) => { const height = Math.max(3, (minor / most) * (H - base - 8)); return svg("rect", { x: Math.max(0, Math.min(W - 5, x(back) - 2.5)).toFixed(1), width: 5, y: (H - height).toFixed(1), height: height.toFixed(1), class: KIND_CLASS[strings[kind]] || "credit" }); })));
+      children.push(el("p", { class: "key" }, el("span", {}, day(first) + (points.length ? ": " + money(points[0][1], currency) : "")), el("span", {}, el("i", { class: "k-balance" }), words.detail.balance), ...["payment", "reversal", "credit"].filter((kind) => kind === "payment" || paid.some((p) => strings[p[2]] === kind)).map((kind) => el("span", {}, el("i", { class: "k-" + KIND_CLASS[kind] }), words.detail[kind])), el("span", {}, day(last) + (points.length ? ": " + money(points[points.length - 1][1], currency) : ""))));
+    }
+    if (paid.length) {
+      children.push(simpleTable([words.detail.day, words.detail.amount, words.detail.kind], paid.slice(-4).reverse().map(([back, minor, kind]) => ({ cells: [day(back), money(minor, currency), words.detail[strings[kind]] || strings[kind]] })), ["", "count"]));
+    } else children.push(el("p", { class: "small" }, words.detail.no_payments));
+    return pane(words.detail.money, "", ...children);
+  };
+  const triples = (flat, size) => {
+    const out = [];
+    for (let n = 0; flat && n < flat.length; n += size) out.push(flat.slice(n, n + size));
+    return out;
+  };
+  const contactsPane = (i) => {
+    const spoken = triples(details.contacts[i], 5), promised = triples(details.promises[i], 4), currency = list.currency[i];
+    const badge = (key) => el("span", { class: "badge " + ({ kept: "good", broken: "bad", open: "warn" }[key] || "") }, word("states", key));
+    return pane(words.detail.contacts, "",
+      spoken.length ? simpleTable([words.detail.day, words.tools.channel, words.detail.direction, words.heads.outcome], spoken.map(([back, minute, channel, direction, outcome]) => ({ cells: [day(back) + (minute >= 0 ? " " + hhmm(minute) : ""), word("channels", strings[channel]), word("directions", strings[direction]), word("outcomes", strings[outcome])] }))) : el("p", { class: "small" }, words.detail.no_contacts),
+      el("h3", {}, words.detail.promises),
+      promised.length ? el("ul", { class: "promises" }, ...promised.map(([made, due, minor, key]) => el("li", {}, badge(strings[key]), " " + fill(words.detail.promised, { amount: money(minor, currency), due: day(due), made: day(made) })))) : el("p", { class: "small" }, words.detail.no_promises));
+  };
+  const spanText = (earliest, latest) => (earliest < 0 ? "–" : earliest === 0 && latest === 1440 ? words.detail.all_day : hhmm(earliest) + "–" + hhmm(latest));
+  const yourSpan = (earliest, latest, zone) => (earliest === 0 && latest === 1440 ? words.detail.all_day : earliest < 0 || zones[zone] === undefined ? "–" : clockFormat.format(onYourClock(earliest, zone)) + "–" + clockFormat.format(onYourClock(latest, zone)));
+  const whenPane = (i) => {
+    const zone = list.time_zone[i], limits = details.limits[i] || [], channels = details.channels[i] || [];
+    const rows = channels.map(([channel, verdict, rule, earliest, latest, left]) => ({
+      className: strings[verdict] === "permitted" ? "" : "no",
+      cells: [word("channels", strings[channel]), word("verdicts", strings[verdict]), spanText(earliest, latest), yourSpan(earliest, latest, zone), left === null ? "–" : whole.format(left), strings[rule] ? el("span", { title: night.citations[rule] || "" }, strings[rule]) : ""],
+    }));
+    if (!rows.length) rows.push({ cells: [word("channels", list.channel[i]), word("verdicts", "permitted"), from[i] === null ? words.row.no_window : spanText(from[i], until[i]), from[i] === null ? "–" : yourSpan(from[i], until[i], zone), list.contacts_left[i] === null ? "–" : whole.format(list.contacts_left[i]), ""] });
+    return pane(words.detail.when, "wide",
+      ...(limits.length ? limits.map(([rule, text]) => el("p", { class: "limit" }, el("b", {}, words.detail.limited + " " + strings[rule]), " ", free(strings[text]), night.citations[rule] ? el("span", { class: "small" }, " (" + night.citations[rule] + ")") : "")) : [el("p", { class: "small" }, words.detail.not_limited)]),
+      simpleTable([words.tools.channel, words.detail.verdict, words.detail.debtor_clock + (zone ? " · " + zone : ""), words.detail.your_clock, words.detail.contacts_left, words.detail.rule], rows));
+  };
+  const facts = (table, row, names) => el("dl", { class: "terms" }, ...names.map((name) => el("div", {}, el("dt", {}, columnWord(name)), el("dd", { class: "free" }, cellText(table, name, row)))));
+  const panes = (i) => {
+    const shown = list.names.filter((name) => !/^(reason_\d|rank|contact_from|contact_until|channel)$/.test(name));
+    const terms = audit.rows ? audit.names.filter((name) => !list.names.includes(name) || name === "expected_recovery" || name === "net_value").filter((name) => name !== "account_id") : [];
+    return el("div", { class: "panes" },
+      reasonsPane(i), moneyPane(i), contactsPane(i), whenPane(i),
+      terms.length ? pane(words.detail.value, "", facts(audit, i, terms)) : null,
+      i >= night.detailed ? el("p", { class: "small pane full" }, words.detail.no_details) : null,
+      pane(words.detail.facts, "full", facts(list, i, shown)));
+  };
+
+  // ---- the parts of the page ---------------------------------------------------------------------------------------------------------------
+  const select = (label, key, values, show = (value) => value) => {
+    const choices = [...new Set(values)].filter(Boolean).sort(compareText);
+    return el("label", {}, label, el("select", { "data-key": key, onchange: (event) => { state[key] = event.target.value; redraw(); } }, el("option", { value: "" }, words.tools.any), ...choices.map((value) => el("option", { value }, show(value)))));
+  };
+  const check = (label, key) => el("label", { class: "check" }, el("input", { type: "checkbox", "data-key": key, onchange: (event) => { state[key] = event.target.checked; redraw(); } }), label);
+  const emptyPage = () => el("section", { class: "pane", id: "empty" }, el("h3", {}, words.empty.title),
+    night.counts.scorable ? el("p", {}, fill(words.empty.why, { n: whole.format(night.counts.scorable) })) : el("p", {}, words.empty.no_scorable),
+    night.counts.scorable ? el("ul", {}, ...night.groups.filter((group) => night.counts[group]).map((group) => el("li", {}, el("b", {}, whole.format(night.counts[group])), " " + words.groups[group] + ". " + words.groups_help[group]))) : null,
+    night.warnings.length ? el("ul", {}, ...night.warnings.map((warning) => el("li", {}, free(warning)))) : null);
+  const worklistPart = (panel) => {
+    if (!list.rows) { panel.append(emptyPage()); return; }
+    const search = el("input", { type: "search", id: "search", placeholder: words.tools.search_hint, "aria-label": words.tools.search, autocomplete: "off", value: state.text });
+    let wait = 0;
+    search.addEventListener("input", () => { clearTimeout(wait); wait = setTimeout(() => { state.text = search.value; redraw(); }, 90); });
+    const queues = new Set(list.queue), portfolios = new Set(list.portfolio), same = list.queue.every((queue, i) => queue === list.portfolio[i]);
+    const tools = el("div", { class: "tools", role: "search" }, el("div", { class: "line" }, search,
+      queues.size > 1 ? select(words.tools.queue, "queue", list.queue) : null, portfolios.size > 1 && !same ? select(words.tools.portfolio, "portfolio", list.portfolio) : null,
+      select(words.tools.channel, "channel", list.channel, (value) => word("channels", value)), check(words.tools.now, "now"),
+      agreed.some((value) => value !== null) ? check(words.tools.agreed, "agreed") : null,
+      el("button", { type: "button", id: "reset", onclick: () => { Object.assign(state, { text: "", queue: "", portfolio: "", channel: "", now: false, agreed: false, sort: null }); show("worklist"); } }, words.tools.reset)),
+      el("div", { class: "sums", id: "sums" }));
+    const heads = HEADS.map((head) => el("th", { scope: "col", class: head.end ? "end" : null, "data-key": head.key },
+      el("button", { type: "button", "aria-label": fill(words.tools.sort_by, { column: words.heads[head.label] }), onclick: () => { if (state.sort === head.key) state.down = !state.down; else { state.sort = head.key; state.down = !!head.down; } markSort(); redraw(); } }, words.heads[head.label])));
+    const markSort = () => heads.forEach((th) => (th.dataset.key === state.sort ? th.setAttribute("aria-sort", state.down ? "descending" : "ascending") : th.removeAttribute("aria-sort")));
+    const columns = el("colgroup", {}, ...HEADS.map((head) => { const col = el("col"); if (head.width) col.style.width = head.width; return col; }), el("col", { class: "paper" }));
+    const table = el("table", { class: "list", id: "list" }, el("caption", { class: "hidden" }, words.page.title + " " + night.as_of), columns, el("thead", {}, el("tr", {}, ...heads, el("th", { scope: "col", class: "paper" }, el("span", {}, words.heads.outcome)))));
+    table.addEventListener("click", (event) => {
+      const row = event.target.closest("tr.row");
+      if (!row) return;
+      if (event.target.matches(".tick")) {
+        const i = Number(row.dataset.row);
+        if (event.target.checked) state.ticked.add(i); else state.ticked.delete(i);
+        row.classList.toggle("ticked", event.target.checked);
+        sums();
+        return;
+      }
+      if (!event.target.closest(".open") && String(getSelection())) return;
+      enter(row.querySelector(".open"), false);
+      openRow(row);
+    });
+    table.addEventListener("focusin", (event) => { if (event.target.matches(".open")) enter(event.target, false); });
+    table.addEventListener("keydown", (event) => {
+      if (!event.target.matches(".open, .tick")) return;
+      const openers = [...table.querySelectorAll(".open")], at = openers.indexOf(event.target.closest("tr").querySelector(".open"));
+      const to = { ArrowDown: at + 1, ArrowUp: at - 1, PageDown: at + 15, PageUp: at - 15, Home: 0, End: openers.length - 1 }[event.key];
+      if (to !== undefined) { event.preventDefault(); enter(openers[Math.max(0, Math.min(openers.length - 1, to))], true); }
+      if (event.key === "Escape" && openers[at].getAttribute("aria-expanded") === "true") openRow(openers[at].closest("tr"));
+    });
+    panel.append(tools, el("div", { class: "frame" }, table, el("p", { class: "nothing", id: "nothing", hidden: true }, words.tools.none_match), el("p", { class: "more", id: "more", hidden: true }, el("button", { type: "button", onclick: () => { limit += MOST; const go = () => { if (drawSome(CHUNK)) later(go); offerMore(); }; go(); } }))));
+    for (const key of ["queue", "portfolio", "channel"]) { const box = tools.querySelector(`[data-key="${key}"]`); if (box) box.value = state[key]; }
+    for (const key of ["now", "agreed"]) { const box = tools.querySelector(`[data-key="${key}"]`); if (box) box.checked = state[key]; }
+    markSort();
+    redraw();
+    new ResizeObserver(() => document.documentElement.style.setProperty("--tools", tools.offsetHeight + "px")).observe(tools);
+  };
+  const laterPart = (name) => (panel) => {
+    const table = unpack(night.later[name]);
+    panel.append(el("p", { class: "lead" }, words.later[name]));
+    if (!table.all) { panel.append(el("p", { class: "nothing" }, words.empty[name])); return; }
+    const rules = night.later[name].rules;
+    if (rules.length) panel.append(el("div", { class: "rules" }, simpleTable([words.later.by_rule, words.columns.citation, words.later.accounts], rules.map(([rule, citation, count]) => ({ cells: [strings[rule], strings[citation], whole.format(count)] })), ["", "", "count"])));
+    const search = el("input", { type: "search", placeholder: words.tools.search, "aria-label": words.tools.search, autocomplete: "off" });
+    const said = el("span", {}), holder = el("div", { class: "frame" });
+    const texts = Array.from({ length: table.rows }, (_, i) => table.names.map((column) => (table.kinds[column] === "text" ? table[column][i] : "")).join("\n").toLowerCase());
+    const ends = table.names.map((column) => (["money", "share", "count", "number"].includes(table.kinds[column]) ? "end count" : ""));
+    const draw = () => {
+      const text = search.value.trim().toLowerCase(), rows = [];
+      for (let i = 0; i < table.rows; i++) if (!text || texts[i].includes(text)) rows.push(i);
+      said.textContent = whole.format(rows.length) + " / " + whole.format(table.all);
+      holder.replaceChildren(el("table", {}, el("caption", { class: "hidden" }, words.tabs[name]), el("thead", {}, el("tr", {}, ...table.names.map((column, n) => el("th", { scope: "col", class: ends[n] }, el("span", {}, columnWord(column) + (table.kinds[column] === "instant" ? ", " + words.detail.your_clock.toLowerCase() : "")))))),
+        el("tbody", {}, ...rows.slice(0, 500).map((i) => el("tr", {}, ...table.names.map((column, n) => el(n ? "td" : "th", { class: ends[n] + " free", scope: n ? null : "row" }, cellText(table, column, i))))))));
+      if (rows.length > 500) holder.append(el("p", { class: "nothing" }, fill(words.later.cut, { n: whole.format(500), all: whole.format(rows.length), file: name + ".csv" })));
+    };
+    search.addEventListener("input", draw);
+    panel.append(el("div", { class: "tools" }, el("div", { class: "line" }, search, said)), holder);
+    if (table.rows < table.all) panel.append(el("p", { class: "small" }, fill(words.later.cut, { n: whole.format(table.rows), all: whole.format(table.all), file: name + ".csv" })));
+    draw();
+  };
+  const pairs = (entries) => el("dl", { class: "terms" }, ...entries.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", { class: "free" }, value))));
+  const aboutPart = (panel) => {
+    const said = (value) => (value === null || value === undefined ? "–" : typeof value === "number" ? plain.format(value) : Array.isArray(value) ? value.join(", ") : String(value));
+    panel.append(el("div", { class: "about" },
+      pane(words.about.reading, "full", el("ul", {}, ...["order", "value", "window", "once"].map((key) => el("li", {}, words.about[key])))),
+      pane(words.about.counts, "", simpleTable([words.columns.group, words.about.accounts], [...night.groups, "scorable"].map((group) => ({ cells: [words.groups[group], whole.format(night.counts[group])] })), ["", "count"])),
+      pane(words.about.totals, "", simpleTable([words.columns.currency, words.about.accounts, words.columns.balance, words.columns.arrears, words.columns.expected_recovery], Object.entries(night.totals.per_currency).map(([currency, sum]) => ({ cells: [currency, whole.format(sum.accounts), money(sum.balance, currency), money(sum.arrears, currency), money(sum.expected_recovery, currency)] })), ["", "count", "count", "count", "count"]),
+        el("p", { class: "small" }, words.page.net_value + " " + money(night.totals.net_value, night.reporting))),
+      pane(words.about.model, "", pairs(Object.entries(night.model).map(([key, value]) => [columnWord(key), said(value)]))),
+      pane(words.about.data, "", simpleTable([words.about.table, words.about.through], night.complete_through.map(([table, back]) => ({ cells: [word("tables", table), dayYearFormat.format(dateOf(back))] })))),
+      night.rates.length ? pane(words.about.rates, "", pairs(night.rates.map(([key, value]) => [columnWord(key), said(value)]))) : null,
+      pane(words.about.files, night.rates.length ? "" : "full", el("ul", {}, ...Object.entries(words.files).map(([file, text]) => el("li", {}, el("b", {}, file), " " + text))))));
+  };
+
+  const PARTS = { worklist: worklistPart, deferred: laterPart("deferred"), excluded: laterPart("excluded"), held_out: laterPart("held_out"), about: aboutPart };
+  const tabs = byId("tabs"), panel = byId("panel");
+  for (const name of Object.keys(PARTS)) {
+    const count = name === "about" ? null : el("small", {}, whole.format(night.counts[name]));
+    tabs.append(el("button", { type: "button", role: "tab", id: "tab-" + name, "aria-controls": "panel", onclick: () => show(name) }, words.tabs[name], count));
+  }
+  tabs.addEventListener("keydown", (event) => {
+    const all = [...tabs.children], step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (step) { const next = all[(all.indexOf(event.target) + step + all.length) % all.length]; next.focus(); next.click(); }
+  });
+  const show = (name) => {
+    drawing++;
+    current = null;
+    for (const tab of tabs.children) {
+      const chosen = tab.id === "tab-" + name;
+      tab.setAttribute("aria-selected", String(chosen));
+      tab.tabIndex = chosen ? 0 : -1;
+    }
+    panel.setAttribute("aria-labelledby", "tab-" + name);
+    panel.replaceChildren();
+    PARTS[name](panel);
+  };
+
+  // ---- the frame -----------------------------------------------------------------------------------------------------------------------------
+  const dark = (yes) => document.documentElement.setAttribute("data-theme", yes ? "dark" : "light");
+  const asked = new URLSearchParams(location.hash.slice(1)), prefersDark = matchMedia("(prefers-color-scheme: dark)");
+  dark(asked.has("theme") ? asked.get("theme") === "dark" : prefersDark.matches);
+  prefersDark.addEventListener("change", (event) => dark(event.matches));
+  byId("theme").addEventListener("click", () => dark(document.documentElement.getAttribute("data-theme") !== "dark"));
+  byId("print").addEventListener("click", () => print());
+  addEventListener("beforeprint", () => { if (byId("list")) while (drawSome(1000)); });
+  addEventListener("keydown", (event) => {
+    const search = panel.querySelector('input[type="search"]');
+    if (event.key === "/" && search && !event.target.closest("input, select, textarea")) { event.preventDefault(); search.focus(); }
+  });
+  byId("total-net").textContent = money(night.totals.net_value, night.reporting, night.totals.net_value >= 1e6);
+  byId("total-expected").replaceChildren(...Object.entries(night.totals.per_currency).map(([currency, sum]) => el("span", {}, money(sum.expected_recovery, currency, true))));
+  byId("day").textContent = longDay(night.as_of);
+  byId("valid").textContent = fill(words.page.valid, { day: longDay(night.valid_until) });
+  for (const time of document.querySelectorAll(".facts time")) time.textContent = dayFormat.format(new Date(time.dateTime + "T00:00:00Z"));
+  for (const group of night.groups) {
+    const part = el("i", { "data-group": group });
+    part.style.width = (night.counts[group] / Math.max(1, night.counts.scorable)) * 100 + "%";
+    byId("went-bar").append(part);
+    byId("went-list").querySelector(`[data-group="${group}"]`).toggleAttribute("data-zero", !night.counts[group]);
+  }
+  // A link to one account (#account=ID) shows it alone, opened.
+  if (asked.has("account")) state.text = asked.get("account");
+  show(Object.hasOwn(PARTS, asked.get("tab") ?? "") ? asked.get("tab") : "worklist");
+  if (asked.has("account") && panel.querySelector("tr.row")) openRow(panel.querySelector("tr.row"));
+  tellTime();
+  setInterval(tellTime, 30000);
+})();

@@ -1,0 +1,175 @@
+"""Facts of an account that are no aggregates: who and when it is, the calendar, and how payments follow contacts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numba import njit
+
+from features.evidence import Evidence
+from features.kernel import calendar
+from features.tables import NO_DAY, NO_MONEY, NO_TIME
+from features.vocabulary import ANSWER_DAYS, FIRST_PAYMENT_DAYS
+
+ANSWER_WINDOW = 180
+BILLED = ("principal", "instalment", "invoice")
+OPEN_END = NO_TIME
+
+
+def fact(name: str, evidence: Evidence) -> np.ndarray | pd.Series:
+    """The column of a fact of vocabulary.FACTS: float64, NaN where missing, or text. Missing tables are left to the caller."""
+    if name in ("product", "portfolio", "debtor_type"):
+        return evidence.of_account(name)
+    if name in ("principal", "placed_amount"):
+        money = evidence.of_account(name).to_numpy()
+        return np.where(money == NO_MONEY, np.nan, money.astype(np.float64))
+    if name in ("month", "day_of_month", "weekday", "days_to_month_end"):
+        return _calendar(name, evidence.as_of)
+    if name == "first_payment_default":
+        return _first_payment_default(evidence)
+    if name in _BETWEEN:
+        since, until, between = _BETWEEN[name]
+        end = evidence.as_of if until is None else evidence.day_of_account(until)
+        return between(evidence.day_of_account(since), end)
+    return _answers(evidence)[name]
+
+
+def days_between(since: np.ndarray, until: np.ndarray) -> np.ndarray:
+    """float64: whole days from one day to the other, NaN where either is empty."""
+    return np.where((since == NO_DAY) | (until == NO_DAY), np.nan, until.astype(np.float64) - since)
+
+
+@njit(cache=True, nogil=True)
+def months_between(since, until):
+    """float64: complete calendar months from one day to the other, NaN where either is empty. 31 January to 28 February is none."""
+    months = np.full(since.size, np.nan)
+    for row in range(since.size):
+        if since[row] != NO_DAY and until[row] != NO_DAY:
+            first_month, first_day = calendar(since[row])
+            last_month, last_day = calendar(until[row])
+            months[row] = last_month - first_month - (last_day < first_day)
+    return months
+
+
+_BETWEEN = {
+    "months_since_opened": ("opened_on", None, months_between),
+    "months_since_placed": ("placed_on", None, months_between),
+    "days_since_opened": ("opened_on", None, days_between),
+    "days_since_placed": ("placed_on", None, days_between),
+    "days_from_opening_to_placement": ("opened_on", "placed_on", days_between),
+}
+
+
+def _calendar(name: str, as_of: np.ndarray) -> np.ndarray:
+    nights, place = np.unique(as_of, return_inverse=True)
+    dates = nights.astype("datetime64[D]")
+    months = dates.astype("datetime64[M]")
+    values = {
+        "month": months.astype(np.int64) % 12 + 1,
+        "day_of_month": (dates - months).astype(np.int64) + 1,
+        "weekday": (nights.astype(np.int64) + 3) % 7,
+        "days_to_month_end": ((months + 1).astype("datetime64[D]") - dates).astype(np.int64) - 1,
+    }
+    return values[name].astype(np.float64)[place]
+
+
+def _first_payment_default(evidence: Evidence) -> np.ndarray:
+    """1 where nothing was paid by FIRST_PAYMENT_DAYS days after the first due day, 0 where something was, NaN until that is settled."""
+    if not {"charges", "payments"} <= set(evidence.tables):
+        return np.full(evidence.as_of.size, np.nan)
+    charges, paid = evidence.events("charges", ["kind"]), evidence.events("payments")
+    codes, kinds = charges.classes["kind"]
+    billed = np.isin(codes, [kinds.index(kind) for kind in BILLED]) & (charges.measures["amount"] > 0)
+    return _first_default(
+        evidence.as_of, charges.first, charges.last, charges.day, charges.known, charges.gone, billed, paid.first, paid.last, paid.day, paid.known,
+        paid.measures["amount"], paid.classes["kind"][0], *paid.reversals, FIRST_PAYMENT_DAYS,
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def _counts(payment, night, known, amount, is_credit, back_offsets, back_known, back_amount):
+    """Whether a payment is known before the night and its net is positive."""
+    if is_credit[payment] or known[payment] >= night:
+        return False
+    net = amount[payment]
+    for reversal in range(back_offsets[payment], back_offsets[payment + 1]):
+        if back_known[reversal] < night:
+            net -= back_amount[reversal]
+    return net > 0
+
+
+@njit(cache=True, nogil=True)
+def _first_default(as_of, first, last, due_on, known, gone, billed, paid_first, paid_last, paid_on, paid_known, amount, is_credit, back_offsets,
+                   back_known, back_amount, grace):  # fmt: skip
+    found = np.full(as_of.size, np.nan)
+    for row in range(as_of.size):
+        night = as_of[row]
+        until = np.int64(OPEN_END)
+        for charge in range(first[row], last[row]):
+            if billed[charge] and known[charge] < night <= gone[charge] and due_on[charge] != NO_DAY:
+                until = np.int64(due_on[charge]) + grace
+                break
+        if until == OPEN_END:
+            continue
+        for payment in range(paid_first[row], paid_last[row]):
+            if paid_on[payment] > until or paid_on[payment] >= night:
+                break
+            if _counts(payment, night, paid_known, amount, is_credit, back_offsets, back_known, back_amount):
+                found[row] = 0.0
+                break
+        if np.isnan(found[row]) and until < night:
+            found[row] = 1.0
+    return found
+
+
+def _answers(evidence: Evidence) -> dict[str, np.ndarray]:
+    """How payments follow outbound contacts; tables that are not there leave the counts that need them undefined."""
+    nothing = np.full(evidence.as_of.size, np.nan)
+    names = ("attempts_since_last_payment", "payments_after_contact_180d", "days_after_contact_180d", "days_without_contact_180d")
+    if "contacts" not in evidence.tables:
+        return dict.fromkeys(names, nothing)
+    contacts, paid = evidence.events("contacts"), evidence.events("payments")
+    codes, directions = contacts.classes["direction"]
+    opened_on = evidence.day_of_account("opened_on")
+    since = np.maximum(np.where(opened_on == NO_DAY, 0, opened_on).astype(np.int64), evidence.as_of.astype(np.int64) - ANSWER_WINDOW)
+    found = _follow(
+        evidence.as_of, since, contacts.first, contacts.last, contacts.day, contacts.known, contacts.gone, codes == directions.index("outbound"),
+        paid.first, paid.last, paid.day, paid.known, paid.measures["amount"], paid.classes["kind"][0], *paid.reversals, ANSWER_DAYS, ANSWER_WINDOW,
+    )  # fmt: skip
+    return dict(zip(names, found, strict=True))
+
+
+@njit(cache=True, nogil=True)
+def _follow(as_of, since, first, last, day, known, gone, outbound, paid_first, paid_last, paid_on, paid_known, amount, is_credit, back_offsets,
+            back_known, back_amount, answer_days, window):  # fmt: skip
+    """attempts since the last payment, payments after a contact, days after a contact, other days; float64 [4, rows]."""
+    found = np.zeros((4, as_of.size))
+    for row in range(as_of.size):
+        night = np.int64(as_of[row])
+        last_paid = np.int64(OPEN_END)
+        contact = last[row] - 1
+        for payment in range(paid_last[row] - 1, paid_first[row] - 1, -1):
+            if paid_on[payment] >= night or not _counts(payment, night, paid_known, amount, is_credit, back_offsets, back_known, back_amount):
+                continue
+            last_paid = max(last_paid, np.int64(paid_on[payment]))
+            if paid_on[payment] < night - window:
+                break
+            while contact >= first[row] and (
+                day[contact] > paid_on[payment] or not outbound[contact] or known[contact] >= night or gone[contact] < night
+            ):
+                contact -= 1
+            if contact >= first[row] and paid_on[payment] - day[contact] <= answer_days:
+                found[1, row] += 1
+        covered_from = night  # days from here on are counted
+        for place in range(last[row] - 1, first[row] - 1, -1):
+            if day[place] >= night or not outbound[place] or known[place] >= night or gone[place] < night:
+                continue
+            if day[place] > last_paid:
+                found[0, row] += 1
+            begin = max(np.int64(day[place]), since[row])
+            end = min(np.int64(day[place]) + answer_days + 1, covered_from)
+            if end > begin:
+                found[2, row] += end - begin
+            covered_from = min(covered_from, max(begin, since[row]))
+        found[3, row] = max(night - since[row], 0) - found[2, row]
+    return found

@@ -1,0 +1,250 @@
+"""build(cohort, tables, catalogue) -> matrix: what was known of each account before its as_of, one column per declared feature."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pandas as pd
+
+from features import kernel
+from features.account import fact
+from features.catalogue import CATALOGUE
+from features.debtor import Holdings
+from features.declarations import Catalogue
+from features.errors import ContractError
+from features.events import Events, signature
+from features.evidence import PAYMENT_KINDS, Evidence
+from features.ledger import Ledger
+from features.plan import Program, program
+from features.spec import Attribute, Band, Debtor, Declared, Difference, Feature, Noun, Ratio, Where
+from features.tables import NO_MONEY, account_number
+from features.terms import Terms
+from features.versions import still
+from features.vocabulary import EVENTS, LEDGER, Agg
+
+NET_OF_REVERSALS = ("payments", "credits")
+SPLIT_ROWS = 20_000  # fewer rows are not worth a second thread
+_FIGURES = ("balance", "arrears", "days_past_due")
+_ASKED = {Agg.AT: kernel.AT, Agg.MAX: kernel.MAXIMUM, Agg.DAYS: kernel.DAYS_ABOVE_ZERO}
+
+
+def build(
+    cohort: pd.DataFrame,
+    tables: Mapping[str, pd.DataFrame],
+    catalogue: Catalogue | Iterable[Declared] = CATALOGUE,
+    terms: Terms = Terms(),  # noqa: B008  frozen
+    ledger: Ledger | None = None,
+    complete_through: Mapping[str, int] | None = None,
+    threads: int = 1,
+) -> pd.DataFrame:
+    """One row per cohort row, index as the cohort's; one column per declared feature in order, then the x_ columns of accounts by name.
+
+    cohort    account_no (or account_id) and as_of (day number); further columns of Cohort.frame where at hand, else taken from accounts
+    ledger    of features.ledger.history over the whole past; made here where None. A ledger cut at the front is refused
+    complete_through  table -> last day completely delivered; on later nights what needs the table is missing
+    threads   share the rows of the compiled loops; the values do not depend on it
+
+    Numbers are float64 (money in minor units of the account's currency), classes are categories. Missing is NaN: where a declaration says
+    so, and where the account's portfolio does not deliver a table the feature needs. Nothing known on or after as_of has any influence.
+    Raises UsageError for contradictory declarations, ContractError for missing tables or columns.
+    """
+    catalogue = catalogue if isinstance(catalogue, Catalogue) else Catalogue(catalogue)
+    if "accounts" in tables:
+        catalogue = catalogue.with_attributes(tables["accounts"])
+    rows, order = _sorted(cohort)
+    evidence = Evidence(rows, tables, terms, ledger, complete_through or {})
+    matrix = Matrix(catalogue, evidence, threads).frame()
+    if order is not None:
+        matrix = matrix.iloc[np.argsort(order)]
+    matrix.index = cohort.index
+    return matrix
+
+
+def without_rate(cohort: pd.DataFrame, terms: Terms) -> dict[str, int]:
+    """Currency -> cohort rows whose debtor holds accounts in several currencies and cannot be added up, because it has no rate."""
+    return Holdings(cohort["debtor_id"], cohort["as_of"].to_numpy(), cohort["currency"], terms).without_rate()
+
+
+class Matrix:
+    """The columns of a catalogue over a cohort's evidence, each made once: aggregates by kind of event, facts, then what derives from them."""
+
+    def __init__(self, catalogue: Catalogue, evidence: Evidence, threads: int = 1):
+        self.catalogue, self.evidence, self.threads = catalogue, evidence, threads
+        self.rows = evidence.as_of.size
+        in_place = sorted(catalogue, key=lambda entry: entry.unit == "class")  # classes last, so that the numbers are one block
+        self.place = {entry.name: number for number, entry in enumerate(in_place)}
+        self.numbers = np.full((len(catalogue), self.rows), np.nan)
+        self.classes: dict[str, pd.Categorical] = {}
+        self._holdings: Holdings | None = None
+
+    def frame(self) -> pd.DataFrame:
+        for kind in EVENTS:
+            wanted = self.catalogue.features_of(kind)
+            if wanted and self.rows:
+                self._stand(wanted) if kind == LEDGER else self._walk(kind, wanted)
+        for entry in self.catalogue.in_order_of_making:
+            if isinstance(entry, Noun | Attribute):
+                self._note(entry)
+            elif not isinstance(entry, Feature):
+                self.numbers[self.place[entry.name]] = self._derived(entry)
+        plain = [entry.name for entry in self.catalogue if entry.unit != "class"]
+        whole = pd.DataFrame(self.numbers[: len(plain)].T, columns=plain, copy=False)
+        for number, entry in enumerate(self.catalogue):
+            if entry.unit == "class":
+                whole.insert(number, entry.name, self.classes.get(entry.name, pd.Categorical([None] * self.rows, categories=pd.Index([], dtype="str"))))
+        return whole
+
+    def _walk(self, kind: str, wanted: Sequence[Feature]) -> None:
+        """Run the compiled loop for the features of one kind of event."""
+        evidence = self.evidence
+        missing = self._missing(wanted)
+        wanted = [feature for feature in wanted if not missing[feature.name].all()]
+        if not wanted:
+            return
+        found = evidence.events(kind, _columns(wanted))
+        made = program_of(kind, wanted, found)
+        place = np.array([self.place[feature.name] for feature in wanted])
+        arguments = (
+            still(found.first, np.int64), still(found.last, np.int64), evidence.as_of, found.ahead, still(found.day, np.int32),
+            still(found.known, np.int32), still(found.gone, np.int32), still(signature(found, made.classes), np.int32), _measures(made, found),
+            *_reversals(found), made.bucket_of, made.looks_back_ever, made.step_offsets, made.steps, made.fills, made.merges, made.squares,
+            made.shown, made.empties, place, self.numbers,
+        )  # fmt: skip
+        self._share(kernel.walk, arguments)
+        for feature in wanted:
+            column = self.numbers[self.place[feature.name]]
+            column[missing[feature.name]] = np.nan
+            if feature.unit == "class":
+                self.classes[feature.name] = _category(column, found.classes[feature.measure][1])
+
+    def _stand(self, wanted: Sequence[Feature]) -> None:
+        missing = self._missing(wanted)
+        if all(rows.all() for rows in missing.values()):
+            return
+        evidence, books = self.evidence, self.evidence.ledger
+        asked = np.array([(_ASKED[feature.agg], _FIGURES.index(feature.of), _days(feature)) for feature in wanted])
+        arguments = (
+            still(books.positions(evidence.account_no), np.int64), evidence.as_of, still(evidence.known_since, np.int32), books.offsets, books.start,
+            np.stack([books.balance, books.arrears]), books.overdue_since, asked, np.array([self.place[feature.name] for feature in wanted]),
+            self.numbers,
+        )  # fmt: skip
+        self._share(kernel.stand, arguments)
+        for feature in wanted:
+            self.numbers[self.place[feature.name], missing[feature.name]] = np.nan
+
+    def _share(self, loop, arguments: tuple) -> None:
+        threads = max(1, min(self.threads, self.rows // SPLIT_ROWS))
+        edges = [self.rows * part // threads for part in range(threads + 1)]
+        if threads == 1:
+            loop(0, self.rows, *arguments)
+            return
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(lambda begin, end: loop(begin, end, *arguments), edges, edges[1:]))
+
+    def _missing(self, wanted: Sequence[Feature | Noun]) -> dict[str, np.ndarray]:
+        delivered: dict[str, np.ndarray] = {}
+        for table in set().union(*(feature.needs for feature in wanted)):
+            delivered[table] = self.evidence.delivered(table)
+        missing = {}
+        for feature in wanted:
+            missing[feature.name] = np.zeros(self.rows, bool)
+            for table in feature.needs:
+                missing[feature.name] |= ~delivered[table]
+        return missing
+
+    def _note(self, entry: Noun | Attribute) -> None:
+        if isinstance(entry, Attribute):
+            values, missing = self.evidence.of_account(entry.called), np.zeros(self.rows, bool)
+        else:
+            values, missing = fact(entry.called, self.evidence), self._missing([entry])[entry.name]
+        if entry.unit == "class":
+            self.classes[entry.name] = _sorted_categories(pd.Series(values))
+        else:
+            self.numbers[self.place[entry.name]] = np.where(missing, np.nan, np.asarray(values, np.float64))
+
+    def _derived(self, entry: Declared) -> np.ndarray:
+        parts = [self.numbers[self.place[part]] for part in entry.parts]
+        if isinstance(entry, Ratio):
+            return ratio(entry, parts[0], np.sum(parts[1:], axis=0))
+        if isinstance(entry, Difference):
+            return parts[0] - parts[1]
+        if isinstance(entry, Band):
+            return np.where(np.isnan(parts[0]), np.nan, np.searchsorted(entry.edges, parts[0], "right").astype(np.float64))
+        if self._holdings is None:
+            evidence = self.evidence
+            self._holdings = Holdings(evidence.of_account("debtor_id"), evidence.as_of, evidence.of_account("currency"), evidence.terms)
+        is_money = isinstance(entry, Debtor) and entry.unit == "money"
+        return self._holdings.over(entry.agg, parts[0] if parts else None, is_money)
+
+
+def ratio(entry: Ratio, over: np.ndarray, under: np.ndarray) -> np.ndarray:
+    """(over + a) / (under + b); where the line is 0, what the declaration calls empty; NaN where a part is missing."""
+    a, b = entry.prior or (0.0, 0.0)
+    over, under = over + a, under + b
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = over / under
+    if entry.prior is not None:
+        return value
+    return np.where((under == 0) & ~np.isnan(over), entry.empty, value)
+
+
+def program_of(kind: str, wanted: Sequence[Feature], found: Events) -> Program:
+    """The compiled loop's program; in settlements a class tells payments from credits."""
+    classes = {name: values for name, (_, values) in found.classes.items()}
+    always = Where("", (("kind", (PAYMENT_KINDS[NET_OF_REVERSALS.index(kind)],)),) if kind in NET_OF_REVERSALS else ())
+    return program(wanted, classes, "amount" if kind in NET_OF_REVERSALS else None, always)
+
+
+def _sorted(cohort: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray | None]:
+    """The cohort with account_no, sorted by (account_no, as_of), and the order that sorted it; None where it was."""
+    if "as_of" not in cohort or not {"account_no", "account_id"} & set(cohort.columns):
+        missing = [name for name in ("account_no", "as_of") if name not in cohort]
+        raise ContractError.missing_columns("cohort", missing, cohort.columns)
+    if "account_no" not in cohort:
+        cohort = cohort.assign(account_no=account_number(cohort["account_id"]))
+    accounts, nights = cohort["account_no"].to_numpy(), cohort["as_of"].to_numpy()
+    if ((accounts[1:] > accounts[:-1]) | ((accounts[1:] == accounts[:-1]) & (nights[1:] >= nights[:-1]))).all():
+        return cohort, None
+    order = np.lexsort((nights, accounts))
+    return cohort.iloc[order], order
+
+
+def _columns(wanted: Sequence[Feature]) -> set[str]:
+    clauses = [clause for feature in wanted for clause in (feature.where, feature.until) if clause]
+    measures = {feature.measure for feature in wanted if feature.agg not in (Agg.COUNT, Agg.ANY)}
+    return {column for clause in clauses for column, _ in clause.columns} | {name for name in measures if name}
+
+
+def _measures(made: Program, found: Events) -> np.ndarray:
+    rows = [_numbered(*found.classes[name]) if name in found.classes else still(found.measures[name], np.int64) for name in made.measures]
+    if len(rows) == 1:
+        return still(rows[0].reshape(1, -1), np.int64)
+    return still(np.stack(rows) if rows else np.empty((0, found.day.size), np.int64), np.int64)
+
+
+def _numbered(codes: np.ndarray, values: Sequence[str]) -> np.ndarray:
+    return np.where(codes < 0, NO_MONEY, codes.astype(np.int64))
+
+
+def _reversals(found: Events) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    offsets, known, amount = found.reversals
+    return still(offsets, np.int64), still(known, np.int32), still(amount, np.int64)
+
+
+def _days(feature: Feature) -> int:
+    if feature.window:
+        return feature.window.days
+    return 0 if feature.agg is Agg.AT else kernel.EVER
+
+
+def _category(column: np.ndarray, values: Sequence[str]) -> pd.Categorical:
+    codes = np.where(np.isnan(column), -1, column).astype(np.int64)
+    return pd.Categorical.from_codes(codes, categories=pd.Index(list(values), dtype="str"))
+
+
+def _sorted_categories(values: pd.Series) -> pd.Categorical:
+    """Text as a category with its values sorted, so that no order of rows shows."""
+    given = values.astype("str").where(values.notna())
+    return pd.Categorical(given, categories=pd.Index(sorted(given.dropna().unique()), dtype="str"))

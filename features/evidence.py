@@ -1,0 +1,275 @@
+"""What the tables say of a cohort: for each kind of event, each row's events with their days, classes and measures, read only when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from features import events, promises, standing
+from features.errors import ContractError
+from features.events import Events, class_codes
+from features.ledger import Ledger, history
+from features.settlements import Settlements, settlements
+from features.tables import CHANNELS, CHARGE_KINDS, DIRECTIONS, NEVER, NO_DAY, NO_MONEY, OUTCOMES, STATUSES, TABLES, account_number
+from features.terms import Terms
+from features.versions import arranged, column, spans, still, superseded_on
+from features.vocabulary import COVERS, DAY_PARTS, LEDGER, MONTH_PARTS, PROMISE_STATES, ROLLS, STATUS_STATES, WEEK_PARTS
+
+PAYMENT_KINDS = ("payment", "credit")
+
+
+class Evidence:
+    """The tables as far as they bear on a cohort sorted by (account_no, as_of); columns a hand-made cohort lacks come from accounts.
+
+    ledger            the whole history of at least the cohort's accounts; made from the tables where None
+    complete_through  table -> last day that is completely delivered; later nights know nothing of it
+    Raises ContractError for missing tables or columns, UsageError for a ledger cut at the front.
+    """
+
+    def __init__(self, cohort: pd.DataFrame, tables: Mapping[str, pd.DataFrame], terms: Terms, ledger: Ledger | None,
+                 complete_through: Mapping[str, int]):  # fmt: skip
+        if "accounts" not in tables:
+            raise ContractError(f"Features need the table 'accounts'. Got {', '.join(sorted(tables)) or 'none'}.")
+        self.cohort, self.tables, self.terms, self.complete_through = cohort, tables, terms, complete_through
+        self.account_no = still(cohort["account_no"].to_numpy(), np.int64)
+        self.as_of = still(cohort["as_of"].to_numpy(), np.int32)
+        new = np.ones(len(cohort), bool)
+        new[1:] = self.account_no[1:] != self.account_no[:-1]
+        self.accounts = self.account_no[new]  # sorted, unique
+        self.row_account = np.cumsum(new) - 1  # place of each row's account in `accounts`
+        self._given_ledger = ledger
+        self._arranged: dict[str, pd.DataFrame] = {}
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        held = self._given_ledger or history(self.tables, self.terms)
+        held.must_cover(None, int(self.as_of.max()) if self.as_of.size else NO_DAY)
+        return held
+
+    @cached_property
+    def settlements(self) -> Settlements:
+        held = self._given_ledger.settlements if self._given_ledger else None
+        return held or settlements(self.tables.get("payments"), self.accounts)
+
+    def delivered(self, table: str) -> np.ndarray:
+        """bool per row: whether the row's portfolio delivers the table, and completely through the day before as_of."""
+        if table == LEDGER:
+            paid = self._complete("charges") & self._complete("balances") & self._complete("payments")
+            return (self.delivered("charges") | self.delivered("balances")) & paid
+        if table not in self.tables:
+            return np.zeros(len(self.cohort), bool)
+        codes, names = self._portfolios
+        declared = np.array([table in self.terms.delivers.get(name, TABLES) for name in names] + [True])
+        return declared[codes] & self._complete(table)
+
+    def _complete(self, table: str) -> np.ndarray:
+        return self.as_of - 1 <= self.complete_through.get(table, NEVER)
+
+    @cached_property
+    def _portfolios(self) -> tuple[np.ndarray, list[str]]:
+        codes, names = pd.factorize(self.of_account("portfolio"))
+        return codes, [str(name) for name in names]
+
+    def of_account(self, name: str) -> pd.Series:
+        """A column of the account as last known before as_of, one value per row; the cohort's own where it has the column."""
+        if name in self.cohort:
+            return self.cohort[name].reset_index(drop=True)
+        if name not in self.accounts_by_version:
+            raise ContractError.missing_columns("accounts", [name], self.accounts_by_version.columns)
+        return self.accounts_by_version[name].iloc[self.account_rows].reset_index(drop=True)
+
+    def day_of_account(self, name: str) -> np.ndarray:
+        """opened_on or placed_on as int32; a placement on or after as_of reads as empty."""
+        days = self.of_account(name).to_numpy().astype(np.int32)
+        return np.where((days >= self.as_of) & (name == "placed_on"), np.int32(NO_DAY), days)
+
+    @cached_property
+    def accounts_by_version(self) -> pd.DataFrame:
+        frame = self.tables["accounts"]
+        if "account_no" not in frame and "account_id" in frame:
+            frame = frame.assign(account_no=account_number(frame["account_id"]))
+        missing = [name for name in ("account_no", "known_at", "known_on") if name not in frame]
+        if missing:
+            raise ContractError.missing_columns("accounts", missing, frame.columns)
+        return frame.iloc[np.lexsort((frame["known_at"].to_numpy(), frame["account_no"].to_numpy()))]
+
+    @cached_property
+    def account_rows(self) -> np.ndarray:
+        """int64 per row: place in `accounts_by_version` of its account's last version known before as_of."""
+        frame = self.accounts_by_version
+        first, last = spans(frame["account_no"].to_numpy(), self.accounts)
+        known_on = column(frame, "known_on", np.int32, "accounts")
+        rows = events.last_known(self.row_account, first.astype(np.int64), last.astype(np.int64), self.as_of, known_on)
+        if (rows < 0).any():
+            raise ContractError(
+                f"A cohort row must be of an account known before its as_of. Got {int((rows < 0).sum()):,} rows that are not. "
+                "Make the cohort with features.cohort.scorable."
+            )
+        return rows
+
+    @cached_property
+    def known_since(self) -> np.ndarray:
+        """int32 per row: the first night on which the row's account was known."""
+        frame = self.accounts_by_version
+        assert self.account_rows.size == len(self.cohort)
+        first, _ = spans(frame["account_no"].to_numpy(), self.accounts)
+        return (frame["known_on"].to_numpy()[first] + 1).astype(np.int32)[self.row_account]
+
+    def events(self, kind: str, wanted: Sequence[str] = ()) -> Events:
+        """The events of a kind with, at least, the class and measure columns wanted."""
+        return getattr(self, f"_{kind}")(frozenset(wanted))
+
+    def _table(self, name: str) -> pd.DataFrame:
+        if name not in self._arranged:
+            self._arranged[name] = arranged(self.tables[name], name)
+        return self._arranged[name]
+
+    def _spans(self, frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        """The span of each row's account in a frame sorted by account."""
+        first, last = spans(frame["account_no"].to_numpy(), self.accounts)
+        return first.astype(np.int64)[self.row_account], last.astype(np.int64)[self.row_account]
+
+    def _payments(self, wanted: frozenset[str]) -> Events:
+        """Payments and credits: the loop nets their reversals, a class tells them apart."""
+        held = self.settlements
+        places = np.searchsorted(held.accounts, self.accounts)[self.row_account]
+        classes = {"kind": (held.is_credit.view(np.int8), PAYMENT_KINDS)}
+        if "method" in wanted:
+            classes["method"] = (held.method, tuple(str(name) for name in held.method_names))
+        if "month_part" in wanted:
+            classes["month_part"] = (events.month_part(held.occurred_on), MONTH_PARTS)
+        if "covers" in wanted:
+            accounts = np.searchsorted(self.ledger.accounts, held.accounts)[held.position]
+            against = (self.ledger.offsets, self.ledger.start, self.ledger.arrears)
+            classes["covers"] = (events.covers(accounts, held.known_on, held.amount, *against), COVERS)
+        return Events(
+            held.offsets[places], held.offsets[places + 1], held.occurred_on, held.known_on, _never(held.row.size), classes,
+            {"amount": held.amount}, (held.reversal_offsets, held.reversal_known_on, held.reversal_amount),
+        )  # fmt: skip
+
+    _credits = _payments
+
+    def _reversals(self, wanted: frozenset[str]) -> Events:
+        frame = self._table("payments")
+        frame = frame[(frame["kind"] == "reversal").to_numpy(dtype=bool)]
+        frame = frame.iloc[np.lexsort([frame[name].to_numpy() for name in ("amount", "known_at", "occurred_at", "account_no")])]
+        days, known = column(frame, "occurred_on", np.int32, "payments"), column(frame, "known_on", np.int32, "payments")
+        return Events(*self._spans(frame), days, known, _never(days.size), measures={"amount": column(frame, "amount", np.int64, "payments")})
+
+    def _charges(self, wanted: frozenset[str], ahead: bool = False) -> Events:
+        frame = self._table("charges")
+        kinds, amount = class_codes(frame["kind"], CHARGE_KINDS), column(frame, "amount", np.int64, "charges")
+        found = self._versioned("charges", "due_on", {"kind": (kinds, CHARGE_KINDS)}, {"amount": amount}, ahead)
+        return found.ordered(_ties(frame["account_no"], found.day, amount, kinds))
+
+    def _upcoming_charges(self, wanted: frozenset[str]) -> Events:
+        return self._charges(wanted, ahead=True)
+
+    def _statements(self, wanted: frozenset[str]) -> Events:
+        frame = self._table("balances")
+        measures = {name: column(frame, name, np.int64, "balances") for name in ("balance", "arrears", "days_past_due") if name in wanted}
+        return self._versioned("balances", "taken_on", {}, measures)
+
+    def _contacts(self, wanted: frozenset[str]) -> Events:
+        frame = self._table("contacts")
+        values = {"channel": CHANNELS, "direction": DIRECTIONS, "outcome": OUTCOMES}
+        classes = {name: (class_codes(_text(frame, name), known), known) for name, known in values.items()}
+        codes = [codes for codes, _ in classes.values()]
+        if "day_part" in wanted:
+            classes["day_part"] = (events.day_part(column(frame, "occurred_minute", np.int16, "contacts")), DAY_PARTS)
+        if "week_part" in wanted:
+            classes["week_part"] = (events.week_part(column(frame, "occurred_on", np.int32, "contacts")), WEEK_PARTS)
+        measures = {"cost": column(frame, "cost", np.int64, "contacts")} if "cost" in wanted else {}
+        found = self._versioned("contacts", "occurred_on", classes, measures)
+        together = np.zeros(len(frame), np.int32)
+        for own, known in zip(codes, values.values(), strict=True):
+            events.fold(together, own, len(known))
+        return found.ordered(_ties(frame["account_no"], frame["occurred_at"], frame["known_at"], together))
+
+    def _promises(self, wanted: frozenset[str]) -> Events:
+        frame = self._table("contacts")
+        amount, due_on = _number(frame, "promise_amount", NO_MONEY, np.int64), _number(frame, "promise_due_on", NO_DAY, np.int32)
+        made = np.flatnonzero((_text(frame, "outcome") == "promise").to_numpy(dtype=bool) | (amount != NO_MONEY) | (due_on != NO_DAY))
+        keys = [due_on[made], amount[made], *(frame[name].to_numpy()[made] for name in ("known_at", "occurred_at", "account_no"))]
+        made = made[np.lexsort(keys)]
+        all_days, all_known = column(frame, "occurred_on", np.int32, "contacts"), column(frame, "known_on", np.int32, "contacts")
+        days, known, gone = still(all_days[made], np.int32), still(all_known[made], np.int32), still(self._gone("contacts")[made], np.int32)
+        offsets, rows, pairs = events.visible(self.as_of, *self._spans(frame.iloc[made]), days, known, gone, False)
+
+        held, amount, due_on = self.settlements, amount[made][pairs], due_on[made][pairs]
+        places = np.searchsorted(held.accounts, self.accounts)[self.row_account[rows]]
+        state, paid, late = promises.outcomes(
+            self.as_of[rows], days[pairs], due_on, amount, promises.reaching(amount, self.terms.promise_kept_share),
+            self.terms.promise_grace_days, held.offsets[places], held.offsets[places + 1], held.occurred_on, held.known_on, held.amount,
+            held.is_credit, held.reversal_offsets, held.reversal_known_on, held.reversal_amount,
+        )  # fmt: skip
+        due_in = np.where(due_on == NO_DAY, NO_MONEY, due_on.astype(np.int64) - self.as_of[rows])
+        measures = {"amount": amount, "paid": paid, "days_late": late, "due_in": due_in}
+        classes = {"state": (state, PROMISE_STATES)}
+        return Events(offsets[:-1], offsets[1:], days[pairs], known[pairs], gone[pairs], classes, measures)
+
+    def _statuses(self, wanted: frozenset[str]) -> Events:
+        frame = self._table("statuses")
+        codes = class_codes(frame["status"], STATUSES)
+        order = np.lexsort((codes, frame["from_on"].to_numpy(), frame["account_no"].to_numpy()))
+        begun, known, until = (column(frame, name, np.int32, "statuses")[order] for name in ("from_on", "known_on", "until_on"))
+        gone = self._gone("statuses")[order]
+        offsets, rows, pairs = events.visible(
+            self.as_of, *self._spans(frame.iloc[order]), *(still(days, np.int32) for days in (begun, known, gone)), True
+        )
+        night, since, until = self.as_of[rows], begun[pairs], until[pairs]
+        active = (until == NO_DAY) | (until >= night)
+        days_in = np.where(active, night, until).astype(np.int64) - since
+        classes = {"status": (codes[order][pairs], STATUSES), "state": (np.where(active, np.int8(0), np.int8(1)), STATUS_STATES)}
+        # A status beginning on as_of is in force; among the days before as_of it stands on the last.
+        days = np.minimum(since, night - 1)
+        return Events(offsets[:-1], offsets[1:], days, known[pairs], gone[pairs], classes, {"days_in": days_in})
+
+    def _rolls(self, wanted: frozenset[str]) -> Events:
+        return self._changes(standing.rolls(self.ledger), {"to": ROLLS})
+
+    def _cures(self, wanted: frozenset[str]) -> Events:
+        return self._changes(standing.cures(self.ledger, self.settlements), {})
+
+    def _changes(self, found: standing.Changes, classes: Mapping[str, tuple[str, ...]]) -> Events:
+        places = self.ledger.positions(self.account_no)
+        learned = (found.nights - 1).astype(np.int32)  # a night's news is of the day before
+        return Events(
+            found.offsets[places], found.offsets[places + 1], learned, learned, _never(learned.size),
+            {name: (found.codes, values) for name, values in classes.items()},
+        )  # fmt: skip
+
+    def _versioned(self, table: str, day: str, classes: Mapping, measures: Mapping, ahead: bool = False) -> Events:
+        frame = self._table(table)
+        days, known = column(frame, day, np.int32, table), column(frame, "known_on", np.int32, table)
+        return Events(*self._spans(frame), days, known, self._gone(table), classes, measures, ahead=ahead)
+
+    def _gone(self, table: str) -> np.ndarray:
+        """int32 per row of the arranged table: the day a newer version became known."""
+        if table not in self._gone_of:
+            key = ["account_no", *(name for name in TABLES[table].key if name != "account_id")]
+            self._gone_of[table] = still(superseded_on(self._table(table), key, table), np.int32)
+        return self._gone_of[table]
+
+    @cached_property
+    def _gone_of(self) -> dict[str, np.ndarray]:
+        return {}
+
+
+def _ties(accounts: pd.Series, time: pd.Series | np.ndarray, *keys: pd.Series | np.ndarray) -> np.ndarray:
+    return events.ties(*(still(np.asarray(values), np.int64) for values in (accounts, time)), *(still(np.asarray(key), np.int64) for key in keys))
+
+
+def _text(frame: pd.DataFrame, name: str) -> pd.Series:
+    return frame[name] if name in frame else pd.Series([None] * len(frame), dtype="str", index=frame.index)
+
+
+def _number(frame: pd.DataFrame, name: str, empty: int, dtype: type) -> np.ndarray:
+    return still(frame[name].to_numpy(), dtype) if name in frame else np.full(len(frame), empty, dtype)
+
+
+def _never(size: int) -> np.ndarray:
+    return np.full(size, NEVER, np.int32)

@@ -1,0 +1,259 @@
+"""The one compiled loop over each account's events: every event is visited once per cohort row, whatever the number of features and windows.
+
+A row's events are walked from the one nearest to as_of outward. An event that is visible (known before as_of, its version in force) falls
+into the bucket of its age; what its class combination asks for is added to that bucket. The windows are nested, so one running merge over
+the buckets at the end of the row gives all of them. Sums are integers; a float is made in one place, at the end of the row.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from features.tables import NO_DAY, NO_MONEY
+
+COUNT, SUM, MAX, MIN, MONTHS, LAST, STREAK, STOP, SPREAD, GAP = range(10)  # what an event does to a slot
+ADDED, LARGEST, SMALLEST, NEAREST = range(4)  # how a slot's buckets merge into windows
+TOTAL, MEAN, STD, FLAG, VALUE = range(5)  # how merged slots become a feature
+AT, MAXIMUM, DAYS_ABOVE_ZERO = range(3)  # what is asked of the ledger
+EVER = -1
+AGE = -1  # the measure "days between the event and as_of"
+SHOWN_ALWAYS = -1  # a total that needs no test for emptiness: nothing happened is 0
+NOTHING = NO_MONEY  # an empty slot of LARGEST and NEAREST; the largest int64 stands for it in SMALLEST
+NOTHING_SMALLEST = 2**63 - 1
+
+
+@njit(cache=True, nogil=True)
+def walk(begin, end, first, last, as_of, ahead, day, known, gone, signature, measures, back_offsets, back_known, back_amount,
+         bucket_of, looks_back_ever, step_offsets, steps, fills, merges, squares, shown, empties, place, out):  # fmt: skip
+    """Fill out[place[j], begin:end] for every feature j of one kind of event.
+
+    first, last, as_of   int64, int64, int32 [rows]: a row's events lie at first..last-1, sorted by day
+    ahead                the events that matter lie at or after as_of; ages count from 1 on as_of itself
+    day, known, gone     int32 [events]: local day, day it became known, day a newer version became known
+    signature            int32 [events]: number of the event's class combination
+    measures             int64 [measures, events]; NO_MONEY where empty. Measure 0 is net of reversals where back_offsets is given
+    back_*               reversals of event e at back_offsets[e]..back_offsets[e+1]-1; an event counts while its net is positive
+    bucket_of            int32 [longest window + 2]: bucket of an age; the last entry is the bucket of all older events
+    step_offsets, steps  steps[step_offsets[s]:step_offsets[s+1]] = (what, slot, measure, count slot, square) for signature s
+    fills, merges        per slot: its value before any event, how its buckets merge
+    shown                per feature: (how, slot, count slot, square, bucket)
+    empties              per feature: its value where nothing happened
+    """
+    slots, buckets, features = fills.size, bucket_of[bucket_of.size - 1] + 1, place.size
+    found = np.empty((slots, buckets), np.int64)
+    spread = np.zeros((squares, buckets), np.float64)
+    nearest = np.empty(slots, np.int64)  # month, day or pivot of the event visited before, per slot
+    pivot = np.empty(slots, np.int64)
+    oldest = bucket_of.size - 1
+    reversible = back_offsets.size > 0
+    touched = True
+    for row in range(begin, end):
+        if touched:
+            for slot in range(slots):
+                nearest[slot] = NOTHING
+                pivot[slot] = NOTHING
+                for bucket in range(buckets):
+                    found[slot, bucket] = fills[slot]
+            spread[:] = 0.0
+            touched = False
+        night = as_of[row]
+        events = last[row] - first[row]
+        for visit in range(events):
+            event = first[row] + visit if ahead else last[row] - 1 - visit
+            age = day[event] - night + 1 if ahead else night - day[event]
+            if age < 1 or known[event] >= night or gone[event] < night:
+                continue
+            if age > oldest:
+                age = oldest
+            if age == oldest and not looks_back_ever:
+                break
+            net = np.int64(0)
+            if reversible:
+                net = measures[0, event]
+                for reversal in range(back_offsets[event], back_offsets[event + 1]):
+                    if back_known[reversal] < night:
+                        net -= back_amount[reversal]
+                if net <= 0:
+                    continue
+            touched = True
+            bucket = bucket_of[age]
+            for step in range(step_offsets[signature[event]], step_offsets[signature[event] + 1]):
+                what, slot = steps[step, 0], steps[step, 1]
+                if what == COUNT:
+                    found[slot, bucket] += 1
+                    continue
+                if what == MONTHS:
+                    month = month_number(day[event])
+                    if month != nearest[slot]:
+                        nearest[slot] = month
+                        found[slot, bucket] += 1
+                    continue
+                if what == STREAK:
+                    if nearest[slot] == NOTHING:
+                        found[slot, bucket] += 1
+                    continue
+                if what == STOP:
+                    nearest[slot] = 0
+                    continue
+                if what == GAP:
+                    before = nearest[slot]
+                    nearest[slot] = day[event]
+                    if before == NOTHING:
+                        continue
+                    value = abs(before - day[event])
+                else:
+                    measure = steps[step, 2]
+                    if measure == AGE:
+                        value = np.int64(abs(night - day[event]))
+                    elif measure == 0 and reversible:
+                        value = net
+                    else:
+                        value = measures[measure, event]
+                    if value == NOTHING:
+                        continue
+                if what == SUM:
+                    found[slot, bucket] += value
+                elif what == MAX:
+                    found[slot, bucket] = max(found[slot, bucket], value)
+                elif what == MIN:
+                    found[slot, bucket] = min(found[slot, bucket], value)
+                elif what == LAST:
+                    if nearest[slot] == NOTHING:
+                        nearest[slot] = 0
+                        found[slot, bucket] = value
+                else:  # SPREAD and GAP: differences from the nearest value keep the squares small
+                    if pivot[slot] == NOTHING:
+                        pivot[slot] = value
+                    difference = value - pivot[slot]
+                    found[slot, bucket] += difference
+                    found[steps[step, 3], bucket] += 1
+                    spread[steps[step, 4], bucket] += float(difference) * float(difference)
+        if not touched:
+            for feature in range(features):
+                out[place[feature], row] = empties[feature]
+            continue
+        for bucket in range(1, buckets):
+            for slot in range(slots):
+                nearer = found[slot, bucket - 1]
+                merge = merges[slot]
+                if merge == ADDED:
+                    found[slot, bucket] += nearer
+                elif merge == LARGEST:
+                    found[slot, bucket] = max(found[slot, bucket], nearer)
+                elif merge == SMALLEST:
+                    found[slot, bucket] = min(found[slot, bucket], nearer)
+                elif nearer != NOTHING:
+                    found[slot, bucket] = nearer
+            for square in range(squares):
+                spread[square, bucket] += spread[square, bucket - 1]
+        for feature in range(features):
+            how, slot, count, square, bucket = (
+                shown[feature, 0], shown[feature, 1], shown[feature, 2], shown[feature, 3], shown[feature, 4],
+            )  # fmt: skip
+            value = found[slot, bucket]
+            result = empties[feature]
+            if how == TOTAL:
+                if count == SHOWN_ALWAYS or found[count, bucket] > 0:
+                    result = float(value)
+            elif how == VALUE:
+                if value != NOTHING and value != NOTHING_SMALLEST:
+                    result = float(value)
+            elif how == FLAG:
+                if value > 0:
+                    result = 1.0
+            else:
+                number = found[count, bucket]
+                if how == MEAN and number > 0:
+                    result = float(pivot[slot] * number + value) / float(number)
+                elif how == STD and number > 1:
+                    variance = (spread[square, bucket] - float(value) * float(value) / float(number)) / float(number - 1)
+                    result = np.sqrt(max(variance, 0.0))
+            out[place[feature], row] = result
+
+
+@njit(cache=True, nogil=True)
+def stand(begin, end, accounts, as_of, known_since, offsets, start, figures, overdue_since, wanted, place, out):
+    """Fill out[place[j], begin:end] with figures of the ledger as known on past nights.
+
+    accounts     int64 [rows]: place of the row's account in the ledger
+    known_since  int32 [rows]: first night on which the account was known
+    figures      int64 [2, segments]: balance, arrears; days past due follow from overdue_since (NO_DAY: 0)
+    wanted       per feature: (AT | MAXIMUM | DAYS_ABOVE_ZERO, balance 0 | arrears 1 | days past due 2, days back; EVER all nights)
+    AT is the figure of the night as_of - days, missing before the account was known; the others look at as_of - days through as_of.
+    Before its first segment an account owes nothing.
+    """
+    for row in range(begin, end):
+        night = np.int64(as_of[row])
+        low, high = offsets[accounts[row]], offsets[accounts[row] + 1]
+        now = latest(start, low, high, night)
+        for feature in range(place.size):
+            how, of, days = wanted[feature, 0], wanted[feature, 1], wanted[feature, 2]
+            result = 0.0
+            if how == AT:
+                segment = latest(start, low, now + 1, night - days)
+                if night - days < known_since[row]:
+                    result = np.nan
+                elif segment >= 0:
+                    result = float(figure_on(figures, overdue_since, of, segment, night - days))
+            else:
+                first_night = NOTHING if days == EVER else night - days
+                until, total, largest = night, np.int64(0), np.int64(NOTHING)
+                segment = now
+                while segment >= low and until >= first_night:
+                    ended = figure_on(figures, overdue_since, of, segment, until)
+                    largest = max(largest, ended)
+                    since = max(np.int64(start[segment]), first_night)
+                    if ended > 0:
+                        total += until - since + 1
+                    until = since - 1
+                    segment -= 1
+                if until >= first_night:
+                    largest = max(largest, 0)
+                result = float(largest) if how == MAXIMUM else float(total)
+            out[place[feature], row] = result
+
+
+@njit(cache=True, nogil=True)
+def latest(start, low, high, day):
+    """Place of the last of the sorted start[low:high] that is at or before the day; -1 if there is none."""
+    begin, end = low, high
+    while begin < end:
+        middle = (begin + end) // 2
+        if start[middle] <= day:
+            begin = middle + 1
+        else:
+            end = middle
+    return begin - 1 if begin > low else -1
+
+
+@njit(cache=True, nogil=True)
+def figure_on(figures, overdue_since, of, segment, day):
+    """Balance, arrears or days past due of a segment on a day it covers."""
+    if of < 2:
+        return figures[of, segment]
+    return days_past_due(overdue_since[segment], day)
+
+
+@njit(cache=True, nogil=True)
+def days_past_due(overdue_since, day):
+    return np.int64(0) if overdue_since == NO_DAY else np.int64(day) - np.int64(overdue_since)
+
+
+@njit(cache=True, nogil=True)
+def month_number(day):
+    """Months since year 0 of a day since 1970-01-01 (days_from_civil inverted, H. Hinnant, chrono-compatible date algorithms)."""
+    return calendar(day)[0]
+
+
+@njit(cache=True, nogil=True)
+def calendar(day):
+    """(months since year 0, day of the month) of a day since 1970-01-01."""
+    shifted = np.int64(day) + 719_468
+    era = shifted // 146_097
+    of_era = shifted - era * 146_097
+    year = (of_era - of_era // 1460 + of_era // 36_524 - of_era // 146_096) // 365
+    of_year = of_era - (365 * year + year // 4 - year // 100)
+    march_based = (5 * of_year + 2) // 153
+    month = march_based + 3 if march_based < 10 else march_based - 9
+    return (year + era * 400 + (1 if month <= 2 else 0)) * 12 + month - 1, of_year - (153 * march_based + 2) // 5 + 1

@@ -1,0 +1,93 @@
+"""Rolls and cures: the nights on which an account's standing changed, read off the ledger."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from features.kernel import days_past_due
+from features.ledger import Ledger
+from features.settlements import Settlements
+from features.tables import NEVER
+
+EDGES = (30, 60, 90)  # vocabulary.ROLLS
+
+
+class Changes(NamedTuple):
+    """Changes of standing per account of the ledger, sorted by night: offsets[accounts + 1], night, code."""
+
+    offsets: np.ndarray
+    nights: np.ndarray
+    codes: np.ndarray
+
+
+def rolls(ledger: Ledger) -> Changes:
+    """Nights on which days past due, as known that night, stood at or above 30, 60 or 90 and had not the night before; the code is the edge's place."""
+    last_day = NEVER - 1 if ledger.last_day is None else ledger.last_day
+    return Changes(*_rolls(ledger.offsets, ledger.start, ledger.overdue_since, np.array(EDGES), np.int64(last_day)))
+
+
+def cures(ledger: Ledger, paid: Settlements) -> Changes:
+    """Nights on which days past due fell to 0 from above, a payment of positive net having become known the day before.
+
+    Without that news a lower figure is a moved due date, a waiver or a statement, and no cure.
+    """
+    places = np.searchsorted(paid.accounts, ledger.accounts)
+    held = np.append(paid.accounts, -1)[places] == ledger.accounts
+    first = np.where(held, paid.offsets[np.minimum(places, paid.accounts.size)], 0)
+    last = np.where(held, paid.offsets[np.minimum(places + 1, paid.accounts.size)], 0)
+    return Changes(
+        *_cures(
+            ledger.offsets, ledger.start, ledger.overdue_since, first, last, paid.occurred_on, paid.known_on, paid.amount, paid.is_credit,
+            paid.reversal_offsets, paid.reversal_known_on, paid.reversal_amount,
+        )
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def _rolls(offsets, start, overdue_since, edges, last_day):
+    counts = np.zeros(offsets.size, np.int64)
+    room = edges.size * (start.size + 1)
+    nights, codes = np.empty(room, np.int64), np.empty(room, np.int8)
+    written = 0
+    for account in range(offsets.size - 1):
+        before = np.int64(0)  # days past due of the night before
+        for segment in range(offsets[account], offsets[account + 1]):
+            opens = np.int64(start[segment])
+            closes = np.int64(start[segment + 1]) - 1 if segment + 1 < offsets[account + 1] else last_day
+            at_first, at_last = days_past_due(overdue_since[segment], opens), days_past_due(overdue_since[segment], closes)
+            for code in range(edges.size):
+                if before < edges[code] <= at_last:
+                    nights[written] = opens + max(0, edges[code] - at_first)
+                    codes[written] = code
+                    written += 1
+            before = at_last
+        counts[account + 1] = written
+    return counts, nights[:written].copy(), codes[:written].copy()
+
+
+@njit(cache=True, nogil=True)
+def _cures(offsets, start, overdue_since, first, last, occurred_on, known_on, amount, is_credit, back_offsets, back_known, back_amount):
+    counts = np.zeros(offsets.size, np.int64)
+    nights = np.empty(start.size, np.int64)
+    written = 0
+    for account in range(offsets.size - 1):
+        for segment in range(offsets[account] + 1, offsets[account + 1]):
+            night = np.int64(start[segment])
+            if days_past_due(overdue_since[segment], night) > 0 or days_past_due(overdue_since[segment - 1], night - 1) <= 0:
+                continue
+            for payment in range(first[account], last[account]):
+                if is_credit[payment] or max(known_on[payment], occurred_on[payment]) != night - 1:
+                    continue
+                net = amount[payment]
+                for reversal in range(back_offsets[payment], back_offsets[payment + 1]):
+                    if back_known[reversal] < night:
+                        net -= back_amount[reversal]
+                if net > 0:
+                    nights[written] = night
+                    written += 1
+                    break
+        counts[account + 1] = written
+    return counts, nights[:written].copy(), np.zeros(written, np.int8)

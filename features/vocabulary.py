@@ -1,0 +1,185 @@
+"""What a feature may speak of: kinds of event with their columns, facts of an account, units, families, and what no sentence may mention."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from features.tables import CHANNELS, CHARGE_KINDS, DIRECTIONS, OUTCOMES, STATUSES
+
+FAMILIES = ("payments", "balances", "contacts", "promises", "statuses", "debtor", "calendar", "attributes")
+UNITS = ("count", "days", "months", "money", "share", "number", "flag", "class")
+FORMATS = ("count", "days", "months", "money", "percent", "number", "text")
+LEDGER = "ledger"  # stands for charges or balances: either makes a ledger
+
+DAY_PARTS = ("night", "morning", "afternoon", "evening", "unknown")  # 22-08, 08-12, 12-18, 18-22 on the portfolio's clock; only the day known
+WEEK_PARTS = ("weekday", "weekend")
+MONTH_PARTS = ("start", "early", "middle", "late", "end")  # days 1-5, 6-13, 14-16, 17-24, 25 on: pay falls at both ends and in the middle
+COVERS = ("part", "full", "nothing_due")  # a payment against the arrears known on the night of the day it became known
+PROMISE_STATES = ("kept", "broken", "open", "unjudged")
+STATUS_STATES = ("active", "ended")
+ROLLS = ("30", "60", "90")
+DEBTORS_ACTS = frozenset({"right_party", "promise", "refusal", "dispute", "complaint", "paid", "opened", "unsubscribed"})
+SPEAKABLE_STATUSES = frozenset({"plan", "default", "charged_off"})  # no other status may be given as a reason: health, hardship, third parties, threats
+
+
+class Agg(Enum):
+    """How the events of a window become one number; the value is the word in the column's name."""
+
+    COUNT = "count"
+    ANY = "any"
+    SUM = "sum"
+    MEAN = "mean"
+    STD = "std"
+    MAX = "max"
+    MIN = "min"
+    LAST = "last"
+    MONTHS = "months"
+    DAYS_SINCE_LAST = "days_since_last"
+    DAYS_SINCE_FIRST = "days_since_first"
+    GAP_MEAN = "gap_mean"
+    GAP_STD = "gap_std"
+    STREAK = "streak"
+    AT = "at"
+    DAYS = "days"
+
+
+PLAIN = frozenset({Agg.COUNT, Agg.ANY, Agg.MONTHS, Agg.DAYS_SINCE_LAST, Agg.DAYS_SINCE_FIRST, Agg.GAP_MEAN, Agg.GAP_STD, Agg.STREAK})
+MEASURED = frozenset({Agg.SUM, Agg.MEAN, Agg.STD, Agg.MAX, Agg.MIN, Agg.LAST})
+OF_THE_LEDGER = frozenset({Agg.AT, Agg.MAX, Agg.DAYS})
+
+
+@dataclass(frozen=True)
+class EventKind:
+    """A kind of event.
+
+    needs     tables without which nothing can be said of it
+    measures  number column -> unit
+    classes   class column -> its values; () when any text may stand there
+    measure   the column meant where a feature names none
+    further   column -> tables it needs besides
+    ahead     its windows are [as_of, as_of + days)
+    """
+
+    family: str
+    needs: tuple[str, ...]
+    measures: Mapping[str, str] = field(default_factory=dict)
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    measure: str | None = None
+    further: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    ahead: bool = False
+    says: str = ""
+
+
+_JUDGED = {name: ("payments",) for name in ("state", "paid", "days_late")}
+
+EVENTS: dict[str, EventKind] = {
+    "payments": EventKind(
+        "payments",
+        ("payments",),
+        {"amount": "money"},
+        {"method": (), "month_part": MONTH_PARTS, "covers": COVERS},
+        "amount",
+        {"covers": (LEDGER,)},
+        says="payments whose net of reversals known before as_of is positive",
+    ),
+    "reversals": EventKind("payments", ("payments",), {"amount": "money"}, measure="amount", says="reversals of payments"),
+    "credits": EventKind("payments", ("payments",), {"amount": "money"}, measure="amount", says="non-cash credits, net of known reversals"),
+    "charges": EventKind(
+        "balances", ("charges",), {"amount": "money"}, {"kind": CHARGE_KINDS}, "amount", says="charges by their due day, as last known"
+    ),
+    "upcoming_charges": EventKind(
+        "balances", ("charges",), {"amount": "money"}, {"kind": CHARGE_KINDS}, "amount", ahead=True, says="charges falling due from as_of on"
+    ),
+    "statements": EventKind(
+        "balances",
+        ("balances",),
+        {"balance": "money", "arrears": "money", "days_past_due": "days"},
+        says="statements by the system of record, as last known",
+    ),
+    "rolls": EventKind(
+        "balances", (LEDGER,), classes={"to": ROLLS}, says="nights on which days past due, as known that night, rose to 30, 60 or 90"
+    ),
+    "cures": EventKind(
+        "balances",
+        (LEDGER, "payments"),
+        says="nights on which days past due fell to 0 on the news of a payment (a moved due date is not a cure)",
+    ),
+    LEDGER: EventKind(
+        "balances", (LEDGER,), {"balance": "money", "arrears": "money", "days_past_due": "days"}, says="figures as known on each night"
+    ),
+    "contacts": EventKind(
+        "contacts",
+        ("contacts",),
+        {"cost": "money"},
+        {"channel": CHANNELS, "direction": DIRECTIONS, "outcome": OUTCOMES, "day_part": DAY_PARTS, "week_part": WEEK_PARTS},
+        says="contacts, outbound and inbound unless filtered",
+    ),
+    "promises": EventKind(
+        "promises",
+        ("contacts",),
+        {"amount": "money", "paid": "money", "days_late": "days", "due_in": "days"},
+        {"state": PROMISE_STATES},
+        "amount",
+        _JUDGED,
+        says="promises to pay by the day they were made",
+    ),
+    "statuses": EventKind(
+        "statuses",
+        ("statuses",),
+        {"days_in": "days"},
+        {"status": STATUSES, "state": STATUS_STATES},
+        says="statuses begun by as_of, as last known",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A noun of its own: what it means, its unit, and the tables it needs."""
+
+    family: str
+    unit: str
+    meaning: str
+    needs: tuple[str, ...] = ()
+
+
+ANSWER_DAYS = 7  # a payment this many days after an outbound contact, or sooner, is counted as following it
+FIRST_PAYMENT_DAYS = 30  # a first due date passed by more without any payment is a first-payment default
+
+FACTS: dict[str, Fact] = {
+    "principal": Fact("attributes", "money", "Amount lent or billed, as last known."),
+    "placed_amount": Fact("attributes", "money", "Amount owed at placement, as last known."),
+    "product": Fact("attributes", "class", "Kind of debt."),
+    "portfolio": Fact("attributes", "class", "The book the account belongs to."),
+    "debtor_type": Fact("attributes", "class", "Consumer or commercial."),
+    "months_since_opened": Fact("balances", "months", "Complete calendar months from opened_on to as_of; missing without opened_on."),
+    "months_since_placed": Fact("balances", "months", "Complete calendar months from placed_on to as_of; missing without placed_on."),
+    "days_since_opened": Fact("balances", "days", "Days from opened_on to as_of; missing without opened_on."),
+    "days_since_placed": Fact("balances", "days", "Days from placed_on to as_of; missing without placed_on."),
+    "days_from_opening_to_placement": Fact("balances", "days", "Days from opened_on to placed_on; missing without either."),
+    "month": Fact("calendar", "number", "Month of as_of, 1 to 12."),
+    "day_of_month": Fact("calendar", "number", "Day of the month of as_of, 1 to 31."),
+    "weekday": Fact("calendar", "number", "Weekday of as_of, 0 = Monday to 6 = Sunday."),
+    "days_to_month_end": Fact("calendar", "days", "Days from as_of to the last day of its month."),
+    "attempts_since_last_payment": Fact(
+        "contacts", "count", "Outbound contacts after the day of the last payment; all of them when nothing was ever paid.",
+        ("contacts", "payments"),
+    ),
+    "payments_after_contact_180d": Fact(
+        "contacts", "count", f"Payments of [as_of - 180, as_of) with an outbound contact on the same day or up to {ANSWER_DAYS} days before.",
+        ("contacts", "payments"),
+    ),
+    "days_after_contact_180d": Fact(
+        "contacts", "days", f"Days of [as_of - 180, as_of) since the account was opened that are the day of an outbound contact or up to {ANSWER_DAYS} days after one.",
+        ("contacts",),
+    ),
+    "days_without_contact_180d": Fact(
+        "contacts", "days", "The other days of [as_of - 180, as_of) since the account was opened.", ("contacts",)
+    ),
+    "first_payment_default": Fact(
+        "balances", "flag", f"1 if nothing was paid by {FIRST_PAYMENT_DAYS} days after the first due day, 0 if something was; missing until that is settled.",
+        ("charges", "payments"),
+    ),
+}  # fmt: skip

@@ -14,6 +14,7 @@ import pandas as pd
 from benchmarks.public.delivery import Counts, by_class, day_text, deliver, money_text, read_raw, stamp_text, stamps
 
 NAME = "cash_advances"
+CURRENCY = "EUR"
 ZONE = "Europe/Paris"
 EXTRACTED = pd.Timestamp("2020-11-18", tz=ZONE)
 COMPLETE_THROUGH = "2020-11-17"
@@ -29,7 +30,7 @@ PARAMS = {
             "time_zone": ZONE,
             "delivers": ["accounts", "charges", "payments", "contacts", "statuses"],
             "lag_days": {"charges": 0, "payments": 0, "contacts": 0, "statuses": 0},  # every row carries its own known_at
-            "dpd_tolerance": {"EUR": 5},  # one unpaid fee is not an overdue advance
+            "dpd_tolerance": {CURRENCY: 5},  # one unpaid fee is not an overdue advance
             "contact_precision": "time",
         }
     },
@@ -37,7 +38,7 @@ PARAMS = {
     "label": {"horizon_days": 14, "maturity_days": 0, "default_horizon_days": 60},
     "cohort": {"every": 1, "first": "2020-05-01", "last": None, "sample_debtors": None},
     "split": {"test_days": 27, "backtest_folds": 0},
-    "money": {"reporting_currency": "EUR"},
+    "money": {"reporting_currency": CURRENCY},
     "store": {"shards": 2},
 }
 
@@ -56,7 +57,7 @@ def convert(raw: Path, out: Path) -> Counts:
         "statuses": _statuses(advances, counts),
     }
     counts.notes += due_date_sensitivity(advances, fees)
-    return deliver(out, tables, COMPLETE_THROUGH, counts)
+    return deliver(out, tables, CURRENCY, COMPLETE_THROUGH, counts)
 
 
 def _advances(requests: pd.DataFrame, counts: Counts) -> pd.DataFrame:
@@ -65,7 +66,8 @@ def _advances(requests: pd.DataFrame, counts: Counts) -> pd.DataFrame:
     counts.record("cash_requests.csv.gz", len(requests), int((~never).sum()), by_class(requests.loc[never, "status"], "never lent, "))
     advances = requests[~never].copy()
     times = ["created_at", "send_at", "reimbursement_date", "money_back_date", "reco_creation", "reco_last_update"]
-    advances[times] = advances[times].apply(stamps)
+    for column in times:
+        advances[column] = stamps(advances[column])
     advances["principal"] = advances["amount"].astype(float)
     advances["debtor_id"] = advances["user_id"].fillna("d" + advances["deleted_account_id"])
     advances["opened"] = advances["send_at"].fillna(advances["created_at"])
@@ -111,7 +113,8 @@ def _fees(fees: pd.DataFrame, advances: pd.DataFrame, counts: Counts) -> pd.Data
     )
     fees = fees[lent].copy()
     times = ["created_at", "paid_at", "from_date", "to_date"]
-    fees[times] = fees[times].apply(stamps)
+    for column in times:
+        fees[column] = stamps(fees[column])
     fees["fee"] = fees["total_amount"].astype(float)
     fees["accepted"] = fees["status"].eq("accepted")
     advances["due_on"] = first_due(advances, fees)
@@ -132,7 +135,7 @@ def first_due(
     usual = _local_day(advances["opened"]) + pd.Timedelta(days=term_days)
     moved = advances["id"].isin(postponed["cash_request_id"])
     given = _local_day(advances["reimbursement_date"])
-    started = advances["id"].map(started_from)
+    started = started_from.reindex(advances["id"]).set_axis(advances.index)
     return (given.fillna(started) if last else started.fillna(given.mask(moved))).fillna(usual)
 
 
@@ -163,7 +166,7 @@ def _accounts(advances: pd.DataFrame) -> pd.DataFrame:
             "portfolio": NAME,
             "product": "cash advance",
             "debtor_type": "consumer",
-            "currency": "EUR",
+            "currency": CURRENCY,
             "opened_on": day_text(local),
             "placed_on": day_text(advances["placed"].dt.tz_convert(ZONE)),
             "principal": money_text(advances["principal"]),
@@ -209,8 +212,7 @@ def _charges(advances: pd.DataFrame, fees: pd.DataFrame, moves: pd.DataFrame) ->
         moves.rename(columns={"cash_request_id": "account_id", "to_on": "due_on", "known": "moved"}), on="account_id"
     )
     # A fee agreed after a postponement falls due on the postponed day from the start: that version replaces its first one.
-    moved["known"] = moved[["known", "moved"]].max(axis=1)
-    moved["due_on"] = moved["due_on"].astype("datetime64[ns]")
+    moved["known"] = moved["known"].where(moved["known"] > moved["moved"], moved["moved"])
     versions = pd.concat([principal, fee, moved]).sort_values(["charge_id", "known", "moved"], na_position="first", kind="stable")
     versions = versions.drop_duplicates(["charge_id", "known"], keep="last")
     return pd.DataFrame(

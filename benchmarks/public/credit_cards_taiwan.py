@@ -12,6 +12,7 @@ import pandas as pd
 from benchmarks.public.delivery import Counts, deliver, read_raw
 
 NAME = "credit_cards_taiwan"
+CURRENCY = "TWD"
 ZONE = "Asia/Taipei"
 NIGHT = "2005-10-01"
 COMPLETE_THROUGH = "2005-09-30"
@@ -26,11 +27,11 @@ PARAMS = {
             "time_zone": ZONE,
             "delivers": ["accounts", "balances", "payments"],
             "lag_days": {"balances": 0, "payments": 0},
-            "dpd_tolerance": {"TWD": 0},
+            "dpd_tolerance": {CURRENCY: 0},
         }
     },
     "label": {"horizon_days": 30, "maturity_days": 0, "default_dpd": 60, "default_horizon_days": 31},
-    "money": {"reporting_currency": "TWD", "rates": {"TWD": 1.0}},
+    "money": {"reporting_currency": CURRENCY, "rates": {CURRENCY: 1.0}},
     "store": {"shards": 2},
 }
 
@@ -42,7 +43,7 @@ def convert(raw: Path, out: Path) -> Counts:
     counts.record("UCI_Credit_Card.csv.gz", len(cards), len(cards))
     counts.record("cells of AGE", len(cards), int(cards["AGE"].notna().sum()), {"blank in this copy": cards["AGE"].isna().sum()})
     tables = {"accounts": _accounts(cards), "balances": _balances(cards), "payments": _payments(cards, counts)}
-    return deliver(out, tables, COMPLETE_THROUGH, counts)
+    return deliver(out, tables, CURRENCY, COMPLETE_THROUGH, counts)
 
 
 def outcomes(raw: Path) -> pd.DataFrame:
@@ -60,7 +61,7 @@ def _accounts(cards: pd.DataFrame) -> pd.DataFrame:
             "portfolio": NAME,
             "product": "credit card",
             "debtor_type": "consumer",
-            "currency": "TWD",
+            "currency": CURRENCY,
             "opened_on": None,
             "placed_on": None,
             "principal": None,

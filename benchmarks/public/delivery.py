@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 
 import pandas as pd
 
 from features.errors import ContractError, InputMissing
+from features.tables import TABLES
 
 
 @dataclass
@@ -74,16 +76,23 @@ def money_text(amounts: pd.Series, decimals: int = 2) -> pd.Series:
     return amounts.map(lambda amount: f"{amount:.{decimals}f}" if pd.notna(amount) else None).astype("str").where(amounts.notna())
 
 
-def deliver(out: Path, tables: Mapping[str, pd.DataFrame], complete_through: str, counts: Counts, parquet: Iterable[str] = ()) -> Counts:
-    """Write each table as text, CSV or (those named) Parquet, with its control file; record the rows made."""
+def deliver(
+    out: Path, tables: Mapping[str, pd.DataFrame], currency: str, complete_through: str, counts: Counts, parquet: Iterable[str] = ()
+) -> Counts:
+    """Write each table as text, CSV or (those named) Parquet, with its control file; record the rows made.
+
+    Control sums are exact: they add the decimal text that was written.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    for table, frame in tables.items():
+    for name, frame in tables.items():
         text = frame.astype("str").where(frame.notna())
-        if table in parquet:
-            text.to_parquet(out / f"{table}.parquet", index=False)
+        if name in parquet:
+            text.to_parquet(out / f"{name}.parquet", index=False)
         else:
-            text.to_csv(out / f"{table}.csv", index=False)
+            text.to_csv(out / f"{name}.csv", index=False)
         control = {"rows": len(frame), "complete_through": complete_through}
-        (out / f"{table}.control.json").write_text(json.dumps(control) + "\n", encoding="utf-8")
-        counts.made[table] = len(frame)
+        if (money := TABLES[name].money) in frame and frame[money].notna().any():
+            control["sums"] = {currency: str(sum(map(Decimal, text[money].dropna())))}
+        (out / f"{name}.control.json").write_text(json.dumps(control) + "\n", encoding="utf-8")
+        counts.made[name] = len(frame)
     return counts

@@ -12,6 +12,7 @@ import pandas as pd
 from benchmarks.public.delivery import Counts, day_text, deliver, money_text, read_raw, stamp_text
 
 NAME = "mobile_loans"
+CURRENCY = "NGN"
 ZONE = "Africa/Lagos"
 COMPLETE_THROUGH = "2017-07-31"
 ONE_INSTALMENT = (15, 30)  # days of term; longer loans have a plan of which only the first day is given
@@ -23,11 +24,11 @@ PARAMS = {
             "time_zone": ZONE,
             "delivers": ["accounts", "charges", "payments", "statuses"],  # no contact log
             "lag_days": {"charges": 0, "payments": 0, "statuses": 0},  # every row carries its own known_at
-            "dpd_tolerance": {"NGN": 0},
+            "dpd_tolerance": {CURRENCY: 0},
         }
     },
     "label": {"horizon_days": 30, "maturity_days": 0, "default_dpd": 5, "default_horizon_days": 60},
-    "money": {"reporting_currency": "NGN", "rates": {"NGN": 1.0}},
+    "money": {"reporting_currency": CURRENCY, "rates": {CURRENCY: 1.0}},
     "store": {"shards": 2},
 }
 
@@ -52,7 +53,7 @@ def convert(raw: Path, out: Path) -> Counts:
         "payments": _payments(loans[loans["closeddate"].notna()], counts),
         "statuses": _outcome_elsewhere(loans[loans["closeddate"].isna()]),
     }
-    return deliver(out, tables, COMPLETE_THROUGH, counts)
+    return deliver(out, tables, CURRENCY, COMPLETE_THROUGH, counts)
 
 
 def outcomes(raw: Path) -> pd.DataFrame:
@@ -80,7 +81,7 @@ def _accounts(loans: pd.DataFrame) -> pd.DataFrame:
             "portfolio": NAME,
             "product": "mobile loan",
             "debtor_type": "consumer",
-            "currency": "NGN",
+            "currency": CURRENCY,
             "opened_on": day_text(loans["approveddate"]),
             "placed_on": None,
             "principal": money_text(loans["loanamount"]),

@@ -13,6 +13,7 @@ import pandas as pd
 from benchmarks.public.delivery import Counts, deliver, read_raw
 
 NAME = "utility_contacts"
+CURRENCY = "RUB"
 ZONE = "Europe/Moscow"
 FIRST_DAY = "2025-01-01"
 COMPLETE_THROUGH = "2026-03-01"
@@ -41,12 +42,12 @@ PARAMS = {
             "time_zone": ZONE,
             "delivers": ["accounts", "balances", "contacts"],  # no payments: no labels, the age bands rank
             "lag_days": {"balances": 0, "contacts": 0},
-            "dpd_tolerance": {"RUB": 0},
+            "dpd_tolerance": {CURRENCY: 0},
             "contact_precision": "month",
         }
     },
     "worklist": {"capacity": {"default": CALLS_A_NIGHT}},
-    "money": {"reporting_currency": "RUB", "rates": {"RUB": 1.0}},
+    "money": {"reporting_currency": CURRENCY, "rates": {CURRENCY: 1.0}},
     "store": {"shards": 4},
 }
 
@@ -65,7 +66,7 @@ def convert(raw: Path, out: Path) -> Counts:
         "balances": pd.concat([_listed(raw, name, counts) for name in LISTS], ignore_index=True),
         "contacts": _contacts(read_raw(raw, "contacts.csv.gz"), counts),
     }
-    return deliver(out, tables, COMPLETE_THROUGH, counts, parquet=["contacts"])
+    return deliver(out, tables, CURRENCY, COMPLETE_THROUGH, counts, parquet=["contacts"])
 
 
 def _accounts(ids: pd.Series) -> pd.DataFrame:
@@ -76,7 +77,7 @@ def _accounts(ids: pd.Series) -> pd.DataFrame:
             "portfolio": NAME,
             "product": "electricity",
             "debtor_type": "consumer",
-            "currency": "RUB",
+            "currency": CURRENCY,
             "opened_on": None,
             "placed_on": None,
             "principal": None,

@@ -15,3 +15,40 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements.lock
 	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
 	touch $@
+
+.PHONY: run test check bench bench-features stress real lock clean
+
+# The main job on the sample: load, teach, approve, publish one night, and say what the ranks are worth.
+run: setup
+	@$(BIN)/recoup ingest
+	@set -o pipefail; $(BIN)/recoup train | tee work/train.txt
+	@$(BIN)/recoup promote --run "$$(tail -n 1 work/train.txt)" --by "make run" --why "first night on the sample"
+	@$(BIN)/recoup run --as-of 2026-11-01
+	@$(BIN)/recoup evaluate --run "$$(tail -n 1 work/train.txt)" --truth data/sample/truth --out work/report.html
+
+test: setup
+	$(BIN)/python -m pytest
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: setup
+	$(BIN)/python -m benchmarks.night
+
+bench-features: setup
+	$(BIN)/python -m benchmarks.features
+
+stress: setup
+	$(BIN)/python -m pytest -m stress
+
+# make real REAL=PATH: the public data sets of benchmarks/public/README.md, through the whole product.
+real: setup
+	@test -n "$(REAL)" || { echo "Say where the public data sets are: make real REAL=PATH"; exit 2; }
+	$(BIN)/python -m benchmarks.real "$(REAL)"
+
+lock: setup
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
+
+clean:
+	rm -rf work .venv build dist *.egg-info

@@ -1,0 +1,219 @@
+"""From the store to frames: who is scorable, with features, for one night; and the labelled panel the models are taught on."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from features.build import build, explain_feature
+from features.catalogue import CATALOGUE
+from features.cohort import Cohort, scorable
+from features.coverage import coverage, label_rates, maturity_curve, recoveries_by_day
+from features.errors import InputMissing
+from features.labels import labels
+from features.ledger import Ledger, history
+from features.currencies import DECIMALS
+from features.tables import account_number
+from features.terms import Terms
+from pipeline.engines import map_shards
+from pipeline.params import Params
+from pipeline.store import Store
+
+HISTORY_DAYS = 90  # a training night wants a quarter of history behind it
+EPOCH = dt.date(1970, 1, 1)
+
+
+def day_number(date: dt.date) -> int:
+    return (date - EPOCH).days
+
+
+def date_of(day: int) -> dt.date:
+    return EPOCH + dt.timedelta(days=int(day))
+
+
+@dataclass(frozen=True)
+class View:
+    """What one shard shows on some nights: the scorable accounts, their features, all known accounts counted by reason."""
+
+    cohort: Cohort
+    matrix: pd.DataFrame
+    tables: Mapping[str, pd.DataFrame]
+    ledger: Ledger
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The labelled panel: cohort, matrix and labels hold the same rows, sorted by as_of, then account_no.
+
+    counts      as_of, portfolio, reason, accounts: all known accounts, scorable or not
+    recoveries  the sums behind the maturity curve (features.coverage)
+    complete_through   the last day whose payments were all there when the labels were made
+    """
+
+    cohort: pd.DataFrame
+    matrix: pd.DataFrame
+    labels: pd.DataFrame
+    counts: pd.DataFrame
+    recoveries: pd.DataFrame
+    complete_through: int
+    versions: Mapping[str, int]
+
+
+def terms_of(store: Store, params: Params, versions: Mapping[str, int] | None = None) -> Terms:
+    """The params' part that figures depend on, for the portfolios and currencies the store holds."""
+    return params.terms(store.portfolios(versions), {currency: DECIMALS[currency] for currency in store.currencies(versions)})
+
+
+def view(store: Store, shard: int, nights: Sequence[int], params: Params, versions: Mapping[str, int], keep: float = 1.0) -> View:
+    """Cohort and features of one shard on the given nights; nothing known from a night on can change its rows.
+
+    keep: share of debtors to keep, by a seeded hash; the cohort then carries `weight` = 1 / keep.
+    """
+    terms = terms_of(store, params, versions)
+    tables = store.tables(shard, versions=versions)
+    ledger = history(tables, terms)
+    cohort = scorable(tables, ledger, nights, terms)
+    if keep < 1:
+        drawn = account_number(cohort.frame["debtor_id"].astype("str") + f"|{params.seed}") < keep * 2.0**63
+        cohort = replace(cohort, frame=cohort.frame[drawn].assign(weight=1 / keep).reset_index(drop=True))
+    quiet = params.ingest.quiet_days  # a feed without events for so long still counts as complete
+    complete = {name: day + quiet for name, day in store.complete_through(versions).items()}
+    return View(cohort, build(cohort.frame, tables, CATALOGUE, terms, ledger, complete), tables, ledger)
+
+
+def training_nights(store: Store, params: Params, before: int | None = None) -> list[int]:
+    """The nights a model is taught on, by cohort.every: month = first days of months, week = Mondays, a number = that many days.
+
+    before: only labels that had matured when this night began. Raises InputMissing where no night is left.
+    """
+    complete = labelled_through(store, before)
+    start, _ = store.span("payments")
+    first = day_number(params.cohort.first) if params.cohort.first else start + HISTORY_DAYS
+    latest = complete - params.label.gap_days
+    last = min(latest, day_number(params.cohort.last)) if params.cohort.last else latest
+    days = np.arange(first, last + 1)
+    if params.cohort.every == "month":
+        nights = [day for day in days if date_of(day).day == 1]
+    elif params.cohort.every == "week":
+        nights = [day for day in days if date_of(day).weekday() == 0]
+    else:
+        nights = list(days[:: params.cohort.every])
+    if not nights:
+        raise InputMissing(
+            f"No night has {HISTORY_DAYS} days of history and a mature label: payments run from {date_of(start)} through {date_of(complete)}, "
+            f"a label takes {params.label.gap_days} days. Deliver more history, or shorten label.horizon_days or label.maturity_days."
+        )
+    return [int(day) for day in nights]
+
+
+def labelled_through(store: Store, before: int | None = None) -> int:
+    """The last day whose payments are all there, and known before the night `before`. Raises InputMissing without payments."""
+    complete = store.complete_through().get("payments")
+    if complete is None:
+        raise InputMissing("The store holds no payments, so nothing can be labelled. Deliver the payments table; scoring works without it.")
+    return complete if before is None else min(complete, before - 1)
+
+
+def panel(store: Store, params: Params, before: int | None = None) -> Panel:
+    """Every scorable account (or a seeded sample of debtors, weighted) on every training night, with features and mature labels."""
+    versions = store.versions()
+    nights = training_nights(store, params, before)
+    complete = labelled_through(store, before)
+    work = partial(_panel_of_shard, store.path, tuple(nights), complete, params, versions, _kept_share(store, params, versions))
+    parts = list(map_shards(work, range(store.shards), params.engine.workers))
+    cohorts, matrices, found, counts, recoveries = zip(*parts, strict=True)
+    cohort, labelled = pd.concat(cohorts, ignore_index=True), pd.concat(found, ignore_index=True)
+    matrix = _stacked(matrices)
+    order = np.lexsort((cohort["account_no"].to_numpy(), cohort["as_of"].to_numpy()))
+    cohort, matrix, labelled = (frame.iloc[order].reset_index(drop=True) for frame in (cohort, matrix, labelled))
+    counted = pd.concat(counts).groupby(["as_of", "portfolio", "reason"], observed=True, as_index=False)["accounts"].sum()
+    return Panel(cohort, matrix, labelled, counted, pd.concat(recoveries, ignore_index=True), complete, versions)
+
+
+def write_features(store_path: Path, as_of: dt.date, out: Path, params: Params) -> str:
+    """One Parquet file: account_id, as_of, features of every scorable account, sorted by account_id."""
+    store = Store(store_path)
+    work = partial(_features_of_shard, store.path, day_number(as_of), params, store.versions())
+    parts = list(map_shards(work, range(store.shards), params.engine.workers))
+    whole = pd.concat(parts, ignore_index=True).sort_values("account_id", ignore_index=True)
+    write_parquet(whole, out)
+    return f"{len(whole):,} scorable accounts x {whole.shape[1] - 2} features as of {as_of}: {out}"
+
+
+def write_panel(store_path: Path, out: Path, params: Params) -> str:
+    """The panel as Parquet, and in words: label rates by night and bucket, coverage by month, the maturity curve."""
+    from models.split import split_by_time
+
+    whole = panel(Store(store_path), params)
+    part = split_by_time(whole.cohort, params.split, params.label).part
+    dates = pd.Series(whole.cohort["as_of"].to_numpy().astype("datetime64[D]").astype("datetime64[s]"), name="as_of")
+    frame = pd.concat([whole.cohort[["account_id", "debtor_id"]], dates, whole.matrix, whole.labels, part.rename("split")], axis=1)
+    write_parquet(frame, out)
+    rates = label_rates(whole.cohort, whole.labels)
+    return "\n\n".join(
+        [
+            f"{len(frame):,} rows of {whole.cohort['debtor_id'].nunique():,} debtors on {whole.cohort['as_of'].nunique()} nights: {out}",
+            *(f"{title}\n{table.to_string(index=False)}" for title, table in rates.items()),
+            f"Label coverage by month\n{coverage(whole.cohort, whole.labels).to_string(index=False)}",
+            f"Maturity: share of eventual recoveries known after n days\n{maturity_curve(whole.recoveries).to_string(index=False)}",
+        ]
+    )
+
+
+def explain_cell(store_path: Path, as_of: dt.date, name: str, account_id: str, params: Params) -> str:
+    """The events behind one feature of one account on one night."""
+    store = Store(store_path)
+    shard = store.shard_of_account(account_id)
+    tables = store.tables(shard)
+    found = explain_feature(name, account_id, day_number(as_of), tables, CATALOGUE, terms_of(store, params))
+    return found.to_string(index=False)
+
+
+def write_parquet(frame: pd.DataFrame, place: Path) -> None:
+    """Whole or not at all: written beside its place, then moved over it."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    half = place.with_name(f".{place.name}.half")
+    try:
+        frame.to_parquet(half, index=False, compression="zstd")
+        half.replace(place)
+    finally:
+        half.unlink(missing_ok=True)
+
+
+def _features_of_shard(store_path: Path, night: int, params: Params, versions: Mapping[str, int], shard: int) -> pd.DataFrame:
+    seen = view(Store(store_path), shard, [night], params, versions)
+    keys = seen.cohort.frame[["account_id"]].assign(as_of=date_of(night))
+    return pd.concat([keys.reset_index(drop=True), seen.matrix.reset_index(drop=True)], axis=1)
+
+
+def _panel_of_shard(
+    store_path: Path, nights: tuple[int, ...], complete: int, params: Params, versions: Mapping[str, int], keep: float, shard: int
+) -> tuple[pd.DataFrame, ...]:
+    seen = view(Store(store_path), shard, nights, params, versions, keep)
+    rows = seen.cohort.frame
+    delivers = terms_of(Store(store_path), params, versions).delivers
+    found = labels(rows, seen.tables, seen.ledger, params.label_terms(), complete, DECIMALS, delivers)
+    curve = recoveries_by_day(rows, seen.ledger, params.label_terms(), complete)
+    return rows, seen.matrix, found, seen.cohort.counts, curve
+
+
+def _kept_share(store: Store, params: Params, versions: Mapping[str, int]) -> float:
+    """Share of debtors that cohort.sample_debtors asks for."""
+    if params.cohort.sample_debtors is None:
+        return 1.0
+    held = store.tables(None, ["accounts"], {"accounts": ["debtor_id"]}, versions)["accounts"]["debtor_id"].nunique()
+    return min(1.0, params.cohort.sample_debtors / max(held, 1))
+
+
+def _stacked(matrices: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """One matrix of several shards: a class that only one shard has seen is a class everywhere."""
+    classes = [name for name in matrices[0].columns if isinstance(matrices[0][name].dtype, pd.CategoricalDtype)]
+    united = {name: sorted(set().union(*(matrix[name].cat.categories for matrix in matrices))) for name in classes}
+    same = [matrix.astype({name: pd.CategoricalDtype(united[name]) for name in classes}) for matrix in matrices]
+    return pd.concat(same, ignore_index=True)

@@ -1,0 +1,70 @@
+"""One shard in, scores out: the function that a night maps over every shard, whatever engine runs it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from models.recovery import load_model
+from pipeline.champion import Approved, age_band, champion
+from pipeline.dataset import View, date_of, day_number, panel, view, write_parquet
+from pipeline.engines import map_shards
+from pipeline.params import Params
+from pipeline.store import Store
+
+SCORE_COLUMNS = ["account_id", "as_of", "p_recovered", "amount_if_recovered", "expected_recovery", "p_defaulted", "model_version"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a shard needs to be scored anywhere: places and pins, no open handles."""
+
+    store_path: Path
+    versions: Mapping[str, int]
+    as_of: int
+    params: Params
+    model: Approved
+
+
+def job_for(store: Store, as_of: dt.date, params: Params) -> Job:
+    """Pin the table versions and the model of a night: the champion, else the age-band baseline taught on what had matured by then."""
+    night = day_number(as_of)
+    approved = champion(store.path)
+    if approved is None:
+        approved = age_band(store.path, lambda: panel(store, params, before=night), params)
+    return Job(store.path, store.versions(), night, params, approved)
+
+
+def score_shard(job: Job, shard: int) -> tuple[View, pd.DataFrame]:
+    """The shard's view, and its scores in the rows of the view's cohort."""
+    seen = view(Store(job.store_path), shard, [job.as_of], job.params, job.versions)
+    model = load_model(job.model.folder, job.model.sha256)
+    scores = model.predict(seen.matrix, seen.cohort.frame)
+    return seen, scores.assign(model_version=job.model.version)
+
+
+def write_scores(store_path: Path, as_of: dt.date, out: Path, params: Params) -> str:
+    """OUT/scores.parquet, sorted by account_id; money in minor units of the account's currency."""
+    store = Store(store_path)
+    job = job_for(store, as_of, params)
+    scores = pd.concat(map_shards(partial(_scores_of, job), range(store.shards), params.engine.workers), ignore_index=True)
+    place = out / "scores.parquet"
+    write_parquet(scores.sort_values("account_id", ignore_index=True), place)
+    return f"{len(scores):,} accounts scored by {job.model.version} as of {as_of}: {place}"
+
+
+def scores_frame(seen: View, scores: pd.DataFrame) -> pd.DataFrame:
+    """The published score columns of a shard; amounts rounded half-even to minor units."""
+    keys = seen.cohort.frame[["account_id", "as_of"]].reset_index(drop=True)
+    keys["as_of"] = [date_of(day) for day in keys["as_of"]]
+    amounts = {name: scores[name].round().astype("int64") for name in ("amount_if_recovered", "expected_recovery")}
+    return pd.concat([keys, scores.reset_index(drop=True).assign(**amounts)], axis=1)[SCORE_COLUMNS]
+
+
+def _scores_of(job: Job, shard: int) -> pd.DataFrame:
+    return scores_frame(*score_shard(job, shard))

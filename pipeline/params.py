@@ -16,6 +16,7 @@ from features.errors import InputMissing, UsageError
 from features.terms import LabelTerms, Terms
 
 TableName = Literal["accounts", "charges", "balances", "payments", "contacts", "statuses"]
+ContactChannel = Literal["call", "autodial", "voicemail", "sms", "email", "letter", "visit", "chat", "portal", "social"]
 Role = Literal["creditor", "third_party_collector", "debt_buyer"]
 
 
@@ -118,6 +119,7 @@ class Gate(Section):
 class Eligibility(Section):
     signed_off: tuple[str, ...]
     margin_minutes: Annotated[int, Field(ge=0)]
+    channels: Annotated[tuple[ContactChannel, ...], Field(min_length=1)] = ("call", "sms", "email")
 
 
 class Worklist(Section):

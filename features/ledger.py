@@ -26,9 +26,8 @@ class Ledger:
     Figures of day D are those of the last segment with start <= D; before the first segment nothing is owed. Each is what was known before
     D 00:00, so a night and a panel read the same segments. Where nothing changed there is no segment.
 
-    days past due of D = D - overdue_since, or 0 where overdue_since is NO_DAY (the tolerance is already applied)
-    money              a payment or credit, not yet reversed, became known just before `start`: what tells a cure from a re-ageing
-    first_day, last_day  the days the ledger was asked for; None = from the beginning, to the end
+    Days past due of D = D - overdue_since, or 0 where overdue_since is NO_DAY (the tolerance is already applied).
+    first_day, last_day: the days the ledger was asked for; None = from the beginning, to the end
     """
 
     accounts: np.ndarray  # int64, sorted, unique
@@ -37,7 +36,6 @@ class Ledger:
     balance: np.ndarray  # int64, minor units
     arrears: np.ndarray  # int64, minor units
     overdue_since: np.ndarray  # int32
-    money: np.ndarray  # bool
     first_day: int | None = None
     last_day: int | None = None
     settlements: Settlements | None = field(default=None, repr=False)  # None only in a ledger made by hand
@@ -125,6 +123,17 @@ def figures_at(ledger: Ledger, account_no: np.ndarray, day: np.ndarray) -> tuple
     return _figures(ledger.offsets, ledger.start, ledger.balance, ledger.arrears, ledger.overdue_since, ledger.positions(account_no), day)
 
 
+def worst_days_past_due(ledger: Ledger, account_no: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """int32: the largest days past due as it was known on each day of [first, last], both included. 0 where last < first.
+
+    Raises ContractError for an account not held, UsageError for days outside the ledger.
+    """
+    first, last = np.asarray(first, np.int32), np.asarray(last, np.int32)
+    if first.size:
+        ledger.must_cover(int(first.min()), int(last.max()))
+    return _worst(ledger.offsets, ledger.start, ledger.overdue_since, ledger.positions(account_no), first, last)
+
+
 def _known_accounts(known: pd.DataFrame, accounts: np.ndarray, terms: Terms) -> KnownAccounts:
     versions = lineage(known, ["account_no"], "accounts")
     tolerance = np.zeros(len(known), np.int64)
@@ -200,3 +209,17 @@ def _figures(offsets, start, balance, arrears, overdue_since, positions, days):
             if overdue_since[segment] != NO_DAY:
                 past_due[row] = days[row] - overdue_since[segment]
     return balances, overdue, past_due
+
+
+@njit(cache=True)
+def _worst(offsets, start, overdue_since, positions, first, last):
+    worst = np.zeros(positions.size, np.int32)
+    for row in range(positions.size):
+        until = last[row]
+        segment = segment_at(offsets, start, positions[row], until)
+        while segment >= offsets[positions[row]] and until >= first[row]:
+            if overdue_since[segment] != NO_DAY:
+                worst[row] = max(worst[row], until - overdue_since[segment])
+            until = start[segment] - 1
+            segment -= 1
+    return worst

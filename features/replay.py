@@ -58,7 +58,7 @@ class Paid(NamedTuple):
 
 @njit(cache=True)
 def segments(known, charges, statements, paid, first_day, last_day):
-    """offsets[accounts + 1], start, balance, arrears, overdue_since, money of the segments that hold from first_day through last_day."""
+    """offsets[accounts + 1], start, balance, arrears, overdue_since of the segments that hold from first_day through last_day."""
     accounts = known.spans.shape[0]
     most_charges, most_changes = _most(known, charges, statements, paid)
     changes_of = np.empty(most_changes, np.int64)
@@ -69,18 +69,18 @@ def segments(known, charges, statements, paid, first_day, last_day):
 
     offsets = np.zeros(accounts + 1, np.int64)
     room = 2 * charges.due_on.size + paid.amount.size + paid.reversal_amount.size + statements.taken_on.size + known.known_on.size
-    start, since_of, money_of = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.bool_)
+    start, since_of = np.empty(room, np.int32), np.empty(room, np.int32)
     balance_of, arrears_of = np.empty(room, np.int64), np.empty(room, np.int64)
     written = 0
     # Columns by name, once: reaching into the tuples inside the loop costs more than the loop.
     due_on, amount, issued_on, charge_head = charges.due_on, charges.amount, charges.issued_on, charges.head
     statement_taken, statement_arrears, statement_dpd = statements.taken_on, statements.arrears, statements.days_past_due
     paid_on, paid_amount, paid_charge = paid.occurred_on, paid.amount, paid.charge
-    reversal_offsets, reversal_known_on, reversal_amount = paid.reversal_offsets, paid.reversal_known_on, paid.reversal_amount
 
     for position in range(accounts):
-        charge_first, balance_first, account_first = charges.spans[position, 0], statements.spans[position, 0], known.spans[position, 0]
-        charge_count, paid_first = charges.spans[position, 1] - charge_first, paid.offsets[position]
+        charge_first, charge_last = charges.spans[position, 0], charges.spans[position, 1]
+        balance_first, account_first, paid_first = statements.spans[position, 0], known.spans[position, 0], paid.offsets[position]
+        charge_count = charge_last - charge_first
         reversal_first = paid.reversal_offsets[paid_first]
         size = _changes(known, charges, statements, paid, position, changes_of, owner)
         paid_codes = 2 * charge_count
@@ -105,7 +105,7 @@ def segments(known, charges, statements, paid, first_day, last_day):
             day = changes_of[place] >> 32
             if day > last_day:
                 break
-            money, restated = False, False
+            restated = False
             while place < size and changes_of[place] >> 32 == day:
                 code = changes_of[place] & 0xFFFFFFFF
                 place += 1
@@ -119,13 +119,9 @@ def segments(known, charges, statements, paid, first_day, last_day):
                     if code < reversal_codes:
                         row = paid_first + code - paid_codes
                         change = paid_amount[row]
-                        net = change
-                        for reversal in range(reversal_offsets[row], reversal_offsets[row + 1]):
-                            net -= reversal_amount[reversal] if reversal_known_on[reversal] < day else 0
-                        money = money or net > 0
                     else:
                         row = owner[code - reversal_codes]
-                        change = -reversal_amount[reversal_first + code - reversal_codes]
+                        change = -paid.reversal_amount[reversal_first + code - reversal_codes]
                     after_statement = paid_on[row] > taken_on
                     if statement < 0 or after_statement:
                         balance -= change
@@ -167,21 +163,19 @@ def segments(known, charges, statements, paid, first_day, last_day):
             stated = max(0, statement_arrears[statement]) if statement >= 0 else 0
             arrears, since = max(0, stated + due - free), np.int64(NO_DAY)
             if arrears > tolerance:
-                money_left = max(0, free - stated)
-                since = _oldest(
-                    due_on, amount, issued_on, charge_head, charge_first, charge_first + charge_count, day, taken_on, current, named, money_left
-                )
+                left = max(0, free - stated)
+                since = _oldest(due_on, amount, issued_on, charge_head, charge_first, charge_last, day, taken_on, current, named, left)
                 if stated > free and statement_dpd[statement] > 0:
                     stated_since = taken_on - statement_dpd[statement]
                     since = stated_since if since == NO_DAY else min(since, stated_since)
             if balance != last_balance or arrears != last_arrears or since != last_since:
-                start[written], since_of[written], money_of[written] = day, since, money
+                start[written], since_of[written] = day, since
                 balance_of[written], arrears_of[written] = balance, arrears
                 last_balance, last_arrears, last_since = balance, arrears, since
                 written += 1
         offsets[position + 1] = written
     # Views: what was not written was never touched, so it takes no memory.
-    return offsets, start[:written], balance_of[:written], arrears_of[:written], since_of[:written], money_of[:written]
+    return offsets, start[:written], balance_of[:written], arrears_of[:written], since_of[:written]
 
 
 @njit(cache=True)

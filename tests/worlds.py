@@ -264,8 +264,10 @@ def worlds(draw, max_accounts: int = 3, max_rows: int = 7, absent: bool = True) 
         _draw_account(draw, world, account_id, debtor_id=f"d{draw(st.integers(0, 1))}")
         for table, add in _ADD.items():
             if table in delivered:
-                for _ in range(draw(st.integers(0, max_rows))):
+                for _ in range(draw(st.integers(0, max_rows if table != "statuses" else min(2, max_rows)))):
                     add(draw, world, account_id)
+        if "charges" in delivered and draw(st.integers(0, 3)):
+            world.charge(START + draw(st.integers(-20, 20)), 500, account_id=account_id, charge_id="c4", kind="principal")
     return _distinct_versions(world)
 
 

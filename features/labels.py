@@ -1,0 +1,189 @@
+"""What was recovered and what defaulted after a night: only where it is mature and could be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+import numpy as np
+import pandas as pd
+from numba import njit
+
+from features.cohort import status_between, status_in_force
+from features.errors import ContractError
+from features.ledger import Ledger, worst_days_past_due
+from features.settlements import Settlements, settlements
+from features.terms import LabelTerms
+from features.versions import still
+
+DEFAULT_STATUSES = ("default", "charged_off")
+LABELS = ("recovered", "defaulted")
+
+# Why a label is missing; a row has the first that holds. in_default concerns `defaulted` only.
+MISSING = ("not_delivered", "in_default", "immature", "sold", "recalled", "outcome_unknown", "agency")
+
+
+def labels(
+    cohort_frame: pd.DataFrame,
+    tables: Mapping[str, pd.DataFrame],
+    ledger: Ledger,
+    terms: LabelTerms,
+    complete_through: int,
+    decimals: Mapping[str, int],
+    delivers: Mapping[str, frozenset[str]] | None = None,
+) -> pd.DataFrame:
+    """The labels of a cohort, aligned to its rows.
+
+    recovered          1.0 if recovered_amount reaches max(1, min_amount, min_share x balance), else 0.0
+    recovered_amount   float64 minor units: payments that occurred in [as_of, as_of + horizon), less their own reversals, all known before
+                       as_of + horizon + maturity, at most the balance on as_of; credits never count
+    defaulted          1.0 if days past due reach default_dpd on a day of [as_of, as_of + default_horizon), as known that day, or a default
+                       or charged_off status begins in it
+    recovered_missing, defaulted_missing   '' where there is a label, else one of MISSING; the label is then NaN
+
+    complete_through   last day whose payments are all known: a label of a later maturity is immature
+    ledger             must reach the last day of every mature default window (make it without last_day)
+    decimals           currency -> decimals; needed only with min_amount
+    delivers           portfolio -> tables; payments outside it are not delivered, as when there is no payments table
+    Raises ContractError for a currency without decimals, UsageError for a ledger that ends too early.
+    """
+    return labels_by_terms(cohort_frame, tables, ledger, [terms], complete_through, decimals, delivers)[0]
+
+
+def labels_by_terms(
+    cohort_frame: pd.DataFrame,
+    tables: Mapping[str, pd.DataFrame],
+    ledger: Ledger,
+    terms: Sequence[LabelTerms],
+    complete_through: int,
+    decimals: Mapping[str, int],
+    delivers: Mapping[str, frozenset[str]] | None = None,
+) -> list[pd.DataFrame]:
+    """`labels` under several terms in one pass over the payments, each with its own horizon and maturity."""
+    rows = _Rows(cohort_frame, tables, ledger, complete_through, delivers)
+    amounts = rows.recovered(terms)
+    found = []
+    for term, amount in zip(terms, amounts, strict=True):
+        recovered_missing = rows.missing(term.horizon_days, term.maturity_days)
+        defaulted_missing = rows.missing(term.default_horizon_days, term.maturity_days, default_dpd=term.default_dpd)
+        recovered = (amount >= least_recovered(cohort_frame, term, decimals)).astype(np.float64)
+        defaulted = rows.defaulted(term, defaulted_missing == "")
+        found.append(
+            pd.DataFrame(
+                {
+                    "recovered": np.where(recovered_missing == "", recovered, np.nan),
+                    "recovered_amount": np.where(recovered_missing == "", amount.astype(np.float64), np.nan),
+                    "defaulted": np.where(defaulted_missing == "", defaulted, np.nan),
+                    "recovered_missing": pd.Series(recovered_missing, dtype="str", index=cohort_frame.index),
+                    "defaulted_missing": pd.Series(defaulted_missing, dtype="str", index=cohort_frame.index),
+                },
+                index=cohort_frame.index,
+            )
+        )
+    return found
+
+
+def least_recovered(cohort_frame: pd.DataFrame, terms: LabelTerms, decimals: Mapping[str, int]) -> np.ndarray:
+    """int64 minor units: the smallest amount that counts as recovered, per row; exact, whatever the thresholds' binary form."""
+    least = np.ones(len(cohort_frame), np.int64)
+    if terms.min_amount > 0:
+        currency = cohort_frame["currency"].astype("str")
+        unknown = sorted(set(currency.unique()) - set(decimals))
+        if unknown:
+            raise ContractError(f"min_amount needs each currency's decimals. Got none for {', '.join(unknown)}. Add them, or set it to 0.")
+        units = {name: _ceiling(Fraction(str(terms.min_amount)) * 10 ** decimals[name]) for name in currency.unique()}
+        least = np.maximum(least, currency.map(units).to_numpy(np.int64))
+    if terms.min_share > 0:
+        share, balance = Fraction(str(terms.min_share)), cohort_frame["balance"].to_numpy(np.int64)
+        if share.denominator > 10**9:
+            balance = balance.astype(object)  # the products below would not fit
+        whole, rest = np.divmod(balance, share.denominator)
+        least = np.maximum(least, (whole * share.numerator - (-rest * share.numerator // share.denominator)).astype(np.int64))
+    return least
+
+
+class _Rows:
+    """The cohort's rows beside the events their labels are read from."""
+
+    def __init__(self, cohort_frame, tables, ledger: Ledger, complete_through: int, delivers):
+        self.tables, self.ledger, self.complete_through = tables, ledger, int(complete_through)
+        self.account_no = cohort_frame["account_no"].to_numpy(np.int64)
+        self.as_of = still(cohort_frame["as_of"].to_numpy(), np.int32)
+        self.balance = cohort_frame["balance"].to_numpy(np.int64)
+        self.days_past_due = cohort_frame["days_past_due"].to_numpy()
+        self.delivered = np.full(self.as_of.size, "payments" in tables)
+        if delivers is not None:
+            without = [name for name, names in delivers.items() if "payments" not in names]
+            self.delivered &= ~cohort_frame["portfolio"].isin(without).to_numpy()
+
+    def recovered(self, terms: Sequence[LabelTerms]) -> np.ndarray:
+        """int64[terms, rows]."""
+        paid = self.ledger.settlements
+        if paid is None:
+            paid = settlements(self.tables.get("payments"), self.ledger.accounts)
+        windows = np.array([(term.horizon_days, term.horizon_days + term.maturity_days) for term in terms], np.int64)
+        amounts = recovered_in(paid, still(self.ledger.positions(self.account_no), np.int64), self.as_of, windows)
+        return np.minimum(amounts, self.balance)
+
+    def missing(self, horizon_days: int, maturity_days: int, default_dpd: int | None = None) -> np.ndarray:
+        """Why each row has no label, '' where it has one."""
+        last, matured = self.as_of + (horizon_days - 1), self.as_of + (horizon_days + maturity_days)
+        found = np.full(self.as_of.size, "", dtype=object)
+        for reason in ("agency", "outcome_unknown", "recalled", "sold"):
+            status, detail = ("closed", "recalled") if reason == "recalled" else (reason, None)
+            gone = status_between(self.tables, self.account_no, self.as_of, last, matured, [status], detail=detail)
+            found[gone] = reason
+        found[matured > self.complete_through] = "immature"
+        if default_dpd is not None:
+            in_default = status_in_force(self.tables, self.account_no, self.as_of, DEFAULT_STATUSES)
+            found[in_default | (self.days_past_due >= default_dpd)] = "in_default"
+        found[~self.delivered] = "not_delivered"
+        return found
+
+    def defaulted(self, term: LabelTerms, labelled: np.ndarray) -> np.ndarray:
+        """float64 0/1; 0 where there is no label."""
+        rows = np.flatnonzero(labelled)
+        account_no, as_of = self.account_no[rows], self.as_of[rows]
+        last = as_of + (term.default_horizon_days - 1)
+        reached = worst_days_past_due(self.ledger, account_no, as_of, last) >= term.default_dpd
+        matured = as_of + (term.default_horizon_days + term.maturity_days)
+        begun = status_between(self.tables, account_no, as_of, last, matured, DEFAULT_STATUSES, begins=True)
+        found = np.zeros(self.as_of.size)
+        found[rows] = reached | begun
+        return found
+
+
+def recovered_in(paid: Settlements, position: np.ndarray, as_of: np.ndarray, windows: np.ndarray) -> np.ndarray:
+    """int64[windows, rows]: net payments that occurred in [as_of, as_of + days), as known before as_of + known_days.
+
+    windows: int64[windows, 2] of (days, known_days). Not capped at the balance.
+    """
+    return _recovered(
+        paid.offsets, paid.occurred_on, paid.known_on, paid.amount, paid.is_credit, paid.reversal_offsets, paid.reversal_known_on,
+        paid.reversal_amount, position, as_of, windows,
+    )  # fmt: skip
+
+
+def _ceiling(value: Fraction) -> int:
+    return -(-value.numerator // value.denominator)
+
+
+@njit(cache=True)
+def _recovered(
+    offsets, occurred_on, known_on, amount, is_credit, reversal_offsets, reversal_known_on, reversal_amount, position, as_of, windows
+):  # fmt: skip
+    found = np.zeros((windows.shape[0], as_of.size), np.int64)
+    for row in range(as_of.size):
+        for payment in range(offsets[position[row]], offsets[position[row] + 1]):
+            if is_credit[payment] or occurred_on[payment] < as_of[row]:
+                continue
+            for window in range(windows.shape[0]):
+                known_before = as_of[row] + windows[window, 1]
+                if occurred_on[payment] >= as_of[row] + windows[window, 0] or known_on[payment] >= known_before:
+                    continue
+                net = amount[payment]
+                for reversal in range(reversal_offsets[payment], reversal_offsets[payment + 1]):
+                    if reversal_known_on[reversal] < known_before:
+                        net -= reversal_amount[reversal]
+                found[window, row] += net
+    return found

@@ -16,6 +16,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from features.tables import NO_DAY, NO_MONEY
+from pipeline.deciding import NO_LIMIT
 from pipeline.language import words
 from pipeline.list_csv import decimal_text
 from pipeline.publication import GROUPS, IN_REPORTING_CURRENCY, Night, amounts, days, figures, instants, kind_of, plain, texts
@@ -23,7 +24,7 @@ from pipeline.publication import GROUPS, IN_REPORTING_CURRENCY, Night, amounts, 
 TEMPLATES = Path(__file__).parent / "templates"
 DETAILED_ROWS = 10_000  # rows that carry their history: the page stays near 1 kB a row
 LATER_ROWS = 2_000  # rows shown of deferred, excluded, held out; their files hold all
-MOST = {"reasons": 8, "balances": 16, "payments": 12, "contacts": 6, "promises": 3, "channels": 12, "limits": 4}
+MOST = {"reasons": 8, "balances": 16, "payments": 12, "contacts": 6, "promises": 3, "channels": 13, "limits": 4}
 RATES = ("reporting_currency", "rates_date", "rates", "share", "commission", "annual_rate", "costs", "horizon_days")
 
 
@@ -76,7 +77,7 @@ def html(night: Night) -> str:
 
 
 def _part(name: str) -> str:
-    # The browser hashes what stands between the tags, so nothing is added around it, and newlines are LF whatever the checkout made of them.
+    # The browser hashes what stands between the tags, so nothing is added around it, and newlines are LF whatever the checkout made.
     return (TEMPLATES / name).read_text(encoding="utf-8").replace("\r\n", "\n")
 
 
@@ -126,7 +127,7 @@ def _data(night: Night, spoken: Mapping[str, Any], totals: Mapping[str, Any]) ->
         "totals": totals,
         "model": plain(night.model),
         "complete_through": [[table, night_number - day.toordinal()] for table, day in night.complete_through.items()],
-        "rates": [[name, value] for key in RATES if key in manifest for name, value in _flat(key, manifest[key])],
+        "rates": [[key, name, value] for key in RATES if key in manifest for name, value in _flat(manifest[key])],
         "warnings": [str(warning) for warning in manifest.get("warnings", ())],
         "worklist": worklist,
         "audit": _table(audit, strings, night_number),
@@ -191,6 +192,9 @@ def _details(night: Night, strings: Strings, night_number: int, accounts: list[s
     def rounded(values: pd.Series) -> list[float | int | None]:
         return [None if figure is None else _short(round(figure, 3)) for figure in figures(values)]
 
+    def left(values: pd.Series) -> list[int | None]:
+        return [None if figure is None or figure >= NO_LIMIT else figure for figure in whole(values)]
+
     word = strings.indexes
     shapes: dict[str, list[tuple[str, Callable[[pd.Series], list[Any]]]]] = {
         "reasons": [("reason", word), ("contribution", rounded)],
@@ -204,7 +208,7 @@ def _details(night: Night, strings: Strings, night_number: int, accounts: list[s
             ("rule", word),
             ("from_minute", whole),
             ("until_minute", whole),
-            ("contacts_left", whole),
+            ("contacts_left", left),
         ],
         "limits": [("rule", word), ("reason", word)],
     }
@@ -215,6 +219,7 @@ def _details(night: Night, strings: Strings, night_number: int, accounts: list[s
         frame = frames[name][frames[name]["account_id"].astype(str).isin(wanted)]
         rows = zip(*(read(frame[column]) for column, read in shape), strict=True)
         found[name] = _grouped(texts(frame["account_id"]), rows, accounts, MOST[name], name in newest_last, name in flat)
+    found["channels"], found["channel_tables"] = _shared(found["channels"])
     called = dict(zip(texts(frames["appointments"]["account_id"]), instants(frames["appointments"]["appointment_at"]), strict=True))
     at = [called.get(account) for account in texts(night.worklist["account_id"])]
     found["appointments"] = [None if instant is None else _minutes(instant, night_number) for instant in at]
@@ -235,6 +240,13 @@ def _grouped(owners: list[str], rows: Iterable[tuple], accounts: list[str], most
         mine = mine[-most:] if newest_last else mine[:most]
         out.append(([value for row in mine for value in row] if flat else [list(row) for row in mine]) or 0)
     return out
+
+
+def _shared(tables: list[Any]) -> tuple[list[int], list[Any]]:
+    """Many accounts may be contacted alike: each table of channels once, and its index per row."""
+    unique: dict[str, int] = {}
+    indexes = [unique.setdefault(json.dumps(table), len(unique)) for table in tables]
+    return indexes, [json.loads(table) for table in unique]
 
 
 def _aligned(audit: pd.DataFrame, accounts: list[str]) -> pd.DataFrame:
@@ -266,7 +278,7 @@ def _short(figure: float) -> float | int:
     return int(figure) if figure == int(figure) else figure
 
 
-def _flat(key: str, value: Any) -> list[tuple[str, Any]]:
+def _flat(value: Any) -> list[tuple[str, Any]]:
     if isinstance(value, Mapping):
-        return [(f"{key} {name}", plain(inner)) for name, inner in value.items()]
-    return [(key, plain(value))]
+        return [(str(name), plain(inner)) for name, inner in value.items()]
+    return [("", plain(value))]

@@ -75,7 +75,7 @@ class Book:
 
 
 def write_xlsx(night: Night, path: Path) -> None:
-    """Write the workbook to `path`. Text is only ever text; money and dates are numbers with a format. Raises OSError if the disk refuses."""
+    """Write the workbook to `path`. Text is only ever text; money and dates are numbers with a format. Raises OSError if the disk fails."""
     book = Book(path, night)
     try:
         _summary(book)

@@ -34,8 +34,8 @@ def publish(night: Night, out: Path) -> Path:
     """Publish a night to OUT/<as_of>/ and point OUT/current at the newest night. Returns the folder.
 
     The same content again changes nothing; other content for the same night takes its place whole. A published folder that somebody has
-    altered since is not lost then: it is kept as OUT/<as_of>.altered-N. Files have mode 0600. Raises ContractError for a night that does not
-    fit together and CannotWrite (73 creating, 74 writing) when the disk refuses: then nothing has changed at the final names.
+    altered since is not lost: it is kept as OUT/<as_of>.altered-N. Files have mode 0600. Raises ContractError for a night that does not
+    fit together, CannotWrite (73 creating, 74 writing) when the disk refuses: then nothing has changed at the final names.
     """
     night.check()
     place = out / night.as_of.isoformat()

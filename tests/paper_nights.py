@@ -7,7 +7,7 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 
-from features.tables import NO_MONEY
+from features.tables import CHANNELS, NO_MONEY
 from pipeline.publication import DETAIL_COLUMNS, WORKLIST_COLUMNS, Details, Night
 
 AS_OF = dt.date(2026, 11, 20)
@@ -20,8 +20,9 @@ BOOKS = {
 RATES = {"EUR": 1.0, "GBP": 1.15, "USD": 0.92, "JPY": 0.0061}
 HOSTILE = (
     "=1+1", "+1+1", "-1+1", "@SUM(1)", "\t=1+1", "\r=1+1", "\n=1+1", "\uff1d1+1", '"=1+1', "a;=1+1", "a,=1+1", "a\t=1+1",
-    '=HYPERLINK("http://x.invalid","x")', "=cmd|' /C calc'!A0", "http://x.invalid/", "<script>window.hit=1</script>", "</script><script>window.hit=1</script>",
-    "<img src=x onerror=window.hit=1>", "{{7*7}}", "\u202egnp.exe", "\u2028window.hit=1", "_x0041_", "']]><b>", "<!--", "javascript:window.hit=1",
+    '=HYPERLINK("http://x.invalid","x")', "=cmd|' /C calc'!A0", "http://x.invalid/", "<script>window.hit=1</script>",
+    "</script><script>window.hit=1</script>", "<img src=x onerror=window.hit=1>", "{{7*7}}", "\u202egnp.exe", "\u2028window.hit=1",
+    "_x0041_", "']]><b>", "<!--", "javascript:window.hit=1",
 )  # fmt: skip
 
 
@@ -301,10 +302,13 @@ def _details(listed: pd.DataFrame, pulls: list[list[tuple[str, float]]], draw: n
             )
         if draw.random() < 0.4:
             promises.append((account, today - 70, today - 56, int(owed // 6 + 1), ["kept", "broken"][draw.integers(0, 2)]))
-        channels.append((account, "call", "permitted", "us.reg_f.hours", "12 CFR 1006.6(b)(1)", 480, 1245, int(draw.integers(1, 8))))
-        channels.append((account, "sms", "permitted", "us.reg_f.hours", "12 CFR 1006.6(b)(1)", 480, 1245, 3))
-        channels.append((account, "email", "excluded", "status.opt_out_email", "12 CFR 1006.42", -1, -1, 0))
-        channels.append((account, "letter", "permitted", "", "", 0, 1440, None))
+        for channel in CHANNELS:
+            rule, span = (
+                (("us.reg_f.hours", "12 CFR 1006.6(b)(1)"), (480, 1245)) if channel in ("call", "sms", "chat") else (("", ""), (0, 1440))
+            )
+            verdict = "permitted" if channel != "email" else "excluded"
+            rule, span = (rule, span) if verdict == "permitted" else (("status.opt_out_email", "12 CFR 1006.42"), (-1, -1))
+            channels.append((account, channel, verdict, *rule, *span, int(draw.integers(1, 8)) if channel == "call" else None))
         if draw.random() < 0.5:
             limits.append(
                 (

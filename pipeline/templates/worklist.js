@@ -4,7 +4,6 @@
   const night = JSON.parse(document.getElementById("night").textContent);
   const { words, strings, zones, decimals } = night;
   const locale = words.locale, DAY = 86400000, dayZero = Date.parse(night.as_of + "T00:00:00Z");
-  const CHUNK = 120, MOST = 5000;
 
   // ---- words and figures -------------------------------------------------------------------------------------------------------------
   const fill = (text, values) => text.replace(/\{(\w+)\}/g, (whole, key) => (key in values ? values[key] : whole));
@@ -111,22 +110,21 @@
 
   // ---- the list ----------------------------------------------------------------------------------------------------------------------------
   const state = { text: "", queue: "", portfolio: "", channel: "", now: false, agreed: false, sort: null, down: false, ticked: new Set(), opened: new Set() };
-  let order = [], drawn = 0, limit = MOST, body = null, drawing = 0, current = null;
+  let order = [], current = null;
   const netMost = Math.max(1, ...list.net_value.map((value) => value ?? 0).slice(0, 60000));
   const HEADS = [
-    { key: "rank", label: "rank", width: "84px", end: true },
-    { key: "account_id", label: "account", width: "158px" },
-    { key: "portfolio", label: "book", width: "112px" },
-    { key: "arrears", label: "arrears", width: "116px", end: true, down: true },
-    { key: "days_past_due", label: "days", width: "80px", end: true, down: true },
-    { key: "p_recovered", label: "chance", width: "76px", end: true, down: true },
-    { key: "expected_recovery", label: "expected", width: "100px", end: true, down: true },
-    { key: "net_value", label: "net_value", width: "104px", end: true, down: true },
-    { key: "contact_from", label: "contact", width: "164px" },
-    { key: "last_payment", label: "last", width: "112px" },
+    { key: "rank", label: "rank", end: true },
+    { key: "account_id", label: "account" },
+    { key: "portfolio", label: "book" },
+    { key: "arrears", label: "arrears", end: true, down: true },
+    { key: "days_past_due", label: "days", end: true, down: true },
+    { key: "p_recovered", label: "chance", end: true, down: true },
+    { key: "expected_recovery", label: "expected", end: true, down: true },
+    { key: "net_value", label: "net_value", end: true, down: true },
+    { key: "contact_from", label: "contact" },
+    { key: "last_payment", label: "last" },
     { key: "reason_1", label: "why" },
   ];
-  const COLUMNS = HEADS.length;
   const compareText = new Intl.Collator(locale, { numeric: true }).compare;
   const sortValue = { contact_from: (i) => (agreed[i] !== null ? agreed[i] : (from[i] ?? 0) - (zones[list.time_zone[i]] ?? 0)) };
   const choose = () => {
@@ -217,68 +215,102 @@
       el("td", { class: "paper" }));
     return row;
   };
-  const drawSome = (count) => {
-    const now = new Date(), end = Math.min(drawn + count, order.length, limit);
-    if (drawn >= end) return false;
-    const part = el("tbody");
-    for (; drawn < end; drawn++) {
-      part.append(drawRow(order[drawn], now));
-      if (state.opened.has(order[drawn])) openRow(part.lastChild);
+  // Only the rows near the screen exist; two spacers stand for the rest. Every row has the same height, opened ones add their own.
+  const place = new Int32Array(list.rows);
+  let rows = new Map(), heights = new Map(), rowHeight = 48, table = null, body = null, above = null, below = null;
+  const openedInOrder = () => [...state.opened].filter((i) => order[place[i]] === i).sort((a, b) => place[a] - place[b]);
+  const offsetOf = (at, opened) => opened.reduce((sum, i) => sum + (place[i] < at ? heights.get(i) || 0 : 0), at * rowHeight);
+  const placeAt = (y, opened) => {
+    let low = 0, high = order.length;
+    while (low < high) { const middle = (low + high) >> 1; if (offsetOf(middle + 1, opened) <= y) low = middle + 1; else high = middle; }
+    return low;
+  };
+  const draw = (everything = false) => {
+    if (!table || !document.contains(table)) return;
+    const opened = openedInOrder(), seen = -above.getBoundingClientRect().top, margin = innerHeight;
+    const first = everything ? 0 : Math.max(0, placeAt(seen - margin, opened)), last = everything ? order.length : Math.min(order.length, placeAt(seen + 2 * margin, opened) + 1);
+    for (const [i, row] of rows) {
+      if (order[place[i]] === i && place[i] >= first && place[i] < last) continue;
+      if (state.opened.has(i)) row.nextElementSibling.remove();
+      row.remove();
+      rows.delete(i);
     }
-    body.append(part);
-    return drawn < Math.min(order.length, limit);
+    const now = new Date();
+    let cursor = body.firstChild;
+    for (let at = first; at < last; at++) {
+      const i = order[at];
+      let row = rows.get(i);
+      if (!row) {
+        row = drawRow(i, now);
+        rows.set(i, row);
+        body.insertBefore(row, cursor);
+        if (state.opened.has(i)) unfold(row, i);
+        row.setAttribute("aria-rowindex", at + 2);
+      }
+      cursor = state.opened.has(i) ? row.nextElementSibling.nextElementSibling : row.nextElementSibling;
+    }
+    if (body.firstChild) rowHeight = body.firstChild.getBoundingClientRect().height || rowHeight;
+    for (const i of opened) if (rows.has(i)) heights.set(i, rows.get(i).nextElementSibling.getBoundingClientRect().height);
+    above.style.height = offsetOf(first, opened) + "px";
+    below.style.height = offsetOf(order.length, opened) - offsetOf(last, opened) + "px";
+    if (body.firstChild && !(current && body.contains(current))) enter(body.querySelector(".open"), false);
+  };
+  let waiting = false;
+  const drawSoon = () => {
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(() => { waiting = false; draw(); });
   };
   const redraw = () => {
     choose();
     sums();
-    const mine = ++drawing, table = byId("list");
-    table.querySelectorAll("tbody").forEach((part) => part.remove());
-    body = table;
-    drawn = 0;
-    limit = MOST;
+    order.forEach((i, at) => { place[i] = at; });
+    body.replaceChildren();
+    rows = new Map();
+    above.style.height = below.style.height = "0px";
+    table.setAttribute("aria-rowcount", order.length + 1);
     byId("nothing").hidden = order.length > 0;
     table.hidden = order.length === 0;
-    drawSome(CHUNK);
-    const first = table.querySelector("tbody .open");
-    if (first) enter(first, false);
-    const rest = () => {
-      if (mine !== drawing || !document.contains(table)) return;
-      if (drawSome(CHUNK)) later(rest);
-      offerMore();
-    };
-    later(rest);
-    offerMore();
-  };
-  const later = (work) => (window.requestIdleCallback ? requestIdleCallback(work, { timeout: 200 }) : setTimeout(work, 16));
-  const offerMore = () => {
-    const left = order.length - limit, more = byId("more");
-    more.hidden = left <= 0;
-    if (left > 0) more.firstChild.textContent = fill(words.tools.more, { n: whole.format(Math.min(left, MOST)) });
+    draw();
   };
   const enter = (opener, focus) => {
     if (current) for (const node of [current, current.previousElementSibling]) node.tabIndex = -1;
     current = opener;
     for (const node of [opener, opener.previousElementSibling]) node.tabIndex = 0;
-    if (focus) { opener.focus({ preventScroll: true }); opener.closest("tr").scrollIntoView({ block: "nearest" }); }
+    if (focus) opener.focus({ preventScroll: true });
+  };
+  const goTo = (at) => {
+    const to = Math.max(0, Math.min(order.length - 1, at)), sticky = parseFloat(getComputedStyle(document.documentElement).getPropertyValue("--tools")) + table.tHead.offsetHeight;
+    const opened = openedInOrder(), y = above.getBoundingClientRect().top + offsetOf(to, opened);
+    if (y < sticky) scrollBy(0, y - sticky - 4);
+    else if (y + rowHeight > innerHeight) scrollBy(0, y + rowHeight - innerHeight + 12);
+    draw();
+    enter(rows.get(order[to]).querySelector(".open"), true);
+  };
+  const unfold = (row, i) => {
+    const opener = row.querySelector(".open"), id = "detail-" + i;
+    opener.setAttribute("aria-expanded", "true");
+    opener.setAttribute("aria-controls", id);
+    row.classList.add("isopen");
+    row.after(el("tr", { class: "detail", id }, el("td", { colspan: HEADS.length }, panes(i))));
   };
   const openRow = (row) => {
-    const i = Number(row.dataset.row), opener = row.querySelector(".open"), id = "detail-" + i;
-    const opened = opener.getAttribute("aria-expanded") === "true";
-    opener.setAttribute("aria-expanded", String(!opened));
-    row.classList.toggle("isopen", !opened);
-    if (opened) {
+    const i = Number(row.dataset.row), opener = row.querySelector(".open");
+    if (state.opened.has(i)) {
       state.opened.delete(i);
       row.nextElementSibling.remove();
+      row.classList.remove("isopen");
+      opener.setAttribute("aria-expanded", "false");
       opener.removeAttribute("aria-controls");
-      return;
+    } else {
+      state.opened.add(i);
+      unfold(row, i);
     }
-    state.opened.add(i);
-    opener.setAttribute("aria-controls", id);
-    row.after(el("tr", { class: "detail", id }, el("td", { colspan: COLUMNS }, panes(i))));
+    draw();
   };
 
   // ---- an opened row -----------------------------------------------------------------------------------------------------------------------
-  const pane = (title, className, ...children) => el("section", { class: "pane" + (className ? " " + className : ""), "aria-label": title }, el("h3", {}, title), ...children);
+  const pane = (title, className, ...children) => el("div", { class: "pane" + (className ? " " + className : ""), role: "group", "aria-label": title }, el("h3", {}, title), ...children);
   const simpleTable = (heads, rows, classes = []) => el("table", { class: "plain" },
     el("thead", {}, el("tr", {}, ...heads.map((head, n) => el("th", { scope: "col", class: classes[n] }, head)))),
     el("tbody", {}, ...rows.map(({ cells, className }) => el("tr", { class: className }, ...cells.map((cell, n) => el("td", { class: (classes[n] || "") + " free" }, cell))))));
@@ -331,11 +363,21 @@
   const spanText = (earliest, latest) => (earliest < 0 ? "–" : earliest === 0 && latest === 1440 ? words.detail.all_day : hhmm(earliest) + "–" + hhmm(latest));
   const yourSpan = (earliest, latest, zone) => (earliest === 0 && latest === 1440 ? words.detail.all_day : earliest < 0 || zones[zone] === undefined ? "–" : clockFormat.format(onYourClock(earliest, zone)) + "–" + clockFormat.format(onYourClock(latest, zone)));
   const whenPane = (i) => {
-    const zone = list.time_zone[i], limits = details.limits[i] || [], channels = details.channels[i] || [];
-    const rows = channels.map(([channel, verdict, rule, earliest, latest, left]) => ({
-      className: strings[verdict] === "permitted" ? "" : "no",
-      cells: [word("channels", strings[channel]), word("verdicts", strings[verdict]), spanText(earliest, latest), yourSpan(earliest, latest, zone), left === null ? "–" : whole.format(left), strings[rule] ? el("span", { title: night.citations[rule] || "" }, strings[rule]) : ""],
-    }));
+    const zone = list.time_zone[i], limits = details.limits[i] || [], channels = details.channel_tables[details.channels[i]] || [];
+    // Channels that may be used alike share one line.
+    const alike = new Map();
+    for (const [channel, ...rest] of channels) {
+      const key = JSON.stringify(rest);
+      alike.set(key, [...(alike.get(key) || []), word("channels", strings[channel])]);
+    }
+    const rows = [...alike].map(([key, names]) => {
+      const [verdict, rule, earliest, latest, left] = JSON.parse(key), permitted = strings[verdict] === "permitted";
+      return {
+        className: permitted ? "" : "no",
+        cells: [names.join(", "), word("verdicts", strings[verdict]), spanText(earliest, latest), yourSpan(earliest, latest, zone), left === null || !permitted ? "–" : whole.format(left),
+          strings[rule] ? el("span", { title: night.citations[rule] || "" }, strings[rule]) : ""],
+      };
+    });
     if (!rows.length) rows.push({ cells: [word("channels", list.channel[i]), word("verdicts", "permitted"), from[i] === null ? words.row.no_window : spanText(from[i], until[i]), from[i] === null ? "–" : yourSpan(from[i], until[i], zone), list.contacts_left[i] === null ? "–" : whole.format(list.contacts_left[i]), ""] });
     return pane(words.detail.when, "wide",
       ...(limits.length ? limits.map(([rule, text]) => el("p", { class: "limit" }, el("b", {}, words.detail.limited + " " + strings[rule]), " ", free(strings[text]), night.citations[rule] ? el("span", { class: "small" }, " (" + night.citations[rule] + ")") : "")) : [el("p", { class: "small" }, words.detail.not_limited)]),
@@ -358,7 +400,7 @@
     return el("label", {}, label, el("select", { "data-key": key, onchange: (event) => { state[key] = event.target.value; redraw(); } }, el("option", { value: "" }, words.tools.any), ...choices.map((value) => el("option", { value }, show(value)))));
   };
   const check = (label, key) => el("label", { class: "check" }, el("input", { type: "checkbox", "data-key": key, onchange: (event) => { state[key] = event.target.checked; redraw(); } }), label);
-  const emptyPage = () => el("section", { class: "pane", id: "empty" }, el("h3", {}, words.empty.title),
+  const emptyPage = () => el("div", { class: "pane", id: "empty" }, el("h3", {}, words.empty.title),
     night.counts.scorable ? el("p", {}, fill(words.empty.why, { n: whole.format(night.counts.scorable) })) : el("p", {}, words.empty.no_scorable),
     night.counts.scorable ? el("ul", {}, ...night.groups.filter((group) => night.counts[group]).map((group) => el("li", {}, el("b", {}, whole.format(night.counts[group])), " " + words.groups[group] + ". " + words.groups_help[group]))) : null,
     night.warnings.length ? el("ul", {}, ...night.warnings.map((warning) => el("li", {}, free(warning)))) : null);
@@ -375,10 +417,14 @@
       el("button", { type: "button", id: "reset", onclick: () => { Object.assign(state, { text: "", queue: "", portfolio: "", channel: "", now: false, agreed: false, sort: null }); show("worklist"); } }, words.tools.reset)),
       el("div", { class: "sums", id: "sums" }));
     const heads = HEADS.map((head) => el("th", { scope: "col", class: head.end ? "end" : null, "data-key": head.key },
-      el("button", { type: "button", "aria-label": fill(words.tools.sort_by, { column: words.heads[head.label] }), onclick: () => { if (state.sort === head.key) state.down = !state.down; else { state.sort = head.key; state.down = !!head.down; } markSort(); redraw(); } }, words.heads[head.label])));
+      el("button", { type: "button", "aria-label": fill(words.tools.sort_by, { column: words.heads[head.label] }), onclick: () => { if (state.sort === head.key) state.down = !state.down; else { state.sort = head.key; state.down = !!head.down; } markSort(); redraw(); } }, words.heads[head.label]), el("span", { class: "onpaper" }, words.heads[head.label])));
     const markSort = () => heads.forEach((th) => (th.dataset.key === state.sort ? th.setAttribute("aria-sort", state.down ? "descending" : "ascending") : th.removeAttribute("aria-sort")));
-    const columns = el("colgroup", {}, ...HEADS.map((head) => { const col = el("col"); if (head.width) col.style.width = head.width; return col; }), el("col", { class: "paper" }));
-    const table = el("table", { class: "list", id: "list" }, el("caption", { class: "hidden" }, words.page.title + " " + night.as_of), columns, el("thead", {}, el("tr", {}, ...heads, el("th", { scope: "col", class: "paper" }, el("span", {}, words.heads.outcome)))));
+    const columns = el("colgroup", {}, ...HEADS.map(() => el("col")), el("col", { class: "paper" }));
+    body = el("tbody");
+    [above, below] = [0, 1].map(() => el("td", { colspan: HEADS.length }));
+    table = el("table", { class: "list", id: "list" }, el("caption", { class: "hidden" }, words.page.title + " " + night.as_of), columns,
+      el("thead", {}, el("tr", {}, ...heads, el("th", { scope: "col", class: "paper" }, el("span", {}, words.heads.outcome)))),
+      el("tbody", { class: "space", "aria-hidden": "true" }, el("tr", {}, above)), body, el("tbody", { class: "space", "aria-hidden": "true" }, el("tr", {}, below)));
     table.addEventListener("click", (event) => {
       const row = event.target.closest("tr.row");
       if (!row) return;
@@ -390,18 +436,18 @@
         return;
       }
       if (!event.target.closest(".open") && String(getSelection())) return;
-      enter(row.querySelector(".open"), false);
+      enter(row.querySelector(".open"), true);
       openRow(row);
     });
     table.addEventListener("focusin", (event) => { if (event.target.matches(".open")) enter(event.target, false); });
     table.addEventListener("keydown", (event) => {
       if (!event.target.matches(".open, .tick")) return;
-      const openers = [...table.querySelectorAll(".open")], at = openers.indexOf(event.target.closest("tr").querySelector(".open"));
-      const to = { ArrowDown: at + 1, ArrowUp: at - 1, PageDown: at + 15, PageUp: at - 15, Home: 0, End: openers.length - 1 }[event.key];
-      if (to !== undefined) { event.preventDefault(); enter(openers[Math.max(0, Math.min(openers.length - 1, to))], true); }
-      if (event.key === "Escape" && openers[at].getAttribute("aria-expanded") === "true") openRow(openers[at].closest("tr"));
+      const row = event.target.closest("tr"), at = place[Number(row.dataset.row)];
+      const to = { ArrowDown: at + 1, ArrowUp: at - 1, PageDown: at + 12, PageUp: at - 12, Home: 0, End: order.length - 1 }[event.key];
+      if (to !== undefined) { event.preventDefault(); goTo(to); }
+      if (event.key === "Escape" && row.classList.contains("isopen")) openRow(row);
     });
-    panel.append(tools, el("div", { class: "frame" }, table, el("p", { class: "nothing", id: "nothing", hidden: true }, words.tools.none_match), el("p", { class: "more", id: "more", hidden: true }, el("button", { type: "button", onclick: () => { limit += MOST; const go = () => { if (drawSome(CHUNK)) later(go); offerMore(); }; go(); } }))));
+    panel.append(tools, el("div", { class: "frame" }, table, el("p", { class: "nothing", id: "nothing", hidden: true }, words.tools.none_match)));
     for (const key of ["queue", "portfolio", "channel"]) { const box = tools.querySelector(`[data-key="${key}"]`); if (box) box.value = state[key]; }
     for (const key of ["now", "agreed"]) { const box = tools.querySelector(`[data-key="${key}"]`); if (box) box.checked = state[key]; }
     markSort();
@@ -441,7 +487,7 @@
         el("p", { class: "small" }, words.page.net_value + " " + money(night.totals.net_value, night.reporting))),
       pane(words.about.model, "", pairs(Object.entries(night.model).map(([key, value]) => [columnWord(key), said(value)]))),
       pane(words.about.data, "", simpleTable([words.about.table, words.about.through], night.complete_through.map(([table, back]) => ({ cells: [word("tables", table), dayYearFormat.format(dateOf(back))] })))),
-      night.rates.length ? pane(words.about.rates, "", pairs(night.rates.map(([key, value]) => [columnWord(key), said(value)]))) : null,
+      night.rates.length ? pane(words.about.rates, "", pairs(night.rates.map(([key, name, value]) => [columnWord(key) + (name ? " " + word(key === "costs" ? "channels" : "", name) : ""), said(value)]))) : null,
       pane(words.about.files, night.rates.length ? "" : "full", el("ul", {}, ...Object.entries(words.files).map(([file, text]) => el("li", {}, el("b", {}, file), " " + text))))));
   };
 
@@ -456,8 +502,7 @@
     if (step) { const next = all[(all.indexOf(event.target) + step + all.length) % all.length]; next.focus(); next.click(); }
   });
   const show = (name) => {
-    drawing++;
-    current = null;
+    current = table = null;
     for (const tab of tabs.children) {
       const chosen = tab.id === "tab-" + name;
       tab.setAttribute("aria-selected", String(chosen));
@@ -475,7 +520,10 @@
   prefersDark.addEventListener("change", (event) => dark(event.matches));
   byId("theme").addEventListener("click", () => dark(document.documentElement.getAttribute("data-theme") !== "dark"));
   byId("print").addEventListener("click", () => print());
-  addEventListener("beforeprint", () => { if (byId("list")) while (drawSome(1000)); });
+  addEventListener("scroll", drawSoon, { passive: true });
+  addEventListener("resize", drawSoon);
+  addEventListener("beforeprint", () => draw(true));
+  addEventListener("afterprint", () => draw());
   addEventListener("keydown", (event) => {
     const search = panel.querySelector('input[type="search"]');
     if (event.key === "/" && search && !event.target.closest("input, select, textarea")) { event.preventDefault(); search.focus(); }

@@ -374,13 +374,13 @@ class Store:
                 self._transact(name, new, None)
         record = plan["record"]
         earlier = self.deliveries()
-        if not earlier or earlier[-1]["id"] != record["id"] or earlier[-1]["number"] != record["number"]:
+        if not earlier or earlier[-1]["ingest_id"] != record["ingest_id"] or earlier[-1]["number"] != record["number"]:
             held = earlier[-1]["versions"] if earlier else {}
             versions = held | {name: self._table(name).version() for name in plan["tables"] if name in TABLES}
             text = sealed({**record, "versions": versions})
             folder = self.path / "deliveries"
             folder.mkdir(exist_ok=True)
-            write_whole(folder / f"{record['number']:06d}-{record['id'][:12]}.json", text)
+            write_whole(folder / f"{record['number']:06d}-{record['ingest_id'][:12]}.json", text)
         note.unlink()
         sync_folder(self.path)
         shutil.rmtree(self.path / ".staging", ignore_errors=True)

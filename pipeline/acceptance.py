@@ -1,0 +1,143 @@
+"""Whether a delivery as a whole may come in, and what the store knows after it: plain values in, sentences and plain values out."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from statistics import median
+
+from features.currencies import DECIMALS
+from pipeline.delivery import Control, Delivery
+from pipeline.ingest_report import TableReport
+from pipeline.params import Ingest
+
+FEEDS = ("payments", "contacts", "statuses")  # tables that tell by their newest row how far they reach
+USUAL_FROM = 4  # deliveries of a weekday that make a usual volume
+USUAL_LEAST = 50  # rows below which a volume swings by chance
+EPOCH = dt.date(1970, 1, 1)
+
+
+def day_number(date: dt.date) -> int:
+    return (date - EPOCH).days
+
+
+def date_of(day: int) -> dt.date:
+    return EPOCH + dt.timedelta(days=int(day))
+
+
+def volume_refusals(reports: Sequence[TableReport], earlier: Sequence[Mapping], limits: Ingest) -> list[str]:
+    """Feeds whose rows lie outside params.ingest.volume of the usual for their weekday.
+
+    The usual is the median over the earlier deliveries that ended on the same weekday, history aside; fewer than four of them, or fewer
+    than 50 usual rows, say nothing.
+    """
+    refusals = []
+    for report in reports:
+        if report.name not in FEEDS or report.complete_through is None:
+            continue
+        past = [
+            table["rows_in"]
+            for record in earlier
+            if not record["backfill"]
+            for table in record["tables"]
+            if table["name"] == report.name and _weekday(table["complete_through"]) == _weekday(report.complete_through)
+        ]
+        usual = median(past) if len(past) >= USUAL_FROM else 0
+        low, high = limits.volume
+        if usual >= USUAL_LEAST and not low * usual <= report.rows_in <= high * usual:
+            refusals.append(
+                f"Table {report.name!r} has {report.rows_in:,} rows, {report.rows_in / usual:.0%} of the usual {usual:,.0f} for a "
+                f"{date_of(report.complete_through):%A}."
+            )
+    return refusals
+
+
+def _weekday(day: int | None) -> int | None:
+    return None if day is None else date_of(day).weekday()
+
+
+def control_refusals(report: TableReport, control: Control | None) -> tuple[list[str], list[str]]:
+    """Refusals and warnings from the sums the sender vouches for. Rows whose money cannot be read make a difference unprovable."""
+    if control is None or control.sums is None:
+        return [], []
+    ours = {currency: Decimal(amounts[0]).scaleb(-DECIMALS[currency]) for currency, amounts in report.money.items()}
+    other = sorted(code for code in {*ours, *control.sums} if ours.get(code, Decimal(0)) != control.sums.get(code, Decimal(0)))
+    if not other:
+        return [], []
+    named = ", ".join(ascii(code[:10]) for code in other[:5])
+    if report.money_unread:
+        unread = f"{report.money_unread:,} amounts cannot be read"
+        return [], [f"Table {report.name!r}: the sums of its control file are not proven for {named}, as {unread}."]
+    return [f"Table {report.name!r}: the sums of its control file differ for {named}. Have it delivered again."], []
+
+
+def fault_refusals(report: TableReport, limits: Ingest) -> list[str]:
+    """Too many faulty rows, or too much money in them, for a quarantine: the delivery itself is wrong then."""
+    refusals = []
+    codes = ", ".join(f"{code} {rows:,}" for code, rows in sorted(report.codes.items()))
+    if report.quarantined > limits.max_fault_rows * report.rows_in:
+        refusals.append(
+            f"Table {report.name!r}: {report.quarantined:,} of {report.rows_in:,} rows are faulty ({codes}), more than "
+            f"ingest.max_fault_rows {limits.max_fault_rows:.1%}. Correct them and deliver again."
+        )
+    for currency, (faulty, whole) in sorted(report.money_faulty.items()):
+        if faulty > limits.max_fault_money * whole:
+            refusals.append(
+                f"Table {report.name!r}: {faulty / whole:.1%} of its {currency} lies in faulty rows ({codes}), more than "
+                f"ingest.max_fault_money {limits.max_fault_money:.1%}. Correct them and deliver again."
+            )
+    return refusals
+
+
+def feed_days(newest: Mapping[str, Mapping[str, int]], delivery: Delivery, state: Mapping) -> dict[str, dict[str, int]]:
+    """Table -> portfolio -> last day that is all there.
+
+    newest: table -> portfolio -> newest known day of its clean rows. A control file speaks for every portfolio; a feed without one
+    reaches to its newest row; the other tables reach as far as the feeds delivered with them, else as far as the feeds known before.
+    """
+    events: dict[str, int] = {}
+    for name in FEEDS:
+        _raise_days(events, newest.get(name, {}))
+    before: dict[str, int] = {}
+    for name in FEEDS:
+        _raise_days(before, state.get("portfolios_complete_through", {}).get(name, {}))
+    portfolios = {*state.get("zones", {}), *(book for books in newest.values() for book in books)}
+    days = {}
+    for name, table in delivery.tables.items():
+        if table.control is not None and table.control.complete_through is not None:
+            days[name] = dict.fromkeys(portfolios, day_number(table.control.complete_through))
+        else:
+            days[name] = dict(newest[name] if name in FEEDS else events or before or newest[name])
+    return days
+
+
+def state_after(
+    state: Mapping,
+    days: Mapping[str, Mapping[str, int]],
+    spans: Mapping[str, tuple[int, int]],
+    zones: Mapping[str, str],
+    currencies: Iterable[str],
+) -> dict:
+    """What the store knows after a delivery: how far each table reaches, first and last day of its rows, portfolios, currencies."""
+    reach = {name: dict(found) for name, found in state.get("portfolios_complete_through", {}).items()}
+    for name, found in days.items():
+        _raise_days(reach.setdefault(name, {}), found)
+    whole = {name: list(span) for name, span in state.get("spans", {}).items()}
+    for name, (first, last) in spans.items():
+        held = whole.get(name, [first, last])
+        whole[name] = [min(held[0], first), max(held[1], last)]
+    return {
+        "complete_through": {name: max(found.values()) for name, found in reach.items() if found},
+        "portfolios_complete_through": reach,
+        "spans": whole,
+        "zones": {**state.get("zones", {}), **zones},
+        "currencies": sorted({*state.get("currencies", []), *currencies}),
+    }
+
+
+def _raise_days(days: dict[str, int], others: Mapping[str, int]) -> None:
+    for book, day in others.items():
+        days[book] = max(day, days.get(book, day))
+
+

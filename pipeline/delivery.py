@@ -1,0 +1,308 @@
+"""A delivery as it lies in the source folder: which files hold which table, what the sender vouches for, whether files are whole."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import gzip
+import hashlib
+import json
+import re
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
+from pathlib import Path
+from typing import BinaryIO
+
+from features.errors import ContractError, InputMissing
+from features.tables import TABLES
+
+ENDINGS = (".csv", ".csv.gz", ".parquet")
+IGNORED_FOLDERS = ("truth",)
+COLUMNS_LIMIT = 1_000
+CELL_LIMIT = 1_000_000  # bytes; DuckDB is told the same
+EXPANSION_LIMIT = 200  # decompressed bytes per compressed byte, and rows per byte of a Parquet file
+EXPANSION_FROM = 100_000_000  # bytes or rows from which expansion is judged at all
+CHUNK = 4_000_000
+_EXTRA_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of a table: its path inside the source, its sha256, its columns in their own order, its size and time when hashed."""
+
+    place: Path
+    name: str
+    sha256: str
+    header: tuple[str, ...]
+    stamp: tuple[int, int]
+
+    @staticmethod
+    def stamp_of(place: Path) -> tuple[int, int]:
+        found = place.stat()
+        return found.st_size, found.st_mtime_ns
+
+    @property
+    def is_parquet(self) -> bool:
+        return self.name.endswith(".parquet")
+
+
+@dataclass(frozen=True)
+class Control:
+    """What the sender vouches for: rows, sums of the money column per currency, the last day that is all there."""
+
+    rows: int | None
+    sums: Mapping[str, Decimal] | None
+    complete_through: dt.date | None
+
+
+@dataclass(frozen=True)
+class DeliveredTable:
+    name: str
+    parts: tuple[Part, ...]
+    control: Control | None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Declared columns that some part has, then the sender's own in sorted order."""
+        present = {column for part in self.parts for column in part.header}
+        declared = [column for column in TABLES[self.name].names if column in present]
+        return (*declared, *sorted(present - set(declared)))
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        return tuple(column for column in self.columns if column not in TABLES[self.name].names)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    tables: Mapping[str, DeliveredTable]
+    sha256: Mapping[str, str]  # every file that counts, with its hash: controls too
+
+    @property
+    def content_id(self) -> str:
+        """One hash for the set of files, whatever they are called inside their table."""
+        kinds = sorted((name.split(".")[0].split("/")[0], name.endswith(".json"), digest) for name, digest in self.sha256.items())
+        return hashlib.sha256(json.dumps(kinds).encode()).hexdigest()
+
+
+def shown(name: str) -> str:
+    """A file or column name fit for a message: quoted, escaped, cut."""
+    return ascii(name if len(name) <= 80 else name[:77] + "...")
+
+
+def find(source: Path) -> Delivery:
+    """Look over a source folder and every file in it before anything is parsed.
+
+    Raises InputMissing where the folder is absent or holds no table; ContractError with every fault of every file at once.
+    """
+    if not source.is_dir():
+        raise InputMissing(f"There is no source folder {str(source)!r}. Name it with --source or paths.source.")
+    faults: list[str] = []
+    places: dict[str, list[tuple[str, Path]]] = {}
+    controls: dict[str, Path] = {}
+    for entry in sorted(source.iterdir()):
+        _place(entry, places, controls, faults)
+    if not places and not faults:
+        raise InputMissing(f"Source folder {str(source)!r} holds no table. Deliver {', '.join(TABLES)} as CSV, CSV.gz or Parquet.")
+    tables, digests = {}, {}
+    for name, found in places.items():
+        parts = [part for place_name, place in found if (part := _part(name, place_name, place, faults)) is not None]
+        control = _control(controls[name], faults) if name in controls else None
+        tables[name] = DeliveredTable(name, tuple(parts), control)
+        digests |= {part.name: part.sha256 for part in parts}
+    for name, place in controls.items():
+        if name not in places:
+            faults.append(f"{shown(place.name)} vouches for a table that is not delivered. Deliver {name!r} or remove the file.")
+        else:
+            digests[place.name] = _sha256(place)
+    if faults:
+        raise ContractError("The delivery is refused, nothing was written. " + " ".join(faults))
+    return Delivery({name: tables[name] for name in TABLES if name in tables}, digests)
+
+
+def _place(entry: Path, places: dict[str, list[tuple[str, Path]]], controls: dict[str, Path], faults: list[str]) -> None:
+    if entry.name.startswith((".", "_")) or entry.name.upper().startswith("README"):
+        return
+    if entry.is_symlink():
+        faults.append(f"{shown(entry.name)} is a link. Put the file itself into the source folder.")
+    elif entry.is_dir():
+        if entry.name in TABLES:
+            for part in sorted(entry.iterdir()):
+                if part.name.startswith((".", "_")):
+                    continue
+                if part.is_symlink() or not part.is_file() or _ending(part.name) is None:
+                    faults.append(f"{shown(f'{entry.name}/{part.name}')} is not a CSV, CSV.gz or Parquet file. Remove it.")
+                else:
+                    places.setdefault(entry.name, []).append((f"{entry.name}/{part.name}", part))
+            if entry.name not in places:
+                faults.append(f"Folder {shown(entry.name)} holds no file. Fill or remove it.")
+        elif entry.name not in IGNORED_FOLDERS:
+            faults.append(_unknown(entry.name, entry.name))
+    elif entry.name.endswith(".control.json"):
+        name = entry.name.removesuffix(".control.json")
+        if name in TABLES:
+            controls[name] = entry
+        else:
+            faults.append(_unknown(entry.name, name))
+    else:
+        ending = _ending(entry.name)
+        name = entry.name.removesuffix(ending) if ending else entry.name.split(".")[0]
+        if ending is None or name not in TABLES:
+            faults.append(_unknown(entry.name, name))
+        elif name in places:
+            faults.append(f"Table {name!r} is delivered twice: {shown(places[name][0][0])} and {shown(entry.name)}. Leave one form.")
+        else:
+            places[name] = [(entry.name, entry)]
+
+
+def _ending(name: str) -> str | None:
+    return next((ending for ending in sorted(ENDINGS, key=len, reverse=True) if name.endswith(ending)), None)
+
+
+def _unknown(shown_name: str, name: str) -> str:
+    near = get_close_matches(name, TABLES, n=1)
+    hint = f" (nearest table: {near[0]!r})" if near else ""
+    return f"{shown(shown_name)} is not a table of the contract{hint}. Rename or remove it."
+
+
+def _control(place: Path, faults: list[str]) -> Control | None:
+    form = '{"rows": 12, "sums": {"EUR": "12.50"}, "complete_through": "2026-11-20"}'
+    try:
+        raw = json.loads(place.read_bytes()[:CELL_LIMIT], parse_float=Decimal)
+        if not isinstance(raw, dict) or set(raw) - {"rows", "sums", "complete_through"} or isinstance(raw.get("rows"), bool):
+            raise ValueError
+        rows = raw.get("rows")
+        if rows is not None and (not isinstance(rows, int) or rows < 0):
+            raise ValueError
+        sums = None if raw.get("sums") is None else {str(currency): Decimal(value) for currency, value in raw["sums"].items()}
+        if sums is not None and not all(value.is_finite() for value in sums.values()):
+            raise ValueError
+        through = None if raw.get("complete_through") is None else dt.date.fromisoformat(raw["complete_through"])
+    except (OSError, ValueError, TypeError, AttributeError, InvalidOperation, RecursionError):
+        faults.append(f"{shown(place.name)} must read like {form}.")
+        return None
+    return Control(rows, sums, through)
+
+
+def _part(name: str, place_name: str, place: Path, faults: list[str]) -> Part | None:
+    """The file's columns and hash, or None with its fault noted."""
+    try:
+        stamp = Part.stamp_of(place)
+        digest = _sha256(place)
+        header = _parquet_header(place) if place_name.endswith(".parquet") else _csv_header(place)
+    except _Broken as broken:
+        faults.append(f"{shown(place_name)} {broken}")
+        return None
+    except OSError as error:
+        faults.append(f"{shown(place_name)} cannot be read ({error.strerror or 'input error'}). Deliver it again.")
+        return None
+    faults += _header_faults(name, place_name, header)
+    return Part(place, place_name, digest, header, stamp)
+
+
+def _header_faults(name: str, place_name: str, header: tuple[str, ...]) -> list[str]:
+    table = TABLES[name]
+    twice = sorted({column for column in header if header.count(column) > 1})
+    unknown = [column for column in header if column not in table.names and not _is_extra(name, column)]
+    missing = [column for column in table.required if column not in header]
+    where = f"{shown(place_name)}: "
+    sentences = []
+    if twice:
+        sentences.append(f"{where}columns {', '.join(map(shown, twice[:5]))} appear twice. Leave one.")
+    if len(header) == 1 and re.search(r"[;\t|]", header[0]):
+        sentences.append(f"{where}columns must be separated by commas. Deliver it so.")
+    elif unknown:
+        sentences.append(where + str(ContractError.unknown_columns(name, [column[:80] for column in unknown[:5]], table.names)))
+    if missing:
+        sentences.append(where + str(ContractError.missing_columns(name, missing, [column[:80] for column in header])))
+    return sentences
+
+
+def _is_extra(name: str, column: str) -> bool:
+    return column.startswith(TABLES[name].extra or ("\0",)) and _EXTRA_NAME.fullmatch(column) is not None
+
+
+class _Broken(Exception):
+    """Why a file cannot be taken, as the end of a sentence that begins with its name."""
+
+
+def _sha256(place: Path) -> str:
+    with place.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _csv_header(place: Path) -> tuple[str, ...]:
+    """Read the whole file once as bytes: is it cut off, is it a bomb, is it text? Hands back the first line's columns."""
+    if place.name.endswith(".gz"):
+        size = place.stat().st_size
+        try:
+            with gzip.open(place, "rb") as stream:
+                return _look_over(_chunks(stream), size)
+        except (EOFError, zlib.error, gzip.BadGzipFile):
+            raise _Broken("is cut off or damaged: it does not unpack. Deliver it again.") from None
+    with place.open("rb") as stream:
+        return _look_over(_chunks(stream), None)
+
+
+def _chunks(stream: BinaryIO) -> Iterator[bytes]:
+    while chunk := stream.read(CHUNK):
+        yield chunk
+
+
+def _look_over(chunks: Iterable[bytes], packed_size: int | None) -> tuple[str, ...]:
+    first, header, last, open_line, total = b"", None, b"", 0, 0
+    for chunk in chunks:
+        total += len(chunk)
+        if packed_size is not None and total > EXPANSION_FROM and total > EXPANSION_LIMIT * packed_size:
+            raise _Broken(f"(LIMIT_SIZE) unpacks to more than {EXPANSION_LIMIT} times its size. Deliver it unpacked or as Parquet.")
+        if b"\0" in chunk:
+            raise _Broken("is not UTF-8 text. Deliver it as UTF-8.")
+        begins, ends = chunk.find(b"\n"), chunk.rfind(b"\n")
+        open_line += len(chunk) if begins < 0 else begins
+        if open_line > CELL_LIMIT + 1:
+            raise _Broken(f"(LIMIT_CELL) has a line of more than {CELL_LIMIT:,} bytes. Correct it and deliver it again.")
+        if header is None:
+            first += chunk
+            if begins >= 0:
+                header = _columns_of(first[: first.find(b"\n")])
+        if begins >= 0:
+            open_line = len(chunk) - ends - 1
+        last = chunk[-1:]
+    if total == 0:
+        raise _Broken("is empty, it lacks even a header. Deliver it again.")
+    if last != b"\n":
+        raise _Broken("does not end with a line break, as if cut off in a row. Deliver it again, whole.")
+    return header or ()
+
+
+def _columns_of(line: bytes) -> tuple[str, ...]:
+    if line.count(b",") >= COLUMNS_LIMIT:
+        raise _Broken(f"(LIMIT_COLUMNS) has more than {COLUMNS_LIMIT:,} columns. Remove those the contract does not know.")
+    try:
+        text = line.decode("utf-8-sig").rstrip("\r")
+        return tuple(next(csv.reader([text], strict=True), []))
+    except (UnicodeDecodeError, csv.Error):
+        raise _Broken("has a header that is not UTF-8 CSV. Deliver it again.") from None
+
+
+def _parquet_header(place: Path) -> tuple[str, ...]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(place) as file:
+            found, schema, size = file.metadata, file.schema_arrow, place.stat().st_size
+            columns, rows = found.num_columns, found.num_rows
+            if columns > COLUMNS_LIMIT:
+                raise _Broken(f"(LIMIT_COLUMNS) has more than {COLUMNS_LIMIT:,} columns. Remove those the contract does not know.")
+            unpacked = sum(found.row_group(group).total_byte_size for group in range(found.num_row_groups))
+            if max(rows, unpacked) > EXPANSION_FROM and max(rows, unpacked) > EXPANSION_LIMIT * size:
+                raise _Broken(f"(LIMIT_SIZE) unpacks to more than {EXPANSION_LIMIT} times its size. Deliver it in smaller parts.")
+            if unpacked > CELL_LIMIT * max(rows, 1) * max(columns, 1):
+                raise _Broken(f"(LIMIT_CELL) has cells of more than {CELL_LIMIT:,} bytes. Correct it and deliver it again.")
+            return tuple(schema.names)
+    except (pa.ArrowException, OSError):
+        raise _Broken("is not a whole Parquet file. Deliver it again.") from None

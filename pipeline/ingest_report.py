@@ -1,0 +1,95 @@
+"""What became of a delivery: rows and money of every table add up, faults are counted by code, warnings are said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from features.currencies import DECIMALS
+from features.errors import RecoupError
+
+GROUPS = ("accepted", "quarantined", "duplicates")
+
+
+def decimal_text(minor: int, currency: str) -> str:
+    """Minor units as decimal text with the currency's own decimals."""
+    return f"{Decimal(minor).scaleb(-DECIMALS[currency]):f}"
+
+
+@dataclass(frozen=True)
+class TableReport:
+    """One table of a delivery.
+
+    money maps currency -> (in, accepted, quarantined, duplicates) in minor units of the table's money column; rows whose amount or
+    currency cannot be read are counted in money_unread. Days are days since 1970; newest and first tell of accepted and repeated rows.
+    """
+
+    name: str
+    files: int
+    rows_in: int
+    accepted: int
+    quarantined: int
+    duplicates: int
+    codes: Mapping[str, int]
+    money: Mapping[str, tuple[int, int, int, int]] = field(default_factory=dict)
+    money_faulty: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # currency -> absolute sums: quarantined, all
+    money_unread: int = 0
+    complete_through: int | None = None
+
+    def check_adds_up(self) -> None:
+        """rows_in = accepted + quarantined + duplicates, and the same for money. RecoupError (70) otherwise: nothing was written then."""
+        rows = self.accepted + self.quarantined + self.duplicates
+        if rows != self.rows_in:
+            raise RecoupError(
+                f"Table {self.name!r} does not add up: {self.rows_in:,} rows in, {rows:,} accounted for. Nothing was written; report this."
+            )
+        for currency, (total, *parts) in self.money.items():
+            if total != sum(parts):
+                raise RecoupError(f"Table {self.name!r} does not add up in {currency}. Nothing was written; report this.")
+
+    def text(self) -> str:
+        line = (
+            f"{self.name:<9} {self.rows_in:>12,} rows = {self.accepted:,} accepted + {self.quarantined:,} quarantined "
+            f"+ {self.duplicates:,} duplicates"
+        )
+        lines = [line]
+        for currency, amounts in sorted(self.money.items()):
+            total, accepted, quarantined, duplicates = (decimal_text(amount, currency) for amount in amounts)
+            lines.append(f"{'':<9} {total:>12} {currency} = {accepted} accepted + {quarantined} quarantined + {duplicates} duplicates")
+        if self.money_unread:
+            lines.append(f"{'':<9} {self.money_unread:,} rows whose money cannot be read are in no sum")
+        if self.codes:
+            lines.append(f"{'':<9} quarantined: " + ", ".join(f"{code} {rows:,}" for code, rows in sorted(self.codes.items())))
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class IngestReport:
+    """A delivery that came in, or would have (dry_run), or was there already."""
+
+    ingest_id: str
+    number: int
+    already: bool
+    dry_run: bool
+    backfill: bool
+    accepted_volume: str | None
+    tables: Sequence[TableReport]
+    warnings: Sequence[str]
+    versions: Mapping[str, int]
+    files: Mapping[str, str]  # name -> sha256
+
+    def text(self) -> str:
+        head = f"Delivery {self.ingest_id[:12]}"
+        if self.already:
+            return f"{head} is in the store already (number {self.number}); nothing was changed."
+        verb = "would come in" if self.dry_run else f"is in the store (number {self.number})"
+        marks = " as history" if self.backfill else ""
+        return "\n".join(
+            [
+                f"{head} {verb}{marks}.",
+                *(table.text() for table in self.tables),
+                *([f"Unusual volume accepted: {self.accepted_volume}"] if self.accepted_volume else []),
+                *(f"WARNING {warning}" for warning in self.warnings),
+            ]
+        )

@@ -381,7 +381,7 @@
     if (!rows.length) rows.push({ cells: [word("channels", list.channel[i]), word("verdicts", "permitted"), from[i] === null ? words.row.no_window : spanText(from[i], until[i]), from[i] === null ? "–" : yourSpan(from[i], until[i], zone), list.contacts_left[i] === null ? "–" : whole.format(list.contacts_left[i]), ""] });
     return pane(words.detail.when, "wide",
       ...(limits.length ? limits.map(([rule, text]) => el("p", { class: "limit" }, el("b", {}, words.detail.limited + " " + strings[rule]), " ", free(strings[text]), night.citations[rule] ? el("span", { class: "small" }, " (" + night.citations[rule] + ")") : "")) : [el("p", { class: "small" }, words.detail.not_limited)]),
-      simpleTable([words.tools.channel, words.detail.verdict, words.detail.debtor_clock + (zone ? " · " + zone : ""), words.detail.your_clock, words.detail.contacts_left, words.detail.rule], rows));
+      simpleTable([words.tools.channel, words.detail.verdict, words.detail.debtor_clock + (zone ? " · " + zone : ""), words.detail.your_clock, words.detail.contacts_left, words.detail.rule], rows, ["names", "keep", "keep", "keep", "keep"]));
   };
   const facts = (table, row, names) => el("dl", { class: "terms" }, ...names.map((name) => el("div", {}, el("dt", {}, columnWord(name)), el("dd", { class: "free" }, cellText(table, name, row)))));
   const panes = (i) => {

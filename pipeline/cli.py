@@ -29,11 +29,15 @@ day = click.DateTime(formats=["%Y-%m-%d"])
 
 
 def _params_option(command: Callable) -> Callable:
-    return click.option("--params", "params_path", type=any_path, default=Path("params.yaml"), show_default=True, help="The params file.")(command)
+    return click.option("--params", "params_path", type=any_path, default=Path("params.yaml"), show_default=True, help="The params file.")(
+        command
+    )
 
 
 def _store_option(command: Callable) -> Callable:
-    return click.option("--store", type=any_path, default=None, help="Folder of Delta tables [default: paths.store of the params].")(command)
+    return click.option("--store", type=any_path, default=None, help="Folder of Delta tables [default: paths.store of the params].")(
+        command
+    )
 
 
 def _as_of_option(command: Callable) -> Callable:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from features.build import build, explain_feature
+from features.build import build
 from features.catalogue import CATALOGUE
 from features.cohort import Cohort, scorable
 from features.coverage import coverage, label_rates, maturity_curve, recoveries_by_day
@@ -70,13 +70,26 @@ def terms_of(store: Store, params: Params, versions: Mapping[str, int] | None = 
     return params.terms(store.portfolios(versions), {currency: DECIMALS[currency] for currency in store.currencies(versions)})
 
 
-def view(store: Store, shard: int, nights: Sequence[int], params: Params, versions: Mapping[str, int], keep: float = 1.0) -> View:
+def view(
+    store: Store,
+    shard: int,
+    nights: Sequence[int],
+    params: Params,
+    versions: Mapping[str, int],
+    *,
+    keep: float = 1.0,
+    debtors: Sequence[str] | None = None,
+) -> View:
     """Cohort and features of one shard on the given nights; nothing known from a night on can change its rows.
 
     keep: share of debtors to keep, by a seeded hash; the cohort then carries `weight` = 1 / keep.
+    debtors: only these, with all their accounts; their rows are the same as among the others.
     """
     terms = terms_of(store, params, versions)
     tables = store.tables(shard, versions=versions)
+    if debtors is not None:
+        owned = tables["accounts"]["account_no"][tables["accounts"]["debtor_id"].isin(debtors)]
+        tables = {name: frame[frame["account_no"].isin(owned)].reset_index(drop=True) for name, frame in tables.items()}
     ledger = history(tables, terms)
     cohort = scorable(tables, ledger, nights, terms)
     if keep < 1:
@@ -171,6 +184,8 @@ def explain_cell(store_path: Path, as_of: dt.date, name: str, account_id: str, p
     store = Store(store_path)
     shard = store.shard_of_account(account_id)
     tables = store.tables(shard)
+    from features.build import explain_feature
+
     found = explain_feature(name, account_id, day_number(as_of), tables, CATALOGUE, terms_of(store, params))
     return found.to_string(index=False)
 
@@ -195,7 +210,7 @@ def _features_of_shard(store_path: Path, night: int, params: Params, versions: M
 def _panel_of_shard(
     store_path: Path, nights: tuple[int, ...], complete: int, params: Params, versions: Mapping[str, int], keep: float, shard: int
 ) -> tuple[pd.DataFrame, ...]:
-    seen = view(Store(store_path), shard, nights, params, versions, keep)
+    seen = view(Store(store_path), shard, nights, params, versions, keep=keep)
     rows = seen.cohort.frame
     delivers = terms_of(Store(store_path), params, versions).delivers
     found = labels(rows, seen.tables, seen.ledger, params.label_terms(), complete, DECIMALS, delivers)

@@ -1,0 +1,215 @@
+"""One night: ingest, score, rank, publish, monitor. It appears whole or not at all, and says of itself what it was made from."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import importlib.metadata
+import logging
+import platform
+import resource
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.currencies import DECIMALS
+from features.errors import InputMissing, RecoupError
+from features.tables import TABLES
+from pipeline.dataset import date_of, day_number
+from pipeline.ingest import ingest
+from pipeline.locks import only_run
+from pipeline.params import Params
+from pipeline.publication import Night
+from pipeline.publish import mark_expired, publish
+from pipeline.score import Job, job_for
+from pipeline.shards import RULES, Worked, clear_stages, code_sha256, opened_rows, stage_of, work_shards
+from pipeline.store import Store
+from pipeline.worklist import assignments, night_of, rank_night
+
+log = logging.getLogger("recoup")
+FEEDS = ("payments", "contacts", "statuses")  # what happens between nights: late, it changes who may be worked
+SHOWN_ROWS = 10
+LIBRARIES = ("lightgbm", "numpy", "numba", "pandas", "pyarrow", "deltalake", "duckdb", "scikit-learn", "shap")
+
+
+@dataclass
+class Stages:
+    """Seconds and peak memory (MiB, of this process so far) of each stage; goes into the manifest's `run` block."""
+
+    done: list[dict[str, Any]] = field(default_factory=list)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
+        self.done.append({"stage": name, "seconds": round(time.perf_counter() - began, 3), "peak_mib": round(peak, 1)})
+        log.info("%s: %.1f s", name, self.done[-1]["seconds"])
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published night, and its first rows for the terminal."""
+
+    folder: Path
+    night: Night
+
+    def text(self) -> str:
+        listed, counts = self.night.worklist, self.night.counts
+        groups = ", ".join(f"{counts[name]:,} {name.replace('_', ' ')}" for name in counts if name != "scorable")
+        lines = [f"{counts['scorable']:,} scorable accounts as of {self.night.as_of}: {groups}"]
+        lines += [f"Warning: {warning}" for warning in self.night.manifest["warnings"]]
+        return "\n".join([*lines, _first_rows(listed, self.night.reporting_currency), f"List: {self.folder / 'worklist.html'}"])
+
+
+def run(source: Path, store_path: Path, as_of: dt.date, out: Path, params: Params, *, accept_volume: str | None = None) -> Published:
+    """The whole night. After a failure the last list stays as it was, and a notice beside it says that it has expired."""
+    stages = Stages()
+    try:
+        with stages.stage("ingest"):
+            report = ingest(source, store_path, params, accept_volume=accept_volume)
+        log.info(report.text())
+        published = publish_night(store_path, as_of, out, params, stages=stages, inputs=inputs_of(source), accepted=accept_volume)
+    except RecoupError as error:
+        if out.exists():
+            mark_expired(out, as_of, str(error), params.worklist.language)
+        raise
+    verdict = monitor_night(store_path, as_of, params)
+    log.info(verdict.text())
+    return published
+
+
+def publish_night(
+    store_path: Path,
+    as_of: dt.date,
+    out: Path,
+    params: Params,
+    *,
+    stages: Stages | None = None,
+    inputs: Mapping[str, str] | None = None,
+    accepted: str | None = None,
+) -> Published:
+    """Score, judge, rank and publish from the store as it is. Raises InputMissing when a feed is late or nobody is known yet."""
+    stages = stages or Stages()
+    out.mkdir(parents=True, exist_ok=True)
+    with only_run(out):
+        store = Store(store_path)
+        warnings = check_feeds(store, as_of, params)
+        job = job_for(store, as_of, params)
+        stage = stage_of(job, out)
+        clear_stages(out, keep=stage)
+        with stages.stage("score and judge"):
+            worked = work_shards(job, stage)
+        with stages.stage("rank"):
+            ranked = rank_night(store, job, worked)
+        with stages.stage("explain"):
+            said, details = opened_rows(job, ranked.listed, params.worklist.language)
+        with stages.stage("publish"):
+            night = night_of(store, job, worked, ranked, said, details)
+            about = manifest_of(store, job, worked, inputs, [*warnings, *ranked.warnings], accepted)
+            folder = publish(replace(night, manifest=about | {"run": _run_block(stages, worked)}), out)
+            store.replace_where("scores", _stored_scores(night.scores, job), job.as_of)
+            store.replace_where("assignments", assignments(ranked, job), job.as_of)
+        shutil.rmtree(stage)
+    return Published(folder, replace(night, manifest=about))
+
+
+def check_feeds(store: Store, as_of: dt.date, params: Params) -> list[str]:
+    """Warnings of feeds that were quiet to the end; InputMissing where a declared one is later than ingest.quiet_days, or nothing is known."""
+    night, quiet = day_number(as_of), params.ingest.quiet_days
+    first, _ = store.span("accounts")
+    if night <= first:
+        raise InputMissing(f"No account is known before {as_of}: the data begin on {date_of(first)}. Choose a later --as-of.")
+    known, by_portfolio = store.complete_through(), store.complete_through(by_portfolio=True)
+    warnings, late = [], []
+    for name in store.portfolios():
+        for table in params.portfolio(name).delivers:
+            if table not in FEEDS:
+                continue
+            day = by_portfolio.get(table, {}).get(name, known.get(table))
+            if day is None or day + quiet < night - 1:
+                through = "was never delivered" if day is None else f"is complete through {date_of(day)}"
+                late.append(f"{table} of {name} {through}")
+            elif day < night - 1:
+                warnings.append(f"{table} of {name} shows nothing after {date_of(day)}; taken as quiet.")
+    if late:
+        raise InputMissing(
+            f"The night of {as_of} needs every declared feed through {as_of - dt.timedelta(1)}: {'; '.join(late)}. "
+            "Deliver what is missing, or take the table out of portfolios.<name>.delivers."
+        )
+    return warnings
+
+
+def manifest_of(
+    store: Store, job: Job, worked: list[Worked], inputs: Mapping[str, str] | None, warnings: list[str], accepted: str | None
+) -> dict[str, Any]:
+    """What the night was made from; equal for equal inputs."""
+    params = job.params
+    counts = pd.concat([one.counts for one in worked]).groupby("reason", observed=True)["accounts"].sum()
+    delivered = store.deliveries()[-1]
+    return {
+        "inputs": dict(inputs) if inputs is not None else {},
+        "delivery": delivered["ingest_id"],
+        "tables": delivered["tables"],
+        "store_versions": dict(sorted(job.versions.items())),
+        "params_sha256": params.digest(),
+        "rules_sha256": hashlib.sha256(RULES.read_bytes()).hexdigest(),
+        "model_sha256": job.model.sha256,
+        "code": {"version": importlib.metadata.version("recoup"), "sha256": code_sha256()},
+        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
+        "python": platform.python_version(),
+        "rates": dict(params.money.rates),
+        "rates_date": params.money.rates_date,
+        "commission": {name: params.portfolio(name).share for name in store.portfolios(job.versions)},
+        "accounts_known": {str(reason): int(number) for reason, number in counts.items()},
+        "accepted_volume": accepted,
+        "label": params.label.model_dump(),
+        "warnings": warnings,
+    }
+
+
+def inputs_of(source: Path) -> dict[str, str]:
+    """sha256 of every delivered file, by its name in the source folder."""
+    files = [path for path in sorted(source.rglob("*")) if path.is_file() and path.relative_to(source).parts[0].split(".")[0] in TABLES]
+    found = {}
+    for path in files:
+        with path.open("rb") as stream:
+            found[path.relative_to(source).as_posix()] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return found
+
+
+def _run_block(stages: Stages, worked: list[Worked]) -> dict[str, Any]:
+    return {"stages": stages.done, "shards": len(worked), "shards_reused": sum(one.reused for one in worked)}
+
+
+def _stored_scores(scores: pd.DataFrame, job: Job) -> pd.DataFrame:
+    return scores.assign(as_of=np.int32(job.as_of))
+
+
+def _first_rows(listed: pd.DataFrame, reporting: str) -> str:
+    """The first rows of the list over all queues, as a person reads them."""
+    if listed.empty:
+        return "The list is empty."
+    first = listed.sort_values(["net_value", "account_id"], ascending=[False, True]).head(SHOWN_ROWS)
+    money = 10 ** DECIMALS[reporting]
+    shown = pd.DataFrame(
+        {
+            "queue": first["queue"],
+            "rank": first["rank"],
+            "account": first["account_id"],
+            "due": [f"{row.balance / 10 ** DECIMALS[row.currency]:,.{DECIMALS[row.currency]}f} {row.currency}" for row in first.itertuples()],
+            "p": first["p_recovered"].map("{:.0%}".format),
+            f"net value, {reporting}": (first["net_value"] / money).map("{:,.2f}".format),
+            "by": first["channel"],
+            "between": first["contact_from"] + "-" + first["contact_until"],
+            "first reason": first["reason_1"].fillna(""),
+        }
+    )
+    return shown.to_string(index=False)

@@ -1,0 +1,198 @@
+"""A night shard by shard: score and judge every account; then, for the listed ones only, say why and show what happened."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from features.catalogue import CATALOGUE
+from features.cohort import scorable
+from features.errors import ModelRefused, some
+from features.settlements import net_known
+from features.tables import NO_DAY
+from models.explain import reasons
+from models.recovery import load_model
+from pipeline.dataset import View, terms_of, view
+from pipeline.details import details_of
+from pipeline.eligibility import verdicts
+from pipeline.engines import map_shards
+from pipeline.publication import Details
+from pipeline.rule_file import load_rules
+from pipeline.score import Job, score_shard
+from pipeline.store import Store
+
+ROOMS = ("features", "models", "pipeline")
+RULES = Path(__file__).parent / "rules" / "contact_rules.yaml"
+REFERENCE_NIGHTS, REFERENCE_EVERY = 6, 30  # matured nights, and days between them, on which the days to pay are measured
+SHOWN_REASONS = ("reason_1", "reason_2", "reason_3")
+FROM_COHORT = (
+    "account_no", "account_id", "debtor_id", "portfolio", "product", "currency", "debtor_type", "jurisdiction", "time_zone", "placed_on",
+    "balance", "arrears", "days_past_due",
+)  # fmt: skip
+# Facts a row shows, read from the features so that list and model never disagree.
+FACTS = {
+    "last_right_party": "contacts_days_since_last_right_party",
+    "last_payment": "payments_days_since_last",
+    "broken_promises": "promises_broken_365d",
+}
+
+
+@dataclass(frozen=True)
+class Worked:
+    """What one shard gives to a night.
+
+    rows      one per scorable account: FROM_COHORT, scores, facts, the account's verdict
+    channels  one per account and channel: pipeline.eligibility.Verdicts.channels
+    counts    all known accounts by reason
+    waits     portfolio, money, money_days: money recovered after the last matured nights, and the same times the days it took
+    reused    whether an earlier, cut-off run had made it
+    """
+
+    rows: pd.DataFrame
+    channels: pd.DataFrame
+    counts: pd.DataFrame
+    waits: pd.DataFrame
+    reused: bool = False
+
+
+PARTS = ("rows", "channels", "counts", "waits")
+
+
+def stage_of(job: Job, out: Path) -> Path:
+    """Where finished shards of this very night wait: named after all that decides their content."""
+    told = [sorted(job.versions.items()), job.as_of, job.params.digest(), job.model.sha256, code_sha256()]
+    return out / f".shards-{hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]}"
+
+
+def code_sha256() -> str:
+    """Of the three packages as they run here, rules and templates included: the same inputs and this give the same bytes."""
+    house = Path(__file__).parents[1]
+    files = sorted(path for room in ROOMS for path in (house / room).rglob("*") if path.is_file() and path.suffix != ".pyc")
+    told = [(path.relative_to(house).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest()) for path in files if "__pycache__" not in path.parts]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def clear_stages(out: Path, keep: Path | None = None) -> None:
+    """Remove what cut-off runs of other nights left."""
+    for folder in sorted(out.glob(".shards-*")):
+        if folder != keep:
+            shutil.rmtree(folder)
+
+
+def work_shards(job: Job, stage: Path) -> list[Worked]:
+    """Every shard scored and judged, in shard order; shards a cut-off run had finished are read, not made again."""
+    stage.mkdir(parents=True, exist_ok=True, mode=0o700)
+    shards = range(Store(job.store_path).shards)
+    return list(map_shards(partial(_work_shard, job, stage), shards, job.params.engine.workers))
+
+
+def _work_shard(job: Job, stage: Path, shard: int) -> Worked:
+    place = stage / f"{shard:05d}"
+    if place.exists():
+        return _read(place, reused=True)
+    seen, scores = score_shard(job, shard)
+    store = Store(job.store_path)
+    found = verdicts(seen.cohort.frame, seen.tables, load_rules(RULES), job.params, job.as_of, complete_on(store, job))
+    worked = Worked(_rows(job, seen, scores, found.accounts), found.channels, seen.cohort.counts, _waits(job, seen, store))
+    half = place.with_suffix(".half")
+    shutil.rmtree(half, ignore_errors=True)
+    half.mkdir(mode=0o700)
+    for name in PARTS:
+        getattr(worked, name).to_parquet(half / f"{name}.parquet", index=False)
+    half.rename(place)
+    return _read(place)
+
+
+def _read(place: Path, reused: bool = False) -> Worked:
+    return Worked(*(pd.read_parquet(place / f"{name}.parquet") for name in PARTS), reused=reused)
+
+
+def complete_on(store: Store, job: Job) -> dict[str, int]:
+    """Table -> last complete day; a feed that has been quiet for ingest.quiet_days at most counts as complete through the day before."""
+    quiet = job.params.ingest.quiet_days
+    days = store.complete_through(job.versions)
+    return {name: job.as_of - 1 if day < job.as_of - 1 <= day + quiet else day for name, day in days.items()}
+
+
+def _rows(job: Job, seen: View, scores: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:
+    rows = seen.cohort.frame[list(FROM_COHORT)].reset_index(drop=True)
+    facts = {name: seen.matrix[source].to_numpy() for name, source in FACTS.items()}
+    for name in ("last_right_party", "last_payment"):
+        days = facts[name]
+        facts[name] = np.where(np.isnan(days), NO_DAY, job.as_of - np.nan_to_num(days)).astype(np.int32)
+    facts["broken_promises"] = np.nan_to_num(facts["broken_promises"]).astype(np.int32)
+    parts = [rows, scores.reset_index(drop=True), pd.DataFrame(facts), judged.drop(columns="account_no").reset_index(drop=True)]
+    whole = pd.concat(parts, axis=1)
+    classes = [name for name in whole if isinstance(whole[name].dtype, pd.CategoricalDtype)]
+    return whole.astype(dict.fromkeys(classes, "str"))  # shards name different classes; text adds up
+
+
+def _waits(job: Job, seen: View, store: Store) -> pd.DataFrame:
+    """Money that scorable accounts paid within the horizon after the last matured nights, a month apart, and how long it took."""
+    label, paid = job.params.label, seen.ledger.settlements
+    nights = [job.as_of - label.gap_days - REFERENCE_EVERY * step for step in range(REFERENCE_NIGHTS)]
+    cohort = scorable(seen.tables, seen.ledger, nights, terms_of(store, job.params, job.versions)).frame
+    parts = []
+    for night in nights:
+        rows = cohort[cohort["as_of"] == night]
+        inside = (paid.occurred_on >= night) & (paid.occurred_on < night + label.horizon_days) & ~paid.is_credit
+        events = np.flatnonzero(inside & (paid.known_on < night + label.gap_days))
+        net = net_known(paid, night + label.gap_days)[events]
+        portfolio = rows.set_index("account_no")["portfolio"].astype("str").reindex(paid.accounts[paid.position[events]]).to_numpy()
+        parts.append(pd.DataFrame({"portfolio": portfolio, "money": net, "money_days": net * (paid.occurred_on[events] - night)}))
+    found = pd.concat(parts, ignore_index=True).dropna(subset=["portfolio"])
+    return found.groupby("portfolio", as_index=False, sort=True)[["money", "money_days"]].sum()
+
+
+def opened_rows(job: Job, listed: pd.DataFrame, language: str) -> tuple[pd.DataFrame, Details]:
+    """Reasons and details of the listed accounts. listed: account_no, account_id, debtor_id, p_recovered, shard.
+
+    Features of the listed debtors are made again from the same pinned versions; a probability that then differs by a bit is refused.
+    """
+    by_shard = [(shard, part) for shard, part in listed.groupby("shard", sort=True)]
+    parts = list(map_shards(partial(_open_shard, job, language), by_shard, job.params.engine.workers))
+    said = pd.concat([part[0] for part in parts], ignore_index=True) if parts else pd.DataFrame(columns=["account_no", *SHOWN_REASONS])
+    frames: dict[str, list[pd.DataFrame]] = {}
+    for _, details in parts:
+        for name, frame in details.items():
+            frames.setdefault(name, []).append(frame)
+    return said, Details(**{name: pd.concat(found, ignore_index=True) for name, found in frames.items()})
+
+
+def _open_shard(job: Job, language: str, item: tuple[int, pd.DataFrame]) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+    shard, listed = item
+    store = Store(job.store_path)
+    seen = _of_debtors(view(store, shard, [job.as_of], job.params, job.versions, debtors=listed["debtor_id"]), listed["account_no"])
+    model = load_model(job.model.folder, job.model.sha256)
+    cohort = seen.cohort.frame
+    again = model.predict(seen.matrix, cohort)["p_recovered"].to_numpy()
+    once = listed.set_index("account_no")["p_recovered"].reindex(cohort["account_no"]).to_numpy()
+    differ = again != once
+    if differ.any():
+        raise ModelRefused(
+            f"{int(differ.sum())} listed accounts score differently when scored again ({some(list(cohort['account_id'][differ]))}). "
+            "Nothing is published. Report it with the manifest of the last good night."
+        )
+    said = reasons(model, seen.matrix, cohort, CATALOGUE, language)
+    long = [
+        pd.DataFrame({"account_id": cohort["account_id"], "place": place, "reason": said[f"reason_{place}"], "contribution": said[f"strength_{place}"]})
+        for place in (1, 2, 3)
+    ]
+    shown = pd.concat(long, ignore_index=True)
+    shown = shown[shown["reason"] != ""].sort_values(["account_id", "place"], ignore_index=True).drop(columns="place")
+    details = details_of(seen, cohort["account_no"].to_numpy(), terms_of(store, job.params, job.versions))
+    return said[list(SHOWN_REASONS)].assign(account_no=cohort["account_no"].to_numpy()), {"reasons": shown, **details}
+
+
+def _of_debtors(seen: View, accounts: Sequence[int]) -> View:
+    keep = seen.cohort.frame["account_no"].isin(accounts).to_numpy()
+    frame = seen.cohort.frame[keep].reset_index(drop=True)
+    return replace(seen, cohort=replace(seen.cohort, frame=frame), matrix=seen.matrix[keep].reset_index(drop=True))

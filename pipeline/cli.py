@@ -232,10 +232,57 @@ def run_night(
 @_params_option
 def explain(store: Path | None, as_of: dt.datetime, account: str, params_path: Path) -> None:
     """One account's scores, every reason, its eligibility, its events."""
-    from pipeline.night import explain_account
+    from pipeline.account import explain_account
 
     params = _load(params_path)
     click.echo(explain_account(store or params.paths.store, as_of.date(), account, params))
+
+
+@cli.command()
+@_store_option
+@_as_of_option
+@click.option("--account", required=True, help="account_id")
+@_params_option
+def eligibility(store: Path | None, as_of: dt.datetime, account: str, params_path: Path) -> None:
+    """Everything that decides whether, when and how one account may be contacted on a day."""
+    from pipeline.account import eligibility_of
+
+    params = _load(params_path)
+    click.echo(eligibility_of(store or params.paths.store, as_of.date(), account, params))
+
+
+@cli.command()
+@_store_option
+@click.option("--account", required=True, help="account_id")
+@click.option("--channel", required=True, help="call, sms, email, ...")
+@click.option("--at", required=True, help="The moment, ISO 8601 with offset: 2026-11-02T10:15:00+01:00.")
+@_params_option
+def check(store: Path | None, account: str, channel: str, at: str, params_path: Path) -> None:
+    """At the moment of contact: still permitted? The first word of the answer is permitted, deferred or excluded."""
+    import datetime as dt
+
+    from pipeline.account import check_contact
+
+    try:
+        moment = dt.datetime.fromisoformat(at)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise click.UsageError("--at must be ISO 8601 with an offset, such as 2026-11-02T10:15:00+01:00.")
+    params = _load(params_path)
+    click.echo(check_contact(store or params.paths.store, account, channel, moment, params))
+
+
+@cli.command()
+@click.option("--place", default=None, help="Only this place, such as US-MA.")
+@_params_option
+def rules(place: str | None, params_path: Path) -> None:
+    """Every place's contact law, what is unverified, and what signing a place off means."""
+    from pipeline.eligibility_text import places
+    from pipeline.rule_file import load_rules
+    from pipeline.shards import RULES
+
+    click.echo(places(load_rules(RULES), _load(params_path), place))
 
 
 @cli.command()

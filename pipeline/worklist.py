@@ -83,7 +83,7 @@ def _newest(earlier: pd.DataFrame) -> pd.DataFrame:
 def _value_terms(rows: pd.DataFrame, waits: pd.DataFrame, params: Params) -> ValueTerms:
     """Days to pay: mean, weighted by money, over the last matured nights; half the horizon for a portfolio that recovered nothing then."""
     names = sorted(set(rows["portfolio"].astype("str")))
-    days = {name: params.label.horizon_days / 2 for name in names}
+    days = dict.fromkeys(names, params.label.horizon_days / 2)
     days |= {name: float(row["money_days"] / row["money"]) for name, row in waits.iterrows() if row["money"] > 0}
     return ValueTerms(
         reporting_currency=params.money.reporting_currency,
@@ -149,7 +149,7 @@ def assignments(ranked: Ranked, job: Job) -> pd.DataFrame:
         kept[name] = rows[name].fillna(NO_DAY).astype(np.int32)
     kept["probability"] = rows["probability"].fillna(0.0).astype(np.float64)
     figures = ["p_recovered", "expected_recovery", "net_value", "fx", "channel", "model_version"]
-    kept = pd.concat([kept, rows[figures]], axis=1).astype({name: "str" for name in ("portfolio", "currency", "queue", "group")})
+    kept = pd.concat([kept, rows[figures]], axis=1).astype(dict.fromkeys(("portfolio", "currency", "queue", "group"), "str"))
     return kept.assign(as_of=np.int32(job.as_of)).sort_values("account_id", ignore_index=True)
 
 

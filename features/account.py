@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
+from features.events import seen
 from features.evidence import Evidence
 from features.kernel import calendar
-from features.tables import NO_DAY, NO_MONEY, NO_TIME
+from features.tables import DIRECTIONS, NO_DAY, NO_MONEY, NO_TIME
 from features.vocabulary import ANSWER_DAYS, FIRST_PAYMENT_DAYS
 
 ANSWER_WINDOW = 180
@@ -78,11 +79,11 @@ def _first_payment_default(evidence: Evidence) -> np.ndarray:
     if not {"charges", "payments"} <= set(evidence.tables):
         return np.full(evidence.as_of.size, np.nan)
     charges, paid = evidence.events("charges", ["kind"]), evidence.events("payments")
-    codes, kinds = charges.classes["kind"]
-    billed = np.isin(codes, [kinds.index(kind) for kind in BILLED]) & (charges.measures["amount"] > 0)
+    kinds = charges.classes["kind"]
+    billed = np.isin(kinds.codes(), [kinds.values.index(kind) for kind in BILLED]) & (charges.measures["amount"] > 0)
     return _first_default(
         evidence.as_of, charges.first, charges.last, charges.day, charges.known, charges.gone, billed, paid.first, paid.last, paid.day, paid.known,
-        paid.measures["amount"], paid.classes["kind"][0], *paid.reversals, FIRST_PAYMENT_DAYS,
+        paid.measures["amount"], paid.classes["kind"].index, *paid.reversals, FIRST_PAYMENT_DAYS,
     )  # fmt: skip
 
 
@@ -106,7 +107,7 @@ def _first_default(as_of, first, last, due_on, known, gone, billed, paid_first, 
         night = as_of[row]
         until = np.int64(OPEN_END)
         for charge in range(first[row], last[row]):
-            if billed[charge] and known[charge] < night <= gone[charge] and due_on[charge] != NO_DAY:
+            if billed[charge] and due_on[charge] != NO_DAY and known[charge] < night and (gone.size == 0 or night <= gone[charge]):
                 until = np.int64(due_on[charge]) + grace
                 break
         if until == OPEN_END:
@@ -129,12 +130,12 @@ def _answers(evidence: Evidence) -> dict[str, np.ndarray]:
     if "contacts" not in evidence.tables:
         return dict.fromkeys(names, nothing)
     contacts, paid = evidence.events("contacts"), evidence.events("payments")
-    codes, directions = contacts.classes["direction"]
+    outbound = contacts.classes["direction"].codes() == DIRECTIONS.index("outbound")
     opened_on = evidence.day_of_account("opened_on")
     since = np.maximum(np.where(opened_on == NO_DAY, 0, opened_on).astype(np.int64), evidence.as_of.astype(np.int64) - ANSWER_WINDOW)
     found = _follow(
-        evidence.as_of, since, contacts.first, contacts.last, contacts.day, contacts.known, contacts.gone, codes == directions.index("outbound"),
-        paid.first, paid.last, paid.day, paid.known, paid.measures["amount"], paid.classes["kind"][0], *paid.reversals, ANSWER_DAYS, ANSWER_WINDOW,
+        evidence.as_of, since, contacts.first, contacts.last, contacts.day, contacts.known, contacts.gone, outbound,
+        paid.first, paid.last, paid.day, paid.known, paid.measures["amount"], paid.classes["kind"].index, *paid.reversals, ANSWER_DAYS, ANSWER_WINDOW,
     )  # fmt: skip
     return dict(zip(names, found, strict=True))
 
@@ -154,15 +155,13 @@ def _follow(as_of, since, first, last, day, known, gone, outbound, paid_first, p
             last_paid = max(last_paid, np.int64(paid_on[payment]))
             if paid_on[payment] < night - window:
                 break
-            while contact >= first[row] and (
-                day[contact] > paid_on[payment] or not outbound[contact] or known[contact] >= night or gone[contact] < night
-            ):
+            while contact >= first[row] and not (outbound[contact] and seen(contact, night, day, known, gone, paid_on[payment] + 1)):
                 contact -= 1
             if contact >= first[row] and paid_on[payment] - day[contact] <= answer_days:
                 found[1, row] += 1
         covered_from = night  # days from here on are counted
         for place in range(last[row] - 1, first[row] - 1, -1):
-            if day[place] >= night or not outbound[place] or known[place] >= night or gone[place] < night:
+            if not outbound[place] or not seen(place, night, day, known, gone, night):
                 continue
             if day[place] > last_paid:
                 found[0, row] += 1

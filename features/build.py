@@ -17,9 +17,9 @@ from features.errors import ContractError
 from features.events import Events, signature
 from features.evidence import PAYMENT_KINDS, Evidence
 from features.ledger import Ledger
-from features.plan import Program, program
-from features.spec import Attribute, Band, Debtor, Declared, Difference, Feature, Noun, Ratio, Where
-from features.tables import NO_MONEY, account_number
+from features.plan import EVERY, Program, program
+from features.spec import Attribute, Band, Debtor, Declared, Difference, Feature, Noun, Ratio, where
+from features.tables import account_number
 from features.terms import Terms
 from features.versions import still
 from features.vocabulary import EVENTS, LEDGER, Agg
@@ -108,16 +108,16 @@ class Matrix:
         place = np.array([self.place[feature.name] for feature in wanted])
         arguments = (
             still(found.first, np.int64), still(found.last, np.int64), evidence.as_of, found.ahead, still(found.day, np.int32),
-            still(found.known, np.int32), still(found.gone, np.int32), still(signature(found, made.classes), np.int32), _measures(made, found),
-            *_reversals(found), made.bucket_of, made.looks_back_ever, made.step_offsets, made.steps, made.fills, made.merges, made.squares,
-            made.shown, made.empties, place, self.numbers,
+            still(found.known, np.int32), still(found.gone, np.int32), still(signature(found, made.classes), np.int32), *_measures(made, found),
+            *_reversals(found), made.bucket_of, made.looks_back_ever, made.count_offsets, made.counts, made.step_offsets, made.steps,
+            made.class_places, made.fills, made.merged, made.squares, made.shown, made.empties, place, self.numbers,
         )  # fmt: skip
         self._share(kernel.walk, arguments)
         for feature in wanted:
             column = self.numbers[self.place[feature.name]]
             column[missing[feature.name]] = np.nan
             if feature.unit == "class":
-                self.classes[feature.name] = _category(column, found.classes[feature.measure][1])
+                self.classes[feature.name] = _category(column, found.classes[feature.measure].values)
 
     def _stand(self, wanted: Sequence[Feature]) -> None:
         missing = self._missing(wanted)
@@ -191,10 +191,11 @@ def ratio(entry: Ratio, over: np.ndarray, under: np.ndarray) -> np.ndarray:
 
 
 def program_of(kind: str, wanted: Sequence[Feature], found: Events) -> Program:
-    """The compiled loop's program; in settlements a class tells payments from credits."""
-    classes = {name: values for name, (_, values) in found.classes.items()}
-    always = Where("", (("kind", (PAYMENT_KINDS[NET_OF_REVERSALS.index(kind)],)),) if kind in NET_OF_REVERSALS else ())
-    return program(wanted, classes, "amount" if kind in NET_OF_REVERSALS else None, always)
+    """The compiled loop's program; among settlements a class tells payments from credits."""
+    open_ones = [name for name, values in EVENTS[kind].classes.items() if not values]
+    classes = {name: () if name in open_ones else own.values for name, own in found.classes.items()}
+    always = where("", kind=PAYMENT_KINDS[NET_OF_REVERSALS.index(kind)]) if kind in NET_OF_REVERSALS else EVERY
+    return program(wanted, classes, always)
 
 
 def _sorted(cohort: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray | None]:
@@ -217,15 +218,18 @@ def _columns(wanted: Sequence[Feature]) -> set[str]:
     return {column for clause in clauses for column, _ in clause.columns} | {name for name in measures if name}
 
 
-def _measures(made: Program, found: Events) -> np.ndarray:
-    rows = [_numbered(*found.classes[name]) if name in found.classes else still(found.measures[name], np.int64) for name in made.measures]
-    if len(rows) == 1:
-        return still(rows[0].reshape(1, -1), np.int64)
-    return still(np.stack(rows) if rows else np.empty((0, found.day.size), np.int64), np.int64)
+def _measures(made: Program, found: Events) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The loop's amount, others and texts; without a copy where there is one of each."""
+    amount = still(found.measures[made.amount] if made.amount else np.empty(0, np.int64), np.int64)
+    others = _rows([found.measures[name] for name in made.others], np.int64)
+    texts = _rows([found.classes[name].index for name in made.texts], np.int32)
+    return amount, others, texts
 
 
-def _numbered(codes: np.ndarray, values: Sequence[str]) -> np.ndarray:
-    return np.where(codes < 0, NO_MONEY, codes.astype(np.int64))
+def _rows(values: Sequence[np.ndarray], dtype: type) -> np.ndarray:
+    if len(values) == 1:
+        return still(np.asarray(values[0], dtype).reshape(1, -1), dtype)
+    return still(np.stack(values) if values else np.empty((0, 0)), dtype)
 
 
 def _reversals(found: Events) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

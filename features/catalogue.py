@@ -60,7 +60,7 @@ PAYMENTS = [
     Ratio("payments_mid_month_share_365d", "payments_count_mid_month_365d", "payments_count_365d", empty=MISSING, unit="share",
           says="Share of the last year's payments made from the 14th to the 16th: {value:percent}"),
     Difference("payments_sum_90_180d", "payments_sum_180d", "payments_sum_90d", meaning="Paid from 180 to 90 days ago."),
-    Difference("payments_trend_90d", "payments_sum_90d", "payments_sum_90_180d", monotone=+1, actionable=True,
+    Difference("payments_trend_90d", "payments_sum_90d", "payments_sum_90_180d", actionable=True,
                says="Paid in the last 90 days: {payments_sum_90d:money}; in the 90 days before: {payments_sum_90_180d:money}"),
     Ratio("payments_trend_share_180d", "payments_sum_90d", "payments_sum_180d", empty=MISSING, unit="share", meaning="Share of the last 180 days' payments that fell into the last 90."),
     *(Feature("payments", Agg.COUNT, window, where=PART, empty=0, says=f"Part payments {IN_THE_LAST[window]}: {{value:count}}") for window in (QUARTER, YEAR)),
@@ -88,11 +88,11 @@ BALANCES = [
     *(Feature("ledger", Agg.AT, Window(days), of="days_past_due", empty=0) for days in (30, 60, 90)),
     *(Feature("ledger", Agg.AT, Window(days), of="arrears", empty=0) for days in (30, 90)),
     *(Feature("ledger", Agg.AT, Window(days), of="balance", empty=0) for days in (30, 90)),
-    *(Feature("ledger", Agg.MAX, window, of="days_past_due", empty=0, monotone=-1, says=f"Worst days past due {words}: {{value:count}}")
+    *(Feature("ledger", Agg.MAX, window, of="days_past_due", empty=0, says=f"Worst days past due {words}: {{value:count}}")
       for window, words in ((YEAR, "in the last year"), (EVER, "so far"))),
     Feature("ledger", Agg.MAX, YEAR, of="arrears", empty=0),
     Feature("ledger", Agg.MAX, YEAR, of="balance", empty=0),
-    *(Feature("ledger", Agg.DAYS, window, of="days_past_due", empty=0, says=f"Days overdue {IN_THE_LAST[window]}: {{value:count}}") for window in (QUARTER, YEAR)),
+    *(Feature("ledger", Agg.DAYS, window, of="days_past_due", empty=0, called="days_overdue", says=f"Days overdue {IN_THE_LAST[window]}: {{value:count}}") for window in (QUARTER, YEAR)),
     Ratio("arrears_share", "arrears", "balance", empty=MISSING, unit="share", meaning="Arrears against the balance."),
     Band("bucket", "days_past_due", (1, 30, 60, 90), monotone=-1, meaning="0 current, 1 to 29, 30 to 59, 60 to 89, 90 days past due and more."),
     *(Band(f"bucket_{days}d_ago", f"days_past_due_{days}d_ago", (1, 30, 60, 90)) for days in (30, 60, 90)),
@@ -103,8 +103,8 @@ BALANCES = [
               says=f"Times {edge} days past due {IN_THE_LAST[window]}: {{value:count}}")
       for edge in ("30", "60", "90") for window in (YEAR, EVER)),
     Feature("rolls", Agg.DAYS_SINCE_LAST, where=where("30", to="30"), empty=MISSING, called="days_since_reached_30_days"),
-    Feature("cures", Agg.COUNT, YEAR, empty=0, monotone=+1, actionable=True, says="Times arrears were cleared by a payment in the last year: {value:count}"),
-    Feature("cures", Agg.COUNT, empty=0, monotone=+1, actionable=True, says="Times arrears were cleared by a payment so far: {value:count}"),
+    Feature("cures", Agg.COUNT, YEAR, empty=0, actionable=True, says="Times arrears were cleared by a payment in the last year: {value:count}"),
+    Feature("cures", Agg.COUNT, empty=0, actionable=True, says="Times arrears were cleared by a payment so far: {value:count}"),
     Feature("cures", Agg.DAYS_SINCE_LAST, empty=MISSING, actionable=True, says="Arrears last cleared by a payment {value:days} ago"),
     *(Feature("upcoming_charges", Agg.COUNT, window, empty=0) for window in (WEEK, MONTH)),
     Feature("upcoming_charges", Agg.SUM, MONTH, empty=0, says="Falling due in the next 30 days: {value:money}"),
@@ -137,7 +137,7 @@ CONTACTS = [
     *(Feature("contacts", Agg.COUNT, window, where=OUTBOUND, empty=0) for window in (WEEK, MONTH, QUARTER)),
     *(Feature("contacts", Agg.COUNT, window, where=where(channel, channel=channel), empty=0)
       for channel in ("call", "autodial", "voicemail", "sms", "email", "letter", "visit", "debit") for window in (MONTH, QUARTER)),
-    *(Feature("contacts", Agg.COUNT, window, where=INBOUND, empty=0, monotone=+1, actionable=True,
+    *(Feature("contacts", Agg.COUNT, window, where=INBOUND, empty=0, actionable=True,
               says=f"Got in touch {IN_THE_LAST[window]}: {{value:count}} times") for window in (MONTH, QUARTER, YEAR)),
     *(Feature("contacts", Agg.COUNT, window, where=RIGHT_PARTY, called="right_party_count" + ("_ever" if window is EVER else ""), empty=0, actionable=True,
               says=f"Conversations {IN_THE_LAST[window]}: {{value:count}}") for window in (MONTH, QUARTER, HALF_YEAR, YEAR, EVER)),
@@ -167,7 +167,7 @@ CONTACTS = [
     Feature("contacts", Agg.DAYS_SINCE_LAST, empty=MISSING),
     Feature("contacts", Agg.DAYS_SINCE_LAST, where=OUTBOUND, empty=MISSING),
     Feature("contacts", Agg.DAYS_SINCE_LAST, where=RIGHT_PARTY, empty=MISSING, monotone=-1, actionable=True, says="Last conversation {value:days} ago"),
-    Feature("contacts", Agg.DAYS_SINCE_LAST, where=INBOUND, empty=MISSING, monotone=-1, actionable=True, says="Last got in touch {value:days} ago"),
+    Feature("contacts", Agg.DAYS_SINCE_LAST, where=INBOUND, empty=MISSING, actionable=True, says="Last got in touch {value:days} ago"),
     # An answer, or a contact by the debtor, ends the streak.
     Feature("contacts", Agg.STREAK, where=OUTBOUND, until=ANSWERED, empty=0, called="contacts_unanswered_streak"),
     Feature("contacts", Agg.ANY, YEAR, where=where("wrong_number", outcome="wrong_number"), empty=0),
@@ -221,7 +221,7 @@ PROMISES = [
     Feature("promises", Agg.MAX, YEAR, of="amount", empty=MISSING),
     Feature("promises", Agg.DAYS_SINCE_LAST, empty=MISSING, actionable=True, says="Last promise made {value:days} ago"),
     Feature("promises", Agg.DAYS_SINCE_LAST, where=KEPT, empty=MISSING, monotone=-1, actionable=True, says="Last kept promise made {value:days} ago"),
-    Feature("promises", Agg.DAYS_SINCE_LAST, where=BROKEN, empty=MISSING, monotone=+1, actionable=True, says="Last broken promise made {value:days} ago"),
+    Feature("promises", Agg.DAYS_SINCE_LAST, where=BROKEN, empty=MISSING, actionable=True, says="Last broken promise made {value:days} ago"),
     Feature("promises", Agg.MIN, of="due_in", where=OPEN, empty=MISSING, called="promise_due_in", says="Promised to pay in {value:days}"),
 ]  # fmt: skip
 
@@ -251,7 +251,7 @@ DEBTOR = [
     Debtor("debtor_paid_90d", Agg.SUM, "payments_sum_90d", monotone=+1, actionable=True, says="Paid on all accounts in the last 90 days: {value:money}"),
     Debtor("debtor_payments_365d", Agg.SUM, "payments_count_365d", monotone=+1, actionable=True, says="Payments on all accounts in the last year: {value:count}"),
     Debtor("debtor_days_since_last_payment", Agg.MIN, "payments_days_since_last", monotone=-1, actionable=True, says="Last payment on any account {value:days} ago"),
-    Debtor("debtor_days_past_due_max", Agg.MAX, "days_past_due", monotone=-1, says="Worst days past due over all accounts: {value:count}"),
+    Debtor("debtor_days_past_due_max", Agg.MAX, "days_past_due", says="Worst days past due over all accounts: {value:count}"),
     Debtor("debtor_days_since_newest_placement", Agg.MIN, "days_since_placed", says="Newest placement {value:days} ago"),
     Debtor("debtor_promises_broken_365d", Agg.SUM, "promises_broken_365d", monotone=-1, actionable=True, says="Broken promises on all accounts in the last year: {value:count}"),
     Debtor("debtor_right_party_90d", Agg.SUM, "right_party_count_90d"),

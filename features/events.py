@@ -3,27 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 from numba import njit
 
-from features.kernel import calendar, latest
+from features.kernel import latest
 from features.tables import NO_MINUTE
 
 NO_REVERSALS = (np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.int64))
+NEVER_REPLACED = np.empty(0, np.int32)
 NIGHT, MORNING, AFTERNOON, EVENING, UNKNOWN = range(5)  # places in vocabulary.DAY_PARTS
 PART, FULL, NOTHING_DUE = range(3)  # places in vocabulary.COVERS
+FEW = 64  # ids compared pairwise; more are sorted
+
+
+@dataclass(frozen=True)
+class Classes:
+    """One class per event, by way of a small table: class = values[table[index - low]], empty where the table says -1 or does not reach.
+
+    Days, minutes and the codes of a categorical serve as the index as they are, so that no column is copied.
+    """
+
+    index: np.ndarray
+    low: int
+    table: np.ndarray
+    values: tuple[str, ...]
+
+    def codes(self) -> np.ndarray:
+        """int64 place in `values` of each event; -1 when empty."""
+        codes = np.full(self.index.size, -1, np.int64)
+        lookup(codes, self.index, self.low, self.table)
+        return codes
+
+    def ordered(self, order: np.ndarray) -> Classes:
+        return replace(self, index=self.index[order])
 
 
 @dataclass(frozen=True)
 class Events:
     """The events of one kind for each cohort row: row r's lie at first[r]..last[r]-1, sorted by day; rows of one account may share them.
 
-    day, known, gone  int32: local day, day it became known, day a newer version became known (NEVER)
-    classes           class column -> (codes, values); a code of -1 is an empty cell
-    measures          measure column -> int64, NO_MONEY where empty
+    day, known, gone  int32: local day, day it became known, day a newer version became known (no entry: none ever does)
+    classes, measures class column -> Classes; measure column -> int64, NO_MONEY where empty
     reversals         offsets per event, known_on, amount; empty arrays where events have none
     ahead             the events that matter lie at or after as_of
     """
@@ -32,8 +55,8 @@ class Events:
     last: np.ndarray
     day: np.ndarray
     known: np.ndarray
-    gone: np.ndarray
-    classes: Mapping[str, tuple[np.ndarray, tuple[str, ...]]] = field(default_factory=dict)
+    gone: np.ndarray = field(default_factory=lambda: NEVER_REPLACED)
+    classes: Mapping[str, Classes] = field(default_factory=dict)
     measures: Mapping[str, np.ndarray] = field(default_factory=dict)
     reversals: tuple[np.ndarray, np.ndarray, np.ndarray] = NO_REVERSALS
     ahead: bool = False
@@ -42,42 +65,133 @@ class Events:
         """The same events in another order within the spans; an empty order leaves them as they are."""
         if not order.size:
             return self
-        return Events(
-            self.first,
-            self.last,
-            self.day[order],
-            self.known[order],
-            self.gone[order],
-            {name: (codes[order], values) for name, (codes, values) in self.classes.items()},
-            {name: values[order] for name, values in self.measures.items()},
-            self.reversals,
-            self.ahead,
+        return replace(
+            self,
+            day=self.day[order],
+            known=self.known[order],
+            gone=self.gone[order] if self.gone.size else self.gone,
+            classes={name: own.ordered(order) for name, own in self.classes.items()},
+            measures={name: values[order] for name, values in self.measures.items()},
         )
 
 
-def class_codes(values: pd.Series, known: Sequence[str]) -> np.ndarray:
-    """int8 place of each value among the contract's; -1 when empty."""
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        place = {name: number for number, name in enumerate(known)}
-        places = np.array([place.get(name, -1) for name in values.cat.categories] + [-1], np.int8)
-        return places[values.cat.codes.to_numpy()]
-    return pd.Categorical(values, categories=list(known)).codes.astype(np.int8)
+def classes_of(values: pd.Series, known: Sequence[str]) -> Classes:
+    """The classes of a column of the contract's values, categorical or text."""
+    if not isinstance(values.dtype, pd.CategoricalDtype):
+        values = pd.Series(pd.Categorical(values, categories=list(known)))
+    place = {name: number for number, name in enumerate(known)}
+    table = np.array([-1] + [place.get(name, -1) for name in values.cat.categories], np.int32)
+    return Classes(values.cat.codes.to_numpy(), -1, table, tuple(known))
 
 
-def signature(events: Events, classes: Sequence[tuple[str, tuple[str, ...]]]) -> np.ndarray:
+def numbered_classes(codes: np.ndarray, values: Sequence[str]) -> Classes:
+    """Classes given by their place in `values`, -1 when empty."""
+    return Classes(codes, -1, np.arange(-1, len(values), dtype=np.int32), tuple(str(value) for value in values))
+
+
+def classes_by_day(days: np.ndarray, latest: int, table_of, values: Sequence[str]) -> Classes:
+    """Classes that follow from the day; days after `latest` are not looked at. table_of(days) -> codes."""
+    low = int(days.min()) if days.size else latest
+    return Classes(days, low, table_of(np.arange(low, max(latest, low) + 1)).astype(np.int32), tuple(values))
+
+
+def signature(events: Events, columns: Sequence[tuple[str, tuple[str, ...]]]) -> np.ndarray:
     """int32 number of each event's class combination, in the order of plan.Program."""
     number = np.zeros(events.day.size, np.int32)
-    for name, values in classes:
-        fold(number, events.classes[name][0], len(values))
+    for name, told_apart in columns:
+        own = events.classes[name]
+        place = {value: code for code, value in enumerate(told_apart)}
+        codes = np.array([place.get(value, len(told_apart)) for value in own.values] + [len(told_apart)], np.int32)
+        fold(number, own.index, own.low, codes[own.table], len(told_apart))
     return number
 
 
 @njit(cache=True, nogil=True)
-def fold(number, codes, size):
-    """number * (size + 1) + code in place; an empty cell is the code after the last."""
+def fold(number, index, low, table, size):
+    """number * (size + 1) + code in place; what the table does not reach is the code `size`."""
     for event in range(number.size):
-        code = codes[event]
-        number[event] = number[event] * (size + 1) + (code if code >= 0 else size)
+        place = np.int64(index[event]) - low
+        number[event] = number[event] * (size + 1) + (table[place] if 0 <= place < table.size else size)
+
+
+@njit(cache=True, nogil=True)
+def lookup(codes, index, low, table):
+    for event in range(codes.size):
+        place = np.int64(index[event]) - low
+        if 0 <= place < table.size:
+            codes[event] = table[place]
+
+
+@njit(cache=True, nogil=True)
+def in_order(accounts, time):
+    """Whether rows are sorted by (account, time)."""
+    for row in range(1, accounts.size):
+        if accounts[row] < accounts[row - 1] or (accounts[row] == accounts[row - 1] and time[row] < time[row - 1]):
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def spans_of(account_no, accounts):
+    """First and one-past-last row of each of the sorted accounts in a sorted column, by strides that double: neighbours lie close."""
+    first, last = np.empty(accounts.size, np.int64), np.empty(accounts.size, np.int64)
+    row = np.int64(0)
+    for place in range(accounts.size):
+        row = _not_below(account_no, row, accounts[place])
+        first[place] = row
+        row = _not_below(account_no, row, accounts[place] + 1)
+        last[place] = row
+    return first, last
+
+
+@njit(cache=True, nogil=True)
+def _not_below(values, begin, wanted):
+    """First place from begin on whose value is at least the one wanted."""
+    stride, low = np.int64(1), begin
+    while low + stride <= values.size and values[low + stride - 1] < wanted:
+        low += stride
+        stride *= 2
+    high = min(low + stride, values.size)
+    while low < high:
+        middle = (low + high) // 2
+        if values[middle] < wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@njit(cache=True, nogil=True)
+def may_repeat(accounts, ids):
+    """Whether an account may hold one id twice (equal 64-bit FNV-1a hashes): only then can a row be a version of another."""
+    hashes = np.empty(FEW, np.uint64)
+    first = 0
+    while first < accounts.size:
+        last = first + 1
+        while last < accounts.size and accounts[last] == accounts[first]:
+            last += 1
+        if last - first > hashes.size:
+            hashes = np.empty(2 * (last - first), np.uint64)
+        for row in range(first, last):
+            value = np.uint64(0xCBF29CE484222325)
+            for place in range(ids.offsets[row], ids.offsets[row + 1]):
+                value = (value ^ np.uint64(ids.data[place])) * np.uint64(0x100000001B3)
+            hashes[row - first] = value
+        if last - first <= FEW:
+            for row in range(1, last - first):
+                own = hashes[row]
+                repeats = False
+                for before in range(row):
+                    repeats |= hashes[before] == own
+                if repeats:
+                    return True
+        else:
+            ordered = np.sort(hashes[: last - first])
+            for row in range(1, ordered.size):
+                if ordered[row] == ordered[row - 1]:
+                    return True
+        first = last
+    return False
 
 
 @njit(cache=True, nogil=True)
@@ -118,6 +232,12 @@ def _after(keys, left, right):
 
 
 @njit(cache=True, nogil=True)
+def seen(event, night, day, known, gone, before):
+    """Whether an event is known before the night, its version in force, and its day before `before`."""
+    return known[event] < night and (gone.size == 0 or night <= gone[event]) and day[event] < before
+
+
+@njit(cache=True, nogil=True)
 def visible(as_of, first, last, day, known, gone, on_the_night):
     """Pairs (row, event) of what each row may know: offsets[rows + 1], row and event of each pair, in the order of the events.
 
@@ -127,13 +247,13 @@ def visible(as_of, first, last, day, known, gone, on_the_night):
     for row in range(as_of.size):
         count = 0
         for event in range(first[row], last[row]):
-            count += known[event] < as_of[row] <= gone[event] and day[event] < as_of[row] + on_the_night
+            count += seen(event, as_of[row], day, known, gone, as_of[row] + on_the_night)
         offsets[row + 1] = offsets[row] + count
     rows, events = np.empty(offsets[-1], np.int64), np.empty(offsets[-1], np.int64)
     pair = 0
     for row in range(as_of.size):
         for event in range(first[row], last[row]):
-            if known[event] < as_of[row] <= gone[event] and day[event] < as_of[row] + on_the_night:
+            if seen(event, as_of[row], day, known, gone, as_of[row] + on_the_night):
                 rows[pair], events[pair] = row, event
                 pair += 1
     return offsets, rows, events
@@ -150,38 +270,23 @@ def last_known(row_account, first, last, as_of, known_on):
     return found
 
 
-@njit(cache=True, nogil=True)
-def day_part(minutes):
-    """int8 place in vocabulary.DAY_PARTS of a minute of the day."""
-    parts = np.empty(minutes.size, np.int8)
-    for event in range(minutes.size):
-        hour = minutes[event] // 60
-        if minutes[event] == NO_MINUTE:
-            parts[event] = UNKNOWN
-        elif hour < 8 or hour >= 22:
-            parts[event] = NIGHT
-        else:
-            parts[event] = MORNING if hour < 12 else AFTERNOON if hour < 18 else EVENING
-    return parts
+def day_parts(minutes: np.ndarray) -> np.ndarray:
+    """Place in vocabulary.DAY_PARTS of each minute of the day."""
+    hours = minutes // 60
+    parts = np.select([(hours < 8) | (hours >= 22), hours < 12, hours < 18], [NIGHT, MORNING, AFTERNOON], EVENING)
+    return np.where(minutes == NO_MINUTE, UNKNOWN, parts)
 
 
-@njit(cache=True, nogil=True)
-def week_part(days):
-    """int8: 1 on Saturdays and Sundays. 1970-01-01 was a Thursday."""
-    parts = np.empty(days.size, np.int8)
-    for event in range(days.size):
-        parts[event] = (days[event] + 3) % 7 >= 5
-    return parts
+def week_parts(days: np.ndarray) -> np.ndarray:
+    """1 on Saturdays and Sundays, else 0. 1970-01-01 was a Thursday."""
+    return (days + 3) % 7 >= 5
 
 
-@njit(cache=True, nogil=True)
-def month_part(days):
-    """int8 place in vocabulary.MONTH_PARTS of a day's place in its month."""
-    parts = np.empty(days.size, np.int8)
-    for event in range(days.size):
-        of_month = calendar(days[event])[1]
-        parts[event] = (of_month > 5) + (of_month > 13) + (of_month > 16) + (of_month > 24)
-    return parts
+def month_parts(days: np.ndarray) -> np.ndarray:
+    """Place in vocabulary.MONTH_PARTS of each day."""
+    dates = days.astype("datetime64[D]")
+    of_month = (dates - dates.astype("datetime64[M]")).astype(np.int64) + 1
+    return np.searchsorted((5, 13, 16, 24), of_month)
 
 
 @njit(cache=True, nogil=True)

@@ -10,12 +10,12 @@ import pandas as pd
 
 from features import events, promises, standing
 from features.errors import ContractError
-from features.events import Events, class_codes
+from features.events import NEVER_REPLACED, Classes, Events
 from features.ledger import Ledger, history
 from features.settlements import Settlements, settlements
 from features.tables import CHANNELS, CHARGE_KINDS, DIRECTIONS, NEVER, NO_DAY, NO_MONEY, OUTCOMES, STATUSES, TABLES, account_number
 from features.terms import Terms
-from features.versions import arranged, column, spans, still, superseded_on
+from features.versions import arranged, column, still, superseded_on, texts
 from features.vocabulary import COVERS, DAY_PARTS, LEDGER, MONTH_PARTS, PROMISE_STATES, ROLLS, STATUS_STATES, WEEK_PARTS
 
 PAYMENT_KINDS = ("payment", "credit")
@@ -82,9 +82,9 @@ class Evidence:
         return self.accounts_by_version[name].iloc[self.account_rows].reset_index(drop=True)
 
     def day_of_account(self, name: str) -> np.ndarray:
-        """opened_on or placed_on as int32; a placement on or after as_of reads as empty."""
+        """opened_on or placed_on as int32; a day on or after as_of reads as empty."""
         days = self.of_account(name).to_numpy().astype(np.int32)
-        return np.where((days >= self.as_of) & (name == "placed_on"), np.int32(NO_DAY), days)
+        return np.where(days >= self.as_of, np.int32(NO_DAY), days)
 
     @cached_property
     def accounts_by_version(self) -> pd.DataFrame:
@@ -100,9 +100,9 @@ class Evidence:
     def account_rows(self) -> np.ndarray:
         """int64 per row: place in `accounts_by_version` of its account's last version known before as_of."""
         frame = self.accounts_by_version
-        first, last = spans(frame["account_no"].to_numpy(), self.accounts)
+        first, last = events.spans_of(still(frame["account_no"].to_numpy(), np.int64), self.accounts)
         known_on = column(frame, "known_on", np.int32, "accounts")
-        rows = events.last_known(self.row_account, first.astype(np.int64), last.astype(np.int64), self.as_of, known_on)
+        rows = events.last_known(self.row_account, first, last, self.as_of, known_on)
         if (rows < 0).any():
             raise ContractError(
                 f"A cohort row must be of an account known before its as_of. Got {int((rows < 0).sum()):,} rows that are not. "
@@ -113,41 +113,46 @@ class Evidence:
     @cached_property
     def known_since(self) -> np.ndarray:
         """int32 per row: the first night on which the row's account was known."""
-        frame = self.accounts_by_version
-        assert self.account_rows.size == len(self.cohort)
-        first, _ = spans(frame["account_no"].to_numpy(), self.accounts)
-        return (frame["known_on"].to_numpy()[first] + 1).astype(np.int32)[self.row_account]
+        account_no, known_on = (self.accounts_by_version[name].to_numpy() for name in ("account_no", "known_on"))
+        first_version = np.searchsorted(account_no, account_no[self.account_rows])
+        return (known_on[first_version] + 1).astype(np.int32)
 
     def events(self, kind: str, wanted: Sequence[str] = ()) -> Events:
         """The events of a kind with, at least, the class and measure columns wanted."""
         return getattr(self, f"_{kind}")(frozenset(wanted))
 
     def _table(self, name: str) -> pd.DataFrame:
+        """A table sorted by account and time."""
         if name not in self._arranged:
-            self._arranged[name] = arranged(self.tables[name], name)
+            frame, position = self.tables[name], TABLES[name].position
+            sorted_already = {"account_no", position} <= set(frame.columns) and events.in_order(
+                still(frame["account_no"].to_numpy(), np.int64), still(frame[position].to_numpy(), np.int64)
+            )
+            self._arranged[name] = frame if sorted_already else arranged(frame, name)
         return self._arranged[name]
 
     def _spans(self, frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """The span of each row's account in a frame sorted by account."""
-        first, last = spans(frame["account_no"].to_numpy(), self.accounts)
-        return first.astype(np.int64)[self.row_account], last.astype(np.int64)[self.row_account]
+        first, last = events.spans_of(still(frame["account_no"].to_numpy(), np.int64), self.accounts)
+        return first[self.row_account], last[self.row_account]
 
     def _payments(self, wanted: frozenset[str]) -> Events:
         """Payments and credits: the loop nets their reversals, a class tells them apart."""
         held = self.settlements
         places = np.searchsorted(held.accounts, self.accounts)[self.row_account]
-        classes = {"kind": (held.is_credit.view(np.int8), PAYMENT_KINDS)}
+        classes = {"kind": Classes(held.is_credit.view(np.int8), 0, np.array([0, 1], np.int32), PAYMENT_KINDS)}
         if "method" in wanted:
-            classes["method"] = (held.method, tuple(str(name) for name in held.method_names))
+            classes["method"] = events.numbered_classes(held.method, held.method_names)
         if "month_part" in wanted:
-            classes["month_part"] = (events.month_part(held.occurred_on), MONTH_PARTS)
+            latest = int(self.as_of.max()) if self.as_of.size else 0
+            classes["month_part"] = events.classes_by_day(held.occurred_on, latest, events.month_parts, MONTH_PARTS)
         if "covers" in wanted:
             accounts = np.searchsorted(self.ledger.accounts, held.accounts)[held.position]
             against = (self.ledger.offsets, self.ledger.start, self.ledger.arrears)
-            classes["covers"] = (events.covers(accounts, held.known_on, held.amount, *against), COVERS)
+            classes["covers"] = events.numbered_classes(events.covers(accounts, held.known_on, held.amount, *against), COVERS)
         return Events(
-            held.offsets[places], held.offsets[places + 1], held.occurred_on, held.known_on, _never(held.row.size), classes,
-            {"amount": held.amount}, (held.reversal_offsets, held.reversal_known_on, held.reversal_amount),
+            held.offsets[places], held.offsets[places + 1], held.occurred_on, held.known_on, classes=classes, measures={"amount": held.amount},
+            reversals=(held.reversal_offsets, held.reversal_known_on, held.reversal_amount),
         )  # fmt: skip
 
     _credits = _payments
@@ -157,13 +162,13 @@ class Evidence:
         frame = frame[(frame["kind"] == "reversal").to_numpy(dtype=bool)]
         frame = frame.iloc[np.lexsort([frame[name].to_numpy() for name in ("amount", "known_at", "occurred_at", "account_no")])]
         days, known = column(frame, "occurred_on", np.int32, "payments"), column(frame, "known_on", np.int32, "payments")
-        return Events(*self._spans(frame), days, known, _never(days.size), measures={"amount": column(frame, "amount", np.int64, "payments")})
+        return Events(*self._spans(frame), days, known, measures={"amount": column(frame, "amount", np.int64, "payments")})
 
     def _charges(self, wanted: frozenset[str], ahead: bool = False) -> Events:
         frame = self._table("charges")
-        kinds, amount = class_codes(frame["kind"], CHARGE_KINDS), column(frame, "amount", np.int64, "charges")
-        found = self._versioned("charges", "due_on", {"kind": (kinds, CHARGE_KINDS)}, {"amount": amount}, ahead)
-        return found.ordered(_ties(frame["account_no"], found.day, amount, kinds))
+        kinds, amount = events.classes_of(frame["kind"], CHARGE_KINDS), column(frame, "amount", np.int64, "charges")
+        found = self._versioned("charges", "due_on", {"kind": kinds}, {"amount": amount}, ahead)
+        return found.ordered(_ties(frame["account_no"], found.day, amount, _together([kinds])))
 
     def _upcoming_charges(self, wanted: frozenset[str]) -> Events:
         return self._charges(wanted, ahead=True)
@@ -176,17 +181,16 @@ class Evidence:
     def _contacts(self, wanted: frozenset[str]) -> Events:
         frame = self._table("contacts")
         values = {"channel": CHANNELS, "direction": DIRECTIONS, "outcome": OUTCOMES}
-        classes = {name: (class_codes(_text(frame, name), known), known) for name, known in values.items()}
-        codes = [codes for codes, _ in classes.values()]
+        classes = {name: events.classes_of(_text(frame, name), known) for name, known in values.items()}
+        together = _together(list(classes.values()))
         if "day_part" in wanted:
-            classes["day_part"] = (events.day_part(column(frame, "occurred_minute", np.int16, "contacts")), DAY_PARTS)
+            minutes = column(frame, "occurred_minute", np.int16, "contacts")
+            classes["day_part"] = Classes(minutes, -1, events.day_parts(np.arange(-1, 1440)).astype(np.int32), DAY_PARTS)
         if "week_part" in wanted:
-            classes["week_part"] = (events.week_part(column(frame, "occurred_on", np.int32, "contacts")), WEEK_PARTS)
+            days, latest = column(frame, "occurred_on", np.int32, "contacts"), int(self.as_of.max()) if self.as_of.size else 0
+            classes["week_part"] = events.classes_by_day(days, latest, events.week_parts, WEEK_PARTS)
         measures = {"cost": column(frame, "cost", np.int64, "contacts")} if "cost" in wanted else {}
         found = self._versioned("contacts", "occurred_on", classes, measures)
-        together = np.zeros(len(frame), np.int32)
-        for own, known in zip(codes, values.values(), strict=True):
-            events.fold(together, own, len(known))
         return found.ordered(_ties(frame["account_no"], frame["occurred_at"], frame["known_at"], together))
 
     def _promises(self, wanted: frozenset[str]) -> Events:
@@ -196,7 +200,8 @@ class Evidence:
         keys = [due_on[made], amount[made], *(frame[name].to_numpy()[made] for name in ("known_at", "occurred_at", "account_no"))]
         made = made[np.lexsort(keys)]
         all_days, all_known = column(frame, "occurred_on", np.int32, "contacts"), column(frame, "known_on", np.int32, "contacts")
-        days, known, gone = still(all_days[made], np.int32), still(all_known[made], np.int32), still(self._gone("contacts")[made], np.int32)
+        days, known = still(all_days[made], np.int32), still(all_known[made], np.int32)
+        gone = still(self._gone("contacts")[made] if self._gone("contacts").size else NEVER_REPLACED, np.int32)
         offsets, rows, pairs = events.visible(self.as_of, *self._spans(frame.iloc[made]), days, known, gone, False)
 
         held, amount, due_on = self.settlements, amount[made][pairs], due_on[made][pairs]
@@ -208,25 +213,27 @@ class Evidence:
         )  # fmt: skip
         due_in = np.where(due_on == NO_DAY, NO_MONEY, due_on.astype(np.int64) - self.as_of[rows])
         measures = {"amount": amount, "paid": paid, "days_late": late, "due_in": due_in}
-        classes = {"state": (state, PROMISE_STATES)}
-        return Events(offsets[:-1], offsets[1:], days[pairs], known[pairs], gone[pairs], classes, measures)
+        classes = {"state": events.numbered_classes(state, PROMISE_STATES)}
+        return Events(offsets[:-1], offsets[1:], days[pairs], known[pairs], classes=classes, measures=measures)
 
     def _statuses(self, wanted: frozenset[str]) -> Events:
         frame = self._table("statuses")
-        codes = class_codes(frame["status"], STATUSES)
+        codes = events.classes_of(frame["status"], STATUSES).codes()
         order = np.lexsort((codes, frame["from_on"].to_numpy(), frame["account_no"].to_numpy()))
         begun, known, until = (column(frame, name, np.int32, "statuses")[order] for name in ("from_on", "known_on", "until_on"))
-        gone = self._gone("statuses")[order]
+        gone = self._gone("statuses")
+        gone = gone[order] if gone.size else gone
         offsets, rows, pairs = events.visible(
             self.as_of, *self._spans(frame.iloc[order]), *(still(days, np.int32) for days in (begun, known, gone)), True
         )
         night, since, until = self.as_of[rows], begun[pairs], until[pairs]
         active = (until == NO_DAY) | (until >= night)
         days_in = np.where(active, night, until).astype(np.int64) - since
-        classes = {"status": (codes[order][pairs], STATUSES), "state": (np.where(active, np.int8(0), np.int8(1)), STATUS_STATES)}
+        states = np.where(active, np.int8(0), np.int8(1))
+        classes = {"status": events.numbered_classes(codes[order][pairs], STATUSES), "state": events.numbered_classes(states, STATUS_STATES)}
         # A status beginning on as_of is in force; among the days before as_of it stands on the last.
         days = np.minimum(since, night - 1)
-        return Events(offsets[:-1], offsets[1:], days, known[pairs], gone[pairs], classes, {"days_in": days_in})
+        return Events(offsets[:-1], offsets[1:], days, known[pairs], classes=classes, measures={"days_in": days_in})
 
     def _rolls(self, wanted: frozenset[str]) -> Events:
         return self._changes(standing.rolls(self.ledger), {"to": ROLLS})
@@ -238,8 +245,8 @@ class Evidence:
         places = self.ledger.positions(self.account_no)
         learned = (found.nights - 1).astype(np.int32)  # a night's news is of the day before
         return Events(
-            found.offsets[places], found.offsets[places + 1], learned, learned, _never(learned.size),
-            {name: (found.codes, values) for name, values in classes.items()},
+            found.offsets[places], found.offsets[places + 1], learned, learned,
+            classes={name: events.numbered_classes(found.codes, values) for name, values in classes.items()},
         )  # fmt: skip
 
     def _versioned(self, table: str, day: str, classes: Mapping, measures: Mapping, ahead: bool = False) -> Events:
@@ -248,10 +255,14 @@ class Evidence:
         return Events(*self._spans(frame), days, known, self._gone(table), classes, measures, ahead=ahead)
 
     def _gone(self, table: str) -> np.ndarray:
-        """int32 per row of the arranged table: the day a newer version became known."""
+        """int32 per row of the arranged table: the day a newer version became known. No entry where no row is ever replaced."""
         if table not in self._gone_of:
-            key = ["account_no", *(name for name in TABLES[table].key if name != "account_id")]
-            self._gone_of[table] = still(superseded_on(self._table(table), key, table), np.int32)
+            frame, key = self._table(table), ["account_no", *(name for name in TABLES[table].key if name != "account_id")]
+            ids = [name for name in key if name.endswith("_id")]
+            if ids and not events.may_repeat(column(frame, "account_no", np.int64, table), texts(frame[ids[0]])):
+                self._gone_of[table] = NEVER_REPLACED
+            else:
+                self._gone_of[table] = still(superseded_on(frame, key, table), np.int32)
         return self._gone_of[table]
 
     @cached_property
@@ -263,13 +274,17 @@ def _ties(accounts: pd.Series, time: pd.Series | np.ndarray, *keys: pd.Series | 
     return events.ties(*(still(np.asarray(values), np.int64) for values in (accounts, time)), *(still(np.asarray(key), np.int64) for key in keys))
 
 
+def _together(classes: Sequence[Classes]) -> np.ndarray:
+    """int32 number of each event's classes taken together, by their places in the contract."""
+    number = np.zeros(classes[0].index.size, np.int32)
+    for own in classes:
+        events.fold(number, own.index, own.low, np.where(own.table < 0, len(own.values), own.table).astype(np.int32), len(own.values))
+    return number
+
+
 def _text(frame: pd.DataFrame, name: str) -> pd.Series:
     return frame[name] if name in frame else pd.Series([None] * len(frame), dtype="str", index=frame.index)
 
 
 def _number(frame: pd.DataFrame, name: str, empty: int, dtype: type) -> np.ndarray:
     return still(frame[name].to_numpy(), dtype) if name in frame else np.full(len(frame), empty, dtype)
-
-
-def _never(size: int) -> np.ndarray:
-    return np.full(size, NEVER, np.int32)

@@ -17,44 +17,49 @@ ADDED, LARGEST, SMALLEST, NEAREST = range(4)  # how a slot's buckets merge into 
 TOTAL, MEAN, STD, FLAG, VALUE = range(5)  # how merged slots become a feature
 AT, MAXIMUM, DAYS_ABOVE_ZERO = range(3)  # what is asked of the ledger
 EVER = -1
-AGE = -1  # the measure "days between the event and as_of"
+# Measures: days between the event and as_of; the amount; other numbers, open texts and classes from these places on.
+AGE, AMOUNT, OTHERS, TEXTS, CLASSES = -1, 0, 1, 100, 200
 SHOWN_ALWAYS = -1  # a total that needs no test for emptiness: nothing happened is 0
 NOTHING = NO_MONEY  # an empty slot of LARGEST and NEAREST; the largest int64 stands for it in SMALLEST
 NOTHING_SMALLEST = 2**63 - 1
 
 
 @njit(cache=True, nogil=True)
-def walk(begin, end, first, last, as_of, ahead, day, known, gone, signature, measures, back_offsets, back_known, back_amount,
-         bucket_of, looks_back_ever, step_offsets, steps, fills, merges, squares, shown, empties, place, out):  # fmt: skip
+def walk(begin, end, first, last, as_of, ahead, day, known, gone, signature, amount, others, texts, back_offsets, back_known, back_amount,
+         bucket_of, looks_back_ever, count_offsets, counts, step_offsets, steps, class_places, fills, merged, squares, shown, empties, place,
+         out):  # fmt: skip
     """Fill out[place[j], begin:end] for every feature j of one kind of event.
 
-    first, last, as_of   int64, int64, int32 [rows]: a row's events lie at first..last-1, sorted by day
-    ahead                the events that matter lie at or after as_of; ages count from 1 on as_of itself
-    day, known, gone     int32 [events]: local day, day it became known, day a newer version became known
-    signature            int32 [events]: number of the event's class combination
-    measures             int64 [measures, events]; NO_MONEY where empty. Measure 0 is net of reversals where back_offsets is given
-    back_*               reversals of event e at back_offsets[e]..back_offsets[e+1]-1; an event counts while its net is positive
-    bucket_of            int32 [longest window + 2]: bucket of an age; the last entry is the bucket of all older events
-    step_offsets, steps  steps[step_offsets[s]:step_offsets[s+1]] = (what, slot, measure, count slot, square) for signature s
-    fills, merges        per slot: its value before any event, how its buckets merge
-    shown                per feature: (how, slot, count slot, square, bucket)
-    empties              per feature: its value where nothing happened
+    first, last, as_of    int64, int64, int32 [rows]: a row's events lie at first..last-1, sorted by day
+    ahead                 the events that matter lie at or after as_of; ages count from 1 on as_of itself
+    day, known, gone      int32 [events]: local day, day it became known, day a newer version became known (no entry: never)
+    signature             int32 [events]: number of the event's class combination
+    amount, others, texts the measures: int64 [events], int64 [measures, events], int32 [texts, events]; NO_MONEY, or -1, where empty
+    back_*                reversals of event e at back_offsets[e]..back_offsets[e+1]-1: the amount is net of those known, an event counts while
+                          it is positive. No entry: nothing is ever reversed
+    bucket_of             int32 [longest window + 2]: bucket of an age; the last entry is the bucket of all older events
+    counts                counts[count_offsets[s]:count_offsets[s+1]] = slots that signature s adds 1 to
+    steps                 steps[step_offsets[s]:step_offsets[s+1]] = (what, slot, measure, count slot, square) for signature s
+    class_places          per class: (stride, size) of its code in the signature
+    fills, merged         per slot its value before any event; one past the last slot that is ADDED, LARGEST, SMALLEST (the rest: NEAREST)
+    shown                 per feature: (how, slot, count slot, square, bucket)
+    empties               per feature: its value where nothing happened
     """
     slots, buckets, features = fills.size, bucket_of[bucket_of.size - 1] + 1, place.size
-    found = np.empty((slots, buckets), np.int64)
-    spread = np.zeros((squares, buckets), np.float64)
-    nearest = np.empty(slots, np.int64)  # month, day or pivot of the event visited before, per slot
+    found = np.empty((buckets, slots), np.int64)
+    spread = np.zeros((buckets, squares), np.float64)
+    nearest = np.empty(slots, np.int64)  # month, day or value of the event visited before, per slot
     pivot = np.empty(slots, np.int64)
     oldest = bucket_of.size - 1
-    reversible = back_offsets.size > 0
+    reversible, replaceable = back_offsets.size > 0, gone.size > 0
     touched = True
     for row in range(begin, end):
         if touched:
-            for slot in range(slots):
-                nearest[slot] = NOTHING
-                pivot[slot] = NOTHING
-                for bucket in range(buckets):
-                    found[slot, bucket] = fills[slot]
+            nearest[:] = NOTHING
+            pivot[:] = NOTHING
+            for bucket in range(buckets):
+                for slot in range(slots):
+                    found[bucket, slot] = fills[slot]
             spread[:] = 0.0
             touched = False
         night = as_of[row]
@@ -62,15 +67,15 @@ def walk(begin, end, first, last, as_of, ahead, day, known, gone, signature, mea
         for visit in range(events):
             event = first[row] + visit if ahead else last[row] - 1 - visit
             age = day[event] - night + 1 if ahead else night - day[event]
-            if age < 1 or known[event] >= night or gone[event] < night:
+            if age < 1 or known[event] >= night or (replaceable and gone[event] < night):
                 continue
-            if age > oldest:
+            if age >= oldest:
+                if not looks_back_ever:
+                    break
                 age = oldest
-            if age == oldest and not looks_back_ever:
-                break
             net = np.int64(0)
             if reversible:
-                net = measures[0, event]
+                net = amount[event]
                 for reversal in range(back_offsets[event], back_offsets[event + 1]):
                     if back_known[reversal] < night:
                         net -= back_amount[reversal]
@@ -78,20 +83,20 @@ def walk(begin, end, first, last, as_of, ahead, day, known, gone, signature, mea
                     continue
             touched = True
             bucket = bucket_of[age]
-            for step in range(step_offsets[signature[event]], step_offsets[signature[event] + 1]):
+            classes = signature[event]
+            for step in range(count_offsets[classes], count_offsets[classes + 1]):
+                found[bucket, counts[step]] += 1
+            for step in range(step_offsets[classes], step_offsets[classes + 1]):
                 what, slot = steps[step, 0], steps[step, 1]
-                if what == COUNT:
-                    found[slot, bucket] += 1
-                    continue
                 if what == MONTHS:
                     month = month_number(day[event])
                     if month != nearest[slot]:
                         nearest[slot] = month
-                        found[slot, bucket] += 1
+                        found[bucket, slot] += 1
                     continue
                 if what == STREAK:
                     if nearest[slot] == NOTHING:
-                        found[slot, bucket] += 1
+                        found[bucket, slot] += 1
                     continue
                 if what == STOP:
                     nearest[slot] = 0
@@ -106,55 +111,61 @@ def walk(begin, end, first, last, as_of, ahead, day, known, gone, signature, mea
                     measure = steps[step, 2]
                     if measure == AGE:
                         value = np.int64(abs(night - day[event]))
-                    elif measure == 0 and reversible:
-                        value = net
+                    elif measure == AMOUNT:
+                        value = net if reversible else amount[event]
+                    elif measure < TEXTS:
+                        value = others[measure - OTHERS, event]
+                    elif measure < CLASSES:
+                        value = np.int64(texts[measure - TEXTS, event])
+                        if value < 0:
+                            continue
                     else:
-                        value = measures[measure, event]
+                        stride, size = class_places[measure - CLASSES, 0], class_places[measure - CLASSES, 1]
+                        value = np.int64(classes) // stride % (size + 1)
+                        if value == size:
+                            continue
                     if value == NOTHING:
                         continue
                 if what == SUM:
-                    found[slot, bucket] += value
+                    found[bucket, slot] += value
                 elif what == MAX:
-                    found[slot, bucket] = max(found[slot, bucket], value)
+                    found[bucket, slot] = max(found[bucket, slot], value)
                 elif what == MIN:
-                    found[slot, bucket] = min(found[slot, bucket], value)
+                    found[bucket, slot] = min(found[bucket, slot], value)
                 elif what == LAST:
                     if nearest[slot] == NOTHING:
                         nearest[slot] = 0
-                        found[slot, bucket] = value
+                        found[bucket, slot] = value
                 else:  # SPREAD and GAP: differences from the nearest value keep the squares small
                     if pivot[slot] == NOTHING:
                         pivot[slot] = value
                     difference = value - pivot[slot]
-                    found[slot, bucket] += difference
-                    found[steps[step, 3], bucket] += 1
-                    spread[steps[step, 4], bucket] += float(difference) * float(difference)
+                    found[bucket, slot] += difference
+                    found[bucket, steps[step, 3]] += 1
+                    spread[bucket, steps[step, 4]] += float(difference) * float(difference)
         if not touched:
             for feature in range(features):
                 out[place[feature], row] = empties[feature]
             continue
         for bucket in range(1, buckets):
-            for slot in range(slots):
-                nearer = found[slot, bucket - 1]
-                merge = merges[slot]
-                if merge == ADDED:
-                    found[slot, bucket] += nearer
-                elif merge == LARGEST:
-                    found[slot, bucket] = max(found[slot, bucket], nearer)
-                elif merge == SMALLEST:
-                    found[slot, bucket] = min(found[slot, bucket], nearer)
-                elif nearer != NOTHING:
-                    found[slot, bucket] = nearer
+            for slot in range(merged[0]):
+                found[bucket, slot] += found[bucket - 1, slot]
+            for slot in range(merged[0], merged[1]):
+                found[bucket, slot] = max(found[bucket, slot], found[bucket - 1, slot])
+            for slot in range(merged[1], merged[2]):
+                found[bucket, slot] = min(found[bucket, slot], found[bucket - 1, slot])
+            for slot in range(merged[2], slots):
+                if found[bucket - 1, slot] != NOTHING:
+                    found[bucket, slot] = found[bucket - 1, slot]
             for square in range(squares):
-                spread[square, bucket] += spread[square, bucket - 1]
+                spread[bucket, square] += spread[bucket - 1, square]
         for feature in range(features):
-            how, slot, count, square, bucket = (
-                shown[feature, 0], shown[feature, 1], shown[feature, 2], shown[feature, 3], shown[feature, 4],
-            )  # fmt: skip
-            value = found[slot, bucket]
+            how, slot, bucket = shown[feature, 0], shown[feature, 1], shown[feature, 4]
+            value = found[bucket, slot]
             result = empties[feature]
             if how == TOTAL:
-                if count == SHOWN_ALWAYS or found[count, bucket] > 0:
+                count = shown[feature, 2]
+                if count == SHOWN_ALWAYS or found[bucket, count] > 0:
                     result = float(value)
             elif how == VALUE:
                 if value != NOTHING and value != NOTHING_SMALLEST:
@@ -163,12 +174,12 @@ def walk(begin, end, first, last, as_of, ahead, day, known, gone, signature, mea
                 if value > 0:
                     result = 1.0
             else:
-                number = found[count, bucket]
+                number = found[bucket, shown[feature, 2]]
                 if how == MEAN and number > 0:
                     result = float(pivot[slot] * number + value) / float(number)
                 elif how == STD and number > 1:
-                    variance = (spread[square, bucket] - float(value) * float(value) / float(number)) / float(number - 1)
-                    result = np.sqrt(max(variance, 0.0))
+                    summed = spread[bucket, shown[feature, 3]] - float(value) * float(value) / float(number)
+                    result = np.sqrt(max(summed, 0.0) / float(number - 1))
             out[place[feature], row] = result
 
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.kernel import (
-    ADDED, AGE, COUNT, FLAG, GAP, LARGEST, LAST, MAX, MEAN, MIN, MONTHS, NEAREST, NOTHING, NOTHING_SMALLEST, SHOWN_ALWAYS, SMALLEST, SPREAD,
-    STD, STOP, STREAK, SUM, TOTAL, VALUE,
+    ADDED, AGE, AMOUNT, CLASSES, COUNT, FLAG, GAP, LARGEST, LAST, MAX, MEAN, MIN, MONTHS, NEAREST, NOTHING, NOTHING_SMALLEST, OTHERS,
+    SHOWN_ALWAYS, SMALLEST, SPREAD, STD, STOP, STREAK, SUM, TEXTS, TOTAL, VALUE,
 )  # fmt: skip
 from features.spec import Feature, Where
-from features.vocabulary import Agg
+from features.vocabulary import EVENTS, PLAIN, Agg, EventKind
 
-NONE = ""  # the class of an event whose cell is empty
+EVERY = Where("")  # a filter that lets every event pass
 _STEPS = {
     Agg.COUNT: (COUNT, ADDED, TOTAL),
     Agg.ANY: (COUNT, ADDED, FLAG),
@@ -38,69 +38,94 @@ _FILL = {ADDED: 0, LARGEST: NOTHING, NEAREST: NOTHING, SMALLEST: NOTHING_SMALLES
 class Program:
     """What `kernel.walk` runs for the features of one kind of event; its arrays are described there.
 
-    classes    class columns that make the signature, in order, each with its values; an empty cell is the value after the last
-    measures   measure columns in the order of the loop's rows; those of a class hold the value's number
+    classes        class columns that make the signature, in order, each with the values told apart; any other cell is the code after them
+    amount         the measure column that is net of reversals, if any; others: further ones; texts: open classes shown by their number
     """
 
-    features: tuple[Feature, ...]
     classes: tuple[tuple[str, tuple[str, ...]], ...]
-    measures: tuple[str, ...]
+    amount: str | None
+    others: tuple[str, ...]
+    texts: tuple[str, ...]
     bucket_of: np.ndarray
     looks_back_ever: bool
+    count_offsets: np.ndarray
+    counts: np.ndarray
     step_offsets: np.ndarray
     steps: np.ndarray
+    class_places: np.ndarray
     fills: np.ndarray
-    merges: np.ndarray
+    merged: np.ndarray
     squares: int
     shown: np.ndarray
     empties: np.ndarray
 
 
-def program(features: Sequence[Feature], classes: Mapping[str, tuple[str, ...]], first_measure: str | None, always: Where) -> Program:
-    """The program of features of one event.
+def program(features: Sequence[Feature], classes: Mapping[str, tuple[str, ...]], always: Where) -> Program:
+    """The program of features of one kind of event.
 
-    classes        class column -> its values, as the events hold them
-    first_measure  the measure that is net of reversals, if any: it comes first
-    always         a filter that every feature passes besides its own
+    classes  class column -> its values; () for an open one, of which only the values that filters name are told apart
+    always   a filter that every feature passes besides its own
     """
     windows = sorted({feature.window.days for feature in features if feature.window})
     ever = any(feature.window is None for feature in features)
     longest = windows[-1] if windows else 0
     bucket_of = np.searchsorted(windows, np.arange(longest + 2)).astype(np.int32)
     if not ever:
-        bucket_of[-1] = max(len(windows) - 1, 0)  # never reached: the walk stops before
+        bucket_of[-1] = len(windows) - 1  # never reached: the walk stops before
 
-    slots = _Slots(first_measure)
+    slots = _Slots(EVENTS[features[0].event], classes)
     shown = np.array([slots.shown(feature, windows.index(feature.window.days) if feature.window else len(windows)) for feature in features])
-    clauses = [clause for _, (_, where, _) in slots.orders for clause in (where, always)]
-    used = {column for clause in clauses for column, _ in clause.columns}
-    columns = tuple((name, tuple(values)) for name, values in classes.items() if name in used)
+    columns = slots.columns(always)
+    asked = np.stack([_passing(columns, where) & _passing(columns, always) for _, where in slots.orders])
+    orders = np.array([step for step, _ in slots.orders], np.int64)
+    orders[:, 2] = slots.placed(orders[:, 2], columns)
 
-    asked = np.stack([_passing(columns, where) & _passing(columns, always) for _, (_, where, _) in slots.orders])
-    combination, order = np.nonzero(asked.T)  # by combination, then in the order asked for
-    steps = np.array([step for step, _ in slots.orders], np.int64)[order]
+    slot_order = np.argsort(slots.merges, kind="stable")  # ADDED, LARGEST, SMALLEST, NEAREST side by side, so that merging needs no test
+    new_place = np.argsort(slot_order)
+    orders[:, 1] = new_place[orders[:, 1]]
+    orders[:, 3] = new_place[orders[:, 3]]
+    shown[:, 1] = new_place[shown[:, 1]]
+    shown[:, 2] = np.where(shown[:, 2] == SHOWN_ALWAYS, SHOWN_ALWAYS, new_place[shown[:, 2]])
+    merges = np.array(slots.merges)[slot_order]
+
+    is_count = orders[:, 0] == COUNT
+    count_offsets, counts = _by_combination(asked[is_count], orders[is_count])
+    step_offsets, steps = _by_combination(asked[~is_count], orders[~is_count])
+    sizes = np.array([len(values) for _, values in columns], np.int64)
+    strides = np.append(np.cumprod((sizes + 1)[::-1])[::-1][1:], 1)[: sizes.size]
     return Program(
-        features=tuple(features),
         classes=columns,
-        measures=tuple(slots.measures),
+        amount=slots.amount,
+        others=tuple(slots.others),
+        texts=tuple(slots.texts),
         bucket_of=bucket_of,
         looks_back_ever=ever,
-        step_offsets=np.searchsorted(combination, np.arange(asked.shape[1] + 1)).astype(np.int64),
+        count_offsets=count_offsets,
+        counts=np.ascontiguousarray(counts[:, 1]),
+        step_offsets=step_offsets,
         steps=steps,
-        fills=np.array([_FILL[merge] for merge in slots.merges], np.int64),
-        merges=np.array(slots.merges, np.int64),
+        class_places=np.stack([strides, sizes], axis=1).astype(np.int64).reshape(-1, 2),
+        fills=np.array([_FILL[merge] for merge in merges], np.int64),
+        merged=np.searchsorted(merges, [ADDED, LARGEST, SMALLEST], side="right").astype(np.int64),
         squares=slots.squares,
         shown=shown.astype(np.int64),
         empties=np.array([float(feature.empty) for feature in features]),
     )
 
 
+def _by_combination(asked: np.ndarray, orders: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """offsets[combinations + 1] and the steps of each class combination, in the order asked for."""
+    combination, order = np.nonzero(asked.T)
+    offsets = np.searchsorted(combination, np.arange(asked.shape[1] + 1)).astype(np.int64)
+    return offsets, orders[order].astype(np.int16)
+
+
 def _passing(columns: Sequence[tuple[str, tuple[str, ...]]], clause: Where) -> np.ndarray:
-    """bool per class combination (the last column varies fastest; after each column's values stands the empty cell)."""
+    """bool per class combination; the last column varies fastest, and after each column's values stands any other cell."""
     allowed = dict(clause.columns)
     passing = np.ones(1, bool)
     for name, values in columns:
-        own = np.array([name not in allowed or value in allowed[name] for value in (*values, NONE)])
+        own = np.array([name not in allowed or value in allowed[name] for value in values] + [name not in allowed])
         passing = np.logical_and.outer(passing, own).ravel()
     return passing
 
@@ -108,32 +133,48 @@ def _passing(columns: Sequence[tuple[str, tuple[str, ...]]], clause: Where) -> n
 class _Slots:
     """Slots asked for so far; features that differ only in their window, or in how a slot is shown, share them."""
 
-    def __init__(self, first_measure: str | None):
-        self.measures: list[str] = [first_measure] if first_measure else []
+    def __init__(self, kind: EventKind, classes: Mapping[str, tuple[str, ...]]):
+        self.kind, self.classes = kind, classes
+        self.amount: str | None = kind.measure
+        self.others: list[str] = []
+        self.texts: list[str] = []
+        self.shown_classes: list[str] = []
         self.merges: list[int] = []
         self.squares = 0
-        self.orders: list[tuple[tuple[int, ...], tuple[int, Where, int]]] = []  # (step, (what, where, measure))
+        self.orders: list[tuple[tuple[int, ...], Where]] = []  # (what, slot, measure, count slot, square), for events that pass
         self._slot_of: dict[tuple, tuple[int, int, int]] = {}
 
     def shown(self, feature: Feature, bucket: int) -> tuple[int, ...]:
         what, merge, how = _STEPS[feature.agg]
-        slot, count, square = self._slot(what, merge, feature.where or Where(""), self._measure(feature), feature.until)
+        clause = feature.where or EVERY
+        slot, count, square = self._slot(what, merge, clause, self._measure(feature), feature.until)
         if how == TOTAL:
-            if feature.empty == 0:
-                count = SHOWN_ALWAYS
-            elif what == COUNT:
-                count = slot
-            else:
-                count = self._slot(COUNT, ADDED, feature.where or Where(""), AGE, None)[0]
+            count = SHOWN_ALWAYS if feature.empty == 0 else slot if what == COUNT else self._slot(COUNT, ADDED, clause, AGE, None)[0]
         return how, slot, count, square, bucket
 
+    def columns(self, always: Where) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """The class columns the signature must tell apart, with their values."""
+        named: dict[str, set[str]] = {name: set() for name in self.shown_classes}
+        for clause in (always, *(where for _, where in self.orders)):
+            for column, values in clause.columns:
+                named.setdefault(column, set()).update(values)
+        return tuple((name, values or tuple(sorted(named[name]))) for name, values in self.classes.items() if name in named)
+
+    def placed(self, measures: np.ndarray, columns: Sequence[tuple[str, tuple[str, ...]]]) -> np.ndarray:
+        """Measures with the shown classes' numbers turned into places in the signature."""
+        names = [name for name, _ in columns]
+        places = np.array([names.index(name) for name in self.shown_classes] + [0])
+        return np.where(measures >= CLASSES, CLASSES + places[np.maximum(measures - CLASSES, 0)], measures)
+
     def _measure(self, feature: Feature) -> int:
-        if feature.measure is None or feature.agg in (Agg.COUNT, Agg.ANY, Agg.MONTHS, Agg.STREAK, Agg.DAYS_SINCE_LAST, Agg.DAYS_SINCE_FIRST,
-                                                      Agg.GAP_MEAN, Agg.GAP_STD):  # fmt: skip
+        name = feature.measure
+        if feature.agg in PLAIN or name is None:
             return AGE
-        if feature.measure not in self.measures:
-            self.measures.append(feature.measure)
-        return self.measures.index(feature.measure)
+        if name == self.amount:
+            return AMOUNT
+        if name in self.kind.measures:
+            return OTHERS + _place(self.others, name)
+        return CLASSES + _place(self.shown_classes, name) if self.classes[name] else TEXTS + _place(self.texts, name)
 
     def _slot(self, what: int, merge: int, where: Where, measure: int, until: Where | None) -> tuple[int, int, int]:
         key = (what, where.columns, measure, until.columns if until else ())
@@ -143,11 +184,17 @@ class _Slots:
                 count, square = self._new(ADDED), self.squares
                 self.squares += 1
             if until:  # an event that ends the streak does so before it could be counted
-                self.orders.append(((STOP, slot, AGE, 0, 0), (STOP, until, AGE)))
-            self.orders.append(((what, slot, measure, count, square), (what, where, measure)))
+                self.orders.append(((STOP, slot, AGE, 0, 0), until))
+            self.orders.append(((what, slot, measure, count, square), where))
             self._slot_of[key] = slot, count, square
         return self._slot_of[key]
 
     def _new(self, merge: int) -> int:
         self.merges.append(merge)
         return len(self.merges) - 1
+
+
+def _place(names: list[str], name: str) -> int:
+    if name not in names:
+        names.append(name)
+    return names.index(name)

@@ -59,10 +59,11 @@ def _rolls(offsets, start, overdue_since, edges, last_day):
             closes = np.int64(start[segment + 1]) - 1 if segment + 1 < offsets[account + 1] else last_day
             at_first, at_last = days_past_due(overdue_since[segment], opens), days_past_due(overdue_since[segment], closes)
             for code in range(edges.size):
-                if before < edges[code] <= at_last:
-                    nights[written] = opens + max(0, edges[code] - at_first)
-                    codes[written] = code
-                    written += 1
+                if at_last < edges[code] or (at_first >= edges[code] and before >= edges[code]):
+                    continue  # not reached, or still beyond from the night before
+                nights[written] = opens + max(0, edges[code] - at_first)
+                codes[written] = code
+                written += 1
             before = at_last
         counts[account + 1] = written
     return counts, nights[:written].copy(), codes[:written].copy()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numba import njit
@@ -13,26 +15,36 @@ from features.tables import DIRECTIONS, NO_DAY, NO_MONEY, NO_TIME
 from features.vocabulary import ANSWER_DAYS, FIRST_PAYMENT_DAYS
 
 ANSWER_WINDOW = 180
+CALENDAR = ("month", "day_of_month", "weekday", "days_to_month_end")
+FOLLOWING = ("attempts_since_last_payment", "payments_after_contact_180d", "days_after_contact_180d", "days_without_contact_180d")
 BILLED = ("principal", "instalment", "invoice")
 OPEN_END = NO_TIME
 
 
-def fact(name: str, evidence: Evidence) -> np.ndarray | pd.Series:
-    """The column of a fact of vocabulary.FACTS: float64, NaN where missing, or text. Missing tables are left to the caller."""
+def facts(names: Sequence[str], evidence: Evidence) -> dict[str, np.ndarray | pd.Series]:
+    """The columns of facts of vocabulary.FACTS: float64, NaN where missing, or text. Rows without the tables a fact needs mean nothing."""
+    found: dict[str, np.ndarray | pd.Series] = {}
+    for name in names:
+        if name not in found:
+            found |= _fact(name, evidence)
+    return found
+
+
+def _fact(name: str, evidence: Evidence) -> dict[str, np.ndarray | pd.Series]:
     if name in ("product", "portfolio", "debtor_type"):
-        return evidence.of_account(name)
+        return {name: evidence.of_account(name)}
     if name in ("principal", "placed_amount"):
         money = evidence.of_account(name).to_numpy()
-        return np.where(money == NO_MONEY, np.nan, money.astype(np.float64))
-    if name in ("month", "day_of_month", "weekday", "days_to_month_end"):
-        return _calendar(name, evidence.as_of)
+        return {name: np.where(money == NO_MONEY, np.nan, money.astype(np.float64))}
+    if name in CALENDAR:
+        return _calendar(evidence.as_of)
     if name == "first_payment_default":
-        return _first_payment_default(evidence)
+        return {name: _first_payment_default(evidence)}
     if name in _BETWEEN:
         since, until, between = _BETWEEN[name]
         end = evidence.as_of if until is None else evidence.day_of_account(until)
-        return between(evidence.day_of_account(since), end)
-    return _answers(evidence)[name]
+        return {name: between(evidence.day_of_account(since), end)}
+    return _answers(evidence)
 
 
 def days_between(since: np.ndarray, until: np.ndarray) -> np.ndarray:
@@ -61,17 +73,14 @@ _BETWEEN = {
 }
 
 
-def _calendar(name: str, as_of: np.ndarray) -> np.ndarray:
+def _calendar(as_of: np.ndarray) -> dict[str, np.ndarray]:
     nights, place = np.unique(as_of, return_inverse=True)
     dates = nights.astype("datetime64[D]")
     months = dates.astype("datetime64[M]")
-    values = {
-        "month": months.astype(np.int64) % 12 + 1,
-        "day_of_month": (dates - months).astype(np.int64) + 1,
-        "weekday": (nights.astype(np.int64) + 3) % 7,
-        "days_to_month_end": ((months + 1).astype("datetime64[D]") - dates).astype(np.int64) - 1,
-    }
-    return values[name].astype(np.float64)[place]
+    month, of_month = months.astype(np.int64) % 12 + 1, (dates - months).astype(np.int64) + 1
+    to_end = ((months + 1).astype("datetime64[D]") - dates).astype(np.int64) - 1
+    values = (month, of_month, (nights.astype(np.int64) + 3) % 7, to_end)
+    return {name: value.astype(np.float64)[place] for name, value in zip(CALENDAR, values, strict=True)}
 
 
 def _first_payment_default(evidence: Evidence) -> np.ndarray:
@@ -126,9 +135,8 @@ def _first_default(as_of, first, last, due_on, known, gone, billed, paid_first, 
 def _answers(evidence: Evidence) -> dict[str, np.ndarray]:
     """How payments follow outbound contacts; tables that are not there leave the counts that need them undefined."""
     nothing = np.full(evidence.as_of.size, np.nan)
-    names = ("attempts_since_last_payment", "payments_after_contact_180d", "days_after_contact_180d", "days_without_contact_180d")
     if "contacts" not in evidence.tables:
-        return dict.fromkeys(names, nothing)
+        return dict.fromkeys(FOLLOWING, nothing)
     contacts, paid = evidence.events("contacts"), evidence.events("payments")
     outbound = contacts.classes["direction"].codes() == DIRECTIONS.index("outbound")
     opened_on = evidence.day_of_account("opened_on")
@@ -137,7 +145,7 @@ def _answers(evidence: Evidence) -> dict[str, np.ndarray]:
         evidence.as_of, since, contacts.first, contacts.last, contacts.day, contacts.known, contacts.gone, outbound,
         paid.first, paid.last, paid.day, paid.known, paid.measures["amount"], paid.classes["kind"].index, *paid.reversals, ANSWER_DAYS, ANSWER_WINDOW,
     )  # fmt: skip
-    return dict(zip(names, found, strict=True))
+    return dict(zip(FOLLOWING, found, strict=True))
 
 
 @njit(cache=True, nogil=True)

@@ -9,18 +9,20 @@ import numpy as np
 import pandas as pd
 
 from features import kernel
-from features.account import fact
+from features.account import facts
 from features.catalogue import CATALOGUE
+from features.cohort import scorable
 from features.debtor import Holdings
 from features.declarations import Catalogue
-from features.errors import ContractError
+from features.errors import ContractError, UsageError
 from features.events import Events, signature
 from features.evidence import PAYMENT_KINDS, Evidence
-from features.ledger import Ledger
+from features.ledger import Ledger, history
 from features.plan import EVERY, Program, program
 from features.spec import Attribute, Band, Debtor, Declared, Difference, Feature, Noun, Ratio, where
 from features.tables import account_number
 from features.terms import Terms
+from features.trace import date, traced
 from features.versions import still
 from features.vocabulary import EVENTS, LEDGER, Agg
 
@@ -67,6 +69,32 @@ def without_rate(cohort: pd.DataFrame, terms: Terms) -> dict[str, int]:
     return Holdings(cohort["debtor_id"], cohort["as_of"].to_numpy(), cohort["currency"], terms).without_rate()
 
 
+def explain_feature(
+    name: str,
+    account_id: str,
+    as_of: int,
+    tables: Mapping[str, pd.DataFrame],
+    catalogue: Catalogue | Iterable[Declared] = CATALOGUE,
+    terms: Terms = Terms(),  # noqa: B008  frozen
+    ledger: Ledger | None = None,
+) -> pd.DataFrame:
+    """The value of one feature of one account on one night, and the events behind it. See features.trace.
+
+    tables: those of the account's debtor at least. Raises UsageError for an unknown feature, or an account not scorable on the night.
+    """
+    catalogue = catalogue if isinstance(catalogue, Catalogue) else Catalogue(catalogue)
+    catalogue = catalogue.with_attributes(tables["accounts"])
+    entry, ledger = catalogue[name], ledger or history(tables, terms)
+    cohort = scorable(tables, ledger, [as_of], terms).frame
+    own = cohort[cohort["account_id"] == account_id]
+    if own.empty:
+        raise UsageError(f"Account {account_id!r} is not scorable on {date(as_of)}, so it has no features then. Choose another night or account.")
+    cohort = cohort[cohort["debtor_id"] == own["debtor_id"].iloc[0]].reset_index(drop=True)
+    matrix = build(cohort, tables, catalogue, terms, ledger)
+    evidence = Evidence(cohort, tables, terms, ledger, {})
+    return traced(entry.name, int(np.flatnonzero(cohort["account_id"] == account_id)[0]), evidence, matrix, catalogue)
+
+
 class Matrix:
     """The columns of a catalogue over a cohort's evidence, each made once: aggregates by kind of event, facts, then what derives from them."""
 
@@ -84,10 +112,14 @@ class Matrix:
             wanted = self.catalogue.features_of(kind)
             if wanted and self.rows:
                 self._stand(wanted) if kind == LEDGER else self._walk(kind, wanted)
+        nouns = [entry for entry in self.catalogue if isinstance(entry, Noun)]
+        missing, noted = self._missing(nouns), facts([entry.called for entry in nouns], self.evidence)
+        for entry in nouns:
+            self._note(entry, noted[entry.called], missing[entry.name])
         for entry in self.catalogue.in_order_of_making:
-            if isinstance(entry, Noun | Attribute):
-                self._note(entry)
-            elif not isinstance(entry, Feature):
+            if isinstance(entry, Attribute):
+                self._note(entry, self.evidence.of_account(entry.called), np.zeros(self.rows, bool))
+            elif not isinstance(entry, Feature | Noun):
                 self.numbers[self.place[entry.name]] = self._derived(entry)
         plain = [entry.name for entry in self.catalogue if entry.unit != "class"]
         whole = pd.DataFrame(self.numbers[: len(plain)].T, columns=plain, copy=False)
@@ -154,11 +186,7 @@ class Matrix:
                 missing[feature.name] |= ~delivered[table]
         return missing
 
-    def _note(self, entry: Noun | Attribute) -> None:
-        if isinstance(entry, Attribute):
-            values, missing = self.evidence.of_account(entry.called), np.zeros(self.rows, bool)
-        else:
-            values, missing = fact(entry.called, self.evidence), self._missing([entry])[entry.name]
+    def _note(self, entry: Noun | Attribute, values: np.ndarray | pd.Series, missing: np.ndarray) -> None:
         if entry.unit == "class":
             self.classes[entry.name] = _sorted_categories(pd.Series(values))
         else:
@@ -199,16 +227,23 @@ def program_of(kind: str, wanted: Sequence[Feature], found: Events) -> Program:
 
 
 def _sorted(cohort: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray | None]:
-    """The cohort with account_no, sorted by (account_no, as_of), and the order that sorted it; None where it was."""
+    """The cohort with account_no, sorted by (account_no, as_of), and the order that sorted it; None where it was.
+
+    Raises ContractError where a column is missing or a row comes twice: the debtor's accounts would be added up twice.
+    """
     if "as_of" not in cohort or not {"account_no", "account_id"} & set(cohort.columns):
         missing = [name for name in ("account_no", "as_of") if name not in cohort]
         raise ContractError.missing_columns("cohort", missing, cohort.columns)
     if "account_no" not in cohort:
         cohort = cohort.assign(account_no=account_number(cohort["account_id"]))
     accounts, nights = cohort["account_no"].to_numpy(), cohort["as_of"].to_numpy()
-    if ((accounts[1:] > accounts[:-1]) | ((accounts[1:] == accounts[:-1]) & (nights[1:] >= nights[:-1]))).all():
+    if ((accounts[1:] > accounts[:-1]) | ((accounts[1:] == accounts[:-1]) & (nights[1:] > nights[:-1]))).all():
         return cohort, None
     order = np.lexsort((nights, accounts))
+    accounts, nights = accounts[order], nights[order]
+    twice = int(((accounts[1:] == accounts[:-1]) & (nights[1:] == nights[:-1])).sum())
+    if twice:
+        raise ContractError(f"A cohort must hold each account once per as_of. Got {twice:,} rows that come again. Drop them.")
     return cohort.iloc[order], order
 
 

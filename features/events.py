@@ -195,6 +195,14 @@ def may_repeat(accounts, ids):
 
 
 @njit(cache=True, nogil=True)
+def has_ties(accounts, time):
+    for row in range(1, time.size):
+        if time[row] == time[row - 1] and accounts[row] == accounts[row - 1]:
+            return True
+    return False
+
+
+@njit(cache=True, nogil=True)
 def ties(accounts, time, *keys):
     """The order that sorts rows of one account and one time by the keys in turn; rows come sorted by account and time.
 

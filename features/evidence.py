@@ -182,7 +182,10 @@ class Evidence:
         frame = self._table("contacts")
         values = {"channel": CHANNELS, "direction": DIRECTIONS, "outcome": OUTCOMES}
         classes = {name: events.classes_of(_text(frame, name), known) for name, known in values.items()}
-        together = _together(list(classes.values()))
+        time = still(frame["occurred_at"].to_numpy(), np.int64)
+        order = np.empty(0, np.int64)
+        if events.has_ties(column(frame, "account_no", np.int64, "contacts"), time):
+            order = _ties(frame["account_no"], time, frame["known_at"], _together(list(classes.values())))
         if "day_part" in wanted:
             minutes = column(frame, "occurred_minute", np.int16, "contacts")
             classes["day_part"] = Classes(minutes, -1, events.day_parts(np.arange(-1, 1440)).astype(np.int32), DAY_PARTS)
@@ -191,7 +194,7 @@ class Evidence:
             classes["week_part"] = events.classes_by_day(days, latest, events.week_parts, WEEK_PARTS)
         measures = {"cost": column(frame, "cost", np.int64, "contacts")} if "cost" in wanted else {}
         found = self._versioned("contacts", "occurred_on", classes, measures)
-        return found.ordered(_ties(frame["account_no"], frame["occurred_at"], frame["known_at"], together))
+        return found.ordered(order)
 
     def _promises(self, wanted: frozenset[str]) -> Events:
         frame = self._table("contacts")

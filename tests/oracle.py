@@ -14,7 +14,7 @@ from fractions import Fraction
 
 import oracle_ledger as books
 from features.spec import Attribute, Band, Debtor, Difference, Feature, Noun, Ratio
-from features.tables import CHANNELS, CHARGE_KINDS, DIRECTIONS, NO_DAY, NO_MONEY, OUTCOMES
+from features.tables import CHANNELS, CHARGE_KINDS, DIRECTIONS, NO_DAY, NO_MONEY, OUTCOMES, STATUSES
 from features.terms import Terms
 from features.vocabulary import Agg
 
@@ -162,7 +162,7 @@ class Judge:
             if row["from_on"] <= as_of:
                 active = row["until_on"] == NO_DAY or row["until_on"] >= as_of
                 found.append({
-                    "day": min(row["from_on"], as_of - 1), "order": row["from_on"], "status": row["status"],
+                    "day": min(row["from_on"], as_of - 1), "order": (row["from_on"], STATUSES.index(row["status"])), "status": row["status"],
                     "state": "active" if active else "ended", "days_in": (as_of if active else row["until_on"]) - row["from_on"],
                 })  # fmt: skip
         return found

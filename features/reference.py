@@ -1,0 +1,115 @@
+"""docs/features.md, written from the catalogue: python -m features.reference > docs/features.md"""
+
+from __future__ import annotations
+
+import math
+
+from features.catalogue import CATALOGUE
+from features.declarations import Catalogue
+from features.spec import Band, Debtor, Declared, Difference, Feature, Noun, Ratio, Where
+from features.vocabulary import EVENTS, FACTS, FAMILIES, Agg
+
+TITLE = "# Features"
+INTRODUCTION = """\
+Every column of the matrix, written from `features/catalogue.py` (`python -m features.reference > docs/features.md`; a test keeps it true).
+For the night of as_of a feature knows what was known before as_of 00:00 of the portfolio's zone, in the versions then in force. Windows are
+whole local days, `[as_of - days, as_of)`. Money is in minor units of the account's currency, counts and days are whole numbers, and all
+columns are float64 but classes. *Empty* is the value where nothing happened; whatever a feature needs and the portfolio does not deliver
+makes it missing. *Direction* is the sign of p_recovered as the value rises, where the trade is sure of it. *Reason* marks columns that may
+be said to a collector. Columns named `x_*` of the accounts table become features under their own name, a number or a class; `audit_*` never.
+"""
+_AGGREGATES = {
+    Agg.COUNT: "Number of {events}",
+    Agg.ANY: "1 if there are any {events}, else {empty}",
+    Agg.SUM: "Sum of the {measure} of {events}",
+    Agg.MEAN: "Mean {measure} of {events}",
+    Agg.STD: "Sample standard deviation of the {measure} of {events}; empty below two",
+    Agg.MAX: "Largest {measure} of {events}",
+    Agg.MIN: "Smallest {measure} of {events}",
+    Agg.LAST: "{measure} of the last of the {events} that has one",
+    Agg.MONTHS: "Calendar months with {events}",
+    Agg.DAYS_SINCE_LAST: "Days {toward} of the {events}",
+    Agg.DAYS_SINCE_FIRST: "Days since the first of the {events}",
+    Agg.GAP_MEAN: "Mean days between {events}",
+    Agg.GAP_STD: "Sample standard deviation of the days between {events}; empty below two gaps",
+    Agg.STREAK: "Number of {events} since the last one with {until}",
+}
+
+
+def markdown(catalogue: Catalogue = CATALOGUE) -> str:
+    """One table per family."""
+    lines = [TITLE, "", INTRODUCTION, "## Events", "", "| event | what counts |", "|---|---|"]
+    lines += [f"| {name.replace('_', ' ')} | {kind.says[0].upper()}{kind.says[1:]} |" for name, kind in EVENTS.items()] + [""]
+    for family in FAMILIES:
+        own = [entry for entry in catalogue if entry.family == family]
+        if own:
+            lines += [f"## {family} ({len(own)})", "", "| name | meaning | unit | window | empty | direction | reason |", "|---|---|---|---|---|---|---|"]
+            lines += [_row(entry) for entry in own] + [""]
+    return "\n".join(lines)
+
+
+def _row(entry: Declared) -> str:
+    direction = {-1: "falls", 0: "", 1: "rises"}[entry.monotone]
+    said = "yes" if entry.says or entry.says_missing else ""
+    return f"| `{entry.name}` | {meaning(entry)} | {entry.unit} | {_window(entry)} | {_empty(entry)} | {direction} | {said} |"
+
+
+def meaning(entry: Declared) -> str:
+    """One sentence: the declared one, else made of the declaration."""
+    if entry.meaning:
+        return entry.meaning
+    if isinstance(entry, Feature):
+        return _of_feature(entry)
+    if isinstance(entry, Noun):
+        return FACTS[entry.called].meaning
+    if isinstance(entry, Ratio):
+        under = " + ".join(f"`{part}`" for part in entry.parts[1:])
+        prior = f", smoothed as (over + {entry.prior[0]}) / (under + {entry.prior[1]})" if entry.prior else ""
+        return f"`{entry.over}` / ({under}){prior}." if len(entry.parts) > 2 else f"`{entry.over}` / {under}{prior}."
+    if isinstance(entry, Difference):
+        return f"`{entry.left}` - `{entry.right}`."
+    if isinstance(entry, Band):
+        return f"How many of {', '.join(f'{edge:g}' for edge in entry.edges)} `{entry.of}` has reached."
+    if isinstance(entry, Debtor):
+        word = {Agg.SUM: "Sum", Agg.MAX: "Largest", Agg.MIN: "Smallest"}[entry.agg]
+        money = "; money in this account's currency, missing where a rate is needed and not given" if entry.unit == "money" else ""
+        return f"{word} `{entry.of}` over the debtor's scorable accounts{money}."
+    return "The sender's own attribute, as last known."
+
+
+def _of_feature(entry: Feature) -> str:
+    if entry.event == "ledger":
+        word = entry.of.replace("_", " ")
+        word = word[0].upper() + word[1:]
+        if entry.agg is Agg.AT:
+            return f"{word} as known on the night {entry.window.days} days ago; missing before the account was known." if entry.window else f"{word}."
+        span = f"the nights as_of - {entry.window.days} through as_of" if entry.window else "all nights through as_of"
+        return f"Largest {entry.of.replace('_', ' ')} as known on {span}." if entry.agg is Agg.MAX else f"Nights of {span} with {entry.of.replace('_', ' ')} above 0."
+    events = entry.event.replace("_", " ") + _filter(entry.where)
+    text = _AGGREGATES[entry.agg].format(
+        events=events, measure=(entry.measure or "").replace("_", " "), empty=_empty(entry), until=_filter(entry.until).removeprefix(" with "),
+        toward="to the next" if EVENTS[entry.event].ahead else "since the last",
+    )  # fmt: skip
+    return text[0].upper() + text[1:] + "."
+
+
+def _filter(clause: Where | None) -> str:
+    if clause is None:
+        return ""
+    return " with " + " and ".join(f"{column.replace('_', ' ')} {' or '.join(values)}" for column, values in clause.columns)
+
+
+def _window(entry: Declared) -> str:
+    if isinstance(entry, Feature):
+        return f"{entry.window.days} days" if entry.window else "now" if entry.agg is Agg.AT else "ever"
+    return ""
+
+
+def _empty(entry: Declared) -> str:
+    if not isinstance(entry, Feature | Ratio) or (isinstance(entry, Ratio) and entry.prior):
+        return ""
+    return "missing" if math.isnan(entry.empty) else f"{entry.empty:g}"
+
+
+if __name__ == "__main__":
+    print(markdown(), end="")

@@ -1,0 +1,129 @@
+"""The events behind one cell: what a feature counted, in words an analyst can check against the source."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from features.declarations import Catalogue
+from features.events import Events, seen
+from features.evidence import PAYMENT_KINDS, Evidence
+from features.spec import Debtor, Declared, Feature, Noun, Where
+from features.tables import NO_DAY, NO_MONEY
+from features.vocabulary import EVENTS, FACTS, LEDGER, Agg
+
+FIRST_COLUMNS = ["column", "account_id", "what", "on", "known_on"]
+CLASSES_SHOWN = {"payments": ("kind", "method", "month_part", "covers"), "credits": ("kind",)}
+
+
+def traced(name: str, row: int, evidence: Evidence, matrix: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
+    """The cell's value, and below it the events it counts; for a derived column the same of each of its parts.
+
+    row: of evidence's cohort and of the matrix, whose rows are all of the debtor's. `on` and `known_on` are dates; other columns depend on
+    the events.
+    """
+    found: list[dict] = []
+    for entry in _with_parts(catalogue[name], catalogue):
+        found.append(_line(entry.name, evidence, row, "value", value=matrix[entry.name].iloc[row]))
+        if isinstance(entry, Feature) and entry.event == LEDGER:
+            found += _nights(entry, row, evidence)
+        elif isinstance(entry, Feature):
+            found += _counted(entry, row, evidence)
+        elif isinstance(entry, Noun):
+            for table in FACTS[entry.called].needs:
+                found += _counted(Feature(table, Agg.COUNT, empty=0, called=entry.name), row, evidence)
+        elif isinstance(entry, Debtor) and entry.of:
+            found += [_line(entry.name, evidence, other, f"its {entry.of}", value=matrix[entry.of].iloc[other]) for other in range(len(matrix))]
+    shown = pd.DataFrame(found)
+    shown = shown.astype({name: "Int64" for name in shown if name not in (*FIRST_COLUMNS, "value") and shown[name].dtype.kind in "if"})
+    return shown[[name for name in FIRST_COLUMNS if name in shown] + [name for name in shown if name not in FIRST_COLUMNS]]
+
+
+def _with_parts(entry: Declared, catalogue: Catalogue) -> list[Declared]:
+    if isinstance(entry, Debtor):
+        return [entry]
+    below = [part for name in entry.parts for part in _with_parts(catalogue[name], catalogue)]
+    return [entry, *(part for place, part in enumerate(below) if part not in below[:place])]
+
+
+def _counted(entry: Feature, row: int, evidence: Evidence) -> list[dict]:
+    """The events that pass the feature's filter, in its window and visible, oldest first."""
+    if not all(evidence.delivered(table)[row] for table in entry.needs):
+        return [_line(entry.name, evidence, row, "not delivered: " + ", ".join(sorted(entry.needs)))]
+    kind, night = EVENTS[entry.event], int(evidence.as_of[row])
+    # All but what would need further tables and is not asked for.
+    used = {column for clause in (entry.where, entry.until) if clause for column, _ in clause.columns} | {entry.measure}
+    wanted = [column for column in (*kind.classes, *kind.measures) if column not in kind.further or column in used]
+    events = evidence.events(entry.event, wanted)
+    lines = []
+    for event in range(events.first[row], events.last[row]):
+        age = night - int(events.day[event])
+        inside = entry.window is None or (0 < age <= entry.window.days)
+        if kind.ahead:
+            inside = age <= 0 and (entry.window is None or -age < entry.window.days)
+        before = NO_DAY if not inside else night + (10**6 if kind.ahead else 0)
+        if not seen(event, night, events.day, events.known, events.gone, before):
+            continue
+        classes = {name: _value(own.values, own, event) for name, own in events.classes.items()}
+        if entry.event in ("payments", "credits") and (classes["kind"] != PAYMENT_KINDS[entry.event == "credits"] or _net(events, event, night) <= 0):
+            continue
+        if not (_passes(classes, entry.where) or (entry.until and _passes(classes, entry.until))):
+            continue
+        measures = {name: int(events.measures[name][event]) for name in wanted if name in events.measures}
+        if events.reversals[0].size:
+            measures["amount"] = _net(events, event, night)
+        details = {name: classes[name] for name in wanted if name in classes} | {name: _given(value) for name, value in measures.items()}
+        lines.append(_line(entry.name, evidence, row, entry.event, int(events.day[event]), int(events.known[event]), **details))
+    return lines
+
+
+def _nights(entry: Feature, row: int, evidence: Evidence) -> list[dict]:
+    """The ledger's changes on the nights the figure looks at, from the one in force on the first of them."""
+    if not evidence.delivered(LEDGER)[row]:
+        return [_line(entry.name, evidence, row, "not delivered: charges or balances")]
+    books, night = evidence.ledger, int(evidence.as_of[row])
+    account = int(books.positions(evidence.account_no[row : row + 1])[0])
+    first, last = (night - entry.window.days if entry.window else None), night
+    if entry.agg is Agg.AT:
+        first = last = night - (entry.window.days if entry.window else 0)
+    lines = []
+    for segment in range(books.offsets[account], books.offsets[account + 1]):
+        until = int(books.start[segment + 1]) - 1 if segment + 1 < books.offsets[account + 1] else last
+        if books.start[segment] <= last and (first is None or until >= first):
+            since = int(books.overdue_since[segment])
+            lines.append(
+                _line(
+                    entry.name, evidence, row, "ledger", int(books.start[segment]), None, balance=int(books.balance[segment]),
+                    arrears=int(books.arrears[segment]), overdue_since=None if since == NO_DAY else date(since),
+                )
+            )  # fmt: skip
+    return lines
+
+
+def _line(column: str, evidence: Evidence, row: int, what: str, on: int | None = None, known_on: int | None = None, **details) -> dict:
+    account_id = evidence.of_account("account_id").iloc[row]
+    return {"column": column, "account_id": account_id, "what": what, "on": date(on), "known_on": date(known_on), **details}
+
+
+def date(day: int | None) -> str | None:
+    return None if day is None else str(np.datetime64(day, "D"))
+
+
+def _value(values: tuple[str, ...], own, event: int) -> str | None:
+    place = int(own.index[event]) - own.low
+    code = int(own.table[place]) if 0 <= place < own.table.size else -1
+    return None if code < 0 else values[code]
+
+
+def _passes(classes: dict[str, str | None], clause: Where | None) -> bool:
+    return clause is None or all(classes[column] in values for column, values in clause.columns)
+
+
+def _net(events: Events, event: int, night: int) -> int:
+    offsets, known, amount = events.reversals
+    own = slice(offsets[event], offsets[event + 1])
+    return int(events.measures["amount"][event] - amount[own][known[own] < night].sum())
+
+
+def _given(value: int) -> int | None:
+    return None if value == NO_MONEY else value

@@ -43,7 +43,7 @@ def csv_text(frame: pd.DataFrame, decimals: Mapping[str, int], reporting_currenc
     """
     columns = [_cells(frame, column, decimals, reporting_currency) for column in frame.columns]
     written = io.StringIO()
-    writer = csv.writer(written, lineterminator="\n")
+    writer = csv.writer(written, lineterminator="\r\n")  # RFC 4180; and only what is in the terminator is quoted inside a cell
     writer.writerow([safe(str(column)) for column in frame.columns])
     writer.writerows(zip(*columns, strict=True))
     return written.getvalue()

@@ -128,7 +128,6 @@ def _data(night: Night, spoken: Mapping[str, Any], totals: Mapping[str, Any]) ->
         "model": plain(night.model),
         "complete_through": [[table, night_number - day.toordinal()] for table, day in night.complete_through.items()],
         "rates": [[key, name, value] for key in RATES if key in manifest for name, value in _flat(manifest[key])],
-        "warnings": [str(warning) for warning in manifest.get("warnings", ())],
         "worklist": worklist,
         "audit": _table(audit, strings, night_number),
         "later": later,

@@ -122,7 +122,7 @@ def _summary(book: Book) -> None:
     sheet.write_string(at, 1, _cut(str(night.model.get("version", ""))), text)
     at += 1
     for table, through in night.complete_through.items():
-        sheet.write_string(at, 0, f"{said['page']['data_through']}: {said['tables'].get(table, table)}", text)
+        sheet.write_string(at, 0, f"{said['page']['data_through']} {said['tables'].get(table, table)}", text)
         sheet.write_datetime(at, 1, through, day)
         at += 1
     totals = night.totals()

@@ -72,6 +72,7 @@ def mark_expired(out: Path, as_of: dt.date, why: str, language: str = "en") -> P
     with _only_owner_reads(), _creating(out / EXPIRED):
         fresh.unlink(missing_ok=True)
         _write(fresh, text.encode())
+        _sync(fresh)
         os.replace(fresh, out / EXPIRED)
         _sync(out)
     return out / EXPIRED
@@ -126,8 +127,6 @@ def _manifest(night: Night, outputs: Mapping[str, Any]) -> bytes:
 def _write(path: Path, content: bytes) -> None:
     with path.open("xb") as file:
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 # ---- how it takes its place -------------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -207,9 +207,13 @@ def stopping_at(step: int, stop: Callable[[], BaseException], for_good: bool) ->
 
 @pytest.fixture
 def quick_faces(monkeypatch):
-    """The page and the workbook as a few bytes: how a night takes its place does not depend on what is in its files."""
-    monkeypatch.setattr(publishing, "html", lambda made: made.worklist.to_json())
-    monkeypatch.setattr(publishing, "write_xlsx", lambda made, path: path.write_text(made.worklist.to_json()))
+    """A few bytes for every file and a disk that is always in step: how a night takes its place depends on neither."""
+    few = OLD.worklist.to_json(), NEW.worklist.to_json()
+    monkeypatch.setattr(publishing, "html", lambda made: few[made is NEW])
+    monkeypatch.setattr(publishing, "csv_text", lambda frame, *_: few[frame is NEW.worklist])
+    monkeypatch.setattr(publishing, "write_xlsx", lambda made, path: path.write_text(few[made is NEW]))
+    monkeypatch.setattr(publishing, "write_parquet", lambda frame, _, path: path.write_text(few[frame is NEW.worklist]))
+    monkeypatch.setattr(publishing.os, "fsync", lambda opened: None)
 
 
 OLD, OLDER, NEW = night(3, seed=1), night(3, seed=1, as_of=AS_OF - dt.timedelta(1)), night(3, seed=2)
@@ -247,6 +251,22 @@ def test_a_kill_at_any_step_leaves_whole_lists_and_the_next_run_heals(tmp_path, 
         assert [name for name in hidden(out) if not name.endswith(".replaced")] == []
         publish(NEW, out)
         assert hidden(out) == []
+
+
+@pytest.mark.parametrize("scene", ["same night"], indirect=True)
+def test_the_kill_test_catches_a_swap_with_a_gap(scene, monkeypatch):
+    def away_then_back(staging: Path, place: Path) -> None:
+        os.rename(place, place.with_name(".2026-11-20.replaced"))
+        os.rename(staging, place)
+
+    monkeypatch.setattr(publishing, "_put", away_then_back)
+    gone = []
+    for step in range(1, 30):
+        out = scene(f"killed-{step}")
+        with stopping_at(step, Killed, for_good=True), suppress(Killed):
+            publish(NEW, out)
+        gone.append(not (out / "current").exists())
+    assert any(gone)
 
 
 @pytest.mark.parametrize("scene", SCENES, indirect=True)

@@ -402,8 +402,7 @@
   const check = (label, key) => el("label", { class: "check" }, el("input", { type: "checkbox", "data-key": key, onchange: (event) => { state[key] = event.target.checked; redraw(); } }), label);
   const emptyPage = () => el("div", { class: "pane", id: "empty" }, el("h3", {}, words.empty.title),
     night.counts.scorable ? el("p", {}, fill(words.empty.why, { n: whole.format(night.counts.scorable) })) : el("p", {}, words.empty.no_scorable),
-    night.counts.scorable ? el("ul", {}, ...night.groups.filter((group) => night.counts[group]).map((group) => el("li", {}, el("b", {}, whole.format(night.counts[group])), " " + words.groups[group] + ". " + words.groups_help[group]))) : null,
-    night.warnings.length ? el("ul", {}, ...night.warnings.map((warning) => el("li", {}, free(warning)))) : null);
+    night.counts.scorable ? el("ul", {}, ...night.groups.filter((group) => night.counts[group]).map((group) => el("li", {}, el("b", {}, whole.format(night.counts[group])), " " + words.groups[group] + ". " + words.groups_help[group]))) : null);
   const worklistPart = (panel) => {
     if (!list.rows) { panel.append(emptyPage()); return; }
     const search = el("input", { type: "search", id: "search", placeholder: words.tools.search_hint, "aria-label": words.tools.search, autocomplete: "off", value: state.text });
@@ -529,7 +528,7 @@
     if (event.key === "/" && search && !event.target.closest("input, select, textarea")) { event.preventDefault(); search.focus(); }
   });
   byId("total-net").textContent = money(night.totals.net_value, night.reporting, night.totals.net_value >= 1e6);
-  byId("total-expected").replaceChildren(...Object.entries(night.totals.per_currency).map(([currency, sum]) => el("span", {}, money(sum.expected_recovery, currency, true))));
+  if (list.rows) byId("total-expected").replaceChildren(...Object.entries(night.totals.per_currency).map(([currency, sum]) => el("span", {}, money(sum.expected_recovery, currency, true))));
   byId("day").textContent = longDay(night.as_of);
   byId("valid").textContent = fill(words.page.valid, { day: longDay(night.valid_until) });
   for (const time of document.querySelectorAll(".facts time")) time.textContent = dayFormat.format(new Date(time.dateTime + "T00:00:00Z"));

@@ -107,6 +107,13 @@ def fit_amount(
     return _with_interval(replace(head, factor=factor), np.clip(unseen * factor, LEAST_SHARE, 1.0), found), chosen
 
 
+def regrown(head: AmountHead, window: FitWindow, found: Recoveries, trees: int) -> AmountHead:
+    """The head's way on other columns: its booster grown anew, smearing, factor and interval kept."""
+    if head.kind == MEAN_SHARE:
+        return head
+    return replace(head, booster=window.grow(OBJECTIVES[head.kind], _target(head.kind, found), found.rows, trees))
+
+
 def _grown(window: FitWindow, found: Recoveries, portfolio: pd.Series, kind: str, trees: int) -> tuple[AmountHead, np.ndarray]:
     """The head on all rows, and the share of every row by a head that never saw its debtor."""
     rows = found.rows

@@ -129,7 +129,7 @@ class AgeBandTable:
         return _logit(self.recovered[self._place(cohort)])
 
     def contributions(self, matrix: pd.DataFrame, cohort: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
-        """How far the portfolio, then the arrears bucket in it, then the placement band in that, move the log-odds; exact by construction."""
+        """How far the portfolio, then the arrears bucket in it, then the placement band in that, move the log-odds; exact."""
         portfolio, bucket, band = self._place(cohort)
         base = np.full(len(cohort), _logit(self.recovered[0].mean()))
         book = _logit(self.recovered[portfolio].mean(axis=(1, 2)))
@@ -158,6 +158,11 @@ class AgeBandTable:
         return {CARD: card_bytes(card)}
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """None of the matrix."""
+        return ()
+
+    @property
     def version(self) -> str:
         return "age-band-prior" if self.is_prior else f"age-band-{digest(self.files())[:8]}"
 
@@ -171,8 +176,7 @@ class AgeBandTable:
         return cls(tuple(card["portfolios"]), *tables, card["default_dpd"], card["horizon_days"], card["is_prior"], card["facts"])
 
     def _place(self, cohort: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        codes = pd.Categorical(cohort["portfolio"].astype("str"), categories=self.portfolios).codes
-        return np.maximum(codes, 0).astype(np.int64), arrears_bucket(cohort["days_past_due"]), placement_band(cohort)
+        return _cells(cohort, self.portfolios)
 
 
 @dataclass(frozen=True)
@@ -200,7 +204,7 @@ class Scorecard:
         )
         spreads = np.where(spreads > 0, spreads, 1.0)
         columns = _card_columns(held, centres, spreads)
-        intercept, slopes = bounded_logit(columns, recovered, weight, usual=np.zeros(len(columns)), pull=SCORECARD_PULL, least=None)
+        intercept, slopes = bounded_logit(columns, recovered, weight, usual=np.zeros(len(columns)), pull=SCORECARD_PULL, least=-np.inf)
         return cls(used, centres, spreads, intercept, slopes)
 
     def probability(self, numbers: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
@@ -219,14 +223,15 @@ def _card_columns(held: np.ndarray, centres: np.ndarray, spreads: np.ndarray) ->
 
 
 def _cells(cohort: pd.DataFrame, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    portfolio = pd.Categorical(cohort["portfolio"].astype("str"), categories=names).codes.astype(np.int64)
+    """(portfolio, arrears bucket, placement band) of each row; a portfolio not named is read as all of them."""
+    portfolio = np.maximum(pd.Index(names).get_indexer(cohort["portfolio"].astype("str")), 0).astype(np.int64)
     return portfolio, arrears_bucket(cohort["days_past_due"]), placement_band(cohort)
 
 
 def _smoothed(
     value: np.ndarray, size: np.ndarray, cells: tuple[np.ndarray, np.ndarray, np.ndarray], debtors: pd.Series, portfolios: int
 ) -> np.ndarray:
-    """Mean of `value` (weighted by `size`) per cell: overall -> bucket and portfolio -> portfolio x bucket -> cell, each mixed into the next.
+    """Mean of `value` (weighted by `size`) per cell: overall -> bucket -> portfolio x bucket -> cell, each mixed into the next.
 
     A cell counts as many debtors as it has; PRIOR_DEBTORS of the wider one are added. NaN values take no part.
     """

@@ -20,6 +20,8 @@ FIXED = {
     "deterministic": True,
     "force_col_wise": True,  # LightGBM would time both ways and choose: not the same choice twice
     "feature_pre_filter": False,
+    "enable_bundle": False,  # bundling and sparse storage only pay on one-hot columns; ours train a quarter faster without
+    "is_enable_sparse": False,
     "verbosity": -1,
 }
 

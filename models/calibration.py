@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize
 
 MIN_SLOPE = 0.05
 KINDS = ("sigmoid", "beta", "spline")  # simplest first; a later one must earn its place
@@ -116,28 +115,57 @@ def with_recent_levels(
 
 
 def bounded_logit(
-    columns: np.ndarray, outcome: np.ndarray, weight: np.ndarray, *, usual: np.ndarray, pull: float, least: float | None
+    columns: np.ndarray, outcome: np.ndarray, weight: np.ndarray, *, usual: np.ndarray, pull: float, least: float
 ) -> tuple[float, np.ndarray]:
     """Logistic regression on [columns, rows] with slopes not below `least` and a ridge `pull` towards `usual`; (intercept, slopes).
 
-    Sums run along contiguous rows without BLAS, so the bits do not depend on its threads.
+    Damped Newton steps over the slopes that are not held at their bound: the function is convex, so this is the one answer. Sums run
+    along contiguous rows without BLAS, so the bits do not depend on its threads.
     """
     columns = np.ascontiguousarray(columns)
+    bound = np.concatenate([[-np.inf], np.full(len(usual), least)])
+    ridge = np.concatenate([[0.0], np.full(len(usual), pull)])
+    centre = np.concatenate([[0.0], usual])
+    theta = np.maximum(centre, bound)
+    loss, level = _penalised(theta, columns, outcome, weight, ridge, centre)
+    for _ in range(100):
+        chance = expit(level)
+        miss, bend = (chance - outcome) * weight, chance * (1 - chance) * weight
+        slope = np.concatenate([[miss.sum()], [(miss * column).sum() for column in columns]]) + ridge * (theta - centre)
+        free = ~((theta <= bound) & (slope > 0))
+        curve = np.diag(ridge + 1e-12)
+        pieces = [np.ones(1), *columns]
+        for row in range(len(pieces)):
+            bent = bend * pieces[row]
+            for other in range(row + 1):
+                curve[row, other] += (bent * pieces[other]).sum()
+                curve[other, row] = curve[row, other]
+        step = np.zeros(len(theta))
+        step[free] = np.linalg.solve(curve[np.ix_(free, free)], -slope[free])
+        size = 1.0
+        while size > 1e-6:
+            tried = np.maximum(theta + size * step, bound)
+            found, seen = _penalised(tried, columns, outcome, weight, ridge, centre)
+            if found <= loss:
+                break
+            size /= 2
+        gained, moved = loss - found, float(np.abs(tried - theta).max())
+        if size <= 1e-6 or gained < 0:
+            break
+        theta, loss, level = tried, found, seen
+        if moved < 1e-9 or gained <= 1e-13 * abs(loss):
+            break
+    return float(theta[0]), theta[1:]
 
-    def objective(theta: np.ndarray) -> tuple[float, np.ndarray]:
-        level = np.full(len(outcome), theta[0])
-        for slope, column in zip(theta[1:], columns, strict=True):
-            level += slope * column
-        miss = (expit(level) - outcome) * weight
-        away = theta[1:] - usual
-        value = ((np.logaddexp(0.0, level) - outcome * level) * weight).sum() + 0.5 * pull * (away**2).sum()
-        gradient = np.concatenate([[miss.sum()], [(miss * column).sum() for column in columns] + pull * away])
-        return value, gradient
 
-    start = np.concatenate([[0.0], usual])
-    bounds = [(None, None)] + [(least, None)] * len(usual)
-    found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500, "ftol": 1e-12, "gtol": 1e-8})
-    return float(found.x[0]), np.asarray(found.x[1:], dtype=np.float64)
+def _penalised(
+    theta: np.ndarray, columns: np.ndarray, outcome: np.ndarray, weight: np.ndarray, ridge: np.ndarray, centre: np.ndarray
+) -> tuple[float, np.ndarray]:
+    level = np.full(len(outcome), theta[0])
+    for slope, column in zip(theta[1:], columns, strict=True):
+        level += slope * column
+    loss = ((np.logaddexp(0.0, level) - outcome * level) * weight).sum() + 0.5 * (ridge * (theta - centre) ** 2).sum()
+    return float(loss), level
 
 
 def _basis(kind: str, knots: tuple[float, ...], raw: np.ndarray) -> list[np.ndarray]:

@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from features.errors import ContractError
+from features.errors import ContractError, UsageError
 from models.money import MoneyScale
 from models.split import debtor_folds
 
 NUMBER, MONEY, CLASS = "number", "money", "class"
 PRIOR_ROWS = 20.0  # rows of the overall rate mixed into the rate of a class: a class seen twice says little
+COMMON_DEBTORS = 100  # a class with as many has one rate for all rows: a debtor's own share of it is below 1 %
 ENCODING_FOLDS = 5
+PROTECTED = "audit_"
 
 
 @dataclass(frozen=True)
@@ -44,21 +46,21 @@ class Encoder:
         money: MoneyScale,
         seed: int,
     ) -> tuple[Encoder, np.ndarray]:
-        """The encoder, and the encoded fit rows, where a row's class rates come from debtors of other folds only.
+        """The encoder, and the encoded fit rows, where the rate of a rare class comes from debtors of other folds only.
 
         recovered: 0, 1 or NaN per row; rows with NaN take no part in the rates. Returns float64 [rows, columns].
         """
         names = tuple(matrix.columns)
+        protected = [name for name in names if name.startswith(PROTECTED)]
+        if protected:
+            raise UsageError(f"Columns {', '.join(protected)} are for audits only and can never be features. Remove them from the matrix.")
         kinds = tuple(_kind(matrix[name], name in set(money_columns)) for name in names)
         numbers = _numbers(matrix, cohort, names, kinds, money)
         folds = debtor_folds(cohort["debtor_id"], ENCODING_FOLDS, seed)
         rates = {}
         for position, (name, kind) in enumerate(zip(names, kinds, strict=True)):
             if kind == CLASS:
-                rates[name] = _rates(matrix[name], recovered, np.ones(len(matrix), dtype=bool))
-                for fold in range(ENCODING_FOLDS):
-                    others = _rates(matrix[name], recovered, folds != fold)
-                    numbers[folds == fold, position] = _coded(matrix[name][folds == fold], others)
+                rates[name], numbers[:, position] = _learned_rates(matrix[name], recovered, cohort["debtor_id"], folds)
         fills, medians = {}, {}
         for position, name in enumerate(names):
             column = numbers[:, position]
@@ -149,12 +151,28 @@ def _numbers(matrix: pd.DataFrame, cohort: pd.DataFrame, names: Sequence[str], k
     return numbers
 
 
-def _rates(column: pd.Series, recovered: np.ndarray, rows: np.ndarray) -> dict[str, float]:
-    """Log-odds of recovery per class, mixed with the overall rate; sorted by class, so that the card is stable."""
-    seen = rows & ~np.isnan(recovered) & column.notna().to_numpy()
-    overall = float(recovered[seen].mean()) if seen.any() else 0.5
-    overall = min(max(overall, 1e-4), 1 - 1e-4)
-    held = pd.DataFrame({"name": column[seen].astype("str").to_numpy(), "recovered": recovered[seen]})
+def _learned_rates(column: pd.Series, recovered: np.ndarray, debtors: pd.Series, folds: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
+    """Log-odds of recovery per class (sorted, so that the card is stable), and the coded fit rows.
+
+    A common class has one rate for every row. Only a rare one is coded out of fold: five rates of a common class would differ by the
+    outcomes of the fold left out alone, which is a feature that tells the fold, and trees take it (a book of one class got the
+    sixth-largest gain from its constant name).
+    """
+    known = ~np.isnan(recovered) & column.notna().to_numpy()
+    overall = float(np.clip(recovered[known].mean(), 1e-4, 1 - 1e-4)) if known.any() else 0.5
+    rates = _rates(column, recovered, known, overall)
+    coded = _coded(column, rates)
+    people = pd.DataFrame({"name": column[known].astype("str").to_numpy(), "debtor": debtors[known].to_numpy()}).drop_duplicates()
+    common = people["name"].value_counts()
+    rare = ~column.astype("str").isin(common.index[common >= COMMON_DEBTORS]).to_numpy() & column.notna().to_numpy()
+    for fold in np.unique(folds[rare]):
+        held = rare & (folds == fold)
+        coded[held] = _coded(column[held], _rates(column, recovered, known & (folds != fold), overall))
+    return rates, coded
+
+
+def _rates(column: pd.Series, recovered: np.ndarray, rows: np.ndarray, overall: float) -> dict[str, float]:
+    held = pd.DataFrame({"name": column[rows].astype("str").to_numpy(), "recovered": recovered[rows]})
     sums = held.groupby("name", sort=True)["recovered"].agg(["sum", "size"])
     rate = (sums["sum"] + PRIOR_ROWS * overall) / (sums["size"] + PRIOR_ROWS)
     return {str(name): float(value) for name, value in np.log(rate / (1 - rate)).items()}

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from models.baseline import DPD_NAMES, arrears_bucket
+from models.drift import SHIFTED
 from models.resampling import METRICS, captured, debtor_draws, interval, quality
 from models.split import day_text
 
@@ -57,7 +58,7 @@ class Judged:
     def predicted(self) -> np.ndarray:
         return self.scores["expected_recovery"].to_numpy() * self.unit
 
-    def groups(self) -> list[tuple[str, str, np.ndarray]]:
+    def groups(self, scopes: Sequence[str] = SCOPES) -> list[tuple[str, str, np.ndarray]]:
         """(scope, group, rows) of every table, pooled last; the group of all rows where a scope has one group only is left out."""
         bucket = np.array(DPD_NAMES, dtype=object)[arrears_bucket(self.cohort["days_past_due"])]
         month = self.cohort["as_of"].to_numpy().astype("datetime64[D]").astype("datetime64[M]").astype(str)
@@ -68,7 +69,8 @@ class Judged:
             SCOPES[3]: _sorted_groups(pd.Series(month)),
             SCOPES[4]: (np.where(self.seen, SEEN, UNSEEN), [SEEN, UNSEEN]),
         }
-        found = [(scope, name, member == name) for scope, (member, names) in by_scope.items() if len(names) > 1 for name in names]
+        wanted = {scope: held for scope, held in by_scope.items() if scope in scopes and len(held[1]) > 1}
+        found = [(scope, name, member == name) for scope, (member, names) in wanted.items() for name in names]
         everyone = np.ones(len(self.cohort), dtype=bool)
         return [*((scope, name, rows) for scope, name, rows in found if rows.any()), (POOLED, POOLED, everyone)]
 
@@ -132,12 +134,19 @@ class Evaluation:
 
 
 def evaluate(
-    judged: Judged, rivals: Mapping[str, Rival], capacities: Sequence[float], draws: int, seed: int, truth: np.ndarray | None = None
+    judged: Judged,
+    rivals: Mapping[str, Rival],
+    capacities: Sequence[float],
+    draws: int,
+    seed: int,
+    truth: np.ndarray | None = None,
+    scopes: Sequence[str] = SCOPES,
 ) -> Evaluation:
     """Judge a model on rows it never saw.
 
     rivals: other orders of the same rows, by name. capacities: shares of each night's accounts that can be worked.
     truth: true expected money per row (reporting units), on made-up portfolios: adds the best possible order.
+    scopes: the tables to make; all by default.
     """
     capacities = tuple(sorted(capacities))
     who, weights = debtor_draws(judged.cohort["debtor_id"], draws, seed)
@@ -147,11 +156,11 @@ def evaluate(
         orders[BEST] = Rival(truth)
     orders[HINDSIGHT] = Rival(judged.money)
     judged_quality, judged_money = [], []
-    for scope, name, rows in judged.groups():
+    for scope, name, rows in judged.groups(scopes):
         local, drawn = _compact(who[rows], weights)
         counts = {"rows": int(rows.sum()), "debtors": int(drawn.shape[1]), "events": len(np.unique(local[judged.recovered[rows] == 1]))}
         for ranking, rival in orders.items():
-            if ranking == HINDSIGHT or (scope != POOLED and ranking != MODEL):
+            if ranking in (BEST, HINDSIGHT) or (scope != POOLED and ranking != MODEL):
                 continue
             ranked = rival.chance if rival.chance is not None else rival.order
             predicted = rival.predicted[rows] if rival.predicted is not None else np.zeros(int(rows.sum()))
@@ -167,6 +176,20 @@ def evaluate(
     )
 
 
+def gains_curve(judged: Judged, rivals: Mapping[str, Rival], steps: int = 20) -> pd.DataFrame:
+    """Share of all recovered money reached by each order as the capacity grows from nothing to everyone: capacity, ranking, share."""
+    capacities = tuple((step + 1) / steps for step in range(steps))
+    who, weights = debtor_draws(judged.cohort["debtor_id"], 0, 0)
+    night = judged.cohort["as_of"].to_numpy()
+    rows = []
+    for ranking, rival in {MODEL: Rival(judged.predicted), **rivals, HINDSIGHT: Rival(judged.money)}.items():
+        reached, whole = captured(rival.order, judged.money, night, who, weights, capacities)
+        if whole[0] > 0:
+            shares = reached[0] / whole[0]
+            rows += [{"capacity": held, "ranking": ranking, "share": float(share)} for held, share in zip(capacities, shares, strict=True)]
+    return pd.DataFrame(rows)
+
+
 def judge_default(cohort: pd.DataFrame, p_defaulted: np.ndarray, defaulted: np.ndarray, draws: int, seed: int) -> pd.DataFrame:
     """Quality rows of the p_defaulted head: pooled, by bucket and by portfolio, on the rows whose label and score are known."""
     known = ~np.isnan(defaulted) & ~np.isnan(p_defaulted)
@@ -177,12 +200,11 @@ def judge_default(cohort: pd.DataFrame, p_defaulted: np.ndarray, defaulted: np.n
     judged = Judged(cohort, pd.DataFrame({"expected_recovery": nothing}), outcome, nothing, nothing, np.ones(len(p), dtype=bool))
     who, weights = debtor_draws(cohort["debtor_id"], draws, seed)
     found = []
-    for scope, name, rows in judged.groups():
-        if scope in (SCOPES[0], SCOPES[1], POOLED):
-            local, drawn = _compact(who[rows], weights)
-            counts = {"rows": int(rows.sum()), "debtors": int(drawn.shape[1]), "events": len(np.unique(local[outcome[rows] == 1]))}
-            table = quality(p[rows], p[rows], outcome[rows], nothing[rows], nothing[rows], local, drawn)
-            found += _quality_rows(table, {"scope": scope, "group": name, "head": "defaulted", "ranking": MODEL, **counts})
+    for scope, name, rows in judged.groups((SCOPES[0], SCOPES[1])):
+        local, drawn = _compact(who[rows], weights)
+        counts = {"rows": int(rows.sum()), "debtors": int(drawn.shape[1]), "events": len(np.unique(local[outcome[rows] == 1]))}
+        table = quality(p[rows], p[rows], outcome[rows], nothing[rows], nothing[rows], local, drawn)
+        found += _quality_rows(table, {"scope": scope, "group": name, "head": "defaulted", "ranking": MODEL, **counts})
     return pd.DataFrame(found)
 
 
@@ -263,10 +285,11 @@ def warnings(
         said.append(
             f"AUC falls from {fit_auc:.3f} on unseen debtors of the fit window to {auc:.3f} out of time: something does not hold over time."
         )
-    moved = sorted(name for name, value in drift.items() if value > 0.25)
+    moved = sorted(name for name, value in drift.items() if value > SHIFTED)
     if moved:
         said.append(
-            f"{len(moved)} columns have moved between fit and test (PSI above 0.25): {', '.join(moved[:5])}{' and more' if len(moved) > 5 else ''}."
+            f"{len(moved)} columns have moved between fit and test (PSI above {SHIFTED}): "
+            f"{', '.join(moved[:5])}{' and more' if len(moved) > 5 else ''}."
         )
     newest = evaluation.money_row(NEWEST, capacity)
     if newest is not None and not newest["gain_low"] > 0:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import lightgbm
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 
 from features.errors import InputMissing
-from models.amount import AmountHead, Later, Recoveries, fit_amount
+from models.amount import AmountHead, Later, Recoveries, fit_amount, regrown
 from models.baseline import AGE_BANDS, AgeBandTable
 from models.boosting import FitWindow, booster_of, raw_scores, row_weights
 from models.calibration import Calibrator, choose_map, with_recent_levels
@@ -90,27 +91,49 @@ class RecoveryModel:
         like: an earlier fit whose numbers of trees and way of the amount are kept, for the refit on everything before release.
         Raises InputMissing when recovery has one class only.
         """
-        used = (labels["recovered"].notna() | labels["defaulted"].notna()).to_numpy()
-        order = np.flatnonzero(used)
-        order = order[np.lexsort((cohort["account_no"].to_numpy()[order], cohort["as_of"].to_numpy()[order]))]
-        matrix, labels, cohort = (frame.iloc[order].reset_index(drop=True) for frame in (matrix, labels, cohort))
+        matrix, labels, cohort = _in_order(matrix, labels, cohort)
         recovered = labels["recovered"].to_numpy(dtype=np.float64)
         _two_classes(recovered)
         encoder, numbers = Encoder.learn(matrix, cohort, recovered, teaching.money_columns, teaching.money, teaching.seed)
         weight = row_weights(cohort, teaching.settings.get("recency_half_life_days"))
         window = FitWindow(numbers, cohort, weight, teaching.settings, teaching.seed, encoder.names)
-        towards = {"monotone_constraints": [int(teaching.monotone.get(name, 0)) for name in encoder.names]}
-        rising = {**BINARY, **towards} if any(towards["monotone_constraints"]) else BINARY
-
-        head, chance, trial = _probability_head(window, rising, recovered, teaching.gap_days, like.recovered if like else None)
+        head, chance, trial = _probability_head(
+            window, _rising(teaching, encoder.names), recovered, teaching.gap_days, like.recovered if like else None
+        )
+        known = ~np.isnan(recovered)
         unit = teaching.money.per_minor(cohort["currency"])
         found = _recoveries(labels, cohort, unit)
         amount, choice = fit_amount(window, found, chance, trial, like.amount_choice if like else None)
         defaulted = _default_head(window, labels["defaulted"].to_numpy(dtype=np.float64), teaching, like)
-        reference = Reference.learn(
-            numbers, encoder.names, head.calibrator.probability(raw_scores(head.booster, numbers), cohort["portfolio"])
+        facts = {"out_of_fold_auc": _auc(chance[known], recovered[known])}
+        reference = Reference.learn(encoder.encode(matrix, cohort)[known], encoder.names, chance[known])
+        return cls(encoder, head, amount, choice, defaulted, teaching.default_dpd, reference, facts)
+
+    def regrown(self, matrix: pd.DataFrame, labels: pd.DataFrame, cohort: pd.DataFrame, teaching: Teaching) -> RecoveryModel:
+        """The same way taught on other columns: boosters grown anew, numbers of trees, maps and factors kept; without the default head.
+
+        Enough to compare orders: a strictly increasing map and a factor change none.
+        """
+        matrix, labels, cohort = _in_order(matrix, labels, cohort)
+        recovered = labels["recovered"].to_numpy(dtype=np.float64)
+        encoder, numbers = Encoder.learn(matrix, cohort, recovered, teaching.money_columns, teaching.money, teaching.seed)
+        window = FitWindow(
+            numbers,
+            cohort,
+            row_weights(cohort, teaching.settings.get("recency_half_life_days")),
+            teaching.settings,
+            teaching.seed,
+            encoder.names,
         )
-        return cls(encoder, head, amount, choice, defaulted, teaching.default_dpd, reference)
+        known = ~np.isnan(recovered)
+        head = replace(
+            self.recovered,
+            booster=window.grow(_rising(teaching, encoder.names), np.where(known, recovered, 0.0), known, self.recovered.trees),
+        )
+        found = _recoveries(labels, cohort, teaching.money.per_minor(cohort["currency"]))
+        return replace(
+            self, encoder=encoder, recovered=head, amount=regrown(self.amount, window, found, self.amount_choice["trees"]), defaulted=None
+        )
 
     def predict(self, matrix: pd.DataFrame, cohort: pd.DataFrame) -> pd.DataFrame:
         """p_recovered, amount_if_recovered and expected_recovery (minor units, at most the balance), p_defaulted; rows as in the matrix.
@@ -171,6 +194,11 @@ class RecoveryModel:
         return {**files, CARD: card_bytes(card)}
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns `predict` needs."""
+        return self.encoder.names
+
+    @property
     def version(self) -> str:
         """The short name that every score carries: the content's own hash."""
         return f"{RECOVERY}-{digest(self.files())[:12]}"
@@ -209,6 +237,19 @@ def debtors_with(labels: pd.Series, debtors: pd.Series) -> int:
     return int(debtors[(labels == 1).to_numpy()].nunique())
 
 
+def _in_order(matrix: pd.DataFrame, labels: pd.DataFrame, cohort: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """The labelled rows by as_of and account_no: the order they came in changes no tree."""
+    rows = np.flatnonzero((labels["recovered"].notna() | labels["defaulted"].notna()).to_numpy())
+    rows = rows[np.lexsort((cohort["account_no"].to_numpy()[rows], cohort["as_of"].to_numpy()[rows]))]
+    return tuple(frame.iloc[rows].reset_index(drop=True) for frame in (matrix, labels, cohort))
+
+
+def _rising(teaching: Teaching, names: Sequence[str]) -> dict:
+    """The objective of P(recovered), with the directions the catalogue is sure of."""
+    directions = [int(teaching.monotone.get(name, 0)) for name in names]
+    return {**BINARY, "monotone_constraints": directions} if any(directions) else BINARY
+
+
 def _two_classes(recovered: np.ndarray) -> None:
     if not ((recovered == 1).any() and (recovered == 0).any()):
         seen = "no mature label" if np.isnan(recovered).all() else "one outcome only"
@@ -238,6 +279,13 @@ def _probability_head(
     calibrator = with_recent_levels(calibrator, raw[known], target[known], window.weight[known], rows, int(rows["as_of"].max()))
     chance = np.where(known, calibrator.probability(raw, window.cohort["portfolio"]), 0.0)
     return Head(window.grow(objective, target, known, trees), calibrator, trees), chance, trial
+
+
+def _auc(score: np.ndarray, outcome: np.ndarray) -> float:
+    """Chance that a recovered row outranks another, ties half (Mann-Whitney)."""
+    rank = rankdata(score)
+    won = outcome == 1
+    return float((rank[won].sum() - won.sum() * (won.sum() + 1) / 2) / (won.sum() * (~won).sum()))
 
 
 def _default_head(window: FitWindow, outcome: np.ndarray, teaching: Teaching, like: RecoveryModel | None) -> Head | None:

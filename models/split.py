@@ -84,7 +84,7 @@ def rolling_origin(cohort: pd.DataFrame, split: SplitTerms, label: GapTerms, lab
         last = int(nights[-1]) - step * split.test_days
         first = last - split.test_days + 1
         inside = nights[(nights >= first) & (nights <= last)]
-        if not len(inside) or not (nights + label.gap_days <= inside[0]).any():
+        if not len(inside) or not ((nights + label.gap_days <= inside[0]) & (nights < inside[0])).any():
             break
         folds.append(_window(cohort["as_of"], labelled, nights, first, last, label.gap_days))
     return folds
@@ -108,7 +108,7 @@ def later_part(as_of: np.ndarray, gap_days: int, events: np.ndarray, share: floa
     enough = np.flatnonzero(from_end >= share * max(counted.sum(), 1.0))
     first_later = nights[enough[-1]] if len(enough) else nights[-1]
     later = as_of >= first_later
-    return as_of + gap_days <= first_later, later
+    return (as_of + gap_days <= first_later) & ~later, later
 
 
 def _nights(cohort: pd.DataFrame, labelled: np.ndarray | None) -> np.ndarray:
@@ -118,7 +118,7 @@ def _nights(cohort: pd.DataFrame, labelled: np.ndarray | None) -> np.ndarray:
 
 def _window(as_of: pd.Series, labelled: np.ndarray | None, nights: np.ndarray, first: int, last: int, gap_days: int) -> TimeSplit:
     inside = nights[(nights >= first) & (nights <= last)]
-    fitting = nights[nights + gap_days <= inside[0]] if len(inside) else inside
+    fitting = nights[(nights + gap_days <= inside[0]) & (nights < inside[0])] if len(inside) else inside
     if not len(fitting):
         raise InputMissing(_too_short(nights, first, last, gap_days))
     day = as_of.to_numpy()
@@ -137,6 +137,7 @@ def _too_short(nights: np.ndarray, first: int, last: int, gap_days: int) -> str:
         return "No night has a mature label, so nothing can be taught or judged. Deliver payments over a longer time."
     return (
         f"History is too short: nights with mature labels run from {day_text(nights[0])} through {day_text(nights[-1])}, "
-        f"the test window is {day_text(max(first, nights[0]))} to {day_text(last)}, and a night to fit on must lie {gap_days} days before it. "
+        f"the test window is {day_text(max(first, nights[0]))} to {day_text(last)}, "
+        f"and a night to fit on must lie {gap_days} days before it. "
         "Deliver more history, or shorten split.test_days, label.horizon_days or label.maturity_days."
     )

@@ -1,0 +1,376 @@
+"""Fit a challenger on matured history, judge it on later nights, refit it on everything, record it. Promotion is a separate act."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from features.errors import InputMissing
+from models.baseline import AGE_BANDS, AgeBandTable, Scorecard, plain_orders
+from models.encoding import MONEY
+from models.evaluate import MODEL, POOLED, Evaluation, Judged, Rival, evaluate, gains_curve, gates, judge_default, statements, warnings
+from models.folder import digest
+from models.recovery import RecoveryModel, Teaching, debtors_with
+from pipeline import registry, report
+from pipeline.champion import model_folder, money_scale
+from pipeline.evidence import (
+    CARD,
+    EVALUATION,
+    REPORT,
+    Evidence,
+    evaluation_text,
+    evidence_of,
+    load_evaluation,
+    load_evidence,
+    run_folder,
+    save_evidence,
+)
+from pipeline.params import Params
+from pipeline.studies import Windows, backtest, drift, importance, interval_coverage, steady_reasons, windows_of, without_contacts
+
+if TYPE_CHECKING:
+    from pipeline.dataset import Panel
+
+CHAMPION_RIVAL = "current champion"
+LIBRARIES = ("lightgbm", "numpy", "pandas", "scipy")
+
+AnyModel = RecoveryModel | AgeBandTable
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a training left behind."""
+
+    run_id: str
+    version: str
+    evaluation: Evaluation
+    seconds: Mapping[str, float]
+    report: Path
+
+    def text(self) -> str:
+        """For the terminal: the dates, money at capacity against the other orders, what was found."""
+        return report.terminal_text(self.evaluation, self.version, self.report)
+
+
+def train_from_store(store_path: Path, params: Params) -> Run:
+    """`train` on the panel of a store."""
+    from features.catalogue import CATALOGUE
+    from pipeline.dataset import panel
+    from pipeline.store import Store
+
+    registry.ready(params)
+    return train(panel(Store(store_path), params), params, CATALOGUE, store_path)
+
+
+def train(panel: Panel, params: Params, catalogue: Sequence[Any], store_path: Path) -> Run:
+    """Fit, judge, refit, record. Raises InputMissing when history is too short or shows one outcome only, RegistryAway before any work."""
+    registry.ready(params)
+    clock = _Clock()
+    windows = windows_of(panel, params)
+    teaching = _teaching(panel, params, catalogue)
+    judged_model = fit(panel, windows.fit_labels(panel.labels), teaching, params)
+    clock.mark("fit")
+    evidence = judge(panel, windows, judged_model, teaching, params, store_path)
+    evaluation = assess(evidence, params)
+    evaluation = _with_default_head(evaluation, panel, windows, judged_model, params)
+    clock.mark("evaluate")
+    evaluation = _with_studies(evaluation, panel, windows, judged_model, teaching, params, catalogue, evidence)
+    clock.mark("backtest and ablation")
+    release = fit(panel, panel.labels, teaching, params, like=judged_model)
+    clock.mark("refit")
+    return _kept(panel, params, catalogue, store_path, windows, judged_model, release, evidence, evaluation, clock)
+
+
+def fit(panel: Panel, labels: pd.DataFrame, teaching: Teaching, params: Params, like: AnyModel | None = None) -> AnyModel:
+    """Three heads, or the age-band table where fewer than model.min_events debtors paid. labels: NaN where a row takes no part."""
+    known = labels["recovered"].notna().to_numpy()
+    as_of = panel.cohort["as_of"][known]
+    events = debtors_with(labels["recovered"], panel.cohort["debtor_id"])
+    facts = {
+        "fit_first": int(as_of.min()),
+        "fit_last": int(as_of.max()),
+        "gap_days": params.label.gap_days,
+        "rows": int(known.sum()),
+        "debtors": int(panel.cohort["debtor_id"][known].nunique()),
+        "debtors_recovered": events,
+        "debtors_defaulted": debtors_with(labels["defaulted"], panel.cohort["debtor_id"]),
+        "seed": params.seed,
+        "label": params.label.model_dump(),
+        "params_sha256": params.digest(),
+        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
+    }
+    if events < params.model.min_events or (like is not None and like.kind == AGE_BANDS):
+        used = known | labels["defaulted"].notna().to_numpy()
+        terms = {"default_dpd": params.label.default_dpd, "horizon_days": params.label.horizon_days}
+        table = AgeBandTable.fit(labels[used], panel.cohort[used], teaching.money, **terms)
+        return replace(table, facts={**facts, "why": f"{events} debtors with a recovery, model.min_events is {params.model.min_events}"})
+    model = RecoveryModel.fit(panel.matrix, labels, panel.cohort, teaching, like)
+    return replace(model, facts={**facts, **model.facts})
+
+
+def judge(panel: Panel, windows: Windows, model: AnyModel, teaching: Teaching, params: Params, store_path: Path) -> Evidence:
+    """The test rows with the scores of the model and of every other order of them."""
+    test, split = windows.recovery.test, windows.recovery
+    cohort, matrix = (frame[test].reset_index(drop=True) for frame in (panel.cohort, panel.matrix))
+    labels = panel.labels[test].reset_index(drop=True)
+    unit = teaching.money.per_minor(cohort["currency"])
+    seen = ~split.unseen(panel.cohort["debtor_id"])[test]
+    money = labels["recovered_amount"].to_numpy(dtype=np.float64) * unit
+    judged = Judged(cohort, model.predict(matrix, cohort), labels["recovered"].to_numpy(dtype=np.float64), money, unit, seen)
+    rivals = {name: Rival(order) for name, order in plain_orders(cohort, unit).items()}
+    rivals.update(_taught_rivals(panel, windows, model, teaching, params, cohort, matrix, unit))
+    standing = registry.standing_champion(store_path)
+    if standing is not None and registry.comparable(standing[0], cohort).all() and set(standing[0].columns) <= set(matrix.columns):
+        scores = standing[0].predict(matrix[list(standing[0].columns)], cohort)
+        rivals[CHAMPION_RIVAL] = _rival(scores, unit)
+    return evidence_of(matrix, cohort, judged, rivals)
+
+
+def assess(evidence: Evidence, params: Params, truth: np.ndarray | None = None) -> Evaluation:
+    """Quality and money of the evidence under the params' capacities and draws. truth: true expected money per row, reporting units."""
+    capacities = sorted({*params.evaluate.capacities, params.gate.capacity})
+    return evaluate(evidence.judged(), evidence.rivals(), capacities, params.evaluate.bootstrap_draws, params.seed, truth)
+
+
+def evaluate_again(store_path: Path, run_id: str, params: Params, truth: Path | None = None, out: Path | None = None) -> str:
+    """The report of a run again, from its own test rows; with the truth of a made-up portfolio, the best possible too."""
+    folder = run_folder(store_path, run_id)
+    known = registry.recorded(params, run_id)
+    evidence, before = load_evidence(folder, known.evidence_sha256), load_evaluation(folder)
+    fresh = assess(evidence, params, true_money(truth, evidence) if truth else None)
+    default_rows = before.quality[before.quality["head"] == "defaulted"]
+    again = replace(
+        fresh,
+        quality=pd.concat([fresh.quality, default_rows], ignore_index=True),
+        facts={**before.facts, **fresh.facts},
+        frames=before.frames,
+    )
+    again = _concluded(again, params, before.facts["fit_auc"])
+    html = report.render(again, known.version, run_id)
+    place = out or folder / REPORT
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(html, encoding="utf-8")
+    place.with_suffix(".json").write_text(evaluation_text(again), encoding="utf-8")
+    return report.terminal_text(again, known.version, place)
+
+
+def true_money(truth: Path, evidence: Evidence) -> np.ndarray:
+    """True expected money of the test rows, reporting units, from truth/expectations.parquet; InputMissing where rows have none."""
+    files = sorted(truth.glob("*.parquet"))
+    if not files:
+        raise InputMissing(f"No truth in {str(truth)!r}. Give the truth folder that `recoup simulate` wrote.")
+    known = pd.concat([pd.read_parquet(file) for file in files], ignore_index=True)
+    keys = evidence.cohort[["account_id"]].assign(as_of=evidence.cohort["as_of"].to_numpy().astype("datetime64[D]").astype(str))
+    known = known.assign(as_of=pd.to_datetime(known["as_of"]).dt.strftime("%Y-%m-%d"))
+    joined = keys.merge(known, on=["account_id", "as_of"], how="left", validate="many_to_one")
+    return joined["expected_amount"].to_numpy(dtype=np.float64) * evidence.rankings["unit"].to_numpy()
+
+
+def _teaching(panel: Panel, params: Params, catalogue: Sequence[Any]) -> Teaching:
+    return Teaching(
+        settings=params.model.model_dump(),
+        seed=params.seed,
+        gap_days=params.label.gap_days,
+        default_gap_days=params.label.default_gap_days,
+        default_dpd=params.label.default_dpd,
+        money=money_scale(panel, params),
+        money_columns=tuple(entry.name for entry in catalogue if entry.unit == MONEY),
+        monotone={entry.name: entry.monotone for entry in catalogue},
+    )
+
+
+def _taught_rivals(
+    panel: Panel,
+    windows: Windows,
+    model: AnyModel,
+    teaching: Teaching,
+    params: Params,
+    cohort: pd.DataFrame,
+    matrix: pd.DataFrame,
+    unit: np.ndarray,
+) -> dict[str, Rival]:
+    """The age-band table and the scorecard, taught on the same fit window."""
+    rows = windows.recovery.fit
+    terms = {"default_dpd": params.label.default_dpd, "horizon_days": params.label.horizon_days}
+    labels, held = windows.fit_labels(panel.labels)[rows], panel.cohort[rows]
+    found = {}
+    if model.kind != AGE_BANDS:
+        table = AgeBandTable.fit(labels, held, teaching.money, **terms)
+        found["age-band rate x balance"] = _rival(table.predict(matrix, cohort), unit)
+        names = model.encoder.names
+        numbers = model.encoder.encode(panel.matrix[rows], held)
+        card = Scorecard.fit(numbers, names, labels["recovered"].to_numpy(dtype=np.float64), np.ones(int(rows.sum())))
+        chance = card.probability(model.encoder.encode(matrix, cohort), names)
+        money = chance * cohort["balance"].to_numpy(dtype=np.float64) * unit
+        found["logistic scorecard x balance"] = Rival(money, chance)
+    return found
+
+
+def _rival(scores: pd.DataFrame, unit: np.ndarray) -> Rival:
+    money = scores["expected_recovery"].to_numpy() * unit
+    return Rival(money, scores["p_recovered"].to_numpy(), money)
+
+
+def _with_default_head(evaluation: Evaluation, panel: Panel, windows: Windows, model: AnyModel, params: Params) -> Evaluation:
+    if windows.default is None:
+        return evaluation
+    test = windows.default.test
+    cohort, matrix = (frame[test].reset_index(drop=True) for frame in (panel.cohort, panel.matrix))
+    chance = model.predict(matrix, cohort)["p_defaulted"].to_numpy()
+    outcome = panel.labels["defaulted"][test].to_numpy(dtype=np.float64)
+    rows = judge_default(cohort, chance, outcome, params.evaluate.bootstrap_draws, params.seed)
+    return replace(evaluation, quality=pd.concat([evaluation.quality, rows], ignore_index=True))
+
+
+def _with_studies(
+    evaluation: Evaluation,
+    panel: Panel,
+    windows: Windows,
+    model: AnyModel,
+    teaching: Teaching,
+    params: Params,
+    catalogue: Sequence[Any],
+    evidence: Evidence,
+) -> Evaluation:
+    """Backtest, with and without our own contacts, importance, drift, amounts; then what follows from it all."""
+    facts = {**evaluation.facts, **_facts(panel, windows, model, teaching, params, evidence)}
+    frames = {"curve": gains_curve(evidence.judged(), evidence.rivals())}
+    if model.kind != AGE_BANDS:
+        frames["backtest"] = backtest(panel, windows, model, teaching, params)
+        frames["ablation"] = without_contacts(panel, windows, model, teaching, params, catalogue, evidence)
+        frames["importance"], frames["effects"] = importance(model, evidence, catalogue)
+        frames["drift"] = drift(model, evidence)
+        frames["interval"] = interval_coverage(model, evidence)
+        facts["unseen_classes"] = model.encoder.unseen(evidence.matrix)
+    fit_auc = model.facts.get("out_of_fold_auc")
+    return _concluded(replace(evaluation, facts={**facts, "fit_auc": fit_auc}, frames=frames), params, fit_auc)
+
+
+def _concluded(evaluation: Evaluation, params: Params, fit_auc: float | None) -> Evaluation:
+    carried, moved = evaluation.frames.get("importance"), evaluation.frames.get("drift")
+    dates = evaluation.facts["windows"]["recovery"]
+    first, last = (int(np.datetime64(dates[name], "D").astype(np.int64)) for name in ("test_first", "test_last"))
+    found = warnings(
+        evaluation,
+        test_first=first,
+        test_last=last,
+        importance=pd.Series(dtype=float) if carried is None else carried.set_index("feature")["share"],
+        drift={} if moved is None else dict(zip(moved["feature"], moved["psi"], strict=True)),
+        fit_auc=fit_auc,
+        capacity=params.gate.capacity,
+    )
+    said = statements(evaluation, params.gate.capacity)
+    return replace(evaluation, statements=said, warnings=found, gates=gates(evaluation, params.gate))
+
+
+def _facts(panel: Panel, windows: Windows, model: AnyModel, teaching: Teaching, params: Params, evidence: Evidence) -> dict[str, Any]:
+    return {
+        "windows": windows.facts(),
+        "complete_through": str(np.datetime64(panel.complete_through, "D")),
+        "reporting_currency": teaching.money.reporting,
+        "rates": dict(teaching.money.rates),
+        "rates_date": str(params.money.rates_date),
+        "label": params.label.model_dump(),
+        "gate_capacity": params.gate.capacity,
+        "max_money_loss": params.gate.max_money_loss,
+        "kind": model.kind,
+        "fit": dict(model.facts),
+        "test_rows": len(evidence.cohort),
+        "test_debtors": int(evidence.cohort["debtor_id"].nunique()),
+        "amount_way": None if model.kind == AGE_BANDS else dict(model.amount_choice),
+        "calibration": None if model.kind == AGE_BANDS else model.recovered.calibrator.card(),
+        "default_head": model.kind != AGE_BANDS and model.defaulted is not None,
+        "data_versions": dict(panel.versions),
+        "seed": params.seed,
+    }
+
+
+def _kept(
+    panel: Panel,
+    params: Params,
+    catalogue: Sequence[Any],
+    store_path: Path,
+    windows: Windows,
+    judged_model: AnyModel,
+    release: AnyModel,
+    evidence: Evidence,
+    evaluation: Evaluation,
+    clock: _Clock,
+) -> Run:
+    """Write the model folder and the evidence beside the store, then tell the registry."""
+    if isinstance(release, RecoveryModel):
+        evaluation.facts["same_first_reason_after_refit"] = steady_reasons(judged_model, release, evidence, catalogue)
+    facts = {
+        "windows": windows.facts(),
+        "judged_sha256": digest(judged_model.files()),
+        "data_versions": dict(panel.versions),
+        "catalogue_sha256": getattr(catalogue, "digest", None) and catalogue.digest(),
+        "test": {
+            name: evaluation.figure(name)[0]
+            for name in ("auc", "money_ratio", "calibration_slope")
+            if np.isfinite(evaluation.figure(name)[0])
+        },
+    }
+    release = replace(release, facts={**release.facts, **facts})
+    sha256 = release.save(model_folder(store_path, release.version))
+    run_id = registry.start(params)
+    folder = store_path / "runs" / run_id
+    html = report.render(evaluation, release.version, run_id)
+    card = report.model_card(evaluation, release.version, run_id)
+    sums = save_evidence(folder, evidence, evaluation, judged_model, {REPORT: html, CARD: card})
+    tags = {"model_version": release.version, "sha256": sha256, **sums}
+    files = {
+        REPORT: html.encode(),
+        CARD: card.encode(),
+        EVALUATION: evaluation_text(evaluation).encode(),
+        "card.json": release.files()["card.json"],
+    }
+    registry.record(params, run_id, release, _figures(evaluation, params), _plain_params(params, evaluation), tags, files)
+    clock.mark("record")
+    return Run(run_id, release.version, evaluation, clock.seconds, folder / REPORT)
+
+
+def _figures(evaluation: Evaluation, params: Params) -> dict[str, float]:
+    """The metrics of the registry: pooled quality, money at each capacity, and its gain over each order."""
+    found = {}
+    for head in ("recovered", "defaulted"):
+        table = evaluation.quality
+        rows = table[(table["scope"] == POOLED) & (table["head"] == head) & (table["ranking"] == MODEL)] if len(table) else table
+        found.update({f"{head}.{row.metric}": row.value for row in rows.itertuples()})
+    money = evaluation.money[evaluation.money["scope"] == POOLED]
+    for row in money.itertuples():
+        name = "".join(letter if letter.isalnum() else "_" for letter in row.ranking)
+        found[f"share_of_money.{name}.at_{row.capacity:g}"] = row.share
+    found["gates_passed"] = float(all(gate["passed"] for gate in evaluation.gates))
+    return found
+
+
+def _plain_params(params: Params, evaluation: Evaluation) -> dict[str, Any]:
+    plain = {
+        f"{section}.{key}": value
+        for section in ("label", "split", "model", "gate")
+        for key, value in getattr(params, section).model_dump().items()
+    }
+    dates = evaluation.facts["windows"]["recovery"]
+    versions = {f"data.{table}": version for table, version in evaluation.facts["data_versions"].items()}
+    return {**plain, **{f"window.{key}": value for key, value in dates.items()}, **versions, "seed": params.seed}
+
+
+class _Clock:
+    """Seconds per step, for the reader; no result depends on it."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._since = time.perf_counter()
+
+    def mark(self, step: str) -> None:
+        now = time.perf_counter()
+        self.seconds[step] = round(now - self._since, 2)
+        self._since = now

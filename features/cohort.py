@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numba import njit
 
 from features.errors import ContractError
 from features.ledger import Ledger, figures_at, history
+from features.statuses import StatusLog
 from features.tables import NO_DAY
 from features.terms import Terms
-from features.versions import arranged, column, spans, still, superseded_on
+from features.versions import arranged, column, superseded_on
 
 BUCKETS = ("0", "1-29", "30-59", "60-89", "90-179", "180+")  # days past due; the one division of reports, gates and baselines
 BUCKET_FROM = (0, 1, 30, 60, 90, 180)
@@ -63,8 +63,9 @@ def scorable(tables: Mapping[str, pd.DataFrame], ledger: Ledger | None, as_of: S
     reason = np.full(row.size, REASONS.index("scorable"), np.int8)
     reason[(arrears <= 0) & (placed_on == NO_DAY)] = REASONS.index("not_due")
     reason[balance <= 0] = REASONS.index("no_balance")
+    statuses = StatusLog(tables, account_no)
     for status in ("agency", "sold", "closed"):
-        reason[status_in_force(tables, account_no, night, [status])] = REASONS.index(status)
+        reason[statuses.in_force(night, [status])] = REASONS.index(status)
 
     absent = [name for name in FROM_ACCOUNTS if name not in known]
     if absent:
@@ -80,47 +81,6 @@ def bucket(days_past_due: np.ndarray | pd.Series) -> pd.Categorical:
     """The arrears bucket of each days past due, ordered as in BUCKETS."""
     codes = np.searchsorted(BUCKET_FROM, np.asarray(days_past_due), side="right") - 1
     return pd.Categorical.from_codes(codes, categories=list(BUCKETS), ordered=True)
-
-
-def status_in_force(tables: Mapping[str, pd.DataFrame], account_no: np.ndarray, as_of: np.ndarray, statuses: Iterable[str]) -> np.ndarray:
-    """bool per row: whether any of the statuses was in force for the account on the night, as it was known before it.
-
-    In force: begun on or before as_of, and not ended before it (an end from as_of on reads as empty). False without a statuses table.
-    """
-    begun = still(np.asarray(as_of), np.int32)
-    return status_between(tables, account_no, begun, begun, begun, statuses)
-
-
-def status_between(
-    tables: Mapping[str, pd.DataFrame],
-    account_no: np.ndarray,
-    first: np.ndarray,
-    last: np.ndarray,
-    known_before: np.ndarray,
-    statuses: Iterable[str],
-    begins: bool = False,
-    detail: str | None = None,
-) -> np.ndarray:
-    """bool per row: whether any of the statuses was in force on a day of [first, last], as it was known before `known_before`.
-
-    begins  count only a status that begins in [first, last]
-    detail  count only rows with this detail
-    """
-    if "statuses" not in tables or not len(account_no):
-        return np.zeros(len(account_no), bool)
-    frame = arranged(tables["statuses"], "statuses")
-    wanted = frame["status"].isin(list(statuses)).to_numpy()
-    frame = frame[wanted]
-    matching = np.ones(len(frame), bool)
-    if detail is not None:
-        matching = (frame["detail"] == detail).to_numpy(dtype=bool) if "detail" in frame else ~matching
-    low, high = spans(frame["account_no"].to_numpy(), np.asarray(account_no, np.int64))
-    return _any_status(
-        still(low, np.int64), still(high, np.int64), still(first, np.int32), still(last, np.int32), still(known_before, np.int32),
-        column(frame, "from_on", np.int32, "statuses"), column(frame, "until_on", np.int32, "statuses"),
-        column(frame, "known_on", np.int32, "statuses"),
-        still(superseded_on(frame, ["account_no", "status", "from_on"], "statuses"), np.int32), still(matching, np.bool_), begins,
-    )  # fmt: skip
 
 
 def _versions_on(known: pd.DataFrame, nights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -152,16 +112,3 @@ def _counts(nights: np.ndarray, night: np.ndarray, portfolio: pd.Series, row: np
             "accounts": accounts[known].ravel().astype(np.int64),
         }
     )
-
-
-@njit(cache=True)
-def _any_status(low, high, first, last, known_before, from_on, until_on, known_on, superseded, matching, begins):
-    found = np.zeros(first.size, np.bool_)
-    for row in range(first.size):
-        for status in range(low[row], high[row]):
-            if not matching[status] or not known_on[status] < known_before[row] <= superseded[status] or from_on[status] > last[row]:
-                continue
-            if from_on[status] >= first[row] if begins else until_on[status] == NO_DAY or until_on[status] >= first[row]:
-                found[row] = True
-                break
-    return found

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
-from features.cohort import status_between, status_in_force
 from features.errors import ContractError
 from features.ledger import Ledger, worst_days_past_due
 from features.settlements import Settlements, settlements
+from features.statuses import StatusLog
 from features.terms import LabelTerms
 from features.versions import still
 
@@ -97,7 +97,7 @@ def least_recovered(cohort_frame: pd.DataFrame, terms: LabelTerms, decimals: Map
         share, balance = Fraction(str(terms.min_share)), cohort_frame["balance"].to_numpy(np.int64)
         if share.denominator > 10**9:
             balance = balance.astype(object)  # the products below would not fit
-        whole, rest = np.divmod(balance, share.denominator)
+        whole, rest = balance // share.denominator, balance % share.denominator
         least = np.maximum(least, (whole * share.numerator - (-rest * share.numerator // share.denominator)).astype(np.int64))
     return least
 
@@ -111,6 +111,7 @@ class _Rows:
         self.as_of = still(cohort_frame["as_of"].to_numpy(), np.int32)
         self.balance = cohort_frame["balance"].to_numpy(np.int64)
         self.days_past_due = cohort_frame["days_past_due"].to_numpy()
+        self.statuses = StatusLog(tables, self.account_no)
         self.delivered = np.full(self.as_of.size, "payments" in tables)
         if delivers is not None:
             without = [name for name, names in delivers.items() if "payments" not in names]
@@ -131,26 +132,23 @@ class _Rows:
         found = np.full(self.as_of.size, "", dtype=object)
         for reason in ("agency", "outcome_unknown", "recalled", "sold"):
             status, detail = ("closed", "recalled") if reason == "recalled" else (reason, None)
-            gone = status_between(self.tables, self.account_no, self.as_of, last, matured, [status], detail=detail)
-            found[gone] = reason
+            # That an outcome stays unknown is known late by its nature, so all that the deliveries say of it counts.
+            known_before = np.maximum(matured, self.complete_through + 1) if reason == "outcome_unknown" else matured
+            found[self.statuses.between(self.as_of, last, known_before, [status], detail=detail)] = reason
         found[matured > self.complete_through] = "immature"
         if default_dpd is not None:
-            in_default = status_in_force(self.tables, self.account_no, self.as_of, DEFAULT_STATUSES)
-            found[in_default | (self.days_past_due >= default_dpd)] = "in_default"
+            found[self.statuses.in_force(self.as_of, DEFAULT_STATUSES) | (self.days_past_due >= default_dpd)] = "in_default"
         found[~self.delivered] = "not_delivered"
         return found
 
     def defaulted(self, term: LabelTerms, labelled: np.ndarray) -> np.ndarray:
-        """float64 0/1; 0 where there is no label."""
-        rows = np.flatnonzero(labelled)
-        account_no, as_of = self.account_no[rows], self.as_of[rows]
-        last = as_of + (term.default_horizon_days - 1)
-        reached = worst_days_past_due(self.ledger, account_no, as_of, last) >= term.default_dpd
-        matured = as_of + (term.default_horizon_days + term.maturity_days)
-        begun = status_between(self.tables, account_no, as_of, last, matured, DEFAULT_STATUSES, begins=True)
-        found = np.zeros(self.as_of.size)
-        found[rows] = reached | begun
-        return found
+        """float64 0/1; means nothing where there is no label."""
+        last = self.as_of + (term.default_horizon_days - 1)
+        matured = last + (1 + term.maturity_days)
+        found = self.statuses.between(self.as_of, last, matured, DEFAULT_STATUSES, begins=True)
+        worst = worst_days_past_due(self.ledger, self.account_no[labelled], self.as_of[labelled], last[labelled])
+        found[labelled] |= worst >= term.default_dpd
+        return found.astype(np.float64)
 
 
 def recovered_in(paid: Settlements, position: np.ndarray, as_of: np.ndarray, windows: np.ndarray) -> np.ndarray:

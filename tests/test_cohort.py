@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from oracle_ledger import account_row, figures, reason
 from worlds import START, World, day, later_rows, nights, terms, worlds
 
-from features.cohort import BUCKETS, COLUMNS, REASONS, bucket, scorable, status_in_force
+from features.cohort import BUCKETS, COLUMNS, REASONS, bucket, scorable
 from features.errors import ContractError, UsageError
 from features.ledger import history
+from features.statuses import StatusLog
 from features.tables import NO_DAY
 from features.terms import Terms
 
@@ -127,7 +128,7 @@ def test_buckets_divide_days_past_due():
 
 
 def test_statuses_that_are_not_delivered_are_in_force_for_nobody():
-    assert status_in_force({}, np.array([1, 2]), np.array([START, START]), ["sold"]).tolist() == [False, False]
+    assert StatusLog({}, np.array([1, 2])).in_force(np.array([START, START]), ["sold"]).tolist() == [False, False]
 
 
 def test_a_cohort_needs_accounts_and_their_columns():

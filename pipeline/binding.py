@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 
-from pipeline.contact_rules import Cap, Hours, OptOut, Pause, Precondition, Rule, Rules, Stop, TimeBarred, Wait
+from pipeline.contact_hours import date_of
+from pipeline.contact_rules import Cap, Hours, Rule, Rules, TimeBarred, Wait
 from pipeline.params import Role
 
 
@@ -22,6 +22,7 @@ class Binding:
     product: tuple[Rule, ...]
     lists: tuple[str, ...]
     day: dt.date
+    _hours: dict[tuple[str, int], tuple[Hours, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, rules: Rules, jurisdictions: tuple[str, ...], role: Role, debtor_type: str, day: dt.date) -> Binding:
@@ -30,41 +31,30 @@ class Binding:
         law = tuple(rule for code in reach for rule in rules.places[code].rules if _binds(rule, role, debtor_type))
         return cls(law, tuple(rule for rule in rules.product if _binds(rule, role, debtor_type)), lists, day)
 
-    def hours(self, channel: str, day: dt.date) -> tuple[Hours, ...]:
+    def hours(self, channel: str, day: int) -> tuple[Hours, ...]:
         """Law of that day, or where none sets hours for the channel, ours; none at all leaves the whole day open."""
-        return self._law_or_ours(Hours, channel, day)
+        if (channel, day) not in self._hours:
+            self._hours[channel, day] = self._law_or_ours(Hours, channel, date_of(day))
+        return self._hours[channel, day]
 
-    def caps(self, channel: str) -> tuple[Cap, ...]:
-        return self._law_or_ours(Cap, channel, self.day)
+    def of_kind(self, kind: type[Rule], channel: str) -> tuple[Rule, ...]:
+        """Rules of a kind that bind a channel (or, where the kind names none, the account) on the day.
 
-    def waits(self, channel: str) -> tuple[Wait, ...]:
-        return self._law_or_ours(Wait, channel, self.day)
+        Numbers (Cap, Wait) are the law's, or ours where no law sets one. Of the rest all bind, ours too; of TimeBarred ours alone where
+        no law says what a prescribed debt may bear.
+        """
+        if kind in (Cap, Wait):
+            return self._law_or_ours(kind, channel, self.day)
+        if kind is TimeBarred:
+            return self._of(self.law, kind, "", self.day) or self._of(self.product, kind, "", self.day)
+        return self._of(self.law + self.product, kind, channel, self.day)
 
-    def pauses(self, channel: str) -> tuple[Pause, ...]:
-        return tuple(rule for rule in self.law + self.product if isinstance(rule, Pause) and channel in rule.channels)
+    def _law_or_ours(self, kind: type[Rule], channel: str, day: dt.date) -> tuple:
+        return self._of(self.law, kind, channel, day) or self._of(self.product, kind, channel, day)
 
-    def preconditions(self, channel: str) -> tuple[Precondition, ...]:
-        return tuple(rule for rule in self._in_effect if isinstance(rule, Precondition) and channel in rule.channels)
-
-    def stops(self, channel: str) -> tuple[Stop, ...]:
-        """Law first, so that a stop is shown with the citation of the place where there is one."""
-        return tuple(rule for rule in self._in_effect if isinstance(rule, Stop) and channel in rule.channels)
-
-    def opt_out(self, channel: str) -> Rule:
-        return next(rule for rule in self._in_effect if isinstance(rule, OptOut) and channel in rule.channels)
-
-    @cached_property
-    def time_barred(self) -> tuple[TimeBarred, ...]:
-        law = tuple(rule for rule in self.law if isinstance(rule, TimeBarred) and rule.in_effect(self.day))
-        return law or tuple(rule for rule in self.product if isinstance(rule, TimeBarred))
-
-    @cached_property
-    def _in_effect(self) -> tuple[Rule, ...]:
-        return tuple(rule for rule in self.law + self.product if rule.in_effect(self.day))
-
-    def _law_or_ours(self, kind: type, channel: str, day: dt.date) -> tuple:
-        found = tuple(rule for rule in self.law if isinstance(rule, kind) and channel in rule.channels and rule.in_effect(day))
-        return found or tuple(rule for rule in self.product if isinstance(rule, kind) and channel in rule.channels)
+    @staticmethod
+    def _of(rules: tuple[Rule, ...], kind: type[Rule], channel: str, day: dt.date) -> tuple:
+        return tuple(rule for rule in rules if isinstance(rule, kind) and (not channel or channel in rule.channels) and rule.in_effect(day))
 
 
 def _binds(rule: Rule, role: Role, debtor_type: str) -> bool:

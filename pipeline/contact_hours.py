@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
 from zoneinfo import ZoneInfo
 
+from features.tables import NO_TIME
 from pipeline.contact_rules import DAY_MINUTES, Hours, Rules
 from pipeline.holidays import EPOCH
 
@@ -50,17 +50,39 @@ class Openings:
 
     def __init__(self, rules: Rules, margin_minutes: int):
         self.rules, self.margin = rules, margin_minutes
-        self.open_on = lru_cache(maxsize=None)(self._open_on)
-        self._rule_spans = lru_cache(maxsize=None)(self._spans_of_rule)
+        self._opened: dict[tuple, Spans] = {}
+        self._of_rule: dict[tuple, Spans] = {}
+
+    def open_on(self, hours: tuple[Hours, ...], place_lists: tuple[str, ...], zones: tuple[str, ...], day: int) -> Spans:
+        """Spans of a day on the clock of zones[0] in which every rule is open, read in each plausible zone and in the zone it names."""
+        key = (tuple(rule.id for rule in hours), place_lists, zones, day)
+        if key not in self._opened:
+            self._opened[key] = self._open_on(hours, place_lists, zones, day)
+        return self._opened[key]
+
+    def first_open(
+        self, hours_on: Callable[[int], tuple[Hours, ...]], place_lists: tuple[str, ...], zones: tuple[str, ...], day: int, at: int
+    ) -> int:
+        """First open instant from a day, and from `at`, on; NO_TIME where LOOK_AHEAD_DAYS hold none. Rules of each day decide that day."""
+        for ahead in range(day, day + LOOK_AHEAD_DAYS):
+            for first, last in self.open_on(hours_on(ahead), place_lists, zones, ahead):
+                if last > at:
+                    return max(first, at)
+        return NO_TIME
 
     def _open_on(self, hours: tuple[Hours, ...], place_lists: tuple[str, ...], zones: tuple[str, ...], day: int) -> Spans:
-        """Spans of a day on the clock of zones[0] in which every rule is open, read in each plausible zone and in the zone it names."""
         spans: Spans = ((instant(day, 0, zones[0], late=False), instant(day + 1, 0, zones[0], late=False)),)
         for rule in hours:
             for zone in dict.fromkeys((*zones, *(() if rule.clock == "debtor" else (rule.clock,)))):
                 around = [span for near in (day - 1, day, day + 1) for span in self._rule_spans(rule, place_lists, zone, near)]
                 spans = intersected(spans, around)
         return spans
+
+    def _rule_spans(self, rule: Hours, place_lists: tuple[str, ...], zone: str, day: int) -> Spans:
+        key = (rule.id, place_lists, zone, day)
+        if key not in self._of_rule:
+            self._of_rule[key] = self._spans_of_rule(rule, place_lists, zone, day)
+        return self._of_rule[key]
 
     def _spans_of_rule(self, rule: Hours, place_lists: tuple[str, ...], zone: str, day: int) -> Spans:
         date = date_of(day)

@@ -96,8 +96,9 @@ def read_log(
 ) -> tuple[Log, Remembered]:
     """The rows known or dated within days_back of the day, and the remembered ones.
 
-    find: account numbers -> (rows of the book, whether they are there); offsets: microseconds by which each account's clock may be ahead of UTC. A row becomes
-    known no sooner than it happens, so a version that replaces a recent row is recent itself. Rows of accounts not in the book are left.
+    find: account numbers -> (rows of the book, whether they are there); offsets: microseconds by which each account's clock may be ahead of
+    UTC. A row becomes known no sooner than it happens, so a version that replaces a recent row is recent itself. Rows of accounts that are
+    not in the book are left out.
     """
     contacts = arranged(contacts, "contacts")
     known, happened = contacts["known_on"].to_numpy(), contacts["occurred_on"].to_numpy()

@@ -7,14 +7,15 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Annotated, Literal
+from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from features.tables import STATUSES
 from pipeline.holidays import HolidayList
-from pipeline.params import Role, Zone
+from pipeline.params import Role
 
 CONTACT_CHANNELS = ("call", "autodial", "voicemail", "sms", "email", "letter", "visit", "chat", "portal", "social")
 CALLS = ("call", "autodial", "voicemail")  # one family: what binds a call binds an autodialled one and a message left
@@ -35,7 +36,20 @@ def _known_status(name: str) -> str:
     return name
 
 
+@cache
+def known_zones() -> frozenset[str]:
+    """Names of the time zone database; read once, for it lies on disk."""
+    return frozenset(available_timezones())
+
+
+def _known_zone(name: str) -> str:
+    if name not in known_zones():
+        raise ValueError(f"must be an IANA time zone{nearest(name, known_zones())}. Got {name!r}")
+    return name
+
+
 Status = Annotated[str, AfterValidator(_known_status)]
+Zone = Annotated[str, AfterValidator(_known_zone)]
 Text = Annotated[str, Field(min_length=1)]
 
 
@@ -319,6 +333,12 @@ class Rules:
     @cached_property
     def all_rules(self) -> dict[str, Rule]:
         return {rule.id: rule for rule in self._rules()}
+
+    @cached_property
+    def nearest_first(self) -> tuple[str, ...]:
+        """Rule ids in the order in which a cause is named: the law of localities and subdivisions, of countries, ours."""
+        places = sorted(self.places, key=lambda code: -len(code.replace("/", "-").split("-")))
+        return tuple(rule.id for code in places for rule in self.places[code].rules) + tuple(rule.id for rule in self.product)
 
     def _rules(self) -> Iterator[Rule]:
         yield from self.product

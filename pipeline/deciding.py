@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from zoneinfo import available_timezones
 
 import numpy as np
 import pandas as pd
@@ -14,7 +13,6 @@ from pipeline.binding import Binding
 from pipeline.causes import Causes
 from pipeline.contact_caps import Counter
 from pipeline.contact_hours import (
-    LOOK_AHEAD_DAYS,
     MINUTE_US,
     Openings,
     Spans,
@@ -27,7 +25,20 @@ from pipeline.contact_hours import (
     without,
 )  # fmt: skip
 from pipeline.contact_log import Log, Remembered, Sight, read_log
-from pipeline.contact_rules import CONSENT, CONTACT_CHANNELS, OPT_OUT, Cap, Pause, Rules, TimeBarred, Wait
+from pipeline.contact_rules import (
+    CONSENT,
+    CONTACT_CHANNELS,
+    OPT_OUT,
+    Cap,
+    OptOut,
+    Pause,
+    Precondition,
+    Rules,
+    Stop,
+    TimeBarred,
+    Wait,
+    known_zones,
+)  # fmt: skip
 from pipeline.holds import BIT, Book, Holds, deadline, last_payment_on, open_promises, read_holds, unwelcome_hours, ways_out
 from pipeline.params import Params
 
@@ -96,19 +107,18 @@ class Decision:
         self._bar(jurisdiction < 0, "place.unknown", "No jurisdiction is recorded, so the law that binds is not known.")
         known_kind = np.array([name in DEBTOR_TYPES for name in kinds] + [False])
         self._bar(~known_kind[kind], "debtor_type.unknown", "Whether the debtor is a consumer is not recorded.")
-        known_zone = np.array([name in available_timezones() for name in zones] + [False])
+        known_zone = np.array([name in known_zones() for name in zones] + [False])
         self._bar(~known_zone[zone], "zone.unknown", "No known time zone is recorded, so the debtor's clock is not known.")
 
         free = self.barred == 0
         group = np.full(self.size, -1, np.int64)
         role = np.array([role_code[name] for name in roles] + [-1])[portfolio]
-        keys = np.stack([plausible.code, role, kind])[:, free]
-        pairs, group[free] = np.unique(keys, axis=1, return_inverse=True)
+        pairs, group[free] = _grouped(plausible.code[free], role[free], kind[free])
         self.bindings = [
             Binding.of(
                 self.rules, tuple(names[code] for code in plausible.sets[place]), list(role_code)[who], kinds[what], date_of(self.day)
             )
-            for place, who, what in pairs.T
+            for place, who, what in pairs
         ]
         self.group = group
         order = np.argsort(group, kind="stable")
@@ -116,10 +126,10 @@ class Decision:
 
         clocks = _gathered(self.owner, np.where(known_zone[zone], zone, -1))
         own = np.where(free, zone, -1)
-        triples, scene = np.unique(np.stack([group, own, clocks.code, jurisdiction])[:, free], axis=1, return_inverse=True)
+        keys, scene = _grouped(group[free], own[free], clocks.code[free], jurisdiction[free])
         self.scenes = [
             Scene(int(number), self._zones_of(zones[first], [zones[code] for code in clocks.sets[others]], names[where]))
-            for number, first, others, where in triples.T
+            for number, first, others, where in keys
         ]
         self.scene = np.full(self.size, -1, np.int64)
         self.scene[free] = scene
@@ -171,60 +181,72 @@ class Decision:
         self.bits, self.debtor_bits = self.holds.bits[self.row], self.holds.debtor_bits[self.owner]
 
     def stop(self) -> None:
-        """Statuses that stop contact, ways out of a channel, missing preconditions, prescribed debts."""
-        for binding, rows in zip(self.bindings, self.rows_of, strict=True):
-            for number, channel in enumerate(self.channels):
-                for rule in binding.stops(channel):
-                    if rule.statuses == "always":
-                        self._close(number, rows, rule)
-                        continue
-                    mask = sum(BIT[name] for name in rule.statuses if name != "inconvenient")
-                    bits = self.bits if rule.per == "account" else self.debtor_bits
-                    stopped = rows[bits[rows] & mask != 0]
-                    if rule.channels == CONTACT_CHANNELS:
-                        self.barred[stopped[self.barred[stopped] == 0]] = self.causes.of(rule)
-                    self._close(number, stopped, rule)
-                    if "inconvenient" in rule.statuses:
-                        self._keep_clear(number, rows[bits[rows] & BIT["inconvenient"] != 0], rule)
-                self._close_left(number, channel, rows, binding)
-                for rule in binding.preconditions(channel):
-                    self._require(number, channel, rows, rule)
-            for rule in binding.time_barred:
-                self._bar_by_time(rows, rule)
+        """Statuses that stop contact, ways out of a channel, missing preconditions, prescribed debts: each rule over all it binds."""
+        for rule, number, rows in self._applied(Stop):
+            if rule.statuses == "always":
+                self._close(number, rows, rule)
+                continue
+            mask = sum(BIT[name] for name in rule.statuses if name != "inconvenient")
+            bits = self.bits if rule.per == "account" else self.debtor_bits
+            stopped = rows[bits[rows] & mask != 0]
+            self._close(number, stopped, rule)
+            if rule.channels == CONTACT_CHANNELS:
+                self._bar_by(stopped, rule)
+            if "inconvenient" in rule.statuses:
+                self._keep_clear(number, rows[bits[rows] & BIT["inconvenient"] != 0], rule)
+        for rule, number, rows in self._applied(OptOut):
+            channel = self.channels[number]
+            if channel in OPT_OUT:
+                self._close(number, rows[self.debtor_bits[rows] & BIT[OPT_OUT[channel]] != 0], rule)
+            if channel in self.left_channel:
+                self._close(number, rows[self.left_channel[channel][self.owner[rows]]], rule)
+        for rule, number, rows in self._applied(Precondition):
+            self._require(number, rows, rule)
+        for rule, _, rows in self._applied(TimeBarred):
+            self._bar_by_time(rows, rule)
+
+    def _applied(self, kind: type) -> Iterator[tuple]:
+        """(rule, channel, rows) of every rule of a kind that binds any row: law before product, subdivisions before countries.
+
+        A rule that names no channels comes once, with channel -1.
+        """
+        groups: dict[tuple[str, int], list[int]] = {}
+        for group, binding in enumerate(self.bindings):
+            for number, channel in enumerate(self.channels) if kind is not TimeBarred else [(-1, "")]:
+                for rule in binding.of_kind(kind, channel):
+                    groups.setdefault((rule.id, number), []).append(group)
+        rank = {name: place for place, name in enumerate(self.rules.nearest_first)}
+        for name, number in sorted(groups, key=lambda bound: (rank[bound[0]], bound[1])):
+            yield self.rules.all_rules[name], number, np.concatenate([self.rows_of[group] for group in groups[name, number]])
 
     def _close(self, number: int, rows: np.ndarray, rule) -> None:
         if rows.size:
             self.closed[number, rows[self.closed[number, rows] == 0]] = self.causes.of(rule)
 
+    def _bar_by(self, rows: np.ndarray, rule) -> None:
+        if rows.size:
+            self.barred[rows[self.barred[rows] == 0]] = self.causes.of(rule)
+
     def _keep_clear(self, number: int, rows: np.ndarray, rule) -> None:
         """Hours named as inconvenient are cut out of the day; anything else named so stops contact."""
         details = self.holds.details.get("inconvenient", {})
-        if not rows.size:
-            return
         of_debtor: dict[int, list[str]] = {}
         for row, texts in details.items():
             of_debtor.setdefault(int(self.book.debtor[row]), []).extend(texts)
         for row in rows.tolist():
-            named = details.get(int(self.row[row]), []) if rule.per == "account" else of_debtor[int(self.owner[row])]
+            named = details[int(self.row[row])] if rule.per == "account" else of_debtor[int(self.owner[row])]
             hours = unwelcome_hours(named)
             if hours is None:
-                self.barred[row] = self.barred[row] or self.causes.of(rule)
+                self._bar_by(np.array([row]), rule)
                 continue
             for zone in self.scenes[self.scene[row]].zones:
                 for first, last in hours:
                     hole = (instant(self.day, first, zone, late=False), instant(self.day, last, zone, late=True))
                     self.spans[number, row] = without(self.spans.get((number, row), self._scene_spans(row, number)), hole)
 
-    def _close_left(self, number: int, channel: str, rows: np.ndarray, binding: Binding) -> None:
-        rule = binding.opt_out(channel)
-        if channel in OPT_OUT:
-            self._close(number, rows[self.debtor_bits[rows] & BIT[OPT_OUT[channel]] != 0], rule)
-        if channel in self.left_channel:
-            self._close(number, rows[self.left_channel[channel][self.owner[rows]]], rule)
-
-    def _require(self, number: int, channel: str, rows: np.ndarray, rule) -> None:
+    def _require(self, number: int, rows: np.ndarray, rule: Precondition) -> None:
         if "consent" in rule.needs:
-            status = CONSENT.get(channel)
+            status = CONSENT.get(self.channels[number])
             self._close(number, rows if status is None else rows[self.bits[rows] & BIT[status] == 0], rule)
         if "notice_sent" in rule.needs:
             since = self.holds.notice_on[self.row[rows]]
@@ -233,20 +255,18 @@ class Decision:
             self._wait(number, rows[noticed], since[noticed] + (rule.notice_days or 0), rule)
 
     def _bar_by_time(self, rows: np.ndarray, rule: TimeBarred) -> None:
-        prescribed = self.bits[rows] & BIT["prescribed"] != 0
-        self.legal_barred[rows[prescribed]] = True
+        prescribed = rows[self.bits[rows] & BIT["prescribed"] != 0]
+        self.legal_barred[prescribed] = True
         if not rule.contact_once_barred:
-            stopped = rows[prescribed]
-            self.barred[stopped[self.barred[stopped] == 0]] = self.causes.of(rule)
+            self._bar_by(prescribed, rule)
         if rule.years is None:
             return
-        overdue = self.cohort["days_past_due"].to_numpy()[rows]
-        old = rows[overdue >= int(rule.years * YEAR_DAYS)]
+        days = int(rule.years * YEAR_DAYS)
+        old = rows[self.cohort["days_past_due"].to_numpy()[rows] >= days]
         self.legal_barred[old] = True
         if rule.effect == "extinguished" and old.size:
             paid = last_payment_on(self.tables.get("payments"), self.book, self.sight)[self.row[old]]
-            gone = old[(paid == NO_DAY) | (self.day - paid >= int(rule.years * YEAR_DAYS))]
-            self.barred[gone[self.barred[gone] == 0]] = self.causes.of(rule)
+            self._bar_by(old[(paid == NO_DAY) | (self.day - paid >= days)], rule)
 
     # --- not yet -------------------------------------------------------------------------------------------------------------------
 
@@ -267,8 +287,10 @@ class Decision:
         promised = self.holds.promise_until[self.row]
         self._hold(promised >= self.day, "promise", "A promise to pay is not yet due, or within its days of grace.", promised + 1)
         self._meet()
+        place = {row: number for number, row in enumerate(self.row.tolist())} if self.holds.details.get("legal") else {}
         for row, details in self.holds.details.get("legal", {}).items():
-            self.legal_deadline_on[self.row == row] = deadline(details, self.day)
+            if row in place:
+                self.legal_deadline_on[place[row]] = deadline(details, self.day)
 
     def _is_known(self, table: str, portfolio: str) -> bool:
         own = self.params.portfolio(portfolio)
@@ -305,31 +327,28 @@ class Decision:
                 self.appointment[row] = True
             elif later := [callback for callback in coming if callback.day > self.day]:
                 self.later_at[row] = (later[0].day, later[0].minute or 0)
-                mask = np.zeros(self.size, bool)
-                mask[row] = True
-                self._hold(mask, "appointment.later", "The debtor agreed to be called on a later day.", later[0].day)
+        until = np.full(self.size, NO_DAY, np.int64)
+        for row, (day, _) in self.later_at.items():
+            until[row] = day
+        self._hold(until > self.day, "appointment.later", "The debtor agreed to be called on a later day.", until)
 
     def count(self) -> None:
         """Caps and waits, each counted once over the book and applied to the groups and channels that it binds."""
-        bound: dict[str, list[tuple[int, int]]] = {}
-        for group, binding in enumerate(self.bindings):
-            for number, channel in enumerate(self.channels):
-                for rule in (*binding.caps(channel), *binding.waits(channel)):
-                    bound.setdefault(rule.id, []).append((group, number))
         agreed = np.full(self.size, NO_DAY, np.int64)
         for row, (_, known) in self.met.items():
             agreed[row] = known
-        for name, groups in bound.items():
-            rule = self.rules.all_rules[name]
-            exempt = agreed >= self.day - rule.requested_exempt_days if rule.requested_exempt_days else np.zeros(self.size, bool)
-            used, free_on = self.counter.used(rule) if isinstance(rule, Cap) else (None, self.counter.waits_until(rule))
-            for group, number in groups:
-                rows = self.rows_of[group]
-                asked = exempt[rows] if self.channels[number] == "call" else np.zeros(rows.size, bool)
-                self._wait(number, rows, np.where(asked, self.day, free_on[self.row[rows]]), rule)
-                if used is not None:
-                    left = np.maximum(rule.max - used[self.row[rows]], asked)  # an appointment may always be kept
-                    self.left[number, rows] = np.minimum(self.left[number, rows], left)
+        counted: dict[str, tuple[np.ndarray | None, np.ndarray]] = {}
+        for rule, number, rows in (*self._applied(Cap), *self._applied(Wait)):
+            if rule.id not in counted:
+                counted[rule.id] = self.counter.used(rule) if isinstance(rule, Cap) else (None, self.counter.waits_until(rule))
+            used, free_on = counted[rule.id]
+            asked = np.zeros(rows.size, bool)
+            if rule.requested_exempt_days and self.channels[number] == "call":
+                asked = agreed[rows] >= self.day - rule.requested_exempt_days
+            self._wait(number, rows, np.where(asked, self.day, free_on[self.row[rows]]), rule)
+            if used is not None:
+                left = np.maximum(rule.max - used[self.row[rows]], asked)  # an appointment may always be kept
+                self.left[number, rows] = np.minimum(self.left[number, rows], left)
 
     def _wait(self, number: int, rows: np.ndarray, until: np.ndarray, rule) -> None:
         later = until > self.free_on[number, rows]
@@ -389,14 +408,14 @@ class Decision:
 
     def _spans_of(self, scene: Scene, channel: str, day: int) -> Spans:
         binding = self.bindings[scene.binding]
-        return self.openings.open_on(binding.hours(channel, date_of(day)), binding.lists, scene.zones, day)
+        return self.openings.open_on(binding.hours(channel, day), binding.lists, scene.zones, day)
 
     def _scene_spans(self, row: int, number: int) -> Spans:
         return self._spans_of(self.scenes[self.scene[row]], self.channels[number], self.day)
 
     def _closed_text(self, scene: Scene, channel: str) -> tuple[str, str, str] | tuple[str, str]:
         binding = self.bindings[scene.binding]
-        rule = self.openings.closed_by(binding.hours(channel, date_of(self.day)), binding.lists, scene.zones, self.day)
+        rule = self.openings.closed_by(binding.hours(channel, self.day), binding.lists, scene.zones, self.day)
         if rule is None:
             return "hours.none_in_common", "The hours of the rules and zones that may apply have none in common today."
         return rule.id, rule.says, rule.citation
@@ -419,11 +438,9 @@ class Decision:
     def _first_open(self, scene: int, channel: str, day: int, at: int = NO_TIME) -> int:
         if day >= NEVER:
             return NO_TIME
-        for ahead in range(day, day + LOOK_AHEAD_DAYS):
-            for first, last in self._spans_of(self.scenes[scene], channel, ahead):
-                if last > at:
-                    return max(first, at)
-        return NO_TIME
+        place = self.scenes[scene]
+        binding = self.bindings[place.binding]
+        return self.openings.first_open(lambda ahead: binding.hours(channel, ahead), binding.lists, place.zones, day, at)
 
     # --- the answer ----------------------------------------------------------------------------------------------------------------
 
@@ -446,8 +463,8 @@ class Decision:
         # A day is looked at from its own opening; a channel that is shut for the rest of today opens on a later one.
         shut = (state[rows] == DEFERRED) & (day == self.day)
         day = day + shut * np.array([(number, row) in self.spans for row in rows.tolist()], bool) if self.spans else day
-        pairs, place = np.unique(np.stack([self.scene[rows], day]), axis=1, return_inverse=True)
-        answers = np.array([self._first_open(int(scene), channel, int(when)) for scene, when in pairs.T], np.int64)
+        pairs, place = _grouped(self.scene[rows], day)
+        answers = np.array([self._first_open(int(scene), channel, int(when)) for scene, when in pairs], np.int64)
         if rows.size:
             first[rows] = answers[place]
         for (which, row), spans in self.spans.items():
@@ -482,7 +499,7 @@ class Decision:
             )
         scene = self.scenes[self.scene[row]]
         binding = self.bindings[scene.binding]
-        for rule in binding.hours(channel, date_of(self.day)):
+        for rule in binding.hours(channel, self.day):
             spans = self.openings.open_on((rule,), binding.lists, scene.zones, self.day)
             if not any(first <= at < last for first, last in spans):
                 return self.causes.of(rule)
@@ -493,7 +510,7 @@ class Decision:
             return NO_TIME, None
         ends = [
             (int(last) + rule.minutes * MINUTE_US, rule)
-            for rule in self.bindings[self.group[row]].pauses(channel)
+            for rule in self.bindings[self.group[row]].of_kind(Pause, channel)
             if (last := self.counter.last_at(rule.channels)[self.row[row]]) > 0
         ]
         return max(ends, key=lambda end: end[0], default=(NO_TIME, None))
@@ -541,6 +558,16 @@ def _gathered(debtor: np.ndarray, values: np.ndarray) -> Gathered:
     for owner, members in of_debtor.items():
         code[owner] = sets.setdefault(tuple(sorted(members)), len(sets))
     return Gathered(code[debtor], list(sets))
+
+
+def _grouped(*codes: np.ndarray) -> tuple[list[tuple[int, ...]], np.ndarray]:
+    """(distinct combinations of the codes in ascending order, number of its combination per row)."""
+    key = np.zeros(codes[0].size, np.int64)
+    for values in codes:
+        lowest = int(values.min(initial=0))
+        key = key * (int(values.max(initial=0)) - lowest + 1) + (values - lowest)
+    _, first, number = np.unique(key, return_index=True, return_inverse=True)
+    return list(zip(*(values[first].tolist() for values in codes), strict=True)), number
 
 
 def _factorized(values: pd.Series) -> tuple[np.ndarray, list[str]]:

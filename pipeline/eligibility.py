@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from zoneinfo import available_timezones
 
 import numpy as np
 import pandas as pd
@@ -16,7 +15,7 @@ from features.errors import ContractError
 from features.tables import NO_TIME
 from pipeline.contact_hours import day_on_clock
 from pipeline.contact_log import Sight
-from pipeline.contact_rules import CONTACT_CHANNELS, Rules, nearest
+from pipeline.contact_rules import CONTACT_CHANNELS, Rules, known_zones, nearest
 from pipeline.deciding import NO_LIMIT, Decision, decide
 from pipeline.params import Params
 from pipeline.rule_file import load_rules
@@ -102,9 +101,7 @@ def check(
         raise ContractError(f"Account {account_id!r} is not scorable at that time: it may be paid, closed or not yet known.")
     row = int(place[0])
     zone = cohort["time_zone"].iloc[row]
-    clock = (
-        zone if isinstance(zone, str) and zone in available_timezones() else params.portfolio(str(cohort["portfolio"].iloc[row])).time_zone
-    )
+    clock = zone if isinstance(zone, str) and zone in known_zones() else params.portfolio(str(cohort["portfolio"].iloc[row])).time_zone
     decision = decide(cohort, tables, rules, params, Sight(day_on_clock(at, clock), at), complete_through, (channel,))
     group, cause = decision.of_account(row)
     spans = decision.open_spans(row, channel) if group == PERMITTED else ()

@@ -179,7 +179,7 @@ def open_promises(
         kind = codes(near["kind"], PAYMENT_KINDS)
         back = near[kind == PAYMENT_KINDS.index("reversal")].groupby("reverses", observed=True)["amount"].sum()
         money = near[kind == PAYMENT_KINDS.index("payment")]
-        net = money["amount"] - money["payment_id"].map(back).fillna(0)
+        net = money["amount"].to_numpy() - back.reindex(money["payment_id"]).fillna(0).to_numpy().astype(np.float64)
         pairs = made.merge(money.assign(net=net)[["account_no", "occurred_on", "net"]], on="account_no", suffixes=("", "_paid"))
         pairs = pairs[(pairs["occurred_on_paid"] >= pairs["occurred_on"]) & (pairs["net"] > 0)]
         paid += pairs.groupby("promise")["net"].sum().reindex(made["promise"], fill_value=0).to_numpy()
@@ -204,7 +204,7 @@ def last_payment_on(payments: pd.DataFrame | None, book: Book, sight: Sight) -> 
 def ways_out(
     unsubscribed: pd.DataFrame, holds: Holds, book: Book, opt_out: Mapping[str, str], consent: Mapping[str, str]
 ) -> dict[str, np.ndarray]:
-    """Per channel the debtors who unsubscribed and have not consented again on a later day; where it has an opt-out status, its bit is set."""
+    """Per channel the debtors who unsubscribed and have not consented again later; where there is an opt-out status its bit is set."""
     out: dict[str, np.ndarray] = {}
     for channel, rows in unsubscribed.groupby("channel", observed=True):
         place, inside = book.find(rows["account_no"].to_numpy())

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from functools import lru_cache
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 EPOCH = dt.date(1970, 1, 1)
 WEEKDAY = {name: number for number, name in enumerate(("mon", "tue", "wed", "thu", "fri", "sat", "sun"))}
@@ -79,21 +78,22 @@ class HolidayList(BaseModel):
 
     source: Annotated[str, Field(min_length=1)]
     days: Annotated[tuple[Holiday, ...], Field(min_length=1)]
+    _years: dict[int, frozenset[dt.date]] = PrivateAttr(default_factory=dict)
 
     def holds(self, day: dt.date) -> bool:
         """Whether the day is a holiday, or the day on which one is observed (which may fall into the next or the last year)."""
-        return any(day in _days_of(self, year) for year in (day.year - 1, day.year, day.year + 1))
+        return any(day in self._days_of(year) for year in (day.year - 1, day.year, day.year + 1))
 
-
-@lru_cache(maxsize=4096)
-def _days_of(holidays: HolidayList, year: int) -> frozenset[dt.date]:
-    given = [(entry, day) for entry in holidays.days if (day := entry.on(year)) is not None]
-    days = {day for _, day in given}
-    for entry, day in given:
-        moved = _observed(day, entry.observed, days)
-        if moved is not None:
-            days.add(moved)
-    return frozenset(days)
+    def _days_of(self, year: int) -> frozenset[dt.date]:
+        if year not in self._years:
+            given = [(entry, day) for entry in self.days if (day := entry.on(year)) is not None]
+            days = {day for _, day in given}
+            for entry, day in given:
+                moved = _observed(day, entry.observed, days)
+                if moved is not None:
+                    days.add(moved)
+            self._years[year] = frozenset(days)
+        return self._years[year]
 
 
 def _observed(day: dt.date, how: str | None, taken: set[dt.date]) -> dt.date | None:

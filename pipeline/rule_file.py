@@ -12,11 +12,30 @@ import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from features.errors import InputMissing, UsageError
-from pipeline.contact_rules import RULE_KINDS, AnyRule, Hours, Place, Rule, Rules, nearest, parent
+from pipeline.contact_rules import (
+    CONTACT_CHANNELS,
+    RULE_KINDS,
+    AnyRule,
+    DebtorType,
+    Hours,
+    OptOut,
+    Place,
+    Rule,
+    Rules,
+    Stop,
+    TimeBarred,
+    nearest,
+    parent,
+)  # fmt: skip
 from pipeline.holidays import HolidayList
+from pipeline.params import Role
 
 RULES_FILE = Path(__file__).parent / "rules" / "contact_rules.yaml"
 SECTIONS = ("schema_version", "as_of", "holidays", "product", "places")
+ALWAYS_STOP = (
+    "cease_contact", "attorney", "bankruptcy", "moratorium", "deceased", "minor", "identity_theft", "dispute", "wrong_party", "litigation",
+    "vulnerable", "hardship", "emergency", "inconvenient",
+)  # fmt: skip
 _KINDS = {get_args(kind.model_fields["kind"].annotation)[0]: kind for kind in RULE_KINDS}
 _RULE = TypeAdapter(AnyRule)
 
@@ -79,21 +98,26 @@ def _read(tree: object, line_of: dict[int, int], faults: list[str], digest: str)
     if not isinstance(tree, dict):
         faults.append("It must hold schema_version, as_of, holidays, product and places.")
         return None
-    known = ("schema_version", "as_of", "holidays", "product", "places")
-    if set(tree) - set(known):
-        faults.append(str(UsageError.unknown_keys("The top level", sorted(set(tree) - set(known)), known)))
+    if set(tree) - set(SECTIONS):
+        faults.append(str(UsageError.unknown_keys("The top level", sorted(set(tree) - set(SECTIONS)), SECTIONS)))
     if tree.get("schema_version") != 1:
         faults.append(f"schema_version must be 1. Got {tree.get('schema_version')!r}.")
-    missing = [name for name in known[1:] if not tree.get(name)]
+    shapes = {"holidays": dict, "product": list, "places": dict}
+    missing = [name for name in SECTIONS[1:] if not tree.get(name)]
+    missing += [name for name, shape in shapes.items() if name not in missing and not isinstance(tree[name], shape)]
     if missing:
-        faults.append(f"It lacks {', '.join(missing)}.")
+        faults.append(f"It lacks {', '.join(missing)}, or they have not the form of a list of rules or a map of names.")
         return None
     lists = {name: _parsed(HolidayList, body, f"holidays.{name}", line_of, faults) for name, body in tree["holidays"].items()}
     seen: dict[str, int] = {}
     product = _rules_of(tree["product"], "", lists, line_of, faults, seen)
+    faults += _missing_of_ours(product)
     places = {}
     for code, body in tree["places"].items():
         where = f"Place {code} (line {line_of.get(id(body), 0)})"
+        if not isinstance(body, dict):
+            faults.append(f"{where}: must have a name and rules.")
+            continue
         if not re.fullmatch(r"[A-Z]{2}(-[A-Z0-9]{1,3}(/[A-Z]+)?)?", str(code)):
             faults.append(f"{where}: must be named like FR, US-MA or US-NY/NYC.")
         elif parent(code) is not None and parent(code) not in tree["places"]:
@@ -112,6 +136,20 @@ def _read(tree: object, line_of: dict[int, int], faults: list[str], digest: str)
         faults.append(f"as_of must be a date such as 2026-11-21. Got {tree['as_of']!r}.")
         return None
     return None if faults else Rules(as_of, tuple(product), places, {name: found for name, found in lists.items() if found}, digest)
+
+
+def _missing_of_ours(product: list[Rule]) -> list[str]:
+    """Without these no place is safe, whatever its own law says."""
+
+    def everywhere(rule: Rule) -> bool:
+        return rule.enforce == "hard" and set(rule.roles) == set(get_args(Role)) and set(rule.binds) == set(get_args(DebtorType))
+
+    whole = [rule for rule in product if everywhere(rule) and (isinstance(rule, TimeBarred) or getattr(rule, "channels", ()) == CONTACT_CHANNELS)]
+    stopped = {name for rule in whole if isinstance(rule, Stop) and rule.statuses != "always" for name in rule.statuses}
+    missing = [f"a stop for {name}" for name in ALWAYS_STOP if name not in stopped]
+    missing += [] if any(isinstance(rule, OptOut) for rule in whole) else ["an opt_out"]
+    missing += [] if any(isinstance(rule, TimeBarred) for rule in whole) else ["a time_barred rule"]
+    return [f"product must hold {', '.join(missing)} that binds every role and debtor type on any channel."] if missing else []
 
 
 def _rules_of(

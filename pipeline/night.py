@@ -11,7 +11,7 @@ import resource
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from features.currencies import DECIMALS
-from features.errors import InputMissing, RecoupError
+from features.errors import CannotWrite, InputMissing, RecoupError
 from features.tables import TABLES
 from pipeline.dataset import date_of, day_number
 from pipeline.ingest import ingest
@@ -79,7 +79,8 @@ def run(source: Path, store_path: Path, as_of: dt.date, out: Path, params: Param
         published = publish_night(store_path, as_of, out, params, stages=stages, inputs=inputs_of(source), accepted=accept_volume)
     except RecoupError as error:
         if out.exists():
-            mark_expired(out, as_of, str(error), params.worklist.language)
+            with suppress(CannotWrite):  # the night's own failure is what must be told
+                mark_expired(out, as_of, str(error), params.worklist.language)
         raise
     verdict = monitor_night(store_path, as_of, params)
     log.info(verdict.text())

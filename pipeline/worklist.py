@@ -22,6 +22,7 @@ from models.prioritise import (
     rank,
 )
 from pipeline.dataset import date_of
+from pipeline.deciding import NO_LIMIT
 from pipeline.params import Params
 from pipeline.publication import WORKLIST_COLUMNS, Details, Night
 from pipeline.score import SCORE_COLUMNS, Job
@@ -108,7 +109,7 @@ def night_of(store: Store, job: Job, worked: list[Worked], ranked: Ranked, said:
         contact_from=_clock(listed["contact_from_minute"]),
         contact_until=_clock(listed["contact_until_minute"]),
         time_zone=listed["time_zone"].where(listed["time_zone"].notna(), [job.params.portfolio(name).time_zone for name in listed["portfolio"]]),
-        contacts_left=listed["contacts_left"].astype("Int64"),
+        contacts_left=listed["contacts_left"].where(listed["contacts_left"] < NO_LIMIT).astype("Int64"),
         last_right_party=_dates(listed["last_right_party"]),
         last_payment=_dates(listed["last_payment"]),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import count
 from typing import NamedTuple
 
@@ -13,10 +13,6 @@ from numba import njit
 
 from features.errors import ContractError, some
 from features.tables import NEVER, NO_DAY, TABLES, account_number
-
-LOAD_SHARE = 0.5  # share of a table's rows that became known on one day ...
-LOAD_LAG_DAYS = 30  # ... this long after they happened (median), and there
-LOAD_ROWS = 50  # are at least this many of them: that day is the load, not the day they became known
 
 
 class Texts(NamedTuple):
@@ -127,31 +123,6 @@ def superseded_on(frame: pd.DataFrame, key: Sequence[str], table: str = "given")
     A row is in force for the night of D where `known_on < D <= superseded_on`. The frame is sorted by account_no (see `arranged`).
     """
     return lineage(frame, key, table).superseded_on
-
-
-def refuse_load_time(tables: Mapping[str, pd.DataFrame]) -> None:
-    """Refuse a history whose rows are stamped with the time they were loaded: nothing of it would have been known on any past night.
-
-    Recognised by at least LOAD_ROWS rows, LOAD_SHARE of their table, known on one day that is LOAD_LAG_DAYS (median) after they happened.
-    Raises ContractError naming every such table.
-    """
-    found = []
-    for name, frame in tables.items():
-        happened = TABLES[name].position.removesuffix("_at").removesuffix("_on") + "_on"
-        if name in ("accounts", "charges") or frame.empty or happened not in frame:
-            continue  # an account or a charge may be told of long after its own date
-        known = frame["known_on"].to_numpy()
-        days, counts = np.unique(known, return_counts=True)
-        most = counts.argmax()
-        on_that_day = known == days[most]
-        lag = np.median(days[most] - frame[happened].to_numpy()[on_that_day].astype(np.int64))
-        if counts[most] >= max(LOAD_ROWS, LOAD_SHARE * len(frame)) and lag >= LOAD_LAG_DAYS:
-            found.append(f"{name!r} ({counts[most]:,} of {len(frame):,} rows known on {np.datetime64(int(days[most]), 'D')})")
-    if found:
-        raise ContractError(
-            f"known_at must be the time a row could first be known, not the time of its load. Got {', '.join(found)}. "
-            "Leave known_at empty and ingest with --backfill: lag_days of the params then applies."
-        )
 
 
 @njit(cache=True)

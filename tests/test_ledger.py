@@ -17,7 +17,7 @@ from features.ledger import figures_at, history, worst_days_past_due
 from features.settlements import net_known, settlements
 from features.tables import NEVER, NO_MONEY, account_number
 from features.terms import Terms
-from features.versions import in_force, refuse_load_time, superseded_on
+from features.versions import in_force, superseded_on
 
 small_worlds = worlds(contacts=False)
 EVERY_DAY = np.arange(START - 25, START + SPAN + 25, dtype=np.int32)
@@ -310,25 +310,3 @@ def test_versions_that_cannot_be_told_apart_are_refused():
     world = World().account("a", opened_on=START).charge(START, 100, charge_id="c").charge(START, 70, charge_id="c")
     with pytest.raises(ContractError, match=r"'charges' holds two versions of one key \(account_no, charge_id\) with the same known_at"):
         history(world.tables(), Terms())
-
-
-def loaded_once(rows: int, known_on: int, span: int = 400) -> World:
-    world = World().account("a", opened_on=START - span)
-    for number in range(rows):
-        world.payment(START - span + number * span // rows, 10, known_at=known_on)
-    return world
-
-
-def test_a_history_stamped_with_its_load_time_is_refused():
-    with pytest.raises(ContractError, match=r"'payments' \(60 of 60 rows known on 2024-02-20\). Leave known_at empty and"):
-        refuse_load_time(loaded_once(60, START).tables())
-
-
-def test_a_history_with_its_own_times_or_a_single_late_file_is_not_refused():
-    refuse_load_time(loaded_once(40, START).tables())  # too few to tell
-    refuse_load_time(loaded_once(60, START, span=25).tables())  # a month's file
-    world = loaded_once(60, START)
-    for number in range(61):
-        world.payment(START + 1 + number, 10)
-    refuse_load_time(world.tables())
-    refuse_load_time({})

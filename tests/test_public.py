@@ -127,7 +127,7 @@ def test_a_payment_the_bank_took_back_leaves_the_advance_unpaid(tmp_path):
 def test_an_outcome_nobody_knows_is_marked_from_the_due_date_and_known_only_at_the_end(tmp_path):
     tables, _ = converted_advances(tmp_path, [{}, {"money_back_date": "2020-08-12 10:00:00+00:00"}])
     unknown = tables["statuses"].drop(columns=["until_on", "detail"]).to_numpy().tolist()
-    assert unknown == [["1", "outcome_unknown", "2020-08-15", "2020-11-18T00:00:00+01:00"]]
+    assert unknown == [["1", "outcome_unknown", "2020-08-15", "2020-11-17T23:59:59+01:00"]]
 
 
 def test_what_describes_the_end_of_the_extract_is_no_attribute(tmp_path):
@@ -180,7 +180,7 @@ def test_the_judged_loan_has_an_outcome_of_its_own_and_no_label_from_missing_pay
     tables = loans(tmp_path, [{}])
     assert tables["statuses"][["account_id", "status", "from_on"]].to_numpy().tolist() == [["900", "outcome_unknown", "2017-07-05"]]
     outcome = mobile_loans.outcomes(tmp_path / "raw").iloc[0]
-    assert (outcome["account_id"], str(outcome["as_of"].date()), outcome["defaulted"]) == ("900", "2017-07-06", 1.0)
+    assert (outcome["account_id"], str(outcome["as_of"]), outcome["defaulted"]) == ("900", "2017-07-06", 1.0)
     assert {"audit_birth_year", "audit_education"} <= set(tables["accounts"].columns)
 
 

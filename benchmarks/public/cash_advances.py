@@ -7,6 +7,7 @@ raised is owed from that day, whatever became of it: keeping only the accepted o
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import pandas as pd
@@ -16,8 +17,9 @@ from benchmarks.public.delivery import Counts, by_class, day_text, deliver, mone
 NAME = "cash_advances"
 CURRENCY = "EUR"
 ZONE = "Europe/Paris"
-EXTRACTED = pd.Timestamp("2020-11-18", tz=ZONE)
+EXTRACTED = pd.Timestamp("2020-11-17 23:59:59", tz=ZONE)  # the last instant the extract tells of
 COMPLETE_THROUGH = "2020-11-17"
+FIRST_TEST, LAST_TEST = dt.date(2020, 10, 8), dt.date(2020, 11, 3)  # the last night whose 14 days lie in the extract; no July in it
 USUAL_TERM_DAYS = 13  # known due dates of advances never postponed lie 10 to 15 days after opening
 TECHNICAL = pd.Timedelta(minutes=15)
 NOT_GIVEN = ("promise_amount", "promise_due_on", "cost", "agent", "person_id", "endpoint_id")
@@ -34,10 +36,19 @@ PARAMS = {
             "contact_precision": "time",
         }
     },
-    # Cases resolve in days: a short horizon, nights a day apart. Nothing is ever reversed in this set, so nothing has to settle.
+    # Cases resolve in days: a short horizon. Nothing is reversed in this set, so nothing has to settle.
     "label": {"horizon_days": 14, "maturity_days": 0, "default_horizon_days": 60},
-    "cohort": {"every": 1, "first": "2020-05-01", "last": None, "sample_debtors": None},
-    "split": {"test_days": 27, "backtest_folds": 0},
+    "cohort": {"every": "week", "first": "2020-05-01", "last": None, "sample_debtors": None},
+    "split": {"test_days": 27, "backtest_folds": 1},
+    # Some thousand debtors seen on many nights: smaller trees, wider leaves.
+    "model": {
+        "num_leaves": 7,
+        "learning_rate": 0.03,
+        "min_child_samples": 300,
+        "feature_fraction": 0.4,
+        "bagging_fraction": 0.7,
+        "lambda_l2": 50.0,
+    },
     "money": {"reporting_currency": CURRENCY},
     "store": {"shards": 2},
 }

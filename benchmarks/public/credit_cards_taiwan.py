@@ -5,6 +5,7 @@ Choices and traps: README.md beside this file.
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import pandas as pd
@@ -50,7 +51,7 @@ def outcomes(raw: Path) -> pd.DataFrame:
     """The outcome to be judged: account_id, as_of (the night after the last statement), defaulted (1 = default in October)."""
     cards = read_raw(raw, "UCI_Credit_Card.csv.gz")
     defaulted = cards["default.payment.next.month"].astype(float)
-    return pd.DataFrame({"account_id": cards["ID"], "as_of": pd.Timestamp(NIGHT), "defaulted": defaulted})
+    return pd.DataFrame({"account_id": cards["ID"], "as_of": dt.date.fromisoformat(NIGHT), "defaulted": defaulted})
 
 
 def _accounts(cards: pd.DataFrame) -> pd.DataFrame:

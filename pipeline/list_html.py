@@ -16,6 +16,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from features.tables import NO_DAY, NO_MONEY
+from models.explain import DOWN, REASONS, UP
 from pipeline.deciding import NO_LIMIT
 from pipeline.language import words
 from pipeline.list_csv import decimal_text
@@ -156,8 +157,13 @@ def _column(frame: pd.DataFrame, name: str, strings: Strings, night_number: int)
     elif kind == "count":
         cells = [None if figure is None else int(figure) for figure in figures(values)]
     else:
-        cells = strings.indexes(values)
+        cells = strings.indexes(without_mark(values) if name in REASONS else values)
     return {"name": str(name), "kind": kind, "values": cells}
+
+
+def without_mark(reasons: pd.Series) -> pd.Series:
+    """The sentences alone: the page draws the direction itself, from the contribution."""
+    return reasons.astype("str").str.removeprefix(f"{UP} ").str.removeprefix(f"{DOWN} ")
 
 
 def _later(frame: pd.DataFrame, strings: Strings, night_number: int) -> dict[str, Any]:
@@ -195,8 +201,12 @@ def _details(night: Night, strings: Strings, night_number: int, accounts: list[s
         return [None if figure is None or figure >= NO_LIMIT else figure for figure in whole(values)]
 
     word = strings.indexes
+
+    def unmarked(values: pd.Series) -> list[int]:
+        return word(without_mark(values))
+
     shapes: dict[str, list[tuple[str, Callable[[pd.Series], list[Any]]]]] = {
-        "reasons": [("reason", word), ("contribution", rounded)],
+        "reasons": [("reason", unmarked), ("contribution", rounded)],
         "balances": [("on", back), ("balance", amounts)],
         "payments": [("occurred_on", back), ("amount", amounts), ("kind", word)],
         "contacts": [("occurred_on", back), ("occurred_minute", whole), ("channel", word), ("direction", word), ("outcome", word)],

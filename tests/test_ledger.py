@@ -19,7 +19,7 @@ from features.tables import NEVER, NO_MONEY, account_number
 from features.terms import Terms
 from features.versions import in_force, superseded_on
 
-small_worlds = worlds(contacts=False)
+small_worlds = worlds(max_accounts=2, max_rows=6, contacts=False)
 EVERY_DAY = np.arange(START - 25, START + SPAN + 25, dtype=np.int32)
 FIGURES = ("balance", "arrears", "days_past_due")
 NUMBER = int(account_number(["a"])[0])

@@ -108,6 +108,8 @@ def publish_night(
         clear_stages(out, keep=stage)
         with stages.stage("score and judge"):
             worked = work_shards(job, stage)
+        if not sum(one.counts["accounts"].sum() for one in worked):
+            raise InputMissing(f"No account is known before {as_of}. Choose a later --as-of, or deliver the history with `ingest --backfill`.")
         with stages.stage("rank"):
             ranked = rank_night(store, job, worked)
         with stages.stage("explain"):
@@ -123,11 +125,8 @@ def publish_night(
 
 
 def check_feeds(store: Store, as_of: dt.date, params: Params) -> list[str]:
-    """Warnings of feeds that were quiet to the end; InputMissing where a declared one is later than ingest.quiet_days, or nothing is known."""
+    """Warnings of feeds that were quiet to the end; InputMissing where a declared one is later than ingest.quiet_days."""
     night, quiet = day_number(as_of), params.ingest.quiet_days
-    first, _ = store.span("accounts")
-    if night <= first:
-        raise InputMissing(f"No account is known before {as_of}: the data begin on {date_of(first)}. Choose a later --as-of.")
     known, by_portfolio = store.complete_through(), store.complete_through(by_portfolio=True)
     warnings, late = [], []
     for name in store.portfolios():

@@ -9,7 +9,7 @@ from pipeline.clocks import DAY
 from pipeline.quarantine import Code
 
 DATE_FORM = r"\d{4}-\d{2}-\d{2}([ T]00:00(:00(\.0+)?)?)?"
-TIME_FORM = r"\d{4}-\d{2}-\d{2}([ T]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)?( ?(Z|[+-]\d{2}(:?\d{2})?))?)?"
+TIME_FORM = r"\d{4}-\d{2}-\d{2}([ T]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)?(Z|[+-]\d{2}(:?\d{2})?)?)?"
 MONEY_FORM = r"-?\d+(\.\d+)?"
 NUMBER_FORM = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
 NOT_A_NUMBER = ("nan", "+nan", "-nan", "inf", "+inf", "-inf", "infinity", "+infinity", "-infinity", "null", "none", "na", "n/a", "#n/a")

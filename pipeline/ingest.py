@@ -55,7 +55,8 @@ def ingest(
     store = Store.create(Path(store_path), params.store.shards)
     with store.lock():
         store.recover()
-        return _Intake(delivery, store, store.staging(), params, backfill, False, accept_volume).run()
+        with store.staged() as staging:
+            return _Intake(delivery, store, staging, params, backfill, False, accept_volume).run()
 
 
 @dataclass
@@ -81,12 +82,16 @@ class _Intake:
         self._check_required(set(earlier[-1]["versions"]) if earlier else set())
         with closing(duckdb.connect()) as self.connection, self._own_sentences():
             self._set_up()
-            refusals = [sentence for name in self.delivery.tables for sentence in self._load(name)]
+            unreadable_files, taken, zones = [], {}, {}
+            for name in self.delivery.tables:  # accounts come first: the others need them
+                unreadable_files += self._load(name)
+                if not unreadable_files:
+                    zones = zones or self._open_books(state)
+                    taken[name] = self._intake_of(name).take()
+                self.connection.execute(f"DROP TABLE raw_{name}")
             self._check_unchanged()
-            if refusals:
-                raise _refused(refusals)
-            zones = self._open_books(state)
-            taken = {name: self._intake_of(name).take() for name in self.delivery.tables}
+            if unreadable_files:
+                raise _refused([*unreadable_files, *(sentence for each in taken.values() for sentence in each.refusals)])
             currencies = [code for (code,) in self._rows("SELECT DISTINCT currency FROM known_accounts")]
         return self._conclude(earlier, state, taken, zones, currencies, settings)
 
@@ -257,9 +262,7 @@ class _Intake:
                 "Set it back, or ingest into a new store."
             )
         distinct = sorted(set(zones.values()))
-        lags = {
-            f"lag_{table}": [self.params.portfolio(name).lag_days.get(table, 0) * self.backfill for name in names] for table in TABLES
-        }
+        lags = {f"lag_{table}": [self.params.portfolio(name).lag_days.get(table, 0) * self.backfill for name in names] for table in TABLES}
         columns = {
             "portfolio": pa.array(names, pa.string()),
             "zone_no": pa.array([distinct.index(zones[name]) for name in names], pa.int32()),
@@ -302,8 +305,7 @@ class _Intake:
 def _settings(params: Params) -> str:
     """sha256 of what decides how rows are read: with other settings, the same files are looked at again."""
     portfolios = {
-        name: [book.time_zone, sorted(book.lag_days.items())]
-        for name, book in {**params.portfolios, "": params.portfolio_defaults}.items()
+        name: [book.time_zone, sorted(book.lag_days.items())] for name, book in {**params.portfolios, "": params.portfolio_defaults}.items()
     }
     return hashlib.sha256(json.dumps([RULE_VERSION, portfolios, params.ingest.model_dump()], sort_keys=True).encode()).hexdigest()
 
@@ -325,4 +327,3 @@ def _already(record: Mapping, versions: Mapping[str, int], dry_run: bool) -> Ing
 
 def _refused(sentences: Sequence[str]) -> ContractError:
     return ContractError("The delivery is refused, nothing was changed. " + " ".join(sentences))
-

@@ -335,7 +335,8 @@ def _clean(name: str) -> str:
 def faulty_cells(name: str, delivered: Sequence[str]) -> str:
     cells = ", ".join(f"w.{quoted(column)}" for column in delivered)
     return f"""SELECT r.rid, w.file_no, r.mask | coalesce(l.mask, 0) AS mask, {cells}
-        FROM read_{name} r JOIN raw_{name} w ON w.rowid = r.rid LEFT JOIN left_{name} l USING (rid) WHERE r.mask <> 0 OR coalesce(l.mask, 0) <> 0 ORDER BY r.rid"""
+        FROM read_{name} r JOIN raw_{name} w ON w.rowid = r.rid LEFT JOIN left_{name} l USING (rid)
+        WHERE r.mask <> 0 OR coalesce(l.mask, 0) <> 0 ORDER BY r.rid"""
 
 
 def accepted_rows(name: str, fields: Sequence[tuple[str, str]], order: Sequence[str], backfill: bool) -> str:

@@ -46,7 +46,7 @@ def codes_of(mask: int) -> tuple[str, ...]:
 
 def raw_text(header: Sequence[str], cells: Iterable[str | None]) -> str:
     """A row as it was delivered: column -> cell, empty cells left out."""
-    return json.dumps({column: cell for column, cell in zip(header, cells, strict=True) if cell is not None}, ensure_ascii=False)
+    return json.dumps({column: cell for column, cell in zip(header, cells, strict=True) if cell}, ensure_ascii=False)
 
 
 def counted(masks: Mapping[int, int]) -> dict[str, int]:

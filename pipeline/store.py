@@ -8,8 +8,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +42,7 @@ QUARANTINE = pa.schema(
     }
 )
 _DATA_FILE = re.compile(r"(?:[a-z_]+=([^/]+)/)?[0-9a-f]{64}\.parquet")
+_CUT_OFF = "An ingest into store {!r} was cut off. Run `recoup ingest` again; it ends what was begun."
 _TABLE_NAME = re.compile(r"[a-z][a-z_]{0,63}")
 
 
@@ -89,8 +90,8 @@ class Store:
 
     def _state(self, versions: Mapping[str, int] | None = None) -> dict:
         """The state after the newest delivery, or after the newest one that the pinned versions contain."""
-        if versions is None and (self.path / "pending.json").exists():
-            raise InputMissing(f"An ingest into store {str(self.path)!r} was cut off. Run `recoup ingest` again; it ends what was begun.")
+        if versions is None and self._is_pending():
+            raise InputMissing(_CUT_OFF.format(str(self.path)))
         for record in reversed(self.deliveries()):
             if versions is None or all(versions.get(name, -1) >= version for name, version in record["versions"].items()):
                 return record["state"] | {"versions": record["versions"]}
@@ -274,24 +275,25 @@ class Store:
             raise UsageError(f"Table {name!r} is not one that nights write. Delivered tables come in by `recoup ingest`.")
         rows = _plain(frame)
         with self.lock():
+            if self._is_pending():
+                raise InputMissing(_CUT_OFF.format(str(self.path)))
             if name not in self._table_names():
                 self._create_table(name, rows.schema, [NIGHT] if NIGHT in rows.column_names else [])
             rows = self._fitted(name, rows)
-            staging = self.staging(name)
             days = rows.column(NIGHT).unique().sort().to_pylist() if NIGHT in rows.column_names else [None]
             files = []
-            for day in days:
-                part = rows if day is None else rows.filter(pc.equal(rows.column(NIGHT), day)).drop_columns([NIGHT])
-                writer = FileWriter(staging / f"{day}.parquet", None if day is None else day.isoformat(), part.schema)
-                writer.write(part)
-                files.append(writer.close())
-            self._move_in(name, files)
+            with self.staged() as staging:
+                for day in days:
+                    part = rows if day is None else rows.filter(pc.equal(rows.column(NIGHT), day)).drop_columns([NIGHT])
+                    writer = FileWriter(staging / f"{day}.parquet", None if day is None else day.isoformat(), part.schema)
+                    writer.write(part)
+                    files.append(writer.close())
+                self._move_in(name, files)
             night = None if replaced is None else _date(replaced)
             held = {each for each in self._held(name) if night in (None, each[0])}
             new = {(file.partition, file.sha256) for file in files}
             if not new <= held or (night is not None and new != held):
                 self._transact(name, files, night)
-            shutil.rmtree(staging)
 
     def _fitted(self, name: str, rows: pa.Table) -> pa.Table:
         """The rows in the columns and types of the table."""
@@ -309,13 +311,20 @@ class Store:
 
     # What ingest uses
 
-    def staging(self, name: str = "ingest") -> Path:
-        """An empty folder inside the store, private to this user, for files on their way in."""
-        place = self.path / ".staging" / name
-        if place.exists():
-            shutil.rmtree(place)
-        place.mkdir(parents=True, mode=0o700)
-        return place
+    @contextmanager
+    def staged(self) -> Iterator[Path]:
+        """An empty folder inside the store, private to this user, for files on their way in; gone afterwards, unless `recover` needs it."""
+        place = self.path / ".staging"
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(mode=0o700)
+        try:
+            yield place
+        finally:
+            if not self._is_pending():
+                shutil.rmtree(place, ignore_errors=True)
+
+    def _is_pending(self) -> bool:
+        return (self.path / "pending.json").exists()
 
     def data_files(self, name: str) -> list[Path]:
         """The checked data files of a delivered table's newest version, for other readers."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 
@@ -22,13 +22,19 @@ from pipeline.params import Ingest
 from pipeline.quarantine import codes_of, counted, raw_text
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
     from pipeline.store import Store
 
 BATCH_ROWS = 100_000
 FUTURE_SHARE, FUTURE_DAYS = 0.999, 366  # without a control file: a row known a year after nearly all others is a typing error
 STAMP_ROWS, STAMP_SHARE, STAMP_DAYS, SPREAD_DAYS, LATE_DAYS = 20, 0.95, 1, 60, 30  # what load time in known_at looks like
+
+
+class Engine(Protocol):
+    """The open connection that ingest hands over."""
+
+    def execute(self, sql: str): ...
+
+    def sql(self, sql: str): ...
 
 
 @dataclass(frozen=True)
@@ -45,13 +51,13 @@ class Taken:
     warnings: Sequence[str]
 
 
-def view_stored(connection: DuckDBPyConnection, store: Store, name: str) -> None:
+def view_stored(connection: Engine, store: Store, name: str) -> None:
     """stored_NAME: what the store holds of a table, after a check that its files are whole."""
     files = [str(place) for place in store.data_files(name)]
     connection.execute(f"CREATE VIEW stored_{name} AS {judging.stored_view(name, files, store.extra_columns(name))}")
 
 
-def know_accounts(connection: DuckDBPyConnection, stored: bool, new: bool) -> None:
+def know_accounts(connection: Engine, stored: bool, new: bool) -> None:
     """known_accounts: what events need to know of their account."""
     connection.execute(f"CREATE TABLE known_accounts AS {judging.known_accounts(stored, new)}")
     twins = "SELECT min(account_id), max(account_id) FROM known_accounts GROUP BY account_no HAVING count(*) > 1"
@@ -64,7 +70,7 @@ def know_accounts(connection: DuckDBPyConnection, stored: bool, new: bool) -> No
 class TableIntake:
     """The table's cells are in raw_NAME; `starts` has the first rowid of each of its files."""
 
-    connection: DuckDBPyConnection
+    connection: Engine
     table: DeliveredTable
     starts: Sequence[int]
     store: Store | None
@@ -90,8 +96,8 @@ class TableIntake:
         set_aside = self._set_aside()
         files = self._write(extras, report)
         self._run(f"DROP VIEW standing_{self.name}")
-        for kind in ("raw", "read", "left"):
-            self._run(f"DROP TABLE {kind}_{self.name}")
+        self._run(f"DROP TABLE read_{self.name}")
+        self._run(f"DROP TABLE left_{self.name}")
         return Taken(report, newest, None if first is None else (first, last), extras, files, set_aside, refusals, warnings)
 
     def _run(self, sql: str) -> None:

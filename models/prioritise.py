@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from features.errors import ContractError
-from features.tables import NO_DAY, NO_TIME
+from features.tables import NEVER, NO_DAY, NO_TIME
 
 GROUPS = ("excluded", "held_out", "deferred", "no_value", "worklist", "joined", "below_capacity")
 NO_RATE = "money.no_rate"
@@ -50,7 +50,7 @@ def net_value(rows: pd.DataFrame, terms: ValueTerms) -> pd.DataFrame:
     """VALUE_COLUMNS per row: net_value = fx x share x expected_recovery / (1 + annual_rate)^(days_to_pay / 365) - contact_cost.
 
     rows: currency, portfolio, channel ("" where nothing is planned: no cost), expected_recovery (int64 minor units of the currency).
-    contact_cost and net_value are int64 minor units of the reporting currency, rounded half-even; fx is NaN without a rate, net_value then 0.
+    contact_cost and net_value are int64 minor units of the reporting currency, rounded half-even. Without a rate fx is NaN, net_value 0.
     It is total, not incremental, value: what the account returns, not what working it adds.
     """
     currency, portfolio = rows["currency"].astype("str"), rows["portfolio"].astype("str")
@@ -84,7 +84,8 @@ def net_value(rows: pd.DataFrame, terms: ValueTerms) -> pd.DataFrame:
 def draw_control(rows: pd.DataFrame, earlier: pd.DataFrame, as_of: int, terms: ControlTerms) -> pd.DataFrame:
     """Arm of every debtor that is in a span or workable tonight: debtor_id, arm, assigned_on, until_on, probability; sorted by debtor_id.
 
-    rows     debtor_id, verdict group, appointment_at, legal_deadline_on of every scorable account
+    rows     debtor_id, verdict group, appointment_at, legal_deadline_on of every scorable account; where known `appointment`: a time is
+             agreed for today, whether it can be kept or not
     earlier  arms of former nights (debtor_id, arm, assigned_on, until_on, probability), the newest per debtor; may be empty
 
     A debtor keeps the arm of its span, [assigned_on, until_on); a workable one without a span is drawn by a hash of seed, debtor and night,
@@ -92,6 +93,8 @@ def draw_control(rows: pd.DataFrame, earlier: pd.DataFrame, as_of: int, terms: C
     """
     running = earlier[earlier["until_on"] > as_of] if len(earlier) else pd.DataFrame(columns=["debtor_id"])
     bound = (rows["appointment_at"] != NO_TIME) | (rows["legal_deadline_on"] != NO_DAY)
+    if "appointment" in rows:
+        bound |= rows["appointment"].astype(bool)
     by_debtor = pd.DataFrame({"debtor_id": rows["debtor_id"], "workable": rows["group"] == "permitted", "bound": bound})
     by_debtor = by_debtor.groupby("debtor_id", sort=True)[["workable", "bound"]].any()
     drawn = by_debtor[by_debtor["workable"] & ~by_debtor["bound"] & ~by_debtor.index.isin(running["debtor_id"])].index
@@ -112,15 +115,15 @@ def draw_control(rows: pd.DataFrame, earlier: pd.DataFrame, as_of: int, terms: C
 def rank(rows: pd.DataFrame, arms: pd.DataFrame, capacity: Mapping[str, int]) -> pd.DataFrame:
     """Put every account in exactly one of GROUPS, and the list in order. Index as the rows'.
 
-    rows      account_id, debtor_id, queue, group (verdict: permitted, deferred, excluded), appointment_at, legal_deadline_on, fx, net_value,
-              expected_recovery
+    rows      account_id, debtor_id, queue, group (verdict: permitted, deferred, excluded), appointment_at, legal_deadline_on, fx,
+              net_value, expected_recovery
     arms      of `draw_control`
     capacity  queue -> debtors a night; "default" for a queue not named
 
-    Returns group, rank (1..n within the queue, 0 off the list), head (account_id of the debtor's row for worklist, joined, below_capacity;
-    "" otherwise) and joined_accounts (ids joined by one blank, on the list's rows). Decided in this order: excluded, held out (whole debtors,
-    unless an appointment or a legal deadline binds tonight), deferred, no value, then one row per debtor: appointment first, then
-    net_value, expected_recovery, account_id. The debtor's other accounts follow it.
+    Returns group, rank (1..n within the queue, 0 off the list), head (account_id of the debtor's row for worklist, joined and
+    below_capacity; "" otherwise) and joined_accounts (ids joined by one blank, on the list's rows). Decided in this order: excluded, held
+    out (whole debtors, unless an appointment or a legal deadline binds tonight), deferred, no value, then one row per debtor: appointments
+    first, then legal deadlines (the nearest first), then net_value, expected_recovery, account_id. Its other accounts follow it.
     """
     found = pd.DataFrame({"group": "below_capacity", "rank": 0, "head": "", "joined_accounts": ""}, index=rows.index)
     group = found["group"].to_numpy(dtype=object).copy()
@@ -135,11 +138,13 @@ def rank(rows: pd.DataFrame, arms: pd.DataFrame, capacity: Mapping[str, int]) ->
 
     open_rows = rows[group == "below_capacity"]
     appointed = (open_rows["appointment_at"] != NO_TIME).to_numpy()
+    deadline = open_rows["legal_deadline_on"].to_numpy().astype(np.int64)
     order = np.lexsort(
         (
             open_rows["account_id"].to_numpy(dtype="U"),
             -open_rows["expected_recovery"].to_numpy(),
             -open_rows["net_value"].to_numpy(),
+            np.where(deadline == NO_DAY, NEVER, deadline),
             ~appointed,
         )
     )
@@ -157,9 +162,22 @@ def rank(rows: pd.DataFrame, arms: pd.DataFrame, capacity: Mapping[str, int]) ->
     found.loc[listed.index, "rank"] = places[listed.index]
     found.loc[followers.index[on_list], "group"] = "joined"
     found.loc[ordered.index, "head"] = ordered["debtor_id"].map(head_of)
-    joined = followers[on_list].groupby("debtor_id", sort=False)["account_id"].agg(lambda ids: " ".join(sorted(ids)))
-    found.loc[listed.index, "joined_accounts"] = listed["debtor_id"].map(joined).fillna("")
+    joined: dict[str, list[str]] = {}
+    for debtor, account in zip(followers["debtor_id"][on_list], followers["account_id"][on_list], strict=True):
+        joined.setdefault(debtor, []).append(account)
+    found.loc[listed.index, "joined_accounts"] = [" ".join(sorted(joined.get(debtor, ()))) for debtor in listed["debtor_id"]]
     return found
+
+
+def overbooked(rows: pd.DataFrame, ranks: pd.DataFrame) -> list[str]:
+    """A warning per queue whose capacity does not hold its appointments and legal deadlines. rows and ranks: of `rank`."""
+    bound = (rows["appointment_at"] != NO_TIME) | (rows["legal_deadline_on"] != NO_DAY)
+    left = rows[bound & (ranks["group"] == "below_capacity") & (ranks["head"] == rows["account_id"])]
+    sizes = left.groupby(left["queue"].astype("str"), sort=True).size()
+    return [
+        f"Queue {name}: {size:,} debtors with an appointment or a legal deadline do not fit its capacity. Raise worklist.capacity.{name}."
+        for name, size in sizes.items()
+    ]
 
 
 def counted(groups: pd.Series) -> dict[str, int]:

@@ -1,0 +1,319 @@
+"""Net value by hand, the control group over many nights, and the groups: each account in exactly one, in the order of the contract."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from features.errors import ContractError
+from features.tables import NO_DAY, NO_TIME
+from models.prioritise import (
+    CONTROL,
+    GROUPS,
+    VALUE_COLUMNS,
+    WORKED,
+    ControlTerms,
+    ValueTerms,
+    counted,
+    draw_control,
+    net_value,
+    overbooked,
+    rank,
+)
+
+TERMS = ValueTerms(
+    reporting_currency="EUR",
+    fx={"EUR": 1.0, "USD": 0.92, "JPY": 0.0061},
+    decimals={"EUR": 2, "USD": 2, "JPY": 0, "CHF": 2},
+    share={"own": 1.0, "agency": 0.2},
+    annual_rate={"own": 0.08, "agency": 0.0},
+    days_to_pay={"own": 12.0, "agency": 30.0},
+    costs={"call": 1.2, "sms": 0.08},
+)
+CAPACITY = {"default": 2, "small": 1}
+
+
+def accounts(*rows: dict) -> pd.DataFrame:
+    """Rows of `rank`; what is not given is a permitted account of its own debtor, worth 1,000."""
+    table = []
+    for number, row in enumerate(rows):
+        base = {
+            "account_id": f"a{number}", "debtor_id": f"d{number}", "queue": "q", "group": "permitted", "appointment_at": NO_TIME,
+            "legal_deadline_on": NO_DAY, "fx": 1.0, "net_value": 1000, "expected_recovery": 2000,
+        }  # fmt: skip
+        table.append(base | row)
+    return pd.DataFrame(table)
+
+
+def arms(**by_debtor: str) -> pd.DataFrame:
+    return pd.DataFrame({"debtor_id": pd.Series(list(by_debtor), dtype="str"), "arm": list(by_debtor.values())})
+
+
+def groups(rows: pd.DataFrame, held: pd.DataFrame | None = None, capacity=None) -> list[str]:
+    return list(rank(rows, arms() if held is None else held, capacity or CAPACITY)["group"])
+
+
+# --- value -------------------------------------------------------------------------------------------------------------------------------
+
+
+def test_net_value_by_hand():
+    """The example of docs/value.md: 1,000.00 USD at 25 %, worked for 20 % commission or owned; 12 days at 8 %; a call of 1.20 EUR."""
+    rows = pd.DataFrame(
+        {"currency": ["USD", "USD"], "portfolio": ["own", "agency"], "channel": ["call", "call"], "expected_recovery": [25_000, 25_000]}
+    )
+    found = net_value(rows, TERMS)
+    assert list(found.columns) == list(VALUE_COLUMNS)
+    own = 0.92 * 1.0 * 250.00 / 1.08 ** (12 / 365) - 1.20
+    agency = 0.92 * 0.2 * 250.00 - 1.20
+    assert list(found["net_value"]) == [round(100 * own), round(100 * agency)] == [22_822, 4_480]
+    assert list(found["contact_cost"]) == [120, 120]
+    assert found["discount"].tolist() == pytest.approx([1.08 ** (-12 / 365), 1.0])
+
+
+def test_minor_units_of_both_currencies_are_respected():
+    rows = pd.DataFrame({"currency": ["JPY"], "portfolio": ["agency"], "channel": ["sms"], "expected_recovery": [100_000]})
+    assert net_value(rows, TERMS)["net_value"].tolist() == [round(100 * (100_000 * 0.0061 * 0.2 - 0.08))]
+
+
+def test_nothing_planned_costs_nothing_and_a_channel_without_a_cost_is_refused():
+    rows = pd.DataFrame({"currency": ["EUR"], "portfolio": ["agency"], "channel": [""], "expected_recovery": [500]})
+    assert net_value(rows, TERMS)["net_value"].tolist() == [100]
+    with pytest.raises(ContractError, match=r"Channels visit have no cost\. Add worklist.costs for them\."):
+        net_value(rows.assign(channel="visit"), TERMS)
+
+
+def test_a_currency_without_a_rate_blocks_its_accounts():
+    rows = pd.DataFrame({"currency": ["CHF"], "portfolio": ["own"], "channel": ["call"], "expected_recovery": [10**6]})
+    found = net_value(rows, TERMS)
+    assert math.isnan(found["fx"].iloc[0]) and found["net_value"].iloc[0] == 0
+    assert groups(accounts({"fx": math.nan})) == ["excluded"]
+
+
+# --- groups and order --------------------------------------------------------------------------------------------------------------------
+
+
+def test_every_account_is_in_one_group_decided_in_the_order_of_the_contract():
+    rows = accounts(
+        {"group": "excluded", "debtor_id": "held", "net_value": -1},
+        {"group": "deferred", "debtor_id": "held"},
+        {"group": "permitted", "debtor_id": "held", "net_value": -1},
+        {"group": "deferred", "net_value": -1},
+        {"net_value": 0},
+        {"net_value": 3000},
+        {"net_value": 2000},
+        {"net_value": 1000},
+    )
+    held = arms(held=CONTROL, d5=WORKED)
+    assert groups(rows, held) == [
+        "excluded", "held_out", "held_out", "deferred", "no_value", "worklist", "worklist", "below_capacity",
+    ]  # fmt: skip
+    assert counted(rank(rows, held, CAPACITY)["group"]) == {
+        "scorable": 8, "excluded": 1, "held_out": 2, "deferred": 1, "no_value": 1, "worklist": 2, "joined": 0, "below_capacity": 1,
+    }  # fmt: skip
+
+
+def test_one_row_per_debtor_with_its_other_accounts_joined():
+    rows = accounts(
+        {"debtor_id": "d", "account_id": "low", "net_value": 10},
+        {"debtor_id": "d", "account_id": "high", "net_value": 500},
+        {"debtor_id": "d", "account_id": "later", "group": "deferred", "net_value": 900},
+        {"debtor_id": "d", "account_id": "stopped", "group": "excluded", "net_value": 900},
+        {"debtor_id": "d", "account_id": "also", "net_value": 20, "queue": "other"},
+        {"debtor_id": "e", "account_id": "e", "net_value": 400},
+    )
+    found = rank(rows, arms(), CAPACITY)
+    assert list(found["group"]) == ["joined", "worklist", "deferred", "excluded", "joined", "worklist"]
+    assert found["joined_accounts"].tolist() == ["", "also low", "", "", "", ""]
+    assert found["head"].tolist() == ["high", "high", "", "", "high", "e"]
+    assert found["rank"].tolist() == [0, 1, 0, 0, 0, 2]
+
+
+def test_the_accounts_of_a_debtor_below_capacity_are_below_it_too():
+    rows = accounts({"net_value": 9}, {"net_value": 8}, {"debtor_id": "d", "net_value": 7}, {"debtor_id": "d", "net_value": 6})
+    assert groups(rows) == ["worklist", "worklist", "below_capacity", "below_capacity"]
+
+
+def test_ties_go_to_the_larger_expected_recovery_then_to_the_smaller_account_id():
+    rows = accounts(
+        {"account_id": "b", "expected_recovery": 5},
+        {"account_id": "a", "expected_recovery": 5},
+        {"account_id": "z", "expected_recovery": 6},
+    )
+    found = rank(rows, arms(), {"default": 9})
+    assert dict(zip(rows["account_id"], found["rank"], strict=True)) == {"z": 1, "a": 2, "b": 3}
+
+
+def test_appointments_come_first_then_legal_deadlines_then_value():
+    rows = accounts(
+        {"account_id": "rich", "net_value": 9000},
+        {"account_id": "later", "legal_deadline_on": 30},
+        {"account_id": "soon", "legal_deadline_on": 20},
+        {"account_id": "met", "appointment_at": 5, "net_value": 1},
+    )
+    found = rank(rows, arms(), {"default": 9})
+    assert [rows["account_id"][place] for place in found.sort_values("rank").index] == ["met", "soon", "later", "rich"]
+
+
+def test_capacity_is_per_queue_and_what_does_not_fit_of_the_appointments_is_said():
+    rows = accounts(
+        {"queue": "small", "appointment_at": 5},
+        {"queue": "small", "appointment_at": 6},
+        {"queue": "big"},
+        {"queue": "big"},
+        {"queue": "big"},
+    )
+    found = rank(rows, arms(), CAPACITY)
+    assert list(found["group"]) == ["worklist", "below_capacity", "worklist", "worklist", "below_capacity"]
+    assert overbooked(rows, found) == [
+        "Queue small: 1 debtors with an appointment or a legal deadline do not fit its capacity. Raise worklist.capacity.small."
+    ]
+    assert overbooked(rows, rank(rows, arms(), {"default": 9})) == []
+
+
+def test_an_appointment_tonight_is_kept_for_a_held_out_debtor():
+    rows = accounts({"debtor_id": "d", "appointment_at": 5}, {"debtor_id": "d"}, {"debtor_id": "e"})
+    assert groups(rows, arms(d=CONTROL, e=CONTROL)) == ["worklist", "joined", "held_out"]
+
+
+def test_counts_that_do_not_add_up_are_refused():
+    with pytest.raises(ContractError, match="The groups hold 1 accounts and 2 are scorable"):
+        counted(pd.Series(["worklist", "lost"]))
+
+
+portfolios = st.lists(
+    st.fixed_dictionaries(
+        {
+            "debtor_id": st.sampled_from("defgh"),
+            "queue": st.sampled_from(("q", "small", "other")),
+            "group": st.sampled_from(("permitted", "permitted", "permitted", "deferred", "excluded")),
+            "net_value": st.integers(-2, 6),
+            "expected_recovery": st.integers(0, 3),
+            "appointment_at": st.sampled_from((NO_TIME, NO_TIME, 5)),
+            "fx": st.sampled_from((1.0, 1.0, math.nan)),
+        }
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+def slow_groups(rows: pd.DataFrame, held: set[str], capacity: dict[str, int]) -> dict[str, str]:
+    """The contract read aloud, one account at a time."""
+    found, listed, places = {}, {}, dict.fromkeys(set(rows["queue"]), 0)
+    bound = set(rows["debtor_id"][rows["appointment_at"] != NO_TIME])
+    table = rows.to_dict("records")
+    for row in table:
+        if row["group"] == "excluded" or math.isnan(row["fx"]):
+            found[row["account_id"]] = "excluded"
+        elif row["debtor_id"] in held and row["debtor_id"] not in bound:
+            found[row["account_id"]] = "held_out"
+        elif row["group"] == "deferred":
+            found[row["account_id"]] = "deferred"
+        elif row["net_value"] <= 0:
+            found[row["account_id"]] = "no_value"
+    free = [row for row in table if row["account_id"] not in found]
+    free.sort(key=lambda row: (row["appointment_at"] == NO_TIME, -row["net_value"], -row["expected_recovery"], row["account_id"]))
+    for row in free:
+        if row["debtor_id"] in listed:
+            found[row["account_id"]] = "joined" if listed[row["debtor_id"]] else "below_capacity"
+            continue
+        places[row["queue"]] += 1
+        listed[row["debtor_id"]] = places[row["queue"]] <= capacity.get(row["queue"], capacity["default"])
+        found[row["account_id"]] = "worklist" if listed[row["debtor_id"]] else "below_capacity"
+    return found
+
+
+@settings(deadline=None, max_examples=150)
+@given(portfolios, st.sets(st.sampled_from("defgh")))
+def test_groups_partition_the_accounts_as_the_contract_reads(portfolio, held):
+    rows = accounts(*portfolio)
+    found = rank(rows, arms(**dict.fromkeys(sorted(held), CONTROL)), CAPACITY)
+    assert dict(zip(rows["account_id"], found["group"], strict=True)) == slow_groups(rows, held, CAPACITY)
+    assert set(found["group"]) <= set(GROUPS)
+    assert sum(counted(found["group"]).values()) == 2 * len(rows)
+    listed = found[found["group"] == "worklist"]
+    assert sorted(" ".join(listed["joined_accounts"]).split()) == sorted(rows["account_id"][found["group"] == "joined"])
+    assert not rows["debtor_id"][listed.index].duplicated().any()
+    for _, ranks in listed.groupby(rows["queue"]):
+        assert sorted(ranks["rank"]) == list(range(1, len(ranks) + 1))
+
+
+@settings(deadline=None, max_examples=40)
+@given(portfolios, st.randoms(use_true_random=False))
+def test_the_order_of_the_rows_changes_nothing(portfolio, random):
+    rows = accounts(*portfolio)
+    order = list(range(len(rows)))
+    random.shuffle(order)
+    pd.testing.assert_frame_equal(rank(rows, arms(), CAPACITY), rank(rows.iloc[order], arms(), CAPACITY).sort_index())
+
+
+# --- the control group -------------------------------------------------------------------------------------------------------------------
+
+CONTROL_TERMS = ControlTerms(share=0.1, span_days=44, seed=7)
+NOBODY = pd.DataFrame({"debtor_id": pd.Series(dtype="str"), "until_on": pd.Series(dtype="int32")})
+
+
+def people(number: int, **columns) -> pd.DataFrame:
+    rows = accounts(*({"debtor_id": f"p{place:05d}"} for place in range(number)))
+    return rows.assign(**columns)
+
+
+def test_the_share_held_out_is_the_share_asked_for():
+    drawn = draw_control(people(4000), NOBODY, 100, CONTROL_TERMS)
+    held = int((drawn["arm"] == CONTROL).sum())
+    assert abs(held - 400) < 4 * math.sqrt(4000 * 0.1 * 0.9)
+    assert set(drawn["probability"]) == {0.1}
+    assert (drawn["assigned_on"] == 100).all() and (drawn["until_on"] == 144).all()
+
+
+def test_the_draw_of_a_debtor_depends_on_nobody_else():
+    whole = draw_control(people(300), NOBODY, 100, CONTROL_TERMS).set_index("debtor_id")["arm"]
+    half = draw_control(people(300).iloc[::-2], NOBODY, 100, CONTROL_TERMS).set_index("debtor_id")["arm"]
+    assert (whole[half.index] == half).all()
+
+
+def test_an_arm_is_kept_for_its_whole_span_and_drawn_anew_after_it():
+    rows, earlier, history = people(400), NOBODY, {}
+    for night in range(100, 240, 4):
+        drawn = draw_control(rows, earlier, night, CONTROL_TERMS)
+        earlier = drawn
+        history[night] = drawn.set_index("debtor_id")["arm"]
+    for night in range(100, 144, 4):
+        assert (history[night] == history[100]).all()
+    assert (history[144] != history[100]).any()
+    assert (history[144] == CONTROL).mean() == pytest.approx(0.1, abs=0.06)
+
+
+def test_a_debtor_keeps_its_arm_while_it_is_not_workable():
+    first = draw_control(people(50), NOBODY, 100, CONTROL_TERMS)
+    second = draw_control(people(50, group="deferred"), first, 120, CONTROL_TERMS)
+    pd.testing.assert_frame_equal(first, second)
+
+
+@pytest.mark.parametrize(
+    "columns", [{"group": "deferred"}, {"group": "excluded"}, {"appointment_at": 5}, {"legal_deadline_on": 101}, {"appointment": True}]
+)
+def test_who_is_not_workable_or_has_an_appointment_or_a_deadline_is_never_drawn(columns):
+    assert draw_control(people(200, **columns), NOBODY, 100, CONTROL_TERMS).empty
+
+
+def test_whole_debtors_are_held_out_and_another_seed_holds_out_others():
+    rows = pd.concat([people(200), people(200).assign(account_id=[f"b{place}" for place in range(200)])], ignore_index=True)
+    drawn = draw_control(rows, NOBODY, 100, CONTROL_TERMS)
+    assert len(drawn) == 200
+    found = rank(rows, drawn, {"default": 10**6})
+    held = found["group"] == "held_out"
+    assert held.any() and (held.groupby(rows["debtor_id"]).nunique() == 1).all()
+    other = draw_control(rows, NOBODY, 100, ControlTerms(0.1, 44, 8))
+    assert (other["arm"] != drawn["arm"]).any()
+
+
+def test_no_share_holds_nobody_out():
+    drawn = draw_control(people(200), NOBODY, 100, ControlTerms(0.0, 44, 7))
+    assert (drawn["arm"] == WORKED).all()
+    assert np.issubdtype(drawn["until_on"].dtype, np.integer)

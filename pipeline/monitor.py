@@ -141,7 +141,7 @@ def _calibration(matured: pd.DataFrame, params: Params) -> list[Finding]:
 
 def _ratio(rows: pd.DataFrame, realised: str, expected: str) -> tuple[float, float, float, int]:
     """Sum of realised over sum of expected with a 95 % interval by debtor (linearised), and how many debtors recovered."""
-    by_debtor = rows.groupby("debtor_id", sort=True)[[realised, expected, "recovered"]].sum()
+    by_debtor = rows.groupby("debtor_id", sort=True)[list(dict.fromkeys((realised, expected, "recovered")))].sum()
     total = by_debtor[expected].sum()
     if total <= 0:
         return math.nan, -math.inf, math.inf, 0

@@ -11,7 +11,7 @@ from numba import njit
 
 from features.errors import ContractError
 from features.ledger import Ledger, worst_days_past_due
-from features.settlements import Settlements, settlements
+from features.settlements import Settlements
 from features.statuses import StatusLog
 from features.terms import LabelTerms
 from features.versions import still
@@ -39,7 +39,8 @@ def labels(
                        as_of + horizon + maturity, at most the balance on as_of; credits never count
     defaulted          1.0 if days past due reach default_dpd on a day of [as_of, as_of + default_horizon), as known that day, or a default
                        or charged_off status begins in it
-    recovered_missing, defaulted_missing   '' where there is a label, else one of MISSING; the label is then NaN
+    recovered_missing, defaulted_missing   '' where there is a label, else one of MISSING; the label is then NaN. A sale, recall or agency
+                       counts if known before maturity, an unknown outcome whenever it came to be known
 
     complete_through   last day whose payments are all known: a label of a later maturity is immature
     ledger             must reach the last day of every mature default window (make it without last_day)
@@ -106,7 +107,7 @@ class _Rows:
     """The cohort's rows beside the events their labels are read from."""
 
     def __init__(self, cohort_frame, tables, ledger: Ledger, complete_through: int, delivers):
-        self.tables, self.ledger, self.complete_through = tables, ledger, int(complete_through)
+        self.ledger, self.complete_through = ledger, int(complete_through)
         self.account_no = cohort_frame["account_no"].to_numpy(np.int64)
         self.as_of = still(cohort_frame["as_of"].to_numpy(), np.int32)
         self.balance = cohort_frame["balance"].to_numpy(np.int64)
@@ -119,11 +120,8 @@ class _Rows:
 
     def recovered(self, terms: Sequence[LabelTerms]) -> np.ndarray:
         """int64[terms, rows]."""
-        paid = self.ledger.settlements
-        if paid is None:
-            paid = settlements(self.tables.get("payments"), self.ledger.accounts)
         windows = np.array([(term.horizon_days, term.horizon_days + term.maturity_days) for term in terms], np.int64)
-        amounts = recovered_in(paid, still(self.ledger.positions(self.account_no), np.int64), self.as_of, windows)
+        amounts = recovered_in(self.ledger.settlements, still(self.ledger.positions(self.account_no), np.int64), self.as_of, windows)
         return np.minimum(amounts, self.balance)
 
     def missing(self, horizon_days: int, maturity_days: int, default_dpd: int | None = None) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -36,9 +36,9 @@ class Ledger:
     balance: np.ndarray  # int64, minor units
     arrears: np.ndarray  # int64, minor units
     overdue_since: np.ndarray  # int32
+    settlements: Settlements  # what it was made from
     first_day: int | None = None
     last_day: int | None = None
-    settlements: Settlements | None = field(default=None, repr=False)  # None only in a ledger made by hand
 
     def positions(self, account_no: np.ndarray) -> np.ndarray:
         """int64 index of each account number. Raises ContractError for an account the ledger does not hold."""
@@ -108,7 +108,7 @@ def history(tables: Mapping[str, pd.DataFrame], terms: Terms, first_day: int | N
         LEAST if first_day is None else int(first_day),
         MOST if last_day is None else int(last_day),
     )
-    return Ledger(accounts, *replayed, first_day=first_day, last_day=last_day, settlements=found)
+    return Ledger(accounts, *replayed, found, first_day, last_day)
 
 
 def figures_at(ledger: Ledger, account_no: np.ndarray, day: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

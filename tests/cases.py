@@ -421,6 +421,18 @@ LABEL_CASES = [
         {"2024-03-10": {"recovered": 0, "recovered_missing": ""}},
     ),
     Case(
+        "an outcome found to be unknown after maturity leaves no label, if the deliveries go so far",
+        placed().status("outcome_unknown", "2024-03-05", known_at="2024-05-31"),
+        {"2024-03-10": {"reason": "scorable", "recovered": None, "recovered_missing": "outcome_unknown"}},
+        complete_through=day("2024-05-31"),
+    ),
+    Case(
+        "an outcome found to be unknown after the day the deliveries are complete through is not known",
+        placed().status("outcome_unknown", "2024-03-05", known_at="2024-05-31"),
+        {"2024-03-10": {"reason": "scorable", "recovered": 0, "recovered_missing": ""}},
+        complete_through=day("2024-05-30"),
+    ),
+    Case(
         "a sale that comes to be known after maturity is not known to the label",
         placed().status("sold", "2024-03-12", known_at="2024-03-20"),
         {"2024-03-10": {"recovered": 0, "recovered_missing": ""}, "2024-03-11": {"recovered_missing": "sold"}},

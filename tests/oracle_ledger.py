@@ -210,7 +210,10 @@ def _unobservable(rows: dict, account_id: str, day: int, end: int, matured: int,
     if matured > complete_through:
         return "immature"
     gone = set()
-    for row in in_force(rows_of(rows, "statuses", account_id), ("status", "from_on"), matured):
+    statuses, ever = rows_of(rows, "statuses", account_id), max(matured, complete_through + 1)
+    known = [row for row in in_force(statuses, ("status", "from_on"), matured) if row["status"] != "outcome_unknown"]
+    known += [row for row in in_force(statuses, ("status", "from_on"), ever) if row["status"] == "outcome_unknown"]
+    for row in known:
         if row["from_on"] < end and (row["until_on"] == NO_DAY or row["until_on"] >= day):
             recalled = row["status"] == "closed" and row["detail"] == "recalled"
             gone.add("recalled" if recalled else row["status"])

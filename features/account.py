@@ -91,8 +91,8 @@ def _first_payment_default(evidence: Evidence) -> np.ndarray:
     kinds = charges.classes["kind"]
     billed = np.isin(kinds.codes(), [kinds.values.index(kind) for kind in BILLED]) & (charges.measures["amount"] > 0)
     return _first_default(
-        evidence.as_of, charges.first, charges.last, charges.day, charges.known, charges.gone, billed, paid.first, paid.last, paid.day, paid.known,
-        paid.measures["amount"], paid.classes["kind"].index, *paid.reversals, FIRST_PAYMENT_DAYS,
+        evidence.as_of, charges.first, charges.last, charges.day, charges.known, charges.gone, billed, paid.first, paid.last, paid.day,
+        paid.known, paid.measures["amount"], paid.classes["kind"].index, *paid.reversals, FIRST_PAYMENT_DAYS,
     )  # fmt: skip
 
 
@@ -109,8 +109,8 @@ def _counts(payment, night, known, amount, is_credit, back_offsets, back_known, 
 
 
 @njit(cache=True, nogil=True)
-def _first_default(as_of, first, last, due_on, known, gone, billed, paid_first, paid_last, paid_on, paid_known, amount, is_credit, back_offsets,
-                   back_known, back_amount, grace):  # fmt: skip
+def _first_default(as_of, first, last, due_on, known, gone, billed, paid_first, paid_last, paid_on, paid_known, amount, is_credit,
+                   back_offsets, back_known, back_amount, grace):  # fmt: skip
     found = np.full(as_of.size, np.nan)
     for row in range(as_of.size):
         night = as_of[row]
@@ -143,14 +143,15 @@ def _answers(evidence: Evidence) -> dict[str, np.ndarray]:
     since = np.maximum(np.where(opened_on == NO_DAY, 0, opened_on).astype(np.int64), evidence.as_of.astype(np.int64) - ANSWER_WINDOW)
     found = _follow(
         evidence.as_of, since, contacts.first, contacts.last, contacts.day, contacts.known, contacts.gone, outbound,
-        paid.first, paid.last, paid.day, paid.known, paid.measures["amount"], paid.classes["kind"].index, *paid.reversals, ANSWER_DAYS, ANSWER_WINDOW,
+        paid.first, paid.last, paid.day, paid.known, paid.measures["amount"], paid.classes["kind"].index, *paid.reversals, ANSWER_DAYS,
+        ANSWER_WINDOW,
     )  # fmt: skip
     return dict(zip(FOLLOWING, found, strict=True))
 
 
 @njit(cache=True, nogil=True)
-def _follow(as_of, since, first, last, day, known, gone, outbound, paid_first, paid_last, paid_on, paid_known, amount, is_credit, back_offsets,
-            back_known, back_amount, answer_days, window):  # fmt: skip
+def _follow(as_of, since, first, last, day, known, gone, outbound, paid_first, paid_last, paid_on, paid_known, amount, is_credit,
+            back_offsets, back_known, back_amount, answer_days, window):  # fmt: skip
     """attempts since the last payment, payments after a contact, days after a contact, other days; float64 [4, rows]."""
     found = np.zeros((4, as_of.size))
     for row in range(as_of.size):
@@ -158,7 +159,9 @@ def _follow(as_of, since, first, last, day, known, gone, outbound, paid_first, p
         last_paid = np.int64(OPEN_END)
         contact = last[row] - 1
         for payment in range(paid_last[row] - 1, paid_first[row] - 1, -1):
-            if paid_on[payment] >= night or not _counts(payment, night, paid_known, amount, is_credit, back_offsets, back_known, back_amount):
+            if paid_on[payment] >= night or not _counts(
+                payment, night, paid_known, amount, is_credit, back_offsets, back_known, back_amount
+            ):
                 continue
             last_paid = max(last_paid, np.int64(paid_on[payment]))
             if paid_on[payment] < night - window:

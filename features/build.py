@@ -88,7 +88,9 @@ def explain_feature(
     cohort = scorable(tables, ledger, [as_of], terms).frame
     own = cohort[cohort["account_id"] == account_id]
     if own.empty:
-        raise UsageError(f"Account {account_id!r} is not scorable on {date(as_of)}, so it has no features then. Choose another night or account.")
+        raise UsageError(
+            f"Account {account_id!r} is not scorable on {date(as_of)}, so it has no features then. Choose another night or account."
+        )
     cohort = cohort[cohort["debtor_id"] == own["debtor_id"].iloc[0]].reset_index(drop=True)
     matrix = build(cohort, tables, catalogue, terms, ledger)
     evidence = Evidence(cohort, tables, terms, ledger, {})
@@ -96,7 +98,7 @@ def explain_feature(
 
 
 class Matrix:
-    """The columns of a catalogue over a cohort's evidence, each made once: aggregates by kind of event, facts, then what derives from them."""
+    """The columns of a catalogue over a cohort's evidence, each made once: aggregates by kind of event, facts, then what derives."""
 
     def __init__(self, catalogue: Catalogue, evidence: Evidence, threads: int = 1):
         self.catalogue, self.evidence, self.threads = catalogue, evidence, threads
@@ -125,7 +127,11 @@ class Matrix:
         whole = pd.DataFrame(self.numbers[: len(plain)].T, columns=plain, copy=False)
         for number, entry in enumerate(self.catalogue):
             if entry.unit == "class":
-                whole.insert(number, entry.name, self.classes.get(entry.name, pd.Categorical([None] * self.rows, categories=pd.Index([], dtype="str"))))
+                whole.insert(
+                    number,
+                    entry.name,
+                    self.classes.get(entry.name, pd.Categorical([None] * self.rows, categories=pd.Index([], dtype="str"))),
+                )
         return whole
 
     def _walk(self, kind: str, wanted: Sequence[Feature]) -> None:
@@ -140,16 +146,17 @@ class Matrix:
         place = np.array([self.place[feature.name] for feature in wanted])
         arguments = (
             still(found.first, np.int64), still(found.last, np.int64), evidence.as_of, found.ahead, still(found.day, np.int32),
-            still(found.known, np.int32), still(found.gone, np.int32), still(signature(found, made.classes), np.int32), *_measures(made, found),
-            *_reversals(found), made.bucket_of, made.looks_back_ever, made.count_offsets, made.counts, made.step_offsets, made.steps,
-            made.class_places, made.fills, made.merged, made.squares, made.shown, made.empties, place, self.numbers,
+            still(found.known, np.int32), still(found.gone, np.int32), still(signature(found, made.classes), np.int32),
+            *_measures(made, found), *_reversals(found), made.bucket_of, made.looks_back_ever, made.count_offsets, made.counts,
+            made.step_offsets, made.steps, made.class_places, made.fills, made.merged, made.squares, made.shown, made.empties, place,
+            self.numbers,
         )  # fmt: skip
         self._share(kernel.walk, arguments)
         for feature in wanted:
             column = self.numbers[self.place[feature.name]]
             column[missing[feature.name]] = np.nan
             if feature.unit == "class":
-                self.classes[feature.name] = _category(column, found.classes[feature.measure].values)
+                self.classes[feature.name] = _category(column, found.classes[feature.measure].values, EVENTS[kind].classes[feature.measure])
 
     def _stand(self, wanted: Sequence[Feature]) -> None:
         missing = self._missing(wanted)
@@ -158,9 +165,9 @@ class Matrix:
         evidence, books = self.evidence, self.evidence.ledger
         asked = np.array([(_ASKED[feature.agg], _FIGURES.index(feature.of), _days(feature)) for feature in wanted])
         arguments = (
-            still(books.positions(evidence.account_no), np.int64), evidence.as_of, still(evidence.known_since, np.int32), books.offsets, books.start,
-            np.stack([books.balance, books.arrears]), books.overdue_since, asked, np.array([self.place[feature.name] for feature in wanted]),
-            self.numbers,
+            still(books.positions(evidence.account_no), np.int64), evidence.as_of, still(evidence.known_since, np.int32), books.offsets,
+            books.start, np.stack([books.balance, books.arrears]), books.overdue_since, asked,
+            np.array([self.place[feature.name] for feature in wanted]), self.numbers,
         )  # fmt: skip
         self._share(kernel.stand, arguments)
         for feature in wanted:
@@ -278,9 +285,11 @@ def _days(feature: Feature) -> int:
     return 0 if feature.agg is Agg.AT else kernel.EVER
 
 
-def _category(column: np.ndarray, values: Sequence[str]) -> pd.Categorical:
+def _category(column: np.ndarray, values: Sequence[str], of_contract: Sequence[str]) -> pd.Categorical:
+    """Numbers of classes as a category: with all the contract's values, or of an open class those in use, sorted."""
     codes = np.where(np.isnan(column), -1, column).astype(np.int64)
-    return pd.Categorical.from_codes(codes, categories=pd.Index(list(values), dtype="str"))
+    classes = pd.Categorical.from_codes(codes, categories=pd.Index(list(values), dtype="str"))
+    return classes if of_contract else _sorted_categories(pd.Series(classes))
 
 
 def _sorted_categories(values: pd.Series) -> pd.Categorical:

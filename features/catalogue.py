@@ -38,8 +38,10 @@ PAYMENTS = [
         for window, words in IN_THE_LAST.items()
         if window != WEEK
     ),
-    *(Feature("payments", Agg.MAX, window, empty=MISSING, says=f"Largest payment {IN_THE_LAST[window]}: {{value:money}}") for window in (QUARTER, YEAR, EVER)),
-    *(Feature("payments", Agg.MEAN, window, empty=MISSING, says=f"Usual payment {IN_THE_LAST[window]}: {{value:money}}") for window in (QUARTER, YEAR, EVER)),
+    *(Feature("payments", Agg.MAX, window, empty=MISSING, says=f"Largest payment {IN_THE_LAST[window]}: {{value:money}}")
+        for window in (QUARTER, YEAR, EVER)),
+    *(Feature("payments", Agg.MEAN, window, empty=MISSING, says=f"Usual payment {IN_THE_LAST[window]}: {{value:money}}")
+        for window in (QUARTER, YEAR, EVER)),
     *(Feature("payments", Agg.STD, window, empty=MISSING) for window in (YEAR, EVER)),
     *(
         Feature("payments", Agg.MONTHS, window, empty=0, called="payments_months_paid", monotone=+1, actionable=True,
@@ -47,12 +49,15 @@ PAYMENTS = [
         for window in (QUARTER, HALF_YEAR, YEAR)
     ),
     # No payment ever is not "paid today": LightGBM must see it as missing.
-    Feature("payments", Agg.DAYS_SINCE_LAST, empty=MISSING, monotone=-1, actionable=True, says="Last payment {value:days} ago", says_missing="No payment yet"),
+    Feature("payments", Agg.DAYS_SINCE_LAST, empty=MISSING, monotone=-1, actionable=True, says="Last payment {value:days} ago",
+        says_missing="No payment yet"),
     Feature("payments", Agg.DAYS_SINCE_FIRST, empty=MISSING, says="First payment {value:days} ago"),
     Feature("payments", Agg.GAP_MEAN, YEAR, empty=MISSING, says="Days between payments in the last year, on average: {value:number}"),
     Feature("payments", Agg.GAP_STD, YEAR, empty=MISSING),
-    Ratio("payments_gap_variation_365d", "payments_gap_std_365d", "payments_gap_mean_365d", empty=0, meaning="Regularity: spread of the gaps between payments against their mean; 0 is clockwork."),
-    Difference("payments_overdue_by_365d", "payments_days_since_last", "payments_gap_mean_365d", unit="days", meaning="Days since the last payment beyond the usual gap."),
+    Ratio("payments_gap_variation_365d", "payments_gap_std_365d", "payments_gap_mean_365d", empty=0,
+        meaning="Regularity: spread of the gaps between payments against their mean; 0 is clockwork."),
+    Difference("payments_overdue_by_365d", "payments_days_since_last", "payments_gap_mean_365d", unit="days",
+        meaning="Days since the last payment beyond the usual gap."),
     Feature("payments", Agg.COUNT, YEAR, where=MONTH_TURN, empty=0),
     Feature("payments", Agg.COUNT, YEAR, where=MID_MONTH, empty=0),
     Ratio("payments_month_turn_share_365d", "payments_count_month_turn_365d", "payments_count_365d", empty=MISSING, unit="share",
@@ -62,22 +67,28 @@ PAYMENTS = [
     Difference("payments_sum_90_180d", "payments_sum_180d", "payments_sum_90d", meaning="Paid from 180 to 90 days ago."),
     Difference("payments_trend_90d", "payments_sum_90d", "payments_sum_90_180d", actionable=True,
                says="Paid in the last 90 days: {payments_sum_90d:money}; in the 90 days before: {payments_sum_90_180d:money}"),
-    Ratio("payments_trend_share_180d", "payments_sum_90d", "payments_sum_180d", empty=MISSING, unit="share", meaning="Share of the last 180 days' payments that fell into the last 90."),
-    *(Feature("payments", Agg.COUNT, window, where=PART, empty=0, says=f"Part payments {IN_THE_LAST[window]}: {{value:count}}") for window in (QUARTER, YEAR)),
+    Ratio("payments_trend_share_180d", "payments_sum_90d", "payments_sum_180d", empty=MISSING, unit="share",
+        meaning="Share of the last 180 days' payments that fell into the last 90."),
+    *(Feature("payments", Agg.COUNT, window, where=PART, empty=0, says=f"Part payments {IN_THE_LAST[window]}: {{value:count}}")
+        for window in (QUARTER, YEAR)),
     Ratio("payments_part_share_365d", "payments_count_part_365d", "payments_count_365d", empty=MISSING, unit="share"),
     Feature("payments", Agg.LAST, of="amount", empty=MISSING, says="Last payment: {value:money}"),
     Feature("payments", Agg.LAST, of="method", empty=MISSING),
-    *(Feature("reversals", Agg.COUNT, window, empty=0, actionable=True, says=f"Payments taken back {IN_THE_LAST[window]}: {{value:count}}") for window in (QUARTER, YEAR, EVER)),
+    *(Feature("reversals", Agg.COUNT, window, empty=0, actionable=True, says=f"Payments taken back {IN_THE_LAST[window]}: {{value:count}}")
+        for window in (QUARTER, YEAR, EVER)),
     *(Feature("reversals", Agg.SUM, window, empty=0) for window in (QUARTER, YEAR)),
-    Ratio("reversals_ratio_365d", "reversals_count_365d", ("payments_count_365d", "reversals_count_365d"), empty=MISSING, unit="share", actionable=True,
+    Ratio("reversals_ratio_365d", "reversals_count_365d", ("payments_count_365d", "reversals_count_365d"), empty=MISSING, unit="share",
+        actionable=True,
           meaning="Payments taken back, of those and the payments that stayed."),
     *(Feature("credits", Agg.COUNT, window, empty=0) for window in (YEAR, EVER)),
     Feature("credits", Agg.SUM, YEAR, empty=0),
     Noun("first_payment_default", family="payments", monotone=-1),
-    Ratio("paid_share_ever", "payments_sum_ever", ("payments_sum_ever", "balance"), empty=MISSING, unit="share", monotone=+1, actionable=True,
+    Ratio("paid_share_ever", "payments_sum_ever", ("payments_sum_ever", "balance"), empty=MISSING, unit="share", monotone=+1,
+        actionable=True,
           says="Share of the debt paid so far: {value:percent}"),
     Ratio("paid_share_of_principal", "payments_sum_ever", "principal", empty=MISSING, unit="share"),
-    Ratio("largest_payment_to_arrears", "payments_max_365d", "arrears", empty=MISSING, meaning="Largest payment of the last year against the arrears."),
+    Ratio("largest_payment_to_arrears", "payments_max_365d", "arrears", empty=MISSING,
+        meaning="Largest payment of the last year against the arrears."),
     Ratio("paid_to_arrears_90d", "payments_sum_90d", "arrears", empty=MISSING, meaning="Paid in the last 90 days against the arrears."),
 ]  # fmt: skip
 
@@ -92,18 +103,23 @@ BALANCES = [
       for window, words in ((YEAR, "in the last year"), (EVER, "so far"))),
     Feature("ledger", Agg.MAX, YEAR, of="arrears", empty=0),
     Feature("ledger", Agg.MAX, YEAR, of="balance", empty=0),
-    *(Feature("ledger", Agg.DAYS, window, of="days_past_due", empty=0, called="days_overdue", says=f"Days overdue {IN_THE_LAST[window]}: {{value:count}}") for window in (QUARTER, YEAR)),
+    *(Feature("ledger", Agg.DAYS, window, of="days_past_due", empty=0, called="days_overdue",
+        says=f"Days overdue {IN_THE_LAST[window]}: {{value:count}}") for window in (QUARTER, YEAR)),
     Ratio("arrears_share", "arrears", "balance", empty=MISSING, unit="share", meaning="Arrears against the balance."),
-    Band("bucket", "days_past_due", (1, 30, 60, 90), monotone=-1, meaning="0 current, 1 to 29, 30 to 59, 60 to 89, 90 days past due and more."),
+    Band("bucket", "days_past_due", (1, 30, 60, 90), monotone=-1,
+        meaning="0 current, 1 to 29, 30 to 59, 60 to 89, 90 days past due and more."),
     *(Band(f"bucket_{days}d_ago", f"days_past_due_{days}d_ago", (1, 30, 60, 90)) for days in (30, 60, 90)),
-    *(Difference(f"bucket_roll_{days}d", "bucket", f"bucket_{days}d_ago", meaning=f"Buckets rolled (positive: worse) since {days} days ago.") for days in (30, 60, 90)),
+    *(Difference(f"bucket_roll_{days}d", "bucket", f"bucket_{days}d_ago",
+        meaning=f"Buckets rolled (positive: worse) since {days} days ago.") for days in (30, 60, 90)),
     *(Difference(f"arrears_change_{days}d", "arrears", f"arrears_{days}d_ago") for days in (30, 90)),
     *(Difference(f"balance_change_{days}d", "balance", f"balance_{days}d_ago") for days in (30, 90)),
-    *(Feature("rolls", Agg.COUNT, window, where=where(edge, to=edge), empty=0, called=f"reached_{edge}_days" + ("_ever" if window is EVER else ""),
+    *(Feature("rolls", Agg.COUNT, window, where=where(edge, to=edge), empty=0,
+        called=f"reached_{edge}_days" + ("_ever" if window is EVER else ""),
               says=f"Times {edge} days past due {IN_THE_LAST[window]}: {{value:count}}")
       for edge in ("30", "60", "90") for window in (YEAR, EVER)),
     Feature("rolls", Agg.DAYS_SINCE_LAST, where=where("30", to="30"), empty=MISSING, called="days_since_reached_30_days"),
-    Feature("cures", Agg.COUNT, YEAR, empty=0, actionable=True, says="Times arrears were cleared by a payment in the last year: {value:count}"),
+    Feature("cures", Agg.COUNT, YEAR, empty=0, actionable=True,
+        says="Times arrears were cleared by a payment in the last year: {value:count}"),
     Feature("cures", Agg.COUNT, empty=0, actionable=True, says="Times arrears were cleared by a payment so far: {value:count}"),
     Feature("cures", Agg.DAYS_SINCE_LAST, empty=MISSING, actionable=True, says="Arrears last cleared by a payment {value:days} ago"),
     *(Feature("upcoming_charges", Agg.COUNT, window, empty=0) for window in (WEEK, MONTH)),
@@ -113,8 +129,10 @@ BALANCES = [
     *(Feature("charges", Agg.SUM, window, where=BILLED, empty=0) for window in (YEAR, EVER)),
     Feature("charges", Agg.COUNT, YEAR, where=FEE, empty=0, says="Fees in the last year: {value:count}"),
     *(Feature("charges", Agg.SUM, EVER, where=kind, empty=0) for kind in (FEE, INTEREST)),
-    Ratio("fee_share_ever", "charges_sum_fee_ever", ("charges_sum_billed_ever", "charges_sum_fee_ever", "charges_sum_interest_ever"), empty=0, unit="share"),
-    Ratio("interest_share_ever", "charges_sum_interest_ever", ("charges_sum_billed_ever", "charges_sum_fee_ever", "charges_sum_interest_ever"), empty=0, unit="share"),
+    Ratio("fee_share_ever", "charges_sum_fee_ever", ("charges_sum_billed_ever", "charges_sum_fee_ever", "charges_sum_interest_ever"),
+        empty=0, unit="share"),
+    Ratio("interest_share_ever", "charges_sum_interest_ever", ("charges_sum_billed_ever", "charges_sum_fee_ever",
+        "charges_sum_interest_ever"), empty=0, unit="share"),
     Feature("charges", Agg.DAYS_SINCE_FIRST, where=BILLED, empty=MISSING),
     Feature("charges", Agg.DAYS_SINCE_LAST, where=BILLED, empty=MISSING),
     Feature("statements", Agg.COUNT, YEAR, empty=0),
@@ -129,7 +147,8 @@ BALANCES = [
     Ratio("balance_of_principal", "balance", "principal", empty=MISSING, unit="share", meaning="Balance against the principal."),
     Ratio("balance_of_placed", "balance", "placed_amount", empty=MISSING, unit="share", meaning="What is left of the amount placed."),
     Ratio("arrears_to_usual_payment", "arrears", "payments_mean_365d", empty=MISSING, meaning="Arrears in usual payments."),
-    Ratio("arrears_to_monthly_due", "arrears", "charges_sum_billed_365d", empty=MISSING, meaning="Arrears against what was billed in the last year."),
+    Ratio("arrears_to_monthly_due", "arrears", "charges_sum_billed_365d", empty=MISSING,
+        meaning="Arrears against what was billed in the last year."),
 ]  # fmt: skip
 
 CONTACTS = [
@@ -139,34 +158,42 @@ CONTACTS = [
       for channel in ("call", "autodial", "voicemail", "sms", "email", "letter", "visit", "debit") for window in (MONTH, QUARTER)),
     *(Feature("contacts", Agg.COUNT, window, where=INBOUND, empty=0, actionable=True,
               says=f"Got in touch {IN_THE_LAST[window]}: {{value:count}} times") for window in (MONTH, QUARTER, YEAR)),
-    *(Feature("contacts", Agg.COUNT, window, where=RIGHT_PARTY, called="right_party_count" + ("_ever" if window is EVER else ""), empty=0, actionable=True,
+    *(Feature("contacts", Agg.COUNT, window, where=RIGHT_PARTY, called="right_party_count" + ("_ever" if window is EVER else ""), empty=0,
+        actionable=True,
               says=f"Conversations {IN_THE_LAST[window]}: {{value:count}}") for window in (MONTH, QUARTER, HALF_YEAR, YEAR, EVER)),
     Feature("contacts", Agg.COUNT, HALF_YEAR, where=DIALLED, empty=0),
     Feature("contacts", Agg.COUNT, HALF_YEAR, where=REACHED, empty=0),
-    Ratio("right_party_rate_call_180d", "contacts_count_reached_180d", "contacts_count_dialled_180d", prior=(1, 10), unit="share", monotone=+1,
+    Ratio("right_party_rate_call_180d", "contacts_count_reached_180d", "contacts_count_dialled_180d", prior=(1, 10), unit="share",
+        monotone=+1,
           meaning="Right-party contacts of outbound calls and autodials, smoothed towards one in ten."),
     *(
         feature
         for channel in ("sms", "email", "letter", "visit")
         for feature in (
             Feature("contacts", Agg.COUNT, HALF_YEAR, where=where(f"{channel}_outbound", channel=channel, direction="outbound"), empty=0),
-            Feature("contacts", Agg.COUNT, HALF_YEAR, where=where(f"{channel}_reached", channel=channel, direction="outbound", outcome=SPOKEN), empty=0),
-            Ratio(f"right_party_rate_{channel}_180d", f"contacts_count_{channel}_reached_180d", f"contacts_count_{channel}_outbound_180d", prior=(1, 10), unit="share"),
+            Feature("contacts", Agg.COUNT, HALF_YEAR, where=where(f"{channel}_reached", channel=channel, direction="outbound",
+                outcome=SPOKEN), empty=0),
+            Ratio(f"right_party_rate_{channel}_180d", f"contacts_count_{channel}_reached_180d", f"contacts_count_{channel}_outbound_180d",
+                prior=(1, 10), unit="share"),
         )
     ),
     *(
         feature
-        for column, part in (("day_part", "morning"), ("day_part", "afternoon"), ("day_part", "evening"), ("week_part", "weekday"), ("week_part", "weekend"))
+        for column, part in (("day_part", "morning"), ("day_part", "afternoon"), ("day_part", "evening"), ("week_part", "weekday"),
+            ("week_part", "weekend"))
         for feature in (
-            Feature("contacts", Agg.COUNT, YEAR, where=where(f"dialled_{part}", channel=("call", "autodial"), direction="outbound", **{column: part}), empty=0),
+            Feature("contacts", Agg.COUNT, YEAR, where=where(f"dialled_{part}", channel=("call", "autodial"), direction="outbound",
+                **{column: part}), empty=0),
             Feature("contacts", Agg.COUNT, YEAR, empty=0,
                     where=where(f"reached_{part}", channel=("call", "autodial"), direction="outbound", outcome=SPOKEN, **{column: part})),
-            Ratio(f"right_party_rate_{part}_365d", f"contacts_count_reached_{part}_365d", f"contacts_count_dialled_{part}_365d", prior=(1, 10), unit="share"),
+            Ratio(f"right_party_rate_{part}_365d", f"contacts_count_reached_{part}_365d", f"contacts_count_dialled_{part}_365d", prior=(1,
+                10), unit="share"),
         )
     ),
     Feature("contacts", Agg.DAYS_SINCE_LAST, empty=MISSING),
     Feature("contacts", Agg.DAYS_SINCE_LAST, where=OUTBOUND, empty=MISSING),
-    Feature("contacts", Agg.DAYS_SINCE_LAST, where=RIGHT_PARTY, empty=MISSING, monotone=-1, actionable=True, says="Last conversation {value:days} ago"),
+    Feature("contacts", Agg.DAYS_SINCE_LAST, where=RIGHT_PARTY, empty=MISSING, monotone=-1, actionable=True,
+        says="Last conversation {value:days} ago"),
     Feature("contacts", Agg.DAYS_SINCE_LAST, where=INBOUND, empty=MISSING, actionable=True, says="Last got in touch {value:days} ago"),
     # An answer, or a contact by the debtor, ends the streak.
     Feature("contacts", Agg.STREAK, where=OUTBOUND, until=ANSWERED, empty=0, called="contacts_unanswered_streak"),
@@ -181,7 +208,8 @@ CONTACTS = [
     Feature("contacts", Agg.COUNT, YEAR, where=where("dispute", outcome="dispute"), empty=0),
     Feature("contacts", Agg.COUNT, YEAR, where=where("complaint", outcome="complaint"), empty=0),
     Feature("contacts", Agg.COUNT, QUARTER, where=where("opened", outcome="opened"), empty=0),
-    *(Feature("contacts", Agg.COUNT, window, where=where("rejected_debit", channel="debit", outcome="rejected"), empty=0) for window in (QUARTER, YEAR)),
+    *(Feature("contacts", Agg.COUNT, window, where=where("rejected_debit", channel="debit", outcome="rejected"), empty=0)
+        for window in (QUARTER, YEAR)),
     Feature("contacts", Agg.SUM, YEAR, of="cost", empty=0),
     Noun("attempts_since_last_payment"),
     Noun("payments_after_contact_180d"),
@@ -200,41 +228,54 @@ CONTACTS = [
 PROMISES = [
     *(Feature("promises", Agg.COUNT, window, called="promises_made" + ("_ever" if window is EVER else ""), empty=0, actionable=True,
               says=f"Promises made {IN_THE_LAST[window]}: {{value:count}}") for window in (MONTH, QUARTER, YEAR, EVER)),
-    *(Feature("promises", Agg.COUNT, window, where=KEPT, called="promises_kept" + ("_ever" if window is EVER else ""), empty=0, monotone=+1, actionable=True,
+    *(Feature("promises", Agg.COUNT, window, where=KEPT, called="promises_kept" + ("_ever" if window is EVER else ""), empty=0, monotone=+1,
+        actionable=True,
               says=f"Kept {{value:count}} of {{promises_made{suffix}:count}} promises {IN_THE_LAST[window]}")
       for window, suffix in ((QUARTER, "_90d"), (YEAR, "_365d"), (EVER, "_ever"))),
-    *(Feature("promises", Agg.COUNT, window, where=BROKEN, called="promises_broken" + ("_ever" if window is EVER else ""), empty=0, monotone=-1, actionable=True,
+    *(Feature("promises", Agg.COUNT, window, where=BROKEN, called="promises_broken" + ("_ever" if window is EVER else ""), empty=0,
+        monotone=-1, actionable=True,
               says=f"Broke {{value:count}} of {{promises_made{suffix}:count}} promises {IN_THE_LAST[window]}")
       for window, suffix in ((QUARTER, "_90d"), (YEAR, "_365d"), (EVER, "_ever"))),
-    Feature("promises", Agg.ANY, where=OPEN, called="promise_open", empty=0, monotone=+1, actionable=True, says="Promises to pay not yet due: {promises_open:count}"),
+    Feature("promises", Agg.ANY, where=OPEN, called="promise_open", empty=0, monotone=+1, actionable=True,
+        says="Open promises to pay: {promises_open:count}"),
     Feature("promises", Agg.COUNT, where=OPEN, called="promises_open", empty=0),
-    Feature("promises", Agg.SUM, where=OPEN, called="promises_open_amount", empty=0, says="Promised and not yet due: {value:money}"),
-    Ratio("promises_kept_ratio_365d", "promises_kept_365d", ("promises_kept_365d", "promises_broken_365d"), prior=(1, 2), unit="share", monotone=+1, actionable=True,
+    Feature("promises", Agg.SUM, where=OPEN, called="promises_open_amount", empty=0, says="Promised and still open: {value:money}"),
+    Ratio("promises_kept_ratio_365d", "promises_kept_365d", ("promises_kept_365d", "promises_broken_365d"), prior=(1, 2), unit="share",
+        monotone=+1, actionable=True,
           says="Kept {promises_kept_365d:count} of {promises_made_365d:count} promises in the last year"),
-    Ratio("promises_kept_ratio_ever", "promises_kept_ever", ("promises_kept_ever", "promises_broken_ever"), prior=(1, 2), unit="share", monotone=+1, actionable=True,
+    Ratio("promises_kept_ratio_ever", "promises_kept_ever", ("promises_kept_ever", "promises_broken_ever"), prior=(1, 2), unit="share",
+        monotone=+1, actionable=True,
           says="Kept {promises_kept_ever:count} of {promises_made_ever:count} promises so far"),
     Feature("promises", Agg.SUM, YEAR, where=JUDGED, empty=0),
     Feature("promises", Agg.SUM, YEAR, of="paid", where=JUDGED, empty=0),
-    Ratio("promises_paid_ratio_365d", "promises_sum_paid_judged_365d", "promises_sum_judged_365d", empty=MISSING, unit="share", monotone=+1, actionable=True,
+    Ratio("promises_paid_ratio_365d", "promises_sum_paid_judged_365d", "promises_sum_judged_365d", empty=MISSING, unit="share", monotone=+1,
+        actionable=True,
           says="Paid {promises_sum_paid_judged_365d:money} of {promises_sum_judged_365d:money} promised in the last year"),
-    Feature("promises", Agg.MEAN, YEAR, of="days_late", empty=MISSING, meaning="Days from the promised day to the payment that kept the promise, on average; negative is early."),
+    Feature("promises", Agg.MEAN, YEAR, of="days_late", empty=MISSING,
+        meaning="Days from the promised day to the payment that kept the promise, on average; negative is early."),
     Feature("promises", Agg.MAX, YEAR, of="amount", empty=MISSING),
     Feature("promises", Agg.DAYS_SINCE_LAST, empty=MISSING, actionable=True, says="Last promise made {value:days} ago"),
-    Feature("promises", Agg.DAYS_SINCE_LAST, where=KEPT, empty=MISSING, monotone=-1, actionable=True, says="Last kept promise made {value:days} ago"),
-    Feature("promises", Agg.DAYS_SINCE_LAST, where=BROKEN, empty=MISSING, actionable=True, says="Last broken promise made {value:days} ago"),
-    Feature("promises", Agg.MIN, of="due_in", where=OPEN, empty=MISSING, called="promise_due_in", says="Promised to pay in {value:days}"),
+    Feature("promises", Agg.DAYS_SINCE_LAST, where=KEPT, empty=MISSING, monotone=-1, actionable=True,
+        says="Last kept promise made {value:days} ago"),
+    Feature("promises", Agg.DAYS_SINCE_LAST, where=BROKEN, empty=MISSING, actionable=True,
+        says="Last broken promise made {value:days} ago"),
+    Feature("promises", Agg.MIN, of="due_in", where=OPEN, empty=MISSING, called="promise_due_in",
+        meaning="Days to the next promised day; negative within its grace."),
 ]  # fmt: skip
 
 # Of the statuses that may stand beside a scorable account. What they mean for contact is decided by the eligibility rules, not here.
 FLAGGED = (
-    "cease_contact", "attorney", "bankruptcy", "moratorium", "deceased", "identity_theft", "dispute", "wrong_party", "hardship", "vulnerable", "minor",
-    "litigation", "prescribed", "emergency", "inconvenient", "opt_out_call", "opt_out_sms", "opt_out_email", "opt_out_letter", "opt_out_visit",
+    "cease_contact", "attorney", "bankruptcy", "moratorium", "deceased", "identity_theft", "dispute", "wrong_party", "hardship",
+        "vulnerable", "minor",
+    "litigation", "prescribed", "emergency", "inconvenient", "opt_out_call", "opt_out_sms", "opt_out_email", "opt_out_letter",
+        "opt_out_visit",
     "consent_call", "consent_sms", "consent_email", "notice_sent", "default", "charged_off", "legal", "plan", "callback", "outcome_unknown",
 )  # fmt: skip
 SAID = {"plan": "A payment plan is in force", "default": "In default", "charged_off": "Charged off"}
 STATUSES = [
     *(Feature("statuses", Agg.ANY, where=where(name, status=name, state="active"), called=f"status_{name}", empty=0) for name in FLAGGED),
-    *(Feature("statuses", Agg.MAX, of="days_in", where=where(name, status=name, state="active"), called=f"status_{name}_days", empty=MISSING,
+    *(Feature("statuses", Agg.MAX, of="days_in", where=where(name, status=name, state="active"), called=f"status_{name}_days",
+        empty=MISSING,
               says=f"{SAID[name]} for {{value:days}}" if name in SAID else None)
       for name in ("dispute", "hardship", "plan", "default", "charged_off", "legal", "notice_sent", "attorney")),
     *(Feature("statuses", Agg.COUNT, where=where(name, status=name), called=f"status_{name}_episodes", empty=0,
@@ -248,14 +289,19 @@ DEBTOR = [
     Debtor("debtor_accounts", Agg.COUNT, meaning="Scorable accounts of the debtor.", says="Accounts of the same debtor: {value:count}"),
     Debtor("debtor_balance", Agg.SUM, "balance"),
     Debtor("debtor_arrears", Agg.SUM, "arrears", says="Arrears over all accounts: {value:money}"),
-    Debtor("debtor_paid_90d", Agg.SUM, "payments_sum_90d", monotone=+1, actionable=True, says="Paid on all accounts in the last 90 days: {value:money}"),
-    Debtor("debtor_payments_365d", Agg.SUM, "payments_count_365d", monotone=+1, actionable=True, says="Payments on all accounts in the last year: {value:count}"),
-    Debtor("debtor_days_since_last_payment", Agg.MIN, "payments_days_since_last", monotone=-1, actionable=True, says="Last payment on any account {value:days} ago"),
+    Debtor("debtor_paid_90d", Agg.SUM, "payments_sum_90d", monotone=+1, actionable=True,
+        says="Paid on all accounts in the last 90 days: {value:money}"),
+    Debtor("debtor_payments_365d", Agg.SUM, "payments_count_365d", monotone=+1, actionable=True,
+        says="Payments on all accounts in the last year: {value:count}"),
+    Debtor("debtor_days_since_last_payment", Agg.MIN, "payments_days_since_last", monotone=-1, actionable=True,
+        says="Last payment on any account {value:days} ago"),
     Debtor("debtor_days_past_due_max", Agg.MAX, "days_past_due", says="Worst days past due over all accounts: {value:count}"),
     Debtor("debtor_days_since_newest_placement", Agg.MIN, "days_since_placed", says="Newest placement {value:days} ago"),
-    Debtor("debtor_promises_broken_365d", Agg.SUM, "promises_broken_365d", monotone=-1, actionable=True, says="Broken promises on all accounts in the last year: {value:count}"),
+    Debtor("debtor_promises_broken_365d", Agg.SUM, "promises_broken_365d", monotone=-1, actionable=True,
+        says="Broken promises on all accounts in the last year: {value:count}"),
     Debtor("debtor_right_party_90d", Agg.SUM, "right_party_count_90d"),
-    Ratio("debtor_arrears_share", "arrears", "debtor_arrears", empty=MISSING, unit="share", family="debtor", meaning="This account's arrears among all of the debtor's."),
+    Ratio("debtor_arrears_share", "arrears", "debtor_arrears", empty=MISSING, unit="share", family="debtor",
+        meaning="This account's arrears among all of the debtor's."),
 ]  # fmt: skip
 
 CALENDAR = [Noun(name) for name in ("month", "day_of_month", "weekday", "days_to_month_end")]
@@ -266,6 +312,6 @@ ATTRIBUTES = [
     Noun("product"),
     Noun("portfolio"),
     Noun("debtor_type"),
-]
+]  # fmt: skip
 
 CATALOGUE = Catalogue([*PAYMENTS, *BALANCES, *CONTACTS, *PROMISES, *STATUSES, *DEBTOR, *CALENDAR, *ATTRIBUTES])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -13,11 +12,36 @@ from typing import TYPE_CHECKING
 
 from features.errors import UsageError
 from features.spec import (
-    FIRST_LAYER, PLACEHOLDER, SECOND_LAYER, Attribute, Band, Debtor, Declared, Difference, Feature, Noun, Ratio, Unsaid, Where, Window,
-    family_of, unit_of,
+    FIRST_LAYER,
+    PLACEHOLDER,
+    SECOND_LAYER,
+    Attribute,
+    Band,
+    Debtor,
+    Declared,
+    Difference,
+    Feature,
+    Noun,
+    Ratio,
+    Unsaid,
+    Where,
+    Window,
+    family_of,
+    unit_of,
 )  # fmt: skip
 from features.vocabulary import (
-    DEBTORS_ACTS, EVENTS, FACTS, FAMILIES, FORMATS, LEDGER, MEASURED, OF_THE_LEDGER, PLAIN, SPEAKABLE_STATUSES, UNITS, Agg,
+    DEBTORS_ACTS,
+    EVENTS,
+    FACTS,
+    FAMILIES,
+    FORMATS,
+    LEDGER,
+    MEASURED,
+    OF_THE_LEDGER,
+    PLAIN,
+    SPEAKABLE_STATUSES,
+    UNITS,
+    Agg,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -46,9 +70,15 @@ class Catalogue(Sequence[Declared]):
             family, unit = family_of(entry, families), unit_of(entry, units)
             families[entry.name], units[entry.name] = family, unit
             resolved[entry.name] = replace(entry, family=family, unit=unit, group=entry.group or family)
-        self._entries = tuple(resolved[entry.name] for entry in entries)
-        self._by_name = {entry.name: entry for entry in self._entries}
-        self.in_order_of_making = tuple(resolved.values())
+        self._hold([resolved[entry.name] for entry in entries], list(resolved.values()))
+
+    def _hold(self, entries: Sequence[Declared], in_order_of_making: Sequence[Declared]) -> None:
+        self._entries, self.in_order_of_making = tuple(entries), tuple(in_order_of_making)
+        self._by_name = {entry.name: entry for entry in entries}
+        self._of_event: dict[str, list[Feature]] = {}
+        for entry in entries:
+            if isinstance(entry, Feature):
+                self._of_event.setdefault(entry.event, []).append(entry)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -80,7 +110,7 @@ class Catalogue(Sequence[Declared]):
         return hashlib.sha256("\n".join(repr(entry) for entry in self._entries).encode()).hexdigest()
 
     def features_of(self, event: str) -> list[Feature]:
-        return [entry for entry in self._entries if isinstance(entry, Feature) and entry.event == event]
+        return self._of_event.get(event, [])
 
     def with_attributes(self, accounts: pd.DataFrame) -> Catalogue:
         """The catalogue plus one feature per x_ column of accounts, sorted by name. audit_ columns never become features."""
@@ -88,7 +118,10 @@ class Catalogue(Sequence[Declared]):
 
         own = sorted(column for column in accounts.columns if column.startswith("x_") and column not in self)
         units = {column: "number" if is_numeric_dtype(accounts[column].dtype) else "class" for column in own}
-        return self + [Attribute(column, unit=units[column], meaning="The sender's own attribute, as last known.") for column in own]
+        added = [Attribute(column, unit=units[column], family="attributes", group="attributes") for column in own]
+        larger = Catalogue.__new__(Catalogue)  # already read: a sender's column cannot contradict what is declared
+        larger._hold((*self._entries, *added), (*self.in_order_of_making, *added))
+        return larger
 
 
 def _faults(entries: Sequence[Declared]) -> list[str]:
@@ -130,13 +163,18 @@ def _faults_of_feature(entry: Feature) -> list[str]:
         faults.append(f"`empty` must be a number or MISSING. Got {entry.empty!r}")
     allowed = OF_THE_LEDGER if entry.event == LEDGER else PLAIN | MEASURED
     if entry.agg not in allowed:
-        faults.append(f"aggregate must be one of {', '.join(sorted(agg.value for agg in allowed))} for {entry.event}. Got {entry.agg.value!r}")
+        faults.append(
+            f"aggregate must be one of {', '.join(sorted(agg.value for agg in allowed))} for {entry.event}. Got {entry.agg.value!r}"
+        )
     elif entry.agg in PLAIN and entry.of is not None:
         faults.append(f"`of` must be left out for {entry.agg.value}, which is of the events themselves. Got {entry.of!r}")
     elif entry.agg not in PLAIN:
         columns = [*kind.measures, *(kind.classes if entry.agg is Agg.LAST else ())]
         if entry.measure not in columns:
-            faults.append(f"`of` must be one of {', '.join(columns) or 'nothing'} for {entry.event}. Got {entry.measure!r}{_nearest(entry.measure, columns)}")
+            faults.append(
+                f"`of` must be one of {', '.join(columns) or 'nothing'} for {entry.event}. "
+                f"Got {entry.measure!r}{_nearest(entry.measure, columns)}"
+            )
     if entry.event == LEDGER and (entry.where or entry.until):
         faults.append("the ledger has no classes to filter by")
     if (entry.agg is Agg.STREAK) != (entry.until is not None):
@@ -185,8 +223,8 @@ def _faults_of_debtor(entry: Debtor) -> list[str]:
     faults = []
     if entry.over != "debtor_id":
         faults.append(
-            f"over must be 'debtor_id'. Got {entry.over!r}: the feature would cross debtors, whose accounts lie in different shards, so its "
-            "value would change with the number of shards. Give such a figure as an x_ column of accounts instead"
+            f"over must be 'debtor_id'. Got {entry.over!r}: the feature would cross debtors, whose accounts lie in different shards, so "
+            "its value would change with the number of shards. Give such a figure as an x_ column of accounts instead"
         )
     if entry.agg not in (Agg.COUNT, Agg.SUM, Agg.MAX, Agg.MIN):
         faults.append(f"aggregate must be COUNT, SUM, MAX or MIN. Got {entry.agg!r}")
@@ -285,5 +323,3 @@ def _parts_first(entries: Sequence[Declared]) -> list[Declared]:
 def _nearest(name: object, known: Iterable[str]) -> str:
     near = get_close_matches(str(name), list(known), n=1)
     return f" (nearest: {near[0]!r})" if near else ""
-
-

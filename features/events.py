@@ -196,7 +196,7 @@ def may_repeat(accounts, ids):
 
 @njit(cache=True, nogil=True)
 def has_ties(accounts, time):
-    for row in range(1, time.size):
+    for row in range(1, time.size):  # noqa: SIM110  compiled as it stands
         if time[row] == time[row - 1] and accounts[row] == accounts[row - 1]:
             return True
     return False

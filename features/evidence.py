@@ -1,4 +1,4 @@
-"""What the tables say of a cohort: for each kind of event, each row's events with their days, classes and measures, read only when asked for."""
+"""What the tables say of a cohort: each row's events of each kind, with their days, classes and measures, read only when asked for."""
 
 from __future__ import annotations
 
@@ -151,22 +151,22 @@ class Evidence:
             against = (self.ledger.offsets, self.ledger.start, self.ledger.arrears)
             classes["covers"] = events.numbered_classes(events.covers(accounts, held.known_on, held.amount, *against), COVERS)
         return Events(
-            held.offsets[places], held.offsets[places + 1], held.occurred_on, held.known_on, classes=classes, measures={"amount": held.amount},
-            reversals=(held.reversal_offsets, held.reversal_known_on, held.reversal_amount),
+            held.offsets[places], held.offsets[places + 1], held.occurred_on, held.known_on, classes=classes,
+            measures={"amount": held.amount}, reversals=(held.reversal_offsets, held.reversal_known_on, held.reversal_amount),
         )  # fmt: skip
 
     _credits = _payments
 
     def _reversals(self, wanted: frozenset[str]) -> Events:
         frame = self._table("payments")
-        frame = frame[(frame["kind"] == "reversal").to_numpy(dtype=bool)]
+        frame = frame[(_text(frame, "payments", "kind") == "reversal").to_numpy(dtype=bool)]
         frame = frame.iloc[np.lexsort([frame[name].to_numpy() for name in ("amount", "known_at", "occurred_at", "account_no")])]
         days, known = column(frame, "occurred_on", np.int32, "payments"), column(frame, "known_on", np.int32, "payments")
         return Events(*self._spans(frame), days, known, measures={"amount": column(frame, "amount", np.int64, "payments")})
 
     def _charges(self, wanted: frozenset[str], ahead: bool = False) -> Events:
         frame = self._table("charges")
-        kinds, amount = events.classes_of(frame["kind"], CHARGE_KINDS), column(frame, "amount", np.int64, "charges")
+        kinds, amount = events.classes_of(_text(frame, "charges", "kind"), CHARGE_KINDS), column(frame, "amount", np.int64, "charges")
         found = self._versioned("charges", "due_on", {"kind": kinds}, {"amount": amount}, ahead)
         return found.ordered(_ties(frame["account_no"], found.day, amount, _together([kinds])))
 
@@ -181,7 +181,7 @@ class Evidence:
     def _contacts(self, wanted: frozenset[str]) -> Events:
         frame = self._table("contacts")
         values = {"channel": CHANNELS, "direction": DIRECTIONS, "outcome": OUTCOMES}
-        classes = {name: events.classes_of(_text(frame, name), known) for name, known in values.items()}
+        classes = {name: events.classes_of(_text(frame, "contacts", name), known) for name, known in values.items()}
         time = still(frame["occurred_at"].to_numpy(), np.int64)
         order = np.empty(0, np.int64)
         if events.has_ties(column(frame, "account_no", np.int64, "contacts"), time):
@@ -199,7 +199,9 @@ class Evidence:
     def _promises(self, wanted: frozenset[str]) -> Events:
         frame = self._table("contacts")
         amount, due_on = _number(frame, "promise_amount", NO_MONEY, np.int64), _number(frame, "promise_due_on", NO_DAY, np.int32)
-        made = np.flatnonzero((_text(frame, "outcome") == "promise").to_numpy(dtype=bool) | (amount != NO_MONEY) | (due_on != NO_DAY))
+        made = np.flatnonzero(
+            (_text(frame, "contacts", "outcome") == "promise").to_numpy(dtype=bool) | (amount != NO_MONEY) | (due_on != NO_DAY)
+        )
         keys = [due_on[made], amount[made], *(frame[name].to_numpy()[made] for name in ("known_at", "occurred_at", "account_no"))]
         made = made[np.lexsort(keys)]
         all_days, all_known = column(frame, "occurred_on", np.int32, "contacts"), column(frame, "known_on", np.int32, "contacts")
@@ -221,7 +223,7 @@ class Evidence:
 
     def _statuses(self, wanted: frozenset[str]) -> Events:
         frame = self._table("statuses")
-        codes = events.classes_of(frame["status"], STATUSES).codes()
+        codes = events.classes_of(_text(frame, "statuses", "status"), STATUSES).codes()
         order = np.lexsort((codes, frame["from_on"].to_numpy(), frame["account_no"].to_numpy()))
         begun, known, until = (column(frame, name, np.int32, "statuses")[order] for name in ("from_on", "known_on", "until_on"))
         gone = self._gone("statuses")
@@ -233,7 +235,10 @@ class Evidence:
         active = (until == NO_DAY) | (until >= night)
         days_in = np.where(active, night, until).astype(np.int64) - since
         states = np.where(active, np.int8(0), np.int8(1))
-        classes = {"status": events.numbered_classes(codes[order][pairs], STATUSES), "state": events.numbered_classes(states, STATUS_STATES)}
+        classes = {
+            "status": events.numbered_classes(codes[order][pairs], STATUSES),
+            "state": events.numbered_classes(states, STATUS_STATES),
+        }
         # A status beginning on as_of is in force; among the days before as_of it stands on the last.
         days = np.minimum(since, night - 1)
         return Events(offsets[:-1], offsets[1:], days, known[pairs], classes=classes, measures={"days_in": days_in})
@@ -274,7 +279,9 @@ class Evidence:
 
 
 def _ties(accounts: pd.Series, time: pd.Series | np.ndarray, *keys: pd.Series | np.ndarray) -> np.ndarray:
-    return events.ties(*(still(np.asarray(values), np.int64) for values in (accounts, time)), *(still(np.asarray(key), np.int64) for key in keys))
+    return events.ties(
+        *(still(np.asarray(values), np.int64) for values in (accounts, time)), *(still(np.asarray(key), np.int64) for key in keys)
+    )
 
 
 def _together(classes: Sequence[Classes]) -> np.ndarray:
@@ -285,8 +292,13 @@ def _together(classes: Sequence[Classes]) -> np.ndarray:
     return number
 
 
-def _text(frame: pd.DataFrame, name: str) -> pd.Series:
-    return frame[name] if name in frame else pd.Series([None] * len(frame), dtype="str", index=frame.index)
+def _text(frame: pd.DataFrame, table: str, name: str) -> pd.Series:
+    """A text column; empty where one is absent that the contract lets be absent, else ContractError."""
+    if name in frame:
+        return frame[name]
+    if not TABLES[table][name].optional:
+        raise ContractError.missing_columns(table, [name], frame.columns)
+    return pd.Series([None] * len(frame), dtype="str", index=frame.index)
 
 
 def _number(frame: pd.DataFrame, name: str, empty: int, dtype: type) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The one compiled loop over each account's events: every event is visited once per cohort row, whatever the number of features and windows.
+"""The one compiled loop over each account's events: each event is visited once per cohort row, however many features and windows.
 
 A row's events are walked from the one nearest to as_of outward. An event that is visible (known before as_of, its version in force) falls
 into the bucket of its age; what its class combination asks for is added to that bucket. The windows are nested, so one running merge over
@@ -26,8 +26,8 @@ NOTHING_SMALLEST = 2**63 - 1
 
 @njit(cache=True, nogil=True)
 def walk(begin, end, first, last, as_of, ahead, day, known, gone, signature, amount, others, texts, back_offsets, back_known, back_amount,
-         bucket_of, looks_back_ever, count_offsets, counts, step_offsets, steps, class_places, fills, merged, squares, shown, empties, place,
-         out):  # fmt: skip
+         bucket_of, looks_back_ever, count_offsets, counts, step_offsets, steps, class_places, fills, merged, squares, shown, empties,
+         place, out):  # fmt: skip
     """Fill out[place[j], begin:end] for every feature j of one kind of event.
 
     first, last, as_of    int64, int64, int32 [rows]: a row's events lie at first..last-1, sorted by day
@@ -35,8 +35,8 @@ def walk(begin, end, first, last, as_of, ahead, day, known, gone, signature, amo
     day, known, gone      int32 [events]: local day, day it became known, day a newer version became known (no entry: never)
     signature             int32 [events]: number of the event's class combination
     amount, others, texts the measures: int64 [events], int64 [measures, events], int32 [texts, events]; NO_MONEY, or -1, where empty
-    back_*                reversals of event e at back_offsets[e]..back_offsets[e+1]-1: the amount is net of those known, an event counts while
-                          it is positive. No entry: nothing is ever reversed
+    back_*                reversals of event e at back_offsets[e]..back_offsets[e+1]-1: the amount is net of those known, an event counts
+                          while it is positive. No entry: nothing is ever reversed
     bucket_of             int32 [longest window + 2]: bucket of an age; the last entry is the bucket of all older events
     counts                counts[count_offsets[s]:count_offsets[s+1]] = slots that signature s adds 1 to
     steps                 steps[step_offsets[s]:step_offsets[s+1]] = (what, slot, measure, count slot, square) for signature s

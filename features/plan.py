@@ -1,4 +1,4 @@
-"""From declarations to the compiled loop's program: which slots an event of each class combination adds to, and how slots become features."""
+"""From declarations to the compiled loop's program: which slots each class combination adds to, and how slots become features."""
 
 from __future__ import annotations
 
@@ -8,8 +8,33 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.kernel import (
-    ADDED, AGE, AMOUNT, CLASSES, COUNT, FLAG, GAP, LARGEST, LAST, MAX, MEAN, MIN, MONTHS, NEAREST, NOTHING, NOTHING_SMALLEST, OTHERS,
-    SHOWN_ALWAYS, SMALLEST, SPREAD, STD, STOP, STREAK, SUM, TEXTS, TOTAL, VALUE,
+    ADDED,
+    AGE,
+    AMOUNT,
+    CLASSES,
+    COUNT,
+    FLAG,
+    GAP,
+    LARGEST,
+    LAST,
+    MAX,
+    MEAN,
+    MIN,
+    MONTHS,
+    NEAREST,
+    NOTHING,
+    NOTHING_SMALLEST,
+    OTHERS,
+    SHOWN_ALWAYS,
+    SMALLEST,
+    SPREAD,
+    STD,
+    STOP,
+    STREAK,
+    SUM,
+    TEXTS,
+    TOTAL,
+    VALUE,
 )  # fmt: skip
 from features.spec import Feature, Where
 from features.vocabulary import EVENTS, PLAIN, Agg, EventKind

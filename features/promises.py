@@ -14,7 +14,7 @@ SHARE_PRECISION = 10**6
 
 
 def reaching(amount: np.ndarray, kept_share: float) -> np.ndarray:
-    """int64: the least money that reaches the kept share of each amount, exactly (0.9 is nine tenths); NO_MONEY where empty or not positive."""
+    """int64: the least money that reaches the kept share of each amount, 0.9 being exactly nine tenths; NO_MONEY unless positive."""
     share = Fraction(str(kept_share)).limit_denominator(SHARE_PRECISION)
     whole, rest = np.divmod(np.maximum(amount, 0), share.denominator)
     needed = whole * share.numerator - (-rest * share.numerator // share.denominator)

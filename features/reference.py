@@ -16,7 +16,7 @@ For the night of as_of a feature knows what was known before as_of 00:00 of the 
 whole local days, `[as_of - days, as_of)`. Money is in minor units of the account's currency, counts and days are whole numbers, and all
 columns are float64 but classes. *Empty* is the value where nothing happened; whatever a feature needs and the portfolio does not deliver
 makes it missing. *Direction* is the sign of p_recovered as the value rises, where the trade is sure of it. *Reason* marks columns that may
-be said to a collector. Columns named `x_*` of the accounts table become features under their own name, a number or a class; `audit_*` never.
+be said to a collector. Columns `x_*` of the accounts table become features under their own name, a number or a class; `audit_*` never.
 """
 _AGGREGATES = {
     Agg.COUNT: "Number of {events}",
@@ -43,7 +43,12 @@ def markdown(catalogue: Catalogue = CATALOGUE) -> str:
     for family in FAMILIES:
         own = [entry for entry in catalogue if entry.family == family]
         if own:
-            lines += [f"## {family} ({len(own)})", "", "| name | meaning | unit | window | empty | direction | reason |", "|---|---|---|---|---|---|---|"]
+            lines += [
+                f"## {family} ({len(own)})",
+                "",
+                "| name | meaning | unit | window | empty | direction | reason |",
+                "|---|---|---|---|---|---|---|",
+            ]
             lines += [_row(entry) for entry in own] + [""]
     return "\n".join(lines)
 
@@ -82,12 +87,21 @@ def _of_feature(entry: Feature) -> str:
         word = entry.of.replace("_", " ")
         word = word[0].upper() + word[1:]
         if entry.agg is Agg.AT:
-            return f"{word} as known on the night {entry.window.days} days ago; missing before the account was known." if entry.window else f"{word}."
+            return (
+                f"{word} as known on the night {entry.window.days} days ago; missing before the account was known."
+                if entry.window
+                else f"{word}."
+            )
         span = f"the nights as_of - {entry.window.days} through as_of" if entry.window else "all nights through as_of"
-        return f"Largest {entry.of.replace('_', ' ')} as known on {span}." if entry.agg is Agg.MAX else f"Nights of {span} with {entry.of.replace('_', ' ')} above 0."
+        return (
+            f"Largest {entry.of.replace('_', ' ')} as known on {span}."
+            if entry.agg is Agg.MAX
+            else f"Nights of {span} with {entry.of.replace('_', ' ')} above 0."
+        )
     events = entry.event.replace("_", " ") + _filter(entry.where)
     text = _AGGREGATES[entry.agg].format(
-        events=events, measure=(entry.measure or "").replace("_", " "), empty=_empty(entry), until=_filter(entry.until).removeprefix(" with "),
+        events=events, measure=(entry.measure or "").replace("_", " "), empty=_empty(entry),
+        until=_filter(entry.until).removeprefix(" with "),
         toward="to the next" if EVENTS[entry.event].ahead else "since the last",
     )  # fmt: skip
     return text[0].upper() + text[1:] + "."

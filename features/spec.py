@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 from features.vocabulary import EVENTS, FACTS, LEDGER, Agg
@@ -92,7 +93,7 @@ class Feature(Declared):
     empty: float | Unsaid = UNSAID
     called: str | None = None
 
-    @property
+    @cached_property
     def name(self) -> str:
         word = self.agg.value if isinstance(self.agg, Agg) else str(self.agg)
         days = f"{self.window.days}d" if isinstance(self.window, Window) else ""
@@ -112,7 +113,7 @@ class Feature(Declared):
         kind = EVENTS.get(self.event)
         return self.of or (kind.measure if kind else None)
 
-    @property
+    @cached_property
     def needs(self) -> frozenset[str]:
         """Tables without which the value is missing."""
         kind = EVENTS[self.event]

@@ -24,7 +24,7 @@ class Changes(NamedTuple):
 
 
 def rolls(ledger: Ledger) -> Changes:
-    """Nights on which days past due, as known that night, stood at or above 30, 60 or 90 and had not the night before; the code is the edge's place."""
+    """Nights on which days past due, as known that night, rose to 30, 60 or 90 (by ageing or by news); the code is the edge's place."""
     last_day = NEVER - 1 if ledger.last_day is None else ledger.last_day
     return Changes(*_rolls(ledger.offsets, ledger.start, ledger.overdue_since, np.array(EDGES), np.int64(last_day)))
 

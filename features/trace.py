@@ -33,7 +33,9 @@ def traced(name: str, row: int, evidence: Evidence, matrix: pd.DataFrame, catalo
             for table in FACTS[entry.called].needs:
                 found += _counted(Feature(table, Agg.COUNT, empty=0, called=entry.name), row, evidence)
         elif isinstance(entry, Debtor) and entry.of:
-            found += [_line(entry.name, evidence, other, f"its {entry.of}", value=matrix[entry.of].iloc[other]) for other in range(len(matrix))]
+            found += [
+                _line(entry.name, evidence, other, f"its {entry.of}", value=matrix[entry.of].iloc[other]) for other in range(len(matrix))
+            ]
     shown = pd.DataFrame(found)
     shown = shown.astype({name: "Int64" for name in shown if name not in (*FIRST_COLUMNS, "value") and shown[name].dtype.kind in "if"})
     return shown[[name for name in FIRST_COLUMNS if name in shown] + [name for name in shown if name not in FIRST_COLUMNS]]
@@ -65,7 +67,9 @@ def _counted(entry: Feature, row: int, evidence: Evidence) -> list[dict]:
         if not seen(event, night, events.day, events.known, events.gone, before):
             continue
         classes = {name: _value(own.values, own, event) for name, own in events.classes.items()}
-        if entry.event in ("payments", "credits") and (classes["kind"] != PAYMENT_KINDS[entry.event == "credits"] or _net(events, event, night) <= 0):
+        if entry.event in ("payments", "credits") and (
+            classes["kind"] != PAYMENT_KINDS[entry.event == "credits"] or _net(events, event, night) <= 0
+        ):
             continue
         if not (_passes(classes, entry.where) or (entry.until and _passes(classes, entry.until))):
             continue

@@ -1,4 +1,4 @@
-"""What a feature may speak of: kinds of event with their columns, facts of an account, units, families, and what no sentence may mention."""
+"""What a feature may speak of: kinds of event and their columns, facts of an account, units, families, and what stays unsaid."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ UNITS = ("count", "days", "months", "money", "share", "number", "flag", "class")
 FORMATS = ("count", "days", "months", "money", "percent", "number", "text")
 LEDGER = "ledger"  # stands for charges or balances: either makes a ledger
 
-DAY_PARTS = ("night", "morning", "afternoon", "evening", "unknown")  # 22-08, 08-12, 12-18, 18-22 on the portfolio's clock; only the day known
+DAY_PARTS = (
+    "night",
+    "morning",
+    "afternoon",
+    "evening",
+    "unknown",
+)  # 22-08, 08-12, 12-18, 18-22 on the portfolio's clock; only the day known
 WEEK_PARTS = ("weekday", "weekend")
 MONTH_PARTS = ("start", "early", "middle", "late", "end")  # days 1-5, 6-13, 14-16, 17-24, 25 on: pay falls at both ends and in the middle
 COVERS = ("part", "full", "nothing_due")  # a payment against the arrears known on the night of the day it became known
@@ -21,7 +27,9 @@ PROMISE_STATES = ("kept", "broken", "open", "unjudged")
 STATUS_STATES = ("active", "ended")
 ROLLS = ("30", "60", "90")
 DEBTORS_ACTS = frozenset({"right_party", "promise", "refusal", "dispute", "complaint", "paid", "opened", "unsubscribed"})
-SPEAKABLE_STATUSES = frozenset({"plan", "default", "charged_off"})  # no other status may be given as a reason: health, hardship, third parties, threats
+SPEAKABLE_STATUSES = frozenset(
+    {"plan", "default", "charged_off"}
+)  # no other status may be given as a reason: health, hardship, third parties, threats
 
 
 class Agg(Enum):
@@ -72,7 +80,7 @@ class EventKind:
     says: str = ""
 
 
-_JUDGED = {name: ("payments",) for name in ("state", "paid", "days_late")}
+_JUDGED = dict.fromkeys(("state", "paid", "days_late"), ("payments",))
 
 EVENTS: dict[str, EventKind] = {
     "payments": EventKind(
@@ -90,7 +98,13 @@ EVENTS: dict[str, EventKind] = {
         "balances", ("charges",), {"amount": "money"}, {"kind": CHARGE_KINDS}, "amount", says="charges by their due day, as last known"
     ),
     "upcoming_charges": EventKind(
-        "balances", ("charges",), {"amount": "money"}, {"kind": CHARGE_KINDS}, "amount", ahead=True, says="charges falling due from as_of on"
+        "balances",
+        ("charges",),
+        {"amount": "money"},
+        {"kind": CHARGE_KINDS},
+        "amount",
+        ahead=True,
+        says="charges falling due from as_of on",
     ),
     "statements": EventKind(
         "balances",
@@ -123,7 +137,8 @@ EVENTS: dict[str, EventKind] = {
         {"state": PROMISE_STATES},
         "amount",
         _JUDGED,
-        says="promises to pay by the day they were made",
+        says="promises to pay (outcome promise, or an amount or a day promised) by the day they were made; kept, broken or open by the "
+        "payments known before as_of, unjudged without amount or day",
     ),
     "statuses": EventKind(
         "statuses",
@@ -168,18 +183,18 @@ FACTS: dict[str, Fact] = {
         ("contacts", "payments"),
     ),
     "payments_after_contact_180d": Fact(
-        "contacts", "count", f"Payments of [as_of - 180, as_of) with an outbound contact on the same day or up to {ANSWER_DAYS} days before.",
+        "contacts", "count", f"Payments of [as_of - 180, as_of) with an outbound contact on their day or up to {ANSWER_DAYS} days before.",
         ("contacts", "payments"),
     ),
     "days_after_contact_180d": Fact(
-        "contacts", "days", f"Days of [as_of - 180, as_of) since the account was opened that are the day of an outbound contact or up to {ANSWER_DAYS} days after one.",
+        "contacts", "days", f"Days of [as_of - 180, as_of) since opening, on or up to {ANSWER_DAYS} days after an outbound contact.",
         ("contacts",),
     ),
     "days_without_contact_180d": Fact(
-        "contacts", "days", "The other days of [as_of - 180, as_of) since the account was opened.", ("contacts",)
+        "contacts", "days", "The other days of [as_of - 180, as_of) since opening.", ("contacts",)
     ),
     "first_payment_default": Fact(
-        "balances", "flag", f"1 if nothing was paid by {FIRST_PAYMENT_DAYS} days after the first due day, 0 if something was; missing until that is settled.",
+        "balances", "flag", f"1 if nothing was paid within {FIRST_PAYMENT_DAYS} days of the first due day, 0 if it was; else missing.",
         ("charges", "payments"),
     ),
 }  # fmt: skip

@@ -13,12 +13,14 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
 
 import oracle_ledger as books
+
 from features.spec import Attribute, Band, Debtor, Difference, Feature, Noun, Ratio
 from features.tables import CHANNELS, CHARGE_KINDS, DIRECTIONS, NO_DAY, NO_MONEY, OUTCOMES, STATUSES
 from features.terms import Terms
 from features.vocabulary import Agg
 
 EPOCH = dt.date(1970, 1, 1)
+MONTH_PARTS = {"start": 5, "early": 13, "middle": 16, "late": 24, "end": 31}  # last day of each
 
 
 class Judge:
@@ -28,6 +30,8 @@ class Judge:
         self.rows, self.cohort, self.terms, self.catalogue = rows, cohort, terms, catalogue
         self._figures: dict = {}
         self._values: dict = {}
+        self._events: dict = {}
+        self._first_known: dict = {}
 
     def value(self, name: str, account_id: str, as_of: int):
         key = name, account_id, as_of
@@ -69,7 +73,10 @@ class Judge:
     # What happened, as it may be known before as_of: one list of plain events per kind, oldest first.
 
     def events(self, kind: str, account_id: str, as_of: int) -> list[dict]:
-        return sorted(getattr(self, f"_{kind}")(account_id, as_of), key=lambda event: event["order"])
+        key = kind, account_id, as_of
+        if key not in self._events:
+            self._events[key] = sorted(getattr(self, f"_{kind}")(account_id, as_of), key=lambda event: event["order"])
+        return self._events[key]
 
     def _settled(self, account_id: str, as_of: int, kind: str) -> list[dict]:
         found = []
@@ -79,10 +86,11 @@ class Judge:
                 if worth > 0:
                     due = self.figures(account_id, row["known_on"])[1]
                     of_month = date(row["occurred_on"]).day
-                    month_part = "start" if of_month <= 5 else "early" if of_month <= 13 else "middle" if of_month <= 16 else "late" if of_month <= 24 else "end"
+                    part = next(part for part, last in MONTH_PARTS.items() if of_month <= last)
                     found.append({
-                        "day": row["occurred_on"], "order": (row["occurred_at"], row["payment_id"]), "amount": worth, "method": row["method"],
-                        "month_part": month_part, "covers": "nothing_due" if due <= 0 else "part" if row["amount"] < due else "full",
+                        "day": row["occurred_on"], "order": (row["occurred_at"], row["payment_id"]), "amount": worth,
+                        "method": row["method"], "month_part": part,
+                        "covers": "nothing_due" if due <= 0 else "part" if row["amount"] < due else "full",
                     })  # fmt: skip
         return found
 
@@ -102,7 +110,12 @@ class Judge:
     def _charges(self, account_id: str, as_of: int) -> list[dict]:
         known = books.in_force(books.rows_of(self.rows, "charges", account_id), ("charge_id",), as_of)
         return [
-            {"day": row["due_on"], "order": (row["due_on"], row["amount"], CHARGE_KINDS.index(row["kind"])), "amount": row["amount"], "kind": row["kind"]}
+            {
+                "day": row["due_on"],
+                "order": (row["due_on"], row["amount"], CHARGE_KINDS.index(row["kind"])),
+                "amount": row["amount"],
+                "kind": row["kind"],
+            }
             for row in known
         ]
 
@@ -162,8 +175,9 @@ class Judge:
             if row["from_on"] <= as_of:
                 active = row["until_on"] == NO_DAY or row["until_on"] >= as_of
                 found.append({
-                    "day": min(row["from_on"], as_of - 1), "order": (row["from_on"], STATUSES.index(row["status"])), "status": row["status"],
-                    "state": "active" if active else "ended", "days_in": (as_of if active else row["until_on"]) - row["from_on"],
+                    "day": min(row["from_on"], as_of - 1), "order": (row["from_on"], STATUSES.index(row["status"])),
+                    "status": row["status"], "state": "active" if active else "ended",
+                    "days_in": (as_of if active else row["until_on"]) - row["from_on"],
                 })  # fmt: skip
         return found
 
@@ -180,7 +194,8 @@ class Judge:
             fell = self.figures(account_id, night - 1)[2] > 0 and self.figures(account_id, night)[2] == 0
             news = [
                 row for row in books.rows_of(self.rows, "payments", account_id)
-                if row["kind"] == "payment" and max(row["known_on"], row["occurred_on"]) == night - 1 and books.net(row, self.rows, night) > 0
+                if row["kind"] == "payment" and max(row["known_on"], row["occurred_on"]) == night - 1
+                and books.net(row, self.rows, night) > 0
             ]  # fmt: skip
             found += [{"day": night - 1, "order": night}] if fell and news else []
         return found
@@ -196,8 +211,13 @@ class Judge:
 
     def nights(self, account_id: str, as_of: int) -> range:
         """All nights through as_of on which anything of the account can have been known."""
-        known = [row["known_on"] for table in ("charges", "balances", "payments") for row in books.rows_of(self.rows, table, account_id)]
-        return range(min(known) + 1, as_of + 1) if known else range(0)
+        if account_id not in self._first_known:
+            known = [
+                row["known_on"] for table in ("charges", "balances", "payments") for row in books.rows_of(self.rows, table, account_id)
+            ]
+            self._first_known[account_id] = min(known, default=None)
+        first = self._first_known[account_id]
+        return range(0) if first is None else range(first + 1, as_of + 1)
 
     def standing(self, entry: Feature, account_id: str, as_of: int):
         place = ("balance", "arrears", "days_past_due").index(entry.of)
@@ -249,7 +269,11 @@ class Judge:
         return 1 if last_day < as_of else None
 
     def _following(self, name: str, account_id: str, opened_on: int | None, as_of: int):
-        attempts = [event["day"] for event in self.events("contacts", account_id, as_of) if event["direction"] == "outbound" and event["day"] < as_of]
+        attempts = [
+            event["day"]
+            for event in self.events("contacts", account_id, as_of)
+            if event["direction"] == "outbound" and event["day"] < as_of
+        ]
         payments = [event["day"] for event in self.events("payments", account_id, as_of) if event["day"] < as_of]
         if name == "attempts_since_last_payment":
             return sum(1 for day in attempts if not payments or day > max(payments))
@@ -283,7 +307,9 @@ class Judge:
         total = Decimal(0)
         for currency, value in own:
             total += Decimal(int(value)) * Decimal(str(self.terms.rates[currency])).scaleb(-self.terms.decimals[currency])
-        exact = Fraction(total) / Fraction(Decimal(str(self.terms.rates[account["currency"]])).scaleb(-self.terms.decimals[account["currency"]]))
+        exact = Fraction(total) / Fraction(
+            Decimal(str(self.terms.rates[account["currency"]])).scaleb(-self.terms.decimals[account["currency"]])
+        )
         return int((Decimal(exact.numerator) / Decimal(exact.denominator)).to_integral_value(ROUND_HALF_EVEN))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 import json
 from pathlib import Path
@@ -9,9 +10,19 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from benchmarks import real
+from benchmarks.outcomes import Answer
 from benchmarks.public import cash_advances, credit_cards_taiwan, mobile_loans, utility_contacts
-from benchmarks.public.delivery import Counts
+from benchmarks.public.delivery import Counts, stamps
+from features.cohort import scorable
+from features.currencies import DECIMALS
 from features.errors import ContractError, InputMissing
+from features.labels import labels
+from features.ledger import history
+from features.tables import NO_DAY
+from pipeline.dataset import day_number, terms_of
+from pipeline.ingest import ingest
+from pipeline.store import Store
 
 REAL = Path(__file__).parents[2] / "shared" / "data"
 SETS = (cash_advances, mobile_loans, utility_contacts, credit_cards_taiwan)
@@ -124,10 +135,10 @@ def test_a_payment_the_bank_took_back_leaves_the_advance_unpaid(tmp_path):
     assert counts.facts["payment dates of advances"] == (3, 1, {"taken back: the case is still open": 2})
 
 
-def test_an_outcome_nobody_knows_is_marked_from_the_due_date_and_known_only_at_the_end(tmp_path):
+def test_an_outcome_nobody_knows_is_marked_from_the_opening_and_known_only_at_the_end(tmp_path):
     tables, _ = converted_advances(tmp_path, [{}, {"money_back_date": "2020-08-12 10:00:00+00:00"}])
     unknown = tables["statuses"].drop(columns=["until_on", "detail"]).to_numpy().tolist()
-    assert unknown == [["1", "outcome_unknown", "2020-08-15", "2020-11-17T23:59:59+01:00"]]
+    assert unknown == [["1", "outcome_unknown", "2020-08-02", "2020-11-17T23:59:59+01:00"]]
 
 
 def test_what_describes_the_end_of_the_extract_is_no_attribute(tmp_path):
@@ -281,3 +292,93 @@ def test_real_controls_vouch_for_what_was_written(adapter, delivered):
         control = json.loads(place.read_text())
         assert control["rows"] == counts[adapter.NAME].made[place.name.split(".")[0]]
         assert control["complete_through"] == adapter.COMPLETE_THROUGH
+
+
+@pytest.fixture(scope="module")
+def stored(delivered, tmp_path_factory):
+    """Every real set in a store of its own, with the report of its delivery."""
+    out, _ = delivered
+    work = tmp_path_factory.mktemp("stored")
+    found = {}
+    for adapter in SETS:
+        (work / adapter.NAME).mkdir()
+        params = real.params_of(adapter, work / adapter.NAME)
+        found[adapter.NAME] = (params, ingest(out / adapter.NAME, params.paths.store, params))
+    return found
+
+
+@pytest.mark.parametrize("adapter", SETS, ids=lambda adapter: adapter.NAME)
+def test_a_real_delivery_comes_in_whole(adapter, stored, delivered):
+    _, report = stored[adapter.NAME]
+    faulty = {table.name: dict(table.codes) for table in report.tables if table.quarantined or table.duplicates}
+    assert faulty == {}
+    assert {table.name: table.accepted for table in report.tables} == delivered[1][adapter.NAME].made
+
+
+def test_real_nights_show_the_placed_cases_that_a_plain_count_shows(stored, delivered):
+    """Placed before the night, not closed and not repaid before it, straight from the delivered text."""
+    params, _ = stored["cash_advances"]
+    tables = tables_in(delivered[0] / "cash_advances")
+    night = dt.date(2020, 10, 8)
+    before = pd.Timestamp(night, tz=cash_advances.ZONE)
+    accounts, payments, charges, statuses = (tables[name] for name in ("accounts", "payments", "charges", "statuses"))
+    known = charges[stamps(charges["known_at"]) < before].sort_values("known_at").drop_duplicates("charge_id", keep="last")
+    owed = known.groupby("account_id")["amount"].agg(lambda text: text.astype(float).sum())
+    paid = payments[stamps(payments["known_at"]) < before].groupby("account_id")["amount"].agg(lambda text: text.astype(float).sum())
+    open_balance = owed.sub(paid, fill_value=0)
+    closed = set(statuses.loc[statuses["status"].eq("closed") & (stamps(statuses["known_at"]) < before), "account_id"])
+    placed = accounts[accounts["placed_on"].ne("") & (accounts["placed_on"] < str(night))]["account_id"]
+    expected = {name for name in placed if name not in closed and open_balance.get(name, 0) > 0}
+
+    store = Store(params.paths.store)
+    terms = terms_of(store, params)
+    shown = [scorable(store.tables(shard), None, [day_number(night)], terms).frame for shard in range(store.shards)]
+    frame = pd.concat(shown)
+    assert set(frame.loc[frame["placed_on"] != NO_DAY, "account_id"]) == expected
+    assert len(expected) > 300
+
+
+def test_real_labels_are_missing_where_the_outcome_is_unknown(stored):
+    """Lent, neither placed nor paid by the end of the extract: such a row must not read as not recovered."""
+    params, _ = stored["cash_advances"]
+    store = Store(params.paths.store)
+    night, complete = day_number(dt.date(2020, 10, 12)), store.complete_through()["payments"]
+    missing = []
+    for shard in range(store.shards):
+        tables = store.tables(shard)
+        ledger = history(tables, terms_of(store, params))
+        cohort = scorable(tables, ledger, [night], terms_of(store, params)).frame
+        found = labels(cohort, tables, ledger, params.label_terms(), complete, DECIMALS)
+        statuses = tables["statuses"]
+        unknown = set(statuses.loc[(statuses["status"] == "outcome_unknown").to_numpy(), "account_no"])
+        rows = cohort["account_no"].isin(unknown).to_numpy()
+        missing.append((rows.sum(), found["recovered"][rows].notna().sum(), found["recovered"][~rows].isna().sum()))
+    rows, labelled_unknown, unlabelled_known = (sum(part) for part in zip(*missing, strict=True))
+    assert rows > 1000
+    assert (labelled_unknown, unlabelled_known) == (0, 0)
+
+
+def test_the_overlay_of_a_set_leaves_the_rest_of_the_params_alone(tmp_path):
+    params = real.params_of(cash_advances, tmp_path)
+    assert list(params.portfolios) == ["cash_advances"]
+    assert params.label.horizon_days == 14
+    assert params.label.default_dpd == 90
+    assert params.eligibility.signed_off == ()
+    assert params.paths.store == tmp_path / "store"
+
+
+def test_the_table_shows_a_dash_where_a_set_has_no_money_to_reach():
+    money = Answer(
+        "advances", 1200, 300, "recovered", 0.25, 0.9, (0.75, 0.7, 0.8), 1.02, {"model": 0.451, "balance first": 0.1}, {}, ("said",)
+    )
+    given = Answer("loans", 50, 40, "defaulted (given)", 0.2, 1.0, (0.7, 0.6, 0.8))
+    lines = real.table_of([money, given]).splitlines()
+    assert lines[3].split()[:3] == ["advances", "1,200", "300"]
+    assert "0.750 [0.700, 0.800]" in lines[3]
+    assert "45.1%" in lines[3]
+    assert lines[4].split()[-7:] == ["-"] * 7
+
+
+def test_a_folder_without_any_published_set_is_named(tmp_path):
+    with pytest.raises(InputMissing, match="None of cash_advances, mobile_loans, credit_cards_taiwan, utility_contacts lies in"):
+        real.main([str(tmp_path), "--work", str(tmp_path / "work")])

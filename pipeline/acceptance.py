@@ -139,5 +139,3 @@ def state_after(
 def _raise_days(days: dict[str, int], others: Mapping[str, int]) -> None:
     for book, day in others.items():
         days[book] = max(day, days.get(book, day))
-
-

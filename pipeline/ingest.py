@@ -55,6 +55,7 @@ def ingest(
     store = Store.create(Path(store_path), params.store.shards)
     with store.lock():
         store.recover()
+        store.compact()
         with store.staged() as staging:
             return _Intake(delivery, store, staging, params, backfill, False, accept_volume).run()
 

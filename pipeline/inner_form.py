@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -99,38 +99,48 @@ def sort_columns(name: str) -> list[str]:
 
 
 def in_order(name: str, frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows by `sort_columns`; a frame already in order is handed back as it is. Needs those columns."""
-    first, second, third, *ids = sort_columns(name)
-    keys = [frame[third].to_numpy(), frame[second].to_numpy(), frame[first].to_numpy()]
-    if not _ascends(keys[::-1]):
-        order = np.lexsort(keys)
-        frame = frame.take(order).reset_index(drop=True)
-        keys = [values[order] for values in keys]
-    tied = np.ones(max(len(frame) - 1, 0), dtype=bool)
+    """Rows by `sort_columns`; a frame already in order is handed back as it is. Needs those columns.
+
+    Files come sorted, so few accounts are out of order: rows are brought together by account, and only the accounts that then rise and
+    fall are sorted by time; only rows equal in account, time and known_at are sorted by id.
+    """
+    first, *later = sort_columns(name)
+    accounts = frame[first].to_numpy()
+    order = np.arange(len(frame))
+    if (accounts[1:] < accounts[:-1]).any():
+        order = np.argsort(accounts, kind="stable")
+        accounts = accounts[order]
+    times = [frame[column].to_numpy()[order] for column in later[:2]]
+    falls = (accounts[1:] == accounts[:-1]) & _falls(times)
+    if falls.any():
+        mixed = np.isin(accounts, np.unique(accounts[1:][falls]))
+        rows = np.flatnonzero(mixed)
+        inside = np.lexsort([*(values[rows] for values in reversed(times)), accounts[rows]])
+        order[rows] = order[rows[inside]]
+        times = [frame[column].to_numpy()[order] for column in later[:2]]
+    if later[2:]:
+        _order_ties(order, [accounts, *times], frame, later[2:])
+    return frame if (order[1:] > order[:-1]).all() else frame.take(order).reset_index(drop=True)
+
+
+def _falls(times: list[np.ndarray]) -> np.ndarray:
+    """Whether each row from the second on lies before the one above it, by the first key, ties by the second."""
+    first, second = times
+    return (first[1:] < first[:-1]) | ((first[1:] == first[:-1]) & (second[1:] < second[:-1]))
+
+
+def _order_ties(order: np.ndarray, keys: list[np.ndarray], frame: pd.DataFrame, ids: list[str]) -> None:
+    """Put rows that are equal in all keys in the order of their ids, in place."""
+    tied = np.ones(max(len(order) - 1, 0), dtype=bool)
     for values in keys:
         tied &= values[1:] == values[:-1]
-    if not ids or not tied.any():
-        return frame
-    among = np.flatnonzero(np.concatenate([tied, [False]]) | np.concatenate([[False], tied]))
-    group = np.cumsum(np.concatenate([[True], ~tied]))[among]
-    part = frame.iloc[among]
-    texts = [part[column].astype(object).to_numpy() for column in reversed(ids)]
-    ranks = [np.unique(values.astype(str), return_inverse=True)[1] for values in texts]
-    order = np.arange(len(frame))
-    order[among] = among[np.lexsort([*ranks, group])]
-    return frame if (order == np.arange(len(frame))).all() else frame.take(order).reset_index(drop=True)
-
-
-def _ascends(keys: Iterable[np.ndarray]) -> bool:
-    """Whether rows rise by the first key, ties by the second, and so on."""
-    undecided = None
-    for values in keys:
-        up, same = values[1:] > values[:-1], values[1:] == values[:-1]
-        down = ~(up | same) if undecided is None else undecided & ~(up | same)
-        if down.any():
-            return False
-        undecided = same if undecided is None else undecided & same
-    return True
+    rows = np.flatnonzero(np.append(tied, False) | np.insert(tied, 0, False))
+    if len(rows) == 0:
+        return
+    group = np.cumsum(np.insert(~tied, 0, True))[rows]
+    part = frame.iloc[order[rows]]
+    ranks = [np.unique(part[column].astype(object).to_numpy().astype(str), return_inverse=True)[1] for column in reversed(ids)]
+    order[rows] = order[rows[np.lexsort([*ranks, group])]]
 
 
 def for_people(name: str, frame: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
@@ -155,3 +165,20 @@ def for_people(name: str, frame: pd.DataFrame, accounts: pd.DataFrame) -> pd.Dat
         elif pa.types.is_int64(field.type):
             frame[field.name] = values.where(values != NO_MONEY) / units
     return frame
+
+
+def plain_rows(frame: pd.DataFrame, night: str) -> pa.Table:
+    """A frame that a night hands over, as Delta knows it: no dictionaries, no large strings; the column `night` of days becomes dates."""
+    rows = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+    if night in rows.column_names:
+        nights = rows.column(night).cast(pa.int32()).cast(pa.date32())
+        rows = rows.set_column(rows.column_names.index(night), night, nights)
+    return rows.cast(pa.schema([_plain_field(field) for field in rows.schema]))
+
+
+def _plain_field(field: pa.Field) -> pa.Field:
+    """A field as Delta knows it: no dictionaries, no large strings."""
+    kind = field.type
+    if pa.types.is_dictionary(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind):
+        kind = pa.string()
+    return pa.field(field.name, kind)

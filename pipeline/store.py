@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from features.errors import ContractError, InputMissing, UsageError
 from features.tables import TABLES, account_number
-from pipeline.data_files import DataFile, FileWriter, check_sound, sealed, sync_folder, unsealed, write_whole
-from pipeline.inner_form import dictionary_columns, disk_schema, for_people, in_order, sort_columns, to_inner
+from pipeline.data_files import DataFile, FileWriter, check_sound, read_rows, sealed, sync_folder, unsealed, write_whole
+from pipeline.inner_form import dictionary_columns, disk_schema, for_people, in_order, plain_rows, sort_columns, to_inner
 from pipeline.locks import only_run
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 FORMAT = 1
+FILES_PER_SHARD = 32  # above it, deliveries are brought together: reading many small files would cost more than their rows
 EPOCH = dt.date(1970, 1, 1)
 SHARD, NIGHT = "shard", "as_of"  # delivered tables are partitioned by the one, tables that nights write by the other
 QUARANTINE = pa.schema(
@@ -173,23 +173,16 @@ class Store:
             pa.field(column, pa.dictionary(pa.int32(), pa.string()) if column in few else known.field(column).type)
             for column in [*columns, *ordering]
         )
-        parts = [self._read_file(place, schema, few) for place in places]
+        parts = [self._read_file(place, schema) for place in places]
         rows = pa.concat_tables(parts) if parts else schema.empty_table()
         frame = to_inner(name, rows)
         if len(places) > 1:
             frame = in_order(name, frame)
         return frame[list(columns)] if ordering else frame
 
-    def _read_file(self, place: Path, schema: pa.Schema, few: set[str]) -> pa.Table:
-        """The columns of one file, as the table's newest schema has them: one that came later reads as empty."""
+    def _read_file(self, place: Path, schema: pa.Schema) -> pa.Table:
         self._check_sound(place)
-        with pq.ParquetFile(place, read_dictionary=sorted(few), page_checksum_verification=True, memory_map=True) as file:
-            present = set(file.schema_arrow.names)
-            rows = file.read([column for column in schema.names if column in present])
-        arrays = [
-            rows.column(field.name).cast(field.type) if field.name in present else pa.nulls(rows.num_rows, field.type) for field in schema
-        ]
-        return pa.table(arrays, schema=schema)
+        return read_rows(place, schema)
 
     def frame(self, name: str, shard: int | Sequence[int] | None = None) -> pd.DataFrame:
         """A table for people: account_id, dates, UTC timestamps, money in decimal units of `currency`; for notebooks, not for nights."""
@@ -228,7 +221,7 @@ class Store:
             if night is not None and ((since is not None and night < since) or (before is not None and night >= before)):
                 continue
             for place in places:
-                rows = self._read_file(place, inside, set())
+                rows = self._read_file(place, inside)
                 if night is not None and NIGHT in wanted:
                     rows = rows.append_column(NIGHT, pa.array([night], pa.int32()).take(pa.array([0] * rows.num_rows)))
                 parts.append(rows.select(wanted))
@@ -273,7 +266,7 @@ class Store:
     def _write(self, name: str, frame: pd.DataFrame, replaced: int | None) -> None:
         if name in TABLES or _TABLE_NAME.fullmatch(name) is None:
             raise UsageError(f"Table {name!r} is not one that nights write. Delivered tables come in by `recoup ingest`.")
-        rows = _plain(frame)
+        rows = plain_rows(frame, NIGHT)
         with self.lock():
             if self._is_pending():
                 raise InputMissing(_CUT_OFF.format(str(self.path)))
@@ -384,8 +377,7 @@ class Store:
         record = plan["record"]
         earlier = self.deliveries()
         if not earlier or earlier[-1]["ingest_id"] != record["ingest_id"] or earlier[-1]["number"] != record["number"]:
-            held = earlier[-1]["versions"] if earlier else {}
-            versions = held | {name: self._table(name).version() for name in plan["tables"] if name in TABLES}
+            versions = {name: self._table(name).version() for name in self._table_names() if name in TABLES}
             text = sealed({**record, "versions": versions})
             folder = self.path / "deliveries"
             folder.mkdir(exist_ok=True)
@@ -394,6 +386,28 @@ class Store:
         sync_folder(self.path)
         shutil.rmtree(self.path / ".staging", ignore_errors=True)
         return self.deliveries()[-1]["versions"]
+
+    def compact(self) -> None:
+        """Bring the files of a shard together where deliveries have left many: one transaction per table, the same rows, the same order.
+
+        Older versions keep their files, so nights of the past can be made again.
+        """
+        for name in [name for name in self._table_names() if name in TABLES]:
+            crowded = {shard: places for shard, places in self._files(name, None).items() if len(places) > FILES_PER_SHARD}
+            if not crowded:
+                continue
+            known = _schema(self._table(name))
+            schema = pa.schema([field for field in known if field.name != SHARD])
+            with self.staged() as staging:
+                files = []
+                for shard, places in crowded.items():
+                    rows = pa.concat_tables([self._read_file(place, schema) for place in places])
+                    keys = to_inner(name, rows.select(sort_columns(name))).assign(row=range(rows.num_rows))
+                    writer = FileWriter(staging / f"{name}-{shard}.parquet", shard, schema)
+                    writer.write(rows.take(pa.array(in_order(name, keys)["row"].to_numpy())))
+                    files.append(writer.close())
+                self._move_in(name, files)
+            self._transact(name, files, None, removed=[place for places in crowded.values() for place in places])
 
     # Delta
 
@@ -434,9 +448,10 @@ class Store:
         for folder in sorted(folders):
             sync_folder(folder)
 
-    def _transact(self, name: str, files: Sequence[DataFile], replaced: str | None) -> None:
+    def _transact(self, name: str, files: Sequence[DataFile], replaced: str | None, removed: Sequence[Path] = ()) -> None:
+        """One transaction: add the files; take the place of a night's rows (replaced), or of files whose rows they hold (removed)."""
         from deltalake import PostCommitHookProperties
-        from deltalake.transaction import AddAction
+        from deltalake.transaction import AddAction, RemoveAction
 
         table = self._table(name)
         partition_by = table.metadata().partition_columns
@@ -446,11 +461,15 @@ class Store:
                 size=file.size,
                 partition_values={} if file.partition is None else {partition_by[0]: file.partition},
                 modification_time=0,
-                data_change=True,
+                data_change=not removed,
                 stats=json.dumps({"numRecords": file.rows}),
             )
             for file in files
         ]
+        for place in removed:
+            path = place.relative_to(self.path / name).as_posix()
+            partition = {partition_by[0]: _DATA_FILE.fullmatch(path)[1]}
+            actions.append(RemoveAction(path, False, 0, place.stat().st_size, partition))
         table.create_write_transaction(
             actions,
             "append" if replaced is None else "overwrite",
@@ -520,22 +539,6 @@ def _relative(name: str, file: DataFile) -> str:
 
 def _schema(table: DeltaTable) -> pa.Schema:
     return pa.schema(table.schema().to_arrow())
-
-
-def _plain(frame: pd.DataFrame) -> pa.Table:
-    rows = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
-    if NIGHT in rows.column_names:
-        nights = rows.column(NIGHT).cast(pa.int32()).cast(pa.date32())
-        rows = rows.set_column(rows.column_names.index(NIGHT), NIGHT, nights)
-    return rows.cast(pa.schema([_plain_field(field) for field in rows.schema]))
-
-
-def _plain_field(field: pa.Field) -> pa.Field:
-    """A field as Delta knows it: no dictionaries, no large strings."""
-    kind = field.type
-    if pa.types.is_dictionary(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind):
-        kind = pa.string()
-    return pa.field(field.name, kind)
 
 
 def _date(day: int) -> str:

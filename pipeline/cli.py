@@ -291,10 +291,10 @@ def rules(place: str | None, params_path: Path) -> None:
 @_params_option
 def monitor(store: Path | None, as_of: dt.datetime, params_path: Path) -> None:
     """Drift, calibration and realised value of matured lists, the control group; verdict ok, warn or stop."""
-    from pipeline.night import monitor_night
+    from pipeline.monitor import monitor as look
 
     params = _load(params_path)
-    click.echo(monitor_night(store or params.paths.store, as_of.date(), params).text())
+    click.echo(look(store or params.paths.store, as_of.date(), params).text())
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -25,6 +25,7 @@ from features.tables import TABLES
 from pipeline.dataset import date_of, day_number
 from pipeline.ingest import ingest
 from pipeline.locks import only_run
+from pipeline.monitor import monitor
 from pipeline.params import Params
 from pipeline.publication import Night
 from pipeline.publish import mark_expired, publish
@@ -82,8 +83,7 @@ def run(source: Path, store_path: Path, as_of: dt.date, out: Path, params: Param
             with suppress(CannotWrite):  # the night's own failure is what must be told
                 mark_expired(out, as_of, str(error), params.worklist.language)
         raise
-    verdict = monitor_night(store_path, as_of, params)
-    log.info(verdict.text())
+    log.info(monitor(store_path, as_of, params).text())
     return published
 
 

@@ -194,8 +194,8 @@ class Params(Section):
         return self.portfolios.get(name, self.portfolio_defaults)
 
     def digest(self) -> str:
-        """sha256 of the parsed values: comments and key order do not matter."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        """sha256 of the parsed values that can change a result: not comments, key order, places on disk or the number of workers."""
+        return hashlib.sha256(self.model_dump_json(exclude={"paths", "engine"}).encode()).hexdigest()
 
     def label_terms(self) -> LabelTerms:
         return LabelTerms(**self.label.model_dump())

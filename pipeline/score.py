@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from features.tables import TABLES
 from models.recovery import load_model
 from pipeline.champion import Approved, age_band, champion
 from pipeline.dataset import View, date_of, day_number, panel, view, write_parquet
@@ -37,7 +38,8 @@ def job_for(store: Store, as_of: dt.date, params: Params) -> Job:
     approved = champion(store.path)
     if approved is None:
         approved = age_band(store.path, lambda: panel(store, params, before=night), params)
-    return Job(store.path, store.versions(), night, params, approved)
+    versions = {name: version for name, version in store.versions().items() if name in TABLES}
+    return Job(store.path, versions, night, params, approved)
 
 
 def score_shard(job: Job, shard: int) -> tuple[View, pd.DataFrame]:

@@ -1,0 +1,330 @@
+"""The whole path on a small made-up portfolio: commands, exit codes, what is published, and that nothing known later can change it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import gzip
+import json
+import shutil
+import threading
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from features.errors import LockHeld
+from features.tables import account_number
+from pipeline import night as night_room
+from pipeline import shards
+from pipeline.cli import main
+from pipeline.locks import only_run
+from pipeline.night import publish_night
+from pipeline.params import load
+from pipeline.publication import WORKLIST_COLUMNS
+from pipeline.simulate import simulate
+from pipeline.store import Store
+
+HOUSE = Path(__file__).parents[1]
+NIGHT = "2026-11-02"
+GROUPS = ["excluded", "held_out", "deferred", "no_value", "worklist", "joined", "below_capacity"]
+
+
+def written_params(place: Path, folder: Path, **changes: object) -> Path:
+    params = yaml.safe_load((HOUSE / "params.yaml").read_text())
+    params["paths"] = {
+        "source": str(folder / "source"), "store": str(folder / "store"), "out": str(folder / "out"),
+        "tracking_uri": f"sqlite:///{folder / 'mlflow.db'}",
+    }  # fmt: skip
+    params["store"]["shards"] = 2
+    params["model"] |= {"n_estimators": 40, "min_events": 40}
+    params["split"] |= {"backtest_folds": 0}
+    params["evaluate"] |= {"bootstrap_draws": 40}
+    params["gate"] |= {"money_ratio": [0.2, 5.0], "bucket_money_ratio": [0.05, 20.0], "calibration_slope": [0.2, 3.0]}
+    params["worklist"] |= {"capacity": {"default": 12}, "control_share": 0.1}
+    for section, values in changes.items():
+        params[section] |= values
+    place.write_text(yaml.safe_dump(params, sort_keys=False))
+    return place
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory) -> Path:
+    """A source, a store with it, a trained and promoted champion, and one published night."""
+    folder = tmp_path_factory.mktemp("night")
+    simulate(700, 11, folder / "source", months=18)
+    written_params(folder / "params.yaml", folder)
+    assert recoup(folder, "ingest") == 0
+    assert recoup(folder, "train") == 0
+    run_id = next((folder / "store" / "runs").iterdir()).name
+    assert recoup(folder, "promote", "--run", run_id, "--by", "tests", "--why", "first") == 0
+    assert recoup(folder, "run", "--as-of", NIGHT) == 0
+    return folder
+
+
+@pytest.fixture
+def copied(house, tmp_path) -> Path:
+    """The house again, for tests that change it."""
+    folder = tmp_path / "house"
+    shutil.copytree(house, folder, symlinks=True)
+    written_params(folder / "params.yaml", folder)
+    return folder
+
+
+def recoup(folder: Path, *command: str) -> int:
+    with pytest.raises(SystemExit) as ended:  # noqa: PT012
+        main([*command, "--params", str(folder / "params.yaml")])
+    return ended.value.code
+
+
+def published(folder: Path) -> dict[str, bytes]:
+    """Every file of the night; of the manifest, each entry but its `run` block."""
+    files = {path.name: path.read_bytes() for path in sorted((folder / "out" / NIGHT).iterdir())}
+    manifest = json.loads(files.pop("manifest.json"))
+    manifest.pop("run")
+    return {**files, **{f"manifest.{name}": json.dumps(entry, sort_keys=True).encode() for name, entry in manifest.items()}}
+
+
+def differing(folder: Path, other: Path) -> list[str]:
+    found, expected = published(folder), published(other)
+    return sorted(name for name in found | expected if found.get(name) != expected.get(name))
+
+
+def worklist(folder: Path) -> pd.DataFrame:
+    return pd.read_parquet(folder / "out" / NIGHT / "worklist.parquet")
+
+
+def append_rows(folder: Path, table: str, rows: list[dict[str, object]]) -> Path:
+    """Another delivery, an increment: the accounts again and these rows."""
+    source = folder / "later"
+    source.mkdir(exist_ok=True)
+    for name in ("accounts", "charges"):
+        shutil.copy(folder / "source" / f"{name}.csv.gz", source)
+    columns = pd.read_csv(folder / "source" / f"{table}.csv.gz", nrows=0).columns
+    pd.DataFrame(rows, columns=columns).to_csv(source / f"{table}.csv", index=False)
+    return source
+
+
+def test_every_scorable_account_is_in_exactly_one_group(house):
+    manifest = json.loads((house / "out" / NIGHT / "manifest.json").read_text())
+    counts = manifest["counts"]
+    assert sum(counts[group] for group in GROUPS) == counts["scorable"] > 0
+    out = house / "out" / NIGHT
+    ids = {name: set(pd.read_csv(out / f"{name}.csv", dtype="str")["account_id"]) for name in ("worklist", "deferred", "excluded", "held_out")}
+    assert {name: len(found) for name, found in ids.items()} == {name: counts[name] for name in ids}
+    assert sum(map(len, ids.values())) == len(set.union(*ids.values()))
+    assert set(pd.read_parquet(out / "scores.parquet")["account_id"]) >= set.union(*ids.values())
+    assert len(pd.read_parquet(out / "scores.parquet")) == counts["scorable"]
+
+
+def test_the_list_has_the_contract_s_columns_one_row_a_debtor_and_falling_value(house):
+    listed = worklist(house)
+    assert tuple(listed.columns) == WORKLIST_COLUMNS
+    assert listed["debtor_id"].is_unique and (listed["net_value"] > 0).all()
+    assert (listed["expected_recovery"] <= listed["balance"]).all() and listed["p_recovered"].between(0, 1).all()
+    params = load(house / "params.yaml")
+    for queue, rows in listed.groupby("queue"):
+        assert list(rows["rank"]) == list(range(1, len(rows) + 1)) and len(rows) <= params.worklist.capacity_of(queue)
+        assert rows["net_value"].is_monotonic_decreasing
+    assert (listed["valid_until"].astype("str") == NIGHT).all()
+    assert (listed["reason_1"].fillna("") != "").mean() > 0.9
+
+
+@pytest.mark.filterwarnings("ignore:.*extension is not supported:UserWarning")  # of the reader: it does not know data bars
+def test_net_value_follows_from_the_columns_of_the_audit_sheet(house):
+    audit = pd.read_excel(house / "out" / NIGHT / "worklist.xlsx", sheet_name=None)
+    sheet = next(frame for frame in audit.values() if {"fx", "discount", "contact_cost"} <= set(frame.columns))
+    again = sheet["fx"] * sheet["share"] * sheet["expected_recovery"] * sheet["discount"] - sheet["contact_cost"]
+    assert (again - sheet["net_value"]).abs().max() <= 0.0051  # half a cent, rounded once
+
+
+def test_a_status_known_in_time_takes_the_account_off_and_a_late_one_does_not(copied):
+    first, second = worklist(copied)["account_id"].iloc[:2]
+    source = append_rows(
+        copied,
+        "statuses",
+        [
+            {"account_id": first, "status": "cease_contact", "from_on": "2026-10-30", "known_at": "2026-10-30T12:00:00+00:00"},
+            {"account_id": second, "status": "cease_contact", "from_on": "2026-10-30", "known_at": "2026-11-03T12:00:00+00:00"},
+        ],
+    )
+    assert recoup(copied, "ingest", "--source", str(source)) == 0
+    assert recoup(copied, "worklist", "--as-of", NIGHT) == 0
+    assert first not in set(worklist(copied)["account_id"]) and second in set(worklist(copied)["account_id"])
+    excluded = pd.read_csv(copied / "out" / NIGHT / "excluded.csv", dtype="str").set_index("account_id")
+    assert "cease" in excluded.loc[first, "rule"]
+
+
+def test_nothing_known_from_the_night_on_changes_a_byte_of_what_it_lists(copied):
+    before = published(copied)
+    listed = worklist(copied)
+    rows = [
+        {"payment_id": f"later-{place}", "account_id": account, "occurred_at": "2026-10-20T10:00:00+00:00", "amount": "50", "kind": "payment",
+         "known_at": "2026-11-02T06:00:00+00:00" if place % 2 else "2026-11-20T10:00:00+00:00"}
+        for place, account in enumerate(listed["account_id"])
+    ]  # fmt: skip
+    assert recoup(copied, "ingest", "--source", str(append_rows(copied, "payments", rows))) == 0
+    assert recoup(copied, "worklist", "--as-of", NIGHT) == 0
+    after = published(copied)
+    for name in ("worklist.csv", "worklist.parquet", "scores.parquet", "excluded.csv", "deferred.csv", "held_out.csv"):
+        assert after[name] == before[name], name
+
+
+def test_a_payment_known_in_time_does_change_the_scores(copied):
+    """The canary of the test above: the same payments, known a day before the night."""
+    before = published(copied)
+    rows = [
+        {"payment_id": f"later-{place}", "account_id": account, "occurred_at": "2026-10-20T10:00:00+00:00", "amount": "50", "kind": "payment",
+         "known_at": "2026-10-31T10:00:00+00:00"}
+        for place, account in enumerate(worklist(copied)["account_id"])
+    ]  # fmt: skip
+    assert recoup(copied, "ingest", "--source", str(append_rows(copied, "payments", rows))) == 0
+    assert recoup(copied, "worklist", "--as-of", NIGHT) == 0
+    assert published(copied)["scores.parquet"] != before["scores.parquet"]
+
+
+def test_the_same_night_again_and_with_two_workers_gives_the_same_bytes(house, copied):
+    assert recoup(copied, "run", "--as-of", NIGHT) == 0
+    assert differing(copied, house) == []
+    shutil.rmtree(copied / "out")
+    written_params(copied / "params.yaml", copied, engine={"workers": 2})
+    assert recoup(copied, "worklist", "--as-of", NIGHT) == 0
+    assert differing(copied, house) == ["manifest.inputs"]  # `worklist` alone reads no delivery
+
+
+def test_a_night_cut_off_after_its_shards_reuses_them(copied, monkeypatch):
+    shutil.rmtree(copied / "out")
+    monkeypatch.setattr(night_room, "rank_night", _cut_off)
+    assert recoup(copied, "worklist", "--as-of", NIGHT) == 70
+    assert not (copied / "out" / NIGHT).exists() and list((copied / "out").glob(".shards-*"))
+    monkeypatch.undo()
+    monkeypatch.setattr(shards, "score_shard", _cut_off)  # would fail if a shard were scored again
+    assert recoup(copied, "worklist", "--as-of", NIGHT) == 0
+    manifest = json.loads((copied / "out" / NIGHT / "manifest.json").read_text())
+    assert manifest["run"]["shards_reused"] == 2 and not list((copied / "out").glob(".shards-*"))
+
+
+def _cut_off(*_: object) -> None:
+    raise RuntimeError("cut off")
+
+
+def test_a_late_feed_refuses_the_night_and_marks_the_old_list(copied, capsys):
+    before = published(copied)
+    assert recoup(copied, "run", "--as-of", "2026-11-20") == 66
+    assert "needs every declared feed through 2026-11-19" in capsys.readouterr().err
+    assert published(copied) == before and (copied / "out" / "current").resolve().name == NIGHT
+    assert NIGHT in (copied / "out" / "EXPIRED.txt").read_text()
+
+
+def test_a_night_before_anything_is_known_is_refused(copied, capsys):
+    assert recoup(copied, "worklist", "--as-of", "2001-01-01") == 66
+    assert "No account is known before 2001-01-01" in capsys.readouterr().err
+
+
+def test_without_a_champion_the_age_band_table_scores_and_is_named(copied, capsys):
+    (copied / "store" / "models" / "champion.json").unlink()
+    assert recoup(copied, "score", "--as-of", NIGHT, "--out", str(copied / "scores")) == 0
+    scores = pd.read_parquet(copied / "scores" / "scores.parquet")
+    assert scores["model_version"].str.startswith("age-band").all() and scores["account_id"].is_monotonic_increasing
+
+
+def test_a_champion_whose_files_changed_is_refused(copied, capsys):
+    champion = json.loads((copied / "store" / "models" / "champion.json").read_text())["model_version"]
+    model = copied / "store" / "models" / champion / "model.txt"
+    model.write_text(model.read_text() + " ")
+    assert recoup(copied, "worklist", "--as-of", NIGHT) == 77
+    assert "approved was" in capsys.readouterr().err
+
+
+def test_a_second_run_on_the_same_output_is_turned_away(copied):
+    refused: list[BaseException] = []
+
+    def second() -> None:
+        try:
+            publish_night(copied / "store", dt.date.fromisoformat(NIGHT), copied / "out", load(copied / "params.yaml"))
+        except LockHeld as error:
+            refused.append(error)
+
+    with only_run(copied / "out"):
+        other = threading.Thread(target=second)
+        other.start()
+        other.join()
+    assert [error.exit_code for error in refused] == [75]
+
+
+@pytest.mark.parametrize(
+    ("damage", "code", "said"),
+    [
+        (lambda source: (source / "accounts.csv.gz").unlink(), 65, "'accounts.control.json' vouches for a table that is not delivered"),
+        (lambda source: _recolumned(source / "payments.csv.gz", "amount", "amont"), 65, "amont"),
+        (lambda source: [path.unlink() for path in source.iterdir() if path.is_file()], 66, ""),
+    ],
+)
+def test_a_faulty_delivery_is_refused_and_the_list_stays(copied, capsys, damage, code, said):
+    before = published(copied)
+    damage(copied / "source")
+    assert recoup(copied, "run", "--as-of", NIGHT) == code
+    message = capsys.readouterr().err.strip().splitlines()[-1]
+    assert said in message and message.startswith("ERROR ")
+    assert published(copied) == before
+
+
+def test_a_first_delivery_without_accounts_is_refused(copied, capsys):
+    for path in (copied / "source").glob("accounts.*"):
+        path.unlink()
+    assert recoup(copied, "ingest", "--store", str(copied / "fresh")) == 66
+    assert "accounts" in capsys.readouterr().err.strip().splitlines()[-1]
+
+
+def _recolumned(place: Path, old: str, new: str) -> None:
+    with gzip.open(place, "rt") as stream:
+        text = stream.read()
+    with gzip.open(place, "wt") as stream:
+        stream.write(text.replace(old, new, 1))
+    place.with_name("payments.control.json").unlink()
+
+
+@pytest.mark.parametrize("command", [["train", "--nonsense"], ["worklist"], ["worklist", "--as-of", "yesterday"], ["nightly"]])
+def test_a_wrong_command_line_exits_with_2(copied, command, capsys):
+    assert recoup(copied, *command) == 2
+    assert capsys.readouterr().err.strip()
+
+
+def test_features_and_scores_of_a_night_are_those_of_the_list(house, tmp_path):
+    assert recoup(house, "features", "--as-of", NIGHT, "--out", str(tmp_path / "features.parquet")) == 0
+    features = pd.read_parquet(tmp_path / "features.parquet").set_index("account_id")
+    listed = worklist(house).set_index("account_id")
+    assert (features.loc[listed.index, "balance"] == listed["balance"]).all()
+    assert (features.loc[listed.index, "days_past_due"] == listed["days_past_due"]).all()
+    assert recoup(house, "score", "--as-of", NIGHT, "--out", str(tmp_path)) == 0
+    assert (tmp_path / "scores.parquet").read_bytes() != b""
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(tmp_path / "scores.parquet"), pd.read_parquet(house / "out" / NIGHT / "scores.parquet"), check_dtype=False
+    )
+
+
+def test_explain_eligibility_and_check_answer_for_a_listed_account(house, capsys):
+    row = worklist(house).iloc[0]
+    assert recoup(house, "explain", "--as-of", NIGHT, "--account", row["account_id"]) == 0
+    said = capsys.readouterr().out
+    assert f"{row['p_recovered']:.4f}" in said and "Verdict per channel" in said and "Payments known before" in said
+    assert recoup(house, "eligibility", "--as-of", NIGHT, "--account", row["account_id"]) == 0
+    assert "Account: permitted" in capsys.readouterr().out
+    noon = f"{NIGHT}T{row['contact_from']}:00"
+    offset = dt.datetime.fromisoformat(noon).replace(tzinfo=load(house / "params.yaml").portfolio_defaults.zone.__class__(row["time_zone"]))
+    moment = (offset + dt.timedelta(minutes=1)).isoformat()
+    assert recoup(house, "check", "--account", row["account_id"], "--channel", row["channel"], "--at", moment) == 0
+    assert capsys.readouterr().out.startswith("permitted")
+    night = (offset.replace(hour=3)).isoformat()
+    assert recoup(house, "check", "--account", row["account_id"], "--channel", row["channel"], "--at", night) == 0
+    assert capsys.readouterr().out.startswith("deferred")
+
+
+def test_assignments_hold_everyone_and_the_control_group_stays_out(house):
+    kept = Store(house / "store").read("assignments")
+    manifest = json.loads((house / "out" / NIGHT / "manifest.json").read_text())
+    assert len(kept) == manifest["counts"]["scorable"]
+    held = kept[kept["arm"] == "control"]
+    assert len(held) and (held["probability"] == 0.1).all() and (held["until_on"] - held["assigned_on"] == 44).all()
+    assert not set(held["debtor_id"]) & set(worklist(house)["debtor_id"])
+    assert (account_number(kept["account_id"]) >= 0).all()

@@ -27,7 +27,7 @@ run: setup
 	@$(BIN)/recoup evaluate --run "$$(tail -n 1 work/train.txt)" --truth data/sample/truth --out work/report.html
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2
 
 check: setup
 	$(BIN)/ruff check .

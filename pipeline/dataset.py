@@ -15,10 +15,10 @@ from features.build import build
 from features.catalogue import CATALOGUE
 from features.cohort import Cohort, scorable
 from features.coverage import coverage, label_rates, maturity_curve, recoveries_by_day
+from features.currencies import DECIMALS
 from features.errors import InputMissing
 from features.labels import labels
 from features.ledger import Ledger, history
-from features.currencies import DECIMALS
 from features.tables import account_number
 from features.terms import Terms
 from pipeline.engines import map_shards

@@ -29,6 +29,7 @@ from pipeline.params import Params
 from pipeline.store import Store
 
 CAPACITY = 0.2
+SELECTED = 0.5  # share of rows with a known outcome below which a line says that they are a selection
 NEWEST, NEWEST_BY_BALANCE, BANDS = "newest placement first", "newest placement x balance", "age band x balance"
 
 
@@ -126,6 +127,10 @@ def trained_panel(task: str, panel: Panel, evaluation: Evaluation) -> Answer:
     """The line of `recoup train`: every scorable account on the training nights."""
     said = tuple(sentence for sentence in evaluation.statements if NEWEST in sentence)
     coverage = panel.labels["recovered"].notna().mean()
+    if coverage < SELECTED:
+        said += (
+            f"Only {coverage:.0%} of the rows have a known outcome, and who paid is known more often: these figures flatter every order.",
+        )
     return _of_evaluation(task, evaluation, len(panel.cohort), panel.cohort["debtor_id"].nunique(), coverage, said)
 
 

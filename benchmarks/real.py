@@ -43,7 +43,7 @@ SHARES = {
     NEWEST_BY_BALANCE: "newest x bal.",
     BANDS: "band x bal.",
 }
-BANDS_OF_TRAIN = "age-band table"
+BANDS_OF_TRAIN = "age-band rate x balance"  # the same order, as the trained report names it
 
 
 def main(arguments: list[str] | None = None) -> None:

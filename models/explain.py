@@ -192,8 +192,9 @@ def _told(entry: Declaration, values: Mapping[str, np.ndarray], row: int, curren
     if not template:
         return ""
     figures = {name or "value" for name, _ in PLACEHOLDER.findall(template)}
-    if any(_missing(values[entry.name if name == "value" else name][row]) for name in figures):
-        return ""
+    held = [values[entry.name if name == "value" else name][row] for name in figures]
+    if any(map(_missing, held)) or (len(held) > 1 and all(isinstance(value, float) and value == 0 for value in held)):
+        return ""  # "Kept 0 of 0 promises" is true and says nothing
     return PLACEHOLDER.sub(
         lambda hole: voice.figure(values[entry.name if hole[1] in ("", "value") else hole[1]][row], hole[2] or "number", currency),
         voice.template(template),
@@ -221,7 +222,7 @@ def _band_candidates(
                 span=span, rate=rate, horizon=voice.figure(table.horizon_days, "days", "")
             )
         since = int(as_of[row]) - int(placed[row])
-        where = "Not placed yet" if placed[row] == NO_DAY else "Placed {span} ago"
+        where = "Not yet placed" if placed[row] == NO_DAY else "Placed {span} ago"
         placement = voice.template(where).format(span=voice.figure(since, "days", ""))
         pairs = [(float(found["days_past_due"].iloc[row]), ageing), (float(found["months_since_placed"].iloc[row]), placement)]
         candidates.append([pair for pair in sorted(pairs, key=lambda pair: -abs(pair[0])) if abs(pair[0]) >= LEAST])

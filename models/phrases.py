@@ -2,11 +2,111 @@
 
 from __future__ import annotations
 
-FRENCH: dict[str, str] = {
+_SPANS = {
+    "in the last 7 days": "sur 7 jours",
+    "in the last 30 days": "sur 30 jours",
+    "in the last 90 days": "sur 90 jours",
+    "in the last 180 days": "sur 180 jours",
+    "in the last year": "sur un an",
+    "so far": "à ce jour",
+}
+
+# Said with a span of _SPANS in place of {span}.
+_SPANNED = {
+    "Payments {span}: {value:count}": "Paiements {span} : {value:count}",
+    "Paid {span}: {value:money}": "Payé {span} : {value:money}",
+    "Largest payment {span}: {value:money}": "Plus gros paiement {span} : {value:money}",
+    "Usual payment {span}: {value:money}": "Paiement habituel {span} : {value:money}",
+    "Calendar months with a payment {span}: {value:count}": "Mois civils avec un paiement {span} : {value:count}",
+    "Days between payments {span}, on average: {value:number}": "Jours entre deux paiements {span}, en moyenne : {value:number}",
+    "Part payments {span}: {value:count}": "Paiements partiels {span} : {value:count}",
+    "Payments taken back {span}: {value:count}": "Paiements annulés {span} : {value:count}",
+    "Share of the debt paid {span}: {value:percent}": "Part de la dette payée {span} : {value:percent}",
+    "Worst days past due {span}: {value:count}": "Plus long retard {span}, en jours : {value:count}",
+    "Days overdue {span}: {value:count}": "Jours de retard {span} : {value:count}",
+    "Times 30 days past due {span}: {value:count}": "Passages à 30 jours de retard {span} : {value:count}",
+    "Times 60 days past due {span}: {value:count}": "Passages à 60 jours de retard {span} : {value:count}",
+    "Times 90 days past due {span}: {value:count}": "Passages à 90 jours de retard {span} : {value:count}",
+    "Times arrears were cleared by a payment {span}: {value:count}": "Arriérés soldés par un paiement {span} : {value:count} fois",
+    "Fees {span}: {value:count}": "Frais {span} : {value:count}",
+    "Got in touch {span}: {value:count} times": "Nous a contactés {span} : {value:count} fois",
+    "Conversations {span}: {value:count}": "Conversations {span} : {value:count}",
+    "Refusals to pay {span}: {value:count}": "Refus de payer {span} : {value:count}",
+    "Promises made {span}: {value:count}": "Promesses faites {span} : {value:count}",
+    "Kept {promises_kept_365d:count} of {promises_made_365d:count} promises {span}": (
+        "A tenu {promises_kept_365d:count} promesses sur {promises_made_365d:count} {span}"
+    ),
+    "Kept {promises_kept_ever:count} of {promises_made_ever:count} promises {span}": (
+        "A tenu {promises_kept_ever:count} promesses sur {promises_made_ever:count} {span}"
+    ),
+    "Paid on all accounts {span}: {value:money}": "Payé sur tous les comptes {span} : {value:money}",
+    "Payments on all accounts {span}: {value:count}": "Paiements sur tous les comptes {span} : {value:count}",
+    "Broken promises on all accounts {span}: {value:count}": "Promesses non tenues sur tous les comptes {span} : {value:count}",
+    "Payment plans {span}: {value:count}": "Plans de paiement {span} : {value:count}",
+}
+
+_PLAIN = {
+    "Last payment {value:days} ago": "Dernier paiement il y a {value:days}",
+    "No payment yet": "Aucun paiement à ce jour",
+    "First payment {value:days} ago": "Premier paiement il y a {value:days}",
+    "Share of the last year's payments made from the 25th to the 5th: {value:percent}": (
+        "Part des paiements de l'année faits du 25 au 5 : {value:percent}"
+    ),
+    "Share of the last year's payments made from the 14th to the 16th: {value:percent}": (
+        "Part des paiements de l'année faits du 14 au 16 : {value:percent}"
+    ),
+    "Paid in the last 90 days: {payments_sum_90d:money}; in the 90 days before: {payments_sum_90_180d:money}": (
+        "Payé sur 90 jours : {payments_sum_90d:money} ; les 90 jours d'avant : {payments_sum_90_180d:money}"
+    ),
+    "Last payment: {value:money}": "Dernier paiement : {value:money}",
+    "Balance: {value:money}": "Solde : {value:money}",
+    "Arrears: {value:money}": "Arriérés : {value:money}",
+    "{value:days} past due": "{value:days} de retard",
+    "Arrears last cleared by a payment {value:days} ago": "Arriérés soldés par un paiement il y a {value:days}",
+    "Falling due in the next 30 days: {value:money}": "À échoir dans les 30 jours : {value:money}",
+    "Next charge due in {value:days}": "Prochaine échéance dans {value:days}",
+    "Account opened {value:months} ago": "Compte ouvert il y a {value:months}",
+    "Placed {value:months} ago": "Confié au recouvrement il y a {value:months}",
+    "Placed {value:days} ago": "Confié au recouvrement il y a {value:days}",
+    "Not yet placed": "Pas encore confié au recouvrement",
+    "Last conversation {value:days} ago": "Dernière conversation il y a {value:days}",
+    "Last got in touch {value:days} ago": "Nous a contactés il y a {value:days}",
+    "Open promises to pay: {promises_open:count}": "Promesses de paiement en cours : {promises_open:count}",
+    "Promised and still open: {value:money}": "Promis et encore attendu : {value:money}",
+    "Promised to pay in {value:days}": "A promis de payer dans {value:days}",
+    "Paid {promises_sum_paid_judged_365d:money} of {promises_sum_judged_365d:money} promised in the last year": (
+        "A payé {promises_sum_paid_judged_365d:money} sur {promises_sum_judged_365d:money} promis en un an"
+    ),
+    "Last promise made {value:days} ago": "Dernière promesse faite il y a {value:days}",
+    "Last kept promise made {value:days} ago": "Dernière promesse tenue faite il y a {value:days}",
+    "Last broken promise made {value:days} ago": "Dernière promesse non tenue faite il y a {value:days}",
+    "A payment plan is in force for {value:days}": "Plan de paiement en vigueur depuis {value:days}",
+    "In default for {value:days}": "En défaut depuis {value:days}",
+    "Charged off for {value:days}": "Passé en perte depuis {value:days}",
+    "Accounts of the same debtor: {value:count}": "Comptes du même débiteur : {value:count}",
+    "Arrears over all accounts: {value:money}": "Arriérés sur tous les comptes : {value:money}",
+    "Last payment on any account {value:days} ago": "Dernier paiement, tous comptes, il y a {value:days}",
+    "Worst days past due over all accounts: {value:count}": "Plus long retard sur tous les comptes, en jours : {value:count}",
+    "Newest placement {value:days} ago": "Dernier dossier confié il y a {value:days}",
+    "Amount lent or billed: {value:money}": "Montant prêté ou facturé : {value:money}",
+    "Amount placed: {value:money}": "Montant confié : {value:money}",
+    # The age-band table's own sentences.
     "{span} past due": "{span} de retard",
     "{span} past due; of such accounts about {rate} paid within {horizon}": (
         "{span} de retard ; environ {rate} des comptes semblables ont payé sous {horizon}"
     ),
-    "Not placed yet": "Pas encore confié au recouvrement",
     "Placed {span} ago": "Confié au recouvrement il y a {span}",
+}
+
+for _made in ("promises_made_90d", "promises_made_365d", "promises_made_ever"):
+    for _english, _french in (("Kept", "A tenu"), ("Broke", "N'a pas tenu")):
+        _figures = "{value:count}", "{" + _made + ":count}"
+        _SPANNED["{0} {1} of {2} promises {{span}}".format(_english, *_figures)] = "{0} {1} promesses sur {2} {{span}}".format(
+            _french, *_figures
+        )
+
+FRENCH: dict[str, str] = _PLAIN | {
+    english.replace("{span}", span): french.replace("{span}", duree)
+    for english, french in _SPANNED.items()
+    for span, duree in _SPANS.items()
 }

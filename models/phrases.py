@@ -98,15 +98,14 @@ _PLAIN = {
     "Placed {span} ago": "Confié au recouvrement il y a {span}",
 }
 
-for _made in ("promises_made_90d", "promises_made_365d", "promises_made_ever"):
-    for _english, _french in (("Kept", "A tenu"), ("Broke", "N'a pas tenu")):
-        _figures = "{value:count}", "{" + _made + ":count}"
-        _SPANNED["{0} {1} of {2} promises {{span}}".format(_english, *_figures)] = "{0} {1} promesses sur {2} {{span}}".format(
-            _french, *_figures
-        )
+_PROMISES = {
+    f"{verb} {{value:count}} of {{{made}:count}} promises {{span}}": f"{verbe} {{value:count}} promesses sur {{{made}:count}} {{span}}"
+    for made in ("promises_made_90d", "promises_made_365d", "promises_made_ever")
+    for verb, verbe in (("Kept", "A tenu"), ("Broke", "N'a pas tenu"))
+}
 
 FRENCH: dict[str, str] = _PLAIN | {
     english.replace("{span}", span): french.replace("{span}", duree)
-    for english, french in _SPANNED.items()
+    for english, french in (_SPANNED | _PROMISES).items()
     for span, duree in _SPANS.items()
 }

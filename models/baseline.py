@@ -54,11 +54,11 @@ def placement_band(cohort: pd.DataFrame) -> np.ndarray:
 
 def plain_orders(cohort: pd.DataFrame, unit: np.ndarray) -> dict[str, np.ndarray]:
     """Scores whose descending order is what a team without a model does; unit: reporting units per minor unit, row by row."""
+    night = cohort["as_of"].to_numpy().astype(np.float64)
     placed = cohort["placed_on"].to_numpy().astype(np.float64)
     opened = cohort["opened_on"].to_numpy().astype(np.float64) if "opened_on" in cohort else np.full(len(cohort), float(NO_DAY))
-    newest = np.where(
-        placed == NO_DAY, np.minimum(opened, 0.0) - 1e6, placed
-    )  # never placed comes after every placement, newest opened first
+    # By age, so that rows of several nights compare too; never placed comes after every placement, newest opened first.
+    newest = np.where(placed == NO_DAY, np.minimum(opened - night, 0.0) - 1e6, placed - night)
     return {
         "balance first": cohort["balance"].to_numpy(dtype=np.float64) * unit,
         "oldest first": cohort["days_past_due"].to_numpy(dtype=np.float64),

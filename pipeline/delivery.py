@@ -126,14 +126,16 @@ def find(source: Path) -> Delivery:
 def _place(entry: Path, places: dict[str, list[tuple[str, Path]]], controls: dict[str, Path], faults: list[str]) -> None:
     if entry.name.startswith((".", "_")) or entry.name.upper().startswith("README"):
         return
-    if entry.is_symlink():
+    if not _is_text(entry.name):
+        faults.append(f"{shown(entry.name)} has a name that is not UTF-8. Rename it.")
+    elif entry.is_symlink():
         faults.append(f"{shown(entry.name)} is a link. Put the file itself into the source folder.")
     elif entry.is_dir():
         if entry.name in TABLES:
             for part in sorted(entry.iterdir()):
                 if part.name.startswith((".", "_")):
                     continue
-                if part.is_symlink() or not part.is_file() or _ending(part.name) is None:
+                if part.is_symlink() or not part.is_file() or _ending(part.name) is None or not _is_text(part.name):
                     faults.append(f"{shown(f'{entry.name}/{part.name}')} is not a CSV, CSV.gz or Parquet file. Remove it.")
                 else:
                     places.setdefault(entry.name, []).append((f"{entry.name}/{part.name}", part))
@@ -160,6 +162,10 @@ def _place(entry: Path, places: dict[str, list[tuple[str, Path]]], controls: dic
 
 def _ending(name: str) -> str | None:
     return next((ending for ending in sorted(ENDINGS, key=len, reverse=True) if name.endswith(ending)), None)
+
+
+def _is_text(name: str) -> bool:
+    return name.encode(errors="replace").decode() == name
 
 
 def _unknown(shown_name: str, name: str) -> str:

@@ -53,11 +53,14 @@ def ingest(
         with tempfile.TemporaryDirectory(prefix="recoup-") as staging:
             return _Intake(delivery, store, Path(staging), params, backfill, True, accept_volume).run()
     store = Store.create(Path(store_path), params.store.shards)
-    with store.lock():
-        store.recover()
-        store.compact()
-        with store.staged() as staging:
-            return _Intake(delivery, store, staging, params, backfill, False, accept_volume).run()
+    try:
+        with store.lock():
+            store.recover()
+            store.compact()
+            with store.staged() as staging:
+                return _Intake(delivery, store, staging, params, backfill, False, accept_volume).run()
+    except OSError as error:
+        raise CannotWrite.writing(f"Store {str(store.path)!r}", error) from None
 
 
 @dataclass
@@ -139,12 +142,8 @@ class _Intake:
             "loaded_at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),  # for people: nothing is computed from it
         }
         files = {name: each.files for name, each in taken.items()}
-        set_aside = [row for each in taken.values() for row in each.set_aside]
-        try:
-            files |= self._quarantine(set_aside, ingest_id)
-            versions = self.store.commit(files, {name: each.extras for name, each in taken.items()}, record)
-        except OSError as error:
-            raise CannotWrite.writing(f"Store {str(self.store.path)!r}", error) from None
+        files |= self._quarantine([row for each in taken.values() for row in each.set_aside], ingest_id)
+        versions = self.store.commit(files, {name: each.extras for name, each in taken.items()}, record)
         return replace(report, versions=versions)
 
     # The engine
@@ -175,10 +174,14 @@ class _Intake:
             yield
         except duckdb.OutOfMemoryException:
             raise UsageError(f"The delivery needs more than engine.memory_limit {limit!r} of the params. Raise it.") from None
-        except duckdb.ParserException:
+        except duckdb.ParserException:  # no statement of ours is malformed but for this value
             raise UsageError(f"engine.memory_limit of the params must be a number with a unit such as 4GB. Got {limit!r}.") from None
-        except duckdb.IOException:
-            raise CannotWrite("The disk has no room to check the delivery. Make room, then run again; nothing was changed.") from None
+        except duckdb.InterruptException:
+            raise KeyboardInterrupt from None
+        except duckdb.IOException as error:
+            if "space" in str(error):
+                raise CannotWrite("The disk has no room to check the delivery. Make room, then run again; nothing was changed.") from None
+            raise ContractError("A file cannot be read while checking. Nothing was changed; see that it is there and readable.") from None
         except duckdb.Error as error:
             raise RecoupError(f"The delivery could not be checked ({type(error).__name__}). Nothing was changed; report this.") from None
 

@@ -52,7 +52,8 @@ def read_rows(name: str, delivered: Sequence[str], extras: Mapping[str, str], sh
     return f"""
 WITH cells AS (SELECT rowid AS rid, {", ".join(_cells(table, delivered, extras))} FROM raw_{name}),
 placed AS ({_placed(table, shards)}),
-read AS (SELECT *, {", ".join(_values(table, extras))}, ({" | ".join(_faults(table, extras))}) AS mask_of_cells FROM placed),
+valued AS (SELECT *, {", ".join(_values(table, extras))} FROM placed),
+read AS (SELECT *, ({" | ".join(_faults(table, extras))}) AS mask_of_cells FROM valued),
 occurred AS ({_with_wall("read", "occurred_at") if happened else "SELECT * FROM read"}),
 known_or_not AS (SELECT * REPLACE (
         coalesce(known_at_us, {_default_wall(name)} + coalesce(lag, 0) * {DAY}) AS known_at_us,
@@ -107,7 +108,7 @@ def _values(table: Table, extras: Mapping[str, str]) -> list[str]:
 
 
 def _faults(table: Table, extras: Mapping[str, str]) -> list[str]:
-    """Faults that a cell shows by itself, or with its account's currency and zone. Aliases of `_values` are usable beside them."""
+    """Faults that a cell shows by itself, or with its account's currency and zone."""
     faults = []
     for column in table.columns:
         if column.kind in TEXTS:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.errors import ContractError, InputMissing, UsageError
+from features.errors import CannotWrite, ContractError, InputMissing, UsageError
 from features.tables import TABLES, account_number
 from pipeline.data_files import DataFile, FileWriter, check_sound, read_rows, sealed, sync_folder, unsealed, write_whole
 from pipeline.inner_form import dictionary_columns, disk_schema, for_people, in_order, plain_rows, sort_columns, to_inner
@@ -66,8 +66,11 @@ class Store:
         if not card.exists():
             if path.exists() and any(entry.name != ".lock" for entry in path.iterdir()):
                 raise UsageError(f"Folder {str(path)!r} is not a store and not empty. Name an empty folder with --store or paths.store.")
-            path.mkdir(parents=True, exist_ok=True)
-            write_whole(card, sealed({"format": FORMAT, "shards": shards}))
+            try:
+                path.mkdir(parents=True, exist_ok=True)
+                write_whole(card, sealed({"format": FORMAT, "shards": shards}))
+            except OSError as error:
+                raise CannotWrite.creating(f"Store {str(path)!r}", error) from None
         store = cls(path)
         if store.shards != shards:
             raise UsageError(
@@ -423,7 +426,8 @@ class Store:
         known = _schema(self._table(name)).names
         new = pa.schema([field for field in schema if field.name not in known])
         if len(new):
-            self._table(name).alter.add_columns(Schema.from_arrow(new).fields)
+            with self._writing(name):
+                self._table(name).alter.add_columns(Schema.from_arrow(new).fields)
             self._seal(name)
 
     def _create_table(self, name: str, schema: pa.Schema, partition_by: list[str]) -> None:
@@ -431,7 +435,8 @@ class Store:
 
         place = self.path / name
         place.mkdir(mode=0o700 if name == "quarantine" else 0o755, exist_ok=True)
-        DeltaTable.create(place, schema, mode="ignore", partition_by=partition_by)
+        with self._writing(name):
+            DeltaTable.create(place, schema, mode="ignore", partition_by=partition_by)
         self._seal(name)
 
     def _move_in(self, name: str, files: Iterable[DataFile]) -> None:
@@ -470,15 +475,25 @@ class Store:
             path = place.relative_to(self.path / name).as_posix()
             partition = {partition_by[0]: _DATA_FILE.fullmatch(path)[1]}
             actions.append(RemoveAction(path, False, 0, place.stat().st_size, partition))
-        table.create_write_transaction(
-            actions,
-            "append" if replaced is None else "overwrite",
-            table.schema(),
-            partition_by,
-            partition_filters=None if replaced is None else [(NIGHT, "=", replaced)],
-            post_commithook_properties=PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False),
-        )
+        with self._writing(name):
+            table.create_write_transaction(
+                actions,
+                "append" if replaced is None else "overwrite",
+                table.schema(),
+                partition_by,
+                partition_filters=None if replaced is None else [(NIGHT, "=", replaced)],
+                post_commithook_properties=PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False),
+            )
         self._seal(name)
+
+    @contextmanager
+    def _writing(self, name: str) -> Iterator[None]:
+        from deltalake.exceptions import DeltaError
+
+        try:
+            yield
+        except DeltaError as error:
+            raise CannotWrite.writing(f"Table {name!r} of the store", OSError(0, type(error).__name__)) from None
 
     def _seal(self, name: str) -> None:
         """Write beside the log what its entries hash to, and forget what was opened before."""

@@ -206,23 +206,25 @@ class TableIntake:
         schema = disk_schema(self.name, extras)
         fields = [(field.name, _engine_type(field.type)) for field in schema]
         rows = self.connection.sql(judging.accepted_rows(self.name, fields, sort_columns(self.name), self.backfill))
-        writers: dict[int, FileWriter] = {}
+        files, writer, open_shard = [], None, None
         written, money = 0, {}
         for batch in rows.to_arrow_reader(BATCH_ROWS):
             shards = batch.column("shard").to_numpy()
             cuts = [0, *(shards[1:] != shards[:-1]).nonzero()[0] + 1, len(shards)] if len(shards) else []
             for start, stop in zip(cuts, cuts[1:], strict=False):
                 piece = pa.Table.from_batches([batch.slice(start, stop - start)])
-                shard = int(shards[start])
-                if shard not in writers:
-                    writers[shard] = FileWriter(self.staging / f"{self.name}-shard-{shard}.parquet", str(shard), schema)
-                writers[shard].write(_on_disk(piece, schema))
+                if shards[start] != open_shard:
+                    files += [writer.close()] if writer else []
+                    open_shard = shards[start]
+                    writer = FileWriter(self.staging / f"{self.name}-shard-{open_shard}.parquet", str(open_shard), schema)
+                writer.write(_on_disk(piece, schema))
                 _add_money(money, piece, TABLES[self.name].money)
             written += len(shards)
+        files += [writer.close()] if writer else []
         accepted = {currency: amounts[1] for currency, amounts in report.money.items() if amounts[1]}
         if written != report.accepted or {currency: total for currency, total in money.items() if total} != accepted:
             raise RecoupError(f"Table {self.name!r}: what was written is not what was accepted. Nothing was changed; report this.")
-        return [writer.close() for _, writer in sorted(writers.items())]
+        return files
 
 
 def _engine_type(kind: pa.DataType) -> str:

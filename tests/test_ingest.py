@@ -32,9 +32,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from features.currencies import DECIMALS
-from features.errors import ContractError, InputMissing, LockHeld, RecoupError, UsageError
+from features.errors import CannotWrite, ContractError, InputMissing, LockHeld, RecoupError, UsageError
 from features.tables import NO_DAY, NO_MINUTE, TABLES, account_number
 from pipeline import ingest as ingest_room
+from pipeline.data_files import FileWriter
 from pipeline.ingest import ingest
 from pipeline.ingest_report import TableReport
 from pipeline.quarantine import Code, codes_of
@@ -630,6 +631,53 @@ def test_a_refused_delivery_leaves_the_store_as_it_was(tmp_path):
     with pytest.raises(ContractError, match=r"The delivery is refused, nothing was changed"):
         ingest(source, tmp_path / "store", PARAMS)
     assert content(tmp_path / "store") == before
+
+
+@pytest.mark.parametrize(("place", "name"), [("FileWriter", "write"), ("FileWriter", "close"), ("Store", "_move_in"), ("Store", "commit")])
+def test_a_full_disk_is_said_so_and_nothing_is_lost(tmp_path, monkeypatch, place, name):
+    source = write(tmp_path / "source", world(payments=PAYMENTS))
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    owner = {"FileWriter": FileWriter, "Store": Store}[place]
+    monkeypatch.setattr(owner, name, full)
+    with pytest.raises(CannotWrite, match=r"Store .* cannot be written \(No space left on device\)") as refused:
+        ingest(source, tmp_path / "store", PARAMS)
+    assert refused.value.exit_code == 74
+    monkeypatch.undo()
+    ingest(source, tmp_path / "store", PARAMS)
+    assert len(Store(tmp_path / "store").tables()["payments"]) == 2
+    assert not (tmp_path / "store" / ".staging").exists()
+
+
+def test_a_store_that_cannot_be_created_is_said_so(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(CannotWrite, match=r"Store .* cannot be created \(Not a directory\)") as refused:
+        ingest(write(tmp_path / "source", world()), tmp_path / "file" / "store", PARAMS)
+    assert refused.value.exit_code == 73
+
+
+def test_what_the_engine_says_stays_inside(tmp_path, monkeypatch):
+    """The canary: errors of the engine hold cells and never come out."""
+    import duckdb
+
+    source = write(tmp_path / "source", world())
+    for error, raised, match in (
+        (duckdb.ConversionException("Zaphod"), RecoupError, r"could not be checked \(ConversionException\)"),
+        (duckdb.IOException("No space left: Zaphod"), CannotWrite, r"The disk has no room"),
+        (duckdb.IOException("Zaphod"), ContractError, r"cannot be read while checking"),
+        (duckdb.OutOfMemoryException("Zaphod"), UsageError, r"needs more than engine.memory_limit '4GB'"),
+        (duckdb.InterruptException("Zaphod"), KeyboardInterrupt, "^$"),
+    ):
+
+        def fail(*_, error=error):
+            raise error
+
+        monkeypatch.setattr(ingest_room._Intake, "_open_books", fail)
+        with pytest.raises(raised, match=match) as refused:
+            ingest(source, tmp_path / "store", PARAMS)
+        assert "Zaphod" not in str(refused.value)
 
 
 def test_a_second_ingest_at_the_same_time_is_turned_away(tmp_path):

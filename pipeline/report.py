@@ -1,4 +1,4 @@
-"""The report of a run: one self-contained page, the manager's answer first, the validator's tables after it; the card; the terminal's lines."""
+"""The report of a run: one self-contained page, the manager's answer first, the validator's tables after; card and terminal text."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
+from models.amount import MEAN_SHARE, OBJECTIVES
 from models.evaluate import BEST, HINDSIGHT, MODEL, NEWEST, POOLED, SCOPES, UNSEEN, Evaluation
 from pipeline import charts
 
@@ -50,10 +51,7 @@ def render(evaluation: Evaluation, version: str, run_id: str) -> str:
         evaluation=evaluation,
         figure=evaluation.figure,
         unseen=UNSEEN,
-        capacities=[
-            (held, pooled[pooled["capacity"] == held].sort_values("share", ascending=False, kind="stable").to_dict("records"))
-            for held in facts["capacities"]
-        ],
+        orders=_orders(pooled, facts["capacities"], capacity),
         rankings=_ranking_rows(evaluation),
         quality=[(scope, _quality_rows(evaluation, scope, "recovered", QUALITY_COLUMNS)) for scope in SCOPES],
         money_groups=_money_groups(evaluation, capacity),
@@ -65,6 +63,7 @@ def render(evaluation: Evaluation, version: str, run_id: str) -> str:
         pictures=_pictures(evaluation, capacity),
         model=MODEL,
         newest=NEWEST,
+        ways=(MEAN_SHARE, *OBJECTIVES),
         best=BEST_OF_ALL,
     )
 
@@ -93,7 +92,7 @@ def terminal_text(evaluation: Evaluation, version: str, place: Path) -> str:
     lines = [
         f"{version}: fit {dates['fit_first']} to {dates['fit_last']}, gap {dates['gap_days']} days, "
         f"test {dates['test_first']} to {dates['test_last']} ({facts['test_rows']:,} rows of {facts['test_debtors']:,} debtors)",
-        f"Money recovered from the best {capacity:.0%} of each night's accounts, {currency} [95 % by debtor], and its share of all recovered",
+        f"Money recovered from the best {capacity:.0%} of each night's accounts, {currency} [95 % by debtor], and its share of all",
     ]
     for row in _at(evaluation, capacity).sort_values("share", ascending=False, kind="stable").to_dict("records"):
         lines.append(
@@ -127,8 +126,8 @@ def model_card(evaluation: Evaluation, version: str, run_id: str) -> str:
         f"Run {run_id}. Approval is not part of this card: `champion.json` beside the store says who approved what, when and why.",
         "",
         "## Purpose",
-        "Rank accounts in collections each night by the money expected from each within the horizon, and say why. Not for granting credit, not a "
-        "regulatory default probability, not for deciding who may be contacted: the law on contact decides that before the rank does.",
+        "Rank accounts in collections each night by the money expected from each within the horizon, and say why. Not for granting "
+        "credit, no regulatory default probability, not for deciding who may be contacted: the law on contact decides that before the rank does.",
         "",
         "## Data and dates",
         f"- Payments complete through {facts['complete_through']}; table versions {facts['data_versions'] or 'not stated'}.",
@@ -136,7 +135,7 @@ def model_card(evaluation: Evaluation, version: str, run_id: str) -> str:
         f"{fit['debtors_recovered']:,} of them paid.",
         f"- Gap {dates['gap_days']} days. Test nights {dates['test_first']} to {dates['test_last']}: {facts['test_rows']:,} rows.",
         f"- p_defaulted: {judged}.",
-        "- After the test the model was taught again on all mature nights in the same way: the figures speak of that way, on nights not seen.",
+        "- After the test the model was taught again on all mature nights in the same way: the figures speak of that way, out of time.",
         "",
         "## Definitions",
         f"- recovered: paid within {label['horizon_days']} days, net of reversals known {label['maturity_days']} days later, at least "
@@ -183,6 +182,13 @@ def _quality_rows(evaluation: Evaluation, scope: str, head: str, columns: Sequen
         cells = [_cell(held.loc[metric], form) if metric in held.index else {"text": "–", "interval": ""} for metric, _, form in columns]
         rows.append({"group": group, **counts, "cells": cells})
     return rows
+
+
+def _orders(pooled: pd.DataFrame, capacities: Sequence[float], capacity: float) -> list[tuple[str, list[dict[str, Any]], dict[str, Any]]]:
+    """(order, its row at each capacity, its row at the gate's), most money at the gate's capacity first."""
+    held = {(row["ranking"], row["capacity"]): row for row in pooled.to_dict("records")}
+    names = sorted(dict.fromkeys(pooled["ranking"]), key=lambda name: -held[name, capacity]["share"])
+    return [(name, [held[name, share] for share in capacities], held[name, capacity]) for name in names]
 
 
 def _ranking_rows(evaluation: Evaluation) -> list[dict[str, Any]]:

@@ -154,10 +154,11 @@ def _effects(name: str, value: np.ndarray, effect: np.ndarray) -> list[dict[str,
     return lines
 
 
-def drift(model: RecoveryModel, evidence: Evidence) -> pd.DataFrame:
+def drift(model: RecoveryModel, evidence: Evidence, catalogue: Sequence[Any]) -> pd.DataFrame:
     numbers = model.encoder.encode(evidence.matrix, evidence.cohort)
     found = model.reference.psi(numbers, model.encoder.names, evidence.rankings["p_recovered"].to_numpy())
-    table = pd.DataFrame({"feature": list(found), "psi": list(found.values())})
+    families = {entry.name: entry.family for entry in catalogue}
+    table = pd.DataFrame({"feature": list(found), "family": [families.get(name, "") for name in found], "psi": list(found.values())})
     return table.sort_values("psi", ascending=False, kind="stable", ignore_index=True)
 
 

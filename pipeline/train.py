@@ -162,14 +162,20 @@ def evaluate_again(store_path: Path, run_id: str, params: Params, truth: Path | 
 
 
 def true_money(truth: Path, evidence: Evidence) -> np.ndarray:
-    """True expected money of the test rows, reporting units, from truth/expectations.parquet; InputMissing where rows have none."""
+    """True expected money of the test rows, reporting units, from the Parquet files of truth/; InputMissing where rows have none."""
     files = sorted(truth.glob("*.parquet"))
     if not files:
         raise InputMissing(f"No truth in {str(truth)!r}. Give the truth folder that `recoup simulate` wrote.")
-    known = pd.concat([pd.read_parquet(file) for file in files], ignore_index=True)
+    columns = ["account_id", "as_of", "expected_amount"]
+    known = pd.concat([pd.read_parquet(file, columns=columns) for file in files], ignore_index=True)
     keys = evidence.cohort[["account_id"]].assign(as_of=evidence.cohort["as_of"].to_numpy().astype("datetime64[D]").astype(str))
     known = known.assign(as_of=pd.to_datetime(known["as_of"]).dt.strftime("%Y-%m-%d"))
     joined = keys.merge(known, on=["account_id", "as_of"], how="left", validate="many_to_one")
+    lacking = int(joined["expected_amount"].isna().sum())
+    if lacking:
+        raise InputMissing(
+            f"{lacking:,} rows of the test nights have no truth in {str(truth)!r}. Give the truth of the source the store was fed from."
+        )
     return joined["expected_amount"].to_numpy(dtype=np.float64) * evidence.rankings["unit"].to_numpy()
 
 
@@ -246,7 +252,7 @@ def _with_studies(
         frames["backtest"] = backtest(panel, windows, model, teaching, params)
         frames["ablation"] = without_contacts(panel, windows, model, teaching, params, catalogue, evidence)
         frames["importance"], frames["effects"] = importance(model, evidence, catalogue)
-        frames["drift"] = drift(model, evidence)
+        frames["drift"] = drift(model, evidence, catalogue)
         frames["interval"] = interval_coverage(model, evidence)
         facts["unseen_classes"] = model.encoder.unseen(evidence.matrix)
     fit_auc = model.facts.get("out_of_fold_auc")
@@ -255,6 +261,8 @@ def _with_studies(
 
 def _concluded(evaluation: Evaluation, params: Params, fit_auc: float | None) -> Evaluation:
     carried, moved = evaluation.frames.get("importance"), evaluation.frames.get("drift")
+    if moved is not None:
+        moved = moved[moved["family"] != "calendar"]  # a month always moves
     dates = evaluation.facts["windows"]["recovery"]
     first, last = (int(np.datetime64(dates[name], "D").astype(np.int64)) for name in ("test_first", "test_last"))
     found = warnings(

@@ -1,0 +1,378 @@
+"""A run from training to approval and back: what is kept, what is refused with which numbers, and what never leaves the store."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from panels import COLUMNS, MadePanel, made_panel
+
+from features.errors import InputMissing, ModelRefused, RegistryAway
+from models.calibration import Calibrator
+from models.recovery import RecoveryModel, load_model
+from pipeline import champion as champion_room
+from pipeline import registry
+from pipeline.champion import age_band, champion, read_record, write_record
+from pipeline.evidence import load_evidence, load_judged, run_folder
+from pipeline.params import Params, load
+from pipeline.train import Run, evaluate_again, train
+
+HOUSE = Path(__file__).parents[1]
+DECISION = {"who": "ann", "why": "better", "when": "2026-01-01T00:00:00+00:00"}
+SMALL = {"num_leaves": 6, "learning_rate": 0.2, "n_estimators": 40, "min_child_samples": 30, "min_events": 50}
+
+
+def params_for(folder: Path, *, model: dict | None = None, gate: dict | None = None, evaluate: dict | None = None) -> Params:
+    whole = load(HOUSE / "params.yaml")
+    return whole.model_copy(
+        update={
+            "paths": whole.paths.model_copy(update={"tracking_uri": f"sqlite:///{folder / 'mlflow.db'}"}),
+            "model": whole.model.model_copy(update={**SMALL, **(model or {})}),
+            "split": whole.split.model_copy(update={"backtest_folds": 1}),
+            "evaluate": whole.evaluate.model_copy(update={"bootstrap_draws": 80, **(evaluate or {})}),
+            "gate": whole.gate.model_copy(update={"bucket_min_debtors": 60, "max_money_loss": 0.1, **(gate or {})}),
+        }
+    )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_tracking_store():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        yield
+
+
+@pytest.fixture(scope="module")
+def panel() -> MadePanel:
+    return made_panel(500)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("registry")
+
+
+@pytest.fixture(scope="module")
+def first(panel, place) -> Run:
+    return train(panel, params_for(place), COLUMNS, place / "store")
+
+
+@pytest.fixture(scope="module")
+def second(panel, place, first) -> Run:
+    """Another seed: as good as the first."""
+    registry.promote(place / "store", first.run_id, params_for(place), **DECISION)
+    return train(panel, params_for(place).model_copy(update={"seed": 99}), COLUMNS, place / "store")
+
+
+@pytest.fixture
+def store(place, second, tmp_path) -> Path:
+    """A copy of the store in which the first run is champion."""
+    shutil.copytree(place / "store", tmp_path / "store")
+    return tmp_path / "store"
+
+
+# What a run leaves
+
+
+def test_a_run_says_what_it_found(first):
+    text = first.text()
+    assert "fit 2022-01-08 to 2023-03-04, gap 44 days, test 2023-05-03 to 2023-08-01" in text
+    assert text.index("perfect hindsight") < text.index("model  ") and "newest placement first" in text
+    assert "debtors never seen before" in text and "Gates: passed" in text and "covers part of a year" in text
+    assert set(first.seconds) == {"fit", "evaluate", "backtest and ablation", "refit", "record"}
+
+
+def test_the_released_model_was_taught_on_everything_and_names_the_judged_one(first, place):
+    known = registry.recorded(params_for(place), first.run_id)
+    release = load_model(place / "store" / "models" / first.version, known.sha256)
+    judged = load_judged(run_folder(place / "store", first.run_id), known.judged_sha256)
+    assert release.facts["rows"] > judged.facts["rows"] and release.facts["judged_sha256"] == known.judged_sha256
+    assert (
+        judged.facts["fit_last"] + judged.facts["gap_days"]
+        <= load_evidence(run_folder(place / "store", first.run_id), known.evidence_sha256).cohort["as_of"].min()
+    )
+    assert release.facts["label"]["horizon_days"] == 30 and "lightgbm" in release.facts["libraries"]
+    assert release.facts["windows"]["default"]["gap_days"] == 104
+
+
+def test_the_report_is_one_page_that_asks_for_nothing(first):
+    page = first.report.read_text()
+    assert "<script" not in page and "default-src 'none'" in page
+    assert not [mark for mark in ("src=", 'href="http', "@import", "url(http") if mark in page.replace("img-src data:", "")]
+    assert page.count("<svg") >= 6 and "May be promoted" in page and "Can this model be trusted" in page
+    figures = json.loads(first.report.with_name("evaluation.json").read_text())
+    model = next(row for row in figures["money"] if row["scope"] == "all" and row["ranking"] == "model" and row["capacity"] == 0.1)
+    assert f"{model['share']:.1%}" in page and figures["gates"][0]["passed"] is True
+    assert {"backtest", "ablation", "importance", "drift", "curve", "interval", "effects"} <= set(figures)
+    card = first.report.with_name("model_card.md").read_text()
+    assert "## Limits" in card and first.version in card
+
+
+def test_the_registry_shows_the_run_and_no_account(first, place, panel):
+    import mlflow
+
+    client = mlflow.MlflowClient(f"sqlite:///{place / 'mlflow.db'}")
+    run = client.get_run(first.run_id)
+    assert run.data.metrics["recovered.auc"] == pytest.approx(first.evaluation.figure("auc")[0])
+    assert run.data.params["label.horizon_days"] == "30" and run.data.params["window.gap_days"] == "44"
+    assert {file.path for file in client.list_artifacts(first.run_id)} >= {"report.html", "evaluation.json", "model_card.md", "card.json"}
+    version = client.get_model_version("recoup", registry.recorded(params_for(place), first.run_id).registered)
+    booster = mlflow.lightgbm.load_model(version.source)
+    assert booster.num_trees() == load_model(place / "store" / "models" / first.version, run.data.tags["recoup.sha256"]).recovered.trees
+    held = b"".join(path.read_bytes() for path in place.rglob("*") if path.is_file() and (place / "store") not in path.parents)
+    assert panel.cohort["account_id"][0].encode() not in held and panel.cohort["debtor_id"][0].encode() not in held
+    assert not [path for path in place.rglob("*") if path.suffix in (".pkl", ".pickle")]
+
+
+def test_rows_of_accounts_are_readable_by_the_owner_only(first):
+    folder = first.report.parent
+    assert folder.stat().st_mode & 0o077 == 0
+    assert all(path.stat().st_mode & 0o077 == 0 for path in folder.glob("*.parquet"))
+
+
+def test_training_prints_nothing(panel, tmp_path, capfd):
+    train(made_panel(200), params_for(tmp_path, model={"min_events": 5_000}), COLUMNS, tmp_path / "store")
+    out, err = capfd.readouterr()
+    assert out == "" and err == ""
+
+
+# Approval
+
+
+def test_the_first_champion_needs_only_the_gates(first, second, store):
+    approved = champion(store)
+    assert approved.version == first.version and approved.record["compared"] is None and approved.record["previous"] is None
+    assert approved.record["approved_by"] == "ann" and approved.record["why"] == "better"
+    assert load_model(approved.folder, approved.sha256).version == first.version
+
+
+def test_without_a_champion_there_is_none(tmp_path):
+    assert champion(tmp_path) is None and registry.standing_champion(tmp_path) is None
+
+
+def test_a_challenger_as_good_is_promoted_and_rolled_back(first, second, store, place):
+    params = params_for(place)
+    assert "current champion" in second.text()
+    said = registry.promote(store, second.run_id, params, who="bob", why="newer", when="2026-02-01T00:00:00+00:00")
+    assert said.startswith(f"{second.version} is the champion, approved by bob. It reaches ") and "of the former champion's money" in said
+    assert champion(store).record["previous"]["model_version"] == first.version
+    assert registry.promote(store, second.run_id, params, **DECISION) == f"{second.version} is the champion already."
+    assert alias(place) == registry.recorded(params, second.run_id).registered
+
+    assert (
+        registry.rollback(store, params, who="eve", why="odd list", when="2026-02-02T00:00:00+00:00")
+        == f"{first.version} is the champion again, by eve."
+    )
+    record = champion(store).record
+    assert record["model_version"] == first.version and record["rolled_back"]["from"] == second.version and record["approved_by"] == "ann"
+    assert alias(place) == registry.recorded(params, first.run_id).registered
+    with pytest.raises(ModelRefused, match="no previous champion"):
+        registry.rollback(store, params, **DECISION)
+
+
+def alias(place: Path) -> str:
+    import mlflow
+
+    return str(mlflow.MlflowClient(f"sqlite:///{place / 'mlflow.db'}").get_model_version_by_alias("recoup", "champion").version)
+
+
+def test_a_worse_challenger_is_refused_with_the_numbers(panel, place, store):
+    params = params_for(place, model={"num_leaves": 2, "n_estimators": 2})
+    worse = train(panel, params, COLUMNS, store)
+    before = (store / "models" / "champion.json").read_bytes()
+    with pytest.raises(
+        ModelRefused, match=r"reaches more: on the same [\d,]+ rows at 10% capacity the challenger's money differs by -\d+\.\d%"
+    ):
+        registry.promote(store, worse.run_id, params, **DECISION)
+    assert (store / "models" / "champion.json").read_bytes() == before
+
+
+def test_an_uncalibrated_challenger_is_refused_with_the_numbers(panel, place, tmp_path, monkeypatch):
+    """Class weights make every probability too high; without our maps nothing would put it right."""
+    monkeypatch.setattr("models.recovery.choose_map", lambda *_: Calibrator("sigmoid", (), 0.0, (1.0,)))
+    monkeypatch.setattr("models.recovery.with_recent_levels", lambda calibrator, *_: calibrator)
+    monkeypatch.setattr("models.amount._money_factor", lambda *_: 1.0)
+    params = params_for(place, model={"scale_pos_weight": 12.0})
+    wrong = train(panel, params, COLUMNS, tmp_path / "store")
+    with pytest.raises(ModelRefused, match=r"realised / predicted money is 0\.\d\d \[0\.\d\d, 0\.\d\d\], allowed 0.7 to 1.4"):
+        registry.promote(tmp_path / "store", wrong.run_id, params, **DECISION)
+    assert champion(tmp_path / "store") is None
+    assert "Must not be promoted" in wrong.report.read_text() and "Gates: failed: realised / predicted money" in wrong.text()
+
+
+def test_our_maps_put_class_weights_right(panel, place, tmp_path):
+    weighted = train(panel, params_for(place, model={"scale_pos_weight": 12.0}), COLUMNS, tmp_path / "store")
+    assert all(gate["passed"] for gate in weighted.evaluation.gates)
+
+
+def test_a_champion_needing_features_that_are_gone_cannot_be_compared(panel, place, store):
+    fewer = replace(panel, matrix=panel.matrix.drop(columns="noise"))
+    run = train(fewer, params_for(place), COLUMNS, store)
+    assert "current champion" not in run.text()
+    with pytest.raises(ModelRefused, match="needs noise, which this catalogue lacks"):
+        registry.promote(store, run.run_id, params_for(place), **DECISION)
+
+
+def test_a_champion_taught_on_the_test_nights_cannot_be_compared(first, second, store, place):
+    """Without its judged folder only the refit is left, and that has seen the challenger's test nights."""
+    shutil.rmtree(store / "runs" / first.run_id / "judged")
+    with pytest.raises(ModelRefused, match="was taught on nights through 2023-08-01, too near every test night"):
+        registry.promote(store, second.run_id, params_for(place), **DECISION)
+
+
+# What is refused
+
+
+def test_a_changed_champion_is_refused(first, store):
+    card = store / "models" / first.version / "card.json"
+    card.write_bytes(card.read_bytes().replace(b'"gap_days": 44', b'"gap_days": 45'))
+    with pytest.raises(ModelRefused, match=f"champion {first.version} has sha256"):
+        champion(store)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda record: "{", "is damaged"),
+        (lambda record: "[]", "is no approval: it lacks"),
+        (lambda record: json.dumps(record | {"approved_by": ""}), "is no approval: it lacks approved_by"),
+        (lambda record: json.dumps({key: value for key, value in record.items() if key != "sha256"}), "lacks sha256"),
+        (lambda record: json.dumps(record | {"model_version": "../../elsewhere"}), "names a model outside the store"),
+    ],
+)
+def test_a_record_that_is_no_approval_is_refused(store, change, match):
+    record = read_record(store)
+    (store / "models" / "champion.json").write_text(change(record))
+    with pytest.raises(ModelRefused, match=match):
+        champion(store)
+
+
+def test_changed_test_rows_are_refused(second, store, place):
+    rows = store / "runs" / second.run_id / "test_rankings.parquet"
+    frame = pd.read_parquet(rows)
+    frame.assign(expected_recovery=frame["money"]).to_parquet(rows, index=False)
+    with pytest.raises(ModelRefused, match="are not those of the run"):
+        registry.promote(store, second.run_id, params_for(place), **DECISION)
+
+
+def test_an_unknown_run_is_refused(store, place):
+    for run_id in ("0" * 32, "no such run", "../evil"):
+        with pytest.raises(InputMissing, match="is not a finished run of this registry"):
+            registry.promote(store, run_id, params_for(place), **DECISION)
+
+
+def test_evidence_of_another_store_is_named(first, place, tmp_path):
+    for run_id in (first.run_id, "..", "a/b", ""):
+        with pytest.raises(InputMissing, match="left no evidence in the store"):
+            run_folder(tmp_path, run_id)
+
+
+def test_a_registry_that_does_not_answer_is_named_without_its_password(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(RegistryAway, match=r"http://127\.0\.0\.1:9 does not answer") as caught:
+        registry.ready(params_for(tmp_path))
+    assert "secret" not in str(caught.value)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RegistryAway, match="cannot be written"):
+        registry.ready(params_for(tmp_path / "file"))
+
+
+def test_the_environment_goes_before_the_params(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'other.db'}")
+    registry.ready(params_for(tmp_path))
+    assert (tmp_path / "other.db").exists() and not (tmp_path / "mlflow.db").exists()
+
+
+def test_parallel_first_writers_all_succeed(tmp_path):
+    program = (
+        "import sys; from pathlib import Path; sys.path.insert(0, 'tests')\n"
+        "from test_registry import params_for\nfrom pipeline import registry\n"
+        f"print(registry.start(params_for(Path({str(tmp_path)!r}))))"
+    )
+    started = [
+        subprocess.Popen([sys.executable, "-c", program], cwd=HOUSE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    told = [process.communicate(timeout=300) for process in started]
+    assert [process.returncode for process in started] == [0, 0, 0], told
+    assert len({out.strip() for out, _ in told}) == 3
+
+
+# Without boosters
+
+
+def test_too_few_events_are_scored_by_the_age_band_table_and_named(panel, tmp_path):
+    params = params_for(tmp_path, model={"min_events": 5_000}, gate={"calibration_slope": (0.4, 1.6)})
+    run = train(panel, params, COLUMNS, tmp_path / "store")
+    assert run.version.startswith("age-band-") and "Gates: passed" in run.text()
+    registry.promote(tmp_path / "store", run.run_id, params, **DECISION)
+    approved = champion(tmp_path / "store")
+    table = load_model(approved.folder, approved.sha256)
+    assert table.version == run.version and "model.min_events is 5000" in table.facts["why"]
+    assert "age-band-" in run.report.read_text()
+
+
+def test_without_a_champion_the_matured_panel_gives_the_table(panel, tmp_path):
+    approved = age_band(tmp_path, lambda: panel, params_for(tmp_path))
+    assert approved.version == f"age-band-{approved.sha256[:8]}" and approved.record["run_id"] is None
+    assert age_band(tmp_path, lambda: panel, params_for(tmp_path)).sha256 == approved.sha256
+    assert not isinstance(load_model(approved.folder, approved.sha256), RecoveryModel)
+
+
+def test_without_any_matured_label_the_prior_scores(panel, tmp_path):
+    def nothing():
+        raise InputMissing("no payments")
+
+    assert age_band(tmp_path, nothing, params_for(tmp_path)).version == "age-band-prior"
+    blank = replace(panel, labels=panel.labels.assign(recovered=np.nan))
+    assert age_band(tmp_path, lambda: blank, params_for(tmp_path)).version == "age-band-prior"
+
+
+def test_a_history_too_short_is_refused_before_anything_is_kept(tmp_path):
+    short = made_panel(300, nights=tuple(range(0, 120, 30)))
+    with pytest.raises(InputMissing, match="History is too short"):
+        train(short, params_for(tmp_path), COLUMNS, tmp_path / "store")
+    assert not (tmp_path / "store").exists()
+
+
+# The report again
+
+
+def test_the_report_again_with_the_truth_adds_the_best_possible(first, store, place, panel, tmp_path):
+    truth = pd.DataFrame(
+        {
+            "account_id": panel.cohort["account_id"],
+            "as_of": pd.to_datetime(panel.cohort["as_of"].to_numpy(), unit="D").date,
+            "expected_amount": panel.truth["expected"],
+        }
+    )
+    (tmp_path / "truth").mkdir()
+    truth.to_parquet(tmp_path / "truth" / "nights.parquet", index=False)
+    out = tmp_path / "again" / "report.html"
+    text = evaluate_again(store, first.run_id, params_for(place), truth=tmp_path / "truth", out=out)
+    assert "best possible (true expectation)" in text and "best possible (true expectation)" in out.read_text()
+    plain = evaluate_again(store, first.run_id, params_for(place))
+    assert plain.splitlines()[:3] == first.text().splitlines()[:3]
+    assert (store / "runs" / first.run_id / "report.html").read_text() == first.report.read_text()
+    with pytest.raises(InputMissing, match="No truth in"):
+        evaluate_again(store, first.run_id, params_for(place), truth=store)
+    with pytest.raises(InputMissing, match="rows of the test nights have no truth"):
+        truth[truth["account_id"] != panel.cohort["account_id"].iloc[-1]].to_parquet(tmp_path / "truth" / "nights.parquet", index=False)
+        evaluate_again(store, first.run_id, params_for(place), truth=tmp_path / "truth")
+
+
+def test_a_record_is_replaced_whole(tmp_path):
+    held = dict.fromkeys(champion_room.REQUIRED, "x")
+    write_record(tmp_path, held)
+    write_record(tmp_path, held | {"why": "again"})
+    assert read_record(tmp_path)["why"] == "again"
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["champion.json"]

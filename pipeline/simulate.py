@@ -23,9 +23,10 @@ import pyarrow.parquet as pq
 
 from features.errors import CannotWrite, UsageError
 from features.tables import TABLES
-from pipeline.simulated_books import BOOKS, FLORIDA, PLACES, Calendar, accounts_born, calendar, debtors_born, minutes_from
+from pipeline.simulated_books import BOOKS, PLACES, accounts_born, calendar, debtors_born, minutes_from
+from pipeline.simulated_faults import plant
 from pipeline.simulated_log import Log, World, empty_log
-from pipeline.simulated_tables import tables_of, truth_of
+from pipeline.simulated_tables import tables_of, truth_of, typed
 
 DEBTORS_PER_SHARD = 20_000
 LAST_DAY = dt.date(2026, 10, 31)
@@ -44,6 +45,7 @@ class Order:
     end: dt.date
     shards: int
     file_format: str
+    faults: bool
     horizon_days: int
     maturity_days: int
 
@@ -67,7 +69,8 @@ def simulate(
     than one shard writes each table as a folder of parts. The rows of a debtor depend on seed, months, end and its number alone.
     Raises UsageError for an order that cannot be met, CannotWrite when `out` cannot be written or already holds a delivery.
     """
-    order = Order(debtors, seed, Path(out), months, end, shards or -(-debtors // DEBTORS_PER_SHARD), file_format, horizon_days, maturity_days)
+    shards = shards or -(-debtors // DEBTORS_PER_SHARD)
+    order = Order(debtors, seed, Path(out), months, end, shards, file_format, faults, horizon_days, maturity_days)
     _check(order)
     totals: dict[str, tuple[Counter, Counter]] = {name: (Counter(), Counter()) for name in TABLES}
     for part in _mapped(partial(write_shard, order), range(order.shards), workers):
@@ -107,63 +110,66 @@ def _mapped(work, shards: range, workers: int) -> Iterator:
 def write_shard(order: Order, shard: int) -> dict[str, tuple[dict, dict]]:
     """Simulate and write one shard. Per table: {"rows": n} and the sum of its money column per currency, in minor units."""
     numbers = np.arange(order.debtors * shard // order.shards, order.debtors * (shard + 1) // order.shards)
-    dates = calendar(order.months, order.end)
-    debtors, accounts, log = lived(order.seed, numbers, dates, order.horizon_days, order.maturity_days)
-    tables = tables_of(debtors, accounts, log, dates)
-    totals = {}
+    months = calendar(order.months, order.end)
+    debtors, accounts, log = lived(order.seed, numbers, months, order.horizon_days, order.maturity_days)
+    tables, dirty = tables_of(debtors, accounts, log.rows, months), order.faults and shard == 0
+    places = {name: f"{name}{'' if order.shards == 1 else f'/part-{shard:05d}'}.{order.file_format}" for name in tables}
+    if dirty:
+        tables, answers = plant(tables, places, first_line=2 if order.file_format == "csv.gz" else 1)
+        _write(order.out / "truth" / "faults.csv", answers.encode())
     for name, table in tables.items():
-        single = order.shards == 1
-        place = order.out / f"{name}.{order.file_format}" if single else order.out / name / f"part-{shard:05d}.{order.file_format}"
-        _write(place, _csv(table) if order.file_format == "csv.gz" else _parquet(table))
-        totals[name] = ({"rows": table.num_rows}, _sums(name, table, tables["accounts"]))
-    truth = truth_of(debtors, accounts, log, dates)
+        _write(
+            order.out / places[name], _csv(table, dirty) if order.file_format == "csv.gz" else _parquet(table if dirty else typed(table))
+        )
+    truth = truth_of(debtors, accounts, log.truth, months)
     truth = truth.replace_schema_metadata({"horizon_days": str(order.horizon_days), "maturity_days": str(order.maturity_days)})
-    _write(order.out / "truth" / ("nights.parquet" if order.shards == 1 else f"nights-{shard:05d}.parquet"), _parquet(truth))
-    return totals
+    _write(order.out / "truth" / ("expectations.parquet" if order.shards == 1 else f"expectations-{shard:05d}.parquet"), _parquet(truth))
+    return {name: ({"rows": table.num_rows}, _sums(name, table, tables["accounts"])) for name, table in tables.items()}
 
 
-def lived(seed: int, numbers: np.ndarray, dates: Calendar, horizon_days: int, maturity_days: int) -> tuple[np.ndarray, np.ndarray, Log]:
+def lived(seed: int, numbers: np.ndarray, months: np.ndarray, horizon_days: int, maturity_days: int) -> tuple[np.ndarray, np.ndarray, Log]:
     """Debtors and accounts as they end, and everything the books wrote down about them."""
-    from pipeline.simulated_months import live
+    from pipeline.simulated_months import compiled
 
-    world, times = world_of(seed, dates, horizon_days, maturity_days), dates.months / 24
+    world, times = world_of(seed, months, horizon_days, maturity_days), len(months) / 25
     while True:
         debtors = debtors_born(seed, numbers)
-        accounts, items = accounts_born(seed, debtors, dates)
+        accounts, items = accounts_born(seed, debtors, months)
         log = empty_log(len(accounts), times)
-        live(world, debtors, accounts, items, log)
-        if all(count <= len(rows) for count, rows in zip(log.counts, log, strict=False)):
-            return debtors, accounts, Log(*(rows[:count] for count, rows in zip(log.counts, log, strict=False)), log.counts)
-        times *= 1.6
+        compiled()(world, debtors, accounts, items, log)
+        rows, truth = log.counts
+        if rows <= len(log.rows) and truth <= len(log.truth):
+            return debtors, accounts, Log(log.rows[:rows], log.truth[:truth], log.counts)
+        times *= 1.5
 
 
-def world_of(seed: int, dates: Calendar, horizon_days: int, maturity_days: int) -> World:
+def world_of(seed: int, months: np.ndarray, horizon_days: int, maturity_days: int) -> World:
     """All that is the same for every debtor."""
-    all_days = np.arange(dates.nights[0], dates.nights[-1] + 62)
-    most = max(len(places) for places in PLACES)
-    shift, florida = np.zeros((len(PLACES), most, len(all_days)), np.int32), np.zeros((len(PLACES), most), np.int8)
+    all_days = np.arange(months["first"][0], months["first"][-1] + 31)
+    shift = np.zeros((len(PLACES), max(len(places) for places in PLACES), len(all_days)), np.int32)
     for group, places in enumerate(PLACES):
         zone = next(book.zone for book in BOOKS if book.group == group)
-        for place, (jurisdiction, own, _) in enumerate(places):
-            shift[group, place] = minutes_from(own or zone, zone, all_days)
-            florida[group, place] = jurisdiction == FLORIDA
-    return World(
-        dates.nights, dates.weekday, dates.profile, dates.next_pay, dates.barred, dates.season, dates.storm, shift, florida,
-        np.array([book.euro for book in BOOKS]), np.array([book.rounding for book in BOOKS]), np.array([book.call_cost for book in BOOKS]),
-        np.array([book.letter_cost for book in BOOKS]), np.uint64(seed % 2**64), horizon_days, maturity_days,
-    )  # fmt: skip
+        for place, (_, own, _) in enumerate(places):
+            if own not in (None, zone):
+                shift[group, place] = minutes_from(own, zone, all_days)
+    return World(months, shift, np.uint64(seed % 2**64), horizon_days, maturity_days)
 
 
 def _sums(name: str, table: pa.Table, accounts: pa.Table) -> dict[str, int]:
-    """Minor units per currency of the table's money column, as written."""
+    """Minor units per currency of the table's money column: every amount that is well written, of an account in the delivery."""
     money = TABLES[name].money
     if money is None:
         return {}
-    currency_of = dict(zip(accounts["account_id"].to_pylist(), accounts["currency"].to_pylist(), strict=True))
-    currency = pa.array([currency_of[account] for account in table["account_id"].to_pylist()])
-    minor = pc.cast(pc.replace_substring(table[money].combine_chunks(), ".", ""), pa.int64())
-    sums = pa.table({"currency": currency, "minor": minor}).group_by("currency").aggregate([("minor", "sum")])
-    return {row["currency"]: row["minor_sum"] or 0 for row in sums.to_pylist()}
+    currency = accounts["currency"].take(pc.index_in(table["account_id"], accounts["account_id"].combine_chunks()))
+    written = pa.table({"currency": currency, "amount": table[money]})
+    sums = {}
+    for code, decimals in {book.currency: book.decimals for book in BOOKS}.items():
+        form = rf"^-?\d+\.\d{{{decimals}}}$" if decimals else r"^-?\d+$"
+        amounts = written.filter(pc.equal(written["currency"], code))["amount"]
+        sound = amounts.filter(pc.match_substring_regex(amounts, form))
+        if len(sound):
+            sums[code] = pc.sum(pc.cast(pc.replace_substring(sound, ".", ""), pa.int64())).as_py()
+    return sums
 
 
 def _decimal(minor: int, currency: str) -> str:
@@ -171,15 +177,15 @@ def _decimal(minor: int, currency: str) -> str:
     return str(Decimal(minor).scaleb(-decimals)) if decimals else str(minor)
 
 
-def _csv(table: pa.Table) -> bytes:
+def _csv(table: pa.Table, quoted: bool) -> bytes:
     text = io.BytesIO()
-    pa.csv.write_csv(table, text, pa.csv.WriteOptions(quoting_style="none"))
-    return gzip.compress(text.getbuffer(), compresslevel=9, mtime=0)
+    pa.csv.write_csv(table, text, pa.csv.WriteOptions(quoting_style="needed" if quoted else "none"))
+    return gzip.compress(text.getbuffer(), compresslevel=6, mtime=0)
 
 
 def _parquet(table: pa.Table) -> bytes:
     content = io.BytesIO()
-    pq.write_table(table, content, compression="zstd", compression_level=12)
+    pq.write_table(table, content, compression="zstd", compression_level=9)
     return content.getvalue()
 
 
@@ -188,4 +194,6 @@ def _write(place: Path, content: bytes) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content)
     except OSError as error:
-        raise CannotWrite(f"{str(place)!r} cannot be written ({error.strerror}). Make room or name another folder, then run again.") from None
+        raise CannotWrite(
+            f"{str(place)!r} cannot be written ({error.strerror}). Make room or name another folder, then run again."
+        ) from None

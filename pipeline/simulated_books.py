@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from features.tables import NEVER as NEVER_COMES
-from features.tables import NO_DAY
+from features.tables import NEVER, NO_DAY
 
 EPOCH = dt.date(1970, 1, 1)
 DAYS_IN_MONTH = 31  # length of the day axis of every monthly table below
@@ -18,12 +16,14 @@ MOST_ACCOUNTS = 3  # per debtor
 
 CARD, LOAN, UTILITY, BOUGHT, INVOICES = range(5)
 GB, EU, US, JP = range(4)
-SURE, PERSUADABLE, NEVER, REACTANT = range(4)
+SURE, PERSUADABLE, NEVER_PAYS, REACTANT = range(4)
 RESPONSE_TYPES = ("pays_anyway", "pays_if_contacted", "never_pays", "pays_less_if_pressed")
 METHODS = ("direct_debit", "card", "bank_transfer", "cash", "cheque", "standing_order", "waiver")
 DIRECT_DEBIT, CARD_PAYMENT, TRANSFER, CASH, CHEQUE, STANDING_ORDER, WAIVER = range(7)
 SEGMENTS = ("salaried", "public", "self_employed", "retired", "out_of_work")
 SALE_CHANNELS = ("branch", "online", "broker", "phone")
+TERMS = (6, 12, 18, 24, 36)  # instalments of a loan
+PRINCIPAL_KIND, INSTALMENT_KIND = 0, 1  # as in CHARGE_KINDS
 AGE_BANDS = ("18-24", "25-34", "35-49", "50-64", "65+")
 
 
@@ -75,82 +75,74 @@ PLACES = (
     (("JP", "Asia/Tokyo", 0.97), ("JP", None, 0.02), (None, "Asia/Tokyo", 0.01)),
 )  # fmt: skip
 FLORIDA = "US-FL"
+METHOD_SHARE = ((0.45, 0.25, 0.2, 0.05, 0.0, 0.05), (0.5, 0.15, 0.3, 0.0, 0.0, 0.05), (0.2, 0.4, 0.15, 0.05, 0.2, 0.0), (0, 0, 1, 0, 0, 0))
 PAYDAYS = (5, 10, 15, 20, 25, 28, 31, 0)  # day of the month; 31 is the last day, 0 is every Friday
 PAYDAY_SHARE = ((0.05, 0.05, 0.10, 0.10, 0.22, 0.26, 0.14, 0.08), (0.02, 0.10, 0.06, 0.16, 0.14, 0.04, 0.48, 0.0))  # people, firms
 
 DEBTOR = np.dtype(
     [
-        ("number", "i8"), ("group", "i1"), ("type", "i1"), ("place", "i2"), ("payday", "i1"), ("method", "i1"), ("wrong_number", "i1"),
-        ("first", "i4"), ("accounts", "i4"), ("segment", "i1"), ("age_band", "i1"), ("sex", "i1"), ("employed", "i1"), ("sale", "i1"),
-        ("answers", "f8"), ("income", "f8"), ("level", "f8"), ("means", "f8"), ("spare", "f8"), ("will", "f8"), ("score", "f8"),
-        ("state", "i1"), ("due_on", "i4"), ("stopped", "i1"), ("stop_known", "i4"), ("quiet", "i1"), ("quiet_on", "i4"), ("contacts", "i4"), ("opted", "i1"),
+        ("number", "i8"), ("group", "i1"), ("type", "i1"), ("place", "i2"), ("florida", "i1"), ("payday", "i1"), ("method", "i1"),
+        ("wrong_number", "i1"), ("first", "i4"), ("accounts", "i4"), ("segment", "i1"), ("age_band", "i1"), ("sex", "i1"), ("sale", "i1"),
+        ("employed", "i1"), ("answers", "f8"), ("income", "f8"), ("score", "f8"),
+        ("level", "f8"), ("means", "f8"), ("spare", "f8"), ("will", "f8"),  # long-run and present means, spare this month, willingness
+        ("state", "i1"), ("due_on", "i4"), ("quiet", "i1"), ("quiet_on", "i4"),  # of contact; quiet: the status that asks for it
+        ("stopped", "i1"), ("stop_known", "i4"), ("opted", "i1"), ("contacts", "i4"),
     ]
 )  # fmt: skip
 ACCOUNT = np.dtype(
     [
-        ("debtor", "i4"), ("letter", "i1"), ("book", "i1"), ("product", "i1"), ("opened_on", "i4"), ("known_on", "i4"), ("from_night", "i4"),
-        ("principal", "i8"), ("limit", "i8"), ("due_day", "i1"), ("items", "i4"), ("instalment", "i8"), ("balance", "i8"), ("settled", "i8"),
-        ("placed_on", "i4"), ("last_paid", "i4"), ("plan_on", "i4"), ("plan_amount", "i8"), ("plan_missed", "i1"), ("broken", "i4"),
-        ("promise_open", "i1"), ("promised", "i8"), ("parts", "i1"), ("part_on", "i4"), ("part_step", "i1"), ("part_amount", "i8"),
-        ("disputed_on", "i4"), ("defaulted", "i1"), ("charged_off", "i1"), ("gone", "i1"), ("waived_on", "i4"), ("back_on", "i4"),
-        ("statement", "i8"), ("statement_on", "i4"), ("after", "i8"), ("unknown", "i8"), ("unknown_charge", "i8"), ("live", "i1"),
-        ("reversed_on", "i4", 3), ("reversed", "i8", 3), ("reversed_paid_on", "i4", 3), ("payments", "i4"),
+        ("debtor", "i4"), ("letter", "i1"), ("book", "i1"), ("product", "i1"), ("opened_on", "i4"), ("known_on", "i4"),
+        ("from_month", "i4"),
+        ("principal", "i8"), ("limit", "i8"), ("due_day", "i1"), ("items", "i4"), ("instalment", "i8"),
+        ("balance", "i8"), ("settled", "i8"), ("placed_on", "i4"), ("paid_on", "i4"), ("payments", "i4"),
+        ("plan_on", "i4"), ("plan_amount", "i8"), ("plan_missed", "i1"), ("broken", "i4"), ("promise_open", "i1"), ("promised", "i8"),
+        ("parts", "i1"), ("part_on", "i4"), ("part_step", "i1"), ("part_amount", "i8"),  # of a payment in parts, those to come
+        ("disputed_on", "i4"), ("defaulted_on", "i4"), ("cured_on", "i4"), ("charged_off", "i1"), ("waived_on", "i4"),
+        ("live", "i1"), ("gone", "i1"), ("back_on", "i4"),  # still billed or spent from; left for good; due back from the agency
+        ("statement", "i8"), ("statement_on", "i4"), ("after", "i8"), ("unknown", "i8"), ("unknown_charge", "i8"),  # as the books know it
+        ("reversed_on", "i4", 3), ("reversed", "i8", 3), ("reversed_paid_on", "i4", 3),  # reversals to come
+    ]
+)  # fmt: skip
+ITEM = np.dtype([("due_on", "i4"), ("issued_on", "i4"), ("known_on", "i4"), ("amount", "i8"), ("kind", "i1")])  # what falls due
+# A month: its first day and length, days at its start on which no payment is decided, a declared emergency in Florida, the rhythm of means
+# per group, and per payday the share of paying that falls on each day and the next payday two days off or more; working days count 1,
+# Saturdays a half.
+MONTH = np.dtype(
+    [
+        ("first", "i4"), ("length", "i4"), ("barred", "i4"), ("storm", "i1"), ("season", "f8", 4), ("work", "f8", DAYS_IN_MONTH),
+        ("profile", "f8", (len(PAYDAYS), DAYS_IN_MONTH)), ("next_pay", "i4", (len(PAYDAYS), DAYS_IN_MONTH)),
     ]
 )  # fmt: skip
 
-
-@dataclass(frozen=True)
-class Calendar:
-    """The months of a simulation, as day numbers since 1970.
-
-    nights     int32[months + 1]: the first of every month, then the final night
-    weekday    int8[days]: 0 is Monday; day 0 is nights[0]
-    profile    float64[months + 1, paydays, 31]: share of a month's paying that falls on each day, by payday
-    next_pay   int32[months + 1, paydays, 31]: the next payday two days off or more
-    barred     int32[months + 1]: days at the start of a month on which no new payment is decided
-    season     float64[months + 1, groups]: the year's rhythm of means
-    storm      int8[months + 1]: a declared emergency in Florida
-    """
-
-    nights: np.ndarray
-    weekday: np.ndarray
-    profile: np.ndarray
-    next_pay: np.ndarray
-    barred: np.ndarray
-    season: np.ndarray
-    storm: np.ndarray
-
-    @property
-    def months(self) -> int:
-        return len(self.nights) - 1
+EURO = np.array([book.euro for book in BOOKS])
+ROUNDING = np.array([book.rounding for book in BOOKS])
+CALL_COST = np.array([book.call_cost for book in BOOKS])
+LETTER_COST = np.array([book.letter_cost for book in BOOKS])
 
 
 def day_number(day: dt.date) -> int:
     return (day - EPOCH).days
 
 
-def calendar(months: int, end: dt.date) -> Calendar:
-    """`months` whole months that end with `end`."""
+def calendar(months: int, end: dt.date) -> np.ndarray:
+    """MONTH rows: `months` whole months, the last one ending with `end`, and one more that only the final night looks into."""
     after = end + dt.timedelta(days=1)
     starts = [_months_on(after, k - months) for k in range(months + 2)]
-    nights = np.array([day_number(start) for start in starts[:-1]], np.int32)
-    lengths = [(later - start).days for start, later in zip(starts, starts[1:], strict=False)]
-    profile = np.zeros((months + 1, len(PAYDAYS), DAYS_IN_MONTH))
-    next_pay = np.zeros((months + 1, len(PAYDAYS), DAYS_IN_MONTH), np.int32)
-    # A month's 30 days must not reach into the next month's decisions: after a February of 28 days the first two days of March stay free.
-    barred = np.array([max(0, 30 - (start - _months_on(start, -1)).days) for start in starts[:-1]], np.int32)
-    for m, length in enumerate(lengths):
-        for kind, payday in enumerate(PAYDAYS):
-            profile[m, kind, :length] = _profile(payday, starts[m], length, int(barred[m]))
-            next_pay[m, kind, :length] = [_next_payday(payday, starts[m] + dt.timedelta(days=t)) for t in range(length)]
-    season = np.zeros((months + 1, 4))
+    rows = np.zeros(months + 1, MONTH)
     for m, start in enumerate(starts[:-1]):
-        season[m, :3] = {12: -0.15, 1: -0.25}.get(start.month, 0.0)
-        season[m, US] += {2: 0.2, 3: 0.3}.get(start.month, 0.0)  # tax refunds
-        season[m, JP] = {3: 0.2, 8: -0.1}.get(start.month, 0.0)  # fiscal year ends in March
-    storm = np.array([start.month == 9 for start in starts[:-1]], np.int8)
-    weekday = np.array([(starts[0] + dt.timedelta(days=t)).weekday() for t in range(int(nights[-1] - nights[0]) + 62)], np.int8)
-    return Calendar(nights, weekday, profile, next_pay, barred, season, storm)
+        row, length = rows[m], (starts[m + 1] - start).days
+        # A month's 30 days must not reach into the next month's decisions: after a short February the first days of March stay free.
+        barred = max(0, 30 - (start - _months_on(start, -1)).days)
+        row["first"], row["length"], row["barred"], row["storm"] = day_number(start), length, barred, start.month == 9
+        row["season"][:3] = {12: -0.15, 1: -0.25}.get(start.month, 0.0)
+        row["season"][US] += {2: 0.2, 3: 0.3}.get(start.month, 0.0)  # tax refunds
+        row["season"][JP] = {3: 0.2, 8: -0.1}.get(start.month, 0.0)  # the fiscal year ends in March
+        days = [start + dt.timedelta(days=t) for t in range(length)]
+        row["work"][:length] = [0.0 if day.weekday() == 6 else 0.5 if day.weekday() == 5 else 1.0 for day in days]
+        for kind, payday in enumerate(PAYDAYS):
+            row["profile"][kind, :length] = _profile(payday, start, length, barred)
+            row["next_pay"][kind, :length] = [_next_payday(payday, day) for day in days]
+    return rows
 
 
 def _months_on(day: dt.date, months: int) -> dt.date:
@@ -227,6 +219,8 @@ def debtors_born(seed: int, numbers: np.ndarray) -> np.ndarray:
     shares = np.array([[place[2] for place in places] + [0.0] * (most_places - len(places)) for places in PLACES])
     debtors["place"] = draws.among(shares[group])
     firm = group == JP
+    florida = np.array([[k < len(places) and places[k][0] == FLORIDA for k in range(most_places)] for places in PLACES])
+    debtors["florida"] = florida[group, debtors["place"]]
     debtors["payday"] = draws.among(np.array(PAYDAY_SHARE)[firm.astype(int)])
     debtors["sex"] = draws.among((0.49, 0.49, 0.02))
     debtors["age_band"] = age = draws.among((0.12, 0.24, 0.31, 0.22, 0.11))
@@ -250,91 +244,84 @@ def debtors_born(seed: int, numbers: np.ndarray) -> np.ndarray:
     debtors["accounts"] = 1 + draws.among(ACCOUNTS_SHARE)
     debtors["first"] = np.concatenate([[0], np.cumsum(debtors["accounts"])[:-1]])
     debtors["due_on"] = debtors["quiet_on"] = NO_DAY
-    debtors["stop_known"] = NEVER_COMES
+    debtors["stop_known"] = NEVER
     return debtors
 
 
-class Items(NamedTuple):
-    """What falls due, in order of due day per account: int64 and int32 arrays [accounts, most items]; `kind` as in CHARGE_KINDS."""
-
-    due_on: np.ndarray
-    issued_on: np.ndarray
-    known_on: np.ndarray
-    amount: np.ndarray
-    kind: np.ndarray
-
-
-def accounts_born(seed: int, debtors: np.ndarray, dates: Calendar) -> tuple[np.ndarray, Items]:
-    """ACCOUNT rows in debtor order, and the items already fixed when each was opened (all instalments of a loan, the one of bought debt)."""
+def accounts_born(seed: int, debtors: np.ndarray, months: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """ACCOUNT rows in debtor order, and ITEM[accounts, most]: what was fixed to fall due when each was opened, in order of due day."""
     owner = np.repeat(np.arange(len(debtors)), debtors["accounts"])
     accounts, letter = np.zeros(len(owner), ACCOUNT), np.arange(len(owner)) - debtors["first"][owner]
     draws = Draws(seed, debtors["number"][owner] * MOST_ACCOUNTS + letter, salt=2)
-    first, last = int(dates.nights[0]), int(dates.nights[-1]) - 1
     group, means = debtors["group"][owner], debtors["means"][owner]
     accounts["debtor"], accounts["letter"] = owner, letter
     book = np.array([CARD, LOAN, UTILITY, INVOICES])[group]
-    book = np.where((group == US) & (draws.uniform() < 0.45), BOUGHT, book)
-    accounts["book"] = book
+    accounts["book"] = book = np.where((group == US) & (draws.uniform() < 0.45), BOUGHT, book)
     accounts["product"] = (draws.uniform() * np.array([len(b.products) for b in BOOKS])[book]).astype(np.int8)
-    span, when, size = last - first, draws.uniform(), draws.normal()
-    euro = np.array([b.euro for b in BOOKS])[book]
-
-    new_card = draws.uniform() < 0.2
-    opened = np.where(new_card, first + when * (span - 40), first - 60 - when * 3000)
-    opened = np.where(book == LOAN, first + (when**1.7) * (span - 45), opened)
-    opened = np.where(book == UTILITY, np.where(draws.uniform() < 0.6, first + when * 25, first + 25 + when * (span - 90)), opened)
-    opened = np.where(book == INVOICES, np.where(draws.uniform() < 0.5, first + when * 45, first + 45 + when * (span - 110)), opened)
-    tranche = dates.nights[:-1][(draws.uniform() * ((dates.months + 1) // 2)).astype(int) * 2]
-    bought_on = tranche + 3 + (draws.uniform() * 8).astype(np.int32)  # a tranche is loaded within a few days
-    opened = np.where(book == BOUGHT, bought_on - 900 - when * 1500, opened)
-    accounts["opened_on"] = opened = opened.astype(np.int32)
+    opened, bought_on = _openings(book, draws, months)
+    accounts["opened_on"] = opened
     accounts["placed_on"] = np.where(book == BOUGHT, bought_on, NO_DAY)
     accounts["known_on"] = np.where(book == BOUGHT, bought_on, opened)
-    accounts["from_night"] = np.searchsorted(dates.nights, accounts["known_on"], side="right").astype(np.int32)
-
-    accounts["principal"] = _principal(book, size, means, euro)
-    accounts["limit"] = np.where(book == CARD, accounts["principal"], 0)
-    used = 0.15 + 0.75 * draws.uniform()
-    accounts["balance"] = np.where(book == CARD, (accounts["limit"] * used).astype(np.int64), 0)
+    accounts["from_month"] = np.searchsorted(months["first"], accounts["known_on"], side="right")
+    size, euro = draws.normal(), EURO[book]
+    lent = _principal(book, size, means, euro)
+    accounts["principal"], accounts["limit"] = np.where(book == CARD, 0, lent), np.where(book == CARD, lent, 0)
+    accounts["balance"] = (accounts["limit"] * (0.15 + 0.75 * draws.uniform())).astype(np.int64)
     accounts["due_day"] = 1 + (np.array([19, 2, 4, 0, 30])[book] + draws.uniform() * np.array([5, 26, 13, 1, 0])[book]).astype(np.int8)
     accounts["instalment"] = (np.exp(np.array([0.0, 0.0, 4.2, 0.0, 6.8])[book] + 0.5 * size) * euro).astype(np.int64)  # a usual bill
     accounts["live"] = 1
-    for name in ("last_paid", "plan_on", "part_on", "disputed_on", "waived_on", "back_on", "statement_on", "reversed_on"):
+    for name in (field for field in ACCOUNT.names if field.endswith("_on") and field not in ("opened_on", "known_on", "placed_on")):
         accounts[name] = NO_DAY
-    items = _items_born(accounts, bought_on, draws, dates)
-    return accounts, items
+    return accounts, _items_born(accounts, bought_on, draws, months)
+
+
+def _openings(book: np.ndarray, draws: Draws, months: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(opened_on, day bought): cards mostly before the data begins, bought debt years before, in tranches of every other month."""
+    first, last = int(months["first"][0]), int(months["first"][-1]) - 1
+    span, early, when = last - first, draws.uniform(), draws.uniform()
+    tranche = months["first"][:-1][(draws.uniform() * (len(months) // 2)).astype(int) * 2]
+    bought_on = tranche + 3 + (draws.uniform() * 8).astype(np.int32)
+    opened = np.choose(
+        book,
+        [
+            np.where(early < 0.2, first + when * (span - 40), first - 60 - when * 3000),
+            first + when**1.7 * (span - 45),
+            np.where(early < 0.6, first + when * 25, first + 25 + when * (span - 90)),
+            bought_on - 900 - when * 1500,
+            np.where(early < 0.5, first + when * 45, first + 45 + when * (span - 110)),
+        ],
+    )
+    return np.floor(opened).astype(np.int32), bought_on
 
 
 def _principal(book: np.ndarray, size: np.ndarray, means: np.ndarray, euro: np.ndarray) -> np.ndarray:
-    """Amount lent or billed, in minor units, rounded to 50 euro for what is lent."""
+    """Amount lent or bought, in minor units; what is lent is a multiple of 50 euro. Bills have none."""
     centre, spread = np.array([7.6, 8.0, 0.0, 6.9, 0.0])[book], np.array([0.6, 0.7, 0.0, 0.8, 0.0])[book]
     amount = np.exp(centre + spread * size + 0.15 * means)
     lent = np.maximum(300, np.round(amount / 50) * 50)
     return np.where(np.isin(book, (CARD, LOAN)), lent * euro, np.where(book == BOUGHT, amount * euro, 0)).astype(np.int64)
 
 
-def _items_born(accounts: np.ndarray, bought_on: np.ndarray, draws: Draws, dates: Calendar) -> Items:
-    most = max(36, 2 * dates.months + 6)
-    shape, book = (len(accounts), most), accounts["book"]
-    items = Items(*(np.full(shape, NO_DAY, np.int32) for _ in range(3)), np.zeros(shape, np.int64), np.zeros(shape, np.int8))
-    terms = np.array((6, 12, 18, 24, 36))[draws.among((0.1, 0.3, 0.2, 0.25, 0.15))]
+def _items_born(accounts: np.ndarray, bought_on: np.ndarray, draws: Draws, months: np.ndarray) -> np.ndarray:
+    """All instalments of a loan, one on the same day of each month after it was opened; the one charge of bought debt."""
+    items, book = np.zeros((len(accounts), max(TERMS[-1], 2 * len(months) + 4)), ITEM), accounts["book"]
+    term = np.array(TERMS)[draws.among((0.1, 0.3, 0.2, 0.25, 0.15))]
+    late_by = (150 + draws.uniform() * 650).astype(np.int32)
     loans = np.flatnonzero(book == LOAN)
-    for row in loans:
-        account, term = accounts[row], int(terms[row])
-        start = EPOCH + dt.timedelta(days=int(account["opened_on"]))
-        each = round(int(account["principal"]) * (1 + 0.09 * term / 24) / term)
-        for k in range(term):
-            due = _months_on(start.replace(day=1), k + 1)
-            items.due_on[row, k] = day_number(due) + int(account["due_day"]) - 1
-        items.amount[row, :term], items.kind[row, :term] = each, 1
-        items.issued_on[row, :term] = items.known_on[row, :term] = account["opened_on"]
-        accounts["items"][row], accounts["instalment"][row] = term, each
-    bought = book == BOUGHT
-    items.due_on[bought, 0] = bought_on[bought] - (150 + draws.uniform() * 650).astype(np.int32)[bought]
-    items.issued_on[bought, 0] = accounts["opened_on"][bought]
-    items.known_on[bought, 0] = bought_on[bought]
-    items.amount[bought, 0] = accounts["principal"][bought]
+    term, opened = term[loans], accounts["opened_on"][loans]
+    each = np.round(accounts["principal"][loans] * (1 + 0.09 * term / 24) / term).astype(np.int64)
+    opening_month = opened.astype("datetime64[D]").astype("datetime64[M]")
+    for k in range(TERMS[-1]):
+        due_on = (opening_month + (k + 1)).astype("datetime64[D]").astype(np.int32) + accounts["due_day"][loans] - 1
+        there = k < term
+        rows = loans[there]
+        items["due_on"][rows, k], items["amount"][rows, k], items["kind"][rows, k] = due_on[there], each[there], INSTALMENT_KIND
+        items["issued_on"][rows, k] = items["known_on"][rows, k] = opened[there]
+    accounts["items"][loans], accounts["instalment"][loans] = term, each
+    bought = np.flatnonzero(book == BOUGHT)
+    items["due_on"][bought, 0] = bought_on[bought] - late_by[bought]
+    items["issued_on"][bought, 0], items["known_on"][bought, 0] = accounts["opened_on"][bought], bought_on[bought]
+    items["amount"][bought, 0], items["kind"][bought, 0] = accounts["principal"][bought], PRINCIPAL_KIND
     accounts["items"][bought] = 1
-    opening = np.where(bought | (book == LOAN), items.amount.sum(axis=1), accounts["balance"])
-    accounts["balance"] = opening
+    accounts["balance"] += items["amount"].sum(axis=1)
     return items

@@ -1,4 +1,4 @@
-"""What the made-up books write down: rows by table, the codes in them, and the stream of chance each debtor owns."""
+"""What the made-up books write down: rows, the codes in them, and the stream of chance each debtor owns."""
 
 from __future__ import annotations
 
@@ -24,100 +24,97 @@ PaymentKind = _codes("PaymentKind", PAYMENT_KINDS)
 DETAILS = ("recalled", "paid_in_full", "settled", "written_off", "in_writing", "hurricane", "evenings only")
 Detail = IntEnum("Detail", "RECALLED PAID_IN_FULL SETTLED WRITTEN_OFF IN_WRITING HURRICANE EVENINGS", start=0)
 
-# What the books write down; -1 and NO_DAY are empty cells. `seq` counts within the account (contacts: within the debtor).
-PAID_ROW = np.dtype(
-    [("account", "i4"), ("seq", "i4"), ("day", "i4"), ("minute", "i2"), ("amount", "i8"), ("kind", "i1"), ("reverses", "i4"),
-     ("method", "i1"), ("known_on", "i4"), ("item", "i2")]
+# One thing written down. What its fields mean, per table (-1 and NO_DAY are empty cells; account is the position in the shard):
+#             day         until_on  seq             amount      extra    code     way        outcome  link            detail
+# PAYMENTS    occurred    -         in the account  amount      -        kind     method     -        seq it reverses item it names
+# CONTACTS    occurred    promise   of the debtor   promised    cost     channel  direction  outcome  -               agent
+# STATUSES    from_on     until_on  -               -           -        status   -          -        -               DETAILS
+# CHARGES     issued_on   due_on    item            amount      -        kind     -          -        -               -
+# BALANCES    taken_on    -         days past due   balance     arrears  -        -          -        -               -
+# PLACEMENTS  placed_on   -         -               balance     -        -        -          -        -               -
+PAYMENTS, CONTACTS, STATUS_ROWS, CHARGES, BALANCES, PLACEMENTS = range(6)
+ROW = np.dtype(
+    [
+        ("table", "i1"), ("account", "i4"), ("seq", "i4"), ("day", "i4"), ("minute", "i2"), ("until_on", "i4"), ("known_on", "i4"),
+        ("amount", "i8"), ("extra", "i8"), ("code", "i1"), ("way", "i1"), ("outcome", "i1"), ("link", "i4"), ("detail", "i2"),
+        ("person", "i1"), ("endpoint", "i1"),
+    ]
 )  # fmt: skip
-SPOKEN_ROW = np.dtype(
-    [("account", "i4"), ("seq", "i4"), ("day", "i4"), ("minute", "i2"), ("channel", "i1"), ("direction", "i1"), ("outcome", "i1"),
-     ("promised", "i8"), ("due_on", "i4"), ("cost", "i8"), ("agent", "i2"), ("person", "i1"), ("endpoint", "i1"), ("known_on", "i4")]
-)  # fmt: skip
-STATED_ROW = np.dtype(
-    [("account", "i4"), ("status", "i1"), ("from_on", "i4"), ("until_on", "i4"), ("known_on", "i4"), ("detail", "i2"), ("clock", "i2")]
-)
-BILLED_ROW = np.dtype(
-    [("account", "i4"), ("item", "i2"), ("issued_on", "i4"), ("due_on", "i4"), ("amount", "i8"), ("kind", "i1"), ("known_on", "i4")]
-)
-TAKEN_ROW = np.dtype(
-    [("account", "i4"), ("taken_on", "i4"), ("balance", "i8"), ("arrears", "i8"), ("days_past_due", "i4"), ("known_on", "i4")]
-)
-PLACED_ROW = np.dtype([("account", "i4"), ("placed_on", "i4"), ("amount", "i8"), ("known_on", "i4")])
-TRUTH_ROW = np.dtype([("account", "i4"), ("night", "i2"), ("p", "f4", 3), ("amount", "f4", 3), ("coin", "f4"), ("heads", "i1")])
-LOG_ROWS = (PAID_ROW, SPOKEN_ROW, STATED_ROW, BILLED_ROW, TAKEN_ROW, PLACED_ROW, TRUTH_ROW)
-USUAL_ROWS = (45, 70, 14, 45, 26, 2, 16)  # per account of two years: how much room a log is given at first
+# The truth of an account on a night: as things are, with contact forced, without any; the coin's chance of contact and how it fell.
+TRUTH = np.dtype([("account", "i4"), ("night", "i2"), ("p", "f4", 3), ("amount", "f4", 3), ("coin", "f4"), ("heads", "i1")])
+USUAL_ROWS, USUAL_TRUTH = 62, 16  # per account of two years: the room given at first
 
-Log = namedtuple("Log", "paid spoken stated billed taken placed truth counts")
-World = namedtuple(
-    "World",
-    "nights weekday profile next_pay barred season storm clock_shift florida euro unit call_cost letter_cost seed horizon maturity",
-)
+World = namedtuple("World", "months clock_shift seed horizon maturity")  # clock_shift: minutes, [group, place, day from the first]
+Log = namedtuple("Log", "rows truth counts")
 
 
 def empty_log(accounts: int, times: float) -> Log:
     """Room for the rows of `accounts` accounts; counts beyond the room tell the caller to come again with more."""
-    rows = [np.zeros(int(accounts * usual * times) + 500, dtype) for usual, dtype in zip(USUAL_ROWS, LOG_ROWS, strict=True)]
-    return Log(*rows, np.zeros(len(rows), np.int64))
+    room = int(accounts * times)
+    return Log(np.zeros(room * USUAL_ROWS + 500, ROW), np.zeros(room * USUAL_TRUTH + 500, TRUTH), np.zeros(2, np.int64))
 
 
-@njit(cache=True)
+@njit(error_model="numpy")
 def scramble(state):
     state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return state ^ (state >> np.uint64(31))
 
 
-@njit(cache=True)
+@njit(error_model="numpy")
 def chance(rng):
     """The next number in [0, 1) of a debtor's own stream (splitmix64)."""
     rng[0] = rng[0] + np.uint64(0x9E3779B97F4A7C15)
     return np.float64(scramble(rng[0]) >> np.uint64(11)) / 9007199254740992.0
 
 
-@njit(cache=True)
+@njit(error_model="numpy")
 def below(rng, number):
     """A whole number in [0, number)."""
     return int(chance(rng) * number)
 
 
-@njit(cache=True)
+@njit(error_model="numpy")
 def normal(rng):
     return np.sqrt(-2 * np.log(1 - chance(rng))) * np.cos(2 * np.pi * chance(rng))
 
 
-@njit(cache=True)
-def room(log, table, rows):
-    """The next free row of a log; the last one again when it is full."""
-    log.counts[table] += 1
-    return min(log.counts[table], len(rows)) - 1
-
-
-@njit(cache=True)
-def state_row(log, account, status, from_on, until_on, known_on, detail, clock):
-    row = log.stated[room(log, 2, log.stated)]
-    row.account, row.status, row.from_on, row.until_on, row.known_on = account, status, from_on, until_on, known_on
-    row.detail, row.clock = detail, clock
-
-
-@njit(cache=True)
-def bill_row(log, due, account, item):
-    row = log.billed[room(log, 3, log.billed)]
-    row.account, row.item, row.issued_on, row.due_on = account, item, due.issued_on[account, item], due.due_on[account, item]
-    row.amount, row.kind, row.known_on = due.amount[account, item], due.kind[account, item], due.known_on[account, item]
-
-
-@njit(cache=True)
-def contact_row(log, account, seq, day, minute, channel, direction, outcome, cost):
-    """A row of the contact log without promise, agent, person or endpoint; the caller fills in what there is."""
-    row = log.spoken[room(log, 1, log.spoken)]
-    row.account, row.seq, row.day, row.minute, row.channel, row.direction = account, seq, day, minute, channel, direction
-    row.outcome, row.promised, row.due_on, row.cost, row.known_on = outcome, -1, NO_DAY, cost, day
-    row.agent, row.person, row.endpoint = -1, -1, -1
+@njit(error_model="numpy")
+def new_row(log, table, account, day, known_on):
+    """The next free row, its cells empty; the last one again when the log is full."""
+    log.counts[0] += 1
+    row = log.rows[min(log.counts[0], len(log.rows)) - 1]
+    row.table, row.account, row.day, row.known_on = table, account, day, known_on
+    row.seq, row.minute, row.until_on, row.amount, row.extra = 0, -1, NO_DAY, -1, -1
+    row.code, row.way, row.outcome, row.link, row.detail, row.person, row.endpoint = -1, -1, -1, -1, -1, -1, -1
     return row
 
 
-@njit(cache=True)
+@njit(error_model="numpy")
+def state_row(log, account, status, from_on, until_on, known_on, detail):
+    """A status; returns the row, where a callback puts its minute."""
+    row = new_row(log, STATUS_ROWS, account, from_on, known_on)
+    row.code, row.until_on, row.detail = status, until_on, detail
+    return row
+
+
+@njit(error_model="numpy")
 def state_all(log, debtor, accounts, status, from_on, until_on, known_on, detail):
+    """The same status on every account of the debtor that the books have then."""
     for i in range(debtor.first, debtor.first + debtor.accounts):
         if accounts[i].gone == 0 and accounts[i].known_on <= from_on:
-            state_row(log, i, status, from_on, until_on, known_on, detail, -1)
+            state_row(log, i, status, from_on, until_on, known_on, detail)
+
+
+@njit(error_model="numpy")
+def charge_row(log, account, number, issued_on, due_on, amount, kind, known_on):
+    row = new_row(log, CHARGES, account, issued_on, known_on)
+    row.seq, row.until_on, row.amount, row.code = number, due_on, amount, kind
+
+
+@njit(error_model="numpy")
+def contact_row(log, account, debtor, day, minute, channel, direction, outcome):
+    """A contact with the debtor's own person; its number is the debtor's next, which the caller counts on."""
+    row = new_row(log, CONTACTS, account, day, day)
+    row.seq, row.minute, row.code, row.way, row.outcome, row.person = debtor.contacts, minute, channel, direction, outcome, 0
+    return row

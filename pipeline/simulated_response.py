@@ -1,8 +1,8 @@
-"""How a debtor answers: what a month holds at its first night, and the exact probability that it brings a payment.
+"""How a debtor answers: what a month holds at its first night, and the exact chance that it brings a payment.
 
 A month's payment is one decision. Its daily hazard is rate x profile x effect, where the effect of contact depends on the debtor's response
-type and on a small state (untouched, reminded, pressed, quiet, promised, disputed). `respond` carries the probability of each state from day
-to day, so the truth needs no sampling; `simulated_months` draws the very same steps.
+type and on a small state (untouched, reminded, pressed, quiet, promised, disputed). `respond` carries the chance of each state from day to
+day, so the truth needs no sampling; `simulated_days` draws the very same steps.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import numpy as np
 from numba import njit
 
 from features.tables import NO_DAY
-from pipeline.simulated_books import BOUGHT, CARD, DAYS_IN_MONTH, DIRECT_DEBIT, NEVER
+from pipeline.simulated_books import BOUGHT, CARD, DAYS_IN_MONTH, DIRECT_DEBIT, EURO, NEVER_PAYS, ROUNDING
 
 UNTOUCHED, REMINDED, PRESSED, QUIET, PROMISED, DISPUTED = range(6)
 IDLE, CURRENT, OVERDUE, PLAN, RUNNING = range(
     5
-)  # stages: nothing owed or blocked; on time; in arrears or placed; plan; parts still to come
+)  # stages of an account: blocked or nothing owed; on time; in arrears or placed; plan; parts to come
 TOKEN, INSTALMENT, ARREARS, ARREARS_AND_DUE, BALANCE, SETTLEMENT = range(6)  # what a payment is meant to cover
 CLASSES = 6
 BUDGET, KEPT, HELD = range(3)  # where a payment comes from
@@ -36,6 +36,7 @@ LIVES_ON = (1 - STOPS) ** np.arange(64)  # chance that nothing ends the paying w
 
 KEPT_FROM = -1  # a kept promise is paid from the day before it is due ...
 KEPT_SHARE = np.array([0.10, 0.50, 0.22, 0.11, 0.07])  # ... to three days after
+KEPT_BEFORE = np.cumsum(KEPT_SHARE) - KEPT_SHARE
 PROMISE_LASTS = 4  # days after due_on until the promise no longer holds the collectors
 PROMISE_SHORT = 0.12  # share of kept promises paid by half
 PLAN_SHARE = 0.2  # share of promises that begin a plan
@@ -61,7 +62,7 @@ BASE_ON_TIME = np.array([3.0, 3.2, 2.7, 0.0, 2.5])
 TYPE_ON_TIME = np.array([0.5, -0.7, -2.6, -0.1])
 BASE_RATE = np.array([-0.75, -0.65, -0.6, -2.3, -0.75])
 TYPE_RATE = np.array([0.5, -1.15, 0.0, 0.0])
-NEVER_RATE = 0.004
+NEVER_RATE = 0.008
 # Shares of what a payment covers, per book, and how each grows with means.
 MIX = np.array(
     [
@@ -79,28 +80,30 @@ OLD_PLACEMENT = 4  # months
 # One account on a night; money in minor units.
 NIGHT = np.dtype(
     [
-        ("stage", "i1"), ("worked", "i1"), ("exits", "i1"), ("paid", "i1"), ("paid_known", "i4"), ("arrears", "i8"), ("due", "i8"),
-        ("due_on", "i4"), ("overdue_since", "i4"), ("balance", "i8"), ("known", "i8"), ("months_placed", "i4"), ("rate", "f8"), ("bursts", "i1"),
-        ("profile", "f8", DAYS_IN_MONTH), ("amount", "i8", CLASSES), ("share", "f8", CLASSES), ("promise", "i8"), ("instalment", "i8"),
+        ("stage", "i1"), ("worked", "i1"), ("exits", "i1"), ("paid", "i1"), ("paid_known", "i4"), ("bursts", "i1"),
+        ("arrears", "i8"), ("due", "i8"), ("due_on", "i4"), ("overdue_since", "i4"), ("balance", "i8"), ("known", "i8"),
+        ("months_placed", "i4"), ("rate", "f8"), ("profile", "f8", DAYS_IN_MONTH), ("amount", "i8", CLASSES), ("share", "f8", CLASSES),
+        ("promise", "i8"), ("instalment", "i8"),
     ]
 )  # fmt: skip
 
-# What contact can do to a debtor in one month: attempts per day (float64[31]) and the odds that follow.
-Touch = namedtuple("Touch", "calls digital reached promises disputes quiets keeps reminded pressed moves")
+# What contact can do to a debtor in one month: attempts per working day, the day of a call that is certain (-1: none is), with nothing
+# before it, and the odds that follow.
+Touch = namedtuple("Touch", "calls digital forced_on reached promises disputes quiets keeps reminded pressed moves")
 
 
-@njit(cache=True)
+@njit(error_model="numpy")
 def sigmoid(x):
     return 1.0 / (1.0 + np.exp(-x))
 
 
-@njit(cache=True)
+@njit(error_model="numpy")
 def rounded(amount, unit):
     """To the nearest multiple of a round sum, at least one of it."""
     return max(unit, (amount + unit // 2) // unit * unit)
 
 
-@njit(cache=True)
+@njit(error_model="numpy")
 def monthly_rate(night, account, debtor, first_day):
     """-log of the chance that the month passes without a payment, were there no contact."""
     kind, book, means = debtor.type, account.book, debtor.spare
@@ -112,46 +115,48 @@ def monthly_rate(night, account, debtor, first_day):
         return -np.log(1.0 - sigmoid(1.3 + 0.8 * debtor.will + 0.7 * means + 0.5 * TYPE_ON_TIME[kind]))
     if night.stage != OVERDUE:
         return 0.0
-    if kind == NEVER:
+    if kind == NEVER_PAYS:
         return NEVER_RATE
-    log_rate = BASE_RATE[book] + TYPE_RATE[kind] + 0.75 * debtor.will + 0.65 * means
-    if account.last_paid != NO_DAY and first_day - account.last_paid <= 45:
-        log_rate += 0.5
+    log_rate = BASE_RATE[book] + TYPE_RATE[kind] + 0.6 * debtor.will + 0.55 * means
+    if account.paid_on != NO_DAY and first_day - account.paid_on <= 45:
+        log_rate += 0.4
     log_rate -= 0.1 * min(account.broken, 4)
     if night.months_placed >= 0:
-        log_rate += 1.0 * np.exp(-night.months_placed / 2.5) - 0.07 * min(night.months_placed, 20)
+        log_rate += 1.4 * np.exp(-night.months_placed / 2.0) - 0.07 * min(night.months_placed, 20)
     else:
         log_rate -= 0.5 * min(first_day - night.overdue_since, 120) / 90.0
     return min(np.exp(log_rate), 4.0)
 
 
-@njit(cache=True)
-def fill_profile(night, account, debtor, pay_profile, first_day, length, barred):
+@njit(error_model="numpy")
+def fill_profile(night, debtor, month):
     """Share of the month's paying per day: around the due day while on time, around payday afterwards."""
-    night.profile[:] = 0.0
+    for t in range(DAYS_IN_MONTH):
+        night.profile[t] = month.profile[debtor.payday, t] if night.stage != CURRENT else 0.0
     if night.stage != CURRENT:
-        night.profile[:] = pay_profile
         return
-    due = min(max(night.due_on - first_day, barred), length - 1)
+    due = min(max(night.due_on - month.first, month.barred), month.length - 1)
     if debtor.method == DIRECT_DEBIT:
         night.profile[due] = 1.0
         return
     total = 0.0
     for offset in range(-6, 4):
         t = due + offset
-        if barred <= t < length:
+        if month.barred <= t < month.length:
             weight = 0.05 + 0.5 * (offset == 0) + 0.12 * (offset == -1)
             night.profile[t] = weight
             total += weight
-    night.profile[:] /= total
+    for t in range(DAYS_IN_MONTH):
+        night.profile[t] /= total
 
 
-@njit(cache=True)
-def fill_amounts(night, account, debtor, euro, unit):
+@njit(error_model="numpy")
+def fill_amounts(night, account, debtor):
     """What a payment of this month would be, per class, as things stand on the first night."""
-    night.amount[:] = 0
-    night.share[:] = 0.0
+    for k in range(CLASSES):
+        night.amount[k], night.share[k] = 0, 0.0
     balance, book, means = night.balance, account.book, debtor.spare
+    euro, unit = EURO[book], ROUNDING[book]
     if night.stage == CURRENT:
         due = min(night.due, balance)
         night.amount[ARREARS], night.share[ARREARS] = due, 1.0
@@ -185,35 +190,46 @@ def fill_amounts(night, account, debtor, euro, unit):
             night.amount[k] = min(night.amount[TOKEN], balance)
         night.share[k] = MIX[book, k] * np.exp(MIX_SLOPE[k] * means)
         total += night.share[k]
-    night.share[:] /= total
+    for k in range(CLASSES):
+        night.share[k] /= total
     night.promise = night.amount[INSTALMENT] if book == BOUGHT else night.amount[ARREARS]
     night.instalment = min(rounded(max(balance // 12, np.int64(20 * euro)), unit), balance)
 
 
-@njit(cache=True)
+@njit(error_model="numpy")
 def is_settlement(night, k, balance):
     """A settlement pays less than the balance and is known by that: the class alone can have fallen back to a round part."""
     return k == SETTLEMENT and night.amount[k] == np.int64(balance * SETTLED_SHARE)
 
 
-@njit(cache=True)
+@njit(error_model="numpy")
 def may_burst(night, k):
     return night.bursts and k <= ARREARS_AND_DUE and night.amount[k] >= 400
 
 
-@njit(cache=True)
-def respond(horizon, length, night, touch, next_pay, first_day, state, due_on, promise_open, chances):
-    """Fill chances, float64[3, horizon + 45]: that the payment is decided on day t out of the BUDGET, as promised in this month (KEPT), or as
-    promised before it (HELD).
+@njit(error_model="numpy")
+def attempts(touch, month, t):
+    """(chance of a call, chance of a text, e-mail or letter) on day t of the month."""
+    if touch.forced_on >= 0 and t <= touch.forced_on:
+        return (1.0, 0.0) if t == touch.forced_on else (0.0, 0.0)
+    return touch.calls * month.work[t], touch.digital * (month.work[t] == 1.0)
+
+
+@njit(error_model="numpy")
+def respond(horizon, month, night, debtor, promise_open, touch, chances):
+    """Fill chances, float64[3, horizon + 45]: that the payment is decided on day t out of the BUDGET, as promised in this month (KEPT), or
+    as promised before it (HELD).
 
     Days 0 .. min(horizon, length) - 1 belong to the month; a promise made in it may be kept after its end. An account that is not worked
     is not moved by contact. Order of a day: paying may stop, a promise lapses, a lawyer may write, effects fade, contact, payment.
     """
-    chances[:] = 0.0
+    for origin in range(3):
+        for t in range(chances.shape[1]):
+            chances[origin, t] = 0.0
     plain, kept, held = chances[BUDGET], chances[KEPT], chances[HELD]
     if night.rate <= 0.0:
         return
-    days = min(horizon, length)
+    days, first_day, state = min(horizon, month.length), month.first, debtor.state
     lives = 1.0 - STOPS
     if not (touch.moves and night.worked):
         alive = 1.0
@@ -229,9 +245,9 @@ def respond(horizon, length, night, touch, next_pay, first_day, state, due_on, p
     back = np.zeros(len(plain))
     release = -1
     if state == PROMISED:
-        release = due_on + PROMISE_LASTS - first_day
+        release = debtor.due_on + PROMISE_LASTS - first_day
         if promise_open:
-            back[max(release, 0)] += keep(first_day - 1, due_on, 1.0, touch.keeps, first_day, held)
+            back[max(release, 0)] += keep(first_day - 1, debtor.due_on, 1.0, touch.keeps, first_day, held)
             release = -1
         else:
             waiting = 1.0
@@ -260,14 +276,15 @@ def respond(horizon, length, night, touch, next_pay, first_day, state, due_on, p
         faded, calmed = reminded * REMINDER_FADES, pressed * CONVERSATION_FADES
         untouched, reminded, pressed = untouched + faded + calmed, reminded - faded, pressed - calmed
 
-        reached = touch.calls[t] * touch.reached
-        left_word = touch.calls[t] * (1 - touch.reached) * VOICEMAIL
-        told = left_word + (1 - reached - left_word) * touch.digital[t] * DELIVERED
+        calls, digital = attempts(touch, month, t)
+        reached = calls * touch.reached
+        left_word = calls * (1 - touch.reached) * VOICEMAIL
+        told = left_word + (1 - reached - left_word) * digital * DELIVERED
         spoken = reached * (untouched + reminded + pressed)
         if spoken > 0:
             day = first_day + t
             for option in range(3):
-                due, share = promised_day(option, day, next_pay[t])
+                due, share = promised_day(option, day, month.next_pay[debtor.payday, t])
                 mass = spoken * touch.promises * share
                 back[due + PROMISE_LASTS - first_day] += keep(day, due, mass, touch.keeps, first_day, kept)
         nudged = told * untouched
@@ -286,7 +303,7 @@ def respond(horizon, length, night, touch, next_pay, first_day, state, due_on, p
         pressed *= 1 - press
 
 
-@njit(cache=True)
+@njit(error_model="numpy")
 def keep(day, due_on, mass, keeps, first_day, kept):
     """Spread a promise made or still open on the evening of `day` over the days it may be kept; return what comes back unkept."""
     gone = 0.0
@@ -303,16 +320,16 @@ def keep(day, due_on, mass, keeps, first_day, kept):
     return mass * (1 - rest) * LIVES_ON[max(due_on + PROMISE_LASTS - day, 0)]
 
 
-@njit(cache=True)
+@njit(error_model="numpy")
 def keep_hazard(day, due_on, keeps):
     """Chance that an open promise is kept today, given that it was not kept before."""
     k = day - due_on - KEPT_FROM
     if k < 0 or k >= len(KEPT_SHARE):
         return 0.0
-    return KEPT_SHARE[k] * keeps / (1 - keeps * KEPT_SHARE[:k].sum())
+    return KEPT_SHARE[k] * keeps / (1 - keeps * KEPT_BEFORE[k])
 
 
-@njit(cache=True)
+@njit(error_model="numpy")
 def promised_day(option, day, next_pay):
     """(day, share): the next payday, or in a fortnight when that is far; in a week; in three days."""
     if option == 0:
@@ -322,13 +339,13 @@ def promised_day(option, day, next_pay):
     return day + 3, 0.15
 
 
-@njit(cache=True)
+@njit(error_model="numpy")
 def reversal_counts(t, horizon, maturity, rate):
     """Chance that a payment made on day t is taken back, wholly or by half, and that this is known in time to count."""
     return rate * REVERSAL_KNOWN[horizon + maturity - 1 - t]
 
 
-@njit(cache=True)
+@njit(error_model="numpy")
 def worth(night, t, horizon, taken_back, cap):
     """(chance that anything is recovered, expected amount up to cap) of a budget payment decided on day t."""
     chance, expected = 0.0, 0.0
@@ -356,7 +373,7 @@ def worth(night, t, horizon, taken_back, cap):
     return chance, expected
 
 
-@njit(cache=True)
+@njit(error_model="numpy")
 def worth_promise(amount, taken_back, cap):
     """The same for a payment of a promised amount, by half in PROMISE_SHORT of cases."""
     expected = 0.0
@@ -365,7 +382,7 @@ def worth_promise(amount, taken_back, cap):
     return 1 - taken_back * (1 - PARTIAL_REVERSAL), expected
 
 
-@njit(cache=True)
+@njit(error_model="numpy")
 def fill_values(horizon, maturity, night, account, method, values):
     """Fill values, float64[2, 3, horizon]: chance that a payment decided on day t brings anything, and what; BUDGET, KEPT, HELD."""
     cap = night.known
@@ -377,7 +394,7 @@ def fill_values(horizon, maturity, night, account, method, values):
         values[0, HELD, t], values[1, HELD, t] = worth_promise(min(account.promised, night.balance), back, cap)
 
 
-@njit(cache=True)
+@njit(error_model="numpy")
 def recovery(horizon, chances, values):
     """(p_recovered, expected amount in minor units) of the horizon, out of what `respond` and `fill_values` left."""
     p, amount = 0.0, 0.0
@@ -388,7 +405,7 @@ def recovery(horizon, chances, values):
     return p, amount
 
 
-@njit(cache=True)
+@njit(error_model="numpy")
 def recovery_of_parts(horizon, account, cap, first_day):
     """The same for an account whose earlier payment still has parts to come."""
     goes_on, counted, value, p = 1.0, 0, 0.0, 0.0

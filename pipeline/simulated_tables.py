@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.tables import CHANNELS, CHARGE_KINDS, DIRECTIONS, NO_DAY, OUTCOMES, PAYMENT_KINDS, STATUSES, TABLES
-from pipeline.simulated_books import AGE_BANDS, BOOKS, CARD, EPOCH, JP, METHODS, PLACES, RESPONSE_TYPES, SALE_CHANNELS, SEGMENTS, Calendar
-from pipeline.simulated_log import DETAILS, Log
+from features.tables import CHANNELS, CHARGE_KINDS, DIRECTIONS, NO_DAY, OUTCOMES, PAYMENT_KINDS, STATUSES
+from pipeline.simulated_books import AGE_BANDS, BOOKS, CARD, EPOCH, JP, METHODS, PLACES, RESPONSE_TYPES, SALE_CHANNELS, SEGMENTS
+from pipeline.simulated_log import BALANCES, CHARGES, CONTACTS, DETAILS, PAYMENTS, PLACEMENTS, STATUS_ROWS
 
 KNOWN_MINUTE = 360  # what is learnt on a later day is keyed in at six in the morning
 LETTERS = "ABC"
@@ -22,14 +22,14 @@ EXTRA = ("x_credit_limit", "x_bureau_score", "x_sale_channel", "x_employment_seg
 class Names:
     """Ids and clocks of one shard's accounts; every method gives one text per row, or null."""
 
-    def __init__(self, debtors: np.ndarray, accounts: np.ndarray, dates: Calendar) -> None:
+    def __init__(self, debtors: np.ndarray, accounts: np.ndarray, months: np.ndarray) -> None:
         owner = debtors["number"][accounts["debtor"]]
         self.book = accounts["book"]
         self.stem = pa.array([f"{number:07d}{LETTERS[letter]}" for number, letter in zip(owner, accounts["letter"], strict=True)])
         self.debtor = pa.array([f"{number:07d}" for number in owner])
         self.account = joined("A", self.stem)
-        self._first = min(int(accounts["opened_on"].min(initial=0)), int(dates.nights[0])) - 4000
-        last = int(dates.nights[-1]) + 1600
+        self._first = min(int(accounts["opened_on"].min(initial=0)), int(months["first"][0])) - 4000
+        last = int(months["first"][-1]) + 1600
         days = [EPOCH + dt.timedelta(days=day) for day in range(self._first, last)]
         self._day = pa.array([day.isoformat() for day in days])
         self._minute = pa.array([f"T{minute // 60:02d}:{minute % 60:02d}:00" for minute in range(24 * 60)])
@@ -83,30 +83,29 @@ def word(words: tuple[str, ...], codes: np.ndarray) -> pa.Array:
     return taken(pa.array(words), codes.astype(np.int64))
 
 
-def tables_of(debtors: np.ndarray, accounts: np.ndarray, log: Log, dates: Calendar) -> dict[str, pa.Table]:
+def tables_of(debtors: np.ndarray, accounts: np.ndarray, rows: np.ndarray, months: np.ndarray) -> dict[str, pa.Table]:
     """The six delivered tables, text columns in the order of the contract, rows by account and time; nothing known after the last day."""
-    names, last = Names(debtors, accounts, dates), int(dates.nights[-1]) - 1
-    tables = {
-        "accounts": _accounts(names, debtors, accounts, log.placed, last),
-        "charges": _charges(names, log.billed[log.billed["known_on"] <= last], accounts),
-        "balances": _balances(names, log.taken[log.taken["known_on"] <= last]),
-        "payments": _payments(names, log.paid[log.paid["known_on"] <= last]),
-        "contacts": _contacts(names, debtors, accounts, log.spoken[log.spoken["known_on"] <= last]),
-        "statuses": _statuses(names, log.stated[log.stated["known_on"] <= last]),
+    names, last = Names(debtors, accounts, months), int(months["first"][-1]) - 1
+    rows = rows[rows["known_on"] <= last]
+    rows = rows[np.lexsort((rows["seq"], rows["known_on"], rows["minute"], rows["day"], rows["account"]))]
+    of = {table: rows[rows["table"] == table] for table in range(6)}
+    return {
+        "accounts": _accounts(names, debtors, accounts, of[PLACEMENTS], last),
+        "charges": _charges(names, of[CHARGES]),
+        "balances": _balances(names, of[BALANCES]),
+        "payments": _payments(names, of[PAYMENTS]),
+        "contacts": _contacts(names, of[CONTACTS]),
+        "statuses": _statuses(names, of[STATUS_ROWS]),
     }
-    for name, table in tables.items():
-        assert tuple(table.column_names[: len(TABLES[name].names)]) == TABLES[name].names, name
-    return tables
 
 
 def _accounts(names: Names, debtors: np.ndarray, accounts: np.ndarray, placed: np.ndarray, last: int) -> pa.Table:
     """The first version of every account, and a second one for each that was placed in the course of the data."""
-    placed = placed[placed["known_on"] <= last]
     born = np.flatnonzero(accounts["known_on"] <= last)
     row = np.concatenate([born, placed["account"]])
     bought = accounts["placed_on"] == accounts["known_on"]
     first_placed = np.where(bought, accounts["placed_on"], NO_DAY)[born]
-    placed_on = np.concatenate([first_placed, placed["placed_on"]])
+    placed_on = np.concatenate([first_placed, placed["day"]])
     amount = np.concatenate([np.where(bought, accounts["principal"], -1)[born], placed["amount"]])
     known_on = np.concatenate([accounts["known_on"][born], placed["known_on"]])
     order = np.lexsort((known_on, row))
@@ -148,92 +147,89 @@ def _spots(most: int, part: int) -> pa.Array:
     return pa.array([places[k][part] if k < len(places) else None for places in PLACES for k in range(most)], pa.string())
 
 
-def _charges(names: Names, billed: np.ndarray, accounts: np.ndarray) -> pa.Table:
-    billed = billed[np.lexsort((billed["known_on"], billed["item"], billed["due_on"], billed["account"]))]
-    row = billed["account"]
+def _charges(names: Names, rows: np.ndarray) -> pa.Table:
+    rows = rows[np.lexsort((rows["known_on"], rows["seq"], rows["until_on"], rows["account"]))]
+    account = rows["account"]
     return pa.table(
         {
-            "charge_id": names.numbered("C", row, billed["item"]),
-            "account_id": names.account.take(pa.array(row)),
-            "issued_on": names.date(billed["issued_on"]),
-            "due_on": names.date(billed["due_on"]),
-            "amount": names.money(row, billed["amount"]),
-            "kind": word(CHARGE_KINDS, billed["kind"]),
-            "known_at": names.known(row, billed["known_on"], billed["issued_on"]),
+            "charge_id": names.numbered("C", account, rows["seq"]),
+            "account_id": names.account.take(pa.array(account)),
+            "issued_on": names.date(rows["day"]),
+            "due_on": names.date(rows["until_on"]),
+            "amount": names.money(account, rows["amount"]),
+            "kind": word(CHARGE_KINDS, rows["code"]),
+            "known_at": names.known(account, rows["known_on"], rows["day"]),
         }
     )
 
 
-def _balances(names: Names, taken_rows: np.ndarray) -> pa.Table:
-    taken_rows = taken_rows[np.lexsort((taken_rows["taken_on"], taken_rows["account"]))]
-    row = taken_rows["account"]
+def _balances(names: Names, rows: np.ndarray) -> pa.Table:
+    account = rows["account"]
     return pa.table(
         {
-            "account_id": names.account.take(pa.array(row)),
-            "taken_on": names.date(taken_rows["taken_on"]),
-            "balance": names.money(row, taken_rows["balance"]),
-            "arrears": names.money(row, taken_rows["arrears"]),
-            "days_past_due": pa.array(taken_rows["days_past_due"]).cast(pa.string()),
-            "known_at": names.known(row, taken_rows["known_on"], taken_rows["taken_on"]),
+            "account_id": names.account.take(pa.array(account)),
+            "taken_on": names.date(rows["day"]),
+            "balance": names.money(account, rows["amount"]),
+            "arrears": names.money(account, rows["extra"]),
+            "days_past_due": pa.array(rows["seq"]).cast(pa.string()),
+            "known_at": names.known(account, rows["known_on"], rows["day"]),
         }
     )
 
 
-def _payments(names: Names, paid: np.ndarray) -> pa.Table:
-    paid = paid[np.lexsort((paid["seq"], paid["minute"], paid["day"], paid["account"]))]
-    row, reverses = paid["account"], paid["reverses"]
+def _payments(names: Names, rows: np.ndarray) -> pa.Table:
+    account, item, reverses = rows["account"], rows["detail"], rows["link"]
     return pa.table(
         {
-            "payment_id": names.numbered("P", row, paid["seq"]),
-            "account_id": names.account.take(pa.array(row)),
-            "charge_id": _or_null(names.numbered("C", row, np.maximum(paid["item"], 0)), paid["item"] >= 0),
-            "occurred_at": names.stamp(row, paid["day"], paid["minute"]),
-            "amount": names.money(row, paid["amount"]),
-            "kind": word(PAYMENT_KINDS, paid["kind"]),
-            "reverses": _or_null(names.numbered("P", row, np.maximum(reverses, 0)), reverses >= 0),
-            "method": word(METHODS, paid["method"]),
-            "known_at": names.known(row, paid["known_on"], paid["day"]),
+            "payment_id": names.numbered("P", account, rows["seq"]),
+            "account_id": names.account.take(pa.array(account)),
+            "charge_id": _or_null(names.numbered("C", account, np.maximum(item, 0)), item >= 0),
+            "occurred_at": names.stamp(account, rows["day"], rows["minute"]),
+            "amount": names.money(account, rows["amount"]),
+            "kind": word(PAYMENT_KINDS, rows["code"]),
+            "reverses": _or_null(names.numbered("P", account, np.maximum(reverses, 0)), reverses >= 0),
+            "method": word(METHODS, rows["way"]),
+            "known_at": names.known(account, rows["known_on"], rows["day"]),
         }
     )
 
 
-def _contacts(names: Names, debtors: np.ndarray, accounts: np.ndarray, spoken: np.ndarray) -> pa.Table:
-    spoken = spoken[np.lexsort((spoken["seq"], spoken["minute"], spoken["day"], spoken["account"]))]
-    row = spoken["account"]
-    debtor = names.debtor.take(pa.array(row))
-    numbers = pa.array([f"-{k:04d}" for k in range(int(spoken["seq"].max(initial=0)) + 1)])
-    agents = pa.array([f"agent{k:03d}" for k in range(int(spoken["agent"].max(initial=0)) + 1)])
+def _contacts(names: Names, rows: np.ndarray) -> pa.Table:
+    account = rows["account"]
+    debtor = names.debtor.take(pa.array(account))
+    numbers = pa.array([f"-{k:04d}" for k in range(int(rows["seq"].max(initial=0)) + 1)])
+    agents = pa.array([f"agent{k:03d}" for k in range(int(rows["detail"].max(initial=0)) + 1)])
     return pa.table(
         {
-            "contact_id": joined("T", debtor, taken(numbers, spoken["seq"])),
-            "account_id": names.account.take(pa.array(row)),
-            "occurred_at": names.stamp(row, spoken["day"], spoken["minute"]),
-            "channel": word(CHANNELS, spoken["channel"]),
-            "direction": word(DIRECTIONS, spoken["direction"]),
-            "outcome": word(OUTCOMES, spoken["outcome"]),
-            "promise_amount": names.money(row, spoken["promised"], -1),
-            "promise_due_on": names.date(spoken["due_on"]),
-            "cost": names.money(row, spoken["cost"], -1),
-            "agent": taken(agents, spoken["agent"]),
-            "person_id": joined("N", debtor, word(("a", "b"), spoken["person"])),
-            "endpoint_id": joined("E", debtor, word(("m", "h", "x", "p"), spoken["endpoint"])),
-            "known_at": names.known(row, spoken["known_on"], spoken["day"]),
+            "contact_id": joined("T", debtor, taken(numbers, rows["seq"])),
+            "account_id": names.account.take(pa.array(account)),
+            "occurred_at": names.stamp(account, rows["day"], rows["minute"]),
+            "channel": word(CHANNELS, rows["code"]),
+            "direction": word(DIRECTIONS, rows["way"]),
+            "outcome": word(OUTCOMES, rows["outcome"]),
+            "promise_amount": names.money(account, rows["amount"], -1),
+            "promise_due_on": names.date(rows["until_on"]),
+            "cost": names.money(account, rows["extra"], -1),
+            "agent": taken(agents, rows["detail"]),
+            "person_id": joined("N", debtor, word(("a", "b"), rows["person"])),
+            "endpoint_id": joined("E", debtor, word(("m", "h", "x", "p"), rows["endpoint"])),
+            "known_at": names.known(account, rows["known_on"], rows["day"]),
         }
     )
 
 
-def _statuses(names: Names, stated: np.ndarray) -> pa.Table:
-    stated = stated[np.lexsort((stated["known_on"], stated["status"], stated["from_on"], stated["account"]))]
-    row, clock = stated["account"], stated["clock"]
+def _statuses(names: Names, rows: np.ndarray) -> pa.Table:
+    rows = rows[np.lexsort((rows["known_on"], rows["code"], rows["day"], rows["account"]))]
+    account, clock = rows["account"], rows["minute"]
     details = pa.array(DETAILS + tuple(f"{minute // 60:02d}:{minute % 60:02d}" for minute in range(24 * 60)))
     return pa.table(
         {
-            "account_id": names.account.take(pa.array(row)),
-            "status": word(STATUSES, stated["status"]),
-            "from_on": names.date(stated["from_on"]),
-            "until_on": names.date(stated["until_on"]),
-            "known_at": names.known(row, stated["known_on"], stated["from_on"]),
-            "detail": taken(details, np.where(clock >= 0, clock + len(DETAILS), stated["detail"].astype(int))),
+            "account_id": names.account.take(pa.array(account)),
+            "status": word(STATUSES, rows["code"]),
+            "from_on": names.date(rows["day"]),
+            "until_on": names.date(rows["until_on"]),
+            "known_at": names.known(account, rows["known_on"], rows["day"]),
+            "detail": taken(details, np.where(clock >= 0, clock + len(DETAILS), rows["detail"].astype(int))),
         }
     )
 
@@ -242,16 +238,25 @@ def _or_null(texts: pa.Array, keep: np.ndarray) -> pa.Array:
     return pc.if_else(pa.array(keep), texts, pa.scalar(None, pa.string()))
 
 
-def truth_of(debtors: np.ndarray, accounts: np.ndarray, log: Log, dates: Calendar) -> pa.Table:
+def typed(table: pa.Table) -> pa.Table:
+    """Dates as dates, instants as UTC microseconds, counts as numbers; money stays decimal text."""
+    kinds = {"_on": pa.date32(), "_at": pa.timestamp("us", "UTC"), "_due": pa.int32()}
+    fields = [
+        field.with_type(next((kind for end, kind in kinds.items() if field.name.endswith(end)), field.type)) for field in table.schema
+    ]
+    return table.cast(pa.schema(fields))
+
+
+def truth_of(debtors: np.ndarray, accounts: np.ndarray, truth: np.ndarray, months: np.ndarray) -> pa.Table:
     """What the tables cannot show: response type, chances and amounts as things are, with contact forced, without any; the coin."""
-    truth = log.truth[np.lexsort((log.truth["night"], log.truth["account"]))]
-    row, names = truth["account"], Names(debtors, accounts, dates)
-    chances, amounts = np.round(truth["p"], 4), np.round(truth["amount"])
+    truth = truth[np.lexsort((truth["night"], truth["account"]))]
+    row, names = truth["account"], Names(debtors, accounts, months)
+    chances, amounts = np.round(truth["p"], 4), _three_figures(truth["amount"])
     types = pa.DictionaryArray.from_arrays(pa.array(debtors["type"][accounts["debtor"][row]]), pa.array(RESPONSE_TYPES))
     return pa.table(
         {
             "account_id": names.account.take(pa.array(row)),
-            "as_of": pa.array(dates.nights[truth["night"]], pa.int32()).cast(pa.date32()),
+            "as_of": pa.array(months["first"][truth["night"]], pa.int32()).cast(pa.date32()),
             "response_type": types,
             "p_recovered": pa.array(chances[:, 0], pa.float32()),
             "p_recovered_if_contacted": pa.array(chances[:, 1], pa.float32()),
@@ -263,3 +268,9 @@ def truth_of(debtors: np.ndarray, accounts: np.ndarray, log: Log, dates: Calenda
             "random_contact": pa.array(truth["heads"] == 1, mask=truth["heads"] < 0),
         }
     )
+
+
+def _three_figures(amounts: np.ndarray) -> np.ndarray:
+    """Rounded to three significant figures: enough for a truth of money, and small on disk."""
+    unit = 10.0 ** np.floor(np.log10(np.maximum(amounts, 1)) - 2)
+    return np.round(amounts / unit) * unit

@@ -46,7 +46,8 @@ def explain_account(store_path: Path, as_of: dt.date, account_id: str, params: P
     money = 10 ** DECIMALS[currency]
     lines = [
         f"Account {account_id} of {row['portfolio'].iloc[0]} as of {as_of}, scored by {job.model.version}",
-        f"  balance {row['balance'].iloc[0] / money:,.2f} {currency}, arrears {row['arrears'].iloc[0] / money:,.2f}, {row['days_past_due'].iloc[0]} days past due",
+        f"  balance {row['balance'].iloc[0] / money:,.2f} {currency}, arrears {row['arrears'].iloc[0] / money:,.2f}, "
+        f"{row['days_past_due'].iloc[0]} days past due",
         f"  p_recovered {scores['p_recovered']:.4f}, amount_if_recovered {scores['amount_if_recovered'] / money:,.2f} {currency}, "
         f"expected_recovery {scores['expected_recovery'] / money:,.2f} {currency}, p_defaulted {scores['p_defaulted']:.4f}",
         "",
@@ -58,7 +59,8 @@ def explain_account(store_path: Path, as_of: dt.date, account_id: str, params: P
     number = int(row["account_no"].iloc[0])
     for name, (when, columns) in SHOWN.items():
         if name in seen.tables:
-            lines += ["", f"{name.capitalize()} known before {as_of}, newest first", _events(seen.tables[name], name, number, when, columns, job.as_of, money)]
+            found = _events(seen.tables[name], name, number, when, columns, job.as_of, money)
+            lines += ["", f"{name.capitalize()} known before {as_of}, newest first", found]
     return "\n".join(lines)
 
 
@@ -79,14 +81,15 @@ def _seen(store_path: Path, as_of: dt.date, account_id: str, params: Params) -> 
     if not (seen.cohort.frame["account_id"] == account_id).any():
         counted = seen.cohort.counts[seen.cohort.counts["accounts"] > 0]["reason"].astype("str")
         why = ", ".join(sorted(set(counted) - {"scorable"})) or "not known yet"
-        raise InputMissing(f"Account {account_id!r} is not scorable as of {as_of} ({why}). Choose a night on which something is owed and due.")
+        raise InputMissing(f"Account {account_id!r} is not scorable as of {as_of} ({why}). Choose a night on which it owes something due.")
     return store, job, seen
 
 
 def _reasons(table: pd.DataFrame) -> str:
     strongest, base = table.iloc[:-1], table.iloc[-1]
     rest = strongest.iloc[STRONGEST:]
-    lines = [f"  {row.contribution:+8.4f}  {row.feature:<40} {_figure(row.value):>14}  {row.says}" for row in strongest.head(STRONGEST).itertuples()]
+    shown = strongest.head(STRONGEST).itertuples()
+    lines = [f"  {row.contribution:+8.4f}  {row.feature:<40} {_figure(row.value):>14}  {row.says}" for row in shown]
     if len(rest):
         lines.append(f"  {rest['contribution'].sum():+8.4f}  {len(rest)} weaker ones together")
     return "\n".join([*lines, f"  {base['contribution']:+8.4f}  base: the average account"])

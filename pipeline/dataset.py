@@ -119,8 +119,9 @@ def training_nights(store: Store, params: Params, before: int | None = None) -> 
         nights = list(days[:: params.cohort.every])
     if not nights:
         raise InputMissing(
-            f"No night has {HISTORY_DAYS} days of history and a mature label: payments run from {date_of(start)} through {date_of(complete)}, "
-            f"a label takes {params.label.gap_days} days. Deliver more history, or shorten label.horizon_days or label.maturity_days."
+            f"No night has {HISTORY_DAYS} days of history and a mature label: payments run from {date_of(start)} through "
+            f"{date_of(complete)}, a label takes {params.label.gap_days} days. "
+            "Deliver more history, or shorten label.horizon_days or label.maturity_days."
         )
     return [int(day) for day in nights]
 

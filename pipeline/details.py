@@ -22,7 +22,8 @@ CONTACTS_SHOWN, PAYMENTS_SHOWN, PROMISES_SHOWN = 20, 24, 10
 def details_of(seen: View, listed: np.ndarray, terms: Terms) -> dict[str, pd.DataFrame]:
     """The frames `balances`, `payments`, `contacts` and `promises` of pipeline.publication.Details for the listed account numbers.
 
-    Rows of one night; nothing known on or after it is shown. Payments are net of the reversals known by then, those taken back whole left out.
+    Rows of one night; nothing known on or after it is shown. Payments are net of reversals known by then; those taken back whole are left
+    out.
     """
     cohort = seen.cohort.frame
     rows = cohort[cohort["account_no"].isin(listed)].sort_values(["account_no", "as_of"], ignore_index=True)

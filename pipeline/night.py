@@ -109,7 +109,7 @@ def publish_night(
         with stages.stage("score and judge"):
             worked = work_shards(job, stage)
         if not sum(one.counts["accounts"].sum() for one in worked):
-            raise InputMissing(f"No account is known before {as_of}. Choose a later --as-of, or deliver the history with `ingest --backfill`.")
+            raise InputMissing(f"No account is known before {as_of}. Choose a later --as-of, or load the history with `ingest --backfill`.")
         with stages.stage("rank"):
             ranked = rank_night(store, job, worked)
         with stages.stage("explain"):
@@ -204,7 +204,7 @@ def _first_rows(listed: pd.DataFrame, reporting: str) -> str:
             "queue": first["queue"],
             "rank": first["rank"],
             "account": first["account_id"],
-            "due": [f"{row.balance / 10 ** DECIMALS[row.currency]:,.{DECIMALS[row.currency]}f} {row.currency}" for row in first.itertuples()],
+            "due": [_money(row.balance, row.currency) for row in first.itertuples()],
             "p": first["p_recovered"].map("{:.0%}".format),
             f"net value, {reporting}": (first["net_value"] / money).map("{:,.2f}".format),
             "by": first["channel"],
@@ -213,3 +213,7 @@ def _first_rows(listed: pd.DataFrame, reporting: str) -> str:
         }
     )
     return shown.to_string(index=False)
+
+
+def _money(minor: int, currency: str) -> str:
+    return f"{minor / 10 ** DECIMALS[currency]:,.{DECIMALS[currency]}f} {currency}"

@@ -75,8 +75,8 @@ def stage_of(job: Job, out: Path) -> Path:
 def code_sha256() -> str:
     """Of the three packages as they run here, rules and templates included: the same inputs and this give the same bytes."""
     house = Path(__file__).parents[1]
-    files = sorted(path for room in ROOMS for path in (house / room).rglob("*") if path.is_file() and path.suffix != ".pyc")
-    told = [(path.relative_to(house).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest()) for path in files if "__pycache__" not in path.parts]
+    files = sorted(path for room in ROOMS for path in (house / room).rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    told = {path.relative_to(house).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
@@ -182,11 +182,9 @@ def _open_shard(job: Job, language: str, item: tuple[int, pd.DataFrame]) -> tupl
             "Nothing is published. Report it with the manifest of the last good night."
         )
     said = reasons(model, seen.matrix, cohort, CATALOGUE, language)
-    long = [
-        pd.DataFrame({"account_id": cohort["account_id"], "place": place, "reason": said[f"reason_{place}"], "contribution": said[f"strength_{place}"]})
-        for place in (1, 2, 3)
-    ]
-    shown = pd.concat(long, ignore_index=True)
+    named = {place: {f"reason_{place}": "reason", f"strength_{place}": "contribution"} for place in (1, 2, 3)}
+    long = [said[list(names)].rename(columns=names).assign(account_id=cohort["account_id"], place=place) for place, names in named.items()]
+    shown = pd.concat(long, ignore_index=True)[["account_id", "place", "reason", "contribution"]]
     shown = shown[shown["reason"] != ""].sort_values(["account_id", "place"], ignore_index=True).drop(columns="place")
     details = details_of(seen, cohort["account_no"].to_numpy(), terms_of(store, job.params, job.versions))
     return said[list(SHOWN_REASONS)].assign(account_no=cohort["account_no"].to_numpy()), {"reasons": shown, **details}

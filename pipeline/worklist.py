@@ -29,6 +29,7 @@ from pipeline.score import SCORE_COLUMNS, Job
 from pipeline.shards import Worked
 from pipeline.store import Store
 
+VALUED = ["expected_recovery", "net_value"]
 ABOUT = ["debtor_id", "portfolio", "product", "currency", "balance", "arrears", "days_past_due"]
 
 
@@ -108,7 +109,7 @@ def night_of(store: Store, job: Job, worked: list[Worked], ranked: Ranked, said:
         reporting_currency=job.params.money.reporting_currency,
         contact_from=_clock(listed["contact_from_minute"]),
         contact_until=_clock(listed["contact_until_minute"]),
-        time_zone=listed["time_zone"].where(listed["time_zone"].notna(), [job.params.portfolio(name).time_zone for name in listed["portfolio"]]),
+        time_zone=listed["time_zone"].fillna(listed["portfolio"].map(lambda name: job.params.portfolio(name).time_zone)),
         contacts_left=listed["contacts_left"].where(listed["contacts_left"] < NO_LIMIT).astype("Int64"),
         last_right_party=_dates(listed["last_right_party"]),
         last_payment=_dates(listed["last_payment"]),
@@ -124,9 +125,9 @@ def night_of(store: Store, job: Job, worked: list[Worked], ranked: Ranked, said:
         valid_until=as_of,
         reporting_currency=job.params.money.reporting_currency,
         worklist=listed[list(WORKLIST_COLUMNS)],
-        deferred=shut.loc[shut["group"] == "deferred", ["account_id", "rule", "citation", "first_permitted", "reason", *ABOUT, "time_zone"]].reset_index(drop=True),
-        excluded=shut.loc[shut["group"] == "excluded", ["account_id", "rule", "citation", "reason", *ABOUT]].reset_index(drop=True),
-        held_out=held[["account_id", "probability", "assigned_on", "held_out_until", "p_recovered", "expected_recovery", "net_value", *ABOUT]],
+        deferred=_of_group(shut, "deferred", ["rule", "citation", "first_permitted", "reason", *ABOUT, "time_zone"]),
+        excluded=_of_group(shut, "excluded", ["rule", "citation", "reason", *ABOUT]),
+        held_out=held[["account_id", "probability", "assigned_on", "held_out_until", "p_recovered", *VALUED, *ABOUT]],
         scores=scores,
         counts=counted(rows["group"]),
         model={"version": job.model.version, **_said_of(job.model.record)},
@@ -152,6 +153,10 @@ def assignments(ranked: Ranked, job: Job) -> pd.DataFrame:
     figures = ["p_recovered", "expected_recovery", "net_value", "fx", "channel", "model_version"]
     kept = pd.concat([kept, rows[figures]], axis=1).astype(dict.fromkeys(("portfolio", "currency", "queue", "group"), "str"))
     return kept.assign(as_of=np.int32(job.as_of)).sort_values("account_id", ignore_index=True)
+
+
+def _of_group(rows: pd.DataFrame, group: str, columns: list[str]) -> pd.DataFrame:
+    return rows.loc[rows["group"] == group, ["account_id", *columns]].reset_index(drop=True)
 
 
 def _scores(one: Worked, job: Job) -> pd.DataFrame:

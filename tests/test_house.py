@@ -71,7 +71,7 @@ def test_the_import_test_catches_a_breach(path, source):
 
 
 def test_help_wakes_no_heavy_library():
-    program = "import sys; from pipeline import cli\ntry:\n    cli.main(['--help'])\nexcept SystemExit:\n    pass\nprint(*sorted(sys.modules))"
+    program = "import sys; from pipeline import cli\ntry: cli.main(['--help'])\nexcept SystemExit: pass\nprint(*sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=HOUSE)
     loaded = set(done.stdout.split())
     assert "click" in loaded

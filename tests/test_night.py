@@ -72,7 +72,7 @@ def copied(house, tmp_path) -> Path:
 
 
 def recoup(folder: Path, *command: str) -> int:
-    with pytest.raises(SystemExit) as ended:  # noqa: PT012
+    with pytest.raises(SystemExit) as ended:
         main([*command, "--params", str(folder / "params.yaml")])
     return ended.value.code
 
@@ -105,12 +105,18 @@ def append_rows(folder: Path, table: str, rows: list[dict[str, object]]) -> Path
     return source
 
 
+def late_payment(place: int, account: str, known_at: str) -> dict[str, object]:
+    occurred = {"payment_id": f"later-{place}", "account_id": account, "occurred_at": "2026-10-20T10:00:00+00:00"}
+    return {**occurred, "amount": "50", "kind": "payment", "known_at": known_at}
+
+
 def test_every_scorable_account_is_in_exactly_one_group(house):
     manifest = json.loads((house / "out" / NIGHT / "manifest.json").read_text())
     counts = manifest["counts"]
     assert sum(counts[group] for group in GROUPS) == counts["scorable"] > 0
     out = house / "out" / NIGHT
-    ids = {name: set(pd.read_csv(out / f"{name}.csv", dtype="str")["account_id"]) for name in ("worklist", "deferred", "excluded", "held_out")}
+    names = ("worklist", "deferred", "excluded", "held_out")
+    ids = {name: set(pd.read_csv(out / f"{name}.csv", dtype="str")["account_id"]) for name in names}
     assert {name: len(found) for name, found in ids.items()} == {name: counts[name] for name in ids}
     assert sum(map(len, ids.values())) == len(set.union(*ids.values()))
     assert set(pd.read_parquet(out / "scores.parquet")["account_id"]) >= set.union(*ids.values())
@@ -159,10 +165,9 @@ def test_nothing_known_from_the_night_on_changes_a_byte_of_what_it_lists(copied)
     before = published(copied)
     listed = worklist(copied)
     rows = [
-        {"payment_id": f"later-{place}", "account_id": account, "occurred_at": "2026-10-20T10:00:00+00:00", "amount": "50", "kind": "payment",
-         "known_at": "2026-11-02T06:00:00+00:00" if place % 2 else "2026-11-20T10:00:00+00:00"}
+        late_payment(place, account, "2026-11-02T06:00:00+00:00" if place % 2 else "2026-11-20T10:00:00+00:00")
         for place, account in enumerate(listed["account_id"])
-    ]  # fmt: skip
+    ]
     assert recoup(copied, "ingest", "--source", str(append_rows(copied, "payments", rows))) == 0
     assert recoup(copied, "worklist", "--as-of", NIGHT) == 0
     after = published(copied)
@@ -173,11 +178,7 @@ def test_nothing_known_from_the_night_on_changes_a_byte_of_what_it_lists(copied)
 def test_a_payment_known_in_time_does_change_the_scores(copied):
     """The canary of the test above: the same payments, known a day before the night."""
     before = published(copied)
-    rows = [
-        {"payment_id": f"later-{place}", "account_id": account, "occurred_at": "2026-10-20T10:00:00+00:00", "amount": "50", "kind": "payment",
-         "known_at": "2026-10-31T10:00:00+00:00"}
-        for place, account in enumerate(worklist(copied)["account_id"])
-    ]  # fmt: skip
+    rows = [late_payment(place, account, "2026-10-31T10:00:00+00:00") for place, account in enumerate(worklist(copied)["account_id"])]
     assert recoup(copied, "ingest", "--source", str(append_rows(copied, "payments", rows))) == 0
     assert recoup(copied, "worklist", "--as-of", NIGHT) == 0
     assert published(copied)["scores.parquet"] != before["scores.parquet"]

@@ -134,7 +134,7 @@ def _calibration(matured: pd.DataFrame, params: Params) -> list[Finding]:
         enough = people >= params.gate.bucket_min_debtors
         verdict = STOP if surely and enough and name == "money" else WARN if outside and enough else OK
         few = "" if enough else f" Only {people} debtors recovered: too few to judge."
-        says = f"realised {name} are {ratio:.2f} of what was expected [{low:.2f}, {high:.2f}]; wanted {limits[0]} to {limits[1]}.{few}"
+        says = f"realised / expected {ratio:.2f} [{low:.2f}, {high:.2f}]; wanted {limits[0]} to {limits[1]}.{few}"
         findings.append(Finding(f"calibration in {name}", verdict, says, {"ratio": ratio, "low": low, "high": high, "debtors": people}))
     return findings
 

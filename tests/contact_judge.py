@@ -90,6 +90,7 @@ class Judge:
         zones = list(
             dict.fromkeys([account["time_zone"], *(row["time_zone"] for row in shown if row["time_zone"] in available_timezones())])
         )
+        zones += [zone for zone in self._clocks(account) if zone not in zones]
         hours = [rule for rule in law if rule["kind"] == "hours" and channel in _channels(rule)]
         hours = hours or [rule for rule in ours if rule["kind"] == "hours" and channel in _channels(rule)]
         for rule in hours:
@@ -117,6 +118,14 @@ class Judge:
         if self.rules["places"][chain[0]].get("subdivisions") == "union":
             return chain + [name for name in self.rules["places"] if name.startswith(chain[0] + "-")]
         return chain
+
+    def _clocks(self, account: dict) -> list[str]:
+        """The clocks of the place, where none of them reads like the account's at noon of the day."""
+        place = next(code for code in self._chain(account["jurisdiction"]) if self.rules["places"][code].get("zones"))
+        noon = dt.datetime.combine(EPOCH + dt.timedelta(days=self.as_of), dt.time(12))
+        own = noon.replace(tzinfo=ZoneInfo(account["time_zone"])).timestamp()
+        zones = self.rules["places"][place]["zones"]
+        return [] if any(noon.replace(tzinfo=ZoneInfo(zone)).timestamp() == own for zone in zones) else zones
 
     def _binds(self, rule: dict, role: str, account: dict) -> bool:
         today = (EPOCH + dt.timedelta(days=self.as_of)).isoformat()

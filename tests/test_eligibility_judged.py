@@ -78,40 +78,63 @@ DETAILS = {"callback": ("10:00", "14:30", "22:15", None), "inconvenient": ("09:0
 
 @st.composite
 def scenes(draw):
-    """(world, night, days past due): one to three accounts of one or two debtors with a log around the edges of every window."""
+    """(world, night, days past due): one to three accounts of one or two debtors, few events, most of them at the edge of a window.
+
+    Most accounts lie in one place and book with its own clock, so that many rows are permitted and every single rule can be the one broken.
+    """
     night = draw(st.sampled_from(NIGHTS))
     world = World(draw(st.sampled_from(("UTC", "America/New_York", "Asia/Tokyo"))))
     world.deliver("accounts", "contacts", "statuses", "payments")
-    names = [f"a{number}" for number in range(draw(st.integers(1, 3)))]
+    names = [f"a{number}" for number in range(draw(st.sampled_from((1, 1, 2, 3))))]
+    first = draw(st.sampled_from(HOMES)), draw(st.sampled_from(BOOKS))
     for name in names:
-        home = draw(st.sampled_from(HOMES))
-        zone = draw(st.sampled_from((ZONE[home], ZONE[home], ZONE[home], "America/Los_Angeles", "Asia/Kolkata")))
+        home, book = first if draw(st.integers(0, 4)) else (draw(st.sampled_from(HOMES)), draw(st.sampled_from(BOOKS)))
+        zone = ZONE[home] if draw(st.integers(0, 4)) else draw(st.sampled_from(("America/Los_Angeles", "Asia/Kolkata")))
         an_account(
-            world, name, home, draw(st.sampled_from(BOOKS)), zone, debtor_id=draw(st.sampled_from(("d", "d", "e"))),
-            debtor_type=draw(st.sampled_from(("consumer", "consumer", "commercial"))),
+            world, name, home, book, zone, debtor_id=draw(st.sampled_from(("d", "d", "e"))),
+            debtor_type=draw(st.sampled_from(("consumer", "consumer", "consumer", "commercial"))),
         )  # fmt: skip
-    for _ in range(draw(st.integers(0, 9))):
-        back = draw(st.sampled_from((1, 1, 2, 3, 5, 6, 7, 8, 13, 30, 31, 32)))
-        when = night - back if draw(st.integers(0, 4)) == 0 else (night - back, draw(st.sampled_from((0, 1800, 43_200, 64_800, 84_600))))
-        outcome = draw(st.sampled_from(OUTCOME_SAMPLE))
-        columns = {"promise_amount": 1000, "promise_due_on": night - back + draw(st.integers(0, 40))} if outcome == "promise" else {}
-        for name in draw(st.sampled_from(([names[0]], [names[-1]], names))):
-            world.contact(
-                when, draw(st.sampled_from(("call", "call", "autodial", "voicemail", "sms", "email", "letter"))), outcome, account_id=name,
-                contact_id=f"k{len(world.rows['contacts'])}" if len(names) < 2 else f"k{draw(st.integers(0, 99))}",
-                direction=draw(st.sampled_from(("outbound", "outbound", "outbound", "inbound"))), **columns,
-            )  # fmt: skip
-    for _ in range(draw(st.integers(0, 4))):
-        status = draw(st.sampled_from((*FREE_OF_STOPS, "notice_sent", "consent_sms", *STATUSES)))
-        from_on = night - draw(st.sampled_from((-4, 0, 0, 1, 5, 6, 61)))
-        until = draw(st.sampled_from((None, None, from_on, night - 1, night)))
-        world.status(
-            status, from_on, until if until is None or until >= from_on else None, account_id=draw(st.sampled_from(names)),
-            known_at=min(from_on, night - draw(st.sampled_from((0, 1, 9)))), detail=draw(st.sampled_from(DETAILS.get(status, (None,)))),
-        )  # fmt: skip
-    if draw(st.booleans()):
+    for number in range(draw(st.integers(0, 7))):
+        _draw_contact(draw, world, night, f"k{number}", draw(st.sampled_from(([names[0]], [names[-1]], names))))
+    for _ in range(draw(st.sampled_from((0, 0, 1, 2, 3)))):
+        _draw_status(draw, world, night, draw(st.sampled_from(names)))
+    if draw(st.integers(0, 2)) == 0:
         world.payment((night - draw(st.integers(1, 30)), 3600), draw(st.sampled_from((500, 950, 1000))), account_id=names[0])
-    return _distinct(world), night, {name: draw(st.sampled_from((10, 40, 1900))) for name in names}
+    return _distinct(world), night, {name: draw(st.sampled_from((10, 40, 40, 1900))) for name in names}
+
+
+def _draw_contact(draw, world: World, night: int, contact_id: str, about: list[str]) -> None:
+    back = draw(st.sampled_from((1, 2, 5, 6, 6, 7, 7, 8, 30, 31, 32)))
+    when = night - back if draw(st.integers(0, 6)) == 0 else (night - back, draw(st.sampled_from((1800, 43_200, 64_800, 84_600))))
+    outcome = draw(st.sampled_from(OUTCOME_SAMPLE))
+    columns = {
+        "direction": draw(st.sampled_from(("outbound", "outbound", "outbound", "inbound"))),
+        "person_id": draw(st.sampled_from((None, "x", "y"))),
+        "endpoint_id": draw(st.sampled_from((None, "x", "y"))),
+    }
+    if outcome == "promise":
+        columns |= {"promise_amount": 1000, "promise_due_on": night - back + draw(st.integers(0, 40))}
+    channel_of = draw(st.sampled_from(("call", "call", "call", "autodial", "voicemail", "sms", "email", "letter")))
+    for name in about:
+        world.contact(when, channel_of, outcome, account_id=name, contact_id=contact_id, **columns)
+        if draw(st.integers(0, 5)) == 0:  # a later version says otherwise, known before the night or on it
+            known = night - draw(st.sampled_from((0, 1)))
+            later = draw(st.sampled_from(("not_connected", "right_party", "no_answer")))
+            world.contact(when, channel_of, later, account_id=name, contact_id=contact_id, known_at=(known, 100))
+
+
+def _draw_status(draw, world: World, night: int, account_id: str) -> None:
+    status = draw(st.sampled_from((*FREE_OF_STOPS, "callback", "inconvenient", "notice_sent"))) if draw(st.integers(0, 5)) else None
+    status = status or draw(st.sampled_from(STATUSES))
+    from_on = night - draw(st.sampled_from((-4, 0, 0, 1, 5, 6, 61)))
+    until = draw(st.sampled_from((None, None, None, from_on, night - 1, night)))
+    known = min(from_on, night - draw(st.sampled_from((0, 1, 1, 9))))
+    detail = draw(st.sampled_from(DETAILS.get(status, (None,))))
+    until = until if until is None or until >= from_on else None
+    world.status(status, from_on, until, account_id=account_id, known_at=known, detail=detail)
+    if draw(st.integers(0, 4)) == 0:  # a later version ends it, or takes the end back
+        again = None if until else max(from_on, night - 2)
+        world.status(status, from_on, again, account_id=account_id, known_at=(night - 1, 200), detail=detail)
 
 
 def _distinct(world: World) -> World:
@@ -130,7 +153,7 @@ def wrong(scene, rules=RULES, raw=RAW, params=PARAMS) -> list[str]:
     return breaches(world, raw, params, night, found, set(overdue), overdue)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(scenes())
 def test_no_permitted_row_breaks_a_cap_a_window_a_stop_or_a_wait(scene):
     assert wrong(scene) == []

@@ -1,0 +1,83 @@
+"""What another capacity would bring: value, contacts and burden of tonight's workable debtors under several orders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from features.tables import NO_DAY
+
+RANKED = "this list"
+ORDERS = (RANKED, "balance first", "oldest first", "newest first")
+WORKABLE = ("worklist", "joined", "below_capacity")
+
+
+def what_if(rows: pd.DataFrame, capacities: Sequence[int]) -> pd.DataFrame:
+    """One row per order and capacity (debtors per queue and night).
+
+    rows  one per scorable account: account_id, debtor_id, queue, group, head, rank, balance, days_past_due, placed_on, fx, share, discount,
+          expected_recovery, contact_cost, net_value as `models.prioritise` gives them; `unit`: minor units of the reporting currency per
+          minor unit of the account's at a rate of 1
+
+    Returns order, capacity, debtors, expected (money recovered, discounted, our share), cost, net, share_of_value (of what working every
+    workable debtor would bring), burden (share of workable debtors contacted). Money in minor units of the reporting currency.
+    A debtor is worked whole: its row's contact, the money of all its accounts. It is what is expected, not what is added by working.
+    """
+    open_rows = rows[rows["group"].isin(WORKABLE)]
+    worth = open_rows["fx"] * open_rows["share"] * open_rows["discount"] * open_rows["expected_recovery"] * open_rows["unit"]
+    people = _people(open_rows.assign(worth=worth, owed=open_rows["fx"] * open_rows["balance"] * open_rows["unit"]))
+    found = []
+    for order in ORDERS:
+        place = _places(people, order)
+        for capacity in capacities:
+            taken = people[place <= capacity]
+            net = float(taken["worth"].sum() - taken["contact_cost"].sum())
+            found.append(
+                {
+                    "order": order,
+                    "capacity": int(capacity),
+                    "debtors": len(taken),
+                    "expected": float(taken["worth"].sum()),
+                    "cost": int(taken["contact_cost"].sum()),
+                    "net": net,
+                    "share_of_value": float(taken["worth"].sum() / people["worth"].sum()) if people["worth"].sum() > 0 else np.nan,
+                    "burden": len(taken) / len(people) if len(people) else np.nan,
+                }
+            )
+    return pd.DataFrame(found)
+
+
+def _people(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row per workable debtor: that of its head, with the money of all its accounts."""
+    sums = rows.groupby("debtor_id", sort=True)[["worth", "owed"]].sum()
+    oldest = rows.groupby("debtor_id", sort=True)["days_past_due"].max()
+    newest = rows.groupby("debtor_id", sort=True)["placed_on"].max()
+    heads = rows[rows["account_id"] == rows["head"]].set_index("debtor_id").sort_index()
+    return (
+        heads[["account_id", "queue", "contact_cost", "net_value", "expected_recovery", "rank", "group"]]
+        .join(sums)
+        .join(pd.DataFrame({"days_past_due": oldest, "placed_on": newest}))
+    )
+
+
+def _places(people: pd.DataFrame, order: str) -> np.ndarray:
+    """Place of each debtor within its queue, from 1; ties by account_id."""
+    if order == RANKED:
+        listed = (people["group"] == "worklist").to_numpy()
+        keys = (
+            -people["expected_recovery"].to_numpy(),
+            -people["net_value"].to_numpy(),
+            np.where(listed, people["rank"], np.iinfo(np.int32).max),
+        )
+    else:
+        column = {"balance first": "owed", "oldest first": "days_past_due", "newest first": "placed_on"}[order]
+        values = people[column].to_numpy(dtype=np.float64)
+        keys = (-np.where(values == NO_DAY, -np.inf, values),)
+    sequence = np.lexsort((people["account_id"].to_numpy(dtype="U"), *keys))
+    place = np.empty(len(people), np.int64)
+    place[sequence] = (
+        people["queue"].iloc[sequence].groupby(people["queue"].iloc[sequence].to_numpy(), sort=False).cumcount().to_numpy() + 1
+    )
+    return place

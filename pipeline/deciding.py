@@ -39,6 +39,7 @@ from pipeline.contact_rules import (
     Wait,
     known_zones,
 )  # fmt: skip
+from pipeline.grouping import factorized, gathered, grouped
 from pipeline.holds import BIT, Book, Holds, deadline, last_payment_on, open_promises, read_holds, unwelcome_hours, ways_out
 from pipeline.params import Params
 
@@ -94,14 +95,14 @@ class Decision:
     def place(self) -> None:
         """Places, roles, debtor types and zones to bindings and scenes; what is unknown or not signed off is barred."""
         cohort = self.cohort
-        jurisdiction, names = _factorized(cohort["jurisdiction"])
-        zone, zones = _factorized(cohort["time_zone"])
-        portfolio, portfolios = _factorized(cohort["portfolio"])
-        kind, kinds = _factorized(cohort["debtor_type"])
+        jurisdiction, names = factorized(cohort["jurisdiction"])
+        zone, zones = factorized(cohort["time_zone"])
+        portfolio, portfolios = factorized(cohort["portfolio"])
+        kind, kinds = factorized(cohort["debtor_type"])
         roles = [self.params.portfolio(name).role for name in portfolios]
         role_code = {role: number for number, role in enumerate(dict.fromkeys(roles))}
 
-        plausible = _gathered(self.owner, jurisdiction)
+        plausible = gathered(self.owner, jurisdiction)
         for number in np.unique(plausible.code):
             self._bar_place(plausible.code == number, [names[code] for code in plausible.sets[number]])
         self._bar(jurisdiction < 0, "place.unknown", "No jurisdiction is recorded, so the law that binds is not known.")
@@ -113,7 +114,7 @@ class Decision:
         free = self.barred == 0
         group = np.full(self.size, -1, np.int64)
         role = np.array([role_code[name] for name in roles] + [-1])[portfolio]
-        pairs, group[free] = _grouped(plausible.code[free], role[free], kind[free])
+        pairs, group[free] = grouped(plausible.code[free], role[free], kind[free])
         self.bindings = [
             Binding.of(
                 self.rules, tuple(names[code] for code in plausible.sets[place]), list(role_code)[who], kinds[what], date_of(self.day)
@@ -124,9 +125,9 @@ class Decision:
         order = np.argsort(group, kind="stable")
         self.rows_of = np.split(order, np.searchsorted(group[order], np.arange(len(self.bindings) + 1)))[1:-1]
 
-        clocks = _gathered(self.owner, np.where(known_zone[zone], zone, -1))
+        clocks = gathered(self.owner, np.where(known_zone[zone], zone, -1))
         own = np.where(free, zone, -1)
-        keys, scene = _grouped(group[free], own[free], clocks.code[free], jurisdiction[free])
+        keys, scene = grouped(group[free], own[free], clocks.code[free], jurisdiction[free])
         self.scenes = [
             Scene(int(number), self._zones_of(zones[first], [zones[code] for code in clocks.sets[others]], names[where]))
             for number, first, others, where in keys
@@ -277,7 +278,7 @@ class Decision:
             ("contacts", "How often the debtor was contacted is not known: the contact log is absent, late or dated to months."),
         ):
             unknown = np.zeros(self.book.debtors, bool)
-            portfolios, names = _factorized(self.tables["accounts"]["portfolio"])
+            portfolios, names = factorized(self.tables["accounts"]["portfolio"])
             owners, _ = self.book.find(self.tables["accounts"]["account_no"].to_numpy())
             for number, name in enumerate(names):
                 if not self._is_known(table, name):
@@ -463,7 +464,7 @@ class Decision:
         # A day is looked at from its own opening; a channel that is shut for the rest of today opens on a later one.
         shut = (state[rows] == DEFERRED) & (day == self.day)
         day = day + shut * np.array([(number, row) in self.spans for row in rows.tolist()], bool) if self.spans else day
-        pairs, place = _grouped(self.scene[rows], day)
+        pairs, place = grouped(self.scene[rows], day)
         answers = np.array([self._first_open(int(scene), channel, int(when)) for scene, when in pairs], np.int64)
         if rows.size:
             first[rows] = answers[place]
@@ -533,48 +534,3 @@ def decide(
     decision.count()
     decision.open()
     return decision
-
-
-@dataclass(frozen=True)
-class Gathered:
-    """Per row the number of the set of all values that rows of its debtor have; sets of codes, without the unknown -1."""
-
-    code: np.ndarray
-    sets: list[tuple[int, ...]]
-
-
-def _gathered(debtor: np.ndarray, values: np.ndarray) -> Gathered:
-    pairs = np.unique(np.stack([debtor, values]), axis=1)
-    pairs = pairs[:, pairs[1] >= 0]
-    of_debtor: dict[int, list[int]] = {}
-    several = np.flatnonzero(np.bincount(pairs[0], minlength=1) > 1)
-    single = np.full(int(debtor.max(initial=-1)) + 1, -1, np.int64)
-    single[pairs[0]] = pairs[1]
-    for owner, value in pairs[:, np.isin(pairs[0], several)].T:
-        of_debtor.setdefault(int(owner), []).append(int(value))
-    sets: dict[tuple[int, ...], int] = {(): 0}
-    of_value = np.array([sets.setdefault((value,), len(sets)) for value in range(int(values.max(initial=-1)) + 1)] + [0], np.int64)
-    code = of_value[single]
-    for owner, members in of_debtor.items():
-        code[owner] = sets.setdefault(tuple(sorted(members)), len(sets))
-    return Gathered(code[debtor], list(sets))
-
-
-def _grouped(*codes: np.ndarray) -> tuple[list[tuple[int, ...]], np.ndarray]:
-    """(distinct combinations of the codes in ascending order, number of its combination per row)."""
-    key = np.zeros(codes[0].size, np.int64)
-    for values in codes:
-        lowest = int(values.min(initial=0))
-        key = key * (int(values.max(initial=0)) - lowest + 1) + (values - lowest)
-    _, first, number = np.unique(key, return_index=True, return_inverse=True)
-    return list(zip(*(values[first].tolist() for values in codes), strict=True)), number
-
-
-def _factorized(values: pd.Series) -> tuple[np.ndarray, list[str]]:
-    """(code per row, -1 where empty; the distinct texts in sorted order)."""
-    held = values if isinstance(values.dtype, pd.CategoricalDtype) else values.astype("category")
-    names = [str(name) for name in held.cat.categories]
-    order = np.argsort(names)
-    places = np.empty(len(names) + 1, np.int64)
-    places[order], places[-1] = np.arange(len(names)), -1
-    return places[held.cat.codes.to_numpy()], [names[number] for number in order]

@@ -8,17 +8,15 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
-from features.events import seen
 from features.evidence import Evidence
 from features.kernel import calendar
-from features.tables import DIRECTIONS, NO_DAY, NO_MONEY, NO_TIME
+from features.tables import DIRECTIONS, NO_DAY, NO_MONEY
 from features.vocabulary import ANSWER_DAYS, FIRST_PAYMENT_DAYS
 
 ANSWER_WINDOW = 180
 CALENDAR = ("month", "day_of_month", "weekday", "days_to_month_end")
 FOLLOWING = ("attempts_since_last_payment", "payments_after_contact_180d", "days_after_contact_180d", "days_without_contact_180d")
 BILLED = ("principal", "instalment", "invoice")
-OPEN_END = NO_TIME
 
 
 def facts(names: Sequence[str], evidence: Evidence) -> dict[str, np.ndarray | pd.Series]:
@@ -97,38 +95,39 @@ def _first_payment_default(evidence: Evidence) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
-def _counts(payment, night, known, amount, is_credit, back_offsets, back_known, back_amount):
-    """Whether a payment is known before the night and its net is positive."""
-    if is_credit[payment] or known[payment] >= night:
-        return False
-    net = amount[payment]
-    for reversal in range(back_offsets[payment], back_offsets[payment + 1]):
-        if back_known[reversal] < night:
-            net -= back_amount[reversal]
-    return net > 0
+def _counting(as_of, first, last, day, known, amount, is_credit, back_offsets, back_known, back_amount, row, days):
+    """Write the days of a row's payments before as_of that count (net positive, known), newest first; returns how many."""
+    night, written = as_of[row], 0
+    for payment in range(last[row] - 1, first[row] - 1, -1):
+        if day[payment] < night and known[payment] < night and not is_credit[payment]:
+            net = amount[payment]
+            for reversal in range(back_offsets[payment], back_offsets[payment + 1]):
+                if back_known[reversal] < night:
+                    net -= back_amount[reversal]
+            if net > 0:
+                days[written] = day[payment]
+                written += 1
+    return written
 
 
 @njit(cache=True, nogil=True)
 def _first_default(as_of, first, last, due_on, known, gone, billed, paid_first, paid_last, paid_on, paid_known, amount, is_credit,
                    back_offsets, back_known, back_amount, grace):  # fmt: skip
     found = np.full(as_of.size, np.nan)
+    days = np.empty((paid_last - paid_first).max() if as_of.size else 0, np.int32)
     for row in range(as_of.size):
         night = as_of[row]
-        until = np.int64(OPEN_END)
         for charge in range(first[row], last[row]):
-            if billed[charge] and due_on[charge] != NO_DAY and known[charge] < night and (gone.size == 0 or night <= gone[charge]):
+            in_force = known[charge] < night and (gone.size == 0 or night <= gone[charge])
+            if in_force and billed[charge] and due_on[charge] != NO_DAY:
                 until = np.int64(due_on[charge]) + grace
+                payments = _counting(as_of, paid_first, paid_last, paid_on, paid_known, amount, is_credit, back_offsets, back_known,
+                                     back_amount, row, days)  # fmt: skip
+                if payments > 0 and days[payments - 1] <= until:
+                    found[row] = 0.0
+                elif until < night:
+                    found[row] = 1.0
                 break
-        if until == OPEN_END:
-            continue
-        for payment in range(paid_first[row], paid_last[row]):
-            if paid_on[payment] > until or paid_on[payment] >= night:
-                break
-            if _counts(payment, night, paid_known, amount, is_credit, back_offsets, back_known, back_amount):
-                found[row] = 0.0
-                break
-        if np.isnan(found[row]) and until < night:
-            found[row] = 1.0
     return found
 
 
@@ -154,32 +153,30 @@ def _follow(as_of, since, first, last, day, known, gone, outbound, paid_first, p
             back_offsets, back_known, back_amount, answer_days, window):  # fmt: skip
     """attempts since the last payment, payments after a contact, days after a contact, other days; float64 [4, rows]."""
     found = np.zeros((4, as_of.size))
+    paid_days = np.empty((paid_last - paid_first).max() if as_of.size else 0, np.int32)
+    days = np.empty((last - first).max() if as_of.size else 0, np.int32)
     for row in range(as_of.size):
         night = np.int64(as_of[row])
-        last_paid = np.int64(OPEN_END)
-        contact = last[row] - 1
-        for payment in range(paid_last[row] - 1, paid_first[row] - 1, -1):
-            if paid_on[payment] >= night or not _counts(
-                payment, night, paid_known, amount, is_credit, back_offsets, back_known, back_amount
-            ):
-                continue
-            last_paid = max(last_paid, np.int64(paid_on[payment]))
-            if paid_on[payment] < night - window:
+        payments = _counting(as_of, paid_first, paid_last, paid_on, paid_known, amount, is_credit, back_offsets, back_known, back_amount,
+                             row, paid_days)  # fmt: skip
+        contacts = 0
+        for contact in range(last[row] - 1, first[row] - 1, -1):
+            in_force = known[contact] < night and (gone.size == 0 or night <= gone[contact])
+            if in_force and outbound[contact] and day[contact] < night:
+                days[contacts] = day[contact]
+                contacts += 1
+        contact = 0
+        for payment in range(payments):
+            if paid_days[payment] < night - window:
                 break
-            while contact >= first[row] and not (outbound[contact] and seen(contact, night, day, known, gone, paid_on[payment] + 1)):
-                contact -= 1
-            if contact >= first[row] and paid_on[payment] - day[contact] <= answer_days:
-                found[1, row] += 1
+            while contact < contacts and days[contact] > paid_days[payment]:
+                contact += 1
+            found[1, row] += contact < contacts and paid_days[payment] - days[contact] <= answer_days
         covered_from = night  # days from here on are counted
-        for place in range(last[row] - 1, first[row] - 1, -1):
-            if not outbound[place] or not seen(place, night, day, known, gone, night):
-                continue
-            if day[place] > last_paid:
-                found[0, row] += 1
-            begin = max(np.int64(day[place]), since[row])
-            end = min(np.int64(day[place]) + answer_days + 1, covered_from)
-            if end > begin:
-                found[2, row] += end - begin
-            covered_from = min(covered_from, max(begin, since[row]))
+        for contact in range(contacts):
+            found[0, row] += payments == 0 or days[contact] > paid_days[0]
+            begin = max(np.int64(days[contact]), since[row])
+            found[2, row] += max(min(days[contact] + answer_days + 1, covered_from) - begin, 0)
+            covered_from = min(covered_from, begin)
         found[3, row] = max(night - since[row], 0) - found[2, row]
     return found

@@ -28,7 +28,7 @@ from features.vocabulary import EVENTS, LEDGER, Agg
 
 NET_OF_REVERSALS = ("payments", "credits")
 SPLIT_ROWS = 20_000  # fewer rows are not worth a second thread
-_FIGURES = ("balance", "arrears", "days_past_due")
+_FIGURES = {"balance": kernel.BALANCE, "arrears": kernel.ARREARS, "days_past_due": kernel.DAYS_PAST_DUE}
 _ASKED = {Agg.AT: kernel.AT, Agg.MAX: kernel.MAXIMUM, Agg.DAYS: kernel.DAYS_ABOVE_ZERO}
 
 
@@ -117,7 +117,7 @@ class Matrix:
         nouns = [entry for entry in self.catalogue if isinstance(entry, Noun)]
         missing, noted = self._missing(nouns), facts([entry.called for entry in nouns], self.evidence)
         for entry in nouns:
-            self._note(entry, noted[entry.called], missing[entry.name])
+            self._note(entry, noted[entry.called], missing[entry.needs])
         for entry in self.catalogue.in_order_of_making:
             if isinstance(entry, Attribute):
                 self._note(entry, self.evidence.of_account(entry.called), np.zeros(self.rows, bool))
@@ -138,7 +138,8 @@ class Matrix:
         """Run the compiled loop for the features of one kind of event."""
         evidence = self.evidence
         missing = self._missing(wanted)
-        wanted = [feature for feature in wanted if not missing[feature.name].all()]
+        self._blank(wanted, missing)
+        wanted = [feature for feature in wanted if not missing[feature.needs].all()]
         if not wanted:
             return
         found = evidence.events(kind, _columns(wanted))
@@ -152,26 +153,26 @@ class Matrix:
             self.numbers,
         )  # fmt: skip
         self._share(kernel.walk, arguments)
+        self._blank(wanted, missing)
         for feature in wanted:
-            column = self.numbers[self.place[feature.name]]
-            column[missing[feature.name]] = np.nan
             if feature.unit == "class":
+                column = self.numbers[self.place[feature.name]]
                 self.classes[feature.name] = _category(column, found.classes[feature.measure].values, EVENTS[kind].classes[feature.measure])
 
     def _stand(self, wanted: Sequence[Feature]) -> None:
         missing = self._missing(wanted)
+        self._blank(wanted, missing)
         if all(rows.all() for rows in missing.values()):
             return
         evidence, books = self.evidence, self.evidence.ledger
-        asked = np.array([(_ASKED[feature.agg], _FIGURES.index(feature.of), _days(feature)) for feature in wanted])
+        asked = np.array([(_ASKED[feature.agg], _FIGURES[feature.of], _days(feature)) for feature in wanted])
         arguments = (
             still(books.positions(evidence.account_no), np.int64), evidence.as_of, still(evidence.known_since, np.int32), books.offsets,
-            books.start, np.stack([books.balance, books.arrears]), books.overdue_since, asked,
+            books.start, books.balance, books.arrears, books.overdue_since, asked,
             np.array([self.place[feature.name] for feature in wanted]), self.numbers,
         )  # fmt: skip
         self._share(kernel.stand, arguments)
-        for feature in wanted:
-            self.numbers[self.place[feature.name], missing[feature.name]] = np.nan
+        self._blank(wanted, missing)
 
     def _share(self, loop, arguments: tuple) -> None:
         threads = max(1, min(self.threads, self.rows // SPLIT_ROWS))
@@ -182,16 +183,19 @@ class Matrix:
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(lambda begin, end: loop(begin, end, *arguments), edges, edges[1:]))
 
-    def _missing(self, wanted: Sequence[Feature | Noun]) -> dict[str, np.ndarray]:
-        delivered: dict[str, np.ndarray] = {}
-        for table in set().union(*(feature.needs for feature in wanted)):
-            delivered[table] = self.evidence.delivered(table)
-        missing = {}
+    def _missing(self, wanted: Sequence[Feature | Noun]) -> dict[frozenset[str], np.ndarray]:
+        """Tables needed -> bool per row: whether one of them is not delivered."""
+        delivered = {table: self.evidence.delivered(table) for table in set().union(*(feature.needs for feature in wanted))}
+        every = np.ones(self.rows, bool)
+        return {
+            needs: ~np.logical_and.reduce([every, *(delivered[table] for table in needs)])
+            for needs in {feature.needs for feature in wanted}
+        }
+
+    def _blank(self, wanted: Sequence[Feature], missing: Mapping[frozenset[str], np.ndarray]) -> None:
         for feature in wanted:
-            missing[feature.name] = np.zeros(self.rows, bool)
-            for table in feature.needs:
-                missing[feature.name] |= ~delivered[table]
-        return missing
+            if missing[feature.needs].any():
+                self.numbers[self.place[feature.name], missing[feature.needs]] = np.nan
 
     def _note(self, entry: Noun | Attribute, values: np.ndarray | pd.Series, missing: np.ndarray) -> None:
         if entry.unit == "class":

@@ -84,6 +84,14 @@ def classes_of(values: pd.Series, known: Sequence[str]) -> Classes:
     return Classes(values.cat.codes.to_numpy(), -1, table, tuple(known))
 
 
+def open_classes(values: pd.Series, rows: np.ndarray) -> Classes:
+    """The classes of some rows of a column in which any text may stand."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return numbered_classes(values.cat.codes.to_numpy()[rows], list(values.cat.categories))
+    codes, names = pd.factorize(values.iloc[rows])
+    return numbered_classes(codes.astype(np.int32), list(names))
+
+
 def numbered_classes(codes: np.ndarray, values: Sequence[str]) -> Classes:
     """Classes given by their place in `values`, -1 when empty."""
     return Classes(codes, -1, np.arange(-1, len(values), dtype=np.int32), tuple(str(value) for value in values))

@@ -131,9 +131,9 @@ class Evidence:
             self._arranged[name] = frame if sorted_already else arranged(frame, name)
         return self._arranged[name]
 
-    def _spans(self, frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-        """The span of each row's account in a frame sorted by account."""
-        first, last = events.spans_of(still(frame["account_no"].to_numpy(), np.int64), self.accounts)
+    def _spans(self, account_no: pd.Series | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The span of each row's account in a sorted column of account numbers."""
+        first, last = events.spans_of(still(np.asarray(account_no), np.int64), self.accounts)
         return first[self.row_account], last[self.row_account]
 
     def _payments(self, wanted: frozenset[str]) -> Events:
@@ -142,7 +142,7 @@ class Evidence:
         places = np.searchsorted(held.accounts, self.accounts)[self.row_account]
         classes = {"kind": Classes(held.is_credit.view(np.int8), 0, np.array([0, 1], np.int32), PAYMENT_KINDS)}
         if "method" in wanted:
-            classes["method"] = events.numbered_classes(held.method, held.method_names)
+            classes["method"] = events.open_classes(_text(held.payments, "payments", "method"), held.row)
         if "month_part" in wanted:
             latest = int(self.as_of.max()) if self.as_of.size else 0
             classes["month_part"] = events.classes_by_day(held.occurred_on, latest, events.month_parts, MONTH_PARTS)
@@ -159,10 +159,12 @@ class Evidence:
 
     def _reversals(self, wanted: frozenset[str]) -> Events:
         frame = self._table("payments")
-        frame = frame[(_text(frame, "payments", "kind") == "reversal").to_numpy(dtype=bool)]
-        frame = frame.iloc[np.lexsort([frame[name].to_numpy() for name in ("amount", "known_at", "occurred_at", "account_no")])]
-        days, known = column(frame, "occurred_on", np.int32, "payments"), column(frame, "known_on", np.int32, "payments")
-        return Events(*self._spans(frame), days, known, measures={"amount": column(frame, "amount", np.int64, "payments")})
+        rows = np.flatnonzero((_text(frame, "payments", "kind") == "reversal").to_numpy(dtype=bool))
+        keys = [frame[name].to_numpy()[rows] for name in ("amount", "known_at", "occurred_at", "account_no")]
+        rows = rows[np.lexsort(keys)]
+        days, known = (column(frame, name, np.int32, "payments")[rows] for name in ("occurred_on", "known_on"))
+        amount = column(frame, "amount", np.int64, "payments")[rows]
+        return Events(*self._spans(frame["account_no"].to_numpy()[rows]), days, known, measures={"amount": amount})
 
     def _charges(self, wanted: frozenset[str], ahead: bool = False) -> Events:
         frame = self._table("charges")
@@ -207,7 +209,7 @@ class Evidence:
         all_days, all_known = column(frame, "occurred_on", np.int32, "contacts"), column(frame, "known_on", np.int32, "contacts")
         days, known = still(all_days[made], np.int32), still(all_known[made], np.int32)
         gone = still(self._gone("contacts")[made] if self._gone("contacts").size else NEVER_REPLACED, np.int32)
-        offsets, rows, pairs = events.visible(self.as_of, *self._spans(frame.iloc[made]), days, known, gone, False)
+        offsets, rows, pairs = events.visible(self.as_of, *self._spans(frame["account_no"].to_numpy()[made]), days, known, gone, False)
 
         held, amount, due_on = self.settlements, amount[made][pairs], due_on[made][pairs]
         places = np.searchsorted(held.accounts, self.accounts)[self.row_account[rows]]
@@ -229,7 +231,7 @@ class Evidence:
         gone = self._gone("statuses")
         gone = gone[order] if gone.size else gone
         offsets, rows, pairs = events.visible(
-            self.as_of, *self._spans(frame.iloc[order]), *(still(days, np.int32) for days in (begun, known, gone)), True
+            self.as_of, *self._spans(frame["account_no"].to_numpy()[order]), *(still(days, np.int32) for days in (begun, known, gone)), True
         )
         night, since, until = self.as_of[rows], begun[pairs], until[pairs]
         active = (until == NO_DAY) | (until >= night)
@@ -260,7 +262,7 @@ class Evidence:
     def _versioned(self, table: str, day: str, classes: Mapping, measures: Mapping, ahead: bool = False) -> Events:
         frame = self._table(table)
         days, known = column(frame, day, np.int32, table), column(frame, "known_on", np.int32, table)
-        return Events(*self._spans(frame), days, known, self._gone(table), classes, measures, ahead=ahead)
+        return Events(*self._spans(frame["account_no"]), days, known, self._gone(table), classes, measures, ahead=ahead)
 
     def _gone(self, table: str) -> np.ndarray:
         """int32 per row of the arranged table: the day a newer version became known. No entry where no row is ever replaced."""

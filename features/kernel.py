@@ -16,6 +16,7 @@ COUNT, SUM, MAX, MIN, MONTHS, LAST, STREAK, STOP, SPREAD, GAP = range(10)  # wha
 ADDED, LARGEST, SMALLEST, NEAREST = range(4)  # how a slot's buckets merge into windows
 TOTAL, MEAN, STD, FLAG, VALUE = range(5)  # how merged slots become a feature
 AT, MAXIMUM, DAYS_ABOVE_ZERO = range(3)  # what is asked of the ledger
+BALANCE, ARREARS, DAYS_PAST_DUE = range(3)
 EVER = -1
 # Measures: days between the event and as_of; the amount; other numbers, open texts and classes from these places on.
 AGE, AMOUNT, OTHERS, TEXTS, CLASSES = -1, 0, 1, 100, 200
@@ -184,13 +185,13 @@ def walk(begin, end, first, last, as_of, ahead, day, known, gone, signature, amo
 
 
 @njit(cache=True, nogil=True)
-def stand(begin, end, accounts, as_of, known_since, offsets, start, figures, overdue_since, wanted, place, out):
+def stand(begin, end, accounts, as_of, known_since, offsets, start, balance, arrears, overdue_since, wanted, place, out):
     """Fill out[place[j], begin:end] with figures of the ledger as known on past nights.
 
     accounts     int64 [rows]: place of the row's account in the ledger
     known_since  int32 [rows]: first night on which the account was known
-    figures      int64 [2, segments]: balance, arrears; days past due follow from overdue_since (NO_DAY: 0)
-    wanted       per feature: (AT | MAXIMUM | DAYS_ABOVE_ZERO, balance 0 | arrears 1 | days past due 2, days back; EVER all nights)
+    offsets ...  the ledger's segments; days past due follow from overdue_since (NO_DAY: 0)
+    wanted       per feature: (AT | MAXIMUM | DAYS_ABOVE_ZERO, BALANCE | ARREARS | DAYS_PAST_DUE, days back; EVER all nights)
     AT is the figure of the night as_of - days, missing before the account was known; the others look at as_of - days through as_of.
     Before its first segment an account owes nothing.
     """
@@ -200,29 +201,32 @@ def stand(begin, end, accounts, as_of, known_since, offsets, start, figures, ove
         now = latest(start, low, high, night)
         for feature in range(place.size):
             how, of, days = wanted[feature, 0], wanted[feature, 1], wanted[feature, 2]
-            result = 0.0
-            if how == AT:
-                segment = latest(start, low, now + 1, night - days)
-                if night - days < known_since[row]:
-                    result = np.nan
-                elif segment >= 0:
-                    result = float(figure_on(figures, overdue_since, of, segment, night - days))
-            else:
-                first_night = NOTHING if days == EVER else night - days
-                until, total, largest = night, np.int64(0), np.int64(NOTHING)
-                segment = now
-                while segment >= low and until >= first_night:
-                    ended = figure_on(figures, overdue_since, of, segment, until)
-                    largest = max(largest, ended)
-                    since = max(np.int64(start[segment]), first_night)
-                    if ended > 0:
-                        total += until - since + 1
-                    until = since - 1
-                    segment -= 1
-                if until >= first_night:
-                    largest = max(largest, 0)
-                result = float(largest) if how == MAXIMUM else float(total)
-            out[place[feature], row] = result
+            first_night = NOTHING if days == EVER else night - days
+            if how == AT and first_night < known_since[row]:
+                out[place[feature], row] = np.nan
+                continue
+            segment, until = now, night
+            if how == AT and days > 0:
+                segment, until = latest(start, low, now + 1, first_night), first_night
+            total, largest = np.int64(0), np.int64(NOTHING)
+            while segment >= low and until >= first_night:
+                # No helper here: a call, even an inlined one, would count references to its arrays at every step.
+                ended = np.int64(0)
+                if of == BALANCE:
+                    ended = balance[segment]
+                elif of == ARREARS:
+                    ended = arrears[segment]
+                elif overdue_since[segment] != NO_DAY:
+                    ended = until - overdue_since[segment]
+                since = max(np.int64(start[segment]), first_night)
+                largest = max(largest, ended)
+                if ended > 0:
+                    total += until - since + 1
+                until = since - 1
+                segment -= 1
+            if until >= first_night:
+                largest = max(largest, 0)
+            out[place[feature], row] = float(total if how == DAYS_ABOVE_ZERO else largest)
 
 
 @njit(cache=True, nogil=True)
@@ -236,14 +240,6 @@ def latest(start, low, high, day):
         else:
             end = middle
     return begin - 1 if begin > low else -1
-
-
-@njit(cache=True, nogil=True)
-def figure_on(figures, overdue_since, of, segment, day):
-    """Balance, arrears or days past due of a segment on a day it covers."""
-    if of < 2:
-        return figures[of, segment]
-    return days_past_due(overdue_since[segment], day)
 
 
 @njit(cache=True, nogil=True)

@@ -23,7 +23,7 @@ run: setup
 	@$(BIN)/recoup ingest
 	@set -o pipefail; $(BIN)/recoup train | tee work/train.txt
 	@$(BIN)/recoup promote --run "$$(tail -n 1 work/train.txt)" --by "make run" --why "first night on the sample"
-	@$(BIN)/recoup run --as-of 2026-11-01
+	@$(BIN)/recoup run --as-of 2026-10-01
 	@$(BIN)/recoup evaluate --run "$$(tail -n 1 work/train.txt)" --truth data/sample/truth --out work/report.html
 
 test: setup

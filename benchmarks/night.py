@@ -23,7 +23,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--debtors", type=int, default=150_000)
     arguments.add_argument("--seed", type=int, default=1)
-    arguments.add_argument("--as-of", default="2026-11-01")
+    arguments.add_argument("--as-of", default="2026-10-01")
     arguments.add_argument("--shards", type=int, default=8)
     arguments.add_argument("--work", type=Path, default=Path("work/benchmark"))
     chosen = arguments.parse_args()
@@ -33,7 +33,9 @@ def main() -> None:
 
     rows = []
     if not source.exists():
-        rows.append(_timed("simulate", "simulate", "--debtors", chosen.debtors, "--seed", chosen.seed, "--out", source, "--format", "parquet"))
+        rows.append(
+            _timed("simulate", "simulate", "--debtors", chosen.debtors, "--seed", chosen.seed, "--out", source, "--format", "parquet")
+        )
     rows.append(_timed("ingest", "ingest", "--source", source, "--store", store, "--params", params))
     rows.append(_timed("train", "train", "--store", store, "--params", params))
     run_id = rows[-1].pop("last_line")
@@ -63,7 +65,12 @@ def _timed(stage: str, *command: object) -> dict[str, object]:
     done = subprocess.run([Path(sys.executable).parent / "recoup", *map(str, command)], stdout=subprocess.PIPE, text=True, check=True)
     seconds = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024  # of the largest child so far
-    return {"stage": stage, "seconds": seconds, "peak_mib": peak, "last_line": done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ""}
+    return {
+        "stage": stage,
+        "seconds": seconds,
+        "peak_mib": peak,
+        "last_line": done.stdout.strip().splitlines()[-1] if done.stdout.strip() else "",
+    }
 
 
 if __name__ == "__main__":

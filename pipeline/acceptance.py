@@ -112,9 +112,16 @@ def feed_days(newest: Mapping[str, Mapping[str, int]], delivery: Delivery, state
     return days
 
 
+def declared_days(days: Mapping[str, Mapping[str, int]], delivery: Delivery) -> dict[str, dict[str, int]]:
+    """The part of `feed_days` that a control file vouches for: such a feed is late as soon as the day has passed, it cannot be quiet."""
+    told = {name for name, table in delivery.tables.items() if table.control is not None and table.control.complete_through is not None}
+    return {name: dict(found) for name, found in days.items() if name in told}
+
+
 def state_after(
     state: Mapping,
     days: Mapping[str, Mapping[str, int]],
+    declared: Mapping[str, Mapping[str, int]],
     spans: Mapping[str, tuple[int, int]],
     zones: Mapping[str, str],
     currencies: Iterable[str],
@@ -127,7 +134,11 @@ def state_after(
     for name, (first, last) in spans.items():
         held = whole.get(name, [first, last])
         whole[name] = [min(held[0], first), max(held[1], last)]
+    vouched = {name: dict(found) for name, found in state.get("declared_through", {}).items()}
+    for name, found in declared.items():
+        _raise_days(vouched.setdefault(name, {}), found)
     return {
+        "declared_through": vouched,
         "complete_through": {name: max(found.values()) for name, found in reach.items() if found},
         "portfolios_complete_through": reach,
         "spans": whole,

@@ -17,7 +17,7 @@ import pyarrow as pa
 from features.currencies import DECIMALS
 from features.errors import CannotWrite, ContractError, InputMissing, RecoupError, UsageError, some
 from features.tables import TABLES
-from pipeline.acceptance import feed_days, state_after, volume_refusals
+from pipeline.acceptance import declared_days, feed_days, state_after, volume_refusals
 from pipeline.casting import literal, quoted
 from pipeline.clocks import offsets
 from pipeline.data_files import DataFile, FileWriter
@@ -138,7 +138,7 @@ class _Intake:
             "content_id": self.delivery.content_id,
             "settings": settings,
             "rule_version": RULE_VERSION,
-            "state": state_after(state, days, spans, zones, currencies),
+            "state": state_after(state, days, declared_days(days, self.delivery), spans, zones, currencies),
             "loaded_at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),  # for people: nothing is computed from it
         }
         files = {name: each.files for name, each in taken.items()}

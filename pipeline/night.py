@@ -125,26 +125,30 @@ def publish_night(
 
 
 def check_feeds(store: Store, as_of: dt.date, params: Params) -> list[str]:
-    """Warnings of feeds that were quiet to the end; InputMissing where a declared one is later than ingest.quiet_days."""
-    night, quiet = day_number(as_of), params.ingest.quiet_days
-    known, by_portfolio = store.complete_through(), store.complete_through(by_portfolio=True)
-    warnings, late = [], []
+    """Warnings of feeds that were quiet to the end; InputMissing where a declared one is not there through the day before.
+
+    A feed whose control file names its last day is late once that day is past; without one, ingest.quiet_days without an event may pass.
+    """
+    night = day_number(as_of)
+    known, by_portfolio, vouched = store.complete_through(), store.complete_through(by_portfolio=True), store.declared_through()
+    late, quiet = {}, {}
     for name in store.portfolios():
-        for table in params.portfolio(name).delivers:
-            if table not in FEEDS:
-                continue
+        for table in (table for table in params.portfolio(name).delivers if table in FEEDS):
             day = by_portfolio.get(table, {}).get(name, known.get(table))
-            if day is None or day + quiet < night - 1:
-                through = "was never delivered" if day is None else f"is complete through {date_of(day)}"
-                late.append(f"{table} of {name} {through}")
-            elif day < night - 1:
-                warnings.append(f"{table} of {name} shows nothing after {date_of(day)}; taken as quiet.")
+            if day is not None and day >= night - 1:
+                continue
+            may_be_quiet = day is not None and day + params.ingest.quiet_days >= night - 1 and vouched.get(table, {}).get(name) != day
+            (quiet if may_be_quiet else late).setdefault((name, day), []).append(table)
     if late:
+        told = [
+            f"{', '.join(tables)} of {name} " + ("never delivered" if day is None else f"complete through {date_of(day)}")
+            for (name, day), tables in late.items()
+        ]
         raise InputMissing(
-            f"The night of {as_of} needs every declared feed through {as_of - dt.timedelta(1)}: {'; '.join(late)}. "
+            f"The night of {as_of} needs every declared feed through {as_of - dt.timedelta(1)}: {'; '.join(told)}. "
             "Deliver what is missing, or take the table out of portfolios.<name>.delivers."
         )
-    return warnings
+    return [f"{', '.join(tables)} of {name}: nothing after {date_of(day)}, taken as quiet." for (name, day), tables in quiet.items()]
 
 
 def manifest_of(

@@ -126,8 +126,8 @@ def model_card(evaluation: Evaluation, version: str, run_id: str) -> str:
         f"Run {run_id}. Approval is not part of this card: `champion.json` beside the store says who approved what, when and why.",
         "",
         "## Purpose",
-        "Rank accounts in collections each night by the money expected from each within the horizon, and say why. Not for granting "
-        "credit, no regulatory default probability, not for deciding who may be contacted: the law on contact decides that before the rank does.",
+        "Rank accounts in collections each night by the money expected from each within the horizon, and say why. Not for granting credit, "
+        "no regulatory default probability, not for deciding who may be contacted: the law on contact decides that before the rank does.",
         "",
         "## Data and dates",
         f"- Payments complete through {facts['complete_through']}; table versions {facts['data_versions'] or 'not stated'}.",

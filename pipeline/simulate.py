@@ -29,7 +29,7 @@ from pipeline.simulated_log import Log, World, empty_log
 from pipeline.simulated_tables import tables_of, truth_of, typed
 
 DEBTORS_PER_SHARD = 20_000
-LAST_DAY = dt.date(2026, 10, 31)
+LAST_DAY = dt.date(2026, 9, 30)
 FORMATS = ("csv.gz", "parquet")
 LEAST_MATURITY = 13  # days in which every payment of a horizon has become known
 

@@ -54,7 +54,7 @@ BOOKS = (
 
 GROUP_SHARE = (0.25, 0.25, 0.36, 0.14)
 # Response to contact, per group: pays anyway, pays if contacted, never pays, pays less if pressed.
-TYPE_SHARE = ((0.42, 0.28, 0.17, 0.13), (0.42, 0.28, 0.17, 0.13), (0.36, 0.28, 0.23, 0.13), (0.50, 0.28, 0.12, 0.10))
+TYPE_SHARE = ((0.48, 0.30, 0.09, 0.13), (0.48, 0.30, 0.09, 0.13), (0.42, 0.30, 0.15, 0.13), (0.54, 0.28, 0.08, 0.10))
 ACCOUNTS_SHARE = (0.70, 0.22, 0.08)
 # (jurisdiction, time zone, share): None is a cell left empty. The last rows of a group are places nobody signed off, or unknown.
 PLACES = (
@@ -231,7 +231,7 @@ def debtors_born(seed: int, numbers: np.ndarray) -> np.ndarray:
     segment = np.where(draws.uniform() < 0.5, (rich < -0.9) * 4 + (np.abs(rich) < 0.4) * 1, draws.among((0.62, 0.14, 0.16, 0.04, 0.04)))
     debtors["segment"] = np.where(age == 4, 3, segment)
     debtors["employed"] = debtors["segment"] != 4
-    debtors["income"] = np.exp(np.where(firm, 7.6, 5.75) + 0.45 * draws.normal() + 0.15 * rich)  # euro a month that could go to debts
+    debtors["income"] = np.exp(np.where(firm, 7.6, 5.9) + 0.45 * draws.normal() + 0.15 * rich)  # euro a month that could go to debts
     debtors["score"] = np.clip(np.round(560 + 45 * rich + 50 * debtors["will"] + 55 * draws.normal()), 300, 850)
     debtors["answers"] = np.clip(0.07 + 0.5 * draws.uniform() ** 1.4 + 0.04 * debtors["will"], 0.02, 0.7)
     debtors["wrong_number"] = draws.uniform() < 0.04

@@ -25,7 +25,7 @@ BUDGET, KEPT, HELD = range(3)  # where a payment comes from
 
 # Effect of contact on the daily hazard, per response type: after a reminder, after a conversation.
 REMINDER_EFFECT = np.array([1.0, 1.6, 1.0, 0.8])
-CONVERSATION_EFFECT = np.array([1.0, 3.6, 1.0, 0.3])
+CONVERSATION_EFFECT = np.array([1.0, 3.4, 1.0, 0.3])
 REMINDER_FADES, CONVERSATION_FADES = 1 / 8, 1 / 15  # per day
 # What a conversation ends in, per response type; the rest is talk.
 PROMISES = np.array([0.34, 0.40, 0.10, 0.12])
@@ -60,9 +60,11 @@ FORCED_CALLS, FORCED_DIGITAL = 0.12, 0.06  # attempts per working day once conta
 
 BASE_ON_TIME = np.array([3.0, 3.2, 2.7, 0.0, 2.5])
 TYPE_ON_TIME = np.array([0.5, -0.7, -2.6, -0.1])
-BASE_RATE = np.array([-0.75, -0.65, -0.6, -2.3, -0.75])
-TYPE_RATE = np.array([0.5, -1.15, 0.0, 0.0])
+BASE_RATE = np.array([-0.75, -0.75, -0.65, -2.3, -1.05])
+TYPE_RATE = np.array([0.4, -0.85, 0.0, 0.0])
 NEVER_RATE = 0.008
+EARLY = 1.3  # what a fresh slip adds to the log rate; gone after 75 days
+EARLY_IN_FULL = 4.0  # how much likelier arrears are paid in full while fresh
 # Shares of what a payment covers, per book, and how each grows with means.
 MIX = np.array(
     [
@@ -117,14 +119,15 @@ def monthly_rate(night, account, debtor, first_day):
         return 0.0
     if kind == NEVER_PAYS:
         return NEVER_RATE
-    log_rate = BASE_RATE[book] + TYPE_RATE[kind] + 0.6 * debtor.will + 0.55 * means
+    log_rate = BASE_RATE[book] + TYPE_RATE[kind] + 0.5 * debtor.will + 0.45 * means
     if account.paid_on != NO_DAY and first_day - account.paid_on <= 45:
         log_rate += 0.4
     log_rate -= 0.1 * min(account.broken, 4)
     if night.months_placed >= 0:
         log_rate += 1.4 * np.exp(-night.months_placed / 2.0) - 0.07 * min(night.months_placed, 20)
     else:
-        log_rate -= 0.5 * min(first_day - night.overdue_since, 120) / 90.0
+        since = first_day - night.overdue_since
+        log_rate += EARLY * max(0.0, 1 - since / 75.0) - 0.4 * min(since, 120) / 90.0
     return min(np.exp(log_rate), 4.0)
 
 
@@ -181,6 +184,7 @@ def fill_amounts(night, account, debtor):
     night.amount[BALANCE] = balance
     old = night.months_placed >= OLD_PLACEMENT or book == BOUGHT
     night.amount[SETTLEMENT] = np.int64(balance * SETTLED_SHARE) if old else night.amount[ARREARS]
+    fresh = night.months_placed < 0
     total = 0.0
     for k in range(CLASSES):
         limit = affordable if k <= ARREARS_AND_DUE else 3 * affordable
@@ -189,6 +193,8 @@ def fill_amounts(night, account, debtor):
         elif night.amount[k] <= 0:
             night.amount[k] = min(night.amount[TOKEN], balance)
         night.share[k] = MIX[book, k] * np.exp(MIX_SLOPE[k] * means)
+        if fresh and (k == ARREARS or k == ARREARS_AND_DUE):
+            night.share[k] *= EARLY_IN_FULL
         total += night.share[k]
     for k in range(CLASSES):
         night.share[k] /= total

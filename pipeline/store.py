@@ -112,6 +112,10 @@ class Store:
         """Table -> the last day (days since 1970) whose rows are all there; by_portfolio: table -> portfolio -> day."""
         return self._state(versions)["portfolios_complete_through" if by_portfolio else "complete_through"]
 
+    def declared_through(self, versions: Mapping[str, int] | None = None) -> dict[str, dict[str, int]]:
+        """Table -> portfolio -> the last complete day that a control file vouched for."""
+        return self._state(versions)["declared_through"]
+
     def portfolios(self, versions: Mapping[str, int] | None = None) -> list[str]:
         return sorted(self._state(versions)["zones"])
 

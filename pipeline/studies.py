@@ -23,7 +23,7 @@ from pipeline.params import Params
 if TYPE_CHECKING:
     from pipeline.dataset import Panel
 
-IMPORTANCE_ROWS = 1_000  # exact contributions are 85 times dearer than scores
+IMPORTANCE_ROWS = 600  # exact contributions are 85 times dearer than scores
 STABILITY_ROWS = 300
 STRONGEST = 9  # columns whose action is drawn
 

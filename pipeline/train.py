@@ -15,7 +15,20 @@ import pandas as pd
 from features.errors import InputMissing
 from models.baseline import AGE_BANDS, AgeBandTable, Scorecard, plain_orders
 from models.encoding import MONEY
-from models.evaluate import MODEL, POOLED, Evaluation, Judged, Rival, evaluate, gains_curve, gates, judge_default, statements, warnings
+from models.evaluate import (
+    MODEL,
+    POOLED,
+    Evaluation,
+    Judged,
+    Rival,
+    Truth,
+    evaluate,
+    gains_curve,
+    gates,
+    judge_default,
+    statements,
+    warnings,
+)
 from models.folder import digest
 from models.recovery import RecoveryModel, Teaching, debtors_with
 from pipeline import registry, report
@@ -133,8 +146,8 @@ def judge(panel: Panel, windows: Windows, model: AnyModel, teaching: Teaching, p
     return evidence_of(matrix, cohort, judged, rivals)
 
 
-def assess(evidence: Evidence, params: Params, truth: np.ndarray | None = None) -> Evaluation:
-    """Quality and money of the evidence under the params' capacities and draws. truth: true expected money per row, reporting units."""
+def assess(evidence: Evidence, params: Params, truth: Truth | None = None) -> Evaluation:
+    """Quality and money of the evidence under the params' capacities and draws. truth: of a made-up portfolio."""
     capacities = sorted({*params.evaluate.capacities, params.gate.capacity})
     return evaluate(evidence.judged(), evidence.rivals(), capacities, params.evaluate.bootstrap_draws, params.seed, truth)
 
@@ -144,7 +157,7 @@ def evaluate_again(store_path: Path, run_id: str, params: Params, truth: Path | 
     folder = run_folder(store_path, run_id)
     known = registry.recorded(params, run_id)
     evidence, before = load_evidence(folder, known.evidence_sha256), load_evaluation(folder)
-    fresh = assess(evidence, params, true_money(truth, evidence) if truth else None)
+    fresh = assess(evidence, params, truth_of(truth, evidence) if truth else None)
     default_rows = before.quality[before.quality["head"] == "defaulted"]
     again = replace(
         fresh,
@@ -161,12 +174,12 @@ def evaluate_again(store_path: Path, run_id: str, params: Params, truth: Path | 
     return report.terminal_text(again, known.version, place)
 
 
-def true_money(truth: Path, evidence: Evidence) -> np.ndarray:
-    """True expected money of the test rows, reporting units, from the Parquet files of truth/; InputMissing where rows have none."""
+def truth_of(truth: Path, evidence: Evidence) -> Truth:
+    """What the Parquet files of truth/ know of the test rows; InputMissing where rows have none."""
     files = sorted(truth.glob("*.parquet"))
     if not files:
         raise InputMissing(f"No truth in {str(truth)!r}. Give the truth folder that `recoup simulate` wrote.")
-    columns = ["account_id", "as_of", "expected_amount"]
+    columns = ["account_id", "as_of", "expected_amount", "p_recovered"]
     known = pd.concat([pd.read_parquet(file, columns=columns) for file in files], ignore_index=True)
     keys = evidence.cohort[["account_id"]].assign(as_of=evidence.cohort["as_of"].to_numpy().astype("datetime64[D]").astype(str))
     known = known.assign(as_of=pd.to_datetime(known["as_of"]).dt.strftime("%Y-%m-%d"))
@@ -176,7 +189,8 @@ def true_money(truth: Path, evidence: Evidence) -> np.ndarray:
         raise InputMissing(
             f"{lacking:,} rows of the test nights have no truth in {str(truth)!r}. Give the truth of the source the store was fed from."
         )
-    return joined["expected_amount"].to_numpy(dtype=np.float64) * evidence.rankings["unit"].to_numpy()
+    money, chance = (joined[name].to_numpy(dtype=np.float64) for name in ("expected_amount", "p_recovered"))
+    return Truth(money * evidence.rankings["unit"].to_numpy(), chance)
 
 
 def _teaching(panel: Panel, params: Params, catalogue: Sequence[Any]) -> Teaching:

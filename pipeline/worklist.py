@@ -19,6 +19,7 @@ from models.prioritise import (
     counted,
     draw_control,
     net_value,
+    overbooked,
     rank,
 )
 from pipeline.dataset import date_of
@@ -64,7 +65,8 @@ def rank_night(store: Store, job: Job, worked: list[Worked]) -> Ranked:
     rows = pd.concat([rows.drop(columns="group"), rows["group"].rename("verdict"), ranks], axis=1)
     listed = rows.loc[rows["group"] == "worklist", ["account_no", "account_id", "debtor_id", "p_recovered", "shard"]]
     lacking = sorted(set(rows["currency"].astype("str")[no_rate]))
-    return Ranked(rows, arms, listed, [f"Currency {name} has no rate in money.rates; its accounts are excluded." for name in lacking])
+    warnings = [f"Currency {name} has no rate in money.rates; its accounts are excluded." for name in lacking]
+    return Ranked(rows, arms, listed, [*warnings, *overbooked(rows, ranks)])
 
 
 def _planned(one: Worked) -> pd.DataFrame:

@@ -26,7 +26,7 @@ from pipeline.simulate import simulate
 from pipeline.store import Store
 
 HOUSE = Path(__file__).parents[1]
-NIGHT = "2026-11-02"
+NIGHT = "2026-10-01"
 GROUPS = ["excluded", "held_out", "deferred", "no_value", "worklist", "joined", "below_capacity"]
 
 
@@ -106,7 +106,7 @@ def append_rows(folder: Path, table: str, rows: list[dict[str, object]]) -> Path
 
 
 def late_payment(place: int, account: str, known_at: str) -> dict[str, object]:
-    occurred = {"payment_id": f"later-{place}", "account_id": account, "occurred_at": "2026-10-20T10:00:00+00:00"}
+    occurred = {"payment_id": f"later-{place}", "account_id": account, "occurred_at": "2026-09-20T10:00:00+00:00"}
     return {**occurred, "amount": "50", "kind": "payment", "known_at": known_at}
 
 
@@ -150,8 +150,8 @@ def test_a_status_known_in_time_takes_the_account_off_and_a_late_one_does_not(co
         copied,
         "statuses",
         [
-            {"account_id": first, "status": "cease_contact", "from_on": "2026-10-30", "known_at": "2026-10-30T12:00:00+00:00"},
-            {"account_id": second, "status": "cease_contact", "from_on": "2026-10-30", "known_at": "2026-11-03T12:00:00+00:00"},
+            {"account_id": first, "status": "cease_contact", "from_on": "2026-09-29", "known_at": "2026-09-29T12:00:00+00:00"},
+            {"account_id": second, "status": "cease_contact", "from_on": "2026-09-29", "known_at": "2026-10-02T12:00:00+00:00"},
         ],
     )
     assert recoup(copied, "ingest", "--source", str(source)) == 0
@@ -165,7 +165,7 @@ def test_nothing_known_from_the_night_on_changes_a_byte_of_what_it_lists(copied)
     before = published(copied)
     listed = worklist(copied)
     rows = [
-        late_payment(place, account, "2026-11-02T06:00:00+00:00" if place % 2 else "2026-11-20T10:00:00+00:00")
+        late_payment(place, account, "2026-10-01T06:00:00+00:00" if place % 2 else "2026-10-20T10:00:00+00:00")
         for place, account in enumerate(listed["account_id"])
     ]
     assert recoup(copied, "ingest", "--source", str(append_rows(copied, "payments", rows))) == 0
@@ -178,7 +178,7 @@ def test_nothing_known_from_the_night_on_changes_a_byte_of_what_it_lists(copied)
 def test_a_payment_known_in_time_does_change_the_scores(copied):
     """The canary of the test above: the same payments, known a day before the night."""
     before = published(copied)
-    rows = [late_payment(place, account, "2026-10-31T10:00:00+00:00") for place, account in enumerate(worklist(copied)["account_id"])]
+    rows = [late_payment(place, account, "2026-09-29T10:00:00+00:00") for place, account in enumerate(worklist(copied)["account_id"])]
     assert recoup(copied, "ingest", "--source", str(append_rows(copied, "payments", rows))) == 0
     assert recoup(copied, "worklist", "--as-of", NIGHT) == 0
     assert published(copied)["scores.parquet"] != before["scores.parquet"]
@@ -211,8 +211,8 @@ def _cut_off(*_: object) -> None:
 
 def test_a_late_feed_refuses_the_night_and_marks_the_old_list(copied, capsys):
     before = published(copied)
-    assert recoup(copied, "run", "--as-of", "2026-11-20") == 66
-    assert "needs every declared feed through 2026-11-19" in capsys.readouterr().err
+    assert recoup(copied, "run", "--as-of", "2026-10-02") == 66
+    assert "needs every declared feed through 2026-10-01" in capsys.readouterr().err
     assert published(copied) == before and (copied / "out" / "current").resolve().name == NIGHT
     assert NIGHT in (copied / "out" / "EXPIRED.txt").read_text()
 

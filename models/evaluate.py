@@ -37,6 +37,14 @@ class Rival:
 
 
 @dataclass(frozen=True)
+class Truth:
+    """What a made-up portfolio knows of each row: expected money (reporting units) and chance of recovery."""
+
+    money: np.ndarray
+    chance: np.ndarray
+
+
+@dataclass(frozen=True)
 class Judged:
     """Labelled rows of a test window and what a model said of them; all arrays and frames aligned by position.
 
@@ -139,13 +147,13 @@ def evaluate(
     capacities: Sequence[float],
     draws: int,
     seed: int,
-    truth: np.ndarray | None = None,
+    truth: Truth | None = None,
     scopes: Sequence[str] = SCOPES,
 ) -> Evaluation:
     """Judge a model on rows it never saw.
 
     rivals: other orders of the same rows, by name. capacities: shares of each night's accounts that can be worked.
-    truth: true expected money per row (reporting units), on made-up portfolios: adds the best possible order.
+    truth: on made-up portfolios; adds the best possible order, and the true chance to the tenths.
     scopes: the tables to make; all by default.
     """
     capacities = tuple(sorted(capacities))
@@ -153,7 +161,7 @@ def evaluate(
     p = judged.scores["p_recovered"].to_numpy()
     orders = {MODEL: Rival(judged.predicted, p, judged.predicted), **rivals}
     if truth is not None:
-        orders[BEST] = Rival(truth)
+        orders[BEST] = Rival(truth.money)
     orders[HINDSIGHT] = Rival(judged.money)
     judged_quality, judged_money = [], []
     for scope, name, rows in judged.groups(scopes):
@@ -171,7 +179,7 @@ def evaluate(
     return Evaluation(
         pd.DataFrame(judged_quality),
         pd.DataFrame(judged_money),
-        _tenths_table(judged, p, who, weights),
+        _tenths_table(judged, p, who, weights, truth),
         {"capacities": list(capacities), "draws": draws},
     )
 
@@ -345,7 +353,7 @@ def _money_rows(
     return found
 
 
-def _tenths_table(judged: Judged, p: np.ndarray, who: np.ndarray, weights: np.ndarray) -> pd.DataFrame:
+def _tenths_table(judged: Judged, p: np.ndarray, who: np.ndarray, weights: np.ndarray, truth: Truth | None) -> pd.DataFrame:
     """Calibration by tenth of p_recovered, counts of rows equal; the interval of the rate by debtor."""
     place = np.argsort(p, kind="stable")
     tenth = np.empty(len(p), dtype=np.int64)
@@ -370,6 +378,7 @@ def _tenths_table(judged: Judged, p: np.ndarray, who: np.ndarray, weights: np.nd
                 "high": high,
                 "predicted": float(judged.predicted[rows].sum()),
                 "realised": float(judged.money[rows].sum()),
+                **({} if truth is None else {"true_p": float(truth.chance[rows].mean())}),
             }
         )
     return pd.DataFrame(found)

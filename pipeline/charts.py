@@ -49,7 +49,7 @@ def shares(money: pd.DataFrame, mine: str, best: Sequence[str]) -> str:
 
 def curve(points: pd.DataFrame, mine: str, best: Sequence[str]) -> str:
     """Share of money against share of accounts worked."""
-    with _figure(6.4, 4.2) as held:
+    with _figure(8.4, 4.2) as held:
         place = held.axes
         dashes = iter(["-", "--", ":", "-.", (0, (5, 1)), (0, (1, 1)), (0, (3, 1, 1, 1))] * 3)
         for ranking, rows in points.groupby("ranking", sort=False):
@@ -61,7 +61,7 @@ def curve(points: pd.DataFrame, mine: str, best: Sequence[str]) -> str:
         place.grid(color=GRID, linewidth=0.7)
         place.xaxis.set_major_formatter(_percent)
         place.yaxis.set_major_formatter(_percent)
-        place.legend(frameon=False, fontsize=8.5, loc="lower right")
+        place.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.01, 1.0))
         return held.svg("Money reached as capacity grows")
 
 
@@ -82,7 +82,7 @@ def calibration(tenths: pd.DataFrame) -> str:
 
 def ratios(rows: pd.DataFrame, band: Sequence[float]) -> str:
     """Realised ÷ predicted money per group with intervals, and the band of the gate."""
-    with _figure(6.4, 0.34 * len(rows) + 0.9) as held:
+    with _figure(5.2, 0.22 * len(rows) + 0.8) as held:
         place = held.axes
         place.axvspan(band[0], band[1], color="#e4effb", zorder=0)
         place.axvline(1, color=MUTED, linewidth=1, linestyle="--")

@@ -20,16 +20,18 @@ BEST_OF_ALL = (BEST, HINDSIGHT)
 QUALITY_COLUMNS = (
     ("auc", "AUC", "{:.3f}"),
     ("ks", "KS, points", "{:.1f}"),
-    ("average_precision", "Average precision", "{:.3f}"),
     ("rate", "Recovered", "{:.1%}"),
     ("mean_p", "Predicted", "{:.1%}"),
-    ("brier", "Brier", "{:.4f}"),
-    ("log_loss", "Log loss", "{:.4f}"),
+    ("money_ratio", "Realised ÷ predicted money", "{:.2f}"),
     ("calibration_slope", "Calibration slope", "{:.2f}"),
     ("calibration_error", "Calibration error", "{:.3f}"),
-    ("money_ratio", "Realised ÷ predicted money", "{:.2f}"),
+    ("average_precision", "Average precision", "{:.3f}"),
+    ("brier", "Brier", "{:.3f}"),
+    ("log_loss", "Log loss", "{:.3f}"),
 )
-DEFAULT_COLUMNS = tuple(column for column in QUALITY_COLUMNS if column[0] not in ("money_ratio",))
+DEFAULT_COLUMNS = tuple(
+    (metric, "Defaulted" if metric == "rate" else name, form) for metric, name, form in QUALITY_COLUMNS if metric != "money_ratio"
+)
 
 
 def render(evaluation: Evaluation, version: str, run_id: str) -> str:

@@ -27,6 +27,7 @@ from models.evaluate import (
     Evaluation,
     Judged,
     Rival,
+    Truth,
     evaluate,
     gains_curve,
     gates,
@@ -222,7 +223,7 @@ def evaluation():
         "twin": Rival(rows.predicted, rows.scores["p_recovered"].to_numpy(), rows.predicted),
     }
     truth = rows.predicted * np.exp(np.random.default_rng(4).normal(0, 0.05, 2_000))
-    return evaluate(rows, rivals, (0.1, 0.05, 0.2), 200, 7, truth)
+    return evaluate(rows, rivals, (0.1, 0.05, 0.2), 200, 7, Truth(truth, rows.scores["p_recovered"].to_numpy()))
 
 
 def test_groups_come_before_the_whole_and_add_up_to_it(evaluation):
@@ -243,6 +244,10 @@ def test_every_order_is_held_against_the_model(evaluation):
     assert newest["gain"] == pytest.approx(ours["money"] - newest["money"])
     assert ours["low"] <= ours["money"] <= ours["high"] and 0 < ours["share"] < 1
     assert evaluation.money_row("nobody", 0.1) is None
+
+
+def test_the_truth_stands_beside_the_tenths(evaluation):
+    assert_allclose(evaluation.tenths["true_p"], evaluation.tenths["mean_p"])
 
 
 def test_figures_carry_their_intervals(evaluation):

@@ -353,12 +353,15 @@ def test_the_report_again_with_the_truth_adds_the_best_possible(first, store, pl
             "account_id": panel.cohort["account_id"],
             "as_of": pd.to_datetime(panel.cohort["as_of"].to_numpy(), unit="D").date,
             "expected_amount": panel.truth["expected"],
+            "p_recovered": panel.truth["p_recovered"],
         }
     )
     (tmp_path / "truth").mkdir()
     truth.to_parquet(tmp_path / "truth" / "nights.parquet", index=False)
     out = tmp_path / "again" / "report.html"
     text = evaluate_again(store, first.run_id, params_for(place), truth=tmp_path / "truth", out=out)
+    tenths = json.loads(out.with_suffix(".json").read_text())["tenths"]
+    assert all(abs(row["true_p"] - row["mean_p"]) < 0.08 for row in tenths) and "True chance" in out.read_text()
     assert "best possible (true expectation)" in text and "best possible (true expectation)" in out.read_text()
     plain = evaluate_again(store, first.run_id, params_for(place))
     assert plain.splitlines()[:3] == first.text().splitlines()[:3]

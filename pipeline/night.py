@@ -9,8 +9,9 @@ import logging
 import platform
 import resource
 import shutil
+import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,6 +33,7 @@ from pipeline.publish import mark_expired, publish
 from pipeline.score import Job, job_for
 from pipeline.shards import RULES, Worked, clear_stages, code_sha256, opened_rows, stage_of, work_shards
 from pipeline.store import Store
+from pipeline.whatif import draw, table_of, text_of
 from pipeline.worklist import assignments, night_of, rank_night
 
 log = logging.getLogger("recoup")
@@ -122,6 +124,20 @@ def publish_night(
             store.replace_where("assignments", assignments(ranked, job), job.as_of)
         shutil.rmtree(stage)
     return Published(folder, replace(night, manifest=about))
+
+
+def what_if(store_path: Path, as_of: dt.date, capacities: Sequence[int], params: Params, picture: Path | None = None) -> str:
+    """The night ranked, nothing published: money, contacts and burden at each capacity (debtors per queue), and the curve as a picture."""
+    store = Store(store_path)
+    check_feeds(store, as_of, params)
+    job = job_for(store, as_of, params)
+    with tempfile.TemporaryDirectory(prefix="recoup-") as folder:
+        ranked = rank_night(store, job, work_shards(job, Path(folder)))
+    reporting = params.money.reporting_currency
+    table = table_of(ranked.rows, capacities, reporting)
+    if picture is not None:
+        draw(table, reporting, picture)
+    return text_of(table, reporting)
 
 
 def check_feeds(store: Store, as_of: dt.date, params: Params) -> list[str]:

@@ -329,3 +329,10 @@ def test_assignments_hold_everyone_and_the_control_group_stays_out(house):
     assert len(held) and (held["probability"] == 0.1).all() and (held["until_on"] - held["assigned_on"] == 44).all()
     assert not set(held["debtor_id"]) & set(worklist(house)["debtor_id"])
     assert (account_number(kept["account_id"]) >= 0).all()
+
+
+def test_what_if_shows_more_capacity_bringing_more(house, capsys, tmp_path):
+    assert recoup(house, "whatif", "--as-of", NIGHT, "--capacity", "2,10", "--out", str(tmp_path / "curve.png")) == 0
+    said = capsys.readouterr().out
+    assert "balance first" in said and (tmp_path / "curve.png").stat().st_size > 1000
+    assert recoup(house, "whatif", "--as-of", NIGHT, "--capacity", "many") == 2

@@ -25,7 +25,6 @@ from models.prioritise import (
     overbooked,
     rank,
 )
-from models.response import answer_counts, best_channel, segment_rates
 from models.whatif import ORDERS, RANKED, what_if
 from pipeline.whatif import draw, table_of, text_of
 
@@ -376,70 +375,3 @@ def test_what_if_reads_as_a_table_and_a_curve(tmp_path):
 def test_an_empty_night_has_a_what_if_too():
     found = what_if(night(10).iloc[:0], [5])
     assert found["debtors"].tolist() == [0] * 4 and found["burden"].isna().all()
-
-
-# --- the channel that answers ------------------------------------------------------------------------------------------------------------
-
-ORDER = ("call", "sms", "email")
-COSTS = {"call": 1.2, "sms": 0.1, "email": 0.02}
-
-
-def a_log(*rows: tuple) -> pd.DataFrame:
-    """(account_no, day, minute, channel, outcome)."""
-    frame = pd.DataFrame(list(rows), columns=["account_no", "occurred_on", "occurred_minute", "channel", "outcome"])
-    return frame.assign(direction="outbound", known_on=frame["occurred_on"])
-
-
-BOOK = pd.DataFrame({"account_no": [1, 2], "portfolio": ["own", "own"]})
-EVERYTHING = pd.DataFrame({"account_no": [1, 1, 1, 2, 2, 2], "portfolio": "own", "channel": ORDER * 2})
-
-
-def test_answers_are_counted_by_channel_and_part_of_day():
-    log = a_log(
-        (1, 90, 600, "call", "right_party"), (1, 91, 700, "call", "no_answer"), (1, 92, 1080, "call", "promise"),
-        (1, 93, 1080, "call", "busy"), (2, 94, -1, "email", "opened"), (2, 100, 600, "call", "paid"),
-        (2, -100, 600, "call", "paid"), (7, 95, 600, "call", "paid"),
-    )  # fmt: skip
-    found = answer_counts(log, BOOK, 100)
-    assert found.values.tolist() == [
-        [1, "own", "call", "evening", 1, 1], [1, "own", "call", "morning", 2, 1], [2, "own", "email", "", 1, 1],
-    ]  # fmt: skip
-
-
-def test_the_rates_by_hand():
-    """Channel: (2 + 1) / (4 + 10) = 0.2143; segment: (2 + 50 x 0.2143) / (4 + 50); own: (0 + 10 x that) / (2 + 10)."""
-    log = a_log(*((1, 90 + number, 600, "call", "right_party" if number < 2 else "no_answer") for number in range(4)))
-    counts = answer_counts(log, BOOK, 100)
-    segments = segment_rates(counts, ["own"])
-    segment = (2 + 50 * 3 / 14) / 54
-    assert segments.set_index(["portfolio", "channel", "part"])["rate"]["own", "call", ""] == pytest.approx(segment)
-    best = best_channel(EVERYTHING, pd.Series({1: 1000.0, 2: 1000.0}), counts, segments, COSTS, ORDER)
-    assert best["channel"].tolist() == ["call", "call"]
-    assert best["response_rate"].tolist() == pytest.approx([(2 + 10 * segment) / 14, segment])
-
-
-def test_a_small_debt_gets_the_cheap_channel_and_a_deaf_debtor_the_other_one():
-    days = range(50, 80)
-    log = a_log(*((2, day, 600, "call", "no_answer") for day in days), *((2, day, 600, "sms", "paid") for day in days))
-    counts = answer_counts(log, BOOK, 100)
-    segments = segment_rates(counts, ["own"])
-    best = best_channel(EVERYTHING, pd.Series({1: 0.5, 2: 500.0}), counts, segments, COSTS, ORDER).set_index("account_no")
-    assert best.loc[2, "channel"] == "sms"
-    assert best.loc[1, "channel"] in ("sms", "email")
-
-
-def test_without_any_attempt_the_preferred_permitted_channel_is_taken():
-    counts = answer_counts(a_log(), BOOK, 100)
-    segments = segment_rates(counts, ["own"])
-    best = best_channel(EVERYTHING, pd.Series({1: 5.0, 2: 5.0}), counts, segments, COSTS, ORDER)
-    assert best["channel"].tolist() == ["call", "call"] and best["part"].tolist() == ["", ""]
-    texts = EVERYTHING[EVERYTHING["channel"] != "call"]
-    assert best_channel(texts, pd.Series({1: 5.0, 2: 5.0}), counts, segments, COSTS, ORDER)["channel"].tolist() == ["sms", "sms"]
-
-
-def test_the_part_of_the_day_in_which_a_segment_answers_is_named():
-    days = range(20, 80)
-    log = a_log(*((1, day, 600, "call", "no_answer") for day in days), *((1, day, 1100, "call", "right_party") for day in days))
-    counts = answer_counts(log, BOOK, 100)
-    best = best_channel(EVERYTHING, pd.Series({1: 500.0, 2: 500.0}), counts, segment_rates(counts, ["own"]), COSTS, ORDER)
-    assert best["part"].tolist() == ["evening", "evening"]

@@ -56,6 +56,7 @@ from pipeline.simulated_response import (
 )
 
 MEANS_STAY, WILL_STAYS = 0.90, 0.92  # from month to month; both have a standard deviation of 1
+LUCK = 0.7  # standard deviation of what a single month adds to means and the next forgets
 EXITS_WITHIN = 3  # days from the first night within which an account leaves; nothing is paid in between
 REMINDED_SHARE = 0.3  # of bills of accounts in good order are announced by a friendly reminder
 
@@ -150,7 +151,7 @@ def move_latent(rng, debtor, month, m):
         elif debtor.segment != 4 and chance(rng) < 0.16:
             debtor.employed = 1
     lost = 1.4 if not debtor.employed and debtor.segment != 4 else 0.0
-    debtor.spare = debtor.means - lost + month.season[debtor.group]
+    debtor.spare = debtor.means - lost + month.season[debtor.group] + LUCK * normal(rng)
 
 
 @njit(error_model="numpy")

@@ -114,7 +114,7 @@ def monthly_rate(night, account, debtor, first_day):
             return 0.0
         return -np.log(1.0 - sigmoid(BASE_ON_TIME[book] + 0.9 * debtor.will + 0.8 * means + TYPE_ON_TIME[kind]))
     if night.stage == PLAN:
-        return -np.log(1.0 - sigmoid(1.3 + 0.8 * debtor.will + 0.7 * means + 0.5 * TYPE_ON_TIME[kind]))
+        return -np.log(1.0 - sigmoid(1.0 + 0.8 * debtor.will + 0.7 * means + 0.5 * TYPE_ON_TIME[kind]))
     if night.stage != OVERDUE:
         return 0.0
     if kind == NEVER_PAYS:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
 import gzip
 from decimal import Decimal
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,8 +29,11 @@ from deliveries import (
 )
 
 from features.errors import ContractError, InputMissing
+from features.tables import TABLES, check
 from pipeline import ingest as ingest_room
 from pipeline.ingest import ingest
+from pipeline.params import load
+from pipeline.simulate import simulate
 from pipeline.store import Store
 
 # Files
@@ -323,3 +328,28 @@ def test_no_message_holds_a_cell(tmp_path, name, cell, capsys):
         ingest(source, tmp_path / "store", PARAMS)
     assert SECRET not in str(refused.value) + str(broken.value) + str(capsys.readouterr())
     assert all(SECRET.encode() not in path.read_bytes() for path in (tmp_path / "store").rglob("*") if path.is_file())
+
+
+# The sample, and faults whose answer is known
+
+HOUSE = Path(__file__).parents[1]
+
+
+def test_the_sample_comes_in_without_a_fault(tmp_path):
+    report = ingest(HOUSE / "data" / "sample", tmp_path / "store", load(HOUSE / "params.yaml"))
+    assert [table.name for table in report.tables] == list(TABLES) and report.warnings == []
+    assert {table.name: table.quarantined + table.duplicates for table in report.tables} == dict.fromkeys(TABLES, 0)
+    check(Store(tmp_path / "store").tables())
+
+
+@pytest.mark.parametrize("form", ["csv.gz", "parquet"])
+def test_planted_faults_are_found_under_their_codes_on_their_lines_and_no_others(tmp_path, form):
+    simulate(400, 5, tmp_path / "source", months=6, faults=True, file_format=form)
+    params = load(HOUSE / "params.yaml")
+    lenient = params.model_copy(update={"ingest": params.ingest.model_copy(update={"max_fault_rows": 1.0, "max_fault_money": 1.0})})
+    ingest(tmp_path / "source", tmp_path / "store", lenient)
+    with (tmp_path / "source" / "truth" / "faults.csv").open() as stream:
+        planted = {(row["table"], row["file"], int(row["line"]), row["code"]) for row in csv.DictReader(stream)}
+    quarantine = Store(tmp_path / "store").read("quarantine", ["table", "file", "line", "codes"])
+    assert set(quarantine.itertuples(index=False, name=None)) == planted
+    assert len(planted) > 40

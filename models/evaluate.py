@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from models.baseline import DPD_NAMES, arrears_bucket
+from features.cohort import BUCKETS, bucket
 from models.drift import SHIFTED
 from models.resampling import METRICS, captured, debtor_draws, interval, quality
 from models.split import day_text
@@ -68,10 +68,10 @@ class Judged:
 
     def groups(self, scopes: Sequence[str] = SCOPES) -> list[tuple[str, str, np.ndarray]]:
         """(scope, group, rows) of every table, pooled last; the group of all rows where a scope has one group only is left out."""
-        bucket = np.array(DPD_NAMES, dtype=object)[arrears_bucket(self.cohort["days_past_due"])]
+        late = np.asarray(bucket(self.cohort["days_past_due"]), dtype=object)
         month = self.cohort["as_of"].to_numpy().astype("datetime64[D]").astype("datetime64[M]").astype(str)
         by_scope = {
-            SCOPES[0]: (bucket, [name for name in DPD_NAMES if (bucket == name).any()]),
+            SCOPES[0]: (late, [name for name in BUCKETS if (late == name).any()]),
             SCOPES[1]: _sorted_groups(self.cohort["portfolio"]),
             SCOPES[2]: _sorted_groups(self.cohort["currency"]),
             SCOPES[3]: _sorted_groups(pd.Series(month)),

@@ -309,7 +309,7 @@ def test_gates_pass_an_honest_model_and_stop_an_overconfident_one():
     assert all(gate["passed"] for gate in found)
     assert {gate["gate"] for gate in found} == {
         "realised / predicted money", "calibration slope of p_recovered",
-        *(f"realised / predicted money, {name} days past due" for name in ("0", "1-30", "31-60", "61-90", "366+")),
+        *(f"realised / predicted money, {name} days past due" for name in ("0", "1-29", "30-59", "60-89", "180+")),
     }  # fmt: skip
     wrong = gates(evaluate(judged_rows(6_000, honest=2.5), {}, (0.1,), 100, 1), Gate())
     assert [gate["gate"] for gate in wrong if not gate["passed"]][-1] == "calibration slope of p_recovered"

@@ -16,7 +16,7 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
 	touch $@
 
-.PHONY: run test check bench bench-features stress real lock clean
+.PHONY: run test check bench bench-features stress real tables lock clean
 
 # The main job on the sample: load, teach, approve, publish one night, and say what the ranks are worth.
 run: setup
@@ -46,6 +46,11 @@ stress: setup
 real: setup
 	@test -n "$(REAL)" || { echo "Say where the public data sets are: make real REAL=PATH"; exit 2; }
 	$(BIN)/python -m benchmarks.real "$(REAL)"
+
+# make tables REAL=PATH: the published benchmarks alone, next to their published figures.
+tables: setup
+	@test -n "$(REAL)" || { echo "Say where the public data sets are: make tables REAL=PATH"; exit 2; }
+	$(BIN)/python -m benchmarks.real "$(REAL)" --only credit_cards_taiwan mobile_loans
 
 lock: setup
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock

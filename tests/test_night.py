@@ -5,8 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import json
+import random
 import shutil
+import signal
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -86,7 +91,10 @@ def published(folder: Path) -> dict[str, bytes]:
 
 
 def differing(folder: Path, other: Path) -> list[str]:
-    found, expected = published(folder), published(other)
+    return differing_from(published(folder), published(other))
+
+
+def differing_from(found: dict[str, bytes], expected: dict[str, bytes]) -> list[str]:
     return sorted(name for name in found | expected if found.get(name) != expected.get(name))
 
 
@@ -207,6 +215,27 @@ def test_a_night_cut_off_after_its_shards_reuses_them(copied, monkeypatch):
 
 def _cut_off(*_: object) -> None:
     raise RuntimeError("cut off")
+
+
+@pytest.mark.stress
+def test_a_night_killed_at_any_time_ends_with_the_same_bytes(copied):
+    """SIGKILL at random moments, then the night again: `current` is never torn, and the end is that of an undisturbed run."""
+    undisturbed = published(copied)
+    command = [str(Path(sys.executable).parent / "recoup"), "worklist", "--as-of", NIGHT, "--params", str(copied / "params.yaml")]
+    moments = random.Random(20261001)
+    killed = 0
+    for _ in range(25):
+        shutil.rmtree(copied / "out")
+        started = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(moments.uniform(0.5, 12.0))
+        started.kill()
+        killed += started.wait() == -signal.SIGKILL
+        if (copied / "out" / "current").exists():
+            assert differing_from(published(copied), undisturbed) == ["manifest.inputs"]
+        assert subprocess.run(command, capture_output=True).returncode == 0
+        assert differing_from(published(copied), undisturbed) == ["manifest.inputs"]
+        assert not [path for path in (copied / "out").iterdir() if path.name.startswith(".") and path.name != ".lock"]
+    assert killed > 5
 
 
 def test_a_late_feed_refuses_the_night_and_marks_the_old_list(copied, capsys):

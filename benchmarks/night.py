@@ -1,7 +1,7 @@
 """Seconds and peak memory of every stage of a night on a simulated portfolio: python -m benchmarks.night [--debtors N] [--work DIR].
 
 Prints, and writes to WORK/night.json, one row per command and one per stage of the night, as the manifest holds them. Models are taught on
-a seeded sample of debtors (cohort.sample_debtors), the night scores everybody. `benchmarks.features` sets the features against a plain read.
+a seeded sample of debtors (cohort.sample_debtors), the night scores everybody. `benchmarks.features` sets features against a plain read.
 """
 
 from __future__ import annotations

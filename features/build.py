@@ -145,14 +145,7 @@ class Matrix:
         found = evidence.events(kind, _columns(wanted))
         made = program_of(kind, wanted, found)
         place = np.array([self.place[feature.name] for feature in wanted])
-        arguments = (
-            still(found.first, np.int64), still(found.last, np.int64), evidence.as_of, found.ahead, still(found.day, np.int32),
-            still(found.known, np.int32), still(found.gone, np.int32), still(signature(found, made.classes), np.int32),
-            *_measures(made, found), *_reversals(found), made.bucket_of, made.looks_back_ever, made.count_offsets, made.counts,
-            made.step_offsets, made.steps, made.class_places, made.fills, made.merged, made.squares, made.shown, made.empties, place,
-            self.numbers,
-        )  # fmt: skip
-        self._share(kernel.walk, arguments)
+        self._share(kernel.walk, (_log(found, made, evidence.as_of), made.steps, place, self.numbers))
         self._blank(wanted, missing)
         for feature in wanted:
             if feature.unit == "class":
@@ -264,23 +257,31 @@ def _columns(wanted: Sequence[Feature]) -> set[str]:
     return {column for clause in clauses for column, _ in clause.columns} | {name for name in measures if name}
 
 
-def _measures(made: Program, found: Events) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The loop's amount, others and texts; without a copy where there is one of each."""
-    amount = still(found.measures[made.amount] if made.amount else np.empty(0, np.int64), np.int64)
-    others = _rows([found.measures[name] for name in made.others], np.int64)
-    texts = _rows([found.classes[name].index for name in made.texts], np.int32)
-    return amount, others, texts
+def _log(found: Events, made: Program, as_of: np.ndarray) -> kernel.Log:
+    """The loop's view of the events; nothing is copied that lies in memory as the loop wants it."""
+    offsets, back_known, back_amount = found.reversals
+    return kernel.Log(
+        first=still(found.first, np.int64),
+        last=still(found.last, np.int64),
+        as_of=as_of,
+        ahead=found.ahead,
+        day=still(found.day, np.int32),
+        known=still(found.known, np.int32),
+        gone=still(found.gone, np.int32),
+        signature=still(signature(found, made.classes), np.int32),
+        amount=still(found.measures[made.amount] if made.amount else np.empty(0, np.int64), np.int64),
+        others=_rows([found.measures[name] for name in made.others], np.int64),
+        texts=_rows([found.classes[name].index for name in made.texts], np.int32),
+        back_offsets=still(offsets, np.int64),
+        back_known=still(back_known, np.int32),
+        back_amount=still(back_amount, np.int64),
+    )
 
 
 def _rows(values: Sequence[np.ndarray], dtype: type) -> np.ndarray:
     if len(values) == 1:
         return still(np.asarray(values[0], dtype).reshape(1, -1), dtype)
     return still(np.stack(values) if values else np.empty((0, 0)), dtype)
-
-
-def _reversals(found: Events) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    offsets, known, amount = found.reversals
-    return still(offsets, np.int64), still(known, np.int32), still(amount, np.int64)
 
 
 def _days(feature: Feature) -> int:
@@ -297,6 +298,8 @@ def _category(column: np.ndarray, values: Sequence[str], of_contract: Sequence[s
 
 
 def _sorted_categories(values: pd.Series) -> pd.Categorical:
-    """Text as a category with its values sorted, so that no order of rows shows."""
-    given = values.astype("str").where(values.notna())
-    return pd.Categorical(given, categories=pd.Index(sorted(given.dropna().unique()), dtype="str"))
+    """Text as a category of the values in use, sorted, so that no order of rows shows."""
+    if not isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.astype("str").astype("category")
+    used = values.cat.remove_unused_categories()
+    return pd.Categorical(used.cat.set_categories(pd.Index(sorted(used.cat.categories), dtype="str"), ordered=False))

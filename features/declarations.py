@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from features.errors import UsageError
@@ -104,9 +103,8 @@ class Catalogue(Sequence[Declared]):
     def names(self) -> tuple[str, ...]:
         return tuple(self._by_name)
 
-    @cached_property
-    def sha256(self) -> str:
-        """Changes when any declaration does: written beside a model, so that it is never fed another catalogue's columns."""
+    def digest(self) -> str:
+        """A sha256 that changes when any declaration does: written beside a model, so that it is never fed another catalogue's columns."""
         return hashlib.sha256("\n".join(repr(entry) for entry in self._entries).encode()).hexdigest()
 
     def features_of(self, event: str) -> list[Feature]:

@@ -7,6 +7,8 @@ the buckets at the end of the row gives all of them. Sums are integers; a float 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 
@@ -25,27 +27,74 @@ NOTHING = NO_MONEY  # an empty slot of LARGEST and NEAREST; the largest int64 st
 NOTHING_SMALLEST = 2**63 - 1
 
 
-@njit(cache=True, nogil=True)
-def walk(begin, end, first, last, as_of, ahead, day, known, gone, signature, amount, others, texts, back_offsets, back_known, back_amount,
-         bucket_of, looks_back_ever, count_offsets, counts, step_offsets, steps, class_places, fills, merged, squares, shown, empties,
-         place, out):  # fmt: skip
-    """Fill out[place[j], begin:end] for every feature j of one kind of event.
+class Log(NamedTuple):
+    """The events of one kind, and which of them are each cohort row's. Read-only arrays; measures are NO_MONEY, texts -1 where empty.
 
-    first, last, as_of    int64, int64, int32 [rows]: a row's events lie at first..last-1, sorted by day
-    ahead                 the events that matter lie at or after as_of; ages count from 1 on as_of itself
-    day, known, gone      int32 [events]: local day, day it became known, day a newer version became known (no entry: never)
-    signature             int32 [events]: number of the event's class combination
-    amount, others, texts the measures: int64 [events], int64 [measures, events], int32 [texts, events]; NO_MONEY, or -1, where empty
-    back_*                reversals of event e at back_offsets[e]..back_offsets[e+1]-1: the amount is net of those known, an event counts
-                          while it is positive. No entry: nothing is ever reversed
-    bucket_of             int32 [longest window + 2]: bucket of an age; the last entry is the bucket of all older events
-    counts                counts[count_offsets[s]:count_offsets[s+1]] = slots that signature s adds 1 to
-    steps                 steps[step_offsets[s]:step_offsets[s+1]] = (what, slot, measure, count slot, square) for signature s
-    class_places          per class: (stride, size) of its code in the signature
-    fills, merged         per slot its value before any event; one past the last slot that is ADDED, LARGEST, SMALLEST (the rest: NEAREST)
-    shown                 per feature: (how, slot, count slot, square, bucket)
-    empties               per feature: its value where nothing happened
+    first, last   int64 [rows]: a row's events lie at first..last-1, sorted by day
+    as_of         int32 [rows]
+    ahead         the events that matter lie at or after as_of; ages count from 1 on as_of itself
+    day, known    int32 [events]: local day, day it became known
+    gone          int32 [events]: day a newer version became known; no entry where none ever does
+    signature     int32 [events]: number of the event's class combination
+    amount        int64 [events], others: int64 [measures, events], texts: int32 [texts, events]
+    back_*        reversals of event e at back_offsets[e]..back_offsets[e+1]-1: the amount is net of those known, an event counts while it
+                  is positive. No entry: nothing is ever reversed
     """
+
+    first: np.ndarray
+    last: np.ndarray
+    as_of: np.ndarray
+    ahead: bool
+    day: np.ndarray
+    known: np.ndarray
+    gone: np.ndarray
+    signature: np.ndarray
+    amount: np.ndarray
+    others: np.ndarray
+    texts: np.ndarray
+    back_offsets: np.ndarray
+    back_known: np.ndarray
+    back_amount: np.ndarray
+
+
+class Steps(NamedTuple):
+    """What events do to slots, and how slots become features.
+
+    bucket_of        int32 [longest window + 2]: bucket of an age; the last entry is the bucket of all older events
+    looks_back_ever  whether those count at all
+    counts           counts[count_offsets[s]:count_offsets[s+1]] = slots that signature s adds 1 to
+    steps            steps[step_offsets[s]:step_offsets[s+1]] = (what, slot, measure, count slot, square) for signature s
+    class_places     per class: (stride, size) of its code in the signature
+    fills            per slot: its value before any event
+    merged           one past the last slot that is ADDED, LARGEST, SMALLEST; the rest are NEAREST
+    squares          how many sums of squares there are
+    shown            per feature: (how, slot, count slot, square, bucket)
+    empties          per feature: its value where nothing happened
+    """
+
+    bucket_of: np.ndarray
+    looks_back_ever: bool
+    count_offsets: np.ndarray
+    counts: np.ndarray
+    step_offsets: np.ndarray
+    steps: np.ndarray
+    class_places: np.ndarray
+    fills: np.ndarray
+    merged: np.ndarray
+    squares: int
+    shown: np.ndarray
+    empties: np.ndarray
+
+
+@njit(cache=True, nogil=True)
+def walk(begin, end, log, program, place, out):
+    """Fill out[place[j], begin:end] for every feature j of one kind of event. log: Log, program: Steps."""
+    first, last, as_of, ahead, day, known, gone = log.first, log.last, log.as_of, log.ahead, log.day, log.known, log.gone
+    signature, amount, others, texts = log.signature, log.amount, log.others, log.texts
+    back_offsets, back_known, back_amount = log.back_offsets, log.back_known, log.back_amount
+    bucket_of, looks_back_ever, squares = program.bucket_of, program.looks_back_ever, program.squares
+    count_offsets, counts, step_offsets, steps = program.count_offsets, program.counts, program.step_offsets, program.steps
+    class_places, fills, merged, shown, empties = program.class_places, program.fills, program.merged, program.shown, program.empties
     slots, buckets, features = fills.size, bucket_of[bucket_of.size - 1] + 1, place.size
     found = np.empty((buckets, slots), np.int64)
     spread = np.zeros((buckets, squares), np.float64)

@@ -7,61 +7,33 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.kernel import (
-    ADDED,
-    AGE,
-    AMOUNT,
-    CLASSES,
-    COUNT,
-    FLAG,
-    GAP,
-    LARGEST,
-    LAST,
-    MAX,
-    MEAN,
-    MIN,
-    MONTHS,
-    NEAREST,
-    NOTHING,
-    NOTHING_SMALLEST,
-    OTHERS,
-    SHOWN_ALWAYS,
-    SMALLEST,
-    SPREAD,
-    STD,
-    STOP,
-    STREAK,
-    SUM,
-    TEXTS,
-    TOTAL,
-    VALUE,
-)  # fmt: skip
+from features import kernel
 from features.spec import Feature, Where
 from features.vocabulary import EVENTS, PLAIN, Agg, EventKind
 
 EVERY = Where("")  # a filter that lets every event pass
 _STEPS = {
-    Agg.COUNT: (COUNT, ADDED, TOTAL),
-    Agg.ANY: (COUNT, ADDED, FLAG),
-    Agg.SUM: (SUM, ADDED, TOTAL),
-    Agg.MONTHS: (MONTHS, ADDED, TOTAL),
-    Agg.STREAK: (STREAK, ADDED, TOTAL),
-    Agg.MAX: (MAX, LARGEST, VALUE),
-    Agg.MIN: (MIN, SMALLEST, VALUE),
-    Agg.LAST: (LAST, NEAREST, VALUE),
-    Agg.DAYS_SINCE_LAST: (MIN, SMALLEST, VALUE),
-    Agg.DAYS_SINCE_FIRST: (MAX, LARGEST, VALUE),
-    Agg.MEAN: (SPREAD, ADDED, MEAN),
-    Agg.STD: (SPREAD, ADDED, STD),
-    Agg.GAP_MEAN: (GAP, ADDED, MEAN),
-    Agg.GAP_STD: (GAP, ADDED, STD),
+    Agg.COUNT: (kernel.COUNT, kernel.ADDED, kernel.TOTAL),
+    Agg.ANY: (kernel.COUNT, kernel.ADDED, kernel.FLAG),
+    Agg.SUM: (kernel.SUM, kernel.ADDED, kernel.TOTAL),
+    Agg.MONTHS: (kernel.MONTHS, kernel.ADDED, kernel.TOTAL),
+    Agg.STREAK: (kernel.STREAK, kernel.ADDED, kernel.TOTAL),
+    Agg.MAX: (kernel.MAX, kernel.LARGEST, kernel.VALUE),
+    Agg.MIN: (kernel.MIN, kernel.SMALLEST, kernel.VALUE),
+    Agg.LAST: (kernel.LAST, kernel.NEAREST, kernel.VALUE),
+    Agg.DAYS_SINCE_LAST: (kernel.MIN, kernel.SMALLEST, kernel.VALUE),
+    Agg.DAYS_SINCE_FIRST: (kernel.MAX, kernel.LARGEST, kernel.VALUE),
+    Agg.MEAN: (kernel.SPREAD, kernel.ADDED, kernel.MEAN),
+    Agg.STD: (kernel.SPREAD, kernel.ADDED, kernel.STD),
+    Agg.GAP_MEAN: (kernel.GAP, kernel.ADDED, kernel.MEAN),
+    Agg.GAP_STD: (kernel.GAP, kernel.ADDED, kernel.STD),
 }
-_FILL = {ADDED: 0, LARGEST: NOTHING, NEAREST: NOTHING, SMALLEST: NOTHING_SMALLEST}
+_FILL = {kernel.ADDED: 0, kernel.LARGEST: kernel.NOTHING, kernel.NEAREST: kernel.NOTHING, kernel.SMALLEST: kernel.NOTHING_SMALLEST}
 
 
 @dataclass(frozen=True)
 class Program:
-    """What `kernel.walk` runs for the features of one kind of event; its arrays are described there.
+    """What `kernel.walk` runs for the features of one kind of event, and the columns it takes.
 
     classes        class columns that make the signature, in order, each with the values told apart; any other cell is the code after them
     amount         the measure column that is net of reversals, if any; others: further ones; texts: open classes shown by their number
@@ -71,18 +43,7 @@ class Program:
     amount: str | None
     others: tuple[str, ...]
     texts: tuple[str, ...]
-    bucket_of: np.ndarray
-    looks_back_ever: bool
-    count_offsets: np.ndarray
-    counts: np.ndarray
-    step_offsets: np.ndarray
-    steps: np.ndarray
-    class_places: np.ndarray
-    fills: np.ndarray
-    merged: np.ndarray
-    squares: int
-    shown: np.ndarray
-    empties: np.ndarray
+    steps: kernel.Steps
 
 
 def program(features: Sequence[Feature], classes: Mapping[str, tuple[str, ...]], always: Where) -> Program:
@@ -110,19 +71,15 @@ def program(features: Sequence[Feature], classes: Mapping[str, tuple[str, ...]],
     orders[:, 1] = new_place[orders[:, 1]]
     orders[:, 3] = new_place[orders[:, 3]]
     shown[:, 1] = new_place[shown[:, 1]]
-    shown[:, 2] = np.where(shown[:, 2] == SHOWN_ALWAYS, SHOWN_ALWAYS, new_place[shown[:, 2]])
+    shown[:, 2] = np.where(shown[:, 2] == kernel.SHOWN_ALWAYS, kernel.SHOWN_ALWAYS, new_place[shown[:, 2]])
     merges = np.array(slots.merges)[slot_order]
 
-    is_count = orders[:, 0] == COUNT
+    is_count = orders[:, 0] == kernel.COUNT
     count_offsets, counts = _by_combination(asked[is_count], orders[is_count])
     step_offsets, steps = _by_combination(asked[~is_count], orders[~is_count])
     sizes = np.array([len(values) for _, values in columns], np.int64)
     strides = np.append(np.cumprod((sizes + 1)[::-1])[::-1][1:], 1)[: sizes.size]
-    return Program(
-        classes=columns,
-        amount=slots.amount,
-        others=tuple(slots.others),
-        texts=tuple(slots.texts),
+    made = kernel.Steps(
         bucket_of=bucket_of,
         looks_back_ever=ever,
         count_offsets=count_offsets,
@@ -131,11 +88,12 @@ def program(features: Sequence[Feature], classes: Mapping[str, tuple[str, ...]],
         steps=steps,
         class_places=np.stack([strides, sizes], axis=1).astype(np.int64).reshape(-1, 2),
         fills=np.array([_FILL[merge] for merge in merges], np.int64),
-        merged=np.searchsorted(merges, [ADDED, LARGEST, SMALLEST], side="right").astype(np.int64),
+        merged=np.searchsorted(merges, [kernel.ADDED, kernel.LARGEST, kernel.SMALLEST], side="right").astype(np.int64),
         squares=slots.squares,
         shown=shown.astype(np.int64),
         empties=np.array([float(feature.empty) for feature in features]),
     )
+    return Program(columns, slots.amount, tuple(slots.others), tuple(slots.texts), made)
 
 
 def _by_combination(asked: np.ndarray, orders: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -173,8 +131,11 @@ class _Slots:
         what, merge, how = _STEPS[feature.agg]
         clause = feature.where or EVERY
         slot, count, square = self._slot(what, merge, clause, self._measure(feature), feature.until)
-        if how == TOTAL:
-            count = SHOWN_ALWAYS if feature.empty == 0 else slot if what == COUNT else self._slot(COUNT, ADDED, clause, AGE, None)[0]
+        if how == kernel.TOTAL:
+            if feature.empty == 0:
+                count = kernel.SHOWN_ALWAYS
+            else:
+                count = slot if what == kernel.COUNT else self._slot(kernel.COUNT, kernel.ADDED, clause, kernel.AGE, None)[0]
         return how, slot, count, square, bucket
 
     def columns(self, always: Where) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -189,27 +150,27 @@ class _Slots:
         """Measures with the shown classes' numbers turned into places in the signature."""
         names = [name for name, _ in columns]
         places = np.array([names.index(name) for name in self.shown_classes] + [0])
-        return np.where(measures >= CLASSES, CLASSES + places[np.maximum(measures - CLASSES, 0)], measures)
+        return np.where(measures >= kernel.CLASSES, kernel.CLASSES + places[np.maximum(measures - kernel.CLASSES, 0)], measures)
 
     def _measure(self, feature: Feature) -> int:
         name = feature.measure
         if feature.agg in PLAIN or name is None:
-            return AGE
+            return kernel.AGE
         if name == self.amount:
-            return AMOUNT
+            return kernel.AMOUNT
         if name in self.kind.measures:
-            return OTHERS + _place(self.others, name)
-        return CLASSES + _place(self.shown_classes, name) if self.classes[name] else TEXTS + _place(self.texts, name)
+            return kernel.OTHERS + _place(self.others, name)
+        return kernel.CLASSES + _place(self.shown_classes, name) if self.classes[name] else kernel.TEXTS + _place(self.texts, name)
 
     def _slot(self, what: int, merge: int, where: Where, measure: int, until: Where | None) -> tuple[int, int, int]:
         key = (what, where.columns, measure, until.columns if until else ())
         if key not in self._slot_of:
             slot, count, square = self._new(merge), 0, 0
-            if what in (SPREAD, GAP):
-                count, square = self._new(ADDED), self.squares
+            if what in (kernel.SPREAD, kernel.GAP):
+                count, square = self._new(kernel.ADDED), self.squares
                 self.squares += 1
             if until:  # an event that ends the streak does so before it could be counted
-                self.orders.append(((STOP, slot, AGE, 0, 0), until))
+                self.orders.append(((kernel.STOP, slot, kernel.AGE, 0, 0), until))
             self.orders.append(((what, slot, measure, count, square), where))
             self._slot_of[key] = slot, count, square
         return self._slot_of[key]

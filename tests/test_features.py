@@ -152,12 +152,14 @@ def test_every_aggregate_of_every_event_equals_the_plain_loops(case, terms, seed
 
 @settings(max_examples=8, deadline=None)
 @given(cases(), worlds.terms, st.integers(0, 99), st.booleans())
-def test_the_order_of_rows_is_irrelevant(case, terms, seed, categorical):
+def test_the_order_of_rows_and_the_company_of_other_columns_are_irrelevant(case, terms, seed, categorical):
     world, nights = case
     cohort, terms = frame_of(nights_of(world, nights)), with_rates(terms)
     for catalogue in (CATALOGUE, EVERYTHING):
         straight = build(cohort, tables_of(world), catalogue, terms)
         assert_frame_equal(build(cohort, tables_of(world, seed, categorical), catalogue, terms), straight)
+    windowed = Catalogue([entry for entry in EVERYTHING if entry.window])
+    assert_frame_equal(build(cohort, tables_of(world), windowed, terms), straight[list(windowed.names)])
     shuffled = cohort.sample(frac=1, random_state=seed)
     assert_frame_equal(build(shuffled, tables_of(world), EVERYTHING, terms), straight.loc[shuffled.index])
 
@@ -220,6 +222,13 @@ def test_a_window_holds_its_first_day_and_not_as_of():
     assert cell(world, "payments_sum_30d", "2024-03-16") == 110
     assert cell(world, "payments_count_30d", "2024-03-16") == 2
     assert cell(world, "payments_count_30d", "2024-03-17") == 2
+
+
+def test_the_longest_window_alone_ends_where_it_should():
+    world = account().payment("2024-03-05", 1).payment("2024-03-06", 10)
+    alone = [Feature("payments", Agg.SUM, Window(10), empty=0)]
+    found = build(frame_of([("a", day("2024-03-16")), ("a", day("2024-03-17"))]), world.tables(), alone)
+    assert found["payments_sum_10d"].tolist() == [10, 0]
 
 
 def test_a_reversal_counts_from_the_day_after_it_is_known_and_in_its_payments_window():

@@ -1,4 +1,4 @@
-"""Seconds and peak memory of the feature engine against a DuckDB scan of the columns it needs: python -m benchmarks.features [--accounts N].
+"""Seconds and peak memory of the feature engine against a DuckDB scan of its columns: python -m benchmarks.features [--accounts N].
 
 One night over the whole catalogue, and a panel of twelve months over basic aggregates, on made-up tables of about 50 events an account
 (uniform in time, no meaning beyond their size). The tables are written once as Parquet files sorted by account and time, and read from
@@ -76,7 +76,6 @@ def main() -> None:
     whole = timed("whole catalogue", chosen, lambda: build(cohort, tables, CATALOGUE, Terms(), ledger, threads=chosen.threads))
     timed("forty basic aggregates", chosen, lambda: build(cohort, tables, BASIC, Terms(), ledger, threads=chosen.threads))
     print(f"  whole catalogue / scan = {whole / scan:.1f}")
-    del tables, ledger, cohort
 
     place = written(chosen.work / f"night-{chosen.panel_accounts}-{chosen.seed}", chosen.panel_accounts, chosen.seed)
     tables = read(place)

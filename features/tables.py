@@ -334,9 +334,9 @@ def inner_schema(name: str):
 def _rules(column: str, declared: Column | None, pa) -> list:
     empty = declared is not None and declared.empty and declared.kind is not Kind.TIME
     if column.endswith("_on"):
-        return [
-            _rule(pa, "be a day between 1900 and 9999", lambda days: (days == NO_DAY) | ((days >= DAY_LOW) & (days <= DAY_HIGH)))
-        ] + ([] if empty else [_rule(pa, "not be empty", lambda days: days != NO_DAY)])
+        return [_rule(pa, "be a day between 1900 and 9999", lambda days: (days == NO_DAY) | ((days >= DAY_LOW) & (days <= DAY_HIGH)))] + (
+            [] if empty else [_rule(pa, "not be empty", lambda days: days != NO_DAY)]
+        )
     if column.endswith("_at"):
         return [_rule(pa, "not be empty", lambda instants: instants != NO_TIME)]
     if column == "occurred_minute":

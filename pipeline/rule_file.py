@@ -144,7 +144,10 @@ def _missing_of_ours(product: list[Rule]) -> list[str]:
     def everywhere(rule: Rule) -> bool:
         return rule.enforce == "hard" and set(rule.roles) == set(get_args(Role)) and set(rule.binds) == set(get_args(DebtorType))
 
-    whole = [rule for rule in product if everywhere(rule) and (isinstance(rule, TimeBarred) or getattr(rule, "channels", ()) == CONTACT_CHANNELS)]
+    def in_every_channel(rule: Rule) -> bool:
+        return isinstance(rule, TimeBarred) or getattr(rule, "channels", ()) == CONTACT_CHANNELS
+
+    whole = [rule for rule in product if everywhere(rule) and in_every_channel(rule)]
     stopped = {name for rule in whole if isinstance(rule, Stop) and rule.statuses != "always" for name in rule.statuses}
     missing = [f"a stop for {name}" for name in ALWAYS_STOP if name not in stopped]
     missing += [] if any(isinstance(rule, OptOut) for rule in whole) else ["an opt_out"]

@@ -96,9 +96,8 @@ def timed(what: str, chosen: argparse.Namespace, work: Callable[[], object]) -> 
         work()
         walls.append(time.perf_counter() - wall)
         processors.append(time.process_time() - processor)
-    print(
-        f"  {what:<36}{statistics.median(walls):>8.2f} s wall ({min(walls):.2f} to {max(walls):.2f}){statistics.median(processors):>8.2f} s CPU"
-    )
+    spread = f"({min(walls):.2f} to {max(walls):.2f})"
+    print(f"  {what:<36}{statistics.median(walls):>8.2f} s wall {spread}{statistics.median(processors):>8.2f} s CPU")
     return statistics.median(walls)
 
 
@@ -144,7 +143,8 @@ def made_up(accounts: int, random: np.random.Generator) -> dict[str, pd.DataFram
     principal = random.integers(100_000, 1_000_000, accounts)
     known = pd.DataFrame(
         {
-            "account_no": numbers, "account_id": _ids("A", np.arange(accounts)), "debtor_id": _ids("D", random.integers(0, accounts, accounts)),
+            "account_no": numbers, "account_id": _ids("A", np.arange(accounts)),
+            "debtor_id": _ids("D", random.integers(0, accounts, accounts)),
             "portfolio": _classes(random, accounts, ("cards", "loans", "energy")), "product": _classes(random, accounts, ("x", "y", "z")),
             "debtor_type": _classes(random, accounts, ("consumer",)), "currency": _classes(random, accounts, ("EUR",)), "opened_on": opened,
             "placed_on": opened + np.int32(300), "principal": principal, "placed_amount": np.full(accounts, NO_MONEY),
@@ -168,7 +168,8 @@ def made_up(accounts: int, random: np.random.Generator) -> dict[str, pd.DataFram
     payments = pd.DataFrame(
         {
             "account_no": numbers[number], "payment_id": _ids("P", np.arange(at.size)), "occurred_at": at, "occurred_on": _day(at),
-            "amount": random.integers(500, 30_000, at.size), "kind": pd.Categorical.from_codes(reverses.astype(np.int8), ["payment", "reversal"]),
+            "amount": random.integers(500, 30_000, at.size),
+            "kind": pd.Categorical.from_codes(reverses.astype(np.int8), ["payment", "reversal"]),
             "reverses": _ids("P", taken_back), "method": _classes(random, at.size, ("card", "debit", "transfer")), "known_at": at + lag,
             "known_on": _day(at + lag),
         }

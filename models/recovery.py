@@ -224,7 +224,10 @@ class RecoveryModel:
         )
 
 
-def load_model(folder: Path, sha256: str) -> RecoveryModel | AgeBandTable:
+AnyModel = RecoveryModel | AgeBandTable
+
+
+def load_model(folder: Path, sha256: str) -> AnyModel:
     """The model of a folder, once the folder's sha256 is the given one. ModelRefused otherwise, before anything is parsed."""
     files = read_folder(folder, sha256)
     if json.loads(files[CARD])["kind"] == AGE_BANDS:

@@ -13,6 +13,7 @@ INK, MUTED, GRID, OURS, OTHER, BEST, BAND = "#17212e", "#55637a", "#dde3eb", "#0
 STYLE = {
     "svg.hashsalt": "recoup",
     "svg.fonttype": "none",
+    "text.parse_math": False,  # a portfolio may be called $x$
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 10,

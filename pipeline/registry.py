@@ -28,7 +28,7 @@ from models.folder import read_folder
 from models.recovery import RecoveryModel, load_model
 from models.split import day_text
 from pipeline.champion import Approved, age_band, champion, model_folder, read_record, write_record
-from pipeline.evidence import JUDGED, Evidence, load_evidence, run_folder
+from pipeline.evidence import JUDGED, RUNS, Evidence, comparable, load_evidence, run_folder
 from pipeline.params import Params
 
 __all__ = ["Approved", "Recorded", "age_band", "champion", "promote", "ready", "record", "recorded", "rollback", "standing_champion"]
@@ -179,7 +179,7 @@ def standing_champion(store_path: Path) -> tuple[Any, Approved] | None:
     standing = champion(store_path)
     if standing is None:
         return None
-    judged = store_path / "runs" / str(standing.record["run_id"]) / JUDGED
+    judged = store_path / RUNS / str(standing.record["run_id"]) / JUDGED
     if judged.is_dir() and standing.record.get("judged_sha256"):
         return load_model(judged, standing.record["judged_sha256"]), standing
     return load_model(standing.folder, standing.sha256), standing
@@ -222,11 +222,6 @@ def _not_worse(evidence: Evidence, standing: Approved, store_path: Path, params:
             f"{gain} [{low}, {high}]; it must be at least {allowed:+.1%} and not surely below it. The champion stays."
         )
     return {key: float(value) if np.isfinite(value) else None for key, value in found.items()} | {"champion": standing.version}
-
-
-def comparable(model: Any, cohort: pd.DataFrame) -> np.ndarray:
-    """Rows of nights on which every label the model was taught on was known: there it is judged as it would have scored."""
-    return (cohort["as_of"] >= int(model.facts["fit_last"]) + int(model.facts["gap_days"])).to_numpy()
 
 
 def _figure(gate: Mapping[str, Any]) -> str:

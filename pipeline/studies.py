@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from features.errors import InputMissing
 from models.amount import COVERAGE
 from models.baseline import plain_orders
 from models.evaluate import MODEL, NEWEST, POOLED, Judged, Rival, evaluate, paired_money
 from models.explain import reasons, same_first_reason
 from models.money import MoneyScale
 from models.recovery import RecoveryModel, Teaching, debtors_with
-from models.split import TimeSplit, rolling_origin, split_by_time
+from models.split import rolling_origin
 from pipeline.evidence import Evidence
 from pipeline.params import Params
+from pipeline.windows import Windows
 
 if TYPE_CHECKING:
     from pipeline.dataset import Panel
@@ -26,34 +26,6 @@ if TYPE_CHECKING:
 IMPORTANCE_ROWS = 600  # exact contributions are 85 times dearer than scores
 STABILITY_ROWS = 300
 STRONGEST = 9  # columns whose action is drawn
-
-
-@dataclass(frozen=True)
-class Windows:
-    """The headline split of recovery, and that of default with its longer gap; None where history is too short for the latter."""
-
-    recovery: TimeSplit
-    default: TimeSplit | None
-
-    def fit_labels(self, labels: pd.DataFrame) -> pd.DataFrame:
-        """Labels with NaN outside the fit window of each head."""
-        kept = labels[["recovered", "recovered_amount", "defaulted"]].copy()
-        kept.loc[~self.recovery.fit, ["recovered", "recovered_amount"]] = np.nan
-        kept.loc[~self.default.fit if self.default else slice(None), "defaulted"] = np.nan
-        return kept
-
-    def facts(self) -> dict[str, Any]:
-        return {"recovery": self.recovery.dates(), "default": self.default.dates() if self.default else None}
-
-
-def windows_of(panel: Panel, params: Params) -> Windows:
-    recovered, defaulted = (panel.labels[name].notna().to_numpy() for name in ("recovered", "defaulted"))
-    split = split_by_time(panel.cohort, params.split, params.label, recovered)
-    try:
-        later = split_by_time(panel.cohort, params.split, params.label, defaulted, gap_days=params.label.default_gap_days)
-    except InputMissing:  # the head is left out and the report says so; recovery has history enough
-        later = None
-    return Windows(split, later)
 
 
 def backtest(panel: Panel, windows: Windows, model: RecoveryModel, teaching: Teaching, params: Params) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,49 +13,38 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from features.errors import InputMissing
-from models.baseline import AGE_BANDS, AgeBandTable, Scorecard, plain_orders
+from models.baseline import AGE_BANDS, AgeBandTable
 from models.encoding import MONEY
-from models.evaluate import (
-    MODEL,
-    POOLED,
-    Evaluation,
-    Judged,
-    Rival,
-    Truth,
-    evaluate,
-    gains_curve,
-    gates,
-    judge_default,
-    statements,
-    warnings,
-)
+from models.evaluate import MODEL, POOLED, Evaluation, gains_curve, gates, judge_default, statements, warnings
 from models.folder import digest
-from models.recovery import RecoveryModel, Teaching, debtors_with
+from models.recovery import AnyModel, RecoveryModel, Teaching, debtors_with
 from pipeline import registry, report
 from pipeline.champion import model_folder, money_scale
 from pipeline.evidence import (
     CARD,
     EVALUATION,
     REPORT,
+    RUNS,
     Evidence,
+    assess,
     evaluation_text,
-    evidence_of,
+    judge,
     load_evaluation,
     load_evidence,
     run_folder,
     save_evidence,
+    truth_of,
 )
 from pipeline.params import Params
-from pipeline.studies import Windows, backtest, drift, importance, interval_coverage, steady_reasons, windows_of, without_contacts
+from pipeline.studies import backtest, drift, importance, interval_coverage, steady_reasons, without_contacts
+from pipeline.windows import Windows, windows_of
 
 if TYPE_CHECKING:
     from pipeline.dataset import Panel
 
-CHAMPION_RIVAL = "current champion"
-LIBRARIES = ("lightgbm", "numpy", "pandas", "scipy")
+log = logging.getLogger("recoup")
 
-AnyModel = RecoveryModel | AgeBandTable
+LIBRARIES = ("lightgbm", "numpy", "pandas", "scipy")
 
 
 @dataclass(frozen=True)
@@ -90,7 +80,8 @@ def train(panel: Panel, params: Params, catalogue: Sequence[Any], store_path: Pa
     teaching = _teaching(panel, params, catalogue)
     judged_model = fit(panel, windows.fit_labels(panel.labels), teaching, params)
     clock.mark("fit")
-    evidence = judge(panel, windows, judged_model, teaching, params, store_path)
+    standing = registry.standing_champion(store_path)
+    evidence = judge(panel, windows, judged_model, teaching, params, standing[0] if standing else None)
     evaluation = assess(evidence, params)
     evaluation = _with_default_head(evaluation, panel, windows, judged_model, params)
     clock.mark("evaluate")
@@ -128,30 +119,6 @@ def fit(panel: Panel, labels: pd.DataFrame, teaching: Teaching, params: Params, 
     return replace(model, facts={**facts, **model.facts})
 
 
-def judge(panel: Panel, windows: Windows, model: AnyModel, teaching: Teaching, params: Params, store_path: Path) -> Evidence:
-    """The test rows with the scores of the model and of every other order of them."""
-    test, split = windows.recovery.test, windows.recovery
-    cohort, matrix = (frame[test].reset_index(drop=True) for frame in (panel.cohort, panel.matrix))
-    labels = panel.labels[test].reset_index(drop=True)
-    unit = teaching.money.per_minor(cohort["currency"])
-    seen = ~split.unseen(panel.cohort["debtor_id"])[test]
-    money = labels["recovered_amount"].to_numpy(dtype=np.float64) * unit
-    judged = Judged(cohort, model.predict(matrix, cohort), labels["recovered"].to_numpy(dtype=np.float64), money, unit, seen)
-    rivals = {name: Rival(order) for name, order in plain_orders(cohort, unit).items()}
-    rivals.update(_taught_rivals(panel, windows, model, teaching, params, cohort, matrix, unit))
-    standing = registry.standing_champion(store_path)
-    if standing is not None and registry.comparable(standing[0], cohort).all() and set(standing[0].columns) <= set(matrix.columns):
-        scores = standing[0].predict(matrix[list(standing[0].columns)], cohort)
-        rivals[CHAMPION_RIVAL] = _rival(scores, unit)
-    return evidence_of(matrix, cohort, judged, rivals)
-
-
-def assess(evidence: Evidence, params: Params, truth: Truth | None = None) -> Evaluation:
-    """Quality and money of the evidence under the params' capacities and draws. truth: of a made-up portfolio."""
-    capacities = sorted({*params.evaluate.capacities, params.gate.capacity})
-    return evaluate(evidence.judged(), evidence.rivals(), capacities, params.evaluate.bootstrap_draws, params.seed, truth)
-
-
 def evaluate_again(store_path: Path, run_id: str, params: Params, truth: Path | None = None, out: Path | None = None) -> str:
     """The report of a run again, from its own test rows; with the truth of a made-up portfolio, the best possible too."""
     folder = run_folder(store_path, run_id)
@@ -174,25 +141,6 @@ def evaluate_again(store_path: Path, run_id: str, params: Params, truth: Path | 
     return report.terminal_text(again, known.version, place)
 
 
-def truth_of(truth: Path, evidence: Evidence) -> Truth:
-    """What the Parquet files of truth/ know of the test rows; InputMissing where rows have none."""
-    files = sorted(truth.glob("*.parquet"))
-    if not files:
-        raise InputMissing(f"No truth in {str(truth)!r}. Give the truth folder that `recoup simulate` wrote.")
-    columns = ["account_id", "as_of", "expected_amount", "p_recovered"]
-    known = pd.concat([pd.read_parquet(file, columns=columns) for file in files], ignore_index=True)
-    keys = evidence.cohort[["account_id"]].assign(as_of=evidence.cohort["as_of"].to_numpy().astype("datetime64[D]").astype(str))
-    known = known.assign(as_of=pd.to_datetime(known["as_of"]).dt.strftime("%Y-%m-%d"))
-    joined = keys.merge(known, on=["account_id", "as_of"], how="left", validate="many_to_one")
-    lacking = int(joined["expected_amount"].isna().sum())
-    if lacking:
-        raise InputMissing(
-            f"{lacking:,} rows of the test nights have no truth in {str(truth)!r}. Give the truth of the source the store was fed from."
-        )
-    money, chance = (joined[name].to_numpy(dtype=np.float64) for name in ("expected_amount", "p_recovered"))
-    return Truth(money * evidence.rankings["unit"].to_numpy(), chance)
-
-
 def _teaching(panel: Panel, params: Params, catalogue: Sequence[Any]) -> Teaching:
     return Teaching(
         settings=params.model.model_dump(),
@@ -204,38 +152,6 @@ def _teaching(panel: Panel, params: Params, catalogue: Sequence[Any]) -> Teachin
         money_columns=tuple(entry.name for entry in catalogue if entry.unit == MONEY),
         monotone={entry.name: entry.monotone for entry in catalogue},
     )
-
-
-def _taught_rivals(
-    panel: Panel,
-    windows: Windows,
-    model: AnyModel,
-    teaching: Teaching,
-    params: Params,
-    cohort: pd.DataFrame,
-    matrix: pd.DataFrame,
-    unit: np.ndarray,
-) -> dict[str, Rival]:
-    """The age-band table and the scorecard, taught on the same fit window."""
-    rows = windows.recovery.fit
-    terms = {"default_dpd": params.label.default_dpd, "horizon_days": params.label.horizon_days}
-    labels, held = windows.fit_labels(panel.labels)[rows], panel.cohort[rows]
-    found = {}
-    if model.kind != AGE_BANDS:
-        table = AgeBandTable.fit(labels, held, teaching.money, **terms)
-        found["age-band rate x balance"] = _rival(table.predict(matrix, cohort), unit)
-        names = model.encoder.names
-        numbers = model.encoder.encode(panel.matrix[rows], held)
-        card = Scorecard.fit(numbers, names, labels["recovered"].to_numpy(dtype=np.float64), np.ones(int(rows.sum())))
-        chance = card.probability(model.encoder.encode(matrix, cohort), names)
-        money = chance * cohort["balance"].to_numpy(dtype=np.float64) * unit
-        found["logistic scorecard x balance"] = Rival(money, chance)
-    return found
-
-
-def _rival(scores: pd.DataFrame, unit: np.ndarray) -> Rival:
-    money = scores["expected_recovery"].to_numpy() * unit
-    return Rival(money, scores["p_recovered"].to_numpy(), money)
 
 
 def _with_default_head(evaluation: Evaluation, panel: Panel, windows: Windows, model: AnyModel, params: Params) -> Evaluation:
@@ -343,7 +259,7 @@ def _kept(
     release = replace(release, facts={**release.facts, **facts})
     sha256 = release.save(model_folder(store_path, release.version))
     run_id = registry.start(params)
-    folder = store_path / "runs" / run_id
+    folder = store_path / RUNS / run_id
     html = report.render(evaluation, release.version, run_id)
     card = report.model_card(evaluation, release.version, run_id)
     sums = save_evidence(folder, evidence, evaluation, judged_model, {REPORT: html, CARD: card})
@@ -395,4 +311,5 @@ class _Clock:
     def mark(self, step: str) -> None:
         now = time.perf_counter()
         self.seconds[step] = round(now - self._since, 2)
+        log.info("train: %s took %.1f s", step, now - self._since)
         self._since = now

@@ -551,6 +551,14 @@ def test_settings_of_lightgbm_pass_through(panel):
     assert stumps.recovered.booster.trees_to_dataframe().groupby("tree_index")["node_depth"].max().max() == 2
 
 
+def test_class_weights_are_put_right_by_our_maps(panel, later):
+    """The classic way to ruin the level: every recovery counted twelve times."""
+    weighted = RecoveryModel.fit(panel.matrix, taught(panel), panel.cohort, teaching(settings={**SETTINGS, "scale_pos_weight": 12.0}))
+    matrix, labels, cohort, _ = later
+    assert weighted.predict(matrix, cohort)["p_recovered"].mean() == pytest.approx(labels["recovered"].mean(), rel=0.12)
+    assert expit(weighted.raw(matrix, cohort)).mean() > 1.2 * labels["recovered"].mean()
+
+
 def test_digest_knows_the_names(tmp_path):
     one = write_folder(tmp_path / "one", {"card.json": b"{}", "model.txt": b"x", "amount.txt": b"y"})
     other = write_folder(tmp_path / "other", {"card.json": b"{}", "model.txt": b"y", "amount.txt": b"x"})

@@ -31,6 +31,7 @@ from pipeline.simulated_tables import tables_of, truth_of, typed
 DEBTORS_PER_SHARD = 20_000
 LAST_DAY = dt.date(2026, 9, 30)
 FORMATS = ("csv.gz", "parquet")
+LEAST_FAULTY = 300  # debtors whose tables are large enough to hold the dirty rows without being refused for them
 LEAST_MATURITY = 13  # days in which every payment of a horizon has become known
 
 
@@ -95,6 +96,8 @@ def _check(order: Order) -> None:
         raise UsageError(f"horizon_days must be 1 to 30: the truth is exact within a debtor's month. Got {order.horizon_days}.")
     if not LEAST_MATURITY <= order.maturity_days <= 60:
         raise UsageError(f"maturity_days must be {LEAST_MATURITY} to 60. Got {order.maturity_days}.")
+    if order.faults and order.debtors < LEAST_FAULTY * order.shards:
+        raise UsageError(f"faults need at least {LEAST_FAULTY} debtors a shard. Got {order.debtors} in {order.shards}.")
     if any((order.out / f"{name}{ending}").exists() for name in TABLES for ending in ("", ".csv.gz", ".parquet", ".csv")):
         raise CannotWrite(f"Folder {str(order.out)!r} already holds a delivery. Name another or remove it.")
 
@@ -178,8 +181,8 @@ def _decimal(minor: int, currency: str) -> str:
 
 
 def _csv(table: pa.Table, quoted: bool) -> bytes:
-    text = io.BytesIO()
-    pa.csv.write_csv(table, text, pa.csv.WriteOptions(quoting_style="needed" if quoted else "none"))
+    text, style = io.BytesIO(), "needed" if quoted else "none"
+    pa.csv.write_csv(table, text, pa.csv.WriteOptions(quoting_style=style, quoting_header=style))
     return gzip.compress(text.getbuffer(), compresslevel=6, mtime=0)
 
 

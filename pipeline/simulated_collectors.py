@@ -59,7 +59,7 @@ def policy(rng, debtor, accounts, nights, month, no_coin):
     storm = month.storm and debtor.florida
     insight = debtor.will + normal(rng)
     workable = any_worked and not storm and debtor.state != QUIET and debtor.state != DISPUTED
-    score = 0.6 * (np.log10(arrears + 10) - 2.6) + 0.7 * (newest <= 1) + 0.5 * paying + 0.25 * insight - 0.7 * old - 0.2 * min(broken, 3)
+    score = 0.8 * (np.log10(arrears + 10) - 2.6) + 0.7 * (newest <= 1) + 0.5 * paying + 0.25 * insight - 0.7 * old - 0.2 * min(broken, 3)
     coin, heads = False, 0
     u, v = chance(rng), chance(rng)
     fresh = debtor.state != PROMISED and debtor.stopped == 0
@@ -83,7 +83,7 @@ def touch_of(debtor, month, plan, arm):
     for hour in range(len(CALL_HOURS)):
         reached += CALL_SHARE[hour] * answer_rate(debtor, hour)
     kind = debtor.type
-    keeps = sigmoid((0.6 if kind == PERSUADABLE else -0.4) + 0.9 * debtor.will + 0.8 * debtor.spare)
+    keeps = sigmoid((0.6 if kind == PERSUADABLE else -2.0) + 0.9 * debtor.will + 0.8 * debtor.spare)
     moves = kind in (PERSUADABLE, REACTANT)
     return Touch(
         calls,

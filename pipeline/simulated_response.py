@@ -28,7 +28,7 @@ REMINDER_EFFECT = np.array([1.0, 1.6, 1.0, 0.8])
 CONVERSATION_EFFECT = np.array([1.0, 3.4, 1.0, 0.3])
 REMINDER_FADES, CONVERSATION_FADES = 1 / 8, 1 / 15  # per day
 # What a conversation ends in, per response type; the rest is talk.
-PROMISES = np.array([0.34, 0.40, 0.10, 0.12])
+PROMISES = np.array([0.34, 0.40, 0.10, 0.08])
 DISPUTES = np.array([0.0, 0.02, 0.0, 0.05])
 WANTS_QUIET = np.array([0.012, 0.02, 0.05, 0.06])
 STOPS, HUSHES = 0.00012, 0.0003  # per day: death and the like end all paying; a lawyer's letter and the like end all contact

@@ -128,6 +128,8 @@ def rank(rows: pd.DataFrame, arms: pd.DataFrame, capacity: Mapping[str, int]) ->
     found = pd.DataFrame({"group": "below_capacity", "rank": 0, "head": "", "joined_accounts": ""}, index=rows.index)
     group = found["group"].to_numpy(dtype=object).copy()
     bound = (rows["appointment_at"] != NO_TIME) | (rows["legal_deadline_on"] != NO_DAY)
+    if "appointment" in rows:
+        bound |= rows["appointment"]
     bound_debtors = rows["debtor_id"][bound].unique()
     held = rows["debtor_id"].isin(arms["debtor_id"][arms["arm"] == CONTROL]) & ~rows["debtor_id"].isin(bound_debtors)
     verdict = rows["group"].astype("str")

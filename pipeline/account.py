@@ -17,9 +17,10 @@ from models.recovery import load_model
 from pipeline.dataset import View, date_of, day_number, view
 from pipeline.eligibility import check
 from pipeline.eligibility_text import reasoning
+from pipeline.night import check_feeds
 from pipeline.params import Params
 from pipeline.rule_file import load_rules
-from pipeline.score import Job, job_for
+from pipeline.score import job_for
 from pipeline.shards import RULES, complete_on
 from pipeline.store import Store
 
@@ -36,7 +37,9 @@ SHOWN = {
 
 def explain_account(store_path: Path, as_of: dt.date, account_id: str, params: Params) -> str:
     """For `recoup explain`. Raises InputMissing where the account is unknown or not scorable on the night."""
-    store, job, seen = _seen(store_path, as_of, account_id, params)
+    check_feeds(Store(store_path), as_of, params)
+    store, versions, seen = _seen(store_path, as_of, account_id, params)
+    job = job_for(store, as_of, params)
     cohort = seen.cohort.frame
     place = cohort.index[cohort["account_id"] == account_id]
     row, matrix = cohort.loc[place].reset_index(drop=True), seen.matrix.loc[place].reset_index(drop=True)
@@ -54,7 +57,7 @@ def explain_account(store_path: Path, as_of: dt.date, account_id: str, params: P
         "Reasons (log-odds; with the base they add up to the raw score)",
         _reasons(every_reason(model, matrix, row, CATALOGUE, params.worklist.language)),
         "",
-        reasoning(cohort, seen.tables, load_rules(RULES), params, account_id, job.as_of, complete_on(store, job)),
+        reasoning(cohort, seen.tables, load_rules(RULES), params, account_id, job.as_of, complete_on(store, versions, job.as_of, params)),
     ]
     number = int(row["account_no"].iloc[0])
     for name, (when, columns) in SHOWN.items():
@@ -66,23 +69,25 @@ def explain_account(store_path: Path, as_of: dt.date, account_id: str, params: P
 
 def eligibility_of(store_path: Path, as_of: dt.date, account_id: str, params: Params) -> str:
     """For `recoup eligibility`: the whole reasoning about one account on a day."""
-    store, job, seen = _seen(store_path, as_of, account_id, params)
-    return reasoning(seen.cohort.frame, seen.tables, load_rules(RULES), params, account_id, job.as_of, complete_on(store, job))
+    store, versions, seen = _seen(store_path, as_of, account_id, params)
+    night = day_number(as_of)
+    complete = complete_on(store, versions, night, params)
+    return reasoning(seen.cohort.frame, seen.tables, load_rules(RULES), params, account_id, night, complete)
 
 
-def _seen(store_path: Path, as_of: dt.date, account_id: str, params: Params) -> tuple[Store, Job, View]:
+def _seen(store_path: Path, as_of: dt.date, account_id: str, params: Params) -> tuple[Store, dict[str, int], View]:
     """The view of the account's debtor on the night."""
     store = Store(store_path)
     shard = store.shard_of_account(account_id)
     accounts = store.tables(shard, ["accounts"])["accounts"]
-    job = job_for(store, as_of, params)
+    versions = store.versions()
     debtors = accounts["debtor_id"][accounts["account_id"] == account_id].unique()
-    seen = view(store, shard, [day_number(as_of)], params, job.versions, debtors=debtors)
+    seen = view(store, shard, [day_number(as_of)], params, versions, debtors=debtors)
     if not (seen.cohort.frame["account_id"] == account_id).any():
         counted = seen.cohort.counts[seen.cohort.counts["accounts"] > 0]["reason"].astype("str")
         why = ", ".join(sorted(set(counted) - {"scorable"})) or "not known yet"
         raise InputMissing(f"Account {account_id!r} is not scorable as of {as_of} ({why}). Choose a night on which it owes something due.")
-    return store, job, seen
+    return store, versions, seen
 
 
 def _reasons(table: pd.DataFrame) -> str:
@@ -123,8 +128,9 @@ def _shown_days(days: pd.Series) -> list[str]:
 def check_contact(store_path: Path, account_id: str, channel: str, at: dt.datetime, params: Params) -> str:
     """For `recoup check`: may this account be contacted on this channel at this moment? `at` carries its offset."""
     moment = round(at.timestamp() * 1_000_000)
-    store, job, seen = _seen(store_path, at.date(), account_id, params)
-    found = check(seen.cohort.frame, seen.tables, load_rules(RULES), params, account_id, channel, moment, complete_on(store, job))
+    store, versions, seen = _seen(store_path, at.date(), account_id, params)
+    complete = complete_on(store, versions, day_number(at.date()), params)
+    found = check(seen.cohort.frame, seen.tables, load_rules(RULES), params, account_id, channel, moment, complete)
     if found.permitted:
         until = dt.datetime.fromtimestamp(found.until / 1_000_000, at.tzinfo).strftime("%H:%M")
         return f"permitted until {until} by the clock of --at, {found.contacts_left} left today included"

@@ -95,9 +95,15 @@ def view(
     if keep < 1:
         drawn = account_number(cohort.frame["debtor_id"].astype("str") + f"|{params.seed}") < keep * 2.0**63
         cohort = replace(cohort, frame=cohort.frame[drawn].assign(weight=1 / keep).reset_index(drop=True))
-    quiet = params.ingest.quiet_days  # a feed without events for so long still counts as complete
-    complete = {name: day + quiet for name, day in store.complete_through(versions).items()}
+    complete = quiet_through(store, versions, params)
     return View(cohort, build(cohort.frame, tables, CATALOGUE, terms, ledger, complete), tables, ledger)
+
+
+def quiet_through(store: Store, versions: Mapping[str, int], params: Params) -> dict[str, int]:
+    """Table -> last day that counts as complete: ingest.quiet_days beyond the newest row, unless a control file named the last day."""
+    vouched = store.declared_through(versions)
+    quiet = params.ingest.quiet_days
+    return {name: day if vouched.get(name) else day + quiet for name, day in store.complete_through(versions).items()}
 
 
 def training_nights(store: Store, params: Params, before: int | None = None) -> list[int]:

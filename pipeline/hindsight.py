@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from features.catalogue import CATALOGUE
 from features.cohort import scorable
 from features.currencies import DECIMALS
 from features.labels import labels
@@ -120,4 +121,6 @@ def _drift(job: Job, parts: list[tuple[int, dict[str, np.ndarray]]]) -> tuple[in
         return rows, None
     held = [counts for _, counts in parts if counts]
     shares = {name: sum(counts[name] for counts in held) / rows for name in held[0]}
-    return rows, {name: psi(np.array(reference.shares[name]), share) for name, share in shares.items()}
+    # One night has one date: where it stands in the calendar always differs from a panel, and says nothing of the population.
+    calendar = {entry.name for entry in CATALOGUE if entry.family == "calendar"}
+    return rows, {name: psi(np.array(reference.shares[name]), share) for name, share in shares.items() if name not in calendar}

@@ -23,6 +23,7 @@ import pandas as pd
 from features.currencies import DECIMALS
 from features.errors import CannotWrite, InputMissing, RecoupError
 from features.tables import TABLES
+from models.recovery import load_model
 from pipeline.dataset import date_of, day_number
 from pipeline.ingest import ingest
 from pipeline.locks import only_run
@@ -80,7 +81,7 @@ def run(source: Path, store_path: Path, as_of: dt.date, out: Path, params: Param
             report = ingest(source, store_path, params, accept_volume=accept_volume)
         log.info(report.text())
         published = publish_night(store_path, as_of, out, params, stages=stages, inputs=inputs_of(source), accepted=accept_volume)
-    except RecoupError as error:
+    except (RecoupError, OSError) as error:
         if out.exists():
             with suppress(CannotWrite):  # the night's own failure is what must be told
                 mark_expired(out, as_of, str(error), params.worklist.language)
@@ -106,6 +107,7 @@ def publish_night(
         store = Store(store_path)
         warnings = check_feeds(store, as_of, params)
         job = job_for(store, as_of, params)
+        warnings += hindsight(job)
         stage = stage_of(job, out)
         clear_stages(out, keep=stage)
         with stages.stage("score and judge"):
@@ -119,11 +121,21 @@ def publish_night(
         with stages.stage("publish"):
             night = night_of(store, job, worked, ranked, said, details)
             about = manifest_of(store, job, worked, inputs, [*warnings, *ranked.warnings], accepted)
-            folder = publish(replace(night, manifest=about | {"run": _run_block(stages, worked)}), out)
+            # Stored before anybody can see the list: a control group that nobody remembers would be drawn anew.
             store.replace_where("scores", _stored_scores(night.scores, job), job.as_of)
             store.replace_where("assignments", assignments(ranked, job), job.as_of)
+            folder = publish(replace(night, manifest=about | {"run": _run_block(stages, worked)}), out)
         shutil.rmtree(stage)
     return Published(folder, replace(night, manifest=about))
+
+
+def hindsight(job: Job) -> list[str]:
+    """A warning where the model was taught on outcomes that were not known on the night: its scores of such a night are no forecast."""
+    facts = load_model(job.model.folder, job.model.sha256).facts
+    known_on = facts.get("fit_last", -1) + facts.get("gap_days", 0)
+    if known_on <= job.as_of:
+        return []
+    return [f"Model {job.model.version} was taught on outcomes known by {date_of(known_on)}: its scores of this night are hindsight."]
 
 
 def what_if(store_path: Path, as_of: dt.date, capacities: Sequence[int], params: Params, picture: Path | None = None) -> str:

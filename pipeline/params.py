@@ -31,6 +31,14 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Band = tuple[float, float]
 
 
+# LightGBM's names that a params file may set, and two of ours.
+MODEL_NAMES = (
+    "num_leaves", "learning_rate", "n_estimators", "min_child_samples", "feature_fraction", "bagging_fraction", "bagging_freq", "lambda_l1",
+    "lambda_l2", "max_bin", "max_depth", "min_child_weight", "min_split_gain", "path_smooth", "extra_trees", "min_events",
+    "recency_half_life_days",
+)  # fmt: skip
+
+
 class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
@@ -100,6 +108,14 @@ class Model(BaseModel):
     learning_rate: Annotated[float, Field(gt=0)]
     n_estimators: Annotated[int, Field(ge=1)]
     min_events: Annotated[int, Field(ge=1)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_names(cls, raw: Any) -> Any:
+        unknown = sorted(set(raw) - set(MODEL_NAMES)) if isinstance(raw, dict) else []
+        if unknown:
+            raise ValueError(str(UsageError.unknown_keys("model", unknown, MODEL_NAMES)).removesuffix("."))
+        return raw
 
 
 class Evaluate(Section):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,10 +20,11 @@ from features.settlements import net_known
 from features.tables import NO_DAY
 from models.explain import reasons
 from models.recovery import load_model
-from pipeline.dataset import View, terms_of, view
+from pipeline.dataset import View, quiet_through, terms_of, view
 from pipeline.details import details_of
 from pipeline.eligibility import verdicts
 from pipeline.engines import map_shards
+from pipeline.params import Params
 from pipeline.publication import Details
 from pipeline.rule_file import load_rules
 from pipeline.score import Job, score_shard
@@ -100,7 +101,9 @@ def _work_shard(job: Job, stage: Path, shard: int) -> Worked:
         return _read(place, reused=True)
     seen, scores = score_shard(job, shard)
     store = Store(job.store_path)
-    found = verdicts(seen.cohort.frame, seen.tables, load_rules(RULES), job.params, job.as_of, complete_on(store, job))
+    found = verdicts(
+        seen.cohort.frame, seen.tables, load_rules(RULES), job.params, job.as_of, complete_on(store, job.versions, job.as_of, job.params)
+    )
     worked = Worked(_rows(job, seen, scores, found.accounts), found.channels, seen.cohort.counts, _waits(job, seen, store))
     half = place.with_suffix(".half")
     shutil.rmtree(half, ignore_errors=True)
@@ -115,11 +118,10 @@ def _read(place: Path, reused: bool = False) -> Worked:
     return Worked(*(pd.read_parquet(place / f"{name}.parquet") for name in PARTS), reused=reused)
 
 
-def complete_on(store: Store, job: Job) -> dict[str, int]:
-    """Table -> last complete day; a feed that has been quiet for ingest.quiet_days at most counts as complete through the day before."""
-    quiet = job.params.ingest.quiet_days
-    days = store.complete_through(job.versions)
-    return {name: job.as_of - 1 if day < job.as_of - 1 <= day + quiet else day for name, day in days.items()}
+def complete_on(store: Store, versions: Mapping[str, int], night: int, params: Params) -> dict[str, int]:
+    """Table -> last complete day; one that nobody vouched for and that was quiet for a few days is complete through the day before."""
+    days = quiet_through(store, versions, params)
+    return {name: min(day, max(night - 1, store.complete_through(versions)[name])) for name, day in days.items()}
 
 
 def _rows(job: Job, seen: View, scores: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:

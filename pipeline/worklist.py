@@ -56,7 +56,8 @@ def rank_night(store: Store, job: Job, worked: list[Worked]) -> Ranked:
     waits = pd.concat([one.waits for one in worked]).groupby("portfolio")[["money", "money_days"]].sum()
     rows = pd.concat([rows, net_value(rows, _value_terms(rows, waits, params))], axis=1)
     no_rate = rows["fx"].isna()
-    rows.loc[no_rate, ["rule", "citation", "reason"]] = [NO_RATE, "money.rates", "The currency has no rate, so its value is not known."]
+    told = ["excluded", NO_RATE, "money.rates", "The currency has no rate, so its value is not known."]
+    rows.loc[no_rate, ["group", "rule", "citation", "reason"]] = told
     rows["queue"] = rows[params.worklist.queue_by].astype("str")
     control = ControlTerms(params.worklist.control_share, params.label.gap_days, params.seed)
     earlier = store.read("assignments", ["debtor_id", "arm", "assigned_on", "until_on", "probability", "as_of"], before=job.as_of)

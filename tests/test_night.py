@@ -365,3 +365,10 @@ def test_what_if_shows_more_capacity_bringing_more(house, capsys, tmp_path):
     said = capsys.readouterr().out
     assert "balance first" in said and (tmp_path / "curve.png").stat().st_size > 1000
     assert recoup(house, "whatif", "--as-of", NIGHT, "--capacity", "many") == 2
+
+
+def test_the_monitor_judges_the_population_not_the_calendar(house, capsys):
+    assert recoup(house, "monitor", "--as-of", NIGHT) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"Monitor of {NIGHT}") and "drift of the score" in said and "control group" in said
+    assert not {"weekday", "days_to_month_end"} & set(said.replace(",", " ").split())

@@ -250,7 +250,7 @@ def statements(evaluation: Evaluation, capacity: float) -> list[str]:
         if row.ranking in (MODEL, BEST, HINDSIGHT):
             continue
         rival = f"{row.ranking} at {capacity:.0%} capacity"
-        share = f"{row.gain / row.money:+.1%} of its money" if row.money > 0 else "money where it reached none"
+        share = _compared(row.gain, row.money)
         if row.gain_low > 0:
             said.append(f"Beats {rival}: {share}.")
         elif row.gain_high < 0:
@@ -258,6 +258,12 @@ def statements(evaluation: Evaluation, capacity: float) -> list[str]:
         else:
             said.append(f"Does not show that it beats {rival}: {share}, which could be chance.")
     return said
+
+
+def _compared(gain: float, money: float) -> str:
+    if money <= 0:
+        return "money where it reached none"
+    return f"{gain / money:+.1%} of its money" if gain < 3 * money else f"{1 + gain / money:.0f} times its money"
 
 
 def warnings(

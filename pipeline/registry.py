@@ -27,16 +27,18 @@ from models.evaluate import evaluate, gates, paired_money
 from models.folder import read_folder
 from models.recovery import RecoveryModel, load_model
 from models.split import day_text
-from pipeline.champion import Approved, age_band, champion, model_folder, read_record, write_record
+from pipeline.champion import MODELS, Approved, age_band, champion, model_folder, read_record, write_record
 from pipeline.evidence import JUDGED, RUNS, Evidence, comparable, load_evidence, run_folder
+from pipeline.locks import only_run
 from pipeline.params import Params
 
-__all__ = ["Approved", "Recorded", "age_band", "champion", "promote", "ready", "record", "recorded", "rollback", "standing_champion"]
+__all__ = ["Approved", "Recorded", "age_band", "champion", "promote", "ready", "record", "recorded", "rollback", "run", "standing_champion"]
 
 NAME = "recoup"  # experiment and registered model
 CHALLENGER, CHAMPION_ALIAS = "challenger", "champion"
 TAG = "recoup."
 REQUIREMENTS = ("lightgbm", "numpy", "scipy")
+ADDRESSES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
@@ -70,10 +72,17 @@ def ready(params: Params) -> None:
         pass
 
 
-def start(params: Params) -> str:
-    """A new run's id."""
+@contextlib.contextmanager
+def run(params: Params) -> Iterator[str]:
+    """A new run's id; the run is marked failed when what happens inside it fails."""
     with _opened(params) as (client, experiment):
-        return client.create_run(experiment, tags={"mlflow.source.name": "recoup train"}).info.run_id
+        run_id = client.create_run(experiment, tags={"mlflow.source.name": "recoup train"}).info.run_id
+    try:
+        yield run_id
+    except BaseException:
+        with contextlib.suppress(RegistryAway), _opened(params) as (client, _):
+            client.set_terminated(run_id, "FAILED")
+        raise
 
 
 def record(
@@ -136,29 +145,39 @@ def promote(store_path: Path, run_id: str, params: Params, *, who: str, why: str
     """
     known = recorded(params, run_id)
     read_folder(model_folder(store_path, known.version), known.sha256)
+    with only_run(store_path / MODELS):
+        return _promoted(store_path, known, params, {"approved_by": who, "approved_at": when, "why": why})
+
+
+def _promoted(store_path: Path, known: Recorded, params: Params, decision: Mapping[str, str]) -> str:
     standing = champion(store_path)
     if standing is not None and standing.version == known.version:
         return f"{known.version} is the champion already."
-    evidence = load_evidence(run_folder(store_path, run_id), known.evidence_sha256)
+    evidence = load_evidence(run_folder(store_path, known.run_id), known.evidence_sha256)
     _pass_gates(evidence, params, known.version)
     compared = None
     if standing is not None:
         compared = _not_worse(evidence, standing, store_path, params, known.version)
-    decision = {"approved_by": who, "approved_at": when, "why": why}
     previous = dict(standing.record) if standing is not None else None
-    held = {"run_id": run_id, "model_version": known.version, "sha256": known.sha256, "judged_sha256": known.judged_sha256}
+    held = {"run_id": known.run_id, "model_version": known.version, "sha256": known.sha256, "judged_sha256": known.judged_sha256}
     write_record(store_path, {**held, **decision, "registered": known.registered, "compared": compared, "previous": previous})
-    _set_champion(params, known.registered, {**decision, "decision": "promoted"}, run_id)
+    _set_champion(params, known.registered, {**decision, "decision": "promoted"}, known.run_id)
     gain = (
         ""
         if compared is None
         else f" It reaches {compared['gain']:+.1%} of the former champion's money at {params.gate.capacity:.0%} capacity."
     )
-    return f"{known.version} is the champion, approved by {who}.{gain}"
+    return f"{known.version} is the champion, approved by {decision['approved_by']}.{gain}"
 
 
 def rollback(store_path: Path, params: Params, *, who: str, why: str, when: str) -> str:
     """Put the previous champion back, once its folder is still the approved one. ModelRefused when there is none."""
+    (store_path / MODELS).mkdir(parents=True, exist_ok=True)
+    with only_run(store_path / MODELS):
+        return _rolled_back(store_path, params, who, why, when)
+
+
+def _rolled_back(store_path: Path, params: Params, who: str, why: str, when: str) -> str:
     record = read_record(store_path)
     if record is None or not record["previous"]:
         raise ModelRefused("There is no previous champion to go back to. Promote a run instead.")
@@ -260,7 +279,7 @@ def _opened(params: Params) -> Iterator[tuple[Any, str]]:
     """(client, experiment id), quiet on stdout, one writer at a time on SQLite. RegistryAway when the store does not answer."""
     for key, value in QUIET.items():
         os.environ.setdefault(key, value)
-    uri = tracking_uri(params)
+    uri, asked = tracking_uri(params), {name: os.environ.get(name) for name in ADDRESSES}
     silence = io.StringIO()  # the library's own notices are no result of ours
     with warnings.catch_warnings(), contextlib.redirect_stdout(silence), contextlib.redirect_stderr(silence), _alone(uri):
         warnings.simplefilter("ignore")
@@ -280,6 +299,9 @@ def _opened(params: Params) -> Iterator[tuple[Any, str]]:
                 f"The tracking store {_without_secret(uri)} does not answer as it should ({type(error).__name__}). Start it, or set "
                 "MLFLOW_TRACKING_URI or paths.tracking_uri to one that runs."
             ) from None
+        finally:  # the library writes the address into the environment, where the next params would find it as the user's own
+            for name, value in asked.items():
+                os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
 
 
 def _experiment(client: Any, uri: str) -> str:

@@ -258,19 +258,19 @@ def _kept(
     }
     release = replace(release, facts={**release.facts, **facts})
     sha256 = release.save(model_folder(store_path, release.version))
-    run_id = registry.start(params)
-    folder = store_path / RUNS / run_id
-    html = report.render(evaluation, release.version, run_id)
-    card = report.model_card(evaluation, release.version, run_id)
-    sums = save_evidence(folder, evidence, evaluation, judged_model, {REPORT: html, CARD: card})
-    tags = {"model_version": release.version, "sha256": sha256, **sums}
-    files = {
-        REPORT: html.encode(),
-        CARD: card.encode(),
-        EVALUATION: evaluation_text(evaluation).encode(),
-        "card.json": release.files()["card.json"],
-    }
-    registry.record(params, run_id, release, _figures(evaluation, params), _plain_params(params, evaluation), tags, files)
+    with registry.run(params) as run_id:
+        folder = store_path / RUNS / run_id
+        html = report.render(evaluation, release.version, run_id)
+        card = report.model_card(evaluation, release.version, run_id)
+        sums = save_evidence(folder, evidence, evaluation, judged_model, {REPORT: html, CARD: card})
+        tags = {"model_version": release.version, "sha256": sha256, **sums}
+        files = {
+            REPORT: html.encode(),
+            CARD: card.encode(),
+            EVALUATION: evaluation_text(evaluation).encode(),
+            "card.json": release.files()["card.json"],
+        }
+        registry.record(params, run_id, release, _figures(evaluation, params), _plain_params(params, evaluation), tags, files)
     clock.mark("record")
     return Run(run_id, release.version, evaluation, clock.seconds, folder / REPORT)
 

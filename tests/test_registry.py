@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -14,13 +15,14 @@ import pandas as pd
 import pytest
 from panels import COLUMNS, MadePanel, made_panel
 
-from features.errors import InputMissing, ModelRefused, RegistryAway
+from features.errors import InputMissing, LockHeld, ModelRefused, RegistryAway
 from models.calibration import Calibrator
 from models.recovery import RecoveryModel, load_model
 from pipeline import champion as champion_room
 from pipeline import registry
 from pipeline.champion import age_band, champion, read_record, write_record
 from pipeline.evidence import load_evidence, load_judged, run_folder
+from pipeline.locks import only_run
 from pipeline.params import Params, load
 from pipeline.train import Run, evaluate_again, train
 
@@ -131,17 +133,17 @@ def test_the_registry_shows_the_run_and_no_account(first, place, panel):
     assert not [path for path in place.rglob("*") if path.suffix in (".pkl", ".pickle")]
 
 
-def test_names_from_outside_stay_text_in_the_report(tmp_path):
+def test_names_from_outside_stay_text_in_the_report(place, tmp_path):
     odd = made_panel(200)
     names = {"book_eu": "<script>alert(1)</script>", "book_jp": "$x_{1}$ & co"}
     odd = replace(odd, cohort=odd.cohort.assign(portfolio=odd.cohort["portfolio"].map(names)))
-    run = train(odd, params_for(tmp_path, model={"min_events": 5_000}), COLUMNS, tmp_path / "store")
+    run = train(odd, params_for(place, model={"min_events": 5_000}), COLUMNS, tmp_path / "store")
     page = run.report.read_text()
     assert "<script" not in page and "&lt;script&gt;" in page and "$x_{1}$ &amp; co" in page
 
 
-def test_a_history_too_short_for_default_leaves_that_head_out(tmp_path):
-    run = train(made_panel(300, nights=tuple(range(0, 210, 30))), params_for(tmp_path), COLUMNS, tmp_path / "store")
+def test_a_history_too_short_for_default_leaves_that_head_out(place, tmp_path):
+    run = train(made_panel(300, nights=tuple(range(0, 210, 30))), params_for(place), COLUMNS, tmp_path / "store")
     assert run.evaluation.facts["windows"]["default"] is None and not run.evaluation.facts["default_head"]
     assert "none: history is too short for its horizon and gap" in run.report.read_text()
     assert "p_defaulted: no such head" in run.report.with_name("model_card.md").read_text()
@@ -153,8 +155,8 @@ def test_rows_of_accounts_are_readable_by_the_owner_only(first):
     assert all(path.stat().st_mode & 0o077 == 0 for path in folder.glob("*.parquet"))
 
 
-def test_training_prints_nothing(panel, tmp_path, capfd):
-    train(made_panel(200), params_for(tmp_path, model={"min_events": 5_000}), COLUMNS, tmp_path / "store")
+def test_training_prints_nothing(panel, place, tmp_path, capfd):
+    train(made_panel(200), params_for(place, model={"min_events": 5_000}), COLUMNS, tmp_path / "store")
     out, err = capfd.readouterr()
     assert out == "" and err == ""
 
@@ -285,6 +287,26 @@ def test_evidence_of_another_store_is_named(first, place, tmp_path):
             run_folder(tmp_path, run_id)
 
 
+def test_a_run_that_fails_is_marked_so(tmp_path):
+    import mlflow
+
+    with pytest.raises(OSError, match="disk"), registry.run(params_for(tmp_path)) as run_id:
+        raise OSError("disk")
+    assert mlflow.MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}").get_run(run_id).info.status == "FAILED"
+
+
+def test_one_decision_at_a_time(store, second, place):
+    with only_run(store / "models"):
+        pass  # freed again
+    held = "import sys; sys.path.insert(0, '.')\nfrom pathlib import Path\nfrom pipeline.locks import only_run\n"
+    held += f"with only_run(Path({str(store / 'models')!r})):\n    print('held', flush=True)\n    sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", held], cwd=HOUSE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(LockHeld, match="Another run works on"):
+            registry.promote(store, second.run_id, params_for(place), **DECISION)
+        holder.stdin.close()
+
+
 def test_a_registry_that_does_not_answer_is_named_without_its_password(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
@@ -301,13 +323,16 @@ def test_the_environment_goes_before_the_params(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'other.db'}")
     registry.ready(params_for(tmp_path))
     assert (tmp_path / "other.db").exists() and not (tmp_path / "mlflow.db").exists()
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    registry.ready(params_for(tmp_path))
+    assert (tmp_path / "mlflow.db").exists() and "MLFLOW_TRACKING_URI" not in os.environ
 
 
 def test_parallel_first_writers_all_succeed(tmp_path):
     program = (
         "import sys; from pathlib import Path; sys.path.insert(0, 'tests')\n"
         "from test_registry import params_for\nfrom pipeline import registry\n"
-        f"print(registry.start(params_for(Path({str(tmp_path)!r}))))"
+        f"with registry.run(params_for(Path({str(tmp_path)!r}))) as run_id:\n    print(run_id)"
     )
     started = [
         subprocess.Popen([sys.executable, "-c", program], cwd=HOUSE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -321,8 +346,8 @@ def test_parallel_first_writers_all_succeed(tmp_path):
 # Without boosters
 
 
-def test_too_few_events_are_scored_by_the_age_band_table_and_named(panel, tmp_path):
-    params = params_for(tmp_path, model={"min_events": 5_000}, gate={"calibration_slope": (0.4, 1.6)})
+def test_too_few_events_are_scored_by_the_age_band_table_and_named(panel, place, tmp_path):
+    params = params_for(place, model={"min_events": 5_000}, gate={"calibration_slope": (0.4, 1.6)})
     run = train(panel, params, COLUMNS, tmp_path / "store")
     assert run.version.startswith("age-band-") and "Gates: passed" in run.text()
     registry.promote(tmp_path / "store", run.run_id, params, **DECISION)
@@ -348,10 +373,10 @@ def test_without_any_matured_label_the_prior_scores(panel, tmp_path):
     assert age_band(tmp_path, lambda: blank, params_for(tmp_path)).version == "age-band-prior"
 
 
-def test_a_history_too_short_is_refused_before_anything_is_kept(tmp_path):
+def test_a_history_too_short_is_refused_before_anything_is_kept(place, tmp_path):
     short = made_panel(300, nights=tuple(range(0, 120, 30)))
     with pytest.raises(InputMissing, match="History is too short"):
-        train(short, params_for(tmp_path), COLUMNS, tmp_path / "store")
+        train(short, params_for(place), COLUMNS, tmp_path / "store")
     assert not (tmp_path / "store").exists()
 
 

@@ -40,7 +40,7 @@ bench-features: setup
 	$(BIN)/python -m benchmarks.features
 
 stress: setup
-	$(BIN)/python -m pytest -m stress
+	HYPOTHESIS_PROFILE=new $(BIN)/python -m pytest -m stress
 
 # make real REAL=PATH: the public data sets of benchmarks/public/README.md, through the whole product.
 real: setup

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from features.errors import CannotWrite, UsageError
 from features.tables import TABLES
-from pipeline.simulated_books import BOOKS, PLACES, accounts_born, calendar, debtors_born, minutes_from
+from pipeline.simulated_books import BOOKS, PLACES, accounts_born, calendar, debtors_born, minutes_from, stream_key
 from pipeline.simulated_faults import plant
 from pipeline.simulated_log import Log, World, empty_log
 from pipeline.simulated_tables import tables_of, truth_of, typed
@@ -32,6 +32,7 @@ DEBTORS_PER_SHARD = 20_000
 LAST_DAY = dt.date(2026, 9, 30)
 FORMATS = ("csv.gz", "parquet")
 LEAST_FAULTY = 300  # debtors whose tables are large enough to hold the dirty rows without being refused for them
+LIFE = 3  # salt of the streams that debtors live by; 1 and 2 are those of their births
 LEAST_MATURITY = 13  # days in which every payment of a horizon has become known
 
 
@@ -155,7 +156,7 @@ def world_of(seed: int, months: np.ndarray, horizon_days: int, maturity_days: in
         for place, (_, own, _) in enumerate(places):
             if own not in (None, zone):
                 shift[group, place] = minutes_from(own, zone, all_days)
-    return World(months, shift, np.uint64(seed % 2**64), horizon_days, maturity_days)
+    return World(months, shift, stream_key(seed, LIFE), horizon_days, maturity_days)
 
 
 def _sums(name: str, table: pa.Table, accounts: pa.Table) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -166,12 +167,14 @@ def _profile(payday: int, start: dt.date, length: int, barred: int) -> np.ndarra
 
 
 def _next_payday(payday: int, day: dt.date) -> int:
-    for ahead in range(2, 40):
-        later = day + dt.timedelta(days=ahead)
-        last = (later + dt.timedelta(days=1)).day == 1
-        if later.weekday() == 4 if payday == 0 else later.day == payday or (last and payday > later.day):
-            return day_number(later)
-    raise AssertionError("every payday comes round within 40 days")
+    later = (day + dt.timedelta(days=ahead) for ahead in range(2, 40))
+    return day_number(next(date for date in later if _is_payday(payday, date)))
+
+
+def _is_payday(payday: int, date: dt.date) -> bool:
+    if payday == 0:
+        return date.weekday() == 4
+    return date.day == payday or (date.day < payday and (date + dt.timedelta(days=1)).day == 1)
 
 
 def minutes_from(zone: str, other: str, days: np.ndarray) -> np.ndarray:
@@ -185,7 +188,7 @@ class Draws:
     """Uniform numbers in (0, 1) that depend on the seed and the debtor's number alone, so a debtor is the same in every shard."""
 
     def __init__(self, seed: int, numbers: np.ndarray, salt: int) -> None:
-        self._state = scrambled(scrambled(np.uint64(seed % 2**64) + np.uint64(salt)) + numbers.astype(np.uint64))
+        self._state = scrambled(stream_key(seed, salt) + numbers.astype(np.uint64))
 
     def uniform(self) -> np.ndarray:
         self._state = self._state + np.uint64(0x9E3779B97F4A7C15)
@@ -199,6 +202,12 @@ class Draws:
         """A position drawn by shares: one row of shares for all, or one row each."""
         edges = np.cumsum(np.atleast_2d(shares), axis=1)[:, :-1]
         return (self.uniform()[:, None] > edges).sum(axis=1).astype(np.int8)
+
+
+def stream_key(seed: int, salt: int) -> np.uint64:
+    """Where the streams of one purpose begin: far apart for every other purpose and every other seed."""
+    digest = hashlib.sha256(f"{seed}/{salt}".encode()).digest()
+    return np.uint64(int.from_bytes(digest[:8], "big"))
 
 
 def scrambled(state: np.ndarray) -> np.ndarray:

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from features.tables import TABLES
-
 COPIES = 2  # of every fault
 ANSWER_COLUMNS = ("table", "file", "line", "key", "code")
 ID_OF = {"accounts": "account_id", "charges": "charge_id", "payments": "payment_id", "contacts": "contact_id"}
@@ -114,11 +112,8 @@ def _dirty_rows(fault: Fault, number: int, table: pa.Table, of: int) -> list[tup
 
 def _clean_row(name: str, table: pa.Table, position: int) -> int:
     """The first row from `position` on that fits to be copied: of payments a plain one; of accounts a first version."""
-    kinds = {"payments": ("kind", "payment"), "accounts": ("placed_on", None)}
-    column, wanted = kinds.get(name, (TABLES[name].names[0], None))
-    if name not in kinds:
+    plain = {"payments": ("kind", "payment"), "accounts": ("placed_on", None)}
+    if name not in plain:
         return min(position, table.num_rows - 1)
-    for at in [*range(position, table.num_rows), *range(position)]:
-        if table[column][at].as_py() == wanted:
-            return at
-    raise AssertionError(f"table {name} of a simulation always holds such a row")
+    column, wanted = plain[name]
+    return next(at for at in [*range(position, table.num_rows), *range(position)] if table[column][at].as_py() == wanted)

@@ -44,7 +44,7 @@ ROW = np.dtype(
 TRUTH = np.dtype([("account", "i4"), ("night", "i2"), ("p", "f4", 3), ("amount", "f4", 3), ("coin", "f4"), ("heads", "i1")])
 USUAL_ROWS, USUAL_TRUTH = 62, 16  # per account of two years: the room given at first
 
-World = namedtuple("World", "months clock_shift seed horizon maturity")  # clock_shift: minutes, [group, place, day from the first]
+World = namedtuple("World", "months clock_shift key horizon maturity")  # clock_shift: minutes, [group, place, day from the first]
 Log = namedtuple("Log", "rows truth counts")
 
 

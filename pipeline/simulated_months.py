@@ -87,7 +87,7 @@ def live(world, debtors, accounts, items, log):
     chances, values = np.zeros((3, world.horizon + 45)), np.zeros((2, 3, world.horizon))
     for j in range(len(debtors)):
         debtor = debtors[j]
-        rng[0] = scramble(scramble(world.seed + np.uint64(3)) + np.uint64(debtor.number))
+        rng[0] = scramble(world.key + np.uint64(debtor.number))
         for i in range(debtor.first, debtor.first + debtor.accounts):
             welcome(rng, log, debtor, accounts[i], i, items)
         for m in range(len(world.months)):

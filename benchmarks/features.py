@@ -25,7 +25,8 @@ from features.build import build
 from features.catalogue import CATALOGUE
 from features.cohort import scorable
 from features.declarations import Catalogue
-from features.ledger import history
+from features.ledger import Ledger, history
+from features.plan import EVERY
 from features.spec import MISSING, Feature, Window, where
 from features.tables import CHANNELS, DIRECTIONS, NO_DAY, NO_MONEY, OUTCOMES, inner_columns
 from features.terms import Terms
@@ -50,6 +51,11 @@ BASIC = Catalogue(
         Feature("payments", Agg.STD, WINDOWS[-1], empty=MISSING),
     ]
 )
+BASIC_COLUMNS = {
+    "accounts": ["account_no", "portfolio", "known_at", "known_on"],
+    "payments": ["account_no", "payment_id", "occurred_at", "occurred_on", "amount", "kind", "reverses", "known_at", "known_on"],
+    "contacts": ["account_no", "contact_id", "occurred_at", "occurred_on", "channel", "direction", "known_at", "known_on"],
+}
 
 
 def main() -> None:
@@ -62,30 +68,97 @@ def main() -> None:
     arguments.add_argument("--work", type=Path, default=Path("work/benchmark-features"))
     chosen = arguments.parse_args()
 
-    night = written(chosen.work / f"night-{chosen.accounts}-{chosen.seed}", chosen.accounts, chosen.seed)
+    _night(chosen, written(chosen.work / f"night-{chosen.accounts}-{chosen.seed}", chosen.accounts, chosen.seed))
+    _panel(chosen, written(chosen.work / f"night-{chosen.panel_accounts}-{chosen.seed}", chosen.panel_accounts, chosen.seed))
+    print(f"Peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MiB")
+
+
+def _night(chosen: argparse.Namespace, place: Path) -> None:
     events = chosen.accounts * (PAYMENTS_EACH + CONTACTS_EACH)
-    print(f"One night: {chosen.accounts:,} accounts, {events:,} events, {len(CATALOGUE)} features, medians of {chosen.repeats}")
-    scan = timed("DuckDB scan of the needed columns", chosen, lambda: scanned(night, chosen.threads))
-    timed("read into frames", chosen, lambda: read(night))
-    tables = read(night)
-    build(scorable(tables, None, [NIGHT], Terms()).frame.head(2), tables)  # compile before the clock runs
+    print(f"One night: {chosen.accounts:,} accounts, {events:,} events, medians of {chosen.repeats}")
+    _compare(chosen, place, [NIGHT])
+    scan = timed(f"DuckDB scan of the columns of {len(CATALOGUE)} features", chosen, lambda: scanned(place, chosen.threads))
+    timed("the same columns read into frames", chosen, lambda: read(place))
+    tables = read(place)
     timed("ledger", chosen, lambda: history(tables, Terms(), last_day=NIGHT))
     ledger = history(tables, Terms(), last_day=NIGHT)
     cohort = scorable(tables, ledger, [NIGHT], Terms()).frame
-    print(f"  {len(cohort):,} accounts are scorable")
-    whole = timed("whole catalogue", chosen, lambda: build(cohort, tables, CATALOGUE, Terms(), ledger, threads=chosen.threads))
-    timed("forty basic aggregates", chosen, lambda: build(cohort, tables, BASIC, Terms(), ledger, threads=chosen.threads))
+    whole = timed(f"whole catalogue, {len(cohort):,} rows", chosen, lambda: _whole(cohort, tables, ledger, chosen.threads))
     print(f"  whole catalogue / scan = {whole / scan:.1f}")
 
-    place = written(chosen.work / f"night-{chosen.panel_accounts}-{chosen.seed}", chosen.panel_accounts, chosen.seed)
+
+def _panel(chosen: argparse.Namespace, place: Path) -> None:
+    nights = [NIGHT - 30 * month for month in range(MONTHS)][::-1]
+    print(f"Panel: {chosen.panel_accounts:,} accounts on {MONTHS} nights")
+    _compare(chosen, place, nights)
     tables = read(place)
     ledger = history(tables, Terms())
-    nights = [NIGHT - 30 * month for month in range(MONTHS)]
-    panel = scorable(tables, ledger, nights, Terms()).frame
-    print(f"Panel: {len(panel):,} rows of {chosen.panel_accounts:,} accounts on {MONTHS} nights")
-    timed("forty basic aggregates", chosen, lambda: build(panel, tables, BASIC, Terms(), ledger, threads=chosen.threads))
-    timed("whole catalogue", chosen, lambda: build(panel, tables, CATALOGUE, Terms(), ledger, threads=chosen.threads))
-    print(f"Peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MiB")
+    cohort = scorable(tables, ledger, nights, Terms()).frame
+    timed(f"whole catalogue, {len(cohort):,} rows", chosen, lambda: _whole(cohort, tables, ledger, chosen.threads))
+
+
+def _whole(cohort: pd.DataFrame, tables: dict[str, pd.DataFrame], ledger: Ledger, threads: int) -> pd.DataFrame:
+    return build(cohort, tables, CATALOGUE, Terms(), ledger, threads=threads)
+
+
+def _compare(chosen: argparse.Namespace, place: Path, nights: list[int]) -> None:
+    """Time the basic aggregates on both sides, from disk to frame; AssertionError where a cell differs."""
+    ours, theirs = basic(place, nights, chosen.threads), in_duckdb(place, nights, chosen.threads)
+    pd.testing.assert_frame_equal(ours, theirs, check_dtype=False, rtol=1e-9)
+    quick = timed(f"{len(BASIC)} aggregates, this engine", chosen, lambda: basic(place, nights, chosen.threads))
+    slow = timed(f"{len(BASIC)} aggregates, DuckDB SQL", chosen, lambda: in_duckdb(place, nights, chosen.threads))
+    print(f"  {len(ours):,} rows, all cells equal; DuckDB / this engine = {slow / quick:.1f}")
+
+
+def basic(place: Path, nights: list[int], threads: int) -> pd.DataFrame:
+    """The basic aggregates of every account on every night, from the files."""
+    tables = {name: pq.read_table(place / f"{name}.parquet", columns=columns).to_pandas() for name, columns in BASIC_COLUMNS.items()}
+    accounts = tables["accounts"]["account_no"].to_numpy()
+    cohort = pd.DataFrame({"account_no": np.repeat(accounts, len(nights)), "as_of": np.tile(np.array(nights, np.int32), accounts.size)})
+    return build(cohort, tables, BASIC, threads=threads)
+
+
+def in_duckdb(place: Path, nights: list[int], threads: int) -> pd.DataFrame:
+    """The same in SQL: one aggregation per table with filters, joined to every account and night."""
+    connection = duckdb.connect(config={"threads": threads})
+    connection.execute("CREATE TABLE nights AS SELECT unnest(?::INTEGER[]) AS night", [nights])
+    for name in BASIC_COLUMNS:
+        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{place / f'{name}.parquet'}')")
+    longest = WINDOWS[-1].days
+    sides = {
+        "payments": f"""
+            SELECT p.account_no, n.night, p.occurred_on, p.amount - coalesce(b.amount, 0) AS amount FROM payments p
+            JOIN nights n ON p.occurred_on >= n.night - {longest} AND p.occurred_on < n.night AND p.known_on < n.night
+            LEFT JOIN (SELECT r.account_no, r.reverses, n.night, sum(r.amount) AS amount FROM payments r
+                       JOIN nights n ON r.known_on < n.night WHERE r.kind = 'reversal' GROUP BY ALL) b
+              ON b.account_no = p.account_no AND b.reverses = p.payment_id AND b.night = n.night
+            WHERE p.kind = 'payment' AND p.amount > coalesce(b.amount, 0)""",
+        "contacts": f"""
+            SELECT c.account_no, n.night, c.occurred_on, c.channel, c.direction FROM contacts c
+            JOIN nights n ON c.occurred_on >= n.night - {longest} AND c.occurred_on < n.night AND c.known_on < n.night""",
+    }
+    for name, events in sides.items():
+        columns = ", ".join(f"{_sql(feature)} AS {feature.name}" for feature in BASIC.features_of(name))
+        connection.execute(f"CREATE VIEW {name}_made AS SELECT account_no, night, {columns} FROM ({events}) GROUP BY account_no, night")
+    shown = ", ".join(
+        f"coalesce({entry.name}, 0)::DOUBLE AS {entry.name}" if entry.empty == 0 else f"{entry.name}::DOUBLE AS {entry.name}"
+        for entry in BASIC
+    )
+    found = connection.execute(
+        f"""SELECT {shown} FROM accounts a CROSS JOIN nights n
+            LEFT JOIN payments_made p ON p.account_no = a.account_no AND p.night = n.night
+            LEFT JOIN contacts_made c ON c.account_no = a.account_no AND c.night = n.night ORDER BY a.account_no, n.night"""
+    ).df()
+    connection.close()
+    return found
+
+
+def _sql(feature: Feature) -> str:
+    word = {Agg.COUNT: "count(*)", Agg.SUM: "sum(amount)", Agg.MAX: "max(amount)", Agg.MEAN: "avg(amount)", Agg.STD: "stddev_samp(amount)",
+            Agg.DAYS_SINCE_LAST: "min(night - occurred_on)", Agg.DAYS_SINCE_FIRST: "max(night - occurred_on)"}[feature.agg]  # fmt: skip
+    tests = [f"occurred_on >= night - {feature.window.days}"]
+    tests += [f"{column} IN ({', '.join(repr(value) for value in values)})" for column, values in (feature.where or EVERY).columns]
+    return f"{word} FILTER ({' AND '.join(tests)})"
 
 
 def timed(what: str, chosen: argparse.Namespace, work: Callable[[], object]) -> float:

@@ -300,7 +300,7 @@ def _text(frame: pd.DataFrame, table: str, name: str) -> pd.Series:
         return frame[name]
     if not TABLES[table][name].optional:
         raise ContractError.missing_columns(table, [name], frame.columns)
-    return pd.Series([None] * len(frame), dtype="str", index=frame.index)
+    return pd.Series(pd.Categorical.from_codes(np.full(len(frame), -1, np.int8), []), index=frame.index)
 
 
 def _number(frame: pd.DataFrame, name: str, empty: int, dtype: type) -> np.ndarray:

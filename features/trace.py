@@ -13,7 +13,6 @@ from features.tables import NO_DAY, NO_MONEY
 from features.vocabulary import EVENTS, FACTS, LEDGER, Agg
 
 FIRST_COLUMNS = ["column", "account_id", "what", "on", "known_on"]
-CLASSES_SHOWN = {"payments": ("kind", "method", "month_part", "covers"), "credits": ("kind",)}
 
 
 def traced(name: str, row: int, evidence: Evidence, matrix: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
@@ -53,9 +52,8 @@ def _counted(entry: Feature, row: int, evidence: Evidence) -> list[dict]:
     if not all(evidence.delivered(table)[row] for table in entry.needs):
         return [_line(entry.name, evidence, row, "not delivered: " + ", ".join(sorted(entry.needs)))]
     kind, night = EVENTS[entry.event], int(evidence.as_of[row])
-    # All but what would need further tables and is not asked for.
-    used = {column for clause in (entry.where, entry.until) if clause for column, _ in clause.columns} | {entry.measure}
-    wanted = [column for column in (*kind.classes, *kind.measures) if column not in kind.further or column in used]
+    columns = (*kind.classes, *kind.measures)
+    wanted = [column for column in columns if all(evidence.delivered(table)[row] for table in kind.further.get(column, ()))]
     events = evidence.events(entry.event, wanted)
     lines = []
     for event in range(events.first[row], events.last[row]):

@@ -609,11 +609,11 @@ def test_an_ingest_cut_off_at_any_step_is_ended_by_the_next(tmp_path, monkeypatc
     def cut(self, *given):
         calls.append(given)
         if len(calls) == call + 1:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt("cut off")
         return honest(self, *given)
 
     monkeypatch.setattr(Store, step, cut)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="cut off"):
         ingest(source, tmp_path / "store", PARAMS)
     monkeypatch.undo()
     with pytest.raises(InputMissing, match=r"An ingest into store .* was cut off. Run `recoup ingest` again"):

@@ -69,7 +69,7 @@ def test_whatever_the_nights_the_gap_holds_or_the_split_is_refused(days, test_da
 def test_the_gap_test_catches_a_split_without_a_gap():
     cohort = nights(0, 57, 58, 101, 190)
     leaky = split_by_time(cohort, Terms(), Terms(gap_days=0)).part
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="assert"):
         check_gap(cohort, leaky, 44)
 
 

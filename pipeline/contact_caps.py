@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 from numba import njit
 
 from features.tables import CHANNELS, NEVER, NO_DAY, OUTCOMES, RIGHT_PARTY
@@ -82,9 +83,10 @@ class Counter:
         """(contacts used of the cap today, first day on which one is free again) per account of the book; today where one is free."""
         log, keys = (self.by_account, self.debtor.size) if rule.per == "account" else (self.by_debtor, self.debtors)
         first, free_after = self._window(rule)
-        count, edge = _tally(log.account, log.day, log.contact, counted(rule, log), first, max(rule.max, 1), keys)
         if rule.per in ("person", "endpoint"):
-            count = self._worst(rule, first)
+            count, edge = self._worst(rule, first)
+        else:
+            count, edge = _tally(log.account, log.day, log.contact, counted(rule, log), first, max(rule.max, 1), keys)
         free_again = NEVER if rule.max == 0 else free_after or edge + _days(rule)
         freed = np.maximum(np.where(count >= rule.max, free_again, self.day), self.day).astype(np.int32)
         return (count, freed) if rule.per == "account" else (count[self.debtor], freed[self.debtor])
@@ -114,19 +116,25 @@ class Counter:
         following = today.replace(year=today.year + today.month // 12, month=today.month % 12 + 1, day=1)
         return (today.replace(day=1) - EPOCH).days, (following - EPOCH).days
 
-    def _worst(self, rule: Cap, first: int) -> np.ndarray:
-        """Per debtor: rows that name nobody, and the most of any one person (or endpoint): whom the next contact meets is not known."""
+    def _worst(self, rule: Cap, first: int) -> tuple[np.ndarray, np.ndarray]:
+        """Per debtor: rows that name nobody plus the most of any one person (or endpoint), for whom the next contact meets is not known;
+        and the newest day from which on they fill the cap."""
         log = self.by_debtor
         rows = counted(rule, log) & (log.day >= first)
-        who = (log.person if rule.per == "person" else log.endpoint)[rows]
-        owner = log.account[rows]
-        contact = log.contact[rows]
-        nameless = np.unique(np.stack([owner[who < 0], contact[who < 0]]), axis=1)[0]
-        named = np.unique(np.stack([owner[who >= 0], who[who >= 0], contact[who >= 0]]), axis=1)[:2]
-        most = np.zeros(self.debtors, np.int64)
-        pairs, counts = np.unique(named, axis=1, return_counts=True)
-        np.maximum.at(most, pairs[0], counts)
-        return (np.bincount(nameless, minlength=self.debtors) + most).astype(np.int32)
+        seen = pd.DataFrame(
+            {"debtor": log.account[rows], "who": getattr(log, rule.per)[rows], "contact": log.contact[rows], "day": log.day[rows]}
+        )
+        seen = seen.sort_values(["debtor", "day", "who", "contact"], ascending=[True, False, True, True])
+        seen = seen.drop_duplicates(["debtor", "who", "contact"])  # one call about three debts is one
+        named = seen["who"] >= 0
+        of_one = (seen.groupby(["debtor", "who"]).cumcount() + 1).where(named, 0)
+        debtor = seen["debtor"]
+        full = (~named).groupby(debtor).cumsum() + of_one.groupby(debtor).cummax()  # from this row's day on
+        count, edge = np.zeros(self.debtors, np.int32), np.full(self.debtors, -(2**31), np.int64)
+        np.maximum.at(count, debtor, full)
+        filling = full >= max(rule.max, 1)
+        np.maximum.at(edge, debtor[filling], seen["day"][filling])
+        return count, edge
 
 
 def _days(rule: Cap) -> int:

@@ -19,6 +19,7 @@ from eligibility_worlds import (
     channel,
     cohort_of,
     judged,
+    local,
     rule_of,
     small_file,
     written,
@@ -316,6 +317,29 @@ def test_persons_and_endpoints_are_counted_by_the_one_that_has_most(per, tmp_pat
     assert channel(judged(world, rules=rules), world, "call")["rule"] == "US.call_frequency"  # two with x, one with nobody named
     del world.rows["contacts"][-1]
     assert channel(judged(world, rules=rules), world, "call")["contacts_left"] == 1
+
+
+def counted_by_number(limit: int, folder):
+    raw = small_file()
+    rule_of(raw, "US-MA.calls_personal").update({"max": limit, "per": "endpoint"})
+    return written(raw, folder)
+
+
+def test_a_call_that_names_its_number_on_one_debt_only_may_have_gone_to_another_number_too(tmp_path):
+    world = an_account(a_world("US-MA", "owner"), "b", "US-MA", "owner")
+    world.contact((MONDAY - 2, 60_000), "call", "no_answer", contact_id="k", account_id="a", endpoint_id="x")
+    world.contact((MONDAY - 2, 60_000), "call", "no_answer", contact_id="k", account_id="b")
+    row = channel(judged(world, rules=counted_by_number(2, tmp_path)), world, "call", "a")
+    assert (row["verdict"], row["contacts_left"]) == ("deferred", 0)
+    assert local(row["first_permitted"], "America/New_York") == "2026-11-21 08:00"
+
+
+def test_a_cap_per_number_frees_up_when_the_oldest_call_to_the_fullest_number_leaves_the_window(tmp_path):
+    world = a_world("US-MA", "owner")
+    for number, (back, endpoint) in enumerate(((6, "x"), (4, "x"), (3, "y"))):
+        world.contact((MONDAY - back, 60_000), "call", "no_answer", contact_id=f"k{number}", endpoint_id=endpoint)
+    row = channel(judged(world, rules=counted_by_number(2, tmp_path)), world, "call")
+    assert local(row["first_permitted"], "America/New_York") == "2026-11-17 08:00"
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])

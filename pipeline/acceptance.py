@@ -8,7 +8,7 @@ from decimal import Decimal
 from statistics import median
 
 from features.currencies import DECIMALS
-from pipeline.delivery import Control, Delivery
+from pipeline.delivery import Control, Delivery, shown
 from pipeline.ingest_report import TableReport
 from pipeline.params import Ingest
 
@@ -72,10 +72,11 @@ def control_refusals(report: TableReport, control: Control | None) -> tuple[list
     return [f"Table {report.name!r}: the sums of its control file differ for {named}. Have it delivered again."], []
 
 
-def fault_refusals(report: TableReport, limits: Ingest) -> list[str]:
-    """Too many faulty rows, or too much money in them, for a quarantine: the delivery itself is wrong then."""
+def fault_refusals(report: TableReport, limits: Ingest, set_aside: Sequence[Mapping]) -> list[str]:
+    """Too many faulty rows, or too much money in them, for a quarantine: the delivery itself is wrong then. The first five are named."""
     refusals = []
-    codes = ", ".join(f"{code} {rows:,}" for code, rows in sorted(report.codes.items()))
+    first = ", ".join(f"{shown(row['file'])} line {row['line']:,}" for row in set_aside[:5])
+    codes = ", ".join(f"{code} {rows:,}" for code, rows in sorted(report.codes.items())) + f"; first in {first}"
     if report.quarantined > limits.max_fault_rows * report.rows_in:
         refusals.append(
             f"Table {report.name!r}: {report.quarantined:,} of {report.rows_in:,} rows are faulty ({codes}), more than "

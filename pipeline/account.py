@@ -17,10 +17,9 @@ from models.recovery import load_model
 from pipeline.dataset import View, date_of, day_number, view
 from pipeline.eligibility import check
 from pipeline.eligibility_text import reasoning
-from pipeline.night import check_feeds
 from pipeline.params import Params
 from pipeline.rule_file import load_rules
-from pipeline.score import job_for
+from pipeline.score import check_feeds, job_for
 from pipeline.shards import RULES, complete_on
 from pipeline.store import Store
 

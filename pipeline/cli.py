@@ -74,8 +74,9 @@ def simulate(debtors: int, seed: int, out: Path, months: int, file_format: str, 
     """Write a source folder of a made-up portfolio whose true response to contact is known (docs/simulator.md)."""
     from pipeline.simulate import simulate as run_simulation
 
-    _load(params_path)
-    run_simulation(debtors, seed, out, months=months, file_format=file_format, faults=faults, workers=workers)
+    label = _load(params_path).label
+    clocks = {"horizon_days": label.horizon_days, "maturity_days": label.maturity_days}
+    run_simulation(debtors, seed, out, months=months, file_format=file_format, faults=faults, workers=workers, **clocks)
     click.echo(str(out))
 
 

@@ -24,21 +24,20 @@ from features.currencies import DECIMALS
 from features.errors import CannotWrite, InputMissing, RecoupError
 from features.tables import TABLES
 from models.recovery import load_model
-from pipeline.dataset import date_of, day_number
+from pipeline.dataset import date_of
 from pipeline.ingest import ingest
 from pipeline.locks import only_run
 from pipeline.monitor import monitor
 from pipeline.params import Params
 from pipeline.publication import Night
 from pipeline.publish import mark_expired, publish
-from pipeline.score import Job, job_for
+from pipeline.score import Job, check_feeds, job_for
 from pipeline.shards import RULES, Worked, clear_stages, code_sha256, opened_rows, stage_of, work_shards
 from pipeline.store import Store
 from pipeline.whatif import draw, table_of, text_of
 from pipeline.worklist import assignments, night_of, rank_night
 
 log = logging.getLogger("recoup")
-FEEDS = ("payments", "contacts", "statuses")  # what happens between nights: late, it changes who may be worked
 SHOWN_ROWS = 10
 LIBRARIES = ("lightgbm", "numpy", "numba", "pandas", "pyarrow", "deltalake", "duckdb", "scikit-learn", "shap")
 
@@ -150,33 +149,6 @@ def what_if(store_path: Path, as_of: dt.date, capacities: Sequence[int], params:
     if picture is not None:
         draw(table, reporting, picture)
     return text_of(table, reporting)
-
-
-def check_feeds(store: Store, as_of: dt.date, params: Params) -> list[str]:
-    """Warnings of feeds that were quiet to the end; InputMissing where a declared one is not there through the day before.
-
-    A feed whose control file names its last day is late once that day is past; without one, ingest.quiet_days without an event may pass.
-    """
-    night = day_number(as_of)
-    known, by_portfolio, vouched = store.complete_through(), store.complete_through(by_portfolio=True), store.declared_through()
-    late, quiet = {}, {}
-    for name in store.portfolios():
-        for table in (table for table in params.portfolio(name).delivers if table in FEEDS):
-            day = by_portfolio.get(table, {}).get(name, known.get(table))
-            if day is not None and day >= night - 1:
-                continue
-            may_be_quiet = day is not None and day + params.ingest.quiet_days >= night - 1 and vouched.get(table, {}).get(name) != day
-            (quiet if may_be_quiet else late).setdefault((name, day), []).append(table)
-    if late:
-        told = [
-            f"{', '.join(tables)} of {name} " + ("never delivered" if day is None else f"complete through {date_of(day)}")
-            for (name, day), tables in late.items()
-        ]
-        raise InputMissing(
-            f"The night of {as_of} needs every declared feed through {as_of - dt.timedelta(1)}: {'; '.join(told)}. "
-            "Deliver what is missing, or take the table out of portfolios.<name>.delivers."
-        )
-    return [f"{', '.join(tables)} of {name}: nothing after {date_of(day)}, taken as quiet." for (name, day), tables in quiet.items()]
 
 
 def manifest_of(

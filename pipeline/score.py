@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -10,14 +11,17 @@ from pathlib import Path
 
 import pandas as pd
 
+from features.errors import InputMissing
 from features.tables import TABLES
 from models.recovery import load_model
+from pipeline.acceptance import FEEDS
 from pipeline.champion import Approved, age_band, champion
 from pipeline.dataset import View, date_of, day_number, panel, view, write_parquet
 from pipeline.engines import map_shards
 from pipeline.params import Params
 from pipeline.store import Store
 
+log = logging.getLogger("recoup")
 SCORE_COLUMNS = ["account_id", "as_of", "p_recovered", "amount_if_recovered", "expected_recovery", "p_defaulted", "model_version"]
 
 
@@ -42,6 +46,33 @@ def job_for(store: Store, as_of: dt.date, params: Params) -> Job:
     return Job(store.path, versions, night, params, approved)
 
 
+def check_feeds(store: Store, as_of: dt.date, params: Params) -> list[str]:
+    """Warnings of feeds that were quiet to the end; InputMissing where a declared one is not there through the day before.
+
+    A feed whose control file names its last day is late once that day is past; without one, ingest.quiet_days without an event may pass.
+    """
+    night = day_number(as_of)
+    known, by_portfolio, vouched = store.complete_through(), store.complete_through(by_portfolio=True), store.declared_through()
+    late, quiet = {}, {}
+    for name in store.portfolios():
+        for table in (table for table in params.portfolio(name).delivers if table in FEEDS):
+            day = by_portfolio.get(table, {}).get(name, known.get(table))
+            if day is not None and day >= night - 1:
+                continue
+            may_be_quiet = day is not None and day + params.ingest.quiet_days >= night - 1 and vouched.get(table, {}).get(name) != day
+            (quiet if may_be_quiet else late).setdefault((name, day), []).append(table)
+    if late:
+        told = [
+            f"{', '.join(tables)} of {name} " + ("never delivered" if day is None else f"complete through {date_of(day)}")
+            for (name, day), tables in late.items()
+        ]
+        raise InputMissing(
+            f"The night of {as_of} needs every declared feed through {as_of - dt.timedelta(1)}: {'; '.join(told)}. "
+            "Deliver what is missing, or take the table out of portfolios.<name>.delivers."
+        )
+    return [f"{', '.join(tables)} of {name}: nothing after {date_of(day)}, taken as quiet." for (name, day), tables in quiet.items()]
+
+
 def score_shard(job: Job, shard: int) -> tuple[View, pd.DataFrame]:
     """The shard's view, and its scores in the rows of the view's cohort."""
     seen = view(Store(job.store_path), shard, [job.as_of], job.params, job.versions)
@@ -51,8 +82,10 @@ def score_shard(job: Job, shard: int) -> tuple[View, pd.DataFrame]:
 
 
 def write_scores(store_path: Path, as_of: dt.date, out: Path, params: Params) -> str:
-    """OUT/scores.parquet, sorted by account_id; money in minor units of the account's currency."""
+    """OUT/scores.parquet, sorted by account_id; money in minor units of the account's currency. Raises InputMissing when a feed is late."""
     store = Store(store_path)
+    for warning in check_feeds(store, as_of, params):
+        log.warning(warning)
     job = job_for(store, as_of, params)
     scores = pd.concat(map_shards(partial(_scores_of, job), range(store.shards), params.engine.workers), ignore_index=True)
     place = out / "scores.parquet"

@@ -94,9 +94,9 @@ def _check(order: Order) -> None:
     if (order.end + dt.timedelta(days=1)).day != 1:
         raise UsageError(f"end must be the last day of a month. Got {order.end}.")
     if not 1 <= order.horizon_days <= 30:
-        raise UsageError(f"horizon_days must be 1 to 30: the truth is exact within a debtor's month. Got {order.horizon_days}.")
+        raise UsageError(f"label.horizon_days must be 1 to 30: the truth is exact within a debtor's month. Got {order.horizon_days}.")
     if not LEAST_MATURITY <= order.maturity_days <= 60:
-        raise UsageError(f"maturity_days must be {LEAST_MATURITY} to 60. Got {order.maturity_days}.")
+        raise UsageError(f"label.maturity_days must be {LEAST_MATURITY} to 60. Got {order.maturity_days}.")
     if order.faults and order.debtors < LEAST_FAULTY * order.shards:
         raise UsageError(f"faults need at least {LEAST_FAULTY} debtors a shard. Got {order.debtors} in {order.shards}.")
     if any((order.out / f"{name}{ending}").exists() for name in TABLES for ending in ("", ".csv.gz", ".parquet", ".csv")):

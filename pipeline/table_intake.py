@@ -90,10 +90,10 @@ class TableIntake:
         refusals = self._stamp_refusals()
         report = self._report()
         more, warnings = control_refusals(report, self.table.control)
-        refusals += [*more, *fault_refusals(report, self.limits)]
+        set_aside = self._set_aside()
+        refusals += [*more, *fault_refusals(report, self.limits, set_aside)]
         newest = dict(self._rows(judging.newest_known(self.name)))
         first, last = self._rows(judging.span(self.name))[0]
-        set_aside = self._set_aside()
         files = self._write(extras, report)
         self._run(f"DROP VIEW standing_{self.name}")
         self._run(f"DROP TABLE read_{self.name}")

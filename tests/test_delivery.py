@@ -94,7 +94,7 @@ def test_all_faults_of_all_files_are_named_at_once(tmp_path):
 def test_faults_of_reading_and_of_rows_are_named_together(tmp_path):
     source = write(tmp_path / "source", world(charges=[charge(kind="x")]))
     (source / "payments.csv").write_text(HEAD + "P1,A1\n")
-    with pytest.raises(ContractError, match=r"'payments.csv' has too few.*Table 'charges': 1 of 3 rows are faulty \(ENUM_UNKNOWN 1\)"):
+    with pytest.raises(ContractError, match=r"'payments.csv' has too few.*Table 'charges': 1 of 3 rows are faulty \(ENUM_UNKNOWN 1; "):
         ingest(source, tmp_path / "store", params_with(max_fault_rows=0.02))
 
 
@@ -222,7 +222,7 @@ def test_rows_without_a_control_file_are_warned_about(tmp_path):
 
 
 @pytest.mark.parametrize(("limits", "match"), [
-    ({"max_fault_rows": 0.3}, r"Table 'charges': 1 of 3 rows are faulty \(ENUM_UNKNOWN 1\), more than ingest.max_fault_rows 30.0%"),
+    ({"max_fault_rows": 0.3}, r"1 of 3 rows are faulty \(ENUM_UNKNOWN 1; first in 'charges.csv' line 4\), more than ingest.max_fault_rows 30.0%"),
     ({"max_fault_money": 0.9}, r"Table 'charges': 95\.2% of its EUR lies in faulty rows"),
 ])  # fmt: skip
 def test_too_many_faults_refuse_the_delivery(tmp_path, limits, match):

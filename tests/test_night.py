@@ -246,6 +246,12 @@ def test_a_late_feed_refuses_the_night_and_marks_the_old_list(copied, capsys):
     assert NIGHT in (copied / "out" / "EXPIRED.txt").read_text()
 
 
+def test_scores_of_a_night_whose_feeds_are_late_are_refused(copied, capsys):
+    assert recoup(copied, "score", "--as-of", "2026-10-02", "--out", str(copied / "scores")) == 66
+    assert "needs every declared feed through 2026-10-01" in capsys.readouterr().err
+    assert not (copied / "scores").exists()
+
+
 def test_a_night_before_anything_is_known_is_refused(copied, capsys):
     assert recoup(copied, "worklist", "--as-of", "2001-01-01") == 66
     assert "No account is known before 2001-01-01" in capsys.readouterr().err

@@ -13,10 +13,12 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from naive_books import TABLES, day_of, judged, net_settlements, read
 
 from features.errors import CannotWrite, UsageError
 from pipeline import simulated_response
+from pipeline.cli import cli
 from pipeline.ingest import ingest
 from pipeline.params import load
 from pipeline.simulate import LAST_DAY, lived, simulate
@@ -421,8 +423,8 @@ def test_the_odds_of_the_model_are_odds():
         ({"shards": 301}, "shards must be 1 to the number of debtors"),
         ({"file_format": "xlsx"}, "file_format must be one of csv.gz, parquet"),
         ({"end": dt.date(2026, 10, 30)}, "end must be the last day of a month"),
-        ({"horizon_days": 31}, "horizon_days must be 1 to 30"),
-        ({"maturity_days": 12}, "maturity_days must be 13 to 60"),
+        ({"horizon_days": 31}, "label.horizon_days must be 1 to 30"),
+        ({"maturity_days": 12}, "label.maturity_days must be 13 to 60"),
         ({"faults": True, "debtors": 299}, "faults need at least 300 debtors a shard"),
     ],
 )
@@ -430,6 +432,16 @@ def test_an_order_that_cannot_be_met_is_refused(tmp_path, changed, sentence):
     with pytest.raises(UsageError, match=sentence):
         simulate(**{**SEEDED, **changed}, out=tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_tells_the_truth_of_the_labels_in_the_params(tmp_path):
+    params = yaml.safe_load((HOUSE / "params.yaml").read_text())
+    params["label"] |= {"horizon_days": 20, "maturity_days": 21}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    order = ["simulate", "--debtors", "9", "--seed", "1", "--months", "3", "--out", str(tmp_path / "source")]
+    cli.main([*order, "--params", str(tmp_path / "params.yaml")], standalone_mode=False)
+    told = pq.read_schema(tmp_path / "source" / "truth" / "expectations.parquet").metadata
+    assert (told[b"horizon_days"], told[b"maturity_days"]) == (b"20", b"21")
 
 
 def test_a_folder_that_holds_a_delivery_or_cannot_be_written_is_left_alone(tmp_path):

@@ -16,7 +16,7 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
 	touch $@
 
-.PHONY: run test check bench bench-features stress real tables lock clean
+.PHONY: run test check bench bench-features stress real tables spark lock clean
 
 # The main job on the sample: load, teach, approve, publish one night, and say what the ranks are worth.
 run: setup
@@ -52,8 +52,13 @@ tables: setup
 	@test -n "$(REAL)" || { echo "Say where the public data sets are: make tables REAL=PATH"; exit 2; }
 	$(BIN)/python -m benchmarks.real "$(REAL)" --only credit_cards_taiwan mobile_loans
 
+# For engine.spark of the params: one machine too small. Java comes from your system.
+spark: setup
+	$(BIN)/uv pip install --quiet --require-hashes --python $(BIN)/python -r requirements-spark.lock
+
 lock: setup
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
+	echo pyspark | $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements-spark.lock
 
 clean:
 	rm -rf work .venv build dist *.egg-info

@@ -146,7 +146,7 @@ def panel(store: Store, params: Params, before: int | None = None) -> Panel:
     nights = training_nights(store, params, before)
     complete = labelled_through(store, before)
     work = partial(_panel_of_shard, store.path, tuple(nights), complete, params, versions, _kept_share(store, params, versions))
-    parts = list(map_shards(work, range(store.shards), params.engine.workers))
+    parts = list(map_shards(work, range(store.shards), params.engine))
     cohorts, matrices, found, counts, recoveries = zip(*parts, strict=True)
     cohort, labelled = pd.concat(cohorts, ignore_index=True), pd.concat(found, ignore_index=True)
     matrix = _stacked(matrices)
@@ -160,7 +160,7 @@ def write_features(store_path: Path, as_of: dt.date, out: Path, params: Params) 
     """One Parquet file: account_id, as_of, features of every scorable account, sorted by account_id."""
     store = Store(store_path)
     work = partial(_features_of_shard, store.path, day_number(as_of), params, store.versions())
-    parts = list(map_shards(work, range(store.shards), params.engine.workers))
+    parts = list(map_shards(work, range(store.shards), params.engine))
     whole = pd.concat(parts, ignore_index=True).sort_values("account_id", ignore_index=True)
     write_parquet(whole, out)
     return f"{len(whole):,} scorable accounts x {whole.shape[1] - 2} features as of {as_of}: {out}"

@@ -1,24 +1,65 @@
-"""The same function over every shard: in process or over a process pool. Results come in shard order, whoever made them."""
+"""The same function over every shard: in process, over a process pool, or by Spark. Results come in shard order, whoever made them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from typing import TypeVar
+
+from features.errors import RecoupError, UsageError
+from pipeline.params import Engine
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def map_shards(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
-    """Yield function(item) in the order of the items; with several workers, each runs in its own spawned process.
+def map_shards(function: Callable[[Item], Result], items: Iterable[Item], engine: Engine) -> Iterator[Result]:
+    """Yield function(item) in the order of the items.
 
-    The function and its items must be picklable. A process never holds more than one item at a time, so memory is bounded by
-    `workers` shards.
+    engine.workers: that many spawned processes; a process never holds more than one item at a time, so memory is bounded by `workers`
+    shards. engine.spark: the address of a Spark master, one task per item instead; its machines must see the same store and output under
+    the same paths and have this package installed. The function, its items and its results must be picklable.
+    Raises UsageError where Spark is asked for and cannot be had.
     """
-    if workers == 1:
+    if engine.spark is not None:
+        yield from _on_spark(function, list(items), engine.spark)
+    elif engine.workers == 1:
         yield from map(function, items)
+    else:
+        with ProcessPoolExecutor(engine.workers, mp_context=get_context("spawn")) as pool:
+            yield from pool.map(function, items)
+
+
+def _on_spark(function: Callable[[Item], Result], items: Sequence[Item], master: str) -> Iterator[Result]:
+    if not items:
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(function, items)
+    try:
+        from pyspark.errors import PySparkException
+        from pyspark.sql import SparkSession
+    except ImportError:
+        raise UsageError("engine.spark of the params needs pyspark. Run `make spark`, or set engine.spark to null.") from None
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else tasks run on whatever python3 is
+    try:
+        quiet = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false"}
+        session = SparkSession.builder.master(master).appName("recoup").config(map=quiet).getOrCreate()
+        session.sparkContext.setLogLevel("OFF")  # its traces can hold cells
+    except PySparkException:
+        raise UsageError(
+            f"Spark does not start at {master!r}. Install Java 17 or later, see that engine.spark names a master, or set it to null."
+        ) from None
+    for result, refusal in session.sparkContext.parallelize(items, len(items)).map(partial(_attempt, function)).collect():
+        if refusal is not None:
+            raise refusal
+        yield result
+
+
+def _attempt(function: Callable[[Item], Result], item: Item) -> tuple[Result | None, RecoupError | None]:
+    """A refusal is a result like any other: Spark would try it again, and wrap its sentence."""
+    try:
+        return function(item), None
+    except RecoupError as refusal:
+        return None, refusal

@@ -38,7 +38,7 @@ def look_back(store_path: Path, as_of: dt.date, params: Params) -> Seen:
     job = job_for(store, as_of, params)
     assigned = store.read("assignments", list(ASSIGNED), before=job.as_of + 1)
     shards = range(store.shards)
-    rows, moved = _drift(job, list(map_shards(partial(_resemblance, job), shards, params.engine.workers)))
+    rows, moved = _drift(job, list(map_shards(partial(_resemblance, job), shards, params.engine)))
     if assigned.empty:
         return Seen(pd.DataFrame(columns=[*ASSIGNED, "expected", "recovered", "money"]), _arms(assigned), moved, rows)
     complete = labelled_through(store, before=job.as_of)
@@ -46,7 +46,7 @@ def look_back(store_path: Path, as_of: dt.date, params: Params) -> Seen:
     nights = sorted(mature["as_of"].unique().tolist())
     newest = set(nights[-LISTS_BACK:])
     wanted = mature[mature["as_of"].isin(newest) | (mature["as_of"] == mature["assigned_on"])]
-    parts = list(map_shards(partial(_outcomes, job, nights, complete), shards, params.engine.workers)) if nights else []
+    parts = list(map_shards(partial(_outcomes, job, nights, complete), shards, params.engine)) if nights else []
     found = pd.concat([part[0] for part in parts], ignore_index=True) if parts else None
     contacted = pd.concat([part[1] for part in parts], ignore_index=True) if parts else None
     return Seen(_matured(wanted, found), _arms(assigned), moved, rows, _of_spans(contacted, wanted) if contacted is not None else None)

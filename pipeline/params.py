@@ -168,6 +168,7 @@ class StoreParams(Section):
 
 class Engine(Section):
     workers: Annotated[int, Field(ge=1)]
+    spark: str | None = None
     memory_limit: str
 
 

@@ -87,7 +87,7 @@ def write_scores(store_path: Path, as_of: dt.date, out: Path, params: Params) ->
     for warning in check_feeds(store, as_of, params):
         log.warning(warning)
     job = job_for(store, as_of, params)
-    scores = pd.concat(map_shards(partial(_scores_of, job), range(store.shards), params.engine.workers), ignore_index=True)
+    scores = pd.concat(map_shards(partial(_scores_of, job), range(store.shards), params.engine), ignore_index=True)
     place = out / "scores.parquet"
     write_parquet(scores.sort_values("account_id", ignore_index=True), place)
     return f"{len(scores):,} accounts scored by {job.model.version} as of {as_of}: {place}"

@@ -92,7 +92,7 @@ def work_shards(job: Job, stage: Path) -> list[Worked]:
     """Every shard scored and judged, in shard order; shards a cut-off run had finished are read, not made again."""
     stage.mkdir(parents=True, exist_ok=True, mode=0o700)
     shards = range(Store(job.store_path).shards)
-    return list(map_shards(partial(_work_shard, job, stage), shards, job.params.engine.workers))
+    return list(map_shards(partial(_work_shard, job, stage), shards, job.params.engine))
 
 
 def _work_shard(job: Job, stage: Path, shard: int) -> Worked:
@@ -160,7 +160,7 @@ def opened_rows(job: Job, listed: pd.DataFrame, language: str) -> tuple[pd.DataF
     Features of the listed debtors are made again from the same pinned versions; a probability that then differs by a bit is refused.
     """
     by_shard = [(shard, part) for shard, part in listed.groupby("shard", sort=True)]
-    parts = list(map_shards(partial(_open_shard, job, language), by_shard, job.params.engine.workers))
+    parts = list(map_shards(partial(_open_shard, job, language), by_shard, job.params.engine))
     said = pd.concat([part[0] for part in parts], ignore_index=True) if parts else pd.DataFrame(columns=["account_no", *SHOWN_REASONS])
     frames: dict[str, list[pd.DataFrame]] = {}
     for _, details in parts:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import json
+import os
+import pickle
 import random
 import shutil
 import signal
@@ -12,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
@@ -23,6 +26,7 @@ from features.tables import account_number
 from pipeline import night as night_room
 from pipeline import shards
 from pipeline.cli import main
+from pipeline.engines import _attempt
 from pipeline.locks import only_run
 from pipeline.night import publish_night
 from pipeline.params import load
@@ -199,6 +203,34 @@ def test_the_same_night_again_and_with_two_workers_gives_the_same_bytes(house, c
     written_params(copied / "params.yaml", copied, engine={"workers": 2})
     assert recoup(copied, "worklist", "--as-of", NIGHT) == 0
     assert differing(copied, house) == ["manifest.inputs"]  # `worklist` alone reads no delivery
+
+
+@pytest.mark.skipif(not find_spec("pyspark") and not os.environ.get("CI"), reason="pyspark is not installed: `make spark` brings it")
+def test_a_night_on_spark_gives_the_same_bytes(copied, house):
+    shutil.rmtree(copied / "out")
+    written_params(copied / "params.yaml", copied, engine={"spark": "local[2]"})
+    command = [str(Path(sys.executable).parent / "recoup"), "worklist", "--as-of", NIGHT, "--params", str(copied / "params.yaml")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert differing(copied, house) == ["manifest.inputs"]
+
+
+def test_a_refusal_in_a_spark_task_comes_back_as_it_was_said():
+    assert _attempt(len, "ab") == (2, None)
+    _, refusal = _attempt(_refuse, 7)
+    assert isinstance(pickle.loads(pickle.dumps(refusal)), LockHeld) and str(refusal) == "shard 7 is taken"
+
+
+def _refuse(shard: int) -> None:
+    raise LockHeld(f"shard {shard} is taken")
+
+
+def test_spark_asked_for_and_absent_is_refused_with_its_remedy(copied, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "pyspark.sql", None)
+    written_params(copied / "params.yaml", copied, engine={"spark": "local[2]"})
+    shutil.rmtree(copied / "out")
+    assert recoup(copied, "worklist", "--as-of", NIGHT) == 2
+    assert "engine.spark of the params needs pyspark. Run `make spark`" in capsys.readouterr().err
 
 
 def test_a_night_cut_off_after_its_shards_reuses_them(copied, monkeypatch):

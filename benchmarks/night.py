@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
+import os
 import subprocess
 import sys
 import time
@@ -66,16 +66,17 @@ def _params(chosen: argparse.Namespace) -> Path:
 
 
 def _timed(stage: str, *command: object) -> dict[str, object]:
+    """Seconds and peak memory of a command as a whole process, and the last line it printed."""
     started = time.perf_counter()
-    done = subprocess.run([Path(sys.executable).parent / "recoup", *map(str, command)], stdout=subprocess.PIPE, text=True, check=True)
+    process = subprocess.Popen([Path(sys.executable).parent / "recoup", *map(str, command)], stdout=subprocess.PIPE, text=True)
+    printed = process.stdout.read().strip()
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"recoup {command[0]} ended with {process.returncode}.")
     seconds = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024  # of the largest child so far
-    return {
-        "stage": stage,
-        "seconds": seconds,
-        "peak_mib": peak,
-        "last_line": done.stdout.strip().splitlines()[-1] if done.stdout.strip() else "",
-    }
+    last_line = printed.splitlines()[-1] if printed else ""
+    return {"stage": stage, "seconds": seconds, "peak_mib": used.ru_maxrss / 1024, "last_line": last_line}
 
 
 if __name__ == "__main__":

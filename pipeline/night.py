@@ -44,15 +44,17 @@ LIBRARIES = ("lightgbm", "numpy", "numba", "pandas", "pyarrow", "deltalake", "du
 
 @dataclass
 class Stages:
-    """Seconds and peak memory (MiB, of this process so far) of each stage; goes into the manifest's `run` block."""
+    """Seconds and peak memory (MiB, of this process within the stage, or of its largest worker so far); goes into the manifest's `run`."""
 
     done: list[dict[str, Any]] = field(default_factory=list)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         began = time.perf_counter()
+        with suppress(OSError):  # Linux forgets the earlier peak; elsewhere it is the peak so far
+            Path("/proc/self/clear_refs").write_text("5")
         yield
-        peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
+        peak = max(_peak_kib(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 1024
         self.done.append({"stage": name, "seconds": round(time.perf_counter() - began, 3), "peak_mib": round(peak, 1)})
         log.info("%s: %.1f s", name, self.done[-1]["seconds"])
 
@@ -187,6 +189,14 @@ def inputs_of(source: Path) -> dict[str, str]:
         with path.open("rb") as stream:
             found[path.relative_to(source).as_posix()] = hashlib.file_digest(stream, "sha256").hexdigest()
     return found
+
+
+def _peak_kib() -> int:
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
 
 
 def _run_block(stages: Stages, worked: list[Worked]) -> dict[str, Any]:

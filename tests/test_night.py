@@ -17,6 +17,7 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -194,6 +195,18 @@ def test_a_payment_known_in_time_does_change_the_scores(copied):
     assert recoup(copied, "ingest", "--source", str(append_rows(copied, "payments", rows))) == 0
     assert recoup(copied, "worklist", "--as-of", NIGHT) == 0
     assert published(copied)["scores.parquet"] != before["scores.parquet"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the peak of a process cannot be forgotten")
+def test_the_peak_of_a_stage_is_its_own():
+    stages = night_room.Stages()
+    with stages.stage("large"):
+        held = np.ones(120_000_000)
+        del held
+    with stages.stage("small"):
+        pass
+    large, small = (stage["peak_mib"] for stage in stages.done)
+    assert large > small + 200
 
 
 def test_the_same_night_again_and_with_two_workers_gives_the_same_bytes(house, copied):

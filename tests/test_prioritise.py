@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.cohort import bucket
-from features.errors import ContractError
+from features.errors import ContractError, InputMissing
 from features.tables import NO_DAY, NO_TIME
 from models.prioritise import (
     CONTROL,
@@ -28,8 +29,8 @@ from models.prioritise import (
     overbooked,
     rank,
 )
-from models.whatif import ORDERS, RANKED, what_if
-from pipeline.whatif import draw, table_of, text_of
+from models.whatif import BEST, ORDERS, RANKED, what_if
+from pipeline.whatif import draw, table_of, text_of, with_truth
 
 TERMS = ValueTerms(
     reporting_currency="EUR",
@@ -464,6 +465,7 @@ def night(number: int = 60, seed: int = 3) -> pd.DataFrame:
     rows = rows.assign(currency="EUR", portfolio="own", channel="call", balance=random.integers(1_000, 90_000, number))
     rows["days_past_due"] = random.integers(1, 900, number)
     rows["placed_on"] = np.where(random.random(number) < 0.2, NO_DAY, random.integers(100, 900, number))
+    rows["p_recovered"] = random.uniform(0.01, 0.6, number)
     rows["expected_recovery"] = (rows["balance"] * random.uniform(0.01, 0.6, number)).astype(np.int64)
     rows = pd.concat([rows.drop(columns=["fx", "net_value"]), net_value(rows, TERMS)], axis=1)
     ranks = rank(rows, arms(), {"default": 5})
@@ -489,7 +491,7 @@ def test_all_orders_agree_once_everybody_is_worked_and_ours_is_best_before():
     found = what_if(night(200), [3, 1000])
     whole = found[found["capacity"] == 1000]
     assert whole["net"].round(6).nunique() == 1
-    assert whole["burden"].tolist() == [1.0] * 4 and whole["share_of_value"].tolist() == pytest.approx([1.0] * 4)
+    assert whole["burden"].tolist() == [1.0] * len(ORDERS) and whole["share_of_value"].tolist() == pytest.approx([1.0] * len(ORDERS))
     few = found[found["capacity"] == 3].set_index("order")["net"]
     assert few[RANKED] == few.max()
 
@@ -505,6 +507,27 @@ def test_what_if_reads_as_a_table_and_a_curve(tmp_path):
     assert (tmp_path / "curve.png").read_bytes() == again.read_bytes()
 
 
+def test_with_the_truth_the_best_order_is_best_and_what_contact_adds_is_told():
+    rows = night(200)
+    random = np.random.default_rng(5)
+    left = random.uniform(0, 900, 200)
+    rows = rows.assign(expected_amount_if_left=left, expected_amount_if_contacted=left + 50, expected_amount=left + 20)
+    found = what_if(rows, [3, 1000])
+    few, whole = (found[found["capacity"] == size].set_index("order") for size in (3, 1000))
+    assert few["true"].idxmax() == BEST and (whole["true"].round(6) == whole["true"].iloc[0].round(6)).all()
+    ours = rows["fx"] * rows["share"] * rows["discount"]
+    workable = rows["group"].isin(["worklist", "joined", "below_capacity"])
+    assert whole["added"].iloc[0] == pytest.approx((50 * ours)[workable].sum())
+    text = text_of(table_of(rows, [3], "EUR"), "EUR")
+    assert BEST in text and "only contact brings" in text
+
+
+def test_a_night_without_truth_is_refused(tmp_path):
+    rows = night(10)
+    with pytest.raises(InputMissing, match="10 accounts of the night of 2026-10-01 have no truth"):
+        with_truth(rows, (dt.date(2026, 10, 1) - dt.date(1970, 1, 1)).days, tmp_path)
+
+
 def test_an_empty_night_has_a_what_if_too():
     found = what_if(night(10).iloc[:0], [5])
-    assert found["debtors"].tolist() == [0] * 4 and found["burden"].isna().all()
+    assert found["debtors"].tolist() == [0] * len(ORDERS) and found["burden"].isna().all()

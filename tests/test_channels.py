@@ -102,6 +102,21 @@ def test_the_rates_by_hand():
     assert found["response_rate"].tolist() == pytest.approx([(2 + 10 * segment) / 14, segment])
 
 
+def test_the_example_of_docs_value_by_hand():
+    """Segment (30 + 50 x 0.28) / 150; own (2 + 10 x that) / 14; two calls good for 9.21 of 20, a text for 0.72."""
+    counts = pd.DataFrame({"account_no": [1], "portfolio": "own", "channel": "call", "part": "", "attempts": 4, "answers": 2})
+    rates = {("own", channel, part): 0.01 for channel in ("call", "sms") for part in ("", *PARTS)}
+    rates |= {("own", "call", ""): (30 + 50 * 0.28) / 150, ("own", "sms", ""): 0.04}
+    segments = pd.Series(list(rates.values()), pd.MultiIndex.from_tuples(list(rates)))
+    terms = ChannelTerms({"call": 1.2, "sms": 0.08}, {"call": 2}, ("sms", "call"))
+    found = channel_options(permitted((1,), ("sms", "call")), pd.Series({1: 20.0}), counts, segments, terms)
+    assert found["channel"].tolist() == ["call", "sms"] and found["response_rate"].round(4).tolist() == [0.3524, 0.04]
+    assert 1 - (1 - found["response_rate"][0]) ** 2 == pytest.approx(0.5806, abs=5e-5)
+    assert pytest.approx(9.21, abs=0.005) == 0.5806 * 20 - 2 * 1.2 and pytest.approx(0.72) == 0.04 * 20 - 0.08
+    poor = channel_options(permitted((1,), ("sms", "call")), pd.Series({1: 3.0}), counts, segments, terms)
+    assert poor["channel"].tolist() == ["sms", "call"]  # 0.5806 x 3 - 2.40 is less than 0.04 x 3 - 0.08
+
+
 def test_the_account_itself_outweighs_its_segment_once_it_has_said_enough():
     days = range(50, 80)
     log = a_log(

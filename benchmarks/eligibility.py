@@ -1,8 +1,9 @@
 """Seconds of eligibility for a large book, against reading the same contact columns from Parquet.
 
-    python -m benchmarks.eligibility [accounts, default 200000] [contacts per account, default 30]
+    python -m benchmarks.eligibility [accounts, default 200000] [contacts per account, default 30] [shards, default 1]
 
-Made-up accounts in five books over fifteen places; the log spans two years. One process, as for one shard: seconds grow with the rows.
+Made-up accounts in five books over fifteen places; the log spans two years. One process works one shard after another, as a night does;
+memory is that of one shard. The choice of channel reads the same log and is timed beside it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ import resource
 import sys
 import tempfile
 import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.tables import NO_DAY, NO_MONEY
+from models.response import answer_counts
 from pipeline.eligibility import load_rules, verdicts
 from pipeline.params import load
 
@@ -38,8 +43,8 @@ BOOKS = (
 OUTCOMES = ("no_answer", "right_party", "promise", "refusal", "delivered", "unsubscribed", "not_connected")
 
 
-def book(accounts: int, each: int) -> dict[str, pd.DataFrame]:
-    random = np.random.default_rng(1)
+def book(accounts: int, each: int, seed: int = 1) -> dict[str, pd.DataFrame]:
+    random = np.random.default_rng(seed)
     numbers = np.sort(random.integers(0, 2**62, accounts))
     owner = random.integers(0, max(accounts * 4 // 5, 1), accounts)
     home = owner % 60  # one home per debtor
@@ -94,25 +99,38 @@ def book(accounts: int, each: int) -> dict[str, pd.DataFrame]:
 
 
 def main() -> None:
-    accounts, each = (int(text) for text in (sys.argv[1:] + ["200000", "30"][len(sys.argv) - 1 :]))
+    accounts, each, shards = (int(text) for text in (sys.argv[1:] + ["200000", "30", "1"][len(sys.argv) - 1 :]))
     params, rules = load(Path("params.yaml")), load_rules()
-    tables = book(accounts, each)
     through = {"contacts": AS_OF - 1, "statuses": AS_OF - 1}
-    small = {name: frame[frame["account_no"].isin(tables["accounts"]["account_no"][:500])] for name, frame in tables.items()}
+    small = book(500, 3)
     verdicts(small["accounts"], small, rules, params, AS_OF, through)  # compile before the clock runs
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder) / "contacts.parquet"
-        pq.write_table(pa.Table.from_pandas(tables["contacts"], preserve_index=False), place)
-        wall, core = time.perf_counter(), time.process_time()
-        pq.read_table(place).to_pandas()
-        reading = time.perf_counter() - wall, time.process_time() - core
-    wall, core = time.perf_counter(), time.process_time()
-    found = verdicts(tables["accounts"], tables, rules, params, AS_OF, through)
-    deciding = time.perf_counter() - wall, time.process_time() - core
-    print(f"{accounts:,} accounts, {accounts * each:,} contacts: {found.accounts['group'].value_counts().to_dict()}")
-    for name, (seconds, of_core) in (("reading the contacts", reading), ("eligibility", deciding)):
-        print(f"{name:22} {seconds:6.1f} s wall, {of_core:6.1f} s of cores")
+    seconds = {name: np.zeros(2) for name in ("reading the contacts", "eligibility", "answers by channel")}
+    groups: Counter[str] = Counter()
+    for shard in range(shards):
+        tables = book(accounts // shards, each, shard + 1)
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder) / "contacts.parquet"
+            pq.write_table(pa.Table.from_pandas(tables["contacts"], preserve_index=False), place)
+            with clock(seconds["reading the contacts"]):
+                tables["contacts"] = pq.read_table(place).to_pandas()
+        with clock(seconds["eligibility"]):
+            found = verdicts(tables["accounts"], tables, rules, params, AS_OF, through)
+        with clock(seconds["answers by channel"]):
+            answer_counts(tables["contacts"], tables["accounts"], AS_OF)
+        groups.update(found.accounts["group"].astype("str"))
+    print(f"{accounts:,} accounts, {accounts * each:,} contacts in {shards} shards: {dict(groups)}")
+    for name, (wall, core) in seconds.items():
+        print(f"{name:22} {wall:6.1f} s wall, {core:6.1f} s of cores")
+    (read, _), (decide, _) = seconds["reading the contacts"], seconds["eligibility"]
+    print(f"eligibility takes {decide / read:.2f} of the time of reading, {decide - read:+.1f} s")
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB")
+
+
+@contextmanager
+def clock(seconds: np.ndarray) -> Iterator[None]:
+    wall, core = time.perf_counter(), time.process_time()
+    yield
+    seconds += time.perf_counter() - wall, time.process_time() - core
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from types import ModuleType
 import yaml
 
 from benchmarks import outcomes
+from benchmarks.contact_caps import held_against_rules
 from benchmarks.outcomes import BANDS, NEWEST, NEWEST_BY_BALANCE, Answer
 from benchmarks.public import cash_advances, credit_cards_taiwan, mobile_loans, utility_contacts
 from features.errors import InputMissing
@@ -91,6 +92,8 @@ def worked(adapter: ModuleType, raw: Path, work: Path) -> Iterator[Answer]:
         yield outcomes.later_loans(store, params, raw)
     elif adapter is credit_cards_taiwan:
         yield outcomes.next_month(store, params, raw)
+    elif adapter is utility_contacts:
+        print(held_against_rules(store, params, raw))
     night = dt.date.fromisoformat(adapter.COMPLETE_THROUGH) + dt.timedelta(days=1)
     print(publish_night(params.paths.store, night, params.paths.out, params).text())
     print(f"{adapter.NAME}: {time.perf_counter() - started:.0f} s")

@@ -9,13 +9,18 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from features.cohort import bucket
 from features.errors import ContractError
 from features.tables import NEVER, NO_DAY, NO_TIME
+from models.response import planned_cost
 
 GROUPS = ("excluded", "held_out", "deferred", "no_value", "worklist", "joined", "below_capacity")
 NO_RATE = "money.no_rate"
 WORKED, CONTROL = "worked", "control"
-VALUE_COLUMNS = ("fx", "share", "annual_rate", "days_to_pay", "discount", "contact_cost", "net_value")
+VALUE_COLUMNS = (
+    "fx", "share", "annual_rate", "days_to_pay", "discount", "attempts", "cost_per_attempt", "contact_cost", "net_value",
+)  # fmt: skip
+BY_APPOINTMENT, BY_DEADLINE, BY_WAITING, BY_VALUE = "appointment", "legal deadline", "waiting", "value"
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,27 @@ class ValueTerms:
 
 
 @dataclass(frozen=True)
+class Floor:
+    """Accounts that wait longest are kept from starving: `share` of a queue's places go to debtors nobody has worked for `days`."""
+
+    days: int
+    share: float
+
+
+@dataclass(frozen=True)
+class ChannelRoom:
+    """What a night can do on each channel.
+
+    capacity  channel -> attempts a night over all queues; a channel not named has no limit
+    options   of models.response.channel_options with net_value in minor units: sorted by account_no and place; a debtor whose best channel
+              is full is planned on the next one that is still worth it. An agreed call has no other.
+    """
+
+    capacity: Mapping[str, int]
+    options: pd.DataFrame
+
+
+@dataclass(frozen=True)
 class ControlTerms:
     """A share of workable debtors is held out, each for `span_days` from the night it was drawn."""
 
@@ -46,27 +72,19 @@ class ControlTerms:
     seed: int
 
 
-def net_value(rows: pd.DataFrame, terms: ValueTerms) -> pd.DataFrame:
-    """VALUE_COLUMNS per row: net_value = fx x share x expected_recovery / (1 + annual_rate)^(days_to_pay / 365) - contact_cost.
+def worth(rows: pd.DataFrame, terms: ValueTerms) -> pd.DataFrame:
+    """fx, share, annual_rate, days_to_pay, discount per row, and worth: fx x share x expected_recovery x discount, reporting units.
 
-    rows: currency, portfolio, channel ("" where nothing is planned: no cost), expected_recovery (int64 minor units of the currency).
-    contact_cost and net_value are int64 minor units of the reporting currency, rounded half-even. Without a rate fx is NaN, net_value 0.
-    It is total, not incremental, value: what the account returns, not what working it adds.
+    rows: currency, portfolio, expected_recovery (int64 minor units of the currency). Without a rate fx and worth are NaN.
     """
     currency, portfolio = rows["currency"].astype("str"), rows["portfolio"].astype("str")
-    unit = 10.0 ** terms.decimals[terms.reporting_currency]
     fx = currency.map({name: float(rate) for name, rate in terms.fx.items()}).to_numpy(dtype=np.float64)
     minor = currency.map({name: 10.0**decimals for name, decimals in terms.decimals.items()}).to_numpy(dtype=np.float64)
     share, annual_rate, days = (
         portfolio.map(dict(by)).to_numpy(dtype=np.float64) for by in (terms.share, terms.annual_rate, terms.days_to_pay)
     )
     discount = (1.0 + annual_rate) ** (-days / 365.0)
-    cost = np.rint(rows["channel"].astype("str").map({"": 0.0, **terms.costs}).to_numpy(dtype=np.float64) * unit)
-    if np.isnan(cost).any():
-        lacking = sorted(set(rows["channel"].astype("str")[np.isnan(cost)]))
-        raise ContractError(f"Channels {', '.join(lacking)} have no cost. Add worklist.costs for them.")
-    recovered = rows["expected_recovery"].to_numpy(dtype=np.float64) / minor * unit
-    net = np.rint(fx * share * recovered * discount - cost)
+    recovered = rows["expected_recovery"].to_numpy(dtype=np.float64) / minor
     return pd.DataFrame(
         {
             "fx": fx,
@@ -74,31 +92,62 @@ def net_value(rows: pd.DataFrame, terms: ValueTerms) -> pd.DataFrame:
             "annual_rate": annual_rate,
             "days_to_pay": days,
             "discount": discount,
-            "contact_cost": cost.astype(np.int64),
-            "net_value": np.where(np.isnan(net), 0.0, net).astype(np.int64),
+            "worth": fx * share * recovered * discount,
         },
         index=rows.index,
+    )
+
+
+def net_value(rows: pd.DataFrame, terms: ValueTerms) -> pd.DataFrame:
+    """VALUE_COLUMNS per row: net_value = fx x share x expected_recovery / (1 + annual_rate)^(days_to_pay / 365) - contact_cost.
+
+    rows: those of `worth`, channel ("" where nothing is planned: no cost), attempts (planned on it; 1 where the column is not there).
+    cost_per_attempt, contact_cost (of all planned attempts) and net_value are int64 minor units of the reporting currency, rounded
+    half-even. Without a rate net_value is 0. It is total, not incremental, value: what the account returns, not what working it adds.
+    """
+    found = worth(rows, terms)
+    unit = 10.0 ** terms.decimals[terms.reporting_currency]
+    attempts = rows["attempts"].to_numpy(dtype=np.int64) if "attempts" in rows else np.ones(len(rows), np.int64)
+    cost = np.rint(planned_cost(rows["channel"], np.ones(len(rows), np.int64), terms.costs) * unit)
+    spent = attempts * cost
+    net = np.rint(found["worth"].to_numpy() * unit - spent)
+    return found.drop(columns="worth").assign(
+        attempts=np.where(rows["channel"].astype("str") == "", 0, attempts),
+        cost_per_attempt=cost.astype(np.int64),
+        contact_cost=spent.astype(np.int64),
+        net_value=np.where(np.isnan(net), 0.0, net).astype(np.int64),
     )
 
 
 def draw_control(rows: pd.DataFrame, earlier: pd.DataFrame, as_of: int, terms: ControlTerms) -> pd.DataFrame:
     """Arm of every debtor that is in a span or workable tonight: debtor_id, arm, assigned_on, until_on, probability; sorted by debtor_id.
 
-    rows     debtor_id, verdict group, appointment_at, legal_deadline_on of every scorable account; where known `appointment`: a time is
-             agreed for today, whether it can be kept or not
+    rows     account_id, debtor_id, portfolio, days_past_due, balance, group (verdict), appointment_at, legal_deadline_on of every scorable
+             account; where known `appointment` (a time is agreed for today, whether it can be kept or not) and `hardship` (hardship or
+             vulnerable is recorded on an account of the debtor)
     earlier  arms of former nights (debtor_id, arm, assigned_on, until_on, probability), the newest per debtor; may be empty
 
-    A debtor keeps the arm of its span, [assigned_on, until_on); a workable one without a span is drawn by a hash of seed, debtor and night,
-    so the draw depends on nobody else. One with an appointment or a legal deadline is never drawn.
+    A debtor keeps the arm of its span, [assigned_on, until_on). Of the workable ones without a span, each stratum (portfolio and arrears
+    bucket of the debtor's largest account) holds out share x debtors, rounded up or down by a coin of its own, so that everybody's
+    probability is the share. Who it is, a hash of seed, night and debtor decides: it knows neither score nor rank. One with an
+    appointment, a legal deadline or hardship is never drawn.
     """
     running = earlier[earlier["until_on"] > as_of] if len(earlier) else pd.DataFrame(columns=["debtor_id"])
-    bound = (rows["appointment_at"] != NO_TIME) | (rows["legal_deadline_on"] != NO_DAY)
-    if "appointment" in rows:
-        bound |= rows["appointment"].astype(bool)
-    by_debtor = pd.DataFrame({"debtor_id": rows["debtor_id"], "workable": rows["group"] == "permitted", "bound": bound})
-    by_debtor = by_debtor.groupby("debtor_id", sort=True)[["workable", "bound"]].any()
-    drawn = by_debtor[by_debtor["workable"] & ~by_debtor["bound"] & ~by_debtor.index.isin(running["debtor_id"])].index
-    control = np.array([_hash(f"{terms.seed}|{as_of}|{name}") for name in drawn], dtype=np.float64) < terms.share
+    spared = _bound(rows)
+    if "hardship" in rows:
+        spared |= rows["hardship"].astype(bool)
+    states = pd.DataFrame({"debtor_id": rows["debtor_id"], "workable": rows["group"] == "permitted", "spared": spared})
+    states = states.groupby("debtor_id", sort=True)[["workable", "spared"]].any()
+    drawn = states[states["workable"] & ~states["spared"] & ~states.index.isin(running["debtor_id"])].index
+    largest = rows.sort_values(["balance", "account_id"], ascending=[False, True]).drop_duplicates("debtor_id").set_index("debtor_id")
+    largest = largest.loc[drawn]
+    stratum = largest["portfolio"].astype("str").to_numpy(dtype=object) + "|" + bucket(largest["days_past_due"]).astype("str")
+    chance = np.array([_hash(f"{terms.seed}|{as_of}|{name}") for name in drawn], dtype=np.float64)
+    control = np.zeros(len(drawn), bool)
+    for name in np.unique(stratum):
+        members = np.flatnonzero(stratum == name)
+        held = int(members.size * terms.share + _hash(f"{terms.seed}|{as_of}|stratum|{name}"))
+        control[members[np.argsort(chance[members], kind="stable")[:held]]] = True
     fresh = pd.DataFrame(
         {
             "debtor_id": pd.Series(drawn.to_numpy(), dtype="str"),
@@ -112,56 +161,51 @@ def draw_control(rows: pd.DataFrame, earlier: pd.DataFrame, as_of: int, terms: C
     return pd.concat([known, fresh], ignore_index=True).sort_values("debtor_id", ignore_index=True)
 
 
-def rank(rows: pd.DataFrame, arms: pd.DataFrame, capacity: Mapping[str, int]) -> pd.DataFrame:
+def rank(
+    rows: pd.DataFrame,
+    arms: pd.DataFrame,
+    capacity: Mapping[str, int],
+    as_of: int = 0,
+    floor: Floor | None = None,
+    room: ChannelRoom | None = None,
+) -> pd.DataFrame:
     """Put every account in exactly one of GROUPS, and the list in order. Index as the rows'.
 
     rows      account_id, debtor_id, queue, group (verdict: permitted, deferred, excluded), appointment_at, legal_deadline_on, fx,
-              net_value, expected_recovery
+              net_value, expected_recovery; waiting_since (day) for a floor; account_no and channel for channels with a limit
     arms      of `draw_control`
     capacity  queue -> debtors a night; "default" for a queue not named
 
     Returns group, rank (1..n within the queue, 0 off the list), head (account_id of the debtor's row for worklist, joined and
-    below_capacity; "" otherwise) and joined_accounts (ids joined by one blank, on the list's rows). Decided in this order: excluded, held
-    out (whole debtors, unless an appointment or a legal deadline binds tonight), deferred, no value, then one row per debtor: appointments
-    first, then legal deadlines (the nearest first), then net_value, expected_recovery, account_id. Its other accounts follow it.
+    below_capacity; "" otherwise), joined_accounts (ids joined by one blank, on the list's rows), option (place of the planned channel
+    among the account's options) and listed_by (what brought a row on the list). Decided in this order: excluded, held out (whole debtors,
+    unless an appointment or a legal deadline binds tonight), deferred, no value, then one row per debtor: appointments first, then legal
+    deadlines (the nearest first), then those who have waited longest, as far as the floor reaches, then net_value, expected_recovery,
+    account_id. Its other accounts follow it. The list itself is in order of appointments, deadlines and value.
     """
-    found = pd.DataFrame({"group": "below_capacity", "rank": 0, "head": "", "joined_accounts": ""}, index=rows.index)
-    group = found["group"].to_numpy(dtype=object).copy()
-    bound = (rows["appointment_at"] != NO_TIME) | (rows["legal_deadline_on"] != NO_DAY)
-    if "appointment" in rows:
-        bound |= rows["appointment"]
-    bound_debtors = rows["debtor_id"][bound].unique()
-    held = rows["debtor_id"].isin(arms["debtor_id"][arms["arm"] == CONTROL]) & ~rows["debtor_id"].isin(bound_debtors)
-    verdict = rows["group"].astype("str")
-    group[(rows["net_value"] <= 0).to_numpy()] = "no_value"
-    group[(verdict == "deferred").to_numpy()] = "deferred"
-    group[held.to_numpy()] = "held_out"
-    group[((verdict == "excluded") | rows["fx"].isna()).to_numpy()] = "excluded"
-
-    open_rows = rows[group == "below_capacity"]
-    appointed = (open_rows["appointment_at"] != NO_TIME).to_numpy()
-    deadline = open_rows["legal_deadline_on"].to_numpy().astype(np.int64)
-    order = np.lexsort(
-        (
-            open_rows["account_id"].to_numpy(dtype="U"),
-            -open_rows["expected_recovery"].to_numpy(),
-            -open_rows["net_value"].to_numpy(),
-            np.where(deadline == NO_DAY, NEVER, deadline),
-            ~appointed,
-        )
+    found = pd.DataFrame(
+        {"group": "below_capacity", "rank": 0, "head": "", "joined_accounts": "", "option": 0, "listed_by": ""}, index=rows.index
     )
-    ordered = open_rows.iloc[order]
+    found["group"] = group = _groups(rows, arms)
+    ordered = _ordered(rows[group == "below_capacity"])
     heads = ordered.drop_duplicates("debtor_id")
-    places = heads.groupby("queue", sort=False, observed=True).cumcount() + 1
     allowed = heads["queue"].astype("str").map(lambda queue: capacity.get(queue, capacity["default"])).to_numpy(dtype=np.int64)
-    listed = heads[(places <= allowed).to_numpy()]
+    by_value = (heads.groupby("queue", sort=False, observed=True).cumcount() + 1).to_numpy() <= allowed
+    waited = _waited(heads, allowed, as_of, floor)
+    option = _taken(heads, allowed, waited, room)
+    listed = heads[option >= 0].assign(option=option[option >= 0])
+    if room is not None:
+        listed = _ordered(listed.assign(net_value=_net_of(listed, room)))
     head_of = dict(zip(heads["debtor_id"], heads["account_id"], strict=True))
     followers = ordered[~ordered["account_id"].isin(heads["account_id"])]
     on_list = followers["debtor_id"].isin(listed["debtor_id"])
 
-    found["group"] = group
     found.loc[listed.index, "group"] = "worklist"
-    found.loc[listed.index, "rank"] = places[listed.index]
+    found.loc[listed.index, "rank"] = listed.groupby("queue", sort=False, observed=True).cumcount() + 1
+    found.loc[listed.index, "option"] = listed["option"]
+    appointed, deadline = heads["appointment_at"] != NO_TIME, heads["legal_deadline_on"] != NO_DAY
+    why = np.select([appointed, deadline, waited & ~by_value], [BY_APPOINTMENT, BY_DEADLINE, BY_WAITING], BY_VALUE)
+    found.loc[listed.index, "listed_by"] = pd.Series(why, index=heads.index, dtype="str")[listed.index]
     found.loc[followers.index[on_list], "group"] = "joined"
     found.loc[ordered.index, "head"] = ordered["debtor_id"].map(head_of)
     joined: dict[str, list[str]] = {}
@@ -171,13 +215,95 @@ def rank(rows: pd.DataFrame, arms: pd.DataFrame, capacity: Mapping[str, int]) ->
     return found
 
 
+def _bound(rows: pd.DataFrame) -> pd.Series:
+    """Accounts that an appointment or a legal deadline binds."""
+    bound = (rows["appointment_at"] != NO_TIME) | (rows["legal_deadline_on"] != NO_DAY)
+    return bound | rows["appointment"].astype(bool) if "appointment" in rows else bound
+
+
+def _groups(rows: pd.DataFrame, arms: pd.DataFrame) -> np.ndarray:
+    group = np.full(len(rows), "below_capacity", dtype=object)
+    bound_debtors = rows["debtor_id"][_bound(rows)].unique()
+    held = rows["debtor_id"].isin(arms["debtor_id"][arms["arm"] == CONTROL]) & ~rows["debtor_id"].isin(bound_debtors)
+    verdict = rows["group"].astype("str")
+    group[(rows["net_value"] <= 0).to_numpy()] = "no_value"
+    group[(verdict == "deferred").to_numpy()] = "deferred"
+    group[held.to_numpy()] = "held_out"
+    group[((verdict == "excluded") | rows["fx"].isna()).to_numpy()] = "excluded"
+    return group
+
+
+def _ordered(rows: pd.DataFrame) -> pd.DataFrame:
+    """Appointments first, then legal deadlines (the nearest first), then net_value, expected_recovery, account_id."""
+    deadline = rows["legal_deadline_on"].to_numpy().astype(np.int64)
+    keys = (
+        rows["account_id"].to_numpy(dtype="U"),
+        -rows["expected_recovery"].to_numpy(),
+        -rows["net_value"].to_numpy(),
+        np.where(deadline == NO_DAY, NEVER, deadline),
+        (rows["appointment_at"] == NO_TIME).to_numpy(),
+    )
+    return rows.iloc[np.lexsort(keys)]
+
+
+def _waited(heads: pd.DataFrame, allowed: np.ndarray, as_of: int, floor: Floor | None) -> np.ndarray:
+    """Debtors that have a place of the floor: per queue the longest waiting ones, of those nobody has worked for floor.days."""
+    chosen = np.zeros(len(heads), bool)
+    if floor is None or floor.share == 0 or heads.empty:
+        return chosen
+    since = heads["waiting_since"].to_numpy(dtype=np.int64)
+    free = np.flatnonzero((as_of - since >= floor.days) & ~_bound(heads).to_numpy())
+    oldest = free[np.argsort(since[free], kind="stable")]  # ties in the order of the list
+    turn = pd.Series(oldest).groupby(heads["queue"].astype("str").to_numpy()[oldest]).cumcount().to_numpy()
+    chosen[oldest[turn < np.ceil(floor.share * allowed[oldest])]] = True
+    return chosen
+
+
+def _taken(heads: pd.DataFrame, allowed: np.ndarray, waited: np.ndarray, room: ChannelRoom | None) -> np.ndarray:
+    """Place of the planned channel of each head that finds room in its queue and on a channel; -1 where there is none."""
+    option = np.full(len(heads), -1, np.int64)
+    queue = pd.factorize(heads["queue"].astype("str"))[0]
+    left = np.zeros(queue.max(initial=-1) + 1, np.int64)
+    left[queue] = allowed
+    turn = np.lexsort((np.arange(len(heads)), ~waited & ~_bound(heads).to_numpy()))
+    if room is None:
+        place = pd.Series(queue[turn]).groupby(queue[turn]).cumcount().to_numpy()
+        option[turn[place < allowed[turn]]] = 0
+        return option
+    channels = dict(room.capacity)
+    numbers, first = np.unique(room.options["account_no"].to_numpy(), return_index=True)
+    last = np.append(first[1:], len(room.options))
+    at = np.searchsorted(numbers, heads["account_no"].to_numpy())
+    names, attempts, net = (room.options[name].to_numpy() for name in ("channel", "attempts", "net_value"))
+    agreed = (heads["appointment_at"] != NO_TIME).to_numpy()
+    for head in turn.tolist():
+        if not left[queue[head]]:
+            continue
+        start = first[at[head]]
+        for row in range(start, start + 1 if agreed[head] else last[at[head]]):
+            wanted = channels.get(names[row])
+            if net[row] > 0 and (wanted is None or wanted >= attempts[row]):
+                option[head] = row - start
+                left[queue[head]] -= 1
+                if wanted is not None:
+                    channels[names[row]] = wanted - attempts[row]
+                break
+    return option
+
+
+def _net_of(listed: pd.DataFrame, room: ChannelRoom) -> np.ndarray:
+    by_option = room.options.set_index(["account_no", "place"])["net_value"]
+    return by_option.reindex(pd.MultiIndex.from_frame(listed[["account_no", "option"]])).to_numpy()
+
+
 def overbooked(rows: pd.DataFrame, ranks: pd.DataFrame) -> list[str]:
     """A warning per queue whose capacity does not hold its appointments and legal deadlines. rows and ranks: of `rank`."""
     bound = (rows["appointment_at"] != NO_TIME) | (rows["legal_deadline_on"] != NO_DAY)
     left = rows[bound & (ranks["group"] == "below_capacity") & (ranks["head"] == rows["account_id"])]
     sizes = left.groupby(left["queue"].astype("str"), sort=True).size()
     return [
-        f"Queue {name}: {size:,} debtors with an appointment or a legal deadline do not fit its capacity. Raise worklist.capacity.{name}."
+        f"Queue {name}: {size:,} debtors with an appointment or a legal deadline do not fit its capacity. "
+        f"Raise worklist.capacity.{name}, or that of the channel or the agents they need."
         for name, size in sizes.items()
     ]
 

@@ -9,8 +9,8 @@ import pandas as pd
 
 from features.tables import NO_DAY
 
-RANKED = "this list"
-ORDERS = (RANKED, "balance first", "oldest first", "newest first")
+RANKED, BEST = "this list", "best possible"
+ORDERS = (RANKED, "P x balance", "balance first", "oldest first", "newest first")
 WORKABLE = ("worklist", "joined", "below_capacity")
 
 
@@ -18,18 +18,26 @@ def what_if(rows: pd.DataFrame, capacities: Sequence[int]) -> pd.DataFrame:
     """One row per order and capacity (debtors per queue and night).
 
     rows  one per scorable account: account_id, debtor_id, queue, group, head, rank, balance, days_past_due, placed_on, fx, share, discount,
-          expected_recovery, contact_cost, net_value as `models.prioritise` gives them; `unit`: minor units of the reporting currency per
-          minor unit of the account's at a rate of 1
+          p_recovered, expected_recovery, contact_cost, net_value as `models.prioritise` gives them; `unit`: minor units of the reporting
+          currency per minor unit of the account's at a rate of 1. On a made-up portfolio also what is true: expected_amount, and
+          expected_amount_if_contacted and _if_left
 
     Returns order, capacity, debtors, expected (money recovered, discounted, our share), cost, net, share_of_value (of what working every
-    workable debtor would bring), burden (share of workable debtors contacted). Money in minor units of the reporting currency.
+    workable debtor would bring), burden (share of workable debtors contacted); where the truth is given also the order BEST, and true (what
+    the debtors taken really bring) and added (how much of it only contact brings). Money in minor units of the reporting currency.
     A debtor is worked whole: its row's contact, the money of all its accounts. It is what is expected, not what is added by working.
     """
     open_rows = rows[rows["group"].isin(WORKABLE)]
-    worth = open_rows["fx"] * open_rows["share"] * open_rows["discount"] * open_rows["expected_recovery"] * open_rows["unit"]
-    people = _people(open_rows.assign(worth=worth, owed=open_rows["fx"] * open_rows["balance"] * open_rows["unit"]))
+    rate = open_rows["fx"] * open_rows["unit"]
+    ours = rate * open_rows["share"] * open_rows["discount"]
+    owed = rate * open_rows["balance"]
+    columns = {"worth": ours * open_rows["expected_recovery"], "owed": owed, "hoped": owed * open_rows["p_recovered"]}
+    if known := "expected_amount" in open_rows:
+        columns["true"] = ours * open_rows["expected_amount"]
+        columns["added"] = ours * (open_rows["expected_amount_if_contacted"] - open_rows["expected_amount_if_left"])
+    people = _people(open_rows.assign(**columns), list(columns))
     found = []
-    for order in ORDERS:
+    for order in (*ORDERS, BEST) if known else ORDERS:
         place = _places(people, order)
         for capacity in capacities:
             taken = people[place <= capacity]
@@ -44,14 +52,15 @@ def what_if(rows: pd.DataFrame, capacities: Sequence[int]) -> pd.DataFrame:
                     "net": net,
                     "share_of_value": float(taken["worth"].sum() / people["worth"].sum()) if people["worth"].sum() > 0 else np.nan,
                     "burden": len(taken) / len(people) if len(people) else np.nan,
+                    **{name: float(taken[name].sum()) for name in ("true", "added") if known},
                 }
             )
     return pd.DataFrame(found)
 
 
-def _people(rows: pd.DataFrame) -> pd.DataFrame:
+def _people(rows: pd.DataFrame, money: list[str]) -> pd.DataFrame:
     """One row per workable debtor: that of its head, with the money of all its accounts."""
-    sums = rows.groupby("debtor_id", sort=True)[["worth", "owed"]].sum()
+    sums = rows.groupby("debtor_id", sort=True)[money].sum()
     oldest = rows.groupby("debtor_id", sort=True)["days_past_due"].max()
     newest = rows.groupby("debtor_id", sort=True)["placed_on"].max()
     heads = rows[rows["account_id"] == rows["head"]].set_index("debtor_id").sort_index()
@@ -72,7 +81,9 @@ def _places(people: pd.DataFrame, order: str) -> np.ndarray:
             np.where(listed, people["rank"], np.iinfo(np.int32).max),
         )
     else:
-        column = {"balance first": "owed", "oldest first": "days_past_due", "newest first": "placed_on"}[order]
+        column = {
+            "P x balance": "hoped", "balance first": "owed", "oldest first": "days_past_due", "newest first": "placed_on", BEST: "true",
+        }[order]  # fmt: skip
         values = people[column].to_numpy(dtype=np.float64)
         keys = (-np.where(values == NO_DAY, -np.inf, values),)
     sequence = np.lexsort((people["account_id"].to_numpy(dtype="U"), *keys))

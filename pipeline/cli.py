@@ -279,16 +279,17 @@ def check(store: Path | None, account: str, channel: str, at: str, params_path: 
 @_as_of_option
 @click.option("--capacity", required=True, help="Debtors per queue, several by commas: 50,100,200.")
 @click.option("--out", type=any_path, default=None, help="Also draw the curve into this PNG file.")
+@click.option("--truth", type=existing_folder, default=None, help="truth/ of a simulated source: adds what is true, and the best possible.")
 @_params_option
-def whatif(store: Path | None, as_of: dt.datetime, capacity: str, out: Path | None, params_path: Path) -> None:
-    """Money, contacts and burden of a night at other capacities, against balance first, oldest first and newest first."""
+def whatif(store: Path | None, as_of: dt.datetime, capacity: str, out: Path | None, truth: Path | None, params_path: Path) -> None:
+    """Money, contacts and burden of a night at other capacities, against P x balance, balance first, oldest first and newest first."""
     from pipeline.night import what_if
 
     if not all(part.strip().isdigit() for part in capacity.split(",")):
         raise click.UsageError("--capacity must be whole numbers separated by commas, such as 50,100,200.")
     params = _load(params_path)
     sizes = [int(part) for part in capacity.split(",")]
-    click.echo(what_if(store or params.paths.store, as_of.date(), sizes, params, out))
+    click.echo(what_if(store or params.paths.store, as_of.date(), sizes, params, out, truth))
 
 
 @cli.command()

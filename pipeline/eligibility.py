@@ -17,6 +17,7 @@ from pipeline.contact_hours import day_on_clock
 from pipeline.contact_log import Sight
 from pipeline.contact_rules import CONTACT_CHANNELS, Rules, known_zones, nearest
 from pipeline.deciding import NO_LIMIT, Decision, decide
+from pipeline.holds import BIT
 from pipeline.params import Params
 from pipeline.rule_file import load_rules
 
@@ -35,7 +36,8 @@ class Verdicts:
 
     accounts  account_no, group (permitted, deferred, excluded), rule, citation, reason (empty where permitted), first_permitted (UTC
               microseconds, NO_TIME where never or not known), appointment_at (UTC microseconds or NO_TIME), appointment (a callback is in
-              force, honoured or not), legal_deadline_on (NO_DAY where none), legal_barred (too old for, or barred from, legal treatment)
+              force, honoured or not), hardship (hardship or vulnerable is in force on an account of the debtor), legal_deadline_on
+              (NO_DAY where none), legal_barred (too old for, or barred from, legal treatment)
     channels  account_no, channel, verdict, rule, citation, from_minute, until_minute (half-open, on the debtor's clock of the day; the
               longest span where a day has several; -1 unless permitted), contacts_left (today's included; 0 unless permitted),
               first_permitted
@@ -138,6 +140,7 @@ def _framed(decision: Decision, account_no: np.ndarray) -> Verdicts:
             "first_permitted": account_first,
             "appointment_at": np.where(group == PERMITTED, decision.appointment_at, NO_TIME),
             "appointment": decision.appointment,
+            "hardship": decision.debtor_bits & (BIT["hardship"] | BIT["vulnerable"]) != 0,
             "legal_deadline_on": decision.legal_deadline_on,
             "legal_barred": decision.legal_barred,
         }

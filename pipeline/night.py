@@ -34,7 +34,7 @@ from pipeline.publish import mark_expired, publish
 from pipeline.score import Job, check_feeds, job_for
 from pipeline.shards import RULES, Worked, clear_stages, code_sha256, opened_rows, stage_of, work_shards
 from pipeline.store import Store
-from pipeline.whatif import draw, table_of, text_of
+from pipeline.whatif import draw, table_of, text_of, with_truth
 from pipeline.worklist import assignments, night_of, rank_night
 
 log = logging.getLogger("recoup")
@@ -139,15 +139,26 @@ def hindsight(job: Job) -> list[str]:
     return [f"Model {job.model.version} was taught on outcomes known by {date_of(known_on)}: its scores of this night are hindsight."]
 
 
-def what_if(store_path: Path, as_of: dt.date, capacities: Sequence[int], params: Params, picture: Path | None = None) -> str:
-    """The night ranked, nothing published: money, contacts and burden at each capacity (debtors per queue), and the curve as a picture."""
+def what_if(
+    store_path: Path,
+    as_of: dt.date,
+    capacities: Sequence[int],
+    params: Params,
+    picture: Path | None = None,
+    truth: Path | None = None,
+) -> str:
+    """The night ranked, nothing published: money, contacts and burden at each capacity (debtors per queue), and the curve as a picture.
+
+    truth: of a made-up portfolio; adds what the debtors taken really bring, and the best possible order.
+    """
     store = Store(store_path)
     check_feeds(store, as_of, params)
     job = job_for(store, as_of, params)
     with tempfile.TemporaryDirectory(prefix="recoup-") as folder:
         ranked = rank_night(store, job, work_shards(job, Path(folder)))
     reporting = params.money.reporting_currency
-    table = table_of(ranked.rows, capacities, reporting)
+    rows = ranked.rows if truth is None else with_truth(ranked.rows, job.as_of, truth)
+    table = table_of(rows, capacities, reporting)
     if picture is not None:
         draw(table, reporting, picture)
     return text_of(table, reporting)

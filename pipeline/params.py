@@ -138,15 +138,48 @@ class Eligibility(Section):
     channels: Annotated[tuple[ContactChannel, ...], Field(min_length=1)] = ("call", "sms", "email")
 
 
+class Takes(Section):
+    """Which accounts a team works, or what needs a skill. An empty list takes any; places take what lies in them (US takes US-MA)."""
+
+    portfolios: tuple[str, ...] = ()
+    products: tuple[str, ...] = ()
+    currencies: tuple[str, ...] = ()
+    debtor_types: tuple[Literal["consumer", "commercial"], ...] = ()
+    places: tuple[str, ...] = ()
+
+
+class WaitingFloor(Section):
+    days: Annotated[int, Field(ge=1)] = 90
+    share: Share = 0.0
+
+
+Places = Annotated[int, Field(ge=0)]
+
+
 class Worklist(Section):
-    capacity: dict[str, Annotated[int, Field(ge=0)]]
-    queue_by: Literal["portfolio", "product", "currency"]
+    capacity: dict[str, Places]
+    queue_by: Literal["portfolio", "product", "currency", "team", "skill"]
+    teams: dict[str, Takes] = {}
+    skills: dict[str, Takes] = {}
+    agents: dict[str, dict[str, Places]] = {}
+    channel_capacity: dict[ContactChannel, Places] = {}
+    attempts: dict[ContactChannel, Annotated[int, Field(ge=1)]] = {}
+    part_share: Share = 1.0
+    floor: WaitingFloor = WaitingFloor()
     control_share: Annotated[float, Field(ge=0, lt=1)]
     language: Literal["en", "fr"]
     costs: dict[str, Annotated[float, Field(ge=0)]]
 
     def capacity_of(self, queue: str) -> int:
-        return self.capacity.get(queue, self.capacity["default"])
+        """Debtors a night: of the queue, and where agents work it, no more than they can."""
+        own = self.capacity.get(queue, self.capacity["default"])
+        return min(own, sum(self.agents[queue].values())) if queue in self.agents else own
+
+    @model_validator(mode="after")
+    def _queues_are_defined(self) -> Worklist:
+        if self.queue_by in ("team", "skill") and not getattr(self, f"{self.queue_by}s"):
+            raise ValueError(f"queue_by {self.queue_by} needs {self.queue_by}s, each with what it takes")
+        return self
 
     @field_validator("capacity")
     @classmethod

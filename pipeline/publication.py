@@ -64,15 +64,17 @@ KINDS = {
         ("balance", "arrears", "expected_recovery", "net_value", "amount_if_recovered", "placed_amount", "principal", "contact_cost"),
         "money",
     ),
+    "cost_per_attempt": "money",
     **dict.fromkeys(
         ("as_of", "valid_until", "last_right_party", "last_payment", "legal_deadline_on", "assigned_on", "held_out_until"), "date"
     ),
-    **dict.fromkeys(("p_recovered", "p_defaulted", "probability", "share", "annual_rate"), "share"),
+    "last_worked": "date",
+    **dict.fromkeys(("p_recovered", "p_defaulted", "probability", "share", "annual_rate", "response_rate"), "share"),
     **dict.fromkeys(("rank", "days_past_due", "contacts_left", "broken_promises", "debtor_accounts"), "count"),
     **dict.fromkeys(("days_to_pay", "fx", "discount"), "number"),
     **dict.fromkeys(("first_permitted", "appointment_at"), "instant"),
 }
-IN_REPORTING_CURRENCY = frozenset({"net_value", "contact_cost"})
+IN_REPORTING_CURRENCY = frozenset({"net_value", "contact_cost", "cost_per_attempt"})
 
 DETAIL_COLUMNS = {
     "reasons": ("account_id", "reason", "contribution"),

@@ -18,8 +18,10 @@ from features.cohort import scorable
 from features.errors import ModelRefused, some
 from features.settlements import net_known
 from features.tables import NO_DAY
+from features.versions import arranged
 from models.explain import reasons
 from models.recovery import load_model
+from models.response import COUNT_COLUMNS, answer_counts, worked_rows
 from pipeline.dataset import View, quiet_through, terms_of, view
 from pipeline.details import details_of
 from pipeline.eligibility import verdicts
@@ -54,6 +56,7 @@ class Worked:
     channels  one per account and channel: pipeline.eligibility.Verdicts.channels
     counts    all known accounts by reason
     waits     portfolio, money, money_days: money recovered after the last matured nights, and the same times the days it took
+    answers   models.response.answer_counts of all known accounts
     reused    whether an earlier, cut-off run had made it
     """
 
@@ -61,10 +64,11 @@ class Worked:
     channels: pd.DataFrame
     counts: pd.DataFrame
     waits: pd.DataFrame
+    answers: pd.DataFrame
     reused: bool = False
 
 
-PARTS = ("rows", "channels", "counts", "waits")
+PARTS = ("rows", "channels", "counts", "waits", "answers")
 
 
 def stage_of(job: Job, out: Path) -> Path:
@@ -104,7 +108,8 @@ def _work_shard(job: Job, stage: Path, shard: int) -> Worked:
     found = verdicts(
         seen.cohort.frame, seen.tables, load_rules(RULES), job.params, job.as_of, complete_on(store, job.versions, job.as_of, job.params)
     )
-    worked = Worked(_rows(job, seen, scores, found.accounts), found.channels, seen.cohort.counts, _waits(job, seen, store))
+    rows = _rows(job, seen, scores, found.accounts)
+    worked = Worked(rows, found.channels, seen.cohort.counts, _waits(job, seen, store), _answers(job, seen))
     half = place.with_suffix(".half")
     shutil.rmtree(half, ignore_errors=True)
     half.mkdir(mode=0o700)
@@ -131,10 +136,34 @@ def _rows(job: Job, seen: View, scores: pd.DataFrame, judged: pd.DataFrame) -> p
         days = facts[name]
         facts[name] = np.where(np.isnan(days), NO_DAY, job.as_of - np.nan_to_num(days)).astype(np.int32)
     facts["broken_promises"] = np.nan_to_num(facts["broken_promises"]).astype(np.int32)
+    facts["last_worked"] = _last_worked(job, seen)
     parts = [rows, scores.reset_index(drop=True), pd.DataFrame(facts), judged.drop(columns="account_no").reset_index(drop=True)]
     whole = pd.concat(parts, axis=1)
     classes = [name for name in whole if isinstance(whole[name].dtype, pd.CategoricalDtype)]
     return whole.astype(dict.fromkeys(classes, "str"))  # shards name different classes; text adds up
+
+
+def _answers(job: Job, seen: View) -> pd.DataFrame:
+    """How our attempts were answered; of no attempt where no contacts are delivered."""
+    known = seen.tables["accounts"]
+    known = known[known["known_on"].to_numpy() < job.as_of].drop_duplicates("account_no", keep="last")
+    if "contacts" not in seen.tables:
+        return pd.DataFrame(columns=COUNT_COLUMNS).astype({"account_no": "int64", "attempts": "int64", "answers": "int64"})
+    return answer_counts(arranged(seen.tables["contacts"], "contacts"), known[["account_no", "portfolio", "time_zone"]], job.as_of)
+
+
+def _last_worked(job: Job, seen: View) -> np.ndarray:
+    """Day of our newest contact of each scorable account, known before the night; NO_DAY without one."""
+    numbers = seen.cohort.frame["account_no"].to_numpy()
+    latest = np.full(numbers.size, NO_DAY, np.int64)
+    if "contacts" in seen.tables:
+        contacts = seen.tables["contacts"]
+        ours = worked_rows(contacts) & (contacts["known_on"].to_numpy() < job.as_of)
+        owner = contacts["account_no"].to_numpy()[ours]
+        place = np.searchsorted(numbers, owner).clip(max=max(numbers.size - 1, 0))  # the cohort is sorted by account_no
+        known = numbers[place] == owner if numbers.size else np.zeros(owner.size, bool)
+        np.maximum.at(latest, place[known], contacts["occurred_on"].to_numpy()[ours][known])
+    return latest.astype(np.int32)
 
 
 def _waits(job: Job, seen: View, store: Store) -> pd.DataFrame:

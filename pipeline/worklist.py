@@ -11,26 +11,34 @@ import pandas as pd
 
 from features.currencies import DECIMALS
 from features.tables import NO_DAY, NO_TIME
+from models.agents import FAIR, shared_out, spread
 from models.prioritise import (
     NO_RATE,
     VALUE_COLUMNS,
+    ChannelRoom,
     ControlTerms,
+    Floor,
     ValueTerms,
     counted,
     draw_control,
     net_value,
     overbooked,
     rank,
+    worth,
 )
+from models.response import PARTS, ChannelTerms, channel_options, cut_to, planned_parts, segment_rates
 from pipeline.dataset import date_of
 from pipeline.deciding import NO_LIMIT
 from pipeline.params import Params
 from pipeline.publication import WORKLIST_COLUMNS, Details, Night
+from pipeline.queues import queue_of
 from pipeline.score import SCORE_COLUMNS, Job
 from pipeline.shards import Worked
 from pipeline.store import Store
 
 VALUED = ["expected_recovery", "net_value"]
+PLANNED = ["channel", "attempts", "contacts_left", "response_rate", *PARTS, "permitted_from_minute", "permitted_until_minute"]
+REMEMBERED = ["debtor_id", "arm", "assigned_on", "until_on", "probability", "agent"]  # of former nights
 ABOUT = ["debtor_id", "portfolio", "product", "currency", "balance", "arrears", "days_past_due"]
 
 
@@ -45,44 +53,114 @@ class Ranked:
 
 
 def rank_night(store: Store, job: Job, worked: list[Worked]) -> Ranked:
-    """Value, control group, groups and ranks over all shards."""
+    """Value, channel, control group, groups, ranks and agents over all shards."""
     params = job.params
     rows = pd.concat([one.rows.assign(shard=np.int32(shard)) for shard, one in enumerate(worked)], ignore_index=True)
-    planned = pd.concat([_planned(one) for one in worked], ignore_index=True)
-    rows = rows.merge(planned, on="account_no", how="left", validate="one_to_one")
-    rows["channel"] = rows["channel"].fillna("")
     for name in ("expected_recovery", "amount_if_recovered"):
         rows[name] = np.rint(rows[name]).astype(np.int64)
     waits = pd.concat([one.waits for one in worked]).groupby("portfolio")[["money", "money_days"]].sum()
-    rows = pd.concat([rows, net_value(rows, _value_terms(rows, waits, params))], axis=1)
+    terms = _value_terms(rows, waits, params)
+    options = _options(rows, worked, terms, params)
+    best = options[options["place"] == 0]
+    rows = _with_option(rows, best, terms)
     no_rate = rows["fx"].isna()
     told = ["excluded", NO_RATE, "money.rates", "The currency has no rate, so its value is not known."]
     rows.loc[no_rate, ["group", "rule", "citation", "reason"]] = told
-    rows["queue"] = rows[params.worklist.queue_by].astype("str")
+    rows["queue"] = queue_of(rows, params.worklist)
+    rows["waiting_since"] = _waiting_since(rows, job.as_of)
     control = ControlTerms(params.worklist.control_share, params.label.gap_days, params.seed)
-    earlier = store.read("assignments", ["debtor_id", "arm", "assigned_on", "until_on", "probability", "as_of"], before=job.as_of)
-    arms = draw_control(rows, _newest(earlier), job.as_of, control)
-    ranks = rank(rows, arms, params.worklist.capacity)
+    earlier = store.read("assignments", [*REMEMBERED, "as_of"], before=job.as_of)
+    newest = _newest(earlier)
+    arms = draw_control(rows, newest, job.as_of, control)
+    capacity = {name: params.worklist.capacity_of(name) for name in {*rows["queue"].unique(), *params.worklist.capacity}}
+    limits = params.worklist.channel_capacity
+    floor = Floor(params.worklist.floor.days, params.worklist.floor.share)
+    ranks = rank(rows, arms, capacity, job.as_of, floor, ChannelRoom(limits, options) if limits else None)
+    if (ranks["option"] > 0).any():
+        chosen = rows[["account_no"]].assign(place=ranks["option"].to_numpy()).merge(options, on=["account_no", "place"])
+        rows = _with_option(rows.drop(columns=[*PLANNED, *VALUE_COLUMNS]), chosen, terms)
     rows = pd.concat([rows.drop(columns="group"), rows["group"].rename("verdict"), ranks], axis=1)
+    rows = pd.concat([rows, _within_the_day(rows, capacity, params.worklist.part_share)], axis=1)
+    rows["agent"], unfair = _agents(rows, _last_agents(earlier), params)
     listed = rows.loc[rows["group"] == "worklist", ["account_no", "account_id", "debtor_id", "p_recovered", "shard"]]
     lacking = sorted(set(rows["currency"].astype("str")[no_rate]))
     warnings = [f"Currency {name} has no rate in money.rates; its accounts are excluded." for name in lacking]
-    return Ranked(rows, arms, listed, [*warnings, *overbooked(rows, ranks)])
+    return Ranked(rows, arms, listed, [*warnings, *overbooked(rows, ranks), *unfair])
 
 
-def _planned(one: Worked) -> pd.DataFrame:
-    """The channel to use of each permitted account: the first permitted one in the order of eligibility.channels, with its window."""
-    permitted = one.channels[one.channels["verdict"] == "permitted"]
-    first = permitted.drop_duplicates("account_no")
-    named = {"from_minute": "contact_from_minute", "until_minute": "contact_until_minute"}
-    kept = first[["account_no", "channel", "from_minute", "until_minute", "contacts_left"]].rename(columns=named)
-    return kept.assign(channel=kept["channel"].astype("str"))
+def _options(rows: pd.DataFrame, worked: list[Worked], terms: ValueTerms, params: Params) -> pd.DataFrame:
+    """Every permitted channel of every account, best first, with its net value: models.response.channel_options."""
+    counts = pd.concat([one.answers for one in worked], ignore_index=True)
+    channels = pd.concat([one.channels[one.channels["verdict"] == "permitted"] for one in worked], ignore_index=True)
+    channels["channel"] = channels["channel"].astype("str")
+    about = rows[["account_no", "portfolio", "currency", "expected_recovery", "appointment_at"]]
+    permitted = channels.drop(columns=["verdict", "rule", "citation", "first_permitted"]).merge(
+        about, on="account_no", validate="many_to_one"
+    )
+    permitted["appointed"] = (permitted["appointment_at"] != NO_TIME) & (permitted["channel"] == "call")
+    segments = segment_rates(counts, sorted(set(rows["portfolio"].astype("str"))))
+    value = pd.Series(worth(rows, terms)["worth"].to_numpy(), index=rows["account_no"].to_numpy())
+    plan = ChannelTerms(params.worklist.costs, params.worklist.attempts, params.eligibility.channels)
+    found = channel_options(permitted, value, counts, segments, plan)
+    return found.drop(columns="contact_cost").assign(net_value=net_value(found, terms)["net_value"])
+
+
+def _with_option(rows: pd.DataFrame, options: pd.DataFrame, terms: ValueTerms) -> pd.DataFrame:
+    """The rows with the channel planned for them, if any, and the terms of their value."""
+    named = options.rename(columns={"from_minute": "permitted_from_minute", "until_minute": "permitted_until_minute"})
+    rows = rows.merge(named[["account_no", *PLANNED]], on="account_no", how="left", validate="one_to_one")
+    rows = rows.fillna({"channel": "", "attempts": 0})
+    return pd.concat([rows.drop(columns="attempts"), net_value(rows, terms)], axis=1)
+
+
+def _within_the_day(rows: pd.DataFrame, capacity: Mapping[str, int], share: float) -> pd.DataFrame:
+    """part, contact_from_minute, contact_until_minute: the permitted window of each listed row, cut to the part it answers best in."""
+    found = rows[["permitted_from_minute", "permitted_until_minute"]].set_axis(["contact_from_minute", "contact_until_minute"], axis=1)
+    found.insert(0, "part", "")
+    for queue, own in rows[rows["group"] == "worklist"].sort_values("rank").groupby("queue"):
+        part = pd.Series(planned_parts(own, int(np.ceil(share * capacity[queue]))), index=own.index, dtype="str")
+        found.loc[own.index, "part"] = part
+        for name in PARTS:
+            held = own.index[part == name]
+            window = own.loc[held, ["permitted_from_minute", "permitted_until_minute"]].to_numpy().T
+            found.loc[held, "contact_from_minute"], found.loc[held, "contact_until_minute"] = cut_to(name, *window)
+    return found
+
+
+def _waiting_since(rows: pd.DataFrame, as_of: int) -> pd.Series:
+    """Day since which nobody has worked the debtor: our newest contact on any of its accounts, else the first day it could be worked
+    (placed, or overdue)."""
+    worked = rows.groupby("debtor_id")["last_worked"].transform("max")
+    placed = rows["placed_on"].where(rows["placed_on"] != NO_DAY, as_of - rows["days_past_due"])
+    began = placed.groupby(rows["debtor_id"]).transform("min")
+    return worked.where(worked != NO_DAY, began).astype(np.int32)
+
+
+def _last_agents(earlier: pd.DataFrame) -> pd.Series:
+    """Agent who last had each debtor on a list."""
+    had = earlier[earlier["agent"] != ""] if len(earlier) else pd.DataFrame({"debtor_id": [], "agent": [], "as_of": []})
+    return had.sort_values("as_of", kind="stable").drop_duplicates("debtor_id", keep="last").set_index("debtor_id")["agent"]
+
+
+def _agents(rows: pd.DataFrame, before: pd.Series, params: Params) -> tuple[pd.Series, list[str]]:
+    """(agent of every listed row of a queue that agents work, a warning per queue that cannot be split fairly)."""
+    agent, warnings = pd.Series("", index=rows.index, dtype="str"), []
+    for queue, places in sorted(params.worklist.agents.items()):
+        own = rows[(rows["group"] == "worklist") & (rows["queue"] == queue)].sort_values("rank")
+        if own.empty:
+            continue
+        values = own["net_value"].tolist()
+        shared = shared_out(values, own["debtor_id"].map(before).fillna("").tolist(), places)
+        agent[own.index] = shared
+        if (apart := spread(values, shared, places)) > FAIR:
+            warnings.append(f"Queue {queue}: its agents' expected value lies {apart:.1%} apart; a few large debts allow no fairer split.")
+    return agent, warnings
 
 
 def _newest(earlier: pd.DataFrame) -> pd.DataFrame:
     if earlier.empty:
         return pd.DataFrame({"debtor_id": pd.Series(dtype="str"), "until_on": pd.Series(dtype="int32")})
-    return earlier.sort_values("as_of", kind="stable").drop_duplicates("debtor_id", keep="last")
+    return earlier[earlier["arm"] != ""].sort_values("as_of", kind="stable").drop_duplicates("debtor_id", keep="last")
 
 
 def _value_terms(rows: pd.DataFrame, waits: pd.DataFrame, params: Params) -> ValueTerms:
@@ -117,7 +195,7 @@ def night_of(store: Store, job: Job, worked: list[Worked], ranked: Ranked, said:
         last_right_party=_dates(listed["last_right_party"]),
         last_payment=_dates(listed["last_payment"]),
     )
-    audit = listed[["account_id", "queue", "rank", "portfolio", "currency", "expected_recovery", "reporting_currency", *VALUE_COLUMNS]]
+    audit = _audit(listed, job)
     shut = rows[rows["group"].isin(["excluded", "deferred"])].sort_values("account_id", ignore_index=True)
     held = rows[rows["group"] == "held_out"].merge(ranked.arms, on="debtor_id", how="left").sort_values("account_id", ignore_index=True)
     held = held.assign(assigned_on=_dates(held["assigned_on"]), held_out_until=_dates(held["until_on"]))
@@ -142,6 +220,20 @@ def night_of(store: Store, job: Job, worked: list[Worked], ranked: Ranked, said:
     )
 
 
+def _audit(listed: pd.DataFrame, job: Job) -> pd.DataFrame:
+    """Every term of the net value, what chose channel and window, and what brought the row on the list."""
+    audit = listed.assign(
+        rates_date=job.params.money.rates_date,
+        permitted_from=_clock(listed["permitted_from_minute"]),
+        permitted_until=_clock(listed["permitted_until_minute"]),
+        part_of_day=listed["part"],
+        last_worked=_dates(listed["last_worked"]),
+    )
+    about = ["account_id", "queue", "rank", "agent", "listed_by", "portfolio", "currency", "expected_recovery", "reporting_currency"]
+    planned = ["channel", "response_rate", "part_of_day", "permitted_from", "permitted_until", "last_worked"]
+    return audit[[*about, "fx", "rates_date", *VALUE_COLUMNS[1:], *planned]]
+
+
 def assignments(ranked: Ranked, job: Job) -> pd.DataFrame:
     """What became of every scorable account of the night, for the control group and for what later nights are measured by.
 
@@ -153,7 +245,7 @@ def assignments(ranked: Ranked, job: Job) -> pd.DataFrame:
     for name in ("assigned_on", "until_on"):
         kept[name] = rows[name].fillna(NO_DAY).astype(np.int32)
     kept["probability"] = rows["probability"].fillna(0.0).astype(np.float64)
-    figures = ["p_recovered", "expected_recovery", "net_value", "fx", "channel", "model_version"]
+    figures = ["p_recovered", "expected_recovery", "net_value", "fx", "channel", "agent", "model_version"]
     kept = pd.concat([kept, rows[figures]], axis=1).astype(dict.fromkeys(("portfolio", "currency", "queue", "group"), "str"))
     return kept.assign(as_of=np.int32(job.as_of)).sort_values("account_id", ignore_index=True)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 
+import holidays
 import numpy as np
 import pytest
 from contact_judge import is_holiday
@@ -29,7 +31,7 @@ from worlds import day
 from features.errors import ContractError, InputMissing, UsageError
 from pipeline.eligibility import load_rules, verdicts
 from pipeline.eligibility_text import places, reasoning
-from pipeline.holidays import easter_sunday
+from pipeline.holidays import HolidayList, easter_sunday
 from pipeline.params import load
 from pipeline.rule_file import RULES_FILE
 
@@ -245,6 +247,43 @@ def test_easter_is_easter(year):
 def test_holiday_lists_name_the_days_of_the_law(name, date, holds):
     """Taken from the calendars of governments: observed days, moving days, days that began or were held once."""
     assert RULES.holidays[name].holds(dt.date.fromisoformat(date)) is holds
+
+
+YEARS = range(2022, 2031)
+LEFT_OUT = {  # what a list says of itself that it does not hold, and a word of its source that says so
+    "CA-QC": "list of the Office",  # the regulator's own list knows no moved Christmas, New Year or Saint John's Day
+    "IN": "differ by state",
+    "SG": "follow the moon",
+    "TW": "follow the moon",
+    "NG": "follow the moon",
+    "RU": "moved days",
+}
+
+
+def missing_from(name: str, lists) -> list[str]:
+    """Public holidays of the `holidays` package that the list of a place, with its country's, does not hold."""
+    country, _, subdivision = name.partition("-")
+    held = [lists[name], *([lists["AU"]] if name == "AU-SA" else [])]
+    theirs = holidays.country_holidays(country, subdiv=subdivision or None, years=YEARS)
+    days = sorted(date for date in theirs if date.year in YEARS and not any(one.holds(date) for one in held))
+    return [f"{date}: {theirs.get(date)}" for date in days]
+
+
+@pytest.mark.parametrize("name", sorted(set(RULES.holidays) - set(LEFT_OUT)))
+def test_no_public_holiday_that_the_holidays_package_knows_is_missing(name):
+    assert missing_from(name, RULES.holidays) == []
+
+
+@pytest.mark.parametrize("name", sorted(LEFT_OUT))
+def test_a_list_that_is_not_whole_says_so(name):
+    assert missing_from(name, RULES.holidays) != []
+    assert LEFT_OUT[name] in RAW["holidays"][name]["source"]
+
+
+def test_a_day_taken_off_a_list_would_be_seen():
+    fewer = copy.deepcopy(RAW["holidays"]["FR"])
+    fewer["days"] = [entry for entry in fewer["days"] if entry != {"month": 7, "day": 14}]
+    assert any("07-14" in found for found in missing_from("FR", {"FR": HolidayList.model_validate(fewer)}))
 
 
 def test_every_holiday_list_agrees_with_a_slow_reading():

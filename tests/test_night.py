@@ -153,7 +153,8 @@ def test_the_list_has_the_contract_s_columns_one_row_a_debtor_and_falling_value(
 def test_net_value_follows_from_the_columns_of_the_audit_sheet(house):
     audit = pd.read_excel(house / "out" / NIGHT / "worklist.xlsx", sheet_name=None)
     sheet = next(frame for frame in audit.values() if {"fx", "discount", "contact_cost"} <= set(frame.columns))
-    again = sheet["fx"] * sheet["share"] * sheet["expected_recovery"] * sheet["discount"] - sheet["contact_cost"]
+    again = sheet["fx"] * sheet["share"] * sheet["expected_recovery"] * sheet["discount"] - sheet["attempts"] * sheet["cost_per_attempt"]
+    assert (sheet["attempts"] * sheet["cost_per_attempt"] - sheet["contact_cost"]).abs().max() < 1e-9 and (sheet["rates_date"] != "").all()
     assert (again - sheet["net_value"]).abs().max() <= 0.0051  # half a cent, rounded once
 
 

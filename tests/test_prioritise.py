@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 
 import numpy as np
@@ -10,14 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.errors import ContractError
+from features.cohort import bucket
+from features.errors import ContractError, InputMissing
 from features.tables import NO_DAY, NO_TIME
 from models.prioritise import (
     CONTROL,
     GROUPS,
     VALUE_COLUMNS,
     WORKED,
+    ChannelRoom,
     ControlTerms,
+    Floor,
     ValueTerms,
     counted,
     draw_control,
@@ -25,8 +29,8 @@ from models.prioritise import (
     overbooked,
     rank,
 )
-from models.whatif import ORDERS, RANKED, what_if
-from pipeline.whatif import draw, table_of, text_of
+from models.whatif import BEST, ORDERS, RANKED, what_if
+from pipeline.whatif import draw, table_of, text_of, with_truth
 
 TERMS = ValueTerms(
     reporting_currency="EUR",
@@ -46,7 +50,8 @@ def accounts(*rows: dict) -> pd.DataFrame:
     for number, row in enumerate(rows):
         base = {
             "account_id": f"a{number}", "debtor_id": f"d{number}", "queue": "q", "group": "permitted", "appointment_at": NO_TIME,
-            "legal_deadline_on": NO_DAY, "fx": 1.0, "net_value": 1000, "expected_recovery": 2000,
+            "legal_deadline_on": NO_DAY, "fx": 1.0, "net_value": 1000, "expected_recovery": 2000, "portfolio": "own", "days_past_due": 40,
+            "balance": 9000,
         }  # fmt: skip
         table.append(base | row)
     return pd.DataFrame(table)
@@ -75,6 +80,14 @@ def test_net_value_by_hand():
     assert list(found["net_value"]) == [round(100 * own), round(100 * agency)] == [22_822, 4_480]
     assert list(found["contact_cost"]) == [120, 120]
     assert found["discount"].tolist() == pytest.approx([1.08 ** (-12 / 365), 1.0])
+
+
+def test_every_planned_attempt_costs_and_the_audit_sheet_shows_each_term():
+    """The third line of the example of docs/value.md: two calls planned."""
+    rows = pd.DataFrame({"currency": ["USD"], "portfolio": ["own"], "channel": ["call"], "attempts": [2], "expected_recovery": [25_000]})
+    found = net_value(rows, TERMS).iloc[0]
+    assert (found["attempts"], found["cost_per_attempt"], found["contact_cost"]) == (2, 120, 240)
+    assert found["net_value"] == round(100 * (found["fx"] * found["share"] * 250.00 * found["discount"] - 2 * 1.20)) == 22_702
 
 
 def test_minor_units_of_both_currencies_are_respected():
@@ -172,9 +185,100 @@ def test_capacity_is_per_queue_and_what_does_not_fit_of_the_appointments_is_said
     found = rank(rows, arms(), CAPACITY)
     assert list(found["group"]) == ["worklist", "below_capacity", "worklist", "worklist", "below_capacity"]
     assert overbooked(rows, found) == [
-        "Queue small: 1 debtors with an appointment or a legal deadline do not fit its capacity. Raise worklist.capacity.small."
+        "Queue small: 1 debtors with an appointment or a legal deadline do not fit its capacity. Raise worklist.capacity.small, "
+        "or that of the channel or the agents they need."
     ]
     assert overbooked(rows, rank(rows, arms(), {"default": 9})) == []
+
+
+FLOOR = Floor(days=30, share=0.5)
+
+
+def test_who_waits_longest_has_a_place_of_the_floor_and_the_list_stays_in_order_of_value():
+    rows = accounts(
+        {"account_id": "rich", "net_value": 900, "waiting_since": 99},
+        {"account_id": "fair", "net_value": 800, "waiting_since": 98},
+        {"account_id": "old", "net_value": 20, "waiting_since": 40},
+        {"account_id": "older", "net_value": 10, "waiting_since": 30},
+        {"account_id": "poor", "net_value": 700, "waiting_since": 71},
+    )
+    found = rank(rows, arms(), {"default": 2}, 100, FLOOR)
+    assert list(found["group"]) == ["worklist", "below_capacity", "below_capacity", "worklist", "below_capacity"]
+    assert (found["rank"].tolist(), found["listed_by"].tolist()) == ([1, 0, 0, 2, 0], ["value", "", "", "waiting", ""])
+    assert rank(rows, arms(), {"default": 2}, 100, Floor(30, 0.0))["rank"].tolist() == [1, 2, 0, 0, 0]
+    assert rank(rows, arms(), {"default": 2}, 100, Floor(90, 0.5))["rank"].tolist() == [1, 2, 0, 0, 0]
+
+
+def test_appointments_and_deadlines_come_before_the_floor():
+    rows = accounts(
+        {"account_id": "met", "appointment_at": 5, "net_value": 1, "waiting_since": 99},
+        {"account_id": "old", "waiting_since": 3},
+        {"account_id": "due", "legal_deadline_on": 130, "waiting_since": 99},
+    )
+    found = rank(rows, arms(), {"default": 2}, 100, Floor(30, 1.0))
+    assert found["listed_by"].tolist() == ["appointment", "", "legal deadline"]
+
+
+def test_nobody_starves_while_the_floor_has_places():
+    """Sixty debtors, four places, one of them the floor's: everyone is worked within floor + sixty nights, though values never change."""
+    rows = accounts(*({"net_value": 10_000 - place, "waiting_since": 0} for place in range(60)))
+    seen = set()
+    for night in range(100, 100 + 30 + 60):
+        listed = rank(rows, arms(), {"default": 4}, night, Floor(30, 0.25))["group"] == "worklist"
+        seen |= set(rows["account_id"][listed])
+        rows.loc[listed, "waiting_since"] = night
+    assert len(seen) == 60
+    greedy = rank(rows, arms(), {"default": 4}, 200)["group"] == "worklist"
+    assert set(rows["account_id"][greedy]) == {"a0", "a1", "a2", "a3"}  # without it the same four every night
+
+
+def options_of(rows: pd.DataFrame, *channels: tuple[str, int, int]) -> pd.DataFrame:
+    """Every account may be worked by each (channel, attempts, cost), in this order."""
+    parts = [
+        rows[["account_no"]].assign(channel=name, place=place, attempts=attempts, net_value=rows["net_value"] - cost)
+        for place, (name, attempts, cost) in enumerate(channels)
+    ]
+    return pd.concat(parts).sort_values(["account_no", "place"], ignore_index=True)
+
+
+def test_a_full_channel_sends_the_next_ones_to_their_next_channel_or_below_capacity():
+    rows = accounts({"net_value": 500}, {"net_value": 400}, {"net_value": 30}, {"net_value": 200})
+    rows["account_no"] = np.arange(4)
+    room = ChannelRoom({"call": 5, "sms": 1}, options_of(rows, ("call", 2, 0), ("sms", 1, 50)))
+    found = rank(rows, arms(), {"default": 9}, room=room)
+    assert found["option"].tolist() == [0, 0, 0, 1]  # two calls each leave room for one more attempt, too little for a third debtor
+    assert found["group"].tolist() == ["worklist", "worklist", "below_capacity", "worklist"]
+    assert found["rank"].tolist() == [1, 2, 0, 3]
+
+
+def test_an_agreed_call_is_never_turned_into_a_message():
+    rows = accounts({"appointment_at": 5}, {"net_value": 9000})
+    rows["account_no"] = np.arange(2)
+    options = options_of(rows, ("call", 1, 0), ("sms", 1, 1))
+    found = rank(rows, arms(), {"default": 9}, room=ChannelRoom({"call": 1}, options))
+    assert found["option"].tolist() == [0, 1] and found["rank"].tolist() == [1, 2]
+    full = rank(rows, arms(), {"default": 9}, room=ChannelRoom({"call": 0}, options))
+    assert full["group"].tolist() == ["below_capacity", "worklist"]
+    assert "1 debtors with an appointment" in overbooked(rows, full)[0]
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.data())
+def test_no_queue_and_no_channel_ever_holds_more_than_it_can(data):
+    rows = accounts(*data.draw(portfolios))
+    rows["account_no"] = np.arange(len(rows))
+    rows["waiting_since"] = data.draw(st.lists(st.integers(0, 99), min_size=len(rows), max_size=len(rows)))
+    limits = {"call": data.draw(st.integers(0, 6)), "sms": data.draw(st.integers(0, 3))}
+    options = options_of(rows, ("call", 2, 0), ("sms", 1, 1), ("email", 1, 2))
+    found = rank(rows, arms(), CAPACITY, 100, Floor(30, data.draw(st.sampled_from((0.0, 0.5, 1.0)))), ChannelRoom(limits, options))
+    listed = rows.assign(place=found["option"], rank=found["rank"])[found["group"] == "worklist"]
+    for queue, own in listed.groupby("queue"):
+        assert sorted(own["rank"]) == list(range(1, len(own) + 1)) and len(own) <= CAPACITY.get(queue, CAPACITY["default"])
+    used = listed.merge(options, on=["account_no", "place"], suffixes=("", "_planned"))
+    assert len(used) == len(listed) and (used["net_value_planned"] > 0).all()
+    assert all(used.loc[used["channel"] == name, "attempts"].sum() <= limit for name, limit in limits.items())
+    assert (used.loc[used["appointment_at"] != NO_TIME, "place"] == 0).all()
+    assert sum(counted(found["group"]).values()) == 2 * len(rows)
 
 
 def test_an_appointment_tonight_is_kept_for_a_held_out_debtor():
@@ -265,18 +369,35 @@ def people(number: int, **columns) -> pd.DataFrame:
     return rows.assign(**columns)
 
 
-def test_the_share_held_out_is_the_share_asked_for():
-    drawn = draw_control(people(4000), NOBODY, 100, CONTROL_TERMS)
-    held = int((drawn["arm"] == CONTROL).sum())
-    assert abs(held - 400) < 4 * math.sqrt(4000 * 0.1 * 0.9)
+def test_each_stratum_holds_out_its_share_rounded_by_a_coin():
+    rows = people(3010)
+    rows["portfolio"] = np.where(np.arange(3010) % 3 == 0, "own", "agency")
+    rows["days_past_due"] = np.arange(3010) % 200
+    drawn = draw_control(rows, NOBODY, 100, CONTROL_TERMS)
     assert set(drawn["probability"]) == {0.1}
     assert (drawn["assigned_on"] == 100).all() and (drawn["until_on"] == 144).all()
+    held = (drawn.set_index("debtor_id")["arm"] == CONTROL).reindex(rows["debtor_id"]).to_numpy()
+    strata = rows.assign(held=held, bucket=bucket(rows["days_past_due"]).astype("str")).groupby(["portfolio", "bucket"])["held"]
+    assert len(strata) == 12
+    for _, held_of in strata:
+        assert held_of.sum() in (math.floor(0.1 * len(held_of)), math.ceil(0.1 * len(held_of)))
 
 
-def test_the_draw_of_a_debtor_depends_on_nobody_else():
-    whole = draw_control(people(300), NOBODY, 100, CONTROL_TERMS).set_index("debtor_id")["arm"]
-    half = draw_control(people(300).iloc[::-2], NOBODY, 100, CONTROL_TERMS).set_index("debtor_id")["arm"]
-    assert (whole[half.index] == half).all()
+def test_everybodys_chance_is_the_share_however_small_the_stratum():
+    """Strata of three hold out nobody or one: over many nights each debtor one time in ten."""
+    rows = people(300)
+    rows["portfolio"] = [f"p{place // 3}" for place in range(300)]
+    nights = 60
+    times = sum((draw_control(rows, NOBODY, night, CONTROL_TERMS)["arm"] == CONTROL).to_numpy() for night in range(nights))
+    assert abs(times.sum() - 1800) < 4 * math.sqrt(300 * nights * 0.1 * 0.9)
+    assert (abs(times - 6) < 5 * math.sqrt(nights * 0.1 * 0.9)).all()
+
+
+def test_the_draw_knows_neither_value_nor_rank_nor_the_order_of_the_rows():
+    rows = people(300)
+    plain = draw_control(rows, NOBODY, 100, CONTROL_TERMS)
+    richer = rows.assign(net_value=np.arange(300), expected_recovery=np.arange(300)[::-1])
+    pd.testing.assert_frame_equal(plain, draw_control(richer.iloc[::-1], NOBODY, 100, CONTROL_TERMS))
 
 
 def test_an_arm_is_kept_for_its_whole_span_and_drawn_anew_after_it():
@@ -298,10 +419,23 @@ def test_a_debtor_keeps_its_arm_while_it_is_not_workable():
 
 
 @pytest.mark.parametrize(
-    "columns", [{"group": "deferred"}, {"group": "excluded"}, {"appointment_at": 5}, {"legal_deadline_on": 101}, {"appointment": True}]
+    "columns",
+    [
+        {"group": "deferred"},
+        {"group": "excluded"},
+        {"appointment_at": 5},
+        {"legal_deadline_on": 101},
+        {"appointment": True},
+        {"hardship": True},
+    ],
 )
-def test_who_is_not_workable_or_has_an_appointment_or_a_deadline_is_never_drawn(columns):
+def test_who_is_not_workable_or_has_an_appointment_a_deadline_or_hardship_is_never_drawn(columns):
     assert draw_control(people(200, **columns), NOBODY, 100, CONTROL_TERMS).empty
+
+
+def test_hardship_on_one_account_keeps_the_whole_debtor_out_of_the_draw():
+    rows = pd.concat([people(200, hardship=False), people(200, group="excluded", hardship=True).assign(account_id="b")], ignore_index=True)
+    assert draw_control(rows, NOBODY, 100, CONTROL_TERMS).empty
 
 
 def test_whole_debtors_are_held_out_and_another_seed_holds_out_others():
@@ -331,6 +465,7 @@ def night(number: int = 60, seed: int = 3) -> pd.DataFrame:
     rows = rows.assign(currency="EUR", portfolio="own", channel="call", balance=random.integers(1_000, 90_000, number))
     rows["days_past_due"] = random.integers(1, 900, number)
     rows["placed_on"] = np.where(random.random(number) < 0.2, NO_DAY, random.integers(100, 900, number))
+    rows["p_recovered"] = random.uniform(0.01, 0.6, number)
     rows["expected_recovery"] = (rows["balance"] * random.uniform(0.01, 0.6, number)).astype(np.int64)
     rows = pd.concat([rows.drop(columns=["fx", "net_value"]), net_value(rows, TERMS)], axis=1)
     ranks = rank(rows, arms(), {"default": 5})
@@ -356,7 +491,7 @@ def test_all_orders_agree_once_everybody_is_worked_and_ours_is_best_before():
     found = what_if(night(200), [3, 1000])
     whole = found[found["capacity"] == 1000]
     assert whole["net"].round(6).nunique() == 1
-    assert whole["burden"].tolist() == [1.0] * 4 and whole["share_of_value"].tolist() == pytest.approx([1.0] * 4)
+    assert whole["burden"].tolist() == [1.0] * len(ORDERS) and whole["share_of_value"].tolist() == pytest.approx([1.0] * len(ORDERS))
     few = found[found["capacity"] == 3].set_index("order")["net"]
     assert few[RANKED] == few.max()
 
@@ -372,6 +507,27 @@ def test_what_if_reads_as_a_table_and_a_curve(tmp_path):
     assert (tmp_path / "curve.png").read_bytes() == again.read_bytes()
 
 
+def test_with_the_truth_the_best_order_is_best_and_what_contact_adds_is_told():
+    rows = night(200)
+    random = np.random.default_rng(5)
+    left = random.uniform(0, 900, 200)
+    rows = rows.assign(expected_amount_if_left=left, expected_amount_if_contacted=left + 50, expected_amount=left + 20)
+    found = what_if(rows, [3, 1000])
+    few, whole = (found[found["capacity"] == size].set_index("order") for size in (3, 1000))
+    assert few["true"].idxmax() == BEST and (whole["true"].round(6) == whole["true"].iloc[0].round(6)).all()
+    ours = rows["fx"] * rows["share"] * rows["discount"]
+    workable = rows["group"].isin(["worklist", "joined", "below_capacity"])
+    assert whole["added"].iloc[0] == pytest.approx((50 * ours)[workable].sum())
+    text = text_of(table_of(rows, [3], "EUR"), "EUR")
+    assert BEST in text and "only contact brings" in text
+
+
+def test_a_night_without_truth_is_refused(tmp_path):
+    rows = night(10)
+    with pytest.raises(InputMissing, match="10 accounts of the night of 2026-10-01 have no truth"):
+        with_truth(rows, (dt.date(2026, 10, 1) - dt.date(1970, 1, 1)).days, tmp_path)
+
+
 def test_an_empty_night_has_a_what_if_too():
     found = what_if(night(10).iloc[:0], [5])
-    assert found["debtors"].tolist() == [0] * 4 and found["burden"].isna().all()
+    assert found["debtors"].tolist() == [0] * len(ORDERS) and found["burden"].isna().all()

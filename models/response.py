@@ -1,0 +1,205 @@
+"""Which channel a debtor answers, and in which part of the day: rates of the account and of its segment, smoothed, set against the cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from features.errors import ContractError
+from features.tables import CHANNELS, NO_MINUTE, RIGHT_PARTY
+from features.versions import superseded_on
+
+WINDOW_DAYS = 180
+REPLY_DAYS = 3  # an inbound contact on the day of an attempt or the two after it answers it, whatever the channel
+ANSWERS = (*RIGHT_PARTY, "complaint", "paid")  # the debtor, and nobody else, reacted; an opened e-mail is not yet an answer
+NOT_ATTEMPTS = ("not_connected", "busy")
+NOT_WORK = ("debit", "legal", "other")  # outbound rows that are no contact of a collector
+PARTS = ("morning", "afternoon", "evening")
+PART_ENDS = (12 * 60, 17 * 60, 24 * 60)  # minutes of the debtor's day
+LEAST_MINUTES = 60  # of a part that must lie in the permitted window before it is chosen
+OVERALL_PRIOR = (1.0, 10.0)  # answers, attempts that a channel starts with
+SEGMENT_WEIGHT = 50.0  # attempts' worth of the channel's rate in a segment's
+OWN_WEIGHT = 10.0  # attempts' worth of the segment's rate in an account's own
+COUNT_COLUMNS = ["account_no", "portfolio", "channel", "part", "attempts", "answers"]
+KEYS = COUNT_COLUMNS[:4]
+
+
+@dataclass(frozen=True)
+class ChannelTerms:
+    """What the choice of a channel is made from.
+
+    costs     channel -> units of the reporting currency for one attempt
+    attempts  channel -> attempts that a night plans for one account; 1 where a channel is not named
+    order     channels, preferred first: decides ties, and everything while no attempt was ever made
+    """
+
+    costs: Mapping[str, float]
+    attempts: Mapping[str, int]
+    order: Sequence[str]
+
+
+def answer_counts(contacts: pd.DataFrame, accounts: pd.DataFrame, as_of: int) -> pd.DataFrame:
+    """Our attempts in [as_of - WINDOW_DAYS, as_of), known before as_of, and how many were answered: COUNT_COLUMNS.
+
+    contacts: inner form, last versions count; accounts: account_no, portfolio, time_zone, one row each. One row per account, channel and
+    part of the debtor's day ("" where only the day is known). Attempts that did not connect are left out.
+    """
+    known, happened = contacts["known_on"].to_numpy(), contacts["occurred_on"].to_numpy()
+    near = contacts[(known < as_of) & (np.maximum(known, happened) >= as_of - WINDOW_DAYS)]
+    near = near[superseded_on(near, ["contact_id", "account_no"], "contacts") >= as_of]
+    day = near["occurred_on"].to_numpy().astype(np.int64)
+    near, day = near[inside := (day >= as_of - WINDOW_DAYS) & (day < as_of)], day[inside]
+    tried = worked_rows(near) & ~near["outcome"].isin(NOT_ATTEMPTS).to_numpy()
+    inbound = near["direction"].isin(["inbound"]).to_numpy()
+    answered = near["outcome"][tried].isin(ANSWERS).to_numpy() | _came_back(near["account_no"].to_numpy(), day, tried, inbound)
+    about = accounts.set_index("account_no")[["portfolio", "time_zone"]].astype("str").reindex(near["account_no"][tried])
+    rows = pd.DataFrame(
+        {
+            "account_no": near["account_no"].to_numpy()[tried],
+            "portfolio": about["portfolio"].to_numpy(),
+            "channel": near["channel"].astype("str").to_numpy()[tried],
+            "part": _parts(near[tried], about["time_zone"].to_numpy()),
+            "attempts": 1,
+            "answers": answered.astype(np.int64),
+        }
+    )
+    return rows.dropna(subset=["portfolio"]).groupby(KEYS, sort=True)[["attempts", "answers"]].sum().reset_index()[COUNT_COLUMNS]
+
+
+def worked_rows(contacts: pd.DataFrame) -> np.ndarray:
+    """Rows of a contact log with which a collector worked the account: ours, and no debit, legal step or other measure."""
+    return ~contacts["direction"].isin(["inbound"]).to_numpy() & ~contacts["channel"].isin(NOT_WORK).to_numpy()
+
+
+def _came_back(account: np.ndarray, day: np.ndarray, tried: np.ndarray, inbound: np.ndarray) -> np.ndarray:
+    """Whether the account was heard of from the day of each attempt on, within REPLY_DAYS. Rows are sorted by account_no."""
+    place = np.concatenate([[0], np.cumsum(account[1:] != account[:-1])]) if account.size else np.zeros(0, np.int64)
+    when = place * 2**32 + day
+    heard = np.sort(when[inbound])
+    asked = when[tried]
+    return np.searchsorted(heard, asked, "left") < np.searchsorted(heard, asked + REPLY_DAYS, "left")
+
+
+def _parts(rows: pd.DataFrame, zones: np.ndarray) -> np.ndarray:
+    """Part of the debtor's day of each row; the minute is read on the portfolio's clock where the debtor's is not known."""
+    minute = rows["occurred_minute"].to_numpy().astype(np.int64)
+    timed, at = minute != NO_MINUTE, rows["occurred_at"].to_numpy()
+    codes, names = pd.factorize(pd.Series(zones))
+    for number, zone in enumerate(names):
+        chosen = np.flatnonzero(timed & (codes == number))
+        try:
+            local = pd.to_datetime(at[chosen], unit="us", utc=True).tz_convert(zone)
+        except KeyError:
+            continue  # no zone of the database: such an account is excluded anyway
+        minute[chosen] = local.hour * 60 + local.minute
+    part = np.array(PARTS, dtype=object)[np.searchsorted(PART_ENDS, np.maximum(minute, 0), side="right").clip(0, 2)]
+    return np.where(timed, part, "")
+
+
+def segment_rates(counts: pd.DataFrame, portfolios: Sequence[str]) -> pd.Series:
+    """Rate by (portfolio, channel, part), "" being the whole day, pulled to the channel's own rate where attempts are few.
+
+    A part is pulled to its portfolio's rate of the whole day.
+    """
+    overall = counts.groupby("channel")[["attempts", "answers"]].sum().reindex(CHANNELS, fill_value=0)
+    base = (overall["answers"] + OVERALL_PRIOR[0]) / (overall["attempts"] + OVERALL_PRIOR[1])
+    names = sorted(set(portfolios))
+    whole = counts.groupby(["portfolio", "channel"])[["attempts", "answers"]].sum()
+    whole = whole.reindex(pd.MultiIndex.from_product([names, CHANNELS], names=["portfolio", "channel"]), fill_value=0)
+    day = _pulled(whole, base.reindex(whole.index.get_level_values("channel")).to_numpy(), SEGMENT_WEIGHT)
+    every = pd.MultiIndex.from_product([names, CHANNELS, PARTS], names=KEYS[1:])
+    parts = counts[counts["part"] != ""].groupby(KEYS[1:])[["attempts", "answers"]].sum().reindex(every, fill_value=0)
+    rates = _pulled(parts, day.reindex(parts.index.droplevel("part")).to_numpy(), SEGMENT_WEIGHT)
+    whole_day = pd.Series(day.to_numpy(), pd.MultiIndex.from_tuples([(*key, "") for key in day.index], names=KEYS[1:]))
+    return pd.concat([whole_day, rates])
+
+
+def _pulled(found: pd.DataFrame, towards: np.ndarray, weight: float) -> pd.Series:
+    return (found["answers"] + weight * towards) / (found["attempts"] + weight)
+
+
+def channel_options(
+    permitted: pd.DataFrame, worth: pd.Series, counts: pd.DataFrame, segments: pd.Series, terms: ChannelTerms
+) -> pd.DataFrame:
+    """Every permitted channel of every account, the best first: chance of an answer x worth - cost of the planned attempts.
+
+    A channel that costs more than the account is worth comes after those that do not.
+
+    permitted  account_no, portfolio, channel, from_minute, until_minute, contacts_left: one row per permitted channel; appointed: whether
+               an agreed call is kept on it today, which leaves no choice
+    worth      by account_no: discounted money expected, our share, in units of the reporting currency
+
+    Returns the same rows sorted by account_no and place, with response_rate (of one attempt), attempts (planned, never more than the caps
+    leave), contact_cost (units of the reporting currency, for all of them), the rate of each of PARTS (NaN where it is not open for
+    LEAST_MINUTES, or an agreed call has its own minute), place (from 0).
+    """
+    channel = permitted["channel"].astype("str")
+    keys = pd.DataFrame({"portfolio": permitted["portfolio"].astype("str").to_numpy(), "channel": channel.to_numpy()})
+    own = counts.groupby(["account_no", "channel"])[["attempts", "answers"]].sum()
+    rate = _own_rate(own, [permitted["account_no"].to_numpy(), channel.to_numpy()], segments, keys.assign(part=""))
+    planned = np.minimum(channel.map(dict(terms.attempts)).fillna(1).to_numpy(dtype=np.int64), permitted["contacts_left"].to_numpy())
+    cost = planned_cost(channel, planned, terms.costs)
+    whole = worth.reindex(permitted["account_no"]).to_numpy(dtype=np.float64)
+    gain = (1 - (1 - rate) ** planned) * whole - cost
+    if counts.empty:
+        gain = np.zeros(len(permitted))  # nothing tells the channels apart
+    parts = _part_rates(permitted, counts, segments, keys)
+    found = permitted.assign(response_rate=rate, attempts=planned, contact_cost=cost, **dict(zip(PARTS, parts.T, strict=True)))
+    preference = channel.map({name: place for place, name in enumerate(terms.order)}).fillna(len(terms.order)).to_numpy()
+    free = ~permitted["appointed"].to_numpy(dtype=bool)
+    found = found.iloc[np.lexsort((preference, -gain, whole <= cost, free, permitted["account_no"].to_numpy()))].reset_index(drop=True)
+    return found.assign(place=found.groupby("account_no").cumcount())
+
+
+def planned_cost(channel: pd.Series, attempts: np.ndarray, costs: Mapping[str, float]) -> np.ndarray:
+    """Units of the reporting currency for the planned attempts; nothing where no channel ("") is planned. ContractError without a cost."""
+    of_one = channel.astype("str").map({"": 0.0, **costs}).to_numpy(dtype=np.float64)
+    if np.isnan(of_one).any():
+        lacking = sorted(set(channel.astype("str")[np.isnan(of_one)]))
+        raise ContractError(f"Channels {', '.join(lacking)} have no cost. Add worklist.costs for them.")
+    return attempts * of_one
+
+
+def _own_rate(own: pd.DataFrame, index: list[np.ndarray], segments: pd.Series, keys: pd.DataFrame) -> np.ndarray:
+    pull = segments.reindex(pd.MultiIndex.from_frame(keys)).to_numpy()
+    return _pulled(own.reindex(pd.MultiIndex.from_arrays(index), fill_value=0), pull, OWN_WEIGHT).to_numpy()
+
+
+def _part_rates(permitted: pd.DataFrame, counts: pd.DataFrame, segments: pd.Series, keys: pd.DataFrame) -> np.ndarray:
+    own = counts.groupby(["account_no", "channel", "part"])[["attempts", "answers"]].sum()
+    numbers, channel = permitted["account_no"].to_numpy(), keys["channel"].to_numpy()
+    rates = np.full((len(permitted), len(PARTS)), np.nan)
+    for place, part in enumerate(PARTS):
+        named = np.full(len(permitted), part, dtype=object)
+        first, last = cut_to(part, permitted["from_minute"].to_numpy(), permitted["until_minute"].to_numpy())
+        open_long = (last - first >= LEAST_MINUTES) & ~permitted["appointed"].to_numpy(dtype=bool)
+        rates[open_long, place] = _own_rate(own, [numbers, channel, named], segments, keys.assign(part=part))[open_long]
+    return rates
+
+
+def cut_to(part: str, first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Windows of minutes within a part of the day; the whole of them where the part is ""."""
+    if not part:
+        return first, last
+    place = PARTS.index(part)
+    return np.maximum(first, (0, *PART_ENDS)[place]), np.minimum(last, PART_ENDS[place])
+
+
+def planned_parts(listed: pd.DataFrame, room: int) -> list[str]:
+    """Part of the day of each row of a queue, in list order: the best one that is better than the day as a whole and has room.
+
+    listed: response_rate and PARTS of `channel_options`. room: rows that one part may hold, so that a team does not stand idle until the
+    evening. "" where no such part is left: the whole permitted window then.
+    """
+    rates, whole = listed[list(PARTS)].to_numpy(dtype=np.float64), listed["response_rate"].to_numpy(dtype=np.float64)
+    left, found = dict.fromkeys(PARTS, room), []
+    for row in range(len(listed)):
+        better = [place for place in np.argsort(-rates[row], kind="stable").tolist() if rates[row, place] > whole[row]]
+        part = next((PARTS[place] for place in better if left[PARTS[place]]), "")
+        found.append(part)
+        if part:
+            left[part] -= 1
+    return found

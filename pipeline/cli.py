@@ -226,6 +226,32 @@ def run_night(
 
 
 @cli.command()
+@click.option("--file", "file", type=any_path, required=True, help="The filled-in workbook, worklist.xlsx of a published night.")
+@_store_option
+@click.option("--out", type=any_path, default=None, help="Folder of published nights [default: paths.out].")
+@click.option("--as-of", "as_of", type=day, default=None, help="Refuse a workbook of another night [default: the night it names].")
+@click.option("--received-at", default=None, help="When it came back, ISO 8601 with offset [default: now].")
+@click.option("--complete", is_flag=True, help="It holds every contact of its day: the contact feed reaches to that day.")
+@_params_option
+def feedback(
+    file: Path, store: Path | None, out: Path | None, as_of: dt.datetime | None, received_at: str | None, complete: bool, params_path: Path
+) -> None:
+    """Read the outcomes filled into a list back as contacts, and why accounts were skipped. The same file again changes nothing."""
+    import datetime as dt
+
+    from pipeline.feedback import receive
+
+    try:
+        moment = dt.datetime.now(dt.UTC) if received_at is None else dt.datetime.fromisoformat(received_at)
+    except ValueError:
+        raise click.UsageError("--received-at must be ISO 8601 with an offset, such as 2026-10-01T18:00:00+02:00.") from None
+    params = _load(params_path)
+    night = as_of.date() if as_of else None
+    paths = params.paths
+    click.echo(receive(file, store or paths.store, out or paths.out, params, moment, night=night, complete=complete).text())
+
+
+@cli.command()
 @_store_option
 @_as_of_option
 @click.option("--account", required=True, help="account_id")

@@ -98,7 +98,7 @@ def receive(
     night: dt.date | None = None,
     complete: bool = False,
 ) -> Feedback:
-    """Check a filled-in workbook row by row against the list that was published, and ingest what holds. The same file again changes nothing.
+    """Check a filled-in workbook row by row against the published list and ingest what holds. The same file again changes nothing.
 
     received_at: when it came back, aware; known_at of the contacts is never earlier, so that no past night learns of them. night: the
     night it must be of; by default the one the file names. complete: the workbook holds every contact of its day, so the contact feed
@@ -312,7 +312,7 @@ def _fresh(judged: list[dict[str, Any]], held: pd.DataFrame, received_at: dt.dat
 
 
 def _contacts(one: Mapping[str, Any], published: pd.Series, night: dt.date, received_at: dt.datetime) -> list[dict[str, str]]:
-    """The listed account's row, and one for each joined account: the same contact raised them. What was agreed is the listed account's own."""
+    """Rows for the listed account and for each joined one, raised in the same contact; a promise belongs to the first alone."""
     known = received_at.astimezone(dt.UTC)
     occurred = night.isoformat()
     if one["contacted_at"]:

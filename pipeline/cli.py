@@ -226,6 +226,22 @@ def run_night(
 
 
 @cli.command()
+@_store_option
+@_as_of_option
+@click.option("--days", type=click.IntRange(1, 3660), default=30, show_default=True, help="Days before the night that the pages tell of.")
+@click.option("--out", type=any_path, default=None, help="Folder of published nights; the pages go to reports/ in it [default: paths.out].")
+@click.option("--language", type=click.Choice(["en", "fr"]), default=None, help="[default: worklist.language]")
+@_params_option
+def report(store: Path | None, as_of: dt.datetime, days: int, out: Path | None, language: str | None, params_path: Path) -> None:
+    """The manager's summary and a client report per portfolio: worked, answered, recovered, promised, owed, liquidated."""
+    from pipeline.book_report import write_reports
+
+    params = _load(params_path)
+    paths = params.paths
+    click.echo(write_reports(store or paths.store, out or paths.out, as_of.date(), days, params, language) / "summary.html")
+
+
+@cli.command()
 @click.option("--file", "file", type=any_path, required=True, help="The filled-in workbook, worklist.xlsx of a published night.")
 @_store_option
 @click.option("--out", type=any_path, default=None, help="Folder of published nights [default: paths.out].")

@@ -128,7 +128,9 @@ def publish_night(
             # Stored before anybody can see the list: a control group that nobody remembers would be drawn anew.
             store.replace_where("scores", _stored_scores(night.scores, job), job.as_of)
             store.replace_where("assignments", assignments(ranked, job), job.as_of)
-            folder = publish(replace(night, manifest=about | {"run": _run_block(stages, worked)}), out)
+            folder = publish(
+                replace(night, manifest=about | {"run": _run_block(stages, worked)}, dialler=params.worklist.dialler_columns), out
+            )
         shutil.rmtree(stage)
     return Published(folder, replace(night, manifest=about))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from decimal import Decimal
 
 from babel import Locale
@@ -51,7 +52,7 @@ class Speech:
         date = dt.date.fromisoformat(day) if isinstance(day, str) else day
         text = format_date(date, shape, locale=self.locale)
         # Babel's patterns do not know that French says "1er septembre".
-        return text.replace("1 ", "1er ", 1) if self.locale.language == "fr" and date.day == 1 and text.startswith("1 ") else text
+        return re.sub(r"(^|\s)1 ", r"\g<1>1er ", text, count=1) if self.locale.language == "fr" and date.day == 1 else text
 
     def month(self, name: str, short: bool = False) -> str:
         """A month given as 2026-09."""

@@ -333,7 +333,7 @@ def test_the_page_holds_what_the_night_holds():
     assert data["counts"] == made.counts
     assert data["totals"] == made.totals()
     assert data["zones"]["America/New_York"] == -300
-    assert [rule[2] for rule in data["later"]["deferred"]["rules"]] == made.deferred["rule"].value_counts().tolist()
+    assert [rule[3] for rule in data["later"]["deferred"]["rules"]] == made.deferred["rule"].value_counts().tolist()
 
 
 def test_hostile_text_ends_no_element_of_the_page():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -24,6 +25,12 @@ LEAST = 0.02  # log-odds: a group that moves the score less is no reason
 EXACT = 1e-6
 LONGEST_TEXT = 64
 THIN_BLANK = "\u202f"
+
+
+_NOT_TOPIC = re.compile(r"\{[^}]*\}|\b(?:on|over) (?:any|all) accounts?\b|\bin the last (?:\d+ days|year)\b|\bso far\b|\bago\b|[:;,].*")
+
+_SAME_TOPIC = (("past due", "past due"), ("overdue", "past due"), ("newest placement", "placed"), ("brok", "broken promises"))
+_ALL_ACCOUNTS = re.compile(r" (?:on|over) (?:any|all) accounts?")
 
 
 class Declaration(Protocol):
@@ -115,13 +122,15 @@ def reasons(
     candidates = []
     for row in range(len(found)):
         said: list[tuple[float, str]] = []
+        topics: set[str] = set()
         for group in order[row]:
             strength = sums[row, group]
             if len(said) == len(REASONS) or abs(strength) < LEAST:
                 break
-            text = _sentence(effects[row], members[group], strength, names, declared, values, row, currencies[row], voice)
+            text, about = _sentence(effects[row], members[group], strength, names, declared, values, row, currencies[row], voice, topics)
             if text:
                 said.append((float(strength), text))
+                topics.add(about)
         candidates.append(said)
     return _assemble(candidates, matrix.index)
 
@@ -176,14 +185,25 @@ def _sentence(
     row: int,
     currency: str,
     voice: Voice,
-) -> str:
-    """The first sentence of the group's columns, those that push hardest in the group's direction first."""
+    topics: Set[str],
+) -> tuple[str, str]:
+    """The first sentence of the group's columns, those that push hardest in the group's direction first, and its topic.
+
+    A topic said already is passed over: "last payment" is one reason, on this account or on any of the debtor's.
+    """
     pushing = [place for place in members if effects[place] * strength > 0]
     for place in sorted(pushing, key=lambda place: (-abs(effects[place]), place)):
-        text = _told(declared[names[place]], values, row, currency, voice)
+        about = topic(declared[names[place]])
+        text = "" if about in topics else _told(declared[names[place]], values, row, currency, voice)
         if text:
-            return text
-    return ""
+            return text, about
+    return "", ""
+
+
+def topic(entry: Declaration) -> str:
+    """What a sentence is about, whatever its figures, its span and whether it speaks of one account or of all."""
+    plain = " ".join(_NOT_TOPIC.sub(" ", entry.says or entry.says_missing or entry.name).split()).lower()
+    return next((meant for word, meant in _SAME_TOPIC if word in plain), plain)
 
 
 def _told(entry: Declaration, values: Mapping[str, np.ndarray], row: int, currency: str, voice: Voice) -> str:
@@ -191,6 +211,9 @@ def _told(entry: Declaration, values: Mapping[str, np.ndarray], row: int, curren
     template = entry.says_missing if _missing(values[entry.name][row]) else entry.says
     if not template:
         return ""
+    if values.get("debtor_accounts") is not None and values["debtor_accounts"][row] == 1:
+        # Of a debtor with one account, "on any account" says no more than the account's own fact.
+        template = _ALL_ACCOUNTS.sub("", template).replace("Newest placement", "Placed")
     figures = {name or "value" for name, _ in PLACEHOLDER.findall(template)}
     held = [values[entry.name if name == "value" else name][row] for name in figures]
     if any(map(_missing, held)) or (len(held) > 1 and all(isinstance(value, float) and value == 0 for value in held)):

@@ -42,6 +42,7 @@ _SPANNED = {
     "Paid on all accounts {span}: {value:money}": "Payé sur tous les comptes {span} : {value:money}",
     "Payments on all accounts {span}: {value:count}": "Paiements sur tous les comptes {span} : {value:count}",
     "Broken promises on all accounts {span}: {value:count}": "Promesses non tenues sur tous les comptes {span} : {value:count}",
+    "Broken promises {span}: {value:count}": "Promesses non tenues {span} : {value:count}",
     "Payment plans {span}: {value:count}": "Plans de paiement {span} : {value:count}",
 }
 
@@ -87,6 +88,7 @@ _PLAIN = {
     "Arrears over all accounts: {value:money}": "Arriérés sur tous les comptes : {value:money}",
     "Last payment on any account {value:days} ago": "Dernier paiement, tous comptes, il y a {value:days}",
     "Worst days past due over all accounts: {value:count}": "Plus long retard sur tous les comptes, en jours : {value:count}",
+    "Worst days past due: {value:count}": "Plus long retard, en jours : {value:count}",
     "Newest placement {value:days} ago": "Dernier dossier confié il y a {value:days}",
     "Amount lent or billed: {value:money}": "Montant prêté ou facturé : {value:money}",
     "Amount placed: {value:money}": "Montant confié : {value:money}",

@@ -94,9 +94,12 @@ def fault_refusals(report: TableReport, limits: Ingest, set_aside: Sequence[Mapp
 def feed_days(newest: Mapping[str, Mapping[str, int]], delivery: Delivery, state: Mapping) -> dict[str, dict[str, int]]:
     """Table -> portfolio -> last day that is all there.
 
-    newest: table -> portfolio -> newest known day of its clean rows. A control file speaks for every portfolio; a feed without one
-    reaches to its newest row; the other tables reach as far as the feeds delivered with them, else as far as the feeds known before.
+    newest: table -> portfolio -> newest known day of its clean rows. A control file speaks for every portfolio; a table said to be partial
+    reaches no day; a feed without a control file reaches to its newest row; the other tables reach as far as the feeds delivered with
+    them, else as far as the feeds known before.
     """
+    partial = {name for name, table in delivery.tables.items() if table.control is not None and table.control.partial}
+    newest = {name: {} if name in partial else found for name, found in newest.items()}
     events: dict[str, int] = {}
     for name in FEEDS:
         _raise_days(events, newest.get(name, {}))

@@ -229,6 +229,48 @@ def run_night(
 @cli.command()
 @_store_option
 @_as_of_option
+@click.option("--days", type=click.IntRange(1, 3660), default=30, show_default=True, help="Days before the night that the pages tell of.")
+@click.option("--out", type=any_path, default=None, help="Folder of published nights; the pages go to reports/ in it [default: paths.out].")
+@click.option("--language", type=click.Choice(["en", "fr"]), default=None, help="[default: worklist.language]")
+@_params_option
+def report(store: Path | None, as_of: dt.datetime, days: int, out: Path | None, language: str | None, params_path: Path) -> None:
+    """The manager's summary and a client report per portfolio: worked, answered, recovered, promised, owed, liquidated."""
+    from pipeline.book_report import write_reports
+
+    params = _load(params_path)
+    paths = params.paths
+    click.echo(write_reports(store or paths.store, out or paths.out, as_of.date(), days, params, language) / "summary.html")
+
+
+@cli.command()
+@click.option("--file", "file", type=any_path, required=True, help="The filled-in workbook, worklist.xlsx of a published night.")
+@_store_option
+@click.option("--out", type=any_path, default=None, help="Folder of published nights [default: paths.out].")
+@click.option("--as-of", "as_of", type=day, default=None, help="Refuse a workbook of another night [default: the night it names].")
+@click.option("--received-at", default=None, help="When it came back, ISO 8601 with offset [default: now].")
+@click.option("--complete", is_flag=True, help="It holds every contact of its day: the contact feed reaches to that day.")
+@_params_option
+def feedback(
+    file: Path, store: Path | None, out: Path | None, as_of: dt.datetime | None, received_at: str | None, complete: bool, params_path: Path
+) -> None:
+    """Read the outcomes filled into a list back as contacts, and why accounts were skipped. The same file again changes nothing."""
+    import datetime as dt
+
+    from pipeline.feedback import receive
+
+    try:
+        moment = dt.datetime.now(dt.UTC) if received_at is None else dt.datetime.fromisoformat(received_at)
+    except ValueError:
+        raise click.UsageError("--received-at must be ISO 8601 with an offset, such as 2026-10-01T18:00:00+02:00.") from None
+    params = _load(params_path)
+    night = as_of.date() if as_of else None
+    paths = params.paths
+    click.echo(receive(file, store or paths.store, out or paths.out, params, moment, night=night, complete=complete).text())
+
+
+@cli.command()
+@_store_option
+@_as_of_option
 @click.option("--account", required=True, help="account_id")
 @_params_option
 def explain(store: Path | None, as_of: dt.datetime, account: str, params_path: Path) -> None:

@@ -51,11 +51,15 @@ class Part:
 
 @dataclass(frozen=True)
 class Control:
-    """What the sender vouches for: rows, sums of the money column per currency, the last day that is all there."""
+    """What the sender vouches for: rows, sums of the money column per currency, the last day that is all there.
+
+    partial: the file tells of some events only. It moves no last day, and says nothing of the usual volume.
+    """
 
     rows: int | None
     sums: Mapping[str, Decimal] | None
     complete_through: dt.date | None
+    partial: bool = False
 
 
 @dataclass(frozen=True)
@@ -178,7 +182,7 @@ def _control(place: Path, faults: list[str]) -> Control | None:
     form = '{"rows": 12, "sums": {"EUR": "12.50"}, "complete_through": "2026-11-20"}'
     try:
         raw = json.loads(place.read_bytes()[:CELL_LIMIT], parse_float=Decimal)
-        if not isinstance(raw, dict) or set(raw) - {"rows", "sums", "complete_through"} or isinstance(raw.get("rows"), bool):
+        if not isinstance(raw, dict) or set(raw) - {"rows", "sums", "complete_through", "partial"} or isinstance(raw.get("rows"), bool):
             raise ValueError
         rows = raw.get("rows")
         if rows is not None and (not isinstance(rows, int) or rows < 0):
@@ -187,10 +191,13 @@ def _control(place: Path, faults: list[str]) -> Control | None:
         if sums is not None and not all(value.is_finite() for value in sums.values()):
             raise ValueError
         through = None if raw.get("complete_through") is None else dt.date.fromisoformat(raw["complete_through"])
+        partial = raw.get("partial", False)
+        if not isinstance(partial, bool) or (partial and through is not None):
+            raise ValueError
     except (OSError, ValueError, TypeError, AttributeError, InvalidOperation, RecursionError):
         faults.append(f"{shown(place.name)} must read like {form}.")
         return None
-    return Control(rows, sums, through)
+    return Control(rows, sums, through, partial)
 
 
 def _part(name: str, place_name: str, place: Path, faults: list[str]) -> Part | None:

@@ -14,9 +14,13 @@ WORDS = Path(__file__).parent / "words"
 
 
 @cache
+def languages() -> tuple[str, ...]:
+    return tuple(sorted(place.stem for place in WORDS.glob("*.yaml")))
+
+
+@cache
 def words(language: str) -> dict[str, Any]:
     """Every word of a language, by section. Raises UsageError for a language without a file."""
-    known = sorted(place.stem for place in WORDS.glob("*.yaml"))
-    if language not in known:
-        raise UsageError(f"worklist.language must be one of {', '.join(known)}. Got {language!r}.")
+    if language not in languages():
+        raise UsageError(f"worklist.language must be one of {', '.join(languages())}. Got {language!r}.")
     return yaml.safe_load((WORDS / f"{language}.yaml").read_text(encoding="utf-8"))

@@ -35,16 +35,19 @@ def decimal_text(minor: int | None, decimals: int) -> str:
     return f"{'-' if minor < 0 else ''}{units}.{rest:0{decimals}d}"
 
 
-def csv_text(frame: pd.DataFrame, decimals: Mapping[str, int], reporting_currency: str) -> str:
-    """The whole frame, header first, in its own order. Text cells are made safe; numbers stay numbers, also below zero.
+def csv_text(frame: pd.DataFrame, decimals: Mapping[str, int], reporting_currency: str, heads: Mapping[str, str] | None = None) -> str:
+    """The whole frame, header first, in its own order; with `heads` (column -> heading) these columns alone, so named, in that order.
+
+    Text cells are made safe; numbers stay numbers, also below zero.
 
     Money follows the currency beside it, shares have six decimals, an instant is on the debtor's clock where `time_zone` is beside it,
     else UTC.
     """
-    columns = [_cells(frame, column, decimals, reporting_currency) for column in frame.columns]
+    heads = {column: str(column) for column in frame.columns} if heads is None else heads
+    columns = [_cells(frame, column, decimals, reporting_currency) for column in heads]
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\r\n")  # RFC 4180; and only what is in the terminator is quoted inside a cell
-    writer.writerow([safe(str(column)) for column in frame.columns])
+    writer.writerow([safe(head) for head in heads.values()])
     writer.writerows(zip(*columns, strict=True))
     return written.getvalue()
 

@@ -19,13 +19,14 @@ from features.tables import NO_DAY, NO_MONEY
 from models.explain import DOWN, REASONS, UP
 from pipeline.deciding import NO_LIMIT
 from pipeline.language import words
-from pipeline.list_csv import decimal_text
 from pipeline.publication import GROUPS, IN_REPORTING_CURRENCY, Night, amounts, days, figures, instants, kind_of, plain, texts
+from pipeline.speech import Speech
 
 TEMPLATES = Path(__file__).parent / "templates"
 DETAILED_ROWS = 10_000  # rows that carry their history: the page stays near 1 kB a row
 LATER_ROWS = 2_000  # rows shown of deferred, excluded, held out; their files hold all
 MOST = {"reasons": 8, "balances": 16, "payments": 12, "contacts": 6, "promises": 3, "channels": 13, "limits": 4}
+NOT_ON_THE_PAGE = frozenset({"report", "rules", "statuses", "sentences", "book", "skips", "expired"})
 RATES = ("reporting_currency", "rates_date", "rates", "share", "commission", "annual_rate", "costs", "horizon_days")
 
 
@@ -49,7 +50,7 @@ class Strings:
 
 def html(night: Night) -> str:
     """The whole page. Script and style run by their sha256 alone (content security policy); no parser takes the data for markup."""
-    spoken = words(night.language)
+    spoken, speech = words(night.language), Speech(night.language)
     style, script = _part("worklist.css"), _part("worklist.js")
     totals = night.totals()
     page = jinja2.Environment(
@@ -64,15 +65,17 @@ def html(night: Night) -> str:
         data=Markup(_inert(_data(night, spoken, totals))),
         as_of=night.as_of.isoformat(),
         valid_until=night.valid_until.isoformat(),
+        long_day=speech.day(night.as_of, "full"),
+        long_valid=speech.day(night.valid_until, "full"),
         model_version=str(night.model.get("version", "")),
-        complete_through=[(table, day.isoformat()) for table, day in night.complete_through.items()],
-        debtors=f"{totals['debtors']:,}",
+        complete_through=[(table, day.isoformat(), speech.day(day, "medium")) for table, day in night.complete_through.items()],
+        debtors=speech.count(totals["debtors"]),
         joined=night.counts["joined"],
-        net_value=_money(totals["net_value"], night.reporting_currency, night),
-        expected=[_money(sums["expected_recovery"], currency, night) for currency, sums in totals["per_currency"].items()],
-        appointments=f"{night.details.appointments['account_id'].nunique():,}",
-        scorable=f"{night.counts['scorable']:,}",
-        groups=[(group, f"{night.counts[group]:,}") for group in GROUPS],
+        net_value=speech.money(totals["net_value"], night.reporting_currency),
+        expected=[speech.money(sums["expected_recovery"], currency) for currency, sums in totals["per_currency"].items()],
+        appointments=speech.count(night.details.appointments["account_id"].nunique()),
+        scorable=speech.count(night.counts["scorable"]),
+        groups=[(group, speech.count(night.counts[group])) for group in GROUPS],
         warnings=[str(warning) for warning in night.manifest.get("warnings", ())],
     )
 
@@ -99,10 +102,6 @@ def _inert(data: Mapping[str, Any]) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _money(minor: int, currency: str, night: Night) -> str:
-    return f"{currency} {decimal_text(minor, night.decimals[currency])}"
-
-
 def _data(night: Night, spoken: Mapping[str, Any], totals: Mapping[str, Any]) -> dict[str, Any]:
     strings = Strings()
     night_number = night.as_of.toordinal()
@@ -116,7 +115,7 @@ def _data(night: Night, spoken: Mapping[str, Any], totals: Mapping[str, Any]) ->
     later = {name: _later(getattr(night, name), strings, night_number) for name in ("deferred", "excluded", "held_out")}
     manifest = night.manifest
     return {
-        "words": spoken,
+        "words": {section: held for section, held in spoken.items() if section not in NOT_ON_THE_PAGE},
         "as_of": night.as_of.isoformat(),
         "valid_until": night.valid_until.isoformat(),
         "reporting": night.reporting_currency,
@@ -171,11 +170,10 @@ def _later(frame: pd.DataFrame, strings: Strings, night_number: int) -> dict[str
     shown = frame.head(LATER_ROWS)
     rules: list[list[Any]] = []
     if "rule" in frame.columns:
-        counted = pd.DataFrame({"rule": texts(frame["rule"]), "citation": texts(frame["citation"])}).value_counts()
-        rules = sorted(
-            ([rule, citation, int(count)] for (rule, citation), count in counted.items()), key=lambda row: (-row[2], row[0], row[1])
-        )
-    counts = [[strings.index(rule), strings.index(citation), count] for rule, citation, count in rules]
+        said = frame["reason"] if "reason" in frame.columns else pd.Series("", index=frame.index)
+        counted = pd.DataFrame({"rule": texts(frame["rule"]), "citation": texts(frame["citation"]), "reason": texts(said)}).value_counts()
+        rules = sorted(([*told, int(count)] for told, count in counted.items()), key=lambda row: (-row[3], *row[:3]))
+    counts = [[*map(strings.index, told), count] for *told, count in rules]
     return _table(shown, strings, night_number) | {"all": len(frame), "rules": counts}
 
 

@@ -20,10 +20,12 @@ from pipeline.language import words
 from pipeline.publication import GROUPS, Night, amounts, currency_of, days, figures, instants, kind_of, texts
 
 ENTRIES = ("outcome", "contacted_at", "promise_amount", "promise_due_on", "skipped_because")
+ROWS_AT_ONCE = 5_000  # turned into cells together, so that memory does not grow with the list
 LONGEST_TEXT = 32_000  # a cell holds 32,767 characters
 LONGEST_SHEET_NAME = 31
 WIDTHS = {"text": 14, "money": 12, "date": 11, "share": 9, "count": 7, "instant": 17, "number": 10}
-WIDE = {"reason_1": 46, "reason_2": 40, "reason_3": 40, "reason": 60, "citation": 30, "rule": 26, "skipped_because": 28, "time_zone": 17}
+WIDE = {"reason_1": 46, "reason_2": 40, "reason_3": 40, "reason": 60, "citation": 30, "rule": 26, "time_zone": 17}
+WIDE |= {"outcome": 24, "contacted_at": 12, "promise_amount": 14, "promise_due_on": 14, "skipped_because": 24}
 FOLDED = frozenset(
     {"product", "reporting_currency", "amount_if_recovered", "p_defaulted", "reason_3", "model_version", "as_of", "valid_until"}
 )
@@ -167,6 +169,11 @@ def _summary(book: Book) -> None:
         _chart(book, sheet, "G20", caption, name, queues_at, 2, [_cut(queue) for queue in totals["per_queue"]], values)
 
 
+def choices(book: Book) -> tuple[list[str], list[str]]:
+    """What may be entered as an outcome and as a reason to skip, in the workbook's language."""
+    return [book.words["outcomes"][name] for name in OUTCOMES], list(book.words["skips"].values())
+
+
 def _heads(book: Book, sheet: Worksheet, at: int, heads: Iterable[str]) -> int:
     for column, head in enumerate(heads):
         sheet.write_string(at, column, head, book.format(bold=True, bg_color=PALE, bottom=1, align="right" if column else "left"))
@@ -212,8 +219,10 @@ def _list(book: Book, name: str, listed: pd.DataFrame, one_of_several: bool = Fa
             )
         _mark_expiry(book, sheet, f"A2:{letter['account_id']}{rows + 1}", f"${letter['valid_until']}2")
         said = book.words["book"]
+        outcomes, skips = choices(book)
         checks = {
-            "outcome": {"validate": "list", "source": list(OUTCOMES), "error_message": said["bad_outcome"]},
+            "outcome": {"validate": "list", "source": outcomes, "error_message": said["bad_outcome"]},
+            "skipped_because": {"validate": "list", "source": skips, "error_message": said["bad_outcome"]},
             "promise_amount": {"validate": "decimal", "criteria": ">", "value": 0, "error_message": said["bad_amount"]},
             "promise_due_on": {"validate": "date", "criteria": ">=", "value": book.night.as_of, "error_message": said["bad_date"]},
         }
@@ -240,30 +249,34 @@ def _table(book: Book, sheet: Worksheet, frame: pd.DataFrame, entries: Sequence[
     columns = list(frame.columns)
     head, entry_head = (book.format(bold=True, bg_color=color, bottom=1, indent=1) for color in (PALE, ENTRY))
     number_head = book.format(bold=True, bg_color=PALE, bottom=1, align="right")
-    entry = book.format(bg_color=ENTRY)
+    entry_formats = {"contacted_at": "hh:mm", "promise_amount": "#,##0.00", "promise_due_on": "yyyy-mm-dd"}
+    looks_of_entries = [book.format(bg_color=ENTRY, num_format=entry_formats.get(name, "General")) for name in entries]
     for place, column in enumerate((*columns, *entries)):
         kind = "text" if column in entries else kind_of(frame, column)
         width = WIDE.get(column, max(WIDTHS[kind], min(len(str(column)) + 1, 18)))
         # Folded columns are one click away: the list fits a screen, and no column is lost.
         sheet.set_column(place, place, width, None, {"level": 1, "hidden": True} if column in folded else {})
         look = entry_head if column in entries else number_head if kind in ("money", "share", "count", "number") else head
-        sheet.write_string(0, place, _cut(str(column)), look)
-    cells = [_cells(book, frame, column) for column in columns]
+        sheet.write_string(0, place, _cut(book.words["columns"].get(column, str(column).replace("_", " "))), look)
     first_entry = len(columns)
-    for row in range(len(frame)):
-        for place, (values, looks, kind) in enumerate(cells):
-            value = values[row]
-            if value is None or value == "":
-                continue
-            look = looks[row] if isinstance(looks, list) else looks
-            if kind == "text":
-                sheet.write_string(row + 1, place, value, look)
-            elif kind in ("date", "instant"):
-                sheet.write_datetime(row + 1, place, value, look)
-            else:
-                sheet.write_number(row + 1, place, value, look)
-        for place in range(len(entries)):
-            sheet.write_blank(row + 1, first_entry + place, None, entry)
+    for start in range(0, len(frame), ROWS_AT_ONCE):
+        part = frame.iloc[start : start + ROWS_AT_ONCE]
+        cells = [_cells(book, part, column) for column in columns]
+        for row in range(len(part)):
+            line = start + row + 1
+            for place, (values, looks, kind) in enumerate(cells):
+                value = values[row]
+                if value is None or value == "":
+                    continue
+                look = looks[row] if isinstance(looks, list) else looks
+                if kind == "text":
+                    sheet.write_string(line, place, value, look)
+                elif kind in ("date", "instant"):
+                    sheet.write_datetime(line, place, value, look)
+                else:
+                    sheet.write_number(line, place, value, look)
+            for place, look in enumerate(looks_of_entries):
+                sheet.write_blank(line, first_entry + place, None, look)
     sheet.autofilter(0, 0, max(1, len(frame)), len(columns) + len(entries) - 1)
 
 
@@ -289,7 +302,8 @@ def _cells(book: Book, frame: pd.DataFrame, column: str) -> tuple[list[Any], Any
         return figures(values), book.format(num_format="0.0%"), kind
     if kind in ("count", "number"):
         return figures(values), book.format(num_format="#,##0" if kind == "count" else "0.######"), kind
-    return [_cut(text) for text in texts(values)], book.format(indent=1), "text"
+    spoken = book.words["channels"] if column == "channel" else {}
+    return [spoken.get(text) or _cut(text) for text in texts(values)], book.format(indent=1), "text"
 
 
 def _mark_expiry(book: Book, sheet: Worksheet, cells: str, until: str) -> None:

@@ -31,6 +31,8 @@ from pipeline.monitor import monitor
 from pipeline.params import Params
 from pipeline.publication import Night
 from pipeline.publish import mark_expired, publish
+from pipeline.rule_file import load_rules
+from pipeline.rule_words import in_words, sentence
 from pipeline.score import Job, check_feeds, job_for
 from pipeline.shards import RULES, Worked, clear_stages, code_sha256, opened_rows, stage_of, work_shards
 from pipeline.store import Store
@@ -120,12 +122,16 @@ def publish_night(
         with stages.stage("explain"):
             said, details = opened_rows(job, ranked.listed, params.worklist.language)
         with stages.stage("publish"):
-            night = night_of(store, job, worked, ranked, said, details)
-            about = manifest_of(store, job, worked, inputs, [*warnings, *ranked.warnings], accepted)
+            language = params.worklist.language
+            night = in_words(night_of(store, job, worked, ranked, said, details), load_rules(RULES), language)
+            told = [sentence(warning, language) for warning in (*warnings, *ranked.warnings)]
+            about = manifest_of(store, job, worked, inputs, told, accepted)
             # Stored before anybody can see the list: a control group that nobody remembers would be drawn anew.
             store.replace_where("scores", _stored_scores(night.scores, job), job.as_of)
             store.replace_where("assignments", assignments(ranked, job), job.as_of)
-            folder = publish(replace(night, manifest=about | {"run": _run_block(stages, worked)}), out)
+            folder = publish(
+                replace(night, manifest=about | {"run": _run_block(stages, worked)}, dialler=params.worklist.dialler_columns), out
+            )
         shutil.rmtree(stage)
     return Published(folder, replace(night, manifest=about))
 

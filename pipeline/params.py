@@ -169,6 +169,20 @@ class Worklist(Section):
     control_share: Annotated[float, Field(ge=0, lt=1)]
     language: Literal["en", "fr"]
     costs: dict[str, Annotated[float, Field(ge=0)]]
+    dialler_columns: dict[str, Annotated[str, Field(min_length=1, max_length=64)]] = {}
+
+    @field_validator("dialler_columns")
+    @classmethod
+    def _columns_of_the_list(cls, value: dict[str, str]) -> dict[str, str]:
+        from pipeline.publication import WORKLIST_COLUMNS
+
+        unknown = [name for name in value if name not in WORKLIST_COLUMNS]
+        if unknown:
+            raise ValueError(str(UsageError.unknown_keys("worklist.dialler_columns", unknown, WORKLIST_COLUMNS)).removesuffix("."))
+        twice = sorted({head for head in value.values() if list(value.values()).count(head) > 1})
+        if twice:
+            raise ValueError(f"must give each column its own heading, but {', '.join(twice)} stands twice")
+        return value
 
     def capacity_of(self, queue: str) -> int:
         """Debtors a night: of the queue, and where agents work it, no more than they can."""

@@ -136,6 +136,7 @@ class Night:
     counts     scorable, and the seven groups that add up to it
     model      version and whatever else describes it: plain values, shown in this order
     complete_through   table -> last day it is complete for
+    dialler    list column -> heading, in the order a dialler wants them; empty: no dialler.csv
     manifest   what else the manifest says (inputs, versions, rates, warnings ...). Its `run` block alone may differ between equal nights
     """
 
@@ -154,6 +155,7 @@ class Night:
     details: Details = field(default_factory=Details)
     audit: pd.DataFrame = field(default_factory=lambda: pd.DataFrame({"account_id": pd.Series(dtype=str)}))
     language: str = "en"
+    dialler: Mapping[str, str] = field(default_factory=dict)
     decimals: Mapping[str, int] = field(default_factory=lambda: DECIMALS)
 
     def check(self) -> None:

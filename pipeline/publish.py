@@ -24,7 +24,7 @@ from pipeline.list_parquet import write_parquet
 from pipeline.list_xlsx import write_xlsx
 from pipeline.publication import Details, Night, plain
 
-__all__ = ["Details", "Night", "mark_expired", "publish"]
+__all__ = ["Details", "Night", "mark_expired", "publish", "sha256_in_manifest"]
 
 CURRENT, MANIFEST, EXPIRED = "current", "manifest.json", "EXPIRED.txt"
 _NIGHT = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -94,6 +94,9 @@ def _write_all(night: Night, folder: Path) -> None:
         "held_out.csv": lambda path: _write(path, csv_text(night.held_out, *money).encode("utf-8", "replace")),
         "scores.parquet": lambda path: write_parquet(night.scores, night.decimals, path),
     }
+    if night.dialler:
+        dialled = csv_text(night.worklist, *money, night.dialler)
+        makers["dialler.csv"] = lambda path: _write(path, dialled.encode("utf-8", "replace"))
     rows = {"deferred.csv": len(night.deferred), "excluded.csv": len(night.excluded), "held_out.csv": len(night.held_out)}
     rows |= {"scores.parquet": len(night.scores)}
     outputs = {}
@@ -237,6 +240,12 @@ def _intact(folder: Path) -> bool:
     if held is None or {file.name for file in folder.iterdir()} != {*held["outputs"], MANIFEST}:
         return False
     return all(_sha256(folder / name) == said["sha256"] for name, said in held["outputs"].items())
+
+
+def sha256_in_manifest(file: Path) -> str | None:
+    """What the manifest beside a published file says its sha256 is."""
+    held = _read_manifest(file.parent)
+    return None if held is None else held["outputs"].get(file.name, {}).get("sha256")
 
 
 def _read_manifest(folder: Path) -> dict[str, Any] | None:

@@ -26,6 +26,7 @@ from pipeline.dataset import View, quiet_through, terms_of, view
 from pipeline.details import details_of
 from pipeline.eligibility import verdicts
 from pipeline.engines import map_shards
+from pipeline.limits import limits_of
 from pipeline.params import Params
 from pipeline.publication import Details
 from pipeline.rule_file import load_rules
@@ -201,7 +202,9 @@ def opened_rows(job: Job, listed: pd.DataFrame, language: str) -> tuple[pd.DataF
 def _open_shard(job: Job, language: str, item: tuple[int, pd.DataFrame]) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
     shard, listed = item
     store = Store(job.store_path)
-    seen = _of_debtors(view(store, shard, [job.as_of], job.params, job.versions, debtors=listed["debtor_id"]), listed["account_no"])
+    whole = view(store, shard, [job.as_of], job.params, job.versions, debtors=listed["debtor_id"])
+    seen = _of_debtors(whole, listed["account_no"])
+    complete = complete_on(store, job.versions, job.as_of, job.params)
     model = load_model(job.model.folder, job.model.sha256)
     cohort = seen.cohort.frame
     again = model.predict(seen.matrix, cohort)["p_recovered"].to_numpy()
@@ -212,13 +215,14 @@ def _open_shard(job: Job, language: str, item: tuple[int, pd.DataFrame]) -> tupl
             f"{int(differ.sum())} listed accounts score differently when scored again ({some(list(cohort['account_id'][differ]))}). "
             "Nothing is published. Report it with the manifest of the last good night."
         )
+    narrowed = limits_of(whole.cohort, whole.tables, listed["account_no"], load_rules(RULES), job.params, job.as_of, complete)
     said = reasons(model, seen.matrix, cohort, CATALOGUE, language)
     named = {place: {f"reason_{place}": "reason", f"strength_{place}": "contribution"} for place in (1, 2, 3)}
     long = [said[list(names)].rename(columns=names).assign(account_id=cohort["account_id"], place=place) for place, names in named.items()]
     shown = pd.concat(long, ignore_index=True)[["account_id", "place", "reason", "contribution"]]
     shown = shown[shown["reason"] != ""].sort_values(["account_id", "place"], ignore_index=True).drop(columns="place")
     details = details_of(seen, cohort["account_no"].to_numpy(), terms_of(store, job.params, job.versions))
-    return said[list(SHOWN_REASONS)].assign(account_no=cohort["account_no"].to_numpy()), {"reasons": shown, **details}
+    return said[list(SHOWN_REASONS)].assign(account_no=cohort["account_no"].to_numpy()), {"reasons": shown, "limits": narrowed, **details}
 
 
 def _of_debtors(seen: View, accounts: Sequence[int]) -> View:

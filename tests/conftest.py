@@ -1,11 +1,30 @@
-"""Hypothesis draws the same worlds in every run, so that a green suite stays green; `make stress` draws new ones."""
+"""Hypothesis draws the same worlds in every run, so that a green suite stays green; `make stress` draws new ones. One browser for all."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import HealthCheck, settings
+from programs import program
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 settings.register_profile("same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("new", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium as the system ships it, one for all tests of a process."""
+    from playwright.sync_api import sync_playwright
+
+    chromium = program("chromium")
+    with sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
+        yield running
+        running.close()

@@ -32,7 +32,8 @@
   const day = (back) => (back === null || back === undefined ? "–" : (Math.abs(back) < 300 ? dayFormat : dayYearFormat).format(dateOf(back)));
   const monthFormat = new Intl.DateTimeFormat(locale, { month: "short", year: "numeric", timeZone: "UTC" });
   const shortDay = (back) => (Math.abs(back) < 300 ? dayFormat : monthFormat).format(dateOf(back));
-  const longDay = (iso) => longFormat.format(new Date(iso + "T00:00:00Z"));
+  // French says "1er octobre", which the browser's own patterns do not know.
+  const longDay = (iso) => { const text = longFormat.format(new Date(iso + "T00:00:00Z")); return locale.startsWith("fr") ? text.replace(/(^|\s)1 /, "$11er ") : text; };
   const hhmm = (minute) => String(Math.floor(minute / 60)).padStart(2, "0") + ":" + String(minute % 60).padStart(2, "0");
   const minuteOf = (text) => (text ? Number(text.slice(0, 2)) * 60 + Number(text.slice(3, 5)) : null);
   const onYourClock = (minute, zone) => new Date(dayZero + (minute - zones[zone]) * 60000);
@@ -458,7 +459,7 @@
     panel.append(el("p", { class: "lead" }, words.later[name]));
     if (!table.all) { panel.append(el("p", { class: "nothing" }, words.empty[name])); return; }
     const rules = night.later[name].rules;
-    if (rules.length) panel.append(el("div", { class: "rules" }, simpleTable([words.later.by_rule, words.columns.citation, words.later.accounts], rules.map(([rule, citation, count]) => ({ cells: [strings[rule], strings[citation], whole.format(count)] })), ["", "", "count"])));
+    if (rules.length) panel.append(el("div", { class: "rules" }, simpleTable([words.columns.reason, words.columns.rule, words.columns.citation, words.later.accounts], rules.map(([rule, citation, text, count]) => ({ cells: [strings[text], strings[rule], strings[citation], whole.format(count)] })), ["", "", "", "count"])));
     const search = el("input", { type: "search", placeholder: words.tools.search, "aria-label": words.tools.search, autocomplete: "off" });
     const said = el("span", {}), holder = el("div", { class: "frame" });
     const texts = Array.from({ length: table.rows }, (_, i) => table.names.map((column) => (table.kinds[column] === "text" ? table[column][i] : "")).join("\n").toLowerCase());

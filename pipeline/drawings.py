@@ -1,0 +1,109 @@
+"""Plots of the reports as inline SVG: attributes and classes only, so that a strict content policy and a dark screen both hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from markupsafe import Markup, escape
+
+WIDTH = 520
+TEXT_WIDTH = 7.0  # of a character, roughly, at the size the style sets
+
+
+def bars(rows: Sequence[tuple[str, float, str]], label: str, kind: str = "bar") -> Markup:
+    """Lying bars: (name, value, its figure in words)."""
+    most = max((value for _, value, _ in rows), default=0) or 1
+    names = min(200, 14 + TEXT_WIDTH * max((len(name) for name, _, _ in rows), default=0))
+    figures = 10 + TEXT_WIDTH * max((len(text) for _, _, text in rows), default=0)
+    room, step, parts = WIDTH - names - figures, 24, []
+    for place, (name, value, text) in enumerate(rows):
+        y, width = place * step, max(value / most * room, 1 if value else 0)
+        parts.append(f'<text x="{names - 8:.0f}" y="{y + 15}" text-anchor="end" class="name">{escape(name)}</text>')
+        parts.append(f'<rect x="{names:.1f}" y="{y + 4}" width="{width:.1f}" height="14" rx="2" class="{kind}"/>')
+        parts.append(f'<text x="{names + width + 6:.1f}" y="{y + 15}" class="figure">{escape(text)}</text>')
+    return _svg(parts, step * len(rows), label)
+
+
+def columns(points: Sequence[tuple[str, float, str]], label: str, kinds: Sequence[str] = (), height: int = 150) -> Markup:
+    """Standing bars: (name below, value, figure above, "" for none). kinds: the class of each, `bar` by default."""
+    most, parts = max((value for _, value, _ in points), default=0) or 1, []
+    step, base = WIDTH / max(len(points), 1), height - 20
+    for place, (name, value, text) in enumerate(points):
+        tall = value / most * (base - 20)
+        x, kind = place * step, kinds[place] if kinds else "bar"
+        parts.append(
+            f'<rect x="{x + step * 0.14:.1f}" y="{base - tall:.1f}" width="{step * 0.72:.1f}" height="{tall:.1f}" rx="2" class="{kind}"/>'
+        )
+        parts.append(f'<text x="{x + step / 2:.1f}" y="{height - 5}" text-anchor="middle" class="name">{escape(name)}</text>')
+        if text:
+            last = place == len(points) - 1 and len(text) * TEXT_WIDTH > step
+            x, anchor = (WIDTH, "end") if last else (x + step / 2, "middle")
+            parts.append(f'<text x="{x:.1f}" y="{base - tall - 5:.1f}" text-anchor="{anchor}" class="figure">{escape(text)}</text>')
+    parts.append(f'<line x1="0" x2="{WIDTH}" y1="{base}" y2="{base}" class="axis"/>')
+    return _svg(parts, height, label)
+
+
+def pairs(points: Sequence[tuple[str, float, float, str, str]], label: str, height: int = 150) -> Markup:
+    """Two standing bars beside each other: (name below, first, second, figure of the first, of the second)."""
+    most, parts = max((max(first, second) for _, first, second, _, _ in points), default=0) or 1, []
+    step, base = WIDTH / max(len(points), 1), height - 20
+    wide = min(step * 0.3, 70)
+    for place, (name, *values, first_text, second_text) in enumerate(points):
+        middle = (place + 0.5) * step
+        for side, value, text, kind in ((-1, values[0], first_text, "expected"), (0, values[1], second_text, "bar")):
+            tall, x = value / most * (base - 20), middle + side * (wide + 2) + (2 if side == 0 else 0)
+            parts.append(f'<rect x="{x:.1f}" y="{base - tall:.1f}" width="{wide:.1f}" height="{tall:.1f}" rx="2" class="{kind}"/>')
+            parts.append(
+                f'<text x="{x + wide / 2:.1f}" y="{base - tall - 5:.1f}" text-anchor="middle" class="figure">{escape(text)}</text>'
+            )
+        parts.append(f'<text x="{middle:.1f}" y="{height - 5}" text-anchor="middle" class="name">{escape(name)}</text>')
+    parts.append(f'<line x1="0" x2="{WIDTH}" y1="{base}" y2="{base}" class="axis"/>')
+    return _svg(parts, height, label)
+
+
+def stack(shares: Sequence[tuple[str, float]], label: str) -> Markup:
+    """One lying bar cut into parts: (class, value)."""
+    total, x, parts = sum(value for _, value in shares) or 1, 0.0, []
+    for kind, value in shares:
+        width = value / total * WIDTH
+        if value:
+            parts.append(f'<rect x="{x:.1f}" y="0" width="{max(width - 1, 1):.1f}" height="16" rx="2" class="{kind}"/>')
+        x += width
+    return _svg(parts, 16, label)
+
+
+def lines(
+    series: Sequence[Sequence[float | None]], ticks: Sequence[tuple[float, str]], below: Sequence[str], label: str, height: int = 190
+) -> Markup:
+    """Lines from zero, the last of the series in full colour, older ones paler; a line ends where its figures do.
+
+    ticks: height (same unit as the series) and its words; below: words under every step.
+    """
+    left, base, right = 44, height - 22, WIDTH - 16
+    top = max((value for value, _ in ticks), default=0) or 1
+    steps = max((len(one) for one in series), default=1)
+
+    def x(step: int) -> float:
+        return left + (right - left) * step / steps
+
+    def y(value: float) -> float:
+        return base - value / top * (base - 10)
+
+    parts = []
+    for value, text in ticks:
+        parts.append(f'<line x1="{left}" x2="{right}" y1="{y(value):.1f}" y2="{y(value):.1f}" class="grid"/>')
+        parts.append(f'<text x="{left - 6}" y="{y(value) + 4:.1f}" text-anchor="end" class="name">{escape(text)}</text>')
+    for step, text in enumerate(below, start=1):
+        if text:
+            parts.append(f'<text x="{x(step):.1f}" y="{height - 5}" text-anchor="middle" class="name">{escape(text)}</text>')
+    for place, one in enumerate(series):
+        known = [value for value in one if value is not None]
+        path = " ".join(f"{x(step):.1f},{y(value):.1f}" for step, value in enumerate([0.0, *known]))
+        age = min(5, len(series) - 1 - place)
+        parts.append(f'<polyline points="{path}" class="line age{age}"/>')
+    return _svg(parts, height, label)
+
+
+def _svg(parts: Sequence[str], height: float, label: str) -> Markup:
+    inside = "".join(parts)
+    return Markup(f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escape(label)}">{inside}</svg>')

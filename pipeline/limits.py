@@ -1,0 +1,73 @@
+"""Which rules narrow a listed account's day: those that set an end of its window, and the cap that leaves it the fewest contacts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from features.cohort import Cohort
+from pipeline.contact_log import Sight
+from pipeline.contact_rules import Cap, Rule, Rules
+from pipeline.deciding import NO_LIMIT, PERMITTED, Decision, decide
+from pipeline.params import Params
+
+COLUMNS = ("account_id", "rule", "citation", "reason")
+
+
+def limits_of(
+    cohort: Cohort,
+    tables: Mapping[str, pd.DataFrame],
+    listed: Sequence[int],
+    rules: Rules,
+    params: Params,
+    as_of: int,
+    complete_through: Mapping[str, int],
+) -> pd.DataFrame:
+    """COLUMNS for the listed account numbers, the rules of the channel that is planned for each: hours first, then the cap.
+
+    cohort: every scorable account of the listed debtors, for their plausible places and caps reach across all of them. The day is decided
+    again, by the very code that decided the night.
+    """
+    rows = cohort.frame
+    decision = decide(rows, tables, rules, params, Sight(as_of), complete_through, params.eligibility.channels)
+    state, _, _ = decision.channel_verdicts()
+    wanted = np.flatnonzero(rows["account_no"].isin(listed).to_numpy())
+    used: dict[str, np.ndarray] = {}
+    found = []
+    for row in wanted:
+        open_ones = np.flatnonzero(state[:, row] == PERMITTED)
+        if open_ones.size == 0 or decision.scene[row] < 0:
+            continue
+        number = int(open_ones[0])
+        for rule in (*_hours(decision, int(row), number), *_tightest(decision, int(row), number, used)):
+            found.append((rows["account_id"].iloc[row], rule.id, rule.citation, rule.says))
+    return pd.DataFrame(found, columns=list(COLUMNS), dtype="str")
+
+
+def _hours(decision: Decision, row: int, number: int) -> list[Rule]:
+    """Rules whose own window begins or ends where the day's does. A day that is open from midnight to midnight has none."""
+    scene, channel = decision.scenes[decision.scene[row]], decision.channels[number]
+    binding = decision.bindings[scene.binding]
+    spans = decision.open_spans(row, channel)
+    if not spans:
+        return []
+    whole = decision.openings.open_on((), binding.lists, scene.zones, decision.day)
+    ends = {edge for span in spans for edge in span} - {edge for span in whole for edge in span}
+    own = {
+        rule: decision.openings.open_on((rule,), binding.lists, scene.zones, decision.day) for rule in binding.hours(channel, decision.day)
+    }
+    return [rule for rule, windows in own.items() if ends & {edge for span in windows for edge in span}]
+
+
+def _tightest(decision: Decision, row: int, number: int, used: dict[str, np.ndarray]) -> list[Rule]:
+    """The cap that leaves the fewest contacts of this channel; none where no cap counts it."""
+    left = int(decision.left[number, row])
+    if left >= NO_LIMIT or decision.group[row] < 0:
+        return []
+    caps = decision.bindings[decision.group[row]].of_kind(Cap, decision.channels[number])
+    for cap in caps:
+        if cap.id not in used:
+            used[cap.id] = decision.counter.used(cap)[0]
+    return [cap for cap in caps if cap.max - int(used[cap.id][decision.row[row]]) == left][:1]

@@ -151,11 +151,11 @@ def test_the_list_has_the_contract_s_columns_one_row_a_debtor_and_falling_value(
 
 @pytest.mark.filterwarnings("ignore:.*extension is not supported:UserWarning")  # of the reader: it does not know data bars
 def test_net_value_follows_from_the_columns_of_the_audit_sheet(house):
-    audit = pd.read_excel(house / "out" / NIGHT / "worklist.xlsx", sheet_name=None)
-    sheet = next(frame for frame in audit.values() if {"fx", "discount", "contact_cost"} <= set(frame.columns))
-    again = sheet["fx"] * sheet["share"] * sheet["expected_recovery"] * sheet["discount"] - sheet["attempts"] * sheet["cost_per_attempt"]
-    assert (sheet["attempts"] * sheet["cost_per_attempt"] - sheet["contact_cost"]).abs().max() < 1e-9 and (sheet["rates_date"] != "").all()
-    assert (again - sheet["net_value"]).abs().max() <= 0.0051  # half a cent, rounded once
+    sheet = pd.read_excel(house / "out" / NIGHT / "worklist.xlsx", sheet_name="How net value is formed")
+    spent = sheet["Planned attempts"] * sheet["Cost of an attempt"]
+    again = sheet["Exchange rate"] * sheet["Our share"] * sheet["Expected recovery"] * sheet["Discount for waiting"] - spent
+    assert (spent - sheet["Planned contact cost"]).abs().max() < 1e-9 and sheet["Date of the rates"].notna().all()
+    assert (again - sheet["Net value"]).abs().max() <= 0.0051  # half a cent, rounded once
 
 
 def test_a_status_known_in_time_takes_the_account_off_and_a_late_one_does_not(copied):

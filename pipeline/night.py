@@ -11,7 +11,7 @@ import resource
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -51,13 +51,18 @@ class Stages:
     done: list[dict[str, Any]] = field(default_factory=list)
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
+    def stage(self, name: str) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+        """Times what happens inside; hands out a look at all stages so far, this one included."""
         began = time.perf_counter()
         with suppress(OSError):  # Linux forgets the earlier peak; elsewhere it is the peak so far
             Path("/proc/self/clear_refs").write_text("5")
-        yield
-        peak = max(_peak_kib(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 1024
-        self.done.append({"stage": name, "seconds": round(time.perf_counter() - began, 3), "peak_mib": round(peak, 1)})
+
+        def so_far() -> list[dict[str, Any]]:
+            peak = max(_peak_kib(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 1024
+            return [*self.done, {"stage": name, "seconds": round(time.perf_counter() - began, 3), "peak_mib": round(peak, 1)}]
+
+        yield so_far
+        self.done = so_far()
         log.info("%s: %.1f s", name, self.done[-1]["seconds"])
 
 
@@ -121,7 +126,7 @@ def publish_night(
             ranked = rank_night(store, job, worked)
         with stages.stage("explain"):
             said, details = opened_rows(job, ranked.listed, params.worklist.language)
-        with stages.stage("publish"):
+        with stages.stage("publish") as so_far:
             language = params.worklist.language
             night = in_words(night_of(store, job, worked, ranked, said, details), load_rules(RULES), language)
             told = [sentence(warning, language) for warning in (*warnings, *ranked.warnings)]
@@ -129,11 +134,10 @@ def publish_night(
             # Stored before anybody can see the list: a control group that nobody remembers would be drawn anew.
             store.replace_where("scores", _stored_scores(night.scores, job), job.as_of)
             store.replace_where("assignments", assignments(ranked, job), job.as_of)
-            folder = publish(
-                replace(night, manifest=about | {"run": _run_block(stages, worked)}, dialler=params.worklist.dialler_columns), out
-            )
+            night = replace(night, manifest=about, dialler=params.worklist.dialler_columns)
+            folder = publish(night, out, lambda: _run_block(so_far(), worked))
         shutil.rmtree(stage)
-    return Published(folder, replace(night, manifest=about))
+    return Published(folder, night)
 
 
 def hindsight(job: Job) -> list[str]:
@@ -216,8 +220,8 @@ def _peak_kib() -> int:
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
 
 
-def _run_block(stages: Stages, worked: list[Worked]) -> dict[str, Any]:
-    return {"stages": stages.done, "shards": len(worked), "shards_reused": sum(one.reused for one in worked)}
+def _run_block(stages: list[dict[str, Any]], worked: list[Worked]) -> dict[str, Any]:
+    return {"stages": stages, "shards": len(worked), "shards_reused": sum(one.reused for one in worked)}
 
 
 def _stored_scores(scores: pd.DataFrame, job: Job) -> pd.DataFrame:

@@ -30,8 +30,10 @@ CURRENT, MANIFEST, EXPIRED = "current", "manifest.json", "EXPIRED.txt"
 _NIGHT = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
-def publish(night: Night, out: Path) -> Path:
+def publish(night: Night, out: Path, ran: Callable[[], Mapping[str, Any]] | None = None) -> Path:
     """Publish a night to OUT/<as_of>/ and point OUT/current at the newest night. Returns the folder.
+
+    ran: asked once every other file is on the disk; its answer is the manifest's `run` block.
 
     The same content again changes nothing; other content for the same night takes its place whole. A published folder that somebody has
     altered since is not lost: it is kept as OUT/<as_of>.altered-N. Files have mode 0600. Raises ContractError for a night that does not
@@ -46,7 +48,7 @@ def publish(night: Night, out: Path) -> Path:
             _settle(out)
             staging.mkdir()
         try:
-            _write_all(night, staging)
+            _write_all(night, staging, ran)
             with _creating(place):
                 _put(staging, place)
                 _switch(out, place)
@@ -81,7 +83,7 @@ def mark_expired(out: Path, as_of: dt.date, why: str, language: str = "en") -> P
 # ---- what is written ------------------------------------------------------------------------------------------------------------------
 
 
-def _write_all(night: Night, folder: Path) -> None:
+def _write_all(night: Night, folder: Path, ran: Callable[[], Mapping[str, Any]] | None) -> None:
     """Every file of the night, each on the disk before the manifest that vouches for it."""
     money = (night.decimals, night.reporting_currency)
     makers: dict[str, Callable[[Path], object]] = {
@@ -107,14 +109,14 @@ def _write_all(night: Night, folder: Path) -> None:
         count = rows.get(name, len(night.worklist))
         outputs[name] = {"bytes": (folder / name).stat().st_size, "rows": count, "sha256": _sha256(folder / name)}
     with _writing(folder / MANIFEST):
-        _write(folder / MANIFEST, _manifest(night, outputs))
+        _write(folder / MANIFEST, _manifest(night, outputs, {"run": ran()} if ran else {}))
         _sync(folder / MANIFEST)
         _sync(folder)
 
 
-def _manifest(night: Night, outputs: Mapping[str, Any]) -> bytes:
+def _manifest(night: Night, outputs: Mapping[str, Any], ran: Mapping[str, Any]) -> bytes:
     """What the night says of itself, keys sorted. Only its `run` block may differ between two nights of the same inputs."""
-    said = {"model": night.model, "language": night.language} | dict(night.manifest)
+    said = {"model": night.model, "language": night.language} | dict(night.manifest) | dict(ran)
     said |= {
         "as_of": night.as_of,
         "valid_until": night.valid_until,

@@ -256,6 +256,7 @@ def test_a_night_cut_off_after_its_shards_reuses_them(copied, monkeypatch):
     monkeypatch.setattr(shards, "score_shard", _cut_off)  # would fail if a shard were scored again
     assert recoup(copied, "worklist", "--as-of", NIGHT) == 0
     manifest = json.loads((copied / "out" / NIGHT / "manifest.json").read_text())
+    assert [stage["stage"] for stage in manifest["run"]["stages"]] == ["score and judge", "rank", "explain", "publish"]
     assert manifest["run"]["shards_reused"] == 2 and not list((copied / "out").glob(".shards-*"))
 
 

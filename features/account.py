@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from numba import njit
 
+from features.compiled import compiled
 from features.evidence import Evidence
 from features.kernel import calendar
 from features.tables import DIRECTIONS, NO_DAY, NO_MONEY
@@ -50,7 +50,7 @@ def days_between(since: np.ndarray, until: np.ndarray) -> np.ndarray:
     return np.where((since == NO_DAY) | (until == NO_DAY), np.nan, until.astype(np.float64) - since)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def months_between(since, until):
     """float64: complete calendar months from one day to the other, NaN where either is empty. 31 January to 28 February is none."""
     months = np.full(since.size, np.nan)
@@ -94,7 +94,7 @@ def _first_payment_default(evidence: Evidence) -> np.ndarray:
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _counting(as_of, first, last, day, known, amount, is_credit, back_offsets, back_known, back_amount, row, days):
     """Write the days of a row's payments before as_of that count (net positive, known), newest first; returns how many."""
     night, written = as_of[row], 0
@@ -110,7 +110,7 @@ def _counting(as_of, first, last, day, known, amount, is_credit, back_offsets, b
     return written
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _first_default(as_of, first, last, due_on, known, gone, billed, paid_first, paid_last, paid_on, paid_known, amount, is_credit,
                    back_offsets, back_known, back_amount, grace):  # fmt: skip
     found = np.full(as_of.size, np.nan)
@@ -148,7 +148,7 @@ def _answers(evidence: Evidence) -> dict[str, np.ndarray]:
     return dict(zip(FOLLOWING, found, strict=True))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _follow(as_of, since, first, last, day, known, gone, outbound, paid_first, paid_last, paid_on, paid_known, amount, is_credit,
             back_offsets, back_known, back_amount, answer_days, window):  # fmt: skip
     """attempts since the last payment, payments after a contact, days after a contact, other days; float64 [4, rows]."""

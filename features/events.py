@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
-from numba import njit
 
+from features.compiled import compiled
 from features.kernel import latest
 from features.tables import NO_MINUTE
 
@@ -114,7 +114,7 @@ def signature(events: Events, columns: Sequence[tuple[str, tuple[str, ...]]]) ->
     return number
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def fold(number, index, low, table, size):
     """number * (size + 1) + code in place; what the table does not reach is the code `size`."""
     for event in range(number.size):
@@ -122,7 +122,7 @@ def fold(number, index, low, table, size):
         number[event] = number[event] * (size + 1) + (table[place] if 0 <= place < table.size else size)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def lookup(codes, index, low, table):
     for event in range(codes.size):
         place = np.int64(index[event]) - low
@@ -130,7 +130,7 @@ def lookup(codes, index, low, table):
             codes[event] = table[place]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def in_order(accounts, time):
     """Whether rows are sorted by (account, time)."""
     for row in range(1, accounts.size):
@@ -139,7 +139,7 @@ def in_order(accounts, time):
     return True
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def spans_of(account_no, accounts):
     """First and one-past-last row of each of the sorted accounts in a sorted column, by strides that double: neighbours lie close."""
     first, last = np.empty(accounts.size, np.int64), np.empty(accounts.size, np.int64)
@@ -152,7 +152,7 @@ def spans_of(account_no, accounts):
     return first, last
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _not_below(values, begin, wanted):
     """First place from begin on whose value is at least the one wanted."""
     stride, low = np.int64(1), begin
@@ -169,7 +169,7 @@ def _not_below(values, begin, wanted):
     return low
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def may_repeat(accounts, ids):
     """Whether an account may hold one id twice (equal 64-bit FNV-1a hashes): only then can a row be a version of another."""
     hashes = np.empty(FEW, np.uint64)
@@ -202,7 +202,7 @@ def may_repeat(accounts, ids):
     return False
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def has_ties(accounts, time):
     for row in range(1, time.size):  # noqa: SIM110  compiled as it stands
         if time[row] == time[row - 1] and accounts[row] == accounts[row - 1]:
@@ -210,7 +210,7 @@ def has_ties(accounts, time):
     return False
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def ties(accounts, time, *keys):
     """The order that sorts rows of one account and one time by the keys in turn; rows come sorted by account and time.
 
@@ -239,7 +239,7 @@ def ties(accounts, time, *keys):
     return order
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _after(keys, left, right):
     for values in keys:
         if values[left] != values[right]:
@@ -247,13 +247,13 @@ def _after(keys, left, right):
     return False
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def seen(event, night, day, known, gone, before):
     """Whether an event is known before the night, its version in force, and its day before `before`."""
     return known[event] < night and (gone.size == 0 or night <= gone[event]) and day[event] < before
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def visible(as_of, first, last, day, known, gone, on_the_night):
     """Pairs (row, event) of what each row may know: offsets[rows + 1], row and event of each pair, in the order of the events.
 
@@ -275,7 +275,7 @@ def visible(as_of, first, last, day, known, gone, on_the_night):
     return offsets, rows, events
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def last_known(row_account, first, last, as_of, known_on):
     """Per row, the last of its account's versions (sorted by known_at) known before as_of; -1 if there is none."""
     found = np.full(as_of.size, -1, np.int64)
@@ -305,7 +305,7 @@ def month_parts(days: np.ndarray) -> np.ndarray:
     return np.searchsorted((5, 13, 16, 24), of_month)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def covers(places, known_on, amount, offsets, start, arrears):
     """int8 place in vocabulary.COVERS: each payment against its account's arrears as known on the night of the day it became known.
 

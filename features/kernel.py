@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from features.compiled import compiled
 from features.tables import NO_DAY, NO_MONEY
 
 COUNT, SUM, MAX, MIN, MONTHS, LAST, STREAK, STOP, SPREAD, GAP = range(10)  # what an event does to a slot
@@ -86,7 +86,7 @@ class Steps(NamedTuple):
     empties: np.ndarray
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def walk(begin, end, log, program, place, out):
     """Fill out[place[j], begin:end] for every feature j of one kind of event. log: Log, program: Steps."""
     first, last, as_of, ahead, day, known, gone = log.first, log.last, log.as_of, log.ahead, log.day, log.known, log.gone
@@ -233,7 +233,7 @@ def walk(begin, end, log, program, place, out):
             out[place[feature], row] = result
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def stand(begin, end, accounts, as_of, known_since, offsets, start, balance, arrears, overdue_since, wanted, place, out):
     """Fill out[place[j], begin:end] with figures of the ledger as known on past nights.
 
@@ -278,7 +278,7 @@ def stand(begin, end, accounts, as_of, known_since, offsets, start, balance, arr
             out[place[feature], row] = float(total if how == DAYS_ABOVE_ZERO else largest)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def latest(start, low, high, day):
     """Place of the last of the sorted start[low:high] that is at or before the day; -1 if there is none."""
     begin, end = low, high
@@ -291,18 +291,18 @@ def latest(start, low, high, day):
     return begin - 1 if begin > low else -1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def days_past_due(overdue_since, day):
     return np.int64(0) if overdue_since == NO_DAY else np.int64(day) - np.int64(overdue_since)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def month_number(day):
     """Months since year 0 of a day since 1970-01-01 (days_from_civil inverted, H. Hinnant, chrono-compatible date algorithms)."""
     return calendar(day)[0]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def calendar(day):
     """(months since year 0, day of the month) of a day since 1970-01-01."""
     shifted = np.int64(day) + 719_468

@@ -7,8 +7,8 @@ from fractions import Fraction
 
 import numpy as np
 import pandas as pd
-from numba import njit
 
+from features.compiled import compiled
 from features.errors import ContractError
 from features.ledger import Ledger, worst_days_past_due
 from features.settlements import Settlements
@@ -164,7 +164,7 @@ def _ceiling(value: Fraction) -> int:
     return -(-value.numerator // value.denominator)
 
 
-@njit(cache=True)
+@compiled
 def _recovered(
     offsets, occurred_on, known_on, amount, is_credit, reversal_offsets, reversal_known_on, reversal_amount, position, as_of, windows
 ):  # fmt: skip

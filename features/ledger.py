@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numba import njit
 
+from features.compiled import compiled
 from features.errors import ContractError, UsageError, some
 from features.replay import Charges, KnownAccounts, Paid, Statements, segments
 from features.settlements import Settlements, named_charges, settlements
@@ -186,7 +186,7 @@ def _date(day: int) -> str:
     return str(np.datetime64(int(day), "D"))
 
 
-@njit(cache=True)
+@compiled
 def segment_at(offsets, start, position, day):
     """Index of the segment of an account that holds on the day; -1 before its first one."""
     low, high = offsets[position], offsets[position + 1]
@@ -199,7 +199,7 @@ def segment_at(offsets, start, position, day):
     return low - 1 if low > offsets[position] else -1
 
 
-@njit(cache=True)
+@compiled
 def _figures(offsets, start, balance, arrears, overdue_since, positions, days):
     balances, overdue, past_due = np.zeros(days.size, np.int64), np.zeros(days.size, np.int64), np.zeros(days.size, np.int32)
     for row in range(days.size):
@@ -211,7 +211,7 @@ def _figures(offsets, start, balance, arrears, overdue_since, positions, days):
     return balances, overdue, past_due
 
 
-@njit(cache=True)
+@compiled
 def _worst(offsets, start, overdue_since, positions, first, last):
     worst = np.zeros(positions.size, np.int32)
     for row in range(positions.size):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 
 import numpy as np
-from numba import njit
 
+from features.compiled import compiled
 from features.tables import NO_DAY, NO_MONEY
 
 KEPT, BROKEN, OPEN, UNJUDGED = range(4)  # places in vocabulary.PROMISE_STATES
@@ -21,7 +21,7 @@ def reaching(amount: np.ndarray, kept_share: float) -> np.ndarray:
     return np.where(amount > 0, needed, NO_MONEY)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def outcomes(as_of, made_on, due_on, amount, needed, grace_days, first, last, paid_on, known_on, paid, is_credit, back_offsets, back_known,
              back_amount):  # fmt: skip
     """State, money paid towards it (at most the amount) and days late of each promise on its night; arrays of one row per (night, promise).

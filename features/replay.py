@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from features.compiled import compiled
 from features.tables import NO_DAY
 
 
@@ -56,7 +56,7 @@ class Paid(NamedTuple):
     reversal_amount: np.ndarray
 
 
-@njit(cache=True)
+@compiled
 def segments(known, charges, statements, paid, first_day, last_day):
     """offsets[accounts + 1], start, balance, arrears, overdue_since of the segments that hold from first_day through last_day."""
     accounts = known.spans.shape[0]
@@ -178,7 +178,7 @@ def segments(known, charges, statements, paid, first_day, last_day):
     return offsets, start[:written], balance_of[:written], arrears_of[:written], since_of[:written]
 
 
-@njit(cache=True)
+@compiled
 def _most(known, charges, statements, paid):
     """The largest number of charge rows, and of changes, that any account has."""
     most_charges, most_changes = 0, 0
@@ -191,7 +191,7 @@ def _most(known, charges, statements, paid):
     return most_charges, most_changes
 
 
-@njit(cache=True)
+@compiled
 def _changes(known, charges, statements, paid, position, changes_of, owner):
     """Write the account's changes, sorted, as day << 32 | code; codes count through versions of charges, due days, settlements, reversals,
     statements, account versions. Returns how many."""
@@ -234,7 +234,7 @@ def _changes(known, charges, statements, paid, position, changes_of, owner):
     return size
 
 
-@njit(cache=True)
+@compiled
 def _net(paid, row, day):
     """A settlement less its reversals known before the day."""
     net = paid.amount[row]
@@ -244,7 +244,7 @@ def _net(paid, row, day):
     return net
 
 
-@njit(cache=True)
+@compiled
 def _after_statement(charges, paid, position, taken_on, day, named):
     """Net settlements dated after the statement, of those known before the day; earlier ones stay only with the charge they name."""
     charge_first = charges.spans[position, 0]
@@ -259,7 +259,7 @@ def _after_statement(charges, paid, position, taken_on, day, named):
     return after
 
 
-@njit(cache=True)
+@compiled
 def _weighed(amount, due_on, issued_on, named, day, statement, taken_on):
     """What a charge in force adds to the balance, to the free money and to what is due."""
     free, due = np.int64(0), np.int64(0)
@@ -273,13 +273,13 @@ def _weighed(amount, due_on, issued_on, named, day, statement, taken_on):
     return amount if statement < 0 or issued_on > taken_on else np.int64(0), free, due
 
 
-@njit(cache=True)
+@compiled
 def _weighed_unknown(named, statement):
     """The same of a charge that is not known yet: money that names it is not tied to it."""
     return np.int64(0), named if statement < 0 else np.int64(0), np.int64(0)
 
 
-@njit(cache=True)
+@compiled
 def _oldest(due_on, amount, issued_on, head, first, last, day, taken_on, current, named, free):
     """Due day of the oldest charge that the free money does not settle in full; NO_DAY if there is none."""
     for row in range(first, last):

@@ -7,8 +7,8 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from numba import njit
 
+from features.compiled import compiled
 from features.tables import inner_columns
 from features.versions import Texts, arranged, column, hash_texts, same_text, spans, still, texts
 
@@ -162,7 +162,7 @@ def _tie_order(account_no: np.ndarray, occurred_at: np.ndarray, payments: pd.Dat
     return order
 
 
-@njit(cache=True)
+@compiled
 def _reversed(row, offsets, taken_back, owner, ids, named):
     """Index of the settlement that each reversal names within its account; -1 if there is none."""
     target = np.full(taken_back.size, -1, np.int64)
@@ -187,7 +187,7 @@ def _at_most_the_amount(amount: np.ndarray, offsets: np.ndarray, taken_back: np.
     return within - before
 
 
-@njit(cache=True)
+@compiled
 def _match_charges(position, row, names, named_hashes, first, last, ids, hashes, head, target):
     for settlement in range(row.size):
         payment = row[settlement]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from features.compiled import compiled
 from features.kernel import days_past_due
 from features.ledger import Ledger
 from features.settlements import Settlements
@@ -46,7 +46,7 @@ def cures(ledger: Ledger, paid: Settlements) -> Changes:
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _rolls(offsets, start, overdue_since, edges, last_day):
     counts = np.zeros(offsets.size, np.int64)
     room = edges.size * (start.size + 1)
@@ -69,7 +69,7 @@ def _rolls(offsets, start, overdue_since, edges, last_day):
     return counts, nights[:written].copy(), codes[:written].copy()
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _cures(offsets, start, overdue_since, first, last, occurred_on, known_on, amount, is_credit, back_offsets, back_known, back_amount):
     counts = np.zeros(offsets.size, np.int64)
     nights = np.empty(start.size, np.int64)

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
-from numba import njit
 
+from features.compiled import compiled
 from features.tables import NO_DAY
 from features.versions import arranged, column, spans, still, superseded_on
 
@@ -58,7 +58,7 @@ class StatusLog:
         return _any(*self._spans, *days, *self._days, self._superseded_on, still(wanted, np.bool_), begins)
 
 
-@njit(cache=True)
+@compiled
 def _any(low, high, first, last, known_before, from_on, until_on, known_on, superseded, wanted, begins):
     found = np.zeros(first.size, np.bool_)
     for row in range(first.size):

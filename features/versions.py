@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from numba import njit
 
+from features.compiled import compiled
 from features.errors import ContractError, some
 from features.tables import NEVER, NO_DAY, TABLES, account_number
 
@@ -125,7 +125,7 @@ def superseded_on(frame: pd.DataFrame, key: Sequence[str], table: str = "given")
     return lineage(frame, key, table).superseded_on
 
 
-@njit(cache=True)
+@compiled
 def _mixed(value):
     """The finaliser of splitmix64."""
     value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -133,13 +133,13 @@ def _mixed(value):
     return value ^ (value >> np.uint64(31))
 
 
-@njit(cache=True)
+@compiled
 def _hash_numbers(values, hashes):
     for row in range(values.size):
         hashes[row] = _mixed(hashes[row] * np.uint64(31) + np.uint64(values[row]) + np.uint64(1))
 
 
-@njit(cache=True)
+@compiled
 def hash_texts(values, hashes):
     """FNV-1a over the bytes, folded into what `hashes` holds."""
     for row in range(hashes.size):
@@ -149,7 +149,7 @@ def hash_texts(values, hashes):
         hashes[row] = _mixed(value if values.given[row] else ~value)
 
 
-@njit(cache=True)
+@compiled
 def same_text(left, i, right, j):
     """Whether two cells hold the same text; compared from the end, where ids differ. Empty equals empty."""
     if left.given[i] != right.given[j]:
@@ -164,7 +164,7 @@ def same_text(left, i, right, j):
     return True
 
 
-@njit(cache=True)
+@compiled
 def _order_within_accounts(accounts, hashes, known_at, order):
     """Rows ordered by (account, hash, known_at); accounts come sorted and keep their rows."""
     first = 0
@@ -188,7 +188,7 @@ def _order_within_accounts(accounts, hashes, known_at, order):
         first = last
 
 
-@njit(cache=True)
+@compiled
 def _agree_numbers(accounts, hashes, order, values):
     for place in range(1, order.size):
         row, before = order[place], order[place - 1]
@@ -197,7 +197,7 @@ def _agree_numbers(accounts, hashes, order, values):
     return True
 
 
-@njit(cache=True)
+@compiled
 def _agree_texts(accounts, hashes, order, values):
     for place in range(1, order.size):
         row, before = order[place], order[place - 1]
@@ -206,7 +206,7 @@ def _agree_texts(accounts, hashes, order, values):
     return True
 
 
-@njit(cache=True)
+@compiled
 def _chain(accounts, hashes, known_at, known_on, order, superseded_on, head):
     """Link each version to the next and to the first. Returns the rows that share key and known_at with the one before."""
     clashes = np.empty(order.size, np.int64)

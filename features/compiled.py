@@ -1,0 +1,52 @@
+"""Compiled loops, kept on disk for as long as no file of this room changes.
+
+numba compares what it kept with the loop's own file alone. A loop that calls another one of a file that has changed would go on running
+the old code, so here the content of all files of the room decides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from numba import config, njit
+from numba.core.caching import InTreeCacheLocator, UserProvidedCacheLocator, UserWideCacheLocator
+
+ROOM = Path(__file__).parent
+
+
+def compiled(function: Callable) -> Callable:
+    """The loop as numba compiles it, free of the interpreter's lock so that threads share the work."""
+    before, config.CACHE_LOCATOR_CLASSES = config.CACHE_LOCATOR_CLASSES, ",".join(f"{__name__}.{place.__name__}" for place in PLACES)
+    try:
+        return njit(cache=True, nogil=True)(function)
+    finally:
+        config.CACHE_LOCATOR_CLASSES = before
+
+
+@cache
+def sources() -> bytes:
+    """sha256 of every file of the room."""
+    return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(ROOM.glob("*.py")))).digest()
+
+
+class _BySources:
+    def get_source_stamp(self) -> bytes:
+        return sources()
+
+
+class Chosen(_BySources, UserProvidedCacheLocator):
+    """Where NUMBA_CACHE_DIR says."""
+
+
+class Beside(_BySources, InTreeCacheLocator):
+    """In __pycache__ beside the loop's file."""
+
+
+class OfTheUser(_BySources, UserWideCacheLocator):
+    """Where that cannot be written, in the user's own cache."""
+
+
+PLACES = (Chosen, Beside, OfTheUser)

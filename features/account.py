@@ -136,7 +136,7 @@ def _answers(evidence: Evidence) -> dict[str, np.ndarray]:
     nothing = np.full(evidence.as_of.size, np.nan)
     if "contacts" not in evidence.tables:
         return dict.fromkeys(FOLLOWING, nothing)
-    contacts, paid = evidence.events("contacts"), evidence.events("payments")
+    contacts, paid = evidence.events("contacts", ["direction"]), evidence.events("payments")
     outbound = contacts.classes["direction"].codes() == DIRECTIONS.index("outbound")
     opened_on = evidence.day_of_account("opened_on")
     since = np.maximum(np.where(opened_on == NO_DAY, 0, opened_on).astype(np.int64), evidence.as_of.astype(np.int64) - ANSWER_WINDOW)

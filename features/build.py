@@ -16,7 +16,7 @@ from features.debtor import Holdings
 from features.declarations import Catalogue
 from features.errors import ContractError, UsageError
 from features.events import Events, signature
-from features.evidence import PAYMENT_KINDS, Evidence
+from features.evidence import IN_ORDER, PAYMENT_KINDS, Evidence
 from features.ledger import Ledger, history
 from features.plan import EVERY, Program, program
 from features.spec import Attribute, Band, Debtor, Declared, Difference, Feature, Noun, Ratio, where
@@ -24,7 +24,7 @@ from features.tables import account_number
 from features.terms import Terms
 from features.trace import date, traced
 from features.versions import still
-from features.vocabulary import EVENTS, LEDGER, Agg
+from features.vocabulary import BY_ORDER, EVENTS, LEDGER, Agg
 
 NET_OF_REVERSALS = ("payments", "credits")
 SPLIT_ROWS = 20_000  # fewer rows are not worth a second thread
@@ -254,7 +254,8 @@ def _sorted(cohort: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray | None]:
 def _columns(wanted: Sequence[Feature]) -> set[str]:
     clauses = [clause for feature in wanted for clause in (feature.where, feature.until) if clause]
     measures = {feature.measure for feature in wanted if feature.agg not in (Agg.COUNT, Agg.ANY)}
-    return {column for clause in clauses for column, _ in clause.columns} | {name for name in measures if name}
+    order = {IN_ORDER} if any(feature.agg in BY_ORDER for feature in wanted) else set()
+    return {column for clause in clauses for column, _ in clause.columns} | {name for name in measures if name} | order
 
 
 def _log(found: Events, made: Program, as_of: np.ndarray) -> kernel.Log:

@@ -131,15 +131,6 @@ def lookup(codes, index, low, table):
 
 
 @compiled
-def in_order(accounts, time):
-    """Whether rows are sorted by (account, time)."""
-    for row in range(1, accounts.size):
-        if accounts[row] < accounts[row - 1] or (accounts[row] == accounts[row - 1] and time[row] < time[row - 1]):
-            return False
-    return True
-
-
-@compiled
 def spans_of(account_no, accounts):
     """First and one-past-last row of each of the sorted accounts in a sorted column, by strides that double: neighbours lie close."""
     first, last = np.empty(accounts.size, np.int64), np.empty(accounts.size, np.int64)

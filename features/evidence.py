@@ -15,10 +15,11 @@ from features.ledger import Ledger, history
 from features.settlements import Settlements, settlements
 from features.tables import CHANNELS, CHARGE_KINDS, DIRECTIONS, NEVER, NO_DAY, NO_MONEY, OUTCOMES, STATUSES, TABLES, account_number
 from features.terms import Terms
-from features.versions import arranged, column, still, superseded_on, texts
+from features.versions import arranged, column, in_order, still, superseded_on, texts
 from features.vocabulary import COVERS, DAY_PARTS, LEDGER, MONTH_PARTS, PROMISE_STATES, ROLLS, STATUS_STATES, WEEK_PARTS
 
 PAYMENT_KINDS = ("payment", "credit")
+IN_ORDER = "in_order"  # wanted beside columns: events of one instant in their total order, where the aggregate depends on it
 
 
 class Evidence:
@@ -122,10 +123,12 @@ class Evidence:
         return getattr(self, f"_{kind}")(frozenset(wanted))
 
     def _table(self, name: str) -> pd.DataFrame:
-        """A table sorted by account and time."""
+        """A table sorted by account and time; by account and day where only the day was read."""
         if name not in self._arranged:
             frame, position = self.tables[name], TABLES[name].position
-            sorted_already = {"account_no", position} <= set(frame.columns) and events.in_order(
+            if position not in frame and position.replace("_at", "_on") in frame:
+                position = position.replace("_at", "_on")
+            sorted_already = {"account_no", position} <= set(frame.columns) and in_order(
                 still(frame["account_no"].to_numpy(), np.int64), still(frame[position].to_numpy(), np.int64)
             )
             self._arranged[name] = frame if sorted_already else arranged(frame, name)
@@ -182,12 +185,14 @@ class Evidence:
 
     def _contacts(self, wanted: frozenset[str]) -> Events:
         frame = self._table("contacts")
-        values = {"channel": CHANNELS, "direction": DIRECTIONS, "outcome": OUTCOMES}
-        classes = {name: events.classes_of(_text(frame, "contacts", name), known) for name, known in values.items()}
-        time = still(frame["occurred_at"].to_numpy(), np.int64)
+        named = {"channel": CHANNELS, "direction": DIRECTIONS, "outcome": OUTCOMES}
+        classes = {name: self._classes("contacts", name, values) for name, values in named.items() if name in wanted}
         order = np.empty(0, np.int64)
-        if events.has_ties(column(frame, "account_no", np.int64, "contacts"), time):
-            order = _ties(frame["account_no"], time, frame["known_at"], _together(list(classes.values())))
+        if IN_ORDER in wanted:
+            time = column(frame, "occurred_at", np.int64, "contacts")
+            if events.has_ties(column(frame, "account_no", np.int64, "contacts"), time):
+                told = [self._classes("contacts", name, values) for name, values in named.items()]
+                order = _ties(frame["account_no"], time, frame["known_at"], _together(told))
         if "day_part" in wanted:
             minutes = column(frame, "occurred_minute", np.int16, "contacts")
             classes["day_part"] = Classes(minutes, -1, events.day_parts(np.arange(-1, 1440)).astype(np.int32), DAY_PARTS)
@@ -197,6 +202,9 @@ class Evidence:
         measures = {"cost": column(frame, "cost", np.int64, "contacts")} if "cost" in wanted else {}
         found = self._versioned("contacts", "occurred_on", classes, measures)
         return found.ordered(order)
+
+    def _classes(self, table: str, name: str, values: tuple[str, ...]) -> Classes:
+        return events.classes_of(_text(self._table(table), table, name), values)
 
     def _promises(self, wanted: frozenset[str]) -> Events:
         frame = self._table("contacts")

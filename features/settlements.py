@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 
 from features.compiled import compiled
-from features.tables import inner_columns
+from features.events import classes_of
+from features.tables import PAYMENT_KINDS, inner_columns
 from features.versions import Texts, arranged, column, hash_texts, same_text, spans, still, texts
 
 NOT_NAMED = -1
+REVERSAL, CREDIT = (PAYMENT_KINDS.index(kind) for kind in ("reversal", "credit"))
 
 
 @dataclass(frozen=True)
@@ -44,23 +46,6 @@ class Settlements:
             return texts(pd.Series([None] * len(self.payments), dtype="str"))
         return texts(self.payments["charge_id"])
 
-    @cached_property
-    def method(self) -> np.ndarray:
-        """int32 code of each row's method into method_names; -1 when empty."""
-        return self._methods[0]
-
-    @property
-    def method_names(self) -> np.ndarray:
-        """The methods in use, sorted."""
-        return self._methods[1]
-
-    @cached_property
-    def _methods(self) -> tuple[np.ndarray, np.ndarray]:
-        if "method" not in self.payments:
-            return np.full(self.row.size, -1, np.int32), np.empty(0, object)
-        codes, names = pd.factorize(self.payments["method"].iloc[self.row].astype("str"), sort=True)
-        return codes.astype(np.int32), np.asarray(names, dtype=object)
-
 
 def settlements(payments: pd.DataFrame | None, accounts: np.ndarray) -> Settlements:
     """Payments and credits of the accounts (int64, sorted, unique) with their reversals. None: payments are not delivered, no rows."""
@@ -71,42 +56,91 @@ def settlements(payments: pd.DataFrame | None, accounts: np.ndarray) -> Settleme
     occurred_at = column(payments, "occurred_at", np.int64, "payments")
     known_on = column(payments, "known_on", np.int32, "payments")
     amount = column(payments, "amount", np.int64, "payments")
-    kind = payments["kind"]
-    first, last = spans(account_no, accounts)
-    asked = _inside(first, last, len(payments))
-    reverses = (kind == "reversal").to_numpy(dtype=bool) & asked
+    kinds = classes_of(payments["kind"], PAYMENT_KINDS)
+    columns = account_no, occurred_at, column(payments, "occurred_on", np.int32, "payments"), known_on, amount
+    row, offsets, position, *held, taken_back, owner, tied = _told_apart(accounts, *columns, kinds.index, kinds.low, kinds.table)
+    ids = texts(payments["payment_id"]) if tied or taken_back.size else None
+    if tied:
+        moved, came_from = _by_id(still(position, np.int32), still(held[0], np.int64), still(row, np.int64), ids)
+        for values in (row, *held):
+            values[moved] = values[came_from]
 
-    row = np.flatnonzero(asked & ~reverses)
-    row = row[_tie_order(account_no[row], occurred_at[row], payments, row)]
-    position = np.searchsorted(accounts, account_no[row]).astype(np.int32)
-    offsets = np.searchsorted(position, np.arange(accounts.size + 1)).astype(np.int64)
-    taken_back = np.flatnonzero(reverses)
     reversal_offsets, reversal_row = np.zeros(row.size + 1, np.int64), np.empty(0, np.int64)
     if taken_back.size:
         by_known = np.lexsort((amount[taken_back], column(payments, "known_at", np.int64, "payments")[taken_back]))
-        taken_back = taken_back[by_known]
-        owner = np.searchsorted(accounts, account_no[taken_back])
-        ids, named = texts(payments["payment_id"]), texts(payments["reverses"])
+        taken_back, owner = taken_back[by_known], owner[by_known]
+        named = texts(payments["reverses"])
         target = _reversed(still(row, np.int64), still(offsets, np.int64), still(taken_back, np.int64), still(owner, np.int64), ids, named)
         found = target >= 0
         order = np.argsort(target[found], kind="stable")
         reversal_row = taken_back[found][order]
-        reversal_offsets[1:] = np.cumsum(np.bincount(target[found], minlength=row.size))
+        reversal_offsets = _running(target[found], row.size)
+    occurred_at, occurred_on, held_known_on, held_amount, is_credit = held
     return Settlements(
         accounts=accounts,
         offsets=still(offsets, np.int64),
         position=still(position, np.int32),
-        occurred_at=still(occurred_at[row], np.int64),
-        occurred_on=still(column(payments, "occurred_on", np.int32, "payments")[row], np.int32),
-        known_on=still(known_on[row], np.int32),
-        amount=still(amount[row], np.int64),
-        is_credit=still((kind == "credit").to_numpy(dtype=bool)[row], np.bool_),
+        occurred_at=still(occurred_at, np.int64),
+        occurred_on=still(occurred_on, np.int32),
+        known_on=still(held_known_on, np.int32),
+        amount=still(held_amount, np.int64),
+        is_credit=still(is_credit, np.bool_),
         reversal_offsets=still(reversal_offsets, np.int64),
         reversal_known_on=still(known_on[reversal_row], np.int32),
-        reversal_amount=still(_at_most_the_amount(amount[row], reversal_offsets, amount[reversal_row]), np.int64),
+        reversal_amount=_at_most_the_amount(still(held_amount, np.int64), still(reversal_offsets, np.int64), amount[reversal_row]),
         payments=payments,
         row=still(row, np.int64),
     )
+
+
+@compiled
+def _told_apart(accounts, account_no, occurred_at, occurred_on, known_on, amount, kind, low, kind_of):
+    """Rows of the accounts by kind, in one pass over rows sorted by account and time.
+
+    Settlements: row, offsets[accounts + 1], index into accounts, and their columns; reversals: row and index into accounts; and whether two
+    settlements of an account share an instant.
+    """
+    settled, reversals = 0, 0
+    for row in range(account_no.size):
+        code = kind_of[np.int64(kind[row]) - low]
+        settled += code != REVERSAL
+        reversals += code == REVERSAL
+    rows, position, offsets = np.empty(settled, np.int64), np.empty(settled, np.int32), np.zeros(accounts.size + 1, np.int64)
+    at, on, known = np.empty(settled, np.int64), np.empty(settled, np.int32), np.empty(settled, np.int32)
+    money, is_credit = np.empty(settled, np.int64), np.empty(settled, np.bool_)
+    taken_back, owner = np.empty(reversals, np.int64), np.empty(reversals, np.int64)
+    settled, reversals, place, tied = 0, 0, 0, False
+    for row in range(account_no.size):
+        while place < accounts.size and accounts[place] < account_no[row]:
+            place += 1
+            offsets[place] = settled
+        if place == accounts.size or accounts[place] != account_no[row]:
+            continue
+        code = kind_of[np.int64(kind[row]) - low]
+        if code == REVERSAL:
+            taken_back[reversals], owner[reversals] = row, place
+            reversals += 1
+            continue
+        tied |= settled > offsets[place] and at[settled - 1] == occurred_at[row]
+        rows[settled], position[settled], is_credit[settled] = row, place, code == CREDIT
+        at[settled], on[settled], known[settled], money[settled] = occurred_at[row], occurred_on[row], known_on[row], amount[row]
+        settled += 1
+    offsets[place + 1 :] = settled
+    return (
+        rows[:settled], offsets, position[:settled], at[:settled], on[:settled], known[:settled], money[:settled], is_credit[:settled],
+        taken_back[:reversals], owner[:reversals], tied,
+    )  # fmt: skip
+
+
+@compiled
+def _running(places, size):
+    """offsets[size + 1] of values given with their place below size."""
+    offsets = np.zeros(size + 1, np.int64)
+    for place in places:
+        offsets[place + 1] += 1
+    for place in range(size):
+        offsets[place + 1] += offsets[place]
+    return offsets
 
 
 def named_charges(found: Settlements, charges: pd.DataFrame, head: np.ndarray) -> np.ndarray:
@@ -142,24 +176,33 @@ def _no_payments() -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series([], dtype=dtype) for name, dtype in inner_columns("payments").items()})
 
 
-def _inside(first: np.ndarray, last: np.ndarray, rows: int) -> np.ndarray:
-    if first.size and (last - first).sum() == rows:
-        return np.ones(rows, bool)
-    edges = np.zeros(rows + 1, np.int64)
-    np.add.at(edges, first, 1)
-    np.add.at(edges, last, -1)
-    return np.cumsum(edges[:-1]) > 0
-
-
-def _tie_order(account_no: np.ndarray, occurred_at: np.ndarray, payments: pd.DataFrame, row: np.ndarray) -> np.ndarray:
-    """Order of rows already sorted by (account, occurred_at) that sorts equal instants by payment_id."""
+@compiled
+def _by_id(position, occurred_at, row, ids):
+    """Settlements of one account and instant in the order of their ids: places whose row moves, and the places those rows come from."""
     order = np.arange(row.size)
-    equal = (account_no[1:] == account_no[:-1]) & (occurred_at[1:] == occurred_at[:-1])
-    if equal.any():
-        tied = np.flatnonzero(np.append(equal, False) | np.insert(equal, 0, False))
-        ids = payments["payment_id"].iloc[row[tied]].to_numpy(dtype=object).astype(str)
-        order[tied] = tied[np.lexsort((ids, occurred_at[tied], account_no[tied]))]
-    return order
+    first = 0
+    for place in range(1, row.size):
+        if position[place] != position[place - 1] or occurred_at[place] != occurred_at[place - 1]:
+            first = place
+            continue
+        before = place
+        while before > first and _later(ids, row[order[before - 1]], row[place]):
+            order[before] = order[before - 1]
+            before -= 1
+        order[before] = place
+    moved = np.flatnonzero(order != np.arange(row.size))
+    return moved, order[moved]
+
+
+@compiled
+def _later(ids, left, right):
+    """Whether the left text comes after the right one, letter by letter; UTF-8 keeps the order of the letters."""
+    begin, other = ids.offsets[left], ids.offsets[right]
+    length, length_of_other = ids.offsets[left + 1] - begin, ids.offsets[right + 1] - other
+    for place in range(min(length, length_of_other)):
+        if ids.data[begin + place] != ids.data[other + place]:
+            return ids.data[begin + place] > ids.data[other + place]
+    return length > length_of_other
 
 
 @compiled
@@ -177,14 +220,18 @@ def _reversed(row, offsets, taken_back, owner, ids, named):
 
 def _at_most_the_amount(amount: np.ndarray, offsets: np.ndarray, taken_back: np.ndarray) -> np.ndarray:
     """Reversals in the order they became known, cut where together they would exceed what was paid."""
-    if not taken_back.size:
-        return taken_back
-    until = np.cumsum(taken_back)
-    owner = np.repeat(np.arange(amount.size), np.diff(offsets))
-    start = np.insert(until, 0, 0)[offsets[:-1]][owner]
-    within = np.minimum(until - start, amount[owner])
-    before = np.minimum(until - taken_back - start, amount[owner])
-    return within - before
+    cut = np.array(taken_back, np.int64)
+    _cut(amount, offsets, cut)
+    return still(cut, np.int64)
+
+
+@compiled
+def _cut(amount, offsets, taken_back):
+    for payment in range(amount.size):
+        left = amount[payment]
+        for reversal in range(offsets[payment], offsets[payment + 1]):
+            taken_back[reversal] = min(taken_back[reversal], left)
+            left -= taken_back[reversal]
 
 
 @compiled

@@ -7,7 +7,7 @@ import pandas as pd
 
 from features.declarations import Catalogue
 from features.events import Events, seen
-from features.evidence import PAYMENT_KINDS, Evidence
+from features.evidence import IN_ORDER, PAYMENT_KINDS, Evidence
 from features.spec import Debtor, Declared, Feature, Noun, Where
 from features.tables import NO_DAY, NO_MONEY
 from features.vocabulary import EVENTS, FACTS, LEDGER, Agg
@@ -54,7 +54,7 @@ def _counted(entry: Feature, row: int, evidence: Evidence) -> list[dict]:
     kind, night = EVENTS[entry.event], int(evidence.as_of[row])
     columns = (*kind.classes, *kind.measures)
     wanted = [column for column in columns if all(evidence.delivered(table)[row] for table in kind.further.get(column, ()))]
-    events = evidence.events(entry.event, wanted)
+    events = evidence.events(entry.event, [*wanted, IN_ORDER])
     lines = []
     for event in range(events.first[row], events.last[row]):
         age = night - int(events.day[event])

@@ -43,10 +43,18 @@ def arranged(frame: pd.DataFrame, table: str) -> pd.DataFrame:
     if position not in frame:
         raise ContractError.missing_columns(table, [position], frame.columns)
     accounts, times = frame["account_no"].to_numpy(), frame[position].to_numpy()
-    step = accounts[1:] - accounts[:-1]  # numbers have 63 bits and are not negative: no overflow
-    if ((step > 0) | ((step == 0) & (times[1:] >= times[:-1]))).all():
+    if in_order(still(accounts, np.int64), still(times, np.int64)):
         return frame
     return frame.iloc[np.lexsort((times, accounts))]
+
+
+@compiled
+def in_order(accounts, time):
+    """Whether rows are sorted by (account, time)."""
+    for row in range(1, accounts.size):
+        if accounts[row] < accounts[row - 1] or (accounts[row] == accounts[row - 1] and time[row] < time[row - 1]):
+            return False
+    return True
 
 
 def spans(account_no: np.ndarray, accounts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -55,6 +55,7 @@ class Agg(Enum):
 
 PLAIN = frozenset({Agg.COUNT, Agg.ANY, Agg.MONTHS, Agg.DAYS_SINCE_LAST, Agg.DAYS_SINCE_FIRST, Agg.GAP_MEAN, Agg.GAP_STD, Agg.STREAK})
 MEASURED = frozenset({Agg.SUM, Agg.MEAN, Agg.STD, Agg.MAX, Agg.MIN, Agg.LAST})
+BY_ORDER = frozenset({Agg.LAST, Agg.STREAK, Agg.STD})  # depend on which of the events of one day came last
 OF_THE_LEDGER = frozenset({Agg.AT, Agg.MAX, Agg.DAYS})
 
 

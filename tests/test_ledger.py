@@ -73,7 +73,7 @@ def test_order_of_rows_is_irrelevant(world: World, terms: Terms, seed: int):
     plain, shuffled = history(world.tables(), terms), history(world.tables(shuffle_seed=seed, categorical=True), terms)
     for name in ("accounts", "offsets", "start", "balance", "arrears", "overdue_since"):
         np.testing.assert_array_equal(getattr(plain, name), getattr(shuffled, name))
-    for name in ("occurred_at", "amount", "known_on", "reversal_offsets", "reversal_known_on", "reversal_amount", "method"):
+    for name in ("occurred_at", "amount", "known_on", "reversal_offsets", "reversal_known_on", "reversal_amount"):
         np.testing.assert_array_equal(getattr(plain.settlements, name), getattr(shuffled.settlements, name))
 
 
@@ -193,8 +193,7 @@ def test_settlements_are_worth_their_net_as_known(world: World, night: int):
     assert found.amount.tolist() == [row["amount"] for row in rows]
     assert found.is_credit.tolist() == [row["kind"] == "credit" for row in rows]
     assert net_known(found, night).tolist() == [net(row, world.rows, night) if row["known_on"] < night else 0 for row in rows]
-    methods = [None if code < 0 else found.method_names[code] for code in found.method]
-    assert methods == [row["method"] for row in rows]
+    assert [found.payments["payment_id"].iloc[place] for place in found.row] == [row["payment_id"] for row in rows]
 
 
 @settings(max_examples=40, deadline=None)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from features import whole_debtor
 from features.compiled import compiled
 from features.evidence import Evidence
 from features.kernel import calendar
@@ -42,6 +43,8 @@ def _fact(name: str, evidence: Evidence) -> dict[str, np.ndarray | pd.Series]:
         since, until, between = _BETWEEN[name]
         end = evidence.as_of if until is None else evidence.day_of_account(until)
         return {name: between(evidence.day_of_account(since), end)}
+    if name in whole_debtor.FIGURES:
+        return whole_debtor.figures(evidence)
     return _answers(evidence)
 
 
@@ -69,6 +72,12 @@ _BETWEEN = {
     "days_since_placed": ("placed_on", None, days_between),
     "days_from_opening_to_placement": ("opened_on", "placed_on", days_between),
 }
+
+
+# Columns of accounts that a fact rests on.
+FACT_COLUMNS = {name: tuple(day for day in days[:2] if day) for name, days in _BETWEEN.items()}
+FACT_COLUMNS |= {name: (name,) for name in ("product", "debtor_type", "principal", "placed_amount")}
+FACT_COLUMNS |= dict.fromkeys(FOLLOWING, ("opened_on",)) | dict.fromkeys(whole_debtor.FIGURES, whole_debtor.COLUMNS)
 
 
 def _calendar(as_of: np.ndarray) -> dict[str, np.ndarray]:

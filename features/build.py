@@ -21,7 +21,7 @@ from features.ledger import Ledger, history
 from features.plan import EVERY, Program, program
 from features.spec import Attribute, Band, Debtor, Declared, Difference, Feature, Noun, Ratio, where
 from features.tables import account_number
-from features.terms import Terms
+from features.terms import Reach, Terms
 from features.trace import date, traced
 from features.versions import still
 from features.vocabulary import BY_ORDER, EVENTS, LEDGER, Agg
@@ -38,14 +38,14 @@ def build(
     catalogue: Catalogue | Iterable[Declared] = CATALOGUE,
     terms: Terms = Terms(),  # noqa: B008  frozen
     ledger: Ledger | None = None,
-    complete_through: Mapping[str, int] | None = None,
+    complete_through: Mapping[str, Reach] | None = None,
     threads: int = 1,
 ) -> pd.DataFrame:
     """One row per cohort row, index as the cohort's; one column per declared feature in order, then the x_ columns of accounts by name.
 
     cohort    account_no (or account_id) and as_of (day number); further columns of Cohort.frame where at hand, else taken from accounts
     ledger    of features.ledger.history over the whole past; made here where None. A ledger cut at the front is refused
-    complete_through  table -> last day completely delivered; on later nights what needs the table is missing
+    complete_through  table -> last day completely delivered, one for all or one per portfolio; on later nights what needs it is missing
     threads   share the rows of the compiled loops; the values do not depend on it
 
     Numbers are float64 (money in minor units of the account's currency), classes are categories. Missing is NaN: where a declaration says
@@ -142,7 +142,7 @@ class Matrix:
         wanted = [feature for feature in wanted if not missing[feature.needs].all()]
         if not wanted:
             return
-        found = evidence.events(kind, _columns(wanted))
+        found = evidence.events(kind, columns_wanted(wanted))
         made = program_of(kind, wanted, found)
         place = np.array([self.place[feature.name] for feature in wanted])
         self._share(kernel.walk, (_log(found, made, evidence.as_of), made.steps, place, self.numbers))
@@ -251,7 +251,8 @@ def _sorted(cohort: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray | None]:
     return cohort.iloc[order], order
 
 
-def _columns(wanted: Sequence[Feature]) -> set[str]:
+def columns_wanted(wanted: Sequence[Feature]) -> set[str]:
+    """The class and measure columns that features of one kind of event look at, and IN_ORDER where ties matter to them."""
     clauses = [clause for feature in wanted for clause in (feature.where, feature.until) if clause]
     measures = {feature.measure for feature in wanted if feature.agg not in (Agg.COUNT, Agg.ANY)}
     order = {IN_ORDER} if any(feature.agg in BY_ORDER for feature in wanted) else set()

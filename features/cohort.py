@@ -77,6 +77,15 @@ def scorable(tables: Mapping[str, pd.DataFrame], ledger: Ledger | None, as_of: S
     return Cohort(pd.DataFrame(found)[list(COLUMNS)], _counts(nights, night, known["portfolio"], row, reason))
 
 
+def known(tables: Mapping[str, pd.DataFrame], as_of: Sequence[int]) -> pd.DataFrame:
+    """account_no, account_id, as_of of every account known on each night, scorable or not, sorted by account_no, as_of."""
+    nights = np.unique(np.asarray(list(as_of), dtype=np.int64)).astype(np.int32)
+    accounts = arranged(tables["accounts"], "accounts")
+    row, night = _versions_on(accounts, nights)
+    found = {name: accounts[name].iloc[row].reset_index(drop=True) for name in ("account_no", "account_id")}
+    return pd.DataFrame({**found, "as_of": night})
+
+
 def bucket(days_past_due: np.ndarray | pd.Series) -> pd.Categorical:
     """The arrears bucket of each days past due, ordered as in BUCKETS."""
     codes = np.searchsorted(BUCKET_FROM, np.asarray(days_past_due), side="right") - 1

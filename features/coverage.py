@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from features.cohort import bucket
-from features.labels import LABELS, MISSING, recovered_in
+from features.labels import LABELS, MISSING, complete_for, recovered_in
 from features.ledger import Ledger
-from features.terms import LabelTerms
+from features.terms import LabelTerms, Reach
 from features.versions import still
 
 LABELLED = "labelled"
@@ -60,14 +60,14 @@ def coverage(cohort_frame: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     return found.iloc[places].reset_index(drop=True)
 
 
-def recoveries_by_day(cohort_frame: pd.DataFrame, ledger: Ledger, terms: LabelTerms, complete_through: int) -> pd.DataFrame:
+def recoveries_by_day(cohort_frame: pd.DataFrame, ledger: Ledger, terms: LabelTerms, complete_through: Reach) -> pd.DataFrame:
     """Sums behind the maturity curve, per currency and number of days after as_of: accounts and money known by then, and in the end.
 
     Over the rows whose recovery has matured; recovered as in the labels, but known before as_of + days, or ever. Shards add up row by row.
     """
     gap_days = terms.horizon_days + terms.maturity_days
     days = sorted({day for day in (*CURVE_DAYS, terms.horizon_days, gap_days) if day <= gap_days})
-    mature = cohort_frame[cohort_frame["as_of"] + gap_days <= complete_through]
+    mature = cohort_frame[cohort_frame["as_of"].to_numpy() + gap_days <= complete_for(cohort_frame, complete_through)]
     windows = np.array([(terms.horizon_days, known) for known in (*days, FOR_EVER)], np.int64)
     position = still(ledger.positions(mature["account_no"].to_numpy()), np.int64)
     amounts = recovered_in(ledger.settlements, position, still(mature["as_of"].to_numpy(), np.int32), windows)

@@ -14,7 +14,7 @@ from features.events import NEVER_REPLACED, Classes, Events
 from features.ledger import Ledger, history
 from features.settlements import Settlements, settlements
 from features.tables import CHANNELS, CHARGE_KINDS, DIRECTIONS, NEVER, NO_DAY, NO_MONEY, OUTCOMES, STATUSES, TABLES, account_number
-from features.terms import Terms
+from features.terms import Reach, Terms, reaches
 from features.versions import arranged, column, in_order, still, superseded_on, texts
 from features.vocabulary import COVERS, DAY_PARTS, LEDGER, MONTH_PARTS, PROMISE_STATES, ROLLS, STATUS_STATES, WEEK_PARTS
 
@@ -26,12 +26,12 @@ class Evidence:
     """The tables as far as they bear on a cohort sorted by (account_no, as_of); columns a hand-made cohort lacks come from accounts.
 
     ledger            the whole history of at least the cohort's accounts; made from the tables where None
-    complete_through  table -> last day that is completely delivered; later nights know nothing of it
+    complete_through  table -> last day that is completely delivered (features.terms.Reach); later nights know nothing of it
     Raises ContractError for missing tables or columns, UsageError for a ledger cut at the front.
     """
 
     def __init__(self, cohort: pd.DataFrame, tables: Mapping[str, pd.DataFrame], terms: Terms, ledger: Ledger | None,
-                 complete_through: Mapping[str, int]):  # fmt: skip
+                 complete_through: Mapping[str, Reach]):  # fmt: skip
         if "accounts" not in tables:
             raise ContractError(f"Features need the table 'accounts'. Got {', '.join(sorted(tables)) or 'none'}.")
         self.cohort, self.tables, self.terms, self.complete_through = cohort, tables, terms, complete_through
@@ -42,7 +42,7 @@ class Evidence:
         self.accounts = self.account_no[new]  # sorted, unique
         self.row_account = np.cumsum(new) - 1  # place of each row's account in `accounts`
         self._given_ledger = ledger
-        self._arranged: dict[str, pd.DataFrame] = {}
+        self._sorted: dict[str, pd.DataFrame] = {}
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -67,7 +67,11 @@ class Evidence:
         return declared[codes] & self._complete(table)
 
     def _complete(self, table: str) -> np.ndarray:
-        return self.as_of - 1 <= self.complete_through.get(table, NEVER)
+        reach = self.complete_through.get(table)
+        if not isinstance(reach, Mapping):
+            return self.as_of - 1 <= (NEVER if reach is None else reach)
+        codes, names = self._portfolios
+        return self.as_of - 1 <= np.array([*reaches(reach, names), NEVER])[codes]
 
     @cached_property
     def _portfolios(self) -> tuple[np.ndarray, list[str]]:
@@ -122,17 +126,17 @@ class Evidence:
         """The events of a kind with, at least, the class and measure columns wanted."""
         return getattr(self, f"_{kind}")(frozenset(wanted))
 
-    def _table(self, name: str) -> pd.DataFrame:
+    def arranged(self, name: str) -> pd.DataFrame:
         """A table sorted by account and time; by account and day where only the day was read."""
-        if name not in self._arranged:
+        if name not in self._sorted:
             frame, position = self.tables[name], TABLES[name].position
             if position not in frame and position.replace("_at", "_on") in frame:
                 position = position.replace("_at", "_on")
             sorted_already = {"account_no", position} <= set(frame.columns) and in_order(
                 still(frame["account_no"].to_numpy(), np.int64), still(frame[position].to_numpy(), np.int64)
             )
-            self._arranged[name] = frame if sorted_already else arranged(frame, name)
-        return self._arranged[name]
+            self._sorted[name] = frame if sorted_already else arranged(frame, name)
+        return self._sorted[name]
 
     def _spans(self, account_no: pd.Series | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The span of each row's account in a sorted column of account numbers."""
@@ -161,7 +165,7 @@ class Evidence:
     _credits = _payments
 
     def _reversals(self, wanted: frozenset[str]) -> Events:
-        frame = self._table("payments")
+        frame = self.arranged("payments")
         rows = np.flatnonzero((_text(frame, "payments", "kind") == "reversal").to_numpy(dtype=bool))
         keys = [frame[name].to_numpy()[rows] for name in ("amount", "known_at", "occurred_at", "account_no")]
         rows = rows[np.lexsort(keys)]
@@ -170,7 +174,7 @@ class Evidence:
         return Events(*self._spans(frame["account_no"].to_numpy()[rows]), days, known, measures={"amount": amount})
 
     def _charges(self, wanted: frozenset[str], ahead: bool = False) -> Events:
-        frame = self._table("charges")
+        frame = self.arranged("charges")
         kinds, amount = events.classes_of(_text(frame, "charges", "kind"), CHARGE_KINDS), column(frame, "amount", np.int64, "charges")
         found = self._versioned("charges", "due_on", {"kind": kinds}, {"amount": amount}, ahead)
         return found.ordered(_ties(frame["account_no"], found.day, amount, _together([kinds])))
@@ -179,12 +183,12 @@ class Evidence:
         return self._charges(wanted, ahead=True)
 
     def _statements(self, wanted: frozenset[str]) -> Events:
-        frame = self._table("balances")
+        frame = self.arranged("balances")
         measures = {name: column(frame, name, np.int64, "balances") for name in ("balance", "arrears", "days_past_due") if name in wanted}
         return self._versioned("balances", "taken_on", {}, measures)
 
     def _contacts(self, wanted: frozenset[str]) -> Events:
-        frame = self._table("contacts")
+        frame = self.arranged("contacts")
         named = {"channel": CHANNELS, "direction": DIRECTIONS, "outcome": OUTCOMES}
         classes = {name: self._classes("contacts", name, values) for name, values in named.items() if name in wanted}
         order = np.empty(0, np.int64)
@@ -204,19 +208,17 @@ class Evidence:
         return found.ordered(order)
 
     def _classes(self, table: str, name: str, values: tuple[str, ...]) -> Classes:
-        return events.classes_of(_text(self._table(table), table, name), values)
+        return events.classes_of(_text(self.arranged(table), table, name), values)
 
     def _promises(self, wanted: frozenset[str]) -> Events:
-        frame = self._table("contacts")
+        frame = self.arranged("contacts")
         amount, due_on = _number(frame, "promise_amount", NO_MONEY, np.int64), _number(frame, "promise_due_on", NO_DAY, np.int32)
-        made = np.flatnonzero(
-            (_text(frame, "contacts", "outcome") == "promise").to_numpy(dtype=bool) | (amount != NO_MONEY) | (due_on != NO_DAY)
-        )
+        made = np.flatnonzero(promises.is_promise(_text(frame, "contacts", "outcome")))
         keys = [due_on[made], amount[made], *(frame[name].to_numpy()[made] for name in ("known_at", "occurred_at", "account_no"))]
         made = made[np.lexsort(keys)]
         all_days, all_known = column(frame, "occurred_on", np.int32, "contacts"), column(frame, "known_on", np.int32, "contacts")
         days, known = still(all_days[made], np.int32), still(all_known[made], np.int32)
-        gone = still(self._gone("contacts")[made] if self._gone("contacts").size else NEVER_REPLACED, np.int32)
+        gone = still(self.gone("contacts")[made] if self.gone("contacts").size else NEVER_REPLACED, np.int32)
         offsets, rows, pairs = events.visible(self.as_of, *self._spans(frame["account_no"].to_numpy()[made]), days, known, gone, False)
 
         held, amount, due_on = self.settlements, amount[made][pairs], due_on[made][pairs]
@@ -232,11 +234,11 @@ class Evidence:
         return Events(offsets[:-1], offsets[1:], days[pairs], known[pairs], classes=classes, measures=measures)
 
     def _statuses(self, wanted: frozenset[str]) -> Events:
-        frame = self._table("statuses")
+        frame = self.arranged("statuses")
         codes = events.classes_of(_text(frame, "statuses", "status"), STATUSES).codes()
         order = np.lexsort((codes, frame["from_on"].to_numpy(), frame["account_no"].to_numpy()))
         begun, known, until = (column(frame, name, np.int32, "statuses")[order] for name in ("from_on", "known_on", "until_on"))
-        gone = self._gone("statuses")
+        gone = self.gone("statuses")
         gone = gone[order] if gone.size else gone
         offsets, rows, pairs = events.visible(
             self.as_of, *self._spans(frame["account_no"].to_numpy()[order]), *(still(days, np.int32) for days in (begun, known, gone)), True
@@ -268,14 +270,14 @@ class Evidence:
         )  # fmt: skip
 
     def _versioned(self, table: str, day: str, classes: Mapping, measures: Mapping, ahead: bool = False) -> Events:
-        frame = self._table(table)
+        frame = self.arranged(table)
         days, known = column(frame, day, np.int32, table), column(frame, "known_on", np.int32, table)
-        return Events(*self._spans(frame["account_no"]), days, known, self._gone(table), classes, measures, ahead=ahead)
+        return Events(*self._spans(frame["account_no"]), days, known, self.gone(table), classes, measures, ahead=ahead)
 
-    def _gone(self, table: str) -> np.ndarray:
+    def gone(self, table: str) -> np.ndarray:
         """int32 per row of the arranged table: the day a newer version became known. No entry where no row is ever replaced."""
         if table not in self._gone_of:
-            frame, key = self._table(table), ["account_no", *(name for name in TABLES[table].key if name != "account_id")]
+            frame, key = self.arranged(table), ["account_no", *(name for name in TABLES[table].key if name != "account_id")]
             ids = [name for name in key if name.endswith("_id")]
             if ids and not events.may_repeat(column(frame, "account_no", np.int64, table), texts(frame[ids[0]])):
                 self._gone_of[table] = NEVER_REPLACED

@@ -13,7 +13,7 @@ from features.errors import ContractError
 from features.ledger import Ledger, worst_days_past_due
 from features.settlements import Settlements
 from features.statuses import StatusLog
-from features.terms import LabelTerms
+from features.terms import LabelTerms, Reach, reaches
 from features.versions import still
 
 DEFAULT_STATUSES = ("default", "charged_off")
@@ -28,7 +28,7 @@ def labels(
     tables: Mapping[str, pd.DataFrame],
     ledger: Ledger,
     terms: LabelTerms,
-    complete_through: int,
+    complete_through: Reach,
     decimals: Mapping[str, int],
     delivers: Mapping[str, frozenset[str]] | None = None,
 ) -> pd.DataFrame:
@@ -42,7 +42,7 @@ def labels(
     recovered_missing, defaulted_missing   '' where there is a label, else one of MISSING; the label is then NaN. A sale, recall or agency
                        counts if known before maturity, an unknown outcome whenever it came to be known
 
-    complete_through   last day whose payments are all known: a label of a later maturity is immature
+    complete_through   last day whose payments are all known, one for all or one per portfolio: a label of a later maturity is immature
     ledger             must reach the last day of every mature default window (make it without last_day)
     decimals           currency -> decimals; needed only with min_amount
     delivers           portfolio -> tables; payments outside it are not delivered, as when there is no payments table
@@ -56,7 +56,7 @@ def labels_by_terms(
     tables: Mapping[str, pd.DataFrame],
     ledger: Ledger,
     terms: Sequence[LabelTerms],
-    complete_through: int,
+    complete_through: Reach,
     decimals: Mapping[str, int],
     delivers: Mapping[str, frozenset[str]] | None = None,
 ) -> list[pd.DataFrame]:
@@ -84,6 +84,14 @@ def labels_by_terms(
     return found
 
 
+def complete_for(cohort_frame: pd.DataFrame, complete_through: Reach) -> np.ndarray:
+    """int64 per row: the last day whose payments of its portfolio are all known."""
+    if not isinstance(complete_through, Mapping):
+        return np.full(len(cohort_frame), complete_through, np.int64)
+    codes, names = pd.factorize(cohort_frame["portfolio"].astype("str"))
+    return np.array(reaches(complete_through, names), np.int64)[codes]
+
+
 def least_recovered(cohort_frame: pd.DataFrame, terms: LabelTerms, decimals: Mapping[str, int]) -> np.ndarray:
     """int64 minor units: the smallest amount that counts as recovered, per row; exact, whatever the thresholds' binary form."""
     least = np.ones(len(cohort_frame), np.int64)
@@ -106,8 +114,8 @@ def least_recovered(cohort_frame: pd.DataFrame, terms: LabelTerms, decimals: Map
 class _Rows:
     """The cohort's rows beside the events their labels are read from."""
 
-    def __init__(self, cohort_frame, tables, ledger: Ledger, complete_through: int, delivers):
-        self.ledger, self.complete_through = ledger, int(complete_through)
+    def __init__(self, cohort_frame, tables, ledger: Ledger, complete_through: Reach, delivers):
+        self.ledger, self.complete_through = ledger, complete_for(cohort_frame, complete_through)
         self.account_no = cohort_frame["account_no"].to_numpy(np.int64)
         self.as_of = still(cohort_frame["as_of"].to_numpy(), np.int32)
         self.balance = cohort_frame["balance"].to_numpy(np.int64)

@@ -5,12 +5,18 @@ from __future__ import annotations
 from fractions import Fraction
 
 import numpy as np
+import pandas as pd
 
 from features.compiled import compiled
 from features.tables import NO_DAY, NO_MONEY
 
 KEPT, BROKEN, OPEN, UNJUDGED = range(4)  # places in vocabulary.PROMISE_STATES
 SHARE_PRECISION = 10**6
+
+
+def is_promise(outcome: pd.Series) -> np.ndarray:
+    """bool per contact: a promise to pay is what its outcome says; an amount or a day noted under another outcome promises nothing."""
+    return (outcome == "promise").to_numpy(dtype=bool)
 
 
 def reaching(amount: np.ndarray, kept_share: float) -> np.ndarray:

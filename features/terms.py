@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+
+Reach = int | Mapping[str, int]  # last day of a table that is all there: one for all portfolios, or portfolio -> day
+
+
+def reaches(reach: Mapping[str, int], portfolios: Iterable[str]) -> list[int]:
+    """The last complete day for each portfolio. One that the mapping does not name has sent no row yet: it reaches as far as the others."""
+    newest = max(reach.values())
+    return [int(reach.get(name, newest)) for name in portfolios]
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from features import whole_debtor
 from features.declarations import Catalogue
 from features.events import Events, seen
 from features.evidence import IN_ORDER, PAYMENT_KINDS, Evidence
@@ -28,6 +29,8 @@ def traced(name: str, row: int, evidence: Evidence, matrix: pd.DataFrame, catalo
             found += _nights(entry, row, evidence)
         elif isinstance(entry, Feature):
             found += _counted(entry, row, evidence)
+        elif isinstance(entry, Noun) and entry.called in whole_debtor.FIGURES:
+            found += _accounts(entry, row, evidence)
         elif isinstance(entry, Noun):
             for table in FACTS[entry.called].needs:
                 found += _counted(Feature(table, Agg.COUNT, empty=0, called=entry.name), row, evidence)
@@ -99,6 +102,26 @@ def _nights(entry: Feature, row: int, evidence: Evidence) -> list[dict]:
                     arrears=int(books.arrears[segment]), overdue_since=None if since == NO_DAY else date(since),
                 )
             )  # fmt: skip
+    return lines
+
+
+def _accounts(entry: Noun, row: int, evidence: Evidence) -> list[dict]:
+    """Every account of the debtor known before the night: since when, when it was settled, when it was last due."""
+    if not evidence.delivered(LEDGER)[row]:
+        return [_line(entry.name, evidence, row, "not delivered: charges or balances")]
+    versions, books, night = evidence.accounts_by_version, evidence.ledger, int(evidence.as_of[row])
+    charges = whole_debtor.due_days(evidence)
+    known = versions[(versions["known_on"] < night).to_numpy()].drop_duplicates("account_no", keep="last")
+    lines = []
+    for account_id, number, since in known.loc[
+        (known["debtor_id"] == evidence.of_account("debtor_id").iloc[row]).to_numpy(), ["account_id", "account_no", "known_on"]
+    ].itertuples(index=False):
+        place = int(books.positions(np.array([number]))[0])
+        settled = int(whole_debtor.settled_on(books.offsets[place], books.offsets[place + 1], books.start, books.balance, night))
+        due = int(whole_debtor.last_due_on(charges[0][place], charges[1][place], *charges[2:], night))
+        told = {"settled_on": settled if settled == NO_DAY else settled - 1, "last_due_on": due}
+        line = _line(entry.name, evidence, row, "account", None, int(since))
+        lines.append(line | {"account_id": account_id} | {name: None if day == NO_DAY else date(day) for name, day in told.items()})
     return lines
 
 

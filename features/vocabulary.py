@@ -138,8 +138,8 @@ EVENTS: dict[str, EventKind] = {
         {"state": PROMISE_STATES},
         "amount",
         _JUDGED,
-        says="promises to pay (outcome promise, or an amount or a day promised) by the day they were made; kept, broken or open by the "
-        "payments known before as_of, unjudged without amount or day",
+        says="promises to pay (contacts of outcome promise) by the day they were made; kept, broken or open by the payments known before "
+        "as_of, unjudged without amount or day",
     ),
     "statuses": EventKind(
         "statuses",
@@ -163,6 +163,8 @@ class Fact:
 
 ANSWER_DAYS = 7  # a payment this many days after an outbound contact, or sooner, is counted as following it
 FIRST_PAYMENT_DAYS = 30  # a first due date passed by more without any payment is a first-payment default
+
+_LEDGER = (LEDGER,)
 
 FACTS: dict[str, Fact] = {
     "principal": Fact("attributes", "money", "Amount lent or billed, as last known."),
@@ -194,6 +196,30 @@ FACTS: dict[str, Fact] = {
     "days_without_contact_180d": Fact(
         "contacts", "days", "The other days of [as_of - 180, as_of) since opening.", ("contacts",)
     ),
+    "debtor_accounts_ever": Fact("debtor", "count", "Accounts of the debtor known before as_of, scorable or not.", _LEDGER),
+    "debtor_accounts_settled": Fact(
+        "debtor", "count", "Accounts of the debtor whose balance was positive and is 0 now, by payment or credit.", _LEDGER
+    ),
+    "debtor_accounts_settled_late": Fact("debtor", "count", "Of these, settled after their last due day.", _LEDGER),
+    "debtor_settled_days_late_mean": Fact(
+        "debtor", "days", "Days from the last due day of a settled account to the day that was known, on average; negative is early.",
+        _LEDGER,
+    ),
+    "debtor_settled_days_late_max": Fact("debtor", "days", "The largest of these days.", _LEDGER),
+    "debtor_last_settled_days_late": Fact(
+        "debtor", "days", "These days for the account settled last; the largest where several were known on one day.", _LEDGER
+    ),
+    "debtor_days_since_last_settled": Fact("debtor", "days", "Days since it became known that an account was settled.", _LEDGER),
+    "debtor_largest_settled_principal": Fact(
+        "debtor", "money", "Largest principal of the debtor's settled accounts in this account's currency.", _LEDGER
+    ),
+    "debtor_days_past_due_max_ever": Fact(
+        "debtor", "days", "Largest days past due of any account of the debtor as known on any night through as_of.", _LEDGER
+    ),
+    "debtor_accounts_90_days_ever": Fact(
+        "debtor", "count", "Accounts of the debtor that were ever 90 days past due, as known on any night through as_of.", _LEDGER
+    ),
+    "debtor_days_since_first_opened": Fact("debtor", "days", "Days from the first opened_on of the debtor's accounts to as_of.", _LEDGER),
     "first_payment_default": Fact(
         "balances", "flag", f"1 if nothing was paid within {FIRST_PAYMENT_DAYS} days of the first due day, 0 if it was; else missing.",
         ("charges", "payments"),

@@ -87,6 +87,14 @@ _PLAIN = {
     "Accounts of the same debtor: {value:count}": "Comptes du même débiteur : {value:count}",
     "Arrears over all accounts: {value:money}": "Arriérés sur tous les comptes : {value:money}",
     "Last payment on any account {value:days} ago": "Dernier paiement, tous comptes, il y a {value:days}",
+    "Accounts of the same debtor settled before: {value:count}": "Comptes du même débiteur déjà soldés : {value:count}",
+    "Earlier accounts settled late: {debtor_accounts_settled_late:count} of {debtor_accounts_settled:count}": (
+        "Comptes antérieurs soldés en retard : {debtor_accounts_settled_late:count} sur {debtor_accounts_settled:count}"
+    ),
+    "Latest settlement of an earlier account, days after it was due: {value:count}": (
+        "Plus grand retard à solder un compte antérieur, en jours : {value:count}"
+    ),
+    "Last settled an account {value:days} ago": "Dernier compte soldé il y a {value:days}",
     "Worst days past due over all accounts: {value:count}": "Plus long retard sur tous les comptes, en jours : {value:count}",
     "Worst days past due: {value:count}": "Plus long retard, en jours : {value:count}",
     "Newest placement {value:days} ago": "Dernier dossier confié il y a {value:days}",

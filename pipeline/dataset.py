@@ -13,14 +13,16 @@ import pandas as pd
 
 from features.build import build
 from features.catalogue import CATALOGUE
-from features.cohort import Cohort, scorable
+from features.cohort import Cohort, known, scorable
+from features.columns import columns_of
 from features.coverage import coverage, label_rates, maturity_curve, recoveries_by_day
 from features.currencies import DECIMALS
+from features.declarations import Catalogue
 from features.errors import InputMissing
 from features.labels import labels
 from features.ledger import Ledger, history
 from features.tables import account_number
-from features.terms import Terms
+from features.terms import Terms, reaches
 from pipeline.engines import map_shards
 from pipeline.params import Params
 from pipeline.store import Store
@@ -53,7 +55,7 @@ class Panel:
 
     counts      as_of, portfolio, reason, accounts: all known accounts, scorable or not
     recoveries  the sums behind the maturity curve (features.coverage)
-    complete_through   the last day whose payments were all there when the labels were made
+    payments_through   portfolio -> last day whose payments were all there when the labels were made
     """
 
     cohort: pd.DataFrame
@@ -61,8 +63,13 @@ class Panel:
     labels: pd.DataFrame
     counts: pd.DataFrame
     recoveries: pd.DataFrame
-    complete_through: int
+    payments_through: Mapping[str, int]
     versions: Mapping[str, int]
+
+    @property
+    def complete_through(self) -> int:
+        """The newest of payments_through."""
+        return max(self.payments_through.values())
 
 
 def terms_of(store: Store, params: Params, versions: Mapping[str, int] | None = None) -> Terms:
@@ -79,14 +86,16 @@ def view(
     *,
     keep: float = 1.0,
     debtors: Sequence[str] | None = None,
+    whole: bool = True,
 ) -> View:
     """Cohort and features of one shard on the given nights; nothing known from a night on can change its rows.
 
     keep: share of debtors to keep, by a seeded hash; the cohort then carries `weight` = 1 / keep.
     debtors: only these, with all their accounts; their rows are the same as among the others.
+    whole: with every table and column; else those that cohort, features and labels need.
     """
     terms = terms_of(store, params, versions)
-    tables = store.tables(shard, versions=versions)
+    tables = store.tables(shard, versions=versions) if whole else read(store, shard, CATALOGUE, versions)
     if debtors is not None:
         owned = tables["accounts"]["account_no"][tables["accounts"]["debtor_id"].isin(debtors)]
         tables = {name: frame[frame["account_no"].isin(owned)].reset_index(drop=True) for name, frame in tables.items()}
@@ -99,11 +108,51 @@ def view(
     return View(cohort, build(cohort.frame, tables, CATALOGUE, terms, ledger, complete), tables, ledger)
 
 
-def quiet_through(store: Store, versions: Mapping[str, int], params: Params) -> dict[str, int]:
-    """Table -> last day that counts as complete: ingest.quiet_days beyond the newest row, unless a control file named the last day."""
-    vouched = store.declared_through(versions)
-    quiet = params.ingest.quiet_days
-    return {name: day if vouched.get(name) else day + quiet for name, day in store.complete_through(versions).items()}
+def read(store: Store, shard: int, catalogue: Catalogue, versions: Mapping[str, int], scorable: bool = True) -> dict[str, pd.DataFrame]:
+    """The tables of a shard with the columns that the catalogue (and the cohort of scorable accounts) rests on."""
+    needed = columns_of(catalogue, scorable)
+    if needed["accounts"] is not None:
+        needed["accounts"] += [name for name in store.extra_columns("accounts") if name.startswith("x_")]
+    return store.tables(shard, list(needed), {name: columns for name, columns in needed.items() if columns is not None}, versions)
+
+
+def features_of(
+    store: Store, nights: Sequence[int], params: Params, catalogue: Catalogue = CATALOGUE, everyone: bool = False
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Cohort and matrix of a catalogue on some nights, in the order of the shards: for the analyst who tries a catalogue of his own.
+
+    everyone: all known accounts, not the scorable ones only. The cohort then has account_no, account_id and as_of.
+    """
+    work = partial(_of_shard, store.path, tuple(nights), params, catalogue, store.versions(), everyone)
+    cohorts, matrices = zip(*map_shards(work, range(store.shards), params.engine, threads=True), strict=True)
+    return pd.concat(cohorts, ignore_index=True), _stacked(matrices)
+
+
+def _of_shard(
+    store_path: Path, nights: tuple[int, ...], params: Params, catalogue: Catalogue, versions: Mapping[str, int], everyone: bool, shard: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    store = Store(store_path)
+    terms, complete = terms_of(store, params, versions), quiet_through(store, versions, params)
+    tables = read(store, shard, catalogue, versions, scorable=not everyone)
+    ledger = None if everyone else history(tables, terms)
+    cohort = known(tables, nights) if everyone else scorable(tables, ledger, nights, terms).frame
+    return cohort, build(cohort, tables, catalogue, terms, ledger, complete)
+
+
+def quiet_through(store: Store, versions: Mapping[str, int], params: Params) -> dict[str, dict[str, int]]:
+    """Table -> portfolio -> last day that counts as complete: ingest.quiet_days beyond the newest row, unless a control file named it."""
+    vouched, quiet = store.declared_through(versions), params.ingest.quiet_days
+    return {
+        table: {name: day if vouched.get(table, {}).get(name) == day else day + quiet for name, day in found.items()}
+        for table, found in _complete_through(store, versions).items()
+    }
+
+
+def _complete_through(store: Store, versions: Mapping[str, int] | None = None) -> dict[str, dict[str, int]]:
+    """Table -> every portfolio -> last complete day; see features.terms.reaches for one that sent no row."""
+    books = store.portfolios(versions)
+    found = store.complete_through(versions, by_portfolio=True)
+    return {table: dict(zip(books, reaches(days, books), strict=True)) for table, days in found.items() if days}
 
 
 def training_nights(store: Store, params: Params, before: int | None = None) -> list[int]:
@@ -133,20 +182,25 @@ def training_nights(store: Store, params: Params, before: int | None = None) -> 
 
 
 def labelled_through(store: Store, before: int | None = None) -> int:
-    """The last day whose payments are all there, and known before the night `before`. Raises InputMissing without payments."""
-    complete = store.complete_through().get("payments")
-    if complete is None:
+    """The newest of `payments_through`."""
+    return max(payments_through(store, before).values())
+
+
+def payments_through(store: Store, before: int | None = None) -> dict[str, int]:
+    """Portfolio -> last day whose payments are all there, and known before the night `before`. Raises InputMissing without payments."""
+    found = _complete_through(store).get("payments")
+    if found is None:
         raise InputMissing("The store holds no payments, so nothing can be labelled. Deliver the payments table; scoring works without it.")
-    return complete if before is None else min(complete, before - 1)
+    return found if before is None else {name: min(day, before - 1) for name, day in found.items()}
 
 
 def panel(store: Store, params: Params, before: int | None = None) -> Panel:
     """Every scorable account (or a seeded sample of debtors, weighted) on every training night, with features and mature labels."""
     versions = store.versions()
     nights = training_nights(store, params, before)
-    complete = labelled_through(store, before)
+    complete = payments_through(store, before)
     work = partial(_panel_of_shard, store.path, tuple(nights), complete, params, versions, _kept_share(store, params, versions))
-    parts = list(map_shards(work, range(store.shards), params.engine))
+    parts = list(map_shards(work, range(store.shards), params.engine, threads=True))
     cohorts, matrices, found, counts, recoveries = zip(*parts, strict=True)
     cohort, labelled = pd.concat(cohorts, ignore_index=True), pd.concat(found, ignore_index=True)
     matrix = _stacked(matrices)
@@ -160,15 +214,16 @@ def write_features(store_path: Path, as_of: dt.date, out: Path, params: Params) 
     """One Parquet file: account_id, as_of, features of every scorable account, sorted by account_id."""
     store = Store(store_path)
     work = partial(_features_of_shard, store.path, day_number(as_of), params, store.versions())
-    parts = list(map_shards(work, range(store.shards), params.engine))
+    parts = list(map_shards(work, range(store.shards), params.engine, threads=True))
     whole = pd.concat(parts, ignore_index=True).sort_values("account_id", ignore_index=True)
     write_parquet(whole, out)
     return f"{len(whole):,} scorable accounts x {whole.shape[1] - 2} features as of {as_of}: {out}"
 
 
 def write_panel(store_path: Path, out: Path, params: Params) -> str:
-    """The panel as Parquet, and in words: label rates by night and bucket, coverage by month, the maturity curve."""
+    """The panel as Parquet, and in words: label rates by night and bucket, coverage by month, maturity curve; these two as a picture too."""
     from models.split import split_by_time
+    from pipeline.label_charts import draw
 
     whole = panel(Store(store_path), params)
     part = split_by_time(whole.cohort, params.split, params.label).part
@@ -176,14 +231,34 @@ def write_panel(store_path: Path, out: Path, params: Params) -> str:
     frame = pd.concat([whole.cohort[["account_id", "debtor_id"]], dates, whole.matrix, whole.labels, part.rename("split")], axis=1)
     write_parquet(frame, out)
     rates = label_rates(whole.cohort, whole.labels)
+    seen, curve = coverage(whole.cohort, whole.labels), maturity_curve(whole.recoveries)
+    picture = out.with_suffix(".png")
+    draw(seen, curve, picture)
+    reach = sorted(whole.payments_through.items())
     return "\n\n".join(
         [
             f"{len(frame):,} rows of {whole.cohort['debtor_id'].nunique():,} debtors on {whole.cohort['as_of'].nunique()} nights: {out}",
+            "Payments complete through " + ", ".join(f"{date_of(day)} ({name})" for name, day in reach),
+            f"Accounts of these nights by reason\n{_by_reason(whole.counts).to_string(index=False)}",
+            f"Rows without a label by reason\n{_without_label(seen).to_string(index=False)}",
             *(f"{title}\n{table.to_string(index=False)}" for title, table in rates.items()),
-            f"Label coverage by month\n{coverage(whole.cohort, whole.labels).to_string(index=False)}",
-            f"Maturity: share of eventual recoveries known after n days\n{maturity_curve(whole.recoveries).to_string(index=False)}",
+            f"Label coverage by month\n{seen.to_string(index=False)}",
+            f"Maturity: share of eventual recoveries known after n days\n{curve.to_string(index=False)}",
+            f"Both drawn: {picture}",
         ]
     )
+
+
+def _by_reason(counts: pd.DataFrame) -> pd.DataFrame:
+    """reason, accounts, share: of all accounts known on the nights, each night counted."""
+    found = counts.groupby("reason", sort=False, observed=True)["accounts"].sum().reset_index()
+    return found[found["accounts"] > 0].assign(share=found["accounts"] / max(found["accounts"].sum(), 1))
+
+
+def _without_label(seen: pd.DataFrame) -> pd.DataFrame:
+    """label, reason, accounts, share of the label's rows; the rows that have one included."""
+    found = seen.groupby(["label", "reason"], sort=False)["accounts"].sum().reset_index()
+    return found.assign(share=found["accounts"] / found.groupby("label")["accounts"].transform("sum"))
 
 
 def explain_cell(store_path: Path, as_of: dt.date, name: str, account_id: str, params: Params) -> str:
@@ -209,15 +284,21 @@ def write_parquet(frame: pd.DataFrame, place: Path) -> None:
 
 
 def _features_of_shard(store_path: Path, night: int, params: Params, versions: Mapping[str, int], shard: int) -> pd.DataFrame:
-    seen = view(Store(store_path), shard, [night], params, versions)
+    seen = view(Store(store_path), shard, [night], params, versions, whole=False)
     keys = seen.cohort.frame[["account_id"]].assign(as_of=date_of(night))
     return pd.concat([keys.reset_index(drop=True), seen.matrix.reset_index(drop=True)], axis=1)
 
 
 def _panel_of_shard(
-    store_path: Path, nights: tuple[int, ...], complete: int, params: Params, versions: Mapping[str, int], keep: float, shard: int
+    store_path: Path,
+    nights: tuple[int, ...],
+    complete: Mapping[str, int],
+    params: Params,
+    versions: Mapping[str, int],
+    keep: float,
+    shard: int,
 ) -> tuple[pd.DataFrame, ...]:
-    seen = view(Store(store_path), shard, nights, params, versions, keep=keep)
+    seen = view(Store(store_path), shard, nights, params, versions, keep=keep, whole=False)
     rows = seen.cohort.frame
     delivers = terms_of(Store(store_path), params, versions).delivers
     found = labels(rows, seen.tables, seen.ledger, params.label_terms(), complete, DECIMALS, delivers)

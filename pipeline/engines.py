@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from typing import TypeVar
@@ -17,18 +17,22 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def map_shards(function: Callable[[Item], Result], items: Iterable[Item], engine: Engine) -> Iterator[Result]:
+def map_shards(function: Callable[[Item], Result], items: Iterable[Item], engine: Engine, threads: bool = False) -> Iterator[Result]:
     """Yield function(item) in the order of the items.
 
     engine.workers: that many spawned processes; a process never holds more than one item at a time, so memory is bounded by `workers`
     shards. engine.spark: the address of a Spark master, one task per item instead; its machines must see the same store and output under
     the same paths and have this package installed. The function, its items and its results must be picklable.
+    threads: threads of this process instead of processes, for work that reads and runs compiled loops and hands back large frames.
     Raises UsageError where Spark is asked for and cannot be had.
     """
     if engine.spark is not None:
         yield from _on_spark(function, list(items), engine.spark)
     elif engine.workers == 1:
         yield from map(function, items)
+    elif threads:
+        with ThreadPoolExecutor(engine.workers) as pool:
+            yield from pool.map(function, items)
     else:
         with ProcessPoolExecutor(engine.workers, mp_context=get_context("spawn")) as pool:
             yield from pool.map(function, items)

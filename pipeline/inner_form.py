@@ -88,8 +88,10 @@ def _categories(values: pa.ChunkedArray) -> pd.Categorical:
     order = np.argsort(names)
     place = np.empty(len(names) + 1, dtype=np.int32)
     place[order], place[-1] = np.arange(len(names)), -1
-    codes = pc.fill_null(whole.indices, -1).to_numpy(zero_copy_only=False)
-    return pd.Categorical.from_codes(place[codes], pd.Index(names[order], dtype="str"))
+    codes = (pc.fill_null(whole.indices, -1) if whole.null_count else whole.indices).to_numpy(zero_copy_only=False)
+    if (place[:-1] != np.arange(len(names))).any():
+        codes = place[codes]
+    return pd.Categorical.from_codes(codes, pd.Index(names[order], dtype="str"), validate=False)
 
 
 def sort_columns(name: str) -> list[str]:

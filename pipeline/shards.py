@@ -126,7 +126,7 @@ def _read(place: Path, reused: bool = False) -> Worked:
 
 def complete_on(store: Store, versions: Mapping[str, int], night: int, params: Params) -> dict[str, int]:
     """Table -> last complete day; one that nobody vouched for and that was quiet for a few days is complete through the day before."""
-    days = quiet_through(store, versions, params)
+    days = {name: max(found.values()) for name, found in quiet_through(store, versions, params).items()}
     return {name: min(day, max(night - 1, store.complete_through(versions)[name])) for name, day in days.items()}
 
 

@@ -20,6 +20,11 @@ from features.terms import Terms
 from features.vocabulary import Agg
 
 EPOCH = dt.date(1970, 1, 1)
+OF_ALL_ACCOUNTS = (
+    "debtor_accounts_ever", "debtor_accounts_settled", "debtor_accounts_settled_late", "debtor_settled_days_late_mean",
+    "debtor_settled_days_late_max", "debtor_last_settled_days_late", "debtor_days_since_last_settled", "debtor_largest_settled_principal",
+    "debtor_days_past_due_max_ever", "debtor_accounts_90_days_ever", "debtor_days_since_first_opened",
+)  # fmt: skip
 MONTH_PARTS = {"start": 5, "early": 13, "middle": 16, "late": 24, "end": 31}  # last day of each
 
 
@@ -147,7 +152,7 @@ class Judge:
         for row in books.in_force(books.rows_of(self.rows, "contacts", account_id), ("contact_id",), as_of):
             amount = None if row["promise_amount"] == NO_MONEY else row["promise_amount"]
             due_on = None if row["promise_due_on"] == NO_DAY else row["promise_due_on"]
-            if (row["outcome"] == "promise" or amount is not None or due_on is not None) and row["occurred_on"] < as_of:
+            if row["outcome"] == "promise" and row["occurred_on"] < as_of:
                 state, paid, late = self._promise(row, account_id, amount, due_on, as_of)
                 found.append({
                     "day": row["occurred_on"], "order": (row["occurred_at"], row["known_at"], row["promise_amount"], row["promise_due_on"]),
@@ -252,6 +257,8 @@ class Judge:
             return None if opened_on is None or placed_on is None else placed_on - opened_on
         if name == "first_payment_default":
             return self._first_payment_default(account_id, as_of)
+        if name in OF_ALL_ACCOUNTS:
+            return self._of_all_accounts(name, account, as_of)
         calendar = {"month": today.month, "day_of_month": today.day, "weekday": today.weekday()}
         if name in calendar:
             return calendar[name]
@@ -267,6 +274,49 @@ class Judge:
         if any(event["day"] <= last_day and event["day"] < as_of for event in self.events("payments", account_id, as_of)):
             return 0
         return 1 if last_day < as_of else None
+
+    def _of_all_accounts(self, name: str, account: dict, as_of: int):
+        own = [books.account_row(self.rows, other, as_of) for other in sorted({row["account_id"] for row in self.rows["accounts"]})]
+        own = [row for row in own if row is not None and row["debtor_id"] == account["debtor_id"]]
+        if name == "debtor_accounts_ever":
+            return len(own)
+        if name == "debtor_days_since_first_opened":
+            opened = [row["opened_on"] for row in own if row["opened_on"] != NO_DAY and row["opened_on"] < as_of]
+            return as_of - min(opened) if opened else None
+        worst = {}
+        for row in own:
+            past_due = [self.figures(row["account_id"], night)[2] for night in self.nights(row["account_id"], as_of)]
+            worst[row["account_id"]] = max(past_due, default=0)
+        if name == "debtor_days_past_due_max_ever":
+            return max(worst.values())
+        if name == "debtor_accounts_90_days_ever":
+            return sum(1 for days in worst.values() if days >= 90)
+        settled = []
+        for row in own:
+            balances = {night: self.figures(row["account_id"], night)[0] for night in self.nights(row["account_id"], as_of)}
+            owed = [night for night, balance in balances.items() if balance > 0]
+            if not owed or balances[as_of] > 0:
+                continue
+            billed = [event["day"] for event in self.events("charges", row["account_id"], as_of)
+                      if event["kind"] in ("principal", "instalment", "invoice")]  # fmt: skip
+            settled.append((max(owed), max(owed) - max(billed) if billed else None, row))
+        late = [days for _, days, _ in settled if days is not None]
+        if name == "debtor_accounts_settled":
+            return len(settled)
+        if name == "debtor_accounts_settled_late":
+            return sum(1 for days in late if days > 0)
+        if name == "debtor_settled_days_late_mean":
+            return sum(late) / len(late) if late else None
+        if name == "debtor_settled_days_late_max":
+            return max(late, default=None)
+        if name == "debtor_days_since_last_settled":
+            return as_of - max(day for day, _, _ in settled) if settled else None
+        if name == "debtor_last_settled_days_late":
+            newest = max((day for day, _, _ in settled), default=None)
+            return max((days for day, days, _ in settled if day == newest and days is not None), default=None)
+        assert name == "debtor_largest_settled_principal"
+        own_currency = [row["principal"] for _, _, row in settled if row["currency"] == account["currency"]]
+        return max((amount for amount in own_currency if amount != NO_MONEY), default=None)
 
     def _following(self, name: str, account_id: str, opened_on: int | None, as_of: int):
         attempts = [

@@ -18,6 +18,7 @@ from worlds import World, day
 from features.build import build, explain_feature, without_rate
 from features.catalogue import CATALOGUE
 from features.cohort import scorable
+from features.columns import columns_of
 from features.declarations import Catalogue
 from features.errors import ContractError, UsageError
 from features.ledger import history
@@ -402,6 +403,62 @@ def test_a_feed_that_is_not_complete_through_the_day_before_is_missing():
     assert found["payments_count_30d"].isna().tolist() == [False, True]
     assert found["balance"].isna().tolist() == [False, True]
     assert found["contacts_count_30d"].tolist() == [0, 0]
+
+
+def test_a_book_whose_feed_stops_early_is_missing_and_the_others_are_not():
+    world = account().account("b", portfolio="shop", opened_on="2024-01-01").account("c", portfolio="new", opened_on="2024-01-01")
+    cohort = frame_of([(name, day("2024-03-01")) for name in "abc"])
+    reach = {"book": day("2024-02-29"), "shop": day("2024-02-28")}
+    found = build(cohort, world.tables(), complete_through={"payments": reach})
+    assert found["payments_count_30d"].isna().tolist() == [False, True, False]  # a book without a row yet reaches as far as the others
+    assert found["contacts_count_30d"].tolist() == [0, 0, 0]
+
+
+def test_a_promise_is_what_its_outcome_says():
+    """An amount noted under another outcome is no promise, here as in the rules of contact."""
+    world = account().contact("2024-03-01", "call", "refusal", promise_amount=10, promise_due_on="2024-03-20")
+    world.contact("2024-03-02", "call", None, promise_amount=10).contact("2024-03-03", "call", "promise", promise_due_on="2024-03-20")
+    found = build(frame_of([("a", day("2024-03-16"))]), world.tables()).iloc[0]
+    assert (found["promises_made_365d"], found["promise_open"], found["promises_open_amount"]) == (1, 0, 0)
+
+
+def test_settled_accounts_of_the_debtor_tell_how_late_they_were():
+    world = account().account("early", opened_on="2023-01-01", principal=500).account("late", opened_on="2023-02-01", principal=300)
+    world.account("yen", opened_on="2023-03-01", principal=900, currency="JPY").account("other", "d9", opened_on="2022-01-01")
+    days = {"early": ("2023-03-01", "2023-02-24"), "late": ("2023-04-01", "2023-07-10"), "yen": ("2023-05-01", "2023-05-03")}
+    for name, (due, paid) in days.items():
+        world.charge(due, 100, account_id=name).payment(paid, 100, account_id=name)
+    world.charge("2022-02-01", 100, account_id="other").payment("2022-06-01", 100, account_id="other")
+    found = build(frame_of([("a", day("2024-03-01")), ("a", day("2023-07-10"))]), world.tables()).filter(like="settled")
+    now, before = found.iloc[0], found.iloc[1]
+    assert (now["debtor_accounts_settled"], now["debtor_accounts_settled_late"], before["debtor_accounts_settled"]) == (3, 2, 2)
+    assert now["debtor_settled_days_late_mean"] == (-5 + 100 + 2) / 3
+    assert (now["debtor_settled_days_late_max"], now["debtor_last_settled_days_late"], before["debtor_last_settled_days_late"]) == (
+        100,
+        100,
+        2,
+    )
+    assert now["debtor_days_since_last_settled"] == day("2024-03-01") - day("2023-07-10")
+    assert now["debtor_largest_settled_principal"] == 500
+    told = explain_feature("debtor_accounts_settled", "a", day("2024-03-01"), world.tables())
+    assert told.loc[told["what"] == "account", ["account_id", "settled_on"]].dropna().values.tolist() == [
+        ["early", "2023-02-24"], ["late", "2023-07-10"], ["yen", "2023-05-03"],
+    ]  # fmt: skip
+
+
+@settings(max_examples=10, deadline=None)
+@given(cases(), worlds.terms, st.integers(0, 2**20))
+def test_the_columns_named_are_enough(case, terms, seed):
+    """Any part of a catalogue, made from no more than the columns it says it needs, is what it is in full company."""
+    world, nights = case
+    cohort, tables = frame_of(nights_of(world, nights)), tables_of(world)
+    drawn = np.random.default_rng(seed)
+    entries = [entry for entry in (*EVERYTHING, *CATALOGUE) if not entry.parts and drawn.random() < 0.02]
+    part = Catalogue({entry.name: entry for entry in entries}.values())
+    needed = columns_of(part, scorable=False)
+    needed["accounts"] += ["x_score", "x_segment"]
+    fewer = {name: tables[name][columns] for name, columns in needed.items() if name in tables}
+    assert_frame_equal(build(cohort, fewer, part, with_rates(terms)), build(cohort, tables, part, with_rates(terms)))
 
 
 def test_one_declaration_more_is_one_column_more():

@@ -1,0 +1,161 @@
+"""The basic aggregates as others make them: DuckDB SQL, pandas, Polars. Each reads the store's files and ends with a pandas frame.
+
+A frame has account_no, night and one float64 column per feature, in any order of rows. The log holds no corrected contacts, and the others
+are told so; reversals are netted as they were known on each night.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+
+from features.declarations import Catalogue
+from features.plan import EVERY
+from features.spec import MISSING, Feature, Window, where
+from features.vocabulary import Agg
+
+WINDOWS = tuple(Window(days) for days in (7, 30, 90, 180, 365))
+LONGEST = WINDOWS[-1].days
+CALL, OUTBOUND = where("call", channel="call"), where("outbound", direction="outbound")
+BASIC = Catalogue(
+    [
+        *(Feature("payments", agg, window, empty=0) for agg in (Agg.COUNT, Agg.SUM) for window in WINDOWS),
+        *(Feature("payments", agg, window, empty=MISSING) for agg in (Agg.MAX, Agg.MEAN) for window in WINDOWS),
+        *(Feature("contacts", Agg.COUNT, window, where=clause, empty=0) for clause in (None, CALL, OUTBOUND) for window in WINDOWS),
+        *(Feature(event, Agg.DAYS_SINCE_LAST, WINDOWS[-1], empty=MISSING) for event in ("payments", "contacts")),
+        *(Feature(event, Agg.DAYS_SINCE_FIRST, WINDOWS[-1], empty=MISSING) for event in ("payments", "contacts")),
+        *(Feature("payments", Agg.STD, window, empty=MISSING) for window in WINDOWS[2:]),
+    ]
+)
+PAYMENTS = ["account_no", "payment_id", "occurred_on", "amount", "kind", "reverses", "known_on"]
+CONTACTS = ["account_no", "occurred_on", "channel", "direction", "known_on"]
+EPOCH = "DATE '1970-01-01'"
+
+
+def files(store: Path, table: str) -> str:
+    return str(store / table / "*" / "*.parquet")
+
+
+def in_duckdb(store: Path, nights: list[int], threads: int) -> pd.DataFrame:
+    """One aggregation per table with filters, joined to every account and night."""
+    connection = duckdb.connect(config={"threads": threads})
+    connection.execute(f"CREATE TABLE nights AS SELECT {EPOCH} + unnest(?::INTEGER[]) AS night", [nights])
+    for name in ("accounts", "payments", "contacts"):
+        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{files(store, name)}', hive_partitioning = false)")
+    taken_back = """(SELECT r.account_no, r.reverses, n.night, sum(r.amount) AS amount FROM payments r
+                     JOIN nights n ON r.known_on < n.night WHERE r.kind = 'reversal' GROUP BY ALL)"""
+    sides = {
+        "payments": f"""
+            SELECT p.account_no, n.night, p.occurred_on, p.amount - coalesce(b.amount, 0) AS amount FROM payments p
+            JOIN nights n ON p.occurred_on >= n.night - {LONGEST} AND p.occurred_on < n.night AND p.known_on < n.night
+            LEFT JOIN {taken_back} b ON b.account_no = p.account_no AND b.reverses = p.payment_id AND b.night = n.night
+            WHERE p.kind = 'payment' AND p.amount > coalesce(b.amount, 0)""",
+        "contacts": f"""
+            SELECT c.account_no, n.night, c.occurred_on, c.channel, c.direction FROM contacts c
+            JOIN nights n ON c.occurred_on >= n.night - {LONGEST} AND c.occurred_on < n.night AND c.known_on < n.night""",
+    }
+    for name, events in sides.items():
+        columns = ", ".join(f"{_sql(feature)} AS {feature.name}" for feature in BASIC.features_of(name))
+        connection.execute(f"CREATE VIEW {name}_made AS SELECT account_no, night, {columns} FROM ({events}) GROUP BY account_no, night")
+    shown = ", ".join(
+        f"coalesce({entry.name}, 0)::DOUBLE AS {entry.name}" if entry.empty == 0 else f"{entry.name}::DOUBLE AS {entry.name}"
+        for entry in BASIC
+    )
+    found = connection.execute(
+        f"""SELECT a.account_no, (n.night - {EPOCH})::INTEGER AS night, {shown} FROM accounts a CROSS JOIN nights n
+            LEFT JOIN payments_made p ON p.account_no = a.account_no AND p.night = n.night
+            LEFT JOIN contacts_made c ON c.account_no = a.account_no AND c.night = n.night"""
+    ).df()
+    connection.close()
+    return found
+
+
+def _sql(feature: Feature) -> str:
+    word = {Agg.COUNT: "count(*)", Agg.SUM: "sum(amount)", Agg.MAX: "max(amount)", Agg.MEAN: "avg(amount)", Agg.STD: "stddev_samp(amount)",
+            Agg.DAYS_SINCE_LAST: "min(night - occurred_on)", Agg.DAYS_SINCE_FIRST: "max(night - occurred_on)"}[feature.agg]  # fmt: skip
+    tests = [f"occurred_on >= night - {feature.window.days}"]
+    tests += [f"{column} IN ({', '.join(repr(value) for value in values)})" for column, values in (feature.where or EVERY).columns]
+    return f"{word} FILTER ({' AND '.join(tests)})"
+
+
+def in_pandas(store: Path, nights: list[int], threads: int) -> pd.DataFrame:
+    """One group-by per window and filter, night by night. pandas has one thread; reading has pyarrow's."""
+    accounts = pd.read_parquet(store / "accounts", columns=["account_no"])["account_no"].sort_values()
+    payments, contacts = (
+        pd.read_parquet(store / name, columns=columns) for name, columns in (("payments", PAYMENTS), ("contacts", CONTACTS))
+    )
+    for frame in (payments, contacts):
+        for name in ("occurred_on", "known_on"):
+            frame[name] = pd.to_datetime(frame[name])
+    reversals = payments[payments["kind"] == "reversal"]
+    payments = payments[payments["kind"] == "payment"]
+    made = []
+    for night in nights:
+        day = pd.Timestamp(night, unit="D")
+        whole = pd.DataFrame({"night": night}, index=accounts)
+        for name, frame in (("payments", payments), ("contacts", contacts)):
+            days = (day - frame["occurred_on"]).dt.days
+            seen = frame[(frame["known_on"] < day) & days.between(1, LONGEST)].assign(days=days)
+            if name == "payments":
+                back = reversals[reversals["known_on"] < day].groupby(["account_no", "reverses"])["amount"].sum().rename("back")
+                seen = seen.merge(back, how="left", left_on=["account_no", "payment_id"], right_index=True)
+                seen = seen.assign(amount=seen["amount"] - seen["back"].fillna(0))
+                seen = seen[seen["amount"] > 0]
+            for feature in BASIC.features_of(name):
+                rows = seen[seen["days"] <= feature.window.days] if feature.window.days < LONGEST else seen
+                for column, values in (feature.where or EVERY).columns:
+                    rows = rows[rows[column].isin(values)]
+                groups = rows.groupby("account_no")
+                whole[feature.name] = _pandas(feature, groups)
+        made.append(whole.fillna({entry.name: 0.0 for entry in BASIC if entry.empty == 0}).reset_index())
+    return pd.concat(made, ignore_index=True).astype(dict.fromkeys(BASIC.names, np.float64))
+
+
+def _pandas(feature: Feature, groups) -> pd.Series:
+    column, word = {
+        Agg.COUNT: ("days", "size"), Agg.SUM: ("amount", "sum"), Agg.MAX: ("amount", "max"), Agg.MEAN: ("amount", "mean"),
+        Agg.STD: ("amount", "std"), Agg.DAYS_SINCE_LAST: ("days", "min"), Agg.DAYS_SINCE_FIRST: ("days", "max"),
+    }[feature.agg]  # fmt: skip
+    return getattr(groups[column], word)()
+
+
+def in_polars(store: Path, nights: list[int], threads: int) -> pd.DataFrame:
+    """One lazy plan per night, all of them collected together."""
+    import polars as pl
+
+    scans = {name: pl.scan_parquet(files(store, name), hive_partitioning=False) for name in ("accounts", "payments", "contacts")}
+    plans = []
+    for night in nights:
+        day = pl.lit(night).cast(pl.Int32).cast(pl.Date)
+        payments = scans["payments"].filter(pl.col("known_on") < day)
+        back = payments.filter(pl.col("kind") == "reversal").group_by("account_no", "reverses").agg(back=pl.col("amount").sum())
+        events = {
+            "payments": payments.filter(pl.col("kind") == "payment")
+            .join(back, how="left", left_on=["account_no", "payment_id"], right_on=["account_no", "reverses"])
+            .with_columns(amount=pl.col("amount") - pl.col("back").fill_null(0))
+            .filter(pl.col("amount") > 0),
+            "contacts": scans["contacts"].filter(pl.col("known_on") < day),
+        }
+        plan = scans["accounts"].select("account_no").with_columns(night=pl.lit(night))
+        for name, frame in events.items():
+            days = (day - pl.col("occurred_on")).dt.total_days()
+            inside = frame.with_columns(days=days).filter(pl.col("days").is_between(1, LONGEST))
+            columns = [_polars(pl, feature).alias(feature.name) for feature in BASIC.features_of(name)]
+            plan = plan.join(inside.group_by("account_no").agg(columns), on="account_no", how="left")
+        filled = [pl.col(entry.name).fill_null(0) if entry.empty == 0 else pl.col(entry.name) for entry in BASIC]
+        plans.append(plan.select("account_no", "night", *(column.cast(pl.Float64) for column in filled)))
+    return pl.concat(pl.collect_all(plans)).to_pandas()
+
+
+def _polars(pl, feature: Feature):
+    column, word = {
+        Agg.COUNT: ("days", "len"), Agg.SUM: ("amount", "sum"), Agg.MAX: ("amount", "max"), Agg.MEAN: ("amount", "mean"),
+        Agg.STD: ("amount", "std"), Agg.DAYS_SINCE_LAST: ("days", "min"), Agg.DAYS_SINCE_FIRST: ("days", "max"),
+    }[feature.agg]  # fmt: skip
+    passing = pl.col("days") <= feature.window.days
+    for name, values in (feature.where or EVERY).columns:
+        passing &= pl.col(name).is_in(list(values))
+    return getattr(pl.col(column).filter(passing), word)()

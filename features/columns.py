@@ -1,0 +1,67 @@
+"""The columns a catalogue rests on: what a reader must bring, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from features.account import FACT_COLUMNS
+from features.build import columns_wanted
+from features.declarations import Catalogue
+from features.evidence import IN_ORDER
+from features.spec import Debtor, Declared, Noun
+from features.vocabulary import EVENTS, FACTS, LEDGER
+
+_CONTACT_CLASSES = ("channel", "direction", "outcome")
+# The identity of a row, its two clocks, and what its versions and reversals are told by.
+_ALWAYS = {
+    "accounts": ("account_no", "account_id", "portfolio", "known_at", "known_on"),
+    "charges": ("account_no", "charge_id", "issued_on", "due_on", "amount", "kind", "known_at", "known_on"),
+    "balances": ("account_no", "taken_on", "balance", "arrears", "days_past_due", "known_at", "known_on"),
+    "payments": ("account_no", "payment_id", "occurred_at", "occurred_on", "amount", "kind", "reverses", "known_at", "known_on"),
+    "contacts": ("account_no", "contact_id", "occurred_on", "known_at", "known_on"),
+    "statuses": ("account_no", "status", "from_on", "until_on", "known_at", "known_on", "detail"),
+}
+_TABLE_OF = {"contacts": "contacts", "payments": "payments", "credits": "payments"}  # event whose classes are columns of a table
+_COLUMNS_OF = {  # a wanted class or measure -> columns of its table beside those above; by default the one of its name
+    "day_part": ("occurred_minute",),
+    "week_part": (),
+    "month_part": (),
+    "covers": (),
+    "amount": (),
+}
+_IN_ORDER = {"contacts": ("occurred_at", *_CONTACT_CLASSES), "payments": ()}
+_PROMISES = ("occurred_at", "outcome", "promise_amount", "promise_due_on")
+
+
+def columns_of(catalogue: Catalogue | Iterable[Declared], scorable: bool = True) -> dict[str, list[str] | None]:
+    """Table -> columns to read for build, beside the x_ columns of accounts; None: the whole table. Tables not named are not needed.
+
+    scorable: the cohort is to be made too (features.cohort.scorable), which takes the ledger and the statuses.
+    """
+    catalogue = catalogue if isinstance(catalogue, Catalogue) else Catalogue(catalogue)
+    tables = {LEDGER, "statuses"} if scorable else set()
+    more: dict[str, set[str]] = {}
+    for kind in EVENTS:
+        wanted = catalogue.features_of(kind)
+        for entry in wanted:
+            tables |= entry.needs
+        if kind == "promises" and wanted:
+            more.setdefault("contacts", set()).update(_PROMISES)
+        elif kind in _TABLE_OF and wanted:
+            table, columns = _TABLE_OF[kind], columns_wanted(wanted)
+            own = more.setdefault(table, set()).union(*(_COLUMNS_OF.get(name, (name,)) for name in columns - {IN_ORDER}))
+            more[table] = own | set(_IN_ORDER[table] if IN_ORDER in columns else ())
+    for entry in catalogue:
+        if isinstance(entry, Noun):
+            tables |= entry.needs
+            if "contacts" in FACTS[entry.called].needs:
+                more.setdefault("contacts", set()).add("direction")
+    if LEDGER in tables:
+        tables |= {"charges", "balances", "payments"}
+        more.setdefault("payments", set()).add("charge_id")
+    facts = {name for entry in catalogue if isinstance(entry, Noun) for name in FACT_COLUMNS.get(entry.called, ())}
+    owner = {"debtor_id", "currency"} if any(isinstance(entry, Debtor) for entry in catalogue) else set()
+    found: dict[str, list[str] | None] = {"accounts": None if scorable else [*_ALWAYS["accounts"], *sorted(facts | owner)]}
+    for name in sorted(tables - {LEDGER, "accounts"}):
+        found[name] = list(dict.fromkeys([*_ALWAYS[name], *sorted(more.get(name, ()))]))
+    return found

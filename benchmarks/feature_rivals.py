@@ -1,7 +1,7 @@
 """The basic aggregates as others make them: DuckDB SQL, pandas, Polars. Each reads the store's files and ends with a pandas frame.
 
-A frame has account_no, night and one float64 column per feature, in any order of rows. The log holds no corrected contacts, and the others
-are told so; reversals are netted as they were known on each night.
+A frame has account_no, night and one float64 column per feature, in any order of rows. All do the same work: reversals are netted and
+corrected contacts replaced as they were known on each night.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ BASIC = Catalogue(
     ]
 )
 PAYMENTS = ["account_no", "payment_id", "occurred_on", "amount", "kind", "reverses", "known_on"]
-CONTACTS = ["account_no", "occurred_on", "channel", "direction", "known_on"]
+CONTACTS = ["account_no", "contact_id", "occurred_on", "channel", "direction", "known_at", "known_on"]
 EPOCH = "DATE '1970-01-01'"
 
 
@@ -53,10 +53,20 @@ def in_duckdb(store: Path, nights: list[int], threads: int) -> pd.DataFrame:
             JOIN nights n ON p.occurred_on >= n.night - {LONGEST} AND p.occurred_on < n.night AND p.known_on < n.night
             LEFT JOIN {taken_back} b ON b.account_no = p.account_no AND b.reverses = p.payment_id AND b.night = n.night
             WHERE p.kind = 'payment' AND p.amount > coalesce(b.amount, 0)""",
+        # Of the versions known by then the last; only keys that come twice are looked at again, which is quicker than ranking every row.
         "contacts": f"""
             SELECT c.account_no, n.night, c.occurred_on, c.channel, c.direction FROM contacts c
-            JOIN nights n ON c.occurred_on >= n.night - {LONGEST} AND c.occurred_on < n.night AND c.known_on < n.night""",
+            JOIN nights n ON c.occurred_on >= n.night - {LONGEST} AND c.occurred_on < n.night AND c.known_on < n.night
+            ANTI JOIN replaced r ON r.account_no = c.account_no AND r.contact_id = c.contact_id AND r.known_at = c.known_at
+              AND r.gone_on < n.night""",
     }
+    connection.execute(
+        """CREATE VIEW replaced AS
+           SELECT account_no, contact_id, known_at, lead(known_on) OVER (PARTITION BY account_no, contact_id ORDER BY known_at) AS gone_on
+           FROM contacts
+           SEMI JOIN (SELECT account_no, contact_id FROM contacts GROUP BY ALL HAVING count(*) > 1) USING (account_no, contact_id)
+           QUALIFY gone_on IS NOT NULL"""
+    )
     for name, events in sides.items():
         columns = ", ".join(f"{_sql(feature)} AS {feature.name}" for feature in BASIC.features_of(name))
         connection.execute(f"CREATE VIEW {name}_made AS SELECT account_no, night, {columns} FROM ({events}) GROUP BY account_no, night")
@@ -99,7 +109,9 @@ def in_pandas(store: Path, nights: list[int], threads: int) -> pd.DataFrame:
         for name, frame in (("payments", payments), ("contacts", contacts)):
             days = (day - frame["occurred_on"]).dt.days
             seen = frame[(frame["known_on"] < day) & days.between(1, LONGEST)].assign(days=days)
-            if name == "payments":
+            if name == "contacts":  # the files are sorted by time and, within it, by the day a row became known
+                seen = seen.drop_duplicates(["account_no", "contact_id"], keep="last")
+            else:
                 back = reversals[reversals["known_on"] < day].groupby(["account_no", "reverses"])["amount"].sum().rename("back")
                 seen = seen.merge(back, how="left", left_on=["account_no", "payment_id"], right_index=True)
                 seen = seen.assign(amount=seen["amount"] - seen["back"].fillna(0))
@@ -137,7 +149,10 @@ def in_polars(store: Path, nights: list[int], threads: int) -> pd.DataFrame:
             .join(back, how="left", left_on=["account_no", "payment_id"], right_on=["account_no", "reverses"])
             .with_columns(amount=pl.col("amount") - pl.col("back").fill_null(0))
             .filter(pl.col("amount") > 0),
-            "contacts": scans["contacts"].filter(pl.col("known_on") < day),
+            "contacts": scans["contacts"]
+            .filter((pl.col("known_on") < day) & (pl.col("occurred_on") < day) & (pl.col("occurred_on") >= day - pl.duration(days=LONGEST)))
+            .sort("known_at")
+            .unique(["account_no", "contact_id"], keep="last", maintain_order=True),
         }
         plan = scans["accounts"].select("account_no").with_columns(night=pl.lit(night))
         for name, frame in events.items():
@@ -159,3 +174,67 @@ def _polars(pl, feature: Feature):
     for name, values in (feature.where or EVERY).columns:
         passing &= pl.col(name).is_in(list(values))
     return getattr(pl.col(column).filter(passing), word)()
+
+
+def in_timeseriesflattener(store: Path, nights: list[int], threads: int) -> pd.DataFrame:
+    """One prediction time per account and night. It knows neither reversals nor corrections: pandas prepares the events of each night."""
+    import polars as pl
+    import timeseriesflattener as flat
+
+    made = []
+    for night in nights:
+        events, accounts = _prepared(store, night), pd.read_parquet(store / "accounts", columns=["account_no"])
+        times = accounts.assign(
+            at=pd.Timestamp(night, unit="D").as_unit("us") - pd.Timedelta(days=1)
+        )  # both ends of its windows are inside
+        flattener = flat.Flattener(
+            flat.PredictionTimeFrame(pl.from_pandas(times).lazy(), entity_id_col_name="account_no", timestamp_col_name="at")
+        )
+        specs, named = [], {}
+        for name, frame in events.items():
+            frame = frame.assign(day=(frame["occurred_on"] - pd.Timestamp(0)).dt.days.astype("float64"), one=1.0)
+            for feature in BASIC.features_of(name):
+                rows = frame
+                for column, values in (feature.where or EVERY).columns:
+                    rows = rows[rows[column].isin(values)]
+                column, make = {
+                    Agg.COUNT: ("one", flat.SumAggregator), Agg.SUM: ("amount", flat.SumAggregator),
+                    Agg.MAX: ("amount", flat.MaxAggregator), Agg.MEAN: ("amount", flat.MeanAggregator),
+                    Agg.STD: ("amount", flat.VarianceAggregator),
+                    Agg.DAYS_SINCE_LAST: ("day", flat.MaxAggregator), Agg.DAYS_SINCE_FIRST: ("day", flat.MinAggregator),
+                }[feature.agg]  # fmt: skip
+                values = rows[["account_no", "occurred_on", column]].rename(columns={column: feature.name})
+                value_frame = flat.ValueFrame(pl.from_pandas(values).lazy(), entity_id_col_name="account_no",
+                                              value_timestamp_col_name="occurred_on")  # fmt: skip
+                days = pd.Timedelta(days=feature.window.days - 1).to_pytimedelta()
+                specs.append(flat.PredictorSpec(value_frame, lookbehind_distances=[days], aggregators=[make()], fallback=np.nan,
+                                                column_prefix=f"f_{feature.name}_"))  # fmt: skip
+                named[feature.name] = feature
+        wide = flattener.aggregate_timeseries(specs, step_size=None).df
+        wide = (wide.collect() if hasattr(wide, "collect") else wide).to_pandas()
+        found = pd.DataFrame({"account_no": wide["account_no"], "night": night})
+        for name, feature in named.items():
+            column = wide[next(column for column in wide if column.startswith(f"f_{name}_"))].astype(np.float64)
+            if feature.agg is Agg.STD:
+                column = np.sqrt(column)
+            if feature.agg in (Agg.DAYS_SINCE_LAST, Agg.DAYS_SINCE_FIRST):
+                column = night - column
+            found[name] = column.fillna(0.0) if feature.empty == 0 else column
+        made.append(found[["account_no", "night", *BASIC.names]])
+    return pd.concat(made, ignore_index=True)
+
+
+def _prepared(store: Path, night: int) -> dict[str, pd.DataFrame]:
+    """Payments net of the reversals known by the night, contacts in the versions known by then."""
+    day = pd.Timestamp(night, unit="D")
+    frames = {}
+    for name, columns in (("payments", PAYMENTS), ("contacts", CONTACTS)):
+        frame = pd.read_parquet(store / name, columns=columns)
+        frame = frame.assign(**{column: pd.to_datetime(frame[column]).astype("datetime64[us]") for column in ("occurred_on", "known_on")})
+        frames[name] = frame[(frame["known_on"] < day) & (frame["occurred_on"] < day)]
+    frames["contacts"] = frames["contacts"].drop_duplicates(["account_no", "contact_id"], keep="last")
+    paid, kind = frames["payments"], frames["payments"]["kind"]
+    back = paid[kind == "reversal"].groupby(["account_no", "reverses"])["amount"].sum().rename("back")
+    paid = paid[kind == "payment"].merge(back, how="left", left_on=["account_no", "payment_id"], right_index=True)
+    paid = paid.assign(amount=paid["amount"] - paid["back"].fillna(0))
+    return {**frames, "payments": paid[paid["amount"] > 0]}

@@ -105,6 +105,7 @@ def made_up(debtors: np.ndarray, random: np.random.Generator, prefix: str) -> di
             "known_on": _day(at),
         }
     )  # fmt: skip
+    contacts = _corrected(contacts, random)
     planned = np.arange(0, accounts, 10)
     since = opened[planned] + np.int32(400)
     statuses = pd.DataFrame(
@@ -114,6 +115,17 @@ def made_up(debtors: np.ndarray, random: np.random.Generator, prefix: str) -> di
         }
     )  # fmt: skip
     return {"accounts": known, "charges": charges, "payments": payments, "contacts": contacts, "statuses": statuses}
+
+
+def _corrected(contacts: pd.DataFrame, random: np.random.Generator) -> pd.DataFrame:
+    """One contact in a hundred is delivered again some days later, under another channel: the later row replaces the earlier."""
+    again = contacts[random.random(len(contacts)) < 0.01].copy()
+    lag = random.integers(1, 6, len(again))
+    again["known_at"] += lag * DAY
+    again["known_on"] += lag.astype(np.int32)
+    again["channel"] = _classes(random, len(again), CHANNELS)
+    whole = pd.concat([contacts, again], ignore_index=True)
+    return whole.iloc[np.lexsort([whole[name].to_numpy() for name in ("known_at", "occurred_at", "account_no")])].reset_index(drop=True)
 
 
 def _moments(random: np.random.Generator, accounts: int, each: int) -> tuple[np.ndarray, np.ndarray]:

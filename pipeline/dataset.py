@@ -221,7 +221,7 @@ def write_features(store_path: Path, as_of: dt.date, out: Path, params: Params) 
 
 
 def write_panel(store_path: Path, out: Path, params: Params) -> str:
-    """The panel as Parquet, and in words: label rates by night and bucket, coverage by month, maturity curve; these two as a picture too."""
+    """The panel as Parquet, and in words: label rates by night and bucket, coverage by month, maturity curve; these two drawn too."""
     from models.split import split_by_time
     from pipeline.label_charts import draw
 

@@ -36,8 +36,20 @@ check: setup
 bench: setup
 	$(BIN)/python -m benchmarks.night
 
-bench-features: setup
-	$(BIN)/python -m benchmarks.features
+# Beside other tools, in environments of their own: the product never meets them, and featuretools needs an older pandas.
+bench-features: .venv-bench/.ready .venv-featuretools/.ready
+	.venv-bench/bin/python -m benchmarks.features $(BENCH)
+
+.venv-bench/.ready: $(READY) benchmarks/requirements.lock
+	"$(PYTHON)" -m venv .venv-bench
+	$(BIN)/uv pip sync --quiet --require-hashes --python .venv-bench/bin/python requirements.lock benchmarks/requirements.lock
+	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python .venv-bench/bin/python --editable .
+	touch $@
+
+.venv-featuretools/.ready: $(READY) benchmarks/featuretools.lock
+	"$(PYTHON)" -m venv .venv-featuretools
+	$(BIN)/uv pip sync --quiet --require-hashes --python .venv-featuretools/bin/python benchmarks/featuretools.lock
+	touch $@
 
 stress: setup
 	HYPOTHESIS_PROFILE=new $(BIN)/python -m pytest -m stress
@@ -59,6 +71,8 @@ spark: setup
 lock: setup
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
 	echo pyspark | $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements-spark.lock
+	$(BIN)/uv pip compile benchmarks/requirements.in --constraint requirements.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --output-file benchmarks/requirements.lock
+	$(BIN)/uv pip compile benchmarks/featuretools.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --output-file benchmarks/featuretools.lock
 
 clean:
-	rm -rf work .venv build dist *.egg-info
+	rm -rf work .venv .venv-bench .venv-featuretools build dist *.egg-info

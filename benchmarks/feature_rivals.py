@@ -6,6 +6,8 @@ corrected contacts replaced as they were known on each night.
 
 from __future__ import annotations
 
+import contextlib
+import io
 from pathlib import Path
 
 import duckdb
@@ -188,7 +190,7 @@ def in_timeseriesflattener(store: Path, nights: list[int], threads: int) -> pd.D
             at=pd.Timestamp(night, unit="D").as_unit("us") - pd.Timedelta(days=1)
         )  # both ends of its windows are inside
         flattener = flat.Flattener(
-            flat.PredictionTimeFrame(pl.from_pandas(times).lazy(), entity_id_col_name="account_no", timestamp_col_name="at")
+            flat.PredictionTimeFrame(pl.from_pandas(times), entity_id_col_name="account_no", timestamp_col_name="at")
         )
         specs, named = [], {}
         for name, frame in events.items():
@@ -204,14 +206,14 @@ def in_timeseriesflattener(store: Path, nights: list[int], threads: int) -> pd.D
                     Agg.DAYS_SINCE_LAST: ("day", flat.MaxAggregator), Agg.DAYS_SINCE_FIRST: ("day", flat.MinAggregator),
                 }[feature.agg]  # fmt: skip
                 values = rows[["account_no", "occurred_on", column]].rename(columns={column: feature.name})
-                value_frame = flat.ValueFrame(pl.from_pandas(values).lazy(), entity_id_col_name="account_no",
+                value_frame = flat.ValueFrame(pl.from_pandas(values), entity_id_col_name="account_no",
                                               value_timestamp_col_name="occurred_on")  # fmt: skip
                 days = pd.Timedelta(days=feature.window.days - 1).to_pytimedelta()
                 specs.append(flat.PredictorSpec(value_frame, lookbehind_distances=[days], aggregators=[make()], fallback=np.nan,
                                                 column_prefix=f"f_{feature.name}_"))  # fmt: skip
                 named[feature.name] = feature
-        wide = flattener.aggregate_timeseries(specs, step_size=None).df
-        wide = (wide.collect() if hasattr(wide, "collect") else wide).to_pandas()
+        with contextlib.redirect_stdout(io.StringIO()):  # its progress bars
+            wide = flattener.aggregate_timeseries(specs).df.to_pandas()
         found = pd.DataFrame({"account_no": wide["account_no"], "night": night})
         for name, feature in named.items():
             column = wide[next(column for column in wide if column.startswith(f"f_{name}_"))].astype(np.float64)

@@ -14,7 +14,7 @@ from features.vocabulary import EVENTS, FACTS, LEDGER
 _CONTACT_CLASSES = ("channel", "direction", "outcome")
 # The identity of a row, its two clocks, and what its versions and reversals are told by.
 _ALWAYS = {
-    "accounts": ("account_no", "account_id", "portfolio", "known_at", "known_on"),
+    "accounts": ("account_no", "account_id", "portfolio", "opened_on", "known_at", "known_on"),
     "charges": ("account_no", "charge_id", "issued_on", "due_on", "amount", "kind", "known_at", "known_on"),
     "balances": ("account_no", "taken_on", "balance", "arrears", "days_past_due", "known_at", "known_on"),
     "payments": ("account_no", "payment_id", "occurred_at", "occurred_on", "amount", "kind", "reverses", "known_at", "known_on"),
@@ -61,7 +61,7 @@ def columns_of(catalogue: Catalogue | Iterable[Declared], scorable: bool = True)
         more.setdefault("payments", set()).add("charge_id")
     facts = {name for entry in catalogue if isinstance(entry, Noun) for name in FACT_COLUMNS.get(entry.called, ())}
     owner = {"debtor_id", "currency"} if any(isinstance(entry, Debtor) for entry in catalogue) else set()
-    found: dict[str, list[str] | None] = {"accounts": None if scorable else [*_ALWAYS["accounts"], *sorted(facts | owner)]}
-    for name in sorted(tables - {LEDGER, "accounts"}):
-        found[name] = list(dict.fromkeys([*_ALWAYS[name], *sorted(more.get(name, ()))]))
-    return found
+    more["accounts"] = facts | owner
+    tables = tables - {LEDGER} | {"accounts"}
+    found = {name: list(dict.fromkeys([*_ALWAYS[name], *sorted(more.get(name, ()))])) for name in sorted(tables)}
+    return found | {"accounts": None} if scorable else found

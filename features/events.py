@@ -161,36 +161,48 @@ def _not_below(values, begin, wanted):
 
 
 @compiled
-def may_repeat(accounts, ids):
-    """Whether an account may hold one id twice (equal 64-bit FNV-1a hashes): only then can a row be a version of another."""
-    hashes = np.empty(FEW, np.uint64)
-    first = 0
+def repeated(accounts, ids):
+    """Rows whose id may stand in another row of their account (equal 64-bit FNV-1a hashes): only these can be versions of one another."""
+    found = np.empty(accounts.size, np.int64)
+    hashes, again = np.empty(FEW, np.uint64), np.zeros(FEW, np.bool_)
+    count, first = 0, 0
     while first < accounts.size:
         last = first + 1
         while last < accounts.size and accounts[last] == accounts[first]:
             last += 1
-        if last - first > hashes.size:
-            hashes = np.empty(2 * (last - first), np.uint64)
+        rows = last - first
+        if rows > hashes.size:
+            hashes, again = np.empty(2 * rows, np.uint64), np.zeros(2 * rows, np.bool_)
         for row in range(first, last):
             value = np.uint64(0xCBF29CE484222325)
             for place in range(ids.offsets[row], ids.offsets[row + 1]):
                 value = (value ^ np.uint64(ids.data[place])) * np.uint64(0x100000001B3)
             hashes[row - first] = value
-        if last - first <= FEW:
-            for row in range(1, last - first):
-                own = hashes[row]
-                repeats = False
+        repeats = False
+        if rows <= FEW:
+            for row in range(1, rows):
+                own, same = hashes[row], False
                 for before in range(row):
-                    repeats |= hashes[before] == own
-                if repeats:
-                    return True
+                    same |= hashes[before] == own
+                repeats |= same
+            if repeats:
+                for row in range(rows):
+                    for before in range(row):
+                        if hashes[before] == hashes[row]:
+                            again[row] = again[before] = True
         else:
-            ordered = np.sort(hashes[: last - first])
-            for row in range(1, ordered.size):
-                if ordered[row] == ordered[row - 1]:
-                    return True
+            order = np.argsort(hashes[:rows])
+            for place in range(1, rows):
+                if hashes[order[place]] == hashes[order[place - 1]]:
+                    again[order[place]] = again[order[place - 1]] = repeats = True
+        if repeats:
+            for row in range(rows):
+                if again[row]:
+                    found[count] = first + row
+                    count += 1
+                    again[row] = False
         first = last
-    return False
+    return found[:count]
 
 
 @compiled

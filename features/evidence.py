@@ -279,10 +279,15 @@ class Evidence:
         if table not in self._gone_of:
             frame, key = self.arranged(table), ["account_no", *(name for name in TABLES[table].key if name != "account_id")]
             ids = [name for name in key if name.endswith("_id")]
-            if ids and not events.may_repeat(column(frame, "account_no", np.int64, table), texts(frame[ids[0]])):
-                self._gone_of[table] = NEVER_REPLACED
-            else:
-                self._gone_of[table] = still(superseded_on(frame, key, table), np.int32)
+            rows = np.arange(len(frame))
+            if ids:
+                rows = events.repeated(column(frame, "account_no", np.int64, table), texts(frame[ids[0]]))
+            self._gone_of[table] = NEVER_REPLACED
+            if rows.size:
+                own = frame[[*key, "known_at", "known_on", *(["account_id"] if "account_id" in frame else [])]]
+                gone = np.full(len(frame), NEVER, np.int32)
+                gone[rows] = superseded_on(own.iloc[rows], key, table)
+                self._gone_of[table] = still(gone, np.int32)
         return self._gone_of[table]
 
     @cached_property

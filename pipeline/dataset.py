@@ -240,7 +240,7 @@ def write_panel(store_path: Path, out: Path, params: Params) -> str:
             f"{len(frame):,} rows of {whole.cohort['debtor_id'].nunique():,} debtors on {whole.cohort['as_of'].nunique()} nights: {out}",
             "Payments complete through " + ", ".join(f"{date_of(day)} ({name})" for name, day in reach),
             f"Accounts of these nights by reason\n{_by_reason(whole.counts).to_string(index=False)}",
-            f"Rows without a label by reason\n{_without_label(seen).to_string(index=False)}",
+            f"Rows with a label, and without one by reason\n{_labelled_or_not(seen).to_string(index=False)}",
             *(f"{title}\n{table.to_string(index=False)}" for title, table in rates.items()),
             f"Label coverage by month\n{seen.to_string(index=False)}",
             f"Maturity: share of eventual recoveries known after n days\n{curve.to_string(index=False)}",
@@ -255,9 +255,9 @@ def _by_reason(counts: pd.DataFrame) -> pd.DataFrame:
     return found[found["accounts"] > 0].assign(share=found["accounts"] / max(found["accounts"].sum(), 1))
 
 
-def _without_label(seen: pd.DataFrame) -> pd.DataFrame:
+def _labelled_or_not(seen: pd.DataFrame) -> pd.DataFrame:
     """label, reason, accounts, share of the label's rows; the rows that have one included."""
-    found = seen.groupby(["label", "reason"], sort=False)["accounts"].sum().reset_index()
+    found = seen.groupby(["label", "reason"])["accounts"].sum().reset_index()
     return found.assign(share=found["accounts"] / found.groupby("label")["accounts"].transform("sum"))
 
 

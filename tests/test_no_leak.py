@@ -140,7 +140,7 @@ def test_a_planted_column_that_equals_the_label_leaves_the_auc_unchanged():
     drawn = np.random.default_rng(3)
     paid, accounts = drawn.random(300) < 0.4, [f"a{number}" for number in range(300)]
     for name, pays in zip(accounts, paid, strict=True):
-        habit = int(drawn.poisson(1.5 + pays))
+        habit = int(drawn.poisson(1.0 + 2.0 * pays))
         facts = {"account_id": name, "debtor_id": name, "opened_on": "2024-01-01", "principal": 90_000}
         for world, known_at in ((plain, None), (planted, "2024-03-15 00:00"), (leaked, "2024-03-14 23:59:59")):
             world.account(**facts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -55,14 +56,19 @@ class FitWindow:
     names: Sequence[str]
 
     def __post_init__(self) -> None:
-        own = {key: value for key, value in self.settings.items() if key not in (*OURS, "n_estimators")}
-        self.params = {**own, **FIXED, "seed": self.seed % (2**31 - 1)}
-        self.most_trees = int(self.settings["n_estimators"])
+        self._read_settings()
         self.as_of = self.cohort["as_of"].to_numpy()
         self.folds = debtor_folds(self.cohort["debtor_id"], FOLDS, self.seed)
         self.binned = lightgbm.Dataset(
             self.numbers, feature_name=_plain(self.names), params=dict(self.params), free_raw_data=True
         ).construct()
+
+    def with_settings(self, settings: Mapping, seed: int | None = None) -> FitWindow:
+        """The same rows and folds, binned as they are, under other settings or another seed of growth (max_bin stays)."""
+        other = copy.copy(self)
+        other.settings, other.seed = settings, self.seed if seed is None else seed
+        other._read_settings()
+        return other
 
     def grow(self, objective: Mapping, target: np.ndarray, rows: np.ndarray, trees: int) -> lightgbm.Booster:
         """A booster of exactly `trees` rounds on the given rows (bool)."""
@@ -94,6 +100,11 @@ class FitWindow:
             held = self.folds == fold
             scores[held] = raw_scores(self.grow(objective, target, rows & ~held, trees), self.numbers[held])
         return scores
+
+    def _read_settings(self) -> None:
+        own = {key: value for key, value in self.settings.items() if key not in (*OURS, "n_estimators")}
+        self.params = {**own, **FIXED, "seed": self.seed % (2**31 - 1)}
+        self.most_trees = int(self.settings["n_estimators"])
 
     def _part(self, rows: np.ndarray, target: np.ndarray) -> lightgbm.Dataset:
         chosen = np.flatnonzero(rows)

@@ -112,6 +112,63 @@ def importance(rows: pd.DataFrame) -> str:
         return held.svg("Importance by exact contributions")
 
 
+def swarm(points: pd.DataFrame) -> str:
+    """Every account a dot at the contribution it gets from a column: blue where its value is low, red where high, grey where missing."""
+    names = list(dict.fromkeys(points["feature"]))[::-1]
+    low, middle, high = "#2a78c2", "#9a5fb0", "#cf2f4a"
+    colours = {0: low, 1: middle, 2: high}
+    with _figure(8.8, 0.36 * len(names) + 0.9) as held:
+        place = held.axes
+        place.axvline(0, color=MUTED, linewidth=0.8)
+        for row, name in enumerate(names):
+            rows = points[points["feature"] == name]
+            tallest = rows.groupby("effect")["rows"].sum().max()
+            for effect, pile in rows.groupby("effect"):
+                third = pd.to_numeric(pile["value"]).mul(3).fillna(-1).astype(int)
+                shades = np.repeat([colours.get(part, OTHER) for part in third], pile["rows"])
+                reach = 0.4 * np.sqrt(len(shades) / tallest)
+                heights = np.linspace(-reach, reach, len(shades)) if len(shades) > 1 else [0.0]
+                place.scatter(np.full(len(shades), effect), row + np.array(heights), c=shades, s=5, linewidths=0, rasterized=True)
+        place.set_yticks(range(len(names)), names)
+        place.set_ylim(-0.7, len(names) - 0.3)
+        place.set_xlabel("Contribution to the log-odds of recovery")
+        for text, colour in (("low value", low), ("middle", middle), ("high value", high), ("missing", OTHER)):
+            place.scatter([], [], c=colour, s=22, label=text)
+        place.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        return held.svg("Contributions of the strongest columns, one dot an account")
+
+
+def liquidation(points: pd.DataFrame, most: int = 12) -> str:
+    """Net cash as a share of the placed amount over the months since placement, one line a placement month, newer ones darker."""
+    months = sorted(points["placed_in"].unique())[-most:]
+    with _figure(8.4, 3.8) as held:
+        place = held.axes
+        for number, name in enumerate(months):
+            rows = points[points["placed_in"] == name]
+            shade = 0.25 + 0.75 * (number + 1) / len(months)
+            place.plot([0, *rows["month"]], [0, *rows["rate"]], color=OURS, alpha=shade, linewidth=1.5, label=name)
+        place.set(xlabel="Months of 30 days since placement", ylabel="Net cash ÷ placed amount")
+        place.grid(color=GRID, linewidth=0.7)
+        place.set_xlim(left=0)
+        place.yaxis.set_major_formatter(_percent)
+        place.legend(frameon=False, fontsize=8.5, loc="upper left", bbox_to_anchor=(1.0, 1.0), title="Placed in")
+        return held.svg("Liquidation by placement month")
+
+
+def groups(table: pd.DataFrame, metric: str) -> str:
+    """One figure of the fairness audit per group with its interval; the line is everybody treated alike."""
+    rows = table[table["metric"] == metric].reset_index(drop=True)
+    names = [f"{row.trait.removeprefix('audit_').replace('_', ' ')}: {row.group}" for row in rows.itertuples()]
+    with _figure(5.2, 0.26 * len(rows) + 0.8) as held:
+        place = held.axes
+        place.axvline(1, color=MUTED, linewidth=1, linestyle="--")
+        reach = np.abs(np.nan_to_num(np.array([rows["value"] - rows["low"], rows["high"] - rows["value"]], dtype=float)))
+        place.errorbar(rows["value"], range(len(rows)), xerr=reach, fmt="o", color=OURS, ecolor=BAND, elinewidth=2, capsize=3)
+        place.set_yticks(range(len(rows)), names)
+        place.invert_yaxis()
+        return held.svg(f"Fairness: {metric} by group")
+
+
 def dependence(effects: pd.DataFrame) -> str:
     """How the strongest columns act: mean contribution (log-odds) over their values, with the middle 80 %."""
     names = list(dict.fromkeys(effects["feature"]))

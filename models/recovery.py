@@ -15,7 +15,7 @@ from scipy.stats import rankdata
 from features.errors import InputMissing
 from models.amount import AmountHead, Later, Recoveries, fit_amount, regrown
 from models.baseline import AGE_BANDS, AgeBandTable
-from models.boosting import FitWindow, booster_of, raw_scores, row_weights
+from models.boosting import FitWindow, booster_of, exact_contributions, portfolio_contributions, raw_scores, row_weights
 from models.calibration import Calibrator, choose_map, with_recent_levels
 from models.drift import Reference
 from models.encoding import Encoder
@@ -162,12 +162,16 @@ class RecoveryModel:
         """The raw log-odds of P(recovered) that contributions add up to."""
         return raw_scores(self.recovered.booster, self.encoder.encode(matrix, cohort))
 
-    def contributions(self, matrix: pd.DataFrame, cohort: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
-        """Exact contributions (TreeSHAP) of every column to the raw log-odds, and the base of each row; they add up to `raw`."""
+    def contributions(self, matrix: pd.DataFrame, cohort: pd.DataFrame, *, many: bool = False) -> tuple[pd.DataFrame, np.ndarray]:
+        """Exact contributions (TreeSHAP) of every column to the raw log-odds, and the base of each row; they add up to `raw`.
+
+        many: the fast way for whole portfolios, equal within 1e-6; a published reason takes the other, so that one account alone and
+        among others gets the same bits.
+        """
         numbers = self.encoder.encode(matrix, cohort)
         if not len(numbers):
             return pd.DataFrame(columns=list(self.encoder.names), dtype=np.float64), np.zeros(0)
-        found = self.recovered.booster.predict(numbers, pred_contrib=True, num_threads=1, validate_features=False)
+        found = (portfolio_contributions if many else exact_contributions)(self.recovered.booster, numbers)
         return pd.DataFrame(found[:, :-1], columns=list(self.encoder.names), index=matrix.index), found[:, -1]
 
     def files(self) -> dict[str, bytes]:

@@ -8,7 +8,7 @@ import pandas as pd
 from features.cohort import BUCKETS, bucket
 from features.tables import NO_DAY
 
-PAID, LEFT = "paid in full", "left otherwise"
+PAID, LEFT = "paid in full", "cured or gone"
 MONTH_DAYS = 30  # a month of the liquidation curve
 
 
@@ -18,7 +18,7 @@ def roll_rates(cohort: pd.DataFrame, recovered_amount: np.ndarray, unit: np.ndar
     cohort: account_no, as_of, days_past_due, balance (minor units), scorable rows of every night. recovered_amount: minor units, NaN
     where unknown. unit: reporting units per minor unit. Columns: from, to, accounts, balance, share_accounts, share_balance (of the
     bucket it comes from). An account gone by the next night is "paid in full" where the recovered amount reached its balance, else
-    "left otherwise" (closed, sold, settled, recalled, or paid after the horizon). The last night has no next and takes no part.
+    "cured or gone" (arrears paid while the debt runs on, settled, closed, sold, recalled). The last night has no next and takes no part.
     """
     nights = np.sort(cohort["as_of"].unique())
     order = np.searchsorted(nights, cohort["as_of"].to_numpy())

@@ -112,30 +112,39 @@ def importance(rows: pd.DataFrame) -> str:
         return held.svg("Importance by exact contributions")
 
 
-def swarm(points: pd.DataFrame) -> str:
-    """Every account a dot at the contribution it gets from a column: blue where its value is low, red where high, grey where missing."""
+def swarm(points: pd.DataFrame, step: float, most: int = 900) -> str:
+    """A beeswarm: dots at the contribution accounts get from a column, piled up where many get the same; blue where its value is low, red
+    where high, grey where missing. step: width of the contribution's bins. At most about `most` dots a column, each for as many rows."""
     names = list(dict.fromkeys(points["feature"]))[::-1]
-    low, middle, high = "#2a78c2", "#9a5fb0", "#cf2f4a"
-    colours = {0: low, 1: middle, 2: high}
+    shades = {"lowest third of values": "#2a78c2", "middle": "#9a5fb0", "highest third": "#cf2f4a", "missing": OTHER}
+    colours = list(shades.values())
+    along, across, tints = [], [], []
+    for place, name in enumerate(names):
+        rows = points[points["feature"] == name].sort_values("effect", kind="stable")
+        scale = max(rows["rows"].sum() / most, 1.0)
+        third = pd.to_numeric(rows["value"]).mul(3).fillna(3).astype(int).to_numpy()
+        dots = np.ceil(rows["rows"].to_numpy() / scale).astype(int)
+        piles = rows.assign(dots=dots, third=third).groupby("effect", sort=True)
+        tallest = max(int(piles["dots"].sum().max()), 1)
+        for effect, pile in piles:
+            tint = np.repeat(pile["third"].to_numpy(), pile["dots"].to_numpy())
+            count, spread = len(tint), np.arange(len(tint))
+            along.append(effect + step * ((spread * 0.618034) % 1.0 - 0.5))  # spread evenly over the bin, and the same every time
+            reach = 0.42 * np.sqrt(count / tallest)
+            across.append(place + (reach * (2 * (spread + 0.5) / count - 1)))
+            tints.append(tint)
     with _figure(8.8, 0.36 * len(names) + 0.9) as held:
         place = held.axes
         place.axvline(0, color=MUTED, linewidth=0.8)
-        for row, name in enumerate(names):
-            rows = points[points["feature"] == name]
-            tallest = rows.groupby("effect")["rows"].sum().max()
-            for effect, pile in rows.groupby("effect"):
-                third = pd.to_numeric(pile["value"]).mul(3).fillna(-1).astype(int)
-                shades = np.repeat([colours.get(part, OTHER) for part in third], pile["rows"])
-                reach = 0.4 * np.sqrt(len(shades) / tallest)
-                heights = np.linspace(-reach, reach, len(shades)) if len(shades) > 1 else [0.0]
-                place.scatter(np.full(len(shades), effect), row + np.array(heights), c=shades, s=5, linewidths=0, rasterized=True)
+        inks = np.array(colours, dtype=object)[np.concatenate(tints)]
+        place.scatter(np.concatenate(along), np.concatenate(across), c=list(inks), s=4, linewidths=0, rasterized=True)
         place.set_yticks(range(len(names)), names)
         place.set_ylim(-0.7, len(names) - 0.3)
         place.set_xlabel("Contribution to the log-odds of recovery")
-        for text, colour in (("low value", low), ("middle", middle), ("high value", high), ("missing", OTHER)):
+        for text, colour in shades.items():
             place.scatter([], [], c=colour, s=22, label=text)
         place.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-        return held.svg("Contributions of the strongest columns, one dot an account")
+        return held.svg("Contributions of the strongest columns")
 
 
 def liquidation(points: pd.DataFrame, most: int = 12) -> str:
@@ -217,7 +226,7 @@ class _figure:
 
     def svg(self, label: str) -> str:
         out = io.StringIO()
-        self.figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        self.figure.savefig(out, format="svg", dpi=140, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
         text = out.getvalue()
         return f'<div class="chart" role="img" aria-label="{label}">{text[text.index("<svg") :]}</div>'
 

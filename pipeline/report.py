@@ -17,6 +17,7 @@ from models.evaluate import BEST, HINDSIGHT, MODEL, NEWEST, POOLED, SCOPES, UNSE
 from models.fairness import findings
 from models.trade import LEFT, PAID
 from pipeline import charts
+from pipeline.studies import SWARM_STEP
 
 TEMPLATES = Path(__file__).parent / "templates"
 BEST_OF_ALL = (BEST, HINDSIGHT)
@@ -326,7 +327,7 @@ def _pictures(evaluation: Evaluation, capacity: float) -> dict[str, Markup]:
     drawn = (
         ("importance", charts.importance),
         ("effects", charts.dependence),
-        ("swarm", charts.swarm),
+        ("swarm", lambda points: charts.swarm(points, SWARM_STEP)),
         ("liquidation", charts.liquidation),
     )
     for name, draw in drawn:

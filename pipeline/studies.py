@@ -14,7 +14,7 @@ from scipy.stats import rankdata
 from models.amount import COVERAGE
 from models.baseline import AGE_BANDS, plain_orders
 from models.evaluate import MODEL, NEWEST, POOLED, Judged, Rival, evaluate, paired_money
-from models.explain import reasons, same_first_reason
+from models.explain import checked_contributions, reasons, same_first_reason
 from models.fairness import audit, groups_of, proxies
 from models.money import MoneyScale
 from models.recovery import AnyModel, RecoveryModel, Teaching, debtors_with
@@ -27,10 +27,11 @@ from pipeline.windows import Windows
 if TYPE_CHECKING:
     from pipeline.dataset import Panel
 
-IMPORTANCE_ROWS = 600  # exact contributions are 85 times dearer than scores
+IMPORTANCE_ROWS = 10_000  # of the test rows, evenly spaced
+MANY_ROWS = 1_000  # from here on the fast contributions are the faster ones
 STABILITY_ROWS = 300
 SEEDS = 5
-SWARM, SWARM_STEP = 14, 0.02  # columns of the beeswarm; width of its bins, log-odds
+SWARM, SWARM_STEP = 14, 0.01  # columns of the beeswarm; width of its bins, log-odds
 ATTEMPTS = "contacts_count_outbound_30d"  # the burden of contact an account has had
 STRONGEST = 9  # columns whose action is drawn
 
@@ -151,9 +152,9 @@ def fairness(
 def importance(model: RecoveryModel, evidence: Evidence, catalogue: Sequence[Any]) -> dict[str, pd.DataFrame]:
     """`importance`: share of the mean absolute exact contribution per column, on evenly spaced test rows; `effects`: how the strongest
     act over their values; `swarm`: how often each of them moves a score by how much, and at which values."""
-    step = max(len(evidence.matrix) // IMPORTANCE_ROWS, 1)
+    step = -(-len(evidence.matrix) // IMPORTANCE_ROWS)
     rows = evidence.matrix[::step]
-    found, _ = model.contributions(rows, evidence.cohort[::step])
+    found, _ = checked_contributions(model, rows, evidence.cohort[::step], many=len(rows) >= MANY_ROWS)
     mean = found.abs().mean()
     families = {entry.name: entry.family for entry in catalogue}
     share = mean / mean.sum() if mean.sum() > 0 else mean

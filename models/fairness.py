@@ -80,14 +80,22 @@ def audit(
 
 
 def proxies(
-    numbers: np.ndarray, names: Sequence[str], cohort: pd.DataFrame, traits: Mapping[str, np.ndarray], settings: Mapping, draws: int, seed: int
+    numbers: np.ndarray,
+    names: Sequence[str],
+    cohort: pd.DataFrame,
+    traits: Mapping[str, np.ndarray],
+    settings: Mapping,
+    draws: int,
+    seed: int,
 ) -> pd.DataFrame:
     """Can the features tell the group? AUC of a booster taught to tell each group from the rest, on debtors it has not seen.
 
     numbers: encoded features [rows, columns]; one row per debtor is used, its newest. trait, group, debtors, auc, low, high, and the
     columns it looked at most. A column that tells a group is not wrong by itself; it is where a rule or a reviewer should look.
     """
-    newest = cohort.assign(row=np.arange(len(cohort))).sort_values(["as_of", "account_no"], kind="stable").groupby("debtor_id")["row"].last()
+    newest = (
+        cohort.assign(row=np.arange(len(cohort))).sort_values(["as_of", "account_no"], kind="stable").groupby("debtor_id")["row"].last()
+    )
     rows = np.sort(newest.to_numpy())
     people = cohort.iloc[rows].reset_index(drop=True)
     window = FitWindow(numbers[rows], people, np.ones(len(rows)), {**settings, "n_estimators": PROXY_TREES}, seed, names)
@@ -119,13 +127,11 @@ def findings(table: pd.DataFrame, told: pd.DataFrame) -> list[str]:
     """What a reader must see, in sentences: levels that are off, lists that differ beyond four fifths, features that tell a group."""
     said = []
     if len(table):
-        held = {metric: rows for metric, rows in table.groupby("metric", sort=False)}
+        held = dict(list(table.groupby("metric", sort=False)))
         for row in held["level"].itertuples():
             if row.low > 1 or row.high < 1:
                 side = "more" if row.value > 1 else "less"
-                said.append(
-                    f"{_of(row)}: recovered {side} often than predicted, {row.value:.2f} times [{row.low:.2f}, {row.high:.2f}]."
-                )
+                said.append(f"{_of(row)}: recovered {side} often than predicted, {row.value:.2f} times [{row.low:.2f}, {row.high:.2f}].")
         for metric, what in (("list_ratio", "listed"), ("attempts_ratio", "contacted")):
             for row in held[metric].itertuples() if metric in held else ():
                 if (row.value < FOUR_FIFTHS and row.high < 1) or (row.value > 1 / FOUR_FIFTHS and row.low > 1):

@@ -101,7 +101,8 @@ def _searched(judged, teaching: Teaching, trials: int) -> pd.DataFrame:
 
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=teaching.seed % 2**31))
-    study.enqueue_trial({name: teaching.settings[name] for name in SPACE if name in teaching.settings}, skip_if_exists=True)
+    near = {name: min(max(teaching.settings[name], low), high) for name, (low, high, _) in SPACE.items() if name in teaching.settings}
+    study.enqueue_trial(near)
     rows = []
 
     def one(trial: optuna.Trial) -> float:
@@ -109,10 +110,10 @@ def _searched(judged, teaching: Teaching, trials: int) -> pd.DataFrame:
         for name, (low, high, log) in SPACE.items():
             ask = trial.suggest_int if isinstance(low, int) else trial.suggest_float
             chosen[name] = ask(name, low, high, log=log)
-        if not rows:
-            chosen = {name: teaching.settings.get(name, chosen[name]) for name in SPACE}  # as they stand, even outside the space
+        if not rows:  # the settings at hand as they stand, even outside the space or not set
+            chosen = {name: teaching.settings[name] for name in SPACE if name in teaching.settings}
         loss, trees = judged(chosen)
-        rows.append({"number": trial.number, "log_loss": loss, "trees": trees, **chosen})
+        rows.append({"number": trial.number, "log_loss": loss, "trees": trees, **{name: chosen.get(name) for name in SPACE}})
         return loss
 
     study.optimize(one, n_trials=trials)

@@ -199,7 +199,11 @@ def model_card(evaluation: Evaluation, version: str, run_id: str) -> str:
 
 def approval(decision: Mapping[str, Any], compared: Mapping[str, Any] | None) -> str:
     """The end of a model card once the run is champion: who, when, why, and the comparison with the former champion."""
-    lines = ["", "## Approval", f"- Approved by {decision['approved_by']} on {decision['approved_at']}: {decision['why'] or 'no reason given'}."]
+    lines = [
+        "",
+        "## Approval",
+        f"- Approved by {decision['approved_by']} on {decision['approved_at']}: {decision['why'] or 'no reason given'}.",
+    ]
     if compared is not None:
         gain = _interval((compared["gain"], compared["gain_low"], compared["gain_high"]), "+.1%")
         lines.append(f"- Against the former champion {compared['champion']} on the same rows, money at capacity: {gain}.")

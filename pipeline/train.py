@@ -97,7 +97,7 @@ def train(
     registry.ready(params)
     clock = _Clock()
     windows = windows_of(panel, params)
-    teaching = _teaching(panel, params, catalogue)
+    teaching = teaching_of(panel, params, catalogue)
     tuned = None
     if tune_trials:
         tuned = tune(panel.matrix, windows.fit_labels(panel.labels), panel.cohort, teaching, tune_trials)
@@ -168,7 +168,7 @@ def evaluate_again(store_path: Path, run_id: str, params: Params, truth: Path | 
     return report.terminal_text(again, known.version, place)
 
 
-def _teaching(panel: Panel, params: Params, catalogue: Sequence[Any]) -> Teaching:
+def teaching_of(panel: Panel, params: Params, catalogue: Sequence[Any]) -> Teaching:
     return Teaching(
         settings=params.model.model_dump(),
         seed=params.seed,

@@ -24,6 +24,7 @@ SEEN, UNSEEN = "seen in the fit window", "never seen before"
 LEAK_AUC, CARRIED = 0.95, 0.6
 SHORT_DAYS, YEAR_DAYS = 61, 365
 COLLAPSE = 0.1
+LEAST_KNOWN = 0.9  # share of the test nights' rows with a known outcome
 FEW_DEBTORS = 100
 
 
@@ -297,6 +298,12 @@ def warnings(
         said.append(f"{window} is under two months: one odd month decides every figure.")
     elif days < YEAR_DAYS:
         said.append(f"{window} covers part of a year: a season it does not hold is not judged.")
+    known = evaluation.facts.get("label_coverage", 1.0)
+    if known < LEAST_KNOWN:
+        said.append(
+            f"The outcome is known for {known:.0%} of the rows of the test nights. Where it is known more often of who paid, every figure "
+            "here is of a selection."
+        )
     row = evaluation.quality[(evaluation.quality["scope"] == POOLED) & (evaluation.quality["ranking"] == MODEL)]
     events = int(row["events"].iloc[0]) if len(row) else 0
     if events < FEW_DEBTORS:

@@ -162,7 +162,7 @@ def importance(model: RecoveryModel, evidence: Evidence, catalogue: Sequence[Any
         {"feature": mean.index, "family": [families.get(name, "attributes") for name in mean.index], "share": share.to_numpy()}
     )
     table = table.sort_values("share", ascending=False, kind="stable", ignore_index=True)
-    numeric = [name for name in table["feature"] if rows[name].dtype == np.float64 and rows[name].nunique() > 1][:STRONGEST]
+    numeric = [name for name in table["feature"] if rows[name].dtype == np.float64 and rows[name].nunique() > 2][:STRONGEST]
     effects = [line for name in numeric for line in _effects(name, rows[name].to_numpy(), found[name].to_numpy())]
     numbers = model.encoder.encode(rows, evidence.cohort[::step])
     places = {name: place for place, name in enumerate(model.encoder.names)}

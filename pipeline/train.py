@@ -248,7 +248,9 @@ def _concluded(evaluation: Evaluation, params: Params, fit_auc: float | None) ->
 
 
 def _facts(panel: Panel, windows: Windows, model: AnyModel, teaching: Teaching, params: Params, evidence: Evidence) -> dict[str, Any]:
+    judged_nights = panel.cohort["as_of"].between(windows.recovery.test_first, windows.recovery.test_last)
     return {
+        "label_coverage": float(panel.labels["recovered"][judged_nights.to_numpy()].notna().mean()),
         "windows": windows.facts(),
         "complete_through": str(np.datetime64(panel.complete_through, "D")),
         "reporting_currency": teaching.money.reporting,

@@ -36,6 +36,8 @@ NEWEST, NEWEST_BY_BALANCE, BANDS = "newest placement first", "newest placement x
 
 
 SEEDS = 10
+LOANS_AIM = 0.735  # what a panel of all earlier loans is said to reach
+LAST_LATENESS = "x_earlier_late_last"
 # For the cards: the best of eight by AUC and by log loss on two folds of debtors inside the published training part.
 CARD_SETTINGS = {"learning_rate": 0.02, "n_estimators": 1500, "num_leaves": 31, "feature_fraction": 0.5, "min_child_samples": 100}
 
@@ -107,7 +109,17 @@ def later_loans(store: Store, params: Params, raw: Path) -> Answer:
     taught = ~test & (question.cohort["as_of"].to_numpy() < first_test)
     asked = Question(question.cohort, question.matrix, question.labels, taught, test)
     model = _taught(asked, params)
-    return _default_answer("mobile_loans, July 2017 loans, newest 30 % by approval", asked, model, known, params)
+    answer = _default_answer("mobile_loans, July 2017 loans, newest 30 % by approval", asked, model, known, params)
+    cohort, matrix, _ = asked.part(test)
+    who, weights = debtor_draws(cohort["debtor_id"], params.evaluate.bootstrap_draws, params.seed)
+    lateness, nothing = matrix[LAST_LATENESS].fillna(matrix[LAST_LATENESS].min()).to_numpy(), np.zeros(len(cohort))
+    alone = interval(quality(lateness, None, known[test], nothing, nothing, who, weights)[:, 0])
+    held = "is reached" if answer.auc[0] >= LOANS_AIM else "is not reached, though the interval holds it"
+    said = (
+        f"AUC of the last loan's lateness alone {alone[0]:.3f} [{alone[1]:.3f}, {alone[2]:.3f}]",
+        f"the {LOANS_AIM} aimed at {held if answer.auc[2] >= LOANS_AIM else 'is not reached'}",
+    )
+    return replace(answer, said=said)
 
 
 def next_month(store: Store, params: Params, raw: Path) -> Answer:

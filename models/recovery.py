@@ -15,7 +15,7 @@ from scipy.stats import rankdata
 from features.errors import InputMissing
 from models.amount import AmountHead, Later, Recoveries, fit_amount, regrown
 from models.baseline import AGE_BANDS, AgeBandTable
-from models.boosting import FitWindow, booster_of, raw_scores, row_weights
+from models.boosting import FitWindow, booster_of, exact_contributions, portfolio_contributions, raw_scores, row_weights
 from models.calibration import Calibrator, choose_map, with_recent_levels
 from models.drift import Reference
 from models.encoding import Encoder
@@ -91,14 +91,14 @@ class RecoveryModel:
         like: an earlier fit whose numbers of trees and way of the amount are kept, for the refit on everything before release.
         Raises InputMissing when recovery has one class only.
         """
-        matrix, labels, cohort = _in_order(matrix, labels, cohort)
+        matrix, labels, cohort = fit_rows(matrix, labels, cohort)
         recovered = labels["recovered"].to_numpy(dtype=np.float64)
         _two_classes(recovered)
         encoder, numbers = Encoder.learn(matrix, cohort, recovered, teaching.money_columns, teaching.money, teaching.seed)
         weight = row_weights(cohort, teaching.settings.get("recency_half_life_days"))
         window = FitWindow(numbers, cohort, weight, teaching.settings, teaching.seed, encoder.names)
         head, chance, trial = _probability_head(
-            window, _rising(teaching, encoder.names), recovered, teaching.gap_days, like.recovered if like else None
+            window, recovery_objective(teaching, encoder.names), recovered, teaching.gap_days, like.recovered if like else None
         )
         known = ~np.isnan(recovered)
         unit = teaching.money.per_minor(cohort["currency"])
@@ -109,31 +109,28 @@ class RecoveryModel:
         reference = Reference.learn(encoder.encode(matrix, cohort)[known], encoder.names, chance[known])
         return cls(encoder, head, amount, choice, defaulted, teaching.default_dpd, reference, facts)
 
-    def regrown(self, matrix: pd.DataFrame, labels: pd.DataFrame, cohort: pd.DataFrame, teaching: Teaching) -> RecoveryModel:
-        """The same way taught on other columns: boosters grown anew, numbers of trees, maps and factors kept; without the default head.
+    def regrown(
+        self, matrix: pd.DataFrame, labels: pd.DataFrame, cohort: pd.DataFrame, teaching: Teaching, seeds: Sequence[int] | None = None
+    ) -> list[RecoveryModel]:
+        """The same way taught on other columns or, one model each, with other seeds of growth: boosters grown anew, numbers of trees, maps
+        and factors kept; without the default head.
 
         Enough to compare orders: a strictly increasing map and a factor change none.
         """
-        matrix, labels, cohort = _in_order(matrix, labels, cohort)
+        matrix, labels, cohort = fit_rows(matrix, labels, cohort)
         recovered = labels["recovered"].to_numpy(dtype=np.float64)
         encoder, numbers = Encoder.learn(matrix, cohort, recovered, teaching.money_columns, teaching.money, teaching.seed)
-        window = FitWindow(
-            numbers,
-            cohort,
-            row_weights(cohort, teaching.settings.get("recency_half_life_days")),
-            teaching.settings,
-            teaching.seed,
-            encoder.names,
-        )
-        known = ~np.isnan(recovered)
-        head = replace(
-            self.recovered,
-            booster=window.grow(_rising(teaching, encoder.names), np.where(known, recovered, 0.0), known, self.recovered.trees),
-        )
-        found = _recoveries(labels, cohort, teaching.money.per_minor(cohort["currency"]))
-        return replace(
-            self, encoder=encoder, recovered=head, amount=regrown(self.amount, window, found, self.amount_choice["trees"]), defaulted=None
-        )
+        weight = row_weights(cohort, teaching.settings.get("recency_half_life_days"))
+        whole = FitWindow(numbers, cohort, weight, teaching.settings, teaching.seed, encoder.names)
+        known, found = ~np.isnan(recovered), _recoveries(labels, cohort, teaching.money.per_minor(cohort["currency"]))
+        objective, target = recovery_objective(teaching, encoder.names), np.where(known, recovered, 0.0)
+        models = []
+        for seed in seeds or (teaching.seed,):
+            window = whole.with_settings(teaching.settings, seed)
+            head = replace(self.recovered, booster=window.grow(objective, target, known, self.recovered.trees))
+            amount = regrown(self.amount, window, found, self.amount_choice["trees"])
+            models.append(replace(self, encoder=encoder, recovered=head, amount=amount, defaulted=None))
+        return models
 
     def predict(self, matrix: pd.DataFrame, cohort: pd.DataFrame) -> pd.DataFrame:
         """p_recovered, amount_if_recovered and expected_recovery (minor units, at most the balance), p_defaulted; rows as in the matrix.
@@ -165,12 +162,16 @@ class RecoveryModel:
         """The raw log-odds of P(recovered) that contributions add up to."""
         return raw_scores(self.recovered.booster, self.encoder.encode(matrix, cohort))
 
-    def contributions(self, matrix: pd.DataFrame, cohort: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
-        """Exact contributions (TreeSHAP) of every column to the raw log-odds, and the base of each row; they add up to `raw`."""
+    def contributions(self, matrix: pd.DataFrame, cohort: pd.DataFrame, *, many: bool = False) -> tuple[pd.DataFrame, np.ndarray]:
+        """Exact contributions (TreeSHAP) of every column to the raw log-odds, and the base of each row; they add up to `raw`.
+
+        many: the fast way for whole portfolios, equal within 1e-6; a published reason takes the other, so that one account alone and
+        among others gets the same bits.
+        """
         numbers = self.encoder.encode(matrix, cohort)
         if not len(numbers):
             return pd.DataFrame(columns=list(self.encoder.names), dtype=np.float64), np.zeros(0)
-        found = self.recovered.booster.predict(numbers, pred_contrib=True, num_threads=1, validate_features=False)
+        found = (portfolio_contributions if many else exact_contributions)(self.recovered.booster, numbers)
         return pd.DataFrame(found[:, :-1], columns=list(self.encoder.names), index=matrix.index), found[:, -1]
 
     def files(self) -> dict[str, bytes]:
@@ -240,14 +241,14 @@ def debtors_with(labels: pd.Series, debtors: pd.Series) -> int:
     return int(debtors[(labels == 1).to_numpy()].nunique())
 
 
-def _in_order(matrix: pd.DataFrame, labels: pd.DataFrame, cohort: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+def fit_rows(matrix: pd.DataFrame, labels: pd.DataFrame, cohort: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """The labelled rows by as_of and account_no: the order they came in changes no tree."""
     rows = np.flatnonzero((labels["recovered"].notna() | labels["defaulted"].notna()).to_numpy())
     rows = rows[np.lexsort((cohort["account_no"].to_numpy()[rows], cohort["as_of"].to_numpy()[rows]))]
     return tuple(frame.iloc[rows].reset_index(drop=True) for frame in (matrix, labels, cohort))
 
 
-def _rising(teaching: Teaching, names: Sequence[str]) -> dict:
+def recovery_objective(teaching: Teaching, names: Sequence[str]) -> dict:
     """The objective of P(recovered), with the directions the catalogue is sure of."""
     directions = [int(teaching.monotone.get(name, 0)) for name in names]
     return {**BINARY, "monotone_constraints": directions} if any(directions) else BINARY

@@ -88,6 +88,23 @@ def captured(
     return _captured(ends, nights[place], int(nights.max(initial=-1)) + 1, money[place], who[place], weights, shares)
 
 
+def listed_shares(order: np.ndarray, night: np.ndarray, capacity: float) -> np.ndarray:
+    """Share of each row that lies in the best `capacity` of its night, 0 to 1: accounts tied at the edge share the places left."""
+    rows = pd.DataFrame({"night": np.unique(night, return_inverse=True)[1], "order": order})
+    size = rows.groupby("night")["order"].transform("size").to_numpy(dtype=np.float64)
+    above = rows.groupby("night")["order"].rank(ascending=False, method="min").to_numpy() - 1
+    tied = rows.groupby(["night", "order"])["order"].transform("size").to_numpy(dtype=np.float64)
+    return np.clip((capacity * size - above) / tied, 0.0, 1.0)
+
+
+def ratios_of_sums(above: np.ndarray, below: np.ndarray, who: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Sum of `above` ÷ sum of `below` over the rows of each draw, float64 [1 + draws]; NaN where the second is 0."""
+    debtors = weights.shape[1]
+    sums = [weights @ np.bincount(who, weights=part, minlength=debtors) for part in (above, below)]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(sums[1] > 0, sums[0] / sums[1], np.nan)
+
+
 def _tenths(chance_falling: np.ndarray) -> np.ndarray:
     return np.minimum(np.arange(len(chance_falling)) * BINS // max(len(chance_falling), 1), BINS - 1)
 

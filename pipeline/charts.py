@@ -112,6 +112,72 @@ def importance(rows: pd.DataFrame) -> str:
         return held.svg("Importance by exact contributions")
 
 
+def swarm(points: pd.DataFrame, step: float, most: int = 900) -> str:
+    """A beeswarm: dots at the contribution accounts get from a column, piled up where many get the same; blue where its value is low, red
+    where high, grey where missing. step: width of the contribution's bins. At most about `most` dots a column, each for as many rows."""
+    names = list(dict.fromkeys(points["feature"]))[::-1]
+    shades = {"lowest third of values": "#2a78c2", "middle": "#9a5fb0", "highest third": "#cf2f4a", "missing": OTHER}
+    colours = list(shades.values())
+    along, across, tints = [], [], []
+    for place, name in enumerate(names):
+        rows = points[points["feature"] == name].sort_values("effect", kind="stable")
+        scale = max(rows["rows"].sum() / most, 1.0)
+        third = pd.to_numeric(rows["value"]).mul(3).fillna(3).astype(int).to_numpy()
+        dots = np.ceil(rows["rows"].to_numpy() / scale).astype(int)
+        piles = rows.assign(dots=dots, third=third).groupby("effect", sort=True)
+        tallest = max(int(piles["dots"].sum().max()), 1)
+        for effect, pile in piles:
+            tint = np.repeat(pile["third"].to_numpy(), pile["dots"].to_numpy())
+            count, spread = len(tint), np.arange(len(tint))
+            along.append(effect + step * ((spread * 0.618034) % 1.0 - 0.5))  # spread evenly over the bin, and the same every time
+            reach = 0.42 * np.sqrt(count / tallest)
+            across.append(place + (reach * (2 * (spread + 0.5) / count - 1)))
+            tints.append(tint)
+    with _figure(8.8, 0.36 * len(names) + 0.9) as held:
+        place = held.axes
+        place.axvline(0, color=MUTED, linewidth=0.8)
+        inks = np.array(colours, dtype=object)[np.concatenate(tints)]
+        place.scatter(np.concatenate(along), np.concatenate(across), c=list(inks), s=4, linewidths=0, rasterized=True)
+        place.set_yticks(range(len(names)), names)
+        place.set_ylim(-0.7, len(names) - 0.3)
+        place.set_xlabel("Contribution to the log-odds of recovery")
+        for text, colour in shades.items():
+            place.scatter([], [], c=colour, s=22, label=text)
+        place.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        return held.svg("Contributions of the strongest columns")
+
+
+def liquidation(points: pd.DataFrame, most: int = 12) -> str:
+    """Net cash as a share of the placed amount over the months since placement, one line a placement month, newer ones darker."""
+    months = sorted(points["placed_in"].unique())[-most:]
+    with _figure(8.4, 3.8) as held:
+        place = held.axes
+        for number, name in enumerate(months):
+            rows = points[points["placed_in"] == name]
+            shade = 0.25 + 0.75 * (number + 1) / len(months)
+            place.plot([0, *rows["month"]], [0, *rows["rate"]], color=OURS, alpha=shade, linewidth=1.5, label=name)
+        place.set(xlabel="Months of 30 days since placement", ylabel="Net cash ÷ placed amount")
+        place.grid(color=GRID, linewidth=0.7)
+        place.set_xlim(left=0)
+        place.yaxis.set_major_formatter(_percent)
+        place.legend(frameon=False, fontsize=8.5, loc="upper left", bbox_to_anchor=(1.0, 1.0), title="Placed in")
+        return held.svg("Liquidation by placement month")
+
+
+def groups(table: pd.DataFrame, metric: str) -> str:
+    """One figure of the fairness audit per group with its interval; the line is everybody treated alike."""
+    rows = table[table["metric"] == metric].reset_index(drop=True)
+    names = [f"{row.trait.removeprefix('audit_').replace('_', ' ')}: {row.group}" for row in rows.itertuples()]
+    with _figure(5.2, 0.26 * len(rows) + 0.8) as held:
+        place = held.axes
+        place.axvline(1, color=MUTED, linewidth=1, linestyle="--")
+        reach = np.abs(np.nan_to_num(np.array([rows["value"] - rows["low"], rows["high"] - rows["value"]], dtype=float)))
+        place.errorbar(rows["value"], range(len(rows)), xerr=reach, fmt="o", color=OURS, ecolor=BAND, elinewidth=2, capsize=3)
+        place.set_yticks(range(len(rows)), names)
+        place.invert_yaxis()
+        return held.svg(f"Fairness: {metric} by group")
+
+
 def dependence(effects: pd.DataFrame) -> str:
     """How the strongest columns act: mean contribution (log-odds) over their values, with the middle 80 %."""
     names = list(dict.fromkeys(effects["feature"]))
@@ -160,7 +226,7 @@ class _figure:
 
     def svg(self, label: str) -> str:
         out = io.StringIO()
-        self.figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        self.figure.savefig(out, format="svg", dpi=140, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
         text = out.getvalue()
         return f'<div class="chart" role="img" aria-label="{label}">{text[text.index("<svg") :]}</div>'
 

@@ -134,13 +134,14 @@ def dataset(store: Path | None, out: Path, params_path: Path) -> None:
 
 @cli.command()
 @_store_option
+@click.option("--tune", "trials", type=click.IntRange(min=1), default=None, help="Try this many settings inside the fit window first.")
 @_params_option
-def train(store: Path | None, params_path: Path) -> None:
+def train(store: Path | None, trials: int | None, params_path: Path) -> None:
     """Fit a challenger, evaluate it, record it in MLflow. The last line of stdout is the run id."""
     from pipeline.train import train_from_store
 
     params = _load(params_path)
-    run = train_from_store(store or params.paths.store, params)
+    run = train_from_store(store or params.paths.store, params, trials or 0)
     click.echo(run.text())
     click.echo(run.run_id)
 

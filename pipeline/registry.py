@@ -28,9 +28,10 @@ from models.folder import read_folder
 from models.recovery import RecoveryModel, load_model
 from models.split import day_text
 from pipeline.champion import MODELS, Approved, age_band, champion, model_folder, read_record, write_record
-from pipeline.evidence import JUDGED, RUNS, Evidence, comparable, load_evidence, run_folder
+from pipeline.evidence import CARD, JUDGED, RUNS, Evidence, comparable, load_evidence, run_folder
 from pipeline.locks import only_run
 from pipeline.params import Params
+from pipeline.report import approval
 
 __all__ = ["Approved", "Recorded", "age_band", "champion", "promote", "ready", "record", "recorded", "rollback", "run", "standing_champion"]
 
@@ -93,13 +94,18 @@ def record(
     plain: Mapping[str, Any],
     tags: Mapping[str, str],
     files: Mapping[str, bytes],
+    curves: Mapping[str, Mapping[int, float]],
 ) -> Recorded:
-    """Fill and end the run: params, metrics, report, card, the Booster, and a registered version with the alias `challenger`."""
+    """Fill and end the run: params, metrics, report, card, the Booster, and a registered version with the alias `challenger`.
+
+    curves: metric -> step -> value, drawn as lines by the registry's page.
+    """
     with _opened(params) as (client, _):
         import mlflow
         from mlflow.entities import Metric, Param, RunTag
 
         metrics = [Metric(key, float(value), 0, 0) for key, value in figures.items() if math.isfinite(value)]
+        metrics += [Metric(key, float(value), 0, step) for key, held in curves.items() for step, value in held.items()]
         texts = [Param(key, str(value)[:6000]) for key, value in plain.items()]
         for at in range(0, max(len(metrics), len(texts)), 100):
             client.log_batch(run_id, metrics[at : at + 100], texts[at : at + 100])
@@ -162,6 +168,7 @@ def _promoted(store_path: Path, known: Recorded, params: Params, decision: Mappi
     held = {"run_id": known.run_id, "model_version": known.version, "sha256": known.sha256, "judged_sha256": known.judged_sha256}
     write_record(store_path, {**held, **decision, "registered": known.registered, "compared": compared, "previous": previous})
     _set_champion(params, known.registered, {**decision, "decision": "promoted"}, known.run_id)
+    _sign_card(store_path, known.run_id, params, approval(decision, compared))
     gain = (
         ""
         if compared is None
@@ -257,6 +264,17 @@ def _set_champion(params: Params, registered: str | None, decision: Mapping[str,
         for key, value in decision.items():
             client.set_model_version_tag(NAME, registered, TAG + key, value)
             client.set_tag(run_id, TAG + key, value)
+
+
+def _sign_card(store_path: Path, run_id: str, params: Params, signature: str) -> None:
+    """Put the approval under the run's model card, beside the store and in the registry."""
+    place = run_folder(store_path, run_id) / CARD
+    if not place.is_file():
+        return
+    text = place.read_text(encoding="utf-8").split("\n## Approval\n")[0].rstrip("\n") + "\n" + signature
+    place.write_text(text, encoding="utf-8")
+    with _opened(params) as (client, _):
+        client.log_text(run_id, text, CARD)
 
 
 def _log_booster(model: RecoveryModel) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,13 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
+from features.cohort import BUCKETS
 from models.amount import MEAN_SHARE, OBJECTIVES
 from models.evaluate import BEST, HINDSIGHT, MODEL, NEWEST, POOLED, SCOPES, UNSEEN, Evaluation
+from models.fairness import findings
+from models.trade import LEFT, PAID
 from pipeline import charts
+from pipeline.studies import SWARM_STEP
 
 TEMPLATES = Path(__file__).parent / "templates"
 BEST_OF_ALL = (BEST, HINDSIGHT)
@@ -28,6 +32,19 @@ QUALITY_COLUMNS = (
     ("average_precision", "Average precision", "{:.3f}"),
     ("brier", "Brier", "{:.3f}"),
     ("log_loss", "Log loss", "{:.3f}"),
+)
+TABLES = ("backtest", "seeds", "ablation", "importance", "drift", "interval", "listed", "proxies")
+LIQUIDATION_MONTHS = (1, 2, 3, 6, 9, 12, 18, 24)
+FAIRNESS_COLUMNS = (
+    ("rate", "Recovered", "{:.1%}"),
+    ("mean_p", "Predicted", "{:.1%}"),
+    ("level", "Recovered ÷ predicted", "{:.2f}"),
+    ("money_ratio", "Realised ÷ predicted money", "{:.2f}"),
+    ("list_rate", "Listed", "{:.1%}"),
+    ("list_ratio", "Listed ÷ other groups", "{:.2f}"),
+    ("paying_list_rate", "Of those who paid, listed", "{:.1%}"),
+    ("attempts", "Our contacts in 30 days", "{:.2f}"),
+    ("attempts_ratio", "Contacts ÷ other groups", "{:.2f}"),
 )
 DEFAULT_COLUMNS = tuple(
     (metric, "Defaulted" if metric == "rate" else name, form) for metric, name, form in QUALITY_COLUMNS if metric != "money_ratio"
@@ -59,8 +76,16 @@ def render(evaluation: Evaluation, version: str, run_id: str) -> str:
         money_groups=_money_groups(evaluation, capacity),
         default_quality=[(scope, _quality_rows(evaluation, scope, "defaulted", DEFAULT_COLUMNS)) for scope in SCOPES],
         quality_names=[name for _, name, _ in QUALITY_COLUMNS],
+        fairness_names=[name for _, name, _ in FAIRNESS_COLUMNS],
         default_names=[name for _, name, _ in DEFAULT_COLUMNS],
-        tables={name: _records(evaluation.frames.get(name)) for name in ("backtest", "ablation", "importance", "drift", "interval")},
+        tables={name: _records(evaluation.frames.get(name)) for name in TABLES},
+        fairness=_fairness_rows(evaluation),
+        found_unfair=_findings(evaluation),
+        rolls=[(name, _roll_rows(evaluation, held)) for name, held in (("accounts", "share_accounts"), ("balance", "share_balance"))],
+        roll_ends=(*BUCKETS, PAID, LEFT),
+        liquidated=_liquidation_rows(evaluation),
+        liquidation_months=LIQUIDATION_MONTHS,
+        short=[said for said in evaluation.warnings if said.startswith("The test window")],
         tenths=evaluation.tenths.to_dict("records"),
         pictures=_pictures(evaluation, capacity),
         model=MODEL,
@@ -125,7 +150,7 @@ def model_card(evaluation: Evaluation, version: str, run_id: str) -> str:
     lines = [
         f"# Model card: {version}",
         "",
-        f"Run {run_id}. Approval is not part of this card: `champion.json` beside the store says who approved what, when and why.",
+        f"Run {run_id}. Not approved as long as no approval stands at the end.",
         "",
         "## Purpose",
         "Rank accounts in collections each night by the money expected from each within the horizon, and say why. Not for granting credit, "
@@ -160,13 +185,35 @@ def model_card(evaluation: Evaluation, version: str, run_id: str) -> str:
     lines += ["", "## Limits", *[f"- {said}" for said in evaluation.warnings]]
     lines += [
         "- The money named is what came in from listed accounts, not what listing them added: only a control group shows that.",
-        "- Features never include protected traits; whether they stand in for one is for a fairness audit.",
+        "- Features never include protected traits. Whether lists and levels differ by group all the same is under Fairness.",
+        "",
+        "## Fairness",
+        *_fairness_lines(evaluation),
         "",
         "## Gates",
         *[f"- {gate['gate']}: {_bounded(gate)}: {'passed' if gate['passed'] else 'failed'}" for gate in evaluation.gates],
         "",
     ]
     return "\n".join(lines)
+
+
+def approval(decision: Mapping[str, Any], compared: Mapping[str, Any] | None) -> str:
+    """The end of a model card once the run is champion: who, when, why, and the comparison with the former champion."""
+    lines = [
+        "",
+        "## Approval",
+        f"- Approved by {decision['approved_by']} on {decision['approved_at']}: {decision['why'] or 'no reason given'}.",
+    ]
+    if compared is not None:
+        gain = _interval((compared["gain"], compared["gain_low"], compared["gain_high"]), "+.1%")
+        lines.append(f"- Against the former champion {compared['champion']} on the same rows, money at capacity: {gain}.")
+    return "\n".join([*lines, ""])
+
+
+def _fairness_lines(evaluation: Evaluation) -> list[str]:
+    if "fairness" not in evaluation.frames:
+        return ["- Not audited: no `audit_*` column is delivered."]
+    return [f"- {said}" for said in _findings(evaluation)] or ["- No group's level, list rate or contacts differ beyond their interval."]
 
 
 def _at(evaluation: Evaluation, capacity: float) -> pd.DataFrame:
@@ -217,6 +264,54 @@ def _money_groups(evaluation: Evaluation, capacity: float) -> list[tuple[str, li
     return found
 
 
+def _fairness_rows(evaluation: Evaluation) -> list[tuple[str, list[dict[str, Any]]]]:
+    """(trait, its groups with a cell per figure)."""
+    table = evaluation.frames.get("fairness")
+    if table is None or not len(table):
+        return []
+    found = []
+    for trait, rows in table.groupby("trait", sort=False):
+        groups = []
+        for group, held in rows.groupby("group", sort=False):
+            by = held.set_index("metric")
+            cells = [_cell(by.loc[name], form) if name in by.index else {"text": "–", "interval": ""} for name, _, form in FAIRNESS_COLUMNS]
+            groups.append({"group": group, "debtors": int(held["debtors"].iloc[0]), "cells": cells})
+        found.append((_trait(trait), groups))
+    return found
+
+
+def _findings(evaluation: Evaluation) -> list[str]:
+    tables = [evaluation.frames.get(name, pd.DataFrame()) for name in ("fairness", "proxies")]
+    return findings(*tables)
+
+
+def _trait(name: str) -> str:
+    return name.removeprefix("audit_").replace("_", " ")
+
+
+def _roll_rows(evaluation: Evaluation, share: str) -> list[dict[str, Any]]:
+    """From each arrears bucket: the share that stands in each bucket, or has left, on the next training night."""
+    table = evaluation.frames.get("rolls")
+    if table is None or not len(table):
+        return []
+    return [
+        {"from": name, "accounts": int(rows["accounts"].sum()), "to": dict(zip(rows["to"], rows[share], strict=True))}
+        for name, rows in table.groupby("from", sort=False)
+    ]
+
+
+def _liquidation_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
+    table = evaluation.frames.get("liquidation")
+    if table is None or not len(table):
+        return []
+    found = []
+    for name, rows in table.groupby("placed_in", sort=True):
+        held = rows.iloc[0]
+        rates = dict(zip(rows["month"].astype(int), rows["rate"], strict=True))
+        found.append({"placed_in": name, "accounts": int(held["accounts"]), "placed": held["placed"], "rates": rates})
+    return found[-12:]
+
+
 def _pictures(evaluation: Evaluation, capacity: float) -> dict[str, Markup]:
     ratios = evaluation.quality
     ratios = ratios[(ratios["metric"] == "money_ratio") & (ratios["head"] == "recovered") & (ratios["ranking"] == MODEL)]
@@ -230,7 +325,16 @@ def _pictures(evaluation: Evaluation, capacity: float) -> dict[str, Markup]:
     if len(ratios):
         band = next(gate for gate in evaluation.gates if gate["gate"] == "realised / predicted money")
         found["ratios"] = charts.ratios(ratios, (band["from"], band["to"]))
-    for name, draw in (("importance", charts.importance), ("effects", charts.dependence)):
+    unfair = frames.get("fairness")
+    if unfair is not None and len(unfair):
+        found["fair_level"], found["fair_list"] = (charts.groups(unfair, name) for name in ("level", "list_ratio"))
+    drawn = (
+        ("importance", charts.importance),
+        ("effects", charts.dependence),
+        ("swarm", lambda points: charts.swarm(points, SWARM_STEP)),
+        ("liquidation", charts.liquidation),
+    )
+    for name, draw in drawn:
         if name in frames and len(frames[name]):
             found[name] = draw(frames[name])
     return {name: Markup(svg) for name, svg in found.items()}

@@ -1,4 +1,5 @@
-"""Studies around a judged model: earlier cut-offs, without our own contacts, importance, drift, the amount's interval, steady reasons."""
+"""Studies around a judged model: earlier cut-offs, other seeds, without our own contacts, listed money, fairness, importance, drift,
+the amount's interval, steady reasons."""
 
 from __future__ import annotations
 
@@ -8,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 
 from models.amount import COVERAGE
-from models.baseline import plain_orders
+from models.baseline import AGE_BANDS, plain_orders
 from models.evaluate import MODEL, NEWEST, POOLED, Judged, Rival, evaluate, paired_money
-from models.explain import reasons, same_first_reason
+from models.explain import checked_contributions, reasons, same_first_reason
+from models.fairness import audit, groups_of, proxies
 from models.money import MoneyScale
-from models.recovery import RecoveryModel, Teaching, debtors_with
+from models.recovery import AnyModel, RecoveryModel, Teaching, debtors_with
+from models.resampling import debtor_draws, interval, listed_shares, ratios_of_sums
 from models.split import rolling_origin
 from pipeline.evidence import Evidence
 from pipeline.params import Params
@@ -23,8 +27,12 @@ from pipeline.windows import Windows
 if TYPE_CHECKING:
     from pipeline.dataset import Panel
 
-IMPORTANCE_ROWS = 600  # exact contributions are 85 times dearer than scores
+IMPORTANCE_ROWS = 10_000  # of the test rows, evenly spaced
+MANY_ROWS = 1_000  # from here on the fast contributions are the faster ones
 STABILITY_ROWS = 300
+SEEDS = 5
+SWARM, SWARM_STEP = 14, 0.01  # columns of the beeswarm; width of its bins, log-odds
+ATTEMPTS = "contacts_count_outbound_30d"  # the burden of contact an account has had
 STRONGEST = 9  # columns whose action is drawn
 
 
@@ -72,7 +80,7 @@ def without_contacts(
     if not ours or len(ours) == len(panel.matrix.columns):
         return pd.DataFrame()
     labels = windows.fit_labels(panel.labels).assign(defaulted=np.nan)
-    bare = model.regrown(panel.matrix.drop(columns=ours), labels, panel.cohort, teaching)
+    (bare,) = model.regrown(panel.matrix.drop(columns=ours), labels, panel.cohort, teaching)
     judged = evidence.judged()
     scores = bare.predict(evidence.matrix.drop(columns=ours), evidence.cohort)
     without = replace(judged, scores=scores)
@@ -90,11 +98,63 @@ def without_contacts(
     return pd.DataFrame(rows)
 
 
-def importance(model: RecoveryModel, evidence: Evidence, catalogue: Sequence[Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """(share of the mean absolute exact contribution per column, on evenly spaced test rows; how the strongest act over their values)."""
-    step = max(len(evidence.matrix) // IMPORTANCE_ROWS, 1)
+def other_seeds(
+    panel: Panel, windows: Windows, model: RecoveryModel, teaching: Teaching, params: Params, evidence: Evidence
+) -> pd.DataFrame:
+    """AUC and money at capacity of the judged model and of the same way grown with SEEDS - 1 other seeds: is the result the seed's luck?"""
+    labels = windows.fit_labels(panel.labels).assign(defaulted=np.nan)
+    seeds = [teaching.seed + step for step in range(1, SEEDS)]
+    models = [model, *model.regrown(panel.matrix, labels, panel.cohort, teaching, seeds)]
+    judged = evidence.judged()
+    rows = []
+    for seed, grown in zip([teaching.seed, *seeds], models, strict=True):
+        scores = judged.scores if grown is model else grown.predict(evidence.matrix, evidence.cohort)
+        found = evaluate(replace(judged, scores=scores), {}, (params.gate.capacity,), 0, teaching.seed, scopes=(POOLED,))
+        share = found.money_row(MODEL, params.gate.capacity)["share"]
+        rows.append({"seed": seed, "auc": found.figure("auc")[0], "log_loss": found.figure("log_loss")[0], "share": share})
+    return pd.DataFrame(rows)
+
+
+def listed_money(judged: Judged, capacities: Sequence[float], draws: int, seed: int) -> pd.DataFrame:
+    """Realised ÷ predicted money among the rows a list of each capacity would hold, with its interval by debtor.
+
+    A list takes the highest scores, and among those are the ones that are high by mistake: a level right over all accounts can be
+    wrong where the money is.
+    """
+    who, weights = debtor_draws(judged.cohort["debtor_id"], draws, seed)
+    night = judged.cohort["as_of"].to_numpy()
+    rows = []
+    for capacity in capacities:
+        listed = listed_shares(judged.predicted, night, capacity)
+        ratio, low, high = interval(ratios_of_sums(listed * judged.money, listed * judged.predicted, who, weights))
+        sums = {"rows": float(listed.sum()), "predicted": float(listed @ judged.predicted), "realised": float(listed @ judged.money)}
+        rows.append({"capacity": capacity, **sums, "ratio": ratio, "low": low, "high": high})
+    return pd.DataFrame(rows)
+
+
+def fairness(
+    panel: Panel, windows: Windows, model: AnyModel, params: Params, evidence: Evidence, traits: pd.DataFrame
+) -> dict[str, pd.DataFrame]:
+    """`fairness` and `proxies` frames of the audit_* columns on the test rows; no frames where none is delivered."""
+    if not len(traits.columns):
+        return {}
+    test = windows.recovery.test
+    groups = {name: groups_of(traits[name][test].reset_index(drop=True)) for name in traits.columns}
+    attempts = evidence.matrix[ATTEMPTS].to_numpy() if ATTEMPTS in evidence.matrix else None
+    draws, seed = params.evaluate.bootstrap_draws, params.seed
+    told = pd.DataFrame()
+    if model.kind != AGE_BANDS:
+        numbers = model.encoder.encode(evidence.matrix, evidence.cohort)
+        told = proxies(numbers, model.encoder.names, evidence.cohort, groups, params.model.model_dump(), draws, seed)
+    return {"fairness": audit(evidence.judged(), groups, attempts, params.gate.capacity, draws, seed), "proxies": told}
+
+
+def importance(model: RecoveryModel, evidence: Evidence, catalogue: Sequence[Any]) -> dict[str, pd.DataFrame]:
+    """`importance`: share of the mean absolute exact contribution per column, on evenly spaced test rows; `effects`: how the strongest
+    act over their values; `swarm`: how often each of them moves a score by how much, and at which values."""
+    step = -(-len(evidence.matrix) // IMPORTANCE_ROWS)
     rows = evidence.matrix[::step]
-    found, _ = model.contributions(rows, evidence.cohort[::step])
+    found, _ = checked_contributions(model, rows, evidence.cohort[::step], many=len(rows) >= MANY_ROWS)
     mean = found.abs().mean()
     families = {entry.name: entry.family for entry in catalogue}
     share = mean / mean.sum() if mean.sum() > 0 else mean
@@ -102,9 +162,26 @@ def importance(model: RecoveryModel, evidence: Evidence, catalogue: Sequence[Any
         {"feature": mean.index, "family": [families.get(name, "attributes") for name in mean.index], "share": share.to_numpy()}
     )
     table = table.sort_values("share", ascending=False, kind="stable", ignore_index=True)
-    numeric = [name for name in table["feature"] if rows[name].dtype == np.float64 and rows[name].nunique() > 1][:STRONGEST]
+    numeric = [name for name in table["feature"] if rows[name].dtype == np.float64 and rows[name].nunique() > 2][:STRONGEST]
     effects = [line for name in numeric for line in _effects(name, rows[name].to_numpy(), found[name].to_numpy())]
-    return table, pd.DataFrame(effects)
+    numbers = model.encoder.encode(rows, evidence.cohort[::step])
+    places = {name: place for place, name in enumerate(model.encoder.names)}
+    swarm = [line for name in table["feature"][:SWARM] for line in _swarm(name, numbers[:, places[name]], found[name].to_numpy())]
+    return {"importance": table, "effects": pd.DataFrame(effects), "swarm": pd.DataFrame(swarm)}
+
+
+def _swarm(name: str, value: np.ndarray, effect: np.ndarray) -> list[dict[str, Any]]:
+    """Rows per narrow bin of the contribution, split into low, middle, high third of the column's values, and missing: counts alone."""
+    height = np.full(len(value), np.nan)
+    known = ~np.isnan(value)
+    height[known] = (rankdata(value[known]) - 0.5) / max(known.sum(), 1)
+    bins = np.floor(effect / SWARM_STEP).astype(np.int64)
+    part = np.where(known, np.minimum(np.nan_to_num(height) * 3, 2).astype(np.int64), -1)
+    held = pd.DataFrame({"bin": bins, "part": part}).value_counts().sort_index()
+    return [
+        {"feature": name, "effect": (place + 0.5) * SWARM_STEP, "value": None if third < 0 else (third + 0.5) / 3, "rows": int(count)}
+        for (place, third), count in held.items()
+    ]
 
 
 def _effects(name: str, value: np.ndarray, effect: np.ndarray) -> list[dict[str, Any]]:

@@ -18,7 +18,10 @@ from models.encoding import MONEY
 from models.evaluate import MODEL, POOLED, Evaluation, gains_curve, gates, judge_default, statements, warnings
 from models.folder import digest
 from models.recovery import AnyModel, RecoveryModel, Teaching, debtors_with
+from models.trade import roll_rates
+from models.tuning import tune
 from pipeline import registry, report
+from pipeline.books import Books, books_of
 from pipeline.champion import model_folder, money_scale
 from pipeline.evidence import (
     CARD,
@@ -36,7 +39,17 @@ from pipeline.evidence import (
     truth_of,
 )
 from pipeline.params import Params
-from pipeline.studies import backtest, drift, importance, interval_coverage, steady_reasons, without_contacts
+from pipeline.studies import (
+    backtest,
+    drift,
+    fairness,
+    importance,
+    interval_coverage,
+    listed_money,
+    other_seeds,
+    steady_reasons,
+    without_contacts,
+)
 from pipeline.windows import Windows, windows_of
 
 if TYPE_CHECKING:
@@ -62,22 +75,34 @@ class Run:
         return report.terminal_text(self.evaluation, self.version, self.report)
 
 
-def train_from_store(store_path: Path, params: Params) -> Run:
-    """`train` on the panel of a store."""
+def train_from_store(store_path: Path, params: Params, tune_trials: int = 0) -> Run:
+    """`train` on the panel of a store, with its protected groups and placements for the report."""
     from features.catalogue import CATALOGUE
     from pipeline.dataset import panel
     from pipeline.store import Store
 
     registry.ready(params)
-    return train(panel(Store(store_path), params), params, CATALOGUE, store_path)
+    store = Store(store_path)
+    whole = panel(store, params)
+    return train(whole, params, CATALOGUE, store_path, tune_trials, books_of(store, whole, money_scale(whole, params)))
 
 
-def train(panel: Panel, params: Params, catalogue: Sequence[Any], store_path: Path) -> Run:
-    """Fit, judge, refit, record. Raises InputMissing when history is too short or shows one outcome only, RegistryAway before any work."""
+def train(
+    panel: Panel, params: Params, catalogue: Sequence[Any], store_path: Path, tune_trials: int = 0, books: Books | None = None
+) -> Run:
+    """Fit, judge, refit, record. Raises InputMissing when history is too short or shows one outcome only, RegistryAway before any work.
+
+    tune_trials: settings tried inside the fit window first; 0 teaches with the params' own.
+    """
     registry.ready(params)
     clock = _Clock()
     windows = windows_of(panel, params)
-    teaching = _teaching(panel, params, catalogue)
+    teaching = teaching_of(panel, params, catalogue)
+    tuned = None
+    if tune_trials:
+        tuned = tune(panel.matrix, windows.fit_labels(panel.labels), panel.cohort, teaching, tune_trials)
+        teaching = replace(teaching, settings=tuned.settings)
+        clock.mark("tune")
     judged_model = fit(panel, windows.fit_labels(panel.labels), teaching, params)
     clock.mark("fit")
     standing = registry.standing_champion(store_path)
@@ -85,8 +110,10 @@ def train(panel: Panel, params: Params, catalogue: Sequence[Any], store_path: Pa
     evaluation = assess(evidence, params)
     evaluation = _with_default_head(evaluation, panel, windows, judged_model, params)
     clock.mark("evaluate")
-    evaluation = _with_studies(evaluation, panel, windows, judged_model, teaching, params, catalogue, evidence)
-    clock.mark("backtest and ablation")
+    evaluation = _with_studies(evaluation, panel, windows, judged_model, teaching, params, catalogue, evidence, books)
+    evaluation.facts["tuned"] = tuned.facts() if tuned else None
+    evaluation.facts["settings"] = dict(teaching.settings)
+    clock.mark("studies")
     release = fit(panel, panel.labels, teaching, params, like=judged_model)
     clock.mark("refit")
     return _kept(panel, params, catalogue, store_path, windows, judged_model, release, evidence, evaluation, clock)
@@ -141,7 +168,7 @@ def evaluate_again(store_path: Path, run_id: str, params: Params, truth: Path | 
     return report.terminal_text(again, known.version, place)
 
 
-def _teaching(panel: Panel, params: Params, catalogue: Sequence[Any]) -> Teaching:
+def teaching_of(panel: Panel, params: Params, catalogue: Sequence[Any]) -> Teaching:
     return Teaching(
         settings=params.model.model_dump(),
         seed=params.seed,
@@ -174,14 +201,26 @@ def _with_studies(
     params: Params,
     catalogue: Sequence[Any],
     evidence: Evidence,
+    books: Books | None,
 ) -> Evaluation:
-    """Backtest, with and without our own contacts, importance, drift, amounts; then what follows from it all."""
+    """Backtest, seeds, with and without our own contacts, importance, drift, amounts, fairness; then what follows from it all."""
     facts = {**evaluation.facts, **_facts(panel, windows, model, teaching, params, evidence)}
-    frames = {"curve": gains_curve(evidence.judged(), evidence.rivals())}
+    judged, draws = evidence.judged(), params.evaluate.bootstrap_draws
+    frames = {
+        "curve": gains_curve(judged, evidence.rivals()),
+        "listed": listed_money(judged, facts["capacities"], draws, params.seed),
+        "rolls": roll_rates(
+            panel.cohort, panel.labels["recovered_amount"].to_numpy(dtype=np.float64), teaching.money.per_minor(panel.cohort["currency"])
+        ),
+    }
+    if books is not None:
+        frames["liquidation"] = books.placements
+        frames |= fairness(panel, windows, model, params, evidence, books.traits)
     if model.kind != AGE_BANDS:
         frames["backtest"] = backtest(panel, windows, model, teaching, params)
         frames["ablation"] = without_contacts(panel, windows, model, teaching, params, catalogue, evidence)
-        frames["importance"], frames["effects"] = importance(model, evidence, catalogue)
+        frames["seeds"] = other_seeds(panel, windows, model, teaching, params, evidence)
+        frames |= importance(model, evidence, catalogue)
         frames["drift"] = drift(model, evidence, catalogue)
         frames["interval"] = interval_coverage(model, evidence)
         facts["unseen_classes"] = model.encoder.unseen(evidence.matrix)
@@ -209,7 +248,9 @@ def _concluded(evaluation: Evaluation, params: Params, fit_auc: float | None) ->
 
 
 def _facts(panel: Panel, windows: Windows, model: AnyModel, teaching: Teaching, params: Params, evidence: Evidence) -> dict[str, Any]:
+    judged_nights = panel.cohort["as_of"].between(windows.recovery.test_first, windows.recovery.test_last)
     return {
+        "label_coverage": float(panel.labels["recovered"][judged_nights.to_numpy()].notna().mean()),
         "windows": windows.facts(),
         "complete_through": str(np.datetime64(panel.complete_through, "D")),
         "reporting_currency": teaching.money.reporting,
@@ -270,7 +311,10 @@ def _kept(
             EVALUATION: evaluation_text(evaluation).encode(),
             "card.json": release.files()["card.json"],
         }
-        registry.record(params, run_id, release, _figures(evaluation, params), _plain_params(params, evaluation), tags, files)
+        curve = evaluation.frames["curve"]
+        steps = curve[curve["ranking"] == MODEL][["capacity", "share"]].itertuples(index=False)
+        curves = {"curve.share_of_money_by_percent_worked": {round(capacity * 100): share for capacity, share in steps}}
+        registry.record(params, run_id, release, _figures(evaluation, params), _plain_params(params, evaluation), tags, files, curves)
     clock.mark("record")
     return Run(run_id, release.version, evaluation, clock.seconds, folder / REPORT)
 
@@ -296,6 +340,7 @@ def _plain_params(params: Params, evaluation: Evaluation) -> dict[str, Any]:
         for section in ("label", "split", "model", "gate")
         for key, value in getattr(params, section).model_dump().items()
     }
+    plain |= {f"model.{key}": value for key, value in evaluation.facts["settings"].items()}  # as taught, tuned or not
     dates = evaluation.facts["windows"]["recovery"]
     versions = {f"data.{table}": version for table, version in evaluation.facts["data_versions"].items()}
     return {**plain, **{f"window.{key}": value for key, value in dates.items()}, **versions, "seed": params.seed}

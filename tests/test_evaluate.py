@@ -248,6 +248,17 @@ def test_every_order_is_held_against_the_model(evaluation):
 
 def test_the_truth_stands_beside_the_tenths(evaluation):
     assert_allclose(evaluation.tenths["true_p"], evaluation.tenths["mean_p"])
+    assert evaluation.tenths["true_held"].all()
+    said = statements(evaluation, 0.1)
+    assert "The predicted chance lies within its interval of the true one in 10 of 10 tenths." in said
+    best, ours = evaluation.money_row(BEST, 0.1), evaluation.money_row(MODEL, 0.1)
+    assert f"Reaches {ours['money'] / best['money']:.1%} [" in said[-2] and "of the best possible money at 10% capacity" in said[-2]
+
+
+def test_an_exaggerated_chance_is_off_the_truth():
+    honest, wild = judged_rows(4_000), judged_rows(4_000, honest=2.5)
+    truth = Truth(honest.predicted, honest.scores["p_recovered"].to_numpy())
+    assert evaluate(wild, {}, (0.1,), 100, 1, truth).tenths["true_held"].sum() <= 5
 
 
 def test_figures_carry_their_intervals(evaluation):
@@ -358,6 +369,17 @@ def test_warnings_name_what_a_reader_must_know(evaluation):
     assert "1 columns have moved" in warned(evaluation, drift={"a": 0.26}) and "a." in warned(evaluation, drift={"a": 0.26})
     assert "AUC falls from 0.950" in warned(evaluation, fit_auc=0.95)
     assert "newest placement first, which needs no model" not in usual
+
+
+def test_a_selection_of_outcomes_and_a_list_that_promised_too_much_are_told(evaluation):
+    assert "known for 33% of the rows" in warned(replace(evaluation, facts={"label_coverage": 0.33}))
+    assert "is known for" not in warned(replace(evaluation, facts={"label_coverage": 0.95}))
+    listed = pd.DataFrame(
+        [{"capacity": 0.1, "ratio": 0.8, "low": 0.7, "high": 0.9}, {"capacity": 0.2, "ratio": 1.0, "low": 0.9, "high": 1.1}]
+    )
+    told = replace(evaluation, frames={"listed": listed})
+    assert "Of the accounts listed at 10% capacity less came in than predicted: 0.80 of it [0.70, 0.90]." in warned(told)
+    assert "accounts listed" not in warned(told, capacity=0.2)
 
 
 def test_a_score_too_good_names_its_carriers():

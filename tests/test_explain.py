@@ -161,8 +161,8 @@ def test_figures_read_as_in_their_language():
     assert english.figure(123456.0, "money", "JPY") == "123,456 JPY" and english.figure(1500.0, "money", "KWD") == "1.500 KWD"
     assert english.figure(0.256, "percent", "") == "26%" and french.figure(0.256, "percent", "") == "26\u202f%"
     assert [english.figure(value, "days", "") for value in (0.0, 1.0, 12.0)] == ["0 days", "1 day", "12 days"]
-    assert [french.figure(value, "days", "") for value in (0.0, 1.0, 12.0)] == ["0 jour", "1 jour", "12 jours"]
-    assert english.figure(1.0, "months", "") == "1 month" and french.figure(3.0, "months", "") == "3 mois"
+    assert [french.figure(value, "days", "") for value in (0.0, 1.0, 12.0)] == ["0\xa0jour", "1\xa0jour", "12\xa0jours"]
+    assert english.figure(1.0, "months", "") == "1 month" and french.figure(3.0, "months", "") == "3\xa0mois"
     assert (
         english.figure(3.0, "count", "") == "3" and english.figure(2.54, "number", "") == "2.5" and english.figure(2.0, "number", "") == "2"
     )

@@ -563,3 +563,12 @@ def test_digest_knows_the_names(tmp_path):
     one = write_folder(tmp_path / "one", {"card.json": b"{}", "model.txt": b"x", "amount.txt": b"y"})
     other = write_folder(tmp_path / "other", {"card.json": b"{}", "model.txt": b"y", "amount.txt": b"x"})
     assert one != other and digest_of(tmp_path / "one") == one
+
+
+def test_the_fast_contributions_are_the_exact_ones(panel, model):
+    """Against LightGBM's own, on every row of the panel, missing values among them."""
+    exact, base = model.contributions(panel.matrix, panel.cohort)
+    fast, same_base = model.contributions(panel.matrix, panel.cohort, many=True)
+    assert np.abs(fast.to_numpy() - exact.to_numpy()).max() < 1e-6
+    assert_array_equal(base, same_base)
+    assert list(fast.columns) == list(exact.columns) and fast.index.equals(exact.index)

@@ -18,13 +18,14 @@ ANSWERS = (*RIGHT_PARTY, "complaint", "paid")  # the debtor, and nobody else, re
 NOT_ATTEMPTS = ("not_connected", "busy")
 NOT_WORK = ("debit", "legal", "other")  # outbound rows that are no contact of a collector
 PARTS = ("morning", "afternoon", "evening")
+EVERY_PART = ("", *PARTS)
 PART_ENDS = (12 * 60, 17 * 60, 24 * 60)  # minutes of the debtor's day
 LEAST_MINUTES = 60  # of a part that must lie in the permitted window before it is chosen
 OVERALL_PRIOR = (1.0, 10.0)  # answers, attempts that a channel starts with
 SEGMENT_WEIGHT = 50.0  # attempts' worth of the channel's rate in a segment's
 OWN_WEIGHT = 10.0  # attempts' worth of the segment's rate in an account's own
 COUNT_COLUMNS = ["account_no", "portfolio", "channel", "part", "attempts", "answers"]
-KEYS = COUNT_COLUMNS[:4]
+SEGMENT = COUNT_COLUMNS[1:4]
 
 
 @dataclass(frozen=True)
@@ -55,18 +56,26 @@ def answer_counts(contacts: pd.DataFrame, accounts: pd.DataFrame, as_of: int) ->
     tried = worked_rows(near) & ~near["outcome"].isin(NOT_ATTEMPTS).to_numpy()
     inbound = near["direction"].isin(["inbound"]).to_numpy()
     answered = near["outcome"][tried].isin(ANSWERS).to_numpy() | _came_back(near["account_no"].to_numpy(), day, tried, inbound)
-    about = accounts.set_index("account_no")[["portfolio", "time_zone"]].astype("str").reindex(near["account_no"][tried])
-    rows = pd.DataFrame(
+    book = accounts.sort_values("account_no", ignore_index=True)
+    numbers, rows = book["account_no"].to_numpy(), near[tried]
+    owner = np.searchsorted(numbers, rows["account_no"].to_numpy()).clip(max=max(numbers.size - 1, 0))
+    known = numbers[owner] == rows["account_no"].to_numpy() if numbers.size else np.zeros(len(rows), bool)
+    rows, owner, answered = rows[known], owner[known], answered[known]
+    channel = pd.Categorical(rows["channel"], categories=CHANNELS).codes.astype(np.int64)
+    part = _parts(rows, book["time_zone"].astype("str"), owner)
+    keys, place = np.unique((owner * len(CHANNELS) + channel) * len(EVERY_PART) + part, return_inverse=True)
+    owner, rest = np.divmod(keys, len(CHANNELS) * len(EVERY_PART))
+    channel, part = np.divmod(rest, len(EVERY_PART))
+    return pd.DataFrame(
         {
-            "account_no": near["account_no"].to_numpy()[tried],
-            "portfolio": about["portfolio"].to_numpy(),
-            "channel": near["channel"].astype("str").to_numpy()[tried],
-            "part": _parts(near[tried], about["time_zone"].to_numpy()),
-            "attempts": 1,
-            "answers": answered.astype(np.int64),
+            "account_no": numbers[owner],
+            "portfolio": book["portfolio"].astype("str").to_numpy()[owner],
+            "channel": np.array(CHANNELS, dtype=object)[channel],
+            "part": np.array(EVERY_PART, dtype=object)[part],
+            "attempts": np.bincount(place, minlength=keys.size),
+            "answers": np.bincount(place, answered, keys.size).astype(np.int64),
         }
     )
-    return rows.dropna(subset=["portfolio"]).groupby(KEYS, sort=True)[["attempts", "answers"]].sum().reset_index()[COUNT_COLUMNS]
 
 
 def worked_rows(contacts: pd.DataFrame) -> np.ndarray:
@@ -83,20 +92,20 @@ def _came_back(account: np.ndarray, day: np.ndarray, tried: np.ndarray, inbound:
     return np.searchsorted(heard, asked, "left") < np.searchsorted(heard, asked + REPLY_DAYS, "left")
 
 
-def _parts(rows: pd.DataFrame, zones: np.ndarray) -> np.ndarray:
-    """Part of the debtor's day of each row; the minute is read on the portfolio's clock where the debtor's is not known."""
+def _parts(rows: pd.DataFrame, zones: pd.Series, owner: np.ndarray) -> np.ndarray:
+    """Place in EVERY_PART of each row on its debtor's clock; where that is not known, on the portfolio's. zones: of the accounts."""
     minute = rows["occurred_minute"].to_numpy().astype(np.int64)
     timed, at = minute != NO_MINUTE, rows["occurred_at"].to_numpy()
-    codes, names = pd.factorize(pd.Series(zones))
+    codes, names = pd.factorize(zones)
     for number, zone in enumerate(names):
-        chosen = np.flatnonzero(timed & (codes == number))
+        chosen = np.flatnonzero(timed & (codes[owner] == number))
         try:
             local = pd.to_datetime(at[chosen], unit="us", utc=True).tz_convert(zone)
         except KeyError:
             continue  # no zone of the database: such an account is excluded anyway
         minute[chosen] = local.hour * 60 + local.minute
-    part = np.array(PARTS, dtype=object)[np.searchsorted(PART_ENDS, np.maximum(minute, 0), side="right").clip(0, 2)]
-    return np.where(timed, part, "")
+    part = np.searchsorted(PART_ENDS, np.maximum(minute, 0), side="right").clip(0, len(PARTS) - 1) + 1
+    return np.where(timed, part, 0)
 
 
 def segment_rates(counts: pd.DataFrame, portfolios: Sequence[str]) -> pd.Series:
@@ -110,10 +119,10 @@ def segment_rates(counts: pd.DataFrame, portfolios: Sequence[str]) -> pd.Series:
     whole = counts.groupby(["portfolio", "channel"])[["attempts", "answers"]].sum()
     whole = whole.reindex(pd.MultiIndex.from_product([names, CHANNELS], names=["portfolio", "channel"]), fill_value=0)
     day = _pulled(whole, base.reindex(whole.index.get_level_values("channel")).to_numpy(), SEGMENT_WEIGHT)
-    every = pd.MultiIndex.from_product([names, CHANNELS, PARTS], names=KEYS[1:])
-    parts = counts[counts["part"] != ""].groupby(KEYS[1:])[["attempts", "answers"]].sum().reindex(every, fill_value=0)
+    every = pd.MultiIndex.from_product([names, CHANNELS, PARTS], names=SEGMENT)
+    parts = counts[counts["part"] != ""].groupby(SEGMENT)[["attempts", "answers"]].sum().reindex(every, fill_value=0)
     rates = _pulled(parts, day.reindex(parts.index.droplevel("part")).to_numpy(), SEGMENT_WEIGHT)
-    whole_day = pd.Series(day.to_numpy(), pd.MultiIndex.from_tuples([(*key, "") for key in day.index], names=KEYS[1:]))
+    whole_day = pd.Series(day.to_numpy(), pd.MultiIndex.from_tuples([(*key, "") for key in day.index], names=SEGMENT))
     return pd.concat([whole_day, rates])
 
 

@@ -62,7 +62,7 @@ def test_answers_are_counted_by_channel_and_part_of_day():
         (2, -100, 600, "call", "paid"), (7, 95, 600, "call", "paid"), (1, 94, 600, "legal", "delivered"),
     )  # fmt: skip
     assert answer_counts(log, BOOK, 100).values.tolist() == [
-        [1, "own", "call", "evening", 1, 1], [1, "own", "call", "morning", 2, 1], [2, "own", "email", "", 1, 0],
+        [1, "own", "call", "morning", 2, 1], [1, "own", "call", "evening", 1, 1], [2, "own", "email", "", 1, 0],
     ]  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -35,11 +35,13 @@ class ChannelTerms:
     costs     channel -> units of the reporting currency for one attempt
     attempts  channel -> attempts that a night plans for one account; 1 where a channel is not named
     order     channels, preferred first: decides ties, and everything while no attempt was ever made
+    pauses    channel -> minutes that two attempts at a debtor keep apart; none where a channel is not named
     """
 
     costs: Mapping[str, float]
     attempts: Mapping[str, int]
     order: Sequence[str]
+    pauses: Mapping[str, int] = field(default_factory=dict)
 
 
 def answer_counts(contacts: pd.DataFrame, accounts: pd.DataFrame, as_of: int) -> pd.DataFrame:
@@ -142,20 +144,24 @@ def channel_options(
     worth      by account_no: discounted money expected, our share, in units of the reporting currency
 
     Returns the same rows sorted by account_no and place, with response_rate (of one attempt), attempts (planned, never more than the caps
-    leave), contact_cost (units of the reporting currency, for all of them), the rate of each of PARTS (NaN where it is not open for
-    LEAST_MINUTES, or an agreed call has its own minute), place (from 0).
+    leave and, with their pauses, the window holds), contact_cost (units of the reporting currency, for all of them), the rate of each of
+    PARTS (NaN where it is not open for all attempts and LEAST_MINUTES, or an agreed call has its own minute), place (from 0).
     """
     channel = permitted["channel"].astype("str")
     keys = pd.DataFrame({"portfolio": permitted["portfolio"].astype("str").to_numpy(), "channel": channel.to_numpy()})
     own = counts.groupby(["account_no", "channel"])[["attempts", "answers"]].sum()
     rate = _own_rate(own, [permitted["account_no"].to_numpy(), channel.to_numpy()], segments, keys.assign(part=""))
-    planned = np.minimum(channel.map(dict(terms.attempts)).fillna(1).to_numpy(dtype=np.int64), permitted["contacts_left"].to_numpy())
+    pause = channel.map(dict(terms.pauses)).fillna(0).to_numpy(dtype=np.int64)
+    open_for = (permitted["until_minute"] - permitted["from_minute"]).to_numpy(dtype=np.int64)
+    fit = np.where(pause > 0, 1 + (open_for - 1) // np.maximum(pause, 1), 2**31)
+    wanted = channel.map(dict(terms.attempts)).fillna(1).to_numpy(dtype=np.int64)
+    planned = np.minimum(np.minimum(wanted, permitted["contacts_left"].to_numpy()), fit)
     cost = planned_cost(channel, planned, terms.costs)
     whole = worth.reindex(permitted["account_no"]).to_numpy(dtype=np.float64)
     gain = (1 - (1 - rate) ** planned) * whole - cost
     if counts.empty:
         gain = np.zeros(len(permitted))  # nothing tells the channels apart
-    parts = _part_rates(permitted, counts, segments, keys)
+    parts = _part_rates(permitted, counts, segments, keys, LEAST_MINUTES + (planned - 1) * pause)
     found = permitted.assign(response_rate=rate, attempts=planned, contact_cost=cost, **dict(zip(PARTS, parts.T, strict=True)))
     preference = channel.map({name: place for place, name in enumerate(terms.order)}).fillna(len(terms.order)).to_numpy()
     free = ~permitted["appointed"].to_numpy(dtype=bool)
@@ -177,14 +183,15 @@ def _own_rate(own: pd.DataFrame, index: list[np.ndarray], segments: pd.Series, k
     return _pulled(own.reindex(pd.MultiIndex.from_arrays(index), fill_value=0), pull, OWN_WEIGHT).to_numpy()
 
 
-def _part_rates(permitted: pd.DataFrame, counts: pd.DataFrame, segments: pd.Series, keys: pd.DataFrame) -> np.ndarray:
+def _part_rates(permitted: pd.DataFrame, counts: pd.DataFrame, segments: pd.Series, keys: pd.DataFrame, minutes: np.ndarray) -> np.ndarray:
+    """Rates per row and part; NaN where the part is not open for so many minutes."""
     own = counts.groupby(["account_no", "channel", "part"])[["attempts", "answers"]].sum()
     numbers, channel = permitted["account_no"].to_numpy(), keys["channel"].to_numpy()
     rates = np.full((len(permitted), len(PARTS)), np.nan)
     for place, part in enumerate(PARTS):
         named = np.full(len(permitted), part, dtype=object)
         first, last = cut_to(part, permitted["from_minute"].to_numpy(), permitted["until_minute"].to_numpy())
-        open_long = (last - first >= LEAST_MINUTES) & ~permitted["appointed"].to_numpy(dtype=bool)
+        open_long = (last - first >= minutes) & ~permitted["appointed"].to_numpy(dtype=bool)
         rates[open_long, place] = _own_rate(own, [numbers, channel, named], segments, keys.assign(part=part))[open_long]
     return rates
 

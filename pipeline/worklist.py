@@ -142,13 +142,15 @@ def _waiting_since(rows: pd.DataFrame, as_of: int) -> pd.Series:
     return worked.where(worked != NO_DAY, began).astype(np.int32)
 
 
-def _last_agents(earlier: pd.DataFrame) -> pd.Series:
+def _last_agents(earlier: pd.DataFrame) -> dict[str, str]:
     """Agent who last had each debtor on a list."""
-    had = earlier[earlier["agent"] != ""] if len(earlier) else pd.DataFrame({"debtor_id": [], "agent": [], "as_of": []})
-    return had.sort_values("as_of", kind="stable").drop_duplicates("debtor_id", keep="last").set_index("debtor_id")["agent"]
+    if earlier.empty:
+        return {}
+    had = earlier[earlier["agent"] != ""].sort_values("as_of", kind="stable")
+    return dict(zip(had["debtor_id"], had["agent"], strict=True))  # the last one stays
 
 
-def _agents(rows: pd.DataFrame, before: pd.Series, params: Params) -> tuple[pd.Series, list[str]]:
+def _agents(rows: pd.DataFrame, before: Mapping[str, str], params: Params) -> tuple[pd.Series, list[str]]:
     """(agent of every listed row of a queue that agents work, a warning per queue that cannot be split fairly)."""
     agent, warnings = pd.Series("", index=rows.index, dtype="str"), []
     for queue, places in sorted(params.worklist.agents.items()):
@@ -156,7 +158,7 @@ def _agents(rows: pd.DataFrame, before: pd.Series, params: Params) -> tuple[pd.S
         if own.empty:
             continue
         values = own["net_value"].tolist()
-        shared = shared_out(values, own["debtor_id"].map(before).fillna("").tolist(), places)
+        shared = shared_out(values, [before.get(name, "") for name in own["debtor_id"]], places)
         agent[own.index] = shared
         if (apart := spread(values, shared, places)) > FAIR:
             warnings.append(f"Queue {queue}: its agents' expected value lies {apart:.1%} apart; a few large debts allow no fairer split.")

@@ -483,7 +483,7 @@ def test_what_if_counts_by_hand():
     workable = rows["group"].isin(["worklist", "joined", "below_capacity"])
     assert ours.loc[1, "debtors"] == 2
     assert ours.loc[1, "expected"] == pytest.approx(worth[workable & rows["debtor_id"].isin(debtors)].sum())
-    assert ours.loc[1, "cost"] == 240
+    assert (ours.loc[1, "cost"], ours.loc[1, "contacts"]) == (240, 2)
     assert ours.loc[5, "debtors"] == (rows["group"] == "worklist").sum()
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from features.cohort import bucket
 from features.errors import ContractError
 from features.tables import NEVER, NO_DAY, NO_TIME
-from models.response import planned_cost
+from models.response import attempt_cost
 
 GROUPS = ("excluded", "held_out", "deferred", "no_value", "worklist", "joined", "below_capacity")
 NO_RATE = "money.no_rate"
@@ -108,11 +108,12 @@ def net_value(rows: pd.DataFrame, terms: ValueTerms) -> pd.DataFrame:
     found = worth(rows, terms)
     unit = 10.0 ** terms.decimals[terms.reporting_currency]
     attempts = rows["attempts"].to_numpy(dtype=np.int64) if "attempts" in rows else np.ones(len(rows), np.int64)
-    cost = np.rint(planned_cost(rows["channel"], np.ones(len(rows), np.int64), terms.costs) * unit)
+    channel = rows["channel"].astype("str")
+    cost = np.rint(channel.map({name: attempt_cost(name, terms.costs) for name in channel.unique()}).to_numpy(dtype=np.float64) * unit)
     spent = attempts * cost
     net = np.rint(found["worth"].to_numpy() * unit - spent)
     return found.drop(columns="worth").assign(
-        attempts=np.where(rows["channel"].astype("str") == "", 0, attempts),
+        attempts=np.where(channel == "", 0, attempts),
         cost_per_attempt=cost.astype(np.int64),
         contact_cost=spent.astype(np.int64),
         net_value=np.where(np.isnan(net), 0.0, net).astype(np.int64),

@@ -147,53 +147,59 @@ def channel_options(
     leave and, with their pauses, the window holds), contact_cost (units of the reporting currency, for all of them), the rate of each of
     PARTS (NaN where it is not open for all attempts and LEAST_MINUTES, or an agreed call has its own minute), place (from 0).
     """
-    channel = permitted["channel"].astype("str")
-    keys = pd.DataFrame({"portfolio": permitted["portfolio"].astype("str").to_numpy(), "channel": channel.to_numpy()})
-    own = counts.groupby(["account_no", "channel"])[["attempts", "answers"]].sum()
-    rate = _own_rate(own, [permitted["account_no"].to_numpy(), channel.to_numpy()], segments, keys.assign(part=""))
-    pause = channel.map(dict(terms.pauses)).fillna(0).to_numpy(dtype=np.int64)
-    open_for = (permitted["until_minute"] - permitted["from_minute"]).to_numpy(dtype=np.int64)
-    fit = np.where(pause > 0, 1 + (open_for - 1) // np.maximum(pause, 1), 2**31)
-    wanted = channel.map(dict(terms.attempts)).fillna(1).to_numpy(dtype=np.int64)
-    planned = np.minimum(np.minimum(wanted, permitted["contacts_left"].to_numpy()), fit)
-    cost = planned_cost(channel, planned, terms.costs)
+    channel = permitted["channel"].astype("str").astype("category")  # few names: looked up once each
+    rates = _rates(permitted, channel, counts, segments)
+    pause, wanted = (_of_channel(channel, given, otherwise) for given, otherwise in ((terms.pauses, 0), (terms.attempts, 1)))
+    first, last = (permitted[name].to_numpy(dtype=np.int64) for name in ("from_minute", "until_minute"))
+    fit = np.where(pause > 0, 1 + (last - first - 1) // np.maximum(pause, 1), 2**31)
+    planned = np.minimum(np.minimum(wanted, permitted["contacts_left"].to_numpy(dtype=np.int64)), fit)
+    cost = planned * _of_channel(channel, {name: attempt_cost(name, terms.costs) for name in channel.cat.categories}, 0.0)
     whole = worth.reindex(permitted["account_no"]).to_numpy(dtype=np.float64)
-    gain = (1 - (1 - rate) ** planned) * whole - cost
+    gain = (1 - (1 - rates[:, 0]) ** planned) * whole - cost
     if counts.empty:
         gain = np.zeros(len(permitted))  # nothing tells the channels apart
-    parts = _part_rates(permitted, counts, segments, keys, LEAST_MINUTES + (planned - 1) * pause)
-    found = permitted.assign(response_rate=rate, attempts=planned, contact_cost=cost, **dict(zip(PARTS, parts.T, strict=True)))
-    preference = channel.map({name: place for place, name in enumerate(terms.order)}).fillna(len(terms.order)).to_numpy()
     free = ~permitted["appointed"].to_numpy(dtype=bool)
-    found = found.iloc[np.lexsort((preference, -gain, whole <= cost, free, permitted["account_no"].to_numpy()))].reset_index(drop=True)
+    for place, part in enumerate(PARTS, start=1):
+        begins, ends = cut_to(part, first, last)
+        rates[~(free & (ends - begins >= LEAST_MINUTES + (planned - 1) * pause)), place] = np.nan
+    preference = _of_channel(channel, {name: place for place, name in enumerate(terms.order)}, len(terms.order))
+    order = np.lexsort((preference, -gain, whole <= cost, free, permitted["account_no"].to_numpy()))
+    columns = dict(zip(("response_rate", *PARTS), rates.T, strict=True)) | {"attempts": planned, "contact_cost": cost}
+    found = permitted.assign(**columns).iloc[order].reset_index(drop=True)
     return found.assign(place=found.groupby("account_no").cumcount())
 
 
-def planned_cost(channel: pd.Series, attempts: np.ndarray, costs: Mapping[str, float]) -> np.ndarray:
-    """Units of the reporting currency for the planned attempts; nothing where no channel ("") is planned. ContractError without a cost."""
-    of_one = channel.astype("str").map({"": 0.0, **costs}).to_numpy(dtype=np.float64)
-    if np.isnan(of_one).any():
-        lacking = sorted(set(channel.astype("str")[np.isnan(of_one)]))
-        raise ContractError(f"Channels {', '.join(lacking)} have no cost. Add worklist.costs for them.")
-    return attempts * of_one
+def _of_channel(channel: pd.Series, given: Mapping[str, float], otherwise: float) -> np.ndarray:
+    return np.array([given.get(name, otherwise) for name in channel.cat.categories] or [otherwise])[channel.cat.codes.to_numpy()]
 
 
-def _own_rate(own: pd.DataFrame, index: list[np.ndarray], segments: pd.Series, keys: pd.DataFrame) -> np.ndarray:
-    pull = segments.reindex(pd.MultiIndex.from_frame(keys)).to_numpy()
-    return _pulled(own.reindex(pd.MultiIndex.from_arrays(index), fill_value=0), pull, OWN_WEIGHT).to_numpy()
+def _rates(permitted: pd.DataFrame, channel: pd.Series, counts: pd.DataFrame, segments: pd.Series) -> np.ndarray:
+    """float64 (rows, EVERY_PART): the account's own attempts and OWN_WEIGHT attempts' worth of its segment's rate."""
+    names = list(channel.cat.categories)
+    numbers, owner = np.unique(permitted["account_no"].to_numpy(), return_inverse=True)
+    portfolio, books = pd.factorize(permitted["portfolio"].astype("str"))
+    found = counts[counts["channel"].isin(names) & counts["account_no"].isin(numbers)]
+    at = (
+        np.searchsorted(numbers, found["account_no"].to_numpy()),
+        pd.Categorical(found["channel"], categories=names).codes,
+        pd.Categorical(found["part"], categories=EVERY_PART).codes,
+    )
+    own = np.zeros((2, numbers.size, len(names), len(EVERY_PART)))
+    for which, column in zip(own, ("attempts", "answers"), strict=True):
+        np.add.at(which, at, found[column].to_numpy())
+        which[:, :, 0] = which.sum(axis=2)  # the whole day: all parts, and what is dated to a day only
+    every = pd.MultiIndex.from_product([books, names, EVERY_PART])
+    pull = segments.reindex(every).to_numpy().reshape(len(books), len(names), len(EVERY_PART))
+    code = channel.cat.codes.to_numpy()
+    attempts, answers = own[:, owner, code]
+    return (answers + OWN_WEIGHT * pull[portfolio, code]) / (attempts + OWN_WEIGHT)
 
 
-def _part_rates(permitted: pd.DataFrame, counts: pd.DataFrame, segments: pd.Series, keys: pd.DataFrame, minutes: np.ndarray) -> np.ndarray:
-    """Rates per row and part; NaN where the part is not open for so many minutes."""
-    own = counts.groupby(["account_no", "channel", "part"])[["attempts", "answers"]].sum()
-    numbers, channel = permitted["account_no"].to_numpy(), keys["channel"].to_numpy()
-    rates = np.full((len(permitted), len(PARTS)), np.nan)
-    for place, part in enumerate(PARTS):
-        named = np.full(len(permitted), part, dtype=object)
-        first, last = cut_to(part, permitted["from_minute"].to_numpy(), permitted["until_minute"].to_numpy())
-        open_long = (last - first >= minutes) & ~permitted["appointed"].to_numpy(dtype=bool)
-        rates[open_long, place] = _own_rate(own, [numbers, channel, named], segments, keys.assign(part=part))[open_long]
-    return rates
+def attempt_cost(channel: str, costs: Mapping[str, float]) -> float:
+    """Units of the reporting currency for one attempt; nothing where no channel ("") is planned. ContractError without a cost."""
+    if channel and channel not in costs:
+        raise ContractError(f"Channel {channel!r} has no cost. Add it to worklist.costs.")
+    return costs[channel] if channel else 0.0
 
 
 def cut_to(part: str, first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -169,7 +169,7 @@ def test_an_agreed_call_leaves_no_choice():
 
 
 def test_a_channel_without_a_cost_is_refused():
-    with pytest.raises(ContractError, match=r"Channels visit have no cost\. Add worklist.costs for them\."):
+    with pytest.raises(ContractError, match=r"Channel 'visit' has no cost\. Add it to worklist\.costs\."):
         options(a_log(), {1: 5.0}, permitted(numbers=(1,), channels=("visit",)))
 
 

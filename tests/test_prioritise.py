@@ -98,7 +98,7 @@ def test_minor_units_of_both_currencies_are_respected():
 def test_nothing_planned_costs_nothing_and_a_channel_without_a_cost_is_refused():
     rows = pd.DataFrame({"currency": ["EUR"], "portfolio": ["agency"], "channel": [""], "expected_recovery": [500]})
     assert net_value(rows, TERMS)["net_value"].tolist() == [100]
-    with pytest.raises(ContractError, match=r"Channels visit have no cost\. Add worklist.costs for them\."):
+    with pytest.raises(ContractError, match=r"Channel 'visit' has no cost\. Add it to worklist\.costs\."):
         net_value(rows.assign(channel="visit"), TERMS)
 
 

@@ -44,17 +44,17 @@ class ChannelTerms:
     pauses: Mapping[str, int] = field(default_factory=dict)
 
 
-def answer_counts(contacts: pd.DataFrame, accounts: pd.DataFrame, as_of: int) -> pd.DataFrame:
-    """Our attempts in [as_of - WINDOW_DAYS, as_of), known before as_of, and how many were answered: COUNT_COLUMNS.
+def answer_counts(contacts: pd.DataFrame, accounts: pd.DataFrame, as_of: int, days: int = WINDOW_DAYS) -> pd.DataFrame:
+    """Our attempts in [as_of - days, as_of), known before as_of, and how many were answered: COUNT_COLUMNS.
 
     contacts: inner form, last versions count; accounts: account_no, portfolio, time_zone, one row each. One row per account, channel and
     part of the debtor's day ("" where only the day is known). Attempts that did not connect are left out.
     """
     known, happened = contacts["known_on"].to_numpy(), contacts["occurred_on"].to_numpy()
-    near = contacts[(known < as_of) & (np.maximum(known, happened) >= as_of - WINDOW_DAYS)]
+    near = contacts[(known < as_of) & (np.maximum(known, happened) >= as_of - days)]
     near = near[superseded_on(near, ["contact_id", "account_no"], "contacts") >= as_of]
     day = near["occurred_on"].to_numpy().astype(np.int64)
-    near, day = near[inside := (day >= as_of - WINDOW_DAYS) & (day < as_of)], day[inside]
+    near, day = near[inside := (day >= as_of - days) & (day < as_of)], day[inside]
     tried = worked_rows(near) & ~near["outcome"].isin(NOT_ATTEMPTS).to_numpy()
     inbound = near["direction"].isin(["inbound"]).to_numpy()
     answered = near["outcome"][tried].isin(ANSWERS).to_numpy() | _came_back(near["account_no"].to_numpy(), day, tried, inbound)

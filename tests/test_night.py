@@ -22,11 +22,13 @@ import pandas as pd
 import pytest
 import yaml
 
+from benchmarks.answers import foretold
 from features.errors import LockHeld
 from features.tables import account_number
 from pipeline import night as night_room
 from pipeline import shards
 from pipeline.cli import main
+from pipeline.dataset import day_number
 from pipeline.engines import _attempt
 from pipeline.locks import only_run
 from pipeline.night import publish_night
@@ -432,6 +434,18 @@ def test_assignments_hold_everyone_and_the_control_group_stays_out(house):
     assert len(held) and (held["probability"] == 0.1).all() and (held["until_on"] - held["assigned_on"] == 44).all()
     assert not set(held["debtor_id"]) & set(worklist(house)["debtor_id"])
     assert (account_number(kept["account_id"]) >= 0).all()
+
+
+def test_debtors_answer_about_as_often_as_the_rates_foretold(house):
+    store = Store(house / "store")
+    tables = [store.tables(shard, ["accounts", "contacts"]) for shard in range(store.shards)]
+    accounts = pd.concat([one["accounts"] for one in tables]).drop_duplicates("account_no", keep="last")
+    log = pd.concat([one["contacts"] for one in tables], ignore_index=True).sort_values(["account_no", "occurred_at"], ignore_index=True)
+    calls = dict(foretold(log, accounts, day_number(dt.date(2026, 7, 1)), 60))["call"]
+    assert calls["n"].sum() > 500 and (calls["foretold"].diff().dropna() > 0).all()
+    spread = (calls["answered"] * (1 - calls["answered"]) / calls["n"]) ** 0.5
+    assert (abs(calls["answered"] - calls["foretold"]) < 4 * spread + 0.05).all()
+    assert calls["answered"].iloc[-1] > 1.5 * calls["answered"].iloc[0]
 
 
 def test_what_if_shows_more_capacity_bringing_more(house, capsys, tmp_path):

@@ -51,7 +51,6 @@ def accounts(*rows: dict) -> pd.DataFrame:
         base = {
             "account_id": f"a{number}", "debtor_id": f"d{number}", "queue": "q", "group": "permitted", "appointment_at": NO_TIME,
             "legal_deadline_on": NO_DAY, "fx": 1.0, "net_value": 1000, "expected_recovery": 2000, "portfolio": "own", "days_past_due": 40,
-            "balance": 9000,
         }  # fmt: skip
         table.append(base | row)
     return pd.DataFrame(table)

@@ -12,7 +12,7 @@ import pandas as pd
 from features.cohort import bucket
 from features.errors import ContractError
 from features.tables import NEVER, NO_DAY, NO_TIME
-from models.response import planned_cost
+from models.response import attempt_cost
 
 GROUPS = ("excluded", "held_out", "deferred", "no_value", "worklist", "joined", "below_capacity")
 NO_RATE = "money.no_rate"
@@ -108,11 +108,12 @@ def net_value(rows: pd.DataFrame, terms: ValueTerms) -> pd.DataFrame:
     found = worth(rows, terms)
     unit = 10.0 ** terms.decimals[terms.reporting_currency]
     attempts = rows["attempts"].to_numpy(dtype=np.int64) if "attempts" in rows else np.ones(len(rows), np.int64)
-    cost = np.rint(planned_cost(rows["channel"], np.ones(len(rows), np.int64), terms.costs) * unit)
+    channel = rows["channel"].astype("str")
+    cost = np.rint(channel.map({name: attempt_cost(name, terms.costs) for name in channel.unique()}).to_numpy(dtype=np.float64) * unit)
     spent = attempts * cost
     net = np.rint(found["worth"].to_numpy() * unit - spent)
     return found.drop(columns="worth").assign(
-        attempts=np.where(rows["channel"].astype("str") == "", 0, attempts),
+        attempts=np.where(channel == "", 0, attempts),
         cost_per_attempt=cost.astype(np.int64),
         contact_cost=spent.astype(np.int64),
         net_value=np.where(np.isnan(net), 0.0, net).astype(np.int64),
@@ -122,13 +123,13 @@ def net_value(rows: pd.DataFrame, terms: ValueTerms) -> pd.DataFrame:
 def draw_control(rows: pd.DataFrame, earlier: pd.DataFrame, as_of: int, terms: ControlTerms) -> pd.DataFrame:
     """Arm of every debtor that is in a span or workable tonight: debtor_id, arm, assigned_on, until_on, probability; sorted by debtor_id.
 
-    rows     account_id, debtor_id, portfolio, days_past_due, balance, group (verdict), appointment_at, legal_deadline_on of every scorable
+    rows     account_id, debtor_id, portfolio, days_past_due, group (verdict), appointment_at, legal_deadline_on of every scorable
              account; where known `appointment` (a time is agreed for today, whether it can be kept or not) and `hardship` (hardship or
              vulnerable is recorded on an account of the debtor)
     earlier  arms of former nights (debtor_id, arm, assigned_on, until_on, probability), the newest per debtor; may be empty
 
     A debtor keeps the arm of its span, [assigned_on, until_on). Of the workable ones without a span, each stratum (portfolio and arrears
-    bucket of the debtor's largest account) holds out share x debtors, rounded up or down by a coin of its own, so that everybody's
+    bucket of the debtor's oldest debt) holds out share x debtors, rounded up or down by a coin of its own, so that everybody's
     probability is the share. Who it is, a hash of seed, night and debtor decides: it knows neither score nor rank. One with an
     appointment, a legal deadline or hardship is never drawn.
     """
@@ -139,9 +140,9 @@ def draw_control(rows: pd.DataFrame, earlier: pd.DataFrame, as_of: int, terms: C
     states = pd.DataFrame({"debtor_id": rows["debtor_id"], "workable": rows["group"] == "permitted", "spared": spared})
     states = states.groupby("debtor_id", sort=True)[["workable", "spared"]].any()
     drawn = states[states["workable"] & ~states["spared"] & ~states.index.isin(running["debtor_id"])].index
-    largest = rows.sort_values(["balance", "account_id"], ascending=[False, True]).drop_duplicates("debtor_id").set_index("debtor_id")
-    largest = largest.loc[drawn]
-    stratum = largest["portfolio"].astype("str").to_numpy(dtype=object) + "|" + bucket(largest["days_past_due"]).astype("str")
+    oldest = rows.sort_values(["days_past_due", "account_id"], ascending=[False, True]).drop_duplicates("debtor_id").set_index("debtor_id")
+    oldest = oldest.loc[drawn]
+    stratum = oldest["portfolio"].astype("str").to_numpy(dtype=object) + "|" + bucket(oldest["days_past_due"]).astype("str")
     chance = np.array([_hash(f"{terms.seed}|{as_of}|{name}") for name in drawn], dtype=np.float64)
     control = np.zeros(len(drawn), bool)
     for name in np.unique(stratum):

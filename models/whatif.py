@@ -18,13 +18,14 @@ def what_if(rows: pd.DataFrame, capacities: Sequence[int]) -> pd.DataFrame:
     """One row per order and capacity (debtors per queue and night).
 
     rows  one per scorable account: account_id, debtor_id, queue, group, head, rank, balance, days_past_due, placed_on, fx, share, discount,
-          p_recovered, expected_recovery, contact_cost, net_value as `models.prioritise` gives them; `unit`: minor units of the reporting
-          currency per minor unit of the account's at a rate of 1. On a made-up portfolio also what is true: expected_amount, and
-          expected_amount_if_contacted and _if_left
+          p_recovered, expected_recovery, attempts, contact_cost, net_value as `models.prioritise` gives them; `unit`: minor units of the
+          reporting currency per minor unit of the account's at a rate of 1. On a made-up portfolio also what is true: expected_amount,
+          and expected_amount_if_contacted and _if_left
 
-    Returns order, capacity, debtors, expected (money recovered, discounted, our share), cost, net, share_of_value (of what working every
-    workable debtor would bring), burden (share of workable debtors contacted); where the truth is given also the order BEST, and true (what
-    the debtors taken really bring) and added (how much of it only contact brings). Money in minor units of the reporting currency.
+    Returns order, capacity, debtors, contacts (attempts planned at them), expected (money recovered, discounted, our share), cost, net,
+    share_of_value (of what working every workable debtor would bring), burden (share of workable debtors contacted); where the truth is
+    given also the order BEST, and true (what the debtors taken really bring) and added (how much of it only contact brings). Money in
+    minor units of the reporting currency.
     A debtor is worked whole: its row's contact, the money of all its accounts. It is what is expected, not what is added by working.
     """
     open_rows = rows[rows["group"].isin(WORKABLE)]
@@ -47,6 +48,7 @@ def what_if(rows: pd.DataFrame, capacities: Sequence[int]) -> pd.DataFrame:
                     "order": order,
                     "capacity": int(capacity),
                     "debtors": len(taken),
+                    "contacts": int(taken["attempts"].sum()),
                     "expected": float(taken["worth"].sum()),
                     "cost": int(taken["contact_cost"].sum()),
                     "net": net,
@@ -65,7 +67,7 @@ def _people(rows: pd.DataFrame, money: list[str]) -> pd.DataFrame:
     newest = rows.groupby("debtor_id", sort=True)["placed_on"].max()
     heads = rows[rows["account_id"] == rows["head"]].set_index("debtor_id").sort_index()
     return (
-        heads[["account_id", "queue", "contact_cost", "net_value", "expected_recovery", "rank", "group"]]
+        heads[["account_id", "queue", "attempts", "contact_cost", "net_value", "expected_recovery", "rank", "group"]]
         .join(sums)
         .join(pd.DataFrame({"days_past_due": oldest, "placed_on": newest}))
     )

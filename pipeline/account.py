@@ -12,6 +12,7 @@ from features.catalogue import CATALOGUE
 from features.currencies import DECIMALS
 from features.errors import InputMissing
 from features.tables import NO_DAY, NO_MONEY, TABLES
+from features.versions import superseded_on
 from models.explain import every_reason
 from models.recovery import load_model
 from pipeline.dataset import View, date_of, day_number, view
@@ -23,8 +24,7 @@ from pipeline.score import check_feeds, job_for
 from pipeline.shards import RULES, complete_on
 from pipeline.store import Store
 
-STRONGEST = 25  # reasons printed in full; the rest are added up in one line
-EVENTS_SHOWN = 30
+LEAST_PULL = 0.00005  # log-odds that print as nothing: such reasons are counted in one line
 SHOWN = {
     "charges": ("due_on", ("charge_id", "kind", "amount")),
     "balances": ("taken_on", ("balance", "arrears", "days_past_due")),
@@ -90,12 +90,11 @@ def _seen(store_path: Path, as_of: dt.date, account_id: str, params: Params) -> 
 
 
 def _reasons(table: pd.DataFrame) -> str:
-    strongest, base = table.iloc[:-1], table.iloc[-1]
-    rest = strongest.iloc[STRONGEST:]
-    shown = strongest.head(STRONGEST).itertuples()
-    lines = [f"  {row.contribution:+8.4f}  {row.feature:<40} {_figure(row.value):>14}  {row.says}" for row in shown]
-    if len(rest):
-        lines.append(f"  {rest['contribution'].sum():+8.4f}  {len(rest)} weaker ones together")
+    every, base = table.iloc[:-1], table.iloc[-1]
+    pulls = every["contribution"].abs() >= LEAST_PULL
+    lines = [f"  {row.contribution:+8.4f}  {row.feature:<40} {_figure(row.value):>14}  {row.says}" for row in every[pulls].itertuples()]
+    if not pulls.all():
+        lines.append(f"  {every.loc[~pulls, 'contribution'].sum():+8.4f}  {int((~pulls).sum())} others that pull nothing")
     return "\n".join([*lines, f"  {base['contribution']:+8.4f}  base: the average account"])
 
 
@@ -106,7 +105,9 @@ def _figure(value: object) -> str:
 
 
 def _events(frame: pd.DataFrame, name: str, number: int, when: str, columns: tuple[str, ...], night: int, money: int) -> str:
-    rows = frame[(frame["account_no"] == number) & (frame["known_on"] < night)].iloc[::-1]
+    own = frame[(frame["account_no"] == number) & (frame["known_on"] < night)]
+    in_force = superseded_on(own, ["account_no", *(key for key in TABLES[name].key if key != "account_id")], name) >= night
+    rows = own[in_force].iloc[::-1]
     shown = pd.DataFrame({when: _shown_days(rows[when]), "known_on": _shown_days(rows["known_on"])})
     for column in columns:
         values, declared = rows[column], TABLES[name][column]
@@ -116,8 +117,8 @@ def _events(frame: pd.DataFrame, name: str, number: int, when: str, columns: tup
             shown[column] = _shown_days(values) if column.endswith("_on") else values.astype("str").fillna("").to_numpy()
     if shown.empty:
         return "  none"
-    more = f"\n  and {len(shown) - EVENTS_SHOWN:,} older" if len(shown) > EVENTS_SHOWN else ""
-    return shown.head(EVENTS_SHOWN).to_string(index=False) + more
+    replaced = int((~in_force).sum())
+    return shown.to_string(index=False) + (f"\n  besides {replaced:,} earlier versions that later ones replaced" if replaced else "")
 
 
 def _shown_days(days: pd.Series) -> list[str]:

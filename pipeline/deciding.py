@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from features.tables import DEBTOR_TYPES, NEVER, NO_DAY, NO_TIME
-from pipeline.binding import Binding
+from features.tables import NEVER, NO_DAY, NO_TIME
 from pipeline.causes import Causes
 from pipeline.contact_caps import Counter
 from pipeline.contact_hours import (
     MINUTE_US,
     Openings,
     Spans,
-    date_of,
     greatest_offset,
     instant,
     intersected,
@@ -37,24 +34,16 @@ from pipeline.contact_rules import (
     Stop,
     TimeBarred,
     Wait,
-    known_zones,
 )  # fmt: skip
-from pipeline.grouping import factorized, gathered, grouped
+from pipeline.grouping import factorized
 from pipeline.holds import BIT, Book, Holds, deadline, last_payment_on, open_promises, read_holds, unwelcome_hours, ways_out
 from pipeline.params import Params
+from pipeline.scenes import Scene, placed
 
 EXCLUDED, DEFERRED, PERMITTED = 0, 1, 2
 NO_LIMIT = 32_000  # contacts left where no cap binds a channel
 APPOINTMENT_MINUTES = 15  # an appointment is kept within a quarter of an hour
 YEAR_DAYS = 365.25
-
-
-@dataclass(frozen=True)
-class Scene:
-    """What decides when a channel is open: the rules that bind, and the plausible zones with the debtor's own first."""
-
-    binding: int
-    zones: tuple[str, ...]
 
 
 class Decision:
@@ -93,70 +82,14 @@ class Decision:
     # --- who -----------------------------------------------------------------------------------------------------------------------
 
     def place(self) -> None:
-        """Places, roles, debtor types and zones to bindings and scenes; what is unknown or not signed off is barred."""
-        cohort = self.cohort
-        jurisdiction, names = factorized(cohort["jurisdiction"])
-        zone, zones = factorized(cohort["time_zone"])
-        portfolio, portfolios = factorized(cohort["portfolio"])
-        kind, kinds = factorized(cohort["debtor_type"])
-        roles = [self.params.portfolio(name).role for name in portfolios]
-        role_code = {role: number for number, role in enumerate(dict.fromkeys(roles))}
-
-        plausible = gathered(self.owner, jurisdiction)
-        for number in np.unique(plausible.code):
-            self._bar_place(plausible.code == number, [names[code] for code in plausible.sets[number]])
-        self._bar(jurisdiction < 0, "place.unknown", "No jurisdiction is recorded, so the law that binds is not known.")
-        known_kind = np.array([name in DEBTOR_TYPES for name in kinds] + [False])
-        self._bar(~known_kind[kind], "debtor_type.unknown", "Whether the debtor is a consumer is not recorded.")
-        known_zone = np.array([name in known_zones() for name in zones] + [False])
-        self._bar(~known_zone[zone], "zone.unknown", "No known time zone is recorded, so the debtor's clock is not known.")
-
-        free = self.barred == 0
-        group = np.full(self.size, -1, np.int64)
-        role = np.array([role_code[name] for name in roles] + [-1])[portfolio]
-        pairs, group[free] = grouped(plausible.code[free], role[free], kind[free])
-        self.bindings = [
-            Binding.of(
-                self.rules, tuple(names[code] for code in plausible.sets[place]), list(role_code)[who], kinds[what], date_of(self.day)
-            )
-            for place, who, what in pairs
-        ]
-        self.group = group
-        order = np.argsort(group, kind="stable")
-        self.rows_of = np.split(order, np.searchsorted(group[order], np.arange(len(self.bindings) + 1)))[1:-1]
-
-        clocks = gathered(self.owner, np.where(known_zone[zone], zone, -1))
-        own = np.where(free, zone, -1)
-        keys, scene = grouped(group[free], own[free], clocks.code[free], jurisdiction[free])
-        self.scenes = [
-            Scene(int(number), self._zones_of(zones[first], [zones[code] for code in clocks.sets[others]], names[where]))
-            for number, first, others, where in keys
-        ]
-        self.scene = np.full(self.size, -1, np.int64)
-        self.scene[free] = scene
-
-    def _bar_place(self, rows: np.ndarray, jurisdictions: list[str]) -> None:
-        for name in jurisdictions:
-            chain = self.rules.chain(name)
-            if chain is None:
-                known = self.rules.places.get(name)
-                why = "needs its state or province" if known and known.subdivisions == "required" else "is not in the rule file"
-                self._bar(rows, "place.unknown", f"The place {name} {why}, so the law that binds is not known.")
-                continue
-            for place in chain:
-                if place not in self.params.eligibility.signed_off:
-                    self._bar(rows, "place.not_signed_off", f"The contact law of {place} is not signed off in the params.")
+        """Bindings and scenes of all accounts; what is unknown or not signed off is barred."""
+        found = placed(self.cohort, self.owner, self.rules, self.params, self.day, self.barred, self._bar)
+        self.bindings, self.group, self.rows_of = found.bindings, found.group, found.rows_of
+        self.scenes, self.scene = found.scenes, found.scene
 
     def _bar(self, rows: np.ndarray, rule: str, reason: str) -> None:
         if rows.any():
             self.barred[rows & (self.barred == 0)] = self.causes.code(rule, reason)
-
-    def _zones_of(self, own: str, others: list[str], jurisdiction: str) -> tuple[str, ...]:
-        """The debtor's own clock, those of the debtor's other accounts, and the place's where none of its clocks reads like the own."""
-        place = next(self.rules.places[code] for code in self.rules.chain(jurisdiction) or () if self.rules.places[code].zones)
-        noon = instant(self.day, 720, own, late=True)
-        agrees = any(instant(self.day, 720, zone, late=True) == noon for zone in place.zones)
-        return tuple(dict.fromkeys((own, *others, *(() if agrees else place.zones))))
 
     # --- what holds ----------------------------------------------------------------------------------------------------------------
 
@@ -369,7 +302,7 @@ class Decision:
             minutes = np.full((len(self.scenes) + 1, 2), -1, np.int32)
             shut = np.zeros(len(self.scenes) + 1, np.int32)
             for place, scene in enumerate(self.scenes):
-                spans = self._spans_of(scene, channel, self.day)
+                spans = self.spans_of(scene, channel, self.day)
                 if spans:
                     minutes[place] = self._minutes(longest(spans), scene.zones[0])
                 else:
@@ -407,12 +340,12 @@ class Decision:
     def _minutes(self, span: tuple[int, int], zone: str) -> tuple[int, int]:
         return minute_on_clock(span[0], zone, self.day), minute_on_clock(span[1], zone, self.day)
 
-    def _spans_of(self, scene: Scene, channel: str, day: int) -> Spans:
+    def spans_of(self, scene: Scene, channel: str, day: int) -> Spans:
         binding = self.bindings[scene.binding]
         return self.openings.open_on(binding.hours(channel, day), binding.lists, scene.zones, day)
 
     def _scene_spans(self, row: int, number: int) -> Spans:
-        return self._spans_of(self.scenes[self.scene[row]], self.channels[number], self.day)
+        return self.spans_of(self.scenes[self.scene[row]], self.channels[number], self.day)
 
     def _closed_text(self, scene: Scene, channel: str) -> tuple[str, str, str] | tuple[str, str]:
         binding = self.bindings[scene.binding]
@@ -434,63 +367,16 @@ class Decision:
             if later:
                 return later[0]
             day += 1
-        return self._first_open(int(self.scene[row]), channel, day, at)
+        return self.first_open(int(self.scene[row]), channel, day, at)
 
-    def _first_open(self, scene: int, channel: str, day: int, at: int = NO_TIME) -> int:
+    def first_open(self, scene: int, channel: str, day: int, at: int = NO_TIME) -> int:
         if day >= NEVER:
             return NO_TIME
         place = self.scenes[scene]
         binding = self.bindings[place.binding]
         return self.openings.first_open(lambda ahead: binding.hours(channel, ahead), binding.lists, place.zones, day, at)
 
-    # --- the answer ----------------------------------------------------------------------------------------------------------------
-
-    def channel_verdicts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(state, cause, first permitted instant) per channel and account."""
-        state = np.full(self.limited.shape, PERMITTED, np.int8)
-        state[(self.limited > 0) | (self.held > 0)] = DEFERRED
-        state[(self.closed > 0) | (self.barred > 0)] = EXCLUDED
-        longer = (self.held > 0) & ((self.release >= self.free_on) | (self.limited == 0))
-        cause = np.where(self.barred > 0, self.barred, np.where(self.closed > 0, self.closed, np.where(longer, self.held, self.limited)))
-        first = np.full(self.limited.shape, NO_TIME, np.int64)
-        for number, channel in enumerate(self.channels):
-            first[number] = self._first_permitted(number, channel, state[number])
-        return state, cause, first
-
-    def _first_permitted(self, number: int, channel: str, state: np.ndarray) -> np.ndarray:
-        first = np.full(self.size, NO_TIME, np.int64)
-        rows = np.flatnonzero(state != EXCLUDED)
-        day = np.maximum(self.release, self.free_on[number])[rows]
-        # A day is looked at from its own opening; a channel that is shut for the rest of today opens on a later one.
-        shut = (state[rows] == DEFERRED) & (day == self.day)
-        day = day + shut * np.array([(number, row) in self.spans for row in rows.tolist()], bool) if self.spans else day
-        pairs, place = grouped(self.scene[rows], day)
-        answers = np.array([self._first_open(int(scene), channel, int(when)) for scene, when in pairs], np.int64)
-        if rows.size:
-            first[rows] = answers[place]
-        for (which, row), spans in self.spans.items():
-            if which == number and state[row] == PERMITTED:
-                first[row] = longest(spans)[0]
-        for row, (when, minute) in self.later_at.items():
-            if first[row] != NO_TIME and channel == "call" and max(self.release[row], self.free_on[number, row]) == when:
-                agreed = instant(when, minute, self.scenes[self.scene[row]].zones[0], late=True)
-                inside = any(begins <= agreed < ends for begins, ends in self._spans_of(self.scenes[self.scene[row]], channel, when))
-                first[row] = agreed if inside else first[row]
-        return first
-
-    def account_verdicts(self, state: np.ndarray, cause: np.ndarray, first: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(group, cause, first permitted instant) per account. A deferred account names the channel that is free first."""
-        group = state.max(axis=0)
-        never = np.iinfo(np.int64).max
-        opens = np.where(state == group, np.where(first == NO_TIME, never - 1, first), never)
-        best, rows = opens.argmin(axis=0), np.arange(self.size)
-        soonest = opens[best, rows]
-        return group, cause[best, rows], np.where((group == EXCLUDED) | (soonest >= never - 1), NO_TIME, soonest)
-
-    def of_account(self, row: int) -> tuple[int, int]:
-        """(group, cause) of one account where a single channel was asked about."""
-        state, cause, _ = self.channel_verdicts()
-        return int(state[0, row]), int(cause[0, row])
+    # --- at a moment -------------------------------------------------------------------------------------------------------------------
 
     def closed_at(self, row: int, channel: str, at: int) -> int:
         """The cause that keeps an otherwise permitted channel shut at an instant."""

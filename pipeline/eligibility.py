@@ -20,6 +20,7 @@ from pipeline.deciding import NO_LIMIT, Decision, decide
 from pipeline.holds import BIT
 from pipeline.params import Params
 from pipeline.rule_file import load_rules
+from pipeline.ruling import of_accounts, of_channels
 
 __all__ = ["Check", "Verdicts", "check", "load_rules", "verdicts"]
 
@@ -105,7 +106,8 @@ def check(
     zone = cohort["time_zone"].iloc[row]
     clock = zone if isinstance(zone, str) and zone in known_zones() else params.portfolio(str(cohort["portfolio"].iloc[row])).time_zone
     decision = decide(cohort, tables, rules, params, Sight(day_on_clock(at, clock), at), complete_through, (channel,))
-    group, cause = decision.of_account(row)
+    state, causes, _ = of_channels(decision)
+    group, cause = int(state[0, row]), int(causes[0, row])
     spans = decision.open_spans(row, channel) if group == PERMITTED else ()
     span = next(((first, last) for first, last in spans if first <= at < last), None)
     if group == PERMITTED and span is None:
@@ -130,8 +132,8 @@ def _known(channels: Sequence[str]) -> tuple[str, ...]:
 
 def _framed(decision: Decision, account_no: np.ndarray) -> Verdicts:
     size, channels = decision.size, decision.channels
-    state, cause, first = decision.channel_verdicts()
-    group, account_cause, account_first = decision.account_verdicts(state, cause, first)
+    state, cause, first = of_channels(decision)
+    group, account_cause, account_first = of_accounts(state, cause, first)
     accounts = pd.DataFrame(
         {
             "account_no": account_no,

@@ -18,6 +18,7 @@ from pipeline.contact_rules import Cap, Hours, Note, OptOut, Pause, Precondition
 from pipeline.deciding import EXCLUDED, PERMITTED, Decision, decide
 from pipeline.holds import BIT
 from pipeline.params import Params
+from pipeline.ruling import of_accounts, of_channels
 
 WORDS = ("excluded", "deferred", "permitted")
 
@@ -41,8 +42,8 @@ def reasoning(
         raise ContractError(f"Account {account_id!r} is not scorable on {date_of(as_of)}: it may be paid, closed or not yet known.")
     row = int(places[0])
     decision = decide(cohort, tables, rules, params, Sight(int(as_of)), complete_through, channels or params.eligibility.channels)
-    state, cause, first = decision.channel_verdicts()
-    group, account_cause, account_first = decision.account_verdicts(state, cause, first)
+    state, cause, first = of_channels(decision)
+    group, account_cause, account_first = of_accounts(state, cause, first)
     lines = [f"Account {account_id} on {date_of(as_of)} (what was known before that day)", ""]
     lines += _who(cohort.iloc[row], decision, row)
     lines += _holding(decision, row)

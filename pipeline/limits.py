@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from pipeline.contact_log import Sight
 from pipeline.contact_rules import Cap, Rule, Rules
 from pipeline.deciding import NO_LIMIT, PERMITTED, Decision, decide
 from pipeline.params import Params
+from pipeline.ruling import of_channels
 
 COLUMNS = ("account_id", "rule", "citation", "reason")
 
@@ -19,28 +20,28 @@ COLUMNS = ("account_id", "rule", "citation", "reason")
 def limits_of(
     cohort: Cohort,
     tables: Mapping[str, pd.DataFrame],
-    listed: Sequence[int],
+    planned: Mapping[int, str],
     rules: Rules,
     params: Params,
     as_of: int,
     complete_through: Mapping[str, int],
 ) -> pd.DataFrame:
-    """COLUMNS for the listed account numbers, the rules of the channel that is planned for each: hours first, then the cap.
+    """COLUMNS for the listed account numbers, the rules of the channel that is planned for each (planned): hours first, then the cap.
 
     cohort: every scorable account of the listed debtors, for their plausible places and caps reach across all of them. The day is decided
     again, by the very code that decided the night.
     """
     rows = cohort.frame
     decision = decide(rows, tables, rules, params, Sight(as_of), complete_through, params.eligibility.channels)
-    state, _, _ = decision.channel_verdicts()
-    wanted = np.flatnonzero(rows["account_no"].isin(listed).to_numpy())
+    state, _, _ = of_channels(decision)
+    numbers = rows["account_no"].to_numpy()
+    wanted = np.flatnonzero(np.isin(numbers, list(planned)))
     used: dict[str, np.ndarray] = {}
     found = []
     for row in wanted:
-        open_ones = np.flatnonzero(state[:, row] == PERMITTED)
-        if open_ones.size == 0 or decision.scene[row] < 0:
+        number = decision.channels.index(planned[int(numbers[row])])
+        if state[number, row] != PERMITTED or decision.scene[row] < 0:
             continue
-        number = int(open_ones[0])
         for rule in (*_hours(decision, int(row), number), *_tightest(decision, int(row), number, used)):
             found.append((rows["account_id"].iloc[row], rule.id, rule.citation, rule.says))
     return pd.DataFrame(found, columns=list(COLUMNS), dtype="str")

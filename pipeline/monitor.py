@@ -20,6 +20,7 @@ OK, WARN, STOP = "ok", "warn", "stop"
 Z95, POWER80 = 1.959964, 0.841621  # standard normal quantiles: 95 % two-sided, 80 % power
 WORST_SHOWN = 5
 LEAST_ROWS = 50  # rows below which a distribution says nothing
+FORETOLD = {"money": "expected", "recovered": "p_recovered"}  # outcome of a span -> the score of its first night
 LEAST_PEOPLE = 30  # debtors an arm needs before its mean is compared
 
 
@@ -197,23 +198,44 @@ def _control(arms: pd.DataFrame, night: int, params: Params) -> Finding:
 
 
 def spans_of(matured: pd.DataFrame) -> pd.DataFrame:
-    """One row per matured span of a debtor: arm, probability of being held out, outcome over all its accounts from the first night on.
+    """One row per matured span of a debtor: arm, probability of being held out, outcome over all its accounts from the first night on,
+    and what the scores of that night foretold.
 
     A debtor is counted as assigned, whatever was done in its span; accounts whose outcome cannot be seen are left out.
     """
-    columns = ["debtor_id", "assigned_on", "arm", "probability", "recovered", "money"]
+    columns = ["debtor_id", "assigned_on", "arm", "probability", "recovered", "money", *FORETOLD.values()]
     first = matured[(matured["as_of"] == matured["assigned_on"]) & matured["arm"].isin([CONTROL, WORKED]) & matured["recovered"].notna()]
     if first.empty:
         return pd.DataFrame(columns=columns)
     keys = ["debtor_id", "assigned_on"]
     spans = first.groupby(keys, sort=True).agg(
-        arm=("arm", "first"), probability=("probability", "first"), recovered=("recovered", "max"), money=("money", "sum")
+        arm=("arm", "first"),
+        probability=("probability", "first"),
+        recovered=("recovered", "max"),
+        money=("money", "sum"),
+        expected=("expected", "sum"),
+        p_recovered=("p_recovered", "max"),
     )
     return spans.reset_index()[columns]
 
 
+def less_foretold(spans: pd.DataFrame) -> pd.DataFrame:
+    """The spans with what the scores foretold taken off both outcomes.
+
+    outcome - slope x (foretold - its mean), slope of least squares over both arms. The scores were known before the draw, so this takes
+    away noise and no effect (CUPED: Deng, Xu, Kohavi and Walker, WSDM 2013).
+    """
+    found = spans.copy()
+    for outcome, foretold in FORETOLD.items():
+        known, value = spans[foretold].to_numpy(dtype=np.float64), spans[outcome].to_numpy(dtype=np.float64)
+        spread = known.var() if known.size else 0.0
+        if spread > 0:
+            found[outcome] = value - np.mean((known - known.mean()) * (value - value.mean())) / spread * (known - known.mean())
+    return found
+
+
 def _effect(seen: Seen, params: Params) -> list[Finding]:
-    spans = spans_of(seen.matured)
+    spans = less_foretold(spans_of(seen.matured))
     control, worked = spans[spans["arm"] == CONTROL], spans[spans["arm"] == WORKED]
     findings = [_power(spans, seen.arms)]
     if min(len(control), len(worked)) < LEAST_PEOPLE:
@@ -228,7 +250,8 @@ def _effect(seen: Seen, params: Params) -> list[Finding]:
         low, high = effect - Z95 * error, effect + Z95 * error
         sure = "more than nothing" if low > 0 else "LESS than nothing" if high < 0 else "not told apart from nothing"
         says = (
-            f"worked minus held out, as assigned: {scale * effect:,.2f} {unit} [{scale * low:,.2f}, {scale * high:,.2f}], {sure} "
+            f"worked minus held out, as assigned, less what the scores foretold: {scale * effect:,.2f} {unit} "
+            f"[{scale * low:,.2f}, {scale * high:,.2f}], {sure} "
             f"({len(worked):,} worked, {len(control):,} held out, {params.label.horizon_days} days)."
         )
         figures = {"effect": effect, "low": low, "high": high, "worked": len(worked), "held_out": len(control)}
@@ -257,7 +280,8 @@ def difference(spans: pd.DataFrame, outcome: str) -> tuple[float, float]:
 
 
 def _power(spans: pd.DataFrame, arms: pd.DataFrame) -> Finding:
-    """The smallest effect that the debtors assigned so far can show: (1.96 + 0.84) x sd x sqrt(1/worked + 1/held out)."""
+    """The smallest effect that the debtors assigned so far can show: (1.96 + 0.84) x sd x sqrt(1/worked + 1/held out); sd of what the
+    scores do not foretell."""
     sizes = [max(int((arms["arm"] == name).sum()), int((spans["arm"] == name).sum())) for name in (WORKED, CONTROL)]
     if min(sizes) == 0 or len(spans) < LEAST_PEOPLE:
         return Finding("power", OK, "Too few debtors have matured to say which effect could be seen.")

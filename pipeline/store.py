@@ -221,6 +221,8 @@ class Store:
         version = None if versions is None else versions[name]
         schema = _schema(self._table(name, version))
         wanted = schema.names if columns is None else list(columns)
+        if missing := [column for column in wanted if column not in schema.names]:  # written before the column was known
+            raise ContractError.missing_columns(name, missing, schema.names)
         inside = pa.schema([schema.field(column) for column in wanted if column != NIGHT])
         parts = []
         for partition, places in sorted(self._files(name, version).items(), key=str):

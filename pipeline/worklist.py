@@ -27,13 +27,15 @@ from models.prioritise import (
     worth,
 )
 from models.response import PARTS, ChannelTerms, channel_options, cut_to, planned_parts, segment_rates
+from pipeline.contact_rules import Pause
 from pipeline.dataset import date_of
 from pipeline.deciding import NO_LIMIT
 from pipeline.params import Params
 from pipeline.publication import WORKLIST_COLUMNS, Details, Night
 from pipeline.queues import queue_of
+from pipeline.rule_file import load_rules
 from pipeline.score import SCORE_COLUMNS, Job
-from pipeline.shards import Worked
+from pipeline.shards import RULES, Worked
 from pipeline.store import Store
 
 VALUED = ["expected_recovery", "net_value"]
@@ -82,7 +84,7 @@ def rank_night(store: Store, job: Job, worked: list[Worked]) -> Ranked:
     rows = pd.concat([rows.drop(columns="group"), rows["group"].rename("verdict"), ranks], axis=1)
     rows = pd.concat([rows, _within_the_day(rows, capacity, params.worklist.part_share)], axis=1)
     rows["agent"], unfair = _agents(rows, _last_agents(earlier), params)
-    listed = rows.loc[rows["group"] == "worklist", ["account_no", "account_id", "debtor_id", "p_recovered", "shard"]]
+    listed = rows.loc[rows["group"] == "worklist", ["account_no", "account_id", "debtor_id", "p_recovered", "channel", "shard"]]
     lacking = sorted(set(rows["currency"].astype("str")[no_rate]))
     warnings = [f"Currency {name} has no rate in money.rates; its accounts are excluded." for name in lacking]
     return Ranked(rows, arms, listed, [*warnings, *overbooked(rows, ranks), *unfair])
@@ -100,7 +102,11 @@ def _options(rows: pd.DataFrame, worked: list[Worked], terms: ValueTerms, params
     permitted["appointed"] = (permitted["appointment_at"] != NO_TIME) & (permitted["channel"] == "call")
     segments = segment_rates(counts, sorted(set(rows["portfolio"].astype("str"))))
     value = pd.Series(worth(rows, terms)["worth"].to_numpy(), index=rows["account_no"].to_numpy())
-    plan = ChannelTerms(params.worklist.costs, params.worklist.attempts, params.eligibility.channels)
+    pauses: dict[str, int] = {}
+    for rule in load_rules(RULES).all_rules.values():
+        if isinstance(rule, Pause):
+            pauses |= {name: max(rule.minutes, pauses.get(name, 0)) for name in rule.channels}
+    plan = ChannelTerms(params.worklist.costs, params.worklist.attempts, params.eligibility.channels, pauses)
     found = channel_options(permitted, value, counts, segments, plan)
     return found.drop(columns="contact_cost").assign(net_value=net_value(found, terms)["net_value"])
 
@@ -136,13 +142,15 @@ def _waiting_since(rows: pd.DataFrame, as_of: int) -> pd.Series:
     return worked.where(worked != NO_DAY, began).astype(np.int32)
 
 
-def _last_agents(earlier: pd.DataFrame) -> pd.Series:
+def _last_agents(earlier: pd.DataFrame) -> dict[str, str]:
     """Agent who last had each debtor on a list."""
-    had = earlier[earlier["agent"] != ""] if len(earlier) else pd.DataFrame({"debtor_id": [], "agent": [], "as_of": []})
-    return had.sort_values("as_of", kind="stable").drop_duplicates("debtor_id", keep="last").set_index("debtor_id")["agent"]
+    if earlier.empty:
+        return {}
+    had = earlier[earlier["agent"] != ""].sort_values("as_of", kind="stable")
+    return dict(zip(had["debtor_id"], had["agent"], strict=True))  # the last one stays
 
 
-def _agents(rows: pd.DataFrame, before: pd.Series, params: Params) -> tuple[pd.Series, list[str]]:
+def _agents(rows: pd.DataFrame, before: Mapping[str, str], params: Params) -> tuple[pd.Series, list[str]]:
     """(agent of every listed row of a queue that agents work, a warning per queue that cannot be split fairly)."""
     agent, warnings = pd.Series("", index=rows.index, dtype="str"), []
     for queue, places in sorted(params.worklist.agents.items()):
@@ -150,7 +158,7 @@ def _agents(rows: pd.DataFrame, before: pd.Series, params: Params) -> tuple[pd.S
         if own.empty:
             continue
         values = own["net_value"].tolist()
-        shared = shared_out(values, own["debtor_id"].map(before).fillna("").tolist(), places)
+        shared = shared_out(values, [before.get(name, "") for name in own["debtor_id"]], places)
         agent[own.index] = shared
         if (apart := spread(values, shared, places)) > FAIR:
             warnings.append(f"Queue {queue}: its agents' expected value lies {apart:.1%} apart; a few large debts allow no fairer split.")

@@ -62,7 +62,7 @@ def test_answers_are_counted_by_channel_and_part_of_day():
         (2, -100, 600, "call", "paid"), (7, 95, 600, "call", "paid"), (1, 94, 600, "legal", "delivered"),
     )  # fmt: skip
     assert answer_counts(log, BOOK, 100).values.tolist() == [
-        [1, "own", "call", "evening", 1, 1], [1, "own", "call", "morning", 2, 1], [2, "own", "email", "", 1, 0],
+        [1, "own", "call", "morning", 2, 1], [1, "own", "call", "evening", 1, 1], [2, "own", "email", "", 1, 0],
     ]  # fmt: skip
 
 
@@ -141,6 +141,20 @@ def test_attempts_are_planned_as_the_params_say_and_never_more_than_the_caps_lea
     assert found[found["channel"] == "sms"]["attempts"].tolist() == [1, 1]
 
 
+def test_attempts_and_their_pauses_must_fit_the_window_and_the_part():
+    log = a_log(*((1, day, 1100, "call", "right_party") for day in range(20, 80)))
+    counts = answer_counts(log, BOOK, 100)
+
+    def planned(until: int, attempts: int) -> pd.Series:
+        terms = ChannelTerms({"call": 1.2}, {"call": attempts}, ("call",), {"call": 240})
+        rows = permitted(numbers=(1,), channels=("call",), until_minute=until)
+        return channel_options(rows, pd.Series({1: 500.0}), counts, segment_rates(counts, ["own"]), terms).iloc[0]
+
+    assert [planned(until, 3)["attempts"] for until in (480 + 240, 480 + 241, 480 + 480, 480 + 481)] == [1, 2, 2, 3]
+    assert not np.isnan(planned(1200, 1)["evening"])
+    assert np.isnan(planned(1200, 2)["evening"])  # two calls four hours apart do not fit three hours
+
+
 def test_without_any_attempt_the_preferred_permitted_channel_is_taken():
     assert best(options(a_log(), {1: 5.0, 2: 5.0}))["channel"].tolist() == ["call", "call"]
     texts = permitted(channels=("email", "sms"))
@@ -155,7 +169,7 @@ def test_an_agreed_call_leaves_no_choice():
 
 
 def test_a_channel_without_a_cost_is_refused():
-    with pytest.raises(ContractError, match=r"Channels visit have no cost\. Add worklist.costs for them\."):
+    with pytest.raises(ContractError, match=r"Channel 'visit' has no cost\. Add it to worklist\.costs\."):
         options(a_log(), {1: 5.0}, permitted(numbers=(1,), channels=("visit",)))
 
 

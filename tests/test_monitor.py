@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from models.prioritise import CONTROL, WORKED
-from pipeline.monitor import OK, STOP, WARN, Seen, Verdict, difference, judge, matured_lists, spans_of
+from pipeline.monitor import OK, STOP, WARN, Seen, Verdict, difference, judge, less_foretold, matured_lists, spans_of
 from pipeline.params import load
 
 PARAMS = load(Path(__file__).parents[1] / "params.yaml")
@@ -162,7 +162,16 @@ def test_a_span_is_one_debtor_from_its_first_night_over_all_its_accounts():
     never = first.assign(debtor_id="n", arm="")
     spans = spans_of(pd.concat([first, later, unseen, never]))
     assert spans.to_dict("records") == [
-        {"debtor_id": "d", "assigned_on": EARLIER, "arm": WORKED, "probability": 0.5, "recovered": 1.0, "money": 30.0}
+        {
+            "debtor_id": "d",
+            "assigned_on": EARLIER,
+            "arm": WORKED,
+            "probability": 0.5,
+            "recovered": 1.0,
+            "money": 30.0,
+            "expected": first["expected"].sum(),
+            "p_recovered": first["p_recovered"].max(),
+        }
     ]
 
 
@@ -198,6 +207,24 @@ def test_intervals_of_the_effect_cover_the_truth_and_a_real_effect_is_seen():
     assert harm.verdict == WARN and "LESS than nothing" in harm.says
 
 
+def test_what_the_scores_foretell_is_taken_off_by_hand():
+    """Money 1, 3, 8 foretold 0, 1, 2: slope 3.5, so 4.5, 3, 4.5 are left; a score that is the same for all takes nothing off."""
+    spans = pd.DataFrame({"money": [1.0, 3.0, 8.0], "expected": [0.0, 1.0, 2.0], "recovered": [0.0, 1.0, 1.0], "p_recovered": 0.5})
+    found = less_foretold(spans)
+    assert found["money"].tolist() == pytest.approx([4.5, 3.0, 4.5]) and found["recovered"].tolist() == [0.0, 1.0, 1.0]
+
+
+def test_good_scores_make_the_same_effect_far_surer_and_no_larger():
+    random = np.random.default_rng(8)
+    size = 4000
+    arm = np.where(random.random(size) < 0.2, CONTROL, WORKED)
+    expected = random.lognormal(4, 1, size)
+    money = expected * random.uniform(0.7, 1.3, size) + 10.0 * (arm == WORKED)
+    spans = pd.DataFrame({"arm": arm, "probability": 0.2, "money": money, "expected": expected, "recovered": 1.0, "p_recovered": 0.5})
+    (plain, wide), (effect, error) = difference(spans, "money"), difference(less_foretold(spans), "money")
+    assert error < 0.4 * wide and abs(effect - 10) < 3 * error and abs(plain - 10) < 3 * wide
+
+
 def test_too_few_matured_debtors_give_no_effect():
     found = judge(seen(rows(40)), AS_OF, PARAMS)
     assert "30 of each are needed" in finding(found, "what working adds").says
@@ -205,7 +232,7 @@ def test_too_few_matured_debtors_give_no_effect():
 
 def test_power_by_hand():
     """sd 1, 100 worked and 100 held out: 2.8016 x sqrt(2 / 100) = 0.3962."""
-    matured = rows(200).assign(arm=[WORKED, CONTROL] * 100, money=[-1.0, -1.0, 1.0, 1.0] * 50)
+    matured = rows(200).assign(arm=[WORKED, CONTROL] * 100, money=[-1.0, -1.0, 1.0, 1.0] * 50, expected=7.0)
     spread = math.sqrt(200 / 199)
     assert finding(judge(seen(matured), AS_OF, PARAMS), "power").figures["money"] == pytest.approx(
         2.801585 * spread * math.sqrt(0.02), rel=1e-5

@@ -22,11 +22,13 @@ import pandas as pd
 import pytest
 import yaml
 
+from benchmarks.answers import foretold
 from features.errors import LockHeld
 from features.tables import account_number
 from pipeline import night as night_room
 from pipeline import shards
 from pipeline.cli import main
+from pipeline.dataset import day_number
 from pipeline.engines import _attempt
 from pipeline.locks import only_run
 from pipeline.night import publish_night
@@ -51,7 +53,8 @@ def written_params(place: Path, folder: Path, **changes: object) -> Path:
     params["split"] |= {"backtest_folds": 0}
     params["evaluate"] |= {"bootstrap_draws": 40}
     params["gate"] |= {"money_ratio": [0.2, 5.0], "bucket_money_ratio": [0.05, 20.0], "calibration_slope": [0.2, 3.0]}
-    params["worklist"] |= {"capacity": {"default": 12}, "control_share": 0.1}
+    params["worklist"] |= {"capacity": {"default": 12}, "control_share": 0.1, "channel_capacity": {"call": 35}}
+    params["worklist"]["agents"] = {"card_gb": {"ann": 5, "bob": 5}, "loan_eu": {"cem": 6, "dia": 6}}
     for section, values in changes.items():
         params[section] |= values
     place.write_text(yaml.safe_dump(params, sort_keys=False))
@@ -156,6 +159,26 @@ def test_net_value_follows_from_the_columns_of_the_audit_sheet(house):
     again = sheet["Exchange rate"] * sheet["Our share"] * sheet["Expected recovery"] * sheet["Discount for waiting"] - spent
     assert (spent - sheet["Planned contact cost"]).abs().max() < 1e-9 and sheet["Date of the rates"].notna().all()
     assert (again - sheet["Net value"]).abs().max() <= 0.0051  # half a cent, rounded once
+
+
+@pytest.mark.filterwarnings("ignore:.*extension is not supported:UserWarning")  # of the reader: it does not know data bars
+def test_the_list_takes_the_channel_and_the_hours_in_which_debtors_answer(house):
+    listed = worklist(house).set_index("account_id")
+    sheets = pd.read_excel(house / "out" / NIGHT / "worklist.xlsx", sheet_name=None)
+    audit = next(frame for frame in sheets.values() if "Listed by" in frame).set_index("Account").loc[listed.index]
+    assert set(listed["channel"]) > {"call"}  # not simply the first permitted one
+    opens, closes = audit["Permitted from (law)"], audit["Permitted until (law)"]
+    assert (listed["contact_from"] >= opens).all() and (listed["contact_until"] <= closes).all()
+    assert ((listed["contact_from"] > opens) | (listed["contact_until"] < closes)).any()
+    assert 0 < audit["Planned attempts"][listed["channel"] == "call"].sum() <= 35
+    params = load(house / "params.yaml")
+    for queue, agents in params.worklist.agents.items():
+        shares = audit[listed["queue"] == queue].groupby("Agent").size()
+        assert len(shares) and set(shares.index) <= set(agents) and all(size <= agents[name] for name, size in shares.items())
+    agent = audit["Agent"].fillna("")
+    assert (agent[~listed["queue"].isin(params.worklist.agents)] == "").all()
+    kept = Store(house / "store").read("assignments").set_index("account_id")
+    assert (kept.loc[listed.index, "agent"] == agent).all()
 
 
 def test_a_status_known_in_time_takes_the_account_off_and_a_late_one_does_not(copied):
@@ -411,6 +434,18 @@ def test_assignments_hold_everyone_and_the_control_group_stays_out(house):
     assert len(held) and (held["probability"] == 0.1).all() and (held["until_on"] - held["assigned_on"] == 44).all()
     assert not set(held["debtor_id"]) & set(worklist(house)["debtor_id"])
     assert (account_number(kept["account_id"]) >= 0).all()
+
+
+def test_debtors_answer_about_as_often_as_the_rates_foretold(house):
+    store = Store(house / "store")
+    tables = [store.tables(shard, ["accounts", "contacts"]) for shard in range(store.shards)]
+    accounts = pd.concat([one["accounts"] for one in tables]).drop_duplicates("account_no", keep="last")
+    log = pd.concat([one["contacts"] for one in tables], ignore_index=True).sort_values(["account_no", "occurred_at"], ignore_index=True)
+    calls = dict(foretold(log, accounts, day_number(dt.date(2026, 7, 1)), 60))["call"]
+    assert calls["n"].sum() > 500 and (calls["foretold"].diff().dropna() > 0).all()
+    spread = (calls["answered"] * (1 - calls["answered"]) / calls["n"]) ** 0.5
+    assert (abs(calls["answered"] - calls["foretold"]) < 4 * spread + 0.05).all()
+    assert calls["answered"].iloc[-1] > 1.5 * calls["answered"].iloc[0]
 
 
 def test_what_if_shows_more_capacity_bringing_more(house, capsys, tmp_path):

@@ -51,7 +51,6 @@ def accounts(*rows: dict) -> pd.DataFrame:
         base = {
             "account_id": f"a{number}", "debtor_id": f"d{number}", "queue": "q", "group": "permitted", "appointment_at": NO_TIME,
             "legal_deadline_on": NO_DAY, "fx": 1.0, "net_value": 1000, "expected_recovery": 2000, "portfolio": "own", "days_past_due": 40,
-            "balance": 9000,
         }  # fmt: skip
         table.append(base | row)
     return pd.DataFrame(table)
@@ -98,7 +97,7 @@ def test_minor_units_of_both_currencies_are_respected():
 def test_nothing_planned_costs_nothing_and_a_channel_without_a_cost_is_refused():
     rows = pd.DataFrame({"currency": ["EUR"], "portfolio": ["agency"], "channel": [""], "expected_recovery": [500]})
     assert net_value(rows, TERMS)["net_value"].tolist() == [100]
-    with pytest.raises(ContractError, match=r"Channels visit have no cost\. Add worklist.costs for them\."):
+    with pytest.raises(ContractError, match=r"Channel 'visit' has no cost\. Add it to worklist\.costs\."):
         net_value(rows.assign(channel="visit"), TERMS)
 
 
@@ -483,7 +482,7 @@ def test_what_if_counts_by_hand():
     workable = rows["group"].isin(["worklist", "joined", "below_capacity"])
     assert ours.loc[1, "debtors"] == 2
     assert ours.loc[1, "expected"] == pytest.approx(worth[workable & rows["debtor_id"].isin(debtors)].sum())
-    assert ours.loc[1, "cost"] == 240
+    assert (ours.loc[1, "cost"], ours.loc[1, "contacts"]) == (240, 2)
     assert ours.loc[5, "debtors"] == (rows["group"] == "worklist").sum()
 
 

@@ -327,6 +327,8 @@ def test_nights_keep_their_columns_and_types(own):
     own.append("scores", assignments())
     with pytest.raises(ContractError, match=r"Table 'scores' lacks 'group'"):
         own.append("scores", assignments(NIGHT + 1).drop(columns="group"))
+    with pytest.raises(ContractError, match=r"Table 'scores' lacks 'agent'"):
+        own.read("scores", ["account_no", "agent"])
     with pytest.raises(ContractError, match=r"Table 'scores' has unknown 'grupo' \(nearest: 'group'\)"):
         own.append("scores", assignments(NIGHT + 1).assign(grupo=1))
     with pytest.raises(ContractError, match=r"columns probability must keep the types"):

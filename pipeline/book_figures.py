@@ -204,7 +204,7 @@ def _work(contacts: pd.DataFrame, listed: int) -> dict[str, Any]:
     ordered = contacts.assign(weight=contacts["outcome"].map(weight).fillna(len(weight))).sort_values(["contact_id", "weight", "outcome"])
     once = ordered.drop_duplicates("contact_id")
     ours = once[once["direction"] == "outbound"]
-    channels, outcomes = ours["channel"].value_counts(), ours["outcome"].where(ours["outcome"] != "nan", "").value_counts()
+    channels, outcomes = ours["channel"].value_counts(), ours["outcome"].fillna("").value_counts()
     spoken = ours[ours["outcome"].isin(ANSWERED)]
     return {
         "worked": {

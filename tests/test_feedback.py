@@ -11,7 +11,7 @@ from pathlib import Path
 import openpyxl
 import pandas as pd
 import pytest
-from afterwards import EARLIER, EVENING, NIGHT, House, built, filled, opened
+from afterwards import EARLIER, EVENING, NIGHT, House, filled, opened
 from hypothesis import given
 from hypothesis import strategies as st
 from programs import program
@@ -30,8 +30,8 @@ PROMISE = {"outcome": "promise", "contacted_at": dt.time(9, 30), "promise_amount
 
 
 @pytest.fixture(scope="module")
-def still(tmp_path_factory) -> House:
-    return built(tmp_path_factory.mktemp("house"))
+def still(two_nights) -> House:
+    return two_nights
 
 
 @pytest.fixture

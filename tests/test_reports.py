@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pytest
-from afterwards import EARLIER, NIGHT, House, built
+from afterwards import EARLIER, NIGHT, House
 from hypothesis import given
 from hypothesis import strategies as st
 from paper_nights import HOSTILE
@@ -32,8 +32,8 @@ FIRST = NIGHT - dt.timedelta(DAYS)
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory) -> House:
-    return built(tmp_path_factory.mktemp("house"))
+def house(two_nights) -> House:
+    return two_nights
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import re
 from types import ModuleType
 
 import pytest
-from afterwards import NIGHT, House, built, opened
+from afterwards import NIGHT, House, opened
 from paper_nights import night
 from playwright.sync_api import Page
 
@@ -52,8 +52,8 @@ def english_only() -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory) -> House:
-    return built(tmp_path_factory.mktemp("house"))
+def house(two_nights) -> House:
+    return two_nights
 
 
 def given_words(house: House) -> set[str]:

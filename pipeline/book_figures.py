@@ -59,7 +59,7 @@ def figures(store_path: Path, as_of: dt.date, days: int, params: Params) -> dict
     span = Span(day_number(as_of) - days, day_number(as_of))
     nights = _matured_nights(store, span, params)
     versions = store.versions()
-    parts = list(map_shards(partial(_of_shard, store_path, span, nights, params, versions), range(store.shards), params.engine.workers))
+    parts = list(map_shards(partial(_of_shard, store_path, span, nights, params, versions), range(store.shards), params.engine))
     whole = {name: pd.concat([part[name] for part in parts], ignore_index=True) for name in parts[0]}
     portfolios = sorted(set(whole["counts"]["portfolio"]))
     if not portfolios:

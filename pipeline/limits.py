@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -19,13 +19,13 @@ COLUMNS = ("account_id", "rule", "citation", "reason")
 def limits_of(
     cohort: Cohort,
     tables: Mapping[str, pd.DataFrame],
-    listed: Sequence[int],
+    planned: Mapping[int, str],
     rules: Rules,
     params: Params,
     as_of: int,
     complete_through: Mapping[str, int],
 ) -> pd.DataFrame:
-    """COLUMNS for the listed account numbers, the rules of the channel that is planned for each: hours first, then the cap.
+    """COLUMNS for listed accounts, by number with the channel planned for each: the rules that narrow that channel, hours first.
 
     cohort: every scorable account of the listed debtors, for their plausible places and caps reach across all of them. The day is decided
     again, by the very code that decided the night.
@@ -33,15 +33,14 @@ def limits_of(
     rows = cohort.frame
     decision = decide(rows, tables, rules, params, Sight(as_of), complete_through, params.eligibility.channels)
     state, _, _ = decision.channel_verdicts()
-    wanted = np.flatnonzero(rows["account_no"].isin(listed).to_numpy())
+    places = {channel: number for number, channel in enumerate(decision.channels)}
     used: dict[str, np.ndarray] = {}
     found = []
-    for row in wanted:
-        open_ones = np.flatnonzero(state[:, row] == PERMITTED)
-        if open_ones.size == 0 or decision.scene[row] < 0:
+    for row, account in enumerate(rows["account_no"].tolist()):
+        number = places.get(planned.get(account, ""))
+        if number is None or state[number, row] != PERMITTED or decision.scene[row] < 0:
             continue
-        number = int(open_ones[0])
-        for rule in (*_hours(decision, int(row), number), *_tightest(decision, int(row), number, used)):
+        for rule in (*_hours(decision, row, number), *_tightest(decision, row, number, used)):
             found.append((rows["account_id"].iloc[row], rule.id, rule.citation, rule.says))
     return pd.DataFrame(found, columns=list(COLUMNS), dtype="str")
 

@@ -185,7 +185,7 @@ def _waits(job: Job, seen: View, store: Store) -> pd.DataFrame:
 
 
 def opened_rows(job: Job, listed: pd.DataFrame, language: str) -> tuple[pd.DataFrame, Details]:
-    """Reasons and details of the listed accounts. listed: account_no, account_id, debtor_id, p_recovered, shard.
+    """Reasons and details of the listed accounts. listed: account_no, account_id, debtor_id, p_recovered, channel, shard.
 
     Features of the listed debtors are made again from the same pinned versions; a probability that then differs by a bit is refused.
     """
@@ -215,7 +215,8 @@ def _open_shard(job: Job, language: str, item: tuple[int, pd.DataFrame]) -> tupl
             f"{int(differ.sum())} listed accounts score differently when scored again ({some(list(cohort['account_id'][differ]))}). "
             "Nothing is published. Report it with the manifest of the last good night."
         )
-    narrowed = limits_of(whole.cohort, whole.tables, listed["account_no"], load_rules(RULES), job.params, job.as_of, complete)
+    planned = dict(zip(listed["account_no"], listed["channel"], strict=True))
+    narrowed = limits_of(whole.cohort, whole.tables, planned, load_rules(RULES), job.params, job.as_of, complete)
     said = reasons(model, seen.matrix, cohort, CATALOGUE, language)
     named = {place: {f"reason_{place}": "reason", f"strength_{place}": "contribution"} for place in (1, 2, 3)}
     long = [said[list(names)].rename(columns=names).assign(account_id=cohort["account_id"], place=place) for place, names in named.items()]

@@ -82,7 +82,7 @@ def rank_night(store: Store, job: Job, worked: list[Worked]) -> Ranked:
     rows = pd.concat([rows.drop(columns="group"), rows["group"].rename("verdict"), ranks], axis=1)
     rows = pd.concat([rows, _within_the_day(rows, capacity, params.worklist.part_share)], axis=1)
     rows["agent"], unfair = _agents(rows, _last_agents(earlier), params)
-    listed = rows.loc[rows["group"] == "worklist", ["account_no", "account_id", "debtor_id", "p_recovered", "shard"]]
+    listed = rows.loc[rows["group"] == "worklist", ["account_no", "account_id", "debtor_id", "p_recovered", "channel", "shard"]]
     lacking = sorted(set(rows["currency"].astype("str")[no_rate]))
     warnings = [f"Currency {name} has no rate in money.rates; its accounts are excluded." for name in lacking]
     return Ranked(rows, arms, listed, [*warnings, *overbooked(rows, ranks), *unfair])

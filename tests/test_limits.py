@@ -17,11 +17,13 @@ RULE_FILE = load_rules(RULES).all_rules
 
 @pytest.fixture(scope="module")
 def named(two_nights: House) -> pd.DataFrame:
-    """One row per listed account: its window, contacts left, and the rules the page names."""
+    """One row per listed account: its permitted window, contacts left, and the rules the page names."""
     text = (two_nights.out / NIGHT.isoformat() / "worklist.html").read_text(encoding="utf-8")
     data = json.loads(re.search(r'id="night">(.*?)</script>', text, re.S).group(1))
     rules = [[data["strings"][rule] for rule, _ in row] if row else [] for row in data["details"]["limits"]]
-    return two_nights.worklist().assign(rules=rules)
+    terms = {column["name"]: column["values"] for column in data["audit"]["columns"]}
+    window = {name: [data["strings"][place] for place in terms[name]] for name in ("permitted_from", "permitted_until")}
+    return two_nights.worklist().assign(rules=rules, **window)
 
 
 def minute(text: str) -> int:
@@ -34,11 +36,11 @@ def test_the_hours_named_begin_or_end_where_the_window_does(named, two_nights):
     seen = 0
     for row in named.itertuples():
         hours = [RULE_FILE[rule] for rule in row.rules if RULE_FILE[rule].kind == "hours"]
-        narrowed = row.contact_from != "00:00" or row.contact_until != "24:00"
+        narrowed = row.permitted_from != "00:00" or row.permitted_until != "24:00"
         assert bool(hours) == narrowed, row.rules
         for rule in hours:
             edges = {edge for first, last in rule.windows[NIGHT.weekday()] for edge in (first, last - margin)}
-            assert {minute(row.contact_from), minute(row.contact_until)} & edges
+            assert {minute(row.permitted_from), minute(row.permitted_until)} & edges
             seen += 1
     assert seen > 20
 

@@ -16,7 +16,7 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
 	touch $@
 
-.PHONY: run test check bench bench-features stress real tables spark lock clean
+.PHONY: run test check bench bench-features bench-faces stress real tables spark lock clean
 
 # The main job on the sample: load, teach, approve, publish one night, and say what the ranks are worth.
 run: setup
@@ -50,6 +50,9 @@ bench-features: .venv-bench/.ready .venv-featuretools/.ready
 	"$(PYTHON)" -m venv .venv-featuretools
 	$(BIN)/uv pip sync --quiet --require-hashes --python .venv-featuretools/bin/python benchmarks/featuretools.lock
 	touch $@
+
+bench-faces: setup
+	$(BIN)/python -m benchmarks.faces
 
 stress: setup
 	HYPOTHESIS_PROFILE=new $(BIN)/python -m pytest -m stress

@@ -59,7 +59,7 @@ def figures(store_path: Path, as_of: dt.date, days: int, params: Params) -> dict
     span = Span(day_number(as_of) - days, day_number(as_of))
     nights = _matured_nights(store, span, params)
     versions = store.versions()
-    parts = list(map_shards(partial(_of_shard, store_path, span, nights, params, versions), range(store.shards), params.engine.workers))
+    parts = list(map_shards(partial(_of_shard, store_path, span, nights, params, versions), range(store.shards), params.engine))
     whole = {name: pd.concat([part[name] for part in parts], ignore_index=True) for name in parts[0]}
     portfolios = sorted(set(whole["counts"]["portfolio"]))
     if not portfolios:
@@ -204,7 +204,7 @@ def _work(contacts: pd.DataFrame, listed: int) -> dict[str, Any]:
     ordered = contacts.assign(weight=contacts["outcome"].map(weight).fillna(len(weight))).sort_values(["contact_id", "weight", "outcome"])
     once = ordered.drop_duplicates("contact_id")
     ours = once[once["direction"] == "outbound"]
-    channels, outcomes = ours["channel"].value_counts(), ours["outcome"].where(ours["outcome"] != "nan", "").value_counts()
+    channels, outcomes = ours["channel"].value_counts(), ours["outcome"].fillna("").value_counts()
     spoken = ours[ours["outcome"].isin(ANSWERED)]
     return {
         "worked": {

@@ -36,8 +36,10 @@ def columns(points: Sequence[tuple[str, float, str]], label: str, kinds: Sequenc
         )
         parts.append(f'<text x="{x + step / 2:.1f}" y="{height - 5}" text-anchor="middle" class="name">{escape(name)}</text>')
         if text:
-            last = place == len(points) - 1 and len(text) * TEXT_WIDTH > step
-            x, anchor = (WIDTH, "end") if last else (x + step / 2, "middle")
+            wide = len(text) * TEXT_WIDTH
+            x, anchor = x + step / 2, "middle"
+            if x + wide / 2 > WIDTH or x - wide / 2 < 0:
+                x, anchor = (WIDTH, "end") if x > WIDTH / 2 else (0, "start")
             parts.append(f'<text x="{x:.1f}" y="{base - tall - 5:.1f}" text-anchor="{anchor}" class="figure">{escape(text)}</text>')
     parts.append(f'<line x1="0" x2="{WIDTH}" y1="{base}" y2="{base}" class="axis"/>')
     return _svg(parts, height, label)

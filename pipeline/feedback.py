@@ -273,6 +273,8 @@ def _amount(value: Any, currency: str) -> int:
         return NO_MONEY
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise _Fault("FB_AMOUNT")
+    if isinstance(value, str) and not value.isascii():
+        raise _Fault("FB_AMOUNT")
     try:
         minor = Decimal(str(value).strip()).scaleb(DECIMALS[currency])
     except InvalidOperation:

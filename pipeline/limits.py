@@ -26,7 +26,7 @@ def limits_of(
     as_of: int,
     complete_through: Mapping[str, int],
 ) -> pd.DataFrame:
-    """COLUMNS for the listed account numbers, the rules of the channel that is planned for each (planned): hours first, then the cap.
+    """COLUMNS for listed accounts, by number with the channel planned for each: the rules that narrow that channel, hours first.
 
     cohort: every scorable account of the listed debtors, for their plausible places and caps reach across all of them. The day is decided
     again, by the very code that decided the night.
@@ -34,15 +34,14 @@ def limits_of(
     rows = cohort.frame
     decision = decide(rows, tables, rules, params, Sight(as_of), complete_through, params.eligibility.channels)
     state, _, _ = of_channels(decision)
-    numbers = rows["account_no"].to_numpy()
-    wanted = np.flatnonzero(np.isin(numbers, list(planned)))
+    places = {channel: number for number, channel in enumerate(decision.channels)}
     used: dict[str, np.ndarray] = {}
     found = []
-    for row in wanted:
-        number = decision.channels.index(planned[int(numbers[row])])
-        if state[number, row] != PERMITTED or decision.scene[row] < 0:
+    for row, account in enumerate(rows["account_no"].tolist()):
+        number = places.get(planned.get(account, ""))
+        if number is None or state[number, row] != PERMITTED or decision.scene[row] < 0:
             continue
-        for rule in (*_hours(decision, int(row), number), *_tightest(decision, int(row), number, used)):
+        for rule in (*_hours(decision, row, number), *_tightest(decision, row, number, used)):
             found.append((rows["account_id"].iloc[row], rule.id, rule.citation, rule.says))
     return pd.DataFrame(found, columns=list(COLUMNS), dtype="str")
 

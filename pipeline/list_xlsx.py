@@ -20,6 +20,8 @@ from pipeline.language import words
 from pipeline.publication import GROUPS, Night, amounts, currency_of, days, figures, instants, kind_of, texts
 
 ENTRIES = ("outcome", "contacted_at", "promise_amount", "promise_due_on", "skipped_because")
+SPOKEN = {"channel": "channels", "part_of_day": "parts", "listed_by": "listed_by"}  # columns whose classes have words: their section
+HEAD_HEIGHT = 32  # points: a heading of two lines
 ROWS_AT_ONCE = 5_000  # turned into cells together, so that memory does not grow with the list
 LONGEST_TEXT = 32_000  # a cell holds 32,767 characters
 LONGEST_SHEET_NAME = 31
@@ -243,12 +245,17 @@ def _plain(book: Book, name: str, frame: pd.DataFrame) -> None:
     sheet = book.sheet(name)
     _table(book, sheet, frame)
     sheet.freeze_panes(1, 1)
+    sheet.set_landscape()
+    sheet.fit_to_pages(1, 0)
+    sheet.repeat_rows(0)
 
 
 def _table(book: Book, sheet: Worksheet, frame: pd.DataFrame, entries: Sequence[str] = (), folded: Collection[str] = ()) -> None:
     columns = list(frame.columns)
-    head, entry_head = (book.format(bold=True, bg_color=color, bottom=1, indent=1) for color in (PALE, ENTRY))
-    number_head = book.format(bold=True, bg_color=PALE, bottom=1, align="right")
+    wrapped = {"bold": True, "bottom": 1, "text_wrap": True, "valign": "top"}
+    head, entry_head = (book.format(bg_color=color, indent=1, **wrapped) for color in (PALE, ENTRY))
+    number_head = book.format(bg_color=PALE, align="right", **wrapped)
+    sheet.set_row(0, HEAD_HEIGHT)
     entry_formats = {"contacted_at": "hh:mm", "promise_amount": "#,##0.00", "promise_due_on": "yyyy-mm-dd"}
     looks_of_entries = [book.format(bg_color=ENTRY, num_format=entry_formats.get(name, "General")) for name in entries]
     for place, column in enumerate((*columns, *entries)):
@@ -302,7 +309,7 @@ def _cells(book: Book, frame: pd.DataFrame, column: str) -> tuple[list[Any], Any
         return figures(values), book.format(num_format="0.0%"), kind
     if kind in ("count", "number"):
         return figures(values), book.format(num_format="#,##0" if kind == "count" else "0.######"), kind
-    spoken = book.words["channels"] if column == "channel" else {}
+    spoken = book.words[SPOKEN[column]] if column in SPOKEN else {}
     return [spoken.get(text) or _cut(text) for text in texts(values)], book.format(indent=1), "text"
 
 

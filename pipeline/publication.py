@@ -66,7 +66,18 @@ KINDS = {
     ),
     "cost_per_attempt": "money",
     **dict.fromkeys(
-        ("as_of", "valid_until", "last_right_party", "last_payment", "legal_deadline_on", "assigned_on", "held_out_until"), "date"
+        (
+            "as_of",
+            "valid_until",
+            "last_right_party",
+            "last_payment",
+            "legal_deadline_on",
+            "assigned_on",
+            "held_out_until",
+            "rates_date",
+            "last_worked",
+        ),
+        "date",
     ),
     "last_worked": "date",
     **dict.fromkeys(("p_recovered", "p_defaulted", "probability", "share", "annual_rate", "response_rate"), "share"),

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from programs import program
 
 if TYPE_CHECKING:
+    from afterwards import House
     from playwright.sync_api import Browser
 
 settings.register_profile("same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -28,3 +29,11 @@ def browser() -> Iterator[Browser]:
         running = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
         yield running
         running.close()
+
+
+@pytest.fixture(scope="session")
+def two_nights(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """A small portfolio with two published nights, to be looked at and not changed."""
+    from afterwards import built
+
+    return built(tmp_path_factory.mktemp("two-nights"))

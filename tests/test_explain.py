@@ -14,7 +14,21 @@ from features.errors import ModelRefused, UsageError
 from features.spec import PLACEHOLDER
 from features.tables import NO_DAY
 from models.baseline import AgeBandTable
-from models.explain import DOWN, LEAST, REASONS, STRENGTHS, UP, Voice, checked_contributions, every_reason, reasons, same_first_reason
+from models.explain import (
+    _ALL_ACCOUNTS,
+    DOWN,
+    LEAST,
+    REASONS,
+    STRENGTHS,
+    UP,
+    Voice,
+    _told,
+    checked_contributions,
+    every_reason,
+    reasons,
+    same_first_reason,
+    topic,
+)
 from models.phrases import FRENCH
 from models.recovery import RecoveryModel
 
@@ -229,3 +243,25 @@ def test_reasons_of_no_rows_are_no_rows(panel, model):
 def test_the_prior_of_a_table_replaces_nothing_else(panel):
     table = AgeBandTable.fit(panel.labels, panel.cohort, SCALE, default_dpd=90, horizon_days=30)
     assert replace(table, is_prior=True).version == "age-band-prior"
+
+
+def test_no_topic_is_said_twice_of_one_account_and_of_all():
+    entries = {entry.says: entry for entry in CATALOGUE if entry.says}
+    alike = [
+        ("Last payment {value:days} ago", "Last payment on any account {value:days} ago"),
+        ("Worst days past due in the last year: {value:count}", "Worst days past due over all accounts: {value:count}"),
+        ("Placed {value:months} ago", "Newest placement {value:days} ago"),
+        ("Arrears: {value:money}", "Arrears over all accounts: {value:money}"),
+    ]
+    for one, of_all in alike:
+        assert topic(entries[one]) == topic(entries[of_all])
+    assert topic(entries["Balance: {value:money}"]) != topic(entries["Arrears: {value:money}"])
+
+
+def test_of_a_debtor_with_one_account_nothing_is_said_of_any_account():
+    entry = next(entry for entry in CATALOGUE if entry.name == "debtor_days_since_last_payment")
+    values = {entry.name: np.array([3.0, 3.0]), "debtor_accounts": np.array([1.0, 2.0])}
+    told = [_told(entry, values, row, "EUR", Voice("en")) for row in (0, 1)]
+    assert told == ["Last payment 3 days ago", "Last payment on any account 3 days ago"]
+    debtors = (entry for entry in CATALOGUE if entry.family == "debtor" and entry.says)
+    assert all(_ALL_ACCOUNTS.sub("", entry.says).replace("Newest placement", "Placed") in FRENCH for entry in debtors)

@@ -8,6 +8,7 @@ import datetime as dt
 import hashlib
 import io
 import json
+import multiprocessing
 import re
 import subprocess
 import warnings
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 from paper_nights import HOSTILE, empty, hostile, night
 from programs import program
 
+from benchmarks.faces import measure
 from features.currencies import DECIMALS
 from features.tables import NO_MONEY, NO_TIME, OUTCOMES
 from pipeline.language import WORDS, languages, words
@@ -386,3 +388,11 @@ def test_the_page_uses_only_words_that_exist():
     code = "".join((TEMPLATES / name).read_text() for name in ("worklist.js", "worklist.html"))
     used = set(re.findall(r"\bwords\.(\w+\.\w+)", code)) - {"tables.get"}
     assert used <= leaves(words("en")).keys() | {key.split("[")[0] for key in used if f"words.{key}[" in code}
+
+
+@pytest.mark.stress
+def test_fifty_thousand_rows_are_a_workbook_in_bounded_memory_and_half_a_minute():
+    with multiprocessing.get_context("spawn").Pool(1) as process:
+        _, cpu, _, peak = process.apply(measure, ("worklist.xlsx", 50_000))
+    assert cpu < 30
+    assert peak < 100

@@ -87,7 +87,7 @@ def test_rows_and_sums_are_those_of_the_manifest(show):
     assert {name: int(count.replace(",", "")) for name, count in counts.items()} == {
         words_of(page)["groups"][group]: count for group, count in made.counts.items() if group != "scorable"
     }
-    assert [tab.split("\n") for tab in page.locator("#tabs button").all_inner_texts()][1] == ["Deferred", f"{made.counts['deferred']}"]
+    assert text(page, "#tab-deferred small") == f"{made.counts['deferred']}"
     assert 10 < page.locator("tr.row").count() < 100
 
 
@@ -320,8 +320,7 @@ def findings(page: Page) -> list[tuple[str, str]]:
     return [(found["id"], found["nodes"][0]["html"]) for found in page.evaluate("axe.run()")["violations"] if found["impact"] in SERIOUS]
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("at", ["worklist", "deferred", "about"])
+@pytest.mark.parametrize(("at", "theme"), [("worklist", "light"), ("worklist", "dark"), ("deferred", "light"), ("about", "dark")])
 def test_the_accessibility_checker_finds_nothing_serious(show, at, theme):
     page = show(night(8, language="fr" if theme == "dark" else "en"), f"#tab={at}&theme={theme}", bypass_csp=True)
     if at == "worklist":

@@ -83,3 +83,16 @@ def test_the_digest_ignores_comments_and_sees_values(edited):
     plain = load(edited()).digest()
     assert load(edited(("seed: 20261122                     # integer", "seed: 20261122 # whole number"))).digest() == plain
     assert load(edited(("seed: 20261122", "seed: 20261123"))).digest() != plain
+
+
+@pytest.mark.parametrize(
+    ("columns", "sentence"),
+    [
+        ("{acount_id: A}", "worklist.dialler_columns has unknown 'acount_id' .nearest: 'account_id'"),
+        ("{account_id: A, rank: A}", "must give each column its own heading, but A stands twice"),
+    ],
+)
+def test_a_dialler_s_columns_are_the_list_s_under_different_headings(edited, columns, sentence):
+    place = edited(("dialler_columns: {}", f"dialler_columns: {columns}"))
+    with pytest.raises(UsageError, match=sentence):
+        load(place)

@@ -183,6 +183,9 @@ def test_a_link_that_leads_nowhere_is_mended(tmp_path):
 class Killed(BaseException):
     """The process is gone: nothing of it runs any more."""
 
+    def __init__(self) -> None:
+        super().__init__("killed")
+
 
 @contextmanager
 def stopping_at(step: int, stop: Callable[[], BaseException], for_good: bool) -> Iterator[list[str]]:
@@ -240,7 +243,7 @@ def test_a_kill_at_any_step_leaves_whole_lists_and_the_next_run_heals(tmp_path, 
     for step in range(1, len(calls) + 1):
         out = scene(f"killed-{step}")
         old = content(out / "current") if (out / "current").exists() else None
-        with stopping_at(step, Killed, for_good=True), pytest.raises(Killed):
+        with stopping_at(step, Killed, for_good=True), pytest.raises(Killed, match="^killed$"):
             publish(NEW, out)
         if (out / "current").exists() or old is not None:
             assert content(out / "current") in (old, undisturbed)
@@ -454,6 +457,23 @@ def test_a_night_that_does_not_fit_together_is_refused(tmp_path, changes, senten
     with pytest.raises(ContractError, match=sentence):
         publish(replace(night(), **changes), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_dialler_gets_its_own_columns_in_its_own_order(tmp_path):
+    made = night(20)
+    heads = {"net_value": "PRIO", "account_id": "ACCT=ID", "contact_from": "FROM"}
+    place = publish(replace(made, dialler=heads), tmp_path)
+    lines = (place / "dialler.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "PRIO,ACCT=ID,FROM"
+    first = made.worklist.iloc[0]
+    assert lines[1] == f"{first['net_value'] / 100:.2f},{first['account_id']},{first['contact_from']}"
+    assert len(lines) == 21
+    assert json.loads((place / "manifest.json").read_bytes())["outputs"]["dialler.csv"]["rows"] == 20
+    assert (place / "worklist.csv").read_text(encoding="utf-8").splitlines()[0] == ",".join(WORKLIST_COLUMNS)
+
+
+def test_without_a_mapping_there_is_no_file_for_a_dialler(tmp_path):
+    assert not (publish(night(5), tmp_path) / "dialler.csv").exists()
 
 
 def test_an_unknown_language_is_refused(tmp_path):

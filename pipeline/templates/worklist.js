@@ -80,7 +80,8 @@
     if (kind === "count") return whole.format(value);
     if (kind === "number") return plain.format(value);
     if (kind === "instant") return instantFormat.format(new Date(dayZero + value * 60000));
-    if (name === "channel") return word("channels", value);
+    const section = { channel: "channels", part_of_day: "parts", listed_by: "listed_by" }[name];
+    if (section) return word(section, value);
     return value;
   };
   const from = list.contact_from.map(minuteOf), until = list.contact_until.map(minuteOf);
@@ -341,7 +342,7 @@
       children.push(svg("svg", { viewBox: `0 0 ${W} ${H}`, preserveAspectRatio: "none", role: "img", "aria-label": label },
         svg("line", { x1: 0, x2: W, y1: base, y2: base }), svg("line", { x1: 0, x2: W, y1: H, y2: H }), ...(points.length ? [svg("path", { d: area, class: "area" }), svg("path", { d: path, class: "balance" })] : []),
         ...paid.map(([back, minor, kind]) => { const height = Math.max(3, (minor / most) * (H - base - 8)); return svg("rect", { x: Math.max(0, Math.min(W - 5, x(back) - 2.5)).toFixed(1), width: 5, y: (H - height).toFixed(1), height: height.toFixed(1), class: KIND_CLASS[strings[kind]] || "credit" }); })));
-      children.push(el("p", { class: "key" }, el("span", {}, day(first) + (points.length ? ": " + money(points[0][1], currency) : "")), el("span", {}, el("i", { class: "k-balance" }), words.detail.balance), ...["payment", "reversal", "credit"].filter((kind) => kind === "payment" || paid.some((p) => strings[p[2]] === kind)).map((kind) => el("span", {}, el("i", { class: "k-" + KIND_CLASS[kind] }), words.detail[kind])), el("span", {}, day(last) + (points.length ? ": " + money(points[points.length - 1][1], currency) : ""))));
+      children.push(el("p", { class: "key" }, el("span", {}, points.length ? fill(words.detail.at, { day: day(first), amount: money(points[0][1], currency) }) : day(first)), el("span", {}, el("i", { class: "k-balance" }), words.detail.balance), ...["payment", "reversal", "credit"].filter((kind) => kind === "payment" || paid.some((p) => strings[p[2]] === kind)).map((kind) => el("span", {}, el("i", { class: "k-" + KIND_CLASS[kind] }), words.detail[kind])), el("span", {}, points.length ? fill(words.detail.at, { day: day(last), amount: money(points[points.length - 1][1], currency) }) : day(last))));
     }
     if (paid.length) {
       children.push(simpleTable([words.detail.day, words.detail.amount, words.detail.kind], paid.slice(-4).reverse().map(([back, minor, kind]) => ({ cells: [day(back), money(minor, currency), words.detail[strings[kind]] || strings[kind]] })), ["", "count"]));
@@ -380,7 +381,9 @@
       };
     });
     if (!rows.length) rows.push({ cells: [word("channels", list.channel[i]), word("verdicts", "permitted"), from[i] === null ? words.row.no_window : spanText(from[i], until[i]), from[i] === null ? "–" : yourSpan(from[i], until[i], zone), list.contacts_left[i] === null ? "–" : whole.format(list.contacts_left[i]), ""] });
+    const part = audit.part_of_day && audit.part_of_day[i], narrowed = part && (audit.permitted_from[i] !== list.contact_from[i] || audit.permitted_until[i] !== list.contact_until[i]);
     return pane(words.detail.when, "wide",
+      narrowed ? el("p", { class: "chosen" }, fill(words.detail.chosen, { from: list.contact_from[i], until: list.contact_until[i], part: word("parts", part), first: audit.permitted_from[i], last: audit.permitted_until[i] })) : null,
       ...(limits.length ? limits.map(([rule, text]) => el("p", { class: "limit" }, el("b", {}, words.detail.limited + " " + strings[rule]), " ", free(strings[text]), night.citations[rule] ? el("span", { class: "small" }, " (" + night.citations[rule] + ")") : "")) : [el("p", { class: "small" }, words.detail.not_limited)]),
       simpleTable([words.tools.channel, words.detail.verdict, words.detail.debtor_clock + (zone ? " · " + zone : ""), words.detail.your_clock, words.detail.contacts_left, words.detail.rule], rows, ["names", "keep", "keep", "keep", "keep"]));
   };

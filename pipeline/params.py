@@ -174,11 +174,11 @@ class Worklist(Section):
     @field_validator("dialler_columns")
     @classmethod
     def _columns_of_the_list(cls, value: dict[str, str]) -> dict[str, str]:
-        from pipeline.publication import WORKLIST_COLUMNS
+        from pipeline.publication import DIALLER_COLUMNS
 
-        unknown = [name for name in value if name not in WORKLIST_COLUMNS]
+        unknown = [name for name in value if name not in DIALLER_COLUMNS]
         if unknown:
-            raise ValueError(str(UsageError.unknown_keys("worklist.dialler_columns", unknown, WORKLIST_COLUMNS)).removesuffix("."))
+            raise ValueError(str(UsageError.unknown_keys("worklist.dialler_columns", unknown, DIALLER_COLUMNS)).removesuffix("."))
         twice = sorted({head for head in value.values() if list(value.values()).count(head) > 1})
         if twice:
             raise ValueError(f"must give each column its own heading, but {', '.join(twice)} stands twice")

@@ -48,6 +48,7 @@ WORKLIST_COLUMNS = (
     "as_of",
     "valid_until",
 )
+DIALLER_COLUMNS = (*WORKLIST_COLUMNS, "agent")  # what dialler.csv may hold: the list, and who is to work the row
 SCORE_COLUMNS = ("account_id", "as_of", "p_recovered", "amount_if_recovered", "expected_recovery", "p_defaulted", "model_version")
 NEEDED = {
     "worklist": WORKLIST_COLUMNS,
@@ -147,7 +148,7 @@ class Night:
     counts     scorable, and the seven groups that add up to it
     model      version and whatever else describes it: plain values, shown in this order
     complete_through   table -> last day it is complete for
-    dialler    list column -> heading, in the order a dialler wants them; empty: no dialler.csv
+    dialler    column of DIALLER_COLUMNS -> heading, in the order a dialler wants them; empty: no dialler.csv
     manifest   what else the manifest says (inputs, versions, rates, warnings ...). Its `run` block alone may differ between equal nights
     """
 
@@ -209,6 +210,11 @@ class Night:
         for group in ("worklist", "deferred", "excluded", "held_out"):
             if len(getattr(self, group)) != self.counts[group]:
                 raise ContractError(f"Table {group!r} has {len(getattr(self, group)):,} rows and is counted as {self.counts[group]:,}.")
+
+    def to_dial(self) -> pd.DataFrame:
+        """The list with the agent of each row, "" where no agent is planned."""
+        agents = dict(zip(texts(self.audit["account_id"]), texts(self.audit["agent"]), strict=True)) if "agent" in self.audit else {}
+        return self.worklist.assign(agent=[agents.get(name, "") for name in texts(self.worklist["account_id"])])
 
     def totals(self) -> dict[str, Any]:
         """What the list adds up to: debtors, net value in the reporting currency, the accounts' own money per currency, never added up."""

@@ -97,7 +97,7 @@ def _write_all(night: Night, folder: Path, ran: Callable[[], Mapping[str, Any]] 
         "scores.parquet": lambda path: write_parquet(night.scores, night.decimals, path),
     }
     if night.dialler:
-        dialled = csv_text(night.worklist, *money, night.dialler)
+        dialled = csv_text(night.to_dial(), *money, night.dialler)
         makers["dialler.csv"] = lambda path: _write(path, dialled.encode("utf-8", "replace"))
     rows = {"deferred.csv": len(night.deferred), "excluded.csv": len(night.excluded), "held_out.csv": len(night.held_out)}
     rows |= {"scores.parquet": len(night.scores)}

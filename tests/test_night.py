@@ -54,6 +54,7 @@ def written_params(place: Path, folder: Path, **changes: object) -> Path:
     params["evaluate"] |= {"bootstrap_draws": 40}
     params["gate"] |= {"money_ratio": [0.2, 5.0], "bucket_money_ratio": [0.05, 20.0], "calibration_slope": [0.2, 3.0]}
     params["worklist"] |= {"capacity": {"default": 12}, "control_share": 0.1, "channel_capacity": {"call": 35}}
+    params["worklist"]["dialler_columns"] = {"agent": "user", "account_id": "ref"}
     params["worklist"]["agents"] = {"card_gb": {"ann": 5, "bob": 5}, "loan_eu": {"cem": 6, "dia": 6}}
     for section, values in changes.items():
         params[section] |= values
@@ -177,6 +178,8 @@ def test_the_list_takes_the_channel_and_the_hours_in_which_debtors_answer(house)
         assert len(shares) and set(shares.index) <= set(agents) and all(size <= agents[name] for name, size in shares.items())
     agent = audit["Agent"].fillna("")
     assert (agent[~listed["queue"].isin(params.worklist.agents)] == "").all()
+    dialled = pd.read_csv(house / "out" / NIGHT / "dialler.csv", dtype="str", keep_default_na=False).set_index("ref")
+    assert (dialled["user"] == agent).all()
     kept = Store(house / "store").read("assignments").set_index("account_id")
     assert (kept.loc[listed.index, "agent"] == agent).all()
 

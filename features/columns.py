@@ -61,7 +61,7 @@ def columns_of(catalogue: Catalogue | Iterable[Declared], scorable: bool = True)
         more.setdefault("payments", set()).add("charge_id")
     facts = {name for entry in catalogue if isinstance(entry, Noun) for name in FACT_COLUMNS.get(entry.called, ())}
     owner = {"debtor_id", "currency"} if any(isinstance(entry, Debtor) for entry in catalogue) else set()
-    more["accounts"] = facts | owner
+    more["accounts"] = facts | owner | ({"currency"} if LEDGER in tables else set())  # the tolerance is by currency
     tables = tables - {LEDGER} | {"accounts"}
     found = {name: list(dict.fromkeys([*_ALWAYS[name], *sorted(more.get(name, ()))])) for name in sorted(tables)}
     return found | {"accounts": None} if scorable else found

@@ -123,16 +123,23 @@ def features_of(
 
     everyone: all known accounts, not the scorable ones only. The cohort then has account_no, account_id and as_of.
     """
-    work = partial(_of_shard, store.path, tuple(nights), params, catalogue, store.versions(), everyone)
+    versions = store.versions()
+    known_of = terms_of(store, params, versions), quiet_through(store, versions, params)
+    work = partial(_of_shard, store, tuple(nights), catalogue, versions, *known_of, everyone)
     cohorts, matrices = zip(*map_shards(work, range(store.shards), params.engine, threads=True), strict=True)
     return pd.concat(cohorts, ignore_index=True), _stacked(matrices)
 
 
 def _of_shard(
-    store_path: Path, nights: tuple[int, ...], params: Params, catalogue: Catalogue, versions: Mapping[str, int], everyone: bool, shard: int
+    store: Store,
+    nights: tuple[int, ...],
+    catalogue: Catalogue,
+    versions: Mapping[str, int],
+    terms: Terms,
+    complete: Mapping[str, Mapping[str, int]],
+    everyone: bool,
+    shard: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    store = Store(store_path)
-    terms, complete = terms_of(store, params, versions), quiet_through(store, versions, params)
     tables = read(store, shard, catalogue, versions, scorable=not everyone)
     ledger = None if everyone else history(tables, terms)
     cohort = known(tables, nights) if everyone else scorable(tables, ledger, nights, terms).frame

@@ -57,9 +57,9 @@ def to_inner(name: str, rows: pa.Table) -> pd.DataFrame:
 def _plain(column: str, values: pa.ChunkedArray):
     kind = values.type
     if pa.types.is_date32(kind):
-        return _numbers(values.cast(pa.int32()), NO_DAY)
+        return _numbers(_viewed(values, pa.int32()), NO_DAY)
     if pa.types.is_timestamp(kind):
-        return _numbers(values.cast(pa.int64()), NO_TIME)
+        return _numbers(_viewed(values, pa.int64()), NO_TIME)
     if pa.types.is_int64(kind):
         return _numbers(values, NO_MONEY)
     if pa.types.is_int16(kind) or pa.types.is_int32(kind):
@@ -71,6 +71,11 @@ def _plain(column: str, values: pa.ChunkedArray):
     if pa.types.is_dictionary(kind):
         return _categories(values)
     return values.to_pandas()
+
+
+def _viewed(values: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    """The same bits as another type, without a copy."""
+    return pa.chunked_array([chunk.view(kind) for chunk in values.chunks], kind)
 
 
 def _numbers(values: pa.ChunkedArray, empty) -> np.ndarray:

@@ -221,7 +221,8 @@ def test_a_challenger_as_good_is_promoted_and_rolled_back(first, second, store, 
     params = params_for(place)
     assert "current champion" in second.text()
     said = registry.promote(store, second.run_id, params, who="bob", why="newer", when="2026-02-01T00:00:00+00:00")
-    assert said.startswith(f"{second.version} is the champion, approved by bob. It reaches ") and "of the former champion's money" in said
+    assert said.startswith(f"{second.version} is the champion, approved by bob. Its money at 10% capacity ")
+    assert "against the former champion's: " in said
     assert champion(store).record["previous"]["model_version"] == first.version
     assert registry.promote(store, second.run_id, params, **DECISION) == f"{second.version} is the champion already."
     assert alias(place) == registry.recorded(params, second.run_id).registered

@@ -46,10 +46,10 @@ def exact_contributions(booster: lightgbm.Booster, numbers: np.ndarray) -> np.nd
 
 
 def portfolio_contributions(booster: lightgbm.Booster, numbers: np.ndarray) -> np.ndarray:
-    """The same numbers for many rows at once, about six times faster at 20,000 rows; slower below some hundreds.
+    """The same numbers for many rows at once, some three times faster at 20,000 rows; slower below some hundreds.
 
-    WOODELF adds up in single precision, which is off by up to 1.5e-6 over all trees of ours; so it is given TREES_AT_ONCE at a time and
-    the parts are added in double precision, which stays below 3e-7 (`python -m benchmarks.models` prints both).
+    WOODELF adds up in single precision, which over all trees of a model can be off by more than the 1e-6 we allow; so it is given
+    TREES_AT_ONCE at a time and the parts are added in double precision (`python -m benchmarks.models` prints both differences).
     """
     from woodelf import WoodelfExplainer
 

@@ -168,6 +168,14 @@ def same_first_reason(first: pd.DataFrame, second: pd.DataFrame) -> float:
     return float((first[REASONS[0]].to_numpy() == second[REASONS[0]].to_numpy()).mean()) if len(first) else math.nan
 
 
+def kept_reasons(first: pd.DataFrame, second: pd.DataFrame) -> float:
+    """Share of one model's reasons that the other gives too, word for word, in whatever order."""
+    one, other = (frame[list(REASONS)].to_numpy() for frame in (first, second))
+    said = one != ""
+    again = (one[:, :, None] == other[:, None, :]).any(axis=2)
+    return float(again[said].mean()) if said.any() else math.nan
+
+
 def _members(declared: Mapping[str, Declaration], columns: list[str]) -> tuple[list[str], list[list[int]]]:
     groups: dict[str, list[int]] = {}
     for place, name in enumerate(columns):

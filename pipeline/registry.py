@@ -172,7 +172,7 @@ def _promoted(store_path: Path, known: Recorded, params: Params, decision: Mappi
     gain = (
         ""
         if compared is None
-        else f" It reaches {compared['gain']:+.1%} of the former champion's money at {params.gate.capacity:.0%} capacity."
+        else f" Its money at {params.gate.capacity:.0%} capacity against the former champion's: {compared['gain']:+.1%}."
     )
     return f"{known.version} is the champion, approved by {decision['approved_by']}.{gain}"
 

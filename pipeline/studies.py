@@ -14,7 +14,7 @@ from scipy.stats import rankdata
 from models.amount import COVERAGE
 from models.baseline import AGE_BANDS, plain_orders
 from models.evaluate import MODEL, NEWEST, POOLED, Judged, Rival, evaluate, paired_money
-from models.explain import checked_contributions, reasons, same_first_reason
+from models.explain import checked_contributions, kept_reasons, reasons, same_first_reason
 from models.fairness import audit, groups_of, proxies
 from models.money import MoneyScale
 from models.recovery import AnyModel, RecoveryModel, Teaching, debtors_with
@@ -222,8 +222,9 @@ def interval_coverage(model: RecoveryModel, evidence: Evidence) -> pd.DataFrame:
     return pd.DataFrame([{"recoveries": int(won.sum()), "wanted": COVERAGE, "inside": float(inside.mean())}])
 
 
-def steady_reasons(judged: RecoveryModel, release: RecoveryModel, evidence: Evidence, catalogue: Sequence[Any]) -> float:
-    """Share of test rows whose first reason reads the same before and after the refit on everything."""
+def steady_reasons(judged: RecoveryModel, release: RecoveryModel, evidence: Evidence, catalogue: Sequence[Any]) -> dict[str, float]:
+    """What the refit on everything leaves of the reasons, word for word: `first` of the first ones, `three` of all."""
     step = max(len(evidence.matrix) // STABILITY_ROWS, 1)
     rows, people = evidence.matrix[::step], evidence.cohort[::step]
-    return same_first_reason(reasons(judged, rows, people, catalogue), reasons(release, rows, people, catalogue))
+    before, after = (reasons(model, rows, people, catalogue) for model in (judged, release))
+    return {"first": same_first_reason(before, after), "three": kept_reasons(before, after)}

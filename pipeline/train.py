@@ -285,7 +285,7 @@ def _kept(
 ) -> Run:
     """Write the model folder and the evidence beside the store, then tell the registry."""
     if isinstance(release, RecoveryModel):
-        evaluation.facts["same_first_reason_after_refit"] = steady_reasons(judged_model, release, evidence, catalogue)
+        evaluation.facts["reasons_after_refit"] = steady_reasons(judged_model, release, evidence, catalogue)
     facts = {
         "windows": windows.facts(),
         "judged_sha256": digest(judged_model.files()),

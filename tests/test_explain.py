@@ -25,6 +25,7 @@ from models.explain import (
     _told,
     checked_contributions,
     every_reason,
+    kept_reasons,
     reasons,
     same_first_reason,
     topic,
@@ -233,6 +234,10 @@ def test_steadiness_of_reasons_between_two_models(panel, model, said):
     assert same_first_reason(said, said) == 1.0
     turned = said.assign(reason_1=said["reason_1"].where(said.index % 2 == 0, "other"))
     assert same_first_reason(said, turned) == pytest.approx(0.5, abs=0.01)
+    swapped = said.rename(columns={"reason_1": "reason_2", "reason_2": "reason_1"})
+    assert kept_reasons(said, swapped) == 1.0 > same_first_reason(said, swapped)
+    lost = (said["reason_1"] != "")[said.index % 2 == 1].sum() / (said[list(REASONS)] != "").to_numpy().sum()
+    assert kept_reasons(said, turned) == pytest.approx(1 - lost)
 
 
 def test_reasons_of_no_rows_are_no_rows(panel, model):

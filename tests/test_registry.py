@@ -124,6 +124,7 @@ def test_the_report_is_one_page_that_asks_for_nothing(first):
     assert len({row["seed"] for row in figures["seeds"]}) == 5 and len({row["auc"] for row in figures["seeds"]}) == 5
     assert {row["capacity"] for row in figures["listed"]} == {0.05, 0.1, 0.2}
     assert "age old: recovered less often than predicted" in page and "Roll rates by balance" in page
+    assert 0 < figures["facts"]["reasons_after_refit"]["first"] <= 1 and "of all reasons are said again" in page
     assert "Liquidation by placement month" in page and "30.0%" in page
     card = first.report.with_name("model_card.md").read_text()
     assert "## Limits" in card and first.version in card and "- age old: recovered less often than predicted" in card
@@ -220,7 +221,8 @@ def test_a_challenger_as_good_is_promoted_and_rolled_back(first, second, store, 
     params = params_for(place)
     assert "current champion" in second.text()
     said = registry.promote(store, second.run_id, params, who="bob", why="newer", when="2026-02-01T00:00:00+00:00")
-    assert said.startswith(f"{second.version} is the champion, approved by bob. It reaches ") and "of the former champion's money" in said
+    assert said.startswith(f"{second.version} is the champion, approved by bob. Its money at 10% capacity ")
+    assert "against the former champion's: " in said
     assert champion(store).record["previous"]["model_version"] == first.version
     assert registry.promote(store, second.run_id, params, **DECISION) == f"{second.version} is the champion already."
     assert alias(place) == registry.recorded(params, second.run_id).registered

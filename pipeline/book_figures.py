@@ -64,7 +64,7 @@ def figures(store_path: Path, as_of: dt.date, days: int, params: Params) -> dict
     portfolios = sorted(set(whole["counts"]["portfolio"]))
     if not portfolios:
         raise InputMissing(f"No account is known before {as_of}. Choose a later --as-of, or load the history first.")
-    assigned = store.read("assignments", ["account_id", "portfolio", "group", "as_of"], since=span.first, before=span.as_of + 1)
+    assigned = store.read("assignments", ["account_id", "portfolio", "group", "as_of"], since=span.first, before=span.as_of)
     return {
         name: _of_portfolio(name, {key: rows[rows["portfolio"] == name] for key, rows in whole.items()}, assigned, span)
         for name in portfolios

@@ -130,9 +130,9 @@ def receive(
     lines = [
         line for one in fresh if one["state"] == "contacts" for line in _contacts(one, listed.loc[one["account_id"]], night, received_at)
     ]
-    if lines:
+    if lines or complete:
         _deliver(lines, store_path, params, night, complete)
-    _keep(store, held, fresh, [one for one in judged if one["state"] == "quarantined"], night)
+    _keep(store, held, fresh, [one for one in judged if one["state"] == "quarantined"], night, received_at)
     faults = tuple((one["code"], one["sheet"], one["line"]) for one in judged if one["state"] == "quarantined")
     back = {str(row.cells.get("account_id")) for row in rows}
     return Feedback(night, counts, faults, len(lines), sum(account not in back for account in listed.index))
@@ -349,10 +349,17 @@ def _deliver(lines: list[dict[str, str]], store_path: Path, params: Params, nigh
         ingest(source, store_path, params)
 
 
-def _keep(store: Store, held: pd.DataFrame, fresh: list[dict[str, Any]], faulty: list[dict[str, Any]], night: dt.date) -> None:
+def _keep(
+    store: Store,
+    held: pd.DataFrame,
+    fresh: list[dict[str, Any]],
+    faulty: list[dict[str, Any]],
+    night: dt.date,
+    received_at: dt.datetime,
+) -> None:
     """One row per account that was reported on, the newest; and every row set aside, once."""
-    stamps = {"received_at": max((one["received_at"] for one in fresh), default=0)}
-    new = pd.DataFrame([*fresh, *({**stamps, **one} for one in faulty)], columns=list(COLUMNS))
+    stamp = {"received_at": int(received_at.timestamp() * 1_000_000)}
+    new = pd.DataFrame([*fresh, *(one | stamp for one in faulty)], columns=list(COLUMNS))
     if new.empty:
         return
     replaced = set(new.loc[new["state"] != "quarantined", "account_id"])
@@ -361,9 +368,7 @@ def _keep(store: Store, held: pd.DataFrame, fresh: list[dict[str, Any]], faulty:
     faults = whole["state"] == "quarantined"
     whole = whole[~(faults & whole.duplicated(["state", "code", "sheet", "line", "account_id", "raw"]))]
     whole = whole.sort_values(["account_id", "state", "sheet", "line", "code", "raw"], ignore_index=True)
-    whole = whole.astype(
-        {"line": np.int64, "promise_amount": np.int64, "received_at": np.int64}
-        | {n: "str" for n in COLUMNS if n not in ("line", "promise_amount", "received_at")}
-    )
+    numbers = dict.fromkeys(("line", "promise_amount", "received_at"), np.int64)
+    whole = whole.astype({name: numbers.get(name, "str") for name in COLUMNS})
     number = day_number(night)
     store.replace_where(TABLE, whole.assign(as_of=np.int32(number)), number)

@@ -91,13 +91,24 @@ def _rows(path: Path) -> Iterator[Row]:
                 if read > ROWS_LIMIT:
                     raise ContractError(f"{path.name!r} (LIMIT_ROWS) has more than {ROWS_LIMIT:,} rows. Send back the published workbook.")
                 named = {columns[place]: cell for place, cell in enumerate(cells) if place in columns}
-                values = {name: cell.value for name, cell in named.items() if cell.value not in (None, "")}
+                values = {name: _plain(cell.value) for name, cell in named.items() if not _is_empty(cell.value)}
                 if values:
                     yield Row(sheet.title, line, values, tuple(name for name, cell in named.items() if _is_formula(cell)))
     except (ValueError, KeyError, TypeError, SyntaxError):
         raise ContractError(f"{path.name!r} cannot be read as a workbook. Save it again as .xlsx and send it.") from None
     finally:
         book.close()
+
+
+def _plain(value: Any) -> Any:
+    """Text as it was written: the file format spells characters that XML cannot hold as _xHHHH_."""
+    from openpyxl.utils.escape import unescape
+
+    return unescape(value) if isinstance(value, str) else value
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _is_formula(cell: Any) -> bool:

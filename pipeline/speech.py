@@ -27,9 +27,8 @@ class Speech:
         if minor is None:
             return NOTHING
         places = 0 if short else DECIMALS[currency]
-        pattern = (
-            f"¤#,##0{'.' + '0' * places if places else ''}" if self._sign_first() else f"#,##0{'.' + '0' * places if places else ''}\xa0¤"
-        )
+        number = "#,##0" + ("." + "0" * places if places else "")
+        pattern = f"¤{number}" if self._sign_first() else f"{number}\xa0¤"
         units = Decimal(minor).scaleb(-DECIMALS[currency])
         return format_currency(units, currency, format=pattern, locale=self.locale, currency_digits=False)
 

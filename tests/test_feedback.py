@@ -14,6 +14,7 @@ import pytest
 from afterwards import EARLIER, EVENING, NIGHT, House, filled, opened
 from hypothesis import given
 from hypothesis import strategies as st
+from paper_nights import hostile
 from programs import program
 from test_night import recoup
 
@@ -22,7 +23,9 @@ from features.tables import OUTCOMES
 from pipeline.acceptance import day_number
 from pipeline.delivery import find
 from pipeline.feedback import CODES, TABLE, _amount, _Fault, receive
+from pipeline.feedback_file import read_rows
 from pipeline.language import words
+from pipeline.list_xlsx import write_xlsx
 from pipeline.store import Store
 
 SAID = words("en")
@@ -218,6 +221,19 @@ def test_a_partial_control_file_may_not_name_a_last_day(tmp_path):
     (tmp_path / "contacts.control.json").write_text('{"rows": 0, "partial": true, "complete_through": "2026-10-01"}')
     with pytest.raises(ContractError, match="contacts.control.json' must read like"):
         find(tmp_path)
+
+
+def test_hostile_texts_come_back_as_they_went_out(tmp_path):
+    made = hostile()
+    write_xlsx(made, tmp_path / "worklist.xlsx")
+    rows = read_rows(tmp_path / "worklist.xlsx")
+    assert {row.cells["account_id"] for row in rows} == set(made.worklist["account_id"])
+    assert not any(row.formulas or row.filled for row in rows)
+
+
+def test_a_list_said_to_be_complete_may_be_so_without_a_word(house):
+    assert sent(house, house.workbook, complete=True).delivered == 0
+    assert set(Store(house.store).complete_through(by_portfolio=True)["contacts"].values()) == {day_number(NIGHT)}
 
 
 # ---- refused whole ----------------------------------------------------------------------------------------------------------------------

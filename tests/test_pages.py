@@ -345,7 +345,7 @@ def test_a_page_of_five_thousand_rows_stays_small(long_page):
 
 
 def test_five_thousand_rows_are_there_and_answer_within_a_second(show, long_page):
-    """The best of three: other work on the machine is not the page's."""
+    """Once in three: other work on the machine is not the page's."""
     times = []
     for _ in range(3):
         page = show(long_page)
@@ -361,4 +361,6 @@ def test_five_thousand_rows_are_there_and_answer_within_a_second(show, long_page
         }""")
         times.append(shown + answered)
         page.context.close()
+        if times[-1] < 1_000:
+            break
     assert min(times) < 1_000, times

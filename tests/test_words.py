@@ -18,7 +18,7 @@ from features.spec import PLACEHOLDER
 from features.vocabulary import SPEAKABLE_STATUSES
 from models import prioritise
 from models.phrases import FRENCH
-from pipeline import deciding, score, worklist
+from pipeline import deciding, scenes, score, worklist
 from pipeline import night as night_room
 from pipeline.book_report import write_reports
 from pipeline.language import languages, words
@@ -163,9 +163,9 @@ def made_sentences(*modules: ModuleType) -> set[str]:
 
 def test_every_cause_of_the_engine_has_its_sentence_in_every_language():
     """Found in the source itself, so that a new cause without words fails here."""
-    causes = made_sentences(deciding)
+    causes = made_sentences(deciding, scenes)
     forms = {re.sub(r"\{\w+\}", "{}", text) for text in words("en")["sentences"].values()}
-    assert len(causes) >= 12
+    assert len(causes) >= 12, causes
     for text in causes:
         variants = {text.replace("{} {},", f"{{}} {why},") for why in ("needs its state or province", "is not in the rule file")} | {text}
         assert variants & forms, text

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from features.coverage import LABELLED
+from features.labels import MISSING
 
 COLOUR_OF_LABELLED, COLOURS = "#0a5fb8", ("#9fb0c6", "#d98e04", "#a33b3b", "#6b4fa0", "#0b7350", "#55637a", "#c7a17a")
 MONTHS_NAMED = 18
@@ -43,10 +44,10 @@ def draw(coverage: pd.DataFrame, curve: pd.DataFrame, path: Path) -> None:
 
 def _bars(axes, rows: pd.DataFrame) -> None:
     shares = rows.pivot(index="month", columns="reason", values="share").fillna(0.0)
-    reasons = [name for name in (LABELLED, *sorted(set(shares) - {LABELLED})) if name in shares]
+    reasons = [name for name in (LABELLED, *MISSING) if name in shares]
     bottom = np.zeros(len(shares))
-    for number, reason in enumerate(reasons):
-        colour = COLOUR_OF_LABELLED if reason == LABELLED else COLOURS[(number - 1) % len(COLOURS)]
+    for reason in reasons:
+        colour = COLOUR_OF_LABELLED if reason == LABELLED else COLOURS[MISSING.index(reason)]  # the same in every part of the picture
         axes.bar(range(len(shares)), shares[reason], bottom=bottom, color=colour, width=0.8, label=reason.replace("_", " "))
         bottom += shares[reason].to_numpy()
     step = max(1, -(-len(shares) // MONTHS_NAMED))

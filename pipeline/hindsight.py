@@ -15,10 +15,11 @@ from features.cohort import scorable
 from features.currencies import DECIMALS
 from features.labels import labels
 from features.ledger import history
+from features.terms import Reach
 from models.drift import SCORE, Reference, binned_shares, psi
 from models.recovery import load_model
 from pipeline.contact_log import codes
-from pipeline.dataset import labelled_through, terms_of
+from pipeline.dataset import payments_through, terms_of
 from pipeline.engines import map_shards
 from pipeline.monitor import Seen
 from pipeline.params import Params
@@ -41,8 +42,8 @@ def look_back(store_path: Path, as_of: dt.date, params: Params) -> Seen:
     rows, moved = _drift(job, list(map_shards(partial(_resemblance, job), shards, params.engine)))
     if assigned.empty:
         return Seen(pd.DataFrame(columns=[*ASSIGNED, "expected", "recovered", "money"]), _arms(assigned), moved, rows)
-    complete = labelled_through(store, before=job.as_of)
-    mature = assigned[assigned["as_of"] + params.label.gap_days <= complete]
+    complete = payments_through(store, before=job.as_of)  # by portfolio: a book that stops early has no outcomes after that
+    mature = assigned[assigned["as_of"] + params.label.gap_days <= max(complete.values())]
     nights = sorted(mature["as_of"].unique().tolist())
     newest = set(nights[-LISTS_BACK:])
     wanted = mature[mature["as_of"].isin(newest) | (mature["as_of"] == mature["assigned_on"])]
@@ -69,7 +70,7 @@ def _arms(assigned: pd.DataFrame) -> pd.DataFrame:
     return armed.drop_duplicates("debtor_id", keep="last")[columns].sort_values("debtor_id", ignore_index=True)
 
 
-def _outcomes(job: Job, nights: Sequence[int], complete: int, shard: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _outcomes(job: Job, nights: Sequence[int], complete: Reach, shard: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(account_id, as_of, recovered, recovered_amount) of the shard's scorable accounts; contacts of ours per debtor and day."""
     store = Store(job.store_path)
     terms = terms_of(store, job.params, job.versions)

@@ -20,7 +20,7 @@ from pipeline.eligibility import check
 from pipeline.eligibility_text import reasoning
 from pipeline.params import Params
 from pipeline.rule_file import load_rules
-from pipeline.score import check_feeds, job_for
+from pipeline.score import asked, check_feeds, job_for
 from pipeline.shards import RULES, complete_on
 from pipeline.store import Store
 
@@ -41,8 +41,8 @@ def explain_account(store_path: Path, as_of: dt.date, account_id: str, params: P
     job = job_for(store, as_of, params)
     cohort = seen.cohort.frame
     place = cohort.index[cohort["account_id"] == account_id]
-    row, matrix = cohort.loc[place].reset_index(drop=True), seen.matrix.loc[place].reset_index(drop=True)
     model = load_model(job.model.folder, job.model.sha256)
+    row, matrix = cohort.loc[place].reset_index(drop=True), asked(model, seen.matrix.loc[place].reset_index(drop=True))
     scores = model.predict(matrix, row).iloc[0]
     currency = str(row["currency"].iloc[0])
     money = 10 ** DECIMALS[currency]

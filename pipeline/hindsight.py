@@ -23,7 +23,7 @@ from pipeline.dataset import payments_through, terms_of
 from pipeline.engines import map_shards
 from pipeline.monitor import Seen
 from pipeline.params import Params
-from pipeline.score import Job, job_for, score_shard
+from pipeline.score import Job, asked, job_for, score_shard
 from pipeline.store import Store
 
 LISTS_BACK = 60  # newest matured nights whose every row is judged; of older ones only those on which somebody was assigned
@@ -109,7 +109,7 @@ def _resemblance(job: Job, shard: int) -> tuple[int, dict[str, np.ndarray]]:
     size = len(seen.cohort.frame)
     if reference is None or size == 0:
         return size, {}
-    numbers = model.encoder.encode(seen.matrix, seen.cohort.frame)
+    numbers = model.encoder.encode(asked(model, seen.matrix), seen.cohort.frame)
     columns = {**{name: numbers[:, place] for place, name in enumerate(model.encoder.names)}, SCORE: scores["p_recovered"].to_numpy()}
     return size, {name: size * binned_shares(column, reference.edges[name]) for name, column in columns.items()}
 

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from features.errors import InputMissing
+from features.errors import ContractError, InputMissing, some
 from features.tables import TABLES
 from models.recovery import load_model
 from pipeline.acceptance import FEEDS
@@ -73,11 +74,24 @@ def check_feeds(store: Store, as_of: dt.date, params: Params) -> list[str]:
     return [f"{', '.join(tables)} of {name}: nothing after {date_of(day)}, taken as quiet." for (name, day), tables in quiet.items()]
 
 
+def asked(model: Any, matrix: pd.DataFrame) -> pd.DataFrame:
+    """The columns the model was taught on: a feature added to the catalogue since waits for the next model, and stops no night.
+
+    Raises ContractError where the catalogue lacks a column the model needs. The age-band table asks for none and takes any matrix.
+    """
+    lacking = sorted(set(model.columns) - set(matrix.columns))
+    if lacking:
+        raise ContractError(
+            f"The model was taught on features that the catalogue lacks: {some(lacking)}. Put them back, or train and promote another."
+        )
+    return matrix[[name for name in matrix.columns if name in set(model.columns)]] if model.columns else matrix
+
+
 def score_shard(job: Job, shard: int) -> tuple[View, pd.DataFrame]:
     """The shard's view, and its scores in the rows of the view's cohort."""
     seen = view(Store(job.store_path), shard, [job.as_of], job.params, job.versions)
     model = load_model(job.model.folder, job.model.sha256)
-    scores = model.predict(seen.matrix, seen.cohort.frame)
+    scores = model.predict(asked(model, seen.matrix), seen.cohort.frame)
     return seen, scores.assign(model_version=job.model.version)
 
 

@@ -30,7 +30,7 @@ from pipeline.limits import limits_of
 from pipeline.params import Params
 from pipeline.publication import Details
 from pipeline.rule_file import load_rules
-from pipeline.score import Job, score_shard
+from pipeline.score import Job, asked, score_shard
 from pipeline.store import Store
 
 ROOMS = ("features", "models", "pipeline")
@@ -207,7 +207,8 @@ def _open_shard(job: Job, language: str, item: tuple[int, pd.DataFrame]) -> tupl
     complete = complete_on(store, job.versions, job.as_of, job.params)
     model = load_model(job.model.folder, job.model.sha256)
     cohort = seen.cohort.frame
-    again = model.predict(seen.matrix, cohort)["p_recovered"].to_numpy()
+    matrix = asked(model, seen.matrix)
+    again = model.predict(matrix, cohort)["p_recovered"].to_numpy()
     once = listed.set_index("account_no")["p_recovered"].reindex(cohort["account_no"]).to_numpy()
     differ = again != once
     if differ.any():
@@ -217,7 +218,7 @@ def _open_shard(job: Job, language: str, item: tuple[int, pd.DataFrame]) -> tupl
         )
     planned = dict(zip(listed["account_no"].tolist(), listed["channel"].astype("str"), strict=True))
     narrowed = limits_of(whole.cohort, whole.tables, planned, load_rules(RULES), job.params, job.as_of, complete)
-    said = reasons(model, seen.matrix, cohort, CATALOGUE, language)
+    said = reasons(model, matrix, cohort, CATALOGUE, language)
     named = {place: {f"reason_{place}": "reason", f"strength_{place}": "contribution"} for place in (1, 2, 3)}
     long = [said[list(names)].rename(columns=names).assign(account_id=cohort["account_id"], place=place) for place, names in named.items()]
     shown = pd.concat(long, ignore_index=True)[["account_id", "place", "reason", "contribution"]]

@@ -23,10 +23,14 @@ import pytest
 import yaml
 
 from benchmarks.answers import foretold
+from features.catalogue import CATALOGUE
+from features.declarations import Catalogue
 from features.errors import LockHeld
+from features.spec import Feature, Window
 from features.tables import account_number
+from features.vocabulary import Agg
+from pipeline import dataset, shards
 from pipeline import night as night_room
-from pipeline import shards
 from pipeline.cli import main
 from pipeline.dataset import day_number
 from pipeline.engines import _attempt
@@ -335,6 +339,20 @@ def test_without_a_champion_the_age_band_table_scores_and_is_named(copied, capsy
     assert recoup(copied, "score", "--as-of", NIGHT, "--out", str(copied / "scores")) == 0
     scores = pd.read_parquet(copied / "scores" / "scores.parquet")
     assert scores["model_version"].str.startswith("age-band").all() and scores["account_id"].is_monotonic_increasing
+
+
+def test_a_feature_new_to_the_catalogue_waits_for_the_next_model_and_a_lost_one_is_refused_by_name(copied, monkeypatch, capsys):
+    more = Catalogue([*CATALOGUE, Feature("payments", Agg.COUNT, Window(11), empty=0)])
+    fewer = Catalogue(entry for entry in CATALOGUE if entry.name != "months_since_placed")
+    out = ("--out", str(copied / "scores"))
+    monkeypatch.setattr(dataset, "CATALOGUE", more)
+    assert recoup(copied, "score", "--as-of", NIGHT, *out) == 0
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(copied / "scores" / "scores.parquet"), pd.read_parquet(copied / "out" / NIGHT / "scores.parquet"), check_dtype=False
+    )
+    monkeypatch.setattr(dataset, "CATALOGUE", fewer)
+    assert recoup(copied, "score", "--as-of", NIGHT, *out) == 65
+    assert "features that the catalogue lacks: months_since_placed. Put them back, or train" in capsys.readouterr().err
 
 
 def test_a_champion_whose_files_changed_is_refused(copied, capsys):

@@ -57,14 +57,16 @@ class Evidence:
 
     def delivered(self, table: str) -> np.ndarray:
         """bool per row: whether the row's portfolio delivers the table, and completely through the day before as_of."""
-        if table == LEDGER:
-            paid = self._complete("charges") & self._complete("balances") & self._complete("payments")
-            return (self.delivered("charges") | self.delivered("balances")) & paid
+        if table == LEDGER:  # a table that the portfolio does not declare cannot be late for it
+            whole = [self._complete(name) | ~self._declared(name) for name in ("charges", "balances", "payments")]
+            return (self.delivered("charges") | self.delivered("balances")) & np.logical_and.reduce(whole)
         if table not in self.tables:
             return np.zeros(len(self.cohort), bool)
+        return self._declared(table) & self._complete(table)
+
+    def _declared(self, table: str) -> np.ndarray:
         codes, names = self._portfolios
-        declared = np.array([table in self.terms.delivers.get(name, TABLES) for name in names] + [True])
-        return declared[codes] & self._complete(table)
+        return np.array([table in self.terms.delivers.get(name, TABLES) for name in names] + [True])[codes]
 
     def _complete(self, table: str) -> np.ndarray:
         reach = self.complete_through.get(table)

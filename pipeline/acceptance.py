@@ -100,19 +100,23 @@ def feed_days(newest: Mapping[str, Mapping[str, int]], delivery: Delivery, state
     """
     partial = {name for name, table in delivery.tables.items() if table.control is not None and table.control.partial}
     newest = {name: {} if name in partial else found for name, found in newest.items()}
-    events: dict[str, int] = {}
-    for name in FEEDS:
-        _raise_days(events, newest.get(name, {}))
-    before: dict[str, int] = {}
-    for name in FEEDS:
-        _raise_days(before, state.get("portfolios_complete_through", {}).get(name, {}))
     portfolios = {*state.get("zones", {}), *(book for books in newest.values() for book in books)}
-    days = {}
+    days: dict[str, dict[str, int]] = {}
     for name, table in delivery.tables.items():
         if table.control is not None and table.control.complete_through is not None:
             days[name] = dict.fromkeys(portfolios, day_number(table.control.complete_through))
-        else:
-            days[name] = dict(newest[name] if name in FEEDS else events or before or newest[name])
+        elif name in FEEDS:
+            days[name] = dict(newest[name])
+    held = state.get("portfolios_complete_through", {})
+    events: dict[str, int] = {}
+    before: dict[str, int] = {}
+    for name in FEEDS:
+        _raise_days(events, days.get(name, {}))
+        _raise_days(before, held.get(name, {}))
+    left_out = [name for name in held if name not in FEEDS and name not in state.get("declared_through", {})] if events else []
+    for name in (*delivery.tables, *left_out):
+        if name not in days:
+            days[name] = dict(events or before or newest[name])
     return days
 
 

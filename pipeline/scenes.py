@@ -51,6 +51,8 @@ def placed(cohort: pd.DataFrame, owner: np.ndarray, rules: Rules, params: Params
     for number in np.unique(plausible.code):
         _bar_places(plausible.code == number, [names[code] for code in plausible.sets[number]], rules, params, bar)
     bar(jurisdiction < 0, "place.unknown", "No jurisdiction is recorded, so the law that binds is not known.")
+    named = np.array([name in params.portfolios for name in portfolios] + [False])
+    bar(~named[portfolio], "role.unknown", "The portfolio is not named in the params, so in which role it is worked is not known.")
     known_kind = np.array([name in DEBTOR_TYPES for name in kinds] + [False])
     bar(~known_kind[kind], "debtor_type.unknown", "Whether the debtor is a consumer is not recorded.")
     known_zone = np.array([name in known_zones() for name in zones] + [False])

@@ -48,19 +48,26 @@ def job_for(store: Store, as_of: dt.date, params: Params) -> Job:
 
 
 def check_feeds(store: Store, as_of: dt.date, params: Params) -> list[str]:
-    """Warnings of feeds that were quiet to the end; InputMissing where a declared one is not there through the day before.
+    """Warnings of feeds that were quiet to the end; InputMissing where a declared table is not there through the day before, or where
+    nothing has happened yet.
 
-    A feed whose control file names its last day is late once that day is past; without one, ingest.quiet_days without an event may pass.
+    A table whose control file names its last day is late once that day is past. A feed without one may be quiet for ingest.quiet_days;
+    accounts, charges and statements without one reach as far as the feeds.
     """
     night = day_number(as_of)
     known, by_portfolio, vouched = store.complete_through(), store.complete_through(by_portfolio=True), store.declared_through()
+    begun = store.first_day(FEEDS)
+    if begun is not None and night <= begun:
+        raise InputMissing(f"Nothing is known to have happened before {as_of}: payments, contacts and statuses begin on {date_of(begun)}. "
+                           "Choose a later --as-of, or load the history with `ingest --backfill`.")  # fmt: skip
     late, quiet = {}, {}
     for name in store.portfolios():
-        for table in (table for table in params.portfolio(name).delivers if table in FEEDS):
+        for table in params.portfolio(name).delivers:
             day = by_portfolio.get(table, {}).get(name, known.get(table))
-            if day is not None and day >= night - 1:
+            told = vouched.get(table, {}).get(name) == day
+            if (day is not None and day >= night - 1) or (table not in FEEDS and (day is None or not told)):
                 continue
-            may_be_quiet = day is not None and day + params.ingest.quiet_days >= night - 1 and vouched.get(table, {}).get(name) != day
+            may_be_quiet = day is not None and day + params.ingest.quiet_days >= night - 1 and not told
             (quiet if may_be_quiet else late).setdefault((name, day), []).append(table)
     if late:
         told = [
@@ -68,8 +75,9 @@ def check_feeds(store: Store, as_of: dt.date, params: Params) -> list[str]:
             for (name, day), tables in late.items()
         ]
         raise InputMissing(
-            f"The night of {as_of} needs every declared feed through {as_of - dt.timedelta(1)}: {'; '.join(told)}. "
-            "Deliver what is missing, or take the table out of portfolios.<name>.delivers."
+            f"The night of {as_of} needs every declared table through {as_of - dt.timedelta(1)}: {'; '.join(told)}. Deliver what is "
+            "missing; where nothing happened, say so by complete_through in NAME.control.json. A table that a portfolio never sends is "
+            "left out of portfolios.<name>.delivers, and what needs it is unknown."
         )
     return [f"{', '.join(tables)} of {name}: nothing after {date_of(day)}, taken as quiet." for (name, day), tables in quiet.items()]
 

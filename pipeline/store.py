@@ -133,6 +133,11 @@ class Store:
             raise InputMissing(f"The store holds no rows of {name!r}. Deliver that table.")
         return found[0], found[1]
 
+    def first_day(self, names: Sequence[str]) -> int | None:
+        """First day a row of any of these tables sits on; None where they hold no row."""
+        spans = self._state(None)["spans"]
+        return min((spans[name][0] for name in names if name in spans), default=None)
+
     def shard_of_account(self, account_id: str, versions: Mapping[str, int] | None = None) -> int:
         number = int(account_number([account_id])[0])
         for shard in range(self.shards):

@@ -327,6 +327,7 @@ def test_holidays_of_japan_close_our_default_hours_but_not_the_laws():
     ("columns", "rule"),
     [
         ({"jurisdiction": None}, "place.unknown"),
+        ({"portfolio": "misspelled"}, "role.unknown"),
         ({"jurisdiction": "XX"}, "place.unknown"),
         ({"jurisdiction": "US-IL"}, "place.unknown"),
         ({"jurisdiction": "US"}, "place.unknown"),

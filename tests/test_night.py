@@ -318,20 +318,46 @@ def test_a_night_killed_at_any_time_ends_with_the_same_bytes(copied):
 def test_a_late_feed_refuses_the_night_and_marks_the_old_list(copied, capsys):
     before = published(copied)
     assert recoup(copied, "run", "--as-of", "2026-10-02") == 66
-    assert "needs every declared feed through 2026-10-01" in capsys.readouterr().err
+    assert "needs every declared table through 2026-10-01" in capsys.readouterr().err
     assert published(copied) == before and (copied / "out" / "current").resolve().name == NIGHT
     assert NIGHT in (copied / "out" / "EXPIRED.txt").read_text()
 
 
 def test_scores_of_a_night_whose_feeds_are_late_are_refused(copied, capsys):
     assert recoup(copied, "score", "--as-of", "2026-10-02", "--out", str(copied / "scores")) == 66
-    assert "needs every declared feed through 2026-10-01" in capsys.readouterr().err
+    assert "needs every declared table through 2026-10-01" in capsys.readouterr().err
     assert not (copied / "scores").exists()
 
 
 def test_a_night_before_anything_is_known_is_refused(copied, capsys):
     assert recoup(copied, "worklist", "--as-of", "2001-01-01") == 66
-    assert "No account is known before 2001-01-01" in capsys.readouterr().err
+    assert "Nothing is known to have happened before 2001-01-01" in capsys.readouterr().err
+    assert not (copied / "out" / "2001-01-01").exists()
+
+
+def test_an_increment_without_a_vouched_table_is_late_and_with_it_the_ledger_stands(copied, capsys):
+    """charges, balances and accounts were vouched for through the night before: a day later they must be vouched for again."""
+    day_after = "2026-10-02"
+    source = copied / "increment"
+    source.mkdir()
+    for name in ("payments", "contacts", "statuses"):
+        _header_alone(copied, source, name, "2026-10-01")
+    assert recoup(copied, "ingest", "--source", str(source)) == 0
+    assert recoup(copied, "worklist", "--as-of", day_after) == 66
+    said = capsys.readouterr().err
+    assert "accounts, charges, balances of card_gb complete through 2026-09-30" in said and "complete_through in NAME.control.json" in said
+    for name in ("accounts", "charges", "balances"):
+        _header_alone(copied, source, name, "2026-10-01")
+    assert recoup(copied, "ingest", "--source", str(source)) == 0
+    assert recoup(copied, "features", "--as-of", day_after, "--out", str(copied / "features.parquet")) == 0
+    made = pd.read_parquet(copied / "features.parquet")
+    assert len(made) > 100 and made[["balance", "arrears", "days_past_due"]].notna().all().all()
+
+
+def _header_alone(folder: Path, source: Path, name: str, through: str) -> None:
+    with gzip.open(folder / "source" / f"{name}.csv.gz", "rt") as stream:
+        (source / f"{name}.csv").write_text(stream.readline())
+    (source / f"{name}.control.json").write_text(json.dumps({"rows": 0, "complete_through": through}))
 
 
 def test_without_a_champion_the_age_band_table_scores_and_is_named(copied, capsys):

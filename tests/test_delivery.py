@@ -188,6 +188,14 @@ def test_a_control_file_that_agrees_is_quiet(tmp_path):
     assert Store(tmp_path / "store").complete_through()["charges"] == day("2026-02-28")
 
 
+@pytest.mark.parametrize(("vouched", "through"), [({}, "2026-03-05"), ({"complete_through": "2026-02-28"}, "2026-02-28")])
+def test_a_table_left_out_of_an_increment_reaches_as_far_as_the_feeds_unless_it_was_vouched_for(tmp_path, vouched, through):
+    ingest(write(tmp_path / "first", world(payments=PAYMENTS), controls={"charges": vouched}), tmp_path / "store", PARAMS)
+    later = payment(payment_id="X9", occurred_at="2026-03-05")
+    ingest(write(tmp_path / "second", {"payments": [later]}), tmp_path / "store", PARAMS)
+    assert Store(tmp_path / "store").complete_through()["charges"] == day(through)
+
+
 @pytest.mark.parametrize(("control", "match"), [
     ({"rows": 3}, r"Table 'charges' has 2 rows, its control file says 3"),
     ({"sums": {"EUR": "100.01", "JPY": "5000"}}, r"sums of its control file differ for 'EUR'"),

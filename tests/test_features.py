@@ -415,6 +415,16 @@ def test_a_book_whose_feed_stops_early_is_missing_and_the_others_are_not():
     assert found["contacts_count_30d"].tolist() == [0, 0, 0]
 
 
+def test_statements_of_another_book_that_are_late_leave_a_book_without_statements_alone():
+    world = account().account("b", portfolio="cards", opened_on="2024-01-01").deliver("balances")
+    terms = Terms(
+        delivers={"book": frozenset({"accounts", "charges", "payments"}), "cards": frozenset({"accounts", "balances", "payments"})}
+    )
+    late = {"balances": {"book": day("2024-02-01"), "cards": day("2024-02-01")}}
+    found = build(frame_of([(name, day("2024-03-01")) for name in "ab"]), world.tables(), terms=terms, complete_through=late)
+    assert found["balance"].isna().tolist() == [False, True]
+
+
 def test_a_promise_is_what_its_outcome_says():
     """An amount noted under another outcome is no promise, here as in the rules of contact."""
     world = account().contact("2024-03-01", "call", "refusal", promise_amount=10, promise_due_on="2024-03-20")

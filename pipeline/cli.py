@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from features.errors import CannotWrite, RecoupError
+from features.errors import CannotWrite, InputMissing, RecoupError
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -109,6 +109,8 @@ def ingest(source: Path | None, store: Path | None, params_path: Path, backfill:
 def features(store: Path | None, as_of: dt.datetime, out: Path | None, feature: str | None, account: str | None, params_path: Path) -> None:
     """One row per scorable account: account_id, as_of, features."""
     from pipeline import dataset
+    from pipeline.score import check_feeds
+    from pipeline.store import Store
 
     params = _load(params_path)
     if feature is not None:
@@ -118,6 +120,10 @@ def features(store: Path | None, as_of: dt.datetime, out: Path | None, feature: 
         return
     if out is None:
         raise click.UsageError("Give --out FILE.parquet, or --explain NAME --account ID.")
+    try:
+        check_feeds(Store(store or params.paths.store), as_of.date(), params)
+    except InputMissing as late:
+        log.warning("%s Features that need what is not there are missing.", late)
     click.echo(dataset.write_features(store or params.paths.store, as_of.date(), out, params))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from features.build import build
+from features.build import build, without_rate
 from features.catalogue import CATALOGUE
 from features.cohort import Cohort, known, scorable
 from features.columns import columns_of
@@ -221,10 +221,16 @@ def write_features(store_path: Path, as_of: dt.date, out: Path, params: Params) 
     """One Parquet file: account_id, as_of, features of every scorable account, sorted by account_id."""
     store = Store(store_path)
     work = partial(_features_of_shard, store.path, day_number(as_of), params, store.versions())
-    parts = list(map_shards(work, range(store.shards), params.engine, threads=True))
+    parts, holders = zip(*map_shards(work, range(store.shards), params.engine, threads=True), strict=True)
     whole = pd.concat(parts, ignore_index=True).sort_values("account_id", ignore_index=True)
     write_parquet(whole, out)
-    return f"{len(whole):,} scorable accounts x {whole.shape[1] - 2} features as of {as_of}: {out}"
+    told = f"{len(whole):,} scorable accounts x {whole.shape[1] - 2} features as of {as_of}: {out}"
+    return "\n".join([told, *_no_rate(pd.concat(holders, ignore_index=True), terms_of(store, params))])
+
+
+def _no_rate(cohort: pd.DataFrame, terms: Terms) -> list[str]:
+    found = ", ".join(f"{currency} ({rows:,} rows)" for currency, rows in sorted(without_rate(cohort, terms).items()))
+    return [f"No rate for {found}: sums over all accounts of those debtors are missing. Add money.rates."] if found else []
 
 
 def write_panel(store_path: Path, out: Path, params: Params) -> str:
@@ -235,7 +241,8 @@ def write_panel(store_path: Path, out: Path, params: Params) -> str:
     whole = panel(Store(store_path), params)
     part = split_by_time(whole.cohort, params.split, params.label).part
     dates = pd.Series(whole.cohort["as_of"].to_numpy().astype("datetime64[D]").astype("datetime64[s]"), name="as_of")
-    frame = pd.concat([whole.cohort[["account_id", "debtor_id"]], dates, whole.matrix, whole.labels, part.rename("split")], axis=1)
+    who = [name for name in ("account_id", "debtor_id", "weight") if name in whole.cohort]  # weight: 1 / share of the debtors drawn
+    frame = pd.concat([whole.cohort[who], dates, whole.matrix, whole.labels, part.rename("split")], axis=1)
     write_parquet(frame, out)
     rates = label_rates(whole.cohort, whole.labels)
     seen, curve = coverage(whole.cohort, whole.labels), maturity_curve(whole.recoveries)
@@ -245,6 +252,8 @@ def write_panel(store_path: Path, out: Path, params: Params) -> str:
     return "\n\n".join(
         [
             f"{len(frame):,} rows of {whole.cohort['debtor_id'].nunique():,} debtors on {whole.cohort['as_of'].nunique()} nights: {out}",
+            *_sampled(whole.cohort),
+            *_no_rate(whole.cohort, terms_of(Store(store_path), params)),
             "Payments complete through " + ", ".join(f"{date_of(day)} ({name})" for name, day in reach),
             f"Accounts of these nights by reason\n{_by_reason(whole.counts).to_string(index=False)}",
             f"Rows with a label, and without one by reason\n{_labelled_or_not(seen).to_string(index=False)}",
@@ -254,6 +263,12 @@ def write_panel(store_path: Path, out: Path, params: Params) -> str:
             f"Both drawn: {picture}",
         ]
     )
+
+
+def _sampled(cohort: pd.DataFrame) -> list[str]:
+    if "weight" not in cohort:
+        return []
+    return [f"A seeded sample of {1 / cohort['weight'].iloc[0]:.1%} of the debtors (cohort.sample_debtors): each row has its weight."]
 
 
 def _by_reason(counts: pd.DataFrame) -> pd.DataFrame:
@@ -290,10 +305,13 @@ def write_parquet(frame: pd.DataFrame, place: Path) -> None:
         half.unlink(missing_ok=True)
 
 
-def _features_of_shard(store_path: Path, night: int, params: Params, versions: Mapping[str, int], shard: int) -> pd.DataFrame:
+def _features_of_shard(
+    store_path: Path, night: int, params: Params, versions: Mapping[str, int], shard: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     seen = view(Store(store_path), shard, [night], params, versions, whole=False)
     keys = seen.cohort.frame[["account_id"]].assign(as_of=date_of(night))
-    return pd.concat([keys.reset_index(drop=True), seen.matrix.reset_index(drop=True)], axis=1)
+    frame = pd.concat([keys.reset_index(drop=True), seen.matrix.reset_index(drop=True)], axis=1)
+    return frame, seen.cohort.frame[["debtor_id", "as_of", "currency"]].astype({"debtor_id": "str", "currency": "str"})
 
 
 def _panel_of_shard(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from deliveries import PARAMS, contact, day, payment, taken
+from deliveries import PARAMS, charge, contact, day, payment, taken
 from pandas.testing import assert_frame_equal
 
 from features.declarations import Catalogue
 from features.spec import Feature, Noun, Window
 from features.vocabulary import Agg
-from pipeline.dataset import features_of, payments_through, quiet_through, read
+from pipeline.dataset import _no_rate, features_of, payments_through, quiet_through, read, terms_of
 from pipeline.label_charts import draw
 
 OWN = Catalogue([Feature("payments", Agg.COUNT, Window(90), empty=0), Feature("contacts", Agg.COUNT, empty=0), Noun("portfolio")])
@@ -60,3 +60,15 @@ def test_the_picture_of_the_labels_is_the_same_bytes_and_shows_a_broken_feed(tmp
         pictures.append((tmp_path / f"{number}.png").read_bytes())
     assert pictures[0] == pictures[1] and len(set(pictures)) == 3
     assert all(picture.startswith(b"\x89PNG") and np.frombuffer(picture, np.uint8).size > 10_000 for picture in pictures)
+
+
+def test_a_currency_without_a_rate_is_said_where_a_debtor_owes_in_two(tmp_path):
+    charges = [charge(charge_id="Z1", account_id="J1", amount="500", due_on="2026-01-10")]
+    _, store = taken(tmp_path, payments=PAYMENTS, charges=charges)
+    one, both = (
+        terms_of(store, PARAMS.model_copy(update={"money": PARAMS.money.model_copy(update={"rates": rates})}))
+        for rates in ({"EUR": 1.0}, {"EUR": 1.0, "JPY": 0.006})
+    )
+    cohort = pd.DataFrame({"debtor_id": ["d", "d", "e"], "as_of": 1, "currency": ["EUR", "JPY", "JPY"]})
+    said = "No rate for JPY (1 rows): sums over all accounts of those debtors are missing. Add money.rates."
+    assert (_no_rate(cohort, one), _no_rate(cohort, both)) == ([said], [])

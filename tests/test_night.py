@@ -329,6 +329,28 @@ def test_scores_of_a_night_whose_feeds_are_late_are_refused(copied, capsys):
     assert not (copied / "scores").exists()
 
 
+def test_a_sampled_panel_carries_the_weight_of_its_debtors(copied, capsys):
+    written_params(copied / "params.yaml", copied, cohort={"sample_debtors": 200})
+    assert recoup(copied, "dataset", "--out", str(copied / "part.parquet")) == 0
+    said, part = capsys.readouterr().out, pd.read_parquet(copied / "part.parquet")
+    held = pd.read_csv(copied / "source" / "accounts.csv.gz")["debtor_id"].nunique()
+    assert part["weight"].unique().tolist() == [held / 200] and f"A seeded sample of {200 / held:.1%} of the debtors" in said
+    written_params(copied / "params.yaml", copied)
+    assert recoup(copied, "dataset", "--out", str(copied / "whole.parquet")) == 0
+    whole = pd.read_parquet(copied / "whole.parquet")
+    assert "weight" not in whole and 140 < part["debtor_id"].nunique() < whole["debtor_id"].nunique()
+    drawn = whole[whole["debtor_id"].isin(part["debtor_id"].unique())].reset_index(drop=True)
+    pd.testing.assert_frame_equal(
+        part[["account_id", "as_of", "balance", "recovered"]], drawn[["account_id", "as_of", "balance", "recovered"]]
+    )
+
+
+def test_features_of_a_late_night_are_given_with_a_warning(copied, capsys):
+    assert recoup(copied, "features", "--as-of", "2026-10-09", "--out", str(copied / "late.parquet")) == 0
+    assert "WARNING The night of 2026-10-09 needs every declared table" in capsys.readouterr().err
+    assert pd.read_parquet(copied / "late.parquet")["payments_count_30d"].isna().all()
+
+
 def test_a_night_before_anything_is_known_is_refused(copied, capsys):
     assert recoup(copied, "worklist", "--as-of", "2001-01-01") == 66
     assert "Nothing is known to have happened before 2001-01-01" in capsys.readouterr().err

@@ -518,17 +518,51 @@ def test_backfill_stamps_the_params_lag_and_marks_the_rows(tmp_path):
     assert tables["accounts"]["known_on"].tolist() == tables["accounts"]["opened_on"].tolist()  # lag_days.accounts is 0
 
 
-def test_history_stamped_with_its_load_time_is_refused_with_the_remedy(tmp_path):
-    rows = [
-        payment(payment_id=f"H{number}", occurred_at=f"2025-{number % 12 + 1:02}-03", known_at="2026-06-01T03:00:00Z")
-        for number in range(60)
-    ]
-    refusal(
-        tmp_path,
-        ContractError,
-        r"Table 'payments': 60 rows that happened over \d+ days all became known within 1 days.*--backfill",
-        payments=rows,
-    )
+def dated(table: str, number: int, on: str, **cells) -> dict:
+    """A row of any table, the number-th, that lies on a day."""
+    return {
+        "accounts": lambda: account(account_id=f"H{number}", opened_on=on, **cells),
+        "charges": lambda: charge(charge_id=f"H{number}", issued_on=on if number % 2 else "", due_on=on, **cells),
+        "balances": lambda: statement(taken_on=on, **cells),
+        "payments": lambda: payment(payment_id=f"H{number}", occurred_at=on, **cells),
+        "contacts": lambda: contact(contact_id=f"H{number}", occurred_at=on, **cells),
+        "statuses": lambda: status(from_on=on, **cells),
+    }[table]()
+
+
+YEAR = [f"2025-{number % 12 + 1:02}-{number // 12 + 3:02}" for number in range(60)]
+STAMP = {"known_at": "2026-06-01T03:00:00Z"}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_history_stamped_with_its_load_time_is_refused_with_the_remedy(tmp_path, table):
+    rows = [dated(table, number, on, **STAMP) for number, on in enumerate(YEAR)]
+    sentence = rf"Table '{table}': 60 rows that happened over \d+ days all became known within 1 days.*Empty known_at.*--backfill"
+    refusal(tmp_path, ContractError, sentence, **{table: rows})
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_history_known_as_it_happened_comes_in(tmp_path, table):
+    rows = [dated(table, number, on, known_at=f"{on}T22:00:00Z") for number, on in enumerate(YEAR)]
+    assert taken(tmp_path, **{table: rows})[0][table].accepted >= 60
+
+
+def test_rows_as_new_as_the_night_are_no_load_stamp(tmp_path):
+    """Accounts placed yesterday with what was owed on them for a year; a plan whose days are to come."""
+    placed = [account(account_id=f"H{number}", opened_on=on, placed_on="2026-05-31", **STAMP) for number, on in enumerate(YEAR)]
+    owed = [dated("charges", number, on, account_id=f"H{number}", **STAMP) for number, on in enumerate(YEAR)]
+    plan = [charge(charge_id=f"F{number}", issued_on="", due_on=f"2027-{number % 12 + 1:02}-03", **STAMP) for number in range(60)]
+    reports, _ = taken(tmp_path, accounts=placed, charges=[*owed, *plan])
+    assert [reports[name].accepted - len(rows) for name, rows in world().items()] == [60, 120]
+
+
+def test_versions_and_late_finds_beside_a_longer_record_are_no_load_stamp(tmp_path):
+    rows = [dated("statuses", number, on, known_at=on) for number, on in enumerate(YEAR)]
+    _, store = taken(tmp_path, statuses=rows)
+    ended = [{**row, "until_on": "2026-05-30", **STAMP} for row in rows]
+    found = [dated("statuses", number, on, account_id="A2", **STAMP) for number, on in enumerate(YEAR[:30])]
+    report = ingest(write(tmp_path / "next", {"statuses": [*ended, *found]}), store.path, PARAMS)
+    assert report.tables[0].accepted == 90
 
 
 def test_late_rows_in_a_live_feed_are_no_load_stamp(tmp_path):

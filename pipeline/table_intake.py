@@ -12,7 +12,7 @@ import pyarrow as pa
 from features.errors import ContractError, RecoupError, some
 from features.tables import TABLES
 from pipeline import judging
-from pipeline.acceptance import control_refusals, day_number, fault_refusals
+from pipeline.acceptance import control_refusals, day_number, fault_refusals, first_places
 from pipeline.casting import not_a_number
 from pipeline.data_files import DataFile, FileWriter
 from pipeline.delivery import DeliveredTable
@@ -88,10 +88,10 @@ class TableIntake:
         extras = self._extras()
         self._judge(stored, extras)
         refusals = self._stamp_refusals(stored)
-        report = self._report()
-        more, warnings = control_refusals(report, self.table.control)
         set_aside = self._set_aside()
-        refusals += [*more, *fault_refusals(report, self.limits, set_aside)]
+        report = self._report(first_places(set_aside))
+        more, warnings = control_refusals(report, self.table.control)
+        refusals += [*more, *fault_refusals(report, self.limits)]
         newest = dict(self._rows(judging.newest_known(self.name)))
         first, last = self._rows(judging.span(self.name))[0]
         files = self._write(extras, report)
@@ -161,7 +161,7 @@ class TableIntake:
             "known_at were the time of loading. Empty known_at and ingest this history with --backfill."
         ]
 
-    def _report(self) -> TableReport:
+    def _report(self, places: tuple[str, ...]) -> TableReport:
         masks: dict[int, int] = {}
         money: dict[str, list[int]] = {}
         faulty: dict[str, list[int]] = {}
@@ -188,6 +188,7 @@ class TableIntake:
             money={currency: (sums_in[currency], *money[currency]) for currency in sorted(sums_in)},
             money_faulty={currency: (faulty[currency][0], faulty[currency][1]) for currency in sorted(sums_in)},
             money_unread=unread,
+            places=places,
         )
 
     def _set_aside(self) -> list[dict]:

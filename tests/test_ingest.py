@@ -381,11 +381,39 @@ def test_known_after_the_feeds_last_day_is_the_future(tmp_path, control, expecte
     assert reports["payments"].codes == expected
 
 
+def test_a_control_file_that_speaks_of_years_to_come_is_refused(tmp_path):
+    """The newest row is known on 2026-02-04; of an increment without rows, the store's newest counts."""
+    sentence = r"Table 'payments': its control file says complete through 2062-10-01, more than 366 days after 2026-02-04.*Correct"
+    refusal(tmp_path / "first", ContractError, sentence, payments=PAYMENTS, controls={"payments": {"complete_through": "2062-10-01"}})
+    _, store = taken(tmp_path, payments=PAYMENTS, controls={"payments": {"complete_through": "2027-02-05"}})
+    assert store.complete_through()["payments"] == day("2027-02-05")
+    later = write(tmp_path / "later", {"payments": []}, controls={"payments": {"rows": 0, "complete_through": "2027-02-06"}})
+    with pytest.raises(ContractError, match=r"through 2027-02-06, more than 366 days after 2026-02-04"):
+        ingest(later, store.path, PARAMS)
+
+
 def test_without_a_control_file_a_lone_row_years_ahead_is_the_future(tmp_path):
     usual = [contact(contact_id=f"K{number}", occurred_at=f"2026-02-{number % 28 + 1:02}") for number in range(1500)]
     reports, store = taken(tmp_path, contacts=[*usual, contact(occurred_at="2062-02-01")])
     assert reports["contacts"].codes == {"TS_FUTURE": 1}
     assert store.complete_through()["contacts"] == day("2026-02-28")
+
+
+def test_a_changed_row_is_refused_with_what_a_change_needs(tmp_path):
+    strict = PARAMS.model_copy(update={"ingest": PARAMS.ingest.model_copy(update={"max_fault_rows": 0.0})})
+    _, store = taken(tmp_path, payments=PAYMENTS)
+    changed = {"charges": [{**CHARGES[0], "amount": "101.00"}], "payments": [{**PAYMENTS[0], "amount": "41.00"}]}
+    with pytest.raises(ContractError, match=r"a row that changed needs a later known_at.*a payment never changes; deliver a reversal"):
+        ingest(write(tmp_path / "next", changed), store.path, strict)
+
+
+def test_the_report_says_where_the_first_five_rows_set_aside_stand(tmp_path):
+    reports, store = taken(tmp_path, payments=[*PAYMENTS, *(payment(payment_id=f"B{number}", kind="x") for number in range(7))])
+    places = ", ".join(f"'payments.csv' line {line}" for line in (4, 5, 6, 7, 8))
+    assert reports["payments"].text().endswith(f"quarantined: ENUM_UNKNOWN 7; first in {places}")
+    (record,) = store.deliveries()
+    earlier = [{name: value for name, value in table.items() if name != "places"} for table in record["tables"]]
+    assert TableReport(**earlier[0]).places == ()  # a record from before
 
 
 # Adding up

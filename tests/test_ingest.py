@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -146,6 +147,18 @@ def test_every_code_is_documented_and_has_a_case():
     assert cased == {code.name for code in Code}
     page = (ingest_room.Path(__file__).parents[1] / "docs" / "ingest.md").read_text()
     assert [code.name for code in Code if f"`{code.name}`" not in page] == []
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_every_column_is_documented_with_whether_it_may_be_empty_and_its_values(table):
+    page = (ingest_room.Path(__file__).parents[1] / "docs" / "ingest.md").read_text()
+    section = page.partition("\n## Columns\n")[2].partition("\n## ")[0].partition(f"\n### {table.name}\n")[2].partition("\n### ")[0]
+    told = {cells[1].strip(" `"): cells for line in section.splitlines() if (cells := line.split("|"))[1:] and "`" in cells[1]}
+    assert list(told) == [*(name for name in table.names if name != "known_at"), "known_at"]
+    for column in table.columns:
+        *_, empty, meaning, _ = told[column.name]
+        assert (empty.strip() != "no") == column.empty
+        assert set(column.values) <= set(re.findall(r"`(\w+)`", meaning))
 
 
 def test_all_codes_of_a_row_are_named_in_their_stable_order(tmp_path):

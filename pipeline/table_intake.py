@@ -150,6 +150,8 @@ class TableIntake:
 
     def _stamp_refusals(self, stored: bool) -> list[str]:
         """History whose known_at is the time it was loaded would show nothing on any night of the past."""
+        if "known_at" not in self.table.columns:
+            return []
         rows, stamp, spread, late = self._rows(judging.load_stamp(self.name, STAMP_SHARE, stored))[0]
         if rows < STAMP_ROWS or stamp > STAMP_DAYS or spread <= SPREAD_DAYS or late < LATE_DAYS:
             return []

@@ -15,7 +15,10 @@ from pipeline.params import Ingest
 FEEDS = ("payments", "contacts", "statuses")  # tables that tell by their newest row how far they reach
 USUAL_FROM = 4  # deliveries of a weekday that make a usual volume
 USUAL_LEAST = 50  # rows below which a volume swings by chance
+AHEAD_DAYS = 366  # a control file that speaks of days further ahead of every row is a typing error
 EPOCH = dt.date(1970, 1, 1)
+_VERSION = " DUP_CONFLICT: a row that changed needs a later known_at."
+_CHANGED = {"payments": " DUP_CONFLICT: a payment never changes; deliver a reversal of it and a new payment under its own id."}
 
 
 def day_number(date: dt.date) -> int:
@@ -72,21 +75,45 @@ def control_refusals(report: TableReport, control: Control | None) -> tuple[list
     return [f"Table {report.name!r}: the sums of its control file differ for {named}. Have it delivered again."], []
 
 
-def fault_refusals(report: TableReport, limits: Ingest, set_aside: Sequence[Mapping]) -> list[str]:
+def far_refusals(controls: Mapping[str, Control | None], newest: Mapping[str, Mapping[str, int]], state: Mapping) -> list[str]:
+    """Control files whose complete_through lies more than a year after every row: believed, no feed would ever be late again.
+
+    newest: table -> portfolio -> newest known day of its clean rows. Of the store, `state` tells the last day of each table; charges say
+    nothing there, as their days may be a plan's.
+    """
+    days = [day for books in newest.values() for day in books.values()]
+    days += [last for name, (_, last) in state.get("spans", {}).items() if name != "charges"]
+    if not days:
+        return []
+    last = max(days)
+    return [
+        f"Table {name!r}: its control file says complete through {control.complete_through}, more than {AHEAD_DAYS} days after "
+        f"{date_of(last)}, when the newest row became known. Correct complete_through and deliver again."
+        for name, control in controls.items()
+        if control is not None and control.complete_through is not None and day_number(control.complete_through) > last + AHEAD_DAYS
+    ]
+
+
+def first_places(set_aside: Sequence[Mapping]) -> tuple[str, ...]:
+    """Where the first five rows set aside stood: file and line, never what they say."""
+    return tuple(f"{shown(row['file'])} line {row['line']:,}" for row in set_aside[:5])
+
+
+def fault_refusals(report: TableReport, limits: Ingest) -> list[str]:
     """Too many faulty rows, or too much money in them, for a quarantine: the delivery itself is wrong then. The first five are named."""
     refusals = []
-    first = ", ".join(f"{shown(row['file'])} line {row['line']:,}" for row in set_aside[:5])
-    codes = ", ".join(f"{code} {rows:,}" for code, rows in sorted(report.codes.items())) + f"; first in {first}"
+    codes = ", ".join(f"{code} {rows:,}" for code, rows in sorted(report.codes.items())) + f"; first in {', '.join(report.places)}"
+    remedy = f"Correct them and deliver again.{_CHANGED.get(report.name, _VERSION) if 'DUP_CONFLICT' in report.codes else ''}"
     if report.quarantined > limits.max_fault_rows * report.rows_in:
         refusals.append(
             f"Table {report.name!r}: {report.quarantined:,} of {report.rows_in:,} rows are faulty ({codes}), more than "
-            f"ingest.max_fault_rows {limits.max_fault_rows:.1%}. Correct them and deliver again."
+            f"ingest.max_fault_rows {limits.max_fault_rows:.1%}. {remedy}"
         )
     for currency, (faulty, whole) in sorted(report.money_faulty.items()):
         if faulty > limits.max_fault_money * whole:
             refusals.append(
                 f"Table {report.name!r}: {faulty / whole:.1%} of its {currency} lies in faulty rows ({codes}), more than "
-                f"ingest.max_fault_money {limits.max_fault_money:.1%}. Correct them and deliver again."
+                f"ingest.max_fault_money {limits.max_fault_money:.1%}. {remedy}"
             )
     return refusals
 

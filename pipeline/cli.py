@@ -196,9 +196,11 @@ def promote(run_id: str | None, rollback: bool, by: str | None, why: str, store:
 @_params_option
 def score(store: Path | None, as_of: dt.datetime, out: Path, params_path: Path) -> None:
     """Score every scorable account with the champion, or the age-band baseline without one."""
+    from pipeline.data_files import check_folder
     from pipeline.score import write_scores
 
     params = _load(params_path)
+    check_folder(out)
     click.echo(write_scores(store or params.paths.store, as_of.date(), out, params))
 
 

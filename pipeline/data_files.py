@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -12,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.errors import ContractError
+from features.errors import CannotWrite, ContractError
 
 ROWS_PER_GROUP = 500_000
 
@@ -99,6 +100,14 @@ def unsealed(place: Path) -> dict:
     if digest != hashlib.sha256(json.dumps(content, sort_keys=True, indent=1).encode()).hexdigest():
         raise ContractError(f"Store file {place.name!r} is damaged. Restore it from a backup.")
     return content
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse, before any work is done, a folder that can neither be written nor made: CannotWrite (73). Nothing is made."""
+    there = next((place for place in (folder, *folder.absolute().parents) if place.exists()), folder)
+    fault = errno.EACCES if there.is_dir() else errno.ENOTDIR
+    if fault == errno.ENOTDIR or not os.access(there, os.W_OK | os.X_OK):
+        raise CannotWrite.creating(repr(str(folder)), OSError(fault, ""))
 
 
 def write_whole(place: Path, text: str) -> None:

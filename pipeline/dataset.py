@@ -23,6 +23,7 @@ from features.labels import labels
 from features.ledger import Ledger, history
 from features.tables import account_number
 from features.terms import Terms, reaches
+from pipeline.data_files import check_folder
 from pipeline.engines import map_shards
 from pipeline.params import Params
 from pipeline.store import Store
@@ -219,6 +220,7 @@ def panel(store: Store, params: Params, before: int | None = None) -> Panel:
 
 def write_features(store_path: Path, as_of: dt.date, out: Path, params: Params) -> str:
     """One Parquet file: account_id, as_of, features of every scorable account, sorted by account_id."""
+    check_folder(out.parent)
     store = Store(store_path)
     work = partial(_features_of_shard, store.path, day_number(as_of), params, store.versions())
     parts, holders = zip(*map_shards(work, range(store.shards), params.engine, threads=True), strict=True)
@@ -238,6 +240,7 @@ def write_panel(store_path: Path, out: Path, params: Params) -> str:
     from models.split import split_by_time
     from pipeline.label_charts import draw
 
+    check_folder(out.parent)
     whole = panel(Store(store_path), params)
     part = split_by_time(whole.cohort, params.split, params.label).part
     dates = pd.Series(whole.cohort["as_of"].to_numpy().astype("datetime64[D]").astype("datetime64[s]"), name="as_of")
@@ -296,6 +299,7 @@ def explain_cell(store_path: Path, as_of: dt.date, name: str, account_id: str, p
 
 def write_parquet(frame: pd.DataFrame, place: Path) -> None:
     """Whole or not at all: written beside its place, then moved over it."""
+    check_folder(place.parent)
     place.parent.mkdir(parents=True, exist_ok=True)
     half = place.with_name(f".{place.name}.half")
     try:

@@ -17,7 +17,7 @@ import pyarrow as pa
 from features.currencies import DECIMALS
 from features.errors import CannotWrite, ContractError, InputMissing, RecoupError, UsageError, some
 from features.tables import TABLES
-from pipeline.acceptance import declared_days, feed_days, state_after, volume_refusals
+from pipeline.acceptance import declared_days, far_refusals, feed_days, state_after, volume_refusals
 from pipeline.casting import literal, quoted
 from pipeline.clocks import offsets
 from pipeline.data_files import DataFile, FileWriter
@@ -101,10 +101,12 @@ class _Intake:
 
     def _conclude(self, earlier, state, taken, zones, currencies, settings) -> IngestReport:
         """Accept or refuse the delivery as a whole; accepted, it is committed."""
-        days = feed_days({name: each.newest for name, each in taken.items()}, self.delivery, state)
+        newest = {name: each.newest for name, each in taken.items()}
+        days = feed_days(newest, self.delivery, state)
         reports = [replace(each.report, complete_through=max(days[name].values(), default=None)) for name, each in taken.items()]
         unusual = volume_refusals(reports, earlier, self.params.ingest)
         refusals = [sentence for each in taken.values() for sentence in each.refusals]
+        refusals += far_refusals({name: table.control for name, table in self.delivery.tables.items()}, newest, state)
         warnings = [sentence for each in taken.values() for sentence in each.warnings]
         unsigned = [name for name, table in self.delivery.tables.items() if table.control is None]
         if unsigned:

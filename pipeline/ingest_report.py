@@ -36,6 +36,7 @@ class TableReport:
     money_faulty: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # currency -> absolute sums: quarantined, all
     money_unread: int = 0
     complete_through: int | None = None
+    places: Sequence[str] = ()  # file and line of the first five rows set aside
 
     def check_adds_up(self) -> None:
         """rows_in = accepted + quarantined + duplicates, and the same for money. RecoupError (70) otherwise: nothing was written then."""
@@ -60,7 +61,8 @@ class TableReport:
         if self.money_unread:
             lines.append(f"{'':<9} {self.money_unread:,} rows whose money cannot be read are in no sum")
         if self.codes:
-            lines.append(f"{'':<9} quarantined: " + ", ".join(f"{code} {rows:,}" for code, rows in sorted(self.codes.items())))
+            first = f"; first in {', '.join(self.places)}" if self.places else ""
+            lines.append(f"{'':<9} quarantined: " + ", ".join(f"{code} {rows:,}" for code, rows in sorted(self.codes.items())) + first)
         return "\n".join(lines)
 
 

@@ -267,14 +267,14 @@ WHERE s.debtor_id <> k.debtor_id OR s.currency <> k.currency"""
 
 
 def known_accounts(stored: bool, new: bool) -> str:
-    """One row per account of the store and of the delivery: its number, shard, first debtor, book and currency, first opening day."""
-    columns = "account_id, account_no, shard, debtor_id, portfolio, currency, opened_on, known_at"
+    """One row per account of the store and of the delivery: number, shard, first debtor, book, currency, opening day; last placement."""
+    columns = "account_id, account_no, shard, debtor_id, portfolio, currency, opened_on, placed_on, known_at"
     sources = [f"SELECT 0 AS turn, {columns} FROM stored_accounts"] if stored else []
     sources += [f"SELECT 1 AS turn, {columns} FROM standing_accounts"] if new else []
     first = ", ".join(f"arg_min({column}, row(turn, known_at)) AS {column}" for column in ("shard", "debtor_id", "portfolio", "currency"))
     return f"""SELECT a.*, c.decimals FROM (
         SELECT account_id, any_value(account_no) AS account_no, {first},
-        arg_min(opened_on, row(turn, known_at)) FILTER (opened_on IS NOT NULL) AS opened_day
+        arg_min(opened_on, row(turn, known_at)) FILTER (opened_on IS NOT NULL) AS opened_day, max(placed_on) AS placed_day
         FROM ({" UNION ALL ".join(sources)}) GROUP BY account_id) a JOIN currencies c ON c.code = a.currency"""
 
 
@@ -296,12 +296,28 @@ def known_quantile(name: str, share: float) -> str:
     return f"SELECT quantile_disc(known_on, {share}) FROM standing_{name}"
 
 
-def load_stamp(name: str, share: float) -> str:
-    """Rows whose known_at was delivered; the days between which `share` of them became known; the span and middle of their own days."""
+_OWN_DAY = {"payments": "occurred_on", "contacts": "occurred_on", "charges": "coalesce(issued_on, due_on)"}
+
+
+def load_stamp(name: str, share: float, stored: bool) -> str:
+    """Rows whose known_at was delivered; the days between which `share` of them became known; the span and middle of their own days.
+
+    Told of rows that lay in the past when they became known. What a placement brings is as new as the placement, so a row's own day is
+    no earlier than its account's placed_on. A version of what is known already is news, not history: only first versions count.
+    """
     low, high = (1 - share) / 2, (1 + share) / 2
+    day = f"greatest({_OWN_DAY.get(name, TABLES[name].position)}, placed_day)"
+    rows = f"SELECT t.*, {day} AS own_day FROM standing_{name} t JOIN known_accounts USING (account_no)"
+    columns = "known_on, own_day, defaulted"
+    if name not in ("payments", "contacts"):
+        keys = ", ".join(key_of(name))
+        rows += f" ANTI JOIN stored_{name} USING ({keys})" if stored else ""
+        firsts = ", ".join(f"arg_min({column}, known_at) AS {column}" for column in columns.split(", "))
+        rows = f"SELECT {firsts} FROM ({rows}) GROUP BY {keys}"
     return f"""SELECT count(*), quantile_disc(known_on, {high}) - quantile_disc(known_on, {low}),
-        quantile_disc(occurred_on, 0.95) - quantile_disc(occurred_on, 0.05),
-        quantile_disc(known_on, 0.5) - quantile_disc(occurred_on, 0.5) FROM standing_{name} WHERE NOT defaulted"""
+        quantile_disc(own_day, 0.95) - quantile_disc(own_day, 0.05),
+        quantile_disc(known_on, 0.5) - quantile_disc(own_day, 0.5)
+        FROM (SELECT {columns} FROM ({rows})) WHERE NOT defaulted AND own_day <= known_on"""
 
 
 def outcomes(name: str) -> str:

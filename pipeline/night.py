@@ -24,6 +24,7 @@ from features.currencies import DECIMALS
 from features.errors import CannotWrite, InputMissing, RecoupError
 from features.tables import TABLES
 from models.recovery import load_model
+from pipeline.data_files import check_folder
 from pipeline.dataset import date_of
 from pipeline.ingest import ingest
 from pipeline.locks import only_run
@@ -84,6 +85,7 @@ class Published:
 def run(source: Path, store_path: Path, as_of: dt.date, out: Path, params: Params, *, accept_volume: str | None = None) -> Published:
     """The whole night. After a failure the last list stays as it was, and a notice beside it says that it has expired."""
     stages = Stages()
+    check_folder(out)
     try:
         with stages.stage("ingest"):
             report = ingest(source, store_path, params, accept_volume=accept_volume)
@@ -110,6 +112,7 @@ def publish_night(
 ) -> Published:
     """Score, judge, rank and publish from the store as it is. Raises InputMissing when a feed is late or nobody is known yet."""
     stages = stages or Stages()
+    check_folder(out)
     out.mkdir(parents=True, exist_ok=True)
     with only_run(out):
         store = Store(store_path)

@@ -286,6 +286,9 @@ def load(path: Path) -> Params:
     """Read and check the params file; every fault is named at once."""
     try:
         text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise UsageError(f"Params file {str(path)!r} is not UTF-8 text at line {line}. Save it as UTF-8.") from None
     except OSError as error:
         raise InputMissing(f"Params file {str(path)!r} cannot be read ({error.strerror}). Give its place with --params.") from None
     try:

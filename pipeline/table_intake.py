@@ -12,7 +12,7 @@ import pyarrow as pa
 from features.errors import ContractError, RecoupError, some
 from features.tables import TABLES
 from pipeline import judging
-from pipeline.acceptance import control_refusals, day_number, fault_refusals
+from pipeline.acceptance import control_refusals, day_number, fault_refusals, first_places
 from pipeline.casting import not_a_number
 from pipeline.data_files import DataFile, FileWriter
 from pipeline.delivery import DeliveredTable
@@ -87,11 +87,11 @@ class TableIntake:
         stored = self.store is not None and bool(self.store.data_files(self.name))
         extras = self._extras()
         self._judge(stored, extras)
-        refusals = self._stamp_refusals()
-        report = self._report()
-        more, warnings = control_refusals(report, self.table.control)
+        refusals = self._stamp_refusals(stored)
         set_aside = self._set_aside()
-        refusals += [*more, *fault_refusals(report, self.limits, set_aside)]
+        report = self._report(first_places(set_aside))
+        more, warnings = control_refusals(report, self.table.control)
+        refusals += [*more, *fault_refusals(report, self.limits)]
         newest = dict(self._rows(judging.newest_known(self.name)))
         first, last = self._rows(judging.span(self.name))[0]
         files = self._write(extras, report)
@@ -148,19 +148,22 @@ class TableIntake:
         usual = self._rows(judging.known_quantile(self.name, FUTURE_SHARE))[0][0] if TABLES[self.name].happened else None
         return None if usual is None else usual + FUTURE_DAYS
 
-    def _stamp_refusals(self) -> list[str]:
+    def _stamp_refusals(self, stored: bool) -> list[str]:
         """History whose known_at is the time it was loaded would show nothing on any night of the past."""
-        if self.name not in ("payments", "contacts"):
+        if "known_at" not in self.table.columns:
             return []
-        rows, stamp, spread, late = self._rows(judging.load_stamp(self.name, STAMP_SHARE))[0]
+        rows, stamp, spread, late = self._rows(judging.load_stamp(self.name, STAMP_SHARE, stored))[0]
         if rows < STAMP_ROWS or stamp > STAMP_DAYS or spread <= SPREAD_DAYS or late < LATE_DAYS:
+            return []
+        # One night may well learn of many old accounts or statuses (a register searched once a month): history outnumbers what is held.
+        if stored and self.name not in ("payments", "contacts") and rows <= self._rows(f"SELECT count(*) FROM stored_{self.name}")[0][0]:
             return []
         return [
             f"Table {self.name!r}: {rows:,} rows that happened over {spread:,} days all became known within {stamp + 1} days, as if "
             "known_at were the time of loading. Empty known_at and ingest this history with --backfill."
         ]
 
-    def _report(self) -> TableReport:
+    def _report(self, places: tuple[str, ...]) -> TableReport:
         masks: dict[int, int] = {}
         money: dict[str, list[int]] = {}
         faulty: dict[str, list[int]] = {}
@@ -187,6 +190,7 @@ class TableIntake:
             money={currency: (sums_in[currency], *money[currency]) for currency in sorted(sums_in)},
             money_faulty={currency: (faulty[currency][0], faulty[currency][1]) for currency in sorted(sums_in)},
             money_unread=unread,
+            places=places,
         )
 
     def _set_aside(self) -> list[dict]:

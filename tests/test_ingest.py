@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -146,6 +147,18 @@ def test_every_code_is_documented_and_has_a_case():
     assert cased == {code.name for code in Code}
     page = (ingest_room.Path(__file__).parents[1] / "docs" / "ingest.md").read_text()
     assert [code.name for code in Code if f"`{code.name}`" not in page] == []
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_every_column_is_documented_with_whether_it_may_be_empty_and_its_values(table):
+    page = (ingest_room.Path(__file__).parents[1] / "docs" / "ingest.md").read_text()
+    section = page.partition("\n## Columns\n")[2].partition("\n## ")[0].partition(f"\n### {table.name}\n")[2].partition("\n### ")[0]
+    told = {cells[1].strip(" `"): cells for line in section.splitlines() if (cells := line.split("|"))[1:] and "`" in cells[1]}
+    assert list(told) == [*(name for name in table.names if name != "known_at"), "known_at"]
+    for column in table.columns:
+        *_, empty, meaning, _ = told[column.name]
+        assert (empty.strip() != "no") == column.empty
+        assert set(column.values) <= set(re.findall(r"`(\w+)`", meaning))
 
 
 def test_all_codes_of_a_row_are_named_in_their_stable_order(tmp_path):
@@ -381,11 +394,39 @@ def test_known_after_the_feeds_last_day_is_the_future(tmp_path, control, expecte
     assert reports["payments"].codes == expected
 
 
+def test_a_control_file_that_speaks_of_years_to_come_is_refused(tmp_path):
+    """The newest row is known on 2026-02-04; of an increment without rows, the store's newest counts."""
+    sentence = r"Table 'payments': its control file says complete through 2062-10-01, more than 366 days after 2026-02-04.*Correct"
+    refusal(tmp_path / "first", ContractError, sentence, payments=PAYMENTS, controls={"payments": {"complete_through": "2062-10-01"}})
+    _, store = taken(tmp_path, payments=PAYMENTS, controls={"payments": {"complete_through": "2027-02-05"}})
+    assert store.complete_through()["payments"] == day("2027-02-05")
+    later = write(tmp_path / "later", {"payments": []}, controls={"payments": {"rows": 0, "complete_through": "2027-02-06"}})
+    with pytest.raises(ContractError, match=r"through 2027-02-06, more than 366 days after 2026-02-04"):
+        ingest(later, store.path, PARAMS)
+
+
 def test_without_a_control_file_a_lone_row_years_ahead_is_the_future(tmp_path):
     usual = [contact(contact_id=f"K{number}", occurred_at=f"2026-02-{number % 28 + 1:02}") for number in range(1500)]
     reports, store = taken(tmp_path, contacts=[*usual, contact(occurred_at="2062-02-01")])
     assert reports["contacts"].codes == {"TS_FUTURE": 1}
     assert store.complete_through()["contacts"] == day("2026-02-28")
+
+
+def test_a_changed_row_is_refused_with_what_a_change_needs(tmp_path):
+    strict = PARAMS.model_copy(update={"ingest": PARAMS.ingest.model_copy(update={"max_fault_rows": 0.0})})
+    _, store = taken(tmp_path, payments=PAYMENTS)
+    changed = {"charges": [{**CHARGES[0], "amount": "101.00"}], "payments": [{**PAYMENTS[0], "amount": "41.00"}]}
+    with pytest.raises(ContractError, match=r"a row that changed needs a later known_at.*a payment never changes; deliver a reversal"):
+        ingest(write(tmp_path / "next", changed), store.path, strict)
+
+
+def test_the_report_says_where_the_first_five_rows_set_aside_stand(tmp_path):
+    reports, store = taken(tmp_path, payments=[*PAYMENTS, *(payment(payment_id=f"B{number}", kind="x") for number in range(7))])
+    places = ", ".join(f"'payments.csv' line {line}" for line in (4, 5, 6, 7, 8))
+    assert reports["payments"].text().endswith(f"quarantined: ENUM_UNKNOWN 7; first in {places}")
+    (record,) = store.deliveries()
+    earlier = [{name: value for name, value in table.items() if name != "places"} for table in record["tables"]]
+    assert TableReport(**earlier[0]).places == ()  # a record from before
 
 
 # Adding up
@@ -518,17 +559,51 @@ def test_backfill_stamps_the_params_lag_and_marks_the_rows(tmp_path):
     assert tables["accounts"]["known_on"].tolist() == tables["accounts"]["opened_on"].tolist()  # lag_days.accounts is 0
 
 
-def test_history_stamped_with_its_load_time_is_refused_with_the_remedy(tmp_path):
-    rows = [
-        payment(payment_id=f"H{number}", occurred_at=f"2025-{number % 12 + 1:02}-03", known_at="2026-06-01T03:00:00Z")
-        for number in range(60)
-    ]
-    refusal(
-        tmp_path,
-        ContractError,
-        r"Table 'payments': 60 rows that happened over \d+ days all became known within 1 days.*--backfill",
-        payments=rows,
-    )
+def dated(table: str, number: int, on: str, **cells) -> dict:
+    """A row of any table, the number-th, that lies on a day."""
+    return {
+        "accounts": lambda: account(account_id=f"H{number}", opened_on=on, **cells),
+        "charges": lambda: charge(charge_id=f"H{number}", issued_on=on if number % 2 else "", due_on=on, **cells),
+        "balances": lambda: statement(taken_on=on, **cells),
+        "payments": lambda: payment(payment_id=f"H{number}", occurred_at=on, **cells),
+        "contacts": lambda: contact(contact_id=f"H{number}", occurred_at=on, **cells),
+        "statuses": lambda: status(from_on=on, **cells),
+    }[table]()
+
+
+YEAR = [f"2025-{number % 12 + 1:02}-{number // 12 + 3:02}" for number in range(60)]
+STAMP = {"known_at": "2026-06-01T03:00:00Z"}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_history_stamped_with_its_load_time_is_refused_with_the_remedy(tmp_path, table):
+    rows = [dated(table, number, on, **STAMP) for number, on in enumerate(YEAR)]
+    sentence = rf"Table '{table}': 60 rows that happened over \d+ days all became known within 1 days.*Empty known_at.*--backfill"
+    refusal(tmp_path, ContractError, sentence, **{table: rows})
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_history_known_as_it_happened_comes_in(tmp_path, table):
+    rows = [dated(table, number, on, known_at=f"{on}T22:00:00Z") for number, on in enumerate(YEAR)]
+    assert taken(tmp_path, **{table: rows})[0][table].accepted >= 60
+
+
+def test_rows_as_new_as_the_night_are_no_load_stamp(tmp_path):
+    """Accounts placed yesterday with what was owed on them for a year; a plan whose days are to come."""
+    placed = [account(account_id=f"H{number}", opened_on=on, placed_on="2026-05-31", **STAMP) for number, on in enumerate(YEAR)]
+    owed = [dated("charges", number, on, account_id=f"H{number}", **STAMP) for number, on in enumerate(YEAR)]
+    plan = [charge(charge_id=f"F{number}", issued_on="", due_on=f"2027-{number % 12 + 1:02}-03", **STAMP) for number in range(60)]
+    reports, _ = taken(tmp_path, accounts=placed, charges=[*owed, *plan])
+    assert [reports[name].accepted - len(rows) for name, rows in world().items()] == [60, 120]
+
+
+def test_versions_and_late_finds_beside_a_longer_record_are_no_load_stamp(tmp_path):
+    rows = [dated("statuses", number, on, known_at=on) for number, on in enumerate(YEAR)]
+    _, store = taken(tmp_path, statuses=rows)
+    ended = [{**row, "until_on": "2026-05-30", **STAMP} for row in rows]
+    found = [dated("statuses", number, on, account_id="A2", **STAMP) for number, on in enumerate(YEAR[:30])]
+    report = ingest(write(tmp_path / "next", {"statuses": [*ended, *found]}), store.path, PARAMS)
+    assert report.tables[0].accepted == 90
 
 
 def test_late_rows_in_a_live_feed_are_no_load_stamp(tmp_path):

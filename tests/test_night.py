@@ -8,6 +8,7 @@ import json
 import os
 import pickle
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -313,6 +314,17 @@ def test_a_night_killed_at_any_time_ends_with_the_same_bytes(copied):
         assert differing_from(published(copied), undisturbed) == ["manifest.inputs"]
         assert not [path for path in (copied / "out").iterdir() if path.name.startswith(".") and path.name != ".lock"]
     assert killed > 5
+
+
+@pytest.mark.parametrize("command", ["run", "worklist", "score", "features", "dataset"])
+def test_an_out_below_a_plain_file_is_refused_before_any_work(tmp_path, capsys, command):
+    """No source and no store are there: the place is looked at first."""
+    params = written_params(tmp_path / "params.yaml", tmp_path)
+    out = params / "out" / ("x.parquet" if command in ("features", "dataset") else "")
+    night = () if command == "dataset" else ("--as-of", NIGHT)
+    assert recoup(tmp_path, command, *night, "--out", str(out)) == 73
+    assert re.search(r"params.yaml/out' cannot be created \(Not a directory\)", capsys.readouterr().err)
+    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
 
 
 def test_a_late_feed_refuses_the_night_and_marks_the_old_list(copied, capsys):

@@ -74,6 +74,13 @@ def test_a_missing_file_and_broken_yaml_are_refused(tmp_path):
         load(tmp_path / "list.yaml")
 
 
+def test_a_file_that_is_not_utf_8_is_refused_with_its_line(tmp_path):
+    place = tmp_path / "params.yaml"
+    place.write_bytes(b"paths:\n  source: donn\xe9es\n")
+    with pytest.raises(UsageError, match=r"params.yaml' is not UTF-8 text at line 2\. Save it as UTF-8"):
+        load(place)
+
+
 def test_tolerance_is_in_minor_units_of_each_currency(edited):
     terms = load(edited()).terms(["card_gb"], {"GBP": 2, "JPY": 0})
     assert terms.dpd_tolerance == {("card_gb", "GBP"): 100, ("card_gb", "JPY"): 100}

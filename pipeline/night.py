@@ -115,7 +115,7 @@ def publish_night(
         store = Store(store_path)
         warnings = check_feeds(store, as_of, params)
         job = job_for(store, as_of, params)
-        warnings += hindsight(job)
+        warnings += [*unapproved(job), *hindsight(job)]
         stage = stage_of(job, out)
         clear_stages(out, keep=stage)
         with stages.stage("score and judge"):
@@ -147,6 +147,13 @@ def hindsight(job: Job) -> list[str]:
     if known_on <= job.as_of:
         return []
     return [f"Model {job.model.version} was taught on outcomes known by {date_of(known_on)}: its scores of this night are hindsight."]
+
+
+def unapproved(job: Job) -> list[str]:
+    """A warning where no champion was promoted, so that the age-band table ranked the night."""
+    if job.model.record["run_id"] is not None:
+        return []
+    return ["No approved model: ranked by a table of recovery rates by days past due."]
 
 
 def what_if(

@@ -341,6 +341,24 @@ def test_without_a_champion_the_age_band_table_scores_and_is_named(copied, capsy
     assert scores["model_version"].str.startswith("age-band").all() and scores["account_id"].is_monotonic_increasing
 
 
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "No approved model: ranked by a table of recovery rates by days past due."),
+        ("fr", "Aucun modèle approuvé : classé d'après une table des taux de recouvrement par jours de retard."),
+    ],
+)
+def test_a_night_without_a_champion_says_so_wherever_it_is_read(house, copied, capsys, language, said):
+    assert said not in json.loads(published(house)["manifest.warnings"])
+    (copied / "store" / "models" / "champion.json").unlink()
+    written_params(copied / "params.yaml", copied, worklist={"language": language})
+    assert recoup(copied, "worklist", "--as-of", NIGHT) == 0
+    assert f"Warning: {said}" in capsys.readouterr().out.splitlines()
+    assert said in json.loads(published(copied)["manifest.warnings"])
+    page = (copied / "out" / NIGHT / "worklist.html").read_text()
+    assert f"<li>{said.replace(chr(39), '&#39;')}</li>" in page
+
+
 def test_a_feature_new_to_the_catalogue_waits_for_the_next_model_and_a_lost_one_is_refused_by_name(copied, monkeypatch, capsys):
     more = Catalogue([*CATALOGUE, Feature("payments", Agg.COUNT, Window(11), empty=0)])
     fewer = Catalogue(entry for entry in CATALOGUE if entry.name != "months_since_placed")

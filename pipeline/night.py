@@ -11,7 +11,7 @@ import resource
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,7 +22,6 @@ import pandas as pd
 
 from features.currencies import DECIMALS
 from features.errors import CannotWrite, InputMissing, RecoupError
-from features.tables import TABLES
 from models.recovery import load_model
 from pipeline.dataset import date_of
 from pipeline.ingest import ingest
@@ -88,7 +87,7 @@ def run(source: Path, store_path: Path, as_of: dt.date, out: Path, params: Param
         with stages.stage("ingest"):
             report = ingest(source, store_path, params, accept_volume=accept_volume)
         log.info(report.text())
-        published = publish_night(store_path, as_of, out, params, stages=stages, inputs=inputs_of(source), accepted=accept_volume)
+        published = publish_night(store_path, as_of, out, params, stages=stages)
     except (RecoupError, OSError) as error:
         if out.exists():
             with suppress(CannotWrite):  # the night's own failure is what must be told
@@ -98,16 +97,7 @@ def run(source: Path, store_path: Path, as_of: dt.date, out: Path, params: Param
     return published
 
 
-def publish_night(
-    store_path: Path,
-    as_of: dt.date,
-    out: Path,
-    params: Params,
-    *,
-    stages: Stages | None = None,
-    inputs: Mapping[str, str] | None = None,
-    accepted: str | None = None,
-) -> Published:
+def publish_night(store_path: Path, as_of: dt.date, out: Path, params: Params, *, stages: Stages | None = None) -> Published:
     """Score, judge, rank and publish from the store as it is. Raises InputMissing when a feed is late or nobody is known yet."""
     stages = stages or Stages()
     out.mkdir(parents=True, exist_ok=True)
@@ -130,7 +120,7 @@ def publish_night(
             language = params.worklist.language
             night = in_words(night_of(store, job, worked, ranked, said, details), load_rules(RULES), language)
             told = [sentence(warning, language) for warning in (*warnings, *ranked.warnings)]
-            about = manifest_of(store, job, worked, inputs, told, accepted)
+            about = manifest_of(store, job, worked, told)
             # Stored before anybody can see the list: a control group that nobody remembers would be drawn anew.
             store.replace_where("scores", _stored_scores(night.scores, job), job.as_of)
             store.replace_where("assignments", assignments(ranked, job), job.as_of)
@@ -181,15 +171,13 @@ def what_if(
     return text_of(table, reporting)
 
 
-def manifest_of(
-    store: Store, job: Job, worked: list[Worked], inputs: Mapping[str, str] | None, warnings: list[str], accepted: str | None
-) -> dict[str, Any]:
-    """What the night was made from; equal for equal inputs."""
+def manifest_of(store: Store, job: Job, worked: list[Worked], warnings: list[str]) -> dict[str, Any]:
+    """What the night was made from; equal for equal inputs, whether they were taken in just now or before."""
     params = job.params
     counts = pd.concat([one.counts for one in worked]).groupby("reason", observed=True)["accounts"].sum()
     delivered = store.deliveries()[-1]
     return {
-        "inputs": dict(inputs) if inputs is not None else {},
+        "inputs": delivered["files"],
         "delivery": delivered["ingest_id"],
         "tables": delivered["tables"],
         "store_versions": dict(sorted(job.versions.items())),
@@ -203,20 +191,10 @@ def manifest_of(
         "rates_date": params.money.rates_date,
         "commission": {name: params.portfolio(name).share for name in store.portfolios(job.versions)},
         "accounts_known": {str(reason): int(number) for reason, number in counts.items()},
-        "accepted_volume": accepted,
+        "accepted_volume": delivered["accepted_volume"],
         "label": params.label.model_dump(),
         "warnings": warnings,
     }
-
-
-def inputs_of(source: Path) -> dict[str, str]:
-    """sha256 of every delivered file, by its name in the source folder."""
-    files = [path for path in sorted(source.rglob("*")) if path.is_file() and path.relative_to(source).parts[0].split(".")[0] in TABLES]
-    found = {}
-    for path in files:
-        with path.open("rb") as stream:
-            found[path.relative_to(source).as_posix()] = hashlib.file_digest(stream, "sha256").hexdigest()
-    return found
 
 
 def _peak_kib() -> int:

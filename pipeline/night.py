@@ -11,7 +11,7 @@ import resource
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -39,7 +39,7 @@ from pipeline.whatif import draw, table_of, text_of, with_truth
 from pipeline.worklist import assignments, night_of, rank_night
 
 log = logging.getLogger("recoup")
-SHOWN_ROWS = 10
+SHOWN_ROWS, SHOWN_RULES = 10, 3
 LIBRARIES = ("lightgbm", "numpy", "numba", "pandas", "pyarrow", "deltalake", "duckdb", "scikit-learn", "shap")
 
 
@@ -77,7 +77,8 @@ class Published:
         groups = ", ".join(f"{counts[name]:,} {name.replace('_', ' ')}" for name in counts if name != "scorable")
         lines = [f"{counts['scorable']:,} scorable accounts as of {self.night.as_of}: {groups}"]
         lines += [f"Warning: {warning}" for warning in self.night.manifest["warnings"]]
-        return "\n".join([*lines, _first_rows(listed, self.night.reporting_currency), f"List: {self.folder / 'worklist.html'}"])
+        shown = [_first_rows(listed, self.night.reporting_currency)] if len(listed) else ["The list is empty.", *_why_empty(self.night)]
+        return "\n".join([*lines, *shown, f"List: {self.folder / 'worklist.html'}"])
 
 
 def run(source: Path, store_path: Path, as_of: dt.date, out: Path, params: Params, *, accept_volume: str | None = None) -> Published:
@@ -179,7 +180,7 @@ def manifest_of(store: Store, job: Job, worked: list[Worked], warnings: list[str
     return {
         "inputs": delivered["files"],
         "delivery": delivered["ingest_id"],
-        "tables": delivered["tables"],
+        "tables": [_with_date(table) for table in delivered["tables"]],
         "store_versions": dict(sorted(job.versions.items())),
         "params_sha256": params.digest(),
         "rules_sha256": hashlib.sha256(RULES.read_bytes()).hexdigest(),
@@ -195,6 +196,12 @@ def manifest_of(store: Store, job: Job, worked: list[Worked], warnings: list[str
         "label": params.label.model_dump(),
         "warnings": warnings,
     }
+
+
+def _with_date(table: Mapping[str, Any]) -> dict[str, Any]:
+    """A table's record as the store keeps it, its last day as a date like every other of the manifest."""
+    day = table["complete_through"]
+    return {**table, "complete_through": None if day is None else date_of(day).isoformat()}
 
 
 def _peak_kib() -> int:
@@ -213,10 +220,19 @@ def _stored_scores(scores: pd.DataFrame, job: Job) -> pd.DataFrame:
     return scores.assign(as_of=np.int32(job.as_of))
 
 
+def _why_empty(night: Night) -> list[str]:
+    """The rules that keep most accounts off an empty list, a line for each group that has any."""
+    told = []
+    for group, frame in (("Excluded", night.excluded), ("Deferred", night.deferred)):
+        found = frame["rule"].astype(object).value_counts().rename_axis("rule").reset_index(name="accounts")
+        most = found.sort_values(["accounts", "rule"], ascending=[False, True]).head(SHOWN_RULES)
+        if len(most):
+            told.append(f"{group} most often by: " + ", ".join(f"{row.rule} ({row.accounts:,})" for row in most.itertuples()))
+    return told
+
+
 def _first_rows(listed: pd.DataFrame, reporting: str) -> str:
     """The first rows of the list over all queues, as a person reads them."""
-    if listed.empty:
-        return "The list is empty."
     first = listed.sort_values(["net_value", "account_id"], ascending=[False, True]).head(SHOWN_ROWS)
     money = 10 ** DECIMALS[reporting]
     shown = pd.DataFrame(
@@ -224,7 +240,7 @@ def _first_rows(listed: pd.DataFrame, reporting: str) -> str:
             "queue": first["queue"],
             "rank": first["rank"],
             "account": first["account_id"],
-            "due": [_money(row.balance, row.currency) for row in first.itertuples()],
+            "balance": [_money(row.balance, row.currency) for row in first.itertuples()],
             "p": first["p_recovered"].map("{:.0%}".format),
             f"net value, {reporting}": (first["net_value"] / money).map("{:,.2f}".format),
             "by": first["channel"],

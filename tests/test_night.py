@@ -145,6 +145,12 @@ def test_every_scorable_account_is_in_exactly_one_group(house):
     assert len(pd.read_parquet(out / "scores.parquet")) == counts["scorable"]
 
 
+def test_every_day_of_the_manifest_is_a_date(house):
+    manifest = json.loads((house / "out" / NIGHT / "manifest.json").read_text())
+    reached = {table["name"]: table["complete_through"] for table in manifest["tables"]}
+    assert reached == manifest["complete_through"] and reached["payments"] == "2026-09-30"
+
+
 def test_the_list_has_the_contract_s_columns_one_row_a_debtor_and_falling_value(house):
     listed = worklist(house)
     assert tuple(listed.columns) == WORKLIST_COLUMNS

@@ -25,6 +25,7 @@ from paper_nights import AS_OF, empty, night
 
 from features.errors import CannotWrite, ContractError, UsageError
 from pipeline import publish as publishing
+from pipeline.night import Published
 from pipeline.publication import GROUPS, SCORE_COLUMNS, WORKLIST_COLUMNS, Details
 from pipeline.publish import mark_expired, publish
 
@@ -107,6 +108,23 @@ def test_parquet_holds_minor_units_dates_and_nulls(tmp_path):
 def test_an_empty_night_is_published(tmp_path):
     assert_whole(publish(empty(), tmp_path))
     assert pq.read_table(tmp_path / "current" / "worklist.parquet").num_rows == 0
+
+
+def test_an_empty_list_names_on_the_terminal_the_three_rules_that_took_most():
+    def by(rules: dict[str, int], frame: pd.DataFrame) -> pd.DataFrame:
+        return pd.concat([frame.head(1).assign(rule=rule) for rule, accounts in rules.items() for _ in range(accounts)])
+
+    made = empty()
+    shut = by({"no_rate": 1, "age": 2, "disputed": 1200, "barred": 2}, made.excluded)
+    made = empty(excluded=shut, deferred=by({"hours": 3}, made.deferred))
+    lines = Published(Path("out"), made).text().splitlines()
+    place = lines.index("The list is empty.")
+    assert lines[place + 1 : place + 3] == [
+        "Excluded most often by: disputed (1,200), age (2), barred (2)",
+        "Deferred most often by: hours (3)",
+    ]
+    full = Published(Path("out"), night()).text()
+    assert "The list is empty." not in full and re.search(r"^ *queue +rank +account +balance +p ", full, re.MULTILINE)
 
 
 # ---- the same night, the same bytes ----------------------------------------------------------------------------------------------------

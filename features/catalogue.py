@@ -286,7 +286,8 @@ STATUSES = [
 ]  # fmt: skip
 
 DEBTOR = [
-    Debtor("debtor_accounts", Agg.COUNT, meaning="Scorable accounts of the debtor.", says="Accounts of the same debtor: {value:count}"),
+    Debtor("debtor_accounts", Agg.COUNT, meaning="Scorable accounts of the debtor.",
+        says="Overdue or placed accounts of the same debtor: {value:count}"),
     Debtor("debtor_balance", Agg.SUM, "balance"),
     Debtor("debtor_arrears", Agg.SUM, "arrears", says="Arrears over all accounts: {value:money}"),
     Debtor("debtor_paid_90d", Agg.SUM, "payments_sum_90d", monotone=+1, actionable=True,
@@ -295,7 +296,7 @@ DEBTOR = [
         says="Payments on all accounts in the last year: {value:count}"),
     Debtor("debtor_days_since_last_payment", Agg.MIN, "payments_days_since_last", monotone=-1, actionable=True,
         says="Last payment on any account {value:days} ago"),
-    Debtor("debtor_days_past_due_max", Agg.MAX, "days_past_due", says="Worst days past due over all accounts: {value:count}"),
+    Debtor("debtor_days_past_due_max", Agg.MAX, "days_past_due", says="Most days past due today over all accounts: {value:count}"),
     Debtor("debtor_days_since_newest_placement", Agg.MIN, "days_since_placed", says="Newest placement {value:days} ago"),
     Debtor("debtor_promises_broken_365d", Agg.SUM, "promises_broken_365d", monotone=-1, actionable=True,
         says="Broken promises on all accounts in the last year: {value:count}"),

@@ -32,8 +32,15 @@ PERCENT = {"en": "%", "fr": "\u202f%"}
 
 _NOT_TOPIC = re.compile(r"\{[^}]*\}|\b(?:on|over) (?:any|all) accounts?\b|\bin the last (?:\d+ days|year)\b|\bso far\b|\bago\b|[:;,].*")
 
-_SAME_TOPIC = (("past due", "past due"), ("overdue", "past due"), ("newest placement", "placed"), ("brok", "broken promises"))
+_SAME_TOPIC = (
+    ("overdue or placed accounts", "accounts of the debtor"),
+    ("past due", "past due"),
+    ("overdue", "past due"),
+    ("newest placement", "placed"),
+    ("brok", "broken promises"),
+)
 _ALL_ACCOUNTS = re.compile(r" (?:on|over) (?:any|all) accounts?")
+_OF_ONE = {"Newest placement": "Placed", "Most days": "Days"}
 
 
 class Declaration(Protocol):
@@ -215,14 +222,23 @@ def topic(entry: Declaration) -> str:
     return next((meant for word, meant in _SAME_TOPIC if word in plain), plain)
 
 
+def of_one_account(template: str) -> str:
+    """The sentence for a debtor with one account: "on any account" would say no more than the account's own fact."""
+    template = _ALL_ACCOUNTS.sub("", template)
+    for several, one in _OF_ONE.items():
+        template = template.replace(several, one)
+    return template
+
+
 def _told(entry: Declaration, values: Mapping[str, np.ndarray], row: int, currency: str, voice: Voice) -> str:
     """The entry's sentence with the account's figures; "" where it says nothing, or names a figure that is missing."""
     template = entry.says_missing if _missing(values[entry.name][row]) else entry.says
     if not template:
         return ""
     if values.get("debtor_accounts") is not None and values["debtor_accounts"][row] == 1:
-        # Of a debtor with one account, "on any account" says no more than the account's own fact.
-        template = _ALL_ACCOUNTS.sub("", template).replace("Newest placement", "Placed")
+        if entry.name == "debtor_accounts":
+            return ""  # a debtor may hold others that are not scorable: one is no news, and reads as if there were no more
+        template = of_one_account(template)
     figures = {name or "value" for name, _ in PLACEHOLDER.findall(template)}
     held = [values[entry.name if name == "value" else name][row] for name in figures]
     if any(map(_missing, held)) or (len(held) > 1 and all(isinstance(value, float) and value == 0 for value in held)):

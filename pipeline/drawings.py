@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 from markupsafe import Markup, escape
 
 WIDTH = 520
+LINE = 14  # height of a line of text
 TEXT_WIDTH = 7.0  # of a character, roughly, at the size the style sets
 
 
@@ -25,24 +27,45 @@ def bars(rows: Sequence[tuple[str, float, str]], label: str, kind: str = "bar") 
 
 
 def columns(points: Sequence[tuple[str, float, str]], label: str, kinds: Sequence[str] = (), height: int = 150) -> Markup:
-    """Standing bars: (name below, value, figure above, "" for none). kinds: the class of each, `bar` by default."""
+    """Standing bars: (name below, value, figure above, "" for none). kinds: the class of each, `bar` by default.
+
+    A figure wider than its bar stands above every bar that it reaches over, and a line above a figure that it would touch.
+    """
     most, parts = max((value for _, value, _ in points), default=0) or 1, []
     step, base = WIDTH / max(len(points), 1), height - 20
-    for place, (name, value, text) in enumerate(points):
-        tall = value / most * (base - 20)
+    spans = {place: _within((place + 0.5) * step, len(text) * TEXT_WIDTH) for place, (*_, text) in enumerate(points) if text}
+    touching = any(_overlap(one, other) for one, other in combinations(spans.values(), 2))
+    heights = [value / most * (base - (20 + LINE if touching else 20)) for _, value, _ in points]
+    written: list[tuple[tuple[float, float], float]] = []
+    for place, (name, _, text) in enumerate(points):
+        tall = heights[place]
         x, kind = place * step, kinds[place] if kinds else "bar"
         parts.append(
             f'<rect x="{x + step * 0.14:.1f}" y="{base - tall:.1f}" width="{step * 0.72:.1f}" height="{tall:.1f}" rx="2" class="{kind}"/>'
         )
         parts.append(f'<text x="{x + step / 2:.1f}" y="{height - 5}" text-anchor="middle" class="name">{escape(name)}</text>')
         if text:
-            wide = len(text) * TEXT_WIDTH
-            x, anchor = x + step / 2, "middle"
-            if x + wide / 2 > WIDTH or x - wide / 2 < 0:
-                x, anchor = (WIDTH, "end") if x > WIDTH / 2 else (0, "start")
-            parts.append(f'<text x="{x:.1f}" y="{base - tall - 5:.1f}" text-anchor="{anchor}" class="figure">{escape(text)}</text>')
+            span = spans[place]
+            y = base - 5 - max(heights[bar] for bar in range(len(points)) if _overlap(span, ((bar + 0.14) * step, (bar + 0.86) * step)))
+            for other, line in written:
+                if _overlap(span, other) and abs(y - line) < LINE:
+                    y = line - LINE
+            written.append((span, y))
+            x, anchor = (0, "start") if span[0] == 0 else (WIDTH, "end") if span[1] == WIDTH else (x + step / 2, "middle")
+            parts.append(f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" class="figure">{escape(text)}</text>')
     parts.append(f'<line x1="0" x2="{WIDTH}" y1="{base}" y2="{base}" class="axis"/>')
     return _svg(parts, height, label)
+
+
+def _within(middle: float, wide: float) -> tuple[float, float]:
+    """Where a text of that width begins and ends, kept inside the drawing."""
+    if middle + wide / 2 > WIDTH:
+        return WIDTH - wide, WIDTH
+    return (0, wide) if middle < wide / 2 else (middle - wide / 2, middle + wide / 2)
+
+
+def _overlap(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    return one[0] < other[1] and other[0] < one[1]
 
 
 def pairs(points: Sequence[tuple[str, float, float, str, str]], label: str, height: int = 150) -> Markup:

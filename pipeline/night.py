@@ -22,7 +22,6 @@ import pandas as pd
 
 from features.currencies import DECIMALS
 from features.errors import CannotWrite, InputMissing, RecoupError
-from features.tables import TABLES
 from models.recovery import load_model
 from pipeline.data_files import check_folder
 from pipeline.dataset import date_of
@@ -41,7 +40,7 @@ from pipeline.whatif import draw, table_of, text_of, with_truth
 from pipeline.worklist import assignments, night_of, rank_night
 
 log = logging.getLogger("recoup")
-SHOWN_ROWS = 10
+SHOWN_ROWS, SHOWN_RULES = 10, 3
 LIBRARIES = ("lightgbm", "numpy", "numba", "pandas", "pyarrow", "deltalake", "duckdb", "scikit-learn", "shap")
 
 
@@ -79,7 +78,8 @@ class Published:
         groups = ", ".join(f"{counts[name]:,} {name.replace('_', ' ')}" for name in counts if name != "scorable")
         lines = [f"{counts['scorable']:,} scorable accounts as of {self.night.as_of}: {groups}"]
         lines += [f"Warning: {warning}" for warning in self.night.manifest["warnings"]]
-        return "\n".join([*lines, _first_rows(listed, self.night.reporting_currency), f"List: {self.folder / 'worklist.html'}"])
+        shown = [_first_rows(listed, self.night.reporting_currency)] if len(listed) else ["The list is empty.", *_why_empty(self.night)]
+        return "\n".join([*lines, *shown, f"List: {self.folder / 'worklist.html'}"])
 
 
 def run(source: Path, store_path: Path, as_of: dt.date, out: Path, params: Params, *, accept_volume: str | None = None) -> Published:
@@ -90,7 +90,7 @@ def run(source: Path, store_path: Path, as_of: dt.date, out: Path, params: Param
         with stages.stage("ingest"):
             report = ingest(source, store_path, params, accept_volume=accept_volume)
         log.info(report.text())
-        published = publish_night(store_path, as_of, out, params, stages=stages, inputs=inputs_of(source), accepted=accept_volume)
+        published = publish_night(store_path, as_of, out, params, stages=stages)
     except (RecoupError, OSError) as error:
         if out.exists():
             with suppress(CannotWrite):  # the night's own failure is what must be told
@@ -100,16 +100,7 @@ def run(source: Path, store_path: Path, as_of: dt.date, out: Path, params: Param
     return published
 
 
-def publish_night(
-    store_path: Path,
-    as_of: dt.date,
-    out: Path,
-    params: Params,
-    *,
-    stages: Stages | None = None,
-    inputs: Mapping[str, str] | None = None,
-    accepted: str | None = None,
-) -> Published:
+def publish_night(store_path: Path, as_of: dt.date, out: Path, params: Params, *, stages: Stages | None = None) -> Published:
     """Score, judge, rank and publish from the store as it is. Raises InputMissing when a feed is late or nobody is known yet."""
     stages = stages or Stages()
     check_folder(out)
@@ -118,7 +109,7 @@ def publish_night(
         store = Store(store_path)
         warnings = check_feeds(store, as_of, params)
         job = job_for(store, as_of, params)
-        warnings += hindsight(job)
+        warnings += [*unapproved(job), *hindsight(job)]
         stage = stage_of(job, out)
         clear_stages(out, keep=stage)
         with stages.stage("score and judge"):
@@ -133,7 +124,7 @@ def publish_night(
             language = params.worklist.language
             night = in_words(night_of(store, job, worked, ranked, said, details), load_rules(RULES), language)
             told = [sentence(warning, language) for warning in (*warnings, *ranked.warnings)]
-            about = manifest_of(store, job, worked, inputs, told, accepted)
+            about = manifest_of(store, job, worked, told)
             # Stored before anybody can see the list: a control group that nobody remembers would be drawn anew.
             store.replace_where("scores", _stored_scores(night.scores, job), job.as_of)
             store.replace_where("assignments", assignments(ranked, job), job.as_of)
@@ -150,6 +141,13 @@ def hindsight(job: Job) -> list[str]:
     if known_on <= job.as_of:
         return []
     return [f"Model {job.model.version} was taught on outcomes known by {date_of(known_on)}: its scores of this night are hindsight."]
+
+
+def unapproved(job: Job) -> list[str]:
+    """A warning where no champion was promoted, so that the age-band table ranked the night."""
+    if job.model.record["run_id"] is not None:
+        return []
+    return ["No approved model: ranked by a table of recovery rates by days past due."]
 
 
 def what_if(
@@ -177,17 +175,15 @@ def what_if(
     return text_of(table, reporting)
 
 
-def manifest_of(
-    store: Store, job: Job, worked: list[Worked], inputs: Mapping[str, str] | None, warnings: list[str], accepted: str | None
-) -> dict[str, Any]:
-    """What the night was made from; equal for equal inputs."""
+def manifest_of(store: Store, job: Job, worked: list[Worked], warnings: list[str]) -> dict[str, Any]:
+    """What the night was made from; equal for equal inputs, whether they were taken in just now or before."""
     params = job.params
     counts = pd.concat([one.counts for one in worked]).groupby("reason", observed=True)["accounts"].sum()
     delivered = store.deliveries()[-1]
     return {
-        "inputs": dict(inputs) if inputs is not None else {},
+        "inputs": delivered["files"],
         "delivery": delivered["ingest_id"],
-        "tables": delivered["tables"],
+        "tables": [_with_date(table) for table in delivered["tables"]],
         "store_versions": dict(sorted(job.versions.items())),
         "params_sha256": params.digest(),
         "rules_sha256": hashlib.sha256(RULES.read_bytes()).hexdigest(),
@@ -199,20 +195,16 @@ def manifest_of(
         "rates_date": params.money.rates_date,
         "commission": {name: params.portfolio(name).share for name in store.portfolios(job.versions)},
         "accounts_known": {str(reason): int(number) for reason, number in counts.items()},
-        "accepted_volume": accepted,
+        "accepted_volume": delivered["accepted_volume"],
         "label": params.label.model_dump(),
         "warnings": warnings,
     }
 
 
-def inputs_of(source: Path) -> dict[str, str]:
-    """sha256 of every delivered file, by its name in the source folder."""
-    files = [path for path in sorted(source.rglob("*")) if path.is_file() and path.relative_to(source).parts[0].split(".")[0] in TABLES]
-    found = {}
-    for path in files:
-        with path.open("rb") as stream:
-            found[path.relative_to(source).as_posix()] = hashlib.file_digest(stream, "sha256").hexdigest()
-    return found
+def _with_date(table: Mapping[str, Any]) -> dict[str, Any]:
+    """A table's record as the store keeps it, its last day as a date like every other of the manifest."""
+    day = table["complete_through"]
+    return {**table, "complete_through": None if day is None else date_of(day).isoformat()}
 
 
 def _peak_kib() -> int:
@@ -231,10 +223,19 @@ def _stored_scores(scores: pd.DataFrame, job: Job) -> pd.DataFrame:
     return scores.assign(as_of=np.int32(job.as_of))
 
 
+def _why_empty(night: Night) -> list[str]:
+    """The rules that keep most accounts off an empty list, a line for each group that has any."""
+    told = []
+    for group, frame in (("Excluded", night.excluded), ("Deferred", night.deferred)):
+        found = frame["rule"].astype(object).value_counts().rename_axis("rule").reset_index(name="accounts")
+        most = found.sort_values(["accounts", "rule"], ascending=[False, True]).head(SHOWN_RULES)
+        if len(most):
+            told.append(f"{group} most often by: " + ", ".join(f"{row.rule} ({row.accounts:,})" for row in most.itertuples()))
+    return told
+
+
 def _first_rows(listed: pd.DataFrame, reporting: str) -> str:
     """The first rows of the list over all queues, as a person reads them."""
-    if listed.empty:
-        return "The list is empty."
     first = listed.sort_values(["net_value", "account_id"], ascending=[False, True]).head(SHOWN_ROWS)
     money = 10 ** DECIMALS[reporting]
     shown = pd.DataFrame(
@@ -242,7 +243,7 @@ def _first_rows(listed: pd.DataFrame, reporting: str) -> str:
             "queue": first["queue"],
             "rank": first["rank"],
             "account": first["account_id"],
-            "due": [_money(row.balance, row.currency) for row in first.itertuples()],
+            "balance": [_money(row.balance, row.currency) for row in first.itertuples()],
             "p": first["p_recovered"].map("{:.0%}".format),
             f"net value, {reporting}": (first["net_value"] / money).map("{:,.2f}".format),
             "by": first["channel"],

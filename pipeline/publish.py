@@ -161,9 +161,7 @@ def _put(staging: Path, place: Path) -> None:
     if bridged:
         _point(out, place.name)
         shutil.rmtree(bridge)
-    # An intact old list stays until the next start, for a reader that has its folder open; one that somebody wrote into is kept.
-    if not _intact(replaced):
-        _keep_altered(replaced, place)
+    _drop(replaced)
 
 
 def _switch(out: Path, place: Path) -> None:
@@ -198,19 +196,20 @@ def _settle(out: Path) -> None:
             if _NIGHT.fullmatch(folder.name[1 : -len(kind) - 1]):
                 shutil.rmtree(folder)
     for replaced in out.glob(".*.replaced"):
-        if _intact(replaced):
-            shutil.rmtree(replaced)
-        else:
-            _keep_altered(replaced, out / replaced.name[1 : -len(".replaced")])
+        _drop(replaced)
     for name in (CURRENT, EXPIRED):
         (out / f".{name}.new").unlink(missing_ok=True)
 
 
-def _keep_altered(folder: Path, place: Path) -> None:
-    number = 1
+def _drop(replaced: Path) -> None:
+    """Clear away a list that another has replaced; one that somebody wrote into is kept beside it."""
+    if _intact(replaced):
+        shutil.rmtree(replaced)
+        return
+    place, number = replaced.with_name(replaced.name[1 : -len(".replaced")]), 1
     while (kept := place.with_name(f"{place.name}.altered-{number}")).exists():
         number += 1
-    os.rename(folder, kept)
+    os.rename(replaced, kept)
 
 
 def _target(out: Path) -> str | None:

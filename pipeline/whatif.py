@@ -48,7 +48,8 @@ def text_of(table: pd.DataFrame, reporting_currency: str) -> str:
     for name in ("share_of_value", "burden"):
         shown[name] = shown[name].map("{:.1%}".format)
     head = (
-        f"Expected from tonight's workable debtors, {reporting_currency}; capacity is debtors per queue. Expected is not added by working."
+        f"Expected from tonight's workable debtors, {reporting_currency}; capacity is debtors per queue. Expected is not added by working. "
+        "It counts the joined accounts' money too, which the page's net value does not."
     )
     if "true" in shown:
         head += " True is what they really bring on this made-up portfolio, added the part of it that only contact brings."

@@ -15,7 +15,6 @@ from features.spec import PLACEHOLDER
 from features.tables import NO_DAY
 from models.baseline import AgeBandTable
 from models.explain import (
-    _ALL_ACCOUNTS,
     DOWN,
     LEAST,
     REASONS,
@@ -26,6 +25,7 @@ from models.explain import (
     checked_contributions,
     every_reason,
     kept_reasons,
+    of_one_account,
     reasons,
     same_first_reason,
     topic,
@@ -254,7 +254,7 @@ def test_no_topic_is_said_twice_of_one_account_and_of_all():
     entries = {entry.says: entry for entry in CATALOGUE if entry.says}
     alike = [
         ("Last payment {value:days} ago", "Last payment on any account {value:days} ago"),
-        ("Worst days past due in the last year: {value:count}", "Worst days past due over all accounts: {value:count}"),
+        ("Worst days past due in the last year: {value:count}", "Most days past due today over all accounts: {value:count}"),
         ("Placed {value:months} ago", "Newest placement {value:days} ago"),
         ("Arrears: {value:money}", "Arrears over all accounts: {value:money}"),
     ]
@@ -269,4 +269,27 @@ def test_of_a_debtor_with_one_account_nothing_is_said_of_any_account():
     told = [_told(entry, values, row, "EUR", Voice("en")) for row in (0, 1)]
     assert told == ["Last payment 3 days ago", "Last payment on any account 3 days ago"]
     debtors = (entry for entry in CATALOGUE if entry.family == "debtor" and entry.says)
-    assert all(_ALL_ACCOUNTS.sub("", entry.says).replace("Newest placement", "Placed") in FRENCH for entry in debtors)
+    assert all(of_one_account(entry.says) in FRENCH for entry in debtors)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "accounts", "language", "said"),
+    [
+        ("debtor_days_past_due_max", 7.0, 1.0, "en", "Days past due today: 7"),
+        ("debtor_days_past_due_max", 7.0, 2.0, "en", "Most days past due today over all accounts: 7"),
+        ("debtor_days_past_due_max", 7.0, 1.0, "fr", "Retard actuel, en jours : 7"),
+        ("debtor_days_past_due_max", 7.0, 2.0, "fr", "Plus long retard actuel sur tous les comptes, en jours : 7"),
+        ("debtor_accounts", 1.0, 1.0, "en", ""),
+        ("debtor_accounts", 3.0, 3.0, "en", "Overdue or placed accounts of the same debtor: 3"),
+        ("debtor_accounts", 3.0, 3.0, "fr", "Comptes échus ou confiés du même débiteur : 3"),
+    ],
+)
+def test_what_is_said_of_a_debtor_s_scorable_accounts_is_true_of_today(name, value, accounts, language, said):
+    entry = next(entry for entry in CATALOGUE if entry.name == name)
+    values = {"debtor_accounts": np.array([accounts]), name: np.array([value])}
+    assert _told(entry, values, 0, "EUR", Voice(language)) == said
+
+
+def test_how_many_accounts_is_another_topic_than_how_late_they_are():
+    entries = {entry.name: entry for entry in CATALOGUE}
+    assert topic(entries["debtor_accounts"]) != topic(entries["debtor_days_past_due_max"]) == topic(entries["days_past_due"])

@@ -500,6 +500,7 @@ def test_what_if_reads_as_a_table_and_a_curve(tmp_path):
     assert table["capacity"].unique().tolist() == [2, 10, 50]
     text = text_of(table, "EUR")
     assert "balance first" in text and "Expected is not added by working" in text
+    assert "counts the joined accounts' money too, which the page's net value does not." in text.splitlines()[0]
     draw(table, "EUR", tmp_path / "curve.png")
     again = tmp_path / "again.png"
     draw(table, "EUR", again)

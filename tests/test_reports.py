@@ -8,6 +8,7 @@ import re
 import stat
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from itertools import combinations
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -23,6 +24,7 @@ from test_night import recoup
 
 from features.currencies import DECIMALS
 from features.errors import CannotWrite, InputMissing
+from pipeline import drawings
 from pipeline.book_figures import Span, _by_list, _liquidation, _months_before, figures
 from pipeline.book_report import client_page, file_names, summary_page, write_reports
 from pipeline.publication import GROUPS
@@ -295,6 +297,24 @@ def test_each_is_one_printed_page_for_everybody(page, reports, name):
       return box.x < -1 || box.x + box.width > room.width + 1;
     }).map((text) => text.textContent)""")
     assert clipped == []
+
+
+@pytest.mark.parametrize("tall", [(40, 60, 100, 10), (100, 60, 40, 10), (10, 100, 30, 100), (5, 5, 5, 5), (0, 0, 0, 0)])
+@pytest.mark.parametrize("months", [1, 3, 13])
+def test_no_figure_of_a_column_lies_over_a_bar_or_another_figure(tall, months):
+    values = ([1] * 12 + list(tall))[-months:]
+    shown = {values.index(max(values)), months - 1}
+    drawn = drawings.columns([("m", value, "123.4 M EUR" if place in shown else "") for place, value in enumerate(values)], "by month")
+    boxes = [tuple(map(float, found)) for found in re.findall(r'<rect x="(.+?)" y="(.+?)" width="(.+?)" height="(.+?)"', drawn)]
+    wide = len("123.4 M EUR") * drawings.TEXT_WIDTH
+    starts = {"start": 0, "middle": wide / 2, "end": wide}
+    for x, y, anchor in re.findall(r'<text x="([\d.]+)" y="([\d.]+)" text-anchor="(\w+)" class="figure"', drawn):
+        boxes.append((float(x) - starts[anchor], float(y) - 10, wide, 12))
+    assert len(boxes) == months + len(shown)
+    for one, other in combinations(boxes, 2):
+        apart = one[0] + one[2] <= other[0] + 0.1 or other[0] + other[2] <= one[0] + 0.1
+        assert apart or one[1] + one[3] <= other[1] + 0.1 or other[1] + other[3] <= one[1] + 0.1
+    assert all(left >= 0 and left + width <= drawings.WIDTH + 0.1 and top >= 0 for left, top, width, _ in boxes)
 
 
 def test_a_hostile_portfolio_is_text(browser, told, tmp_path):

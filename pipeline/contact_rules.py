@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -88,9 +89,9 @@ class Rule(Typed):
         return (self.effective_from is None or self.effective_from <= day) and (self.effective_to is None or day <= self.effective_to)
 
     @property
+    @abstractmethod
     def says(self) -> str:
         """The rule in one English sentence, made from its own figures."""
-        raise NotImplementedError
 
 
 class ChannelRule(Rule):

@@ -36,7 +36,6 @@ from pipeline.clocks import FIRST_DAY, LAST_DAY
 from pipeline.quarantine import Code
 
 TEXTS = (Kind.ID, Kind.TEXT, Kind.ENUM, Kind.CURRENCY, Kind.ZONE)
-_BOOK = ("portfolio AS book", "zone_no", "zone_declared")
 
 
 def number_of(text: str) -> str:

@@ -76,7 +76,6 @@ PLACES = (
     (("JP", "Asia/Tokyo", 0.97), ("JP", None, 0.02), (None, "Asia/Tokyo", 0.01)),
 )  # fmt: skip
 FLORIDA = "US-FL"
-METHOD_SHARE = ((0.45, 0.25, 0.2, 0.05, 0.0, 0.05), (0.5, 0.15, 0.3, 0.0, 0.0, 0.05), (0.2, 0.4, 0.15, 0.05, 0.2, 0.0), (0, 0, 1, 0, 0, 0))
 PAYDAYS = (5, 10, 15, 20, 25, 28, 31, 0)  # day of the month; 31 is the last day, 0 is every Friday
 PAYDAY_SHARE = ((0.05, 0.05, 0.10, 0.10, 0.22, 0.26, 0.14, 0.08), (0.02, 0.10, 0.06, 0.16, 0.14, 0.04, 0.48, 0.0))  # people, firms
 

@@ -16,7 +16,6 @@ from pipeline.simulated_log import BALANCES, CHARGES, CONTACTS, DETAILS, PAYMENT
 KNOWN_MINUTE = 360  # what is learnt on a later day is keyed in at six in the morning
 LETTERS = "ABC"
 SEXES = ("female", "male", "unknown")
-EXTRA = ("x_credit_limit", "x_bureau_score", "x_sale_channel", "x_employment_segment", "audit_sex", "audit_age_band")
 
 
 class Names:

@@ -123,7 +123,8 @@ def feed_days(newest: Mapping[str, Mapping[str, int]], delivery: Delivery, state
 
     newest: table -> portfolio -> newest known day of its clean rows. A control file speaks for every portfolio; a table said to be partial
     reaches no day; a feed without a control file reaches to its newest row; the other tables reach as far as the feeds delivered with
-    them, else as far as the feeds known before.
+    them, else as far as the feeds known before. One left out of an increment goes on reaching as far as the feeds, unless a control
+    file ever named its last day: then it must be vouched for again.
     """
     partial = {name for name, table in delivery.tables.items() if table.control is not None and table.control.partial}
     newest = {name: {} if name in partial else found for name, found in newest.items()}

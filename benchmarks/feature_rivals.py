@@ -32,8 +32,9 @@ BASIC = Catalogue(
         *(Feature("payments", Agg.STD, window, empty=MISSING) for window in WINDOWS[2:]),
     ]
 )
-PAYMENTS = ["account_no", "payment_id", "occurred_on", "amount", "kind", "reverses", "known_on"]
-CONTACTS = ["account_no", "contact_id", "occurred_on", "channel", "direction", "known_at", "known_on"]
+PAYMENTS = ["account_no", "payment_no", "occurred_on", "amount", "kind", "known_on"]
+REVERSALS = ["account_no", "reverses_no", "amount", "known_on"]
+CONTACTS = ["account_no", "contact_no", "occurred_on", "channel", "direction", "known_at", "known_on"]
 EPOCH = "DATE '1970-01-01'"
 
 
@@ -47,26 +48,26 @@ def in_duckdb(store: Path, nights: list[int], threads: int) -> pd.DataFrame:
     connection.execute(f"CREATE TABLE nights AS SELECT {EPOCH} + unnest(?::INTEGER[]) AS night", [nights])
     for name in ("accounts", "payments", "contacts"):
         connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{files(store, name)}', hive_partitioning = false)")
-    taken_back = """(SELECT r.account_no, r.reverses, n.night, sum(r.amount) AS amount FROM payments r
+    taken_back = """(SELECT r.account_no, r.reverses_no, n.night, sum(r.amount) AS amount FROM payments r
                      JOIN nights n ON r.known_on < n.night WHERE r.kind = 'reversal' GROUP BY ALL)"""
     sides = {
         "payments": f"""
             SELECT p.account_no, n.night, p.occurred_on, p.amount - coalesce(b.amount, 0) AS amount FROM payments p
             JOIN nights n ON p.occurred_on >= n.night - {LONGEST} AND p.occurred_on < n.night AND p.known_on < n.night
-            LEFT JOIN {taken_back} b ON b.account_no = p.account_no AND b.reverses = p.payment_id AND b.night = n.night
+            LEFT JOIN {taken_back} b ON b.account_no = p.account_no AND b.reverses_no = p.payment_no AND b.night = n.night
             WHERE p.kind = 'payment' AND p.amount > coalesce(b.amount, 0)""",
         # Of the versions known by then the last. Ranking every row, or NOT EXISTS, takes as long.
         "contacts": f"""
             SELECT c.account_no, n.night, c.occurred_on, c.channel, c.direction FROM contacts c
             JOIN nights n ON c.occurred_on >= n.night - {LONGEST} AND c.occurred_on < n.night AND c.known_on < n.night
-            ANTI JOIN replaced r ON r.account_no = c.account_no AND r.contact_id = c.contact_id AND r.known_at = c.known_at
+            ANTI JOIN replaced r ON r.account_no = c.account_no AND r.contact_no = c.contact_no AND r.known_at = c.known_at
               AND r.gone_on < n.night""",
     }
     connection.execute(
         """CREATE VIEW replaced AS
-           SELECT account_no, contact_id, known_at, lead(known_on) OVER (PARTITION BY account_no, contact_id ORDER BY known_at) AS gone_on
+           SELECT account_no, contact_no, known_at, lead(known_on) OVER (PARTITION BY account_no, contact_no ORDER BY known_at) AS gone_on
            FROM contacts
-           SEMI JOIN (SELECT account_no, contact_id FROM contacts GROUP BY ALL HAVING count(*) > 1) USING (account_no, contact_id)
+           SEMI JOIN (SELECT account_no, contact_no FROM contacts GROUP BY ALL HAVING count(*) > 1) USING (account_no, contact_no)
            QUALIFY gone_on IS NOT NULL"""
     )
     for name, events in sides.items():
@@ -99,10 +100,10 @@ def in_pandas(store: Path, nights: list[int], threads: int) -> pd.DataFrame:
     payments, contacts = (
         pd.read_parquet(store / name, columns=columns) for name, columns in (("payments", PAYMENTS), ("contacts", CONTACTS))
     )
-    for frame in (payments, contacts):
-        for name in ("occurred_on", "known_on"):
+    reversals = pd.read_parquet(store / "payments", columns=REVERSALS, filters=[("kind", "=", "reversal")])
+    for frame in (payments, contacts, reversals):
+        for name in {"occurred_on", "known_on"} & set(frame):
             frame[name] = pd.to_datetime(frame[name])
-    reversals = payments[payments["kind"] == "reversal"]
     payments = payments[payments["kind"] == "payment"]
     made = []
     for night in nights:
@@ -112,10 +113,10 @@ def in_pandas(store: Path, nights: list[int], threads: int) -> pd.DataFrame:
             days = (day - frame["occurred_on"]).dt.days
             seen = frame[(frame["known_on"] < day) & days.between(1, LONGEST)].assign(days=days)
             if name == "contacts":  # the files are sorted by time and, within it, by the day a row became known
-                seen = seen.drop_duplicates(["account_no", "contact_id"], keep="last")
+                seen = seen.drop_duplicates(["account_no", "contact_no"], keep="last")
             else:
-                back = reversals[reversals["known_on"] < day].groupby(["account_no", "reverses"])["amount"].sum().rename("back")
-                seen = seen.merge(back, how="left", left_on=["account_no", "payment_id"], right_index=True)
+                back = reversals[reversals["known_on"] < day].groupby(["account_no", "reverses_no"])["amount"].sum().rename("back")
+                seen = seen.merge(back, how="left", left_on=["account_no", "payment_no"], right_index=True)
                 seen = seen.assign(amount=seen["amount"] - seen["back"].fillna(0))
                 seen = seen[seen["amount"] > 0]
             for feature in BASIC.features_of(name):
@@ -145,16 +146,16 @@ def in_polars(store: Path, nights: list[int], threads: int) -> pd.DataFrame:
     for night in nights:
         day = pl.lit(night).cast(pl.Int32).cast(pl.Date)
         payments = scans["payments"].filter(pl.col("known_on") < day)
-        back = payments.filter(pl.col("kind") == "reversal").group_by("account_no", "reverses").agg(back=pl.col("amount").sum())
+        back = payments.filter(pl.col("kind") == "reversal").group_by("account_no", "reverses_no").agg(back=pl.col("amount").sum())
         events = {
             "payments": payments.filter(pl.col("kind") == "payment")
-            .join(back, how="left", left_on=["account_no", "payment_id"], right_on=["account_no", "reverses"])
+            .join(back, how="left", left_on=["account_no", "payment_no"], right_on=["account_no", "reverses_no"])
             .with_columns(amount=pl.col("amount") - pl.col("back").fill_null(0))
             .filter(pl.col("amount") > 0),
             "contacts": scans["contacts"]
             .filter((pl.col("known_on") < day) & (pl.col("occurred_on") < day) & (pl.col("occurred_on") >= day - pl.duration(days=LONGEST)))
             .sort("known_at")
-            .unique(["account_no", "contact_id"], keep="last", maintain_order=True),
+            .unique(["account_no", "contact_no"], keep="last", maintain_order=True),
         }
         plan = scans["accounts"].select("account_no").with_columns(night=pl.lit(night))
         for name, frame in events.items():
@@ -234,9 +235,10 @@ def _prepared(store: Path, night: int) -> dict[str, pd.DataFrame]:
         frame = pd.read_parquet(store / name, columns=columns)
         frame = frame.assign(**{column: pd.to_datetime(frame[column]).astype("datetime64[us]") for column in ("occurred_on", "known_on")})
         frames[name] = frame[(frame["known_on"] < day) & (frame["occurred_on"] < day)]
-    frames["contacts"] = frames["contacts"].drop_duplicates(["account_no", "contact_id"], keep="last")
-    paid, kind = frames["payments"], frames["payments"]["kind"]
-    back = paid[kind == "reversal"].groupby(["account_no", "reverses"])["amount"].sum().rename("back")
-    paid = paid[kind == "payment"].merge(back, how="left", left_on=["account_no", "payment_id"], right_index=True)
+    frames["contacts"] = frames["contacts"].drop_duplicates(["account_no", "contact_no"], keep="last")
+    paid, reversals = frames["payments"], pd.read_parquet(store / "payments", columns=REVERSALS, filters=[("kind", "=", "reversal")])
+    reversals = reversals[pd.to_datetime(reversals["known_on"]) < day]
+    back = reversals.groupby(["account_no", "reverses_no"])["amount"].sum().rename("back")
+    paid = paid[paid["kind"] == "payment"].merge(back, how="left", left_on=["account_no", "payment_no"], right_index=True)
     paid = paid.assign(amount=paid["amount"] - paid["back"].fillna(0))
     return {**frames, "payments": paid[paid["amount"] > 0]}

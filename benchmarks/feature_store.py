@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.tables import CHANNELS, DIRECTIONS, NO_DAY, NO_MONEY, OUTCOMES, account_number, shard_of
+from features.tables import CHANNELS, DIRECTIONS, NO_DAY, NO_MONEY, NUMBERS, OUTCOMES, account_number, numbered, shard_of
 from pipeline.data_files import FileWriter
 from pipeline.inner_form import disk_schema
 from pipeline.store import Store
@@ -18,14 +18,14 @@ DAY = 86_400_000_000  # microseconds
 NIGHT = 20_000  # day number of the newest night asked for
 HISTORY_DAYS = 730
 PAYMENTS_EACH, CONTACTS_EACH, CHARGES_EACH = 20, 30, 6
-ACCOUNTS_PER_SHARD = 50_000
+ACCOUNTS_PER_SHARD, LEAST_SHARDS = 50_000, 4  # the product's own params say 4
 EMPTY = {pa.date32(): NO_DAY, pa.int64(): NO_MONEY}
 
 
 def stored(place: Path, accounts: int, seed: int) -> Store:
     """The store, written once; a run that was cut off is begun again."""
     if not (place / "deliveries").exists():
-        shards = max(1, accounts // ACCOUNTS_PER_SHARD)
+        shards = max(LEAST_SHARDS, accounts // ACCOUNTS_PER_SHARD)
         store = Store.create(place, shards)
         debtors = np.array([f"D{number}" for number in range(accounts)], object)
         owner = shard_of(debtors, shards)
@@ -152,6 +152,7 @@ def _classes(random: np.random.Generator, size: int, values: tuple[str, ...]) ->
 def _on_disk(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
     """The inner form as the store keeps it: empty days and amounts are nulls, columns left out are empty."""
     arrays = []
+    frame = frame.assign(**{number: numbered(frame, ids, "made up") for ids, number in NUMBERS.items() if ids in frame})
     for field in schema:
         if field.name not in frame:
             arrays.append(pa.nulls(len(frame), field.type))

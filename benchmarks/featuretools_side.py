@@ -69,15 +69,18 @@ def made(store: Path, night: int) -> pd.DataFrame:
 
 def prepared(store: Path, day: pd.Timestamp) -> dict[str, pd.DataFrame]:
     frames = {}
-    for name, more in (("payments", ["payment_id", "amount", "kind", "reverses"]), ("contacts", ["contact_id", "channel", "direction"])):
+    for name, more in (("payments", ["payment_no", "amount", "kind"]), ("contacts", ["contact_no", "channel", "direction"])):
         frame = pd.read_parquet(store / name, columns=["account_no", "occurred_on", "known_on", *more])
         frame = frame.assign(**{column: pd.to_datetime(frame[column]) for column in ("occurred_on", "known_on")})
         frame = frame[(frame["known_on"] < day) & (frame["occurred_on"] < day)]
         frames[name] = frame.assign(age=(day - frame["occurred_on"]).dt.days.astype(float))
-    frames["contacts"] = frames["contacts"].drop_duplicates(["account_no", "contact_id"], keep="last")
-    paid, kind = frames["payments"], frames["payments"]["kind"]
-    back = paid[kind == "reversal"].groupby(["account_no", "reverses"])["amount"].sum().rename("back")
-    paid = paid[kind == "payment"].merge(back, how="left", left_on=["account_no", "payment_id"], right_index=True)
+    frames["contacts"] = frames["contacts"].drop_duplicates(["account_no", "contact_no"], keep="last")
+    columns = ["account_no", "reverses_no", "amount", "known_on"]
+    reversals = pd.read_parquet(store / "payments", columns=columns, filters=[("kind", "=", "reversal")])
+    reversals = reversals[pd.to_datetime(reversals["known_on"]) < day]
+    back = reversals.groupby(["account_no", "reverses_no"])["amount"].sum().rename("back")
+    paid = frames["payments"][frames["payments"]["kind"] == "payment"]
+    paid = paid.merge(back, how="left", left_on=["account_no", "payment_no"], right_index=True)
     paid = paid.assign(amount=(paid["amount"] - paid["back"].fillna(0)).astype(float))
     return {**frames, "payments": paid[paid["amount"] > 0]}
 

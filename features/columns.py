@@ -15,10 +15,10 @@ _CONTACT_CLASSES = ("channel", "direction", "outcome")
 # The identity of a row, its two clocks, and what its versions and reversals are told by.
 _ALWAYS = {
     "accounts": ("account_no", "account_id", "portfolio", "opened_on", "known_at", "known_on"),
-    "charges": ("account_no", "charge_id", "issued_on", "due_on", "amount", "kind", "known_at", "known_on"),
+    "charges": ("account_no", "charge_no", "issued_on", "due_on", "amount", "kind", "known_at", "known_on"),
     "balances": ("account_no", "taken_on", "balance", "arrears", "days_past_due", "known_at", "known_on"),
-    "payments": ("account_no", "payment_id", "occurred_at", "occurred_on", "amount", "kind", "reverses", "known_at", "known_on"),
-    "contacts": ("account_no", "contact_id", "occurred_on", "known_at", "known_on"),
+    "payments": ("account_no", "payment_no", "occurred_at", "occurred_on", "amount", "kind", "reverses_no", "known_at", "known_on"),
+    "contacts": ("account_no", "contact_no", "occurred_on", "known_at", "known_on"),
     "statuses": ("account_no", "status", "from_on", "until_on", "known_at", "known_on", "detail"),
 }
 _TABLE_OF = {"contacts": "contacts", "payments": "payments", "credits": "payments"}  # event whose classes are columns of a table
@@ -58,7 +58,7 @@ def columns_of(catalogue: Catalogue | Iterable[Declared], scorable: bool = True)
                 more.setdefault("contacts", set()).add("direction")
     if LEDGER in tables:
         tables |= {"charges", "balances", "payments"}
-        more.setdefault("payments", set()).add("charge_id")
+        more.setdefault("payments", set()).add("charge_no")
     facts = {name for entry in catalogue if isinstance(entry, Noun) for name in FACT_COLUMNS.get(entry.called, ())}
     owner = {"debtor_id", "currency"} if any(isinstance(entry, Debtor) for entry in catalogue) else set()
     more["accounts"] = facts | owner | ({"currency"} if LEDGER in tables else set())  # the tolerance is by currency

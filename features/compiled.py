@@ -36,6 +36,10 @@ class _BySources:
     def get_source_stamp(self) -> bytes:
         return sources()
 
+    def get_disambiguator(self) -> str:
+        """In the name of what is kept: an index of other sources may name classes that are gone, and is not even opened."""
+        return f"{super().get_disambiguator()}-{sources().hex()[:12]}"
+
 
 class Chosen(_BySources, UserProvidedCacheLocator):
     """Where NUMBA_CACHE_DIR says."""

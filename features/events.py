@@ -16,7 +16,7 @@ NO_REVERSALS = (np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.int
 NEVER_REPLACED = np.empty(0, np.int32)
 NIGHT, MORNING, AFTERNOON, EVENING, UNKNOWN = range(5)  # places in vocabulary.DAY_PARTS
 PART, FULL, NOTHING_DUE = range(3)  # places in vocabulary.COVERS
-FEW = 64  # ids compared pairwise; more are sorted
+PLACES = 128  # of the table that finds repeated numbers, to begin with: twice what most accounts have
 
 
 @dataclass(frozen=True)
@@ -161,46 +161,37 @@ def _not_below(values, begin, wanted):
 
 
 @compiled
-def repeated(accounts, ids):
-    """Rows whose id may stand in another row of their account (equal 64-bit FNV-1a hashes): only these can be versions of one another."""
-    found = np.empty(accounts.size, np.int64)
-    hashes, again = np.empty(FEW, np.uint64), np.zeros(FEW, np.bool_)
-    count, first = 0, 0
+def repeated(accounts, numbers):
+    """Rows whose number stands in another row of their account: only these can be versions of one another. Accounts come sorted.
+
+    Numbers are hashes, so their last bits find a place in a table that each account uses anew: `owner` tells whose an entry is.
+    """
+    found, count, first = np.empty(accounts.size, np.int64), 0, 0
+    entries = np.empty(PLACES, np.int64)
+    owner, again = np.full(PLACES, -1, np.int64), np.zeros(accounts.size, np.bool_)
     while first < accounts.size:
         last = first + 1
         while last < accounts.size and accounts[last] == accounts[first]:
             last += 1
-        rows = last - first
-        if rows > hashes.size:
-            hashes, again = np.empty(2 * rows, np.uint64), np.zeros(2 * rows, np.bool_)
+        if 2 * (last - first) > entries.size:
+            size = entries.size
+            while size < 2 * (last - first):
+                size *= 2
+            entries, owner = np.empty(size, np.int64), np.full(size, -1, np.int64)
+        mask, repeats = entries.size - 1, False
         for row in range(first, last):
-            value = np.uint64(0xCBF29CE484222325)
-            for place in range(ids.offsets[row], ids.offsets[row + 1]):
-                value = (value ^ np.uint64(ids.data[place])) * np.uint64(0x100000001B3)
-            hashes[row - first] = value
-        repeats = False
-        if rows <= FEW:
-            for row in range(1, rows):
-                own, same = hashes[row], False
-                for before in range(row):
-                    same |= hashes[before] == own
-                repeats |= same
-            if repeats:
-                for row in range(rows):
-                    for before in range(row):
-                        if hashes[before] == hashes[row]:
-                            again[row] = again[before] = True
-        else:
-            order = np.argsort(hashes[:rows])
-            for place in range(1, rows):
-                if hashes[order[place]] == hashes[order[place - 1]]:
-                    again[order[place]] = again[order[place - 1]] = repeats = True
+            place = numbers[row] & mask
+            while owner[place] == first and numbers[entries[place]] != numbers[row]:
+                place = (place + 1) & mask
+            if owner[place] == first:
+                again[row] = again[entries[place]] = repeats = True
+            else:
+                owner[place], entries[place] = first, row
         if repeats:
-            for row in range(rows):
+            for row in range(first, last):
                 if again[row]:
-                    found[count] = first + row
+                    found[count] = row
                     count += 1
-                    again[row] = False
         first = last
     return found[:count]
 

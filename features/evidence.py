@@ -13,9 +13,22 @@ from features.errors import ContractError
 from features.events import NEVER_REPLACED, Classes, Events
 from features.ledger import Ledger, history
 from features.settlements import Settlements, settlements
-from features.tables import CHANNELS, CHARGE_KINDS, DIRECTIONS, NEVER, NO_DAY, NO_MONEY, OUTCOMES, STATUSES, TABLES, account_number
+from features.tables import (
+    CHANNELS,
+    CHARGE_KINDS,
+    DIRECTIONS,
+    NEVER,
+    NO_DAY,
+    NO_MONEY,
+    NUMBERS,
+    OUTCOMES,
+    STATUSES,
+    TABLES,
+    account_number,
+    numbered,
+)
 from features.terms import Reach, Terms, reaches
-from features.versions import arranged, column, in_order, still, superseded_on, texts
+from features.versions import arranged, column, in_order, still, superseded_on
 from features.vocabulary import COVERS, DAY_PARTS, LEDGER, MONTH_PARTS, PROMISE_STATES, ROLLS, STATUS_STATES, WEEK_PARTS
 
 PAYMENT_KINDS = ("payment", "credit")
@@ -280,15 +293,16 @@ class Evidence:
         """int32 per row of the arranged table: the day a newer version became known. No entry where no row is ever replaced."""
         if table not in self._gone_of:
             frame, key = self.arranged(table), ["account_no", *(name for name in TABLES[table].key if name != "account_id")]
-            ids = [name for name in key if name.endswith("_id")]
-            rows = np.arange(len(frame))
-            if ids:
-                rows = events.repeated(column(frame, "account_no", np.int64, table), texts(frame[ids[0]]))
+            rows, numbers = np.arange(len(frame)), {}
+            for name in NUMBERS.keys() & set(key):
+                numbers[NUMBERS[name]] = still(numbered(frame, name, table), np.int64)
+                rows = events.repeated(column(frame, "account_no", np.int64, table), numbers[NUMBERS[name]])
             self._gone_of[table] = NEVER_REPLACED
             if rows.size:
-                own = frame[[*key, "known_at", "known_on", *(["account_id"] if "account_id" in frame else [])]]
+                told = ["known_at", "known_on", *(name for name in ("account_id", *key) if name in frame and name not in NUMBERS)]
+                own = frame[told].iloc[rows].assign(**{name: values[rows] for name, values in numbers.items()})
                 gone = np.full(len(frame), NEVER, np.int32)
-                gone[rows] = superseded_on(own.iloc[rows], key, table)
+                gone[rows] = superseded_on(own, key, table)
                 self._gone_of[table] = still(gone, np.int32)
         return self._gone_of[table]
 

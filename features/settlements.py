@@ -10,8 +10,8 @@ import pandas as pd
 
 from features.compiled import compiled
 from features.events import classes_of
-from features.tables import PAYMENT_KINDS, inner_columns
-from features.versions import Texts, arranged, column, hash_texts, same_text, spans, still, texts
+from features.tables import NO_NUMBER, PAYMENT_KINDS, inner_columns, numbered
+from features.versions import arranged, column, spans, still
 
 NOT_NAMED = -1
 REVERSAL, CREDIT = (PAYMENT_KINDS.index(kind) for kind in ("reversal", "credit"))
@@ -19,7 +19,7 @@ REVERSAL, CREDIT = (PAYMENT_KINDS.index(kind) for kind in ("reversal", "credit")
 
 @dataclass(frozen=True)
 class Settlements:
-    """One row per payment or credit of the accounts, sorted by (account, occurred_at, payment_id). Amounts in minor units.
+    """One row per payment or credit of the accounts, sorted by (account, occurred_at, payment_no). Amounts in minor units.
 
     net as known for D = amount - sum of the reversals with known_on < D; reversals never take back more than the amount.
     Rows of accounts not asked about, and reversals of a payment the account does not have, are left out.
@@ -40,11 +40,11 @@ class Settlements:
     row: np.ndarray  # int64: place of each row in `payments`
 
     @cached_property
-    def charge_ids(self) -> Texts:
-        """The charge each row of `payments` names, if any."""
-        if "charge_id" not in self.payments:
-            return texts(pd.Series([None] * len(self.payments), dtype="str"))
-        return texts(self.payments["charge_id"])
+    def charge_no(self) -> np.ndarray:
+        """int64: number of the charge that each settlement names, NO_NUMBER if none."""
+        if not {"charge_id", "charge_no"} & set(self.payments.columns):
+            return np.full(self.row.size, NO_NUMBER)
+        return numbered(self.payments, "charge_id", "payments")[self.row]
 
 
 def settlements(payments: pd.DataFrame | None, accounts: np.ndarray) -> Settlements:
@@ -59,9 +59,9 @@ def settlements(payments: pd.DataFrame | None, accounts: np.ndarray) -> Settleme
     kinds = classes_of(payments["kind"], PAYMENT_KINDS)
     columns = account_no, occurred_at, column(payments, "occurred_on", np.int32, "payments"), known_on, amount
     row, offsets, position, *held, taken_back, owner, tied = _told_apart(accounts, *columns, kinds.index, kinds.low, kinds.table)
-    ids = texts(payments["payment_id"]) if tied or taken_back.size else None
+    numbers = still(numbered(payments, "payment_id", "payments") if tied or taken_back.size else row, np.int64)
     if tied:
-        moved, came_from = _by_id(still(position, np.int32), still(held[0], np.int64), still(row, np.int64), ids)
+        moved, came_from = _by_number(still(position, np.int32), still(held[0], np.int64), still(row, np.int64), numbers)
         for values in (row, *held):
             values[moved] = values[came_from]
 
@@ -69,8 +69,8 @@ def settlements(payments: pd.DataFrame | None, accounts: np.ndarray) -> Settleme
     if taken_back.size:
         by_known = np.lexsort((amount[taken_back], column(payments, "known_at", np.int64, "payments")[taken_back]))
         taken_back, owner = taken_back[by_known], owner[by_known]
-        named = texts(payments["reverses"])
-        target = _reversed(still(row, np.int64), still(offsets, np.int64), still(taken_back, np.int64), still(owner, np.int64), ids, named)
+        named = numbered(payments, "reverses", "payments")[taken_back]
+        target = _reversed(still(row, np.int64), still(offsets, np.int64), still(owner, np.int64), numbers, still(named, np.int64))
         found = target >= 0
         order = np.argsort(target[found], kind="stable")
         reversal_row = taken_back[found][order]
@@ -149,17 +149,12 @@ def named_charges(found: Settlements, charges: pd.DataFrame, head: np.ndarray) -
     Only charges of the settlement's own account count. head: see Lineage.
     """
     target = np.full(found.row.size, NOT_NAMED, np.int64)
-    if not len(charges) or not found.charge_ids.given.any():
+    if not len(charges) or not (found.charge_no != NO_NUMBER).any():
         return target
-    ids = texts(charges["charge_id"])
     first, last = spans(charges["account_no"].to_numpy(), found.accounts)
-    hashes, named_hashes = np.zeros(len(charges), np.uint64), np.zeros(len(found.payments), np.uint64)
-    hash_texts(ids, hashes)
-    hash_texts(found.charge_ids, named_hashes)
-    _match_charges(
-        found.position, found.row, found.charge_ids, named_hashes, still(first, np.int64), still(last, np.int64), ids, hashes,
-        still(head, np.int64), target,
-    )  # fmt: skip
+    numbers = still(numbered(charges, "charge_id", "charges"), np.int64)
+    named = still(found.charge_no, np.int64)
+    _match_charges(found.position, named, still(first, np.int64), still(last, np.int64), numbers, still(head, np.int64), target)
     return target
 
 
@@ -177,8 +172,8 @@ def _no_payments() -> pd.DataFrame:
 
 
 @compiled
-def _by_id(position, occurred_at, row, ids):
-    """Settlements of one account and instant in the order of their ids: places whose row moves, and the places those rows come from."""
+def _by_number(position, occurred_at, row, numbers):
+    """Settlements of one account and instant in the order of their numbers: places whose row moves, and where those rows come from."""
     order = np.arange(row.size)
     first = 0
     for place in range(1, row.size):
@@ -186,7 +181,7 @@ def _by_id(position, occurred_at, row, ids):
             first = place
             continue
         before = place
-        while before > first and _later(ids, row[order[before - 1]], row[place]):
+        while before > first and numbers[row[order[before - 1]]] > numbers[row[place]]:
             order[before] = order[before - 1]
             before -= 1
         order[before] = place
@@ -195,24 +190,13 @@ def _by_id(position, occurred_at, row, ids):
 
 
 @compiled
-def _later(ids, left, right):
-    """Whether the left text comes after the right one, letter by letter; UTF-8 keeps the order of the letters."""
-    begin, other = ids.offsets[left], ids.offsets[right]
-    length, length_of_other = ids.offsets[left + 1] - begin, ids.offsets[right + 1] - other
-    for place in range(min(length, length_of_other)):
-        if ids.data[begin + place] != ids.data[other + place]:
-            return ids.data[begin + place] > ids.data[other + place]
-    return length > length_of_other
-
-
-@compiled
-def _reversed(row, offsets, taken_back, owner, ids, named):
+def _reversed(row, offsets, owner, numbers, named):
     """Index of the settlement that each reversal names within its account; -1 if there is none."""
-    target = np.full(taken_back.size, -1, np.int64)
-    for reversal in range(taken_back.size):
+    target = np.full(named.size, -1, np.int64)
+    for reversal in range(named.size):
         account = owner[reversal]
         for place in range(offsets[account], offsets[account + 1]):
-            if same_text(ids, row[place], named, taken_back[reversal]):
+            if numbers[row[place]] == named[reversal]:
                 target[reversal] = place
                 break
     return target
@@ -235,13 +219,12 @@ def _cut(amount, offsets, taken_back):
 
 
 @compiled
-def _match_charges(position, row, names, named_hashes, first, last, ids, hashes, head, target):
-    for settlement in range(row.size):
-        payment = row[settlement]
-        if not names.given[payment]:
+def _match_charges(position, named, first, last, numbers, head, target):
+    for settlement in range(named.size):
+        if named[settlement] == NO_NUMBER:
             continue
         account = position[settlement]
         for charge in range(first[account], last[account]):
-            if head[charge] == charge and hashes[charge] == named_hashes[payment] and same_text(ids, charge, names, payment):
+            if head[charge] == charge and numbers[charge] == named[settlement]:
                 target[settlement] = charge
                 break

@@ -8,19 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from features.compiled import compiled
 from features.errors import ContractError, some
-from features.tables import NEVER, NO_DAY, TABLES, account_number
-
-
-class Texts(NamedTuple):
-    """Text ids as arrow keeps them, so that compiled loops compare them without making Python strings."""
-
-    data: np.ndarray  # uint8
-    offsets: np.ndarray  # int64[n + 1]
-    given: np.ndarray  # bool[n]; False where the cell is empty
+from features.tables import NEVER, NO_DAY, NUMBERS, TABLES, account_number, numbered
 
 
 class Lineage(NamedTuple):
@@ -75,21 +66,6 @@ def still(values: np.ndarray, dtype: type) -> np.ndarray:
     return held
 
 
-def texts(values: pd.Series) -> Texts:
-    """A column of ids for compiled loops, without a copy where pandas keeps it in arrow."""
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        values = values.astype("str")
-    array = pa.array(values, from_pandas=True)
-    if isinstance(array, pa.ChunkedArray):
-        array = array.combine_chunks()
-    array = array.cast(pa.large_string())
-    _, places, data = array.buffers()
-    offsets = np.frombuffer(places, np.int64)[array.offset : array.offset + len(array) + 1] if places else np.zeros(1, np.int64)
-    characters = np.frombuffer(data, np.uint8) if data else np.zeros(0, np.uint8)
-    given = np.ones(len(array), bool) if array.null_count == 0 else array.is_valid().to_numpy(zero_copy_only=False)
-    return Texts(still(characters, np.uint8), still(offsets, np.int64), still(given, np.bool_))
-
-
 def lineage(frame: pd.DataFrame, key: Sequence[str], table: str = "given") -> Lineage:
     """Which rows are versions of one another: the same key with a later known_at replaces the earlier row.
 
@@ -99,20 +75,14 @@ def lineage(frame: pd.DataFrame, key: Sequence[str], table: str = "given") -> Li
     rows = len(frame)
     accounts = column(frame, "account_no", np.int64, table)
     known_at, known_on = column(frame, "known_at", np.int64, table), column(frame, "known_on", np.int32, table)
-    parts = [frame[name] for name in key if name not in ("account_no", "account_id")]
-    numbers = [still(part.to_numpy(), np.int64) for part in parts if part.dtype.kind in "iu"]
-    names = [texts(part) for part in parts if part.dtype.kind not in "iu"]
-    for seed in count():  # a second seed is needed only where two ids of one account share a 64-bit hash
+    parts = [still(_key_numbers(frame, name, table), np.int64) for name in key if name not in ("account_no", "account_id")]
+    for seed in count():  # a second seed is needed only where two keys of one account share a 64-bit hash
         hashes = np.full(rows, seed, np.uint64)
-        for values in numbers:
+        for values in parts:
             _hash_numbers(values, hashes)
-        for values in names:
-            hash_texts(values, hashes)
         order = np.empty(rows, np.int64)
         _order_within_accounts(accounts, hashes, known_at, order)
-        if all(_agree_numbers(accounts, hashes, order, values) for values in numbers) and all(
-            _agree_texts(accounts, hashes, order, values) for values in names
-        ):
+        if all(_agree_numbers(accounts, hashes, order, values) for values in parts):
             break
     superseded_on, head = np.empty(rows, np.int32), np.empty(rows, np.int64)
     clashes = _chain(accounts, hashes, known_at, known_on, order, superseded_on, head)
@@ -123,6 +93,14 @@ def lineage(frame: pd.DataFrame, key: Sequence[str], table: str = "given") -> Li
             f"(accounts {some(list(ids))}). Keep one of them, or give the later one a later known_at."
         )
     return Lineage(superseded_on, head)
+
+
+def _key_numbers(frame: pd.DataFrame, name: str, table: str) -> np.ndarray:
+    """A column of a key as numbers that are equal where its cells are."""
+    if name in NUMBERS:
+        return numbered(frame, name, table)
+    values = frame[name]
+    return values.to_numpy() if values.dtype.kind in "iu" else pd.factorize(values)[0]
 
 
 def superseded_on(frame: pd.DataFrame, key: Sequence[str], table: str = "given") -> np.ndarray:
@@ -145,31 +123,6 @@ def _mixed(value):
 def _hash_numbers(values, hashes):
     for row in range(values.size):
         hashes[row] = _mixed(hashes[row] * np.uint64(31) + np.uint64(values[row]) + np.uint64(1))
-
-
-@compiled
-def hash_texts(values, hashes):
-    """FNV-1a over the bytes, folded into what `hashes` holds."""
-    for row in range(hashes.size):
-        value = np.uint64(0xCBF29CE484222325) ^ hashes[row]
-        for place in range(values.offsets[row], values.offsets[row + 1]):
-            value = (value ^ np.uint64(values.data[place])) * np.uint64(0x100000001B3)
-        hashes[row] = _mixed(value if values.given[row] else ~value)
-
-
-@compiled
-def same_text(left, i, right, j):
-    """Whether two cells hold the same text; compared from the end, where ids differ. Empty equals empty."""
-    if left.given[i] != right.given[j]:
-        return False
-    first, second = left.offsets[i], right.offsets[j]
-    length = left.offsets[i + 1] - first
-    if right.offsets[j + 1] - second != length:
-        return not left.given[i]
-    for place in range(length - 1, -1, -1):
-        if left.data[first + place] != right.data[second + place]:
-            return not left.given[i]
-    return True
 
 
 @compiled
@@ -201,15 +154,6 @@ def _agree_numbers(accounts, hashes, order, values):
     for place in range(1, order.size):
         row, before = order[place], order[place - 1]
         if accounts[row] == accounts[before] and hashes[row] == hashes[before] and values[row] != values[before]:
-            return False
-    return True
-
-
-@compiled
-def _agree_texts(accounts, hashes, order, values):
-    for place in range(1, order.size):
-        row, before = order[place], order[place - 1]
-        if accounts[row] == accounts[before] and hashes[row] == hashes[before] and not same_text(values, row, values, before):
             return False
     return True
 

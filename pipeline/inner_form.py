@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.tables import DECIMALS, NO_DAY, NO_MINUTE, NO_MONEY, NO_TIME, TABLES, Kind, inner_columns
+from features.tables import DECIMALS, NO_DAY, NO_MINUTE, NO_MONEY, NO_TIME, NUMBERS, TABLES, Kind, inner_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,16 +100,17 @@ def _categories(values: pa.ChunkedArray) -> pd.Categorical:
 
 
 def sort_columns(name: str) -> list[str]:
-    """The stable total order of a table's rows: account, time of the row, when known, id."""
+    """The stable total order of a table's rows: account, time of the row, when known, number of the id."""
     table = TABLES[name]
-    return ["account_no", table.position, "known_at", *(column for column in table.key if column not in ("account_id", table.position))]
+    keys = [NUMBERS.get(column, column) for column in table.key if column not in ("account_id", table.position)]
+    return ["account_no", table.position, "known_at", *keys]
 
 
 def in_order(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     """Rows by `sort_columns`; a frame already in order is handed back as it is. Needs those columns.
 
     Files come sorted, so few accounts are out of order: rows are brought together by account, and only the accounts that then rise and
-    fall are sorted by time; only rows equal in account, time and known_at are sorted by id.
+    fall are sorted by time; only rows equal in account, time and known_at are sorted by what is left.
     """
     first, *later = sort_columns(name)
     accounts = frame[first].to_numpy()
@@ -137,7 +138,7 @@ def _falls(times: list[np.ndarray]) -> np.ndarray:
 
 
 def _order_ties(order: np.ndarray, keys: list[np.ndarray], frame: pd.DataFrame, ids: list[str]) -> None:
-    """Put rows that are equal in all keys in the order of their ids, in place."""
+    """Put rows that are equal in all keys in the order of these columns, in place."""
     tied = np.ones(max(len(order) - 1, 0), dtype=bool)
     for values in keys:
         tied &= values[1:] == values[:-1]
@@ -146,7 +147,8 @@ def _order_ties(order: np.ndarray, keys: list[np.ndarray], frame: pd.DataFrame, 
         return
     group = np.cumsum(np.insert(~tied, 0, True))[rows]
     part = frame.iloc[order[rows]]
-    ranks = [np.unique(part[column].astype(object).to_numpy().astype(str), return_inverse=True)[1] for column in reversed(ids)]
+    values = [part[column] for column in reversed(ids)]
+    ranks = [each.to_numpy() if each.dtype.kind == "i" else np.unique(each.to_numpy(dtype=str), return_inverse=True)[1] for each in values]
     order[rows] = order[rows[np.lexsort([*ranks, group])]]
 
 

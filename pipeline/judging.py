@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from features.tables import TABLES, Kind, Table
+from features.tables import NUMBERS, TABLES, Kind, Table
 from pipeline.casting import (
     DAY,
     YEARS_TO,
@@ -356,9 +356,12 @@ def faulty_cells(name: str, delivered: Sequence[str]) -> str:
 
 def accepted_rows(name: str, fields: Sequence[tuple[str, str]], order: Sequence[str], backfill: bool) -> str:
     """What comes in, in the store's order. fields: stored column -> SQL type it leaves the engine in."""
+    source = {number: name for name, number in NUMBERS.items()}
     columns = [
-        f"(defaulted AND {backfill}) AS backfilled" if column == "backfilled" else f"{quoted(column)}::{kind} AS {quoted(column)}"
+        f"(defaulted AND {backfill}) AS backfilled" if column == "backfilled"
+        else f"{number_of(source[column])} AS {column}" if column in source
+        else f"{quoted(column)}::{kind} AS {quoted(column)}"
         for column, kind in fields
-    ]
+    ]  # fmt: skip
     ordering = ", ".join(f"{quoted(column)} NULLS FIRST" for column in ["shard", *order])
     return f"SELECT shard, {', '.join(columns)}, currency_of FROM standing_{name} ORDER BY {ordering}"

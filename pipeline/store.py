@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.errors import CannotWrite, ContractError, InputMissing, UsageError
-from features.tables import TABLES, account_number
+from features.tables import NUMBERS, TABLES, account_number
 from pipeline.data_files import DataFile, FileWriter, check_sound, read_rows, sealed, sync_folder, unsealed, write_whole
 from pipeline.inner_form import dictionary_columns, disk_schema, for_people, in_order, plain_rows, sort_columns, to_inner
 from pipeline.locks import only_run
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from deltalake import DeltaTable
 
-FORMAT = 1
+FORMAT = 2
 FILES_PER_SHARD = 32  # above it, deliveries are brought together: reading many small files would cost more than their rows
 EPOCH = dt.date(1970, 1, 1)
 SHARD, NIGHT = "shard", "as_of"  # delivered tables are partitioned by the one, tables that nights write by the other
@@ -203,7 +203,7 @@ class Store:
         version = self._state()["versions"].get(name)
         if version is None:
             raise InputMissing(f"Table {name!r} is not delivered. Deliver it, or ask for another.")
-        columns = {name: [column for column in _schema(self._table(name, version)).names if column != SHARD]}
+        columns = {name: [column for column in _schema(self._table(name, version)).names if column not in (SHARD, *NUMBERS.values())]}
         accounts = self.tables(shard, ["accounts"], {"accounts": ["account_no", "currency"]})["accounts"]
         return for_people(name, self.tables(shard, [name], columns)[name], accounts)
 

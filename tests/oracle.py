@@ -13,6 +13,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
 
 import oracle_ledger as books
+from worlds import number_of
 
 from features.spec import Attribute, Band, Debtor, Difference, Feature, Noun, Ratio
 from features.tables import CHANNELS, CHARGE_KINDS, DIRECTIONS, NO_DAY, NO_MONEY, OUTCOMES, STATUSES
@@ -93,7 +94,7 @@ class Judge:
                     of_month = date(row["occurred_on"]).day
                     part = next(part for part, last in MONTH_PARTS.items() if of_month <= last)
                     found.append({
-                        "day": row["occurred_on"], "order": (row["occurred_at"], row["payment_id"]), "amount": worth,
+                        "day": row["occurred_on"], "order": (row["occurred_at"], number_of(row["payment_id"])), "amount": worth,
                         "method": row["method"], "month_part": part,
                         "covers": "nothing_due" if due <= 0 else "part" if row["amount"] < due else "full",
                     })  # fmt: skip

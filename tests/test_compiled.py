@@ -44,8 +44,26 @@ def test_a_change_in_a_called_file_is_seen(tmp_path):
     assert answers(tmp_path, step=5) == "6 2 0"
 
 
+def test_a_class_that_is_gone_does_not_stop_the_loops_that_took_it(tmp_path):
+    """numba's index of a kept loop names the classes of its arguments and cannot be read without them."""
+    taken = "from typing import NamedTuple\n\nclass {name}(NamedTuple):\n    number: int\n"
+    (tmp_path / "outer.py").write_text(OUTER.replace("from inner import inner", "from inner import inner, Taken"))
+    ask = ASK.replace("kept_by_sources(1), kept_by_its_own_file(1)", "kept_by_sources(Taken(1)), 0").replace(
+        "import kept", "import Taken, kept"
+    )
+    inner = INNER.replace("return number", "return number.number")
+    (tmp_path / "inner.py").write_text(taken.format(name="Taken") + inner.format(step=1))
+    assert run(tmp_path, ask) == "2 0 0"
+    (tmp_path / "inner.py").write_text(taken.format(name="Other") + "Taken = Other\n" + inner.format(step=1))
+    assert run(tmp_path, ask) == "2 0 0"
+
+
 def answers(room: Path, step: int) -> str:
     (room / "inner.py").write_text(INNER.format(step=step))
+    return run(room, ASK)
+
+
+def run(room: Path, ask: str) -> str:
     environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
-    asked = subprocess.run([sys.executable, "-c", ASK, str(room)], capture_output=True, text=True, env=environment, check=True)
+    asked = subprocess.run([sys.executable, "-c", ask, str(room)], capture_output=True, text=True, env=environment, check=True)
     return asked.stdout.strip()

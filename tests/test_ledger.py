@@ -9,7 +9,7 @@ from cases import CASES, Case
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from oracle_ledger import figures, net, worst
-from worlds import SPAN, START, World, day, later_rows, nights, terms, worlds
+from worlds import SPAN, START, World, day, later_rows, nights, number_of, terms, worlds
 
 from features import versions
 from features.errors import ContractError, UsageError
@@ -188,7 +188,7 @@ def test_settlements_are_worth_their_net_as_known(world: World, night: int):
     accounts = np.unique(tables["accounts"]["account_no"].to_numpy())
     found = settlements(tables.get("payments"), accounts)
     rows = [row for row in world.rows.get("payments", []) if row["kind"] != "reversal"]
-    rows.sort(key=lambda row: (row["account_no"], row["occurred_at"], row["payment_id"]))
+    rows.sort(key=lambda row: (row["account_no"], row["occurred_at"], number_of(row["payment_id"])))
     assert found.accounts[found.position].tolist() == [row["account_no"] for row in rows]
     assert found.amount.tolist() == [row["amount"] for row in rows]
     assert found.is_credit.tolist() == [row["kind"] == "credit" for row in rows]
@@ -229,7 +229,7 @@ def test_versions_of_an_account_with_hundreds_of_rows():
         assert ordered["found"].tolist() == [*ordered["known_on"].tolist()[1:], NEVER], charge_id
 
 
-def test_two_ids_with_one_hash_stay_two(monkeypatch):
+def test_two_keys_with_one_hash_stay_two(monkeypatch):
     calls = []
 
     def colliding_at_first(values, hashes):
@@ -238,8 +238,8 @@ def test_two_ids_with_one_hash_stay_two(monkeypatch):
         if len(calls) > 1:
             whole_hash(values, hashes)
 
-    whole_hash = versions.hash_texts
-    monkeypatch.setattr(versions, "hash_texts", colliding_at_first)
+    whole_hash = versions._hash_numbers
+    monkeypatch.setattr(versions, "_hash_numbers", colliding_at_first)
     frame = pd.DataFrame({"account_no": [7, 7, 7], "charge_id": ["x", "y", "x"], "known_at": [1, 2, 3], "known_on": [1, 2, 3]})
     assert superseded_on(frame, ["account_no", "charge_id"]).tolist() == [3, NEVER, NEVER]
     assert len(calls) == 2

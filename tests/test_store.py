@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.errors import ContractError, InputMissing, LockHeld, UsageError
-from features.tables import NO_DAY, NO_MONEY, TABLES, account_number, check, inner_columns, shard_of
+from features.tables import NO_DAY, NO_MONEY, NO_NUMBER, NUMBERS, TABLES, account_number, check, inner_columns, numbered, shard_of
 from pipeline import store as store_room
 from pipeline.ingest import ingest
 from pipeline.inner_form import in_order, sort_columns
@@ -109,15 +109,31 @@ def test_rows_are_in_their_total_order_from_one_file_or_many(held):
             assert all(first < second for first, second in pairwise(keys))
 
 
-ROWS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 2), st.sampled_from("abcd")), max_size=30)
-
-
-@given(ROWS)
-@settings(max_examples=200, deadline=None)
-def test_in_order_is_a_plain_sort(rows):
-    frame = pd.DataFrame(rows, columns=["account_no", "occurred_at", "known_at", "payment_id"]).assign(place=range(len(rows)))
+@pytest.mark.parametrize(("table", "last"), [("payments", (-5, 1, 2, 10)), ("statuses", ("a", "b", "ba", "c"))])
+@given(st.data())
+@settings(max_examples=100, deadline=None)
+def test_in_order_is_a_plain_sort(table, last, data):
+    key = st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 2), st.sampled_from(last))
+    rows = data.draw(st.lists(key, max_size=30))
+    frame = pd.DataFrame(rows, columns=sort_columns(table)).assign(place=range(len(rows)))
     sorted_rows = sorted(range(len(rows)), key=lambda place: rows[place])
-    assert in_order("payments", frame)["place"].tolist() == sorted_rows
+    assert in_order(table, frame)["place"].tolist() == sorted_rows
+
+
+def test_ids_lie_beside_their_numbers(held):
+    """As ingest writes them, and as they are made from the text where a frame lacks them."""
+    tables = held.tables()
+    found = [(name, ids) for name, frame in tables.items() for ids in NUMBERS if ids in frame]
+    assert found == [
+        ("charges", "charge_id"), ("payments", "charge_id"), ("payments", "payment_id"), ("payments", "reverses"),
+        ("contacts", "contact_id"),
+    ]  # fmt: skip
+    for name, ids in found:
+        frame = tables[name]
+        assert frame[NUMBERS[ids]].tolist() == numbered(frame.drop(columns=NUMBERS[ids]), ids, name).tolist()
+    assert (tables["payments"]["reverses"].isna() == (tables["payments"]["reverses_no"] == NO_NUMBER)).all()
+    with pytest.raises(ContractError, match=r"Table 'contacts' lacks 'contact_id'"):
+        numbered(tables["payments"], "contact_id", "contacts")
 
 
 def test_what_the_store_knows_of_itself(held):
@@ -181,7 +197,8 @@ def test_rows_of_many_deliveries_are_read_in_order_and_brought_together(own, tmp
     frame = now.tables(now.shard_of_account("A1"), ["payments"])["payments"]
     mine = frame[frame["account_no"] == account_number(["A1"])[0]]
     assert len(mine) == 19 and mine["occurred_at"].is_monotonic_increasing
-    assert (mine[mine["occurred_on"] == day("2026-02-20")]["payment_id"]).tolist() == ["Z0-0", "Z0-1", "Z0-2"]
+    newest = mine[mine["occurred_on"] == day("2026-02-20")]
+    assert sorted(newest["payment_id"]) == ["Z0-0", "Z0-1", "Z0-2"] and newest["payment_no"].is_monotonic_increasing
     before = content(own.path)
     files = len(now._files("payments", None)[str(now.shard_of_account("A1"))])
     now.compact()
@@ -218,8 +235,8 @@ def test_a_folder_that_is_no_store_is_refused(tmp_path):
 
 def test_a_store_of_another_format_is_refused(tmp_path, monkeypatch):
     place = Store.create(tmp_path / "store", 4).path
-    monkeypatch.setattr(store_room, "FORMAT", 2)
-    with pytest.raises(UsageError, match=r"has format 1, this version reads 2") as refused:
+    monkeypatch.setattr(store_room, "FORMAT", 3)
+    with pytest.raises(UsageError, match=r"has format 2, this version reads 3") as refused:
         Store(place)
     assert refused.value.exit_code == 2
 

@@ -67,6 +67,7 @@ def test_the_inner_form_gives_each_kind_its_type():
         "account_no": "int64", "contact_id": "str", "account_id": "str", "occurred_at": "int64", "occurred_on": "int32", "channel": "str",
         "direction": "str", "outcome": "str", "promise_amount": "int64", "promise_due_on": "int32", "cost": "int64", "agent": "str",
         "person_id": "str", "endpoint_id": "str", "known_at": "int64", "known_on": "int32", "occurred_minute": "int16",
+        "contact_no": "int64",
     }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ clock, or a day alone (midnight, day-precise), or (day, seconds). Money is in mi
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import random
 from zoneinfo import ZoneInfo
 
@@ -15,7 +16,19 @@ import numpy as np
 import pandas as pd
 from hypothesis import strategies as st
 
-from features.tables import CHANNELS, NO_DAY, NO_MINUTE, NO_MONEY, NO_TIME, OUTCOMES, TABLES, account_number, inner_columns
+from features.tables import (
+    CHANNELS,
+    NO_DAY,
+    NO_MINUTE,
+    NO_MONEY,
+    NO_TIME,
+    NUMBERS,
+    OUTCOMES,
+    TABLES,
+    account_number,
+    inner_columns,
+    numbered,
+)
 from features.terms import LabelTerms, Terms
 
 EPOCH = dt.date(1970, 1, 1)
@@ -144,7 +157,8 @@ class World:
         return self.only(lambda _, row: row["account_id"] in accounts)
 
     def tables(self, shuffle_seed: int | None = None, categorical: bool = False) -> dict[str, pd.DataFrame]:
-        """The inner form. With a shuffle_seed rows come in a random order; categorical makes the enumerations Categorical."""
+        """The inner form. With a shuffle_seed rows come in a random order; categorical: with Categorical
+        enumerations and the numbers of ids, as the store keeps them."""
         frames = {}
         for name, rows in self.rows.items():
             ordered = sorted(rows, key=lambda row: (row["account_no"], row[TIME_OF[name]], row["known_at"], str(row.get(ID_OF.get(name)))))
@@ -192,7 +206,7 @@ def _money(value: int | None) -> int:
 
 
 def _frame(name: str, rows: list[dict], categorical: bool) -> pd.DataFrame:
-    dtypes = inner_columns(name)
+    dtypes = {column: dtype for column, dtype in inner_columns(name).items() if column not in NUMBERS.values()}
     names = list(dtypes) + sorted({key for row in rows for key in row} - set(dtypes))
     columns = {}
     for column in names:
@@ -206,7 +220,15 @@ def _frame(name: str, rows: list[dict], categorical: bool) -> pd.DataFrame:
             columns[column] = np.array([np.nan if value is None else value for value in values], dtype=dtype)
         else:
             columns[column] = np.array(values, dtype=dtype)
-    return pd.DataFrame(columns)
+    frame = pd.DataFrame(columns)
+    if categorical:  # as the store hands it over
+        frame = frame.assign(**{NUMBERS[column]: numbered(frame, column, name) for column in NUMBERS if column in frame})
+    return frame
+
+
+def number_of(text: str) -> int:
+    """The first 63 bits of the id's md5: rows of one account and instant stand in this order."""
+    return int(hashlib.md5(text.encode()).hexdigest()[:16], 16) >> 1
 
 
 # Strategies. Few days, few amounts and few ids, so that ties, same-second events and exact settlements are common.

@@ -34,7 +34,7 @@ def measure(face: str, rows: int) -> tuple[float, float, int, float]:
         place.touch()
         gc.collect()
         Path("/proc/self/clear_refs").write_text("5")  # from here on the peak is the face's own
-        before, began, worked = _memory("VmRSS"), time.perf_counter(), time.process_time()
+        before, began, worked = memory("VmRSS"), time.perf_counter(), time.process_time()
         if face == "worklist.xlsx":
             write_xlsx(made, place)
         elif face == "worklist.html":
@@ -42,10 +42,10 @@ def measure(face: str, rows: int) -> tuple[float, float, int, float]:
         elif face == "worklist.csv":
             place.write_text(csv_text(made.worklist, made.decimals, made.reporting_currency), encoding="utf-8")
         seconds, cpu = time.perf_counter() - began, time.process_time() - worked
-        return seconds, cpu, place.stat().st_size, _memory("VmHWM") - before
+        return seconds, cpu, place.stat().st_size, memory("VmHWM") - before
 
 
-def _memory(name: str) -> float:
+def memory(name: str) -> float:
     """MiB, as Linux counts them."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{name}:"))

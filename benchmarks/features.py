@@ -2,20 +2,21 @@
 
 All read the same store from disk and end with a pandas frame of the same 42 aggregates; every cell is compared before anything is timed.
 Medians of the repeats, in one run; a ratio is the other's median over Recoup's at that size. CPU seconds stand beside the wall clock, for
-machines with noisy neighbours. featuretools and timeseriesflattener are asked at a size they can finish.
+machines with noisy neighbours. featuretools and timeseriesflattener are asked at sizes of their own (--slow-accounts, --small-accounts).
 """
 
 from __future__ import annotations
 
 import argparse
-import resource
 import statistics
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import duckdb
@@ -23,10 +24,11 @@ import pandas as pd
 import pyarrow as pa
 
 from benchmarks import feature_rivals as rivals
+from benchmarks.faces import memory
 from benchmarks.feature_store import CONTACTS_EACH, NIGHT, PAYMENTS_EACH, stored
 from features.catalogue import CATALOGUE
 from features.columns import columns_of
-from pipeline.dataset import features_of
+from pipeline.dataset import features_of, view
 from pipeline.params import Params, load
 from pipeline.store import Store
 
@@ -50,32 +52,36 @@ class Measured:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--accounts", type=int, default=200_000)
+    arguments.add_argument("--slow-accounts", type=int, default=200_000, help="of the night for the two slowest tools")
+    arguments.add_argument("--small-accounts", type=int, default=5_000, help="of the same, where fixed costs weigh most")
     arguments.add_argument("--panel-accounts", type=int, default=50_000)
-    arguments.add_argument("--small-accounts", type=int, default=5_000, help="for tools that finish no more")
+    arguments.add_argument("--slow-panel-accounts", type=int, default=20_000)
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--repeats", type=int, default=5)
     arguments.add_argument("--threads", type=int, default=2)
     arguments.add_argument("--work", type=Path, default=Path("work/benchmark-features"))
-    arguments.add_argument("--only", nargs="*", choices=("night", "small", "panel", "whole"), default=["night", "small", "panel", "whole"])
+    parts = ("night", "slow", "small", "panel", "slow-panel", "whole")
+    arguments.add_argument("--only", nargs="*", choices=parts, default=list(parts))
     chosen = arguments.parse_args()
     params = load(HOUSE / "params.yaml")
     params = params.model_copy(update={"engine": params.engine.model_copy(update={"workers": chosen.threads})})
     months = [NIGHT - 30 * month for month in range(MONTHS)][::-1]
     whole = {"DuckDB SQL": rivals.in_duckdb, "Polars": rivals.in_polars, "pandas": rivals.in_pandas}
-    small = {"timeseriesflattener": rivals.in_timeseriesflattener, "featuretools": None}
+    slow = {"timeseriesflattener": rivals.in_timeseriesflattener, "featuretools": None}
     print(f"{len(rivals.BASIC)} aggregates, {chosen.threads} threads, medians of {chosen.repeats} (least to most)\n")
     print(f"{'':<34}{'tool':<22}{'wall s':>9}{'':>18}{'CPU s':>8}{'other / Recoup':>16}")
     for name, accounts, nights, others in (
         ("night", chosen.accounts, [NIGHT], whole),
-        ("small", chosen.small_accounts, [NIGHT], small),
+        ("slow", chosen.slow_accounts, [NIGHT], slow),
+        ("small", chosen.small_accounts, [NIGHT], slow),
         ("panel", chosen.panel_accounts, months, whole),
-        ("small", chosen.small_accounts, months[-2:], {"featuretools": None}),
+        ("slow-panel", chosen.slow_panel_accounts, months, {"featuretools": None}),
     ):
         if name in chosen.only:
             _compare(_place(chosen, accounts), accounts, nights, others, params, chosen)
     if "whole" in chosen.only:
         _whole_catalogue(_place(chosen, chosen.accounts), params, chosen)
-    print(f"\nPeak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MiB, all tools of this process taken together")
+    print(f"\nPeak memory {memory('VmHWM'):,.0f} MiB, all tools of this process taken together")
 
 
 def _place(chosen: argparse.Namespace, accounts: int) -> Store:
@@ -129,6 +135,18 @@ def _whole_catalogue(store: Store, params: Params, chosen: argparse.Namespace) -
     made = timed(lambda: features_of(Store(store.path), [NIGHT], params, CATALOGUE), chosen.repeats)
     print(f"\n{f'whole catalogue, {len(CATALOGUE)} features':<34}{'DuckDB scan':<22}{_seconds(scan)}")
     print(f"{'':<34}{'Recoup':<22}{_seconds(made)}   {made.median / scan.median:.1f} scans")
+    for title, work in (
+        ("one shard of it, as a night works", partial(view, Store(store.path), 0, [NIGHT], params, store.versions(), whole=False)),
+        ("all shards in one frame", partial(features_of, Store(store.path), [NIGHT], params, CATALOGUE)),
+    ):
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            before, after = pool.submit(memory, "VmHWM").result(), pool.submit(_peak_of, work).result()
+        print(f"{title:<34}{'Recoup':<22}{f'peak memory {after:,.0f} MiB, {before:,.0f} before it began':>49}")
+
+
+def _peak_of(work: Callable[[], object]) -> float:
+    work()
+    return memory("VmHWM")
 
 
 def scanned(store: Store, threads: int) -> list[pa.Table]:

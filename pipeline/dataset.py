@@ -347,5 +347,5 @@ def _stacked(matrices: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """One matrix of several shards: a class that only one shard has seen is a class everywhere."""
     classes = [name for name in matrices[0].columns if isinstance(matrices[0][name].dtype, pd.CategoricalDtype)]
     united = {name: sorted(set().union(*(matrix[name].cat.categories for matrix in matrices))) for name in classes}
-    same = [matrix.astype({name: pd.CategoricalDtype(united[name]) for name in classes}) for matrix in matrices]
+    same = [matrix.assign(**{name: matrix[name].cat.set_categories(united[name]) for name in classes}) for matrix in matrices]
     return pd.concat(same, ignore_index=True)

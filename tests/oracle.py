@@ -350,16 +350,19 @@ class Judge:
     # The debtor.
 
     def over_debtor(self, entry: Debtor, account: dict, as_of: int):
-        own = []
+        own, books_of_own = [], set()
         for account_id, night in self.cohort:
             other = books.account_row(self.rows, account_id, as_of)
             if night == as_of and other["debtor_id"] == account["debtor_id"]:
+                books_of_own.add(other["portfolio"])
                 own.append((other["currency"], None if entry.of is None else self.value(entry.of, account_id, as_of)))
         if entry.agg is Agg.COUNT:
             return len(own)
         currencies = {currency for currency, _ in own}
         is_money = entry.unit == "money" and len(currencies) > 1
         if entry.agg in (Agg.MAX, Agg.MIN):
+            if not all(self.delivered(table, book, as_of) for book in books_of_own for table in self.tables_behind(entry.of)):
+                return None
             given = [value for _, value in own if value is not None]
             return None if not given or is_money else (max if entry.agg is Agg.MAX else min)(given)
         if any(value is None for _, value in own):
@@ -375,6 +378,12 @@ class Judge:
             Decimal(str(self.terms.rates[account["currency"]])).scaleb(-self.terms.decimals[account["currency"]])
         )
         return int((Decimal(exact.numerator) / Decimal(exact.denominator)).to_integral_value(ROUND_HALF_EVEN))
+
+    def tables_behind(self, name: str) -> set[str]:
+        """The tables that a column, or any column it derives from, cannot do without."""
+        entry = self.catalogue[name]
+        found = set(entry.needs) if isinstance(entry, Feature | Noun) else set()
+        return found.union(*(self.tables_behind(part) for part in entry.parts))
 
 
 def aggregate(entry: Feature, events: list[dict], as_of: int):

@@ -511,6 +511,19 @@ def test_another_book_of_the_debtor_that_is_late_or_without_ledger_leaves_the_wh
     assert found[of_accounts].iloc[0].tolist() == [3, night - day("2023-01-15")] and found["balance"].notna().all()
 
 
+def test_the_last_payment_on_any_account_is_unknown_where_a_book_of_the_debtor_is_late():
+    world = account().account("b", "d-a", portfolio="shop", opened_on="2023-02-01").charge("2024-01-31", 100, account_id="b")
+    world.payment("2024-02-01", 5).account("other", portfolio="shop", opened_on="2023-02-01")
+    cohort = frame_of([(name, day("2024-03-01")) for name in ("a", "b", "other")])
+    columns = ["debtor_days_since_last_payment", "debtor_days_past_due_max", "debtor_days_since_newest_placement"]
+    whole = build(cohort, world.tables())[columns]
+    assert whole.iloc[0].tolist()[:2] == [29, 30] and np.isnan(whole.iloc[2, 0])
+    late = {"payments": {"book": day("2024-02-29"), "shop": day("2024-02-28")}}
+    found = build(cohort, world.tables(), complete_through=late)
+    assert found["payments_days_since_last"].iloc[0] == 29
+    assert found[columns[:2]].isna().all(axis=None)
+
+
 def test_who_the_debtor_is_needs_no_ledger():
     tables = two_books().tables()
     found = build(frame_of([("a", day("2024-03-01"))]), {"accounts": tables["accounts"]})

@@ -15,7 +15,7 @@ from features.build import build, without_rate
 from features.catalogue import CATALOGUE
 from features.cohort import Cohort, known, scorable
 from features.columns import columns_of
-from features.coverage import coverage, recoveries_by_day
+from features.coverage import coverage, label_rates, recoveries_by_day
 from features.currencies import DECIMALS
 from features.declarations import Catalogue
 from features.errors import InputMissing
@@ -247,7 +247,7 @@ def _no_rate(cohort: pd.DataFrame, terms: Terms) -> list[str]:
 
 
 def write_panel(store_path: Path, out: Path, params: Params, horizons: Sequence[int] = ()) -> str:
-    """The panel as Parquet, and in words: label rates by night and bucket, coverage by month, maturity curve; these two drawn too.
+    """The panel as Parquet, and in words: label rates by night and bucket, coverage by month, maturity curve; drawn too.
 
     horizons: days in which recovery and default are judged, instead of the params' own in words and pictures; in the file beside them, as
     recovered_60d, recovered_amount_60d, defaulted_60d and the reasons where they are missing.
@@ -267,7 +267,7 @@ def write_panel(store_path: Path, out: Path, params: Params, horizons: Sequence[
     told = whole.horizons or (Labelled(params.label_terms(), whole.labels, whole.recoveries),)
     pictures = [out.with_suffix(".png")] if not horizons else [out.with_name(f"{out.stem}-{days}d.png") for days in horizons]
     for own, picture in zip(told, pictures, strict=True):
-        draw(coverage(whole.cohort, own.labels), own.curve, picture)
+        draw(label_rates(whole.cohort, own.labels), coverage(whole.cohort, own.labels), own.curve, picture)
     reach = sorted(whole.payments_through.items())
     return "\n\n".join(
         [
@@ -277,7 +277,7 @@ def write_panel(store_path: Path, out: Path, params: Params, horizons: Sequence[
             "Payments complete through " + ", ".join(f"{date_of(day)} ({name})" for name, day in reach),
             f"Accounts of these nights by reason\n{_by_reason(whole.counts).to_string(index=False)}",
             *(f"{title}\n{table.to_string(index=False)}" for title, table in label_tables(whole.cohort, told)),
-            f"Both drawn: {', '.join(map(str, pictures))}",
+            f"Drawn: {', '.join(map(str, pictures))}",
         ]
     )
 

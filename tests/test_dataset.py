@@ -10,6 +10,7 @@ import pytest
 from deliveries import PARAMS, account, charge, contact, day, payment, status, taken
 from pandas.testing import assert_frame_equal
 
+from features.coverage import BY_BUCKET, BY_NIGHT
 from features.declarations import Catalogue
 from features.errors import InputMissing
 from features.spec import Feature, Noun, Window
@@ -69,14 +70,20 @@ def test_threads_and_shards_give_the_same_rows_and_only_needed_columns_are_read(
 
 
 def test_the_picture_of_the_labels_is_the_same_bytes_and_shows_a_broken_feed(tmp_path):
+    def rates(recovered: float) -> dict[str, pd.DataFrame]:
+        rate = pd.DataFrame({"recovered_rate": [0.3, recovered], "defaulted_rate": [0.1, np.nan]})
+        nights = pd.Series(pd.to_datetime(["2026-01-01", "2026-02-01"])).rename("as_of")
+        return {BY_NIGHT: rate.assign(as_of=nights), BY_BUCKET: rate.assign(bucket=["0", "1-29"])}
+
     seen = pd.DataFrame({"month": ["2026-01", "2026-02"], "label": "recovered", "reason": "labelled", "accounts": 5, "share": 1.0})
     broken = pd.concat([seen.assign(share=[1.0, 0.4]), seen.tail(1).assign(reason="immature", share=0.6)])
     curve = pd.DataFrame({"currency": "EUR", "days": [1, 30], "accounts_share": [0.1, 1.0], "money_share": [0.1, 1.0]})
     pictures = []
-    for number, (coverage, points) in enumerate(((seen, curve), (seen, curve), (broken, curve), (seen, curve.iloc[:0]))):
-        draw(coverage, points, tmp_path / f"{number}.png")
+    shown = ((0.3, seen, curve), (0.3, seen, curve), (0.3, broken, curve), (0.3, seen, curve.iloc[:0]), (0.6, seen, curve))
+    for number, (recovered, coverage, points) in enumerate(shown):
+        draw(rates(recovered), coverage, points, tmp_path / f"{number}.png")
         pictures.append((tmp_path / f"{number}.png").read_bytes())
-    assert pictures[0] == pictures[1] and len(set(pictures)) == 3
+    assert pictures[0] == pictures[1] and len(set(pictures)) == 4
     assert all(picture.startswith(b"\x89PNG") and np.frombuffer(picture, np.uint8).size > 10_000 for picture in pictures)
 
 

@@ -16,9 +16,10 @@ Windows are of 7, 30, 90, 180, 365 days and ever, each where it can tell somethi
 - all six: what comes often and is counted or added up (payments, contacts, conversations, the debtor getting in touch, promises made);
 - contacts by channel: from 7 days on for calls, autodials, SMS and e-mails, from 30 days on for the others, through 365 days;
 - 90 and 365 days and ever: what comes seldom (part payments, reversals, refusals, disputes, complaints, rejected debits, fees, charges,
-  days overdue), and what takes several events to be a figure (largest, mean; spread and gaps of payments 365 days and ever);
+  days overdue), and what takes several events to be a figure (largest and mean payment);
+- 365 days and ever: what comes once in a long while (credits, cures, times 30, 60 and 90 days past due), spread and gaps of payments;
 - promises kept and broken, and their ratio, are judged after days or weeks: from 90 or 180 days on, and ever;
-- 180 or 365 days alone: rates by channel or part of the day and shares of a month's rhythm, which shorter windows leave to chance;
+- 180 or 365 days alone: statements, rates by channel or part of the day, shares of a month's rhythm, which shorter windows leave to chance;
 - the ledger: now, 30, 60 and 90 days ago, and its worst;
 - statuses: in force or not, days in it, how often it began; a wish about contact (opt-out, consent, callback) is in force or not, no more.
 """
@@ -61,9 +62,9 @@ PAYMENTS = [
         for window, words in IN_THE_LAST.items()
     ),
     *(Feature("payments", Agg.MAX, window, empty=MISSING, says=f"Largest payment {IN_THE_LAST[window]}: {{value:money}}")
-        for window in (QUARTER, YEAR, EVER)),
+        for window in SELDOM),
     *(Feature("payments", Agg.MEAN, window, empty=MISSING, says=f"Usual payment {IN_THE_LAST[window]}: {{value:money}}")
-        for window in (QUARTER, YEAR, EVER)),
+        for window in SELDOM),
     *(Feature("payments", Agg.STD, window, empty=MISSING) for window in (YEAR, EVER)),
     *(
         Feature("payments", Agg.MONTHS, window, empty=0, called=f"payments_months_paid{ever(window)}", monotone=+1, actionable=True,

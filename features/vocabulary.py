@@ -201,8 +201,8 @@ FACTS: dict[str, Fact] = {
         "debtor", "count", "Accounts of the debtor whose balance was positive and is 0 now, by payment or credit.", _LEDGER
     ),
     "debtor_accounts_settled_dated": Fact(
-        "debtor", "count", "Of these, accounts with a billed charge, so that they can be early or late; missing where one's book has none.",
-        _LEDGER,
+        "debtor", "count",
+        "Of these, accounts with a billed charge, so that they can be early or late; missing where a book of them delivers none.", _LEDGER,
     ),
     "debtor_accounts_settled_late": Fact("debtor", "count", "Of these, settled after their last due day.", _LEDGER),
     "debtor_settled_days_late_mean": Fact(

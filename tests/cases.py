@@ -292,6 +292,17 @@ LEDGER_CASES = [
         {"2024-03-05": owed(500, 0, 0), "2024-03-15": owed(500, 0, 0), "2024-03-16": owed(500, 100, 1)},
     ),
     Case(
+        "money after the statement settles what was taken back before charges that fell due since",
+        book()
+        .payment("2024-02-20", 80, payment_id="p")
+        .balance("2024-03-01", 500, 0, 0)
+        .reversal("2024-03-04", 80, "p")
+        .charge("2024-03-05", 60, issued_on="2024-03-03", kind="invoice")
+        .charge("2024-03-10", 60, issued_on="2024-03-03", kind="invoice")
+        .payment("2024-03-12", 80),
+        {"2024-03-11": owed(700, 200, 20), "2024-03-13": owed(620, 120, 8)},
+    ),
+    Case(
         "money after the statement settles its arrears, then what was taken back",
         book()
         .payment("2024-02-28", 80, payment_id="p")

@@ -25,11 +25,11 @@ def facts(names: Sequence[str], evidence: Evidence) -> dict[str, np.ndarray | pd
     found: dict[str, np.ndarray | pd.Series] = {}
     for name in names:
         if name not in found:
-            found |= _fact(name, evidence)
+            found |= _fact(name, names, evidence)
     return found
 
 
-def _fact(name: str, evidence: Evidence) -> dict[str, np.ndarray | pd.Series]:
+def _fact(name: str, names: Sequence[str], evidence: Evidence) -> dict[str, np.ndarray | pd.Series]:
     if name in ("product", "portfolio", "debtor_type"):
         return {name: evidence.of_account(name)}
     if name in ("principal", "placed_amount"):
@@ -44,7 +44,7 @@ def _fact(name: str, evidence: Evidence) -> dict[str, np.ndarray | pd.Series]:
         end = evidence.as_of if until is None else evidence.day_of_account(until)
         return {name: between(evidence.day_of_account(since), end)}
     if name in whole_debtor.FIGURES:
-        return whole_debtor.figures(evidence)
+        return whole_debtor.figures(evidence, [other for other in names if other in whole_debtor.FIGURES])
     return _answers(evidence)
 
 

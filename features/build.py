@@ -19,7 +19,7 @@ from features.events import Events, signature
 from features.evidence import IN_ORDER, PAYMENT_KINDS, Evidence
 from features.ledger import Ledger, history
 from features.plan import EVERY, Program, program
-from features.spec import Attribute, Band, Debtor, Declared, Difference, Feature, Noun, Ratio, where
+from features.spec import Attribute, Band, Declared, Difference, Feature, Noun, Ratio, where
 from features.tables import account_number
 from features.terms import Reach, Terms
 from features.trace import date, traced
@@ -108,6 +108,7 @@ class Matrix:
         self.numbers = np.full((len(catalogue), self.rows), np.nan)
         self.classes: dict[str, pd.Categorical] = {}
         self._holdings: Holdings | None = None
+        self._delivered: dict[str, np.ndarray] = {}
 
     def frame(self) -> pd.DataFrame:
         for kind in EVENTS:
@@ -178,12 +179,14 @@ class Matrix:
 
     def _missing(self, wanted: Sequence[Feature | Noun]) -> dict[frozenset[str], np.ndarray]:
         """Tables needed -> bool per row: whether one of them is not delivered."""
-        delivered = {table: self.evidence.delivered(table) for table in set().union(*(feature.needs for feature in wanted))}
-        every = np.ones(self.rows, bool)
-        return {
-            needs: ~np.logical_and.reduce([every, *(delivered[table] for table in needs)])
-            for needs in {feature.needs for feature in wanted}
-        }
+        return {needs: self._unknown(needs) for needs in {feature.needs for feature in wanted}}
+
+    def _unknown(self, needs: Iterable[str]) -> np.ndarray:
+        """bool per row: whether one of the tables is not delivered."""
+        for table in needs:
+            if table not in self._delivered:
+                self._delivered[table] = self.evidence.delivered(table)
+        return ~np.logical_and.reduce([np.ones(self.rows, bool), *(self._delivered[table] for table in needs)])
 
     def _blank(self, wanted: Sequence[Feature], missing: Mapping[frozenset[str], np.ndarray]) -> None:
         for feature in wanted:
@@ -207,8 +210,10 @@ class Matrix:
         if self._holdings is None:
             evidence = self.evidence
             self._holdings = Holdings(evidence.of_account("debtor_id"), evidence.as_of, evidence.of_account("currency"), evidence.terms)
-        is_money = isinstance(entry, Debtor) and entry.unit == "money"
-        return self._holdings.over(entry.agg, parts[0] if parts else None, is_money)
+        found = self._holdings.over(entry.agg, parts[0] if parts else None, is_money=entry.unit == "money")
+        if entry.agg not in (Agg.MAX, Agg.MIN):
+            return found
+        return np.where(self._holdings.any(self._unknown(self.catalogue.needs(entry.of))), np.nan, found)
 
 
 def ratio(entry: Ratio, over: np.ndarray, under: np.ndarray) -> np.ndarray:

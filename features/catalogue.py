@@ -9,10 +9,27 @@ from features.declarations import Catalogue
 from features.spec import MISSING, Band, Debtor, Difference, Feature, Noun, Ratio, Window, where
 from features.vocabulary import Agg
 
+# Printed in docs/features.md. Under about 400 features in all: a training's time grows with their number, and a night's a little.
+WINDOW_RULE = """\
+Windows are of 7, 30, 90, 180, 365 days and ever, each where it can tell something:
+
+- all six: what comes often and is counted or added up (payments, contacts, conversations, the debtor getting in touch, promises made);
+- contacts by channel: from 7 days on for calls, autodials, SMS and e-mails, from 30 days on for the others, through 365 days;
+- 90 and 365 days and ever: what comes seldom (part payments, reversals, refusals, disputes, complaints, rejected debits, fees, charges,
+  days overdue), and what takes several events to be a figure (largest and mean payment);
+- 365 days and ever: what comes once in a long while (credits, cures, times 30, 60 and 90 days past due), spread and gaps of payments;
+- promises kept and broken, and their ratio, are judged after days or weeks: from 90 or 180 days on, and ever;
+- 180 or 365 days alone: statements, rates by channel or part of the day, shares of a month's rhythm, which shorter windows leave to chance;
+- the ledger: now, 30, 60 and 90 days ago, and its worst;
+- statuses: in force or not, days in it, how often it began; a wish about contact (opt-out, consent, callback) is in force or not, no more.
+"""
 WEEK, MONTH, QUARTER, HALF_YEAR, YEAR = (Window(days) for days in (7, 30, 90, 180, 365))
 EVER = None
 IN_THE_LAST = {WEEK: "in the last 7 days", MONTH: "in the last 30 days", QUARTER: "in the last 90 days", HALF_YEAR: "in the last 180 days",
                YEAR: "in the last year", EVER: "so far"}  # fmt: skip
+
+SELDOM = (QUARTER, YEAR, EVER)
+JUDGED_OVER = ((QUARTER, "90d"), (HALF_YEAR, "180d"), (YEAR, "365d"), (EVER, "ever"))
 
 MONTH_TURN = where("month_turn", month_part=("start", "end"))
 MID_MONTH = where("mid_month", month_part="middle")
@@ -21,12 +38,19 @@ FEE, INTEREST = where("fee", kind="fee"), where("interest", kind="interest")
 BILLED = where("billed", kind=("principal", "instalment", "invoice"))
 OUTBOUND, INBOUND = where("outbound", direction="outbound"), where("inbound", direction="inbound")
 SPOKEN = ("right_party", "promise", "refusal", "dispute")
+ONLINE = where("online", channel=("chat", "portal", "social"))
 RIGHT_PARTY = where("right_party", outcome=SPOKEN)
 DIALLED = where("dialled", channel=("call", "autodial"), direction="outbound")
 REACHED = where("reached", channel=("call", "autodial"), direction="outbound", outcome=SPOKEN)
 ANSWERED = where("answered", outcome=(*SPOKEN, "complaint", "paid"))
 KEPT, BROKEN, OPEN = (where(state, state=state) for state in ("kept", "broken", "open"))
 JUDGED = where("judged", state=("kept", "broken"))
+
+
+def ever(window: Window | None) -> str:
+    """What a name of one's own lacks where there is no window."""
+    return "_ever" if window is EVER else ""
+
 
 PAYMENTS = [
     *(
@@ -36,24 +60,24 @@ PAYMENTS = [
     *(
         Feature("payments", Agg.SUM, window, empty=0, monotone=+1, actionable=True, says=f"Paid {words}: {{value:money}}")
         for window, words in IN_THE_LAST.items()
-        if window != WEEK
     ),
     *(Feature("payments", Agg.MAX, window, empty=MISSING, says=f"Largest payment {IN_THE_LAST[window]}: {{value:money}}")
-        for window in (QUARTER, YEAR, EVER)),
+        for window in SELDOM),
     *(Feature("payments", Agg.MEAN, window, empty=MISSING, says=f"Usual payment {IN_THE_LAST[window]}: {{value:money}}")
-        for window in (QUARTER, YEAR, EVER)),
+        for window in SELDOM),
     *(Feature("payments", Agg.STD, window, empty=MISSING) for window in (YEAR, EVER)),
     *(
-        Feature("payments", Agg.MONTHS, window, empty=0, called="payments_months_paid", monotone=+1, actionable=True,
+        Feature("payments", Agg.MONTHS, window, empty=0, called=f"payments_months_paid{ever(window)}", monotone=+1, actionable=True,
                 says=f"Calendar months with a payment {IN_THE_LAST[window]}: {{value:count}}")
-        for window in (QUARTER, HALF_YEAR, YEAR)
+        for window in (QUARTER, HALF_YEAR, YEAR, EVER)
     ),
     # No payment ever is not "paid today": LightGBM must see it as missing.
     Feature("payments", Agg.DAYS_SINCE_LAST, empty=MISSING, monotone=-1, actionable=True, says="Last payment {value:days} ago",
         says_missing="No payment yet"),
     Feature("payments", Agg.DAYS_SINCE_FIRST, empty=MISSING, says="First payment {value:days} ago"),
     Feature("payments", Agg.GAP_MEAN, YEAR, empty=MISSING, says="Days between payments in the last year, on average: {value:number}"),
-    Feature("payments", Agg.GAP_STD, YEAR, empty=MISSING),
+    Feature("payments", Agg.GAP_MEAN, empty=MISSING, says="Days between payments so far, on average: {value:number}"),
+    *(Feature("payments", Agg.GAP_STD, window, empty=MISSING) for window in (YEAR, EVER)),
     Ratio("payments_gap_variation_365d", "payments_gap_std_365d", "payments_gap_mean_365d", empty=0,
         meaning="Regularity: spread of the gaps between payments against their mean; 0 is clockwork."),
     Difference("payments_overdue_by_365d", "payments_days_since_last", "payments_gap_mean_365d", unit="days",
@@ -70,18 +94,16 @@ PAYMENTS = [
     Ratio("payments_trend_share_180d", "payments_sum_90d", "payments_sum_180d", empty=MISSING, unit="share",
         meaning="Share of the last 180 days' payments that fell into the last 90."),
     *(Feature("payments", Agg.COUNT, window, where=PART, empty=0, says=f"Part payments {IN_THE_LAST[window]}: {{value:count}}")
-        for window in (QUARTER, YEAR)),
+        for window in SELDOM),
     Ratio("payments_part_share_365d", "payments_count_part_365d", "payments_count_365d", empty=MISSING, unit="share"),
     Feature("payments", Agg.LAST, of="amount", empty=MISSING, says="Last payment: {value:money}"),
     Feature("payments", Agg.LAST, of="method", empty=MISSING),
     *(Feature("reversals", Agg.COUNT, window, empty=0, actionable=True, says=f"Payments taken back {IN_THE_LAST[window]}: {{value:count}}")
-        for window in (QUARTER, YEAR, EVER)),
-    *(Feature("reversals", Agg.SUM, window, empty=0) for window in (QUARTER, YEAR)),
-    Ratio("reversals_ratio_365d", "reversals_count_365d", ("payments_count_365d", "reversals_count_365d"), empty=MISSING, unit="share",
-        actionable=True,
-          meaning="Payments taken back, of those and the payments that stayed."),
-    *(Feature("credits", Agg.COUNT, window, empty=0) for window in (YEAR, EVER)),
-    Feature("credits", Agg.SUM, YEAR, empty=0),
+        for window in SELDOM),
+    *(Feature("reversals", Agg.SUM, window, empty=0, actionable=True) for window in SELDOM),
+    *(Ratio(f"reversals_ratio_{span}", f"reversals_count_{span}", (f"payments_count_{span}", f"reversals_count_{span}"), empty=MISSING,
+        unit="share", actionable=True, meaning="Payments taken back, of those and the payments that stayed.") for span in ("365d", "ever")),
+    *(Feature("credits", agg, window, empty=0) for agg in (Agg.COUNT, Agg.SUM) for window in (YEAR, EVER)),
     Noun("first_payment_default", family="payments", monotone=-1),
     Ratio("paid_share_ever", "payments_sum_ever", ("payments_sum_ever", "balance"), empty=MISSING, unit="share", monotone=+1,
         actionable=True,
@@ -100,11 +122,10 @@ BALANCES = [
     *(Feature("ledger", Agg.AT, Window(days), of="arrears", empty=0) for days in (30, 90)),
     *(Feature("ledger", Agg.AT, Window(days), of="balance", empty=0) for days in (30, 90)),
     *(Feature("ledger", Agg.MAX, window, of="days_past_due", empty=0, says=f"Worst days past due {words}: {{value:count}}")
-      for window, words in ((YEAR, "in the last year"), (EVER, "so far"))),
-    Feature("ledger", Agg.MAX, YEAR, of="arrears", empty=0),
-    Feature("ledger", Agg.MAX, YEAR, of="balance", empty=0),
-    *(Feature("ledger", Agg.DAYS, window, of="days_past_due", empty=0, called="days_overdue",
-        says=f"Days overdue {IN_THE_LAST[window]}: {{value:count}}") for window in (QUARTER, YEAR)),
+      for window, words in ((QUARTER, "in the last 90 days"), (YEAR, "in the last year"), (EVER, "so far"))),
+    *(Feature("ledger", Agg.MAX, window, of=of, empty=0) for of in ("arrears", "balance") for window in (YEAR, EVER)),
+    *(Feature("ledger", Agg.DAYS, window, of="days_past_due", empty=0, called=f"days_overdue{ever(window)}",
+        says=f"Days overdue {IN_THE_LAST[window]}: {{value:count}}") for window in SELDOM),
     Ratio("arrears_share", "arrears", "balance", empty=MISSING, unit="share", meaning="Arrears against the balance."),
     Band("bucket", "days_past_due", (1, 30, 60, 90), monotone=-1,
         meaning="0 current, 1 to 29, 30 to 59, 60 to 89, 90 days past due and more."),
@@ -114,20 +135,21 @@ BALANCES = [
     *(Difference(f"arrears_change_{days}d", "arrears", f"arrears_{days}d_ago") for days in (30, 90)),
     *(Difference(f"balance_change_{days}d", "balance", f"balance_{days}d_ago") for days in (30, 90)),
     *(Feature("rolls", Agg.COUNT, window, where=where(edge, to=edge), empty=0,
-        called=f"reached_{edge}_days" + ("_ever" if window is EVER else ""),
+        called=f"reached_{edge}_days{ever(window)}",
               says=f"Times {edge} days past due {IN_THE_LAST[window]}: {{value:count}}")
       for edge in ("30", "60", "90") for window in (YEAR, EVER)),
-    Feature("rolls", Agg.DAYS_SINCE_LAST, where=where("30", to="30"), empty=MISSING, called="days_since_reached_30_days"),
+    *(Feature("rolls", Agg.DAYS_SINCE_LAST, where=where(edge, to=edge), empty=MISSING, called=f"days_since_reached_{edge}_days")
+      for edge in ("30", "60", "90")),
     Feature("cures", Agg.COUNT, YEAR, empty=0, actionable=True,
         says="Times arrears were cleared by a payment in the last year: {value:count}"),
     Feature("cures", Agg.COUNT, empty=0, actionable=True, says="Times arrears were cleared by a payment so far: {value:count}"),
     Feature("cures", Agg.DAYS_SINCE_LAST, empty=MISSING, actionable=True, says="Arrears last cleared by a payment {value:days} ago"),
     *(Feature("upcoming_charges", Agg.COUNT, window, empty=0) for window in (WEEK, MONTH)),
-    Feature("upcoming_charges", Agg.SUM, MONTH, empty=0, says="Falling due in the next 30 days: {value:money}"),
+    *(Feature("upcoming_charges", Agg.SUM, window, empty=0, says=f"Falling due in the next {window.days} days: {{value:money}}")
+      for window in (WEEK, MONTH)),
     Feature("upcoming_charges", Agg.DAYS_SINCE_LAST, empty=MISSING, called="days_to_next_charge", says="Next charge due in {value:days}"),
-    *(Feature("charges", Agg.COUNT, window, where=BILLED, empty=0) for window in (YEAR, EVER)),
-    *(Feature("charges", Agg.SUM, window, where=BILLED, empty=0) for window in (YEAR, EVER)),
-    Feature("charges", Agg.COUNT, YEAR, where=FEE, empty=0, says="Fees in the last year: {value:count}"),
+    *(Feature("charges", agg, window, where=BILLED, empty=0) for agg in (Agg.COUNT, Agg.SUM) for window in SELDOM),
+    *(Feature("charges", Agg.COUNT, window, where=FEE, empty=0, says=f"Fees {IN_THE_LAST[window]}: {{value:count}}") for window in SELDOM),
     *(Feature("charges", Agg.SUM, EVER, where=kind, empty=0) for kind in (FEE, INTEREST)),
     Ratio("fee_share_ever", "charges_sum_fee_ever", ("charges_sum_billed_ever", "charges_sum_fee_ever", "charges_sum_interest_ever"),
         empty=0, unit="share"),
@@ -152,15 +174,17 @@ BALANCES = [
 ]  # fmt: skip
 
 CONTACTS = [
-    *(Feature("contacts", Agg.COUNT, window, empty=0) for window in (WEEK, MONTH, QUARTER, HALF_YEAR, YEAR, EVER)),
-    *(Feature("contacts", Agg.COUNT, window, where=OUTBOUND, empty=0) for window in (WEEK, MONTH, QUARTER)),
+    *(Feature("contacts", Agg.COUNT, window, empty=0) for window in IN_THE_LAST),
+    *(Feature("contacts", Agg.COUNT, window, where=OUTBOUND, empty=0) for window in IN_THE_LAST),
     *(Feature("contacts", Agg.COUNT, window, where=where(channel, channel=channel), empty=0)
-      for channel in ("call", "autodial", "voicemail", "sms", "email", "letter", "visit", "debit") for window in (MONTH, QUARTER)),
+      for channel in ("call", "autodial", "sms", "email") for window in (WEEK, MONTH, QUARTER, YEAR)),
+    *(Feature("contacts", Agg.COUNT, window, where=where(channel, channel=channel), empty=0)
+      for channel in ("voicemail", "letter", "visit", "debit") for window in (MONTH, QUARTER, YEAR)),
+    *(Feature("contacts", Agg.COUNT, window, where=ONLINE, empty=0) for window in (MONTH, QUARTER, YEAR)),
     *(Feature("contacts", Agg.COUNT, window, where=INBOUND, empty=0, actionable=True,
-              says=f"Got in touch {IN_THE_LAST[window]}: {{value:count}} times") for window in (MONTH, QUARTER, YEAR)),
-    *(Feature("contacts", Agg.COUNT, window, where=RIGHT_PARTY, called="right_party_count" + ("_ever" if window is EVER else ""), empty=0,
-        actionable=True,
-              says=f"Conversations {IN_THE_LAST[window]}: {{value:count}}") for window in (MONTH, QUARTER, HALF_YEAR, YEAR, EVER)),
+              says=f"Got in touch {IN_THE_LAST[window]}: {{value:count}} times") for window in IN_THE_LAST),
+    *(Feature("contacts", Agg.COUNT, window, where=RIGHT_PARTY, called=f"right_party_count{ever(window)}", empty=0, actionable=True,
+              says=f"Conversations {IN_THE_LAST[window]}: {{value:count}}") for window in IN_THE_LAST),
     Feature("contacts", Agg.COUNT, HALF_YEAR, where=DIALLED, empty=0),
     Feature("contacts", Agg.COUNT, HALF_YEAR, where=REACHED, empty=0),
     Ratio("right_party_rate_call_180d", "contacts_count_reached_180d", "contacts_count_dialled_180d", prior=(1, 10), unit="share",
@@ -197,20 +221,20 @@ CONTACTS = [
     Feature("contacts", Agg.DAYS_SINCE_LAST, where=INBOUND, empty=MISSING, actionable=True, says="Last got in touch {value:days} ago"),
     # An answer, or a contact by the debtor, ends the streak.
     Feature("contacts", Agg.STREAK, where=OUTBOUND, until=ANSWERED, empty=0, called="contacts_unanswered_streak"),
-    Feature("contacts", Agg.ANY, YEAR, where=where("wrong_number", outcome="wrong_number"), empty=0),
-    Feature("contacts", Agg.ANY, YEAR, where=where("bounced", outcome="bounced"), empty=0),
+    *(Feature("contacts", Agg.ANY, window, where=where(outcome, outcome=outcome), empty=0)
+      for outcome in ("wrong_number", "bounced") for window in (QUARTER, YEAR)),
     Feature("contacts", Agg.ANY, YEAR, where=where("unsubscribed", outcome="unsubscribed"), empty=0),
     Feature("contacts", Agg.COUNT, YEAR, where=where("third_party", outcome="third_party"), empty=0),
     Feature("contacts", Agg.LAST, of="outcome", empty=MISSING),
     Feature("contacts", Agg.LAST, of="channel", empty=MISSING),
     *(Feature("contacts", Agg.COUNT, window, where=where("refusal", outcome="refusal"), empty=0, actionable=True,
-              says=f"Refusals to pay {IN_THE_LAST[window]}: {{value:count}}") for window in (QUARTER, YEAR)),
-    Feature("contacts", Agg.COUNT, YEAR, where=where("dispute", outcome="dispute"), empty=0),
-    Feature("contacts", Agg.COUNT, YEAR, where=where("complaint", outcome="complaint"), empty=0),
+              says=f"Refusals to pay {IN_THE_LAST[window]}: {{value:count}}") for window in SELDOM),
+    *(Feature("contacts", Agg.COUNT, window, where=where(outcome, outcome=outcome), empty=0)
+      for outcome in ("dispute", "complaint") for window in SELDOM),
     Feature("contacts", Agg.COUNT, QUARTER, where=where("opened", outcome="opened"), empty=0),
     *(Feature("contacts", Agg.COUNT, window, where=where("rejected_debit", channel="debit", outcome="rejected"), empty=0)
-        for window in (QUARTER, YEAR)),
-    Feature("contacts", Agg.SUM, YEAR, of="cost", empty=0),
+        for window in SELDOM),
+    *(Feature("contacts", Agg.SUM, window, of="cost", empty=0) for window in (QUARTER, YEAR)),
     Noun("attempts_since_last_payment"),
     Noun("payments_after_contact_180d"),
     Noun("days_after_contact_180d"),
@@ -226,33 +250,30 @@ CONTACTS = [
 ]  # fmt: skip
 
 PROMISES = [
-    *(Feature("promises", Agg.COUNT, window, called="promises_made" + ("_ever" if window is EVER else ""), empty=0, actionable=True,
-              says=f"Promises made {IN_THE_LAST[window]}: {{value:count}}") for window in (MONTH, QUARTER, YEAR, EVER)),
-    *(Feature("promises", Agg.COUNT, window, where=KEPT, called="promises_kept" + ("_ever" if window is EVER else ""), empty=0, monotone=+1,
-        actionable=True,
-              says=f"Kept {{value:count}} of {{promises_made{suffix}:count}} promises {IN_THE_LAST[window]}")
-      for window, suffix in ((QUARTER, "_90d"), (YEAR, "_365d"), (EVER, "_ever"))),
-    *(Feature("promises", Agg.COUNT, window, where=BROKEN, called="promises_broken" + ("_ever" if window is EVER else ""), empty=0,
-        monotone=-1, actionable=True,
-              says=f"Broke {{value:count}} of {{promises_made{suffix}:count}} promises {IN_THE_LAST[window]}")
-      for window, suffix in ((QUARTER, "_90d"), (YEAR, "_365d"), (EVER, "_ever"))),
+    *(Feature("promises", Agg.COUNT, window, called=f"promises_made{ever(window)}", empty=0, actionable=True,
+              says=f"Promises made {IN_THE_LAST[window]}: {{value:count}}") for window in IN_THE_LAST),
+    *(Feature("promises", Agg.COUNT, window, where=KEPT, called=f"promises_kept{ever(window)}", empty=0, monotone=+1, actionable=True,
+              says=f"Kept {{value:count}} of {{promises_made_{span}:count}} promises {IN_THE_LAST[window]}")
+      for window, span in JUDGED_OVER),
+    *(Feature("promises", Agg.COUNT, window, where=BROKEN, called=f"promises_broken{ever(window)}", empty=0, monotone=-1, actionable=True,
+              says=f"Broke {{value:count}} of {{promises_made_{span}:count}} promises {IN_THE_LAST[window]}")
+      for window, span in JUDGED_OVER),
     Feature("promises", Agg.ANY, where=OPEN, called="promise_open", empty=0, monotone=+1, actionable=True,
         says="Open promises to pay: {promises_open:count}"),
     Feature("promises", Agg.COUNT, where=OPEN, called="promises_open", empty=0),
     Feature("promises", Agg.SUM, where=OPEN, called="promises_open_amount", empty=0, says="Promised and still open: {value:money}"),
-    Ratio("promises_kept_ratio_365d", "promises_kept_365d", ("promises_kept_365d", "promises_broken_365d"), prior=(1, 2), unit="share",
-        monotone=+1, actionable=True,
-          says="Kept {promises_kept_365d:count} of {promises_made_365d:count} promises in the last year"),
-    Ratio("promises_kept_ratio_ever", "promises_kept_ever", ("promises_kept_ever", "promises_broken_ever"), prior=(1, 2), unit="share",
-        monotone=+1, actionable=True,
-          says="Kept {promises_kept_ever:count} of {promises_made_ever:count} promises so far"),
+    *(Ratio(f"promises_kept_ratio_{span}", f"promises_kept_{span}", (f"promises_kept_{span}", f"promises_broken_{span}"), prior=(1, 2),
+        unit="share", monotone=+1, actionable=True,
+          says=f"Kept {{promises_kept_{span}:count}} of {{promises_made_{span}:count}} promises {IN_THE_LAST[window]}")
+      for window, span in JUDGED_OVER if span != "90d"),
     Feature("promises", Agg.SUM, YEAR, where=JUDGED, empty=0),
     Feature("promises", Agg.SUM, YEAR, of="paid", where=JUDGED, empty=0),
     Ratio("promises_paid_ratio_365d", "promises_sum_paid_judged_365d", "promises_sum_judged_365d", empty=MISSING, unit="share", monotone=+1,
         actionable=True,
           says="Paid {promises_sum_paid_judged_365d:money} of {promises_sum_judged_365d:money} promised in the last year"),
-    Feature("promises", Agg.MEAN, YEAR, of="days_late", empty=MISSING,
-        meaning="Days from the promised day to the payment that kept the promise, on average; negative is early."),
+    *(Feature("promises", Agg.MEAN, window, of="days_late", empty=MISSING,
+        meaning="Days from the promised day to the payment that kept the promise, on average; negative is early.")
+      for window in (YEAR, EVER)),
     Feature("promises", Agg.MAX, YEAR, of="amount", empty=MISSING),
     Feature("promises", Agg.DAYS_SINCE_LAST, empty=MISSING, actionable=True, says="Last promise made {value:days} ago"),
     Feature("promises", Agg.DAYS_SINCE_LAST, where=KEPT, empty=MISSING, monotone=-1, actionable=True,
@@ -264,23 +285,24 @@ PROMISES = [
 ]  # fmt: skip
 
 # Of the statuses that may stand beside a scorable account. What they mean for contact is decided by the eligibility rules, not here.
-FLAGGED = (
+STANDINGS = (
     "cease_contact", "attorney", "bankruptcy", "moratorium", "deceased", "identity_theft", "dispute", "wrong_party", "hardship",
-        "vulnerable", "minor",
-    "litigation", "prescribed", "emergency", "inconvenient", "opt_out_call", "opt_out_sms", "opt_out_email", "opt_out_letter",
-        "opt_out_visit",
-    "consent_call", "consent_sms", "consent_email", "notice_sent", "default", "charged_off", "legal", "plan", "callback", "outcome_unknown",
+    "vulnerable", "minor", "litigation", "prescribed", "emergency", "notice_sent", "default", "charged_off", "legal", "plan",
+    "outcome_unknown",
 )  # fmt: skip
+WISHES = (
+    "inconvenient", "opt_out_call", "opt_out_sms", "opt_out_email", "opt_out_letter", "opt_out_visit", "consent_call", "consent_sms",
+    "consent_email", "callback",
+)  # fmt: skip
+ONCE = ("deceased", "minor", "prescribed")  # begin once, so there are no episodes to count
 SAID = {"plan": "A payment plan is in force", "default": "In default", "charged_off": "Charged off"}
 STATUSES = [
-    *(Feature("statuses", Agg.ANY, where=where(name, status=name, state="active"), called=f"status_{name}", empty=0) for name in FLAGGED),
+    *(Feature("statuses", Agg.ANY, where=where(name, status=name, state="active"), called=f"status_{name}", empty=0)
+      for name in (*STANDINGS, *WISHES)),
     *(Feature("statuses", Agg.MAX, of="days_in", where=where(name, status=name, state="active"), called=f"status_{name}_days",
-        empty=MISSING,
-              says=f"{SAID[name]} for {{value:days}}" if name in SAID else None)
-      for name in ("dispute", "hardship", "plan", "default", "charged_off", "legal", "notice_sent", "attorney")),
+        empty=MISSING, says=f"{SAID[name]} for {{value:days}}" if name in SAID else None) for name in STANDINGS),
     *(Feature("statuses", Agg.COUNT, where=where(name, status=name), called=f"status_{name}_episodes", empty=0,
-              says="Payment plans so far: {value:count}" if name == "plan" else None)
-      for name in ("dispute", "hardship", "plan", "default", "legal")),
+              says="Payment plans so far: {value:count}" if name == "plan" else None) for name in STANDINGS if name not in ONCE),
     Feature("statuses", Agg.COUNT, where=where("any", state="active"), called="statuses_active", empty=0),
     Feature("statuses", Agg.COUNT, YEAR, empty=0),
 ]  # fmt: skip
@@ -303,10 +325,11 @@ DEBTOR = [
     Debtor("debtor_right_party_90d", Agg.SUM, "right_party_count_90d"),
     Noun("debtor_accounts_ever"),
     Noun("debtor_accounts_settled", says="Accounts of the same debtor settled before: {value:count}"),
+    Noun("debtor_accounts_settled_dated"),
     Noun("debtor_accounts_settled_late"),
-    Ratio("debtor_settled_late_share", "debtor_accounts_settled_late", "debtor_accounts_settled", empty=MISSING, unit="share",
-          meaning="Share of the debtor's settled accounts that were settled late.",
-          says="Earlier accounts settled late: {debtor_accounts_settled_late:count} of {debtor_accounts_settled:count}"),
+    Ratio("debtor_settled_late_share", "debtor_accounts_settled_late", "debtor_accounts_settled_dated", empty=MISSING, unit="share",
+          meaning="Share of the debtor's settled accounts that were settled late, of those with a due day.",
+          says="Earlier accounts settled late: {debtor_accounts_settled_late:count} of {debtor_accounts_settled_dated:count}"),
     Noun("debtor_settled_days_late_mean"),
     Noun("debtor_settled_days_late_max", says="Latest settlement of an earlier account, days after it was due: {value:count}"),
     Noun("debtor_last_settled_days_late"),

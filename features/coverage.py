@@ -12,6 +12,7 @@ from features.terms import LabelTerms, Reach
 from features.versions import still
 
 LABELLED = "labelled"
+BY_NIGHT, BY_BUCKET = "Label rates by night", "Label rates by days past due"
 CURVE_DAYS = (1, 2, 3, 5, 7, 10, 14, 21, 30, 45, 60, 90, 120, 180, 365)
 FOR_EVER = 1_000_000  # days; longer than any history
 
@@ -36,8 +37,8 @@ def label_rates(cohort_frame: pd.DataFrame, labels: pd.DataFrame) -> dict[str, p
     recovered = money.agg(accounts=("balance", "size"), balance=("balance", "sum"), recovered=("recovered_amount", "sum")).reset_index()
     recovered["balance_recovered_share"] = recovered.pop("recovered") / recovered.pop("balance")
     return {
-        "Label rates by night": _rates(rows, "as_of"),
-        "Label rates by days past due": _rates(rows, "bucket"),
+        BY_NIGHT: _rates(rows, "as_of"),
+        BY_BUCKET: _rates(rows, "bucket"),
         "Share of balances recovered by currency and days past due": recovered,
     }
 

@@ -54,6 +54,10 @@ class Holdings:
         np.minimum.at(least, self.group[given], values[given])
         return np.where(np.isinf(least), np.nan, least)[self.group]
 
+    def any(self, rows: np.ndarray) -> np.ndarray:
+        """bool per row: whether it holds of any row of the row's group."""
+        return (np.bincount(self.group[rows], minlength=self.groups) > 0)[self.group]
+
     def _money(self, values: np.ndarray) -> np.ndarray:
         """Minor units in each row's own currency; whole numbers below 2**53 add up exactly in any order, rates as exact fractions."""
         sums = np.bincount(self.group, weights=values, minlength=self.groups)[self.group]

@@ -107,6 +107,11 @@ class Catalogue(Sequence[Declared]):
         """A sha256 that changes when any declaration does: written beside a model, so that it is never fed another catalogue's columns."""
         return hashlib.sha256("\n".join(repr(entry) for entry in self._entries).encode()).hexdigest()
 
+    def needs(self, name: str) -> frozenset[str]:
+        """Tables without which a column, or a part of it, is missing."""
+        entries = [self._by_name[part] for part in {name} | _ancestors(name, self._by_name)]
+        return frozenset().union(*(entry.needs for entry in entries if isinstance(entry, Feature | Noun)))
+
     def features_of(self, event: str) -> list[Feature]:
         return self._of_event.get(event, [])
 

@@ -70,23 +70,24 @@ class Evidence:
 
     def delivered(self, table: str) -> np.ndarray:
         """bool per row: whether the row's portfolio delivers the table, and completely through the day before as_of."""
-        if table == LEDGER:  # a table that the portfolio does not declare cannot be late for it
-            whole = [self._complete(name) | ~self._declared(name) for name in ("charges", "balances", "payments")]
-            return (self.delivered("charges") | self.delivered("balances")) & np.logical_and.reduce(whole)
-        if table not in self.tables:
-            return np.zeros(len(self.cohort), bool)
-        return self._declared(table) & self._complete(table)
-
-    def _declared(self, table: str) -> np.ndarray:
         codes, names = self._portfolios
-        return np.array([table in self.terms.delivers.get(name, TABLES) for name in names] + [True])[codes]
+        return self.as_of - 1 <= self.reach(table, names)[codes]
 
-    def _complete(self, table: str) -> np.ndarray:
-        reach = self.complete_through.get(table)
-        if not isinstance(reach, Mapping):
-            return self.as_of - 1 <= (NEVER if reach is None else reach)
-        codes, names = self._portfolios
-        return self.as_of - 1 <= np.array([*reaches(reach, names), NEVER])[codes]
+    def reach(self, table: str, portfolios: Sequence[str]) -> np.ndarray:
+        """int64 per portfolio: the last day through which it delivers the table completely; NEVER without an end, NO_DAY where not at all.
+
+        The ledger is made of charges or balances; a table that a portfolio does not deliver cannot be late for it.
+        """
+        if table == LEDGER:
+            charges, balances, payments = (self.reach(name, portfolios) for name in ("charges", "balances", "payments"))
+            ends = [np.where(days == NO_DAY, NEVER, days) for days in (charges, balances, payments)]
+            return np.where(np.maximum(charges, balances) == NO_DAY, NO_DAY, np.minimum.reduce(ends))
+        declared = [table in self.tables and table in self.terms.delivers.get(name, TABLES) for name in portfolios]
+        whole = self.complete_through.get(table)
+        if not isinstance(whole, Mapping):
+            whole = dict.fromkeys(portfolios, NEVER if whole is None else whole)
+        days = np.array(reaches(whole, portfolios) if len(portfolios) else [], np.int64)
+        return np.where(declared, days, NO_DAY)
 
     @cached_property
     def _portfolios(self) -> tuple[np.ndarray, list[str]]:

@@ -103,6 +103,7 @@ def history(tables: Mapping[str, pd.DataFrame], terms: Terms, first_day: int | N
             still(named_charges(found, charges, versions.head), np.int64),
             found.reversal_offsets,
             found.reversal_known_on,
+            found.reversal_occurred_on,
             found.reversal_amount,
         ),
         LEAST if first_day is None else int(first_day),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from features.catalogue import CATALOGUE
+from features.catalogue import CATALOGUE, WINDOW_RULE
 from features.declarations import Catalogue
 from features.spec import Band, Debtor, Declared, Difference, Feature, Noun, Ratio, Where
 from features.vocabulary import EVENTS, FACTS, FAMILIES, Agg
@@ -15,8 +15,9 @@ Every column of the matrix, written from `features/catalogue.py` (`python -m fea
 For the night of as_of a feature knows what was known before as_of 00:00 of the portfolio's zone, in the versions then in force. Windows are
 whole local days, `[as_of - days, as_of)`. Money is in minor units of the account's currency, counts and days are whole numbers, and all
 columns are float64 but classes. *Empty* is the value where nothing happened; whatever a feature needs and the portfolio does not deliver
-makes it missing. *Direction* is the sign of p_recovered as the value rises, where the trade is sure of it. *Reason* marks columns that may
-be said to a collector. Columns `x_*` of the accounts table become features under their own name, a number or a class; `audit_*` never.
+makes it missing; a figure over several accounts of a debtor is missing where the portfolio of one of them does not. *Direction* is the sign
+of p_recovered as the value rises, where the trade is sure of it. *Reason* marks columns that may be said to a collector. Columns `x_*` of
+the accounts table become features under their own name, a number or a class; `audit_*` never.
 """
 _AGGREGATES = {
     Agg.COUNT: "Number of {events}",
@@ -38,7 +39,7 @@ _AGGREGATES = {
 
 def markdown(catalogue: Catalogue = CATALOGUE) -> str:
     """One table per family."""
-    lines = [TITLE, "", INTRODUCTION, "## Events", "", "| event | what counts |", "|---|---|"]
+    lines = [TITLE, "", INTRODUCTION, "## Windows", "", WINDOW_RULE, "## Events", "", "| event | what counts |", "|---|---|"]
     lines += [f"| {name.replace('_', ' ')} | {kind.says[0].upper()}{kind.says[1:]} |" for name, kind in EVENTS.items()] + [""]
     for family in FAMILIES:
         own = [entry for entry in catalogue if entry.family == family]

@@ -53,6 +53,7 @@ class Paid(NamedTuple):
     charge: np.ndarray  # int64: first version of the charge named, -1 if none
     reversal_offsets: np.ndarray
     reversal_known_on: np.ndarray
+    reversal_occurred_on: np.ndarray
     reversal_amount: np.ndarray
 
 
@@ -161,17 +162,22 @@ def segments(known, charges, statements, paid, first_day, last_day):
                 continue
 
             stated = max(0, statement_arrears[statement]) if statement >= 0 else 0
-            arrears, since = max(0, stated + due - free), np.int64(NO_DAY)
+            owed, reopened, reopened_since = np.int64(0), np.int64(0), np.int64(NO_DAY)
+            if statement >= 0 and statement_codes > reversal_codes:
+                owed, reopened, reopened_since = _reopened(charges, paid, position, taken_on, day, current)
+            arrears, since = max(0, stated + reopened + due - free), np.int64(NO_DAY)
             if arrears > tolerance:
-                left = max(0, free - stated)
+                left = max(0, free - stated - reopened)
                 since = _oldest(due_on, amount, issued_on, charge_head, charge_first, charge_last, day, taken_on, current, named, left)
                 if stated > free and statement_dpd[statement] > 0:
                     stated_since = taken_on - statement_dpd[statement]
                     since = stated_since if since == NO_DAY else min(since, stated_since)
-            if balance != last_balance or arrears != last_arrears or since != last_since:
+                if stated + reopened > free and reopened > 0:
+                    since = reopened_since if since == NO_DAY else min(since, reopened_since)
+            if balance + owed != last_balance or arrears != last_arrears or since != last_since:
                 start[written], since_of[written] = day, since
-                balance_of[written], arrears_of[written] = balance, arrears
-                last_balance, last_arrears, last_since = balance, arrears, since
+                balance_of[written], arrears_of[written] = balance + owed, arrears
+                last_balance, last_arrears, last_since = balance + owed, arrears, since
                 written += 1
         offsets[position + 1] = written
     # Views: what was not written was never touched, so it takes no memory.
@@ -257,6 +263,36 @@ def _after_statement(charges, paid, position, taken_on, day, named):
             elif paid.charge[row] >= 0:
                 named[paid.charge[row] - charge_first] += _net(paid, row, day)
     return after
+
+
+@compiled
+def _reopened(charges, paid, position, taken_on, day, current):
+    """What the statement could not know: money paid by its day that was taken back after it.
+
+    Owed again; of that, due again; overdue since, NO_DAY where nothing is. Due again is what named no charge, or one whose due day the
+    statement has seen: since that day, else since the payment. A charge that falls due later is open again by what names it.
+    """
+    owed, due, since = np.int64(0), np.int64(0), np.int64(NO_DAY)
+    for row in range(paid.offsets[position], paid.offsets[position + 1]):
+        if paid.occurred_on[row] > taken_on or paid.known_on[row] >= day:
+            continue
+        back = np.int64(0)
+        for reversal in range(paid.reversal_offsets[row], paid.reversal_offsets[row + 1]):
+            if paid.reversal_known_on[reversal] < day and paid.reversal_occurred_on[reversal] > taken_on:
+                back += paid.reversal_amount[reversal]
+        if back == 0:
+            continue
+        owed += back
+        overdue_since = np.int64(paid.occurred_on[row])
+        charge = current[paid.charge[row] - charges.spans[position, 0]] if paid.charge[row] >= 0 else np.int64(-1)
+        if charge >= 0:
+            if charges.due_on[charge] >= taken_on or charges.issued_on[charge] > taken_on:
+                continue
+            if charges.due_on[charge] != NO_DAY:
+                overdue_since = np.int64(charges.due_on[charge])
+        due += back
+        since = overdue_since if since == NO_DAY else min(since, overdue_since)
+    return owed, due, since
 
 
 @compiled

@@ -35,6 +35,7 @@ class Settlements:
     is_credit: np.ndarray  # bool
     reversal_offsets: np.ndarray  # int64[rows + 1]: reversals of each row, in the order they became known
     reversal_known_on: np.ndarray  # int32
+    reversal_occurred_on: np.ndarray  # int32
     reversal_amount: np.ndarray  # int64
     payments: pd.DataFrame  # the arranged payments
     row: np.ndarray  # int64: place of each row in `payments`
@@ -87,6 +88,7 @@ def settlements(payments: pd.DataFrame | None, accounts: np.ndarray) -> Settleme
         is_credit=still(is_credit, np.bool_),
         reversal_offsets=still(reversal_offsets, np.int64),
         reversal_known_on=still(known_on[reversal_row], np.int32),
+        reversal_occurred_on=still(columns[2][reversal_row], np.int32),
         reversal_amount=_at_most_the_amount(still(held_amount, np.int64), still(reversal_offsets, np.int64), amount[reversal_row]),
         payments=payments,
         row=still(row, np.int64),

@@ -198,7 +198,8 @@ class Debtor(Declared):
     """An aggregate of a column over the debtor's scorable accounts of the same as_of: COUNT, SUM, MAX or MIN.
 
     SUM is missing where a part is missing; money is added in this account's currency, missing where the debtor's accounts differ in
-    currency and a rate is not given. MAX and MIN pass over missing parts. `over` says who is added up: an account's own debtor only.
+    currency and a rate is not given. MAX and MIN pass over missing parts, but not over one that is missing because its book does not
+    deliver what it needs. `over` says who is added up: an account's own debtor only.
     """
 
     called: str

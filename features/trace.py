@@ -107,20 +107,21 @@ def _nights(entry: Feature, row: int, evidence: Evidence) -> list[dict]:
 
 def _accounts(entry: Noun, row: int, evidence: Evidence) -> list[dict]:
     """Every account of the debtor known before the night: since when, when it was settled, when it was last due."""
-    if not evidence.delivered(LEDGER)[row]:
-        return [_line(entry.name, evidence, row, "not delivered: charges or balances")]
     versions, books, night = evidence.accounts_by_version, evidence.ledger, int(evidence.as_of[row])
     charges = whole_debtor.due_days(evidence)
     known = versions[(versions["known_on"] < night).to_numpy()].drop_duplicates("account_no", keep="last")
+    known = known[(known["debtor_id"] == evidence.of_account("debtor_id").iloc[row]).to_numpy()]
+    has_ledger = evidence.reach(LEDGER, known["portfolio"].astype("str").tolist()) >= night - 1
+    columns = (known[name] for name in ("account_id", "account_no", "known_on"))
     lines = []
-    for account_id, number, since in known.loc[
-        (known["debtor_id"] == evidence.of_account("debtor_id").iloc[row]).to_numpy(), ["account_id", "account_no", "known_on"]
-    ].itertuples(index=False):
-        place = int(books.positions(np.array([number]))[0])
-        settled = int(whole_debtor.settled_on(books.offsets[place], books.offsets[place + 1], books.start, books.balance, night))
-        due = int(whole_debtor.last_due_on(charges[0][place], charges[1][place], *charges[2:], night))
+    for account_id, number, since, is_told in zip(*columns, has_ledger, strict=True):
+        line = _line(entry.name, evidence, row, "account" if is_told else "account without a ledger", None, int(since))
+        settled = due = NO_DAY
+        if is_told:
+            place = int(books.positions(np.array([number]))[0])
+            settled = int(whole_debtor.settled_on(books.offsets[place], books.offsets[place + 1], books.start, books.balance, night))
+            due = int(whole_debtor.last_due_on(charges[0][place], charges[1][place], *charges[2:], night))
         told = {"settled_on": settled if settled == NO_DAY else settled - 1, "last_due_on": due}
-        line = _line(entry.name, evidence, row, "account", None, int(since))
         lines.append(line | {"account_id": account_id} | {name: None if day == NO_DAY else date(day) for name, day in told.items()})
     return lines
 

@@ -196,9 +196,13 @@ FACTS: dict[str, Fact] = {
     "days_without_contact_180d": Fact(
         "contacts", "days", "The other days of [as_of - 180, as_of) since opening.", ("contacts",)
     ),
-    "debtor_accounts_ever": Fact("debtor", "count", "Accounts of the debtor known before as_of, scorable or not.", _LEDGER),
+    "debtor_accounts_ever": Fact("debtor", "count", "Accounts of the debtor known before as_of, scorable or not."),
     "debtor_accounts_settled": Fact(
         "debtor", "count", "Accounts of the debtor whose balance was positive and is 0 now, by payment or credit.", _LEDGER
+    ),
+    "debtor_accounts_settled_dated": Fact(
+        "debtor", "count",
+        "Of these, accounts with a billed charge, so that they can be early or late; missing where a book of them delivers none.", _LEDGER,
     ),
     "debtor_accounts_settled_late": Fact("debtor", "count", "Of these, settled after their last due day.", _LEDGER),
     "debtor_settled_days_late_mean": Fact(
@@ -219,7 +223,7 @@ FACTS: dict[str, Fact] = {
     "debtor_accounts_90_days_ever": Fact(
         "debtor", "count", "Accounts of the debtor that were ever 90 days past due, as known on any night through as_of.", _LEDGER
     ),
-    "debtor_days_since_first_opened": Fact("debtor", "days", "Days from the first opened_on of the debtor's accounts to as_of.", _LEDGER),
+    "debtor_days_since_first_opened": Fact("debtor", "days", "Days from the first opened_on of the debtor's accounts to as_of."),
     "first_payment_default": Fact(
         "balances", "flag", f"1 if nothing was paid within {FIRST_PAYMENT_DAYS} days of the first due day, 0 if it was; else missing.",
         ("charges", "payments"),

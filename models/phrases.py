@@ -33,12 +33,6 @@ _SPANNED = {
     "Conversations {span}: {value:count}": "Conversations {span} : {value:count}",
     "Refusals to pay {span}: {value:count}": "Refus de payer {span} : {value:count}",
     "Promises made {span}: {value:count}": "Promesses faites {span} : {value:count}",
-    "Kept {promises_kept_365d:count} of {promises_made_365d:count} promises {span}": (
-        "A tenu {promises_kept_365d:count} promesses sur {promises_made_365d:count} {span}"
-    ),
-    "Kept {promises_kept_ever:count} of {promises_made_ever:count} promises {span}": (
-        "A tenu {promises_kept_ever:count} promesses sur {promises_made_ever:count} {span}"
-    ),
     "Paid on all accounts {span}: {value:money}": "Payé sur tous les comptes {span} : {value:money}",
     "Payments on all accounts {span}: {value:count}": "Paiements sur tous les comptes {span} : {value:count}",
     "Broken promises on all accounts {span}: {value:count}": "Promesses non tenues sur tous les comptes {span} : {value:count}",
@@ -64,6 +58,7 @@ _PLAIN = {
     "Arrears: {value:money}": "Arriérés : {value:money}",
     "{value:days} past due": "{value:days} de retard",
     "Arrears last cleared by a payment {value:days} ago": "Arriérés soldés par un paiement il y a {value:days}",
+    "Falling due in the next 7 days: {value:money}": "À échoir dans les 7 jours : {value:money}",
     "Falling due in the next 30 days: {value:money}": "À échoir dans les 30 jours : {value:money}",
     "Next charge due in {value:days}": "Prochaine échéance dans {value:days}",
     "Account opened {value:months} ago": "Compte ouvert il y a {value:months}",
@@ -88,8 +83,8 @@ _PLAIN = {
     "Arrears over all accounts: {value:money}": "Arriérés sur tous les comptes : {value:money}",
     "Last payment on any account {value:days} ago": "Dernier paiement, tous comptes, il y a {value:days}",
     "Accounts of the same debtor settled before: {value:count}": "Comptes du même débiteur déjà soldés : {value:count}",
-    "Earlier accounts settled late: {debtor_accounts_settled_late:count} of {debtor_accounts_settled:count}": (
-        "Comptes antérieurs soldés en retard : {debtor_accounts_settled_late:count} sur {debtor_accounts_settled:count}"
+    "Earlier accounts settled late: {debtor_accounts_settled_late:count} of {debtor_accounts_settled_dated:count}": (
+        "Comptes antérieurs soldés en retard : {debtor_accounts_settled_late:count} sur {debtor_accounts_settled_dated:count}"
     ),
     "Latest settlement of an earlier account, days after it was due: {value:count}": (
         "Plus grand retard à solder un compte antérieur, en jours : {value:count}"
@@ -110,8 +105,13 @@ _PLAIN = {
 
 _PROMISES = {
     f"{verb} {{value:count}} of {{{made}:count}} promises {{span}}": f"{verbe} {{value:count}} promesses sur {{{made}:count}} {{span}}"
-    for made in ("promises_made_90d", "promises_made_365d", "promises_made_ever")
+    for made in ("promises_made_90d", "promises_made_180d", "promises_made_365d", "promises_made_ever")
     for verb, verbe in (("Kept", "A tenu"), ("Broke", "N'a pas tenu"))
+} | {
+    f"Kept {{promises_kept_{over}:count}} of {{promises_made_{over}:count}} promises {{span}}": (
+        f"A tenu {{promises_kept_{over}:count}} promesses sur {{promises_made_{over}:count}} {{span}}"
+    )
+    for over in ("180d", "365d", "ever")
 }
 
 FRENCH: dict[str, str] = _PLAIN | {

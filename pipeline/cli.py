@@ -130,13 +130,18 @@ def features(store: Path | None, as_of: dt.datetime, out: Path | None, feature: 
 @cli.command()
 @_store_option
 @click.option("--out", type=any_path, required=True, help="Parquet file to write.")
+@click.option("--horizons", default=None, help="Label over these numbers of days too, and tell of them side by side: 30,60,90.")
 @_params_option
-def dataset(store: Path | None, out: Path, params_path: Path) -> None:
+def dataset(store: Path | None, out: Path, horizons: str | None, params_path: Path) -> None:
     """The labelled panel: account_id, debtor_id, as_of, features, labels, split; prints label rates, coverage and maturity."""
     from pipeline import dataset as dataset_room
 
+    parts = [] if horizons is None else horizons.split(",")
+    asked = {int(part): None for part in parts if part.strip().isdecimal()}
+    if len(asked) != len(parts) or not all(1 <= days <= 3660 for days in asked):
+        raise click.UsageError("--horizons must be different numbers of days, 1 to 3660, separated by commas, such as 30,60,90.")
     params = _load(params_path)
-    click.echo(dataset_room.write_panel(store or params.paths.store, out, params))
+    click.echo(dataset_room.write_panel(store or params.paths.store, out, params, list(asked)))
 
 
 @cli.command()

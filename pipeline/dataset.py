@@ -15,16 +15,17 @@ from features.build import build, without_rate
 from features.catalogue import CATALOGUE
 from features.cohort import Cohort, known, scorable
 from features.columns import columns_of
-from features.coverage import coverage, label_rates, maturity_curve, recoveries_by_day
+from features.coverage import coverage, label_rates, recoveries_by_day
 from features.currencies import DECIMALS
 from features.declarations import Catalogue
 from features.errors import InputMissing
-from features.labels import labels
+from features.labels import labels_by_terms
 from features.ledger import Ledger, history
 from features.tables import account_number
-from features.terms import Terms, reaches
+from features.terms import LabelTerms, Terms, reaches
 from pipeline.data_files import check_folder
 from pipeline.engines import map_shards
+from pipeline.label_tables import Labelled, label_tables
 from pipeline.params import Params
 from pipeline.store import Store
 
@@ -56,6 +57,7 @@ class Panel:
 
     counts      as_of, portfolio, reason, accounts: all known accounts, scorable or not
     recoveries  the sums behind the maturity curve (features.coverage)
+    horizons    the rows' labels under further terms, where asked for
     payments_through   portfolio -> last day whose payments were all there when the labels were made
     """
 
@@ -66,6 +68,7 @@ class Panel:
     recoveries: pd.DataFrame
     payments_through: Mapping[str, int]
     versions: Mapping[str, int]
+    horizons: tuple[Labelled, ...] = ()
 
     @property
     def complete_through(self) -> int:
@@ -202,20 +205,28 @@ def payments_through(store: Store, before: int | None = None) -> dict[str, int]:
     return found if before is None else {name: min(day, before - 1) for name, day in found.items()}
 
 
-def panel(store: Store, params: Params, before: int | None = None) -> Panel:
-    """Every scorable account (or a seeded sample of debtors, weighted) on every training night, with features and mature labels."""
+def panel(store: Store, params: Params, before: int | None = None, further: Sequence[LabelTerms] = ()) -> Panel:
+    """Every scorable account (or a seeded sample of debtors, weighted) on every training night, with features and mature labels.
+
+    further: terms under which the same rows are labelled too, in the same pass; nights and rows are those of the params' own.
+    """
     versions = store.versions()
     nights = training_nights(store, params, before)
     complete = payments_through(store, before)
-    work = partial(_panel_of_shard, store.path, tuple(nights), complete, params, versions, _kept_share(store, params, versions))
+    asked, keep = (params.label_terms(), *further), _kept_share(store, params, versions)
+    work = partial(_panel_of_shard, store.path, tuple(nights), complete, params, asked, versions, keep)
     parts = list(map_shards(work, range(store.shards), params.engine, threads=True))
-    cohorts, matrices, found, counts, recoveries = zip(*parts, strict=True)
-    cohort, labelled = pd.concat(cohorts, ignore_index=True), pd.concat(found, ignore_index=True)
-    matrix = _stacked(matrices)
+    cohorts, matrices, counts, found, recoveries = zip(*parts, strict=True)
+    cohort = pd.concat(cohorts, ignore_index=True)
     order = np.lexsort((cohort["account_no"].to_numpy(), cohort["as_of"].to_numpy()))
-    cohort, matrix, labelled = (frame.iloc[order].reset_index(drop=True) for frame in (cohort, matrix, labelled))
+    cohort, matrix = (frame.iloc[order].reset_index(drop=True) for frame in (cohort, _stacked(matrices)))
+    labelled = [
+        Labelled(terms, pd.concat(own, ignore_index=True).iloc[order].reset_index(drop=True), pd.concat(sums, ignore_index=True))
+        for terms, own, sums in zip(asked, zip(*found, strict=True), zip(*recoveries, strict=True), strict=True)
+    ]
     counted = pd.concat(counts).groupby(["as_of", "portfolio", "reason"], observed=True, as_index=False)["accounts"].sum()
-    return Panel(cohort, matrix, labelled, counted, pd.concat(recoveries, ignore_index=True), complete, versions)
+    own = labelled[0]
+    return Panel(cohort, matrix, own.labels, counted, own.recoveries, complete, versions, tuple(labelled[1:]))
 
 
 def write_features(store_path: Path, as_of: dt.date, out: Path, params: Params) -> str:
@@ -235,22 +246,28 @@ def _no_rate(cohort: pd.DataFrame, terms: Terms) -> list[str]:
     return [f"No rate for {found}: sums over all accounts of those debtors are missing. Add money.rates."] if found else []
 
 
-def write_panel(store_path: Path, out: Path, params: Params) -> str:
-    """The panel as Parquet, and in words: label rates by night and bucket, coverage by month, maturity curve; these two drawn too."""
+def write_panel(store_path: Path, out: Path, params: Params, horizons: Sequence[int] = ()) -> str:
+    """The panel as Parquet, and in words: label rates by night and bucket, coverage by month, maturity curve; drawn too.
+
+    horizons: days in which recovery and default are judged, instead of the params' own in words and pictures; in the file beside them, as
+    recovered_60d, recovered_amount_60d, defaulted_60d and the reasons where they are missing.
+    """
     from models.split import split_by_time
     from pipeline.label_charts import draw
 
     check_folder(out.parent)
-    whole = panel(Store(store_path), params)
+    further = [replace(params.label_terms(), horizon_days=days, default_horizon_days=days) for days in horizons]
+    whole = panel(Store(store_path), params, further=further)
     part = split_by_time(whole.cohort, params.split, params.label).part
     dates = pd.Series(whole.cohort["as_of"].to_numpy().astype("datetime64[D]").astype("datetime64[s]"), name="as_of")
     who = [name for name in ("account_id", "debtor_id", "weight") if name in whole.cohort]  # weight: 1 / share of the debtors drawn
-    frame = pd.concat([whole.cohort[who], dates, whole.matrix, whole.labels, part.rename("split")], axis=1)
+    beside = [own.labels.add_suffix(f"_{own.terms.horizon_days}d") for own in whole.horizons]
+    frame = pd.concat([whole.cohort[who], dates, whole.matrix, whole.labels, part.rename("split"), *beside], axis=1)
     write_parquet(frame, out)
-    rates = label_rates(whole.cohort, whole.labels)
-    seen, curve = coverage(whole.cohort, whole.labels), maturity_curve(whole.recoveries)
-    picture = out.with_suffix(".png")
-    draw(seen, curve, picture)
+    told = whole.horizons or (Labelled(params.label_terms(), whole.labels, whole.recoveries),)
+    pictures = [out.with_suffix(".png")] if not horizons else [out.with_name(f"{out.stem}-{days}d.png") for days in horizons]
+    for own, picture in zip(told, pictures, strict=True):
+        draw(label_rates(whole.cohort, own.labels), coverage(whole.cohort, own.labels), own.curve, picture)
     reach = sorted(whole.payments_through.items())
     return "\n\n".join(
         [
@@ -259,11 +276,8 @@ def write_panel(store_path: Path, out: Path, params: Params) -> str:
             *_no_rate(whole.cohort, terms_of(Store(store_path), params)),
             "Payments complete through " + ", ".join(f"{date_of(day)} ({name})" for name, day in reach),
             f"Accounts of these nights by reason\n{_by_reason(whole.counts).to_string(index=False)}",
-            f"Rows with a label, and without one by reason\n{_labelled_or_not(seen).to_string(index=False)}",
-            *(f"{title}\n{table.to_string(index=False)}" for title, table in rates.items()),
-            f"Label coverage by month\n{seen.to_string(index=False)}",
-            f"Maturity: share of eventual recoveries known after n days\n{curve.to_string(index=False)}",
-            f"Both drawn: {picture}",
+            *(f"{title}\n{table.to_string(index=False)}" for title, table in label_tables(whole.cohort, told)),
+            f"Drawn: {', '.join(map(str, pictures))}",
         ]
     )
 
@@ -278,12 +292,6 @@ def _by_reason(counts: pd.DataFrame) -> pd.DataFrame:
     """reason, accounts, share: of all accounts known on the nights, each night counted."""
     found = counts.groupby("reason", sort=False, observed=True)["accounts"].sum().reset_index()
     return found[found["accounts"] > 0].assign(share=found["accounts"] / max(found["accounts"].sum(), 1))
-
-
-def _labelled_or_not(seen: pd.DataFrame) -> pd.DataFrame:
-    """label, reason, accounts, share of the label's rows; the rows that have one included."""
-    found = seen.groupby(["label", "reason"])["accounts"].sum().reset_index()
-    return found.assign(share=found["accounts"] / found.groupby("label")["accounts"].transform("sum"))
 
 
 def explain_cell(store_path: Path, as_of: dt.date, name: str, account_id: str, params: Params) -> str:
@@ -323,16 +331,17 @@ def _panel_of_shard(
     nights: tuple[int, ...],
     complete: Mapping[str, int],
     params: Params,
+    asked: Sequence[LabelTerms],
     versions: Mapping[str, int],
     keep: float,
     shard: int,
-) -> tuple[pd.DataFrame, ...]:
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, list[pd.DataFrame], list[pd.DataFrame]]:
+    """Cohort, matrix, accounts by reason, and per terms the labels and the sums of their maturity curve."""
     seen = view(Store(store_path), shard, nights, params, versions, keep=keep, whole=False)
     rows = seen.cohort.frame
     delivers = terms_of(Store(store_path), params, versions).delivers
-    found = labels(rows, seen.tables, seen.ledger, params.label_terms(), complete, DECIMALS, delivers)
-    curve = recoveries_by_day(rows, seen.ledger, params.label_terms(), complete)
-    return rows, seen.matrix, found, seen.cohort.counts, curve
+    found = labels_by_terms(rows, seen.tables, seen.ledger, asked, complete, DECIMALS, delivers)
+    return rows, seen.matrix, seen.cohort.counts, found, [recoveries_by_day(rows, seen.ledger, terms, complete) for terms in asked]
 
 
 def _kept_share(store: Store, params: Params, versions: Mapping[str, int]) -> float:

@@ -1,28 +1,36 @@
-"""What a panel's labels rest on as one picture: which rows have one by month, and how fast recoveries become known."""
+"""What a panel's labels rest on as one picture: their rates, which rows have one by month, and how fast recoveries become known."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from features.coverage import LABELLED
-from features.labels import MISSING
+from features.coverage import BY_BUCKET, BY_NIGHT, LABELLED
+from features.labels import LABELS, MISSING
 
 COLOUR_OF_LABELLED, COLOURS = "#0a5fb8", ("#9fb0c6", "#d98e04", "#a33b3b", "#6b4fa0", "#0b7350", "#55637a", "#c7a17a")
+COLOUR_OF = dict(zip(LABELS, (COLOUR_OF_LABELLED, COLOURS[2]), strict=True))
 MONTHS_NAMED = 18
 
 
-def draw(coverage: pd.DataFrame, curve: pd.DataFrame, path: Path) -> None:
-    """A PNG. coverage and curve: of features.coverage. Per label a bar a month, by reason; below, a line a currency."""
+def draw(rates: Mapping[str, pd.DataFrame], coverage: pd.DataFrame, curve: pd.DataFrame, path: Path) -> None:
+    """A PNG. rates, coverage and curve: of features.coverage.
+
+    Rates by night and by days past due; per label a bar a month, by reason; below, a line a currency.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     labels = list(dict.fromkeys(coverage["label"]))
-    figure = Figure(figsize=(9.6, 3.0 * (len(labels) + 1)), layout="constrained")
+    figure = Figure(figsize=(9.6, 3.0 * (len(labels) + 2)), layout="constrained")
     FigureCanvasAgg(figure)
-    *bars, last = np.atleast_1d(figure.subplots(len(labels) + 1, 1))
+    rows = [["night", "bucket"], *([name, name] for name in (*labels, "curve"))]
+    (by_night, by_bucket, *bars, last) = figure.subplot_mosaic(rows).values()
+    _rate_lines(by_night, rates[BY_NIGHT])
+    _rate_bars(by_bucket, rates[BY_BUCKET])
     for axes, label in zip(bars, labels, strict=True):
         _bars(axes, coverage[coverage["label"] == label])
         axes.set_ylabel(f"rows by {label}")
@@ -31,15 +39,35 @@ def draw(coverage: pd.DataFrame, curve: pd.DataFrame, path: Path) -> None:
         last.plot(rows["days"], rows["money_share"], color=colour, marker="o", markersize=3, label=str(currency))
     last.axhline(1, color="#55637a", linewidth=0.8, linestyle="--")
     last.set(xlabel="days after as_of", ylabel="share of the recovered\nmoney known by then", xlim=(0, None), ylim=(0, None))
-    for axes in (*bars, last):
+    for axes in (by_night, by_bucket, *bars, last):
         axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", alpha=0.3)
         axes.set_axisbelow(True)
-        if axes.get_legend_handles_labels()[0]:
+        if axes is not by_night and axes.get_legend_handles_labels()[0]:
             axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1.0))
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120, metadata={"Software": None})
+
+
+def _rate_lines(axes, rows: pd.DataFrame) -> None:
+    for label in LABELS:
+        axes.plot(range(len(rows)), rows[f"{label}_rate"], color=COLOUR_OF[label], marker="o", markersize=3, label=label)
+    _name(axes, rows["as_of"].dt.strftime("%Y-%m-%d"), MONTHS_NAMED // 2)
+    axes.set(ylabel="rate by night", ylim=(0, 1))
+
+
+def _rate_bars(axes, rows: pd.DataFrame) -> None:
+    for place, label in enumerate(LABELS):
+        axes.bar([x + 0.4 * place - 0.2 for x in range(len(rows))], rows[f"{label}_rate"], color=COLOUR_OF[label], width=0.4, label=label)
+    _name(axes, rows["bucket"].astype("str"), len(rows))
+    axes.set(ylabel="rate by days past due", ylim=(0, 1))
+
+
+def _name(axes, names: pd.Series, most: int) -> None:
+    """At most so many names below the axis, evenly chosen."""
+    step = max(1, -(-len(names) // max(most, 1)))
+    axes.set_xticks(range(0, len(names), step), list(names[::step]), rotation=45, ha="right", fontsize=8)
 
 
 def _bars(axes, rows: pd.DataFrame) -> None:
@@ -50,6 +78,5 @@ def _bars(axes, rows: pd.DataFrame) -> None:
         colour = COLOUR_OF_LABELLED if reason == LABELLED else COLOURS[MISSING.index(reason)]  # the same in every part of the picture
         axes.bar(range(len(shares)), shares[reason], bottom=bottom, color=colour, width=0.8, label=reason.replace("_", " "))
         bottom += shares[reason].to_numpy()
-    step = max(1, -(-len(shares) // MONTHS_NAMED))
-    axes.set_xticks(range(0, len(shares), step), shares.index[::step], rotation=45, ha="right", fontsize=8)
+    _name(axes, shares.index, MONTHS_NAMED)
     axes.set_ylim(0, 1)

@@ -123,7 +123,7 @@ def publish_night(store_path: Path, as_of: dt.date, out: Path, params: Params, *
         with stages.stage("publish") as so_far:
             language = params.worklist.language
             night = in_words(night_of(store, job, worked, ranked, said, details), load_rules(RULES), language)
-            told = [sentence(warning, language) for warning in (*warnings, *ranked.warnings)]
+            told = [sentence(warning, language) for warning in (*warnings, *untaught(worked), *ranked.warnings)]
             about = manifest_of(store, job, worked, told)
             # Stored before anybody can see the list: a control group that nobody remembers would be drawn anew.
             store.replace_where("scores", _stored_scores(night.scores, job), job.as_of)
@@ -148,6 +148,14 @@ def unapproved(job: Job) -> list[str]:
     if job.model.record["run_id"] is not None:
         return []
     return ["No approved model: ranked by a table of recovery rates by days past due."]
+
+
+def untaught(worked: Sequence[Worked]) -> list[str]:
+    """A warning where accounts are of classes that the model was never taught, so that it knows nothing of them there."""
+    counts = pd.concat([one.unseen for one in worked]).groupby("column")["accounts"].sum()
+    if counts.empty:
+        return []
+    return [f"Classes the model was never taught, read as missing: {', '.join(f'{name} ({count})' for name, count in counts.items())}."]
 
 
 def what_if(

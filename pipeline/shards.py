@@ -58,6 +58,7 @@ class Worked:
     counts    all known accounts by reason
     waits     portfolio, money, money_days: money recovered after the last matured nights, and the same times the days it took
     answers   models.response.answer_counts of all known accounts
+    unseen    column, accounts: scorable accounts of a class that the model was never taught; it reads them as missing
     reused    whether an earlier, cut-off run had made it
     """
 
@@ -66,10 +67,11 @@ class Worked:
     counts: pd.DataFrame
     waits: pd.DataFrame
     answers: pd.DataFrame
+    unseen: pd.DataFrame
     reused: bool = False
 
 
-PARTS = ("rows", "channels", "counts", "waits", "answers")
+PARTS = ("rows", "channels", "counts", "waits", "answers", "unseen")
 
 
 def stage_of(job: Job, out: Path) -> Path:
@@ -110,7 +112,7 @@ def _work_shard(job: Job, stage: Path, shard: int) -> Worked:
         seen.cohort.frame, seen.tables, load_rules(RULES), job.params, job.as_of, complete_on(store, job.versions, job.as_of, job.params)
     )
     rows = _rows(job, seen, scores, found.accounts)
-    worked = Worked(rows, found.channels, seen.cohort.counts, _waits(job, seen, store), _answers(job, seen))
+    worked = Worked(rows, found.channels, seen.cohort.counts, _waits(job, seen, store), _answers(job, seen), _unseen(job, seen))
     half = place.with_suffix(".half")
     shutil.rmtree(half, ignore_errors=True)
     half.mkdir(mode=0o700)
@@ -142,6 +144,12 @@ def _rows(job: Job, seen: View, scores: pd.DataFrame, judged: pd.DataFrame) -> p
     whole = pd.concat(parts, axis=1)
     classes = [name for name in whole if isinstance(whole[name].dtype, pd.CategoricalDtype)]
     return whole.astype(dict.fromkeys(classes, "str"))  # shards name different classes; text adds up
+
+
+def _unseen(job: Job, seen: View) -> pd.DataFrame:
+    model = load_model(job.model.folder, job.model.sha256)
+    found = model.encoder.unseen(asked(model, seen.matrix)) if model.columns else {}  # the age-band table is taught no columns
+    return pd.DataFrame({"column": pd.Series(list(found), dtype="str"), "accounts": pd.Series(list(found.values()), dtype="int64")})
 
 
 def _answers(job: Job, seen: View) -> pd.DataFrame:

@@ -257,6 +257,66 @@ LEDGER_CASES = [
         {"2024-03-06": owed(400, 0, 0)},
     ),
     Case(
+        "a payment the statement saw, taken back after it, is owed again once that is known, overdue since it was paid, until the next one",
+        book()
+        .payment("2024-02-20", 80, payment_id="p")
+        .balance("2024-03-01", 500, 0, 0)
+        .reversal("2024-03-04", 80, "p", known_at="2024-03-06")
+        .balance("2024-03-20", 570, 70, 9),
+        {"2024-03-06": owed(500, 0, 0), "2024-03-07": owed(580, 80, 16), "2024-03-20": owed(580, 80, 29), "2024-03-21": owed(570, 70, 10)},
+    ),
+    Case(
+        "a payment taken back on the statement's day is so in the statement, however late it is known",
+        book()
+        .payment("2024-02-20", 80, payment_id="p")
+        .balance("2024-03-01", 500, 0, 0)
+        .reversal("2024-03-01", 80, "p", known_at="2024-03-05"),
+        {"2024-03-06": owed(500, 0, 0)},
+    ),
+    Case(
+        "a payment taken back in part after the statement opens the charge it named as of that charge's day",
+        book()
+        .charge("2024-02-10", 80, charge_id="c")
+        .payment("2024-02-20", 80, payment_id="p", charge_id="c")
+        .balance("2024-03-01", 420, 0, 0)
+        .reversal("2024-03-04", 30, "p"),
+        {"2024-03-04": owed(420, 0, 0), "2024-03-05": owed(450, 30, 24)},
+    ),
+    Case(
+        "a charge paid before the statement and taken back after it is owed at once and overdue when it falls due",
+        book()
+        .charge("2024-03-15", 100, charge_id="c")
+        .payment("2024-02-20", 100, payment_id="p", charge_id="c")
+        .balance("2024-03-01", 400, 0, 0)
+        .reversal("2024-03-04", 100, "p"),
+        {"2024-03-05": owed(500, 0, 0), "2024-03-15": owed(500, 0, 0), "2024-03-16": owed(500, 100, 1)},
+    ),
+    Case(
+        "money after the statement settles what was taken back before charges that fell due since",
+        book()
+        .payment("2024-02-20", 80, payment_id="p")
+        .balance("2024-03-01", 500, 0, 0)
+        .reversal("2024-03-04", 80, "p")
+        .charge("2024-03-05", 60, issued_on="2024-03-03", kind="invoice")
+        .charge("2024-03-10", 60, issued_on="2024-03-03", kind="invoice")
+        .payment("2024-03-12", 80),
+        {"2024-03-11": owed(700, 200, 20), "2024-03-13": owed(620, 120, 8)},
+    ),
+    Case(
+        "money after the statement settles its arrears, then what was taken back",
+        book()
+        .payment("2024-02-28", 80, payment_id="p")
+        .balance("2024-03-01", 500, 50, 6)
+        .reversal("2024-03-04", 80, "p")
+        .payment("2024-03-06", 60)
+        .payment("2024-03-08", 70),
+        {
+            "2024-03-05": owed(580, 130, 10),
+            "2024-03-07": owed(520, 70, 8),
+            "2024-03-09": owed(450, 0, 0),
+        },
+    ),
+    Case(
         "a re-aged statement lowers days past due without money",
         book().balance("2024-03-01", 500, 200, 40).balance("2024-03-10", 500, 200, 0),
         {"2024-03-10": owed(500, 200, 49), "2024-03-11": owed(500, 200, 0, days_past_due_max_365d=49)},

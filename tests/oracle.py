@@ -22,9 +22,9 @@ from features.vocabulary import Agg
 
 EPOCH = dt.date(1970, 1, 1)
 OF_ALL_ACCOUNTS = (
-    "debtor_accounts_ever", "debtor_accounts_settled", "debtor_accounts_settled_late", "debtor_settled_days_late_mean",
-    "debtor_settled_days_late_max", "debtor_last_settled_days_late", "debtor_days_since_last_settled", "debtor_largest_settled_principal",
-    "debtor_days_past_due_max_ever", "debtor_accounts_90_days_ever", "debtor_days_since_first_opened",
+    "debtor_accounts_ever", "debtor_accounts_settled", "debtor_accounts_settled_dated", "debtor_accounts_settled_late",
+    "debtor_settled_days_late_mean", "debtor_settled_days_late_max", "debtor_last_settled_days_late", "debtor_days_since_last_settled",
+    "debtor_largest_settled_principal", "debtor_days_past_due_max_ever", "debtor_accounts_90_days_ever", "debtor_days_since_first_opened",
 )  # fmt: skip
 MONTH_PARTS = {"start": 5, "early": 13, "middle": 16, "late": 24, "end": 31}  # last day of each
 
@@ -32,8 +32,9 @@ MONTH_PARTS = {"start": 5, "early": 13, "middle": 16, "late": 24, "end": 31}  # 
 class Judge:
     """The value of any declaration for (account_id, as_of) pairs of one cohort; None is missing."""
 
-    def __init__(self, rows: dict, cohort: list[tuple[str, int]], terms: Terms, catalogue):
-        self.rows, self.cohort, self.terms, self.catalogue = rows, cohort, terms, catalogue
+    def __init__(self, rows: dict, cohort: list[tuple[str, int]], terms: Terms, catalogue, complete: dict | None = None):
+        """complete: table -> portfolio -> last day that was all delivered."""
+        self.rows, self.cohort, self.terms, self.catalogue, self.complete = rows, cohort, terms, catalogue, complete or {}
         self._figures: dict = {}
         self._values: dict = {}
         self._events: dict = {}
@@ -49,7 +50,7 @@ class Judge:
         account = books.account_row(self.rows, account_id, as_of)
         if isinstance(entry, Attribute):
             return _given(account.get(entry.called))
-        if isinstance(entry, Feature | Noun) and not all(self.delivered(table, account["portfolio"]) for table in entry.needs):
+        if isinstance(entry, Feature | Noun) and not all(self.delivered(table, account["portfolio"], as_of) for table in entry.needs):
             return None
         if isinstance(entry, Noun):
             return self.fact(entry.called, account, as_of)
@@ -71,9 +72,14 @@ class Judge:
         over, under = parts[0] + a, sum(parts[1:]) + b
         return over / under if under != 0 else _given(entry.empty)
 
-    def delivered(self, table: str, portfolio: str) -> bool:
+    def delivered(self, table: str, portfolio: str, as_of: int) -> bool:
         if table == "ledger":
-            return self.delivered("charges", portfolio) or self.delivered("balances", portfolio)
+            made_of = [name for name in ("charges", "balances", "payments") if self.declared(name, portfolio)]
+            owed = "charges" in made_of or "balances" in made_of
+            return owed and all(self.delivered(name, portfolio, as_of) for name in made_of)
+        return self.declared(table, portfolio) and self.complete.get(table, {}).get(portfolio, as_of) >= as_of - 1
+
+    def declared(self, table: str, portfolio: str) -> bool:
         return table in self.rows and table in self.terms.delivers.get(portfolio, (table,))
 
     # What happened, as it may be known before as_of: one list of plain events per kind, oldest first.
@@ -284,6 +290,8 @@ class Judge:
         if name == "debtor_days_since_first_opened":
             opened = [row["opened_on"] for row in own if row["opened_on"] != NO_DAY and row["opened_on"] < as_of]
             return as_of - min(opened) if opened else None
+        if not all(self.delivered("ledger", row["portfolio"], as_of) for row in own):
+            return None
         worst = {}
         for row in own:
             past_due = [self.figures(row["account_id"], night)[2] for night in self.nights(row["account_id"], as_of)]
@@ -301,9 +309,14 @@ class Judge:
             billed = [event["day"] for event in self.events("charges", row["account_id"], as_of)
                       if event["kind"] in ("principal", "instalment", "invoice")]  # fmt: skip
             settled.append((max(owed), max(owed) - max(billed) if billed else None, row))
-        late = [days for _, days, _ in settled if days is not None]
         if name == "debtor_accounts_settled":
             return len(settled)
+        billed_everywhere = all(self.declared("charges", row["portfolio"]) for _, _, row in settled)
+        if ("late" in name or "dated" in name) and not billed_everywhere:
+            return None
+        late = [days for _, days, _ in settled if days is not None]
+        if name == "debtor_accounts_settled_dated":
+            return len(late)
         if name == "debtor_accounts_settled_late":
             return sum(1 for days in late if days > 0)
         if name == "debtor_settled_days_late_mean":
@@ -337,16 +350,19 @@ class Judge:
     # The debtor.
 
     def over_debtor(self, entry: Debtor, account: dict, as_of: int):
-        own = []
+        own, books_of_own = [], set()
         for account_id, night in self.cohort:
             other = books.account_row(self.rows, account_id, as_of)
             if night == as_of and other["debtor_id"] == account["debtor_id"]:
+                books_of_own.add(other["portfolio"])
                 own.append((other["currency"], None if entry.of is None else self.value(entry.of, account_id, as_of)))
         if entry.agg is Agg.COUNT:
             return len(own)
         currencies = {currency for currency, _ in own}
         is_money = entry.unit == "money" and len(currencies) > 1
         if entry.agg in (Agg.MAX, Agg.MIN):
+            if not all(self.delivered(table, book, as_of) for book in books_of_own for table in self.tables_behind(entry.of)):
+                return None
             given = [value for _, value in own if value is not None]
             return None if not given or is_money else (max if entry.agg is Agg.MAX else min)(given)
         if any(value is None for _, value in own):
@@ -362,6 +378,12 @@ class Judge:
             Decimal(str(self.terms.rates[account["currency"]])).scaleb(-self.terms.decimals[account["currency"]])
         )
         return int((Decimal(exact.numerator) / Decimal(exact.denominator)).to_integral_value(ROUND_HALF_EVEN))
+
+    def tables_behind(self, name: str) -> set[str]:
+        """The tables that a column, or any column it derives from, cannot do without."""
+        entry = self.catalogue[name]
+        found = set(entry.needs) if isinstance(entry, Feature | Noun) else set()
+        return found.union(*(self.tables_behind(part) for part in entry.parts))
 
 
 def aggregate(entry: Feature, events: list[dict], as_of: int):

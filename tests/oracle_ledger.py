@@ -34,6 +34,20 @@ def net(payment: dict, rows: dict, day: int) -> int:
     return max(0, payment["amount"] - taken_back)
 
 
+def taken_back_after(payment: dict, rows: dict, taken_on: int, day: int) -> int:
+    """What reversals dated after a statement took back, of those known before the day; never more than earlier ones left."""
+    named = [
+        row for row in rows_of(rows, "payments", payment["account_id"])
+        if row["kind"] == "reversal" and row["reverses"] == payment["payment_id"] and row["known_on"] < day
+    ]  # fmt: skip
+    left, after = payment["amount"], 0
+    for row in sorted(named, key=lambda row: (row["known_at"], row["amount"], row["occurred_at"])):
+        part = min(row["amount"], left)
+        left -= part
+        after += part if row["occurred_on"] > taken_on else 0
+    return after
+
+
 def settled_by(rows: dict, account_id: str, day: int) -> list[tuple[dict, int]]:
     """Payments and credits known before the day, with what they are then worth."""
     return [
@@ -100,11 +114,21 @@ def _after_statement(statement: dict, charges: list[dict], payments: list[tuple[
     for row, worth in before:
         if row["charge_id"] in unpaid:
             unpaid[row["charge_id"]] = max(0, unpaid[row["charge_id"]] - worth)
+    reopened, reopened_since = 0, []
+    for row, _ in before:
+        back = taken_back_after(row, rows, taken_on, day)
+        balance += back
+        named = [charge for charge in charges if charge["charge_id"] == row["charge_id"]]
+        if back and not (named and named[0] in falling_due):
+            reopened += back
+            reopened_since.append(named[0]["due_on"] if named else row["occurred_on"])
     pool += _adjusted(falling_due, day)
     stated = max(0, statement["arrears"])
     settles = min(stated, pool)
     since = taken_on - statement["days_past_due"] if statement["days_past_due"] > 0 else None
-    return balance, [(since, stated - settles)] + _oldest_first(falling_due, unpaid, pool - settles, day)
+    again = min(reopened, pool - settles)
+    overdue = [(since, stated - settles), (min(reopened_since, default=None), reopened - again)]
+    return balance, overdue + _oldest_first(falling_due, unpaid, pool - settles - again, day)
 
 
 def _adjusted(charges: list[dict], day: int) -> int:

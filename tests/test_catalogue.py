@@ -11,6 +11,7 @@ from features.declarations import Catalogue
 from features.errors import UsageError
 from features.reference import markdown
 from features.spec import MISSING, PLACEHOLDER, Attribute, Band, Debtor, Difference, Feature, Noun, Ratio, Window, where
+from features.tables import STATUSES
 from features.vocabulary import FAMILIES, Agg
 
 ALWAYS = (
@@ -26,6 +27,38 @@ def test_the_names_that_others_rely_on_are_there():
     assert [name for name in ALWAYS if name not in CATALOGUE] == []
     assert len(CATALOGUE) >= 150
     assert {entry.family for entry in CATALOGUE} == set(FAMILIES)
+
+
+WINDOWS_OF = {
+    "payments_count payments_sum contacts_count contacts_count_outbound contacts_count_inbound right_party_count promises_made": (
+        "7d 30d 90d 180d 365d ever"
+    ),
+    "contacts_count_call contacts_count_autodial contacts_count_sms contacts_count_email": "7d 30d 90d 365d",
+    "contacts_count_voicemail contacts_count_letter contacts_count_visit contacts_count_debit contacts_count_online": "30d 90d 365d",
+    "payments_max payments_mean payments_count_part reversals_count reversals_sum contacts_count_refusal contacts_count_dispute "
+    "contacts_count_complaint contacts_count_rejected_debit charges_count_fee charges_count_billed days_overdue days_past_due_max": (
+        "90d 365d ever"
+    ),
+    "payments_std payments_gap_mean payments_gap_std reversals_ratio credits_sum arrears_max balance_max": "365d ever",
+    "promises_kept promises_broken": "90d 180d 365d ever",
+    "payments_months_paid": "90d 180d 365d ever",
+    "promises_kept_ratio": "180d 365d ever",
+}  # fmt: skip
+
+
+def test_each_family_has_the_windows_in_which_it_can_tell_something():
+    wanted = {f"{stem}_{window}" for stems, windows in WINDOWS_OF.items() for stem in stems.split() for window in windows.split()}
+    assert sorted(wanted - set(CATALOGUE.names)) == []
+    assert len(CATALOGUE) < 400  # a training's time grows with it
+
+
+def test_every_status_has_a_flag_and_those_that_are_no_wish_their_days_and_episodes():
+    beside = set(STATUSES) - {"closed", "sold", "agency"}  # an account in one of these is not scorable
+    wishes = {name for name in beside if name.startswith(("opt_out", "consent"))} | {"callback", "inconvenient"}
+    assert sorted(beside) == sorted(name for name in STATUSES if f"status_{name}" in CATALOGUE)
+    assert sorted(beside - wishes) == sorted(name for name in STATUSES if f"status_{name}_days" in CATALOGUE)
+    once = {"deceased", "minor", "prescribed"}
+    assert sorted(beside - wishes - once) == sorted(name for name in STATUSES if f"status_{name}_episodes" in CATALOGUE)
 
 
 def test_every_entry_says_its_unit_family_and_group():

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import numpy as np
 import pandas as pd
-from deliveries import PARAMS, charge, contact, day, payment, taken
+import pytest
+from deliveries import PARAMS, account, charge, contact, day, payment, status, taken
 from pandas.testing import assert_frame_equal
 
+from features.coverage import BY_BUCKET, BY_NIGHT
 from features.declarations import Catalogue
+from features.errors import InputMissing
 from features.spec import Feature, Noun, Window
 from features.vocabulary import Agg
-from pipeline.dataset import _no_rate, features_of, payments_through, quiet_through, read, terms_of
+from pipeline import dataset
+from pipeline.cli import main
+from pipeline.dataset import (
+    _no_rate,
+    date_of,
+    features_of,
+    panel,
+    payments_through,
+    quiet_through,
+    read,
+    terms_of,
+    training_nights,
+    view,
+    write_panel,
+)
 from pipeline.label_charts import draw
 
 OWN = Catalogue([Feature("payments", Agg.COUNT, Window(90), empty=0), Feature("contacts", Agg.COUNT, empty=0), Noun("portfolio")])
@@ -51,14 +70,20 @@ def test_threads_and_shards_give_the_same_rows_and_only_needed_columns_are_read(
 
 
 def test_the_picture_of_the_labels_is_the_same_bytes_and_shows_a_broken_feed(tmp_path):
+    def rates(recovered: float) -> dict[str, pd.DataFrame]:
+        rate = pd.DataFrame({"recovered_rate": [0.3, recovered], "defaulted_rate": [0.1, np.nan]})
+        nights = pd.Series(pd.to_datetime(["2026-01-01", "2026-02-01"])).rename("as_of")
+        return {BY_NIGHT: rate.assign(as_of=nights), BY_BUCKET: rate.assign(bucket=["0", "1-29"])}
+
     seen = pd.DataFrame({"month": ["2026-01", "2026-02"], "label": "recovered", "reason": "labelled", "accounts": 5, "share": 1.0})
     broken = pd.concat([seen.assign(share=[1.0, 0.4]), seen.tail(1).assign(reason="immature", share=0.6)])
     curve = pd.DataFrame({"currency": "EUR", "days": [1, 30], "accounts_share": [0.1, 1.0], "money_share": [0.1, 1.0]})
     pictures = []
-    for number, (coverage, points) in enumerate(((seen, curve), (seen, curve), (broken, curve), (seen, curve.iloc[:0]))):
-        draw(coverage, points, tmp_path / f"{number}.png")
+    shown = ((0.3, seen, curve), (0.3, seen, curve), (0.3, broken, curve), (0.3, seen, curve.iloc[:0]), (0.6, seen, curve))
+    for number, (recovered, coverage, points) in enumerate(shown):
+        draw(rates(recovered), coverage, points, tmp_path / f"{number}.png")
         pictures.append((tmp_path / f"{number}.png").read_bytes())
-    assert pictures[0] == pictures[1] and len(set(pictures)) == 3
+    assert pictures[0] == pictures[1] and len(set(pictures)) == 4
     assert all(picture.startswith(b"\x89PNG") and np.frombuffer(picture, np.uint8).size > 10_000 for picture in pictures)
 
 
@@ -72,3 +97,99 @@ def test_a_currency_without_a_rate_is_said_where_a_debtor_owes_in_two(tmp_path):
     cohort = pd.DataFrame({"debtor_id": ["d", "d", "e"], "as_of": 1, "currency": ["EUR", "JPY", "JPY"]})
     said = "No rate for JPY (1 rows): sums over all accounts of those debtors are missing. Add money.rates."
     assert (_no_rate(cohort, one), _no_rate(cohort, both)) == ([said], [])
+
+
+def with_section(params, name: str, **values):
+    """The params with some values of one section replaced."""
+    return params.model_copy(update={name: getattr(params, name).model_copy(update=values)})
+
+
+@pytest.fixture(scope="module")
+def years(tmp_path_factory):
+    """A store with payments from 10 January to 1 October, and an account of that debtor that is sold in August."""
+    months = [f"2026-{month:02}" for month in range(1, 11)]
+    paid = [payment(payment_id=f"M{month}", occurred_at=f"{month}-{10 if month == '2026-01' else 1:02}", amount="5.00") for month in months]
+    owed = [charge(charge_id=f"{name}-{month}", account_id=name, due_on=f"{month}-15", amount="50.00", issued_on="2026-01-08")
+            for name in ("A1", "A2") for month in months]  # fmt: skip
+    return taken(
+        tmp_path_factory.mktemp("years"),
+        payments=paid,
+        charges=owed,
+        statuses=[status(account_id="A2", status="sold", from_on="2026-08-20")],
+    )[1]
+
+
+def test_a_training_night_has_a_quarter_of_history_behind_it_and_a_mature_label_ahead(years):
+    assert [str(date_of(night)) for night in training_nights(years, PARAMS)] == ["2026-05-01", "2026-06-01", "2026-07-01", "2026-08-01"]
+    daily = with_section(PARAMS, "cohort", every=1)
+    nights = training_nights(years, daily)
+    assert (nights[0], nights[-1]) == (day("2026-01-10") + 90, day("2026-10-01") - PARAMS.label.gap_days)
+    assert training_nights(years, daily, before=day("2026-09-01"))[-1] == day("2026-08-31") - PARAMS.label.gap_days
+    named = with_section(PARAMS, "cohort", every="week", first=dt.date(2026, 2, 3), last=dt.date(2026, 2, 17))
+    assert [str(date_of(night)) for night in training_nights(years, named)] == ["2026-02-09", "2026-02-16"]
+    with pytest.raises(InputMissing, match="No night has 90 days of history and a mature label: payments run from 2026-01-10"):
+        training_nights(years, PARAMS, before=day("2026-05-01"))
+
+
+def test_several_horizons_are_labelled_in_one_pass_over_the_store(years, tmp_path, monkeypatch):
+    seen, params = [], with_section(PARAMS, "split", test_days=40)
+    monkeypatch.setattr(dataset, "view", lambda store, shard, *rest, **more: seen.append(shard) or view(store, shard, *rest, **more))
+    said = write_panel(years.path, tmp_path / "panel.parquet", params, [20, 60])
+    assert sorted(seen) == list(range(years.shards))
+    written = pd.read_parquet(tmp_path / "panel.parquet")
+    nights = {"first": date_of(day("2026-05-01")), "last": date_of(day("2026-08-01"))}
+    for days in (20, 60):
+        alone = with_section(params, "label", horizon_days=days, default_horizon_days=days)
+        expected = panel(years, with_section(alone, "cohort", **nights))
+        own = written[[f"{name}_{days}d" for name in expected.labels]].set_axis(list(expected.labels), axis=1)
+        held = written["as_of"] <= pd.Timestamp(date_of(expected.cohort["as_of"].max()))
+        assert_frame_equal(own[held].reset_index(drop=True), expected.labels)
+        assert (own[~held]["recovered_missing"].isin(["immature", "sold"])).all() and (days == 60) == (~held).any()
+    assert "A2" in set(written["account_id"][written["recovered_missing_60d"] == "sold"])
+    plain = _plain(years, params, tmp_path)
+    assert_frame_equal(written[list(plain)], plain)
+    assert written.columns[len(plain.columns) :].tolist() == [f"{name}_{days}d" for days in (20, 60) for name in expected.labels]
+    for title in ("Rows with a label", "Label rates by night", "Label rates by days past due", "Label coverage by month", "Maturity"):
+        block = said[said.index(title) :].split("\n\n")[0].splitlines()
+        place = block[1].split().index("horizon_days")
+        assert {line.split()[place] for line in block[2:]} == {"20", "60"}, title
+    assert any(line.split()[:3] == ["recovered", "60", "immature"] for line in said.splitlines())
+    assert (tmp_path / "panel-20d.png").exists() and (tmp_path / "panel-60d.png").exists() and not (tmp_path / "panel.png").exists()
+
+
+def _plain(store, params, folder):
+    """The panel of the params' own horizon, as always."""
+    said = write_panel(store.path, folder / "plain.parquet", params)
+    assert "horizon_days" not in said and (folder / "plain.png").exists()
+    return pd.read_parquet(folder / "plain.parquet")
+
+
+@pytest.mark.parametrize("horizons", ["30,x", "30,30", "0,30", "", "30;60", "30,9999"])
+def test_horizons_that_are_no_days_are_refused(horizons, tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["dataset", "--out", str(tmp_path / "x.parquet"), "--horizons", horizons])
+    assert ended.value.code == 2
+    assert "--horizons must be different numbers of days, 1 to 3660, separated by commas, such as 30,60,90." in capsys.readouterr().err
+
+
+def test_a_sample_keeps_or_drops_whole_debtors_by_the_seed_and_weighs_them(tmp_path):
+    """Sixty debtors of three accounts: every account of a drawn debtor on every night, no account of another, weight 1 / share."""
+    debtors, night = 60, day("2026-03-01")
+    accounts = [account(account_id=f"S{number}-{which}", debtor_id=f"S{number}") for number in range(debtors) for which in range(3)]
+    charges = [charge(charge_id=f"c-{row['account_id']}", account_id=row["account_id"]) for row in accounts]
+    _, store = taken(tmp_path, accounts=accounts, charges=charges, payments=PAYMENTS)
+
+    def drawn(keep: float, seed: int = PARAMS.seed) -> pd.DataFrame:
+        params = PARAMS.model_copy(update={"seed": seed})
+        shards = [view(store, shard, [night, night + 1], params, store.versions(), keep=keep).cohort.frame for shard in range(store.shards)]
+        return pd.concat(shards).query("debtor_id.str.startswith('S')")
+
+    whole, half, other = drawn(1.0), drawn(0.5), drawn(0.5, PARAMS.seed + 1)
+    assert whole["debtor_id"].nunique() == debtors and "weight" not in whole
+    for part in (half, other):
+        assert 15 < part["debtor_id"].nunique() < 45
+        assert (part.groupby(["debtor_id", "as_of"])["account_id"].nunique() == 3).all() and part.groupby("debtor_id").size().eq(6).all()
+        assert part["weight"].unique().tolist() == [2.0]
+    assert set(half["debtor_id"]) != set(other["debtor_id"])
+    assert_frame_equal(half, drawn(0.5))
+    assert set(drawn(0.2)["debtor_id"]) < set(half["debtor_id"])

@@ -23,10 +23,10 @@ from features.columns import columns_of
 from features.declarations import Catalogue
 from features.errors import ContractError, UsageError
 from features.ledger import history
-from features.spec import MISSING, Feature, Window, where
-from features.tables import NO_DAY, NUMBERS
+from features.spec import MISSING, Feature, Noun, Window, where
+from features.tables import NO_DAY, NUMBERS, TABLES
 from features.terms import Terms
-from features.vocabulary import EVENTS, LEDGER, MEASURED, PLAIN, Agg
+from features.vocabulary import EVENTS, FACTS, LEDGER, MEASURED, PLAIN, Agg
 
 RATES = {"EUR": 1.0, "JPY": 0.0061}
 DECIMALS = {"EUR": 2, "JPY": 0}
@@ -103,9 +103,11 @@ def with_rates(terms: Terms, rates: dict | None = None) -> Terms:
     return Terms(**{**vars(terms), "rates": RATES if rates is None else rates, "decimals": DECIMALS})
 
 
-def differences(matrix: pd.DataFrame, world: World, pairs: list[tuple[str, int]], terms: Terms, catalogue: Catalogue) -> list[str]:
+def differences(
+    matrix: pd.DataFrame, world: World, pairs: list[tuple[str, int]], terms: Terms, catalogue: Catalogue, complete: dict | None = None
+) -> list[str]:
     """Every cell that is not the judge's, in words."""
-    judge = Judge(world.rows, pairs, terms, catalogue)
+    judge = Judge(world.rows, pairs, terms, catalogue, complete)
     found = []
     for name in matrix.columns:
         for (account_id, night), value in zip(pairs, matrix[name], strict=True):
@@ -119,11 +121,14 @@ def differences(matrix: pd.DataFrame, world: World, pairs: list[tuple[str, int]]
     return found
 
 
-def check(world: World, nights: list[int], terms: Terms, catalogue: Catalogue, seed: int | None = None, categorical: bool = False) -> None:
+def check(
+    world: World, nights: list[int], terms: Terms, catalogue: Catalogue, seed: int | None = None, categorical: bool = False,
+    complete: dict | None = None,
+) -> None:  # fmt: skip
     pairs = nights_of(world, nights)
     tables = tables_of(world, seed, categorical)
-    matrix = build(frame_of(pairs), tables, catalogue, terms)
-    assert differences(matrix, world, pairs, terms, catalogue.with_attributes(tables["accounts"])) == []
+    matrix = build(frame_of(pairs), tables, catalogue, terms, complete_through=complete)
+    assert differences(matrix, world, pairs, terms, catalogue.with_attributes(tables["accounts"]), complete) == []
 
 
 @st.composite
@@ -135,16 +140,25 @@ def cases(draw, max_rows: int = 6, max_accounts: int = 3) -> tuple[World, list[i
     return world, sorted(draw(st.lists(st.one_of(near, near, worlds.nights), min_size=1, max_size=3, unique=True)))
 
 
+# What each of the two books declares, and how far its feeds reach.
+declared = st.dictionaries(st.sampled_from(("book", "shop")), st.sampled_from([frozenset(TABLES) - {name} for name in TABLES]), max_size=2)
+feeds = st.dictionaries(
+    st.sampled_from(("charges", "balances", "payments", "contacts", "statuses")),
+    st.fixed_dictionaries({"book": worlds.nights, "shop": worlds.nights}), max_size=2,
+)  # fmt: skip
+
+
 def plain(matrix: pd.DataFrame) -> pd.DataFrame:
     """Categories as text: which values a category could take may depend on the shard, the cells may not."""
     return matrix.astype({name: "str" for name in matrix if isinstance(matrix[name].dtype, pd.CategoricalDtype)})
 
 
 @settings(max_examples=25, deadline=None)
-@given(cases(), worlds.terms, st.sampled_from((RATES, {"EUR": 1.0}, {})), st.booleans())
-def test_the_catalogue_equals_the_plain_loops(case, terms, rates, categorical):
+@given(cases(), worlds.terms, st.sampled_from((RATES, {"EUR": 1.0}, {})), st.booleans(), declared, feeds)
+def test_the_catalogue_equals_the_plain_loops(case, terms, rates, categorical, delivers, complete):
     world, nights = case
-    check(world, nights, with_rates(terms, rates), CATALOGUE, categorical=categorical)
+    terms = replace(with_rates(terms, rates), delivers=delivers)
+    check(world, nights, terms, CATALOGUE, categorical=categorical, complete=complete)
 
 
 @settings(max_examples=15, deadline=None)
@@ -458,6 +472,73 @@ def test_settled_accounts_of_the_debtor_tell_how_late_they_were():
     told = explain_feature("debtor_accounts_settled", "a", day("2024-03-01"), world.tables())
     settled = told.loc[told["what"] == "account", ["account_id", "settled_on"]].dropna().values.tolist()
     assert sorted(settled) == [["early", "2023-02-24"], ["late", "2023-07-10"], ["yen", "2023-05-03"]]
+
+
+def two_books() -> World:
+    """A debtor with an open account in one book and accounts settled in another, one of them billed by statement only."""
+    world = account().account("billed", "d-a", portfolio="shop", opened_on="2023-02-01").deliver("balances")
+    world.charge("2023-03-01", 100, account_id="billed").payment("2023-03-10", 100, account_id="billed")
+    world.account("stated", "d-a", portfolio="shop", opened_on="2023-02-01", principal=100)
+    return world.balance("2023-03-01", 100, 100, 5, account_id="stated").payment("2023-03-05", 100, account_id="stated")
+
+
+WHOLE_DEBTOR = [name for name, fact in FACTS.items() if fact.family == "debtor"]
+
+
+def test_settled_accounts_without_a_due_day_are_neither_early_nor_late():
+    found = build(frame_of([("a", day("2024-03-01"))]), two_books().tables()).iloc[0]
+    assert (found["debtor_accounts_settled"], found["debtor_accounts_settled_dated"], found["debtor_accounts_settled_late"]) == (2, 1, 1)
+    assert (found["debtor_settled_late_share"], found["debtor_settled_days_late_mean"]) == (1, 9)
+    shop = Terms(delivers={"shop": frozenset({"accounts", "balances", "payments"})})
+    found = build(frame_of([("a", day("2024-03-01"))]), two_books().tables(), terms=shop).iloc[0]
+    assert found["debtor_accounts_settled"] == 2
+    assert found[[name for name in (*WHOLE_DEBTOR, "debtor_settled_late_share") if "late" in name or "dated" in name]].isna().all()
+
+
+@pytest.mark.parametrize("late", ["charges", "balances", "payments", "all"])
+def test_another_book_of_the_debtor_that_is_late_or_without_ledger_leaves_the_whole_debtor_unknown(late):
+    world, night = two_books(), day("2024-03-01")
+    of_accounts = ["debtor_accounts_ever", "debtor_days_since_first_opened"]
+    of_ledger = [name for name in WHOLE_DEBTOR if name not in of_accounts]
+    assert len(of_ledger) == 10
+    if late == "all":
+        found = build(frame_of([("a", night)]), world.tables(), terms=Terms(delivers={"shop": frozenset({"accounts", "payments"})}))
+    else:
+        reach = {late: {"book": night, "shop": night - 2}}
+        found = build(frame_of([("a", night), ("a", night - 1)]), world.tables(), complete_through=reach)
+        assert found[of_ledger].iloc[1].notna().all()
+    assert found[of_ledger].iloc[0].isna().all()
+    assert found[of_accounts].iloc[0].tolist() == [3, night - day("2023-01-15")] and found["balance"].notna().all()
+
+
+def test_the_last_payment_on_any_account_is_unknown_where_a_book_of_the_debtor_is_late():
+    world = account().account("b", "d-a", portfolio="shop", opened_on="2023-02-01").charge("2024-01-31", 100, account_id="b")
+    world.payment("2024-02-01", 5).account("other", portfolio="shop", opened_on="2023-02-01")
+    cohort = frame_of([(name, day("2024-03-01")) for name in ("a", "b", "other")])
+    columns = ["debtor_days_since_last_payment", "debtor_days_past_due_max", "debtor_days_since_newest_placement"]
+    whole = build(cohort, world.tables())[columns]
+    assert whole.iloc[0].tolist()[:2] == [29, 30] and np.isnan(whole.iloc[2, 0])
+    late = {"payments": {"book": day("2024-02-29"), "shop": day("2024-02-28")}}
+    found = build(cohort, world.tables(), complete_through=late)
+    assert found["payments_days_since_last"].iloc[0] == 29
+    assert found[columns[:2]].isna().all(axis=None)
+
+
+def test_who_the_debtor_is_needs_no_ledger():
+    tables = two_books().tables()
+    found = build(frame_of([("a", day("2024-03-01"))]), {"accounts": tables["accounts"]})
+    assert found["debtor_accounts_ever"].tolist() == [3]
+    assert found["debtor_days_since_first_opened"].tolist() == [day("2024-03-01") - day("2023-01-15")]
+    assert found["debtor_accounts_settled"].isna().all()
+    alone = Catalogue([Noun("debtor_accounts_ever"), Noun("debtor_days_since_first_opened")])
+    needed = columns_of(alone, scorable=False)
+    assert list(needed) == ["accounts"]
+    fewer = build(frame_of([("a", day("2024-03-01"))]), {"accounts": tables["accounts"][needed["accounts"]]}, alone)
+    assert fewer.iloc[0].tolist() == [3, day("2024-03-01") - day("2023-01-15")]
+    shop = Terms(delivers={"shop": frozenset({"accounts"})})
+    told = explain_feature("debtor_accounts_settled", "a", day("2024-03-01"), tables, terms=shop)
+    assert told["what"].tolist() == ["value", "account", "account without a ledger", "account without a ledger"]
+    assert np.isnan(told["value"].iloc[0])
 
 
 @settings(max_examples=10, deadline=None)

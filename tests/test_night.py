@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -40,6 +41,8 @@ from pipeline.locks import only_run
 from pipeline.night import publish_night
 from pipeline.params import load
 from pipeline.publication import WORKLIST_COLUMNS
+from pipeline.rule_words import sentence
+from pipeline.score import score_shard
 from pipeline.simulate import simulate
 from pipeline.store import Store
 
@@ -287,6 +290,24 @@ def test_spark_asked_for_and_absent_is_refused_with_its_remedy(copied, monkeypat
     shutil.rmtree(copied / "out")
     assert recoup(copied, "worklist", "--as-of", NIGHT) == 2
     assert "engine.spark of the params needs pyspark. Run `make spark`" in capsys.readouterr().err
+
+
+def test_accounts_of_a_class_that_the_model_was_never_taught_are_counted(copied, monkeypatch):
+    """The first account of each shard is of a product nobody has seen; the others are as they were."""
+    assert not [told for told in json.loads((copied / "out" / NIGHT / "manifest.json").read_text())["warnings"] if "never taught" in told]
+
+    def with_a_strange_product(job, shard):
+        seen, scores = score_shard(job, shard)
+        product = seen.matrix["product"].astype("str")
+        product.iloc[0] = "novel"
+        return replace(seen, matrix=seen.matrix.assign(product=product.astype("category"))), scores
+
+    monkeypatch.setattr(shards, "score_shard", with_a_strange_product)
+    shutil.rmtree(copied / "out")
+    assert recoup(copied, "worklist", "--as-of", NIGHT) == 0
+    told = "Classes the model was never taught, read as missing: product (2)."
+    assert told in json.loads((copied / "out" / NIGHT / "manifest.json").read_text())["warnings"]
+    assert sentence(told, "fr") == "Classes que le modèle n'a jamais apprises, lues comme absentes : product (2)."
 
 
 def test_a_night_cut_off_after_its_shards_reuses_them(copied, monkeypatch):

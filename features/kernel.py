@@ -241,7 +241,8 @@ def stand(begin, end, accounts, as_of, known_since, offsets, start, balance, arr
     known_since  int32 [rows]: first night on which the account was known
     offsets ...  the ledger's segments; days past due follow from overdue_since (NO_DAY: 0)
     wanted       per feature: (AT | MAXIMUM | DAYS_ABOVE_ZERO, BALANCE | ARREARS | DAYS_PAST_DUE, days back; EVER all nights)
-    AT is the figure of the night as_of - days, missing before the account was known; the others look at as_of - days through as_of.
+    AT is the figure of the night as_of - days, missing before the account was known. MAXIMUM looks at as_of - days through as_of,
+    DAYS_ABOVE_ZERO counts among the last `days` nights, as_of included.
     Before its first segment an account owes nothing.
     """
     for row in range(begin, end):
@@ -250,7 +251,7 @@ def stand(begin, end, accounts, as_of, known_since, offsets, start, balance, arr
         now = latest(start, low, high, night)
         for feature in range(place.size):
             how, of, days = wanted[feature, 0], wanted[feature, 1], wanted[feature, 2]
-            first_night = NOTHING if days == EVER else night - days
+            first_night = NOTHING if days == EVER else night - days + (how == DAYS_ABOVE_ZERO)
             if how == AT and first_night < known_since[row]:
                 out[place[feature], row] = np.nan
                 continue

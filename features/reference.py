@@ -93,12 +93,11 @@ def _of_feature(entry: Feature) -> str:
                 if entry.window
                 else f"{word}."
             )
-        span = f"the nights as_of - {entry.window.days} through as_of" if entry.window else "all nights through as_of"
-        return (
-            f"Largest {entry.of.replace('_', ' ')} as known on {span}."
-            if entry.agg is Agg.MAX
-            else f"Nights of {span} with {entry.of.replace('_', ' ')} above 0."
-        )
+        if entry.agg is Agg.MAX:
+            span = f"the nights as_of - {entry.window.days} through as_of" if entry.window else "all nights through as_of"
+            return f"Largest {entry.of.replace('_', ' ')} as known on {span}."
+        span = f"the last {entry.window.days} nights, as_of included," if entry.window else "all nights through as_of"
+        return f"Nights of {span} with {entry.of.replace('_', ' ')} above 0."
     events = entry.event.replace("_", " ") + _filter(entry.where)
     text = _AGGREGATES[entry.agg].format(
         events=events, measure=(entry.measure or "").replace("_", " "), empty=_empty(entry),

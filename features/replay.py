@@ -166,6 +166,8 @@ def segments(known, charges, statements, paid, first_day, last_day):
             if statement >= 0 and statement_codes > reversal_codes:
                 owed, reopened, reopened_since = _reopened(charges, paid, position, taken_on, day, current)
             arrears, since = max(0, stated + reopened + due - free), np.int64(NO_DAY)
+            if statement >= 0:  # which of its charges a statement saw paid is not told: beyond what it states, no more is due than owed
+                arrears = min(arrears, max(0, stated - free, balance + owed))
             if arrears > tolerance:
                 left = max(0, free - stated - reopened)
                 since = _oldest(due_on, amount, issued_on, charge_head, charge_first, charge_last, day, taken_on, current, named, left)
@@ -270,16 +272,21 @@ def _reopened(charges, paid, position, taken_on, day, current):
     """What the statement could not know: money paid by its day that was taken back after it.
 
     Owed again; of that, due again; overdue since, NO_DAY where nothing is. Due again is what named no charge, or one whose due day the
-    statement has seen: since that day, else since the payment. A charge that falls due later is open again by what names it.
+    statement has seen: since that day, else since the payment. A charge that falls due later is open again by what names it; what had been
+    paid beyond its amount is due again.
     """
     owed, due, since = np.int64(0), np.int64(0), np.int64(NO_DAY)
     for row in range(paid.offsets[position], paid.offsets[position + 1]):
         if paid.occurred_on[row] > taken_on or paid.known_on[row] >= day:
             continue
-        back = np.int64(0)
+        back, before = np.int64(0), paid.amount[row]
         for reversal in range(paid.reversal_offsets[row], paid.reversal_offsets[row + 1]):
-            if paid.reversal_known_on[reversal] < day and paid.reversal_occurred_on[reversal] > taken_on:
+            if paid.reversal_known_on[reversal] >= day:
+                continue
+            if paid.reversal_occurred_on[reversal] > taken_on:
                 back += paid.reversal_amount[reversal]
+            else:
+                before -= paid.reversal_amount[reversal]
         if back == 0:
             continue
         owed += back
@@ -287,8 +294,11 @@ def _reopened(charges, paid, position, taken_on, day, current):
         charge = current[paid.charge[row] - charges.spans[position, 0]] if paid.charge[row] >= 0 else np.int64(-1)
         if charge >= 0:
             if charges.due_on[charge] >= taken_on or charges.issued_on[charge] > taken_on:
-                continue
-            if charges.due_on[charge] != NO_DAY:
+                full = max(0, charges.amount[charge])
+                back = max(0, before - full) - max(0, before - back - full)
+                if back == 0:
+                    continue
+            elif charges.due_on[charge] != NO_DAY:
                 overdue_since = np.int64(charges.due_on[charge])
         due += back
         since = overdue_since if since == NO_DAY else min(since, overdue_since)

@@ -91,6 +91,8 @@ def _nights(entry: Feature, row: int, evidence: Evidence) -> list[dict]:
     first, last = (night - entry.window.days if entry.window else None), night
     if entry.agg is Agg.AT:
         first = last = night - (entry.window.days if entry.window else 0)
+    elif entry.agg is Agg.DAYS and first is not None:
+        first += 1
     lines = []
     for segment in range(books.offsets[account], books.offsets[account + 1]):
         until = int(books.start[segment + 1]) - 1 if segment + 1 < books.offsets[account + 1] else last

@@ -317,6 +317,35 @@ LEDGER_CASES = [
         },
     ),
     Case(
+        "of an overpayment taken back after the statement no more is due than is owed",
+        book()
+        .charge("2024-02-10", 90)
+        .payment("2024-02-20", 120, payment_id="p")
+        .balance("2024-03-01", -30, 0, 0)
+        .reversal("2024-03-04", 120, "p"),
+        {"2024-03-04": owed(-30, 0, 0), "2024-03-05": owed(90, 90, 14)},
+    ),
+    Case(
+        "a charge that the statement shows as paid ahead is not due again on its day",
+        book().charge("2024-02-10", 50).charge("2024-03-15", 50).payment("2024-02-01", 100).balance("2024-03-01", 0, 0, 0),
+        {"2024-03-15": owed(0, 0, 0), "2024-03-16": owed(0, 0, 0)},
+    ),
+    Case(
+        "what was paid beyond a charge of later is due at once when taken back, the charge on its day",
+        book()
+        .charge("2024-03-15", 60, charge_id="c")
+        .payment("2024-02-20", 100, payment_id="p", charge_id="c")
+        .balance("2024-03-01", 200, 20, 10)
+        .reversal("2024-03-04", 50, "p")
+        .reversal("2024-03-06", 50, "p"),
+        {"2024-03-05": owed(250, 60, 14), "2024-03-07": owed(300, 60, 16), "2024-03-16": owed(300, 120, 25)},
+    ),
+    Case(
+        "days overdue in the last 90 days are 90 at most",
+        book().charge("2024-02-10", 100),
+        {"2024-03-01": {"days_overdue_90d": 20.0}, "2024-12-01": {"days_overdue_90d": 90.0, "days_overdue_ever": 295.0}},
+    ),
+    Case(
         "a re-aged statement lowers days past due without money",
         book().balance("2024-03-01", 500, 200, 40).balance("2024-03-10", 500, 200, 0),
         {"2024-03-10": owed(500, 200, 49), "2024-03-11": owed(500, 200, 0, days_past_due_max_365d=49)},

@@ -241,6 +241,8 @@ class Judge:
         first = self.nights(account_id, as_of).start - 1 if days is None else as_of - days
         if days is None and not self.nights(account_id, as_of):
             return 0
+        if entry.agg is Agg.DAYS and days is not None:
+            first += 1
         figures = [self.figures(account_id, night)[place] for night in range(first, as_of + 1)]
         return max(figures) if entry.agg is Agg.MAX else sum(1 for figure in figures if figure > 0)
 

@@ -115,11 +115,16 @@ def _after_statement(statement: dict, charges: list[dict], payments: list[tuple[
         if row["charge_id"] in unpaid:
             unpaid[row["charge_id"]] = max(0, unpaid[row["charge_id"]] - worth)
     reopened, reopened_since = 0, []
-    for row, _ in before:
+    for row, worth in before:
         back = taken_back_after(row, rows, taken_on, day)
         balance += back
         named = [charge for charge in charges if charge["charge_id"] == row["charge_id"]]
-        if back and not (named and named[0] in falling_due):
+        if named and named[0] in falling_due:  # open again by itself, but for what was paid beyond it
+            seen = worth + back
+            surplus = max(0, seen - max(0, named[0]["amount"])) - max(0, worth - max(0, named[0]["amount"]))
+            reopened += surplus
+            reopened_since += [row["occurred_on"]] if surplus else []
+        elif back:
             reopened += back
             reopened_since.append(named[0]["due_on"] if named else row["occurred_on"])
     pool += _adjusted(falling_due, day)
@@ -128,7 +133,10 @@ def _after_statement(statement: dict, charges: list[dict], payments: list[tuple[
     since = taken_on - statement["days_past_due"] if statement["days_past_due"] > 0 else None
     again = min(reopened, pool - settles)
     overdue = [(since, stated - settles), (min(reopened_since, default=None), reopened - again)]
-    return balance, overdue + _oldest_first(falling_due, unpaid, pool - settles - again, day)
+    overdue += _oldest_first(falling_due, unpaid, pool - settles - again, day)
+    # Beyond what is stated no more can be due than is owed. What is left out keeps its day: which charge was paid is not known.
+    too_much = max(0, sum(left for _, left in overdue) - max(0, balance, stated - pool))
+    return balance, [*overdue, (None, -too_much)]
 
 
 def _adjusted(charges: list[dict], day: int) -> int:

@@ -29,7 +29,7 @@ from pipeline.train import Run, evaluate_again, train
 
 HOUSE = Path(__file__).parents[1]
 DECISION = {"who": "ann", "why": "better", "when": "2026-01-01T00:00:00+00:00"}
-SMALL = {"num_leaves": 6, "learning_rate": 0.2, "n_estimators": 40, "min_child_samples": 30, "min_events": 50}
+SMALL = {"num_leaves": 6, "learning_rate": 0.2, "n_estimators": 40, "min_child_samples": 30, "feature_fraction": 0.3, "min_events": 50}
 
 
 def params_for(folder: Path, *, model: dict | None = None, gate: dict | None = None, evaluate: dict | None = None) -> Params:

@@ -14,7 +14,7 @@ from models.boosting import FitWindow, row_weights
 from models.encoding import Encoder
 from models.money import MoneyScale
 
-# Column -> how many values it can have. One that tells the night alone is withheld from a fit whose nights show fewer than half of them:
+# Column -> how many values it can have. One that tells the night alone is withheld from a fit whose nights show under a quarter:
 # nights of every other kind would be scored as one of those seen, whichever lies on their side of a cut.
 CALENDAR = {"month": 12, "day_of_month": 31, "weekday": 7, "days_to_month_end": 31}
 
@@ -93,7 +93,7 @@ def fit_rows(matrix: pd.DataFrame, labels: pd.DataFrame, cohort: pd.DataFrame) -
 
 def _withheld(numbers: np.ndarray, names: Sequence[str]) -> dict[str, int]:
     seen = {name: len(np.unique(numbers[:, names.index(name)])) for name in CALENDAR if name in names}
-    return {name: count for name, count in seen.items() if 2 * count < CALENDAR[name]}
+    return {name: count for name, count in seen.items() if 4 * count < CALENDAR[name]}
 
 
 def _two_classes(recovered: np.ndarray) -> None:

@@ -74,6 +74,8 @@ class RecoveryModel:
     @classmethod
     def taught(cls, lesson: Lesson, teaching: Teaching, like: RecoveryModel | None = None) -> RecoveryModel:
         """`fit` on rows already encoded and binned."""
+        from sklearn.metrics import roc_auc_score  # here, for scoring needs none of it
+
         encoder, window, recovered = lesson.encoder, lesson.window, lesson.recovered
 
         def recovery() -> tuple[Head, np.ndarray, AmountHead, dict]:
@@ -82,8 +84,6 @@ class RecoveryModel:
             return head, chance, *fit_amount(window, lesson.found, chance, trial, like.amount_choice if like else None)
 
         (head, chance, amount, choice), defaulted = side_by_side(recovery, lambda: _default_head(window, lesson.defaulted, teaching, like))
-        from sklearn.metrics import roc_auc_score  # here, for scoring needs none of it
-
         known = lesson.known
         facts = {"out_of_fold_auc": float(roc_auc_score(recovered[known], chance[known])), "withheld": dict(lesson.withheld)}
         scored = {name: code[known] for name, code in lesson.classes.items()}

@@ -1,8 +1,8 @@
 """What the choices of the models rest on, measured: python -m benchmarks.models [--params FILE] [--rows N] [--columns N].
 
-On the store of the params (`make run` fills one): target encoding against LightGBM's native categories, recency weights, and the fast
-contributions against LightGBM's own. On made-up numbers of the given size: seconds and peak memory of a whole fit. Prints plain tables.
-Seconds are of CPU, one thread.
+On the store of the params (`make run` fills one): target encoding against LightGBM's native categories, recency weights, settings, a
+slope on the product by its size, and the fast contributions against LightGBM's own. On made-up numbers of the given size: seconds and
+peak memory of a whole fit. Prints plain tables. Seconds are of CPU.
 """
 
 from __future__ import annotations
@@ -17,22 +17,35 @@ from typing import Any
 import lightgbm
 import numpy as np
 import pandas as pd
+from sklearn.linear_model import PoissonRegressor
 from sklearn.metrics import log_loss, roc_auc_score
 from woodelf import WoodelfExplainer
 
 from features.catalogue import CATALOGUE
+from models.amount import LEAST_SHARE, MEAN_SHARE, OBJECTIVES
 from models.boosting import FIXED, OURS, FitWindow, exact_contributions, portfolio_contributions, raw_scores, row_weights
 from models.calibration import expit
 from models.encoding import CLASS, Encoder
+from models.lesson import Teaching, fit_rows
 from models.money import MoneyScale
-from models.recovery import RecoveryModel, Teaching, fit_rows
+from models.recovery import RecoveryModel, recovery_objective
 from models.resampling import listed_shares
+from models.tuning import cut_offs
 from pipeline.dataset import panel
 from pipeline.params import Params, load
 from pipeline.store import Store
-from pipeline.train import fit, teaching_of
+from pipeline.train import taught, teaching_of
 from pipeline.windows import windows_of
 
+SETTINGS = (
+    {},
+    {"num_leaves": 15, "learning_rate": 0.08, "feature_fraction": 0.3, "bagging_fraction": 0.8},
+    {"num_leaves": 8, "learning_rate": 0.12, "feature_fraction": 0.3, "bagging_fraction": 0.8},
+    {"learning_rate": 0.16},
+    {"learning_rate": 0.08},
+    {"feature_fraction": 0.3},
+    {"num_leaves": 4},
+)
 HALF_LIVES = (None, 730.0, 365.0, 180.0)  # days
 
 
@@ -41,12 +54,13 @@ def main() -> None:
     arguments.add_argument("--params", type=Path, default=Path("params.yaml"))
     arguments.add_argument("--rows", type=int, default=1_000_000)
     arguments.add_argument("--columns", type=int, default=150)
-    arguments.add_argument("--only", nargs="*", default=["encoding", "weights", "contributions", "size"])
+    arguments.add_argument("--only", nargs="*", default=["encoding", "weights", "settings", "slope", "contributions", "size"])
     chosen = arguments.parse_args()
     params = load(chosen.params)
     if set(chosen.only) - {"size"}:
         asked = Asked(params)
-        for name, measure in (("encoding", encodings), ("weights", weights), ("contributions", contributions)):
+        measures = (encodings, weights, settings, slope, contributions)
+        for name, measure in zip(("encoding", "weights", "settings", "slope", "contributions"), measures, strict=True):
             if name in chosen.only:
                 print(f"\n{measure.__doc__}\n{measure(asked).to_string(index=False)}")
     if "size" in chosen.only:
@@ -73,7 +87,7 @@ class Asked:
             test_labels["recovered_amount"].to_numpy(dtype=np.float64) * unit,
             self.test_cohort["balance"].to_numpy() * unit,
         )
-        self.model = fit(self.panel, labels, self.teaching, params)
+        self.model, self.lesson = taught(self.panel, labels.assign(defaulted=np.nan), self.teaching, params)
 
     def encoded(self) -> tuple[Encoder, np.ndarray]:
         teaching = self.teaching
@@ -105,8 +119,8 @@ def encodings(asked: Asked) -> pd.DataFrame:
     own = {key: value for key, value in asked.teaching.settings.items() if key not in (*OURS, "n_estimators")}
     settings = {**own, **FIXED, "seed": asked.teaching.seed % (2**31 - 1), "objective": "binary"}
     rows = []
-    for name, taught, judged, native in (("log-odds", numbers, test, []), ("native", codes, test_codes, classes)):
-        data = lightgbm.Dataset(taught, asked.outcome, categorical_feature=native, params=settings)
+    for name, numbers_taught, judged, native in (("log-odds", numbers, test, []), ("native", codes, test_codes, classes)):
+        data = lightgbm.Dataset(numbers_taught, asked.outcome, categorical_feature=native, params=settings)
         booster, grown = _timed(lambda data=data: lightgbm.train(settings, data, asked.model.recovered.trees))
         many = np.tile(judged, (max(100_000 // len(judged), 1), 1))
         _, scored = _timed(lambda booster=booster, many=many: raw_scores(booster, many))
@@ -129,6 +143,57 @@ def weights(asked: Asked) -> pd.DataFrame:
         booster = window.grow({"objective": "binary"}, asked.outcome, everyone, asked.model.recovered.trees)
         rows.append({"half_life_days": days or "none", **asked.judged(raw_scores(booster, test))})
     return pd.DataFrame(rows)
+
+
+def settings(asked: Asked) -> pd.DataFrame:
+    """Settings judged on two later windows inside the fit window, mean of four seeds; P(recovered), uncalibrated; those of the
+    params first."""
+    window, outcome = asked.lesson.window, asked.outcome
+    objective = recovery_objective(asked.teaching, asked.lesson.encoder.names)
+    rows = []
+    for own in SETTINGS:
+        started, losses, areas, trees = time.process_time(), [], [], []
+        for seed in range(1, 5):
+            held = window.with_settings({**asked.teaching.settings, **own}, seed)
+            for early, later in cut_offs(window.as_of, outcome, asked.teaching.gap_days):
+                counted, booster = held.count_trees(objective, outcome, early, later)
+                chance = expit(raw_scores(booster, window.numbers[later]))
+                losses.append(log_loss(outcome[later], chance))
+                areas.append(roc_auc_score(outcome[later], chance))
+                trees.append(counted)
+        figures = {"log_loss": round(np.mean(losses), 5), "auc": round(np.mean(areas), 4), "trees": round(np.mean(trees))}
+        rows.append({**{name: own.get(name, asked.teaching.settings[name]) for name in SETTINGS[1]}, **figures})
+        rows[-1]["grow_s"] = round(time.process_time() - started, 1)
+    return pd.DataFrame(rows)
+
+
+def slope(asked: Asked) -> pd.DataFrame:
+    """Would a slope on log(P x amount), beside the factor, bring predicted money nearer to the realised? On rows out of fold, inside the
+    fit window: the slope that Poisson regression finds on each half of the debtors, and the deviance it takes off on the other half."""
+    lesson, model, found = asked.lesson, asked.model, asked.lesson.found
+    target = np.where(found.rows, np.maximum(found.share, LEAST_SHARE), 1.0)
+    _, raw = lesson.window.grow_and_score(
+        recovery_objective(asked.teaching, lesson.encoder.names), asked.outcome, lesson.known, model.recovered.trees
+    )
+    chance = model.recovered.calibrator.probability(raw, lesson.window.cohort["portfolio"])
+    if model.amount.kind == MEAN_SHARE:
+        share = model.amount.share(lesson.window.numbers, lesson.window.cohort["portfolio"])
+    else:
+        _, logs = lesson.window.grow_and_score(OBJECTIVES[model.amount.kind], target, found.rows, model.amount_choice["trees"])
+        share = np.clip(np.exp(logs) * model.amount.smearing * model.amount.factor, LEAST_SHARE, 1.0)
+    expected, money, folds = chance * share * found.balance, found.money, lesson.window.folds
+    who = pd.factorize(lesson.window.cohort["debtor_id"])[0]
+    size = (np.log(np.maximum(expected, 1e-9)) - np.log(expected.mean()))[:, None]
+    rows = []
+    for fold in np.unique(folds):
+        held = folds == fold
+        bent = PoissonRegressor(alpha=0, max_iter=1000, tol=1e-8).fit(size[~held], money[~held])
+        plain = expected[held] * (money[~held].sum() / expected[~held].sum())
+        off = [predicted - money[held] * np.log(predicted) for predicted in (plain, bent.predict(size[held]))]
+        better = np.bincount(who[held], weights=off[0] - off[1]) / money[held].sum()
+        rows.append({"slope": round(bent.coef_[0], 3), "deviance_off": better.sum(), "standard_error": np.sqrt((better**2).sum())})
+    listed = listed_shares(expected, lesson.window.as_of, asked.params.gate.capacity)
+    return pd.DataFrame(rows).assign(listed_realised_to_predicted=(listed @ money) / (listed @ expected))
 
 
 def contributions(asked: Asked) -> pd.DataFrame:

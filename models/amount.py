@@ -12,7 +12,7 @@ import lightgbm
 import numpy as np
 import pandas as pd
 
-from models.boosting import FitWindow, booster_of, raw_scores
+from models.boosting import FitWindow, booster_of, raw_scores, side_by_side
 
 MEAN_SHARE, GAMMA, TWEEDIE, LOG = "mean_share", "gamma", "tweedie", "log"  # simplest first
 OBJECTIVES = {
@@ -125,9 +125,9 @@ def _grown(window: FitWindow, found: Recoveries, portfolio: pd.Series, kind: str
             unseen[held] = mean_shares(_shares_by_portfolio(found, rows & ~held, portfolio, window.weight), portfolio[held])
         return AmountHead(kind, shares, None), unseen
     target = _target(kind, found)
-    logs = window.out_of_fold(OBJECTIVES[kind], target, rows, trees)
+    booster, logs = window.grow_and_score(OBJECTIVES[kind], target, rows, trees)
     smearing = _smearing(kind, found.share[rows], logs[rows], window.weight[rows])
-    return AmountHead(kind, shares, window.grow(OBJECTIVES[kind], target, rows, trees), smearing), np.exp(logs) * smearing
+    return AmountHead(kind, shares, booster, smearing), np.exp(logs) * smearing
 
 
 def _tried(window: FitWindow, found: Recoveries, portfolio: pd.Series, trial: Later) -> dict:
@@ -135,11 +135,15 @@ def _tried(window: FitWindow, found: Recoveries, portfolio: pd.Series, trial: La
     early, later, rows = trial.early & found.rows, trial.later & found.rows, trial.later
     trees = {MEAN_SHARE: 0}
     shares = {MEAN_SHARE: mean_shares(_shares_by_portfolio(found, early, portfolio, window.weight), portfolio)[rows]}
-    for kind, objective in OBJECTIVES.items():
-        trees[kind], booster = window.count_trees(objective, _target(kind, found), early, later)
-        own = raw_scores(booster, window.numbers[early])
+
+    def tried(kind: str) -> tuple[int, np.ndarray]:
+        counted, booster = window.count_trees(OBJECTIVES[kind], _target(kind, found), early, later)
+        own = raw_scores(booster, window.numbers[early]) if kind == LOG else np.zeros(0)
         smearing = _smearing(kind, found.share[early], own, window.weight[early])
-        shares[kind] = np.exp(raw_scores(booster, window.numbers[rows])) * smearing
+        return counted, np.exp(raw_scores(booster, window.numbers[rows])) * smearing
+
+    for kind, (counted, share) in zip(OBJECTIVES, side_by_side(*(lambda kind=kind: tried(kind) for kind in OBJECTIVES)), strict=True):
+        trees[kind], shares[kind] = counted, share
     night = pd.factorize(window.as_of[rows], sort=True)[0]
     debtor = pd.factorize(window.cohort["debtor_id"][rows])[0]
     money = found.money[rows]

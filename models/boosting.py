@@ -1,11 +1,15 @@
-"""LightGBM under our rules: one thread, fixed order of work, binned once, folds by debtor, trees counted on later nights."""
+"""LightGBM under our rules: one thread a booster, fixed order of work, binned once, folds by debtor, trees counted on later nights."""
 
 from __future__ import annotations
 
 import copy
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import lightgbm
 import numpy as np
@@ -16,7 +20,9 @@ from models.split import debtor_folds, later_part
 FOLDS = 2  # out-of-fold scores: every row is scored by a booster that never saw its debtor; 3 and 5 calibrate no better
 TREES_AT_ONCE = 20  # of the fast contributions: their rounding grows with the trees
 PATIENCE = 30  # rounds without a gain before growing stops
-OURS = ("min_events", "recency_half_life_days")  # settings that are not LightGBM's
+MOST_THREADS = 4  # side by side: each may hold rows of its own, and memory is not to grow with the cores
+MOST_SEED = 2**31 - 1
+OURS = ("min_events", "recency_half_life_days", "seeds")  # settings that are not LightGBM's
 FIXED = {
     "num_threads": 1,  # results must not depend on cores, and one thread is faster beside neighbours
     "deterministic": True,
@@ -28,9 +34,41 @@ FIXED = {
 }
 
 
+def side_by_side(*work: Callable[[], Any]) -> list[Any]:
+    """What each call gives, in their order, done on as many threads as this process may use cores, at most MOST_THREADS.
+
+    For calls that do not depend on each other and spend their time in compiled code that lets other threads run (growing, scoring,
+    draws). Each is single-threaded in itself, so no bit depends on how many run. The first call that fails is raised.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = min(len(work), cores, MOST_THREADS)
+    if threads < 2:
+        return [call() for call in work]
+    with ThreadPoolExecutor(threads) as pool:
+        return [held.result() for held in [pool.submit(call) for call in work]]
+
+
 def booster_of(text: str) -> lightgbm.Booster:
     """A booster from its text, silent; the text must come from a folder whose hash was checked."""
     return lightgbm.Booster(model_str=text)
+
+
+def together(boosters: Sequence[lightgbm.Booster]) -> lightgbm.Booster:
+    """One booster whose raw score is the mean of theirs: all their trees, each leaf a share of what it was.
+
+    LightGBM has no mean of boosters, but its text is a head, trees that are added up, and a tail; so contributions stay exact as well.
+    """
+    texts = [booster.model_to_string() for booster in boosters]
+    head, tail = texts[0][: texts[0].index("Tree=0")], texts[0][texts[0].index("end of trees") :]
+    trees = [tree for text in texts for tree in re.split(r"(?m)^Tree=\d+\n", text[: text.index("end of trees")])[1:]]
+    shared = [re.sub(r"(?m)^((?:leaf|internal)_value)=(.*)$", partial(_shared, len(texts)), tree) for tree in trees]
+    whole = [f"Tree={number}\n{tree}" for number, tree in enumerate(shared)]
+    sizes = "tree_sizes=" + " ".join(str(len(tree)) for tree in whole)
+    return booster_of(re.sub(r"(?m)^tree_sizes=.*$", sizes, head) + "".join(whole) + tail)
+
+
+def _shared(count: int, line: re.Match) -> str:
+    return f"{line[1]}=" + " ".join(repr(float(value) / count) for value in line[2].split())
 
 
 def raw_scores(booster: lightgbm.Booster, numbers: np.ndarray) -> np.ndarray:
@@ -95,8 +133,7 @@ class FitWindow:
 
     def grow(self, objective: Mapping, target: np.ndarray, rows: np.ndarray, trees: int) -> lightgbm.Booster:
         """A booster of exactly `trees` rounds on the given rows (bool)."""
-        grown = lightgbm.train({**self.params, **objective}, self._part(rows, target), num_boost_round=trees)
-        return booster_of(grown.model_to_string())
+        return booster_of(self._grown(objective, target, rows, trees).model_to_string())
 
     def early_and_later(self, rows: np.ndarray, events: np.ndarray, gap_days: int) -> tuple[np.ndarray, np.ndarray]:
         """(early, later) of `rows`: later = the newest nights with a fifth of the events, early = nights a gap before them.
@@ -116,17 +153,41 @@ class FitWindow:
         trees = max(int(grown.best_iteration), 1)
         return trees, booster_of(grown.model_to_string(num_iteration=trees))
 
-    def out_of_fold(self, objective: Mapping, target: np.ndarray, rows: np.ndarray, trees: int) -> np.ndarray:
-        """Raw scores of all rows, each by a booster grown on `rows` of other debtors."""
-        scores = np.zeros(len(self.numbers))
-        for fold in range(FOLDS):
+    def grow_and_score(self, objective: Mapping, target: np.ndarray, rows: np.ndarray, trees: int) -> tuple[lightgbm.Booster, np.ndarray]:
+        """The booster on `rows`, and raw scores of all rows, each by a booster grown on `rows` of other debtors."""
+        whole, (scores, _) = side_by_side(
+            lambda: self.grow(objective, target, rows, trees), lambda: self.out_of_fold(objective, target, rows, trees)
+        )
+        return whole, scores
+
+    def out_of_fold(self, objective: Mapping, target: np.ndarray, rows: np.ndarray, trees: int) -> tuple[np.ndarray, np.ndarray]:
+        """(raw scores of all rows, each by a booster grown on `rows` of other debtors; the gain of each column in those boosters)."""
+
+        def unseen(fold: int) -> tuple[np.ndarray, np.ndarray]:
             held = self.folds == fold
-            scores[held] = raw_scores(self.grow(objective, target, rows & ~held, trees), self.numbers[held])
-        return scores
+            booster = self._grown(objective, target, rows & ~held, trees)
+            return raw_scores(booster, self.numbers[held]), booster.feature_importance("gain")
+
+        scores, gain = np.zeros(len(self.numbers)), np.zeros(self.numbers.shape[1])
+        for fold, (part, gained) in enumerate(side_by_side(*(lambda fold=fold: unseen(fold) for fold in range(FOLDS)))):
+            scores[self.folds == fold] = part
+            gain += gained
+        return scores, gain
+
+    def _grown(self, objective: Mapping, target: np.ndarray, rows: np.ndarray, trees: int) -> lightgbm.Booster:
+        """One booster, or the mean of `seeds` of them."""
+
+        def one(seed: int) -> lightgbm.Booster:
+            return lightgbm.train({**self.params, **objective, "seed": seed}, self._part(rows, target), num_boost_round=trees)
+
+        if self.seeds == 1:
+            return one(self.params["seed"])
+        return together(side_by_side(*(lambda step=step: one((self.seed + step) % MOST_SEED) for step in range(self.seeds))))
 
     def _read_settings(self) -> None:
         own = {key: value for key, value in self.settings.items() if key not in (*OURS, "n_estimators")}
-        self.params = {**own, **FIXED, "seed": self.seed % (2**31 - 1)}
+        self.params = {**own, **FIXED, "seed": self.seed % MOST_SEED}
+        self.seeds = int(self.settings.get("seeds", 1))
         self.most_trees = int(self.settings["n_estimators"])
 
     def _part(self, rows: np.ndarray, target: np.ndarray) -> lightgbm.Dataset:

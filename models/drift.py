@@ -25,9 +25,13 @@ class Reference:
     shares: Mapping[str, tuple[float, ...]]
 
     @classmethod
-    def learn(cls, numbers: np.ndarray, names: Sequence[str], score: np.ndarray) -> Reference:
+    def learn(
+        cls, numbers: np.ndarray, names: Sequence[str], score: np.ndarray, instead: Mapping[str, np.ndarray] | None = None
+    ) -> Reference:
+        """numbers: [rows, columns] by `names`; instead: column -> other values of the same rows."""
         step = max(len(score) // MOST_ROWS, 1)
-        columns = {**{name: numbers[::step, position] for position, name in enumerate(names)}, SCORE: score[::step]}
+        columns = {name: numbers[::step, position] for position, name in enumerate(names)}
+        columns |= {name: column[::step] for name, column in (instead or {}).items()} | {SCORE: score[::step]}
         edges = {name: _edges(column) for name, column in columns.items()}
         shares = {name: tuple(float(share) for share in binned_shares(column, edges[name])) for name, column in columns.items()}
         return cls(edges, shares)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -56,11 +56,11 @@ class Encoder:
             raise UsageError(f"Columns {', '.join(protected)} are for audits only and can never be features. Remove them from the matrix.")
         kinds = tuple(_kind(matrix[name], name in set(money_columns)) for name in names)
         numbers = _numbers(matrix, cohort, names, kinds, money)
-        folds = debtor_folds(cohort["debtor_id"], ENCODING_FOLDS, seed)
+        folds, debtors = debtor_folds(cohort["debtor_id"], ENCODING_FOLDS, seed), pd.factorize(cohort["debtor_id"])[0]
         rates = {}
         for position, (name, kind) in enumerate(zip(names, kinds, strict=True)):
             if kind == CLASS:
-                rates[name], numbers[:, position] = _learned_rates(matrix[name], recovered, cohort["debtor_id"], folds)
+                rates[name], numbers[:, position] = _learned_rates(matrix[name], recovered, debtors, folds)
         fills, medians = {}, {}
         for position, name in enumerate(names):
             column = numbers[:, position]
@@ -69,6 +69,16 @@ class Encoder:
             if not missing.any():
                 fills[name] = medians[name]
         return cls(names, kinds, rates, fills, money, medians), numbers
+
+    def classes(self, matrix: pd.DataFrame) -> dict[str, np.ndarray]:
+        """Class column -> the number each row reads for it."""
+        return {name: _coded(matrix[name], rates) for name, rates in self.rates.items()}
+
+    def only(self, places: Sequence[int]) -> Encoder:
+        """The encoder of some of the columns."""
+        names = tuple(self.names[place] for place in places)
+        rates, fills, medians = ({name: held[name] for name in names if name in held} for held in (self.rates, self.fills, self.medians))
+        return replace(self, names=names, kinds=tuple(self.kinds[place] for place in places), rates=rates, fills=fills, medians=medians)
 
     def check(self, matrix: pd.DataFrame) -> None:
         """Refuse a matrix whose columns differ from those the model was taught on, by name; their order is free."""
@@ -142,43 +152,54 @@ def _kind(column: pd.Series, is_money: bool) -> str:
 
 
 def _numbers(matrix: pd.DataFrame, cohort: pd.DataFrame, names: Sequence[str], kinds: Sequence[str], money: MoneyScale) -> np.ndarray:
-    numbers = np.full((len(matrix), len(names)), np.nan, order="F")
-    unit = money.per_minor(cohort["currency"]) if MONEY in kinds else None
-    for position, (name, kind) in enumerate(zip(names, kinds, strict=True)):
-        if kind != CLASS:
-            column = matrix[name].to_numpy()
-            numbers[:, position] = column * unit if kind == MONEY else column
+    """float64 [rows, columns], columns contiguous; class columns are left for the caller to fill."""
+    numbers = np.empty((len(matrix), len(names)), order="F")
+    plain = np.array([kind != CLASS for kind in kinds], dtype=bool)
+    numbers[:, plain] = matrix[[name for name, kept in zip(names, plain, strict=True) if kept]].to_numpy(dtype=np.float64)
+    numbers[:, ~plain] = np.nan
+    if MONEY in kinds:
+        unit = money.per_minor(cohort["currency"])
+        for position in np.flatnonzero(np.array(kinds) == MONEY):
+            numbers[:, position] *= unit
     return numbers
 
 
-def _learned_rates(column: pd.Series, recovered: np.ndarray, debtors: pd.Series, folds: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
+def _learned_rates(column: pd.Series, recovered: np.ndarray, debtors: np.ndarray, folds: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
     """Log-odds of recovery per class (sorted, so that the card is stable), and the coded fit rows.
 
     A common class has one rate for every row. Only a rare one is coded out of fold: five rates of a common class would differ by the
     outcomes of the fold left out alone, which is a feature that tells the fold, and trees take it (a book of one class got the
     sixth-largest gain from its constant name).
     """
-    known = ~np.isnan(recovered) & column.notna().to_numpy()
+    codes, names = _classes(column)
+    known = ~np.isnan(recovered) & (codes >= 0)
     overall = float(np.clip(recovered[known].mean(), 1e-4, 1 - 1e-4)) if known.any() else 0.5
-    rates = _rates(column, recovered, known, overall)
-    coded = _coded(column, rates)
-    people = pd.DataFrame({"name": column[known].astype("str").to_numpy(), "debtor": debtors[known].to_numpy()}).drop_duplicates()
-    common = people["name"].value_counts()
-    rare = ~column.astype("str").isin(common.index[common >= COMMON_DEBTORS]).to_numpy() & column.notna().to_numpy()
+    seen, rates = _rates(codes, len(names), recovered, known, overall)
+    coded = np.append(rates, np.nan)[codes]
+    people = np.unique(np.stack([codes[known], debtors[known]]), axis=1)[0]
+    rare = (codes >= 0) & ~np.append(np.bincount(people, minlength=len(names)) >= COMMON_DEBTORS, True)[codes]
     for fold in np.unique(folds[rare]):
         held = rare & (folds == fold)
-        coded[held] = _coded(column[held], _rates(column, recovered, known & (folds != fold), overall))
-    return rates, coded
+        coded[held] = _rates(codes, len(names), recovered, known & (folds != fold), overall)[1][codes[held]]
+    return {name: float(rates[place]) for name, place in sorted(zip(names, range(len(names)), strict=True)) if seen[place]}, coded
 
 
-def _rates(column: pd.Series, recovered: np.ndarray, rows: np.ndarray, overall: float) -> dict[str, float]:
-    held = pd.DataFrame({"name": column[rows].astype("str").to_numpy(), "recovered": recovered[rows]})
-    sums = held.groupby("name", sort=True)["recovered"].agg(["sum", "size"])
-    rate = (sums["sum"] + PRIOR_ROWS * overall) / (sums["size"] + PRIOR_ROWS)
-    return {str(name): float(value) for name, value in np.log(rate / (1 - rate)).items()}
+def _rates(codes: np.ndarray, classes: int, recovered: np.ndarray, rows: np.ndarray, overall: float) -> tuple[np.ndarray, np.ndarray]:
+    """Per class whether `rows` hold it, and its log-odds mixed with the overall ones; NaN where they do not."""
+    size, won = (np.bincount(codes[rows], weights=weights, minlength=classes) for weights in (None, recovered[rows]))
+    rate = (won + PRIOR_ROWS * overall) / (size + PRIOR_ROWS)
+    return size > 0, np.where(size > 0, np.log(rate / (1 - rate)), np.nan)
 
 
 def _coded(column: pd.Series, rates: Mapping[str, float]) -> np.ndarray:
-    codes, names = pd.factorize(column.astype("str").where(column.notna().to_numpy()))
-    values = np.array([rates.get(str(name), np.nan) for name in names] + [np.nan])
-    return values[codes]
+    codes, names = _classes(column)
+    return np.array([rates.get(name, np.nan) for name in names] + [np.nan])[codes]
+
+
+def _classes(column: pd.Series) -> tuple[np.ndarray, list[str]]:
+    """(code per row, -1 where missing; the class of each code as text)."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        codes, names = column.cat.codes.to_numpy().astype(np.int64), column.cat.categories
+    else:
+        codes, names = pd.factorize(column.astype("str").where(column.notna().to_numpy()))
+    return codes, [str(name) for name in names]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from features.cohort import BUCKETS, bucket
+from models.boosting import side_by_side
 from models.drift import SHIFTED
 from models.resampling import METRICS, captured, debtor_draws, interval, quality
 from models.split import day_text
@@ -164,22 +166,20 @@ def evaluate(
     if truth is not None:
         orders[BEST] = Rival(truth.money)
     orders[HINDSIGHT] = Rival(judged.money)
-    judged_quality, judged_money = [], []
+    quality_of, money_of = [], []  # what is to be computed, in the order of the tables
     for scope, name, rows in judged.groups(scopes):
         local, drawn = _compact(who[rows], weights)
         counts = {"rows": int(rows.sum()), "debtors": int(drawn.shape[1]), "events": len(np.unique(local[judged.recovered[rows] == 1]))}
         for ranking, rival in orders.items():
             if ranking in (BEST, HINDSIGHT) or (scope != POOLED and ranking != MODEL):
                 continue
-            ranked = rival.chance if rival.chance is not None else rival.order
-            predicted = rival.predicted[rows] if rival.predicted is not None else np.zeros(int(rows.sum()))
-            chance = None if rival.chance is None else rival.chance[rows]
-            table = quality(ranked[rows], chance, judged.recovered[rows], judged.money[rows], predicted, local, drawn)
-            judged_quality += _quality_rows(table, {"scope": scope, "group": name, "head": "recovered", "ranking": ranking, **counts})
-        judged_money += _money_rows(judged, orders, rows, local, drawn, capacities, {"scope": scope, "group": name})
+            about = {"scope": scope, "group": name, "head": "recovered", "ranking": ranking, **counts}
+            quality_of.append(partial(_quality_rows, judged, rival, rows, local, drawn, about))
+        money_of.append(partial(_money_rows, judged, orders, rows, local, drawn, capacities, {"scope": scope, "group": name}))
+    found = side_by_side(*quality_of, *money_of)
     return Evaluation(
-        pd.DataFrame(judged_quality),
-        pd.DataFrame(judged_money),
+        pd.DataFrame([row for part in found[: len(quality_of)] for row in part]),
+        pd.DataFrame([row for part in found[len(quality_of) :] for row in part]),
         _tenths_table(judged, p, who, weights, truth),
         {"capacities": list(capacities), "draws": draws},
     )
@@ -192,7 +192,7 @@ def gains_curve(judged: Judged, rivals: Mapping[str, Rival], steps: int = 20) ->
     night = judged.cohort["as_of"].to_numpy()
     rows = []
     for ranking, rival in {MODEL: Rival(judged.predicted), **rivals, HINDSIGHT: Rival(judged.money)}.items():
-        reached, whole = captured(rival.order, judged.money, night, who, weights, capacities)
+        (reached,), whole = captured((rival.order,), judged.money, night, who, weights, capacities)
         if whole[0] > 0:
             shares = reached[0] / whole[0]
             rows += [{"capacity": held, "ranking": ranking, "share": float(share)} for held, share in zip(capacities, shares, strict=True)]
@@ -213,7 +213,7 @@ def judge_default(cohort: pd.DataFrame, p_defaulted: np.ndarray, defaulted: np.n
         local, drawn = _compact(who[rows], weights)
         counts = {"rows": int(rows.sum()), "debtors": int(drawn.shape[1]), "events": len(np.unique(local[outcome[rows] == 1]))}
         table = quality(p[rows], p[rows], outcome[rows], nothing[rows], nothing[rows], local, drawn)
-        found += _quality_rows(table, {"scope": scope, "group": name, "head": "defaulted", "ranking": MODEL, **counts})
+        found += _metric_rows(table, {"scope": scope, "group": name, "head": "defaulted", "ranking": MODEL, **counts})
     return pd.DataFrame(found)
 
 
@@ -223,7 +223,7 @@ def paired_money(
     """Money two orders reach at a capacity on the same rows, and the share of the second's that the first gains, with its interval."""
     who, weights = debtor_draws(cohort["debtor_id"], draws, seed)
     night = cohort["as_of"].to_numpy()
-    (one, _), (other, _) = (captured(order, money, night, who, weights, (capacity,)) for order in (first, second))
+    (one, other), _ = captured((first, second), money, night, who, weights, (capacity,))
     with np.errstate(divide="ignore", invalid="ignore"):
         gain, low, high = interval(one[:, 0] / other[:, 0] - 1)
     return {"money": float(one[0, 0]), "other_money": float(other[0, 0]), "gain": gain, "gain_low": low, "gain_high": high}
@@ -242,8 +242,17 @@ def gates(evaluation: Evaluation, gate: Any) -> list[dict[str, Any]]:
     return found
 
 
+def too_small(evaluation: Evaluation, gate: Any) -> list[str]:
+    """The arrears buckets of the test nights that no gate judges, each with why."""
+    table = evaluation.quality
+    rows = table[(table["scope"] == SCOPES[0]) & (table["metric"] == "rate") & (table["head"] == "recovered")] if len(table) else table
+    few = [row for row in rows.itertuples() if row.events < gate.bucket_min_debtors]
+    return [f"{row.group} days past due: {row.events} debtors paid, {gate.bucket_min_debtors} are needed" for row in few]
+
+
 def statements(evaluation: Evaluation, capacity: float) -> list[str]:
-    """Plain sentences: what the model gains at this capacity over each other order, and whether that could be chance."""
+    """Plain sentences: what the model gains at this capacity over each other order, and whether that could be chance; then the arrears
+    buckets in which another order reaches more."""
     said = []
     table = evaluation.money
     rows = table[(table["scope"] == POOLED) & (table["capacity"] == capacity)]
@@ -258,7 +267,23 @@ def statements(evaluation: Evaluation, capacity: float) -> list[str]:
             said.append(f"Does not beat {rival}: {share}; it loses.")
         else:
             said.append(f"Does not show that it beats {rival}: {share}, which could be chance.")
-    return said + _against_truth(evaluation, capacity)
+    return said + _beaten(evaluation, capacity) + _against_truth(evaluation, capacity)
+
+
+def _beaten(evaluation: Evaluation, capacity: float) -> list[str]:
+    """Arrears buckets in which an order that needs no model reaches more of the bucket's money; the strongest of each."""
+    table = evaluation.money
+    rows = table[(table["scope"] == SCOPES[0]) & (table["capacity"] == capacity) & ~table["ranking"].isin((MODEL, BEST, HINDSIGHT))]
+    said = []
+    for name, held in rows[rows["gain"] < 0].groupby("group", sort=False):
+        row = held.loc[held["gain"].idxmin()]
+        more, low, high = (-row[part] / row["money"] for part in ("gain", "gain_high", "gain_low"))
+        surely = "" if low > 0 else ", which could be chance"
+        said.append(
+            f"Among accounts {name} days past due, {row['ranking']} reaches more than the model at {capacity:.0%} of their number: "
+            f"{more:.1%} of its own money [{low:.1%}, {high:.1%}]{surely}."
+        )
+    return said
 
 
 def _against_truth(evaluation: Evaluation, capacity: float) -> list[str]:
@@ -319,12 +344,11 @@ def warnings(
         said.append(
             f"AUC falls from {fit_auc:.3f} on unseen debtors of the fit window to {auc:.3f} out of time: something does not hold over time."
         )
-    moved = sorted(name for name, value in drift.items() if value > SHIFTED)
+    moved = sorted((name for name, value in drift.items() if value > SHIFTED), key=lambda name: (-drift[name], name))
     if moved:
-        said.append(
-            f"{len(moved)} columns have moved between fit and test (PSI above {SHIFTED}): "
-            f"{', '.join(moved[:5])}{' and more' if len(moved) > 5 else ''}."
-        )
+        named = ", ".join(f"{name} ({drift[name]:.2f})" for name in moved[:5])
+        more = " and more" if len(moved) > 5 else ""
+        said.append(f"{len(moved)} columns have moved between fit and test (PSI above {SHIFTED}), furthest: {named}{more}.")
     held = evaluation.frames.get("listed", pd.DataFrame())
     for row in held[held["capacity"] == capacity].itertuples() if len(held) else ():
         if row.low > 1 or row.high < 1:
@@ -339,7 +363,16 @@ def warnings(
     return said
 
 
-def _quality_rows(table: np.ndarray, about: dict[str, Any]) -> list[dict[str, Any]]:
+def _quality_rows(
+    judged: Judged, rival: Rival, rows: np.ndarray, who: np.ndarray, weights: np.ndarray, about: dict[str, Any]
+) -> list[dict[str, Any]]:
+    ranked = rival.chance if rival.chance is not None else rival.order
+    predicted = rival.predicted[rows] if rival.predicted is not None else np.zeros(int(rows.sum()))
+    chance = None if rival.chance is None else rival.chance[rows]
+    return _metric_rows(quality(ranked[rows], chance, judged.recovered[rows], judged.money[rows], predicted, who, weights), about)
+
+
+def _metric_rows(table: np.ndarray, about: dict[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for position, metric in enumerate(METRICS):
         value, low, high = interval(table[:, position])
@@ -358,9 +391,8 @@ def _money_rows(
     about: dict,
 ) -> list[dict[str, Any]]:
     night, money = judged.cohort["as_of"].to_numpy()[rows], judged.money[rows]
-    reached, whole = {}, None
-    for ranking, rival in orders.items():
-        reached[ranking], whole = captured(rival.order[rows], money, night, who, weights, capacities)
+    tables, whole = captured([rival.order[rows] for rival in orders.values()], money, night, who, weights, capacities)
+    reached = dict(zip(orders, tables, strict=True))
     found = []
     with np.errstate(divide="ignore", invalid="ignore"):
         for position, capacity in enumerate(capacities):

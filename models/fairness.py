@@ -50,6 +50,7 @@ def audit(
     share of the group's paying accounts in the list; attempts and attempts_ratio = attempts per account and that ÷ the others'.
     """
     who, weights = debtor_draws(judged.cohort["debtor_id"], draws, seed)
+    weights = weights.astype(np.float64)  # once, not in each of the many sums
     listed = listed_shares(judged.predicted, judged.cohort["as_of"].to_numpy(), capacity)
     chance = judged.scores["p_recovered"].to_numpy()
     found = []
@@ -108,12 +109,11 @@ def proxies(
             outcome = (member[rows] == group).astype(np.float64)
             if not known.any() or outcome[known].mean() in (0.0, 1.0):
                 continue
-            score = window.out_of_fold(PROXY_OBJECTIVE, outcome, known, PROXY_TREES)
+            score, gained = window.out_of_fold(PROXY_OBJECTIVE, outcome, known, PROXY_TREES)
             nothing = np.zeros(int(known.sum()))
             drawn = quality(score[known], None, outcome[known], nothing, nothing, who[known], weights)
             value, low, high = interval(drawn[:, 0])
-            booster = window.grow(PROXY_OBJECTIVE, outcome, known, PROXY_TREES)
-            gain = pd.Series(booster.feature_importance("gain"), index=list(names)).nlargest(3)
+            gain = pd.Series(gained, index=list(names)).nlargest(3)
             told = ", ".join(gain.index[gain > 0])
             found.append(
                 {"trait": trait, "group": group, "debtors": int(outcome.sum()), "auc": value, "low": low, "high": high, "told_by": told}

@@ -10,41 +10,19 @@ from pathlib import Path
 import lightgbm
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
-from features.errors import InputMissing
-from models.amount import AmountHead, Later, Recoveries, fit_amount, regrown
+from models.amount import AmountHead, Later, fit_amount, regrown
 from models.baseline import AGE_BANDS, AgeBandTable
-from models.boosting import FitWindow, booster_of, exact_contributions, portfolio_contributions, raw_scores, row_weights
+from models.boosting import FitWindow, booster_of, exact_contributions, portfolio_contributions, raw_scores, side_by_side
 from models.calibration import Calibrator, choose_map, with_recent_levels
 from models.drift import Reference
 from models.encoding import Encoder
 from models.folder import AMOUNT, CARD, DEFAULTED, RECOVERED, card_bytes, digest, read_folder, write_folder
-from models.money import MoneyScale
+from models.lesson import Lesson, Teaching
 
 SCORE_COLUMNS = ("p_recovered", "amount_if_recovered", "expected_recovery", "p_defaulted")
 BINARY = {"objective": "binary", "metric": "binary_logloss"}
 RECOVERY = "recovery"
-
-
-@dataclass(frozen=True)
-class Teaching:
-    """What a fit needs besides the rows: plain values of the params, the catalogue's columns, the scale of money.
-
-    settings       LightGBM's own names, plus min_events and recency_half_life_days
-    gap_days, default_gap_days   days until a label of recovery, of default is known
-    default_dpd    days past due from which an account is in default and has no p_defaulted
-    money_columns  columns in minor units; monotone: column -> -1, 0, +1 on p_recovered
-    """
-
-    settings: Mapping
-    seed: int
-    gap_days: int
-    default_gap_days: int
-    default_dpd: int
-    money: MoneyScale
-    money_columns: Sequence[str] = ()
-    monotone: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -91,46 +69,42 @@ class RecoveryModel:
         like: an earlier fit whose numbers of trees and way of the amount are kept, for the refit on everything before release.
         Raises InputMissing when recovery has one class only.
         """
-        matrix, labels, cohort = fit_rows(matrix, labels, cohort)
-        recovered = labels["recovered"].to_numpy(dtype=np.float64)
-        _two_classes(recovered)
-        encoder, numbers = Encoder.learn(matrix, cohort, recovered, teaching.money_columns, teaching.money, teaching.seed)
-        weight = row_weights(cohort, teaching.settings.get("recency_half_life_days"))
-        window = FitWindow(numbers, cohort, weight, teaching.settings, teaching.seed, encoder.names)
-        head, chance, trial = _probability_head(
-            window, recovery_objective(teaching, encoder.names), recovered, teaching.gap_days, like.recovered if like else None
-        )
-        known = ~np.isnan(recovered)
-        unit = teaching.money.per_minor(cohort["currency"])
-        found = _recoveries(labels, cohort, unit)
-        amount, choice = fit_amount(window, found, chance, trial, like.amount_choice if like else None)
-        defaulted = _default_head(window, labels["defaulted"].to_numpy(dtype=np.float64), teaching, like)
-        facts = {"out_of_fold_auc": _auc(chance[known], recovered[known])}
-        reference = Reference.learn(encoder.encode(matrix, cohort)[known], encoder.names, chance[known])
+        return cls.taught(Lesson.of(matrix, labels, cohort, teaching), teaching, like)
+
+    @classmethod
+    def taught(cls, lesson: Lesson, teaching: Teaching, like: RecoveryModel | None = None) -> RecoveryModel:
+        """`fit` on rows already encoded and binned."""
+        from sklearn.metrics import roc_auc_score  # here, for scoring needs none of it
+
+        encoder, window, recovered = lesson.encoder, lesson.window, lesson.recovered
+
+        def recovery() -> tuple[Head, np.ndarray, AmountHead, dict]:
+            objective = recovery_objective(teaching, encoder.names)
+            head, chance, trial = _probability_head(window, objective, recovered, teaching.gap_days, like.recovered if like else None)
+            return head, chance, *fit_amount(window, lesson.found, chance, trial, like.amount_choice if like else None)
+
+        (head, chance, amount, choice), defaulted = side_by_side(recovery, lambda: _default_head(window, lesson.defaulted, teaching, like))
+        known = lesson.known
+        facts = {"out_of_fold_auc": float(roc_auc_score(recovered[known], chance[known])), "withheld": dict(lesson.withheld)}
+        scored = {name: code[known] for name, code in lesson.classes.items()}
+        reference = Reference.learn(window.numbers[known], encoder.names, chance[known], scored)
         return cls(encoder, head, amount, choice, defaulted, teaching.default_dpd, reference, facts)
 
-    def regrown(
-        self, matrix: pd.DataFrame, labels: pd.DataFrame, cohort: pd.DataFrame, teaching: Teaching, seeds: Sequence[int] | None = None
-    ) -> list[RecoveryModel]:
-        """The same way taught on other columns or, one model each, with other seeds of growth: boosters grown anew, numbers of trees, maps
-        and factors kept; without the default head.
+    def regrown(self, lesson: Lesson, teaching: Teaching, seeds: Sequence[int] | None = None) -> list[RecoveryModel]:
+        """The same way taught on a lesson of other columns or, one model each, with other seeds of growth: boosters grown anew, numbers
+        of trees, maps and factors kept; without the default head.
 
         Enough to compare orders: a strictly increasing map and a factor change none.
         """
-        matrix, labels, cohort = fit_rows(matrix, labels, cohort)
-        recovered = labels["recovered"].to_numpy(dtype=np.float64)
-        encoder, numbers = Encoder.learn(matrix, cohort, recovered, teaching.money_columns, teaching.money, teaching.seed)
-        weight = row_weights(cohort, teaching.settings.get("recency_half_life_days"))
-        whole = FitWindow(numbers, cohort, weight, teaching.settings, teaching.seed, encoder.names)
-        known, found = ~np.isnan(recovered), _recoveries(labels, cohort, teaching.money.per_minor(cohort["currency"]))
-        objective, target = recovery_objective(teaching, encoder.names), np.where(known, recovered, 0.0)
-        models = []
-        for seed in seeds or (teaching.seed,):
-            window = whole.with_settings(teaching.settings, seed)
-            head = replace(self.recovered, booster=window.grow(objective, target, known, self.recovered.trees))
-            amount = regrown(self.amount, window, found, self.amount_choice["trees"])
-            models.append(replace(self, encoder=encoder, recovered=head, amount=amount, defaulted=None))
-        return models
+        objective, target = recovery_objective(teaching, lesson.encoder.names), np.where(lesson.known, lesson.recovered, 0.0)
+
+        def grown(seed: int) -> RecoveryModel:
+            window = lesson.window.with_settings(teaching.settings, seed)
+            head = replace(self.recovered, booster=window.grow(objective, target, lesson.known, self.recovered.trees))
+            amount = regrown(self.amount, window, lesson.found, self.amount_choice["trees"])
+            return replace(self, encoder=lesson.encoder, recovered=head, amount=amount, defaulted=None)
+
+        return side_by_side(*(lambda seed=seed: grown(seed) for seed in seeds or (teaching.seed,)))
 
     def predict(self, matrix: pd.DataFrame, cohort: pd.DataFrame) -> pd.DataFrame:
         """p_recovered, amount_if_recovered and expected_recovery (minor units, at most the balance), p_defaulted; rows as in the matrix.
@@ -241,25 +215,10 @@ def debtors_with(labels: pd.Series, debtors: pd.Series) -> int:
     return int(debtors[(labels == 1).to_numpy()].nunique())
 
 
-def fit_rows(matrix: pd.DataFrame, labels: pd.DataFrame, cohort: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """The labelled rows by as_of and account_no: the order they came in changes no tree."""
-    rows = np.flatnonzero((labels["recovered"].notna() | labels["defaulted"].notna()).to_numpy())
-    rows = rows[np.lexsort((cohort["account_no"].to_numpy()[rows], cohort["as_of"].to_numpy()[rows]))]
-    return tuple(frame.iloc[rows].reset_index(drop=True) for frame in (matrix, labels, cohort))
-
-
 def recovery_objective(teaching: Teaching, names: Sequence[str]) -> dict:
     """The objective of P(recovered), with the directions the catalogue is sure of."""
     directions = [int(teaching.monotone.get(name, 0)) for name in names]
     return {**BINARY, "monotone_constraints": directions} if any(directions) else BINARY
-
-
-def _two_classes(recovered: np.ndarray) -> None:
-    if not ((recovered == 1).any() and (recovered == 0).any()):
-        seen = "no mature label" if np.isnan(recovered).all() else "one outcome only"
-        raise InputMissing(
-            f"The fit window shows {seen}, so recovery cannot be taught. Deliver more history; the age-band table scores without it."
-        )
 
 
 def _probability_head(
@@ -277,19 +236,12 @@ def _probability_head(
         trial = Later(early, later, chance)
     else:
         trees = like.trees
-    raw = window.out_of_fold(objective, target, known, trees)
+    booster, raw = window.grow_and_score(objective, target, known, trees)
     calibrator = choose_map(raw[known], target[known], window.weight[known], window.folds[known])
     rows = window.cohort[known]
     calibrator = with_recent_levels(calibrator, raw[known], target[known], window.weight[known], rows, int(rows["as_of"].max()))
     chance = np.where(known, calibrator.probability(raw, window.cohort["portfolio"]), 0.0)
-    return Head(window.grow(objective, target, known, trees), calibrator, trees), chance, trial
-
-
-def _auc(score: np.ndarray, outcome: np.ndarray) -> float:
-    """Chance that a recovered row outranks another, ties half (Mann-Whitney)."""
-    rank = rankdata(score)
-    won = outcome == 1
-    return float((rank[won].sum() - won.sum() * (won.sum() + 1) / 2) / (won.sum() * (~won).sum()))
+    return Head(booster, calibrator, trees), chance, trial
 
 
 def _default_head(window: FitWindow, outcome: np.ndarray, teaching: Teaching, like: RecoveryModel | None) -> Head | None:
@@ -302,11 +254,3 @@ def _default_head(window: FitWindow, outcome: np.ndarray, teaching: Teaching, li
         return None
     head, _, _ = _probability_head(window, BINARY, outcome, teaching.default_gap_days, same)
     return head
-
-
-def _recoveries(labels: pd.DataFrame, cohort: pd.DataFrame, unit: np.ndarray) -> Recoveries:
-    amount = labels["recovered_amount"].to_numpy(dtype=np.float64)
-    balance = cohort["balance"].to_numpy(dtype=np.float64)
-    won = (labels["recovered"] == 1).to_numpy() & (amount > 0) & (balance > 0)
-    share = np.where(won, np.minimum(amount / np.where(balance > 0, balance, 1.0), 1.0), np.nan)
-    return Recoveries(share, np.where(won, amount, 0.0) * unit, balance * unit)

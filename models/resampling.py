@@ -6,6 +6,8 @@ itself is made by the same code as its interval. Rows of one debtor say nearly t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numba import njit
@@ -67,7 +69,7 @@ def quality(
     y = outcome[place]
     found = _quality(
         ends, y, chance, level, -(y * np.log(chance) + (1 - y) * np.log1p(-chance)), _tenths(chance), realised[place], predicted[place],
-        who[place], weights,
+        who[place], weights, p is not None,
     )  # fmt: skip
     if p is None:
         found[:, 4:] = np.nan
@@ -75,17 +77,22 @@ def quality(
 
 
 def captured(
-    order: np.ndarray, money: np.ndarray, night: np.ndarray, who: np.ndarray, weights: np.ndarray, capacities: tuple[float, ...]
-) -> tuple[np.ndarray, np.ndarray]:
-    """(money reached by working the best share of each night, [1 + draws, capacities]; all money of the draw, [1 + draws]).
+    orders: Sequence[np.ndarray], money: np.ndarray, night: np.ndarray, who: np.ndarray, weights: np.ndarray, capacities: tuple[float, ...]
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """(per order the money reached by working the best share of each night, [1 + draws, capacities]; all money of the draw, [1 + draws]).
 
     Accounts tied at the edge of the list share the places left, so a coarse order is neither lucky nor unlucky.
     """
     nights = np.unique(night, return_inverse=True)[1]
-    place = np.lexsort((who, -order, nights))
-    ends = np.append((np.diff(order[place]) != 0) | (np.diff(nights[place]) != 0), True)
     shares = np.sort(np.array(capacities, dtype=np.float64))
-    return _captured(ends, nights[place], int(nights.max(initial=-1)) + 1, money[place], who[place], weights, shares)
+    sizes, whole = _nights_of_draws(nights, int(nights.max(initial=-1)) + 1, money, who, weights)
+    starts = np.append(0, np.cumsum(np.bincount(nights, minlength=sizes.shape[1])))
+    found = []
+    for order in orders:
+        place = np.lexsort((who, -order, nights))
+        ends = np.append((np.diff(order[place]) != 0) | (np.diff(nights[place]) != 0), True)
+        found.append(_captured(ends, starts, sizes, money[place], who[place], weights, shares))
+    return found, whole
 
 
 def listed_shares(order: np.ndarray, night: np.ndarray, capacity: float) -> np.ndarray:
@@ -109,11 +116,11 @@ def _tenths(chance_falling: np.ndarray) -> np.ndarray:
     return np.minimum(np.arange(len(chance_falling)) * BINS // max(len(chance_falling), 1), BINS - 1)
 
 
-@njit(cache=True)
-def _quality(ends, y, p, level, loss, tenth, realised, predicted, who, weights):
+@njit(cache=True, nogil=True)
+def _quality(ends, y, p, level, loss, tenth, realised, predicted, who, weights, is_chance):
     draws, rows = weights.shape[0], len(y)
     out = np.full((draws, 11), np.nan)
-    intercept, slope = 0.0, 1.0
+    intercept, slope, start = 0.0, 1.0, p.copy()
     for draw in range(draws):
         positives = negatives = brier = lost = mean_p = real = expected = 0.0
         seen, hoped, held = np.zeros(10), np.zeros(10), np.zeros(10)
@@ -159,17 +166,20 @@ def _quality(ends, y, p, level, loss, tenth, realised, predicted, who, weights):
         out[draw, 1] = 2 * out[draw, 0] - 1
         out[draw, 2] = furthest * 100
         out[draw, 3] = precision
-        steps = 30 if draw == 0 else 3  # a draw starts at the whole sample's answer and is there in three steps
+        if not is_chance:
+            continue
+        steps = 30 if draw == 0 else 3  # a draw starts at the whole sample's answer and is there in two or three steps
+        enough = 1e-10 if draw == 0 else 3e-3  # a step of Newton's after one so short is of its square
         a, b = intercept, slope
         settled = True
-        for _ in range(steps):
+        for step in range(steps):
             g0 = g1 = h00 = h01 = h11 = 0.0
             for row in range(rows):
                 w = float(weights[draw, who[row]])
                 if w == 0.0:
                     continue
                 x = level[row]
-                chance = 1.0 / (1.0 + np.exp(-(a + b * x)))
+                chance = start[row] if draw > 0 and step == 0 else 1.0 / (1.0 + np.exp(-(a + b * x)))
                 miss, bend = w * (y[row] - chance), w * chance * (1 - chance)
                 g0 += miss
                 g1 += miss * x
@@ -186,39 +196,52 @@ def _quality(ends, y, p, level, loss, tenth, realised, predicted, who, weights):
                 step0, step1 = step0 * 2.0 / longest, step1 * 2.0 / longest
             a += step0
             b += step1
-            if longest < 1e-10:
+            if longest < enough:
                 break
         if settled:
             out[draw, 9] = b
-            if draw == 0:
+        if draw == 0:
+            if settled:
                 intercept, slope = a, b
+            for row in range(rows):
+                start[row] = 1.0 / (1.0 + np.exp(-(intercept + slope * level[row])))
     return out
 
 
-@njit(cache=True)
-def _captured(ends, night, nights, money, who, weights, shares):
-    draws, rows = weights.shape[0], len(money)
-    reached, whole = np.zeros((draws, len(shares))), np.zeros(draws)
-    size = np.zeros(nights)
+@njit(cache=True, nogil=True)
+def _nights_of_draws(night, nights, money, who, weights):
+    """Accounts of each night under each draw, [draws, nights], and all money of the draw, [draws]."""
+    draws = weights.shape[0]
+    sizes, whole = np.zeros((draws, nights)), np.zeros(draws)
     for draw in range(draws):
-        size[:] = 0.0
-        for row in range(rows):
+        for row in range(len(money)):
             w = float(weights[draw, who[row]])
-            size[night[row]] += w
+            sizes[draw, night[row]] += w
             whole[draw] += w * money[row]
-        tonight, used, tied, tied_money = -1, 0.0, 0.0, 0.0
-        for row in range(rows):
-            if night[row] != tonight:
-                tonight, used = night[row], 0.0
-            w = float(weights[draw, who[row]])
-            tied += w
-            tied_money += w * money[row]
-            if ends[row]:
-                if tied > 0:
-                    for c in range(len(shares)):
-                        left = shares[c] * size[tonight] - used
-                        if left > 0:
-                            reached[draw, c] += tied_money * min(left / tied, 1.0)
-                used += tied
-                tied = tied_money = 0.0
-    return reached, whole
+    return sizes, whole
+
+
+@njit(cache=True, nogil=True)
+def _captured(ends, starts, sizes, money, who, weights, shares):
+    """Rows sorted by night, then best first; ends: the last row of each run of ties; starts: first row of each night."""
+    draws, most = weights.shape[0], shares[-1]
+    reached = np.zeros((draws, len(shares)))
+    for draw in range(draws):
+        for tonight in range(len(starts) - 1):
+            size = sizes[draw, tonight]
+            used = tied = tied_money = 0.0
+            for row in range(starts[tonight], starts[tonight + 1]):
+                w = float(weights[draw, who[row]])
+                tied += w
+                tied_money += w * money[row]
+                if ends[row]:
+                    if tied > 0:
+                        for c in range(len(shares)):
+                            left = shares[c] * size - used
+                            if left > 0:
+                                reached[draw, c] += tied_money * min(left / tied, 1.0)
+                    used += tied
+                    tied = tied_money = 0.0
+                    if used >= most * size:
+                        break
+    return reached

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from features.errors import InputMissing
-from models.boosting import FitWindow, raw_scores, row_weights
-from models.encoding import Encoder
-from models.recovery import Teaching, fit_rows, recovery_objective
+from models.boosting import raw_scores, side_by_side
+from models.lesson import Lesson, Teaching
+from models.recovery import recovery_objective
 from models.split import later_part
 
 CUT_OFFS = 2  # later windows of the fit nights on which every trial is judged
@@ -64,21 +64,18 @@ def tune(matrix: pd.DataFrame, labels: pd.DataFrame, cohort: pd.DataFrame, teach
     before each of CUT_OFFS later windows and judged there. The best is taken where it is better by more than one standard error.
     Raises InputMissing where the fit window is too short to be cut.
     """
-    matrix, labels, cohort = fit_rows(matrix, labels.assign(defaulted=np.nan), cohort)
-    outcome = labels["recovered"].to_numpy(dtype=np.float64)
-    encoder, numbers = Encoder.learn(matrix, cohort, outcome, teaching.money_columns, teaching.money, teaching.seed)
-    weight = row_weights(cohort, teaching.settings.get("recency_half_life_days"))
-    window = FitWindow(numbers, cohort, weight, teaching.settings, teaching.seed, encoder.names)
-    cuts = _cuts(window.as_of, outcome, teaching.gap_days)
-    objective = recovery_objective(teaching, encoder.names)
-    debtor = pd.factorize(cohort["debtor_id"])[0]
+    lesson = Lesson.of(matrix, labels.assign(defaulted=np.nan), cohort, teaching)
+    window, outcome, weight = lesson.window, lesson.recovered, lesson.window.weight
+    cuts = cut_offs(window.as_of, outcome, teaching.gap_days)
+    objective = recovery_objective(teaching, lesson.encoder.names)
+    debtor = pd.factorize(window.cohort["debtor_id"])[0]
     losses: list[np.ndarray] = []
 
     def judged(settings: Mapping) -> tuple[float, int]:
         held, lost, trees = window.with_settings({**teaching.settings, **settings}), np.zeros(len(outcome)), 0
-        for early, later in cuts:
-            rounds, booster = held.count_trees(objective, outcome, early, later)
-            level = raw_scores(booster, numbers[later])
+        grown = side_by_side(*(lambda cut=cut: held.count_trees(objective, outcome, *cut) for cut in cuts))
+        for (_, later), (rounds, booster) in zip(cuts, grown, strict=True):
+            level = raw_scores(booster, window.numbers[later])
             lost[later] += weight[later] * (np.logaddexp(0.0, level) - outcome[later] * level)
             trees = max(trees, rounds)
         losses.append(lost)
@@ -120,7 +117,7 @@ def _searched(judged, teaching: Teaching, trials: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _cuts(as_of: np.ndarray, outcome: np.ndarray, gap_days: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def cut_offs(as_of: np.ndarray, outcome: np.ndarray, gap_days: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """(early, later) rows: the newest nights with a fifth of the events and those a gap before; then the same before those nights."""
     found, inside = [], np.ones(len(as_of), dtype=bool)
     for _ in range(CUT_OFFS):

@@ -19,7 +19,8 @@ import pandas as pd
 from features.errors import InputMissing, ModelRefused
 from models.baseline import AGE_BANDS, AgeBandTable, Scorecard, plain_orders
 from models.evaluate import Evaluation, Judged, Rival, Truth, evaluate
-from models.recovery import AnyModel, Teaching, load_model
+from models.lesson import Teaching
+from models.recovery import AnyModel, load_model
 from pipeline.params import Params
 from pipeline.windows import Windows
 
@@ -163,16 +164,14 @@ def run_folder(store_path: Path, run_id: str) -> Path:
     return folder
 
 
-def save_evidence(
-    folder: Path, evidence: Evidence, evaluation: Evaluation, judged_model: AnyModel, texts: dict[str, str]
-) -> dict[str, str]:
+def save_evidence(folder: Path, evidence: Evidence, judged_model: AnyModel, texts: dict[str, str]) -> dict[str, str]:
     """Write everything, readable by the owner only; returns the sha256 that the registry keeps: of the judged folder and of the rest."""
     folder.mkdir(parents=True, mode=0o700)
     judged_sha256 = judged_model.save(folder / JUDGED)
     for name, frame in zip(TABLES, (evidence.matrix, evidence.cohort, evidence.rankings), strict=True):
         frame.to_parquet(folder / f"{name}.parquet", index=False, compression="zstd")
         os.chmod(folder / f"{name}.parquet", 0o600)
-    write_texts(folder, {EVALUATION: evaluation_text(evaluation), **texts})
+    write_texts(folder, texts)
     return {"judged_sha256": judged_sha256, "evidence_sha256": _digest(folder)}
 
 

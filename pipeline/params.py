@@ -31,11 +31,11 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Band = tuple[float, float]
 
 
-# LightGBM's names that a params file may set, and two of ours.
+# LightGBM's names that a params file may set, and three of ours.
 MODEL_NAMES = (
     "num_leaves", "learning_rate", "n_estimators", "min_child_samples", "feature_fraction", "bagging_fraction", "bagging_freq", "lambda_l1",
     "lambda_l2", "max_bin", "max_depth", "min_child_weight", "min_split_gain", "path_smooth", "extra_trees", "min_events",
-    "recency_half_life_days",
+    "recency_half_life_days", "seeds",
 )  # fmt: skip
 
 
@@ -101,13 +101,14 @@ class Split(Section):
 
 
 class Model(BaseModel):
-    """LightGBM's own names pass through; min_events is ours."""
+    """LightGBM's own names pass through; min_events and seeds are ours."""
 
     model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
     num_leaves: Annotated[int, Field(ge=2)]
     learning_rate: Annotated[float, Field(gt=0)]
     n_estimators: Annotated[int, Field(ge=1)]
     min_events: Annotated[int, Field(ge=1)]
+    seeds: Annotated[int, Field(ge=1)] = 1
 
     @model_validator(mode="before")
     @classmethod

@@ -15,6 +15,7 @@ from features.cohort import BUCKETS
 from models.amount import MEAN_SHARE, OBJECTIVES
 from models.evaluate import BEST, HINDSIGHT, MODEL, NEWEST, POOLED, SCOPES, UNSEEN, Evaluation
 from models.fairness import findings
+from models.lesson import CALENDAR
 from models.trade import LEFT, PAID
 from pipeline import charts
 from pipeline.studies import SWARM_STEP
@@ -51,8 +52,8 @@ DEFAULT_COLUMNS = tuple(
 )
 
 
-def render(evaluation: Evaluation, version: str, run_id: str) -> str:
-    """The whole page: style and pictures inside, no script, nothing asked of the network."""
+def render(evaluation: Evaluation, version: str, run_id: str, drawn: Mapping[str, Markup] | None = None) -> str:
+    """The whole page: style and pictures inside, no script, nothing asked of the network. drawn: what `pictures` gave, if it did."""
     page = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
@@ -79,6 +80,7 @@ def render(evaluation: Evaluation, version: str, run_id: str) -> str:
         fairness_names=[name for _, name, _ in FAIRNESS_COLUMNS],
         default_names=[name for _, name, _ in DEFAULT_COLUMNS],
         tables={name: _records(evaluation.frames.get(name)) for name in TABLES},
+        withheld=_withheld(evaluation),
         fairness=_fairness_rows(evaluation),
         found_unfair=_findings(evaluation),
         rolls=[(name, _roll_rows(evaluation, held)) for name, held in (("accounts", "share_accounts"), ("balance", "share_balance"))],
@@ -87,7 +89,7 @@ def render(evaluation: Evaluation, version: str, run_id: str) -> str:
         liquidation_months=LIQUIDATION_MONTHS,
         short=[said for said in evaluation.warnings if said.startswith("The test window")],
         tenths=evaluation.tenths.to_dict("records"),
-        pictures=_pictures(evaluation, capacity),
+        pictures=pictures(evaluation) if drawn is None else drawn,
         model=MODEL,
         newest=NEWEST,
         ways=(MEAN_SHARE, *OBJECTIVES),
@@ -136,6 +138,7 @@ def terminal_text(evaluation: Evaluation, version: str, place: Path) -> str:
     lines += [f"Warning: {warning}" for warning in evaluation.warnings]
     failed = [gate["gate"] for gate in evaluation.gates if not gate["passed"]]
     lines.append(f"Gates: {'passed' if not failed else 'failed: ' + '; '.join(failed)}")
+    lines += [f"Too small for a gate: {said}." for said in facts["too_small_for_gates"]]
     lines.append(f"Report: {place}")
     return "\n".join(lines)
 
@@ -185,6 +188,7 @@ def model_card(evaluation: Evaluation, version: str, run_id: str) -> str:
     lines += ["", "## Limits", *[f"- {said}" for said in evaluation.warnings]]
     lines += [
         "- The money named is what came in from listed accounts, not what listing them added: only a control group shows that.",
+        *[f"- {said}" for said in _withheld(evaluation)],
         "- Features never include protected traits. Whether lists and levels differ by group all the same is under Fairness.",
         "",
         "## Fairness",
@@ -192,6 +196,7 @@ def model_card(evaluation: Evaluation, version: str, run_id: str) -> str:
         "",
         "## Gates",
         *[f"- {gate['gate']}: {_bounded(gate)}: {'passed' if gate['passed'] else 'failed'}" for gate in evaluation.gates],
+        *[f"- Too small to judge: {said}." for said in facts["too_small_for_gates"]],
         "",
     ]
     return "\n".join(lines)
@@ -208,6 +213,15 @@ def approval(decision: Mapping[str, Any], compared: Mapping[str, Any] | None) ->
         gain = _interval((compared["gain"], compared["gain_low"], compared["gain_high"]), "+.1%")
         lines.append(f"- Against the former champion {compared['champion']} on the same rows, money at capacity: {gain}.")
     return "\n".join([*lines, ""])
+
+
+def _withheld(evaluation: Evaluation) -> list[str]:
+    """Columns of the calendar the nights taught on say too little of, each with how many of its values they show."""
+    return [
+        f"Not taught: {name}, of which the fit nights show {seen} of {CALENDAR[name]} values. Nights spread over the month "
+        "(cohort.every: 27) show more."
+        for name, seen in evaluation.facts["fit"].get("withheld", {}).items()
+    ]
 
 
 def _fairness_lines(evaluation: Evaluation) -> list[str]:
@@ -312,11 +326,12 @@ def _liquidation_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
     return found[-12:]
 
 
-def _pictures(evaluation: Evaluation, capacity: float) -> dict[str, Markup]:
+def pictures(evaluation: Evaluation) -> dict[str, Markup]:
+    """The pictures of the page by name, as SVG."""
     ratios = evaluation.quality
     ratios = ratios[(ratios["metric"] == "money_ratio") & (ratios["head"] == "recovered") & (ratios["ranking"] == MODEL)]
     ratios = ratios[ratios["scope"].isin((*SCOPES[:4], POOLED)) & (ratios["value"] > 0)].reset_index(drop=True)
-    found = {"shares": charts.shares(_at(evaluation, capacity), MODEL, BEST_OF_ALL)}
+    found = {"shares": charts.shares(_at(evaluation, evaluation.facts["gate_capacity"]), MODEL, BEST_OF_ALL)}
     frames = evaluation.frames
     if "curve" in frames and len(frames["curve"]):
         found["curve"] = charts.curve(frames["curve"], MODEL, BEST_OF_ALL)

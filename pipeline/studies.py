@@ -16,8 +16,9 @@ from models.baseline import AGE_BANDS, plain_orders
 from models.evaluate import MODEL, NEWEST, POOLED, Judged, Rival, evaluate, paired_money
 from models.explain import checked_contributions, kept_reasons, reasons, same_first_reason
 from models.fairness import audit, groups_of, proxies
+from models.lesson import Lesson, Teaching
 from models.money import MoneyScale
-from models.recovery import AnyModel, RecoveryModel, Teaching, debtors_with
+from models.recovery import AnyModel, RecoveryModel, debtors_with
 from models.resampling import debtor_draws, interval, listed_shares, ratios_of_sums
 from models.split import rolling_origin
 from pipeline.evidence import Evidence
@@ -73,14 +74,13 @@ def _headline(panel: Panel, test: np.ndarray, model: RecoveryModel, money: Money
 
 
 def without_contacts(
-    panel: Panel, windows: Windows, model: RecoveryModel, teaching: Teaching, params: Params, catalogue: Sequence[Any], evidence: Evidence
+    lesson: Lesson, model: RecoveryModel, teaching: Teaching, params: Params, catalogue: Sequence[Any], evidence: Evidence
 ) -> pd.DataFrame:
     """The model without our own contacts: a gain that sits in past attempts vanishes when the list changes who is attempted."""
-    ours = [entry.name for entry in catalogue if entry.family == "contacts" and entry.name in panel.matrix.columns]
-    if not ours or len(ours) == len(panel.matrix.columns):
+    ours = [entry.name for entry in catalogue if entry.family == "contacts" and entry.name in model.columns]
+    if not ours or len(ours) == len(model.columns):
         return pd.DataFrame()
-    labels = windows.fit_labels(panel.labels).assign(defaulted=np.nan)
-    (bare,) = model.regrown(panel.matrix.drop(columns=ours), labels, panel.cohort, teaching)
+    (bare,) = model.regrown(lesson.without(ours, teaching), teaching)
     judged = evidence.judged()
     scores = bare.predict(evidence.matrix.drop(columns=ours), evidence.cohort)
     without = replace(judged, scores=scores)
@@ -98,13 +98,10 @@ def without_contacts(
     return pd.DataFrame(rows)
 
 
-def other_seeds(
-    panel: Panel, windows: Windows, model: RecoveryModel, teaching: Teaching, params: Params, evidence: Evidence
-) -> pd.DataFrame:
+def other_seeds(lesson: Lesson, model: RecoveryModel, teaching: Teaching, params: Params, evidence: Evidence) -> pd.DataFrame:
     """AUC and money at capacity of the judged model and of the same way grown with SEEDS - 1 other seeds: is the result the seed's luck?"""
-    labels = windows.fit_labels(panel.labels).assign(defaulted=np.nan)
-    seeds = [teaching.seed + step for step in range(1, SEEDS)]
-    models = [model, *model.regrown(panel.matrix, labels, panel.cohort, teaching, seeds)]
+    seeds = [teaching.seed + step * teaching.settings.get("seeds", 1) for step in range(1, SEEDS)]  # none of them shared
+    models = [model, *model.regrown(lesson, teaching, seeds)]
     judged = evidence.judged()
     rows = []
     for seed, grown in zip([teaching.seed, *seeds], models, strict=True):

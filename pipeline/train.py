@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +14,12 @@ import numpy as np
 import pandas as pd
 
 from models.baseline import AGE_BANDS, AgeBandTable
+from models.boosting import side_by_side
 from models.encoding import MONEY
-from models.evaluate import MODEL, POOLED, Evaluation, gains_curve, gates, judge_default, statements, warnings
+from models.evaluate import MODEL, POOLED, Evaluation, gains_curve, gates, judge_default, statements, too_small, warnings
 from models.folder import digest
-from models.recovery import AnyModel, RecoveryModel, Teaching, debtors_with
+from models.lesson import Lesson, Teaching
+from models.recovery import AnyModel, RecoveryModel, debtors_with
 from models.trade import roll_rates
 from models.tuning import tune
 from pipeline import registry, report
@@ -103,24 +105,37 @@ def train(
         tuned = tune(panel.matrix, windows.fit_labels(panel.labels), panel.cohort, teaching, tune_trials)
         teaching = replace(teaching, settings=tuned.settings)
         clock.mark("tune")
-    judged_model = fit(panel, windows.fit_labels(panel.labels), teaching, params)
+    judged_model, lesson = taught(panel, windows.fit_labels(panel.labels), teaching, params)
     clock.mark("fit")
     standing = registry.standing_champion(store_path)
     evidence = judge(panel, windows, judged_model, teaching, params, standing[0] if standing else None)
     evaluation = assess(evidence, params)
     evaluation = _with_default_head(evaluation, panel, windows, judged_model, params)
     clock.mark("evaluate")
-    evaluation = _with_studies(evaluation, panel, windows, judged_model, teaching, params, catalogue, evidence, books)
+    evaluation = _with_studies(evaluation, panel, windows, judged_model, lesson, teaching, params, catalogue, evidence, books)
+    lesson = None  # its numbers are no small part of memory
     evaluation.facts["tuned"] = tuned.facts() if tuned else None
     evaluation.facts["settings"] = dict(teaching.settings)
     clock.mark("studies")
-    release = fit(panel, panel.labels, teaching, params, like=judged_model)
+    (release, _), drawn = side_by_side(
+        lambda: taught(panel, panel.labels, teaching, params, like=judged_model), lambda: report.pictures(evaluation)
+    )
     clock.mark("refit")
-    return _kept(panel, params, catalogue, store_path, windows, judged_model, release, evidence, evaluation, clock)
+    return _kept(panel, params, catalogue, store_path, windows, judged_model, release, evidence, evaluation, drawn, clock)
 
 
 def fit(panel: Panel, labels: pd.DataFrame, teaching: Teaching, params: Params, like: AnyModel | None = None) -> AnyModel:
-    """Three heads, or the age-band table where fewer than model.min_events debtors paid. labels: NaN where a row takes no part."""
+    """The model of `taught`."""
+    return taught(panel, labels, teaching, params, like)[0]
+
+
+def taught(
+    panel: Panel, labels: pd.DataFrame, teaching: Teaching, params: Params, like: AnyModel | None = None
+) -> tuple[AnyModel, Lesson | None]:
+    """Three heads and what they were taught on, or the age-band table alone where fewer than model.min_events debtors paid.
+
+    labels: NaN where a row takes no part.
+    """
     known = labels["recovered"].notna().to_numpy()
     as_of = panel.cohort["as_of"][known]
     events = debtors_with(labels["recovered"], panel.cohort["debtor_id"])
@@ -141,9 +156,11 @@ def fit(panel: Panel, labels: pd.DataFrame, teaching: Teaching, params: Params, 
         used = known | labels["defaulted"].notna().to_numpy()
         terms = {"default_dpd": params.label.default_dpd, "horizon_days": params.label.horizon_days}
         table = AgeBandTable.fit(labels[used], panel.cohort[used], teaching.money, **terms)
-        return replace(table, facts={**facts, "why": f"{events} debtors with a recovery, model.min_events is {params.model.min_events}"})
-    model = RecoveryModel.fit(panel.matrix, labels, panel.cohort, teaching, like)
-    return replace(model, facts={**facts, **model.facts})
+        why = f"{events} debtors with a recovery, model.min_events is {params.model.min_events}"
+        return replace(table, facts={**facts, "why": why}), None
+    lesson = Lesson.of(panel.matrix, labels, panel.cohort, teaching)
+    model = RecoveryModel.taught(lesson, teaching, like)
+    return replace(model, facts={**facts, **model.facts}), lesson
 
 
 def evaluate_again(store_path: Path, run_id: str, params: Params, truth: Path | None = None, out: Path | None = None) -> str:
@@ -197,6 +214,7 @@ def _with_studies(
     panel: Panel,
     windows: Windows,
     model: AnyModel,
+    lesson: Lesson | None,
     teaching: Teaching,
     params: Params,
     catalogue: Sequence[Any],
@@ -206,24 +224,24 @@ def _with_studies(
     """Backtest, seeds, with and without our own contacts, importance, drift, amounts, fairness; then what follows from it all."""
     facts = {**evaluation.facts, **_facts(panel, windows, model, teaching, params, evidence)}
     judged, draws = evidence.judged(), params.evaluate.bootstrap_draws
-    frames = {
-        "curve": gains_curve(judged, evidence.rivals()),
-        "listed": listed_money(judged, facts["capacities"], draws, params.seed),
-        "rolls": roll_rates(
-            panel.cohort, panel.labels["recovered_amount"].to_numpy(dtype=np.float64), teaching.money.per_minor(panel.cohort["currency"])
-        ),
+    unit = teaching.money.per_minor(panel.cohort["currency"])
+    studies: dict[str, Callable[[], dict[str, pd.DataFrame]]] = {
+        "curve": lambda: {"curve": gains_curve(judged, evidence.rivals())},
+        "listed": lambda: {"listed": listed_money(judged, facts["capacities"], draws, params.seed)},
+        "rolls": lambda: {"rolls": roll_rates(panel.cohort, panel.labels["recovered_amount"].to_numpy(dtype=np.float64), unit)},
     }
     if books is not None:
-        frames["liquidation"] = books.placements
-        frames |= fairness(panel, windows, model, params, evidence, books.traits)
+        studies["fairness"] = lambda: {"liquidation": books.placements, **fairness(panel, windows, model, params, evidence, books.traits)}
     if model.kind != AGE_BANDS:
-        frames["backtest"] = backtest(panel, windows, model, teaching, params)
-        frames["ablation"] = without_contacts(panel, windows, model, teaching, params, catalogue, evidence)
-        frames["seeds"] = other_seeds(panel, windows, model, teaching, params, evidence)
-        frames |= importance(model, evidence, catalogue)
-        frames["drift"] = drift(model, evidence, catalogue)
-        frames["interval"] = interval_coverage(model, evidence)
+        studies |= {
+            "backtest": lambda: {"backtest": backtest(panel, windows, model, teaching, params)},
+            "ablation": lambda: {"ablation": without_contacts(lesson, model, teaching, params, catalogue, evidence)},
+            "seeds": lambda: {"seeds": other_seeds(lesson, model, teaching, params, evidence)},
+            "importance": lambda: importance(model, evidence, catalogue),
+            "drift": lambda: {"drift": drift(model, evidence, catalogue), "interval": interval_coverage(model, evidence)},
+        }
         facts["unseen_classes"] = model.encoder.unseen(evidence.matrix)
+    frames = {name: frame for part in side_by_side(*studies.values()) for name, frame in part.items()}
     fit_auc = model.facts.get("out_of_fold_auc")
     return _concluded(replace(evaluation, facts={**facts, "fit_auc": fit_auc}, frames=frames), params, fit_auc)
 
@@ -244,7 +262,8 @@ def _concluded(evaluation: Evaluation, params: Params, fit_auc: float | None) ->
         capacity=params.gate.capacity,
     )
     said = statements(evaluation, params.gate.capacity)
-    return replace(evaluation, statements=said, warnings=found, gates=gates(evaluation, params.gate))
+    facts = {**evaluation.facts, "too_small_for_gates": too_small(evaluation, params.gate)}
+    return replace(evaluation, facts=facts, statements=said, warnings=found, gates=gates(evaluation, params.gate))
 
 
 def _facts(panel: Panel, windows: Windows, model: AnyModel, teaching: Teaching, params: Params, evidence: Evidence) -> dict[str, Any]:
@@ -281,6 +300,7 @@ def _kept(
     release: AnyModel,
     evidence: Evidence,
     evaluation: Evaluation,
+    drawn: Mapping[str, Any],
     clock: _Clock,
 ) -> Run:
     """Write the model folder and the evidence beside the store, then tell the registry."""
@@ -301,14 +321,14 @@ def _kept(
     sha256 = release.save(model_folder(store_path, release.version))
     with registry.run(params) as run_id:
         folder = store_path / RUNS / run_id
-        html = report.render(evaluation, release.version, run_id)
-        card = report.model_card(evaluation, release.version, run_id)
-        sums = save_evidence(folder, evidence, evaluation, judged_model, {REPORT: html, CARD: card})
+        html = report.render(evaluation, release.version, run_id, drawn)
+        card, told = report.model_card(evaluation, release.version, run_id), evaluation_text(evaluation)
+        sums = save_evidence(folder, evidence, judged_model, {EVALUATION: told, REPORT: html, CARD: card})
         tags = {"model_version": release.version, "sha256": sha256, **sums}
         files = {
             REPORT: html.encode(),
             CARD: card.encode(),
-            EVALUATION: evaluation_text(evaluation).encode(),
+            EVALUATION: told.encode(),
             "card.json": release.files()["card.json"],
         }
         curve = evaluation.frames["curve"]

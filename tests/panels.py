@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from features.tables import NO_DAY
+from models.lesson import Teaching
 from models.money import MoneyScale
-from models.recovery import Teaching
 
 FIRST_NIGHT = 19_000  # 2022-01-08
 SCALE = MoneyScale("EUR", {"EUR": 1.0, "JPY": 0.0061}, {"EUR": 2, "JPY": 0})

@@ -16,12 +16,14 @@ from scipy.stats import ks_2samp
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
+from features.cohort import bucket
 from models.evaluate import (
     BEST,
     HINDSIGHT,
     MODEL,
     NEWEST,
     POOLED,
+    SCOPES,
     SEEN,
     UNSEEN,
     Evaluation,
@@ -34,6 +36,7 @@ from models.evaluate import (
     judge_default,
     paired_money,
     statements,
+    too_small,
     warnings,
 )  # fmt: skip
 from models.resampling import METRICS, captured, debtor_draws, interval, quality
@@ -144,7 +147,7 @@ def plainly_captured(order, money, night, capacity):
 def test_money_at_capacity_is_the_plain_loop(rows, capacity):
     order, money, night = (np.array(column, dtype=np.float64) for column in zip(*rows, strict=True))
     who = np.arange(len(rows))
-    reached, whole = captured(order, money, night.astype(np.int64), who, np.ones((1, len(rows)), dtype=np.uint8), (capacity,))
+    (reached,), whole = captured((order,), money, night.astype(np.int64), who, np.ones((1, len(rows)), dtype=np.uint8), (capacity,))
     assert_allclose(reached[0, 0], plainly_captured(order, money, night, capacity), atol=1e-9)
     assert whole[0] == money.sum() and (capacity < 1 or reached[0, 0] == pytest.approx(money.sum()))
 
@@ -155,14 +158,14 @@ def test_money_at_capacity_by_hand():
     night = np.array([1, 1, 1, 1, 2, 2])
     weights = np.ones((1, 6), dtype=np.uint8)
     # Half of night 1 is two accounts: the first and half of each of the two tied; half of night 2 is its first.
-    reached, _ = captured(order, money, night, np.arange(6), weights, (0.25, 0.5))
+    (reached,), _ = captured((order,), money, night, np.arange(6), weights, (0.25, 0.5))
     assert reached.tolist() == [[10 + 2.5, 10 + 30 + 5]]
 
 
 def test_a_debtor_drawn_twice_fills_two_places():
     order, money = np.array([2.0, 1.0]), np.array([10.0, 100.0])
     weights = np.array([[1, 1], [2, 1]], dtype=np.uint8)
-    reached, whole = captured(order, money, np.zeros(2, dtype=np.int64), np.arange(2), weights, (0.5,))
+    (reached,), whole = captured((order,), money, np.zeros(2, dtype=np.int64), np.arange(2), weights, (0.5,))
     assert reached[:, 0].tolist() == [10.0, 15.0] and whole.tolist() == [110.0, 120.0]
 
 
@@ -327,8 +330,23 @@ def test_gates_pass_an_honest_model_and_stop_an_overconfident_one():
 
 
 def test_a_bucket_with_few_paying_debtors_is_not_judged():
-    found = gates(evaluate(judged_rows(600), {}, (0.1,), 50, 1), Gate(bucket_min_debtors=10_000))
-    assert len(found) == 2
+    judged = evaluate(judged_rows(600), {}, (0.1,), 50, 1)
+    assert len(gates(judged, Gate(bucket_min_debtors=10_000))) == 2
+    named = too_small(judged, Gate(bucket_min_debtors=10_000))
+    buckets = judged.quality[judged.quality["scope"] == SCOPES[0]].drop_duplicates("group")
+    assert named == [f"{row.group} days past due: {row.events} debtors paid, 10000 are needed" for row in buckets.itertuples()]
+    assert len(named) > 1 and too_small(judged, Gate(bucket_min_debtors=1)) == []
+
+
+def test_a_bucket_in_which_another_order_reaches_more_is_told():
+    rows = judged_rows()
+    late = np.asarray(bucket(rows.cohort["days_past_due"]), dtype=object)
+    knows = np.where(late == "1-29", rows.money, rows.predicted)  # better in one bucket, nowhere else
+    said = [line for line in statements(evaluate(rows, {"friend": Rival(knows)}, (0.1,), 100, 1), 0.1) if "friend" in line]
+    told = [line for line in said if line.startswith("Among accounts")]
+    assert len(told) == 1 and "could be chance" not in told[0]
+    assert told[0].startswith("Among accounts 1-29 days past due, friend reaches more than the model at 10% of their number: ")
+    assert not [line for line in statements(evaluate(rows, {"twin": Rival(rows.predicted)}, (0.1,), 50, 1), 0.1) if "Among" in line]
 
 
 def test_a_gate_that_cannot_be_measured_does_not_pass():
@@ -366,7 +384,12 @@ def test_warnings_name_what_a_reader_must_know(evaluation):
     assert "2024-10-04 to 2024-10-14, is under two months" in warned(evaluation, test_last=DAY + 10)
     assert "part of a year" not in warned(evaluation, test_last=DAY + 400)
     assert "b carries 61% of the model" in warned(evaluation, importance=pd.Series({"a": 0.39, "b": 0.61}))
-    assert "1 columns have moved" in warned(evaluation, drift={"a": 0.26}) and "a." in warned(evaluation, drift={"a": 0.26})
+    moved = warned(evaluation, drift={"a": 0.26, "b": 0.9, "c": 0.5, "d": 0.2, "e": 0.3, "f": 0.4, "g": 0.35})
+    assert (
+        "6 columns have moved between fit and test (PSI above 0.25), furthest: b (0.90), c (0.50), f (0.40), g (0.35), e (0.30) and"
+        in moved
+    )
+    assert "furthest: a (0.26)." in warned(evaluation, drift={"a": 0.26})
     assert "AUC falls from 0.950" in warned(evaluation, fit_auc=0.95)
     assert "newest placement first, which needs no model" not in usual
 

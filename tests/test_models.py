@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from pandas.testing import assert_frame_equal
 from panels import FIRST_NIGHT, SCALE, SETTINGS, made_panel, teaching
 from scipy.optimize import minimize
@@ -21,11 +21,12 @@ from features.errors import ContractError, InputMissing, ModelRefused, UsageErro
 from features.tables import NO_DAY
 from models.amount import LOG, MEAN_SHARE, AmountHead
 from models.baseline import DPD_NAMES, AgeBandTable, Scorecard, arrears_bucket, placement_band, plain_orders
-from models.boosting import row_weights
+from models.boosting import booster_of, exact_contributions, raw_scores, row_weights, side_by_side
 from models.calibration import KINDS, MIN_SLOPE, Calibrator, bounded_logit, choose_map, expit, fit_map, log_loss, with_recent_levels
 from models.drift import Reference, psi
 from models.encoding import Encoder
 from models.folder import digest_of, write_folder
+from models.lesson import Lesson
 from models.money import MoneyScale
 from models.recovery import RecoveryModel, load_model
 from models.split import debtor_folds
@@ -251,6 +252,62 @@ def test_monotone_directions_hold(model, later):
         steps = [model.raw(matrix.assign(**{name: float(value)}), cohort) for value in (0, 1, 5, 30, 90, 300)]
         for lower, upper in zip(steps[:-1], steps[1:], strict=True):
             assert (sign * (upper - lower) >= -1e-12).all()
+
+
+def test_several_seeds_are_their_mean_in_one_booster(panel):
+    settings = teaching().settings
+    lesson = Lesson.of(panel.matrix, taught(panel), panel.cohort, teaching())
+    rows, target = lesson.known, np.where(lesson.known, lesson.recovered, 0.0)
+
+    def grown(seed, **more):
+        return lesson.window.with_settings({**settings, **more}, seed).grow({"objective": "binary"}, target, rows, 20)
+
+    alone = [raw_scores(grown(seed), lesson.window.numbers) for seed in (5, 6, 7)]
+    one = grown(5, seeds=3)
+    mean = raw_scores(one, lesson.window.numbers)
+    assert one.num_trees() == 60 and np.abs(alone[0] - alone[1]).max() > 0.01
+    assert_allclose(mean, np.mean(alone, axis=0), atol=1e-12)
+    assert_allclose(exact_contributions(one, lesson.window.numbers[:50]).sum(axis=1), mean[:50], atol=1e-9)
+    assert_array_equal(raw_scores(booster_of(one.model_to_string()), lesson.window.numbers), mean)
+
+
+def test_the_number_of_cores_changes_no_byte(panel, model, monkeypatch):
+    cores = []
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: cores.append(1) or {0})
+    assert RecoveryModel.fit(panel.matrix, taught(panel), panel.cohort, teaching()).files() == model.files() and cores
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2, 3})
+    assert RecoveryModel.fit(panel.matrix, taught(panel), panel.cohort, teaching()).files() == model.files()
+
+
+def test_what_fails_side_by_side_is_raised():
+    assert side_by_side(lambda: 1, lambda: 2, lambda: 3) == [1, 2, 3]
+    with pytest.raises(ZeroDivisionError):
+        side_by_side(lambda: 1, lambda: 1 / 0)
+
+
+def test_a_lesson_without_columns_is_the_lesson_of_the_others(panel):
+    whole = Lesson.of(panel.matrix, taught(panel), panel.cohort, teaching())
+    fewer = whole.without(["noise", "arrears"], teaching())
+    fresh = Lesson.of(panel.matrix.drop(columns=["noise", "arrears"]), taught(panel), panel.cohort, teaching())
+    assert fewer.encoder == fresh.encoder
+    assert_array_equal(fewer.window.numbers, fresh.window.numbers)
+
+
+def test_a_column_of_the_calendar_is_taught_only_from_nights_that_show_its_values(panel, monkeypatch):
+    night = panel.cohort["as_of"].to_numpy() // 30
+    labels = taught(panel)
+    labels["recovered"] = labels["recovered"].where(labels["recovered"].isna(), night % 2)  # the calendar tells all
+    few = panel.matrix.assign(days_to_month_end=27.0 + night % 2, weekday=(2.0 * (night % 3) + night % 2))
+
+    def fitted():
+        model = RecoveryModel.fit(few, labels, panel.cohort, teaching())
+        return model, dict(zip(model.encoder.names, model.recovered.booster.feature_importance(), strict=True))
+
+    model, used = fitted()
+    assert model.facts["withheld"] == {"days_to_month_end": 2} and used["days_to_month_end"] == 0 and used["weekday"] > 0
+    assert_frame_equal(model.predict(few.assign(days_to_month_end=3.0), panel.cohort), model.predict(few, panel.cohort), check_exact=True)
+    monkeypatch.setattr("models.lesson.CALENDAR", {})
+    assert fitted()[1]["days_to_month_end"] > 0
 
 
 def test_sampling_and_recency_weigh_rows():

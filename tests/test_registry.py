@@ -29,7 +29,7 @@ from pipeline.train import Run, evaluate_again, train
 
 HOUSE = Path(__file__).parents[1]
 DECISION = {"who": "ann", "why": "better", "when": "2026-01-01T00:00:00+00:00"}
-SMALL = {"num_leaves": 6, "learning_rate": 0.2, "n_estimators": 40, "min_child_samples": 30, "min_events": 50}
+SMALL = {"num_leaves": 6, "learning_rate": 0.2, "n_estimators": 40, "min_child_samples": 30, "feature_fraction": 0.3, "min_events": 50}
 
 
 def params_for(folder: Path, *, model: dict | None = None, gate: dict | None = None, evaluate: dict | None = None) -> Params:
@@ -92,7 +92,11 @@ def store(place, second, tmp_path) -> Path:
 
 
 def test_a_run_says_what_it_found(first):
-    text = first.text()
+    text, page = first.text(), first.report.read_text()
+    assert "read these lines as flattered" not in page  # nothing was tuned
+    for said in first.evaluation.facts["too_small_for_gates"]:
+        assert said in page and f"Too small for a gate: {said}." in text
+    assert first.evaluation.facts["too_small_for_gates"]
     assert "fit 2022-01-08 to 2023-03-04, gap 44 days, test 2023-05-03 to 2023-08-01" in text
     assert text.index("perfect hindsight") < text.index("model  ") and "newest placement first" in text
     assert "debtors never seen before" in text and "Gates: passed" in text and "covers part of a year" in text
@@ -130,6 +134,15 @@ def test_the_report_is_one_page_that_asks_for_nothing(first):
     assert "## Limits" in card and first.version in card and "- age old: recovered less often than predicted" in card
 
 
+@pytest.mark.parametrize("width", [1200, 800])
+def test_no_table_of_the_report_loses_a_column(first, browser, width):
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    page.goto(first.report.resolve().as_uri())
+    tables = page.evaluate("[...document.querySelectorAll('.wide')].map(held => [held.scrollWidth, held.clientWidth])")
+    page.close()
+    assert len(tables) > 8 and all(needed <= given for needed, given in tables)
+
+
 def test_tuned_settings_are_taught_with_and_told(panel, place, tmp_path):
     params = params_for(place, model={"num_leaves": 2, "n_estimators": 15, "learning_rate": 0.01})
     run = train(panel, params, COLUMNS, tmp_path / "store", tune_trials=3)
@@ -139,6 +152,7 @@ def test_tuned_settings_are_taught_with_and_told(panel, place, tmp_path):
         run.evaluation.facts["settings"]["num_leaves"] != 2
         and "3 tried inside the fit window; the best was taken" in run.report.read_text()
     )
+    assert "read these lines as flattered" in run.report.read_text()
     known = registry.recorded(params, run.run_id)
     release = load_model(tmp_path / "store" / "models" / run.version, known.sha256)
     leaves = release.recovered.booster.trees_to_dataframe().groupby("tree_index")["node_depth"].max().max()

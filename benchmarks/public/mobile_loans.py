@@ -31,9 +31,6 @@ PARAMS = {
     # Four days past due is more than a weekend and a bank's delay; six weeks hold the whole life of a loan of one instalment.
     "label": {"horizon_days": 30, "maturity_days": 0, "default_dpd": 4, "default_horizon_days": 42},
     "money": {"reporting_currency": CURRENCY, "rates": {CURRENCY: 1.0}},
-    # Few loans are late, so what one booster learns is a good part luck. On later nights inside the training part ten together rank better
-    # than one, whatever the other settings.
-    "model": {"seeds": 10},
     "store": {"shards": 2},
 }
 

@@ -39,11 +39,9 @@ from pipeline.windows import windows_of
 
 SETTINGS = (
     {},
-    {"num_leaves": 15, "learning_rate": 0.08, "feature_fraction": 0.3, "bagging_fraction": 0.8},
-    {"num_leaves": 8, "learning_rate": 0.12, "feature_fraction": 0.3, "bagging_fraction": 0.8},
+    {"num_leaves": 8, "learning_rate": 0.12, "feature_fraction": 0.2, "bagging_fraction": 1.0},
+    {"num_leaves": 8, "learning_rate": 0.12},
     {"learning_rate": 0.16},
-    {"learning_rate": 0.08},
-    {"feature_fraction": 0.3},
     {"num_leaves": 4},
 )
 HALF_LIVES = (None, 730.0, 365.0, 180.0)  # days

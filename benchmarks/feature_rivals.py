@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections import defaultdict
 from pathlib import Path
 
 import duckdb
@@ -119,12 +120,16 @@ def in_pandas(store: Path, nights: list[int], threads: int) -> pd.DataFrame:
                 seen = seen.merge(back, how="left", left_on=["account_no", "payment_no"], right_index=True)
                 seen = seen.assign(amount=seen["amount"] - seen["back"].fillna(0))
                 seen = seen[seen["amount"] > 0]
+            over: dict[tuple, list[Feature]] = defaultdict(list)
             for feature in BASIC.features_of(name):
-                rows = seen[seen["days"] <= feature.window.days] if feature.window.days < LONGEST else seen
-                for column, values in (feature.where or EVERY).columns:
+                over[feature.window.days, feature.where].append(feature)
+            for (span, clause), wanted in over.items():
+                rows = seen[seen["days"] <= span] if span < LONGEST else seen
+                for column, values in (clause or EVERY).columns:
                     rows = rows[rows[column].isin(values)]
                 groups = rows.groupby("account_no")
-                whole[feature.name] = _pandas(feature, groups)
+                for feature in wanted:
+                    whole[feature.name] = _pandas(feature, groups)
         made.append(whole.fillna({entry.name: 0.0 for entry in BASIC if entry.empty == 0}).reset_index())
     return pd.concat(made, ignore_index=True).astype(dict.fromkeys(BASIC.names, np.float64))
 
@@ -154,8 +159,7 @@ def in_polars(store: Path, nights: list[int], threads: int) -> pd.DataFrame:
             .filter(pl.col("amount") > 0),
             "contacts": scans["contacts"]
             .filter((pl.col("known_on") < day) & (pl.col("occurred_on") < day) & (pl.col("occurred_on") >= day - pl.duration(days=LONGEST)))
-            .sort("known_at")
-            .unique(["account_no", "contact_no"], keep="last", maintain_order=True),
+            .unique(["account_no", "contact_no"], keep="last"),  # the files lie as pandas relies on too
         }
         plan = scans["accounts"].select("account_no").with_columns(night=pl.lit(night))
         for name, frame in events.items():
@@ -179,6 +183,13 @@ def _polars(pl, feature: Feature):
     return getattr(pl.col(column).filter(passing), word)()
 
 
+_FLATTENED = {
+    Agg.COUNT: ("day", "CountAggregator"), Agg.SUM: ("amount", "SumAggregator"), Agg.MAX: ("amount", "MaxAggregator"),
+    Agg.MEAN: ("amount", "MeanAggregator"), Agg.STD: ("amount", "VarianceAggregator"),
+    Agg.DAYS_SINCE_LAST: ("day", "MaxAggregator"), Agg.DAYS_SINCE_FIRST: ("day", "MinAggregator"),
+}  # fmt: skip
+
+
 def in_timeseriesflattener(store: Path, nights: list[int], threads: int) -> pd.DataFrame:
     """One prediction time per account and night. It knows neither reversals nor corrections: pandas prepares the events of each night."""
     import polars as pl
@@ -193,37 +204,43 @@ def in_timeseriesflattener(store: Path, nights: list[int], threads: int) -> pd.D
         flattener = flat.Flattener(
             flat.PredictionTimeFrame(pl.from_pandas(times), entity_id_col_name="account_no", timestamp_col_name="at")
         )
-        specs, named = [], {}
+        specs: list = []
+        named: list[tuple[Feature, str]] = []
         for name, frame in events.items():
-            frame = frame.assign(day=(frame["occurred_on"] - pd.Timestamp(0)).dt.days.astype("float64"), one=1.0)
+            frame = frame.assign(day=(frame["occurred_on"] - pd.Timestamp(0)).dt.days.astype("float64"))
+            # One spec per filter and column: each look-behind is joined once, for all aggregates over it.
+            over: dict[tuple, list[Feature]] = defaultdict(list)
             for feature in BASIC.features_of(name):
-                rows = frame
-                for column, values in (feature.where or EVERY).columns:
-                    rows = rows[rows[column].isin(values)]
-                column, make = {
-                    Agg.COUNT: ("one", flat.SumAggregator), Agg.SUM: ("amount", flat.SumAggregator),
-                    Agg.MAX: ("amount", flat.MaxAggregator), Agg.MEAN: ("amount", flat.MeanAggregator),
-                    Agg.STD: ("amount", flat.VarianceAggregator),
-                    Agg.DAYS_SINCE_LAST: ("day", flat.MaxAggregator), Agg.DAYS_SINCE_FIRST: ("day", flat.MinAggregator),
-                }[feature.agg]  # fmt: skip
-                values = rows[["account_no", "occurred_on", column]].rename(columns={column: feature.name})
-                value_frame = flat.ValueFrame(pl.from_pandas(values), entity_id_col_name="account_no",
-                                              value_timestamp_col_name="occurred_on")  # fmt: skip
-                days = pd.Timedelta(days=feature.window.days - 1).to_pytimedelta()
-                specs.append(flat.PredictorSpec(value_frame, lookbehind_distances=[days], aggregators=[make()], fallback=np.nan,
-                                                column_prefix=f"f_{feature.name}_"))  # fmt: skip
-                named[feature.name] = feature
+                column = "amount" if feature.event == "payments" and feature.agg is Agg.COUNT else _FLATTENED[feature.agg][0]
+                over[feature.where, column].append(feature)
+            for number, ((clause, column), wanted) in enumerate(over.items()):
+                rows, values_of = frame, f"{name}_{number}"  # it asks for a name of its own per spec
+                for tested, values in (clause or EVERY).columns:
+                    rows = rows[rows[tested].isin(values)]
+                spans = sorted({feature.window.days for feature in wanted})
+                makers = dict.fromkeys(_FLATTENED[feature.agg][1] for feature in wanted)
+                specs.append(
+                    flat.PredictorSpec(
+                        flat.ValueFrame(pl.from_pandas(rows[["account_no", "occurred_on", column]].rename(columns={column: values_of})),
+                                        entity_id_col_name="account_no", value_timestamp_col_name="occurred_on"),
+                        lookbehind_distances=[pd.Timedelta(days=days - 1).to_pytimedelta() for days in spans],
+                        aggregators=[getattr(flat, maker)() for maker in makers], fallback=np.nan, column_prefix="f",
+                    )
+                )  # fmt: skip
+                for feature in wanted:
+                    word = getattr(flat, _FLATTENED[feature.agg][1]).name
+                    named.append((feature, f"f_{values_of}_within_0_to_{feature.window.days - 1}_days_{word}_fallback_nan"))
         with contextlib.redirect_stdout(io.StringIO()):  # its progress bars
             wide = flattener.aggregate_timeseries(specs).df.to_pandas()
-        found = pd.DataFrame({"account_no": wide["account_no"], "night": night})
-        for name, feature in named.items():
-            column = wide[next(column for column in wide if column.startswith(f"f_{name}_"))].astype(np.float64)
+        found = {"account_no": wide["account_no"], "night": night}
+        for feature, column in named:
+            values = wide[column].astype(np.float64)
             if feature.agg is Agg.STD:
-                column = np.sqrt(column)
+                values = np.sqrt(values)
             if feature.agg in (Agg.DAYS_SINCE_LAST, Agg.DAYS_SINCE_FIRST):
-                column = night - column
-            found[name] = column.fillna(0.0) if feature.empty == 0 else column
-        made.append(found[["account_no", "night", *BASIC.names]])
+                values = night - values
+            found[feature.name] = values.fillna(0.0) if feature.empty == 0 else values
+        made.append(pd.DataFrame(found))
     return pd.concat(made, ignore_index=True)
 
 

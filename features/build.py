@@ -77,10 +77,12 @@ def explain_feature(
     catalogue: Catalogue | Iterable[Declared] = CATALOGUE,
     terms: Terms = Terms(),  # noqa: B008  frozen
     ledger: Ledger | None = None,
+    complete_through: Mapping[str, Reach] | None = None,
 ) -> pd.DataFrame:
     """The value of one feature of one account on one night, and the events behind it. See features.trace.
 
-    tables: those of the account's debtor at least. Raises UsageError for an unknown feature, or an account not scorable on the night.
+    tables: those of the account's debtor at least; complete_through: as of build, so that the value is the matrix's. Raises UsageError for
+    an unknown feature, or an account not scorable on the night.
     """
     catalogue = catalogue if isinstance(catalogue, Catalogue) else Catalogue(catalogue)
     catalogue = catalogue.with_attributes(tables["accounts"])
@@ -92,8 +94,8 @@ def explain_feature(
             f"Account {account_id!r} is not scorable on {date(as_of)}, so it has no features then. Choose another night or account."
         )
     cohort = cohort[cohort["debtor_id"] == own["debtor_id"].iloc[0]].reset_index(drop=True)
-    matrix = build(cohort, tables, catalogue, terms, ledger)
-    evidence = Evidence(cohort, tables, terms, ledger, {})
+    matrix = build(cohort, tables, catalogue, terms, ledger, complete_through)
+    evidence = Evidence(cohort, tables, terms, ledger, complete_through or {})
     return traced(entry.name, int(np.flatnonzero(cohort["account_id"] == account_id)[0]), evidence, matrix, catalogue)
 
 

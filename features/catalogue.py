@@ -14,7 +14,8 @@ WINDOW_RULE = """\
 Windows are of 7, 30, 90, 180, 365 days and ever, each where it can tell something:
 
 - all six: what comes often and is counted or added up (payments, contacts, conversations, the debtor getting in touch, promises made);
-- contacts by channel: from 7 days on for calls, autodials, SMS and e-mails, from 30 days on for the others, through 365 days;
+- contacts by channel: of 7, 30, 90 and 365 days for calls, autodials, SMS and e-mails; of 30, 90 and 365 days for voicemails, letters,
+  visits, debits, and chat, portal and social together; the channels `legal` and `other` have no count of their own;
 - 90 and 365 days and ever: what comes seldom (part payments, reversals, refusals, disputes, complaints, rejected debits, fees, charges,
   days overdue), and what takes several events to be a figure (largest and mean payment);
 - 365 days and ever: what comes once in a long while (credits, cures, times 30, 60 and 90 days past due), spread and gaps of payments;
@@ -341,7 +342,7 @@ DEBTOR = [
     Noun("debtor_accounts_90_days_ever"),
     Noun("debtor_days_since_first_opened"),
     Ratio("debtor_arrears_share", "arrears", "debtor_arrears", empty=MISSING, unit="share", family="debtor",
-        meaning="This account's arrears among all of the debtor's."),
+        meaning="This account's arrears among those of the debtor's scorable accounts."),
 ]  # fmt: skip
 
 CALENDAR = [Noun(name) for name in ("month", "day_of_month", "weekday", "days_to_month_end")]

@@ -15,8 +15,9 @@ Every column of the matrix, written from `features/catalogue.py` (`python -m fea
 For the night of as_of a feature knows what was known before as_of 00:00 of the portfolio's zone, in the versions then in force. Windows are
 whole local days, `[as_of - days, as_of)`. Money is in minor units of the account's currency, counts and days are whole numbers, and all
 columns are float64 but classes. *Empty* is the value where nothing happened; whatever a feature needs and the portfolio does not deliver
-makes it missing; a figure over several accounts of a debtor is missing where the portfolio of one of them does not. *Direction* is the sign
-of p_recovered as the value rises, where the trade is sure of it. *Reason* marks columns that may be said to a collector. Columns `x_*` of
+makes it missing. A figure over the debtor's scorable accounts is missing where the portfolio of one of these does not deliver it, a figure
+of the whole debtor where that of any of the debtor's accounts does not. *Direction* is the sign of p_recovered as the value rises, where
+the trade is sure of it. *Reason* marks columns that may be said to a collector. Columns `x_*` of
 the accounts table become features under their own name, a number or a class; `audit_*` never.
 """
 _AGGREGATES = {

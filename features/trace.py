@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import pandas as pd
 
@@ -35,9 +37,10 @@ def traced(name: str, row: int, evidence: Evidence, matrix: pd.DataFrame, catalo
             for table in FACTS[entry.called].needs:
                 found += _counted(Feature(table, Agg.COUNT, empty=0, called=entry.name), row, evidence)
         elif isinstance(entry, Debtor) and entry.of:
-            found += [
-                _line(entry.name, evidence, other, f"its {entry.of}", value=matrix[entry.of].iloc[other]) for other in range(len(matrix))
-            ]
+            needs = catalogue.needs(entry.of)
+            for other in range(len(matrix)):
+                what = "; ".join(filter(None, [f"its {entry.of}", _unknown(needs, other, evidence)]))
+                found.append(_line(entry.name, evidence, other, what, value=matrix[entry.of].iloc[other]))
     shown = pd.DataFrame(found)
     shown = shown.astype({name: "Int64" for name in shown if name not in (*FIRST_COLUMNS, "value") and shown[name].dtype.kind in "if"})
     return shown[[name for name in FIRST_COLUMNS if name in shown] + [name for name in shown if name not in FIRST_COLUMNS]]
@@ -50,10 +53,24 @@ def _with_parts(entry: Declared, catalogue: Catalogue) -> list[Declared]:
     return [entry, *(part for place, part in enumerate(below) if part not in below[:place])]
 
 
+def _unknown(needs: Collection[str], row: int, evidence: Evidence) -> str:
+    """Which of the tables the row's portfolio does not deliver, or not through the day before as_of; "" where none."""
+    book, last = [str(evidence.of_account("portfolio").iloc[row])], int(evidence.as_of[row]) - 1
+    reach = {table: int(evidence.reach(table, book)[0]) for table in sorted({*needs} - {LEDGER})}
+    if LEDGER in needs:  # told of the tables that it is made of
+        parts = {table: int(evidence.reach(table, book)[0]) for table in ("charges", "balances", "payments")}
+        whole = max(parts["charges"], parts["balances"]) > NO_DAY
+        reach |= {table: day for table, day in parts.items() if day > NO_DAY} if whole else {"charges or balances": NO_DAY}
+    absent = [table for table, day in reach.items() if day == NO_DAY]
+    late = [f"{table} complete through {date(day)} only" for table, day in reach.items() if NO_DAY < day < last]
+    return "; ".join([*(["not delivered: " + ", ".join(absent)] if absent else []), *late])
+
+
 def _counted(entry: Feature, row: int, evidence: Evidence) -> list[dict]:
     """The events that pass the feature's filter, in its window and visible, oldest first."""
-    if not all(evidence.delivered(table)[row] for table in entry.needs):
-        return [_line(entry.name, evidence, row, "not delivered: " + ", ".join(sorted(entry.needs)))]
+    why = _unknown(entry.needs, row, evidence)
+    if why:
+        return [_line(entry.name, evidence, row, why)]
     kind, night = EVENTS[entry.event], int(evidence.as_of[row])
     columns = (*kind.classes, *kind.measures)
     wanted = [column for column in columns if all(evidence.delivered(table)[row] for table in kind.further.get(column, ()))]
@@ -84,8 +101,9 @@ def _counted(entry: Feature, row: int, evidence: Evidence) -> list[dict]:
 
 def _nights(entry: Feature, row: int, evidence: Evidence) -> list[dict]:
     """The ledger's changes on the nights the figure looks at, from the one in force on the first of them."""
-    if not evidence.delivered(LEDGER)[row]:
-        return [_line(entry.name, evidence, row, "not delivered: charges or balances")]
+    why = _unknown([LEDGER], row, evidence)
+    if why:
+        return [_line(entry.name, evidence, row, why)]
     books, night = evidence.ledger, int(evidence.as_of[row])
     account = int(books.positions(evidence.account_no[row : row + 1])[0])
     first, last = (night - entry.window.days if entry.window else None), night

@@ -33,9 +33,6 @@ _SPANNED = {
     "Conversations {span}: {value:count}": "Conversations {span} : {value:count}",
     "Refusals to pay {span}: {value:count}": "Refus de payer {span} : {value:count}",
     "Promises made {span}: {value:count}": "Promesses faites {span} : {value:count}",
-    "Paid on all accounts {span}: {value:money}": "Payé sur tous les comptes {span} : {value:money}",
-    "Payments on all accounts {span}: {value:count}": "Paiements sur tous les comptes {span} : {value:count}",
-    "Broken promises on all accounts {span}: {value:count}": "Promesses non tenues sur tous les comptes {span} : {value:count}",
     "Broken promises {span}: {value:count}": "Promesses non tenues {span} : {value:count}",
     "Payment plans {span}: {value:count}": "Plans de paiement {span} : {value:count}",
 }
@@ -80,8 +77,8 @@ _PLAIN = {
     "In default for {value:days}": "En défaut depuis {value:days}",
     "Charged off for {value:days}": "Passé en perte depuis {value:days}",
     "Overdue or placed accounts of the same debtor: {value:count}": "Comptes échus ou confiés du même débiteur : {value:count}",
-    "Arrears over all accounts: {value:money}": "Arriérés sur tous les comptes : {value:money}",
-    "Last payment on any account {value:days} ago": "Dernier paiement, tous comptes, il y a {value:days}",
+    "Arrears over all accounts: {value:money}": "Arriérés sur les comptes en retard ou placés : {value:money}",
+    "Last payment on any account {value:days} ago": "Dernier paiement sur les comptes en retard ou placés il y a {value:days}",
     "Accounts of the same debtor settled before: {value:count}": "Comptes du même débiteur déjà soldés : {value:count}",
     "Earlier accounts settled late: {debtor_accounts_settled_late:count} of {debtor_accounts_settled_dated:count}": (
         "Comptes antérieurs soldés en retard : {debtor_accounts_settled_late:count} sur {debtor_accounts_settled_dated:count}"
@@ -90,7 +87,9 @@ _PLAIN = {
         "Plus grand retard à solder un compte antérieur, en jours : {value:count}"
     ),
     "Last settled an account {value:days} ago": "Dernier compte soldé il y a {value:days}",
-    "Most days past due today over all accounts: {value:count}": "Plus long retard actuel sur tous les comptes, en jours : {value:count}",
+    "Most days past due today over all accounts: {value:count}": (
+        "Plus long retard actuel sur les comptes en retard ou placés, en jours : {value:count}"
+    ),
     "Days past due today: {value:count}": "Retard actuel, en jours : {value:count}",
     "Newest placement {value:days} ago": "Dernier dossier confié il y a {value:days}",
     "Amount lent or billed: {value:money}": "Montant prêté ou facturé : {value:money}",
@@ -103,6 +102,14 @@ _PLAIN = {
     "Placed {span} ago": "Confié au recouvrement il y a {span}",
 }
 
+# Said with "en" for the "sur" of _SPANS, where the sentence has a "sur" of its own.
+_OVER_SOME = {
+    "Paid on all accounts {span}: {value:money}": "Payé {span} sur les comptes en retard ou placés : {value:money}",
+    "Payments on all accounts {span}: {value:count}": "Paiements {span} sur les comptes en retard ou placés : {value:count}",
+    "Broken promises on all accounts {span}: {value:count}": (
+        "Promesses non tenues {span} sur les comptes en retard ou placés : {value:count}"
+    ),
+}
 _PROMISES = {
     f"{verb} {{value:count}} of {{{made}:count}} promises {{span}}": f"{verbe} {{value:count}} promesses sur {{{made}:count}} {{span}}"
     for made in ("promises_made_90d", "promises_made_180d", "promises_made_365d", "promises_made_ever")
@@ -115,7 +122,8 @@ _PROMISES = {
 }
 
 FRENCH: dict[str, str] = _PLAIN | {
-    english.replace("{span}", span): french.replace("{span}", duree)
-    for english, french in (_SPANNED | _PROMISES).items()
+    english.replace("{span}", span): french.replace("{span}", duree.replace("sur ", said_with, 1))
+    for sentences, said_with in ((_SPANNED, "sur "), (_OVER_SOME | _PROMISES, "en "))
+    for english, french in sentences.items()
     for span, duree in _SPANS.items()
 }

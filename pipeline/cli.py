@@ -137,7 +137,7 @@ def dataset(store: Path | None, out: Path, horizons: str | None, params_path: Pa
     from pipeline import dataset as dataset_room
 
     parts = [] if horizons is None else horizons.split(",")
-    asked = {int(part): None for part in parts if part.strip().isdecimal()}
+    asked = {int(part): None for part in parts if len(part.strip()) <= 4 and part.strip().isdecimal()}
     if len(asked) != len(parts) or not all(1 <= days <= 3660 for days in asked):
         raise click.UsageError("--horizons must be different numbers of days, 1 to 3660, separated by commas, such as 30,60,90.")
     params = _load(params_path)

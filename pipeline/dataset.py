@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -243,7 +244,9 @@ def write_features(store_path: Path, as_of: dt.date, out: Path, params: Params) 
 
 def _no_rate(cohort: pd.DataFrame, terms: Terms) -> list[str]:
     found = ", ".join(f"{currency} ({rows:,} rows)" for currency, rows in sorted(without_rate(cohort, terms).items()))
-    return [f"No rate for {found}: sums over all accounts of those debtors are missing. Add money.rates."] if found else []
+    return (
+        [f"No rate for {found}: sums over the overdue or placed accounts of those debtors are missing. Add money.rates."] if found else []
+    )
 
 
 def write_panel(store_path: Path, out: Path, params: Params, horizons: Sequence[int] = ()) -> str:
@@ -268,6 +271,7 @@ def write_panel(store_path: Path, out: Path, params: Params, horizons: Sequence[
     pictures = [out.with_suffix(".png")] if not horizons else [out.with_name(f"{out.stem}-{days}d.png") for days in horizons]
     for own, picture in zip(told, pictures, strict=True):
         draw(label_rates(whole.cohort, own.labels), coverage(whole.cohort, own.labels), own.curve, picture)
+    _drop_older(out, pictures)
     reach = sorted(whole.payments_through.items())
     return "\n\n".join(
         [
@@ -280,6 +284,14 @@ def write_panel(store_path: Path, out: Path, params: Params, horizons: Sequence[
             f"Drawn: {', '.join(map(str, pictures))}",
         ]
     )
+
+
+def _drop_older(out: Path, pictures: Sequence[Path]) -> None:
+    """Remove the pictures that an earlier run of other horizons drew of the same file; not those of a file that is there itself."""
+    named = re.compile(re.escape(out.stem) + r"(-[1-9]\d{0,3}d)?\.png")
+    for found in out.parent.iterdir():
+        if named.fullmatch(found.name) and found not in pictures and (found.stem == out.stem or not found.with_suffix(out.suffix).exists()):
+            found.unlink()
 
 
 def _sampled(cohort: pd.DataFrame) -> list[str]:
@@ -297,11 +309,12 @@ def _by_reason(counts: pd.DataFrame) -> pd.DataFrame:
 def explain_cell(store_path: Path, as_of: dt.date, name: str, account_id: str, params: Params) -> str:
     """The events behind one feature of one account on one night."""
     store = Store(store_path)
-    shard = store.shard_of_account(account_id)
-    tables = store.tables(shard)
+    versions = store.versions()
+    tables = store.tables(store.shard_of_account(account_id, versions), versions=versions)
     from features.build import explain_feature
 
-    found = explain_feature(name, account_id, day_number(as_of), tables, CATALOGUE, terms_of(store, params))
+    terms, complete = terms_of(store, params, versions), quiet_through(store, versions, params)
+    found = explain_feature(name, account_id, day_number(as_of), tables, CATALOGUE, terms, complete_through=complete)
     return found.to_string(index=False)
 
 

@@ -47,7 +47,12 @@ def draw(rates: Mapping[str, pd.DataFrame], coverage: pd.DataFrame, curve: pd.Da
         if axes is not by_night and axes.get_legend_handles_labels()[0]:
             axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1.0))
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120, metadata={"Software": None})
+    half = path.with_name(f".{path.name}.half")  # whole or not at all: written beside its place, then moved over it
+    try:
+        figure.savefig(half, format="png", dpi=120, metadata={"Software": None})
+        half.replace(path)
+    finally:
+        half.unlink(missing_ok=True)
 
 
 def _rate_lines(axes, rows: pd.DataFrame) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from features.catalogue import CATALOGUE
+from features.catalogue import CATALOGUE, WINDOW_RULE
 from features.declarations import Catalogue
 from features.errors import UsageError
 from features.reference import markdown
 from features.spec import MISSING, PLACEHOLDER, Attribute, Band, Debtor, Difference, Feature, Noun, Ratio, Window, where
-from features.tables import STATUSES
+from features.tables import CHANNELS, STATUSES
 from features.vocabulary import FAMILIES, Agg
 
 ALWAYS = (
@@ -50,6 +51,19 @@ def test_each_family_has_the_windows_in_which_it_can_tell_something():
     wanted = {f"{stem}_{window}" for stems, windows in WINDOWS_OF.items() for stem in stems.split() for window in windows.split()}
     assert sorted(wanted - set(CATALOGUE.names)) == []
     assert len(CATALOGUE) < 400  # a training's time grows with it
+
+
+def test_the_rule_of_the_windows_is_exact_about_channels():
+    windows = {
+        channel: {name.rpartition("_")[2] for name in CATALOGUE.names if re.fullmatch(rf"contacts_count_{channel}_(\d+d|ever)", name)}
+        for channel in (*CHANNELS, "online")
+    }
+    expected = dict.fromkeys(("call", "autodial", "sms", "email"), {"7d", "30d", "90d", "365d"})
+    expected |= dict.fromkeys(("voicemail", "letter", "visit", "debit", "online"), {"30d", "90d", "365d"})
+    assert windows == expected | dict.fromkeys(("chat", "portal", "social", "legal", "other"), set())  # the first three make up online
+    rule = " ".join(WINDOW_RULE.split())
+    assert "of 7, 30, 90 and 365 days for calls, autodials, SMS and e-mails; of 30, 90 and 365 days for voicemails, letters," in rule
+    assert "the channels `legal` and `other` have no count of their own" in rule
 
 
 def test_every_status_has_a_flag_and_those_that_are_no_wish_their_days_and_episodes():

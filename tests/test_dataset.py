@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from pipeline.cli import main
 from pipeline.dataset import (
     _no_rate,
     date_of,
+    explain_cell,
     features_of,
     panel,
     payments_through,
@@ -31,6 +33,7 @@ from pipeline.dataset import (
     write_panel,
 )
 from pipeline.label_charts import draw
+from pipeline.store import Store
 
 OWN = Catalogue([Feature("payments", Agg.COUNT, Window(90), empty=0), Feature("contacts", Agg.COUNT, empty=0), Noun("portfolio")])
 PAYMENTS = [payment(occurred_at="2026-03-20"), payment(payment_id="X2", account_id="J1", amount="5", occurred_at="2026-02-10")]
@@ -50,6 +53,24 @@ def test_a_book_whose_payments_stop_is_unknown_from_then_on_and_the_others_are_n
         (book, night): (book, night) != ("tokyo", 1) for book in ("paris", "tokyo", "undeclared") for night in (0, 1)
     }
     assert matrix["contacts_count_ever"].notna().all()
+
+
+def test_the_cell_explained_is_the_matrix_s_where_a_feed_is_late(tmp_path, monkeypatch):
+    _, store = taken(tmp_path, payments=PAYMENTS)
+    late = day("2026-02-10") + PARAMS.ingest.quiet_days + 2
+    cohort, matrix = features_of(store, [late], PARAMS, OWN)
+    row = int(np.flatnonzero(cohort["account_id"] == "J1")[0])
+    assert np.isnan(matrix["payments_count_90d"].iloc[row])
+    read_with, plainly = [], Store.tables
+    monkeypatch.setattr(
+        Store, "tables", lambda self, *rest, **more: read_with.append(more.get("versions") or rest[-1]) or plainly(self, *rest, **more)
+    )
+    value, reason = explain_cell(store.path, date_of(late), "payments_count_90d", "J1", PARAMS).splitlines()[1:]
+    assert value.split()[2:3] == ["value"] and value.split()[-1] == "NaN"
+    assert f"payments complete through {date_of(late - 2)} only" in reason
+    assert len(read_with) >= 2 and all(versions == store.versions() for versions in read_with)
+    punctual = explain_cell(store.path, date_of(late - 1), "payments_count_90d", "J1", PARAMS).splitlines()
+    assert "value" in punctual[1] and "1.0" in punctual[1].split() and len(punctual) == 3
 
 
 def test_a_feed_that_a_control_file_ends_is_not_quiet_but_over(tmp_path):
@@ -87,6 +108,24 @@ def test_the_picture_of_the_labels_is_the_same_bytes_and_shows_a_broken_feed(tmp
     assert all(picture.startswith(b"\x89PNG") and np.frombuffer(picture, np.uint8).size > 10_000 for picture in pictures)
 
 
+def test_an_interrupted_picture_leaves_the_older_one_whole(tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
+
+    def interrupted(figure, place, **asked):
+        Path(place).write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    rates = pd.DataFrame({"recovered_rate": [0.3], "defaulted_rate": [0.1], "bucket": ["0"], "as_of": pd.to_datetime(["2026-01-01"])})
+    seen = pd.DataFrame({"month": ["2026-01"], "label": "recovered", "reason": "labelled", "accounts": 5, "share": 1.0})
+    curve = pd.DataFrame({"currency": ["EUR"], "days": [1], "accounts_share": [0.1], "money_share": [0.1]})
+    place = tmp_path / "panel.png"
+    place.write_bytes(b"older")
+    monkeypatch.setattr(Figure, "savefig", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        draw({BY_NIGHT: rates, BY_BUCKET: rates}, seen, curve, place)
+    assert [found.name for found in tmp_path.iterdir()] == ["panel.png"] and place.read_bytes() == b"older"
+
+
 def test_a_currency_without_a_rate_is_said_where_a_debtor_owes_in_two(tmp_path):
     charges = [charge(charge_id="Z1", account_id="J1", amount="500", due_on="2026-01-10")]
     _, store = taken(tmp_path, payments=PAYMENTS, charges=charges)
@@ -95,7 +134,7 @@ def test_a_currency_without_a_rate_is_said_where_a_debtor_owes_in_two(tmp_path):
         for rates in ({"EUR": 1.0}, {"EUR": 1.0, "JPY": 0.006})
     )
     cohort = pd.DataFrame({"debtor_id": ["d", "d", "e"], "as_of": 1, "currency": ["EUR", "JPY", "JPY"]})
-    said = "No rate for JPY (1 rows): sums over all accounts of those debtors are missing. Add money.rates."
+    said = "No rate for JPY (1 rows): sums over the overdue or placed accounts of those debtors are missing. Add money.rates."
     assert (_no_rate(cohort, one), _no_rate(cohort, both)) == ([said], [])
 
 
@@ -133,6 +172,9 @@ def test_a_training_night_has_a_quarter_of_history_behind_it_and_a_mature_label_
 
 def test_several_horizons_are_labelled_in_one_pass_over_the_store(years, tmp_path, monkeypatch):
     seen, params = [], with_section(PARAMS, "split", test_days=40)
+    others = {"panel-90d.parquet", "panel-90d.png", "panel-of-may.png", "panel-20d.csv"}  # a picture of a file that is there itself
+    for name in (*others, "panel.png", "panel-20d.png", "panel-30d.png"):
+        (tmp_path / name).write_bytes(b"older")
     monkeypatch.setattr(dataset, "view", lambda store, shard, *rest, **more: seen.append(shard) or view(store, shard, *rest, **more))
     said = write_panel(years.path, tmp_path / "panel.parquet", params, [20, 60])
     assert sorted(seen) == list(range(years.shards))
@@ -154,17 +196,20 @@ def test_several_horizons_are_labelled_in_one_pass_over_the_store(years, tmp_pat
         place = block[1].split().index("horizon_days")
         assert {line.split()[place] for line in block[2:]} == {"20", "60"}, title
     assert any(line.split()[:3] == ["recovered", "60", "immature"] for line in said.splitlines())
-    assert (tmp_path / "panel-20d.png").exists() and (tmp_path / "panel-60d.png").exists() and not (tmp_path / "panel.png").exists()
+    drawn = {"panel-20d.png", "panel-60d.png"}
+    assert {found.name for found in tmp_path.glob("panel*")} == {"panel.parquet", *drawn, *others}
+    assert b"older" not in {(tmp_path / name).read_bytes() for name in drawn}
 
 
 def _plain(store, params, folder):
     """The panel of the params' own horizon, as always."""
+    (folder / "plain-60d.png").write_bytes(b"older")
     said = write_panel(store.path, folder / "plain.parquet", params)
-    assert "horizon_days" not in said and (folder / "plain.png").exists()
+    assert "horizon_days" not in said and {found.name for found in folder.glob("plain*")} == {"plain.parquet", "plain.png"}
     return pd.read_parquet(folder / "plain.parquet")
 
 
-@pytest.mark.parametrize("horizons", ["30,x", "30,30", "0,30", "", "30;60", "30,9999"])
+@pytest.mark.parametrize("horizons", ["30,x", "30,30", "0,30", "", "30;60", "30,9999", "9" * 5000, "30," + "0" * 5000 + "60"])
 def test_horizons_that_are_no_days_are_refused(horizons, tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
         main(["dataset", "--out", str(tmp_path / "x.parquet"), "--horizons", horizons])

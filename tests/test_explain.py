@@ -11,7 +11,7 @@ from panels import COLUMNS, SCALE, Column, made_panel, teaching
 
 from features.catalogue import CATALOGUE
 from features.errors import ModelRefused, UsageError
-from features.spec import PLACEHOLDER
+from features.spec import PLACEHOLDER, Debtor
 from features.tables import NO_DAY
 from models.baseline import AgeBandTable
 from models.explain import (
@@ -272,13 +272,25 @@ def test_of_a_debtor_with_one_account_nothing_is_said_of_any_account():
     assert all(of_one_account(entry.says) in FRENCH for entry in debtors)
 
 
+def test_french_sentences_say_sur_once_and_do_not_speak_of_all_accounts():
+    assert FRENCH["Kept {value:count} of {promises_made_90d:count} promises in the last 90 days"] == (
+        "A tenu {value:count} promesses sur {promises_made_90d:count} en 90 jours"
+    )
+    assert FRENCH["Broke {value:count} of {promises_made_365d:count} promises in the last year"].endswith("en un an")
+    assert FRENCH["Payments in the last 90 days: {value:count}"] == "Paiements sur 90 jours : {value:count}"
+    assert [text for text in FRENCH.values() if text.count("sur ") > 1 or "tous les comptes" in text or "tous comptes" in text] == []
+    several = [entry.says for entry in CATALOGUE if isinstance(entry, Debtor) and entry.says and of_one_account(entry.says) != entry.says]
+    assert len(several) == 7
+    assert [says for says in several if "en retard ou placés" not in FRENCH[says]] == ["Newest placement {value:days} ago"]
+
+
 @pytest.mark.parametrize(
     ("name", "value", "accounts", "language", "said"),
     [
         ("debtor_days_past_due_max", 7.0, 1.0, "en", "Days past due today: 7"),
         ("debtor_days_past_due_max", 7.0, 2.0, "en", "Most days past due today over all accounts: 7"),
         ("debtor_days_past_due_max", 7.0, 1.0, "fr", "Retard actuel, en jours : 7"),
-        ("debtor_days_past_due_max", 7.0, 2.0, "fr", "Plus long retard actuel sur tous les comptes, en jours : 7"),
+        ("debtor_days_past_due_max", 7.0, 2.0, "fr", "Plus long retard actuel sur les comptes en retard ou placés, en jours : 7"),
         ("debtor_accounts", 1.0, 1.0, "en", ""),
         ("debtor_accounts", 3.0, 3.0, "en", "Overdue or placed accounts of the same debtor: 3"),
         ("debtor_accounts", 3.0, 3.0, "fr", "Comptes échus ou confiés du même débiteur : 3"),

@@ -23,6 +23,7 @@ from features.columns import columns_of
 from features.declarations import Catalogue
 from features.errors import ContractError, UsageError
 from features.ledger import history
+from features.reference import INTRODUCTION
 from features.spec import MISSING, Feature, Noun, Window, where
 from features.tables import NO_DAY, NUMBERS, TABLES
 from features.terms import Terms
@@ -511,6 +512,18 @@ def test_another_book_of_the_debtor_that_is_late_or_without_ledger_leaves_the_wh
     assert found[of_accounts].iloc[0].tolist() == [3, night - day("2023-01-15")] and found["balance"].notna().all()
 
 
+def test_a_late_book_of_settled_accounts_leaves_the_figures_over_scorable_accounts_alone():
+    """As docs/features.md says."""
+    world, night = two_books().payment("2024-02-01", 5), day("2024-03-01")
+    cohort = scorable(world.tables(), None, [night], Terms()).frame
+    assert cohort["account_id"].tolist() == ["a"]
+    found = build(cohort, world.tables(), complete_through={"payments": {"book": night, "shop": night - 3}}).iloc[0]
+    assert (found["debtor_payments_365d"], found["debtor_days_since_last_payment"]) == (1, 29)
+    assert np.isnan(found["debtor_accounts_settled"]) and np.isnan(found["debtor_days_past_due_max_ever"])
+    told = " ".join(INTRODUCTION.split())
+    assert "over the debtor's scorable accounts is missing where the portfolio of one of these does not deliver it, a figure of the" in told
+
+
 def test_the_last_payment_on_any_account_is_unknown_where_a_book_of_the_debtor_is_late():
     world = account().account("b", "d-a", portfolio="shop", opened_on="2023-02-01").charge("2024-01-31", 100, account_id="b")
     world.payment("2024-02-01", 5).account("other", portfolio="shop", opened_on="2023-02-01")
@@ -539,6 +552,37 @@ def test_who_the_debtor_is_needs_no_ledger():
     told = explain_feature("debtor_accounts_settled", "a", day("2024-03-01"), tables, terms=shop)
     assert told["what"].tolist() == ["value", "account", "account without a ledger", "account without a ledger"]
     assert np.isnan(told["value"].iloc[0])
+
+
+@pytest.mark.parametrize("late", ["charges", "balances", "payments", "contacts", "statuses"])
+def test_the_events_behind_a_cell_know_that_a_feed_is_late(late):
+    """Every cell is the matrix's; one that only the late table empties says so, with the day through which it is there."""
+    world, night = two_books(), day("2024-03-01")
+    world.charge("2024-01-31", 100, account_id="billed").charge("2024-01-31", 100, account_id="stated")
+    world.payment("2024-02-01", 5, account_id="billed").contact("2024-02-02", "call", "right_party", account_id="billed")
+    world.status("plan", "2024-02-03", account_id="billed")
+    tables, reach = world.tables(), {late: {"book": night, "shop": night - 3}}
+    cohort = scorable(tables, None, [night], Terms()).frame
+    own = int(np.flatnonzero(cohort["account_id"] == "billed")[0])
+    matrix, whole = build(cohort, tables, complete_through=reach), build(cohort, tables)
+    emptied = [name for name in matrix if pd.isna(matrix[name].iloc[own]) and pd.notna(whole[name].iloc[own])]
+    one_of_a_kind = {(type(CATALOGUE[name]), CATALOGUE[name].family, getattr(CATALOGUE[name], "event", "")): name for name in emptied}
+    assert one_of_a_kind
+    for name in [*one_of_a_kind.values(), "debtor_days_since_last_payment", "month"]:
+        told = explain_feature(name, "billed", night, tables, complete_through=reach)
+        value, expected = told["value"].iloc[0], matrix[name].iloc[own]
+        assert value == expected or (pd.isna(value) and pd.isna(expected)), name
+        reason = told["what"].str.contains(f"{late} complete through 2024-02-27 only", regex=False)
+        assert (name in emptied) == (reason | (told["what"] == "account without a ledger")).any(), (name, told)
+
+
+def test_an_account_of_a_late_book_is_told_as_one_without_a_ledger():
+    reach = {"payments": {"book": day("2024-02-29"), "shop": day("2024-02-28")}}
+    told = explain_feature("debtor_accounts_settled", "a", day("2024-03-01"), two_books().tables(), complete_through=reach)
+    assert told["what"].tolist() == ["value", "account", "account without a ledger", "account without a ledger"]
+    assert np.isnan(told["value"].iloc[0])
+    told = explain_feature("payments_count_ever", "a", day("2024-03-02"), two_books().tables(), complete_through=reach)
+    assert told["what"].tolist() == ["value", "payments complete through 2024-02-29 only"]
 
 
 @settings(max_examples=10, deadline=None)

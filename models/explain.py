@@ -30,17 +30,17 @@ UNITS = {"days": "duration-day", "months": "duration-month"}
 PERCENT = {"en": "%", "fr": "\u202f%"}
 
 
-_NOT_TOPIC = re.compile(r"\{[^}]*\}|\b(?:on|over) (?:any|all) accounts?\b|\bin the last (?:\d+ days|year)\b|\bso far\b|\bago\b|[:;,].*")
+_NOT_TOPIC = re.compile(r"\{[^}]*\}|\bon overdue or placed accounts\b|\bin the last (?:\d+ days|year)\b|\bso far\b|\bago\b|[:;,].*")
 
 _SAME_TOPIC = (
     ("overdue or placed accounts", "accounts of the debtor"),
     ("past due", "past due"),
     ("overdue", "past due"),
-    ("newest placement", "placed"),
+    ("newest open placement", "placed"),
     ("brok", "broken promises"),
 )
-_ALL_ACCOUNTS = re.compile(r" (?:on|over) (?:any|all) accounts?")
-_OF_ONE = {"Newest placement": "Placed", "Most days": "Days"}
+_SEVERAL = re.compile(r" on overdue or placed accounts\b")
+_OF_ONE = {"Newest open placement": "Placed", "Most days": "Days"}
 
 
 class Declaration(Protocol):
@@ -223,8 +223,8 @@ def topic(entry: Declaration) -> str:
 
 
 def of_one_account(template: str) -> str:
-    """The sentence for a debtor with one account: "on any account" would say no more than the account's own fact."""
-    template = _ALL_ACCOUNTS.sub("", template)
+    """The sentence for a debtor with one account: "on overdue or placed accounts" would say no more than the account's own fact."""
+    template = _SEVERAL.sub("", template)
     for several, one in _OF_ONE.items():
         template = template.replace(several, one)
     return template

@@ -77,8 +77,10 @@ _PLAIN = {
     "In default for {value:days}": "En défaut depuis {value:days}",
     "Charged off for {value:days}": "Passé en perte depuis {value:days}",
     "Overdue or placed accounts of the same debtor: {value:count}": "Comptes échus ou confiés du même débiteur : {value:count}",
-    "Arrears over all accounts: {value:money}": "Arriérés sur les comptes en retard ou placés : {value:money}",
-    "Last payment on any account {value:days} ago": "Dernier paiement sur les comptes en retard ou placés il y a {value:days}",
+    "Arrears on overdue or placed accounts: {value:money}": "Arriérés sur les comptes en retard ou placés : {value:money}",
+    "Last payment on overdue or placed accounts {value:days} ago": (
+        "Dernier paiement sur les comptes en retard ou placés il y a {value:days}"
+    ),
     "Accounts of the same debtor settled before: {value:count}": "Comptes du même débiteur déjà soldés : {value:count}",
     "Earlier accounts settled late: {debtor_accounts_settled_late:count} of {debtor_accounts_settled_dated:count}": (
         "Comptes antérieurs soldés en retard : {debtor_accounts_settled_late:count} sur {debtor_accounts_settled_dated:count}"
@@ -87,11 +89,11 @@ _PLAIN = {
         "Plus grand retard à solder un compte antérieur, en jours : {value:count}"
     ),
     "Last settled an account {value:days} ago": "Dernier compte soldé il y a {value:days}",
-    "Most days past due today over all accounts: {value:count}": (
+    "Most days past due today on overdue or placed accounts: {value:count}": (
         "Plus long retard actuel sur les comptes en retard ou placés, en jours : {value:count}"
     ),
     "Days past due today: {value:count}": "Retard actuel, en jours : {value:count}",
-    "Newest placement {value:days} ago": "Dernier dossier confié il y a {value:days}",
+    "Newest open placement {value:days} ago": "Dernier dossier ouvert confié il y a {value:days}",
     "Amount lent or billed: {value:money}": "Montant prêté ou facturé : {value:money}",
     "Amount placed: {value:money}": "Montant confié : {value:money}",
     # The age-band table's own sentences.
@@ -104,9 +106,9 @@ _PLAIN = {
 
 # Said with "en" for the "sur" of _SPANS, where the sentence has a "sur" of its own.
 _OVER_SOME = {
-    "Paid on all accounts {span}: {value:money}": "Payé {span} sur les comptes en retard ou placés : {value:money}",
-    "Payments on all accounts {span}: {value:count}": "Paiements {span} sur les comptes en retard ou placés : {value:count}",
-    "Broken promises on all accounts {span}: {value:count}": (
+    "Paid on overdue or placed accounts {span}: {value:money}": "Payé {span} sur les comptes en retard ou placés : {value:money}",
+    "Payments on overdue or placed accounts {span}: {value:count}": "Paiements {span} sur les comptes en retard ou placés : {value:count}",
+    "Broken promises on overdue or placed accounts {span}: {value:count}": (
         "Promesses non tenues {span} sur les comptes en retard ou placés : {value:count}"
     ),
 }

@@ -253,21 +253,24 @@ def test_the_prior_of_a_table_replaces_nothing_else(panel):
 def test_no_topic_is_said_twice_of_one_account_and_of_all():
     entries = {entry.says: entry for entry in CATALOGUE if entry.says}
     alike = [
-        ("Last payment {value:days} ago", "Last payment on any account {value:days} ago"),
-        ("Worst days past due in the last year: {value:count}", "Most days past due today over all accounts: {value:count}"),
-        ("Placed {value:months} ago", "Newest placement {value:days} ago"),
-        ("Arrears: {value:money}", "Arrears over all accounts: {value:money}"),
+        ("Last payment {value:days} ago", "Last payment on overdue or placed accounts {value:days} ago"),
+        ("Worst days past due in the last year: {value:count}", "Most days past due today on overdue or placed accounts: {value:count}"),
+        ("Placed {value:months} ago", "Newest open placement {value:days} ago"),
+        ("Arrears: {value:money}", "Arrears on overdue or placed accounts: {value:money}"),
     ]
     for one, of_all in alike:
         assert topic(entries[one]) == topic(entries[of_all])
+    said = [entry.says for entry in CATALOGUE if isinstance(entry, Debtor) and entry.says]
+    assert [says for says in said if " all " in says or " any " in says] == []
+    assert sum("on overdue or placed accounts" in says for says in said) == 6
     assert topic(entries["Balance: {value:money}"]) != topic(entries["Arrears: {value:money}"])
 
 
-def test_of_a_debtor_with_one_account_nothing_is_said_of_any_account():
+def test_of_a_debtor_with_one_account_nothing_is_said_of_several():
     entry = next(entry for entry in CATALOGUE if entry.name == "debtor_days_since_last_payment")
     values = {entry.name: np.array([3.0, 3.0]), "debtor_accounts": np.array([1.0, 2.0])}
     told = [_told(entry, values, row, "EUR", Voice("en")) for row in (0, 1)]
-    assert told == ["Last payment 3 days ago", "Last payment on any account 3 days ago"]
+    assert told == ["Last payment 3 days ago", "Last payment on overdue or placed accounts 3 days ago"]
     debtors = (entry for entry in CATALOGUE if entry.family == "debtor" and entry.says)
     assert all(of_one_account(entry.says) in FRENCH for entry in debtors)
 
@@ -281,14 +284,14 @@ def test_french_sentences_say_sur_once_and_do_not_speak_of_all_accounts():
     assert [text for text in FRENCH.values() if text.count("sur ") > 1 or "tous les comptes" in text or "tous comptes" in text] == []
     several = [entry.says for entry in CATALOGUE if isinstance(entry, Debtor) and entry.says and of_one_account(entry.says) != entry.says]
     assert len(several) == 7
-    assert [says for says in several if "en retard ou placés" not in FRENCH[says]] == ["Newest placement {value:days} ago"]
+    assert [says for says in several if "en retard ou placés" not in FRENCH[says]] == ["Newest open placement {value:days} ago"]
 
 
 @pytest.mark.parametrize(
     ("name", "value", "accounts", "language", "said"),
     [
         ("debtor_days_past_due_max", 7.0, 1.0, "en", "Days past due today: 7"),
-        ("debtor_days_past_due_max", 7.0, 2.0, "en", "Most days past due today over all accounts: 7"),
+        ("debtor_days_past_due_max", 7.0, 2.0, "en", "Most days past due today on overdue or placed accounts: 7"),
         ("debtor_days_past_due_max", 7.0, 1.0, "fr", "Retard actuel, en jours : 7"),
         ("debtor_days_past_due_max", 7.0, 2.0, "fr", "Plus long retard actuel sur les comptes en retard ou placés, en jours : 7"),
         ("debtor_accounts", 1.0, 1.0, "en", ""),

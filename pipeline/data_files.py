@@ -77,7 +77,7 @@ def check_sound(place: Path, root: Path) -> None:
 
 
 def read_rows(place: Path, schema: pa.Schema) -> pa.Table:
-    """The schema's columns of one file; one that the file lacks reads as empty. Dictionary columns come as codes. See `check_sound` first."""
+    """The schema's columns of one file; one that the file lacks reads as empty. Dictionary columns come as codes."""
     few = [field.name for field in schema if pa.types.is_dictionary(field.type)]
     with pq.ParquetFile(place, read_dictionary=few, memory_map=True) as file:
         present = set(file.schema_arrow.names)

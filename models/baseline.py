@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from features.tables import NO_DAY
-from models.calibration import expit
+from models.calibration import bounded_logit, expit
 from models.folder import CARD, card_bytes, digest, write_folder
 from models.money import MoneyScale
 
@@ -192,8 +192,6 @@ class Scorecard:
     @classmethod
     def fit(cls, numbers: np.ndarray, names: tuple[str, ...], recovered: np.ndarray, weight: np.ndarray) -> Scorecard:
         """numbers: encoded [rows, columns] named by `names`; only SCORECARD_FIELDS present among them are used."""
-        from sklearn.linear_model import LogisticRegression  # here, for scoring needs none of it
-
         used = tuple(name for name in SCORECARD_FIELDS if name in names)
         held = numbers[:, [names.index(name) for name in used]]
         with np.errstate(invalid="ignore"):
@@ -206,8 +204,8 @@ class Scorecard:
         )
         spreads = np.where(spreads > 0, spreads, 1.0)
         columns = _card_columns(held, centres, spreads)
-        card = LogisticRegression(C=1 / SCORECARD_PULL, solver="newton-cholesky", tol=1e-8).fit(columns.T, recovered, sample_weight=weight)
-        return cls(used, centres, spreads, float(card.intercept_[0]), card.coef_[0])
+        intercept, slopes = bounded_logit(columns, recovered, weight, usual=np.zeros(len(columns)), pull=SCORECARD_PULL, least=-np.inf)
+        return cls(used, centres, spreads, intercept, slopes)
 
     def probability(self, numbers: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
         columns = _card_columns(numbers[:, [names.index(name) for name in self.names]], self.centres, self.spreads)

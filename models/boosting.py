@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import re
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from models.split import debtor_folds, later_part
 FOLDS = 2  # out-of-fold scores: every row is scored by a booster that never saw its debtor; 3 and 5 calibrate no better
 TREES_AT_ONCE = 20  # of the fast contributions: their rounding grows with the trees
 PATIENCE = 30  # rounds without a gain before growing stops
-MOST_THREADS = 4  # side by side: each may hold rows of its own, and memory is not to grow with the cores
+MOST_THREADS = (4, 2, 1)  # side by side, by depth of nesting: each may hold rows of its own, and memory is not to grow with the cores
 MOST_SEED = 2**31 - 1
 OURS = ("min_events", "recency_half_life_days", "seeds")  # settings that are not LightGBM's
 FIXED = {
@@ -34,18 +35,40 @@ FIXED = {
 }
 
 
+_stopped = threading.Event()  # set where the process is told to end: boosters stop growing at their next tree
+_nesting = threading.local()
+
+
 def side_by_side(*work: Callable[[], Any]) -> list[Any]:
     """What each call gives, in their order, done on as many threads as this process may use cores, at most MOST_THREADS.
 
     For calls that do not depend on each other and spend their time in compiled code that lets other threads run (growing, scoring,
-    draws). Each is single-threaded in itself, so no bit depends on how many run. The first call that fails is raised.
+    draws). Each is single-threaded in itself, so no bit depends on how many run. The first call that fails is raised. An interrupt is
+    obeyed at once: what waits is dropped, what grows stops at its next tree.
     """
+    depth = getattr(_nesting, "depth", 0)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = min(len(work), cores, MOST_THREADS)
+    threads = min(len(work), cores, MOST_THREADS[min(depth, len(MOST_THREADS) - 1)])
+    if depth == 0:
+        _stopped.clear()
     if threads < 2:
         return [call() for call in work]
-    with ThreadPoolExecutor(threads) as pool:
-        return [held.result() for held in [pool.submit(call) for call in work]]
+    pool = ThreadPoolExecutor(threads, initializer=setattr, initargs=(_nesting, "depth", depth + 1))
+    try:
+        found = [held.result() for held in [pool.submit(call) for call in work]]
+    except BaseException as error:
+        ending = not isinstance(error, Exception)
+        if ending:
+            _stopped.set()
+        pool.shutdown(wait=not ending, cancel_futures=True)
+        raise
+    pool.shutdown()
+    return found
+
+
+def _unless_stopped(_environment: Any) -> None:
+    if _stopped.is_set():
+        raise RuntimeError("Growing was interrupted.")
 
 
 def booster_of(text: str) -> lightgbm.Booster:
@@ -148,7 +171,7 @@ class FitWindow:
     def count_trees(self, objective: Mapping, target: np.ndarray, early: np.ndarray, later: np.ndarray) -> tuple[int, lightgbm.Booster]:
         """Rounds until the later rows stopped gaining, and the booster of that many rounds grown on the early rows."""
         stop = lightgbm.early_stopping(PATIENCE, first_metric_only=True, verbose=False)
-        sets = {"valid_sets": [self._part(later, target)], "valid_names": ["later"], "callbacks": [stop]}
+        sets = {"valid_sets": [self._part(later, target)], "valid_names": ["later"], "callbacks": [stop, _unless_stopped]}
         grown = lightgbm.train({**self.params, **objective}, self._part(early, target), num_boost_round=self.most_trees, **sets)
         trees = max(int(grown.best_iteration), 1)
         return trees, booster_of(grown.model_to_string(num_iteration=trees))
@@ -178,7 +201,8 @@ class FitWindow:
         """One booster, or the mean of `seeds` of them."""
 
         def one(seed: int) -> lightgbm.Booster:
-            return lightgbm.train({**self.params, **objective, "seed": seed}, self._part(rows, target), num_boost_round=trees)
+            own = {**self.params, **objective, "seed": seed}
+            return lightgbm.train(own, self._part(rows, target), num_boost_round=trees, callbacks=[_unless_stopped])
 
         if self.seeds == 1:
             return one(self.params["seed"])

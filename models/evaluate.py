@@ -20,6 +20,7 @@ from models.split import day_text
 MODEL = "model"
 NEWEST = "newest placement first"
 BEST, HINDSIGHT = "best possible (true expectation)", "perfect hindsight"
+TAUGHT = CHAMPION, SCORECARD = "current champion", "logistic scorecard x balance"  # rivals that are models themselves
 POOLED = "all"
 SCOPES = ("arrears bucket", "portfolio", "currency", "month", "debtors", POOLED)  # pooled last: a pooled figure hides its parts
 SEEN, UNSEEN = "seen in the fit window", "never seen before"
@@ -273,7 +274,9 @@ def statements(evaluation: Evaluation, capacity: float) -> list[str]:
 def _beaten(evaluation: Evaluation, capacity: float) -> list[str]:
     """Arrears buckets in which an order that needs no model reaches more of the bucket's money; the strongest of each."""
     table = evaluation.money
-    rows = table[(table["scope"] == SCOPES[0]) & (table["capacity"] == capacity) & ~table["ranking"].isin((MODEL, BEST, HINDSIGHT))]
+    rows = table[
+        (table["scope"] == SCOPES[0]) & (table["capacity"] == capacity) & ~table["ranking"].isin((MODEL, BEST, HINDSIGHT, *TAUGHT))
+    ]
     said = []
     for name, held in rows[rows["gain"] < 0].groupby("group", sort=False):
         row = held.loc[held["gain"].idxmin()]
@@ -281,7 +284,7 @@ def _beaten(evaluation: Evaluation, capacity: float) -> list[str]:
         surely = "" if low > 0 else ", which could be chance"
         said.append(
             f"Among accounts {name} days past due, {row['ranking']} reaches more than the model at {capacity:.0%} of their number: "
-            f"{more:.1%} of its own money [{low:.1%}, {high:.1%}]{surely}."
+            f"{more:.1%} more [{low:.1%}, {high:.1%}]{surely}."
         )
     return said
 

@@ -18,7 +18,7 @@ import pandas as pd
 
 from features.errors import InputMissing, ModelRefused
 from models.baseline import AGE_BANDS, AgeBandTable, Scorecard, plain_orders
-from models.evaluate import Evaluation, Judged, Rival, Truth, evaluate
+from models.evaluate import CHAMPION, SCORECARD, Evaluation, Judged, Rival, Truth, evaluate
 from models.lesson import Teaching
 from models.recovery import AnyModel, load_model
 from pipeline.params import Params
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 RUNS, JUDGED, EVALUATION, REPORT, CARD = "runs", "judged", "evaluation.json", "report.html", "model_card.md"
 TABLES = ("test_matrix", "test_cohort", "test_rankings")
-CHAMPION_RIVAL = "current champion"
 ORDER, CHANCE, PREDICTED = "order|", "chance|", "predicted|"
 
 
@@ -77,7 +76,7 @@ def judge(panel: Panel, windows: Windows, model: AnyModel, teaching: Teaching, p
     rivals = {name: Rival(order) for name, order in plain_orders(cohort, unit).items()}
     rivals.update(_taught_rivals(panel, windows, model, teaching, params, cohort, matrix, unit))
     if standing is not None and comparable(standing, cohort).all() and set(standing.columns) <= set(matrix.columns):
-        rivals[CHAMPION_RIVAL] = _rival(standing.predict(matrix[list(standing.columns)], cohort), unit)
+        rivals[CHAMPION] = _rival(standing.predict(matrix[list(standing.columns)], cohort), unit)
     return evidence_of(matrix, cohort, judged, rivals)
 
 
@@ -129,7 +128,7 @@ def _taught_rivals(
         card = Scorecard.fit(numbers, names, labels["recovered"].to_numpy(dtype=np.float64), np.ones(int(rows.sum())))
         chance = card.probability(model.encoder.encode(matrix, cohort), names)
         money = chance * cohort["balance"].to_numpy(dtype=np.float64) * unit
-        found["logistic scorecard x balance"] = Rival(money, chance)
+        found[SCORECARD] = Rival(money, chance)
     return found
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from features.tables import TABLES
 from models.baseline import AGE_BANDS, AgeBandTable
 from models.boosting import side_by_side
 from models.encoding import MONEY
@@ -285,9 +286,14 @@ def _facts(panel: Panel, windows: Windows, model: AnyModel, teaching: Teaching, 
         "amount_way": None if model.kind == AGE_BANDS else dict(model.amount_choice),
         "calibration": None if model.kind == AGE_BANDS else model.recovered.calibrator.card(),
         "default_head": model.kind != AGE_BANDS and model.defaulted is not None,
-        "data_versions": dict(panel.versions),
+        "data_versions": _delivered(panel),
         "seed": params.seed,
     }
+
+
+def _delivered(panel: Panel) -> dict[str, int]:
+    """Versions of the delivered tables alone: what nights write beside them teaches nothing, and must not rename a model."""
+    return {name: version for name, version in panel.versions.items() if name in TABLES}
 
 
 def _kept(
@@ -309,7 +315,7 @@ def _kept(
     facts = {
         "windows": windows.facts(),
         "judged_sha256": digest(judged_model.files()),
-        "data_versions": dict(panel.versions),
+        "data_versions": _delivered(panel),
         "catalogue_sha256": getattr(catalogue, "digest", None) and catalogue.digest(),
         "test": {
             name: evaluation.figure(name)[0]

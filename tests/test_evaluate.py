@@ -346,6 +346,9 @@ def test_a_bucket_in_which_another_order_reaches_more_is_told():
     told = [line for line in said if line.startswith("Among accounts")]
     assert len(told) == 1 and "could be chance" not in told[0]
     assert told[0].startswith("Among accounts 1-29 days past due, friend reaches more than the model at 10% of their number: ")
+    taught = evaluate(rows, {"current champion": Rival(knows), "friend": Rival(knows)}, (0.1,), 50, 1)
+    assert "friend" in next(line for line in statements(taught, 0.1) if line.startswith("Among accounts"))
+    assert not [line for line in statements(evaluate(rows, {"current champion": Rival(knows)}, (0.1,), 50, 1), 0.1) if "Among" in line]
     assert not [line for line in statements(evaluate(rows, {"twin": Rival(rows.predicted)}, (0.1,), 50, 1), 0.1) if "Among" in line]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -283,6 +285,44 @@ def test_what_fails_side_by_side_is_raised():
     assert side_by_side(lambda: 1, lambda: 2, lambda: 3) == [1, 2, 3]
     with pytest.raises(ZeroDivisionError):
         side_by_side(lambda: 1, lambda: 1 / 0)
+
+
+def test_an_interrupt_drops_what_waits_and_stops_what_grows(panel, monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
+    window, grown, ended = Lesson.of(panel.matrix, taught(panel), panel.cohort, teaching()).window, [], threading.Event()
+    rows = np.ones(len(window.numbers), bool)
+
+    def grow():
+        try:
+            grown.append(window.grow({"objective": "binary"}, np.arange(len(rows)) % 2.0, rows, 10**6))
+        except RuntimeError:
+            ended.set()
+            raise
+
+    def interrupt():
+        time.sleep(0.2)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        side_by_side(interrupt, grow, grow, grow)
+    assert ended.wait(30) and not grown
+
+
+def test_calls_inside_calls_share_the_threads(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(16)))
+    most, running = [], []
+
+    def leaf():
+        running.append(1)
+        time.sleep(0.01)
+        most.append(len(running))
+        running.pop()
+
+    def inner():
+        side_by_side(*[leaf] * 8)
+
+    side_by_side(*[lambda: side_by_side(*[inner] * 4)] * 8)
+    assert 1 < max(most) <= 8
 
 
 def test_a_lesson_without_columns_is_the_lesson_of_the_others(panel):

@@ -23,10 +23,11 @@ import numpy as np
 import pandas as pd
 
 from features.errors import InputMissing, ModelRefused, RegistryAway
-from models.evaluate import evaluate, gates, paired_money
+from models.evaluate import evaluate, paired_money
 from models.folder import read_folder
 from models.recovery import RecoveryModel, load_model
 from models.split import day_text
+from models.verdict import gates
 from pipeline.champion import MODELS, Approved, age_band, champion, model_folder, read_record, write_record
 from pipeline.evidence import CARD, JUDGED, RUNS, Evidence, comparable, load_evidence, run_folder
 from pipeline.locks import only_run

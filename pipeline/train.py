@@ -17,12 +17,13 @@ from features.tables import TABLES
 from models.baseline import AGE_BANDS, AgeBandTable
 from models.boosting import side_by_side
 from models.encoding import MONEY
-from models.evaluate import MODEL, POOLED, Evaluation, gains_curve, gates, judge_default, statements, too_small, warnings
+from models.evaluate import MODEL, POOLED, Evaluation, gains_curve, judge_default
 from models.folder import digest
 from models.lesson import Lesson, Teaching
 from models.recovery import AnyModel, RecoveryModel, debtors_with
 from models.trade import roll_rates
 from models.tuning import tune
+from models.verdict import gates, statements, too_small, warnings
 from pipeline import registry, report
 from pipeline.books import Books, books_of
 from pipeline.champion import model_folder, money_scale

@@ -32,14 +32,11 @@ from models.evaluate import (
     Truth,
     evaluate,
     gains_curve,
-    gates,
     judge_default,
     paired_money,
-    statements,
-    too_small,
-    warnings,
 )  # fmt: skip
 from models.resampling import METRICS, captured, debtor_draws, interval, quality
+from models.verdict import gates, statements, too_small, warnings
 
 DAY = 20_000  # 2024-10-04
 

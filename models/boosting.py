@@ -35,8 +35,7 @@ FIXED = {
 }
 
 
-_stopped = threading.Event()  # set where the process is told to end: boosters stop growing at their next tree
-_nesting = threading.local()
+_here = threading.local()  # of a thread that side_by_side began: how deep it lies, and the event that tells it to stop
 
 
 def side_by_side(*work: Callable[[], Any]) -> list[Any]:
@@ -46,28 +45,25 @@ def side_by_side(*work: Callable[[], Any]) -> list[Any]:
     draws). Each is single-threaded in itself, so no bit depends on how many run. The first call that fails is raised. An interrupt is
     obeyed at once: what waits is dropped, what grows stops at its next tree.
     """
-    depth = getattr(_nesting, "depth", 0)
+    depth, stopped = getattr(_here, "began", (0, None))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = min(len(work), cores, MOST_THREADS[min(depth, len(MOST_THREADS) - 1)])
-    if depth == 0:
-        _stopped.clear()
     if threads < 2:
         return [call() for call in work]
-    pool = ThreadPoolExecutor(threads, initializer=setattr, initargs=(_nesting, "depth", depth + 1))
+    stopped = stopped or threading.Event()
+    pool = ThreadPoolExecutor(threads, initializer=setattr, initargs=(_here, "began", (depth + 1, stopped)))
     try:
-        found = [held.result() for held in [pool.submit(call) for call in work]]
-    except BaseException as error:
-        ending = not isinstance(error, Exception)
-        if ending:
-            _stopped.set()
-        pool.shutdown(wait=not ending, cancel_futures=True)
+        return [held.result() for held in [pool.submit(call) for call in work]]
+    except (KeyboardInterrupt, SystemExit):
+        stopped.set()
         raise
-    pool.shutdown()
-    return found
+    finally:
+        pool.shutdown(wait=not stopped.is_set(), cancel_futures=True)
 
 
 def _unless_stopped(_environment: Any) -> None:
-    if _stopped.is_set():
+    stopped = getattr(_here, "began", (0, None))[1]
+    if stopped is not None and stopped.is_set():
         raise RuntimeError("Growing was interrupted.")
 
 

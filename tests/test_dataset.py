@@ -113,7 +113,7 @@ def test_an_interrupted_picture_leaves_the_older_one_whole(tmp_path, monkeypatch
 
     def interrupted(figure, place, **asked):
         Path(place).write_bytes(b"half")
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt("by the user")
 
     rates = pd.DataFrame({"recovered_rate": [0.3], "defaulted_rate": [0.1], "bucket": ["0"], "as_of": pd.to_datetime(["2026-01-01"])})
     seen = pd.DataFrame({"month": ["2026-01"], "label": "recovered", "reason": "labelled", "accounts": 5, "share": 1.0})
@@ -121,7 +121,7 @@ def test_an_interrupted_picture_leaves_the_older_one_whole(tmp_path, monkeypatch
     place = tmp_path / "panel.png"
     place.write_bytes(b"older")
     monkeypatch.setattr(Figure, "savefig", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="by the user"):
         draw({BY_NIGHT: rates, BY_BUCKET: rates}, seen, curve, place)
     assert [found.name for found in tmp_path.iterdir()] == ["panel.png"] and place.read_bytes() == b"older"
 

@@ -283,7 +283,7 @@ def test_the_number_of_cores_changes_no_byte(panel, model, monkeypatch):
 
 def test_what_fails_side_by_side_is_raised():
     assert side_by_side(lambda: 1, lambda: 2, lambda: 3) == [1, 2, 3]
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError, match="division by zero"):
         side_by_side(lambda: 1, lambda: 1 / 0)
 
 
@@ -301,9 +301,9 @@ def test_an_interrupt_drops_what_waits_and_stops_what_grows(panel, monkeypatch):
 
     def interrupt():
         time.sleep(0.2)
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt("by the user")
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="by the user"):
         side_by_side(interrupt, grow, grow, grow)
     assert ended.wait(30) and not grown
 

@@ -15,8 +15,10 @@ from models.encoding import Encoder
 from models.money import MoneyScale
 
 # Column -> how many values it can have. One that tells the night alone is withheld from a fit whose nights show under a quarter:
-# nights of every other kind would be scored as one of those seen, whichever lies on their side of a cut.
+# nights of every other kind would be scored as one of those seen, whichever lies on their side of a cut. So is one that has fewer than
+# NIGHTS_A_VALUE nights for each value seen: a value of one night or two tells what happened then, not what such nights are like.
 CALENDAR = {"month": 12, "day_of_month": 31, "weekday": 7, "days_to_month_end": 31}
+NIGHTS_A_VALUE = 3
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Lesson:
 
     classes    class column -> its code in each row as a score reads it (in `window.numbers` a rare class is coded out of fold)
     recovered, defaulted   0, 1 or NaN where the row takes no part in that head
-    withheld   column of CALENDAR -> how many of its values the nights show, too few to teach it; it reads 0 in every row here
+    withheld   column of CALENDAR that the nights are too few to teach -> how many of its values they show; it reads 0 in every row here
     """
 
     encoder: Encoder
@@ -63,7 +65,7 @@ class Lesson:
         _two_classes(labels["recovered"].to_numpy(dtype=np.float64))
         recovered, defaulted = (labels[name].to_numpy(dtype=np.float64) for name in ("recovered", "defaulted"))
         encoder, numbers = Encoder.learn(matrix, cohort, recovered, teaching.money_columns, teaching.money, teaching.seed)
-        withheld = _withheld(numbers, encoder.names)
+        withheld = _withheld(numbers, encoder.names, cohort["as_of"].nunique())
         numbers[:, [encoder.names.index(name) for name in withheld]] = 0.0
         weight = row_weights(cohort, teaching.settings.get("recency_half_life_days"))
         window = FitWindow(numbers, cohort, weight, teaching.settings, teaching.seed, encoder.names)
@@ -91,9 +93,9 @@ def fit_rows(matrix: pd.DataFrame, labels: pd.DataFrame, cohort: pd.DataFrame) -
     return tuple(frame.iloc[rows].reset_index(drop=True) for frame in (matrix, labels, cohort))
 
 
-def _withheld(numbers: np.ndarray, names: Sequence[str]) -> dict[str, int]:
+def _withheld(numbers: np.ndarray, names: Sequence[str], nights: int) -> dict[str, int]:
     seen = {name: len(np.unique(numbers[:, names.index(name)])) for name in CALENDAR if name in names}
-    return {name: count for name, count in seen.items() if 4 * count < CALENDAR[name]}
+    return {name: count for name, count in seen.items() if 4 * count < CALENDAR[name] or nights < NIGHTS_A_VALUE * count}
 
 
 def _two_classes(recovered: np.ndarray) -> None:

@@ -337,7 +337,7 @@ def test_a_column_of_the_calendar_is_taught_only_from_nights_that_show_its_value
     night = panel.cohort["as_of"].to_numpy() // 30
     labels = taught(panel)
     labels["recovered"] = labels["recovered"].where(labels["recovered"].isna(), night % 2)  # the calendar tells all
-    few = panel.matrix.assign(days_to_month_end=27.0 + night % 2, weekday=(2.0 * (night % 3) + night % 2))
+    few = panel.matrix.assign(days_to_month_end=27.0 + night % 2, weekday=1.0 * (night % 4))
 
     def fitted():
         model = RecoveryModel.fit(few, labels, panel.cohort, teaching())
@@ -346,6 +346,9 @@ def test_a_column_of_the_calendar_is_taught_only_from_nights_that_show_its_value
     model, used = fitted()
     assert model.facts["withheld"] == {"days_to_month_end": 2} and used["days_to_month_end"] == 0 and used["weekday"] > 0
     assert_frame_equal(model.predict(few.assign(days_to_month_end=3.0), panel.cohort), model.predict(few, panel.cohort), check_exact=True)
+    often = few.assign(weekday=1.0 * (night % 7))  # all seven, some of them on two nights only
+    withheld = RecoveryModel.fit(often, labels, panel.cohort, teaching()).facts["withheld"]
+    assert withheld == {"days_to_month_end": 2, "weekday": 7}
     monkeypatch.setattr("models.lesson.CALENDAR", {})
     assert fitted()[1]["days_to_month_end"] > 0
 

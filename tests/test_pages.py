@@ -72,6 +72,13 @@ def amount(shown: str) -> float:
 # ---- what is shown -----------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("width", [1050, 1110, 1200, 1280, 1366, 1440])
+def test_reasons_have_room_on_every_screen(show, width):
+    page = show(night(5), viewport={"width": width, "height": 900})
+    assert page.locator(".list > tbody > .row > td").nth(9).bounding_box()["width"] >= 180
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")  # only the list itself may scroll sideways
+
+
 def test_rows_and_sums_are_those_of_the_manifest(show):
     made = night(300)
     page, totals = show(made), made.totals()

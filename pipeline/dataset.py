@@ -267,10 +267,11 @@ def write_panel(store_path: Path, out: Path, params: Params, horizons: Sequence[
     beside = [own.labels.add_suffix(f"_{own.terms.horizon_days}d") for own in whole.horizons]
     frame = pd.concat([whole.cohort[who], dates, whole.matrix, whole.labels, part.rename("split"), *beside], axis=1)
     write_parquet(frame, out)
-    told = whole.horizons or (Labelled(params.label_terms(), whole.labels, whole.recoveries),)
+    first = Labelled(params.label_terms(), whole.labels, whole.recoveries)
+    told = whole.horizons or (first,)
     pictures = [out.with_suffix(".png")] if not horizons else [out.with_name(f"{out.stem}-{days}d.png") for days in horizons]
     for own, picture in zip(told, pictures, strict=True):
-        draw(label_rates(whole.cohort, own.labels), coverage(whole.cohort, own.labels), own.curve, picture)
+        draw(label_rates(whole.cohort, own.labels), coverage(whole.cohort, own.labels), own.curve, picture, own.title)
     _drop_older(out, pictures)
     reach = sorted(whole.payments_through.items())
     return "\n\n".join(
@@ -279,6 +280,7 @@ def write_panel(store_path: Path, out: Path, params: Params, horizons: Sequence[
             *_sampled(whole.cohort),
             *_no_rate(whole.cohort, terms_of(Store(store_path), params)),
             "Payments complete through " + ", ".join(f"{date_of(day)} ({name})" for name, day in reach),
+            *([f"In the file also the params' own labels: {first.title.lower()}. Told here: the horizons asked for."] if horizons else []),
             f"Accounts of these nights by reason\n{_by_reason(whole.counts).to_string(index=False)}",
             *(f"{title}\n{table.to_string(index=False)}" for title, table in label_tables(whole.cohort, told)),
             f"Drawn: {', '.join(map(str, pictures))}",
@@ -315,7 +317,10 @@ def explain_cell(store_path: Path, as_of: dt.date, name: str, account_id: str, p
 
     terms, complete = terms_of(store, params, versions), quiet_through(store, versions, params)
     found = explain_feature(name, account_id, day_number(as_of), tables, CATALOGUE, terms, complete_through=complete)
-    return found.to_string(index=False)
+    said = found.astype(object).where(found.notna(), np.nan).to_string(index=False)
+    own = tables["accounts"]["account_id"] == account_id
+    is_money = CATALOGUE.with_attributes(tables["accounts"])[name].unit == "money"
+    return f"{said}\nMoney in minor units of {tables['accounts'].loc[own, 'currency'].iloc[-1]}." if is_money else said
 
 
 def write_parquet(frame: pd.DataFrame, place: Path) -> None:

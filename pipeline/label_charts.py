@@ -16,7 +16,7 @@ COLOUR_OF = dict(zip(LABELS, (COLOUR_OF_LABELLED, COLOURS[2]), strict=True))
 MONTHS_NAMED = 18
 
 
-def draw(rates: Mapping[str, pd.DataFrame], coverage: pd.DataFrame, curve: pd.DataFrame, path: Path) -> None:
+def draw(rates: Mapping[str, pd.DataFrame], coverage: pd.DataFrame, curve: pd.DataFrame, path: Path, title: str = "") -> None:
     """A PNG. rates, coverage and curve: of features.coverage.
 
     Rates by night and by days past due; per label a bar a month, by reason; below, a line a currency.
@@ -27,13 +27,14 @@ def draw(rates: Mapping[str, pd.DataFrame], coverage: pd.DataFrame, curve: pd.Da
     labels = list(dict.fromkeys(coverage["label"]))
     figure = Figure(figsize=(9.6, 3.0 * (len(labels) + 2)), layout="constrained")
     FigureCanvasAgg(figure)
+    figure.suptitle(title, fontsize=10, x=0.01, ha="left")
     rows = [["night", "bucket"], *([name, name] for name in (*labels, "curve"))]
     (by_night, by_bucket, *bars, last) = figure.subplot_mosaic(rows).values()
     _rate_lines(by_night, rates[BY_NIGHT])
     _rate_bars(by_bucket, rates[BY_BUCKET])
     for axes, label in zip(bars, labels, strict=True):
         _bars(axes, coverage[coverage["label"] == label])
-        axes.set_ylabel(f"rows by {label}")
+        axes.set_ylabel(f"rows by whether {label}\nis known")
     for number, (currency, rows) in enumerate(curve.groupby("currency", sort=True)):
         colour = COLOUR_OF_LABELLED if number == 0 else COLOURS[(number - 1) % len(COLOURS)]
         last.plot(rows["days"], rows["money_share"], color=colour, marker="o", markersize=3, label=str(currency))

@@ -20,6 +20,10 @@ class Labelled:
     recoveries: pd.DataFrame
 
     @property
+    def title(self) -> str:
+        return f"Recovered within {self.terms.horizon_days} days, defaulted within {self.terms.default_horizon_days}"
+
+    @property
     def curve(self) -> pd.DataFrame:
         return maturity_curve(self.recoveries)
 
@@ -33,7 +37,7 @@ def label_tables(cohort: pd.DataFrame, labelled: Sequence[Labelled]) -> list[tup
             "Rows with a label, and without one by reason": _by_reason(seen),
             **label_rates(cohort, own.labels),
             "Label coverage by month": seen,
-            "Maturity: share of eventual recoveries known after n days": own.curve,
+            "Maturity: share of eventual recoveries known after n days; above 1 where money went back later": own.curve,
         }.items():
             found.setdefault(title, []).append(table)
     if len(labelled) == 1:

@@ -19,7 +19,7 @@ from features.errors import InputMissing, LockHeld, ModelRefused, RegistryAway
 from models.calibration import Calibrator
 from models.recovery import RecoveryModel, load_model
 from pipeline import champion as champion_room
-from pipeline import registry
+from pipeline import registry, report
 from pipeline.books import Books
 from pipeline.champion import age_band, champion, read_record, write_record
 from pipeline.evidence import load_evidence, load_judged, run_folder
@@ -54,7 +54,7 @@ def own_tracking_store():
 
 @pytest.fixture(scope="module")
 def panel() -> MadePanel:
-    return made_panel(500)
+    return replace(made_panel(500), versions={"payments": 7, "scores": 3})
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +114,13 @@ def test_the_released_model_was_taught_on_everything_and_names_the_judged_one(fi
     )
     assert release.facts["label"]["horizon_days"] == 30 and "lightgbm" in release.facts["libraries"]
     assert release.facts["windows"]["default"]["gap_days"] == 104
+    assert release.facts["data_versions"] == {"payments": 7}  # what nights write beside the data must not rename the next model
+
+
+def test_the_report_leaves_the_calendar_out_of_what_has_moved(first):
+    moved = pd.DataFrame({"feature": ["month", "arrears"], "family": ["calendar", "balances"], "psi": [5.0, 0.3]})
+    page = report.render(replace(first.evaluation, frames={**first.evaluation.frames, "drift": moved}), first.version, first.run_id)
+    assert "<td>arrears</td>" in page and "<td>month</td>" not in page
 
 
 def test_the_report_is_one_page_that_asks_for_nothing(first):

@@ -294,7 +294,7 @@ def test_an_interrupt_drops_what_waits_and_stops_what_grows(panel, monkeypatch):
 
     def grow():
         try:
-            grown.append(window.grow({"objective": "binary"}, np.arange(len(rows)) % 2.0, rows, 10**6))
+            grown.append(window.grow({"objective": "binary"}, np.arange(len(rows)) % 2.0, rows, 5_000))
         except RuntimeError:
             ended.set()
             raise

@@ -15,9 +15,9 @@ import pandas as pd
 
 from features.versions import arranged
 from models.response import PARTS, ChannelTerms, answer_counts, channel_options, segment_rates
-from pipeline.dataset import day_number
+from pipeline.panel.dataset import day_number
 from pipeline.params import load
-from pipeline.store import Store
+from pipeline.store.store import Store
 
 FIFTHS, LEAST = 5, 500  # parts of a channel's attempts, and attempts below which a channel is not judged
 

@@ -18,13 +18,13 @@ import pandas as pd
 
 from benchmarks.public import utility_contacts
 from benchmarks.public.delivery import read_raw
-from pipeline.binding import Binding
-from pipeline.contact_rules import CONTACT_CHANNELS, Cap, Rules
-from pipeline.dataset import date_of
-from pipeline.eligibility import load_rules, verdicts
-from pipeline.ingest import ingest
+from pipeline.intake.ingest import ingest
+from pipeline.law.binding import Binding
+from pipeline.law.eligibility import load_rules, verdicts
+from pipeline.law.rules import CONTACT_CHANNELS, Cap, Rules
+from pipeline.panel.dataset import date_of
 from pipeline.params import Params
-from pipeline.store import Store
+from pipeline.store.store import Store
 
 PLACE = "RU"
 TODAY = "its own cap, used up earlier on the day"

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 
 from features.tables import NO_DAY, NO_MONEY
 from models.response import answer_counts
-from pipeline.eligibility import load_rules, verdicts
+from pipeline.law.eligibility import load_rules, verdicts
 from pipeline.params import load
 
 AS_OF = 20_780  # 2026-11-23

@@ -21,12 +21,10 @@ FACES = ("worklist.html", "worklist.xlsx", "worklist.csv")
 
 def measure(face: str, rows: int) -> tuple[float, float, int, float]:
     """(seconds, seconds of CPU, bytes, MiB at its peak above what the night itself takes) of one face of so many listed debtors."""
-    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-    from paper_nights import night
-
-    from pipeline.list_csv import csv_text
-    from pipeline.list_html import html
-    from pipeline.list_xlsx import write_xlsx
+    from pipeline.pages.csv_file import csv_text
+    from pipeline.pages.page import html
+    from pipeline.pages.workbook import write_xlsx
+    from tests.worlds.paper_nights import night
 
     made = night(rows)
     with tempfile.TemporaryDirectory() as folder:

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.tables import CHANNELS, DIRECTIONS, NO_DAY, NO_MONEY, NUMBERS, OUTCOMES, account_number, numbered, shard_of
-from pipeline.data_files import FileWriter
-from pipeline.inner_form import disk_schema
-from pipeline.store import Store
+from pipeline.store.files import FileWriter
+from pipeline.store.form import disk_schema
+from pipeline.store.store import Store
 
 DAY = 86_400_000_000  # microseconds
 NIGHT = 20_000  # day number of the newest night asked for

@@ -28,10 +28,10 @@ from benchmarks.faces import memory
 from benchmarks.feature_store import CONTACTS_EACH, NIGHT, PAYMENTS_EACH, stored
 from features.catalogue import CATALOGUE
 from features.columns import columns_of
-from pipeline.dataset import View, features_of, view
-from pipeline.engines import map_shards
+from pipeline.panel.dataset import View, features_of, view
+from pipeline.panel.engines import map_shards
 from pipeline.params import Params, load
-from pipeline.store import Store
+from pipeline.store.store import Store
 
 MONTHS = 12
 HOUSE = Path(__file__).parents[1]

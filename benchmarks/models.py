@@ -31,11 +31,11 @@ from models.money import MoneyScale
 from models.recovery import RecoveryModel, recovery_objective
 from models.resampling import listed_shares
 from models.tuning import cut_offs
-from pipeline.dataset import panel
+from pipeline.panel.dataset import panel
 from pipeline.params import Params, load
-from pipeline.store import Store
-from pipeline.train import taught, teaching_of
-from pipeline.windows import windows_of
+from pipeline.store.store import Store
+from pipeline.training.train import taught, teaching_of
+from pipeline.training.windows import windows_of
 
 SETTINGS = (
     {},

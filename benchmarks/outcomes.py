@@ -27,9 +27,9 @@ from models.lesson import Teaching
 from models.money import MoneyScale
 from models.recovery import RecoveryModel
 from models.resampling import debtor_draws, interval, quality
-from pipeline.dataset import Panel, day_number, terms_of
+from pipeline.panel.dataset import Panel, day_number, terms_of
 from pipeline.params import Params
-from pipeline.store import Store
+from pipeline.store.store import Store
 
 CAPACITY = 0.2
 SELECTED = 0.5  # share of rows with a known outcome below which a line says that they are a selection

@@ -26,13 +26,13 @@ from benchmarks.outcomes import BANDS, NEWEST, NEWEST_BY_BALANCE, Answer
 from benchmarks.public import cash_advances, credit_cards_taiwan, mobile_loans, utility_contacts
 from features.errors import InputMissing
 from models.evaluate import MODEL
-from pipeline import registry
-from pipeline.dataset import panel
-from pipeline.ingest import ingest
-from pipeline.night import publish_night
+from pipeline.intake.ingest import ingest
+from pipeline.night.night import publish_night
+from pipeline.panel.dataset import panel
 from pipeline.params import Params, load
-from pipeline.store import Store
-from pipeline.train import train
+from pipeline.store.store import Store
+from pipeline.training import registry
+from pipeline.training.train import train
 
 PROJECT_PARAMS = Path(__file__).parents[1] / "params.yaml"
 SETS = (cash_advances, mobile_loans, credit_cards_taiwan, utility_contacts)

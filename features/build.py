@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from features import kernel
-from features.account import facts
 from features.catalogue import CATALOGUE
 from features.cohort import scorable
 from features.debtor import Holdings
@@ -17,6 +16,7 @@ from features.declarations import Catalogue
 from features.errors import ContractError, UsageError
 from features.events import Events, signature
 from features.evidence import IN_ORDER, PAYMENT_KINDS, Evidence
+from features.facts import facts
 from features.ledger import Ledger, history
 from features.plan import EVERY, Program, program
 from features.spec import Attribute, Band, Declared, Difference, Feature, Noun, Ratio, where

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from features.account import FACT_COLUMNS
 from features.build import columns_wanted
 from features.declarations import Catalogue
 from features.evidence import IN_ORDER
+from features.facts import FACT_COLUMNS
 from features.spec import Debtor, Declared, Noun
 from features.vocabulary import EVENTS, FACTS, LEDGER
 

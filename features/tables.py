@@ -65,7 +65,7 @@ class Table:
 
     key         one thing in the world; with known_at, one version of it
     position    the column that places a row in time; rows of an account are sorted by it
-    known_from  columns whose first filled one stands in for an empty known_at (charges: see pipeline.ingest)
+    known_from  columns whose first filled one stands in for an empty known_at (charges: see pipeline.intake)
     money       the column of the control totals
     happened    a row tells of something that happened: it cannot be known before it
     versioned   the same key with a later known_at replaces the row; False: the row never changes

@@ -73,7 +73,7 @@ def cli(log_format: str) -> None:
 @_params_option
 def simulate(debtors: int, seed: int, out: Path, months: int, file_format: str, faults: bool, workers: int, params_path: Path) -> None:
     """Write a source folder of a made-up portfolio whose true response to contact is known (docs/simulator.md)."""
-    from pipeline.simulate import simulate as run_simulation
+    from pipeline.simulate.portfolio import simulate as run_simulation
 
     label = _load(params_path).label
     clocks = {"horizon_days": label.horizon_days, "maturity_days": label.maturity_days}
@@ -90,7 +90,7 @@ def simulate(debtors: int, seed: int, out: Path, months: int, file_format: str, 
 @click.option("--accept-volume", metavar="REASON", default=None, help="Take a delivery of unusual volume; the reason is recorded.")
 def ingest(source: Path | None, store: Path | None, params_path: Path, backfill: bool, dry_run: bool, accept_volume: str | None) -> None:
     """Validate, quarantine, reconcile and append a delivery. The same delivery again changes nothing."""
-    from pipeline.ingest import ingest as run_ingest
+    from pipeline.intake.ingest import ingest as run_ingest
 
     params = _load(params_path)
     report = run_ingest(
@@ -108,9 +108,9 @@ def ingest(source: Path | None, store: Path | None, params_path: Path, backfill:
 @_params_option
 def features(store: Path | None, as_of: dt.datetime, out: Path | None, feature: str | None, account: str | None, params_path: Path) -> None:
     """One row per scorable account: account_id, as_of, features."""
-    from pipeline import dataset
-    from pipeline.score import check_feeds
-    from pipeline.store import Store
+    from pipeline.night.score import check_feeds
+    from pipeline.panel import dataset
+    from pipeline.store.store import Store
 
     params = _load(params_path)
     if feature is not None:
@@ -134,7 +134,7 @@ def features(store: Path | None, as_of: dt.datetime, out: Path | None, feature: 
 @_params_option
 def dataset(store: Path | None, out: Path, horizons: str | None, params_path: Path) -> None:
     """The labelled panel: account_id, debtor_id, as_of, features, labels, split; prints label rates, coverage and maturity."""
-    from pipeline import dataset as dataset_room
+    from pipeline.panel import dataset as dataset_room
 
     parts = [] if horizons is None else horizons.split(",")
     asked = {int(part): None for part in parts if len(part.strip()) <= 4 and part.strip().isdecimal()}
@@ -150,7 +150,7 @@ def dataset(store: Path | None, out: Path, horizons: str | None, params_path: Pa
 @_params_option
 def train(store: Path | None, trials: int | None, params_path: Path) -> None:
     """Fit a challenger, evaluate it, record it in MLflow. The last line of stdout is the run id."""
-    from pipeline.train import train_from_store
+    from pipeline.training.train import train_from_store
 
     params = _load(params_path)
     run = train_from_store(store or params.paths.store, params, trials or 0)
@@ -166,7 +166,7 @@ def train(store: Path | None, trials: int | None, params_path: Path) -> None:
 @_params_option
 def evaluate(run_id: str, store: Path | None, truth: Path | None, out: Path | None, params_path: Path) -> None:
     """The report of a run again."""
-    from pipeline.train import evaluate_again
+    from pipeline.training.train import evaluate_again
 
     params = _load(params_path)
     click.echo(evaluate_again(store or params.paths.store, run_id, params, truth=truth, out=out))
@@ -184,7 +184,7 @@ def promote(run_id: str | None, rollback: bool, by: str | None, why: str, store:
     import datetime as dt
     import getpass
 
-    from pipeline import registry
+    from pipeline.training import registry
 
     if rollback == (run_id is not None):
         raise click.UsageError("Give either --run ID or --rollback.")
@@ -201,8 +201,8 @@ def promote(run_id: str | None, rollback: bool, by: str | None, why: str, store:
 @_params_option
 def score(store: Path | None, as_of: dt.datetime, out: Path, params_path: Path) -> None:
     """Score every scorable account with the champion, or the age-band baseline without one."""
-    from pipeline.data_files import check_folder
-    from pipeline.score import write_scores
+    from pipeline.night.score import write_scores
+    from pipeline.store.files import check_folder
 
     params = _load(params_path)
     check_folder(out)
@@ -216,7 +216,7 @@ def score(store: Path | None, as_of: dt.datetime, out: Path, params_path: Path) 
 @_params_option
 def worklist(store: Path | None, as_of: dt.datetime, out: Path | None, params_path: Path) -> None:
     """Publish the ranked, explained work list of a night from the store as it is."""
-    from pipeline.night import publish_night
+    from pipeline.night.night import publish_night
 
     params = _load(params_path)
     click.echo(publish_night(store or params.paths.store, as_of.date(), out or params.paths.out, params).text())
@@ -233,7 +233,7 @@ def run_night(
     source: Path | None, store: Path | None, as_of: dt.datetime, out: Path | None, accept_volume: str | None, params_path: Path
 ) -> None:
     """The whole night: ingest, score, work list, monitor."""
-    from pipeline.night import run
+    from pipeline.night.night import run
 
     params = _load(params_path)
     paths = params.paths
@@ -250,7 +250,7 @@ def run_night(
 @_params_option
 def report(store: Path | None, as_of: dt.datetime, days: int, out: Path | None, language: str | None, params_path: Path) -> None:
     """The manager's summary and a client report per portfolio: worked, answered, recovered, promised, owed, liquidated."""
-    from pipeline.book_report import write_reports
+    from pipeline.outcomes.book_pages import write_reports
 
     params = _load(params_path)
     paths = params.paths
@@ -271,7 +271,7 @@ def feedback(
     """Read the outcomes filled into a list back as contacts, and why accounts were skipped. The same file again changes nothing."""
     import datetime as dt
 
-    from pipeline.feedback import receive
+    from pipeline.outcomes.feedback import receive
 
     try:
         moment = dt.datetime.now(dt.UTC) if received_at is None else dt.datetime.fromisoformat(received_at)
@@ -290,7 +290,7 @@ def feedback(
 @_params_option
 def explain(store: Path | None, as_of: dt.datetime, account: str, params_path: Path) -> None:
     """One account's scores, every reason, its eligibility, its events."""
-    from pipeline.account import explain_account
+    from pipeline.night.one_account import explain_account
 
     params = _load(params_path)
     click.echo(explain_account(store or params.paths.store, as_of.date(), account, params))
@@ -303,7 +303,7 @@ def explain(store: Path | None, as_of: dt.datetime, account: str, params_path: P
 @_params_option
 def eligibility(store: Path | None, as_of: dt.datetime, account: str, params_path: Path) -> None:
     """Everything that decides whether, when and how one account may be contacted on a day."""
-    from pipeline.account import eligibility_of
+    from pipeline.night.one_account import eligibility_of
 
     params = _load(params_path)
     click.echo(eligibility_of(store or params.paths.store, as_of.date(), account, params))
@@ -319,7 +319,7 @@ def check(store: Path | None, account: str, channel: str, at: str, params_path: 
     """At the moment of contact: still permitted? The first word of the answer is permitted, deferred or excluded."""
     import datetime as dt
 
-    from pipeline.account import check_contact
+    from pipeline.night.one_account import check_contact
 
     try:
         moment = dt.datetime.fromisoformat(at)
@@ -340,7 +340,7 @@ def check(store: Path | None, account: str, channel: str, at: str, params_path: 
 @_params_option
 def whatif(store: Path | None, as_of: dt.datetime, capacity: str, out: Path | None, truth: Path | None, params_path: Path) -> None:
     """Money, contacts and burden of a night at other capacities, against P x balance, balance first, oldest first and newest first."""
-    from pipeline.night import what_if
+    from pipeline.night.night import what_if
 
     if not all(part.strip().isdigit() for part in capacity.split(",")):
         raise click.UsageError("--capacity must be whole numbers separated by commas, such as 50,100,200.")
@@ -354,9 +354,9 @@ def whatif(store: Path | None, as_of: dt.datetime, capacity: str, out: Path | No
 @_params_option
 def rules(place: str | None, params_path: Path) -> None:
     """Every place's contact law, what is unverified, and what signing a place off means."""
-    from pipeline.eligibility_text import places
-    from pipeline.rule_file import load_rules
-    from pipeline.shards import RULES
+    from pipeline.law.reasoning import places
+    from pipeline.law.rule_file import load_rules
+    from pipeline.night.shards import RULES
 
     click.echo(places(load_rules(RULES), _load(params_path), place))
 
@@ -367,7 +367,7 @@ def rules(place: str | None, params_path: Path) -> None:
 @_params_option
 def monitor(store: Path | None, as_of: dt.datetime, params_path: Path) -> None:
     """Drift, calibration and realised value of matured lists, the control group; verdict ok, warn or stop."""
-    from pipeline.monitor import monitor as look
+    from pipeline.outcomes.monitor import monitor as look
 
     params = _load(params_path)
     click.echo(look(store or params.paths.store, as_of.date(), params).text())

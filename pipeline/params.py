@@ -175,7 +175,7 @@ class Worklist(Section):
     @field_validator("dialler_columns")
     @classmethod
     def _columns_of_the_list(cls, value: dict[str, str]) -> dict[str, str]:
-        from pipeline.publication import DIALLER_COLUMNS
+        from pipeline.pages.publication import DIALLER_COLUMNS
 
         unknown = [name for name in value if name not in DIALLER_COLUMNS]
         if unknown:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
-from programs import program
+
+from tests.worlds.programs import program
 
 if TYPE_CHECKING:
-    from afterwards import House
     from playwright.sync_api import Browser
+
+    from tests.worlds.afterwards import House
 
 settings.register_profile("same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("new", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
@@ -34,6 +36,6 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def two_nights(tmp_path_factory: pytest.TempPathFactory) -> House:
     """A small portfolio with two published nights, to be looked at and not changed."""
-    from afterwards import built
+    from tests.worlds.afterwards import built
 
     return built(tmp_path_factory.mktemp("two-nights"))

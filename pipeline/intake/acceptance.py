@@ -1,0 +1,188 @@
+"""Whether a delivery as a whole may come in, and what the store knows after it: plain values in, sentences and plain values out."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from statistics import median
+
+from features.currencies import DECIMALS
+from pipeline.intake.delivery import Control, Delivery, shown
+from pipeline.intake.report import TableReport
+from pipeline.params import Ingest
+
+FEEDS = ("payments", "contacts", "statuses")  # tables that tell by their newest row how far they reach
+USUAL_FROM = 4  # deliveries of a weekday that make a usual volume
+USUAL_LEAST = 50  # rows below which a volume swings by chance
+AHEAD_DAYS = 366  # a control file that speaks of days further ahead of every row is a typing error
+EPOCH = dt.date(1970, 1, 1)
+_VERSION = " DUP_CONFLICT: a row that changed needs a later known_at."
+_CHANGED = {"payments": " DUP_CONFLICT: a payment never changes; deliver a reversal of it and a new payment under its own id."}
+
+
+def day_number(date: dt.date) -> int:
+    return (date - EPOCH).days
+
+
+def date_of(day: int) -> dt.date:
+    return EPOCH + dt.timedelta(days=int(day))
+
+
+def volume_refusals(reports: Sequence[TableReport], earlier: Sequence[Mapping], limits: Ingest) -> list[str]:
+    """Feeds whose rows lie outside params.ingest.volume of the usual for their weekday.
+
+    The usual is the median over the earlier deliveries that ended on the same weekday, history aside; fewer than four of them, or fewer
+    than 50 usual rows, say nothing.
+    """
+    refusals = []
+    for report in reports:
+        if report.name not in FEEDS or report.complete_through is None:
+            continue
+        past = [
+            table["rows_in"]
+            for record in earlier
+            if not record["backfill"]
+            for table in record["tables"]
+            if table["name"] == report.name and _weekday(table["complete_through"]) == _weekday(report.complete_through)
+        ]
+        usual = median(past) if len(past) >= USUAL_FROM else 0
+        low, high = limits.volume
+        if usual >= USUAL_LEAST and not low * usual <= report.rows_in <= high * usual:
+            refusals.append(
+                f"Table {report.name!r} has {report.rows_in:,} rows, {report.rows_in / usual:.0%} of the usual {usual:,.0f} for a "
+                f"{date_of(report.complete_through):%A}."
+            )
+    return refusals
+
+
+def _weekday(day: int | None) -> int | None:
+    return None if day is None else date_of(day).weekday()
+
+
+def control_refusals(report: TableReport, control: Control | None) -> tuple[list[str], list[str]]:
+    """Refusals and warnings from the sums the sender vouches for. Rows whose money cannot be read make a difference unprovable."""
+    if control is None or control.sums is None:
+        return [], []
+    ours = {currency: Decimal(amounts[0]).scaleb(-DECIMALS[currency]) for currency, amounts in report.money.items()}
+    other = sorted(code for code in {*ours, *control.sums} if ours.get(code, Decimal(0)) != control.sums.get(code, Decimal(0)))
+    if not other:
+        return [], []
+    named = ", ".join(ascii(code[:10]) for code in other[:5])
+    if report.money_unread:
+        unread = f"{report.money_unread:,} amounts cannot be read"
+        return [], [f"Table {report.name!r}: the sums of its control file are not proven for {named}, as {unread}."]
+    return [f"Table {report.name!r}: the sums of its control file differ for {named}. Have it delivered again."], []
+
+
+def far_refusals(controls: Mapping[str, Control | None], newest: Mapping[str, Mapping[str, int]], state: Mapping) -> list[str]:
+    """Control files whose complete_through lies more than a year after every row: believed, no feed would ever be late again.
+
+    newest: table -> portfolio -> newest known day of its clean rows. Of the store, `state` tells the last day of each table; charges say
+    nothing there, as their days may be a plan's.
+    """
+    days = [day for books in newest.values() for day in books.values()]
+    days += [last for name, (_, last) in state.get("spans", {}).items() if name != "charges"]
+    if not days:
+        return []
+    last = max(days)
+    return [
+        f"Table {name!r}: its control file says complete through {control.complete_through}, more than {AHEAD_DAYS} days after "
+        f"{date_of(last)}, when the newest row became known. Correct complete_through and deliver again."
+        for name, control in controls.items()
+        if control is not None and control.complete_through is not None and day_number(control.complete_through) > last + AHEAD_DAYS
+    ]
+
+
+def first_places(set_aside: Sequence[Mapping]) -> tuple[str, ...]:
+    """Where the first five rows set aside stood: file and line, never what they say."""
+    return tuple(f"{shown(row['file'])} line {row['line']:,}" for row in set_aside[:5])
+
+
+def fault_refusals(report: TableReport, limits: Ingest) -> list[str]:
+    """Too many faulty rows, or too much money in them, for a quarantine: the delivery itself is wrong then. The first five are named."""
+    refusals = []
+    codes = ", ".join(f"{code} {rows:,}" for code, rows in sorted(report.codes.items())) + f"; first in {', '.join(report.places)}"
+    remedy = f"Correct them and deliver again.{_CHANGED.get(report.name, _VERSION) if 'DUP_CONFLICT' in report.codes else ''}"
+    if report.quarantined > limits.max_fault_rows * report.rows_in:
+        refusals.append(
+            f"Table {report.name!r}: {report.quarantined:,} of {report.rows_in:,} rows are faulty ({codes}), more than "
+            f"ingest.max_fault_rows {limits.max_fault_rows:.1%}. {remedy}"
+        )
+    for currency, (faulty, whole) in sorted(report.money_faulty.items()):
+        if faulty > limits.max_fault_money * whole:
+            refusals.append(
+                f"Table {report.name!r}: {faulty / whole:.1%} of its {currency} lies in faulty rows ({codes}), more than "
+                f"ingest.max_fault_money {limits.max_fault_money:.1%}. {remedy}"
+            )
+    return refusals
+
+
+def feed_days(newest: Mapping[str, Mapping[str, int]], delivery: Delivery, state: Mapping) -> dict[str, dict[str, int]]:
+    """Table -> portfolio -> last day that is all there.
+
+    newest: table -> portfolio -> newest known day of its clean rows. A control file speaks for every portfolio; a table said to be partial
+    reaches no day; a feed without a control file reaches to its newest row; the other tables reach as far as the feeds delivered with
+    them, else as far as the feeds known before. One left out of an increment goes on reaching as far as the feeds, unless a control
+    file ever named its last day: then it must be vouched for again.
+    """
+    partial = {name for name, table in delivery.tables.items() if table.control is not None and table.control.partial}
+    newest = {name: {} if name in partial else found for name, found in newest.items()}
+    portfolios = {*state.get("zones", {}), *(book for books in newest.values() for book in books)}
+    days: dict[str, dict[str, int]] = {}
+    for name, table in delivery.tables.items():
+        if table.control is not None and table.control.complete_through is not None:
+            days[name] = dict.fromkeys(portfolios, day_number(table.control.complete_through))
+        elif name in FEEDS:
+            days[name] = dict(newest[name])
+    held = state.get("portfolios_complete_through", {})
+    events: dict[str, int] = {}
+    before: dict[str, int] = {}
+    for name in FEEDS:
+        _raise_days(events, days.get(name, {}))
+        _raise_days(before, held.get(name, {}))
+    left_out = [name for name in held if name not in FEEDS and name not in state.get("declared_through", {})] if events else []
+    for name in (*delivery.tables, *left_out):
+        if name not in days:
+            days[name] = dict(events or before or newest[name])
+    return days
+
+
+def declared_days(days: Mapping[str, Mapping[str, int]], delivery: Delivery) -> dict[str, dict[str, int]]:
+    """The part of `feed_days` that a control file vouches for: such a feed is late as soon as the day has passed, it cannot be quiet."""
+    told = {name for name, table in delivery.tables.items() if table.control is not None and table.control.complete_through is not None}
+    return {name: dict(found) for name, found in days.items() if name in told}
+
+
+def state_after(
+    state: Mapping,
+    days: Mapping[str, Mapping[str, int]],
+    declared: Mapping[str, Mapping[str, int]],
+    spans: Mapping[str, tuple[int, int]],
+    zones: Mapping[str, str],
+    currencies: Iterable[str],
+) -> dict:
+    """What the store knows after a delivery: how far each table reaches, first and last day of its rows, portfolios, currencies."""
+    reach = {name: dict(found) for name, found in state.get("portfolios_complete_through", {}).items()}
+    for name, found in days.items():
+        _raise_days(reach.setdefault(name, {}), found)
+    whole = {name: list(span) for name, span in state.get("spans", {}).items()}
+    for name, (first, last) in spans.items():
+        held = whole.get(name, [first, last])
+        whole[name] = [min(held[0], first), max(held[1], last)]
+    vouched = {name: dict(found) for name, found in state.get("declared_through", {}).items()}
+    for name, found in declared.items():
+        _raise_days(vouched.setdefault(name, {}), found)
+    return {
+        "declared_through": vouched,
+        "complete_through": {name: max(found.values()) for name, found in reach.items() if found},
+        "portfolios_complete_through": reach,
+        "spans": whole,
+        "zones": {**state.get("zones", {}), **zones},
+        "currencies": sorted({*state.get("currencies", []), *currencies}),
+    }
+
+
+def _raise_days(days: dict[str, int], others: Mapping[str, int]) -> None:
+    for book, day in others.items():
+        days[book] = max(day, days.get(book, day))

@@ -1,0 +1,83 @@
+"""SQL text that reads one delivered file as text, and what to say of a file or a column that cannot be read so."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from features.tables import Kind
+from pipeline.intake.casting import literal, quoted
+from pipeline.intake.delivery import CELL_LIMIT, Part
+
+_TEXT = re.compile(r"VARCHAR|ENUM\(.*|UUID|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|\"NULL\"")
+_LOCAL_TIME = re.compile(r"TIMESTAMP(_S|_MS|_NS)?")
+_LINE = re.compile(r"Line: (\d+)")
+
+
+def csv_scan(part: Part, link: str) -> str:
+    """The file as one text column per header cell. Quotes and rows must be whole (RFC 4180), cells at most 1 MB."""
+    columns = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in part.header)
+    return f"""read_csv({literal(link)}, auto_detect = false, header = true, delim = ',', quote = '"', escape = '"', encoding = 'utf-8',
+        columns = {{{columns}}}, strict_mode = true, null_padding = false, ignore_errors = false, nullstr = '',
+        max_line_size = {CELL_LIMIT})"""
+
+
+def parquet_scan(link: str) -> str:
+    return f"read_parquet({literal(link)}, hive_partitioning = false)"
+
+
+def as_text(columns: Iterable[tuple[str, str]], kinds: dict[str, Kind]) -> tuple[str, list[str]]:
+    """The select list that turns native Parquet columns into the contract's text, and sentences about columns that would lose something.
+
+    columns: (name, DuckDB type) of the file; kinds: declared column -> what it holds; a column not in it is the sender's own.
+    """
+    cells, faults = [], []
+    for name, native in columns:
+        cell = _cell(quoted(name), native, kinds.get(name))
+        if cell is None:
+            native_name = native.split("(")[0].split("[")[0].lower()
+            faults.append(f"column {name!r} is {native_name}: deliver it as {_better(kinds.get(name))}.")
+        cells.append(f"{cell} AS {quoted(name)}")
+    return ", ".join(cells), faults
+
+
+def _cell(cell: str, native: str, kind: Kind | None) -> str | None:
+    if _TEXT.fullmatch(native):
+        return f"{cell}::VARCHAR"
+    if native == "DATE" and kind in (Kind.DATE, Kind.TIME):
+        return f"{cell}::VARCHAR"
+    if _LOCAL_TIME.fullmatch(native) and kind in (Kind.DATE, Kind.TIME):
+        return f"{cell}::TIMESTAMP::VARCHAR"
+    if native == "TIMESTAMP WITH TIME ZONE" and kind is Kind.TIME:
+        return f"({cell} AT TIME ZONE 'UTC')::VARCHAR || 'Z'"
+    if native.startswith("DECIMAL(") and kind in (Kind.MONEY, Kind.WHOLE, None):
+        # The scale is the column's, not the amount's: 100.00 yen in DECIMAL(18,2) is 100.
+        return f"regexp_replace({cell}::VARCHAR, '(\\.[0-9]*[1-9])0+$|\\.0+$', '\\1')"
+    if native in ("DOUBLE", "FLOAT", "BOOLEAN") and kind is None:
+        return f"{cell}::VARCHAR"
+    return None
+
+
+def _better(kind: Kind | None) -> str:
+    if kind in (Kind.MONEY, Kind.WHOLE):
+        return "text, integer or decimal"
+    if kind is Kind.DATE:
+        return "text, date or local timestamp"
+    if kind is Kind.TIME:
+        return "text, date or timestamp"
+    return "text"
+
+
+def unreadable(engine_message: str) -> str:
+    """What is wrong with a file, from the engine's message without the data it holds; the end of a sentence."""
+    line = _LINE.search(engine_message)
+    where = f" at line {int(line[1]):,}" if line else ""
+    if "utf-8" in engine_message:
+        return f"is not UTF-8 text{where}. Deliver it as UTF-8."
+    if "Expected Number of Columns" in engine_message:
+        return f"has too few or too many cells{where}. Deliver it again, whole."
+    if "unterminated quote" in engine_message:
+        return f"has a quote that does not end{where}. Deliver it as RFC 4180 says."
+    if "aximum line size" in engine_message:
+        return f"(LIMIT_CELL) has a line of more than {CELL_LIMIT:,} bytes{where}. Correct it and deliver it again."
+    return f"cannot be read{where}. Deliver it again, whole."

@@ -1,0 +1,367 @@
+"""SQL text that turns a delivered table into read rows with a mask of faults, and that tells repeated from conflicting rows.
+
+No engine is imported here. The statements expect these tables: raw_NAME (file_no and the cells as text), books (portfolio,
+zone_no, zone_declared, lag_NAME days), currencies (code, decimals), offsets (clocks.py), known_accounts (one row per account), and, where
+the store has rows, stored_NAME. standing_NAME are the read rows that are still to come in. Money is BIGINT minor units, days BIGINT
+since 1970, instants BIGINT microseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from features.tables import NUMBERS, TABLES, Kind, Table
+from pipeline.intake.casting import (
+    DAY,
+    YEARS_TO,
+    date_faults,
+    date_value,
+    fault,
+    floor_day,
+    instant_faults,
+    instant_value,
+    is_day,
+    is_zoned,
+    literal,
+    money_faults,
+    money_value,
+    not_a_number,
+    number_value,
+    quoted,
+    text_faults,
+    whole_faults,
+    whole_value,
+)
+from pipeline.intake.clocks import FIRST_DAY, LAST_DAY
+from pipeline.intake.quarantine import Code
+
+TEXTS = (Kind.ID, Kind.TEXT, Kind.ENUM, Kind.CURRENCY, Kind.ZONE)
+
+
+def number_of(text: str) -> str:
+    """features.tables.account_number in SQL."""
+    return f"(('0x' || substr(md5({text}), 1, 16))::UBIGINT >> 1)::BIGINT"
+
+
+def read_rows(name: str, delivered: Sequence[str], extras: Mapping[str, str], shards: int) -> str:
+    """One row per delivered row: rid, mask, the values under their stored names, and book, currency_of, shard, defaulted (known_at
+    was empty), money_unread (an amount of the control totals is there but cannot be read)."""
+    table = TABLES[name]
+    happened = name in ("payments", "contacts")
+    return f"""
+WITH cells AS (SELECT rowid AS rid, {", ".join(_cells(table, delivered, extras))} FROM raw_{name}),
+placed AS ({_placed(table, shards)}),
+valued AS (SELECT *, {", ".join(_values(table, extras))} FROM placed),
+read AS (SELECT *, ({" | ".join(_faults(table, extras))}) AS mask_of_cells FROM valued),
+occurred AS ({_with_wall("read", "occurred_at") if happened else "SELECT * FROM read"}),
+known_or_not AS (SELECT * REPLACE (
+        coalesce(known_at_us, {_default_wall(name)} + coalesce(lag, 0) * {DAY}) AS known_at_us,
+        known_at_us IS NOT NULL AND known_at_zoned AS known_at_zoned),
+    known_at IS NULL AS defaulted,
+    {"occurred_at_is_day" if happened else "true"} AS default_is_day,
+    FROM occurred),
+known AS ({_with_wall("known_or_not", "known_at")}),
+timed AS (SELECT *,
+    {floor_day("known_at_wall")} AS known_on,
+    {"CASE WHEN defaulted AND lag = 0 THEN occurred_at_utc ELSE known_at_utc END" if happened else "known_at_utc"} AS known_at_v,
+    CASE WHEN defaulted THEN default_is_day ELSE known_at_is_day END AS known_is_day,
+    {_occurred_columns(name)}
+    FROM known)
+SELECT rid, mask_of_cells | {" | ".join(_faults_in_time(table))} AS mask, {", ".join(_stored(name, extras))},
+    book, currency_of, shard, defaulted, {_money_unread(table)} AS money_unread
+FROM timed"""
+
+
+def _cells(table: Table, delivered: Sequence[str], extras: Mapping[str, str]) -> list[str]:
+    return [
+        f"nullif(trim({quoted(column)}), '') AS {quoted(column)}" if column in delivered else f"NULL::VARCHAR AS {quoted(column)}"
+        for column in (*table.names, *extras)
+    ]
+
+
+def _placed(table: Table, shards: int) -> str:
+    """Each row with its account's number, shard, book and currency."""
+    if table.name == "accounts":
+        return f"""SELECT c.*, {number_of("c.account_id")} AS account_no, ({number_of("c.debtor_id")} % {shards})::INTEGER AS shard,
+            m.decimals, c.currency AS currency_of, b.portfolio AS book, b.zone_no, b.zone_declared, b.lag_accounts AS lag
+            FROM cells c LEFT JOIN books b USING (portfolio) LEFT JOIN currencies m ON m.code = c.currency"""
+    return f"""SELECT c.*, a.account_no, a.shard, a.decimals, a.currency AS currency_of, a.opened_day,
+        b.portfolio AS book, b.zone_no, b.zone_declared, b.lag_{table.name} AS lag
+        FROM cells c LEFT JOIN known_accounts a USING (account_id) LEFT JOIN books b ON b.portfolio = a.portfolio"""
+
+
+def _values(table: Table, extras: Mapping[str, str]) -> list[str]:
+    values = []
+    for column in table.columns:
+        if column.kind is Kind.DATE:
+            values.append(f"{date_value(column.name)} AS {column.name}_v")
+        elif column.kind is Kind.TIME:
+            values.append(f"{instant_value(column.name)} AS {column.name}_us")
+            values.append(f"{is_zoned(column.name)} AS {column.name}_zoned")
+            values.append(f"{is_day(column.name)} AS {column.name}_is_day")
+        elif column.kind is Kind.MONEY:
+            values.append(f"{money_value(column.name)} AS {column.name}_v")
+        elif column.kind is Kind.WHOLE:
+            values.append(f"{whole_value(column.name)} AS {column.name}_v")
+    return values + [f"{number_value(name)} AS {quoted(name + '_v')}" for name, kind in extras.items() if kind == "float64"]
+
+
+def _faults(table: Table, extras: Mapping[str, str]) -> list[str]:
+    """Faults that a cell shows by itself, or with its account's currency and zone."""
+    faults = []
+    for column in table.columns:
+        if column.kind in TEXTS:
+            if column.kind is Kind.CURRENCY:
+                faults.append(fault("decimals IS NULL", Code.CCY_UNKNOWN))
+            else:
+                faults += text_faults(column)
+        elif column.kind is Kind.DATE:
+            faults += date_faults(column, f"{column.name}_v")
+        elif column.kind is Kind.TIME:
+            faults += instant_faults(column, f"{column.name}_us")
+        elif column.kind is Kind.MONEY:
+            faults += money_faults(column, f"{column.name}_v")
+        else:
+            faults += whole_faults(column, f"{column.name}_v")
+    for name, kind in extras.items():
+        if kind == "float64":
+            faults.append(fault(not_a_number(name), Code.NUM_FORMAT))
+        else:
+            faults.append(fault(f"length({quoted(name)}) > 64", Code.TEXT_TOO_LONG))
+            faults.append(fault(rf"regexp_matches({quoted(name)}, '\p{{Cc}}')", Code.TEXT_FORMAT))
+    if table.name != "accounts":
+        faults.append(fault("account_id IS NOT NULL AND account_no IS NULL", Code.ACCT_UNKNOWN))
+    if table.name == "charges":
+        faults.append(fault("kind <> 'adjustment' AND amount_v < 0", Code.AMT_SIGN))
+    if table.name == "payments":
+        faults.append(fault("(kind = 'reversal') <> (reverses IS NOT NULL)", Code.REV_ORPHAN))
+    return faults
+
+
+def _default_wall(name: str) -> str:
+    """The local microseconds that stand in for an empty known_at."""
+    if name in ("payments", "contacts"):
+        return "occurred_at_wall"
+    if name == "charges":
+        return f"coalesce(issued_on_v, CASE WHEN kind IN ('principal', 'instalment') THEN opened_day END, due_on_v) * {DAY}"
+    return f"{TABLES[name].known_from[0]}_v * {DAY}"
+
+
+def _with_wall(rows: str, column: str) -> str:
+    """Rows with the column on the local clock (_wall) and in UTC (_utc): the offset of its day, or of that day after a change."""
+    us, zoned = f"r.{column}_us", f"r.{column}_zoned"
+    shift = f"""CASE WHEN {zoned} THEN CASE WHEN {us} < o.utc_change THEN o.utc_before ELSE o.utc_after END
+        ELSE CASE WHEN {us} < o.local_change THEN o.local_before ELSE o.local_after END END"""
+    return f"""SELECT * EXCLUDE (shift), CASE WHEN {column}_zoned THEN {column}_us + shift ELSE {column}_us END AS {column}_wall,
+        CASE WHEN {column}_zoned THEN {column}_us ELSE {column}_us - shift END AS {column}_utc
+        FROM (SELECT r.*, {shift} AS shift FROM {rows} r LEFT JOIN offsets o
+            ON o.zone_no = r.zone_no AND o.day = greatest(least({floor_day(us)}, {LAST_DAY}), {FIRST_DAY}))"""
+
+
+def _occurred_columns(name: str) -> str:
+    if name not in ("payments", "contacts"):
+        return "NULL AS nothing"
+    columns = f"occurred_at_utc AS occurred_at_v, {floor_day('occurred_at_wall')} AS occurred_on"
+    if name == "contacts":
+        minute = f"((occurred_at_wall + {DAY} * 800000) % {DAY}) // 60000000"
+        columns += f", CASE WHEN occurred_at_is_day THEN -1 ELSE {minute} END AS occurred_minute"
+    return columns
+
+
+def _faults_in_time(table: Table) -> list[str]:
+    faults = [fault(f"known_on > {YEARS_TO}", Code.TS_FORMAT)]
+    if table.name not in ("payments", "contacts"):  # there an unreadable occurred_at is a fault of its own
+        faults.append(fault("known_at IS NULL AND known_at_us IS NULL", Code.TS_FORMAT))
+    if table.name in ("payments", "contacts"):
+        earlier = "CASE WHEN known_is_day OR occurred_at_is_day THEN known_on < occurred_on ELSE known_at_v < occurred_at_v END"
+        faults.append(fault(earlier, Code.TS_KNOWN_BEFORE_EVENT))
+    elif table.happened:
+        faults.append(fault(f"known_on < {table.position}_v", Code.TS_KNOWN_BEFORE_EVENT))
+    return faults
+
+
+def _money_unread(table: Table) -> str:
+    return f"({table.money} IS NOT NULL AND {table.money}_v IS NULL)" if table.money else "false"
+
+
+def content(name: str, extras: Mapping[str, str]) -> list[str]:
+    """Columns whose values make two rows identical, known_at aside."""
+    columns = [column.name for column in TABLES[name].columns if column.name not in ("known_at", "account_id")]
+    return ["account_no", *columns, *(["occurred_minute"] if name == "contacts" else []), *extras]
+
+
+def _stored(name: str, extras: Mapping[str, str]) -> list[str]:
+    """Every value under the name it is stored by."""
+    table = TABLES[name]
+    columns = ["account_no"]
+    for column in table.columns:
+        columns.append(quoted(column.name) if column.kind in TEXTS else f"{column.name}_v AS {column.name}")
+    columns += ["known_on", *(["occurred_on"] if name in ("payments", "contacts") else [])]
+    columns += ["occurred_minute"] if name == "contacts" else []
+    numbers = {column for column, kind in extras.items() if kind == "float64"}
+    return columns + [f"{quoted(column + '_v')} AS {quoted(column)}" if column in numbers else quoted(column) for column in extras]
+
+
+def key_of(name: str) -> list[str]:
+    """What one row of the table is about, by the account's number."""
+    return ["account_no" if column == "account_id" else column for column in TABLES[name].key]
+
+
+def repeated_rows(name: str, extras: Mapping[str, str]) -> str:
+    """rid and mask of rows that share key and known_at inside the delivery: 0 = a repetition of another row, else DUP_CONFLICT."""
+    keys = ", ".join(key_of(name) + (["known_at"] if TABLES[name].versioned else []))
+    whole = ", ".join(quoted(column) for column in [*content(name, extras), "known_at"])
+    return f"""
+WITH shared AS (SELECT {keys} FROM standing_{name} GROUP BY {keys} HAVING count(*) > 1),
+rows AS (SELECT * FROM standing_{name} SEMI JOIN shared USING ({keys})),
+groups AS (SELECT {keys}, min(rid) AS first, count(DISTINCT row({whole})) AS contents FROM rows GROUP BY {keys})
+SELECT rid, CASE WHEN contents > 1 THEN {Code.DUP_CONFLICT.bit} ELSE 0 END AS mask
+FROM rows JOIN groups USING ({keys}) WHERE contents > 1 OR rid <> first"""
+
+
+def stored_rows(name: str, extras: Mapping[str, str]) -> str:
+    """rid and mask of rows that meet a stored row of the same key: 0 = it is there already, else DUP_CONFLICT.
+
+    A row delivered without known_at is there already whatever known_at the same content was stored with.
+    """
+    keys = key_of(name)
+    joined = " AND ".join(f"t.{quoted(key)} = s.{quoted(key)}" for key in keys)
+    same = " AND ".join(f"t.{quoted(column)} IS NOT DISTINCT FROM s.{quoted(column)}" for column in content(name, extras))
+    clash = "t.known_at = s.known_at" if TABLES[name].versioned else "true"
+    return f"""
+SELECT rid, CASE WHEN bool_or({same} AND (t.defaulted OR t.known_at = s.known_at)) THEN 0 ELSE {Code.DUP_CONFLICT.bit} END AS mask
+FROM standing_{name} t JOIN stored_{name} s ON {joined}
+GROUP BY rid HAVING bool_or({clash}) OR bool_or({same} AND (t.defaulted OR t.known_at = s.known_at))"""
+
+
+def stored_view(name: str, files: Sequence[str], extras: Mapping[str, str]) -> str:
+    """The stored rows of a table under the same names and as the same plain numbers as the read rows."""
+    table, columns = TABLES[name], ["shard::INTEGER AS shard", "account_no", "epoch_us(known_at) AS known_at"]
+    for column in table.columns:
+        if column.kind is Kind.DATE:
+            columns.append(f"({column.name} - DATE '1970-01-01')::BIGINT AS {column.name}")
+        elif column.kind is Kind.TIME and column.name != "known_at":
+            columns.append(f"epoch_us({column.name}) AS {column.name}")
+        elif column.name != "known_at":
+            columns.append(quoted(column.name))
+    columns += ["occurred_minute"] if name == "contacts" else []
+    columns += [quoted(column) for column in extras]
+    listed = "[" + ", ".join(literal(file) for file in files) + "]"
+    return f"SELECT {', '.join(columns)} FROM read_parquet({listed}, hive_partitioning = true, union_by_name = true)"
+
+
+REVERSALS = f"""
+WITH targets AS (SELECT payment_id, account_no, amount FROM all_payments WHERE kind <> 'reversal'),
+new AS (SELECT rid, reverses, account_no, amount FROM standing_payments WHERE kind = 'reversal'),
+taken AS (SELECT reverses, account_no, sum(amount) AS taken FROM all_payments WHERE kind = 'reversal' GROUP BY ALL)
+SELECT rid, CASE WHEN t.payment_id IS NULL THEN {Code.REV_ORPHAN.bit} ELSE {Code.REV_EXCESS.bit} END AS mask
+FROM new n LEFT JOIN targets t ON t.payment_id = n.reverses AND t.account_no = n.account_no
+LEFT JOIN taken k ON k.reverses = n.reverses AND k.account_no = n.account_no
+WHERE t.payment_id IS NULL OR k.taken > t.amount"""
+
+# The first version of an account, the store's before the delivery's, says for good whose it is and in which currency.
+ACCOUNTS_CHANGED = f"""
+SELECT rid, {Code.ACCT_CHANGED.bit} AS mask FROM standing_accounts s JOIN known_accounts k USING (account_no)
+WHERE s.debtor_id <> k.debtor_id OR s.currency <> k.currency"""
+
+
+def known_accounts(stored: bool, new: bool) -> str:
+    """One row per account of the store and of the delivery: number, shard, first debtor, book, currency, opening day; last placement."""
+    columns = "account_id, account_no, shard, debtor_id, portfolio, currency, opened_on, placed_on, known_at"
+    sources = [f"SELECT 0 AS turn, {columns} FROM stored_accounts"] if stored else []
+    sources += [f"SELECT 1 AS turn, {columns} FROM standing_accounts"] if new else []
+    first = ", ".join(f"arg_min({column}, row(turn, known_at)) AS {column}" for column in ("shard", "debtor_id", "portfolio", "currency"))
+    return f"""SELECT a.*, c.decimals FROM (
+        SELECT account_id, any_value(account_no) AS account_no, {first},
+        arg_min(opened_on, row(turn, known_at)) FILTER (opened_on IS NOT NULL) AS opened_day, max(placed_on) AS placed_day
+        FROM ({" UNION ALL ".join(sources)}) GROUP BY account_id) a JOIN currencies c ON c.code = a.currency"""
+
+
+def all_payments(stored: bool) -> str:
+    columns = "payment_id, account_no, amount, kind, reverses"
+    return f"SELECT {columns} FROM standing_payments" + (f" UNION ALL SELECT {columns} FROM stored_payments" if stored else "")
+
+
+# What to say of a table as a whole
+
+
+def known_after(name: str, last_day: int) -> str:
+    """rid and mask of rows known after a day; where known_at is the day of a plan (a due date), only if it was delivered so."""
+    explicit = "" if TABLES[name].happened else "AND NOT defaulted"
+    return f"SELECT rid, {Code.TS_FUTURE.bit} AS mask FROM standing_{name} WHERE known_on > {last_day} {explicit}"
+
+
+def known_quantile(name: str, share: float) -> str:
+    return f"SELECT quantile_disc(known_on, {share}) FROM standing_{name}"
+
+
+_OWN_DAY = {"payments": "occurred_on", "contacts": "occurred_on", "charges": "coalesce(issued_on, due_on)"}
+
+
+def load_stamp(name: str, share: float, stored: bool) -> str:
+    """Rows whose known_at was delivered; the days between which `share` of them became known; the span and middle of their own days.
+
+    Told of rows that lay in the past when they became known. What a placement brings is as new as the placement, so a row's own day is
+    no earlier than its account's placed_on. A version of what is known already is news, not history: only first versions count.
+    """
+    low, high = (1 - share) / 2, (1 + share) / 2
+    day = f"greatest({_OWN_DAY.get(name, TABLES[name].position)}, placed_day)"
+    rows = f"SELECT t.*, {day} AS own_day FROM standing_{name} t JOIN known_accounts USING (account_no)"
+    columns = "known_on, own_day, defaulted"
+    if name not in ("payments", "contacts"):
+        keys = ", ".join(key_of(name))
+        rows += f" ANTI JOIN stored_{name} USING ({keys})" if stored else ""
+        firsts = ", ".join(f"arg_min({column}, known_at) AS {column}" for column in columns.split(", "))
+        rows = f"SELECT {firsts} FROM ({rows}) GROUP BY {keys}"
+    return f"""SELECT count(*), quantile_disc(known_on, {high}) - quantile_disc(known_on, {low}),
+        quantile_disc(own_day, 0.95) - quantile_disc(own_day, 0.05),
+        quantile_disc(known_on, 0.5) - quantile_disc(own_day, 0.5)
+        FROM (SELECT {columns} FROM ({rows})) WHERE NOT defaulted AND own_day <= known_on"""
+
+
+def outcomes(name: str) -> str:
+    """Per currency and mask (0: came in, NULL: there already): rows, money, absolute money, rows whose money cannot be read."""
+    money = TABLES[name].money or "NULL::BIGINT"
+    left_as = "CASE WHEN r.mask <> 0 THEN r.mask WHEN l.rid IS NULL THEN 0 WHEN l.mask = 0 THEN NULL ELSE l.mask END"
+    return f"""SELECT currency_of, {left_as} AS left_as,
+        count(*), coalesce(sum({money}), 0), coalesce(sum(abs({money})), 0), count(*) FILTER (money_unread)
+        FROM read_{name} r LEFT JOIN left_{name} l USING (rid) GROUP BY ALL"""
+
+
+def money_in(name: str) -> str:
+    """The sums that the outcomes must add up to, taken before anything was left out."""
+    return f"SELECT currency_of, sum({TABLES[name].money}) FROM read_{name} WHERE {TABLES[name].money} IS NOT NULL GROUP BY ALL"
+
+
+def newest_known(name: str) -> str:
+    """Per portfolio the newest known day of rows that came in or are there already."""
+    return f"SELECT book, max(known_on) FROM {_clean(name)} GROUP BY ALL"
+
+
+def span(name: str) -> str:
+    position = TABLES[name].position.removesuffix("_at").removesuffix("_on") + "_on"
+    return f"SELECT min({position}), max({position}) FROM {_clean(name)}"
+
+
+def _clean(name: str) -> str:
+    return f"read_{name} r LEFT JOIN left_{name} l USING (rid) WHERE r.mask = 0 AND coalesce(l.mask, 0) = 0"
+
+
+def faulty_cells(name: str, delivered: Sequence[str]) -> str:
+    cells = ", ".join(f"w.{quoted(column)}" for column in delivered)
+    return f"""SELECT r.rid, w.file_no, r.mask | coalesce(l.mask, 0) AS mask, {cells}
+        FROM read_{name} r JOIN raw_{name} w ON w.rowid = r.rid LEFT JOIN left_{name} l USING (rid)
+        WHERE r.mask <> 0 OR coalesce(l.mask, 0) <> 0 ORDER BY r.rid"""
+
+
+def accepted_rows(name: str, fields: Sequence[tuple[str, str]], order: Sequence[str], backfill: bool) -> str:
+    """What comes in, in the store's order. fields: stored column -> SQL type it leaves the engine in."""
+    source = {number: name for name, number in NUMBERS.items()}
+    columns = [
+        f"(defaulted AND {backfill}) AS backfilled" if column == "backfilled"
+        else f"{number_of(source[column])} AS {column}" if column in source
+        else f"{quoted(column)}::{kind} AS {quoted(column)}"
+        for column, kind in fields
+    ]  # fmt: skip
+    ordering = ", ".join(f"{quoted(column)} NULLS FIRST" for column in ["shard", *order])
+    return f"SELECT shard, {', '.join(columns)}, currency_of FROM standing_{name} ORDER BY {ordering}"

@@ -1,0 +1,241 @@
+"""Eligibility in words: the whole reasoning about one account, and the rule file place by place for whoever signs it off."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+
+from features.errors import ContractError
+from features.tables import NO_DAY, NO_TIME
+from pipeline.law.caps import conversations, exchanges
+from pipeline.law.decision import EXCLUDED, PERMITTED, Decision, decide
+from pipeline.law.holds import BIT
+from pipeline.law.hours import date_of, minute_on_clock
+from pipeline.law.log import Sight
+from pipeline.law.outcome import of_accounts, of_channels
+from pipeline.law.rules import Cap, Hours, Note, OptOut, Pause, Precondition, Rule, Rules, Stop, TimeBarred, Wait, written
+from pipeline.params import Params
+
+WORDS = ("excluded", "deferred", "permitted")
+
+
+def reasoning(
+    cohort: pd.DataFrame,
+    tables: Mapping[str, pd.DataFrame],
+    rules: Rules,
+    params: Params,
+    account_id: str,
+    as_of: int,
+    complete_through: Mapping[str, int],
+    channels: Sequence[str] | None = None,
+) -> str:
+    """Everything that decides about one account on a day: place, clock, what holds, every rule with its figures, the verdict per channel.
+
+    cohort: the scorable accounts of the account's debtor. Raises ContractError where the account is not among them.
+    """
+    places = np.flatnonzero(cohort["account_id"].to_numpy() == account_id)
+    if places.size != 1:
+        raise ContractError(f"Account {account_id!r} is not scorable on {date_of(as_of)}: it may be paid, closed or not yet known.")
+    row = int(places[0])
+    decision = decide(cohort, tables, rules, params, Sight(int(as_of)), complete_through, channels or params.eligibility.channels)
+    state, cause, first = of_channels(decision)
+    group, account_cause, account_first = of_accounts(state, cause, first)
+    lines = [f"Account {account_id} on {date_of(as_of)} (what was known before that day)", ""]
+    lines += _who(cohort.iloc[row], decision, row)
+    lines += _holding(decision, row)
+    if decision.group[row] >= 0:
+        lines += _rules_applied(decision, row)
+    lines += ["", "Verdict per channel"]
+    for number, channel in enumerate(decision.channels):
+        verdict = min(int(state[number, row]), int(group[row]))
+        lines.append(f"  {channel:10} {WORDS[verdict]:10} {_why(decision, row, number, verdict, cause, first)}")
+    rule, citation, reason = decision.causes.texts(int(account_cause[row]))
+    lines += ["", f"Account: {WORDS[group[row]]}" + ("." if group[row] == PERMITTED else f" by {rule} ({citation}). {reason}")]
+    if group[row] == 1:
+        lines.append(f"First permitted: {_moment(int(account_first[row]), decision, row)}.")
+    return "\n".join(lines)
+
+
+def _who(account: pd.Series, decision: Decision, row: int) -> list[str]:
+    portfolio = decision.params.portfolio(str(account["portfolio"]))
+    place = account["jurisdiction"] if isinstance(account["jurisdiction"], str) else None
+    chain = decision.rules.chain(place) if place else None
+    signed = decision.params.eligibility.signed_off
+    lines = [f"Place: {place or 'not recorded'}"]
+    if chain:
+        lines += [f"  {code}: {'signed off' if code in signed else 'NOT signed off'}" for code in chain]
+    lines.append(f"Role: {portfolio.role} (portfolio {account['portfolio']}); debtor: {account['debtor_type']}")
+    if decision.scene[row] >= 0:
+        zones = decision.scenes[decision.scene[row]].zones
+        also = f"; windows must also hold in {', '.join(zones[1:])}" if len(zones) > 1 else ""
+        lines.append(
+            f"Clock: {zones[0]}{also}; new attempts stop {decision.params.eligibility.margin_minutes} minutes before a window closes"
+        )
+    else:
+        lines.append(f"Clock: {account['time_zone'] if isinstance(account['time_zone'], str) else 'not recorded'}")
+    return lines
+
+
+def _holding(decision: Decision, row: int) -> list[str]:
+    own = [name for name, bit in BIT.items() if decision.bits[row] & bit]
+    others = [name for name, bit in BIT.items() if decision.debtor_bits[row] & bit and name not in own]
+    lines = [f"Statuses in force: {', '.join(own) or 'none'}"]
+    if others:
+        lines.append(f"On other accounts of the debtor, or by unsubscribing: {', '.join(others)}")
+    promised = int(decision.holds.promise_until[decision.row[row]])
+    if promised != NO_DAY:
+        lines.append(f"Open promise: until {date_of(promised)}, grace included")
+    if row in decision.met:
+        minute, known = decision.met[row]
+        at = "during the day" if minute is None else f"at {minute // 60:02}:{minute % 60:02}"
+        lines.append(f"Appointment today {at}, agreed on {date_of(known)}")
+    if row in decision.later_at:
+        day, minute = decision.later_at[row]
+        lines.append(f"Appointment on {date_of(day)} at {minute // 60:02}:{minute % 60:02}")
+    for table in ("contacts", "statuses"):
+        through = decision.complete_through.get(table)
+        lines.append(f"{table.capitalize()} complete through: {date_of(through) if through is not None else 'not delivered'}")
+    if decision.legal_barred[row]:
+        lines.append("Legal treatment: barred or doubtful by age; never threatened")
+    return lines
+
+
+def _rules_applied(decision: Decision, row: int) -> list[str]:
+    binding = decision.bindings[decision.group[row]]
+    lines: list[str] = []
+    for kind, title in (
+        (Stop, "Stops"), (OptOut, "Ways out of a channel"), (Precondition, "Preconditions"), (TimeBarred, "Age of the debt"),
+        (Hours, "Hours"), (Cap, "Caps"), (Wait, "Waits"), (Pause, "Pauses"),
+    ):  # fmt: skip
+        found: dict[str, Rule] = {}
+        for channel in decision.channels:
+            own = binding.hours(channel, decision.day) if kind is Hours else binding.of_kind(kind, "" if kind is TimeBarred else channel)
+            found.update({rule.id: rule for rule in own})
+        if kind is Stop:
+            lines += ["", f"Stops: {len(found)} rules looked for {_stopping(found.values())}"]
+            found = {name: rule for name, rule in found.items() if _hit(decision, row, rule)}
+            lines += [] if found else ["  none holds"]
+        elif found:
+            lines += ["", title]
+        for rule in found.values():
+            lines.append(f"  {rule.id}: {rule.says}{_figure(decision, row, rule)}")
+            lines.append(f"    {_evidence(rule)}")
+    return lines
+
+
+def _stopping(stops: Iterable[Stop]) -> str:
+    return ", ".join(dict.fromkeys(name for rule in stops if rule.statuses != "always" for name in rule.statuses))
+
+
+def _hit(decision: Decision, row: int, rule: Stop) -> bool:
+    bits = decision.bits[row] if rule.per == "account" else decision.debtor_bits[row]
+    return rule.statuses == "always" or any(bits & BIT[name] for name in rule.statuses)
+
+
+def _figure(decision: Decision, row: int, rule: Rule) -> str:
+    place = decision.row[row]
+    if isinstance(rule, Cap):
+        used, free = decision.counter.used(rule)
+        then = f"; free again on {date_of(int(free[place]))}" if free[place] > decision.day else ""
+        return f" Used: {used[place]} of {rule.max}{then}."
+    if isinstance(rule, Wait):
+        log = decision.counter.by_account if rule.per == "account" else decision.counter.by_debtor
+        key = place if rule.per == "account" else decision.book.debtor[place]
+        spoken = (conversations(log) if rule.after == "conversation" else exchanges(log)) & (log.account == key)
+        if not spoken.any():
+            return " None in the log."
+        until = int(decision.counter.waits_until(rule)[place])
+        then = f"waits until {date_of(until)}" if until > decision.day else "over"
+        return f" Last: {date_of(int(log.day[spoken].max()))}; {then}."
+    if isinstance(rule, Hours):
+        windows = rule.windows[date_of(decision.day).weekday()]
+        return f" Today by the weekday: {written(windows)}."
+    return ""
+
+
+def _why(decision: Decision, row: int, number: int, verdict: int, cause: np.ndarray, first: np.ndarray) -> str:
+    if verdict == PERMITTED:
+        spans = decision.open_spans(row, decision.channels[number])
+        zone = decision.scenes[decision.scene[row]].zones[0]
+        hours = written(tuple((minute_on_clock(a, zone, decision.day), minute_on_clock(b, zone, decision.day)) for a, b in spans))
+        return f"{hours} on the debtor's clock; contacts left {decision.left[number, row]}"
+    rule, citation, reason = decision.causes.texts(int(cause[number, row]))
+    when = "" if verdict == EXCLUDED else f"; first permitted {_moment(int(first[number, row]), decision, row)}"
+    return f"{rule} ({citation}): {reason}{when}"
+
+
+def _moment(at: int, decision: Decision, row: int) -> str:
+    if at == NO_TIME:
+        return "not known"
+    zone = decision.scenes[decision.scene[row]].zones[0]
+    return f"{dt.datetime.fromtimestamp(at // 1_000_000, ZoneInfo(zone)):%Y-%m-%d %H:%M} {zone}"
+
+
+def _evidence(rule: Rule) -> str:
+    dates = "".join(f"; from {rule.effective_from}" * bool(rule.effective_from) + f"; until {rule.effective_to}" * bool(rule.effective_to))
+    if rule.evidence == "product":
+        return f"{rule.citation}{dates}"
+    return f"{rule.citation} [{rule.force}; {rule.evidence}, {'verified' if rule.verified else 'NOT verified'}{dates}]"
+
+
+SIGN_OFF = """What a sign-off means: a qualified person of yours has read the law of that place as it stands today, compared it with the
+rules below, mended what differs, and answers for it. Recoup holds every rule except the notes for people, which it cannot check and which
+are part of what is signed. A place that is not signed off is blocked, and so is every place that lies in it."""
+
+
+def places(rules: Rules, params: Params | None = None, only: str | None = None) -> str:
+    """Every place with its rules, what is not verified, and what a sign-off means. Raises ContractError for an unknown place."""
+    if only is not None and only not in rules.places:
+        raise ContractError(f"The place {only!r} is not in the rule file. Known: {', '.join(rules.places)}.")
+    found = list(rules.all_rules.values())
+    lines = [
+        f"Contact rules as gathered up to {rules.as_of}; sha256 {rules.digest[:16]}. Not legal advice.",
+        f"{len(rules.places)} places, {len(found)} rules, {sum(rule.verified for rule in found)} of them verified.",
+        "",
+        SIGN_OFF,
+    ]
+    signed = params.eligibility.signed_off if params else ()
+    unknown = [code for code in signed if code not in rules.places]
+    if unknown:
+        lines += ["", f"Signed off in the params but not in the rule file (no effect): {', '.join(unknown)}."]
+    for code, place in rules.places.items():
+        if only is None or code == only:
+            lines += _place(code, place, code in signed if params else None, rules)
+    if only is None:
+        lines += ["", "Product rules: ours, not law. Stops always bind; numbers bind a channel on which no law of the place sets its own."]
+        lines += [line for rule in rules.product for line in _rule(rule)]
+    return "\n".join(lines)
+
+
+def _place(code: str, place, signed: bool | None, rules: Rules) -> list[str]:
+    state = "" if signed is None else "  SIGNED OFF" if signed else "  not signed off: blocked"
+    unverified = sum(not rule.verified for rule in place.rules)
+    lines = ["", f"{code}  {place.name}{state}", f"  {len(place.rules)} rules, {unverified} of them not verified."]
+    if place.law:
+        lines.append(f"  {place.law}")
+    kind = {
+        "required": "A bare country code is no place here: the state or province decides.",
+        "union": "A bare country code is held to the rules of all its known parts.",
+        "uniform": "Any subdivision code means the country.",
+    }
+    if place.subdivisions:
+        lines.append(f"  {kind[place.subdivisions]}")
+    if place.overlay_on:
+        lines.append(f"  Binds also in {', '.join(name for name in place.overlay_on if name in rules.places)}.")
+    if place.zones:
+        lines.append(f"  Clocks: {', '.join(place.zones)}")
+    named = rules.holidays_of(code)
+    lines.append(f"  Holidays: {'; '.join(rules.holidays[name].source for name in named) or 'none recorded'}")
+    return lines + [line for rule in place.rules for line in _rule(rule)]
+
+
+def _rule(rule: Rule) -> list[str]:
+    held = {"hard": "", "soft": " (shown, not enforced)", "off": " (not in force)"}[rule.enforce]
+    by_hand = " (for people: not checked by machine)" if isinstance(rule, Note) else ""
+    who = f"binds {', '.join(rule.roles)}; {', '.join(rule.binds)} debts"
+    lines = [f"  - {rule.id}{held}{by_hand}: {rule.says}", f"      {who}", f"      {_evidence(rule)}"]
+    return lines + ([f"      {rule.notes}"] if rule.notes else [])

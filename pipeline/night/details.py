@@ -1,0 +1,114 @@
+"""What an opened row of the list shows of its account: money, contacts and promises of the last year, as known before the night."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from features.evidence import Evidence
+from features.ledger import Ledger
+from features.settlements import net_known
+from features.terms import Terms
+from features.versions import superseded_on
+from features.vocabulary import PROMISE_STATES
+from pipeline.panel.dataset import View
+
+SHOWN_DAYS = 365
+CONTACTS_SHOWN, PAYMENTS_SHOWN, PROMISES_SHOWN = 20, 24, 10
+
+
+def details_of(seen: View, listed: np.ndarray, terms: Terms) -> dict[str, pd.DataFrame]:
+    """The frames `balances`, `payments`, `contacts` and `promises` of pipeline.pages.publication.Details for the listed account numbers.
+
+    Rows of one night; nothing known on or after it is shown. Payments are net of reversals known by then; those taken back whole are left
+    out.
+    """
+    cohort = seen.cohort.frame
+    rows = cohort[cohort["account_no"].isin(listed)].sort_values(["account_no", "as_of"], ignore_index=True)
+    names = rows.set_index("account_no")["account_id"]
+    if rows.empty:
+        return {}
+    night = int(rows["as_of"].iloc[0])
+    found = {"balances": _balances(seen.ledger, names, night), "payments": _payments(seen.ledger, names, night)}
+    if "contacts" in seen.tables:
+        found["contacts"] = _contacts(seen.tables, names, night)
+        found["promises"] = _promises(rows, seen, terms)
+    return found
+
+
+def _balances(ledger: Ledger, names: pd.Series, night: int) -> pd.DataFrame:
+    """One row per change of the balance in the last year, and the balance it began with."""
+    owners, days, balances = [], [], []
+    for account, place in zip(names.index, ledger.positions(names.index.to_numpy()), strict=True):
+        first, last = ledger.offsets[place], ledger.offsets[place + 1]
+        start, balance = ledger.start[first:last], ledger.balance[first:last]
+        known = start <= night
+        start, balance = start[known], balance[known]
+        began = max(int(np.searchsorted(start, night - SHOWN_DAYS, side="right")) - 1, 0)
+        start, balance = np.maximum(start[began:], night - SHOWN_DAYS), balance[began:]
+        changed = np.ones(len(balance), dtype=bool)
+        changed[1:] = balance[1:] != balance[:-1]
+        owners += [names[account]] * int(changed.sum())
+        days.append(start[changed])
+        balances.append(balance[changed])
+    return pd.DataFrame(
+        {"account_id": pd.Series(owners, dtype="str"), "on": _joined(days, np.int32), "balance": _joined(balances, np.int64)}
+    )
+
+
+def _payments(ledger: Ledger, names: pd.Series, night: int) -> pd.DataFrame:
+    held = ledger.settlements
+    if held is None:
+        return pd.DataFrame({"account_id": pd.Series(dtype="str"), "occurred_on": [], "amount": [], "kind": []})
+    numbers = held.accounts[held.position]
+    shown = np.isin(numbers, names.index.to_numpy()) & (held.known_on < night) & (held.occurred_on >= night - SHOWN_DAYS)
+    net = net_known(held, night)
+    rows = np.flatnonzero(shown & (net > 0))
+    frame = pd.DataFrame(
+        {
+            "account_id": names.reindex(numbers[rows]).to_numpy(),
+            "occurred_on": held.occurred_on[rows],
+            "amount": net[rows],
+            "kind": np.where(held.is_credit[rows], "credit", "payment"),
+        }
+    )
+    return frame.groupby("account_id", sort=False).tail(PAYMENTS_SHOWN).reset_index(drop=True)
+
+
+def _contacts(tables: Mapping[str, pd.DataFrame], names: pd.Series, night: int) -> pd.DataFrame:
+    frame = tables["contacts"]
+    gone = superseded_on(frame, ["contact_id", "account_no"], "contacts")
+    days = frame["occurred_on"].to_numpy()
+    in_force = (frame["known_on"].to_numpy() < night) & (night <= gone) & (days < night) & (days >= night - SHOWN_DAYS)
+    rows = frame[in_force & frame["account_no"].isin(names.index).to_numpy()].iloc[::-1]
+    shown = rows[["occurred_on", "occurred_minute", "channel", "direction", "outcome"]].copy()
+    shown.insert(0, "account_id", names.reindex(rows["account_no"]).to_numpy())
+    return shown.groupby("account_id", sort=False).head(CONTACTS_SHOWN).reset_index(drop=True)
+
+
+def _promises(rows: pd.DataFrame, seen: View, terms: Terms) -> pd.DataFrame:
+    """Promises made in the last year; due_on follows from the days until it."""
+    events = Evidence(rows, seen.tables, terms, seen.ledger, {}).events("promises", ("amount", "due_in", "state"))
+    counts = events.last - events.first
+    owner = np.repeat(np.arange(len(rows)), counts)
+    place = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + np.repeat(events.first, counts)
+    state = events.classes["state"].codes()[place]
+    night = rows["as_of"].to_numpy()[owner]
+    frame = pd.DataFrame(
+        {
+            "account_id": rows["account_id"].to_numpy()[owner],
+            "made_on": events.day[place],
+            "due_on": night + events.measures["due_in"][place],
+            "amount": events.measures["amount"][place],
+            "state": np.array([*PROMISE_STATES, ""], dtype=object)[state],
+        }
+    )
+    judged = frame["state"].isin(["kept", "broken", "open"]) & (frame["made_on"] >= night - SHOWN_DAYS)
+    newest = frame[judged].iloc[::-1]
+    return newest.groupby("account_id", sort=False).head(PROMISES_SHOWN).reset_index(drop=True)
+
+
+def _joined(parts: list[np.ndarray], dtype: type) -> np.ndarray:
+    return np.concatenate(parts).astype(dtype) if parts else np.empty(0, dtype)

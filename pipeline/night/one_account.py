@@ -1,0 +1,138 @@
+"""One account in full: its scores, every reason, whether it may be contacted, its events."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from features.catalogue import CATALOGUE
+from features.currencies import DECIMALS
+from features.errors import InputMissing
+from features.tables import NO_DAY, NO_MONEY, TABLES
+from features.versions import superseded_on
+from models.explain import every_reason
+from models.recovery import load_model
+from pipeline.law.eligibility import check
+from pipeline.law.reasoning import reasoning
+from pipeline.law.rule_file import load_rules
+from pipeline.night.score import asked, check_feeds, job_for
+from pipeline.night.shards import RULES, complete_on
+from pipeline.panel.dataset import View, date_of, day_number, view
+from pipeline.params import Params
+from pipeline.store.store import Store
+
+LEAST_PULL = 0.00005  # log-odds that print as nothing: such reasons are counted in one line
+SHOWN = {
+    "charges": ("due_on", ("charge_id", "kind", "amount")),
+    "balances": ("taken_on", ("balance", "arrears", "days_past_due")),
+    "payments": ("occurred_on", ("kind", "amount", "method")),
+    "contacts": ("occurred_on", ("channel", "direction", "outcome", "promise_amount", "promise_due_on")),
+    "statuses": ("from_on", ("status", "until_on")),
+}
+
+
+def explain_account(store_path: Path, as_of: dt.date, account_id: str, params: Params) -> str:
+    """For `recoup explain`. Raises InputMissing where the account is unknown or not scorable on the night."""
+    check_feeds(Store(store_path), as_of, params)
+    store, versions, seen = _seen(store_path, as_of, account_id, params)
+    job = job_for(store, as_of, params)
+    cohort = seen.cohort.frame
+    place = cohort.index[cohort["account_id"] == account_id]
+    model = load_model(job.model.folder, job.model.sha256)
+    row, matrix = cohort.loc[place].reset_index(drop=True), asked(model, seen.matrix.loc[place].reset_index(drop=True))
+    scores = model.predict(matrix, row).iloc[0]
+    currency = str(row["currency"].iloc[0])
+    money = 10 ** DECIMALS[currency]
+    lines = [
+        f"Account {account_id} of {row['portfolio'].iloc[0]} as of {as_of}, scored by {job.model.version}",
+        f"  balance {row['balance'].iloc[0] / money:,.2f} {currency}, arrears {row['arrears'].iloc[0] / money:,.2f}, "
+        f"{row['days_past_due'].iloc[0]} days past due",
+        f"  p_recovered {scores['p_recovered']:.4f}, amount_if_recovered {scores['amount_if_recovered'] / money:,.2f} {currency}, "
+        f"expected_recovery {scores['expected_recovery'] / money:,.2f} {currency}, p_defaulted {scores['p_defaulted']:.4f}",
+        "",
+        "Reasons (log-odds; with the base they add up to the raw score)",
+        _reasons(every_reason(model, matrix, row, CATALOGUE, params.worklist.language)),
+        "",
+        reasoning(cohort, seen.tables, load_rules(RULES), params, account_id, job.as_of, complete_on(store, versions, job.as_of, params)),
+    ]
+    number = int(row["account_no"].iloc[0])
+    for name, (when, columns) in SHOWN.items():
+        if name in seen.tables:
+            found = _events(seen.tables[name], name, number, when, columns, job.as_of, money)
+            lines += ["", f"{name.capitalize()} known before {as_of}, newest first", found]
+    return "\n".join(lines)
+
+
+def eligibility_of(store_path: Path, as_of: dt.date, account_id: str, params: Params) -> str:
+    """For `recoup eligibility`: the whole reasoning about one account on a day."""
+    store, versions, seen = _seen(store_path, as_of, account_id, params)
+    night = day_number(as_of)
+    complete = complete_on(store, versions, night, params)
+    return reasoning(seen.cohort.frame, seen.tables, load_rules(RULES), params, account_id, night, complete)
+
+
+def _seen(store_path: Path, as_of: dt.date, account_id: str, params: Params) -> tuple[Store, dict[str, int], View]:
+    """The view of the account's debtor on the night."""
+    store = Store(store_path)
+    shard = store.shard_of_account(account_id)
+    accounts = store.tables(shard, ["accounts"])["accounts"]
+    versions = store.versions()
+    debtors = accounts["debtor_id"][accounts["account_id"] == account_id].unique()
+    seen = view(store, shard, [day_number(as_of)], params, versions, debtors=debtors)
+    if not (seen.cohort.frame["account_id"] == account_id).any():
+        counted = seen.cohort.counts[seen.cohort.counts["accounts"] > 0]["reason"].astype("str")
+        why = ", ".join(sorted(set(counted) - {"scorable"})) or "not known yet"
+        raise InputMissing(f"Account {account_id!r} is not scorable as of {as_of} ({why}). Choose a night on which it owes something due.")
+    return store, versions, seen
+
+
+def _reasons(table: pd.DataFrame) -> str:
+    every, base = table.iloc[:-1], table.iloc[-1]
+    pulls = every["contribution"].abs() >= LEAST_PULL
+    lines = [f"  {row.contribution:+8.4f}  {row.feature:<40} {_figure(row.value):>14}  {row.says}" for row in every[pulls].itertuples()]
+    if not pulls.all():
+        lines.append(f"  {every.loc[~pulls, 'contribution'].sum():+8.4f}  {int((~pulls).sum())} others that pull nothing")
+    return "\n".join([*lines, f"  {base['contribution']:+8.4f}  base: the average account"])
+
+
+def _figure(value: object) -> str:
+    if isinstance(value, float | np.floating):
+        return "missing" if np.isnan(value) else f"{value:,.6g}"
+    return "missing" if value is None or value is pd.NA else str(value)
+
+
+def _events(frame: pd.DataFrame, name: str, number: int, when: str, columns: tuple[str, ...], night: int, money: int) -> str:
+    own = frame[(frame["account_no"] == number) & (frame["known_on"] < night)]
+    in_force = superseded_on(own, ["account_no", *(key for key in TABLES[name].key if key != "account_id")], name) >= night
+    rows = own[in_force].iloc[::-1]
+    shown = pd.DataFrame({when: _shown_days(rows[when]), "known_on": _shown_days(rows["known_on"])})
+    for column in columns:
+        values, declared = rows[column], TABLES[name][column]
+        if declared.kind.value == "money":
+            shown[column] = ["" if value == NO_MONEY else f"{value / money:,.2f}" for value in values]
+        else:
+            shown[column] = _shown_days(values) if column.endswith("_on") else values.astype("str").fillna("").to_numpy()
+    if shown.empty:
+        return "  none"
+    replaced = int((~in_force).sum())
+    return shown.to_string(index=False) + (f"\n  besides {replaced:,} earlier versions that later ones replaced" if replaced else "")
+
+
+def _shown_days(days: pd.Series) -> list[str]:
+    return ["" if day == NO_DAY else date_of(day).isoformat() for day in days]
+
+
+def check_contact(store_path: Path, account_id: str, channel: str, at: dt.datetime, params: Params) -> str:
+    """For `recoup check`: may this account be contacted on this channel at this moment? `at` carries its offset."""
+    moment = round(at.timestamp() * 1_000_000)
+    store, versions, seen = _seen(store_path, at.date(), account_id, params)
+    complete = complete_on(store, versions, day_number(at.date()), params)
+    found = check(seen.cohort.frame, seen.tables, load_rules(RULES), params, account_id, channel, moment, complete)
+    if found.permitted:
+        until = dt.datetime.fromtimestamp(found.until / 1_000_000, at.tzinfo).strftime("%H:%M")
+        return f"permitted until {until} by the clock of --at, {found.contacts_left} left today included"
+    citation = f" ({found.citation})" if found.citation else ""
+    return f"{found.group} by {found.rule}{citation}: {found.reason}"

@@ -1,0 +1,127 @@
+"""One shard in, scores out: the function that a night maps over every shard, whatever engine runs it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from features.errors import ContractError, InputMissing, some
+from features.tables import TABLES
+from models.recovery import load_model
+from pipeline.intake.acceptance import FEEDS
+from pipeline.panel.dataset import View, date_of, day_number, panel, view, write_parquet
+from pipeline.panel.engines import map_shards
+from pipeline.params import Params
+from pipeline.store.champion import Approved, age_band, champion
+from pipeline.store.store import Store
+
+log = logging.getLogger("recoup")
+SCORE_COLUMNS = ["account_id", "as_of", "p_recovered", "amount_if_recovered", "expected_recovery", "p_defaulted", "model_version"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a shard needs to be scored anywhere: places and pins, no open handles."""
+
+    store_path: Path
+    versions: Mapping[str, int]
+    as_of: int
+    params: Params
+    model: Approved
+
+
+def job_for(store: Store, as_of: dt.date, params: Params) -> Job:
+    """Pin the table versions and the model of a night: the champion, else the age-band baseline taught on what had matured by then."""
+    night = day_number(as_of)
+    approved = champion(store.path)
+    if approved is None:
+        approved = age_band(store.path, lambda: panel(store, params, before=night), params)
+    versions = {name: version for name, version in store.versions().items() if name in TABLES}
+    return Job(store.path, versions, night, params, approved)
+
+
+def check_feeds(store: Store, as_of: dt.date, params: Params) -> list[str]:
+    """Warnings of feeds that were quiet to the end; InputMissing where a declared table is not there through the day before, or where
+    nothing has happened yet.
+
+    A table whose control file names its last day is late once that day is past. A feed without one may be quiet for ingest.quiet_days;
+    accounts, charges and statements without one reach as far as the feeds.
+    """
+    night = day_number(as_of)
+    known, by_portfolio, vouched = store.complete_through(), store.complete_through(by_portfolio=True), store.declared_through()
+    begun = store.first_day(FEEDS)
+    if begun is not None and night <= begun:
+        raise InputMissing(f"Nothing is known to have happened before {as_of}: payments, contacts and statuses begin on {date_of(begun)}. "
+                           "Choose a later --as-of, or load the history with `ingest --backfill`.")  # fmt: skip
+    late, quiet = {}, {}
+    for name in store.portfolios():
+        for table in params.portfolio(name).delivers:
+            day = by_portfolio.get(table, {}).get(name, known.get(table))
+            told = vouched.get(table, {}).get(name) == day
+            if (day is not None and day >= night - 1) or (table not in FEEDS and (day is None or not told)):
+                continue
+            may_be_quiet = day is not None and day + params.ingest.quiet_days >= night - 1 and not told
+            (quiet if may_be_quiet else late).setdefault((name, day), []).append(table)
+    if late:
+        told = [
+            f"{', '.join(tables)} of {name} " + ("never delivered" if day is None else f"complete through {date_of(day)}")
+            for (name, day), tables in late.items()
+        ]
+        raise InputMissing(
+            f"The night of {as_of} needs every declared table through {as_of - dt.timedelta(1)}: {'; '.join(told)}. Deliver what is "
+            "missing; where nothing happened, say so by complete_through in NAME.control.json. A table that a portfolio never sends is "
+            "left out of portfolios.<name>.delivers, and what needs it is unknown."
+        )
+    return [f"{', '.join(tables)} of {name}: nothing after {date_of(day)}, taken as quiet." for (name, day), tables in quiet.items()]
+
+
+def asked(model: Any, matrix: pd.DataFrame) -> pd.DataFrame:
+    """The columns the model was taught on: a feature added to the catalogue since waits for the next model, and stops no night.
+
+    Raises ContractError where the catalogue lacks a column the model needs. The age-band table asks for none and takes any matrix.
+    """
+    lacking = sorted(set(model.columns) - set(matrix.columns))
+    if lacking:
+        raise ContractError(
+            f"The model was taught on features that the catalogue lacks: {some(lacking)}. Put them back, or train and promote another."
+        )
+    return matrix[[name for name in matrix.columns if name in set(model.columns)]] if model.columns else matrix
+
+
+def score_shard(job: Job, shard: int) -> tuple[View, pd.DataFrame]:
+    """The shard's view, and its scores in the rows of the view's cohort."""
+    seen = view(Store(job.store_path), shard, [job.as_of], job.params, job.versions)
+    model = load_model(job.model.folder, job.model.sha256)
+    scores = model.predict(asked(model, seen.matrix), seen.cohort.frame)
+    return seen, scores.assign(model_version=job.model.version)
+
+
+def write_scores(store_path: Path, as_of: dt.date, out: Path, params: Params) -> str:
+    """OUT/scores.parquet, sorted by account_id; money in minor units of the account's currency. Raises InputMissing when a feed is late."""
+    store = Store(store_path)
+    for warning in check_feeds(store, as_of, params):
+        log.warning(warning)
+    job = job_for(store, as_of, params)
+    scores = pd.concat(map_shards(partial(_scores_of, job), range(store.shards), params.engine), ignore_index=True)
+    place = out / "scores.parquet"
+    write_parquet(scores.sort_values("account_id", ignore_index=True), place)
+    return f"{len(scores):,} accounts scored by {job.model.version} as of {as_of}: {place}"
+
+
+def scores_frame(seen: View, scores: pd.DataFrame) -> pd.DataFrame:
+    """The published score columns of a shard; amounts rounded half-even to minor units."""
+    keys = seen.cohort.frame[["account_id", "as_of"]].reset_index(drop=True)
+    keys["as_of"] = [date_of(day) for day in keys["as_of"]]
+    amounts = {name: scores[name].round().astype("int64") for name in ("amount_if_recovered", "expected_recovery")}
+    return pd.concat([keys, scores.reset_index(drop=True).assign(**amounts)], axis=1)[SCORE_COLUMNS]
+
+
+def _scores_of(job: Job, shard: int) -> pd.DataFrame:
+    return scores_frame(*score_shard(job, shard))

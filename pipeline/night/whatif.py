@@ -1,0 +1,76 @@
+"""`recoup whatif`: the table and the curve of money, contacts and burden at other capacities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from features.currencies import DECIMALS
+from features.errors import InputMissing
+from models.whatif import BEST, ORDERS, what_if
+from pipeline.panel.dataset import date_of
+
+COLOURS = dict(zip((*ORDERS, BEST), ("#1b6ca8", "#7b5ea7", "#8a8a8a", "#c08457", "#7a9e7e", "#222222"), strict=True))
+MONEY = ("expected", "cost", "net", "true", "added")
+TRUE = ["expected_amount", "expected_amount_if_contacted", "expected_amount_if_left"]
+
+
+def with_truth(rows: pd.DataFrame, as_of: int, truth: Path) -> pd.DataFrame:
+    """The night's rows with what is true of them on a made-up portfolio (TRUE). Raises InputMissing where the night has no truth."""
+    files = sorted(truth.glob("expectations*.parquet"))
+    known = pd.concat([pd.read_parquet(file) for file in files]) if files else pd.DataFrame(columns=["account_id", "as_of", *TRUE])
+    tonight = known.loc[known["as_of"].astype("str") == date_of(as_of).isoformat(), ["account_id", *TRUE]]
+    joined = rows.merge(tonight, on="account_id", how="left", validate="one_to_one")
+    lacking = int(joined[TRUE[0]].isna().sum())
+    if lacking:
+        raise InputMissing(
+            f"{lacking:,} accounts of the night of {date_of(as_of)} have no truth in {str(truth)!r}. Give the truth/ of the source the "
+            "store was fed from, and the first of a month: for those nights it is known."
+        )
+    return joined
+
+
+def table_of(rows: pd.DataFrame, capacities: Sequence[int], reporting_currency: str) -> pd.DataFrame:
+    """`models.whatif.what_if` over a night's ranked rows, money in units of the reporting currency."""
+    unit = 10.0 ** DECIMALS[reporting_currency] / 10.0 ** rows["currency"].astype("str").map(DECIMALS).to_numpy(dtype=float)
+    found = what_if(rows.assign(unit=unit), sorted(set(capacities)))
+    money = [name for name in MONEY if name in found]
+    found[money] = found[money] / 10 ** DECIMALS[reporting_currency]
+    return found
+
+
+def text_of(table: pd.DataFrame, reporting_currency: str) -> str:
+    shown = table.copy()
+    for name in (name for name in MONEY if name in shown):
+        shown[name] = shown[name].map("{:,.2f}".format)
+    for name in ("share_of_value", "burden"):
+        shown[name] = shown[name].map("{:.1%}".format)
+    head = (
+        f"Expected from tonight's workable debtors, {reporting_currency}; capacity is debtors per queue. Expected is not added by working. "
+        "It counts the joined accounts' money too, which the page's net value does not."
+    )
+    if "true" in shown:
+        head += " True is what they really bring on this made-up portfolio, added the part of it that only contact brings."
+    return f"{head}\n{shown.to_string(index=False)}"
+
+
+def draw(table: pd.DataFrame, reporting_currency: str, path: Path) -> None:
+    """The curve as a picture: net value over debtors worked, one line per order; what is true instead where it is known."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.5, 4.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    measure, said = ("true", "money that they bring in truth") if "true" in table else ("net", "expected net value")
+    for order in table["order"].unique():
+        line = table[table["order"] == order].sort_values("debtors")
+        axes.plot([0, *line["debtors"]], [0, *line[measure]], label=order, color=COLOURS[order], marker="o", markersize=3)
+    axes.set_xlabel("debtors contacted tonight")
+    axes.set_ylabel(f"{said}, {reporting_currency}")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", alpha=0.3)
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=120, metadata={"Software": None})

@@ -1,0 +1,254 @@
+"""The manager's summary and one report per portfolio for its client: one page each, plain words and plots, and their figures."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup, escape
+
+from features.errors import CannotWrite
+from pipeline.outcomes import drawings
+from pipeline.outcomes.book_figures import STEP_DAYS, complete_through, figures
+from pipeline.pages.language import words
+from pipeline.pages.publication import GROUPS
+from pipeline.pages.speech import Speech
+from pipeline.params import Params
+
+TEMPLATES = Path(__file__).parents[1] / "pages" / "templates"
+FIGURES, SUMMARY = "figures.json", "summary.html"
+SHOWN_OUTCOMES, SHOWN_CHANNELS = 7, 6
+READ_AT = (1, 3, 6, 12)  # steps of the liquidation table that are printed
+
+
+def write_reports(store_path: Path, out: Path, as_of: dt.date, days: int, params: Params, language: str | None = None) -> Path:
+    """Write OUT/reports/<as_of>/ whole: summary.html, one page per portfolio, figures.json. The same store gives the same bytes.
+
+    days: how many days before as_of the pages tell of. Raises InputMissing where nothing is known yet, CannotWrite.
+    """
+    told = {
+        "as_of": as_of.isoformat(),
+        "first": (as_of - dt.timedelta(days)).isoformat(),
+        "days": days,
+        "horizon_days": params.label.horizon_days,
+        "complete_through": complete_through(store_path, as_of),
+        "night": _night(out, as_of),
+        "portfolios": figures(store_path, as_of, days, params),
+    }
+    pages = {FIGURES: json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"}
+    language = language or params.worklist.language
+    names = file_names(list(told["portfolios"]))
+    pages[SUMMARY] = summary_page(told, names, language)
+    pages |= {names[name]: client_page(told, name, language) for name in told["portfolios"]}
+    return _publish(out / "reports", as_of.isoformat(), pages)
+
+
+def _night(out: Path, as_of: dt.date) -> dict[str, Any] | None:
+    """What the night's own manifest counts, where that night is published."""
+    try:
+        manifest = json.loads((out / as_of.isoformat() / "manifest.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+    worklist = manifest["worklist"]
+    kept = {name: worklist[name] for name in ("debtors", "net_value", "reporting_currency")}
+    return {"counts": {group: manifest["counts"][group] for group in ("scorable", *GROUPS)}, **kept}
+
+
+def file_names(portfolios: list[str]) -> dict[str, str]:
+    """A file name for each portfolio, of harmless characters, no two alike."""
+    names: dict[str, str] = {}
+    for portfolio in portfolios:
+        plain = re.sub(r"[^A-Za-z0-9_-]+", "-", portfolio)[:40].strip("-") or "portfolio"
+        number, name = 1, f"client-{plain}.html"
+        while name in names.values():
+            number += 1
+            name = f"client-{plain}-{number}.html"
+        names[portfolio] = name
+    return names
+
+
+def _publish(reports: Path, name: str, pages: Mapping[str, str]) -> Path:
+    """The folder appears whole; an older one of the same night goes once the new one stands."""
+    place, staging, old = reports / name, reports / f".{name}.staging", reports / f".{name}.replaced"
+    before = os.umask(0o077)
+    try:
+        reports.mkdir(parents=True, exist_ok=True)
+        for left in (staging, old):
+            shutil.rmtree(left, ignore_errors=True)
+        staging.mkdir()
+        for file, text in pages.items():
+            (staging / file).write_text(text, encoding="utf-8", newline="\n")
+        if place.exists():
+            place.rename(old)
+        staging.rename(place)
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        raise CannotWrite.creating(repr(str(place)), error) from error
+    finally:
+        os.umask(before)
+    return place
+
+
+# ---- pages -------------------------------------------------------------------------------------------------------------------------------
+
+
+class Teller:
+    """Figures of the reports in a language: each is marked with its place in figures.json, so that a page can be checked against it."""
+
+    def __init__(self, told: Mapping[str, Any], language: str, prefix: tuple[str, ...] = ()) -> None:
+        self.told, self.language, self.prefix = told, language, prefix
+        self.words, self.speech = words(language), Speech(language)
+
+    def within(self, *prefix: str) -> Teller:
+        """The same, for one part of the figures."""
+        return Teller(self.told, self.language, prefix)
+
+    def held(self, *path: str | int) -> Any:
+        value: Any = self.told
+        for part in (*self.prefix, *path):
+            value = value[part]
+        return value
+
+    def _marked(self, path: tuple[str | int, ...], text: str) -> Markup:
+        path = (*self.prefix, *path)
+        return Markup('<b data-figure="{}">{}</b>').format(json.dumps(path, separators=(",", ":")), text)
+
+    def count(self, *path: str | int) -> Markup:
+        return self._marked(path, self.speech.count(self.held(*path)))
+
+    def money(self, currency: str, *path: str | int, short: bool = False) -> Markup:
+        return self._marked(path, self.speech.money(self.held(*path), currency, short))
+
+    def share(self, *path: str | int) -> Markup:
+        return self._marked(path, self.speech.share(self.held(*path)))
+
+    def fill(self, key: str, **values: Any) -> Markup:
+        """A sentence of the words with its figures in it."""
+        return Markup(escape(self.words["report"][key]).format(**values))
+
+    def word(self, section: str, key: str) -> str:
+        return self.words[section].get(key) or key.replace("_", " ")
+
+
+def client_page(told: Mapping[str, Any], portfolio: str, language: str) -> str:
+    """One portfolio, for its client."""
+    teller = Teller(told, language)
+    held = told["portfolios"][portfolio]
+    return _page("book_report.html", teller, title=f"{teller.words['report']['client_title']} {portfolio}", portfolio=portfolio, held=held)
+
+
+def summary_page(told: Mapping[str, Any], names: Mapping[str, str], language: str) -> str:
+    """All portfolios side by side, for the manager. Currencies stand beside each other and are never added up."""
+    teller = Teller(told, language)
+    return _page("book_summary.html", teller, title=teller.words["report"]["summary_title"], names=names, groups=GROUPS)
+
+
+def _page(template: str, teller: Teller, **values: Any) -> str:
+    style = (TEMPLATES / "book_report.css").read_text(encoding="utf-8").replace("\r\n", "\n")
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    last = dt.date.fromisoformat(teller.told["as_of"]) - dt.timedelta(1)
+    pages = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return pages.get_template(template).render(
+        policy=f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
+        style=Markup(style),
+        language=teller.words["locale"],
+        words=teller.words,
+        said=teller.words["report"],
+        tell=teller,
+        speech=teller.speech,
+        told=teller.told,
+        last=last,
+        read_at=READ_AT,
+        step_days=STEP_DAYS,
+        plots=Plots(teller),
+        **values,
+    )
+
+
+class Plots:
+    """The plots of the pages, each with its figures in words for who cannot see it."""
+
+    def __init__(self, teller: Teller) -> None:
+        self.teller = teller
+
+    def channels(self, name: str) -> Markup:
+        found = list(self.teller.held("portfolios", name, "worked", "by_channel").items())
+        return self._bars(self._cut(found, SHOWN_CHANNELS), "channels", "attempts_by_channel")
+
+    def outcomes(self, name: str) -> Markup:
+        found = list(self.teller.held("portfolios", name, "answers", "by_outcome").items())
+        return self._bars(self._cut(found, SHOWN_OUTCOMES), "outcomes", "answers_by_outcome")
+
+    def _cut(self, found: list[tuple[str, int]], most: int) -> list[tuple[str, int]]:
+        """The largest by name, the rest as one."""
+        rest = sum(count for _, count in found[most:])
+        return [*found[:most], *([("rest", rest)] if rest else [])]
+
+    def _bars(self, found: list[tuple[str, int]], section: str, label: str) -> Markup:
+        said, count = self.teller.words["report"], self.teller.speech.count
+        rows = [
+            (said["rest"] if key == "rest" else self.teller.word(section, key) if key else said["no_outcome"], value, count(value))
+            for key, value in found
+        ]
+        return drawings.bars(rows, self._label(label, [(name, text) for name, _, text in rows]))
+
+    def _label(self, key: str, rows: list[tuple[str, str]]) -> str:
+        return f"{self.teller.words['report'][key]}: " + "; ".join(f"{name} {text}" for name, text in rows)
+
+    def months(self, name: str, currency: str) -> Markup:
+        speech, found = self.teller.speech, self.teller.held("portfolios", name, "recovered", currency, "months")
+        most = max(amount for _, amount in found)
+        shown = {found.index([month, amount]) for month, amount in found if amount == most} | {len(found) - 1}
+        points = [
+            (speech.month(month, short=True), amount, speech.money(amount, currency, short=True) if place in shown else "")
+            for place, (month, amount) in enumerate(found)
+        ]
+        told = [(speech.month(month), speech.money(amount, currency)) for month, amount in found]
+        kinds = ["past"] * (len(points) - 1) + ["bar"]
+        return drawings.columns(points, self._label("recovered_by_month", told), kinds)
+
+    def lists(self, name: str, currency: str) -> Markup:
+        speech, found = self.teller.speech, self.teller.held("portfolios", name, "lists", currency, "newest")
+        points = [
+            (speech.day(night, "medium"), expected, came, speech.money(expected, currency, True), speech.money(came, currency, True))
+            for night, _, expected, came in found
+        ]
+        return drawings.pairs(points, self._label("expected_and_recovered", [(point[0], f"{point[3]} / {point[4]}") for point in points]))
+
+    def promises(self, name: str, currency: str) -> Markup:
+        found = self.teller.held("portfolios", name, "promises", currency)
+        states, count = self.teller.words["states"], self.teller.speech.count
+        label = self._label("promises_due", [(states[state], count(number)) for state, (number, _) in found.items()])
+        return drawings.stack([(state, number) for state, (number, _) in found.items()], label)
+
+    def owed(self, name: str, currency: str) -> Markup:
+        speech, said = self.teller.speech, self.teller.words["report"]
+        found = self.teller.held("portfolios", name, "owed", currency, "by_days")
+        rows = [
+            (said["current"] if days == "0" else days, balance, f"{speech.money(balance, currency, True)} · {speech.count(accounts)}")
+            for days, (accounts, balance) in found.items()
+        ]
+        return drawings.bars(rows, self._label("owed_by_days", [(name, text) for name, _, text in rows]))
+
+    def liquidation(self, name: str, currency: str) -> Markup:
+        speech, found = self.teller.speech, self.teller.held("portfolios", name, "liquidation", currency)
+        series = [shares for *_, shares in found if shares[0] is not None]
+        top = max((share for one in series for share in one if share is not None), default=0)
+        unit = next(step for step in (0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0) if top <= 4 * step or step == 1.0)
+        ticks = [(unit * step, speech.share(unit * step)) for step in range(int(top / unit + 0.999) + 1)]
+        below = [speech.count(step * STEP_DAYS) if step % 2 == 0 else "" for step in range(1, 1 + max(map(len, series), default=0))]
+        told = [
+            (speech.month(month), speech.share(max((s for s in shares if s is not None), default=None), 1)) for month, *_, shares in found
+        ]
+        return drawings.lines(series, ticks, below, self._label("liquidation", told))

@@ -1,0 +1,291 @@
+"""The night as one page: opens from disk, asks the network for nothing, and shows every text as text."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+
+from features.tables import NO_DAY, NO_MONEY
+from models.explain import DOWN, REASONS, UP
+from pipeline.law.decision import NO_LIMIT
+from pipeline.pages.language import words
+from pipeline.pages.publication import GROUPS, IN_REPORTING_CURRENCY, Night, amounts, days, figures, instants, kind_of, plain, texts
+from pipeline.pages.speech import Speech
+
+TEMPLATES = Path(__file__).parent / "templates"
+DETAILED_ROWS = 10_000  # rows that carry their history: the page stays near 1 kB a row
+LATER_ROWS = 2_000  # rows shown of deferred, excluded, held out; their files hold all
+MOST = {"reasons": 8, "balances": 16, "payments": 12, "contacts": 6, "promises": 3, "channels": 13, "limits": 4}
+NOT_ON_THE_PAGE = frozenset({"report", "rules", "statuses", "sentences", "book", "skips", "expired"})
+RATES = ("reporting_currency", "rates_date", "rates", "share", "commission", "annual_rate", "costs", "horizon_days")
+
+
+class Strings:
+    """Every text of the page once; everywhere else stands its index."""
+
+    def __init__(self) -> None:
+        self.table: list[str] = []
+        self._index: dict[str, int] = {}
+
+    def index(self, text: str) -> int:
+        found = self._index.get(text)
+        if found is None:
+            found = self._index[text] = len(self.table)
+            self.table.append(text)
+        return found
+
+    def indexes(self, values: pd.Series) -> list[int]:
+        return [self.index(text) for text in texts(values)]
+
+
+def html(night: Night) -> str:
+    """The whole page. Script and style run by their sha256 alone (content security policy); no parser takes the data for markup."""
+    spoken, speech = words(night.language), Speech(night.language)
+    style, script = _part("worklist.css"), _part("worklist.js")
+    totals = night.totals()
+    page = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+    )
+    return page.get_template("worklist.html").render(
+        language=night.language,
+        words=spoken,
+        policy=_policy(script, style),
+        style=Markup(style),
+        script=Markup(script),
+        data=Markup(_inert(_data(night, spoken, totals))),
+        as_of=night.as_of.isoformat(),
+        valid_until=night.valid_until.isoformat(),
+        long_day=speech.day(night.as_of, "full"),
+        long_valid=speech.day(night.valid_until, "full"),
+        model_version=str(night.model.get("version", "")),
+        complete_through=[(table, day.isoformat(), speech.day(day, "medium")) for table, day in night.complete_through.items()],
+        debtors=speech.count(totals["debtors"]),
+        joined=night.counts["joined"],
+        net_value=speech.money(totals["net_value"], night.reporting_currency),
+        expected=[speech.money(sums["expected_recovery"], currency) for currency, sums in totals["per_currency"].items()],
+        appointments=speech.count(night.details.appointments["account_id"].nunique()),
+        scorable=speech.count(night.counts["scorable"]),
+        groups=[(group, speech.count(night.counts[group])) for group in GROUPS],
+        warnings=[str(warning) for warning in night.manifest.get("warnings", ())],
+    )
+
+
+def _part(name: str) -> str:
+    # The browser hashes what stands between the tags, so nothing is added around it, and newlines are LF whatever the checkout made.
+    return (TEMPLATES / name).read_text(encoding="utf-8").replace("\r\n", "\n")
+
+
+def _policy(script: str, style: str) -> str:
+    return (
+        f"default-src 'none'; script-src '{_digest(script)}'; style-src '{_digest(style)}'; base-uri 'none'; form-action 'none'; "
+        "require-trusted-types-for 'script'; trusted-types 'none'"
+    )
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _inert(data: Mapping[str, Any]) -> str:
+    """JSON in which no character can end the element that holds it."""
+    text = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _data(night: Night, spoken: Mapping[str, Any], totals: Mapping[str, Any]) -> dict[str, Any]:
+    strings = Strings()
+    night_number = night.as_of.toordinal()
+    listed = night.worklist
+    worklist = _table(listed, strings, night_number)
+    detailed = min(len(listed), DETAILED_ROWS)
+    details, citations = _details(night, strings, night_number, texts(listed["account_id"])[:detailed])
+    audit = _aligned(night.audit, texts(listed["account_id"]))
+    currencies = {night.reporting_currency, *totals["per_currency"]}
+    currencies |= {code for name in ("deferred", "excluded", "held_out") for code in _currencies(getattr(night, name))}
+    later = {name: _later(getattr(night, name), strings, night_number) for name in ("deferred", "excluded", "held_out")}
+    manifest = night.manifest
+    return {
+        "words": {section: held for section, held in spoken.items() if section not in NOT_ON_THE_PAGE},
+        "as_of": night.as_of.isoformat(),
+        "valid_until": night.valid_until.isoformat(),
+        "reporting": night.reporting_currency,
+        "in_reporting": sorted(IN_REPORTING_CURRENCY),
+        "decimals": {currency: night.decimals[currency] for currency in sorted(currencies)},
+        "zones": _zones(night.as_of, listed["time_zone"]),
+        "counts": {group: int(night.counts[group]) for group in ("scorable", *GROUPS)},
+        "groups": list(GROUPS),
+        "totals": totals,
+        "model": plain(night.model),
+        "complete_through": [[table, night_number - day.toordinal()] for table, day in night.complete_through.items()],
+        "rates": [[key, name, value] for key in RATES if key in manifest for name, value in _flat(manifest[key])],
+        "worklist": worklist,
+        "audit": _table(audit, strings, night_number),
+        "later": later,
+        "details": details,
+        "detailed": detailed,
+        "citations": citations,
+        "strings": strings.table,
+    }
+
+
+def _table(frame: pd.DataFrame, strings: Strings, night_number: int) -> dict[str, Any]:
+    return {"rows": len(frame), "columns": [_column(frame, name, strings, night_number) for name in frame.columns]}
+
+
+def _column(frame: pd.DataFrame, name: str, strings: Strings, night_number: int) -> dict[str, Any]:
+    values, kind = frame[name], kind_of(frame, name)
+    if kind == "money":
+        cells: list[Any] = amounts(values)
+    elif kind == "date":
+        cells = [None if day is None else night_number - day.toordinal() for day in days(values)]
+    elif kind == "instant":
+        cells = [None if instant is None else _minutes(instant, night_number) for instant in instants(values)]
+    elif kind in ("share", "number"):
+        places = 4 if kind == "share" else 6
+        cells = [None if figure is None else _short(round(figure, places)) for figure in figures(values)]
+    elif kind == "count":
+        cells = [None if figure is None else int(figure) for figure in figures(values)]
+    else:
+        cells = strings.indexes(without_mark(values) if name in REASONS else values)
+    return {"name": str(name), "kind": kind, "values": cells}
+
+
+def without_mark(reasons: pd.Series) -> pd.Series:
+    """The sentences alone: the page draws the direction itself, from the contribution."""
+    return reasons.astype("str").str.removeprefix(f"{UP} ").str.removeprefix(f"{DOWN} ")
+
+
+def _later(frame: pd.DataFrame, strings: Strings, night_number: int) -> dict[str, Any]:
+    """The first rows of those not listed today, and all of them counted by rule."""
+    shown = frame.head(LATER_ROWS)
+    rules: list[list[Any]] = []
+    if "rule" in frame.columns:
+        said = frame["reason"] if "reason" in frame.columns else pd.Series("", index=frame.index)
+        counted = pd.DataFrame({"rule": texts(frame["rule"]), "citation": texts(frame["citation"]), "reason": texts(said)}).value_counts()
+        rules = sorted(([*told, int(count)] for told, count in counted.items()), key=lambda row: (-row[3], *row[:3]))
+    counts = [[*map(strings.index, told), count] for *told, count in rules]
+    return _table(shown, strings, night_number) | {"all": len(frame), "rules": counts}
+
+
+def _details(night: Night, strings: Strings, night_number: int, accounts: list[str]) -> tuple[dict[str, list[Any]], dict[int, str]]:
+    """Per listed row what opens under it, cut to the newest; and what each rule cites. A row without has 0."""
+    frames = night.details.by_name()
+    epoch = dt.date(1970, 1, 1).toordinal()
+
+    def back(values: pd.Series) -> list[int | None]:
+        numbers = values.astype(object)
+        return [
+            None if gone or value == NO_DAY else night_number - epoch - int(value)
+            for value, gone in zip(numbers, numbers.isna(), strict=True)
+        ]
+
+    def whole(values: pd.Series) -> list[int | None]:
+        return [None if figure is None or figure == NO_MONEY else int(figure) for figure in figures(values)]
+
+    def rounded(values: pd.Series) -> list[float | int | None]:
+        return [None if figure is None else _short(round(figure, 3)) for figure in figures(values)]
+
+    def left(values: pd.Series) -> list[int | None]:
+        return [None if figure is None or figure >= NO_LIMIT else figure for figure in whole(values)]
+
+    word = strings.indexes
+
+    def unmarked(values: pd.Series) -> list[int]:
+        return word(without_mark(values))
+
+    shapes: dict[str, list[tuple[str, Callable[[pd.Series], list[Any]]]]] = {
+        "reasons": [("reason", unmarked), ("contribution", rounded)],
+        "balances": [("on", back), ("balance", amounts)],
+        "payments": [("occurred_on", back), ("amount", amounts), ("kind", word)],
+        "contacts": [("occurred_on", back), ("occurred_minute", whole), ("channel", word), ("direction", word), ("outcome", word)],
+        "promises": [("made_on", back), ("due_on", back), ("amount", amounts), ("state", word)],
+        "channels": [
+            ("channel", word),
+            ("verdict", word),
+            ("rule", word),
+            ("from_minute", whole),
+            ("until_minute", whole),
+            ("contacts_left", left),
+        ],
+        "limits": [("rule", word), ("reason", word)],
+    }
+    flat, newest_last = {"balances", "payments", "contacts", "promises"}, {"balances", "payments"}
+    wanted = set(accounts)
+    found = {}
+    for name, shape in shapes.items():
+        frame = frames[name][frames[name]["account_id"].astype(str).isin(wanted)]
+        rows = zip(*(read(frame[column]) for column, read in shape), strict=True)
+        found[name] = _grouped(texts(frame["account_id"]), rows, accounts, MOST[name], name in newest_last, name in flat)
+    found["channels"], found["channel_tables"] = _shared(found["channels"])
+    called = dict(zip(texts(frames["appointments"]["account_id"]), instants(frames["appointments"]["appointment_at"]), strict=True))
+    at = [called.get(account) for account in texts(night.worklist["account_id"])]
+    found["appointments"] = [None if instant is None else _minutes(instant, night_number) for instant in at]
+    citations = {}
+    for frame in (frames["channels"], frames["limits"]):
+        pairs = frame[["rule", "citation"]].drop_duplicates()
+        citations |= dict(zip(strings.indexes(pairs["rule"]), texts(pairs["citation"]), strict=True))
+    return found, {index: citation for index, citation in citations.items() if citation and strings.table[index]}
+
+
+def _grouped(owners: list[str], rows: Iterable[tuple], accounts: list[str], most: int, newest_last: bool, flat: bool) -> list[Any]:
+    held: dict[str, list[tuple]] = {}
+    for owner, row in zip(owners, rows, strict=True):
+        held.setdefault(owner, []).append(row)
+    out: list[Any] = []
+    for account in accounts:
+        mine = held.get(account, [])
+        mine = mine[-most:] if newest_last else mine[:most]
+        out.append(([value for row in mine for value in row] if flat else [list(row) for row in mine]) or 0)
+    return out
+
+
+def _shared(tables: list[Any]) -> tuple[list[int], list[Any]]:
+    """Many accounts may be contacted alike: each table of channels once, and its index per row."""
+    unique: dict[str, int] = {}
+    indexes = [unique.setdefault(json.dumps(table), len(unique)) for table in tables]
+    return indexes, [json.loads(table) for table in unique]
+
+
+def _aligned(audit: pd.DataFrame, accounts: list[str]) -> pd.DataFrame:
+    """The terms of value in the list's order."""
+    if not len(audit):
+        return audit
+    place = {account: row for row, account in enumerate(texts(audit["account_id"]))}
+    return audit.iloc[[place[account] for account in accounts if account in place]].reset_index(drop=True)
+
+
+def _zones(as_of: dt.date, values: pd.Series) -> dict[str, int]:
+    """Minutes each zone is ahead of UTC on the night's day, at noon: no law opens a window before three, and clocks change by then."""
+    noon = dt.datetime.combine(as_of, dt.time(12))
+    named = sorted(set(texts(values)) - {""})
+    return {zone: int(noon.replace(tzinfo=ZoneInfo(zone)).utcoffset().total_seconds() // 60) for zone in named}
+
+
+def _minutes(instant: dt.datetime, night_number: int) -> int:
+    """Minutes since the night's 00:00 UTC."""
+    start = dt.datetime.combine(dt.date.fromordinal(night_number), dt.time(), dt.UTC)
+    return int((instant - start).total_seconds() // 60)
+
+
+def _currencies(frame: pd.DataFrame) -> set[str]:
+    return set(texts(frame["currency"])) - {""} if "currency" in frame.columns else set()
+
+
+def _short(figure: float) -> float | int:
+    return int(figure) if figure == int(figure) else figure
+
+
+def _flat(value: Any) -> list[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        return [(str(name), plain(inner)) for name, inner in value.items()]
+    return [("", plain(value))]

@@ -1,0 +1,300 @@
+"""One atomic publish: everything of a night in a hidden folder first, then one rename, then one switch of `current`.
+
+What a reader sees: OUT/<as_of>/ is whole or absent, and OUT/current leads to a whole list at every instant. The caller holds the lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from features.errors import CannotWrite
+from pipeline.pages.csv_file import csv_text
+from pipeline.pages.language import words
+from pipeline.pages.page import html
+from pipeline.pages.parquet_file import write_parquet
+from pipeline.pages.publication import Details, Night, plain
+from pipeline.pages.workbook import write_xlsx
+
+__all__ = ["Details", "Night", "mark_expired", "publish", "sha256_in_manifest"]
+
+CURRENT, MANIFEST, EXPIRED = "current", "manifest.json", "EXPIRED.txt"
+_NIGHT = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def publish(night: Night, out: Path, ran: Callable[[], Mapping[str, Any]] | None = None) -> Path:
+    """Publish a night to OUT/<as_of>/ and point OUT/current at the newest night. Returns the folder.
+
+    ran: asked once every other file is on the disk; its answer is the manifest's `run` block.
+
+    The same content again changes nothing; other content for the same night takes its place whole. A published folder that somebody has
+    altered since is not lost: it is kept as OUT/<as_of>.altered-N. Files have mode 0600. Raises ContractError for a night that does not
+    fit together, CannotWrite (73 creating, 74 writing) when the disk refuses: then nothing has changed at the final names.
+    """
+    night.check()
+    place = out / night.as_of.isoformat()
+    staging = out / f".{place.name}.staging"
+    with _only_owner_reads():
+        with _creating(out):
+            out.mkdir(parents=True, exist_ok=True)
+            _settle(out)
+            staging.mkdir()
+        try:
+            _write_all(night, staging, ran)
+            with _creating(place):
+                _put(staging, place)
+                _switch(out, place)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                _settle(out)
+            raise
+    return place
+
+
+def mark_expired(out: Path, as_of: dt.date, why: str, language: str = "en") -> Path | None:
+    """Say beside the last list that it has expired, because the night of as_of did not publish; the list itself keeps its bytes.
+
+    Returns the notice, or None when no list is published or the newest is not older than as_of. The next publish takes the notice away.
+    The page itself needs no notice: it compares its day with the reader's clock. Raises CannotWrite.
+    """
+    newest = _newest(out)
+    if newest is None or newest >= as_of.isoformat():
+        return None
+    said = words(language)["expired"]
+    text = "\n\n".join((said["title"], said["list"].format(day=newest), said["why"].format(day=as_of, why=why), said["do"])) + "\n"
+    fresh = out / f".{EXPIRED}.new"
+    with _only_owner_reads(), _creating(out / EXPIRED):
+        fresh.unlink(missing_ok=True)
+        _write(fresh, text.encode())
+        _sync(fresh)
+        os.replace(fresh, out / EXPIRED)
+        _sync(out)
+    return out / EXPIRED
+
+
+# ---- what is written ------------------------------------------------------------------------------------------------------------------
+
+
+def _write_all(night: Night, folder: Path, ran: Callable[[], Mapping[str, Any]] | None) -> None:
+    """Every file of the night, each on the disk before the manifest that vouches for it."""
+    money = (night.decimals, night.reporting_currency)
+    makers: dict[str, Callable[[Path], object]] = {
+        "worklist.parquet": lambda path: write_parquet(night.worklist, night.decimals, path),
+        "worklist.csv": lambda path: _write(path, csv_text(night.worklist, *money).encode("utf-8", "replace")),
+        "worklist.xlsx": lambda path: write_xlsx(night, path),
+        "worklist.html": lambda path: _write(path, html(night).encode()),
+        "deferred.csv": lambda path: _write(path, csv_text(night.deferred, *money).encode("utf-8", "replace")),
+        "excluded.csv": lambda path: _write(path, csv_text(night.excluded, *money).encode("utf-8", "replace")),
+        "held_out.csv": lambda path: _write(path, csv_text(night.held_out, *money).encode("utf-8", "replace")),
+        "scores.parquet": lambda path: write_parquet(night.scores, night.decimals, path),
+    }
+    if night.dialler:
+        dialled = csv_text(night.to_dial(), *money, night.dialler)
+        makers["dialler.csv"] = lambda path: _write(path, dialled.encode("utf-8", "replace"))
+    rows = {"deferred.csv": len(night.deferred), "excluded.csv": len(night.excluded), "held_out.csv": len(night.held_out)}
+    rows |= {"scores.parquet": len(night.scores)}
+    outputs = {}
+    for name, make in makers.items():
+        with _writing(folder / name):
+            make(folder / name)
+            _sync(folder / name)
+        count = rows.get(name, len(night.worklist))
+        outputs[name] = {"bytes": (folder / name).stat().st_size, "rows": count, "sha256": _sha256(folder / name)}
+    with _writing(folder / MANIFEST):
+        _write(folder / MANIFEST, _manifest(night, outputs, {"run": ran()} if ran else {}))
+        _sync(folder / MANIFEST)
+        _sync(folder)
+
+
+def _manifest(night: Night, outputs: Mapping[str, Any], ran: Mapping[str, Any]) -> bytes:
+    """What the night says of itself, keys sorted. Only its `run` block may differ between two nights of the same inputs."""
+    said = {"model": night.model, "language": night.language} | dict(night.manifest) | dict(ran)
+    said |= {
+        "as_of": night.as_of,
+        "valid_until": night.valid_until,
+        "reporting_currency": night.reporting_currency,
+        "complete_through": night.complete_through,
+        "counts": {group: int(count) for group, count in night.counts.items()},
+        "worklist": night.totals(),
+        "outputs": outputs,
+    }
+    return (json.dumps(plain(said), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8", "replace")
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(content)
+
+
+# ---- how it takes its place -------------------------------------------------------------------------------------------------------------
+
+
+def _put(staging: Path, place: Path) -> None:
+    """Give the staged folder its final name. Where other content holds it, `current` is led over a bridge of hard links meanwhile."""
+    out = place.parent
+    if not place.exists():
+        os.rename(staging, place)
+        _sync(out)
+        return
+    if _same(staging, place):
+        shutil.rmtree(staging)
+        return
+    bridge, replaced = out / f".{place.name}.bridge", out / f".{place.name}.replaced"
+    bridged = _target(out) == place.name
+    if bridged:
+        bridge.mkdir()
+        for file in sorted(place.iterdir()):
+            os.link(file, bridge / file.name)
+        _sync(bridge)
+        _point(out, bridge.name)
+    os.rename(place, replaced)
+    os.rename(staging, place)
+    _sync(out)
+    if bridged:
+        _point(out, place.name)
+        shutil.rmtree(bridge)
+    _drop(replaced)
+
+
+def _switch(out: Path, place: Path) -> None:
+    """Point `current` at this night unless a newer one is published, and take away a notice of expiry that no longer holds."""
+    newest = _newest(out)
+    if newest is None or newest <= place.name:
+        if _target(out) != place.name:
+            _point(out, place.name)
+        (out / EXPIRED).unlink(missing_ok=True)
+        _sync(out)
+
+
+def _point(out: Path, name: str) -> None:
+    fresh = out / f".{CURRENT}.new"
+    fresh.unlink(missing_ok=True)
+    os.symlink(name, fresh)
+    os.replace(fresh, out / CURRENT)
+    _sync(out)
+
+
+def _settle(out: Path) -> None:
+    """Undo or finish what a killed run left, so that only whole lists remain: give names back, then lead `current`, then clear away."""
+    for replaced in sorted(out.glob(".*.replaced")):
+        place = out / replaced.name[1 : -len(".replaced")]
+        if not place.exists():
+            os.rename(replaced, place)
+    target = _target(out)
+    if target is not None and target.endswith(".bridge"):
+        _point(out, target[1 : -len(".bridge")])
+    for kind in ("staging", "bridge"):
+        for folder in out.glob(f".*.{kind}"):
+            if _NIGHT.fullmatch(folder.name[1 : -len(kind) - 1]):
+                shutil.rmtree(folder)
+    for replaced in out.glob(".*.replaced"):
+        _drop(replaced)
+    for name in (CURRENT, EXPIRED):
+        (out / f".{name}.new").unlink(missing_ok=True)
+
+
+def _drop(replaced: Path) -> None:
+    """Clear away a list that another has replaced; one that somebody wrote into is kept beside it."""
+    if _intact(replaced):
+        shutil.rmtree(replaced)
+        return
+    place, number = replaced.with_name(replaced.name[1 : -len(".replaced")]), 1
+    while (kept := place.with_name(f"{place.name}.altered-{number}")).exists():
+        number += 1
+    os.rename(replaced, kept)
+
+
+def _target(out: Path) -> str | None:
+    """The name `current` holds, None where there is no such link."""
+    link = out / CURRENT
+    return os.readlink(link) if link.is_symlink() else None
+
+
+def _newest(out: Path) -> str | None:
+    """The night `current` leads to, None where it leads nowhere."""
+    target = _target(out)
+    if target is None or not (out / target).is_dir():
+        return None
+    found = _NIGHT.search(target)
+    return found.group() if found else None
+
+
+def _same(staged: Path, place: Path) -> bool:
+    """Whether the published folder holds the staged content, byte for byte; the manifests may differ in their `run` block."""
+    fresh, held = _read_manifest(staged), _read_manifest(place)
+    if held is None or {**held, "run": None} != {**fresh, "run": None}:
+        return False
+    return all((place / name).is_file() and _sha256(place / name) == said["sha256"] for name, said in fresh["outputs"].items())
+
+
+def _intact(folder: Path) -> bool:
+    """Whether the folder still holds exactly what its manifest says it published."""
+    held = _read_manifest(folder)
+    if held is None or {file.name for file in folder.iterdir()} != {*held["outputs"], MANIFEST}:
+        return False
+    return all(_sha256(folder / name) == said["sha256"] for name, said in held["outputs"].items())
+
+
+def sha256_in_manifest(file: Path) -> str | None:
+    """What the manifest beside a published file says its sha256 is."""
+    held = _read_manifest(file.parent)
+    return None if held is None else held["outputs"].get(file.name, {}).get("sha256")
+
+
+def _read_manifest(folder: Path) -> dict[str, Any] | None:
+    try:
+        held = json.loads((folder / MANIFEST).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return held if isinstance(held, dict) and isinstance(held.get("outputs"), dict) else None
+
+
+# ---- the disk ---------------------------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _only_owner_reads() -> Iterator[None]:
+    """Whatever is created meanwhile, by us or by a library, is for the owner alone."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+@contextlib.contextmanager
+def _creating(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CannotWrite.creating(repr(str(place)), error) from error
+
+
+@contextlib.contextmanager
+def _writing(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CannotWrite.writing(place.name, error) from error
+
+
+def _sync(path: Path) -> None:
+    """Have the file or the folder's entries on the disk before anything builds on them."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,329 @@
+"""The night as a workbook: a summary, one sheet per queue with room for outcomes, those not listed, and how net value is formed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+import xlsxwriter
+from xlsxwriter.format import Format
+from xlsxwriter.utility import xl_col_to_name
+from xlsxwriter.worksheet import Worksheet
+
+from features.tables import OUTCOMES
+from pipeline.pages.language import words
+from pipeline.pages.publication import GROUPS, Night, amounts, currency_of, days, figures, instants, kind_of, texts
+
+ENTRIES = ("outcome", "contacted_at", "promise_amount", "promise_due_on", "skipped_because")
+SPOKEN = {"channel": "channels", "part_of_day": "parts", "listed_by": "listed_by"}  # columns whose classes have words: their section
+HEAD_HEIGHT = 32  # points: a heading of two lines
+ROWS_AT_ONCE = 5_000  # turned into cells together, so that memory does not grow with the list
+LONGEST_TEXT = 32_000  # a cell holds 32,767 characters
+LONGEST_SHEET_NAME = 31
+WIDTHS = {"text": 14, "money": 12, "date": 11, "share": 9, "count": 7, "instant": 17, "number": 10}
+WIDE = {"reason_1": 46, "reason_2": 40, "reason_3": 40, "reason": 60, "citation": 30, "rule": 26, "time_zone": 17}
+WIDE |= {"outcome": 24, "contacted_at": 12, "promise_amount": 14, "promise_due_on": 14, "skipped_because": 24}
+FOLDED = frozenset(
+    {"product", "reporting_currency", "amount_if_recovered", "p_defaulted", "reason_3", "model_version", "as_of", "valid_until"}
+)
+PALE, ACCENT, ENTRY, EXPIRED = "#EEF3F8", "#0A5FB8", "#FFF7DB", "#FBE4E0"
+
+
+class Book:
+    """A workbook in writing: rows go to disk as they come, so memory does not grow with the list."""
+
+    def __init__(self, path: Path, night: Night) -> None:
+        self.night, self.words = night, words(night.language)
+        options = {
+            "constant_memory": True,
+            "strings_to_formulas": False,
+            "strings_to_urls": False,
+            "strings_to_numbers": False,
+            "nan_inf_to_errors": False,
+            "tmpdir": str(path.parent),
+        }
+        self.file = xlsxwriter.Workbook(str(path), options)
+        # The night, not the clock: the same night gives the same bytes.
+        self.file.set_properties(
+            {"title": f"{self.words['page']['title']} {night.as_of}", "created": dt.datetime.combine(night.as_of, dt.time())}
+        )
+        self._formats: dict[tuple, Format] = {}
+        self._names: set[str] = set()
+
+    def format(self, **look: Any) -> Format:
+        key = tuple(sorted(look.items()))
+        if key not in self._formats:
+            self._formats[key] = self.file.add_format(look)
+        return self._formats[key]
+
+    def money(self, currency: str, **look: Any) -> Format:
+        decimals = self.night.decimals[currency]
+        return self.format(num_format="#,##0" + ("." + "0" * decimals if decimals else ""), **look)
+
+    def sheet(self, name: str) -> Worksheet:
+        """A sheet whose name is as near to `name` as the file format allows, and unique."""
+        plain = re.sub(r"[\[\]:*?/\\\x00-\x1f]", " ", name).strip().strip("'") or "-"
+        if plain.lower() == "history":
+            plain += "_"
+        candidate, number = plain[:LONGEST_SHEET_NAME].strip("'"), 1
+        while candidate.lower() in self._names:
+            number += 1
+            candidate = f"{plain[: LONGEST_SHEET_NAME - len(f' {number}')]} {number}"
+        self._names.add(candidate.lower())
+        return self.file.add_worksheet(candidate)
+
+
+def write_xlsx(night: Night, path: Path) -> None:
+    """Write the workbook to `path`. Text is only ever text; money and dates are numbers with a format. Raises OSError if the disk fails."""
+    book = Book(path, night)
+    try:
+        _summary(book)
+        queues = texts(night.worklist["queue"])
+        several = sorted(set(queues)) if len(set(queues)) > 1 else []
+        for queue in several:
+            _list(book, queue, night.worklist[[name == queue for name in queues]], one_of_several=True)
+        if not several:
+            _list(book, book.words["tabs"]["worklist"], night.worklist)
+        for name in ("deferred", "excluded", "held_out"):
+            _plain(book, book.words["tabs"][name], getattr(night, name))
+        _plain(book, book.words["book"]["audit"], night.audit)
+    finally:
+        _close(book)
+
+
+def _close(book: Book) -> None:
+    try:
+        book.file.close()
+    except xlsxwriter.exceptions.FileCreateError as error:
+        raise error.args[0] if error.args and isinstance(error.args[0], OSError) else OSError(str(error)) from None
+
+
+def _summary(book: Book) -> None:
+    night, said = book.night, book.words
+    sheet = book.sheet(said["book"]["summary"])
+    sheet.hide_gridlines(2)
+    sheet.set_column(0, 0, 34)
+    sheet.set_column(1, 1, 24)
+    sheet.set_column(2, 4, 17)
+    sheet.set_landscape()
+    sheet.set_paper(9)
+    sheet.fit_to_pages(1, 1)
+    title = book.format(bold=True, font_size=16, font_color=ACCENT)
+    text, day, count = book.format(), book.format(num_format="yyyy-mm-dd", align="left"), book.format(num_format="#,##0")
+    sheet.write_string(0, 0, said["page"]["title"], title)
+    at = 2
+    for label, value in ((said["book"]["night"], night.as_of), (said["book"]["valid_until"], night.valid_until)):
+        sheet.write_string(at, 0, label, text)
+        sheet.write_datetime(at, 1, value, day)
+        at += 1
+    _mark_expiry(book, sheet, f"B{at}", f"$B${at}")
+    sheet.write_string(at, 0, said["page"]["model"], text)
+    sheet.write_string(at, 1, _cut(str(night.model.get("version", ""))), text)
+    at += 1
+    for table, through in night.complete_through.items():
+        sheet.write_string(at, 0, f"{said['page']['data_through']} {said['tables'].get(table, table)}", text)
+        sheet.write_datetime(at, 1, through, day)
+        at += 1
+    totals = night.totals()
+    sheet.write_string(at, 0, said["page"]["net_value"], text)
+    sheet.write_number(at, 1, _units(totals["net_value"], night, night.reporting_currency), book.money(night.reporting_currency, bold=True))
+    sheet.write_string(at, 2, night.reporting_currency, text)
+    sheet.write_string(at + 1, 0, said["page"]["net_value_note"], book.format(italic=True, font_color="#55637A"))
+    at = _heads(book, sheet, at + 3, [said["book"]["accounts_by_group"], said["about"]["accounts"]])
+    groups_at = at
+    for group in (*GROUPS, "scorable"):
+        bold = {"bold": True, "top": 1} if group == "scorable" else {}
+        sheet.write_string(at, 0, said["groups"][group], book.format(**bold))
+        sheet.write_number(at, 1, night.counts[group], book.format(num_format="#,##0", **bold))
+        at += 1
+    columns = said["columns"]
+    money_names = ("balance", "arrears", "expected_recovery")
+    at = _heads(book, sheet, at + 1, [said["book"]["by_currency"], said["about"]["accounts"], *(columns[name] for name in money_names)])
+    for currency, sums in totals["per_currency"].items():
+        sheet.write_string(at, 0, currency, text)
+        sheet.write_number(at, 1, sums["accounts"], count)
+        for place, name in enumerate(money_names):
+            sheet.write_number(at, 2 + place, _units(sums[name], night, currency), book.money(currency))
+        at += 1
+    queue_heads = [said["book"]["by_queue"], said["page"]["to_work"], f"{columns['net_value']} {night.reporting_currency}"]
+    at = _heads(book, sheet, at + 1, queue_heads)
+    queues_at = at
+    for queue, sums in totals["per_queue"].items():
+        sheet.write_string(at, 0, _cut(queue), text)
+        sheet.write_number(at, 1, sums["debtors"], count)
+        sheet.write_number(at, 2, _units(sums["net_value"], night, night.reporting_currency), book.money(night.reporting_currency))
+        at += 1
+    at += 1
+    for warning in night.manifest.get("warnings", ()):
+        sheet.write_string(at, 0, _cut(str(warning)), book.format(font_color="#8A5A00"))
+        at += 1
+    name = sheet.get_name()
+    groups = [night.counts[group] for group in GROUPS]
+    _chart(book, sheet, "G3", said["book"]["accounts_by_group"], name, groups_at, 1, [said["groups"][group] for group in GROUPS], groups)
+    if totals["per_queue"]:
+        values = [_units(sums["net_value"], night, night.reporting_currency) for sums in totals["per_queue"].values()]
+        caption = f"{said['book']['value_by_queue']} ({night.reporting_currency})"
+        _chart(book, sheet, "G20", caption, name, queues_at, 2, [_cut(queue) for queue in totals["per_queue"]], values)
+
+
+def choices(book: Book) -> tuple[list[str], list[str]]:
+    """What may be entered as an outcome and as a reason to skip, in the workbook's language."""
+    return [book.words["outcomes"][name] for name in OUTCOMES], list(book.words["skips"].values())
+
+
+def _heads(book: Book, sheet: Worksheet, at: int, heads: Iterable[str]) -> int:
+    for column, head in enumerate(heads):
+        sheet.write_string(at, column, head, book.format(bold=True, bg_color=PALE, bottom=1, align="right" if column else "left"))
+    return at + 1
+
+
+def _chart(
+    book: Book, sheet: Worksheet, cell: str, title: str, name: str, first: int, column: int, labels: Sequence[str], values: Sequence[float]
+) -> None:
+    last = first + len(values) - 1
+    chart = book.file.add_chart({"type": "bar"})
+    # Cells are on disk already, so the chart brings its figures along.
+    series = {
+        "categories": [name, first, 0, last, 0],
+        "values": [name, first, column, last, column],
+        "categories_data": list(labels),
+        "values_data": list(values),
+        "fill": {"color": ACCENT},
+        "gap": 40,
+        "data_labels": {"value": True},
+    }
+    chart.add_series(series)
+    chart.set_title({"name": title, "name_font": {"size": 11}, "overlay": False})
+    chart.set_legend({"none": True})
+    chart.set_y_axis({"reverse": True, "major_gridlines": {"visible": False}})
+    chart.set_x_axis({"visible": False, "major_gridlines": {"visible": False}})
+    chart.set_size({"width": 560, "height": 320})
+    sheet.insert_chart(cell, chart, {"description": title})
+
+
+def _list(book: Book, name: str, listed: pd.DataFrame, one_of_several: bool = False) -> None:
+    """One queue: the contract's columns in their order, then the columns to fill in."""
+    sheet = book.sheet(name)
+    _table(book, sheet, listed, ENTRIES, FOLDED | {"queue"} if one_of_several else FOLDED)
+    rows, columns = len(listed), list(listed.columns)
+    sheet.freeze_panes(1, columns.index("account_id") + 1)
+    letter = {column: xl_col_to_name(place) for place, column in enumerate((*columns, *ENTRIES))}
+    if rows:
+        for column, color, most in (("net_value", "#9CC7F0", None), ("p_recovered", "#B7DFC8", 1)):
+            bar = {"type": "data_bar", "bar_color": color, "bar_solid": True, "data_bar_2010": True, "min_type": "num", "min_value": 0}
+            sheet.conditional_format(
+                f"{letter[column]}2:{letter[column]}{rows + 1}", bar | ({"max_type": "num", "max_value": most} if most else {})
+            )
+        _mark_expiry(book, sheet, f"A2:{letter['account_id']}{rows + 1}", f"${letter['valid_until']}2")
+        said = book.words["book"]
+        outcomes, skips = choices(book)
+        checks = {
+            "outcome": {"validate": "list", "source": outcomes, "error_message": said["bad_outcome"]},
+            "skipped_because": {"validate": "list", "source": skips, "error_message": said["bad_outcome"]},
+            "promise_amount": {"validate": "decimal", "criteria": ">", "value": 0, "error_message": said["bad_amount"]},
+            "promise_due_on": {"validate": "date", "criteria": ">=", "value": book.night.as_of, "error_message": said["bad_date"]},
+        }
+        for column, check in checks.items():
+            sheet.data_validation(f"{letter[column]}2:{letter[column]}{rows + 1}", check | {"error_title": said["fill_in"]})
+    for place, column in enumerate((*columns, *ENTRIES)):
+        told = book.words["columns_help"].get(column) or book.words["columns"].get(column)
+        if told:
+            sheet.data_validation(0, place, 0, place, {"validate": "any", "input_title": column[:32], "input_message": told[:255]})
+    sheet.set_landscape()
+    sheet.set_paper(8)
+    sheet.fit_to_pages(1, 0)
+    sheet.repeat_rows(0)
+    sheet.set_footer(f"&L{book.words['page']['title']} {book.night.as_of}&R&P / &N")
+
+
+def _plain(book: Book, name: str, frame: pd.DataFrame) -> None:
+    sheet = book.sheet(name)
+    _table(book, sheet, frame)
+    sheet.freeze_panes(1, 1)
+    sheet.set_landscape()
+    sheet.fit_to_pages(1, 0)
+    sheet.repeat_rows(0)
+
+
+def _table(book: Book, sheet: Worksheet, frame: pd.DataFrame, entries: Sequence[str] = (), folded: Collection[str] = ()) -> None:
+    columns = list(frame.columns)
+    wrapped = {"bold": True, "bottom": 1, "text_wrap": True, "valign": "top"}
+    head, entry_head = (book.format(bg_color=color, indent=1, **wrapped) for color in (PALE, ENTRY))
+    number_head = book.format(bg_color=PALE, align="right", **wrapped)
+    sheet.set_row(0, HEAD_HEIGHT)
+    entry_formats = {"contacted_at": "hh:mm", "promise_amount": "#,##0.00", "promise_due_on": "yyyy-mm-dd"}
+    looks_of_entries = [book.format(bg_color=ENTRY, num_format=entry_formats.get(name, "General")) for name in entries]
+    for place, column in enumerate((*columns, *entries)):
+        kind = "text" if column in entries else kind_of(frame, column)
+        width = WIDE.get(column, max(WIDTHS[kind], min(len(str(column)) + 1, 18)))
+        # Folded columns are one click away: the list fits a screen, and no column is lost.
+        sheet.set_column(place, place, width, None, {"level": 1, "hidden": True} if column in folded else {})
+        look = entry_head if column in entries else number_head if kind in ("money", "share", "count", "number") else head
+        sheet.write_string(0, place, _cut(book.words["columns"].get(column, str(column).replace("_", " "))), look)
+    first_entry = len(columns)
+    for start in range(0, len(frame), ROWS_AT_ONCE):
+        part = frame.iloc[start : start + ROWS_AT_ONCE]
+        cells = [_cells(book, part, column) for column in columns]
+        for row in range(len(part)):
+            line = start + row + 1
+            for place, (values, looks, kind) in enumerate(cells):
+                value = values[row]
+                if value is None or value == "":
+                    continue
+                look = looks[row] if isinstance(looks, list) else looks
+                if kind == "text":
+                    sheet.write_string(line, place, value, look)
+                elif kind in ("date", "instant"):
+                    sheet.write_datetime(line, place, value, look)
+                else:
+                    sheet.write_number(line, place, value, look)
+            for place, look in enumerate(looks_of_entries):
+                sheet.write_blank(line, first_entry + place, None, look)
+    sheet.autofilter(0, 0, max(1, len(frame)), len(columns) + len(entries) - 1)
+
+
+def _cells(book: Book, frame: pd.DataFrame, column: str) -> tuple[list[Any], Any, str]:
+    """The values of a column as the file holds them, and how they look: one format, or one per row where the currency decides."""
+    night, values, kind = book.night, frame[column], kind_of(frame, column)
+    if kind == "money":
+        currencies = currency_of(frame, column, night.reporting_currency)
+        looks = {currency: book.money(currency) for currency in set(currencies)}
+        scale = {currency: 10 ** night.decimals[currency] for currency in set(currencies)}
+        units = [None if minor is None else minor / scale[currency] for minor, currency in zip(amounts(values), currencies, strict=True)]
+        return units, [looks[currency] for currency in currencies], kind
+    if kind == "date":
+        return days(values), book.format(num_format="yyyy-mm-dd", align="left", indent=1), kind
+    if kind == "instant":
+        zones = texts(frame["time_zone"]) if "time_zone" in frame.columns else [""] * len(frame)
+        local = [
+            None if instant is None else instant.astimezone(ZoneInfo(zone or "UTC")).replace(tzinfo=None)
+            for instant, zone in zip(instants(values), zones, strict=True)
+        ]
+        return local, book.format(num_format="yyyy-mm-dd hh:mm", align="left", indent=1), kind
+    if kind == "share":
+        return figures(values), book.format(num_format="0.0%"), kind
+    if kind in ("count", "number"):
+        return figures(values), book.format(num_format="#,##0" if kind == "count" else "0.######"), kind
+    spoken = book.words[SPOKEN[column]] if column in SPOKEN else {}
+    return [spoken.get(text) or _cut(text) for text in texts(values)], book.format(indent=1), "text"
+
+
+def _mark_expiry(book: Book, sheet: Worksheet, cells: str, until: str) -> None:
+    """From the day after, the cells turn red and say so, by the reader's clock: the file itself never changes."""
+    look = book.file.add_format({"bg_color": EXPIRED, "font_color": "#B02A1A", "font_strikeout": cells.startswith("A")})
+    if not cells.startswith("A"):
+        look.set_num_format(f'"{book.words["book"]["expired"]}"yyyy-mm-dd')
+    sheet.conditional_format(cells, {"type": "formula", "criteria": f"=TODAY()>{until}", "format": look})
+
+
+def _units(minor: int, night: Night, currency: str) -> float:
+    return minor / 10 ** night.decimals[currency]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT] + "…"

@@ -1,0 +1,203 @@
+"""A made-up portfolio whose true response to contact is known (docs/simulator.md): written shard by shard as a source folder."""
+
+from __future__ import annotations
+
+import datetime as dt
+import gzip
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from features.errors import CannotWrite, UsageError
+from features.tables import TABLES
+from pipeline.simulate.books import BOOKS, PLACES, accounts_born, calendar, debtors_born, minutes_from, stream_key
+from pipeline.simulate.faults import plant
+from pipeline.simulate.log import Log, World, empty_log
+from pipeline.simulate.tables import tables_of, truth_of, typed
+
+DEBTORS_PER_SHARD = 20_000
+LAST_DAY = dt.date(2026, 9, 30)
+FORMATS = ("csv.gz", "parquet")
+LEAST_FAULTY = 300  # debtors whose tables are large enough to hold the dirty rows without being refused for them
+LIFE = 3  # salt of the streams that debtors live by; 1 and 2 are those of their births
+LEAST_MATURITY = 13  # days in which every payment of a horizon has become known
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be simulated; the same order gives the same bytes."""
+
+    debtors: int
+    seed: int
+    out: Path
+    months: int
+    end: dt.date
+    shards: int
+    file_format: str
+    faults: bool
+    horizon_days: int
+    maturity_days: int
+
+
+def simulate(
+    debtors: int,
+    seed: int,
+    out: Path,
+    months: int = 24,
+    end: dt.date = LAST_DAY,
+    shards: int | None = None,
+    file_format: str = "csv.gz",
+    faults: bool = False,
+    workers: int = 1,
+    horizon_days: int = 30,
+    maturity_days: int = 14,
+) -> None:
+    """Write a source folder of `debtors` made-up debtors to `out`, with truth/ inside.
+
+    end is the last day of data and of its month; the nights are the first of each month, the last one the day after `end`. A run of more
+    than one shard writes each table as a folder of parts. The rows of a debtor depend on seed, months, end and its number alone.
+    Raises UsageError for an order that cannot be met, CannotWrite when `out` cannot be written or already holds a delivery.
+    """
+    shards = shards or -(-debtors // DEBTORS_PER_SHARD)
+    order = Order(debtors, seed, Path(out), months, end, shards, file_format, faults, horizon_days, maturity_days)
+    _check(order)
+    totals: dict[str, tuple[Counter, Counter]] = {name: (Counter(), Counter()) for name in TABLES}
+    for part in _mapped(partial(write_shard, order), range(order.shards), workers):
+        for name, (rows, sums) in part.items():
+            totals[name][0].update(rows)
+            totals[name][1].update(sums)
+    for name, (rows, sums) in totals.items():
+        control = {"rows": rows["rows"], "sums": {c: _decimal(sums[c], c) for c in sorted(sums)}, "complete_through": end.isoformat()}
+        _write(order.out / f"{name}.control.json", (json.dumps(control, indent=1) + "\n").encode())
+
+
+def _check(order: Order) -> None:
+    if order.debtors < 1 or order.months < 3:
+        raise UsageError(f"debtors must be at least 1 and months at least 3. Got {order.debtors} and {order.months}.")
+    if not 1 <= order.shards <= order.debtors:
+        raise UsageError(f"shards must be 1 to the number of debtors. Got {order.shards}.")
+    if order.file_format not in FORMATS:
+        raise UsageError(f"file_format must be one of {', '.join(FORMATS)}. Got {order.file_format!r}.")
+    if (order.end + dt.timedelta(days=1)).day != 1:
+        raise UsageError(f"end must be the last day of a month. Got {order.end}.")
+    if not 1 <= order.horizon_days <= 30:
+        raise UsageError(f"label.horizon_days must be 1 to 30: the truth is exact within a debtor's month. Got {order.horizon_days}.")
+    if not LEAST_MATURITY <= order.maturity_days <= 60:
+        raise UsageError(f"label.maturity_days must be {LEAST_MATURITY} to 60. Got {order.maturity_days}.")
+    if order.faults and order.debtors < LEAST_FAULTY * order.shards:
+        raise UsageError(f"faults need at least {LEAST_FAULTY} debtors a shard. Got {order.debtors} in {order.shards}.")
+    if any((order.out / f"{name}{ending}").exists() for name in TABLES for ending in ("", ".csv.gz", ".parquet", ".csv")):
+        raise CannotWrite(f"Folder {str(order.out)!r} already holds a delivery. Name another or remove it.")
+
+
+def _mapped(work, shards: range, workers: int) -> Iterator:
+    if workers == 1 or len(shards) == 1:
+        yield from map(work, shards)
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(work, shards)
+
+
+def write_shard(order: Order, shard: int) -> dict[str, tuple[dict, dict]]:
+    """Simulate and write one shard. Per table: {"rows": n} and the sum of its money column per currency, in minor units."""
+    numbers = np.arange(order.debtors * shard // order.shards, order.debtors * (shard + 1) // order.shards)
+    months = calendar(order.months, order.end)
+    debtors, accounts, log = lived(order.seed, numbers, months, order.horizon_days, order.maturity_days)
+    tables, dirty = tables_of(debtors, accounts, log.rows, months), order.faults and shard == 0
+    places = {name: f"{name}{'' if order.shards == 1 else f'/part-{shard:05d}'}.{order.file_format}" for name in tables}
+    if dirty:
+        tables, answers = plant(tables, places, first_line=2 if order.file_format == "csv.gz" else 1)
+        _write(order.out / "truth" / "faults.csv", answers.encode())
+    for name, table in tables.items():
+        _write(
+            order.out / places[name], _csv(table, dirty) if order.file_format == "csv.gz" else _parquet(table if dirty else typed(table))
+        )
+    truth = truth_of(debtors, accounts, log.truth, months)
+    truth = truth.replace_schema_metadata({"horizon_days": str(order.horizon_days), "maturity_days": str(order.maturity_days)})
+    _write(order.out / "truth" / ("expectations.parquet" if order.shards == 1 else f"expectations-{shard:05d}.parquet"), _parquet(truth))
+    return {name: ({"rows": table.num_rows}, _sums(name, table, tables["accounts"])) for name, table in tables.items()}
+
+
+def lived(seed: int, numbers: np.ndarray, months: np.ndarray, horizon_days: int, maturity_days: int) -> tuple[np.ndarray, np.ndarray, Log]:
+    """Debtors and accounts as they end, and everything the books wrote down about them."""
+    from pipeline.simulate.months import compiled
+
+    world, times = world_of(seed, months, horizon_days, maturity_days), len(months) / 25
+    while True:
+        debtors = debtors_born(seed, numbers)
+        accounts, items = accounts_born(seed, debtors, months)
+        log = empty_log(len(accounts), times)
+        compiled()(world, debtors, accounts, items, log)
+        rows, truth = log.counts
+        if rows <= len(log.rows) and truth <= len(log.truth):
+            return debtors, accounts, Log(log.rows[:rows], log.truth[:truth], log.counts)
+        times *= 1.5
+
+
+def world_of(seed: int, months: np.ndarray, horizon_days: int, maturity_days: int) -> World:
+    """All that is the same for every debtor."""
+    all_days = np.arange(months["first"][0], months["first"][-1] + 31)
+    shift = np.zeros((len(PLACES), max(len(places) for places in PLACES), len(all_days)), np.int32)
+    for group, places in enumerate(PLACES):
+        zone = next(book.zone for book in BOOKS if book.group == group)
+        for place, (_, own, _) in enumerate(places):
+            if own not in (None, zone):
+                shift[group, place] = minutes_from(own, zone, all_days)
+    return World(months, shift, stream_key(seed, LIFE), horizon_days, maturity_days)
+
+
+def _sums(name: str, table: pa.Table, accounts: pa.Table) -> dict[str, int]:
+    """Minor units per currency of the table's money column: every amount that is well written, of an account in the delivery."""
+    money = TABLES[name].money
+    if money is None:
+        return {}
+    currency = accounts["currency"].take(pc.index_in(table["account_id"], accounts["account_id"].combine_chunks()))
+    written = pa.table({"currency": currency, "amount": table[money]})
+    sums = {}
+    for code, decimals in {book.currency: book.decimals for book in BOOKS}.items():
+        form = rf"^-?\d+\.\d{{{decimals}}}$" if decimals else r"^-?\d+$"
+        amounts = written.filter(pc.equal(written["currency"], code))["amount"]
+        sound = amounts.filter(pc.match_substring_regex(amounts, form))
+        if len(sound):
+            sums[code] = pc.sum(pc.cast(pc.replace_substring(sound, ".", ""), pa.int64())).as_py()
+    return sums
+
+
+def _decimal(minor: int, currency: str) -> str:
+    decimals = next(book.decimals for book in BOOKS if book.currency == currency)
+    return str(Decimal(minor).scaleb(-decimals)) if decimals else str(minor)
+
+
+def _csv(table: pa.Table, quoted: bool) -> bytes:
+    text, style = io.BytesIO(), "needed" if quoted else "none"
+    pa.csv.write_csv(table, text, pa.csv.WriteOptions(quoting_style=style, quoting_header=style))
+    return gzip.compress(text.getbuffer(), compresslevel=6, mtime=0)
+
+
+def _parquet(table: pa.Table) -> bytes:
+    content = io.BytesIO()
+    pq.write_table(table, content, compression="zstd", compression_level=9)
+    return content.getvalue()
+
+
+def _write(place: Path, content: bytes) -> None:
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
+    except OSError as error:
+        raise CannotWrite(
+            f"{str(place)!r} cannot be written ({error.strerror}). Make room or name another folder, then run again."
+        ) from None

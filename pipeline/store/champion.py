@@ -1,0 +1,117 @@
+"""The approved model as a file beside the store: STORE/models/champion.json names the folder, its sha256, who approved it and why.
+
+Scoring reads this and the model folder, and nothing else: it needs no registry and no network.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from features.errors import InputMissing, ModelRefused
+from features.tables import DECIMALS
+from models.baseline import AgeBandTable
+from models.folder import digest_of
+from models.money import MoneyScale
+from pipeline.params import Params
+
+if TYPE_CHECKING:
+    from pipeline.panel.dataset import Panel
+
+MODELS, CHAMPION = "models", "champion.json"
+REQUIRED = ("run_id", "model_version", "sha256", "approved_by", "approved_at", "why", "previous")
+
+
+@dataclass(frozen=True)
+class Approved:
+    """A model that may score: load it with models.recovery.load_model(folder, sha256)."""
+
+    folder: Path
+    sha256: str
+    version: str
+    record: Mapping[str, Any]
+
+
+def model_folder(store_path: Path, version: str) -> Path:
+    return store_path / MODELS / version
+
+
+def champion(store_path: Path) -> Approved | None:
+    """The champion, once its folder's sha256 is the approved one; None when none was promoted.
+
+    Raises ModelRefused when the record is damaged or unapproved, or the folder is missing or differs.
+    """
+    record = read_record(store_path)
+    if record is None:
+        return None
+    version = record["model_version"]
+    folder = model_folder(store_path, version)
+    found = digest_of(folder)
+    if found != record["sha256"]:
+        raise ModelRefused(
+            f"The champion {version} has sha256 {found[:12]}, approved was {str(record['sha256'])[:12]}. "
+            "Put the approved files back, promote another run, or roll back with `recoup promote --rollback`."
+        )
+    return Approved(folder, found, version, record)
+
+
+def read_record(store_path: Path) -> dict[str, Any] | None:
+    """champion.json as it stands; ModelRefused when it cannot be read as an approval."""
+    place = store_path / MODELS / CHAMPION
+    try:
+        text = place.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    try:
+        record = json.loads(text)
+    except json.JSONDecodeError:
+        raise ModelRefused(f"{str(place)!r} is damaged. Promote a run again.") from None
+    lacking = [name for name in REQUIRED if name not in record] if isinstance(record, dict) else list(REQUIRED)
+    if lacking or not record["approved_by"]:
+        raise ModelRefused(f"{str(place)!r} is no approval: it lacks {', '.join(lacking) or 'approved_by'}. Promote a run.")
+    version = str(record["model_version"])
+    if Path(version).name != version or version in ("", ".", ".."):
+        raise ModelRefused(f"{str(place)!r} names a model outside the store. Promote a run again.")
+    return record
+
+
+def write_record(store_path: Path, record: Mapping[str, Any]) -> None:
+    """Replace champion.json whole."""
+    place = store_path / MODELS / CHAMPION
+    place.parent.mkdir(parents=True, exist_ok=True)
+    staging = place.with_name(f".{CHAMPION}.{os.getpid()}")
+    with open(staging, "w", encoding="utf-8") as out:
+        json.dump(record, out, sort_keys=True, indent=1, ensure_ascii=False)
+        out.write("\n")
+        out.flush()
+        os.fsync(out.fileno())
+    os.replace(staging, place)
+
+
+def age_band(store_path: Path, panel: Callable[[], Panel], params: Params) -> Approved:
+    """What scores without a champion: the age-band table of the matured panel, or the documented prior where nothing has matured.
+
+    panel is called once and may raise InputMissing. The folder is kept under the store, so the night can be made again.
+    """
+    terms = {"default_dpd": params.label.default_dpd, "horizon_days": params.label.horizon_days}
+    try:
+        whole = panel()
+    except InputMissing:
+        whole = None
+    if whole is None or not whole.labels["recovered"].notna().any():
+        table = AgeBandTable.prior(**terms)
+    else:
+        table = AgeBandTable.fit(whole.labels, whole.cohort, money_scale(whole, params), **terms)
+    folder = model_folder(store_path, table.version)
+    sha256 = table.save(folder)
+    return Approved(folder, sha256, table.version, {"run_id": None, "model_version": table.version, "sha256": sha256})
+
+
+def money_scale(panel: Panel, params: Params) -> MoneyScale:
+    """Reporting units per minor unit of every currency at hand, by the params' rates."""
+    present = panel.cohort["currency"].astype("str").unique()
+    return MoneyScale.resolve(present, params.money.rates, DECIMALS, params.money.reporting_currency)

@@ -1,0 +1,205 @@
+"""What a run leaves beside the store: the judged model, the test rows it was judged on and what every ranking said of them.
+
+STORE/runs/<run_id>/: judged/ (a model folder), test_matrix.parquet, test_cohort.parquet, test_rankings.parquet, evaluation.json,
+report.html, model_card.md. Rows of accounts stay here: none goes to the tracking server.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from features.errors import InputMissing, ModelRefused
+from models.baseline import AGE_BANDS, AgeBandTable, Scorecard, plain_orders
+from models.evaluate import CHAMPION, SCORECARD, Evaluation, Judged, Rival, Truth, evaluate
+from models.lesson import Teaching
+from models.recovery import AnyModel, load_model
+from pipeline.params import Params
+from pipeline.training.windows import Windows
+
+if TYPE_CHECKING:
+    from pipeline.panel.dataset import Panel
+
+RUNS, JUDGED, EVALUATION, REPORT, CARD = "runs", "judged", "evaluation.json", "report.html", "model_card.md"
+TABLES = ("test_matrix", "test_cohort", "test_rankings")
+ORDER, CHANCE, PREDICTED = "order|", "chance|", "predicted|"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Test rows, aligned by position.
+
+    matrix     features
+    cohort     account_no, account_id, debtor_id, as_of, portfolio, product, currency, balance, arrears, days_past_due, placed_on
+    rankings   recovered, money and unit (reporting units), seen, the model's scores, and `order|`, `chance|`, `predicted|` per rival
+    """
+
+    matrix: pd.DataFrame
+    cohort: pd.DataFrame
+    rankings: pd.DataFrame
+
+    def judged(self) -> Judged:
+        held = self.rankings
+        scores = held[["p_recovered", "amount_if_recovered", "expected_recovery", "p_defaulted"]]
+        outcome, money, unit = (held[name].to_numpy(dtype=np.float64) for name in ("recovered", "money", "unit"))
+        return Judged(self.cohort, scores, outcome, money, unit, held["seen"].to_numpy(dtype=bool))
+
+    def rivals(self) -> dict[str, Rival]:
+        """The other orders of the test rows, in the order they were given."""
+        found = {}
+        for column in self.rankings.columns:
+            if column.startswith(ORDER):
+                name = column.removeprefix(ORDER)
+                parts = (
+                    self.rankings[part + name].to_numpy() if part + name in self.rankings else None for part in (ORDER, CHANCE, PREDICTED)
+                )
+                found[name] = Rival(*parts)
+        return found
+
+
+def judge(panel: Panel, windows: Windows, model: AnyModel, teaching: Teaching, params: Params, standing: AnyModel | None) -> Evidence:
+    """The test rows with the scores of the model and of every other order of them. standing: the champion as it was judged."""
+    test, split = windows.recovery.test, windows.recovery
+    cohort, matrix = (frame[test].reset_index(drop=True) for frame in (panel.cohort, panel.matrix))
+    labels = panel.labels[test].reset_index(drop=True)
+    unit = teaching.money.per_minor(cohort["currency"])
+    seen = ~split.unseen(panel.cohort["debtor_id"])[test]
+    money = labels["recovered_amount"].to_numpy(dtype=np.float64) * unit
+    judged = Judged(cohort, model.predict(matrix, cohort), labels["recovered"].to_numpy(dtype=np.float64), money, unit, seen)
+    rivals = {name: Rival(order) for name, order in plain_orders(cohort, unit).items()}
+    rivals.update(_taught_rivals(panel, windows, model, teaching, params, cohort, matrix, unit))
+    if standing is not None and comparable(standing, cohort).all() and set(standing.columns) <= set(matrix.columns):
+        rivals[CHAMPION] = _rival(standing.predict(matrix[list(standing.columns)], cohort), unit)
+    return evidence_of(matrix, cohort, judged, rivals)
+
+
+def assess(evidence: Evidence, params: Params, truth: Truth | None = None) -> Evaluation:
+    """Quality and money of the evidence under the params' capacities and draws. truth: of a made-up portfolio."""
+    capacities = sorted({*params.evaluate.capacities, params.gate.capacity})
+    return evaluate(evidence.judged(), evidence.rivals(), capacities, params.evaluate.bootstrap_draws, params.seed, truth)
+
+
+def truth_of(truth: Path, evidence: Evidence) -> Truth:
+    """What the Parquet files of truth/ know of the test rows; InputMissing where rows have none."""
+    files = sorted(truth.glob("*.parquet"))
+    if not files:
+        raise InputMissing(f"No truth in {str(truth)!r}. Give the truth folder that `recoup simulate` wrote.")
+    columns = ["account_id", "as_of", "expected_amount", "p_recovered"]
+    known = pd.concat([pd.read_parquet(file, columns=columns) for file in files], ignore_index=True)
+    keys = evidence.cohort[["account_id"]].assign(as_of=evidence.cohort["as_of"].to_numpy().astype("datetime64[D]").astype(str))
+    known = known.assign(as_of=pd.to_datetime(known["as_of"]).dt.strftime("%Y-%m-%d"))
+    joined = keys.merge(known, on=["account_id", "as_of"], how="left", validate="many_to_one")
+    lacking = int(joined["expected_amount"].isna().sum())
+    if lacking:
+        raise InputMissing(
+            f"{lacking:,} rows of the test nights have no truth in {str(truth)!r}. Give the truth of the source the store was fed from."
+        )
+    money, chance = (joined[name].to_numpy(dtype=np.float64) for name in ("expected_amount", "p_recovered"))
+    return Truth(money * evidence.rankings["unit"].to_numpy(), chance)
+
+
+def _taught_rivals(
+    panel: Panel,
+    windows: Windows,
+    model: AnyModel,
+    teaching: Teaching,
+    params: Params,
+    cohort: pd.DataFrame,
+    matrix: pd.DataFrame,
+    unit: np.ndarray,
+) -> dict[str, Rival]:
+    """The age-band table and the scorecard, taught on the same fit window."""
+    rows = windows.recovery.fit
+    terms = {"default_dpd": params.label.default_dpd, "horizon_days": params.label.horizon_days}
+    labels, held = windows.fit_labels(panel.labels)[rows], panel.cohort[rows]
+    found = {}
+    if model.kind != AGE_BANDS:
+        table = AgeBandTable.fit(labels, held, teaching.money, **terms)
+        found["age-band rate x balance"] = _rival(table.predict(matrix, cohort), unit)
+        names = model.encoder.names
+        numbers = model.encoder.encode(panel.matrix[rows], held)
+        card = Scorecard.fit(numbers, names, labels["recovered"].to_numpy(dtype=np.float64), np.ones(int(rows.sum())))
+        chance = card.probability(model.encoder.encode(matrix, cohort), names)
+        money = chance * cohort["balance"].to_numpy(dtype=np.float64) * unit
+        found[SCORECARD] = Rival(money, chance)
+    return found
+
+
+def _rival(scores: pd.DataFrame, unit: np.ndarray) -> Rival:
+    money = scores["expected_recovery"].to_numpy() * unit
+    return Rival(money, scores["p_recovered"].to_numpy(), money)
+
+
+def comparable(model: AnyModel, cohort: pd.DataFrame) -> np.ndarray:
+    """Rows of nights on which every label the model was taught on was known: there it is judged as it would have scored."""
+    return (cohort["as_of"] >= int(model.facts["fit_last"]) + int(model.facts["gap_days"])).to_numpy()
+
+
+def evidence_of(matrix: pd.DataFrame, cohort: pd.DataFrame, judged: Judged, rivals: dict[str, Rival]) -> Evidence:
+    rankings = judged.scores.reset_index(drop=True).assign(
+        recovered=judged.recovered, money=judged.money, unit=judged.unit, seen=judged.seen
+    )
+    for name, rival in rivals.items():
+        for part, values in ((ORDER, rival.order), (CHANCE, rival.chance), (PREDICTED, rival.predicted)):
+            if values is not None:
+                rankings[part + name] = values
+    return Evidence(matrix.reset_index(drop=True), cohort.reset_index(drop=True), rankings)
+
+
+def run_folder(store_path: Path, run_id: str) -> Path:
+    """STORE/runs/<run_id>. InputMissing for an id that is no plain name, or whose evidence is not in this store."""
+    folder = store_path / RUNS / run_id
+    if Path(run_id).name != run_id or run_id in ("", ".", "..") or not folder.is_dir():
+        raise InputMissing(
+            f"Run {run_id[:64]!r} left no evidence in the store {str(store_path)!r}. Give a run id that `recoup train` printed here."
+        )
+    return folder
+
+
+def save_evidence(folder: Path, evidence: Evidence, judged_model: AnyModel, texts: dict[str, str]) -> dict[str, str]:
+    """Write everything, readable by the owner only; returns the sha256 that the registry keeps: of the judged folder and of the rest."""
+    folder.mkdir(parents=True, mode=0o700)
+    judged_sha256 = judged_model.save(folder / JUDGED)
+    for name, frame in zip(TABLES, (evidence.matrix, evidence.cohort, evidence.rankings), strict=True):
+        frame.to_parquet(folder / f"{name}.parquet", index=False, compression="zstd")
+        os.chmod(folder / f"{name}.parquet", 0o600)
+    write_texts(folder, texts)
+    return {"judged_sha256": judged_sha256, "evidence_sha256": _digest(folder)}
+
+
+def write_texts(folder: Path, texts: dict[str, str]) -> None:
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def evaluation_text(evaluation: Evaluation) -> str:
+    return json.dumps(evaluation.to_dict(), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def load_evidence(folder: Path, evidence_sha256: str) -> Evidence:
+    """The test rows, once they are those that were recorded; ModelRefused otherwise."""
+    if not all((folder / f"{name}.parquet").is_file() for name in TABLES) or _digest(folder) != evidence_sha256:
+        raise ModelRefused(f"The test rows in {str(folder)!r} are not those of the run. Train again.")
+    return Evidence(*(pd.read_parquet(folder / f"{name}.parquet") for name in TABLES))
+
+
+def load_evaluation(folder: Path) -> Evaluation:
+    return Evaluation.from_dict(json.loads((folder / EVALUATION).read_text(encoding="utf-8")))
+
+
+def load_judged(folder: Path, sha256: str) -> AnyModel:
+    return load_model(folder / JUDGED, sha256)
+
+
+def _digest(folder: Path) -> str:
+    whole = hashlib.sha256()
+    for name in TABLES:
+        whole.update((folder / f"{name}.parquet").read_bytes())
+    return whole.hexdigest()

@@ -1,0 +1,359 @@
+"""All of MLflow: runs recorded, versions registered, and the acts of promotion and rollback.
+
+The embedded SQLite store and a server's address (MLFLOW_TRACKING_URI) are the same to it. Only the acts here need it: scoring reads
+champion.json and the model folder (pipeline.store.champion).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import io
+import logging
+import math
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import numpy as np
+import pandas as pd
+
+from features.errors import InputMissing, ModelRefused, RegistryAway
+from models.evaluate import evaluate, paired_money
+from models.folder import read_folder
+from models.recovery import RecoveryModel, load_model
+from models.split import day_text
+from models.verdict import gates
+from pipeline.params import Params
+from pipeline.store.champion import MODELS, Approved, age_band, champion, model_folder, read_record, write_record
+from pipeline.store.locks import only_run
+from pipeline.training.evidence import CARD, JUDGED, RUNS, Evidence, comparable, load_evidence, run_folder
+from pipeline.training.report import approval
+
+__all__ = ["Approved", "Recorded", "age_band", "champion", "promote", "ready", "record", "recorded", "rollback", "run", "standing_champion"]
+
+NAME = "recoup"  # experiment and registered model
+CHALLENGER, CHAMPION_ALIAS = "challenger", "champion"
+TAG = "recoup."
+REQUIREMENTS = ("lightgbm", "numpy", "scipy")
+ADDRESSES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What the registry knows of a run."""
+
+    run_id: str
+    version: str
+    sha256: str
+    judged_sha256: str
+    evidence_sha256: str
+    registered: str
+
+
+def tracking_uri(params: Params) -> str:
+    """The environment's MLFLOW_TRACKING_URI, else the params'."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or params.paths.tracking_uri
+
+
+def ready(params: Params) -> None:
+    """Open (or create) the store before hours are spent on training. RegistryAway when it does not answer."""
+    with _opened(params):
+        pass
+
+
+@contextlib.contextmanager
+def run(params: Params) -> Iterator[str]:
+    """A new run's id; the run is marked failed when what happens inside it fails."""
+    with _opened(params) as (client, experiment):
+        run_id = client.create_run(experiment, tags={"mlflow.source.name": "recoup train"}).info.run_id
+    try:
+        yield run_id
+    except BaseException:
+        with contextlib.suppress(RegistryAway), _opened(params) as (client, _):
+            client.set_terminated(run_id, "FAILED")
+        raise
+
+
+def record(
+    params: Params,
+    run_id: str,
+    model: Any,
+    figures: Mapping[str, float],
+    plain: Mapping[str, Any],
+    tags: Mapping[str, str],
+    files: Mapping[str, bytes],
+    curves: Mapping[str, Mapping[int, float]],
+) -> Recorded:
+    """Fill and end the run: params, metrics, report, card, the Booster, and a registered version with the alias `challenger`.
+
+    curves: metric -> step -> value, drawn as lines by the registry's page.
+    """
+    with _opened(params) as (client, _):
+        import mlflow
+        from mlflow.entities import Metric, Param, RunTag
+
+        metrics = [Metric(key, float(value), 0, 0) for key, value in figures.items() if math.isfinite(value)]
+        metrics += [Metric(key, float(value), 0, step) for key, held in curves.items() for step, value in held.items()]
+        texts = [Param(key, str(value)[:6000]) for key, value in plain.items()]
+        for at in range(0, max(len(metrics), len(texts)), 100):
+            client.log_batch(run_id, metrics[at : at + 100], texts[at : at + 100])
+        client.log_batch(run_id, tags=[RunTag(TAG + key, value) for key, value in tags.items()])
+        for name, content in files.items():
+            client.log_text(run_id, content.decode(), name)
+        source = None
+        with mlflow.start_run(run_id=run_id):
+            if isinstance(model, RecoveryModel):
+                source = _log_booster(model).model_uri
+        with contextlib.suppress(mlflow.exceptions.MlflowException):  # it exists from the second run on
+            client.create_registered_model(NAME)
+        if source:
+            found = mlflow.register_model(source, NAME)
+        else:  # the age-band table is no Booster: its card is registered as it is
+            found = client.create_model_version(NAME, client.get_run(run_id).info.artifact_uri, run_id)
+        client.set_registered_model_alias(NAME, CHALLENGER, found.version)
+        client.set_tag(run_id, TAG + "registered", str(found.version))
+    return Recorded(run_id, tags["model_version"], tags["sha256"], tags["judged_sha256"], tags["evidence_sha256"], str(found.version))
+
+
+def recorded(params: Params, run_id: str) -> Recorded:
+    """What was recorded of a run; InputMissing for a run the registry does not hold or that did not end."""
+    with _opened(params) as (client, _):
+        from mlflow.exceptions import MlflowException
+
+        try:
+            tags = client.get_run(run_id).data.tags
+        except MlflowException as error:
+            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                raise
+            tags = {}
+    names = ("model_version", "sha256", "judged_sha256", "evidence_sha256", "registered")
+    if not all(TAG + name in tags for name in names):
+        raise InputMissing(f"Run {run_id[:64]!r} is not a finished run of this registry. Give a run id that `recoup train` printed.")
+    return Recorded(run_id, *(tags[TAG + name] for name in names))
+
+
+def promote(store_path: Path, run_id: str, params: Params, *, who: str, why: str, when: str) -> str:
+    """Challenger -> champion, if the gates allow and it is not worse than the champion on the same rows. Returns what was done.
+
+    Raises ModelRefused with the numbers otherwise. The first champion needs only the absolute gates.
+    """
+    known = recorded(params, run_id)
+    read_folder(model_folder(store_path, known.version), known.sha256)
+    with only_run(store_path / MODELS):
+        return _promoted(store_path, known, params, {"approved_by": who, "approved_at": when, "why": why})
+
+
+def _promoted(store_path: Path, known: Recorded, params: Params, decision: Mapping[str, str]) -> str:
+    standing = champion(store_path)
+    if standing is not None and standing.version == known.version:
+        return f"{known.version} is the champion already."
+    evidence = load_evidence(run_folder(store_path, known.run_id), known.evidence_sha256)
+    _pass_gates(evidence, params, known.version)
+    compared = None
+    if standing is not None:
+        compared = _not_worse(evidence, standing, store_path, params, known.version)
+    previous = dict(standing.record) if standing is not None else None
+    held = {"run_id": known.run_id, "model_version": known.version, "sha256": known.sha256, "judged_sha256": known.judged_sha256}
+    write_record(store_path, {**held, **decision, "registered": known.registered, "compared": compared, "previous": previous})
+    _set_champion(params, known.registered, {**decision, "decision": "promoted"}, known.run_id)
+    _sign_card(store_path, known.run_id, params, approval(decision, compared))
+    gain = (
+        ""
+        if compared is None
+        else f" Its money at {params.gate.capacity:.0%} capacity against the former champion's: {compared['gain']:+.1%}."
+    )
+    return f"{known.version} is the champion, approved by {decision['approved_by']}.{gain}"
+
+
+def rollback(store_path: Path, params: Params, *, who: str, why: str, when: str) -> str:
+    """Put the previous champion back, once its folder is still the approved one. ModelRefused when there is none."""
+    (store_path / MODELS).mkdir(parents=True, exist_ok=True)
+    with only_run(store_path / MODELS):
+        return _rolled_back(store_path, params, who, why, when)
+
+
+def _rolled_back(store_path: Path, params: Params, who: str, why: str, when: str) -> str:
+    record = read_record(store_path)
+    if record is None or not record["previous"]:
+        raise ModelRefused("There is no previous champion to go back to. Promote a run instead.")
+    previous = record["previous"]
+    read_folder(model_folder(store_path, previous["model_version"]), previous["sha256"])
+    act = {"by": who, "at": when, "why": why, "from": record["model_version"]}
+    write_record(store_path, {**previous, "rolled_back": act})
+    tags = {"approved_by": who, "approved_at": when, "why": why, "decision": "rolled back to"}
+    _set_champion(params, previous.get("registered"), tags, previous["run_id"])
+    return f"{previous['model_version']} is the champion again, by {who}."
+
+
+def standing_champion(store_path: Path) -> tuple[Any, Approved] | None:
+    """The champion as it was judged (before its refit on everything), to be compared with: (model, approval); None without one.
+
+    A champion whose judged folder is gone is compared as it scores.
+    """
+    standing = champion(store_path)
+    if standing is None:
+        return None
+    judged = store_path / RUNS / str(standing.record["run_id"]) / JUDGED
+    if judged.is_dir() and standing.record.get("judged_sha256"):
+        return load_model(judged, standing.record["judged_sha256"]), standing
+    return load_model(standing.folder, standing.sha256), standing
+
+
+def _pass_gates(evidence: Evidence, params: Params, version: str) -> None:
+    judged = evaluate(evidence.judged(), {}, (params.gate.capacity,), params.evaluate.bootstrap_draws, params.seed)
+    failed = [gate for gate in gates(judged, params.gate) if not gate["passed"]]
+    if failed:
+        named = "; ".join(f"{gate['gate']} is {_figure(gate)}, allowed {gate['from']:g} to {gate['to']:g}" for gate in failed)
+        raise ModelRefused(f"{version} is not promoted: {named}. Mend the calibration or the data and train again; the champion stays.")
+
+
+def _not_worse(evidence: Evidence, standing: Approved, store_path: Path, params: Params, version: str) -> dict[str, Any]:
+    """The paired comparison on the challenger's test rows, of nights after the champion's own fit window; ModelRefused when it loses."""
+    model, _ = standing_champion(store_path)
+    fair = comparable(model, evidence.cohort)
+    refused = f"{version} is not promoted: the champion {standing.version}"
+    if not fair.any():
+        taught = day_text(int(model.facts["fit_last"]))
+        raise ModelRefused(
+            f"{refused} was taught on nights through {taught}, too near every test night to be compared. Train on newer data."
+        )
+    lacking = sorted(set(model.columns) - set(evidence.matrix.columns))
+    if lacking:
+        raise ModelRefused(f"{refused} needs {', '.join(lacking[:5])}, which this catalogue lacks. Keep the features for one more run.")
+    cohort, rankings = evidence.cohort[fair].reset_index(drop=True), evidence.rankings[fair].reset_index(drop=True)
+    unit = rankings["unit"].to_numpy()
+    theirs = (
+        model.predict(evidence.matrix.loc[fair, list(model.columns)].reset_index(drop=True), cohort)["expected_recovery"].to_numpy() * unit
+    )
+    ours = rankings["expected_recovery"].to_numpy() * unit
+    draws, capacity = params.evaluate.bootstrap_draws, params.gate.capacity
+    found = paired_money(cohort, ours, theirs, rankings["money"].to_numpy(), capacity, draws, params.seed)
+    allowed = -params.gate.max_money_loss
+    if not found["gain"] >= allowed or found["gain_high"] < 0:
+        gain, low, high = (f"{found[name]:+.1%}" for name in ("gain", "gain_low", "gain_high"))
+        raise ModelRefused(
+            f"{refused} reaches more: on the same {len(cohort):,} rows at {capacity:.0%} capacity the challenger's money differs by "
+            f"{gain} [{low}, {high}]; it must be at least {allowed:+.1%} and not surely below it. The champion stays."
+        )
+    return {key: float(value) if np.isfinite(value) else None for key, value in found.items()} | {"champion": standing.version}
+
+
+def _figure(gate: Mapping[str, Any]) -> str:
+    if not math.isfinite(gate["value"]):
+        return "not measurable (too few outcomes)"
+    return f"{gate['value']:.2f} [{gate['low']:.2f}, {gate['high']:.2f}]"
+
+
+def _set_champion(params: Params, registered: str | None, decision: Mapping[str, str], run_id: str) -> None:
+    if registered is None:
+        return
+    with _opened(params) as (client, _):
+        client.set_registered_model_alias(NAME, CHAMPION_ALIAS, registered)
+        for key, value in decision.items():
+            client.set_model_version_tag(NAME, registered, TAG + key, value)
+            client.set_tag(run_id, TAG + key, value)
+
+
+def _sign_card(store_path: Path, run_id: str, params: Params, signature: str) -> None:
+    """Put the approval under the run's model card, beside the store and in the registry."""
+    place = run_folder(store_path, run_id) / CARD
+    if not place.is_file():
+        return
+    text = place.read_text(encoding="utf-8").split("\n## Approval\n")[0].rstrip("\n") + "\n" + signature
+    place.write_text(text, encoding="utf-8")
+    with _opened(params) as (client, _):
+        client.log_text(run_id, text, CARD)
+
+
+def _log_booster(model: RecoveryModel) -> Any:
+    """The booster of P(recovered) with a signature and a made-up input: the medians of the fit window, no account's row."""
+    import importlib.metadata
+
+    from mlflow.lightgbm import log_model
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    names = model.recovered.booster.feature_name()
+    medians = pd.DataFrame([[model.encoder.medians[name] for name in model.encoder.names]], columns=names)
+    signature = ModelSignature(Schema([ColSpec("double", name) for name in names]), Schema([ColSpec("double", "raw_p_recovered")]))
+    wanted = [f"{name}=={importlib.metadata.version(name)}" for name in REQUIREMENTS]
+    return log_model(model.recovered.booster, name="model", signature=signature, input_example=medians, pip_requirements=wanted)
+
+
+@contextlib.contextmanager
+def _opened(params: Params) -> Iterator[tuple[Any, str]]:
+    """(client, experiment id), quiet on stdout, one writer at a time on SQLite. RegistryAway when the store does not answer."""
+    for key, value in QUIET.items():
+        os.environ.setdefault(key, value)
+    uri, asked = tracking_uri(params), {name: os.environ.get(name) for name in ADDRESSES}
+    silence = io.StringIO()  # the library's own notices are no result of ours
+    with warnings.catch_warnings(), contextlib.redirect_stdout(silence), contextlib.redirect_stderr(silence), _alone(uri):
+        warnings.simplefilter("ignore")
+        import mlflow
+        import sqlalchemy
+
+        for chatter in ("mlflow", "alembic", "git"):
+            logging.getLogger(chatter).setLevel(logging.CRITICAL)
+        try:
+            mlflow.autolog(disable=True)
+            mlflow.set_tracking_uri(uri)
+            mlflow.set_registry_uri(uri)
+            client = mlflow.MlflowClient(uri, uri)
+            yield client, _experiment(client, uri)
+        except (mlflow.exceptions.MlflowException, sqlalchemy.exc.SQLAlchemyError, ConnectionError) as error:
+            raise RegistryAway(
+                f"The tracking store {_without_secret(uri)} does not answer as it should ({type(error).__name__}). Start it, or set "
+                "MLFLOW_TRACKING_URI or paths.tracking_uri to one that runs."
+            ) from None
+        finally:  # the library writes the address into the environment, where the next params would find it as the user's own
+            for name, value in asked.items():
+                os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
+
+
+def _experiment(client: Any, uri: str) -> str:
+    found = client.get_experiment_by_name(NAME)
+    if found is not None:
+        return found.experiment_id
+    place = _sqlite_file(uri)
+    return client.create_experiment(NAME, artifact_location=(place.parent / "mlartifacts").resolve().as_uri() if place else None)
+
+
+@contextlib.contextmanager
+def _alone(uri: str) -> Iterator[None]:
+    """On SQLite, writers wait for each other: parallel first writers would each create the tables, and all but one fail."""
+    place = _sqlite_file(uri)
+    if place is None:
+        yield
+        return
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        lock = os.open(f"{place}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise RegistryAway(f"The tracking store {str(place)!r} cannot be written ({error.strerror}). Set paths.tracking_uri.") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _sqlite_file(uri: str) -> Path | None:
+    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+
+
+def _without_secret(uri: str) -> str:
+    parts = urlsplit(uri)
+    return uri if not parts.netloc else urlunsplit((parts.scheme, parts.netloc.rsplit("@", 1)[-1], parts.path, "", ""))

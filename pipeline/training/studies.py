@@ -1,0 +1,227 @@
+"""Studies around a judged model: earlier cut-offs, other seeds, without our own contacts, listed money, fairness, importance, drift,
+the amount's interval, steady reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+from models.amount import COVERAGE
+from models.baseline import AGE_BANDS, plain_orders
+from models.evaluate import MODEL, NEWEST, POOLED, Judged, Rival, evaluate, paired_money
+from models.explain import checked_contributions, kept_reasons, reasons, same_first_reason
+from models.fairness import audit, groups_of, proxies
+from models.lesson import Lesson, Teaching
+from models.money import MoneyScale
+from models.recovery import AnyModel, RecoveryModel, debtors_with
+from models.resampling import debtor_draws, interval, listed_shares, ratios_of_sums
+from models.split import rolling_origin
+from pipeline.params import Params
+from pipeline.training.evidence import Evidence
+from pipeline.training.windows import Windows
+
+if TYPE_CHECKING:
+    from pipeline.panel.dataset import Panel
+
+IMPORTANCE_ROWS = 10_000  # of the test rows, evenly spaced
+MANY_ROWS = 1_000  # from here on the fast contributions are the faster ones
+STABILITY_ROWS = 300
+SEEDS = 5
+SWARM, SWARM_STEP = 14, 0.01  # columns of the beeswarm; width of its bins, log-odds
+ATTEMPTS = "contacts_count_outbound_30d"  # the burden of contact an account has had
+STRONGEST = 9  # columns whose action is drawn
+
+
+def backtest(panel: Panel, windows: Windows, model: RecoveryModel, teaching: Teaching, params: Params) -> pd.DataFrame:
+    """The same way of fitting at earlier cut-offs: does the result hold, or was the headline's window lucky?"""
+    labelled = panel.labels["recovered"].notna().to_numpy()
+    rows = []
+    for split in rolling_origin(panel.cohort, params.split, params.label, labelled):
+        labels = panel.labels[["recovered", "recovered_amount"]].assign(defaulted=np.nan)
+        labels.loc[~split.fit, ["recovered", "recovered_amount"]] = np.nan
+        if debtors_with(labels["recovered"], panel.cohort["debtor_id"]) < params.model.min_events:
+            continue
+        earlier = RecoveryModel.fit(panel.matrix, labels, panel.cohort, teaching, like=replace(model, defaulted=None))
+        rows.append({**split.dates(), **_headline(panel, split.test, earlier, teaching.money, params)})
+    return pd.DataFrame(rows)
+
+
+def _headline(panel: Panel, test: np.ndarray, model: RecoveryModel, money: MoneyScale, params: Params) -> dict[str, float]:
+    cohort, matrix, labels = (frame[test].reset_index(drop=True) for frame in (panel.cohort, panel.matrix, panel.labels))
+    unit = money.per_minor(cohort["currency"])
+    realised = labels["recovered_amount"].to_numpy(dtype=np.float64) * unit
+    outcome, everyone = labels["recovered"].to_numpy(dtype=np.float64), np.ones(len(cohort), dtype=bool)
+    judged = Judged(cohort, model.predict(matrix, cohort), outcome, realised, unit, everyone)
+    capacity = params.gate.capacity
+    rivals = {NEWEST: Rival(plain_orders(cohort, unit)[NEWEST])}
+    found = evaluate(judged, rivals, (capacity,), params.evaluate.bootstrap_draws, params.seed, scopes=(POOLED,))
+    line: dict[str, float] = {}
+    for metric in ("auc", "calibration_slope", "money_ratio"):
+        line[metric], line[f"{metric}_low"], line[f"{metric}_high"] = found.figure(metric)
+    ours, newest = found.money_row(MODEL, capacity), found.money_row(NEWEST, capacity)
+    return {
+        **line,
+        "share": ours["share"],
+        "share_low": ours["share_low"],
+        "share_high": ours["share_high"],
+        "share_newest": newest["share"],
+    }
+
+
+def without_contacts(
+    lesson: Lesson, model: RecoveryModel, teaching: Teaching, params: Params, catalogue: Sequence[Any], evidence: Evidence
+) -> pd.DataFrame:
+    """The model without our own contacts: a gain that sits in past attempts vanishes when the list changes who is attempted."""
+    ours = [entry.name for entry in catalogue if entry.family == "contacts" and entry.name in model.columns]
+    if not ours or len(ours) == len(model.columns):
+        return pd.DataFrame()
+    (bare,) = model.regrown(lesson.without(ours, teaching), teaching)
+    judged = evidence.judged()
+    scores = bare.predict(evidence.matrix.drop(columns=ours), evidence.cohort)
+    without = replace(judged, scores=scores)
+    capacity, draws, seed = params.gate.capacity, params.evaluate.bootstrap_draws, params.seed
+    found = {}
+    for name, held in (("with", judged), ("without", without)):
+        found[name] = evaluate(held, {}, (capacity,), draws, seed, scopes=(POOLED,))
+    gain = paired_money(evidence.cohort, judged.predicted, without.predicted, judged.money, capacity, draws, seed)
+    rows = []
+    for name, columns in (("with", len(model.columns)), ("without", len(bare.columns))):
+        row = found[name].money_row(MODEL, capacity)
+        auc, low, high = found[name].figure("auc")
+        rows.append({"our contacts": name, "columns": columns, "auc": auc, "auc_low": low, "auc_high": high, "share": row["share"]})
+    rows[0] |= {"gain": gain["gain"], "gain_low": gain["gain_low"], "gain_high": gain["gain_high"]}
+    return pd.DataFrame(rows)
+
+
+def other_seeds(lesson: Lesson, model: RecoveryModel, teaching: Teaching, params: Params, evidence: Evidence) -> pd.DataFrame:
+    """AUC and money at capacity of the judged model and of the same way grown with SEEDS - 1 other seeds: is the result the seed's luck?"""
+    seeds = [teaching.seed + step * teaching.settings.get("seeds", 1) for step in range(1, SEEDS)]  # none of them shared
+    models = [model, *model.regrown(lesson, teaching, seeds)]
+    judged = evidence.judged()
+    rows = []
+    for seed, grown in zip([teaching.seed, *seeds], models, strict=True):
+        scores = judged.scores if grown is model else grown.predict(evidence.matrix, evidence.cohort)
+        found = evaluate(replace(judged, scores=scores), {}, (params.gate.capacity,), 0, teaching.seed, scopes=(POOLED,))
+        share = found.money_row(MODEL, params.gate.capacity)["share"]
+        rows.append({"seed": seed, "auc": found.figure("auc")[0], "log_loss": found.figure("log_loss")[0], "share": share})
+    return pd.DataFrame(rows)
+
+
+def listed_money(judged: Judged, capacities: Sequence[float], draws: int, seed: int) -> pd.DataFrame:
+    """Realised ÷ predicted money among the rows a list of each capacity would hold, with its interval by debtor.
+
+    A list takes the highest scores, and among those are the ones that are high by mistake: a level right over all accounts can be
+    wrong where the money is.
+    """
+    who, weights = debtor_draws(judged.cohort["debtor_id"], draws, seed)
+    night = judged.cohort["as_of"].to_numpy()
+    rows = []
+    for capacity in capacities:
+        listed = listed_shares(judged.predicted, night, capacity)
+        ratio, low, high = interval(ratios_of_sums(listed * judged.money, listed * judged.predicted, who, weights))
+        sums = {"rows": float(listed.sum()), "predicted": float(listed @ judged.predicted), "realised": float(listed @ judged.money)}
+        rows.append({"capacity": capacity, **sums, "ratio": ratio, "low": low, "high": high})
+    return pd.DataFrame(rows)
+
+
+def fairness(
+    panel: Panel, windows: Windows, model: AnyModel, params: Params, evidence: Evidence, traits: pd.DataFrame
+) -> dict[str, pd.DataFrame]:
+    """`fairness` and `proxies` frames of the audit_* columns on the test rows; no frames where none is delivered."""
+    if not len(traits.columns):
+        return {}
+    test = windows.recovery.test
+    groups = {name: groups_of(traits[name][test].reset_index(drop=True)) for name in traits.columns}
+    attempts = evidence.matrix[ATTEMPTS].to_numpy() if ATTEMPTS in evidence.matrix else None
+    draws, seed = params.evaluate.bootstrap_draws, params.seed
+    told = pd.DataFrame()
+    if model.kind != AGE_BANDS:
+        numbers = model.encoder.encode(evidence.matrix, evidence.cohort)
+        told = proxies(numbers, model.encoder.names, evidence.cohort, groups, params.model.model_dump(), draws, seed)
+    return {"fairness": audit(evidence.judged(), groups, attempts, params.gate.capacity, draws, seed), "proxies": told}
+
+
+def importance(model: RecoveryModel, evidence: Evidence, catalogue: Sequence[Any]) -> dict[str, pd.DataFrame]:
+    """`importance`: share of the mean absolute exact contribution per column, on evenly spaced test rows; `effects`: how the strongest
+    act over their values; `swarm`: how often each of them moves a score by how much, and at which values."""
+    step = -(-len(evidence.matrix) // IMPORTANCE_ROWS)
+    rows = evidence.matrix[::step]
+    found, _ = checked_contributions(model, rows, evidence.cohort[::step], many=len(rows) >= MANY_ROWS)
+    mean = found.abs().mean()
+    families = {entry.name: entry.family for entry in catalogue}
+    share = mean / mean.sum() if mean.sum() > 0 else mean
+    table = pd.DataFrame(
+        {"feature": mean.index, "family": [families.get(name, "attributes") for name in mean.index], "share": share.to_numpy()}
+    )
+    table = table.sort_values("share", ascending=False, kind="stable", ignore_index=True)
+    numeric = [name for name in table["feature"] if rows[name].dtype == np.float64 and rows[name].nunique() > 2][:STRONGEST]
+    effects = [line for name in numeric for line in _effects(name, rows[name].to_numpy(), found[name].to_numpy())]
+    numbers = model.encoder.encode(rows, evidence.cohort[::step])
+    places = {name: place for place, name in enumerate(model.encoder.names)}
+    swarm = [line for name in table["feature"][:SWARM] for line in _swarm(name, numbers[:, places[name]], found[name].to_numpy())]
+    return {"importance": table, "effects": pd.DataFrame(effects), "swarm": pd.DataFrame(swarm)}
+
+
+def _swarm(name: str, value: np.ndarray, effect: np.ndarray) -> list[dict[str, Any]]:
+    """Rows per narrow bin of the contribution, split into low, middle, high third of the column's values, and missing: counts alone."""
+    height = np.full(len(value), np.nan)
+    known = ~np.isnan(value)
+    height[known] = (rankdata(value[known]) - 0.5) / max(known.sum(), 1)
+    bins = np.floor(effect / SWARM_STEP).astype(np.int64)
+    part = np.where(known, np.minimum(np.nan_to_num(height) * 3, 2).astype(np.int64), -1)
+    held = pd.DataFrame({"bin": bins, "part": part}).value_counts().sort_index()
+    return [
+        {"feature": name, "effect": (place + 0.5) * SWARM_STEP, "value": None if third < 0 else (third + 0.5) / 3, "rows": int(count)}
+        for (place, third), count in held.items()
+    ]
+
+
+def _effects(name: str, value: np.ndarray, effect: np.ndarray) -> list[dict[str, Any]]:
+    """Mean contribution and its middle 80 % per tenth of the value, the missing apart: counts of rows, no account's own row."""
+    known = ~np.isnan(value)
+    edges = np.unique(np.quantile(value[known], np.linspace(0, 1, 11)))
+    tenth = np.clip(np.searchsorted(edges, value[known], side="right") - 1, 0, max(len(edges) - 2, 0))
+    lines = []
+    for part in np.unique(tenth):
+        inside = tenth == part
+        held = effect[known][inside]
+        low, high = np.quantile(held, (0.1, 0.9))
+        middle = float(np.median(value[known][inside]))
+        lines.append({"feature": name, "value": middle, "mean": held.mean(), "low": low, "high": high, "rows": int(inside.sum())})
+    if (~known).any():
+        held = effect[~known]
+        low, high = np.quantile(held, (0.1, 0.9))
+        lines.append({"feature": name, "value": np.nan, "mean": held.mean(), "low": low, "high": high, "rows": int((~known).sum())})
+    return lines
+
+
+def drift(model: RecoveryModel, evidence: Evidence, catalogue: Sequence[Any]) -> pd.DataFrame:
+    numbers = model.encoder.encode(evidence.matrix, evidence.cohort)
+    found = model.reference.psi(numbers, model.encoder.names, evidence.rankings["p_recovered"].to_numpy())
+    families = {entry.name: entry.family for entry in catalogue}
+    table = pd.DataFrame({"feature": list(found), "family": [families.get(name, "") for name in found], "psi": list(found.values())})
+    return table.sort_values("psi", ascending=False, kind="stable", ignore_index=True)
+
+
+def interval_coverage(model: RecoveryModel, evidence: Evidence) -> pd.DataFrame:
+    """Share of the realised amounts inside the interval the amount head gives, on recovered test rows."""
+    won = (evidence.rankings["recovered"] == 1).to_numpy()
+    if not won.any():
+        return pd.DataFrame()
+    band = model.amount_interval(evidence.matrix[won], evidence.cohort[won])
+    unit, money = (evidence.rankings[name][won].to_numpy() for name in ("unit", "money"))
+    inside = (band["amount_low"].to_numpy() * unit <= money * (1 + 1e-9)) & (money <= band["amount_high"].to_numpy() * unit * (1 + 1e-9))
+    return pd.DataFrame([{"recoveries": int(won.sum()), "wanted": COVERAGE, "inside": float(inside.mean())}])
+
+
+def steady_reasons(judged: RecoveryModel, release: RecoveryModel, evidence: Evidence, catalogue: Sequence[Any]) -> dict[str, float]:
+    """What the refit on everything leaves of the reasons, word for word: `first` of the first ones, `three` of all."""
+    step = max(len(evidence.matrix) // STABILITY_ROWS, 1)
+    rows, people = evidence.matrix[::step], evidence.cohort[::step]
+    before, after = (reasons(model, rows, people, catalogue) for model in (judged, release))
+    return {"first": same_first_reason(before, after), "three": kept_reasons(before, after)}

@@ -1,0 +1,97 @@
+"""The three notebooks run from their first cell to their last on a part of the sample, and are kept without outputs."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import pytest
+import yaml
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+from pipeline.cli import main
+
+HOUSE = Path(__file__).parents[2]
+NOTEBOOKS = sorted((HOUSE / "notebooks").glob("*.ipynb"))
+PART = 5  # every fifth debtor of the sample: their notebooks must run, not impress
+TABLES = ("accounts", "charges", "balances", "payments", "contacts", "statuses")
+
+# The kernel's own plumbing speaks of event loops and transports; what our code says is caught inside the kernel.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def recoup(*command: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(list(command))
+    return ended.value.code
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A folder as `make run` leaves it, from a part of the sample and with small models: params, store, champion, one night."""
+    folder = tmp_path_factory.mktemp("notebooks")
+    source = folder / "source"
+    source.mkdir()
+    accounts = pd.read_csv(HOUSE / "data" / "sample" / "accounts.csv.gz", dtype="str")
+    kept = accounts[accounts["debtor_id"].str[1:].astype(int) % PART == 0]
+    kept.to_csv(source / "accounts.csv", index=False)
+    for name in TABLES[1:]:
+        rows = pd.read_csv(HOUSE / "data" / "sample" / f"{name}.csv.gz", dtype="str")
+        rows[rows["account_id"].isin(kept["account_id"])].to_csv(source / f"{name}.csv", index=False)
+    whole = yaml.safe_load((HOUSE / "params.yaml").read_text(encoding="utf-8"))
+    whole["paths"] = {"source": "source", "store": "store", "out": "out", "tracking_uri": "sqlite:///mlflow.db"}
+    whole["model"] |= {"n_estimators": 25, "min_events": 50}
+    whole["split"]["backtest_folds"] = 1
+    whole["evaluate"]["bootstrap_draws"] = 40
+    whole["ingest"]["quiet_days"] = 30
+    (folder / "params.yaml").write_text(yaml.safe_dump(whole, sort_keys=False), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        assert recoup("ingest") == 0
+        assert recoup("train") == 0
+        run_id = next((folder / "store" / "runs").iterdir()).name
+        assert recoup("promote", "--run", run_id, "--by", "tests", "--why", "first") == 0
+    shutil.copytree(HOUSE / "notebooks", folder / "notebooks")
+    return folder
+
+
+def executed(notebook: nbformat.NotebookNode, place: Path) -> str:
+    """What its cells print and show as text."""
+    here = {"metadata": {"path": str(place / "notebooks")}}
+    told = NotebookClient(notebook, timeout=300, kernel_name="python3", resources=here).execute()
+    outputs = [held for cell in told.cells for held in cell.get("outputs", [])]
+    assert not [held for held in outputs if held.output_type == "stream" and held.name == "stderr" and "Warning" in held.text]
+    pictures = sum("image/png" in held.get("data", {}) for held in outputs)
+    assert pictures >= 4
+    return "\n".join(held.get("text", "") or str(held.get("data", {}).get("text/plain", "")) for held in outputs)
+
+
+def test_there_are_three_and_they_are_kept_without_outputs():
+    assert [path.name[:2] for path in NOTEBOOKS] == ["01", "02", "03"]
+    for path in NOTEBOOKS:
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+        code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        assert not [cell for cell in code if cell.outputs or cell.execution_count is not None], path.name
+        words = sum(len(re.findall(r"\w+", cell.source)) for cell in notebook.cells if cell.cell_type == "markdown")
+        assert words > 120, f"{path.name} tells no story"
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    list(zip(NOTEBOOKS, ("rows of", "worse than the champion", "debtors listed for"), strict=True)),
+    ids=[path.stem for path in NOTEBOOKS],
+)
+def test_a_notebook_runs_to_its_end(path, said, place):
+    assert said in executed(nbformat.read(path, as_version=4), place)
+
+
+def test_a_cell_that_fails_is_noticed(place):
+    broken = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 / 0")])
+    with pytest.raises(CellExecutionError, match="ZeroDivisionError"):
+        executed(broken, place)

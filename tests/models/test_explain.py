@@ -1,0 +1,310 @@
+"""Reasons are exact, true, short, in the debtor's own figures, with their direction; never our own attempts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.catalogue import CATALOGUE
+from features.errors import ModelRefused, UsageError
+from features.spec import PLACEHOLDER, Debtor
+from features.tables import NO_DAY
+from models.baseline import AgeBandTable
+from models.explain import (
+    DOWN,
+    LEAST,
+    REASONS,
+    STRENGTHS,
+    UP,
+    Voice,
+    _told,
+    checked_contributions,
+    every_reason,
+    kept_reasons,
+    of_one_account,
+    reasons,
+    same_first_reason,
+    topic,
+)
+from models.phrases import FRENCH
+from models.recovery import RecoveryModel
+from tests.worlds.panels import COLUMNS, SCALE, Column, made_panel, teaching
+
+
+@pytest.fixture(scope="module")
+def panel():
+    return made_panel(400)
+
+
+@pytest.fixture(scope="module")
+def model(panel):
+    return RecoveryModel.fit(panel.matrix, panel.labels, panel.cohort, teaching())
+
+
+@pytest.fixture(scope="module")
+def said(panel, model):
+    return reasons(model, panel.matrix[:800], panel.cohort[:800], COLUMNS)
+
+
+class Tilted:
+    """A model whose contributions do not add up to its score."""
+
+    kind = "recovery"
+
+    def __init__(self, model, tilt: float):
+        self.model, self.tilt = model, tilt
+
+    def raw(self, matrix, cohort):
+        return self.model.raw(matrix, cohort)
+
+    def contributions(self, matrix, cohort):
+        found, base = self.model.contributions(matrix, cohort)
+        base = base.copy()
+        base[3] += self.tilt
+        return found, base
+
+
+def test_contributions_add_up_to_the_score_on_every_row(panel, model):
+    found, base = checked_contributions(model, panel.matrix[:800], panel.cohort[:800])
+    np.testing.assert_allclose(found.sum(axis=1) + base, model.raw(panel.matrix[:800], panel.cohort[:800]), atol=1e-9)
+    assert found["noise"].abs().mean() < found["days_past_due"].abs().mean()
+
+
+def test_contributions_that_do_not_add_up_are_refused_with_the_account(panel, model):
+    account = panel.cohort["account_id"][3]
+    with pytest.raises(ModelRefused, match=rf"reasons of 1 accounts do not add up to their score \({account}\)"):
+        reasons(Tilted(model, 1e-5), panel.matrix[:10], panel.cohort[:10], COLUMNS)
+    with pytest.raises(ModelRefused, match="reasons of 1 accounts"):
+        reasons(Tilted(model, np.nan), panel.matrix[:10], panel.cohort[:10], COLUMNS)
+    assert len(reasons(Tilted(model, 1e-8), panel.matrix[:10], panel.cohort[:10], COLUMNS)) == 10
+
+
+def test_reasons_come_strongest_first_and_say_their_direction(said):
+    strengths = said[list(STRENGTHS)].abs().to_numpy()
+    for first, second in ((0, 1), (1, 2)):
+        both = ~np.isnan(strengths[:, second])
+        assert (strengths[both, first] >= strengths[both, second]).all()
+    for reason, strength in zip(REASONS, STRENGTHS, strict=True):
+        given = said[said[reason] != ""]
+        assert (given[reason].str[0] == np.where(given[strength] > 0, UP, DOWN)).all()
+        assert (given[strength].abs() >= LEAST).all() and said[said[reason] == ""][strength].isna().all()
+    assert (said["reason_1"] != "").mean() > 0.95
+
+
+def test_a_group_speaks_once_and_silent_columns_never(panel, model, said):
+    words = {
+        "payments": ("payments in the last 30 days", "Last payment", "No payment yet", "Last paid by"),
+        "promises": ("Kept",),
+        "lateness": ("past due",),
+    }
+    for row in said[list(REASONS)].itertuples(index=False):
+        for spoken in words.values():
+            assert sum(any(word in reason for word in spoken) for reason in row) <= 1
+    everything = " ".join(said[list(REASONS)].to_numpy().ravel())
+    assert "contact" not in everything and "noise" not in everything
+
+
+def test_every_sentence_is_true_of_its_account(panel, said):
+    kept = 0
+    for place, row in enumerate(said[list(REASONS)].itertuples(index=False)):
+        about = panel.matrix.iloc[place]
+        for reason in row:
+            if "past due" in reason:
+                late = int(about["days_past_due"])
+                assert reason[2:] == f"{late} day{'s' if late != 1 else ''} past due"
+            if "Kept" in reason:
+                kept += 1
+                assert (
+                    reason[2:] == f"Kept {about['promises_kept_365d']:.0f} of {about['promises_made_365d']:.0f} promises in the last year"
+                )
+                assert about["promises_made_365d"] > 0
+            if "No payment yet" in reason:
+                assert np.isnan(about["payments_days_since_last"])
+            if "owed" in reason:
+                yen = panel.cohort["currency"][place] == "JPY"
+                assert reason[2:] == (f"{about['balance']:,.0f} JPY owed" if yen else f"{about['balance'] / 100:,.2f} EUR owed")
+    assert kept > 20
+
+
+def test_a_better_value_is_never_given_as_a_worse_direction(panel, model):
+    """With a rising constraint, the account with the most kept promises is not pulled down by them."""
+    best = panel.matrix["promises_kept_365d"].idxmax()
+    told = every_reason(model, panel.matrix.loc[[best]], panel.cohort.loc[[best]], COLUMNS).set_index("feature")
+    assert told.loc["promises_kept_365d", "contribution"] > 0
+
+
+def test_every_reason_of_one_account_adds_up(panel, model):
+    told = every_reason(model, panel.matrix[:1], panel.cohort[:1], COLUMNS)
+    assert told["contribution"].sum() == pytest.approx(model.raw(panel.matrix[:1], panel.cohort[:1])[0])
+    assert told["feature"].iloc[-1] == "(base)" and len(told) == len(model.columns) + 1
+    assert told["contribution"].iloc[:-1].abs().is_monotonic_decreasing
+    assert told.set_index("feature").loc["contacts_count_30d", "says"] == ""
+
+
+def test_columns_without_a_declaration_are_no_reason(panel, model):
+    silent = reasons(model, panel.matrix[:50], panel.cohort[:50], ())
+    assert (silent[list(REASONS)] == "").all().all()
+
+
+def test_a_figure_that_is_missing_leaves_the_sentence_unsaid(panel, model):
+    matrix = panel.matrix[:200].copy()
+    matrix["promises_made_365d"] = np.nan
+    told = reasons(model, matrix, panel.cohort[:200], COLUMNS)
+    assert not told[list(REASONS)].apply(lambda column: column.str.contains("Kept")).any().any()
+
+
+def test_nothing_of_nothing_is_not_said(panel, model):
+    matrix = panel.matrix[:200].assign(promises_made_365d=0.0, promises_kept_365d=0.0)
+    told = reasons(model, matrix, panel.cohort[:200], COLUMNS)
+    assert not told[list(REASONS)].apply(lambda column: column.str.contains("Kept 0 of 0")).any().any()
+
+
+def test_text_from_outside_stays_one_short_line(panel, model):
+    hostile = "<script>\nalert(1)</script> " + "x" * 500
+    matrix = panel.matrix[:300].assign(method_last=pd.Categorical([hostile] * 300))
+    spoken = [Column("method_last", "class", says="Paid by {value:text}")]
+    told = " ".join(reasons(model, matrix, panel.cohort[:300], spoken)["reason_1"])
+    assert "\n" not in told and "x" * 65 not in told
+
+
+def test_figures_read_as_in_their_language():
+    english, french = Voice("en"), Voice("fr")
+    assert english.figure(123456.0, "money", "EUR") == "1,234.56 EUR" and french.figure(123456.0, "money", "EUR") == "1\u202f234,56 EUR"
+    assert english.figure(123456.0, "money", "JPY") == "123,456 JPY" and english.figure(1500.0, "money", "KWD") == "1.500 KWD"
+    assert english.figure(0.256, "percent", "") == "26%" and french.figure(0.256, "percent", "") == "26\u202f%"
+    assert [english.figure(value, "days", "") for value in (0.0, 1.0, 12.0)] == ["0 days", "1 day", "12 days"]
+    assert [french.figure(value, "days", "") for value in (0.0, 1.0, 12.0)] == ["0\xa0jour", "1\xa0jour", "12\xa0jours"]
+    assert english.figure(1.0, "months", "") == "1 month" and french.figure(3.0, "months", "") == "3\xa0mois"
+    assert (
+        english.figure(3.0, "count", "") == "3" and english.figure(2.54, "number", "") == "2.5" and english.figure(2.0, "number", "") == "2"
+    )
+    assert english.figure(" bank  card ", "text", "") == "bank card"
+
+
+def test_reasons_in_french(panel, model):
+    told = reasons(model, panel.matrix[:50], panel.cohort[:50], COLUMNS, "fr")
+    spoken = " ".join(told["reason_1"])
+    assert "de retard" in spoken and "past due" not in spoken
+
+
+def test_an_unknown_language_is_refused(panel, model):
+    with pytest.raises(UsageError, match="Language 'de' is not spoken"):
+        reasons(model, panel.matrix[:5], panel.cohort[:5], COLUMNS, "de")
+
+
+def test_every_sentence_of_the_catalogue_has_its_french_with_the_same_figures():
+    spoken = {text for entry in CATALOGUE for text in (entry.says, entry.says_missing) if text}
+    assert spoken - set(FRENCH) == set()
+    for text in spoken:
+        assert sorted(PLACEHOLDER.findall(text)) == sorted(PLACEHOLDER.findall(FRENCH[text])), text
+
+
+def test_our_own_attempts_have_no_words_in_the_catalogue():
+    for entry in CATALOGUE:
+        if (
+            entry.name.startswith(("contacts_count", "contacts_days_since_last"))
+            and "inbound" not in entry.name
+            and "right_party" not in entry.name
+        ):
+            theirs = entry.says is None or "touch" in entry.says or "Refusals" in entry.says or "Conversations" in entry.says
+            assert theirs, entry.name
+    assert CATALOGUE["contacts_count_30d"].says is None and CATALOGUE["contacts_days_since_last"].says is None
+
+
+def test_the_age_band_table_gives_its_own_facts(panel):
+    table = AgeBandTable.fit(panel.labels, panel.cohort, SCALE, default_dpd=90, horizon_days=30)
+    told = reasons(table, panel.matrix[:300], panel.cohort[:300], COLUMNS)
+    for place in range(300):
+        late, placed = panel.cohort["days_past_due"][place], panel.cohort["placed_on"][place]
+        rate = table.predict(panel.matrix, panel.cohort)["p_recovered"][place] if place < 5 else None
+        for reason in told.loc[place, list(REASONS)]:
+            if "past due" in reason:
+                assert reason[2:].startswith(f"{late} day")
+                assert rate is None or f"about {rate:.0%} paid within 30 days" in reason
+            if "laced" in reason:
+                assert ("Not yet placed" in reason) == (placed == NO_DAY)
+    prior = reasons(AgeBandTable.prior(default_dpd=90, horizon_days=30), panel.matrix[:50], panel.cohort[:50], COLUMNS)
+    assert not prior["reason_1"].str.contains("%").any()
+
+
+def test_steadiness_of_reasons_between_two_models(panel, model, said):
+    assert same_first_reason(said, said) == 1.0
+    turned = said.assign(reason_1=said["reason_1"].where(said.index % 2 == 0, "other"))
+    assert same_first_reason(said, turned) == pytest.approx(0.5, abs=0.01)
+    swapped = said.rename(columns={"reason_1": "reason_2", "reason_2": "reason_1"})
+    assert kept_reasons(said, swapped) == 1.0 > same_first_reason(said, swapped)
+    lost = (said["reason_1"] != "")[said.index % 2 == 1].sum() / (said[list(REASONS)] != "").to_numpy().sum()
+    assert kept_reasons(said, turned) == pytest.approx(1 - lost)
+
+
+def test_reasons_of_no_rows_are_no_rows(panel, model):
+    told = reasons(model, panel.matrix[:0], panel.cohort[:0], COLUMNS)
+    assert list(told.columns) == [*REASONS, *STRENGTHS] and told.empty
+
+
+def test_the_prior_of_a_table_replaces_nothing_else(panel):
+    table = AgeBandTable.fit(panel.labels, panel.cohort, SCALE, default_dpd=90, horizon_days=30)
+    assert replace(table, is_prior=True).version == "age-band-prior"
+
+
+def test_no_topic_is_said_twice_of_one_account_and_of_all():
+    entries = {entry.says: entry for entry in CATALOGUE if entry.says}
+    alike = [
+        ("Last payment {value:days} ago", "Last payment on overdue or placed accounts {value:days} ago"),
+        ("Worst days past due in the last year: {value:count}", "Most days past due today on overdue or placed accounts: {value:count}"),
+        ("Placed {value:months} ago", "Newest open placement {value:days} ago"),
+        ("Arrears: {value:money}", "Arrears on overdue or placed accounts: {value:money}"),
+    ]
+    for one, of_all in alike:
+        assert topic(entries[one]) == topic(entries[of_all])
+    said = [entry.says for entry in CATALOGUE if isinstance(entry, Debtor) and entry.says]
+    assert [says for says in said if " all " in says or " any " in says] == []
+    assert sum("on overdue or placed accounts" in says for says in said) == 6
+    assert topic(entries["Balance: {value:money}"]) != topic(entries["Arrears: {value:money}"])
+
+
+def test_of_a_debtor_with_one_account_nothing_is_said_of_several():
+    entry = next(entry for entry in CATALOGUE if entry.name == "debtor_days_since_last_payment")
+    values = {entry.name: np.array([3.0, 3.0]), "debtor_accounts": np.array([1.0, 2.0])}
+    told = [_told(entry, values, row, "EUR", Voice("en")) for row in (0, 1)]
+    assert told == ["Last payment 3 days ago", "Last payment on overdue or placed accounts 3 days ago"]
+    debtors = (entry for entry in CATALOGUE if entry.family == "debtor" and entry.says)
+    assert all(of_one_account(entry.says) in FRENCH for entry in debtors)
+
+
+def test_french_sentences_say_sur_once_and_do_not_speak_of_all_accounts():
+    assert FRENCH["Kept {value:count} of {promises_made_90d:count} promises in the last 90 days"] == (
+        "A tenu {value:count} promesses sur {promises_made_90d:count} en 90 jours"
+    )
+    assert FRENCH["Broke {value:count} of {promises_made_365d:count} promises in the last year"].endswith("en un an")
+    assert FRENCH["Payments in the last 90 days: {value:count}"] == "Paiements sur 90 jours : {value:count}"
+    assert [text for text in FRENCH.values() if text.count("sur ") > 1 or "tous les comptes" in text or "tous comptes" in text] == []
+    several = [entry.says for entry in CATALOGUE if isinstance(entry, Debtor) and entry.says and of_one_account(entry.says) != entry.says]
+    assert len(several) == 7
+    assert [says for says in several if "en retard ou placés" not in FRENCH[says]] == ["Newest open placement {value:days} ago"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "accounts", "language", "said"),
+    [
+        ("debtor_days_past_due_max", 7.0, 1.0, "en", "Days past due today: 7"),
+        ("debtor_days_past_due_max", 7.0, 2.0, "en", "Most days past due today on overdue or placed accounts: 7"),
+        ("debtor_days_past_due_max", 7.0, 1.0, "fr", "Retard actuel, en jours : 7"),
+        ("debtor_days_past_due_max", 7.0, 2.0, "fr", "Plus long retard actuel sur les comptes en retard ou placés, en jours : 7"),
+        ("debtor_accounts", 1.0, 1.0, "en", ""),
+        ("debtor_accounts", 3.0, 3.0, "en", "Overdue or placed accounts of the same debtor: 3"),
+        ("debtor_accounts", 3.0, 3.0, "fr", "Comptes échus ou confiés du même débiteur : 3"),
+    ],
+)
+def test_what_is_said_of_a_debtor_s_scorable_accounts_is_true_of_today(name, value, accounts, language, said):
+    entry = next(entry for entry in CATALOGUE if entry.name == name)
+    values = {"debtor_accounts": np.array([accounts]), name: np.array([value])}
+    assert _told(entry, values, 0, "EUR", Voice(language)) == said
+
+
+def test_how_many_accounts_is_another_topic_than_how_late_they_are():
+    entries = {entry.name: entry for entry in CATALOGUE}
+    assert topic(entries["debtor_accounts"]) != topic(entries["debtor_days_past_due_max"]) == topic(entries["days_past_due"])

@@ -1,0 +1,533 @@
+"""Net value by hand, the control group over many nights, and the groups: each account in exactly one, in the order of the contract."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from features.cohort import bucket
+from features.errors import ContractError, InputMissing
+from features.tables import NO_DAY, NO_TIME
+from models.prioritise import (
+    CONTROL,
+    GROUPS,
+    VALUE_COLUMNS,
+    WORKED,
+    ChannelRoom,
+    ControlTerms,
+    Floor,
+    ValueTerms,
+    counted,
+    draw_control,
+    net_value,
+    overbooked,
+    rank,
+)
+from models.whatif import BEST, ORDERS, RANKED, what_if
+from pipeline.night.whatif import draw, table_of, text_of, with_truth
+
+TERMS = ValueTerms(
+    reporting_currency="EUR",
+    fx={"EUR": 1.0, "USD": 0.92, "JPY": 0.0061},
+    decimals={"EUR": 2, "USD": 2, "JPY": 0, "CHF": 2},
+    share={"own": 1.0, "agency": 0.2},
+    annual_rate={"own": 0.08, "agency": 0.0},
+    days_to_pay={"own": 12.0, "agency": 30.0},
+    costs={"call": 1.2, "sms": 0.08},
+)
+CAPACITY = {"default": 2, "small": 1}
+
+
+def accounts(*rows: dict) -> pd.DataFrame:
+    """Rows of `rank`; what is not given is a permitted account of its own debtor, worth 1,000."""
+    table = []
+    for number, row in enumerate(rows):
+        base = {
+            "account_id": f"a{number}", "debtor_id": f"d{number}", "queue": "q", "group": "permitted", "appointment_at": NO_TIME,
+            "legal_deadline_on": NO_DAY, "fx": 1.0, "net_value": 1000, "expected_recovery": 2000, "portfolio": "own", "days_past_due": 40,
+        }  # fmt: skip
+        table.append(base | row)
+    return pd.DataFrame(table)
+
+
+def arms(**by_debtor: str) -> pd.DataFrame:
+    return pd.DataFrame({"debtor_id": pd.Series(list(by_debtor), dtype="str"), "arm": list(by_debtor.values())})
+
+
+def groups(rows: pd.DataFrame, held: pd.DataFrame | None = None, capacity=None) -> list[str]:
+    return list(rank(rows, arms() if held is None else held, capacity or CAPACITY)["group"])
+
+
+# --- value -------------------------------------------------------------------------------------------------------------------------------
+
+
+def test_net_value_by_hand():
+    """The example of docs/value.md: 1,000.00 USD at 25 %, worked for 20 % commission or owned; 12 days at 8 %; a call of 1.20 EUR."""
+    rows = pd.DataFrame(
+        {"currency": ["USD", "USD"], "portfolio": ["own", "agency"], "channel": ["call", "call"], "expected_recovery": [25_000, 25_000]}
+    )
+    found = net_value(rows, TERMS)
+    assert list(found.columns) == list(VALUE_COLUMNS)
+    own = 0.92 * 1.0 * 250.00 / 1.08 ** (12 / 365) - 1.20
+    agency = 0.92 * 0.2 * 250.00 - 1.20
+    assert list(found["net_value"]) == [round(100 * own), round(100 * agency)] == [22_822, 4_480]
+    assert list(found["contact_cost"]) == [120, 120]
+    assert found["discount"].tolist() == pytest.approx([1.08 ** (-12 / 365), 1.0])
+
+
+def test_every_planned_attempt_costs_and_the_audit_sheet_shows_each_term():
+    """The third line of the example of docs/value.md: two calls planned."""
+    rows = pd.DataFrame({"currency": ["USD"], "portfolio": ["own"], "channel": ["call"], "attempts": [2], "expected_recovery": [25_000]})
+    found = net_value(rows, TERMS).iloc[0]
+    assert (found["attempts"], found["cost_per_attempt"], found["contact_cost"]) == (2, 120, 240)
+    assert found["net_value"] == round(100 * (found["fx"] * found["share"] * 250.00 * found["discount"] - 2 * 1.20)) == 22_702
+
+
+def test_minor_units_of_both_currencies_are_respected():
+    rows = pd.DataFrame({"currency": ["JPY"], "portfolio": ["agency"], "channel": ["sms"], "expected_recovery": [100_000]})
+    assert net_value(rows, TERMS)["net_value"].tolist() == [round(100 * (100_000 * 0.0061 * 0.2 - 0.08))]
+
+
+def test_nothing_planned_costs_nothing_and_a_channel_without_a_cost_is_refused():
+    rows = pd.DataFrame({"currency": ["EUR"], "portfolio": ["agency"], "channel": [""], "expected_recovery": [500]})
+    assert net_value(rows, TERMS)["net_value"].tolist() == [100]
+    with pytest.raises(ContractError, match=r"Channel 'visit' has no cost\. Add it to worklist\.costs\."):
+        net_value(rows.assign(channel="visit"), TERMS)
+
+
+def test_a_currency_without_a_rate_blocks_its_accounts():
+    rows = pd.DataFrame({"currency": ["CHF"], "portfolio": ["own"], "channel": ["call"], "expected_recovery": [10**6]})
+    found = net_value(rows, TERMS)
+    assert math.isnan(found["fx"].iloc[0]) and found["net_value"].iloc[0] == 0
+    assert groups(accounts({"fx": math.nan})) == ["excluded"]
+
+
+# --- groups and order --------------------------------------------------------------------------------------------------------------------
+
+
+def test_every_account_is_in_one_group_decided_in_the_order_of_the_contract():
+    rows = accounts(
+        {"group": "excluded", "debtor_id": "held", "net_value": -1},
+        {"group": "deferred", "debtor_id": "held"},
+        {"group": "permitted", "debtor_id": "held", "net_value": -1},
+        {"group": "deferred", "net_value": -1},
+        {"net_value": 0},
+        {"net_value": 3000},
+        {"net_value": 2000},
+        {"net_value": 1000},
+    )
+    held = arms(held=CONTROL, d5=WORKED)
+    assert groups(rows, held) == [
+        "excluded", "held_out", "held_out", "deferred", "no_value", "worklist", "worklist", "below_capacity",
+    ]  # fmt: skip
+    assert counted(rank(rows, held, CAPACITY)["group"]) == {
+        "scorable": 8, "excluded": 1, "held_out": 2, "deferred": 1, "no_value": 1, "worklist": 2, "joined": 0, "below_capacity": 1,
+    }  # fmt: skip
+
+
+def test_one_row_per_debtor_with_its_other_accounts_joined():
+    rows = accounts(
+        {"debtor_id": "d", "account_id": "low", "net_value": 10},
+        {"debtor_id": "d", "account_id": "high", "net_value": 500},
+        {"debtor_id": "d", "account_id": "later", "group": "deferred", "net_value": 900},
+        {"debtor_id": "d", "account_id": "stopped", "group": "excluded", "net_value": 900},
+        {"debtor_id": "d", "account_id": "also", "net_value": 20, "queue": "other"},
+        {"debtor_id": "e", "account_id": "e", "net_value": 400},
+    )
+    found = rank(rows, arms(), CAPACITY)
+    assert list(found["group"]) == ["joined", "worklist", "deferred", "excluded", "joined", "worklist"]
+    assert found["joined_accounts"].tolist() == ["", "also low", "", "", "", ""]
+    assert found["head"].tolist() == ["high", "high", "", "", "high", "e"]
+    assert found["rank"].tolist() == [0, 1, 0, 0, 0, 2]
+
+
+def test_the_accounts_of_a_debtor_below_capacity_are_below_it_too():
+    rows = accounts({"net_value": 9}, {"net_value": 8}, {"debtor_id": "d", "net_value": 7}, {"debtor_id": "d", "net_value": 6})
+    assert groups(rows) == ["worklist", "worklist", "below_capacity", "below_capacity"]
+
+
+def test_ties_go_to_the_larger_expected_recovery_then_to_the_smaller_account_id():
+    rows = accounts(
+        {"account_id": "b", "expected_recovery": 5},
+        {"account_id": "a", "expected_recovery": 5},
+        {"account_id": "z", "expected_recovery": 6},
+    )
+    found = rank(rows, arms(), {"default": 9})
+    assert dict(zip(rows["account_id"], found["rank"], strict=True)) == {"z": 1, "a": 2, "b": 3}
+
+
+def test_appointments_come_first_then_legal_deadlines_then_value():
+    rows = accounts(
+        {"account_id": "rich", "net_value": 9000},
+        {"account_id": "later", "legal_deadline_on": 30},
+        {"account_id": "soon", "legal_deadline_on": 20},
+        {"account_id": "met", "appointment_at": 5, "net_value": 1},
+    )
+    found = rank(rows, arms(), {"default": 9})
+    assert [rows["account_id"][place] for place in found.sort_values("rank").index] == ["met", "soon", "later", "rich"]
+
+
+def test_capacity_is_per_queue_and_what_does_not_fit_of_the_appointments_is_said():
+    rows = accounts(
+        {"queue": "small", "appointment_at": 5},
+        {"queue": "small", "appointment_at": 6},
+        {"queue": "big"},
+        {"queue": "big"},
+        {"queue": "big"},
+    )
+    found = rank(rows, arms(), CAPACITY)
+    assert list(found["group"]) == ["worklist", "below_capacity", "worklist", "worklist", "below_capacity"]
+    assert overbooked(rows, found) == [
+        "Queue small: 1 debtors with an appointment or a legal deadline do not fit its capacity. Raise worklist.capacity.small, "
+        "or that of the channel or the agents they need."
+    ]
+    assert overbooked(rows, rank(rows, arms(), {"default": 9})) == []
+
+
+FLOOR = Floor(days=30, share=0.5)
+
+
+def test_who_waits_longest_has_a_place_of_the_floor_and_the_list_stays_in_order_of_value():
+    rows = accounts(
+        {"account_id": "rich", "net_value": 900, "waiting_since": 99},
+        {"account_id": "fair", "net_value": 800, "waiting_since": 98},
+        {"account_id": "old", "net_value": 20, "waiting_since": 40},
+        {"account_id": "older", "net_value": 10, "waiting_since": 30},
+        {"account_id": "poor", "net_value": 700, "waiting_since": 71},
+    )
+    found = rank(rows, arms(), {"default": 2}, 100, FLOOR)
+    assert list(found["group"]) == ["worklist", "below_capacity", "below_capacity", "worklist", "below_capacity"]
+    assert (found["rank"].tolist(), found["listed_by"].tolist()) == ([1, 0, 0, 2, 0], ["value", "", "", "waiting", ""])
+    assert rank(rows, arms(), {"default": 2}, 100, Floor(30, 0.0))["rank"].tolist() == [1, 2, 0, 0, 0]
+    assert rank(rows, arms(), {"default": 2}, 100, Floor(90, 0.5))["rank"].tolist() == [1, 2, 0, 0, 0]
+
+
+def test_appointments_and_deadlines_come_before_the_floor():
+    rows = accounts(
+        {"account_id": "met", "appointment_at": 5, "net_value": 1, "waiting_since": 99},
+        {"account_id": "old", "waiting_since": 3},
+        {"account_id": "due", "legal_deadline_on": 130, "waiting_since": 99},
+    )
+    found = rank(rows, arms(), {"default": 2}, 100, Floor(30, 1.0))
+    assert found["listed_by"].tolist() == ["appointment", "", "legal deadline"]
+
+
+def test_nobody_starves_while_the_floor_has_places():
+    """Sixty debtors, four places, one of them the floor's: everyone is worked within floor + sixty nights, though values never change."""
+    rows = accounts(*({"net_value": 10_000 - place, "waiting_since": 0} for place in range(60)))
+    seen = set()
+    for night in range(100, 100 + 30 + 60):
+        listed = rank(rows, arms(), {"default": 4}, night, Floor(30, 0.25))["group"] == "worklist"
+        seen |= set(rows["account_id"][listed])
+        rows.loc[listed, "waiting_since"] = night
+    assert len(seen) == 60
+    greedy = rank(rows, arms(), {"default": 4}, 200)["group"] == "worklist"
+    assert set(rows["account_id"][greedy]) == {"a0", "a1", "a2", "a3"}  # without it the same four every night
+
+
+def options_of(rows: pd.DataFrame, *channels: tuple[str, int, int]) -> pd.DataFrame:
+    """Every account may be worked by each (channel, attempts, cost), in this order."""
+    parts = [
+        rows[["account_no"]].assign(channel=name, place=place, attempts=attempts, net_value=rows["net_value"] - cost)
+        for place, (name, attempts, cost) in enumerate(channels)
+    ]
+    return pd.concat(parts).sort_values(["account_no", "place"], ignore_index=True)
+
+
+def test_a_full_channel_sends_the_next_ones_to_their_next_channel_or_below_capacity():
+    rows = accounts({"net_value": 500}, {"net_value": 400}, {"net_value": 30}, {"net_value": 200})
+    rows["account_no"] = np.arange(4)
+    room = ChannelRoom({"call": 5, "sms": 1}, options_of(rows, ("call", 2, 0), ("sms", 1, 50)))
+    found = rank(rows, arms(), {"default": 9}, room=room)
+    assert found["option"].tolist() == [0, 0, 0, 1]  # two calls each leave room for one more attempt, too little for a third debtor
+    assert found["group"].tolist() == ["worklist", "worklist", "below_capacity", "worklist"]
+    assert found["rank"].tolist() == [1, 2, 0, 3]
+
+
+def test_an_agreed_call_is_never_turned_into_a_message():
+    rows = accounts({"appointment_at": 5}, {"net_value": 9000})
+    rows["account_no"] = np.arange(2)
+    options = options_of(rows, ("call", 1, 0), ("sms", 1, 1))
+    found = rank(rows, arms(), {"default": 9}, room=ChannelRoom({"call": 1}, options))
+    assert found["option"].tolist() == [0, 1] and found["rank"].tolist() == [1, 2]
+    full = rank(rows, arms(), {"default": 9}, room=ChannelRoom({"call": 0}, options))
+    assert full["group"].tolist() == ["below_capacity", "worklist"]
+    assert "1 debtors with an appointment" in overbooked(rows, full)[0]
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.data())
+def test_no_queue_and_no_channel_ever_holds_more_than_it_can(data):
+    rows = accounts(*data.draw(portfolios))
+    rows["account_no"] = np.arange(len(rows))
+    rows["waiting_since"] = data.draw(st.lists(st.integers(0, 99), min_size=len(rows), max_size=len(rows)))
+    limits = {"call": data.draw(st.integers(0, 6)), "sms": data.draw(st.integers(0, 3))}
+    options = options_of(rows, ("call", 2, 0), ("sms", 1, 1), ("email", 1, 2))
+    found = rank(rows, arms(), CAPACITY, 100, Floor(30, data.draw(st.sampled_from((0.0, 0.5, 1.0)))), ChannelRoom(limits, options))
+    listed = rows.assign(place=found["option"], rank=found["rank"])[found["group"] == "worklist"]
+    for queue, own in listed.groupby("queue"):
+        assert sorted(own["rank"]) == list(range(1, len(own) + 1)) and len(own) <= CAPACITY.get(queue, CAPACITY["default"])
+    used = listed.merge(options, on=["account_no", "place"], suffixes=("", "_planned"))
+    assert len(used) == len(listed) and (used["net_value_planned"] > 0).all()
+    assert all(used.loc[used["channel"] == name, "attempts"].sum() <= limit for name, limit in limits.items())
+    assert (used.loc[used["appointment_at"] != NO_TIME, "place"] == 0).all()
+    assert sum(counted(found["group"]).values()) == 2 * len(rows)
+
+
+def test_an_appointment_tonight_is_kept_for_a_held_out_debtor():
+    rows = accounts({"debtor_id": "d", "appointment_at": 5}, {"debtor_id": "d"}, {"debtor_id": "e"})
+    assert groups(rows, arms(d=CONTROL, e=CONTROL)) == ["worklist", "joined", "held_out"]
+
+
+def test_counts_that_do_not_add_up_are_refused():
+    with pytest.raises(ContractError, match="The groups hold 1 accounts and 2 are scorable"):
+        counted(pd.Series(["worklist", "lost"]))
+
+
+portfolios = st.lists(
+    st.fixed_dictionaries(
+        {
+            "debtor_id": st.sampled_from("defgh"),
+            "queue": st.sampled_from(("q", "small", "other")),
+            "group": st.sampled_from(("permitted", "permitted", "permitted", "deferred", "excluded")),
+            "net_value": st.integers(-2, 6),
+            "expected_recovery": st.integers(0, 3),
+            "appointment_at": st.sampled_from((NO_TIME, NO_TIME, 5)),
+            "fx": st.sampled_from((1.0, 1.0, math.nan)),
+        }
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+def slow_groups(rows: pd.DataFrame, held: set[str], capacity: dict[str, int]) -> dict[str, str]:
+    """The contract read aloud, one account at a time."""
+    found, listed, places = {}, {}, dict.fromkeys(set(rows["queue"]), 0)
+    bound = set(rows["debtor_id"][rows["appointment_at"] != NO_TIME])
+    table = rows.to_dict("records")
+    for row in table:
+        if row["group"] == "excluded" or math.isnan(row["fx"]):
+            found[row["account_id"]] = "excluded"
+        elif row["debtor_id"] in held and row["debtor_id"] not in bound:
+            found[row["account_id"]] = "held_out"
+        elif row["group"] == "deferred":
+            found[row["account_id"]] = "deferred"
+        elif row["net_value"] <= 0:
+            found[row["account_id"]] = "no_value"
+    free = [row for row in table if row["account_id"] not in found]
+    free.sort(key=lambda row: (row["appointment_at"] == NO_TIME, -row["net_value"], -row["expected_recovery"], row["account_id"]))
+    for row in free:
+        if row["debtor_id"] in listed:
+            found[row["account_id"]] = "joined" if listed[row["debtor_id"]] else "below_capacity"
+            continue
+        places[row["queue"]] += 1
+        listed[row["debtor_id"]] = places[row["queue"]] <= capacity.get(row["queue"], capacity["default"])
+        found[row["account_id"]] = "worklist" if listed[row["debtor_id"]] else "below_capacity"
+    return found
+
+
+@settings(deadline=None, max_examples=150)
+@given(portfolios, st.sets(st.sampled_from("defgh")))
+def test_groups_partition_the_accounts_as_the_contract_reads(portfolio, held):
+    rows = accounts(*portfolio)
+    found = rank(rows, arms(**dict.fromkeys(sorted(held), CONTROL)), CAPACITY)
+    assert dict(zip(rows["account_id"], found["group"], strict=True)) == slow_groups(rows, held, CAPACITY)
+    assert set(found["group"]) <= set(GROUPS)
+    assert sum(counted(found["group"]).values()) == 2 * len(rows)
+    listed = found[found["group"] == "worklist"]
+    assert sorted(" ".join(listed["joined_accounts"]).split()) == sorted(rows["account_id"][found["group"] == "joined"])
+    assert not rows["debtor_id"][listed.index].duplicated().any()
+    for _, ranks in listed.groupby(rows["queue"]):
+        assert sorted(ranks["rank"]) == list(range(1, len(ranks) + 1))
+
+
+@settings(deadline=None, max_examples=40)
+@given(portfolios, st.randoms(use_true_random=False))
+def test_the_order_of_the_rows_changes_nothing(portfolio, random):
+    rows = accounts(*portfolio)
+    order = list(range(len(rows)))
+    random.shuffle(order)
+    pd.testing.assert_frame_equal(rank(rows, arms(), CAPACITY), rank(rows.iloc[order], arms(), CAPACITY).sort_index())
+
+
+# --- the control group -------------------------------------------------------------------------------------------------------------------
+
+CONTROL_TERMS = ControlTerms(share=0.1, span_days=44, seed=7)
+NOBODY = pd.DataFrame({"debtor_id": pd.Series(dtype="str"), "until_on": pd.Series(dtype="int32")})
+
+
+def people(number: int, **columns) -> pd.DataFrame:
+    rows = accounts(*({"debtor_id": f"p{place:05d}"} for place in range(number)))
+    return rows.assign(**columns)
+
+
+def test_each_stratum_holds_out_its_share_rounded_by_a_coin():
+    rows = people(3010)
+    rows["portfolio"] = np.where(np.arange(3010) % 3 == 0, "own", "agency")
+    rows["days_past_due"] = np.arange(3010) % 200
+    drawn = draw_control(rows, NOBODY, 100, CONTROL_TERMS)
+    assert set(drawn["probability"]) == {0.1}
+    assert (drawn["assigned_on"] == 100).all() and (drawn["until_on"] == 144).all()
+    held = (drawn.set_index("debtor_id")["arm"] == CONTROL).reindex(rows["debtor_id"]).to_numpy()
+    strata = rows.assign(held=held, bucket=bucket(rows["days_past_due"]).astype("str")).groupby(["portfolio", "bucket"])["held"]
+    assert len(strata) == 12
+    for _, held_of in strata:
+        assert held_of.sum() in (math.floor(0.1 * len(held_of)), math.ceil(0.1 * len(held_of)))
+
+
+def test_everybodys_chance_is_the_share_however_small_the_stratum():
+    """Strata of three hold out nobody or one: over many nights each debtor one time in ten."""
+    rows = people(300)
+    rows["portfolio"] = [f"p{place // 3}" for place in range(300)]
+    nights = 60
+    times = sum((draw_control(rows, NOBODY, night, CONTROL_TERMS)["arm"] == CONTROL).to_numpy() for night in range(nights))
+    assert abs(times.sum() - 1800) < 4 * math.sqrt(300 * nights * 0.1 * 0.9)
+    assert (abs(times - 6) < 5 * math.sqrt(nights * 0.1 * 0.9)).all()
+
+
+def test_the_draw_knows_neither_value_nor_rank_nor_the_order_of_the_rows():
+    rows = people(300)
+    plain = draw_control(rows, NOBODY, 100, CONTROL_TERMS)
+    richer = rows.assign(net_value=np.arange(300), expected_recovery=np.arange(300)[::-1])
+    pd.testing.assert_frame_equal(plain, draw_control(richer.iloc[::-1], NOBODY, 100, CONTROL_TERMS))
+
+
+def test_an_arm_is_kept_for_its_whole_span_and_drawn_anew_after_it():
+    rows, earlier, history = people(400), NOBODY, {}
+    for night in range(100, 240, 4):
+        drawn = draw_control(rows, earlier, night, CONTROL_TERMS)
+        earlier = drawn
+        history[night] = drawn.set_index("debtor_id")["arm"]
+    for night in range(100, 144, 4):
+        assert (history[night] == history[100]).all()
+    assert (history[144] != history[100]).any()
+    assert (history[144] == CONTROL).mean() == pytest.approx(0.1, abs=0.06)
+
+
+def test_a_debtor_keeps_its_arm_while_it_is_not_workable():
+    first = draw_control(people(50), NOBODY, 100, CONTROL_TERMS)
+    second = draw_control(people(50, group="deferred"), first, 120, CONTROL_TERMS)
+    pd.testing.assert_frame_equal(first, second)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"group": "deferred"},
+        {"group": "excluded"},
+        {"appointment_at": 5},
+        {"legal_deadline_on": 101},
+        {"appointment": True},
+        {"hardship": True},
+    ],
+)
+def test_who_is_not_workable_or_has_an_appointment_a_deadline_or_hardship_is_never_drawn(columns):
+    assert draw_control(people(200, **columns), NOBODY, 100, CONTROL_TERMS).empty
+
+
+def test_hardship_on_one_account_keeps_the_whole_debtor_out_of_the_draw():
+    rows = pd.concat([people(200, hardship=False), people(200, group="excluded", hardship=True).assign(account_id="b")], ignore_index=True)
+    assert draw_control(rows, NOBODY, 100, CONTROL_TERMS).empty
+
+
+def test_whole_debtors_are_held_out_and_another_seed_holds_out_others():
+    rows = pd.concat([people(200), people(200).assign(account_id=[f"b{place}" for place in range(200)])], ignore_index=True)
+    drawn = draw_control(rows, NOBODY, 100, CONTROL_TERMS)
+    assert len(drawn) == 200
+    found = rank(rows, drawn, {"default": 10**6})
+    held = found["group"] == "held_out"
+    assert held.any() and (held.groupby(rows["debtor_id"]).nunique() == 1).all()
+    other = draw_control(rows, NOBODY, 100, ControlTerms(0.1, 44, 8))
+    assert (other["arm"] != drawn["arm"]).any()
+
+
+def test_no_share_holds_nobody_out():
+    drawn = draw_control(people(200), NOBODY, 100, ControlTerms(0.0, 44, 7))
+    assert (drawn["arm"] == WORKED).all()
+    assert np.issubdtype(drawn["until_on"].dtype, np.integer)
+
+
+# --- other capacities --------------------------------------------------------------------------------------------------------------------
+
+
+def night(number: int = 60, seed: int = 3) -> pd.DataFrame:
+    """A ranked night of `number` accounts with two queues."""
+    random = np.random.default_rng(seed)
+    rows = accounts(*({"debtor_id": f"d{place // 2 if place < 10 else place}", "queue": "ab"[place % 2]} for place in range(number)))
+    rows = rows.assign(currency="EUR", portfolio="own", channel="call", balance=random.integers(1_000, 90_000, number))
+    rows["days_past_due"] = random.integers(1, 900, number)
+    rows["placed_on"] = np.where(random.random(number) < 0.2, NO_DAY, random.integers(100, 900, number))
+    rows["p_recovered"] = random.uniform(0.01, 0.6, number)
+    rows["expected_recovery"] = (rows["balance"] * random.uniform(0.01, 0.6, number)).astype(np.int64)
+    rows = pd.concat([rows.drop(columns=["fx", "net_value"]), net_value(rows, TERMS)], axis=1)
+    ranks = rank(rows, arms(), {"default": 5})
+    return pd.concat([rows.drop(columns="group"), ranks], axis=1).assign(unit=1.0)
+
+
+def test_what_if_counts_by_hand():
+    rows = night(60)
+    found = what_if(rows, [1, 5, 1000])
+    assert list(found["order"].unique()) == list(ORDERS)
+    ours = found[found["order"] == RANKED].set_index("capacity")
+    best = rows[(rows["queue"] == "a") & (rows["rank"] == 1)].iloc[0], rows[(rows["queue"] == "b") & (rows["rank"] == 1)].iloc[0]
+    worth = rows["fx"] * rows["share"] * rows["discount"] * rows["expected_recovery"]
+    debtors = [row["debtor_id"] for row in best]
+    workable = rows["group"].isin(["worklist", "joined", "below_capacity"])
+    assert ours.loc[1, "debtors"] == 2
+    assert ours.loc[1, "expected"] == pytest.approx(worth[workable & rows["debtor_id"].isin(debtors)].sum())
+    assert (ours.loc[1, "cost"], ours.loc[1, "contacts"]) == (240, 2)
+    assert ours.loc[5, "debtors"] == (rows["group"] == "worklist").sum()
+
+
+def test_all_orders_agree_once_everybody_is_worked_and_ours_is_best_before():
+    found = what_if(night(200), [3, 1000])
+    whole = found[found["capacity"] == 1000]
+    assert whole["net"].round(6).nunique() == 1
+    assert whole["burden"].tolist() == [1.0] * len(ORDERS) and whole["share_of_value"].tolist() == pytest.approx([1.0] * len(ORDERS))
+    few = found[found["capacity"] == 3].set_index("order")["net"]
+    assert few[RANKED] == few.max()
+
+
+def test_what_if_reads_as_a_table_and_a_curve(tmp_path):
+    table = table_of(night(80), [50, 2, 2, 10], "EUR")
+    assert table["capacity"].unique().tolist() == [2, 10, 50]
+    text = text_of(table, "EUR")
+    assert "balance first" in text and "Expected is not added by working" in text
+    assert "counts the joined accounts' money too, which the page's net value does not." in text.splitlines()[0]
+    draw(table, "EUR", tmp_path / "curve.png")
+    again = tmp_path / "again.png"
+    draw(table, "EUR", again)
+    assert (tmp_path / "curve.png").read_bytes() == again.read_bytes()
+
+
+def test_with_the_truth_the_best_order_is_best_and_what_contact_adds_is_told():
+    rows = night(200)
+    random = np.random.default_rng(5)
+    left = random.uniform(0, 900, 200)
+    rows = rows.assign(expected_amount_if_left=left, expected_amount_if_contacted=left + 50, expected_amount=left + 20)
+    found = what_if(rows, [3, 1000])
+    few, whole = (found[found["capacity"] == size].set_index("order") for size in (3, 1000))
+    assert few["true"].idxmax() == BEST and (whole["true"].round(6) == whole["true"].iloc[0].round(6)).all()
+    ours = rows["fx"] * rows["share"] * rows["discount"]
+    workable = rows["group"].isin(["worklist", "joined", "below_capacity"])
+    assert whole["added"].iloc[0] == pytest.approx((50 * ours)[workable].sum())
+    text = text_of(table_of(rows, [3], "EUR"), "EUR")
+    assert BEST in text and "only contact brings" in text
+
+
+def test_a_night_without_truth_is_refused(tmp_path):
+    rows = night(10)
+    with pytest.raises(InputMissing, match="10 accounts of the night of 2026-10-01 have no truth"):
+        with_truth(rows, (dt.date(2026, 10, 1) - dt.date(1970, 1, 1)).days, tmp_path)
+
+
+def test_an_empty_night_has_a_what_if_too():
+    found = what_if(night(10).iloc[:0], [5])
+    assert found["debtors"].tolist() == [0] * len(ORDERS) and found["burden"].isna().all()

@@ -1,0 +1,266 @@
+"""The monitor: figures by hand, intervals that cover the truth, and every verdict seen once."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from models.prioritise import CONTROL, WORKED
+from pipeline.outcomes.monitor import OK, STOP, WARN, Seen, Verdict, difference, judge, less_foretold, matured_lists, spans_of
+from pipeline.params import load
+
+PARAMS = load(Path(__file__).parents[2] / "params.yaml")
+AS_OF = dt.date(2026, 11, 22)
+NIGHT = (AS_OF - dt.date(1970, 1, 1)).days
+EARLIER = NIGHT - 60
+NO_ARMS = pd.DataFrame(columns=["debtor_id", "arm", "assigned_on", "until_on", "probability"])
+
+
+def rows(number: int = 600, seed: int = 1, share: float = 0.3, lift: float = 0.0, level: float = 1.0) -> pd.DataFrame:
+    """A matured night: every debtor one account, some held out; working adds `lift` to the chance of paying 100."""
+    random = np.random.default_rng(seed)
+    arm = np.where(random.random(number) < share, CONTROL, WORKED)
+    chance = random.uniform(0.1, 0.4, number)
+    paid = (random.random(number) < chance * level + lift * (arm == WORKED)).astype(float)
+    return pd.DataFrame(
+        {
+            "as_of": EARLIER, "account_id": [f"a{place}" for place in range(number)], "debtor_id": [f"d{place}" for place in range(number)],
+            "group": np.where(arm == CONTROL, "held_out", np.where(random.random(number) < 0.5, "worklist", "below_capacity")),
+            "rank": 0, "arm": arm, "assigned_on": EARLIER, "probability": share, "p_recovered": chance, "expected": 100 * chance,
+            "recovered": paid, "money": 100 * paid,
+        }
+    )  # fmt: skip
+
+
+def seen(matured: pd.DataFrame | None = None, arms=NO_ARMS, psi=None, number=5000, contacted=None) -> Seen:
+    return Seen(rows().iloc[:0] if matured is None else matured, arms, psi, number, contacted)
+
+
+def finding(verdict: Verdict, name: str):
+    return next(one for one in verdict.findings if one.name == name)
+
+
+def running(number: int, held: int, share: float = 0.05) -> pd.DataFrame:
+    arm = [CONTROL] * held + [WORKED] * (number - held)
+    return pd.DataFrame(
+        {
+            "debtor_id": [f"d{place}" for place in range(number)],
+            "arm": arm,
+            "assigned_on": NIGHT,
+            "until_on": NIGHT + 44,
+            "probability": share,
+        }
+    )
+
+
+# --- drift -------------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("value", "verdict"), [(0.02, OK), (0.15, WARN), (0.4, STOP)])
+def test_drift_of_the_score_has_three_verdicts(value, verdict):
+    found = judge(seen(psi={"p_recovered": value, "balance": 0.01}), AS_OF, PARAMS)
+    assert finding(found, "drift of the score").verdict == verdict
+    assert found.verdict == verdict
+
+
+def test_shifted_features_are_named_worst_first():
+    psi = {"p_recovered": 0.0, "balance": 0.3, "arrears": 0.9, "days_past_due": 0.1}
+    found = finding(judge(seen(psi=psi), AS_OF, PARAMS), "drift of the features")
+    assert (found.verdict, found.says) == (WARN, "2 of 3 features have shifted (PSI above 0.25): arrears (0.90), balance (0.30).")
+    calm = finding(judge(seen(psi={"p_recovered": 0.0, "balance": 0.2}), AS_OF, PARAMS), "drift of the features")
+    assert (calm.verdict, calm.says) == (OK, "None of 1 features has shifted.")
+
+
+def test_a_small_night_is_not_taken_for_a_shift():
+    """Ten bins of 80 rows show a PSI of about 0.12 though nothing moved."""
+    assert finding(judge(seen(psi={"p_recovered": 0.2}, number=80), AS_OF, PARAMS), "drift of the score").verdict == OK
+    assert (
+        finding(judge(seen(psi={"p_recovered": 0.2}, number=49), AS_OF, PARAMS), "drift").says
+        == "Only 49 accounts are scorable. Nothing can be said."
+    )
+    assert "keeps no picture" in finding(judge(seen(), AS_OF, PARAMS), "drift").says
+
+
+# --- calibration and value ---------------------------------------------------------------------------------------------------------------
+
+
+def test_calibration_by_hand():
+    """40 expected, 30 recovered: 0.75; linearised residuals 15 - 0.75 x 20 = 0 and 15 - 0.75 x 20 = 0, so no spread."""
+    matured = rows(2).assign(group="worklist", expected=20.0, money=15.0, p_recovered=0.5, recovered=1.0)
+    found = finding(judge(seen(matured), AS_OF, PARAMS), "calibration in money")
+    assert found.figures == {"ratio": 0.75, "low": 0.75, "high": 0.75, "debtors": 2}
+    assert "Only 2 debtors recovered: too few to judge." in found.says
+
+
+def test_calibration_has_three_verdicts():
+    good = judge(seen(rows(3000)), AS_OF, PARAMS)
+    assert finding(good, "calibration in money").verdict == OK
+    bad = rows(3000, level=0.4)
+    assert finding(judge(seen(bad), AS_OF, PARAMS), "calibration in money").verdict == STOP
+    assert finding(judge(seen(bad), AS_OF, PARAMS), "calibration in recoveries").verdict == WARN
+    near = rows(2400, seed=3, level=0.66)
+    assert finding(judge(seen(near), AS_OF, PARAMS), "calibration in money").verdict == WARN
+
+
+def test_calibration_intervals_cover_the_truth():
+    """Expected is the true chance here, so the true ratio is 1: about 95 of 100 intervals hold it."""
+    covered = 0
+    for seed in range(120):
+        figures = finding(judge(seen(rows(800, seed=seed)), AS_OF, PARAMS), "calibration in money").figures
+        covered += figures["low"] <= 1 <= figures["high"]
+    assert 106 <= covered <= 120
+
+
+def test_held_out_accounts_do_not_judge_the_model_and_unseen_outcomes_nobody():
+    matured = rows(900)
+    spoiled = matured.assign(money=np.where(matured["group"] == "held_out", 1e6, matured["money"]))
+    assert finding(judge(seen(spoiled), AS_OF, PARAMS), "calibration in money").verdict == OK
+    blind = matured.assign(recovered=np.nan, money=np.nan)
+    assert finding(judge(seen(blind), AS_OF, PARAMS), "calibration").says == "No list has matured yet. Nothing can be said."
+
+
+def test_matured_lists_by_hand():
+    matured = pd.DataFrame(
+        {
+            "as_of": [1, 1, 1, 2, 2], "debtor_id": list("abcab"), "group": ["worklist", "joined", "below_capacity", "worklist", "held_out"],
+            "expected": [10.0, 2.0, 5.0, 4.0, 1.0], "money": [8.0, 4.0, 3.0, 0.0, 0.0], "recovered": [1.0, 1.0, 1.0, 0.0, np.nan],
+        }
+    )  # fmt: skip
+    lists = matured_lists(matured)
+    assert lists.to_dict("list") == {
+        "as_of": [1, 2], "listed": [1, 1], "expected": [12.0, 4.0], "recovered": [12.0, 0.0],
+        "share_of_money": [0.8, pytest.approx(math.nan, nan_ok=True)],
+    }  # fmt: skip
+
+
+# --- the control group -------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_control_group_is_counted_and_an_odd_one_is_said():
+    fine = finding(judge(seen(arms=running(1000, 52)), AS_OF, PARAMS), "control group")
+    assert (fine.verdict, fine.says) == (OK, "52 of 1,000 debtors are held out, 50.0 expected.")
+    odd = finding(judge(seen(arms=running(1000, 5)), AS_OF, PARAMS), "control group")
+    assert (odd.verdict, odd.figures["held_out"]) == (WARN, 5)
+    over = running(10, 10).assign(until_on=NIGHT)
+    assert finding(judge(seen(arms=over), AS_OF, PARAMS), "control group").says == "No debtor is in a span yet."
+
+
+def test_no_control_share_is_a_warning():
+    params = PARAMS.model_copy(update={"worklist": PARAMS.worklist.model_copy(update={"control_share": 0.0})})
+    assert finding(judge(seen(), AS_OF, params), "control group").verdict == WARN
+
+
+def test_a_span_is_one_debtor_from_its_first_night_over_all_its_accounts():
+    first = rows(2, share=0.5).assign(debtor_id="d", arm=WORKED, recovered=[1.0, 0.0], money=[30.0, 0.0])
+    later = first.assign(as_of=EARLIER + 7, money=999.0)
+    unseen = first.assign(debtor_id="u", recovered=np.nan, money=np.nan)
+    never = first.assign(debtor_id="n", arm="")
+    spans = spans_of(pd.concat([first, later, unseen, never]))
+    assert spans.to_dict("records") == [
+        {
+            "debtor_id": "d",
+            "assigned_on": EARLIER,
+            "arm": WORKED,
+            "probability": 0.5,
+            "recovered": 1.0,
+            "money": 30.0,
+            "expected": first["expected"].sum(),
+            "p_recovered": first["p_recovered"].max(),
+        }
+    ]
+
+
+def test_the_difference_by_hand():
+    """Worked 10, 20, 30: mean 20. Control 0, 8: mean 4. Variances 100 / 3 and 32 / 2: standard error sqrt(33.33 + 16) = 7.02."""
+    spans = pd.DataFrame({"arm": [WORKED] * 3 + [CONTROL] * 2, "probability": 0.4, "money": [10.0, 20.0, 30.0, 0.0, 8.0]})
+    effect, error = difference(spans, "money")
+    assert (effect, error) == (pytest.approx(16.0), pytest.approx(math.sqrt(100 / 3 + 32 / 2)))
+
+
+def test_a_changed_share_is_weighed_out():
+    """Poor debtors were held out at one half, rich ones at a tenth: the plain difference is far off, the weighted one is not."""
+    random = np.random.default_rng(5)
+    rich = random.random(40_000) < 0.5
+    share = np.where(rich, 0.1, 0.5)
+    arm = np.where(random.random(40_000) < share, CONTROL, WORKED)
+    spans = pd.DataFrame({"arm": arm, "probability": share, "money": np.where(rich, 100.0, 0.0) + 5.0 * (arm == WORKED)})
+    effect, error = difference(spans, "money")
+    assert abs(effect - 5.0) < 4 * error and error < 1.0
+    plain = spans.groupby("arm")["money"].mean()
+    assert plain[WORKED] - plain[CONTROL] > 20
+
+
+def test_intervals_of_the_effect_cover_the_truth_and_a_real_effect_is_seen():
+    covered = 0
+    for seed in range(120):
+        figures = finding(judge(seen(rows(700, seed=seed, lift=0.1)), AS_OF, PARAMS), "what working adds: recovered").figures
+        covered += figures["low"] <= 0.1 <= figures["high"]
+    assert 106 <= covered <= 120
+    clear = finding(judge(seen(rows(4000, lift=0.2)), AS_OF, PARAMS), "what working adds: money")
+    assert clear.figures["low"] > 0 and "more than nothing" in clear.says
+    harm = finding(judge(seen(rows(4000, lift=-0.1)), AS_OF, PARAMS), "what working adds: money")
+    assert harm.verdict == WARN and "LESS than nothing" in harm.says
+
+
+def test_what_the_scores_foretell_is_taken_off_by_hand():
+    """Money 1, 3, 8 foretold 0, 1, 2: slope 3.5, so 4.5, 3, 4.5 are left; a score that is the same for all takes nothing off."""
+    spans = pd.DataFrame({"money": [1.0, 3.0, 8.0], "expected": [0.0, 1.0, 2.0], "recovered": [0.0, 1.0, 1.0], "p_recovered": 0.5})
+    found = less_foretold(spans)
+    assert found["money"].tolist() == pytest.approx([4.5, 3.0, 4.5]) and found["recovered"].tolist() == [0.0, 1.0, 1.0]
+
+
+def test_good_scores_make_the_same_effect_far_surer_and_no_larger():
+    random = np.random.default_rng(8)
+    size = 4000
+    arm = np.where(random.random(size) < 0.2, CONTROL, WORKED)
+    expected = random.lognormal(4, 1, size)
+    money = expected * random.uniform(0.7, 1.3, size) + 10.0 * (arm == WORKED)
+    spans = pd.DataFrame({"arm": arm, "probability": 0.2, "money": money, "expected": expected, "recovered": 1.0, "p_recovered": 0.5})
+    (plain, wide), (effect, error) = difference(spans, "money"), difference(less_foretold(spans), "money")
+    assert error < 0.4 * wide and abs(effect - 10) < 3 * error and abs(plain - 10) < 3 * wide
+
+
+def test_too_few_matured_debtors_give_no_effect():
+    found = judge(seen(rows(40)), AS_OF, PARAMS)
+    assert "30 of each are needed" in finding(found, "what working adds").says
+
+
+def test_power_by_hand():
+    """sd 1, 100 worked and 100 held out: 2.8016 x sqrt(2 / 100) = 0.3962."""
+    matured = rows(200).assign(arm=[WORKED, CONTROL] * 100, money=[-1.0, -1.0, 1.0, 1.0] * 50, expected=7.0)
+    spread = math.sqrt(200 / 199)
+    assert finding(judge(seen(matured), AS_OF, PARAMS), "power").figures["money"] == pytest.approx(
+        2.801585 * spread * math.sqrt(0.02), rel=1e-5
+    )
+
+
+def test_a_control_group_that_is_contacted_is_said():
+    matured = rows(600)
+    everyone = pd.DataFrame({"debtor_id": matured["debtor_id"], "assigned_on": EARLIER, "contacts": 2})
+    assert finding(judge(seen(matured, contacted=everyone), AS_OF, PARAMS), "control group kept").verdict == WARN
+    worked = everyone[matured["arm"] == WORKED]
+    kept = finding(judge(seen(matured, contacted=worked), AS_OF, PARAMS), "control group kept")
+    assert (kept.verdict, kept.figures) == (OK, {"worked": 1.0, "held_out": 0.0})
+
+
+# --- the whole ---------------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_verdict_is_its_worst_finding_and_reads_as_text():
+    found = judge(seen(rows(3000, lift=0.1), running(1000, 50), {"p_recovered": 0.5, "balance": 0.0}), AS_OF, PARAMS)
+    assert found.verdict == STOP
+    text = found.text()
+    assert text.startswith("Monitor of 2026-11-22: stop")
+    assert "Last matured lists" in text and "EUR per debtor" in text
+    assert {one["name"] for one in found.as_json()["findings"]} == {one.name for one in found.findings}
+
+
+def test_a_first_night_is_ok_and_says_what_is_not_known_yet():
+    found = judge(seen(arms=NO_ARMS.astype({"probability": float, "assigned_on": int, "until_on": int})), AS_OF, PARAMS)
+    assert found.verdict == OK
+    assert "No list has matured yet" in found.text()

@@ -112,6 +112,7 @@ STATUSES = (
     "agency", "legal", "plan", "callback", "closed", "outcome_unknown",
 )  # fmt: skip
 
+FEEDS = ("payments", "contacts", "statuses")  # tables that tell by their newest row how far they reach
 _KNOWN_AT = Column("known_at", Kind.TIME, empty=True, optional=True)
 
 

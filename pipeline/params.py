@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from features.errors import InputMissing, UsageError
 from features.terms import LabelTerms, Terms
+from pipeline.columns import DIALLER_COLUMNS
 
 TableName = Literal["accounts", "charges", "balances", "payments", "contacts", "statuses"]
 ContactChannel = Literal["call", "autodial", "voicemail", "sms", "email", "letter", "visit", "chat", "portal", "social"]
@@ -175,8 +176,6 @@ class Worklist(Section):
     @field_validator("dialler_columns")
     @classmethod
     def _columns_of_the_list(cls, value: dict[str, str]) -> dict[str, str]:
-        from pipeline.pages.publication import DIALLER_COLUMNS
-
         unknown = [name for name in value if name not in DIALLER_COLUMNS]
         if unknown:
             raise ValueError(str(UsageError.unknown_keys("worklist.dialler_columns", unknown, DIALLER_COLUMNS)).removesuffix("."))

@@ -8,11 +8,11 @@ from decimal import Decimal
 from statistics import median
 
 from features.currencies import DECIMALS
+from features.tables import FEEDS
 from pipeline.intake.delivery import Control, Delivery, shown
 from pipeline.intake.report import TableReport
 from pipeline.params import Ingest
 
-FEEDS = ("payments", "contacts", "statuses")  # tables that tell by their newest row how far they reach
 USUAL_FROM = 4  # deliveries of a weekday that make a usual volume
 USUAL_LEAST = 50  # rows below which a volume swings by chance
 AHEAD_DAYS = 366  # a control file that speaks of days further ahead of every row is a typing error

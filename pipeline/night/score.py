@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,13 +13,13 @@ from typing import Any
 import pandas as pd
 
 from features.errors import ContractError, InputMissing, some
-from features.tables import TABLES
+from features.tables import FEEDS, TABLES
+from models.baseline import AgeBandTable
 from models.recovery import load_model
-from pipeline.intake.acceptance import FEEDS
-from pipeline.panel.dataset import View, date_of, day_number, panel, view, write_parquet
+from pipeline.panel.dataset import Panel, View, date_of, day_number, money_scale, panel, view, write_parquet
 from pipeline.panel.engines import map_shards
 from pipeline.params import Params
-from pipeline.store.champion import Approved, age_band, champion
+from pipeline.store.champion import Approved, champion, keep
 from pipeline.store.store import Store
 
 log = logging.getLogger("recoup")
@@ -45,6 +45,21 @@ def job_for(store: Store, as_of: dt.date, params: Params) -> Job:
         approved = age_band(store.path, lambda: panel(store, params, before=night), params)
     versions = {name: version for name, version in store.versions().items() if name in TABLES}
     return Job(store.path, versions, night, params, approved)
+
+
+def age_band(store_path: Path, panel: Callable[[], Panel], params: Params) -> Approved:
+    """What scores without a champion: the age-band table of the matured panel, or the documented prior where nothing has matured.
+
+    panel is called once and may raise InputMissing.
+    """
+    terms = {"default_dpd": params.label.default_dpd, "horizon_days": params.label.horizon_days}
+    try:
+        whole = panel()
+    except InputMissing:
+        whole = None
+    if whole is None or not whole.labels["recovered"].notna().any():
+        return keep(store_path, AgeBandTable.prior(**terms))
+    return keep(store_path, AgeBandTable.fit(whole.labels, whole.cohort, money_scale(whole, params), **terms))
 
 
 def check_feeds(store: Store, as_of: dt.date, params: Params) -> list[str]:

@@ -27,13 +27,14 @@ from models.prioritise import (
     worth,
 )
 from models.response import PARTS, ChannelTerms, channel_options, cut_to, planned_parts, segment_rates
+from pipeline.columns import WORKLIST_COLUMNS
 from pipeline.law.decision import NO_LIMIT
 from pipeline.law.rule_file import load_rules
 from pipeline.law.rules import Pause
 from pipeline.night.queues import queue_of
 from pipeline.night.score import SCORE_COLUMNS, Job
 from pipeline.night.shards import RULES, Worked
-from pipeline.pages.publication import WORKLIST_COLUMNS, Details, Night
+from pipeline.pages.publication import Details, Night
 from pipeline.panel.dataset import date_of
 from pipeline.params import Params
 from pipeline.store.store import Store

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from features.errors import ContractError, InputMissing
+from pipeline.columns import WORKLIST_COLUMNS
 from pipeline.pages.language import languages, words
-from pipeline.pages.publication import WORKLIST_COLUMNS
 from pipeline.pages.workbook import ENTRIES
 
 UNPACKED_LIMIT = 400_000_000  # bytes of all parts of a workbook; a list of 50,000 rows unpacks to about 100 MB

@@ -14,41 +14,8 @@ import pandas as pd
 from features.currencies import DECIMALS
 from features.errors import ContractError
 from features.tables import NO_MONEY, NO_TIME
+from pipeline.columns import WORKLIST_COLUMNS
 
-WORKLIST_COLUMNS = (
-    "rank",
-    "queue",
-    "account_id",
-    "debtor_id",
-    "joined_accounts",
-    "portfolio",
-    "product",
-    "currency",
-    "balance",
-    "arrears",
-    "days_past_due",
-    "expected_recovery",
-    "net_value",
-    "reporting_currency",
-    "p_recovered",
-    "amount_if_recovered",
-    "p_defaulted",
-    "channel",
-    "contact_from",
-    "contact_until",
-    "time_zone",
-    "contacts_left",
-    "last_right_party",
-    "last_payment",
-    "broken_promises",
-    "reason_1",
-    "reason_2",
-    "reason_3",
-    "model_version",
-    "as_of",
-    "valid_until",
-)
-DIALLER_COLUMNS = (*WORKLIST_COLUMNS, "agent")  # what dialler.csv may hold: the list, and who is to work the row
 SCORE_COLUMNS = ("account_id", "as_of", "p_recovered", "amount_if_recovered", "expected_recovery", "p_defaulted", "model_version")
 NEEDED = {
     "worklist": WORKLIST_COLUMNS,

@@ -24,6 +24,7 @@ from features.labels import labels_by_terms
 from features.ledger import Ledger, history
 from features.tables import account_number
 from features.terms import LabelTerms, Terms, reaches
+from models.money import MoneyScale
 from pipeline.panel.engines import map_shards
 from pipeline.panel.label_tables import Labelled, label_tables
 from pipeline.params import Params
@@ -75,6 +76,12 @@ class Panel:
     def complete_through(self) -> int:
         """The newest of payments_through."""
         return max(self.payments_through.values())
+
+
+def money_scale(panel: Panel, params: Params) -> MoneyScale:
+    """Reporting units per minor unit of every currency at hand, by the params' rates."""
+    present = panel.cohort["currency"].astype("str").unique()
+    return MoneyScale.resolve(present, params.money.rates, DECIMALS, params.money.reporting_currency)
 
 
 def terms_of(store: Store, params: Params, versions: Mapping[str, int] | None = None) -> Terms:

@@ -7,20 +7,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from features.errors import InputMissing, ModelRefused
-from features.tables import DECIMALS
-from models.baseline import AgeBandTable
+from features.errors import ModelRefused
 from models.folder import digest_of
-from models.money import MoneyScale
-from pipeline.params import Params
 
 if TYPE_CHECKING:
-    from pipeline.panel.dataset import Panel
+    from models.baseline import AgeBandTable
 
 MODELS, CHAMPION = "models", "champion.json"
 REQUIRED = ("run_id", "model_version", "sha256", "approved_by", "approved_at", "why", "previous")
@@ -92,26 +88,8 @@ def write_record(store_path: Path, record: Mapping[str, Any]) -> None:
     os.replace(staging, place)
 
 
-def age_band(store_path: Path, panel: Callable[[], Panel], params: Params) -> Approved:
-    """What scores without a champion: the age-band table of the matured panel, or the documented prior where nothing has matured.
-
-    panel is called once and may raise InputMissing. The folder is kept under the store, so the night can be made again.
-    """
-    terms = {"default_dpd": params.label.default_dpd, "horizon_days": params.label.horizon_days}
-    try:
-        whole = panel()
-    except InputMissing:
-        whole = None
-    if whole is None or not whole.labels["recovered"].notna().any():
-        table = AgeBandTable.prior(**terms)
-    else:
-        table = AgeBandTable.fit(whole.labels, whole.cohort, money_scale(whole, params), **terms)
-    folder = model_folder(store_path, table.version)
-    sha256 = table.save(folder)
-    return Approved(folder, sha256, table.version, {"run_id": None, "model_version": table.version, "sha256": sha256})
-
-
-def money_scale(panel: Panel, params: Params) -> MoneyScale:
-    """Reporting units per minor unit of every currency at hand, by the params' rates."""
-    present = panel.cohort["currency"].astype("str").unique()
-    return MoneyScale.resolve(present, params.money.rates, DECIMALS, params.money.reporting_currency)
+def keep(store_path: Path, table: AgeBandTable) -> Approved:
+    """What scores where nothing was promoted: its folder is kept under the store, so that the night can be made again."""
+    sha256 = table.save(model_folder(store_path, table.version))
+    record = {"run_id": None, "model_version": table.version, "sha256": sha256}
+    return Approved(model_folder(store_path, table.version), sha256, table.version, record)

@@ -29,12 +29,12 @@ from models.recovery import RecoveryModel, load_model
 from models.split import day_text
 from models.verdict import gates
 from pipeline.params import Params
-from pipeline.store.champion import MODELS, Approved, age_band, champion, model_folder, read_record, write_record
+from pipeline.store.champion import MODELS, Approved, champion, model_folder, read_record, write_record
 from pipeline.store.locks import only_run
 from pipeline.training.evidence import CARD, JUDGED, RUNS, Evidence, comparable, load_evidence, run_folder
 from pipeline.training.report import approval
 
-__all__ = ["Approved", "Recorded", "age_band", "champion", "promote", "ready", "record", "recorded", "rollback", "run", "standing_champion"]
+__all__ = ["Approved", "Recorded", "champion", "promote", "ready", "record", "recorded", "rollback", "run", "standing_champion"]
 
 NAME = "recoup"  # experiment and registered model
 CHALLENGER, CHAMPION_ALIAS = "challenger", "champion"

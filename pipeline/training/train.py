@@ -24,8 +24,9 @@ from models.recovery import AnyModel, RecoveryModel, debtors_with
 from models.trade import roll_rates
 from models.tuning import tune
 from models.verdict import gates, statements, too_small, warnings
+from pipeline.panel.dataset import money_scale
 from pipeline.params import Params
-from pipeline.store.champion import model_folder, money_scale
+from pipeline.store.champion import model_folder
 from pipeline.training import registry, report
 from pipeline.training.books import Books, books_of
 from pipeline.training.evidence import (

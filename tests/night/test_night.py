@@ -33,11 +33,11 @@ from features.spec import Feature, Window
 from features.tables import account_number
 from features.vocabulary import Agg
 from pipeline.cli import main
+from pipeline.columns import WORKLIST_COLUMNS
 from pipeline.night import night as night_room
 from pipeline.night import shards
 from pipeline.night.night import publish_night
 from pipeline.night.score import score_shard
-from pipeline.pages.publication import WORKLIST_COLUMNS
 from pipeline.pages.rule_words import sentence
 from pipeline.panel import dataset
 from pipeline.panel.dataset import day_number

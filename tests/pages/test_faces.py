@@ -24,10 +24,11 @@ from hypothesis import strategies as st
 from benchmarks.faces import measure
 from features.currencies import DECIMALS
 from features.tables import NO_MONEY, NO_TIME, OUTCOMES
+from pipeline.columns import WORKLIST_COLUMNS
 from pipeline.pages.csv_file import csv_text, decimal_text, safe
 from pipeline.pages.language import WORDS, languages, words
 from pipeline.pages.page import TEMPLATES, html
-from pipeline.pages.publication import GROUPS, WORKLIST_COLUMNS, Night
+from pipeline.pages.publication import GROUPS, Night
 from pipeline.pages.workbook import ENTRIES, write_xlsx
 from tests.worlds.paper_nights import HOSTILE, empty, hostile, night
 from tests.worlds.programs import program

@@ -24,9 +24,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.errors import CannotWrite, ContractError, UsageError
+from pipeline.columns import WORKLIST_COLUMNS
 from pipeline.night.night import Published
 from pipeline.pages import publish as publishing
-from pipeline.pages.publication import GROUPS, SCORE_COLUMNS, WORKLIST_COLUMNS, Details
+from pipeline.pages.publication import GROUPS, SCORE_COLUMNS, Details
 from pipeline.pages.publish import mark_expired, publish
 from tests.worlds.paper_nights import AS_OF, empty, night
 

@@ -17,9 +17,10 @@ import pytest
 from features.errors import InputMissing, LockHeld, ModelRefused, RegistryAway
 from models.calibration import Calibrator
 from models.recovery import RecoveryModel, load_model
+from pipeline.night.score import age_band
 from pipeline.params import Params, load
 from pipeline.store import champion as champion_room
-from pipeline.store.champion import age_band, champion, read_record, write_record
+from pipeline.store.champion import champion, read_record, write_record
 from pipeline.store.locks import only_run
 from pipeline.training import registry, report
 from pipeline.training.books import Books

@@ -12,10 +12,10 @@ from typing import Any
 import openpyxl
 import pandas as pd
 
+from pipeline.columns import WORKLIST_COLUMNS
 from pipeline.intake.ingest import ingest
 from pipeline.night.night import publish_night
 from pipeline.pages.language import words
-from pipeline.pages.publication import WORKLIST_COLUMNS
 from pipeline.pages.workbook import ENTRIES
 from pipeline.params import Params, load
 from pipeline.simulate.portfolio import simulate

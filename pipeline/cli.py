@@ -233,11 +233,11 @@ def run_night(
     source: Path | None, store: Path | None, as_of: dt.datetime, out: Path | None, accept_volume: str | None, params_path: Path
 ) -> None:
     """The whole night: ingest, score, work list, monitor."""
-    from pipeline.night.night import run
+    from pipeline.run import whole_night
 
     params = _load(params_path)
     paths = params.paths
-    night = run(source or paths.source, store or paths.store, as_of.date(), out or paths.out, params, accept_volume=accept_volume)
+    night = whole_night(source or paths.source, store or paths.store, as_of.date(), out or paths.out, params, accept_volume=accept_volume)
     click.echo(night.text())
 
 
@@ -271,7 +271,7 @@ def feedback(
     """Read the outcomes filled into a list back as contacts, and why accounts were skipped. The same file again changes nothing."""
     import datetime as dt
 
-    from pipeline.outcomes.feedback import receive
+    from pipeline.run import receive
 
     try:
         moment = dt.datetime.now(dt.UTC) if received_at is None else dt.datetime.fromisoformat(received_at)
@@ -340,13 +340,13 @@ def check(store: Path | None, account: str, channel: str, at: str, params_path: 
 @_params_option
 def whatif(store: Path | None, as_of: dt.datetime, capacity: str, out: Path | None, truth: Path | None, params_path: Path) -> None:
     """Money, contacts and burden of a night at other capacities, against P x balance, balance first, oldest first and newest first."""
-    from pipeline.night.night import what_if
+    from pipeline.night.whatif import compare_capacities
 
     if not all(part.strip().isdigit() for part in capacity.split(",")):
         raise click.UsageError("--capacity must be whole numbers separated by commas, such as 50,100,200.")
     params = _load(params_path)
     sizes = [int(part) for part in capacity.split(",")]
-    click.echo(what_if(store or params.paths.store, as_of.date(), sizes, params, out, truth))
+    click.echo(compare_capacities(store or params.paths.store, as_of.date(), sizes, params, out, truth))
 
 
 @cli.command()
@@ -356,9 +356,8 @@ def rules(place: str | None, params_path: Path) -> None:
     """Every place's contact law, what is unverified, and what signing a place off means."""
     from pipeline.law.reasoning import places
     from pipeline.law.rule_file import load_rules
-    from pipeline.night.shards import RULES
 
-    click.echo(places(load_rules(RULES), _load(params_path), place))
+    click.echo(places(load_rules(), _load(params_path), place))
 
 
 @cli.command()

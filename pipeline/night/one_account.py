@@ -19,7 +19,7 @@ from pipeline.law.eligibility import check
 from pipeline.law.reasoning import reasoning
 from pipeline.law.rule_file import load_rules
 from pipeline.night.score import asked, check_feeds, job_for
-from pipeline.night.shards import RULES, complete_on
+from pipeline.night.shards import complete_on
 from pipeline.panel.dataset import View, date_of, day_number, view
 from pipeline.params import Params
 from pipeline.store.store import Store
@@ -56,7 +56,7 @@ def explain_account(store_path: Path, as_of: dt.date, account_id: str, params: P
         "Reasons (log-odds; with the base they add up to the raw score)",
         _reasons(every_reason(model, matrix, row, CATALOGUE, params.worklist.language)),
         "",
-        reasoning(cohort, seen.tables, load_rules(RULES), params, account_id, job.as_of, complete_on(store, versions, job.as_of, params)),
+        reasoning(cohort, seen.tables, load_rules(), params, account_id, job.as_of, complete_on(store, versions, job.as_of, params)),
     ]
     number = int(row["account_no"].iloc[0])
     for name, (when, columns) in SHOWN.items():
@@ -71,7 +71,7 @@ def eligibility_of(store_path: Path, as_of: dt.date, account_id: str, params: Pa
     store, versions, seen = _seen(store_path, as_of, account_id, params)
     night = day_number(as_of)
     complete = complete_on(store, versions, night, params)
-    return reasoning(seen.cohort.frame, seen.tables, load_rules(RULES), params, account_id, night, complete)
+    return reasoning(seen.cohort.frame, seen.tables, load_rules(), params, account_id, night, complete)
 
 
 def _seen(store_path: Path, as_of: dt.date, account_id: str, params: Params) -> tuple[Store, dict[str, int], View]:
@@ -130,7 +130,7 @@ def check_contact(store_path: Path, account_id: str, channel: str, at: dt.dateti
     moment = round(at.timestamp() * 1_000_000)
     store, versions, seen = _seen(store_path, at.date(), account_id, params)
     complete = complete_on(store, versions, day_number(at.date()), params)
-    found = check(seen.cohort.frame, seen.tables, load_rules(RULES), params, account_id, channel, moment, complete)
+    found = check(seen.cohort.frame, seen.tables, load_rules(), params, account_id, channel, moment, complete)
     if found.permitted:
         until = dt.datetime.fromtimestamp(found.until / 1_000_000, at.tzinfo).strftime("%H:%M")
         return f"permitted until {until} by the clock of --at, {found.contacts_left} left today included"

@@ -16,6 +16,7 @@ from features.errors import ContractError, InputMissing, some
 from features.tables import FEEDS, TABLES
 from models.baseline import AgeBandTable
 from models.recovery import load_model
+from pipeline.columns import PUBLISHED_SCORES
 from pipeline.panel.dataset import Panel, View, date_of, day_number, money_scale, panel, view, write_parquet
 from pipeline.panel.engines import map_shards
 from pipeline.params import Params
@@ -23,7 +24,6 @@ from pipeline.store.champion import Approved, champion, keep
 from pipeline.store.store import Store
 
 log = logging.getLogger("recoup")
-SCORE_COLUMNS = ["account_id", "as_of", "p_recovered", "amount_if_recovered", "expected_recovery", "p_defaulted", "model_version"]
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def scores_frame(seen: View, scores: pd.DataFrame) -> pd.DataFrame:
     keys = seen.cohort.frame[["account_id", "as_of"]].reset_index(drop=True)
     keys["as_of"] = [date_of(day) for day in keys["as_of"]]
     amounts = {name: scores[name].round().astype("int64") for name in ("amount_if_recovered", "expected_recovery")}
-    return pd.concat([keys, scores.reset_index(drop=True).assign(**amounts)], axis=1)[SCORE_COLUMNS]
+    return pd.concat([keys, scores.reset_index(drop=True).assign(**amounts)], axis=1)[list(PUBLISHED_SCORES)]
 
 
 def _scores_of(job: Job, shard: int) -> pd.DataFrame:

@@ -34,7 +34,6 @@ from pipeline.params import Params
 from pipeline.store.store import Store
 
 ROOMS = ("features", "models", "pipeline")
-RULES = Path(__file__).parents[1] / "law" / "contact_rules.yaml"
 REFERENCE_NIGHTS, REFERENCE_EVERY = 6, 30  # matured nights, and days between them, on which the days to pay are measured
 SHOWN_REASONS = ("reason_1", "reason_2", "reason_3")
 FROM_COHORT = (
@@ -109,7 +108,7 @@ def _work_shard(job: Job, stage: Path, shard: int) -> Worked:
     seen, scores = score_shard(job, shard)
     store = Store(job.store_path)
     found = verdicts(
-        seen.cohort.frame, seen.tables, load_rules(RULES), job.params, job.as_of, complete_on(store, job.versions, job.as_of, job.params)
+        seen.cohort.frame, seen.tables, load_rules(), job.params, job.as_of, complete_on(store, job.versions, job.as_of, job.params)
     )
     rows = _rows(job, seen, scores, found.accounts)
     worked = Worked(rows, found.channels, seen.cohort.counts, _waits(job, seen, store), _answers(job, seen), _unseen(job, seen))
@@ -225,7 +224,7 @@ def _open_shard(job: Job, language: str, item: tuple[int, pd.DataFrame]) -> tupl
             "Nothing is published. Report it with the manifest of the last good night."
         )
     planned = dict(zip(listed["account_no"].tolist(), listed["channel"].astype("str"), strict=True))
-    narrowed = limits_of(whole.cohort, whole.tables, planned, load_rules(RULES), job.params, job.as_of, complete)
+    narrowed = limits_of(whole.cohort, whole.tables, planned, load_rules(), job.params, job.as_of, complete)
     said = reasons(model, matrix, cohort, CATALOGUE, language)
     named = {place: {f"reason_{place}": "reason", f"strength_{place}": "contribution"} for place in (1, 2, 3)}
     long = [said[list(names)].rename(columns=names).assign(account_id=cohort["account_id"], place=place) for place, names in named.items()]

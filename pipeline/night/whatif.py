@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,11 +12,41 @@ import pandas as pd
 from features.currencies import DECIMALS
 from features.errors import InputMissing
 from models.whatif import BEST, ORDERS, what_if
+from pipeline.night.score import check_feeds, job_for
+from pipeline.night.shards import work_shards
+from pipeline.night.worklist import rank_night
 from pipeline.panel.dataset import date_of
+from pipeline.params import Params
+from pipeline.store.store import Store
 
 COLOURS = dict(zip((*ORDERS, BEST), ("#1b6ca8", "#7b5ea7", "#8a8a8a", "#c08457", "#7a9e7e", "#222222"), strict=True))
 MONEY = ("expected", "cost", "net", "true", "added")
 TRUE = ["expected_amount", "expected_amount_if_contacted", "expected_amount_if_left"]
+
+
+def compare_capacities(
+    store_path: Path,
+    as_of: dt.date,
+    capacities: Sequence[int],
+    params: Params,
+    picture: Path | None = None,
+    truth: Path | None = None,
+) -> str:
+    """The night ranked, nothing published: money, contacts and burden at each capacity (debtors per queue), and the curve as a picture.
+
+    truth: of a made-up portfolio; adds what the debtors taken really bring, and the best possible order.
+    """
+    store = Store(store_path)
+    check_feeds(store, as_of, params)
+    job = job_for(store, as_of, params)
+    with tempfile.TemporaryDirectory(prefix="recoup-") as folder:
+        ranked = rank_night(store, job, work_shards(job, Path(folder)))
+    reporting = params.money.reporting_currency
+    rows = ranked.rows if truth is None else with_truth(ranked.rows, job.as_of, truth)
+    table = table_of(rows, capacities, reporting)
+    if picture is not None:
+        draw(table, reporting, picture)
+    return text_of(table, reporting)
 
 
 def with_truth(rows: pd.DataFrame, as_of: int, truth: Path) -> pd.DataFrame:

@@ -27,13 +27,13 @@ from models.prioritise import (
     worth,
 )
 from models.response import PARTS, ChannelTerms, channel_options, cut_to, planned_parts, segment_rates
-from pipeline.columns import WORKLIST_COLUMNS
+from pipeline.columns import PUBLISHED_SCORES, WORKLIST_COLUMNS
 from pipeline.law.decision import NO_LIMIT
 from pipeline.law.rule_file import load_rules
 from pipeline.law.rules import Pause
 from pipeline.night.queues import queue_of
-from pipeline.night.score import SCORE_COLUMNS, Job
-from pipeline.night.shards import RULES, Worked
+from pipeline.night.score import Job
+from pipeline.night.shards import Worked
 from pipeline.pages.publication import Details, Night
 from pipeline.panel.dataset import date_of
 from pipeline.params import Params
@@ -104,7 +104,7 @@ def _options(rows: pd.DataFrame, worked: list[Worked], terms: ValueTerms, params
     segments = segment_rates(counts, sorted(set(rows["portfolio"].astype("str"))))
     value = pd.Series(worth(rows, terms)["worth"].to_numpy(), index=rows["account_no"].to_numpy())
     pauses: dict[str, int] = {}
-    for rule in load_rules(RULES).all_rules.values():
+    for rule in load_rules().all_rules.values():
         if isinstance(rule, Pause):
             pauses |= {name: max(rule.minutes, pauses.get(name, 0)) for name in rule.channels}
     plan = ChannelTerms(params.worklist.costs, params.worklist.attempts, params.eligibility.channels, pauses)
@@ -209,7 +209,7 @@ def night_of(store: Store, job: Job, worked: list[Worked], ranked: Ranked, said:
     held = rows[rows["group"] == "held_out"].merge(ranked.arms, on="debtor_id", how="left").sort_values("account_id", ignore_index=True)
     held = held.assign(assigned_on=_dates(held["assigned_on"]), held_out_until=_dates(held["until_on"]))
     scores = pd.concat([_scores(one, job) for one in worked], ignore_index=True).sort_values("account_id", ignore_index=True)
-    opened = replace(details, channels=_channels(worked, listed), appointments=_appointments(listed), limits=details.limits)
+    opened = replace(details, channels=_channels(worked, listed), appointments=_appointments(listed))
     return Night(
         as_of=as_of,
         valid_until=as_of,
@@ -265,7 +265,7 @@ def _of_group(rows: pd.DataFrame, group: str, columns: list[str]) -> pd.DataFram
 
 def _scores(one: Worked, job: Job) -> pd.DataFrame:
     amounts = {name: np.rint(one.rows[name]).astype(np.int64) for name in ("amount_if_recovered", "expected_recovery")}
-    return one.rows.assign(as_of=date_of(job.as_of), **amounts)[list(SCORE_COLUMNS)]
+    return one.rows.assign(as_of=date_of(job.as_of), **amounts)[list(PUBLISHED_SCORES)]
 
 
 def _channels(worked: list[Worked], listed: pd.DataFrame) -> pd.DataFrame:

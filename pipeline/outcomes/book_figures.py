@@ -22,8 +22,7 @@ from features.tables import NO_DAY, NO_MONEY
 from features.terms import Terms
 from features.versions import arranged, superseded_on
 from features.vocabulary import PROMISE_STATES
-from pipeline.intake.acceptance import date_of, day_number
-from pipeline.panel.dataset import terms_of
+from pipeline.panel.dataset import date_of, day_number, terms_of
 from pipeline.panel.engines import map_shards
 from pipeline.params import Params
 from pipeline.store.store import Store

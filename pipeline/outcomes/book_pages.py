@@ -20,7 +20,7 @@ from features.errors import CannotWrite
 from pipeline.outcomes import drawings
 from pipeline.outcomes.book_figures import STEP_DAYS, complete_through, figures
 from pipeline.pages.language import words
-from pipeline.pages.publication import GROUPS
+from pipeline.pages.publication import GROUPS_SHOWN
 from pipeline.pages.speech import Speech
 from pipeline.params import Params
 
@@ -60,7 +60,7 @@ def _night(out: Path, as_of: dt.date) -> dict[str, Any] | None:
         return None
     worklist = manifest["worklist"]
     kept = {name: worklist[name] for name in ("debtors", "net_value", "reporting_currency")}
-    return {"counts": {group: manifest["counts"][group] for group in ("scorable", *GROUPS)}, **kept}
+    return {"counts": {group: manifest["counts"][group] for group in ("scorable", *GROUPS_SHOWN)}, **kept}
 
 
 def file_names(portfolios: list[str]) -> dict[str, str]:
@@ -149,7 +149,7 @@ def client_page(told: Mapping[str, Any], portfolio: str, language: str) -> str:
 def summary_page(told: Mapping[str, Any], names: Mapping[str, str], language: str) -> str:
     """All portfolios side by side, for the manager. Currencies stand beside each other and are never added up."""
     teller = Teller(told, language)
-    return _page("book_summary.html", teller, title=teller.words["report"]["summary_title"], names=names, groups=GROUPS)
+    return _page("book_summary.html", teller, title=teller.words["report"]["summary_title"], names=names, groups=GROUPS_SHOWN)
 
 
 def _page(template: str, teller: Teller, **values: Any) -> str:

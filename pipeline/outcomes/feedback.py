@@ -7,7 +7,6 @@ import datetime as dt
 import hashlib
 import json
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,14 +22,12 @@ import pyarrow.parquet as pq
 from features.currencies import DECIMALS
 from features.errors import ContractError, InputMissing, UsageError
 from features.tables import CHANNELS, MONEY_LIMIT, NO_MONEY, OUTCOMES, RIGHT_PARTY
-from pipeline.intake.acceptance import day_number
-from pipeline.intake.ingest import ingest
 from pipeline.outcomes.filled_workbook import Row, read_rows
 from pipeline.pages.csv_file import decimal_text
 from pipeline.pages.language import languages, words
 from pipeline.pages.publish import sha256_in_manifest
 from pipeline.pages.workbook import ENTRIES
-from pipeline.params import Params
+from pipeline.panel.dataset import day_number
 from pipeline.store.store import Store
 
 TABLE = "feedback"
@@ -88,54 +85,71 @@ class Feedback:
         return "\n".join(lines)
 
 
-def receive(
-    path: Path,
-    store_path: Path,
-    out: Path,
-    params: Params,
-    received_at: dt.datetime,
-    *,
-    night: dt.date | None = None,
-    complete: bool = False,
-) -> Feedback:
-    """Check a filled-in workbook row by row against the published list and ingest what holds. The same file again changes nothing.
+@dataclass(frozen=True)
+class Returned:
+    """A filled-in workbook, checked row by row, before anything of it is stored.
 
-    received_at: when it came back, aware; known_at of the contacts is never earlier, so that no past night learns of them. night: the
-    night it must be of; by default the one the file names. complete: the workbook holds every contact of its day, so the contact feed
-    reaches to it; else the feed reaches no further than before. Raises InputMissing (66) where file, list or store is absent;
-    ContractError (65) where the file is not a workbook of that list.
+    contacts      rows of the table contacts: one per account of each contact
+    fresh         rows that say something the store does not hold yet; faulty: rows set aside
+    held          what the store holds of the night already
+    feedback      what is told of it
     """
+
+    night: dt.date
+    received_at: dt.datetime
+    contacts: list[dict[str, str]]
+    fresh: list[dict[str, Any]]
+    faulty: list[dict[str, Any]]
+    held: pd.DataFrame
+    feedback: Feedback
+
+    def as_delivery(self, source: Path, complete: bool) -> Path:
+        """Writes the contacts as a source folder for the ordinary ingest. Unless it holds all of its day, it moves no feed's last day."""
+        control = {"rows": len(self.contacts)} | ({"complete_through": self.night.isoformat()} if complete else {"partial": True})
+        with (source / "contacts.csv").open("x", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, DELIVERED, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(self.contacts)
+        (source / "contacts.control.json").write_text(json.dumps(control))
+        return source
+
+
+def read_back(path: Path, store_path: Path, out: Path, received_at: dt.datetime, night: dt.date | None = None) -> Returned:
+    """Check a filled-in workbook against the published list and against what came back before; stores nothing. See pipeline.run.receive."""
     if received_at.tzinfo is None:
         raise UsageError("The time of receipt must carry an offset, such as 2026-10-01T18:00:00+02:00.")
     rows = read_rows(path)
+    night = _night_of(rows, path.name, night)
+    listed = _published(out, night)
+    held = _held(Store(store_path), night)
+    judged = _judged(rows, listed, night, received_at)
+    fresh = _fresh(judged, held, received_at)
+    faulty = [one for one in judged if one["state"] == "quarantined"]
+    heard = [one for one in fresh if one["state"] == "contacts"]
+    contacts = [line for one in heard for line in _contacts(one, listed.loc[one["account_id"]], night, received_at)]
+    counts = {
+        "contacts": len(heard),
+        "skipped": len(fresh) - len(heard),
+        "empty": sum(one["state"] == "empty" for one in judged),
+        "quarantined": len(faulty),
+        "unchanged": sum(one["state"] in ("contacts", "skipped") for one in judged) - len(fresh),
+        "rows_in": len(rows),
+    }
+    back = {str(row.cells.get("account_id")) for row in rows}
+    faults = tuple((one["code"], one["sheet"], one["line"]) for one in faulty)
+    told = Feedback(night, counts, faults, len(contacts), sum(account not in back for account in listed.index))
+    return Returned(night, received_at, contacts, fresh, faulty, held, told)
+
+
+def _night_of(rows: list[Row], name: str, wanted: dt.date | None) -> dt.date:
+    """The night that most rows name, or the wanted one if any row does."""
     named = Counter(_day(row.cells.get("as_of")) for row in rows)
     own = named.most_common(1)[0][0]
     if own is None:
-        raise ContractError(
-            f"{path.name!r} does not say of which night it is: column as_of holds no date. Send back the published workbook."
-        )
-    if night is not None and night not in named:
-        raise ContractError(f"{path.name!r} is of the night {own}, not {night}. Send the workbook of {night}, or name its own night.")
-    night = night or own
-    listed = _published(out, night)
-    store = Store(store_path)
-    held = _held(store, day_number(night))
-    judged = _judged(rows, listed, night, received_at)
-    fresh = _fresh(judged, held, received_at)
-    counts = {name: sum(one["state"] == name for one in judged) for name in ("contacts", "skipped", "empty", "quarantined")}
-    counts["unchanged"] = sum(one["state"] in ("contacts", "skipped") for one in judged) - len(fresh)
-    for name in ("contacts", "skipped"):
-        counts[name] = sum(one["state"] == name for one in fresh)
-    counts["rows_in"] = len(rows)
-    lines = [
-        line for one in fresh if one["state"] == "contacts" for line in _contacts(one, listed.loc[one["account_id"]], night, received_at)
-    ]
-    if lines or complete:
-        _deliver(lines, store_path, params, night, complete)
-    _keep(store, held, fresh, [one for one in judged if one["state"] == "quarantined"], night, received_at)
-    faults = tuple((one["code"], one["sheet"], one["line"]) for one in judged if one["state"] == "quarantined")
-    back = {str(row.cells.get("account_id")) for row in rows}
-    return Feedback(night, counts, faults, len(lines), sum(account not in back for account in listed.index))
+        raise ContractError(f"{name!r} does not say of which night it is: column as_of holds no date. Send back the published workbook.")
+    if wanted is not None and wanted not in named:
+        raise ContractError(f"{name!r} is of the night {own}, not {wanted}. Send the workbook of {wanted}, or name its own night.")
+    return wanted or own
 
 
 # ---- against what was published --------------------------------------------------------------------------------------------------------
@@ -300,8 +314,9 @@ def _at(night: dt.date, minute: int, zone: str) -> dt.datetime:
 # ---- into the store ---------------------------------------------------------------------------------------------------------------------
 
 
-def _held(store: Store, night: int) -> pd.DataFrame:
-    held = store.read(TABLE, since=night, before=night + 1)
+def _held(store: Store, night: dt.date) -> pd.DataFrame:
+    number = day_number(night)
+    held = store.read(TABLE, since=number, before=number + 1)
     return held if len(held.columns) else pd.DataFrame(columns=[*COLUMNS, "as_of"])
 
 
@@ -336,39 +351,19 @@ def _contacts(one: Mapping[str, Any], published: pd.Series, night: dt.date, rece
     return [row, *(row | joined | {"account_id": account} for account in str(published["joined_accounts"] or "").split())]
 
 
-def _deliver(lines: list[dict[str, str]], store_path: Path, params: Params, night: dt.date, complete: bool) -> None:
-    """The ordinary ingest of a source folder with one table. Unless it holds all of its day, it moves no feed's last day."""
-    control = {"rows": len(lines)} | ({"complete_through": night.isoformat()} if complete else {"partial": True})
-    with tempfile.TemporaryDirectory(prefix="recoup-") as folder:
-        source = Path(folder)
-        with (source / "contacts.csv").open("x", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, DELIVERED, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(lines)
-        (source / "contacts.control.json").write_text(json.dumps(control))
-        ingest(source, store_path, params)
-
-
-def _keep(
-    store: Store,
-    held: pd.DataFrame,
-    fresh: list[dict[str, Any]],
-    faulty: list[dict[str, Any]],
-    night: dt.date,
-    received_at: dt.datetime,
-) -> None:
+def keep(back: Returned, store_path: Path) -> None:
     """One row per account that was reported on, the newest; and every row set aside, once."""
-    stamp = {"received_at": int(received_at.timestamp() * 1_000_000)}
-    new = pd.DataFrame([*fresh, *(one | stamp for one in faulty)], columns=list(COLUMNS))
+    stamp = {"received_at": int(back.received_at.timestamp() * 1_000_000)}
+    new = pd.DataFrame([*back.fresh, *(one | stamp for one in back.faulty)], columns=list(COLUMNS))
     if new.empty:
         return
     replaced = set(new.loc[new["state"] != "quarantined", "account_id"])
-    kept = held.loc[(held["state"] == "quarantined") | ~held["account_id"].isin(replaced), list(COLUMNS)]
+    kept = back.held.loc[(back.held["state"] == "quarantined") | ~back.held["account_id"].isin(replaced), list(COLUMNS)]
     whole = pd.concat([kept, new], ignore_index=True) if len(kept) else new
     faults = whole["state"] == "quarantined"
     whole = whole[~(faults & whole.duplicated(["state", "code", "sheet", "line", "account_id", "raw"]))]
     whole = whole.sort_values(["account_id", "state", "sheet", "line", "code", "raw"], ignore_index=True)
     numbers = dict.fromkeys(("line", "promise_amount", "received_at"), np.int64)
     whole = whole.astype({name: numbers.get(name, "str") for name in COLUMNS})
-    number = day_number(night)
-    store.replace_where(TABLE, whole.assign(as_of=np.int32(number)), number)
+    number = day_number(back.night)
+    Store(store_path).replace_where(TABLE, whole.assign(as_of=np.int32(number)), number)

@@ -18,7 +18,7 @@ from pipeline.pages.workbook import ENTRIES
 UNPACKED_LIMIT = 400_000_000  # bytes of all parts of a workbook; a list of 50,000 rows unpacks to about 100 MB
 EXPANSION_LIMIT = 200  # unpacked bytes per packed byte
 ROWS_LIMIT = 300_000
-NEEDED = (
+LIST_HEADS = (
     "account_id",
     "debtor_id",
     "rank",
@@ -56,7 +56,7 @@ def read_rows(path: Path) -> list[Row]:
         rows = list(_rows(path))
     if not rows:
         raise ContractError(
-            f"{path.name!r} holds no list: no sheet has {', '.join(NEEDED)} in its first row. Send back the published workbook."
+            f"{path.name!r} holds no list: no sheet has {', '.join(LIST_HEADS)} in its first row. Send back the published workbook."
         )
     return rows
 
@@ -127,4 +127,4 @@ def columns_of(heads: Sequence[Any]) -> dict[int, str] | None:
         name = known.get(str(head).strip()) if head is not None else None
         if name is not None and name not in found.values():
             found[place] = name
-    return found if set(NEEDED) <= set(found.values()) else None
+    return found if set(LIST_HEADS) <= set(found.values()) else None

@@ -1,302 +1,131 @@
-"""Is the model still right, and what does working the list add? Drift, calibration and value of matured lists, the control group."""
+"""Is the model still right? Looks back on former nights: assignments with their matured outcomes, how far tonight resembles training."""
 
 from __future__ import annotations
 
 import datetime as dt
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from models.drift import BINS, MOVED, SCORE, SHIFTED
-from models.prioritise import CONTROL, WORKED
-from pipeline.law.holidays import EPOCH
+from features.catalogue import CATALOGUE
+from features.cohort import scorable
+from features.currencies import DECIMALS
+from features.labels import labels
+from features.ledger import history
+from features.terms import Reach
+from models.drift import SCORE, Reference, binned_shares, psi
+from models.recovery import load_model
+from pipeline.night.score import Job, asked, job_for, score_shard
+from pipeline.outcomes.findings import Findings, Seen, findings_on
+from pipeline.panel.dataset import payments_through, terms_of
+from pipeline.panel.engines import map_shards
 from pipeline.params import Params
+from pipeline.store.store import Store
 
-OK, WARN, STOP = "ok", "warn", "stop"
-Z95, POWER80 = 1.959964, 0.841621  # standard normal quantiles: 95 % two-sided, 80 % power
-WORST_SHOWN = 5
-LEAST_ROWS = 50  # rows below which a distribution says nothing
-FORETOLD = {"money": "expected", "recovered": "p_recovered"}  # outcome of a span -> the score of its first night
-LEAST_PEOPLE = 30  # debtors an arm needs before its mean is compared
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing looked at: its verdict, and a sentence with the figures it rests on."""
-
-    name: str
-    verdict: str
-    says: str
-    figures: Mapping[str, float | int | str | None] = field(default_factory=dict)
+LISTS_BACK = 60  # newest matured nights whose every row is judged; of older ones only those on which somebody was assigned
+ASSIGNED = (
+    "account_id", "debtor_id", "currency", "group", "rank", "arm", "assigned_on", "until_on", "probability", "p_recovered",
+    "expected_recovery", "fx", "as_of",
+)  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """The worst of the findings, and the matured lists one by one."""
-
-    as_of: dt.date
-    findings: tuple[Finding, ...]
-    lists: pd.DataFrame
-
-    @property
-    def verdict(self) -> str:
-        return max((finding.verdict for finding in self.findings), key=(OK, WARN, STOP).index, default=OK)
-
-    def text(self) -> str:
-        lines = [f"Monitor of {self.as_of}: {self.verdict}"]
-        lines += [f"  {finding.verdict:4}  {finding.name}: {finding.says}" for finding in self.findings]
-        if len(self.lists):
-            shown = self.lists.tail(WORST_SHOWN).copy()
-            shown["as_of"] = [EPOCH + dt.timedelta(days=int(day)) for day in shown["as_of"]]
-            lines += ["", "Last matured lists (money in the reporting currency)", shown.round(2).to_string(index=False)]
-        return "\n".join(lines)
-
-    def as_json(self) -> dict:
-        found = [{"name": one.name, "verdict": one.verdict, "says": one.says, "figures": dict(one.figures)} for one in self.findings]
-        return {"as_of": self.as_of.isoformat(), "verdict": self.verdict, "findings": found, "lists": self.lists.to_dict("records")}
+def monitor(store_path: Path, as_of: dt.date, params: Params) -> Findings:
+    """Findings on the night from the store: nothing known from the night on is used. Raises InputMissing where nothing is known yet."""
+    return findings_on(look_back(store_path, as_of, params), as_of, params)
 
 
-@dataclass(frozen=True)
-class Seen:
-    """What the verdict is made from.
-
-    matured  one row per account and matured night: as_of, account_id, debtor_id, group, rank, arm, assigned_on, probability, p_recovered,
-             expected (money expected), recovered (1, 0 or NaN where unobservable), money (recovered); money in reporting units
-    arms     current arm of every debtor in a span: debtor_id, arm, assigned_on, until_on, probability
-    psi      population stability of every feature of tonight, and of the score, against training; None where the model has no reference
-    rows     scorable accounts tonight
-    contacted  days on which a debtor was really contacted by us in its span: debtor_id, assigned_on, contacts (absent: none)
-    """
-
-    matured: pd.DataFrame
-    arms: pd.DataFrame
-    psi: Mapping[str, float] | None
-    rows: int
-    contacted: pd.DataFrame | None = None
-
-
-def monitor(store_path: Path, as_of: dt.date, params: Params) -> Verdict:
-    """Verdict on the night from the store: nothing known from the night on is used. Raises InputMissing where nothing is known yet."""
-    from pipeline.outcomes.findings import look_back
-
-    return judge(look_back(store_path, as_of, params), as_of, params)
+def look_back(store_path: Path, as_of: dt.date, params: Params) -> Seen:
+    """Everything the monitor needs, from the store, blind to what was known from the night on."""
+    store = Store(store_path)
+    job = job_for(store, as_of, params)
+    assigned = store.read("assignments", list(ASSIGNED), before=job.as_of + 1)
+    shards = range(store.shards)
+    rows, moved = _drift(job, list(map_shards(partial(_resemblance, job), shards, params.engine)))
+    if assigned.empty:
+        return Seen(pd.DataFrame(columns=[*ASSIGNED, "expected", "recovered", "money"]), _arms(assigned), moved, rows)
+    complete = payments_through(store, before=job.as_of)  # by portfolio: a book that stops early has no outcomes after that
+    mature = assigned[assigned["as_of"] + params.label.gap_days <= max(complete.values())]
+    nights = sorted(mature["as_of"].unique().tolist())
+    newest = set(nights[-LISTS_BACK:])
+    wanted = mature[mature["as_of"].isin(newest) | (mature["as_of"] == mature["assigned_on"])]
+    parts = list(map_shards(partial(_outcomes, job, nights, complete), shards, params.engine)) if nights else []
+    found = pd.concat([part[0] for part in parts], ignore_index=True) if parts else None
+    contacted = pd.concat([part[1] for part in parts], ignore_index=True) if parts else None
+    return Seen(_matured(wanted, found), _arms(assigned), moved, rows, _of_spans(contacted, wanted) if contacted is not None else None)
 
 
-def judge(seen: Seen, as_of: dt.date, params: Params) -> Verdict:
-    """All findings, in the order in which a person asks: has the population moved, was the model right, is there a control group, what did
-    working the list add."""
-    night = (as_of - EPOCH).days
-    findings = [
-        *_drift(seen),
-        *_calibration(seen.matured, params),
-        _value(seen.matured),
-        _control(seen.arms, night, params),
-        *_effect(seen, params),
-    ]
-    return Verdict(as_of, tuple(findings), matured_lists(seen.matured))
+def _matured(wanted: pd.DataFrame, outcomes: pd.DataFrame | None) -> pd.DataFrame:
+    if outcomes is None:
+        return wanted.iloc[:0].assign(expected=0.0, recovered=0.0, money=0.0)
+    rows = wanted.merge(outcomes, on=["account_id", "as_of"], how="left")
+    unit = rows["fx"].to_numpy(dtype=np.float64) / 10.0 ** rows["currency"].astype("str").map(DECIMALS).to_numpy(dtype=np.float64)
+    return rows.assign(expected=rows["expected_recovery"] * unit, money=rows["recovered_amount"] * unit).drop(columns="recovered_amount")
 
 
-def _drift(seen: Seen) -> list[Finding]:
-    if seen.psi is None or seen.rows < LEAST_ROWS:
-        why = "The model keeps no picture of its training rows." if seen.psi is None else f"Only {seen.rows} accounts are scorable."
-        return [Finding("drift", OK, f"{why} Nothing can be said.", {"rows": seen.rows})]
-    noise = BINS / seen.rows  # what a sample of this size shows though nothing moved
-    score = seen.psi[SCORE] - noise
-    verdict = STOP if score > SHIFTED else WARN if score > MOVED else OK
-    means = {OK: "as in training", WARN: "has moved", STOP: "is another population: retrain before its lists are used"}[verdict]
-    findings = [
-        Finding("drift of the score", verdict, f"PSI {seen.psi[SCORE]:.3f} over {seen.rows:,} accounts: {means}.", {"psi": seen.psi[SCORE]})
-    ]
-    moved = sorted(((value, name) for name, value in seen.psi.items() if name != SCORE and value - noise > SHIFTED), reverse=True)
-    if moved:
-        worst = ", ".join(f"{name} ({value:.2f})" for value, name in moved[:WORST_SHOWN])
-        more = f" and {len(moved) - WORST_SHOWN} more" if len(moved) > WORST_SHOWN else ""
-        says = f"{len(moved)} of {len(seen.psi) - 1} features have shifted (PSI above {SHIFTED}): {worst}{more}."
-    else:
-        says = f"None of {len(seen.psi) - 1} features has shifted."
-    return [*findings, Finding("drift of the features", WARN if moved else OK, says, {"shifted": len(moved)})]
-
-
-def _calibration(matured: pd.DataFrame, params: Params) -> list[Finding]:
-    """Realised against expected money and recoveries over all scored accounts of matured nights that were not held out."""
-    rows = matured[matured["recovered"].notna() & (matured["group"] != "held_out")]
-    if rows.empty:
-        return [Finding("calibration", OK, "No list has matured yet. Nothing can be said.")]
-    findings = []
-    for name, expected, realised in (("money", "expected", "money"), ("recoveries", "p_recovered", "recovered")):
-        ratio, low, high, people = _ratio(rows, realised, expected)
-        limits = params.gate.money_ratio
-        outside = not limits[0] <= ratio <= limits[1]
-        surely = high < limits[0] or low > limits[1]
-        enough = people >= params.gate.bucket_min_debtors
-        verdict = STOP if surely and enough and name == "money" else WARN if outside and enough else OK
-        few = "" if enough else f" Only {people} debtors recovered: too few to judge."
-        says = f"realised / expected {ratio:.2f} [{low:.2f}, {high:.2f}]; wanted {limits[0]} to {limits[1]}.{few}"
-        findings.append(Finding(f"calibration in {name}", verdict, says, {"ratio": ratio, "low": low, "high": high, "debtors": people}))
-    return findings
-
-
-def _ratio(rows: pd.DataFrame, realised: str, expected: str) -> tuple[float, float, float, int]:
-    """Sum of realised over sum of expected with a 95 % interval by debtor (linearised), and how many debtors recovered."""
-    by_debtor = rows.groupby("debtor_id", sort=True)[list(dict.fromkeys((realised, expected, "recovered")))].sum()
-    total = by_debtor[expected].sum()
-    if total <= 0:
-        return math.nan, -math.inf, math.inf, 0
-    ratio = by_debtor[realised].sum() / total
-    spread = Z95 * math.sqrt(((by_debtor[realised] - ratio * by_debtor[expected]) ** 2).sum()) / total
-    return float(ratio), float(ratio - spread), float(ratio + spread), int((by_debtor["recovered"] > 0).sum())
-
-
-def matured_lists(matured: pd.DataFrame) -> pd.DataFrame:
-    """Per matured night: accounts listed, money expected and recovered on the list, share of all money recovered that was on it."""
-    columns = ["as_of", "listed", "expected", "recovered", "share_of_money"]
-    known = matured[matured["recovered"].notna()]
-    if known.empty:
+def _arms(assigned: pd.DataFrame) -> pd.DataFrame:
+    """The newest arm of every debtor that was ever assigned."""
+    columns = ["debtor_id", "arm", "assigned_on", "until_on", "probability"]
+    if assigned.empty:
         return pd.DataFrame(columns=columns)
-    on_list = known[known["group"].isin(["worklist", "joined"])]
-    lists = pd.DataFrame(
-        {
-            "listed": (on_list["group"] == "worklist").groupby(on_list["as_of"]).sum(),
-            "expected": on_list.groupby("as_of")["expected"].sum(),
-            "recovered": on_list.groupby("as_of")["money"].sum(),
-        }
-    ).reindex(sorted(known["as_of"].unique()), fill_value=0)
-    everything = known.groupby("as_of")["money"].sum().reindex(lists.index)
-    lists["share_of_money"] = np.where(everything > 0, lists["recovered"] / everything.where(everything > 0, 1), np.nan)
-    return lists.rename_axis("as_of").reset_index()[columns]
+    armed = assigned[assigned["arm"] != ""].sort_values("as_of", kind="stable")
+    return armed.drop_duplicates("debtor_id", keep="last")[columns].sort_values("debtor_id", ignore_index=True)
 
 
-def _value(matured: pd.DataFrame) -> Finding:
-    lists = matured_lists(matured)
-    if lists.empty:
-        return Finding("value of the lists", OK, "No list has matured yet.")
-    totals = lists[["listed", "expected", "recovered"]].sum()
-    money = f"{totals['recovered']:,.2f} recovered, {totals['expected']:,.2f} expected"
-    says = f"{len(lists)} matured lists with {int(totals['listed']):,} rows: {money}."
-    return Finding("value of the lists", OK, says, {name: float(value) for name, value in totals.items()})
+def _outcomes(job: Job, nights: Sequence[int], complete: Reach, shard: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """(account_id, as_of, recovered, recovered_amount) of the shard's scorable accounts; contacts of ours per debtor and day."""
+    store = Store(job.store_path)
+    terms = terms_of(store, job.params, job.versions)
+    tables = store.tables(shard, versions=job.versions)
+    known = {name: frame[frame["known_on"].to_numpy() < job.as_of] for name, frame in tables.items()}
+    ledger = history(known, terms)
+    cohort = scorable(known, ledger, list(nights), terms).frame
+    told = labels(cohort, known, ledger, job.params.label_terms(), complete, terms.decimals, terms.delivers)
+    outcomes = cohort[["account_id", "as_of"]].reset_index(drop=True)
+    outcomes = outcomes.assign(recovered=told["recovered"].to_numpy(), recovered_amount=told["recovered_amount"].to_numpy())
+    return outcomes, _contacts(known)
 
 
-def _control(arms: pd.DataFrame, night: int, params: Params) -> Finding:
-    running = arms[(arms["assigned_on"] <= night) & (arms["until_on"] > night)]
-    size, share = len(running), params.worklist.control_share
-    held = int((running["arm"] == CONTROL).sum())
-    if share == 0:
-        return Finding(
-            "control group", WARN, "No control group is drawn (worklist.control_share is 0): what working adds will never be known."
-        )
-    if not size:
-        return Finding("control group", OK, "No debtor is in a span yet.", {"held_out": 0, "debtors": 0})
-    wanted = float(running["probability"].sum())
-    spread = math.sqrt(float((running["probability"] * (1 - running["probability"])).sum()))
-    odd = abs(held - wanted) > 4 * spread + 1
-    says = f"{held:,} of {size:,} debtors are held out, {wanted:,.1f} expected" + (": the draw is not what the params say." if odd else ".")
-    return Finding("control group", WARN if odd else OK, says, {"held_out": held, "debtors": size, "expected": wanted})
+def _contacts(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    if "contacts" not in tables:
+        return pd.DataFrame({"debtor_id": pd.Series(dtype="str"), "occurred_on": pd.Series(dtype="int32")})
+    owners = tables["accounts"].drop_duplicates("account_no", keep="last").set_index("account_no")["debtor_id"]
+    ours = tables["contacts"][tables["contacts"]["direction"].isin(["outbound"])]
+    days = pd.DataFrame({"debtor_id": owners.reindex(ours["account_no"]).to_numpy(), "occurred_on": ours["occurred_on"].to_numpy()})
+    return days.dropna().drop_duplicates(ignore_index=True)
 
 
-def spans_of(matured: pd.DataFrame) -> pd.DataFrame:
-    """One row per matured span of a debtor: arm, probability of being held out, outcome over all its accounts from the first night on,
-    and what the scores of that night foretold.
-
-    A debtor is counted as assigned, whatever was done in its span; accounts whose outcome cannot be seen are left out.
-    """
-    columns = ["debtor_id", "assigned_on", "arm", "probability", "recovered", "money", *FORETOLD.values()]
-    first = matured[(matured["as_of"] == matured["assigned_on"]) & matured["arm"].isin([CONTROL, WORKED]) & matured["recovered"].notna()]
-    if first.empty:
-        return pd.DataFrame(columns=columns)
-    keys = ["debtor_id", "assigned_on"]
-    spans = first.groupby(keys, sort=True).agg(
-        arm=("arm", "first"),
-        probability=("probability", "first"),
-        recovered=("recovered", "max"),
-        money=("money", "sum"),
-        expected=("expected", "sum"),
-        p_recovered=("p_recovered", "max"),
-    )
-    return spans.reset_index()[columns]
+def _of_spans(contacted: pd.DataFrame, wanted: pd.DataFrame) -> pd.DataFrame:
+    """On how many days we really contacted a debtor in each of its spans: debtor_id, assigned_on, contacts."""
+    spans = wanted.loc[wanted["as_of"] == wanted["assigned_on"], ["debtor_id", "assigned_on", "until_on"]].drop_duplicates()
+    met = spans.merge(contacted, on="debtor_id")
+    met = met[(met["occurred_on"] >= met["assigned_on"]) & (met["occurred_on"] < met["until_on"])]
+    return met.groupby(["debtor_id", "assigned_on"], sort=True).size().rename("contacts").reset_index()
 
 
-def less_foretold(spans: pd.DataFrame) -> pd.DataFrame:
-    """The spans with what the scores foretold taken off both outcomes.
-
-    outcome - slope x (foretold - its mean), slope of least squares over both arms. The scores were known before the draw, so this takes
-    away noise and no effect (CUPED: Deng, Xu, Kohavi and Walker, WSDM 2013).
-    """
-    found = spans.copy()
-    for outcome, foretold in FORETOLD.items():
-        known, value = spans[foretold].to_numpy(dtype=np.float64), spans[outcome].to_numpy(dtype=np.float64)
-        spread = known.var() if known.size else 0.0
-        if spread > 0:
-            found[outcome] = value - np.mean((known - known.mean()) * (value - value.mean())) / spread * (known - known.mean())
-    return found
+def _resemblance(job: Job, shard: int) -> tuple[int, dict[str, np.ndarray]]:
+    """Rows of the shard, and how many of them lie in each bin of every column of the model's picture of its training rows."""
+    model = load_model(job.model.folder, job.model.sha256)
+    reference: Reference | None = getattr(model, "reference", None)
+    seen, scores = score_shard(job, shard)
+    size = len(seen.cohort.frame)
+    if reference is None or size == 0:
+        return size, {}
+    numbers = model.encoder.encode(asked(model, seen.matrix), seen.cohort.frame)
+    columns = {**{name: numbers[:, place] for place, name in enumerate(model.encoder.names)}, SCORE: scores["p_recovered"].to_numpy()}
+    return size, {name: size * binned_shares(column, reference.edges[name]) for name, column in columns.items()}
 
 
-def _effect(seen: Seen, params: Params) -> list[Finding]:
-    spans = less_foretold(spans_of(seen.matured))
-    control, worked = spans[spans["arm"] == CONTROL], spans[spans["arm"] == WORKED]
-    findings = [_power(spans, seen.arms)]
-    if min(len(control), len(worked)) < LEAST_PEOPLE:
-        says = f"{len(control)} held-out and {len(worked)} worked debtors have matured; {LEAST_PEOPLE} of each are needed."
-        return [*findings, Finding("what working adds", OK, says, {"held_out": len(control), "worked": len(worked)})]
-    for name, unit in (
-        ("money", f"{params.money.reporting_currency} per debtor"),
-        ("recovered", "points of the share of debtors that pay"),
-    ):
-        scale = 100.0 if name == "recovered" else 1.0
-        effect, error = difference(spans, name)
-        low, high = effect - Z95 * error, effect + Z95 * error
-        sure = "more than nothing" if low > 0 else "LESS than nothing" if high < 0 else "not told apart from nothing"
-        says = (
-            f"worked minus held out, as assigned, less what the scores foretold: {scale * effect:,.2f} {unit} "
-            f"[{scale * low:,.2f}, {scale * high:,.2f}], {sure} "
-            f"({len(worked):,} worked, {len(control):,} held out, {params.label.horizon_days} days)."
-        )
-        figures = {"effect": effect, "low": low, "high": high, "worked": len(worked), "held_out": len(control)}
-        findings.append(Finding(f"what working adds: {name}", WARN if high < 0 else OK, says, figures))
-    if seen.contacted is not None and len(seen.contacted):
-        findings.append(_followed(spans, seen.contacted))
-    return findings
-
-
-def difference(spans: pd.DataFrame, outcome: str) -> tuple[float, float]:
-    """(worked minus control, standard error): means weighted by the inverse probability of the arm, so that changed shares do no harm.
-
-    Hajek estimator; variance by linearisation, arms independent.
-    """
-    effect, variance = 0.0, 0.0
-    for arm, sign in ((WORKED, 1.0), (CONTROL, -1.0)):
-        rows = spans[spans["arm"] == arm]
-        chance = rows["probability"] if arm == CONTROL else 1 - rows["probability"]
-        weight = 1 / chance.to_numpy(dtype=np.float64)
-        value = rows[outcome].to_numpy(dtype=np.float64)
-        mean = float((weight * value).sum() / weight.sum())
-        effect += sign * mean
-        freedom = len(rows) / max(len(rows) - 1, 1)
-        variance += freedom * float((weight**2 * (value - mean) ** 2).sum()) / float(weight.sum()) ** 2
-    return effect, math.sqrt(variance)
-
-
-def _power(spans: pd.DataFrame, arms: pd.DataFrame) -> Finding:
-    """The smallest effect that the debtors assigned so far can show: (1.96 + 0.84) x sd x sqrt(1/worked + 1/held out); sd of what the
-    scores do not foretell."""
-    sizes = [max(int((arms["arm"] == name).sum()), int((spans["arm"] == name).sum())) for name in (WORKED, CONTROL)]
-    if min(sizes) == 0 or len(spans) < LEAST_PEOPLE:
-        return Finding("power", OK, "Too few debtors have matured to say which effect could be seen.")
-    shrink = math.sqrt(1 / sizes[0] + 1 / sizes[1])
-    money, share = ((Z95 + POWER80) * float(spans[name].std(ddof=1)) * shrink for name in ("money", "recovered"))
-    effect = f"an effect of {money:,.2f} per debtor or {100 * share:.1f} points"
-    says = f"with {sizes[0]:,} worked and {sizes[1]:,} held out, {effect} would be seen in 4 of 5 cases."
-    return Finding("power", OK, says, {"money": money, "recovered": share})
-
-
-def _followed(spans: pd.DataFrame, contacted: pd.DataFrame) -> Finding:
-    """How far the arms were really treated differently: a control group that is called like the rest measures nothing."""
-    found = spans.merge(contacted, on=["debtor_id", "assigned_on"], how="left").fillna({"contacts": 0})
-    rates = {arm: float((found.loc[found["arm"] == arm, "contacts"] > 0).mean()) for arm in (WORKED, CONTROL)}
-    leaks = rates[CONTROL] > 0.1
-    says = f"{rates[WORKED]:.0%} of worked and {rates[CONTROL]:.0%} of held-out debtors were contacted by us in the horizon"
-    says += "; held-out debtors must be left alone." if leaks else "."
-    return Finding("control group kept", WARN if leaks else OK, says, {"worked": rates[WORKED], "held_out": rates[CONTROL]})
+def _drift(job: Job, parts: list[tuple[int, dict[str, np.ndarray]]]) -> tuple[int, dict[str, float] | None]:
+    """(scorable accounts tonight, PSI per feature and of the score; None where the model keeps no picture)."""
+    reference = getattr(load_model(job.model.folder, job.model.sha256), "reference", None)
+    rows = sum(size for size, _ in parts)
+    if reference is None or rows == 0:
+        return rows, None
+    held = [counts for _, counts in parts if counts]
+    shares = {name: sum(counts[name] for counts in held) / rows for name in held[0]}
+    # One night has one date: where it stands in the calendar always differs from a panel, and says nothing of the population.
+    calendar = {entry.name for entry in CATALOGUE if entry.family == "calendar"}
+    return rows, {name: psi(np.array(reference.shares[name]), share) for name, share in shares.items() if name not in calendar}

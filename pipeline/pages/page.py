@@ -17,9 +17,10 @@ from markupsafe import Markup
 
 from features.tables import NO_DAY, NO_MONEY
 from models.explain import DOWN, REASONS, UP
+from pipeline.columns import IN_REPORTING_CURRENCY
 from pipeline.law.decision import NO_LIMIT
 from pipeline.pages.language import words
-from pipeline.pages.publication import GROUPS, IN_REPORTING_CURRENCY, Night, amounts, days, figures, instants, kind_of, plain, texts
+from pipeline.pages.publication import GROUPS_SHOWN, Night, amounts, days, figures, instants, kind_of, plain, texts
 from pipeline.pages.speech import Speech
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -75,7 +76,7 @@ def html(night: Night) -> str:
         expected=[speech.money(sums["expected_recovery"], currency) for currency, sums in totals["per_currency"].items()],
         appointments=speech.count(night.details.appointments["account_id"].nunique()),
         scorable=speech.count(night.counts["scorable"]),
-        groups=[(group, speech.count(night.counts[group])) for group in GROUPS],
+        groups=[(group, speech.count(night.counts[group])) for group in GROUPS_SHOWN],
         warnings=[str(warning) for warning in night.manifest.get("warnings", ())],
     )
 
@@ -122,8 +123,8 @@ def _data(night: Night, spoken: Mapping[str, Any], totals: Mapping[str, Any]) ->
         "in_reporting": sorted(IN_REPORTING_CURRENCY),
         "decimals": {currency: night.decimals[currency] for currency in sorted(currencies)},
         "zones": _zones(night.as_of, listed["time_zone"]),
-        "counts": {group: int(night.counts[group]) for group in ("scorable", *GROUPS)},
-        "groups": list(GROUPS),
+        "counts": {group: int(night.counts[group]) for group in ("scorable", *GROUPS_SHOWN)},
+        "groups": list(GROUPS_SHOWN),
         "totals": totals,
         "model": plain(night.model),
         "complete_through": [[table, night_number - day.toordinal()] for table, day in night.complete_through.items()],

@@ -14,57 +14,10 @@ import pandas as pd
 from features.currencies import DECIMALS
 from features.errors import ContractError
 from features.tables import NO_MONEY, NO_TIME
-from pipeline.columns import WORKLIST_COLUMNS
+from pipeline.columns import DETAIL_COLUMNS, FIRST_COLUMNS, IN_REPORTING_CURRENCY, KIND_OF_COLUMN
 
-SCORE_COLUMNS = ("account_id", "as_of", "p_recovered", "amount_if_recovered", "expected_recovery", "p_defaulted", "model_version")
-NEEDED = {
-    "worklist": WORKLIST_COLUMNS,
-    "deferred": ("account_id", "rule", "citation", "first_permitted"),
-    "excluded": ("account_id", "rule", "citation"),
-    "held_out": ("account_id", "probability"),
-    "scores": SCORE_COLUMNS,
-}
-GROUPS = ("worklist", "joined", "below_capacity", "no_value", "deferred", "held_out", "excluded")
-
-# What a column holds decides how every face shows it. A name not listed is text or a plain number, by its type.
-KINDS = {
-    **dict.fromkeys(
-        ("balance", "arrears", "expected_recovery", "net_value", "amount_if_recovered", "placed_amount", "principal", "contact_cost"),
-        "money",
-    ),
-    "cost_per_attempt": "money",
-    **dict.fromkeys(
-        (
-            "as_of",
-            "valid_until",
-            "last_right_party",
-            "last_payment",
-            "legal_deadline_on",
-            "assigned_on",
-            "held_out_until",
-            "rates_date",
-            "last_worked",
-        ),
-        "date",
-    ),
-    "last_worked": "date",
-    **dict.fromkeys(("p_recovered", "p_defaulted", "probability", "share", "annual_rate", "response_rate"), "share"),
-    **dict.fromkeys(("rank", "days_past_due", "contacts_left", "broken_promises", "debtor_accounts"), "count"),
-    **dict.fromkeys(("days_to_pay", "fx", "discount"), "number"),
-    **dict.fromkeys(("first_permitted", "appointment_at"), "instant"),
-}
-IN_REPORTING_CURRENCY = frozenset({"net_value", "contact_cost", "cost_per_attempt"})
-
-DETAIL_COLUMNS = {
-    "reasons": ("account_id", "reason", "contribution"),
-    "balances": ("account_id", "on", "balance"),
-    "payments": ("account_id", "occurred_on", "amount", "kind"),
-    "contacts": ("account_id", "occurred_on", "occurred_minute", "channel", "direction", "outcome"),
-    "promises": ("account_id", "made_on", "due_on", "amount", "state"),
-    "channels": ("account_id", "channel", "verdict", "rule", "citation", "from_minute", "until_minute", "contacts_left"),
-    "limits": ("account_id", "rule", "citation", "reason"),
-    "appointments": ("account_id", "appointment_at"),
-}
+# models.prioritise.GROUPS as a reader meets them: on the list, beside it, not today.
+GROUPS_SHOWN = ("worklist", "joined", "below_capacity", "no_value", "deferred", "held_out", "excluded")
 
 
 def _no_rows(name: str) -> Any:
@@ -110,7 +63,7 @@ class Night:
     deferred   account_id, rule, citation, first_permitted (int64 microseconds UTC, or missing), further columns follow
     excluded   account_id, rule, citation, further columns follow
     held_out   account_id, probability, further columns follow
-    scores     exactly SCORE_COLUMNS; amounts in minor units
+    scores     exactly PUBLISHED_SCORES; amounts in minor units
     audit      account_id and the terms of net_value, one row per listed account
     counts     scorable, and the seven groups that add up to it
     model      version and whatever else describes it: plain values, shown in this order
@@ -139,7 +92,7 @@ class Night:
 
     def check(self) -> None:
         """Refuse a night whose frames or counts do not fit together. Raises ContractError."""
-        for name, columns in NEEDED.items():
+        for name, columns in FIRST_COLUMNS.items():
             frame = getattr(self, name)
             if missing := [column for column in columns if column not in frame.columns]:
                 raise ContractError.missing_columns(name, missing, frame.columns)
@@ -148,7 +101,7 @@ class Night:
             if frame.columns[0] != "account_id" and name != "worklist":
                 raise ContractError(f"Table {name!r} must begin with 'account_id'. Got {frame.columns[0]!r}.")
             for column in frame.columns:
-                if KINDS.get(column) == "money" and len(frame) and not pd.api.types.is_integer_dtype(frame[column]):
+                if KIND_OF_COLUMN.get(column) == "money" and len(frame) and not pd.api.types.is_integer_dtype(frame[column]):
                     raise ContractError(f"{name}.{column} must be integer minor units. Got {frame[column].dtype}.")
         for name, frame in self.details.by_name().items():
             if missing := [column for column in DETAIL_COLUMNS[name] if column not in frame.columns]:
@@ -167,9 +120,9 @@ class Night:
         return named
 
     def _check_counts(self) -> None:
-        if missing := [group for group in ("scorable", *GROUPS) if group not in self.counts]:
+        if missing := [group for group in ("scorable", *GROUPS_SHOWN) if group not in self.counts]:
             raise ContractError(f"The night's counts lack {', '.join(missing)}. Count every group.")
-        total = sum(int(self.counts[group]) for group in GROUPS)
+        total = sum(int(self.counts[group]) for group in GROUPS_SHOWN)
         if total != self.counts["scorable"]:
             raise ContractError(
                 f"The groups hold {total:,} accounts and {self.counts['scorable']:,} are scorable. Each must be in exactly one group."
@@ -205,8 +158,8 @@ class Night:
 
 def kind_of(frame: pd.DataFrame, column: str) -> str:
     """text, money, date, share, count, instant or number."""
-    if column in KINDS:
-        return KINDS[column]
+    if column in KIND_OF_COLUMN:
+        return KIND_OF_COLUMN[column]
     values = frame[column]
     if pd.api.types.is_bool_dtype(values):
         return "text"

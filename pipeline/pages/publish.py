@@ -21,10 +21,8 @@ from pipeline.pages.csv_file import csv_text
 from pipeline.pages.language import words
 from pipeline.pages.page import html
 from pipeline.pages.parquet_file import write_parquet
-from pipeline.pages.publication import Details, Night, plain
+from pipeline.pages.publication import Night, plain
 from pipeline.pages.workbook import write_xlsx
-
-__all__ = ["Details", "Night", "mark_expired", "publish", "sha256_in_manifest"]
 
 CURRENT, MANIFEST, EXPIRED = "current", "manifest.json", "EXPIRED.txt"
 _NIGHT = re.compile(r"\d{4}-\d{2}-\d{2}")

@@ -17,7 +17,7 @@ from xlsxwriter.worksheet import Worksheet
 
 from features.tables import OUTCOMES
 from pipeline.pages.language import words
-from pipeline.pages.publication import GROUPS, Night, amounts, currency_of, days, figures, instants, kind_of, texts
+from pipeline.pages.publication import GROUPS_SHOWN, Night, amounts, currency_of, days, figures, instants, kind_of, texts
 
 ENTRIES = ("outcome", "contacted_at", "promise_amount", "promise_due_on", "skipped_because")
 SPOKEN = {"channel": "channels", "part_of_day": "parts", "listed_by": "listed_by"}  # columns whose classes have words: their section
@@ -136,7 +136,7 @@ def _summary(book: Book) -> None:
     sheet.write_string(at + 1, 0, said["page"]["net_value_note"], book.format(italic=True, font_color="#55637A"))
     at = _heads(book, sheet, at + 3, [said["book"]["accounts_by_group"], said["about"]["accounts"]])
     groups_at = at
-    for group in (*GROUPS, "scorable"):
+    for group in (*GROUPS_SHOWN, "scorable"):
         bold = {"bold": True, "top": 1} if group == "scorable" else {}
         sheet.write_string(at, 0, said["groups"][group], book.format(**bold))
         sheet.write_number(at, 1, night.counts[group], book.format(num_format="#,##0", **bold))
@@ -163,8 +163,10 @@ def _summary(book: Book) -> None:
         sheet.write_string(at, 0, _cut(str(warning)), book.format(font_color="#8A5A00"))
         at += 1
     name = sheet.get_name()
-    groups = [night.counts[group] for group in GROUPS]
-    _chart(book, sheet, "G3", said["book"]["accounts_by_group"], name, groups_at, 1, [said["groups"][group] for group in GROUPS], groups)
+    groups = [night.counts[group] for group in GROUPS_SHOWN]
+    _chart(
+        book, sheet, "G3", said["book"]["accounts_by_group"], name, groups_at, 1, [said["groups"][group] for group in GROUPS_SHOWN], groups
+    )
     if totals["per_queue"]:
         values = [_units(sums["net_value"], night, night.reporting_currency) for sums in totals["per_queue"].values()]
         caption = f"{said['book']['value_by_queue']} ({night.reporting_currency})"

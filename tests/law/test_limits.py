@@ -9,10 +9,9 @@ import pandas as pd
 import pytest
 
 from pipeline.law.rule_file import load_rules
-from pipeline.night.shards import RULES
 from tests.worlds.afterwards import NIGHT, House
 
-RULE_FILE = load_rules(RULES).all_rules
+RULE_FILE = load_rules().all_rules
 
 
 @pytest.fixture(scope="module")

@@ -38,6 +38,7 @@ from pipeline.night import night as night_room
 from pipeline.night import shards
 from pipeline.night.night import publish_night
 from pipeline.night.score import score_shard
+from pipeline.night.stages import Stages
 from pipeline.pages.rule_words import sentence
 from pipeline.panel import dataset
 from pipeline.panel.dataset import day_number
@@ -242,7 +243,7 @@ def test_a_payment_known_in_time_does_change_the_scores(copied):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the peak of a process cannot be forgotten")
 def test_the_peak_of_a_stage_is_its_own():
-    stages = night_room.Stages()
+    stages = Stages()
     with stages.stage("large"):
         held = np.ones(80_000_000)
         del held

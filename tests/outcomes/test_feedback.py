@@ -18,10 +18,11 @@ from features.errors import ContractError, InputMissing, UsageError
 from features.tables import OUTCOMES
 from pipeline.intake.acceptance import day_number
 from pipeline.intake.delivery import find
-from pipeline.outcomes.feedback import CODES, TABLE, _amount, _Fault, receive
+from pipeline.outcomes.feedback import CODES, TABLE, _amount, _Fault
 from pipeline.outcomes.filled_workbook import read_rows
 from pipeline.pages.language import words
 from pipeline.pages.workbook import write_xlsx
+from pipeline.run import receive
 from pipeline.store.store import Store
 from tests.night.test_night import recoup
 from tests.worlds.afterwards import EARLIER, EVENING, NIGHT, House, filled, opened

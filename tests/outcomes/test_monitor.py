@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from models.prioritise import CONTROL, WORKED
-from pipeline.outcomes.monitor import OK, STOP, WARN, Seen, Verdict, difference, judge, less_foretold, matured_lists, spans_of
+from pipeline.outcomes.findings import OK, STOP, WARN, Findings, Seen, difference, findings_on, less_foretold, matured_lists, spans_of
 from pipeline.params import load
 
 PARAMS = load(Path(__file__).parents[2] / "params.yaml")
@@ -41,7 +41,7 @@ def seen(matured: pd.DataFrame | None = None, arms=NO_ARMS, psi=None, number=500
     return Seen(rows().iloc[:0] if matured is None else matured, arms, psi, number, contacted)
 
 
-def finding(verdict: Verdict, name: str):
+def finding(verdict: Findings, name: str):
     return next(one for one in verdict.findings if one.name == name)
 
 
@@ -63,27 +63,27 @@ def running(number: int, held: int, share: float = 0.05) -> pd.DataFrame:
 
 @pytest.mark.parametrize(("value", "verdict"), [(0.02, OK), (0.15, WARN), (0.4, STOP)])
 def test_drift_of_the_score_has_three_verdicts(value, verdict):
-    found = judge(seen(psi={"p_recovered": value, "balance": 0.01}), AS_OF, PARAMS)
+    found = findings_on(seen(psi={"p_recovered": value, "balance": 0.01}), AS_OF, PARAMS)
     assert finding(found, "drift of the score").verdict == verdict
     assert found.verdict == verdict
 
 
 def test_shifted_features_are_named_worst_first():
     psi = {"p_recovered": 0.0, "balance": 0.3, "arrears": 0.9, "days_past_due": 0.1}
-    found = finding(judge(seen(psi=psi), AS_OF, PARAMS), "drift of the features")
+    found = finding(findings_on(seen(psi=psi), AS_OF, PARAMS), "drift of the features")
     assert (found.verdict, found.says) == (WARN, "2 of 3 features have shifted (PSI above 0.25): arrears (0.90), balance (0.30).")
-    calm = finding(judge(seen(psi={"p_recovered": 0.0, "balance": 0.2}), AS_OF, PARAMS), "drift of the features")
+    calm = finding(findings_on(seen(psi={"p_recovered": 0.0, "balance": 0.2}), AS_OF, PARAMS), "drift of the features")
     assert (calm.verdict, calm.says) == (OK, "None of 1 features has shifted.")
 
 
 def test_a_small_night_is_not_taken_for_a_shift():
     """Ten bins of 80 rows show a PSI of about 0.12 though nothing moved."""
-    assert finding(judge(seen(psi={"p_recovered": 0.2}, number=80), AS_OF, PARAMS), "drift of the score").verdict == OK
+    assert finding(findings_on(seen(psi={"p_recovered": 0.2}, number=80), AS_OF, PARAMS), "drift of the score").verdict == OK
     assert (
-        finding(judge(seen(psi={"p_recovered": 0.2}, number=49), AS_OF, PARAMS), "drift").says
+        finding(findings_on(seen(psi={"p_recovered": 0.2}, number=49), AS_OF, PARAMS), "drift").says
         == "Only 49 accounts are scorable. Nothing can be said."
     )
-    assert "keeps no picture" in finding(judge(seen(), AS_OF, PARAMS), "drift").says
+    assert "keeps no picture" in finding(findings_on(seen(), AS_OF, PARAMS), "drift").says
 
 
 # --- calibration and value ---------------------------------------------------------------------------------------------------------------
@@ -92,26 +92,26 @@ def test_a_small_night_is_not_taken_for_a_shift():
 def test_calibration_by_hand():
     """40 expected, 30 recovered: 0.75; linearised residuals 15 - 0.75 x 20 = 0 and 15 - 0.75 x 20 = 0, so no spread."""
     matured = rows(2).assign(group="worklist", expected=20.0, money=15.0, p_recovered=0.5, recovered=1.0)
-    found = finding(judge(seen(matured), AS_OF, PARAMS), "calibration in money")
+    found = finding(findings_on(seen(matured), AS_OF, PARAMS), "calibration in money")
     assert found.figures == {"ratio": 0.75, "low": 0.75, "high": 0.75, "debtors": 2}
     assert "Only 2 debtors recovered: too few to judge." in found.says
 
 
 def test_calibration_has_three_verdicts():
-    good = judge(seen(rows(3000)), AS_OF, PARAMS)
+    good = findings_on(seen(rows(3000)), AS_OF, PARAMS)
     assert finding(good, "calibration in money").verdict == OK
     bad = rows(3000, level=0.4)
-    assert finding(judge(seen(bad), AS_OF, PARAMS), "calibration in money").verdict == STOP
-    assert finding(judge(seen(bad), AS_OF, PARAMS), "calibration in recoveries").verdict == WARN
+    assert finding(findings_on(seen(bad), AS_OF, PARAMS), "calibration in money").verdict == STOP
+    assert finding(findings_on(seen(bad), AS_OF, PARAMS), "calibration in recoveries").verdict == WARN
     near = rows(2400, seed=3, level=0.66)
-    assert finding(judge(seen(near), AS_OF, PARAMS), "calibration in money").verdict == WARN
+    assert finding(findings_on(seen(near), AS_OF, PARAMS), "calibration in money").verdict == WARN
 
 
 def test_calibration_intervals_cover_the_truth():
     """Expected is the true chance here, so the true ratio is 1: about 95 of 100 intervals hold it."""
     covered = 0
     for seed in range(120):
-        figures = finding(judge(seen(rows(800, seed=seed)), AS_OF, PARAMS), "calibration in money").figures
+        figures = finding(findings_on(seen(rows(800, seed=seed)), AS_OF, PARAMS), "calibration in money").figures
         covered += figures["low"] <= 1 <= figures["high"]
     assert 106 <= covered <= 120
 
@@ -119,9 +119,9 @@ def test_calibration_intervals_cover_the_truth():
 def test_held_out_accounts_do_not_judge_the_model_and_unseen_outcomes_nobody():
     matured = rows(900)
     spoiled = matured.assign(money=np.where(matured["group"] == "held_out", 1e6, matured["money"]))
-    assert finding(judge(seen(spoiled), AS_OF, PARAMS), "calibration in money").verdict == OK
+    assert finding(findings_on(seen(spoiled), AS_OF, PARAMS), "calibration in money").verdict == OK
     blind = matured.assign(recovered=np.nan, money=np.nan)
-    assert finding(judge(seen(blind), AS_OF, PARAMS), "calibration").says == "No list has matured yet. Nothing can be said."
+    assert finding(findings_on(seen(blind), AS_OF, PARAMS), "calibration").says == "No list has matured yet. Nothing can be said."
 
 
 def test_matured_lists_by_hand():
@@ -142,17 +142,17 @@ def test_matured_lists_by_hand():
 
 
 def test_the_control_group_is_counted_and_an_odd_one_is_said():
-    fine = finding(judge(seen(arms=running(1000, 52)), AS_OF, PARAMS), "control group")
+    fine = finding(findings_on(seen(arms=running(1000, 52)), AS_OF, PARAMS), "control group")
     assert (fine.verdict, fine.says) == (OK, "52 of 1,000 debtors are held out, 50.0 expected.")
-    odd = finding(judge(seen(arms=running(1000, 5)), AS_OF, PARAMS), "control group")
+    odd = finding(findings_on(seen(arms=running(1000, 5)), AS_OF, PARAMS), "control group")
     assert (odd.verdict, odd.figures["held_out"]) == (WARN, 5)
     over = running(10, 10).assign(until_on=NIGHT)
-    assert finding(judge(seen(arms=over), AS_OF, PARAMS), "control group").says == "No debtor is in a span yet."
+    assert finding(findings_on(seen(arms=over), AS_OF, PARAMS), "control group").says == "No debtor is in a span yet."
 
 
 def test_no_control_share_is_a_warning():
     params = PARAMS.model_copy(update={"worklist": PARAMS.worklist.model_copy(update={"control_share": 0.0})})
-    assert finding(judge(seen(), AS_OF, params), "control group").verdict == WARN
+    assert finding(findings_on(seen(), AS_OF, params), "control group").verdict == WARN
 
 
 def test_a_span_is_one_debtor_from_its_first_night_over_all_its_accounts():
@@ -198,12 +198,12 @@ def test_a_changed_share_is_weighed_out():
 def test_intervals_of_the_effect_cover_the_truth_and_a_real_effect_is_seen():
     covered = 0
     for seed in range(120):
-        figures = finding(judge(seen(rows(700, seed=seed, lift=0.1)), AS_OF, PARAMS), "what working adds: recovered").figures
+        figures = finding(findings_on(seen(rows(700, seed=seed, lift=0.1)), AS_OF, PARAMS), "what working adds: recovered").figures
         covered += figures["low"] <= 0.1 <= figures["high"]
     assert 106 <= covered <= 120
-    clear = finding(judge(seen(rows(4000, lift=0.2)), AS_OF, PARAMS), "what working adds: money")
+    clear = finding(findings_on(seen(rows(4000, lift=0.2)), AS_OF, PARAMS), "what working adds: money")
     assert clear.figures["low"] > 0 and "more than nothing" in clear.says
-    harm = finding(judge(seen(rows(4000, lift=-0.1)), AS_OF, PARAMS), "what working adds: money")
+    harm = finding(findings_on(seen(rows(4000, lift=-0.1)), AS_OF, PARAMS), "what working adds: money")
     assert harm.verdict == WARN and "LESS than nothing" in harm.says
 
 
@@ -226,7 +226,7 @@ def test_good_scores_make_the_same_effect_far_surer_and_no_larger():
 
 
 def test_too_few_matured_debtors_give_no_effect():
-    found = judge(seen(rows(40)), AS_OF, PARAMS)
+    found = findings_on(seen(rows(40)), AS_OF, PARAMS)
     assert "30 of each are needed" in finding(found, "what working adds").says
 
 
@@ -234,7 +234,7 @@ def test_power_by_hand():
     """sd 1, 100 worked and 100 held out: 2.8016 x sqrt(2 / 100) = 0.3962."""
     matured = rows(200).assign(arm=[WORKED, CONTROL] * 100, money=[-1.0, -1.0, 1.0, 1.0] * 50, expected=7.0)
     spread = math.sqrt(200 / 199)
-    assert finding(judge(seen(matured), AS_OF, PARAMS), "power").figures["money"] == pytest.approx(
+    assert finding(findings_on(seen(matured), AS_OF, PARAMS), "power").figures["money"] == pytest.approx(
         2.801585 * spread * math.sqrt(0.02), rel=1e-5
     )
 
@@ -242,9 +242,9 @@ def test_power_by_hand():
 def test_a_control_group_that_is_contacted_is_said():
     matured = rows(600)
     everyone = pd.DataFrame({"debtor_id": matured["debtor_id"], "assigned_on": EARLIER, "contacts": 2})
-    assert finding(judge(seen(matured, contacted=everyone), AS_OF, PARAMS), "control group kept").verdict == WARN
+    assert finding(findings_on(seen(matured, contacted=everyone), AS_OF, PARAMS), "control group kept").verdict == WARN
     worked = everyone[matured["arm"] == WORKED]
-    kept = finding(judge(seen(matured, contacted=worked), AS_OF, PARAMS), "control group kept")
+    kept = finding(findings_on(seen(matured, contacted=worked), AS_OF, PARAMS), "control group kept")
     assert (kept.verdict, kept.figures) == (OK, {"worked": 1.0, "held_out": 0.0})
 
 
@@ -252,7 +252,7 @@ def test_a_control_group_that_is_contacted_is_said():
 
 
 def test_the_verdict_is_its_worst_finding_and_reads_as_text():
-    found = judge(seen(rows(3000, lift=0.1), running(1000, 50), {"p_recovered": 0.5, "balance": 0.0}), AS_OF, PARAMS)
+    found = findings_on(seen(rows(3000, lift=0.1), running(1000, 50), {"p_recovered": 0.5, "balance": 0.0}), AS_OF, PARAMS)
     assert found.verdict == STOP
     text = found.text()
     assert text.startswith("Monitor of 2026-11-22: stop")
@@ -261,6 +261,6 @@ def test_the_verdict_is_its_worst_finding_and_reads_as_text():
 
 
 def test_a_first_night_is_ok_and_says_what_is_not_known_yet():
-    found = judge(seen(arms=NO_ARMS.astype({"probability": float, "assigned_on": int, "until_on": int})), AS_OF, PARAMS)
+    found = findings_on(seen(arms=NO_ARMS.astype({"probability": float, "assigned_on": int, "until_on": int})), AS_OF, PARAMS)
     assert found.verdict == OK
     assert "No list has matured yet" in found.text()

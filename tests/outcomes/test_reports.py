@@ -23,7 +23,7 @@ from features.errors import CannotWrite, InputMissing
 from pipeline.outcomes import drawings
 from pipeline.outcomes.book_figures import Span, _by_list, _liquidation, _months_before, figures
 from pipeline.outcomes.book_pages import client_page, file_names, summary_page, write_reports
-from pipeline.pages.publication import GROUPS
+from pipeline.pages.publication import GROUPS_SHOWN
 from tests.night.test_night import recoup
 from tests.worlds.afterwards import EARLIER, NIGHT, House
 from tests.worlds.paper_nights import HOSTILE
@@ -112,7 +112,7 @@ def test_every_figure_on_every_page_is_the_figures_file_s(told, language):
 
 def test_the_night_s_figures_are_its_manifest_s(house, told):
     manifest = json.loads((house.out / NIGHT.isoformat() / "manifest.json").read_bytes())
-    assert told["night"]["counts"] == {group: manifest["counts"][group] for group in ("scorable", *GROUPS)}
+    assert told["night"]["counts"] == {group: manifest["counts"][group] for group in ("scorable", *GROUPS_SHOWN)}
     assert told["night"]["net_value"] == manifest["worklist"]["net_value"]
     scorable = sum(book["book"]["scorable"] for book in told["portfolios"].values())
     assert scorable == sum(book["owed"][code]["accounts"] for book in told["portfolios"].values() for code in book["owed"])

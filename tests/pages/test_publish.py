@@ -24,10 +24,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.errors import CannotWrite, ContractError, UsageError
-from pipeline.columns import WORKLIST_COLUMNS
-from pipeline.night.night import Published
+from pipeline.columns import PUBLISHED_SCORES, WORKLIST_COLUMNS
+from pipeline.night.terminal import Published
 from pipeline.pages import publish as publishing
-from pipeline.pages.publication import GROUPS, SCORE_COLUMNS, Details
+from pipeline.pages.publication import GROUPS_SHOWN, Details
 from pipeline.pages.publish import mark_expired, publish
 from tests.worlds.paper_nights import AS_OF, empty, night
 
@@ -79,7 +79,7 @@ def test_files_are_for_the_owner_alone(tmp_path):
 def test_the_manifest_counts_and_adds_up(tmp_path):
     made = night(60)
     said = json.loads((publish(made, tmp_path) / "manifest.json").read_text())
-    assert sum(said["counts"][group] for group in GROUPS) == said["counts"]["scorable"]
+    assert sum(said["counts"][group] for group in GROUPS_SHOWN) == said["counts"]["scorable"]
     assert said["outputs"]["deferred.csv"]["rows"] == said["counts"]["deferred"] == len(made.deferred)
     assert said["worklist"]["net_value"] == int(made.worklist["net_value"].sum())
     euros = made.worklist[made.worklist["currency"] == "EUR"]
@@ -104,7 +104,7 @@ def test_parquet_holds_minor_units_dates_and_nulls(tmp_path):
     assert listed["last_payment"].null_count == int(made.worklist["last_payment"].isna().sum())
     assert listed["amount_if_recovered"].null_count == int((made.worklist["amount_if_recovered"] == -(2**63)).sum()) > 0
     assert json.loads(listed.schema.metadata[b"recoup.decimals"]) == {"EUR": 2, "GBP": 2, "JPY": 0, "USD": 2}
-    assert tuple(pq.read_schema(tmp_path / "current" / "scores.parquet").names) == SCORE_COLUMNS
+    assert tuple(pq.read_schema(tmp_path / "current" / "scores.parquet").names) == PUBLISHED_SCORES
 
 
 def test_an_empty_night_is_published(tmp_path):

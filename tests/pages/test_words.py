@@ -21,7 +21,6 @@ from pipeline.law import scenes
 from pipeline.law.rule_file import load_rules
 from pipeline.night import night as night_room
 from pipeline.night import score, worklist
-from pipeline.night.shards import RULES
 from pipeline.outcomes.book_pages import write_reports
 from pipeline.pages.language import languages, words
 from pipeline.pages.page import html
@@ -30,7 +29,7 @@ from pipeline.pages.speech import Speech
 from tests.worlds.afterwards import NIGHT, House, opened
 from tests.worlds.paper_nights import night
 
-RULE_FILE = load_rules(RULES)
+RULE_FILE = load_rules()
 WORD = re.compile(r"[^\W\d_]{3,}")
 CODES = {"recovery", "baseline", "age", "band", "promise", "plan"} | {code.lower() for code in DECIMALS}  # names in every language
 CODE = re.compile(r"\S*[\w)][._:/-]+[\w(]\S*|\S*[\d_]\S*")  # ids, names of files and rules, days, money

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from features.tables import CHANNELS, NO_MONEY
-from pipeline.columns import WORKLIST_COLUMNS
-from pipeline.pages.publication import DETAIL_COLUMNS, Details, Night
+from pipeline.columns import DETAIL_COLUMNS, WORKLIST_COLUMNS
+from pipeline.pages.publication import Details, Night
 
 AS_OF = dt.date(2026, 11, 20)
 BOOKS = {

@@ -1,0 +1,44 @@
+"""The clock of a night: how long each stage took, and how much memory."""
+
+from __future__ import annotations
+
+import logging
+import resource
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger("recoup")
+
+
+@dataclass
+class Stages:
+    """Seconds and peak memory (MiB, of this process within the stage, or of its largest worker so far); goes into the manifest's `run`."""
+
+    done: list[dict[str, Any]] = field(default_factory=list)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+        """Times what happens inside; hands out a look at all stages so far, this one included."""
+        began = time.perf_counter()
+        with suppress(OSError):  # Linux forgets the earlier peak; elsewhere it is the peak so far
+            Path("/proc/self/clear_refs").write_text("5")
+
+        def so_far() -> list[dict[str, Any]]:
+            peak = max(_peak_kib(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 1024
+            return [*self.done, {"stage": name, "seconds": round(time.perf_counter() - began, 3), "peak_mib": round(peak, 1)}]
+
+        yield so_far
+        self.done = so_far()
+        log.info("%s: %.1f s", name, self.done[-1]["seconds"])
+
+
+def _peak_kib() -> int:
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))

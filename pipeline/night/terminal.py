@@ -1,0 +1,64 @@
+"""A published night as the terminal tells it: the groups, the warnings, the first rows or why there are none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from features.currencies import DECIMALS
+from pipeline.pages.publication import Night
+
+SHOWN_ROWS, SHOWN_RULES = 10, 3
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published night, and its first rows for the terminal."""
+
+    folder: Path
+    night: Night
+
+    def text(self) -> str:
+        listed, counts = self.night.worklist, self.night.counts
+        groups = ", ".join(f"{counts[name]:,} {name.replace('_', ' ')}" for name in counts if name != "scorable")
+        lines = [f"{counts['scorable']:,} scorable accounts as of {self.night.as_of}: {groups}"]
+        lines += [f"Warning: {warning}" for warning in self.night.manifest["warnings"]]
+        shown = [_first_rows(listed, self.night.reporting_currency)] if len(listed) else ["The list is empty.", *_why_empty(self.night)]
+        return "\n".join([*lines, *shown, f"List: {self.folder / 'worklist.html'}"])
+
+
+def _why_empty(night: Night) -> list[str]:
+    """The rules that keep most accounts off an empty list, a line for each group that has any."""
+    told = []
+    for group, frame in (("Excluded", night.excluded), ("Deferred", night.deferred)):
+        found = frame["rule"].astype(object).value_counts().rename_axis("rule").reset_index(name="accounts")
+        most = found.sort_values(["accounts", "rule"], ascending=[False, True]).head(SHOWN_RULES)
+        if len(most):
+            told.append(f"{group} most often by: " + ", ".join(f"{row.rule} ({row.accounts:,})" for row in most.itertuples()))
+    return told
+
+
+def _first_rows(listed: pd.DataFrame, reporting: str) -> str:
+    """The first rows of the list over all queues, as a person reads them."""
+    first = listed.sort_values(["net_value", "account_id"], ascending=[False, True]).head(SHOWN_ROWS)
+    money = 10 ** DECIMALS[reporting]
+    shown = pd.DataFrame(
+        {
+            "queue": first["queue"],
+            "rank": first["rank"],
+            "account": first["account_id"],
+            "balance": [_money(row.balance, row.currency) for row in first.itertuples()],
+            "p": first["p_recovered"].map("{:.0%}".format),
+            f"net value, {reporting}": (first["net_value"] / money).map("{:,.2f}".format),
+            "by": first["channel"],
+            "between": first["contact_from"] + "-" + first["contact_until"],
+            "first reason": first["reason_1"].fillna(""),
+        }
+    )
+    return shown.to_string(index=False)
+
+
+def _money(minor: int, currency: str) -> str:
+    return f"{minor / 10 ** DECIMALS[currency]:,.{DECIMALS[currency]}f} {currency}"

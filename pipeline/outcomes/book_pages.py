@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
-import hashlib
 import json
 import os
 import re
@@ -13,7 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup, escape
 
 from features.errors import CannotWrite
@@ -22,9 +19,9 @@ from pipeline.outcomes.book_figures import STEP_DAYS, complete_through, figures
 from pipeline.pages.language import words
 from pipeline.pages.publication import GROUPS_SHOWN
 from pipeline.pages.speech import Speech
+from pipeline.pages.templating import digest, template, verbatim
 from pipeline.params import Params
 
-TEMPLATES = Path(__file__).parents[1] / "pages" / "templates"
 FIGURES, SUMMARY = "figures.json", "summary.html"
 SHOWN_OUTCOMES, SHOWN_CHANNELS = 7, 6
 READ_AT = (1, 3, 6, 12)  # steps of the liquidation table that are printed
@@ -152,15 +149,11 @@ def summary_page(told: Mapping[str, Any], names: Mapping[str, str], language: st
     return _page("book_summary.html", teller, title=teller.words["report"]["summary_title"], names=names, groups=GROUPS_SHOWN)
 
 
-def _page(template: str, teller: Teller, **values: Any) -> str:
-    style = (TEMPLATES / "book_report.css").read_text(encoding="utf-8").replace("\r\n", "\n")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+def _page(name: str, teller: Teller, **values: Any) -> str:
+    style = verbatim("book_report.css")
     last = dt.date.fromisoformat(teller.told["as_of"]) - dt.timedelta(1)
-    pages = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return pages.get_template(template).render(
-        policy=f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
+    return template(name).render(
+        policy=f"default-src 'none'; style-src {digest(style)}; base-uri 'none'; form-action 'none'",
         style=Markup(style),
         language=teller.words["locale"],
         words=teller.words,

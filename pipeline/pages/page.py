@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import jinja2
 import pandas as pd
 from markupsafe import Markup
 
@@ -22,8 +18,8 @@ from pipeline.law.decision import NO_LIMIT
 from pipeline.pages.language import words
 from pipeline.pages.publication import GROUPS_SHOWN, Night, amounts, days, figures, instants, kind_of, plain, texts
 from pipeline.pages.speech import Speech
+from pipeline.pages.templating import digest, template, verbatim
 
-TEMPLATES = Path(__file__).parent / "templates"
 DETAILED_ROWS = 10_000  # rows that carry their history: the page stays near 1 kB a row
 LATER_ROWS = 2_000  # rows shown of deferred, excluded, held out; their files hold all
 MOST = {"reasons": 8, "balances": 16, "payments": 12, "contacts": 6, "promises": 3, "channels": 13, "limits": 4}
@@ -52,12 +48,9 @@ class Strings:
 def html(night: Night) -> str:
     """The whole page. Script and style run by their sha256 alone (content security policy); no parser takes the data for markup."""
     spoken, speech = words(night.language), Speech(night.language)
-    style, script = _part("worklist.css"), _part("worklist.js")
+    style, script = verbatim("worklist.css"), verbatim("worklist.js")
     totals = night.totals()
-    page = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
-    )
-    return page.get_template("worklist.html").render(
+    return template("worklist.html").render(
         language=night.language,
         words=spoken,
         policy=_policy(script, style),
@@ -81,20 +74,11 @@ def html(night: Night) -> str:
     )
 
 
-def _part(name: str) -> str:
-    # The browser hashes what stands between the tags, so nothing is added around it, and newlines are LF whatever the checkout made.
-    return (TEMPLATES / name).read_text(encoding="utf-8").replace("\r\n", "\n")
-
-
 def _policy(script: str, style: str) -> str:
     return (
-        f"default-src 'none'; script-src '{_digest(script)}'; style-src '{_digest(style)}'; base-uri 'none'; form-action 'none'; "
+        f"default-src 'none'; script-src {digest(script)}; style-src {digest(style)}; base-uri 'none'; form-action 'none'; "
         "require-trusted-types-for 'script'; trusted-types 'none'"
     )
-
-
-def _digest(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def _inert(data: Mapping[str, Any]) -> str:

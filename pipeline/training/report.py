@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 from markupsafe import Markup
 
@@ -17,10 +16,10 @@ from models.evaluate import BEST, HINDSIGHT, MODEL, NEWEST, POOLED, SCOPES, UNSE
 from models.fairness import findings
 from models.lesson import CALENDAR, NIGHTS_A_VALUE
 from models.trade import LEFT, PAID
+from pipeline.pages.templating import template
 from pipeline.training import charts
 from pipeline.training.studies import SWARM_STEP
 
-TEMPLATES = Path(__file__).parents[1] / "pages" / "templates"
 BEST_OF_ALL = (BEST, HINDSIGHT)
 QUALITY_COLUMNS = (
     ("auc", "AUC", "{:.3f}"),
@@ -54,13 +53,9 @@ DEFAULT_COLUMNS = tuple(
 
 def render(evaluation: Evaluation, version: str, run_id: str, drawn: Mapping[str, Markup] | None = None) -> str:
     """The whole page: style and pictures inside, no script, nothing asked of the network. drawn: what `pictures` gave, if it did."""
-    page = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
-    )
-    page.filters.update(percent=_percent, money=_money, number=_number)
     facts, capacity = evaluation.facts, evaluation.facts["gate_capacity"]
     pooled = evaluation.money[evaluation.money["scope"] == POOLED]
-    return page.get_template("report.html").render(
+    return template("report.html", percent=_percent, money=_money, number=_number).render(
         version=version,
         run_id=run_id,
         facts=facts,

@@ -46,31 +46,15 @@ FIRST_COLUMNS = {  # of each published table; only of `worklist` and `scores` th
 }
 
 # What a column holds decides how every face shows it. A name not listed is text or a plain number, by its type.
-KIND_OF_COLUMN = {
-    **dict.fromkeys(
-        ("balance", "arrears", "expected_recovery", "net_value", "amount_if_recovered", "placed_amount", "principal", "contact_cost"),
-        "money",
-    ),
-    "cost_per_attempt": "money",
-    **dict.fromkeys(
-        (
-            "as_of",
-            "valid_until",
-            "last_right_party",
-            "last_payment",
-            "legal_deadline_on",
-            "assigned_on",
-            "held_out_until",
-            "rates_date",
-            "last_worked",
-        ),
-        "date",
-    ),  # fmt: skip
-    **dict.fromkeys(("p_recovered", "p_defaulted", "probability", "share", "annual_rate", "response_rate"), "share"),
-    **dict.fromkeys(("rank", "days_past_due", "contacts_left", "broken_promises", "debtor_accounts"), "count"),
-    **dict.fromkeys(("days_to_pay", "fx", "discount"), "number"),
-    **dict.fromkeys(("first_permitted", "appointment_at"), "instant"),
+_KINDS = {
+    "money": "balance arrears expected_recovery net_value amount_if_recovered placed_amount principal contact_cost cost_per_attempt",
+    "date": "as_of valid_until last_right_party last_payment legal_deadline_on assigned_on held_out_until rates_date last_worked",
+    "share": "p_recovered p_defaulted probability share annual_rate response_rate",
+    "count": "rank days_past_due contacts_left broken_promises debtor_accounts",
+    "number": "days_to_pay fx discount",
+    "instant": "first_permitted appointment_at",
 }
+KIND_OF_COLUMN = {name: kind for kind, names in _KINDS.items() for name in names.split()}
 IN_REPORTING_CURRENCY = frozenset({"net_value", "contact_cost", "cost_per_attempt"})
 
 DETAIL_COLUMNS = {

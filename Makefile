@@ -26,8 +26,9 @@ run: setup
 	@$(BIN)/recoup run --as-of 2026-10-01
 	@$(BIN)/recoup evaluate --run "$$(tail -n 1 work/train.txt)" --truth data/sample/truth --out work/report.html
 
+# make test T=tests/law: one room, or one file.
 test: setup
-	$(BIN)/python -m pytest --numprocesses 2
+	$(BIN)/python -m pytest --numprocesses 2 $(T)
 
 check: setup
 	$(BIN)/ruff check .

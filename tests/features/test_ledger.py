@@ -15,9 +15,9 @@ from features.settlements import net_known, settlements
 from features.tables import NEVER, NO_MONEY, account_number
 from features.terms import Terms
 from features.versions import in_force, superseded_on
-from tests.judges.oracle_ledger import figures, net, worst
+from tests.judges.oracle_ledger import figures, net, number_of, worst
 from tests.worlds.cases import CASES, Case
-from tests.worlds.worlds import SPAN, START, World, day, later_rows, nights, number_of, terms, worlds
+from tests.worlds.worlds import SPAN, START, World, day, later_rows, nights, terms, worlds
 
 small_worlds = worlds(max_accounts=2, max_rows=6, contacts=False)
 EVERY_DAY = np.arange(START - 25, START + SPAN + 25, dtype=np.int32)

@@ -15,8 +15,8 @@ from features.build import build
 from features.catalogue import CATALOGUE
 from features.tables import TABLES
 from features.terms import Terms
-from tests.features.test_features import EVERYTHING, frame_of, nights_of, tables_of, with_rates
 from tests.worlds import worlds
+from tests.worlds.cohorts import EVERYTHING, frame_of, nights_of, tables_of, with_rates
 from tests.worlds.worlds import World, day
 
 NIGHT = day("2024-03-15")

@@ -118,7 +118,7 @@ def test_currencies_and_days_past_due_are_checked():
 
 def test_all_failures_of_all_tables_come_at_once_and_without_a_value():
     secret = "Zaphod"
-    with pytest.raises(ContractError) as refused:
+    with pytest.raises(ContractError, match="'kind'") as refused:
         check({"payments": payments(kind=[secret, "payment"], amount=np.array([-4711, 1])), "contacts": contacts(channel=[secret])})
     text = str(refused.value)
     assert all(part in text for part in ("'kind'", "'amount'", "'channel'", "Table 'contacts' lacks", "'direction'"))

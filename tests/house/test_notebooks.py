@@ -13,7 +13,7 @@ import yaml
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from pipeline.cli import main
+from tests.worlds.commands import exit_code
 
 HOUSE = Path(__file__).parents[2]
 NOTEBOOKS = sorted((HOUSE / "notebooks").glob("*.ipynb"))
@@ -22,12 +22,6 @@ TABLES = ("accounts", "charges", "balances", "payments", "contacts", "statuses")
 
 # The kernel's own plumbing speaks of event loops and transports; what our code says is caught inside the kernel.
 pytestmark = pytest.mark.filterwarnings("ignore")
-
-
-def recoup(*command: str) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main(list(command))
-    return ended.value.code
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +46,10 @@ def place(tmp_path_factory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        assert recoup("ingest") == 0
-        assert recoup("train") == 0
+        assert exit_code("ingest") == 0
+        assert exit_code("train") == 0
         run_id = next((folder / "store" / "runs").iterdir()).name
-        assert recoup("promote", "--run", run_id, "--by", "tests", "--why", "first") == 0
+        assert exit_code("promote", "--run", run_id, "--by", "tests", "--why", "first") == 0
     shutil.copytree(HOUSE / "notebooks", folder / "notebooks")
     return folder
 

@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo, available_timezones
 from dateutil.easter import easter
 
 from features.tables import NO_DAY, NO_MINUTE, NO_MONEY
-from tests.worlds.worlds import EPOCH, World
+from tests.worlds.worlds import World
 
+EPOCH = dt.date(1970, 1, 1)
 CALLS = ("call", "autodial", "voicemail")
 EVERY = ("call", "autodial", "voicemail", "sms", "email", "letter", "visit", "chat", "portal", "social")
 WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

@@ -17,7 +17,6 @@ from features.tables import CHANNELS, CHARGE_KINDS, DIRECTIONS, NO_DAY, NO_MONEY
 from features.terms import Terms
 from features.vocabulary import Agg
 from tests.judges import oracle_ledger as books
-from tests.worlds.worlds import number_of
 
 EPOCH = dt.date(1970, 1, 1)
 OF_ALL_ACCOUNTS = (
@@ -99,7 +98,7 @@ class Judge:
                     of_month = date(row["occurred_on"]).day
                     part = next(part for part, last in MONTH_PARTS.items() if of_month <= last)
                     found.append({
-                        "day": row["occurred_on"], "order": (row["occurred_at"], number_of(row["payment_id"])), "amount": worth,
+                        "day": row["occurred_on"], "order": (row["occurred_at"], books.number_of(row["payment_id"])), "amount": worth,
                         "method": row["method"], "month_part": part,
                         "covers": "nothing_due" if due <= 0 else "part" if row["amount"] < due else "full",
                     })  # fmt: skip

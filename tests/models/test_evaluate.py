@@ -27,7 +27,6 @@ from models.evaluate import (
     SEEN,
     UNSEEN,
     Evaluation,
-    Judged,
     Rival,
     Truth,
     evaluate,
@@ -37,8 +36,7 @@ from models.evaluate import (
 )  # fmt: skip
 from models.resampling import METRICS, captured, debtor_draws, interval, quality
 from models.verdict import gates, statements, too_small, warnings
-
-DAY = 20_000  # 2024-10-04
+from tests.worlds.judged import DAY, judged_rows
 
 
 @dataclass(frozen=True)
@@ -49,30 +47,6 @@ class Gate:
     calibration_slope: tuple[float, float] = (0.7, 1.4)
     max_money_loss: float = 0.02
     capacity: float = 0.1
-
-
-def judged_rows(rows: int = 2_000, seed: int = 1, honest: float = 1.0) -> Judged:
-    """Honest scores for honest=1; another value multiplies the log-odds, as an overconfident model does."""
-    draw = np.random.default_rng(seed)
-    chance = draw.beta(1.5, 5, rows)
-    recovered = (draw.random(rows) < chance).astype(float)
-    balance = np.round(np.exp(draw.normal(7, 1, rows)) * 100)
-    level = np.log(chance / (1 - chance)) * honest
-    p = 1 / (1 + np.exp(-level))
-    cohort = pd.DataFrame(
-        {
-            "account_no": np.arange(rows),
-            "debtor_id": [f"d{number}" for number in draw.integers(0, rows // 4, rows)],
-            "as_of": DAY + 30 * draw.integers(0, 4, rows),
-            "portfolio": np.where(draw.random(rows) < 0.3, "cards", "loans"),
-            "currency": np.where(draw.random(rows) < 0.5, "EUR", "USD"),
-            "days_past_due": draw.choice([0, 20, 45, 80, 400], rows),
-            "balance": balance,
-        }
-    )
-    scores = pd.DataFrame({"p_recovered": p, "expected_recovery": p * balance * 0.5})
-    unit = np.where(cohort["currency"] == "EUR", 0.01, 0.0092)
-    return Judged(cohort, scores, recovered, recovered * balance * 0.5 * unit, unit, draw.random(rows) < 0.8)
 
 
 def one_draw(order, p, outcome, weight=None):

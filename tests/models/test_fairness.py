@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 
 from models.fairness import LEAST_DEBTORS, NOT_STATED, audit, findings, groups_of, proxies
 from models.resampling import listed_shares, ratios_of_sums
-from tests.models.test_evaluate import judged_rows
+from tests.worlds.judged import judged_rows
 from tests.worlds.panels import SETTINGS, made_panel
 
 

@@ -23,7 +23,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 from benchmarks.answers import foretold
 from features.catalogue import CATALOGUE
@@ -32,7 +31,6 @@ from features.errors import LockHeld
 from features.spec import Feature, Window
 from features.tables import account_number
 from features.vocabulary import Agg
-from pipeline.cli import main
 from pipeline.columns import WORKLIST_COLUMNS
 from pipeline.night import night as night_room
 from pipeline.night import shards
@@ -47,30 +45,12 @@ from pipeline.params import load
 from pipeline.simulate.portfolio import simulate
 from pipeline.store.locks import only_run
 from pipeline.store.store import Store
+from tests.worlds.commands import recoup
+from tests.worlds.params import written_params
 
 HOUSE = Path(__file__).parents[2]
 NIGHT = "2026-10-01"
 GROUPS = ["excluded", "held_out", "deferred", "no_value", "worklist", "joined", "below_capacity"]
-
-
-def written_params(place: Path, folder: Path, **changes: object) -> Path:
-    params = yaml.safe_load((HOUSE / "params.yaml").read_text())
-    params["paths"] = {
-        "source": str(folder / "source"), "store": str(folder / "store"), "out": str(folder / "out"),
-        "tracking_uri": f"sqlite:///{folder / 'mlflow.db'}",
-    }  # fmt: skip
-    params["store"]["shards"] = 2
-    params["model"] |= {"n_estimators": 40, "min_events": 40}
-    params["split"] |= {"backtest_folds": 0}
-    params["evaluate"] |= {"bootstrap_draws": 40}
-    params["gate"] |= {"money_ratio": [0.2, 5.0], "bucket_money_ratio": [0.05, 20.0], "calibration_slope": [0.2, 3.0]}
-    params["worklist"] |= {"capacity": {"default": 12}, "control_share": 0.1, "channel_capacity": {"call": 35}}
-    params["worklist"]["dialler_columns"] = {"agent": "user", "account_id": "ref"}
-    params["worklist"]["agents"] = {"card_gb": {"ann": 5, "bob": 5}, "loan_eu": {"cem": 6, "dia": 6}}
-    for section, values in changes.items():
-        params[section] |= values
-    place.write_text(yaml.safe_dump(params, sort_keys=False))
-    return place
 
 
 @pytest.fixture(scope="module")
@@ -94,12 +74,6 @@ def copied(house, tmp_path) -> Path:
     shutil.copytree(house, folder, symlinks=True)
     written_params(folder / "params.yaml", folder)
     return folder
-
-
-def recoup(folder: Path, *command: str) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main([*command, "--params", str(folder / "params.yaml")])
-    return ended.value.code
 
 
 def published(folder: Path) -> dict[str, bytes]:

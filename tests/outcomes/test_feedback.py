@@ -24,8 +24,8 @@ from pipeline.pages.language import words
 from pipeline.pages.workbook import write_xlsx
 from pipeline.run import receive
 from pipeline.store.store import Store
-from tests.night.test_night import recoup
 from tests.worlds.afterwards import EARLIER, EVENING, NIGHT, House, filled, opened
+from tests.worlds.commands import recoup
 from tests.worlds.paper_nights import hostile
 from tests.worlds.programs import program
 

@@ -24,8 +24,8 @@ from pipeline.outcomes import drawings
 from pipeline.outcomes.book_figures import Span, _by_list, _liquidation, _months_before, figures
 from pipeline.outcomes.book_pages import client_page, file_names, summary_page, write_reports
 from pipeline.pages.publication import GROUPS_SHOWN
-from tests.night.test_night import recoup
 from tests.worlds.afterwards import EARLIER, NIGHT, House
+from tests.worlds.commands import recoup
 from tests.worlds.paper_nights import HOSTILE
 from tests.worlds.programs import axe_core
 

@@ -15,7 +15,6 @@ from features.declarations import Catalogue
 from features.errors import InputMissing
 from features.spec import Feature, Noun, Window
 from features.vocabulary import Agg
-from pipeline.cli import main
 from pipeline.panel import dataset
 from pipeline.panel.dataset import (
     _no_rate,
@@ -33,6 +32,7 @@ from pipeline.panel.dataset import (
 )
 from pipeline.panel.label_charts import draw
 from pipeline.store.store import Store
+from tests.worlds.commands import exit_code
 from tests.worlds.deliveries import PARAMS, account, charge, contact, day, payment, status, taken
 
 OWN = Catalogue([Feature("payments", Agg.COUNT, Window(90), empty=0), Feature("contacts", Agg.COUNT, empty=0), Noun("portfolio")])
@@ -211,9 +211,7 @@ def _plain(store, params, folder):
 
 @pytest.mark.parametrize("horizons", ["30,x", "30,30", "0,30", "", "30;60", "30,9999", "9" * 5000, "30," + "0" * 5000 + "60"])
 def test_horizons_that_are_no_days_are_refused(horizons, tmp_path, capsys):
-    with pytest.raises(SystemExit) as ended:
-        main(["dataset", "--out", str(tmp_path / "x.parquet"), "--horizons", horizons])
-    assert ended.value.code == 2
+    assert exit_code("dataset", "--out", str(tmp_path / "x.parquet"), "--horizons", horizons) == 2
     assert "--horizons must be different numbers of days, 1 to 3660, separated by commas, such as 30,60,90." in capsys.readouterr().err
 
 

@@ -18,7 +18,6 @@ from features.errors import InputMissing, LockHeld, ModelRefused, RegistryAway
 from models.calibration import Calibrator
 from models.recovery import RecoveryModel, load_model
 from pipeline.night.score import age_band
-from pipeline.params import Params, load
 from pipeline.store import champion as champion_room
 from pipeline.store.champion import champion, read_record, write_record
 from pipeline.store.locks import only_run
@@ -27,23 +26,10 @@ from pipeline.training.books import Books
 from pipeline.training.evidence import load_evidence, load_judged, run_folder
 from pipeline.training.train import Run, evaluate_again, train
 from tests.worlds.panels import COLUMNS, MadePanel, made_panel
+from tests.worlds.params import quick_params
 
 HOUSE = Path(__file__).parents[2]
 DECISION = {"who": "ann", "why": "better", "when": "2026-01-01T00:00:00+00:00"}
-SMALL = {"num_leaves": 6, "learning_rate": 0.2, "n_estimators": 40, "min_child_samples": 30, "feature_fraction": 0.3, "min_events": 50}
-
-
-def params_for(folder: Path, *, model: dict | None = None, gate: dict | None = None, evaluate: dict | None = None) -> Params:
-    whole = load(HOUSE / "params.yaml")
-    return whole.model_copy(
-        update={
-            "paths": whole.paths.model_copy(update={"tracking_uri": f"sqlite:///{folder / 'mlflow.db'}"}),
-            "model": whole.model.model_copy(update={**SMALL, **(model or {})}),
-            "split": whole.split.model_copy(update={"backtest_folds": 1}),
-            "evaluate": whole.evaluate.model_copy(update={"bootstrap_draws": 80, **(evaluate or {})}),
-            "gate": whole.gate.model_copy(update={"bucket_min_debtors": 60, "max_money_loss": 0.1, **(gate or {})}),
-        }
-    )
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -72,14 +58,14 @@ def first(panel, place) -> Run:
     placements = pd.DataFrame(
         {"placed_in": "2023-01", "accounts": 5, "placed": 100.0, "month": [1, 2], "cash": [10.0, 30.0], "rate": [0.1, 0.3]}
     )
-    return train(panel, params_for(place), COLUMNS, place / "store", books=Books(traits, placements))
+    return train(panel, quick_params(place), COLUMNS, place / "store", books=Books(traits, placements))
 
 
 @pytest.fixture(scope="module")
 def second(panel, place, first) -> Run:
     """Another seed: as good as the first."""
-    registry.promote(place / "store", first.run_id, params_for(place), **DECISION)
-    return train(panel, params_for(place).model_copy(update={"seed": 99}), COLUMNS, place / "store")
+    registry.promote(place / "store", first.run_id, quick_params(place), **DECISION)
+    return train(panel, quick_params(place).model_copy(update={"seed": 99}), COLUMNS, place / "store")
 
 
 @pytest.fixture
@@ -105,7 +91,7 @@ def test_a_run_says_what_it_found(first):
 
 
 def test_the_released_model_was_taught_on_everything_and_names_the_judged_one(first, place):
-    known = registry.recorded(params_for(place), first.run_id)
+    known = registry.recorded(quick_params(place), first.run_id)
     release = load_model(place / "store" / "models" / first.version, known.sha256)
     judged = load_judged(run_folder(place / "store", first.run_id), known.judged_sha256)
     assert release.facts["rows"] > judged.facts["rows"] and release.facts["judged_sha256"] == known.judged_sha256
@@ -152,7 +138,7 @@ def test_no_table_of_the_report_loses_a_column(first, browser, width):
 
 
 def test_tuned_settings_are_taught_with_and_told(panel, place, tmp_path):
-    params = params_for(place, model={"num_leaves": 2, "n_estimators": 15, "learning_rate": 0.01})
+    params = quick_params(place, model={"num_leaves": 2, "n_estimators": 15, "learning_rate": 0.01})
     run = train(panel, params, COLUMNS, tmp_path / "store", tune_trials=3)
     tuned = run.evaluation.facts["tuned"]
     assert tuned["changed"] and tuned["trials"] == 3 and run.seconds["tune"] > 0
@@ -181,7 +167,7 @@ def test_the_registry_shows_the_run_and_no_account(first, place, panel):
     assert [point.step for point in curve][-1] == 100 and curve[-1].value == pytest.approx(1)
     assert run.data.params["label.horizon_days"] == "30" and run.data.params["window.gap_days"] == "44"
     assert {file.path for file in client.list_artifacts(first.run_id)} >= {"report.html", "evaluation.json", "model_card.md", "card.json"}
-    version = client.get_model_version("recoup", registry.recorded(params_for(place), first.run_id).registered)
+    version = client.get_model_version("recoup", registry.recorded(quick_params(place), first.run_id).registered)
     booster = mlflow.lightgbm.load_model(version.source)
     assert booster.num_trees() == load_model(place / "store" / "models" / first.version, run.data.tags["recoup.sha256"]).recovered.trees
     held = b"".join(path.read_bytes() for path in place.rglob("*") if path.is_file() and (place / "store") not in path.parents)
@@ -193,13 +179,13 @@ def test_names_from_outside_stay_text_in_the_report(place, tmp_path):
     odd = made_panel(200)
     names = {"book_eu": "<script>alert(1)</script>", "book_jp": "$x_{1}$ & co"}
     odd = replace(odd, cohort=odd.cohort.assign(portfolio=odd.cohort["portfolio"].map(names)))
-    run = train(odd, params_for(place, model={"min_events": 5_000}), COLUMNS, tmp_path / "store")
+    run = train(odd, quick_params(place, model={"min_events": 5_000}), COLUMNS, tmp_path / "store")
     page = run.report.read_text()
     assert "<script" not in page and "&lt;script&gt;" in page and "$x_{1}$ &amp; co" in page
 
 
 def test_a_history_too_short_for_default_leaves_that_head_out(place, tmp_path):
-    run = train(made_panel(300, nights=tuple(range(0, 210, 30))), params_for(place), COLUMNS, tmp_path / "store")
+    run = train(made_panel(300, nights=tuple(range(0, 210, 30))), quick_params(place), COLUMNS, tmp_path / "store")
     assert run.evaluation.facts["windows"]["default"] is None and not run.evaluation.facts["default_head"]
     assert "none: history is too short for its horizon and gap" in run.report.read_text()
     assert "p_defaulted: no such head" in run.report.with_name("model_card.md").read_text()
@@ -212,7 +198,7 @@ def test_rows_of_accounts_are_readable_by_the_owner_only(first):
 
 
 def test_training_prints_nothing(panel, place, tmp_path, capfd):
-    train(made_panel(200), params_for(place, model={"min_events": 5_000}), COLUMNS, tmp_path / "store")
+    train(made_panel(200), quick_params(place, model={"min_events": 5_000}), COLUMNS, tmp_path / "store")
     out, err = capfd.readouterr()
     assert out == "" and err == ""
 
@@ -230,7 +216,7 @@ def test_the_first_champion_needs_only_the_gates(first, second, store):
 def test_the_model_card_names_the_approver(second, store, place):
     first_run = read_record(store)["run_id"]
     assert "- Approved by ann on 2026-01-01T00:00:00+00:00: better." in (place / "store" / "runs" / first_run / "model_card.md").read_text()
-    registry.promote(store, second.run_id, params_for(place), **DECISION)
+    registry.promote(store, second.run_id, quick_params(place), **DECISION)
     card = run_folder(store, second.run_id) / "model_card.md"
     assert card.read_text().count("## Approval") == 1 and "- Against the former champion" in card.read_text()
 
@@ -240,7 +226,7 @@ def test_without_a_champion_there_is_none(tmp_path):
 
 
 def test_a_challenger_as_good_is_promoted_and_rolled_back(first, second, store, place):
-    params = params_for(place)
+    params = quick_params(place)
     assert "current champion" in second.text()
     said = registry.promote(store, second.run_id, params, who="bob", why="newer", when="2026-02-01T00:00:00+00:00")
     assert said.startswith(f"{second.version} is the champion, approved by bob. Its money at 10% capacity ")
@@ -267,7 +253,7 @@ def alias(place: Path) -> str:
 
 
 def test_a_worse_challenger_is_refused_with_the_numbers(panel, place, store):
-    params = params_for(place, model={"num_leaves": 2, "n_estimators": 1}, gate={"max_money_loss": 0.02})
+    params = quick_params(place, model={"num_leaves": 2, "n_estimators": 1}, gate={"max_money_loss": 0.02})
     worse = train(panel, params, COLUMNS, store)
     before = (store / "models" / "champion.json").read_bytes()
     with pytest.raises(
@@ -282,7 +268,7 @@ def test_an_uncalibrated_challenger_is_refused_with_the_numbers(panel, place, tm
     monkeypatch.setattr("models.recovery.choose_map", lambda *_: Calibrator("sigmoid", (), 0.0, (1.0,)))
     monkeypatch.setattr("models.recovery.with_recent_levels", lambda calibrator, *_: calibrator)
     monkeypatch.setattr("models.amount._money_factor", lambda *_: 1.0)
-    params = params_for(place, model={"scale_pos_weight": 12.0})
+    params = quick_params(place, model={"scale_pos_weight": 12.0})
     wrong = train(panel, params, COLUMNS, tmp_path / "store")
     with pytest.raises(ModelRefused, match=r"realised / predicted money is 0\.\d\d \[0\.\d\d, 0\.\d\d\], allowed 0.7 to 1.4"):
         registry.promote(tmp_path / "store", wrong.run_id, params, **DECISION)
@@ -292,17 +278,17 @@ def test_an_uncalibrated_challenger_is_refused_with_the_numbers(panel, place, tm
 
 def test_a_champion_needing_features_that_are_gone_cannot_be_compared(panel, place, store):
     fewer = replace(panel, matrix=panel.matrix.drop(columns="noise"))
-    run = train(fewer, params_for(place), COLUMNS, store)
+    run = train(fewer, quick_params(place), COLUMNS, store)
     assert "current champion" not in run.text()
     with pytest.raises(ModelRefused, match="needs noise, which this catalogue lacks"):
-        registry.promote(store, run.run_id, params_for(place), **DECISION)
+        registry.promote(store, run.run_id, quick_params(place), **DECISION)
 
 
 def test_a_champion_taught_on_the_test_nights_cannot_be_compared(first, second, store, place):
     """Without its judged folder only the refit is left, and that has seen the challenger's test nights."""
     shutil.rmtree(store / "runs" / first.run_id / "judged")
     with pytest.raises(ModelRefused, match="was taught on nights through 2023-08-01, too near every test night"):
-        registry.promote(store, second.run_id, params_for(place), **DECISION)
+        registry.promote(store, second.run_id, quick_params(place), **DECISION)
 
 
 # What is refused
@@ -337,13 +323,13 @@ def test_changed_test_rows_are_refused(second, store, place):
     frame = pd.read_parquet(rows)
     frame.assign(expected_recovery=frame["money"]).to_parquet(rows, index=False)
     with pytest.raises(ModelRefused, match="are not those of the run"):
-        registry.promote(store, second.run_id, params_for(place), **DECISION)
+        registry.promote(store, second.run_id, quick_params(place), **DECISION)
 
 
 def test_an_unknown_run_is_refused(store, place):
     for run_id in ("0" * 32, "no such run", "../evil"):
         with pytest.raises(InputMissing, match="is not a finished run of this registry"):
-            registry.promote(store, run_id, params_for(place), **DECISION)
+            registry.promote(store, run_id, quick_params(place), **DECISION)
 
 
 def test_evidence_of_another_store_is_named(first, place, tmp_path):
@@ -355,7 +341,7 @@ def test_evidence_of_another_store_is_named(first, place, tmp_path):
 def test_a_run_that_fails_is_marked_so(tmp_path):
     import mlflow
 
-    with pytest.raises(OSError, match="disk"), registry.run(params_for(tmp_path)) as run_id:
+    with pytest.raises(OSError, match="disk"), registry.run(quick_params(tmp_path)) as run_id:
         raise OSError("disk")
     assert mlflow.MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}").get_run(run_id).info.status == "FAILED"
 
@@ -368,7 +354,7 @@ def test_one_decision_at_a_time(store, second, place):
     with subprocess.Popen([sys.executable, "-c", held], cwd=HOUSE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(LockHeld, match="Another run works on"):
-            registry.promote(store, second.run_id, params_for(place), **DECISION)
+            registry.promote(store, second.run_id, quick_params(place), **DECISION)
         holder.stdin.close()
 
 
@@ -376,28 +362,28 @@ def test_a_registry_that_does_not_answer_is_named_without_its_password(tmp_path,
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(RegistryAway, match=r"http://127\.0\.0\.1:9 does not answer") as caught:
-        registry.ready(params_for(tmp_path))
+        registry.ready(quick_params(tmp_path))
     assert "secret" not in str(caught.value)
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     (tmp_path / "file").write_text("")
     with pytest.raises(RegistryAway, match="cannot be written"):
-        registry.ready(params_for(tmp_path / "file"))
+        registry.ready(quick_params(tmp_path / "file"))
 
 
 def test_the_environment_goes_before_the_params(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'other.db'}")
-    registry.ready(params_for(tmp_path))
+    registry.ready(quick_params(tmp_path))
     assert (tmp_path / "other.db").exists() and not (tmp_path / "mlflow.db").exists()
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    registry.ready(params_for(tmp_path))
+    registry.ready(quick_params(tmp_path))
     assert (tmp_path / "mlflow.db").exists() and "MLFLOW_TRACKING_URI" not in os.environ
 
 
 def test_parallel_first_writers_all_succeed(tmp_path):
     program = (
         "from pathlib import Path\n"
-        "from tests.training.test_registry import params_for\nfrom pipeline.training import registry\n"
-        f"with registry.run(params_for(Path({str(tmp_path)!r}))) as run_id:\n    print(run_id)"
+        "from tests.worlds.params import quick_params\nfrom pipeline.training import registry\n"
+        f"with registry.run(quick_params(Path({str(tmp_path)!r}))) as run_id:\n    print(run_id)"
     )
     started = [
         subprocess.Popen([sys.executable, "-c", program], cwd=HOUSE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -412,7 +398,7 @@ def test_parallel_first_writers_all_succeed(tmp_path):
 
 
 def test_too_few_events_are_scored_by_the_age_band_table_and_named(panel, place, tmp_path):
-    params = params_for(place, model={"min_events": 5_000}, gate={"calibration_slope": (0.4, 1.6)})
+    params = quick_params(place, model={"min_events": 5_000}, gate={"calibration_slope": (0.4, 1.6)})
     run = train(panel, params, COLUMNS, tmp_path / "store")
     assert run.version.startswith("age-band-") and "Gates: passed" in run.text()
     registry.promote(tmp_path / "store", run.run_id, params, **DECISION)
@@ -423,9 +409,9 @@ def test_too_few_events_are_scored_by_the_age_band_table_and_named(panel, place,
 
 
 def test_without_a_champion_the_matured_panel_gives_the_table(panel, tmp_path):
-    approved = age_band(tmp_path, lambda: panel, params_for(tmp_path))
+    approved = age_band(tmp_path, lambda: panel, quick_params(tmp_path))
     assert approved.version == f"age-band-{approved.sha256[:8]}" and approved.record["run_id"] is None
-    assert age_band(tmp_path, lambda: panel, params_for(tmp_path)).sha256 == approved.sha256
+    assert age_band(tmp_path, lambda: panel, quick_params(tmp_path)).sha256 == approved.sha256
     assert not isinstance(load_model(approved.folder, approved.sha256), RecoveryModel)
 
 
@@ -433,15 +419,15 @@ def test_without_any_matured_label_the_prior_scores(panel, tmp_path):
     def nothing():
         raise InputMissing("no payments")
 
-    assert age_band(tmp_path, nothing, params_for(tmp_path)).version == "age-band-prior"
+    assert age_band(tmp_path, nothing, quick_params(tmp_path)).version == "age-band-prior"
     blank = replace(panel, labels=panel.labels.assign(recovered=np.nan))
-    assert age_band(tmp_path, lambda: blank, params_for(tmp_path)).version == "age-band-prior"
+    assert age_band(tmp_path, lambda: blank, quick_params(tmp_path)).version == "age-band-prior"
 
 
 def test_a_history_too_short_is_refused_before_anything_is_kept(place, tmp_path):
     short = made_panel(300, nights=tuple(range(0, 120, 30)))
     with pytest.raises(InputMissing, match="History is too short"):
-        train(short, params_for(place), COLUMNS, tmp_path / "store")
+        train(short, quick_params(place), COLUMNS, tmp_path / "store")
     assert not (tmp_path / "store").exists()
 
 
@@ -460,18 +446,18 @@ def test_the_report_again_with_the_truth_adds_the_best_possible(first, store, pl
     (tmp_path / "truth").mkdir()
     truth.to_parquet(tmp_path / "truth" / "nights.parquet", index=False)
     out = tmp_path / "again" / "report.html"
-    text = evaluate_again(store, first.run_id, params_for(place), truth=tmp_path / "truth", out=out)
+    text = evaluate_again(store, first.run_id, quick_params(place), truth=tmp_path / "truth", out=out)
     tenths = json.loads(out.with_suffix(".json").read_text())["tenths"]
     assert all(abs(row["true_p"] - row["mean_p"]) < 0.08 for row in tenths) and "True chance" in out.read_text()
     assert "best possible (true expectation)" in text and "best possible (true expectation)" in out.read_text()
-    plain = evaluate_again(store, first.run_id, params_for(place))
+    plain = evaluate_again(store, first.run_id, quick_params(place))
     assert plain.splitlines()[:3] == first.text().splitlines()[:3]
     assert (store / "runs" / first.run_id / "report.html").read_text() == first.report.read_text()
     with pytest.raises(InputMissing, match="No truth in"):
-        evaluate_again(store, first.run_id, params_for(place), truth=store)
+        evaluate_again(store, first.run_id, quick_params(place), truth=store)
     with pytest.raises(InputMissing, match="rows of the test nights have no truth"):
         truth[truth["account_id"] != panel.cohort["account_id"].iloc[-1]].to_parquet(tmp_path / "truth" / "nights.parquet", index=False)
-        evaluate_again(store, first.run_id, params_for(place), truth=tmp_path / "truth")
+        evaluate_again(store, first.run_id, quick_params(place), truth=tmp_path / "truth")
 
 
 def test_a_record_is_replaced_whole(tmp_path):

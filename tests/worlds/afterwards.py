@@ -19,7 +19,7 @@ from pipeline.pages.language import words
 from pipeline.pages.workbook import ENTRIES
 from pipeline.params import Params, load
 from pipeline.simulate.portfolio import simulate
-from tests.night.test_night import written_params
+from tests.worlds.params import written_params
 
 NIGHT, EARLIER = dt.date(2026, 10, 1), dt.date(2026, 8, 1)  # by the second, what the first was worth is known
 EVENING = dt.datetime(2026, 10, 1, 23, 30, tzinfo=dt.UTC)

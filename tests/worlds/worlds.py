@@ -8,7 +8,6 @@ clock, or a day alone (midnight, day-precise), or (day, seconds). Money is in mi
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import random
 from zoneinfo import ZoneInfo
 
@@ -224,11 +223,6 @@ def _frame(name: str, rows: list[dict], categorical: bool) -> pd.DataFrame:
     if categorical:  # as the store hands it over
         frame = frame.assign(**{NUMBERS[column]: numbered(frame, column, name) for column in NUMBERS if column in frame})
     return frame
-
-
-def number_of(text: str) -> int:
-    """The first 63 bits of the id's md5: rows of one account and instant stand in this order."""
-    return int(hashlib.md5(text.encode()).hexdigest()[:16], 16) >> 1
 
 
 # Strategies. Few days, few amounts and few ids, so that ties, same-second events and exact settlements are common.

@@ -6,16 +6,15 @@ of a channel are put in fifths by the rate of their account and part of the day.
 
 from __future__ import annotations
 
-import datetime as dt
 import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from features.days import day_of_text
 from features.versions import arranged
 from models.response import PARTS, ChannelTerms, answer_counts, channel_options, segment_rates
-from pipeline.panel.dataset import day_number
 from pipeline.params import load
 from pipeline.store.store import Store
 
@@ -29,7 +28,7 @@ def main() -> None:
     accounts = pd.concat([one["accounts"] for one in tables]).drop_duplicates("account_no", keep="last")
     log = pd.concat([one["contacts"] for one in tables], ignore_index=True).sort_values(["account_no", "occurred_at"], ignore_index=True)
     print(f"{'channel':10}{'attempts':>9}  foretold > answered, by fifths of the rate")
-    for channel, rows in foretold(arranged(log, "contacts"), accounts, day_number(dt.date.fromisoformat(night)), int(after)):
+    for channel, rows in foretold(arranged(log, "contacts"), accounts, day_of_text(night), int(after)):
         print(
             f"{channel:10}{rows['n'].sum():>9,}  "
             + "   ".join(f"{fifth.foretold:.1%} > {fifth.answered:.1%}" for fifth in rows.itertuples())

@@ -18,11 +18,11 @@ import pandas as pd
 
 from benchmarks.public import utility_contacts
 from benchmarks.public.delivery import read_raw
+from features.days import date_of
 from pipeline.intake.ingest import ingest
 from pipeline.law.binding import Binding
 from pipeline.law.eligibility import load_rules, verdicts
 from pipeline.law.rules import CONTACT_CHANNELS, Cap, Rules
-from pipeline.panel.dataset import date_of
 from pipeline.params import Params
 from pipeline.store.store import Store
 

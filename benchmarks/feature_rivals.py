@@ -15,6 +15,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
+from features.days import EPOCH
 from features.declarations import Catalogue
 from features.plan import EVERY
 from features.spec import MISSING, Feature, Window, where
@@ -36,7 +37,6 @@ BASIC = Catalogue(
 PAYMENTS = ["account_no", "payment_no", "occurred_on", "amount", "kind", "known_on"]
 REVERSALS = ["account_no", "reverses_no", "amount", "known_on"]
 CONTACTS = ["account_no", "contact_no", "occurred_on", "channel", "direction", "known_at", "known_on"]
-EPOCH = "DATE '1970-01-01'"
 
 
 def files(store: Path, table: str) -> str:
@@ -46,7 +46,7 @@ def files(store: Path, table: str) -> str:
 def in_duckdb(store: Path, nights: list[int], threads: int) -> pd.DataFrame:
     """One aggregation per table with filters, joined to every account and night."""
     connection = duckdb.connect(config={"threads": threads})
-    connection.execute(f"CREATE TABLE nights AS SELECT {EPOCH} + unnest(?::INTEGER[]) AS night", [nights])
+    connection.execute(f"CREATE TABLE nights AS SELECT DATE '{EPOCH}' + unnest(?::INTEGER[]) AS night", [nights])
     for name in ("accounts", "payments", "contacts"):
         connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{files(store, name)}', hive_partitioning = false)")
     taken_back = """(SELECT r.account_no, r.reverses_no, n.night, sum(r.amount) AS amount FROM payments r
@@ -79,7 +79,7 @@ def in_duckdb(store: Path, nights: list[int], threads: int) -> pd.DataFrame:
         for entry in BASIC
     )
     found = connection.execute(
-        f"""SELECT a.account_no, (n.night - {EPOCH})::INTEGER AS night, {shown} FROM accounts a CROSS JOIN nights n
+        f"""SELECT a.account_no, (n.night - DATE '{EPOCH}')::INTEGER AS night, {shown} FROM accounts a CROSS JOIN nights n
             LEFT JOIN payments_made p ON p.account_no = a.account_no AND p.night = n.night
             LEFT JOIN contacts_made c ON c.account_no = a.account_no AND c.night = n.night"""
     ).df()

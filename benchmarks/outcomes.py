@@ -15,6 +15,7 @@ from features.build import build
 from features.catalogue import CATALOGUE
 from features.cohort import FROM_ACCOUNTS, scorable
 from features.currencies import DECIMALS
+from features.days import day_number
 from features.labels import labels
 from features.ledger import Ledger, figures_at, history
 from features.tables import NO_DAY
@@ -27,7 +28,7 @@ from models.lesson import Teaching
 from models.money import MoneyScale
 from models.recovery import RecoveryModel
 from models.resampling import debtor_draws, interval, quality
-from pipeline.panel.dataset import Panel, day_number, terms_of
+from pipeline.panel.dataset import Panel, terms_of
 from pipeline.params import Params
 from pipeline.store.store import Store
 

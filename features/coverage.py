@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from features.cohort import bucket
+from features.days import dates, month_texts
 from features.labels import LABELS, MISSING, complete_for, recovered_in
 from features.ledger import Ledger
 from features.terms import LabelTerms, Reach
@@ -48,7 +49,7 @@ def coverage(cohort_frame: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
 
     A month whose share of labels falls away shows a broken feed at a glance.
     """
-    month = np.datetime_as_string(cohort_frame["as_of"].to_numpy().astype("datetime64[D]"), unit="M")
+    month = month_texts(cohort_frame["as_of"])
     order = {reason: place for place, reason in enumerate((LABELLED, *MISSING))}
     tables = []
     for label in LABELS:
@@ -105,11 +106,6 @@ def money_dropped(cohort_frame: pd.DataFrame, labels: pd.DataFrame) -> pd.Series
     amount = labels["recovered_amount"].fillna(0.0)
     dropped, whole = amount.where(labels["recovered"] == 0.0, 0.0).groupby(currency).sum(), amount.groupby(currency).sum()
     return (dropped / whole.where(whole > 0)).fillna(0.0).rename("money_dropped").rename_axis("currency")
-
-
-def dates(days: np.ndarray) -> np.ndarray:
-    """Day numbers as dates that pandas prints and plots."""
-    return np.asarray(days).astype("datetime64[D]").astype("datetime64[s]")
 
 
 def _rates(rows: pd.DataFrame, by: str) -> pd.DataFrame:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from features.compiled import compiled
+from features.days import days_of_month, weekdays
 from features.kernel import latest
 from features.tables import NO_MINUTE
 
@@ -288,15 +289,13 @@ def day_parts(minutes: np.ndarray) -> np.ndarray:
 
 
 def week_parts(days: np.ndarray) -> np.ndarray:
-    """1 on Saturdays and Sundays, else 0. 1970-01-01 was a Thursday."""
-    return (days + 3) % 7 >= 5
+    """1 on Saturdays and Sundays, else 0."""
+    return weekdays(days) >= 5
 
 
 def month_parts(days: np.ndarray) -> np.ndarray:
     """Place in vocabulary.MONTH_PARTS of each day."""
-    dates = days.astype("datetime64[D]")
-    of_month = (dates - dates.astype("datetime64[M]")).astype(np.int64) + 1
-    return np.searchsorted((5, 13, 16, 24), of_month)
+    return np.searchsorted((5, 13, 16, 24), days_of_month(days))
 
 
 @compiled

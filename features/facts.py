@@ -9,6 +9,7 @@ import pandas as pd
 
 from features import whole_debtor
 from features.compiled import compiled
+from features.days import days_of_month, weekdays
 from features.evidence import Evidence
 from features.kernel import calendar
 from features.tables import DIRECTIONS, NO_DAY, NO_MONEY
@@ -84,9 +85,9 @@ def _calendar(as_of: np.ndarray) -> dict[str, np.ndarray]:
     nights, place = np.unique(as_of, return_inverse=True)
     dates = nights.astype("datetime64[D]")
     months = dates.astype("datetime64[M]")
-    month, of_month = months.astype(np.int64) % 12 + 1, (dates - months).astype(np.int64) + 1
+    month = months.astype(np.int64) % 12 + 1
     to_end = ((months + 1).astype("datetime64[D]") - dates).astype(np.int64) - 1
-    values = (month, of_month, (nights.astype(np.int64) + 3) % 7, to_end)
+    values = (month, days_of_month(nights), weekdays(nights.astype(np.int64)), to_end)
     return {name: value.astype(np.float64)[place] for name, value in zip(CALENDAR, values, strict=True)}
 
 

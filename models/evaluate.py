@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from features.cohort import BUCKETS, bucket
+from features.days import month_texts
 from models.boosting import side_by_side
 from models.resampling import METRICS, captured, debtor_draws, interval, quality
 
@@ -66,7 +67,7 @@ class Judged:
     def groups(self, scopes: Sequence[str] = SCOPES) -> list[tuple[str, str, np.ndarray]]:
         """(scope, group, rows) of every table, pooled last; the group of all rows where a scope has one group only is left out."""
         late = np.asarray(bucket(self.cohort["days_past_due"]), dtype=object)
-        month = self.cohort["as_of"].to_numpy().astype("datetime64[D]").astype("datetime64[M]").astype(str)
+        month = month_texts(self.cohort["as_of"])
         by_scope = {
             SCOPES[0]: (late, [name for name in BUCKETS if (late == name).any()]),
             SCOPES[1]: _sorted_groups(self.cohort["portfolio"]),

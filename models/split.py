@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
+from features.days import day_text
 from features.errors import InputMissing
 
 FIT, GAP, TEST, OUTSIDE = "fit", "gap", "test", "outside"
@@ -22,11 +23,6 @@ class SplitTerms(Protocol):
 
 class GapTerms(Protocol):
     gap_days: int
-
-
-def day_text(day: int) -> str:
-    """An int day (since 1970-01-01) as YYYY-MM-DD."""
-    return str(np.datetime64(int(day), "D"))
 
 
 @dataclass(frozen=True)

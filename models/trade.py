@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from features.cohort import BUCKETS, bucket
+from features.days import month_texts
 from features.tables import NO_DAY
 
 PAID, LEFT = "paid in full", "cured or gone"
@@ -58,7 +59,7 @@ def liquidation(accounts: pd.DataFrame, payments: pd.DataFrame, unit: np.ndarray
     held = held[(accounts["placed_amount"] > 0) & (accounts["placed_on"] != NO_DAY) & (accounts["placed_on"] <= complete_through)]
     if not len(held):
         return pd.DataFrame(columns=columns)
-    held = held.assign(placed_in=held["placed_on"].to_numpy().astype("datetime64[D]").astype("datetime64[M]").astype(str))
+    held = held.assign(placed_in=month_texts(held["placed_on"]))
     paid = payments[payments["kind"] == "payment"].merge(held, on="account_no")
     paid = paid[paid["occurred_on"] >= paid["placed_on"]]
     back = payments.loc[payments["kind"] == "reversal", ["reverses", "occurred_on", "amount"]]

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from features.days import day_text
 from models.drift import SHIFTED
 from models.evaluate import BEST, CHAMPION, HINDSIGHT, MODEL, NEWEST, POOLED, SCOPES, SCORECARD, Evaluation
-from models.split import day_text
 
 NOT_PLAIN = (MODEL, CHAMPION, SCORECARD, BEST, HINDSIGHT)  # orders that need a model, or the outcome
 LEAK_AUC, CARRIED = 0.95, 0.6

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from statistics import median
 
 from features.currencies import DECIMALS
+from features.days import date_of, day_number
 from features.tables import FEEDS
 from pipeline.intake.delivery import Control, Delivery, shown
 from pipeline.intake.report import TableReport
@@ -16,17 +16,8 @@ from pipeline.params import Ingest
 USUAL_FROM = 4  # deliveries of a weekday that make a usual volume
 USUAL_LEAST = 50  # rows below which a volume swings by chance
 AHEAD_DAYS = 366  # a control file that speaks of days further ahead of every row is a typing error
-EPOCH = dt.date(1970, 1, 1)
 _VERSION = " DUP_CONFLICT: a row that changed needs a later known_at."
 _CHANGED = {"payments": " DUP_CONFLICT: a payment never changes; deliver a reversal of it and a new payment under its own id."}
-
-
-def day_number(date: dt.date) -> int:
-    return (date - EPOCH).days
-
-
-def date_of(day: int) -> dt.date:
-    return EPOCH + dt.timedelta(days=int(day))
 
 
 def volume_refusals(reports: Sequence[TableReport], earlier: Sequence[Mapping], limits: Ingest) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from zoneinfo import available_timezones
 
+from features.days import EPOCH
 from features.tables import MONEY_LIMIT, Column, Kind
 from pipeline.intake.clocks import DAY
 from pipeline.intake.quarantine import Code
@@ -59,7 +60,7 @@ def _empty_code(column: Column) -> Code:
 def date_value(name: str) -> str:
     """Days since 1970 (BIGINT), NULL where empty or unreadable."""
     cell = quoted(name)
-    day = f"(TRY_CAST(substr({cell}, 1, 10) AS DATE) - DATE '1970-01-01')"
+    day = f"(TRY_CAST(substr({cell}, 1, 10) AS DATE) - DATE '{EPOCH}')"
     return f"CASE WHEN regexp_full_match({cell}, '{DATE_FORM}') AND {day} BETWEEN {YEARS_FROM} AND {LAST_DATE} THEN {day} END"
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from features.days import EPOCH
 from features.tables import NUMBERS, TABLES, Kind, Table
 from pipeline.intake.casting import (
     DAY,
@@ -239,7 +240,7 @@ def stored_view(name: str, files: Sequence[str], extras: Mapping[str, str]) -> s
     table, columns = TABLES[name], ["shard::INTEGER AS shard", "account_no", "epoch_us(known_at) AS known_at"]
     for column in table.columns:
         if column.kind is Kind.DATE:
-            columns.append(f"({column.name} - DATE '1970-01-01')::BIGINT AS {column.name}")
+            columns.append(f"({column.name} - DATE '{EPOCH}')::BIGINT AS {column.name}")
         elif column.kind is Kind.TIME and column.name != "known_at":
             columns.append(f"epoch_us({column.name}) AS {column.name}")
         elif column.name != "known_at":

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 
+from features.days import day_number
 from features.errors import ContractError, RecoupError, some
 from features.tables import TABLES
 from pipeline.intake import sql as judging
-from pipeline.intake.acceptance import control_refusals, day_number, fault_refusals, first_places
+from pipeline.intake.acceptance import control_refusals, fault_refusals, first_places
 from pipeline.intake.casting import not_a_number
 from pipeline.intake.delivery import DeliveredTable
 from pipeline.intake.quarantine import codes_of, counted, raw_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass, field
 
-from pipeline.law.hours import date_of
+from features.days import date_of
 from pipeline.law.rules import Cap, Hours, Rule, Rules, TimeBarred, Wait
 from pipeline.params import Role
 

@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
+from features.days import first_of_month
 from features.tables import CHANNELS, NEVER, NO_DAY, OUTCOMES, RIGHT_PARTY
-from pipeline.law.holidays import EPOCH
-from pipeline.law.hours import date_of
 from pipeline.law.log import UNKNOWN_OUTCOME, Log
 from pipeline.law.rules import Cap, Wait
 
@@ -112,9 +111,7 @@ class Counter:
         """(first day that counts today, day on which everything frees up at once or None)."""
         if rule.window != "calendar_month":
             return self.day - rule.window.days + 1, None
-        today = date_of(self.day)
-        following = today.replace(year=today.year + today.month // 12, month=today.month % 12 + 1, day=1)
-        return (today.replace(day=1) - EPOCH).days, (following - EPOCH).days
+        return first_of_month(self.day), first_of_month(self.day, after=1)
 
     def _worst(self, rule: Cap, first: int) -> tuple[np.ndarray, np.ndarray]:
         """Per debtor: rows that name nobody plus the most of any one person (or endpoint), for whom the next contact meets is not known;

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,10 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from features.days import day_of_text
 from features.errors import ContractError, some
 from features.tables import NEVER, NO_DAY, NO_MONEY, PAYMENT_KINDS, STATUSES
 from features.versions import arranged
-from pipeline.law.holidays import EPOCH
 from pipeline.law.log import Sight, codes
 
 BIT = {name: np.int64(1) << number for number, name in enumerate(STATUSES)}
@@ -154,7 +153,7 @@ def deadline(details: list[str], today: int) -> int:
 
 def _day(text: str) -> int | None:
     try:
-        return (dt.date.fromisoformat(text) - EPOCH).days
+        return day_of_text(text)
     except ValueError:
         return None
 

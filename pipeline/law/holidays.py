@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
-EPOCH = dt.date(1970, 1, 1)
 WEEKDAY = {name: number for number, name in enumerate(("mon", "tue", "wed", "thu", "fri", "sat", "sun"))}
 FORMS = ({"month", "day"}, {"month", "nth", "weekday"}, {"month", "day", "weekday_on_or_before"}, {"easter"}, {"date"})
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]

@@ -6,8 +6,8 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from zoneinfo import ZoneInfo
 
+from features.days import date_of, day_number
 from features.tables import NO_TIME
-from pipeline.law.holidays import EPOCH
 from pipeline.law.rules import DAY_MINUTES, Hours, Rules
 
 MINUTE_US = 60_000_000
@@ -15,10 +15,6 @@ DAY_US = 86_400_000_000
 LOOK_AHEAD_DAYS = 45  # the longest closed stretch that is searched; a channel closed for longer has no first moment to name
 
 Spans = tuple[tuple[int, int], ...]  # [from, until) in UTC microseconds, ascending and apart
-
-
-def date_of(day: int) -> dt.date:
-    return EPOCH + dt.timedelta(days=day)
 
 
 def instant(day: int, minute: int, zone: str, late: bool) -> int:
@@ -36,7 +32,7 @@ def minute_on_clock(at: int, zone: str, day: int) -> int:
 
 
 def day_on_clock(at: int, zone: str) -> int:
-    return (dt.datetime.fromtimestamp(at // 1_000_000, ZoneInfo(zone)).date() - EPOCH).days
+    return day_number(dt.datetime.fromtimestamp(at // 1_000_000, ZoneInfo(zone)).date())
 
 
 def greatest_offset(zone: str, first_day: int, last_day: int) -> int:

@@ -9,12 +9,13 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
+from features.days import date_of
 from features.errors import ContractError
 from features.tables import NO_DAY, NO_TIME
 from pipeline.law.caps import conversations, exchanges
 from pipeline.law.decision import EXCLUDED, PERMITTED, Decision, decide
 from pipeline.law.holds import BIT
-from pipeline.law.hours import date_of, minute_on_clock
+from pipeline.law.hours import minute_on_clock
 from pipeline.law.log import Sight
 from pipeline.law.outcome import of_accounts, of_channels
 from pipeline.law.rules import Cap, Hours, Note, OptOut, Pause, Precondition, Rule, Rules, Stop, TimeBarred, Wait, written

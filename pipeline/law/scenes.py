@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from features.days import date_of
 from features.tables import DEBTOR_TYPES
 from pipeline.law.binding import Binding
 from pipeline.law.grouping import factorized, gathered, grouped
-from pipeline.law.hours import date_of, instant
+from pipeline.law.hours import instant
 from pipeline.law.rules import Rules, known_zones
 from pipeline.params import Params
 

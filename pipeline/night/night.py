@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from features.days import date_of, day_text
 from features.errors import InputMissing
 from models.recovery import load_model
 from pipeline.law.rule_file import RULES_FILE, load_rules
@@ -25,7 +26,6 @@ from pipeline.night.terminal import Published
 from pipeline.night.worklist import assignments, night_of, rank_night
 from pipeline.pages.publish import publish
 from pipeline.pages.rule_words import in_words, sentence
-from pipeline.panel.dataset import date_of
 from pipeline.params import Params
 from pipeline.store.files import check_folder
 from pipeline.store.locks import only_run
@@ -121,7 +121,7 @@ def manifest_of(store: Store, job: Job, worked: list[Worked], warnings: list[str
 def _with_date(table: Mapping[str, Any]) -> dict[str, Any]:
     """A table's record as the store keeps it, its last day as a date like every other of the manifest."""
     day = table["complete_through"]
-    return {**table, "complete_through": None if day is None else date_of(day).isoformat()}
+    return {**table, "complete_through": None if day is None else day_text(day)}
 
 
 def _run_block(stages: list[dict[str, Any]], worked: list[Worked]) -> dict[str, Any]:

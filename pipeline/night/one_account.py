@@ -10,6 +10,7 @@ import pandas as pd
 
 from features.catalogue import CATALOGUE
 from features.currencies import DECIMALS
+from features.days import day_number, day_text
 from features.errors import InputMissing
 from features.tables import NO_DAY, NO_MONEY, TABLES
 from features.versions import superseded_on
@@ -20,7 +21,7 @@ from pipeline.law.reasoning import reasoning
 from pipeline.law.rule_file import load_rules
 from pipeline.night.score import asked, check_feeds, job_for
 from pipeline.night.shards import complete_on
-from pipeline.panel.dataset import View, date_of, day_number, view
+from pipeline.panel.dataset import View, view
 from pipeline.params import Params
 from pipeline.store.store import Store
 
@@ -122,7 +123,7 @@ def _events(frame: pd.DataFrame, name: str, number: int, when: str, columns: tup
 
 
 def _shown_days(days: pd.Series) -> list[str]:
-    return ["" if day == NO_DAY else date_of(day).isoformat() for day in days]
+    return ["" if day == NO_DAY else day_text(day) for day in days]
 
 
 def check_contact(store_path: Path, account_id: str, channel: str, at: dt.datetime, params: Params) -> str:

@@ -12,12 +12,13 @@ from typing import Any
 
 import pandas as pd
 
+from features.days import date_of, day_number
 from features.errors import ContractError, InputMissing, some
 from features.tables import FEEDS, TABLES
 from models.baseline import AgeBandTable
 from models.recovery import load_model
 from pipeline.columns import PUBLISHED_SCORES
-from pipeline.panel.dataset import Panel, View, date_of, day_number, money_scale, panel, view, write_parquet
+from pipeline.panel.dataset import Panel, View, money_scale, panel, view, write_parquet
 from pipeline.panel.engines import map_shards
 from pipeline.params import Params
 from pipeline.store.champion import Approved, champion, keep

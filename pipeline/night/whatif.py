@@ -10,12 +10,12 @@ from pathlib import Path
 import pandas as pd
 
 from features.currencies import DECIMALS
+from features.days import date_of, day_text
 from features.errors import InputMissing
 from models.whatif import BEST, ORDERS, what_if
 from pipeline.night.score import check_feeds, job_for
 from pipeline.night.shards import work_shards
 from pipeline.night.worklist import rank_night
-from pipeline.panel.dataset import date_of
 from pipeline.params import Params
 from pipeline.store.store import Store
 
@@ -53,7 +53,7 @@ def with_truth(rows: pd.DataFrame, as_of: int, truth: Path) -> pd.DataFrame:
     """The night's rows with what is true of them on a made-up portfolio (TRUE). Raises InputMissing where the night has no truth."""
     files = sorted(truth.glob("expectations*.parquet"))
     known = pd.concat([pd.read_parquet(file) for file in files]) if files else pd.DataFrame(columns=["account_id", "as_of", *TRUE])
-    tonight = known.loc[known["as_of"].astype("str") == date_of(as_of).isoformat(), ["account_id", *TRUE]]
+    tonight = known.loc[known["as_of"].astype("str") == day_text(as_of), ["account_id", *TRUE]]
     joined = rows.merge(tonight, on="account_id", how="left", validate="one_to_one")
     lacking = int(joined[TRUE[0]].isna().sum())
     if lacking:

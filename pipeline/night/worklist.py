@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from features.currencies import DECIMALS
+from features.days import date_of
 from features.tables import NO_DAY, NO_TIME
 from models.agents import FAIR, shared_out, spread
 from models.prioritise import (
@@ -35,7 +36,6 @@ from pipeline.night.queues import queue_of
 from pipeline.night.score import Job
 from pipeline.night.shards import Worked
 from pipeline.pages.publication import Details, Night
-from pipeline.panel.dataset import date_of
 from pipeline.params import Params
 from pipeline.store.store import Store
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from features.cohort import BUCKETS, REASONS, bucket, scorable
+from features.days import day_number, day_text, first_of_month, month_texts
 from features.errors import InputMissing
 from features.evidence import Evidence
 from features.labels import labels
@@ -22,7 +23,7 @@ from features.tables import NO_DAY, NO_MONEY
 from features.terms import Terms
 from features.versions import arranged, superseded_on
 from features.vocabulary import PROMISE_STATES
-from pipeline.panel.dataset import date_of, day_number, terms_of
+from pipeline.panel.dataset import terms_of
 from pipeline.panel.engines import map_shards
 from pipeline.params import Params
 from pipeline.store.store import Store
@@ -73,7 +74,7 @@ def figures(store_path: Path, as_of: dt.date, days: int, params: Params) -> dict
 def complete_through(store_path: Path, as_of: dt.date) -> dict[str, str]:
     """Table -> last complete day that a report of the night may know of."""
     last = day_number(as_of) - 1
-    return {name: date_of(min(day, last)).isoformat() for name, day in sorted(Store(store_path).complete_through().items())}
+    return {name: day_text(min(day, last)) for name, day in sorted(Store(store_path).complete_through().items())}
 
 
 def _matured_nights(store: Store, span: Span, params: Params) -> list[int]:
@@ -225,8 +226,7 @@ def _work(contacts: pd.DataFrame, listed: int) -> dict[str, Any]:
 def _recovered(payments: pd.DataFrame, span: Span) -> dict[str, Any]:
     inside = payments[payments["occurred_on"] >= span.first]
     months = _months_before(span.as_of)
-    month = payments["occurred_on"].map(lambda day: date_of(day).isoformat()[:7]) if len(payments) else pd.Series(dtype="str")
-    sums = payments["amount"].groupby(month).sum()
+    sums = payments["amount"].groupby(month_texts(payments["occurred_on"])).sum()
     return {
         "amount": int(inside["amount"].sum()),
         "payments": len(inside),
@@ -237,12 +237,7 @@ def _recovered(payments: pd.DataFrame, span: Span) -> dict[str, Any]:
 
 def _months_before(as_of: int) -> list[str]:
     """The last complete calendar months before the night, oldest first."""
-    day = date_of(as_of).replace(day=1)
-    found = []
-    for _ in range(MONTHS_BACK):
-        day = (day - dt.timedelta(1)).replace(day=1)
-        found.append(day.isoformat()[:7])
-    return found[::-1]
+    return list(month_texts([first_of_month(as_of, after=-back) for back in range(MONTHS_BACK, 0, -1)]))
 
 
 def _by_list(rows: pd.DataFrame) -> dict[str, Any]:
@@ -254,9 +249,7 @@ def _by_list(rows: pd.DataFrame) -> dict[str, Any]:
     return {
         "count": len(sums),
         "ratio": round(int(sums["recovered"].sum()) / expected, 4) if expected else None,
-        "newest": [
-            [date_of(night).isoformat(), int(row.accounts), int(row.expected), int(row.recovered)] for night, row in newest.iterrows()
-        ],
+        "newest": [[day_text(night), int(row.accounts), int(row.expected), int(row.recovered)] for night, row in newest.iterrows()],
     }
 
 
@@ -284,7 +277,7 @@ def _liquidation(rows: Mapping[str, pd.DataFrame], currency: str, span: Span) ->
     placed = rows["placed"][rows["placed"]["currency"] == currency]
     if placed.empty:
         return []
-    placed = placed.assign(month=placed["placed_on"].map(lambda day: date_of(day).isoformat()[:7]))
+    placed = placed.assign(month=month_texts(placed["placed_on"]))
     own = placed[["account_no", "month", "placed_on"]].rename(columns={"placed_on": "since"})
     paid = rows["payments"][["account_no", "occurred_on", "amount"]].merge(own, on="account_no")
     age = paid["occurred_on"] - paid["since"]

@@ -20,6 +20,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from features.currencies import DECIMALS
+from features.days import day_number
 from features.errors import ContractError, InputMissing, UsageError
 from features.tables import CHANNELS, MONEY_LIMIT, NO_MONEY, OUTCOMES, RIGHT_PARTY
 from pipeline.outcomes.filled_workbook import Row, read_rows
@@ -27,7 +28,6 @@ from pipeline.pages.csv_file import decimal_text
 from pipeline.pages.language import languages, words
 from pipeline.pages.publish import sha256_in_manifest
 from pipeline.pages.workbook import ENTRIES
-from pipeline.panel.dataset import day_number
 from pipeline.store.store import Store
 
 TABLE = "feedback"

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from features.days import date_of, day_number
 from models.drift import BINS, MOVED, SCORE, SHIFTED
 from models.prioritise import CONTROL, WORKED
-from pipeline.panel.dataset import date_of, day_number
 from pipeline.params import Params
 
 OK, WARN, STOP = "ok", "warn", "stop"

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 from markupsafe import Markup
 
+from features.days import day_number
 from features.tables import NO_DAY, NO_MONEY
 from models.explain import DOWN, REASONS, UP
 from pipeline.columns import IN_REPORTING_CURRENCY
@@ -165,12 +166,11 @@ def _later(frame: pd.DataFrame, strings: Strings, night_number: int) -> dict[str
 def _details(night: Night, strings: Strings, night_number: int, accounts: list[str]) -> tuple[dict[str, list[Any]], dict[int, str]]:
     """Per listed row what opens under it, cut to the newest; and what each rule cites. A row without has 0."""
     frames = night.details.by_name()
-    epoch = dt.date(1970, 1, 1).toordinal()
 
     def back(values: pd.Series) -> list[int | None]:
         numbers = values.astype(object)
         return [
-            None if gone or value == NO_DAY else night_number - epoch - int(value)
+            None if gone or value == NO_DAY else day_number(night.as_of) - int(value)
             for value, gone in zip(numbers, numbers.isna(), strict=True)
         ]
 

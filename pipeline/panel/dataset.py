@@ -18,6 +18,7 @@ from features.cohort import Cohort, known, scorable
 from features.columns import columns_of
 from features.coverage import coverage, label_rates, recoveries_by_day
 from features.currencies import DECIMALS
+from features.days import date_of, dates, day_number
 from features.declarations import Catalogue
 from features.errors import InputMissing
 from features.labels import labels_by_terms
@@ -32,15 +33,6 @@ from pipeline.store.files import check_folder
 from pipeline.store.store import Store
 
 HISTORY_DAYS = 90  # a training night wants a quarter of history behind it
-EPOCH = dt.date(1970, 1, 1)
-
-
-def day_number(date: dt.date) -> int:
-    return (date - EPOCH).days
-
-
-def date_of(day: int) -> dt.date:
-    return EPOCH + dt.timedelta(days=int(day))
 
 
 @dataclass(frozen=True)
@@ -269,10 +261,10 @@ def write_panel(store_path: Path, out: Path, params: Params, horizons: Sequence[
     further = [replace(params.label_terms(), horizon_days=days, default_horizon_days=days) for days in horizons]
     whole = panel(Store(store_path), params, further=further)
     part = split_by_time(whole.cohort, params.split, params.label).part
-    dates = pd.Series(whole.cohort["as_of"].to_numpy().astype("datetime64[D]").astype("datetime64[s]"), name="as_of")
+    nights = pd.Series(dates(whole.cohort["as_of"]), name="as_of")
     who = [name for name in ("account_id", "debtor_id", "weight") if name in whole.cohort]  # weight: 1 / share of the debtors drawn
     beside = [own.labels.add_suffix(f"_{own.terms.horizon_days}d") for own in whole.horizons]
-    frame = pd.concat([whole.cohort[who], dates, whole.matrix, whole.labels, part.rename("split"), *beside], axis=1)
+    frame = pd.concat([whole.cohort[who], nights, whole.matrix, whole.labels, part.rename("split"), *beside], axis=1)
     write_parquet(frame, out)
     first = Labelled(params.label_terms(), whole.labels, whole.recoveries)
     told = whole.horizons or (first,)

@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from features.days import date_of, day_number
 from features.tables import NEVER, NO_DAY
 
-EPOCH = dt.date(1970, 1, 1)
 DAYS_IN_MONTH = 31  # length of the day axis of every monthly table below
 MOST_ACCOUNTS = 3  # per debtor
 
@@ -120,10 +120,6 @@ CALL_COST = np.array([book.call_cost for book in BOOKS])
 LETTER_COST = np.array([book.letter_cost for book in BOOKS])
 
 
-def day_number(day: dt.date) -> int:
-    return (day - EPOCH).days
-
-
 def calendar(months: int, end: dt.date) -> np.ndarray:
     """MONTH rows: `months` whole months, the last one ending with `end`, and one more that only the final night looks into."""
     after = end + dt.timedelta(days=1)
@@ -178,7 +174,7 @@ def _is_payday(payday: int, date: dt.date) -> bool:
 
 def minutes_from(zone: str, other: str, days: np.ndarray) -> np.ndarray:
     """Minutes to add to a clock in `zone` to read the clock in `other`, at noon of each day (int32)."""
-    noon = [dt.datetime.combine(EPOCH + dt.timedelta(days=int(day)), dt.time(12)) for day in days]
+    noon = [dt.datetime.combine(date_of(day), dt.time(12)) for day in days]
     offsets = [moment.replace(tzinfo=ZoneInfo(other)).utcoffset() - moment.replace(tzinfo=ZoneInfo(zone)).utcoffset() for moment in noon]
     return np.array([int(offset.total_seconds()) // 60 for offset in offsets], np.int32)
 

@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.days import date_of
 from features.tables import CHANNELS, CHARGE_KINDS, DIRECTIONS, NO_DAY, OUTCOMES, PAYMENT_KINDS, STATUSES
-from pipeline.simulate.books import AGE_BANDS, BOOKS, CARD, EPOCH, JP, METHODS, PLACES, RESPONSE_TYPES, SALE_CHANNELS, SEGMENTS
+from pipeline.simulate.books import AGE_BANDS, BOOKS, CARD, JP, METHODS, PLACES, RESPONSE_TYPES, SALE_CHANNELS, SEGMENTS
 from pipeline.simulate.log import BALANCES, CHARGES, CONTACTS, DETAILS, PAYMENTS, PLACEMENTS, STATUS_ROWS
 
 KNOWN_MINUTE = 360  # what is learnt on a later day is keyed in at six in the morning
@@ -29,7 +30,7 @@ class Names:
         self.account = joined("A", self.stem)
         self._first = min(int(accounts["opened_on"].min(initial=0)), int(months["first"][0])) - 4000
         last = int(months["first"][-1]) + 1600
-        days = [EPOCH + dt.timedelta(days=day) for day in range(self._first, last)]
+        days = [date_of(day) for day in range(self._first, last)]
         self._day = pa.array([day.isoformat() for day in days])
         self._minute = pa.array([f"T{minute // 60:02d}:{minute % 60:02d}:00" for minute in range(24 * 60)])
         zones = sorted({book.zone for book in BOOKS})

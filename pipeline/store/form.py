@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.days import dates
 from features.tables import DECIMALS, NO_DAY, NO_MINUTE, NO_MONEY, NO_TIME, NUMBERS, TABLES, Kind, inner_columns
 
 if TYPE_CHECKING:
@@ -167,8 +168,7 @@ def for_people(name: str, frame: pd.DataFrame, accounts: pd.DataFrame) -> pd.Dat
             continue
         values = frame[field.name]
         if pa.types.is_date32(field.type):
-            days = values.to_numpy().astype("int64").astype("datetime64[D]")
-            frame[field.name] = np.where(values == NO_DAY, np.datetime64("NaT"), days).astype("datetime64[s]")
+            frame[field.name] = np.where(values == NO_DAY, np.datetime64("NaT"), dates(values.to_numpy()))
         elif pa.types.is_timestamp(field.type):
             frame[field.name] = pd.to_datetime(values.where(values != NO_TIME), unit="us", utc=True)
         elif pa.types.is_int64(field.type):

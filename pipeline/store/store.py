@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import json
 import os
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.days import day_of_text, day_text
 from features.errors import CannotWrite, ContractError, InputMissing, UsageError
 from features.tables import NUMBERS, TABLES, account_number
 from pipeline.store.files import DataFile, FileWriter, check_sound, read_rows, sealed, sync_folder, unsealed, write_whole
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 FORMAT = 2
 FILES_PER_SHARD = 32  # above it, deliveries are brought together: reading many small files would cost more than their rows
-EPOCH = dt.date(1970, 1, 1)
 SHARD, NIGHT = "shard", "as_of"  # delivered tables are partitioned by the one, tables that nights write by the other
 QUARANTINE = pa.schema(
     {
@@ -231,7 +230,7 @@ class Store:
         inside = pa.schema([schema.field(column) for column in wanted if column != NIGHT])
         parts = []
         for partition, places in sorted(self._files(name, version).items(), key=str):
-            night = None if partition is None else _day(partition)
+            night = None if partition is None else day_of_text(partition)
             if night is not None and ((since is not None and night < since) or (before is not None and night >= before)):
                 continue
             for place in places:
@@ -296,7 +295,7 @@ class Store:
                     writer.write(part)
                     files.append(writer.close())
                 self._move_in(name, files)
-            night = None if replaced is None else _date(replaced)
+            night = None if replaced is None else day_text(replaced)
             held = {each for each in self._held(name) if night in (None, each[0])}
             new = {(file.partition, file.sha256) for file in files}
             if not new <= held or (night is not None and new != held):
@@ -565,14 +564,6 @@ def _relative(name: str, file: DataFile) -> str:
 
 def _schema(table: DeltaTable) -> pa.Schema:
     return pa.schema(table.schema().to_arrow())
-
-
-def _date(day: int) -> str:
-    return (EPOCH + dt.timedelta(days=int(day))).isoformat()
-
-
-def _day(date: str) -> int:
-    return (dt.date.fromisoformat(date) - EPOCH).days
 
 
 def _read_card(path: Path) -> int:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from features.days import day_texts
 from features.errors import InputMissing, ModelRefused
 from models.baseline import AGE_BANDS, AgeBandTable, Scorecard, plain_orders
 from models.evaluate import CHAMPION, SCORECARD, Evaluation, Judged, Rival, Truth, evaluate
@@ -93,7 +94,7 @@ def truth_of(truth: Path, evidence: Evidence) -> Truth:
         raise InputMissing(f"No truth in {str(truth)!r}. Give the truth folder that `recoup simulate` wrote.")
     columns = ["account_id", "as_of", "expected_amount", "p_recovered"]
     known = pd.concat([pd.read_parquet(file, columns=columns) for file in files], ignore_index=True)
-    keys = evidence.cohort[["account_id"]].assign(as_of=evidence.cohort["as_of"].to_numpy().astype("datetime64[D]").astype(str))
+    keys = evidence.cohort[["account_id"]].assign(as_of=day_texts(evidence.cohort["as_of"]))
     known = known.assign(as_of=pd.to_datetime(known["as_of"]).dt.strftime("%Y-%m-%d"))
     joined = keys.merge(known, on=["account_id", "as_of"], how="left", validate="many_to_one")
     lacking = int(joined["expected_amount"].isna().sum())

@@ -22,11 +22,11 @@ from urllib.parse import urlsplit, urlunsplit
 import numpy as np
 import pandas as pd
 
+from features.days import day_text
 from features.errors import InputMissing, ModelRefused, RegistryAway
 from models.evaluate import evaluate, paired_money
 from models.folder import read_folder
 from models.recovery import RecoveryModel, load_model
-from models.split import day_text
 from models.verdict import gates
 from pipeline.params import Params
 from pipeline.store.champion import MODELS, Approved, champion, model_folder, read_record, write_record

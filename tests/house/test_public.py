@@ -16,12 +16,13 @@ from benchmarks.public import cash_advances, credit_cards_taiwan, mobile_loans, 
 from benchmarks.public.delivery import Counts, stamps
 from features.cohort import scorable
 from features.currencies import DECIMALS
+from features.days import day_number
 from features.errors import ContractError, InputMissing
 from features.labels import labels
 from features.ledger import history
 from features.tables import NO_DAY
 from pipeline.intake.ingest import ingest
-from pipeline.panel.dataset import day_number, terms_of
+from pipeline.panel.dataset import terms_of
 from pipeline.store.store import Store
 
 REAL = Path(__file__).parents[3] / "shared" / "data"

@@ -26,6 +26,7 @@ import pytest
 
 from benchmarks.answers import foretold
 from features.catalogue import CATALOGUE
+from features.days import day_number
 from features.declarations import Catalogue
 from features.errors import LockHeld
 from features.spec import Feature, Window
@@ -39,7 +40,6 @@ from pipeline.night.score import score_shard
 from pipeline.night.stages import Stages
 from pipeline.pages.rule_words import sentence
 from pipeline.panel import dataset
-from pipeline.panel.dataset import day_number
 from pipeline.panel.engines import _attempt
 from pipeline.params import load
 from pipeline.simulate.portfolio import simulate

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from features.days import day_number
 from features.errors import ContractError, InputMissing, UsageError
 from features.tables import OUTCOMES
-from pipeline.intake.acceptance import day_number
 from pipeline.intake.delivery import find
 from pipeline.outcomes.feedback import CODES, TABLE, _amount, _Fault
 from pipeline.outcomes.filled_workbook import read_rows

@@ -11,6 +11,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from features.coverage import BY_BUCKET, BY_NIGHT
+from features.days import date_of
 from features.declarations import Catalogue
 from features.errors import InputMissing
 from features.spec import Feature, Noun, Window
@@ -18,7 +19,6 @@ from features.vocabulary import Agg
 from pipeline.panel import dataset
 from pipeline.panel.dataset import (
     _no_rate,
-    date_of,
     explain_cell,
     features_of,
     panel,

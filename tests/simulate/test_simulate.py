@@ -15,12 +15,13 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from features.days import date_of
 from features.errors import CannotWrite, UsageError
 from pipeline.cli import cli
 from pipeline.intake.ingest import ingest
 from pipeline.params import load
 from pipeline.simulate import response as simulated_response
-from pipeline.simulate.books import EPOCH, RESPONSE_TYPES, accounts_born, calendar, debtors_born
+from pipeline.simulate.books import RESPONSE_TYPES, accounts_born, calendar, debtors_born
 from pipeline.simulate.faults import COPIES, FAULTS
 from pipeline.simulate.log import PAYMENTS, PaymentKind
 from pipeline.simulate.portfolio import LAST_DAY, lived, simulate
@@ -380,7 +381,7 @@ def test_every_reason_code_of_the_trade_is_planted():
 
 def test_no_payment_is_decided_in_the_days_that_a_february_night_still_reaches():
     months = calendar(40, dt.date(2028, 10, 31))
-    starts = [EPOCH + dt.timedelta(days=int(first)) for first in months["first"]]
+    starts = [date_of(first) for first in months["first"]]
     barred = {str(start)[:7]: int(days) for start, days in zip(starts, months["barred"], strict=True) if days}
     assert barred == {"2026-03": 2, "2027-03": 2, "2028-03": 1}
     profile = months["profile"]
@@ -403,7 +404,7 @@ def test_instalments_fall_due_on_one_day_of_each_month():
     debtors = debtors_born(1, np.arange(200))
     accounts, items = accounts_born(1, debtors, months)
     loan = int(np.flatnonzero(accounts["items"] == 12)[0])
-    due = [EPOCH + dt.timedelta(days=int(day)) for day in items["due_on"][loan, :12]]
+    due = [date_of(day) for day in items["due_on"][loan, :12]]
     assert {day.day for day in due} == {int(accounts["due_day"][loan])}
     assert [(later.year * 12 + later.month) - (day.year * 12 + day.month) for day, later in zip(due, due[1:], strict=False)] == [1] * 11
 

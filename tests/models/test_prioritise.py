@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 
 import numpy as np
@@ -12,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.cohort import bucket
-from features.errors import ContractError, InputMissing
-from features.tables import NO_DAY, NO_TIME
+from features.errors import ContractError
+from features.tables import NO_TIME
 from models.prioritise import (
     CONTROL,
     GROUPS,
@@ -22,42 +21,15 @@ from models.prioritise import (
     ChannelRoom,
     ControlTerms,
     Floor,
-    ValueTerms,
     counted,
     draw_control,
     net_value,
     overbooked,
     rank,
 )
-from models.whatif import BEST, ORDERS, RANKED, what_if
-from pipeline.night.whatif import draw, table_of, text_of, with_truth
+from tests.worlds.ranked import TERMS, accounts, arms
 
-TERMS = ValueTerms(
-    reporting_currency="EUR",
-    fx={"EUR": 1.0, "USD": 0.92, "JPY": 0.0061},
-    decimals={"EUR": 2, "USD": 2, "JPY": 0, "CHF": 2},
-    share={"own": 1.0, "agency": 0.2},
-    annual_rate={"own": 0.08, "agency": 0.0},
-    days_to_pay={"own": 12.0, "agency": 30.0},
-    costs={"call": 1.2, "sms": 0.08},
-)
 CAPACITY = {"default": 2, "small": 1}
-
-
-def accounts(*rows: dict) -> pd.DataFrame:
-    """Rows of `rank`; what is not given is a permitted account of its own debtor, worth 1,000."""
-    table = []
-    for number, row in enumerate(rows):
-        base = {
-            "account_id": f"a{number}", "debtor_id": f"d{number}", "queue": "q", "group": "permitted", "appointment_at": NO_TIME,
-            "legal_deadline_on": NO_DAY, "fx": 1.0, "net_value": 1000, "expected_recovery": 2000, "portfolio": "own", "days_past_due": 40,
-        }  # fmt: skip
-        table.append(base | row)
-    return pd.DataFrame(table)
-
-
-def arms(**by_debtor: str) -> pd.DataFrame:
-    return pd.DataFrame({"debtor_id": pd.Series(list(by_debtor), dtype="str"), "arm": list(by_debtor.values())})
 
 
 def groups(rows: pd.DataFrame, held: pd.DataFrame | None = None, capacity=None) -> list[str]:
@@ -358,8 +330,9 @@ def test_the_order_of_the_rows_changes_nothing(portfolio, random):
 
 
 # --- the control group -------------------------------------------------------------------------------------------------------------------
-
 CONTROL_TERMS = ControlTerms(share=0.1, span_days=44, seed=7)
+
+
 NOBODY = pd.DataFrame({"debtor_id": pd.Series(dtype="str"), "until_on": pd.Series(dtype="int32")})
 
 
@@ -452,82 +425,3 @@ def test_no_share_holds_nobody_out():
     drawn = draw_control(people(200), NOBODY, 100, ControlTerms(0.0, 44, 7))
     assert (drawn["arm"] == WORKED).all()
     assert np.issubdtype(drawn["until_on"].dtype, np.integer)
-
-
-# --- other capacities --------------------------------------------------------------------------------------------------------------------
-
-
-def night(number: int = 60, seed: int = 3) -> pd.DataFrame:
-    """A ranked night of `number` accounts with two queues."""
-    random = np.random.default_rng(seed)
-    rows = accounts(*({"debtor_id": f"d{place // 2 if place < 10 else place}", "queue": "ab"[place % 2]} for place in range(number)))
-    rows = rows.assign(currency="EUR", portfolio="own", channel="call", balance=random.integers(1_000, 90_000, number))
-    rows["days_past_due"] = random.integers(1, 900, number)
-    rows["placed_on"] = np.where(random.random(number) < 0.2, NO_DAY, random.integers(100, 900, number))
-    rows["p_recovered"] = random.uniform(0.01, 0.6, number)
-    rows["expected_recovery"] = (rows["balance"] * random.uniform(0.01, 0.6, number)).astype(np.int64)
-    rows = pd.concat([rows.drop(columns=["fx", "net_value"]), net_value(rows, TERMS)], axis=1)
-    ranks = rank(rows, arms(), {"default": 5})
-    return pd.concat([rows.drop(columns="group"), ranks], axis=1).assign(unit=1.0)
-
-
-def test_what_if_counts_by_hand():
-    rows = night(60)
-    found = what_if(rows, [1, 5, 1000])
-    assert list(found["order"].unique()) == list(ORDERS)
-    ours = found[found["order"] == RANKED].set_index("capacity")
-    best = rows[(rows["queue"] == "a") & (rows["rank"] == 1)].iloc[0], rows[(rows["queue"] == "b") & (rows["rank"] == 1)].iloc[0]
-    worth = rows["fx"] * rows["share"] * rows["discount"] * rows["expected_recovery"]
-    debtors = [row["debtor_id"] for row in best]
-    workable = rows["group"].isin(["worklist", "joined", "below_capacity"])
-    assert ours.loc[1, "debtors"] == 2
-    assert ours.loc[1, "expected"] == pytest.approx(worth[workable & rows["debtor_id"].isin(debtors)].sum())
-    assert (ours.loc[1, "cost"], ours.loc[1, "contacts"]) == (240, 2)
-    assert ours.loc[5, "debtors"] == (rows["group"] == "worklist").sum()
-
-
-def test_all_orders_agree_once_everybody_is_worked_and_ours_is_best_before():
-    found = what_if(night(200), [3, 1000])
-    whole = found[found["capacity"] == 1000]
-    assert whole["net"].round(6).nunique() == 1
-    assert whole["burden"].tolist() == [1.0] * len(ORDERS) and whole["share_of_value"].tolist() == pytest.approx([1.0] * len(ORDERS))
-    few = found[found["capacity"] == 3].set_index("order")["net"]
-    assert few[RANKED] == few.max()
-
-
-def test_what_if_reads_as_a_table_and_a_curve(tmp_path):
-    table = table_of(night(80), [50, 2, 2, 10], "EUR")
-    assert table["capacity"].unique().tolist() == [2, 10, 50]
-    text = text_of(table, "EUR")
-    assert "balance first" in text and "Expected is not added by working" in text
-    assert "counts the joined accounts' money too, which the page's net value does not." in text.splitlines()[0]
-    draw(table, "EUR", tmp_path / "curve.png")
-    again = tmp_path / "again.png"
-    draw(table, "EUR", again)
-    assert (tmp_path / "curve.png").read_bytes() == again.read_bytes()
-
-
-def test_with_the_truth_the_best_order_is_best_and_what_contact_adds_is_told():
-    rows = night(200)
-    random = np.random.default_rng(5)
-    left = random.uniform(0, 900, 200)
-    rows = rows.assign(expected_amount_if_left=left, expected_amount_if_contacted=left + 50, expected_amount=left + 20)
-    found = what_if(rows, [3, 1000])
-    few, whole = (found[found["capacity"] == size].set_index("order") for size in (3, 1000))
-    assert few["true"].idxmax() == BEST and (whole["true"].round(6) == whole["true"].iloc[0].round(6)).all()
-    ours = rows["fx"] * rows["share"] * rows["discount"]
-    workable = rows["group"].isin(["worklist", "joined", "below_capacity"])
-    assert whole["added"].iloc[0] == pytest.approx((50 * ours)[workable].sum())
-    text = text_of(table_of(rows, [3], "EUR"), "EUR")
-    assert BEST in text and "only contact brings" in text
-
-
-def test_a_night_without_truth_is_refused(tmp_path):
-    rows = night(10)
-    with pytest.raises(InputMissing, match="10 accounts of the night of 2026-10-01 have no truth"):
-        with_truth(rows, (dt.date(2026, 10, 1) - dt.date(1970, 1, 1)).days, tmp_path)
-
-
-def test_an_empty_night_has_a_what_if_too():
-    found = what_if(night(10).iloc[:0], [5])
-    assert found["debtors"].tolist() == [0] * len(ORDERS) and found["burden"].isna().all()

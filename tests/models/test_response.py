@@ -1,8 +1,6 @@
-"""The channel that answers, the part of the day, agents and queues: by hand, and as properties over drawn books."""
+"""By which channel and in which part of the day debtors answer: counts, rates, the choice made of them."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,15 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.errors import ContractError, UsageError
+from features.errors import ContractError
 from features.tables import NO_MINUTE
-from models.agents import FAIR, shared_out, spread
 from models.response import PARTS, ChannelTerms, answer_counts, channel_options, cut_to, planned_parts, segment_rates
-from pipeline.night.queues import queue_of
-from pipeline.params import load
 
-HOUSE = Path(__file__).parents[2]
 TERMS = ChannelTerms({"call": 1.2, "sms": 0.1, "email": 0.02}, {"call": 2}, ("call", "sms", "email"))
+
+
 DAY_US = 86_400_000_000
 
 
@@ -198,105 +194,3 @@ def test_a_part_that_is_not_open_for_an_hour_is_not_chosen():
 def test_a_part_only_ever_narrows_what_the_law_permits(part, first, length):
     begins, ends = cut_to(part, np.array([first]), np.array([first + length]))
     assert begins[0] >= first and ends[0] <= first + length
-
-
-# --- agents ------------------------------------------------------------------------------------------------------------------------------
-
-
-@settings(deadline=None, max_examples=80)
-@given(
-    st.lists(st.integers(1, 10_000), min_size=0, max_size=60),
-    st.lists(st.integers(0, 25), min_size=1, max_size=5),
-    st.randoms(use_true_random=False),
-)
-def test_every_row_has_one_agent_and_no_agent_more_than_fit(values, places, random):
-    capacity = {f"agent{place}": size for place, size in enumerate(places)}
-    values = values[: sum(places)]
-    before = [random.choice(["", "gone", *capacity]) for _ in values]
-    agents = shared_out(values, before, capacity)
-    assert len(agents) == len(values)
-    assert all(agents.count(name) <= size for name, size in capacity.items())
-    assert set(agents) <= set(capacity)
-
-
-def a_book(size: int, seed: int) -> np.ndarray:
-    return np.sort(np.rint(np.random.default_rng(seed).lognormal(8, 1.0, size)).astype(np.int64))[::-1]
-
-
-@pytest.mark.parametrize(("size", "agents"), [(40, 2), (90, 3), (400, 10)])
-def test_agents_expect_the_same_money_within_two_per_cent_and_keep_their_debtors(size, agents):
-    capacity = {f"agent{place:02}": size // agents + 5 for place in range(agents)}
-    values = a_book(size, 1).tolist()
-    first = shared_out(values, [""] * size, capacity)
-    assert spread(values, first, capacity) <= FAIR
-    assert shared_out(values, first, capacity) == first  # the same night again moves nobody
-    stays = np.random.default_rng(2).random(size) < 0.7
-    tomorrow = np.where(stays, values, a_book(size, 3)).tolist()
-    before = [name if kept else "" for name, kept in zip(first, stays, strict=True)]
-    second = shared_out(tomorrow, before, capacity)
-    assert spread(tomorrow, second, capacity) <= FAIR
-    moved = sum(new != old for new, old in zip(second, before, strict=True) if old)
-    assert moved <= 0.15 * stays.sum()
-
-
-def test_an_agent_with_half_the_places_gets_half_the_money():
-    values = a_book(60, 4).tolist()
-    capacity = {"whole": 50, "half": 25}
-    agents = shared_out(values, [""] * 60, capacity)
-    money = {name: sum(value for value, agent in zip(values, agents, strict=True) if agent == name) for name in capacity}
-    assert money["whole"] / money["half"] == pytest.approx(2, rel=0.02)
-
-
-def test_one_debt_larger_than_all_others_cannot_be_split_and_rows_that_do_not_fit_are_refused():
-    assert spread([100_000, 5, 4], shared_out([100_000, 5, 4], ["", "", ""], {"a": 2, "b": 2}), {"a": 2, "b": 2}) > FAIR
-    assert shared_out([], [], {"a": 1}) == [] and spread([], [], {"a": 1}) == 0
-    with pytest.raises(ValueError, match="3 rows do not fit 2 places"):
-        shared_out([1, 2, 3], ["", "", ""], {"a": 2, "b": 0})
-
-
-# --- queues ------------------------------------------------------------------------------------------------------------------------------
-
-ROWS = pd.DataFrame(
-    {
-        "portfolio": ["cards", "cards", "loans", "loans"], "product": ["a", "b", "a", "a"], "currency": ["EUR", "EUR", "USD", "EUR"],
-        "debtor_type": ["consumer", "commercial", "consumer", "consumer"], "jurisdiction": ["FR", "GB-ENG", "US-NY/NYC", None],
-    }
-)  # fmt: skip
-
-
-def params_with(tmp_path: Path, **worklist):
-    import yaml
-
-    whole = yaml.safe_load((HOUSE / "params.yaml").read_text())
-    whole["worklist"] |= worklist
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(whole, sort_keys=False))
-    return load(tmp_path / "params.yaml").worklist
-
-
-def test_queues_by_portfolio_product_team_or_skill(tmp_path):
-    assert queue_of(ROWS, params_with(tmp_path)).tolist() == ["cards", "cards", "loans", "loans"]
-    assert queue_of(ROWS, params_with(tmp_path, queue_by="product")).tolist() == ["a", "b", "a", "a"]
-    teams = {"firms": {"debtor_types": ["commercial"]}, "cards": {"portfolios": ["cards"]}, "america": {"places": ["US-NY"]}}
-    assert queue_of(ROWS, params_with(tmp_path, queue_by="team", teams=teams)).tolist() == ["cards", "firms", "america", "default"]
-    skills = {"french": {"places": ["FR"], "currencies": ["EUR"]}, "all": {}}
-    assert queue_of(ROWS, params_with(tmp_path, queue_by="skill", skills=skills)).tolist() == ["french", "all", "all", "all"]
-
-
-def test_a_queue_holds_no_more_than_its_agents_can(tmp_path):
-    worklist = params_with(tmp_path, agents={"cards": {"ann": 10, "bob": 5}}, capacity={"default": 40, "loans": 7})
-    assert [worklist.capacity_of(name) for name in ("cards", "loans", "other")] == [15, 7, 40]
-
-
-@pytest.mark.parametrize(
-    ("worklist", "message"),
-    [
-        ({"queue_by": "team"}, "queue_by team needs teams"),
-        ({"teams": {"a": {"portfolio": ["x"]}}}, "'portfolio'"),
-        ({"channel_capacity": {"pigeon": 3}}, "channel_capacity.pigeon"),
-        ({"floor": {"days": 0, "share": 0.1}}, "floor.days"),
-        ({"attempts": {"call": 0}}, "attempts.call"),
-    ],
-)
-def test_faulty_queues_and_capacities_are_refused(worklist, message, tmp_path):
-    with pytest.raises(UsageError, match=message):
-        params_with(tmp_path, **worklist)

@@ -10,8 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.tables import CHANNELS, DIRECTIONS, NO_DAY, NO_MONEY, NUMBERS, OUTCOMES, account_number, numbered, shard_of
+from pipeline.intake.quarantine import RULE_VERSION
+from pipeline.store import commit
 from pipeline.store.files import FileWriter
 from pipeline.store.form import disk_schema
+from pipeline.store.locks import only_run
+from pipeline.store.record import Delivered, State
 from pipeline.store.store import Store
 
 DAY = 86_400_000_000  # microseconds
@@ -26,11 +30,11 @@ def stored(place: Path, accounts: int, seed: int) -> Store:
     """The store, written once; a run that was cut off is begun again."""
     if not (place / "deliveries").exists():
         shards = max(LEAST_SHARDS, accounts // ACCOUNTS_PER_SHARD)
-        store = Store.create(place, shards)
+        store = commit.create(place, shards)
         debtors = np.array([f"D{number}" for number in range(accounts)], object)
         owner = shard_of(debtors, shards)
         files: dict[str, list] = {}
-        with store.lock(), store.staged() as staging:
+        with only_run(place), commit.staged(store) as staging:
             for shard in range(shards):
                 frames = made_up(debtors[owner == shard], np.random.default_rng((seed, shard)), f"{shard}-")
                 for name, frame in frames.items():
@@ -39,12 +43,13 @@ def stored(place: Path, accounts: int, seed: int) -> Store:
                     writer.write(_on_disk(frame, schema))
                     files.setdefault(name, []).append(writer.close())
             reach = {name: dict.fromkeys(PORTFOLIOS, NIGHT) for name in files}
-            state = {
-                "declared_through": reach, "portfolios_complete_through": reach, "complete_through": dict.fromkeys(files, NIGHT),
-                "spans": {name: [NIGHT - HISTORY_DAYS, NIGHT - 1] for name in files}, "zones": dict.fromkeys(PORTFOLIOS, "UTC"),
-                "currencies": ["EUR"],
-            }  # fmt: skip
-            store.commit(files, {}, {"ingest_id": f"{accounts}-{seed}", "number": 1, "tables": [], "state": state})
+            spans = dict.fromkeys(files, (NIGHT - HISTORY_DAYS, NIGHT - 1))
+            state = State(reach, reach, spans, dict.fromkeys(PORTFOLIOS, "UTC"), ["EUR"])
+            record = Delivered(
+                ingest_id=f"{accounts}-{seed}", number=1, content_id="", settings="", backfill=False, accepted_volume=None, files={},
+                tables=[], warnings=[], rule_version=RULE_VERSION, loaded_at="", state=state,
+            )  # fmt: skip
+            commit.deliver(store, files, {}, record)
     return Store(place)
 
 

@@ -76,6 +76,10 @@ class ModelRefused(RecoupError):
 
     exit_code = 77
 
+    @classmethod
+    def other_than_named(cls, folder: str) -> ModelRefused:
+        return cls(f"Model folder {folder!r} holds other files than its name says. Remove it and train again.")
+
 
 def some(ids: Sequence[object], most: int = 5) -> str:
     """Up to five ids in order, then how many more: what a message may show."""

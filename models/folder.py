@@ -51,7 +51,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> str:
             (staging / name).unlink()
         staging.rmdir()
         if digest_of(folder) != sha256:
-            raise ModelRefused(f"Model folder {str(folder)!r} holds other files than its name says. Remove it and train again.") from None
+            raise ModelRefused.other_than_named(str(folder)) from None
     return sha256
 
 

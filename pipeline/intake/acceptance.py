@@ -9,9 +9,12 @@ from statistics import median
 from features.currencies import DECIMALS
 from features.days import date_of, day_number
 from features.tables import FEEDS
-from pipeline.intake.delivery import Control, Delivery, shown
+from pipeline.intake.delivery import Control, Delivery
+from pipeline.intake.quarantine import SetAside
+from pipeline.intake.refusals import shown
 from pipeline.intake.report import TableReport
 from pipeline.params import Ingest
+from pipeline.store.record import Delivered, State
 
 USUAL_FROM = 4  # deliveries of a weekday that make a usual volume
 USUAL_LEAST = 50  # rows below which a volume swings by chance
@@ -20,7 +23,7 @@ _VERSION = " DUP_CONFLICT: a row that changed needs a later known_at."
 _CHANGED = {"payments": " DUP_CONFLICT: a payment never changes; deliver a reversal of it and a new payment under its own id."}
 
 
-def volume_refusals(reports: Sequence[TableReport], earlier: Sequence[Mapping], limits: Ingest) -> list[str]:
+def volume_refusals(reports: Sequence[TableReport], earlier: Sequence[Delivered], limits: Ingest) -> list[str]:
     """Feeds whose rows lie outside params.ingest.volume of the usual for their weekday.
 
     The usual is the median over the earlier deliveries that ended on the same weekday, history aside; fewer than four of them, or fewer
@@ -33,8 +36,8 @@ def volume_refusals(reports: Sequence[TableReport], earlier: Sequence[Mapping], 
         past = [
             table["rows_in"]
             for record in earlier
-            if not record["backfill"]
-            for table in record["tables"]
+            if not record.backfill
+            for table in record.tables
             if table["name"] == report.name and _weekday(table["complete_through"]) == _weekday(report.complete_through)
         ]
         usual = median(past) if len(past) >= USUAL_FROM else 0
@@ -66,14 +69,14 @@ def control_refusals(report: TableReport, control: Control | None) -> tuple[list
     return [f"Table {report.name!r}: the sums of its control file differ for {named}. Have it delivered again."], []
 
 
-def far_refusals(controls: Mapping[str, Control | None], newest: Mapping[str, Mapping[str, int]], state: Mapping) -> list[str]:
+def far_refusals(controls: Mapping[str, Control | None], newest: Mapping[str, Mapping[str, int]], state: State) -> list[str]:
     """Control files whose complete_through lies more than a year after every row: believed, no feed would ever be late again.
 
     newest: table -> portfolio -> newest known day of its clean rows. Of the store, `state` tells the last day of each table; charges say
     nothing there, as their days may be a plan's.
     """
     days = [day for books in newest.values() for day in books.values()]
-    days += [last for name, (_, last) in state.get("spans", {}).items() if name != "charges"]
+    days += [last for name, (_, last) in state.spans.items() if name != "charges"]
     if not days:
         return []
     last = max(days)
@@ -85,9 +88,9 @@ def far_refusals(controls: Mapping[str, Control | None], newest: Mapping[str, Ma
     ]
 
 
-def first_places(set_aside: Sequence[Mapping]) -> tuple[str, ...]:
+def first_places(set_aside: Sequence[SetAside]) -> tuple[str, ...]:
     """Where the first five rows set aside stood: file and line, never what they say."""
-    return tuple(f"{shown(row['file'])} line {row['line']:,}" for row in set_aside[:5])
+    return tuple(f"{shown(row.file)} line {row.line:,}" for row in set_aside[:5])
 
 
 def fault_refusals(report: TableReport, limits: Ingest) -> list[str]:
@@ -109,7 +112,7 @@ def fault_refusals(report: TableReport, limits: Ingest) -> list[str]:
     return refusals
 
 
-def feed_days(newest: Mapping[str, Mapping[str, int]], delivery: Delivery, state: Mapping) -> dict[str, dict[str, int]]:
+def feed_days(newest: Mapping[str, Mapping[str, int]], delivery: Delivery, state: State) -> dict[str, dict[str, int]]:
     """Table -> portfolio -> last day that is all there.
 
     newest: table -> portfolio -> newest known day of its clean rows. A control file speaks for every portfolio; a table said to be partial
@@ -119,20 +122,20 @@ def feed_days(newest: Mapping[str, Mapping[str, int]], delivery: Delivery, state
     """
     partial = {name for name, table in delivery.tables.items() if table.control is not None and table.control.partial}
     newest = {name: {} if name in partial else found for name, found in newest.items()}
-    portfolios = {*state.get("zones", {}), *(book for books in newest.values() for book in books)}
+    portfolios = {*state.zones, *(book for books in newest.values() for book in books)}
     days: dict[str, dict[str, int]] = {}
     for name, table in delivery.tables.items():
         if table.control is not None and table.control.complete_through is not None:
             days[name] = dict.fromkeys(portfolios, day_number(table.control.complete_through))
         elif name in FEEDS:
             days[name] = dict(newest[name])
-    held = state.get("portfolios_complete_through", {})
+    held = state.complete_through
     events: dict[str, int] = {}
     before: dict[str, int] = {}
     for name in FEEDS:
         _raise_days(events, days.get(name, {}))
         _raise_days(before, held.get(name, {}))
-    left_out = [name for name in held if name not in FEEDS and name not in state.get("declared_through", {})] if events else []
+    left_out = [name for name in held if name not in FEEDS and name not in state.declared_through] if events else []
     for name in (*delivery.tables, *left_out):
         if name not in days:
             days[name] = dict(events or before or newest[name])
@@ -146,32 +149,31 @@ def declared_days(days: Mapping[str, Mapping[str, int]], delivery: Delivery) -> 
 
 
 def state_after(
-    state: Mapping,
+    state: State,
     days: Mapping[str, Mapping[str, int]],
     declared: Mapping[str, Mapping[str, int]],
     spans: Mapping[str, tuple[int, int]],
     zones: Mapping[str, str],
     currencies: Iterable[str],
-) -> dict:
+) -> State:
     """What the store knows after a delivery: how far each table reaches, first and last day of its rows, portfolios, currencies."""
-    reach = {name: dict(found) for name, found in state.get("portfolios_complete_through", {}).items()}
+    reach = {name: dict(found) for name, found in state.complete_through.items()}
     for name, found in days.items():
         _raise_days(reach.setdefault(name, {}), found)
-    whole = {name: list(span) for name, span in state.get("spans", {}).items()}
+    whole = dict(state.spans)
     for name, (first, last) in spans.items():
-        held = whole.get(name, [first, last])
-        whole[name] = [min(held[0], first), max(held[1], last)]
-    vouched = {name: dict(found) for name, found in state.get("declared_through", {}).items()}
+        held = whole.get(name, (first, last))
+        whole[name] = (min(held[0], first), max(held[1], last))
+    vouched = {name: dict(found) for name, found in state.declared_through.items()}
     for name, found in declared.items():
         _raise_days(vouched.setdefault(name, {}), found)
-    return {
-        "declared_through": vouched,
-        "complete_through": {name: max(found.values()) for name, found in reach.items() if found},
-        "portfolios_complete_through": reach,
-        "spans": whole,
-        "zones": {**state.get("zones", {}), **zones},
-        "currencies": sorted({*state.get("currencies", []), *currencies}),
-    }
+    return State(
+        complete_through=reach,
+        declared_through=vouched,
+        spans=whole,
+        zones={**state.zones, **zones},
+        currencies=sorted({*state.currencies, *currencies}),
+    )
 
 
 def _raise_days(days: dict[str, int], others: Mapping[str, int]) -> None:

@@ -16,8 +16,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import BinaryIO
 
-from features.errors import ContractError, InputMissing
+from features.errors import ContractError
 from features.tables import TABLES
+from pipeline.intake.refusals import BrokenFile, DeliveryMissing, DeliveryRefused, shown
 
 ENDINGS = (".csv", ".csv.gz", ".parquet")
 IGNORED_FOLDERS = ("truth",)
@@ -86,15 +87,14 @@ class Delivery:
     sha256: Mapping[str, str]  # every file that counts, with its hash: controls too
 
     @property
+    def parts(self) -> list[Part]:
+        return [part for table in self.tables.values() for part in table.parts]
+
+    @property
     def content_id(self) -> str:
         """One hash for the set of files, whatever they are called inside their table."""
         kinds = sorted((name.split(".")[0].split("/")[0], name.endswith(".json"), digest) for name, digest in self.sha256.items())
         return hashlib.sha256(json.dumps(kinds).encode()).hexdigest()
-
-
-def shown(name: str) -> str:
-    """A file or column name fit for a message: quoted, escaped, cut."""
-    return ascii(name if len(name) <= 80 else name[:77] + "...")
 
 
 def find(source: Path) -> Delivery:
@@ -103,14 +103,14 @@ def find(source: Path) -> Delivery:
     Raises InputMissing where the folder is absent or holds no table; ContractError with every fault of every file at once.
     """
     if not source.is_dir():
-        raise InputMissing(f"There is no source folder {str(source)!r}. Name it with --source or paths.source.")
+        raise DeliveryMissing.folder(str(source))
     faults: list[str] = []
     places: dict[str, list[tuple[str, Path]]] = {}
     controls: dict[str, Path] = {}
     for entry in sorted(source.iterdir()):
         _place(entry, places, controls, faults)
     if not places and not faults:
-        raise InputMissing(f"Source folder {str(source)!r} holds no table. Deliver {', '.join(TABLES)} as CSV, CSV.gz or Parquet.")
+        raise DeliveryMissing.tables(str(source))
     tables, digests = {}, {}
     for name, found in places.items():
         parts = [part for place_name, place in found if (part := _part(name, place_name, place, faults)) is not None]
@@ -123,7 +123,7 @@ def find(source: Path) -> Delivery:
         else:
             digests[place.name] = _sha256(place)
     if faults:
-        raise ContractError("The delivery is refused, nothing was written. " + " ".join(faults))
+        raise DeliveryRefused.unread(faults)
     return Delivery({name: tables[name] for name in TABLES if name in tables}, digests)
 
 
@@ -206,7 +206,7 @@ def _part(name: str, place_name: str, place: Path, faults: list[str]) -> Part | 
         stamp = Part.stamp_of(place)
         digest = _sha256(place)
         header = _parquet_header(place) if place_name.endswith(".parquet") else _csv_header(place)
-    except _Broken as broken:
+    except BrokenFile as broken:
         faults.append(f"{shown(place_name)} {broken}")
         return None
     except OSError as error:
@@ -238,10 +238,6 @@ def _is_extra(name: str, column: str) -> bool:
     return column.startswith(TABLES[name].extra or ("\0",)) and _EXTRA_NAME.fullmatch(column) is not None
 
 
-class _Broken(Exception):
-    """Why a file cannot be taken, as the end of a sentence that begins with its name."""
-
-
 def _sha256(place: Path) -> str:
     with place.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -255,7 +251,7 @@ def _csv_header(place: Path) -> tuple[str, ...]:
             with gzip.open(place, "rb") as stream:
                 return _look_over(_chunks(stream), size)
         except (EOFError, zlib.error, gzip.BadGzipFile):
-            raise _Broken("is cut off or damaged: it does not unpack. Deliver it again.") from None
+            raise BrokenFile.cut_off() from None
     with place.open("rb") as stream:
         return _look_over(_chunks(stream), None)
 
@@ -270,13 +266,13 @@ def _look_over(chunks: Iterable[bytes], packed_size: int | None) -> tuple[str, .
     for chunk in chunks:
         total += len(chunk)
         if packed_size is not None and total > EXPANSION_FROM and total > EXPANSION_LIMIT * packed_size:
-            raise _Broken(f"(LIMIT_SIZE) unpacks to more than {EXPANSION_LIMIT} times its size. Deliver it unpacked or as Parquet.")
+            raise BrokenFile.expands(EXPANSION_LIMIT, "unpacked or as Parquet")
         if b"\0" in chunk:
-            raise _Broken("is not UTF-8 text. Deliver it as UTF-8.")
+            raise BrokenFile.no_text()
         begins, ends = chunk.find(b"\n"), chunk.rfind(b"\n")
         open_line += len(chunk) if begins < 0 else begins
         if open_line > CELL_LIMIT + 1:
-            raise _Broken(f"(LIMIT_CELL) has a line of more than {CELL_LIMIT:,} bytes. Correct it and deliver it again.")
+            raise BrokenFile.line(CELL_LIMIT)
         if header is None:
             first += chunk
             if begins >= 0:
@@ -285,20 +281,20 @@ def _look_over(chunks: Iterable[bytes], packed_size: int | None) -> tuple[str, .
             open_line = len(chunk) - ends - 1
         last = chunk[-1:]
     if total == 0:
-        raise _Broken("is empty, it lacks even a header. Deliver it again.")
+        raise BrokenFile.empty()
     if last != b"\n":
-        raise _Broken("does not end with a line break, as if cut off in a row. Deliver it again, whole.")
+        raise BrokenFile.unended()
     return header or ()
 
 
 def _columns_of(line: bytes) -> tuple[str, ...]:
     if line.count(b",") >= COLUMNS_LIMIT:
-        raise _Broken(f"(LIMIT_COLUMNS) has more than {COLUMNS_LIMIT:,} columns. Remove those the contract does not know.")
+        raise BrokenFile.columns(COLUMNS_LIMIT)
     try:
         text = line.decode("utf-8-sig").rstrip("\r")
         return tuple(next(csv.reader([text], strict=True), []))
     except (UnicodeDecodeError, csv.Error):
-        raise _Broken("has a header that is not UTF-8 CSV. Deliver it again.") from None
+        raise BrokenFile.header() from None
 
 
 def _parquet_header(place: Path) -> tuple[str, ...]:
@@ -310,12 +306,12 @@ def _parquet_header(place: Path) -> tuple[str, ...]:
             found, schema, size = file.metadata, file.schema_arrow, place.stat().st_size
             columns, rows = found.num_columns, found.num_rows
             if columns > COLUMNS_LIMIT:
-                raise _Broken(f"(LIMIT_COLUMNS) has more than {COLUMNS_LIMIT:,} columns. Remove those the contract does not know.")
+                raise BrokenFile.columns(COLUMNS_LIMIT)
             unpacked = sum(found.row_group(group).total_byte_size for group in range(found.num_row_groups))
             if max(rows, unpacked) > EXPANSION_FROM and max(rows, unpacked) > EXPANSION_LIMIT * size:
-                raise _Broken(f"(LIMIT_SIZE) unpacks to more than {EXPANSION_LIMIT} times its size. Deliver it in smaller parts.")
+                raise BrokenFile.expands(EXPANSION_LIMIT, "in smaller parts")
             if unpacked > CELL_LIMIT * max(rows, 1) * max(columns, 1):
-                raise _Broken(f"(LIMIT_CELL) has cells of more than {CELL_LIMIT:,} bytes. Correct it and deliver it again.")
+                raise BrokenFile.cells(CELL_LIMIT)
             return tuple(schema.names)
     except (pa.ArrowException, OSError):
-        raise _Broken("is not a whole Parquet file. Deliver it again.") from None
+        raise BrokenFile.parquet() from None

@@ -6,30 +6,32 @@ import datetime as dt
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 
 from features.currencies import DECIMALS
-from features.errors import CannotWrite, ContractError, InputMissing, RecoupError, UsageError, some
+from features.errors import CannotWrite
 from features.tables import TABLES
 from pipeline.intake.acceptance import declared_days, far_refusals, feed_days, state_after, volume_refusals
-from pipeline.intake.casting import literal, quoted
+from pipeline.intake.casting import quoted
 from pipeline.intake.clocks import offsets
-from pipeline.intake.delivery import Delivery, Part, find, shown
-from pipeline.intake.files import as_text, csv_scan, parquet_scan, unreadable
+from pipeline.intake.delivery import Delivery, Part, find
+from pipeline.intake.engine import engine
+from pipeline.intake.files import as_text, csv_scan, parquet_scan
 from pipeline.intake.quarantine import RULE_VERSION
+from pipeline.intake.refusals import DeliveryMissing, DeliveryRefused, SettingRefused, shown
 from pipeline.intake.report import IngestReport, TableReport
-from pipeline.intake.table import TableIntake, know_accounts, view_stored
+from pipeline.intake.table import SetAside, TableIntake, Taken, know_accounts, view_stored
 from pipeline.params import Params
+from pipeline.store import commit
 from pipeline.store.files import DataFile, FileWriter
-from pipeline.store.store import QUARANTINE, Store
-
-THREADS = 2  # fixed: memory depends on it, results do not
+from pipeline.store.form import QUARANTINE
+from pipeline.store.locks import only_run
+from pipeline.store.record import Delivered, State
+from pipeline.store.store import CARD, Store
 
 
 def ingest(
@@ -47,20 +49,83 @@ def ingest(
     writes. accept_volume: why an unusual volume is right; recorded. Raises ContractError (65) with every refusal of every table at once,
     InputMissing (66), UsageError (2), LockHeld (75), CannotWrite (74).
     """
-    delivery = find(Path(source))
+    terms = _Terms(params, backfill, dry_run, accept_volume)
+    delivery, store_path = find(Path(source)), Path(store_path)
     if dry_run:
-        store = Store(store_path) if (Path(store_path) / "store.json").exists() else None
+        held = Store(store_path) if (store_path / CARD).exists() else None
         with tempfile.TemporaryDirectory(prefix="recoup-") as staging:
-            return _Intake(delivery, store, Path(staging), params, backfill, True, accept_volume).run()
-    store = Store.create(Path(store_path), params.store.shards)
+            return _Intake(delivery, held, Path(staging), terms).run()
+    store = commit.create(store_path, params.store.shards)
     try:
-        with store.lock():
-            store.recover()
-            store.compact()
-            with store.staged() as staging:
-                return _Intake(delivery, store, staging, params, backfill, False, accept_volume).run()
+        with only_run(store.path):
+            commit.recover(store)
+            commit.compact(store)
+            with commit.staged(store) as staging:
+                return _Intake(delivery, store, staging, terms).run()
     except OSError as error:
         raise CannotWrite.writing(f"Store {str(store.path)!r}", error) from None
+
+
+@dataclass(frozen=True)
+class _Terms:
+    """How a delivery is to be taken."""
+
+    params: Params
+    backfill: bool
+    dry_run: bool
+    accept_volume: str | None
+
+    def settings(self) -> str:
+        """sha256 of what decides how rows are read: with other settings, the same files are looked at again."""
+        params = self.params
+        portfolios = {
+            name: [book.time_zone, sorted(book.lag_days.items())]
+            for name, book in {**params.portfolios, "": params.portfolio_defaults}.items()
+        }
+        return hashlib.sha256(json.dumps([RULE_VERSION, portfolios, params.ingest.model_dump()], sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class _Before:
+    """The deliveries that came in earlier."""
+
+    records: Sequence[Delivered]
+
+    @property
+    def state(self) -> State:
+        return self.records[-1].state if self.records else State()
+
+    @property
+    def versions(self) -> Mapping[str, int]:
+        return self.records[-1].versions if self.records else {}
+
+    def same(self, content_id: str, backfill: bool, settings: str) -> Delivered | None:
+        asked = (content_id, backfill, settings)
+        return next((each for each in self.records if (each.content_id, each.backfill, each.settings) == asked), None)
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """A delivery whose every row has been looked at. zones: portfolio -> the zone of its days."""
+
+    taken: Mapping[str, Taken]
+    zones: Mapping[str, str]
+    currencies: Sequence[str]
+
+    def newest(self) -> dict[str, Mapping[str, int]]:
+        return {name: each.newest for name, each in self.taken.items()}
+
+    def refusals(self) -> list[str]:
+        return [sentence for each in self.taken.values() for sentence in each.refusals]
+
+    def warnings(self) -> list[str]:
+        return [sentence for each in self.taken.values() for sentence in each.warnings]
+
+    def spans(self) -> dict[str, tuple[int, int]]:
+        return {name: each.span for name, each in self.taken.items() if each.span is not None}
+
+    def set_aside(self) -> list[SetAside]:
+        return [row for each in self.taken.values() for row in each.set_aside]
 
 
 @dataclass
@@ -70,157 +135,123 @@ class _Intake:
     delivery: Delivery
     store: Store | None
     staging: Path
-    params: Params
-    backfill: bool
-    dry_run: bool
-    accept_volume: str | None
+    terms: _Terms
     starts: dict[str, list[int]] = field(default_factory=dict)  # table -> first rowid of each of its files
 
     def run(self) -> IngestReport:
-        earlier = self.store.deliveries() if self.store else []
-        settings = _settings(self.params)
-        for record in earlier:
-            if (record["content_id"], record["backfill"], record["settings"]) == (self.delivery.content_id, self.backfill, settings):
-                return _already(record, earlier[-1]["versions"], self.dry_run)
-        state = earlier[-1]["state"] if earlier else {}
-        self._check_required(set(earlier[-1]["versions"]) if earlier else set())
-        with closing(duckdb.connect()) as self.connection, self._own_sentences():
-            self._set_up()
-            unreadable_files, taken, zones = [], {}, {}
-            for name in self.delivery.tables:  # accounts come first: the others need them
-                unreadable_files += self._load(name)
-                if not unreadable_files:
-                    zones = zones or self._open_books(state)
-                    taken[name] = self._intake_of(name).take()
-                self.connection.execute(f"DROP TABLE raw_{name}")
-            self._check_unchanged()
-            if unreadable_files:
-                raise _refused([*unreadable_files, *(sentence for each in taken.values() for sentence in each.refusals)])
-            currencies = [code for (code,) in self._rows("SELECT DISTINCT currency FROM known_accounts")]
-        return self._conclude(earlier, state, taken, zones, currencies, settings)
+        before = _Before(self.store.deliveries() if self.store else [])
+        again = before.same(self.delivery.content_id, self.terms.backfill, self.terms.settings())
+        if again is not None:
+            return _already(again, before.versions, self.terms.dry_run)
+        self._check_required(set(before.versions))
+        with engine(self._folders(), self.staging / "spill", self.terms.params.engine.memory_limit) as self.engine:
+            checked = self._check(before.state)
+        return self._conclude(before, checked)
 
-    def _conclude(self, earlier, state, taken, zones, currencies, settings) -> IngestReport:
+    def _folders(self) -> set[Path]:
+        folders = {self.staging, *(part.place.parent for part in self.delivery.parts)}
+        return folders | ({self.store.path} if self.store else set())
+
+    def _check(self, state: State) -> _Checked:
+        """Read and judge every table; accounts come first: the others need them."""
+        self.engine.hand_over("currencies", pa.table({"code": list(DECIMALS), "decimals": list(DECIMALS.values())}))
+        unreadable: list[str] = []
+        taken: dict[str, Taken] = {}
+        zones: dict[str, str] = {}
+        for name in self.delivery.tables:
+            unreadable += self._load(name)
+            if not unreadable:
+                zones = zones or self._open_books(state)
+                taken[name] = self._intake_of(name).take()
+            self.engine.run(f"DROP TABLE raw_{name}")
+        self._check_unchanged()
+        if unreadable:
+            raise DeliveryRefused.whole([*unreadable, *_Checked(taken, zones, ()).refusals()])
+        currencies = [code for (code,) in self.engine.rows("SELECT DISTINCT currency FROM known_accounts")]
+        return _Checked(taken, zones, currencies)
+
+    def _conclude(self, before: _Before, checked: _Checked) -> IngestReport:
         """Accept or refuse the delivery as a whole; accepted, it is committed."""
-        newest = {name: each.newest for name, each in taken.items()}
-        days = feed_days(newest, self.delivery, state)
-        reports = [replace(each.report, complete_through=max(days[name].values(), default=None)) for name, each in taken.items()]
-        unusual = volume_refusals(reports, earlier, self.params.ingest)
-        refusals = [sentence for each in taken.values() for sentence in each.refusals]
-        refusals += far_refusals({name: table.control for name, table in self.delivery.tables.items()}, newest, state)
-        warnings = [sentence for each in taken.values() for sentence in each.warnings]
+        days = feed_days(checked.newest(), self.delivery, before.state)
+        reports = [replace(each.report, complete_through=max(days[name].values(), default=None)) for name, each in checked.taken.items()]
+        report = self._accepted(before, checked, reports)
+        if self.terms.dry_run:
+            return report
+        state = state_after(before.state, days, declared_days(days, self.delivery), checked.spans(), checked.zones, checked.currencies)
+        files = {name: each.files for name, each in checked.taken.items()}
+        files |= self._quarantine(checked.set_aside(), report.ingest_id)
+        extras = {name: each.extras for name, each in checked.taken.items()}
+        return replace(report, versions=commit.deliver(self.store, files, extras, self._record(report, state)))
+
+    def _accepted(self, before: _Before, checked: _Checked, reports: list[TableReport]) -> IngestReport:
+        """The report, or DeliveryRefused with all that speaks against the delivery."""
+        unusual = volume_refusals(reports, before.records, self.terms.params.ingest)
+        refusals, warnings = checked.refusals(), checked.warnings()
+        refusals += far_refusals({name: table.control for name, table in self.delivery.tables.items()}, checked.newest(), before.state)
         unsigned = [name for name, table in self.delivery.tables.items() if table.control is None]
         if unsigned:
             warnings.append(f"No control file vouches for {', '.join(unsigned)}: a file cut at the end of a row is not noticed.")
-        if self.accept_volume:
-            warnings += [f"{sentence} Accepted: {self.accept_volume}" for sentence in unusual]
+        if self.terms.accept_volume:
+            warnings += [f"{sentence} Accepted: {self.terms.accept_volume}" for sentence in unusual]
         else:
             refusals += [f"{sentence} Have it delivered again, or accept it with --accept-volume REASON." for sentence in unusual]
         if refusals:
-            raise _refused(refusals)
+            raise DeliveryRefused.whole(refusals)
         for report in reports:
             report.check_adds_up()
-        ingest_id = hashlib.sha256(f"{self.delivery.content_id} {self.backfill} {settings}".encode()).hexdigest()
-        report = IngestReport(
-            ingest_id=ingest_id,
-            number=len(earlier) + 1,
+        told = f"{self.delivery.content_id} {self.terms.backfill} {self.terms.settings()}"
+        return IngestReport(
+            ingest_id=hashlib.sha256(told.encode()).hexdigest(),
+            number=len(before.records) + 1,
             already=False,
-            dry_run=self.dry_run,
-            backfill=self.backfill,
-            accepted_volume=self.accept_volume,
+            dry_run=self.terms.dry_run,
+            backfill=self.terms.backfill,
+            accepted_volume=self.terms.accept_volume,
             tables=reports,
             warnings=warnings,
-            versions=earlier[-1]["versions"] if earlier else {},
+            versions=before.versions,
             files=dict(self.delivery.sha256),
         )
-        if self.dry_run:
-            return report
-        spans = {name: each.span for name, each in taken.items() if each.span is not None}
-        record = {
-            **{key: value for key, value in asdict(report).items() if key not in ("already", "dry_run", "versions")},
-            "content_id": self.delivery.content_id,
-            "settings": settings,
-            "rule_version": RULE_VERSION,
-            "state": state_after(state, days, declared_days(days, self.delivery), spans, zones, currencies),
-            "loaded_at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),  # for people: nothing is computed from it
-        }
-        files = {name: each.files for name, each in taken.items()}
-        files |= self._quarantine([row for each in taken.values() for row in each.set_aside], ingest_id)
-        versions = self.store.commit(files, {name: each.extras for name, each in taken.items()}, record)
-        return replace(report, versions=versions)
 
-    # The engine
-
-    def _set_up(self) -> None:
-        parts = [part for table in self.delivery.tables.values() for part in table.parts]
-        folders = {str(self.staging.resolve()), *(str(part.place.resolve().parent) for part in parts)}
-        folders |= {str(self.store.path.resolve())} if self.store else set()
-        switched_off = ("autoinstall_known_extensions", "autoload_known_extensions", "allow_community_extensions", "enable_progress_bar")
-        for setting in (
-            *(f"{name} = false" for name in switched_off),
-            f"threads = {THREADS}",
-            "TimeZone = 'UTC'",
-            "preserve_insertion_order = true",
-            f"memory_limit = {literal(self.params.engine.memory_limit)}",
-            f"temp_directory = {literal(str(self.staging / 'spill'))}",
-            f"allowed_directories = [{', '.join(map(literal, sorted(folders)))}]",
-            "enable_external_access = false",
-        ):
-            self.connection.execute(f"SET {setting}")
-        self._table_from("currencies", pa.table({"code": list(DECIMALS), "decimals": list(DECIMALS.values())}))
-
-    @contextmanager
-    def _own_sentences(self) -> Iterator[None]:
-        """The engine's own messages hold cells: none of them leaves this room."""
-        limit = self.params.engine.memory_limit
-        try:
-            yield
-        except duckdb.OutOfMemoryException:
-            raise UsageError(f"The delivery needs more than engine.memory_limit {limit!r} of the params. Raise it.") from None
-        except duckdb.ParserException:  # no statement of ours is malformed but for this value
-            raise UsageError(f"engine.memory_limit of the params must be a number with a unit such as 4GB. Got {limit!r}.") from None
-        except duckdb.InterruptException:
-            raise KeyboardInterrupt from None
-        except duckdb.IOException as error:
-            if "space" in str(error):
-                raise CannotWrite("The disk has no room to check the delivery. Make room, then run again; nothing was changed.") from None
-            raise ContractError("A file cannot be read while checking. Nothing was changed; see that it is there and readable.") from None
-        except duckdb.Error as error:
-            raise RecoupError(f"The delivery could not be checked ({type(error).__name__}). Nothing was changed; report this.") from None
-
-    def _rows(self, sql: str) -> list[tuple]:
-        return self.connection.execute(sql).fetchall()
-
-    def _table_from(self, name: str, rows: pa.Table) -> None:
-        self.connection.register("handed_over", rows)
-        self.connection.execute(f"CREATE TABLE {name} AS SELECT * FROM handed_over")
-        self.connection.unregister("handed_over")
+    def _record(self, report: IngestReport, state: State) -> Delivered:
+        return Delivered(
+            ingest_id=report.ingest_id,
+            number=report.number,
+            content_id=self.delivery.content_id,
+            settings=self.terms.settings(),
+            backfill=report.backfill,
+            accepted_volume=report.accepted_volume,
+            files=report.files,
+            tables=[asdict(table) for table in report.tables],
+            warnings=report.warnings,
+            rule_version=RULE_VERSION,
+            loaded_at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+            state=state,
+        )
 
     # Reading files
 
     def _check_required(self, held: set[str]) -> None:
         present = held | set(self.delivery.tables)
         if "accounts" not in present:
-            raise InputMissing("The delivery lacks table 'accounts', and the store has none. Deliver it.")
+            raise DeliveryMissing.accounts()
         if not present & {"charges", "balances"}:
-            raise InputMissing("The delivery lacks tables 'charges' and 'balances', and the store has neither. Deliver one of them.")
+            raise DeliveryMissing.debts()
 
     def _load(self, name: str) -> list[str]:
         """Read every file of a table as text into raw_NAME; what is wrong with files comes back as sentences."""
         table = self.delivery.tables[name]
         columns = ", ".join(f"{quoted(column)} VARCHAR" for column in table.columns)
-        self.connection.execute(f"CREATE TABLE raw_{name} (file_no INTEGER, {columns})")
-        faults, self.starts[name] = [], []
+        self.engine.run(f"CREATE TABLE raw_{name} (file_no INTEGER, {columns})")
+        faults: list[str] = []
+        self.starts[name] = []
         for number, part in enumerate(table.parts):
-            self.starts[name].append(self._count(f"raw_{name}"))
-            try:
+            self.starts[name].append(self.engine.count(f"raw_{name}"))
+            with self.engine.reading(part.name, faults):
                 scan, wrong = self._scan(name, number, part)
                 faults += [f"{shown(part.name)}: {sentence}" for sentence in wrong]
                 if not wrong:
-                    self.connection.execute(f"INSERT INTO raw_{name} BY NAME SELECT {number} AS file_no, * FROM {scan}")
-            except duckdb.OutOfMemoryException:
-                raise
-            except duckdb.Error as error:
-                faults.append(f"{shown(part.name)} {unreadable(str(error))}")
+                    self.engine.run(f"INSERT INTO raw_{name} BY NAME SELECT {number} AS file_no, * FROM {scan}")
         return faults or self._count_faults(name)
 
     def _scan(self, name: str, number: int, part: Part) -> tuple[str, list[str]]:
@@ -231,15 +262,12 @@ class _Intake:
         if not part.is_parquet:
             return csv_scan(part, str(link)), []
         scan = parquet_scan(str(link))
-        columns = [(column, native) for column, native, *_ in self._rows(f"DESCRIBE SELECT * FROM {scan}")]
+        columns = [(column, native) for column, native, *_ in self.engine.rows(f"DESCRIBE SELECT * FROM {scan}")]
         cells, wrong = as_text(columns, {column.name: column.kind for column in TABLES[name].columns})
         return f"(SELECT {cells} FROM {scan})", wrong
 
-    def _count(self, table: str) -> int:
-        return self._rows(f"SELECT count(*) FROM {table}")[0][0]
-
     def _count_faults(self, name: str) -> list[str]:
-        rows, control = self._count(f"raw_{name}"), self.delivery.tables[name].control
+        rows, control = self.engine.count(f"raw_{name}"), self.delivery.tables[name].control
         vouched = None if control is None else control.rows
         if vouched is not None and vouched != rows:
             return [f"Table {name!r} has {rows:,} rows, its control file says {vouched:,}. Have it delivered again, whole."]
@@ -249,87 +277,76 @@ class _Intake:
 
     def _check_unchanged(self) -> None:
         """What was hashed is what was read."""
-        parts = [part for table in self.delivery.tables.values() for part in table.parts]
-        changed = [shown(part.name) for part in parts if Part.stamp_of(part.place) != part.stamp]
+        changed = [part.name for part in self.delivery.parts if Part.stamp_of(part.place) != part.stamp]
         if changed:
-            raise ContractError(f"{some(changed)} changed while being read. Run again when the delivery is complete.")
+            raise DeliveryRefused.changed(changed)
 
     # Portfolios and accounts
 
-    def _open_books(self, state: Mapping) -> dict[str, str]:
+    def _open_books(self, state: State) -> dict[str, str]:
         """Tables books, offsets and known_accounts; portfolio -> the zone of its days."""
+        params = self.terms.params
         found = "SELECT DISTINCT nullif(trim(portfolio), '') FROM raw_accounts" if "accounts" in self.delivery.tables else "SELECT NULL"
-        names = sorted({name for (name,) in self._rows(found) if name is not None} | set(state.get("zones", {})))
-        zones = {name: self.params.portfolio(name).time_zone for name in names}
-        moved = sorted(name for name, zone in state.get("zones", {}).items() if zones[name] != zone)
+        names = sorted({name for (name,) in self.engine.rows(found) if name is not None} | set(state.zones))
+        zones = {name: params.portfolio(name).time_zone for name in names}
+        moved = sorted(name for name, zone in state.zones.items() if zones[name] != zone)
         if moved:
-            raise UsageError(
-                f"The params change time_zone of {', '.join(map(shown, moved[:5]))}, but the store's days are those of the earlier zone. "
-                "Set it back, or ingest into a new store."
-            )
-        distinct = sorted(set(zones.values()))
-        lags = {f"lag_{table}": [self.params.portfolio(name).lag_days.get(table, 0) * self.backfill for name in names] for table in TABLES}
+            raise SettingRefused.zones_moved(moved)
+        self._hand_over_books(zones)
+        stored = self.store is not None and bool(self.store.data_files("accounts"))
+        if stored:
+            view_stored(self.engine, self.store, "accounts")
+        if "accounts" not in self.delivery.tables:
+            know_accounts(self.engine, stored, new=False)
+        return zones
+
+    def _hand_over_books(self, zones: Mapping[str, str]) -> None:
+        params, names, distinct = self.terms.params, list(zones), sorted(set(zones.values()))
+        lags = {f"lag_{table}": [params.portfolio(name).lag_days.get(table, 0) * self.terms.backfill for name in names] for table in TABLES}
         columns = {
             "portfolio": pa.array(names, pa.string()),
             "zone_no": pa.array([distinct.index(zones[name]) for name in names], pa.int32()),
-            "zone_declared": pa.array([name in self.params.portfolios for name in names], pa.bool_()),
+            "zone_declared": pa.array([name in params.portfolios for name in names], pa.bool_()),
             **{name: pa.array(days, pa.int64()) for name, days in lags.items()},
         }
-        self._table_from("books", pa.table(columns))
-        self._table_from("offsets", offsets(distinct))
-        stored = self.store is not None and bool(self.store.data_files("accounts"))
-        if stored:
-            view_stored(self.connection, self.store, "accounts")
-        if "accounts" not in self.delivery.tables:
-            know_accounts(self.connection, stored, new=False)
-        return zones
+        self.engine.hand_over("books", pa.table(columns))
+        self.engine.hand_over("offsets", offsets(distinct))
 
     def _intake_of(self, name: str) -> TableIntake:
         return TableIntake(
-            connection=self.connection,
+            engine=self.engine,
             table=self.delivery.tables[name],
             starts=self.starts[name],
             store=self.store,
-            shards=self.store.shards if self.store else self.params.store.shards,
+            shards=self.store.shards if self.store else self.terms.params.store.shards,
             staging=self.staging,
-            limits=self.params.ingest,
-            backfill=self.backfill,
+            limits=self.terms.params.ingest,
+            backfill=self.terms.backfill,
         )
 
-    def _quarantine(self, rows: Sequence[Mapping], ingest_id: str) -> dict[str, list[DataFile]]:
+    def _quarantine(self, rows: Sequence[SetAside], ingest_id: str) -> dict[str, list[DataFile]]:
         """One file of the rows set aside; a row that lies in the quarantine already, for the same reasons, is not added again."""
         held = self.store.read("quarantine")
         known = set(zip(held["table"], held["codes"], held["raw"], strict=True)) if len(held) else set()
-        new = [row for row in rows if (row["table"], row["codes"], row["raw"]) not in known]
+        new = [row for row in rows if (row.table, row.codes, row.raw) not in known]
         if not new:
             return {}
+        told = [{**asdict(row), "rule_version": RULE_VERSION, "ingest_id": ingest_id} for row in new]
         writer = FileWriter(self.staging / "quarantine.parquet", None, QUARANTINE)
-        writer.write(pa.Table.from_pylist([{**row, "rule_version": RULE_VERSION, "ingest_id": ingest_id} for row in new], QUARANTINE))
+        writer.write(pa.Table.from_pylist(told, QUARANTINE))
         return {"quarantine": [writer.close()]}
 
 
-def _settings(params: Params) -> str:
-    """sha256 of what decides how rows are read: with other settings, the same files are looked at again."""
-    portfolios = {
-        name: [book.time_zone, sorted(book.lag_days.items())] for name, book in {**params.portfolios, "": params.portfolio_defaults}.items()
-    }
-    return hashlib.sha256(json.dumps([RULE_VERSION, portfolios, params.ingest.model_dump()], sort_keys=True).encode()).hexdigest()
-
-
-def _already(record: Mapping, versions: Mapping[str, int], dry_run: bool) -> IngestReport:
+def _already(record: Delivered, versions: Mapping[str, int], dry_run: bool) -> IngestReport:
     return IngestReport(
-        ingest_id=record["ingest_id"],
-        number=record["number"],
+        ingest_id=record.ingest_id,
+        number=record.number,
         already=True,
         dry_run=dry_run,
-        backfill=record["backfill"],
-        accepted_volume=record["accepted_volume"],
-        tables=[TableReport(**table) for table in record["tables"]],
-        warnings=record["warnings"],
+        backfill=record.backfill,
+        accepted_volume=record.accepted_volume,
+        tables=[TableReport(**table) for table in record.tables],
+        warnings=record.warnings,
         versions=versions,
-        files=record["files"],
+        files=record.files,
     )
-
-
-def _refused(sentences: Sequence[str]) -> ContractError:
-    return ContractError("The delivery is refused, nothing was changed. " + " ".join(sentences))

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
 
 RULE_VERSION = 1  # raised when a rule changes: rows quarantined under an older rule can be told apart
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """A row that may not come in: where it stood (the header is line 1; a row of Parquet counts from 1), why, and its raw text."""
+
+    table: str
+    file: str
+    line: int
+    codes: str
+    raw: str
 
 
 class Code(Enum):

@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from features.currencies import DECIMALS
-from features.errors import RecoupError
-
-GROUPS = ("accepted", "quarantined", "duplicates")
+from pipeline.intake.refusals import IngestBug
 
 
 def decimal_text(minor: int, currency: str) -> str:
@@ -42,12 +40,10 @@ class TableReport:
         """rows_in = accepted + quarantined + duplicates, and the same for money. RecoupError (70) otherwise: nothing was written then."""
         rows = self.accepted + self.quarantined + self.duplicates
         if rows != self.rows_in:
-            raise RecoupError(
-                f"Table {self.name!r} does not add up: {self.rows_in:,} rows in, {rows:,} accounted for. Nothing was written; report this."
-            )
+            raise IngestBug.rows(self.name, self.rows_in, rows)
         for currency, (total, *parts) in self.money.items():
             if total != sum(parts):
-                raise RecoupError(f"Table {self.name!r} does not add up in {currency}. Nothing was written; report this.")
+                raise IngestBug.money(self.name, currency)
 
     def text(self) -> str:
         line = (

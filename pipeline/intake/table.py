@@ -5,37 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from features.days import day_number
-from features.errors import ContractError, RecoupError, some
 from features.tables import TABLES
 from pipeline.intake import sql as judging
 from pipeline.intake.acceptance import control_refusals, fault_refusals, first_places
 from pipeline.intake.casting import not_a_number
 from pipeline.intake.delivery import DeliveredTable
-from pipeline.intake.quarantine import codes_of, counted, raw_text
+from pipeline.intake.quarantine import SetAside, codes_of, counted, raw_text
+from pipeline.intake.refusals import DeliveryRefused, IngestBug
 from pipeline.intake.report import TableReport
 from pipeline.params import Ingest
 from pipeline.store.files import DataFile, FileWriter
 from pipeline.store.form import disk_schema, sort_columns
 
 if TYPE_CHECKING:
+    from pipeline.intake.engine import Engine
     from pipeline.store.store import Store
 
 BATCH_ROWS = 100_000
 FUTURE_SHARE, FUTURE_DAYS = 0.999, 366  # without a control file: a row known a year after nearly all others is a typing error
 STAMP_ROWS, STAMP_SHARE, STAMP_DAYS, SPREAD_DAYS, LATE_DAYS = 20, 0.95, 1, 60, 30  # what load time in known_at looks like
-
-
-class Engine(Protocol):
-    """The open connection that ingest hands over."""
-
-    def execute(self, sql: str): ...
-
-    def sql(self, sql: str): ...
 
 
 @dataclass(frozen=True)
@@ -47,31 +40,31 @@ class Taken:
     span: tuple[int, int] | None
     extras: Mapping[str, str]
     files: Sequence[DataFile]
-    set_aside: Sequence[Mapping]
+    set_aside: Sequence[SetAside]
     refusals: Sequence[str]
     warnings: Sequence[str]
 
 
-def view_stored(connection: Engine, store: Store, name: str) -> None:
+def view_stored(engine: Engine, store: Store, name: str) -> None:
     """stored_NAME: what the store holds of a table, after a check that its files are whole."""
     files = [str(place) for place in store.data_files(name)]
-    connection.execute(f"CREATE VIEW stored_{name} AS {judging.stored_view(name, files, store.extra_columns(name))}")
+    engine.run(f"CREATE VIEW stored_{name} AS {judging.stored_view(name, files, store.extra_columns(name))}")
 
 
-def know_accounts(connection: Engine, stored: bool, new: bool) -> None:
+def know_accounts(engine: Engine, stored: bool, new: bool) -> None:
     """known_accounts: what events need to know of their account."""
-    connection.execute(f"CREATE TABLE known_accounts AS {judging.known_accounts(stored, new)}")
+    engine.run(f"CREATE TABLE known_accounts AS {judging.known_accounts(stored, new)}")
     twins = "SELECT min(account_id), max(account_id) FROM known_accounts GROUP BY account_no HAVING count(*) > 1"
-    same = connection.execute(twins).fetchall()
+    same = engine.rows(twins)
     if same:
-        raise ContractError(f"Accounts {some([name for pair in same for name in pair])} share one number. Rename one of each pair.")
+        raise DeliveryRefused.same_number([name for pair in same for name in pair])
 
 
 @dataclass(frozen=True)
 class TableIntake:
     """The table's cells are in raw_NAME; `starts` has the first rowid of each of its files."""
 
-    connection: Engine
+    engine: Engine
     table: DeliveredTable
     starts: Sequence[int]
     store: Store | None
@@ -93,71 +86,65 @@ class TableIntake:
         report = self._report(first_places(set_aside))
         more, warnings = control_refusals(report, self.table.control)
         refusals += [*more, *fault_refusals(report, self.limits)]
-        newest = dict(self._rows(judging.newest_known(self.name)))
-        first, last = self._rows(judging.span(self.name))[0]
+        newest = dict(self.engine.rows(judging.newest_known(self.name)))
+        first, last = self.engine.rows(judging.span(self.name))[0]
         files = self._write(extras, report)
-        self._run(f"DROP VIEW standing_{self.name}")
-        self._run(f"DROP TABLE read_{self.name}")
-        self._run(f"DROP TABLE left_{self.name}")
+        self.engine.run(f"DROP VIEW standing_{self.name}")
+        self.engine.run(f"DROP TABLE read_{self.name}")
+        self.engine.run(f"DROP TABLE left_{self.name}")
         return Taken(report, newest, None if first is None else (first, last), extras, files, set_aside, refusals, warnings)
-
-    def _run(self, sql: str) -> None:
-        self.connection.execute(sql)
-
-    def _rows(self, sql: str) -> list[tuple]:
-        return self.connection.execute(sql).fetchall()
 
     def _extras(self) -> dict[str, str]:
         """The sender's own columns: numbers where the store has numbers, or where every filled cell is one; else text."""
         held = self.store.extra_columns(self.name) if self.store is not None else {}
         new = [column for column in self.table.extras if column not in held]
         tests = ", ".join(f"coalesce(bool_or({not_a_number(column)}), false)" for column in new)
-        words = self._rows(f"SELECT {tests} FROM raw_{self.name}")[0] if new else ()
+        words = self.engine.rows(f"SELECT {tests} FROM raw_{self.name}")[0] if new else ()
         found = {column: "str" if word else "float64" for column, word in zip(new, words, strict=True)}
         return {column: held.get(column) or found[column] for column in sorted({*held, *self.table.extras})}
 
     def _judge(self, stored: bool, extras: Mapping[str, str]) -> None:
         """read_NAME holds every row with the faults it shows by itself, left_NAME those left out for what they are beside others."""
         name = self.name
-        self._run(f"CREATE TABLE read_{name} AS {judging.read_rows(name, self.table.columns, extras, self.shards)}")
-        self._run(f"CREATE TABLE left_{name} (rid BIGINT, mask BIGINT)")
-        self._run(f"CREATE VIEW standing_{name} AS SELECT * FROM read_{name} ANTI JOIN left_{name} USING (rid) WHERE mask = 0")
+        self.engine.run(f"CREATE TABLE read_{name} AS {judging.read_rows(name, self.table.columns, extras, self.shards)}")
+        self.engine.run(f"CREATE TABLE left_{name} (rid BIGINT, mask BIGINT)")
+        self.engine.run(f"CREATE VIEW standing_{name} AS SELECT * FROM read_{name} ANTI JOIN left_{name} USING (rid) WHERE mask = 0")
         last_day = self._last_day()
         if last_day is not None:
             self._leave_out(judging.known_after(name, last_day))
         self._leave_out(judging.repeated_rows(name, extras))
         if stored:
             if name != "accounts":
-                view_stored(self.connection, self.store, name)
+                view_stored(self.engine, self.store, name)
             held = self.store.extra_columns(name)
             self._leave_out(judging.stored_rows(name, {column: kind for column, kind in extras.items() if column in held}))
         if name == "accounts":
-            know_accounts(self.connection, stored, new=True)
+            know_accounts(self.engine, stored, new=True)
             self._leave_out(judging.ACCOUNTS_CHANGED)
         if name == "payments":
-            self._run(f"CREATE VIEW all_payments AS {judging.all_payments(stored)}")
+            self.engine.run(f"CREATE VIEW all_payments AS {judging.all_payments(stored)}")
             self._leave_out(judging.REVERSALS)
 
     def _leave_out(self, found: str) -> None:
-        self._run(f"INSERT INTO left_{self.name} {found}")
+        self.engine.run(f"INSERT INTO left_{self.name} {found}")
 
     def _last_day(self) -> int | None:
         """The last day on which a row of this feed can have become known."""
         control = self.table.control
         if control is not None and control.complete_through is not None:
             return day_number(control.complete_through) + 1
-        usual = self._rows(judging.known_quantile(self.name, FUTURE_SHARE))[0][0] if TABLES[self.name].happened else None
+        usual = self.engine.rows(judging.known_quantile(self.name, FUTURE_SHARE))[0][0] if TABLES[self.name].happened else None
         return None if usual is None else usual + FUTURE_DAYS
 
     def _stamp_refusals(self, stored: bool) -> list[str]:
         """History whose known_at is the time it was loaded would show nothing on any night of the past."""
         if "known_at" not in self.table.columns:
             return []
-        rows, stamp, spread, late = self._rows(judging.load_stamp(self.name, STAMP_SHARE, stored))[0]
+        rows, stamp, spread, late = self.engine.rows(judging.load_stamp(self.name, STAMP_SHARE, stored))[0]
         if rows < STAMP_ROWS or stamp > STAMP_DAYS or spread <= SPREAD_DAYS or late < LATE_DAYS:
             return []
         # One night may well learn of many old accounts or statuses (a register searched once a month): history outnumbers what is held.
-        if stored and self.name not in ("payments", "contacts") and rows <= self._rows(f"SELECT count(*) FROM stored_{self.name}")[0][0]:
+        if stored and self.name not in ("payments", "contacts") and rows <= self.engine.count(f"stored_{self.name}"):
             return []
         return [
             f"Table {self.name!r}: {rows:,} rows that happened over {spread:,} days all became known within {stamp + 1} days, as if "
@@ -169,7 +156,7 @@ class TableIntake:
         money: dict[str, list[int]] = {}
         faulty: dict[str, list[int]] = {}
         rows, unread = [0, 0, 0], 0  # accepted, quarantined, duplicates
-        for currency, mask, count, total, absolute, missing in self._rows(judging.outcomes(self.name)):
+        for currency, mask, count, total, absolute, missing in self.engine.rows(judging.outcomes(self.name)):
             group = 2 if mask is None else 1 if mask else 0
             rows[group] += count
             unread += missing
@@ -179,11 +166,13 @@ class TableIntake:
                 money.setdefault(currency, [0, 0, 0])[group] += int(total)
                 faulty.setdefault(currency, [0, 0])[1] += int(absolute)
                 faulty[currency][0] += int(absolute) if mask else 0
-        sums_in = {currency: int(total) for currency, total in self._rows(judging.money_in(self.name))} if TABLES[self.name].money else {}
+        sums_in = (
+            {currency: int(total) for currency, total in self.engine.rows(judging.money_in(self.name))} if TABLES[self.name].money else {}
+        )
         return TableReport(
             name=self.name,
             files=len(self.table.parts),
-            rows_in=self._rows(f"SELECT count(*) FROM raw_{self.name}")[0][0],
+            rows_in=self.engine.count(f"raw_{self.name}"),
             accepted=rows[0],
             quarantined=rows[1],
             duplicates=rows[2],
@@ -194,26 +183,23 @@ class TableIntake:
             places=places,
         )
 
-    def _set_aside(self) -> list[dict]:
-        """The faulty rows: file, line (the header is line 1), codes, raw text."""
+    def _set_aside(self) -> list[SetAside]:
         columns = self.table.columns
         found = []
-        for rid, file_no, mask, *cells in self._rows(judging.faulty_cells(self.name, columns)):
+        for rid, file_no, mask, *cells in self.engine.rows(judging.faulty_cells(self.name, columns)):
             part = self.table.parts[file_no]
             line = rid - self.starts[file_no] + (1 if part.is_parquet else 2)
-            found.append(
-                {"table": self.name, "file": part.name, "line": line, "codes": " ".join(codes_of(mask)), "raw": raw_text(columns, cells)}
-            )
+            found.append(SetAside(self.name, part.name, line, " ".join(codes_of(mask)), raw_text(columns, cells)))
         return found
 
     def _write(self, extras: Mapping[str, str], report: TableReport) -> list[DataFile]:
         """One file per shard, rows in the store's order; what was written must be what the report says was accepted."""
         schema = disk_schema(self.name, extras)
         fields = [(field.name, _engine_type(field.type)) for field in schema]
-        rows = self.connection.sql(judging.accepted_rows(self.name, fields, sort_columns(self.name), self.backfill))
+        rows = judging.accepted_rows(self.name, fields, sort_columns(self.name), self.backfill)
         files, writer, open_shard = [], None, None
         written, money = 0, {}
-        for batch in rows.to_arrow_reader(BATCH_ROWS):
+        for batch in self.engine.batches(rows, BATCH_ROWS):
             shards = batch.column("shard").to_numpy()
             cuts = [0, *(shards[1:] != shards[:-1]).nonzero()[0] + 1, len(shards)] if len(shards) else []
             for start, stop in zip(cuts, cuts[1:], strict=False):
@@ -228,7 +214,7 @@ class TableIntake:
         files += [writer.close()] if writer else []
         accepted = {currency: amounts[1] for currency, amounts in report.money.items() if amounts[1]}
         if written != report.accepted or {currency: total for currency, total in money.items() if total} != accepted:
-            raise RecoupError(f"Table {self.name!r}: what was written is not what was accepted. Nothing was changed; report this.")
+            raise IngestBug.written(self.name)
         return files
 
 

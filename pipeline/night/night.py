@@ -27,6 +27,7 @@ from pipeline.night.worklist import assignments, night_of, rank_night
 from pipeline.pages.publish import publish
 from pipeline.pages.rule_words import in_words, sentence
 from pipeline.params import Params
+from pipeline.store.commit import replace_night
 from pipeline.store.files import check_folder
 from pipeline.store.locks import only_run
 from pipeline.store.store import Store
@@ -60,8 +61,8 @@ def publish_night(store_path: Path, as_of: dt.date, out: Path, params: Params, *
             told = [sentence(warning, language) for warning in (*warnings, *untaught(worked), *ranked.warnings)]
             about = manifest_of(store, job, worked, told)
             # Stored before anybody can see the list: a control group that nobody remembers would be drawn anew.
-            store.replace_where("scores", _stored_scores(night.scores, job), job.as_of)
-            store.replace_where("assignments", assignments(ranked, job), job.as_of)
+            replace_night(store, "scores", _stored_scores(night.scores, job), job.as_of)
+            replace_night(store, "assignments", assignments(ranked, job), job.as_of)
             night = replace(night, manifest=about, dialler=params.worklist.dialler_columns)
             folder = publish(night, out, lambda: _run_block(so_far(), worked))
         shutil.rmtree(stage)
@@ -98,9 +99,9 @@ def manifest_of(store: Store, job: Job, worked: list[Worked], warnings: list[str
     counts = pd.concat([one.counts for one in worked]).groupby("reason", observed=True)["accounts"].sum()
     delivered = store.deliveries()[-1]
     return {
-        "inputs": delivered["files"],
-        "delivery": delivered["ingest_id"],
-        "tables": [_with_date(table) for table in delivered["tables"]],
+        "inputs": delivered.files,
+        "delivery": delivered.ingest_id,
+        "tables": [_with_date(table) for table in delivered.tables],
         "store_versions": dict(sorted(job.versions.items())),
         "params_sha256": params.digest(),
         "rules_sha256": hashlib.sha256(RULES_FILE.read_bytes()).hexdigest(),
@@ -112,7 +113,7 @@ def manifest_of(store: Store, job: Job, worked: list[Worked], warnings: list[str
         "rates_date": params.money.rates_date,
         "commission": {name: params.portfolio(name).share for name in store.portfolios(job.versions)},
         "accounts_known": {str(reason): int(number) for reason, number in counts.items()},
-        "accepted_volume": delivered["accepted_volume"],
+        "accepted_volume": delivered.accepted_volume,
         "label": params.label.model_dump(),
         "warnings": warnings,
     }

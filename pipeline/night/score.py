@@ -71,7 +71,7 @@ def check_feeds(store: Store, as_of: dt.date, params: Params) -> list[str]:
     accounts, charges and statements without one reach as far as the feeds.
     """
     night = day_number(as_of)
-    known, by_portfolio, vouched = store.complete_through(), store.complete_through(by_portfolio=True), store.declared_through()
+    known, by_portfolio, vouched = store.complete_through(), store.complete_by_portfolio(), store.declared_through()
     begun = store.first_day(FEEDS)
     if begun is not None and night <= begun:
         raise InputMissing(f"Nothing is known to have happened before {as_of}: payments, contacts and statuses begin on {date_of(begun)}. "

@@ -28,6 +28,7 @@ from pipeline.pages.csv_file import decimal_text
 from pipeline.pages.language import languages, words
 from pipeline.pages.publish import sha256_in_manifest
 from pipeline.pages.workbook import ENTRIES
+from pipeline.store.commit import replace_night
 from pipeline.store.store import Store
 
 TABLE = "feedback"
@@ -366,4 +367,4 @@ def keep(back: Returned, store_path: Path) -> None:
     numbers = dict.fromkeys(("line", "promise_amount", "received_at"), np.int64)
     whole = whole.astype({name: numbers.get(name, "str") for name in COLUMNS})
     number = day_number(back.night)
-    Store(store_path).replace_where(TABLE, whole.assign(as_of=np.int32(number)), number)
+    replace_night(Store(store_path), TABLE, whole.assign(as_of=np.int32(number)), number)

@@ -162,7 +162,7 @@ def quiet_through(store: Store, versions: Mapping[str, int], params: Params) -> 
 def _complete_through(store: Store, versions: Mapping[str, int] | None = None) -> dict[str, dict[str, int]]:
     """Table -> every portfolio -> last complete day; see features.terms.reaches for one that sent no row."""
     books = store.portfolios(versions)
-    found = store.complete_through(versions, by_portfolio=True)
+    found = store.complete_by_portfolio(versions)
     return {table: dict(zip(books, reaches(days, books), strict=True)) for table, days in found.items() if days}
 
 

@@ -75,6 +75,15 @@ def read_record(store_path: Path) -> dict[str, Any] | None:
     return record
 
 
+def approvals(store_path: Path) -> dict[Path, str]:
+    """Folder -> approved sha256, of the champion and of those before it that a rollback could put back."""
+    found, record = {}, read_record(store_path)
+    while record:
+        found[model_folder(store_path, str(record["model_version"]))] = str(record["sha256"])
+        record = record["previous"]
+    return found
+
+
 def write_record(store_path: Path, record: Mapping[str, Any]) -> None:
     """Replace champion.json whole."""
     place = store_path / MODELS / CHAMPION

@@ -13,7 +13,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.errors import CannotWrite, ContractError
+from features.errors import CannotWrite
+from pipeline.store.refusals import StoreDamaged
 
 ROWS_PER_GROUP = 500_000
 
@@ -27,6 +28,15 @@ class DataFile:
     rows: int
     size: int
     place: Path
+
+    def noted(self, store: Path) -> dict[str, str | int | None]:
+        """As a note of a delivery on its way in keeps it."""
+        place = str(self.place.relative_to(store))
+        return {"partition": self.partition, "sha256": self.sha256, "rows": self.rows, "size": self.size, "place": place}
+
+    @classmethod
+    def of_note(cls, entry: Mapping, store: Path) -> DataFile:
+        return cls(entry["partition"], entry["sha256"], entry["rows"], entry["size"], store / entry["place"])
 
 
 class FileWriter:
@@ -69,11 +79,9 @@ def check_sound(place: Path, root: Path) -> None:
         with place.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
     except FileNotFoundError:
-        raise ContractError(f"Store file {where!r} is gone. Restore it from a backup, or ingest again into a new store.") from None
+        raise StoreDamaged.gone(where) from None
     if digest != place.stem:
-        raise ContractError(
-            f"Store file {where!r} is damaged: its sha256 differs. Restore it from a backup, or ingest again into a new store."
-        )
+        raise StoreDamaged.differs(where)
 
 
 def read_rows(place: Path, schema: pa.Schema) -> pa.Table:
@@ -100,7 +108,7 @@ def unsealed(place: Path) -> dict:
     except (OSError, ValueError, KeyError, TypeError):
         content, digest = None, None
     if digest != hashlib.sha256(json.dumps(content, sort_keys=True, indent=1).encode()).hexdigest():
-        raise ContractError(f"Store file {place.name!r} is damaged. Restore it from a backup.")
+        raise StoreDamaged.sealed(place.name)
     return content
 
 

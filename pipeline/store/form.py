@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,23 @@ if TYPE_CHECKING:
 INSTANT = pa.timestamp("us", "UTC")
 _ON_DISK = {"int64": pa.int64(), "int32": pa.int32(), "int16": pa.int16(), "str": pa.string()}
 FEW_VALUES = (Kind.ENUM, Kind.CURRENCY, Kind.ZONE)
+QUARANTINE = pa.schema(
+    {
+        "table": pa.string(),
+        "file": pa.string(),
+        "line": pa.int64(),
+        "codes": pa.string(),
+        "raw": pa.string(),
+        "rule_version": pa.int32(),
+        "ingest_id": pa.string(),
+    }
+)
+_TABLE_NAME = re.compile(r"[a-z][a-z_]{0,63}")
 CLASS_TEXTS = ("portfolio", "product", "jurisdiction", "method", "agent")
+
+
+def is_table_name(name: str) -> bool:
+    return _TABLE_NAME.fullmatch(name) is not None
 
 
 def disk_schema(name: str, extras: Mapping[str, str]) -> pa.Schema:

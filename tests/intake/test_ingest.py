@@ -19,8 +19,12 @@ from pipeline.intake import ingest as ingest_room
 from pipeline.intake.ingest import ingest
 from pipeline.intake.quarantine import Code, codes_of
 from pipeline.intake.report import TableReport
+from pipeline.store import commit
+from pipeline.store.delta import DeltaTables
 from pipeline.store.files import FileWriter
+from pipeline.store.locks import only_run
 from pipeline.store.store import Store
+from pipeline.store.verify import examine_store
 from tests.worlds.deliveries import (
     ACCOUNTS,
     CHARGES,
@@ -425,7 +429,7 @@ def test_the_report_says_where_the_first_five_rows_set_aside_stand(tmp_path):
     places = ", ".join(f"'payments.csv' line {line}" for line in (4, 5, 6, 7, 8))
     assert reports["payments"].text().endswith(f"quarantined: ENUM_UNKNOWN 7; first in {places}")
     (record,) = store.deliveries()
-    earlier = [{name: value for name, value in table.items() if name != "places"} for table in record["tables"]]
+    earlier = [{name: value for name, value in table.items() if name != "places"} for table in record.tables]
     assert TableReport(**earlier[0]).places == ()  # a record from before
 
 
@@ -638,7 +642,7 @@ def test_a_volume_outside_the_usual_is_refused_unless_accepted(tmp_path):
     report = ingest(tmp_path / "odd-69", tmp_path / "store", PARAMS, accept_volume="bank holiday")
     assert report.accepted_volume == "bank holiday" and any("Accepted: bank holiday" in warning for warning in report.warnings)
     assert "Unusual volume accepted: bank holiday" in report.text()
-    assert Store(tmp_path / "store").deliveries()[-1]["accepted_volume"] == "bank holiday"
+    assert Store(tmp_path / "store").deliveries()[-1].accepted_volume == "bank holiday"
     assert ingest(write(tmp_path / "next", nightly(5, 130)), tmp_path / "store", PARAMS).number == 7
 
 
@@ -663,7 +667,7 @@ def test_a_dry_run_writes_nothing(tmp_path):
     assert len(Store(tmp_path / "store").deliveries()) == 1
 
 
-STEPS = ["_make_room", "_move_in", "_transact", "_seal"]
+STEPS = [(commit, "_make_room"), (DeltaTables, "move_in"), (DeltaTables, "_transact"), (DeltaTables, "seal")]
 
 
 @pytest.fixture(scope="module")
@@ -675,19 +679,19 @@ def expected(tmp_path_factory):
     return source, place / "store"
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(("owner", "step"), STEPS)
 @pytest.mark.parametrize("call", [0, 3])
-def test_an_ingest_cut_off_at_any_step_is_ended_by_the_next(tmp_path, monkeypatch, expected, step, call):
+def test_an_ingest_cut_off_at_any_step_is_ended_by_the_next(tmp_path, monkeypatch, expected, owner, step, call):
     source, undisturbed = expected
-    honest, calls = getattr(Store, step), []
+    honest, calls = getattr(owner, step), []
 
-    def cut(self, *given):
+    def cut(*given):
         calls.append(given)
         if len(calls) == call + 1:
             raise KeyboardInterrupt("cut off")
-        return honest(self, *given)
+        return honest(*given)
 
-    monkeypatch.setattr(Store, step, cut)
+    monkeypatch.setattr(owner, step, cut)
     with pytest.raises(KeyboardInterrupt, match="cut off"):
         ingest(source, tmp_path / "store", PARAMS)
     monkeypatch.undo()
@@ -696,7 +700,7 @@ def test_an_ingest_cut_off_at_any_step_is_ended_by_the_next(tmp_path, monkeypatc
     again = ingest(source, tmp_path / "store", PARAMS)
     assert again.already and again.number == 1
     assert content(tmp_path / "store") == content(undisturbed)
-    assert Store(tmp_path / "store").verify() == Store(undisturbed).verify()
+    assert examine_store(tmp_path / "store") == examine_store(undisturbed)
 
 
 def test_a_refused_delivery_leaves_the_store_as_it_was(tmp_path):
@@ -708,14 +712,13 @@ def test_a_refused_delivery_leaves_the_store_as_it_was(tmp_path):
     assert content(tmp_path / "store") == before
 
 
-@pytest.mark.parametrize(("place", "name"), [("FileWriter", "write"), ("FileWriter", "close"), ("Store", "_move_in"), ("Store", "commit")])
-def test_a_full_disk_is_said_so_and_nothing_is_lost(tmp_path, monkeypatch, place, name):
+@pytest.mark.parametrize(("owner", "name"), [(FileWriter, "write"), (FileWriter, "close"), (DeltaTables, "move_in"), (commit, "deliver")])
+def test_a_full_disk_is_said_so_and_nothing_is_lost(tmp_path, monkeypatch, owner, name):
     source = write(tmp_path / "source", world(payments=PAYMENTS))
 
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    owner = {"FileWriter": FileWriter, "Store": Store}[place]
     monkeypatch.setattr(owner, name, full)
     with pytest.raises(CannotWrite, match=r"Store .* cannot be written \(No space left on device\)") as refused:
         ingest(source, tmp_path / "store", PARAMS)
@@ -759,7 +762,7 @@ def test_a_second_ingest_at_the_same_time_is_turned_away(tmp_path):
     import threading
 
     source = write(tmp_path / "source", world())
-    store = Store.create(tmp_path / "store", PARAMS.store.shards)
+    store = commit.create(tmp_path / "store", PARAMS.store.shards)
     found = []
 
     def other():
@@ -768,7 +771,7 @@ def test_a_second_ingest_at_the_same_time_is_turned_away(tmp_path):
         except LockHeld as error:
             found.append(str(error))
 
-    with store.lock():
+    with only_run(store.path):
         thread = threading.Thread(target=other)
         thread.start()
         thread.join()

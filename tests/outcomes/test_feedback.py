@@ -208,13 +208,13 @@ def test_rows_sent_back_missing_say_nothing(house, tmp_path):
 
 def test_a_workbook_moves_the_contact_feed_only_when_it_is_said_to_be_complete(house, tmp_path):
     place = filled(house.workbook, tmp_path / "filled.xlsx", [{"outcome": "busy"}])
-    before = Store(house.store).complete_through(by_portfolio=True), Store(house.store).declared_through()
+    before = Store(house.store).complete_by_portfolio(), Store(house.store).declared_through()
     sent(house, place)
     after = Store(house.store)
-    assert (after.complete_through(by_portfolio=True), after.declared_through()) == before
+    assert (after.complete_by_portfolio(), after.declared_through()) == before
     assert max(before[0]["contacts"].values()) < day_number(NIGHT)
     sent(house, filled(house.workbook, tmp_path / "more.xlsx", [{}, {"outcome": "busy"}]), complete=True)
-    assert set(Store(house.store).complete_through(by_portfolio=True)["contacts"].values()) == {day_number(NIGHT)}
+    assert set(Store(house.store).complete_by_portfolio()["contacts"].values()) == {day_number(NIGHT)}
 
 
 def test_a_partial_control_file_may_not_name_a_last_day(tmp_path):
@@ -234,7 +234,7 @@ def test_hostile_texts_come_back_as_they_went_out(tmp_path):
 
 def test_a_list_said_to_be_complete_may_be_so_without_a_word(house):
     assert sent(house, house.workbook, complete=True).delivered == 0
-    assert set(Store(house.store).complete_through(by_portfolio=True)["contacts"].values()) == {day_number(NIGHT)}
+    assert set(Store(house.store).complete_by_portfolio()["contacts"].values()) == {day_number(NIGHT)}
 
 
 # ---- refused whole ----------------------------------------------------------------------------------------------------------------------

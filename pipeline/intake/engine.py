@@ -1,0 +1,84 @@
+"""The SQL engine that checks a delivery: DuckDB, shut off from everything but the delivery's own folders. Its messages stay inside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from pipeline.intake.casting import literal
+from pipeline.intake.files import unreadable
+from pipeline.intake.refusals import DeliveryRefused, IngestBug, NoRoom, SettingRefused, shown
+
+THREADS = 2  # fixed: memory depends on it, results do not
+SWITCHED_OFF = ("autoinstall_known_extensions", "autoload_known_extensions", "allow_community_extensions", "enable_progress_bar")
+
+
+class Engine:
+    """One open connection."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def run(self, sql: str) -> None:
+        self._connection.execute(sql)
+
+    def rows(self, sql: str) -> list[tuple]:
+        return self._connection.execute(sql).fetchall()
+
+    def count(self, table: str) -> int:
+        return self.rows(f"SELECT count(*) FROM {table}")[0][0]
+
+    def batches(self, sql: str, most_rows: int) -> Iterable[pa.RecordBatch]:
+        return self._connection.sql(sql).to_arrow_reader(most_rows)
+
+    def hand_over(self, name: str, rows: pa.Table) -> None:
+        """Make a table of ours one of the engine's."""
+        self._connection.register("handed_over", rows)
+        self.run(f"CREATE TABLE {name} AS SELECT * FROM handed_over")
+        self._connection.unregister("handed_over")
+
+    @contextmanager
+    def reading(self, file_name: str, faults: list[str]) -> Iterator[None]:
+        """What the engine cannot read of a file meanwhile becomes a sentence of the faults."""
+        try:
+            yield
+        except duckdb.OutOfMemoryException:
+            raise
+        except duckdb.Error as error:
+            faults.append(f"{shown(file_name)} {unreadable(str(error))}")
+
+
+@contextmanager
+def engine(folders: Iterable[Path], spill: Path, memory_limit: str) -> Iterator[Engine]:
+    """An engine that reads these folders alone. The engine's own messages hold cells: none of them leaves this room."""
+    with closing(duckdb.connect()) as connection:
+        opened = Engine(connection)
+        try:
+            for setting in (
+                *(f"{name} = false" for name in SWITCHED_OFF),
+                f"threads = {THREADS}",
+                "TimeZone = 'UTC'",
+                "preserve_insertion_order = true",
+                f"memory_limit = {literal(memory_limit)}",
+                f"temp_directory = {literal(str(spill))}",
+                f"allowed_directories = [{', '.join(literal(name) for name in sorted({str(place.resolve()) for place in folders}))}]",
+                "enable_external_access = false",
+            ):
+                opened.run(f"SET {setting}")
+            yield opened
+        except duckdb.OutOfMemoryException:
+            raise SettingRefused.memory(memory_limit) from None
+        except duckdb.ParserException:  # no statement of ours is malformed but for this value
+            raise SettingRefused.memory_form(memory_limit) from None
+        except duckdb.InterruptException:
+            raise KeyboardInterrupt from None
+        except duckdb.IOException as error:
+            if "space" in str(error):
+                raise NoRoom.to_check() from None
+            raise DeliveryRefused.unreadable() from None
+        except duckdb.Error as error:
+            raise IngestBug.engine(type(error).__name__) from None

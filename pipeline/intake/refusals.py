@@ -1,0 +1,149 @@
+"""Why a delivery as a whole cannot come in, each sentence said once. What a single row lacks is a code (quarantine)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from features.errors import CannotWrite, ContractError, InputMissing, RecoupError, UsageError, some
+from features.tables import TABLES
+
+
+def shown(name: str) -> str:
+    """A file or column name fit for a message: quoted, escaped, cut."""
+    return ascii(name if len(name) <= 80 else name[:77] + "...")
+
+
+class DeliveryRefused(ContractError):
+    """The delivery breaks the contract."""
+
+    @classmethod
+    def unread(cls, sentences: Sequence[str]) -> DeliveryRefused:
+        """Refused by what its files look like, before the store was touched."""
+        return cls("The delivery is refused, nothing was written. " + " ".join(sentences))
+
+    @classmethod
+    def whole(cls, sentences: Sequence[str]) -> DeliveryRefused:
+        return cls("The delivery is refused, nothing was changed. " + " ".join(sentences))
+
+    @classmethod
+    def changed(cls, names: Sequence[str]) -> DeliveryRefused:
+        return cls(f"{some([shown(name) for name in names])} changed while being read. Run again when the delivery is complete.")
+
+    @classmethod
+    def unreadable(cls) -> DeliveryRefused:
+        return cls("A file cannot be read while checking. Nothing was changed; see that it is there and readable.")
+
+    @classmethod
+    def same_number(cls, accounts: Sequence[str]) -> DeliveryRefused:
+        return cls(f"Accounts {some(accounts)} share one number. Rename one of each pair.")
+
+
+class DeliveryMissing(InputMissing):
+    """There is nothing to take in, or not enough of it."""
+
+    @classmethod
+    def folder(cls, source: str) -> DeliveryMissing:
+        return cls(f"There is no source folder {source!r}. Name it with --source or paths.source.")
+
+    @classmethod
+    def tables(cls, source: str) -> DeliveryMissing:
+        return cls(f"Source folder {source!r} holds no table. Deliver {', '.join(TABLES)} as CSV, CSV.gz or Parquet.")
+
+    @classmethod
+    def accounts(cls) -> DeliveryMissing:
+        return cls("The delivery lacks table 'accounts', and the store has none. Deliver it.")
+
+    @classmethod
+    def debts(cls) -> DeliveryMissing:
+        return cls("The delivery lacks tables 'charges' and 'balances', and the store has neither. Deliver one of them.")
+
+
+class SettingRefused(UsageError):
+    """The params do not suit the delivery or the store."""
+
+    @classmethod
+    def memory(cls, limit: str) -> SettingRefused:
+        return cls(f"The delivery needs more than engine.memory_limit {limit!r} of the params. Raise it.")
+
+    @classmethod
+    def memory_form(cls, limit: str) -> SettingRefused:
+        return cls(f"engine.memory_limit of the params must be a number with a unit such as 4GB. Got {limit!r}.")
+
+    @classmethod
+    def zones_moved(cls, portfolios: Sequence[str]) -> SettingRefused:
+        return cls(
+            f"The params change time_zone of {', '.join(map(shown, portfolios[:5]))}, but the store's days are those of the earlier zone. "
+            "Set it back, or ingest into a new store."
+        )
+
+
+class NoRoom(CannotWrite):
+    """The disk is too full to check."""
+
+    @classmethod
+    def to_check(cls) -> NoRoom:
+        return cls("The disk has no room to check the delivery. Make room, then run again; nothing was changed.")
+
+
+class IngestBug(RecoupError):
+    """Ingest contradicts itself: nothing comes in then."""
+
+    @classmethod
+    def engine(cls, kind: str) -> IngestBug:
+        return cls(f"The delivery could not be checked ({kind}). Nothing was changed; report this.")
+
+    @classmethod
+    def rows(cls, table: str, rows_in: int, rows_out: int) -> IngestBug:
+        return cls(f"Table {table!r} does not add up: {rows_in:,} rows in, {rows_out:,} accounted for. Nothing was written; report this.")
+
+    @classmethod
+    def money(cls, table: str, currency: str) -> IngestBug:
+        return cls(f"Table {table!r} does not add up in {currency}. Nothing was written; report this.")
+
+    @classmethod
+    def written(cls, table: str) -> IngestBug:
+        return cls(f"Table {table!r}: what was written is not what was accepted. Nothing was changed; report this.")
+
+
+class BrokenFile(Exception):
+    """Why a file cannot be taken, as the end of a sentence that begins with its name."""
+
+    @classmethod
+    def cut_off(cls) -> BrokenFile:
+        return cls("is cut off or damaged: it does not unpack. Deliver it again.")
+
+    @classmethod
+    def unended(cls) -> BrokenFile:
+        return cls("does not end with a line break, as if cut off in a row. Deliver it again, whole.")
+
+    @classmethod
+    def empty(cls) -> BrokenFile:
+        return cls("is empty, it lacks even a header. Deliver it again.")
+
+    @classmethod
+    def no_text(cls) -> BrokenFile:
+        return cls("is not UTF-8 text. Deliver it as UTF-8.")
+
+    @classmethod
+    def header(cls) -> BrokenFile:
+        return cls("has a header that is not UTF-8 CSV. Deliver it again.")
+
+    @classmethod
+    def parquet(cls) -> BrokenFile:
+        return cls("is not a whole Parquet file. Deliver it again.")
+
+    @classmethod
+    def expands(cls, limit: int, instead: str) -> BrokenFile:
+        return cls(f"(LIMIT_SIZE) unpacks to more than {limit} times its size. Deliver it {instead}.")
+
+    @classmethod
+    def columns(cls, limit: int) -> BrokenFile:
+        return cls(f"(LIMIT_COLUMNS) has more than {limit:,} columns. Remove those the contract does not know.")
+
+    @classmethod
+    def line(cls, limit: int, where: str = "") -> BrokenFile:
+        return cls(f"(LIMIT_CELL) has a line of more than {limit:,} bytes{where}. Correct it and deliver it again.")
+
+    @classmethod
+    def cells(cls, limit: int) -> BrokenFile:
+        return cls(f"(LIMIT_CELL) has cells of more than {limit:,} bytes. Correct it and deliver it again.")

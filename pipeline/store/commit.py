@@ -1,0 +1,203 @@
+"""Changing the store: a delivery comes in whole, the rows of a night take the place of its earlier ones, many files are brought together.
+
+The caller holds the store's lock (`only_run(store.path)`) around what a delivery needs; tables of nights take it themselves.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.days import day_text
+from features.errors import CannotWrite, ContractError
+from features.tables import TABLES
+from pipeline.store.delta import NIGHT, SHARD
+from pipeline.store.files import DataFile, FileWriter, sealed, sync_folder, unsealed, write_whole
+from pipeline.store.form import QUARANTINE, disk_schema, in_order, is_table_name, plain_rows, sort_columns, to_inner
+from pipeline.store.locks import only_run
+from pipeline.store.record import Delivered
+from pipeline.store.refusals import NightRefused, NightUnlike, NoStore, NotStored
+from pipeline.store.store import CARD, DELIVERIES, FORMAT, PENDING, Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FILES_PER_SHARD = 32  # above it, deliveries are brought together: reading many small files would cost more than their rows
+STAGING = ".staging"
+
+
+def create(path: Path, shards: int) -> Store:
+    """Open the store, or make a new one in an absent or empty folder. Its number of shards can never change."""
+    card = path / CARD
+    if not card.exists():
+        if path.exists() and any(entry.name != ".lock" for entry in path.iterdir()):
+            raise NoStore.not_empty(str(path))
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            write_whole(card, sealed({"format": FORMAT, "shards": shards}))
+        except OSError as error:
+            raise CannotWrite.creating(f"Store {str(path)!r}", error) from None
+    store = Store(path)
+    if store.shards != shards:
+        raise NoStore.of_shards(str(path), store.shards, shards)
+    return store
+
+
+@contextmanager
+def staged(store: Store) -> Iterator[Path]:
+    """An empty folder inside the store, private to this user, for files on their way in; gone afterwards, unless `recover` needs it."""
+    place = store.path / STAGING
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(mode=0o700)
+    try:
+        yield place
+    finally:
+        if not store.is_cut_off():
+            shutil.rmtree(place, ignore_errors=True)
+
+
+# Deliveries
+
+
+def deliver(
+    store: Store, files: Mapping[str, Sequence[DataFile]], extras: Mapping[str, Mapping[str, str]], record: Delivered
+) -> Mapping[str, int]:
+    """Bring a delivery in whole: a note of all that will happen, then one transaction per table, then the record.
+
+    Cut off at any point, `recover` (or the next ingest) ends it; until then readers refuse. Returns the tables' versions.
+    """
+    plan = {
+        "tables": {
+            name: {"extras": dict(extras.get(name, {})), "files": [file.noted(store.path) for file in found]}
+            for name, found in files.items()
+        },
+        "record": record.written(),
+    }
+    write_whole(store.path / PENDING, sealed(plan))
+    return recover(store)
+
+
+def recover(store: Store) -> Mapping[str, int]:
+    """End a delivery that was cut off; nothing where none was. Every step may be done twice."""
+    note = store.path / PENDING
+    if not note.exists():
+        return {}
+    plan, delta = unsealed(note), store.delta
+    for name, part in plan["tables"].items():
+        files = [DataFile.of_note(entry, store.path) for entry in part["files"]]
+        _make_room(store, name, disk_schema(name, part["extras"]) if name in TABLES else QUARANTINE)
+        delta.move_in(name, files)
+        present = delta.held(name)
+        new = [file for file in files if (file.partition, file.sha256) not in present]
+        if new:
+            delta.add(name, new)
+        delta.seal(name)  # what was cut off may lack the seal alone
+    record = Delivered.read(plan["record"])
+    earlier = store.deliveries()
+    if not earlier or (earlier[-1].ingest_id, earlier[-1].number) != (record.ingest_id, record.number):
+        record = record.at({name: delta.version(name) for name in delta.names() if name in TABLES})
+        (store.path / DELIVERIES).mkdir(exist_ok=True)
+        write_whole(store.path / DELIVERIES / f"{record.number:06d}-{record.ingest_id[:12]}.json", sealed(record.written()))
+    note.unlink()
+    sync_folder(store.path)
+    shutil.rmtree(store.path / STAGING, ignore_errors=True)
+    return store.deliveries()[-1].versions
+
+
+def _make_room(store: Store, name: str, schema: pa.Schema) -> None:
+    """The table exists and has every column of the schema."""
+    if name in store.delta.names():
+        store.delta.widen(name, schema)
+    elif name in TABLES:
+        store.delta.create(name, pa.schema([pa.field(SHARD, pa.int32()), *schema]), [SHARD])
+    else:
+        store.delta.create(name, schema, [])
+
+
+def compact(store: Store) -> None:
+    """Bring the files of a shard together where deliveries have left many: one transaction per table, the same rows, the same order.
+
+    Older versions keep their files, so nights of the past can be made again.
+    """
+    delta = store.delta
+    for name in [name for name in delta.names() if name in TABLES]:
+        crowded = {shard: places for shard, places in delta.files(name).items() if len(places) > FILES_PER_SHARD}
+        if not crowded:
+            continue
+        schema = pa.schema([field for field in delta.schema(name) if field.name != SHARD])
+        with staged(store) as staging:
+            files = []
+            for shard, places in crowded.items():
+                rows = pa.concat_tables([delta.read(place, schema) for place in places])
+                keys = to_inner(name, rows.select(sort_columns(name))).assign(row=range(rows.num_rows))
+                writer = FileWriter(staging / f"{name}-{shard}.parquet", shard, schema)
+                writer.write(rows.take(pa.array(in_order(name, keys)["row"].to_numpy())))
+                files.append(writer.close())
+            delta.move_in(name, files)
+        delta.bring_together(name, files, crowded)
+
+
+# Tables of nights
+
+
+def append(store: Store, name: str, frame: pd.DataFrame) -> None:
+    """Add rows to a table that nights write, in one transaction. The first write fixes the columns; the same rows again add nothing."""
+    _write(store, name, frame, None)
+
+
+def replace_night(store: Store, name: str, frame: pd.DataFrame, as_of: int) -> None:
+    """Put these rows in the place of the night's rows, in one transaction; the same rows again change nothing."""
+    if NIGHT not in frame.columns or (frame[NIGHT] != as_of).any():
+        raise NightRefused.other_nights(name, as_of)
+    _write(store, name, frame, day_text(as_of))
+
+
+def _write(store: Store, name: str, frame: pd.DataFrame, replaced: str | None) -> None:
+    if name in TABLES or not is_table_name(name):
+        raise NightRefused.table(name)
+    rows, delta = plain_rows(frame, NIGHT), store.delta
+    with only_run(store.path):
+        if store.is_cut_off():
+            raise NotStored.cut_off(str(store.path))
+        if name not in delta.names():
+            delta.create(name, rows.schema, [NIGHT] if NIGHT in rows.column_names else [])
+        rows = _fitted(name, rows, delta.schema(name))
+        with staged(store) as staging:
+            files = _files_by_night(rows, staging)
+            delta.move_in(name, files)
+        held = {each for each in delta.held(name) if replaced in (None, each[0])}
+        new = {(file.partition, file.sha256) for file in files}
+        if not new <= held or (replaced is not None and new != held):
+            delta.add(name, files, in_place_of=replaced)
+
+
+def _files_by_night(rows: pa.Table, staging: Path) -> list[DataFile]:
+    """One file per night, or one where the table tells of no nights."""
+    days = rows.column(NIGHT).unique().sort().to_pylist() if NIGHT in rows.column_names else [None]
+    files = []
+    for day in days:
+        part = rows if day is None else rows.filter(pc.equal(rows.column(NIGHT), day)).drop_columns([NIGHT])
+        writer = FileWriter(staging / f"{day}.parquet", None if day is None else day.isoformat(), part.schema)
+        writer.write(part)
+        files.append(writer.close())
+    return files
+
+
+def _fitted(name: str, rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The rows in the columns and types of the table."""
+    missing, unknown = set(schema.names) - set(rows.column_names), set(rows.column_names) - set(schema.names)
+    if missing:
+        raise ContractError.missing_columns(name, sorted(missing), rows.column_names)
+    if unknown:
+        raise ContractError.unknown_columns(name, sorted(unknown), schema.names)
+    try:
+        return rows.select(schema.names).cast(schema)
+    except pa.ArrowInvalid:
+        other = [field.name for field in schema if rows.schema.field(field.name).type != field.type]
+        raise NightUnlike.types(name, other) from None

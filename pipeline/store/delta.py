@@ -1,0 +1,215 @@
+"""The Delta tables beneath the store: opened where their log is whole, changed by one transaction each. All of deltalake is here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from features.errors import CannotWrite
+from features.tables import TABLES
+from pipeline.store.files import DataFile, check_sound, read_rows, sync_folder, write_whole
+from pipeline.store.refusals import StoreDamaged
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+SHARD, NIGHT = "shard", "as_of"  # delivered tables are partitioned by the one, tables that nights write by the other
+LOG, SEALS = "_delta_log", "_seals"  # folders of a table: its log, and what each entry of the log hashes to
+_DATA_FILE = re.compile(r"(?:[a-z_]+=([^/]+)/)?[0-9a-f]{64}\.parquet")
+
+
+class DeltaTables:
+    """The tables of a folder. Each is opened when asked for, each data file hashed the first time this object meets it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._opened: dict[tuple[str, int | None], DeltaTable] = {}
+        self._sound: set[Path] = set()
+
+    # Reading
+
+    def names(self) -> list[str]:
+        return sorted(entry.parent.name for entry in self.path.glob(f"*/{LOG}"))
+
+    def version(self, name: str) -> int:
+        return self._open(name).version()
+
+    def schema(self, name: str, version: int | None = None) -> pa.Schema:
+        return pa.schema(self._open(name, version).schema().to_arrow())
+
+    def files(self, name: str, version: int | None = None) -> dict[str | None, list[Path]]:
+        """Partition value -> data files, in the order of their names."""
+        found: dict[str | None, list[Path]] = {}
+        actions = self._open(name, version).get_add_actions(flatten=True)
+        for path in sorted(pa.table(actions).column("path").to_pylist()):
+            found.setdefault(partition_of(name, path), []).append(self.path / name / path)
+        return found
+
+    def held(self, name: str) -> set[tuple[str | None, str]]:
+        """(partition value, sha256) of every data file of the newest version."""
+        return {(partition, place.stem) for partition, places in self.files(name).items() for place in places}
+
+    def check_sound(self, place: Path) -> None:
+        if place not in self._sound:
+            check_sound(place, self.path)
+            self._sound.add(place)
+
+    def read(self, place: Path, schema: pa.Schema) -> pa.Table:
+        """The schema's columns of one data file; StoreDamaged before anything of a damaged one is parsed."""
+        self.check_sound(place)
+        return read_rows(place, schema)
+
+    def broken_entries(self, name: str) -> list[str]:
+        """Entries of the table's log that are gone, or are not what their seal says."""
+        log = self.path / name / LOG
+        return [
+            f"{seal.name}.json"
+            for seal in sorted((self.path / name / SEALS).glob("[0-9]*"))
+            if not (entry := log / f"{seal.name}.json").exists()
+            or _sha256(entry) != seal.read_text(encoding="utf-8", errors="replace")
+        ]  # fmt: skip
+
+    def _open(self, name: str, version: int | None = None) -> DeltaTable:
+        """The table at a version (None: the newest), once its log is known to be whole."""
+        if (name, version) not in self._opened:
+            from deltalake import DeltaTable
+            from deltalake.exceptions import DeltaError
+
+            if self.broken_entries(name):
+                raise StoreDamaged.log(name, str(self.path), version)
+            try:
+                self._opened[name, version] = DeltaTable(self.path / name, version=version)
+            except (DeltaError, OSError, ValueError):
+                raise StoreDamaged.log(name, str(self.path), version) from None
+        return self._opened[name, version]
+
+    # Changing
+
+    def create(self, name: str, schema: pa.Schema, partition_by: Sequence[str]) -> None:
+        from deltalake import DeltaTable
+
+        place = self.path / name
+        place.mkdir(mode=0o700 if name == "quarantine" else 0o755, exist_ok=True)
+        with self._writing(name):
+            DeltaTable.create(place, schema, mode="ignore", partition_by=list(partition_by))
+        self.seal(name)
+
+    def widen(self, name: str, schema: pa.Schema) -> None:
+        """Add those of the schema's columns that the table lacks; earlier rows read as empty there."""
+        from deltalake import Schema
+
+        known = self.schema(name).names
+        new = pa.schema([field for field in schema if field.name not in known])
+        if len(new):
+            with self._writing(name):
+                self._open(name).alter.add_columns(Schema.from_arrow(new).fields)
+            self.seal(name)
+
+    def move_in(self, name: str, files: Iterable[DataFile]) -> None:
+        """Put written files at their final names; one that is already there stays."""
+        folders = set()
+        for file in files:
+            goal = self.path / name / _path_of(name, file)
+            goal.parent.mkdir(exist_ok=True)
+            if file.place.exists():
+                os.replace(file.place, goal)
+            elif not goal.exists():
+                raise StoreDamaged.gone_on_its_way(str(goal.relative_to(self.path)))
+            folders.add(goal.parent)
+        for folder in sorted(folders):
+            sync_folder(folder)
+
+    def add(self, name: str, files: Sequence[DataFile], in_place_of: str | None = None) -> None:
+        """One transaction: the files come in; in_place_of: the night whose files go."""
+        self._transact(name, self._additions(name, files, are_news=True), in_place_of)
+
+    def bring_together(self, name: str, files: Sequence[DataFile], crowd: Mapping[str | None, Sequence[Path]]) -> None:
+        """One transaction: the files stand for the crowd (partition value -> files), whose rows they hold."""
+        from deltalake.transaction import RemoveAction
+
+        column = self._partition_columns(name)[0]
+        gone = [
+            RemoveAction(place.relative_to(self.path / name).as_posix(), False, 0, place.stat().st_size, {column: partition})
+            for partition, places in crowd.items()
+            for place in places
+        ]
+        self._transact(name, [*self._additions(name, files, are_news=False), *gone], None)
+
+    def _additions(self, name: str, files: Sequence[DataFile], are_news: bool) -> list:
+        from deltalake.transaction import AddAction
+
+        columns = self._partition_columns(name)
+        return [
+            AddAction(
+                path=_path_of(name, file),
+                size=file.size,
+                partition_values={} if file.partition is None else {columns[0]: file.partition},
+                modification_time=0,
+                data_change=are_news,
+                stats=json.dumps({"numRecords": file.rows}),
+            )
+            for file in files
+        ]
+
+    def _partition_columns(self, name: str) -> list[str]:
+        return self._open(name).metadata().partition_columns
+
+    def _transact(self, name: str, actions: list, in_place_of: str | None) -> None:
+        from deltalake import PostCommitHookProperties
+
+        table = self._open(name)
+        with self._writing(name):
+            table.create_write_transaction(
+                actions,
+                "append" if in_place_of is None else "overwrite",
+                table.schema(),
+                self._partition_columns(name),
+                partition_filters=None if in_place_of is None else [(NIGHT, "=", in_place_of)],
+                post_commithook_properties=PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False),
+            )
+        self.seal(name)
+
+    @contextmanager
+    def _writing(self, name: str) -> Iterator[None]:
+        from deltalake.exceptions import DeltaError
+
+        try:
+            yield
+        except DeltaError as error:
+            raise CannotWrite.writing(f"Table {name!r} of the store", OSError(0, type(error).__name__)) from None
+
+    def seal(self, name: str) -> None:
+        """Write beside the log what its entries hash to, and forget what was opened before."""
+        for key in [key for key in self._opened if key[0] == name]:
+            del self._opened[key]
+        folder = self.path / name / SEALS
+        folder.mkdir(exist_ok=True)
+        for entry in sorted((self.path / name / LOG).glob("*.json")):
+            if not (folder / entry.stem).exists():
+                write_whole(folder / entry.stem, _sha256(entry))
+
+
+def partition_of(name: str, path: str) -> str | None:
+    """The partition value in the path that a table's log gives a data file."""
+    match = _DATA_FILE.fullmatch(path)
+    if match is None:
+        raise StoreDamaged.foreign(name)
+    return match[1]
+
+
+def _path_of(name: str, file: DataFile) -> str:
+    if file.partition is None:
+        return f"{file.sha256}.parquet"
+    return f"{SHARD if name in TABLES else NIGHT}={file.partition}/{file.sha256}.parquet"
+
+
+def _sha256(place: Path) -> str:
+    return hashlib.sha256(place.read_bytes()).hexdigest()

@@ -1,0 +1,79 @@
+"""What the store keeps of every delivery beside its rows: how far each table reaches after it, and where it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+
+@dataclass(frozen=True)
+class State:
+    """What the store knows after a delivery. Days are days since 1970.
+
+    complete_through   table -> portfolio -> last day whose rows are all there
+    declared_through   the part of it that control files vouched for
+    spans              table -> first and last day a row sits on
+    zones              portfolio -> the time zone in which its local days were computed
+    """
+
+    complete_through: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    declared_through: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    spans: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    zones: Mapping[str, str] = field(default_factory=dict)
+    currencies: Sequence[str] = ()
+
+    @classmethod
+    def read(cls, written: Mapping[str, Any]) -> State:
+        return cls(
+            complete_through=written["portfolios_complete_through"],
+            declared_through=written["declared_through"],
+            spans={name: (first, last) for name, (first, last) in written["spans"].items()},
+            zones=written["zones"],
+            currencies=tuple(written["currencies"]),
+        )
+
+    def written(self) -> dict[str, Any]:
+        """As it stands in a record: complete_through there is the newest day of any portfolio."""
+        return {
+            "complete_through": self.newest(),
+            "portfolios_complete_through": self.complete_through,
+            "declared_through": self.declared_through,
+            "spans": {name: list(span) for name, span in self.spans.items()},
+            "zones": self.zones,
+            "currencies": list(self.currencies),
+        }
+
+    def newest(self) -> dict[str, int]:
+        """Table -> the last complete day of any portfolio."""
+        return {name: max(days.values()) for name, days in self.complete_through.items() if days}
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """One delivery that came in. tables: what became of each, as the report of its ingest says; versions: of the tables after it."""
+
+    ingest_id: str
+    number: int
+    content_id: str
+    settings: str
+    backfill: bool
+    accepted_volume: str | None
+    files: Mapping[str, str]  # name -> sha256
+    tables: Sequence[Mapping[str, Any]]
+    warnings: Sequence[str]
+    rule_version: int
+    loaded_at: str  # for people: nothing is computed from it
+    state: State
+    versions: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, written: Mapping[str, Any]) -> Delivered:
+        return cls(**{**written, "state": State.read(written["state"])})
+
+    def written(self) -> dict[str, Any]:
+        return {**asdict(self), "state": self.state.written()}
+
+    def at(self, versions: Mapping[str, int]) -> Delivered:
+        """The same delivery, once its transactions have given the tables these versions."""
+        return replace(self, versions=versions)

@@ -1,0 +1,115 @@
+"""What the store refuses, each sentence said once: damage, a folder that is no store, rows that are not there or do not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from features.errors import ContractError, InputMissing, UsageError
+
+
+class StoreDamaged(ContractError):
+    """A file of the store is gone, or is not what was written."""
+
+    @classmethod
+    def gone(cls, where: str) -> StoreDamaged:
+        return cls(f"Store file {where!r} is gone. Restore it from a backup, or ingest again into a new store.")
+
+    @classmethod
+    def gone_on_its_way(cls, where: str) -> StoreDamaged:
+        return cls(f"Store file {where!r} is gone. Remove pending.json and ingest again.")
+
+    @classmethod
+    def differs(cls, where: str) -> StoreDamaged:
+        return cls(f"Store file {where!r} is damaged: its sha256 differs. Restore it from a backup, or ingest again into a new store.")
+
+    @classmethod
+    def sealed(cls, name: str) -> StoreDamaged:
+        return cls(f"Store file {name!r} is damaged. Restore it from a backup.")
+
+    @classmethod
+    def log(cls, table: str, store: str, version: int | None) -> StoreDamaged:
+        at = "" if version is None else f" at version {version}"
+        return cls(f"Table {table!r} of store {store!r} cannot be opened{at}: its log is damaged or gone. Restore it from a backup.")
+
+    @classmethod
+    def log_entry(cls, where: str) -> StoreDamaged:
+        return cls(f"Store file {where!r} is damaged: its seal differs. Restore both from a backup.")
+
+    @classmethod
+    def seal_gone(cls, where: str) -> StoreDamaged:
+        return cls(f"Store file {where!r} has lost its seal: nothing vouches for it. Restore the seal from a backup.")
+
+    @classmethod
+    def foreign(cls, table: str) -> StoreDamaged:
+        return cls(f"The log of table {table!r} names a file that `recoup` did not write. Restore the store from a backup.")
+
+
+class NoStore(UsageError):
+    """The folder is no store, or not one for these params and this version."""
+
+    @classmethod
+    def card(cls, folder: str) -> NoStore:
+        return cls(f"Folder {folder!r} is not a store: it lacks store.json. Name another with --store or paths.store.")
+
+    @classmethod
+    def not_empty(cls, folder: str) -> NoStore:
+        return cls(f"Folder {folder!r} is not a store and not empty. Name an empty folder with --store or paths.store.")
+
+    @classmethod
+    def of_format(cls, store: str, found: object, read: int) -> NoStore:
+        return cls(f"Store {store!r} has format {found}, this version reads {read}. Ingest into a new folder.")
+
+    @classmethod
+    def of_shards(cls, store: str, found: int, asked: int) -> NoStore:
+        return cls(
+            f"Store {store!r} has {found} shards, store.shards of the params says {asked}. "
+            "The number cannot change: set it back, or ingest into a new folder."
+        )
+
+
+class NotStored(InputMissing):
+    """What is asked for is not in the store, or not yet whole."""
+
+    @classmethod
+    def store(cls, folder: str) -> NotStored:
+        return cls(f"There is no store at {folder!r}. Run `recoup ingest` first, or name the store with --store.")
+
+    @classmethod
+    def delivery(cls, store: str) -> NotStored:
+        return cls(f"Store {store!r} holds no delivery. Run `recoup ingest` first.")
+
+    @classmethod
+    def cut_off(cls, store: str) -> NotStored:
+        return cls(f"An ingest into store {store!r} was cut off. Run `recoup ingest` again; it ends what was begun.")
+
+    @classmethod
+    def rows(cls, table: str) -> NotStored:
+        return cls(f"The store holds no rows of {table!r}. Deliver that table.")
+
+    @classmethod
+    def table(cls, name: str) -> NotStored:
+        return cls(f"Table {name!r} is not delivered. Deliver it, or ask for another.")
+
+    @classmethod
+    def account(cls, account_id: str) -> NotStored:
+        return cls(f"Account {account_id!r} is not in the store. Check the id; ids are matched letter by letter.")
+
+
+class NightRefused(UsageError):
+    """Rows of a night cannot be kept under this table."""
+
+    @classmethod
+    def table(cls, name: str) -> NightRefused:
+        return cls(f"Table {name!r} is not one that nights write. Delivered tables come in by `recoup ingest`.")
+
+    @classmethod
+    def other_nights(cls, table: str, as_of: int) -> NightRefused:
+        return cls(f"Rows for table {table!r} must all have as_of {as_of}, the night they replace.")
+
+
+class NightUnlike(ContractError):
+    """Rows of a night are not like those the table was first written with."""
+
+    @classmethod
+    def types(cls, table: str, columns: Iterable[str]) -> NightUnlike:
+        return cls(f"Table {table!r}: columns {', '.join(columns)} must keep the types they were first written with.")

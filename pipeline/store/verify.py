@@ -1,0 +1,120 @@
+"""Whether every file of the store is still what was written: each is hashed and compared. Nothing is changed and no lock is needed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote
+
+from features.errors import ModelRefused
+from models.folder import digest_of, read_folder
+from pipeline.store.champion import CHAMPION, MODELS, approvals
+from pipeline.store.delta import LOG, SEALS, DeltaTables, partition_of
+from pipeline.store.files import unsealed
+from pipeline.store.record import Delivered
+from pipeline.store.refusals import NoStore, NotStored, StoreDamaged
+from pipeline.store.store import CARD, DELIVERIES, PENDING
+
+_NAMED = re.compile(r"-([0-9a-f]{8,})$")  # a model's version ends with the beginning of its sha256
+RECORDS, ENTRIES, DATA, MODEL_FOLDERS = "records", "log entries", "data files", "model folders"
+
+
+@dataclass
+class Examined:
+    """Kind of file -> how many were looked at; a sentence for each that is damaged or gone, and for what is no damage."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def one(self, kind: str) -> Iterator[None]:
+        self.counts[kind] += 1
+        try:
+            yield
+        except (StoreDamaged, ModelRefused) as damage:
+            self.faults.append(str(damage))
+
+
+def examine_store(path: Path) -> Examined:
+    """Records, log entries and data files of every version, and the models. NotStored or NoStore where there is no store."""
+    if not path.exists():
+        raise NotStored.store(str(path))
+    if not (path / CARD).exists():
+        raise NoStore.card(str(path))
+    found, delta = Examined(), DeltaTables(path)
+    if (path / PENDING).exists():
+        found.notes.append(str(NotStored.cut_off(str(path))))
+    delivered = _records(path, found)
+    for name in sorted({*delta.names(), *delivered}):
+        _table(delta, name, delivered.get(name, 0), found)
+    _models(path, found)
+    return found
+
+
+def _records(path: Path, found: Examined) -> dict[str, int]:
+    """The sealed files; hands back the versions of the delivered tables after the newest delivery that can be read."""
+    for name in (CARD, PENDING):
+        if (path / name).exists():
+            with found.one(RECORDS):
+                unsealed(path / name)
+    versions: dict[str, int] = {}
+    places = {int(place.name[:6]): place for place in sorted((path / DELIVERIES).glob("??????-*.json")) if place.name[:6].isdecimal()}
+    for number in range(1, max(places, default=0) + 1):
+        with found.one(RECORDS):
+            if number not in places:
+                raise StoreDamaged.gone(f"{DELIVERIES}/{number:06d}")
+            versions = dict(Delivered.read(unsealed(places[number])).versions)
+    return versions
+
+
+def _table(delta: DeltaTables, name: str, delivered: int, found: Examined) -> None:
+    """Every entry of the table's log against its seal, and every data file that any of them brought in."""
+    log, seals = delta.path / name / LOG, delta.path / name / SEALS
+    broken, paths = set(delta.broken_entries(name)), set()
+    newest = max((int(entry.stem) for entry in (*log.glob("[0-9]*.json"), *seals.glob("[0-9]*"))), default=0)
+    for number in range(max(newest, delivered) + 1):
+        entry = log / f"{number:020d}.json"
+        where = f"{name}/{LOG}/{entry.name}"
+        with found.one(ENTRIES):
+            if not entry.exists():
+                raise StoreDamaged.gone(where)
+            if entry.name in broken:
+                raise StoreDamaged.log_entry(where)
+            paths.update(_brought_in(entry, where))
+            if not (seals / entry.stem).exists():
+                raise StoreDamaged.seal_gone(where)
+    for path in sorted(paths):
+        with found.one(DATA):
+            partition_of(name, path)
+            delta.check_sound(delta.path / name / path)
+
+
+def _brought_in(entry: Path, where: str) -> list[str]:
+    """The data files, by their path in the table, that an entry of the log adds."""
+    try:
+        actions = [json.loads(line) for line in entry.read_text(encoding="utf-8").splitlines()]
+        return [unquote(action["add"]["path"]) for action in actions if "add" in action]
+    except (ValueError, KeyError, TypeError):
+        raise StoreDamaged.log_entry(where) from None
+
+
+def _models(path: Path, found: Examined) -> None:
+    """The champion and those before it as approved, and every other model whose folder is named after its sha256."""
+    approved: dict[Path, str] = {}
+    with found.one(RECORDS) if (path / MODELS / CHAMPION).exists() else nullcontext():
+        approved = approvals(path)
+    for folder, sha256 in approved.items():
+        with found.one(MODEL_FOLDERS):
+            read_folder(folder, sha256)
+    for folder in sorted((path / MODELS).glob("[!.]*/")):
+        named = _NAMED.search(folder.name)
+        if folder not in approved and named:
+            with found.one(MODEL_FOLDERS):
+                if not digest_of(folder).startswith(named[1]):
+                    raise ModelRefused.other_than_named(str(folder))

@@ -237,7 +237,7 @@ def _recovered(payments: pd.DataFrame, span: Span) -> dict[str, Any]:
 
 def _months_before(as_of: int) -> list[str]:
     """The last complete calendar months before the night, oldest first."""
-    return list(month_texts([first_of_month(as_of, after=-back) for back in range(MONTHS_BACK, 0, -1)]))
+    return month_texts([first_of_month(as_of, after=-back) for back in range(MONTHS_BACK, 0, -1)]).tolist()
 
 
 def _by_list(rows: pd.DataFrame) -> dict[str, Any]:

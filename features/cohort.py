@@ -15,7 +15,14 @@ from features.tables import NO_DAY
 from features.terms import Terms
 from features.versions import arranged, column, superseded_on
 
-BUCKETS = ("0", "1-29", "30-59", "60-89", "90-179", "180+")  # days past due; the one division of reports, gates and baselines
+BUCKETS = (
+    "0",
+    "1-29",
+    "30-59",
+    "60-89",
+    "90-179",
+    "180+",
+)  # days past due, as reports, gates and strata divide them; models.baseline.LATE_NAMES are finer
 BUCKET_FROM = (0, 1, 30, 60, 90, 180)
 
 # Every known account has exactly one of these, the first that holds.

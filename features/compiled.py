@@ -1,7 +1,7 @@
-"""Compiled loops, kept on disk for as long as no file of this room changes.
+"""Compiled loops, kept on disk for as long as no file that they may call into changes. Every compiled loop of the house is made here.
 
 numba compares what it kept with the loop's own file alone. A loop that calls another one of a file that has changed would go on running
-the old code, so here the content of all files of the room decides.
+the old code, so here the content of all files of this room and of the loop's own room decides: a loop calls into no other.
 """
 
 from __future__ import annotations
@@ -17,28 +17,34 @@ from numba.core.caching import InTreeCacheLocator, UserProvidedCacheLocator, Use
 ROOM = Path(__file__).parent
 
 
-def compiled(function: Callable) -> Callable:
-    """The loop as numba compiles it, free of the interpreter's lock so that threads share the work."""
+def compiled(function: Callable | None = None, *, error_model: str = "python") -> Callable:
+    """The loop as numba compiles it, free of the interpreter's lock so that threads share the work.
+
+    error_model: numba's own; "numpy" lets a division by zero give inf or nan.
+    """
+    if function is None:
+        return lambda function: compiled(function, error_model=error_model)
     before, config.CACHE_LOCATOR_CLASSES = config.CACHE_LOCATOR_CLASSES, ",".join(f"{__name__}.{place.__name__}" for place in PLACES)
     try:
-        return njit(cache=True, nogil=True)(function)
+        return njit(cache=True, nogil=True, error_model=error_model)(function)
     finally:
         config.CACHE_LOCATOR_CLASSES = before
 
 
 @cache
-def sources() -> bytes:
-    """sha256 of every file of the room."""
-    return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(ROOM.glob("*.py")))).digest()
+def sources(room: Path) -> bytes:
+    """sha256 of every file of this room and of another."""
+    files = sorted({*ROOM.glob("*.py"), *room.glob("*.py")})
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).digest()
 
 
 class _BySources:
     def get_source_stamp(self) -> bytes:
-        return sources()
+        return sources(Path(self._py_file).parent)
 
     def get_disambiguator(self) -> str:
         """In the name of what is kept: an index of other sources may name classes that are gone, and is not even opened."""
-        return f"{super().get_disambiguator()}-{sources().hex()[:12]}"
+        return f"{super().get_disambiguator()}-{self.get_source_stamp().hex()[:12]}"
 
 
 class Chosen(_BySources, UserProvidedCacheLocator):

@@ -16,13 +16,15 @@ from models.folder import CARD, card_bytes, digest, write_folder
 from models.money import MoneyScale
 
 AGE_BANDS = "age_bands"
-DPD_EDGES = (1, 31, 61, 91, 181, 366)  # first day of each arrears bucket after "not past due"
-DPD_NAMES = ("0", "1-30", "31-60", "61-90", "91-180", "181-365", "366+")
+# Its own bands of days past due, not the buckets of reports (features.cohort.BUCKETS): they part a year from half a year, where old debt
+# goes on losing worth, and models kept with their cells are read by them.
+LATE_EDGES = (1, 31, 61, 91, 181, 366)  # first day past due of each band after "not past due"
+LATE_NAMES = ("0", "1-30", "31-60", "61-90", "91-180", "181-365", "366+")
 PLACED_EDGES = (0, 8, 15, 31, 61, 91, 181, 366)  # first day since placement of each band after "not placed"
 PLACED_NAMES = ("not placed", "0-7", "8-14", "15-30", "31-60", "61-90", "91-180", "181-365", "366+")
 ALL = ""  # the row of all portfolios, read for a portfolio not named
 PRIOR_DEBTORS = 20.0  # debtors' worth of the wider cell mixed into a narrower one
-# Without a single label: rates by arrears bucket in the order of magnitude the trade reports (fresh arrears cure, old debt rarely pays),
+# Without a single label: rates by late band in the order of magnitude the trade reports (fresh arrears cure, old debt rarely pays),
 # over about a month. They rank, they do not measure: the version says `prior`.
 PRIOR_RATES = (0.30, 0.40, 0.25, 0.15, 0.08, 0.04, 0.02)
 PRIOR_SHARES = (0.5, 0.6, 0.4, 0.3, 0.2, 0.12, 0.08)
@@ -40,9 +42,9 @@ SCORECARD_FIELDS = (
 )
 
 
-def arrears_bucket(days_past_due: pd.Series | np.ndarray) -> np.ndarray:
-    """Position of each value in DPD_NAMES."""
-    return np.searchsorted(np.array(DPD_EDGES), np.asarray(days_past_due), side="right")
+def late_band(days_past_due: pd.Series | np.ndarray) -> np.ndarray:
+    """Position in LATE_NAMES of each days past due."""
+    return np.searchsorted(np.array(LATE_EDGES), np.asarray(days_past_due), side="right")
 
 
 def placement_band(cohort: pd.DataFrame) -> np.ndarray:
@@ -68,10 +70,10 @@ def plain_orders(cohort: pd.DataFrame, unit: np.ndarray) -> dict[str, np.ndarray
 
 @dataclass(frozen=True)
 class AgeBandTable:
-    """Rates by portfolio x arrears bucket x band of days since placement, each cell mixed with the wider one it lies in.
+    """Rates by portfolio x late band x band of days since placement, each cell mixed with the wider one it lies in.
 
     portfolios   names in order, "" (all) first
-    recovered, share, defaulted   nested lists [portfolio][arrears bucket][placement band]; defaulted None where nobody could default
+    recovered, share, defaulted   nested lists [portfolio][late band][placement band]; defaulted None where nobody could default
     """
 
     portfolios: tuple[str, ...]
@@ -104,7 +106,7 @@ class AgeBandTable:
     @classmethod
     def prior(cls, *, default_dpd: int, horizon_days: int) -> AgeBandTable:
         """Documented rates for a book without a single label: they put fresh arrears first and claim no more."""
-        wide = (1, len(DPD_NAMES), len(PLACED_NAMES))
+        wide = (1, len(LATE_NAMES), len(PLACED_NAMES))
         rates, shares = (np.broadcast_to(np.array(row)[None, :, None], wide).copy() for row in (PRIOR_RATES, PRIOR_SHARES))
         return cls((ALL,), rates, shares, None, default_dpd, horizon_days, is_prior=True)
 
@@ -129,15 +131,15 @@ class AgeBandTable:
         return _logit(self.recovered[self._place(cohort)])
 
     def contributions(self, matrix: pd.DataFrame, cohort: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
-        """How far the portfolio, then the arrears bucket in it, then the placement band in that, move the log-odds; exact."""
-        portfolio, bucket, band = self._place(cohort)
+        """How far the portfolio, then the late band in it, then the placement band in that, move the log-odds; exact."""
+        portfolio, late, band = self._place(cohort)
         base = np.full(len(cohort), _logit(self.recovered[0].mean()))
         book = _logit(self.recovered[portfolio].mean(axis=(1, 2)))
-        aged = _logit(self.recovered[portfolio, bucket].mean(axis=1))
+        aged = _logit(self.recovered[portfolio, late].mean(axis=1))
         found = {
             "portfolio": book - base,
             "days_past_due": aged - book,
-            "months_since_placed": _logit(self.recovered[portfolio, bucket, band]) - aged,
+            "months_since_placed": _logit(self.recovered[portfolio, late, band]) - aged,
         }
         return pd.DataFrame(found, index=matrix.index), base
 
@@ -145,7 +147,7 @@ class AgeBandTable:
         card = {
             "kind": AGE_BANDS,
             "portfolios": list(self.portfolios),
-            "dpd_edges": list(DPD_EDGES),
+            "dpd_edges": list(LATE_EDGES),
             "placed_edges": list(PLACED_EDGES),
             "recovered": self.recovered.tolist(),
             "share": self.share.tolist(),
@@ -223,23 +225,23 @@ def _card_columns(held: np.ndarray, centres: np.ndarray, spreads: np.ndarray) ->
 
 
 def _cells(cohort: pd.DataFrame, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(portfolio, arrears bucket, placement band) of each row; a portfolio not named is read as all of them."""
+    """(portfolio, late band, placement band) of each row; a portfolio not named is read as all of them."""
     portfolio = np.maximum(pd.Index(names).get_indexer(cohort["portfolio"].astype("str")), 0).astype(np.int64)
-    return portfolio, arrears_bucket(cohort["days_past_due"]), placement_band(cohort)
+    return portfolio, late_band(cohort["days_past_due"]), placement_band(cohort)
 
 
 def _smoothed(
     value: np.ndarray, size: np.ndarray, cells: tuple[np.ndarray, np.ndarray, np.ndarray], debtors: pd.Series, portfolios: int
 ) -> np.ndarray:
-    """Mean of `value` (weighted by `size`) per cell: overall -> bucket -> portfolio x bucket -> cell, each mixed into the next.
+    """Mean of `value` (weighted by `size`) per cell: overall -> late band -> portfolio x late band -> cell, each mixed into the next.
 
     A cell counts as many debtors as it has; PRIOR_DEBTORS of the wider one are added. NaN values take no part.
     """
     known = ~np.isnan(value)
-    portfolio, bucket, band = (part[known] for part in cells)
+    portfolio, late, band = (part[known] for part in cells)
     person = pd.factorize(debtors[known])[0] if known.any() else np.zeros(0, dtype=np.int64)
     value, size = value[known], size[known]
-    wide = (portfolios, len(DPD_NAMES), len(PLACED_NAMES))
+    wide = (portfolios, len(LATE_NAMES), len(PLACED_NAMES))
     overall = float((value * size).sum() / size.sum()) if size.sum() > 0 else 0.5
 
     def mixed(keys: np.ndarray, count: int, wider: np.ndarray) -> np.ndarray:
@@ -249,12 +251,12 @@ def _smoothed(
         counted = np.bincount(pairs // np.int64(person.max(initial=0) + 1), minlength=count).astype(np.float64)
         return (counted * mean + PRIOR_DEBTORS * wider) / (counted + PRIOR_DEBTORS)
 
-    buckets = mixed(bucket, wide[1], np.full(wide[1], overall))
-    bands = mixed(bucket * wide[2] + band, wide[1] * wide[2], np.repeat(buckets, wide[2])).reshape(wide[1:])
-    by_bucket = mixed(portfolio * wide[1] + bucket, wide[0] * wide[1], np.tile(buckets, wide[0])).reshape(wide[:2])
-    # A narrow cell leans on its portfolio x bucket, moved by what the placement band does in that bucket everywhere.
-    lean = np.clip(by_bucket[:, :, None] * (bands / np.maximum(buckets[:, None], 1e-9))[None], 1e-6, 1 - 1e-6)
-    keys = (portfolio * wide[1] + bucket) * wide[2] + band
+    late_rates = mixed(late, wide[1], np.full(wide[1], overall))
+    bands = mixed(late * wide[2] + band, wide[1] * wide[2], np.repeat(late_rates, wide[2])).reshape(wide[1:])
+    by_late = mixed(portfolio * wide[1] + late, wide[0] * wide[1], np.tile(late_rates, wide[0])).reshape(wide[:2])
+    # A narrow cell leans on its portfolio x late band, moved by what the placement band does in that late band everywhere.
+    lean = np.clip(by_late[:, :, None] * (bands / np.maximum(late_rates[:, None], 1e-9))[None], 1e-6, 1 - 1e-6)
+    keys = (portfolio * wide[1] + late) * wide[2] + band
     table = mixed(keys, int(np.prod(wide)), lean.ravel()).reshape(wide)
     table[0] = bands
     return np.clip(table, 1e-6, 1 - 1e-6)

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from numba import njit
+
+from features.compiled import compiled
 
 TAIL = 2.5  # per cent cut off on each side: 95 % intervals
 METRICS = (
@@ -116,7 +117,7 @@ def _tenths(chance_falling: np.ndarray) -> np.ndarray:
     return np.minimum(np.arange(len(chance_falling)) * BINS // max(len(chance_falling), 1), BINS - 1)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _quality(ends, y, p, level, loss, tenth, realised, predicted, who, weights, is_chance):
     draws, rows = weights.shape[0], len(y)
     out = np.full((draws, 11), np.nan)
@@ -208,7 +209,7 @@ def _quality(ends, y, p, level, loss, tenth, realised, predicted, who, weights, 
     return out
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _nights_of_draws(night, nights, money, who, weights):
     """Accounts of each night under each draw, [draws, nights], and all money of the draw, [draws]."""
     draws = weights.shape[0]
@@ -221,7 +222,7 @@ def _nights_of_draws(night, nights, money, who, weights):
     return sizes, whole
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _captured(ends, starts, sizes, money, who, weights, shares):
     """Rows sorted by night, then best first; ends: the last row of each run of ties; starts: first row of each night."""
     draws, most = weights.shape[0], shares[-1]

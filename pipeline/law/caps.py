@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from numba import njit
 
+from features.compiled import compiled
 from features.days import first_of_month
 from features.tables import CHANNELS, NEVER, NO_DAY, OUTCOMES, RIGHT_PARTY
 from pipeline.law.log import UNKNOWN_OUTCOME, Log
@@ -138,7 +138,7 @@ def _days(rule: Cap) -> int:
     return 0 if rule.window == "calendar_month" else rule.window.days
 
 
-@njit(cache=True)
+@compiled
 def _tally(key, day, contact, counts, first, most, keys):
     """Per key: contacts that count from day `first` on, and the day of the `most`-th newest of them.
 

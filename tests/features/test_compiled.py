@@ -24,11 +24,7 @@ def kept_by_its_own_file(number):
 """
 ASK = """
 import sys
-from pathlib import Path
 
-from features import compiled
-
-compiled.ROOM = Path(sys.argv[1])
 sys.path.insert(0, sys.argv[1])
 from outer import kept_by_its_own_file, kept_by_sources
 

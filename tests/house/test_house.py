@@ -41,6 +41,7 @@ ONLY_IN = {
     "pyspark": ("pipeline/panel/engines.py",),
     "deltalake": ("pipeline/store/",),
     "duckdb": ("pipeline/intake/",),
+    "numba": ("features/compiled.py", "pipeline/simulate/"),  # one way to keep compiled loops; the simulator's are part of one
     "lightgbm": ("models/",),
     "shap": ("models/", "pipeline/training/charts.py"),
 }

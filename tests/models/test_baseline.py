@@ -8,13 +8,13 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from features.tables import NO_DAY
-from models.baseline import DPD_NAMES, AgeBandTable, Scorecard, arrears_bucket, placement_band, plain_orders
+from models.baseline import LATE_NAMES, AgeBandTable, Scorecard, late_band, placement_band, plain_orders
 from models.recovery import load_model
 from tests.worlds.panels import SCALE
 
 
 def test_age_bands_at_their_edges():
-    assert [DPD_NAMES[place] for place in arrears_bucket(np.array([0, 1, 30, 31, 60, 61, 90, 91, 180, 181, 365, 366]))] == [
+    assert [LATE_NAMES[place] for place in late_band(np.array([0, 1, 30, 31, 60, 61, 90, 91, 180, 181, 365, 366]))] == [
         "0", "1-30", "1-30", "31-60", "31-60", "61-90", "61-90", "91-180", "91-180", "181-365", "181-365", "366+",
     ]  # fmt: skip
     cohort = pd.DataFrame({"as_of": [100] * 4, "placed_on": [NO_DAY, 100, 93, 92]})
@@ -24,7 +24,7 @@ def test_age_bands_at_their_edges():
 def test_the_age_band_table_finds_the_rates_of_large_cells_and_leans_in_small_ones(panel):
     table = AgeBandTable.fit(panel.labels, panel.cohort, SCALE, default_dpd=90, horizon_days=30)
     scores = table.predict(panel.matrix, panel.cohort)
-    held = pd.DataFrame({"book": panel.cohort["portfolio"], "bucket": arrears_bucket(panel.cohort["days_past_due"])})
+    held = pd.DataFrame({"book": panel.cohort["portfolio"], "bucket": late_band(panel.cohort["days_past_due"])})
     held["rate"], held["p"] = panel.labels["recovered"], scores["p_recovered"]
     for _, rows in held.groupby(["book", "bucket"]):
         if len(rows) > 1_000:

@@ -8,6 +8,7 @@ from features.build import columns_wanted
 from features.declarations import Catalogue
 from features.evidence import IN_ORDER
 from features.facts import FACT_COLUMNS
+from features.settlements import PAYMENT_COLUMNS
 from features.spec import Debtor, Declared, Noun
 from features.vocabulary import EVENTS, FACTS, LEDGER
 
@@ -17,7 +18,7 @@ _ALWAYS = {
     "accounts": ("account_no", "account_id", "portfolio", "opened_on", "known_at", "known_on"),
     "charges": ("account_no", "charge_no", "issued_on", "due_on", "amount", "kind", "known_at", "known_on"),
     "balances": ("account_no", "taken_on", "balance", "arrears", "days_past_due", "known_at", "known_on"),
-    "payments": ("account_no", "payment_no", "occurred_at", "occurred_on", "amount", "kind", "reverses_no", "known_at", "known_on"),
+    "payments": PAYMENT_COLUMNS,
     "contacts": ("account_no", "contact_no", "occurred_on", "known_at", "known_on"),
     "statuses": ("account_no", "status", "from_on", "until_on", "known_at", "known_on", "detail"),
 }

@@ -14,6 +14,8 @@ from features.tables import NO_NUMBER, PAYMENT_KINDS, inner_columns, numbered
 from features.versions import arranged, column, spans, still
 
 NOT_NAMED = -1
+# The columns of payments that settlements are told from, as the store holds them.
+PAYMENT_COLUMNS = ("account_no", "payment_no", "occurred_at", "occurred_on", "amount", "kind", "reverses_no", "known_at", "known_on")
 REVERSAL, CREDIT = (PAYMENT_KINDS.index(kind) for kind in ("reversal", "credit"))
 
 
@@ -167,6 +169,16 @@ def net_known(found: Settlements, as_of: np.ndarray | int) -> np.ndarray:
     net = found.amount.copy()
     np.subtract.at(net, reversals[known], found.reversal_amount[known])
     return np.where(found.known_on < as_of, net, 0)
+
+
+def net_payments(found: Settlements, as_of: int) -> pd.DataFrame:
+    """account_no, occurred_on, amount of every payment before the night of as_of, net of the reversals known by then; credits are no money.
+
+    A payment of which nothing is left is no row.
+    """
+    net = net_known(found, as_of)
+    rows = np.flatnonzero((net > 0) & ~found.is_credit & (found.occurred_on < as_of))
+    return pd.DataFrame({"account_no": found.accounts[found.position[rows]], "occurred_on": found.occurred_on[rows], "amount": net[rows]})
 
 
 def _no_payments() -> pd.DataFrame:

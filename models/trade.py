@@ -49,8 +49,8 @@ def liquidation(accounts: pd.DataFrame, payments: pd.DataFrame, unit: np.ndarray
     """Net cash ÷ placed amount by placement month and months since placement, in reporting units.
 
     accounts: account_no, placed_on (int days), placed_amount (minor units), one row each; unit: reporting units per minor unit, aligned
-    with them. payments: account_no, payment_id, occurred_on, amount, kind, reverses. Net cash = payments from placement on less the
-    reversals of those, on the day each occurred; credits never count. Columns: placed_in (YYYY-MM), accounts, placed, month (1 = the
+    with them. payments: account_no, occurred_on, amount, net as of features.settlements.net_payments: a reversal takes off what it takes
+    back on the day on which that was paid. Those from placement on count. Columns: placed_in (YYYY-MM), accounts, placed, month (1 = the
     first MONTH_DAYS days), cash (cumulative), rate. A month is given once every account of the placement month has lived through it.
     Accounts without a placement or a placed amount take no part.
     """
@@ -60,14 +60,10 @@ def liquidation(accounts: pd.DataFrame, payments: pd.DataFrame, unit: np.ndarray
     if not len(held):
         return pd.DataFrame(columns=columns)
     held = held.assign(placed_in=month_texts(held["placed_on"]))
-    paid = payments[payments["kind"] == "payment"].merge(held, on="account_no")
-    paid = paid[paid["occurred_on"] >= paid["placed_on"]]
-    back = payments.loc[payments["kind"] == "reversal", ["reverses", "occurred_on", "amount"]]
-    back = back.merge(paid[["payment_id", "placed_on", "placed_in", "unit"]], left_on="reverses", right_on="payment_id")
-    wanted = ["placed_in", "placed_on", "occurred_on", "amount", "unit"]
-    cash = pd.concat([paid[wanted], back.assign(amount=-back["amount"])[wanted]], ignore_index=True)
-    cash["month"] = (cash["occurred_on"] - cash["placed_on"]) // MONTH_DAYS + 1
-    sums = (cash["amount"] * cash["unit"]).groupby([cash["placed_in"], cash["month"]]).sum()
+    cash = payments.merge(held, on="account_no")
+    cash = cash[cash["occurred_on"] >= cash["placed_on"]]
+    month = (cash["occurred_on"] - cash["placed_on"]) // MONTH_DAYS + 1
+    sums = (cash["amount"] * cash["unit"]).groupby([cash["placed_in"], month]).sum()
     found = []
     for placed_in, book in held.groupby("placed_in", sort=True):
         lived = int((complete_through + 1 - book["placed_on"].max()) // MONTH_DAYS)

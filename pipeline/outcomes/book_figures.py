@@ -18,11 +18,12 @@ from features.errors import InputMissing
 from features.evidence import Evidence
 from features.labels import labels
 from features.ledger import Ledger, history
-from features.settlements import net_known
+from features.settlements import net_payments
 from features.tables import NO_DAY, NO_MONEY
 from features.terms import Terms
 from features.versions import arranged, superseded_on
 from features.vocabulary import PROMISE_STATES
+from models.trade import liquidation
 from pipeline.panel.dataset import terms_of
 from pipeline.panel.engines import map_shards
 from pipeline.params import Params
@@ -30,7 +31,7 @@ from pipeline.store.store import Store
 
 MONTHS_BACK = 12  # calendar months of recoveries shown, and placement months of the liquidation table
 LISTS_SHOWN = 6  # matured lists shown one by one
-STEP_DAYS, STEPS = 30, 12  # liquidation is read every 30 days after placement, for about a year
+STEPS = 12  # months of the liquidation curve that are read
 ANSWERED = ("promise", "paid", "right_party", "dispute", "refusal", "complaint")  # we spoke to the debtor, the weightiest first
 KEYS = ["portfolio", "currency"]
 
@@ -107,21 +108,12 @@ def _of_shard(
         "owed": book.frame.assign(bucket=bucket(book.frame["days_past_due"]).astype("str")).astype({"portfolio": "str", "currency": "str"})[
             [*KEYS, "bucket", "balance"]
         ],
-        "payments": _payments(ledger, about, span),
+        "payments": net_payments(ledger.settlements, span.as_of).merge(about, on="account_no"),
         "contacts": _contacts(known, about, span),
         "promises": _promises(known, ledger, about, terms, span),
         "lists": _lists(store, known, ledger, about, terms, nights, params, span),
         "placed": about[(about["placed_on"] != NO_DAY) & (about["placed_on"] < span.as_of) & (about["placed_amount"] > 0)],
     }
-
-
-def _payments(ledger: Ledger, about: pd.DataFrame, span: Span) -> pd.DataFrame:
-    """Every payment net of the reversals known by the night; credits are no money."""
-    held = ledger.settlements
-    net = net_known(held, span.as_of)
-    rows = np.flatnonzero((net > 0) & ~held.is_credit & (held.occurred_on < span.as_of))
-    frame = pd.DataFrame({"account_no": held.accounts[held.position[rows]], "occurred_on": held.occurred_on[rows], "amount": net[rows]})
-    return frame.merge(about, on="account_no")
 
 
 def _contacts(tables: Mapping[str, pd.DataFrame], about: pd.DataFrame, span: Span) -> pd.DataFrame:
@@ -277,17 +269,11 @@ def _liquidation(rows: Mapping[str, pd.DataFrame], currency: str, span: Span) ->
     placed = rows["placed"][rows["placed"]["currency"] == currency]
     if placed.empty:
         return []
-    placed = placed.assign(month=month_texts(placed["placed_on"]))
-    own = placed[["account_no", "month", "placed_on"]].rename(columns={"placed_on": "since"})
-    paid = rows["payments"][["account_no", "occurred_on", "amount"]].merge(own, on="account_no")
-    age = paid["occurred_on"] - paid["since"]
+    paid = rows["payments"][["account_no", "occurred_on", "amount"]]
+    curve = liquidation(placed, paid, np.ones(len(placed)), span.as_of - 1)
+    rates = dict(zip(zip(curve["placed_in"], curve["month"], strict=True), curve["rate"].tolist(), strict=True))
     table = []
-    for month, accounts in sorted(placed.groupby("month"))[-MONTHS_BACK:]:
-        amount, youngest = int(accounts["placed_amount"].sum()), int(accounts["placed_on"].max())
-        shares = []
-        for step in range(1, STEPS + 1):
-            days = step * STEP_DAYS
-            came = int(paid.loc[(paid["month"] == month) & (age >= 0) & (age < days), "amount"].sum())
-            shares.append(round(came / amount, 4) if youngest + days <= span.as_of else None)
-        table.append([month, len(accounts), amount, shares])
+    for month, accounts in sorted(placed.groupby(month_texts(placed["placed_on"])))[-MONTHS_BACK:]:
+        shares = [round(rates[month, step], 4) if (month, step) in rates else None for step in range(1, STEPS + 1)]
+        table.append([month, len(accounts), int(accounts["placed_amount"].sum()), shares])
     return table

@@ -14,8 +14,9 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from features.errors import CannotWrite
+from models.trade import MONTH_DAYS
 from pipeline.outcomes import drawings
-from pipeline.outcomes.book_figures import STEP_DAYS, complete_through, figures
+from pipeline.outcomes.book_figures import complete_through, figures
 from pipeline.pages.language import words
 from pipeline.pages.publication import GROUPS_SHOWN
 from pipeline.pages.speech import Speech
@@ -163,7 +164,7 @@ def _page(name: str, teller: Teller, **values: Any) -> str:
         told=teller.told,
         last=last,
         read_at=READ_AT,
-        step_days=STEP_DAYS,
+        step_days=MONTH_DAYS,
         plots=Plots(teller),
         **values,
     )
@@ -240,7 +241,7 @@ class Plots:
         top = max((share for one in series for share in one if share is not None), default=0)
         unit = next(step for step in (0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0) if top <= 4 * step or step == 1.0)
         ticks = [(unit * step, speech.share(unit * step)) for step in range(int(top / unit + 0.999) + 1)]
-        below = [speech.count(step * STEP_DAYS) if step % 2 == 0 else "" for step in range(1, 1 + max(map(len, series), default=0))]
+        below = [speech.count(step * MONTH_DAYS) if step % 2 == 0 else "" for step in range(1, 1 + max(map(len, series), default=0))]
         told = [
             (speech.month(month), speech.share(max((s for s in shares if s is not None), default=None), 1)) for month, *_, shares in found
         ]

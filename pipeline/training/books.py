@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
+from features.settlements import PAYMENT_COLUMNS, net_payments, settlements
 from models.money import MoneyScale
 from models.trade import liquidation
 
@@ -44,14 +46,16 @@ def _traits(store: Store, panel: Panel) -> pd.DataFrame:
 def _placements(store: Store, panel: Panel, money: MoneyScale) -> pd.DataFrame:
     columns = {
         "accounts": ["account_no", "known_at", "currency", "placed_on", "placed_amount"],
-        "payments": ["account_no", "payment_id", "occurred_on", "amount", "kind", "reverses"],
+        "payments": list(PAYMENT_COLUMNS),
     }
     held = store.tables(None, list(columns), columns, panel.versions)
     if "payments" not in held:
         return pd.DataFrame()
     accounts = _newest(held["accounts"])
     accounts = accounts[accounts["currency"].isin(list(money.rates))].reset_index(drop=True)
-    return liquidation(accounts, held["payments"], money.per_minor(accounts["currency"]), panel.complete_through)
+    settled = settlements(held["payments"], np.sort(accounts["account_no"].to_numpy()))
+    paid = net_payments(settled, panel.complete_through + 1)
+    return liquidation(accounts, paid, money.per_minor(accounts["currency"]), panel.complete_through)
 
 
 def _newest(accounts: pd.DataFrame) -> pd.DataFrame:

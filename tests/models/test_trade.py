@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from features.settlements import net_payments, settlements
 from features.tables import NO_DAY, NO_MONEY
 from models.trade import LEFT, PAID, liquidation, roll_rates
 
 DAY = 20_089  # 2025-01-01
+DAY_US = 86_400_000_000
 
 
 def test_roll_rates_count_accounts_balance_and_exits():
@@ -40,7 +42,7 @@ def test_one_night_has_no_rolls():
     assert not len(roll_rates(cohort, np.array([0.0]), np.ones(1)))
 
 
-def books() -> tuple[pd.DataFrame, pd.DataFrame]:
+def books(known_before: int = DAY + 101) -> tuple[pd.DataFrame, pd.DataFrame]:
     accounts = pd.DataFrame(
         {
             "account_no": [1, 2, 3, 4],
@@ -59,16 +61,29 @@ def books() -> tuple[pd.DataFrame, pd.DataFrame]:
         (4, "h", DAY + 41, 400, "payment", None),  # no placed amount
         (1, "i", DAY - 1, 5, "reversal", "a"),
     ]
-    return accounts, pd.DataFrame(rows, columns=["account_no", "payment_id", "occurred_on", "amount", "kind", "reverses"])
+    payments = pd.DataFrame(rows, columns=["account_no", "payment_id", "occurred_on", "amount", "kind", "reverses"])
+    days = payments["occurred_on"].astype("int32")
+    payments = payments.assign(
+        occurred_on=days, known_on=days, occurred_at=days.astype("int64") * DAY_US, known_at=days.astype("int64") * DAY_US
+    )
+    return accounts, net_payments(settlements(payments, accounts["account_no"].to_numpy()), known_before)
 
 
 def test_liquidation_is_net_cash_over_the_placed_amount():
     accounts, payments = books()
     found = liquidation(accounts, payments, np.array([1.0, 1.0, 1.0, 1.0]), DAY + 10 + 90)
     assert found["placed_in"].tolist() == ["2025-01"] * 3 and found["accounts"].tolist() == [2] * 3
-    assert found["month"].tolist() == [1, 2, 3] and found["cash"].tolist() == [400, 600, 400]
-    assert found["rate"].tolist() == pytest.approx([0.1, 0.15, 0.1])
+    assert found["month"].tolist() == [1, 2, 3] and found["cash"].tolist() == [400, 400, 400]
+    assert found["rate"].tolist() == pytest.approx([0.1, 0.1, 0.1])
     assert liquidation(accounts, payments, np.array([2.0, 0.5, 1, 1]), DAY + 10 + 90)["placed"].iloc[0] == 3_500
+
+
+def test_a_reversal_is_taken_off_in_its_payments_month_once_it_is_known():
+    """What came back in the third month was paid in the second: before it is known the curve shows it there, afterwards nowhere."""
+    accounts, before = books(known_before=DAY + 65)
+    assert liquidation(accounts, before, np.ones(4), DAY + 10 + 90)["cash"].tolist() == [400, 600, 600]
+    accounts, after = books(known_before=DAY + 66)
+    assert liquidation(accounts, after, np.ones(4), DAY + 10 + 90)["cash"].tolist() == [400, 400, 400]
 
 
 def test_a_month_not_yet_lived_through_by_all_is_not_shown():

@@ -15,7 +15,7 @@ from features.debtor import Holdings
 from features.declarations import Catalogue
 from features.errors import ContractError, UsageError
 from features.events import Events, signature
-from features.evidence import IN_ORDER, PAYMENT_KINDS, Evidence
+from features.evidence import IN_ORDER, SETTLEMENT_KINDS, Evidence
 from features.facts import facts
 from features.ledger import Ledger, history
 from features.plan import EVERY, Program, program
@@ -233,7 +233,7 @@ def program_of(kind: str, wanted: Sequence[Feature], found: Events) -> Program:
     """The compiled loop's program; among settlements a class tells payments from credits."""
     open_ones = [name for name, values in EVENTS[kind].classes.items() if not values]
     classes = {name: () if name in open_ones else own.values for name, own in found.classes.items()}
-    always = where("", kind=PAYMENT_KINDS[NET_OF_REVERSALS.index(kind)]) if kind in NET_OF_REVERSALS else EVERY
+    always = where("", kind=SETTLEMENT_KINDS[NET_OF_REVERSALS.index(kind)]) if kind in NET_OF_REVERSALS else EVERY
     return program(wanted, classes, always)
 
 

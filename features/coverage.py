@@ -7,7 +7,7 @@ import pandas as pd
 
 from features.cohort import bucket
 from features.days import dates, month_texts
-from features.labels import LABELS, MISSING, complete_for, recovered_in
+from features.labels import LABELS, WHY_MISSING, complete_for, recovered_in
 from features.ledger import Ledger
 from features.terms import LabelTerms, Reach
 from features.versions import still
@@ -50,7 +50,7 @@ def coverage(cohort_frame: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     A month whose share of labels falls away shows a broken feed at a glance.
     """
     month = month_texts(cohort_frame["as_of"])
-    order = {reason: place for place, reason in enumerate((LABELLED, *MISSING))}
+    order = {reason: place for place, reason in enumerate((LABELLED, *WHY_MISSING))}
     tables = []
     for label in LABELS:
         reason = labels[f"{label}_missing"].to_numpy(dtype=object)

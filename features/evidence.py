@@ -31,7 +31,7 @@ from features.terms import Reach, Terms, reaches
 from features.versions import arranged, column, in_order, still, superseded_on
 from features.vocabulary import COVERS, DAY_PARTS, LEDGER, MONTH_PARTS, PROMISE_STATES, ROLLS, STATUS_STATES, WEEK_PARTS
 
-PAYMENT_KINDS = ("payment", "credit")
+SETTLEMENT_KINDS = ("payment", "credit")
 IN_ORDER = "in_order"  # wanted beside columns: events of one instant in their total order, where the aggregate depends on it
 
 
@@ -163,7 +163,7 @@ class Evidence:
         """Payments and credits: the loop nets their reversals, a class tells them apart."""
         held = self.settlements
         places = np.searchsorted(held.accounts, self.accounts)[self.row_account]
-        classes = {"kind": Classes(held.is_credit.view(np.int8), 0, np.array([0, 1], np.int32), PAYMENT_KINDS)}
+        classes = {"kind": Classes(held.is_credit.view(np.int8), 0, np.array([0, 1], np.int32), SETTLEMENT_KINDS)}
         if "method" in wanted:
             classes["method"] = events.open_classes(_text(held.payments, "payments", "method"), held.row)
         if "month_part" in wanted:

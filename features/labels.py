@@ -20,7 +20,7 @@ DEFAULT_STATUSES = ("default", "charged_off")
 LABELS = ("recovered", "defaulted")
 
 # Why a label is missing; a row has the first that holds. in_default concerns `defaulted` only.
-MISSING = ("not_delivered", "in_default", "immature", "sold", "recalled", "outcome_unknown", "agency")
+WHY_MISSING = ("not_delivered", "in_default", "immature", "sold", "recalled", "outcome_unknown", "agency")
 
 
 def labels(
@@ -39,8 +39,8 @@ def labels(
                        as_of + horizon + maturity, at most the balance on as_of; credits never count
     defaulted          1.0 if days past due reach default_dpd on a day of [as_of, as_of + default_horizon), as known that day, or a default
                        or charged_off status begins in it
-    recovered_missing, defaulted_missing   '' where there is a label, else one of MISSING; the label is then NaN. A sale, recall or agency
-                       counts if known before maturity, an unknown outcome whenever it came to be known
+    recovered_missing, defaulted_missing   '' where there is a label, else one of WHY_MISSING; the label is then NaN. A sale, recall or
+                       agency counts if known before maturity, an unknown outcome whenever it came to be known
 
     complete_through   last day whose payments are all known, one for all or one per portfolio: a label of a later maturity is immature
     ledger             must reach the last day of every mature default window (make it without last_day)

@@ -10,7 +10,7 @@ import pandas as pd
 from features import whole_debtor
 from features.declarations import Catalogue
 from features.events import Events, seen
-from features.evidence import IN_ORDER, PAYMENT_KINDS, Evidence
+from features.evidence import IN_ORDER, SETTLEMENT_KINDS, Evidence
 from features.spec import Debtor, Declared, Feature, Noun, Where
 from features.tables import NO_DAY, NO_MONEY
 from features.vocabulary import EVENTS, FACTS, LEDGER, Agg
@@ -86,7 +86,7 @@ def _counted(entry: Feature, row: int, evidence: Evidence) -> list[dict]:
             continue
         classes = {name: _value(own.values, own, event) for name, own in events.classes.items()}
         if entry.event in ("payments", "credits") and (
-            classes["kind"] != PAYMENT_KINDS[entry.event == "credits"] or _net(events, event, night) <= 0
+            classes["kind"] != SETTLEMENT_KINDS[entry.event == "credits"] or _net(events, event, night) <= 0
         ):
             continue
         if not (_passes(classes, entry.where) or (entry.until and _passes(classes, entry.until))):

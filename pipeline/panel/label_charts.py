@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from features.coverage import BY_BUCKET, BY_NIGHT, LABELLED
-from features.labels import LABELS, MISSING
+from features.labels import LABELS, WHY_MISSING
 
 COLOUR_OF_LABELLED, COLOURS = "#0a5fb8", ("#9fb0c6", "#d98e04", "#a33b3b", "#6b4fa0", "#0b7350", "#55637a", "#c7a17a")
 COLOUR_OF = dict(zip(LABELS, (COLOUR_OF_LABELLED, COLOURS[2]), strict=True))
@@ -78,10 +78,10 @@ def _name(axes, names: pd.Series, most: int) -> None:
 
 def _bars(axes, rows: pd.DataFrame) -> None:
     shares = rows.pivot(index="month", columns="reason", values="share").fillna(0.0)
-    reasons = [name for name in (LABELLED, *MISSING) if name in shares]
+    reasons = [name for name in (LABELLED, *WHY_MISSING) if name in shares]
     bottom = np.zeros(len(shares))
     for reason in reasons:
-        colour = COLOUR_OF_LABELLED if reason == LABELLED else COLOURS[MISSING.index(reason)]  # the same in every part of the picture
+        colour = COLOUR_OF_LABELLED if reason == LABELLED else COLOURS[WHY_MISSING.index(reason)]  # the same in every part of the picture
         axes.bar(range(len(shares)), shares[reason], bottom=bottom, color=colour, width=0.8, label=reason.replace("_", " "))
         bottom += shares[reason].to_numpy()
     _name(axes, shares.index, MONTHS_NAMED)

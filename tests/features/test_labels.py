@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from features.cohort import scorable
 from features.coverage import coverage, label_rates, maturity_curve, money_dropped, recoveries_by_day
 from features.errors import ContractError, UsageError
-from features.labels import MISSING, labels, labels_by_terms
+from features.labels import WHY_MISSING, labels, labels_by_terms
 from features.ledger import history
 from features.terms import LabelTerms, Terms
 from tests.judges.oracle_ledger import labels as oracle_labels
@@ -155,7 +155,7 @@ def test_a_label_is_missing_with_a_reason_or_there_without(world: World, as_of, 
     frame, found = labelled(world, as_of, label, complete)
     for name in ("recovered", "defaulted"):
         assert (found[name].isna() == (found[f"{name}_missing"] != "")).all()
-        assert set(found[f"{name}_missing"]) <= {"", *MISSING}
+        assert set(found[f"{name}_missing"]) <= {"", *WHY_MISSING}
     assert (found["recovered_amount"].dropna() <= frame["balance"][found["recovered_amount"].notna()]).all()
     assert (found["recovered_amount"].dropna() >= 0).all()
 

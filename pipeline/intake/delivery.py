@@ -19,6 +19,7 @@ from typing import BinaryIO
 from features.errors import ContractError
 from features.tables import TABLES
 from pipeline.intake.refusals import BrokenFile, DeliveryMissing, DeliveryRefused, shown
+from pipeline.store.files import sha256_of
 
 ENDINGS = (".csv", ".csv.gz", ".parquet")
 IGNORED_FOLDERS = ("truth",)
@@ -121,7 +122,7 @@ def find(source: Path) -> Delivery:
         if name not in places:
             faults.append(f"{shown(place.name)} vouches for a table that is not delivered. Deliver {name!r} or remove the file.")
         else:
-            digests[place.name] = _sha256(place)
+            digests[place.name] = sha256_of(place)
     if faults:
         raise DeliveryRefused.unread(faults)
     return Delivery({name: tables[name] for name in TABLES if name in tables}, digests)
@@ -204,7 +205,7 @@ def _part(name: str, place_name: str, place: Path, faults: list[str]) -> Part | 
     """The file's columns and hash, or None with its fault noted."""
     try:
         stamp = Part.stamp_of(place)
-        digest = _sha256(place)
+        digest = sha256_of(place)
         header = _parquet_header(place) if place_name.endswith(".parquet") else _csv_header(place)
     except BrokenFile as broken:
         faults.append(f"{shown(place_name)} {broken}")
@@ -236,11 +237,6 @@ def _header_faults(name: str, place_name: str, header: tuple[str, ...]) -> list[
 
 def _is_extra(name: str, column: str) -> bool:
     return column.startswith(TABLES[name].extra or ("\0",)) and _EXTRA_NAME.fullmatch(column) is not None
-
-
-def _sha256(place: Path) -> str:
-    with place.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _csv_header(place: Path) -> tuple[str, ...]:

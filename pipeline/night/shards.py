@@ -31,6 +31,7 @@ from pipeline.pages.publication import Details
 from pipeline.panel.dataset import View, quiet_through, terms_of, view
 from pipeline.panel.engines import map_shards
 from pipeline.params import Params
+from pipeline.store.files import whole_folder
 from pipeline.store.store import Store
 
 ROOMS = ("features", "models", "pipeline")
@@ -112,12 +113,9 @@ def _work_shard(job: Job, stage: Path, shard: int) -> Worked:
     )
     rows = _rows(job, seen, scores, found.accounts)
     worked = Worked(rows, found.channels, seen.cohort.counts, _waits(job, seen, store), _answers(job, seen), _unseen(job, seen))
-    half = place.with_suffix(".half")
-    shutil.rmtree(half, ignore_errors=True)
-    half.mkdir(mode=0o700)
-    for name in PARTS:
-        getattr(worked, name).to_parquet(half / f"{name}.parquet", index=False)
-    half.rename(place)
+    with whole_folder(place) as draft:
+        for name in PARTS:
+            getattr(worked, name).to_parquet(draft / f"{name}.parquet", index=False)
     return _read(place)
 
 

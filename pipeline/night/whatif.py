@@ -17,6 +17,7 @@ from pipeline.night.score import check_feeds, job_for
 from pipeline.night.shards import work_shards
 from pipeline.night.worklist import rank_night
 from pipeline.params import Params
+from pipeline.store.files import whole_file
 from pipeline.store.store import Store
 
 COLOURS = dict(zip((*ORDERS, BEST), ("#1b6ca8", "#7b5ea7", "#8a8a8a", "#c08457", "#7a9e7e", "#222222"), strict=True))
@@ -105,4 +106,5 @@ def draw(table: pd.DataFrame, reporting_currency: str, path: Path) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.3)
     axes.legend(frameon=False)
-    figure.savefig(path, dpi=120, metadata={"Software": None})
+    with whole_file(path) as draft:
+        figure.savefig(draft, format=path.suffix[1:] or "png", dpi=120, metadata={"Software": None})

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
 import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from pipeline.pages.publication import GROUPS_SHOWN
 from pipeline.pages.speech import Speech
 from pipeline.pages.templating import digest, template, verbatim
 from pipeline.params import Params
+from pipeline.store.files import only_owner_reads, whole_folder
 
 FIGURES, SUMMARY = "figures.json", "summary.html"
 SHOWN_OUTCOMES, SHOWN_CHANNELS = 7, 6
@@ -76,24 +75,13 @@ def file_names(portfolios: list[str]) -> dict[str, str]:
 
 def _publish(reports: Path, name: str, pages: Mapping[str, str]) -> Path:
     """The folder appears whole; an older one of the same night goes once the new one stands."""
-    place, staging, old = reports / name, reports / f".{name}.staging", reports / f".{name}.replaced"
-    before = os.umask(0o077)
     try:
-        reports.mkdir(parents=True, exist_ok=True)
-        for left in (staging, old):
-            shutil.rmtree(left, ignore_errors=True)
-        staging.mkdir()
-        for file, text in pages.items():
-            (staging / file).write_text(text, encoding="utf-8", newline="\n")
-        if place.exists():
-            place.rename(old)
-        staging.rename(place)
-        shutil.rmtree(old, ignore_errors=True)
+        with only_owner_reads(), whole_folder(reports / name) as draft:
+            for file, text in pages.items():
+                (draft / file).write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
-        raise CannotWrite.creating(repr(str(place)), error) from error
-    finally:
-        os.umask(before)
-    return place
+        raise CannotWrite.creating(repr(str(reports / name)), error) from error
+    return reports / name
 
 
 # ---- pages -------------------------------------------------------------------------------------------------------------------------------

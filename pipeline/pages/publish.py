@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import hashlib
 import json
 import os
 import re
@@ -23,6 +22,7 @@ from pipeline.pages.page import html
 from pipeline.pages.parquet_file import write_parquet
 from pipeline.pages.publication import Night, plain
 from pipeline.pages.workbook import write_xlsx
+from pipeline.store.files import only_owner_reads, sha256_of, sync, write_whole
 
 CURRENT, MANIFEST, EXPIRED = "current", "manifest.json", "EXPIRED.txt"
 _NIGHT = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -40,7 +40,7 @@ def publish(night: Night, out: Path, ran: Callable[[], Mapping[str, Any]] | None
     night.check()
     place = out / night.as_of.isoformat()
     staging = out / f".{place.name}.staging"
-    with _only_owner_reads():
+    with only_owner_reads():
         with _creating(out):
             out.mkdir(parents=True, exist_ok=True)
             _settle(out)
@@ -68,13 +68,8 @@ def mark_expired(out: Path, as_of: dt.date, why: str, language: str = "en") -> P
         return None
     said = words(language)["expired"]
     text = "\n\n".join((said["title"], said["list"].format(day=newest), said["why"].format(day=as_of, why=why), said["do"])) + "\n"
-    fresh = out / f".{EXPIRED}.new"
-    with _only_owner_reads(), _creating(out / EXPIRED):
-        fresh.unlink(missing_ok=True)
-        _write(fresh, text.encode())
-        _sync(fresh)
-        os.replace(fresh, out / EXPIRED)
-        _sync(out)
+    with only_owner_reads(), _creating(out / EXPIRED):
+        write_whole(out / EXPIRED, text)
     return out / EXPIRED
 
 
@@ -103,13 +98,13 @@ def _write_all(night: Night, folder: Path, ran: Callable[[], Mapping[str, Any]] 
     for name, make in makers.items():
         with _writing(folder / name):
             make(folder / name)
-            _sync(folder / name)
+            sync(folder / name)
         count = rows.get(name, len(night.worklist))
-        outputs[name] = {"bytes": (folder / name).stat().st_size, "rows": count, "sha256": _sha256(folder / name)}
+        outputs[name] = {"bytes": (folder / name).stat().st_size, "rows": count, "sha256": sha256_of(folder / name)}
     with _writing(folder / MANIFEST):
         _write(folder / MANIFEST, _manifest(night, outputs, {"run": ran()} if ran else {}))
-        _sync(folder / MANIFEST)
-        _sync(folder)
+        sync(folder / MANIFEST)
+        sync(folder)
 
 
 def _manifest(night: Night, outputs: Mapping[str, Any], ran: Mapping[str, Any]) -> bytes:
@@ -140,7 +135,7 @@ def _put(staging: Path, place: Path) -> None:
     out = place.parent
     if not place.exists():
         os.rename(staging, place)
-        _sync(out)
+        sync(out)
         return
     if _same(staging, place):
         shutil.rmtree(staging)
@@ -151,11 +146,11 @@ def _put(staging: Path, place: Path) -> None:
         bridge.mkdir()
         for file in sorted(place.iterdir()):
             os.link(file, bridge / file.name)
-        _sync(bridge)
+        sync(bridge)
         _point(out, bridge.name)
     os.rename(place, replaced)
     os.rename(staging, place)
-    _sync(out)
+    sync(out)
     if bridged:
         _point(out, place.name)
         shutil.rmtree(bridge)
@@ -169,7 +164,7 @@ def _switch(out: Path, place: Path) -> None:
         if _target(out) != place.name:
             _point(out, place.name)
         (out / EXPIRED).unlink(missing_ok=True)
-        _sync(out)
+        sync(out)
 
 
 def _point(out: Path, name: str) -> None:
@@ -177,7 +172,7 @@ def _point(out: Path, name: str) -> None:
     fresh.unlink(missing_ok=True)
     os.symlink(name, fresh)
     os.replace(fresh, out / CURRENT)
-    _sync(out)
+    sync(out)
 
 
 def _settle(out: Path) -> None:
@@ -195,8 +190,8 @@ def _settle(out: Path) -> None:
                 shutil.rmtree(folder)
     for replaced in out.glob(".*.replaced"):
         _drop(replaced)
-    for name in (CURRENT, EXPIRED):
-        (out / f".{name}.new").unlink(missing_ok=True)
+    for left in (out / f".{CURRENT}.new", *out.glob(f".{EXPIRED}.*.draft")):
+        left.unlink(missing_ok=True)
 
 
 def _drop(replaced: Path) -> None:
@@ -230,7 +225,7 @@ def _same(staged: Path, place: Path) -> bool:
     fresh, held = _read_manifest(staged), _read_manifest(place)
     if held is None or {**held, "run": None} != {**fresh, "run": None}:
         return False
-    return all((place / name).is_file() and _sha256(place / name) == said["sha256"] for name, said in fresh["outputs"].items())
+    return all((place / name).is_file() and sha256_of(place / name) == said["sha256"] for name, said in fresh["outputs"].items())
 
 
 def _intact(folder: Path) -> bool:
@@ -238,7 +233,7 @@ def _intact(folder: Path) -> bool:
     held = _read_manifest(folder)
     if held is None or {file.name for file in folder.iterdir()} != {*held["outputs"], MANIFEST}:
         return False
-    return all(_sha256(folder / name) == said["sha256"] for name, said in held["outputs"].items())
+    return all(sha256_of(folder / name) == said["sha256"] for name, said in held["outputs"].items())
 
 
 def sha256_in_manifest(file: Path) -> str | None:
@@ -259,16 +254,6 @@ def _read_manifest(folder: Path) -> dict[str, Any] | None:
 
 
 @contextlib.contextmanager
-def _only_owner_reads() -> Iterator[None]:
-    """Whatever is created meanwhile, by us or by a library, is for the owner alone."""
-    before = os.umask(0o077)
-    try:
-        yield
-    finally:
-        os.umask(before)
-
-
-@contextlib.contextmanager
 def _creating(place: Path) -> Iterator[None]:
     try:
         yield
@@ -282,17 +267,3 @@ def _writing(place: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise CannotWrite.writing(place.name, error) from error
-
-
-def _sync(path: Path) -> None:
-    """Have the file or the folder's entries on the disk before anything builds on them."""
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,6 +10,7 @@ import pandas as pd
 
 from features.coverage import BY_BUCKET, BY_NIGHT, LABELLED
 from features.labels import LABELS, WHY_MISSING
+from pipeline.store.files import whole_file
 
 COLOUR_OF_LABELLED, COLOURS = "#0a5fb8", ("#9fb0c6", "#d98e04", "#a33b3b", "#6b4fa0", "#0b7350", "#55637a", "#c7a17a")
 COLOUR_OF = dict(zip(LABELS, (COLOUR_OF_LABELLED, COLOURS[2]), strict=True))
@@ -47,13 +48,8 @@ def draw(rates: Mapping[str, pd.DataFrame], coverage: pd.DataFrame, curve: pd.Da
         axes.set_axisbelow(True)
         if axes is not by_night and axes.get_legend_handles_labels()[0]:
             axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1.0))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    half = path.with_name(f".{path.name}.half")  # whole or not at all: written beside its place, then moved over it
-    try:
-        figure.savefig(half, format="png", dpi=120, metadata={"Software": None})
-        half.replace(path)
-    finally:
-        half.unlink(missing_ok=True)
+    with whole_file(path) as draft:
+        figure.savefig(draft, format="png", dpi=120, metadata={"Software": None})
 
 
 def _rate_lines(axes, rows: pd.DataFrame) -> None:

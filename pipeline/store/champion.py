@@ -6,7 +6,6 @@ Scoring reads this and the model folder, and nothing else: it needs no registry 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from features.errors import ModelRefused
 from models.folder import digest_of
+from pipeline.store.files import write_whole
 
 if TYPE_CHECKING:
     from models.baseline import AgeBandTable
@@ -86,15 +86,8 @@ def approvals(store_path: Path) -> dict[Path, str]:
 
 def write_record(store_path: Path, record: Mapping[str, Any]) -> None:
     """Replace champion.json whole."""
-    place = store_path / MODELS / CHAMPION
-    place.parent.mkdir(parents=True, exist_ok=True)
-    staging = place.with_name(f".{CHAMPION}.{os.getpid()}")
-    with open(staging, "w", encoding="utf-8") as out:
-        json.dump(record, out, sort_keys=True, indent=1, ensure_ascii=False)
-        out.write("\n")
-        out.flush()
-        os.fsync(out.fileno())
-    os.replace(staging, place)
+    text = json.dumps(record, sort_keys=True, indent=1, ensure_ascii=False)
+    write_whole(store_path / MODELS / CHAMPION, text + "\n")
 
 
 def keep(store_path: Path, table: AgeBandTable) -> Approved:

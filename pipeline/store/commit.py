@@ -18,7 +18,7 @@ from features.days import day_text
 from features.errors import CannotWrite, ContractError
 from features.tables import TABLES
 from pipeline.store.delta import NIGHT, SHARD
-from pipeline.store.files import DataFile, FileWriter, sealed, sync_folder, unsealed, write_whole
+from pipeline.store.files import DataFile, FileWriter, sealed, sync, unsealed, write_whole
 from pipeline.store.form import QUARANTINE, disk_schema, in_order, is_table_name, plain_rows, sort_columns, to_inner
 from pipeline.store.locks import only_run
 from pipeline.store.record import Delivered
@@ -105,7 +105,7 @@ def recover(store: Store) -> Mapping[str, int]:
         (store.path / DELIVERIES).mkdir(exist_ok=True)
         write_whole(store.path / DELIVERIES / f"{record.number:06d}-{record.ingest_id[:12]}.json", sealed(record.written()))
     note.unlink()
-    sync_folder(store.path)
+    sync(store.path)
     shutil.rmtree(store.path / STAGING, ignore_errors=True)
     return store.deliveries()[-1].versions
 

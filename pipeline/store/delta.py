@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -15,7 +14,7 @@ import pyarrow as pa
 
 from features.errors import CannotWrite
 from features.tables import TABLES
-from pipeline.store.files import DataFile, check_sound, read_rows, sync_folder, write_whole
+from pipeline.store.files import DataFile, check_sound, read_rows, sha256_of, sync, write_whole
 from pipeline.store.refusals import StoreDamaged
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ class DeltaTables:
             f"{seal.name}.json"
             for seal in sorted((self.path / name / SEALS).glob("[0-9]*"))
             if not (entry := log / f"{seal.name}.json").exists()
-            or _sha256(entry) != seal.read_text(encoding="utf-8", errors="replace")
+            or sha256_of(entry) != seal.read_text(encoding="utf-8", errors="replace")
         ]  # fmt: skip
 
     def _open(self, name: str, version: int | None = None) -> DeltaTable:
@@ -125,7 +124,7 @@ class DeltaTables:
                 raise StoreDamaged.gone_on_its_way(str(goal.relative_to(self.path)))
             folders.add(goal.parent)
         for folder in sorted(folders):
-            sync_folder(folder)
+            sync(folder)
 
     def add(self, name: str, files: Sequence[DataFile], in_place_of: str | None = None) -> None:
         """One transaction: the files come in; in_place_of: the night whose files go."""
@@ -194,7 +193,7 @@ class DeltaTables:
         folder.mkdir(exist_ok=True)
         for entry in sorted((self.path / name / LOG).glob("*.json")):
             if not (folder / entry.stem).exists():
-                write_whole(folder / entry.stem, _sha256(entry))
+                write_whole(folder / entry.stem, sha256_of(entry))
 
 
 def partition_of(name: str, path: str) -> str | None:
@@ -209,7 +208,3 @@ def _path_of(name: str, file: DataFile) -> str:
     if file.partition is None:
         return f"{file.sha256}.parquet"
     return f"{SHARD if name in TABLES else NIGHT}={file.partition}/{file.sha256}.parquet"
-
-
-def _sha256(place: Path) -> str:
-    return hashlib.sha256(place.read_bytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""Files that say whether they are whole: Parquet named after its own sha256, JSON that carries it. They appear whole or not at all."""
+"""Files that appear whole or not at all, everywhere in the house; and those of the store, which say whether they are whole."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,19 +67,15 @@ class FileWriter:
         if self._waiting:
             self._flush(keep=False)
         self._writer.close()
-        with self._place.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-            os.fsync(stream.fileno())
-            size = os.fstat(stream.fileno()).st_size
-        return DataFile(self._partition, digest, self._rows, size, self._place)
+        sync(self._place)
+        return DataFile(self._partition, sha256_of(self._place), self._rows, self._place.stat().st_size, self._place)
 
 
 def check_sound(place: Path, root: Path) -> None:
     """Refuse a data file that is gone or whose content is not what its name says; before anything parses it."""
     where = str(place.relative_to(root))
     try:
-        with place.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        digest = sha256_of(place)
     except FileNotFoundError:
         raise StoreDamaged.gone(where) from None
     if digest != place.stem:
@@ -120,20 +118,74 @@ def check_folder(folder: Path) -> None:
         raise CannotWrite.creating(repr(str(folder)), OSError(fault, ""))
 
 
+@contextmanager
+def whole_file(place: Path) -> Iterator[Path]:
+    """A draft beside the place, to be written: then the whole file stands at its name, or what stood there before."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    draft = place.with_name(f".{place.name}.{os.getpid()}.draft")
+    try:
+        yield draft
+        sync(draft)
+        os.replace(draft, place)
+        sync(place.parent)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
 def write_whole(place: Path, text: str) -> None:
-    """At its name appears the whole file or none."""
-    draft = place.with_name(f".{place.name}.draft")
-    with draft.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(draft, place)
-    sync_folder(place.parent)
+    with whole_file(place) as draft:
+        draft.write_text(text, encoding="utf-8", newline="\n")
 
 
-def sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+@contextmanager
+def whole_folder(place: Path) -> Iterator[Path]:
+    """An empty draft of a folder, for the owner alone, to be filled: then it stands at its name, in the place of what stood there.
+
+    One run at a time makes a place. What a killed run left is put right first: a folder that was about to be replaced gets its name back.
+    """
+    draft, former = place.with_name(f".{place.name}.draft"), place.with_name(f".{place.name}.former")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if former.exists() and not place.exists():
+        os.rename(former, place)
+    for left in (draft, former):
+        shutil.rmtree(left, ignore_errors=True)
+    draft.mkdir(mode=0o700)
+    try:
+        yield draft
+        for written in (*draft.rglob("*"), draft):
+            sync(written)
+        if place.exists():
+            os.rename(place, former)
+        os.rename(draft, place)
+        sync(place.parent)
+    except BaseException:
+        if former.exists() and not place.exists():
+            os.rename(former, place)
+        raise
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+        shutil.rmtree(former, ignore_errors=True)
+
+
+@contextmanager
+def only_owner_reads() -> Iterator[None]:
+    """Whatever is created meanwhile, by us or by a library, is for the owner alone."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def sync(place: Path) -> None:
+    """Have the file or the folder's entries on the disk before anything builds on them."""
+    descriptor = os.open(place, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sha256_of(place: Path) -> str:
+    with place.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "intake": "features params store",
     "panel": "features models params store",
     "law": "features params panel store",
-    "pages": "features models columns law",
+    "pages": "features models columns store law",
     "training": "features models params panel store pages",
     "night": "features models columns params store panel law pages",
     "outcomes": "features models columns params store panel pages night",

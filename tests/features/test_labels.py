@@ -11,27 +11,23 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from features.cohort import scorable
-from features.coverage import coverage, label_rates, maturity_curve, money_dropped, recoveries_by_day
+from features.coverage import recoveries_by_day
 from features.errors import ContractError, UsageError
 from features.labels import WHY_MISSING, labels, labels_by_terms
 from features.ledger import history
 from features.terms import LabelTerms, Terms
 from tests.judges.oracle_ledger import labels as oracle_labels
 from tests.worlds.cases import CASES, FAR, LABEL_CASES, Case
+from tests.worlds.labelled import DECIMALS, MARCH, labelled, of_book
 from tests.worlds.worlds import SPAN, START, World, day, label_terms, later_rows, terms, worlds
 
-DECIMALS = {"EUR": 2, "JPY": 0}
 NAMES = ("recovered", "recovered_amount", "defaulted", "recovered_missing", "defaulted_missing")
+
+
 some_nights = st.lists(st.integers(START, START + SPAN - 15), min_size=1, max_size=4)
+
+
 complete = st.integers(START + 40, START + SPAN + 90)
-
-
-def labelled(world: World, as_of, label: LabelTerms, complete_through: int = FAR, terms: Terms = Terms(), make=labels):  # noqa: B008
-    """The cohort's frame and its labels."""
-    tables = world.tables()
-    ledger = history(tables, terms)
-    frame = scorable(tables, ledger, as_of, terms).frame
-    return frame, make(frame, tables, ledger, label, complete_through, DECIMALS)
 
 
 def as_values(found) -> dict[str, object]:
@@ -160,18 +156,6 @@ def test_a_label_is_missing_with_a_reason_or_there_without(world: World, as_of, 
     assert (found["recovered_amount"].dropna() >= 0).all()
 
 
-def of_book() -> World:
-    """Three accounts in two months: one pays at once, one late, one is sold; another currency pays nothing."""
-    world = World().deliver("accounts", "charges", "payments", "statuses")
-    for account_id, currency in (("a", "EUR"), ("b", "EUR"), ("c", "EUR"), ("d", "JPY")):
-        world.account(account_id, opened_on="2024-01-01", currency=currency).charge("2024-02-20", 1000, account_id=account_id)
-    world.payment("2024-03-01 10:00", 100, account_id="a").payment("2024-03-06", 300, account_id="b", known_at="2024-03-09")
-    return world.status("sold", "2024-03-03", account_id="c")
-
-
-MARCH = LabelTerms(horizon_days=7, maturity_days=3, default_dpd=90, default_horizon_days=7)
-
-
 def test_without_payments_no_label_is_delivered():
     world = of_book()
     del world.rows["payments"]
@@ -251,58 +235,3 @@ def test_a_ledger_that_ends_before_the_window_is_refused():
     with pytest.raises(UsageError, match="The ledger ends on 2024-03-01, but 2024-03-07 is asked for. Leave last_day out"):
         labels(frame, tables, ledger, MARCH, FAR, DECIMALS)
     assert set(labels(frame, tables, ledger, MARCH, night, DECIMALS)["defaulted_missing"]) == {"immature"}
-
-
-def test_label_rates_by_night_bucket_and_currency():
-    frame, found = labelled(of_book(), [day("2024-03-01"), day("2024-04-01")], MARCH)
-    rates = label_rates(frame, found)
-    by_night = rates["Label rates by night"]
-    assert by_night["as_of"].dt.strftime("%Y-%m-%d").tolist() == ["2024-03-01", "2024-04-01"]
-    assert by_night["accounts"].tolist() == [4, 3]  # the sold one has left
-    assert by_night["recovered_labelled"].tolist() == [3, 3]
-    assert by_night["recovered_rate"].tolist() == [2 / 3, 0.0]
-    by_bucket = rates["Label rates by days past due"]
-    assert by_bucket["bucket"].tolist() == ["1-29", "30-59"]
-    money = rates["Share of balances recovered by currency and days past due"].set_index(["currency", "bucket"])
-    assert money.loc[("EUR", "1-29"), "balance_recovered_share"] == 400 / 2000
-    assert money.loc[("JPY", "1-29"), "balance_recovered_share"] == 0.0
-
-
-def test_coverage_says_by_month_what_has_a_label_and_why_the_rest_has_none():
-    frame, found = labelled(of_book(), [day("2024-03-01"), day("2024-04-01")], MARCH, complete_through=day("2024-04-10"))
-    table = coverage(frame, found)
-    assert table.loc[table["label"] == "recovered", ["month", "reason", "accounts", "share"]].values.tolist() == [
-        ["2024-03", "labelled", 3, 0.75],
-        ["2024-03", "sold", 1, 0.25],
-        ["2024-04", "immature", 3, 1.0],
-    ]
-    assert table.groupby(["month", "label"])["accounts"].sum().tolist() == [4, 4, 3, 3]
-
-
-def test_maturity_curve_is_the_share_of_eventual_recoveries_known_by_then():
-    world = of_book().payment("2024-03-02", 500, account_id="a", payment_id="p").reversal("2024-03-05", 500, "p", account_id="a")
-    tables = world.tables()
-    ledger = history(tables, Terms())
-    frame = scorable(tables, ledger, [day("2024-03-01")], Terms()).frame
-    sums = recoveries_by_day(frame, ledger, MARCH, FAR)
-    curve = maturity_curve(pd.concat([sums, sums]))  # two equal shards have the same shares
-    euros = curve[curve["currency"] == "EUR"].set_index("days")
-    assert euros.index.tolist() == [1, 2, 3, 5, 7, 10]
-    # 100 known on the night, 500 the next day and reversed on the fifth, 300 on the ninth: 400 in the end, of two accounts
-    assert euros["money_share"].tolist() == [0.25, 1.5, 1.5, 0.25, 0.25, 1.0]
-    assert euros["accounts_share"].tolist() == [0.5, 0.5, 0.5, 0.5, 0.5, 1.0]
-    assert curve.loc[curve["currency"] == "JPY", "money_share"].isna().all()
-
-
-def test_maturity_curve_without_a_mature_row_is_empty():
-    tables = of_book().tables()
-    ledger = history(tables, Terms())
-    frame = scorable(tables, ledger, [day("2024-03-01")], Terms()).frame
-    assert maturity_curve(recoveries_by_day(frame, ledger, MARCH, day("2024-03-02"))).empty
-
-
-def test_money_dropped_by_thresholds():
-    frame, found = labelled(of_book(), [day("2024-03-01")], replace(MARCH, min_share=0.2))
-    assert money_dropped(frame, found).to_dict() == {"EUR": 0.25, "JPY": 0.0}
-    frame, found = labelled(of_book(), [day("2024-03-01")], MARCH)
-    assert money_dropped(frame, found).to_dict() == {"EUR": 0.0, "JPY": 0.0}

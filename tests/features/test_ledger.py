@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from features import versions
 from features.errors import ContractError, UsageError
 from features.ledger import figures_at, history, worst_days_past_due
-from features.settlements import net_known, settlements
 from features.tables import NEVER, NO_MONEY, account_number
 from features.terms import Terms
-from features.versions import in_force, superseded_on
-from tests.judges.oracle_ledger import figures, net, number_of, worst
+from tests.judges.oracle_ledger import figures, worst
 from tests.worlds.cases import CASES, Case
-from tests.worlds.worlds import SPAN, START, World, day, later_rows, nights, terms, worlds
+from tests.worlds.worlds import SPAN, START, World, day, later_rows, nights, small_worlds, terms
 
-small_worlds = worlds(max_accounts=2, max_rows=6, contacts=False)
 EVERY_DAY = np.arange(START - 25, START + SPAN + 25, dtype=np.int32)
+
+
 FIGURES = ("balance", "arrears", "days_past_due")
+
+
 NUMBER = int(account_number(["a"])[0])
 
 
@@ -181,70 +180,6 @@ def test_the_hand_computed_cases_catch_a_leak(leak):
             found = dict(zip(FIGURES, on(ledger, "a", [day(night)])[0], strict=True))
             wrong += any(found[name] != expected[name] for name in FIGURES if name in expected)
     assert wrong
-
-
-@settings(max_examples=40, deadline=None)
-@given(small_worlds, nights)
-def test_settlements_are_worth_their_net_as_known(world: World, night: int):
-    tables = world.tables()
-    accounts = np.unique(tables["accounts"]["account_no"].to_numpy())
-    found = settlements(tables.get("payments"), accounts)
-    rows = [row for row in world.rows.get("payments", []) if row["kind"] != "reversal"]
-    rows.sort(key=lambda row: (row["account_no"], row["occurred_at"], number_of(row["payment_id"])))
-    assert found.accounts[found.position].tolist() == [row["account_no"] for row in rows]
-    assert found.amount.tolist() == [row["amount"] for row in rows]
-    assert found.is_credit.tolist() == [row["kind"] == "credit" for row in rows]
-    assert net_known(found, night).tolist() == [net(row, world.rows, night) if row["known_on"] < night else 0 for row in rows]
-    assert [found.payments["payment_id"].iloc[place] for place in found.row] == [row["payment_id"] for row in rows]
-
-
-@settings(max_examples=40, deadline=None)
-@given(worlds(), nights)
-def test_versions_in_force_are_the_last_known(world: World, night: int):
-    keys = {"charges": "charge_id", "balances": "taken_on", "contacts": "contact_id", "statuses": "status", "accounts": "account_id"}
-    for table, part in keys.items():
-        if table not in world.rows:
-            continue
-        frame, key = world.tables()[table], ["account_no", part] + (["from_on"] if table == "statuses" else [])
-        last = {}
-        for row in sorted(world.rows[table], key=lambda row: row["known_at"]):
-            if row["known_on"] < night:
-                last[tuple(row[name] for name in key)] = row["known_at"]
-        held = frame[in_force(frame["known_on"].to_numpy(), superseded_on(frame, key, table), night)]
-        assert dict(zip(held[key].itertuples(index=False, name=None), held["known_at"], strict=True)) == last
-
-
-def test_versions_of_an_account_with_hundreds_of_rows():
-    draw = np.random.default_rng(3)
-    known_on = draw.permutation(400).astype(np.int32)
-    frame = pd.DataFrame(
-        {
-            "account_no": 7,
-            "charge_id": [f"c{number}" for number in draw.integers(0, 40, 400)],
-            "known_at": known_on * 10,
-            "known_on": known_on,
-        }
-    )
-    found = superseded_on(frame, ["account_no", "charge_id"])
-    for charge_id, rows in frame.assign(found=found).groupby("charge_id"):
-        ordered = rows.sort_values("known_on")
-        assert ordered["found"].tolist() == [*ordered["known_on"].tolist()[1:], NEVER], charge_id
-
-
-def test_two_keys_with_one_hash_stay_two(monkeypatch):
-    calls = []
-
-    def colliding_at_first(values, hashes):
-        calls.append(1)
-        hashes[:] = 5
-        if len(calls) > 1:
-            whole_hash(values, hashes)
-
-    whole_hash = versions._hash_numbers
-    monkeypatch.setattr(versions, "_hash_numbers", colliding_at_first)
-    frame = pd.DataFrame({"account_no": [7, 7, 7], "charge_id": ["x", "y", "x"], "known_at": [1, 2, 3], "known_on": [1, 2, 3]})
-    assert superseded_on(frame, ["account_no", "charge_id"]).tolist() == [3, NEVER, NEVER]
-    assert len(calls) == 2
 
 
 def test_a_reversal_takes_back_only_payments_of_its_own_account():

@@ -20,7 +20,6 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -37,7 +36,6 @@ from pipeline.night import night as night_room
 from pipeline.night import shards
 from pipeline.night.night import publish_night
 from pipeline.night.score import score_shard
-from pipeline.night.stages import Stages
 from pipeline.pages.rule_words import sentence
 from pipeline.panel import dataset
 from pipeline.panel.engines import _attempt
@@ -49,7 +47,11 @@ from tests.worlds.commands import recoup
 from tests.worlds.params import written_params
 
 HOUSE = Path(__file__).parents[2]
+
+
 NIGHT = "2026-10-01"
+
+
 GROUPS = ["excluded", "held_out", "deferred", "no_value", "worklist", "joined", "below_capacity"]
 
 
@@ -213,18 +215,6 @@ def test_a_payment_known_in_time_does_change_the_scores(copied):
     assert recoup(copied, "ingest", "--source", str(append_rows(copied, "payments", rows))) == 0
     assert recoup(copied, "worklist", "--as-of", NIGHT) == 0
     assert published(copied)["scores.parquet"] != before["scores.parquet"]
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the peak of a process cannot be forgotten")
-def test_the_peak_of_a_stage_is_its_own():
-    stages = Stages()
-    with stages.stage("large"):
-        held = np.ones(80_000_000)
-        del held
-    with stages.stage("small"):
-        pass
-    large, small = (stage["peak_mib"] for stage in stages.done)
-    assert large > small + 100
 
 
 def test_the_same_night_again_and_with_two_workers_gives_the_same_bytes(house, copied):

@@ -19,23 +19,25 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from features.errors import CannotWrite, ContractError, UsageError
+from features.errors import CannotWrite, UsageError
 from pipeline.columns import PUBLISHED_SCORES, WORKLIST_COLUMNS
-from pipeline.night.terminal import Published
 from pipeline.pages import publish as publishing
-from pipeline.pages.publication import GROUPS_SHOWN, Details
+from pipeline.pages.publication import GROUPS_SHOWN
 from pipeline.pages.publish import mark_expired, publish
 from tests.worlds.paper_nights import AS_OF, empty, night
 
 HOUSE = Path(__file__).parents[2]
+
+
 FILES = {
     "worklist.parquet", "worklist.csv", "worklist.xlsx", "worklist.html", "deferred.csv", "excluded.csv", "held_out.csv",
     "scores.parquet", "manifest.json",
 }  # fmt: skip
+
+
 STEPS = ("rename", "replace", "symlink", "link", "fsync")
 
 
@@ -110,23 +112,6 @@ def test_parquet_holds_minor_units_dates_and_nulls(tmp_path):
 def test_an_empty_night_is_published(tmp_path):
     assert_whole(publish(empty(), tmp_path))
     assert pq.read_table(tmp_path / "current" / "worklist.parquet").num_rows == 0
-
-
-def test_an_empty_list_names_on_the_terminal_the_three_rules_that_took_most():
-    def by(rules: dict[str, int], frame: pd.DataFrame) -> pd.DataFrame:
-        return pd.concat([frame.head(1).assign(rule=rule) for rule, accounts in rules.items() for _ in range(accounts)])
-
-    made = empty()
-    shut = by({"no_rate": 1, "age": 2, "disputed": 1200, "barred": 2}, made.excluded)
-    made = empty(excluded=shut, deferred=by({"hours": 3}, made.deferred))
-    lines = Published(Path("out"), made).text().splitlines()
-    place = lines.index("The list is empty.")
-    assert lines[place + 1 : place + 3] == [
-        "Excluded most often by: disputed (1,200), age (2), barred (2)",
-        "Deferred most often by: hours (3)",
-    ]
-    full = Published(Path("out"), night()).text()
-    assert "The list is empty." not in full and re.search(r"^ *queue +rank +account +balance +p ", full, re.MULTILINE)
 
 
 # ---- the same night, the same bytes ----------------------------------------------------------------------------------------------------
@@ -238,6 +223,8 @@ def quick_faces(monkeypatch):
 
 
 OLD, OLDER, NEW = night(3, seed=1), night(3, seed=1, as_of=AS_OF - dt.timedelta(1)), night(3, seed=2)
+
+
 SCENES = {"first": None, "next night": OLDER, "same night": OLD}
 
 
@@ -445,34 +432,6 @@ def test_a_notice_that_cannot_be_written_says_so(tmp_path):
     (tmp_path / "EXPIRED.txt").mkdir()
     with pytest.raises(CannotWrite, match="EXPIRED.txt.* cannot be created"):
         mark_expired(tmp_path, AS_OF + dt.timedelta(1), "Late.")
-
-
-# ---- nights that do not fit together ---------------------------------------------------------------------------------------------------
-
-
-def counts(**changed: int) -> dict[str, int]:
-    return dict(night().counts) | changed
-
-
-@pytest.mark.parametrize(
-    ("changes", "sentence"),
-    [
-        ({"worklist": night().worklist.drop(columns="balance")}, "Table 'worklist' lacks 'balance'"),
-        ({"worklist": night().worklist[list(reversed(WORKLIST_COLUMNS))]}, "'worklist' must have its columns in the published order"),
-        ({"deferred": night().deferred[["rule", "account_id", "citation", "first_permitted"]]}, "'deferred' must begin with 'account_id'"),
-        ({"worklist": night().worklist.astype({"balance": "float64"})}, "worklist.balance must be integer minor units. Got float64"),
-        ({"worklist": night().worklist.assign(currency="XXX")}, "Currencies 'XXX' have no number of decimals"),
-        ({"details": Details(limits=pd.DataFrame({"account_id": []}))}, "Table 'details.limits' lacks"),
-        ({"audit": night().audit.iloc[1:]}, "'audit' must have one row for each listed account"),
-        ({"counts": {"scorable": 0}}, "counts lack worklist, joined"),
-        ({"counts": counts(scorable=1)}, "and 1 are scorable. Each must be in exactly one group"),
-        ({"counts": counts(no_value=0, deferred=night().counts["deferred"] + 5)}, "'deferred' has 16 rows and is counted as 21"),
-    ],
-)
-def test_a_night_that_does_not_fit_together_is_refused(tmp_path, changes, sentence):
-    with pytest.raises(ContractError, match=sentence):
-        publish(replace(night(), **changes), tmp_path / "out")
-    assert not (tmp_path / "out").exists()
 
 
 def test_a_dialler_gets_its_own_columns_in_its_own_order(tmp_path):

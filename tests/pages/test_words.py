@@ -25,13 +25,18 @@ from pipeline.outcomes.book_pages import write_reports
 from pipeline.pages.language import languages, words
 from pipeline.pages.page import html
 from pipeline.pages.rule_words import UNNAMED, cited, explained, in_words, sentence
-from pipeline.pages.speech import Speech
 from tests.worlds.afterwards import NIGHT, House, opened
 from tests.worlds.paper_nights import night
 
 RULE_FILE = load_rules()
+
+
 WORD = re.compile(r"[^\W\d_]{3,}")
+
+
 CODES = {"recovery", "baseline", "age", "band", "promise", "plan"} | {code.lower() for code in DECIMALS}  # names in every language
+
+
 CODE = re.compile(r"\S*[\w)][._:/-]+[\w(]\S*|\S*[\d_]\S*")  # ids, names of files and rules, days, money
 
 
@@ -197,19 +202,24 @@ def test_a_night_in_french_says_its_rules_in_french():
 
 
 # ---- what may not be said ----------------------------------------------------------------------------------------------------------------
-
 THREATS = (
     r"court|sue|suit|lawsuit|judge|jail|arrest|police|seiz\w*|garnish\w*|bailiff|legal action|consequences|threat\w*|tribunal|huissier|"
     r"saisie|poursui\w*|prison|menac\w*"
 )
+
+
 TRAITS = (
     r"race|racial|ethnic\w*|religio\w*|gender|sex|sexual\w*|years old|pregnan\w*|national origin|marital|married|divorced|disab\w*|union|"
     r"politic\w*|sexe|grossesse|handicap\w*|mari\w*"
 )
+
+
 HEALTH = (
     r"health|ill|illness|sick\w*|hospital|medical|doctor|mental|addict\w*|hardship|vulnerab\w*|deceased|death|died|santé|malad\w*|hôpital|"
     r"médic\w*|décès|décédé|vulnérab\w*"
 )
+
+
 OTHERS = r"employer|relative|parent|spouse|wife|husband|neighbour|friend|attorney|lawyer|third party|employeur|conjoint|voisin|avocat|tiers"
 
 
@@ -250,26 +260,3 @@ def test_statuses_that_protect_are_never_named():
     for rule in stops:
         named = set(rule.statuses) - UNNAMED
         assert named <= words("en")["statuses"].keys()
-
-
-# ---- figures -----------------------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("language", "minor", "currency", "text"),
-    [
-        ("en", 123456, "EUR", "€1,234.56"), ("en", -5, "GBP", "-£0.05"), ("en", 1234, "JPY", "JP¥1,234"), ("en", 1500, "KWD", "KWD1.500"),
-        ("fr", 123456, "EUR", "1\u202f234,56\xa0€"), ("fr", 1234, "JPY", "1\u202f234\xa0JPY"), ("fr", None, "EUR", "–"),
-    ],
-)  # fmt: skip
-def test_money_reads_as_the_language_writes_it(language, minor, currency, text):
-    assert Speech(language).money(minor, currency).replace("KWD\xa0", "KWD") == text
-
-
-def test_days_shares_and_counts_read_as_the_language_writes_them():
-    english, french = Speech("en"), Speech("fr")
-    assert (english.day("2026-10-01"), french.day("2026-10-01", "full")) == ("1 October 2026", "jeudi 1er octobre 2026")
-    assert (french.day("2026-10-11"), french.day(None)) == ("11 octobre 2026", "–")
-    assert (english.share(0.1234, 1), french.share(0.5), english.share(None)) == ("12.3%", "50\u202f%", "–")
-    assert (english.count(12345), french.count(12345)) == ("12,345", "12\u202f345")
-    assert (english.month("2026-09"), french.month("2026-09")) == ("Sept 2026", "sept. 2026")

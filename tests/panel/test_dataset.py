@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
-from features.coverage import BY_BUCKET, BY_NIGHT
 from features.days import date_of
 from features.declarations import Catalogue
 from features.errors import InputMissing
@@ -30,12 +28,13 @@ from pipeline.panel.dataset import (
     view,
     write_panel,
 )
-from pipeline.panel.label_charts import draw
 from pipeline.store.store import Store
 from tests.worlds.commands import exit_code
 from tests.worlds.deliveries import PARAMS, account, charge, contact, day, payment, status, taken
 
 OWN = Catalogue([Feature("payments", Agg.COUNT, Window(90), empty=0), Feature("contacts", Agg.COUNT, empty=0), Noun("portfolio")])
+
+
 PAYMENTS = [payment(occurred_at="2026-03-20"), payment(payment_id="X2", account_id="J1", amount="5", occurred_at="2026-02-10")]
 
 
@@ -88,42 +87,6 @@ def test_threads_and_shards_give_the_same_rows_and_only_needed_columns_are_read(
     tables = read(store, 0, OWN, store.versions(), scorable=False)
     assert set(tables) == {"accounts", "payments", "contacts"}
     assert "channel" not in tables["contacts"] and "person_id" not in tables["contacts"] and "charge_id" not in tables["payments"]
-
-
-def test_the_picture_of_the_labels_is_the_same_bytes_and_shows_a_broken_feed(tmp_path):
-    def rates(recovered: float) -> dict[str, pd.DataFrame]:
-        rate = pd.DataFrame({"recovered_rate": [0.3, recovered], "defaulted_rate": [0.1, np.nan]})
-        nights = pd.Series(pd.to_datetime(["2026-01-01", "2026-02-01"])).rename("as_of")
-        return {BY_NIGHT: rate.assign(as_of=nights), BY_BUCKET: rate.assign(bucket=["0", "1-29"])}
-
-    seen = pd.DataFrame({"month": ["2026-01", "2026-02"], "label": "recovered", "reason": "labelled", "accounts": 5, "share": 1.0})
-    broken = pd.concat([seen.assign(share=[1.0, 0.4]), seen.tail(1).assign(reason="immature", share=0.6)])
-    curve = pd.DataFrame({"currency": "EUR", "days": [1, 30], "accounts_share": [0.1, 1.0], "money_share": [0.1, 1.0]})
-    pictures = []
-    shown = ((0.3, seen, curve), (0.3, seen, curve), (0.3, broken, curve), (0.3, seen, curve.iloc[:0]), (0.6, seen, curve))
-    for number, (recovered, coverage, points) in enumerate(shown):
-        draw(rates(recovered), coverage, points, tmp_path / f"{number}.png")
-        pictures.append((tmp_path / f"{number}.png").read_bytes())
-    assert pictures[0] == pictures[1] and len(set(pictures)) == 4
-    assert all(picture.startswith(b"\x89PNG") and np.frombuffer(picture, np.uint8).size > 10_000 for picture in pictures)
-
-
-def test_an_interrupted_picture_leaves_the_older_one_whole(tmp_path, monkeypatch):
-    from matplotlib.figure import Figure
-
-    def interrupted(figure, place, **asked):
-        Path(place).write_bytes(b"half")
-        raise KeyboardInterrupt("by the user")
-
-    rates = pd.DataFrame({"recovered_rate": [0.3], "defaulted_rate": [0.1], "bucket": ["0"], "as_of": pd.to_datetime(["2026-01-01"])})
-    seen = pd.DataFrame({"month": ["2026-01"], "label": "recovered", "reason": "labelled", "accounts": 5, "share": 1.0})
-    curve = pd.DataFrame({"currency": ["EUR"], "days": [1], "accounts_share": [0.1], "money_share": [0.1]})
-    place = tmp_path / "panel.png"
-    place.write_bytes(b"older")
-    monkeypatch.setattr(Figure, "savefig", interrupted)
-    with pytest.raises(KeyboardInterrupt, match="by the user"):
-        draw({BY_NIGHT: rates, BY_BUCKET: rates}, seen, curve, place)
-    assert [found.name for found in tmp_path.iterdir()] == ["panel.png"] and place.read_bytes() == b"older"
 
 
 def test_a_currency_without_a_rate_is_said_where_a_debtor_owes_in_two(tmp_path):

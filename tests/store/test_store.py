@@ -5,25 +5,19 @@ from __future__ import annotations
 import datetime as dt
 import pickle
 import re
-import signal
 import subprocess
-import sys
-import time
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from features.errors import ContractError, InputMissing, LockHeld, UsageError
+from features.errors import ContractError, InputMissing, UsageError
 from features.tables import NO_DAY, NO_MONEY, NO_NUMBER, NUMBERS, TABLES, account_number, check, inner_columns, numbered, shard_of
 from pipeline.intake.ingest import ingest
 from pipeline.store import commit
 from pipeline.store import store as store_room
-from pipeline.store.form import in_order, sort_columns
-from pipeline.store.locks import only_run
+from pipeline.store.form import sort_columns
 from pipeline.store.store import Store
 from pipeline.store.verify import examine_store
 from tests.worlds.deliveries import PARAMS, PAYMENTS, account, charge, contact, content, day, payment, status, world, write
@@ -110,17 +104,6 @@ def test_rows_are_in_their_total_order_from_one_file_or_many(held):
         for name, frame in held.tables(shards).items():
             keys = [tuple(row) for row in frame[sort_columns(name)].astype(object).to_numpy().tolist()]
             assert all(first < second for first, second in pairwise(keys))
-
-
-@pytest.mark.parametrize(("table", "last"), [("payments", (-5, 1, 2, 10)), ("statuses", ("a", "b", "ba", "c"))])
-@given(st.data())
-@settings(max_examples=100, deadline=None)
-def test_in_order_is_a_plain_sort(table, last, data):
-    key = st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 2), st.sampled_from(last))
-    rows = data.draw(st.lists(key, max_size=30))
-    frame = pd.DataFrame(rows, columns=sort_columns(table)).assign(place=range(len(rows)))
-    sorted_rows = sorted(range(len(rows)), key=lambda place: rows[place])
-    assert in_order(table, frame)["place"].tolist() == sorted_rows
 
 
 def test_ids_lie_beside_their_numbers(held):
@@ -362,41 +345,6 @@ def test_a_store_with_a_cut_off_ingest_takes_no_nights(own):
         commit.append(own, "scores", assignments())
     with pytest.raises(ContractError, match=r"'pending.json' is damaged"):
         commit.recover(own)
-
-
-# One writer at a time
-
-
-def test_another_process_is_turned_away_at_once_and_a_killed_one_frees_the_lock(tmp_path):
-    program = """
-import sys, time
-from pathlib import Path
-from pipeline.store.locks import only_run
-with only_run(Path(sys.argv[1])):
-    print("held", flush=True)
-    time.sleep(60)
-"""
-    holder = subprocess.Popen(
-        [sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, cwd=store_room.Path(__file__).parents[2]
-    )
-    try:
-        assert holder.stdout.readline() == b"held\n"
-        began = time.monotonic()
-        with pytest.raises(LockHeld, match=r"Another run works on"), only_run(tmp_path):
-            pass
-        assert time.monotonic() - began < 1
-    finally:
-        holder.send_signal(signal.SIGKILL)
-        holder.wait()
-        holder.stdout.close()
-    with only_run(tmp_path), only_run(tmp_path):
-        pass
-    assert LockHeld.exit_code == 75
-
-
-def test_a_lock_in_a_place_that_cannot_be_written_is_an_error_not_a_hang(tmp_path):
-    with pytest.raises(OSError, match=r"No such file"), only_run(tmp_path / "nowhere"):
-        pass
 
 
 # Other engines

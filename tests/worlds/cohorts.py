@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from features.build import build
+from features.catalogue import CATALOGUE
 from features.declarations import Catalogue
 from features.spec import MISSING, Feature, Window, where
 from features.tables import NUMBERS
 from features.terms import Terms
 from features.vocabulary import EVENTS, LEDGER, MEASURED, PLAIN, Agg
 from tests.judges import oracle_ledger as books
-from tests.worlds.worlds import World
+from tests.worlds.worlds import World, day
 
 RATES = {"EUR": 1.0, "JPY": 0.0061}
 DECIMALS = {"EUR": 2, "JPY": 0}
@@ -87,3 +89,20 @@ def tables_of(world: World, shuffle_seed: int | None = None, categorical: bool =
 
 def with_rates(terms: Terms, rates: dict | None = None) -> Terms:
     return Terms(**{**vars(terms), "rates": RATES if rates is None else rates, "decimals": DECIMALS})
+
+
+def cell(world: World, name: str, night: str, account_id: str = "a", terms: Terms | None = None):
+    matrix = build(frame_of([(account_id, day(night))]), world.tables(), CATALOGUE, terms or Terms(decimals=DECIMALS))
+    return matrix[name].iloc[0]
+
+
+def account() -> World:
+    return World("Europe/Paris").account(opened_on="2023-01-15").charge("2024-01-31", 100_000).deliver("payments", "contacts", "statuses")
+
+
+def two_books() -> World:
+    """A debtor with an open account in one book and accounts settled in another, one of them billed by statement only."""
+    world = account().account("billed", "d-a", portfolio="shop", opened_on="2023-02-01").deliver("balances")
+    world.charge("2023-03-01", 100, account_id="billed").payment("2023-03-10", 100, account_id="billed")
+    world.account("stated", "d-a", portfolio="shop", opened_on="2023-02-01", principal=100)
+    return world.balance("2023-03-01", 100, 100, 5, account_id="stated").payment("2023-03-05", 100, account_id="stated")

@@ -420,3 +420,6 @@ def _distinct_versions(world: World) -> World:
                 kept.append(row)
         world.rows[name] = kept
     return world
+
+
+small_worlds = worlds(max_accounts=2, max_rows=6, contacts=False)

@@ -15,9 +15,17 @@ from pipeline.outcomes.findings import OK, STOP, WARN, Findings, Seen, differenc
 from pipeline.params import load
 
 PARAMS = load(Path(__file__).parents[2] / "params.yaml")
+
+
 AS_OF = dt.date(2026, 11, 22)
+
+
 NIGHT = (AS_OF - dt.date(1970, 1, 1)).days
+
+
 EARLIER = NIGHT - 60
+
+
 NO_ARMS = pd.DataFrame(columns=["debtor_id", "arm", "assigned_on", "until_on", "probability"])
 
 

@@ -1,0 +1,116 @@
+"""A history stamped with its load time, and a volume outside the usual, are refused."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from features.errors import ContractError
+from features.tables import TABLES
+from pipeline.intake.ingest import ingest
+from pipeline.store.store import Store
+from tests.worlds.deliveries import (
+    PARAMS,
+    account,
+    charge,
+    contact,
+    payment,
+    refusal,
+    statement,
+    status,
+    taken,
+    world,
+    write,
+)
+
+
+def dated(table: str, number: int, on: str, **cells) -> dict:
+    """A row of any table, the number-th, that lies on a day."""
+    return {
+        "accounts": lambda: account(account_id=f"H{number}", opened_on=on, **cells),
+        "charges": lambda: charge(charge_id=f"H{number}", issued_on=on if number % 2 else "", due_on=on, **cells),
+        "balances": lambda: statement(taken_on=on, **cells),
+        "payments": lambda: payment(payment_id=f"H{number}", occurred_at=on, **cells),
+        "contacts": lambda: contact(contact_id=f"H{number}", occurred_at=on, **cells),
+        "statuses": lambda: status(from_on=on, **cells),
+    }[table]()
+
+
+YEAR = [f"2025-{number % 12 + 1:02}-{number // 12 + 3:02}" for number in range(60)]
+
+
+STAMP = {"known_at": "2026-06-01T03:00:00Z"}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_history_stamped_with_its_load_time_is_refused_with_the_remedy(tmp_path, table):
+    rows = [dated(table, number, on, **STAMP) for number, on in enumerate(YEAR)]
+    sentence = rf"Table '{table}': 60 rows that happened over \d+ days all became known within 1 days.*Empty known_at.*--backfill"
+    refusal(tmp_path, ContractError, sentence, **{table: rows})
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_history_known_as_it_happened_comes_in(tmp_path, table):
+    rows = [dated(table, number, on, known_at=f"{on}T22:00:00Z") for number, on in enumerate(YEAR)]
+    assert taken(tmp_path, **{table: rows})[0][table].accepted >= 60
+
+
+def test_rows_as_new_as_the_night_are_no_load_stamp(tmp_path):
+    """Accounts placed yesterday with what was owed on them for a year; a plan whose days are to come."""
+    placed = [account(account_id=f"H{number}", opened_on=on, placed_on="2026-05-31", **STAMP) for number, on in enumerate(YEAR)]
+    owed = [dated("charges", number, on, account_id=f"H{number}", **STAMP) for number, on in enumerate(YEAR)]
+    plan = [charge(charge_id=f"F{number}", issued_on="", due_on=f"2027-{number % 12 + 1:02}-03", **STAMP) for number in range(60)]
+    reports, _ = taken(tmp_path, accounts=placed, charges=[*owed, *plan])
+    assert [reports[name].accepted - len(rows) for name, rows in world().items()] == [60, 120]
+
+
+def test_versions_and_late_finds_beside_a_longer_record_are_no_load_stamp(tmp_path):
+    rows = [dated("statuses", number, on, known_at=on) for number, on in enumerate(YEAR)]
+    _, store = taken(tmp_path, statuses=rows)
+    ended = [{**row, "until_on": "2026-05-30", **STAMP} for row in rows]
+    found = [dated("statuses", number, on, account_id="A2", **STAMP) for number, on in enumerate(YEAR[:30])]
+    report = ingest(write(tmp_path / "next", {"statuses": [*ended, *found]}), store.path, PARAMS)
+    assert report.tables[0].accepted == 90
+
+
+def test_late_rows_in_a_live_feed_are_no_load_stamp(tmp_path):
+    rows = [
+        payment(payment_id=f"H{number}", occurred_at=f"2025-{number % 12 + 1:02}-03", known_at=f"2025-{number % 12 + 1:02}-04")
+        for number in range(60)
+    ]
+    late = [payment(payment_id="L1", occurred_at="2025-01-03", known_at="2026-06-01")]
+    reports, _ = taken(tmp_path, payments=[*rows, *late])
+    assert reports["payments"].accepted == 61
+
+
+# Volume
+
+
+def nightly(number: int, count: int) -> dict:
+    """Payments of one Wednesday each."""
+    on = dt.date(2026, 1, 7) + dt.timedelta(days=7 * number)
+    return {"payments": [payment(payment_id=f"V{number}-{each}", occurred_at=on.isoformat()) for each in range(count)]}
+
+
+def test_a_volume_outside_the_usual_is_refused_unless_accepted(tmp_path):
+    ingest(write(tmp_path / "base", world()), tmp_path / "store", PARAMS)
+    for number in range(4):
+        ingest(write(tmp_path / f"night-{number}", nightly(number, 100)), tmp_path / "store", PARAMS)
+    for count, share in ((69, "69%"), (151, "151%")):
+        source = write(tmp_path / f"odd-{count}", nightly(4, count))
+        with pytest.raises(
+            ContractError, match=rf"Table 'payments' has {count} rows, {share} of the usual 100 for a Wednesday.*--accept-volume"
+        ):
+            ingest(source, tmp_path / "store", PARAMS)
+    report = ingest(tmp_path / "odd-69", tmp_path / "store", PARAMS, accept_volume="bank holiday")
+    assert report.accepted_volume == "bank holiday" and any("Accepted: bank holiday" in warning for warning in report.warnings)
+    assert "Unusual volume accepted: bank holiday" in report.text()
+    assert Store(tmp_path / "store").deliveries()[-1].accepted_volume == "bank holiday"
+    assert ingest(write(tmp_path / "next", nightly(5, 130)), tmp_path / "store", PARAMS).number == 7
+
+
+def test_too_few_earlier_nights_or_rows_say_nothing_about_volume(tmp_path):
+    ingest(write(tmp_path / "base", world()), tmp_path / "store", PARAMS)
+    for number, count in enumerate((10, 40, 10, 40, 90)):  # a usual of 25 swings by chance
+        ingest(write(tmp_path / f"night-{number}", nightly(number, count)), tmp_path / "store", PARAMS)

@@ -1,0 +1,28 @@
+"""What the terminal says of a night."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.night.terminal import Published
+from tests.worlds.paper_nights import empty, night
+
+
+def test_an_empty_list_names_on_the_terminal_the_three_rules_that_took_most():
+    def by(rules: dict[str, int], frame: pd.DataFrame) -> pd.DataFrame:
+        return pd.concat([frame.head(1).assign(rule=rule) for rule, accounts in rules.items() for _ in range(accounts)])
+
+    made = empty()
+    shut = by({"no_rate": 1, "age": 2, "disputed": 1200, "barred": 2}, made.excluded)
+    made = empty(excluded=shut, deferred=by({"hours": 3}, made.deferred))
+    lines = Published(Path("out"), made).text().splitlines()
+    place = lines.index("The list is empty.")
+    assert lines[place + 1 : place + 3] == [
+        "Excluded most often by: disputed (1,200), age (2), barred (2)",
+        "Deferred most often by: hours (3)",
+    ]
+    full = Published(Path("out"), night()).text()
+    assert "The list is empty." not in full and re.search(r"^ *queue +rank +account +balance +p ", full, re.MULTILINE)

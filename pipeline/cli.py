@@ -108,7 +108,7 @@ def ingest(source: Path | None, store: Path | None, params_path: Path, backfill:
 @_params_option
 def features(store: Path | None, as_of: dt.datetime, out: Path | None, feature: str | None, account: str | None, params_path: Path) -> None:
     """One row per scorable account: account_id, as_of, features."""
-    from pipeline.night.score import check_feeds
+    from pipeline.night.feeds import check_feeds
     from pipeline.panel import dataset
     from pipeline.store.store import Store
 

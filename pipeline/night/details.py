@@ -1,22 +1,82 @@
-"""What an opened row of the list shows of its account: money, contacts and promises of the last year, as known before the night."""
+"""What an opened row of the list shows: every reason, and money, contacts and promises of the last year as known before the night."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
+from features.catalogue import CATALOGUE
 from features.evidence import Evidence
 from features.ledger import Ledger
 from features.settlements import net_known
 from features.terms import Terms
 from features.versions import superseded_on
 from features.vocabulary import PROMISE_STATES
-from pipeline.panel.dataset import View
+from models.explain import reasons
+from models.recovery import load_model
+from pipeline.law.limits import limits_of
+from pipeline.law.rule_file import load_rules
+from pipeline.night.feeds import complete_on
+from pipeline.night.refusals import ScoresDiffer
+from pipeline.night.score import Job, asked
+from pipeline.pages.publication import Details
+from pipeline.panel.dataset import View, terms_of, view
+from pipeline.panel.engines import map_shards
+from pipeline.store.store import Store
 
 SHOWN_DAYS = 365
 CONTACTS_SHOWN, PAYMENTS_SHOWN, PROMISES_SHOWN = 20, 24, 10
+SHOWN_REASONS = ("reason_1", "reason_2", "reason_3")
+
+
+def opened_rows(job: Job, listed: pd.DataFrame, language: str) -> tuple[pd.DataFrame, Details]:
+    """Reasons and details of the listed accounts. listed: account_no, account_id, debtor_id, p_recovered, channel, shard.
+
+    Features of the listed debtors are made again from the same pinned versions; a probability that then differs by a bit is refused.
+    """
+    by_shard = [(shard, part) for shard, part in listed.groupby("shard", sort=True)]
+    parts = list(map_shards(partial(_open_shard, job, language), by_shard, job.params.engine))
+    said = pd.concat([part[0] for part in parts], ignore_index=True) if parts else pd.DataFrame(columns=["account_no", *SHOWN_REASONS])
+    frames: dict[str, list[pd.DataFrame]] = {}
+    for _, details in parts:
+        for name, frame in details.items():
+            frames.setdefault(name, []).append(frame)
+    return said, Details(**{name: pd.concat(found, ignore_index=True) for name, found in frames.items()})
+
+
+def _open_shard(job: Job, language: str, item: tuple[int, pd.DataFrame]) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+    shard, listed = item
+    store = Store(job.store_path)
+    whole = view(store, shard, [job.as_of], job.params, job.versions, debtors=listed["debtor_id"])
+    seen = _of_debtors(whole, listed["account_no"])
+    complete = complete_on(store, job.versions, job.as_of, job.params)
+    model = load_model(job.model.folder, job.model.sha256)
+    cohort = seen.cohort.frame
+    matrix = asked(model, seen.matrix)
+    again = model.predict(matrix, cohort)["p_recovered"].to_numpy()
+    once = listed.set_index("account_no")["p_recovered"].reindex(cohort["account_no"]).to_numpy()
+    differ = again != once
+    if differ.any():
+        raise ScoresDiffer.again(list(cohort["account_id"][differ]))
+    planned = dict(zip(listed["account_no"].tolist(), listed["channel"].astype("str"), strict=True))
+    narrowed = limits_of(whole.cohort, whole.tables, planned, load_rules(), job.params, job.as_of, complete)
+    said = reasons(model, matrix, cohort, CATALOGUE, language)
+    named = {place: {f"reason_{place}": "reason", f"strength_{place}": "contribution"} for place in (1, 2, 3)}
+    long = [said[list(names)].rename(columns=names).assign(account_id=cohort["account_id"], place=place) for place, names in named.items()]
+    shown = pd.concat(long, ignore_index=True)[["account_id", "place", "reason", "contribution"]]
+    shown = shown[shown["reason"] != ""].sort_values(["account_id", "place"], ignore_index=True).drop(columns="place")
+    details = details_of(seen, cohort["account_no"].to_numpy(), terms_of(store, job.params, job.versions))
+    return said[list(SHOWN_REASONS)].assign(account_no=cohort["account_no"].to_numpy()), {"reasons": shown, "limits": narrowed, **details}
+
+
+def _of_debtors(seen: View, accounts: Sequence[int]) -> View:
+    keep = seen.cohort.frame["account_no"].isin(accounts).to_numpy()
+    frame = seen.cohort.frame[keep].reset_index(drop=True)
+    return replace(seen, cohort=replace(seen.cohort, frame=frame), matrix=seen.matrix[keep].reset_index(drop=True))
 
 
 def details_of(seen: View, listed: np.ndarray, terms: Terms) -> dict[str, pd.DataFrame]:

@@ -16,14 +16,17 @@ import numpy as np
 import pandas as pd
 
 from features.days import date_of, day_text
-from features.errors import InputMissing
 from models.recovery import load_model
 from pipeline.law.rule_file import RULES_FILE, load_rules
-from pipeline.night.score import Job, check_feeds, job_for
-from pipeline.night.shards import Worked, clear_stages, code_sha256, opened_rows, stage_of, work_shards
+from pipeline.night.details import opened_rows
+from pipeline.night.feeds import check_feeds
+from pipeline.night.ranking import rank_night
+from pipeline.night.refusals import NightMissing
+from pipeline.night.score import Job, job_for
+from pipeline.night.shards import Worked, clear_shelves, code_sha256, shelf_of, work_shards
 from pipeline.night.stages import Stages
 from pipeline.night.terminal import Published
-from pipeline.night.worklist import assignments, night_of, rank_night
+from pipeline.night.worklist import assignments, night_of
 from pipeline.pages.publish import publish
 from pipeline.pages.rule_words import in_words, sentence
 from pipeline.params import Params
@@ -45,12 +48,12 @@ def publish_night(store_path: Path, as_of: dt.date, out: Path, params: Params, *
         warnings = check_feeds(store, as_of, params)
         job = job_for(store, as_of, params)
         warnings += [*unapproved(job), *taught_later(job)]
-        stage = stage_of(job, out)
-        clear_stages(out, keep=stage)
+        shelf = shelf_of(job, out)
+        clear_shelves(out, keep=shelf)
         with stages.stage("score and judge"):
-            worked = work_shards(job, stage)
+            worked = work_shards(job, shelf)
         if not sum(one.counts["accounts"].sum() for one in worked):
-            raise InputMissing(f"No account is known before {as_of}. Choose a later --as-of, or load the history with `ingest --backfill`.")
+            raise NightMissing.nobody(as_of)
         with stages.stage("rank"):
             ranked = rank_night(store, job, worked)
         with stages.stage("explain"):
@@ -65,7 +68,7 @@ def publish_night(store_path: Path, as_of: dt.date, out: Path, params: Params, *
             replace_night(store, "assignments", assignments(ranked, job), job.as_of)
             night = replace(night, manifest=about, dialler=params.worklist.dialler_columns)
             folder = publish(night, out, lambda: _run_block(so_far(), worked))
-        shutil.rmtree(stage)
+        shutil.rmtree(shelf)
     return Published(folder, night)
 
 

@@ -11,7 +11,6 @@ import pandas as pd
 from features.catalogue import CATALOGUE
 from features.currencies import DECIMALS
 from features.days import day_number, day_text
-from features.errors import InputMissing
 from features.tables import NO_DAY, NO_MONEY, TABLES
 from features.versions import superseded_on
 from models.explain import every_reason
@@ -19,14 +18,15 @@ from models.recovery import load_model
 from pipeline.law.eligibility import check
 from pipeline.law.reasoning import reasoning
 from pipeline.law.rule_file import load_rules
-from pipeline.night.score import asked, check_feeds, job_for
-from pipeline.night.shards import complete_on
+from pipeline.night.feeds import check_feeds, complete_on
+from pipeline.night.refusals import NightMissing
+from pipeline.night.score import asked, job_for
 from pipeline.panel.dataset import View, view
 from pipeline.params import Params
 from pipeline.store.store import Store
 
 LEAST_PULL = 0.00005  # log-odds that print as nothing: such reasons are counted in one line
-SHOWN = {
+SHOWN_EVENTS = {
     "charges": ("due_on", ("charge_id", "kind", "amount")),
     "balances": ("taken_on", ("balance", "arrears", "days_past_due")),
     "payments": ("occurred_on", ("kind", "amount", "method")),
@@ -60,7 +60,7 @@ def explain_account(store_path: Path, as_of: dt.date, account_id: str, params: P
         reasoning(cohort, seen.tables, load_rules(), params, account_id, job.as_of, complete_on(store, versions, job.as_of, params)),
     ]
     number = int(row["account_no"].iloc[0])
-    for name, (when, columns) in SHOWN.items():
+    for name, (when, columns) in SHOWN_EVENTS.items():
         if name in seen.tables:
             found = _events(seen.tables[name], name, number, when, columns, job.as_of, money)
             lines += ["", f"{name.capitalize()} known before {as_of}, newest first", found]
@@ -86,7 +86,7 @@ def _seen(store_path: Path, as_of: dt.date, account_id: str, params: Params) -> 
     if not (seen.cohort.frame["account_id"] == account_id).any():
         counted = seen.cohort.counts[seen.cohort.counts["accounts"] > 0]["reason"].astype("str")
         why = ", ".join(sorted(set(counted) - {"scorable"})) or "not known yet"
-        raise InputMissing(f"Account {account_id!r} is not scorable as of {as_of} ({why}). Choose a night on which it owes something due.")
+        raise NightMissing.not_scorable(account_id, as_of, why)
     return store, versions, seen
 
 

@@ -13,11 +13,13 @@ from typing import Any
 import pandas as pd
 
 from features.days import date_of, day_number
-from features.errors import ContractError, InputMissing, some
-from features.tables import FEEDS, TABLES
+from features.errors import InputMissing
+from features.tables import TABLES
 from models.baseline import AgeBandTable
 from models.recovery import load_model
 from pipeline.columns import PUBLISHED_SCORES
+from pipeline.night.feeds import check_feeds
+from pipeline.night.refusals import TaughtOnMore
 from pipeline.panel.dataset import Panel, View, money_scale, panel, view, write_parquet
 from pipeline.panel.engines import map_shards
 from pipeline.params import Params
@@ -63,41 +65,6 @@ def age_band(store_path: Path, panel: Callable[[], Panel], params: Params) -> Ap
     return keep(store_path, AgeBandTable.fit(whole.labels, whole.cohort, money_scale(whole, params), **terms))
 
 
-def check_feeds(store: Store, as_of: dt.date, params: Params) -> list[str]:
-    """Warnings of feeds that were quiet to the end; InputMissing where a declared table is not there through the day before, or where
-    nothing has happened yet.
-
-    A table whose control file names its last day is late once that day is past. A feed without one may be quiet for ingest.quiet_days;
-    accounts, charges and statements without one reach as far as the feeds.
-    """
-    night = day_number(as_of)
-    known, by_portfolio, vouched = store.complete_through(), store.complete_by_portfolio(), store.declared_through()
-    begun = store.first_day(FEEDS)
-    if begun is not None and night <= begun:
-        raise InputMissing(f"Nothing is known to have happened before {as_of}: payments, contacts and statuses begin on {date_of(begun)}. "
-                           "Choose a later --as-of, or load the history with `ingest --backfill`.")  # fmt: skip
-    late, quiet = {}, {}
-    for name in store.portfolios():
-        for table in params.portfolio(name).delivers:
-            day = by_portfolio.get(table, {}).get(name, known.get(table))
-            told = vouched.get(table, {}).get(name) == day
-            if (day is not None and day >= night - 1) or (table not in FEEDS and (day is None or not told)):
-                continue
-            may_be_quiet = day is not None and day + params.ingest.quiet_days >= night - 1 and not told
-            (quiet if may_be_quiet else late).setdefault((name, day), []).append(table)
-    if late:
-        told = [
-            f"{', '.join(tables)} of {name} " + ("never delivered" if day is None else f"complete through {date_of(day)}")
-            for (name, day), tables in late.items()
-        ]
-        raise InputMissing(
-            f"The night of {as_of} needs every declared table through {as_of - dt.timedelta(1)}: {'; '.join(told)}. Deliver what is "
-            "missing; where nothing happened, say so by complete_through in NAME.control.json. A table that a portfolio never sends is "
-            "left out of portfolios.<name>.delivers, and what needs it is unknown."
-        )
-    return [f"{', '.join(tables)} of {name}: nothing after {date_of(day)}, taken as quiet." for (name, day), tables in quiet.items()]
-
-
 def asked(model: Any, matrix: pd.DataFrame) -> pd.DataFrame:
     """The columns the model was taught on: a feature added to the catalogue since waits for the next model, and stops no night.
 
@@ -105,9 +72,7 @@ def asked(model: Any, matrix: pd.DataFrame) -> pd.DataFrame:
     """
     lacking = sorted(set(model.columns) - set(matrix.columns))
     if lacking:
-        raise ContractError(
-            f"The model was taught on features that the catalogue lacks: {some(lacking)}. Put them back, or train and promote another."
-        )
+        raise TaughtOnMore.lacking(lacking)
     return matrix[[name for name in matrix.columns if name in set(model.columns)]] if model.columns else matrix
 
 

@@ -11,11 +11,12 @@ import pandas as pd
 
 from features.currencies import DECIMALS
 from features.days import date_of, day_text
-from features.errors import InputMissing
 from models.whatif import BEST, ORDERS, what_if
-from pipeline.night.score import check_feeds, job_for
+from pipeline.night.feeds import check_feeds
+from pipeline.night.ranking import rank_night
+from pipeline.night.refusals import NightMissing
+from pipeline.night.score import job_for
 from pipeline.night.shards import work_shards
-from pipeline.night.worklist import rank_night
 from pipeline.params import Params
 from pipeline.store.files import whole_file
 from pipeline.store.store import Store
@@ -58,10 +59,7 @@ def with_truth(rows: pd.DataFrame, as_of: int, truth: Path) -> pd.DataFrame:
     joined = rows.merge(tonight, on="account_id", how="left", validate="one_to_one")
     lacking = int(joined[TRUE[0]].isna().sum())
     if lacking:
-        raise InputMissing(
-            f"{lacking:,} accounts of the night of {date_of(as_of)} have no truth in {str(truth)!r}. Give the truth/ of the source the "
-            "store was fed from, and the first of a month: for those nights it is known."
-        )
+        raise NightMissing.no_truth(lacking, date_of(as_of), str(truth))
     return joined
 
 

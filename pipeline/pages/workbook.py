@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -104,8 +105,9 @@ def _close(book: Book) -> None:
 
 
 def _summary(book: Book) -> None:
-    night, said = book.night, book.words
-    sheet = book.sheet(said["book"]["summary"])
+    """The night on one printed page: what it is, what it adds up to, and two charts."""
+    night, said = book.night, book.words["book"]
+    sheet = book.sheet(said["summary"])
     sheet.hide_gridlines(2)
     sheet.set_column(0, 0, 34)
     sheet.set_column(1, 1, 24)
@@ -113,10 +115,29 @@ def _summary(book: Book) -> None:
     sheet.set_landscape()
     sheet.set_paper(9)
     sheet.fit_to_pages(1, 1)
-    title = book.format(bold=True, font_size=16, font_color=ACCENT)
-    text, day, count = book.format(), book.format(num_format="yyyy-mm-dd", align="left"), book.format(num_format="#,##0")
-    sheet.write_string(0, 0, said["page"]["title"], title)
-    at = 2
+    sheet.write_string(0, 0, book.words["page"]["title"], book.format(bold=True, font_size=16, font_color=ACCENT))
+    totals = night.totals()
+    at = _about(book, sheet, 2, totals)
+    groups_at = at = _heads(book, sheet, at, [said["accounts_by_group"], book.words["about"]["accounts"]])
+    at = _groups(book, sheet, at)
+    at = _currencies(book, sheet, at + 1, totals["per_currency"])
+    columns, reporting = book.words["columns"], night.reporting_currency
+    queues_at = at = _heads(book, sheet, at + 1, [said["by_queue"], book.words["page"]["to_work"], f"{columns['net_value']} {reporting}"])
+    at = _queues(book, sheet, at, totals["per_queue"])
+    for warning in night.manifest.get("warnings", ()):
+        at += 1
+        sheet.write_string(at, 0, _cut(str(warning)), book.format(font_color="#8A5A00"))
+    groups = {book.words["groups"][group]: night.counts[group] for group in GROUPS_SHOWN}
+    _chart(book, sheet, "G3", said["accounts_by_group"], Cells(groups_at, 1, groups))
+    if totals["per_queue"]:
+        values = {_cut(queue): _units(sums["net_value"], night, reporting) for queue, sums in totals["per_queue"].items()}
+        _chart(book, sheet, "G20", f"{said['value_by_queue']} ({reporting})", Cells(queues_at, 2, values))
+
+
+def _about(book: Book, sheet: Worksheet, at: int, totals: Mapping[str, Any]) -> int:
+    """Night, validity, model, how far the data reach, and the list's value; the first row below them."""
+    night, said = book.night, book.words
+    text, day = book.format(), book.format(num_format="yyyy-mm-dd", align="left")
     for label, value in ((said["book"]["night"], night.as_of), (said["book"]["valid_until"], night.valid_until)):
         sheet.write_string(at, 0, label, text)
         sheet.write_datetime(at, 1, value, day)
@@ -129,48 +150,43 @@ def _summary(book: Book) -> None:
         sheet.write_string(at, 0, f"{said['page']['data_through']} {said['tables'].get(table, table)}", text)
         sheet.write_datetime(at, 1, through, day)
         at += 1
-    totals = night.totals()
+    reporting = night.reporting_currency
     sheet.write_string(at, 0, said["page"]["net_value"], text)
-    sheet.write_number(at, 1, _units(totals["net_value"], night, night.reporting_currency), book.money(night.reporting_currency, bold=True))
-    sheet.write_string(at, 2, night.reporting_currency, text)
+    sheet.write_number(at, 1, _units(totals["net_value"], night, reporting), book.money(reporting, bold=True))
+    sheet.write_string(at, 2, reporting, text)
     sheet.write_string(at + 1, 0, said["page"]["net_value_note"], book.format(italic=True, font_color="#55637A"))
-    at = _heads(book, sheet, at + 3, [said["book"]["accounts_by_group"], said["about"]["accounts"]])
-    groups_at = at
+    return at + 3
+
+
+def _groups(book: Book, sheet: Worksheet, at: int) -> int:
     for group in (*GROUPS_SHOWN, "scorable"):
         bold = {"bold": True, "top": 1} if group == "scorable" else {}
-        sheet.write_string(at, 0, said["groups"][group], book.format(**bold))
-        sheet.write_number(at, 1, night.counts[group], book.format(num_format="#,##0", **bold))
+        sheet.write_string(at, 0, book.words["groups"][group], book.format(**bold))
+        sheet.write_number(at, 1, book.night.counts[group], book.format(num_format="#,##0", **bold))
         at += 1
-    columns = said["columns"]
-    money_names = ("balance", "arrears", "expected_recovery")
-    at = _heads(book, sheet, at + 1, [said["book"]["by_currency"], said["about"]["accounts"], *(columns[name] for name in money_names)])
-    for currency, sums in totals["per_currency"].items():
-        sheet.write_string(at, 0, currency, text)
-        sheet.write_number(at, 1, sums["accounts"], count)
-        for place, name in enumerate(money_names):
-            sheet.write_number(at, 2 + place, _units(sums[name], night, currency), book.money(currency))
+    return at
+
+
+def _currencies(book: Book, sheet: Worksheet, at: int, per_currency: Mapping[str, Mapping[str, int]]) -> int:
+    said, names = book.words, ("balance", "arrears", "expected_recovery")
+    at = _heads(book, sheet, at, [said["book"]["by_currency"], said["about"]["accounts"], *(said["columns"][name] for name in names)])
+    for currency, sums in per_currency.items():
+        sheet.write_string(at, 0, currency, book.format())
+        sheet.write_number(at, 1, sums["accounts"], book.format(num_format="#,##0"))
+        for place, name in enumerate(names):
+            sheet.write_number(at, 2 + place, _units(sums[name], book.night, currency), book.money(currency))
         at += 1
-    queue_heads = [said["book"]["by_queue"], said["page"]["to_work"], f"{columns['net_value']} {night.reporting_currency}"]
-    at = _heads(book, sheet, at + 1, queue_heads)
-    queues_at = at
-    for queue, sums in totals["per_queue"].items():
-        sheet.write_string(at, 0, _cut(queue), text)
-        sheet.write_number(at, 1, sums["debtors"], count)
-        sheet.write_number(at, 2, _units(sums["net_value"], night, night.reporting_currency), book.money(night.reporting_currency))
+    return at
+
+
+def _queues(book: Book, sheet: Worksheet, at: int, per_queue: Mapping[str, Mapping[str, int]]) -> int:
+    reporting = book.night.reporting_currency
+    for queue, sums in per_queue.items():
+        sheet.write_string(at, 0, _cut(queue), book.format())
+        sheet.write_number(at, 1, sums["debtors"], book.format(num_format="#,##0"))
+        sheet.write_number(at, 2, _units(sums["net_value"], book.night, reporting), book.money(reporting))
         at += 1
-    at += 1
-    for warning in night.manifest.get("warnings", ()):
-        sheet.write_string(at, 0, _cut(str(warning)), book.format(font_color="#8A5A00"))
-        at += 1
-    name = sheet.get_name()
-    groups = [night.counts[group] for group in GROUPS_SHOWN]
-    _chart(
-        book, sheet, "G3", said["book"]["accounts_by_group"], name, groups_at, 1, [said["groups"][group] for group in GROUPS_SHOWN], groups
-    )
-    if totals["per_queue"]:
-        values = [_units(sums["net_value"], night, night.reporting_currency) for sums in totals["per_queue"].values()]
-        caption = f"{said['book']['value_by_queue']} ({night.reporting_currency})"
-        _chart(book, sheet, "G20", caption, name, queues_at, 2, [_cut(queue) for queue in totals["per_queue"]], values)
+    return at
 
 
 def choices(book: Book) -> tuple[list[str], list[str]]:
@@ -184,17 +200,24 @@ def _heads(book: Book, sheet: Worksheet, at: int, heads: Iterable[str]) -> int:
     return at + 1
 
 
-def _chart(
-    book: Book, sheet: Worksheet, cell: str, title: str, name: str, first: int, column: int, labels: Sequence[str], values: Sequence[float]
-) -> None:
-    last = first + len(values) - 1
+@dataclass(frozen=True)
+class Cells:
+    """Figures that stand below each other in a sheet, from row `first` of a column, their names in column A."""
+
+    first: int
+    column: int
+    values: Mapping[str, float]
+
+
+def _chart(book: Book, sheet: Worksheet, cell: str, title: str, cells: Cells) -> None:
+    name, last = sheet.get_name(), cells.first + len(cells.values) - 1
     chart = book.file.add_chart({"type": "bar"})
     # Cells are on disk already, so the chart brings its figures along.
     series = {
-        "categories": [name, first, 0, last, 0],
-        "values": [name, first, column, last, column],
-        "categories_data": list(labels),
-        "values_data": list(values),
+        "categories": [name, cells.first, 0, last, 0],
+        "values": [name, cells.first, cells.column, last, cells.column],
+        "categories_data": list(cells.values),
+        "values_data": list(cells.values.values()),
         "fill": {"color": ACCENT},
         "gap": 40,
         "data_labels": {"value": True},

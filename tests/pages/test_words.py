@@ -19,8 +19,8 @@ from models.phrases import FRENCH
 from pipeline.law import decision as deciding
 from pipeline.law import scenes
 from pipeline.law.rule_file import load_rules
+from pipeline.night import feeds, ranking
 from pipeline.night import night as night_room
-from pipeline.night import score, worklist
 from pipeline.outcomes.book_pages import write_reports
 from pipeline.pages.language import languages, words
 from pipeline.pages.page import html
@@ -186,7 +186,7 @@ def test_sentences_are_found_by_their_form_and_filled_in():
 
 
 def test_every_warning_of_the_ranking_and_the_night_has_its_sentence():
-    made = made_sentences(prioritise, score, worklist, night_room)
+    made = made_sentences(prioritise, feeds, ranking, night_room)
     forms = {re.sub(r"\{\w+\}", "{}", text) for text in words("en")["sentences"].values()}
     warnings = {re.sub(r"\{\w+\}", "{}", text) for key, text in words("en")["sentences"].items() if key.startswith("warn_")}
     assert warnings <= made

@@ -1,0 +1,193 @@
+"""From scores and verdicts to ranks: value, channel, control group, groups, part of the day, agents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from features.currencies import DECIMALS
+from features.tables import NO_DAY, NO_TIME
+from models.agents import FAIR, shared_out, spread
+from models.prioritise import (
+    NO_RATE,
+    VALUE_COLUMNS,
+    ChannelRoom,
+    ControlTerms,
+    Floor,
+    ValueTerms,
+    draw_control,
+    net_value,
+    overbooked,
+    rank,
+    worth,
+)
+from models.response import PARTS, ChannelTerms, channel_options, cut_to, planned_parts, segment_rates
+from pipeline.law.rule_file import load_rules
+from pipeline.law.rules import Pause
+from pipeline.night.queues import queue_of
+from pipeline.night.score import Job
+from pipeline.night.shards import Worked
+from pipeline.params import Params
+from pipeline.store.store import Store
+
+PLANNED = ["channel", "attempts", "contacts_left", "response_rate", *PARTS, "permitted_from_minute", "permitted_until_minute"]
+REMEMBERED = ["debtor_id", "arm", "assigned_on", "until_on", "probability", "agent"]  # of former nights
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """All scorable accounts of the night with their group, value and planned channel; arms of the control group; the listed rows' keys."""
+
+    rows: pd.DataFrame
+    arms: pd.DataFrame
+    listed: pd.DataFrame
+    warnings: list[str]
+
+
+def rank_night(store: Store, job: Job, worked: list[Worked]) -> Ranked:
+    """Value, channel, control group, groups, ranks and agents over all shards."""
+    params, desk = job.params, job.params.worklist
+    rows = _scored(worked)
+    terms = _value_terms(rows, worked, params)
+    options = _options(rows, worked, terms, params)
+    rows, lacking = _without_rate(_with_option(rows, options[options["place"] == 0], terms))
+    rows["queue"] = queue_of(rows, desk)
+    rows["waiting_since"] = _waiting_since(rows, job.as_of)
+    earlier = store.read("assignments", [*REMEMBERED, "as_of"], before=job.as_of)
+    control = ControlTerms(desk.control_share, params.label.gap_days, params.seed)
+    arms = draw_control(rows, _newest(earlier), job.as_of, control)
+    capacity = {name: desk.capacity_of(name) for name in {*rows["queue"].unique(), *desk.capacity}}
+    room = ChannelRoom(desk.channel_capacity, options) if desk.channel_capacity else None
+    ranks = rank(rows, arms, capacity, job.as_of, Floor(desk.floor.days, desk.floor.share), room)
+    rows = _moved(rows, ranks, options, terms)
+    rows = pd.concat([rows.drop(columns="group"), rows["group"].rename("verdict"), ranks], axis=1)
+    rows = pd.concat([rows, _within_the_day(rows, capacity, desk.part_share)], axis=1)
+    rows["agent"], unfair = _agents(rows, _last_agents(earlier), params)
+    listed = rows.loc[rows["group"] == "worklist", ["account_no", "account_id", "debtor_id", "p_recovered", "channel", "shard"]]
+    return Ranked(rows, arms, listed, [*lacking, *overbooked(rows, ranks), *unfair])
+
+
+def _scored(worked: list[Worked]) -> pd.DataFrame:
+    """The rows of all shards; money rounded half-even to minor units."""
+    rows = pd.concat([one.rows.assign(shard=np.int32(shard)) for shard, one in enumerate(worked)], ignore_index=True)
+    for name in ("expected_recovery", "amount_if_recovered"):
+        rows[name] = np.rint(rows[name]).astype(np.int64)
+    return rows
+
+
+def _without_rate(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """(rows, a warning per currency without a rate): its accounts are excluded by name."""
+    no_rate = rows["fx"].isna()
+    told = ["excluded", NO_RATE, "money.rates", "The currency has no rate, so its value is not known."]
+    rows.loc[no_rate, ["group", "rule", "citation", "reason"]] = told
+    lacking = sorted(set(rows["currency"].astype("str")[no_rate]))
+    return rows, [f"Currency {name} has no rate in money.rates; its accounts are excluded." for name in lacking]
+
+
+def _options(rows: pd.DataFrame, worked: list[Worked], terms: ValueTerms, params: Params) -> pd.DataFrame:
+    """Every permitted channel of every account, best first, with its net value: models.response.channel_options."""
+    counts = pd.concat([one.answers for one in worked], ignore_index=True)
+    channels = pd.concat([one.channels[one.channels["verdict"] == "permitted"] for one in worked], ignore_index=True)
+    channels["channel"] = channels["channel"].astype("str")
+    about = rows[["account_no", "portfolio", "currency", "expected_recovery", "appointment_at"]]
+    permitted = channels.drop(columns=["verdict", "rule", "citation", "first_permitted"]).merge(
+        about, on="account_no", validate="many_to_one"
+    )
+    permitted["appointed"] = (permitted["appointment_at"] != NO_TIME) & (permitted["channel"] == "call")
+    segments = segment_rates(counts, sorted(set(rows["portfolio"].astype("str"))))
+    value = pd.Series(worth(rows, terms)["worth"].to_numpy(), index=rows["account_no"].to_numpy())
+    pauses: dict[str, int] = {}
+    for rule in load_rules().all_rules.values():
+        if isinstance(rule, Pause):
+            pauses |= {name: max(rule.minutes, pauses.get(name, 0)) for name in rule.channels}
+    plan = ChannelTerms(params.worklist.costs, params.worklist.attempts, params.eligibility.channels, pauses)
+    found = channel_options(permitted, value, counts, segments, plan)
+    return found.drop(columns="contact_cost").assign(net_value=net_value(found, terms)["net_value"])
+
+
+def _with_option(rows: pd.DataFrame, options: pd.DataFrame, terms: ValueTerms) -> pd.DataFrame:
+    """The rows with the channel planned for them, if any, and the terms of their value."""
+    named = options.rename(columns={"from_minute": "permitted_from_minute", "until_minute": "permitted_until_minute"})
+    rows = rows.merge(named[["account_no", *PLANNED]], on="account_no", how="left", validate="one_to_one")
+    rows = rows.fillna({"channel": "", "attempts": 0})
+    return pd.concat([rows.drop(columns="attempts"), net_value(rows, terms)], axis=1)
+
+
+def _moved(rows: pd.DataFrame, ranks: pd.DataFrame, options: pd.DataFrame, terms: ValueTerms) -> pd.DataFrame:
+    """The rows with the channel that the ranking gave them where the best one had no room left."""
+    if not (ranks["option"] > 0).any():
+        return rows
+    chosen = rows[["account_no"]].assign(place=ranks["option"].to_numpy()).merge(options, on=["account_no", "place"])
+    return _with_option(rows.drop(columns=[*PLANNED, *VALUE_COLUMNS]), chosen, terms)
+
+
+def _within_the_day(rows: pd.DataFrame, capacity: Mapping[str, int], share: float) -> pd.DataFrame:
+    """part, contact_from_minute, contact_until_minute: the permitted window of each listed row, cut to the part it answers best in."""
+    found = rows[["permitted_from_minute", "permitted_until_minute"]].set_axis(["contact_from_minute", "contact_until_minute"], axis=1)
+    found.insert(0, "part", "")
+    for queue, own in rows[rows["group"] == "worklist"].sort_values("rank").groupby("queue"):
+        part = pd.Series(planned_parts(own, int(np.ceil(share * capacity[queue]))), index=own.index, dtype="str")
+        found.loc[own.index, "part"] = part
+        for name in PARTS:
+            held = own.index[part == name]
+            window = own.loc[held, ["permitted_from_minute", "permitted_until_minute"]].to_numpy().T
+            found.loc[held, "contact_from_minute"], found.loc[held, "contact_until_minute"] = cut_to(name, *window)
+    return found
+
+
+def _waiting_since(rows: pd.DataFrame, as_of: int) -> pd.Series:
+    """Day since which nobody has worked the debtor: our newest contact on any of its accounts, else the first day it could be worked
+    (placed, or overdue)."""
+    worked = rows.groupby("debtor_id")["last_worked"].transform("max")
+    placed = rows["placed_on"].where(rows["placed_on"] != NO_DAY, as_of - rows["days_past_due"])
+    began = placed.groupby(rows["debtor_id"]).transform("min")
+    return worked.where(worked != NO_DAY, began).astype(np.int32)
+
+
+def _last_agents(earlier: pd.DataFrame) -> dict[str, str]:
+    """Agent who last had each debtor on a list."""
+    if earlier.empty:
+        return {}
+    had = earlier[earlier["agent"] != ""].sort_values("as_of", kind="stable")
+    return dict(zip(had["debtor_id"], had["agent"], strict=True))  # the last one stays
+
+
+def _agents(rows: pd.DataFrame, before: Mapping[str, str], params: Params) -> tuple[pd.Series, list[str]]:
+    """(agent of every listed row of a queue that agents work, a warning per queue that cannot be split fairly)."""
+    agent, warnings = pd.Series("", index=rows.index, dtype="str"), []
+    for queue, places in sorted(params.worklist.agents.items()):
+        own = rows[(rows["group"] == "worklist") & (rows["queue"] == queue)].sort_values("rank")
+        if own.empty:
+            continue
+        values = own["net_value"].tolist()
+        shared = shared_out(values, [before.get(name, "") for name in own["debtor_id"]], places)
+        agent[own.index] = shared
+        if (apart := spread(values, shared, places)) > FAIR:
+            warnings.append(f"Queue {queue}: its agents' expected value lies {apart:.1%} apart; a few large debts allow no fairer split.")
+    return agent, warnings
+
+
+def _newest(earlier: pd.DataFrame) -> pd.DataFrame:
+    if earlier.empty:
+        return pd.DataFrame({"debtor_id": pd.Series(dtype="str"), "until_on": pd.Series(dtype="int32")})
+    return earlier[earlier["arm"] != ""].sort_values("as_of", kind="stable").drop_duplicates("debtor_id", keep="last")
+
+
+def _value_terms(rows: pd.DataFrame, worked: list[Worked], params: Params) -> ValueTerms:
+    """Days to pay: mean, weighted by money, over the last matured nights; half the horizon for a portfolio that recovered nothing then."""
+    waits = pd.concat([one.waits for one in worked]).groupby("portfolio")[["money", "money_days"]].sum()
+    names = sorted(set(rows["portfolio"].astype("str")))
+    days = dict.fromkeys(names, params.label.horizon_days / 2)
+    days |= {name: float(row["money_days"] / row["money"]) for name, row in waits.iterrows() if row["money"] > 0}
+    return ValueTerms(
+        reporting_currency=params.money.reporting_currency,
+        fx={**params.money.rates, params.money.reporting_currency: 1.0},
+        decimals=DECIMALS,
+        share={name: params.portfolio(name).share for name in names},
+        annual_rate={name: params.portfolio(name).annual_rate for name in names},
+        days_to_pay=days,
+        costs=params.worklist.costs,
+    )

@@ -1,0 +1,69 @@
+"""Why a night, or what is asked of one, cannot be answered, each sentence said once."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+
+from features.days import date_of
+from features.errors import ContractError, InputMissing, ModelRefused, some
+
+
+class NightMissing(InputMissing):
+    """The store does not hold what the night needs."""
+
+    @classmethod
+    def not_begun(cls, as_of: dt.date, begun: int) -> NightMissing:
+        return cls(
+            f"Nothing is known to have happened before {as_of}: payments, contacts and statuses begin on {date_of(begun)}. "
+            "Choose a later --as-of, or load the history with `ingest --backfill`."
+        )
+
+    @classmethod
+    def late(cls, as_of: dt.date, tables: Mapping[tuple[str, int | None], Sequence[str]]) -> NightMissing:
+        """tables: (portfolio, last complete day or None) -> tables that are late there."""
+        told = [
+            f"{', '.join(names)} of {portfolio} " + ("never delivered" if day is None else f"complete through {date_of(day)}")
+            for (portfolio, day), names in tables.items()
+        ]
+        return cls(
+            f"The night of {as_of} needs every declared table through {as_of - dt.timedelta(1)}: {'; '.join(told)}. Deliver what is "
+            "missing; where nothing happened, say so by complete_through in NAME.control.json. A table that a portfolio never sends is "
+            "left out of portfolios.<name>.delivers, and what needs it is unknown."
+        )
+
+    @classmethod
+    def nobody(cls, as_of: dt.date) -> NightMissing:
+        return cls(f"No account is known before {as_of}. Choose a later --as-of, or load the history with `ingest --backfill`.")
+
+    @classmethod
+    def not_scorable(cls, account_id: str, as_of: dt.date, why: str) -> NightMissing:
+        return cls(f"Account {account_id!r} is not scorable as of {as_of} ({why}). Choose a night on which it owes something due.")
+
+    @classmethod
+    def no_truth(cls, accounts: int, as_of: dt.date, truth: str) -> NightMissing:
+        return cls(
+            f"{accounts:,} accounts of the night of {as_of} have no truth in {truth!r}. Give the truth/ of the source the "
+            "store was fed from, and the first of a month: for those nights it is known."
+        )
+
+
+class TaughtOnMore(ContractError):
+    """The model needs a feature that the catalogue lost."""
+
+    @classmethod
+    def lacking(cls, features: Sequence[str]) -> TaughtOnMore:
+        return cls(
+            f"The model was taught on features that the catalogue lacks: {some(features)}. Put them back, or train and promote another."
+        )
+
+
+class ScoresDiffer(ModelRefused):
+    """The same rows scored twice must give the same bits."""
+
+    @classmethod
+    def again(cls, accounts: Sequence[str]) -> ScoresDiffer:
+        return cls(
+            f"{len(accounts)} listed accounts score differently when scored again ({some(accounts)}). "
+            "Nothing is published. Report it with the manifest of the last good night."
+        )

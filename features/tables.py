@@ -12,9 +12,11 @@ import numpy as np
 
 from features.currencies import DECIMALS
 from features.errors import ContractError, UsageError
+from features.schemas import failures, rule
 
 if TYPE_CHECKING:
     import pandas as pd
+    from pandera.pandas import Check
 
 NO_DAY = -(2**31)  # an empty day: int32 days since 1970-01-01 of the portfolio's zone
 NO_TIME = -(2**63)  # an empty instant: int64 microseconds since 1970 UTC
@@ -323,66 +325,37 @@ def check(tables: Mapping[str, pd.DataFrame], columns: Mapping[str, Iterable[str
 
 
 def _failures(name: str, frame: pd.DataFrame, needed: Iterable[str] | None) -> list[str]:
-    import pandera.errors
-
-    dtypes = inner_columns(name)
+    declared, dtypes = TABLES[name], inner_columns(name)
     if needed is None:
         needed = [column for column in dtypes if (column != "account_id" or name == "accounts") and column not in NUMBERS.values()]
-    missing = sorted(set(needed) - set(frame.columns))
-    sentences = [str(ContractError.missing_columns(name, missing, frame.columns))] if missing else []
-    try:
-        inner_schema(name).validate(frame, lazy=True)
-    except pandera.errors.SchemaErrors as error:
-        cases = error.failure_cases
-        for (column, rule), rows in cases.groupby(["column", "check"], sort=True).size().items():
-            if str(rule).startswith("dtype("):
-                sentences.append(f"Table {name!r}: column {column!r} must be {dtypes[column]}. Got {frame[column].dtype}.")
-            else:
-                sentences.append(f"Table {name!r}: column {column!r} must {rule}. Got {rows:,} rows that do not.")
-    return sentences
+    rules = {column: _rules(column, declared[column] if column in declared.names else None) for column in dtypes}
+    return failures(name, frame, rules, list(needed), {column: dtype for column, dtype in dtypes.items() if dtype != "str"})
 
 
-def inner_schema(name: str):
-    """The pandera schema of a table's inner form, derived from its declaration. Columns may be absent: who needs one says so."""
-    import pandera.pandas as pa
-
-    table, columns = TABLES[name], {}
-    for column, dtype in inner_columns(name).items():
-        declared = table[column] if column in table.names else None
-        columns[column] = pa.Column(
-            None if dtype == "str" else dtype, checks=_rules(column, declared, pa), nullable=True, required=False, coerce=False
-        )
-    return pa.DataFrameSchema(columns, strict=False)
-
-
-def _rules(column: str, declared: Column | None, pa) -> list:
+def _rules(column: str, declared: Column | None) -> list[Check]:
     empty = declared is not None and declared.empty and declared.kind is not Kind.TIME
     if column.endswith("_on"):
-        return [_rule(pa, "be a day between 1900 and 9999", lambda days: (days == NO_DAY) | ((days >= DAY_LOW) & (days <= DAY_HIGH)))] + (
-            [] if empty else [_rule(pa, "not be empty", lambda days: days != NO_DAY)]
+        return [rule("be a day between 1900 and 9999", lambda days: (days == NO_DAY) | ((days >= DAY_LOW) & (days <= DAY_HIGH)))] + (
+            [] if empty else [rule("not be empty", lambda days: days != NO_DAY)]
         )
     if column.endswith("_at"):
-        return [_rule(pa, "not be empty", lambda instants: instants != NO_TIME)]
+        return [rule("not be empty", lambda instants: instants != NO_TIME)]
     if column == "occurred_minute":
-        return [_rule(pa, "be a minute of the day or -1", lambda minutes: (minutes >= NO_MINUTE) & (minutes < 1440))]
+        return [rule("be a minute of the day or -1", lambda minutes: (minutes >= NO_MINUTE) & (minutes < 1440))]
     if declared is None:
         return []
     if declared.kind is Kind.MONEY:
         least = -MONEY_LIMIT if declared.least is None else declared.least
         rules = [
-            _rule(pa, f"be at least {least}", lambda money: (money == NO_MONEY) | (money >= least)),
-            _rule(pa, f"be at most {MONEY_LIMIT}", lambda money: money <= MONEY_LIMIT),
+            rule(f"be at least {least}", lambda money: (money == NO_MONEY) | (money >= least)),
+            rule(f"be at most {MONEY_LIMIT}", lambda money: money <= MONEY_LIMIT),
         ]
-        return rules if empty else [*rules, _rule(pa, "not be empty", lambda money: money != NO_MONEY)]
+        return rules if empty else [*rules, rule("not be empty", lambda money: money != NO_MONEY)]
     if declared.kind is Kind.WHOLE:
-        return [_rule(pa, f"be at least {declared.least}", lambda numbers, least=declared.least: numbers >= least)]
-    rules = [] if empty else [_rule(pa, "not be empty", lambda texts: texts.notna())]
+        return [rule(f"be at least {declared.least}", lambda numbers, least=declared.least: numbers >= least)]
+    rules = [] if empty else [rule("not be empty", lambda texts: texts.notna())]
     if declared.kind is Kind.CURRENCY:
-        rules.append(_rule(pa, "be codes of ISO 4217", lambda texts: texts.isin(list(DECIMALS))))
+        rules.append(rule("be codes of ISO 4217", lambda texts: texts.isin(list(DECIMALS))))
     if declared.kind is Kind.ENUM:
-        rules.append(_rule(pa, "be one of the contract's values", lambda texts, values=declared.values: texts.isna() | texts.isin(values)))
+        rules.append(rule("be one of the contract's values", lambda texts, values=declared.values: texts.isna() | texts.isin(values)))
     return rules
-
-
-def _rule(pa, sentence: str, holds):
-    return pa.Check(holds, name=sentence, error=sentence, ignore_na=False)

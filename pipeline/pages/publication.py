@@ -12,9 +12,8 @@ import numpy as np
 import pandas as pd
 
 from features.currencies import DECIMALS
-from features.errors import ContractError
 from features.tables import NO_MONEY, NO_TIME
-from pipeline.columns import DETAIL_COLUMNS, FIRST_COLUMNS, IN_REPORTING_CURRENCY, KIND_OF_COLUMN
+from pipeline.columns import DETAIL_COLUMNS, IN_REPORTING_CURRENCY, KIND_OF_COLUMN
 
 # models.prioritise.GROUPS as a reader meets them: on the list, beside it, not today.
 GROUPS_SHOWN = ("worklist", "joined", "below_capacity", "no_value", "deferred", "held_out", "excluded")
@@ -89,47 +88,6 @@ class Night:
     language: str = "en"
     dialler: Mapping[str, str] = field(default_factory=dict)
     decimals: Mapping[str, int] = field(default_factory=lambda: DECIMALS)
-
-    def check(self) -> None:
-        """Refuse a night whose frames or counts do not fit together. Raises ContractError."""
-        for name, columns in FIRST_COLUMNS.items():
-            frame = getattr(self, name)
-            if missing := [column for column in columns if column not in frame.columns]:
-                raise ContractError.missing_columns(name, missing, frame.columns)
-            if list(frame.columns)[: len(columns)] != list(columns) and name in ("worklist", "scores"):
-                raise ContractError(f"Table {name!r} must have its columns in the published order. Reorder them.")
-            if frame.columns[0] != "account_id" and name != "worklist":
-                raise ContractError(f"Table {name!r} must begin with 'account_id'. Got {frame.columns[0]!r}.")
-            for column in frame.columns:
-                if KIND_OF_COLUMN.get(column) == "money" and len(frame) and not pd.api.types.is_integer_dtype(frame[column]):
-                    raise ContractError(f"{name}.{column} must be integer minor units. Got {frame[column].dtype}.")
-        for name, frame in self.details.by_name().items():
-            if missing := [column for column in DETAIL_COLUMNS[name] if column not in frame.columns]:
-                raise ContractError.missing_columns(f"details.{name}", missing, frame.columns)
-        if unknown := sorted({currency for currency in self._currencies() if currency not in self.decimals}):
-            raise ContractError(f"Currencies {', '.join(map(repr, unknown))} have no number of decimals. Add them to the night's decimals.")
-        if len(self.audit) and sorted(texts(self.audit["account_id"])) != sorted(texts(self.worklist["account_id"])):
-            raise ContractError("Table 'audit' must have one row for each listed account. Build it from the work list.")
-        self._check_counts()
-
-    def _currencies(self) -> set[str]:
-        named = {self.reporting_currency}
-        for frame in (self.worklist, self.deferred, self.excluded, self.held_out, self.audit):
-            if "currency" in frame.columns:
-                named |= set(frame["currency"].dropna().astype(str))
-        return named
-
-    def _check_counts(self) -> None:
-        if missing := [group for group in ("scorable", *GROUPS_SHOWN) if group not in self.counts]:
-            raise ContractError(f"The night's counts lack {', '.join(missing)}. Count every group.")
-        total = sum(int(self.counts[group]) for group in GROUPS_SHOWN)
-        if total != self.counts["scorable"]:
-            raise ContractError(
-                f"The groups hold {total:,} accounts and {self.counts['scorable']:,} are scorable. Each must be in exactly one group."
-            )
-        for group in ("worklist", "deferred", "excluded", "held_out"):
-            if len(getattr(self, group)) != self.counts[group]:
-                raise ContractError(f"Table {group!r} has {len(getattr(self, group)):,} rows and is counted as {self.counts[group]:,}.")
 
     def to_dial(self) -> pd.DataFrame:
         """The list with the agent of each row, "" where no agent is planned."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from features.errors import CannotWrite
+from pipeline.pages.contract import check_night
 from pipeline.pages.csv_file import csv_text
 from pipeline.pages.language import words
 from pipeline.pages.page import html
@@ -37,7 +38,7 @@ def publish(night: Night, out: Path, ran: Callable[[], Mapping[str, Any]] | None
     altered since is not lost: it is kept as OUT/<as_of>.altered-N. Files have mode 0600. Raises ContractError for a night that does not
     fit together, CannotWrite (73 creating, 74 writing) when the disk refuses: then nothing has changed at the final names.
     """
-    night.check()
+    check_night(night)
     place = out / night.as_of.isoformat()
     staging = out / f".{place.name}.staging"
     with only_owner_reads():

@@ -102,6 +102,7 @@ def hostile(rows: int = 50) -> Night:
     """Every text of every frame is a payload; keys stay distinct."""
     calm = night(rows)
     spoilt = {name: _spoilt(getattr(calm, name)) for name in ("worklist", "deferred", "excluded", "held_out", "scores", "audit")}
+    spoilt["worklist"]["rank"] = spoilt["worklist"].groupby("queue", sort=False).cumcount() + 1
     details = Details(**{name: _spoilt(frame) for name, frame in calm.details.by_name().items()})
     return night(
         rows,

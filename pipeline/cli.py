@@ -1,7 +1,9 @@
-"""The commands. Heavy imports happen inside them: `recoup --help` answers at once."""
+"""The commands, each with its options, as a table. Heavy imports happen inside them: `recoup --help` answers at once."""
 
 from __future__ import annotations
 
+import datetime as dt
+import functools
 import json
 import logging
 import os
@@ -10,43 +12,57 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+from click import option
 
 from features.errors import CannotWrite, InputMissing, RecoupError
 
 if TYPE_CHECKING:
-    import datetime as dt
-
     from pipeline.params import Params
 
 INTERRUPTED, TERMINATED, BUG, DISK_FULL = 130, 143, 70, 28
 log = logging.getLogger("recoup")
 
-existing_folder = click.Path(path_type=Path, file_okay=False)
-any_path = click.Path(path_type=Path)
-day = click.DateTime(formats=["%Y-%m-%d"])
+
+def whole_numbers(text: str | None, least: int, most: int, refusal: str) -> list[int]:
+    """Numbers separated by commas, in the order given; click.UsageError with this refusal otherwise."""
+    parts = [] if text is None else text.split(",")
+    if not all(len(part) <= 20 and part.strip().isdecimal() and least <= int(part) <= most for part in parts):
+        raise click.UsageError(refusal)
+    return [int(part) for part in parts]
 
 
-def _params_option(command: Callable) -> Callable:
-    return click.option("--params", "params_path", type=any_path, default=Path("params.yaml"), show_default=True, help="The params file.")(
-        command
-    )
+def moment(text: str, named: str, example: str, needs_offset: bool) -> dt.datetime:
+    try:
+        found = dt.datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or (needs_offset and found.tzinfo is None):
+        raise click.UsageError(f"{named} must be ISO 8601 with an offset, such as {example}.")
+    return found
 
 
-def _store_option(command: Callable) -> Callable:
-    return click.option("--store", type=any_path, default=None, help="Folder of Delta tables [default: paths.store of the params].")(
-        command
-    )
+def _date(_: click.Context, __: click.Parameter, value: dt.datetime | None) -> dt.date | None:
+    return None if value is None else value.date()
 
 
-def _as_of_option(command: Callable) -> Callable:
-    return click.option("--as-of", "as_of", type=day, required=True, help="The night: only what was known before this day counts.")(command)
+PLACE, FOLDER = click.Path(path_type=Path), click.Path(path_type=Path, file_okay=False)
+DAY = click.DateTime(formats=["%Y-%m-%d"])
+MOST = 10**18
+
+# What several commands take.
+PARAMS = option("--params", "params_path", type=PLACE, default=Path("params.yaml"), show_default=True, help="The params file.")
+SOURCE = option("--source", type=PLACE, help="Folder of delivered tables [default: paths.source].")
+STORE = option("--store", type=PLACE, help="Folder of Delta tables [default: paths.store of the params].")
+NIGHTS = option("--out", type=PLACE, help="Folder of published nights [default: paths.out].")
+AS_OF = option("--as-of", type=DAY, required=True, callback=_date, help="The night: only what was known before this day counts.")
+ACCOUNT = option("--account", required=True, help="account_id")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of the log on stderr.")
+@option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of the log on stderr.")
 @click.version_option(package_name="recoup", message="recoup %(version)s")
 def cli(log_format: str) -> None:
     """Each night, rank the accounts that may lawfully be worked by the money we expect each to return, and say why.
@@ -62,314 +78,279 @@ def cli(log_format: str) -> None:
     log.propagate = False
 
 
-@cli.command()
-@click.option("--debtors", type=click.IntRange(1), required=True, help="How many debtors.")
-@click.option("--seed", type=int, required=True, help="Same seed, same bytes.")
-@click.option("--out", type=any_path, required=True, help="Folder to write; must not hold another delivery.")
-@click.option("--months", type=click.IntRange(3), default=24, show_default=True, help="Months of history.")
-@click.option("--format", "file_format", type=click.Choice(["csv.gz", "parquet"]), default="csv.gz", show_default=True)
-@click.option("--faults", is_flag=True, help="Plant documented dirty rows (answer key in truth/).")
-@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes; the bytes do not depend on it.")
-@_params_option
-def simulate(debtors: int, seed: int, out: Path, months: int, file_format: str, faults: bool, workers: int, params_path: Path) -> None:
-    """Write a source folder of a made-up portfolio whose true response to contact is known (docs/simulator.md)."""
-    from pipeline.simulate.portfolio import simulate as run_simulation
+def command(*options: Callable, name: str | None = None) -> Callable[[Callable[..., None]], click.Command]:
+    """A command of these options and --params, which is read first. It is handed the params, and of source, store and out (where it
+    has that option) the place given, else the one the params name."""
 
-    label = _load(params_path).label
-    clocks = {"horizon_days": label.horizon_days, "maturity_days": label.maturity_days}
-    run_simulation(debtors, seed, out, months=months, file_format=file_format, faults=faults, workers=workers, **clocks)
+    def made(work: Callable[..., None]) -> click.Command:
+        @functools.wraps(work)
+        def called(params_path: Path, **given: Any) -> None:
+            from pipeline.params import load
+
+            params = load(params_path)
+            stands_in = {"source": params.paths.source, "store": params.paths.store, "out": params.paths.out}
+            work(params=params, **{key: stands_in.get(key) if value is None else value for key, value in given.items()})
+
+        return cli.command(name)(functools.reduce(lambda callback, each: each(callback), (PARAMS, *reversed(options)), called))
+
+    return made
+
+
+@command(
+    option("--debtors", type=click.IntRange(1), required=True, help="How many debtors."),
+    option("--seed", type=int, required=True, help="Same seed, same bytes."),
+    option("--out", type=PLACE, required=True, help="Folder to write; must not hold another delivery."),
+    option("--months", type=click.IntRange(3), default=24, show_default=True, help="Months of history."),
+    option("--format", "file_format", type=click.Choice(["csv.gz", "parquet"]), default="csv.gz", show_default=True),
+    option("--faults", is_flag=True, help="Plant documented dirty rows (answer key in truth/)."),
+    option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes; the bytes do not depend on it."),
+)
+def simulate(params: Params, debtors: int, seed: int, out: Path, **how: Any) -> None:
+    """Write a source folder of a made-up portfolio whose true response to contact is known (docs/simulator.md)."""
+    from pipeline.simulate.portfolio import simulate as make_portfolio
+
+    clocks = {"horizon_days": params.label.horizon_days, "maturity_days": params.label.maturity_days}
+    make_portfolio(debtors, seed, out, **how, **clocks)
     click.echo(str(out))
 
 
-@cli.command()
-@click.option("--source", type=any_path, default=None, help="Folder of delivered tables [default: paths.source].")
-@_store_option
-@_params_option
-@click.option("--backfill", is_flag=True, help="History loaded once: empty known_at becomes the event's time plus lag_days of the params.")
-@click.option("--dry-run", is_flag=True, help="Check and reconcile, write nothing.")
-@click.option("--accept-volume", metavar="REASON", default=None, help="Take a delivery of unusual volume; the reason is recorded.")
-def ingest(source: Path | None, store: Path | None, params_path: Path, backfill: bool, dry_run: bool, accept_volume: str | None) -> None:
+@command(
+    SOURCE,
+    STORE,
+    option("--backfill", is_flag=True, help="History loaded once: empty known_at becomes the event's time plus lag_days of the params."),
+    option("--dry-run", is_flag=True, help="Check and reconcile, write nothing."),
+    option("--accept-volume", metavar="REASON", help="Take a delivery of unusual volume; the reason is recorded."),
+)
+def ingest(params: Params, source: Path, store: Path, **how: Any) -> None:
     """Validate, quarantine, reconcile and append a delivery. The same delivery again changes nothing."""
-    from pipeline.intake.ingest import ingest as run_ingest
+    from pipeline.intake.ingest import ingest as take_in
 
-    params = _load(params_path)
-    report = run_ingest(
-        source or params.paths.source, store or params.paths.store, params, backfill=backfill, dry_run=dry_run, accept_volume=accept_volume
-    )
-    click.echo(report.text())
+    click.echo(take_in(source, store, params, **how).text())
 
 
-@cli.command()
-@_store_option
-@_as_of_option
-@click.option("--out", type=any_path, default=None, help="Parquet file to write: account_id, as_of, features.")
-@click.option("--explain", "feature", metavar="NAME", default=None, help="Print the events behind one cell instead.")
-@click.option("--account", default=None, help="The account of the cell.")
-@_params_option
-def features(store: Path | None, as_of: dt.datetime, out: Path | None, feature: str | None, account: str | None, params_path: Path) -> None:
+@command(
+    STORE,
+    AS_OF,
+    option("--out", "file", type=PLACE, help="Parquet file to write: account_id, as_of, features."),
+    option("--explain", "feature", metavar="NAME", help="Print the events behind one cell instead."),
+    option("--account", help="The account of the cell."),
+)
+def features(params: Params, store: Path, as_of: dt.date, file: Path | None, feature: str | None, account: str | None) -> None:
     """One row per scorable account: account_id, as_of, features."""
     from pipeline.night.feeds import check_feeds
     from pipeline.panel import dataset
     from pipeline.store.store import Store
 
-    params = _load(params_path)
     if feature is not None:
         if account is None:
             raise click.UsageError("--explain needs --account.")
-        click.echo(dataset.explain_cell(store or params.paths.store, as_of.date(), feature, account, params))
+        click.echo(dataset.explain_cell(store, as_of, feature, account, params))
         return
-    if out is None:
+    if file is None:
         raise click.UsageError("Give --out FILE.parquet, or --explain NAME --account ID.")
     try:
-        check_feeds(Store(store or params.paths.store), as_of.date(), params)
+        check_feeds(Store(store), as_of, params)
     except InputMissing as late:
         log.warning("%s Features that need what is not there are missing.", late)
-    click.echo(dataset.write_features(store or params.paths.store, as_of.date(), out, params))
+    click.echo(dataset.write_features(store, as_of, file, params))
 
 
-@cli.command()
-@_store_option
-@click.option("--out", type=any_path, required=True, help="Parquet file to write.")
-@click.option("--horizons", default=None, help="Label over these numbers of days too, and tell of them side by side: 30,60,90.")
-@_params_option
-def dataset(store: Path | None, out: Path, horizons: str | None, params_path: Path) -> None:
+@command(
+    STORE,
+    option("--out", "file", type=PLACE, required=True, help="Parquet file to write."),
+    option("--horizons", help="Label over these numbers of days too, and tell of them side by side: 30,60,90."),
+)
+def dataset(params: Params, store: Path, file: Path, horizons: str | None) -> None:
     """The labelled panel: account_id, debtor_id, as_of, features, labels, split; prints label rates, coverage and maturity."""
-    from pipeline.panel import dataset as dataset_room
+    from pipeline.panel.dataset import write_panel
 
-    parts = [] if horizons is None else horizons.split(",")
-    asked = {int(part): None for part in parts if len(part.strip()) <= 4 and part.strip().isdecimal()}
-    if len(asked) != len(parts) or not all(1 <= days <= 3660 for days in asked):
-        raise click.UsageError("--horizons must be different numbers of days, 1 to 3660, separated by commas, such as 30,60,90.")
-    params = _load(params_path)
-    click.echo(dataset_room.write_panel(store or params.paths.store, out, params, list(asked)))
+    refusal = "--horizons must be different numbers of days, 1 to 3660, separated by commas, such as 30,60,90."
+    asked = whole_numbers(horizons, 1, 3660, refusal)
+    if len(set(asked)) != len(asked):
+        raise click.UsageError(refusal)
+    click.echo(write_panel(store, file, params, asked))
 
 
-@cli.command()
-@_store_option
-@click.option("--tune", "trials", type=click.IntRange(min=1), default=None, help="Try this many settings inside the fit window first.")
-@_params_option
-def train(store: Path | None, trials: int | None, params_path: Path) -> None:
+@command(
+    STORE,
+    option("--tune", "trials", type=click.IntRange(min=1), help="Try this many settings inside the fit window first."),
+)
+def train(params: Params, store: Path, trials: int | None) -> None:
     """Fit a challenger, evaluate it, record it in MLflow. The last line of stdout is the run id."""
     from pipeline.training.train import train_from_store
 
-    params = _load(params_path)
-    run = train_from_store(store or params.paths.store, params, trials or 0)
+    run = train_from_store(store, params, trials or 0)
     click.echo(run.text())
     click.echo(run.run_id)
 
 
-@cli.command()
-@click.option("--run", "run_id", required=True, help="The run id that `recoup train` printed.")
-@_store_option
-@click.option("--truth", type=existing_folder, default=None, help="truth/ of a simulated source: adds the best possible.")
-@click.option("--out", type=any_path, default=None, help="Also write the HTML report here.")
-@_params_option
-def evaluate(run_id: str, store: Path | None, truth: Path | None, out: Path | None, params_path: Path) -> None:
+@command(
+    option("--run", "run_id", required=True, help="The run id that `recoup train` printed."),
+    STORE,
+    option("--truth", type=FOLDER, help="truth/ of a simulated source: adds the best possible."),
+    option("--out", "page", type=PLACE, help="Also write the HTML report here."),
+)
+def evaluate(params: Params, run_id: str, store: Path, truth: Path | None, page: Path | None) -> None:
     """The report of a run again."""
     from pipeline.training.train import evaluate_again
 
-    params = _load(params_path)
-    click.echo(evaluate_again(store or params.paths.store, run_id, params, truth=truth, out=out))
+    click.echo(evaluate_again(store, run_id, params, truth=truth, out=page))
 
 
-@cli.command()
-@click.option("--run", "run_id", default=None, help="The challenger's run id.")
-@click.option("--rollback", is_flag=True, help="Put the previous champion back.")
-@click.option("--by", default=None, help="Who decides [default: the login name].")
-@click.option("--why", default="", help="Why; recorded.")
-@_store_option
-@_params_option
-def promote(run_id: str | None, rollback: bool, by: str | None, why: str, store: Path | None, params_path: Path) -> None:
+@command(
+    option("--run", "run_id", help="The challenger's run id."),
+    option("--rollback", is_flag=True, help="Put the previous champion back."),
+    option("--by", help="Who decides [default: the login name]."),
+    option("--why", default="", help="Why; recorded."),
+    STORE,
+)
+def promote(params: Params, run_id: str | None, rollback: bool, by: str | None, why: str, store: Path) -> None:
     """Make a challenger the champion, if the gate allows; --rollback undoes it."""
-    import datetime as dt
     import getpass
 
     from pipeline.training import registry
 
     if rollback == (run_id is not None):
         raise click.UsageError("Give either --run ID or --rollback.")
-    params = _load(params_path)
-    decision = {"who": by or getpass.getuser(), "why": why, "when": dt.datetime.now(dt.UTC).isoformat(timespec="seconds")}
-    place = store or params.paths.store
-    click.echo(registry.rollback(place, params, **decision) if rollback else registry.promote(place, run_id, params, **decision))
+    when = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    decision = {"who": by or getpass.getuser(), "why": why, "when": when}
+    click.echo(registry.rollback(store, params, **decision) if rollback else registry.promote(store, run_id, params, **decision))
 
 
-@cli.command()
-@_store_option
-@_as_of_option
-@click.option("--out", type=any_path, required=True, help="Folder; scores.parquet is written in it.")
-@_params_option
-def score(store: Path | None, as_of: dt.datetime, out: Path, params_path: Path) -> None:
+@command(STORE, AS_OF, option("--out", type=PLACE, required=True, help="Folder; scores.parquet is written in it."))
+def score(params: Params, store: Path, as_of: dt.date, out: Path) -> None:
     """Score every scorable account with the champion, or the age-band baseline without one."""
     from pipeline.night.score import write_scores
     from pipeline.store.files import check_folder
 
-    params = _load(params_path)
     check_folder(out)
-    click.echo(write_scores(store or params.paths.store, as_of.date(), out, params))
+    click.echo(write_scores(store, as_of, out, params))
 
 
-@cli.command()
-@_store_option
-@_as_of_option
-@click.option("--out", type=any_path, default=None, help="Folder of published nights [default: paths.out].")
-@_params_option
-def worklist(store: Path | None, as_of: dt.datetime, out: Path | None, params_path: Path) -> None:
+@command(STORE, AS_OF, NIGHTS)
+def worklist(params: Params, store: Path, as_of: dt.date, out: Path) -> None:
     """Publish the ranked, explained work list of a night from the store as it is."""
     from pipeline.night.night import publish_night
 
-    params = _load(params_path)
-    click.echo(publish_night(store or params.paths.store, as_of.date(), out or params.paths.out, params).text())
+    click.echo(publish_night(store, as_of, out, params).text())
 
 
-@cli.command("run")
-@click.option("--source", type=any_path, default=None, help="Folder of delivered tables [default: paths.source].")
-@_store_option
-@_as_of_option
-@click.option("--out", type=any_path, default=None, help="Folder of published nights [default: paths.out].")
-@click.option("--accept-volume", metavar="REASON", default=None, help="Take a delivery of unusual volume; the reason is in the manifest.")
-@_params_option
-def run_night(
-    source: Path | None, store: Path | None, as_of: dt.datetime, out: Path | None, accept_volume: str | None, params_path: Path
-) -> None:
+@command(
+    SOURCE,
+    STORE,
+    AS_OF,
+    NIGHTS,
+    option("--accept-volume", metavar="REASON", help="Take a delivery of unusual volume; the reason is in the manifest."),
+    name="run",
+)
+def run_night(params: Params, source: Path, store: Path, as_of: dt.date, out: Path, accept_volume: str | None) -> None:
     """The whole night: ingest, score, work list, monitor."""
     from pipeline.run import whole_night
 
-    params = _load(params_path)
-    paths = params.paths
-    night = whole_night(source or paths.source, store or paths.store, as_of.date(), out or paths.out, params, accept_volume=accept_volume)
-    click.echo(night.text())
+    click.echo(whole_night(source, store, as_of, out, params, accept_volume=accept_volume).text())
 
 
-@cli.command()
-@_store_option
-@_as_of_option
-@click.option("--days", type=click.IntRange(1, 3660), default=30, show_default=True, help="Days before the night that the pages tell of.")
-@click.option("--out", type=any_path, default=None, help="Folder of published nights; the pages go to reports/ in it [default: paths.out].")
-@click.option("--language", type=click.Choice(["en", "fr"]), default=None, help="[default: worklist.language]")
-@_params_option
-def report(store: Path | None, as_of: dt.datetime, days: int, out: Path | None, language: str | None, params_path: Path) -> None:
+@command(
+    STORE,
+    AS_OF,
+    option("--days", type=click.IntRange(1, 3660), default=30, show_default=True, help="Days before the night that the pages tell of."),
+    option("--out", type=PLACE, help="Folder of published nights; the pages go to reports/ in it [default: paths.out]."),
+    option("--language", type=click.Choice(["en", "fr"]), help="[default: worklist.language]"),
+)
+def report(params: Params, store: Path, as_of: dt.date, days: int, out: Path, language: str | None) -> None:
     """The manager's summary and a client report per portfolio: worked, answered, recovered, promised, owed, liquidated."""
     from pipeline.outcomes.book_pages import write_reports
 
-    params = _load(params_path)
-    paths = params.paths
-    click.echo(write_reports(store or paths.store, out or paths.out, as_of.date(), days, params, language) / "summary.html")
+    click.echo(write_reports(store, out, as_of, days, params, language) / "summary.html")
 
 
-@cli.command()
-@click.option("--file", "file", type=any_path, required=True, help="The filled-in workbook, worklist.xlsx of a published night.")
-@_store_option
-@click.option("--out", type=any_path, default=None, help="Folder of published nights [default: paths.out].")
-@click.option("--as-of", "as_of", type=day, default=None, help="Refuse a workbook of another night [default: the night it names].")
-@click.option("--received-at", default=None, help="When it came back, ISO 8601 with offset [default: now].")
-@click.option("--complete", is_flag=True, help="It holds every contact of its day: the contact feed reaches to that day.")
-@_params_option
-def feedback(
-    file: Path, store: Path | None, out: Path | None, as_of: dt.datetime | None, received_at: str | None, complete: bool, params_path: Path
-) -> None:
+@command(
+    option("--file", type=PLACE, required=True, help="The filled-in workbook, worklist.xlsx of a published night."),
+    STORE,
+    NIGHTS,
+    option("--as-of", "night", type=DAY, callback=_date, help="Refuse a workbook of another night [default: the night it names]."),
+    option("--received-at", help="When it came back, ISO 8601 with offset [default: now]."),
+    option("--complete", is_flag=True, help="It holds every contact of its day: the contact feed reaches to that day."),
+)
+def feedback(params: Params, file: Path, store: Path, out: Path, received_at: str | None, **how: Any) -> None:
     """Read the outcomes filled into a list back as contacts, and why accounts were skipped. The same file again changes nothing."""
-    import datetime as dt
-
     from pipeline.run import receive
 
-    try:
-        moment = dt.datetime.now(dt.UTC) if received_at is None else dt.datetime.fromisoformat(received_at)
-    except ValueError:
-        raise click.UsageError("--received-at must be ISO 8601 with an offset, such as 2026-10-01T18:00:00+02:00.") from None
-    params = _load(params_path)
-    night = as_of.date() if as_of else None
-    paths = params.paths
-    click.echo(receive(file, store or paths.store, out or paths.out, params, moment, night=night, complete=complete).text())
+    now = dt.datetime.now(dt.UTC)
+    when = now if received_at is None else moment(received_at, "--received-at", "2026-10-01T18:00:00+02:00", needs_offset=False)
+    click.echo(receive(file, store, out, params, when, **how).text())
 
 
-@cli.command()
-@_store_option
-@_as_of_option
-@click.option("--account", required=True, help="account_id")
-@_params_option
-def explain(store: Path | None, as_of: dt.datetime, account: str, params_path: Path) -> None:
+@command(STORE, AS_OF, ACCOUNT)
+def explain(params: Params, store: Path, as_of: dt.date, account: str) -> None:
     """One account's scores, every reason, its eligibility, its events."""
     from pipeline.night.one_account import explain_account
 
-    params = _load(params_path)
-    click.echo(explain_account(store or params.paths.store, as_of.date(), account, params))
+    click.echo(explain_account(store, as_of, account, params))
 
 
-@cli.command()
-@_store_option
-@_as_of_option
-@click.option("--account", required=True, help="account_id")
-@_params_option
-def eligibility(store: Path | None, as_of: dt.datetime, account: str, params_path: Path) -> None:
+@command(STORE, AS_OF, ACCOUNT)
+def eligibility(params: Params, store: Path, as_of: dt.date, account: str) -> None:
     """Everything that decides whether, when and how one account may be contacted on a day."""
     from pipeline.night.one_account import eligibility_of
 
-    params = _load(params_path)
-    click.echo(eligibility_of(store or params.paths.store, as_of.date(), account, params))
+    click.echo(eligibility_of(store, as_of, account, params))
 
 
-@cli.command()
-@_store_option
-@click.option("--account", required=True, help="account_id")
-@click.option("--channel", required=True, help="call, sms, email, ...")
-@click.option("--at", required=True, help="The moment, ISO 8601 with offset: 2026-11-02T10:15:00+01:00.")
-@_params_option
-def check(store: Path | None, account: str, channel: str, at: str, params_path: Path) -> None:
+@command(
+    STORE,
+    ACCOUNT,
+    option("--channel", required=True, help="call, sms, email, ..."),
+    option("--at", required=True, help="The moment, ISO 8601 with offset: 2026-11-02T10:15:00+01:00."),
+)
+def check(params: Params, store: Path, account: str, channel: str, at: str) -> None:
     """At the moment of contact: still permitted? The first word of the answer is permitted, deferred or excluded."""
-    import datetime as dt
-
     from pipeline.night.one_account import check_contact
 
-    try:
-        moment = dt.datetime.fromisoformat(at)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise click.UsageError("--at must be ISO 8601 with an offset, such as 2026-11-02T10:15:00+01:00.")
-    params = _load(params_path)
-    click.echo(check_contact(store or params.paths.store, account, channel, moment, params))
+    when = moment(at, "--at", "2026-11-02T10:15:00+01:00", needs_offset=True)
+    click.echo(check_contact(store, account, channel, when, params))
 
 
-@cli.command()
-@_store_option
-@_as_of_option
-@click.option("--capacity", required=True, help="Debtors per queue, several by commas: 50,100,200.")
-@click.option("--out", type=any_path, default=None, help="Also draw the curve into this PNG file.")
-@click.option("--truth", type=existing_folder, default=None, help="truth/ of a simulated source: adds what is true, and the best possible.")
-@_params_option
-def whatif(store: Path | None, as_of: dt.datetime, capacity: str, out: Path | None, truth: Path | None, params_path: Path) -> None:
+@command(
+    STORE,
+    AS_OF,
+    option("--capacity", required=True, help="Debtors per queue, several by commas: 50,100,200."),
+    option("--out", "picture", type=PLACE, help="Also draw the curve into this PNG file."),
+    option("--truth", type=FOLDER, help="truth/ of a simulated source: adds what is true, and the best possible."),
+)
+def whatif(params: Params, store: Path, as_of: dt.date, capacity: str, picture: Path | None, truth: Path | None) -> None:
     """Money, contacts and burden of a night at other capacities, against P x balance, balance first, oldest first and newest first."""
     from pipeline.night.whatif import compare_capacities
 
-    if not all(part.strip().isdigit() for part in capacity.split(",")):
-        raise click.UsageError("--capacity must be whole numbers separated by commas, such as 50,100,200.")
-    params = _load(params_path)
-    sizes = [int(part) for part in capacity.split(",")]
-    click.echo(compare_capacities(store or params.paths.store, as_of.date(), sizes, params, out, truth))
+    refusal = "--capacity must be whole numbers separated by commas, such as 50,100,200."
+    click.echo(compare_capacities(store, as_of, whole_numbers(capacity, 0, MOST, refusal), params, picture, truth))
 
 
-@cli.command()
-@click.option("--place", default=None, help="Only this place, such as US-MA.")
-@_params_option
-def rules(place: str | None, params_path: Path) -> None:
+@command(option("--place", help="Only this place, such as US-MA."))
+def rules(params: Params, place: str | None) -> None:
     """Every place's contact law, what is unverified, and what signing a place off means."""
     from pipeline.law.reasoning import places
     from pipeline.law.rule_file import load_rules
 
-    click.echo(places(load_rules(), _load(params_path), place))
+    click.echo(places(load_rules(), params, place))
 
 
-@cli.command()
-@_store_option
-@_as_of_option
-@_params_option
-def monitor(store: Path | None, as_of: dt.datetime, params_path: Path) -> None:
+@command(STORE, AS_OF)
+def monitor(params: Params, store: Path, as_of: dt.date) -> None:
     """Drift, calibration and realised value of matured lists, the control group; verdict ok, warn or stop."""
     from pipeline.outcomes.monitor import monitor as look
 
-    params = _load(params_path)
-    click.echo(look(store or params.paths.store, as_of.date(), params).text())
+    click.echo(look(store, as_of, params).text())
+
+
+@command(STORE, NIGHTS)
+def verify(params: Params, store: Path, out: Path) -> None:
+    """Every file of the store, the models and the published nights against its sha256; exit 65 where one is damaged."""
+    from pipeline.verify import verify as look
+
+    found = look(store, out)
+    click.echo(found.text())
+    found.check()
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -392,12 +373,6 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:  # the last line of defence: a bug is named by its place, never by the data it met
         code = _fail(_bug(error), BUG)
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _load(params_path: Path) -> Params:
-    from pipeline.params import load
-
-    return load(params_path)
 
 
 def _fail(sentence: str, code: int) -> int:

@@ -26,7 +26,7 @@ from pipeline.pages.workbook import write_xlsx
 from pipeline.store.files import only_owner_reads, sha256_of, sync, write_whole
 
 CURRENT, MANIFEST, EXPIRED = "current", "manifest.json", "EXPIRED.txt"
-_NIGHT = re.compile(r"\d{4}-\d{2}-\d{2}")
+NIGHT = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def publish(night: Night, out: Path, ran: Callable[[], Mapping[str, Any]] | None = None) -> Path:
@@ -187,7 +187,7 @@ def _settle(out: Path) -> None:
         _point(out, target[1 : -len(".bridge")])
     for kind in ("staging", "bridge"):
         for folder in out.glob(f".*.{kind}"):
-            if _NIGHT.fullmatch(folder.name[1 : -len(kind) - 1]):
+            if NIGHT.fullmatch(folder.name[1 : -len(kind) - 1]):
                 shutil.rmtree(folder)
     for replaced in out.glob(".*.replaced"):
         _drop(replaced)
@@ -217,13 +217,13 @@ def _newest(out: Path) -> str | None:
     target = _target(out)
     if target is None or not (out / target).is_dir():
         return None
-    found = _NIGHT.search(target)
+    found = NIGHT.search(target)
     return found.group() if found else None
 
 
 def _same(staged: Path, place: Path) -> bool:
     """Whether the published folder holds the staged content, byte for byte; the manifests may differ in their `run` block."""
-    fresh, held = _read_manifest(staged), _read_manifest(place)
+    fresh, held = read_manifest(staged), read_manifest(place)
     if held is None or {**held, "run": None} != {**fresh, "run": None}:
         return False
     return all((place / name).is_file() and sha256_of(place / name) == said["sha256"] for name, said in fresh["outputs"].items())
@@ -231,7 +231,7 @@ def _same(staged: Path, place: Path) -> bool:
 
 def _intact(folder: Path) -> bool:
     """Whether the folder still holds exactly what its manifest says it published."""
-    held = _read_manifest(folder)
+    held = read_manifest(folder)
     if held is None or {file.name for file in folder.iterdir()} != {*held["outputs"], MANIFEST}:
         return False
     return all(sha256_of(folder / name) == said["sha256"] for name, said in held["outputs"].items())
@@ -239,11 +239,12 @@ def _intact(folder: Path) -> bool:
 
 def sha256_in_manifest(file: Path) -> str | None:
     """What the manifest beside a published file says its sha256 is."""
-    held = _read_manifest(file.parent)
+    held = read_manifest(file.parent)
     return None if held is None else held["outputs"].get(file.name, {}).get("sha256")
 
 
-def _read_manifest(folder: Path) -> dict[str, Any] | None:
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """What the night in the folder says of itself; None where it cannot be read."""
     try:
         held = json.loads((folder / MANIFEST).read_bytes())
     except (OSError, ValueError):

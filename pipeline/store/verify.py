@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
-from features.errors import ModelRefused
+from features.errors import ContractError, ModelRefused
 from models.folder import digest_of, read_folder
 from pipeline.store.champion import CHAMPION, MODELS, approvals
 from pipeline.store.delta import LOG, SEALS, DeltaTables, partition_of
@@ -37,8 +37,13 @@ class Examined:
         self.counts[kind] += 1
         try:
             yield
-        except (StoreDamaged, ModelRefused) as damage:
+        except (ContractError, ModelRefused) as damage:
             self.faults.append(str(damage))
+
+    def add(self, other: Examined) -> None:
+        self.counts += other.counts
+        self.faults += other.faults
+        self.notes += other.notes
 
 
 def examine_store(path: Path) -> Examined:

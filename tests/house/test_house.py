@@ -31,8 +31,9 @@ MAY_IMPORT = {
     "night": "features models columns params store panel law pages",
     "outcomes": "features models columns params store panel pages night",
     "simulate": "features",
+    "verify": "features store pages",
     "run": "features params store intake pages night outcomes",
-    "cli": "features params store intake panel law training night outcomes simulate run",
+    "cli": "features params store intake panel law training night outcomes simulate run verify",
 }
 
 # Library -> the files (or, with a slash, the folders) that may import it.

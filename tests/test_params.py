@@ -9,7 +9,7 @@ import pytest
 from features.errors import InputMissing, UsageError
 from pipeline.params import load
 
-PARAMS = Path(__file__).parents[2] / "params.yaml"
+PARAMS = Path(__file__).parents[1] / "params.yaml"
 
 
 @pytest.fixture

@@ -34,8 +34,8 @@ from models.tuning import cut_offs
 from pipeline.panel.dataset import panel
 from pipeline.params import Params, load
 from pipeline.store.store import Store
-from pipeline.training.train import taught, teaching_of
-from pipeline.training.windows import windows_of
+from pipeline.training.fit import taught, teaching_of
+from pipeline.training.trial import windows_of
 
 SETTINGS = (
     {},

@@ -24,21 +24,20 @@ import pandas as pd
 
 from features.days import day_text
 from features.errors import InputMissing, ModelRefused, RegistryAway
-from models.evaluate import evaluate, paired_money
+from models.evaluate import MODEL, POOLED, Evaluation, evaluate, paired_money
 from models.folder import read_folder
-from models.recovery import RecoveryModel, load_model
+from models.recovery import AnyModel, RecoveryModel, load_model
 from models.verdict import gates
 from pipeline.params import Params
 from pipeline.store.champion import MODELS, Approved, champion, model_folder, read_record, write_record
 from pipeline.store.locks import only_run
-from pipeline.training.evidence import CARD, JUDGED, RUNS, Evidence, comparable, load_evidence, run_folder
 from pipeline.training.report import approval
-
-__all__ = ["Approved", "Recorded", "champion", "promote", "ready", "record", "recorded", "rollback", "run", "standing_champion"]
+from pipeline.training.run_evidence import CARD, JUDGED, RUNS, RunEvidence, comparable, load_evidence, run_folder
 
 NAME = "recoup"  # experiment and registered model
 CHALLENGER, CHAMPION_ALIAS = "challenger", "champion"
 TAG = "recoup."
+CURVE = "curve.share_of_money_by_percent_worked"  # a line on the registry's page
 REQUIREMENTS = ("lightgbm", "numpy", "scipy")
 ADDRESSES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 QUIET = {
@@ -88,31 +87,25 @@ def run(params: Params) -> Iterator[str]:
 
 
 def record(
-    params: Params,
-    run_id: str,
-    model: Any,
-    figures: Mapping[str, float],
-    plain: Mapping[str, Any],
-    tags: Mapping[str, str],
-    files: Mapping[str, bytes],
-    curves: Mapping[str, Mapping[int, float]],
+    params: Params, run_id: str, model: AnyModel, evaluation: Evaluation, sums: Mapping[str, str], files: Mapping[str, str]
 ) -> Recorded:
     """Fill and end the run: params, metrics, report, card, the Booster, and a registered version with the alias `challenger`.
 
-    curves: metric -> step -> value, drawn as lines by the registry's page.
+    sums: sha256, judged_sha256 and evidence_sha256 of what lies beside the store; files: name -> text.
     """
+    tags = {"model_version": model.version, **sums}
     with _opened(params) as (client, _):
         import mlflow
         from mlflow.entities import Metric, Param, RunTag
 
-        metrics = [Metric(key, float(value), 0, 0) for key, value in figures.items() if math.isfinite(value)]
-        metrics += [Metric(key, float(value), 0, step) for key, held in curves.items() for step, value in held.items()]
-        texts = [Param(key, str(value)[:6000]) for key, value in plain.items()]
+        metrics = [Metric(key, float(value), 0, 0) for key, value in _figures(evaluation).items() if math.isfinite(value)]
+        metrics += [Metric(CURVE, share, 0, percent) for percent, share in _curve(evaluation).items()]
+        texts = [Param(key, str(value)[:6000]) for key, value in _plain_params(params, evaluation).items()]
         for at in range(0, max(len(metrics), len(texts)), 100):
             client.log_batch(run_id, metrics[at : at + 100], texts[at : at + 100])
         client.log_batch(run_id, tags=[RunTag(TAG + key, value) for key, value in tags.items()])
-        for name, content in files.items():
-            client.log_text(run_id, content.decode(), name)
+        for name, text in files.items():
+            client.log_text(run_id, text, name)
         source = None
         with mlflow.start_run(run_id=run_id):
             if isinstance(model, RecoveryModel):
@@ -198,8 +191,8 @@ def _rolled_back(store_path: Path, params: Params, who: str, why: str, when: str
     return f"{previous['model_version']} is the champion again, by {who}."
 
 
-def standing_champion(store_path: Path) -> tuple[Any, Approved] | None:
-    """The champion as it was judged (before its refit on everything), to be compared with: (model, approval); None without one.
+def standing_champion(store_path: Path) -> AnyModel | None:
+    """The champion as it was judged (before its refit on everything), to be compared with; None without one.
 
     A champion whose judged folder is gone is compared as it scores.
     """
@@ -208,11 +201,11 @@ def standing_champion(store_path: Path) -> tuple[Any, Approved] | None:
         return None
     judged = store_path / RUNS / str(standing.record["run_id"]) / JUDGED
     if judged.is_dir() and standing.record.get("judged_sha256"):
-        return load_model(judged, standing.record["judged_sha256"]), standing
-    return load_model(standing.folder, standing.sha256), standing
+        return load_model(judged, standing.record["judged_sha256"])
+    return load_model(standing.folder, standing.sha256)
 
 
-def _pass_gates(evidence: Evidence, params: Params, version: str) -> None:
+def _pass_gates(evidence: RunEvidence, params: Params, version: str) -> None:
     judged = evaluate(evidence.judged(), {}, (params.gate.capacity,), params.evaluate.bootstrap_draws, params.seed)
     failed = [gate for gate in gates(judged, params.gate) if not gate["passed"]]
     if failed:
@@ -220,9 +213,9 @@ def _pass_gates(evidence: Evidence, params: Params, version: str) -> None:
         raise ModelRefused(f"{version} is not promoted: {named}. Mend the calibration or the data and train again; the champion stays.")
 
 
-def _not_worse(evidence: Evidence, standing: Approved, store_path: Path, params: Params, version: str) -> dict[str, Any]:
+def _not_worse(evidence: RunEvidence, standing: Approved, store_path: Path, params: Params, version: str) -> dict[str, Any]:
     """The paired comparison on the challenger's test rows, of nights after the champion's own fit window; ModelRefused when it loses."""
-    model, _ = standing_champion(store_path)
+    model = standing_champion(store_path)
     fair = comparable(model, evidence.cohort)
     refused = f"{version} is not promoted: the champion {standing.version}"
     if not fair.any():
@@ -276,6 +269,36 @@ def _sign_card(store_path: Path, run_id: str, params: Params, signature: str) ->
     place.write_text(text, encoding="utf-8")
     with _opened(params) as (client, _):
         client.log_text(run_id, text, CARD)
+
+
+def _figures(evaluation: Evaluation) -> dict[str, float]:
+    """The metrics of a run: pooled quality, money at each capacity of each order, whether the gates were passed."""
+    table = evaluation.quality
+    found = {}
+    for head in ("recovered", "defaulted"):
+        rows = table[(table["scope"] == POOLED) & (table["head"] == head) & (table["ranking"] == MODEL)] if len(table) else table
+        found.update({f"{head}.{row.metric}": row.value for row in rows.itertuples()})
+    for row in evaluation.money[evaluation.money["scope"] == POOLED].itertuples():
+        name = "".join(letter if letter.isalnum() else "_" for letter in row.ranking)
+        found[f"share_of_money.{name}.at_{row.capacity:g}"] = row.share
+    found["gates_passed"] = float(all(gate["passed"] for gate in evaluation.gates))
+    return found
+
+
+def _curve(evaluation: Evaluation) -> dict[int, float]:
+    """Percent of the accounts worked -> the share of the money the model's order reaches."""
+    points = evaluation.frames["curve"]
+    own = points[points["ranking"] == MODEL]
+    return {round(capacity * 100): float(share) for capacity, share in zip(own["capacity"], own["share"], strict=True)}
+
+
+def _plain_params(params: Params, evaluation: Evaluation) -> dict[str, Any]:
+    sections = {name: getattr(params, name).model_dump() for name in ("label", "split", "model", "gate")}
+    plain = {f"{name}.{key}": value for name, section in sections.items() for key, value in section.items()}
+    plain |= {f"model.{key}": value for key, value in evaluation.facts["settings"].items()}  # as taught, tuned or not
+    versions = {f"data.{table}": version for table, version in evaluation.facts["data_versions"].items()}
+    dates = evaluation.facts["windows"]["recovery"]
+    return {**plain, **{f"window.{key}": value for key, value in dates.items()}, **versions, "seed": params.seed}
 
 
 def _log_booster(model: RecoveryModel) -> Any:

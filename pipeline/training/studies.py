@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,17 +16,11 @@ from models.baseline import AGE_BANDS, plain_orders
 from models.evaluate import MODEL, NEWEST, POOLED, Judged, Rival, evaluate, paired_money
 from models.explain import checked_contributions, kept_reasons, reasons, same_first_reason
 from models.fairness import audit, groups_of, proxies
-from models.lesson import Lesson, Teaching
-from models.money import MoneyScale
-from models.recovery import AnyModel, RecoveryModel, debtors_with
+from models.recovery import RecoveryModel, debtors_with
 from models.resampling import debtor_draws, interval, listed_shares, ratios_of_sums
 from models.split import rolling_origin
-from pipeline.params import Params
-from pipeline.training.evidence import Evidence
-from pipeline.training.windows import Windows
-
-if TYPE_CHECKING:
-    from pipeline.panel.dataset import Panel
+from pipeline.training.run_evidence import RunEvidence
+from pipeline.training.trial import Trial
 
 IMPORTANCE_ROWS = 10_000  # of the test rows, evenly spaced
 MANY_ROWS = 1_000  # from here on the fast contributions are the faster ones
@@ -37,8 +31,9 @@ ATTEMPTS = "contacts_count_outbound_30d"  # the burden of contact an account has
 STRONGEST = 9  # columns whose action is drawn
 
 
-def backtest(panel: Panel, windows: Windows, model: RecoveryModel, teaching: Teaching, params: Params) -> pd.DataFrame:
+def backtest(trial: Trial) -> pd.DataFrame:
     """The same way of fitting at earlier cut-offs: does the result hold, or was the headline's window lucky?"""
+    panel, params = trial.panel, trial.params
     labelled = panel.labels["recovered"].notna().to_numpy()
     rows = []
     for split in rolling_origin(panel.cohort, params.split, params.label, labelled):
@@ -46,68 +41,60 @@ def backtest(panel: Panel, windows: Windows, model: RecoveryModel, teaching: Tea
         labels.loc[~split.fit, ["recovered", "recovered_amount"]] = np.nan
         if debtors_with(labels["recovered"], panel.cohort["debtor_id"]) < params.model.min_events:
             continue
-        earlier = RecoveryModel.fit(panel.matrix, labels, panel.cohort, teaching, like=replace(model, defaulted=None))
-        rows.append({**split.dates(), **_headline(panel, split.test, earlier, teaching.money, params)})
+        like = replace(trial.model, defaulted=None)
+        earlier = RecoveryModel.fit(panel.matrix, labels, panel.cohort, trial.teaching, like=like)
+        rows.append({**split.dates(), **_headline(trial, split.test, earlier)})
     return pd.DataFrame(rows)
 
 
-def _headline(panel: Panel, test: np.ndarray, model: RecoveryModel, money: MoneyScale, params: Params) -> dict[str, float]:
-    cohort, matrix, labels = (frame[test].reset_index(drop=True) for frame in (panel.cohort, panel.matrix, panel.labels))
-    unit = money.per_minor(cohort["currency"])
+def _headline(trial: Trial, test: np.ndarray, model: RecoveryModel) -> dict[str, float]:
+    cohort, matrix, labels = trial.rows(test)
+    unit, capacity = trial.unit(cohort), trial.params.gate.capacity
     realised = labels["recovered_amount"].to_numpy(dtype=np.float64) * unit
     outcome, everyone = labels["recovered"].to_numpy(dtype=np.float64), np.ones(len(cohort), dtype=bool)
     judged = Judged(cohort, model.predict(matrix, cohort), outcome, realised, unit, everyone)
-    capacity = params.gate.capacity
     rivals = {NEWEST: Rival(plain_orders(cohort, unit)[NEWEST])}
-    found = evaluate(judged, rivals, (capacity,), params.evaluate.bootstrap_draws, params.seed, scopes=(POOLED,))
+    found = evaluate(judged, rivals, (capacity,), trial.params.evaluate.bootstrap_draws, trial.params.seed, scopes=(POOLED,))
     line: dict[str, float] = {}
     for metric in ("auc", "calibration_slope", "money_ratio"):
         line[metric], line[f"{metric}_low"], line[f"{metric}_high"] = found.figure(metric)
     ours, newest = found.money_row(MODEL, capacity), found.money_row(NEWEST, capacity)
-    return {
-        **line,
-        "share": ours["share"],
-        "share_low": ours["share_low"],
-        "share_high": ours["share_high"],
-        "share_newest": newest["share"],
-    }
+    shares = {name: ours[name] for name in ("share", "share_low", "share_high")}
+    return {**line, **shares, "share_newest": newest["share"]}
 
 
-def without_contacts(
-    lesson: Lesson, model: RecoveryModel, teaching: Teaching, params: Params, catalogue: Sequence[Any], evidence: Evidence
-) -> pd.DataFrame:
+def without_contacts(trial: Trial, evidence: RunEvidence) -> pd.DataFrame:
     """The model without our own contacts: a gain that sits in past attempts vanishes when the list changes who is attempted."""
-    ours = [entry.name for entry in catalogue if entry.family == "contacts" and entry.name in model.columns]
+    model, params = trial.model, trial.params
+    ours = [entry.name for entry in trial.catalogue if entry.family == "contacts" and entry.name in model.columns]
     if not ours or len(ours) == len(model.columns):
         return pd.DataFrame()
-    (bare,) = model.regrown(lesson.without(ours, teaching), teaching)
+    (bare,) = model.regrown(trial.lesson.without(ours, trial.teaching), trial.teaching)
     judged = evidence.judged()
-    scores = bare.predict(evidence.matrix.drop(columns=ours), evidence.cohort)
-    without = replace(judged, scores=scores)
+    without = replace(judged, scores=bare.predict(evidence.matrix.drop(columns=ours), evidence.cohort))
     capacity, draws, seed = params.gate.capacity, params.evaluate.bootstrap_draws, params.seed
-    found = {}
-    for name, held in (("with", judged), ("without", without)):
-        found[name] = evaluate(held, {}, (capacity,), draws, seed, scopes=(POOLED,))
     gain = paired_money(evidence.cohort, judged.predicted, without.predicted, judged.money, capacity, draws, seed)
     rows = []
-    for name, columns in (("with", len(model.columns)), ("without", len(bare.columns))):
-        row = found[name].money_row(MODEL, capacity)
-        auc, low, high = found[name].figure("auc")
-        rows.append({"our contacts": name, "columns": columns, "auc": auc, "auc_low": low, "auc_high": high, "share": row["share"]})
+    for name, held, grown in (("with", judged, model), ("without", without, bare)):
+        found = evaluate(held, {}, (capacity,), draws, seed, scopes=(POOLED,))
+        auc, low, high = found.figure("auc")
+        share = found.money_row(MODEL, capacity)["share"]
+        rows.append({"our contacts": name, "columns": len(grown.columns), "auc": auc, "auc_low": low, "auc_high": high, "share": share})
     rows[0] |= {"gain": gain["gain"], "gain_low": gain["gain_low"], "gain_high": gain["gain_high"]}
     return pd.DataFrame(rows)
 
 
-def other_seeds(lesson: Lesson, model: RecoveryModel, teaching: Teaching, params: Params, evidence: Evidence) -> pd.DataFrame:
+def other_seeds(trial: Trial, evidence: RunEvidence) -> pd.DataFrame:
     """AUC and money at capacity of the judged model and of the same way grown with SEEDS - 1 other seeds: is the result the seed's luck?"""
+    teaching, capacity = trial.teaching, trial.params.gate.capacity
     seeds = [teaching.seed + step * teaching.settings.get("seeds", 1) for step in range(1, SEEDS)]  # none of them shared
-    models = [model, *model.regrown(lesson, teaching, seeds)]
+    models = [trial.model, *trial.model.regrown(trial.lesson, teaching, seeds)]
     judged = evidence.judged()
     rows = []
     for seed, grown in zip([teaching.seed, *seeds], models, strict=True):
-        scores = judged.scores if grown is model else grown.predict(evidence.matrix, evidence.cohort)
-        found = evaluate(replace(judged, scores=scores), {}, (params.gate.capacity,), 0, teaching.seed, scopes=(POOLED,))
-        share = found.money_row(MODEL, params.gate.capacity)["share"]
+        scores = judged.scores if grown is trial.model else grown.predict(evidence.matrix, evidence.cohort)
+        found = evaluate(replace(judged, scores=scores), {}, (capacity,), 0, teaching.seed, scopes=(POOLED,))
+        share = found.money_row(MODEL, capacity)["share"]
         rows.append({"seed": seed, "auc": found.figure("auc")[0], "log_loss": found.figure("log_loss")[0], "share": share})
     return pd.DataFrame(rows)
 
@@ -129,13 +116,11 @@ def listed_money(judged: Judged, capacities: Sequence[float], draws: int, seed: 
     return pd.DataFrame(rows)
 
 
-def fairness(
-    panel: Panel, windows: Windows, model: AnyModel, params: Params, evidence: Evidence, traits: pd.DataFrame
-) -> dict[str, pd.DataFrame]:
+def fairness(trial: Trial, evidence: RunEvidence, traits: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """`fairness` and `proxies` frames of the audit_* columns on the test rows; no frames where none is delivered."""
     if not len(traits.columns):
         return {}
-    test = windows.recovery.test
+    model, params, test = trial.model, trial.params, trial.windows.recovery.test
     groups = {name: groups_of(traits[name][test].reset_index(drop=True)) for name in traits.columns}
     attempts = evidence.matrix[ATTEMPTS].to_numpy() if ATTEMPTS in evidence.matrix else None
     draws, seed = params.evaluate.bootstrap_draws, params.seed
@@ -146,14 +131,15 @@ def fairness(
     return {"fairness": audit(evidence.judged(), groups, attempts, params.gate.capacity, draws, seed), "proxies": told}
 
 
-def importance(model: RecoveryModel, evidence: Evidence, catalogue: Sequence[Any]) -> dict[str, pd.DataFrame]:
+def importance(trial: Trial, evidence: RunEvidence) -> dict[str, pd.DataFrame]:
     """`importance`: share of the mean absolute exact contribution per column, on evenly spaced test rows; `effects`: how the strongest
     act over their values; `swarm`: how often each of them moves a score by how much, and at which values."""
+    model = trial.model
     step = -(-len(evidence.matrix) // IMPORTANCE_ROWS)
     rows = evidence.matrix[::step]
     found, _ = checked_contributions(model, rows, evidence.cohort[::step], many=len(rows) >= MANY_ROWS)
     mean = found.abs().mean()
-    families = {entry.name: entry.family for entry in catalogue}
+    families = {entry.name: entry.family for entry in trial.catalogue}
     share = mean / mean.sum() if mean.sum() > 0 else mean
     table = pd.DataFrame(
         {"feature": mean.index, "family": [families.get(name, "attributes") for name in mean.index], "share": share.to_numpy()}
@@ -200,15 +186,17 @@ def _effects(name: str, value: np.ndarray, effect: np.ndarray) -> list[dict[str,
     return lines
 
 
-def drift(model: RecoveryModel, evidence: Evidence, catalogue: Sequence[Any]) -> pd.DataFrame:
+def drift(trial: Trial, evidence: RunEvidence) -> pd.DataFrame:
+    """feature, family, psi of the test rows against the bins of the fit; what moved furthest first, the score among them."""
+    model = trial.model
     numbers = model.encoder.encode(evidence.matrix, evidence.cohort)
     found = model.reference.psi(numbers, model.encoder.names, evidence.rankings["p_recovered"].to_numpy())
-    families = {entry.name: entry.family for entry in catalogue}
+    families = {entry.name: entry.family for entry in trial.catalogue}
     table = pd.DataFrame({"feature": list(found), "family": [families.get(name, "") for name in found], "psi": list(found.values())})
     return table.sort_values("psi", ascending=False, kind="stable", ignore_index=True)
 
 
-def interval_coverage(model: RecoveryModel, evidence: Evidence) -> pd.DataFrame:
+def interval_coverage(model: RecoveryModel, evidence: RunEvidence) -> pd.DataFrame:
     """Share of the realised amounts inside the interval the amount head gives, on recovered test rows."""
     won = (evidence.rankings["recovered"] == 1).to_numpy()
     if not won.any():
@@ -219,9 +207,9 @@ def interval_coverage(model: RecoveryModel, evidence: Evidence) -> pd.DataFrame:
     return pd.DataFrame([{"recoveries": int(won.sum()), "wanted": COVERAGE, "inside": float(inside.mean())}])
 
 
-def steady_reasons(judged: RecoveryModel, release: RecoveryModel, evidence: Evidence, catalogue: Sequence[Any]) -> dict[str, float]:
+def steady_reasons(trial: Trial, release: RecoveryModel, evidence: RunEvidence) -> dict[str, float]:
     """What the refit on everything leaves of the reasons, word for word: `first` of the first ones, `three` of all."""
     step = max(len(evidence.matrix) // STABILITY_ROWS, 1)
     rows, people = evidence.matrix[::step], evidence.cohort[::step]
-    before, after = (reasons(model, rows, people, catalogue) for model in (judged, release))
+    before, after = (reasons(model, rows, people, trial.catalogue) for model in (trial.model, release))
     return {"first": same_first_reason(before, after), "three": kept_reasons(before, after)}

@@ -23,7 +23,7 @@ from pipeline.store.champion import champion, read_record, write_record
 from pipeline.store.locks import only_run
 from pipeline.training import registry, report
 from pipeline.training.books import Books
-from pipeline.training.evidence import load_evidence, load_judged, run_folder
+from pipeline.training.run_evidence import JUDGED, load_evidence, run_folder
 from pipeline.training.train import Run, evaluate_again, train
 from tests.worlds.panels import COLUMNS, MadePanel, made_panel
 from tests.worlds.params import quick_params
@@ -93,7 +93,7 @@ def test_a_run_says_what_it_found(first):
 def test_the_released_model_was_taught_on_everything_and_names_the_judged_one(first, place):
     known = registry.recorded(quick_params(place), first.run_id)
     release = load_model(place / "store" / "models" / first.version, known.sha256)
-    judged = load_judged(run_folder(place / "store", first.run_id), known.judged_sha256)
+    judged = load_model(run_folder(place / "store", first.run_id) / JUDGED, known.judged_sha256)
     assert release.facts["rows"] > judged.facts["rows"] and release.facts["judged_sha256"] == known.judged_sha256
     assert (
         judged.facts["fit_last"] + judged.facts["gap_days"]

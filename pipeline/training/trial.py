@@ -1,7 +1,8 @@
-"""The nights a run teaches on and judges on: the headline split of recovery, and that of default with its longer gap."""
+"""One training under trial: the panel, the nights taught on and judged on, the model taught on the former and judged on the latter."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from features.errors import InputMissing
+from models.lesson import Lesson, Teaching
+from models.recovery import AnyModel
 from models.split import TimeSplit, split_by_time
 from pipeline.params import Params
 
@@ -32,6 +35,37 @@ class Windows:
 
     def facts(self) -> dict[str, Any]:
         return {"recovery": self.recovery.dates(), "default": self.default.dates() if self.default else None}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a run is made of, and all that its studies ask of it.
+
+    panel      every labelled row
+    windows    which of them were taught, which are judged
+    model      taught on the fit nights alone
+    lesson     what it was taught on, encoded and binned: no small part of memory; None for the age-band table, or when no longer needed
+    teaching   the way it was taught, for all that is taught again in the same way
+    """
+
+    panel: Panel
+    windows: Windows
+    model: AnyModel
+    lesson: Lesson | None
+    teaching: Teaching
+    params: Params
+    catalogue: Sequence[Any]
+
+    def rows(self, chosen: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+        """Cohort, matrix and labels of some rows of the panel (bool), numbered anew."""
+        cohort, matrix, labels = (
+            frame[chosen].reset_index(drop=True) for frame in (self.panel.cohort, self.panel.matrix, self.panel.labels)
+        )
+        return cohort, matrix, labels
+
+    def unit(self, cohort: pd.DataFrame) -> np.ndarray:
+        """Reporting units per minor unit, row by row."""
+        return self.teaching.money.per_minor(cohort["currency"])
 
 
 def windows_of(panel: Panel, params: Params) -> Windows:

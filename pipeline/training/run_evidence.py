@@ -11,7 +11,6 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -20,13 +19,9 @@ from features.days import day_texts
 from features.errors import InputMissing, ModelRefused
 from models.baseline import AGE_BANDS, AgeBandTable, Scorecard, plain_orders
 from models.evaluate import CHAMPION, SCORECARD, Evaluation, Judged, Rival, Truth, evaluate
-from models.lesson import Teaching
-from models.recovery import AnyModel, load_model
+from models.recovery import SCORE_COLUMNS, AnyModel
 from pipeline.params import Params
-from pipeline.training.windows import Windows
-
-if TYPE_CHECKING:
-    from pipeline.panel.dataset import Panel
+from pipeline.training.trial import Trial
 
 RUNS, JUDGED, EVALUATION, REPORT, CARD = "runs", "judged", "evaluation.json", "report.html", "model_card.md"
 TABLES = ("test_matrix", "test_cohort", "test_rankings")
@@ -34,8 +29,8 @@ ORDER, CHANCE, PREDICTED = "order|", "chance|", "predicted|"
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """Test rows, aligned by position.
+class RunEvidence:
+    """The test rows of a run and what every ranking said of them, aligned by position.
 
     matrix     features
     cohort     account_no, account_id, debtor_id, as_of, portfolio, product, currency, balance, arrears, days_past_due, placed_on
@@ -48,7 +43,7 @@ class Evidence:
 
     def judged(self) -> Judged:
         held = self.rankings
-        scores = held[["p_recovered", "amount_if_recovered", "expected_recovery", "p_defaulted"]]
+        scores = held[list(SCORE_COLUMNS)]
         outcome, money, unit = (held[name].to_numpy(dtype=np.float64) for name in ("recovered", "money", "unit"))
         return Judged(self.cohort, scores, outcome, money, unit, held["seen"].to_numpy(dtype=bool))
 
@@ -65,29 +60,29 @@ class Evidence:
         return found
 
 
-def judge(panel: Panel, windows: Windows, model: AnyModel, teaching: Teaching, params: Params, standing: AnyModel | None) -> Evidence:
+def rank_test_rows(trial: Trial, standing: AnyModel | None) -> RunEvidence:
     """The test rows with the scores of the model and of every other order of them. standing: the champion as it was judged."""
-    test, split = windows.recovery.test, windows.recovery
-    cohort, matrix = (frame[test].reset_index(drop=True) for frame in (panel.cohort, panel.matrix))
-    labels = panel.labels[test].reset_index(drop=True)
-    unit = teaching.money.per_minor(cohort["currency"])
-    seen = ~split.unseen(panel.cohort["debtor_id"])[test]
+    split = trial.windows.recovery
+    cohort, matrix, labels = trial.rows(split.test)
+    unit = trial.unit(cohort)
+    seen = ~split.unseen(trial.panel.cohort["debtor_id"])[split.test]
     money = labels["recovered_amount"].to_numpy(dtype=np.float64) * unit
-    judged = Judged(cohort, model.predict(matrix, cohort), labels["recovered"].to_numpy(dtype=np.float64), money, unit, seen)
+    outcome = labels["recovered"].to_numpy(dtype=np.float64)
+    judged = Judged(cohort, trial.model.predict(matrix, cohort), outcome, money, unit, seen)
     rivals = {name: Rival(order) for name, order in plain_orders(cohort, unit).items()}
-    rivals.update(_taught_rivals(panel, windows, model, teaching, params, cohort, matrix, unit))
+    rivals.update(_taught_rivals(trial, cohort, matrix))
     if standing is not None and comparable(standing, cohort).all() and set(standing.columns) <= set(matrix.columns):
         rivals[CHAMPION] = _rival(standing.predict(matrix[list(standing.columns)], cohort), unit)
-    return evidence_of(matrix, cohort, judged, rivals)
+    return _evidence_of(matrix, judged, rivals)
 
 
-def assess(evidence: Evidence, params: Params, truth: Truth | None = None) -> Evaluation:
+def assess(evidence: RunEvidence, params: Params, truth: Truth | None = None) -> Evaluation:
     """Quality and money of the evidence under the params' capacities and draws. truth: of a made-up portfolio."""
     capacities = sorted({*params.evaluate.capacities, params.gate.capacity})
     return evaluate(evidence.judged(), evidence.rivals(), capacities, params.evaluate.bootstrap_draws, params.seed, truth)
 
 
-def truth_of(truth: Path, evidence: Evidence) -> Truth:
+def truth_of(truth: Path, evidence: RunEvidence) -> Truth:
     """What the Parquet files of truth/ know of the test rows; InputMissing where rows have none."""
     files = sorted(truth.glob("*.parquet"))
     if not files:
@@ -106,31 +101,20 @@ def truth_of(truth: Path, evidence: Evidence) -> Truth:
     return Truth(money * evidence.rankings["unit"].to_numpy(), chance)
 
 
-def _taught_rivals(
-    panel: Panel,
-    windows: Windows,
-    model: AnyModel,
-    teaching: Teaching,
-    params: Params,
-    cohort: pd.DataFrame,
-    matrix: pd.DataFrame,
-    unit: np.ndarray,
-) -> dict[str, Rival]:
+def _taught_rivals(trial: Trial, cohort: pd.DataFrame, matrix: pd.DataFrame) -> dict[str, Rival]:
     """The age-band table and the scorecard, taught on the same fit window."""
-    rows = windows.recovery.fit
-    terms = {"default_dpd": params.label.default_dpd, "horizon_days": params.label.horizon_days}
-    labels, held = windows.fit_labels(panel.labels)[rows], panel.cohort[rows]
-    found = {}
-    if model.kind != AGE_BANDS:
-        table = AgeBandTable.fit(labels, held, teaching.money, **terms)
-        found["age-band rate x balance"] = _rival(table.predict(matrix, cohort), unit)
-        names = model.encoder.names
-        numbers = model.encoder.encode(panel.matrix[rows], held)
-        card = Scorecard.fit(numbers, names, labels["recovered"].to_numpy(dtype=np.float64), np.ones(int(rows.sum())))
-        chance = card.probability(model.encoder.encode(matrix, cohort), names)
-        money = chance * cohort["balance"].to_numpy(dtype=np.float64) * unit
-        found[SCORECARD] = Rival(money, chance)
-    return found
+    model, label = trial.model, trial.params.label
+    if model.kind == AGE_BANDS:
+        return {}
+    rows, unit = trial.windows.recovery.fit, trial.unit(cohort)
+    labels, held = trial.windows.fit_labels(trial.panel.labels)[rows], trial.panel.cohort[rows]
+    table = AgeBandTable.fit(labels, held, trial.teaching.money, default_dpd=label.default_dpd, horizon_days=label.horizon_days)
+    names = model.encoder.names
+    numbers = model.encoder.encode(trial.panel.matrix[rows], held)
+    card = Scorecard.fit(numbers, names, labels["recovered"].to_numpy(dtype=np.float64), np.ones(int(rows.sum())))
+    chance = card.probability(model.encoder.encode(matrix, cohort), names)
+    money = chance * cohort["balance"].to_numpy(dtype=np.float64) * unit
+    return {"age-band rate x balance": _rival(table.predict(matrix, cohort), unit), SCORECARD: Rival(money, chance)}
 
 
 def _rival(scores: pd.DataFrame, unit: np.ndarray) -> Rival:
@@ -143,15 +127,14 @@ def comparable(model: AnyModel, cohort: pd.DataFrame) -> np.ndarray:
     return (cohort["as_of"] >= int(model.facts["fit_last"]) + int(model.facts["gap_days"])).to_numpy()
 
 
-def evidence_of(matrix: pd.DataFrame, cohort: pd.DataFrame, judged: Judged, rivals: dict[str, Rival]) -> Evidence:
-    rankings = judged.scores.reset_index(drop=True).assign(
-        recovered=judged.recovered, money=judged.money, unit=judged.unit, seen=judged.seen
-    )
+def _evidence_of(matrix: pd.DataFrame, judged: Judged, rivals: dict[str, Rival]) -> RunEvidence:
+    outcome = {"recovered": judged.recovered, "money": judged.money, "unit": judged.unit, "seen": judged.seen}
+    rankings = judged.scores.reset_index(drop=True).assign(**outcome)
     for name, rival in rivals.items():
         for part, values in ((ORDER, rival.order), (CHANCE, rival.chance), (PREDICTED, rival.predicted)):
             if values is not None:
                 rankings[part + name] = values
-    return Evidence(matrix.reset_index(drop=True), cohort.reset_index(drop=True), rankings)
+    return RunEvidence(matrix.reset_index(drop=True), judged.cohort.reset_index(drop=True), rankings)
 
 
 def run_folder(store_path: Path, run_id: str) -> Path:
@@ -164,7 +147,7 @@ def run_folder(store_path: Path, run_id: str) -> Path:
     return folder
 
 
-def save_evidence(folder: Path, evidence: Evidence, judged_model: AnyModel, texts: dict[str, str]) -> dict[str, str]:
+def save_evidence(folder: Path, evidence: RunEvidence, judged_model: AnyModel, texts: dict[str, str]) -> dict[str, str]:
     """Write everything, readable by the owner only; returns the sha256 that the registry keeps: of the judged folder and of the rest."""
     folder.mkdir(parents=True, mode=0o700)
     judged_sha256 = judged_model.save(folder / JUDGED)
@@ -184,19 +167,15 @@ def evaluation_text(evaluation: Evaluation) -> str:
     return json.dumps(evaluation.to_dict(), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def load_evidence(folder: Path, evidence_sha256: str) -> Evidence:
+def load_evidence(folder: Path, evidence_sha256: str) -> RunEvidence:
     """The test rows, once they are those that were recorded; ModelRefused otherwise."""
     if not all((folder / f"{name}.parquet").is_file() for name in TABLES) or _digest(folder) != evidence_sha256:
         raise ModelRefused(f"The test rows in {str(folder)!r} are not those of the run. Train again.")
-    return Evidence(*(pd.read_parquet(folder / f"{name}.parquet") for name in TABLES))
+    return RunEvidence(*(pd.read_parquet(folder / f"{name}.parquet") for name in TABLES))
 
 
 def load_evaluation(folder: Path) -> Evaluation:
     return Evaluation.from_dict(json.loads((folder / EVALUATION).read_text(encoding="utf-8")))
-
-
-def load_judged(folder: Path, sha256: str) -> AnyModel:
-    return load_model(folder / JUDGED, sha256)
 
 
 def _digest(folder: Path) -> str:

@@ -1,0 +1,91 @@
+"""Fitting and refitting: the model that is judged, on the fit nights alone, and the one that is released, in the same way on everything."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from models.baseline import AGE_BANDS, AgeBandTable
+from models.encoding import MONEY
+from models.lesson import Lesson, Teaching
+from models.recovery import AnyModel, RecoveryModel, debtors_with
+from pipeline.panel.dataset import money_scale
+from pipeline.params import Params
+from pipeline.training.trial import Trial, Windows
+
+if TYPE_CHECKING:
+    from pipeline.panel.dataset import Panel
+
+LIBRARIES = ("lightgbm", "numpy", "pandas", "scipy")
+
+
+def teaching_of(panel: Panel, params: Params, catalogue: Sequence[Any]) -> Teaching:
+    return Teaching(
+        settings=params.model.model_dump(),
+        seed=params.seed,
+        gap_days=params.label.gap_days,
+        default_gap_days=params.label.default_gap_days,
+        default_dpd=params.label.default_dpd,
+        money=money_scale(panel, params),
+        money_columns=tuple(entry.name for entry in catalogue if entry.unit == MONEY),
+        monotone={entry.name: entry.monotone for entry in catalogue},
+    )
+
+
+def tried(panel: Panel, windows: Windows, teaching: Teaching, params: Params, catalogue: Sequence[Any]) -> Trial:
+    """The model of the fit nights, and all it is to be judged by."""
+    model, lesson = taught(panel, windows.fit_labels(panel.labels), teaching, params)
+    return Trial(panel, windows, model, lesson, teaching, params, catalogue)
+
+
+def refitted(trial: Trial) -> AnyModel:
+    """The same way taught on every mature night: numbers of trees and way of the amount as in the judged model."""
+    return fit(trial.panel, trial.panel.labels, trial.teaching, trial.params, like=trial.model)
+
+
+def fit(panel: Panel, labels: pd.DataFrame, teaching: Teaching, params: Params, like: AnyModel | None = None) -> AnyModel:
+    """The model of `taught`."""
+    return taught(panel, labels, teaching, params, like)[0]
+
+
+def taught(
+    panel: Panel, labels: pd.DataFrame, teaching: Teaching, params: Params, like: AnyModel | None = None
+) -> tuple[AnyModel, Lesson | None]:
+    """Three heads and what they were taught on, or the age-band table alone where fewer than model.min_events debtors paid.
+
+    labels: NaN where a row takes no part.
+    """
+    facts = _facts(panel, labels, params)
+    events = facts["debtors_recovered"]
+    if events < params.model.min_events or (like is not None and like.kind == AGE_BANDS):
+        used = (labels["recovered"].notna() | labels["defaulted"].notna()).to_numpy()
+        terms = {"default_dpd": params.label.default_dpd, "horizon_days": params.label.horizon_days}
+        table = AgeBandTable.fit(labels[used], panel.cohort[used], teaching.money, **terms)
+        why = f"{events} debtors with a recovery, model.min_events is {params.model.min_events}"
+        return replace(table, facts={**facts, "why": why}), None
+    lesson = Lesson.of(panel.matrix, labels, panel.cohort, teaching)
+    model = RecoveryModel.taught(lesson, teaching, like)
+    return replace(model, facts={**facts, **model.facts}), lesson
+
+
+def _facts(panel: Panel, labels: pd.DataFrame, params: Params) -> dict[str, Any]:
+    """What the card says of the rows taught on: their nights and counts, the params, the libraries."""
+    known = labels["recovered"].notna().to_numpy()
+    as_of, debtors = (panel.cohort[name][known] for name in ("as_of", "debtor_id"))
+    return {
+        "fit_first": int(as_of.min()),
+        "fit_last": int(as_of.max()),
+        "gap_days": params.label.gap_days,
+        "rows": int(known.sum()),
+        "debtors": int(debtors.nunique()),
+        "debtors_recovered": debtors_with(labels["recovered"], panel.cohort["debtor_id"]),
+        "debtors_defaulted": debtors_with(labels["defaulted"], panel.cohort["debtor_id"]),
+        "seed": params.seed,
+        "label": params.label.model_dump(),
+        "params_sha256": params.digest(),
+        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
+    }

@@ -28,8 +28,8 @@ from benchmarks.faces import memory
 from benchmarks.feature_store import CONTACTS_EACH, NIGHT, PAYMENTS_EACH, stored
 from features.catalogue import CATALOGUE
 from features.columns import columns_of
-from pipeline.panel.dataset import View, features_of, view
 from pipeline.panel.engines import map_shards
+from pipeline.panel.view import View, features_of, view
 from pipeline.params import Params, load
 from pipeline.store.store import Store
 

@@ -31,7 +31,7 @@ from models.money import MoneyScale
 from models.recovery import RecoveryModel, recovery_objective
 from models.resampling import listed_shares
 from models.tuning import cut_offs
-from pipeline.panel.dataset import panel
+from pipeline.panel.panel import panel
 from pipeline.params import Params, load
 from pipeline.store.store import Store
 from pipeline.training.fit import taught, teaching_of

@@ -28,7 +28,8 @@ from models.lesson import Teaching
 from models.money import MoneyScale
 from models.recovery import RecoveryModel
 from models.resampling import debtor_draws, interval, quality
-from pipeline.panel.dataset import Panel, terms_of
+from pipeline.panel.panel import Panel
+from pipeline.panel.view import terms_of
 from pipeline.params import Params
 from pipeline.store.store import Store
 

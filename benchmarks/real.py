@@ -28,7 +28,7 @@ from features.errors import InputMissing
 from models.evaluate import MODEL
 from pipeline.intake.ingest import ingest
 from pipeline.night.night import publish_night
-from pipeline.panel.dataset import panel
+from pipeline.panel.panel import panel
 from pipeline.params import Params, load
 from pipeline.store.store import Store
 from pipeline.training import registry

@@ -24,8 +24,8 @@ from pipeline.night.feeds import complete_on
 from pipeline.night.refusals import ScoresDiffer
 from pipeline.night.score import Job, asked
 from pipeline.pages.publication import Details
-from pipeline.panel.dataset import View, terms_of, view
 from pipeline.panel.engines import map_shards
+from pipeline.panel.view import View, terms_of, view
 from pipeline.store.store import Store
 
 SHOWN_DAYS = 365

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from features.days import date_of, day_number
 from features.tables import FEEDS
 from pipeline.night.refusals import NightMissing
-from pipeline.panel.dataset import quiet_through
+from pipeline.panel.view import quiet_through
 from pipeline.params import Params
 from pipeline.store.store import Store
 

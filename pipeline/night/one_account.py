@@ -21,7 +21,7 @@ from pipeline.law.rule_file import load_rules
 from pipeline.night.feeds import check_feeds, complete_on
 from pipeline.night.refusals import NightMissing
 from pipeline.night.score import asked, job_for
-from pipeline.panel.dataset import View, view
+from pipeline.panel.view import View, view
 from pipeline.params import Params
 from pipeline.store.store import Store
 

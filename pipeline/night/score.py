@@ -20,8 +20,10 @@ from models.recovery import load_model
 from pipeline.columns import PUBLISHED_SCORES
 from pipeline.night.feeds import check_feeds
 from pipeline.night.refusals import TaughtOnMore
-from pipeline.panel.dataset import Panel, View, money_scale, panel, view, write_parquet
+from pipeline.panel.dataset import write_parquet
 from pipeline.panel.engines import map_shards
+from pipeline.panel.panel import Panel, money_scale, panel
+from pipeline.panel.view import View, view
 from pipeline.params import Params
 from pipeline.store.champion import Approved, champion, keep
 from pipeline.store.store import Store

@@ -22,8 +22,8 @@ from pipeline.law.eligibility import verdicts
 from pipeline.law.rule_file import load_rules
 from pipeline.night.feeds import complete_on
 from pipeline.night.score import Job, asked, score_shard
-from pipeline.panel.dataset import View, terms_of
 from pipeline.panel.engines import map_shards
+from pipeline.panel.view import View, terms_of
 from pipeline.store.files import whole_folder
 from pipeline.store.store import Store
 

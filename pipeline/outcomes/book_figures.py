@@ -24,8 +24,8 @@ from features.terms import Terms
 from features.versions import arranged, superseded_on
 from features.vocabulary import PROMISE_STATES
 from models.trade import liquidation
-from pipeline.panel.dataset import terms_of
 from pipeline.panel.engines import map_shards
+from pipeline.panel.view import terms_of
 from pipeline.params import Params
 from pipeline.store.store import Store
 

@@ -20,8 +20,9 @@ from models.drift import SCORE, Reference, binned_shares, psi
 from models.recovery import load_model
 from pipeline.night.score import Job, asked, job_for, score_shard
 from pipeline.outcomes.findings import Findings, Seen, findings_on
-from pipeline.panel.dataset import payments_through, terms_of
 from pipeline.panel.engines import map_shards
+from pipeline.panel.panel import payments_through
+from pipeline.panel.view import terms_of
 from pipeline.params import Params
 from pipeline.store.store import Store
 

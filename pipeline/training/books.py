@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,10 +10,8 @@ import pandas as pd
 from features.settlements import PAYMENT_COLUMNS, net_payments, settlements
 from models.money import MoneyScale
 from models.trade import liquidation
-
-if TYPE_CHECKING:
-    from pipeline.panel.dataset import Panel
-    from pipeline.store.store import Store
+from pipeline.panel.panel import Panel
+from pipeline.store.store import Store
 
 AUDIT = "audit_"
 

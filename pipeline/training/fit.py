@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -13,12 +13,9 @@ from models.baseline import AGE_BANDS, AgeBandTable
 from models.encoding import MONEY
 from models.lesson import Lesson, Teaching
 from models.recovery import AnyModel, RecoveryModel, debtors_with
-from pipeline.panel.dataset import money_scale
+from pipeline.panel.panel import Panel, money_scale
 from pipeline.params import Params
 from pipeline.training.trial import Trial, Windows
-
-if TYPE_CHECKING:
-    from pipeline.panel.dataset import Panel
 
 LIBRARIES = ("lightgbm", "numpy", "pandas", "scipy")
 

@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from features.catalogue import CATALOGUE
 from features.tables import TABLES
 from models.baseline import AGE_BANDS
 from models.boosting import side_by_side
@@ -21,9 +22,11 @@ from models.recovery import AnyModel, RecoveryModel
 from models.trade import roll_rates
 from models.tuning import tune
 from models.verdict import gates, statements, too_small, warnings
-from pipeline.panel.dataset import money_scale
+from pipeline.panel.panel import Panel, money_scale
+from pipeline.panel.panel import panel as panel_of
 from pipeline.params import Params
 from pipeline.store.champion import model_folder
+from pipeline.store.store import Store
 from pipeline.training import registry, report
 from pipeline.training.books import Books, books_of
 from pipeline.training.fit import refitted, teaching_of, tried
@@ -55,9 +58,6 @@ from pipeline.training.studies import (
 )
 from pipeline.training.trial import Trial, windows_of
 
-if TYPE_CHECKING:
-    from pipeline.panel.dataset import Panel
-
 log = logging.getLogger("recoup")
 
 
@@ -78,13 +78,9 @@ class Run:
 
 def train_from_store(store_path: Path, params: Params, tune_trials: int = 0) -> Run:
     """`train` on the panel of a store, with its protected groups and placements for the report."""
-    from features.catalogue import CATALOGUE
-    from pipeline.panel.dataset import panel
-    from pipeline.store.store import Store
-
     registry.ready(params)
     store = Store(store_path)
-    whole = panel(store, params)
+    whole = panel_of(store, params)
     return train(whole, params, CATALOGUE, store_path, tune_trials, books_of(store, whole, money_scale(whole, params)))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,10 +13,8 @@ from features.errors import InputMissing
 from models.lesson import Lesson, Teaching
 from models.recovery import AnyModel
 from models.split import TimeSplit, split_by_time
+from pipeline.panel.panel import Panel
 from pipeline.params import Params
-
-if TYPE_CHECKING:
-    from pipeline.panel.dataset import Panel
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from features.labels import labels
 from features.ledger import history
 from features.tables import NO_DAY
 from pipeline.intake.ingest import ingest
-from pipeline.panel.dataset import terms_of
+from pipeline.panel.view import terms_of
 from pipeline.store.store import Store
 
 REAL = Path(__file__).parents[3] / "shared" / "data"

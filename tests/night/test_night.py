@@ -37,7 +37,7 @@ from pipeline.night import shards
 from pipeline.night.night import publish_night
 from pipeline.night.score import score_shard
 from pipeline.pages.rule_words import sentence
-from pipeline.panel import dataset
+from pipeline.panel import view as view_room
 from pipeline.panel.engines import _attempt
 from pipeline.params import load
 from pipeline.simulate.portfolio import simulate
@@ -421,12 +421,12 @@ def test_a_feature_new_to_the_catalogue_waits_for_the_next_model_and_a_lost_one_
     more = Catalogue([*CATALOGUE, Feature("payments", Agg.COUNT, Window(11), empty=0)])
     fewer = Catalogue(entry for entry in CATALOGUE if entry.name != "months_since_placed")
     out = ("--out", str(copied / "scores"))
-    monkeypatch.setattr(dataset, "CATALOGUE", more)
+    monkeypatch.setattr(view_room, "CATALOGUE", more)
     assert recoup(copied, "score", "--as-of", NIGHT, *out) == 0
     pd.testing.assert_frame_equal(
         pd.read_parquet(copied / "scores" / "scores.parquet"), pd.read_parquet(copied / "out" / NIGHT / "scores.parquet"), check_dtype=False
     )
-    monkeypatch.setattr(dataset, "CATALOGUE", fewer)
+    monkeypatch.setattr(view_room, "CATALOGUE", fewer)
     assert recoup(copied, "score", "--as-of", NIGHT, *out) == 65
     assert "features that the catalogue lacks: months_since_placed. Put them back, or train" in capsys.readouterr().err
 

@@ -14,20 +14,10 @@ from features.declarations import Catalogue
 from features.errors import InputMissing
 from features.spec import Feature, Noun, Window
 from features.vocabulary import Agg
-from pipeline.panel import dataset
-from pipeline.panel.dataset import (
-    _no_rate,
-    explain_cell,
-    features_of,
-    panel,
-    payments_through,
-    quiet_through,
-    read,
-    terms_of,
-    training_nights,
-    view,
-    write_panel,
-)
+from pipeline.panel import panel as panel_room
+from pipeline.panel.dataset import _no_rate, explain_cell, write_panel
+from pipeline.panel.panel import panel, payments_through, training_nights
+from pipeline.panel.view import features_of, quiet_through, read, terms_of, view
 from pipeline.store.store import Store
 from tests.worlds.commands import exit_code
 from tests.worlds.deliveries import PARAMS, account, charge, contact, day, payment, status, taken
@@ -138,7 +128,7 @@ def test_several_horizons_are_labelled_in_one_pass_over_the_store(years, tmp_pat
     others = {"panel-90d.parquet", "panel-90d.png", "panel-of-may.png", "panel-20d.csv"}  # a picture of a file that is there itself
     for name in (*others, "panel.png", "panel-20d.png", "panel-30d.png"):
         (tmp_path / name).write_bytes(b"older")
-    monkeypatch.setattr(dataset, "view", lambda store, shard, *rest, **more: seen.append(shard) or view(store, shard, *rest, **more))
+    monkeypatch.setattr(panel_room, "view", lambda store, shard, *rest, **more: seen.append(shard) or view(store, shard, *rest, **more))
     said = write_panel(years.path, tmp_path / "panel.parquet", params, [20, 60])
     assert sorted(seen) == list(range(years.shards))
     written = pd.read_parquet(tmp_path / "panel.parquet")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from features.coverage import BY_BUCKET, BY_NIGHT
-from pipeline.panel.label_charts import draw
+from pipeline.panel.coverage import draw
 
 
 def test_the_picture_of_the_labels_is_the_same_bytes_and_shows_a_broken_feed(tmp_path):

@@ -1,20 +1,70 @@
-"""What a panel's labels rest on as one picture: their rates, which rows have one by month, and how fast recoveries become known."""
+"""What a panel's labels rest on, in tables and as one picture: which rows have one, at what rates, how fast recoveries become known."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from features.coverage import BY_BUCKET, BY_NIGHT, LABELLED
+from features.coverage import BY_BUCKET, BY_NIGHT, LABELLED, coverage, label_rates, maturity_curve
 from features.labels import LABELS, WHY_MISSING
+from features.terms import LabelTerms
 from pipeline.store.files import whole_file
 
 COLOUR_OF_LABELLED, COLOURS = "#0a5fb8", ("#9fb0c6", "#d98e04", "#a33b3b", "#6b4fa0", "#0b7350", "#55637a", "#c7a17a")
 COLOUR_OF = dict(zip(LABELS, (COLOUR_OF_LABELLED, COLOURS[2]), strict=True))
 MONTHS_NAMED = 18
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The labels of a panel's rows under some terms, aligned to them, and the sums behind the maturity curve (features.coverage)."""
+
+    terms: LabelTerms
+    labels: pd.DataFrame
+    recoveries: pd.DataFrame
+
+    @property
+    def title(self) -> str:
+        return f"Recovered within {self.terms.horizon_days} days, defaulted within {self.terms.default_horizon_days}"
+
+    @property
+    def curve(self) -> pd.DataFrame:
+        return maturity_curve(self.recoveries)
+
+
+def label_tables(cohort: pd.DataFrame, labelled: Sequence[Labelled]) -> list[tuple[str, pd.DataFrame]]:
+    """(title, table): rows with a label and without, rates, coverage by month, maturity. Under several terms each row tells its horizon."""
+    found: dict[str, list[pd.DataFrame]] = {}
+    for own in labelled:
+        seen = coverage(cohort, own.labels)
+        for title, table in {
+            "Rows with a label, and without one by reason": _by_reason(seen),
+            **label_rates(cohort, own.labels),
+            "Label coverage by month": seen,
+            "Maturity: share of eventual recoveries known after n days; above 1 where money went back later": own.curve,
+        }.items():
+            found.setdefault(title, []).append(table)
+    if len(labelled) == 1:
+        return [(title, table) for title, (table,) in found.items()]
+    days = [own.terms.horizon_days for own in labelled]
+    return [(title, _together(days, parts)) for title, parts in found.items()]
+
+
+def _by_reason(seen: pd.DataFrame) -> pd.DataFrame:
+    """label, reason, accounts, share of the label's rows; the rows that have one included."""
+    found = seen.groupby(["label", "reason"])["accounts"].sum().reset_index()
+    return found.assign(share=found["accounts"] / found.groupby("label")["accounts"].transform("sum"))
+
+
+def _together(days: Sequence[int], parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The tables of several horizons as one: the same night, bucket, month or currency side by side."""
+    for horizon_days, part in zip(days, parts, strict=True):
+        part.insert(1, "horizon_days", horizon_days)
+    return pd.concat(parts, ignore_index=True).sort_values([parts[0].columns[0], "horizon_days"], kind="stable", ignore_index=True)
 
 
 def draw(rates: Mapping[str, pd.DataFrame], coverage: pd.DataFrame, curve: pd.DataFrame, path: Path, title: str = "") -> None:

@@ -1,0 +1,146 @@
+"""The labelled panel: every scorable account on every training night, with features and mature labels; what models are taught on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from features.coverage import recoveries_by_day
+from features.currencies import DECIMALS
+from features.days import date_of, day_number
+from features.errors import InputMissing
+from features.labels import labels_by_terms
+from features.terms import LabelTerms
+from models.money import MoneyScale
+from pipeline.panel.coverage import Labelled
+from pipeline.panel.engines import map_shards
+from pipeline.panel.view import complete_through, stacked, terms_of, view
+from pipeline.params import Params
+from pipeline.store.store import Store
+
+HISTORY_DAYS = 90  # a training night wants a quarter of history behind it
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The labelled panel: cohort, matrix and labels hold the same rows, sorted by as_of, then account_no.
+
+    counts      as_of, portfolio, reason, accounts: all known accounts, scorable or not
+    recoveries  the sums behind the maturity curve (features.coverage)
+    horizons    the rows' labels under further terms, where asked for
+    payments_through   portfolio -> last day whose payments were all there when the labels were made
+    """
+
+    cohort: pd.DataFrame
+    matrix: pd.DataFrame
+    labels: pd.DataFrame
+    counts: pd.DataFrame
+    recoveries: pd.DataFrame
+    payments_through: Mapping[str, int]
+    versions: Mapping[str, int]
+    horizons: tuple[Labelled, ...] = ()
+
+    @property
+    def complete_through(self) -> int:
+        """The newest of payments_through."""
+        return max(self.payments_through.values())
+
+
+def money_scale(panel: Panel, params: Params) -> MoneyScale:
+    """Reporting units per minor unit of every currency at hand, by the params' rates."""
+    present = panel.cohort["currency"].astype("str").unique()
+    return MoneyScale.resolve(present, params.money.rates, DECIMALS, params.money.reporting_currency)
+
+
+def training_nights(store: Store, params: Params, before: int | None = None) -> list[int]:
+    """The nights a model is taught on, by cohort.every: month = first days of months, week = Mondays, a number = that many days.
+
+    before: only labels that had matured when this night began. Raises InputMissing where no night is left.
+    """
+    complete = labelled_through(store, before)
+    start, _ = store.span("payments")
+    first = day_number(params.cohort.first) if params.cohort.first else start + HISTORY_DAYS
+    latest = complete - params.label.gap_days
+    last = min(latest, day_number(params.cohort.last)) if params.cohort.last else latest
+    days = np.arange(first, last + 1)
+    if params.cohort.every == "month":
+        nights = [day for day in days if date_of(day).day == 1]
+    elif params.cohort.every == "week":
+        nights = [day for day in days if date_of(day).weekday() == 0]
+    else:
+        nights = list(days[:: params.cohort.every])
+    if not nights:
+        raise InputMissing(
+            f"No night has {HISTORY_DAYS} days of history and a mature label: payments run from {date_of(start)} through "
+            f"{date_of(complete)}, a label takes {params.label.gap_days} days. "
+            "Deliver more history, or shorten label.horizon_days or label.maturity_days."
+        )
+    return [int(day) for day in nights]
+
+
+def labelled_through(store: Store, before: int | None = None) -> int:
+    """The newest of `payments_through`."""
+    return max(payments_through(store, before).values())
+
+
+def payments_through(store: Store, before: int | None = None) -> dict[str, int]:
+    """Portfolio -> last day whose payments are all there, and known before the night `before`. Raises InputMissing without payments."""
+    found = complete_through(store).get("payments")
+    if found is None:
+        raise InputMissing("The store holds no payments, so nothing can be labelled. Deliver the payments table; scoring works without it.")
+    return found if before is None else {name: min(day, before - 1) for name, day in found.items()}
+
+
+def panel(store: Store, params: Params, before: int | None = None, further: Sequence[LabelTerms] = ()) -> Panel:
+    """Every scorable account (or a seeded sample of debtors, weighted) on every training night, with features and mature labels.
+
+    further: terms under which the same rows are labelled too, in the same pass; nights and rows are those of the params' own.
+    """
+    versions = store.versions()
+    nights = training_nights(store, params, before)
+    complete = payments_through(store, before)
+    asked, keep = (params.label_terms(), *further), _kept_share(store, params, versions)
+    work = partial(_panel_of_shard, store.path, tuple(nights), complete, params, asked, versions, keep)
+    parts = list(map_shards(work, range(store.shards), params.engine, threads=True))
+    cohorts, matrices, counts, found, recoveries = zip(*parts, strict=True)
+    cohort = pd.concat(cohorts, ignore_index=True)
+    order = np.lexsort((cohort["account_no"].to_numpy(), cohort["as_of"].to_numpy()))
+    cohort, matrix = (frame.iloc[order].reset_index(drop=True) for frame in (cohort, stacked(matrices)))
+    labelled = [
+        Labelled(terms, pd.concat(own, ignore_index=True).iloc[order].reset_index(drop=True), pd.concat(sums, ignore_index=True))
+        for terms, own, sums in zip(asked, zip(*found, strict=True), zip(*recoveries, strict=True), strict=True)
+    ]
+    counted = pd.concat(counts).groupby(["as_of", "portfolio", "reason"], observed=True, as_index=False)["accounts"].sum()
+    own = labelled[0]
+    return Panel(cohort, matrix, own.labels, counted, own.recoveries, complete, versions, tuple(labelled[1:]))
+
+
+def _panel_of_shard(
+    store_path: Path,
+    nights: tuple[int, ...],
+    complete: Mapping[str, int],
+    params: Params,
+    asked: Sequence[LabelTerms],
+    versions: Mapping[str, int],
+    keep: float,
+    shard: int,
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, list[pd.DataFrame], list[pd.DataFrame]]:
+    """Cohort, matrix, accounts by reason, and per terms the labels and the sums of their maturity curve."""
+    seen = view(Store(store_path), shard, nights, params, versions, keep=keep, whole=False)
+    rows = seen.cohort.frame
+    delivers = terms_of(Store(store_path), params, versions).delivers
+    found = labels_by_terms(rows, seen.tables, seen.ledger, asked, complete, DECIMALS, delivers)
+    return rows, seen.matrix, seen.cohort.counts, found, [recoveries_by_day(rows, seen.ledger, terms, complete) for terms in asked]
+
+
+def _kept_share(store: Store, params: Params, versions: Mapping[str, int]) -> float:
+    """Share of debtors that cohort.sample_debtors asks for."""
+    if params.cohort.sample_debtors is None:
+        return 1.0
+    held = store.tables(None, ["accounts"], {"accounts": ["debtor_id"]}, versions)["accounts"]["debtor_id"].nunique()
+    return min(1.0, params.cohort.sample_debtors / max(held, 1))

@@ -1,0 +1,130 @@
+"""What one shard shows on some nights: the scorable accounts with their features, and how far what was delivered reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import pandas as pd
+
+from features.build import build
+from features.catalogue import CATALOGUE
+from features.cohort import Cohort, known, scorable
+from features.columns import columns_of
+from features.currencies import DECIMALS
+from features.declarations import Catalogue
+from features.ledger import Ledger, history
+from features.tables import account_number
+from features.terms import Terms, reaches
+from pipeline.panel.engines import map_shards
+from pipeline.params import Params
+from pipeline.store.store import Store
+
+
+@dataclass(frozen=True)
+class View:
+    """What one shard shows on some nights: the scorable accounts, their features, all known accounts counted by reason."""
+
+    cohort: Cohort
+    matrix: pd.DataFrame
+    tables: Mapping[str, pd.DataFrame]
+    ledger: Ledger
+
+
+def terms_of(store: Store, params: Params, versions: Mapping[str, int] | None = None) -> Terms:
+    """The params' part that figures depend on, for the portfolios and currencies the store holds."""
+    return params.terms(store.portfolios(versions), {currency: DECIMALS[currency] for currency in store.currencies(versions)})
+
+
+def view(
+    store: Store,
+    shard: int,
+    nights: Sequence[int],
+    params: Params,
+    versions: Mapping[str, int],
+    *,
+    keep: float = 1.0,
+    debtors: Sequence[str] | None = None,
+    whole: bool = True,
+) -> View:
+    """Cohort and features of one shard on the given nights; nothing known from a night on can change its rows.
+
+    keep: share of debtors to keep, by a seeded hash; the cohort then carries `weight` = 1 / keep.
+    debtors: only these, with all their accounts; their rows are the same as among the others.
+    whole: with every table and column; else those that cohort, features and labels need.
+    """
+    terms = terms_of(store, params, versions)
+    tables = store.tables(shard, versions=versions) if whole else read(store, shard, CATALOGUE, versions)
+    if debtors is not None:
+        owned = tables["accounts"]["account_no"][tables["accounts"]["debtor_id"].isin(debtors)]
+        tables = {name: frame[frame["account_no"].isin(owned)].reset_index(drop=True) for name, frame in tables.items()}
+    ledger = history(tables, terms)
+    cohort = scorable(tables, ledger, nights, terms)
+    if keep < 1:
+        drawn = account_number(cohort.frame["debtor_id"].astype("str") + f"|{params.seed}") < keep * 2.0**63
+        cohort = replace(cohort, frame=cohort.frame[drawn].assign(weight=1 / keep).reset_index(drop=True))
+    complete = quiet_through(store, versions, params)
+    return View(cohort, build(cohort.frame, tables, CATALOGUE, terms, ledger, complete), tables, ledger)
+
+
+def read(store: Store, shard: int, catalogue: Catalogue, versions: Mapping[str, int], scorable: bool = True) -> dict[str, pd.DataFrame]:
+    """The tables of a shard with the columns that the catalogue (and the cohort of scorable accounts) rests on."""
+    needed = columns_of(catalogue, scorable)
+    if needed["accounts"] is not None:
+        needed["accounts"] += [name for name in store.extra_columns("accounts") if name.startswith("x_")]
+    return store.tables(shard, list(needed), {name: columns for name, columns in needed.items() if columns is not None}, versions)
+
+
+def features_of(
+    store: Store, nights: Sequence[int], params: Params, catalogue: Catalogue = CATALOGUE, everyone: bool = False
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Cohort and matrix of a catalogue on some nights, in the order of the shards: for the analyst who tries a catalogue of his own.
+
+    everyone: all known accounts, not the scorable ones only. The cohort then has account_no, account_id and as_of.
+    """
+    versions = store.versions()
+    known_of = terms_of(store, params, versions), quiet_through(store, versions, params)
+    work = partial(_of_shard, store, tuple(nights), catalogue, versions, *known_of, everyone)
+    cohorts, matrices = zip(*map_shards(work, range(store.shards), params.engine, threads=True), strict=True)
+    return pd.concat(cohorts, ignore_index=True), stacked(matrices)
+
+
+def _of_shard(
+    store: Store,
+    nights: tuple[int, ...],
+    catalogue: Catalogue,
+    versions: Mapping[str, int],
+    terms: Terms,
+    complete: Mapping[str, Mapping[str, int]],
+    everyone: bool,
+    shard: int,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    tables = read(store, shard, catalogue, versions, scorable=not everyone)
+    ledger = None if everyone else history(tables, terms)
+    cohort = known(tables, nights) if everyone else scorable(tables, ledger, nights, terms).frame
+    return cohort, build(cohort, tables, catalogue, terms, ledger, complete)
+
+
+def quiet_through(store: Store, versions: Mapping[str, int], params: Params) -> dict[str, dict[str, int]]:
+    """Table -> portfolio -> last day that counts as complete: ingest.quiet_days beyond the newest row, unless a control file named it."""
+    vouched, quiet = store.declared_through(versions), params.ingest.quiet_days
+    return {
+        table: {name: day if vouched.get(table, {}).get(name) == day else day + quiet for name, day in found.items()}
+        for table, found in complete_through(store, versions).items()
+    }
+
+
+def complete_through(store: Store, versions: Mapping[str, int] | None = None) -> dict[str, dict[str, int]]:
+    """Table -> every portfolio -> last complete day; see features.terms.reaches for one that sent no row."""
+    books = store.portfolios(versions)
+    found = store.complete_by_portfolio(versions)
+    return {table: dict(zip(books, reaches(days, books), strict=True)) for table, days in found.items() if days}
+
+
+def stacked(matrices: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """One matrix of several shards: a class that only one shard has seen is a class everywhere."""
+    classes = [name for name in matrices[0].columns if isinstance(matrices[0][name].dtype, pd.CategoricalDtype)]
+    united = {name: sorted(set().union(*(matrix[name].cat.categories for matrix in matrices))) for name in classes}
+    same = [matrix.assign(**{name: matrix[name].cat.set_categories(united[name]) for name in classes}) for matrix in matrices]
+    return pd.concat(same, ignore_index=True)

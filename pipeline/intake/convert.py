@@ -1,0 +1,535 @@
+"""Files of another system become a source folder of the contract: every row of theirs is a row of ours, or left out by a named reason.
+
+Cells are read exactly as the mapping says (mapping.py, cells.py) or the whole conversion is refused, every fault told with its place.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import datetime as dt
+import fnmatch
+import gzip
+import json
+import re
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from decimal import Decimal
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from features.errors import CannotWrite, ContractError, InputMissing, UsageError
+from features.tables import TABLES, Column, Kind
+from pipeline.intake.casting import literal, quoted
+from pipeline.intake.cells import NATIVE, amount, bare, is_zero, moment, turned
+from pipeline.intake.delivery import CELL_LIMIT, shown
+from pipeline.intake.files import unreadable
+from pipeline.intake.mapping import Condition, Described, Form, Mapping_, Rows, Value
+
+EXAMPLES = 3  # lines named for each kind of fault
+WORKBOOK_LIMIT = 2_000_000_000  # decoded bytes of a workbook's parts
+BATCH = 50_000
+REPEATED, NOT_MEANT, ANOTHER = "alike with a row before", "not meant by `where`", "total"
+_PARTS = re.compile(r"[^\W\d_]")
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What became of the rows of one file for one table: rows = out + the sum of left."""
+
+    file: str
+    table: str
+    rows: int
+    out: int
+    left: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A source folder that was written, and the reckoning of its rows."""
+
+    target: Path
+    passed: tuple[Passed, ...]
+    rows: dict[str, int]
+
+    def text(self) -> str:
+        lines = []
+        for one in self.passed:
+            left = "".join(f", {number:,} left out ({reason})" for reason, number in one.left.items())
+            lines.append(f"{one.file} -> {one.table}: {one.rows:,} rows = {one.out:,} written{left}")
+        lines += [f"{name}: {number:,} rows" for name, number in self.rows.items()]
+        return "\n".join([*lines, f"Source folder: {self.target}"])
+
+
+@dataclass
+class Opened:
+    """A file of theirs in the engine: a table of text cells c0, c1, ... with `rid` in the order of the file."""
+
+    name: str
+    described: Described
+    table: str
+    columns: list[str]
+    parts: list[tuple[int, Path, Path | None]] = field(default_factory=list)  # first rid, place, decoded copy
+
+    def cell(self, column: str) -> str:
+        text = f"c{self.columns.index(column)}"
+        return f"nullif(trim({text}), '')"
+
+    def line(self, rid: int) -> str:
+        """The file and line of a row, as an editor counts them."""
+        first, place, copy = next(part for part in reversed(self.parts) if part[0] <= rid)
+        number = rid - first
+        if copy is None:
+            return f"{shown(place.name)} row {self.described.header_line + 1 + number:,}"
+        with copy.open(encoding="utf-8", newline="") as stream:
+            reader = csv.reader(stream, delimiter=self.described.delimiter)
+            ended, seen = 0, -1  # the header is row -1
+            for cells in reader:
+                begins, ended = ended + 1, reader.line_num
+                if cells and seen == number:
+                    return f"{shown(place.name)} line {begins + self.described.header_line - 1:,}"
+                seen += bool(cells)
+        raise AssertionError(f"row {rid} is not in its file")
+
+
+def convert(mapping: Mapping_, source: Path, target: Path, complete_through: dt.date | None = None) -> Conversion:
+    """Write TARGET, a source folder, from the files under SOURCE that the mapping describes. It appears whole or not at all.
+
+    complete_through: the last day that is all there; written into the control file of every table.
+    Raises InputMissing where a described file is absent, UsageError where TARGET is taken, ContractError with every unreadable cell,
+    by file, line and column, at most three of a kind.
+    """
+    if target.exists() and any(target.iterdir()):
+        raise UsageError(f"Folder {str(target)!r} is not empty. Name an empty or new one with --to.")
+    if not source.is_dir():
+        raise InputMissing(f"There is no folder {str(source)!r}. Name the folder of your files with --from.")
+    with tempfile.TemporaryDirectory(prefix="recoup-") as scratch, closing(duckdb.connect()) as engine:
+        engine.execute("SET autoinstall_known_extensions = false")
+        engine.execute("SET TimeZone = 'UTC'")
+        engine.execute("SET preserve_insertion_order = true")
+        opened = {
+            name: _open(engine, name, number, described, source, Path(scratch))
+            for number, (name, described) in enumerate(mapping.files.items())
+        }
+        faults: list[str] = []
+        passed: list[Passed] = []
+        for table, parts in mapping.tables.items():
+            for number, rows in enumerate(parts):
+                passed.append(_map_rows(engine, opened[rows.source], table, rows, f"out_{table}_{number}", faults))
+        if faults:
+            raise ContractError("\n".join(["The files are not converted, nothing was written.", *faults]))
+        return _write(engine, mapping, target, tuple(passed), complete_through)
+
+
+# ---- reading ---------------------------------------------------------------------------------------------------------------------------
+
+
+def _open(engine: Any, name: str, number: int, described: Described, source: Path, scratch: Path) -> Opened:
+    places = _places(source, described.path)
+    if not places:
+        raise InputMissing(
+            f"No file under {str(source)!r} fits files.{name}.path {described.path!r}. Correct the pattern or deliver the file."
+        )
+    opened = Opened(name, described, f"file_{number}", [])
+    for place in places:
+        if described.is_workbook:
+            header, batches, copy = *_sheet(place, described), None
+        else:
+            copy = scratch / f"{number}-{len(opened.parts)}.csv"
+            header = _decode(place, described, copy)
+            batches = None
+        if not opened.parts:
+            opened.columns = header
+            cells = ", ".join(f"c{at} VARCHAR" for at in range(len(header)))
+            engine.execute(f"CREATE TABLE {opened.table} (rid BIGINT, {cells})")
+        elif header != opened.columns:
+            differing = sorted(set(header) ^ set(opened.columns)) or ["their order"]
+            raise ContractError(
+                f"{shown(place.name)} and {shown(places[0].name)} of files.{name} differ in columns: {', '.join(differing[:5])}."
+            )
+        (first,) = engine.execute(f"SELECT count(*) FROM {opened.table}").fetchone()
+        opened.parts.append((first, place, copy))
+        if batches is None:
+            _load(engine, opened, place, copy, first)
+        else:
+            for batch in batches:
+                engine.register("handed_over", batch)
+                engine.execute(f"INSERT INTO {opened.table} SELECT row_number() OVER () - 1 + {first}, * FROM handed_over")
+                first += batch.num_rows
+                engine.unregister("handed_over")
+    return opened
+
+
+def _places(source: Path, pattern: str) -> list[Path]:
+    found = [place for place in sorted(source.rglob("*")) if place.is_file() and not place.is_symlink()]
+    return [place for place in found if fnmatch.fnmatchcase(place.relative_to(source).as_posix(), pattern)]
+
+
+def _decode(place: Path, described: Described, copy: Path) -> list[str]:
+    """Write the file as UTF-8 from its header line on; the names of its columns. Bytes that the encoding does not know are refused."""
+    encoding = "utf-8-sig" if codecs.lookup(described.encoding).name == "utf-8" else described.encoding
+    opener = gzip.open if place.name.endswith(".gz") else open
+    line = 0
+    try:
+        with opener(place, "rt", encoding=encoding, newline="") as read, copy.open("w", encoding="utf-8", newline="") as written:
+            for line, text in enumerate(read, 1):  # noqa: B007 - the line is told where decoding fails
+                if line >= described.header_line:
+                    written.write(text)
+    except UnicodeError:
+        held = place.read_bytes()[:4_000]
+        better = "utf-16" if b"\0" in held else "cp1252"
+        raise ContractError(
+            f"{shown(place.name)} is not {described.encoding} after line {line:,}. Say how it is written: `encoding: {better}`, perhaps."
+        ) from None
+    except (OSError, EOFError) as error:
+        raise ContractError(f"{shown(place.name)} cannot be read ({type(error).__name__}). Deliver it again, whole.") from None
+    with copy.open(encoding="utf-8", newline="") as stream:
+        names = next(csv.reader(stream, delimiter=described.delimiter), [])
+    if not names:
+        raise ContractError(f"{shown(place.name)} has no line {described.header_line}. Correct header_line, or deliver the file again.")
+    if NATIVE in "".join(names):
+        raise ContractError(f"{shown(place.name)} has a header with characters of private use. Rename its columns.")
+    return _named(names)
+
+
+def _named(names: Sequence[object]) -> list[str]:
+    """Column names, each once: a second of the same name is `Name (2)`, one without a name `column 7`."""
+    told: list[str] = []
+    for at, name in enumerate(names, 1):
+        text = "" if name is None else str(name).strip()
+        text = text or f"column {at}"
+        seen = sum(one == text or one.startswith(f"{text} (") for one in told)
+        told.append(f"{text} ({seen + 1})" if seen else text)
+    return told
+
+
+def _load(engine: Any, opened: Opened, place: Path, copy: Path, first: int) -> None:
+    cells = ", ".join(f"'c{at}': 'VARCHAR'" for at in range(len(opened.columns)))
+    scan = f"""read_csv({literal(str(copy))}, auto_detect = false, header = true, delim = {literal(opened.described.delimiter)}, quote = '"',
+        escape = '"', encoding = 'utf-8', columns = {{{cells}}}, strict_mode = true, null_padding = false, ignore_errors = false,
+        nullstr = '', max_line_size = {CELL_LIMIT})"""
+    try:
+        engine.execute(f"INSERT INTO {opened.table} SELECT row_number() OVER () - 1 + {first}, * FROM {scan}")
+    except duckdb.Error as error:
+        raise ContractError(f"{shown(place.name)} {unreadable(str(error))}") from None
+
+
+def _sheet(place: Path, described: Described) -> tuple[list[str], Iterator[pa.Table]]:
+    """Header and rows of a worksheet. A formula whose value was never saved is refused: it would read as empty."""
+    from openpyxl import load_workbook
+    from openpyxl.utils.exceptions import InvalidFileException
+
+    try:
+        with zipfile.ZipFile(place) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > WORKBOOK_LIMIT:
+                raise ContractError(
+                    f"{shown(place.name)} (LIMIT_WORKBOOK) decodes to more than {WORKBOOK_LIMIT:,} bytes. Split it, or save it as CSV."
+                )
+        values = load_workbook(place, read_only=True, data_only=True)
+        formulas = load_workbook(place, read_only=True, data_only=False)
+    except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError, OSError):
+        raise ContractError(f"{shown(place.name)} is no workbook of Excel. Save it as .xlsx or CSV.") from None
+    if described.sheet is not None and described.sheet not in values.sheetnames:
+        raise ContractError(f"{shown(place.name)} has no sheet {described.sheet!r}. Its sheets: {', '.join(values.sheetnames)}.")
+    name = described.sheet or values.sheetnames[0]
+    rows = values[name].iter_rows(min_row=described.header_line, values_only=True)
+    header = list(next(rows, ()))
+    while header and header[-1] is None:
+        header.pop()
+    if not header:
+        raise ContractError(f"{shown(place.name)} has no row {described.header_line} in sheet {name!r}. Correct header_line or sheet.")
+    written = formulas[name].iter_rows(min_row=described.header_line + 1)
+    return _named(header), _batches(place, described, len(header), rows, written)
+
+
+def _batches(place: Path, described: Described, width: int, rows: Iterator, written: Iterator) -> Iterator[pa.Table]:
+    held: list[list[str | None]] = []
+    empty = 0  # empty rows at the end of a sheet are formatting, between rows they are rows
+    for at, (cells, formulas) in enumerate(zip(rows, written, strict=False), described.header_line + 1):
+        texts = [_text(value, formula, place, at) for value, formula in zip(cells[:width], formulas[:width], strict=False)]
+        texts += [None] * (width - len(texts))
+        if not any(texts):
+            empty += 1
+            continue
+        held += [[None] * width for _ in range(empty)]
+        empty = 0
+        held.append(texts)
+        if len(held) >= BATCH:
+            yield _arrow(held, width)
+            held = []
+    if held:
+        yield _arrow(held, width)
+
+
+def _arrow(rows: list[list[str | None]], width: int) -> pa.Table:
+    return pa.table({f"c{at}": pa.array([row[at] for row in rows], pa.string()) for at in range(width)})
+
+
+def _text(value: object, formula: Any, place: Path, row: int) -> str | None:
+    if value is None:
+        if getattr(formula, "data_type", None) == "f":
+            raise ContractError(f"{shown(place.name)} row {row:,} has a formula without a saved value. Open it in Excel and save it.")
+        return None
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, int):
+        return f"{NATIVE}n{value}"
+    if isinstance(value, float):
+        # A workbook keeps binary fractions: fifteen digits are what it shows of them.
+        exact = Decimal(f"{value:.15g}")
+        return f"{NATIVE}n{format(exact, 'f')}"
+    if isinstance(value, dt.datetime):
+        return f"{NATIVE}d{value:%Y-%m-%d}" if value.time() == dt.time() else f"{NATIVE}t{value:%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, dt.date):
+        return f"{NATIVE}d{value:%Y-%m-%d}"
+    text = str(value)
+    if NATIVE in text:
+        raise ContractError(f"{shown(place.name)} row {row:,} holds a character of private use. Remove it.")
+    return text
+
+
+# ---- mapping ---------------------------------------------------------------------------------------------------------------------------
+
+
+def _map_rows(engine: Any, opened: Opened, table: str, rows: Rows, out: str, faults: list[str]) -> Passed:
+    (total,) = engine.execute(f"SELECT count(*) FROM {opened.table}").fetchone()
+    needed = [*(name for value in rows.columns.values() for name in value.columns())]
+    needed += [condition.column for condition in (*opened.described.leave_out.values(), *rows.conditions())]
+    missing = sorted(set(needed) - set(opened.columns))
+    if missing:
+        faults.append(_missing(opened, missing))
+        return Passed(opened.name, table, total, 0, {})
+    reasons = {reason: _holds(opened, condition) for reason, condition in opened.described.leave_out.items()}
+    if rows.where is not None:
+        reasons[NOT_MEANT] = f"NOT ({_holds(opened, rows.where)})"
+    cases = "".join(f" WHEN {held} THEN {literal(reason)}" for reason, held in reasons.items())
+    engine.execute(
+        f"CREATE TEMP TABLE {out}_kept AS SELECT rid, {f'CASE{cases} END' if cases else 'NULL::VARCHAR'} AS reason FROM {opened.table}"
+    )
+    left = dict(
+        engine.execute(f"SELECT reason, count(*) FROM {out}_kept WHERE reason IS NOT NULL GROUP BY reason ORDER BY min(rid)").fetchall()
+    )
+    kept = f"(SELECT * FROM {opened.table} SEMI JOIN (SELECT rid FROM {out}_kept WHERE reason IS NULL) USING (rid))"
+    read = {name: _Read.of(opened, _column(table, name), value) for name, value in rows.columns.items()}
+    cells = ", ".join(f"{one.value} AS {quoted(name)}" for name, one in read.items())
+    engine.execute(f"CREATE TEMP TABLE {out}_all AS SELECT rid, {cells} FROM {kept}")
+    for name, one in read.items():
+        faults += _faults(engine, opened, table, name, one, kept)
+    names = ", ".join(quoted(name) for name in read)
+    if rows.once:
+        engine.execute(f"CREATE TEMP TABLE {out} AS SELECT min(rid) AS rid, {names} FROM {out}_all GROUP BY ALL")
+    else:
+        engine.execute(f"CREATE TEMP VIEW {out} AS SELECT * FROM {out}_all")
+    (written,) = engine.execute(f"SELECT count(*) FROM {out}").fetchone()
+    repeated = total - sum(left.values()) - written
+    return Passed(opened.name, table, total, written, left | ({REPEATED: repeated} if repeated else {}))
+
+
+def _missing(opened: Opened, missing: list[str]) -> str:
+    place = opened.parts[0][1]
+    near = {name: get_close_matches(name, opened.columns, n=1) for name in missing}
+    named = ", ".join(f"{name!r} (nearest: {hit[0]!r})" if hit else repr(name) for name, hit in near.items())
+    found = ", ".join(shown(name) for name in opened.columns[:8])
+    hint = ""
+    if len(opened.columns) == 1 and not opened.described.is_workbook:
+        others = [mark for mark in ";\t|," if mark != opened.described.delimiter and mark in opened.columns[0]]
+        hint = f" The header is one cell: perhaps `delimiter: {json.dumps(others[0])}`." if others else ""
+    return f"{shown(place.name)} line {opened.described.header_line}: lacks {named}. Found: {found}.{hint}"
+
+
+def _holds(opened: Opened, condition: Condition) -> str:
+    cell = opened.cell(condition.column)
+    if condition.empty is not None:
+        return f"{cell} IS {'' if condition.empty else 'NOT '}NULL"
+    text = bare(cell)
+    if condition.among is not None:
+        return f"coalesce({text} IN ({', '.join(literal(word) for word in condition.among)}), false)"
+    return f"coalesce(regexp_full_match({text}, {literal(condition.like or '')}), false)"
+
+
+def _column(table: str, name: str) -> Column:
+    contract = TABLES[table]
+    return contract[name] if name in contract.names else Column(name, Kind.TEXT, empty=True, optional=True, limit=CELL_LIMIT)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A cell of ours: the SQL of its value, of whether what stands there cannot be read, and what form is wanted."""
+
+    value: str
+    unread: str
+    shown: str  # the cell to show in a fault
+    where: str  # the columns of theirs it comes from
+    column: Column
+    wanted: str
+
+    @classmethod
+    def of(cls, opened: Opened, column: Column, given: Value) -> _Read:
+        form = _form(opened.described, given)
+        if given.constant is not None:
+            return cls(literal(given.constant), "false", "NULL", "a constant", column, "")
+        if given.debit is not None and given.credit is not None:
+            first, second = opened.cell(given.debit), opened.cell(given.credit)
+            debit, credit = amount(first, form), amount(second, form)
+            unread = (
+                f"({first} IS NOT NULL AND ({debit}) IS NULL) OR ({second} IS NOT NULL AND ({credit}) IS NULL) "
+                f"OR NOT ({is_zero(debit)} OR {is_zero(credit)})"
+            )
+            value = f"CASE WHEN NOT {is_zero(debit)} THEN {debit} WHEN ({credit}) IS NULL THEN {debit} ELSE {turned(f'({credit})')} END"
+            where = f"{given.debit}, {given.credit}"
+            return cls(_finished(value, given, opened), unread, f"concat_ws(' | ', {first}, {second})", where, column, _wanted_amount(form))
+        if given.join is not None:
+            cells = [bare(opened.cell(name)) for name in given.join]
+            value = f" || {literal(given.by)} || ".join(f"({cell})" for cell in cells)
+            return cls(_stand_in(value, given), "false", "NULL", ", ".join(given.join), column, "")
+        cell = opened.cell(given.column or "")
+        if given.values is not None:
+            words = " ".join(f"WHEN {literal(word)} THEN {literal(ours)}" for word, ours in given.values.items())
+            other = "NULL" if given.otherwise is None else literal(given.otherwise)
+            mapped = f"CASE WHEN {cell} IS NULL THEN NULL ELSE CASE {bare(cell)} {words} ELSE {other} END END"
+            known = ", ".join(repr(word) for word in list(given.values)[:8])
+            return cls(
+                _stand_in(mapped, given), f"{cell} IS NOT NULL AND ({mapped}) IS NULL", cell, given.column or "", column, f"one of {known}"
+            )
+        if column.kind is Kind.MONEY:
+            value = _finished(amount(cell, form), given, opened)
+            return cls(
+                _stand_in(value, given), f"{cell} IS NOT NULL AND ({value}) IS NULL", cell, given.column or "", column, _wanted_amount(form)
+            )
+        if column.kind in (Kind.DATE, Kind.TIME):
+            value = moment(cell, form, column.kind)
+            if given.plus_days is not None:
+                days = (
+                    str(given.plus_days)
+                    if isinstance(given.plus_days, int)
+                    else f"TRY_CAST({bare(opened.cell(given.plus_days))} AS INTEGER)"
+                )
+                value = f"(TRY_CAST(substr({value}, 1, 10) AS DATE) + {days})::VARCHAR"
+            wanted = f"a day as {form.dates or 'YYYY-MM-DD'}" + ("" if form.dates else "; for another form declare `dates:`")
+            return cls(_stand_in(value, given), f"{cell} IS NOT NULL AND ({value}) IS NULL", cell, given.column or "", column, wanted)
+        value = bare(cell)
+        if column.kind is Kind.ENUM:
+            among = ", ".join(literal(word) for word in column.values)
+            wanted = f"one of {', '.join(column.values)}; map your own words by `values:`"
+            return cls(_stand_in(value, given), f"{value} NOT IN ({among})", cell, given.column or "", column, wanted)
+        return cls(_stand_in(value, given), "false", "NULL", given.column or "", column, "")
+
+
+def _form(described: Described, given: Value) -> Form:
+    """The cell's own form where it says one, the file's else."""
+    own = {name: getattr(given, name) for name in Form.model_fields if getattr(given, name) is not None}
+    return described.model_copy(update=own)
+
+
+def _wanted_amount(form: Form) -> str:
+    if form.decimal is None:
+        return "plain digits; declare `decimal:` (and `thousands:`) to read marks"
+    groups = f" and {form.thousands!r} between thousands" if form.thousands else ", without marks between thousands"
+    return f"an amount with {form.decimal!r} before decimals{groups}"
+
+
+def _finished(value: str, given: Value, opened: Opened) -> str:
+    """The sign conventions of an amount that was read."""
+    for column, words in (given.sign_by or {}).items():
+        cases = " ".join(
+            f"WHEN {literal(word)} THEN {f'({value})' if sign == '+' else turned(f'({value})')}" for word, sign in words.items()
+        )
+        value = f"CASE {bare(opened.cell(column))} {cases} END"
+    if given.turned:
+        value = turned(f"({value})")
+    return f"ltrim({value}, '-')" if given.absolute else value
+
+
+def _stand_in(value: str, given: Value) -> str:
+    return value if given.empty is None else f"coalesce({value}, {literal(given.empty)})"
+
+
+def _faults(engine: Any, opened: Opened, table: str, name: str, read: _Read, kept: str) -> list[str]:
+    told = []
+    found = engine.execute(f"SELECT rid, {read.shown} FROM {kept} WHERE {read.unread} ORDER BY rid").fetchmany(EXAMPLES + 1)
+    if found:
+        (number,) = engine.execute(f"SELECT count(*) FROM {kept} WHERE {read.unread}").fetchone()
+        told += _sentences(opened, table, name, read, found, number, f"wanted {read.wanted}")
+    if not read.column.empty:
+        lacking = f"({read.value}) IS NULL AND NOT coalesce({read.unread}, false)"
+        found = engine.execute(f"SELECT rid, NULL FROM {kept} WHERE {lacking} ORDER BY rid").fetchmany(EXAMPLES + 1)
+        if found:
+            (number,) = engine.execute(f"SELECT count(*) FROM {kept} WHERE {lacking}").fetchone()
+            told += _sentences(
+                opened,
+                table,
+                name,
+                read,
+                found,
+                number,
+                "must not be empty; say what an empty cell stands for by `empty:`, or leave the row out",
+            )
+    return told
+
+
+def _sentences(opened: Opened, table: str, name: str, read: _Read, found: list, number: int, wanted: str) -> list[str]:
+    told = [
+        f"{opened.line(rid)}, {shown(read.where)} -> {table}.{name}{'' if cell is None else f' {seen(cell, read.column.kind)}'}: {wanted}."
+        for rid, cell in found[:EXAMPLES]
+    ]
+    return [*told, f"  and {number - EXAMPLES:,} more of the same."] if number > EXAMPLES else told
+
+
+def seen(cell: str, kind: Kind) -> str:
+    """A cell fit for a message: amounts and days as they are, of anything longer or wordier its shape alone."""
+    text = cell[2:] if cell.startswith(NATIVE) else cell
+    letters = len(_PARTS.findall(text))
+    if len(text) > 40 or "@" in text or (kind is not Kind.ENUM and letters > 9):
+        text = _PARTS.sub("x", re.sub(r"\d", "9", text[:40]))
+    return ascii(text) if not text.isprintable() else repr(text)
+
+
+# ---- writing ---------------------------------------------------------------------------------------------------------------------------
+
+
+def _write(engine: Any, mapping: Mapping_, target: Path, passed: tuple[Passed, ...], complete_through: dt.date | None) -> Conversion:
+    rows: dict[str, int] = {}
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as place:
+            folder = Path(place) / "source"
+            folder.mkdir(mode=0o700)
+            for table in TABLES:
+                if table in mapping.tables:
+                    rows[table] = _write_table(engine, table, mapping.tables[table], folder, complete_through)
+            if target.exists():
+                target.rmdir()
+            folder.rename(target)
+    except OSError as error:
+        raise CannotWrite.creating(f"Source folder {str(target)!r}", error) from None
+    except duckdb.IOException as error:
+        raise CannotWrite(f"Source folder {str(target)!r} cannot be written ({type(error).__name__}). Make room, then run again.") from None
+    return Conversion(target, passed, rows)
+
+
+def _write_table(engine: Any, table: str, parts: Sequence[Rows], folder: Path, complete_through: dt.date | None) -> int:
+    present = {name for rows in parts for name in rows.columns}
+    ordered = [name for name in TABLES[table].names if name in present]
+    ordered += sorted(present - set(ordered))
+    each = " UNION ALL ".join(
+        f"SELECT {number} AS part, rid, "
+        + ", ".join(f"{quoted(name) if name in rows.columns else 'NULL::VARCHAR'} AS {quoted(name)}" for name in ordered)
+        + f" FROM out_{table}_{number}"
+        for number, rows in enumerate(parts)
+    )
+    cells = ", ".join(quoted(name) for name in ordered)
+    place = folder / f"{table}.csv"
+    engine.execute(f"COPY (SELECT {cells} FROM ({each}) ORDER BY part, rid) TO {literal(str(place))} (FORMAT csv, HEADER true)")
+    (number,) = engine.execute(f"SELECT count(*) FROM ({each})").fetchone()
+    vouched: dict[str, object] = {"rows": number}
+    if complete_through is not None:
+        vouched["complete_through"] = complete_through.isoformat()
+    (folder / f"{table}.control.json").write_text(json.dumps(vouched) + "\n", encoding="utf-8")
+    return number

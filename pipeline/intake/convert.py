@@ -179,7 +179,7 @@ def _decode(place: Path, described: Described, copy: Path) -> list[str]:
     line = 0
     try:
         with opener(place, "rt", encoding=encoding, newline="") as read, copy.open("w", encoding="utf-8", newline="") as written:
-            for line, text in enumerate(read, 1):  # noqa: B007 - the line is told where decoding fails
+            for line, text in enumerate(read, 1):
                 if line >= described.header_line:
                     written.write(text)
     except UnicodeError:

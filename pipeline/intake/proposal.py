@@ -59,7 +59,8 @@ MEANINGS: dict[str, str] = {
     "call": "call id|uniqueid|interaction id|contact id|anrufnr",
 }
 _WORDS = {word: meaning for meaning, words in MEANINGS.items() for word in words.split("|")}
-_AMOUNT = re.compile(r"[-+(]?\s?(?:[€$£]|[A-Z]{3})?\s?[-+]?(\d[\d.,'\u2019 \u00a0\u202f]*)\s?(?:[€$£]|[A-Z]{3})?\s?[-+)]?")
+_SYMBOL = r"(?:[€$£]|[A-Z]{3})?"
+_AMOUNT = re.compile(rf"[-+(]?\s?{_SYMBOL}\s?[-+]?(\d[\d.,'\u2019 \u00a0\u202f]*)\s?[-+)]?\s?{_SYMBOL}\s?[-+)]?")
 
 
 @dataclass(frozen=True)
@@ -329,7 +330,7 @@ def _date_lines(file: Looked) -> list[str]:
     readings = {_order(form) for form in common}
     if len(readings) > 1:
         return [f'    dates: "{UNDECIDED}"   # {" or ".join(common)}: every cell fits both. {cells}']
-    return [f"    dates: {_quoted(max(common, key=lambda form: 'DD' not in form))}   # {cells}"]
+    return [f"    dates: {_quoted(min(common, key=lambda form: 'DD' not in form))}   # {cells}"]
 
 
 def _order(form: str) -> str:

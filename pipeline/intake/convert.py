@@ -15,8 +15,8 @@ import re
 import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
@@ -110,12 +110,14 @@ def convert(mapping: Mapping_, source: Path, target: Path, complete_through: dt.
         raise UsageError(f"Folder {str(target)!r} is not empty. Name an empty or new one with --to.")
     if not source.is_dir():
         raise InputMissing(f"There is no folder {str(source)!r}. Name the folder of your files with --from.")
-    with tempfile.TemporaryDirectory(prefix="recoup-") as scratch, closing(duckdb.connect()) as engine:
+    with ExitStack() as held:
+        scratch = held.enter_context(tempfile.TemporaryDirectory(prefix="recoup-"))
+        engine = held.enter_context(closing(duckdb.connect()))
         engine.execute("SET autoinstall_known_extensions = false")
         engine.execute("SET TimeZone = 'UTC'")
         engine.execute("SET preserve_insertion_order = true")
         opened = {
-            name: _open(engine, name, number, described, source, Path(scratch))
+            name: _open(engine, Opened(name, described, f"file_{number}", []), _needed(mapping, name), source, Path(scratch), held)
             for number, (name, described) in enumerate(mapping.files.items())
         }
         faults: list[str] = []
@@ -128,42 +130,41 @@ def convert(mapping: Mapping_, source: Path, target: Path, complete_through: dt.
         return _write(engine, mapping, target, tuple(passed), complete_through)
 
 
+def _count(engine: Any, source: str) -> int:
+    return engine.execute(f"SELECT count(*) FROM {source}").fetchall()[0][0]
+
+
 # ---- reading ---------------------------------------------------------------------------------------------------------------------------
 
 
-def _open(engine: Any, name: str, number: int, described: Described, source: Path, scratch: Path) -> Opened:
+def _open(engine: Any, opened: Opened, needed: set[str], source: Path, scratch: Path, held: ExitStack) -> Opened:
+    described = opened.described
     places = _places(source, described.path)
     if not places:
-        raise InputMissing(
-            f"No file under {str(source)!r} fits files.{name}.path {described.path!r}. Correct the pattern or deliver the file."
-        )
-    opened = Opened(name, described, f"file_{number}", [])
+        wanted = f"files.{opened.name}.path {described.path!r}"
+        raise InputMissing(f"No file under {str(source)!r} fits {wanted}. Correct the pattern or deliver the file.")
     for place in places:
-        if described.is_workbook:
-            header, batches, copy = *_sheet(place, described), None
-        else:
-            copy = scratch / f"{number}-{len(opened.parts)}.csv"
-            header = _decode(place, described, copy)
-            batches = None
+        copy = None if described.is_workbook else scratch / f"{opened.table}-{len(opened.parts)}.csv"
+        header, batches = _sheet(place, described, held) if copy is None else (_decode(place, described, copy), iter(()))
         if not opened.parts:
             opened.columns = header
+            if needed - set(header):
+                raise ContractError(_missing(opened, place, sorted(needed - set(header))))
             cells = ", ".join(f"c{at} VARCHAR" for at in range(len(header)))
             engine.execute(f"CREATE TABLE {opened.table} (rid BIGINT, {cells})")
         elif header != opened.columns:
             differing = sorted(set(header) ^ set(opened.columns)) or ["their order"]
-            raise ContractError(
-                f"{shown(place.name)} and {shown(places[0].name)} of files.{name} differ in columns: {', '.join(differing[:5])}."
-            )
-        (first,) = engine.execute(f"SELECT count(*) FROM {opened.table}").fetchone()
+            two = f"{shown(place.name)} and {shown(places[0].name)} of files.{opened.name}"
+            raise ContractError(f"{two} differ in columns: {', '.join(differing[:5])}. Describe them as two files.")
+        first = _count(engine, opened.table)
         opened.parts.append((first, place, copy))
-        if batches is None:
+        if copy is not None:
             _load(engine, opened, place, copy, first)
-        else:
-            for batch in batches:
-                engine.register("handed_over", batch)
-                engine.execute(f"INSERT INTO {opened.table} SELECT row_number() OVER () - 1 + {first}, * FROM handed_over")
-                first += batch.num_rows
-                engine.unregister("handed_over")
+        for batch in batches:
+            engine.register("handed_over", batch)
+            engine.execute(f"INSERT INTO {opened.table} SELECT row_number() OVER () - 1 + {first}, * FROM handed_over")
+            first += batch.num_rows
+            engine.unregister("handed_over")
     return opened
 
 
@@ -221,7 +222,7 @@ def _load(engine: Any, opened: Opened, place: Path, copy: Path, first: int) -> N
         raise ContractError(f"{shown(place.name)} {unreadable(str(error))}") from None
 
 
-def _sheet(place: Path, described: Described) -> tuple[list[str], Iterator[pa.Table]]:
+def _sheet(place: Path, described: Described, held: ExitStack) -> tuple[list[str], Iterator[pa.Table]]:
     """Header and rows of a worksheet. A formula whose value was never saved is refused: it would read as empty."""
     from openpyxl import load_workbook
     from openpyxl.utils.exceptions import InvalidFileException
@@ -232,8 +233,9 @@ def _sheet(place: Path, described: Described) -> tuple[list[str], Iterator[pa.Ta
                 raise ContractError(
                     f"{shown(place.name)} (LIMIT_WORKBOOK) decodes to more than {WORKBOOK_LIMIT:,} bytes. Split it, or save it as CSV."
                 )
-        values = load_workbook(place, read_only=True, data_only=True)
-        formulas = load_workbook(place, read_only=True, data_only=False)
+        values, formulas = (load_workbook(place, read_only=True, data_only=saved) for saved in (True, False))
+        held.callback(values.close)
+        held.callback(formulas.close)
     except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError, OSError):
         raise ContractError(f"{shown(place.name)} is no workbook of Excel. Save it as .xlsx or CSV.") from None
     if described.sheet is not None and described.sheet not in values.sheetnames:
@@ -299,13 +301,7 @@ def _text(value: object, formula: Any, place: Path, row: int) -> str | None:
 
 
 def _map_rows(engine: Any, opened: Opened, table: str, rows: Rows, out: str, faults: list[str]) -> Passed:
-    (total,) = engine.execute(f"SELECT count(*) FROM {opened.table}").fetchone()
-    needed = [*(name for value in rows.columns.values() for name in value.columns())]
-    needed += [condition.column for condition in (*opened.described.leave_out.values(), *rows.conditions())]
-    missing = sorted(set(needed) - set(opened.columns))
-    if missing:
-        faults.append(_missing(opened, missing))
-        return Passed(opened.name, table, total, 0, {})
+    total = _count(engine, opened.table)
     reasons = {reason: _holds(opened, condition) for reason, condition in opened.described.leave_out.items()}
     if rows.where is not None:
         reasons[NOT_MEANT] = f"NOT ({_holds(opened, rows.where)})"
@@ -318,6 +314,11 @@ def _map_rows(engine: Any, opened: Opened, table: str, rows: Rows, out: str, fau
     )
     kept = f"(SELECT * FROM {opened.table} SEMI JOIN (SELECT rid FROM {out}_kept WHERE reason IS NULL) USING (rid))"
     read = {name: _Read.of(opened, _column(table, name), value) for name, value in rows.columns.items()}
+    for name, given in rows.columns.items():
+        if given.negative is not None:
+            below = f"starts_with({read[TABLES[table].money or name].value}, '-')"
+            value = f"CASE WHEN {below} THEN {literal(given.negative)} ELSE {read[name].value} END"
+            read[name] = replace(read[name], value=value)
     cells = ", ".join(f"{one.value} AS {quoted(name)}" for name, one in read.items())
     engine.execute(f"CREATE TEMP TABLE {out}_all AS SELECT rid, {cells} FROM {kept}")
     for name, one in read.items():
@@ -327,13 +328,19 @@ def _map_rows(engine: Any, opened: Opened, table: str, rows: Rows, out: str, fau
         engine.execute(f"CREATE TEMP TABLE {out} AS SELECT min(rid) AS rid, {names} FROM {out}_all GROUP BY ALL")
     else:
         engine.execute(f"CREATE TEMP VIEW {out} AS SELECT * FROM {out}_all")
-    (written,) = engine.execute(f"SELECT count(*) FROM {out}").fetchone()
+    written = _count(engine, f"{out}")
     repeated = total - sum(left.values()) - written
     return Passed(opened.name, table, total, written, left | ({REPEATED: repeated} if repeated else {}))
 
 
-def _missing(opened: Opened, missing: list[str]) -> str:
-    place = opened.parts[0][1]
+def _needed(mapping: Mapping_, name: str) -> set[str]:
+    """The columns of a file that any of its rows needs."""
+    parts = [rows for parts in mapping.tables.values() for rows in parts if rows.source == name]
+    conditions = [*mapping.files[name].leave_out.values(), *(condition for rows in parts for condition in rows.conditions())]
+    return {column for rows in parts for value in rows.columns.values() for column in value.columns()} | {one.column for one in conditions}
+
+
+def _missing(opened: Opened, place: Path, missing: list[str]) -> str:
     near = {name: get_close_matches(name, opened.columns, n=1) for name in missing}
     named = ", ".join(f"{name!r} (nearest: {hit[0]!r})" if hit else repr(name) for name, hit in near.items())
     found = ", ".join(shown(name) for name in opened.columns[:8])
@@ -455,13 +462,13 @@ def _faults(engine: Any, opened: Opened, table: str, name: str, read: _Read, kep
     told = []
     found = engine.execute(f"SELECT rid, {read.shown} FROM {kept} WHERE {read.unread} ORDER BY rid").fetchmany(EXAMPLES + 1)
     if found:
-        (number,) = engine.execute(f"SELECT count(*) FROM {kept} WHERE {read.unread}").fetchone()
+        number = _count(engine, f"{kept} WHERE {read.unread}")
         told += _sentences(opened, table, name, read, found, number, f"wanted {read.wanted}")
     if not read.column.empty:
         lacking = f"({read.value}) IS NULL AND NOT coalesce({read.unread}, false)"
         found = engine.execute(f"SELECT rid, NULL FROM {kept} WHERE {lacking} ORDER BY rid").fetchmany(EXAMPLES + 1)
         if found:
-            (number,) = engine.execute(f"SELECT count(*) FROM {kept} WHERE {lacking}").fetchone()
+            number = _count(engine, f"{kept} WHERE {lacking}")
             told += _sentences(
                 opened,
                 table,
@@ -527,7 +534,7 @@ def _write_table(engine: Any, table: str, parts: Sequence[Rows], folder: Path, c
     cells = ", ".join(quoted(name) for name in ordered)
     place = folder / f"{table}.csv"
     engine.execute(f"COPY (SELECT {cells} FROM ({each}) ORDER BY part, rid) TO {literal(str(place))} (FORMAT csv, HEADER true)")
-    (number,) = engine.execute(f"SELECT count(*) FROM ({each})").fetchone()
+    number = _count(engine, f"({each})")
     vouched: dict[str, object] = {"rows": number}
     if complete_through is not None:
         vouched["complete_through"] = complete_through.isoformat()

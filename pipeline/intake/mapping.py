@@ -120,6 +120,7 @@ class Value(Form):
     turned     the amount with the other sign; absolute: without one
     sign_by    a column that says the sign, and its words: {S: "+", H: "-"}
     plus_days  a number of days, or the column that has it, added to a date
+    negative   what the cell is where the amount of the row is below 0: a credit note is an `adjustment`
     """
 
     column: str | None = None
@@ -135,6 +136,7 @@ class Value(Form):
     absolute: bool = False
     sign_by: dict[str, dict[str, Literal["+", "-"]]] | None = None
     plus_days: int | str | None = None
+    negative: str | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> Value:
@@ -144,6 +146,8 @@ class Value(Form):
             self.join is not None,
             self.debit is not None or self.credit is not None,
         ]
+        if UNDECIDED in (self.column, self.constant, *(self.values or {}).values()):
+            raise ValueError("is undecided. Write the column or the word that is meant")
         if sum(given) != 1:
             raise ValueError("must name exactly one of column, constant, join, or debit with credit")
         if (self.debit is None) != (self.credit is None):
@@ -222,7 +226,8 @@ def load_mapping(place: Path) -> Mapping_:
         known = ", ".join(shipped())
         raise InputMissing(f"There is no mapping {str(place)!r}. Name a file, or one of those shipped: {known}.") from None
     try:
-        written = yaml.safe_load(text)
+        # Every scalar stays the text it is: a column may be called No, 007 or 2026-01-01.
+        written = yaml.load(text, Loader=yaml.CBaseLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = "" if mark is None else f" at line {mark.line + 1}"

@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -273,10 +274,10 @@ def _folded(name: str) -> str:
 def _sheet_rows(place: Path) -> tuple[str, list[list[str]]]:
     from openpyxl import load_workbook
 
-    book = load_workbook(place, read_only=True, data_only=True)
-    sheet = max(book.worksheets, key=lambda one: (one.max_row or 0) * (one.max_column or 0))
-    rows = islice(sheet.iter_rows(values_only=True), LOOKED_AT + PREAMBLE)
-    return sheet.title, [["" if cell is None else _workbook_text(cell) for cell in row] for row in rows]
+    with closing(load_workbook(place, read_only=True, data_only=True)) as book:
+        sheet = max(book.worksheets, key=lambda one: (one.max_row or 0) * (one.max_column or 0))
+        rows = islice(sheet.iter_rows(values_only=True), LOOKED_AT + PREAMBLE)
+        return sheet.title, [["" if cell is None else _workbook_text(cell) for cell in row] for row in rows]
 
 
 def _workbook_text(cell: object) -> str:

@@ -1,4 +1,4 @@
-"""SQL text that reads a foreign cell exactly as its declared form says: an amount, a day, an instant; NULL where it does not fit. Nothing is guessed."""
+"""SQL text that reads a foreign cell exactly as its declared form says, NULL where it does not fit. Nothing is guessed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from features.tables import Kind
 from pipeline.intake.casting import TIME_FORM, literal
 from pipeline.intake.mapping import EXCEL_DAYS, ISO, Form, date_pattern
 
-NATIVE = "\ue000"  # a cell that a workbook holds as a number (n), a day (d) or an instant (t) begins with this and that letter
+NATIVE = "\ue000"  # begins a cell that a workbook keeps as a number, a day or an instant: a letter (n, d, t) follows
 MONTH_LANGUAGES = ("en", "de", "fr", "es", "it", "nl", "pt")
 EXCEL_FIRST, EXCEL_ZERO = 61, "1899-12-30"  # earlier serials fall on a leap day that never was
 _BLANKS = r"[\x{00A0}\x{202F}\x{2009}\x{2007}]"
@@ -21,7 +21,7 @@ def bare(cell: str) -> str:
 
 
 def amount(cell: str, form: Form) -> str:
-    """Decimal text with a point. A sign stands before or behind, or parentheses say it; without a declared mark only plain digits are read."""
+    """Decimal text with a point. A sign stands before or behind, or parentheses say it; without declared marks only digits are read."""
     plain = f"trim(translate(regexp_replace({cell}, '{_BLANKS}', ' ', 'g'), '\u2212\u2019', '-'''))"
     if form.currency_marks:
         marks = "|".join(re.escape(mark) for mark in form.currency_marks)

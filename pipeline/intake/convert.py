@@ -213,7 +213,8 @@ def _named(names: Sequence[object]) -> list[str]:
 
 def _load(engine: Any, opened: Opened, place: Path, copy: Path, first: int) -> None:
     cells = ", ".join(f"'c{at}': 'VARCHAR'" for at in range(len(opened.columns)))
-    scan = f"""read_csv({literal(str(copy))}, auto_detect = false, header = true, delim = {literal(opened.described.delimiter)}, quote = '"',
+    mark = literal(opened.described.delimiter)
+    scan = f"""read_csv({literal(str(copy))}, auto_detect = false, header = true, delim = {mark}, quote = '"',
         escape = '"', encoding = 'utf-8', columns = {{{cells}}}, strict_mode = true, null_padding = false, ignore_errors = false,
         nullstr = '', max_line_size = {CELL_LIMIT})"""
     try:

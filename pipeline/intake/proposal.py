@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from pathlib import Path
 
@@ -26,40 +27,12 @@ EXAMPLES = 3
 PREAMBLE = 30  # lines among which a header is sought
 ENDINGS = (".csv", ".csv.gz", ".txt", ".tsv", ".xlsx", ".xlsm")
 DATE_FORMS = (
-    "YYYY-MM-DD", "DD.MM.YYYY", "D.M.YYYY", "DD/MM/YYYY", "D/M/YYYY", "MM/DD/YYYY", "M/D/YYYY", "DD-MM-YYYY", "MM-DD-YYYY", "YYYY/MM/DD", "YYYYMMDD",
-    "DD.MM.YY", "DD/MM/YY", "MM/DD/YY", "D-MMM-YYYY", "D MMM YYYY", "MMM D, YYYY", "DD.MM.YYYY HH:mm", "DD.MM.YYYY HH:mm:ss", "DD/MM/YYYY HH:mm",
-    "MM/DD/YYYY HH:mm", "DD/MM/YYYY HH:mm:ss", "MM/DD/YYYY HH:mm:ss", "YYYY-MM-DD HH:mm:ss", "YYYY-MM-DD HH:mm",
+    "YYYY-MM-DD", "DD.MM.YYYY", "D.M.YYYY", "DD/MM/YYYY", "D/M/YYYY", "MM/DD/YYYY", "M/D/YYYY", "DD-MM-YYYY", "MM-DD-YYYY", "YYYY/MM/DD",
+    "YYYYMMDD",    "DD.MM.YY", "DD/MM/YY", "MM/DD/YY", "D-MMM-YYYY", "D MMM YYYY", "MMM D, YYYY", "DD.MM.YYYY HH:mm", "DD.MM.YYYY HH:mm:ss", 
+    "DD/MM/YYYY HH:mm",    "MM/DD/YYYY HH:mm", "DD/MM/YYYY HH:mm:ss", "MM/DD/YYYY HH:mm:ss", "YYYY-MM-DD HH:mm:ss", "YYYY-MM-DD HH:mm",
 )  # fmt: skip
 TOTAL_WORDS = "total|summe|gesamt|gesamtsumme|zwischensumme|somme|totaux|suma|totale|totaal|grand total|subtotal|sub-total|endsaldo|saldo"
-# What a column is, by the words that systems of the trade head it with; the first that fits the whole heading wins.
-MEANINGS: dict[str, str] = {
-    "document": "invoice|invoice no|invoice number|invoice id|invoicenumber|invoice_number|document|document no|document number|doc no|number|"
-    "voucher|voucher no|name|move name|rechnung|rechnungsnr|rechnungsnummer|belegnr|belegnummer|beleg|re nr|facture|n facture|no facture|"
-    "numero de facture|numero facture|num facture|factura|numero factura|num factura|fattura|numero fattura|factuur|factuurnummer|ref|reference|referenz|txn no|num",
-    "loan": "loan|loan id|loan no|loan account|account no|account number|kreditnr|darlehen|vertragsnr|vertrag|contract|contract no|pret|prestamo|loanid",
-    "customer": "customer|customer id|customer no|customer number|customer code|customer name|client|client id|client no|code client|kunde|kundennr|kundennummer|"
-    "debitor|debitorennr|debitorennummer|partner|partner id|party|cliente|codigo cliente|codice cliente|klant|klantnummer|debtor|debtor id|contact|contact name|account",
-    "issued": "date|invoice date|issue date|issued|document date|posting date|belegdatum|rechnungsdatum|datum|date facture|date de facture|date d emission|"
-    "fecha|fecha factura|data|data fattura|factuurdatum|txn date|bill date",
-    "due": "due|due date|payment due|faellig|faellig am|faelligkeit|faelligkeitsdatum|zahlbar bis|echeance|date d echeance|date echeance|vencimiento|fecha vencimiento|"
-    "fecha de vencimiento|scadenza|data scadenza|vervaldatum|invoice date due|duedate|maturity date",
-    "amount": "amount|total|total amount|gross|gross amount|invoice amount|grand total|betrag|bruttobetrag|brutto|rechnungsbetrag|gesamtbetrag|montant|montant ttc|ttc|"
-    "importe|importe total|importo|totale|bedrag|amount total|total due|total incl tax|invoice total|installment|instalment|rate|due amount",
-    "open": "open|open amount|open balance|balance|balance due|outstanding|outstanding amount|amount due|amount residual|offen|offener betrag|offener posten|restbetrag|saldo|"
-    "restant du|solde|reste a payer|pendiente|residuo|openstaand|openstaand bedrag",
-    "paid_on": "paid on|paid date|date paid|payment date|settled date|settlement date|fully paid on date|bezahlt am|zahldatum|zahlungsdatum|zahlungseingang|"
-    "date de paiement|date paiement|fecha de pago|fecha pago|data pagamento|betaaldatum|closed on|clearing date",
-    "paid": "paid|paid amount|amount paid|payment|payment amount|received|bezahlt|zahlbetrag|gezahlt|montant paye|paye|pagado|pagato|betaald|total paid",
-    "currency": "currency|currency code|waehrung|wkz|devise|moneda|divisa|valuta|ccy",
-    "booked": "booking date|buchungstag|buchungsdatum|value date|valuta datum|wertstellung|date operation|date valeur|transaction date|date comptable",
-    "purpose": "purpose|verwendungszweck|description|text|buchungstext|libelle|concepto|causale|omschrijving|details|memo",
-    "payment": "payment id|payment no|payment number|receipt|receipt no|receipt number|zahlungsnr|transaction id|bank reference|referenz bank|entry reference",
-    "called": "call date|call time|called at|start time|calldate|call start|anrufzeit|date appel|contacted at|contact date",
-    "outcome": "disposition|outcome|result|call result|status code|ergebnis|resultat|resultado|esito|wrap up",
-    "agent": "agent|agent id|user|operator|bearbeiter|mitarbeiter",
-    "call": "call id|uniqueid|interaction id|contact id|anrufnr",
-}
-_WORDS = {word: meaning for meaning, words in MEANINGS.items() for word in words.split("|")}
+HEADINGS = Path(__file__).parent / "headings.yaml"
 _SYMBOL = r"(?:[€$£]|[A-Z]{3})?"
 _AMOUNT = re.compile(rf"[-+(]?\s?{_SYMBOL}\s?[-+]?(\d[\d.,'\u2019 \u00a0\u202f]*)\s?[-+)]?\s?{_SYMBOL}\s?[-+)]?")
 
@@ -106,7 +79,7 @@ def propose(source: Path) -> str:
         raise InputMissing(f"There is no file to convert under {str(source)!r}: {', '.join(ENDINGS)}. Name their folder with --from.")
     looked = [look(place, source) for place in places]
     lines = [
-        "# Proposed from the files. Look at every line; write what is marked ? by hand; then: recoup convert --map THIS --from ... --to ...",
+        "# Proposed from the files. Look at every line; write what is marked ? by hand; then: recoup convert --map THIS",
         "files:",
     ]
     names: dict[str, Looked] = {}
@@ -256,13 +229,20 @@ def _proved(cell: str) -> list[str]:
     return [last] if len(fraction) != 3 or whole.startswith("0") or len(whole) > 3 else []
 
 
+@cache
+def _headings() -> dict[str, str]:
+    """Heading -> what it means."""
+    meanings = yaml.load(HEADINGS.read_text(encoding="utf-8"), Loader=yaml.CBaseLoader)
+    return {word: meaning for meaning, words in meanings.items() for word in words}
+
+
 def _meaning(name: str) -> tuple[str | None, float]:
     """What a heading means and how surely: whole headings first, then their first words."""
-    plain = _folded(name)
-    if plain in _WORDS:
-        return _WORDS[plain], 0.95
-    shorter = [word for word in _WORDS if len(word) > 3 and (plain.startswith(f"{word} ") or plain.endswith(f" {word}"))]
-    return (_WORDS[max(shorter, key=len)], 0.6) if shorter else (None, 0.0)
+    plain, known = _folded(name), _headings()
+    if plain in known:
+        return known[plain], 0.95
+    shorter = [word for word in known if len(word) > 3 and (plain.startswith(f"{word} ") or plain.endswith(f" {word}"))]
+    return (known[max(shorter, key=len)], 0.6) if shorter else (None, 0.0)
 
 
 def _folded(name: str) -> str:
@@ -410,7 +390,7 @@ def _contact_lines(name: str, file: Looked) -> list[str]:
     ]
     cells += ["        channel: {constant: call}", "        direction: {constant: outbound}"]
     cells.append(
-        f"        outcome: {{column: {_quoted(outcome.name if outcome else UNDECIDED)}, values: {{{words}}}}}   # each of your words -> one of ours"
+        f"        outcome: {{column: {_quoted(outcome.name if outcome else UNDECIDED)}, values: {{{words}}}}}   # your words -> ours"
     )
     return [f"    - from: {name}", "      columns:", *cells, *([_cell("agent", file.named("agent"))] if file.named("agent") else [])]
 

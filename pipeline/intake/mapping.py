@@ -19,8 +19,9 @@ UNDECIDED = "?"  # what a proposal writes where it cannot tell; nobody may guess
 SHIPPED = Path(__file__).parent / "mappings"
 EXCEL_DAYS, ISO = "excel", "ISO"
 _TOKENS = {
-    "YYYY": r"(?<year>\d{4})", "YY": r"(?<short>\d{2})", "MMM": r"(?<name>[^\d\s.,/-]{3,12})", "MM": r"(?<month>\d{2})", 
-    "M": r"(?<month>\d{1,2})",     "DD": r"(?<day>\d{2})", "D": r"(?<day>\d{1,2})", "HH": r"(?<hour>\d{2})", "mm": r"(?<minute>\d{2})", "ss": r"(?<second>\d{2})",
+    "YYYY": r"(?<year>\d{4})", "YY": r"(?<short>\d{2})", "MMM": r"(?<name>[^\d\s.,/-]{3,12})", "MM": r"(?<month>\d{2})",
+    "M": r"(?<month>\d{1,2})",     "DD": r"(?<day>\d{2})", "D": r"(?<day>\d{1,2})",
+    "HH": r"(?<hour>\d{2})", "mm": r"(?<minute>\d{2})", "ss": r"(?<second>\d{2})",
 }  # fmt: skip
 _TOKEN = re.compile("|".join(_TOKENS))
 

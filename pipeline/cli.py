@@ -114,6 +114,26 @@ def simulate(params: Params, debtors: int, seed: int, out: Path, **how: Any) -> 
     click.echo(str(out))
 
 
+@cli.command()
+@option("--map", "mapping", required=True, help="The mapping: a file, or the name of one that is shipped.")
+@option("--from", "theirs", type=FOLDER, required=True, help="Folder of the files that your system exported.")
+@option("--to", "target", type=PLACE, help="Source folder to write; must be new or empty.")
+@option("--propose", is_flag=True, help="Look at the files and write the mapping instead; `?` where they do not tell.")
+@option("--complete-through", type=DAY, callback=_date, help="The last day that is all there; the control files say so.")
+def convert(mapping: str, theirs: Path, target: Path | None, propose: bool, complete_through: dt.date | None) -> None:
+    """Turn another system's files into a source folder: each cell is read exactly as the mapping says, or all is refused."""
+    from pipeline.intake import convert as conversion
+    from pipeline.intake.mapping import load_mapping, place_of
+    from pipeline.intake.proposal import write_proposal
+
+    if propose:
+        click.echo(write_proposal(theirs, Path(mapping)))
+        return
+    if target is None:
+        raise click.UsageError("Give --to SOURCE, or --propose to write a mapping first.")
+    click.echo(conversion.convert(load_mapping(place_of(mapping)), theirs, target, complete_through).text())
+
+
 @command(
     SOURCE,
     STORE,

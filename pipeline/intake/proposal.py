@@ -17,7 +17,7 @@ from pathlib import Path
 
 import yaml
 
-from features.errors import InputMissing
+from features.errors import CannotWrite, InputMissing, UsageError
 from features.tables import TABLES, Kind
 from pipeline.intake.delivery import shown
 from pipeline.intake.mapping import UNDECIDED, date_pattern
@@ -101,6 +101,20 @@ def propose(source: Path) -> str:
     if not tables:
         lines.append("  # No file looks like invoices, instalments, payments or contacts: name the tables and columns by hand.")
     return "\n".join(lines) + "\n"
+
+
+def write_proposal(source: Path, place: Path) -> str:
+    """Write the proposal as a file that is not there yet; what is left to decide, for the terminal. Raises UsageError where it is there."""
+    if place.exists():
+        raise UsageError(f"{str(place)!r} exists and is not written over. Name another file with --map, or remove it.")
+    text = propose(source)
+    try:
+        place.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise CannotWrite.creating(f"Mapping {str(place)!r}", error) from None
+    open_lines = [f"  line {number}: {line.strip()}" for number, line in enumerate(text.splitlines(), 1) if f'"{UNDECIDED}"' in line]
+    said = [f"Mapping: {place}", f"To decide by hand: {len(open_lines)}", *open_lines]
+    return "\n".join(said)
 
 
 # ---- looking ---------------------------------------------------------------------------------------------------------------------------

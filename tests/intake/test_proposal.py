@@ -12,7 +12,7 @@ from openpyxl import Workbook
 from features.errors import InputMissing, UsageError
 from pipeline.intake.convert import convert
 from pipeline.intake.mapping import load_mapping
-from pipeline.intake.proposal import propose
+from pipeline.intake.proposal import propose, write_proposal
 from tests.worlds.exports import LEDGER, XERO_INVOICES
 
 
@@ -87,6 +87,15 @@ def test_no_name_of_a_debtor_is_in_a_proposal(tmp_path):
     (tmp_path / "theirs").mkdir()
     (tmp_path / "theirs" / "op.csv").write_bytes(LEDGER.encode("cp1252"))
     assert "Müller" not in propose(tmp_path / "theirs") and "K1" not in propose(tmp_path / "theirs")
+
+
+def test_a_mapping_that_is_there_is_not_written_over(tmp_path):
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "op.csv").write_bytes(LEDGER.encode("cp1252"))
+    told = write_proposal(tmp_path / "theirs", tmp_path / "m.yaml")
+    assert "To decide by hand: 2" in told and "debtor_type" in told
+    with pytest.raises(UsageError, match="is not written over"):
+        write_proposal(tmp_path / "theirs", tmp_path / "m.yaml")
 
 
 def test_a_folder_without_files_is_told(tmp_path):

@@ -41,6 +41,7 @@ from features.vocabulary import (
     SPEAKABLE_STATUSES,
     UNITS,
     Agg,
+    EventKind,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -164,6 +165,21 @@ def _faults_of_feature(entry: Feature) -> list[str]:
         faults.append("`empty` must say what the value is where nothing happened. Use a number, or MISSING")
     elif not isinstance(entry.empty, int | float):
         faults.append(f"`empty` must be a number or MISSING. Got {entry.empty!r}")
+    faults += _faults_of_aggregate(entry, kind)
+    if entry.event == LEDGER and (entry.where or entry.until):
+        faults.append("the ledger has no classes to filter by")
+    if (entry.agg is Agg.STREAK) != (entry.until is not None):
+        faults.append("`until`, the events that end it, belongs to a streak and only to it")
+    for name, clause in (("where", entry.where), ("until", entry.until)):
+        if clause is not None and not isinstance(clause, Where):
+            faults.append(f"{name} must be a Where. Got {clause!r}")
+        elif clause is not None:
+            faults += _faults_of_filter(name, clause, entry.event)
+    return faults
+
+
+def _faults_of_aggregate(entry: Feature, kind: EventKind) -> list[str]:
+    faults = []
     allowed = OF_THE_LEDGER if entry.event == LEDGER else PLAIN | MEASURED
     if entry.agg not in allowed:
         faults.append(
@@ -178,15 +194,6 @@ def _faults_of_feature(entry: Feature) -> list[str]:
                 f"`of` must be one of {', '.join(columns) or 'nothing'} for {entry.event}. "
                 f"Got {entry.measure!r}{_nearest(entry.measure, columns)}"
             )
-    if entry.event == LEDGER and (entry.where or entry.until):
-        faults.append("the ledger has no classes to filter by")
-    if (entry.agg is Agg.STREAK) != (entry.until is not None):
-        faults.append("`until`, the events that end it, belongs to a streak and only to it")
-    for name, clause in (("where", entry.where), ("until", entry.until)):
-        if clause is not None and not isinstance(clause, Where):
-            faults.append(f"{name} must be a Where. Got {clause!r}")
-        elif clause is not None:
-            faults += _faults_of_filter(name, clause, entry.event)
     return faults
 
 
@@ -241,7 +248,7 @@ _FAULTS_OF = {
     Noun: _faults_of_noun,
     Attribute: lambda entry: [] if entry.called.startswith("x_") else ["an attribute must be an x_ column of accounts"],
     Ratio: _faults_of_ratio,
-    Difference: lambda entry: [],
+    Difference: lambda _: [],
     Band: _faults_of_band,
     Debtor: _faults_of_debtor,
 }

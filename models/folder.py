@@ -40,12 +40,12 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> str:
     staging = folder.with_name(f".{folder.name}.{os.getpid()}")
     staging.mkdir()
     for name, content in sorted(files.items()):
-        with open(staging / name, "wb") as out:
+        with (staging / name).open("wb") as out:
             out.write(content)
             out.flush()
             os.fsync(out.fileno())
     try:
-        os.rename(staging, folder)
+        staging.rename(folder)
     except OSError:  # another process wrote the same content first
         for name in files:
             (staging / name).unlink()

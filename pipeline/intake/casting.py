@@ -126,7 +126,7 @@ def whole_value(name: str) -> str:
     return f"CASE WHEN regexp_full_match({cell}, '\\d{{1,6}}') THEN TRY_CAST({cell} AS INTEGER) END"
 
 
-def whole_faults(column: Column, value: str) -> list[str]:
+def whole_faults(value: str) -> list[str]:
     return [fault(f"{value} IS NULL", Code.NUM_FORMAT)]
 
 

@@ -182,22 +182,26 @@ def _unknown(shown_name: str, name: str) -> str:
 def _control(place: Path, faults: list[str]) -> Control | None:
     form = '{"rows": 12, "sums": {"EUR": "12.50"}, "complete_through": "2026-11-20"}'
     try:
-        raw = json.loads(place.read_bytes()[:CELL_LIMIT], parse_float=Decimal)
-        if not isinstance(raw, dict) or set(raw) - {"rows", "sums", "complete_through", "partial"} or isinstance(raw.get("rows"), bool):
-            raise ValueError
-        rows = raw.get("rows")
-        if rows is not None and (not isinstance(rows, int) or rows < 0):
-            raise ValueError
-        sums = None if raw.get("sums") is None else {str(currency): Decimal(value) for currency, value in raw["sums"].items()}
-        if sums is not None and not all(value.is_finite() for value in sums.values()):
-            raise ValueError
-        through = None if raw.get("complete_through") is None else dt.date.fromisoformat(raw["complete_through"])
-        partial = raw.get("partial", False)
-        if not isinstance(partial, bool) or (partial and through is not None):
-            raise ValueError
+        return _as_control(json.loads(place.read_bytes()[:CELL_LIMIT], parse_float=Decimal))
     except (OSError, ValueError, TypeError, AttributeError, InvalidOperation, RecursionError):
         faults.append(f"{shown(place.name)} must read like {form}.")
         return None
+
+
+def _as_control(raw: object) -> Control:
+    """Whatever JSON held, if it says what a control file says; else any of the errors that its caller takes for a wrong form."""
+    if not isinstance(raw, dict) or set(raw) - {"rows", "sums", "complete_through", "partial"} or isinstance(raw.get("rows"), bool):
+        raise ValueError
+    rows = raw.get("rows")
+    if rows is not None and (not isinstance(rows, int) or rows < 0):
+        raise ValueError
+    sums = None if raw.get("sums") is None else {str(currency): Decimal(value) for currency, value in raw["sums"].items()}
+    if sums is not None and not all(value.is_finite() for value in sums.values()):
+        raise ValueError
+    through = None if raw.get("complete_through") is None else dt.date.fromisoformat(raw["complete_through"])
+    partial = raw.get("partial", False)
+    if not isinstance(partial, bool) or (partial and through is not None):
+        raise ValueError
     return Control(rows, sums, through, partial)
 
 

@@ -123,7 +123,7 @@ def _faults(table: Table, extras: Mapping[str, str]) -> list[str]:
         elif column.kind is Kind.MONEY:
             faults += money_faults(column, f"{column.name}_v")
         else:
-            faults += whole_faults(column, f"{column.name}_v")
+            faults += whole_faults(f"{column.name}_v")
     for name, kind in extras.items():
         if kind == "float64":
             faults.append(fault(not_a_number(name), Code.NUM_FORMAT))

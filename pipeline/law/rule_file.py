@@ -108,7 +108,7 @@ def _read(tree: object, line_of: dict[int, int], faults: list[str], digest: str)
     if missing:
         faults.append(f"It lacks {', '.join(missing)}, or they have not the form of a list of rules or a map of names.")
         return None
-    lists = {name: _parsed(HolidayList, body, f"holidays.{name}", line_of, faults) for name, body in tree["holidays"].items()}
+    lists = {name: _parsed(HolidayList, body, f"holidays.{name}", faults) for name, body in tree["holidays"].items()}
     seen: dict[str, int] = {}
     product = _rules_of(tree["product"], "", lists, line_of, faults, seen)
     faults += _missing_of_ours(product)
@@ -123,7 +123,7 @@ def _read(tree: object, line_of: dict[int, int], faults: list[str], digest: str)
         elif parent(code) is not None and parent(code) not in tree["places"]:
             faults.append(f"{where}: {parent(code)}, in which it lies, is not in the file.")
         own = _rules_of(body.get("rules") or [], f"{code}.", lists, line_of, faults, seen)
-        place = _parsed(Place, {key: value for key, value in body.items() if key != "rules"}, where, line_of, faults)
+        place = _parsed(Place, {key: value for key, value in body.items() if key != "rules"}, where, faults)
         if place is None:
             continue
         for name in place.holidays or ():
@@ -172,7 +172,7 @@ def _rules_of(
             got = body.get("kind") if isinstance(body, dict) else body
             faults.append(f"{where}: kind must be one of {', '.join(_KINDS)}. Got {got!r}.")
             continue
-        rule = _parsed(_RULE, body, where, line_of, faults, _KINDS[body["kind"]])
+        rule = _parsed(_RULE, body, where, faults, _KINDS[body["kind"]])
         if isinstance(rule, Hours) and isinstance(rule.holidays, tuple):
             for unknown in (name for name in rule.holidays if name not in lists):
                 faults.append(f"{where}: holidays names an unknown list {unknown!r}{nearest(unknown, lists)}.")
@@ -181,7 +181,7 @@ def _rules_of(
     return rules
 
 
-def _parsed(model, body: object, where: str, line_of: dict[int, int], faults: list[str], known: type[BaseModel] | None = None):
+def _parsed(model, body: object, where: str, faults: list[str], known: type[BaseModel] | None = None):
     try:
         return model.validate_python(body) if isinstance(model, TypeAdapter) else model.model_validate(body)
     except ValidationError as error:

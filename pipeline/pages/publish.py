@@ -135,7 +135,7 @@ def _put(staging: Path, place: Path) -> None:
     """Give the staged folder its final name. Where other content holds it, `current` is led over a bridge of hard links meanwhile."""
     out = place.parent
     if not place.exists():
-        os.rename(staging, place)
+        staging.rename(place)
         sync(out)
         return
     if _same(staging, place):
@@ -149,8 +149,8 @@ def _put(staging: Path, place: Path) -> None:
             os.link(file, bridge / file.name)
         sync(bridge)
         _point(out, bridge.name)
-    os.rename(place, replaced)
-    os.rename(staging, place)
+    place.rename(replaced)
+    staging.rename(place)
     sync(out)
     if bridged:
         _point(out, place.name)
@@ -171,8 +171,8 @@ def _switch(out: Path, place: Path) -> None:
 def _point(out: Path, name: str) -> None:
     fresh = out / f".{CURRENT}.new"
     fresh.unlink(missing_ok=True)
-    os.symlink(name, fresh)
-    os.replace(fresh, out / CURRENT)
+    fresh.symlink_to(name)
+    fresh.replace(out / CURRENT)
     sync(out)
 
 
@@ -181,7 +181,7 @@ def _settle(out: Path) -> None:
     for replaced in sorted(out.glob(".*.replaced")):
         place = out / replaced.name[1 : -len(".replaced")]
         if not place.exists():
-            os.rename(replaced, place)
+            replaced.rename(place)
     target = _target(out)
     if target is not None and target.endswith(".bridge"):
         _point(out, target[1 : -len(".bridge")])
@@ -203,13 +203,13 @@ def _drop(replaced: Path) -> None:
     place, number = replaced.with_name(replaced.name[1 : -len(".replaced")]), 1
     while (kept := place.with_name(f"{place.name}.altered-{number}")).exists():
         number += 1
-    os.rename(replaced, kept)
+    replaced.rename(kept)
 
 
 def _target(out: Path) -> str | None:
     """The name `current` holds, None where there is no such link."""
     link = out / CURRENT
-    return os.readlink(link) if link.is_symlink() else None
+    return str(link.readlink()) if link.is_symlink() else None
 
 
 def _newest(out: Path) -> str | None:

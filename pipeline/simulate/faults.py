@@ -26,7 +26,7 @@ class Fault:
 
 
 def _cells(**cells: str | None) -> Callable[[Row], Mapping[str, str | None]]:
-    return lambda row: cells
+    return lambda _: cells
 
 
 def _too_fine(column: str) -> Callable[[Row], Mapping[str, str | None]]:

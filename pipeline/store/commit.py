@@ -135,7 +135,7 @@ def compact(store: Store) -> None:
             files = []
             for shard, places in crowded.items():
                 rows = pa.concat_tables([delta.read(place, schema) for place in places])
-                keys = to_inner(name, rows.select(sort_columns(name))).assign(row=range(rows.num_rows))
+                keys = to_inner(rows.select(sort_columns(name))).assign(row=range(rows.num_rows))
                 writer = FileWriter(staging / f"{name}-{shard}.parquet", shard, schema)
                 writer.write(rows.take(pa.array(in_order(name, keys)["row"].to_numpy())))
                 files.append(writer.close())

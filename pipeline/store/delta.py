@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -119,7 +118,7 @@ class DeltaTables:
             goal = self.path / name / _path_of(name, file)
             goal.parent.mkdir(exist_ok=True)
             if file.place.exists():
-                os.replace(file.place, goal)
+                file.place.replace(goal)
             elif not goal.exists():
                 raise StoreDamaged.gone_on_its_way(str(goal.relative_to(self.path)))
             folders.add(goal.parent)

@@ -126,7 +126,7 @@ def whole_file(place: Path) -> Iterator[Path]:
     try:
         yield draft
         sync(draft)
-        os.replace(draft, place)
+        draft.replace(place)
         sync(place.parent)
     finally:
         draft.unlink(missing_ok=True)
@@ -146,7 +146,7 @@ def whole_folder(place: Path) -> Iterator[Path]:
     draft, former = place.with_name(f".{place.name}.draft"), place.with_name(f".{place.name}.former")
     place.parent.mkdir(parents=True, exist_ok=True)
     if former.exists() and not place.exists():
-        os.rename(former, place)
+        former.rename(place)
     for left in (draft, former):
         shutil.rmtree(left, ignore_errors=True)
     draft.mkdir(mode=0o700)
@@ -155,12 +155,12 @@ def whole_folder(place: Path) -> Iterator[Path]:
         for written in (*draft.rglob("*"), draft):
             sync(written)
         if place.exists():
-            os.rename(place, former)
-        os.rename(draft, place)
+            place.rename(former)
+        draft.rename(place)
         sync(place.parent)
     except BaseException:
         if former.exists() and not place.exists():
-            os.rename(former, place)
+            former.rename(place)
         raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)

@@ -64,15 +64,15 @@ def dictionary_columns(name: str) -> list[str]:
     return [column.name for column in table.columns if column.kind in FEW_VALUES or column.name in CLASS_TEXTS]
 
 
-def to_inner(name: str, rows: pa.Table) -> pd.DataFrame:
+def to_inner(rows: pa.Table) -> pd.DataFrame:
     """The inner form: empty days, instants and amounts become NO_DAY, NO_TIME, NO_MONEY; classes become categories in sorted order."""
     import pandas as pd
 
-    columns = {column: _plain(column, rows.column(column)) for column in rows.column_names}
+    columns = {column: _plain(rows.column(column)) for column in rows.column_names}
     return pd.DataFrame(columns, copy=False)
 
 
-def _plain(column: str, values: pa.ChunkedArray):
+def _plain(values: pa.ChunkedArray):
     kind = values.type
     if pa.types.is_date32(kind):
         return _numbers(_viewed(values, pa.int32()), NO_DAY)

@@ -142,7 +142,7 @@ class Store:
         )
         parts = [self.delta.read(place, schema) for place in places]
         rows = pa.concat_tables(parts) if parts else schema.empty_table()
-        frame = to_inner(name, rows)
+        frame = to_inner(rows)
         if len(places) > 1:
             frame = in_order(name, frame)
         return frame[list(columns)] if ordering else frame

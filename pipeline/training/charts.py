@@ -96,7 +96,7 @@ def ratios(rows: pd.DataFrame, band: Sequence[float]) -> str:
         place.set_xlim(max(low, 0.05), min(high, 20))
         ticks = [tick for tick in (0.1, 0.2, 0.5, 0.7, 1, 1.4, 2, 5, 10) if max(low, 0.05) <= tick <= min(high, 20)]
         place.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-        place.xaxis.set_minor_formatter(lambda value, _: "")
+        place.xaxis.set_minor_formatter(lambda _value, _place: "")
         place.set_xlabel("Realised ÷ predicted money")
         return held.svg("Realised over predicted money by group")
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -153,7 +152,7 @@ def save_evidence(folder: Path, evidence: RunEvidence, judged_model: AnyModel, t
     judged_sha256 = judged_model.save(folder / JUDGED)
     for name, frame in zip(TABLES, (evidence.matrix, evidence.cohort, evidence.rankings), strict=True):
         frame.to_parquet(folder / f"{name}.parquet", index=False, compression="zstd")
-        os.chmod(folder / f"{name}.parquet", 0o600)
+        (folder / f"{name}.parquet").chmod(0o600)
     write_texts(folder, texts)
     return {"judged_sha256": judged_sha256, "evidence_sha256": _digest(folder)}
 

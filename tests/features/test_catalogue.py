@@ -99,7 +99,9 @@ def test_no_sentence_is_made_of_our_own_attempts_or_of_what_must_not_be_said():
     assert said.isdisjoint(silent)
     for name in said:
         for sentence in filter(None, (CATALOGUE[name].says, CATALOGUE[name].says_missing)):
-            assert sentence.isascii() and "  " not in sentence and not sentence.endswith(".")
+            assert sentence.isascii()
+            assert "  " not in sentence
+            assert not sentence.endswith(".")
             assert PLACEHOLDER.sub("", sentence).count("{") == 0
 
 

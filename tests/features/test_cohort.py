@@ -116,8 +116,10 @@ def test_a_known_account_is_counted_once_and_every_reason_is_listed():
 
 def test_nobody_known_is_an_empty_cohort_with_all_columns():
     cohort = cohort_of(World().account("a", opened_on=START).charge(START, 100), [START - 10])
-    assert cohort.frame.empty and tuple(cohort.frame.columns) == COLUMNS
-    assert cohort.counts.empty and list(cohort.counts.columns) == ["as_of", "portfolio", "reason", "accounts"]
+    assert cohort.frame.empty
+    assert tuple(cohort.frame.columns) == COLUMNS
+    assert cohort.counts.empty
+    assert list(cohort.counts.columns) == ["as_of", "portfolio", "reason", "accounts"]
     assert cohort_of(World().account("a", opened_on=START), []).frame.empty
 
 

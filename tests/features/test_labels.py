@@ -192,12 +192,14 @@ def test_a_label_matures_with_the_payments_of_its_own_book():
     reach = {"book": FAR, "shop": day("2024-03-04")}
     frame, found = labelled(world, [day("2024-03-01")], MARCH, complete_through=reach)
     by_account = found.set_index(frame["account_id"])
-    assert by_account.loc["b", "recovered_missing"] == "immature" and np.isnan(by_account.loc["b", "recovered"])
+    assert by_account.loc["b", "recovered_missing"] == "immature"
+    assert np.isnan(by_account.loc["b", "recovered"])
     assert by_account.loc["a", "recovered_missing"] == ""
     ledger = history(world.tables(), Terms())
     whole = recoveries_by_day(frame, ledger, MARCH, FAR)
     early = recoveries_by_day(frame, ledger, MARCH, {"book": day("2024-03-04"), "shop": FAR})
-    assert whole["accounts_in_the_end"].iloc[0] == 1 and early["accounts_in_the_end"].iloc[0] == 0
+    assert whole["accounts_in_the_end"].iloc[0] == 1
+    assert early["accounts_in_the_end"].iloc[0] == 0
 
 
 def test_labels_keep_the_rows_of_the_cohort():

@@ -105,7 +105,8 @@ def test_arrears_are_never_negative_and_days_past_due_come_with_arrears_above_th
     least = min(terms.dpd_tolerance.values(), default=0)
     for account_id in ids_of(world):
         for balance, arrears, days_past_due in on(ledger, account_id, EVERY_DAY):
-            assert arrears >= 0 and days_past_due >= 0
+            assert arrears >= 0
+            assert days_past_due >= 0
             if "balances" in world.rows and not world.rows.get("charges"):
                 assert arrears <= max(balance, *(row["arrears"] for row in world.rows["balances"]), 0)
             assert days_past_due == 0 or arrears > min(least, 0)

@@ -53,7 +53,8 @@ def test_every_table_of_the_contract_is_declared_with_its_columns():
         "statuses": "account_id status from_on until_on known_at detail",
     }
     for table in TABLES.values():
-        assert set(table.key) <= set(table.names) and table.position in table.names
+        assert set(table.key) <= set(table.names)
+        assert table.position in table.names
         assert all(table[column].kind is not Kind.ENUM or table[column].values for column in table.names)
         assert table.money is None or table[table.money].kind is Kind.MONEY
 
@@ -75,7 +76,8 @@ def test_currencies_have_the_decimals_of_iso_4217():
     assert {code: DECIMALS[code] for code in ("EUR", "USD", "JPY", "KRW", "KWD", "TND", "CLF", "TWD", "NGN", "RUB")} == {
         "EUR": 2, "USD": 2, "JPY": 0, "KRW": 0, "KWD": 3, "TND": 3, "CLF": 4, "TWD": 2, "NGN": 2, "RUB": 2,
     }  # fmt: skip
-    assert all(len(code) == 3 and code.isupper() for code in DECIMALS) and len(DECIMALS) > 160
+    assert all(len(code) == 3 and code.isupper() for code in DECIMALS)
+    assert len(DECIMALS) > 160
 
 
 def test_a_good_frame_passes():
@@ -122,7 +124,8 @@ def test_all_failures_of_all_tables_come_at_once_and_without_a_value():
         check({"payments": payments(kind=[secret, "payment"], amount=np.array([-4711, 1])), "contacts": contacts(channel=[secret])})
     text = str(refused.value)
     assert all(part in text for part in ("'kind'", "'amount'", "'channel'", "Table 'contacts' lacks", "'direction'"))
-    assert secret not in text and "4711" not in text
+    assert secret not in text
+    assert "4711" not in text
 
 
 def test_an_unknown_table_is_named_with_the_nearest():
@@ -135,7 +138,8 @@ def test_the_number_of_an_account_is_the_head_of_its_md5(ids):
     expected = [int.from_bytes(hashlib.md5(name.encode()).digest()[:8], "big") >> 1 for name in ids]
     assert account_number(ids).tolist() == expected
     assert shard_of(ids, 7).tolist() == [number % 7 for number in expected]
-    assert account_number(["A1"]).dtype == np.int64 and shard_of(["A1"], 4).dtype == np.int32
+    assert account_number(["A1"]).dtype == np.int64
+    assert shard_of(["A1"], 4).dtype == np.int32
 
 
 def test_numbers_never_change():

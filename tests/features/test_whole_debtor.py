@@ -108,7 +108,8 @@ def test_another_book_of_the_debtor_that_is_late_or_without_ledger_leaves_the_wh
         found = build(frame_of([("a", night), ("a", night - 1)]), world.tables(), complete_through=reach)
         assert found[of_ledger].iloc[1].notna().all()
     assert found[of_ledger].iloc[0].isna().all()
-    assert found[of_accounts].iloc[0].tolist() == [3, night - day("2023-01-15")] and found["balance"].notna().all()
+    assert found[of_accounts].iloc[0].tolist() == [3, night - day("2023-01-15")]
+    assert found["balance"].notna().all()
 
 
 def test_a_late_book_of_settled_accounts_leaves_the_figures_over_scorable_accounts_alone():
@@ -118,7 +119,8 @@ def test_a_late_book_of_settled_accounts_leaves_the_figures_over_scorable_accoun
     assert cohort["account_id"].tolist() == ["a"]
     found = build(cohort, world.tables(), complete_through={"payments": {"book": night, "shop": night - 3}}).iloc[0]
     assert (found["debtor_payments_365d"], found["debtor_days_since_last_payment"]) == (1, 29)
-    assert np.isnan(found["debtor_accounts_settled"]) and np.isnan(found["debtor_days_past_due_max_ever"])
+    assert np.isnan(found["debtor_accounts_settled"])
+    assert np.isnan(found["debtor_days_past_due_max_ever"])
     told = " ".join(INTRODUCTION.split())
     assert "over the debtor's scorable accounts is missing where the portfolio of one of these does not deliver it, a figure of the" in told
 
@@ -129,7 +131,8 @@ def test_the_last_payment_on_any_account_is_unknown_where_a_book_of_the_debtor_i
     cohort = frame_of([(name, day("2024-03-01")) for name in ("a", "b", "other")])
     columns = ["debtor_days_since_last_payment", "debtor_days_past_due_max", "debtor_days_since_newest_placement"]
     whole = build(cohort, world.tables())[columns]
-    assert whole.iloc[0].tolist()[:2] == [29, 30] and np.isnan(whole.iloc[2, 0])
+    assert whole.iloc[0].tolist()[:2] == [29, 30]
+    assert np.isnan(whole.iloc[2, 0])
     late = {"payments": {"book": day("2024-02-29"), "shop": day("2024-02-28")}}
     found = build(cohort, world.tables(), complete_through=late)
     assert found["payments_days_since_last"].iloc[0] == 29

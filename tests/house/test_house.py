@@ -196,7 +196,8 @@ def judged_by_the_product(path: str, source: str) -> list[str]:
 def test_no_test_imports_another_and_no_judge_the_judged():
     files = {path.relative_to(HOUSE).as_posix(): path.read_text(encoding="utf-8") for path in (HOUSE / "tests").rglob("*.py")}
     judges = {path: source for path, source in files.items() if path.startswith("tests/judges/")}
-    assert len(files) > 40 and len(judges) > 3
+    assert len(files) > 40
+    assert len(judges) > 3
     assert [broken for path, source in files.items() for broken in imported_tests(path, source)] == []
     assert [broken for path, source in judges.items() for broken in judged_by_the_product(path, source)] == []
 
@@ -226,7 +227,8 @@ def test_the_tests_stand_in_the_rooms_of_the_house():
 def test_the_project_lists_every_package():
     listed = tomllib.loads((HOUSE / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
     there = {path.parent.relative_to(HOUSE).as_posix().replace("/", ".") for name in PACKAGES for path in (HOUSE / name).rglob("*.py")}
-    assert set(listed) == there and len(listed) == len(there)
+    assert set(listed) == there
+    assert len(listed) == len(there)
 
 
 def test_the_wheel_holds_exactly_the_three_packages_and_their_data(tmp_path):

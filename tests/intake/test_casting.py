@@ -51,4 +51,6 @@ def test_money_has_the_decimals_of_its_currency(tmp_path, account_id, text, mino
 def test_currencies_are_never_added(tmp_path):
     reports, _ = taken(tmp_path, payments=PAYMENTS)
     assert reports["payments"].money == {"EUR": (4000, 4000, 0, 0), "JPY": (5000, 5000, 0, 0)}
-    assert DECIMALS["JPY"] == 0 and DECIMALS["KWD"] == 3 and DECIMALS["EUR"] == 2
+    assert DECIMALS["JPY"] == 0
+    assert DECIMALS["KWD"] == 3
+    assert DECIMALS["EUR"] == 2

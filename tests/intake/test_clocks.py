@@ -42,7 +42,8 @@ def test_instants_local_days_and_minutes_are_those_of_the_portfolios_clock(tmp_p
     assert (frame["occurred_at"] // 1_000_000 * 1_000_000).tolist() == [micros(utc) for _, utc, _, _ in TIME_FORMS]
     assert frame["occurred_on"].tolist() == [day(local) for _, _, local, _ in TIME_FORMS]
     assert frame["occurred_minute"].tolist() == [minute for *_, minute in TIME_FORMS]
-    assert (frame["known_at"] == frame["occurred_at"]).all() and (frame["known_on"] == frame["occurred_on"]).all()
+    assert (frame["known_at"] == frame["occurred_at"]).all()
+    assert (frame["known_on"] == frame["occurred_on"]).all()
 
 
 BAD_TIMES = [
@@ -90,7 +91,8 @@ def test_an_empty_known_at_is_what_the_contract_says(tmp_path):
     assert tables["balances"]["known_on"].tolist() == [day("2026-02-01")]
     assert tables["statuses"]["known_on"].tolist() == [day("2026-02-01")]
     opened = dict(zip(tables["accounts"]["account_id"], tables["accounts"]["known_on"], strict=True))
-    assert opened["A1"] == day("2026-01-05") and tables["accounts"]["placed_on"].eq(NO_DAY).all()
+    assert opened["A1"] == day("2026-01-05")
+    assert tables["accounts"]["placed_on"].eq(NO_DAY).all()
 
 
 def test_dates_far_ahead_and_dates_with_midnight_are_dates(tmp_path):

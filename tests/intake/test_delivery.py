@@ -218,7 +218,8 @@ def test_zero_rows_are_taken_when_vouched_for(tmp_path):
     source = write(tmp_path / "source", world(payments=[]), controls={"payments": {"rows": 0, "complete_through": "2026-02-10"}})
     ingest(source, tmp_path / "store", PARAMS)
     store = Store(tmp_path / "store")
-    assert len(store.tables()["payments"]) == 0 and store.complete_through()["payments"] == day("2026-02-10")
+    assert len(store.tables()["payments"]) == 0
+    assert store.complete_through()["payments"] == day("2026-02-10")
     with pytest.raises(InputMissing, match=r"holds no rows of 'payments'"):
         store.span("payments")
 
@@ -260,7 +261,8 @@ def test_the_store_is_the_same_from_any_form_and_cut(tmp_path, form, parts):
     names = [sorted(path.name for path in (tmp_path / place).glob("*/shard=*/*.parquet")) for place in ("store", "expected")]
     assert names[0] == names[1]  # the files are named after their bytes
     again = ingest(tmp_path / "plain", tmp_path / "store", PARAMS)
-    assert [table.accepted for table in again.tables] == [0, 0, 0] and again.number == 2
+    assert [table.accepted for table in again.tables] == [0, 0, 0]
+    assert again.number == 2
 
 
 def test_native_parquet_columns_read_as_their_text_would(tmp_path):
@@ -345,7 +347,8 @@ HOUSE = Path(__file__).parents[2]
 
 def test_the_sample_comes_in_without_a_fault(tmp_path):
     report = ingest(HOUSE / "data" / "sample", tmp_path / "store", load(HOUSE / "params.yaml"))
-    assert [table.name for table in report.tables] == list(TABLES) and report.warnings == []
+    assert [table.name for table in report.tables] == list(TABLES)
+    assert report.warnings == []
     assert {table.name: table.quarantined + table.duplicates for table in report.tables} == dict.fromkeys(TABLES, 0)
     check(Store(tmp_path / "store").tables())
 

@@ -248,8 +248,11 @@ def test_own_columns_are_numbers_or_text_by_what_they_hold(tmp_path):
     ]
     _, store = taken(tmp_path, accounts=rows)
     frame = store.tables()["accounts"].set_index("account_id")
-    assert frame.loc[["N1", "N2"], "x_score"].tolist()[0] == 1.5 and frame["x_score"].isna().sum() == 6
-    assert frame["audit_age"].dtype == "float64" and frame["x_tag"].dtype == "str" and frame.loc["N2", "x_tag"] == "7"
+    assert frame.loc[["N1", "N2"], "x_score"].tolist()[0] == 1.5
+    assert frame["x_score"].isna().sum() == 6
+    assert frame["audit_age"].dtype == "float64"
+    assert frame["x_tag"].dtype == "str"
+    assert frame.loc["N2", "x_tag"] == "7"
     later = write(
         tmp_path / "later", {"accounts": [account(account_id="N3", x_score="high", x_new="1"), account(account_id="N4", x_new="2")]}
     )
@@ -288,7 +291,8 @@ def test_a_dry_run_writes_nothing(tmp_path):
     source = write(tmp_path / "source", world(payments=[*PAYMENTS, payment(kind="x")]))
     report = ingest(source, tmp_path / "store", PARAMS, dry_run=True)
     assert not (tmp_path / "store").exists()
-    assert [table.accepted for table in report.tables] == [5, 2, 2] and "would come in" in report.text()
+    assert [table.accepted for table in report.tables] == [5, 2, 2]
+    assert "would come in" in report.text()
     ingest(source, tmp_path / "store", PARAMS)
     more = write(tmp_path / "more", world(payments=[payment()]))
     report = ingest(more, tmp_path / "store", PARAMS, dry_run=True)
@@ -327,7 +331,8 @@ def test_an_ingest_cut_off_at_any_step_is_ended_by_the_next(tmp_path, monkeypatc
     with pytest.raises(InputMissing, match=r"An ingest into store .* was cut off. Run `recoup ingest` again"):
         Store(tmp_path / "store").tables()
     again = ingest(source, tmp_path / "store", PARAMS)
-    assert again.already and again.number == 1
+    assert again.already
+    assert again.number == 1
     assert content(tmp_path / "store") == content(undisturbed)
     assert examine_store(tmp_path / "store") == examine_store(undisturbed)
 
@@ -405,7 +410,8 @@ def test_a_second_ingest_at_the_same_time_is_turned_away(tmp_path):
         thread.start()
         thread.join()
         ingest(source, tmp_path / "store", PARAMS)  # the holder itself may
-    assert len(found) == 1 and "Another run works on" in found[0]
+    assert len(found) == 1
+    assert "Another run works on" in found[0]
 
 
 # Params

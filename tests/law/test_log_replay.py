@@ -35,7 +35,9 @@ def test_letters_and_calls_that_come_too_soon_are_deferred_and_do_not_count_for_
     )  # fmt: skip
     deferred, by_rule = _replay(accounts, log, RULES, params)
     assert deferred == {"disconnection_notice": 2, "operator_call": 1}
-    assert by_rule.pop(TODAY) == 1 and by_rule.pop("product.letters") == 1 and sum(by_rule.values()) == 1
+    assert by_rule.pop(TODAY) == 1
+    assert by_rule.pop("product.letters") == 1
+    assert sum(by_rule.values()) == 1
 
 
 def test_month_precise_measures_have_two_ends(tmp_path):

@@ -23,9 +23,11 @@ from tests.worlds.eligibility_worlds import (
 
 
 def test_every_rule_has_its_citation_and_says_honestly_whether_it_was_read():
-    assert len(RULES.places) >= 53 and len(RULES.all_rules) >= 170
+    assert len(RULES.places) >= 53
+    assert len(RULES.all_rules) >= 170
     for rule in RULES.all_rules.values():
-        assert rule.citation and rule.says
+        assert rule.citation
+        assert rule.says
         assert not (rule.verified and rule.evidence not in ("primary", "regulator"))
     assert not any(rule.verified for rule in RULES.places["JP"].rules)
 
@@ -141,6 +143,7 @@ def test_missing_columns_and_strange_accounts_are_refused():
 def test_an_empty_night_is_decided_too():
     world = a_world()
     found = verdicts(cohort_of(world).iloc[:0], world.tables(), RULES, PARAMS, MONDAY, {"contacts": MONDAY, "statuses": MONDAY})
-    assert len(found.accounts) == 0 and len(found.channels) == 0
+    assert len(found.accounts) == 0
+    assert len(found.channels) == 0
     assert list(found.accounts["group"].cat.categories) == ["excluded", "deferred", "permitted"]
     assert np.issubdtype(found.channels["contacts_left"].dtype, np.integer)

@@ -56,6 +56,7 @@ def test_an_agent_with_half_the_places_gets_half_the_money():
 
 def test_one_debt_larger_than_all_others_cannot_be_split_and_rows_that_do_not_fit_are_refused():
     assert spread([100_000, 5, 4], shared_out([100_000, 5, 4], ["", "", ""], {"a": 2, "b": 2}), {"a": 2, "b": 2}) > FAIR
-    assert shared_out([], [], {"a": 1}) == [] and spread([], [], {"a": 1}) == 0
+    assert shared_out([], [], {"a": 1}) == []
+    assert spread([], [], {"a": 1}) == 0
     with pytest.raises(ValueError, match="3 rows do not fit 2 places"):
         shared_out([1, 2, 3], ["", "", ""], {"a": 2, "b": 0})

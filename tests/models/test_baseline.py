@@ -47,7 +47,8 @@ def test_the_age_band_table_is_named_and_survives_its_folder(panel, tmp_path):
 def test_without_any_label_a_documented_prior_scores(panel):
     table = AgeBandTable.prior(default_dpd=90, horizon_days=30)
     scores = table.predict(panel.matrix, panel.cohort)
-    assert table.version == "age-band-prior" and scores["p_defaulted"].isna().all()
+    assert table.version == "age-band-prior"
+    assert scores["p_defaulted"].isna().all()
     fresh, old = (scores["p_recovered"][(panel.cohort["days_past_due"] == late).to_numpy()].mean() for late in (20, 200))
     assert fresh > old > 0
     assert digest_of_saved(table) == digest_of_saved(AgeBandTable.prior(default_dpd=90, horizon_days=30))
@@ -85,5 +86,6 @@ def test_the_scorecard_ranks_and_takes_missing_values(panel, model):
     outcome = panel.labels["recovered"].to_numpy()
     card = Scorecard.fit(numbers, model.encoder.names, outcome, np.ones(len(outcome)))
     chance = card.probability(numbers, model.encoder.names)
-    assert np.isfinite(chance).all() and abs(chance.mean() - outcome.mean()) < 0.01
+    assert np.isfinite(chance).all()
+    assert abs(chance.mean() - outcome.mean()) < 0.01
     assert chance[outcome == 1].mean() > chance[outcome == 0].mean() + 0.05

@@ -27,7 +27,8 @@ def test_several_seeds_are_their_mean_in_one_booster(panel):
     alone = [raw_scores(grown(seed), lesson.window.numbers) for seed in (5, 6, 7)]
     one = grown(5, seeds=3)
     mean = raw_scores(one, lesson.window.numbers)
-    assert one.num_trees() == 60 and np.abs(alone[0] - alone[1]).max() > 0.01
+    assert one.num_trees() == 60
+    assert np.abs(alone[0] - alone[1]).max() > 0.01
     assert_allclose(mean, np.mean(alone, axis=0), atol=1e-12)
     assert_allclose(exact_contributions(one, lesson.window.numbers[:50]).sum(axis=1), mean[:50], atol=1e-9)
     assert_array_equal(raw_scores(booster_of(one.model_to_string()), lesson.window.numbers), mean)
@@ -57,7 +58,8 @@ def test_an_interrupt_drops_what_waits_and_stops_what_grows(panel, monkeypatch):
 
     with pytest.raises(KeyboardInterrupt, match="by the user"):
         side_by_side(interrupt, grow, grow, grow)
-    assert ended.wait(30) and not grown
+    assert ended.wait(30)
+    assert not grown
 
 
 def test_calls_inside_calls_share_the_threads(monkeypatch):
@@ -89,4 +91,5 @@ def test_the_fast_contributions_are_the_exact_ones(panel, model):
     fast, same_base = model.contributions(panel.matrix, panel.cohort, many=True)
     assert np.abs(fast.to_numpy() - exact.to_numpy()).max() < 1e-6
     assert_array_equal(base, same_base)
-    assert list(fast.columns) == list(exact.columns) and fast.index.equals(exact.index)
+    assert list(fast.columns) == list(exact.columns)
+    assert fast.index.equals(exact.index)

@@ -30,7 +30,8 @@ def test_every_map_is_strictly_increasing_and_honest(kind):
     raw, outcome, weight, _ = skewed()
     found = fit_map(kind, raw, outcome, weight)
     grid = np.linspace(-60, 60, 4_001)
-    assert (np.diff(found.logit(grid)) > 0).all() and min(found.slopes) >= MIN_SLOPE
+    assert (np.diff(found.logit(grid)) > 0).all()
+    assert min(found.slopes) >= MIN_SLOPE
     assert abs(found.probability(raw).mean() - outcome.mean()) < 1e-3
     assert abs(found.probability(np.array([-1.0]))[0] - expit(np.array([-0.2]))[0]) < 0.04
 
@@ -97,7 +98,8 @@ def test_the_logistic_fit_is_the_optimum():
 @given(st.floats(-700, 700))
 def test_expit_never_overflows(level):
     chance = expit(np.array([level]))[0]
-    assert 0 <= chance <= 1 and chance + expit(np.array([-level]))[0] == pytest.approx(1)
+    assert 0 <= chance <= 1
+    assert chance + expit(np.array([-level]))[0] == pytest.approx(1)
 
 
 def test_class_weights_are_put_right_by_our_maps(panel, later):

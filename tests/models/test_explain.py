@@ -90,7 +90,8 @@ def test_reasons_come_strongest_first_and_say_their_direction(said):
     for reason, strength in zip(REASONS, STRENGTHS, strict=True):
         given = said[said[reason] != ""]
         assert (given[reason].str[0] == np.where(given[strength] > 0, UP, DOWN)).all()
-        assert (given[strength].abs() >= LEAST).all() and said[said[reason] == ""][strength].isna().all()
+        assert (given[strength].abs() >= LEAST).all()
+        assert said[said[reason] == ""][strength].isna().all()
     assert (said["reason_1"] != "").mean() > 0.95
 
 
@@ -104,7 +105,8 @@ def test_a_group_speaks_once_and_silent_columns_never(panel, model, said):
         for spoken in words.values():
             assert sum(any(word in reason for word in spoken) for reason in row) <= 1
     everything = " ".join(said[list(REASONS)].to_numpy().ravel())
-    assert "contact" not in everything and "noise" not in everything
+    assert "contact" not in everything
+    assert "noise" not in everything
 
 
 def test_every_sentence_is_true_of_its_account(panel, said):
@@ -139,7 +141,8 @@ def test_a_better_value_is_never_given_as_a_worse_direction(panel, model):
 def test_every_reason_of_one_account_adds_up(panel, model):
     told = every_reason(model, panel.matrix[:1], panel.cohort[:1], COLUMNS)
     assert told["contribution"].sum() == pytest.approx(model.raw(panel.matrix[:1], panel.cohort[:1])[0])
-    assert told["feature"].iloc[-1] == "(base)" and len(told) == len(model.columns) + 1
+    assert told["feature"].iloc[-1] == "(base)"
+    assert len(told) == len(model.columns) + 1
     assert told["contribution"].iloc[:-1].abs().is_monotonic_decreasing
     assert told.set_index("feature").loc["contacts_count_30d", "says"] == ""
 
@@ -167,27 +170,33 @@ def test_text_from_outside_stays_one_short_line(panel, model):
     matrix = panel.matrix[:300].assign(method_last=pd.Categorical([hostile] * 300))
     spoken = [Column("method_last", "class", says="Paid by {value:text}")]
     told = " ".join(reasons(model, matrix, panel.cohort[:300], spoken)["reason_1"])
-    assert "\n" not in told and "x" * 65 not in told
+    assert "\n" not in told
+    assert "x" * 65 not in told
 
 
 def test_figures_read_as_in_their_language():
     english, french = Voice("en"), Voice("fr")
-    assert english.figure(123456.0, "money", "EUR") == "1,234.56 EUR" and french.figure(123456.0, "money", "EUR") == "1\u202f234,56 EUR"
-    assert english.figure(123456.0, "money", "JPY") == "123,456 JPY" and english.figure(1500.0, "money", "KWD") == "1.500 KWD"
-    assert english.figure(0.256, "percent", "") == "26%" and french.figure(0.256, "percent", "") == "26\u202f%"
+    assert english.figure(123456.0, "money", "EUR") == "1,234.56 EUR"
+    assert french.figure(123456.0, "money", "EUR") == "1\u202f234,56 EUR"
+    assert english.figure(123456.0, "money", "JPY") == "123,456 JPY"
+    assert english.figure(1500.0, "money", "KWD") == "1.500 KWD"
+    assert english.figure(0.256, "percent", "") == "26%"
+    assert french.figure(0.256, "percent", "") == "26\u202f%"
     assert [english.figure(value, "days", "") for value in (0.0, 1.0, 12.0)] == ["0 days", "1 day", "12 days"]
     assert [french.figure(value, "days", "") for value in (0.0, 1.0, 12.0)] == ["0\xa0jour", "1\xa0jour", "12\xa0jours"]
-    assert english.figure(1.0, "months", "") == "1 month" and french.figure(3.0, "months", "") == "3\xa0mois"
-    assert (
-        english.figure(3.0, "count", "") == "3" and english.figure(2.54, "number", "") == "2.5" and english.figure(2.0, "number", "") == "2"
-    )
+    assert english.figure(1.0, "months", "") == "1 month"
+    assert french.figure(3.0, "months", "") == "3\xa0mois"
+    assert english.figure(3.0, "count", "") == "3"
+    assert english.figure(2.54, "number", "") == "2.5"
+    assert english.figure(2.0, "number", "") == "2"
     assert english.figure(" bank  card ", "text", "") == "bank card"
 
 
 def test_reasons_in_french(panel, model):
     told = reasons(model, panel.matrix[:50], panel.cohort[:50], COLUMNS, "fr")
     spoken = " ".join(told["reason_1"])
-    assert "de retard" in spoken and "past due" not in spoken
+    assert "de retard" in spoken
+    assert "past due" not in spoken
 
 
 def test_an_unknown_language_is_refused(panel, model):
@@ -211,7 +220,8 @@ def test_our_own_attempts_have_no_words_in_the_catalogue():
         ):
             theirs = entry.says is None or "touch" in entry.says or "Refusals" in entry.says or "Conversations" in entry.says
             assert theirs, entry.name
-    assert CATALOGUE["contacts_count_30d"].says is None and CATALOGUE["contacts_days_since_last"].says is None
+    assert CATALOGUE["contacts_count_30d"].says is None
+    assert CATALOGUE["contacts_days_since_last"].says is None
 
 
 def test_the_age_band_table_gives_its_own_facts(panel):
@@ -242,7 +252,8 @@ def test_steadiness_of_reasons_between_two_models(panel, model, said):
 
 def test_reasons_of_no_rows_are_no_rows(panel, model):
     told = reasons(model, panel.matrix[:0], panel.cohort[:0], COLUMNS)
-    assert list(told.columns) == [*REASONS, *STRENGTHS] and told.empty
+    assert list(told.columns) == [*REASONS, *STRENGTHS]
+    assert told.empty
 
 
 def test_the_prior_of_a_table_replaces_nothing_else(panel):

@@ -73,7 +73,8 @@ def test_figures_of_a_group_by_hand(judged, sexes):
     }
     for metric, value in by_hand.items():
         row = figure(table, "f", metric)
-        assert row["value"] == pytest.approx(value) and row["low"] <= row["value"] <= row["high"]
+        assert row["value"] == pytest.approx(value)
+        assert row["low"] <= row["value"] <= row["high"]
     assert set(table["group"]) == {"f", "m", NOT_STATED}
     assert not len(table[(table["group"] == NOT_STATED) & (table["metric"] == "list_ratio")])
     assert findings(table, pd.DataFrame()) == []
@@ -84,7 +85,8 @@ def test_a_group_scored_too_low_is_named(judged, sexes):
     scores.loc[sexes == "f", ["p_recovered", "expected_recovery"]] *= 0.5
     said = findings(audit(replace(judged, scores=scores), {"audit_sex": sexes}, None, 0.1, 120, 1), pd.DataFrame())
     assert any(line.startswith("sex f: recovered more often than predicted") for line in said)
-    assert any(line.startswith("sex f: listed 0.") for line in said) and any(line.startswith("sex m: listed") for line in said)
+    assert any(line.startswith("sex f: listed 0.") for line in said)
+    assert any(line.startswith("sex m: listed") for line in said)
 
 
 def test_small_groups_are_not_shown(judged, sexes):
@@ -96,7 +98,8 @@ def test_small_groups_are_not_shown(judged, sexes):
 def test_numbers_with_many_values_are_cut_into_quarters():
     ages = pd.Series([*range(20, 100), None])
     found = groups_of(ages)
-    assert found[-1] == NOT_STATED and sorted(set(found[:-1])) == [
+    assert found[-1] == NOT_STATED
+    assert sorted(set(found[:-1])) == [
         "39.75 to below 59.5",
         "59.5 to below 79.25",
         "79.25 and above",
@@ -116,7 +119,10 @@ def test_a_feature_that_stands_in_for_a_group_is_found_and_named():
     planted = numbers.assign(pension=np.where(group == "old", 1.0, 0.0) + draw.normal(0, 0.3, len(group)))
     traits = {"audit_age": group}
     found = proxies(planted.to_numpy(), list(planted.columns), panel.cohort, traits, SETTINGS, 40, 1)
-    assert len(found) == 1 and found["low"].iloc[0] > 0.9 and found["told_by"].iloc[0].startswith("pension")
+    assert len(found) == 1
+    assert found["low"].iloc[0] > 0.9
+    assert found["told_by"].iloc[0].startswith("pension")
     assert "the features tell the group" in findings(pd.DataFrame(), found)[0]
     blind = proxies(numbers.to_numpy(), list(numbers.columns), panel.cohort, traits, SETTINGS, 40, 1)
-    assert abs(blind["auc"].iloc[0] - 0.5) < 0.12 and findings(pd.DataFrame(), blind) == []
+    assert abs(blind["auc"].iloc[0] - 0.5) < 0.12
+    assert findings(pd.DataFrame(), blind) == []

@@ -76,7 +76,8 @@ def test_nothing_planned_costs_nothing_and_a_channel_without_a_cost_is_refused()
 def test_a_currency_without_a_rate_blocks_its_accounts():
     rows = pd.DataFrame({"currency": ["CHF"], "portfolio": ["own"], "channel": ["call"], "expected_recovery": [10**6]})
     found = net_value(rows, TERMS)
-    assert math.isnan(found["fx"].iloc[0]) and found["net_value"].iloc[0] == 0
+    assert math.isnan(found["fx"].iloc[0])
+    assert found["net_value"].iloc[0] == 0
     assert groups(accounts({"fx": math.nan})) == ["excluded"]
 
 
@@ -227,7 +228,8 @@ def test_an_agreed_call_is_never_turned_into_a_message():
     rows["account_no"] = np.arange(2)
     options = options_of(rows, ("call", 1, 0), ("sms", 1, 1))
     found = rank(rows, arms(), {"default": 9}, room=ChannelRoom({"call": 1}, options))
-    assert found["option"].tolist() == [0, 1] and found["rank"].tolist() == [1, 2]
+    assert found["option"].tolist() == [0, 1]
+    assert found["rank"].tolist() == [1, 2]
     full = rank(rows, arms(), {"default": 9}, room=ChannelRoom({"call": 0}, options))
     assert full["group"].tolist() == ["below_capacity", "worklist"]
     assert "1 debtors with an appointment" in overbooked(rows, full)[0]
@@ -244,9 +246,11 @@ def test_no_queue_and_no_channel_ever_holds_more_than_it_can(data):
     found = rank(rows, arms(), CAPACITY, 100, Floor(30, data.draw(st.sampled_from((0.0, 0.5, 1.0)))), ChannelRoom(limits, options))
     listed = rows.assign(place=found["option"], rank=found["rank"])[found["group"] == "worklist"]
     for queue, own in listed.groupby("queue"):
-        assert sorted(own["rank"]) == list(range(1, len(own) + 1)) and len(own) <= CAPACITY.get(queue, CAPACITY["default"])
+        assert sorted(own["rank"]) == list(range(1, len(own) + 1))
+        assert len(own) <= CAPACITY.get(queue, CAPACITY["default"])
     used = listed.merge(options, on=["account_no", "place"], suffixes=("", "_planned"))
-    assert len(used) == len(listed) and (used["net_value_planned"] > 0).all()
+    assert len(used) == len(listed)
+    assert (used["net_value_planned"] > 0).all()
     assert all(used.loc[used["channel"] == name, "attempts"].sum() <= limit for name, limit in limits.items())
     assert (used.loc[used["appointment_at"] != NO_TIME, "place"] == 0).all()
     assert sum(counted(found["group"]).values()) == 2 * len(rows)
@@ -347,7 +351,8 @@ def test_each_stratum_holds_out_its_share_rounded_by_a_coin():
     rows["days_past_due"] = np.arange(3010) % 200
     drawn = draw_control(rows, NOBODY, 100, CONTROL_TERMS)
     assert set(drawn["probability"]) == {0.1}
-    assert (drawn["assigned_on"] == 100).all() and (drawn["until_on"] == 144).all()
+    assert (drawn["assigned_on"] == 100).all()
+    assert (drawn["until_on"] == 144).all()
     held = (drawn.set_index("debtor_id")["arm"] == CONTROL).reindex(rows["debtor_id"]).to_numpy()
     strata = rows.assign(held=held, bucket=bucket(rows["days_past_due"]).astype("str")).groupby(["portfolio", "bucket"])["held"]
     assert len(strata) == 12
@@ -416,7 +421,8 @@ def test_whole_debtors_are_held_out_and_another_seed_holds_out_others():
     assert len(drawn) == 200
     found = rank(rows, drawn, {"default": 10**6})
     held = found["group"] == "held_out"
-    assert held.any() and (held.groupby(rows["debtor_id"]).nunique() == 1).all()
+    assert held.any()
+    assert (held.groupby(rows["debtor_id"]).nunique() == 1).all()
     other = draw_control(rows, NOBODY, 100, ControlTerms(0.1, 44, 8))
     assert (other["arm"] != drawn["arm"]).any()
 

@@ -47,7 +47,8 @@ def test_expected_recovery_is_the_product_and_at_most_the_balance(model, later):
     scores = model.predict(matrix, cohort)
     assert_array_equal(scores["expected_recovery"], scores["p_recovered"] * scores["amount_if_recovered"])
     assert scores["p_recovered"].between(0, 1, inclusive="neither").all()
-    assert (scores["amount_if_recovered"] <= cohort["balance"]).all() and (scores["amount_if_recovered"] > 0).all()
+    assert (scores["amount_if_recovered"] <= cohort["balance"]).all()
+    assert (scores["amount_if_recovered"] > 0).all()
 
 
 def test_p_defaulted_is_missing_exactly_where_an_account_is_in_default(model, later):
@@ -105,7 +106,8 @@ def test_a_model_survives_its_folder_bit_for_bit(model, later, tmp_path):
     sha256 = model.save(tmp_path / "model")
     again = load_model(tmp_path / "model", sha256)
     assert_frame_equal(again.predict(matrix, cohort), model.predict(matrix, cohort), check_exact=True)
-    assert again.files() == model.files() and again.version == model.version == f"recovery-{sha256[:12]}"
+    assert again.files() == model.files()
+    assert again.version == model.version == f"recovery-{sha256[:12]}"
     assert model.save(tmp_path / "model") == sha256  # again: nothing to do
     assert sorted(path.name for path in (tmp_path / "model").iterdir()) == ["amount.txt", "card.json", "defaulted.txt", "model.txt"]
 
@@ -165,7 +167,8 @@ def test_a_column_never_missing_before_reads_its_median_and_not_zero(model, late
     matrix, _, cohort, _ = later
     absent = model.encoder.encode(matrix.assign(days_past_due=np.nan), cohort)
     place = model.encoder.names.index("days_past_due")
-    assert (absent[:, place] == model.encoder.fills["days_past_due"]).all() and model.encoder.fills["days_past_due"] > 5
+    assert (absent[:, place] == model.encoder.fills["days_past_due"]).all()
+    assert model.encoder.fills["days_past_due"] > 5
     assert "payments_days_since_last" not in model.encoder.fills
 
 
@@ -193,7 +196,8 @@ def test_one_outcome_only_cannot_be_taught(panel, outcome, seen):
 def test_a_book_without_defaults_has_no_default_head(tmp_path):
     panel = made_panel(400, defaults=False)
     model = RecoveryModel.fit(panel.matrix, panel.labels, panel.cohort, teaching())
-    assert model.defaulted is None and model.predict(panel.matrix, panel.cohort)["p_defaulted"].isna().all()
+    assert model.defaulted is None
+    assert model.predict(panel.matrix, panel.cohort)["p_defaulted"].isna().all()
     sha256 = model.save(tmp_path / "model")
     assert not (tmp_path / "model" / "defaulted.txt").exists()
     assert load_model(tmp_path / "model", sha256).defaulted is None
@@ -202,7 +206,8 @@ def test_a_book_without_defaults_has_no_default_head(tmp_path):
 def test_a_refit_keeps_the_numbers_of_trees(panel, model):
     refit = RecoveryModel.fit(panel.matrix, panel.labels, panel.cohort, teaching(), like=model)
     assert refit.recovered.trees == model.recovered.trees == refit.recovered.booster.num_trees()
-    assert refit.amount.kind == model.amount.kind and refit.version != model.version
+    assert refit.amount.kind == model.amount.kind
+    assert refit.version != model.version
 
 
 def test_monotone_directions_hold(model, later):
@@ -216,7 +221,8 @@ def test_monotone_directions_hold(model, later):
 def test_the_number_of_cores_changes_no_byte(panel, model, monkeypatch):
     cores = []
     monkeypatch.setattr("os.sched_getaffinity", lambda _: cores.append(1) or {0})
-    assert RecoveryModel.fit(panel.matrix, taught(panel), panel.cohort, teaching()).files() == model.files() and cores
+    assert RecoveryModel.fit(panel.matrix, taught(panel), panel.cohort, teaching()).files() == model.files()
+    assert cores
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2, 3})
     assert RecoveryModel.fit(panel.matrix, taught(panel), panel.cohort, teaching()).files() == model.files()
 
@@ -240,7 +246,9 @@ def test_a_column_of_the_calendar_is_taught_only_from_nights_that_show_its_value
         return model, dict(zip(model.encoder.names, model.recovered.booster.feature_importance(), strict=True))
 
     model, used = fitted()
-    assert model.facts["withheld"] == {"days_to_month_end": 2} and used["days_to_month_end"] == 0 and used["weekday"] > 0
+    assert model.facts["withheld"] == {"days_to_month_end": 2}
+    assert used["days_to_month_end"] == 0
+    assert used["weekday"] > 0
     assert_frame_equal(model.predict(few.assign(days_to_month_end=3.0), panel.cohort), model.predict(few, panel.cohort), check_exact=True)
     often = few.assign(weekday=1.0 * (night % 7))  # all seven, some of them on two nights only
     withheld = RecoveryModel.fit(often, labels, panel.cohort, teaching()).facts["withheld"]
@@ -293,7 +301,8 @@ def test_links_and_missing_folders_are_refused(folder):
 
 def test_the_card_is_plain_and_stable(model):
     card = json.loads(model.files()["card.json"])
-    assert card["encoder"]["names"] == list(model.columns) and card["kind"] == "recovery"
+    assert card["encoder"]["names"] == list(model.columns)
+    assert card["kind"] == "recovery"
     assert "NaN" not in model.files()["card.json"].decode()
 
 

@@ -52,18 +52,22 @@ def test_rank_and_level_agree_with_scikit_learn(seed, weighted):
 def test_the_slope_tells_exaggeration():
     rows = judged_rows(20_000, honest=2.0)
     found = one_draw(rows.scores["p_recovered"].to_numpy(), rows.scores["p_recovered"].to_numpy(), rows.recovered)
-    assert found["calibration_slope"] == pytest.approx(0.5, abs=0.05) and found["calibration_error"] > 0.05
+    assert found["calibration_slope"] == pytest.approx(0.5, abs=0.05)
+    assert found["calibration_error"] > 0.05
 
 
 def test_one_class_only_has_no_rank_metric_but_a_level():
     found = one_draw(np.array([0.1, 0.2]), np.array([0.1, 0.2]), np.zeros(2))
-    assert math.isnan(found["auc"]) and math.isnan(found["calibration_slope"]) and found["rate"] == 0
+    assert math.isnan(found["auc"])
+    assert math.isnan(found["calibration_slope"])
+    assert found["rate"] == 0
 
 
 def test_perfect_separation_has_no_slope_and_does_not_blow_up():
     p = np.array([0.1, 0.2, 0.8, 0.9])
     found = one_draw(p, p, np.array([0.0, 0.0, 1.0, 1.0]))
-    assert found["auc"] == 1 and found["ks"] == 100
+    assert found["auc"] == 1
+    assert found["ks"] == 100
 
 
 # Money within capacity
@@ -89,7 +93,8 @@ def test_money_at_capacity_is_the_plain_loop(rows, capacity):
     who = np.arange(len(rows))
     (reached,), whole = captured((order,), money, night.astype(np.int64), who, np.ones((1, len(rows)), dtype=np.uint8), (capacity,))
     assert_allclose(reached[0, 0], plainly_captured(order, money, night, capacity), atol=1e-9)
-    assert whole[0] == money.sum() and (capacity < 1 or reached[0, 0] == pytest.approx(money.sum()))
+    assert whole[0] == money.sum()
+    assert capacity < 1 or reached[0, 0] == pytest.approx(money.sum())
 
 
 def test_money_at_capacity_by_hand():
@@ -106,7 +111,8 @@ def test_a_debtor_drawn_twice_fills_two_places():
     order, money = np.array([2.0, 1.0]), np.array([10.0, 100.0])
     weights = np.array([[1, 1], [2, 1]], dtype=np.uint8)
     (reached,), whole = captured((order,), money, np.zeros(2, dtype=np.int64), np.arange(2), weights, (0.5,))
-    assert reached[:, 0].tolist() == [10.0, 15.0] and whole.tolist() == [110.0, 120.0]
+    assert reached[:, 0].tolist() == [10.0, 15.0]
+    assert whole.tolist() == [110.0, 120.0]
 
 
 # Intervals by debtor
@@ -145,7 +151,9 @@ def test_draws_depend_on_debtors_and_seed_alone():
     debtors = pd.Series(["b", "a", "b", "c"])
     who, weights = debtor_draws(debtors, 5, 1)
     turned, same = debtor_draws(debtors[::-1], 5, 1)
-    assert (weights == same).all() and (who[::-1] == turned).all() and (weights[0] == 1).all()
+    assert (weights == same).all()
+    assert (who[::-1] == turned).all()
+    assert (weights[0] == 1).all()
     assert (weights != debtor_draws(debtors, 5, 2)[1]).any()
 
 

@@ -93,7 +93,8 @@ def test_the_rates_by_hand():
     rates = segment_rates(counts, ["own", "other"])
     assert rates["own", "call", ""] == pytest.approx(segment)
     assert rates["own", "call", "morning"] == pytest.approx((2 + 50 * segment) / 54)
-    assert rates["other", "call", ""] == pytest.approx(3 / 14) and rates["own", "sms", ""] == pytest.approx(0.1)
+    assert rates["other", "call", ""] == pytest.approx(3 / 14)
+    assert rates["own", "sms", ""] == pytest.approx(0.1)
     found = best(options(log, {1: 1000.0, 2: 1000.0}))
     assert found["response_rate"].tolist() == pytest.approx([(2 + 10 * segment) / 14, segment])
 
@@ -106,9 +107,11 @@ def test_the_example_of_docs_value_by_hand():
     segments = pd.Series(list(rates.values()), pd.MultiIndex.from_tuples(list(rates)))
     terms = ChannelTerms({"call": 1.2, "sms": 0.08}, {"call": 2}, ("sms", "call"))
     found = channel_options(permitted((1,), ("sms", "call")), pd.Series({1: 20.0}), counts, segments, terms)
-    assert found["channel"].tolist() == ["call", "sms"] and found["response_rate"].round(4).tolist() == [0.3524, 0.04]
+    assert found["channel"].tolist() == ["call", "sms"]
+    assert found["response_rate"].round(4).tolist() == [0.3524, 0.04]
     assert 1 - (1 - found["response_rate"][0]) ** 2 == pytest.approx(0.5806, abs=5e-5)
-    assert pytest.approx(9.21, abs=0.005) == 0.5806 * 20 - 2 * 1.2 and pytest.approx(0.72) == 0.04 * 20 - 0.08
+    assert pytest.approx(9.21, abs=0.005) == 0.5806 * 20 - 2 * 1.2
+    assert pytest.approx(0.72) == 0.04 * 20 - 0.08
     poor = channel_options(permitted((1,), ("sms", "call")), pd.Series({1: 3.0}), counts, segments, terms)
     assert poor["channel"].tolist() == ["sms", "call"]  # 0.5806 x 3 - 2.40 is less than 0.04 x 3 - 0.08
 
@@ -161,7 +164,8 @@ def test_an_agreed_call_leaves_no_choice():
     log = a_log(*((1, day, 600, "sms", "paid") for day in range(50, 80)))
     rows = permitted(numbers=(1,), appointed=[True, False, False])
     found = best(options(log, {1: 500.0}, rows))
-    assert found["channel"].tolist() == ["call"] and found[list(PARTS)].isna().all(axis=None)
+    assert found["channel"].tolist() == ["call"]
+    assert found[list(PARTS)].isna().all(axis=None)
 
 
 def test_a_channel_without_a_cost_is_refused():
@@ -193,4 +197,5 @@ def test_a_part_that_is_not_open_for_an_hour_is_not_chosen():
 @given(st.sampled_from(("", *PARTS)), st.integers(0, 1439), st.integers(1, 600))
 def test_a_part_only_ever_narrows_what_the_law_permits(part, first, length):
     begins, ends = cut_to(part, np.array([first]), np.array([first + length]))
-    assert begins[0] >= first and ends[0] <= first + length
+    assert begins[0] >= first
+    assert ends[0] <= first + length

@@ -62,7 +62,8 @@ def test_whatever_the_nights_the_gap_holds_or_the_split_is_refused(days, test_da
         return
     check_gap(cohort, split.part, gap_days)
     tested = cohort["as_of"][split.test]
-    assert tested.max() == max(days) and tested.min() > max(days) - test_days
+    assert tested.max() == max(days)
+    assert tested.min() > max(days) - test_days
     assert set(split.part) <= {FIT, GAP, TEST}
 
 
@@ -125,6 +126,8 @@ def test_folds_of_nothing_are_nothing():
 def test_later_nights_hold_the_share_of_events_and_early_ones_lie_a_gap_before():
     as_of = np.repeat(np.arange(0, 300, 30), 10)
     early, later = later_part(as_of, 44, np.ones(100), share=0.2)
-    assert as_of[later].min() == 240 and as_of[early].max() == 180
+    assert as_of[later].min() == 240
+    assert as_of[early].max() == 180
     early, later = later_part(np.zeros(5, dtype=int), 44, np.ones(5))
-    assert later.all() and not early.any()
+    assert later.all()
+    assert not early.any()

@@ -72,8 +72,10 @@ def books(known_before: int = DAY + 101) -> tuple[pd.DataFrame, pd.DataFrame]:
 def test_liquidation_is_net_cash_over_the_placed_amount():
     accounts, payments = books()
     found = liquidation(accounts, payments, np.array([1.0, 1.0, 1.0, 1.0]), DAY + 10 + 90)
-    assert found["placed_in"].tolist() == ["2025-01"] * 3 and found["accounts"].tolist() == [2] * 3
-    assert found["month"].tolist() == [1, 2, 3] and found["cash"].tolist() == [400, 400, 400]
+    assert found["placed_in"].tolist() == ["2025-01"] * 3
+    assert found["accounts"].tolist() == [2] * 3
+    assert found["month"].tolist() == [1, 2, 3]
+    assert found["cash"].tolist() == [400, 400, 400]
     assert found["rate"].tolist() == pytest.approx([0.1, 0.1, 0.1])
     assert liquidation(accounts, payments, np.array([2.0, 0.5, 1, 1]), DAY + 10 + 90)["placed"].iloc[0] == 3_500
 

@@ -32,13 +32,17 @@ def tuned(panel):
 
 
 def test_poor_settings_are_replaced_and_the_first_trial_is_theirs(tuned):
-    assert tuned.is_changed and tuned.gain > 0.01
+    assert tuned.is_changed
+    assert tuned.gain > 0.01
     first = tuned.trials.iloc[0]
-    assert first["num_leaves"] == 2 and first["learning_rate"] == 0.005
+    assert first["num_leaves"] == 2
+    assert first["learning_rate"] == 0.005
     assert tuned.trials["log_loss"].min() < first["log_loss"]
     assert {name: tuned.settings[name] for name in SPACE} != {name: poor().get(name) for name in SPACE}
-    assert tuned.settings["n_estimators"] == 20 and isinstance(tuned.settings["num_leaves"], int)
-    assert tuned.facts()["trials"] == 4 and tuned.facts()["changed"]
+    assert tuned.settings["n_estimators"] == 20
+    assert isinstance(tuned.settings["num_leaves"], int)
+    assert tuned.facts()["trials"] == 4
+    assert tuned.facts()["changed"]
 
 
 def test_no_label_outside_the_fit_window_can_change_the_answer(panel, tuned):
@@ -52,7 +56,9 @@ def test_no_label_outside_the_fit_window_can_change_the_answer(panel, tuned):
 
 def test_good_settings_stay(panel):
     found = tune(panel.matrix, inside(panel), panel.cohort, teaching(), 1)
-    assert not found.is_changed and found.settings == SETTINGS and found.gain == 0
+    assert not found.is_changed
+    assert found.settings == SETTINGS
+    assert found.gain == 0
 
 
 def test_a_window_too_short_to_cut_is_refused(panel):

@@ -32,7 +32,8 @@ def test_all_orders_agree_once_everybody_is_worked_and_ours_is_best_before():
     found = what_if(night(200), [3, 1000])
     whole = found[found["capacity"] == 1000]
     assert whole["net"].round(6).nunique() == 1
-    assert whole["burden"].tolist() == [1.0] * len(ORDERS) and whole["share_of_value"].tolist() == pytest.approx([1.0] * len(ORDERS))
+    assert whole["burden"].tolist() == [1.0] * len(ORDERS)
+    assert whole["share_of_value"].tolist() == pytest.approx([1.0] * len(ORDERS))
     few = found[found["capacity"] == 3].set_index("order")["net"]
     assert few[RANKED] == few.max()
 
@@ -41,7 +42,8 @@ def test_what_if_reads_as_a_table_and_a_curve(tmp_path):
     table = table_of(night(80), [50, 2, 2, 10], "EUR")
     assert table["capacity"].unique().tolist() == [2, 10, 50]
     text = text_of(table, "EUR")
-    assert "balance first" in text and "Expected is not added by working" in text
+    assert "balance first" in text
+    assert "Expected is not added by working" in text
     assert "counts the joined accounts' money too, which the page's net value does not." in text.splitlines()[0]
     draw(table, "EUR", tmp_path / "curve.png")
     again = tmp_path / "again.png"
@@ -56,12 +58,14 @@ def test_with_the_truth_the_best_order_is_best_and_what_contact_adds_is_told():
     rows = rows.assign(expected_amount_if_left=left, expected_amount_if_contacted=left + 50, expected_amount=left + 20)
     found = what_if(rows, [3, 1000])
     few, whole = (found[found["capacity"] == size].set_index("order") for size in (3, 1000))
-    assert few["true"].idxmax() == BEST and (whole["true"].round(6) == whole["true"].iloc[0].round(6)).all()
+    assert few["true"].idxmax() == BEST
+    assert (whole["true"].round(6) == whole["true"].iloc[0].round(6)).all()
     ours = rows["fx"] * rows["share"] * rows["discount"]
     workable = rows["group"].isin(["worklist", "joined", "below_capacity"])
     assert whole["added"].iloc[0] == pytest.approx((50 * ours)[workable].sum())
     text = text_of(table_of(rows, [3], "EUR"), "EUR")
-    assert BEST in text and "only contact brings" in text
+    assert BEST in text
+    assert "only contact brings" in text
 
 
 def test_a_night_without_truth_is_refused(tmp_path):
@@ -72,4 +76,5 @@ def test_a_night_without_truth_is_refused(tmp_path):
 
 def test_an_empty_night_has_a_what_if_too():
     found = what_if(night(10).iloc[:0], [5])
-    assert found["debtors"].tolist() == [0] * len(ORDERS) and found["burden"].isna().all()
+    assert found["debtors"].tolist() == [0] * len(ORDERS)
+    assert found["burden"].isna().all()

@@ -130,17 +130,21 @@ def test_every_scorable_account_is_in_exactly_one_group(house):
 def test_every_day_of_the_manifest_is_a_date(house):
     manifest = json.loads((house / "out" / NIGHT / "manifest.json").read_text())
     reached = {table["name"]: table["complete_through"] for table in manifest["tables"]}
-    assert reached == manifest["complete_through"] and reached["payments"] == "2026-09-30"
+    assert reached == manifest["complete_through"]
+    assert reached["payments"] == "2026-09-30"
 
 
 def test_the_list_has_the_contract_s_columns_one_row_a_debtor_and_falling_value(house):
     listed = worklist(house)
     assert tuple(listed.columns) == WORKLIST_COLUMNS
-    assert listed["debtor_id"].is_unique and (listed["net_value"] > 0).all()
-    assert (listed["expected_recovery"] <= listed["balance"]).all() and listed["p_recovered"].between(0, 1).all()
+    assert listed["debtor_id"].is_unique
+    assert (listed["net_value"] > 0).all()
+    assert (listed["expected_recovery"] <= listed["balance"]).all()
+    assert listed["p_recovered"].between(0, 1).all()
     params = load(house / "params.yaml")
     for queue, rows in listed.groupby("queue"):
-        assert list(rows["rank"]) == list(range(1, len(rows) + 1)) and len(rows) <= params.worklist.capacity_of(queue)
+        assert list(rows["rank"]) == list(range(1, len(rows) + 1))
+        assert len(rows) <= params.worklist.capacity_of(queue)
         assert rows["net_value"].is_monotonic_decreasing
     assert (listed["valid_until"].astype("str") == NIGHT).all()
     assert (listed["reason_1"].fillna("") != "").mean() > 0.9
@@ -151,7 +155,8 @@ def test_net_value_follows_from_the_columns_of_the_audit_sheet(house):
     sheet = pd.read_excel(house / "out" / NIGHT / "worklist.xlsx", sheet_name="How net value is formed")
     spent = sheet["Planned attempts"] * sheet["Cost of an attempt"]
     again = sheet["Exchange rate"] * sheet["Our share"] * sheet["Expected recovery"] * sheet["Discount for waiting"] - spent
-    assert (spent - sheet["Planned contact cost"]).abs().max() < 1e-9 and sheet["Date of the rates"].notna().all()
+    assert (spent - sheet["Planned contact cost"]).abs().max() < 1e-9
+    assert sheet["Date of the rates"].notna().all()
     assert (again - sheet["Net value"]).abs().max() <= 0.0051  # half a cent, rounded once
 
 
@@ -162,13 +167,16 @@ def test_the_list_takes_the_channel_and_the_hours_in_which_debtors_answer(house)
     audit = next(frame for frame in sheets.values() if "Listed by" in frame).set_index("Account").loc[listed.index]
     assert set(listed["channel"]) > {"call"}  # not simply the first permitted one
     opens, closes = audit["Permitted from (law)"], audit["Permitted until (law)"]
-    assert (listed["contact_from"] >= opens).all() and (listed["contact_until"] <= closes).all()
+    assert (listed["contact_from"] >= opens).all()
+    assert (listed["contact_until"] <= closes).all()
     assert ((listed["contact_from"] > opens) | (listed["contact_until"] < closes)).any()
     assert 0 < audit["Planned attempts"][listed["channel"] == "call"].sum() <= 35
     params = load(house / "params.yaml")
     for queue, agents in params.worklist.agents.items():
         shares = audit[listed["queue"] == queue].groupby("Agent").size()
-        assert len(shares) and set(shares.index) <= set(agents) and all(size <= agents[name] for name, size in shares.items())
+        assert len(shares)
+        assert set(shares.index) <= set(agents)
+        assert all(size <= agents[name] for name, size in shares.items())
     agent = audit["Agent"].fillna("")
     assert (agent[~listed["queue"].isin(params.worklist.agents)] == "").all()
     dialled = pd.read_csv(house / "out" / NIGHT / "dialler.csv", dtype="str", keep_default_na=False).set_index("ref")
@@ -189,7 +197,8 @@ def test_a_status_known_in_time_takes_the_account_off_and_a_late_one_does_not(co
     )
     assert recoup(copied, "ingest", "--source", str(source)) == 0
     assert recoup(copied, "worklist", "--as-of", NIGHT) == 0
-    assert first not in set(worklist(copied)["account_id"]) and second in set(worklist(copied)["account_id"])
+    assert first not in set(worklist(copied)["account_id"])
+    assert second in set(worklist(copied)["account_id"])
     excluded = pd.read_csv(copied / "out" / NIGHT / "excluded.csv", dtype="str").set_index("account_id")
     assert "cease" in excluded.loc[first, "rule"]
 
@@ -219,7 +228,8 @@ def test_a_payment_known_in_time_does_change_the_scores(copied):
 
 def test_the_same_night_again_and_with_two_workers_gives_the_same_bytes(house, copied):
     given = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (copied / "source").glob("*.*")}
-    assert json.loads(published(house)["manifest.inputs"]) == {name: given[name] for name in sorted(given)} and len(given) > 6
+    assert json.loads(published(house)["manifest.inputs"]) == {name: given[name] for name in sorted(given)}
+    assert len(given) > 6
     for command in ("run", "worklist"):
         assert recoup(copied, command, "--as-of", NIGHT) == 0
         assert differing(copied, house) == []
@@ -243,7 +253,8 @@ def test_a_night_on_spark_gives_the_same_bytes(copied, house):
 def test_a_refusal_in_a_spark_task_comes_back_as_it_was_said():
     assert _attempt(len, "ab") == (2, None)
     _, refusal = _attempt(_refuse, 7)
-    assert isinstance(pickle.loads(pickle.dumps(refusal)), LockHeld) and str(refusal) == "shard 7 is taken"
+    assert isinstance(pickle.loads(pickle.dumps(refusal)), LockHeld)
+    assert str(refusal) == "shard 7 is taken"
 
 
 def _refuse(shard: int) -> None:
@@ -280,13 +291,15 @@ def test_a_night_cut_off_after_its_shards_reuses_them(copied, monkeypatch):
     shutil.rmtree(copied / "out")
     monkeypatch.setattr(night_room, "rank_night", _cut_off)
     assert recoup(copied, "worklist", "--as-of", NIGHT) == 70
-    assert not (copied / "out" / NIGHT).exists() and list((copied / "out").glob(".shards-*"))
+    assert not (copied / "out" / NIGHT).exists()
+    assert list((copied / "out").glob(".shards-*"))
     monkeypatch.undo()
     monkeypatch.setattr(shards, "score_shard", _cut_off)  # would fail if a shard were scored again
     assert recoup(copied, "worklist", "--as-of", NIGHT) == 0
     manifest = json.loads((copied / "out" / NIGHT / "manifest.json").read_text())
     assert [stage["stage"] for stage in manifest["run"]["stages"]] == ["score and judge", "rank", "explain", "publish"]
-    assert manifest["run"]["shards_reused"] == 2 and not list((copied / "out").glob(".shards-*"))
+    assert manifest["run"]["shards_reused"] == 2
+    assert not list((copied / "out").glob(".shards-*"))
 
 
 def _cut_off(*_: object) -> None:
@@ -329,7 +342,8 @@ def test_a_late_feed_refuses_the_night_and_marks_the_old_list(copied, capsys):
     before = published(copied)
     assert recoup(copied, "run", "--as-of", "2026-10-02") == 66
     assert "needs every declared table through 2026-10-01" in capsys.readouterr().err
-    assert published(copied) == before and (copied / "out" / "current").resolve().name == NIGHT
+    assert published(copied) == before
+    assert (copied / "out" / "current").resolve().name == NIGHT
     assert NIGHT in (copied / "out" / "EXPIRED.txt").read_text()
 
 
@@ -344,11 +358,13 @@ def test_a_sampled_panel_carries_the_weight_of_its_debtors(copied, capsys):
     assert recoup(copied, "dataset", "--out", str(copied / "part.parquet")) == 0
     said, part = capsys.readouterr().out, pd.read_parquet(copied / "part.parquet")
     held = pd.read_csv(copied / "source" / "accounts.csv.gz")["debtor_id"].nunique()
-    assert part["weight"].unique().tolist() == [held / 200] and f"A seeded sample of {200 / held:.1%} of the debtors" in said
+    assert part["weight"].unique().tolist() == [held / 200]
+    assert f"A seeded sample of {200 / held:.1%} of the debtors" in said
     written_params(copied / "params.yaml", copied)
     assert recoup(copied, "dataset", "--out", str(copied / "whole.parquet")) == 0
     whole = pd.read_parquet(copied / "whole.parquet")
-    assert "weight" not in whole and 140 < part["debtor_id"].nunique() < whole["debtor_id"].nunique()
+    assert "weight" not in whole
+    assert 140 < part["debtor_id"].nunique() < whole["debtor_id"].nunique()
     drawn = whole[whole["debtor_id"].isin(part["debtor_id"].unique())].reset_index(drop=True)
     pd.testing.assert_frame_equal(
         part[["account_id", "as_of", "balance", "recovered"]], drawn[["account_id", "as_of", "balance", "recovered"]]
@@ -377,13 +393,15 @@ def test_an_increment_without_a_vouched_table_is_late_and_with_it_the_ledger_sta
     assert recoup(copied, "ingest", "--source", str(source)) == 0
     assert recoup(copied, "worklist", "--as-of", day_after) == 66
     said = capsys.readouterr().err
-    assert "accounts, charges, balances of card_gb complete through 2026-09-30" in said and "complete_through in NAME.control.json" in said
+    assert "accounts, charges, balances of card_gb complete through 2026-09-30" in said
+    assert "complete_through in NAME.control.json" in said
     for name in ("accounts", "charges", "balances"):
         _header_alone(copied, source, name, "2026-10-01")
     assert recoup(copied, "ingest", "--source", str(source)) == 0
     assert recoup(copied, "features", "--as-of", day_after, "--out", str(copied / "features.parquet")) == 0
     made = pd.read_parquet(copied / "features.parquet")
-    assert len(made) > 100 and made[["balance", "arrears", "days_past_due"]].notna().all().all()
+    assert len(made) > 100
+    assert made[["balance", "arrears", "days_past_due"]].notna().all().all()
 
 
 def _header_alone(folder: Path, source: Path, name: str, through: str) -> None:
@@ -396,7 +414,8 @@ def test_without_a_champion_the_age_band_table_scores_and_is_named(copied, capsy
     (copied / "store" / "models" / "champion.json").unlink()
     assert recoup(copied, "score", "--as-of", NIGHT, "--out", str(copied / "scores")) == 0
     scores = pd.read_parquet(copied / "scores" / "scores.parquet")
-    assert scores["model_version"].str.startswith("age-band").all() and scores["account_id"].is_monotonic_increasing
+    assert scores["model_version"].str.startswith("age-band").all()
+    assert scores["account_id"].is_monotonic_increasing
 
 
 @pytest.mark.parametrize(
@@ -468,7 +487,8 @@ def test_a_faulty_delivery_is_refused_and_the_list_stays(copied, capsys, damage,
     damage(copied / "source")
     assert recoup(copied, "run", "--as-of", NIGHT) == code
     message = capsys.readouterr().err.strip().splitlines()[-1]
-    assert said in message and message.startswith("ERROR ")
+    assert said in message
+    assert message.startswith("ERROR ")
     assert published(copied) == before
 
 
@@ -510,7 +530,9 @@ def test_explain_eligibility_and_check_answer_for_a_listed_account(house, capsys
     row = worklist(house).iloc[0]
     assert recoup(house, "explain", "--as-of", NIGHT, "--account", row["account_id"]) == 0
     said = capsys.readouterr().out
-    assert f"{row['p_recovered']:.4f}" in said and "Verdict per channel" in said and "Payments known before" in said
+    assert f"{row['p_recovered']:.4f}" in said
+    assert "Verdict per channel" in said
+    assert "Payments known before" in said
     assert recoup(house, "eligibility", "--as-of", NIGHT, "--account", row["account_id"]) == 0
     assert "Account: permitted" in capsys.readouterr().out
     noon = f"{NIGHT}T{row['contact_from']}:00"
@@ -528,7 +550,9 @@ def test_assignments_hold_everyone_and_the_control_group_stays_out(house):
     manifest = json.loads((house / "out" / NIGHT / "manifest.json").read_text())
     assert len(kept) == manifest["counts"]["scorable"]
     held = kept[kept["arm"] == "control"]
-    assert len(held) and (held["probability"] == 0.1).all() and (held["until_on"] - held["assigned_on"] == 44).all()
+    assert len(held)
+    assert (held["probability"] == 0.1).all()
+    assert (held["until_on"] - held["assigned_on"] == 44).all()
     assert not set(held["debtor_id"]) & set(worklist(house)["debtor_id"])
     assert (account_number(kept["account_id"]) >= 0).all()
 
@@ -539,7 +563,8 @@ def test_debtors_answer_about_as_often_as_the_rates_foretold(house):
     accounts = pd.concat([one["accounts"] for one in tables]).drop_duplicates("account_no", keep="last")
     log = pd.concat([one["contacts"] for one in tables], ignore_index=True).sort_values(["account_no", "occurred_at"], ignore_index=True)
     calls = dict(foretold(log, accounts, day_number(dt.date(2026, 7, 1)), 60))["call"]
-    assert calls["n"].sum() > 500 and (calls["foretold"].diff().dropna() > 0).all()
+    assert calls["n"].sum() > 500
+    assert (calls["foretold"].diff().dropna() > 0).all()
     spread = (calls["answered"] * (1 - calls["answered"]) / calls["n"]) ** 0.5
     assert (abs(calls["answered"] - calls["foretold"]) < 4 * spread + 0.05).all()
     assert calls["answered"].iloc[-1] > 1.5 * calls["answered"].iloc[0]
@@ -548,12 +573,15 @@ def test_debtors_answer_about_as_often_as_the_rates_foretold(house):
 def test_what_if_shows_more_capacity_bringing_more(house, capsys, tmp_path):
     assert recoup(house, "whatif", "--as-of", NIGHT, "--capacity", "2,10", "--out", str(tmp_path / "curve.png")) == 0
     said = capsys.readouterr().out
-    assert "balance first" in said and (tmp_path / "curve.png").stat().st_size > 1000
+    assert "balance first" in said
+    assert (tmp_path / "curve.png").stat().st_size > 1000
     assert recoup(house, "whatif", "--as-of", NIGHT, "--capacity", "many") == 2
 
 
 def test_the_monitor_judges_the_population_not_the_calendar(house, capsys):
     assert recoup(house, "monitor", "--as-of", NIGHT) == 0
     said = capsys.readouterr().out
-    assert said.startswith(f"Monitor of {NIGHT}") and "drift of the score" in said and "control group" in said
+    assert said.startswith(f"Monitor of {NIGHT}")
+    assert "drift of the score" in said
+    assert "control group" in said
     assert not {"weekday", "days_to_month_end"} & set(said.replace(",", " ").split())

@@ -25,4 +25,5 @@ def test_an_empty_list_names_on_the_terminal_the_three_rules_that_took_most():
         "Deferred most often by: hours (3)",
     ]
     full = Published(Path("out"), night()).text()
-    assert "The list is empty." not in full and re.search(r"^ *queue +rank +account +balance +p ", full, re.MULTILINE)
+    assert "The list is empty." not in full
+    assert re.search(r"^ *queue +rank +account +balance +p ", full, re.MULTILINE)

@@ -198,7 +198,8 @@ def test_a_changed_share_is_weighed_out():
     arm = np.where(random.random(40_000) < share, CONTROL, WORKED)
     spans = pd.DataFrame({"arm": arm, "probability": share, "money": np.where(rich, 100.0, 0.0) + 5.0 * (arm == WORKED)})
     effect, error = difference(spans, "money")
-    assert abs(effect - 5.0) < 4 * error and error < 1.0
+    assert abs(effect - 5.0) < 4 * error
+    assert error < 1.0
     plain = spans.groupby("arm")["money"].mean()
     assert plain[WORKED] - plain[CONTROL] > 20
 
@@ -210,16 +211,19 @@ def test_intervals_of_the_effect_cover_the_truth_and_a_real_effect_is_seen():
         covered += figures["low"] <= 0.1 <= figures["high"]
     assert 106 <= covered <= 120
     clear = finding(findings_on(seen(rows(4000, lift=0.2)), AS_OF, PARAMS), "what working adds: money")
-    assert clear.figures["low"] > 0 and "more than nothing" in clear.says
+    assert clear.figures["low"] > 0
+    assert "more than nothing" in clear.says
     harm = finding(findings_on(seen(rows(4000, lift=-0.1)), AS_OF, PARAMS), "what working adds: money")
-    assert harm.verdict == WARN and "LESS than nothing" in harm.says
+    assert harm.verdict == WARN
+    assert "LESS than nothing" in harm.says
 
 
 def test_what_the_scores_foretell_is_taken_off_by_hand():
     """Money 1, 3, 8 foretold 0, 1, 2: slope 3.5, so 4.5, 3, 4.5 are left; a score that is the same for all takes nothing off."""
     spans = pd.DataFrame({"money": [1.0, 3.0, 8.0], "expected": [0.0, 1.0, 2.0], "recovered": [0.0, 1.0, 1.0], "p_recovered": 0.5})
     found = less_foretold(spans)
-    assert found["money"].tolist() == pytest.approx([4.5, 3.0, 4.5]) and found["recovered"].tolist() == [0.0, 1.0, 1.0]
+    assert found["money"].tolist() == pytest.approx([4.5, 3.0, 4.5])
+    assert found["recovered"].tolist() == [0.0, 1.0, 1.0]
 
 
 def test_good_scores_make_the_same_effect_far_surer_and_no_larger():
@@ -230,7 +234,9 @@ def test_good_scores_make_the_same_effect_far_surer_and_no_larger():
     money = expected * random.uniform(0.7, 1.3, size) + 10.0 * (arm == WORKED)
     spans = pd.DataFrame({"arm": arm, "probability": 0.2, "money": money, "expected": expected, "recovered": 1.0, "p_recovered": 0.5})
     (plain, wide), (effect, error) = difference(spans, "money"), difference(less_foretold(spans), "money")
-    assert error < 0.4 * wide and abs(effect - 10) < 3 * error and abs(plain - 10) < 3 * wide
+    assert error < 0.4 * wide
+    assert abs(effect - 10) < 3 * error
+    assert abs(plain - 10) < 3 * wide
 
 
 def test_too_few_matured_debtors_give_no_effect():
@@ -264,7 +270,8 @@ def test_the_verdict_is_its_worst_finding_and_reads_as_text():
     assert found.verdict == STOP
     text = found.text()
     assert text.startswith("Monitor of 2026-11-22: stop")
-    assert "Last matured lists" in text and "EUR per debtor" in text
+    assert "Last matured lists" in text
+    assert "EUR per debtor" in text
     assert {one["name"] for one in found.as_json()["findings"]} == {one.name for one in found.findings}
 
 

@@ -65,7 +65,7 @@ def test_everything_of_the_contract_is_there(tmp_path):
     place = publish(night(), tmp_path / "out")
     assert place == tmp_path / "out" / "2026-11-20"
     assert {path.name for path in place.iterdir()} == FILES
-    assert os.readlink(tmp_path / "out" / "current") == "2026-11-20"
+    assert (tmp_path / "out" / "current").readlink() == Path("2026-11-20")
     assert_whole(place)
     assert hidden(tmp_path / "out") == []
 
@@ -142,7 +142,7 @@ def test_other_content_for_the_same_night_takes_its_place(tmp_path):
     place = publish(night(seed=2), tmp_path)
     publish(night(seed=2), tmp_path / "beside")
     assert content(place) == content(tmp_path / "beside" / "2026-11-20")
-    assert os.readlink(tmp_path / "current") == "2026-11-20"
+    assert (tmp_path / "current").readlink() == Path("2026-11-20")
     assert hidden(tmp_path) == []
 
 
@@ -169,15 +169,15 @@ def test_an_unreadable_manifest_counts_as_altered(tmp_path):
 def test_current_leads_to_the_newest_night(tmp_path):
     publish(night(as_of=AS_OF), tmp_path)
     publish(night(as_of=AS_OF - dt.timedelta(1)), tmp_path)
-    assert os.readlink(tmp_path / "current") == "2026-11-20"
+    assert (tmp_path / "current").readlink() == Path("2026-11-20")
     publish(night(as_of=AS_OF + dt.timedelta(1)), tmp_path)
-    assert os.readlink(tmp_path / "current") == "2026-11-21"
+    assert (tmp_path / "current").readlink() == Path("2026-11-21")
 
 
 def test_a_link_that_leads_nowhere_is_mended(tmp_path):
-    os.symlink("2026-12-31", tmp_path / "current")
+    (tmp_path / "current").symlink_to("2026-12-31")
     publish(night(), tmp_path)
-    assert os.readlink(tmp_path / "current") == "2026-11-20"
+    assert (tmp_path / "current").readlink() == Path("2026-11-20")
 
 
 # ---- killed, refused, read meanwhile ---------------------------------------------------------------------------------------------------
@@ -262,8 +262,8 @@ def test_a_kill_at_any_step_leaves_whole_lists_and_the_next_run_heals(tmp_path, 
 @pytest.mark.parametrize("scene", ["same night"], indirect=True)
 def test_the_kill_test_catches_a_swap_with_a_gap(scene, monkeypatch):
     def away_then_back(staging: Path, place: Path) -> None:
-        os.rename(place, place.with_name(".2026-11-20.replaced"))
-        os.rename(staging, place)
+        place.rename(place.with_name(".2026-11-20.replaced"))
+        staging.rename(place)
 
     monkeypatch.setattr(publishing, "_put", away_then_back)
     gone = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 import shutil
 
 import pytest
@@ -70,7 +69,7 @@ def test_a_hash_altered_in_the_manifest_is_found_at_its_file(own):
 def test_a_link_that_leads_nowhere_is_found(own, target):
     (own / "current").unlink()
     if target is not None:
-        os.symlink(target, own / "current")
+        (own / "current").symlink_to(target)
     assert examine_nights(own).faults == ["'current' leads to no published night. Publish the newest night again."]
 
 
@@ -78,4 +77,6 @@ def test_what_somebody_added_or_altered_is_told_and_is_no_damage(own):
     (own / AS_OF.isoformat() / "Ms Smith called.txt").write_text("notes")
     (own / f"{AS_OF}.altered-1").mkdir()
     found = examine_nights(own)
-    assert found.faults == [] and len(found.notes) == 2 and "Smith" not in str(found.notes)
+    assert found.faults == []
+    assert len(found.notes) == 2
+    assert "Smith" not in str(found.notes)

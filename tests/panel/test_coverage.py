@@ -26,7 +26,8 @@ def test_the_picture_of_the_labels_is_the_same_bytes_and_shows_a_broken_feed(tmp
     for number, (recovered, coverage, points) in enumerate(shown):
         draw(rates(recovered), coverage, points, tmp_path / f"{number}.png")
         pictures.append((tmp_path / f"{number}.png").read_bytes())
-    assert pictures[0] == pictures[1] and len(set(pictures)) == 4
+    assert pictures[0] == pictures[1]
+    assert len(set(pictures)) == 4
     assert all(picture.startswith(b"\x89PNG") and np.frombuffer(picture, np.uint8).size > 10_000 for picture in pictures)
 
 
@@ -45,4 +46,5 @@ def test_an_interrupted_picture_leaves_the_older_one_whole(tmp_path, monkeypatch
     monkeypatch.setattr(Figure, "savefig", interrupted)
     with pytest.raises(KeyboardInterrupt, match="by the user"):
         draw({BY_NIGHT: rates, BY_BUCKET: rates}, seen, curve, place)
-    assert [found.name for found in tmp_path.iterdir()] == ["panel.png"] and place.read_bytes() == b"older"
+    assert [found.name for found in tmp_path.iterdir()] == ["panel.png"]
+    assert place.read_bytes() == b"older"

@@ -55,11 +55,15 @@ def test_the_cell_explained_is_the_matrix_s_where_a_feed_is_late(tmp_path, monke
         Store, "tables", lambda self, *rest, **more: read_with.append(more.get("versions") or rest[-1]) or plainly(self, *rest, **more)
     )
     value, reason = explain_cell(store.path, date_of(late), "payments_count_90d", "J1", PARAMS).splitlines()[1:]
-    assert value.split()[2:3] == ["value"] and value.split()[-1] == "NaN"
+    assert value.split()[2:3] == ["value"]
+    assert value.split()[-1] == "NaN"
     assert f"payments complete through {date_of(late - 2)} only" in reason
-    assert len(read_with) >= 2 and all(versions == store.versions() for versions in read_with)
+    assert len(read_with) >= 2
+    assert all(versions == store.versions() for versions in read_with)
     punctual = explain_cell(store.path, date_of(late - 1), "payments_count_90d", "J1", PARAMS).splitlines()
-    assert "value" in punctual[1] and "1.0" in punctual[1].split() and len(punctual) == 3
+    assert "value" in punctual[1]
+    assert "1.0" in punctual[1].split()
+    assert len(punctual) == 3
 
 
 def test_a_feed_that_a_control_file_ends_is_not_quiet_but_over(tmp_path):
@@ -76,7 +80,9 @@ def test_threads_and_shards_give_the_same_rows_and_only_needed_columns_are_read(
     assert_frame_equal(one[1], both[1])
     tables = read(store, 0, OWN, store.versions(), scorable=False)
     assert set(tables) == {"accounts", "payments", "contacts"}
-    assert "channel" not in tables["contacts"] and "person_id" not in tables["contacts"] and "charge_id" not in tables["payments"]
+    assert "channel" not in tables["contacts"]
+    assert "person_id" not in tables["contacts"]
+    assert "charge_id" not in tables["payments"]
 
 
 def test_a_currency_without_a_rate_is_said_where_a_debtor_owes_in_two(tmp_path):
@@ -139,7 +145,8 @@ def test_several_horizons_are_labelled_in_one_pass_over_the_store(years, tmp_pat
         own = written[[f"{name}_{days}d" for name in expected.labels]].set_axis(list(expected.labels), axis=1)
         held = written["as_of"] <= pd.Timestamp(date_of(expected.cohort["as_of"].max()))
         assert_frame_equal(own[held].reset_index(drop=True), expected.labels)
-        assert (own[~held]["recovered_missing"].isin(["immature", "sold"])).all() and (days == 60) == (~held).any()
+        assert (own[~held]["recovered_missing"].isin(["immature", "sold"])).all()
+        assert (days == 60) == (~held).any()
     assert "A2" in set(written["account_id"][written["recovered_missing_60d"] == "sold"])
     plain = _plain(years, params, tmp_path)
     assert_frame_equal(written[list(plain)], plain)
@@ -158,7 +165,8 @@ def _plain(store, params, folder):
     """The panel of the params' own horizon, as always."""
     (folder / "plain-60d.png").write_bytes(b"older")
     said = write_panel(store.path, folder / "plain.parquet", params)
-    assert "horizon_days" not in said and {found.name for found in folder.glob("plain*")} == {"plain.parquet", "plain.png"}
+    assert "horizon_days" not in said
+    assert {found.name for found in folder.glob("plain*")} == {"plain.parquet", "plain.png"}
     return pd.read_parquet(folder / "plain.parquet")
 
 
@@ -181,10 +189,12 @@ def test_a_sample_keeps_or_drops_whole_debtors_by_the_seed_and_weighs_them(tmp_p
         return pd.concat(shards).query("debtor_id.str.startswith('S')")
 
     whole, half, other = drawn(1.0), drawn(0.5), drawn(0.5, PARAMS.seed + 1)
-    assert whole["debtor_id"].nunique() == debtors and "weight" not in whole
+    assert whole["debtor_id"].nunique() == debtors
+    assert "weight" not in whole
     for part in (half, other):
         assert 15 < part["debtor_id"].nunique() < 45
-        assert (part.groupby(["debtor_id", "as_of"])["account_id"].nunique() == 3).all() and part.groupby("debtor_id").size().eq(6).all()
+        assert (part.groupby(["debtor_id", "as_of"])["account_id"].nunique() == 3).all()
+        assert part.groupby("debtor_id").size().eq(6).all()
         assert part["weight"].unique().tolist() == [2.0]
     assert set(half["debtor_id"]) != set(other["debtor_id"])
     assert_frame_equal(half, drawn(0.5))

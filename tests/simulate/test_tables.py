@@ -128,7 +128,8 @@ def test_the_trade_is_all_there(sample):
     assert statuses[statuses["status"] == "callback"]["detail"].str.fullmatch(r"\d\d:\d\d").all()
     accounts = sample["accounts"]
     assert accounts["currency"].nunique() == 4
-    assert accounts["jurisdiction"].isna().any() and accounts["time_zone"].isna().any()
+    assert accounts["jurisdiction"].isna().any()
+    assert accounts["time_zone"].isna().any()
     assert accounts.groupby("debtor_id")["portfolio"].nunique().max() == 2
 
 

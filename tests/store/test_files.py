@@ -18,23 +18,26 @@ def test_a_file_stands_whole_in_a_folder_made_for_it(tmp_path):
     with whole_file(tmp_path / "deep" / "list.csv") as draft:
         draft.write_text("a,b\n")
         assert names(tmp_path / "deep") == [draft.name]
-    assert names(tmp_path / "deep") == ["list.csv"] and (tmp_path / "deep" / "list.csv").read_text() == "a,b\n"
+    assert names(tmp_path / "deep") == ["list.csv"]
+    assert (tmp_path / "deep" / "list.csv").read_text() == "a,b\n"
 
 
 @pytest.mark.parametrize("stop", [OSError(28, "No space left on device"), KeyboardInterrupt("cut off")])
 def test_a_file_that_could_not_be_finished_leaves_the_former_one_and_nothing_else(tmp_path, stop):
     write_whole(tmp_path / "list.csv", "former\n")
-    with pytest.raises(type(stop), match="No space|cut off"), whole_file(tmp_path / "list.csv") as draft:
+    with pytest.raises(type(stop), match="No space|cut off"), whole_file(tmp_path / "list.csv") as draft:  # noqa: PT012
         draft.write_text("half")
         raise stop
-    assert names(tmp_path) == ["list.csv"] and (tmp_path / "list.csv").read_text() == "former\n"
+    assert names(tmp_path) == ["list.csv"]
+    assert (tmp_path / "list.csv").read_text() == "former\n"
 
 
 def test_a_folder_takes_the_place_of_the_former_one(tmp_path):
     for text in ("former", "newer"):
         with whole_folder(tmp_path / "pages") as draft:
             (draft / f"{text}.html").write_text(text)
-    assert names(tmp_path) == ["pages"] and names(tmp_path / "pages") == ["newer.html"]
+    assert names(tmp_path) == ["pages"]
+    assert names(tmp_path / "pages") == ["newer.html"]
     assert stat.S_IMODE((tmp_path / "pages").stat().st_mode) == 0o700
 
 
@@ -50,12 +53,13 @@ def test_a_folder_that_could_not_be_finished_leaves_the_former_one_and_nothing_e
             raise OSError(5, "Input/output error")
         honest(*given)
 
-    with pytest.raises(OSError, match="Input/output"), whole_folder(tmp_path / "pages") as draft:
+    with pytest.raises(OSError, match="Input/output"), whole_folder(tmp_path / "pages") as draft:  # noqa: PT012
         (draft / "half.html").write_text("half")
         if broken == "filling":
             raise OSError(5, "Input/output error")
         monkeypatch.setattr(os, "rename", rename)
-    assert names(tmp_path) == ["pages"] and names(tmp_path / "pages") == ["former.html"]
+    assert names(tmp_path) == ["pages"]
+    assert names(tmp_path / "pages") == ["former.html"]
 
 
 def test_a_folder_whose_replacing_was_killed_gets_its_name_back(tmp_path):
@@ -64,7 +68,8 @@ def test_a_folder_whose_replacing_was_killed_gets_its_name_back(tmp_path):
     (tmp_path / ".pages.draft").mkdir()
     with pytest.raises(OSError, match="full"), whole_folder(tmp_path / "pages"):
         raise OSError("full")
-    assert names(tmp_path) == ["pages"] and names(tmp_path / "pages") == ["former.html"]
+    assert names(tmp_path) == ["pages"]
+    assert names(tmp_path / "pages") == ["former.html"]
 
 
 def test_only_the_owner_reads_what_is_made_meanwhile(tmp_path):

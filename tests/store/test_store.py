@@ -63,8 +63,10 @@ def test_tables_come_in_the_inner_form(held):
         expected = {column: dtype for column, dtype in inner_columns(name).items() if name == "accounts" or column != "account_id"}
         found = {column: "str" if str(frame[column].dtype) in ("category", "str") else str(frame[column].dtype) for column in expected}
         assert found == expected
-    assert str(tables["payments"]["kind"].dtype) == "category" and str(tables["payments"]["payment_id"].dtype) == "str"
-    assert tables["accounts"]["placed_on"].eq(NO_DAY).all() and tables["accounts"]["placed_amount"].eq(NO_MONEY).all()
+    assert str(tables["payments"]["kind"].dtype) == "category"
+    assert str(tables["payments"]["payment_id"].dtype) == "str"
+    assert tables["accounts"]["placed_on"].eq(NO_DAY).all()
+    assert tables["accounts"]["placed_amount"].eq(NO_MONEY).all()
     assert tables["contacts"]["promise_amount"].eq(NO_MONEY).all()
     assert tables["statuses"]["until_on"].tolist() == [NIGHT]
 
@@ -144,7 +146,9 @@ def test_frames_for_people_have_dates_zones_and_decimals(held):
     assert payments.loc["P1", "occurred_at"] == pd.Timestamp("2026-02-03T09:00:00Z")
     assert payments.loc["P1", "occurred_on"] == pd.Timestamp("2026-02-03")
     accounts = held.frame("accounts").set_index("account_id")
-    assert accounts.loc["K1", "principal"] == 12.345 and accounts["placed_on"].isna().all() and accounts["placed_amount"].isna().all()
+    assert accounts.loc["K1", "principal"] == 12.345
+    assert accounts["placed_on"].isna().all()
+    assert accounts["placed_amount"].isna().all()
     assert held.frame("assignments").empty
     with pytest.raises(InputMissing, match=r"Table 'balances' is not delivered"):
         held.frame("balances")
@@ -162,7 +166,8 @@ def test_pinned_versions_show_the_store_as_it_was(own, tmp_path):
     assert len(now.tables()["payments"]) == len(before["payments"]) + 1
     assert all(now.tables(versions=versions)[name].equals(frame) for name, frame in before.items())
     assert (now.complete_through()["payments"], now.complete_through(versions)["payments"]) == (day("2026-03-05"), day("2026-02-11"))
-    assert now.versions()["accounts"] == versions["accounts"] and now.versions()["payments"] > versions["payments"]
+    assert now.versions()["accounts"] == versions["accounts"]
+    assert now.versions()["payments"] > versions["payments"]
 
 
 def test_a_table_that_came_later_is_absent_from_earlier_versions(own, tmp_path):
@@ -170,7 +175,8 @@ def test_a_table_that_came_later_is_absent_from_earlier_versions(own, tmp_path):
     row = {"account_id": "A1", "taken_on": "2026-02-01", "balance": "1.00", "arrears": "0.00", "days_past_due": "0"}
     ingest(write(tmp_path / "more", {"balances": [row]}), own.path, PARAMS)
     now = Store(own.path)
-    assert "balances" in now.tables() and "balances" not in now.tables(versions=versions)
+    assert "balances" in now.tables()
+    assert "balances" not in now.tables(versions=versions)
 
 
 def test_rows_of_many_deliveries_are_read_in_order_and_brought_together(own, tmp_path, monkeypatch):
@@ -182,9 +188,11 @@ def test_rows_of_many_deliveries_are_read_in_order_and_brought_together(own, tmp
     now = Store(own.path)
     frame = now.tables(now.shard_of_account("A1"), ["payments"])["payments"]
     mine = frame[frame["account_no"] == account_number(["A1"])[0]]
-    assert len(mine) == 19 and mine["occurred_at"].is_monotonic_increasing
+    assert len(mine) == 19
+    assert mine["occurred_at"].is_monotonic_increasing
     newest = mine[mine["occurred_on"] == day("2026-02-20")]
-    assert sorted(newest["payment_id"]) == ["Z0-0", "Z0-1", "Z0-2"] and newest["payment_no"].is_monotonic_increasing
+    assert sorted(newest["payment_id"]) == ["Z0-0", "Z0-1", "Z0-2"]
+    assert newest["payment_no"].is_monotonic_increasing
     before = content(own.path)
     files = len(now.delta.files("payments")[str(now.shard_of_account("A1"))])
     commit.compact(now)
@@ -305,7 +313,8 @@ def test_a_night_written_again_is_replaced_and_the_same_night_changes_nothing(ow
     assert own.versions()["assignments"] == first["assignments"] + 1
     frame = own.read("assignments")
     assert frame.groupby("as_of").size().to_dict() == {NIGHT: 2, NIGHT + 1: 3}
-    assert frame["as_of"].dtype == "int32" and frame["group"].dtype == "str"
+    assert frame["as_of"].dtype == "int32"
+    assert frame["group"].dtype == "str"
     assert len(own.read("assignments", versions=first)) == 6
     commit.replace_night(own, "assignments", assignments(count=0), NIGHT)
     assert own.read("assignments")["as_of"].unique().tolist() == [NIGHT + 1]
@@ -316,8 +325,10 @@ def test_nights_are_read_by_their_days_and_columns(own):
         commit.append(own, "assignments", assignments(night))
         commit.append(own, "assignments", assignments(night))
     frame = own.read("assignments", ["account_no", "as_of"], since=NIGHT + 1, before=NIGHT + 3)
-    assert list(frame.columns) == ["account_no", "as_of"] and frame["as_of"].value_counts().to_dict() == {NIGHT + 1: 3, NIGHT + 2: 3}
-    assert own.read("scores").empty and own.read("assignments", versions={}).empty
+    assert list(frame.columns) == ["account_no", "as_of"]
+    assert frame["as_of"].value_counts().to_dict() == {NIGHT + 1: 3, NIGHT + 2: 3}
+    assert own.read("scores").empty
+    assert own.read("assignments", versions={}).empty
     assert own.read("assignments", ["account_no"], since=NIGHT + 9).columns.tolist() == ["account_no"]
 
 
@@ -357,6 +368,8 @@ def test_any_engine_reads_the_tables(held):
         columns=["shard", "payment_id", "account_id", "occurred_on", "occurred_at", "amount"]
     )
     found = {row["payment_id"]: row for row in rows.to_pylist()}
-    assert found["P1"]["occurred_on"] == dt.date(2026, 2, 3) and found["P1"]["amount"] == 4000 and found["P1"]["account_id"] == "A1"
+    assert found["P1"]["occurred_on"] == dt.date(2026, 2, 3)
+    assert found["P1"]["amount"] == 4000
+    assert found["P1"]["account_id"] == "A1"
     assert found["P1"]["occurred_at"] == dt.datetime(2026, 2, 3, 9, tzinfo=dt.UTC)
     assert {name for name in TABLES if (held.path / name).exists()} == set(held.tables())

@@ -58,7 +58,8 @@ def test_a_whole_store_is_found_whole_and_every_file_of_it_was_read(still):
     assert (found.faults, found.notes) == ([], [])
     assert found.counts["data files"] == len([place for place in still.rglob("*.parquet") if "models" not in place.parts])
     assert found.counts["log entries"] == len(list(still.glob("*/_delta_log/*.json"))) == len(list(still.glob("*/_seals/*")))
-    assert found.counts["records"] == 4 and found.counts["model folders"] == 1
+    assert found.counts["records"] == 4
+    assert found.counts["model folders"] == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -107,7 +108,8 @@ def test_files_of_versions_that_were_replaced_are_read_too(own):
     commit.replace_night(store, "scores", rows.assign(file="other").astype({"as_of": "int32"}), 20_000)
     former.write_bytes(b"")
     (fault,) = examine_store(own).faults
-    assert former.name in fault and "its sha256 differs" in fault
+    assert former.name in fault
+    assert "its sha256 differs" in fault
 
 
 def test_an_ingest_that_was_cut_off_is_no_damage(own, monkeypatch):
@@ -118,7 +120,8 @@ def test_an_ingest_that_was_cut_off_is_no_damage(own, monkeypatch):
     with pytest.raises(KeyboardInterrupt, match="cut off"):
         ingest(write(own.parent / "third", {"payments": [payment(payment_id="last")]}), own, PARAMS)
     found = examine_store(own)
-    assert found.faults == [] and re.search(r"was cut off. Run `recoup ingest` again", *found.notes)
+    assert found.faults == []
+    assert re.search(r"was cut off. Run `recoup ingest` again", *found.notes)
 
 
 def test_where_there_is_no_store_nothing_is_looked_at(tmp_path):

@@ -82,11 +82,15 @@ def test_a_run_says_what_it_found(first):
     text, page = first.text(), first.report.read_text()
     assert "read these lines as flattered" not in page  # nothing was tuned
     for said in first.evaluation.facts["too_small_for_gates"]:
-        assert said in page and f"Too small for a gate: {said}." in text
+        assert said in page
+        assert f"Too small for a gate: {said}." in text
     assert first.evaluation.facts["too_small_for_gates"]
     assert "fit 2022-01-08 to 2023-03-04, gap 44 days, test 2023-05-03 to 2023-08-01" in text
-    assert text.index("perfect hindsight") < text.index("model  ") and "newest placement first" in text
-    assert "debtors never seen before" in text and "Gates: passed" in text and "covers part of a year" in text
+    assert text.index("perfect hindsight") < text.index("model  ")
+    assert "newest placement first" in text
+    assert "debtors never seen before" in text
+    assert "Gates: passed" in text
+    assert "covers part of a year" in text
     assert set(first.seconds) == {"fit", "evaluate", "studies", "refit", "record"}
 
 
@@ -94,12 +98,14 @@ def test_the_released_model_was_taught_on_everything_and_names_the_judged_one(fi
     known = registry.recorded(quick_params(place), first.run_id)
     release = load_model(place / "store" / "models" / first.version, known.sha256)
     judged = load_model(run_folder(place / "store", first.run_id) / JUDGED, known.judged_sha256)
-    assert release.facts["rows"] > judged.facts["rows"] and release.facts["judged_sha256"] == known.judged_sha256
+    assert release.facts["rows"] > judged.facts["rows"]
+    assert release.facts["judged_sha256"] == known.judged_sha256
     assert (
         judged.facts["fit_last"] + judged.facts["gap_days"]
         <= load_evidence(run_folder(place / "store", first.run_id), known.evidence_sha256).cohort["as_of"].min()
     )
-    assert release.facts["label"]["horizon_days"] == 30 and "lightgbm" in release.facts["libraries"]
+    assert release.facts["label"]["horizon_days"] == 30
+    assert "lightgbm" in release.facts["libraries"]
     assert release.facts["windows"]["default"]["gap_days"] == 104
     assert release.facts["data_versions"] == {"payments": 7}  # what nights write beside the data must not rename the next model
 
@@ -107,25 +113,36 @@ def test_the_released_model_was_taught_on_everything_and_names_the_judged_one(fi
 def test_the_report_leaves_the_calendar_out_of_what_has_moved(first):
     moved = pd.DataFrame({"feature": ["month", "arrears"], "family": ["calendar", "balances"], "psi": [5.0, 0.3]})
     page = report.render(replace(first.evaluation, frames={**first.evaluation.frames, "drift": moved}), first.version, first.run_id)
-    assert "<td>arrears</td>" in page and "<td>month</td>" not in page
+    assert "<td>arrears</td>" in page
+    assert "<td>month</td>" not in page
 
 
 def test_the_report_is_one_page_that_asks_for_nothing(first):
     page = first.report.read_text()
-    assert "<script" not in page and "default-src 'none'" in page
+    assert "<script" not in page
+    assert "default-src 'none'" in page
     assert not [mark for mark in ("src=", 'href="http', "@import", "url(http") if mark in page.replace("img-src data:", "")]
-    assert page.count("<svg") >= 6 and "May be promoted" in page and "Can this model be trusted" in page
+    assert page.count("<svg") >= 6
+    assert "May be promoted" in page
+    assert "Can this model be trusted" in page
     figures = json.loads(first.report.with_name("evaluation.json").read_text())
     model = next(row for row in figures["money"] if row["scope"] == "all" and row["ranking"] == "model" and row["capacity"] == 0.1)
-    assert f"{model['share']:.1%}" in page and figures["gates"][0]["passed"] is True
+    assert f"{model['share']:.1%}" in page
+    assert figures["gates"][0]["passed"] is True
     assert {"backtest", "ablation", "importance", "drift", "curve", "interval", "effects", "swarm", "seeds", "listed"} <= set(figures)
-    assert len({row["seed"] for row in figures["seeds"]}) == 5 and len({row["auc"] for row in figures["seeds"]}) == 5
+    assert len({row["seed"] for row in figures["seeds"]}) == 5
+    assert len({row["auc"] for row in figures["seeds"]}) == 5
     assert {row["capacity"] for row in figures["listed"]} == {0.05, 0.1, 0.2}
-    assert "age old: recovered less often than predicted" in page and "Roll rates by balance" in page
-    assert 0 < figures["facts"]["reasons_after_refit"]["first"] <= 1 and "of all reasons are said again" in page
-    assert "Liquidation by placement month" in page and "30.0%" in page
+    assert "age old: recovered less often than predicted" in page
+    assert "Roll rates by balance" in page
+    assert 0 < figures["facts"]["reasons_after_refit"]["first"] <= 1
+    assert "of all reasons are said again" in page
+    assert "Liquidation by placement month" in page
+    assert "30.0%" in page
     card = first.report.with_name("model_card.md").read_text()
-    assert "## Limits" in card and first.version in card and "- age old: recovered less often than predicted" in card
+    assert "## Limits" in card
+    assert first.version in card
+    assert "- age old: recovered less often than predicted" in card
 
 
 @pytest.mark.parametrize("width", [1200, 800])
@@ -134,18 +151,19 @@ def test_no_table_of_the_report_loses_a_column(first, browser, width):
     page.goto(first.report.resolve().as_uri())
     tables = page.evaluate("[...document.querySelectorAll('.wide')].map(held => [held.scrollWidth, held.clientWidth])")
     page.close()
-    assert len(tables) > 8 and all(needed <= given for needed, given in tables)
+    assert len(tables) > 8
+    assert all(needed <= given for needed, given in tables)
 
 
 def test_tuned_settings_are_taught_with_and_told(panel, place, tmp_path):
     params = quick_params(place, model={"num_leaves": 2, "n_estimators": 15, "learning_rate": 0.01})
     run = train(panel, params, COLUMNS, tmp_path / "store", tune_trials=3)
     tuned = run.evaluation.facts["tuned"]
-    assert tuned["changed"] and tuned["trials"] == 3 and run.seconds["tune"] > 0
-    assert (
-        run.evaluation.facts["settings"]["num_leaves"] != 2
-        and "3 tried inside the fit window; the best was taken" in run.report.read_text()
-    )
+    assert tuned["changed"]
+    assert tuned["trials"] == 3
+    assert run.seconds["tune"] > 0
+    assert run.evaluation.facts["settings"]["num_leaves"] != 2
+    assert "3 tried inside the fit window; the best was taken" in run.report.read_text()
     assert "read these lines as flattered" in run.report.read_text()
     known = registry.recorded(params, run.run_id)
     release = load_model(tmp_path / "store" / "models" / run.version, known.sha256)
@@ -164,14 +182,17 @@ def test_the_registry_shows_the_run_and_no_account(first, place, panel):
     run = client.get_run(first.run_id)
     assert run.data.metrics["recovered.auc"] == pytest.approx(first.evaluation.figure("auc")[0])
     curve = client.get_metric_history(first.run_id, "curve.share_of_money_by_percent_worked")
-    assert [point.step for point in curve][-1] == 100 and curve[-1].value == pytest.approx(1)
-    assert run.data.params["label.horizon_days"] == "30" and run.data.params["window.gap_days"] == "44"
+    assert [point.step for point in curve][-1] == 100
+    assert curve[-1].value == pytest.approx(1)
+    assert run.data.params["label.horizon_days"] == "30"
+    assert run.data.params["window.gap_days"] == "44"
     assert {file.path for file in client.list_artifacts(first.run_id)} >= {"report.html", "evaluation.json", "model_card.md", "card.json"}
     version = client.get_model_version("recoup", registry.recorded(quick_params(place), first.run_id).registered)
     booster = mlflow.lightgbm.load_model(version.source)
     assert booster.num_trees() == load_model(place / "store" / "models" / first.version, run.data.tags["recoup.sha256"]).recovered.trees
     held = b"".join(path.read_bytes() for path in place.rglob("*") if path.is_file() and (place / "store") not in path.parents)
-    assert panel.cohort["account_id"][0].encode() not in held and panel.cohort["debtor_id"][0].encode() not in held
+    assert panel.cohort["account_id"][0].encode() not in held
+    assert panel.cohort["debtor_id"][0].encode() not in held
     assert not [path for path in place.rglob("*") if path.suffix in (".pkl", ".pickle")]
 
 
@@ -181,12 +202,15 @@ def test_names_from_outside_stay_text_in_the_report(place, tmp_path):
     odd = replace(odd, cohort=odd.cohort.assign(portfolio=odd.cohort["portfolio"].map(names)))
     run = train(odd, quick_params(place, model={"min_events": 5_000}), COLUMNS, tmp_path / "store")
     page = run.report.read_text()
-    assert "<script" not in page and "&lt;script&gt;" in page and "$x_{1}$ &amp; co" in page
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert "$x_{1}$ &amp; co" in page
 
 
 def test_a_history_too_short_for_default_leaves_that_head_out(place, tmp_path):
     run = train(made_panel(300, nights=tuple(range(0, 210, 30))), quick_params(place), COLUMNS, tmp_path / "store")
-    assert run.evaluation.facts["windows"]["default"] is None and not run.evaluation.facts["default_head"]
+    assert run.evaluation.facts["windows"]["default"] is None
+    assert not run.evaluation.facts["default_head"]
     assert "none: history is too short for its horizon and gap" in run.report.read_text()
     assert "p_defaulted: no such head" in run.report.with_name("model_card.md").read_text()
 
@@ -200,7 +224,8 @@ def test_rows_of_accounts_are_readable_by_the_owner_only(first):
 def test_training_prints_nothing(panel, place, tmp_path, capfd):
     train(made_panel(200), quick_params(place, model={"min_events": 5_000}), COLUMNS, tmp_path / "store")
     out, err = capfd.readouterr()
-    assert out == "" and err == ""
+    assert out == ""
+    assert err == ""
 
 
 # Approval
@@ -208,8 +233,11 @@ def test_training_prints_nothing(panel, place, tmp_path, capfd):
 
 def test_the_first_champion_needs_only_the_gates(first, second, store):
     approved = champion(store)
-    assert approved.version == first.version and approved.record["compared"] is None and approved.record["previous"] is None
-    assert approved.record["approved_by"] == "ann" and approved.record["why"] == "better"
+    assert approved.version == first.version
+    assert approved.record["compared"] is None
+    assert approved.record["previous"] is None
+    assert approved.record["approved_by"] == "ann"
+    assert approved.record["why"] == "better"
     assert load_model(approved.folder, approved.sha256).version == first.version
 
 
@@ -218,11 +246,13 @@ def test_the_model_card_names_the_approver(second, store, place):
     assert "- Approved by ann on 2026-01-01T00:00:00+00:00: better." in (place / "store" / "runs" / first_run / "model_card.md").read_text()
     registry.promote(store, second.run_id, quick_params(place), **DECISION)
     card = run_folder(store, second.run_id) / "model_card.md"
-    assert card.read_text().count("## Approval") == 1 and "- Against the former champion" in card.read_text()
+    assert card.read_text().count("## Approval") == 1
+    assert "- Against the former champion" in card.read_text()
 
 
 def test_without_a_champion_there_is_none(tmp_path):
-    assert champion(tmp_path) is None and registry.standing_champion(tmp_path) is None
+    assert champion(tmp_path) is None
+    assert registry.standing_champion(tmp_path) is None
 
 
 def test_a_challenger_as_good_is_promoted_and_rolled_back(first, second, store, place):
@@ -240,7 +270,9 @@ def test_a_challenger_as_good_is_promoted_and_rolled_back(first, second, store, 
         == f"{first.version} is the champion again, by eve."
     )
     record = champion(store).record
-    assert record["model_version"] == first.version and record["rolled_back"]["from"] == second.version and record["approved_by"] == "ann"
+    assert record["model_version"] == first.version
+    assert record["rolled_back"]["from"] == second.version
+    assert record["approved_by"] == "ann"
     assert alias(place) == registry.recorded(params, first.run_id).registered
     with pytest.raises(ModelRefused, match="no previous champion"):
         registry.rollback(store, params, **DECISION)
@@ -273,7 +305,8 @@ def test_an_uncalibrated_challenger_is_refused_with_the_numbers(panel, place, tm
     with pytest.raises(ModelRefused, match=r"realised / predicted money is 0\.\d\d \[0\.\d\d, 0\.\d\d\], allowed 0.7 to 1.4"):
         registry.promote(tmp_path / "store", wrong.run_id, params, **DECISION)
     assert champion(tmp_path / "store") is None
-    assert "Must not be promoted" in wrong.report.read_text() and "Gates: failed: realised / predicted money" in wrong.text()
+    assert "Must not be promoted" in wrong.report.read_text()
+    assert "Gates: failed: realised / predicted money" in wrong.text()
 
 
 def test_a_champion_needing_features_that_are_gone_cannot_be_compared(panel, place, store):
@@ -373,10 +406,12 @@ def test_a_registry_that_does_not_answer_is_named_without_its_password(tmp_path,
 def test_the_environment_goes_before_the_params(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'other.db'}")
     registry.ready(quick_params(tmp_path))
-    assert (tmp_path / "other.db").exists() and not (tmp_path / "mlflow.db").exists()
+    assert (tmp_path / "other.db").exists()
+    assert not (tmp_path / "mlflow.db").exists()
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     registry.ready(quick_params(tmp_path))
-    assert (tmp_path / "mlflow.db").exists() and "MLFLOW_TRACKING_URI" not in os.environ
+    assert (tmp_path / "mlflow.db").exists()
+    assert "MLFLOW_TRACKING_URI" not in os.environ
 
 
 def test_parallel_first_writers_all_succeed(tmp_path):
@@ -400,17 +435,20 @@ def test_parallel_first_writers_all_succeed(tmp_path):
 def test_too_few_events_are_scored_by_the_age_band_table_and_named(panel, place, tmp_path):
     params = quick_params(place, model={"min_events": 5_000}, gate={"calibration_slope": (0.4, 1.6)})
     run = train(panel, params, COLUMNS, tmp_path / "store")
-    assert run.version.startswith("age-band-") and "Gates: passed" in run.text()
+    assert run.version.startswith("age-band-")
+    assert "Gates: passed" in run.text()
     registry.promote(tmp_path / "store", run.run_id, params, **DECISION)
     approved = champion(tmp_path / "store")
     table = load_model(approved.folder, approved.sha256)
-    assert table.version == run.version and "model.min_events is 5000" in table.facts["why"]
+    assert table.version == run.version
+    assert "model.min_events is 5000" in table.facts["why"]
     assert "age-band-" in run.report.read_text()
 
 
 def test_without_a_champion_the_matured_panel_gives_the_table(panel, tmp_path):
     approved = age_band(tmp_path, lambda: panel, quick_params(tmp_path))
-    assert approved.version == f"age-band-{approved.sha256[:8]}" and approved.record["run_id"] is None
+    assert approved.version == f"age-band-{approved.sha256[:8]}"
+    assert approved.record["run_id"] is None
     assert age_band(tmp_path, lambda: panel, quick_params(tmp_path)).sha256 == approved.sha256
     assert not isinstance(load_model(approved.folder, approved.sha256), RecoveryModel)
 
@@ -448,15 +486,17 @@ def test_the_report_again_with_the_truth_adds_the_best_possible(first, store, pl
     out = tmp_path / "again" / "report.html"
     text = evaluate_again(store, first.run_id, quick_params(place), truth=tmp_path / "truth", out=out)
     tenths = json.loads(out.with_suffix(".json").read_text())["tenths"]
-    assert all(abs(row["true_p"] - row["mean_p"]) < 0.08 for row in tenths) and "True chance" in out.read_text()
-    assert "best possible (true expectation)" in text and "best possible (true expectation)" in out.read_text()
+    assert all(abs(row["true_p"] - row["mean_p"]) < 0.08 for row in tenths)
+    assert "True chance" in out.read_text()
+    assert "best possible (true expectation)" in text
+    assert "best possible (true expectation)" in out.read_text()
     plain = evaluate_again(store, first.run_id, quick_params(place))
     assert plain.splitlines()[:3] == first.text().splitlines()[:3]
     assert (store / "runs" / first.run_id / "report.html").read_text() == first.report.read_text()
     with pytest.raises(InputMissing, match="No truth in"):
         evaluate_again(store, first.run_id, quick_params(place), truth=store)
+    truth[truth["account_id"] != panel.cohort["account_id"].iloc[-1]].to_parquet(tmp_path / "truth" / "nights.parquet", index=False)
     with pytest.raises(InputMissing, match="rows of the test nights have no truth"):
-        truth[truth["account_id"] != panel.cohort["account_id"].iloc[-1]].to_parquet(tmp_path / "truth" / "nights.parquet", index=False)
         evaluate_again(store, first.run_id, quick_params(place), truth=tmp_path / "truth")
 
 

@@ -13,6 +13,7 @@ from features.errors import ContractError
 from features.events import NEVER_REPLACED, Classes, Events
 from features.ledger import Ledger, history
 from features.settlements import Settlements, settlements
+from features.statuses import lasts
 from features.tables import (
     CHANNELS,
     CHARGE_KINDS,
@@ -237,13 +238,10 @@ class Evidence:
         gone = still(self.gone("contacts")[made] if self.gone("contacts").size else NEVER_REPLACED, np.int32)
         offsets, rows, pairs = events.visible(self.as_of, *self._spans(frame["account_no"].to_numpy()[made]), days, known, gone, False)
 
-        held, amount, due_on = self.settlements, amount[made][pairs], due_on[made][pairs]
-        places = np.searchsorted(held.accounts, self.accounts)[self.row_account[rows]]
-        state, paid, late = promises.outcomes(
-            self.as_of[rows], days[pairs], due_on, amount, promises.reaching(amount, self.terms.promise_kept_share),
-            self.terms.promise_grace_days, held.offsets[places], held.offsets[places + 1], held.occurred_on, held.known_on, held.amount,
-            held.is_credit, held.reversal_offsets, held.reversal_known_on, held.reversal_amount,
-        )  # fmt: skip
+        amount, due_on = amount[made][pairs], due_on[made][pairs]
+        told = promises.Promised(self.account_no[rows], days[pairs], due_on, amount)
+        terms = (self.terms.promise_grace_days, self.terms.promise_kept_share)
+        state, paid, late = promises.outcomes(told, self.settlements, self.as_of[rows], *terms)
         due_in = np.where(due_on == NO_DAY, NO_MONEY, due_on.astype(np.int64) - self.as_of[rows])
         measures = {"amount": amount, "paid": paid, "days_late": late, "due_in": due_in}
         classes = {"state": events.numbered_classes(state, PROMISE_STATES)}
@@ -260,7 +258,7 @@ class Evidence:
             self.as_of, *self._spans(frame["account_no"].to_numpy()[order]), *(still(days, np.int32) for days in (begun, known, gone)), True
         )
         night, since, until = self.as_of[rows], begun[pairs], until[pairs]
-        active = (until == NO_DAY) | (until >= night)
+        active = lasts(until, night)
         days_in = np.where(active, night, until).astype(np.int64) - since
         states = np.where(active, np.int8(0), np.int8(1))
         classes = {

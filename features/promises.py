@@ -1,17 +1,30 @@
-"""Promises to pay: kept, broken or open, judged on every night by the payments known before it."""
+"""Promises to pay: kept, broken or open on a day, by the payments known before it. Features, the law and reports all ask here."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 import pandas as pd
 
 from features.compiled import compiled
+from features.settlements import Settlements
 from features.tables import NO_DAY, NO_MONEY
+from features.versions import still
 
 KEPT, BROKEN, OPEN, UNJUDGED = range(4)  # places in vocabulary.PROMISE_STATES
 SHARE_PRECISION = 10**6
+
+
+@dataclass(frozen=True)
+class Promised:
+    """Promises, one row each: account_no, the local day of each, the day it falls due (NO_DAY) and the amount (NO_MONEY)."""
+
+    account_no: np.ndarray
+    made_on: np.ndarray
+    due_on: np.ndarray
+    amount: np.ndarray
 
 
 def is_promise(outcome: pd.Series) -> np.ndarray:
@@ -19,7 +32,26 @@ def is_promise(outcome: pd.Series) -> np.ndarray:
     return (outcome == "promise").to_numpy(dtype=bool)
 
 
-def reaching(amount: np.ndarray, kept_share: float) -> np.ndarray:
+def outcomes(
+    made: Promised, held: Settlements, as_of: np.ndarray, grace_days: int, kept_share: float, before: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """State, money paid towards it (at most the amount) and days late of each promise on its day, as_of (int32, one per promise).
+
+    before  payments of days before it, and known before it, count, net of the reversals known before it; as_of where None
+    A payment counts from the local day of the promise through due_on + grace_days, also towards other promises; credits never count. Kept
+    once the payments reach exactly `kept_share` of the amount; broken once due_on + grace_days has passed without; else open. Without a
+    positive amount or a date: unjudged, nothing paid. days late = the day it was kept - due_on, negative when early; NO_MONEY unless kept.
+    """
+    seen = as_of if before is None else before
+    days = (still(values, np.int32) for values in (as_of, seen, made.made_on, made.due_on))
+    numbers = (still(values, np.int64) for values in (made.account_no, made.amount, _least(made.amount, kept_share)))
+    accounts = (still(held.accounts, np.int64), held.offsets)
+    paid = (held.occurred_on, held.known_on, held.amount, held.is_credit)
+    back = (held.reversal_offsets, held.reversal_known_on, held.reversal_amount)
+    return _outcomes(*days, *numbers, grace_days, *accounts, *paid, *back)
+
+
+def _least(amount: np.ndarray, kept_share: float) -> np.ndarray:
     """int64: the least money that reaches the kept share of each amount, 0.9 being exactly nine tenths; NO_MONEY unless positive."""
     share = Fraction(str(kept_share)).limit_denominator(SHARE_PRECISION)
     whole, rest = np.divmod(np.maximum(amount, 0), share.denominator)
@@ -28,33 +60,32 @@ def reaching(amount: np.ndarray, kept_share: float) -> np.ndarray:
 
 
 @compiled
-def outcomes(as_of, made_on, due_on, amount, needed, grace_days, first, last, paid_on, known_on, paid, is_credit, back_offsets, back_known,
-             back_amount):  # fmt: skip
-    """State, money paid towards it (at most the amount) and days late of each promise on its night; arrays of one row per (night, promise).
-
-    first, last  the settlements of the promise's account; credits do not count, payments count net of reversals known before the night
-    A payment counts from the local day of the promise through due_on + grace_days, also towards other promises. Kept once it reaches
-    `needed`; broken once due_on + grace_days has passed without; else open. Without amount or date: unjudged, nothing paid.
-    days late = the day `needed` was reached - due_on, negative when early; NO_MONEY unless kept.
-    """
+def _outcomes(as_of, before, made_on, due_on, account_no, amount, needed, grace_days, accounts, offsets, paid_on, known_on, paid,
+              is_credit, back_offsets, back_known, back_amount):  # fmt: skip
+    """Arrays of one row per promise; then those of Settlements, of which an account may have none."""
     states = np.full(as_of.size, UNJUDGED, np.int8)
     towards = np.full(as_of.size, NO_MONEY, np.int64)
     late = np.full(as_of.size, NO_MONEY, np.int64)
+    first = last = np.int64(0)
     for row in range(as_of.size):
+        if row == 0 or account_no[row] != account_no[row - 1]:  # promises mostly come by account
+            place = np.searchsorted(accounts, account_no[row])
+            there = place < accounts.size and accounts[place] == account_no[row]
+            first, last = (offsets[place], offsets[place + 1]) if there else (np.int64(0), np.int64(0))
         if due_on[row] == NO_DAY or needed[row] == NO_MONEY:
             continue
         until = np.int64(due_on[row]) + grace_days
         sum_paid, reached_on = np.int64(0), np.int64(NO_MONEY)
-        for payment in range(first[row], last[row]):
+        for payment in range(first, last):
             if paid_on[payment] < made_on[row]:
                 continue
             if paid_on[payment] > until:
                 break
-            if is_credit[payment] or known_on[payment] >= as_of[row] or paid_on[payment] >= as_of[row]:
+            if is_credit[payment] or known_on[payment] >= before[row] or paid_on[payment] >= before[row]:
                 continue
             net = paid[payment]
             for reversal in range(back_offsets[payment], back_offsets[payment + 1]):
-                if back_known[reversal] < as_of[row]:
+                if back_known[reversal] < before[row]:
                     net -= back_amount[reversal]
             sum_paid += net
             if sum_paid >= needed[row] and reached_on == NO_MONEY:

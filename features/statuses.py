@@ -1,4 +1,4 @@
-"""Which statuses stand, or begin, for the rows of a cohort: versions by known_at, days by from_on and until_on."""
+"""Which statuses stand, or begin: versions by known_at, days by from_on and until_on. Features, the law and reports all ask here."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ import pandas as pd
 from features.compiled import compiled
 from features.tables import NO_DAY
 from features.versions import arranged, column, spans, still, superseded_on
+
+
+def lasts(until_on, day):
+    """Whether a status has not ended before the day; an end on it or later reads as empty. Numbers or arrays."""
+    return (until_on == NO_DAY) | (until_on >= day)
 
 
 class StatusLog:
@@ -31,7 +36,7 @@ class StatusLog:
     def in_force(self, as_of: np.ndarray, statuses: Iterable[str]) -> np.ndarray:
         """bool per row: whether any of the statuses stood on the night, as it was known before it.
 
-        A status stands if it began on or before as_of and has not ended before it (an end from as_of on reads as empty).
+        A status stands if it began on or before as_of and has not ended before it: see `lasts`.
         """
         return self.between(as_of, as_of, as_of, statuses)
 
@@ -58,6 +63,9 @@ class StatusLog:
         return _any(*self._spans, *days, *self._days, self._superseded_on, still(wanted, np.bool_), begins)
 
 
+_lasts = compiled(lasts)
+
+
 @compiled
 def _any(low, high, first, last, known_before, from_on, until_on, known_on, superseded, wanted, begins):
     found = np.zeros(first.size, np.bool_)
@@ -65,7 +73,7 @@ def _any(low, high, first, last, known_before, from_on, until_on, known_on, supe
         for status in range(low[row], high[row]):
             if not wanted[status] or not known_on[status] < known_before[row] <= superseded[status] or from_on[status] > last[row]:
                 continue
-            if from_on[status] >= first[row] if begins else until_on[status] == NO_DAY or until_on[status] >= first[row]:
+            if from_on[status] >= first[row] if begins else _lasts(until_on[status], first[row]):
                 found[row] = True
                 break
     return found

@@ -23,6 +23,7 @@ from pipeline.law.rule_file import load_rules
 from pipeline.night.feeds import complete_on
 from pipeline.night.refusals import ScoresDiffer
 from pipeline.night.score import Job, asked
+from pipeline.pages.language import voice
 from pipeline.pages.publication import Details
 from pipeline.panel.engines import map_shards
 from pipeline.panel.view import View, terms_of, view
@@ -64,7 +65,7 @@ def _open_shard(job: Job, language: str, item: tuple[int, pd.DataFrame]) -> tupl
         raise ScoresDiffer.again(list(cohort["account_id"][differ]))
     planned = dict(zip(listed["account_no"].tolist(), listed["channel"].astype("str"), strict=True))
     narrowed = limits_of(whole.cohort, whole.tables, planned, load_rules(), job.params, job.as_of, complete)
-    said = reasons(model, matrix, cohort, CATALOGUE, language)
+    said = reasons(model, matrix, cohort, CATALOGUE, voice(language))
     named = {place: {f"reason_{place}": "reason", f"strength_{place}": "contribution"} for place in (1, 2, 3)}
     long = [said[list(names)].rename(columns=names).assign(account_id=cohort["account_id"], place=place) for place, names in named.items()]
     shown = pd.concat(long, ignore_index=True)[["account_id", "place", "reason", "contribution"]]

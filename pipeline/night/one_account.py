@@ -21,6 +21,7 @@ from pipeline.law.rule_file import load_rules
 from pipeline.night.feeds import check_feeds, complete_on
 from pipeline.night.refusals import NightMissing
 from pipeline.night.score import asked, job_for
+from pipeline.pages.language import voice
 from pipeline.panel.view import View, view
 from pipeline.params import Params
 from pipeline.store.store import Store
@@ -55,7 +56,7 @@ def explain_account(store_path: Path, as_of: dt.date, account_id: str, params: P
         f"expected_recovery {scores['expected_recovery'] / money:,.2f} {currency}, p_defaulted {scores['p_defaulted']:.4f}",
         "",
         "Reasons (log-odds; with the base they add up to the raw score)",
-        _reasons(every_reason(model, matrix, row, CATALOGUE, params.worklist.language)),
+        _reasons(every_reason(model, matrix, row, CATALOGUE, voice(params.worklist.language))),
         "",
         reasoning(cohort, seen.tables, load_rules(), params, account_id, job.as_of, complete_on(store, versions, job.as_of, params)),
     ]

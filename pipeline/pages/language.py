@@ -1,4 +1,4 @@
-"""The words of the lists, one file per language."""
+"""The words of the lists and of their reasons, one file per language."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from features.errors import UsageError
+from models.phrases import Voice
 
 WORDS = Path(__file__).parent / "words"
 
@@ -24,3 +25,9 @@ def words(language: str) -> dict[str, Any]:
     if language not in languages():
         raise UsageError(f"worklist.language must be one of {', '.join(languages())}. Got {language!r}.")
     return yaml.safe_load((WORDS / f"{language}.yaml").read_text(encoding="utf-8"))
+
+
+@cache
+def voice(language: str) -> Voice:
+    """How the reasons are said: English by the catalogue itself, another language by the sentences of its file."""
+    return Voice(language, words(language).get("reasons", {}))

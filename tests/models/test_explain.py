@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from features.catalogue import CATALOGUE
-from features.errors import ModelRefused, UsageError
-from features.spec import PLACEHOLDER, Debtor
+from features.errors import ModelRefused
+from features.spec import Debtor
 from features.tables import NO_DAY
 from models.baseline import AgeBandTable
 from models.explain import (
@@ -19,8 +19,7 @@ from models.explain import (
     REASONS,
     STRENGTHS,
     UP,
-    Voice,
-    _told,
+    Sentences,
     checked_contributions,
     every_reason,
     kept_reasons,
@@ -29,8 +28,8 @@ from models.explain import (
     same_first_reason,
     topic,
 )
-from models.phrases import FRENCH
 from models.recovery import RecoveryModel
+from pipeline.pages.language import voice
 from tests.worlds.panels import COLUMNS, SCALE, Column, made_panel, teaching
 
 
@@ -174,41 +173,11 @@ def test_text_from_outside_stays_one_short_line(panel, model):
     assert "x" * 65 not in told
 
 
-def test_figures_read_as_in_their_language():
-    english, french = Voice("en"), Voice("fr")
-    assert english.figure(123456.0, "money", "EUR") == "1,234.56 EUR"
-    assert french.figure(123456.0, "money", "EUR") == "1\u202f234,56 EUR"
-    assert english.figure(123456.0, "money", "JPY") == "123,456 JPY"
-    assert english.figure(1500.0, "money", "KWD") == "1.500 KWD"
-    assert english.figure(0.256, "percent", "") == "26%"
-    assert french.figure(0.256, "percent", "") == "26\u202f%"
-    assert [english.figure(value, "days", "") for value in (0.0, 1.0, 12.0)] == ["0 days", "1 day", "12 days"]
-    assert [french.figure(value, "days", "") for value in (0.0, 1.0, 12.0)] == ["0\xa0jour", "1\xa0jour", "12\xa0jours"]
-    assert english.figure(1.0, "months", "") == "1 month"
-    assert french.figure(3.0, "months", "") == "3\xa0mois"
-    assert english.figure(3.0, "count", "") == "3"
-    assert english.figure(2.54, "number", "") == "2.5"
-    assert english.figure(2.0, "number", "") == "2"
-    assert english.figure(" bank  card ", "text", "") == "bank card"
-
-
 def test_reasons_in_french(panel, model):
-    told = reasons(model, panel.matrix[:50], panel.cohort[:50], COLUMNS, "fr")
+    told = reasons(model, panel.matrix[:50], panel.cohort[:50], COLUMNS, voice("fr"))
     spoken = " ".join(told["reason_1"])
     assert "de retard" in spoken
     assert "past due" not in spoken
-
-
-def test_an_unknown_language_is_refused(panel, model):
-    with pytest.raises(UsageError, match="Language 'de' is not spoken"):
-        reasons(model, panel.matrix[:5], panel.cohort[:5], COLUMNS, "de")
-
-
-def test_every_sentence_of_the_catalogue_has_its_french_with_the_same_figures():
-    spoken = {text for entry in CATALOGUE for text in (entry.says, entry.says_missing) if text}
-    assert spoken - set(FRENCH) == set()
-    for text in spoken:
-        assert sorted(PLACEHOLDER.findall(text)) == sorted(PLACEHOLDER.findall(FRENCH[text])), text
 
 
 def test_our_own_attempts_have_no_words_in_the_catalogue():
@@ -277,25 +246,18 @@ def test_no_topic_is_said_twice_of_one_account_and_of_all():
     assert topic(entries["Balance: {value:money}"]) != topic(entries["Arrears: {value:money}"])
 
 
+def sentences(values: dict[str, list[float]], language: str = "en") -> Sentences:
+    matrix = pd.DataFrame(values)
+    return Sentences(matrix, pd.DataFrame({"currency": ["EUR"] * len(matrix)}), CATALOGUE, voice(language))
+
+
 def test_of_a_debtor_with_one_account_nothing_is_said_of_several():
     entry = next(entry for entry in CATALOGUE if entry.name == "debtor_days_since_last_payment")
-    values = {entry.name: np.array([3.0, 3.0]), "debtor_accounts": np.array([1.0, 2.0])}
-    told = [_told(entry, values, row, "EUR", Voice("en")) for row in (0, 1)]
+    told = sentences({entry.name: [3.0, 3.0], "debtor_accounts": [1.0, 2.0]})
+    told = [told.said(entry.name, row) for row in (0, 1)]
     assert told == ["Last payment 3 days ago", "Last payment on overdue or placed accounts 3 days ago"]
     debtors = (entry for entry in CATALOGUE if entry.family == "debtor" and entry.says)
-    assert all(of_one_account(entry.says) in FRENCH for entry in debtors)
-
-
-def test_french_sentences_say_sur_once_and_do_not_speak_of_all_accounts():
-    assert FRENCH["Kept {value:count} of {promises_made_90d:count} promises in the last 90 days"] == (
-        "A tenu {value:count} promesses sur {promises_made_90d:count} en 90 jours"
-    )
-    assert FRENCH["Broke {value:count} of {promises_made_365d:count} promises in the last year"].endswith("en un an")
-    assert FRENCH["Payments in the last 90 days: {value:count}"] == "Paiements sur 90 jours : {value:count}"
-    assert [text for text in FRENCH.values() if text.count("sur ") > 1 or "tous les comptes" in text or "tous comptes" in text] == []
-    several = [entry.says for entry in CATALOGUE if isinstance(entry, Debtor) and entry.says and of_one_account(entry.says) != entry.says]
-    assert len(several) == 7
-    assert [says for says in several if "en retard ou placés" not in FRENCH[says]] == ["Newest open placement {value:days} ago"]
+    assert all(of_one_account(entry.says) in voice("fr").sentences for entry in debtors)
 
 
 @pytest.mark.parametrize(
@@ -311,9 +273,7 @@ def test_french_sentences_say_sur_once_and_do_not_speak_of_all_accounts():
     ],
 )
 def test_what_is_said_of_a_debtor_s_scorable_accounts_is_true_of_today(name, value, accounts, language, said):
-    entry = next(entry for entry in CATALOGUE if entry.name == name)
-    values = {"debtor_accounts": np.array([accounts]), name: np.array([value])}
-    assert _told(entry, values, 0, "EUR", Voice(language)) == said
+    assert sentences({"debtor_accounts": [accounts], name: [value]}, language).said(name, 0) == said
 
 
 def test_how_many_accounts_is_another_topic_than_how_late_they_are():

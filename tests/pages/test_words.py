@@ -15,14 +15,13 @@ from features.currencies import DECIMALS
 from features.spec import PLACEHOLDER
 from features.vocabulary import SPEAKABLE_STATUSES
 from models import prioritise
-from models.phrases import FRENCH
 from pipeline.law import decision as deciding
 from pipeline.law import scenes
 from pipeline.law.rule_file import load_rules
 from pipeline.night import feeds, ranking
 from pipeline.night import night as night_room
 from pipeline.outcomes.book_pages import write_reports
-from pipeline.pages.language import languages, words
+from pipeline.pages.language import languages, voice, words
 from pipeline.pages.page import html
 from pipeline.pages.rule_words import UNNAMED, cited, explained, in_words, sentence
 from tests.worlds.afterwards import NIGHT, House, opened
@@ -51,8 +50,8 @@ def said_in(text: str) -> set[str]:
 @pytest.fixture(scope="module")
 def english_only() -> set[str]:
     """Words of the English faces and reasons that no French face or reason uses."""
-    english = [*leaves(words("en")), *FRENCH, *(rule.says for rule in RULE_FILE.all_rules.values())]
-    french = [*leaves(words("fr")), *FRENCH.values()]
+    english = [*leaves(words("en")), *voice("fr").sentences, *(rule.says for rule in RULE_FILE.all_rules.values())]
+    french = leaves(words("fr"))
     found = {word for text in english for word in said_in(PLACEHOLDER.sub(" ", re.sub(r"\{\w+\}", " ", text)))}
     return found - {word for text in french for word in said_in(PLACEHOLDER.sub(" ", re.sub(r"\{\w+\}", " ", text)))}
 
@@ -230,7 +229,7 @@ def names(forbidden: str, text: str) -> bool:
 def reasons_in(language: str) -> list[str]:
     """Every template a reason can be made of."""
     english = [text for entry in CATALOGUE for text in (entry.says, entry.says_missing) if text]
-    return english if language == "en" else [FRENCH[text] for text in english]
+    return english if language == "en" else [voice(language).sentences[text] for text in english]
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])

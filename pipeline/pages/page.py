@@ -24,7 +24,7 @@ from pipeline.pages.templating import digest, template, verbatim
 DETAILED_ROWS = 10_000  # rows that carry their history: the page stays near 1 kB a row
 LATER_ROWS = 2_000  # rows shown of deferred, excluded, held out; their files hold all
 MOST = {"reasons": 8, "balances": 16, "payments": 12, "contacts": 6, "promises": 3, "channels": 13, "limits": 4}
-NOT_ON_THE_PAGE = frozenset({"report", "rules", "statuses", "sentences", "book", "skips", "expired"})
+NOT_ON_THE_PAGE = frozenset({"report", "rules", "statuses", "sentences", "reasons", "book", "skips", "expired"})
 RATES = ("reporting_currency", "rates_date", "rates", "share", "commission", "annual_rate", "costs", "horizon_days")
 
 

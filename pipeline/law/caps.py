@@ -1,4 +1,4 @@
-"""Counting from the contact log: how much of a cap is used, when it frees up, when a wait ends. Every number is per account of the book."""
+"""Counting from the contact log: how much of a cap is used, when it frees up, when a wait ends. Every number is per known account."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Counter:
 
     by_account   sorted by (account, day)
     by_debtor    the same rows sorted by (debtor, day, contact); `account` holds debtors, so that one call about three debts is found as one
-    debtor       debtor of each account of the book
+    debtor       code of each known account's debtor; debtors: how many
     """
 
     by_account: Log
@@ -79,7 +79,7 @@ class Counter:
         return cls(log, replace(log.taken(order), account=owner[order]), debtor, debtors, day)
 
     def used(self, rule: Cap) -> tuple[np.ndarray, np.ndarray]:
-        """(contacts used of the cap today, first day on which one is free again) per account of the book; today where one is free."""
+        """(contacts used of the cap today, first day on which one is free again) per known account; today where one is free."""
         log, keys = (self.by_account, self.debtor.size) if rule.per == "account" else (self.by_debtor, self.debtors)
         first, free_after = self._window(rule)
         if rule.per in ("person", "endpoint"):
@@ -91,7 +91,7 @@ class Counter:
         return (count, freed) if rule.per == "account" else (count[self.debtor], freed[self.debtor])
 
     def waits_until(self, rule: Wait) -> np.ndarray:
-        """First day after the wait per account of the book; today where none runs. The day of the conversation is day 1."""
+        """First day after the wait per known account; today where none runs. The day of the conversation is day 1."""
         log, keys = (self.by_account, self.debtor.size) if rule.per == "account" else (self.by_debtor, self.debtors)
         spoken = conversations(log) if rule.after == "conversation" else exchanges(log)
         latest = np.full(keys, NO_DAY, np.int64)
@@ -100,7 +100,7 @@ class Counter:
         return until if rule.per == "account" else until[self.debtor]
 
     def last_at(self, channels: tuple[str, ...]) -> np.ndarray:
-        """Instant of the debtor's last attempt by these channels, per account of the book; 0 where there is none."""
+        """Instant of the debtor's last attempt by these channels, per known account; 0 where there is none."""
         log = self.by_debtor
         ours = log.outbound & channel_table(channels)[log.channel] & COUNTED["attempts"][log.outcome]
         latest = np.zeros(self.debtors, np.int64)

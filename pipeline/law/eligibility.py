@@ -12,20 +12,22 @@ import numpy as np
 import pandas as pd
 
 from features.errors import ContractError
-from features.tables import NO_TIME
-from pipeline.law.decision import NO_LIMIT, Decision, decide
-from pipeline.law.holds import BIT
-from pipeline.law.hours import day_on_clock
+from features.tables import NEVER, NO_TIME
+from pipeline.law.causes import NO_CAUSE, NOT_THIS_MINUTE, OTHER_TIME, Cause
+from pipeline.law.counts import NO_LIMIT
+from pipeline.law.decision import Decision, decide
+from pipeline.law.holds import BIT, deadlines
+from pipeline.law.hours import MINUTE_US, day_on_clock
 from pipeline.law.log import Sight
-from pipeline.law.outcome import of_accounts, of_channels
+from pipeline.law.outcome import DEFERRED, EXCLUDED, PERMITTED, STATES, of_accounts, of_channels
+from pipeline.law.question import Question
 from pipeline.law.rule_file import load_rules
-from pipeline.law.rules import CONTACT_CHANNELS, Rules, known_zones, nearest
+from pipeline.law.rules import CONTACT_CHANNELS, Pause, Rules, known_zones, nearest
+from pipeline.law.scenes import NOWHERE
 from pipeline.params import Params
 
 __all__ = ["Check", "Verdicts", "check", "load_rules", "verdicts"]
 
-EXCLUDED, DEFERRED, PERMITTED = 0, 1, 2
-GROUPS = ("excluded", "deferred", "permitted")
 NEEDED = (
     "account_no", "account_id", "debtor_id", "portfolio", "debtor_type", "jurisdiction", "time_zone", "days_past_due",
 )  # fmt: skip
@@ -81,7 +83,7 @@ def verdicts(
     if missing:
         raise ContractError.missing_columns("cohort", missing, cohort.columns)
     chosen = _known(params.eligibility.channels if channels is None else channels)
-    return _framed(decide(cohort, tables, rules, params, Sight(int(as_of)), complete_through, chosen), cohort["account_no"].to_numpy())
+    return _framed(decide(Question(cohort, tables, rules, params, Sight(int(as_of)), complete_through, chosen)))
 
 
 def check(
@@ -105,22 +107,56 @@ def check(
     row = int(place[0])
     zone = cohort["time_zone"].iloc[row]
     clock = zone if isinstance(zone, str) and zone in known_zones() else params.portfolio(str(cohort["portfolio"].iloc[row])).time_zone
-    decision = decide(cohort, tables, rules, params, Sight(day_on_clock(at, clock), at), complete_through, (channel,))
-    state, causes, _ = of_channels(decision)
-    group, cause = int(state[0, row]), int(causes[0, row])
-    spans = decision.open_spans(row, channel) if group == PERMITTED else ()
+    sight = Sight(day_on_clock(at, clock), at)
+    decision = decide(Question(cohort, tables, rules, params, sight, complete_through, (channel,)))
+    states, causes, _ = of_channels(decision)
+    state, cause = int(states[0, row]), decision.causes.cause(int(causes[0, row]))
+    spans = decision.open_spans(row, channel) if state == PERMITTED else ()
     span = next(((first, last) for first, last in spans if first <= at < last), None)
-    if group == PERMITTED and span is None:
-        group, cause = DEFERRED, decision.closed_at(row, channel, at)
-    paused, pause = decision.paused_until(row, channel)
-    if group == PERMITTED and paused > at:
-        group, cause, span = DEFERRED, decision.causes.of(pause), None
-    first = NO_TIME
-    if group != EXCLUDED:
-        first = at if group == PERMITTED else decision.next_opening(row, channel, max(at, paused))
-    rule, citation, reason = decision.causes.texts(cause)
-    left = int(decision.left[0, row]) if group == PERMITTED else 0
-    return Check(group == PERMITTED, GROUPS[group], rule, citation, reason, span[1] if span else NO_TIME, first, left)
+    if state == PERMITTED and span is None:
+        state, cause = DEFERRED, _shut_at(decision, row, channel, at)
+    paused, pause = _paused_until(decision, row, channel)
+    if state == PERMITTED and paused > at:
+        state, cause, span = DEFERRED, Cause.of(pause), None
+    if state == PERMITTED:
+        return Check(True, STATES[state], *NO_CAUSE, until=span[1], first_permitted=at, contacts_left=int(decision.counts.left[0, row]))
+    first = NO_TIME if state == EXCLUDED else _next_opening(decision, row, channel, max(at, paused))
+    return Check(False, STATES[state], *cause, until=NO_TIME, first_permitted=first, contacts_left=0)
+
+
+def _shut_at(decision: Decision, row: int, channel: str, at: int) -> Cause:
+    """What keeps a channel that is permitted today shut at an instant."""
+    if row in decision.openings.own[decision.asked.channels.index(channel)]:
+        return OTHER_TIME
+    scene, day = decision.placed.scene_of(row), decision.asked.day
+    for rule in scene.binding.hours(channel, day):
+        if not any(first <= at < last for first, last in decision.openings.timetable.under((rule,), scene, day)):
+            return Cause.of(rule)
+    return NOT_THIS_MINUTE
+
+
+def _paused_until(decision: Decision, row: int, channel: str) -> tuple[int, Pause | None]:
+    """The instant at which the last pause after an attempt ends, and its rule."""
+    if decision.placed.scene[row] == NOWHERE:
+        return NO_TIME, None
+    place = decision.asked.known.scorable[row]
+    ends = [
+        (int(last) + rule.minutes * MINUTE_US, rule)
+        for rule in decision.placed.scene_of(row).binding.of_kind(Pause, channel)
+        if (last := decision.record.counter.last_at(rule.channels)[place]) > 0
+    ]
+    return max(ends, key=lambda end: end[0], default=(NO_TIME, None))
+
+
+def _next_opening(decision: Decision, row: int, channel: str, at: int) -> int:
+    """First instant from `at` on, and from the day on which nothing defers the channel, at which it is open; NO_TIME if not known."""
+    number = decision.asked.channels.index(channel)
+    day, own = int(decision.free_on[number, row]), decision.openings.own[number]
+    if day == decision.asked.day and row in own:
+        if later := [max(first, at) for first, last in own[row] if last > at]:
+            return later[0]
+        day += 1
+    return NO_TIME if day >= NEVER else decision.openings.timetable.first_open(decision.placed.scene_of(row), channel, day, at)
 
 
 def _known(channels: Sequence[str]) -> tuple[str, ...]:
@@ -130,37 +166,43 @@ def _known(channels: Sequence[str]) -> tuple[str, ...]:
     return tuple(channels)
 
 
-def _framed(decision: Decision, account_no: np.ndarray) -> Verdicts:
-    size, channels = decision.size, decision.channels
-    state, cause, first = of_channels(decision)
-    group, account_cause, account_first = of_accounts(state, cause, first)
+def _framed(decision: Decision) -> Verdicts:
+    asked, channels = decision.asked, decision.asked.channels
+    account_no = asked.cohort["account_no"].to_numpy()
+    by_channel = of_channels(decision)
+    group, account_cause, account_first = of_accounts(by_channel)
+    appointment = asked.per_account(False, np.bool_)
+    appointment[list(decision.defers.appointments.today)] = True
     accounts = pd.DataFrame(
         {
             "account_no": account_no,
-            "group": pd.Categorical.from_codes(group, GROUPS),
+            "group": pd.Categorical.from_codes(group, STATES),
             **decision.causes.columns(np.where(group == PERMITTED, 0, account_cause), ("rule", "citation", "reason")),
             "first_permitted": account_first,
-            "appointment_at": np.where(group == PERMITTED, decision.appointment_at, NO_TIME),
-            "appointment": decision.appointment,
-            "hardship": decision.debtor_bits & (BIT["hardship"] | BIT["vulnerable"]) != 0,
-            "legal_deadline_on": decision.legal_deadline_on,
-            "legal_barred": decision.legal_barred,
+            "appointment_at": np.where(group == PERMITTED, decision.openings.appointment_at, NO_TIME),
+            "appointment": appointment,
+            "hardship": decision.record.debtor_bits & (BIT["hardship"] | BIT["vulnerable"]) != 0,
+            "legal_deadline_on": deadlines(decision.record.holds.legal, asked.known, asked.day),
+            "legal_barred": decision.stops.legal_barred,
         }
     )
-    state = np.where(group == EXCLUDED, EXCLUDED, np.minimum(state, group))
+    state = np.where(group == EXCLUDED, EXCLUDED, np.minimum(by_channel.state, group))
     permitted = state == PERMITTED
-    by_row = [np.ascontiguousarray(values.T).ravel() for values in (state, np.where(permitted, 0, cause), first)]
-    minutes = [np.where(permitted, values, -1).T.ravel().astype(np.int16) for values in (decision.from_minute, decision.until_minute)]
+
+    def rows(values: np.ndarray, otherwise: int, dtype: type) -> np.ndarray:
+        """Channel x account as one row per account and channel, otherwise where the channel is not permitted."""
+        return np.where(permitted, values, otherwise).T.ravel().astype(dtype)
+
     frame = pd.DataFrame(
         {
             "account_no": np.repeat(account_no, len(channels)),
-            "channel": pd.Categorical.from_codes(np.tile(np.arange(len(channels), dtype=np.int8), size), channels),
-            "verdict": pd.Categorical.from_codes(by_row[0].astype(np.int8), GROUPS),
-            **decision.causes.columns(by_row[1], ("rule", "citation")),
-            "from_minute": minutes[0],
-            "until_minute": minutes[1],
-            "contacts_left": np.where(permitted, np.minimum(decision.left, NO_LIMIT), 0).T.ravel().astype(np.int16),
-            "first_permitted": by_row[2],
+            "channel": pd.Categorical.from_codes(np.tile(np.arange(len(channels), dtype=np.int8), asked.size), channels),
+            "verdict": pd.Categorical.from_codes(state.T.ravel().astype(np.int8), STATES),
+            **decision.causes.columns(np.where(permitted, 0, by_channel.cause).T.ravel(), ("rule", "citation")),
+            "from_minute": rows(decision.openings.from_minute, -1, np.int16),
+            "until_minute": rows(decision.openings.until_minute, -1, np.int16),
+            "contacts_left": rows(np.minimum(decision.counts.left, NO_LIMIT), 0, np.int16),
+            "first_permitted": by_channel.first.T.ravel(),
         }
     )
     return Verdicts(accounts, frame)

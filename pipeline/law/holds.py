@@ -4,53 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from features.days import day_of_text
-from features.errors import ContractError, some
 from features.tables import NEVER, NO_DAY, NO_MONEY, PAYMENT_KINDS, STATUSES
 from features.versions import arranged
 from pipeline.law.log import Sight, codes
+from pipeline.law.question import KnownAccounts, Settled
+from pipeline.law.rules import CONSENT
 
 BIT = {name: np.int64(1) << number for number, name in enumerate(STATUSES)}
 _APPOINTMENT = re.compile(r"(?:(\d{4}-\d{2}-\d{2})[ T])?([01]?\d|2[0-3]):([0-5]\d)(?::[0-5]\d)?")
 _HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)\s*-\s*([01]\d|2[0-3]|24):([0-5]\d)")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-
-
-@dataclass(frozen=True)
-class Book:
-    """Every known account of the shard, scorable or not: caps and stops reach across all accounts of a debtor.
-
-    numbers sorted; debtor: code per account; debtors: how many.
-    """
-
-    numbers: np.ndarray
-    debtor: np.ndarray
-    debtors: int
-
-    @classmethod
-    def of(cls, accounts: pd.DataFrame, cohort: pd.DataFrame) -> Book:
-        numbers, last = np.unique(accounts["account_no"].to_numpy()[::-1], return_index=True)
-        owners = accounts["debtor_id"].to_numpy()[::-1][last]
-        debtor, names = pd.factorize(pd.Series(owners).astype("str"))
-        book = cls(numbers, debtor.astype(np.int64), len(names))
-        strange = ~np.isin(cohort["account_no"].to_numpy(), numbers)
-        if strange.any():
-            ids = cohort["account_id"].to_numpy()[strange]
-            raise ContractError(
-                f"{int(strange.sum()):,} scorable accounts are not in the accounts table of the shard ({some(list(ids))}). "
-                "Pass the tables of whole debtors."
-            )
-        return book
-
-    def find(self, account_no: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(row of each account number in the book, whether it is there at all)."""
-        rows = np.minimum(np.searchsorted(self.numbers, account_no), max(self.numbers.size - 1, 0))
-        return rows, self.numbers[rows] == account_no if self.numbers.size else np.zeros(len(account_no), bool)
 
 
 @dataclass(frozen=True)
@@ -62,55 +31,64 @@ class Callback:
     agreed_on: int
 
 
-@dataclass
-class Holds:
-    """Per account of the book, and per debtor of the book where named so.
+@dataclass(frozen=True)
+class Holds(Settled):
+    """The statuses in force: per known account, and per debtor where named so.
 
-    bits         int64 of BIT per status in force; debtor_bits: the same over all accounts of the debtor
-    notice_on    first day of the notice in force; NEVER without one. consent_on: status -> latest day, NO_DAY without one
-    promise_until  last day (with grace) of the promises still open; NO_DAY without one
-    callbacks    book row -> appointments of today and later; details: status -> book row -> texts of the rows in force
+    bits          int64 of BIT per status in force; debtor_bits: the same over all accounts of the debtor
+    notice_on     int64: first day of the notice in force; NEVER without one
+    consent_on    status -> int64: latest day of that consent; NO_DAY without one
+    callbacks     known account -> appointments of today and later
+    inconvenient  grain (account, debtor) -> its place -> details of the status; legal: known account -> details
     """
 
     bits: np.ndarray
     debtor_bits: np.ndarray
     notice_on: np.ndarray
-    consent_on: dict[str, np.ndarray]
-    promise_until: np.ndarray
-    callbacks: dict[int, list[Callback]] = field(default_factory=dict)
-    details: dict[str, dict[int, list[str]]] = field(default_factory=dict)
+    consent_on: Mapping[str, np.ndarray]
+    callbacks: Mapping[int, list[Callback]]
+    inconvenient: Mapping[str, Mapping[int, list[str]]]
+    legal: Mapping[int, list[str]]
 
 
-def read_holds(statuses: pd.DataFrame | None, book: Book, sight: Sight) -> Holds:
+def read_holds(statuses: pd.DataFrame | None, known: KnownAccounts, sight: Sight) -> Holds:
     """Statuses in force on the day: begun on it or before, not ended before it; an end on the day or later reads as open."""
-    size = book.numbers.size
-    empty = np.zeros(size, np.int64)
-    holds = Holds(empty, np.zeros(book.debtors, np.int64), np.full(size, NEVER, np.int64), {}, np.full(size, NO_DAY, np.int64))
+    size = known.numbers.size
+    bits, debtor_bits, notice_on = np.zeros(size, np.int64), np.zeros(known.debtors, np.int64), np.full(size, NEVER, np.int64)
+    consent_on = {name: np.full(size, NO_DAY, np.int64) for name in CONSENT.values()}
     if statuses is None or statuses.empty:
-        return holds
+        return Holds(bits, debtor_bits, notice_on, consent_on, {}, {"account": {}, "debtor": {}}, {})
     newest = sight.newest(arranged(statuses, "statuses"), ["status", "from_on", "account_no"], "statuses")
     until = newest["until_on"].to_numpy()
     newest = newest[(until == NO_DAY) | (until >= sight.day)]
-    rows, inside = book.find(newest["account_no"].to_numpy())
+    rows, inside = known.find(newest["account_no"].to_numpy())
     newest, rows = newest[inside], rows[inside]
     status, from_on = codes(newest["status"], STATUSES), newest["from_on"].to_numpy()
     begun = from_on <= sight.day
-    for name, bit in BIT.items():
-        holds.bits[rows[begun & (status == STATUSES.index(name))]] |= bit
-    np.bitwise_or.at(holds.debtor_bits, book.debtor, holds.bits)
+    for number, bit in enumerate(BIT.values()):
+        bits[rows[begun & (status == number)]] |= bit
+    np.bitwise_or.at(debtor_bits, known.debtor, bits)
     noticed = begun & (status == STATUSES.index("notice_sent"))
-    np.minimum.at(holds.notice_on, rows[noticed], from_on[noticed])
-    for name in ("consent_call", "consent_sms", "consent_email"):
+    np.minimum.at(notice_on, rows[noticed], from_on[noticed])
+    for name, latest in consent_on.items():
         given = begun & (status == STATUSES.index(name))
-        holds.consent_on[name] = np.full(size, NO_DAY, np.int64)
-        np.maximum.at(holds.consent_on[name], rows[given], from_on[given])
-    agreed = status == STATUSES.index("callback")
-    for row, begins, known, detail in _listed(newest, rows, agreed):
-        holds.callbacks.setdefault(row, []).append(_callback(begins, known, detail, sight.day))
-    for name in ("inconvenient", "legal"):
-        for row, _, _, detail in _listed(newest, rows, begun & (status == STATUSES.index(name))):
-            holds.details.setdefault(name, {}).setdefault(row, []).append(detail)
-    return holds
+        np.maximum.at(latest, rows[given], from_on[given])
+    callbacks: dict[int, list[Callback]] = {}
+    for row, begins, known_on, detail in _listed(newest, rows, status == STATUSES.index("callback")):
+        callbacks.setdefault(row, []).append(_callback(begins, known_on, detail, sight.day))
+    inconvenient = _details(_listed(newest, rows, begun & (status == STATUSES.index("inconvenient"))))
+    of_debtor: dict[int, list[str]] = {}
+    for row, details in inconvenient.items():
+        of_debtor.setdefault(int(known.debtor[row]), []).extend(details)
+    legal = _details(_listed(newest, rows, begun & (status == STATUSES.index("legal"))))
+    return Holds(bits, debtor_bits, notice_on, consent_on, callbacks, {"account": inconvenient, "debtor": of_debtor}, legal)
+
+
+def _details(listed: list[tuple[int, int, int, str]]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for row, _, _, detail in listed:
+        found.setdefault(row, []).append(detail)
+    return found
 
 
 def _listed(frame: pd.DataFrame, rows: np.ndarray, chosen: np.ndarray) -> list[tuple[int, int, int, str]]:
@@ -145,10 +123,13 @@ def unwelcome_hours(details: list[str]) -> list[tuple[int, int]] | None:
     return [(first, last) for first, last in spans if first < last]
 
 
-def deadline(details: list[str], today: int) -> int:
-    """The nearest day from today on that a `legal` status names (YYYY-MM-DD); NO_DAY where none does."""
-    days = [day for text in details for found in _DATE.findall(text) if (day := _day(found)) is not None and day >= today]
-    return min(days, default=NO_DAY)
+def deadlines(legal: Mapping[int, list[str]], known: KnownAccounts, today: int) -> np.ndarray:
+    """Per scorable account the nearest day from today on that a `legal` status names (YYYY-MM-DD), int32; NO_DAY where none does."""
+    nearest = np.full(known.numbers.size, NO_DAY, np.int32)
+    for row, details in legal.items():
+        days = [day for text in details for found in _DATE.findall(text) if (day := _day(found)) is not None and day >= today]
+        nearest[row] = min(days, default=NO_DAY)
+    return nearest[known.scorable]
 
 
 def _day(text: str) -> int | None:
@@ -159,14 +140,14 @@ def _day(text: str) -> int | None:
 
 
 def open_promises(
-    promises: pd.DataFrame, payments: pd.DataFrame | None, book: Book, sight: Sight, grace_days: int, kept_share: float
+    promises: pd.DataFrame, payments: pd.DataFrame | None, known: KnownAccounts, sight: Sight, grace_days: int, kept_share: float
 ) -> np.ndarray:
-    """Per account of the book the last day, with grace, of its open promises; NO_DAY without one.
+    """Per known account the last day, with grace, of its open promises; NO_DAY without one.
 
     A promise is open until promise_due_on + grace unless payments seen, made from its day on, net of their seen reversals, already reach
     kept_share of the amount. Without payments delivered it stays open. One without an amount is neither open nor kept.
     """
-    until = np.full(book.numbers.size, NO_DAY, np.int64)
+    until = np.full(known.numbers.size, NO_DAY, np.int64)
     promises = promises[promises["promise_amount"] != NO_MONEY]
     if promises.empty:
         return until
@@ -183,38 +164,32 @@ def open_promises(
         pairs = pairs[(pairs["occurred_on_paid"] >= pairs["occurred_on"]) & (pairs["net"] > 0)]
         paid += pairs.groupby("promise")["net"].sum().reindex(made["promise"], fill_value=0).to_numpy()
     still_open = paid < kept_share * made["promise_amount"].to_numpy()
-    rows, inside = book.find(made["account_no"].to_numpy())
+    rows, inside = known.find(made["account_no"].to_numpy())
     inside &= still_open
     np.maximum.at(until, rows[inside], made["promise_due_on"].to_numpy()[inside].astype(np.int64) + grace_days)
     return until
 
 
-def last_payment_on(payments: pd.DataFrame | None, book: Book, sight: Sight) -> np.ndarray:
-    """Per account of the book the day of its newest payment seen, even if taken back (it acknowledges the debt); NO_DAY without one."""
-    latest = np.full(book.numbers.size, NO_DAY, np.int64)
+def last_payment_on(payments: pd.DataFrame | None, known: KnownAccounts, sight: Sight) -> np.ndarray:
+    """Per known account the day of its newest payment seen, even if taken back (it acknowledges the debt); NO_DAY without one."""
+    latest = np.full(known.numbers.size, NO_DAY, np.int64)
     if payments is None or payments.empty:
         return latest
     seen = payments[sight.sees(payments) & (codes(payments["kind"], PAYMENT_KINDS) == PAYMENT_KINDS.index("payment"))]
-    rows, inside = book.find(seen["account_no"].to_numpy())
+    rows, inside = known.find(seen["account_no"].to_numpy())
     np.maximum.at(latest, rows[inside], seen["occurred_on"].to_numpy()[inside].astype(np.int64))
     return latest
 
 
-def ways_out(
-    unsubscribed: pd.DataFrame, holds: Holds, book: Book, opt_out: Mapping[str, str], consent: Mapping[str, str]
-) -> dict[str, np.ndarray]:
-    """Per channel the debtors who unsubscribed and have not consented again later; where there is an opt-out status its bit is set."""
+def ways_out(unsubscribed: pd.DataFrame, consent_on: Mapping[str, np.ndarray], known: KnownAccounts) -> dict[str, np.ndarray]:
+    """Per channel, bool per debtor: who unsubscribed from it and has not consented to it again on a later day."""
     out: dict[str, np.ndarray] = {}
     for channel, rows in unsubscribed.groupby("channel", observed=True):
-        place, inside = book.find(rows["account_no"].to_numpy())
-        latest = np.full(book.debtors, NO_DAY, np.int64)
-        np.maximum.at(latest, book.debtor[place[inside]], rows["occurred_on"].to_numpy()[inside].astype(np.int64))
-        again = np.full(book.debtors, NO_DAY, np.int64)
-        if consent.get(channel) in holds.consent_on:
-            np.maximum.at(again, book.debtor, holds.consent_on[consent[channel]])
-        left = (latest != NO_DAY) & (again <= latest)
-        if channel in opt_out:
-            holds.debtor_bits[left] |= BIT[opt_out[channel]]
-        else:
-            out[channel] = left
+        place, inside = known.find(rows["account_no"].to_numpy())
+        latest = np.full(known.debtors, NO_DAY, np.int64)
+        np.maximum.at(latest, known.debtor[place[inside]], rows["occurred_on"].to_numpy()[inside].astype(np.int64))
+        again = np.full(known.debtors, NO_DAY, np.int64)
+        if CONSENT.get(channel) in consent_on:
+            np.maximum.at(again, known.debtor, consent_on[CONSENT[channel]])
+        out[channel] = (latest != NO_DAY) & (again <= latest)
     return out

@@ -8,9 +8,12 @@ import numpy as np
 import pandas as pd
 
 from features.cohort import Cohort
-from pipeline.law.decision import NO_LIMIT, PERMITTED, Decision, decide
+from pipeline.law.counts import NO_LIMIT
+from pipeline.law.decision import Decision, decide
+from pipeline.law.hours import Spans
 from pipeline.law.log import Sight
-from pipeline.law.outcome import of_channels
+from pipeline.law.outcome import PERMITTED, of_channels
+from pipeline.law.question import Question
 from pipeline.law.rules import Cap, Rule, Rules
 from pipeline.params import Params
 
@@ -32,14 +35,14 @@ def limits_of(
     again, by the very code that decided the night.
     """
     rows = cohort.frame
-    decision = decide(rows, tables, rules, params, Sight(as_of), complete_through, params.eligibility.channels)
-    state, _, _ = of_channels(decision)
-    places = {channel: number for number, channel in enumerate(decision.channels)}
+    decision = decide(Question(rows, tables, rules, params, Sight(as_of), complete_through, params.eligibility.channels))
+    state = of_channels(decision).state
+    places = {channel: number for number, channel in enumerate(decision.asked.channels)}
     used: dict[str, np.ndarray] = {}
     found = []
     for row, account in enumerate(rows["account_no"].tolist()):
         number = places.get(planned.get(account, ""))
-        if number is None or state[number, row] != PERMITTED or decision.scene[row] < 0:
+        if number is None or state[number, row] != PERMITTED:
             continue
         for rule in (*_hours(decision, row, number), *_tightest(decision, row, number, used)):
             found.append((rows["account_id"].iloc[row], rule.id, rule.citation, rule.says))
@@ -48,26 +51,23 @@ def limits_of(
 
 def _hours(decision: Decision, row: int, number: int) -> list[Rule]:
     """Rules whose own window begins or ends where the day's does. A day that is open from midnight to midnight has none."""
-    scene, channel = decision.scenes[decision.scene[row]], decision.channels[number]
-    binding = decision.bindings[scene.binding]
-    spans = decision.open_spans(row, channel)
-    if not spans:
-        return []
-    whole = decision.openings.open_on((), binding.lists, scene.zones, decision.day)
-    ends = {edge for span in spans for edge in span} - {edge for span in whole for edge in span}
-    own = {
-        rule: decision.openings.open_on((rule,), binding.lists, scene.zones, decision.day) for rule in binding.hours(channel, decision.day)
-    }
-    return [rule for rule, windows in own.items() if ends & {edge for span in windows for edge in span}]
+    scene, channel, day = decision.placed.scene_of(row), decision.asked.channels[number], decision.asked.day
+    timetable = decision.openings.timetable
+    ends = _edges(decision.open_spans(row, channel)) - _edges(timetable.under((), scene, day))
+    return [rule for rule in scene.binding.hours(channel, day) if ends & _edges(timetable.under((rule,), scene, day))]
+
+
+def _edges(spans: Spans) -> set[int]:
+    return {edge for span in spans for edge in span}
 
 
 def _tightest(decision: Decision, row: int, number: int, used: dict[str, np.ndarray]) -> list[Rule]:
     """The cap that leaves the fewest contacts of this channel; none where no cap counts it."""
-    left = int(decision.left[number, row])
-    if left >= NO_LIMIT or decision.group[row] < 0:
+    left = int(decision.counts.left[number, row])
+    if left >= NO_LIMIT:
         return []
-    caps = decision.bindings[decision.group[row]].of_kind(Cap, decision.channels[number])
+    caps = decision.placed.scene_of(row).binding.of_kind(Cap, decision.asked.channels[number])
     for cap in caps:
         if cap.id not in used:
-            used[cap.id] = decision.counter.used(cap)[0]
-    return [cap for cap in caps if cap.max - int(used[cap.id][decision.row[row]]) == left][:1]
+            used[cap.id] = decision.record.counter.used(cap)[0]
+    return [cap for cap in caps if cap.max - int(used[cap.id][decision.asked.known.scorable[row]]) == left][:1]

@@ -13,15 +13,15 @@ from features.days import date_of
 from features.errors import ContractError
 from features.tables import NO_DAY, NO_TIME
 from pipeline.law.caps import conversations, exchanges
-from pipeline.law.decision import EXCLUDED, PERMITTED, Decision, decide
+from pipeline.law.decision import Decision, decide
 from pipeline.law.holds import BIT
 from pipeline.law.hours import minute_on_clock
 from pipeline.law.log import Sight
-from pipeline.law.outcome import of_accounts, of_channels
+from pipeline.law.outcome import DEFERRED, EXCLUDED, PERMITTED, STATES, Outcome, of_accounts, of_channels
+from pipeline.law.question import Question
 from pipeline.law.rules import Cap, Hours, Note, OptOut, Pause, Precondition, Rule, Rules, Stop, TimeBarred, Wait, written
+from pipeline.law.scenes import NOWHERE
 from pipeline.params import Params
-
-WORDS = ("excluded", "deferred", "permitted")
 
 
 def reasoning(
@@ -42,79 +42,84 @@ def reasoning(
     if places.size != 1:
         raise ContractError(f"Account {account_id!r} is not scorable on {date_of(as_of)}: it may be paid, closed or not yet known.")
     row = int(places[0])
-    decision = decide(cohort, tables, rules, params, Sight(int(as_of)), complete_through, channels or params.eligibility.channels)
-    state, cause, first = of_channels(decision)
-    group, account_cause, account_first = of_accounts(state, cause, first)
+    chosen = tuple(channels or params.eligibility.channels)
+    decision = decide(Question(cohort, tables, rules, params, Sight(int(as_of)), complete_through, chosen))
+    by_channel = of_channels(decision)
+    group, account_cause, account_first = of_accounts(by_channel)
     lines = [f"Account {account_id} on {date_of(as_of)} (what was known before that day)", ""]
     lines += _who(cohort.iloc[row], decision, row)
     lines += _holding(decision, row)
-    if decision.group[row] >= 0:
+    if decision.placed.scene[row] != NOWHERE:
         lines += _rules_applied(decision, row)
     lines += ["", "Verdict per channel"]
-    for number, channel in enumerate(decision.channels):
-        verdict = min(int(state[number, row]), int(group[row]))
-        lines.append(f"  {channel:10} {WORDS[verdict]:10} {_why(decision, row, number, verdict, cause, first)}")
-    rule, citation, reason = decision.causes.texts(int(account_cause[row]))
-    lines += ["", f"Account: {WORDS[group[row]]}" + ("." if group[row] == PERMITTED else f" by {rule} ({citation}). {reason}")]
-    if group[row] == 1:
+    for number, channel in enumerate(decision.asked.channels):
+        state = min(int(by_channel.state[number, row]), int(group[row]))
+        lines.append(f"  {channel:10} {STATES[state]:10} {_why(decision, row, number, state, by_channel)}")
+    cause = decision.causes.cause(int(account_cause[row]))
+    told = "." if group[row] == PERMITTED else f" by {cause.rule} ({cause.citation}). {cause.reason}"
+    lines += ["", f"Account: {STATES[group[row]]}{told}"]
+    if group[row] == DEFERRED:
         lines.append(f"First permitted: {_moment(int(account_first[row]), decision, row)}.")
     return "\n".join(lines)
 
 
 def _who(account: pd.Series, decision: Decision, row: int) -> list[str]:
-    portfolio = decision.params.portfolio(str(account["portfolio"]))
+    asked = decision.asked
+    portfolio = asked.params.portfolio(str(account["portfolio"]))
     place = account["jurisdiction"] if isinstance(account["jurisdiction"], str) else None
-    chain = decision.rules.chain(place) if place else None
-    signed = decision.params.eligibility.signed_off
+    chain = asked.rules.chain(place) if place else None
+    signed = asked.params.eligibility.signed_off
     lines = [f"Place: {place or 'not recorded'}"]
     if chain:
         lines += [f"  {code}: {'signed off' if code in signed else 'NOT signed off'}" for code in chain]
     lines.append(f"Role: {portfolio.role} (portfolio {account['portfolio']}); debtor: {account['debtor_type']}")
-    if decision.scene[row] >= 0:
-        zones = decision.scenes[decision.scene[row]].zones
+    if decision.placed.scene[row] != NOWHERE:
+        zones = decision.placed.scene_of(row).zones
         also = f"; windows must also hold in {', '.join(zones[1:])}" if len(zones) > 1 else ""
-        lines.append(
-            f"Clock: {zones[0]}{also}; new attempts stop {decision.params.eligibility.margin_minutes} minutes before a window closes"
-        )
+        lines.append(f"Clock: {zones[0]}{also}; new attempts stop {asked.params.eligibility.margin_minutes} minutes before a window closes")
     else:
         lines.append(f"Clock: {account['time_zone'] if isinstance(account['time_zone'], str) else 'not recorded'}")
     return lines
 
 
 def _holding(decision: Decision, row: int) -> list[str]:
-    own = [name for name, bit in BIT.items() if decision.bits[row] & bit]
-    others = [name for name, bit in BIT.items() if decision.debtor_bits[row] & bit and name not in own]
+    asked, record, appointments = decision.asked, decision.record, decision.defers.appointments
+    own = [name for name, bit in BIT.items() if record.bits[row] & bit]
+    others = [name for name, bit in BIT.items() if record.debtor_bits[row] & bit and name not in own]
     lines = [f"Statuses in force: {', '.join(own) or 'none'}"]
     if others:
         lines.append(f"On other accounts of the debtor, or by unsubscribing: {', '.join(others)}")
-    promised = int(decision.holds.promise_until[decision.row[row]])
+    promised = int(record.promise_until[row])
     if promised != NO_DAY:
         lines.append(f"Open promise: until {date_of(promised)}, grace included")
-    if row in decision.met:
-        minute, known = decision.met[row]
-        at = "during the day" if minute is None else f"at {minute // 60:02}:{minute % 60:02}"
-        lines.append(f"Appointment today {at}, agreed on {date_of(known)}")
-    if row in decision.later_at:
-        day, minute = decision.later_at[row]
-        lines.append(f"Appointment on {date_of(day)} at {minute // 60:02}:{minute % 60:02}")
+    if callback := appointments.today.get(row):
+        at = "during the day" if callback.minute is None else f"at {callback.minute // 60:02}:{callback.minute % 60:02}"
+        lines.append(f"Appointment today {at}, agreed on {date_of(callback.agreed_on)}")
+    if callback := appointments.later.get(row):
+        hour, minute = divmod(callback.minute or 0, 60)
+        lines.append(f"Appointment on {date_of(callback.day)} at {hour:02}:{minute:02}")
     for table in ("contacts", "statuses"):
-        through = decision.complete_through.get(table)
+        through = asked.complete_through.get(table)
         lines.append(f"{table.capitalize()} complete through: {date_of(through) if through is not None else 'not delivered'}")
-    if decision.legal_barred[row]:
+    if decision.stops.legal_barred[row]:
         lines.append("Legal treatment: barred or doubtful by age; never threatened")
     return lines
 
 
 def _rules_applied(decision: Decision, row: int) -> list[str]:
-    binding = decision.bindings[decision.group[row]]
+    binding = decision.placed.scene_of(row).binding
     lines: list[str] = []
     for kind, title in (
         (Stop, "Stops"), (OptOut, "Ways out of a channel"), (Precondition, "Preconditions"), (TimeBarred, "Age of the debt"),
         (Hours, "Hours"), (Cap, "Caps"), (Wait, "Waits"), (Pause, "Pauses"),
     ):  # fmt: skip
         found: dict[str, Rule] = {}
-        for channel in decision.channels:
-            own = binding.hours(channel, decision.day) if kind is Hours else binding.of_kind(kind, "" if kind is TimeBarred else channel)
+        for channel in decision.asked.channels:
+            own = (
+                binding.hours(channel, decision.asked.day)
+                if kind is Hours
+                else binding.of_kind(kind, "" if kind is TimeBarred else channel)
+            )
             found.update({rule.id: rule for rule in own})
         if kind is Stop:
             lines += ["", f"Stops: {len(found)} rules looked for {_stopping(found.values())}"]
@@ -133,46 +138,45 @@ def _stopping(stops: Iterable[Stop]) -> str:
 
 
 def _hit(decision: Decision, row: int, rule: Stop) -> bool:
-    bits = decision.bits[row] if rule.per == "account" else decision.debtor_bits[row]
+    bits = decision.record.bits_per(rule.per)[row]
     return rule.statuses == "always" or any(bits & BIT[name] for name in rule.statuses)
 
 
 def _figure(decision: Decision, row: int, rule: Rule) -> str:
-    place = decision.row[row]
+    day, known, counter = decision.asked.day, decision.asked.known, decision.record.counter
+    place = known.scorable[row]
     if isinstance(rule, Cap):
-        used, free = decision.counter.used(rule)
-        then = f"; free again on {date_of(int(free[place]))}" if free[place] > decision.day else ""
+        used, free = counter.used(rule)
+        then = f"; free again on {date_of(int(free[place]))}" if free[place] > day else ""
         return f" Used: {used[place]} of {rule.max}{then}."
     if isinstance(rule, Wait):
-        log = decision.counter.by_account if rule.per == "account" else decision.counter.by_debtor
-        key = place if rule.per == "account" else decision.book.debtor[place]
-        spoken = (conversations(log) if rule.after == "conversation" else exchanges(log)) & (log.account == key)
+        log = counter.by_account if rule.per == "account" else counter.by_debtor
+        spoken = (conversations(log) if rule.after == "conversation" else exchanges(log)) & (log.account == known.keys(rule.per)[row])
         if not spoken.any():
             return " None in the log."
-        until = int(decision.counter.waits_until(rule)[place])
-        then = f"waits until {date_of(until)}" if until > decision.day else "over"
+        until = int(counter.waits_until(rule)[place])
+        then = f"waits until {date_of(until)}" if until > day else "over"
         return f" Last: {date_of(int(log.day[spoken].max()))}; {then}."
     if isinstance(rule, Hours):
-        windows = rule.windows[date_of(decision.day).weekday()]
-        return f" Today by the weekday: {written(windows)}."
+        return f" Today by the weekday: {written(rule.windows[date_of(day).weekday()])}."
     return ""
 
 
-def _why(decision: Decision, row: int, number: int, verdict: int, cause: np.ndarray, first: np.ndarray) -> str:
-    if verdict == PERMITTED:
-        spans = decision.open_spans(row, decision.channels[number])
-        zone = decision.scenes[decision.scene[row]].zones[0]
-        hours = written(tuple((minute_on_clock(a, zone, decision.day), minute_on_clock(b, zone, decision.day)) for a, b in spans))
-        return f"{hours} on the debtor's clock; contacts left {decision.left[number, row]}"
-    rule, citation, reason = decision.causes.texts(int(cause[number, row]))
-    when = "" if verdict == EXCLUDED else f"; first permitted {_moment(int(first[number, row]), decision, row)}"
-    return f"{rule} ({citation}): {reason}{when}"
+def _why(decision: Decision, row: int, number: int, state: int, by_channel: Outcome) -> str:
+    if state == PERMITTED:
+        spans, day = decision.open_spans(row, decision.asked.channels[number]), decision.asked.day
+        zone = decision.placed.scene_of(row).zones[0]
+        hours = written(tuple((minute_on_clock(a, zone, day), minute_on_clock(b, zone, day)) for a, b in spans))
+        return f"{hours} on the debtor's clock; contacts left {decision.counts.left[number, row]}"
+    cause = decision.causes.cause(int(by_channel.cause[number, row]))
+    when = "" if state == EXCLUDED else f"; first permitted {_moment(int(by_channel.first[number, row]), decision, row)}"
+    return f"{cause.rule} ({cause.citation}): {cause.reason}{when}"
 
 
 def _moment(at: int, decision: Decision, row: int) -> str:
     if at == NO_TIME:
         return "not known"
-    zone = decision.scenes[decision.scene[row]].zones[0]
+    zone = decision.placed.scene_of(row).zones[0]
     return f"{dt.datetime.fromtimestamp(at // 1_000_000, ZoneInfo(zone)):%Y-%m-%d %H:%M} {zone}"
 
 

@@ -2,95 +2,125 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from features.days import date_of
 from features.tables import DEBTOR_TYPES
 from pipeline.law.binding import Binding
+from pipeline.law.causes import NO_DEBTOR_TYPE, NO_PLACE, NO_ROLE, NO_ZONE, Cause, Causes
 from pipeline.law.grouping import factorized, gathered, grouped
 from pipeline.law.hours import instant
-from pipeline.law.rules import Rules, known_zones
-from pipeline.params import Params
+from pipeline.law.question import Question, Settled
+from pipeline.law.rules import Rule, Rules, TimeBarred, known_zones
 
-Bar = Callable[[np.ndarray, str, str], None]  # rows, rule, reason
+NOWHERE = -1  # group and scene of an account that is barred
 
 
 @dataclass(frozen=True)
 class Scene:
     """What decides when a channel is open: the rules that bind, and the plausible zones with the debtor's own first."""
 
-    binding: int
+    binding: Binding
     zones: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Placed:
-    """bindings and scenes, each decided once; group and scene: their number per account, -1 where barred; rows_of: rows per binding."""
+class Placed(Settled):
+    """Every account under its law and its clock, each distinct one decided once.
 
-    bindings: list[Binding]
+    barred    int32 per account: the cause for which its law or its clock cannot be told; 0 where both can
+    bindings  group: int64 per account, its place in bindings, NOWHERE where barred; rows_of: the accounts of each binding
+    scenes    scene: int64 per account, its place in scenes, NOWHERE where barred
+    """
+
+    barred: np.ndarray
+    bindings: tuple[Binding, ...]
     group: np.ndarray
-    rows_of: list[np.ndarray]
-    scenes: list[Scene]
+    rows_of: tuple[np.ndarray, ...]
+    scenes: tuple[Scene, ...]
     scene: np.ndarray
 
+    def scene_of(self, row: int) -> Scene:
+        """Of an account that is not barred."""
+        return self.scenes[self.scene[row]]
 
-def placed(cohort: pd.DataFrame, owner: np.ndarray, rules: Rules, params: Params, day: int, barred: np.ndarray, bar: Bar) -> Placed:
-    """Places, roles, debtor types and zones to bindings and scenes. owner: debtor per account; bar writes whom it keeps out into barred."""
-    size = len(cohort)
+    def applied(self, kind: type[Rule], asked: Question) -> Iterator[tuple]:
+        """(rule, channel, accounts) of every rule of a kind that binds any account: law before product, subdivisions before countries.
+
+        channel is a place in the question's channels; a kind that names no channels comes once, with -1.
+        """
+        groups: dict[tuple[str, int], list[int]] = {}
+        for group, binding in enumerate(self.bindings):
+            for number, channel in enumerate(asked.channels) if kind is not TimeBarred else [(-1, "")]:
+                for rule in binding.of_kind(kind, channel):
+                    groups.setdefault((rule.id, number), []).append(group)
+        rank = {name: place for place, name in enumerate(asked.rules.nearest_first)}
+        for name, number in sorted(groups, key=lambda bound: (rank[bound[0]], bound[1])):
+            yield asked.rules.all_rules[name], number, np.concatenate([self.rows_of[group] for group in groups[name, number]])
+
+
+def placed(asked: Question, causes: Causes) -> Placed:
+    """Places, roles, debtor types and zones to bindings and scenes; whoever's are not known, or not signed off, is barred."""
+    cohort, rules, owner = asked.cohort, asked.rules, asked.known.owner
     jurisdiction, names = factorized(cohort["jurisdiction"])
     zone, zones = factorized(cohort["time_zone"])
     portfolio, portfolios = factorized(cohort["portfolio"])
     kind, kinds = factorized(cohort["debtor_type"])
-    roles = [params.portfolio(name).role for name in portfolios]
+    roles = [asked.params.portfolio(name).role for name in portfolios]
     role_code = {role: number for number, role in enumerate(dict.fromkeys(roles))}
 
     plausible = gathered(owner, jurisdiction)
+    barred = asked.per_account(0, np.int32)
     for number in np.unique(plausible.code):
-        _bar_places(plausible.code == number, [names[code] for code in plausible.sets[number]], rules, params, bar)
-    bar(jurisdiction < 0, "place.unknown", "No jurisdiction is recorded, so the law that binds is not known.")
-    named = np.array([name in params.portfolios for name in portfolios] + [False])
-    bar(~named[portfolio], "role.unknown", "The portfolio is not named in the params, so in which role it is worked is not known.")
-    known_kind = np.array([name in DEBTOR_TYPES for name in kinds] + [False])
-    bar(~known_kind[kind], "debtor_type.unknown", "Whether the debtor is a consumer is not recorded.")
-    known_zone = np.array([name in known_zones() for name in zones] + [False])
-    bar(~known_zone[zone], "zone.unknown", "No known time zone is recorded, so the debtor's clock is not known.")
+        for cause in _unlawful([names[code] for code in plausible.sets[number]], asked):
+            causes.name(barred, np.flatnonzero(plausible.code == number), cause)
+    known_zone = _among(known_zones(), zones)[zone]
+    for known, cause in (
+        (jurisdiction >= 0, NO_PLACE),
+        (_among(asked.params.portfolios, portfolios)[portfolio], NO_ROLE),
+        (_among(DEBTOR_TYPES, kinds)[kind], NO_DEBTOR_TYPE),
+        (known_zone, NO_ZONE),
+    ):
+        causes.name(barred, np.flatnonzero(~known), cause)
 
     free = barred == 0
-    group, scene = np.full(size, -1, np.int64), np.full(size, -1, np.int64)
+    group, scene = asked.per_account(NOWHERE, np.int64), asked.per_account(NOWHERE, np.int64)
     role = np.array([role_code[name] for name in roles] + [-1])[portfolio]
     pairs, group[free] = grouped(plausible.code[free], role[free], kind[free])
-    bindings = [
-        Binding.of(rules, tuple(names[code] for code in plausible.sets[place]), list(role_code)[who], kinds[what], date_of(day))
+    bindings = tuple(
+        Binding.of(rules, tuple(names[code] for code in plausible.sets[place]), list(role_code)[who], kinds[what], date_of(asked.day))
         for place, who, what in pairs
-    ]
+    )
     order = np.argsort(group, kind="stable")
-    rows_of = np.split(order, np.searchsorted(group[order], np.arange(len(bindings) + 1)))[1:-1]
+    rows_of = tuple(np.split(order, np.searchsorted(group[order], np.arange(len(bindings) + 1)))[1:-1])
 
-    clocks = gathered(owner, np.where(known_zone[zone], zone, -1))
-    own = np.where(free, zone, -1)
-    keys, scene[free] = grouped(group[free], own[free], clocks.code[free], jurisdiction[free])
-    scenes = [
-        Scene(int(number), _zones_of(zones[first], [zones[code] for code in clocks.sets[others]], names[where], rules, day))
-        for number, first, others, where in keys
-    ]
-    return Placed(bindings, group, rows_of, scenes, scene)
+    clocks = gathered(owner, np.where(known_zone, zone, -1))
+    keys, scene[free] = grouped(group[free], zone[free], clocks.code[free], jurisdiction[free])
+    scenes = tuple(
+        Scene(bindings[number], _zones_of(zones[own], [zones[code] for code in clocks.sets[others]], names[where], rules, asked.day))
+        for number, own, others, where in keys
+    )
+    return Placed(barred, bindings, group, rows_of, scenes, scene)
 
 
-def _bar_places(rows: np.ndarray, jurisdictions: list[str], rules: Rules, params: Params, bar: Bar) -> None:
+def _among(known, names: list[str]) -> np.ndarray:
+    """bool per code of a factorized column: whether its text is a known one; an empty cell (code -1, the last) is not."""
+    return np.array([name in known for name in names] + [False])
+
+
+def _unlawful(jurisdictions: list[str], asked: Question) -> Iterator[Cause]:
+    """What keeps accounts of these places from being worked: a place that is not known, or that nobody signed off."""
     for name in jurisdictions:
-        chain = rules.chain(name)
+        chain = asked.rules.chain(name)
         if chain is None:
-            known = rules.places.get(name)
-            why = "needs its state or province" if known and known.subdivisions == "required" else "is not in the rule file"
-            bar(rows, "place.unknown", f"The place {name} {why}, so the law that binds is not known.")
-            continue
-        for place in chain:
-            if place not in params.eligibility.signed_off:
-                bar(rows, "place.not_signed_off", f"The contact law of {place} is not signed off in the params.")
+            of_parts = name in asked.rules.places and asked.rules.places[name].subdivisions == "required"
+            yield Cause.place_unknown(name, needs_part=of_parts)
+        for place in chain or ():
+            if place not in asked.params.eligibility.signed_off:
+                yield Cause.not_signed_off(place)
 
 
 def _zones_of(own: str, others: list[str], jurisdiction: str, rules: Rules, day: int) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from features.days import date_of
 from features.tables import NO_DAY, NO_TIME
 from models.prioritise import VALUE_COLUMNS, counted
 from pipeline.columns import PUBLISHED_SCORES, WORKLIST_COLUMNS
-from pipeline.law.decision import NO_LIMIT
+from pipeline.law.counts import NO_LIMIT
 from pipeline.night.ranking import Ranked
 from pipeline.night.score import Job
 from pipeline.night.shards import Worked

@@ -15,7 +15,7 @@ from features.days import day_number
 from features.tables import NO_DAY, NO_MONEY
 from models.explain import DOWN, REASONS, UP
 from pipeline.columns import IN_REPORTING_CURRENCY
-from pipeline.law.decision import NO_LIMIT
+from pipeline.law.counts import NO_LIMIT
 from pipeline.pages.language import words
 from pipeline.pages.publication import GROUPS_SHOWN, Night, amounts, days, figures, instants, kind_of, plain, texts
 from pipeline.pages.speech import Speech

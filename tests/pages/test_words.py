@@ -15,8 +15,7 @@ from features.currencies import DECIMALS
 from features.spec import PLACEHOLDER
 from features.vocabulary import SPEAKABLE_STATUSES
 from models import prioritise
-from pipeline.law import decision as deciding
-from pipeline.law import scenes
+from pipeline.law import causes as law_causes
 from pipeline.law.rule_file import load_rules
 from pipeline.night import feeds, ranking
 from pipeline.night import night as night_room
@@ -168,7 +167,7 @@ def made_sentences(*modules: ModuleType) -> set[str]:
 
 def test_every_cause_of_the_engine_has_its_sentence_in_every_language():
     """Found in the source itself, so that a new cause without words fails here."""
-    causes = made_sentences(deciding, scenes)
+    causes = made_sentences(law_causes)
     forms = {re.sub(r"\{\w+\}", "{}", text) for text in words("en")["sentences"].values()}
     assert len(causes) >= 12, causes
     for text in causes:

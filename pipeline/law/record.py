@@ -1,0 +1,78 @@
+"""What is on record of whole debtors, as far as it is in sight: statuses, ways out, open promises, the contact log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.law.caps import Counter
+from pipeline.law.holds import BIT, Holds, open_promises, read_holds, ways_out
+from pipeline.law.hours import greatest_offset
+from pipeline.law.log import Log, Remembered, read_log
+from pipeline.law.question import Question, Settled
+from pipeline.law.rules import OPT_OUT, Cap, Rules, Wait
+from pipeline.law.scenes import NOWHERE, Placed
+
+LEAST_DAYS_BACK = 31  # a calendar month reaches back as far
+
+
+@dataclass(frozen=True)
+class Record(Settled):
+    """Per scorable account unless it says otherwise.
+
+    bits           int64 of BIT per status in force on the account; debtor_bits: on any account of its debtor, or by unsubscribing
+    unsubscribed   channel -> bool per debtor who left it, for channels that no opt-out status names
+    promise_until  int64: last day, with grace, of the promises still open; NO_DAY without one
+    holds          the statuses, per known account; counter: the contact log of all of them
+    """
+
+    bits: np.ndarray
+    debtor_bits: np.ndarray
+    unsubscribed: Mapping[str, np.ndarray]
+    promise_until: np.ndarray
+    holds: Holds
+    counter: Counter
+
+    def bits_per(self, grain: str) -> np.ndarray:
+        """Statuses as a rule per account, or per debtor, looks for them."""
+        return self.bits if grain == "account" else self.debtor_bits
+
+
+def recorded(asked: Question, placed: Placed) -> Record:
+    known, tables, promise = asked.known, asked.tables, asked.params.promise
+    holds = read_holds(tables.get("statuses"), known, asked.sight)
+    contacts = tables.get("contacts")
+    log, remembered = Log.empty(), Remembered.empty()
+    if contacts is not None:
+        offsets = _clocks_ahead(asked, placed)
+        log, remembered = read_log(contacts, known.find, offsets, asked.sight, _days_back(asked.rules), promise.grace_days)
+    left = ways_out(remembered.unsubscribed, holds.consent_on, known)
+    debtor_bits = holds.debtor_bits.copy()
+    for channel in left.keys() & OPT_OUT.keys():
+        debtor_bits[left[channel]] |= BIT[OPT_OUT[channel]]
+    until = open_promises(remembered.promises, tables.get("payments"), known, asked.sight, promise.grace_days, promise.kept_share)
+    return Record(
+        bits=holds.bits[known.scorable],
+        debtor_bits=debtor_bits[known.owner],
+        unsubscribed={channel: who for channel, who in left.items() if channel not in OPT_OUT},
+        promise_until=until[known.scorable],
+        holds=holds,
+        counter=Counter.of(log, known.debtor, known.debtors, asked.day),
+    )
+
+
+def _clocks_ahead(asked: Question, placed: Placed) -> np.ndarray:
+    """Microseconds, int64 per known account, by which any plausible clock of its debtor may be ahead of UTC in the days that count."""
+    most = [max(greatest_offset(zone, asked.day - 62, asked.day + 1) for zone in scene.zones) for scene in placed.scenes]
+    ahead, standing = np.zeros(asked.known.debtors, np.int64), placed.scene != NOWHERE
+    np.maximum.at(ahead, asked.known.owner[standing], np.array(most, np.int64)[placed.scene[standing]])
+    return ahead[asked.known.debtor]
+
+
+def _days_back(rules: Rules) -> int:
+    """How far back the longest cap or wait of the file reads the log, and a day."""
+    waits = [rule.days for rule in rules.all_rules.values() if isinstance(rule, Wait)]
+    windows = [rule.window.days for rule in rules.all_rules.values() if isinstance(rule, Cap) and rule.window != "calendar_month"]
+    return max([LEAST_DAYS_BACK, *waits, *windows]) + 1

@@ -1,0 +1,73 @@
+"""When a channel is open on a day: windows of all rules, in every plausible zone and the zone a law names, intersected."""
+
+from __future__ import annotations
+
+from features.days import date_of
+from features.tables import NO_TIME
+from pipeline.law.hours import MINUTE_US, Spans, instant, intersected
+from pipeline.law.rules import DAY_MINUTES, Hours, Rules
+from pipeline.law.scenes import Scene
+
+LOOK_AHEAD_DAYS = 45  # the longest closed stretch that is searched; a channel closed for longer has no first moment to name
+
+
+class Timetable:
+    """Answers, remembered, of when a scene leaves a channel open. margin_minutes end each window of a rule that much sooner."""
+
+    def __init__(self, rules: Rules, margin_minutes: int):
+        self.rules, self.margin = rules, margin_minutes
+        self._open: dict[tuple, Spans] = {}
+        self._of_rule: dict[tuple, Spans] = {}
+
+    def spans(self, scene: Scene, channel: str, day: int) -> Spans:
+        """Spans of a day on the clock of the scene's own zone in which every rule of that day is open."""
+        return self.under(scene.binding.hours(channel, day), scene, day)
+
+    def under(self, hours: tuple[Hours, ...], scene: Scene, day: int) -> Spans:
+        """The same under the given rules: each is read in every plausible zone and in the zone it names. Under none the whole day."""
+        key = (tuple(rule.id for rule in hours), scene.binding.lists, scene.zones, day)
+        if key not in self._open:
+            self._open[key] = self._under(hours, scene, day)
+        return self._open[key]
+
+    def first_open(self, scene: Scene, channel: str, day: int, at: int = NO_TIME) -> int:
+        """First open instant from a day, and from `at`, on; NO_TIME where LOOK_AHEAD_DAYS hold none. Rules of each day decide that day."""
+        for ahead in range(day, day + LOOK_AHEAD_DAYS):
+            for first, last in self.spans(scene, channel, ahead):
+                if last > at:
+                    return max(first, at)
+        return NO_TIME
+
+    def closed_by(self, scene: Scene, channel: str, day: int) -> Hours | None:
+        """The first rule that leaves nothing of the day open by itself; None where only their intersection is empty."""
+        return next((rule for rule in scene.binding.hours(channel, day) if not self.under((rule,), scene, day)), None)
+
+    def _under(self, hours: tuple[Hours, ...], scene: Scene, day: int) -> Spans:
+        own = scene.zones[0]
+        spans: Spans = ((instant(day, 0, own, late=False), instant(day + 1, 0, own, late=False)),)
+        for rule in hours:
+            for zone in dict.fromkeys((*scene.zones, *(() if rule.clock == "debtor" else (rule.clock,)))):
+                around = [span for near in (day - 1, day, day + 1) for span in self._rule_spans(rule, scene.binding.lists, zone, near)]
+                spans = intersected(spans, around)
+        return spans
+
+    def _rule_spans(self, rule: Hours, place_lists: tuple[str, ...], zone: str, day: int) -> Spans:
+        key = (rule.id, place_lists, zone, day)
+        if key not in self._of_rule:
+            self._of_rule[key] = self._spans_of_rule(rule, place_lists, zone, day)
+        return self._of_rule[key]
+
+    def _spans_of_rule(self, rule: Hours, place_lists: tuple[str, ...], zone: str, day: int) -> Spans:
+        date = date_of(day)
+        if rule.holidays == "unknown":
+            return ()
+        names = {"allowed": (), "place": place_lists}.get(rule.holidays, rule.holidays) if isinstance(rule.holidays, str) else rule.holidays
+        if any(self.rules.holidays[name].holds(date) for name in names):
+            return ()
+        spans = []
+        for first, last in rule.windows[date.weekday()]:
+            begins, ends = instant(day, first, zone, late=True), instant(day, last, zone, late=False)
+            ends -= self.margin * MINUTE_US if last < DAY_MINUTES else 0
+            if begins < ends:
+                spans.append((begins, ends))
+        return tuple(spans)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import re
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import get_args
 
@@ -40,35 +42,62 @@ _KINDS = {get_args(kind.model_fields["kind"].annotation)[0]: kind for kind in RU
 _RULE = TypeAdapter(AnyRule)
 
 
-def load_rules(path: Path = RULES_FILE) -> Rules:
-    """Read the rule file whole or refuse it whole.
+class RulesMissing(InputMissing):
+    """No rules, no work."""
 
-    Raises InputMissing where it cannot be read, UsageError with every fault, each naming its rule and line.
+    @classmethod
+    def unreadable(cls, path: Path, error: OSError) -> RulesMissing:
+        return cls(f"Rule file {str(path)!r} cannot be read ({error.strerror}). Without it no account may be worked.")
+
+
+class RulesRefused(UsageError):
+    """A rule file holds whole or not at all."""
+
+    @classmethod
+    def not_yaml(cls, path: Path, error: yaml.YAMLError | UnicodeDecodeError) -> RulesRefused:
+        mark = getattr(error, "problem_mark", None)
+        fault = getattr(error, "problem", None) or "it is not UTF-8"
+        return cls(f"Rule file {str(path)!r} is not YAML{f' at line {mark.line + 1}' if mark else ''}: {fault}. Mend it.")
+
+    @classmethod
+    def faulty(cls, path: Path, faults: Sequence[str]) -> RulesRefused:
+        return cls(f"Rule file {str(path)!r} is refused whole: " + " ".join(faults))
+
+
+def load_rules(path: Path = RULES_FILE) -> Rules:
+    """The rules of a file, parsed once per process for as long as no byte of it changes.
+
+    Raises RulesMissing where it cannot be read, RulesRefused with every fault, each naming its rule and line.
     """
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise InputMissing(f"Rule file {str(path)!r} cannot be read ({error.strerror}). Without it no account may be worked.") from None
-    faults: list[str] = []
+        raise RulesMissing.unreadable(path, error) from None
     try:
-        lines = _Lines(raw.decode("utf-8"))
-        tree = lines.get_single_data()
+        rules, faults = _read(raw)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        fault = getattr(error, "problem", None) or "it is not UTF-8"
-        raise UsageError(f"Rule file {str(path)!r} is not YAML{f' at line {mark.line + 1}' if mark else ''}: {fault}. Mend it.") from None
-    rules = _read(tree, lines.line_of, faults, hashlib.sha256(raw).hexdigest())
-    if faults:
-        raise UsageError(f"Rule file {str(path)!r} is refused whole: " + " ".join(faults))
+        raise RulesRefused.not_yaml(path, error) from None
+    if rules is None:
+        raise RulesRefused.faulty(path, faults)
     return rules
 
 
+@lru_cache(maxsize=4)
+def _read(raw: bytes) -> tuple[Rules | None, tuple[str, ...]]:
+    """(the rules, or None where there are faults; the faults)."""
+    lines = _Lines(raw.decode("utf-8"))
+    reading = _Reading(lines.line_of)
+    rules = reading.rules(lines.get_single_data(), hashlib.sha256(raw).hexdigest())
+    return None if reading.faults else rules, tuple(reading.faults)
+
+
 class _Lines(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-    """Plain YAML without dates (they are checked as text), with the line of every mapping and no key twice."""
+    """Plain YAML with the line of every mapping and no key twice. Dates are checked as text; only true and false are truth values, so that
+    NO is Norway."""
 
     yaml_implicit_resolvers = {
-        key: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:timestamp"]
-        for key, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        first: [(tag, pattern) for tag, pattern in found if tag not in ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:bool")]
+        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
     def __init__(self, text: str):
@@ -92,50 +121,103 @@ class _Lines(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
 
 
 _Lines.add_constructor("tag:yaml.org,2002:map", _Lines.construct_yaml_map)
+_Lines.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("true|false"), ["t", "f"])
 
 
-def _read(tree: object, line_of: dict[int, int], faults: list[str], digest: str) -> Rules | None:
-    if not isinstance(tree, dict):
-        faults.append("It must hold schema_version, as_of, holidays, product and places.")
-        return None
-    if set(tree) - set(SECTIONS):
-        faults.append(str(UsageError.unknown_keys("The top level", sorted(set(tree) - set(SECTIONS)), SECTIONS)))
-    if tree.get("schema_version") != 1:
-        faults.append(f"schema_version must be 1. Got {tree.get('schema_version')!r}.")
-    shapes = {"holidays": dict, "product": list, "places": dict}
-    missing = [name for name in SECTIONS[1:] if not tree.get(name)]
-    missing += [name for name, shape in shapes.items() if name not in missing and not isinstance(tree[name], shape)]
-    if missing:
-        faults.append(f"It lacks {', '.join(missing)}, or they have not the form of a list of rules or a map of names.")
-        return None
-    lists = {name: _parsed(HolidayList, body, f"holidays.{name}", faults) for name, body in tree["holidays"].items()}
-    seen: dict[str, int] = {}
-    product = _rules_of(tree["product"], "", lists, line_of, faults, seen)
-    faults += _missing_of_ours(product)
-    places = {}
-    for code, body in tree["places"].items():
-        where = f"Place {code} (line {line_of.get(id(body), 0)})"
+class _Reading:
+    """One walk over a parsed file: what it finds wrong, and the line of every rule id and mapping so far."""
+
+    def __init__(self, line_of: dict[int, int]):
+        self.line_of = line_of
+        self.faults: list[str] = []
+        self.lists: dict[str, HolidayList | None] = {}
+        self.line_of_rule: dict[str, int] = {}
+
+    def rules(self, tree: object, digest: str) -> Rules | None:
+        """None where the file is too faulty to go on."""
+        if not isinstance(tree, dict):
+            self.faults.append("It must hold schema_version, as_of, holidays, product and places.")
+            return None
+        if set(tree) - set(SECTIONS):
+            self.faults.append(str(UsageError.unknown_keys("The top level", sorted(set(tree) - set(SECTIONS)), SECTIONS)))
+        if tree.get("schema_version") != 1:
+            self.faults.append(f"schema_version must be 1. Got {tree.get('schema_version')!r}.")
+        shapes = {"holidays": dict, "product": list, "places": dict}
+        missing = [name for name in SECTIONS[1:] if not tree.get(name)]
+        missing += [name for name, shape in shapes.items() if name not in missing and not isinstance(tree[name], shape)]
+        if missing:
+            self.faults.append(f"It lacks {', '.join(missing)}, or they have not the form of a list of rules or a map of names.")
+            return None
+        self.lists = {name: self._typed(HolidayList, body, f"holidays.{name}") for name, body in tree["holidays"].items()}
+        product = self._rules_of(tree["product"], "")
+        self.faults += _missing_of_ours(product)
+        places = {code: self._place(code, body, tree["places"]) for code, body in tree["places"].items()}
+        try:
+            as_of = dt.date.fromisoformat(str(tree["as_of"]))
+        except ValueError:
+            self.faults.append(f"as_of must be a date such as 2026-11-21. Got {tree['as_of']!r}.")
+            return None
+        return Rules(as_of, tuple(product), places, self.lists, digest)
+
+    def _place(self, code: str, body: object, places: dict) -> Place | None:
+        where = f"Place {code} (line {self.line_of.get(id(body), 0)})"
         if not isinstance(body, dict):
-            faults.append(f"{where}: must have a name and rules.")
-            continue
+            self.faults.append(f"{where}: must have a name and rules.")
+            return None
         if not re.fullmatch(r"[A-Z]{2}(-[A-Z0-9]{1,3}(/[A-Z]+)?)?", str(code)):
-            faults.append(f"{where}: must be named like FR, US-MA or US-NY/NYC.")
-        elif parent(code) is not None and parent(code) not in tree["places"]:
-            faults.append(f"{where}: {parent(code)}, in which it lies, is not in the file.")
-        own = _rules_of(body.get("rules") or [], f"{code}.", lists, line_of, faults, seen)
-        place = _parsed(Place, {key: value for key, value in body.items() if key != "rules"}, where, faults)
+            self.faults.append(f"{where}: must be named like FR, US-MA or US-NY/NYC.")
+        elif parent(code) is not None and parent(code) not in places:
+            self.faults.append(f"{where}: {parent(code)}, in which it lies, is not in the file.")
+        own = self._rules_of(body.get("rules") or [], f"{code}.")
+        place = self._typed(Place, {key: value for key, value in body.items() if key != "rules"}, where)
         if place is None:
-            continue
-        for name in place.holidays or ():
-            if name not in lists:
-                faults.append(f"{where}: holidays names an unknown list {name!r}{nearest(name, lists)}.")
-        places[code] = place.model_copy(update={"rules": tuple(own)})
-    try:
-        as_of = dt.date.fromisoformat(str(tree["as_of"]))
-    except ValueError:
-        faults.append(f"as_of must be a date such as 2026-11-21. Got {tree['as_of']!r}.")
-        return None
-    return None if faults else Rules(as_of, tuple(product), places, {name: found for name, found in lists.items() if found}, digest)
+            return None
+        self._known_lists(place.holidays or (), where)
+        return place.model_copy(update={"rules": tuple(own)})
+
+    def _rules_of(self, bodies: list, prefix: str) -> list[Rule]:
+        """Rules whose ids begin with the prefix."""
+        found = []
+        for body in bodies:
+            line = self.line_of.get(id(body), 0)
+            name = str(body.get("id", "?")) if isinstance(body, dict) else "?"
+            where = f"Rule {name} (line {line})"
+            if name in self.line_of_rule:
+                self.faults.append(f"{where}: the id stands already at line {self.line_of_rule[name]}.")
+            self.line_of_rule[name] = line
+            if prefix and not name.startswith(prefix):
+                self.faults.append(f"{where}: its id must begin with {prefix!r}.")
+            if not isinstance(body, dict) or body.get("kind") not in _KINDS:
+                got = body.get("kind") if isinstance(body, dict) else body
+                self.faults.append(f"{where}: kind must be one of {', '.join(_KINDS)}. Got {got!r}.")
+                continue
+            rule = self._typed(_RULE, body, where, _KINDS[body["kind"]])
+            if isinstance(rule, Hours) and isinstance(rule.holidays, tuple):
+                self._known_lists(rule.holidays, where)
+            if rule is not None:
+                found.append(rule)
+        return found
+
+    def _known_lists(self, names: Sequence[str], where: str) -> None:
+        for name in names:
+            if name not in self.lists:
+                self.faults.append(f"{where}: holidays names an unknown list {name!r}{nearest(name, self.lists)}.")
+
+    def _typed(self, model, body: object, where: str, known: type[BaseModel] | None = None):
+        """The body as the model types it; None where it has faults. known: the model whose keys are named as the nearest."""
+        try:
+            return model.validate_python(body) if isinstance(model, TypeAdapter) else model.model_validate(body)
+        except ValidationError as error:
+            for fault in error.errors():
+                path = [str(part) for part in fault["loc"] if str(part) not in _KINDS]
+                if fault["type"] == "extra_forbidden":
+                    self.faults.append(f"{where}: unknown key {path[-1]!r}{nearest(path[-1], (known or model).model_fields)}.")
+                elif fault["type"] == "missing":
+                    self.faults.append(f"{where}: {path[-1]!r} is missing.")
+                else:
+                    got = "" if fault["type"] == "value_error" else f". Got {fault['input']!r}"
+                    self.faults.append(f"{where}: {'.'.join(path) or 'it'}: {fault['msg'].removeprefix('Value error, ')}{got}.")
+            return None
 
 
 def _missing_of_ours(product: list[Rule]) -> list[str]:
@@ -153,46 +235,3 @@ def _missing_of_ours(product: list[Rule]) -> list[str]:
     missing += [] if any(isinstance(rule, OptOut) for rule in whole) else ["an opt_out"]
     missing += [] if any(isinstance(rule, TimeBarred) for rule in whole) else ["a time_barred rule"]
     return [f"product must hold {', '.join(missing)} that binds every role and debtor type on any channel."] if missing else []
-
-
-def _rules_of(
-    bodies: list, prefix: str, lists: dict[str, HolidayList | None], line_of: dict[int, int], faults: list[str], seen: dict[str, int]
-) -> list[Rule]:
-    rules = []
-    for body in bodies:
-        line = line_of.get(id(body), 0)
-        name = str(body.get("id", "?")) if isinstance(body, dict) else "?"
-        where = f"Rule {name} (line {line})"
-        if name in seen:
-            faults.append(f"{where}: the id stands already at line {seen[name]}.")
-        seen[name] = line
-        if prefix and not name.startswith(prefix):
-            faults.append(f"{where}: its id must begin with {prefix!r}.")
-        if not isinstance(body, dict) or body.get("kind") not in _KINDS:
-            got = body.get("kind") if isinstance(body, dict) else body
-            faults.append(f"{where}: kind must be one of {', '.join(_KINDS)}. Got {got!r}.")
-            continue
-        rule = _parsed(_RULE, body, where, faults, _KINDS[body["kind"]])
-        if isinstance(rule, Hours) and isinstance(rule.holidays, tuple):
-            for unknown in (name for name in rule.holidays if name not in lists):
-                faults.append(f"{where}: holidays names an unknown list {unknown!r}{nearest(unknown, lists)}.")
-        if rule is not None:
-            rules.append(rule)
-    return rules
-
-
-def _parsed(model, body: object, where: str, faults: list[str], known: type[BaseModel] | None = None):
-    try:
-        return model.validate_python(body) if isinstance(model, TypeAdapter) else model.model_validate(body)
-    except ValidationError as error:
-        for fault in error.errors():
-            path = [str(part) for part in fault["loc"] if str(part) not in _KINDS]
-            if fault["type"] == "extra_forbidden":
-                names = list((known or model).model_fields) if not isinstance(model, TypeAdapter) or known else []
-                faults.append(f"{where}: unknown key {path[-1]!r}{nearest(path[-1], names)}.")
-            elif fault["type"] == "missing":
-                faults.append(f"{where}: {path[-1]!r} is missing.")
-            else:
-                got = "" if fault["type"] == "value_error" else f". Got {fault['input']!r}"
-                faults.append(f"{where}: {'.'.join(path) or 'it'}: {fault['msg'].removeprefix('Value error, ')}{got}.")
-        return None

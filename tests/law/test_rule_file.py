@@ -123,6 +123,22 @@ def test_a_file_that_is_not_yaml_or_names_a_key_twice_is_refused_with_its_line(t
         load_rules(tmp_path / "none.yaml")
 
 
+def test_a_file_is_parsed_once_and_again_when_a_byte_of_it_changes(tmp_path):
+    assert load_rules() is load_rules()
+    path = tmp_path / "rules.yaml"
+    path.write_bytes(RULES_FILE.read_bytes())
+    assert load_rules(path) is load_rules()
+    path.write_text(path.read_text().replace("        max: 7\n", "        max: 6\n", 1))
+    assert load_rules(path).all_rules["US.call_frequency"].max == 6
+    assert load_rules().all_rules["US.call_frequency"].max == 7
+
+
+def test_norway_is_no_truth_value_even_without_quotes(tmp_path):
+    path = tmp_path / "rules.yaml"
+    path.write_text(RULES_FILE.read_text().replace("\n  JP:\n    name:", "\n  NO:\n    name: Norway\n  JP:\n    name:", 1))
+    assert "NO" in load_rules(path).places and "NO" not in RULES.places
+
+
 def test_verified_is_only_for_what_was_read(tmp_path):
     raw = small_file()
     rule_of(raw, "JP.hours")["verified"] = True

@@ -21,7 +21,9 @@ from benchmarks.public.delivery import read_raw
 from features.days import date_of
 from pipeline.intake.ingest import ingest
 from pipeline.law.binding import Binding
-from pipeline.law.eligibility import load_rules, verdicts
+from pipeline.law.eligibility import rulings
+from pipeline.law.question import Case
+from pipeline.law.rule_file import load_rules
 from pipeline.law.rules import CONTACT_CHANNELS, Cap, Rules
 from pipeline.params import Params
 from pipeline.store.store import Store
@@ -88,7 +90,8 @@ def _replay(accounts: pd.DataFrame, log: pd.DataFrame, rules: Rules, params: Par
         channels = [name for name in CONTACT_CHANNELS if (asked["channel"].astype("str") == name).any()]
         through = {"contacts": int(day) - 1, "statuses": int(day) - 1}
         past = pd.concat(recent).sort_values(["account_no", "occurred_at"], ignore_index=True)
-        found = verdicts(tonight, {"accounts": tonight, "contacts": past, "statuses": none}, rules, params, int(day), through, channels)
+        tables = {"accounts": tonight, "contacts": past, "statuses": none}
+        found = rulings(Case(tonight, tables, rules, params, through), int(day), channels)
         told = found.channels.astype({"channel": "str", "rule": "str", "verdict": "str"})
         asked = asked.assign(channel_name=asked["channel"].astype("str"))
         asked = asked.merge(told.rename(columns={"channel": "channel_name"}), on=["account_no", "channel_name"])

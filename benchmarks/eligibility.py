@@ -24,7 +24,9 @@ import pyarrow.parquet as pq
 
 from features.tables import NO_DAY, NO_MONEY
 from models.response import answer_counts
-from pipeline.law.eligibility import load_rules, verdicts
+from pipeline.law.eligibility import rulings
+from pipeline.law.question import Case
+from pipeline.law.rule_file import load_rules
 from pipeline.params import load
 
 AS_OF = 20_780  # 2026-11-23
@@ -103,7 +105,7 @@ def main() -> None:
     params, rules = load(Path("params.yaml")), load_rules()
     through = {"contacts": AS_OF - 1, "statuses": AS_OF - 1}
     small = book(500, 3)
-    verdicts(small["accounts"], small, rules, params, AS_OF, through)  # compile before the clock runs
+    rulings(Case(small["accounts"], small, rules, params, through), AS_OF)  # compile before the clock runs
     seconds = {name: np.zeros(2) for name in ("reading the contacts", "eligibility", "answers by channel")}
     groups: Counter[str] = Counter()
     for shard in range(shards):
@@ -114,7 +116,7 @@ def main() -> None:
             with clock(seconds["reading the contacts"]):
                 tables["contacts"] = pq.read_table(place).to_pandas()
         with clock(seconds["eligibility"]):
-            found = verdicts(tables["accounts"], tables, rules, params, AS_OF, through)
+            found = rulings(Case(tables["accounts"], tables, rules, params, through), AS_OF)
         with clock(seconds["answers by channel"]):
             answer_counts(tables["contacts"], tables["accounts"], AS_OF)
         groups.update(found.accounts["group"].astype("str"))

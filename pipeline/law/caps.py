@@ -10,7 +10,7 @@ import pandas as pd
 from features.compiled import compiled
 from features.days import first_of_month
 from features.tables import CHANNELS, NEVER, NO_DAY, OUTCOMES, RIGHT_PARTY
-from pipeline.law.log import UNKNOWN_OUTCOME, Log
+from pipeline.law.log import UNKNOWN_OUTCOME, ContactLog
 from pipeline.law.rules import Cap, Wait
 
 NOT_ATTEMPTS = ("not_connected", "busy")
@@ -39,19 +39,19 @@ def channel_table(names: tuple[str, ...]) -> np.ndarray:
     return np.array([name in names for name in CHANNELS] + [False])
 
 
-def conversations(log: Log) -> np.ndarray:
+def conversations(log: ContactLog) -> np.ndarray:
     """Rows on which the debtor was spoken to by telephone, whoever called. An empty outcome may have been one."""
     return channel_table(SPOKEN_CHANNELS)[log.channel] & COUNTED["conversations"][log.outcome]
 
 
-def exchanges(log: Log) -> np.ndarray:
+def exchanges(log: ContactLog) -> np.ndarray:
     """Conversations, and on other media whatever came from the debtor or shows an answer. A message sent without an outcome is none."""
     answered = COUNTED["conversations"][log.outcome] & (log.outcome != UNKNOWN_OUTCOME) | (log.outcome == OUTCOMES.index("unsubscribed"))
     spoken = channel_table(SPOKEN_CHANNELS)[log.channel]
     return np.where(spoken, COUNTED["conversations"][log.outcome], answered | ~log.outbound)
 
 
-def counted(rule: Cap, log: Log) -> np.ndarray:
+def counted(rule: Cap, log: ContactLog) -> np.ndarray:
     """Rows that use up a cap: ours of its channels; a conversation counts whoever began it."""
     ours = log.outbound if rule.counts != "conversations" else np.ones(len(log), bool)
     return ours & channel_table(rule.channels)[log.channel] & COUNTED[rule.counts][log.outcome]
@@ -66,14 +66,14 @@ class Counter:
     debtor       code of each known account's debtor; debtors: how many
     """
 
-    by_account: Log
-    by_debtor: Log
+    by_account: ContactLog
+    by_debtor: ContactLog
     debtor: np.ndarray
     debtors: int
     day: int
 
     @classmethod
-    def of(cls, log: Log, debtor: np.ndarray, debtors: int, day: int) -> Counter:
+    def of(cls, log: ContactLog, debtor: np.ndarray, debtors: int, day: int) -> Counter:
         owner = debtor[log.account]
         order = np.lexsort((log.contact, log.day, owner))
         return cls(log, replace(log.taken(order), account=owner[order]), debtor, debtors, day)

@@ -5,36 +5,26 @@ Fails closed: what is unknown (place, zone, role, a place nobody signed off, a c
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from features.errors import ContractError
 from features.tables import NEVER, NO_TIME
 from pipeline.law.causes import NO_CAUSE, NOT_THIS_MINUTE, OTHER_TIME, Cause
 from pipeline.law.counts import NO_LIMIT
 from pipeline.law.decision import Decision, decide
 from pipeline.law.holds import BIT, deadlines
 from pipeline.law.hours import MINUTE_US, day_on_clock
-from pipeline.law.log import Sight
 from pipeline.law.outcome import DEFERRED, EXCLUDED, PERMITTED, STATES, of_accounts, of_channels
-from pipeline.law.question import Question
-from pipeline.law.rule_file import load_rules
-from pipeline.law.rules import CONTACT_CHANNELS, Pause, Rules, known_zones, nearest
+from pipeline.law.question import Case, Sight
+from pipeline.law.rules import Pause, known_zones
 from pipeline.law.scenes import NOWHERE
-from pipeline.params import Params
-
-__all__ = ["Check", "Verdicts", "check", "load_rules", "verdicts"]
-
-NEEDED = (
-    "account_no", "account_id", "debtor_id", "portfolio", "debtor_type", "jurisdiction", "time_zone", "days_past_due",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Verdicts:
+class Rulings:
     """One row per account, and one per account and channel, in the order of the cohort.
 
     accounts  account_no, group (permitted, deferred, excluded), rule, citation, reason (empty where permitted), first_permitted (UTC
@@ -64,51 +54,20 @@ class Check:
     contacts_left: int
 
 
-def verdicts(
-    cohort: pd.DataFrame,
-    tables: Mapping[str, pd.DataFrame],
-    rules: Rules,
-    params: Params,
-    as_of: int,
-    complete_through: Mapping[str, int],
-    channels: Sequence[str] | None = None,
-) -> Verdicts:
-    """Decide every account of a cohort of one night.
-
-    cohort            rows of one as_of with the columns NEEDED; tables: the inner form, whole debtors; complete_through: day per table
-    channels          in the order in which a list prefers them; by default eligibility.channels of the params
-    Raises ContractError where columns or accounts are missing.
-    """
-    missing = [name for name in NEEDED if name not in cohort]
-    if missing:
-        raise ContractError.missing_columns("cohort", missing, cohort.columns)
-    chosen = _known(params.eligibility.channels if channels is None else channels)
-    return _framed(decide(Question(cohort, tables, rules, params, Sight(int(as_of)), complete_through, chosen)))
+def rulings(case: Case, as_of: int, channels: Sequence[str] | None = None) -> Rulings:
+    """Decide every account of a case for a night; channels as in Case.asked."""
+    return _framed(decide(case.asked(Sight(int(as_of)), channels)))
 
 
-def check(
-    cohort: pd.DataFrame,
-    tables: Mapping[str, pd.DataFrame],
-    rules: Rules,
-    params: Params,
-    account_id: str,
-    channel: str,
-    at: int,
-    complete_through: Mapping[str, int],
-) -> Check:
+def check(case: Case, account_id: str, channel: str, at: int) -> Check:
     """Decide one account and channel at a moment (UTC microseconds), with everything known by then, today's contacts included.
 
-    cohort: the scorable accounts of the account's debtor. Besides what a night holds, pauses between two attempts are held here.
+    Besides what a night holds, pauses between two attempts are held here.
     """
-    (channel,) = _known([channel])
-    place = np.flatnonzero(cohort["account_id"].to_numpy() == account_id)
-    if place.size != 1:
-        raise ContractError(f"Account {account_id!r} is not scorable at that time: it may be paid, closed or not yet known.")
-    row = int(place[0])
-    zone = cohort["time_zone"].iloc[row]
-    clock = zone if isinstance(zone, str) and zone in known_zones() else params.portfolio(str(cohort["portfolio"].iloc[row])).time_zone
-    sight = Sight(day_on_clock(at, clock), at)
-    decision = decide(Question(cohort, tables, rules, params, sight, complete_through, (channel,)))
+    row = case.row_of(account_id, "at that time")
+    zone, portfolio = (case.cohort[name].iloc[row] for name in ("time_zone", "portfolio"))
+    clock = zone if isinstance(zone, str) and zone in known_zones() else case.params.portfolio(str(portfolio)).time_zone
+    decision = decide(case.asked(Sight(day_on_clock(at, clock), at), [channel]))
     states, causes, _ = of_channels(decision)
     state, cause = int(states[0, row]), decision.causes.cause(int(causes[0, row]))
     spans = decision.open_spans(row, channel) if state == PERMITTED else ()
@@ -159,14 +118,7 @@ def _next_opening(decision: Decision, row: int, channel: str, at: int) -> int:
     return NO_TIME if day >= NEVER else decision.openings.timetable.first_open(decision.placed.scene_of(row), channel, day, at)
 
 
-def _known(channels: Sequence[str]) -> tuple[str, ...]:
-    for name in channels:
-        if name not in CONTACT_CHANNELS:
-            raise ContractError(f"A channel must be one of {', '.join(CONTACT_CHANNELS)}{nearest(name, CONTACT_CHANNELS)}. Got {name!r}.")
-    return tuple(channels)
-
-
-def _framed(decision: Decision) -> Verdicts:
+def _framed(decision: Decision) -> Rulings:
     asked, channels = decision.asked, decision.asked.channels
     account_no = asked.cohort["account_no"].to_numpy()
     by_channel = of_channels(decision)
@@ -205,4 +157,4 @@ def _framed(decision: Decision) -> Verdicts:
             "first_permitted": by_channel.first.T.ravel(),
         }
     )
-    return Verdicts(accounts, frame)
+    return Rulings(accounts, frame)

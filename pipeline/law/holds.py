@@ -12,8 +12,8 @@ import pandas as pd
 from features.days import day_of_text
 from features.tables import NEVER, NO_DAY, NO_MONEY, PAYMENT_KINDS, STATUSES
 from features.versions import arranged
-from pipeline.law.log import Sight, codes
-from pipeline.law.question import KnownAccounts, Settled
+from pipeline.law.log import codes
+from pipeline.law.question import KnownAccounts, Settled, Sight
 from pipeline.law.rules import CONSENT
 
 BIT = {name: np.int64(1) << number for number, name in enumerate(STATUSES)}

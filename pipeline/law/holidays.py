@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
-WEEKDAY = {name: number for number, name in enumerate(("mon", "tue", "wed", "thu", "fri", "sat", "sun"))}
 FORMS = ({"month", "day"}, {"month", "nth", "weekday"}, {"month", "day", "weekday_on_or_before"}, {"easter"}, {"date"})
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+WEEKDAYS = get_args(Weekday)  # from Monday, as datetime counts them
 
 
 class Holiday(BaseModel):
@@ -59,14 +59,14 @@ class Holiday(BaseModel):
         if self.nth is not None:
             if self.nth > 0:
                 first = dt.date(year, self.month, 1)
-                return first + dt.timedelta(days=(WEEKDAY[self.weekday] - first.weekday()) % 7 + 7 * (self.nth - 1))
+                return first + dt.timedelta(days=(WEEKDAYS.index(self.weekday) - first.weekday()) % 7 + 7 * (self.nth - 1))
             last = dt.date(year + self.month // 12, self.month % 12 + 1, 1) - dt.timedelta(days=1)
-            return last - dt.timedelta(days=(last.weekday() - WEEKDAY[self.weekday]) % 7)
+            return last - dt.timedelta(days=(last.weekday() - WEEKDAYS.index(self.weekday)) % 7)
         if (self.month, self.day) == (2, 29) and not (year % 4 == 0 and (year % 100 or year % 400 == 0)):
             return None
         fixed = dt.date(year, self.month, self.day)
         if self.weekday_on_or_before is not None:
-            return fixed - dt.timedelta(days=(fixed.weekday() - WEEKDAY[self.weekday_on_or_before]) % 7)
+            return fixed - dt.timedelta(days=(fixed.weekday() - WEEKDAYS.index(self.weekday_on_or_before)) % 7)
         return fixed
 
 

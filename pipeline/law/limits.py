@@ -7,35 +7,22 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from features.cohort import Cohort
 from pipeline.law.counts import NO_LIMIT
 from pipeline.law.decision import Decision, decide
 from pipeline.law.hours import Spans
-from pipeline.law.log import Sight
 from pipeline.law.outcome import PERMITTED, of_channels
-from pipeline.law.question import Question
-from pipeline.law.rules import Cap, Rule, Rules
-from pipeline.params import Params
+from pipeline.law.question import Case, Sight
+from pipeline.law.rules import Cap, Rule
 
-COLUMNS = ("account_id", "rule", "citation", "reason")
+LIMIT_COLUMNS = ("account_id", "rule", "citation", "reason")
 
 
-def limits_of(
-    cohort: Cohort,
-    tables: Mapping[str, pd.DataFrame],
-    planned: Mapping[int, str],
-    rules: Rules,
-    params: Params,
-    as_of: int,
-    complete_through: Mapping[str, int],
-) -> pd.DataFrame:
-    """COLUMNS for listed accounts, by number with the channel planned for each: the rules that narrow that channel, hours first.
+def limits_of(case: Case, planned: Mapping[int, str], as_of: int) -> pd.DataFrame:
+    """LIMIT_COLUMNS for listed accounts, by number with the channel planned for each: the rules that narrow that channel, hours first.
 
-    cohort: every scorable account of the listed debtors, for their plausible places and caps reach across all of them. The day is decided
-    again, by the very code that decided the night.
+    The day is decided again, by the very code that decided the night.
     """
-    rows = cohort.frame
-    decision = decide(Question(rows, tables, rules, params, Sight(as_of), complete_through, params.eligibility.channels))
+    rows, decision = case.cohort, decide(case.asked(Sight(as_of)))
     state = of_channels(decision).state
     places = {channel: number for number, channel in enumerate(decision.asked.channels)}
     used: dict[str, np.ndarray] = {}
@@ -46,7 +33,7 @@ def limits_of(
             continue
         for rule in (*_hours(decision, row, number), *_tightest(decision, row, number, used)):
             found.append((rows["account_id"].iloc[row], rule.id, rule.citation, rule.says))
-    return pd.DataFrame(found, columns=list(COLUMNS), dtype="str")
+    return pd.DataFrame(found, columns=list(LIMIT_COLUMNS), dtype="str")
 
 
 def _hours(decision: Decision, row: int, number: int) -> list[Rule]:

@@ -2,47 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from features.tables import CHANNELS, NEVER, NO_DAY, NO_MINUTE, OUTCOMES
-from features.versions import arranged, superseded_on
+from features.tables import CHANNELS, NO_DAY, NO_MINUTE, OUTCOMES
+from features.versions import arranged
 from pipeline.law.hours import DAY_US
+from pipeline.law.question import KnownAccounts, Sight
 
 UNKNOWN_OUTCOME = len(OUTCOMES)  # an empty cell: what happened is not known
 OUTCOME = {name: number for number, name in enumerate(OUTCOMES)}
 PROMISE_COLUMNS = ("account_no", "occurred_on", "promise_amount", "promise_due_on")
 WAY_OUT_COLUMNS = ("account_no", "channel", "occurred_on")
-Finder = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-CHANNEL = {name: number for number, name in enumerate(CHANNELS)}
 
 
 @dataclass(frozen=True)
-class Sight:
-    """What may be seen: what was known before the day began (the list of a night), or before a moment (the check at the phone)."""
-
-    day: int
-    moment: int | None = None
-
-    def sees(self, frame: pd.DataFrame) -> np.ndarray:
-        if self.moment is None:
-            return frame["known_on"].to_numpy() < self.day
-        return frame["known_at"].to_numpy() < self.moment
-
-    def newest(self, frame: pd.DataFrame, key: list[str], table: str) -> pd.DataFrame:
-        """The last visible version of each key; the frame is sorted by account_no."""
-        seen = frame[self.sees(frame)]
-        return seen[superseded_on(seen, key, table) == NEVER]
-
-
-@dataclass(frozen=True)
-class Log:
+class ContactLog:
     """One row per contact and account, sorted by (account, day).
 
-    account      index into the book
+    account      place among the known accounts
     day          int32: the later of the day on the portfolio's clock and on the debtor's
     at           microseconds UTC; the end of its day where only the day is known
     channel, outcome   codes of the contract's lists; outcome UNKNOWN_OUTCOME where empty
@@ -63,11 +43,11 @@ class Log:
         return self.account.size
 
     @classmethod
-    def empty(cls) -> Log:
+    def empty(cls) -> ContactLog:
         return cls(**{name: np.zeros(0, np.int64) for name in cls.__dataclass_fields__} | {"outbound": np.zeros(0, bool)})
 
-    def taken(self, rows: np.ndarray) -> Log:
-        return Log(**{name: values[rows] for name, values in vars(self).items()})
+    def taken(self, rows: np.ndarray) -> ContactLog:
+        return ContactLog(**{name: values[rows] for name, values in vars(self).items()})
 
 
 @dataclass(frozen=True)
@@ -92,19 +72,18 @@ def codes(values: pd.Series, vocabulary: tuple[str, ...]) -> np.ndarray:
 
 
 def read_log(
-    contacts: pd.DataFrame, find: Finder, offsets: np.ndarray, sight: Sight, days_back: int, grace_days: int
-) -> tuple[Log, Remembered]:
-    """The rows known or dated within days_back of the day, and the remembered ones.
+    contacts: pd.DataFrame, known: KnownAccounts, offsets: np.ndarray, sight: Sight, days_back: int, grace_days: int
+) -> tuple[ContactLog, Remembered]:
+    """The rows known or dated within days_back of the day, and the remembered ones. Rows of accounts that are not known are left out.
 
-    find: account numbers -> (rows of the book, whether they are there); offsets: microseconds by which each account's clock may be ahead of
-    UTC. A row becomes known no sooner than it happens, so a version that replaces a recent row is recent itself. Rows of accounts that are
-    not in the book are left out.
+    offsets: microseconds by which each known account's clock may be ahead of UTC. A row becomes known no sooner than it happens, so a
+    version that replaces a recent row is recent itself.
     """
     contacts = arranged(contacts, "contacts")
-    known, happened = contacts["known_on"].to_numpy(), contacts["occurred_on"].to_numpy()
+    newest_day = np.maximum(contacts["known_on"].to_numpy(), contacts["occurred_on"].to_numpy())
     outcome = codes(contacts["outcome"], OUTCOMES)
     seen = sight.sees(contacts)
-    recent = seen & (np.maximum(known, happened) >= sight.day - days_back)
+    recent = seen & (newest_day >= sight.day - days_back)
     due = contacts["promise_due_on"].to_numpy().astype(np.int64)
     promised = (outcome == OUTCOME["promise"]) & (due + grace_days >= sight.day)
     lasting = seen & (promised | (outcome == OUTCOME["unsubscribed"]))
@@ -118,7 +97,7 @@ def read_log(
         frame.loc[outcome == OUTCOME["unsubscribed"], list(WAY_OUT_COLUMNS)],
     )
     frame = frame[np.maximum(frame["known_on"].to_numpy(), frame["occurred_on"].to_numpy()) >= sight.day - days_back]
-    place, inside = find(frame["account_no"].to_numpy())
+    place, inside = known.find(frame["account_no"].to_numpy())
     return _log(frame[inside], place[inside], offsets), remembered
 
 
@@ -132,12 +111,12 @@ def _rows_of(contacts: pd.DataFrame, wanted: np.ndarray) -> np.ndarray:
     return np.cumsum(steps[:-1]) > 0
 
 
-def _log(frame: pd.DataFrame, account: np.ndarray, offsets: np.ndarray) -> Log:
+def _log(frame: pd.DataFrame, account: np.ndarray, offsets: np.ndarray) -> ContactLog:
     at = frame["occurred_at"].to_numpy().astype(np.int64)
     at = np.where(frame["occurred_minute"].to_numpy() == NO_MINUTE, at + DAY_US - 1, at)
     day = np.maximum(frame["occurred_on"].to_numpy(), (at + offsets[account]) // DAY_US).astype(np.int32)
     order = np.lexsort((at, day, account))
-    log = Log(
+    log = ContactLog(
         account=account.astype(np.int64),
         day=day,
         at=at,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,9 +10,50 @@ import numpy as np
 import pandas as pd
 
 from features.errors import ContractError, some
-from pipeline.law.log import Sight
-from pipeline.law.rules import Rules
+from features.tables import NEVER
+from features.versions import superseded_on
+from pipeline.law.rules import CONTACT_CHANNELS, Rules, nearest
 from pipeline.params import Params
+
+NEEDED = (
+    "account_no", "account_id", "debtor_id", "portfolio", "debtor_type", "jurisdiction", "time_zone", "days_past_due",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What may be seen: what was known before the day began (the list of a night), or before a moment (the check at the phone)."""
+
+    day: int
+    moment: int | None = None
+
+    def sees(self, frame: pd.DataFrame) -> np.ndarray:
+        if self.moment is None:
+            return frame["known_on"].to_numpy() < self.day
+        return frame["known_at"].to_numpy() < self.moment
+
+    def newest(self, frame: pd.DataFrame, key: list[str], table: str) -> pd.DataFrame:
+        """The last visible version of each key; the frame is sorted by account_no."""
+        seen = frame[self.sees(frame)]
+        return seen[superseded_on(seen, key, table) == NEVER]
+
+
+class CannotDecide(ContractError):
+    """What is asked is not whole, so no answer would be safe."""
+
+    @classmethod
+    def accounts_missing(cls, ids: list[str]) -> CannotDecide:
+        return cls(
+            f"{len(ids):,} scorable accounts are not in the accounts table of the shard ({some(ids)}). Pass the tables of whole debtors."
+        )
+
+    @classmethod
+    def not_scorable(cls, account_id: str, when: str) -> CannotDecide:
+        return cls(f"Account {account_id!r} is not scorable {when}: it may be paid, closed or not yet known.")
+
+    @classmethod
+    def unknown_channel(cls, name: str) -> CannotDecide:
+        return cls(f"A channel must be one of {', '.join(CONTACT_CHANNELS)}{nearest(name, CONTACT_CHANNELS)}. Got {name!r}.")
 
 
 @dataclass(frozen=True)
@@ -30,18 +71,14 @@ class KnownAccounts:
 
     @classmethod
     def of(cls, accounts: pd.DataFrame, cohort: pd.DataFrame) -> KnownAccounts:
-        """Raises ContractError where a scorable account is not among the accounts."""
+        """Raises CannotDecide where a scorable account is not among the accounts."""
         numbers, last = np.unique(accounts["account_no"].to_numpy()[::-1], return_index=True)
         owners = accounts["debtor_id"].to_numpy()[::-1][last]
         debtor, names = pd.factorize(pd.Series(owners).astype("str"))
         asked = cohort["account_no"].to_numpy()
         strange = ~np.isin(asked, numbers)
         if strange.any():
-            ids = cohort["account_id"].to_numpy()[strange]
-            raise ContractError(
-                f"{int(strange.sum()):,} scorable accounts are not in the accounts table of the shard ({some(list(ids))}). "
-                "Pass the tables of whole debtors."
-            )
+            raise CannotDecide.accounts_missing(list(cohort["account_id"].to_numpy()[strange]))
         return cls(numbers, debtor.astype(np.int64), len(names), np.searchsorted(numbers, asked))
 
     def find(self, account_no: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -60,20 +97,47 @@ class KnownAccounts:
 
 
 @dataclass(frozen=True)
-class Question:
-    """Which scorable accounts may be contacted, and how, given what is in sight.
+class Case:
+    """The accounts that may come before the law, and all that it may read about them.
 
-    cohort            one row per scorable account of one night; tables: the inner form, whole debtors
+    cohort            NEEDED, one row per scorable account of one night; all those of each debtor, since what binds one binds the others
+    tables            the inner form, whole debtors
     complete_through  last complete day per table
-    channels          in the order in which a list prefers them
+    Raises ContractError where columns or accounts are missing.
     """
 
     cohort: pd.DataFrame
     tables: Mapping[str, pd.DataFrame]
     rules: Rules
     params: Params
-    sight: Sight
     complete_through: Mapping[str, int]
+
+    def __post_init__(self) -> None:
+        missing = [name for name in NEEDED if name not in self.cohort]
+        if missing:
+            raise ContractError.missing_columns("cohort", missing, self.cohort.columns)
+
+    def asked(self, sight: Sight, channels: Sequence[str] | None = None) -> Question:
+        """Channels in the order in which a list prefers them; by default eligibility.channels of the params."""
+        chosen = self.params.eligibility.channels if channels is None else tuple(channels)
+        for name in chosen:
+            if name not in CONTACT_CHANNELS:
+                raise CannotDecide.unknown_channel(name)
+        return Question(self.cohort, self.tables, self.rules, self.params, self.complete_through, sight, chosen)
+
+    def row_of(self, account_id: str, when: str) -> int:
+        """The account's row in the cohort; when: how a refusal names the time."""
+        rows = np.flatnonzero(self.cohort["account_id"].to_numpy() == account_id)
+        if rows.size != 1:
+            raise CannotDecide.not_scorable(account_id, when)
+        return int(rows[0])
+
+
+@dataclass(frozen=True)
+class Question(Case):
+    """Which accounts of a case may be contacted, and how, on some channels, given what is in sight."""
+
+    sight: Sight
     channels: tuple[str, ...]
 
     @property

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from zoneinfo import ZoneInfo
 
-import numpy as np
 import pandas as pd
 
 from features.days import date_of
@@ -16,38 +15,24 @@ from pipeline.law.caps import conversations, exchanges
 from pipeline.law.decision import Decision, decide
 from pipeline.law.holds import BIT
 from pipeline.law.hours import minute_on_clock
-from pipeline.law.log import Sight
 from pipeline.law.outcome import DEFERRED, EXCLUDED, PERMITTED, STATES, Outcome, of_accounts, of_channels
-from pipeline.law.question import Question
+from pipeline.law.question import Case, Sight
 from pipeline.law.rules import Cap, Hours, Note, OptOut, Pause, Precondition, Rule, Rules, Stop, TimeBarred, Wait, written
 from pipeline.law.scenes import NOWHERE
 from pipeline.params import Params
 
 
-def reasoning(
-    cohort: pd.DataFrame,
-    tables: Mapping[str, pd.DataFrame],
-    rules: Rules,
-    params: Params,
-    account_id: str,
-    as_of: int,
-    complete_through: Mapping[str, int],
-    channels: Sequence[str] | None = None,
-) -> str:
-    """Everything that decides about one account on a day: place, clock, what holds, every rule with its figures, the verdict per channel.
+def reasoning(case: Case, account_id: str, as_of: int, channels: Sequence[str] | None = None) -> str:
+    """Everything that decides about one account on a day: place, clock, what holds, every rule with its figures, the ruling per channel.
 
-    cohort: the scorable accounts of the account's debtor. Raises ContractError where the account is not among them.
+    Raises CannotDecide where the account is not scorable on the day.
     """
-    places = np.flatnonzero(cohort["account_id"].to_numpy() == account_id)
-    if places.size != 1:
-        raise ContractError(f"Account {account_id!r} is not scorable on {date_of(as_of)}: it may be paid, closed or not yet known.")
-    row = int(places[0])
-    chosen = tuple(channels or params.eligibility.channels)
-    decision = decide(Question(cohort, tables, rules, params, Sight(int(as_of)), complete_through, chosen))
+    row = case.row_of(account_id, f"on {date_of(as_of)}")
+    decision = decide(case.asked(Sight(int(as_of)), channels))
     by_channel = of_channels(decision)
     group, account_cause, account_first = of_accounts(by_channel)
     lines = [f"Account {account_id} on {date_of(as_of)} (what was known before that day)", ""]
-    lines += _who(cohort.iloc[row], decision, row)
+    lines += _who(case.cohort.iloc[row], decision, row)
     lines += _holding(decision, row)
     if decision.placed.scene[row] != NOWHERE:
         lines += _rules_applied(decision, row)

@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.law.caps import Counter
 from pipeline.law.holds import BIT, Holds, open_promises, read_holds, ways_out
 from pipeline.law.hours import greatest_offset
-from pipeline.law.log import Log, Remembered, read_log
+from pipeline.law.log import ContactLog, Remembered, read_log
 from pipeline.law.question import Question, Settled
 from pipeline.law.rules import OPT_OUT, Cap, Rules, Wait
 from pipeline.law.scenes import NOWHERE, Placed
@@ -44,10 +44,10 @@ def recorded(asked: Question, placed: Placed) -> Record:
     known, tables, promise = asked.known, asked.tables, asked.params.promise
     holds = read_holds(tables.get("statuses"), known, asked.sight)
     contacts = tables.get("contacts")
-    log, remembered = Log.empty(), Remembered.empty()
+    log, remembered = ContactLog.empty(), Remembered.empty()
     if contacts is not None:
         offsets = _clocks_ahead(asked, placed)
-        log, remembered = read_log(contacts, known.find, offsets, asked.sight, _days_back(asked.rules), promise.grace_days)
+        log, remembered = read_log(contacts, known, offsets, asked.sight, _days_back(asked.rules), promise.grace_days)
     left = ways_out(remembered.unsubscribed, holds.consent_on, known)
     debtor_bits = holds.debtor_bits.copy()
     for channel in left.keys() & OPT_OUT.keys():

@@ -9,24 +9,23 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache, cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from features.tables import STATUSES
-from pipeline.law.holidays import HolidayList
-from pipeline.params import Role
+from pipeline.law.holidays import WEEKDAYS, HolidayList
+from pipeline.params import ContactChannel, Role
 
-CONTACT_CHANNELS = ("call", "autodial", "voicemail", "sms", "email", "letter", "visit", "chat", "portal", "social")
+CONTACT_CHANNELS = get_args(ContactChannel)
 CALLS = ("call", "autodial", "voicemail")  # one family: what binds a call binds an autodialled one and a message left
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 OPT_OUT = {**dict.fromkeys(CALLS, "opt_out_call"), **{name: f"opt_out_{name}" for name in ("sms", "email", "letter", "visit")}}
 CONSENT = {**dict.fromkeys(CALLS, "consent_call"), "sms": "consent_sms", "email": "consent_email"}
 DAY_MINUTES = 1440
 
 DebtorType = Literal["consumer", "commercial"]
-Channel = Literal["call", "autodial", "voicemail", "sms", "email", "letter", "visit", "chat", "portal", "social", "any"]
+Channel = Literal[ContactChannel, "any"]
 Windows = tuple[tuple[tuple[int, int], ...], ...]
 _WINDOW = re.compile(r"([0-2]\d):([0-5]\d)-([0-2]\d):([0-5]\d)")
 

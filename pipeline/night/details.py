@@ -19,8 +19,7 @@ from features.vocabulary import PROMISE_STATES
 from models.explain import reasons
 from models.recovery import load_model
 from pipeline.law.limits import limits_of
-from pipeline.law.rule_file import load_rules
-from pipeline.night.feeds import complete_on
+from pipeline.night.feeds import case_of
 from pipeline.night.refusals import ScoresDiffer
 from pipeline.night.score import Job, asked
 from pipeline.pages.language import voice
@@ -54,7 +53,6 @@ def _open_shard(job: Job, language: str, item: tuple[int, pd.DataFrame]) -> tupl
     store = Store(job.store_path)
     whole = view(store, shard, [job.as_of], job.params, job.versions, debtors=listed["debtor_id"])
     seen = _of_debtors(whole, listed["account_no"])
-    complete = complete_on(store, job.versions, job.as_of, job.params)
     model = load_model(job.model.folder, job.model.sha256)
     cohort = seen.cohort.frame
     matrix = asked(model, seen.matrix)
@@ -64,7 +62,7 @@ def _open_shard(job: Job, language: str, item: tuple[int, pd.DataFrame]) -> tupl
     if differ.any():
         raise ScoresDiffer.again(list(cohort["account_id"][differ]))
     planned = dict(zip(listed["account_no"].tolist(), listed["channel"].astype("str"), strict=True))
-    narrowed = limits_of(whole.cohort, whole.tables, planned, load_rules(), job.params, job.as_of, complete)
+    narrowed = limits_of(case_of(whole, store, job.versions, job.as_of, job.params), planned, job.as_of)
     said = reasons(model, matrix, cohort, CATALOGUE, voice(language))
     named = {place: {f"reason_{place}": "reason", f"strength_{place}": "contribution"} for place in (1, 2, 3)}
     long = [said[list(names)].rename(columns=names).assign(account_id=cohort["account_id"], place=place) for place, names in named.items()]

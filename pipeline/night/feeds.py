@@ -1,4 +1,4 @@
-"""Whether everything that a night needs has been delivered, and how far each table is complete for it."""
+"""Whether everything that a night needs has been delivered, how far each table is complete for it, and what the law may then read."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Mapping
 
 from features.days import date_of, day_number
 from features.tables import FEEDS
+from pipeline.law.question import Case
+from pipeline.law.rule_file import load_rules
 from pipeline.night.refusals import NightMissing
-from pipeline.panel.view import quiet_through
+from pipeline.panel.view import View, quiet_through
 from pipeline.params import Params
 from pipeline.store.store import Store
 
@@ -43,3 +45,8 @@ def complete_on(store: Store, versions: Mapping[str, int], night: int, params: P
     """Table -> last complete day; one that nobody vouched for and that was quiet for a few days is complete through the day before."""
     days = {name: max(found.values()) for name, found in quiet_through(store, versions, params).items()}
     return {name: min(day, max(night - 1, store.complete_through(versions)[name])) for name, day in days.items()}
+
+
+def case_of(seen: View, store: Store, versions: Mapping[str, int], night: int, params: Params) -> Case:
+    """What the law reads of a view on its night."""
+    return Case(seen.cohort.frame, seen.tables, load_rules(), params, complete_on(store, versions, night, params))

@@ -17,8 +17,7 @@ from models.explain import every_reason
 from models.recovery import load_model
 from pipeline.law.eligibility import check
 from pipeline.law.reasoning import reasoning
-from pipeline.law.rule_file import load_rules
-from pipeline.night.feeds import check_feeds, complete_on
+from pipeline.night.feeds import case_of, check_feeds
 from pipeline.night.refusals import NightMissing
 from pipeline.night.score import asked, job_for
 from pipeline.pages.language import voice
@@ -58,7 +57,7 @@ def explain_account(store_path: Path, as_of: dt.date, account_id: str, params: P
         "Reasons (log-odds; with the base they add up to the raw score)",
         _reasons(every_reason(model, matrix, row, CATALOGUE, voice(params.worklist.language))),
         "",
-        reasoning(cohort, seen.tables, load_rules(), params, account_id, job.as_of, complete_on(store, versions, job.as_of, params)),
+        reasoning(case_of(seen, store, versions, job.as_of, params), account_id, job.as_of),
     ]
     number = int(row["account_no"].iloc[0])
     for name, (when, columns) in SHOWN_EVENTS.items():
@@ -72,8 +71,7 @@ def eligibility_of(store_path: Path, as_of: dt.date, account_id: str, params: Pa
     """For `recoup eligibility`: the whole reasoning about one account on a day."""
     store, versions, seen = _seen(store_path, as_of, account_id, params)
     night = day_number(as_of)
-    complete = complete_on(store, versions, night, params)
-    return reasoning(seen.cohort.frame, seen.tables, load_rules(), params, account_id, night, complete)
+    return reasoning(case_of(seen, store, versions, night, params), account_id, night)
 
 
 def _seen(store_path: Path, as_of: dt.date, account_id: str, params: Params) -> tuple[Store, dict[str, int], View]:
@@ -131,8 +129,7 @@ def check_contact(store_path: Path, account_id: str, channel: str, at: dt.dateti
     """For `recoup check`: may this account be contacted on this channel at this moment? `at` carries its offset."""
     moment = round(at.timestamp() * 1_000_000)
     store, versions, seen = _seen(store_path, at.date(), account_id, params)
-    complete = complete_on(store, versions, day_number(at.date()), params)
-    found = check(seen.cohort.frame, seen.tables, load_rules(), params, account_id, channel, moment, complete)
+    found = check(case_of(seen, store, versions, day_number(at.date()), params), account_id, channel, moment)
     if found.permitted:
         until = dt.datetime.fromtimestamp(found.until / 1_000_000, at.tzinfo).strftime("%H:%M")
         return f"permitted until {until} by the clock of --at, {found.contacts_left} left today included"

@@ -1,4 +1,4 @@
-"""From scores and verdicts to ranks: value, channel, control group, groups, part of the day, agents."""
+"""From scores and rulings to ranks: value, channel, control group, groups, part of the day, agents."""
 
 from __future__ import annotations
 

@@ -18,9 +18,8 @@ from features.tables import NO_DAY
 from features.versions import arranged
 from models.recovery import load_model
 from models.response import COUNT_COLUMNS, answer_counts, worked_rows
-from pipeline.law.eligibility import verdicts
-from pipeline.law.rule_file import load_rules
-from pipeline.night.feeds import complete_on
+from pipeline.law.eligibility import rulings
+from pipeline.night.feeds import case_of
 from pipeline.night.score import Job, asked, score_shard
 from pipeline.panel.engines import map_shards
 from pipeline.panel.view import View, terms_of
@@ -45,8 +44,8 @@ FACTS = {
 class Worked:
     """What one shard gives to a night.
 
-    rows      one per scorable account: FROM_COHORT, scores, facts, the account's verdict
-    channels  one per account and channel: pipeline.law.eligibility.Verdicts.channels
+    rows      one per scorable account: FROM_COHORT, scores, facts, the law's ruling on the account
+    channels  one per account and channel: pipeline.law.eligibility.Rulings.channels
     counts    all known accounts by reason
     waits     portfolio, money, money_days: money recovered after the last matured nights, and the same times the days it took
     answers   models.response.answer_counts of all known accounts
@@ -100,9 +99,7 @@ def _work_shard(job: Job, shelf: Path, shard: int) -> Worked:
         return _read(place, reused=True)
     seen, scores = score_shard(job, shard)
     store = Store(job.store_path)
-    found = verdicts(
-        seen.cohort.frame, seen.tables, load_rules(), job.params, job.as_of, complete_on(store, job.versions, job.as_of, job.params)
-    )
+    found = rulings(case_of(seen, store, job.versions, job.as_of, job.params), job.as_of)
     rows = _rows(job, seen, scores, found.accounts)
     worked = Worked(rows, found.channels, seen.cohort.counts, _waits(job, seen, store), _answers(job, seen), _unseen(job, seen))
     with whole_folder(place) as draft:

@@ -10,8 +10,9 @@ import pytest
 
 from features.errors import ContractError
 from features.tables import NO_DAY, NO_TIME
-from pipeline.law.eligibility import check, verdicts
+from pipeline.law.eligibility import check, rulings
 from pipeline.law.hours import instant, minute_on_clock
+from pipeline.law.question import Case
 from pipeline.law.rule_file import ALWAYS_STOP
 from tests.worlds.eligibility_worlds import (
     MONDAY,
@@ -162,7 +163,8 @@ def test_district_of_columbia_messages_need_notice_and_consent():
 def test_district_of_columbia_forbids_visits():
     """D.C. Code 28-3814(d)(5)-(6)."""
     world = a_world("US-DC", "owner")
-    found = verdicts(cohort_of(world), world.tables(), RULES, PARAMS, MONDAY, {"contacts": MONDAY, "statuses": MONDAY}, ("visit", "call"))
+    case = Case(cohort_of(world), world.tables(), RULES, PARAMS, {"contacts": MONDAY, "statuses": MONDAY})
+    found = rulings(case, MONDAY, ("visit", "call"))
     assert channel(found, world, "visit")["rule"] == "US-DC.visits"
     assert account(found, world)["group"] == "permitted"
 
@@ -351,7 +353,7 @@ def test_unknown_places_and_zones_block_and_say_so(columns, rule):
 def test_an_unknown_kind_of_debtor_blocks():
     world = a_world()
     cohort = cohort_of(world).assign(debtor_type=pd.Series([None], dtype="str"))
-    found = verdicts(cohort, world.tables(), RULES, PARAMS, MONDAY, {"contacts": MONDAY, "statuses": MONDAY})
+    found = rulings(Case(cohort, world.tables(), RULES, PARAMS, {"contacts": MONDAY, "statuses": MONDAY}), MONDAY)
     assert account(found, world)["rule"] == "debtor_type.unknown"
 
 
@@ -612,7 +614,8 @@ def test_a_late_evening_contact_counts_on_the_later_of_its_two_days():
 def asked(world: World, at: str, name: str = "call", account_id: str = "a", zone: str = "America/Chicago"):
     moment = int(dt.datetime.fromisoformat(at).replace(tzinfo=ZoneInfo(zone)).timestamp()) * 1_000_000
     today = day(at[:10])
-    return check(cohort_of(world), world.tables(), RULES, PARAMS, account_id, name, moment, {"contacts": today - 1, "statuses": today - 1})
+    case = Case(cohort_of(world), world.tables(), RULES, PARAMS, {"contacts": today - 1, "statuses": today - 1})
+    return check(case, account_id, name, moment)
 
 
 def test_what_was_lawful_at_night_is_asked_again_at_the_moment():

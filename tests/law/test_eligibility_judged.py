@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from features.tables import NO_DAY, NO_TIME, STATUSES
-from pipeline.law.eligibility import check, verdicts
+from pipeline.law.eligibility import check, rulings
+from pipeline.law.question import Case
 from pipeline.law.rule_file import ALWAYS_STOP
 from tests.judges.contact_judge import breaches
 from tests.worlds.eligibility_worlds import (
@@ -190,8 +191,8 @@ def test_order_of_rows_and_categories_change_nothing(scene, seed):
     world, night, overdue = scene
     through = {"contacts": night - 1, "statuses": night - 1}
     cohort = cohort_of(world, overdue)
-    plain = verdicts(cohort, world.tables(), RULES, PARAMS, night, through)
-    mixed = verdicts(cohort, world.tables(shuffle_seed=seed, categorical=True), RULES, PARAMS, night, through)
+    plain = rulings(Case(cohort, world.tables(), RULES, PARAMS, through), night)
+    mixed = rulings(Case(cohort, world.tables(shuffle_seed=seed, categorical=True), RULES, PARAMS, through), night)
     pd.testing.assert_frame_equal(plain.accounts, mixed.accounts)
     pd.testing.assert_frame_equal(plain.channels, mixed.channels)
 
@@ -354,5 +355,5 @@ def test_the_check_before_dawn_agrees_with_the_night(scene, name):
     for account_id in cohort["account_id"]:
         row = channel(found, known, name, account_id)
         if row["verdict"] == "permitted":
-            answer = check(cohort, known.tables(), RULES, PARAMS, account_id, name, int(row["first_permitted"]), through)
+            answer = check(Case(cohort, known.tables(), RULES, PARAMS, through), account_id, name, int(row["first_permitted"]))
             assert (answer.permitted, answer.contacts_left) == (True, row["contacts_left"])

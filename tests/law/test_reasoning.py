@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from features.errors import ContractError
+from pipeline.law.question import Case
 from pipeline.law.reasoning import places, reasoning
 from tests.worlds.eligibility_worlds import (
     MONDAY,
@@ -22,18 +23,18 @@ from tests.worlds.eligibility_worlds import (
 def test_the_whole_reasoning_of_an_account_can_be_read():
     world = calls(a_world(), 1, 2, 3).status("consent_email", MONDAY - 9)
     through = {"contacts": MONDAY - 1, "statuses": MONDAY - 1}
-    text = reasoning(cohort_of(world), world.tables(), RULES, PARAMS, "a", MONDAY, through)
+    text = reasoning(Case(cohort_of(world), world.tables(), RULES, PARAMS, through), "a", MONDAY)
     assert "US.call_frequency: At most 7 attempts by call in 7 days per account. Used: 3 of 7." in text
     assert "call       permitted  08:00-20:45 on the debtor's clock; contacts left 4" in text
     assert "[presumption; primary, verified]" in text
     with pytest.raises(ContractError, match="'zz' is not scorable on 2026-11-16"):
-        reasoning(cohort_of(world), world.tables(), RULES, PARAMS, "zz", MONDAY, through)
+        reasoning(Case(cohort_of(world), world.tables(), RULES, PARAMS, through), "zz", MONDAY)
     stopped = world.status("dispute", MONDAY - 1).status("plan", MONDAY - 1)
-    text = reasoning(cohort_of(stopped), stopped.tables(), RULES, PARAMS, "a", MONDAY, through)
+    text = reasoning(Case(cohort_of(stopped), stopped.tables(), RULES, PARAMS, through), "a", MONDAY)
     assert "Account: excluded by US.dispute_hold (15 USC 1692g(b); 12 CFR 1006.38(d))." in text
 
 
-def test_every_kind_of_verdict_has_its_reasoning():
+def test_every_kind_of_ruling_has_its_reasoning():
     for world in (
         a_world("XX"),
         a_world(zone="America/Los_Angeles"),
@@ -45,7 +46,7 @@ def test_every_kind_of_verdict_has_its_reasoning():
         a_world("GB-ENG", "owner").status("callback", MONDAY, known_at=MONDAY - 3),
     ):
         through = {"contacts": MONDAY - 1, "statuses": MONDAY - 1}
-        text = reasoning(cohort_of(world), world.tables(), RULES, PARAMS, "a", MONDAY, through)
+        text = reasoning(Case(cohort_of(world), world.tables(), RULES, PARAMS, through), "a", MONDAY)
         state = account(judged(world), world)
         assert f"Account: {state['group']}" in text
         assert state["rule"] in text

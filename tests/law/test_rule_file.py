@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from features.errors import ContractError, InputMissing, UsageError
-from pipeline.law.eligibility import load_rules, verdicts
-from pipeline.law.rule_file import RULES_FILE
+from pipeline.law.eligibility import rulings
+from pipeline.law.question import Case
+from pipeline.law.rule_file import RULES_FILE, load_rules
 from pipeline.params import load
 from tests.worlds.eligibility_worlds import (
     HOUSE,
@@ -149,16 +150,17 @@ def test_verified_is_only_for_what_was_read(tmp_path):
 def test_missing_columns_and_strange_accounts_are_refused():
     world = a_world()
     with pytest.raises(ContractError, match="Table 'cohort' lacks 'time_zone'"):
-        verdicts(cohort_of(world).drop(columns="time_zone"), world.tables(), RULES, PARAMS, MONDAY, {})
+        rulings(Case(cohort_of(world).drop(columns="time_zone"), world.tables(), RULES, PARAMS, {}), MONDAY)
     tables = world.tables()
     tables["accounts"] = tables["accounts"].iloc[:0]
     with pytest.raises(ContractError, match=r"1 scorable accounts are not in the accounts table of the shard \(a\)"):
-        verdicts(cohort_of(world), tables, RULES, PARAMS, MONDAY, {})
+        rulings(Case(cohort_of(world), tables, RULES, PARAMS, {}), MONDAY)
 
 
 def test_an_empty_night_is_decided_too():
     world = a_world()
-    found = verdicts(cohort_of(world).iloc[:0], world.tables(), RULES, PARAMS, MONDAY, {"contacts": MONDAY, "statuses": MONDAY})
+    through = {"contacts": MONDAY, "statuses": MONDAY}
+    found = rulings(Case(cohort_of(world).iloc[:0], world.tables(), RULES, PARAMS, through), MONDAY)
     assert len(found.accounts) == 0
     assert len(found.channels) == 0
     assert list(found.accounts["group"].cat.categories) == ["excluded", "deferred", "permitted"]

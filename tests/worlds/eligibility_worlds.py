@@ -1,4 +1,4 @@
-"""What the tests of eligibility share: rules, params that sign every place off, worlds of one account, and how a verdict is read."""
+"""What the tests of eligibility share: rules, params that sign every place off, worlds of one account, and how a ruling is read."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import yaml
 
-from pipeline.law.eligibility import load_rules, verdicts
-from pipeline.law.rule_file import RULES_FILE
+from pipeline.law.eligibility import rulings
+from pipeline.law.question import Case
+from pipeline.law.rule_file import RULES_FILE, load_rules
 from pipeline.params import Eligibility, Portfolio, load
 from tests.worlds.worlds import World, day
 
@@ -85,7 +86,7 @@ def cohort_of(world: World, overdue: dict[str, int] | None = None) -> pd.DataFra
 
 def judged(world: World, as_of=MONDAY, rules=RULES, params=PARAMS, overdue=None, through=None, categorical=False):
     complete = {"contacts": as_of - 1, "statuses": as_of - 1} if through is None else through
-    return verdicts(cohort_of(world, overdue), world.tables(categorical=categorical), rules, params, as_of, complete)
+    return rulings(Case(cohort_of(world, overdue), world.tables(categorical=categorical), rules, params, complete), as_of)
 
 
 def account(found, world: World, account_id: str = "a") -> dict:

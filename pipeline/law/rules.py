@@ -356,7 +356,7 @@ def written(windows: tuple[tuple[int, int], ...]) -> str:
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str:
-    hit = get_close_matches(name, list(candidates), n=1)
+    hit = get_close_matches(name, map(str, candidates), n=1)
     return f" (nearest: {hit[0]!r})" if hit else ""
 
 

@@ -137,7 +137,8 @@ def test_a_file_is_parsed_once_and_again_when_a_byte_of_it_changes(tmp_path):
 def test_norway_is_no_truth_value_even_without_quotes(tmp_path):
     path = tmp_path / "rules.yaml"
     path.write_text(RULES_FILE.read_text().replace("\n  JP:\n    name:", "\n  NO:\n    name: Norway\n  JP:\n    name:", 1))
-    assert "NO" in load_rules(path).places and "NO" not in RULES.places
+    assert "NO" in load_rules(path).places
+    assert "NO" not in RULES.places
 
 
 def test_verified_is_only_for_what_was_read(tmp_path):

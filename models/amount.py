@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import lightgbm
 import numpy as np
@@ -60,12 +61,12 @@ class AmountHead:
         third = np.searchsorted(np.array(self.edges), share, side="right")
         return np.clip(share * np.array(self.low)[third], 0.0, 1.0), np.clip(share * np.array(self.high)[third], 0.0, 1.0)
 
-    def card(self) -> dict:
+    def card(self) -> dict[str, Any]:
         plain = {name: getattr(self, name) for name in ("kind", "smearing", "factor")}
         return {**plain, "shares": dict(self.shares), "edges": list(self.edges), "low": list(self.low), "high": list(self.high)}
 
     @classmethod
-    def from_card(cls, card: Mapping, text: str | None) -> AmountHead:
+    def from_card(cls, card: Mapping[str, Any], text: str | None) -> AmountHead:
         bands = {name: tuple(card[name]) for name in ("edges", "low", "high")}
         booster = booster_of(text) if text is not None else None
         return cls(card["kind"], card["shares"], booster, card["smearing"], card["factor"], **bands)
@@ -94,8 +95,8 @@ class Later:
 
 
 def fit_amount(
-    window: FitWindow, found: Recoveries, chance: np.ndarray, trial: Later | None, like: Mapping | None
-) -> tuple[AmountHead, dict]:
+    window: FitWindow, found: Recoveries, chance: np.ndarray, trial: Later | None, like: Mapping[str, Any] | None
+) -> tuple[AmountHead, dict[str, Any]]:
     """The head, and how it was chosen: {"kind", "trees", "trial": per kind the money captured and the money off per tenth}.
 
     chance: calibrated out-of-fold P(recovered) of every row, for the money factor. like: an earlier choice to repeat without a trial.
@@ -130,7 +131,7 @@ def _grown(window: FitWindow, found: Recoveries, portfolio: pd.Series, kind: str
     return AmountHead(kind, shares, booster, smearing), np.exp(logs) * smearing
 
 
-def _tried(window: FitWindow, found: Recoveries, portfolio: pd.Series, trial: Later) -> dict:
+def _tried(window: FitWindow, found: Recoveries, portfolio: pd.Series, trial: Later) -> dict[str, Any]:
     """Each way taught on early nights and judged on later ones: the simplest within one standard error of the most money captured."""
     early, later, rows = trial.early & found.rows, trial.later & found.rows, trial.later
     trees = {MEAN_SHARE: 0}

@@ -86,7 +86,7 @@ def together(boosters: Sequence[lightgbm.Booster]) -> lightgbm.Booster:
     return booster_of(re.sub(r"(?m)^tree_sizes=.*$", sizes, head) + "".join(whole) + tail)
 
 
-def _shared(count: int, line: re.Match) -> str:
+def _shared(count: int, line: re.Match[str]) -> str:
     return f"{line[1]}=" + " ".join(repr(float(value) / count) for value in line[2].split())
 
 
@@ -131,7 +131,7 @@ class FitWindow:
     numbers: np.ndarray
     cohort: pd.DataFrame
     weight: np.ndarray
-    settings: Mapping
+    settings: Mapping[str, Any]
     seed: int
     names: Sequence[str]
 
@@ -143,14 +143,14 @@ class FitWindow:
             self.numbers, feature_name=_plain(self.names), params=dict(self.params), free_raw_data=True
         ).construct()
 
-    def with_settings(self, settings: Mapping, seed: int | None = None) -> FitWindow:
+    def with_settings(self, settings: Mapping[str, Any], seed: int | None = None) -> FitWindow:
         """The same rows and folds, binned as they are, under other settings or another seed of growth (max_bin stays)."""
         other = copy.copy(self)
         other.settings, other.seed = settings, self.seed if seed is None else seed
         other._read_settings()
         return other
 
-    def grow(self, objective: Mapping, target: np.ndarray, rows: np.ndarray, trees: int) -> lightgbm.Booster:
+    def grow(self, objective: Mapping[str, Any], target: np.ndarray, rows: np.ndarray, trees: int) -> lightgbm.Booster:
         """A booster of exactly `trees` rounds on the given rows (bool)."""
         return booster_of(self._grown(objective, target, rows, trees).model_to_string())
 
@@ -164,7 +164,9 @@ class FitWindow:
             early, later = self.folds != 0, self.folds == 0
         return rows & early, rows & later
 
-    def count_trees(self, objective: Mapping, target: np.ndarray, early: np.ndarray, later: np.ndarray) -> tuple[int, lightgbm.Booster]:
+    def count_trees(
+        self, objective: Mapping[str, Any], target: np.ndarray, early: np.ndarray, later: np.ndarray
+    ) -> tuple[int, lightgbm.Booster]:
         """Rounds until the later rows stopped gaining, and the booster of that many rounds grown on the early rows."""
         stop = lightgbm.early_stopping(PATIENCE, first_metric_only=True, verbose=False)
         sets = {"valid_sets": [self._part(later, target)], "valid_names": ["later"], "callbacks": [stop, _unless_stopped]}
@@ -172,14 +174,16 @@ class FitWindow:
         trees = max(int(grown.best_iteration), 1)
         return trees, booster_of(grown.model_to_string(num_iteration=trees))
 
-    def grow_and_score(self, objective: Mapping, target: np.ndarray, rows: np.ndarray, trees: int) -> tuple[lightgbm.Booster, np.ndarray]:
+    def grow_and_score(
+        self, objective: Mapping[str, Any], target: np.ndarray, rows: np.ndarray, trees: int
+    ) -> tuple[lightgbm.Booster, np.ndarray]:
         """The booster on `rows`, and raw scores of all rows, each by a booster grown on `rows` of other debtors."""
         whole, (scores, _) = side_by_side(
             lambda: self.grow(objective, target, rows, trees), lambda: self.out_of_fold(objective, target, rows, trees)
         )
         return whole, scores
 
-    def out_of_fold(self, objective: Mapping, target: np.ndarray, rows: np.ndarray, trees: int) -> tuple[np.ndarray, np.ndarray]:
+    def out_of_fold(self, objective: Mapping[str, Any], target: np.ndarray, rows: np.ndarray, trees: int) -> tuple[np.ndarray, np.ndarray]:
         """(raw scores of all rows, each by a booster grown on `rows` of other debtors; the gain of each column in those boosters)."""
 
         def unseen(fold: int) -> tuple[np.ndarray, np.ndarray]:
@@ -193,7 +197,7 @@ class FitWindow:
             gain += gained
         return scores, gain
 
-    def _grown(self, objective: Mapping, target: np.ndarray, rows: np.ndarray, trees: int) -> lightgbm.Booster:
+    def _grown(self, objective: Mapping[str, Any], target: np.ndarray, rows: np.ndarray, trees: int) -> lightgbm.Booster:
         """One booster, or the mean of `seeds` of them."""
 
         def one(seed: int) -> lightgbm.Booster:

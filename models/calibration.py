@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,7 +46,7 @@ class Calibrator:
         shifts = np.array([self.intercepts.get(name, 0.0) for name in names.categories] + [0.0])
         return shifts[names.codes]
 
-    def card(self) -> dict:
+    def card(self) -> dict[str, Any]:
         return {
             "kind": self.kind,
             "knots": list(self.knots),
@@ -55,7 +56,7 @@ class Calibrator:
         }
 
     @classmethod
-    def from_card(cls, card: Mapping) -> Calibrator:
+    def from_card(cls, card: Mapping[str, Any]) -> Calibrator:
         return cls(card["kind"], tuple(card["knots"]), card["intercept"], tuple(card["slopes"]), card["intercepts"])
 
 

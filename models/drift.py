@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -43,14 +44,14 @@ class Reference:
             return dict.fromkeys(columns, 0.0)
         return {name: psi(np.array(self.shares[name]), binned_shares(column, self.edges[name])) for name, column in columns.items()}
 
-    def card(self) -> dict:
+    def card(self) -> dict[str, Any]:
         return {
             "edges": {name: list(held) for name, held in self.edges.items()},
             "shares": {name: list(held) for name, held in self.shares.items()},
         }
 
     @classmethod
-    def from_card(cls, card: Mapping) -> Reference:
+    def from_card(cls, card: Mapping[str, Any]) -> Reference:
         return cls(*({name: tuple(held) for name, held in card[part].items()} for part in ("edges", "shares")))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -122,7 +123,7 @@ class Encoder:
         }
         return {name: count for name, count in counts.items() if count}
 
-    def card(self) -> dict:
+    def card(self) -> dict[str, Any]:
         """As plain values for card.json."""
         return {
             "names": list(self.names),
@@ -134,7 +135,7 @@ class Encoder:
         }
 
     @classmethod
-    def from_card(cls, card: Mapping) -> Encoder:
+    def from_card(cls, card: Mapping[str, Any]) -> Encoder:
         money = MoneyScale(**card["money"])
         return cls(tuple(card["names"]), tuple(card["kinds"]), card["rates"], card["fills"], money, card["medians"])
 

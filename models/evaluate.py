@@ -249,7 +249,7 @@ def _money_rows(
     who: np.ndarray,
     weights: np.ndarray,
     capacities: tuple[float, ...],
-    about: dict,
+    about: dict[str, Any],
 ) -> list[dict[str, Any]]:
     night, money = judged.cohort["as_of"].to_numpy()[rows], judged.money[rows]
     tables, whole = captured([rival.order[rows] for rival in orders.values()], money, night, who, weights, capacities)

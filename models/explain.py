@@ -236,7 +236,7 @@ def _band_candidates(
 
 
 def _assemble(candidates: list[list[tuple[float, str]]], index: pd.Index) -> pd.DataFrame:
-    columns: dict[str, list] = {name: [] for name in (*REASONS, *STRENGTHS)}
+    columns: dict[str, list[Any]] = {name: [] for name in (*REASONS, *STRENGTHS)}
     for said in candidates:
         for place, (reason, strength) in enumerate(zip(REASONS, STRENGTHS, strict=True)):
             effect, text = said[place] if place < len(said) else (math.nan, "")

@@ -7,6 +7,7 @@ groups below LEAST_DEBTORS are not given: they say nothing, and might point at p
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -85,7 +86,7 @@ def proxies(
     names: Sequence[str],
     cohort: pd.DataFrame,
     traits: Mapping[str, np.ndarray],
-    settings: Mapping,
+    settings: Mapping[str, Any],
     draws: int,
     seed: int,
 ) -> pd.DataFrame:
@@ -147,7 +148,7 @@ def _against(mine: np.ndarray, others: np.ndarray) -> np.ndarray:
         return np.where(others > 0, mine / others, np.nan)
 
 
-def _of(row: tuple) -> str:
+def _of(row: tuple[Any, ...]) -> str:
     return f"{row.trait.removeprefix('audit_').replace('_', ' ')} {row.group}"
 
 

@@ -11,6 +11,7 @@ import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from features.errors import ModelRefused
 
@@ -26,7 +27,7 @@ def digest(files: Mapping[str, bytes]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def card_bytes(card: Mapping) -> bytes:
+def card_bytes(card: Mapping[str, Any]) -> bytes:
     """card.json: sorted keys, floats by their shortest exact text, no NaN."""
     return (json.dumps(card, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
 

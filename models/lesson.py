@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,7 +32,7 @@ class Teaching:
     money_columns  columns in minor units; monotone: column -> -1, 0, +1 on p_recovered
     """
 
-    settings: Mapping
+    settings: Mapping[str, Any]
     seed: int
     gap_days: int
     default_gap_days: int

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import lightgbm
 import numpy as np
@@ -36,11 +37,11 @@ class Head:
     def probability(self, numbers: np.ndarray, portfolio: pd.Series) -> np.ndarray:
         return self.calibrator.probability(raw_scores(self.booster, numbers), portfolio)
 
-    def card(self) -> dict:
+    def card(self) -> dict[str, Any]:
         return {"calibrator": self.calibrator.card(), "trees": self.trees}
 
     @classmethod
-    def from_card(cls, card: Mapping, text: str) -> Head:
+    def from_card(cls, card: Mapping[str, Any], text: str) -> Head:
         return cls(booster_of(text), Calibrator.from_card(card["calibrator"]), card["trees"])
 
 
@@ -51,11 +52,11 @@ class RecoveryModel:
     encoder: Encoder
     recovered: Head
     amount: AmountHead
-    amount_choice: Mapping
+    amount_choice: Mapping[str, Any]
     defaulted: Head | None
     default_dpd: int
     reference: Reference
-    facts: Mapping = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     kind = RECOVERY
 
@@ -78,7 +79,7 @@ class RecoveryModel:
 
         encoder, window, recovered = lesson.encoder, lesson.window, lesson.recovered
 
-        def recovery() -> tuple[Head, np.ndarray, AmountHead, dict]:
+        def recovery() -> tuple[Head, np.ndarray, AmountHead, dict[str, Any]]:
             objective = recovery_objective(teaching, encoder.names)
             head, chance, trial = _probability_head(window, objective, recovered, teaching.gap_days, like.recovered if like else None)
             return head, chance, *fit_amount(window, lesson.found, chance, trial, like.amount_choice if like else None)
@@ -215,14 +216,14 @@ def debtors_with(labels: pd.Series, debtors: pd.Series) -> int:
     return int(debtors[(labels == 1).to_numpy()].nunique())
 
 
-def recovery_objective(teaching: Teaching, names: Sequence[str]) -> dict:
+def recovery_objective(teaching: Teaching, names: Sequence[str]) -> dict[str, Any]:
     """The objective of P(recovered), with the directions the catalogue is sure of."""
     directions = [int(teaching.monotone.get(name, 0)) for name in names]
     return {**BINARY, "monotone_constraints": directions} if any(directions) else BINARY
 
 
 def _probability_head(
-    window: FitWindow, objective: Mapping, outcome: np.ndarray, gap_days: int, like: Head | None
+    window: FitWindow, objective: Mapping[str, Any], outcome: np.ndarray, gap_days: int, like: Head | None
 ) -> tuple[Head, np.ndarray, Later | None]:
     """The head; its calibrated out-of-fold probability per row (0 without a label); unless `like` spares it, the later nights' trial."""
     known = ~np.isnan(outcome)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,7 +37,7 @@ class Tuned:
     gain, gain_error: log loss a row by which the best trial is better than the settings at hand, and its standard error by debtor.
     """
 
-    settings: Mapping
+    settings: Mapping[str, Any]
     trials: pd.DataFrame
     gain: float
     gain_error: float
@@ -45,7 +46,7 @@ class Tuned:
     def is_changed(self) -> bool:
         return self.gain > self.gain_error > 0
 
-    def facts(self) -> dict:
+    def facts(self) -> dict[str, Any]:
         best = self.trials.sort_values("log_loss", kind="stable").iloc[0]
         return {
             "trials": len(self.trials),
@@ -71,7 +72,7 @@ def tune(matrix: pd.DataFrame, labels: pd.DataFrame, cohort: pd.DataFrame, teach
     debtor = pd.factorize(window.cohort["debtor_id"])[0]
     losses: list[np.ndarray] = []
 
-    def judged(settings: Mapping) -> tuple[float, int]:
+    def judged(settings: Mapping[str, Any]) -> tuple[float, int]:
         held, lost, trees = window.with_settings({**teaching.settings, **settings}), np.zeros(len(outcome)), 0
         grown = side_by_side(*(lambda cut=cut: held.count_trees(objective, outcome, *cut) for cut in cuts))
         for (_, later), (rounds, booster) in zip(cuts, grown, strict=True):

@@ -78,7 +78,7 @@ def cli(log_format: str) -> None:
     log.propagate = False
 
 
-def command(*options: Callable, name: str | None = None) -> Callable[[Callable[..., None]], click.Command]:
+def command(*options: Callable[..., Any], name: str | None = None) -> Callable[[Callable[..., None]], click.Command]:
     """A command of these options and --params, which is read first. It is handed the params, and of source, store and out (where it
     has that option) the place given, else the one the params name."""
 

@@ -305,7 +305,7 @@ def load(path: Path) -> Params:
         raise UsageError(f"Params file {str(path)!r}: " + " ".join(_sentences(error))) from None
 
 
-def _overlaid(defaults: dict, own: dict) -> dict:
+def _overlaid(defaults: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     merged = dict(defaults)
     for key, value in own.items():
         base = defaults.get(key)

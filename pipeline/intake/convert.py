@@ -252,7 +252,7 @@ def _sheet(place: Path, described: Described, held: ExitStack) -> tuple[list[str
     return _named(header), _batches(place, described, len(header), rows, written)
 
 
-def _batches(place: Path, described: Described, width: int, rows: Iterator, written: Iterator) -> Iterator[pa.Table]:
+def _batches(place: Path, described: Described, width: int, rows: Iterator[Any], written: Iterator[Any]) -> Iterator[pa.Table]:
     held: list[list[str | None]] = []
     empty = 0  # empty rows at the end of a sheet are formatting, between rows they are rows
     for at, (cells, formulas) in enumerate(zip(rows, written, strict=False), described.header_line + 1):
@@ -482,7 +482,7 @@ def _faults(engine: Any, opened: Opened, table: str, name: str, read: _Read, kep
     return told
 
 
-def _sentences(opened: Opened, table: str, name: str, read: _Read, found: list, number: int, wanted: str) -> list[str]:
+def _sentences(opened: Opened, table: str, name: str, read: _Read, found: list[Any], number: int, wanted: str) -> list[str]:
     told = [
         f"{opened.line(rid)}, {shown(read.where)} -> {table}.{name}{'' if cell is None else f' {seen(cell, read.column.kind)}'}: {wanted}."
         for rid, cell in found[:EXAMPLES]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
+from typing import Any
 
 from features.days import date_of
 from pipeline.law.rules import Cap, Hours, Rule, Rules, TimeBarred, Wait
@@ -49,11 +50,11 @@ class Binding:
             return self._of(self.law, kind, "", self.day) or self._of(self.product, kind, "", self.day)
         return self._of(self.law + self.product, kind, channel, self.day)
 
-    def _law_or_ours(self, kind: type[Rule], channel: str, day: dt.date) -> tuple:
+    def _law_or_ours(self, kind: type[Rule], channel: str, day: dt.date) -> tuple[Any, ...]:
         return self._of(self.law, kind, channel, day) or self._of(self.product, kind, channel, day)
 
     @staticmethod
-    def _of(rules: tuple[Rule, ...], kind: type[Rule], channel: str, day: dt.date) -> tuple:
+    def _of(rules: tuple[Rule, ...], kind: type[Rule], channel: str, day: dt.date) -> tuple[Any, ...]:
         return tuple(rule for rule in rules if isinstance(rule, kind) and (not channel or channel in rule.channels) and rule.in_effect(day))
 
 

@@ -222,8 +222,10 @@ def _details(night: Night, strings: Strings, night_number: int, accounts: list[s
     return found, {index: citation for index, citation in citations.items() if citation and strings.table[index]}
 
 
-def _grouped(owners: list[str], rows: Iterable[tuple], accounts: list[str], most: int, newest_last: bool, flat: bool) -> list[Any]:
-    held: dict[str, list[tuple]] = {}
+def _grouped(
+    owners: list[str], rows: Iterable[tuple[Any, ...]], accounts: list[str], most: int, newest_last: bool, flat: bool
+) -> list[Any]:
+    held: dict[str, list[tuple[Any, ...]]] = {}
     for owner, row in zip(owners, rows, strict=True):
         held.setdefault(owner, []).append(row)
     out: list[Any] = []

@@ -53,7 +53,7 @@ class Book:
         self.file.set_properties(
             {"title": f"{self.words['page']['title']} {night.as_of}", "created": dt.datetime.combine(night.as_of, dt.time())}
         )
-        self._formats: dict[tuple, Format] = {}
+        self._formats: dict[tuple[Any, ...], Format] = {}
         self._names: set[str] = set()
 
     def format(self, **look: Any) -> Format:

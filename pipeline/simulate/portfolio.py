@@ -14,6 +14,7 @@ from decimal import Decimal
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -74,7 +75,7 @@ def simulate(
     shards = shards or -(-debtors // DEBTORS_PER_SHARD)
     order = Order(debtors, seed, Path(out), months, end, shards, file_format, faults, horizon_days, maturity_days)
     _check(order)
-    totals: dict[str, tuple[Counter, Counter]] = {name: (Counter(), Counter()) for name in TABLES}
+    totals: dict[str, tuple[Counter[str], Counter[str]]] = {name: (Counter(), Counter()) for name in TABLES}
     for part in _mapped(partial(write_shard, order), range(order.shards), workers):
         for name, (rows, sums) in part.items():
             totals[name][0].update(rows)
@@ -103,7 +104,7 @@ def _check(order: Order) -> None:
         raise CannotWrite(f"Folder {str(order.out)!r} already holds a delivery. Name another or remove it.")
 
 
-def _mapped(work, shards: range, workers: int) -> Iterator:
+def _mapped(work, shards: range, workers: int) -> Iterator[Any]:
     if workers == 1 or len(shards) == 1:
         yield from map(work, shards)
         return
@@ -111,7 +112,7 @@ def _mapped(work, shards: range, workers: int) -> Iterator:
         yield from pool.map(work, shards)
 
 
-def write_shard(order: Order, shard: int) -> dict[str, tuple[dict, dict]]:
+def write_shard(order: Order, shard: int) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
     """Simulate and write one shard. Per table: {"rows": n} and the sum of its money column per currency, in minor units."""
     numbers = np.arange(order.debtors * shard // order.shards, order.debtors * (shard + 1) // order.shards)
     months = calendar(order.months, order.end)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -141,7 +141,7 @@ class DeltaTables:
         ]
         self._transact(name, [*self._additions(name, files, are_news=False), *gone], None)
 
-    def _additions(self, name: str, files: Sequence[DataFile], are_news: bool) -> list:
+    def _additions(self, name: str, files: Sequence[DataFile], are_news: bool) -> list[Any]:
         from deltalake.transaction import AddAction
 
         columns = self._partition_columns(name)
@@ -160,7 +160,7 @@ class DeltaTables:
     def _partition_columns(self, name: str) -> list[str]:
         return self._open(name).metadata().partition_columns
 
-    def _transact(self, name: str, actions: list, in_place_of: str | None) -> None:
+    def _transact(self, name: str, actions: list[Any], in_place_of: str | None) -> None:
         from deltalake import PostCommitHookProperties
 
         table = self._open(name)

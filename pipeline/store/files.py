@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -37,7 +38,7 @@ class DataFile:
         return {"partition": self.partition, "sha256": self.sha256, "rows": self.rows, "size": self.size, "place": place}
 
     @classmethod
-    def of_note(cls, entry: Mapping, store: Path) -> DataFile:
+    def of_note(cls, entry: Mapping[str, Any], store: Path) -> DataFile:
         return cls(entry["partition"], entry["sha256"], entry["rows"], entry["size"], store / entry["place"])
 
 
@@ -93,13 +94,13 @@ def read_rows(place: Path, schema: pa.Schema) -> pa.Table:
     return pa.table(arrays, schema=schema)
 
 
-def sealed(content: Mapping) -> str:
+def sealed(content: Mapping[str, Any]) -> str:
     """JSON with the sha256 of its own content, so that a flipped bit is noticed."""
     body = json.dumps(content, sort_keys=True, indent=1)
     return json.dumps({"content": content, "sha256": hashlib.sha256(body.encode()).hexdigest()}, sort_keys=True, indent=1) + "\n"
 
 
-def unsealed(place: Path) -> dict:
+def unsealed(place: Path) -> dict[str, Any]:
     try:
         whole = json.loads(place.read_bytes())
         content, digest = whole["content"], whole["sha256"]

@@ -19,7 +19,7 @@ from features.evidence import IN_ORDER, SETTLEMENT_KINDS, Evidence
 from features.facts import facts
 from features.ledger import Ledger, history
 from features.plan import EVERY, Program, program
-from features.spec import Attribute, Band, Declared, Difference, Feature, Noun, Ratio, where
+from features.spec import Attribute, Band, Debtor, Declared, Difference, Feature, Noun, Ratio, where
 from features.tables import account_number
 from features.terms import Reach, Terms
 from features.trace import date, traced
@@ -124,7 +124,7 @@ class Matrix:
         for entry in self.catalogue.in_order_of_making:
             if isinstance(entry, Attribute):
                 self._note(entry, self.evidence.of_account(entry.called), np.zeros(self.rows, bool))
-            elif not isinstance(entry, Feature | Noun):
+            elif isinstance(entry, Ratio | Difference | Band | Debtor):
                 self.numbers[self.place[entry.name]] = self._derived(entry)
         plain = [entry.name for entry in self.catalogue if entry.unit != "class"]
         whole = pd.DataFrame(self.numbers[: len(plain)].T, columns=plain, copy=False)
@@ -201,7 +201,7 @@ class Matrix:
         else:
             self.numbers[self.place[entry.name]] = np.where(missing, np.nan, np.asarray(values, np.float64))
 
-    def _derived(self, entry: Declared) -> np.ndarray:
+    def _derived(self, entry: Ratio | Difference | Band | Debtor) -> np.ndarray:
         parts = [self.numbers[self.place[part]] for part in entry.parts]
         if isinstance(entry, Ratio):
             return ratio(entry, parts[0], np.sum(parts[1:], axis=0))

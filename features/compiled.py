@@ -39,12 +39,15 @@ def sources(room: Path) -> bytes:
 
 
 class _BySources:
+    _py_file: str  # numba's
+
     def get_source_stamp(self) -> bytes:
         return sources(Path(self._py_file).parent)
 
     def get_disambiguator(self) -> str:
         """In the name of what is kept: an index of other sources may name classes that are gone, and is not even opened."""
-        return f"{super().get_disambiguator()}-{self.get_source_stamp().hex()[:12]}"
+        own = super().get_disambiguator()  # pyrefly: ignore[missing-attribute]: of the locator it is mixed into
+        return f"{own}-{self.get_source_stamp().hex()[:12]}"
 
 
 class Chosen(_BySources, UserProvidedCacheLocator):

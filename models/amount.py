@@ -50,7 +50,7 @@ class AmountHead:
 
     def share(self, numbers: np.ndarray, portfolio: pd.Series) -> np.ndarray:
         """Share of the balance, in (0, 1]."""
-        if self.kind == MEAN_SHARE:
+        if self.kind == MEAN_SHARE or self.booster is None:
             plain = mean_shares(self.shares, portfolio)
         else:
             plain = np.exp(raw_scores(self.booster, numbers)) * self.smearing
@@ -102,7 +102,7 @@ def fit_amount(
     chance: calibrated out-of-fold P(recovered) of every row, for the money factor. like: an earlier choice to repeat without a trial.
     """
     portfolio = window.cohort["portfolio"].astype("str")
-    chosen = dict(like) if like else _tried(window, found, portfolio, trial)
+    chosen = dict(like) if like else _tried(window, found, portfolio, trial)  # pyrefly: ignore[bad-argument-type]: without `like` there is a trial
     head, unseen = _grown(window, found, portfolio, chosen["kind"], chosen["trees"])
     factor = _money_factor(chance, unseen, found, window.cohort["debtor_id"], window.weight)
     return _with_interval(replace(head, factor=factor), np.clip(unseen * factor, LEAST_SHARE, 1.0), found), chosen

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Final, Literal
 
 import lightgbm
 import numpy as np
@@ -23,7 +23,7 @@ from models.lesson import Lesson, Teaching
 
 SCORE_COLUMNS = ("p_recovered", "amount_if_recovered", "expected_recovery", "p_defaulted")
 BINARY = {"objective": "binary", "metric": "binary_logloss"}
-RECOVERY = "recovery"
+RECOVERY: Final = "recovery"
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class RecoveryModel:
     reference: Reference
     facts: Mapping[str, Any] = field(default_factory=dict)
 
-    kind = RECOVERY
+    kind: ClassVar[Literal["recovery"]] = RECOVERY
 
     @classmethod
     def fit(

@@ -6,14 +6,11 @@ import csv
 import datetime as dt
 import hashlib
 import json
-import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -21,35 +18,20 @@ import pyarrow.parquet as pq
 
 from features.currencies import DECIMALS
 from features.days import day_number
-from features.errors import ContractError, InputMissing, UsageError
-from features.tables import CHANNELS, MONEY_LIMIT, NO_MONEY, OUTCOMES, RIGHT_PARTY
+from features.errors import UsageError
+from features.tables import NO_MONEY, RIGHT_PARTY
+from pipeline.outcomes.entries import CODES, Fault, at, day_in, entries
 from pipeline.outcomes.filled_workbook import Row, read_rows
+from pipeline.outcomes.refusals import ListMissing, WorkbookRefused
 from pipeline.pages.csv_file import decimal_text
-from pipeline.pages.language import languages, words
 from pipeline.pages.publish import sha256_in_manifest
 from pipeline.pages.workbook import ENTRIES
 from pipeline.store.commit import replace_night
 from pipeline.store.store import Store
 
 TABLE = "feedback"
-SHOWN = 20
+FAULTS_SHOWN = 20
 RAW_LIMIT = 300
-CODES = {
-    "FB_FORMULA": "A cell holds a formula or an error, and nothing is evaluated. Type the value.",
-    "FB_NIGHT": "The row is of another night. Fill in the list of its own night.",
-    "FB_IDS": "Account, debtor, queue and rank do not stand together on the published list. Copy the row from it again.",
-    "FB_TWICE": "The account is filled in twice, and not alike. Leave one row.",
-    "FB_OUTCOME": "The outcome is not one of the listed words.",
-    "FB_SKIP": "The reason to skip is not one of the listed words.",
-    "FB_BOTH": "An outcome and a reason to skip cannot both be true. Leave one.",
-    "FB_NEITHER": "Something is filled in, but neither an outcome nor a reason to skip.",
-    "FB_CHANNEL": "The channel is not one of the contract's.",
-    "FB_TIME": "The time must be HH:MM on the debtor's clock, on the list's day and not ahead of now.",
-    "FB_AMOUNT": "The promised amount must be a number above zero with no more decimals than the currency has.",
-    "FB_DATE": "The promised day must be a date, from the list's day on.",
-    "FB_PROMISE": "An amount or a day is promised, but the outcome is not a promise.",
-}
-_CLOCK = re.compile(r"([01]?\d|2[0-3])[:hH]([0-5]\d)(?::\d\d)?")
 COLUMNS = (
     "account_id", "state", "code", "sheet", "line", "contact_id", "channel", "outcome", "contacted_at", "promise_amount", "promise_due_on",
     "skipped_because", "raw", "received_at",
@@ -80,9 +62,9 @@ class Feedback:
         lines.append(f"{self.delivered:,} rows of contacts ingested, accounts raised in the same contact included.")
         if self.not_back:
             lines.append(f"{self.not_back:,} rows of the list are not in the file; nothing is concluded from that.")
-        lines += [f"  {sheet!a}, row {line}: {code}. {CODES[code]}" for code, sheet, line in self.faults[:SHOWN]]
-        if len(self.faults) > SHOWN:
-            lines.append(f"  and {len(self.faults) - SHOWN:,} more; table {TABLE!r} of the store holds all.")
+        lines += [f"  {sheet!a}, row {line}: {code}. {CODES[code]}" for code, sheet, line in self.faults[:FAULTS_SHOWN]]
+        if len(self.faults) > FAULTS_SHOWN:
+            lines.append(f"  and {len(self.faults) - FAULTS_SHOWN:,} more; table {TABLE!r} of the store holds all.")
         return "\n".join(lines)
 
 
@@ -144,12 +126,12 @@ def read_back(path: Path, store_path: Path, out: Path, received_at: dt.datetime,
 
 def _night_of(rows: list[Row], name: str, wanted: dt.date | None) -> dt.date:
     """The night that most rows name, or the wanted one if any row does."""
-    named = Counter(_day(row.cells.get("as_of")) for row in rows)
+    named = Counter(day_in(row.cells.get("as_of")) for row in rows)
     own = named.most_common(1)[0][0]
     if own is None:
-        raise ContractError(f"{name!r} does not say of which night it is: column as_of holds no date. Send back the published workbook.")
+        raise WorkbookRefused.of_no_night(name)
     if wanted is not None and wanted not in named:
-        raise ContractError(f"{name!r} is of the night {own}, not {wanted}. Send the workbook of {wanted}, or name its own night.")
+        raise WorkbookRefused.of_another_night(name, own, wanted)
     return wanted or own
 
 
@@ -160,9 +142,9 @@ def _published(out: Path, night: dt.date) -> pd.DataFrame:
     """The list as it was published, by account. Its bytes must be those its manifest vouches for."""
     place = out / night.isoformat() / "worklist.parquet"
     if not place.is_file():
-        raise InputMissing(f"No list of {night} is published in {str(out)!r}. Publish that night, or name the right folder with --out.")
+        raise ListMissing.unpublished(night, str(out))
     if sha256_in_manifest(place) != hashlib.sha256(place.read_bytes()).hexdigest():
-        raise ContractError(f"The published list of {night} differs from its manifest. Publish the night again, then send the workbook.")
+        raise WorkbookRefused.list_altered(night)
     columns = ["account_id", "debtor_id", "joined_accounts", "queue", "rank", "currency", "channel", "time_zone"]
     return pq.read_table(place, columns=columns).to_pandas().set_index("account_id", drop=False)
 
@@ -188,128 +170,11 @@ def _judge(row: Row, listed: pd.DataFrame, night: dt.date, received_at: dt.datet
     if not row.filled and not row.formulas:
         return made
     try:
-        made |= _entries(row, listed, night, received_at)
-    except _Fault as fault:
+        made |= entries(row, listed, night, received_at)
+    except Fault as fault:
         shown = {name: str(value)[:RAW_LIMIT] for name, value in row.cells.items() if name in (*ENTRIES, "account_id", "debtor_id", "rank")}
         made |= {"account_id": account[:64], "state": "quarantined", "code": str(fault), "raw": json.dumps(shown, ensure_ascii=True)}
     return made
-
-
-class _Fault(Exception):
-    """The code of what is wrong with a row."""
-
-
-def _entries(row: Row, listed: pd.DataFrame, night: dt.date, received_at: dt.datetime) -> dict[str, Any]:
-    if row.formulas:
-        raise _Fault("FB_FORMULA")
-    if _day(row.cells.get("as_of")) != night:
-        raise _Fault("FB_NIGHT")
-    account = str(row.cells.get("account_id"))
-    if account not in listed.index:
-        raise _Fault("FB_IDS")
-    published = listed.loc[account]
-    rank = row.cells.get("rank")
-    same = str(row.cells.get("debtor_id")) == published["debtor_id"] and str(row.cells.get("queue")) == published["queue"]
-    if not (same and isinstance(rank, int | float) and rank == published["rank"]):
-        raise _Fault("FB_IDS")
-    outcome, skipped = (_word(row.cells.get(name), section) for name, section in (("outcome", "outcomes"), ("skipped_because", "skips")))
-    if outcome is None:
-        raise _Fault("FB_OUTCOME")
-    if skipped is None:
-        raise _Fault("FB_SKIP")
-    if outcome and skipped:
-        raise _Fault("FB_BOTH")
-    if not outcome and not skipped:
-        raise _Fault("FB_NEITHER")
-    channel = _word(row.cells.get("channel"), "channels")
-    if not channel:
-        raise _Fault("FB_CHANNEL")
-    minute = _minute(row.cells.get("contacted_at"))
-    if minute is not None and _at(night, minute, published["time_zone"]) > received_at:
-        raise _Fault("FB_TIME")
-    amount = _amount(row.cells.get("promise_amount"), published["currency"])
-    due = _due(row.cells.get("promise_due_on"), night)
-    if outcome != "promise" and (amount != NO_MONEY or due):
-        raise _Fault("FB_PROMISE")
-    contact = hashlib.sha256(f"{night}|{account}".encode()).hexdigest()[:16]
-    return {
-        "state": "contacts" if outcome else "skipped",
-        "contact_id": f"list-{night}-{contact}" if outcome else "",
-        "channel": channel,
-        "outcome": outcome,
-        "contacted_at": "" if minute is None else f"{minute // 60:02d}:{minute % 60:02d}",
-        "promise_amount": amount,
-        "promise_due_on": due,
-        "skipped_because": skipped,
-    }
-
-
-def _word(value: Any, section: str) -> str | None:
-    """The contract's word for what was entered, in whatever language the workbook was; "" for nothing, None for an unknown one."""
-    if value in (None, ""):
-        return ""
-    known = {"outcomes": OUTCOMES, "channels": CHANNELS, "skips": tuple(words("en")["skips"])}[section]
-    entered = " ".join(str(value).split()).casefold()
-    found = {name.casefold(): name for name in known}
-    for language in languages():
-        found |= {words(language)[section][name].casefold(): name for name in known}
-    return found.get(entered)
-
-
-def _day(value: Any) -> dt.date | None:
-    if isinstance(value, dt.datetime):
-        return value.date()
-    if isinstance(value, dt.date):
-        return value
-    try:
-        return dt.date.fromisoformat(str(value).strip()[:10])
-    except ValueError:
-        return None
-
-
-def _minute(value: Any) -> int | None:
-    """Minute of the day; None for nothing. Spreadsheets turn 14:05 into a time, a span or a part of a day."""
-    if value in (None, ""):
-        return None
-    if isinstance(value, dt.datetime | dt.time):
-        return value.hour * 60 + value.minute
-    if isinstance(value, dt.timedelta):
-        value = value.total_seconds() / 86_400
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1:
-        return min(round(value * 1_440), 1_439)
-    found = _CLOCK.fullmatch(str(value).strip())
-    if found is None:
-        raise _Fault("FB_TIME")
-    return int(found[1]) * 60 + int(found[2])
-
-
-def _amount(value: Any, currency: str) -> int:
-    if value in (None, ""):
-        return NO_MONEY
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise _Fault("FB_AMOUNT")
-    if isinstance(value, str) and not value.isascii():
-        raise _Fault("FB_AMOUNT")
-    try:
-        minor = Decimal(str(value).strip()).scaleb(DECIMALS[currency])
-    except InvalidOperation:
-        raise _Fault("FB_AMOUNT") from None
-    if not minor.is_finite() or minor != minor.to_integral_value() or not 0 < minor <= MONEY_LIMIT:
-        raise _Fault("FB_AMOUNT")
-    return int(minor)
-
-
-def _due(value: Any, night: dt.date) -> str:
-    if value in (None, ""):
-        return ""
-    day = _day(value)
-    if day is None or day < night:
-        raise _Fault("FB_DATE")
-    return day.isoformat()
-
-
-def _at(night: dt.date, minute: int, zone: str) -> dt.datetime:
-    return dt.datetime.combine(night, dt.time(minute // 60, minute % 60), ZoneInfo(zone))
 
 
 # ---- into the store ---------------------------------------------------------------------------------------------------------------------
@@ -334,7 +199,7 @@ def _contacts(one: Mapping[str, Any], published: pd.Series, night: dt.date, rece
     known = received_at.astimezone(dt.UTC)
     occurred = night.isoformat()
     if one["contacted_at"]:
-        occurred = _at(night, int(one["contacted_at"][:2]) * 60 + int(one["contacted_at"][3:]), published["time_zone"]).isoformat()
+        occurred = at(night, int(one["contacted_at"][:2]) * 60 + int(one["contacted_at"][3:]), published["time_zone"]).isoformat()
     amount = one["promise_amount"]
     row = {
         "contact_id": one["contact_id"],

@@ -166,48 +166,10 @@ def _later(frame: pd.DataFrame, strings: Strings, night_number: int) -> dict[str
 def _details(night: Night, strings: Strings, night_number: int, accounts: list[str]) -> tuple[dict[str, list[Any]], dict[int, str]]:
     """Per listed row what opens under it, cut to the newest; and what each rule cites. A row without has 0."""
     frames = night.details.by_name()
-
-    def back(values: pd.Series) -> list[int | None]:
-        numbers = values.astype(object)
-        return [
-            None if gone or value == NO_DAY else day_number(night.as_of) - int(value)
-            for value, gone in zip(numbers, numbers.isna(), strict=True)
-        ]
-
-    def whole(values: pd.Series) -> list[int | None]:
-        return [None if figure is None or figure == NO_MONEY else int(figure) for figure in figures(values)]
-
-    def rounded(values: pd.Series) -> list[float | int | None]:
-        return [None if figure is None else _short(round(figure, 3)) for figure in figures(values)]
-
-    def left(values: pd.Series) -> list[int | None]:
-        return [None if figure is None or figure >= NO_LIMIT else figure for figure in whole(values)]
-
-    word = strings.indexes
-
-    def unmarked(values: pd.Series) -> list[int]:
-        return word(without_mark(values))
-
-    shapes: dict[str, list[tuple[str, Callable[[pd.Series], list[Any]]]]] = {
-        "reasons": [("reason", unmarked), ("contribution", rounded)],
-        "balances": [("on", back), ("balance", amounts)],
-        "payments": [("occurred_on", back), ("amount", amounts), ("kind", word)],
-        "contacts": [("occurred_on", back), ("occurred_minute", whole), ("channel", word), ("direction", word), ("outcome", word)],
-        "promises": [("made_on", back), ("due_on", back), ("amount", amounts), ("state", word)],
-        "channels": [
-            ("channel", word),
-            ("verdict", word),
-            ("rule", word),
-            ("from_minute", whole),
-            ("until_minute", whole),
-            ("contacts_left", left),
-        ],
-        "limits": [("rule", word), ("reason", word)],
-    }
     flat, newest_last = {"balances", "payments", "contacts", "promises"}, {"balances", "payments"}
     wanted = set(accounts)
     found = {}
-    for name, shape in shapes.items():
+    for name, shape in _shapes(strings, day_number(night.as_of)).items():
         frame = frames[name][frames[name]["account_id"].astype(str).isin(wanted)]
         rows = zip(*(read(frame[column]) for column, read in shape), strict=True)
         found[name] = _grouped(texts(frame["account_id"]), rows, accounts, MOST[name], name in newest_last, name in flat)
@@ -220,6 +182,42 @@ def _details(night: Night, strings: Strings, night_number: int, accounts: list[s
         pairs = frame[["rule", "citation"]].drop_duplicates()
         citations |= dict(zip(strings.indexes(pairs["rule"]), texts(pairs["citation"]), strict=True))
     return found, {index: citation for index, citation in citations.items() if citation and strings.table[index]}
+
+
+Reader = Callable[[pd.Series], list[Any]]
+
+
+def _shapes(strings: Strings, night: int) -> dict[str, list[tuple[str, Reader]]]:
+    """Part of the details -> its columns in their order on the page, each with what turns its cells into JSON. Days count back."""
+
+    def back(values: pd.Series) -> list[int | None]:
+        numbers = values.astype(object)
+        return [None if gone or value == NO_DAY else night - int(value) for value, gone in zip(numbers, numbers.isna(), strict=True)]
+
+    def whole(values: pd.Series) -> list[int | None]:
+        return [None if figure is None or figure == NO_MONEY else int(figure) for figure in figures(values)]
+
+    def rounded(values: pd.Series) -> list[float | int | None]:
+        return [None if figure is None else _short(round(figure, 3)) for figure in figures(values)]
+
+    def left(values: pd.Series) -> list[int | None]:
+        return [None if figure is None or figure >= NO_LIMIT else figure for figure in whole(values)]
+
+    def unmarked(values: pd.Series) -> list[int]:
+        return word(without_mark(values))
+
+    word = strings.indexes
+    return {
+        "reasons": [("reason", unmarked), ("contribution", rounded)],
+        "balances": [("on", back), ("balance", amounts)],
+        "payments": [("occurred_on", back), ("amount", amounts), ("kind", word)],
+        "contacts": [("occurred_on", back), ("occurred_minute", whole), ("channel", word), ("direction", word), ("outcome", word)],
+        "promises": [("made_on", back), ("due_on", back), ("amount", amounts), ("state", word)],
+        "channels": [
+            ("channel", word), ("verdict", word), ("rule", word), ("from_minute", whole), ("until_minute", whole), ("contacts_left", left),
+        ],
+        "limits": [("rule", word), ("reason", word)],
+    }  # fmt: skip
 
 
 def _grouped(

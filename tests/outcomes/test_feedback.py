@@ -18,7 +18,8 @@ from features.days import day_number
 from features.errors import ContractError, InputMissing, UsageError
 from features.tables import OUTCOMES
 from pipeline.intake.delivery import find
-from pipeline.outcomes.feedback import CODES, TABLE, _amount, _Fault
+from pipeline.outcomes.entries import CODES, Fault, amount_of
+from pipeline.outcomes.feedback import TABLE
 from pipeline.outcomes.filled_workbook import read_rows
 from pipeline.pages.language import words
 from pipeline.pages.workbook import write_xlsx
@@ -304,10 +305,10 @@ def test_the_command_says_what_became_of_the_rows(house, tmp_path, capsys):
 @given(st.integers(1, 10**12), st.sampled_from(["EUR", "JPY", "KWD"]))
 def test_any_amount_comes_back_to_the_minor_unit(minor, currency):
     decimals = {"EUR": 2, "JPY": 0, "KWD": 3}[currency]
-    assert _amount(minor / 10**decimals if decimals else minor, currency) == minor
+    assert amount_of(minor / 10**decimals if decimals else minor, currency) == minor
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), True, dt.date(2026, 1, 1), "1e99", "٣", 0])
 def test_what_is_no_amount_is_none(value):
-    with pytest.raises(_Fault, match="FB_AMOUNT"):
-        _amount(value, "EUR")
+    with pytest.raises(Fault, match="FB_AMOUNT"):
+        amount_of(value, "EUR")

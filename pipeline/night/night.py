@@ -35,7 +35,7 @@ from pipeline.store.files import check_folder
 from pipeline.store.locks import only_run
 from pipeline.store.store import Store
 
-LIBRARIES = ("lightgbm", "numpy", "numba", "pandas", "pyarrow", "deltalake", "duckdb", "scikit-learn", "shap")
+NIGHT_LIBRARIES = ("lightgbm", "numpy", "numba", "pandas", "pyarrow", "deltalake", "duckdb", "scikit-learn", "shap")
 
 
 def publish_night(store_path: Path, as_of: dt.date, out: Path, params: Params, *, stages: Stages | None = None) -> Published:
@@ -110,7 +110,7 @@ def manifest_of(store: Store, job: Job, worked: list[Worked], warnings: list[str
         "rules_sha256": hashlib.sha256(RULES_FILE.read_bytes()).hexdigest(),
         "model_sha256": job.model.sha256,
         "code": {"version": importlib.metadata.version("recoup"), "sha256": code_sha256()},
-        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
+        "libraries": {name: importlib.metadata.version(name) for name in NIGHT_LIBRARIES},
         "python": platform.python_version(),
         "rates": dict(params.money.rates),
         "rates_date": params.money.rates_date,

@@ -32,7 +32,7 @@ from pipeline.store.store import Store
 MONTHS_BACK = 12  # calendar months of recoveries shown, and placement months of the liquidation table
 LISTS_SHOWN = 6  # matured lists shown one by one
 STEPS = 12  # months of the liquidation curve that are read
-ANSWERED = ("promise", "paid", "right_party", "dispute", "refusal", "complaint")  # we spoke to the debtor, the weightiest first
+WE_SPOKE = ("promise", "paid", "right_party", "dispute", "refusal", "complaint")  # we spoke to the debtor, the weightiest first
 KEYS = ["portfolio", "currency"]
 
 
@@ -197,12 +197,12 @@ def _of_portfolio(name: str, rows: Mapping[str, pd.DataFrame], assigned: pd.Data
 
 def _work(contacts: pd.DataFrame, listed: int) -> dict[str, Any]:
     """One contact about several accounts of the portfolio is one contact, with its weightiest outcome."""
-    weight = {outcome: place for place, outcome in enumerate(ANSWERED)}
+    weight = {outcome: place for place, outcome in enumerate(WE_SPOKE)}
     ordered = contacts.assign(weight=contacts["outcome"].map(weight).fillna(len(weight))).sort_values(["contact_id", "weight", "outcome"])
     once = ordered.drop_duplicates("contact_id")
     ours = once[once["direction"] == "outbound"]
     channels, outcomes = ours["channel"].value_counts(), ours["outcome"].fillna("").value_counts()
-    spoken = ours[ours["outcome"].isin(ANSWERED)]
+    spoken = ours[ours["outcome"].isin(WE_SPOKE)]
     return {
         "worked": {
             "listed": listed,

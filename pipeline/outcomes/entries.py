@@ -13,7 +13,7 @@ import pandas as pd
 
 from features.currencies import DECIMALS
 from features.tables import CHANNELS, MONEY_LIMIT, NO_MONEY, OUTCOMES
-from pipeline.outcomes.filled_workbook import Row
+from pipeline.outcomes.filled_workbook import FilledRow
 from pipeline.pages.language import languages, words
 
 CODES = {
@@ -34,43 +34,43 @@ CODES = {
 _CLOCK = re.compile(r"([01]?\d|2[0-3])[:hH]([0-5]\d)(?::\d\d)?")
 
 
-class Fault(Exception):
+class EntryFault(Exception):
     """The code of what is wrong with a row."""
 
 
-def entries(row: Row, listed: pd.DataFrame, night: dt.date, received_at: dt.datetime) -> dict[str, Any]:
-    """What a filled-in row says, as the store keeps it. listed: the published list by account. Raises Fault."""
+def entries(row: FilledRow, listed: pd.DataFrame, night: dt.date, received_at: dt.datetime) -> dict[str, Any]:
+    """What a filled-in row says, as the store keeps it. listed: the published list by account. Raises EntryFault."""
     if row.formulas:
-        raise Fault("FB_FORMULA")
+        raise EntryFault("FB_FORMULA")
     if day_in(row.cells.get("as_of")) != night:
-        raise Fault("FB_NIGHT")
+        raise EntryFault("FB_NIGHT")
     account = str(row.cells.get("account_id"))
     if account not in listed.index:
-        raise Fault("FB_IDS")
+        raise EntryFault("FB_IDS")
     published = listed.loc[account]
     rank = row.cells.get("rank")
     same = str(row.cells.get("debtor_id")) == published["debtor_id"] and str(row.cells.get("queue")) == published["queue"]
     if not (same and isinstance(rank, int | float) and rank == published["rank"]):
-        raise Fault("FB_IDS")
+        raise EntryFault("FB_IDS")
     outcome, skipped = (_word(row.cells.get(name), section) for name, section in (("outcome", "outcomes"), ("skipped_because", "skips")))
     if outcome is None:
-        raise Fault("FB_OUTCOME")
+        raise EntryFault("FB_OUTCOME")
     if skipped is None:
-        raise Fault("FB_SKIP")
+        raise EntryFault("FB_SKIP")
     if outcome and skipped:
-        raise Fault("FB_BOTH")
+        raise EntryFault("FB_BOTH")
     if not outcome and not skipped:
-        raise Fault("FB_NEITHER")
+        raise EntryFault("FB_NEITHER")
     channel = _word(row.cells.get("channel"), "channels")
     if not channel:
-        raise Fault("FB_CHANNEL")
+        raise EntryFault("FB_CHANNEL")
     minute = _minute(row.cells.get("contacted_at"))
     if minute is not None and at(night, minute, published["time_zone"]) > received_at:
-        raise Fault("FB_TIME")
+        raise EntryFault("FB_TIME")
     amount = amount_of(row.cells.get("promise_amount"), published["currency"])
     due = _due(row.cells.get("promise_due_on"), night)
     if outcome != "promise" and (amount != NO_MONEY or due):
-        raise Fault("FB_PROMISE")
+        raise EntryFault("FB_PROMISE")
     contact = hashlib.sha256(f"{night}|{account}".encode()).hexdigest()[:16]
     return {
         "state": "contacts" if outcome else "skipped",
@@ -119,7 +119,7 @@ def _minute(value: Any) -> int | None:
         return min(round(value * 1_440), 1_439)
     found = _CLOCK.fullmatch(str(value).strip())
     if found is None:
-        raise Fault("FB_TIME")
+        raise EntryFault("FB_TIME")
     return int(found[1]) * 60 + int(found[2])
 
 
@@ -127,15 +127,15 @@ def amount_of(value: Any, currency: str) -> int:
     if value in (None, ""):
         return NO_MONEY
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise Fault("FB_AMOUNT")
+        raise EntryFault("FB_AMOUNT")
     if isinstance(value, str) and not value.isascii():
-        raise Fault("FB_AMOUNT")
+        raise EntryFault("FB_AMOUNT")
     try:
         minor = Decimal(str(value).strip()).scaleb(DECIMALS[currency])
     except InvalidOperation:
-        raise Fault("FB_AMOUNT") from None
+        raise EntryFault("FB_AMOUNT") from None
     if not minor.is_finite() or minor != minor.to_integral_value() or not 0 < minor <= MONEY_LIMIT:
-        raise Fault("FB_AMOUNT")
+        raise EntryFault("FB_AMOUNT")
     return int(minor)
 
 
@@ -144,7 +144,7 @@ def _due(value: Any, night: dt.date) -> str:
         return ""
     day = day_in(value)
     if day is None or day < night:
-        raise Fault("FB_DATE")
+        raise EntryFault("FB_DATE")
     return day.isoformat()
 
 

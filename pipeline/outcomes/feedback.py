@@ -20,8 +20,8 @@ from features.currencies import DECIMALS
 from features.days import day_number
 from features.errors import UsageError
 from features.tables import NO_MONEY, RIGHT_PARTY
-from pipeline.outcomes.entries import CODES, Fault, at, day_in, entries
-from pipeline.outcomes.filled_workbook import Row, read_rows
+from pipeline.outcomes.entries import CODES, EntryFault, at, day_in, entries
+from pipeline.outcomes.filled_workbook import FilledRow, read_filled
 from pipeline.outcomes.refusals import ListMissing, WorkbookRefused
 from pipeline.pages.csv_file import decimal_text
 from pipeline.pages.publish import sha256_in_manifest
@@ -32,12 +32,15 @@ from pipeline.store.store import Store
 TABLE = "feedback"
 FAULTS_SHOWN = 20
 RAW_LIMIT = 300
-COLUMNS = (
+KEPT_COLUMNS = (
     "account_id", "state", "code", "sheet", "line", "contact_id", "channel", "outcome", "contacted_at", "promise_amount", "promise_due_on",
     "skipped_because", "raw", "received_at",
 )  # fmt: skip
-SAID = ("channel", "outcome", "contacted_at", "promise_amount", "promise_due_on", "skipped_because")  # what a row says; equal: unchanged
-DELIVERED = ("contact_id", "account_id", "occurred_at", "channel", "direction", "outcome", "promise_amount", "promise_due_on", "known_at")
+# What a row says: as long as it is equal, the row is unchanged.
+SAID_COLUMNS = ("channel", "outcome", "contacted_at", "promise_amount", "promise_due_on", "skipped_because")
+DELIVERED_COLUMNS = (
+    "contact_id", "account_id", "occurred_at", "channel", "direction", "outcome", "promise_amount", "promise_due_on", "known_at",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ class Returned:
         """Writes the contacts as a source folder for the ordinary ingest. Unless it holds all of its day, it moves no feed's last day."""
         control = {"rows": len(self.contacts)} | ({"complete_through": self.night.isoformat()} if complete else {"partial": True})
         with (source / "contacts.csv").open("x", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, DELIVERED, lineterminator="\n")
+            writer = csv.DictWriter(file, DELIVERED_COLUMNS, lineterminator="\n")
             writer.writeheader()
             writer.writerows(self.contacts)
         (source / "contacts.control.json").write_text(json.dumps(control))
@@ -101,7 +104,7 @@ def read_back(path: Path, store_path: Path, out: Path, received_at: dt.datetime,
     """Check a filled-in workbook against the published list and against what came back before; stores nothing. See pipeline.run.receive."""
     if received_at.tzinfo is None:
         raise UsageError("The time of receipt must carry an offset, such as 2026-10-01T18:00:00+02:00.")
-    rows = read_rows(path)
+    rows = read_filled(path)
     night = _night_of(rows, path.name, night)
     listed = _published(out, night)
     held = _held(Store(store_path), night)
@@ -124,7 +127,7 @@ def read_back(path: Path, store_path: Path, out: Path, received_at: dt.datetime,
     return Returned(night, received_at, contacts, fresh, faulty, held, told)
 
 
-def _night_of(rows: list[Row], name: str, wanted: dt.date | None) -> dt.date:
+def _night_of(rows: list[FilledRow], name: str, wanted: dt.date | None) -> dt.date:
     """The night that most rows name, or the wanted one if any row does."""
     named = Counter(day_in(row.cells.get("as_of")) for row in rows)
     own = named.most_common(1)[0][0]
@@ -149,20 +152,20 @@ def _published(out: Path, night: dt.date) -> pd.DataFrame:
     return pq.read_table(place, columns=columns).to_pandas().set_index("account_id", drop=False)
 
 
-def _judged(rows: list[Row], listed: pd.DataFrame, night: dt.date, received_at: dt.datetime) -> list[dict[str, Any]]:
+def _judged(rows: list[FilledRow], listed: pd.DataFrame, night: dt.date, received_at: dt.datetime) -> list[dict[str, Any]]:
     judged = [_judge(row, listed, night, received_at) for row in rows]
     said: dict[str, list[dict[str, Any]]] = {}
     for one in judged:
         if one["state"] in ("contacts", "skipped"):
             said.setdefault(one["account_id"], []).append(one)
     for twins in said.values():
-        alike = len({tuple(twin[name] for name in SAID) for twin in twins}) == 1
+        alike = len({tuple(twin[name] for name in SAID_COLUMNS) for twin in twins}) == 1
         for twin in twins[1:] if alike else twins * (len(twins) > 1):
             twin |= {"state": "empty"} if alike else {"state": "quarantined", "code": "FB_TWICE"}
     return judged
 
 
-def _judge(row: Row, listed: pd.DataFrame, night: dt.date, received_at: dt.datetime) -> dict[str, Any]:
+def _judge(row: FilledRow, listed: pd.DataFrame, night: dt.date, received_at: dt.datetime) -> dict[str, Any]:
     account = str(row.cells.get("account_id", ""))
     made: dict[str, Any] = {"account_id": account, "state": "empty", "code": "", "sheet": row.sheet[:64], "line": row.line, "raw": ""}
     made |= dict.fromkeys(("contact_id", "channel", "outcome", "contacted_at", "promise_due_on", "skipped_because"), "")
@@ -171,7 +174,7 @@ def _judge(row: Row, listed: pd.DataFrame, night: dt.date, received_at: dt.datet
         return made
     try:
         made |= entries(row, listed, night, received_at)
-    except Fault as fault:
+    except EntryFault as fault:
         shown = {name: str(value)[:RAW_LIMIT] for name, value in row.cells.items() if name in (*ENTRIES, "account_id", "debtor_id", "rank")}
         made |= {"account_id": account[:64], "state": "quarantined", "code": str(fault), "raw": json.dumps(shown, ensure_ascii=True)}
     return made
@@ -183,15 +186,16 @@ def _judge(row: Row, listed: pd.DataFrame, night: dt.date, received_at: dt.datet
 def _held(store: Store, night: dt.date) -> pd.DataFrame:
     number = day_number(night)
     held = store.read(TABLE, since=number, before=number + 1)
-    return held if len(held.columns) else pd.DataFrame(columns=[*COLUMNS, "as_of"])
+    return held if len(held.columns) else pd.DataFrame(columns=[*KEPT_COLUMNS, "as_of"])
 
 
 def _fresh(judged: list[dict[str, Any]], held: pd.DataFrame, received_at: dt.datetime) -> list[dict[str, Any]]:
     """Rows that say something the store does not hold yet."""
-    known = {row["account_id"]: tuple(row[name] for name in SAID) for row in held[held["state"] != "quarantined"].to_dict("records")}
+    kept = held[held["state"] != "quarantined"].to_dict("records")
+    known = {row["account_id"]: tuple(row[name] for name in SAID_COLUMNS) for row in kept}
     stamp = int(received_at.timestamp() * 1_000_000)
     said = (one for one in judged if one["state"] in ("contacts", "skipped"))
-    return [one | {"received_at": stamp} for one in said if known.get(one["account_id"]) != tuple(one[name] for name in SAID)]
+    return [one | {"received_at": stamp} for one in said if known.get(one["account_id"]) != tuple(one[name] for name in SAID_COLUMNS)]
 
 
 def _contacts(one: Mapping[str, Any], published: pd.Series, night: dt.date, received_at: dt.datetime) -> list[dict[str, str]]:
@@ -217,19 +221,19 @@ def _contacts(one: Mapping[str, Any], published: pd.Series, night: dt.date, rece
     return [row, *(row | joined | {"account_id": account} for account in str(published["joined_accounts"] or "").split())]
 
 
-def keep(back: Returned, store_path: Path) -> None:
+def keep_feedback(back: Returned, store_path: Path) -> None:
     """One row per account that was reported on, the newest; and every row set aside, once."""
     stamp = {"received_at": int(back.received_at.timestamp() * 1_000_000)}
-    new = pd.DataFrame([*back.fresh, *(one | stamp for one in back.faulty)], columns=list(COLUMNS))
+    new = pd.DataFrame([*back.fresh, *(one | stamp for one in back.faulty)], columns=list(KEPT_COLUMNS))
     if new.empty:
         return
     replaced = set(new.loc[new["state"] != "quarantined", "account_id"])
-    kept = back.held.loc[(back.held["state"] == "quarantined") | ~back.held["account_id"].isin(replaced), list(COLUMNS)]
+    kept = back.held.loc[(back.held["state"] == "quarantined") | ~back.held["account_id"].isin(replaced), list(KEPT_COLUMNS)]
     whole = pd.concat([kept, new], ignore_index=True) if len(kept) else new
     faults = whole["state"] == "quarantined"
     whole = whole[~(faults & whole.duplicated(["state", "code", "sheet", "line", "account_id", "raw"]))]
     whole = whole.sort_values(["account_id", "state", "sheet", "line", "code", "raw"], ignore_index=True)
     numbers = dict.fromkeys(("line", "promise_amount", "received_at"), np.int64)
-    whole = whole.astype({name: numbers.get(name, "str") for name in COLUMNS})
+    whole = whole.astype({name: numbers.get(name, "str") for name in KEPT_COLUMNS})
     number = day_number(back.night)
     replace_night(Store(store_path), TABLE, whole.assign(as_of=np.int32(number)), number)

@@ -22,7 +22,7 @@ LIST_HEADS = ("account_id", "debtor_id", "rank", "queue", "as_of", "outcome", "s
 
 
 @dataclass(frozen=True)
-class Row:
+class FilledRow:
     """One line of a list sheet. cells: contract's column -> value as the file holds it; formulas: columns whose cell is one."""
 
     sheet: str
@@ -35,7 +35,7 @@ class Row:
         return any(self.cells.get(name) not in (None, "") for name in ENTRIES)
 
 
-def read_rows(path: Path) -> list[Row]:
+def read_filled(path: Path) -> list[FilledRow]:
     """Every line of every list sheet, nothing evaluated.
 
     Raises InputMissing where there is no file, ContractError where it is not a workbook with a list in it, or is out of all proportion.
@@ -61,7 +61,7 @@ def _check_size(path: Path) -> None:
         raise WorkbookRefused.too_large(path.name, unpacked)
 
 
-def _rows(path: Path) -> Iterator[Row]:
+def _rows(path: Path) -> Iterator[FilledRow]:
     import openpyxl
 
     read = 0
@@ -73,7 +73,7 @@ def _rows(path: Path) -> Iterator[Row]:
         for sheet in book.worksheets:
             sheet.reset_dimensions()  # what the file claims of its size is not believed
             lines = sheet.iter_rows()
-            columns = columns_of([cell.value for cell in next(lines, ())])
+            columns = columns_by_place([cell.value for cell in next(lines, ())])
             if columns is None:
                 continue
             for line, cells in enumerate(lines, start=2):
@@ -83,7 +83,7 @@ def _rows(path: Path) -> Iterator[Row]:
                 named = {columns[place]: cell for place, cell in enumerate(cells) if place in columns}
                 values = {name: _plain(cell.value) for name, cell in named.items() if not _is_empty(cell.value)}
                 if values:
-                    yield Row(sheet.title, line, values, tuple(name for name, cell in named.items() if _is_formula(cell)))
+                    yield FilledRow(sheet.title, line, values, tuple(name for name, cell in named.items() if _is_formula(cell)))
     except (ValueError, KeyError, TypeError, SyntaxError):
         raise WorkbookRefused.unreadable(path.name) from None
     finally:
@@ -107,7 +107,7 @@ def _is_formula(cell: Any) -> bool:
     return getattr(cell, "data_type", None) in ("f", "e") or not isinstance(cell.value, plain)
 
 
-def columns_of(heads: Sequence[Any]) -> dict[int, str] | None:
+def columns_by_place(heads: Sequence[Any]) -> dict[int, str] | None:
     """Place -> contract's column, from headings in any language or the contract's own; None where the sheet is not a list."""
     known = {name: name for name in (*WORKLIST_COLUMNS, *ENTRIES)}
     for language in languages():

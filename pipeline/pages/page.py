@@ -19,11 +19,11 @@ from pipeline.law.counts import NO_LIMIT
 from pipeline.pages.language import words
 from pipeline.pages.publication import GROUPS_SHOWN, Night, amounts, days, figures, instants, kind_of, plain, texts
 from pipeline.pages.speech import Speech
-from pipeline.pages.templating import digest, template, verbatim
+from pipeline.pages.templating import policy_digest, template, verbatim
 
 DETAILED_ROWS = 10_000  # rows that carry their history: the page stays near 1 kB a row
 LATER_ROWS = 2_000  # rows shown of deferred, excluded, held out; their files hold all
-MOST = {"reasons": 8, "balances": 16, "payments": 12, "contacts": 6, "promises": 3, "channels": 13, "limits": 4}
+MOST_SHOWN = {"reasons": 8, "balances": 16, "payments": 12, "contacts": 6, "promises": 3, "channels": 13, "limits": 4}
 NOT_ON_THE_PAGE = frozenset({"report", "rules", "statuses", "sentences", "reasons", "book", "skips", "expired"})
 RATES = ("reporting_currency", "rates_date", "rates", "share", "commission", "annual_rate", "costs", "horizon_days")
 
@@ -77,7 +77,7 @@ def html(night: Night) -> str:
 
 def _policy(script: str, style: str) -> str:
     return (
-        f"default-src 'none'; script-src {digest(script)}; style-src {digest(style)}; base-uri 'none'; form-action 'none'; "
+        f"default-src 'none'; script-src {policy_digest(script)}; style-src {policy_digest(style)}; base-uri 'none'; form-action 'none'; "
         "require-trusted-types-for 'script'; trusted-types 'none'"
     )
 
@@ -172,7 +172,7 @@ def _details(night: Night, strings: Strings, night_number: int, accounts: list[s
     for name, shape in _shapes(strings, day_number(night.as_of)).items():
         frame = frames[name][frames[name]["account_id"].astype(str).isin(wanted)]
         rows = zip(*(read(frame[column]) for column, read in shape), strict=True)
-        found[name] = _grouped(texts(frame["account_id"]), rows, accounts, MOST[name], name in newest_last, name in flat)
+        found[name] = _grouped(texts(frame["account_id"]), rows, accounts, MOST_SHOWN[name], name in newest_last, name in flat)
     found["channels"], found["channel_tables"] = _shared(found["channels"])
     called = dict(zip(texts(frames["appointments"]["account_id"]), instants(frames["appointments"]["appointment_at"]), strict=True))
     at = [called.get(account) for account in texts(night.worklist["account_id"])]

@@ -20,7 +20,7 @@ from pipeline.pages.contract import check_night
 from pipeline.pages.csv_file import csv_text
 from pipeline.pages.language import words
 from pipeline.pages.page import html
-from pipeline.pages.parquet_file import write_parquet
+from pipeline.pages.parquet_file import write_published
 from pipeline.pages.publication import Night, plain
 from pipeline.pages.workbook import write_xlsx
 from pipeline.store.files import only_owner_reads, sha256_of, sync, write_whole
@@ -81,14 +81,14 @@ def _write_all(night: Night, folder: Path, ran: Callable[[], Mapping[str, Any]] 
     """Every file of the night, each on the disk before the manifest that vouches for it."""
     money = (night.decimals, night.reporting_currency)
     makers: dict[str, Callable[[Path], object]] = {
-        "worklist.parquet": lambda path: write_parquet(night.worklist, night.decimals, path),
+        "worklist.parquet": lambda path: write_published(night.worklist, night.decimals, path),
         "worklist.csv": lambda path: _write(path, csv_text(night.worklist, *money).encode("utf-8", "replace")),
         "worklist.xlsx": lambda path: write_xlsx(night, path),
         "worklist.html": lambda path: _write(path, html(night).encode()),
         "deferred.csv": lambda path: _write(path, csv_text(night.deferred, *money).encode("utf-8", "replace")),
         "excluded.csv": lambda path: _write(path, csv_text(night.excluded, *money).encode("utf-8", "replace")),
         "held_out.csv": lambda path: _write(path, csv_text(night.held_out, *money).encode("utf-8", "replace")),
-        "scores.parquet": lambda path: write_parquet(night.scores, night.decimals, path),
+        "scores.parquet": lambda path: write_published(night.scores, night.decimals, path),
     }
     if night.dialler:
         dialled = csv_text(night.to_dial(), *money, night.dialler)

@@ -9,7 +9,7 @@ import pytest
 
 from features.errors import InputMissing
 from models.whatif import BEST, ORDERS, RANKED, what_if
-from pipeline.night.whatif import draw, table_of, text_of, with_truth
+from pipeline.night.whatif import draw_curve, table_of, text_of, with_truth
 from tests.worlds.ranked import night
 
 
@@ -45,9 +45,9 @@ def test_what_if_reads_as_a_table_and_a_curve(tmp_path):
     assert "balance first" in text
     assert "Expected is not added by working" in text
     assert "counts the joined accounts' money too, which the page's net value does not." in text.splitlines()[0]
-    draw(table, "EUR", tmp_path / "curve.png")
+    draw_curve(table, "EUR", tmp_path / "curve.png")
     again = tmp_path / "again.png"
-    draw(table, "EUR", again)
+    draw_curve(table, "EUR", again)
     assert (tmp_path / "curve.png").read_bytes() == again.read_bytes()
 
 

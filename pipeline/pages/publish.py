@@ -29,16 +29,21 @@ CURRENT, MANIFEST, EXPIRED = "current", "manifest.json", "EXPIRED.txt"
 NIGHT = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
-def publish(night: Night, out: Path, ran: Callable[[], Mapping[str, Any]] | None = None) -> Path:
+def publish(
+    night: Night, out: Path, ran: Callable[[], Mapping[str, Any]] | None = None, remember: Callable[[], None] | None = None
+) -> Path:
     """Publish a night to OUT/<as_of>/ and point OUT/current at the newest night. Returns the folder.
 
-    ran: asked once every other file is on the disk; its answer is the manifest's `run` block.
+    ran: asked once every other file is on the disk; its answer is the manifest's `run` block. remember: called once the night is found
+    sound, before anybody can see it.
 
     The same content again changes nothing; other content for the same night takes its place whole. A published folder that somebody has
     altered since is not lost: it is kept as OUT/<as_of>.altered-N. Files have mode 0600. Raises ContractError for a night that does not
     fit together, CannotWrite (73 creating, 74 writing) when the disk refuses: then nothing has changed at the final names.
     """
     check_night(night)
+    if remember is not None:
+        remember()
     place = out / night.as_of.isoformat()
     staging = out / f".{place.name}.staging"
     with only_owner_reads():

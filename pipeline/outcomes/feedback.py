@@ -108,17 +108,17 @@ def read_back(path: Path, store_path: Path, out: Path, received_at: dt.datetime,
     night = _night_of(rows, path.name, night)
     listed = _published(out, night)
     held = _held(Store(store_path), night)
-    judged = _judged(rows, listed, night, received_at)
-    fresh = _fresh(judged, held, received_at)
-    faulty = [one for one in judged if one["state"] == "quarantined"]
+    checked = _checked(rows, listed, night, received_at)
+    fresh = _fresh(checked, held, received_at)
+    faulty = [one for one in checked if one["state"] == "quarantined"]
     heard = [one for one in fresh if one["state"] == "contacts"]
     contacts = [line for one in heard for line in _contacts(one, listed.loc[one["account_id"]], night, received_at)]
     counts = {
         "contacts": len(heard),
         "skipped": len(fresh) - len(heard),
-        "empty": sum(one["state"] == "empty" for one in judged),
+        "empty": sum(one["state"] == "empty" for one in checked),
         "quarantined": len(faulty),
-        "unchanged": sum(one["state"] in ("contacts", "skipped") for one in judged) - len(fresh),
+        "unchanged": sum(one["state"] in ("contacts", "skipped") for one in checked) - len(fresh),
         "rows_in": len(rows),
     }
     back = {str(row.cells.get("account_id")) for row in rows}
@@ -152,20 +152,20 @@ def _published(out: Path, night: dt.date) -> pd.DataFrame:
     return pq.read_table(place, columns=columns).to_pandas().set_index("account_id", drop=False)
 
 
-def _judged(rows: list[FilledRow], listed: pd.DataFrame, night: dt.date, received_at: dt.datetime) -> list[dict[str, Any]]:
-    judged = [_judge(row, listed, night, received_at) for row in rows]
+def _checked(rows: list[FilledRow], listed: pd.DataFrame, night: dt.date, received_at: dt.datetime) -> list[dict[str, Any]]:
+    checked = [_check(row, listed, night, received_at) for row in rows]
     said: dict[str, list[dict[str, Any]]] = {}
-    for one in judged:
+    for one in checked:
         if one["state"] in ("contacts", "skipped"):
             said.setdefault(one["account_id"], []).append(one)
     for twins in said.values():
         alike = len({tuple(twin[name] for name in SAID_COLUMNS) for twin in twins}) == 1
         for twin in twins[1:] if alike else twins * (len(twins) > 1):
             twin |= {"state": "empty"} if alike else {"state": "quarantined", "code": "FB_TWICE"}
-    return judged
+    return checked
 
 
-def _judge(row: FilledRow, listed: pd.DataFrame, night: dt.date, received_at: dt.datetime) -> dict[str, Any]:
+def _check(row: FilledRow, listed: pd.DataFrame, night: dt.date, received_at: dt.datetime) -> dict[str, Any]:
     account = str(row.cells.get("account_id", ""))
     made: dict[str, Any] = {"account_id": account, "state": "empty", "code": "", "sheet": row.sheet[:64], "line": row.line, "raw": ""}
     made |= dict.fromkeys(("contact_id", "channel", "outcome", "contacted_at", "promise_due_on", "skipped_because"), "")
@@ -189,12 +189,12 @@ def _held(store: Store, night: dt.date) -> pd.DataFrame:
     return held if len(held.columns) else pd.DataFrame(columns=[*KEPT_COLUMNS, "as_of"])
 
 
-def _fresh(judged: list[dict[str, Any]], held: pd.DataFrame, received_at: dt.datetime) -> list[dict[str, Any]]:
+def _fresh(checked: list[dict[str, Any]], held: pd.DataFrame, received_at: dt.datetime) -> list[dict[str, Any]]:
     """Rows that say something the store does not hold yet."""
     kept = held[held["state"] != "quarantined"].to_dict("records")
     known = {row["account_id"]: tuple(row[name] for name in SAID_COLUMNS) for row in kept}
     stamp = int(received_at.timestamp() * 1_000_000)
-    said = (one for one in judged if one["state"] in ("contacts", "skipped"))
+    said = (one for one in checked if one["state"] in ("contacts", "skipped"))
     return [one | {"received_at": stamp} for one in said if known.get(one["account_id"]) != tuple(one[name] for name in SAID_COLUMNS)]
 
 

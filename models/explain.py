@@ -39,10 +39,17 @@ _OF_ONE = {"Newest open placement": "Placed", "Most days": "Days"}
 class Declaration(Protocol):
     """The part of a catalogue's entry that is read here."""
 
-    name: str
-    group: str | None
-    says: str | None
-    says_missing: str | None
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def group(self) -> str | None: ...
+
+    @property
+    def says(self) -> str | None: ...
+
+    @property
+    def says_missing(self) -> str | None: ...
 
 
 def checked_contributions(

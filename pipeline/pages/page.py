@@ -253,6 +253,7 @@ def _zones(as_of: dt.date, values: pd.Series) -> dict[str, int]:
     """Minutes each zone is ahead of UTC on the night's day, at noon: no law opens a window before three, and clocks change by then."""
     noon = dt.datetime.combine(as_of, dt.time(12))
     named = sorted(set(texts(values)) - {""})
+    # pyrefly: ignore[missing-attribute]
     return {zone: int(noon.replace(tzinfo=ZoneInfo(zone)).utcoffset().total_seconds() // 60) for zone in named}
 
 

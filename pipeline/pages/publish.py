@@ -229,7 +229,7 @@ def _newest(out: Path) -> str | None:
 def _same(staged: Path, place: Path) -> bool:
     """Whether the published folder holds the staged content, byte for byte; the manifests may differ in their `run` block."""
     fresh, held = read_manifest(staged), read_manifest(place)
-    if held is None or {**held, "run": None} != {**fresh, "run": None}:
+    if held is None or fresh is None or {**held, "run": None} != {**fresh, "run": None}:
         return False
     return all((place / name).is_file() and sha256_of(place / name) == said["sha256"] for name, said in fresh["outputs"].items())
 

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 import xlsxwriter
+from xlsxwriter.exceptions import FileCreateError
 from xlsxwriter.format import Format
 from xlsxwriter.utility import xl_col_to_name
 from xlsxwriter.worksheet import Worksheet
@@ -101,7 +102,7 @@ def write_xlsx(night: Night, path: Path) -> None:
 def _close(book: Workbook) -> None:
     try:
         book.file.close()
-    except xlsxwriter.exceptions.FileCreateError as error:
+    except FileCreateError as error:
         raise error.args[0] if error.args and isinstance(error.args[0], OSError) else OSError(str(error)) from None
 
 
@@ -141,6 +142,7 @@ def _about(book: Workbook, sheet: Worksheet, at: int, totals: Mapping[str, Any])
     text, day = book.format(), book.format(num_format="yyyy-mm-dd", align="left")
     for label, value in ((said["book"]["night"], night.as_of), (said["book"]["valid_until"], night.valid_until)):
         sheet.write_string(at, 0, label, text)
+        # pyrefly: ignore[no-matching-overload]
         sheet.write_datetime(at, 1, value, day)
         at += 1
     _mark_expiry(book, sheet, f"B{at}", f"$B${at}")
@@ -149,6 +151,7 @@ def _about(book: Workbook, sheet: Worksheet, at: int, totals: Mapping[str, Any])
     at += 1
     for table, through in night.complete_through.items():
         sheet.write_string(at, 0, f"{said['page']['data_through']} {said['tables'].get(table, table)}", text)
+        # pyrefly: ignore[no-matching-overload]
         sheet.write_datetime(at, 1, through, day)
         at += 1
     reporting = night.reporting_currency
@@ -212,7 +215,7 @@ class Cells:
 
 def _chart(book: Workbook, sheet: Worksheet, cell: str, title: str, cells: Cells) -> None:
     name, last = sheet.get_name(), cells.first + len(cells.values) - 1
-    chart = book.file.add_chart({"type": "bar"})
+    chart: Any = book.file.add_chart({"type": "bar"})
     # Cells are on disk already, so the chart brings its figures along.
     series = {
         "categories": [name, cells.first, 0, last, 0],

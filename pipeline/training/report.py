@@ -264,7 +264,7 @@ def _money_groups(evaluation: Evaluation, capacity: float) -> list[tuple[str, li
         for group in dict.fromkeys(rows["group"]):
             held = {row["ranking"]: row for row in rows[rows["group"] == group].to_dict("records")}
             others = {name: row["share"] for name, row in held.items() if name not in (MODEL, *BEST_OF_ALL)}
-            strongest = max(others, key=others.get) if others else None
+            strongest = max(others, key=lambda name: others[name]) if others else None
             lines.append(
                 {"group": group, "model": held[MODEL], "newest": held.get(NEWEST), "strongest": strongest, "held": held.get(strongest)}
             )

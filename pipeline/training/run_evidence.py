@@ -55,6 +55,7 @@ class RunEvidence:
                 parts = (
                     self.rankings[part + name].to_numpy() if part + name in self.rankings else None for part in (ORDER, CHANCE, PREDICTED)
                 )
+                # pyrefly: ignore[bad-argument-type]
                 found[name] = Rival(*parts)
         return found
 

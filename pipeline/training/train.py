@@ -225,12 +225,15 @@ def _trial_facts(trial: Trial, evidence: RunEvidence) -> dict[str, Any]:
         "fit": dict(model.facts),
         "test_rows": len(evidence.cohort),
         "test_debtors": int(evidence.cohort["debtor_id"].nunique()),
+        # pyrefly: ignore[missing-attribute]
         "amount_way": dict(model.amount_choice) if taught else None,
+        # pyrefly: ignore[missing-attribute]
         "calibration": model.recovered.calibrator.card() if taught else None,
         "default_head": taught and model.defaulted is not None,
         "data_versions": _delivered(panel),
         "seed": params.seed,
     }
+    # pyrefly: ignore[missing-attribute]
     return facts | ({"unseen_classes": model.encoder.unseen(evidence.matrix)} if taught else {})
 
 

@@ -266,10 +266,10 @@ def columns_wanted(wanted: Sequence[Feature]) -> set[str]:
     return {column for clause in clauses for column, _ in clause.columns} | {name for name in measures if name} | order
 
 
-def _log(found: Events, made: Program, as_of: np.ndarray) -> kernel.Log:
+def _log(found: Events, made: Program, as_of: np.ndarray) -> kernel.EventLog:
     """The loop's view of the events; nothing is copied that lies in memory as the loop wants it."""
     offsets, back_known, back_amount = found.reversals
-    return kernel.Log(
+    return kernel.EventLog(
         first=still(found.first, np.int64),
         last=still(found.last, np.int64),
         as_of=as_of,
@@ -296,7 +296,7 @@ def _rows(values: Sequence[np.ndarray], dtype: type) -> np.ndarray:
 def _days(feature: Feature) -> int:
     if feature.window:
         return feature.window.days
-    return 0 if feature.agg is Agg.AT else kernel.EVER
+    return 0 if feature.agg is Agg.AT else kernel.ENDLESS
 
 
 def _category(column: np.ndarray, values: Sequence[str], of_contract: Sequence[str]) -> pd.Categorical:

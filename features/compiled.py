@@ -24,7 +24,7 @@ def compiled(function: Callable | None = None, *, error_model: str = "python") -
     """
     if function is None:
         return lambda function: compiled(function, error_model=error_model)
-    before, config.CACHE_LOCATOR_CLASSES = config.CACHE_LOCATOR_CLASSES, ",".join(f"{__name__}.{place.__name__}" for place in PLACES)
+    before, config.CACHE_LOCATOR_CLASSES = config.CACHE_LOCATOR_CLASSES, ",".join(f"{__name__}.{place.__name__}" for place in LOCATORS)
     try:
         return njit(cache=True, nogil=True, error_model=error_model)(function)
     finally:
@@ -62,4 +62,4 @@ class OfTheUser(_BySources, UserWideCacheLocator):
     """Where that cannot be written, in the user's own cache."""
 
 
-PLACES = (Chosen, Beside, OfTheUser)
+LOCATORS = (Chosen, Beside, OfTheUser)

@@ -22,7 +22,7 @@ OBJECTIVES = {
     LOG: {"objective": "regression", "metric": "l2"},
 }
 LEAST_SHARE = 1e-6  # keeps a share above 0: recovered money is never nothing
-PRIOR_ROWS = 20.0  # recovered rows of the whole mixed into the mean share of a portfolio
+PRIOR_RECOVERIES = 20.0  # recovered rows of the whole mixed into the mean share of a portfolio
 LEVEL_SD = 0.15  # log of predicted money: how far it is believed to be off before the data prove it
 BIAS_SLACK = 0.05  # share of the money by which a simpler way may be further off per tenth
 COVERAGE = 0.8  # of the interval around an amount
@@ -177,7 +177,7 @@ def _shares_by_portfolio(found: Recoveries, rows: np.ndarray, portfolio: pd.Seri
     )
     overall = held["money"].sum() / held["balance"].sum() if held["balance"].sum() > 0 else 0.5
     sums = held.groupby("portfolio", sort=True).agg(money=("money", "sum"), balance=("balance", "sum"), rows=("money", "size"))
-    mixed = PRIOR_ROWS * sums["balance"] / sums["rows"]
+    mixed = PRIOR_RECOVERIES * sums["balance"] / sums["rows"]
     share = (sums["money"] + mixed * overall) / (sums["balance"] + mixed)
     return {"": float(overall), **{str(name): float(value) for name, value in share.items()}}
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from features.currencies import DECIMALS
 from features.days import date_of, day_text
-from models.whatif import BEST, ORDERS, what_if
+from models.whatif import BEST_ORDER, ORDERS, what_if
 from pipeline.night.feeds import check_feeds
 from pipeline.night.ranking import rank_night
 from pipeline.night.refusals import NightMissing
@@ -21,7 +21,7 @@ from pipeline.params import Params
 from pipeline.store.files import whole_file
 from pipeline.store.store import Store
 
-LINE_COLOURS = dict(zip((*ORDERS, BEST), ("#1b6ca8", "#7b5ea7", "#8a8a8a", "#c08457", "#7a9e7e", "#222222"), strict=True))
+LINE_COLOURS = dict(zip((*ORDERS, BEST_ORDER), ("#1b6ca8", "#7b5ea7", "#8a8a8a", "#c08457", "#7a9e7e", "#222222"), strict=True))
 MONEY_COLUMNS = ("expected", "cost", "net", "true", "added")
 TRUE = ["expected_amount", "expected_amount_if_contacted", "expected_amount_if_left"]
 

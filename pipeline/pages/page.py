@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from features.days import day_number
 from features.tables import NO_DAY, NO_MONEY
-from models.explain import DOWN, REASONS, UP
+from models.explain import DOWN, REASON_COLUMNS, UP
 from pipeline.columns import IN_REPORTING_CURRENCY
 from pipeline.law.counts import NO_LIMIT
 from pipeline.pages.language import words
@@ -142,7 +142,7 @@ def _column(frame: pd.DataFrame, name: str, strings: Strings, night_number: int)
     elif kind == "count":
         cells = [None if figure is None else int(figure) for figure in figures(values)]
     else:
-        cells = strings.indexes(without_mark(values) if name in REASONS else values)
+        cells = strings.indexes(without_mark(values) if name in REASON_COLUMNS else values)
     return {"name": str(name), "kind": kind, "values": cells}
 
 

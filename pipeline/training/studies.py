@@ -12,7 +12,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from models.amount import COVERAGE
-from models.baseline import AGE_BANDS, plain_orders
+from models.baseline import AGE_BAND_TABLE, plain_orders
 from models.evaluate import MODEL, NEWEST, POOLED, Judged, Rival, evaluate, paired_money
 from models.explain import checked_contributions, kept_reasons, reasons, same_first_reason
 from models.fairness import audit, groups_of, proxies
@@ -131,7 +131,7 @@ def fairness(trial: Trial, evidence: RunEvidence, traits: pd.DataFrame) -> dict[
     attempts = evidence.matrix[ATTEMPTS].to_numpy() if ATTEMPTS in evidence.matrix else None
     draws, seed = params.evaluate.bootstrap_draws, params.seed
     told = pd.DataFrame()
-    if model.kind != AGE_BANDS:
+    if model.kind != AGE_BAND_TABLE:
         numbers = model.encoder.encode(evidence.matrix, evidence.cohort)
         told = proxies(numbers, model.encoder.names, evidence.cohort, groups, params.model.model_dump(), draws, seed)
     return {"fairness": audit(evidence.judged(), groups, attempts, params.gate.capacity, draws, seed), "proxies": told}

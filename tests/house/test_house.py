@@ -233,6 +233,7 @@ def test_the_project_lists_every_package():
     assert len(listed) == len(there)
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_exactly_the_three_packages_and_their_data(tmp_path):
     for name in ("pyproject.toml", "README.md", "LICENSE", *PACKAGES):
         target = tmp_path / "house" / name

@@ -9,10 +9,15 @@ import pandas as pd
 import pytest
 
 from features.errors import ContractError
+from models.prioritise import GROUPS
 from pipeline.columns import WORKLIST_COLUMNS
-from pipeline.pages.publication import Details
+from pipeline.pages.publication import GROUPS_SHOWN, Details
 from pipeline.pages.publish import publish
 from tests.worlds.paper_nights import night
+
+
+def test_a_reader_meets_the_groups_of_the_ranking():
+    assert sorted(GROUPS_SHOWN) == sorted(GROUPS)
 
 
 def counts(**changed: int) -> dict[str, int]:

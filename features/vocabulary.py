@@ -229,4 +229,3 @@ FACTS: dict[str, Fact] = {
         ("charges", "payments"),
     ),
 }  # fmt: skip
-CALENDAR_FACTS = tuple(name for name, fact in FACTS.items() if fact.family == "calendar")

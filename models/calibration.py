@@ -143,7 +143,7 @@ def bounded_logit(
                 curve[other, row] = curve[row, other]
         step = np.zeros(len(theta))
         step[free] = np.linalg.solve(curve[np.ix_(free, free)], -slope[free])
-        size, tried, found, seen = 1.0, theta, loss, level
+        size = 1.0
         while size > 1e-6:
             tried = np.maximum(theta + size * step, bound)
             found, seen = _penalised(tried, columns, outcome, weight, ridge, centre)

@@ -1,4 +1,5 @@
-"""Three heads behind one estimator: P(recovered), the amount if recovered, P(defaulted). Matrices in, scores out; a folder on disk."""
+"""Four heads behind one estimator: P(recovered), the amount if recovered, P(defaulted), what work adds. Matrices in, scores out; a folder
+on disk."""
 
 from __future__ import annotations
 
@@ -6,24 +7,25 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal
+from typing import Any
 
 import lightgbm
 import numpy as np
 import pandas as pd
 
 from models.amount import AmountHead, Later, fit_amount, regrown
-from models.baseline import AGE_BAND_TABLE, AgeBandTable
+from models.baseline import AGE_BANDS, AgeBandTable
 from models.boosting import FitWindow, booster_of, exact_contributions, portfolio_contributions, raw_scores, side_by_side
 from models.calibration import Calibrator, choose_map, with_recent_levels
 from models.drift import Reference
+from models.effect import EffectHead
 from models.encoding import Encoder
-from models.folder import AMOUNT_FILE, CARD_FILE, DEFAULTED_FILE, RECOVERED_FILE, card_bytes, digest, read_folder, write_folder
+from models.folder import AMOUNT, CARD, DEFAULTED, EFFECT, RECOVERED, card_bytes, digest, read_folder, write_folder
 from models.lesson import Lesson, Teaching
 
 SCORE_COLUMNS = ("p_recovered", "amount_if_recovered", "expected_recovery", "p_defaulted")
 BINARY = {"objective": "binary", "metric": "binary_logloss"}
-RECOVERY: Final = "recovery"
+RECOVERY = "recovery"
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,10 @@ class Head:
 
 @dataclass(frozen=True)
 class RecoveryModel:
-    """The champion's kind. `facts` are dates, counts and versions that travel in the card and change no score."""
+    """The champion's kind. `facts` are dates, counts and versions that travel in the card and change no score.
+
+    effect: None where no contact log, or too little of one, could teach what work adds.
+    """
 
     encoder: Encoder
     recovered: Head
@@ -57,8 +62,9 @@ class RecoveryModel:
     default_dpd: int
     reference: Reference
     facts: Mapping[str, Any] = field(default_factory=dict)
+    effect: EffectHead | None = None
 
-    kind: ClassVar[Literal["recovery"]] = RECOVERY
+    kind = RECOVERY
 
     @classmethod
     def fit(
@@ -93,7 +99,7 @@ class RecoveryModel:
 
     def regrown(self, lesson: Lesson, teaching: Teaching, seeds: Sequence[int] | None = None) -> list[RecoveryModel]:
         """The same way taught on a lesson of other columns or, one model each, with other seeds of growth: boosters grown anew, numbers
-        of trees, maps and factors kept; without the default head.
+        of trees, maps and factors kept; without the heads of default and effect.
 
         Enough to compare orders: a strictly increasing map and a factor change none.
         """
@@ -103,7 +109,7 @@ class RecoveryModel:
             window = lesson.window.with_settings(teaching.settings, seed)
             head = replace(self.recovered, booster=window.grow(objective, target, lesson.known, self.recovered.trees))
             amount = regrown(self.amount, window, lesson.found, self.amount_choice["trees"])
-            return replace(self, encoder=lesson.encoder, recovered=head, amount=amount, defaulted=None)
+            return replace(self, encoder=lesson.encoder, recovered=head, amount=amount, defaulted=None, effect=None)
 
         return side_by_side(*(lambda seed=seed: grown(seed) for seed in seeds or (teaching.seed,)))
 
@@ -149,13 +155,25 @@ class RecoveryModel:
         found = (portfolio_contributions if many else exact_contributions)(self.recovered.booster, numbers)
         return pd.DataFrame(found[:, :-1], columns=list(self.encoder.names), index=matrix.index), found[:, -1]
 
+    def theta(self, matrix: pd.DataFrame, cohort: pd.DataFrame) -> np.ndarray | None:
+        """models.effect.EffectHead.theta of the rows; None without that head."""
+        return None if self.effect is None else self.effect.theta(self.encoder.encode(matrix, cohort))
+
+    def effect_contributions(self, matrix: pd.DataFrame, cohort: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
+        """Exact contributions of every column to `theta`, and the base of each row; they add up to it. Needs the head."""
+        numbers = self.encoder.encode(matrix, cohort)
+        found = self.effect.contributions(numbers) if len(numbers) else np.zeros((0, len(self.encoder.names) + 1))
+        return pd.DataFrame(found[:, :-1], columns=list(self.encoder.names), index=matrix.index), found[:, -1]
+
     def files(self) -> dict[str, bytes]:
         """The model folder's content."""
-        files = {RECOVERED_FILE: self.recovered.booster.model_to_string().encode()}
+        files = {RECOVERED: self.recovered.booster.model_to_string().encode()}
         if self.amount.booster is not None:
-            files[AMOUNT_FILE] = self.amount.booster.model_to_string().encode()
+            files[AMOUNT] = self.amount.booster.model_to_string().encode()
         if self.defaulted is not None:
-            files[DEFAULTED_FILE] = self.defaulted.booster.model_to_string().encode()
+            files[DEFAULTED] = self.defaulted.booster.model_to_string().encode()
+        if self.effect is not None:
+            files[EFFECT] = self.effect.text().encode()
         card = {
             "kind": RECOVERY,
             "encoder": self.encoder.card(),
@@ -164,10 +182,11 @@ class RecoveryModel:
             "amount_choice": dict(self.amount_choice),
             "defaulted": self.defaulted.card() if self.defaulted else None,
             "default_dpd": self.default_dpd,
+            "effect": self.effect.card() if self.effect else None,
             "reference": self.reference.card(),
             "facts": dict(self.facts),
         }
-        return {**files, CARD_FILE: card_bytes(card)}
+        return {**files, CARD: card_bytes(card)}
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -185,18 +204,19 @@ class RecoveryModel:
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> RecoveryModel:
-        card = json.loads(files[CARD_FILE])
-        amount = files[AMOUNT_FILE].decode() if AMOUNT_FILE in files else None
-        defaulted = Head.from_card(card["defaulted"], files[DEFAULTED_FILE].decode()) if card["defaulted"] else None
+        card = json.loads(files[CARD])
+        amount = files[AMOUNT].decode() if AMOUNT in files else None
+        defaulted = Head.from_card(card["defaulted"], files[DEFAULTED].decode()) if card["defaulted"] else None
         return cls(
             Encoder.from_card(card["encoder"]),
-            Head.from_card(card["recovered"], files[RECOVERED_FILE].decode()),
+            Head.from_card(card["recovered"], files[RECOVERED].decode()),
             AmountHead.from_card(card["amount"], amount),
             card["amount_choice"],
             defaulted,
             card["default_dpd"],
             Reference.from_card(card["reference"]),
             card["facts"],
+            EffectHead.from_card(card["effect"], files[EFFECT].decode()) if card.get("effect") else None,
         )
 
 
@@ -206,7 +226,7 @@ AnyModel = RecoveryModel | AgeBandTable
 def load_model(folder: Path, sha256: str) -> AnyModel:
     """The model of a folder, once the folder's sha256 is the given one. ModelRefused otherwise, before anything is parsed."""
     files = read_folder(folder, sha256)
-    if json.loads(files[CARD_FILE])["kind"] == AGE_BAND_TABLE:
+    if json.loads(files[CARD])["kind"] == AGE_BANDS:
         return AgeBandTable.from_files(files)
     return RecoveryModel.from_files(files)
 

@@ -17,16 +17,12 @@ FIT, GAP, TEST, OUTSIDE = "fit", "gap", "test", "outside"
 
 
 class SplitTerms(Protocol):
-    @property
-    def test_days(self) -> int: ...
-
-    @property
-    def backtest_folds(self) -> int: ...
+    test_days: int
+    backtest_folds: int
 
 
 class GapTerms(Protocol):
-    @property
-    def gap_days(self) -> int: ...
+    gap_days: int
 
 
 @dataclass(frozen=True)

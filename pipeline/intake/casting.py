@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from zoneinfo import available_timezones
 
 from features.days import EPOCH
@@ -27,7 +26,7 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def among(values: Iterable[str]) -> str:
+def among(values) -> str:
     return "(" + ", ".join(literal(value) for value in values) + ")"
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any
 
 from features.days import date_of
 from pipeline.law.rules import Cap, Hours, Rule, Rules, TimeBarred, Wait
 from pipeline.params import Role
-
-R = TypeVar("R", bound=Rule)
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class Binding:
             self._hours[channel, day] = self._law_or_ours(Hours, channel, date_of(day))
         return self._hours[channel, day]
 
-    def of_kind(self, kind: type[R], channel: str) -> tuple[R, ...]:
+    def of_kind(self, kind: type[Rule], channel: str) -> tuple[Rule, ...]:
         """Rules of a kind that bind a channel (or, where the kind names none, the account) on the day.
 
         Numbers (Cap, Wait) are the law's, or ours where no law sets one. Of the rest all bind, ours too; of TimeBarred ours alone where
@@ -52,12 +50,11 @@ class Binding:
             return self._of(self.law, kind, "", self.day) or self._of(self.product, kind, "", self.day)
         return self._of(self.law + self.product, kind, channel, self.day)
 
-    def _law_or_ours(self, kind: type[R], channel: str, day: dt.date) -> tuple[R, ...]:
+    def _law_or_ours(self, kind: type[Rule], channel: str, day: dt.date) -> tuple[Any, ...]:
         return self._of(self.law, kind, channel, day) or self._of(self.product, kind, channel, day)
 
     @staticmethod
-    def _of(rules: tuple[Rule, ...], kind: type[R], channel: str, day: dt.date) -> tuple[R, ...]:
-        # pyrefly: ignore[missing-attribute]: a kind that is asked for with a channel has channels
+    def _of(rules: tuple[Rule, ...], kind: type[Rule], channel: str, day: dt.date) -> tuple[Any, ...]:
         return tuple(rule for rule in rules if isinstance(rule, kind) and (not channel or channel in rule.channels) and rule.in_effect(day))
 
 

@@ -108,7 +108,6 @@ def unsealed(place: Path) -> dict[str, Any]:
         content, digest = None, None
     if digest != hashlib.sha256(json.dumps(content, sort_keys=True, indent=1).encode()).hexdigest():
         raise StoreDamaged.sealed(place.name)
-    # pyrefly: ignore[bad-return]
     return content
 
 

@@ -69,8 +69,7 @@ class Delivered:
 
     @classmethod
     def read(cls, written: Mapping[str, Any]) -> Delivered:
-        told: dict[str, Any] = {**written, "state": State.read(written["state"])}
-        return cls(**told)
+        return cls(**{**written, "state": State.read(written["state"])})
 
     def written(self) -> dict[str, Any]:
         return {**asdict(self), "state": self.state.written()}

@@ -1,0 +1,200 @@
+"""What working an account adds: its effect on the log-odds of paying, learnt from the contact log and guarded until a draw proves it.
+
+A logistic R-learner (Nie and Wager, Biometrika 2021; Robinson, Econometrica 1988): an account pays with chance
+expit(f(X) + (T - e(X)) x theta(X)), where T is whether it was worked, e(X) the chance of that, f(X) the log-odds of paying whoever decides.
+f and e are boosted out of fold, so that no account's own outcome speaks for it; then theta is boosted in that likelihood. What collectors
+prefer falls out with e, what accounts pay anyway with f, and the small trees are spent on what work changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import lightgbm
+import numpy as np
+import pandas as pd
+
+from features.errors import ContractError
+from models.boosting import FitWindow, booster_of, exact_contributions, raw_scores, side_by_side
+from models.calibration import expit
+from models.lesson import Lesson, Teaching
+
+TREES = 120
+SETTINGS = {"num_leaves": 6, "learning_rate": 0.05, "min_child_samples": 200, "lambda_l2": 5.0, "seeds": 1}  # over those of the params
+NUISANCE_TREES = 120
+BINARY = {"objective": "binary", "metric": "binary_logloss"}
+LEAST_CHANCE = 0.02  # of being worked and of being left, as the learner takes it: none of its rows is all but certain
+LEAST_CURVE = 1e-12  # of a row's loss: LightGBM divides by their sum
+START_STEPS = 30
+OVERLAP = (0.1, 0.9)  # chances of being worked between which rows of both kinds are at hand
+ADDED_COLUMNS = ("p_if_left", "p_if_worked", "added_recovery")
+BANDS, BAND_FROM = ("little", "some", "much"), (0.05, 0.10)  # of what work adds to the chance of paying
+
+
+@dataclass(frozen=True)
+class Guard:
+    """How much of the learnt effect is believed: level + slope x (theta - its mean over the rows that taught it), never below 0.
+
+    Both in log-odds. Below 1 the slope shrinks what the log alone says; the arms of a draw give both their own values.
+    """
+
+    level: float
+    slope: float
+
+    def guarded(self, theta: np.ndarray) -> np.ndarray:
+        """theta: centred. An account is never said to be harmed: what looks like harm was none where it could be checked."""
+        return np.maximum(0.0, self.level + self.slope * theta)
+
+
+UNPROVEN_GUARD = Guard(0.2, 0.6)
+PLAIN_GUARD = Guard(UNPROVEN_GUARD.level, 0.0)  # the same effect on the log-odds for all: the order is that of amount x p(1 - p)
+
+
+@dataclass(frozen=True)
+class EffectHead:
+    """theta(X): start + the booster's raw score, log-odds.
+
+    mean   of theta over the rows that taught it
+    facts  counts, dates and figures that travel in the card and change no score
+    """
+
+    booster: lightgbm.Booster
+    start: float
+    mean: float
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def theta(self, numbers: np.ndarray) -> np.ndarray:
+        """Centred: 0 is the mean effect of the rows that taught it. numbers: encoded as for P(recovered)."""
+        return self.start - self.mean + raw_scores(self.booster, numbers)
+
+    def contributions(self, numbers: np.ndarray) -> np.ndarray:
+        """Exact contributions (TreeSHAP) of every column to `theta`, [rows, columns + 1], the base last; they add up to it."""
+        found = exact_contributions(self.booster, numbers)
+        found[:, -1] += self.start - self.mean
+        return found
+
+    def text(self) -> str:
+        return self.booster.model_to_string()
+
+    def card(self) -> dict[str, Any]:
+        return {"start": self.start, "mean": self.mean, "facts": dict(self.facts)}
+
+    @classmethod
+    def from_card(cls, card: Mapping[str, Any], text: str) -> EffectHead:
+        return cls(booster_of(text), card["start"], card["mean"], card["facts"])
+
+
+def fit_effect(lesson: Lesson, landmarks: pd.DataFrame, teaching: Teaching) -> EffectHead | None:
+    """The head taught on the landmark rows of a lesson; None where fewer than min_events debtors paid on either side.
+
+    landmarks: of models.landmarks.landmark, for all rows of the lesson at least; matched by account_no and as_of. Raises ContractError
+    where a row of the lesson has none.
+    """
+    window = lesson.window
+    worked, paid = _matched(window.cohort, landmarks)
+    rows = lesson.known & ~np.isnan(worked) & ~np.isnan(paid)
+    debtors = [window.cohort["debtor_id"][rows & (worked == side) & (paid == 1)].nunique() for side in (0, 1)]
+    if min(debtors) < teaching.settings["min_events"]:
+        return None
+    usual, level = side_by_side(
+        lambda: expit(_unseen(window, np.where(rows, worked, 0.0), rows)), lambda: _unseen(window, np.where(rows, paid, 0.0), rows)
+    )
+    work = worked[rows] - np.clip(usual, LEAST_CHANCE, 1 - LEAST_CHANCE)
+    loss = EffectLoss(level, work, paid[rows], window.weight[rows])
+    small = window.with_settings({**teaching.settings, **SETTINGS}, teaching.seed)
+    booster = small.grow({"objective": loss.slopes}, np.where(rows, paid, 0.0), rows, TREES)
+    theta = loss.start + raw_scores(booster, window.numbers[rows])
+    as_of = window.cohort["as_of"][rows]
+    facts = {
+        "rows": int(rows.sum()),
+        "debtors": int(window.cohort["debtor_id"][rows].nunique()),
+        "fit_first": int(as_of.min()),
+        "fit_last": int(as_of.max()),
+        "worked": float(worked[rows].mean()),
+        "paid_if_worked": float(paid[rows & (worked == 1)].mean()),
+        "paid_if_left": float(paid[rows & (worked == 0)].mean()),
+        "overlap": float(((usual >= OVERLAP[0]) & (usual <= OVERLAP[1])).mean()),
+        "spread": float(theta.std()),
+    }
+    return EffectHead(booster, loss.start, float(np.average(theta, weights=window.weight[rows])), facts)
+
+
+@dataclass(frozen=True)
+class EffectLoss:
+    """Negative log-likelihood of paid ~ expit(level + work x theta), with the constant theta that fits best as its start.
+
+    level  log-odds of paying, of a booster that never saw the debtor; work: worked less the chance of it; weight: of rows
+    """
+
+    level: np.ndarray
+    work: np.ndarray
+    paid: np.ndarray
+    weight: np.ndarray
+    start: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        start = 0.0
+        for _ in range(START_STEPS):  # Newton on a convex function of one number
+            slope, curve = self._of(np.full(len(self.paid), start))
+            step = float(np.clip(slope.sum() / curve.sum(), -1.0, 1.0))
+            start -= step
+            if abs(step) < 1e-12:
+                break
+        object.__setattr__(self, "start", start)
+
+    def value(self, theta: np.ndarray) -> float:
+        level = self.level + self.work * theta
+        return float(((np.logaddexp(0.0, level) - self.paid * level) * self.weight).sum())
+
+    def slopes(self, raw: np.ndarray, _rows: lightgbm.Dataset) -> tuple[np.ndarray, np.ndarray]:
+        """Gradient and second derivative by row, as LightGBM asks for them. raw: theta less the start."""
+        return self._of(self.start + raw)
+
+    def _of(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        chance = expit(self.level + self.work * theta)
+        slope = (chance - self.paid) * self.work * self.weight
+        return slope, np.maximum(chance * (1 - chance) * self.work**2 * self.weight, LEAST_CURVE)
+
+
+def _matched(cohort: pd.DataFrame, landmarks: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    keys = ["account_no", "as_of"]
+    found = cohort[keys].merge(landmarks[[*keys, "worked", "paid"]].assign(known=True), on=keys, how="left", validate="one_to_one")
+    lacking = int(found["known"].isna().sum())
+    if lacking:
+        raise ContractError(f"Landmarks must cover every row of the lesson. {lacking:,} rows have none. Make them from the same cohort.")
+    return found["worked"].to_numpy(dtype=np.float64), found["paid"].to_numpy(dtype=np.float64)
+
+
+def _unseen(window: FitWindow, target: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Raw log-odds of `rows`, each by a booster grown on rows of other debtors."""
+    chosen, scores = np.flatnonzero(rows), np.zeros(int(rows.sum()))
+    folds = window.folds[chosen]
+
+    def unseen(fold: int) -> np.ndarray:
+        booster = window.grow(BINARY, target, rows & (window.folds != fold), NUISANCE_TREES)
+        return raw_scores(booster, window.numbers[chosen[folds == fold]])
+
+    numbers = np.unique(folds).tolist()
+    for fold, part in zip(numbers, side_by_side(*(lambda fold=fold: unseen(fold) for fold in numbers)), strict=True):
+        scores[folds == fold] = part
+    return scores
+
+
+def added_scores(p_recovered: np.ndarray, amount: np.ndarray, theta: np.ndarray | None, guard: Guard) -> pd.DataFrame:
+    """ADDED_COLUMNS: what an account returns if left and if worked, and what work adds to it.
+
+    p_recovered  as the account stands, calibrated: it lies half-way, in log-odds, between left and worked
+    amount       expected if recovered; added_recovery = amount x (p_if_worked - p_if_left) is in its unit
+    theta        of EffectHead.theta; None where no head is taught: the guard's level then holds for all
+    """
+    half = guard.guarded(np.zeros(len(p_recovered)) if theta is None else theta) / 2
+    left, worked = (p_recovered * move / (p_recovered * move + (1 - p_recovered)) for move in (np.exp(-half), np.exp(half)))
+    return pd.DataFrame(dict(zip(ADDED_COLUMNS, (left, worked, amount * (worked - left)), strict=True)))
+
+
+def bands(scores: pd.DataFrame) -> pd.Categorical:
+    """The band of each row of `added_scores`: what is said of an effect before it is proven."""
+    codes = np.searchsorted(BAND_FROM, (scores["p_if_worked"] - scores["p_if_left"]).to_numpy(), side="right")
+    return pd.Categorical.from_codes(codes, categories=list(BANDS), ordered=True)

@@ -16,7 +16,7 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
 	touch $@
 
-.PHONY: run test check bench bench-features bench-faces stress real tables spark lock clean
+.PHONY: run test quick check bench bench-features bench-faces stress real tables spark lock clean
 
 # The main job on the sample: load, teach, approve, publish one night, and say what the ranks are worth.
 run: setup
@@ -29,6 +29,10 @@ run: setup
 # make test T=tests/law: one room, or one file.
 test: setup
 	$(BIN)/python -m pytest --numprocesses 2 $(T)
+
+# What needs no browser, no training, no Spark and no other program: under a minute.
+quick: setup
+	$(BIN)/python -m pytest --numprocesses 2 -m "not stress and not slow" $(T)
 
 check: setup
 	$(BIN)/ruff check .

@@ -19,7 +19,7 @@ from features.evidence import IN_ORDER, SETTLEMENT_KINDS, Evidence
 from features.facts import facts
 from features.ledger import Ledger, history
 from features.plan import EVERY, Program, program
-from features.spec import Attribute, Band, Declared, Difference, Feature, Noun, Ratio, where
+from features.spec import Attribute, Band, Debtor, Declared, Difference, Feature, Noun, Ratio, where
 from features.tables import account_number
 from features.terms import Reach, Terms
 from features.trace import date, traced
@@ -124,7 +124,7 @@ class Matrix:
         for entry in self.catalogue.in_order_of_making:
             if isinstance(entry, Attribute):
                 self._note(entry, self.evidence.of_account(entry.called), np.zeros(self.rows, bool))
-            elif not isinstance(entry, Feature | Noun):
+            elif isinstance(entry, Ratio | Difference | Band | Debtor):
                 self.numbers[self.place[entry.name]] = self._derived(entry)
         plain = [entry.name for entry in self.catalogue if entry.unit != "class"]
         whole = pd.DataFrame(self.numbers[: len(plain)].T, columns=plain, copy=False)
@@ -201,7 +201,7 @@ class Matrix:
         else:
             self.numbers[self.place[entry.name]] = np.where(missing, np.nan, np.asarray(values, np.float64))
 
-    def _derived(self, entry: Declared) -> np.ndarray:
+    def _derived(self, entry: Ratio | Difference | Band | Debtor) -> np.ndarray:
         parts = [self.numbers[self.place[part]] for part in entry.parts]
         if isinstance(entry, Ratio):
             return ratio(entry, parts[0], np.sum(parts[1:], axis=0))
@@ -266,10 +266,10 @@ def columns_wanted(wanted: Sequence[Feature]) -> set[str]:
     return {column for clause in clauses for column, _ in clause.columns} | {name for name in measures if name} | order
 
 
-def _log(found: Events, made: Program, as_of: np.ndarray) -> kernel.Log:
+def _log(found: Events, made: Program, as_of: np.ndarray) -> kernel.EventLog:
     """The loop's view of the events; nothing is copied that lies in memory as the loop wants it."""
     offsets, back_known, back_amount = found.reversals
-    return kernel.Log(
+    return kernel.EventLog(
         first=still(found.first, np.int64),
         last=still(found.last, np.int64),
         as_of=as_of,
@@ -296,7 +296,7 @@ def _rows(values: Sequence[np.ndarray], dtype: type) -> np.ndarray:
 def _days(feature: Feature) -> int:
     if feature.window:
         return feature.window.days
-    return 0 if feature.agg is Agg.AT else kernel.EVER
+    return 0 if feature.agg is Agg.AT else kernel.ENDLESS
 
 
 def _category(column: np.ndarray, values: Sequence[str], of_contract: Sequence[str]) -> pd.Categorical:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from features.declarations import Catalogue
 from features.spec import MISSING, Band, Debtor, Difference, Feature, Noun, Ratio, Window, where
-from features.vocabulary import Agg
+from features.tables import BILLED_KINDS, RIGHT_PARTY
+from features.vocabulary import CALENDAR_FACTS, Agg
 
 # Printed in docs/features.md. Under about 400 features in all: a training's time grows with their number, and a night's a little.
 WINDOW_RULE = """\
@@ -36,14 +37,13 @@ MONTH_TURN = where("month_turn", month_part=("start", "end"))
 MID_MONTH = where("mid_month", month_part="middle")
 PART = where("part", covers="part")
 FEE, INTEREST = where("fee", kind="fee"), where("interest", kind="interest")
-BILLED = where("billed", kind=("principal", "instalment", "invoice"))
+BILLED = where("billed", kind=BILLED_KINDS)
 OUTBOUND, INBOUND = where("outbound", direction="outbound"), where("inbound", direction="inbound")
-SPOKEN = ("right_party", "promise", "refusal", "dispute")
 ONLINE = where("online", channel=("chat", "portal", "social"))
-RIGHT_PARTY = where("right_party", outcome=SPOKEN)
+SPOKE_TO_DEBTOR = where("right_party", outcome=RIGHT_PARTY)
 DIALLED = where("dialled", channel=("call", "autodial"), direction="outbound")
-REACHED = where("reached", channel=("call", "autodial"), direction="outbound", outcome=SPOKEN)
-ANSWERED = where("answered", outcome=(*SPOKEN, "complaint", "paid"))
+REACHED = where("reached", channel=("call", "autodial"), direction="outbound", outcome=RIGHT_PARTY)
+ANSWERED = where("answered", outcome=(*RIGHT_PARTY, "complaint", "paid"))
 KEPT, BROKEN, OPEN = (where(state, state=state) for state in ("kept", "broken", "open"))
 JUDGED = where("judged", state=("kept", "broken"))
 
@@ -53,7 +53,7 @@ def ever(window: Window | None) -> str:
     return "_ever" if window is EVER else ""
 
 
-PAYMENTS = [
+ON_PAYMENTS = [
     *(
         Feature("payments", Agg.COUNT, window, empty=0, monotone=+1, actionable=True, says=f"Payments {words}: {{value:count}}")
         for window, words in IN_THE_LAST.items()
@@ -115,7 +115,7 @@ PAYMENTS = [
     Ratio("paid_to_arrears_90d", "payments_sum_90d", "arrears", empty=MISSING, meaning="Paid in the last 90 days against the arrears."),
 ]  # fmt: skip
 
-BALANCES = [
+ON_BALANCES = [
     Feature("ledger", Agg.AT, of="balance", empty=0, says="Balance: {value:money}"),
     Feature("ledger", Agg.AT, of="arrears", empty=0, says="Arrears: {value:money}"),
     Feature("ledger", Agg.AT, of="days_past_due", empty=0, monotone=-1, actionable=True, says="{value:days} past due"),
@@ -174,7 +174,7 @@ BALANCES = [
         meaning="Arrears against what was billed in the last year."),
 ]  # fmt: skip
 
-CONTACTS = [
+ON_CONTACTS = [
     *(Feature("contacts", Agg.COUNT, window, empty=0) for window in IN_THE_LAST),
     *(Feature("contacts", Agg.COUNT, window, where=OUTBOUND, empty=0) for window in IN_THE_LAST),
     *(Feature("contacts", Agg.COUNT, window, where=where(channel, channel=channel), empty=0)
@@ -184,7 +184,7 @@ CONTACTS = [
     *(Feature("contacts", Agg.COUNT, window, where=ONLINE, empty=0) for window in (MONTH, QUARTER, YEAR)),
     *(Feature("contacts", Agg.COUNT, window, where=INBOUND, empty=0, actionable=True,
               says=f"Got in touch {IN_THE_LAST[window]}: {{value:count}} times") for window in IN_THE_LAST),
-    *(Feature("contacts", Agg.COUNT, window, where=RIGHT_PARTY, called=f"right_party_count{ever(window)}", empty=0, actionable=True,
+    *(Feature("contacts", Agg.COUNT, window, where=SPOKE_TO_DEBTOR, called=f"right_party_count{ever(window)}", empty=0, actionable=True,
               says=f"Conversations {IN_THE_LAST[window]}: {{value:count}}") for window in IN_THE_LAST),
     Feature("contacts", Agg.COUNT, HALF_YEAR, where=DIALLED, empty=0),
     Feature("contacts", Agg.COUNT, HALF_YEAR, where=REACHED, empty=0),
@@ -197,7 +197,7 @@ CONTACTS = [
         for feature in (
             Feature("contacts", Agg.COUNT, HALF_YEAR, where=where(f"{channel}_outbound", channel=channel, direction="outbound"), empty=0),
             Feature("contacts", Agg.COUNT, HALF_YEAR, where=where(f"{channel}_reached", channel=channel, direction="outbound",
-                outcome=SPOKEN), empty=0),
+                outcome=RIGHT_PARTY), empty=0),
             Ratio(f"right_party_rate_{channel}_180d", f"contacts_count_{channel}_reached_180d", f"contacts_count_{channel}_outbound_180d",
                 prior=(1, 10), unit="share"),
         )
@@ -210,14 +210,15 @@ CONTACTS = [
             Feature("contacts", Agg.COUNT, YEAR, where=where(f"dialled_{part}", channel=("call", "autodial"), direction="outbound",
                 **{column: part}), empty=0),
             Feature("contacts", Agg.COUNT, YEAR, empty=0,
-                    where=where(f"reached_{part}", channel=("call", "autodial"), direction="outbound", outcome=SPOKEN, **{column: part})),
+                where=where(f"reached_{part}", channel=("call", "autodial"), direction="outbound", outcome=RIGHT_PARTY,
+                    **{column: part})),
             Ratio(f"right_party_rate_{part}_365d", f"contacts_count_reached_{part}_365d", f"contacts_count_dialled_{part}_365d", prior=(1,
                 10), unit="share"),
         )
     ),
     Feature("contacts", Agg.DAYS_SINCE_LAST, empty=MISSING),
     Feature("contacts", Agg.DAYS_SINCE_LAST, where=OUTBOUND, empty=MISSING),
-    Feature("contacts", Agg.DAYS_SINCE_LAST, where=RIGHT_PARTY, empty=MISSING, monotone=-1, actionable=True,
+    Feature("contacts", Agg.DAYS_SINCE_LAST, where=SPOKE_TO_DEBTOR, empty=MISSING, monotone=-1, actionable=True,
         says="Last conversation {value:days} ago"),
     Feature("contacts", Agg.DAYS_SINCE_LAST, where=INBOUND, empty=MISSING, actionable=True, says="Last got in touch {value:days} ago"),
     # An answer, or a contact by the debtor, ends the streak.
@@ -250,7 +251,7 @@ CONTACTS = [
                meaning="How much more often payments came after contacts than without; an association, not an effect."),
 ]  # fmt: skip
 
-PROMISES = [
+ON_PROMISES = [
     *(Feature("promises", Agg.COUNT, window, called=f"promises_made{ever(window)}", empty=0, actionable=True,
               says=f"Promises made {IN_THE_LAST[window]}: {{value:count}}") for window in IN_THE_LAST),
     *(Feature("promises", Agg.COUNT, window, where=KEPT, called=f"promises_kept{ever(window)}", empty=0, monotone=+1, actionable=True,
@@ -296,19 +297,19 @@ WISHES = (
     "consent_email", "callback",
 )  # fmt: skip
 ONCE = ("deceased", "minor", "prescribed")  # begin once, so there are no episodes to count
-SAID = {"plan": "A payment plan is in force", "default": "In default", "charged_off": "Charged off"}
-STATUSES = [
+STANDING_SAYS = {"plan": "A payment plan is in force", "default": "In default", "charged_off": "Charged off"}
+ON_STATUSES = [
     *(Feature("statuses", Agg.ANY, where=where(name, status=name, state="active"), called=f"status_{name}", empty=0)
       for name in (*STANDINGS, *WISHES)),
     *(Feature("statuses", Agg.MAX, of="days_in", where=where(name, status=name, state="active"), called=f"status_{name}_days",
-        empty=MISSING, says=f"{SAID[name]} for {{value:days}}" if name in SAID else None) for name in STANDINGS),
+        empty=MISSING, says=f"{STANDING_SAYS[name]} for {{value:days}}" if name in STANDING_SAYS else None) for name in STANDINGS),
     *(Feature("statuses", Agg.COUNT, where=where(name, status=name), called=f"status_{name}_episodes", empty=0,
               says="Payment plans so far: {value:count}" if name == "plan" else None) for name in STANDINGS if name not in ONCE),
     Feature("statuses", Agg.COUNT, where=where("any", state="active"), called="statuses_active", empty=0),
     Feature("statuses", Agg.COUNT, YEAR, empty=0),
 ]  # fmt: skip
 
-DEBTOR = [
+ON_DEBTOR = [
     Debtor("debtor_accounts", Agg.COUNT, meaning="Scorable accounts of the debtor.",
         says="Overdue or placed accounts of the same debtor: {value:count}"),
     Debtor("debtor_balance", Agg.SUM, "balance"),
@@ -346,9 +347,9 @@ DEBTOR = [
         meaning="This account's arrears among those of the debtor's scorable accounts."),
 ]  # fmt: skip
 
-CALENDAR = [Noun(name) for name in ("month", "day_of_month", "weekday", "days_to_month_end")]
+ON_CALENDAR = [Noun(name) for name in CALENDAR_FACTS]
 
-ATTRIBUTES = [
+ON_ATTRIBUTES = [
     Noun("principal", says="Amount lent or billed: {value:money}"),
     Noun("placed_amount", says="Amount placed: {value:money}"),
     Noun("product"),
@@ -356,4 +357,4 @@ ATTRIBUTES = [
     Noun("debtor_type"),
 ]  # fmt: skip
 
-CATALOGUE = Catalogue([*PAYMENTS, *BALANCES, *CONTACTS, *PROMISES, *STATUSES, *DEBTOR, *CALENDAR, *ATTRIBUTES])
+CATALOGUE = Catalogue([*ON_PAYMENTS, *ON_BALANCES, *ON_CONTACTS, *ON_PROMISES, *ON_STATUSES, *ON_DEBTOR, *ON_CALENDAR, *ON_ATTRIBUTES])

@@ -28,19 +28,19 @@ BUCKET_FROM = (0, 1, 30, 60, 90, 180)
 # Every known account has exactly one of these, the first that holds.
 REASONS = ("closed", "sold", "agency", "no_balance", "not_due", "scorable")
 
-COLUMNS = (
+COHORT_COLUMNS = (
     "account_no", "account_id", "debtor_id", "as_of", "portfolio", "product", "currency", "debtor_type", "jurisdiction", "time_zone",
     "placed_on", "opened_on", "balance", "arrears", "days_past_due",
 )  # fmt: skip
-FROM_ACCOUNTS = tuple(name for name in COLUMNS if name not in ("as_of", "placed_on", "balance", "arrears", "days_past_due"))
+FROM_ACCOUNTS = tuple(name for name in COHORT_COLUMNS if name not in ("as_of", "placed_on", "balance", "arrears", "days_past_due"))
 
 
 @dataclass(frozen=True)
 class Cohort:
     """Scorable accounts on some nights.
 
-    frame   one row per scorable account and night, sorted by account_no, as_of; COLUMNS, each as known on that night (placed_on empty while
-            it lies ahead), money in minor units
+    frame   one row per scorable account and night, sorted by account_no, as_of; COHORT_COLUMNS, each as known on that night (placed_on
+            empty while it lies ahead), money in minor units
     counts  as_of, portfolio, reason, accounts: all accounts known on the night, each in one of REASONS
     """
 
@@ -81,7 +81,7 @@ def scorable(tables: Mapping[str, pd.DataFrame], ledger: Ledger | None, as_of: S
     found = {name: known[name].iloc[row[keep]].reset_index(drop=True) for name in FROM_ACCOUNTS}
     found |= {"as_of": night[keep], "placed_on": placed_on[keep], "balance": balance[keep], "arrears": arrears[keep]}
     found |= {"days_past_due": days_past_due[keep]}
-    return Cohort(pd.DataFrame(found)[list(COLUMNS)], _counts(nights, night, known["portfolio"], row, reason))
+    return Cohort(pd.DataFrame(found)[list(COHORT_COLUMNS)], _counts(nights, night, known["portfolio"], row, reason))
 
 
 def known(tables: Mapping[str, pd.DataFrame], as_of: Sequence[int]) -> pd.DataFrame:

@@ -24,7 +24,7 @@ def compiled(function: Callable | None = None, *, error_model: str = "python") -
     """
     if function is None:
         return lambda function: compiled(function, error_model=error_model)
-    before, config.CACHE_LOCATOR_CLASSES = config.CACHE_LOCATOR_CLASSES, ",".join(f"{__name__}.{place.__name__}" for place in PLACES)
+    before, config.CACHE_LOCATOR_CLASSES = config.CACHE_LOCATOR_CLASSES, ",".join(f"{__name__}.{place.__name__}" for place in LOCATORS)
     try:
         return njit(cache=True, nogil=True, error_model=error_model)(function)
     finally:
@@ -39,12 +39,15 @@ def sources(room: Path) -> bytes:
 
 
 class _BySources:
+    _py_file: str  # numba's
+
     def get_source_stamp(self) -> bytes:
         return sources(Path(self._py_file).parent)
 
     def get_disambiguator(self) -> str:
         """In the name of what is kept: an index of other sources may name classes that are gone, and is not even opened."""
-        return f"{super().get_disambiguator()}-{self.get_source_stamp().hex()[:12]}"
+        own = super().get_disambiguator()  # pyrefly: ignore[missing-attribute]: of the locator it is mixed into
+        return f"{own}-{self.get_source_stamp().hex()[:12]}"
 
 
 class Chosen(_BySources, UserProvidedCacheLocator):
@@ -59,4 +62,4 @@ class OfTheUser(_BySources, UserWideCacheLocator):
     """Where that cannot be written, in the user's own cache."""
 
 
-PLACES = (Chosen, Beside, OfTheUser)
+LOCATORS = (Chosen, Beside, OfTheUser)

@@ -15,9 +15,9 @@ from features.tables import NO_MINUTE
 
 NO_REVERSALS = (np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.int64))
 NEVER_REPLACED = np.empty(0, np.int32)
-NIGHT, MORNING, AFTERNOON, EVENING, UNKNOWN = range(5)  # places in vocabulary.DAY_PARTS
+AT_NIGHT, MORNING, AFTERNOON, EVENING, UNKNOWN = range(5)  # places in vocabulary.DAY_PARTS
 PART, FULL, NOTHING_DUE = range(3)  # places in vocabulary.COVERS
-PLACES = 128  # of the table that finds repeated numbers, to begin with: twice what most accounts have
+TABLE_SIZE = 128  # of the table that finds repeated numbers, to begin with: twice what most accounts have
 
 
 @dataclass(frozen=True)
@@ -168,8 +168,8 @@ def repeated(accounts, numbers):
     Numbers are hashes, so their last bits find a place in a table that each account uses anew: `owner` tells whose an entry is.
     """
     found, count, first = np.empty(accounts.size, np.int64), 0, 0
-    entries = np.empty(PLACES, np.int64)
-    owner, again = np.full(PLACES, -1, np.int64), np.zeros(accounts.size, np.bool_)
+    entries = np.empty(TABLE_SIZE, np.int64)
+    owner, again = np.full(TABLE_SIZE, -1, np.int64), np.zeros(accounts.size, np.bool_)
     while first < accounts.size:
         last = first + 1
         while last < accounts.size and accounts[last] == accounts[first]:
@@ -284,7 +284,7 @@ def last_known(row_account, first, last, as_of, known_on):
 def day_parts(minutes: np.ndarray) -> np.ndarray:
     """Place in vocabulary.DAY_PARTS of each minute of the day."""
     hours = minutes // 60
-    parts = np.select([(hours < 8) | (hours >= 22), hours < 12, hours < 18], [NIGHT, MORNING, AFTERNOON], EVENING)
+    parts = np.select([(hours < 8) | (hours >= 22), hours < 12, hours < 18], [AT_NIGHT, MORNING, AFTERNOON], EVENING)
     return np.where(minutes == NO_MINUTE, UNKNOWN, parts)
 
 

@@ -11,14 +11,12 @@ from features import whole_debtor
 from features.compiled import compiled
 from features.days import days_of_month, weekdays
 from features.evidence import Evidence
-from features.kernel import calendar
-from features.tables import DIRECTIONS, NO_DAY, NO_MONEY
-from features.vocabulary import ANSWER_DAYS, FIRST_PAYMENT_DAYS
+from features.kernel import month_and_day
+from features.tables import BILLED_KINDS, DIRECTIONS, NO_DAY, NO_MONEY
+from features.vocabulary import ANSWER_DAYS, CALENDAR_FACTS, FIRST_PAYMENT_DAYS
 
 ANSWER_WINDOW = 180
-CALENDAR = ("month", "day_of_month", "weekday", "days_to_month_end")
 FOLLOWING = ("attempts_since_last_payment", "payments_after_contact_180d", "days_after_contact_180d", "days_without_contact_180d")
-BILLED = ("principal", "instalment", "invoice")
 
 
 def facts(names: Sequence[str], evidence: Evidence) -> dict[str, np.ndarray | pd.Series]:
@@ -36,7 +34,7 @@ def _fact(name: str, names: Sequence[str], evidence: Evidence) -> dict[str, np.n
     if name in ("principal", "placed_amount"):
         money = evidence.of_account(name).to_numpy()
         return {name: np.where(money == NO_MONEY, np.nan, money.astype(np.float64))}
-    if name in CALENDAR:
+    if name in CALENDAR_FACTS:
         return _calendar(evidence.as_of)
     if name == "first_payment_default":
         return {name: _first_payment_default(evidence)}
@@ -60,8 +58,8 @@ def months_between(since, until):
     months = np.full(since.size, np.nan)
     for row in range(since.size):
         if since[row] != NO_DAY and until[row] != NO_DAY:
-            first_month, first_day = calendar(since[row])
-            last_month, last_day = calendar(until[row])
+            first_month, first_day = month_and_day(since[row])
+            last_month, last_day = month_and_day(until[row])
             months[row] = last_month - first_month - (last_day < first_day)
     return months
 
@@ -78,7 +76,7 @@ _BETWEEN = {
 # Columns of accounts that a fact rests on.
 FACT_COLUMNS = {name: tuple(day for day in days[:2] if day) for name, days in _BETWEEN.items()}
 FACT_COLUMNS |= {name: (name,) for name in ("product", "debtor_type", "principal", "placed_amount")}
-FACT_COLUMNS |= dict.fromkeys(FOLLOWING, ("opened_on",)) | dict.fromkeys(whole_debtor.FIGURES, whole_debtor.COLUMNS)
+FACT_COLUMNS |= dict.fromkeys(FOLLOWING, ("opened_on",)) | dict.fromkeys(whole_debtor.FIGURES, whole_debtor.OWNER_COLUMNS)
 
 
 def _calendar(as_of: np.ndarray) -> dict[str, np.ndarray]:
@@ -88,7 +86,7 @@ def _calendar(as_of: np.ndarray) -> dict[str, np.ndarray]:
     month = months.astype(np.int64) % 12 + 1
     to_end = ((months + 1).astype("datetime64[D]") - dates).astype(np.int64) - 1
     values = (month, days_of_month(nights), weekdays(nights.astype(np.int64)), to_end)
-    return {name: value.astype(np.float64)[place] for name, value in zip(CALENDAR, values, strict=True)}
+    return {name: value.astype(np.float64)[place] for name, value in zip(CALENDAR_FACTS, values, strict=True)}
 
 
 def _first_payment_default(evidence: Evidence) -> np.ndarray:
@@ -97,7 +95,7 @@ def _first_payment_default(evidence: Evidence) -> np.ndarray:
         return np.full(evidence.as_of.size, np.nan)
     charges, paid = evidence.events("charges", ["kind"]), evidence.events("payments")
     kinds = charges.classes["kind"]
-    billed = np.isin(kinds.codes(), [kinds.values.index(kind) for kind in BILLED]) & (charges.measures["amount"] > 0)
+    billed = np.isin(kinds.codes(), [kinds.values.index(kind) for kind in BILLED_KINDS]) & (charges.measures["amount"] > 0)
     return _first_default(
         evidence.as_of, charges.first, charges.last, charges.day, charges.known, charges.gone, billed, paid.first, paid.last, paid.day,
         paid.known, paid.measures["amount"], paid.classes["kind"].index, *paid.reversals, FIRST_PAYMENT_DAYS,

@@ -14,20 +14,20 @@ import numpy as np
 from features.compiled import compiled
 from features.tables import NO_DAY, NO_MONEY
 
-COUNT, SUM, MAX, MIN, MONTHS, LAST, STREAK, STOP, SPREAD, GAP = range(10)  # what an event does to a slot
+COUNT, SUM, MAX, MIN, MONTHS, LAST, STREAK, STOP, SPREAD, BETWEEN = range(10)  # what an event does to a slot
 ADDED, LARGEST, SMALLEST, NEAREST = range(4)  # how a slot's buckets merge into windows
 TOTAL, MEAN, STD, FLAG, VALUE = range(5)  # how merged slots become a feature
 AT, MAXIMUM, DAYS_ABOVE_ZERO = range(3)  # what is asked of the ledger
 BALANCE, ARREARS, DAYS_PAST_DUE = range(3)
-EVER = -1
+ENDLESS = -1
 # Measures: days between the event and as_of; the amount; other numbers, open texts and classes from these places on.
 AGE, AMOUNT, OTHERS, TEXTS, CLASSES = -1, 0, 1, 100, 200
 SHOWN_ALWAYS = -1  # a total that needs no test for emptiness: nothing happened is 0
-NOTHING = NO_MONEY  # an empty slot of LARGEST and NEAREST; the largest int64 stands for it in SMALLEST
-NOTHING_SMALLEST = 2**63 - 1
+EMPTY = NO_MONEY  # an empty slot of LARGEST and NEAREST; the largest int64 stands for it in SMALLEST
+EMPTY_SMALLEST = 2**63 - 1
 
 
-class Log(NamedTuple):
+class EventLog(NamedTuple):
     """The events of one kind, and which of them are each cohort row's. Read-only arrays; measures are NO_MONEY, texts -1 where empty.
 
     first, last   int64 [rows]: a row's events lie at first..last-1, sorted by day
@@ -88,7 +88,7 @@ class Steps(NamedTuple):
 
 @compiled
 def walk(begin, end, log, program, place, out):
-    """Fill out[place[j], begin:end] for every feature j of one kind of event. log: Log, program: Steps."""
+    """Fill out[place[j], begin:end] for every feature j of one kind of event. log: EventLog, program: Steps."""
     first, last, as_of, ahead, day, known, gone = log.first, log.last, log.as_of, log.ahead, log.day, log.known, log.gone
     signature, amount, others, texts = log.signature, log.amount, log.others, log.texts
     back_offsets, back_known, back_amount = log.back_offsets, log.back_known, log.back_amount
@@ -105,8 +105,8 @@ def walk(begin, end, log, program, place, out):
     touched = True
     for row in range(begin, end):
         if touched:
-            nearest[:] = NOTHING
-            pivot[:] = NOTHING
+            nearest[:] = EMPTY
+            pivot[:] = EMPTY
             for bucket in range(buckets):
                 for slot in range(slots):
                     found[bucket, slot] = fills[slot]
@@ -145,16 +145,16 @@ def walk(begin, end, log, program, place, out):
                         found[bucket, slot] += 1
                     continue
                 if what == STREAK:
-                    if nearest[slot] == NOTHING:
+                    if nearest[slot] == EMPTY:
                         found[bucket, slot] += 1
                     continue
                 if what == STOP:
                     nearest[slot] = 0
                     continue
-                if what == GAP:
+                if what == BETWEEN:
                     before = nearest[slot]
                     nearest[slot] = day[event]
-                    if before == NOTHING:
+                    if before == EMPTY:
                         continue
                     value = abs(before - day[event])
                 else:
@@ -174,7 +174,7 @@ def walk(begin, end, log, program, place, out):
                         value = np.int64(classes) // stride % (size + 1)
                         if value == size:
                             continue
-                    if value == NOTHING:
+                    if value == EMPTY:
                         continue
                 if what == SUM:
                     found[bucket, slot] += value
@@ -183,11 +183,11 @@ def walk(begin, end, log, program, place, out):
                 elif what == MIN:
                     found[bucket, slot] = min(found[bucket, slot], value)
                 elif what == LAST:
-                    if nearest[slot] == NOTHING:
+                    if nearest[slot] == EMPTY:
                         nearest[slot] = 0
                         found[bucket, slot] = value
-                else:  # SPREAD and GAP: differences from the nearest value keep the squares small
-                    if pivot[slot] == NOTHING:
+                else:  # SPREAD and BETWEEN: differences from the nearest value keep the squares small
+                    if pivot[slot] == EMPTY:
                         pivot[slot] = value
                     difference = value - pivot[slot]
                     found[bucket, slot] += difference
@@ -205,7 +205,7 @@ def walk(begin, end, log, program, place, out):
             for slot in range(merged[1], merged[2]):
                 found[bucket, slot] = min(found[bucket, slot], found[bucket - 1, slot])
             for slot in range(merged[2], slots):
-                if found[bucket - 1, slot] != NOTHING:
+                if found[bucket - 1, slot] != EMPTY:
                     found[bucket, slot] = found[bucket - 1, slot]
             for square in range(squares):
                 spread[bucket, square] += spread[bucket - 1, square]
@@ -218,7 +218,7 @@ def walk(begin, end, log, program, place, out):
                 if count == SHOWN_ALWAYS or found[bucket, count] > 0:
                     result = float(value)
             elif how == VALUE:
-                if value != NOTHING and value != NOTHING_SMALLEST:
+                if value != EMPTY and value != EMPTY_SMALLEST:
                     result = float(value)
             elif how == FLAG:
                 if value > 0:
@@ -240,7 +240,7 @@ def stand(begin, end, accounts, as_of, known_since, offsets, start, balance, arr
     accounts     int64 [rows]: place of the row's account in the ledger
     known_since  int32 [rows]: first night on which the account was known
     offsets ...  the ledger's segments; days past due follow from overdue_since (NO_DAY: 0)
-    wanted       per feature: (AT | MAXIMUM | DAYS_ABOVE_ZERO, BALANCE | ARREARS | DAYS_PAST_DUE, days back; EVER all nights)
+    wanted       per feature: (AT | MAXIMUM | DAYS_ABOVE_ZERO, BALANCE | ARREARS | DAYS_PAST_DUE, days back; ENDLESS all nights)
     AT is the figure of the night as_of - days, missing before the account was known. MAXIMUM looks at as_of - days through as_of,
     DAYS_ABOVE_ZERO counts among the last `days` nights, as_of included.
     Before its first segment an account owes nothing.
@@ -251,14 +251,14 @@ def stand(begin, end, accounts, as_of, known_since, offsets, start, balance, arr
         now = latest(start, low, high, night)
         for feature in range(place.size):
             how, of, days = wanted[feature, 0], wanted[feature, 1], wanted[feature, 2]
-            first_night = NOTHING if days == EVER else night - days + (how == DAYS_ABOVE_ZERO)
+            first_night = EMPTY if days == ENDLESS else night - days + (how == DAYS_ABOVE_ZERO)
             if how == AT and first_night < known_since[row]:
                 out[place[feature], row] = np.nan
                 continue
             segment, until = now, night
             if how == AT and days > 0:
                 segment, until = latest(start, low, now + 1, first_night), first_night
-            total, largest = np.int64(0), np.int64(NOTHING)
+            total, largest = np.int64(0), np.int64(EMPTY)
             while segment >= low and until >= first_night:
                 # No helper here: a call, even an inlined one, would count references to its arrays at every step.
                 ended = np.int64(0)
@@ -300,11 +300,11 @@ def days_past_due(overdue_since, day):
 @compiled
 def month_number(day):
     """Months since year 0 of a day since 1970-01-01 (days_from_civil inverted, H. Hinnant, chrono-compatible date algorithms)."""
-    return calendar(day)[0]
+    return month_and_day(day)[0]
 
 
 @compiled
-def calendar(day):
+def month_and_day(day):
     """(months since year 0, day of the month) of a day since 1970-01-01."""
     shifted = np.int64(day) + 719_468
     era = shifted // 146_097

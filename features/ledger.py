@@ -16,7 +16,7 @@ from features.tables import NO_DAY, NO_MONEY, inner_columns
 from features.terms import Terms
 from features.versions import arranged, column, filled, lineage, spans, still
 
-LEAST, MOST = -(2**31), 2**31 - 1
+EARLIEST, LATEST = -(2**31), 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,8 @@ def history(tables: Mapping[str, pd.DataFrame], terms: Terms, first_day: int | N
             found.reversal_occurred_on,
             found.reversal_amount,
         ),
-        LEAST if first_day is None else int(first_day),
-        MOST if last_day is None else int(last_day),
+        EARLIEST if first_day is None else int(first_day),
+        LATEST if last_day is None else int(last_day),
     )
     return Ledger(accounts, *replayed, found, first_day, last_day)
 

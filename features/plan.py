@@ -25,10 +25,10 @@ _STEPS = {
     Agg.DAYS_SINCE_FIRST: (kernel.MAX, kernel.LARGEST, kernel.VALUE),
     Agg.MEAN: (kernel.SPREAD, kernel.ADDED, kernel.MEAN),
     Agg.STD: (kernel.SPREAD, kernel.ADDED, kernel.STD),
-    Agg.GAP_MEAN: (kernel.GAP, kernel.ADDED, kernel.MEAN),
-    Agg.GAP_STD: (kernel.GAP, kernel.ADDED, kernel.STD),
+    Agg.GAP_MEAN: (kernel.BETWEEN, kernel.ADDED, kernel.MEAN),
+    Agg.GAP_STD: (kernel.BETWEEN, kernel.ADDED, kernel.STD),
 }
-_FILL = {kernel.ADDED: 0, kernel.LARGEST: kernel.NOTHING, kernel.NEAREST: kernel.NOTHING, kernel.SMALLEST: kernel.NOTHING_SMALLEST}
+_FILL = {kernel.ADDED: 0, kernel.LARGEST: kernel.EMPTY, kernel.NEAREST: kernel.EMPTY, kernel.SMALLEST: kernel.EMPTY_SMALLEST}
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ class _Slots:
         key = (what, where.columns, measure, until.columns if until else ())
         if key not in self._slot_of:
             slot, count, square = self._new(merge), 0, 0
-            if what in (kernel.SPREAD, kernel.GAP):
+            if what in (kernel.SPREAD, kernel.BETWEEN):
                 count, square = self._new(kernel.ADDED), self.squares
                 self.squares += 1
             if until:  # an event that ends the streak does so before it could be counted

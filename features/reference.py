@@ -86,8 +86,8 @@ def meaning(entry: Declared) -> str:
 
 def _of_feature(entry: Feature) -> str:
     if entry.event == "ledger":
-        word = entry.of.replace("_", " ")
-        word = word[0].upper() + word[1:]
+        figure = str(entry.of).replace("_", " ")
+        word = figure[0].upper() + figure[1:]
         if entry.agg is Agg.AT:
             return (
                 f"{word} as known on the night {entry.window.days} days ago; missing before the account was known."
@@ -96,9 +96,9 @@ def _of_feature(entry: Feature) -> str:
             )
         if entry.agg is Agg.MAX:
             span = f"the nights as_of - {entry.window.days} through as_of" if entry.window else "all nights through as_of"
-            return f"Largest {entry.of.replace('_', ' ')} as known on {span}."
+            return f"Largest {figure} as known on {span}."
         span = f"the last {entry.window.days} nights, as_of included," if entry.window else "all nights through as_of"
-        return f"Nights of {span} with {entry.of.replace('_', ' ')} above 0."
+        return f"Nights of {span} with {figure} above 0."
     events = entry.event.replace("_", " ") + _filter(entry.where)
     text = _AGGREGATES[entry.agg].format(
         events=events, measure=(entry.measure or "").replace("_", " "), empty=_empty(entry),

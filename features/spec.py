@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from features.vocabulary import EVENTS, FACTS, LEDGER, Agg
 
@@ -69,6 +69,11 @@ class Declared:
     group: str | None = None
     meaning: str | None = None
     parts: ClassVar[tuple[str, ...]] = ()
+
+    if TYPE_CHECKING:  # each kind makes its own
+
+        @property
+        def name(self) -> str: ...
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,8 @@ class Table:
 
 
 DEBTOR_TYPES = ("consumer", "commercial")
-CHARGE_KINDS = ("principal", "instalment", "invoice", "fee", "interest", "adjustment")
+BILLED_KINDS = ("principal", "instalment", "invoice")  # what a debt is of; the others come on top
+CHARGE_KINDS = (*BILLED_KINDS, "fee", "interest", "adjustment")
 PAYMENT_KINDS = ("payment", "reversal", "credit")
 CHANNELS = ("call", "autodial", "voicemail", "sms", "email", "letter", "visit", "chat", "portal", "social", "debit", "legal", "other")
 DIRECTIONS = ("outbound", "inbound")

@@ -229,3 +229,4 @@ FACTS: dict[str, Fact] = {
         ("charges", "payments"),
     ),
 }  # fmt: skip
+CALENDAR_FACTS = tuple(name for name, fact in FACTS.items() if fact.family == "calendar")

@@ -16,12 +16,11 @@ from features.compiled import compiled
 from features.events import classes_of, spans_of
 from features.evidence import Evidence
 from features.kernel import latest
-from features.tables import CHARGE_KINDS, NEVER, NO_DAY, NO_MONEY
+from features.tables import BILLED_KINDS, CHARGE_KINDS, NEVER, NO_DAY, NO_MONEY
 from features.versions import column, still, superseded_on
 from features.vocabulary import FACTS, LEDGER
 
 SEVERE_DAYS = 90
-BILLED = tuple(CHARGE_KINDS.index(kind) for kind in ("principal", "instalment", "invoice"))
 FIGURES = (
     "debtor_accounts_ever",
     "debtor_days_since_first_opened",
@@ -36,9 +35,9 @@ FIGURES = (
     "debtor_days_past_due_max_ever",
     "debtor_accounts_90_days_ever",
 )
-(COUNT, SINCE_OPENED, SETTLED, DATED, LATE, LATE_MEAN, LATE_MAX, LAST_LATE, SINCE_SETTLED, PRINCIPAL, WORST, SEVERE) = range(len(FIGURES))
+(OWNED, SINCE_OPENED, SETTLED, DATED, LATE, LATE_MEAN, LATE_MAX, LAST_LATE, SINCE_SETTLED, PRINCIPAL, WORST, SEVERE) = range(len(FIGURES))
 OF_LEDGER, OF_DUE_DAYS = slice(SETTLED, None), slice(DATED, LAST_LATE + 1)  # what is unknown without a ledger, without charges
-COLUMNS = ("debtor_id", "currency", "opened_on", "principal")
+OWNER_COLUMNS = ("debtor_id", "currency", "opened_on", "principal")
 _NO_SEGMENTS = (np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.int32))
 _NO_CHARGES = (*(np.empty(0, np.int32) for _ in range(3)), np.empty(0, np.bool_))
 
@@ -97,7 +96,7 @@ def due_days(evidence: Evidence) -> tuple[np.ndarray, ...]:
     frame, gone = evidence.arranged("charges"), evidence.gone("charges")
     first, last = spans_of(column(frame, "account_no", np.int64, "charges"), accounts)
     due, known = (column(frame, name, np.int32, "charges") for name in ("due_on", "known_on"))
-    billed = np.isin(classes_of(frame["kind"], CHARGE_KINDS).codes(), BILLED)
+    billed = np.isin(classes_of(frame["kind"], CHARGE_KINDS).codes(), [CHARGE_KINDS.index(kind) for kind in BILLED_KINDS])
     return first, last, due, known, gone if gone.size else np.full(len(frame), NEVER, np.int32), billed
 
 
@@ -172,7 +171,7 @@ def _over_debtors(groups, offsets, known_on, gone_on, opened_on, principal, curr
                     last = float(days) if np.isnan(last) else max(last, float(days))
                 found[LAST_LATE, group] = last
                 newest = cleared
-        found[COUNT, group], found[SETTLED, group], found[DATED, group], found[LATE, group] = count, settled, dated, late
+        found[OWNED, group], found[SETTLED, group], found[DATED, group], found[LATE, group] = count, settled, dated, late
         found[WORST, group], found[SEVERE, group] = worst, severe
         if dated > 0:
             found[LATE_MEAN, group] = float(late_sum) / float(dated)

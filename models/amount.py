@@ -22,7 +22,7 @@ OBJECTIVES = {
     LOG: {"objective": "regression", "metric": "l2"},
 }
 LEAST_SHARE = 1e-6  # keeps a share above 0: recovered money is never nothing
-PRIOR_ROWS = 20.0  # recovered rows of the whole mixed into the mean share of a portfolio
+PRIOR_RECOVERIES = 20.0  # recovered rows of the whole mixed into the mean share of a portfolio
 LEVEL_SD = 0.15  # log of predicted money: how far it is believed to be off before the data prove it
 BIAS_SLACK = 0.05  # share of the money by which a simpler way may be further off per tenth
 COVERAGE = 0.8  # of the interval around an amount
@@ -50,7 +50,7 @@ class AmountHead:
 
     def share(self, numbers: np.ndarray, portfolio: pd.Series) -> np.ndarray:
         """Share of the balance, in (0, 1]."""
-        if self.kind == MEAN_SHARE:
+        if self.kind == MEAN_SHARE or self.booster is None:
             plain = mean_shares(self.shares, portfolio)
         else:
             plain = np.exp(raw_scores(self.booster, numbers)) * self.smearing
@@ -102,7 +102,7 @@ def fit_amount(
     chance: calibrated out-of-fold P(recovered) of every row, for the money factor. like: an earlier choice to repeat without a trial.
     """
     portfolio = window.cohort["portfolio"].astype("str")
-    chosen = dict(like) if like else _tried(window, found, portfolio, trial)
+    chosen = dict(like) if like else _tried(window, found, portfolio, trial)  # pyrefly: ignore[bad-argument-type]: without `like` there is a trial
     head, unseen = _grown(window, found, portfolio, chosen["kind"], chosen["trees"])
     factor = _money_factor(chance, unseen, found, window.cohort["debtor_id"], window.weight)
     return _with_interval(replace(head, factor=factor), np.clip(unseen * factor, LEAST_SHARE, 1.0), found), chosen
@@ -177,7 +177,7 @@ def _shares_by_portfolio(found: Recoveries, rows: np.ndarray, portfolio: pd.Seri
     )
     overall = held["money"].sum() / held["balance"].sum() if held["balance"].sum() > 0 else 0.5
     sums = held.groupby("portfolio", sort=True).agg(money=("money", "sum"), balance=("balance", "sum"), rows=("money", "size"))
-    mixed = PRIOR_ROWS * sums["balance"] / sums["rows"]
+    mixed = PRIOR_RECOVERIES * sums["balance"] / sums["rows"]
     share = (sums["money"] + mixed * overall) / (sums["balance"] + mixed)
     return {"": float(overall), **{str(name): float(value) for name, value in share.items()}}
 

@@ -6,17 +6,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
 import pandas as pd
 
 from features.tables import NO_DAY
 from models.calibration import bounded_logit, expit
-from models.folder import CARD, card_bytes, digest, write_folder
+from models.folder import CARD_FILE, card_bytes, digest, write_folder
 from models.money import MoneyScale
 
-AGE_BANDS = "age_bands"
+AGE_BAND_TABLE: Final = "age_bands"
 # Its own bands of days past due, not the buckets of reports (features.cohort.BUCKETS): they part a year from half a year, where old debt
 # goes on losing worth, and models kept with their cells are read by them.
 LATE_EDGES = (1, 31, 61, 91, 181, 366)  # first day past due of each band after "not past due"
@@ -86,7 +86,7 @@ class AgeBandTable:
     is_prior: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
 
-    kind = AGE_BANDS
+    kind: ClassVar[Literal["age_bands"]] = AGE_BAND_TABLE
 
     @classmethod
     def fit(cls, labels: pd.DataFrame, cohort: pd.DataFrame, money: MoneyScale, *, default_dpd: int, horizon_days: int) -> AgeBandTable:
@@ -146,7 +146,7 @@ class AgeBandTable:
 
     def files(self) -> dict[str, bytes]:
         card = {
-            "kind": AGE_BANDS,
+            "kind": AGE_BAND_TABLE,
             "portfolios": list(self.portfolios),
             "dpd_edges": list(LATE_EDGES),
             "placed_edges": list(PLACED_EDGES),
@@ -158,7 +158,7 @@ class AgeBandTable:
             "is_prior": self.is_prior,
             "facts": dict(self.facts),
         }
-        return {CARD: card_bytes(card)}
+        return {CARD_FILE: card_bytes(card)}
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -174,8 +174,9 @@ class AgeBandTable:
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> AgeBandTable:
-        card = json.loads(files[CARD])
-        tables = (None if card[name] is None else np.array(card[name]) for name in ("recovered", "share", "defaulted"))
+        card = json.loads(files[CARD_FILE])
+        defaulted = None if card["defaulted"] is None else np.array(card["defaulted"])
+        tables = np.array(card["recovered"]), np.array(card["share"]), defaulted
         return cls(tuple(card["portfolios"]), *tables, card["default_dpd"], card["horizon_days"], card["is_prior"], card["facts"])
 
     def _place(self, cohort: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

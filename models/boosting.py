@@ -94,12 +94,12 @@ def raw_scores(booster: lightgbm.Booster, numbers: np.ndarray) -> np.ndarray:
     """Sum of leaves, row by row: log-odds, or the log of a share."""
     if not len(numbers):
         return np.zeros(0)
-    return booster.predict(numbers, raw_score=True, num_threads=1, validate_features=False)
+    return np.asarray(booster.predict(numbers, raw_score=True, num_threads=1, validate_features=False))
 
 
 def exact_contributions(booster: lightgbm.Booster, numbers: np.ndarray) -> np.ndarray:
     """LightGBM's own TreeSHAP contributions to the raw score, [rows, columns + 1], the base last."""
-    return booster.predict(numbers, pred_contrib=True, num_threads=1, validate_features=False)
+    return np.asarray(booster.predict(numbers, pred_contrib=True, num_threads=1, validate_features=False))
 
 
 def portfolio_contributions(booster: lightgbm.Booster, numbers: np.ndarray) -> np.ndarray:
@@ -216,7 +216,7 @@ class FitWindow:
 
     def _part(self, rows: np.ndarray, target: np.ndarray) -> lightgbm.Dataset:
         chosen = np.flatnonzero(rows)
-        part = self.binned.subset(chosen).construct()
+        part = self.binned.subset(chosen).construct()  # pyrefly: ignore[bad-argument-type]: it takes an array as well
         part.set_label(target[chosen])
         part.set_weight(self.weight[chosen])
         return part

@@ -143,7 +143,7 @@ def bounded_logit(
                 curve[other, row] = curve[row, other]
         step = np.zeros(len(theta))
         step[free] = np.linalg.solve(curve[np.ix_(free, free)], -slope[free])
-        size = 1.0
+        size, tried, found, seen = 1.0, theta, loss, level
         while size > 1e-6:
             tried = np.maximum(theta + size * step, bound)
             found, seen = _penalised(tried, columns, outcome, weight, ridge, centre)

@@ -326,7 +326,7 @@ def _compact(who: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarr
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _plain(held) for key, held in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple):  # pyrefly: ignore[implicit-any-type-argument]: of anything
         return [_plain(held) for held in value]
     if isinstance(value, float | np.floating):
         return None if math.isnan(value) or math.isinf(value) else float(value)

@@ -13,14 +13,14 @@ import pandas as pd
 from features.errors import ModelRefused, some
 from features.spec import PLACEHOLDER
 from features.tables import NO_DAY
-from models.baseline import AGE_BANDS, AgeBandTable
+from models.baseline import AGE_BAND_TABLE, AgeBandTable
 from models.phrases import ENGLISH, NOT_PLACED, PAST_DUE, PAST_DUE_AND_PAID, PLACED, Voice
 from models.recovery import RecoveryModel
 
-REASONS = ("reason_1", "reason_2", "reason_3")
-STRENGTHS = ("strength_1", "strength_2", "strength_3")
+REASON_COLUMNS = ("reason_1", "reason_2", "reason_3")
+STRENGTH_COLUMNS = ("strength_1", "strength_2", "strength_3")
 UP, DOWN = "▲", "▼"  # raises or lowers the chance that the account pays
-LEAST = 0.02  # log-odds: a group that moves the score less is no reason
+LEAST_STRENGTH = 0.02  # log-odds: a group that moves the score less is no reason
 EXACT = 1e-6
 
 _NOT_TOPIC = re.compile(r"\{[^}]*\}|\bon overdue or placed accounts\b|\bin the last (?:\d+ days|year)\b|\bso far\b|\bago\b|[:;,].*")
@@ -39,10 +39,17 @@ _OF_ONE = {"Newest open placement": "Placed", "Most days": "Days"}
 class Declaration(Protocol):
     """The part of a catalogue's entry that is read here."""
 
-    name: str
-    group: str | None
-    says: str | None
-    says_missing: str | None
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def group(self) -> str | None: ...
+
+    @property
+    def says(self) -> str | None: ...
+
+    @property
+    def says_missing(self) -> str | None: ...
 
 
 def checked_contributions(
@@ -119,7 +126,7 @@ def reasons(
     something to say. Columns without a declaration, or one that says nothing (our own contact attempts), are never a reason.
     """
     found, _ = checked_contributions(model, matrix, cohort)
-    if model.kind == AGE_BANDS:
+    if model.kind == AGE_BAND_TABLE:
         return _assemble(_band_candidates(model, found, matrix, cohort, voice), matrix.index)
     sentences, names = Sentences(matrix, cohort, catalogue, voice), list(found.columns)
     groups = _groups(sentences.entries, names)
@@ -132,7 +139,7 @@ def reasons(
         topics: set[str] = set()
         for group in order[row]:
             strength = sums[row, group]
-            if len(said) == len(REASONS) or abs(strength) < LEAST:
+            if len(said) == len(REASON_COLUMNS) or abs(strength) < LEAST_STRENGTH:
                 break
             text, about = sentences.first(_pushing(effects[row], groups[group], strength, names), row, topics)
             if text:
@@ -169,12 +176,12 @@ def every_reason(
 
 def same_first_reason(first: pd.DataFrame, second: pd.DataFrame) -> float:
     """Share of rows whose strongest reason two models state in the same words: how steady the reasons are between retrains."""
-    return float((first[REASONS[0]].to_numpy() == second[REASONS[0]].to_numpy()).mean()) if len(first) else math.nan
+    return float((first[REASON_COLUMNS[0]].to_numpy() == second[REASON_COLUMNS[0]].to_numpy()).mean()) if len(first) else math.nan
 
 
 def kept_reasons(first: pd.DataFrame, second: pd.DataFrame) -> float:
     """Share of one model's reasons that the other gives too, word for word, in whatever order."""
-    one, other = (frame[list(REASONS)].to_numpy() for frame in (first, second))
+    one, other = (frame[list(REASON_COLUMNS)].to_numpy() for frame in (first, second))
     said = one != ""
     again = (one[:, :, None] == other[:, None, :]).any(axis=2)
     return float(again[said].mean()) if said.any() else math.nan
@@ -231,14 +238,14 @@ def _band_candidates(
         where = NOT_PLACED if placed[row] == NO_DAY else PLACED
         placement = voice.template(where).format(span=voice.figure(since, "days", ""))
         pairs = [(float(found["days_past_due"].iloc[row]), ageing), (float(found["months_since_placed"].iloc[row]), placement)]
-        candidates.append([pair for pair in sorted(pairs, key=lambda pair: -abs(pair[0])) if abs(pair[0]) >= LEAST])
+        candidates.append([pair for pair in sorted(pairs, key=lambda pair: -abs(pair[0])) if abs(pair[0]) >= LEAST_STRENGTH])
     return candidates
 
 
 def _assemble(candidates: list[list[tuple[float, str]]], index: pd.Index) -> pd.DataFrame:
-    columns: dict[str, list[Any]] = {name: [] for name in (*REASONS, *STRENGTHS)}
+    columns: dict[str, list[Any]] = {name: [] for name in (*REASON_COLUMNS, *STRENGTH_COLUMNS)}
     for said in candidates:
-        for place, (reason, strength) in enumerate(zip(REASONS, STRENGTHS, strict=True)):
+        for place, (reason, strength) in enumerate(zip(REASON_COLUMNS, STRENGTH_COLUMNS, strict=True)):
             effect, text = said[place] if place < len(said) else (math.nan, "")
             columns[reason].append(f"{UP if effect > 0 else DOWN} {text}" if text else "")
             columns[strength].append(effect)

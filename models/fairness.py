@@ -148,7 +148,7 @@ def _against(mine: np.ndarray, others: np.ndarray) -> np.ndarray:
         return np.where(others > 0, mine / others, np.nan)
 
 
-def _of(row: tuple[Any, ...]) -> str:
+def _of(row: Any) -> str:
     return f"{row.trait.removeprefix('audit_').replace('_', ' ')} {row.group}"
 
 

@@ -15,9 +15,9 @@ from typing import Any
 
 from features.errors import ModelRefused
 
-CARD = "card.json"
-RECOVERED, AMOUNT, DEFAULTED, EFFECT = "model.txt", "amount.txt", "defaulted.txt", "effect.txt"
-NAMES = (AMOUNT, CARD, DEFAULTED, EFFECT, RECOVERED)
+CARD_FILE = "card.json"
+RECOVERED_FILE, AMOUNT_FILE, DEFAULTED_FILE, EFFECT_FILE = "model.txt", "amount.txt", "defaulted.txt", "effect.txt"
+NAMES = (AMOUNT_FILE, CARD_FILE, DEFAULTED_FILE, EFFECT_FILE, RECOVERED_FILE)
 LIMIT_BYTES = 1 << 30
 
 
@@ -81,8 +81,8 @@ def _bytes_of(folder: Path) -> dict[str, bytes]:
     strange = [name for name in present if name not in NAMES]
     if strange:
         raise ModelRefused(f"Model folder {str(folder)!r} holds files that are no part of a model: {len(strange)}. Remove them.")
-    if CARD not in present:
-        raise ModelRefused(f"Model folder {str(folder)!r} has no {CARD}. Put it back, or promote another run.")
+    if CARD_FILE not in present:
+        raise ModelRefused(f"Model folder {str(folder)!r} has no {CARD_FILE}. Put it back, or promote another run.")
     files = {}
     for name in present:
         about = os.lstat(folder / name)

@@ -18,7 +18,7 @@ from models.money import MoneyScale
 # Column -> how many values it can have. One that tells the night alone is withheld from a fit whose nights show under a quarter:
 # nights of every other kind would be scored as one of those seen, whichever lies on their side of a cut. So is one that has fewer than
 # NIGHTS_A_VALUE nights for each value seen: a value of one night or two tells what happened then, not what such nights are like.
-CALENDAR = {"month": 12, "day_of_month": 31, "weekday": 7, "days_to_month_end": 31}
+CALENDAR_VALUES = {"month": 12, "day_of_month": 31, "weekday": 7, "days_to_month_end": 31}
 NIGHTS_A_VALUE = 3
 
 
@@ -48,7 +48,7 @@ class Lesson:
 
     classes    class column -> its code in each row as a score reads it (in `window.numbers` a rare class is coded out of fold)
     recovered, defaulted   0, 1 or NaN where the row takes no part in that head
-    withheld   column of CALENDAR that the nights are too few to teach -> how many of its values they show; it reads 0 in every row here
+    withheld   column of CALENDAR_VALUES that the nights are too few to teach -> how many of its values they show; it reads 0 in every row
     """
 
     encoder: Encoder
@@ -95,8 +95,8 @@ def fit_rows(matrix: pd.DataFrame, labels: pd.DataFrame, cohort: pd.DataFrame) -
 
 
 def _withheld(numbers: np.ndarray, names: Sequence[str], nights: int) -> dict[str, int]:
-    seen = {name: len(np.unique(numbers[:, names.index(name)])) for name in CALENDAR if name in names}
-    return {name: count for name, count in seen.items() if 4 * count < CALENDAR[name] or nights < NIGHTS_A_VALUE * count}
+    seen = {name: len(np.unique(numbers[:, names.index(name)])) for name in CALENDAR_VALUES if name in names}
+    return {name: count for name, count in seen.items() if 4 * count < CALENDAR_VALUES[name] or nights < NIGHTS_A_VALUE * count}
 
 
 def _two_classes(recovered: np.ndarray) -> None:

@@ -7,25 +7,25 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Final, Literal
 
 import lightgbm
 import numpy as np
 import pandas as pd
 
 from models.amount import AmountHead, Later, fit_amount, regrown
-from models.baseline import AGE_BANDS, AgeBandTable
+from models.baseline import AGE_BAND_TABLE, AgeBandTable
 from models.boosting import FitWindow, booster_of, exact_contributions, portfolio_contributions, raw_scores, side_by_side
 from models.calibration import Calibrator, choose_map, with_recent_levels
 from models.drift import Reference
 from models.effect import EffectHead
 from models.encoding import Encoder
-from models.folder import AMOUNT, CARD, DEFAULTED, EFFECT, RECOVERED, card_bytes, digest, read_folder, write_folder
+from models.folder import AMOUNT_FILE, CARD_FILE, DEFAULTED_FILE, EFFECT_FILE, RECOVERED_FILE, card_bytes, digest, read_folder, write_folder
 from models.lesson import Lesson, Teaching
 
 SCORE_COLUMNS = ("p_recovered", "amount_if_recovered", "expected_recovery", "p_defaulted")
 BINARY = {"objective": "binary", "metric": "binary_logloss"}
-RECOVERY = "recovery"
+RECOVERY: Final = "recovery"
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class RecoveryModel:
     facts: Mapping[str, Any] = field(default_factory=dict)
     effect: EffectHead | None = None
 
-    kind = RECOVERY
+    kind: ClassVar[Literal["recovery"]] = RECOVERY
 
     @classmethod
     def fit(
@@ -167,13 +167,13 @@ class RecoveryModel:
 
     def files(self) -> dict[str, bytes]:
         """The model folder's content."""
-        files = {RECOVERED: self.recovered.booster.model_to_string().encode()}
+        files = {RECOVERED_FILE: self.recovered.booster.model_to_string().encode()}
         if self.amount.booster is not None:
-            files[AMOUNT] = self.amount.booster.model_to_string().encode()
+            files[AMOUNT_FILE] = self.amount.booster.model_to_string().encode()
         if self.defaulted is not None:
-            files[DEFAULTED] = self.defaulted.booster.model_to_string().encode()
+            files[DEFAULTED_FILE] = self.defaulted.booster.model_to_string().encode()
         if self.effect is not None:
-            files[EFFECT] = self.effect.text().encode()
+            files[EFFECT_FILE] = self.effect.text().encode()
         card = {
             "kind": RECOVERY,
             "encoder": self.encoder.card(),
@@ -186,7 +186,7 @@ class RecoveryModel:
             "reference": self.reference.card(),
             "facts": dict(self.facts),
         }
-        return {**files, CARD: card_bytes(card)}
+        return {**files, CARD_FILE: card_bytes(card)}
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -204,19 +204,19 @@ class RecoveryModel:
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> RecoveryModel:
-        card = json.loads(files[CARD])
-        amount = files[AMOUNT].decode() if AMOUNT in files else None
-        defaulted = Head.from_card(card["defaulted"], files[DEFAULTED].decode()) if card["defaulted"] else None
+        card = json.loads(files[CARD_FILE])
+        amount = files[AMOUNT_FILE].decode() if AMOUNT_FILE in files else None
+        defaulted = Head.from_card(card["defaulted"], files[DEFAULTED_FILE].decode()) if card["defaulted"] else None
         return cls(
             Encoder.from_card(card["encoder"]),
-            Head.from_card(card["recovered"], files[RECOVERED].decode()),
+            Head.from_card(card["recovered"], files[RECOVERED_FILE].decode()),
             AmountHead.from_card(card["amount"], amount),
             card["amount_choice"],
             defaulted,
             card["default_dpd"],
             Reference.from_card(card["reference"]),
             card["facts"],
-            EffectHead.from_card(card["effect"], files[EFFECT].decode()) if card.get("effect") else None,
+            EffectHead.from_card(card["effect"], files[EFFECT_FILE].decode()) if card.get("effect") else None,
         )
 
 
@@ -226,7 +226,7 @@ AnyModel = RecoveryModel | AgeBandTable
 def load_model(folder: Path, sha256: str) -> AnyModel:
     """The model of a folder, once the folder's sha256 is the given one. ModelRefused otherwise, before anything is parsed."""
     files = read_folder(folder, sha256)
-    if json.loads(files[CARD])["kind"] == AGE_BANDS:
+    if json.loads(files[CARD_FILE])["kind"] == AGE_BAND_TABLE:
         return AgeBandTable.from_files(files)
     return RecoveryModel.from_files(files)
 

@@ -17,12 +17,16 @@ FIT, GAP, TEST, OUTSIDE = "fit", "gap", "test", "outside"
 
 
 class SplitTerms(Protocol):
-    test_days: int
-    backtest_folds: int
+    @property
+    def test_days(self) -> int: ...
+
+    @property
+    def backtest_folds(self) -> int: ...
 
 
 class GapTerms(Protocol):
-    gap_days: int
+    @property
+    def gap_days(self) -> int: ...
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ No test night takes part. The settings at hand are the first trial, and stay unl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -94,7 +94,7 @@ def tune(matrix: pd.DataFrame, labels: pd.DataFrame, cohort: pd.DataFrame, teach
     return replace(found, settings={**teaching.settings, **whole})
 
 
-def _searched(judged, teaching: Teaching, trials: int) -> pd.DataFrame:
+def _searched(judged: Callable[[Mapping[str, Any]], tuple[float, int]], teaching: Teaching, trials: int) -> pd.DataFrame:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
@@ -104,10 +104,12 @@ def _searched(judged, teaching: Teaching, trials: int) -> pd.DataFrame:
     rows = []
 
     def one(trial: optuna.Trial) -> float:
-        chosen = {}
+        chosen: dict[str, Any] = {}
         for name, (low, high, log) in SPACE.items():
-            ask = trial.suggest_int if isinstance(low, int) else trial.suggest_float
-            chosen[name] = ask(name, low, high, log=log)
+            if isinstance(low, int) and isinstance(high, int):
+                chosen[name] = trial.suggest_int(name, low, high, log=log)
+            else:
+                chosen[name] = trial.suggest_float(name, low, high, log=log)
         if not rows:  # the settings at hand as they stand, even outside the space or not set
             chosen = {name: teaching.settings[name] for name in SPACE if name in teaching.settings}
         loss, trees = judged(chosen)

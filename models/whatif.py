@@ -9,7 +9,7 @@ import pandas as pd
 
 from features.tables import NO_DAY
 
-RANKED, BEST = "this list", "best possible"
+RANKED, BEST_ORDER = "this list", "best possible"
 ORDERS = (RANKED, "P x balance", "balance first", "oldest first", "newest first")
 WORKABLE = ("worklist", "joined", "below_capacity")
 
@@ -24,7 +24,7 @@ def what_if(rows: pd.DataFrame, capacities: Sequence[int]) -> pd.DataFrame:
 
     Returns order, capacity, debtors, contacts (attempts planned at them), expected (money recovered, discounted, our share), cost, net,
     share_of_value (of what working every workable debtor would bring), burden (share of workable debtors contacted); where the truth is
-    given also the order BEST, and true (what the debtors taken really bring) and added (how much of it only contact brings). Money in
+    given also the order BEST_ORDER, and true (what the debtors taken really bring) and added (how much of it only contact brings). Money in
     minor units of the reporting currency.
     A debtor is worked whole: its row's contact, the money of all its accounts. It is what is expected, not what is added by working.
     """
@@ -38,7 +38,7 @@ def what_if(rows: pd.DataFrame, capacities: Sequence[int]) -> pd.DataFrame:
         columns["added"] = ours * (open_rows["expected_amount_if_contacted"] - open_rows["expected_amount_if_left"])
     people = _people(open_rows.assign(**columns), list(columns))
     found = []
-    for order in (*ORDERS, BEST) if known else ORDERS:
+    for order in (*ORDERS, BEST_ORDER) if known else ORDERS:
         place = _places(people, order)
         for capacity in capacities:
             taken = people[place <= capacity]
@@ -84,7 +84,8 @@ def _places(people: pd.DataFrame, order: str) -> np.ndarray:
         )
     else:
         column = {
-            "P x balance": "hoped", "balance first": "owed", "oldest first": "days_past_due", "newest first": "placed_on", BEST: "true",
+            "P x balance": "hoped", "balance first": "owed", "oldest first": "days_past_due", "newest first": "placed_on",
+            BEST_ORDER: "true",
         }[order]  # fmt: skip
         values = people[column].to_numpy(dtype=np.float64)
         keys = (-np.where(values == NO_DAY, -np.inf, values),)

@@ -37,7 +37,7 @@ WORKLIST_COLUMNS = (
 )
 DIALLER_COLUMNS = (*WORKLIST_COLUMNS, "agent")  # what dialler.csv may hold: the list, and who is to work the row
 PUBLISHED_SCORES = ("account_id", "as_of", "p_recovered", "amount_if_recovered", "expected_recovery", "p_defaulted", "model_version")
-FIRST_COLUMNS = {  # of each published table; only of `worklist` and `scores` they are all
+LEADING_COLUMNS = {  # of each published table; only of `worklist` and `scores` they are all
     "worklist": WORKLIST_COLUMNS,
     "deferred": ("account_id", "rule", "citation", "first_permitted"),
     "excluded": ("account_id", "rule", "citation"),

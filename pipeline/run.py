@@ -12,7 +12,7 @@ from features.errors import CannotWrite, RecoupError
 from pipeline.intake.ingest import ingest
 from pipeline.night.night import Published, publish_night
 from pipeline.night.stages import Stages
-from pipeline.outcomes.feedback import Feedback, keep, read_back
+from pipeline.outcomes.feedback import Feedback, keep_feedback, read_back
 from pipeline.outcomes.monitor import monitor
 from pipeline.pages.publish import mark_expired
 from pipeline.params import Params
@@ -62,5 +62,5 @@ def receive(
     if back.contacts or complete:
         with tempfile.TemporaryDirectory(prefix="recoup-") as folder:
             ingest(back.as_delivery(Path(folder), complete), store_path, params)
-    keep(back, store_path)
+    keep_feedback(back, store_path)
     return back.feedback

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from zoneinfo import available_timezones
 
 from features.days import EPOCH
@@ -26,7 +27,7 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def among(values) -> str:
+def among(values: Iterable[str]) -> str:
     return "(" + ", ".join(literal(value) for value in values) + ")"
 
 

@@ -61,4 +61,5 @@ def _changes(name: str) -> list[tuple[int, int, int]]:
 
 def _offset(zone: ZoneInfo, instant: int) -> int:
     since = dt.datetime.fromtimestamp(instant // SECOND, zone).utcoffset()
+    # pyrefly: ignore[missing-attribute]
     return int(since.total_seconds()) * SECOND

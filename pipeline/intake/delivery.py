@@ -249,6 +249,7 @@ def _csv_header(place: Path) -> tuple[str, ...]:
         size = place.stat().st_size
         try:
             with gzip.open(place, "rb") as stream:
+                # pyrefly: ignore[bad-argument-type]
                 return _look_over(_chunks(stream), size)
         except (EOFError, zlib.error, gzip.BadGzipFile):
             raise BrokenFile.cut_off() from None

@@ -181,6 +181,7 @@ class _Intake:
         files = {name: each.files for name, each in checked.taken.items()}
         files |= self._quarantine(checked.set_aside(), report.ingest_id)
         extras = {name: each.extras for name, each in checked.taken.items()}
+        # pyrefly: ignore[bad-argument-type]
         return replace(report, versions=commit.deliver(self.store, files, extras, self._record(report, state)))
 
     def _accepted(self, before: _Before, checked: _Checked, reports: list[TableReport]) -> IngestReport:
@@ -295,6 +296,7 @@ class _Intake:
         self._hand_over_books(zones)
         stored = self.store is not None and bool(self.store.data_files("accounts"))
         if stored:
+            # pyrefly: ignore[bad-argument-type]
             view_stored(self.engine, self.store, "accounts")
         if "accounts" not in self.delivery.tables:
             know_accounts(self.engine, stored, new=False)
@@ -302,6 +304,7 @@ class _Intake:
 
     def _hand_over_books(self, zones: Mapping[str, str]) -> None:
         params, names, distinct = self.terms.params, list(zones), sorted(set(zones.values()))
+        # pyrefly: ignore[no-matching-overload]
         lags = {f"lag_{table}": [params.portfolio(name).lag_days.get(table, 0) * self.terms.backfill for name in names] for table in TABLES}
         columns = {
             "portfolio": pa.array(names, pa.string()),
@@ -326,6 +329,7 @@ class _Intake:
 
     def _quarantine(self, rows: Sequence[SetAside], ingest_id: str) -> dict[str, list[DataFile]]:
         """One file of the rows set aside; a row that lies in the quarantine already, for the same reasons, is not added again."""
+        # pyrefly: ignore[missing-attribute]
         held = self.store.read("quarantine")
         known = set(zip(held["table"], held["codes"], held["raw"], strict=True)) if len(held) else set()
         new = [row for row in rows if (row.table, row.codes, row.raw) not in known]

@@ -115,7 +115,9 @@ class TableIntake:
         self._leave_out(judging.repeated_rows(name, extras))
         if stored:
             if name != "accounts":
+                # pyrefly: ignore[bad-argument-type]
                 view_stored(self.engine, self.store, name)
+            # pyrefly: ignore[missing-attribute]
             held = self.store.extra_columns(name)
             self._leave_out(judging.stored_rows(name, {column: kind for column, kind in extras.items() if column in held}))
         if name == "accounts":
@@ -177,6 +179,7 @@ class TableIntake:
             quarantined=rows[1],
             duplicates=rows[2],
             codes=counted(masks),
+            # pyrefly: ignore[bad-argument-type]
             money={currency: (sums_in[currency], *money[currency]) for currency in sorted(sums_in)},
             money_faulty={currency: (faulty[currency][0], faulty[currency][1]) for currency in sorted(sums_in)},
             money_unread=unread,
@@ -208,6 +211,7 @@ class TableIntake:
                     files += [writer.close()] if writer else []
                     open_shard = shards[start]
                     writer = FileWriter(self.staging / f"{self.name}-shard-{open_shard}.parquet", str(open_shard), schema)
+                # pyrefly: ignore[missing-attribute]
                 writer.write(_on_disk(piece, schema))
                 _add_money(money, piece, TABLES[self.name].money)
             written += len(shards)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeVar
 
 from features.days import date_of
 from pipeline.law.rules import Cap, Hours, Rule, Rules, TimeBarred, Wait
 from pipeline.params import Role
+
+R = TypeVar("R", bound=Rule)
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Binding:
             self._hours[channel, day] = self._law_or_ours(Hours, channel, date_of(day))
         return self._hours[channel, day]
 
-    def of_kind(self, kind: type[Rule], channel: str) -> tuple[Rule, ...]:
+    def of_kind(self, kind: type[R], channel: str) -> tuple[R, ...]:
         """Rules of a kind that bind a channel (or, where the kind names none, the account) on the day.
 
         Numbers (Cap, Wait) are the law's, or ours where no law sets one. Of the rest all bind, ours too; of TimeBarred ours alone where
@@ -50,11 +52,12 @@ class Binding:
             return self._of(self.law, kind, "", self.day) or self._of(self.product, kind, "", self.day)
         return self._of(self.law + self.product, kind, channel, self.day)
 
-    def _law_or_ours(self, kind: type[Rule], channel: str, day: dt.date) -> tuple[Any, ...]:
+    def _law_or_ours(self, kind: type[R], channel: str, day: dt.date) -> tuple[R, ...]:
         return self._of(self.law, kind, channel, day) or self._of(self.product, kind, channel, day)
 
     @staticmethod
-    def _of(rules: tuple[Rule, ...], kind: type[Rule], channel: str, day: dt.date) -> tuple[Any, ...]:
+    def _of(rules: tuple[Rule, ...], kind: type[R], channel: str, day: dt.date) -> tuple[R, ...]:
+        # pyrefly: ignore[missing-attribute]: a kind that is asked for with a channel has channels
         return tuple(rule for rule in rules if isinstance(rule, kind) and (not channel or channel in rule.channels) and rule.in_effect(day))
 
 

@@ -76,8 +76,10 @@ def check(case: Case, account_id: str, channel: str, at: int) -> Check:
         state, cause = DEFERRED, _shut_at(decision, row, channel, at)
     paused, pause = _paused_until(decision, row, channel)
     if state == PERMITTED and paused > at:
+        # pyrefly: ignore[bad-argument-type]
         state, cause, span = DEFERRED, Cause.of(pause), None
     if state == PERMITTED:
+        # pyrefly: ignore[unsupported-operation]
         return Check(True, STATES[state], *NO_CAUSE, until=span[1], first_permitted=at, contacts_left=int(decision.counts.left[0, row]))
     first = NO_TIME if state == EXCLUDED else _next_opening(decision, row, channel, max(at, paused))
     return Check(False, STATES[state], *cause, until=NO_TIME, first_permitted=first, contacts_left=0)

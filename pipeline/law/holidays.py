@@ -46,6 +46,7 @@ class Holiday(BaseModel):
         if self.observed and given != {"month", "day"}:
             raise ValueError("observed belongs to a fixed day")
         if self.day is not None:
+            # pyrefly: ignore[bad-argument-type]
             dt.date(2024, self.month, self.day)  # a leap year: 29 February is a day, 30 is not
         return self
 
@@ -58,12 +59,15 @@ class Holiday(BaseModel):
             return easter_sunday(year) + dt.timedelta(days=self.easter)
         if self.nth is not None:
             if self.nth > 0:
+                # pyrefly: ignore[bad-argument-type]
                 first = dt.date(year, self.month, 1)
                 return first + dt.timedelta(days=(WEEKDAYS.index(self.weekday) - first.weekday()) % 7 + 7 * (self.nth - 1))
+            # pyrefly: ignore[unsupported-operation]
             last = dt.date(year + self.month // 12, self.month % 12 + 1, 1) - dt.timedelta(days=1)
             return last - dt.timedelta(days=(last.weekday() - WEEKDAYS.index(self.weekday)) % 7)
         if (self.month, self.day) == (2, 29) and not (year % 4 == 0 and (year % 100 or year % 400 == 0)):
             return None
+        # pyrefly: ignore[bad-argument-type]
         fixed = dt.date(year, self.month, self.day)
         if self.weekday_on_or_before is not None:
             return fixed - dt.timedelta(days=(fixed.weekday() - WEEKDAYS.index(self.weekday_on_or_before)) % 7)

@@ -36,6 +36,7 @@ def day_on_clock(at: int, zone: str) -> int:
 def greatest_offset(zone: str, first_day: int, last_day: int) -> int:
     """The largest distance of a zone's clock from UTC between two days, in microseconds: gives an instant its latest local day."""
     days = {*range(first_day, last_day, 7), last_day}
+    # pyrefly: ignore[missing-attribute]
     return max(int(dt.datetime.combine(date_of(day), dt.time(), ZoneInfo(zone)).utcoffset().total_seconds()) for day in days) * 1_000_000
 
 

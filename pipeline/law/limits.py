@@ -57,4 +57,5 @@ def _tightest(decision: Decision, row: int, number: int, used: dict[str, np.ndar
     for cap in caps:
         if cap.id not in used:
             used[cap.id] = decision.record.counter.used(cap)[0]
+    # pyrefly: ignore[bad-return]
     return [cap for cap in caps if cap.max - int(used[cap.id][decision.asked.known.scorable[row]]) == left][:1]

@@ -17,7 +17,7 @@ from pipeline.law.holds import BIT
 from pipeline.law.hours import minute_on_clock
 from pipeline.law.outcome import DEFERRED, EXCLUDED, PERMITTED, STATES, Outcome, of_accounts, of_channels
 from pipeline.law.question import Case, Sight
-from pipeline.law.rules import Cap, Hours, Note, OptOut, Pause, Precondition, Rule, Rules, Stop, TimeBarred, Wait, written
+from pipeline.law.rules import Cap, Hours, Note, OptOut, Pause, Place, Precondition, Rule, Rules, Stop, TimeBarred, Wait, written
 from pipeline.law.scenes import NOWHERE
 from pipeline.params import Params
 
@@ -107,7 +107,9 @@ def _rules_applied(decision: Decision, row: int) -> list[str]:
             )
             found.update({rule.id: rule for rule in own})
         if kind is Stop:
+            # pyrefly: ignore[bad-argument-type]
             lines += ["", f"Stops: {len(found)} rules looked for {_stopping(found.values())}"]
+            # pyrefly: ignore[bad-argument-type]
             found = {name: rule for name, rule in found.items() if _hit(decision, row, rule)}
             lines += [] if found else ["  none holds"]
         elif found:
@@ -201,7 +203,7 @@ def places(rules: Rules, params: Params | None = None, only: str | None = None) 
     return "\n".join(lines)
 
 
-def _place(code: str, place, signed: bool | None, rules: Rules) -> list[str]:
+def _place(code: str, place: Place, signed: bool | None, rules: Rules) -> list[str]:
     state = "" if signed is None else "  SIGNED OFF" if signed else "  not signed off: blocked"
     unverified = sum(not rule.verified for rule in place.rules)
     lines = ["", f"{code}  {place.name}{state}", f"  {len(place.rules)} rules, {unverified} of them not verified."]

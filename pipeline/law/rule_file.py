@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -103,9 +103,9 @@ class _Lines(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
     def __init__(self, text: str):
         super().__init__(text)
         self.line_of: dict[int, int] = {}
-        self._kept: list[dict] = []
+        self._kept: list[dict[Any, Any]] = []
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
             if key.value in seen:
@@ -116,7 +116,7 @@ class _Lines(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
         self._kept.append(mapping)  # keeps id() unique while lines are asked for
         return mapping
 
-    def construct_yaml_map(self, node: yaml.MappingNode) -> dict:
+    def construct_yaml_map(self, node: yaml.MappingNode) -> dict[Any, Any]:  # pyrefly: ignore[bad-override]: its parent makes it in two steps
         return self.construct_mapping(node)
 
 
@@ -157,9 +157,10 @@ class _Reading:
         except ValueError:
             self.faults.append(f"as_of must be a date such as 2026-11-21. Got {tree['as_of']!r}.")
             return None
+        # pyrefly: ignore[bad-argument-type]
         return Rules(as_of, tuple(product), places, self.lists, digest)
 
-    def _place(self, code: str, body: object, places: dict) -> Place | None:
+    def _place(self, code: str, body: object, places: dict[str, Any]) -> Place | None:
         where = f"Place {code} (line {self.line_of.get(id(body), 0)})"
         if not isinstance(body, dict):
             self.faults.append(f"{where}: must have a name and rules.")
@@ -175,7 +176,7 @@ class _Reading:
         self._known_lists(place.holidays or (), where)
         return place.model_copy(update={"rules": tuple(own)})
 
-    def _rules_of(self, bodies: list, prefix: str) -> list[Rule]:
+    def _rules_of(self, bodies: list[Any], prefix: str) -> list[Rule]:
         """Rules whose ids begin with the prefix."""
         found = []
         for body in bodies:
@@ -203,7 +204,7 @@ class _Reading:
             if name not in self.lists:
                 self.faults.append(f"{where}: holidays names an unknown list {name!r}{nearest(name, self.lists)}.")
 
-    def _typed(self, model, body: object, where: str, known: type[BaseModel] | None = None):
+    def _typed(self, model: Any, body: object, where: str, known: type[BaseModel] | None = None):
         """The body as the model types it; None where it has faults. known: the model whose keys are named as the nearest."""
         try:
             return model.validate_python(body) if isinstance(model, TypeAdapter) else model.model_validate(body)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +48,7 @@ class Placed(Settled):
         """Of an account that is not barred."""
         return self.scenes[self.scene[row]]
 
-    def applied(self, kind: type[Rule], asked: Question) -> Iterator[tuple]:
+    def applied(self, kind: type[Rule], asked: Question) -> Iterator[tuple[Any, ...]]:
         """(rule, channel, accounts) of every rule of a kind that binds any account: law before product, subdivisions before countries.
 
         channel is a place in the question's channels; a kind that names no channels comes once, with -1.
@@ -106,7 +107,7 @@ def placed(asked: Question, causes: Causes) -> Placed:
     return Placed(barred, bindings, group, rows_of, scenes, scene)
 
 
-def _among(known, names: list[str]) -> np.ndarray:
+def _among(known: Container[str], names: list[str]) -> np.ndarray:
     """bool per code of a factorized column: whether its text is a known one; an empty cell (code -1, the last) is not."""
     return np.array([name in known for name in names] + [False])
 

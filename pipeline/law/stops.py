@@ -112,4 +112,5 @@ def _unpaid_since(rule: TimeBarred, old: np.ndarray, asked: Question) -> np.ndar
     if not old.size:
         return old
     paid = last_payment_on(asked.tables.get("payments"), asked.known, asked.sight)[asked.known.scorable[old]]
+    # pyrefly: ignore[unsupported-operation]
     return old[(paid == NO_DAY) | (asked.day - paid >= int(rule.years * YEAR_DAYS))]

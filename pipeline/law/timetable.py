@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from features.days import date_of
 from features.tables import NO_TIME
 from pipeline.law.hours import MINUTE_US, Spans, instant, intersected
@@ -16,8 +18,8 @@ class Timetable:
 
     def __init__(self, rules: Rules, margin_minutes: int):
         self.rules, self.margin = rules, margin_minutes
-        self._open: dict[tuple, Spans] = {}
-        self._of_rule: dict[tuple, Spans] = {}
+        self._open: dict[tuple[Any, ...], Spans] = {}
+        self._of_rule: dict[tuple[Any, ...], Spans] = {}
 
     def spans(self, scene: Scene, channel: str, day: int) -> Spans:
         """Spans of a day on the clock of the scene's own zone in which every rule of that day is open."""

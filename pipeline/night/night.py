@@ -9,6 +9,7 @@ import platform
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from models.recovery import load_model
 from pipeline.law.rule_file import RULES_FILE, load_rules
 from pipeline.night.details import opened_rows
 from pipeline.night.feeds import check_feeds
-from pipeline.night.ranking import rank_night
+from pipeline.night.ranking import Ranked, rank_night
 from pipeline.night.refusals import NightMissing
 from pipeline.night.score import Job, job_for
 from pipeline.night.shards import Worked, clear_shelves, code_sha256, shelf_of, work_shards
@@ -35,7 +36,7 @@ from pipeline.store.files import check_folder
 from pipeline.store.locks import only_run
 from pipeline.store.store import Store
 
-LIBRARIES = ("lightgbm", "numpy", "numba", "pandas", "pyarrow", "deltalake", "duckdb", "scikit-learn", "shap")
+NIGHT_LIBRARIES = ("lightgbm", "numpy", "numba", "pandas", "pyarrow", "deltalake", "duckdb", "scikit-learn", "shap")
 
 
 def publish_night(store_path: Path, as_of: dt.date, out: Path, params: Params, *, stages: Stages | None = None) -> Published:
@@ -63,11 +64,9 @@ def publish_night(store_path: Path, as_of: dt.date, out: Path, params: Params, *
             night = in_words(night_of(store, job, worked, ranked, said, details), load_rules(), language)
             told = [sentence(warning, language) for warning in (*warnings, *untaught(worked), *ranked.warnings)]
             about = manifest_of(store, job, worked, told)
-            # Stored before anybody can see the list: a control group that nobody remembers would be drawn anew.
-            replace_night(store, "scores", _stored_scores(night.scores, job), job.as_of)
-            replace_night(store, "assignments", assignments(ranked, job), job.as_of)
             night = replace(night, manifest=about, dialler=params.worklist.dialler_columns)
-            folder = publish(night, out, lambda: _run_block(so_far(), worked))
+            remember = partial(_remember, store, job, night.scores, ranked)
+            folder = publish(night, out, lambda: _run_block(so_far(), worked), remember)
         shutil.rmtree(shelf)
     return Published(folder, night)
 
@@ -110,7 +109,7 @@ def manifest_of(store: Store, job: Job, worked: list[Worked], warnings: list[str
         "rules_sha256": hashlib.sha256(RULES_FILE.read_bytes()).hexdigest(),
         "model_sha256": job.model.sha256,
         "code": {"version": importlib.metadata.version("recoup"), "sha256": code_sha256()},
-        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
+        "libraries": {name: importlib.metadata.version(name) for name in NIGHT_LIBRARIES},
         "python": platform.python_version(),
         "rates": dict(params.money.rates),
         "rates_date": params.money.rates_date,
@@ -132,5 +131,7 @@ def _run_block(stages: list[dict[str, Any]], worked: list[Worked]) -> dict[str, 
     return {"stages": stages, "shards": len(worked), "shards_reused": sum(one.reused for one in worked)}
 
 
-def _stored_scores(scores: pd.DataFrame, job: Job) -> pd.DataFrame:
-    return scores.assign(as_of=np.int32(job.as_of))
+def _remember(store: Store, job: Job, scores: pd.DataFrame, ranked: Ranked) -> None:
+    """Stored before anybody can see the list: a control group that nobody remembers would be drawn anew."""
+    replace_night(store, "scores", scores.assign(as_of=np.int32(job.as_of)), job.as_of)
+    replace_night(store, "assignments", assignments(ranked, job), job.as_of)

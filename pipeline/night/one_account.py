@@ -60,9 +60,9 @@ def explain_account(store_path: Path, as_of: dt.date, account_id: str, params: P
         reasoning(case_of(seen, store, versions, job.as_of, params), account_id, job.as_of),
     ]
     number = int(row["account_no"].iloc[0])
-    for name, (when, columns) in SHOWN_EVENTS.items():
+    for name in SHOWN_EVENTS:
         if name in seen.tables:
-            found = _events(seen.tables[name], name, number, when, columns, job.as_of, money)
+            found = _events(seen.tables[name], name, number, job.as_of, money)
             lines += ["", f"{name.capitalize()} known before {as_of}, newest first", found]
     return "\n".join(lines)
 
@@ -104,7 +104,9 @@ def _figure(value: object) -> str:
     return "missing" if value is None or value is pd.NA else str(value)
 
 
-def _events(frame: pd.DataFrame, name: str, number: int, when: str, columns: tuple[str, ...], night: int, money: int) -> str:
+def _events(frame: pd.DataFrame, name: str, number: int, night: int, money: int) -> str:
+    """The account's rows of a table, newest first; money: minor units of one unit of its currency."""
+    when, columns = SHOWN_EVENTS[name]
     own = frame[(frame["account_no"] == number) & (frame["known_on"] < night)]
     in_force = superseded_on(own, ["account_no", *(key for key in TABLES[name].key if key != "account_id")], name) >= night
     rows = own[in_force].iloc[::-1]

@@ -60,6 +60,7 @@ def rank_night(store: Store, job: Job, worked: list[Worked]) -> Ranked:
     control = ControlTerms(desk.control_share, params.label.gap_days, params.seed)
     arms = draw_control(rows, _newest(earlier), job.as_of, control)
     capacity = {name: desk.capacity_of(name) for name in {*rows["queue"].unique(), *desk.capacity}}
+    # pyrefly: ignore[bad-argument-type]
     room = ChannelRoom(desk.channel_capacity, options) if desk.channel_capacity else None
     ranks = rank(rows, arms, capacity, job.as_of, Floor(desk.floor.days, desk.floor.share), room)
     rows = _moved(rows, ranks, options, terms)
@@ -103,6 +104,7 @@ def _options(rows: pd.DataFrame, worked: list[Worked], terms: ValueTerms, params
     for rule in load_rules().all_rules.values():
         if isinstance(rule, Pause):
             pauses |= {name: max(rule.minutes, pauses.get(name, 0)) for name in rule.channels}
+    # pyrefly: ignore[bad-argument-type]
     plan = ChannelTerms(params.worklist.costs, params.worklist.attempts, params.eligibility.channels, pauses)
     found = channel_options(permitted, value, counts, segments, plan)
     return found.drop(columns="contact_cost").assign(net_value=net_value(found, terms)["net_value"])

@@ -11,7 +11,7 @@ import pandas as pd
 
 from features.currencies import DECIMALS
 from features.days import date_of, day_text
-from models.whatif import BEST, ORDERS, what_if
+from models.whatif import BEST_ORDER, ORDERS, what_if
 from pipeline.night.feeds import check_feeds
 from pipeline.night.ranking import rank_night
 from pipeline.night.refusals import NightMissing
@@ -21,8 +21,8 @@ from pipeline.params import Params
 from pipeline.store.files import whole_file
 from pipeline.store.store import Store
 
-COLOURS = dict(zip((*ORDERS, BEST), ("#1b6ca8", "#7b5ea7", "#8a8a8a", "#c08457", "#7a9e7e", "#222222"), strict=True))
-MONEY = ("expected", "cost", "net", "true", "added")
+LINE_COLOURS = dict(zip((*ORDERS, BEST_ORDER), ("#1b6ca8", "#7b5ea7", "#8a8a8a", "#c08457", "#7a9e7e", "#222222"), strict=True))
+MONEY_COLUMNS = ("expected", "cost", "net", "true", "added")
 TRUE = ["expected_amount", "expected_amount_if_contacted", "expected_amount_if_left"]
 
 
@@ -47,7 +47,7 @@ def compare_capacities(
     rows = ranked.rows if truth is None else with_truth(ranked.rows, job.as_of, truth)
     table = table_of(rows, capacities, reporting)
     if picture is not None:
-        draw(table, reporting, picture)
+        draw_curve(table, reporting, picture)
     return text_of(table, reporting)
 
 
@@ -67,14 +67,14 @@ def table_of(rows: pd.DataFrame, capacities: Sequence[int], reporting_currency: 
     """`models.whatif.what_if` over a night's ranked rows, money in units of the reporting currency."""
     unit = 10.0 ** DECIMALS[reporting_currency] / 10.0 ** rows["currency"].astype("str").map(DECIMALS).to_numpy(dtype=float)
     found = what_if(rows.assign(unit=unit), sorted(set(capacities)))
-    money = [name for name in MONEY if name in found]
+    money = [name for name in MONEY_COLUMNS if name in found]
     found[money] = found[money] / 10 ** DECIMALS[reporting_currency]
     return found
 
 
 def text_of(table: pd.DataFrame, reporting_currency: str) -> str:
     shown = table.copy()
-    for name in (name for name in MONEY if name in shown):
+    for name in (name for name in MONEY_COLUMNS if name in shown):
         shown[name] = shown[name].map("{:,.2f}".format)
     for name in ("share_of_value", "burden"):
         shown[name] = shown[name].map("{:.1%}".format)
@@ -87,7 +87,7 @@ def text_of(table: pd.DataFrame, reporting_currency: str) -> str:
     return f"{head}\n{shown.to_string(index=False)}"
 
 
-def draw(table: pd.DataFrame, reporting_currency: str, path: Path) -> None:
+def draw_curve(table: pd.DataFrame, reporting_currency: str, path: Path) -> None:
     """The curve as a picture: net value over debtors worked, one line per order; what is true instead where it is known."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -98,7 +98,7 @@ def draw(table: pd.DataFrame, reporting_currency: str, path: Path) -> None:
     measure, said = ("true", "money that they bring in truth") if "true" in table else ("net", "expected net value")
     for order in table["order"].unique():
         line = table[table["order"] == order].sort_values("debtors")
-        axes.plot([0, *line["debtors"]], [0, *line[measure]], label=order, color=COLOURS[order], marker="o", markersize=3)
+        axes.plot([0, *line["debtors"]], [0, *line[measure]], label=order, color=LINE_COLOURS[order], marker="o", markersize=3)
     axes.set_xlabel("debtors contacted tonight")
     axes.set_ylabel(f"{said}, {reporting_currency}")
     axes.spines[["top", "right"]].set_visible(False)

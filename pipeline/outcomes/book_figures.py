@@ -14,7 +14,6 @@ import pandas as pd
 
 from features.cohort import BUCKETS, REASONS, bucket, scorable
 from features.days import day_number, day_text, first_of_month, month_texts
-from features.errors import InputMissing
 from features.evidence import Evidence
 from features.labels import labels
 from features.ledger import Ledger, history
@@ -24,6 +23,7 @@ from features.terms import Terms
 from features.versions import arranged, superseded_on
 from features.vocabulary import PROMISE_STATES
 from models.trade import liquidation
+from pipeline.outcomes.refusals import ListMissing
 from pipeline.panel.engines import map_shards
 from pipeline.panel.view import terms_of
 from pipeline.params import Params
@@ -32,7 +32,7 @@ from pipeline.store.store import Store
 MONTHS_BACK = 12  # calendar months of recoveries shown, and placement months of the liquidation table
 LISTS_SHOWN = 6  # matured lists shown one by one
 STEPS = 12  # months of the liquidation curve that are read
-ANSWERED = ("promise", "paid", "right_party", "dispute", "refusal", "complaint")  # we spoke to the debtor, the weightiest first
+WE_SPOKE = ("promise", "paid", "right_party", "dispute", "refusal", "complaint")  # we spoke to the debtor, the weightiest first
 KEYS = ["portfolio", "currency"]
 
 
@@ -42,6 +42,16 @@ class Span:
 
     first: int
     as_of: int
+
+
+@dataclass(frozen=True)
+class Known:
+    """What was known of a shard before the night: its tables, their ledger, and each account as it was last told of."""
+
+    tables: Mapping[str, pd.DataFrame]
+    ledger: Ledger
+    terms: Terms
+    about: pd.DataFrame
 
 
 def figures(store_path: Path, as_of: dt.date, days: int, params: Params) -> dict[str, Any]:
@@ -64,7 +74,7 @@ def figures(store_path: Path, as_of: dt.date, days: int, params: Params) -> dict
     whole = {name: pd.concat([part[name] for part in parts], ignore_index=True) for name in parts[0]}
     portfolios = sorted(set(whole["counts"]["portfolio"]))
     if not portfolios:
-        raise InputMissing(f"No account is known before {as_of}. Choose a later --as-of, or load the history first.")
+        raise ListMissing.nobody(as_of)
     assigned = store.read("assignments", ["account_id", "portfolio", "group", "as_of"], since=span.first, before=span.as_of)
     return {
         name: _of_portfolio(name, {key: rows[rows["portfolio"] == name] for key, rows in whole.items()}, assigned, span)
@@ -95,46 +105,50 @@ def _of_shard(
     store_path: Path, span: Span, nights: Sequence[int], params: Params, versions: Mapping[str, int], shard: int
 ) -> dict[str, pd.DataFrame]:
     store = Store(store_path)
-    terms = terms_of(store, params, versions)
-    tables = store.tables(shard, versions=versions)
-    known = {name: frame[frame["known_on"].to_numpy() < span.as_of].reset_index(drop=True) for name, frame in tables.items()}
-    ledger = history(known, terms)
-    accounts = arranged(known["accounts"], "accounts").drop_duplicates("account_no", keep="last")
-    about = accounts[["account_no", "account_id", "debtor_id", "portfolio", "currency", "placed_on", "placed_amount"]]
-    about = about.astype({"portfolio": "str", "currency": "str"}).reset_index(drop=True)
-    book = scorable(known, ledger, [span.as_of], terms)
+    held = _known(store, shard, span, params, versions)
+    about, owing = held.about, scorable(held.tables, held.ledger, [span.as_of], held.terms)
+    buckets = owing.frame.assign(bucket=bucket(owing.frame["days_past_due"]).astype("str"))
     return {
-        "counts": book.counts[["portfolio", "reason", "accounts"]].astype({"portfolio": "str"}),
-        "owed": book.frame.assign(bucket=bucket(book.frame["days_past_due"]).astype("str")).astype({"portfolio": "str", "currency": "str"})[
-            [*KEYS, "bucket", "balance"]
-        ],
-        "payments": net_payments(ledger.settlements, span.as_of).merge(about, on="account_no"),
-        "contacts": _contacts(known, about, span),
-        "promises": _promises(known, ledger, about, terms, span),
-        "lists": _lists(store, known, ledger, about, terms, nights, params, span),
+        "counts": owing.counts[["portfolio", "reason", "accounts"]].astype({"portfolio": "str"}),
+        "owed": buckets.astype({"portfolio": "str", "currency": "str"})[[*KEYS, "bucket", "balance"]],
+        "payments": net_payments(held.ledger.settlements, span.as_of).merge(about, on="account_no"),
+        "contacts": _contacts(held, span),
+        "promises": _promises(held, span),
+        "lists": _lists(store, held, nights, params, span),
         "placed": about[(about["placed_on"] != NO_DAY) & (about["placed_on"] < span.as_of) & (about["placed_amount"] > 0)],
     }
 
 
-def _contacts(tables: Mapping[str, pd.DataFrame], about: pd.DataFrame, span: Span) -> pd.DataFrame:
+def _known(store: Store, shard: int, span: Span, params: Params, versions: Mapping[str, int]) -> Known:
+    terms = terms_of(store, params, versions)
+    tables = store.tables(shard, versions=versions)
+    known = {name: frame[frame["known_on"].to_numpy() < span.as_of].reset_index(drop=True) for name, frame in tables.items()}
+    accounts = arranged(known["accounts"], "accounts").drop_duplicates("account_no", keep="last")
+    about = accounts[["account_no", "account_id", "debtor_id", "portfolio", "currency", "placed_on", "placed_amount"]]
+    about = about.astype({"portfolio": "str", "currency": "str"}).reset_index(drop=True)
+    return Known(known, history(known, terms), terms, about)
+
+
+def _contacts(held: Known, span: Span) -> pd.DataFrame:
     columns = ["contact_id", "channel", "direction", "outcome", "occurred_on", "debtor_id", *KEYS]
-    if "contacts" not in tables:
+    if "contacts" not in held.tables:
         return pd.DataFrame(columns=columns)
-    frame = tables["contacts"]
+    frame = held.tables["contacts"]
     gone = superseded_on(frame, ["contact_id", "account_no"], "contacts")
     days = frame["occurred_on"].to_numpy()
     seen = frame[(span.as_of <= gone) & (days >= span.first) & (days < span.as_of)]
-    found = seen.merge(about, on="account_no")
+    found = seen.merge(held.about, on="account_no")
     texts = dict.fromkeys(("channel", "direction", "outcome"), "str")
     return found.astype(texts)[columns]
 
 
-def _promises(tables: Mapping[str, pd.DataFrame], ledger: Ledger, about: pd.DataFrame, terms: Terms, span: Span) -> pd.DataFrame:
+def _promises(held: Known, span: Span) -> pd.DataFrame:
     """Promises due in the span, judged as known before the night. Settled accounts count: who kept a promise may owe nothing now."""
-    if "contacts" not in tables or about.empty:
+    about = held.about
+    if "contacts" not in held.tables or about.empty:
         return pd.DataFrame(columns=[*KEYS, "state", "amount"])
     rows = about[["account_no", "account_id"]].sort_values("account_no", ignore_index=True).assign(as_of=np.int32(span.as_of))
-    events = Evidence(rows, tables, terms, ledger, {}).events("promises", ("amount", "due_in", "state"))
+    events = Evidence(rows, held.tables, held.terms, held.ledger, {}).events("promises", ("amount", "due_in", "state"))
     counts = events.last - events.first
     place = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + np.repeat(events.first, counts)
     due_in, amount = events.measures["due_in"][place], events.measures["amount"][place]
@@ -144,26 +158,17 @@ def _promises(tables: Mapping[str, pd.DataFrame], ledger: Ledger, about: pd.Data
     return frame[due].merge(about, on="account_no")[[*KEYS, "state", "amount"]]
 
 
-def _lists(
-    store: Store,
-    known: Mapping[str, pd.DataFrame],
-    ledger: Ledger,
-    about: pd.DataFrame,
-    terms: Terms,
-    nights: Sequence[int],
-    params: Params,
-    span: Span,
-) -> pd.DataFrame:
+def _lists(store: Store, held: Known, nights: Sequence[int], params: Params, span: Span) -> pd.DataFrame:
     """Accounts of matured lists (joined ones too), what was expected and what came within the horizon; unobservable ones are left out."""
     columns = [*KEYS, "as_of", "expected", "recovered"]
     if not nights:
         return pd.DataFrame(columns=columns)
     wanted = ["account_id", "group", "expected_recovery", "as_of"]
     listed = store.read("assignments", wanted, since=nights[0], before=nights[-1] + 1)
-    listed = listed[listed["group"].isin(["worklist", "joined"])].merge(about, on="account_id")
-    cohort = scorable(known, ledger, list(nights), terms).frame
+    listed = listed[listed["group"].isin(["worklist", "joined"])].merge(held.about, on="account_id")
+    cohort = scorable(held.tables, held.ledger, list(nights), held.terms).frame
     complete = min(store.complete_through()["payments"], span.as_of - 1)
-    told = labels(cohort, known, ledger, params.label_terms(), complete, terms.decimals, terms.delivers)
+    told = labels(cohort, held.tables, held.ledger, params.label_terms(), complete, held.terms.decimals, held.terms.delivers)
     cohort = cohort[["account_id", "as_of"]].assign(seen=told["recovered"].to_numpy(), recovered=told["recovered_amount"].to_numpy())
     found = listed.merge(cohort, on=["account_id", "as_of"])
     found = found[found["seen"].notna()].rename(columns={"expected_recovery": "expected"})
@@ -192,12 +197,12 @@ def _of_portfolio(name: str, rows: Mapping[str, pd.DataFrame], assigned: pd.Data
 
 def _work(contacts: pd.DataFrame, listed: int) -> dict[str, Any]:
     """One contact about several accounts of the portfolio is one contact, with its weightiest outcome."""
-    weight = {outcome: place for place, outcome in enumerate(ANSWERED)}
+    weight = {outcome: place for place, outcome in enumerate(WE_SPOKE)}
     ordered = contacts.assign(weight=contacts["outcome"].map(weight).fillna(len(weight))).sort_values(["contact_id", "weight", "outcome"])
     once = ordered.drop_duplicates("contact_id")
     ours = once[once["direction"] == "outbound"]
     channels, outcomes = ours["channel"].value_counts(), ours["outcome"].fillna("").value_counts()
-    spoken = ours[ours["outcome"].isin(ANSWERED)]
+    spoken = ours[ours["outcome"].isin(WE_SPOKE)]
     return {
         "worked": {
             "listed": listed,

@@ -18,11 +18,11 @@ from pipeline.outcomes.book_figures import complete_through, figures
 from pipeline.pages.language import words
 from pipeline.pages.publication import GROUPS_SHOWN
 from pipeline.pages.speech import Speech
-from pipeline.pages.templating import digest, template, verbatim
+from pipeline.pages.templating import policy_digest, template, verbatim
 from pipeline.params import Params
 from pipeline.store.files import only_owner_reads, whole_folder
 
-FIGURES, SUMMARY = "figures.json", "summary.html"
+FIGURES_FILE, SUMMARY = "figures.json", "summary.html"
 SHOWN_OUTCOMES, SHOWN_CHANNELS = 7, 6
 READ_AT = (1, 3, 6, 12)  # steps of the liquidation table that are printed
 
@@ -41,7 +41,7 @@ def write_reports(store_path: Path, out: Path, as_of: dt.date, days: int, params
         "night": _night(out, as_of),
         "portfolios": figures(store_path, as_of, days, params),
     }
-    pages = {FIGURES: json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"}
+    pages = {FIGURES_FILE: json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"}
     language = language or params.worklist.language
     names = file_names(list(told["portfolios"]))
     pages[SUMMARY] = summary_page(told, names, language)
@@ -142,7 +142,7 @@ def _page(name: str, teller: Teller, **values: Any) -> str:
     style = verbatim("book_report.css")
     last = dt.date.fromisoformat(teller.told["as_of"]) - dt.timedelta(1)
     return template(name).render(
-        policy=f"default-src 'none'; style-src {digest(style)}; base-uri 'none'; form-action 'none'",
+        policy=f"default-src 'none'; style-src {policy_digest(style)}; base-uri 'none'; form-action 'none'",
         style=Markup(style),
         language=teller.words["locale"],
         words=teller.words,

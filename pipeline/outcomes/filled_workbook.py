@@ -10,27 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from features.errors import ContractError, InputMissing
 from pipeline.columns import WORKLIST_COLUMNS
+from pipeline.outcomes.refusals import ListMissing, WorkbookRefused
 from pipeline.pages.language import languages, words
 from pipeline.pages.workbook import ENTRIES
 
 UNPACKED_LIMIT = 400_000_000  # bytes of all parts of a workbook; a list of 50,000 rows unpacks to about 100 MB
 EXPANSION_LIMIT = 200  # unpacked bytes per packed byte
 ROWS_LIMIT = 300_000
-LIST_HEADS = (
-    "account_id",
-    "debtor_id",
-    "rank",
-    "queue",
-    "as_of",
-    "outcome",
-    "skipped_because",
-)  # a sheet with these in its first row is a list
+LIST_HEADS = ("account_id", "debtor_id", "rank", "queue", "as_of", "outcome", "skipped_because")  # a sheet that begins so is a list
 
 
 @dataclass(frozen=True)
-class Row:
+class FilledRow:
     """One line of a list sheet. cells: contract's column -> value as the file holds it; formulas: columns whose cell is one."""
 
     sheet: str
@@ -43,21 +35,19 @@ class Row:
         return any(self.cells.get(name) not in (None, "") for name in ENTRIES)
 
 
-def read_rows(path: Path) -> list[Row]:
+def read_filled(path: Path) -> list[FilledRow]:
     """Every line of every list sheet, nothing evaluated.
 
     Raises InputMissing where there is no file, ContractError where it is not a workbook with a list in it, or is out of all proportion.
     """
     if not path.is_file():
-        raise InputMissing(f"There is no file {path.name!r}. Name the filled-in workbook with --file.")
+        raise ListMissing.file(path.name)
     _check_size(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of features that a spreadsheet program added and nobody reads here
         rows = list(_rows(path))
     if not rows:
-        raise ContractError(
-            f"{path.name!r} holds no list: no sheet has {', '.join(LIST_HEADS)} in its first row. Send back the published workbook."
-        )
+        raise WorkbookRefused.no_list(path.name, LIST_HEADS)
     return rows
 
 
@@ -66,36 +56,36 @@ def _check_size(path: Path) -> None:
         with zipfile.ZipFile(path) as packed:
             unpacked = sum(part.file_size for part in packed.infolist())
     except (zipfile.BadZipFile, OSError):
-        raise ContractError(f"{path.name!r} is not an XLSX workbook. Save it as one (.xlsx) and send it again.") from None
+        raise WorkbookRefused.no_workbook(path.name) from None
     if unpacked > UNPACKED_LIMIT or unpacked > EXPANSION_LIMIT * max(path.stat().st_size, 1_000):
-        raise ContractError(f"{path.name!r} (LIMIT_SIZE) unpacks to {unpacked:,} bytes. Send back the published workbook, filled in.")
+        raise WorkbookRefused.too_large(path.name, unpacked)
 
 
-def _rows(path: Path) -> Iterator[Row]:
+def _rows(path: Path) -> Iterator[FilledRow]:
     import openpyxl
 
     read = 0
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=False, keep_links=False)
     except Exception:  # whatever the parser trips over, its own words may hold cells
-        raise ContractError(f"{path.name!r} cannot be read as a workbook. Save it again as .xlsx and send it.") from None
+        raise WorkbookRefused.unreadable(path.name) from None
     try:
         for sheet in book.worksheets:
             sheet.reset_dimensions()  # what the file claims of its size is not believed
             lines = sheet.iter_rows()
-            columns = columns_of([cell.value for cell in next(lines, ())])
+            columns = columns_by_place([cell.value for cell in next(lines, ())])
             if columns is None:
                 continue
             for line, cells in enumerate(lines, start=2):
                 read += 1
                 if read > ROWS_LIMIT:
-                    raise ContractError(f"{path.name!r} (LIMIT_ROWS) has more than {ROWS_LIMIT:,} rows. Send back the published workbook.")
+                    raise WorkbookRefused.too_long(path.name, ROWS_LIMIT)
                 named = {columns[place]: cell for place, cell in enumerate(cells) if place in columns}
                 values = {name: _plain(cell.value) for name, cell in named.items() if not _is_empty(cell.value)}
                 if values:
-                    yield Row(sheet.title, line, values, tuple(name for name, cell in named.items() if _is_formula(cell)))
+                    yield FilledRow(sheet.title, line, values, tuple(name for name, cell in named.items() if _is_formula(cell)))
     except (ValueError, KeyError, TypeError, SyntaxError):
-        raise ContractError(f"{path.name!r} cannot be read as a workbook. Save it again as .xlsx and send it.") from None
+        raise WorkbookRefused.unreadable(path.name) from None
     finally:
         book.close()
 
@@ -117,7 +107,7 @@ def _is_formula(cell: Any) -> bool:
     return getattr(cell, "data_type", None) in ("f", "e") or not isinstance(cell.value, plain)
 
 
-def columns_of(heads: Sequence[Any]) -> dict[int, str] | None:
+def columns_by_place(heads: Sequence[Any]) -> dict[int, str] | None:
     """Place -> contract's column, from headings in any language or the contract's own; None where the sheet is not a list."""
     known = {name: name for name in (*WORKLIST_COLUMNS, *ENTRIES)}
     for language in languages():

@@ -114,7 +114,9 @@ def _resemblance(job: Job, shard: int) -> tuple[int, dict[str, np.ndarray]]:
     size = len(seen.cohort.frame)
     if reference is None or size == 0:
         return size, {}
+    # pyrefly: ignore[missing-attribute]
     numbers = model.encoder.encode(asked(model, seen.matrix), seen.cohort.frame)
+    # pyrefly: ignore[missing-attribute]
     columns = {**{name: numbers[:, place] for place, name in enumerate(model.encoder.names)}, SCORE: scores["p_recovered"].to_numpy()}
     return size, {name: size * binned_shares(column, reference.edges[name]) for name, column in columns.items()}
 
@@ -129,4 +131,5 @@ def _drift(job: Job, parts: list[tuple[int, dict[str, np.ndarray]]]) -> tuple[in
     shares = {name: sum(counts[name] for counts in held) / rows for name in held[0]}
     # One night has one date: where it stands in the calendar always differs from a panel, and says nothing of the population.
     calendar = {entry.name for entry in CATALOGUE if entry.family == "calendar"}
+    # pyrefly: ignore[bad-argument-type]
     return rows, {name: psi(np.array(reference.shares[name]), share) for name, share in shares.items() if name not in calendar}

@@ -11,7 +11,7 @@ import pandas as pd
 from features.errors import ContractError
 from features.schemas import failures, rule
 from features.tables import MONEY_LIMIT, NO_MONEY
-from pipeline.columns import DETAIL_COLUMNS, FIRST_COLUMNS, KIND_OF_COLUMN
+from pipeline.columns import DETAIL_COLUMNS, KIND_OF_COLUMN, LEADING_COLUMNS
 from pipeline.pages.publication import GROUPS_SHOWN, Night, texts
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def _of_table(name: str, frame: pd.DataFrame) -> list[str]:
 
 
 def _form(name: str, frame: pd.DataFrame) -> list[str]:
-    columns = FIRST_COLUMNS.get(name, ("account_id",))
+    columns = LEADING_COLUMNS.get(name, ("account_id",))
     if missing := [column for column in columns if column not in frame.columns]:
         return [str(ContractError.missing_columns(name, missing, frame.columns))]
     found = []

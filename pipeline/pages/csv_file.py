@@ -74,4 +74,5 @@ def _cells(frame: pd.DataFrame, column: str, decimals: Mapping[str, int], report
 
 def _whole(values: list[float | int | None]) -> list[float | int | None]:
     """A count that came as a float because some are missing is still a whole number."""
+    # pyrefly: ignore[missing-attribute]
     return [int(value) if isinstance(value, float) and value.is_integer() else value for value in values]

@@ -11,12 +11,12 @@ import yaml
 from features.errors import UsageError
 from models.phrases import Voice
 
-WORDS = Path(__file__).parent / "words"
+WORDS_FOLDER = Path(__file__).parent / "words"
 
 
 @cache
 def languages() -> tuple[str, ...]:
-    return tuple(sorted(place.stem for place in WORDS.glob("*.yaml")))
+    return tuple(sorted(place.stem for place in WORDS_FOLDER.glob("*.yaml")))
 
 
 @cache
@@ -24,7 +24,7 @@ def words(language: str) -> dict[str, Any]:
     """Every word of a language, by section. Raises UsageError for a language without a file."""
     if language not in languages():
         raise UsageError(f"worklist.language must be one of {', '.join(languages())}. Got {language!r}.")
-    return yaml.safe_load((WORDS / f"{language}.yaml").read_text(encoding="utf-8"))
+    return yaml.safe_load((WORDS_FOLDER / f"{language}.yaml").read_text(encoding="utf-8"))
 
 
 @cache

@@ -13,17 +13,17 @@ from markupsafe import Markup
 
 from features.days import day_number
 from features.tables import NO_DAY, NO_MONEY
-from models.explain import DOWN, REASONS, UP
+from models.explain import DOWN, REASON_COLUMNS, UP
 from pipeline.columns import IN_REPORTING_CURRENCY
 from pipeline.law.counts import NO_LIMIT
 from pipeline.pages.language import words
 from pipeline.pages.publication import GROUPS_SHOWN, Night, amounts, days, figures, instants, kind_of, plain, texts
 from pipeline.pages.speech import Speech
-from pipeline.pages.templating import digest, template, verbatim
+from pipeline.pages.templating import policy_digest, template, verbatim
 
 DETAILED_ROWS = 10_000  # rows that carry their history: the page stays near 1 kB a row
 LATER_ROWS = 2_000  # rows shown of deferred, excluded, held out; their files hold all
-MOST = {"reasons": 8, "balances": 16, "payments": 12, "contacts": 6, "promises": 3, "channels": 13, "limits": 4}
+MOST_SHOWN = {"reasons": 8, "balances": 16, "payments": 12, "contacts": 6, "promises": 3, "channels": 13, "limits": 4}
 NOT_ON_THE_PAGE = frozenset({"report", "rules", "statuses", "sentences", "reasons", "book", "skips", "expired"})
 RATES = ("reporting_currency", "rates_date", "rates", "share", "commission", "annual_rate", "costs", "horizon_days")
 
@@ -77,7 +77,7 @@ def html(night: Night) -> str:
 
 def _policy(script: str, style: str) -> str:
     return (
-        f"default-src 'none'; script-src {digest(script)}; style-src {digest(style)}; base-uri 'none'; form-action 'none'; "
+        f"default-src 'none'; script-src {policy_digest(script)}; style-src {policy_digest(style)}; base-uri 'none'; form-action 'none'; "
         "require-trusted-types-for 'script'; trusted-types 'none'"
     )
 
@@ -142,7 +142,7 @@ def _column(frame: pd.DataFrame, name: str, strings: Strings, night_number: int)
     elif kind == "count":
         cells = [None if figure is None else int(figure) for figure in figures(values)]
     else:
-        cells = strings.indexes(without_mark(values) if name in REASONS else values)
+        cells = strings.indexes(without_mark(values) if name in REASON_COLUMNS else values)
     return {"name": str(name), "kind": kind, "values": cells}
 
 
@@ -166,13 +166,33 @@ def _later(frame: pd.DataFrame, strings: Strings, night_number: int) -> dict[str
 def _details(night: Night, strings: Strings, night_number: int, accounts: list[str]) -> tuple[dict[str, list[Any]], dict[int, str]]:
     """Per listed row what opens under it, cut to the newest; and what each rule cites. A row without has 0."""
     frames = night.details.by_name()
+    flat, newest_last = {"balances", "payments", "contacts", "promises"}, {"balances", "payments"}
+    wanted = set(accounts)
+    found = {}
+    for name, shape in _shapes(strings, day_number(night.as_of)).items():
+        frame = frames[name][frames[name]["account_id"].astype(str).isin(wanted)]
+        rows = zip(*(read(frame[column]) for column, read in shape), strict=True)
+        found[name] = _grouped(texts(frame["account_id"]), rows, accounts, MOST_SHOWN[name], name in newest_last, name in flat)
+    found["channels"], found["channel_tables"] = _shared(found["channels"])
+    called = dict(zip(texts(frames["appointments"]["account_id"]), instants(frames["appointments"]["appointment_at"]), strict=True))
+    at = [called.get(account) for account in texts(night.worklist["account_id"])]
+    found["appointments"] = [None if instant is None else _minutes(instant, night_number) for instant in at]
+    citations = {}
+    for frame in (frames["channels"], frames["limits"]):
+        pairs = frame[["rule", "citation"]].drop_duplicates()
+        citations |= dict(zip(strings.indexes(pairs["rule"]), texts(pairs["citation"]), strict=True))
+    return found, {index: citation for index, citation in citations.items() if citation and strings.table[index]}
+
+
+Reader = Callable[[pd.Series], list[Any]]
+
+
+def _shapes(strings: Strings, night: int) -> dict[str, list[tuple[str, Reader]]]:
+    """Part of the details -> its columns in their order on the page, each with what turns its cells into JSON. Days count back."""
 
     def back(values: pd.Series) -> list[int | None]:
         numbers = values.astype(object)
-        return [
-            None if gone or value == NO_DAY else day_number(night.as_of) - int(value)
-            for value, gone in zip(numbers, numbers.isna(), strict=True)
-        ]
+        return [None if gone or value == NO_DAY else night - int(value) for value, gone in zip(numbers, numbers.isna(), strict=True)]
 
     def whole(values: pd.Series) -> list[int | None]:
         return [None if figure is None or figure == NO_MONEY else int(figure) for figure in figures(values)]
@@ -183,43 +203,21 @@ def _details(night: Night, strings: Strings, night_number: int, accounts: list[s
     def left(values: pd.Series) -> list[int | None]:
         return [None if figure is None or figure >= NO_LIMIT else figure for figure in whole(values)]
 
-    word = strings.indexes
-
     def unmarked(values: pd.Series) -> list[int]:
         return word(without_mark(values))
 
-    shapes: dict[str, list[tuple[str, Callable[[pd.Series], list[Any]]]]] = {
+    word = strings.indexes
+    return {
         "reasons": [("reason", unmarked), ("contribution", rounded)],
         "balances": [("on", back), ("balance", amounts)],
         "payments": [("occurred_on", back), ("amount", amounts), ("kind", word)],
         "contacts": [("occurred_on", back), ("occurred_minute", whole), ("channel", word), ("direction", word), ("outcome", word)],
         "promises": [("made_on", back), ("due_on", back), ("amount", amounts), ("state", word)],
         "channels": [
-            ("channel", word),
-            ("verdict", word),
-            ("rule", word),
-            ("from_minute", whole),
-            ("until_minute", whole),
-            ("contacts_left", left),
+            ("channel", word), ("verdict", word), ("rule", word), ("from_minute", whole), ("until_minute", whole), ("contacts_left", left),
         ],
         "limits": [("rule", word), ("reason", word)],
-    }
-    flat, newest_last = {"balances", "payments", "contacts", "promises"}, {"balances", "payments"}
-    wanted = set(accounts)
-    found = {}
-    for name, shape in shapes.items():
-        frame = frames[name][frames[name]["account_id"].astype(str).isin(wanted)]
-        rows = zip(*(read(frame[column]) for column, read in shape), strict=True)
-        found[name] = _grouped(texts(frame["account_id"]), rows, accounts, MOST[name], name in newest_last, name in flat)
-    found["channels"], found["channel_tables"] = _shared(found["channels"])
-    called = dict(zip(texts(frames["appointments"]["account_id"]), instants(frames["appointments"]["appointment_at"]), strict=True))
-    at = [called.get(account) for account in texts(night.worklist["account_id"])]
-    found["appointments"] = [None if instant is None else _minutes(instant, night_number) for instant in at]
-    citations = {}
-    for frame in (frames["channels"], frames["limits"]):
-        pairs = frame[["rule", "citation"]].drop_duplicates()
-        citations |= dict(zip(strings.indexes(pairs["rule"]), texts(pairs["citation"]), strict=True))
-    return found, {index: citation for index, citation in citations.items() if citation and strings.table[index]}
+    }  # fmt: skip
 
 
 def _grouped(
@@ -255,6 +253,7 @@ def _zones(as_of: dt.date, values: pd.Series) -> dict[str, int]:
     """Minutes each zone is ahead of UTC on the night's day, at noon: no law opens a window before three, and clocks change by then."""
     noon = dt.datetime.combine(as_of, dt.time(12))
     named = sorted(set(texts(values)) - {""})
+    # pyrefly: ignore[missing-attribute]
     return {zone: int(noon.replace(tzinfo=ZoneInfo(zone)).utcoffset().total_seconds() // 60) for zone in named}
 
 

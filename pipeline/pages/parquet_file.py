@@ -23,7 +23,7 @@ _TYPES = {
 }
 
 
-def write_parquet(frame: pd.DataFrame, decimals: Mapping[str, int], path: Path) -> None:
+def write_published(frame: pd.DataFrame, decimals: Mapping[str, int], path: Path) -> None:
     """Columns in the frame's order; a missing cell is null, a missing text empty. The file's metadata names the currencies' decimals."""
     kinds = {str(column): kind_of(frame, column) for column in frame.columns}
     cells = [_cells(frame[column], kinds[str(column)]) for column in frame.columns]

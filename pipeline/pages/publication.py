@@ -171,7 +171,9 @@ def plain(value: Any) -> Any:
     """Values as JSON holds them: dates as text, numpy figures as numbers, a figure that is not finite as none."""
     if isinstance(value, Mapping):
         return {str(name): plain(inner) for name, inner in value.items()}
+    # pyrefly: ignore[implicit-any-type-argument]
     if isinstance(value, list | tuple | set | frozenset):
+        # pyrefly: ignore[implicit-any-type-argument]
         return [plain(inner) for inner in (sorted(value) if isinstance(value, set | frozenset) else value)]
     if isinstance(value, np.generic):
         return plain(value.item())

@@ -20,7 +20,7 @@ from pipeline.pages.contract import check_night
 from pipeline.pages.csv_file import csv_text
 from pipeline.pages.language import words
 from pipeline.pages.page import html
-from pipeline.pages.parquet_file import write_parquet
+from pipeline.pages.parquet_file import write_published
 from pipeline.pages.publication import Night, plain
 from pipeline.pages.workbook import write_xlsx
 from pipeline.store.files import only_owner_reads, sha256_of, sync, write_whole
@@ -29,16 +29,21 @@ CURRENT, MANIFEST, EXPIRED = "current", "manifest.json", "EXPIRED.txt"
 NIGHT = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
-def publish(night: Night, out: Path, ran: Callable[[], Mapping[str, Any]] | None = None) -> Path:
+def publish(
+    night: Night, out: Path, ran: Callable[[], Mapping[str, Any]] | None = None, remember: Callable[[], None] | None = None
+) -> Path:
     """Publish a night to OUT/<as_of>/ and point OUT/current at the newest night. Returns the folder.
 
-    ran: asked once every other file is on the disk; its answer is the manifest's `run` block.
+    ran: asked once every other file is on the disk; its answer is the manifest's `run` block. remember: called once the night is found
+    sound, before anybody can see it.
 
     The same content again changes nothing; other content for the same night takes its place whole. A published folder that somebody has
     altered since is not lost: it is kept as OUT/<as_of>.altered-N. Files have mode 0600. Raises ContractError for a night that does not
     fit together, CannotWrite (73 creating, 74 writing) when the disk refuses: then nothing has changed at the final names.
     """
     check_night(night)
+    if remember is not None:
+        remember()
     place = out / night.as_of.isoformat()
     staging = out / f".{place.name}.staging"
     with only_owner_reads():
@@ -81,14 +86,14 @@ def _write_all(night: Night, folder: Path, ran: Callable[[], Mapping[str, Any]] 
     """Every file of the night, each on the disk before the manifest that vouches for it."""
     money = (night.decimals, night.reporting_currency)
     makers: dict[str, Callable[[Path], object]] = {
-        "worklist.parquet": lambda path: write_parquet(night.worklist, night.decimals, path),
+        "worklist.parquet": lambda path: write_published(night.worklist, night.decimals, path),
         "worklist.csv": lambda path: _write(path, csv_text(night.worklist, *money).encode("utf-8", "replace")),
         "worklist.xlsx": lambda path: write_xlsx(night, path),
         "worklist.html": lambda path: _write(path, html(night).encode()),
         "deferred.csv": lambda path: _write(path, csv_text(night.deferred, *money).encode("utf-8", "replace")),
         "excluded.csv": lambda path: _write(path, csv_text(night.excluded, *money).encode("utf-8", "replace")),
         "held_out.csv": lambda path: _write(path, csv_text(night.held_out, *money).encode("utf-8", "replace")),
-        "scores.parquet": lambda path: write_parquet(night.scores, night.decimals, path),
+        "scores.parquet": lambda path: write_published(night.scores, night.decimals, path),
     }
     if night.dialler:
         dialled = csv_text(night.to_dial(), *money, night.dialler)
@@ -224,7 +229,7 @@ def _newest(out: Path) -> str | None:
 def _same(staged: Path, place: Path) -> bool:
     """Whether the published folder holds the staged content, byte for byte; the manifests may differ in their `run` block."""
     fresh, held = read_manifest(staged), read_manifest(place)
-    if held is None or {**held, "run": None} != {**fresh, "run": None}:
+    if held is None or fresh is None or {**held, "run": None} != {**fresh, "run": None}:
         return False
     return all((place / name).is_file() and sha256_of(place / name) == said["sha256"] for name, said in fresh["outputs"].items())
 

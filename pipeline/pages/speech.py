@@ -13,7 +13,7 @@ from babel.numbers import format_currency, format_decimal, format_percent
 from features.currencies import DECIMALS
 from pipeline.pages.language import words
 
-NOTHING = "–"
+DASH = "–"
 
 
 class Speech:
@@ -25,7 +25,7 @@ class Speech:
     def money(self, minor: int | None, currency: str, short: bool = False) -> str:
         """Minor units of a currency; short leaves the decimals out, rounded half-even."""
         if minor is None:
-            return NOTHING
+            return DASH
         places = 0 if short else DECIMALS[currency]
         number = "#,##0" + ("." + "0" * places if places else "")
         pattern = f"¤{number}" if self._sign_first() else f"{number}\xa0¤"
@@ -36,18 +36,18 @@ class Speech:
         return self.locale.currency_formats["standard"].pattern.lstrip("\u200e\u200f").startswith("¤")
 
     def count(self, number: int | None) -> str:
-        return NOTHING if number is None else format_decimal(number, locale=self.locale)
+        return DASH if number is None else format_decimal(number, locale=self.locale)
 
     def share(self, part: float | None, places: int = 0) -> str:
         if part is None:
-            return NOTHING
+            return DASH
         shape = "#,##0" + ("." + "0" * places if places else "")
         return format_percent(part, format=shape + ("\u202f%" if self.locale.language == "fr" else "%"), locale=self.locale)
 
     def day(self, day: dt.date | str | None, shape: str = "long") -> str:
         """A date; `shape` is Babel's (full, long, medium, short)."""
         if day is None:
-            return NOTHING
+            return DASH
         date = dt.date.fromisoformat(day) if isinstance(day, str) else day
         text = format_date(date, shape, locale=self.locale)
         # Babel's patterns do not know that French says "1er septembre".

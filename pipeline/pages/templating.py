@@ -26,6 +26,6 @@ def verbatim(name: str) -> str:
     return (TEMPLATES / name).read_text(encoding="utf-8").replace("\r\n", "\n")
 
 
-def digest(text: str) -> str:
+def policy_digest(text: str) -> str:
     """What a content security policy calls a style or script."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 import xlsxwriter
+from xlsxwriter.exceptions import FileCreateError
 from xlsxwriter.format import Format
 from xlsxwriter.utility import xl_col_to_name
 from xlsxwriter.worksheet import Worksheet
@@ -21,10 +22,11 @@ from pipeline.pages.language import words
 from pipeline.pages.publication import GROUPS_SHOWN, Night, amounts, currency_of, days, figures, instants, kind_of, texts
 
 ENTRIES = ("outcome", "contacted_at", "promise_amount", "promise_due_on", "skipped_because")
-SPOKEN = {"channel": "channels", "part_of_day": "parts", "listed_by": "listed_by"}  # columns whose classes have words: their section
+# Columns whose classes have words: their section.
+SECTIONS_OF_WORDS = {"channel": "channels", "part_of_day": "parts", "listed_by": "listed_by"}
 HEAD_HEIGHT = 32  # points: a heading of two lines
 ROWS_AT_ONCE = 5_000  # turned into cells together, so that memory does not grow with the list
-LONGEST_TEXT = 32_000  # a cell holds 32,767 characters
+LONGEST_CELL = 32_000  # a cell holds 32,767 characters
 LONGEST_SHEET_NAME = 31
 WIDTHS = {"text": 14, "money": 12, "date": 11, "share": 9, "count": 7, "instant": 17, "number": 10}
 WIDE = {"reason_1": 46, "reason_2": 40, "reason_3": 40, "reason": 60, "citation": 30, "rule": 26, "time_zone": 17}
@@ -32,10 +34,10 @@ WIDE |= {"outcome": 24, "contacted_at": 12, "promise_amount": 14, "promise_due_o
 FOLDED = frozenset(
     {"product", "reporting_currency", "amount_if_recovered", "p_defaulted", "reason_3", "model_version", "as_of", "valid_until"}
 )
-PALE, ACCENT, ENTRY, EXPIRED = "#EEF3F8", "#0A5FB8", "#FFF7DB", "#FBE4E0"
+PALE, ACCENT, ENTRY, EXPIRED_FILL = "#EEF3F8", "#0A5FB8", "#FFF7DB", "#FBE4E0"
 
 
-class Book:
+class Workbook:
     """A workbook in writing: rows go to disk as they come, so memory does not grow with the list."""
 
     def __init__(self, path: Path, night: Night) -> None:
@@ -81,7 +83,7 @@ class Book:
 
 def write_xlsx(night: Night, path: Path) -> None:
     """Write the workbook to `path`. Text is only ever text; money and dates are numbers with a format. Raises OSError if the disk fails."""
-    book = Book(path, night)
+    book = Workbook(path, night)
     try:
         _summary(book)
         queues = texts(night.worklist["queue"])
@@ -97,14 +99,14 @@ def write_xlsx(night: Night, path: Path) -> None:
         _close(book)
 
 
-def _close(book: Book) -> None:
+def _close(book: Workbook) -> None:
     try:
         book.file.close()
-    except xlsxwriter.exceptions.FileCreateError as error:
+    except FileCreateError as error:
         raise error.args[0] if error.args and isinstance(error.args[0], OSError) else OSError(str(error)) from None
 
 
-def _summary(book: Book) -> None:
+def _summary(book: Workbook) -> None:
     """The night on one printed page: what it is, what it adds up to, and two charts."""
     night, said = book.night, book.words["book"]
     sheet = book.sheet(said["summary"])
@@ -134,12 +136,13 @@ def _summary(book: Book) -> None:
         _chart(book, sheet, "G20", f"{said['value_by_queue']} ({reporting})", Cells(queues_at, 2, values))
 
 
-def _about(book: Book, sheet: Worksheet, at: int, totals: Mapping[str, Any]) -> int:
+def _about(book: Workbook, sheet: Worksheet, at: int, totals: Mapping[str, Any]) -> int:
     """Night, validity, model, how far the data reach, and the list's value; the first row below them."""
     night, said = book.night, book.words
     text, day = book.format(), book.format(num_format="yyyy-mm-dd", align="left")
     for label, value in ((said["book"]["night"], night.as_of), (said["book"]["valid_until"], night.valid_until)):
         sheet.write_string(at, 0, label, text)
+        # pyrefly: ignore[no-matching-overload]
         sheet.write_datetime(at, 1, value, day)
         at += 1
     _mark_expiry(book, sheet, f"B{at}", f"$B${at}")
@@ -148,6 +151,7 @@ def _about(book: Book, sheet: Worksheet, at: int, totals: Mapping[str, Any]) -> 
     at += 1
     for table, through in night.complete_through.items():
         sheet.write_string(at, 0, f"{said['page']['data_through']} {said['tables'].get(table, table)}", text)
+        # pyrefly: ignore[no-matching-overload]
         sheet.write_datetime(at, 1, through, day)
         at += 1
     reporting = night.reporting_currency
@@ -158,7 +162,7 @@ def _about(book: Book, sheet: Worksheet, at: int, totals: Mapping[str, Any]) -> 
     return at + 3
 
 
-def _groups(book: Book, sheet: Worksheet, at: int) -> int:
+def _groups(book: Workbook, sheet: Worksheet, at: int) -> int:
     for group in (*GROUPS_SHOWN, "scorable"):
         bold = {"bold": True, "top": 1} if group == "scorable" else {}
         sheet.write_string(at, 0, book.words["groups"][group], book.format(**bold))
@@ -167,7 +171,7 @@ def _groups(book: Book, sheet: Worksheet, at: int) -> int:
     return at
 
 
-def _currencies(book: Book, sheet: Worksheet, at: int, per_currency: Mapping[str, Mapping[str, int]]) -> int:
+def _currencies(book: Workbook, sheet: Worksheet, at: int, per_currency: Mapping[str, Mapping[str, int]]) -> int:
     said, names = book.words, ("balance", "arrears", "expected_recovery")
     at = _heads(book, sheet, at, [said["book"]["by_currency"], said["about"]["accounts"], *(said["columns"][name] for name in names)])
     for currency, sums in per_currency.items():
@@ -179,7 +183,7 @@ def _currencies(book: Book, sheet: Worksheet, at: int, per_currency: Mapping[str
     return at
 
 
-def _queues(book: Book, sheet: Worksheet, at: int, per_queue: Mapping[str, Mapping[str, int]]) -> int:
+def _queues(book: Workbook, sheet: Worksheet, at: int, per_queue: Mapping[str, Mapping[str, int]]) -> int:
     reporting = book.night.reporting_currency
     for queue, sums in per_queue.items():
         sheet.write_string(at, 0, _cut(queue), book.format())
@@ -189,12 +193,12 @@ def _queues(book: Book, sheet: Worksheet, at: int, per_queue: Mapping[str, Mappi
     return at
 
 
-def choices(book: Book) -> tuple[list[str], list[str]]:
+def choices(book: Workbook) -> tuple[list[str], list[str]]:
     """What may be entered as an outcome and as a reason to skip, in the workbook's language."""
     return [book.words["outcomes"][name] for name in OUTCOMES], list(book.words["skips"].values())
 
 
-def _heads(book: Book, sheet: Worksheet, at: int, heads: Iterable[str]) -> int:
+def _heads(book: Workbook, sheet: Worksheet, at: int, heads: Iterable[str]) -> int:
     for column, head in enumerate(heads):
         sheet.write_string(at, column, head, book.format(bold=True, bg_color=PALE, bottom=1, align="right" if column else "left"))
     return at + 1
@@ -209,9 +213,9 @@ class Cells:
     values: Mapping[str, float]
 
 
-def _chart(book: Book, sheet: Worksheet, cell: str, title: str, cells: Cells) -> None:
+def _chart(book: Workbook, sheet: Worksheet, cell: str, title: str, cells: Cells) -> None:
     name, last = sheet.get_name(), cells.first + len(cells.values) - 1
-    chart = book.file.add_chart({"type": "bar"})
+    chart: Any = book.file.add_chart({"type": "bar"})
     # Cells are on disk already, so the chart brings its figures along.
     series = {
         "categories": [name, cells.first, 0, last, 0],
@@ -231,7 +235,7 @@ def _chart(book: Book, sheet: Worksheet, cell: str, title: str, cells: Cells) ->
     sheet.insert_chart(cell, chart, {"description": title})
 
 
-def _list(book: Book, name: str, listed: pd.DataFrame, one_of_several: bool = False) -> None:
+def _list(book: Workbook, name: str, listed: pd.DataFrame, one_of_several: bool = False) -> None:
     """One queue: the contract's columns in their order, then the columns to fill in."""
     sheet = book.sheet(name)
     _table(book, sheet, listed, ENTRIES, FOLDED | {"queue"} if one_of_several else FOLDED)
@@ -266,7 +270,7 @@ def _list(book: Book, name: str, listed: pd.DataFrame, one_of_several: bool = Fa
     sheet.set_footer(f"&L{book.words['page']['title']} {book.night.as_of}&R&P / &N")
 
 
-def _plain(book: Book, name: str, frame: pd.DataFrame) -> None:
+def _plain(book: Workbook, name: str, frame: pd.DataFrame) -> None:
     sheet = book.sheet(name)
     _table(book, sheet, frame)
     sheet.freeze_panes(1, 1)
@@ -275,7 +279,7 @@ def _plain(book: Book, name: str, frame: pd.DataFrame) -> None:
     sheet.repeat_rows(0)
 
 
-def _table(book: Book, sheet: Worksheet, frame: pd.DataFrame, entries: Sequence[str] = (), folded: Collection[str] = ()) -> None:
+def _table(book: Workbook, sheet: Worksheet, frame: pd.DataFrame, entries: Sequence[str] = (), folded: Collection[str] = ()) -> None:
     columns = list(frame.columns)
     wrapped = {"bold": True, "bottom": 1, "text_wrap": True, "valign": "top"}
     head, entry_head = (book.format(bg_color=color, indent=1, **wrapped) for color in (PALE, ENTRY))
@@ -312,7 +316,7 @@ def _table(book: Book, sheet: Worksheet, frame: pd.DataFrame, entries: Sequence[
     sheet.autofilter(0, 0, max(1, len(frame)), len(columns) + len(entries) - 1)
 
 
-def _cells(book: Book, frame: pd.DataFrame, column: str) -> tuple[list[Any], Any, str]:
+def _cells(book: Workbook, frame: pd.DataFrame, column: str) -> tuple[list[Any], Any, str]:
     """The values of a column as the file holds them, and how they look: one format, or one per row where the currency decides."""
     night, values, kind = book.night, frame[column], kind_of(frame, column)
     if kind == "money":
@@ -334,13 +338,13 @@ def _cells(book: Book, frame: pd.DataFrame, column: str) -> tuple[list[Any], Any
         return figures(values), book.format(num_format="0.0%"), kind
     if kind in ("count", "number"):
         return figures(values), book.format(num_format="#,##0" if kind == "count" else "0.######"), kind
-    spoken = book.words[SPOKEN[column]] if column in SPOKEN else {}
+    spoken = book.words[SECTIONS_OF_WORDS[column]] if column in SECTIONS_OF_WORDS else {}
     return [spoken.get(text) or _cut(text) for text in texts(values)], book.format(indent=1), "text"
 
 
-def _mark_expiry(book: Book, sheet: Worksheet, cells: str, until: str) -> None:
+def _mark_expiry(book: Workbook, sheet: Worksheet, cells: str, until: str) -> None:
     """From the day after, the cells turn red and say so, by the reader's clock: the file itself never changes."""
-    look = book.file.add_format({"bg_color": EXPIRED, "font_color": "#B02A1A", "font_strikeout": cells.startswith("A")})
+    look = book.file.add_format({"bg_color": EXPIRED_FILL, "font_color": "#B02A1A", "font_strikeout": cells.startswith("A")})
     if not cells.startswith("A"):
         look.set_num_format(f'"{book.words["book"]["expired"]}"yyyy-mm-dd')
     sheet.conditional_format(cells, {"type": "formula", "criteria": f"=TODAY()>{until}", "format": look})
@@ -351,4 +355,4 @@ def _units(minor: int, night: Night, currency: str) -> float:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT] + "…"
+    return text if len(text) <= LONGEST_CELL else text[:LONGEST_CELL] + "…"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,9 @@ from features.coverage import BY_BUCKET, BY_NIGHT, LABELLED, coverage, label_rat
 from features.labels import LABELS, WHY_MISSING
 from features.terms import LabelTerms
 from pipeline.store.files import whole_file
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 COLOUR_OF_LABELLED, COLOURS = "#0a5fb8", ("#9fb0c6", "#d98e04", "#a33b3b", "#6b4fa0", "#0b7350", "#55637a", "#c7a17a")
 COLOUR_OF = dict(zip(LABELS, (COLOUR_OF_LABELLED, COLOURS[2]), strict=True))
@@ -79,7 +83,7 @@ def draw(rates: Mapping[str, pd.DataFrame], coverage: pd.DataFrame, curve: pd.Da
     figure = Figure(figsize=(9.6, 3.0 * (len(labels) + 2)), layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(title, fontsize=10, x=0.01, ha="left")
-    rows = [["night", "bucket"], *([name, name] for name in (*labels, "curve"))]
+    rows: list[Any] = [["night", "bucket"], *([name, name] for name in (*labels, "curve"))]
     (by_night, by_bucket, *bars, last) = figure.subplot_mosaic(rows).values()
     _rate_lines(by_night, rates[BY_NIGHT])
     _rate_bars(by_bucket, rates[BY_BUCKET])
@@ -102,27 +106,27 @@ def draw(rates: Mapping[str, pd.DataFrame], coverage: pd.DataFrame, curve: pd.Da
         figure.savefig(draft, format="png", dpi=120, metadata={"Software": None})
 
 
-def _rate_lines(axes, rows: pd.DataFrame) -> None:
+def _rate_lines(axes: Axes, rows: pd.DataFrame) -> None:
     for label in LABELS:
         axes.plot(range(len(rows)), rows[f"{label}_rate"], color=COLOUR_OF[label], marker="o", markersize=3, label=label)
     _name(axes, rows["as_of"].dt.strftime("%Y-%m-%d"), MONTHS_NAMED // 2)
     axes.set(ylabel="rate by night", ylim=(0, 1))
 
 
-def _rate_bars(axes, rows: pd.DataFrame) -> None:
+def _rate_bars(axes: Axes, rows: pd.DataFrame) -> None:
     for place, label in enumerate(LABELS):
         axes.bar([x + 0.4 * place - 0.2 for x in range(len(rows))], rows[f"{label}_rate"], color=COLOUR_OF[label], width=0.4, label=label)
     _name(axes, rows["bucket"].astype("str"), len(rows))
     axes.set(ylabel="rate by days past due", ylim=(0, 1))
 
 
-def _name(axes, names: pd.Series, most: int) -> None:
+def _name(axes: Axes, names: pd.Series, most: int) -> None:
     """At most so many names below the axis, evenly chosen."""
     step = max(1, -(-len(names) // max(most, 1)))
     axes.set_xticks(range(0, len(names), step), list(names[::step]), rotation=45, ha="right", fontsize=8)
 
 
-def _bars(axes, rows: pd.DataFrame) -> None:
+def _bars(axes: Axes, rows: pd.DataFrame) -> None:
     shares = rows.pivot(index="month", columns="reason", values="share").fillna(0.0)
     reasons = [name for name in (LABELLED, *WHY_MISSING) if name in shares]
     bottom = np.zeros(len(shares))

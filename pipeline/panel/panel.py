@@ -69,9 +69,9 @@ def training_nights(store: Store, params: Params, before: int | None = None) -> 
     last = min(latest, day_number(params.cohort.last)) if params.cohort.last else latest
     days = np.arange(first, last + 1)
     if params.cohort.every == "month":
-        nights = [day for day in days if date_of(day).day == 1]
+        nights = [day for day in days if date_of(int(day)).day == 1]
     elif params.cohort.every == "week":
-        nights = [day for day in days if date_of(day).weekday() == 0]
+        nights = [day for day in days if date_of(int(day)).weekday() == 0]
     else:
         nights = list(days[:: params.cohort.every])
     if not nights:

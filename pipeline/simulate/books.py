@@ -175,6 +175,7 @@ def _is_payday(payday: int, date: dt.date) -> bool:
 def minutes_from(zone: str, other: str, days: np.ndarray) -> np.ndarray:
     """Minutes to add to a clock in `zone` to read the clock in `other`, at noon of each day (int32)."""
     noon = [dt.datetime.combine(date_of(day), dt.time(12)) for day in days]
+    # pyrefly: ignore[unsupported-operation]
     offsets = [moment.replace(tzinfo=ZoneInfo(other)).utcoffset() - moment.replace(tzinfo=ZoneInfo(zone)).utcoffset() for moment in noon]
     return np.array([int(offset.total_seconds()) // 60 for offset in offsets], np.int32)
 
@@ -274,6 +275,7 @@ def accounts_born(seed: int, debtors: np.ndarray, months: np.ndarray) -> tuple[n
     accounts["due_day"] = 1 + (np.array([19, 2, 4, 0, 30])[book] + draws.uniform() * np.array([5, 26, 13, 1, 0])[book]).astype(np.int8)
     accounts["instalment"] = (np.exp(np.array([0.0, 0.0, 4.2, 0.0, 6.8])[book] + 0.5 * size) * euro).astype(np.int64)  # a usual bill
     accounts["live"] = 1
+    # pyrefly: ignore[not-iterable]
     for name in (field for field in ACCOUNT.names if field.endswith("_on") and field not in ("opened_on", "known_on", "placed_on")):
         accounts[name] = NO_DAY
     return accounts, _items_born(accounts, bought_on, draws, months)

@@ -127,7 +127,9 @@ def tell_truth(world, log, debtor, accounts, nights, plan, m, chances, values):
             if arm == ARM_NONE or (touch.moves and night.worked):
                 respond(world.horizon, month, night, debtor, account.promise_open == 1, touch, chances)
                 p, amount = recovery(world.horizon, chances, values)
+            # pyrefly: ignore[unbound-name]
             row.p[2 - arm if arm != ARM_FORCED else 1] = p
+            # pyrefly: ignore[unbound-name]
             row.amount[2 - arm if arm != ARM_FORCED else 1] = amount
         share, other = (COIN, 1) if plan.coin and night.worked else (plan.chosen if plan.workable else 0.0, 0)
         row.p[0] = share * row.p[other] + (1 - share) * row.p[2]

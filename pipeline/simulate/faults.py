@@ -30,10 +30,12 @@ def _cells(**cells: str | None) -> Callable[[Row], Mapping[str, str | None]]:
 
 
 def _too_fine(column: str) -> Callable[[Row], Mapping[str, str | None]]:
+    # pyrefly: ignore[not-iterable]
     return lambda row: {column: f"{row[column]}5" if "." in row[column] else f"{row[column]}.5"}
 
 
 def _known_before(row: Row) -> Mapping[str, str | None]:
+    # pyrefly: ignore[bad-argument-type]
     stamp = dt.datetime.fromisoformat(row["occurred_at"])
     return {"known_at": (stamp - dt.timedelta(days=3)).isoformat()}
 

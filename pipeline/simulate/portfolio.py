@@ -156,6 +156,7 @@ def world_of(seed: int, months: np.ndarray, horizon_days: int, maturity_days: in
         zone = next(book.zone for book in BOOKS if book.group == group)
         for place, (_, own, _) in enumerate(places):
             if own not in (None, zone):
+                # pyrefly: ignore[bad-argument-type]
                 shift[group, place] = minutes_from(own, zone, all_days)
     return World(months, shift, stream_key(seed, LIFE), horizon_days, maturity_days)
 

@@ -65,6 +65,7 @@ class Names:
 
 
 def _offset(day: dt.date, zone: str) -> str:
+    # pyrefly: ignore[missing-attribute]
     minutes = int(dt.datetime.combine(day, dt.time(12), ZoneInfo(zone)).utcoffset().total_seconds()) // 60
     return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
 

@@ -108,6 +108,7 @@ def unsealed(place: Path) -> dict[str, Any]:
         content, digest = None, None
     if digest != hashlib.sha256(json.dumps(content, sort_keys=True, indent=1).encode()).hexdigest():
         raise StoreDamaged.sealed(place.name)
+    # pyrefly: ignore[bad-return]
     return content
 
 

@@ -96,7 +96,7 @@ def _viewed(values: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
     return pa.chunked_array([chunk.view(kind) for chunk in values.chunks], kind)
 
 
-def _numbers(values: pa.ChunkedArray, empty) -> np.ndarray:
+def _numbers(values: pa.ChunkedArray, empty: object) -> np.ndarray:
     filled = pc.fill_null(values, pa.scalar(empty, values.type)) if values.null_count else values
     return filled.to_numpy()
 

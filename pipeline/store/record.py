@@ -69,7 +69,8 @@ class Delivered:
 
     @classmethod
     def read(cls, written: Mapping[str, Any]) -> Delivered:
-        return cls(**{**written, "state": State.read(written["state"])})
+        told: dict[str, Any] = {**written, "state": State.read(written["state"])}
+        return cls(**told)
 
     def written(self) -> dict[str, Any]:
         return {**asdict(self), "state": self.state.written()}

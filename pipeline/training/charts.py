@@ -230,5 +230,5 @@ class _figure:
         text = out.getvalue()
         return f'<div class="chart" role="img" aria-label="{label}">{text[text.index("<svg") :]}</div>'
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, *error: Any) -> None:
         self._style.__exit__(*error)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from models.baseline import AGE_BANDS, AgeBandTable
+from models.baseline import AGE_BAND_TABLE, AgeBandTable
 from models.encoding import MONEY
 from models.lesson import Lesson, Teaching
 from models.recovery import AnyModel, RecoveryModel, debtors_with
@@ -58,7 +58,7 @@ def taught(
     """
     facts = _facts(panel, labels, params)
     events = facts["debtors_recovered"]
-    if events < params.model.min_events or (like is not None and like.kind == AGE_BANDS):
+    if events < params.model.min_events or (like is not None and like.kind == AGE_BAND_TABLE):
         used = (labels["recovered"].notna() | labels["defaulted"].notna()).to_numpy()
         terms = {"default_dpd": params.label.default_dpd, "horizon_days": params.label.horizon_days}
         table = AgeBandTable.fit(labels[used], panel.cohort[used], teaching.money, **terms)

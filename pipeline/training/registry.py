@@ -216,19 +216,23 @@ def _pass_gates(evidence: RunEvidence, params: Params, version: str) -> None:
 def _not_worse(evidence: RunEvidence, standing: Approved, store_path: Path, params: Params, version: str) -> dict[str, Any]:
     """The paired comparison on the challenger's test rows, of nights after the champion's own fit window; ModelRefused when it loses."""
     model = standing_champion(store_path)
+    # pyrefly: ignore[bad-argument-type]
     fair = comparable(model, evidence.cohort)
     refused = f"{version} is not promoted: the champion {standing.version}"
     if not fair.any():
+        # pyrefly: ignore[missing-attribute]
         taught = day_text(int(model.facts["fit_last"]))
         raise ModelRefused(
             f"{refused} was taught on nights through {taught}, too near every test night to be compared. Train on newer data."
         )
+    # pyrefly: ignore[missing-attribute]
     lacking = sorted(set(model.columns) - set(evidence.matrix.columns))
     if lacking:
         raise ModelRefused(f"{refused} needs {', '.join(lacking[:5])}, which this catalogue lacks. Keep the features for one more run.")
     cohort, rankings = evidence.cohort[fair].reset_index(drop=True), evidence.rankings[fair].reset_index(drop=True)
     unit = rankings["unit"].to_numpy()
     theirs = (
+        # pyrefly: ignore[missing-attribute]
         model.predict(evidence.matrix.loc[fair, list(model.columns)].reset_index(drop=True), cohort)["expected_recovery"].to_numpy() * unit
     )
     ours = rankings["expected_recovery"].to_numpy() * unit
@@ -336,6 +340,7 @@ def _opened(params: Params) -> Iterator[tuple[Any, str]]:
             mlflow.set_registry_uri(uri)
             client = mlflow.MlflowClient(uri, uri)
             yield client, _experiment(client, uri)
+        # pyrefly: ignore[implicit-import]
         except (mlflow.exceptions.MlflowException, sqlalchemy.exc.SQLAlchemyError, ConnectionError) as error:
             raise RegistryAway(
                 f"The tracking store {_without_secret(uri)} does not answer as it should ({type(error).__name__}). Start it, or set "

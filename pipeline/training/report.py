@@ -14,7 +14,7 @@ from features.cohort import BUCKETS
 from models.amount import MEAN_SHARE, OBJECTIVES
 from models.evaluate import BEST, HINDSIGHT, MODEL, NEWEST, POOLED, SCOPES, UNSEEN, Evaluation
 from models.fairness import findings
-from models.lesson import CALENDAR, NIGHTS_A_VALUE
+from models.lesson import CALENDAR_VALUES, NIGHTS_A_VALUE
 from models.trade import LEFT, PAID
 from pipeline.pages.templating import template
 from pipeline.training import charts
@@ -213,8 +213,8 @@ def approval(decision: Mapping[str, Any], compared: Mapping[str, Any] | None) ->
 def _withheld(evaluation: Evaluation) -> list[str]:
     """Columns of the calendar the nights taught on say too little of, each with how many of its values they show."""
     return [
-        f"Not taught: {name}. The fit nights show {seen} of its {CALENDAR[name]} values, or fewer than {NIGHTS_A_VALUE} nights a value. "
-        "More nights, spread over the month (cohort.every: 27), show more."
+        f"Not taught: {name}. The fit nights show {seen} of its {CALENDAR_VALUES[name]} values, or fewer than {NIGHTS_A_VALUE} nights a "
+        "value. More nights, spread over the month (cohort.every: 27), show more."
         for name, seen in evaluation.facts["fit"].get("withheld", {}).items()
     ]
 
@@ -264,7 +264,7 @@ def _money_groups(evaluation: Evaluation, capacity: float) -> list[tuple[str, li
         for group in dict.fromkeys(rows["group"]):
             held = {row["ranking"]: row for row in rows[rows["group"] == group].to_dict("records")}
             others = {name: row["share"] for name, row in held.items() if name not in (MODEL, *BEST_OF_ALL)}
-            strongest = max(others, key=others.get) if others else None
+            strongest = max(others, key=lambda name: others[name]) if others else None
             lines.append(
                 {"group": group, "model": held[MODEL], "newest": held.get(NEWEST), "strongest": strongest, "held": held.get(strongest)}
             )

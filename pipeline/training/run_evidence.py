@@ -16,7 +16,7 @@ import pandas as pd
 
 from features.days import day_texts
 from features.errors import InputMissing, ModelRefused
-from models.baseline import AGE_BANDS, AgeBandTable, Scorecard, plain_orders
+from models.baseline import AGE_BAND_TABLE, AgeBandTable, Scorecard, plain_orders
 from models.evaluate import CHAMPION, SCORECARD, Evaluation, Judged, Rival, Truth, evaluate
 from models.recovery import SCORE_COLUMNS, AnyModel
 from pipeline.params import Params
@@ -55,6 +55,7 @@ class RunEvidence:
                 parts = (
                     self.rankings[part + name].to_numpy() if part + name in self.rankings else None for part in (ORDER, CHANCE, PREDICTED)
                 )
+                # pyrefly: ignore[bad-argument-type]
                 found[name] = Rival(*parts)
         return found
 
@@ -103,7 +104,7 @@ def truth_of(truth: Path, evidence: RunEvidence) -> Truth:
 def _taught_rivals(trial: Trial, cohort: pd.DataFrame, matrix: pd.DataFrame) -> dict[str, Rival]:
     """The age-band table and the scorecard, taught on the same fit window."""
     model, label = trial.model, trial.params.label
-    if model.kind == AGE_BANDS:
+    if model.kind == AGE_BAND_TABLE:
         return {}
     rows, unit = trial.windows.recovery.fit, trial.unit(cohort)
     labels, held = trial.windows.fit_labels(trial.panel.labels)[rows], trial.panel.cohort[rows]

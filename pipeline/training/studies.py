@@ -12,7 +12,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from models.amount import COVERAGE
-from models.baseline import AGE_BANDS, plain_orders
+from models.baseline import AGE_BAND_TABLE, plain_orders
 from models.evaluate import MODEL, NEWEST, POOLED, Judged, Rival, evaluate, paired_money
 from models.explain import checked_contributions, kept_reasons, reasons, same_first_reason
 from models.fairness import audit, groups_of, proxies
@@ -41,7 +41,7 @@ def backtest(trial: Trial) -> pd.DataFrame:
         labels.loc[~split.fit, ["recovered", "recovered_amount"]] = np.nan
         if debtors_with(labels["recovered"], panel.cohort["debtor_id"]) < params.model.min_events:
             continue
-        like = replace(trial.model, defaulted=None)
+        like = replace(trial.grown, defaulted=None)
         earlier = RecoveryModel.fit(panel.matrix, labels, panel.cohort, trial.teaching, like=like)
         rows.append({**split.dates(), **_headline(trial, split.test, earlier)})
     return pd.DataFrame(rows)
@@ -59,16 +59,19 @@ def _headline(trial: Trial, test: np.ndarray, model: RecoveryModel) -> dict[str,
     for metric in ("auc", "calibration_slope", "money_ratio"):
         line[metric], line[f"{metric}_low"], line[f"{metric}_high"] = found.figure(metric)
     ours, newest = found.money_row(MODEL, capacity), found.money_row(NEWEST, capacity)
+    # pyrefly: ignore[unsupported-operation]
     shares = {name: ours[name] for name in ("share", "share_low", "share_high")}
+    # pyrefly: ignore[unsupported-operation]
     return {**line, **shares, "share_newest": newest["share"]}
 
 
 def without_contacts(trial: Trial, evidence: RunEvidence) -> pd.DataFrame:
     """The model without our own contacts: a gain that sits in past attempts vanishes when the list changes who is attempted."""
-    model, params = trial.model, trial.params
+    model, params = trial.grown, trial.params
     ours = [entry.name for entry in trial.catalogue if entry.family == "contacts" and entry.name in model.columns]
     if not ours or len(ours) == len(model.columns):
         return pd.DataFrame()
+    # pyrefly: ignore[missing-attribute]
     (bare,) = model.regrown(trial.lesson.without(ours, trial.teaching), trial.teaching)
     judged = evidence.judged()
     without = replace(judged, scores=bare.predict(evidence.matrix.drop(columns=ours), evidence.cohort))
@@ -78,6 +81,7 @@ def without_contacts(trial: Trial, evidence: RunEvidence) -> pd.DataFrame:
     for name, held, grown in (("with", judged, model), ("without", without, bare)):
         found = evaluate(held, {}, (capacity,), draws, seed, scopes=(POOLED,))
         auc, low, high = found.figure("auc")
+        # pyrefly: ignore[unsupported-operation]
         share = found.money_row(MODEL, capacity)["share"]
         rows.append({"our contacts": name, "columns": len(grown.columns), "auc": auc, "auc_low": low, "auc_high": high, "share": share})
     rows[0] |= {"gain": gain["gain"], "gain_low": gain["gain_low"], "gain_high": gain["gain_high"]}
@@ -88,12 +92,14 @@ def other_seeds(trial: Trial, evidence: RunEvidence) -> pd.DataFrame:
     """AUC and money at capacity of the judged model and of the same way grown with SEEDS - 1 other seeds: is the result the seed's luck?"""
     teaching, capacity = trial.teaching, trial.params.gate.capacity
     seeds = [teaching.seed + step * teaching.settings.get("seeds", 1) for step in range(1, SEEDS)]  # none of them shared
-    models = [trial.model, *trial.model.regrown(trial.lesson, teaching, seeds)]
+    # pyrefly: ignore[bad-argument-type]
+    models = [trial.grown, *trial.grown.regrown(trial.lesson, teaching, seeds)]
     judged = evidence.judged()
     rows = []
     for seed, grown in zip([teaching.seed, *seeds], models, strict=True):
         scores = judged.scores if grown is trial.model else grown.predict(evidence.matrix, evidence.cohort)
         found = evaluate(replace(judged, scores=scores), {}, (capacity,), 0, teaching.seed, scopes=(POOLED,))
+        # pyrefly: ignore[unsupported-operation]
         share = found.money_row(MODEL, capacity)["share"]
         rows.append({"seed": seed, "auc": found.figure("auc")[0], "log_loss": found.figure("log_loss")[0], "share": share})
     return pd.DataFrame(rows)
@@ -125,7 +131,7 @@ def fairness(trial: Trial, evidence: RunEvidence, traits: pd.DataFrame) -> dict[
     attempts = evidence.matrix[ATTEMPTS].to_numpy() if ATTEMPTS in evidence.matrix else None
     draws, seed = params.evaluate.bootstrap_draws, params.seed
     told = pd.DataFrame()
-    if model.kind != AGE_BANDS:
+    if model.kind != AGE_BAND_TABLE:
         numbers = model.encoder.encode(evidence.matrix, evidence.cohort)
         told = proxies(numbers, model.encoder.names, evidence.cohort, groups, params.model.model_dump(), draws, seed)
     return {"fairness": audit(evidence.judged(), groups, attempts, params.gate.capacity, draws, seed), "proxies": told}
@@ -134,7 +140,7 @@ def fairness(trial: Trial, evidence: RunEvidence, traits: pd.DataFrame) -> dict[
 def importance(trial: Trial, evidence: RunEvidence) -> dict[str, pd.DataFrame]:
     """`importance`: share of the mean absolute exact contribution per column, on evenly spaced test rows; `effects`: how the strongest
     act over their values; `swarm`: how often each of them moves a score by how much, and at which values."""
-    model = trial.model
+    model = trial.grown
     step = -(-len(evidence.matrix) // IMPORTANCE_ROWS)
     rows = evidence.matrix[::step]
     found, _ = checked_contributions(model, rows, evidence.cohort[::step], many=len(rows) >= MANY_ROWS)
@@ -188,7 +194,7 @@ def _effects(name: str, value: np.ndarray, effect: np.ndarray) -> list[dict[str,
 
 def drift(trial: Trial, evidence: RunEvidence) -> pd.DataFrame:
     """feature, family, psi of the test rows against the bins of the fit; what moved furthest first, the score among them."""
-    model = trial.model
+    model = trial.grown
     numbers = model.encoder.encode(evidence.matrix, evidence.cohort)
     found = model.reference.psi(numbers, model.encoder.names, evidence.rankings["p_recovered"].to_numpy())
     families = {entry.name: entry.family for entry in trial.catalogue}

@@ -14,7 +14,7 @@ import pandas as pd
 
 from features.catalogue import CATALOGUE
 from features.tables import TABLES
-from models.baseline import AGE_BANDS
+from models.baseline import AGE_BAND_TABLE
 from models.boosting import side_by_side
 from models.evaluate import Evaluation, gains_curve, judge_default
 from models.folder import digest
@@ -174,7 +174,7 @@ def _studies(
     ]
     if books is not None:
         studies.append(lambda: {"liquidation": books.placements, **fairness(trial, evidence, books.traits)})
-    if trial.model.kind != AGE_BANDS:
+    if trial.model.kind != AGE_BAND_TABLE:
         studies += [
             lambda: {"backtest": backtest(trial)},
             lambda: {"ablation": without_contacts(trial, evidence)},
@@ -210,7 +210,7 @@ def _trial_facts(trial: Trial, evidence: RunEvidence) -> dict[str, Any]:
     panel, model, params, money = trial.panel, trial.model, trial.params, trial.teaching.money
     window = trial.windows.recovery
     judged_nights = panel.cohort["as_of"].between(window.test_first, window.test_last)
-    taught = model.kind != AGE_BANDS
+    taught = model.kind != AGE_BAND_TABLE
     facts = {
         "label_coverage": float(panel.labels["recovered"][judged_nights.to_numpy()].notna().mean()),
         "windows": trial.windows.facts(),
@@ -225,12 +225,15 @@ def _trial_facts(trial: Trial, evidence: RunEvidence) -> dict[str, Any]:
         "fit": dict(model.facts),
         "test_rows": len(evidence.cohort),
         "test_debtors": int(evidence.cohort["debtor_id"].nunique()),
+        # pyrefly: ignore[missing-attribute]
         "amount_way": dict(model.amount_choice) if taught else None,
+        # pyrefly: ignore[missing-attribute]
         "calibration": model.recovered.calibrator.card() if taught else None,
         "default_head": taught and model.defaulted is not None,
         "data_versions": _delivered(panel),
         "seed": params.seed,
     }
+    # pyrefly: ignore[missing-attribute]
     return facts | ({"unseen_classes": model.encoder.unseen(evidence.matrix)} if taught else {})
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
 from features.errors import InputMissing
 from models.lesson import Lesson, Teaching
-from models.recovery import AnyModel
+from models.recovery import AnyModel, RecoveryModel
 from models.split import TimeSplit, split_by_time
 from pipeline.panel.panel import Panel
 from pipeline.params import Params
@@ -53,6 +53,11 @@ class Trial:
     teaching: Teaching
     params: Params
     catalogue: Sequence[Any]
+
+    @property
+    def grown(self) -> RecoveryModel:
+        """The model, for studies of what boosters alone have: they are not made of the age-band table."""
+        return cast("RecoveryModel", self.model)
 
     def rows(self, chosen: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
         """Cohort, matrix and labels of some rows of the panel (bool), numbered anew."""

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.cohort import BUCKETS, COLUMNS, REASONS, bucket, scorable
+from features.cohort import BUCKETS, COHORT_COLUMNS, REASONS, bucket, scorable
 from features.errors import ContractError, UsageError
 from features.ledger import history
 from features.statuses import StatusLog
@@ -117,7 +117,7 @@ def test_a_known_account_is_counted_once_and_every_reason_is_listed():
 def test_nobody_known_is_an_empty_cohort_with_all_columns():
     cohort = cohort_of(World().account("a", opened_on=START).charge(START, 100), [START - 10])
     assert cohort.frame.empty
-    assert tuple(cohort.frame.columns) == COLUMNS
+    assert tuple(cohort.frame.columns) == COHORT_COLUMNS
     assert cohort.counts.empty
     assert list(cohort.counts.columns) == ["as_of", "portfolio", "reason", "accounts"]
     assert cohort_of(World().account("a", opened_on=START), []).frame.empty

@@ -56,7 +56,9 @@ DECLARATIONS = {"features.spec", "features.tables", "features.terms", "features.
 def imports_of(source: str) -> list[tuple[str, str, bool]]:
     """(module, name taken from it or "", whether the import runs when the file is imported)."""
     tree = ast.parse(source)
-    inside = {id(node) for scope in ast.walk(tree) if isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef) for node in ast.walk(scope)}
+    waits = [scope for scope in ast.walk(tree) if isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef)]
+    waits += [scope for scope in ast.walk(tree) if isinstance(scope, ast.If) and ast.unparse(scope.test) == "TYPE_CHECKING"]
+    inside = {id(node) for scope in waits for node in ast.walk(scope)}
     found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -231,6 +233,7 @@ def test_the_project_lists_every_package():
     assert len(listed) == len(there)
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_exactly_the_three_packages_and_their_data(tmp_path):
     for name in ("pyproject.toml", "README.md", "LICENSE", *PACKAGES):
         target = tmp_path / "house" / name

@@ -21,7 +21,7 @@ PART = 5  # every fifth debtor of the sample: their notebooks must run, not impr
 TABLES = ("accounts", "charges", "balances", "payments", "contacts", "statuses")
 
 # The kernel's own plumbing speaks of event loops and transports; what our code says is caught inside the kernel.
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,8 @@ from pipeline.intake.ingest import ingest
 from pipeline.panel.view import terms_of
 from pipeline.store.store import Store
 
+pytestmark = pytest.mark.slow
+
 REAL = Path(__file__).parents[3] / "shared" / "data"
 SETS = (cash_advances, mobile_loans, utility_contacts, credit_cards_taiwan)
 

@@ -26,7 +26,7 @@ from models.effect import (
     bands,
     fit_effect,
 )
-from models.folder import EFFECT
+from models.folder import EFFECT_FILE
 from models.lesson import Lesson
 from models.recovery import RecoveryModel, load_model
 from tests.worlds.panels import made_panel, teaching
@@ -163,7 +163,7 @@ def test_the_folder_keeps_the_head(panel, model, tmp_path):
     assert again.effect.facts == model.effect.facts
     assert again.version == model.version
     bare = replace(model, effect=None)
-    assert EFFECT not in bare.files()
+    assert EFFECT_FILE not in bare.files()
     assert bare.theta(panel.matrix, panel.cohort) is None
     assert bare.version != model.version
     assert load_model(tmp_path / "bare", bare.save(tmp_path / "bare")).effect is None

@@ -15,9 +15,9 @@ from features.tables import NO_DAY
 from models.baseline import AgeBandTable
 from models.explain import (
     DOWN,
-    LEAST,
-    REASONS,
-    STRENGTHS,
+    LEAST_STRENGTH,
+    REASON_COLUMNS,
+    STRENGTH_COLUMNS,
     UP,
     Sentences,
     checked_contributions,
@@ -82,14 +82,14 @@ def test_contributions_that_do_not_add_up_are_refused_with_the_account(panel, mo
 
 
 def test_reasons_come_strongest_first_and_say_their_direction(said):
-    strengths = said[list(STRENGTHS)].abs().to_numpy()
+    strengths = said[list(STRENGTH_COLUMNS)].abs().to_numpy()
     for first, second in ((0, 1), (1, 2)):
         both = ~np.isnan(strengths[:, second])
         assert (strengths[both, first] >= strengths[both, second]).all()
-    for reason, strength in zip(REASONS, STRENGTHS, strict=True):
+    for reason, strength in zip(REASON_COLUMNS, STRENGTH_COLUMNS, strict=True):
         given = said[said[reason] != ""]
         assert (given[reason].str[0] == np.where(given[strength] > 0, UP, DOWN)).all()
-        assert (given[strength].abs() >= LEAST).all()
+        assert (given[strength].abs() >= LEAST_STRENGTH).all()
         assert said[said[reason] == ""][strength].isna().all()
     assert (said["reason_1"] != "").mean() > 0.95
 
@@ -100,17 +100,17 @@ def test_a_group_speaks_once_and_silent_columns_never(panel, model, said):
         "promises": ("Kept",),
         "lateness": ("past due",),
     }
-    for row in said[list(REASONS)].itertuples(index=False):
+    for row in said[list(REASON_COLUMNS)].itertuples(index=False):
         for spoken in words.values():
             assert sum(any(word in reason for word in spoken) for reason in row) <= 1
-    everything = " ".join(said[list(REASONS)].to_numpy().ravel())
+    everything = " ".join(said[list(REASON_COLUMNS)].to_numpy().ravel())
     assert "contact" not in everything
     assert "noise" not in everything
 
 
 def test_every_sentence_is_true_of_its_account(panel, said):
     kept = 0
-    for place, row in enumerate(said[list(REASONS)].itertuples(index=False)):
+    for place, row in enumerate(said[list(REASON_COLUMNS)].itertuples(index=False)):
         about = panel.matrix.iloc[place]
         for reason in row:
             if "past due" in reason:
@@ -148,20 +148,20 @@ def test_every_reason_of_one_account_adds_up(panel, model):
 
 def test_columns_without_a_declaration_are_no_reason(panel, model):
     silent = reasons(model, panel.matrix[:50], panel.cohort[:50], ())
-    assert (silent[list(REASONS)] == "").all().all()
+    assert (silent[list(REASON_COLUMNS)] == "").all().all()
 
 
 def test_a_figure_that_is_missing_leaves_the_sentence_unsaid(panel, model):
     matrix = panel.matrix[:200].copy()
     matrix["promises_made_365d"] = np.nan
     told = reasons(model, matrix, panel.cohort[:200], COLUMNS)
-    assert not told[list(REASONS)].apply(lambda column: column.str.contains("Kept")).any().any()
+    assert not told[list(REASON_COLUMNS)].apply(lambda column: column.str.contains("Kept")).any().any()
 
 
 def test_nothing_of_nothing_is_not_said(panel, model):
     matrix = panel.matrix[:200].assign(promises_made_365d=0.0, promises_kept_365d=0.0)
     told = reasons(model, matrix, panel.cohort[:200], COLUMNS)
-    assert not told[list(REASONS)].apply(lambda column: column.str.contains("Kept 0 of 0")).any().any()
+    assert not told[list(REASON_COLUMNS)].apply(lambda column: column.str.contains("Kept 0 of 0")).any().any()
 
 
 def test_text_from_outside_stays_one_short_line(panel, model):
@@ -199,7 +199,7 @@ def test_the_age_band_table_gives_its_own_facts(panel):
     for place in range(300):
         late, placed = panel.cohort["days_past_due"][place], panel.cohort["placed_on"][place]
         rate = table.predict(panel.matrix, panel.cohort)["p_recovered"][place] if place < 5 else None
-        for reason in told.loc[place, list(REASONS)]:
+        for reason in told.loc[place, list(REASON_COLUMNS)]:
             if "past due" in reason:
                 assert reason[2:].startswith(f"{late} day")
                 assert rate is None or f"about {rate:.0%} paid within 30 days" in reason
@@ -215,13 +215,13 @@ def test_steadiness_of_reasons_between_two_models(panel, model, said):
     assert same_first_reason(said, turned) == pytest.approx(0.5, abs=0.01)
     swapped = said.rename(columns={"reason_1": "reason_2", "reason_2": "reason_1"})
     assert kept_reasons(said, swapped) == 1.0 > same_first_reason(said, swapped)
-    lost = (said["reason_1"] != "")[said.index % 2 == 1].sum() / (said[list(REASONS)] != "").to_numpy().sum()
+    lost = (said["reason_1"] != "")[said.index % 2 == 1].sum() / (said[list(REASON_COLUMNS)] != "").to_numpy().sum()
     assert kept_reasons(said, turned) == pytest.approx(1 - lost)
 
 
 def test_reasons_of_no_rows_are_no_rows(panel, model):
     told = reasons(model, panel.matrix[:0], panel.cohort[:0], COLUMNS)
-    assert list(told.columns) == [*REASONS, *STRENGTHS]
+    assert list(told.columns) == [*REASON_COLUMNS, *STRENGTH_COLUMNS]
     assert told.empty
 
 

@@ -253,7 +253,7 @@ def test_a_column_of_the_calendar_is_taught_only_from_nights_that_show_its_value
     often = few.assign(weekday=1.0 * (night % 7))  # all seven, some of them on two nights only
     withheld = RecoveryModel.fit(often, labels, panel.cohort, teaching()).facts["withheld"]
     assert withheld == {"days_to_month_end": 2, "weekday": 7}
-    monkeypatch.setattr("models.lesson.CALENDAR", {})
+    monkeypatch.setattr("models.lesson.CALENDAR_VALUES", {})
     assert fitted()[1]["days_to_month_end"] > 0
 
 

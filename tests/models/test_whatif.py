@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from features.errors import InputMissing
-from models.whatif import BEST, ORDERS, RANKED, what_if
-from pipeline.night.whatif import draw, table_of, text_of, with_truth
+from models.whatif import BEST_ORDER, ORDERS, RANKED, what_if
+from pipeline.night.whatif import draw_curve, table_of, text_of, with_truth
 from tests.worlds.ranked import night
 
 
@@ -45,9 +45,9 @@ def test_what_if_reads_as_a_table_and_a_curve(tmp_path):
     assert "balance first" in text
     assert "Expected is not added by working" in text
     assert "counts the joined accounts' money too, which the page's net value does not." in text.splitlines()[0]
-    draw(table, "EUR", tmp_path / "curve.png")
+    draw_curve(table, "EUR", tmp_path / "curve.png")
     again = tmp_path / "again.png"
-    draw(table, "EUR", again)
+    draw_curve(table, "EUR", again)
     assert (tmp_path / "curve.png").read_bytes() == again.read_bytes()
 
 
@@ -58,13 +58,13 @@ def test_with_the_truth_the_best_order_is_best_and_what_contact_adds_is_told():
     rows = rows.assign(expected_amount_if_left=left, expected_amount_if_contacted=left + 50, expected_amount=left + 20)
     found = what_if(rows, [3, 1000])
     few, whole = (found[found["capacity"] == size].set_index("order") for size in (3, 1000))
-    assert few["true"].idxmax() == BEST
+    assert few["true"].idxmax() == BEST_ORDER
     assert (whole["true"].round(6) == whole["true"].iloc[0].round(6)).all()
     ours = rows["fx"] * rows["share"] * rows["discount"]
     workable = rows["group"].isin(["worklist", "joined", "below_capacity"])
     assert whole["added"].iloc[0] == pytest.approx((50 * ours)[workable].sum())
     text = text_of(table_of(rows, [3], "EUR"), "EUR")
-    assert BEST in text
+    assert BEST_ORDER in text
     assert "only contact brings" in text
 
 

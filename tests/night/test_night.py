@@ -46,6 +46,8 @@ from pipeline.store.store import Store
 from tests.worlds.commands import recoup
 from tests.worlds.params import written_params
 
+pytestmark = pytest.mark.slow
+
 HOUSE = Path(__file__).parents[2]
 
 

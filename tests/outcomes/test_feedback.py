@@ -18,8 +18,9 @@ from features.days import day_number
 from features.errors import ContractError, InputMissing, UsageError
 from features.tables import OUTCOMES
 from pipeline.intake.delivery import find
-from pipeline.outcomes.feedback import CODES, TABLE, _amount, _Fault
-from pipeline.outcomes.filled_workbook import read_rows
+from pipeline.outcomes.entries import CODES, EntryFault, amount_of
+from pipeline.outcomes.feedback import TABLE
+from pipeline.outcomes.filled_workbook import read_filled
 from pipeline.pages.language import words
 from pipeline.pages.workbook import write_xlsx
 from pipeline.run import receive
@@ -227,7 +228,7 @@ def test_a_partial_control_file_may_not_name_a_last_day(tmp_path):
 def test_hostile_texts_come_back_as_they_went_out(tmp_path):
     made = hostile()
     write_xlsx(made, tmp_path / "worklist.xlsx")
-    rows = read_rows(tmp_path / "worklist.xlsx")
+    rows = read_filled(tmp_path / "worklist.xlsx")
     assert {row.cells["account_id"] for row in rows} == set(made.worklist["account_id"])
     assert not any(row.formulas or row.filled for row in rows)
 
@@ -304,10 +305,10 @@ def test_the_command_says_what_became_of_the_rows(house, tmp_path, capsys):
 @given(st.integers(1, 10**12), st.sampled_from(["EUR", "JPY", "KWD"]))
 def test_any_amount_comes_back_to_the_minor_unit(minor, currency):
     decimals = {"EUR": 2, "JPY": 0, "KWD": 3}[currency]
-    assert _amount(minor / 10**decimals if decimals else minor, currency) == minor
+    assert amount_of(minor / 10**decimals if decimals else minor, currency) == minor
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), True, dt.date(2026, 1, 1), "1e99", "٣", 0])
 def test_what_is_no_amount_is_none(value):
-    with pytest.raises(_Fault, match="FB_AMOUNT"):
-        _amount(value, "EUR")
+    with pytest.raises(EntryFault, match="FB_AMOUNT"):
+        amount_of(value, "EUR")

@@ -9,10 +9,15 @@ import pandas as pd
 import pytest
 
 from features.errors import ContractError
+from models.prioritise import GROUPS
 from pipeline.columns import WORKLIST_COLUMNS
-from pipeline.pages.publication import Details
+from pipeline.pages.publication import GROUPS_SHOWN, Details
 from pipeline.pages.publish import publish
 from tests.worlds.paper_nights import night
+
+
+def test_a_reader_meets_the_groups_of_the_ranking():
+    assert sorted(GROUPS_SHOWN) == sorted(GROUPS)
 
 
 def counts(**changed: int) -> dict[str, int]:
@@ -79,3 +84,12 @@ def test_all_that_is_wrong_with_a_night_is_said_at_once_and_no_value(tmp_path):
     assert all(part in told for part in ("'time_zone'", "'p_recovered'", "'rule'", "1 are scorable"))
     assert "47.11" not in told
     assert all(name not in told for name in night().worklist["account_id"])
+
+
+def test_a_night_is_remembered_once_it_is_sound_and_before_anybody_can_see_it(tmp_path):
+    seen: list[bool] = []
+    with pytest.raises(ContractError, match="'time_zone' must not be empty"):
+        publish(replace(night(), **with_cell("worklist", "time_zone", "")), tmp_path, remember=lambda: seen.append(True))
+    assert seen == []
+    publish(night(), tmp_path, remember=lambda: seen.append((tmp_path / "current").exists()))
+    assert seen == [False]

@@ -12,7 +12,7 @@ from features.tables import OUTCOMES
 from models.explain import of_one_account
 from models.phrases import OWN_SENTENCES
 from pipeline.columns import WORKLIST_COLUMNS
-from pipeline.pages.language import WORDS, languages, voice, words
+from pipeline.pages.language import WORDS_FOLDER, languages, voice, words
 from pipeline.pages.publication import GROUPS_SHOWN
 from pipeline.pages.templating import TEMPLATES
 
@@ -34,7 +34,7 @@ def leaves(section: dict, path: str = "") -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("language", sorted(place.stem for place in WORDS.glob("*.yaml")))
+@pytest.mark.parametrize("language", sorted(place.stem for place in WORDS_FOLDER.glob("*.yaml")))
 def test_every_language_has_every_word_and_every_placeholder(language):
     english, other = leaves(words("en")), leaves({name: section for name, section in words(language).items() if name != "reasons"})
     assert other.keys() == english.keys()

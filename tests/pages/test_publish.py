@@ -218,7 +218,7 @@ def quick_faces(monkeypatch):
     monkeypatch.setattr(publishing, "html", lambda made: few[made is NEW])
     monkeypatch.setattr(publishing, "csv_text", lambda frame, *_: few[frame is NEW.worklist])
     monkeypatch.setattr(publishing, "write_xlsx", lambda made, path: path.write_text(few[made is NEW]))
-    monkeypatch.setattr(publishing, "write_parquet", lambda frame, _, path: path.write_text(few[frame is NEW.worklist]))
+    monkeypatch.setattr(publishing, "write_published", lambda frame, _, path: path.write_text(few[frame is NEW.worklist]))
     monkeypatch.setattr(publishing.os, "fsync", lambda opened: None)
 
 

@@ -28,6 +28,8 @@ from pipeline.training.train import Run, evaluate_again, train
 from tests.worlds.panels import COLUMNS, MadePanel, made_panel
 from tests.worlds.params import quick_params
 
+pytestmark = pytest.mark.slow
+
 HOUSE = Path(__file__).parents[2]
 DECISION = {"who": "ann", "why": "better", "when": "2026-01-01T00:00:00+00:00"}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+from collections.abc import Iterable
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,6 +20,40 @@ from pipeline.columns import DIALLER_COLUMNS
 TableName = Literal["accounts", "charges", "balances", "payments", "contacts", "statuses"]
 ContactChannel = Literal["call", "autodial", "voicemail", "sms", "email", "letter", "visit", "chat", "portal", "social"]
 Role = Literal["creditor", "third_party_collector", "debt_buyer"]
+
+
+class ParamsRefused(UsageError):
+    """The params file is no params file, or holds values that cannot be."""
+
+    @classmethod
+    def no_text(cls, path: str, line: int) -> ParamsRefused:
+        return cls(f"Params file {path!r} is not UTF-8 text at line {line}. Save it as UTF-8.")
+
+    @classmethod
+    def no_yaml(cls, path: str, line: int | None) -> ParamsRefused:
+        at = "" if line is None else f" at line {line}"
+        return cls(f"Params file {path!r} is not YAML{at}. Mend it.")
+
+    @classmethod
+    def no_sections(cls, path: str) -> ParamsRefused:
+        return cls(f"Params file {path!r} must hold named sections. See params.yaml of the project.")
+
+    @classmethod
+    def values(cls, path: str, sentences: Iterable[str]) -> ParamsRefused:
+        return cls(f"Params file {path!r}: " + " ".join(sentences))
+
+
+class ParamsMissing(InputMissing):
+    """There is no params file to read."""
+
+    @classmethod
+    def file(cls, path: str, why: str | None) -> ParamsMissing:
+        return cls(f"Params file {path!r} cannot be read ({why}). Give its place with --params.")
+
+
+def _unknown(where: str, unknown: Iterable[str], known: Iterable[str]) -> ValueError:
+    """The sentence of UsageError for pydantic, which ends it itself."""
+    return ValueError(str(UsageError.unknown_keys(where, unknown, known)).removesuffix("."))
 
 
 def _known_zone(name: str) -> str:
@@ -116,7 +151,7 @@ class Model(BaseModel):
     def _known_names(cls, raw: Any) -> Any:
         unknown = sorted(set(raw) - set(MODEL_NAMES)) if isinstance(raw, dict) else []
         if unknown:
-            raise ValueError(str(UsageError.unknown_keys("model", unknown, MODEL_NAMES)).removesuffix("."))
+            raise _unknown("model", unknown, MODEL_NAMES)
         return raw
 
 
@@ -178,7 +213,7 @@ class Worklist(Section):
     def _columns_of_the_list(cls, value: dict[str, str]) -> dict[str, str]:
         unknown = [name for name in value if name not in DIALLER_COLUMNS]
         if unknown:
-            raise ValueError(str(UsageError.unknown_keys("worklist.dialler_columns", unknown, DIALLER_COLUMNS)).removesuffix("."))
+            raise _unknown("worklist.dialler_columns", unknown, DIALLER_COLUMNS)
         twice = sorted({head for head in value.values() if list(value.values()).count(head) > 1})
         if twice:
             raise ValueError(f"must give each column its own heading, but {', '.join(twice)} stands twice")
@@ -288,21 +323,20 @@ def load(path: Path) -> Params:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise UsageError(f"Params file {str(path)!r} is not UTF-8 text at line {line}. Save it as UTF-8.") from None
+        raise ParamsRefused.no_text(str(path), line) from None
     except OSError as error:
-        raise InputMissing(f"Params file {str(path)!r} cannot be read ({error.strerror}). Give its place with --params.") from None
+        raise ParamsMissing.file(str(path), error.strerror) from None
     try:
         raw = yaml.safe_load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        line = f" at line {mark.line + 1}" if mark else ""
-        raise UsageError(f"Params file {str(path)!r} is not YAML{line}. Mend it.") from None
+        raise ParamsRefused.no_yaml(str(path), mark.line + 1 if mark else None) from None
     if not isinstance(raw, dict):
-        raise UsageError(f"Params file {str(path)!r} must hold named sections. See params.yaml of the project.")
+        raise ParamsRefused.no_sections(str(path))
     try:
         return Params.model_validate(raw)
     except ValidationError as error:
-        raise UsageError(f"Params file {str(path)!r}: " + " ".join(_sentences(error))) from None
+        raise ParamsRefused.values(str(path), _sentences(error)) from None
 
 
 def _overlaid(defaults: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from features.tables import Kind
 from pipeline.intake.casting import literal, quoted
 from pipeline.intake.delivery import CELL_LIMIT, Part
+from pipeline.intake.refusals import BrokenFile
 
 _TEXT = re.compile(r"VARCHAR|ENUM\(.*|UUID|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|\"NULL\"")
 _LOCAL_TIME = re.compile(r"TIMESTAMP(_S|_MS|_NS)?")
@@ -73,11 +74,11 @@ def unreadable(engine_message: str) -> str:
     line = _LINE.search(engine_message)
     where = f" at line {int(line[1]):,}" if line else ""
     if "utf-8" in engine_message:
-        return f"is not UTF-8 text{where}. Deliver it as UTF-8."
+        return str(BrokenFile.no_text(where))
     if "Expected Number of Columns" in engine_message:
         return f"has too few or too many cells{where}. Deliver it again, whole."
     if "unterminated quote" in engine_message:
         return f"has a quote that does not end{where}. Deliver it as RFC 4180 says."
     if "aximum line size" in engine_message:
-        return f"(LIMIT_CELL) has a line of more than {CELL_LIMIT:,} bytes{where}. Correct it and deliver it again."
+        return str(BrokenFile.line(CELL_LIMIT, where))
     return f"cannot be read{where}. Deliver it again, whole."

@@ -121,8 +121,8 @@ class BrokenFile(Exception):
         return cls("is empty, it lacks even a header. Deliver it again.")
 
     @classmethod
-    def no_text(cls) -> BrokenFile:
-        return cls("is not UTF-8 text. Deliver it as UTF-8.")
+    def no_text(cls, where: str = "") -> BrokenFile:
+        return cls(f"is not UTF-8 text{where}. Deliver it as UTF-8.")
 
     @classmethod
     def header(cls) -> BrokenFile:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from features.errors import ModelRefused
 from models.folder import digest_of
 from pipeline.store.files import write_whole
+from pipeline.store.refusals import NotApproved
 
 if TYPE_CHECKING:
     from models.baseline import AgeBandTable
@@ -48,10 +48,7 @@ def champion(store_path: Path) -> Approved | None:
     folder = model_folder(store_path, version)
     found = digest_of(folder)
     if found != record["sha256"]:
-        raise ModelRefused(
-            f"The champion {version} has sha256 {found[:12]}, approved was {str(record['sha256'])[:12]}. "
-            "Put the approved files back, promote another run, or roll back with `recoup promote --rollback`."
-        )
+        raise NotApproved.model(version, found, str(record["sha256"]))
     return Approved(folder, found, version, record)
 
 
@@ -59,28 +56,29 @@ def read_record(store_path: Path) -> dict[str, Any] | None:
     """champion.json as it stands; ModelRefused when it cannot be read as an approval."""
     place = store_path / MODELS / CHAMPION
     try:
-        text = place.read_text(encoding="utf-8")
+        record = json.loads(place.read_bytes())
     except FileNotFoundError:
         return None
-    try:
-        record = json.loads(text)
-    except json.JSONDecodeError:
-        raise ModelRefused(f"{str(place)!r} is damaged. Promote a run again.") from None
+    except ValueError:
+        raise NotApproved.damaged(str(place)) from None
     lacking = [name for name in REQUIRED if name not in record] if isinstance(record, dict) else list(REQUIRED)
     if lacking or not record["approved_by"]:
-        raise ModelRefused(f"{str(place)!r} is no approval: it lacks {', '.join(lacking) or 'approved_by'}. Promote a run.")
+        raise NotApproved.lacking(str(place), lacking)
     version = str(record["model_version"])
     if Path(version).name != version or version in ("", ".", ".."):
-        raise ModelRefused(f"{str(place)!r} names a model outside the store. Promote a run again.")
+        raise NotApproved.outside(str(place))
     return record
 
 
 def approvals(store_path: Path) -> dict[Path, str]:
     """Folder -> approved sha256, of the champion and of those before it that a rollback could put back."""
     found, record = {}, read_record(store_path)
-    while record:
-        found[model_folder(store_path, str(record["model_version"]))] = str(record["sha256"])
-        record = record["previous"]
+    try:
+        while record:
+            found[model_folder(store_path, str(record["model_version"]))] = str(record["sha256"])
+            record = record["previous"]
+    except (KeyError, TypeError):
+        raise NotApproved.damaged(str(store_path / MODELS / CHAMPION)) from None
     return found
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from features.errors import LockHeld
+from pipeline.store.refusals import Busy
 
 _held: dict[tuple[str, int], int] = {}
 
@@ -30,7 +30,7 @@ def only_run(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise LockHeld(f"Another run works on {str(folder)!r}. Wait until it has ended, then run again.") from None
+            raise Busy.folder(str(folder)) from None
         _held[holder] = 1
         try:
             yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from features.errors import ContractError, InputMissing, UsageError
+from features.errors import ContractError, InputMissing, LockHeld, ModelRefused, UsageError
 
 
 class StoreDamaged(ContractError):
@@ -42,6 +42,29 @@ class StoreDamaged(ContractError):
     @classmethod
     def foreign(cls, table: str) -> StoreDamaged:
         return cls(f"The log of table {table!r} names a file that `recoup` did not write. Restore the store from a backup.")
+
+
+class NotApproved(ModelRefused):
+    """champion.json, or the model it names, is not what somebody approved."""
+
+    @classmethod
+    def model(cls, version: str, found: str, approved: str) -> NotApproved:
+        return cls(
+            f"The champion {version} has sha256 {found[:12]}, approved was {approved[:12]}. "
+            "Put the approved files back, promote another run, or roll back with `recoup promote --rollback`."
+        )
+
+    @classmethod
+    def damaged(cls, place: str) -> NotApproved:
+        return cls(f"{place!r} is damaged. Promote a run again.")
+
+    @classmethod
+    def lacking(cls, place: str, names: Iterable[str]) -> NotApproved:
+        return cls(f"{place!r} is no approval: it lacks {', '.join(names) or 'approved_by'}. Promote a run.")
+
+    @classmethod
+    def outside(cls, place: str) -> NotApproved:
+        return cls(f"{place!r} names a model outside the store. Promote a run again.")
 
 
 class NoStore(UsageError):
@@ -93,6 +116,14 @@ class NotStored(InputMissing):
     @classmethod
     def account(cls, account_id: str) -> NotStored:
         return cls(f"Account {account_id!r} is not in the store. Check the id; ids are matched letter by letter.")
+
+
+class Busy(LockHeld):
+    """Somebody else works there."""
+
+    @classmethod
+    def folder(cls, folder: str) -> Busy:
+        return cls(f"Another run works on {folder!r}. Wait until it has ended, then run again.")
 
 
 class NightRefused(UsageError):

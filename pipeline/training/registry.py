@@ -30,6 +30,7 @@ from models.recovery import AnyModel, RecoveryModel, load_model
 from models.verdict import gates
 from pipeline.params import Params
 from pipeline.store.champion import MODELS, Approved, champion, model_folder, read_record, write_record
+from pipeline.store.files import only_owner_reads, write_whole
 from pipeline.store.locks import only_run
 from pipeline.training.report import approval
 from pipeline.training.run_evidence import CARD, JUDGED, RUNS, RunEvidence, comparable, load_evidence, run_folder
@@ -270,7 +271,8 @@ def _sign_card(store_path: Path, run_id: str, params: Params, signature: str) ->
     if not place.is_file():
         return
     text = place.read_text(encoding="utf-8").split("\n## Approval\n")[0].rstrip("\n") + "\n" + signature
-    place.write_text(text, encoding="utf-8")
+    with only_owner_reads():
+        write_whole(place, text)
     with _opened(params) as (client, _):
         client.log_text(run_id, text, CARD)
 

@@ -20,6 +20,7 @@ from models.baseline import AGE_BAND_TABLE, AgeBandTable, Scorecard, plain_order
 from models.evaluate import CHAMPION, SCORECARD, Evaluation, Judged, Rival, Truth, evaluate
 from models.recovery import SCORE_COLUMNS, AnyModel
 from pipeline.params import Params
+from pipeline.store.files import only_owner_reads, whole_folder
 from pipeline.training.trial import Trial
 
 RUNS, JUDGED, EVALUATION, REPORT, CARD = "runs", "judged", "evaluation.json", "report.html", "model_card.md"
@@ -149,18 +150,13 @@ def run_folder(store_path: Path, run_id: str) -> Path:
 
 def save_evidence(folder: Path, evidence: RunEvidence, judged_model: AnyModel, texts: dict[str, str]) -> dict[str, str]:
     """Write everything, readable by the owner only; returns the sha256 that the registry keeps: of the judged folder and of the rest."""
-    folder.mkdir(parents=True, mode=0o700)
-    judged_sha256 = judged_model.save(folder / JUDGED)
-    for name, frame in zip(TABLES, (evidence.matrix, evidence.cohort, evidence.rankings), strict=True):
-        frame.to_parquet(folder / f"{name}.parquet", index=False, compression="zstd")
-        (folder / f"{name}.parquet").chmod(0o600)
-    write_texts(folder, texts)
+    with only_owner_reads(), whole_folder(folder) as draft:
+        judged_sha256 = judged_model.save(draft / JUDGED)
+        for name, frame in zip(TABLES, (evidence.matrix, evidence.cohort, evidence.rankings), strict=True):
+            frame.to_parquet(draft / f"{name}.parquet", index=False, compression="zstd")
+        for name, text in texts.items():
+            (draft / name).write_text(text, encoding="utf-8")
     return {"judged_sha256": judged_sha256, "evidence_sha256": _digest(folder)}
-
-
-def write_texts(folder: Path, texts: dict[str, str]) -> None:
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
 
 
 def evaluation_text(evaluation: Evaluation) -> str:

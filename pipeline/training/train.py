@@ -26,6 +26,7 @@ from pipeline.panel.panel import Panel, money_scale
 from pipeline.panel.panel import panel as panel_of
 from pipeline.params import Params
 from pipeline.store.champion import model_folder
+from pipeline.store.files import write_whole
 from pipeline.store.store import Store
 from pipeline.training import registry, report
 from pipeline.training.books import Books, books_of
@@ -133,9 +134,8 @@ def evaluate_again(store_path: Path, run_id: str, params: Params, truth: Path | 
     again = _concluded(again, params, before.facts["fit_auc"])
     html = report.render(again, known.version, run_id)
     place = out or folder / REPORT
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(html, encoding="utf-8")
-    place.with_suffix(".json").write_text(evaluation_text(again), encoding="utf-8")
+    write_whole(place, html)
+    write_whole(place.with_suffix(".json"), evaluation_text(again))
     return report.terminal_text(again, known.version, place)
 
 

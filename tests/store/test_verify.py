@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -14,7 +15,7 @@ from pipeline.intake.ingest import ingest
 from pipeline.store import commit
 from pipeline.store.champion import keep, write_record
 from pipeline.store.store import Store
-from pipeline.store.verify import examine_store
+from pipeline.store.verify import Examined, _models, examine_store
 from tests.worlds.deliveries import PARAMS, PAYMENTS, payment, world, write
 
 # One pattern per kind of file that verify looks at.
@@ -91,6 +92,22 @@ def test_a_whole_table_or_model_that_is_gone_is_found(own):
     faults = examine_store(own).faults
     assert sum("'charges/_delta_log/" in fault and "is gone" in fault for fault in faults) == 2
     assert sum("Model folder" in fault and "is missing" in fault for fault in faults) == 1
+
+
+def test_whatever_bit_of_the_approval_flips_the_answer_is_a_sentence(own):
+    place = own / "models" / "champion.json"
+    whole = place.read_bytes()
+    former = json.loads(whole)
+    whole = json.dumps({**former, "previous": {**former, "model_version": "age-band-prior"}}).encode()
+    for position in range(len(whole)):
+        for bit in (1, 32, 128):
+            flipped = bytearray(whole)
+            flipped[position] ^= bit
+            place.write_bytes(flipped)
+            seen = Examined()
+            _models(own, seen)
+            assert len(seen.faults) <= 2
+            assert all(fault.endswith((".", "`.")) for fault in seen.faults)
 
 
 def test_a_model_that_is_not_approved_must_be_what_its_name_says(own):

@@ -1,8 +1,10 @@
-"""A real contact log held against the rules: what caps and capacities would have deferred. python -m benchmarks.contact_caps PATH
+"""A real contact log held against the rules: what caps and capacities would have deferred.
+python -m benchmarks.contact_caps PATH
 
-PATH holds utility_contacts. Nobody signed off the law of its place, and half of its log is dated to months: as delivered, all of it is
-deferred. Here the place counts as signed off, and the measures dated to a day are replayed night by night through the engine of the
-product; of those dated to a month the caps allow more or less by how the days lay, so both ends are given.
+PATH holds utility_contacts. Nobody signed off the law of its place, and half of its log is dated to months: as
+delivered, all of it is deferred. Here the place counts as signed off, and the measures dated to a day are replayed
+night by night through the engine of the product; of those dated to a month the caps allow more or less by how the days
+lay, so both ends are given.
 """
 
 from __future__ import annotations
@@ -46,26 +48,43 @@ def main() -> None:
 
 
 def held_against_rules(store: Store, params: Params, raw: Path) -> str:
-    """One line per measure: contacts, deferred by the rules (replayed, or the two ends), and over the month's planned capacity."""
+    """One line per measure: contacts, deferred by the rules (replayed, or the two ends),
+    and over the month's planned capacity.
+    """
     tables = [store.tables(shard) for shard in range(store.shards)]
-    accounts, contacts = (pd.concat([one[name] for one in tables], ignore_index=True) for name in ("accounts", "contacts"))
+    accounts, contacts = (
+        pd.concat([one[name] for one in tables], ignore_index=True) for name in ("accounts", "contacts")
+    )
     measures = read_raw(raw, "contacts.csv.gz")["action"]
     contacts["measure"] = measures.to_numpy()[contacts["contact_id"].str.removeprefix("line-").astype(int) - 2]
     rules = load_rules()
     daily = ~contacts["measure"].isin(utility_contacts.MONTH_PRECISE)
-    replayed, by_rule = _replay(accounts, contacts[daily].sort_values(["occurred_on", "account_no"]), rules, _as_if_known(params))
+    replayed, by_rule = _replay(
+        accounts, contacts[daily].sort_values(["occurred_on", "account_no"]), rules, _as_if_known(params)
+    )
     bounds = _bounds(contacts[~daily], rules, params)
     over = _over_capacity(contacts, raw)
-    lines = [f"{len(contacts):,} contacts of {utility_contacts.NAME}; as delivered, month-precise: all deferred (contacts.unknown)"]
-    lines.append(f"{'measure':22}{'contacts':>10}{'dated to':>10}{'deferred by rules':>20}{'over the month capacity':>26}")
+    lines = [
+        (
+            f"{len(contacts):,} contacts of {utility_contacts.NAME}; "
+            "as delivered, month-precise: all deferred (contacts.unknown)"
+        )
+    ]
+    lines.append(
+        f"{'measure':22}{'contacts':>10}{'dated to':>10}{'deferred by rules':>20}{'over the month capacity':>26}"
+    )
     for name, rows in contacts.groupby("measure", sort=True):
         dated = "month" if name in utility_contacts.MONTH_PRECISE else "day"
         if utility_contacts.CHANNEL[name] not in CONTACT_CHANNELS:
             deferred = "no contact"
         else:
             deferred = f"{replayed[name]:,}" if dated == "day" else "{:,} to {:,}".format(*bounds[name])
-        lines.append(f"{name:22}{len(rows):>10,}{dated:>10}{deferred:>20}{'no limit' if over[name] is None else f'{over[name]:,}':>26}")
-    lines.append("Of the replayed, deferred by: " + ", ".join(f"{rule} {count:,}" for rule, count in by_rule.most_common()))
+        lines.append(
+            f"{name:22}{len(rows):>10,}{dated:>10}{deferred:>20}{'no limit' if over[name] is None else f'{over[name]:,}':>26}"
+        )
+    lines.append(
+        "Of the replayed, deferred by: " + ", ".join(f"{rule} {count:,}" for rule, count in by_rule.most_common())
+    )
     return "\n".join(lines)
 
 
@@ -77,11 +96,15 @@ def _as_if_known(params: Params) -> Params:
     return params.model_copy(update={"portfolios": {utility_contacts.NAME: book}, "eligibility": signed})
 
 
-def _replay(accounts: pd.DataFrame, log: pd.DataFrame, rules: Rules, params: Params) -> tuple[Mapping[str, int], Counter]:
+def _replay(
+    accounts: pd.DataFrame, log: pd.DataFrame, rules: Rules, params: Params
+) -> tuple[Mapping[str, int], Counter]:
     """Every contact is asked for on its day, given those kept before it: (deferred per measure, deferred per rule)."""
     deferred, by_rule = Counter(), Counter()
     log = log[log["channel"].astype("str").isin(CONTACT_CHANNELS)]
-    cohort = accounts.drop_duplicates("account_no").assign(days_past_due=np.int32(30)).set_index("account_no", drop=False)
+    cohort = (
+        accounts.drop_duplicates("account_no").assign(days_past_due=np.int32(30)).set_index("account_no", drop=False)
+    )
     none = pd.DataFrame(columns=["account_no", "status", "from_on", "until_on", "known_on", "known_at", "detail"])
     kept: list[pd.DataFrame] = []
     for day, asked in log.groupby("occurred_on", sort=True):
@@ -105,7 +128,8 @@ def _replay(accounts: pd.DataFrame, log: pd.DataFrame, rules: Rules, params: Par
 
 
 def _bounds(log: pd.DataFrame, rules: Rules, params: Params) -> Mapping[str, tuple[int, int]]:
-    """(least, most) contacts of each measure beyond the caps, by how the days may lie in their month, other measures left aside.
+    """(least, most) contacts of each measure beyond the caps, by how the days may lie in their month,
+    other measures left aside.
 
     Least: spread as evenly as can be, each cap used up in every window that fits the month. Most: all on one day.
     """

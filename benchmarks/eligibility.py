@@ -2,8 +2,8 @@
 
     python -m benchmarks.eligibility [accounts, default 200000] [contacts per account, default 30] [shards, default 1]
 
-Made-up accounts in five books over fifteen places; the log spans two years. One process works one shard after another, as a night does;
-memory is that of one shard. The choice of channel reads the same log and is timed beside it.
+Made-up accounts in five books over fifteen places; the log spans two years. One process works one shard after another,
+as a night does; memory is that of one shard. The choice of channel reads the same log and is timed beside it.
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ def book(accounts: int, each: int, seed: int = 1) -> dict[str, pd.DataFrame]:
             "debtor_id": pd.Series([f"d{number}" for number in owner], dtype="str"),
             "portfolio": pd.Categorical([BOOKS[number][0] for number in which]),
             "debtor_type": pd.Categorical(["consumer"] * accounts),
-            "jurisdiction": pd.Categorical([BOOKS[b][1][h % len(BOOKS[b][1])] for b, h in zip(which, home, strict=True)]),
+            "jurisdiction": pd.Categorical(
+                [BOOKS[b][1][h % len(BOOKS[b][1])] for b, h in zip(which, home, strict=True)]
+            ),
             "time_zone": pd.Categorical([BOOKS[b][2][h % len(BOOKS[b][2])] for b, h in zip(which, home, strict=True)]),
             "days_past_due": random.integers(1, 1500, accounts).astype(np.int32),
             "known_on": np.int32(AS_OF - 800),
@@ -75,9 +77,13 @@ def book(accounts: int, each: int, seed: int = 1) -> dict[str, pd.DataFrame]:
             "occurred_on": day,
             "occurred_at": at,
             "occurred_minute": np.int16(833),
-            "channel": pd.Categorical.from_codes(random.choice(4, rows, p=[0.6, 0.2, 0.15, 0.05]), ["call", "sms", "email", "letter"]),
+            "channel": pd.Categorical.from_codes(
+                random.choice(4, rows, p=[0.6, 0.2, 0.15, 0.05]), ["call", "sms", "email", "letter"]
+            ),
             "direction": pd.Categorical.from_codes(np.zeros(rows, np.int8), ["outbound"]),
-            "outcome": pd.Categorical.from_codes(random.choice(7, rows, p=[0.5, 0.15, 0.1, 0.04, 0.2, 0.001, 0.009]), OUTCOMES),
+            "outcome": pd.Categorical.from_codes(
+                random.choice(7, rows, p=[0.5, 0.15, 0.1, 0.04, 0.2, 0.001, 0.009]), OUTCOMES
+            ),
             "promise_amount": np.where(random.random(rows) < 0.1, 10_000, NO_MONEY),
             "promise_due_on": (day + 10).astype(np.int32),
             "known_on": day,

@@ -1,8 +1,10 @@
-"""How long the faces of a long list take, how large they are, and how much memory a workbook needs. Prints one line per face.
+"""How long the faces of a long list take, how large they are, and how much memory a workbook needs.
+Prints one line per face.
 
     python -m benchmarks.faces [ROWS ...]
 
-Each face is made by a process of its own, so that its peak memory is its own. The night is made up, larger than any the sample holds.
+Each face is made by a process of its own, so that its peak memory is its own. The night is made up, larger than any the
+sample holds.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ FACES = ("worklist.html", "worklist.xlsx", "worklist.csv")
 
 
 def measure(face: str, rows: int) -> tuple[float, float, int, float]:
-    """(seconds, seconds of CPU, bytes, MiB at its peak above what the night itself takes) of one face of so many listed debtors."""
+    """(seconds, seconds of CPU, bytes, MiB at its peak above what the night itself takes) of
+    one face of so many listed debtors.
+    """
     from pipeline.pages.csv_file import csv_text
     from pipeline.pages.page import html
     from pipeline.pages.workbook import write_xlsx
@@ -56,7 +60,13 @@ def main(sizes: Sequence[int]) -> None:
         for face in FACES:
             with alone.Pool(1) as process:
                 seconds, cpu, size, peak = process.apply(measure, (face, rows))
-            print(f"  {face:14} {seconds:5.1f} s ({cpu:.1f} s of CPU)  {size / 1e6:6.2f} MB  {peak:4.0f} MiB above the night", flush=True)
+            print(
+                (
+                    f"  {face:14} {seconds:5.1f} s ({cpu:.1f} s of CPU)  "
+                    f"{size / 1e6:6.2f} MB  {peak:4.0f} MiB above the night"
+                ),
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""The basic aggregates as others make them: DuckDB SQL, pandas, Polars. Each reads the store's files and ends with a pandas frame.
+"""The basic aggregates as others make them: DuckDB SQL, pandas, Polars.
+Each reads the store's files and ends with a pandas frame.
 
-A frame has account_no, night and one float64 column per feature, in any order of rows. All do the same work: reversals are netted and
-corrected contacts replaced as they were known on each night.
+A frame has account_no, night and one float64 column per feature, in any order of rows. All do the same work: reversals
+are netted and corrected contacts replaced as they were known on each night.
 """
 
 from __future__ import annotations
@@ -28,7 +29,11 @@ BASIC = Catalogue(
     [
         *(Feature("payments", agg, window, empty=0) for agg in (Agg.COUNT, Agg.SUM) for window in WINDOWS),
         *(Feature("payments", agg, window, empty=MISSING) for agg in (Agg.MAX, Agg.MEAN) for window in WINDOWS),
-        *(Feature("contacts", Agg.COUNT, window, where=clause, empty=0) for clause in (None, CALL, OUTBOUND) for window in WINDOWS),
+        *(
+            Feature("contacts", Agg.COUNT, window, where=clause, empty=0)
+            for clause in (None, CALL, OUTBOUND)
+            for window in WINDOWS
+        ),
         *(Feature(event, Agg.DAYS_SINCE_LAST, WINDOWS[-1], empty=MISSING) for event in ("payments", "contacts")),
         *(Feature(event, Agg.DAYS_SINCE_FIRST, WINDOWS[-1], empty=MISSING) for event in ("payments", "contacts")),
         *(Feature("payments", Agg.STD, window, empty=MISSING) for window in WINDOWS[2:]),
@@ -48,7 +53,9 @@ def in_duckdb(store: Path, nights: list[int], threads: int) -> pd.DataFrame:
     connection = duckdb.connect(config={"threads": threads})
     connection.execute(f"CREATE TABLE nights AS SELECT DATE '{EPOCH}' + unnest(?::INTEGER[]) AS night", [nights])
     for name in ("accounts", "payments", "contacts"):
-        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{files(store, name)}', hive_partitioning = false)")
+        connection.execute(
+            f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{files(store, name)}', hive_partitioning = false)"
+        )
     taken_back = """(SELECT r.account_no, r.reverses_no, n.night, sum(r.amount) AS amount FROM payments r
                      JOIN nights n ON r.known_on < n.night WHERE r.kind = 'reversal' GROUP BY ALL)"""
     sides = {
@@ -73,9 +80,13 @@ def in_duckdb(store: Path, nights: list[int], threads: int) -> pd.DataFrame:
     )
     for name, events in sides.items():
         columns = ", ".join(f"{_sql(feature)} AS {feature.name}" for feature in BASIC.features_of(name))
-        connection.execute(f"CREATE VIEW {name}_made AS SELECT account_no, night, {columns} FROM ({events}) GROUP BY account_no, night")
+        connection.execute(
+            f"CREATE VIEW {name}_made AS SELECT account_no, night, {columns} FROM ({events}) GROUP BY account_no, night"
+        )
     shown = ", ".join(
-        f"coalesce({entry.name}, 0)::DOUBLE AS {entry.name}" if entry.empty == 0 else f"{entry.name}::DOUBLE AS {entry.name}"
+        f"coalesce({entry.name}, 0)::DOUBLE AS {entry.name}"
+        if entry.empty == 0
+        else f"{entry.name}::DOUBLE AS {entry.name}"
         for entry in BASIC
     )
     found = connection.execute(
@@ -91,7 +102,10 @@ def _sql(feature: Feature) -> str:
     word = {Agg.COUNT: "count(*)", Agg.SUM: "sum(amount)", Agg.MAX: "max(amount)", Agg.MEAN: "avg(amount)", Agg.STD: "stddev_samp(amount)",
             Agg.DAYS_SINCE_LAST: "min(night - occurred_on)", Agg.DAYS_SINCE_FIRST: "max(night - occurred_on)"}[feature.agg]  # fmt: skip
     tests = [f"occurred_on >= night - {feature.window.days}"]
-    tests += [f"{column} IN ({', '.join(repr(value) for value in values)})" for column, values in (feature.where or EVERY).columns]
+    tests += [
+        f"{column} IN ({', '.join(repr(value) for value in values)})"
+        for column, values in (feature.where or EVERY).columns
+    ]
     return f"{word} FILTER ({' AND '.join(tests)})"
 
 
@@ -99,7 +113,8 @@ def in_pandas(store: Path, nights: list[int], threads: int) -> pd.DataFrame:
     """One group-by per window and filter, night by night. pandas has one thread; reading has pyarrow's."""
     accounts = pd.read_parquet(store / "accounts", columns=["account_no"])["account_no"].sort_values()
     payments, contacts = (
-        pd.read_parquet(store / name, columns=columns) for name, columns in (("payments", PAYMENTS), ("contacts", CONTACTS))
+        pd.read_parquet(store / name, columns=columns)
+        for name, columns in (("payments", PAYMENTS), ("contacts", CONTACTS))
     )
     reversals = pd.read_parquet(store / "payments", columns=REVERSALS, filters=[("kind", "=", "reversal")])
     for frame in (payments, contacts, reversals):
@@ -116,7 +131,12 @@ def in_pandas(store: Path, nights: list[int], threads: int) -> pd.DataFrame:
             if name == "contacts":  # the files are sorted by time and, within it, by the day a row became known
                 seen = seen.drop_duplicates(["account_no", "contact_no"], keep="last")
             else:
-                back = reversals[reversals["known_on"] < day].groupby(["account_no", "reverses_no"])["amount"].sum().rename("back")
+                back = (
+                    reversals[reversals["known_on"] < day]
+                    .groupby(["account_no", "reverses_no"])["amount"]
+                    .sum()
+                    .rename("back")
+                )
                 seen = seen.merge(back, how="left", left_on=["account_no", "payment_no"], right_index=True)
                 seen = seen.assign(amount=seen["amount"] - seen["back"].fillna(0))
                 seen = seen[seen["amount"] > 0]
@@ -146,19 +166,30 @@ def in_polars(store: Path, nights: list[int], threads: int) -> pd.DataFrame:
     """One lazy plan per night, all of them collected together."""
     import polars as pl
 
-    scans = {name: pl.scan_parquet(files(store, name), hive_partitioning=False) for name in ("accounts", "payments", "contacts")}
+    scans = {
+        name: pl.scan_parquet(files(store, name), hive_partitioning=False)
+        for name in ("accounts", "payments", "contacts")
+    }
     plans = []
     for night in nights:
         day = pl.lit(night).cast(pl.Int32).cast(pl.Date)
         payments = scans["payments"].filter(pl.col("known_on") < day)
-        back = payments.filter(pl.col("kind") == "reversal").group_by("account_no", "reverses_no").agg(back=pl.col("amount").sum())
+        back = (
+            payments.filter(pl.col("kind") == "reversal")
+            .group_by("account_no", "reverses_no")
+            .agg(back=pl.col("amount").sum())
+        )
         events = {
             "payments": payments.filter(pl.col("kind") == "payment")
             .join(back, how="left", left_on=["account_no", "payment_no"], right_on=["account_no", "reverses_no"])
             .with_columns(amount=pl.col("amount") - pl.col("back").fill_null(0))
             .filter(pl.col("amount") > 0),
             "contacts": scans["contacts"]
-            .filter((pl.col("known_on") < day) & (pl.col("occurred_on") < day) & (pl.col("occurred_on") >= day - pl.duration(days=LONGEST)))
+            .filter(
+                (pl.col("known_on") < day)
+                & (pl.col("occurred_on") < day)
+                & (pl.col("occurred_on") >= day - pl.duration(days=LONGEST))
+            )
             .unique(["account_no", "contact_no"], keep="last"),  # the files lie as pandas relies on too
         }
         plan = scans["accounts"].select("account_no").with_columns(night=pl.lit(night))
@@ -191,7 +222,9 @@ _FLATTENED = {
 
 
 def in_timeseriesflattener(store: Path, nights: list[int], threads: int) -> pd.DataFrame:
-    """One prediction time per account and night. It knows neither reversals nor corrections: pandas prepares the events of each night."""
+    """One prediction time per account and night. It knows neither reversals nor corrections:
+    pandas prepares the events of each night.
+    """
     import polars as pl
     import timeseriesflattener as flat
 
@@ -211,7 +244,9 @@ def in_timeseriesflattener(store: Path, nights: list[int], threads: int) -> pd.D
             # One spec per filter and column: each look-behind is joined once, for all aggregates over it.
             over: dict[tuple, list[Feature]] = defaultdict(list)
             for feature in BASIC.features_of(name):
-                column = "amount" if feature.event == "payments" and feature.agg is Agg.COUNT else _FLATTENED[feature.agg][0]
+                column = (
+                    "amount" if feature.event == "payments" and feature.agg is Agg.COUNT else _FLATTENED[feature.agg][0]
+                )
                 over[feature.where, column].append(feature)
             for number, ((clause, column), wanted) in enumerate(over.items()):
                 rows, values_of = frame, f"{name}_{number}"  # it asks for a name of its own per spec
@@ -229,7 +264,9 @@ def in_timeseriesflattener(store: Path, nights: list[int], threads: int) -> pd.D
                 )  # fmt: skip
                 for feature in wanted:
                     word = getattr(flat, _FLATTENED[feature.agg][1]).name
-                    named.append((feature, f"f_{values_of}_within_0_to_{feature.window.days - 1}_days_{word}_fallback_nan"))
+                    named.append(
+                        (feature, f"f_{values_of}_within_0_to_{feature.window.days - 1}_days_{word}_fallback_nan")
+                    )
         with contextlib.redirect_stdout(io.StringIO()):  # its progress bars
             wide = flattener.aggregate_timeseries(specs).df.to_pandas()
         found = {"account_no": wide["account_no"], "night": night}
@@ -250,12 +287,19 @@ def _prepared(store: Path, night: int) -> dict[str, pd.DataFrame]:
     frames = {}
     for name, columns in (("payments", PAYMENTS), ("contacts", CONTACTS)):
         frame = pd.read_parquet(store / name, columns=columns)
-        frame = frame.assign(**{column: pd.to_datetime(frame[column]).astype("datetime64[us]") for column in ("occurred_on", "known_on")})
+        frame = frame.assign(
+            **{column: pd.to_datetime(frame[column]).astype("datetime64[us]") for column in ("occurred_on", "known_on")}
+        )
         frames[name] = frame[(frame["known_on"] < day) & (frame["occurred_on"] < day)]
     frames["contacts"] = frames["contacts"].drop_duplicates(["account_no", "contact_no"], keep="last")
-    paid, reversals = frames["payments"], pd.read_parquet(store / "payments", columns=REVERSALS, filters=[("kind", "=", "reversal")])
+    paid, reversals = (
+        frames["payments"],
+        pd.read_parquet(store / "payments", columns=REVERSALS, filters=[("kind", "=", "reversal")]),
+    )
     reversals = reversals[pd.to_datetime(reversals["known_on"]) < day]
     back = reversals.groupby(["account_no", "reverses_no"])["amount"].sum().rename("back")
-    paid = paid[paid["kind"] == "payment"].merge(back, how="left", left_on=["account_no", "payment_no"], right_index=True)
+    paid = paid[paid["kind"] == "payment"].merge(
+        back, how="left", left_on=["account_no", "payment_no"], right_index=True
+    )
     paid = paid.assign(amount=paid["amount"] - paid["back"].fillna(0))
     return {**frames, "payments": paid[paid["amount"] > 0]}

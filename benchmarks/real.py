@@ -1,6 +1,8 @@
-"""The product on published sets, from the raw files to the published list: python -m benchmarks.real PATH [--work DIR] [--only NAME ...].
+"""The product on published sets, from the raw files to the published list:
+python -m benchmarks.real PATH [--work DIR] [--only NAME ...].
 
-Every set is converted, ingested and worked for one night. Where outcomes are known it is judged on later ones; a table comes last.
+Every set is converted, ingested and worked for one night. Where outcomes are known it is judged on later ones; a table
+comes last.
 """
 
 from __future__ import annotations
@@ -57,15 +59,24 @@ def main(arguments: list[str] | None = None) -> None:
     wanted = [adapter for adapter in SETS if adapter.NAME in chosen.only and (chosen.path / adapter.NAME).is_dir()]
     if not wanted:
         raise InputMissing(
-            f"None of {', '.join(adapter.NAME for adapter in SETS)} lies in {str(chosen.path)!r}. Give the folder that holds them."
+            f"None of {', '.join(adapter.NAME for adapter in SETS)} lies in {str(chosen.path)!r}. "
+            "Give the folder that holds them."
         )
-    answers = [answer for adapter in wanted for answer in worked(adapter, chosen.path / adapter.NAME, chosen.work / adapter.NAME)]
+    answers = [
+        answer
+        for adapter in wanted
+        for answer in worked(adapter, chosen.path / adapter.NAME, chosen.work / adapter.NAME)
+    ]
     print(table_of(answers))
-    (chosen.work / "figures.json").write_text(json.dumps([asdict(answer) for answer in answers], indent=1, default=float) + "\n")
+    (chosen.work / "figures.json").write_text(
+        json.dumps([asdict(answer) for answer in answers], indent=1, default=float) + "\n"
+    )
 
 
 def params_of(adapter: ModuleType, work: Path) -> Params:
-    """The project's params with the set's overlay, written beside its store. Nobody signed off the law of these places."""
+    """The project's params with the set's overlay, written beside its store.
+    Nobody signed off the law of these places.
+    """
     whole = yaml.safe_load(PROJECT_PARAMS.read_text(encoding="utf-8"))
     for section, own in adapter.PARAMS.items():
         whole[section] = own if section == "portfolios" else {**whole[section], **own}
@@ -107,7 +118,11 @@ def advances(store: Store, params: Params) -> Iterator[Answer]:
     run = train(whole, params, CATALOGUE, store.path)
     print(run.text())
     yield outcomes.trained_panel("cash_advances, all scorable accounts, Mondays", whole, run.evaluation)
-    decision = {"who": getpass.getuser(), "why": "published set", "when": dt.datetime.now(dt.UTC).isoformat(timespec="seconds")}
+    decision = {
+        "who": getpass.getuser(),
+        "why": "published set",
+        "when": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+    }
     try:
         print(registry.promote(store.path, run.run_id, params, **decision))
     except registry.ModelRefused as refused:
@@ -122,23 +137,43 @@ def table_of(answers: list[Answer]) -> str:
     for answer in answers:
         shares = {**answer.shares, BANDS: answer.shares.get(BANDS, answer.shares.get(BANDS_OF_TRAIN, math.nan))}
         auc = "{:.3f} [{:.3f}, {:.3f}]".format(*answer.auc)
-        plain = [answer.task, f"{answer.rows:,}", f"{answer.debtors:,}", answer.label, f"{answer.rate:.1%}", f"{answer.coverage:.0%}", auc]
-        rows.append([*plain, _share(answer.money_ratio, "{:.2f}"), *(_share(shares.get(name, math.nan), "{:.1%}") for name in SHARES)])
+        plain = [
+            answer.task,
+            f"{answer.rows:,}",
+            f"{answer.debtors:,}",
+            answer.label,
+            f"{answer.rate:.1%}",
+            f"{answer.coverage:.0%}",
+            auc,
+        ]
+        rows.append(
+            [
+                *plain,
+                _share(answer.money_ratio, "{:.2f}"),
+                *(_share(shares.get(name, math.nan), "{:.1%}") for name in SHARES),
+            ]
+        )
     widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
     lines = ["", "Money in the top 20 % of each night: the last columns. '-' where a set has no money to reach."]
     lines += [
         "  ".join(
-            cell.ljust(width) if column == 0 else cell.rjust(width) for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         for row in rows
     ]
     for answer in answers:
         rivals = ", ".join(f"{name} {value:.3f}" for name, value in answer.rival_auc.items() if not math.isnan(value))
         lines += (
-            [f"\n{answer.task}"] + ([f"  AUC of other orders: {rivals}"] if rivals else []) + [f"  {sentence}" for sentence in answer.said]
+            [f"\n{answer.task}"]
+            + ([f"  AUC of other orders: {rivals}"] if rivals else [])
+            + [f"  {sentence}" for sentence in answer.said]
         )
         if answer.importance:
-            lines.append("  carried by " + ", ".join(f"{name} {share:.0%}" for name, share in list(answer.importance.items())[:6]))
+            lines.append(
+                "  carried by "
+                + ", ".join(f"{name} {share:.0%}" for name, share in list(answer.importance.items())[:6])
+            )
     return "\n".join(lines)
 
 

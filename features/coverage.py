@@ -1,4 +1,6 @@
-"""What a panel's labels rest on: rates by night and arrears bucket, coverage by month with reasons, how fast recoveries become known."""
+"""What a panel's labels rest on: rates by night and arrears bucket, coverage by month with reasons,
+how fast recoveries become known.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ def label_rates(cohort_frame: pd.DataFrame, labels: pd.DataFrame) -> dict[str, p
     """Title -> table. Rates are shares of the rows that have the label; NaN where none has.
 
     By night and by arrears bucket: accounts, recovered_labelled, recovered_rate, defaulted_labelled, defaulted_rate.
-    By currency (money of two is never added) and bucket: accounts with a mature label and the share of their balances recovered.
+    By currency (money of two is never added) and bucket: accounts with a mature label and the share of their balances
+    recovered.
     """
     rows = pd.DataFrame(
         {
@@ -35,7 +38,9 @@ def label_rates(cohort_frame: pd.DataFrame, labels: pd.DataFrame) -> dict[str, p
     )
     mature = rows[rows["recovered_amount"].notna()]
     money = mature.groupby(["currency", "bucket"], observed=True)
-    recovered = money.agg(accounts=("balance", "size"), balance=("balance", "sum"), recovered=("recovered_amount", "sum")).reset_index()
+    recovered = money.agg(
+        accounts=("balance", "size"), balance=("balance", "sum"), recovered=("recovered_amount", "sum")
+    ).reset_index()
     recovered["balance_recovered_share"] = recovered.pop("recovered") / recovered.pop("balance")
     return {
         BY_NIGHT: _rates(rows, "as_of"),
@@ -45,7 +50,8 @@ def label_rates(cohort_frame: pd.DataFrame, labels: pd.DataFrame) -> dict[str, p
 
 
 def coverage(cohort_frame: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    """month (YYYY-MM of as_of), label, reason ('labelled' or why it is missing), accounts, share of the month's rows; only what occurs.
+    """month (YYYY-MM of as_of), label, reason ('labelled' or why it is missing), accounts, share of the month's rows;
+    only what occurs.
 
     A month whose share of labels falls away shows a broken feed at a glance.
     """
@@ -62,10 +68,14 @@ def coverage(cohort_frame: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     return found.iloc[places].reset_index(drop=True)
 
 
-def recoveries_by_day(cohort_frame: pd.DataFrame, ledger: Ledger, terms: LabelTerms, complete_through: Reach) -> pd.DataFrame:
-    """Sums behind the maturity curve, per currency and number of days after as_of: accounts and money known by then, and in the end.
+def recoveries_by_day(
+    cohort_frame: pd.DataFrame, ledger: Ledger, terms: LabelTerms, complete_through: Reach
+) -> pd.DataFrame:
+    """Sums behind the maturity curve, per currency and number of days after as_of: accounts and money known by then,
+    and in the end.
 
-    Over the rows whose recovery has matured; recovered as in the labels, but known before as_of + days, or ever. Shards add up row by row.
+    Over the rows whose recovery has matured; recovered as in the labels, but known before as_of + days, or ever. Shards
+    add up row by row.
     """
     gap_days = terms.horizon_days + terms.maturity_days
     days = sorted({day for day in (*CURVE_DAYS, terms.horizon_days, gap_days) if day <= gap_days})
@@ -85,14 +95,18 @@ def recoveries_by_day(cohort_frame: pd.DataFrame, ledger: Ledger, terms: LabelTe
                 | {"accounts_in_the_end": accounts[-1], "money_in_the_end": money[-1]}
             )
         )
-    empty = {"currency": "str", **dict.fromkeys(("days", "accounts", "money", "accounts_in_the_end", "money_in_the_end"), "int64")}
+    empty = {
+        "currency": "str",
+        **dict.fromkeys(("days", "accounts", "money", "accounts_in_the_end", "money_in_the_end"), "int64"),
+    }
     return pd.concat([pd.DataFrame(columns=list(empty)), *tables]).astype(empty).reset_index(drop=True)
 
 
 def maturity_curve(recoveries: pd.DataFrame) -> pd.DataFrame:
     """currency, days, accounts_share, money_share: the part of the eventual recoveries known n days after as_of.
 
-    recoveries: the tables of `recoveries_by_day`, of one or more shards. Above 1 where reversals still had to come; NaN without recoveries.
+    recoveries: the tables of `recoveries_by_day`, of one or more shards. Above 1 where reversals still had to come; NaN
+    without recoveries.
     """
     sums = recoveries.groupby(["currency", "days"]).sum().reset_index()
     for name in ("accounts", "money"):
@@ -101,10 +115,15 @@ def maturity_curve(recoveries: pd.DataFrame) -> pd.DataFrame:
 
 
 def money_dropped(cohort_frame: pd.DataFrame, labels: pd.DataFrame) -> pd.Series:
-    """currency -> share of the recovered money on rows that min_amount or min_share label as not recovered; 0 where nothing was."""
+    """currency -> share of the recovered money on rows that min_amount or min_share label as not recovered;
+    0 where nothing was.
+    """
     currency = cohort_frame["currency"].astype("str").to_numpy()
     amount = labels["recovered_amount"].fillna(0.0)
-    dropped, whole = amount.where(labels["recovered"] == 0.0, 0.0).groupby(currency).sum(), amount.groupby(currency).sum()
+    dropped, whole = (
+        amount.where(labels["recovered"] == 0.0, 0.0).groupby(currency).sum(),
+        amount.groupby(currency).sum(),
+    )
     return (dropped / whole.where(whole > 0)).fillna(0.0).rename("money_dropped").rename_axis("currency")
 
 

@@ -1,4 +1,6 @@
-"""The day: every table, event and night counts days from one epoch. Numbers, dates and text are turned into one another here."""
+"""The day: every table, event and night counts days from one epoch. Numbers,
+dates and text are turned into one another here.
+"""
 
 from __future__ import annotations
 

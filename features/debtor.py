@@ -1,4 +1,6 @@
-"""What a debtor's scorable accounts of one night add up to. A debtor lies in one shard, so nothing here crosses shards."""
+"""What a debtor's scorable accounts of one night add up to. A debtor lies in one shard,
+so nothing here crosses shards.
+"""
 
 from __future__ import annotations
 
@@ -34,9 +36,15 @@ class Holdings:
         self._rates = [_rate(str(name), terms) for name in self.currencies]
 
     def without_rate(self) -> dict[str, int]:
-        """Currency -> rows of debtors with accounts in several currencies whose sum is missing because it has no rate."""
+        """Currency -> rows of debtors with accounts in several currencies whose sum is missing
+        because it has no rate.
+        """
         codes = self.currency[self.mixed]
-        counts = {str(name): int((codes == code).sum()) for code, name in enumerate(self.currencies) if self._rates[code] is None}
+        counts = {
+            str(name): int((codes == code).sum())
+            for code, name in enumerate(self.currencies)
+            if self._rates[code] is None
+        }
         return {name: count for name, count in counts.items() if count}
 
     def over(self, agg: Agg, values: np.ndarray | None, is_money: bool) -> np.ndarray:
@@ -44,7 +52,11 @@ class Holdings:
         if agg is Agg.COUNT:
             return np.bincount(self.group, minlength=self.groups).astype(np.float64)[self.group]
         if agg is Agg.SUM:
-            return self._money(values) if is_money else np.bincount(self.group, weights=values, minlength=self.groups)[self.group]
+            return (
+                self._money(values)
+                if is_money
+                else np.bincount(self.group, weights=values, minlength=self.groups)[self.group]
+            )
         if agg is Agg.MAX:
             return -self.over(Agg.MIN, -values, is_money)
         if is_money:
@@ -59,7 +71,9 @@ class Holdings:
         return (np.bincount(self.group[rows], minlength=self.groups) > 0)[self.group]
 
     def _money(self, values: np.ndarray) -> np.ndarray:
-        """Minor units in each row's own currency; whole numbers below 2**53 add up exactly in any order, rates as exact fractions."""
+        """Minor units in each row's own currency; whole numbers below 2**53 add up exactly in any order,
+        rates as exact fractions.
+        """
         sums = np.bincount(self.group, weights=values, minlength=self.groups)[self.group]
         rows = np.flatnonzero(self.mixed)
         if not rows.size:
@@ -79,7 +93,9 @@ class Holdings:
     def _converted(self, held: Mapping[int, float], into: int) -> float:
         if any(self._rates[code] is None for code in held) or any(np.isnan(value) for value in held.values()):
             return np.nan
-        total = sum((Fraction(value) * self._rates[code] for code, value in held.items()), Fraction(0)) / self._rates[into]
+        total = (
+            sum((Fraction(value) * self._rates[code] for code, value in held.items()), Fraction(0)) / self._rates[into]
+        )
         return float(round(total))  # a Fraction rounds half to even
 
 

@@ -91,7 +91,11 @@ class Catalogue(Sequence[Declared]):
             return self._entries[place]
         if place not in self._by_name:
             near = get_close_matches(place, self._by_name, n=1)
-            raise UsageError(f"No feature is called {place!r}" + (f" (nearest: {near[0]!r})." if near else ".") + " See docs/features.md.")
+            raise UsageError(
+                f"No feature is called {place!r}"
+                + (f" (nearest: {near[0]!r})." if near else ".")
+                + " See docs/features.md."
+            )
         return self._by_name[place]
 
     def __contains__(self, name: object) -> bool:
@@ -105,7 +109,9 @@ class Catalogue(Sequence[Declared]):
         return tuple(self._by_name)
 
     def digest(self) -> str:
-        """A sha256 that changes when any declaration does: written beside a model, so that it is never fed another catalogue's columns."""
+        """A sha256 that changes when any declaration does: written beside a model,
+        so that it is never fed another catalogue's columns.
+        """
         return hashlib.sha256("\n".join(repr(entry) for entry in self._entries).encode()).hexdigest()
 
     def needs(self, name: str) -> frozenset[str]:
@@ -117,7 +123,9 @@ class Catalogue(Sequence[Declared]):
         return self._of_event.get(event, [])
 
     def with_attributes(self, accounts: pd.DataFrame) -> Catalogue:
-        """The catalogue plus one feature per x_ column of accounts, sorted by name. audit_ columns never become features."""
+        """The catalogue plus one feature per x_ column of accounts, sorted by name.
+        audit_ columns never become features.
+        """
         from pandas.api.types import is_numeric_dtype
 
         own = sorted(column for column in accounts.columns if column.startswith("x_") and column not in self)
@@ -132,16 +140,24 @@ def _faults(entries: Sequence[Declared]) -> list[str]:
     faults = []
     for position, entry in enumerate(entries):
         if not isinstance(entry, FIRST_LAYER + SECOND_LAYER):
-            faults.append(f"Entry {position + 1} must be a declaration such as Feature or Ratio. Got {type(entry).__name__}.")
+            faults.append(
+                f"Entry {position + 1} must be a declaration such as Feature or Ratio. Got {type(entry).__name__}."
+            )
     entries = [entry for entry in entries if isinstance(entry, FIRST_LAYER + SECOND_LAYER)]
     counts = Counter(entry.name for entry in entries)
-    faults += [f"{name}: the name must be unique. Got {count} declarations." for name, count in counts.items() if count > 1]
+    faults += [
+        f"{name}: the name must be unique. Got {count} declarations." for name, count in counts.items() if count > 1
+    ]
     names = set(counts)
     by_name = {entry.name: entry for entry in entries}
     for entry in entries:
         own = _FAULTS_OF[type(entry)](entry)
         own += [f"part {part!r} is not a column{_nearest(part, names)}" for part in entry.parts if part not in names]
-        own += [f"part {part!r} is a class, not a number" for part in entry.parts if part in names and _is_class(by_name[part])]
+        own += [
+            f"part {part!r} is a class, not a number"
+            for part in entry.parts
+            if part in names and _is_class(by_name[part])
+        ]
         own += _faults_of_words(entry, by_name)
         faults += [f"{entry.name}: {fault}." for fault in own]
     circular = sorted(name for name in names if name in _ancestors(name, by_name))
@@ -154,13 +170,19 @@ def _faults_of_feature(entry: Feature) -> list[str]:
     faults = []
     if entry.window is not None and not isinstance(entry.window, Window):
         faults.append(f"window must be a Window or None. Got {entry.window!r}")
-    elif entry.window is not None and not (isinstance(entry.window.days, int) and 1 <= entry.window.days <= LONGEST_WINDOW):
+    elif entry.window is not None and not (
+        isinstance(entry.window.days, int) and 1 <= entry.window.days <= LONGEST_WINDOW
+    ):
         faults.append(f"window must be 1 to {LONGEST_WINDOW:,} days. Got {entry.window.days!r}")
     kind = EVENTS.get(entry.event)
     if kind is None:
-        return faults + [f"event must be one of {', '.join(EVENTS)}. Got {entry.event!r}{_nearest(entry.event, EVENTS)}"]
+        return faults + [
+            f"event must be one of {', '.join(EVENTS)}. Got {entry.event!r}{_nearest(entry.event, EVENTS)}"
+        ]
     if not isinstance(entry.agg, Agg):
-        return faults + [f"aggregate must be an Agg. Got {entry.agg!r}{_nearest(entry.agg, [agg.value for agg in Agg])}"]
+        return faults + [
+            f"aggregate must be an Agg. Got {entry.agg!r}{_nearest(entry.agg, [agg.value for agg in Agg])}"
+        ]
     if isinstance(entry.empty, Unsaid):
         faults.append("`empty` must say what the value is where nothing happened. Use a number, or MISSING")
     elif not isinstance(entry.empty, int | float):
@@ -183,10 +205,13 @@ def _faults_of_aggregate(entry: Feature, kind: EventKind) -> list[str]:
     allowed = OF_THE_LEDGER if entry.event == LEDGER else PLAIN | MEASURED
     if entry.agg not in allowed:
         faults.append(
-            f"aggregate must be one of {', '.join(sorted(agg.value for agg in allowed))} for {entry.event}. Got {entry.agg.value!r}"
+            f"aggregate must be one of {', '.join(sorted(agg.value for agg in allowed))} for {entry.event}. "
+            f"Got {entry.agg.value!r}"
         )
     elif entry.agg in PLAIN and entry.of is not None:
-        faults.append(f"`of` must be left out for {entry.agg.value}, which is of the events themselves. Got {entry.of!r}")
+        faults.append(
+            f"`of` must be left out for {entry.agg.value}, which is of the events themselves. Got {entry.of!r}"
+        )
     elif entry.agg not in PLAIN:
         columns = [*kind.measures, *(kind.classes if entry.agg is Agg.LAST else ())]
         if entry.measure not in columns:
@@ -213,7 +238,11 @@ def _faults_of_filter(name: str, clause: Where, event: str) -> list[str]:
 
 
 def _faults_of_noun(entry: Noun) -> list[str]:
-    return [] if entry.called in FACTS else [f"a noun must be one of the facts of an account{_nearest(entry.called, FACTS)}"]
+    return (
+        []
+        if entry.called in FACTS
+        else [f"a noun must be one of the facts of an account{_nearest(entry.called, FACTS)}"]
+    )
 
 
 def _faults_of_ratio(entry: Ratio) -> list[str]:
@@ -288,7 +317,9 @@ def _is_unspeakable(name: str, by_name: dict[str, Declared]) -> bool:
         if isinstance(entry, Feature) and isinstance(entry.where, Where | None):
             allowed = dict(entry.where.columns) if entry.where else {}
             if entry.event == "contacts":
-                theirs = allowed.get("direction") == ("inbound",) or ("outcome" in allowed and set(allowed["outcome"]) <= DEBTORS_ACTS)
+                theirs = allowed.get("direction") == ("inbound",) or (
+                    "outcome" in allowed and set(allowed["outcome"]) <= DEBTORS_ACTS
+                )
                 if not theirs:
                     return True
             if entry.event == "statuses" and not set(allowed.get("status", ("any",))) <= SPEAKABLE_STATUSES:
@@ -300,7 +331,9 @@ def _is_class(entry: Declared) -> bool:
     if isinstance(entry, Feature):
         kind = EVENTS.get(entry.event)
         return kind is not None and entry.agg is Agg.LAST and entry.measure in kind.classes
-    return entry.unit == "class" or (isinstance(entry, Noun) and entry.called in FACTS and FACTS[entry.called].unit == "class")
+    return entry.unit == "class" or (
+        isinstance(entry, Noun) and entry.called in FACTS and FACTS[entry.called].unit == "class"
+    )
 
 
 def _ancestors(name: str, by_name: dict[str, Declared]) -> set[str]:

@@ -8,7 +8,9 @@ from difflib import get_close_matches
 
 
 class RecoupError(Exception):
-    """A refusal with a sentence for the reader. Messages name places, counts and ids, never personal data or amounts."""
+    """A refusal with a sentence for the reader. Messages name places, counts and ids,
+    never personal data or amounts.
+    """
 
     exit_code = 70
 
@@ -56,13 +58,19 @@ class CannotWrite(RecoupError):
 
     @classmethod
     def creating(cls, what: str, error: OSError) -> CannotWrite:
-        refusal = cls(f"{what} cannot be created ({_reason(error)}). Make room or grant access, then run again; the last list stands.")
+        refusal = cls(
+            f"{what} cannot be created ({_reason(error)}). "
+            "Make room or grant access, then run again; the last list stands."
+        )
         refusal.exit_code = 73
         return refusal
 
     @classmethod
     def writing(cls, what: str, error: OSError) -> CannotWrite:
-        return cls(f"{what} cannot be written ({_reason(error)}). Make room or grant access, then run again; the last list stands.")
+        return cls(
+            f"{what} cannot be written ({_reason(error)}). "
+            "Make room or grant access, then run again; the last list stands."
+        )
 
 
 class LockHeld(RecoupError):

@@ -1,4 +1,6 @@
-"""What the tables say of a cohort: each row's events of each kind, with their days, classes and measures, read only when asked for."""
+"""What the tables say of a cohort: each row's events of each kind, with their days, classes and measures,
+read only when asked for.
+"""
 
 from __future__ import annotations
 
@@ -33,14 +35,17 @@ from features.versions import arranged, column, in_order, still, superseded_on
 from features.vocabulary import COVERS, DAY_PARTS, LEDGER, MONTH_PARTS, PROMISE_STATES, ROLLS, STATUS_STATES, WEEK_PARTS
 
 SETTLEMENT_KINDS = ("payment", "credit")
-IN_ORDER = "in_order"  # wanted beside columns: events of one instant in their total order, where the aggregate depends on it
+# wanted beside columns: events of one instant in their total order, where the aggregate depends on it
+IN_ORDER = "in_order"
 
 
 class Evidence:
-    """The tables as far as they bear on a cohort sorted by (account_no, as_of); columns a hand-made cohort lacks come from accounts.
+    """The tables as far as they bear on a cohort sorted by (account_no, as_of);
+    columns a hand-made cohort lacks come from accounts.
 
     ledger            the whole history of at least the cohort's accounts; made from the tables where None
-    complete_through  table -> last day that is completely delivered (features.terms.Reach); later nights know nothing of it
+    complete_through  table -> last day that is completely delivered (features.terms.Reach); later nights know nothing
+                      of it
     Raises ContractError for missing tables or columns, UsageError for a ledger cut at the front.
     """
 
@@ -75,7 +80,8 @@ class Evidence:
         return self.as_of - 1 <= self.reach(table, names)[codes]
 
     def reach(self, table: str, portfolios: Sequence[str]) -> np.ndarray:
-        """int64 per portfolio: the last day through which it delivers the table completely; NEVER without an end, NO_DAY where not at all.
+        """int64 per portfolio: the last day through which it delivers the table completely; NEVER without an end,
+        NO_DAY where not at all.
 
         The ledger is made of charges or balances; a table that a portfolio does not deliver cannot be late for it.
         """
@@ -96,7 +102,9 @@ class Evidence:
         return codes, [str(name) for name in names]
 
     def of_account(self, name: str) -> pd.Series:
-        """A column of the account as last known before as_of, one value per row; the cohort's own where it has the column."""
+        """A column of the account as last known before as_of, one value per row;
+        the cohort's own where it has the column.
+        """
         if name in self.cohort:
             return self.cohort[name].reset_index(drop=True)
         if name not in self.accounts_by_version:
@@ -173,7 +181,9 @@ class Evidence:
         if "covers" in wanted:
             accounts = np.searchsorted(self.ledger.accounts, held.accounts)[held.position]
             against = (self.ledger.offsets, self.ledger.start, self.ledger.arrears)
-            classes["covers"] = events.numbered_classes(events.covers(accounts, held.known_on, held.amount, *against), COVERS)
+            classes["covers"] = events.numbered_classes(
+                events.covers(accounts, held.known_on, held.amount, *against), COVERS
+            )
         return Events(
             held.offsets[places], held.offsets[places + 1], held.occurred_on, held.known_on, classes=classes,
             measures={"amount": held.amount}, reversals=(held.reversal_offsets, held.reversal_known_on, held.reversal_amount),
@@ -192,7 +202,10 @@ class Evidence:
 
     def _charges(self, wanted: frozenset[str], ahead: bool = False) -> Events:
         frame = self.arranged("charges")
-        kinds, amount = events.classes_of(_text(frame, "charges", "kind"), CHARGE_KINDS), column(frame, "amount", np.int64, "charges")
+        kinds, amount = (
+            events.classes_of(_text(frame, "charges", "kind"), CHARGE_KINDS),
+            column(frame, "amount", np.int64, "charges"),
+        )
         found = self._versioned("charges", "due_on", {"kind": kinds}, {"amount": amount}, ahead)
         return found.ordered(_ties(frame["account_no"], found.day, amount, _together([kinds])))
 
@@ -201,7 +214,11 @@ class Evidence:
 
     def _statements(self, wanted: frozenset[str]) -> Events:
         frame = self.arranged("balances")
-        measures = {name: column(frame, name, np.int64, "balances") for name in ("balance", "arrears", "days_past_due") if name in wanted}
+        measures = {
+            name: column(frame, name, np.int64, "balances")
+            for name in ("balance", "arrears", "days_past_due")
+            if name in wanted
+        }
         return self._versioned("balances", "taken_on", {}, measures)
 
     def _contacts(self, wanted: frozenset[str]) -> Events:
@@ -216,9 +233,14 @@ class Evidence:
                 order = _ties(frame["account_no"], time, frame["known_at"], _together(told))
         if "day_part" in wanted:
             minutes = column(frame, "occurred_minute", np.int16, "contacts")
-            classes["day_part"] = Classes(minutes, -1, events.day_parts(np.arange(-1, 1440)).astype(np.int32), DAY_PARTS)
+            classes["day_part"] = Classes(
+                minutes, -1, events.day_parts(np.arange(-1, 1440)).astype(np.int32), DAY_PARTS
+            )
         if "week_part" in wanted:
-            days, latest = column(frame, "occurred_on", np.int32, "contacts"), int(self.as_of.max()) if self.as_of.size else 0
+            days, latest = (
+                column(frame, "occurred_on", np.int32, "contacts"),
+                int(self.as_of.max()) if self.as_of.size else 0,
+            )
             classes["week_part"] = events.classes_by_day(days, latest, events.week_parts, WEEK_PARTS)
         measures = {"cost": column(frame, "cost", np.int64, "contacts")} if "cost" in wanted else {}
         found = self._versioned("contacts", "occurred_on", classes, measures)
@@ -229,14 +251,26 @@ class Evidence:
 
     def _promises(self, wanted: frozenset[str]) -> Events:
         frame = self.arranged("contacts")
-        amount, due_on = _number(frame, "promise_amount", NO_MONEY, np.int64), _number(frame, "promise_due_on", NO_DAY, np.int32)
+        amount, due_on = (
+            _number(frame, "promise_amount", NO_MONEY, np.int64),
+            _number(frame, "promise_due_on", NO_DAY, np.int32),
+        )
         made = np.flatnonzero(promises.is_promise(_text(frame, "contacts", "outcome")))
-        keys = [due_on[made], amount[made], *(frame[name].to_numpy()[made] for name in ("known_at", "occurred_at", "account_no"))]
+        keys = [
+            due_on[made],
+            amount[made],
+            *(frame[name].to_numpy()[made] for name in ("known_at", "occurred_at", "account_no")),
+        ]
         made = made[np.lexsort(keys)]
-        all_days, all_known = column(frame, "occurred_on", np.int32, "contacts"), column(frame, "known_on", np.int32, "contacts")
+        all_days, all_known = (
+            column(frame, "occurred_on", np.int32, "contacts"),
+            column(frame, "known_on", np.int32, "contacts"),
+        )
         days, known = still(all_days[made], np.int32), still(all_known[made], np.int32)
         gone = still(self.gone("contacts")[made] if self.gone("contacts").size else NEVER_REPLACED, np.int32)
-        offsets, rows, pairs = events.visible(self.as_of, *self._spans(frame["account_no"].to_numpy()[made]), days, known, gone, False)
+        offsets, rows, pairs = events.visible(
+            self.as_of, *self._spans(frame["account_no"].to_numpy()[made]), days, known, gone, False
+        )
 
         amount, due_on = amount[made][pairs], due_on[made][pairs]
         told = promises.Promised(self.account_no[rows], days[pairs], due_on, amount)
@@ -251,11 +285,16 @@ class Evidence:
         frame = self.arranged("statuses")
         codes = events.classes_of(_text(frame, "statuses", "status"), STATUSES).codes()
         order = np.lexsort((codes, frame["from_on"].to_numpy(), frame["account_no"].to_numpy()))
-        begun, known, until = (column(frame, name, np.int32, "statuses")[order] for name in ("from_on", "known_on", "until_on"))
+        begun, known, until = (
+            column(frame, name, np.int32, "statuses")[order] for name in ("from_on", "known_on", "until_on")
+        )
         gone = self.gone("statuses")
         gone = gone[order] if gone.size else gone
         offsets, rows, pairs = events.visible(
-            self.as_of, *self._spans(frame["account_no"].to_numpy()[order]), *(still(days, np.int32) for days in (begun, known, gone)), True
+            self.as_of,
+            *self._spans(frame["account_no"].to_numpy()[order]),
+            *(still(days, np.int32) for days in (begun, known, gone)),
+            True,
         )
         night, since, until = self.as_of[rows], begun[pairs], until[pairs]
         active = lasts(until, night)
@@ -289,16 +328,25 @@ class Evidence:
         return Events(*self._spans(frame["account_no"]), days, known, self.gone(table), classes, measures, ahead=ahead)
 
     def gone(self, table: str) -> np.ndarray:
-        """int32 per row of the arranged table: the day a newer version became known. No entry where no row is ever replaced."""
+        """int32 per row of the arranged table: the day a newer version became known.
+        No entry where no row is ever replaced.
+        """
         if table not in self._gone_of:
-            frame, key = self.arranged(table), ["account_no", *(name for name in TABLES[table].key if name != "account_id")]
+            frame, key = (
+                self.arranged(table),
+                ["account_no", *(name for name in TABLES[table].key if name != "account_id")],
+            )
             rows, numbers = np.arange(len(frame)), {}
             for name in NUMBERS.keys() & set(key):
                 numbers[NUMBERS[name]] = still(numbered(frame, name, table), np.int64)
                 rows = events.repeated(column(frame, "account_no", np.int64, table), numbers[NUMBERS[name]])
             self._gone_of[table] = NEVER_REPLACED
             if rows.size:
-                told = ["known_at", "known_on", *(name for name in ("account_id", *key) if name in frame and name not in NUMBERS)]
+                told = [
+                    "known_at",
+                    "known_on",
+                    *(name for name in ("account_id", *key) if name in frame and name not in NUMBERS),
+                ]
                 own = frame[told].iloc[rows].assign(**{name: values[rows] for name, values in numbers.items()})
                 gone = np.full(len(frame), NEVER, np.int32)
                 gone[rows] = superseded_on(own, key, table)
@@ -312,7 +360,8 @@ class Evidence:
 
 def _ties(accounts: pd.Series, time: pd.Series | np.ndarray, *keys: pd.Series | np.ndarray) -> np.ndarray:
     return events.ties(
-        *(still(np.asarray(values), np.int64) for values in (accounts, time)), *(still(np.asarray(key), np.int64) for key in keys)
+        *(still(np.asarray(values), np.int64) for values in (accounts, time)),
+        *(still(np.asarray(key), np.int64) for key in keys),
     )
 
 
@@ -320,7 +369,13 @@ def _together(classes: Sequence[Classes]) -> np.ndarray:
     """int32 number of each event's classes taken together, by their places in the contract."""
     number = np.zeros(classes[0].index.size, np.int32)
     for own in classes:
-        events.fold(number, own.index, own.low, np.where(own.table < 0, len(own.values), own.table).astype(np.int32), len(own.values))
+        events.fold(
+            number,
+            own.index,
+            own.low,
+            np.where(own.table < 0, len(own.values), own.table).astype(np.int32),
+            len(own.values),
+        )
     return number
 
 

@@ -1,4 +1,6 @@
-"""Promises to pay: kept, broken or open on a day, by the payments known before it. Features, the law and reports all ask here."""
+"""Promises to pay: kept, broken or open on a day, by the payments known before it. Features,
+the law and reports all ask here.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ SHARE_PRECISION = 10**6
 
 @dataclass(frozen=True)
 class Promised:
-    """Promises, one row each: account_no, the local day of each, the day it falls due (NO_DAY) and the amount (NO_MONEY)."""
+    """Promises, one row each: account_no, the local day of each,
+    the day it falls due (NO_DAY) and the amount (NO_MONEY).
+    """
 
     account_no: np.ndarray
     made_on: np.ndarray
@@ -28,19 +32,29 @@ class Promised:
 
 
 def is_promise(outcome: pd.Series) -> np.ndarray:
-    """bool per contact: a promise to pay is what its outcome says; an amount or a day noted under another outcome promises nothing."""
+    """bool per contact: a promise to pay is what its outcome says;
+    an amount or a day noted under another outcome promises nothing.
+    """
     return (outcome == "promise").to_numpy(dtype=bool)
 
 
 def outcomes(
-    made: Promised, held: Settlements, as_of: np.ndarray, grace_days: int, kept_share: float, before: np.ndarray | None = None
+    made: Promised,
+    held: Settlements,
+    as_of: np.ndarray,
+    grace_days: int,
+    kept_share: float,
+    before: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """State, money paid towards it (at most the amount) and days late of each promise on its day, as_of (int32, one per promise).
+    """State, money paid towards it (at most the amount) and days late of each promise on its day, as_of (int32,
+    one per promise).
 
-    before  payments of days before it, and known before it, count, net of the reversals known before it; as_of where None
-    A payment counts from the local day of the promise through due_on + grace_days, also towards other promises; credits never count. Kept
-    once the payments reach exactly `kept_share` of the amount; broken once due_on + grace_days has passed without; else open. Without a
-    positive amount or a date: unjudged, nothing paid. days late = the day it was kept - due_on, negative when early; NO_MONEY unless kept.
+    before  payments of days before it, and known before it, count, net of the reversals known before it; as_of where
+            None
+    A payment counts from the local day of the promise through due_on + grace_days, also towards other promises; credits
+    never count. Kept once the payments reach exactly `kept_share` of the amount; broken once due_on + grace_days has
+    passed without; else open. Without a positive amount or a date: unjudged, nothing paid. days late = the day it was
+    kept - due_on, negative when early; NO_MONEY unless kept.
     """
     seen = as_of if before is None else before
     days = (still(values, np.int32) for values in (as_of, seen, made.made_on, made.due_on))
@@ -52,7 +66,9 @@ def outcomes(
 
 
 def _least(amount: np.ndarray, kept_share: float) -> np.ndarray:
-    """int64: the least money that reaches the kept share of each amount, 0.9 being exactly nine tenths; NO_MONEY unless positive."""
+    """int64: the least money that reaches the kept share of each amount, 0.9 being exactly nine tenths;
+    NO_MONEY unless positive.
+    """
     share = Fraction(str(kept_share)).limit_denominator(SHARE_PRECISION)
     whole, rest = np.divmod(np.maximum(amount, 0), share.denominator)
     needed = whole * share.numerator - (-rest * share.numerator // share.denominator)

@@ -1,4 +1,5 @@
-"""The ledger's compiled loop: replays each account's changes in the order they became known and writes a segment where a figure changed.
+"""The ledger's compiled loop: replays each account's changes in the order they became known
+and writes a segment where a figure changed.
 
 A change takes effect on the day after it became known, because what is known before D 00:00 counts for D.
 """
@@ -59,7 +60,9 @@ class Paid(NamedTuple):
 
 @compiled
 def segments(known, charges, statements, paid, first_day, last_day):
-    """offsets[accounts + 1], start, balance, arrears, overdue_since of the segments that hold from first_day through last_day."""
+    """offsets[accounts + 1], start, balance, arrears, overdue_since of the segments that hold
+    from first_day through last_day.
+    """
     accounts = known.spans.shape[0]
     most_charges, most_changes = _most(known, charges, statements, paid)
     changes_of = np.empty(most_changes, np.int64)
@@ -69,18 +72,32 @@ def segments(known, charges, statements, paid, first_day, last_day):
     weights = np.empty((most_charges, 3), np.int64)  # at a charge's head: what it adds to balance, free and due
 
     offsets = np.zeros(accounts + 1, np.int64)
-    room = 2 * charges.due_on.size + paid.amount.size + paid.reversal_amount.size + statements.taken_on.size + known.known_on.size
+    room = (
+        2 * charges.due_on.size
+        + paid.amount.size
+        + paid.reversal_amount.size
+        + statements.taken_on.size
+        + known.known_on.size
+    )
     start, since_of = np.empty(room, np.int32), np.empty(room, np.int32)
     balance_of, arrears_of = np.empty(room, np.int64), np.empty(room, np.int64)
     written = 0
     # Columns by name, once: reaching into the tuples inside the loop costs more than the loop.
     due_on, amount, issued_on, charge_head = charges.due_on, charges.amount, charges.issued_on, charges.head
-    statement_taken, statement_arrears, statement_dpd = statements.taken_on, statements.arrears, statements.days_past_due
+    statement_taken, statement_arrears, statement_dpd = (
+        statements.taken_on,
+        statements.arrears,
+        statements.days_past_due,
+    )
     paid_on, paid_amount, paid_charge = paid.occurred_on, paid.amount, paid.charge
 
     for position in range(accounts):
         charge_first, charge_last = charges.spans[position, 0], charges.spans[position, 1]
-        balance_first, account_first, paid_first = statements.spans[position, 0], known.spans[position, 0], paid.offsets[position]
+        balance_first, account_first, paid_first = (
+            statements.spans[position, 0],
+            known.spans[position, 0],
+            paid.offsets[position],
+        )
         charge_count = charge_last - charge_first
         reversal_first = paid.reversal_offsets[paid_first]
         size = _changes(known, charges, statements, paid, position, changes_of, owner)
@@ -97,7 +114,8 @@ def segments(known, charges, statements, paid, first_day, last_day):
         named[:charge_count] = 0
         weights[:charge_count] = 0
         statement, taken_on = np.int64(-1), np.int64(NO_DAY)  # row and day of the statement in force
-        # Known so far: owed in all; money tied to no charge, which settles the oldest due first; charges due, less what is tied to them.
+        # Known so far: owed in all; money tied to no charge, which settles the oldest due first; charges due,
+        # less what is tied to them.
         balance, free, due = np.int64(0), np.int64(0), np.int64(0)
         last_balance, last_arrears, last_since = np.int64(0), np.int64(0), np.int64(NO_DAY)
 
@@ -141,7 +159,9 @@ def segments(known, charges, statements, paid, first_day, last_day):
                 if touched >= 0:
                     row = current[touched]
                     if row >= 0:
-                        weighed = _weighed(amount[row], due_on[row], issued_on[row], named[touched], day, statement, taken_on)
+                        weighed = _weighed(
+                            amount[row], due_on[row], issued_on[row], named[touched], day, statement, taken_on
+                        )
                     else:
                         weighed = _weighed_unknown(named[touched], statement)
                     balance += weighed[0] - weights[touched, 0]
@@ -155,7 +175,9 @@ def segments(known, charges, statements, paid, first_day, last_day):
                     row = current[charge]
                     weights[charge] = 0
                     if row >= 0:
-                        weighed = _weighed(amount[row], due_on[row], issued_on[row], named[charge], day, statement, taken_on)
+                        weighed = _weighed(
+                            amount[row], due_on[row], issued_on[row], named[charge], day, statement, taken_on
+                        )
                         balance, free, due = balance + weighed[0], free + weighed[1], due + weighed[2]
                         weights[charge, 0], weights[charge, 1], weights[charge, 2] = weighed
             if place < size and changes_of[place] >> 32 <= first_day:
@@ -166,11 +188,24 @@ def segments(known, charges, statements, paid, first_day, last_day):
             if statement >= 0 and statement_codes > reversal_codes:
                 owed, reopened, reopened_since = _reopened(charges, paid, position, taken_on, day, current)
             arrears, since = max(0, stated + reopened + due - free), np.int64(NO_DAY)
-            if statement >= 0:  # which of its charges a statement saw paid is not told: beyond what it states, no more is due than owed
+            # which of its charges a statement saw paid is not told: beyond what it states, no more is due than owed
+            if statement >= 0:
                 arrears = min(arrears, max(0, stated - free, balance + owed))
             if arrears > tolerance:
                 left = max(0, free - stated - reopened)
-                since = _oldest(due_on, amount, issued_on, charge_head, charge_first, charge_last, day, taken_on, current, named, left)
+                since = _oldest(
+                    due_on,
+                    amount,
+                    issued_on,
+                    charge_head,
+                    charge_first,
+                    charge_last,
+                    day,
+                    taken_on,
+                    current,
+                    named,
+                    left,
+                )
                 if stated > free and statement_dpd[statement] > 0:
                     stated_since = taken_on - statement_dpd[statement]
                     since = stated_since if since == NO_DAY else min(since, stated_since)
@@ -194,15 +229,21 @@ def _most(known, charges, statements, paid):
         count = charges.spans[position, 1] - charges.spans[position, 0]
         first, last = paid.offsets[position], paid.offsets[position + 1]
         changes = 2 * count + last - first + paid.reversal_offsets[last] - paid.reversal_offsets[first]
-        changes += statements.spans[position, 1] - statements.spans[position, 0] + known.spans[position, 1] - known.spans[position, 0]
+        changes += (
+            statements.spans[position, 1]
+            - statements.spans[position, 0]
+            + known.spans[position, 1]
+            - known.spans[position, 0]
+        )
         most_charges, most_changes = max(most_charges, count), max(most_changes, changes)
     return most_charges, most_changes
 
 
 @compiled
 def _changes(known, charges, statements, paid, position, changes_of, owner):
-    """Write the account's changes, sorted, as day << 32 | code; codes count through versions of charges, due days, settlements, reversals,
-    statements, account versions. Returns how many."""
+    """Write the account's changes, sorted, as day << 32 | code; codes count through versions of charges, due days,
+    settlements, reversals, statements, account versions. Returns how many.
+    """
     size = 0
     code = 0
     for row in range(charges.spans[position, 0], charges.spans[position, 1]):
@@ -254,7 +295,9 @@ def _net(paid, row, day):
 
 @compiled
 def _after_statement(charges, paid, position, taken_on, day, named):
-    """Net settlements dated after the statement, of those known before the day; earlier ones stay only with the charge they name."""
+    """Net settlements dated after the statement, of those known before the day;
+    earlier ones stay only with the charge they name.
+    """
     charge_first = charges.spans[position, 0]
     named[: charges.spans[position, 1] - charge_first] = 0
     after = np.int64(0)
@@ -271,9 +314,9 @@ def _after_statement(charges, paid, position, taken_on, day, named):
 def _reopened(charges, paid, position, taken_on, day, current):
     """What the statement could not know: money paid by its day that was taken back after it.
 
-    Owed again; of that, due again; overdue since, NO_DAY where nothing is. Due again is what named no charge, or one whose due day the
-    statement has seen: since that day, else since the payment. A charge that falls due later is open again by what names it; what had been
-    paid beyond its amount is due again.
+    Owed again; of that, due again; overdue since, NO_DAY where nothing is. Due again is what named no charge, or one
+    whose due day the statement has seen: since that day, else since the payment. A charge that falls due later is open
+    again by what names it; what had been paid beyond its amount is due again.
     """
     owed, due, since = np.int64(0), np.int64(0), np.int64(NO_DAY)
     for row in range(paid.offsets[position], paid.offsets[position + 1]):

@@ -1,4 +1,6 @@
-"""Payments and credits with their own reversals: what settles a debt, and what each was worth as it was known on a day."""
+"""Payments and credits with their own reversals: what settles a debt,
+and what each was worth as it was known on a day.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +17,27 @@ from features.versions import arranged, column, spans, still
 
 NOT_NAMED = -1
 # The columns of payments that settlements are told from, as the store holds them.
-PAYMENT_COLUMNS = ("account_no", "payment_no", "occurred_at", "occurred_on", "amount", "kind", "reverses_no", "known_at", "known_on")
+PAYMENT_COLUMNS = (
+    "account_no",
+    "payment_no",
+    "occurred_at",
+    "occurred_on",
+    "amount",
+    "kind",
+    "reverses_no",
+    "known_at",
+    "known_on",
+)
 REVERSAL, CREDIT = (PAYMENT_KINDS.index(kind) for kind in ("reversal", "credit"))
 
 
 @dataclass(frozen=True)
 class Settlements:
-    """One row per payment or credit of the accounts, sorted by (account, occurred_at, payment_no). Amounts in minor units.
+    """One row per payment or credit of the accounts, sorted by (account, occurred_at, payment_no).
+    Amounts in minor units.
 
-    net as known for D = amount - sum of the reversals with known_on < D; reversals never take back more than the amount.
-    Rows of accounts not asked about, and reversals of a payment the account does not have, are left out.
+    net as known for D = amount - sum of the reversals with known_on < D; reversals never take back more than the
+    amount. Rows of accounts not asked about, and reversals of a payment the account does not have, are left out.
     """
 
     accounts: np.ndarray  # int64, sorted
@@ -51,7 +64,9 @@ class Settlements:
 
 
 def settlements(payments: pd.DataFrame | None, accounts: np.ndarray) -> Settlements:
-    """Payments and credits of the accounts (int64, sorted, unique) with their reversals. None: payments are not delivered, no rows."""
+    """Payments and credits of the accounts (int64, sorted, unique) with their reversals. None:
+    payments are not delivered, no rows.
+    """
     if payments is None:
         payments = _no_payments()
     payments = arranged(payments, "payments")
@@ -61,10 +76,14 @@ def settlements(payments: pd.DataFrame | None, accounts: np.ndarray) -> Settleme
     amount = column(payments, "amount", np.int64, "payments")
     kinds = classes_of(payments["kind"], PAYMENT_KINDS)
     columns = account_no, occurred_at, column(payments, "occurred_on", np.int32, "payments"), known_on, amount
-    row, offsets, position, *held, taken_back, owner, tied = _told_apart(accounts, *columns, kinds.index, kinds.low, kinds.table)
+    row, offsets, position, *held, taken_back, owner, tied = _told_apart(
+        accounts, *columns, kinds.index, kinds.low, kinds.table
+    )
     numbers = still(numbered(payments, "payment_id", "payments") if tied or taken_back.size else row, np.int64)
     if tied:
-        moved, came_from = _by_number(still(position, np.int32), still(held[0], np.int64), still(row, np.int64), numbers)
+        moved, came_from = _by_number(
+            still(position, np.int32), still(held[0], np.int64), still(row, np.int64), numbers
+        )
         for values in (row, *held):
             values[moved] = values[came_from]
 
@@ -73,7 +92,9 @@ def settlements(payments: pd.DataFrame | None, accounts: np.ndarray) -> Settleme
         by_known = np.lexsort((amount[taken_back], column(payments, "known_at", np.int64, "payments")[taken_back]))
         taken_back, owner = taken_back[by_known], owner[by_known]
         named = numbered(payments, "reverses", "payments")[taken_back]
-        target = _reversed(still(row, np.int64), still(offsets, np.int64), still(owner, np.int64), numbers, still(named, np.int64))
+        target = _reversed(
+            still(row, np.int64), still(offsets, np.int64), still(owner, np.int64), numbers, still(named, np.int64)
+        )
         found = target >= 0
         order = np.argsort(target[found], kind="stable")
         reversal_row = taken_back[found][order]
@@ -91,7 +112,9 @@ def settlements(payments: pd.DataFrame | None, accounts: np.ndarray) -> Settleme
         reversal_offsets=still(reversal_offsets, np.int64),
         reversal_known_on=still(known_on[reversal_row], np.int32),
         reversal_occurred_on=still(columns[2][reversal_row], np.int32),
-        reversal_amount=_at_most_the_amount(still(held_amount, np.int64), still(reversal_offsets, np.int64), amount[reversal_row]),
+        reversal_amount=_at_most_the_amount(
+            still(held_amount, np.int64), still(reversal_offsets, np.int64), amount[reversal_row]
+        ),
         payments=payments,
         row=still(row, np.int64),
     )
@@ -101,15 +124,19 @@ def settlements(payments: pd.DataFrame | None, accounts: np.ndarray) -> Settleme
 def _told_apart(accounts, account_no, occurred_at, occurred_on, known_on, amount, kind, low, kind_of):
     """Rows of the accounts by kind, in one pass over rows sorted by account and time.
 
-    Settlements: row, offsets[accounts + 1], index into accounts, and their columns; reversals: row and index into accounts; and whether two
-    settlements of an account share an instant.
+    Settlements: row, offsets[accounts + 1], index into accounts, and their columns; reversals: row and index into
+    accounts; and whether two settlements of an account share an instant.
     """
     settled, reversals = 0, 0
     for row in range(account_no.size):
         code = kind_of[np.int64(kind[row]) - low]
         settled += code != REVERSAL
         reversals += code == REVERSAL
-    rows, position, offsets = np.empty(settled, np.int64), np.empty(settled, np.int32), np.zeros(accounts.size + 1, np.int64)
+    rows, position, offsets = (
+        np.empty(settled, np.int64),
+        np.empty(settled, np.int32),
+        np.zeros(accounts.size + 1, np.int64),
+    )
     at, on, known = np.empty(settled, np.int64), np.empty(settled, np.int32), np.empty(settled, np.int32)
     money, is_credit = np.empty(settled, np.int64), np.empty(settled, np.bool_)
     taken_back, owner = np.empty(reversals, np.int64), np.empty(reversals, np.int64)
@@ -127,7 +154,12 @@ def _told_apart(accounts, account_no, occurred_at, occurred_on, known_on, amount
             continue
         tied |= settled > offsets[place] and at[settled - 1] == occurred_at[row]
         rows[settled], position[settled], is_credit[settled] = row, place, code == CREDIT
-        at[settled], on[settled], known[settled], money[settled] = occurred_at[row], occurred_on[row], known_on[row], amount[row]
+        at[settled], on[settled], known[settled], money[settled] = (
+            occurred_at[row],
+            occurred_on[row],
+            known_on[row],
+            amount[row],
+        )
         settled += 1
     offsets[place + 1 :] = settled
     return (
@@ -148,7 +180,8 @@ def _running(places, size):
 
 
 def named_charges(found: Settlements, charges: pd.DataFrame, head: np.ndarray) -> np.ndarray:
-    """int64: row of the arranged charges with the first version of the charge that each settlement names; NOT_NAMED if it names none.
+    """int64: row of the arranged charges with the first version of the charge that each settlement names;
+    NOT_NAMED if it names none.
 
     Only charges of the settlement's own account count. head: see Lineage.
     """
@@ -158,12 +191,16 @@ def named_charges(found: Settlements, charges: pd.DataFrame, head: np.ndarray) -
     first, last = spans(charges["account_no"].to_numpy(), found.accounts)
     numbers = still(numbered(charges, "charge_id", "charges"), np.int64)
     named = still(found.charge_no, np.int64)
-    _match_charges(found.position, named, still(first, np.int64), still(last, np.int64), numbers, still(head, np.int64), target)
+    _match_charges(
+        found.position, named, still(first, np.int64), still(last, np.int64), numbers, still(head, np.int64), target
+    )
     return target
 
 
 def net_known(found: Settlements, as_of: np.ndarray | int) -> np.ndarray:
-    """int64: what each settlement is worth for the night of as_of (one, or one per row); 0 while it is not known itself."""
+    """int64: what each settlement is worth for the night of as_of (one, or one per row);
+    0 while it is not known itself.
+    """
     reversals = np.repeat(np.arange(found.row.size), np.diff(found.reversal_offsets))
     known = found.reversal_known_on < (as_of if np.isscalar(as_of) else np.asarray(as_of)[reversals])
     net = found.amount.copy()
@@ -172,13 +209,20 @@ def net_known(found: Settlements, as_of: np.ndarray | int) -> np.ndarray:
 
 
 def net_payments(found: Settlements, as_of: int) -> pd.DataFrame:
-    """account_no, occurred_on, amount of every payment before the night of as_of, net of the reversals known by then; credits are no money.
+    """account_no, occurred_on, amount of every payment before the night of as_of, net of the reversals known by then;
+    credits are no money.
 
     A payment of which nothing is left is no row.
     """
     net = net_known(found, as_of)
     rows = np.flatnonzero((net > 0) & ~found.is_credit & (found.occurred_on < as_of))
-    return pd.DataFrame({"account_no": found.accounts[found.position[rows]], "occurred_on": found.occurred_on[rows], "amount": net[rows]})
+    return pd.DataFrame(
+        {
+            "account_no": found.accounts[found.position[rows]],
+            "occurred_on": found.occurred_on[rows],
+            "amount": net[rows],
+        }
+    )
 
 
 def _no_payments() -> pd.DataFrame:
@@ -187,7 +231,9 @@ def _no_payments() -> pd.DataFrame:
 
 @compiled
 def _by_number(position, occurred_at, row, numbers):
-    """Settlements of one account and instant in the order of their numbers: places whose row moves, and where those rows come from."""
+    """Settlements of one account and instant in the order of their numbers: places whose row moves,
+    and where those rows come from.
+    """
     order = np.arange(row.size)
     first = 0
     for place in range(1, row.size):

@@ -24,7 +24,9 @@ class Changes(NamedTuple):
 
 
 def rolls(ledger: Ledger) -> Changes:
-    """Nights on which days past due, as known that night, rose to 30, 60 or 90 (by ageing or by news); the code is the edge's place."""
+    """Nights on which days past due, as known that night, rose to 30, 60 or 90 (by ageing or by news);
+    the code is the edge's place.
+    """
     last_day = NEVER - 1 if ledger.last_day is None else ledger.last_day
     return Changes(*_rolls(ledger.offsets, ledger.start, ledger.overdue_since, np.array(EDGES), np.int64(last_day)))
 
@@ -57,7 +59,10 @@ def _rolls(offsets, start, overdue_since, edges, last_day):
         for segment in range(offsets[account], offsets[account + 1]):
             opens = np.int64(start[segment])
             closes = np.int64(start[segment + 1]) - 1 if segment + 1 < offsets[account + 1] else last_day
-            at_first, at_last = days_past_due(overdue_since[segment], opens), days_past_due(overdue_since[segment], closes)
+            at_first, at_last = (
+                days_past_due(overdue_since[segment], opens),
+                days_past_due(overdue_since[segment], closes),
+            )
             for code in range(edges.size):
                 if at_last < edges[code] or (at_first >= edges[code] and before >= edges[code]):
                     continue  # not reached, or still beyond from the night before
@@ -70,14 +75,30 @@ def _rolls(offsets, start, overdue_since, edges, last_day):
 
 
 @compiled
-def _cures(offsets, start, overdue_since, first, last, occurred_on, known_on, amount, is_credit, back_offsets, back_known, back_amount):
+def _cures(
+    offsets,
+    start,
+    overdue_since,
+    first,
+    last,
+    occurred_on,
+    known_on,
+    amount,
+    is_credit,
+    back_offsets,
+    back_known,
+    back_amount,
+):
     counts = np.zeros(offsets.size, np.int64)
     nights = np.empty(start.size, np.int64)
     written = 0
     for account in range(offsets.size - 1):
         for segment in range(offsets[account] + 1, offsets[account + 1]):
             night = np.int64(start[segment])
-            if days_past_due(overdue_since[segment], night) > 0 or days_past_due(overdue_since[segment - 1], night - 1) <= 0:
+            if (
+                days_past_due(overdue_since[segment], night) > 0
+                or days_past_due(overdue_since[segment - 1], night - 1) <= 0
+            ):
                 continue
             for payment in range(first[account], last[account]):
                 if is_credit[payment] or max(known_on[payment], occurred_on[payment]) != night - 1:

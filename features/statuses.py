@@ -1,4 +1,6 @@
-"""Which statuses stand, or begin: versions by known_at, days by from_on and until_on. Features, the law and reports all ask here."""
+"""Which statuses stand, or begin: versions by known_at, days by from_on and until_on. Features,
+the law and reports all ask here.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,8 @@ class StatusLog:
         begins: bool = False,
         detail: str | None = None,
     ) -> np.ndarray:
-        """bool per row: whether any of the statuses stood on a day of [first, last], as it was known before `known_before`.
+        """bool per row: whether any of the statuses stood on a day of [first, last],
+        as it was known before `known_before`.
 
         begins  count only a status that begins in [first, last]
         detail  count only rows with this detail
@@ -71,7 +74,11 @@ def _any(low, high, first, last, known_before, from_on, until_on, known_on, supe
     found = np.zeros(first.size, np.bool_)
     for row in range(first.size):
         for status in range(low[row], high[row]):
-            if not wanted[status] or not known_on[status] < known_before[row] <= superseded[status] or from_on[status] > last[row]:
+            if (
+                not wanted[status]
+                or not known_on[status] < known_before[row] <= superseded[status]
+                or from_on[status] > last[row]
+            ):
                 continue
             if from_on[status] >= first[row] if begins else _lasts(until_on[status], first[row]):
                 found[row] = True

@@ -9,7 +9,9 @@ Reach = int | Mapping[str, int]  # last day of a table that is all there: one fo
 
 
 def reaches(reach: Mapping[str, int], portfolios: Iterable[str]) -> list[int]:
-    """The last complete day for each portfolio. One that the mapping does not name has sent no row yet: it reaches as far as the others."""
+    """The last complete day for each portfolio. One that the mapping does not name has sent no row yet:
+    it reaches as far as the others.
+    """
     newest = max(reach.values())
     return [int(reach.get(name, newest)) for name in portfolios]
 

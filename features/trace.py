@@ -21,8 +21,8 @@ FIRST_COLUMNS = ["column", "account_id", "what", "on", "known_on"]
 def traced(name: str, row: int, evidence: Evidence, matrix: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
     """The cell's value, and below it the events it counts; for a derived column the same of each of its parts.
 
-    row: of evidence's cohort and of the matrix, whose rows are all of the debtor's. `on` and `known_on` are dates; other columns depend on
-    the events.
+    row: of evidence's cohort and of the matrix, whose rows are all of the debtor's. `on` and `known_on` are dates;
+    other columns depend on the events.
     """
     found: list[dict] = []
     for entry in _with_parts(catalogue[name], catalogue):
@@ -42,8 +42,12 @@ def traced(name: str, row: int, evidence: Evidence, matrix: pd.DataFrame, catalo
                 what = "; ".join(filter(None, [f"its {entry.of}", _unknown(needs, other, evidence)]))
                 found.append(_line(entry.name, evidence, other, what, value=matrix[entry.of].iloc[other]))
     shown = pd.DataFrame(found)
-    shown = shown.astype({name: "Int64" for name in shown if name not in (*FIRST_COLUMNS, "value") and shown[name].dtype.kind in "if"})
-    return shown[[name for name in FIRST_COLUMNS if name in shown] + [name for name in shown if name not in FIRST_COLUMNS]]
+    shown = shown.astype(
+        {name: "Int64" for name in shown if name not in (*FIRST_COLUMNS, "value") and shown[name].dtype.kind in "if"}
+    )
+    return shown[
+        [name for name in FIRST_COLUMNS if name in shown] + [name for name in shown if name not in FIRST_COLUMNS]
+    ]
 
 
 def _with_parts(entry: Declared, catalogue: Catalogue) -> list[Declared]:
@@ -60,7 +64,9 @@ def _unknown(needs: Collection[str], row: int, evidence: Evidence) -> str:
     if LEDGER in needs:  # told of the tables that it is made of
         parts = {table: int(evidence.reach(table, book)[0]) for table in ("charges", "balances", "payments")}
         whole = max(parts["charges"], parts["balances"]) > NO_DAY
-        reach |= {table: day for table, day in parts.items() if day > NO_DAY} if whole else {"charges or balances": NO_DAY}
+        reach |= (
+            {table: day for table, day in parts.items() if day > NO_DAY} if whole else {"charges or balances": NO_DAY}
+        )
     absent = [table for table, day in reach.items() if day == NO_DAY]
     late = [f"{table} complete through {date(day)} only" for table, day in reach.items() if NO_DAY < day < last]
     return "; ".join([*(["not delivered: " + ", ".join(absent)] if absent else []), *late])
@@ -73,7 +79,9 @@ def _counted(entry: Feature, row: int, evidence: Evidence) -> list[dict]:
         return [_line(entry.name, evidence, row, why)]
     kind, night = EVENTS[entry.event], int(evidence.as_of[row])
     columns = (*kind.classes, *kind.measures)
-    wanted = [column for column in columns if all(evidence.delivered(table)[row] for table in kind.further.get(column, ()))]
+    wanted = [
+        column for column in columns if all(evidence.delivered(table)[row] for table in kind.further.get(column, ()))
+    ]
     events = evidence.events(entry.event, [*wanted, IN_ORDER])
     lines = []
     for event in range(events.first[row], events.last[row]):
@@ -94,8 +102,12 @@ def _counted(entry: Feature, row: int, evidence: Evidence) -> list[dict]:
         measures = {name: int(events.measures[name][event]) for name in wanted if name in events.measures}
         if events.reversals[0].size:
             measures["amount"] = _net(events, event, night)
-        details = {name: classes[name] for name in wanted if name in classes} | {name: _given(value) for name, value in measures.items()}
-        lines.append(_line(entry.name, evidence, row, entry.event, int(events.day[event]), int(events.known[event]), **details))
+        details = {name: classes[name] for name in wanted if name in classes} | {
+            name: _given(value) for name, value in measures.items()
+        }
+        lines.append(
+            _line(entry.name, evidence, row, entry.event, int(events.day[event]), int(events.known[event]), **details)
+        )
     return lines
 
 
@@ -139,16 +151,33 @@ def _accounts(entry: Noun, row: int, evidence: Evidence) -> list[dict]:
         settled = due = NO_DAY
         if is_told:
             place = int(books.positions(np.array([number]))[0])
-            settled = int(whole_debtor.settled_on(books.offsets[place], books.offsets[place + 1], books.start, books.balance, night))
+            settled = int(
+                whole_debtor.settled_on(
+                    books.offsets[place], books.offsets[place + 1], books.start, books.balance, night
+                )
+            )
             due = int(whole_debtor.last_due_on(charges[0][place], charges[1][place], *charges[2:], night))
         told = {"settled_on": settled if settled == NO_DAY else settled - 1, "last_due_on": due}
-        lines.append(line | {"account_id": account_id} | {name: None if day == NO_DAY else date(day) for name, day in told.items()})
+        lines.append(
+            line
+            | {"account_id": account_id}
+            | {name: None if day == NO_DAY else date(day) for name, day in told.items()}
+        )
     return lines
 
 
-def _line(column: str, evidence: Evidence, row: int, what: str, on: int | None = None, known_on: int | None = None, **details) -> dict:
+def _line(
+    column: str, evidence: Evidence, row: int, what: str, on: int | None = None, known_on: int | None = None, **details
+) -> dict:
     account_id = evidence.of_account("account_id").iloc[row]
-    return {"column": column, "account_id": account_id, "what": what, "on": date(on), "known_on": date(known_on), **details}
+    return {
+        "column": column,
+        "account_id": account_id,
+        "what": what,
+        "on": date(on),
+        "known_on": date(known_on),
+        **details,
+    }
 
 
 def date(day: int | None) -> str | None:

@@ -1,4 +1,6 @@
-"""What could be known when: versions of a row, and the order and grouping of event tables that the compiled loops rely on."""
+"""What could be known when: versions of a row, and the order and grouping of event tables that
+the compiled loops rely on.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ class Lineage(NamedTuple):
 
 
 def arranged(frame: pd.DataFrame, table: str) -> pd.DataFrame:
-    """The frame with account_no, sorted by account_no and by its position in time; a sorted copy only where it is not so already.
+    """The frame with account_no, sorted by account_no and by its position in time;
+    a sorted copy only where it is not so already.
 
     account_no is derived from account_id where absent. Raises ContractError when both are absent.
     """
@@ -49,7 +52,9 @@ def in_order(accounts, time):
 
 
 def spans(account_no: np.ndarray, accounts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """First and one-past-last row of each account in a column sorted by account_no. Rows of accounts not asked about lie in no span."""
+    """First and one-past-last row of each account in a column sorted by account_no.
+    Rows of accounts not asked about lie in no span.
+    """
     return np.searchsorted(account_no, accounts, "left"), np.searchsorted(account_no, accounts, "right")
 
 
@@ -69,13 +74,15 @@ def still(values: np.ndarray, dtype: type) -> np.ndarray:
 def lineage(frame: pd.DataFrame, key: Sequence[str], table: str = "given") -> Lineage:
     """Which rows are versions of one another: the same key with a later known_at replaces the earlier row.
 
-    The frame is sorted by account_no, which is part of every key. Raises ContractError where two versions of a key have one known_at:
-    which of them holds cannot be told.
+    The frame is sorted by account_no, which is part of every key. Raises ContractError where two versions of a key have
+    one known_at: which of them holds cannot be told.
     """
     rows = len(frame)
     accounts = column(frame, "account_no", np.int64, table)
     known_at, known_on = column(frame, "known_at", np.int64, table), column(frame, "known_on", np.int32, table)
-    parts = [still(_key_numbers(frame, name, table), np.int64) for name in key if name not in ("account_no", "account_id")]
+    parts = [
+        still(_key_numbers(frame, name, table), np.int64) for name in key if name not in ("account_no", "account_id")
+    ]
     for seed in count():  # a second seed is needed only where two keys of one account share a 64-bit hash
         hashes = np.full(rows, seed, np.uint64)
         for values in parts:
@@ -106,7 +113,8 @@ def _key_numbers(frame: pd.DataFrame, name: str, table: str) -> np.ndarray:
 def superseded_on(frame: pd.DataFrame, key: Sequence[str], table: str = "given") -> np.ndarray:
     """int32: the known_on of the next version of the same key, NEVER if there is none.
 
-    A row is in force for the night of D where `known_on < D <= superseded_on`. The frame is sorted by account_no (see `arranged`).
+    A row is in force for the night of D where `known_on < D <= superseded_on`. The frame is sorted by account_no (see
+    `arranged`).
     """
     return lineage(frame, key, table).superseded_on
 
@@ -160,7 +168,9 @@ def _agree_numbers(accounts, hashes, order, values):
 
 @compiled
 def _chain(accounts, hashes, known_at, known_on, order, superseded_on, head):
-    """Link each version to the next and to the first. Returns the rows that share key and known_at with the one before."""
+    """Link each version to the next and to the first. Returns the rows that share key and
+    known_at with the one before.
+    """
     clashes = np.empty(order.size, np.int64)
     found = 0
     for place in range(order.size):

@@ -1,4 +1,6 @@
-"""A fair split of a queue between its agents: each is to bring in the same money per place, and keeps the debtors of the nights before."""
+"""A fair split of a queue between its agents: each is to bring in the same money per place,
+and keeps the debtors of the nights before.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +12,15 @@ FAIR = 0.02  # largest difference between two agents' expected value per place, 
 
 
 def shared_out(values: Sequence[int], before: Sequence[str], capacity: Mapping[str, int]) -> list[str]:
-    """Agent of each row of a queue; no agent has more rows than its capacity. Raises ValueError where the rows do not fit.
+    """Agent of each row of a queue; no agent has more rows than its capacity.
+    Raises ValueError where the rows do not fit.
 
     values    expected value of each row, not negative, in list order
     before    agent who had the row's debtor last; "" or a name not in capacity where nobody has
     capacity  agent -> rows a night
 
-    Rows stay with their agent, the others go to whoever has least value per place. Then rows are moved or swapped between two agents, new
-    ones first, until all lie within FAIR of each other or nothing brings them closer.
+    Rows stay with their agent, the others go to whoever has least value per place. Then rows are moved or swapped
+    between two agents, new ones first, until all lie within FAIR of each other or nothing brings them closer.
     """
     names = sorted(name for name, places in capacity.items() if places > 0)
     places = np.array([capacity[name] for name in names], dtype=np.int64)
@@ -39,18 +42,29 @@ def shared_out(values: Sequence[int], before: Sequence[str], capacity: Mapping[s
 
 
 def spread(values: Sequence[int], agents: Sequence[str], capacity: Mapping[str, int]) -> float:
-    """Largest difference between two agents' value per place, as a share of the mean; 0 where there is nothing to share."""
+    """Largest difference between two agents' value per place, as a share of the mean;
+    0 where there is nothing to share.
+    """
     names = sorted(name for name, places in capacity.items() if places > 0)
-    loads = np.array([sum(value for value, agent in zip(values, agents, strict=True) if agent == name) for name in names], dtype=float)
+    loads = np.array(
+        [sum(value for value, agent in zip(values, agents, strict=True) if agent == name) for name in names],
+        dtype=float,
+    )
     return _spread(loads / [capacity[name] for name in names])
 
 
 def _spread(per_place: np.ndarray) -> float:
-    return float((per_place.max() - per_place.min()) / per_place.mean()) if per_place.size and per_place.mean() > 0 else 0.0
+    return (
+        float((per_place.max() - per_place.min()) / per_place.mean())
+        if per_place.size and per_place.mean() > 0
+        else 0.0
+    )
 
 
 def _placed(worth: np.ndarray, kept: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Rows with an agent stay, dearest first, while there is room; the others, dearest first, go where there is least per place."""
+    """Rows with an agent stay, dearest first, while there is room; the others, dearest first,
+    go where there is least per place.
+    """
     owner = np.full(worth.size, -1, np.int64)
     load, taken = np.zeros(places.size), np.zeros(places.size, np.int64)
     dearest = np.argsort(-worth, kind="stable")
@@ -69,7 +83,9 @@ def _placed(worth: np.ndarray, kept: np.ndarray, places: np.ndarray) -> np.ndarr
 
 
 def _step(worth: np.ndarray, owner: np.ndarray, kept: np.ndarray, places: np.ndarray) -> list[tuple[int, int]] | None:
-    """The move or swap between two agents that brings them closest, of rows that are new where that is enough; None where all is fair."""
+    """The move or swap between two agents that brings them closest, of rows that are new where that is enough;
+    None where all is fair.
+    """
     load = np.bincount(owner, worth, places.size)
     taken = np.bincount(owner, minlength=places.size)
     per_place = load / places
@@ -93,9 +109,18 @@ def _step(worth: np.ndarray, owner: np.ndarray, kept: np.ndarray, places: np.nda
 
 
 def _closest(
-    worth: np.ndarray, owner: np.ndarray, kept: np.ndarray, high: int, low: int, wanted: float, room: bool, new_only: bool
+    worth: np.ndarray,
+    owner: np.ndarray,
+    kept: np.ndarray,
+    high: int,
+    low: int,
+    wanted: float,
+    room: bool,
+    new_only: bool,
 ) -> tuple[float, list[tuple[int, int]]] | None:
-    """(money moved, steps) of the one row, or the two rows against each other, that move nearest to `wanted` from high to low."""
+    """(money moved, steps) of the one row, or the two rows against each other,
+    that move nearest to `wanted` from high to low.
+    """
     mine, theirs = np.flatnonzero(owner == high), np.flatnonzero(owner == low)
     if new_only:
         mine, theirs = mine[kept[mine] < 0], theirs[kept[theirs] < 0]

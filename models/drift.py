@@ -17,9 +17,11 @@ MOST_ROWS = 20_000  # evenly spaced rows of the fit window that fix the bins
 
 @dataclass(frozen=True)
 class Reference:
-    """Ten bins per column (and the score) as training saw them: inner edges, and the share of rows in each bin, missing last.
+    """Ten bins per column (and the score) as training saw them: inner edges, and the share of rows in each bin,
+    missing last.
 
-    Edges are tenths of the fit rows; columns with few values have fewer bins. A value on an edge belongs to the bin above it.
+    Edges are tenths of the fit rows; columns with few values have fewer bins. A value on an edge belongs to the bin
+    above it.
     """
 
     edges: Mapping[str, tuple[float, ...]]
@@ -27,14 +29,21 @@ class Reference:
 
     @classmethod
     def learn(
-        cls, numbers: np.ndarray, names: Sequence[str], score: np.ndarray, instead: Mapping[str, np.ndarray] | None = None
+        cls,
+        numbers: np.ndarray,
+        names: Sequence[str],
+        score: np.ndarray,
+        instead: Mapping[str, np.ndarray] | None = None,
     ) -> Reference:
         """numbers: [rows, columns] by `names`; instead: column -> other values of the same rows."""
         step = max(len(score) // MOST_ROWS, 1)
         columns = {name: numbers[::step, position] for position, name in enumerate(names)}
         columns |= {name: column[::step] for name, column in (instead or {}).items()} | {SCORE: score[::step]}
         edges = {name: _edges(column) for name, column in columns.items()}
-        shares = {name: tuple(float(share) for share in binned_shares(column, edges[name])) for name, column in columns.items()}
+        shares = {
+            name: tuple(float(share) for share in binned_shares(column, edges[name]))
+            for name, column in columns.items()
+        }
         return cls(edges, shares)
 
     def psi(self, numbers: np.ndarray, names: Sequence[str], score: np.ndarray) -> dict[str, float]:
@@ -42,7 +51,10 @@ class Reference:
         columns = {**{name: numbers[:, position] for position, name in enumerate(names)}, SCORE: score}
         if not len(score):
             return dict.fromkeys(columns, 0.0)
-        return {name: psi(np.array(self.shares[name]), binned_shares(column, self.edges[name])) for name, column in columns.items()}
+        return {
+            name: psi(np.array(self.shares[name]), binned_shares(column, self.edges[name]))
+            for name, column in columns.items()
+        }
 
     def card(self) -> dict[str, Any]:
         return {

@@ -1,4 +1,6 @@
-"""From the feature matrix to numbers a booster reads: columns by name, money on one scale, classes by the recovery they showed."""
+"""From the feature matrix to numbers a booster reads: columns by name, money on one scale,
+classes by the recovery they showed.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,8 @@ class Encoder:
     names    columns in the booster's order
     kinds    number (as it is), money (minor units, scaled to reporting units by the account's currency), class
     rates    class column -> class -> log-odds of recovery; classes unseen in the fit window read as missing
-    fills    column -> value read where the fit window never had a missing one: LightGBM would read 0 there, which is a statement
+    fills    column -> value read where the fit window never had a missing one: LightGBM would read 0 there, which is a
+             statement
     """
 
     names: tuple[str, ...]
@@ -54,7 +57,10 @@ class Encoder:
         names = tuple(matrix.columns)
         protected = [name for name in names if name.startswith(PROTECTED)]
         if protected:
-            raise UsageError(f"Columns {', '.join(protected)} are for audits only and can never be features. Remove them from the matrix.")
+            raise UsageError(
+                f"Columns {', '.join(protected)} are for audits only and can never be features. "
+                "Remove them from the matrix."
+            )
         kinds = tuple(_kind(matrix[name], name in set(money_columns)) for name in names)
         numbers = _numbers(matrix, cohort, names, kinds, money)
         folds, debtors = debtor_folds(cohort["debtor_id"], ENCODING_FOLDS, seed), pd.factorize(cohort["debtor_id"])[0]
@@ -78,8 +84,17 @@ class Encoder:
     def only(self, places: Sequence[int]) -> Encoder:
         """The encoder of some of the columns."""
         names = tuple(self.names[place] for place in places)
-        rates, fills, medians = ({name: held[name] for name in names if name in held} for held in (self.rates, self.fills, self.medians))
-        return replace(self, names=names, kinds=tuple(self.kinds[place] for place in places), rates=rates, fills=fills, medians=medians)
+        rates, fills, medians = (
+            {name: held[name] for name in names if name in held} for held in (self.rates, self.fills, self.medians)
+        )
+        return replace(
+            self,
+            names=names,
+            kinds=tuple(self.kinds[place] for place in places),
+            rates=rates,
+            fills=fills,
+            medians=medians,
+        )
 
     def check(self, matrix: pd.DataFrame) -> None:
         """Refuse a matrix whose columns differ from those the model was taught on, by name; their order is free."""
@@ -105,7 +120,9 @@ class Encoder:
             )
 
     def encode(self, matrix: pd.DataFrame, cohort: pd.DataFrame) -> np.ndarray:
-        """float64 [rows, columns] in the booster's order; ContractError where `check` refuses or a currency has no rate."""
+        """float64 [rows, columns] in the booster's order; ContractError where `check` refuses
+        or a currency has no rate.
+        """
         self.check(matrix)
         numbers = _numbers(matrix, cohort, self.names, self.kinds, self.money)
         for position, (name, kind) in enumerate(zip(self.names, self.kinds, strict=True)):
@@ -119,7 +136,8 @@ class Encoder:
     def unseen(self, matrix: pd.DataFrame) -> dict[str, int]:
         """Rows per class column whose class the fit window never had; they were read as missing."""
         counts = {
-            name: int((matrix[name].notna() & ~matrix[name].astype("str").isin(list(known))).sum()) for name, known in self.rates.items()
+            name: int((matrix[name].notna() & ~matrix[name].astype("str").isin(list(known))).sum())
+            for name, known in self.rates.items()
         }
         return {name: count for name, count in counts.items() if count}
 
@@ -131,7 +149,11 @@ class Encoder:
             "rates": {name: dict(known) for name, known in self.rates.items()},
             "fills": dict(self.fills),
             "medians": dict(self.medians),
-            "money": {"reporting": self.money.reporting, "rates": dict(self.money.rates), "decimals": dict(self.money.decimals)},
+            "money": {
+                "reporting": self.money.reporting,
+                "rates": dict(self.money.rates),
+                "decimals": dict(self.money.decimals),
+            },
         }
 
     @classmethod
@@ -152,11 +174,15 @@ def _kind(column: pd.Series, is_money: bool) -> str:
     return MONEY if is_money else NUMBER
 
 
-def _numbers(matrix: pd.DataFrame, cohort: pd.DataFrame, names: Sequence[str], kinds: Sequence[str], money: MoneyScale) -> np.ndarray:
+def _numbers(
+    matrix: pd.DataFrame, cohort: pd.DataFrame, names: Sequence[str], kinds: Sequence[str], money: MoneyScale
+) -> np.ndarray:
     """float64 [rows, columns], columns contiguous; class columns are left for the caller to fill."""
     numbers = np.empty((len(matrix), len(names)), order="F")
     plain = np.array([kind != CLASS for kind in kinds], dtype=bool)
-    numbers[:, plain] = matrix[[name for name, kept in zip(names, plain, strict=True) if kept]].to_numpy(dtype=np.float64)
+    numbers[:, plain] = matrix[[name for name, kept in zip(names, plain, strict=True) if kept]].to_numpy(
+        dtype=np.float64
+    )
     numbers[:, ~plain] = np.nan
     if MONEY in kinds:
         unit = money.per_minor(cohort["currency"])
@@ -165,12 +191,14 @@ def _numbers(matrix: pd.DataFrame, cohort: pd.DataFrame, names: Sequence[str], k
     return numbers
 
 
-def _learned_rates(column: pd.Series, recovered: np.ndarray, debtors: np.ndarray, folds: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
+def _learned_rates(
+    column: pd.Series, recovered: np.ndarray, debtors: np.ndarray, folds: np.ndarray
+) -> tuple[dict[str, float], np.ndarray]:
     """Log-odds of recovery per class (sorted, so that the card is stable), and the coded fit rows.
 
-    A common class has one rate for every row. Only a rare one is coded out of fold: five rates of a common class would differ by the
-    outcomes of the fold left out alone, which is a feature that tells the fold, and trees take it (a book of one class got the
-    sixth-largest gain from its constant name).
+    A common class has one rate for every row. Only a rare one is coded out of fold: five rates of a common class would
+    differ by the outcomes of the fold left out alone, which is a feature that tells the fold, and trees take it (a book
+    of one class got the sixth-largest gain from its constant name).
     """
     codes, names = _classes(column)
     known = ~np.isnan(recovered) & (codes >= 0)
@@ -182,10 +210,14 @@ def _learned_rates(column: pd.Series, recovered: np.ndarray, debtors: np.ndarray
     for fold in np.unique(folds[rare]):
         held = rare & (folds == fold)
         coded[held] = _rates(codes, len(names), recovered, known & (folds != fold), overall)[1][codes[held]]
-    return {name: float(rates[place]) for name, place in sorted(zip(names, range(len(names)), strict=True)) if seen[place]}, coded
+    return {
+        name: float(rates[place]) for name, place in sorted(zip(names, range(len(names)), strict=True)) if seen[place]
+    }, coded
 
 
-def _rates(codes: np.ndarray, classes: int, recovered: np.ndarray, rows: np.ndarray, overall: float) -> tuple[np.ndarray, np.ndarray]:
+def _rates(
+    codes: np.ndarray, classes: int, recovered: np.ndarray, rows: np.ndarray, overall: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Per class whether `rows` hold it, and its log-odds mixed with the overall ones; NaN where they do not."""
     size, won = (np.bincount(codes[rows], weights=weights, minlength=classes) for weights in (None, recovered[rows]))
     rate = (won + PRIOR_ROWS * overall) / (size + PRIOR_ROWS)

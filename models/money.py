@@ -1,4 +1,6 @@
-"""Amounts of several currencies on one scale: by the given rates, never by adding minor units of different currencies."""
+"""Amounts of several currencies on one scale: by the given rates,
+never by adding minor units of different currencies.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,12 @@ class MoneyScale:
     decimals: Mapping[str, int]
 
     @classmethod
-    def resolve(cls, present: Iterable[str], rates: Mapping[str, float], decimals: Mapping[str, int], reporting: str) -> MoneyScale:
-        """The scale for the currencies present. One currency without a rate reports in itself; several need a rate each."""
+    def resolve(
+        cls, present: Iterable[str], rates: Mapping[str, float], decimals: Mapping[str, int], reporting: str
+    ) -> MoneyScale:
+        """The scale for the currencies present. One currency without a rate reports in itself;
+        several need a rate each.
+        """
         present = sorted(set(present))
         given = {**rates, reporting: 1.0}
         if len(present) == 1 and present[0] not in given:
@@ -32,7 +38,8 @@ class MoneyScale:
         lacking = [currency for currency in present if currency not in given]
         if lacking:
             raise ContractError(
-                f"Currencies {', '.join(lacking)} have no rate to {reporting}, so their money cannot be compared. Add money.rates for them."
+                f"Currencies {', '.join(lacking)} have no rate to {reporting}, "
+                "so their money cannot be compared. Add money.rates for them."
             )
         known = {currency: int(decimals[currency]) for currency in sorted(given) if currency in decimals}
         return cls(reporting, {currency: float(given[currency]) for currency in known}, known)
@@ -43,7 +50,8 @@ class MoneyScale:
         lacking = [name for name in names.categories if name not in self.rates]
         if lacking:
             raise ContractError(
-                f"Currencies {', '.join(lacking)} have no rate to {self.reporting} in this model. Add money.rates for them and train again."
+                f"Currencies {', '.join(lacking)} have no rate to {self.reporting} in this model. "
+                "Add money.rates for them and train again."
             )
         unit = np.array([self.rates[name] / 10 ** self.decimals[name] for name in names.categories], dtype=np.float64)
         return unit[names.codes] if len(unit) else np.zeros(len(names))

@@ -1,4 +1,6 @@
-"""What the models say of an account in words of their own, and how a sentence and its figures are said in a language."""
+"""What the models say of an account in words of their own, and how a sentence and its figures
+are said in a language.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +27,18 @@ PERCENT = {"en": "%", "fr": "\u202f%"}
 
 @dataclass(frozen=True)
 class Voice:
-    """A language: how its figures read, and its sentences by the English ones. What has no sentence there is said in English."""
+    """A language: how its figures read, and its sentences by the English ones.
+    What has no sentence there is said in English.
+    """
 
     language: str = "en"
     sentences: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.language not in PERCENT:
-            raise UsageError(f"Language {self.language!r} is not spoken. Set worklist.language to {' or '.join(PERCENT)}.")
+            raise UsageError(
+                f"Language {self.language!r} is not spoken. Set worklist.language to {' or '.join(PERCENT)}."
+            )
 
     def template(self, english: str) -> str:
         return self.sentences.get(english, english)

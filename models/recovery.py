@@ -15,12 +15,29 @@ import pandas as pd
 
 from models.amount import AmountHead, Later, fit_amount, regrown
 from models.baseline import AGE_BAND_TABLE, AgeBandTable
-from models.boosting import FitWindow, booster_of, exact_contributions, portfolio_contributions, raw_scores, side_by_side
+from models.boosting import (
+    FitWindow,
+    booster_of,
+    exact_contributions,
+    portfolio_contributions,
+    raw_scores,
+    side_by_side,
+)
 from models.calibration import Calibrator, choose_map, with_recent_levels
 from models.drift import Reference
 from models.effect import EffectHead
 from models.encoding import Encoder
-from models.folder import AMOUNT_FILE, CARD_FILE, DEFAULTED_FILE, EFFECT_FILE, RECOVERED_FILE, card_bytes, digest, read_folder, write_folder
+from models.folder import (
+    AMOUNT_FILE,
+    CARD_FILE,
+    DEFAULTED_FILE,
+    EFFECT_FILE,
+    RECOVERED_FILE,
+    card_bytes,
+    digest,
+    read_folder,
+    write_folder,
+)
 from models.lesson import Lesson, Teaching
 
 SCORE_COLUMNS = ("p_recovered", "amount_if_recovered", "expected_recovery", "p_defaulted")

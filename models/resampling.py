@@ -1,7 +1,8 @@
 """Intervals by debtor: each figure again under 500 draws of whole debtors, in compiled loops over rows sorted once.
 
-A draw gives every debtor a Poisson(1) weight, the bootstrap for rows that come in clusters; draw 0 has all weights 1, so the figure
-itself is made by the same code as its interval. Rows of one debtor say nearly the same, so rows are never drawn alone.
+A draw gives every debtor a Poisson(1) weight, the bootstrap for rows that come in clusters; draw 0 has all weights 1,
+so the figure itself is made by the same code as its interval. Rows of one debtor say nearly the same, so rows are never
+drawn alone.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ TINY = 1e-15
 
 
 def debtor_draws(debtors: pd.Series, draws: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """(debtor code per row, weights uint8 [1 + draws, debtors]); debtors in order of id, so that the order of rows changes nothing."""
+    """(debtor code per row, weights uint8 [1 + draws, debtors]); debtors in order of id,
+    so that the order of rows changes nothing.
+    """
     codes, names = pd.factorize(debtors.astype("str"), sort=True)
     weights = np.random.default_rng(seed).poisson(1.0, (draws + 1, len(names))).astype(np.uint8)
     weights[0] = 1
@@ -78,9 +81,15 @@ def quality(
 
 
 def captured(
-    orders: Sequence[np.ndarray], money: np.ndarray, night: np.ndarray, who: np.ndarray, weights: np.ndarray, capacities: tuple[float, ...]
+    orders: Sequence[np.ndarray],
+    money: np.ndarray,
+    night: np.ndarray,
+    who: np.ndarray,
+    weights: np.ndarray,
+    capacities: tuple[float, ...],
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """(per order the money reached by working the best share of each night, [1 + draws, capacities]; all money of the draw, [1 + draws]).
+    """(per order the money reached by working the best share of each night, [1 + draws, capacities];
+    all money of the draw, [1 + draws]).
 
     Accounts tied at the edge of the list share the places left, so a coarse order is neither lucky nor unlucky.
     """
@@ -97,7 +106,9 @@ def captured(
 
 
 def listed_shares(order: np.ndarray, night: np.ndarray, capacity: float) -> np.ndarray:
-    """Share of each row that lies in the best `capacity` of its night, 0 to 1: accounts tied at the edge share the places left."""
+    """Share of each row that lies in the best `capacity` of its night, 0 to 1:
+    accounts tied at the edge share the places left.
+    """
     rows = pd.DataFrame({"night": np.unique(night, return_inverse=True)[1], "order": order})
     size = rows.groupby("night")["order"].transform("size").to_numpy(dtype=np.float64)
     above = rows.groupby("night")["order"].rank(ascending=False, method="min").to_numpy() - 1
@@ -144,7 +155,12 @@ def _quality(ends, y, p, level, loss, tenth, realised, predicted, who, weights, 
             out[draw, 10] = real / expected
         if total == 0:
             continue
-        out[draw, 4], out[draw, 5], out[draw, 6], out[draw, 7] = brier / total, lost / total, positives / total, mean_p / total
+        out[draw, 4], out[draw, 5], out[draw, 6], out[draw, 7] = (
+            brier / total,
+            lost / total,
+            positives / total,
+            mean_p / total,
+        )
         error = 0.0
         for bin_ in range(10):
             error += abs(seen[bin_] - hoped[bin_])
@@ -224,7 +240,9 @@ def _nights_of_draws(night, nights, money, who, weights):
 
 @compiled
 def _captured(ends, starts, sizes, money, who, weights, shares):
-    """Rows sorted by night, then best first; ends: the last row of each run of ties; starts: first row of each night."""
+    """Rows sorted by night, then best first; ends: the last row of each run of ties; starts:
+    first row of each night.
+    """
     draws, most = weights.shape[0], shares[-1]
     reached = np.zeros((draws, len(shares)))
     for draw in range(draws):

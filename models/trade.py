@@ -1,4 +1,6 @@
-"""The trade's own figures of a book: roll rates by accounts and by balance with exits, and liquidation by placement month."""
+"""The trade's own figures of a book: roll rates by accounts and by balance with exits,
+and liquidation by placement month.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +16,14 @@ MONTH_DAYS = 30  # a month of the liquidation curve
 
 
 def roll_rates(cohort: pd.DataFrame, recovered_amount: np.ndarray, unit: np.ndarray) -> pd.DataFrame:
-    """Where the accounts of one night stand on the next: arrears bucket on the first night x bucket, or exit, on the second.
+    """Where the accounts of one night stand on the next: arrears bucket on the first night x bucket, or exit,
+    on the second.
 
-    cohort: account_no, as_of, days_past_due, balance (minor units), scorable rows of every night. recovered_amount: minor units, NaN
-    where unknown. unit: reporting units per minor unit. Columns: from, to, accounts, balance, share_accounts, share_balance (of the
-    bucket it comes from). An account gone by the next night is "paid in full" where the recovered amount reached its balance, else
-    "cured or gone" (arrears paid while the debt runs on, settled, closed, sold, recalled). The last night has no next and takes no part.
+    cohort: account_no, as_of, days_past_due, balance (minor units), scorable rows of every night. recovered_amount:
+    minor units, NaN where unknown. unit: reporting units per minor unit. Columns: from, to, accounts, balance,
+    share_accounts, share_balance (of the bucket it comes from). An account gone by the next night is "paid in full"
+    where the recovered amount reached its balance, else "cured or gone" (arrears paid while the debt runs on, settled,
+    closed, sold, recalled). The last night has no next and takes no part.
     """
     nights = np.sort(cohort["as_of"].unique())
     order = np.searchsorted(nights, cohort["as_of"].to_numpy())
@@ -34,29 +38,42 @@ def roll_rates(cohort: pd.DataFrame, recovered_amount: np.ndarray, unit: np.ndar
         }
     )
     later = rows[["account_no", "night", "from"]].assign(night=rows["night"] - 1).rename(columns={"from": "to"})
-    pairs = rows[rows["night"] < len(nights) - 1].merge(later, on=["account_no", "night"], how="left", validate="one_to_one")
+    pairs = rows[rows["night"] < len(nights) - 1].merge(
+        later, on=["account_no", "night"], how="left", validate="one_to_one"
+    )
     pairs["to"] = pairs["to"].where(pairs["to"].notna(), np.where(pairs["paid"], PAID, LEFT))
     if not len(pairs):
         return pd.DataFrame(columns=["from", "to", "accounts", "balance", "share_accounts", "share_balance"])
-    table = pairs.groupby(["from", "to"], sort=False).agg(accounts=("money", "size"), balance=("money", "sum")).reset_index()
+    table = (
+        pairs.groupby(["from", "to"], sort=False)
+        .agg(accounts=("money", "size"), balance=("money", "sum"))
+        .reset_index()
+    )
     for held in ("accounts", "balance"):
         table[f"share_{held}"] = table[held] / table.groupby("from")[held].transform("sum")
     places = {name: place for place, name in enumerate((*BUCKETS, PAID, LEFT))}
     return table.sort_values(["from", "to"], key=lambda names: names.map(places), kind="stable", ignore_index=True)
 
 
-def liquidation(accounts: pd.DataFrame, payments: pd.DataFrame, unit: np.ndarray, complete_through: int) -> pd.DataFrame:
+def liquidation(
+    accounts: pd.DataFrame, payments: pd.DataFrame, unit: np.ndarray, complete_through: int
+) -> pd.DataFrame:
     """Net cash ÷ placed amount by placement month and months since placement, in reporting units.
 
-    accounts: account_no, placed_on (int days), placed_amount (minor units), one row each; unit: reporting units per minor unit, aligned
-    with them. payments: account_no, occurred_on, amount, net as of features.settlements.net_payments: a reversal takes off what it takes
-    back on the day on which that was paid. Those from placement on count. Columns: placed_in (YYYY-MM), accounts, placed, month (1 = the
-    first MONTH_DAYS days), cash (cumulative), rate. A month is given once every account of the placement month has lived through it.
-    Accounts without a placement or a placed amount take no part.
+    accounts: account_no, placed_on (int days), placed_amount (minor units), one row each; unit: reporting units per
+    minor unit, aligned with them. payments: account_no, occurred_on, amount, net as of
+    features.settlements.net_payments: a reversal takes off what it takes back on the day on which that was paid. Those
+    from placement on count. Columns: placed_in (YYYY-MM), accounts, placed, month (1 = the first MONTH_DAYS days), cash
+    (cumulative), rate. A month is given once every account of the placement month has lived through it. Accounts
+    without a placement or a placed amount take no part.
     """
     columns = ["placed_in", "accounts", "placed", "month", "cash", "rate"]
     held = accounts[["account_no", "placed_on"]].assign(unit=unit, placed=accounts["placed_amount"] * unit)
-    held = held[(accounts["placed_amount"] > 0) & (accounts["placed_on"] != NO_DAY) & (accounts["placed_on"] <= complete_through)]
+    held = held[
+        (accounts["placed_amount"] > 0)
+        & (accounts["placed_on"] != NO_DAY)
+        & (accounts["placed_on"] <= complete_through)
+    ]
     if not len(held):
         return pd.DataFrame(columns=columns)
     held = held.assign(placed_in=month_texts(held["placed_on"]))
@@ -70,5 +87,14 @@ def liquidation(accounts: pd.DataFrame, payments: pd.DataFrame, unit: np.ndarray
         months = pd.RangeIndex(1, lived + 1)
         got = sums.loc[placed_in] if placed_in in sums.index.get_level_values(0) else pd.Series(dtype=float)
         for month, total in got.reindex(months, fill_value=0.0).cumsum().items():
-            found.append((placed_in, len(book), float(book["placed"].sum()), month, float(total), float(total / book["placed"].sum())))
+            found.append(
+                (
+                    placed_in,
+                    len(book),
+                    float(book["placed"].sum()),
+                    month,
+                    float(total),
+                    float(total / book["placed"].sum()),
+                )
+            )
     return pd.DataFrame(found, columns=columns)

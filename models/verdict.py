@@ -1,4 +1,6 @@
-"""What an evaluation amounts to: whether it passes the gates, what is said of it in plain sentences, what to know before believing it."""
+"""What an evaluation amounts to: whether it passes the gates, what is said of it in plain sentences,
+what to know before believing it.
+"""
 
 from __future__ import annotations
 
@@ -20,29 +22,42 @@ FEW_DEBTORS = 100
 
 
 def gates(evaluation: Evaluation, gate: Any) -> list[dict[str, Any]]:
-    """The absolute gates of the params, each with its figure: money pooled and per bucket, and the slope of calibration."""
+    """The absolute gates of the params, each with its figure: money pooled and per bucket,
+    and the slope of calibration.
+    """
     found = [_gate("realised / predicted money", evaluation.figure("money_ratio"), gate.money_ratio)]
     table = evaluation.quality
     buckets = table[(table["scope"] == SCOPES[0]) & (table["metric"] == "money_ratio") & (table["head"] == "recovered")]
     for row in buckets.itertuples():
         if row.events >= gate.bucket_min_debtors:
             figure = (row.value, row.low, row.high)
-            found.append(_gate(f"realised / predicted money, {row.group} days past due", figure, gate.bucket_money_ratio))
-    found.append(_gate("calibration slope of p_recovered", evaluation.figure("calibration_slope"), gate.calibration_slope))
+            found.append(
+                _gate(f"realised / predicted money, {row.group} days past due", figure, gate.bucket_money_ratio)
+            )
+    found.append(
+        _gate("calibration slope of p_recovered", evaluation.figure("calibration_slope"), gate.calibration_slope)
+    )
     return found
 
 
 def too_small(evaluation: Evaluation, gate: Any) -> list[str]:
     """The arrears buckets of the test nights that no gate judges, each with why."""
     table = evaluation.quality
-    rows = table[(table["scope"] == SCOPES[0]) & (table["metric"] == "rate") & (table["head"] == "recovered")] if len(table) else table
+    rows = (
+        table[(table["scope"] == SCOPES[0]) & (table["metric"] == "rate") & (table["head"] == "recovered")]
+        if len(table)
+        else table
+    )
     few = [row for row in rows.itertuples() if row.events < gate.bucket_min_debtors]
-    return [f"{row.group} days past due: {row.events} debtors paid, {gate.bucket_min_debtors} are needed" for row in few]
+    return [
+        f"{row.group} days past due: {row.events} debtors paid, {gate.bucket_min_debtors} are needed" for row in few
+    ]
 
 
 def statements(evaluation: Evaluation, capacity: float) -> list[str]:
-    """Plain sentences: what the model gains at this capacity over each other order, and whether that could be chance; then the arrears
-    buckets in which a plain order reaches more."""
+    """Plain sentences: what the model gains at this capacity over each other order, and whether that could be chance;
+    then the arrears buckets in which a plain order reaches more.
+    """
     said = []
     table = evaluation.money
     rows = table[(table["scope"] == POOLED) & (table["capacity"] == capacity)]
@@ -61,7 +76,9 @@ def statements(evaluation: Evaluation, capacity: float) -> list[str]:
 
 
 def _beaten(evaluation: Evaluation, capacity: float) -> list[str]:
-    """Arrears buckets in which an order that needs no model reaches more of the bucket's money; the strongest of each."""
+    """Arrears buckets in which an order that needs no model reaches more of the bucket's money;
+    the strongest of each.
+    """
     table = evaluation.money
     rows = table[(table["scope"] == SCOPES[0]) & (table["capacity"] == capacity) & ~table["ranking"].isin(NOT_PLAIN)]
     said = []
@@ -77,7 +94,9 @@ def _beaten(evaluation: Evaluation, capacity: float) -> list[str]:
 
 
 def _against_truth(evaluation: Evaluation, capacity: float) -> list[str]:
-    """On made-up portfolios: how much of the best possible money, and whether the predicted chance is the true one, tenth by tenth."""
+    """On made-up portfolios: how much of the best possible money, and whether the predicted chance is the true one,
+    tenth by tenth.
+    """
     best = evaluation.money_row(BEST, capacity)
     if best is None or "true_p" not in evaluation.tenths:
         return []
@@ -105,7 +124,9 @@ def warnings(
     fit_auc: float | None,
     capacity: float,
 ) -> list[str]:
-    """What a reader must know before believing the figures. importance: share of the mean absolute contribution per column."""
+    """What a reader must know before believing the figures. importance:
+    share of the mean absolute contribution per column.
+    """
     said = []
     days = test_last - test_first + 1
     window = f"The test window, {day_text(test_first)} to {day_text(test_last)},"
@@ -122,23 +143,31 @@ def warnings(
     row = evaluation.quality[(evaluation.quality["scope"] == POOLED) & (evaluation.quality["ranking"] == MODEL)]
     events = int(row["events"].iloc[0]) if len(row) else 0
     if events < FEW_DEBTORS:
-        said.append(f"Only {events} debtors of the test window paid: the intervals are wide and the buckets say little.")
+        said.append(
+            f"Only {events} debtors of the test window paid: the intervals are wide and the buckets say little."
+        )
     auc = evaluation.figure("auc")[0]
     carriers = importance.sort_values(ascending=False, kind="stable")
     if auc >= LEAK_AUC:
         named = ", ".join(f"{name} ({share:.0%})" for name, share in carriers.head(3).items())
         said.append(f"AUC {auc:.3f} is too good for collections: look for a leak in {named}.")
     if len(carriers) and carriers.iloc[0] > CARRIED:
-        said.append(f"{carriers.index[0]} carries {carriers.iloc[0]:.0%} of the model: if it is wrong or late one night, so is the list.")
+        said.append(
+            f"{carriers.index[0]} carries {carriers.iloc[0]:.0%} of the model: "
+            "if it is wrong or late one night, so is the list."
+        )
     if fit_auc is not None and fit_auc - auc > COLLAPSE:
         said.append(
-            f"AUC falls from {fit_auc:.3f} on unseen debtors of the fit window to {auc:.3f} out of time: something does not hold over time."
+            f"AUC falls from {fit_auc:.3f} on unseen debtors of the fit window to {auc:.3f} out of time: "
+            "something does not hold over time."
         )
     moved = sorted((name for name, value in drift.items() if value > SHIFTED), key=lambda name: (-drift[name], name))
     if moved:
         named = ", ".join(f"{name} ({drift[name]:.2f})" for name in moved[:5])
         more = " and more" if len(moved) > 5 else ""
-        said.append(f"{len(moved)} columns have moved between fit and test (PSI above {SHIFTED}), furthest: {named}{more}.")
+        said.append(
+            f"{len(moved)} columns have moved between fit and test (PSI above {SHIFTED}), furthest: {named}{more}."
+        )
     held = evaluation.frames.get("listed", pd.DataFrame())
     for row in held[held["capacity"] == capacity].itertuples() if len(held) else ():
         if row.low > 1 or row.high < 1:
@@ -149,7 +178,9 @@ def warnings(
             )
     newest = evaluation.money_row(NEWEST, capacity)
     if newest is not None and not newest["gain_low"] > 0:
-        said.append(f"At {capacity:.0%} capacity the model is not shown to beat newest placement first, which needs no model.")
+        said.append(
+            f"At {capacity:.0%} capacity the model is not shown to beat newest placement first, which needs no model."
+        )
     return said
 
 

@@ -17,7 +17,8 @@ class Damaged(ContractError):
     @classmethod
     def files(cls, faults: int, looked_at: int) -> Damaged:
         return cls(
-            f"{faults:,} of {looked_at:,} files and folders looked at are damaged or gone. The lines that begin with DAMAGED name them."
+            f"{faults:,} of {looked_at:,} files and folders looked at are damaged or gone. "
+            "The lines that begin with DAMAGED name them."
         )
 
 
@@ -35,7 +36,14 @@ class Verified:
             for place, kinds in self.counts.items()
         ]
         sound = [] if self.faults else ["Everything is as it was written."]
-        return "\n".join([*looked_at, *(f"NOTE {note}" for note in self.notes), *(f"DAMAGED {fault}" for fault in self.faults), *sound])
+        return "\n".join(
+            [
+                *looked_at,
+                *(f"NOTE {note}" for note in self.notes),
+                *(f"DAMAGED {fault}" for fault in self.faults),
+                *sound,
+            ]
+        )
 
     def check(self) -> None:
         if self.faults:
@@ -43,7 +51,9 @@ class Verified:
 
 
 def verify(store_path: Path, out: Path) -> Verified:
-    """Read every file and change none. InputMissing (66) or UsageError (2) where there is no store; OUT may be absent."""
+    """Read every file and change none. InputMissing (66) or UsageError (2) where there is no store;
+    OUT may be absent.
+    """
     store, nights = examine_store(store_path), examine_nights(out)
     return Verified(
         counts={f"Store {str(store_path)!r}": store.counts, f"Published nights {str(out)!r}": nights.counts},

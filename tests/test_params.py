@@ -45,8 +45,12 @@ def test_a_portfolio_overrides_defaults_key_by_key(edited):
 
 
 def test_all_unknown_keys_are_named_with_the_nearest(edited):
-    place = edited(("horizon_days: 30", "horizn_days: 30"), ("role: debt_buyer", "rol: debt_buyer"), ("workers: 1", "workers: 0"))
-    with pytest.raises(UsageError, match=r"(?s)engine.workers.*'rol' \(nearest: 'role'\).*'horizn_days' \(nearest: 'horizon_days'\)"):
+    place = edited(
+        ("horizon_days: 30", "horizn_days: 30"), ("role: debt_buyer", "rol: debt_buyer"), ("workers: 1", "workers: 0")
+    )
+    with pytest.raises(
+        UsageError, match=r"(?s)engine.workers.*'rol' \(nearest: 'role'\).*'horizn_days' \(nearest: 'horizon_days'\)"
+    ):
         load(place)
 
 
@@ -88,7 +92,10 @@ def test_tolerance_is_in_minor_units_of_each_currency(edited):
 
 def test_the_digest_ignores_comments_and_sees_values(edited):
     plain = load(edited()).digest()
-    assert load(edited(("seed: 20261122                     # integer", "seed: 20261122 # whole number"))).digest() == plain
+    assert (
+        load(edited(("seed: 20261122                     # integer", "seed: 20261122 # whole number"))).digest()
+        == plain
+    )
     assert load(edited(("seed: 20261122", "seed: 20261123"))).digest() != plain
 
 

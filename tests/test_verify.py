@@ -27,7 +27,10 @@ def test_what_is_whole_is_said_to_be_with_what_was_looked_at(house, capsys):
 
 
 def test_every_damaged_file_is_named_and_the_exit_code_says_so(house, tmp_path, capsys):
-    for place in (tmp_path / "out" / AS_OF.isoformat() / "worklist.csv", next((tmp_path / "store" / "accounts").glob("*/*.parquet"))):
+    for place in (
+        tmp_path / "out" / AS_OF.isoformat() / "worklist.csv",
+        next((tmp_path / "store" / "accounts").glob("*/*.parquet")),
+    ):
         place.write_bytes(place.read_bytes()[:-1])
     assert exit_code(*house) == 65
     told = capsys.readouterr()

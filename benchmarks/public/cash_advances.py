@@ -1,8 +1,10 @@
-"""French cash advances with recovery cases, as known on 2020-11-18 -> source folder. Choices and traps: README.md beside this file.
+"""French cash advances with recovery cases, as known on 2020-11-18 -> source folder. Choices and traps:
+README.md beside this file.
 
-Two clocks. `status`, `recovery_status`, `reco_last_update` and a fee's `status` describe the end of the extract. They decide which payment
-is real and which outcome nobody knows; none of them becomes an attribute, and every row is known when its event happened. A fee that was
-raised is owed from that day, whatever became of it: keeping only the accepted ones would tell who pays, for accepted means collected.
+Two clocks. `status`, `recovery_status`, `reco_last_update` and a fee's `status` describe the end of the extract. They
+decide which payment is real and which outcome nobody knows; none of them becomes an attribute, and every row is known
+when its event happened. A fee that was raised is owed from that day, whatever became of it: keeping only the accepted
+ones would tell who pays, for accepted means collected.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ CURRENCY = "EUR"
 ZONE = "Europe/Paris"
 EXTRACTED = pd.Timestamp("2020-11-17 23:59:59", tz=ZONE)  # the last instant the extract tells of
 COMPLETE_THROUGH = "2020-11-17"
-FIRST_TEST, LAST_TEST = dt.date(2020, 10, 8), dt.date(2020, 11, 3)  # the last night whose 14 days lie in the extract; no July in it
+# the last night whose 14 days lie in the extract; no July in it
+FIRST_TEST, LAST_TEST = dt.date(2020, 10, 8), dt.date(2020, 11, 3)
 USUAL_TERM_DAYS = 13  # known due dates of advances never postponed lie 10 to 15 days after opening
 TECHNICAL = pd.Timedelta(minutes=15)
 NOT_GIVEN = ("promise_amount", "promise_due_on", "cost", "agent", "person_id", "endpoint_id")
@@ -31,7 +34,8 @@ PARAMS = {
         NAME: {
             "time_zone": ZONE,
             "delivers": ["accounts", "charges", "payments", "contacts", "statuses"],
-            "lag_days": {"charges": 0, "payments": 0, "contacts": 0, "statuses": 0},  # every row carries its own known_at
+            # every row carries its own known_at
+            "lag_days": {"charges": 0, "payments": 0, "contacts": 0, "statuses": 0},
             "dpd_tolerance": {CURRENCY: 5},  # one unpaid fee is not an overdue advance
             "contact_precision": "time",
         }
@@ -55,7 +59,9 @@ PARAMS = {
 
 
 def convert(raw: Path, out: Path) -> Counts:
-    """Write the source folder of the set. raw holds `cash_requests.csv.gz` and `fees.csv.gz`; every row leaves used or counted."""
+    """Write the source folder of the set. raw holds `cash_requests.csv.gz` and `fees.csv.gz`;
+    every row leaves used or counted.
+    """
     counts = Counts()
     advances = _advances(read_raw(raw, "cash_requests.csv.gz"), counts)
     fees = _fees(read_raw(raw, "fees.csv.gz"), advances, counts)
@@ -74,7 +80,12 @@ def convert(raw: Path, out: Path) -> Counts:
 def _advances(requests: pd.DataFrame, counts: Counts) -> pd.DataFrame:
     """Money that was lent: one row per advance, with opened, due (first), paid, placed; UTC timestamps."""
     never = requests["status"].isin(NEVER_LENT)
-    counts.record("cash_requests.csv.gz", len(requests), int((~never).sum()), by_class(requests.loc[never, "status"], "never lent, "))
+    counts.record(
+        "cash_requests.csv.gz",
+        len(requests),
+        int((~never).sum()),
+        by_class(requests.loc[never, "status"], "never lent, "),
+    )
     advances = requests[~never].copy()
     times = ["created_at", "send_at", "reimbursement_date", "money_back_date", "reco_creation", "reco_last_update"]
     for column in times:
@@ -93,7 +104,8 @@ def _advances(requests: pd.DataFrame, counts: Counts) -> pd.DataFrame:
         int((case & ~technical).sum()),
         {"advance never lent": (all_cases & never).sum(), "technical: completed within 15 minutes": technical.sum()},
     )
-    # A case still pending at the end, whose only payment lies before it or came by a debit marked rejected: the bank took it back.
+    # A case still pending at the end, whose only payment lies before it or came by a debit marked rejected:
+    # the bank took it back.
     pending = case & ~done
     returned = (
         advances["money_back_date"].notna()
@@ -120,7 +132,10 @@ def _fees(fees: pd.DataFrame, advances: pd.DataFrame, counts: Counts) -> pd.Data
         "fees.csv.gz",
         len(fees),
         int(lent.sum()),
-        {"names no advance": fees["cash_request_id"].isna().sum(), "advance never lent": (~lent & fees["cash_request_id"].notna()).sum()},
+        {
+            "names no advance": fees["cash_request_id"].isna().sum(),
+            "advance never lent": (~lent & fees["cash_request_id"].notna()).sum(),
+        },
     )
     fees = fees[lent].copy()
     times = ["created_at", "paid_at", "from_date", "to_date"]
@@ -136,10 +151,12 @@ def _fees(fees: pd.DataFrame, advances: pd.DataFrame, counts: Counts) -> pd.Data
 def first_due(
     advances: pd.DataFrame, fees: pd.DataFrame, term_days: int = USUAL_TERM_DAYS, asked: bool = True, last: bool = False
 ) -> pd.Series:
-    """Local day on which an advance first fell due: where its first postponement started from, else the date given, else the usual term.
+    """Local day on which an advance first fell due: where its first postponement started from, else the date given,
+    else the usual term.
 
-    asked: a postponement that was refused or cancelled tells the due date as well as an accepted one. last: take `reimbursement_date`
-    wherever it stands, which for a postponed advance is its last date, a fact of the end of the extract (for the sensitivity only).
+    asked: a postponement that was refused or cancelled tells the due date as well as an accepted one. last: take
+    `reimbursement_date` wherever it stands, which for a postponed advance is its last date, a fact of the end of the
+    extract (for the sensitivity only).
     """
     postponed = fees[fees["type"].eq("postpone") & (fees["accepted"] | asked)].sort_values(["created_at", "id"])
     started_from = _local_day(postponed.groupby("cash_request_id")["from_date"].first())
@@ -163,7 +180,10 @@ def _moves(fees: pd.DataFrame, counts: Counts) -> pd.DataFrame:
         "postponements",
         len(postponed),
         int(last.sum()),
-        {"not accepted (a contact all the same)": (~postponed["accepted"]).sum(), "of one instant, another goes further": (~last).sum()},
+        {
+            "not accepted (a contact all the same)": (~postponed["accepted"]).sum(),
+            "of one instant, another goes further": (~last).sum(),
+        },
     )
     return moves.loc[last, ["cash_request_id", "known", "to_on"]]
 
@@ -191,7 +211,9 @@ def _accounts(advances: pd.DataFrame) -> pd.DataFrame:
 
 
 def _charges(advances: pd.DataFrame, fees: pd.DataFrame, moves: pd.DataFrame) -> pd.DataFrame:
-    """The advance and its fees. A postponement is a new version of the advance and of the fee that falls due with it."""
+    """The advance and its fees. A postponement is a new version of the advance and of the fee
+    that falls due with it.
+    """
     principal = pd.DataFrame(
         {
             "charge_id": "advance-" + advances["id"],
@@ -203,9 +225,11 @@ def _charges(advances: pd.DataFrame, fees: pd.DataFrame, moves: pd.DataFrame) ->
             "known": advances["opened"],
         }
     )
-    # A postponement that was not agreed (its fee is paid within seconds or never) costs nothing. All other fees are owed once raised.
+    # A postponement that was not agreed (its fee is paid within seconds or never) costs nothing.
+    # All other fees are owed once raised.
     raised = fees[fees["accepted"] | ~fees["type"].eq("postpone")]
-    with_advance = raised["type"].eq("instant_payment")  # collected together with the advance; other fees are due at once
+    # collected together with the advance; other fees are due at once
+    with_advance = raised["type"].eq("instant_payment")
     agreed = raised["created_at"].clip(lower=raised["opened"])
     fee = pd.DataFrame(
         {
@@ -222,9 +246,12 @@ def _charges(advances: pd.DataFrame, fees: pd.DataFrame, moves: pd.DataFrame) ->
     moved = movable.drop(columns="due_on").merge(
         moves.rename(columns={"cash_request_id": "account_id", "to_on": "due_on", "known": "moved"}), on="account_id"
     )
-    # A fee agreed after a postponement falls due on the postponed day from the start: that version replaces its first one.
+    # A fee agreed after a postponement falls due on the postponed day from the start:
+    # that version replaces its first one.
     moved["known"] = moved["known"].where(moved["known"] > moved["moved"], moved["moved"])
-    versions = pd.concat([principal, fee, moved]).sort_values(["charge_id", "known", "moved"], na_position="first", kind="stable")
+    versions = pd.concat([principal, fee, moved]).sort_values(
+        ["charge_id", "known", "moved"], na_position="first", kind="stable"
+    )
     versions = versions.drop_duplicates(["charge_id", "known"], keep="last")
     return pd.DataFrame(
         {
@@ -247,7 +274,12 @@ def _payments(advances: pd.DataFrame, fees: pd.DataFrame, counts: Counts) -> pd.
     counts.record("payment dates of fees of lent advances", len(dated), len(settled), refused)
     repaid = advances[advances["paid"].notna()]
     whole = pd.DataFrame(
-        {"charge_id": "advance-" + repaid["id"], "account_id": repaid["id"], "paid": repaid["paid"], "amount": repaid["principal"]}
+        {
+            "charge_id": "advance-" + repaid["id"],
+            "account_id": repaid["id"],
+            "paid": repaid["paid"],
+            "amount": repaid["principal"],
+        }
     )
     fee = pd.DataFrame(
         {
@@ -275,7 +307,9 @@ def _payments(advances: pd.DataFrame, fees: pd.DataFrame, counts: Counts) -> pd.
 
 
 def _contacts(fees: pd.DataFrame) -> pd.DataFrame:
-    """A request to postpone is the debtor's contact, whatever became of it; a returned debit and a month of delay are the lender's."""
+    """A request to postpone is the debtor's contact, whatever became of it;
+    a returned debit and a month of delay are the lender's.
+    """
     rows = fees[fees["type"].isin(["postpone", "incident"])]
     asked, returned = rows["type"].eq("postpone"), rows["category"].eq("rejected_direct_debit")
     when = stamp_text(rows["created_at"])
@@ -299,11 +333,17 @@ def _statuses(advances: pd.DataFrame, counts: Counts) -> pd.DataFrame:
     """
     known = advances["paid"].notna() | advances["placed"].notna()
     unknown = advances[~known]
-    counts.record("outcomes of lent advances", len(advances), int(known.sum()), by_class(unknown["status"], "unknown, status "))
+    counts.record(
+        "outcomes of lent advances", len(advances), int(known.sum()), by_class(unknown["status"], "unknown, status ")
+    )
     done = advances[advances["placed"].notna() & advances["recovery_status"].eq("completed")]
     ended = done["reco_last_update"]
-    closed = pd.DataFrame({"account_id": done["id"], "status": "closed", "from_on": _local_day(ended), "known_at": stamp_text(ended)})
-    unknown = pd.DataFrame({"account_id": unknown["id"], "status": "outcome_unknown", "from_on": _local_day(unknown["opened"])})
+    closed = pd.DataFrame(
+        {"account_id": done["id"], "status": "closed", "from_on": _local_day(ended), "known_at": stamp_text(ended)}
+    )
+    unknown = pd.DataFrame(
+        {"account_id": unknown["id"], "status": "outcome_unknown", "from_on": _local_day(unknown["opened"])}
+    )
     statuses = pd.concat([unknown.assign(known_at=EXTRACTED.isoformat()), closed])
     statuses["from_on"] = day_text(statuses["from_on"])
     return statuses.assign(until_on=None, detail=None)
@@ -316,7 +356,9 @@ def due_date_sensitivity(advances: pd.DataFrame, fees: pd.DataFrame) -> list[str
     """
     known = advances["paid"].notna() | advances["placed"].notna()
     paid = _local_day(advances["paid"])
-    choices = {f"opened + {days} days where no date is given": {"term_days": days} for days in (10, USUAL_TERM_DAYS, 15, 30)}
+    choices = {
+        f"opened + {days} days where no date is given": {"term_days": days} for days in (10, USUAL_TERM_DAYS, 15, 30)
+    }
     choices["accepted postponements only, else opened + 13 days"] = {"asked": False}
     choices["the last date of postponed advances too"] = {"last": True}
     lines = ["90-day rate of known outcomes by due date:"]

@@ -17,7 +17,8 @@ CURRENCY = "TWD"
 ZONE = "Asia/Taipei"
 NIGHT = "2005-10-01"
 COMPLETE_THROUGH = "2005-09-30"
-# Month -> number of its bill and payment columns, of its delay column (newest first; September's delay is called PAY_0).
+# Month -> number of its bill and payment columns, of its delay column (newest first;
+# September's delay is called PAY_0).
 MONTHS = {f"2005-{month:02d}": (str(10 - month), str(10 - month if month < 9 else 0)) for month in range(9, 3, -1)}
 AUDIT = {"SEX": "audit_sex", "AGE": "audit_age", "MARRIAGE": "audit_marriage", "EDUCATION": "audit_education"}
 DAYS_A_MONTH = 30
@@ -42,13 +43,17 @@ def convert(raw: Path, out: Path) -> Counts:
     counts = Counts()
     cards = read_raw(raw, "UCI_Credit_Card.csv.gz")
     counts.record("UCI_Credit_Card.csv.gz", len(cards), len(cards))
-    counts.record("cells of AGE", len(cards), int(cards["AGE"].notna().sum()), {"blank in this copy": cards["AGE"].isna().sum()})
+    counts.record(
+        "cells of AGE", len(cards), int(cards["AGE"].notna().sum()), {"blank in this copy": cards["AGE"].isna().sum()}
+    )
     tables = {"accounts": _accounts(cards), "balances": _balances(cards), "payments": _payments(cards, counts)}
     return deliver(out, tables, CURRENCY, COMPLETE_THROUGH, counts)
 
 
 def outcomes(raw: Path) -> pd.DataFrame:
-    """The outcome to be judged: account_id, as_of (the night after the last statement), defaulted (1 = default in October)."""
+    """The outcome to be judged: account_id, as_of (the night after the last statement),
+    defaulted (1 = default in October).
+    """
     cards = read_raw(raw, "UCI_Credit_Card.csv.gz")
     defaulted = cards["default.payment.next.month"].astype(float)
     return pd.DataFrame({"account_id": cards["ID"], "as_of": dt.date.fromisoformat(NIGHT), "defaulted": defaulted})
@@ -77,7 +82,9 @@ def _accounts(cards: pd.DataFrame) -> pd.DataFrame:
 
 
 def _balances(cards: pd.DataFrame) -> pd.DataFrame:
-    """A statement on the last day of each month. The sum overdue is not given, only months of delay: the whole balance is arrears then."""
+    """A statement on the last day of each month. The sum overdue is not given, only months of delay:
+    the whole balance is arrears then.
+    """
     statements = []
     for month, (bill, delay) in MONTHS.items():
         balance, months = _whole(cards[f"BILL_AMT{bill}"]), cards[f"PAY_{delay}"].astype(int).clip(lower=0)
@@ -98,11 +105,17 @@ def _balances(cards: pd.DataFrame) -> pd.DataFrame:
 
 
 def _payments(cards: pd.DataFrame, counts: Counts) -> pd.DataFrame:
-    """The sum paid in each month, on its middle day: the day is not given. A month in which nothing was paid has no payment."""
+    """The sum paid in each month, on its middle day: the day is not given.
+    A month in which nothing was paid has no payment.
+    """
     months = []
     for month, (bill, _) in MONTHS.items():
         payment = pd.DataFrame(
-            {"payment_id": cards["ID"] + "-" + month, "account_id": cards["ID"], "amount": _whole(cards[f"PAY_AMT{bill}"])}
+            {
+                "payment_id": cards["ID"] + "-" + month,
+                "account_id": cards["ID"],
+                "amount": _whole(cards[f"PAY_AMT{bill}"]),
+            }
         )
         months.append(payment.assign(occurred_at=f"{month}-15"))
     paid = pd.concat(months, ignore_index=True)

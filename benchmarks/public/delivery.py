@@ -16,7 +16,9 @@ from features.tables import TABLES
 
 @dataclass
 class Counts:
-    """Rows in = rows used + rows left out with a reason, per raw file and per fact a raw row holds; rows made per table."""
+    """Rows in = rows used + rows left out with a reason, per raw file and per fact a raw row holds;
+    rows made per table.
+    """
 
     facts: dict[str, tuple[int, int, dict[str, int]]] = field(default_factory=dict)
     made: dict[str, int] = field(default_factory=dict)
@@ -73,11 +75,20 @@ def day_text(moments: pd.Series) -> pd.Series:
 
 def money_text(amounts: pd.Series, decimals: int = 2) -> pd.Series:
     """Decimal amounts -> text with the currency's own decimals; empty stays empty."""
-    return amounts.map(lambda amount: f"{amount:.{decimals}f}" if pd.notna(amount) else None).astype("str").where(amounts.notna())
+    return (
+        amounts.map(lambda amount: f"{amount:.{decimals}f}" if pd.notna(amount) else None)
+        .astype("str")
+        .where(amounts.notna())
+    )
 
 
 def deliver(
-    out: Path, tables: Mapping[str, pd.DataFrame], currency: str, complete_through: str, counts: Counts, parquet: Iterable[str] = ()
+    out: Path,
+    tables: Mapping[str, pd.DataFrame],
+    currency: str,
+    complete_through: str,
+    counts: Counts,
+    parquet: Iterable[str] = (),
 ) -> Counts:
     """Write each table as text, CSV or (those named) Parquet, with its control file; record the rows made.
 

@@ -1,6 +1,8 @@
-"""Nigerian mobile loans: every earlier loan with its dates, and the loans of July 2017 whose outcome is given -> source folder.
+"""Nigerian mobile loans: every earlier loan with its dates, and the loans of July 2017 whose outcome is given ->
+source folder.
 
-Choices and traps: README.md beside this file. The earlier loans are listed only once repaid, so they are selected by their outcome.
+Choices and traps: README.md beside this file. The earlier loans are listed only once repaid, so they are selected by
+their outcome.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ PARAMS = {
             "dpd_tolerance": {CURRENCY: 0},
         }
     },
-    # Four days past due is more than a weekend and a bank's delay; six weeks hold the whole life of a loan of one instalment.
+    # Four days past due is more than a weekend and a bank's delay;
+    # six weeks hold the whole life of a loan of one instalment.
     "label": {"horizon_days": 30, "maturity_days": 0, "default_dpd": 4, "default_horizon_days": 42},
     "money": {"reporting_currency": CURRENCY, "rates": {CURRENCY: 1.0}},
     "store": {"shards": 2},
@@ -44,13 +47,16 @@ def convert(raw: Path, out: Path) -> Counts:
     counts.record("prev_loans.csv.gz", len(earlier), len(earlier))
     counts.record("perf.csv.gz", len(judged), len(judged))
     for column in ("approveddate", "closeddate", "firstduedate", "firstrepaiddate"):
-        loans[column] = pd.to_datetime(loans[column], format="ISO8601").dt.tz_localize(ZONE)  # `creationdate` is the same instant in UTC
+        # `creationdate` is the same instant in UTC
+        loans[column] = pd.to_datetime(loans[column], format="ISO8601").dt.tz_localize(ZONE)
     for column in ("loanamount", "totaldue"):
         loans[column] = loans[column].astype(float)
     loans["term_days"] = loans["termdays"].astype(int)
     people = _people(read_raw(raw, "demographics_nogps.csv.gz"), set(loans["customerid"]), counts)
     tables = {
-        "accounts": _accounts(loans.merge(people, on="customerid", how="left", validate="many_to_one"), _earlier(loans)),
+        "accounts": _accounts(
+            loans.merge(people, on="customerid", how="left", validate="many_to_one"), _earlier(loans)
+        ),
         "charges": _charges(loans),
         "payments": _payments(loans[loans["closeddate"].notna()], counts),
         "statuses": _outcome_elsewhere(loans[loans["closeddate"].isna()]),
@@ -59,7 +65,9 @@ def convert(raw: Path, out: Path) -> Counts:
 
 
 def outcomes(raw: Path) -> pd.DataFrame:
-    """The outcome to be judged: account_id, as_of (the day after approval, the first whose night knows the loan), defaulted (1 = bad)."""
+    """The outcome to be judged: account_id, as_of (the day after approval, the first whose night knows the loan),
+    defaulted (1 = bad).
+    """
     judged = read_raw(raw, "perf.csv.gz")
     night = (pd.to_datetime(judged["approveddate"], format="ISO8601") + pd.Timedelta(days=1)).dt.date
     bad = judged["good_bad_flag"].map({"Bad": 1.0, "Good": 0.0})
@@ -76,16 +84,20 @@ def _people(people: pd.DataFrame, customers: set[str], counts: Counts) -> pd.Dat
 
 
 def _earlier(loans: pd.DataFrame) -> pd.DataFrame:
-    """What a lender knows of an applicant on the day: the customer's loans that had closed before this one was approved.
+    """What a lender knows of an applicant on the day: the customer's loans that had closed
+    before this one was approved.
 
-    A new loan is an account without a history. These attributes give it that of its debtor; empty where no loan had closed.
+    A new loan is an account without a history. These attributes give it that of its debtor; empty where no loan had
+    closed.
     """
     due = loans["firstduedate"].dt.normalize()
     closed = loans.assign(
         late_days=(loans["closeddate"].dt.normalize() - due).dt.days,
         first_late_days=(loans["firstrepaiddate"].dt.normalize() - due).dt.days,
     )
-    closed = closed[closed["closeddate"].notna()][["customerid", "closeddate", "late_days", "first_late_days", "loanamount"]]
+    closed = closed[closed["closeddate"].notna()][
+        ["customerid", "closeddate", "late_days", "first_late_days", "loanamount"]
+    ]
     asked = loans[["systemloanid", "customerid", "approveddate", "loanamount"]]
     pairs = asked.merge(closed, on="customerid", suffixes=("", "_before"))
     pairs = pairs[pairs["closeddate"] < pairs["approveddate"]].sort_values(["systemloanid", "closeddate", "late_days"])
@@ -135,7 +147,9 @@ def _accounts(loans: pd.DataFrame, earlier: pd.DataFrame) -> pd.DataFrame:
 
 
 def _charges(loans: pd.DataFrame) -> pd.DataFrame:
-    """One charge a loan. A plan of which only the first day is given falls due on its last: before that it adds no days past due."""
+    """One charge a loan. A plan of which only the first day is given falls due on its last:
+    before that it adds no days past due.
+    """
     ends = loans["approveddate"].dt.normalize() + pd.to_timedelta(loans["term_days"], unit="D")
     whole = loans["term_days"].isin(ONE_INSTALMENT)
     due = loans["firstduedate"].where(whole).fillna(ends)
@@ -154,14 +168,21 @@ def _charges(loans: pd.DataFrame) -> pd.DataFrame:
 
 
 def _payments(repaid: pd.DataFrame, counts: Counts) -> pd.DataFrame:
-    """The total due by the day the loan closed. Where the first repayment was on an earlier day, half then: its amount is not given."""
+    """The total due by the day the loan closed. Where the first repayment was on an earlier day, half then:
+    its amount is not given.
+    """
     twice = repaid["firstrepaiddate"].dt.normalize() < repaid["closeddate"].dt.normalize()
     counts.notes.append(
-        f"{twice.sum():,} of {len(repaid):,} repaid loans had a first repayment on an earlier day: half of the total is dated then"
+        f"{twice.sum():,} of {len(repaid):,} repaid loans had a first repayment on an earlier day: "
+        "half of the total is dated then"
     )
     half = (repaid["totaldue"] / 2).round(2).where(twice, 0.0)
-    first = pd.DataFrame({"loan": repaid["systemloanid"], "n": "1", "paid": repaid["firstrepaiddate"], "amount": half})[twice]
-    last = pd.DataFrame({"loan": repaid["systemloanid"], "n": "2", "paid": repaid["closeddate"], "amount": repaid["totaldue"] - half})
+    first = pd.DataFrame({"loan": repaid["systemloanid"], "n": "1", "paid": repaid["firstrepaiddate"], "amount": half})[
+        twice
+    ]
+    last = pd.DataFrame(
+        {"loan": repaid["systemloanid"], "n": "2", "paid": repaid["closeddate"], "amount": repaid["totaldue"] - half}
+    )
     paid = pd.concat([first, last])
     when = stamp_text(paid["paid"])
     return pd.DataFrame(
@@ -180,7 +201,9 @@ def _payments(repaid: pd.DataFrame, counts: Counts) -> pd.DataFrame:
 
 
 def _outcome_elsewhere(judged: pd.DataFrame) -> pd.DataFrame:
-    """Payments of the July loans are not in the set, only their outcome: no label may be read from the absence of payments."""
+    """Payments of the July loans are not in the set, only their outcome:
+    no label may be read from the absence of payments.
+    """
     return pd.DataFrame(
         {
             "account_id": judged["systemloanid"],

@@ -1,4 +1,5 @@
-"""A Russian electricity retailer's log of ten kinds of measures, and two partial lists of debts -> source folder. It has no outcome.
+"""A Russian electricity retailer's log of ten kinds of measures, and two partial lists of debts -> source folder.
+It has no outcome.
 
 Choices and traps: README.md beside this file.
 """
@@ -30,11 +31,14 @@ CHANNEL = {
     "court_order_filed": "legal",
     "court_order_received": "legal",
 }
-MONTH_PRECISE = ("autodial", "email", "sms", "claim_letter", "field_visit")  # dated to the first of their month; the others to the day
+# dated to the first of their month; the others to the day
+MONTH_PRECISE = ("autodial", "email", "sms", "claim_letter", "field_visit")
 NOT_GIVEN = ("outcome", "promise_amount", "promise_due_on", "cost", "agent", "person_id", "endpoint_id")
-LISTS = {"debt_2025-09-01.csv.gz": "2025-09-01", "debt_2026-02-01.csv.gz": "2026-03-01"}  # the second by what it holds, not by its name
+# the second by what it holds, not by its name
+LISTS = {"debt_2025-09-01.csv.gz": "2025-09-01", "debt_2026-02-01.csv.gz": "2026-03-01"}
 DAYS_A_MONTH = 30
-CALLS_A_NIGHT = 73  # monthly_capacity_limits.csv: 1,550 operator calls a month, 21 working days; a plan that the log exceeds
+# monthly_capacity_limits.csv: 1,550 operator calls a month, 21 working days; a plan that the log exceeds
+CALLS_A_NIGHT = 73
 
 PARAMS = {
     "portfolios": {
@@ -57,9 +61,16 @@ def convert(raw: Path, out: Path) -> Counts:
     counts = Counts()
     universe = read_raw(raw, "account_universe.csv.gz")
     again = universe["account_id"].duplicated()
-    counts.record("account_universe.csv.gz", len(universe), int((~again).sum()), {"the same account again": again.sum()})
+    counts.record(
+        "account_universe.csv.gz", len(universe), int((~again).sum()), {"the same account again": again.sum()}
+    )
     plan = read_raw(raw, "monthly_capacity_limits.csv")
-    counts.record("monthly_capacity_limits.csv", len(plan), 1, {"a plan, not an event; operator calls are in the params": len(plan) - 1})
+    counts.record(
+        "monthly_capacity_limits.csv",
+        len(plan),
+        1,
+        {"a plan, not an event; operator calls are in the params": len(plan) - 1},
+    )
     accounts = universe.loc[~again, "account_id"]
     tables = {
         "accounts": _accounts(accounts),
@@ -90,7 +101,9 @@ def _accounts(ids: pd.Series) -> pd.DataFrame:
 
 
 def _listed(raw: Path, name: str, counts: Counts) -> pd.DataFrame:
-    """A list of overdue debts as a statement: all of it is arrears. Without months in debt, it is one month late at least."""
+    """A list of overdue debts as a statement: all of it is arrears. Without months in debt,
+    it is one month late at least.
+    """
     debts = read_raw(raw, name)
     counts.record(name, len(debts), len(debts))
     exact = debts["debt"].map(Decimal)
@@ -114,10 +127,13 @@ def _listed(raw: Path, name: str, counts: Counts) -> pd.DataFrame:
 def _contacts(log: pd.DataFrame, counts: Counts) -> pd.DataFrame:
     """One row per measure, exact repetitions too (several e-mails a month): each has the number of its line.
 
-    A month-precise measure happened on some day of its month, so it is known only when the month is over, or when the log ends.
+    A month-precise measure happened on some day of its month, so it is known only when the month is over, or when the
+    log ends.
     """
     counts.record("contacts.csv.gz", len(log), len(log))
-    counts.notes.append(f"contacts.csv.gz: {log.duplicated().sum():,} rows repeat another exactly and are kept, each as its own contact")
+    counts.notes.append(
+        f"contacts.csv.gz: {log.duplicated().sum():,} rows repeat another exactly and are kept, each as its own contact"
+    )
     day = pd.to_datetime(log["date"], format="%Y-%m-%d")
     over = (day + pd.offsets.MonthEnd(0)).clip(upper=pd.Timestamp(COMPLETE_THROUGH))
     known = day.where(~log["action"].isin(MONTH_PRECISE), over)

@@ -1,4 +1,6 @@
-"""Whether a delivery as a whole may come in, and what the store knows after it: plain values in, sentences and plain values out."""
+"""Whether a delivery as a whole may come in, and what the store knows after it: plain values in,
+sentences and plain values out.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +22,16 @@ USUAL_FROM = 4  # deliveries of a weekday that make a usual volume
 USUAL_LEAST = 50  # rows below which a volume swings by chance
 AHEAD_DAYS = 366  # a control file that speaks of days further ahead of every row is a typing error
 _VERSION = " DUP_CONFLICT: a row that changed needs a later known_at."
-_CHANGED = {"payments": " DUP_CONFLICT: a payment never changes; deliver a reversal of it and a new payment under its own id."}
+_CHANGED = {
+    "payments": " DUP_CONFLICT: a payment never changes; deliver a reversal of it and a new payment under its own id."
+}
 
 
 def volume_refusals(reports: Sequence[TableReport], earlier: Sequence[Delivered], limits: Ingest) -> list[str]:
     """Feeds whose rows lie outside params.ingest.volume of the usual for their weekday.
 
-    The usual is the median over the earlier deliveries that ended on the same weekday, history aside; fewer than four of them, or fewer
-    than 50 usual rows, say nothing.
+    The usual is the median over the earlier deliveries that ended on the same weekday, history aside; fewer than four
+    of them, or fewer than 50 usual rows, say nothing.
     """
     refusals = []
     for report in reports:
@@ -55,11 +59,15 @@ def _weekday(day: int | None) -> int | None:
 
 
 def control_refusals(report: TableReport, control: Control | None) -> tuple[list[str], list[str]]:
-    """Refusals and warnings from the sums the sender vouches for. Rows whose money cannot be read make a difference unprovable."""
+    """Refusals and warnings from the sums the sender vouches for.
+    Rows whose money cannot be read make a difference unprovable.
+    """
     if control is None or control.sums is None:
         return [], []
     ours = {currency: Decimal(amounts[0]).scaleb(-DECIMALS[currency]) for currency, amounts in report.money.items()}
-    other = sorted(code for code in {*ours, *control.sums} if ours.get(code, Decimal(0)) != control.sums.get(code, Decimal(0)))
+    other = sorted(
+        code for code in {*ours, *control.sums} if ours.get(code, Decimal(0)) != control.sums.get(code, Decimal(0))
+    )
     if not other:
         return [], []
     named = ", ".join(ascii(code[:10]) for code in other[:5])
@@ -69,11 +77,14 @@ def control_refusals(report: TableReport, control: Control | None) -> tuple[list
     return [f"Table {report.name!r}: the sums of its control file differ for {named}. Have it delivered again."], []
 
 
-def far_refusals(controls: Mapping[str, Control | None], newest: Mapping[str, Mapping[str, int]], state: State) -> list[str]:
-    """Control files whose complete_through lies more than a year after every row: believed, no feed would ever be late again.
+def far_refusals(
+    controls: Mapping[str, Control | None], newest: Mapping[str, Mapping[str, int]], state: State
+) -> list[str]:
+    """Control files whose complete_through lies more than a year after every row: believed,
+    no feed would ever be late again.
 
-    newest: table -> portfolio -> newest known day of its clean rows. Of the store, `state` tells the last day of each table; charges say
-    nothing there, as their days may be a plan's.
+    newest: table -> portfolio -> newest known day of its clean rows. Of the store, `state` tells the last day of each
+    table; charges say nothing there, as their days may be a plan's.
     """
     days = [day for books in newest.values() for day in books.values()]
     days += [last for name, (_, last) in state.spans.items() if name != "charges"]
@@ -84,7 +95,9 @@ def far_refusals(controls: Mapping[str, Control | None], newest: Mapping[str, Ma
         f"Table {name!r}: its control file says complete through {control.complete_through}, more than {AHEAD_DAYS} days after "
         f"{date_of(last)}, when the newest row became known. Correct complete_through and deliver again."
         for name, control in controls.items()
-        if control is not None and control.complete_through is not None and day_number(control.complete_through) > last + AHEAD_DAYS
+        if control is not None
+        and control.complete_through is not None
+        and day_number(control.complete_through) > last + AHEAD_DAYS
     ]
 
 
@@ -94,10 +107,18 @@ def first_places(set_aside: Sequence[SetAside]) -> tuple[str, ...]:
 
 
 def fault_refusals(report: TableReport, limits: Ingest) -> list[str]:
-    """Too many faulty rows, or too much money in them, for a quarantine: the delivery itself is wrong then. The first five are named."""
+    """Too many faulty rows, or too much money in them, for a quarantine: the delivery itself is wrong then.
+    The first five are named.
+    """
     refusals = []
-    codes = ", ".join(f"{code} {rows:,}" for code, rows in sorted(report.codes.items())) + f"; first in {', '.join(report.places)}"
-    remedy = f"Correct them and deliver again.{_CHANGED.get(report.name, _VERSION) if 'DUP_CONFLICT' in report.codes else ''}"
+    codes = (
+        ", ".join(f"{code} {rows:,}" for code, rows in sorted(report.codes.items()))
+        + f"; first in {', '.join(report.places)}"
+    )
+    remedy = (
+        "Correct them and deliver "
+        f"again.{_CHANGED.get(report.name, _VERSION) if 'DUP_CONFLICT' in report.codes else ''}"
+    )
     if report.quarantined > limits.max_fault_rows * report.rows_in:
         refusals.append(
             f"Table {report.name!r}: {report.quarantined:,} of {report.rows_in:,} rows are faulty ({codes}), more than "
@@ -115,10 +136,10 @@ def fault_refusals(report: TableReport, limits: Ingest) -> list[str]:
 def feed_days(newest: Mapping[str, Mapping[str, int]], delivery: Delivery, state: State) -> dict[str, dict[str, int]]:
     """Table -> portfolio -> last day that is all there.
 
-    newest: table -> portfolio -> newest known day of its clean rows. A control file speaks for every portfolio; a table said to be partial
-    reaches no day; a feed without a control file reaches to its newest row; the other tables reach as far as the feeds delivered with
-    them, else as far as the feeds known before. One left out of an increment goes on reaching as far as the feeds, unless a control
-    file ever named its last day: then it must be vouched for again.
+    newest: table -> portfolio -> newest known day of its clean rows. A control file speaks for every portfolio; a table
+    said to be partial reaches no day; a feed without a control file reaches to its newest row; the other tables reach
+    as far as the feeds delivered with them, else as far as the feeds known before. One left out of an increment goes on
+    reaching as far as the feeds, unless a control file ever named its last day: then it must be vouched for again.
     """
     partial = {name for name, table in delivery.tables.items() if table.control is not None and table.control.partial}
     newest = {name: {} if name in partial else found for name, found in newest.items()}
@@ -143,8 +164,14 @@ def feed_days(newest: Mapping[str, Mapping[str, int]], delivery: Delivery, state
 
 
 def declared_days(days: Mapping[str, Mapping[str, int]], delivery: Delivery) -> dict[str, dict[str, int]]:
-    """The part of `feed_days` that a control file vouches for: such a feed is late as soon as the day has passed, it cannot be quiet."""
-    told = {name for name, table in delivery.tables.items() if table.control is not None and table.control.complete_through is not None}
+    """The part of `feed_days` that a control file vouches for: such a feed is late as soon as the day has passed,
+    it cannot be quiet.
+    """
+    told = {
+        name
+        for name, table in delivery.tables.items()
+        if table.control is not None and table.control.complete_through is not None
+    }
     return {name: dict(found) for name, found in days.items() if name in told}
 
 
@@ -156,7 +183,9 @@ def state_after(
     zones: Mapping[str, str],
     currencies: Iterable[str],
 ) -> State:
-    """What the store knows after a delivery: how far each table reaches, first and last day of its rows, portfolios, currencies."""
+    """What the store knows after a delivery: how far each table reaches, first and last day of its rows, portfolios,
+    currencies.
+    """
     reach = {name: dict(found) for name, found in state.complete_through.items()}
     for name, found in days.items():
         _raise_days(reach.setdefault(name, {}), found)

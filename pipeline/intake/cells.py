@@ -1,4 +1,6 @@
-"""SQL text that reads a foreign cell exactly as its declared form says, NULL where it does not fit. Nothing is guessed."""
+"""SQL text that reads a foreign cell exactly as its declared form says, NULL where it does not fit.
+Nothing is guessed.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ def bare(cell: str) -> str:
 
 
 def amount(cell: str, form: Form) -> str:
-    """Decimal text with a point. A sign stands before or behind, or parentheses say it; without declared marks only digits are read."""
+    """Decimal text with a point. A sign stands before or behind, or parentheses say it;
+    without declared marks only digits are read.
+    """
     plain = f"trim(translate(regexp_replace({cell}, '{_BLANKS}', ' ', 'g'), '\u2212\u2019', '-'''))"
     if form.currency_marks:
         marks = "|".join(re.escape(mark) for mark in form.currency_marks)
@@ -38,7 +42,8 @@ def amount(cell: str, form: Form) -> str:
     minus = f"CASE WHEN regexp_matches({plain}, '[-(]') THEN '-' ELSE '' END"
     read = f"CASE WHEN {fits} THEN {minus} || {digits} END"
     return (
-        f"CASE WHEN starts_with({cell}, '{NATIVE}n') THEN substr({cell}, 3) WHEN starts_with({cell}, '{NATIVE}') THEN NULL ELSE {read} END"
+        f"CASE WHEN starts_with({cell}, '{NATIVE}n') THEN substr({cell}, "
+        f"3) WHEN starts_with({cell}, '{NATIVE}') THEN NULL ELSE {read} END"
     )
 
 
@@ -46,7 +51,11 @@ def _digits(form: Form) -> str:
     whole = r"\d+"
     if form.thousands:
         mark = re.escape(form.thousands)
-        grouped = rf"\d{{1,2}}(?:{mark}\d{{2}})*{mark}\d{{3}}" if form.grouping == "indian" else rf"\d{{1,3}}(?:{mark}\d{{3}})+"
+        grouped = (
+            rf"\d{{1,2}}(?:{mark}\d{{2}})*{mark}\d{{3}}"
+            if form.grouping == "indian"
+            else rf"\d{{1,3}}(?:{mark}\d{{3}})+"
+        )
         whole = rf"(?:\d+|{grouped})"
     if not form.decimal:
         return rf"(?:{whole})"
@@ -64,10 +73,15 @@ def is_zero(amount_sql: str) -> str:
 
 
 def moment(cell: str, form: Form, kind: Kind) -> str:
-    """A day as YYYY-MM-DD; for an instant its time follows, in UTC where the form names a zone and the cell no offset."""
+    """A day as YYYY-MM-DD; for an instant its time follows, in UTC where the form names a zone
+    and the cell no offset.
+    """
     native = f"WHEN starts_with({cell}, '{NATIVE}d') OR starts_with({cell}, '{NATIVE}t') THEN substr({cell}, 3)"
     if form.dates is None or form.dates == ISO:
-        written = f"CASE WHEN regexp_full_match({cell}, {literal(TIME_FORM)}) AND {_is_day(f'substr({cell}, 1, 10)')} THEN {cell} END"
+        written = (
+            f"CASE WHEN regexp_full_match({cell}, "
+            f"{literal(TIME_FORM)}) AND {_is_day(f'substr({cell}, 1, 10)')} THEN {cell} END"
+        )
     elif form.dates == EXCEL_DAYS:
         whole = literal(r"^(\d{1,6})(\.0+)?$")
         serial = f"TRY_CAST(regexp_extract({bare(cell)}, {whole}, 1) AS INTEGER)"
@@ -121,7 +135,9 @@ def month_words() -> dict[str, int]:
 
 
 def _in_zone(read: str, zone: str) -> str:
-    """UTC of a local time. An hour that the clock leaves out is unreadable; of one that comes twice the first is taken."""
+    """UTC of a local time. An hour that the clock leaves out is unreadable;
+    of one that comes twice the first is taken.
+    """
     local = f"TRY_CAST({read} AS TIMESTAMP)"
     utc = f"({local} AT TIME ZONE {literal(zone)})"
     back = f"({utc} AT TIME ZONE {literal(zone)})"

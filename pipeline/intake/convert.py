@@ -1,6 +1,8 @@
-"""Files of another system become a source folder of the contract: every row of theirs is a row of ours, or left out by a named reason.
+"""Files of another system become a source folder of the contract: every row of theirs is a row of ours,
+or left out by a named reason.
 
-Cells are read exactly as the mapping says (mapping.py, cells.py) or the whole conversion is refused, every fault told with its place.
+Cells are read exactly as the mapping says (mapping.py, cells.py) or the whole conversion is refused, every fault told
+with its place.
 """
 
 from __future__ import annotations
@@ -100,11 +102,12 @@ class Opened:
 
 
 def convert(mapping: Mapping_, source: Path, target: Path, complete_through: dt.date | None = None) -> Conversion:
-    """Write TARGET, a source folder, from the files under SOURCE that the mapping describes. It appears whole or not at all.
+    """Write TARGET, a source folder, from the files under SOURCE that the mapping describes.
+    It appears whole or not at all.
 
     complete_through: the last day that is all there; written into the control file of every table.
-    Raises InputMissing where a described file is absent, UsageError where TARGET is taken, ContractError with every unreadable cell,
-    by file, line and column, at most three of a kind.
+    Raises InputMissing where a described file is absent, UsageError where TARGET is taken, ContractError with every
+    unreadable cell, by file, line and column, at most three of a kind.
     """
     if target.exists() and any(target.iterdir()):
         raise UsageError(f"Folder {str(target)!r} is not empty. Name an empty or new one with --to.")
@@ -117,7 +120,14 @@ def convert(mapping: Mapping_, source: Path, target: Path, complete_through: dt.
         engine.execute("SET TimeZone = 'UTC'")
         engine.execute("SET preserve_insertion_order = true")
         opened = {
-            name: _open(engine, Opened(name, described, f"file_{number}", []), _needed(mapping, name), source, Path(scratch), held)
+            name: _open(
+                engine,
+                Opened(name, described, f"file_{number}", []),
+                _needed(mapping, name),
+                source,
+                Path(scratch),
+                held,
+            )
             for number, (name, described) in enumerate(mapping.files.items())
         }
         faults: list[str] = []
@@ -134,7 +144,7 @@ def _count(engine: Any, source: str) -> int:
     return engine.execute(f"SELECT count(*) FROM {source}").fetchall()[0][0]
 
 
-# ---- reading ---------------------------------------------------------------------------------------------------------------------------
+# ---- reading ---------------------------------------------------------------------------------------------------------
 
 
 def _open(engine: Any, opened: Opened, needed: set[str], source: Path, scratch: Path, held: ExitStack) -> Opened:
@@ -145,7 +155,9 @@ def _open(engine: Any, opened: Opened, needed: set[str], source: Path, scratch: 
         raise InputMissing(f"No file under {str(source)!r} fits {wanted}. Correct the pattern or deliver the file.")
     for place in places:
         copy = None if described.is_workbook else scratch / f"{opened.table}-{len(opened.parts)}.csv"
-        header, batches = _sheet(place, described, held) if copy is None else (_decode(place, described, copy), iter(()))
+        header, batches = (
+            _sheet(place, described, held) if copy is None else (_decode(place, described, copy), iter(()))
+        )
         if not opened.parts:
             opened.columns = header
             if needed - set(header):
@@ -174,12 +186,17 @@ def _places(source: Path, pattern: str) -> list[Path]:
 
 
 def _decode(place: Path, described: Described, copy: Path) -> list[str]:
-    """Write the file as UTF-8 from its header line on; the names of its columns. Bytes that the encoding does not know are refused."""
+    """Write the file as UTF-8 from its header line on; the names of its columns.
+    Bytes that the encoding does not know are refused.
+    """
     encoding = "utf-8-sig" if codecs.lookup(described.encoding).name == "utf-8" else described.encoding
     opener = gzip.open if place.name.endswith(".gz") else open
     line = 0
     try:
-        with opener(place, "rt", encoding=encoding, newline="") as read, copy.open("w", encoding="utf-8", newline="") as written:
+        with (
+            opener(place, "rt", encoding=encoding, newline="") as read,
+            copy.open("w", encoding="utf-8", newline="") as written,
+        ):
             for line, text in enumerate(read, 1):
                 if line >= described.header_line:
                     written.write(text)
@@ -187,14 +204,19 @@ def _decode(place: Path, described: Described, copy: Path) -> list[str]:
         held = place.read_bytes()[:4_000]
         better = "utf-16" if b"\0" in held else "cp1252"
         raise ContractError(
-            f"{shown(place.name)} is not {described.encoding} after line {line:,}. Say how it is written: `encoding: {better}`, perhaps."
+            f"{shown(place.name)} is not {described.encoding} after line {line:,}. "
+            f"Say how it is written: `encoding: {better}`, perhaps."
         ) from None
     except (OSError, EOFError) as error:
-        raise ContractError(f"{shown(place.name)} cannot be read ({type(error).__name__}). Deliver it again, whole.") from None
+        raise ContractError(
+            f"{shown(place.name)} cannot be read ({type(error).__name__}). Deliver it again, whole."
+        ) from None
     with copy.open(encoding="utf-8", newline="") as stream:
         names = next(csv.reader(stream, delimiter=described.delimiter), [])
     if not names:
-        raise ContractError(f"{shown(place.name)} has no line {described.header_line}. Correct header_line, or deliver the file again.")
+        raise ContractError(
+            f"{shown(place.name)} has no line {described.header_line}. Correct header_line, or deliver the file again."
+        )
     if NATIVE in "".join(names):
         raise ContractError(f"{shown(place.name)} has a header with characters of private use. Rename its columns.")
     return _named(names)
@@ -232,7 +254,8 @@ def _sheet(place: Path, described: Described, held: ExitStack) -> tuple[list[str
         with zipfile.ZipFile(place) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > WORKBOOK_LIMIT:
                 raise ContractError(
-                    f"{shown(place.name)} (LIMIT_WORKBOOK) decodes to more than {WORKBOOK_LIMIT:,} bytes. Split it, or save it as CSV."
+                    f"{shown(place.name)} (LIMIT_WORKBOOK) decodes to more than {WORKBOOK_LIMIT:,} bytes. "
+                    "Split it, or save it as CSV."
                 )
         values, formulas = (load_workbook(place, read_only=True, data_only=saved) for saved in (True, False))
         held.callback(values.close)
@@ -240,23 +263,31 @@ def _sheet(place: Path, described: Described, held: ExitStack) -> tuple[list[str
     except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError, OSError):
         raise ContractError(f"{shown(place.name)} is no workbook of Excel. Save it as .xlsx or CSV.") from None
     if described.sheet is not None and described.sheet not in values.sheetnames:
-        raise ContractError(f"{shown(place.name)} has no sheet {described.sheet!r}. Its sheets: {', '.join(values.sheetnames)}.")
+        raise ContractError(
+            f"{shown(place.name)} has no sheet {described.sheet!r}. Its sheets: {', '.join(values.sheetnames)}."
+        )
     name = described.sheet or values.sheetnames[0]
     rows = values[name].iter_rows(min_row=described.header_line, values_only=True)
     header = list(next(rows, ()))
     while header and header[-1] is None:
         header.pop()
     if not header:
-        raise ContractError(f"{shown(place.name)} has no row {described.header_line} in sheet {name!r}. Correct header_line or sheet.")
+        raise ContractError(
+            f"{shown(place.name)} has no row {described.header_line} in sheet {name!r}. Correct header_line or sheet."
+        )
     written = formulas[name].iter_rows(min_row=described.header_line + 1)
     return _named(header), _batches(place, described, len(header), rows, written)
 
 
-def _batches(place: Path, described: Described, width: int, rows: Iterator[Any], written: Iterator[Any]) -> Iterator[pa.Table]:
+def _batches(
+    place: Path, described: Described, width: int, rows: Iterator[Any], written: Iterator[Any]
+) -> Iterator[pa.Table]:
     held: list[list[str | None]] = []
     empty = 0  # empty rows at the end of a sheet are formatting, between rows they are rows
     for at, (cells, formulas) in enumerate(zip(rows, written, strict=False), described.header_line + 1):
-        texts = [_text(value, formula, place, at) for value, formula in zip(cells[:width], formulas[:width], strict=False)]
+        texts = [
+            _text(value, formula, place, at) for value, formula in zip(cells[:width], formulas[:width], strict=False)
+        ]
         texts += [None] * (width - len(texts))
         if not any(texts):
             empty += 1
@@ -278,7 +309,9 @@ def _arrow(rows: list[list[str | None]], width: int) -> pa.Table:
 def _text(value: object, formula: Any, place: Path, row: int) -> str | None:
     if value is None:
         if getattr(formula, "data_type", None) == "f":
-            raise ContractError(f"{shown(place.name)} row {row:,} has a formula without a saved value. Open it in Excel and save it.")
+            raise ContractError(
+                f"{shown(place.name)} row {row:,} has a formula without a saved value. Open it in Excel and save it."
+            )
         return None
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
@@ -298,7 +331,7 @@ def _text(value: object, formula: Any, place: Path, row: int) -> str | None:
     return text
 
 
-# ---- mapping ---------------------------------------------------------------------------------------------------------------------------
+# ---- mapping ---------------------------------------------------------------------------------------------------------
 
 
 def _map_rows(engine: Any, opened: Opened, table: str, rows: Rows, out: str, faults: list[str]) -> Passed:
@@ -308,10 +341,13 @@ def _map_rows(engine: Any, opened: Opened, table: str, rows: Rows, out: str, fau
         reasons[NOT_MEANT] = f"NOT ({_holds(opened, rows.where)})"
     cases = "".join(f" WHEN {held} THEN {literal(reason)}" for reason, held in reasons.items())
     engine.execute(
-        f"CREATE TEMP TABLE {out}_kept AS SELECT rid, {f'CASE{cases} END' if cases else 'NULL::VARCHAR'} AS reason FROM {opened.table}"
+        f"CREATE TEMP TABLE {out}_kept AS SELECT rid, "
+        f"{f'CASE{cases} END' if cases else 'NULL::VARCHAR'} AS reason FROM {opened.table}"
     )
     left = dict(
-        engine.execute(f"SELECT reason, count(*) FROM {out}_kept WHERE reason IS NOT NULL GROUP BY reason ORDER BY min(rid)").fetchall()
+        engine.execute(
+            f"SELECT reason, count(*) FROM {out}_kept WHERE reason IS NOT NULL GROUP BY reason ORDER BY min(rid)"
+        ).fetchall()
     )
     kept = f"(SELECT * FROM {opened.table} SEMI JOIN (SELECT rid FROM {out}_kept WHERE reason IS NULL) USING (rid))"
     read = {name: _Read.of(opened, _column(table, name), value) for name, value in rows.columns.items()}
@@ -337,8 +373,13 @@ def _map_rows(engine: Any, opened: Opened, table: str, rows: Rows, out: str, fau
 def _needed(mapping: Mapping_, name: str) -> set[str]:
     """The columns of a file that any of its rows needs."""
     parts = [rows for parts in mapping.tables.values() for rows in parts if rows.source == name]
-    conditions = [*mapping.files[name].leave_out.values(), *(condition for rows in parts for condition in rows.conditions())]
-    return {column for rows in parts for value in rows.columns.values() for column in value.columns()} | {one.column for one in conditions}
+    conditions = [
+        *mapping.files[name].leave_out.values(),
+        *(condition for rows in parts for condition in rows.conditions()),
+    ]
+    return {column for rows in parts for value in rows.columns.values() for column in value.columns()} | {
+        one.column for one in conditions
+    }
 
 
 def _missing(opened: Opened, place: Path, missing: list[str]) -> str:
@@ -364,7 +405,11 @@ def _holds(opened: Opened, condition: Condition) -> str:
 
 def _column(table: str, name: str) -> Column:
     contract = TABLES[table]
-    return contract[name] if name in contract.names else Column(name, Kind.TEXT, empty=True, optional=True, limit=CELL_LIMIT)
+    return (
+        contract[name]
+        if name in contract.names
+        else Column(name, Kind.TEXT, empty=True, optional=True, limit=CELL_LIMIT)
+    )
 
 
 @dataclass(frozen=True)
@@ -390,9 +435,19 @@ class _Read:
                 f"({first} IS NOT NULL AND ({debit}) IS NULL) OR ({second} IS NOT NULL AND ({credit}) IS NULL) "
                 f"OR NOT ({is_zero(debit)} OR {is_zero(credit)})"
             )
-            value = f"CASE WHEN NOT {is_zero(debit)} THEN {debit} WHEN ({credit}) IS NULL THEN {debit} ELSE {turned(f'({credit})')} END"
+            value = (
+                f"CASE WHEN NOT {is_zero(debit)} THEN {debit} WHEN ({credit}) "
+                f"IS NULL THEN {debit} ELSE {turned(f'({credit})')} END"
+            )
             where = f"{given.debit}, {given.credit}"
-            return cls(_finished(value, given, opened), unread, f"concat_ws(' | ', {first}, {second})", where, column, _wanted_amount(form))
+            return cls(
+                _finished(value, given, opened),
+                unread,
+                f"concat_ws(' | ', {first}, {second})",
+                where,
+                column,
+                _wanted_amount(form),
+            )
         if given.join is not None:
             cells = [bare(opened.cell(name)) for name in given.join]
             value = f" || {literal(given.by)} || ".join(f"({cell})" for cell in cells)
@@ -404,12 +459,22 @@ class _Read:
             mapped = f"CASE WHEN {cell} IS NULL THEN NULL ELSE CASE {bare(cell)} {words} ELSE {other} END END"
             known = ", ".join(repr(word) for word in list(given.values)[:8])
             return cls(
-                _stand_in(mapped, given), f"{cell} IS NOT NULL AND ({mapped}) IS NULL", cell, given.column or "", column, f"one of {known}"
+                _stand_in(mapped, given),
+                f"{cell} IS NOT NULL AND ({mapped}) IS NULL",
+                cell,
+                given.column or "",
+                column,
+                f"one of {known}",
             )
         if column.kind is Kind.MONEY:
             value = _finished(amount(cell, form), given, opened)
             return cls(
-                _stand_in(value, given), f"{cell} IS NOT NULL AND ({value}) IS NULL", cell, given.column or "", column, _wanted_amount(form)
+                _stand_in(value, given),
+                f"{cell} IS NOT NULL AND ({value}) IS NULL",
+                cell,
+                given.column or "",
+                column,
+                _wanted_amount(form),
             )
         if column.kind in (Kind.DATE, Kind.TIME):
             value = moment(cell, form, column.kind)
@@ -420,8 +485,17 @@ class _Read:
                     else f"TRY_CAST({bare(opened.cell(given.plus_days))} AS INTEGER)"
                 )
                 value = f"(TRY_CAST(substr({value}, 1, 10) AS DATE) + {days})::VARCHAR"
-            wanted = f"a day as {form.dates or 'YYYY-MM-DD'}" + ("" if form.dates else "; for another form declare `dates:`")
-            return cls(_stand_in(value, given), f"{cell} IS NOT NULL AND ({value}) IS NULL", cell, given.column or "", column, wanted)
+            wanted = f"a day as {form.dates or 'YYYY-MM-DD'}" + (
+                "" if form.dates else "; for another form declare `dates:`"
+            )
+            return cls(
+                _stand_in(value, given),
+                f"{cell} IS NOT NULL AND ({value}) IS NULL",
+                cell,
+                given.column or "",
+                column,
+                wanted,
+            )
         value = bare(cell)
         if column.kind is Kind.ENUM:
             among = ", ".join(literal(word) for word in column.values)
@@ -447,7 +521,8 @@ def _finished(value: str, given: Value, opened: Opened) -> str:
     """The sign conventions of an amount that was read."""
     for column, words in (given.sign_by or {}).items():
         cases = " ".join(
-            f"WHEN {literal(word)} THEN {f'({value})' if sign == '+' else turned(f'({value})')}" for word, sign in words.items()
+            f"WHEN {literal(word)} THEN {f'({value})' if sign == '+' else turned(f'({value})')}"
+            for word, sign in words.items()
         )
         value = f"CASE {bare(opened.cell(column))} {cases} END"
     if given.turned:
@@ -461,7 +536,9 @@ def _stand_in(value: str, given: Value) -> str:
 
 def _faults(engine: Any, opened: Opened, table: str, name: str, read: _Read, kept: str) -> list[str]:
     told = []
-    found = engine.execute(f"SELECT rid, {read.shown} FROM {kept} WHERE {read.unread} ORDER BY rid").fetchmany(EXAMPLES + 1)
+    found = engine.execute(f"SELECT rid, {read.shown} FROM {kept} WHERE {read.unread} ORDER BY rid").fetchmany(
+        EXAMPLES + 1
+    )
     if found:
         number = _count(engine, f"{kept} WHERE {read.unread}")
         told += _sentences(opened, table, name, read, found, number, f"wanted {read.wanted}")
@@ -482,9 +559,14 @@ def _faults(engine: Any, opened: Opened, table: str, name: str, read: _Read, kep
     return told
 
 
-def _sentences(opened: Opened, table: str, name: str, read: _Read, found: list[Any], number: int, wanted: str) -> list[str]:
+def _sentences(
+    opened: Opened, table: str, name: str, read: _Read, found: list[Any], number: int, wanted: str
+) -> list[str]:
     told = [
-        f"{opened.line(rid)}, {shown(read.where)} -> {table}.{name}{'' if cell is None else f' {seen(cell, read.column.kind)}'}: {wanted}."
+        (
+            f"{opened.line(rid)}, {shown(read.where)} -> "
+            f"{table}.{name}{'' if cell is None else f' {seen(cell, read.column.kind)}'}: {wanted}."
+        )
         for rid, cell in found[:EXAMPLES]
     ]
     return [*told, f"  and {number - EXAMPLES:,} more of the same."] if number > EXAMPLES else told
@@ -499,10 +581,12 @@ def seen(cell: str, kind: Kind) -> str:
     return ascii(text) if not text.isprintable() else repr(text)
 
 
-# ---- writing ---------------------------------------------------------------------------------------------------------------------------
+# ---- writing ---------------------------------------------------------------------------------------------------------
 
 
-def _write(engine: Any, mapping: Mapping_, target: Path, passed: tuple[Passed, ...], complete_through: dt.date | None) -> Conversion:
+def _write(
+    engine: Any, mapping: Mapping_, target: Path, passed: tuple[Passed, ...], complete_through: dt.date | None
+) -> Conversion:
     rows: dict[str, int] = {}
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -518,7 +602,9 @@ def _write(engine: Any, mapping: Mapping_, target: Path, passed: tuple[Passed, .
     except OSError as error:
         raise CannotWrite.creating(f"Source folder {str(target)!r}", error) from None
     except duckdb.IOException as error:
-        raise CannotWrite(f"Source folder {str(target)!r} cannot be written ({type(error).__name__}). Make room, then run again.") from None
+        raise CannotWrite(
+            f"Source folder {str(target)!r} cannot be written ({type(error).__name__}). Make room, then run again."
+        ) from None
     return Conversion(target, passed, rows)
 
 
@@ -528,13 +614,17 @@ def _write_table(engine: Any, table: str, parts: Sequence[Rows], folder: Path, c
     ordered += sorted(present - set(ordered))
     each = " UNION ALL ".join(
         f"SELECT {number} AS part, rid, "
-        + ", ".join(f"{quoted(name) if name in rows.columns else 'NULL::VARCHAR'} AS {quoted(name)}" for name in ordered)
+        + ", ".join(
+            f"{quoted(name) if name in rows.columns else 'NULL::VARCHAR'} AS {quoted(name)}" for name in ordered
+        )
         + f" FROM out_{table}_{number}"
         for number, rows in enumerate(parts)
     )
     cells = ", ".join(quoted(name) for name in ordered)
     place = folder / f"{table}.csv"
-    engine.execute(f"COPY (SELECT {cells} FROM ({each}) ORDER BY part, rid) TO {literal(str(place))} (FORMAT csv, HEADER true)")
+    engine.execute(
+        f"COPY (SELECT {cells} FROM ({each}) ORDER BY part, rid) TO {literal(str(place))} (FORMAT csv, HEADER true)"
+    )
     number = _count(engine, f"({each})")
     vouched: dict[str, object] = {"rows": number}
     if complete_through is not None:

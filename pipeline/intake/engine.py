@@ -1,4 +1,6 @@
-"""The SQL engine that checks a delivery: DuckDB, shut off from everything but the delivery's own folders. Its messages stay inside."""
+"""The SQL engine that checks a delivery: DuckDB, shut off from everything but the delivery's own folders.
+Its messages stay inside.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,12 @@ from pipeline.intake.files import unreadable
 from pipeline.intake.refusals import DeliveryRefused, IngestBug, NoRoom, SettingRefused, shown
 
 THREADS = 2  # fixed: memory depends on it, results do not
-SWITCHED_OFF = ("autoinstall_known_extensions", "autoload_known_extensions", "allow_community_extensions", "enable_progress_bar")
+SWITCHED_OFF = (
+    "autoinstall_known_extensions",
+    "autoload_known_extensions",
+    "allow_community_extensions",
+    "enable_progress_bar",
+)
 
 
 class Engine:
@@ -66,7 +73,10 @@ def engine(folders: Iterable[Path], spill: Path, memory_limit: str) -> Iterator[
                 "preserve_insertion_order = true",
                 f"memory_limit = {literal(memory_limit)}",
                 f"temp_directory = {literal(str(spill))}",
-                f"allowed_directories = [{', '.join(literal(name) for name in sorted({str(place.resolve()) for place in folders}))}]",
+                (
+                    "allowed_directories = "
+                    f"[{', '.join(literal(name) for name in sorted({str(place.resolve()) for place in folders}))}]"
+                ),
                 "enable_external_access = false",
             ):
                 opened.run(f"SET {setting}")

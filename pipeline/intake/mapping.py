@@ -1,4 +1,6 @@
-"""mapping.yaml: how the files of another system become tables of the contract, parsed whole into frozen typed values, or refused whole."""
+"""mapping.yaml: how the files of another system become tables of the contract, parsed whole into frozen typed values,
+or refused whole.
+"""
 
 from __future__ import annotations
 
@@ -39,11 +41,21 @@ def _known_form(form: str) -> str:
     if form in (EXCEL_DAYS, ISO):
         return form
     if form == UNDECIDED:
-        raise ValueError("is undecided. Look at the examples beside it and write the form, such as DD/MM/YYYY or MM/DD/YYYY")
+        raise ValueError(
+            "is undecided. Look at the examples beside it and write the form, such as DD/MM/YYYY or MM/DD/YYYY"
+        )
     named = [found[0] for found in _TOKEN.finditer(form)]
     years, months, days = ([name for name in named if name[0] == letter] for letter in "YMD")
-    if len(years) != 1 or len(months) != 1 or len(days) != 1 or re.search("[A-Za-z]", _TOKEN.sub("", form).replace("T", "")):
-        raise ValueError(f"must name year, month and day once, such as DD.MM.YYYY, D-MMM-YYYY, YYYYMMDD HH:mm, ISO or excel. Got {form!r}")
+    if (
+        len(years) != 1
+        or len(months) != 1
+        or len(days) != 1
+        or re.search("[A-Za-z]", _TOKEN.sub("", form).replace("T", ""))
+    ):
+        raise ValueError(
+            "must name year, month and day once, such as DD.MM.YYYY, "
+            f"D-MMM-YYYY, YYYYMMDD HH:mm, ISO or excel. Got {form!r}"
+        )
     return form
 
 
@@ -67,7 +79,9 @@ Thousands = Annotated[Literal[".", ",", " ", "'", "", "?"], AfterValidator(_deci
 
 
 class Condition(Section):
-    """Holds for a row whose cell of `column` is empty (or not), is one of `among`, or matches the whole of the expression `like`."""
+    """Holds for a row whose cell of `column` is empty (or not), is one of `among`,
+    or matches the whole of the expression `like`.
+    """
 
     column: str
     empty: bool | None = None
@@ -99,7 +113,9 @@ class Form(Section):
 
 
 class Described(Form):
-    """One kind of file: where it lies below --from (several files by a pattern are one table's parts), and how it is written."""
+    """One kind of file: where it lies below --from (several files by a pattern are one table's parts),
+    and how it is written.
+    """
 
     path: str
     sheet: str | None = None
@@ -114,7 +130,8 @@ class Described(Form):
 
 
 class Value(Form):
-    """Where a cell of the contract comes from: a column, a constant, several columns joined, or a debit and a credit column.
+    """Where a cell of the contract comes from: a column, a constant, several columns joined,
+    or a debit and a credit column.
 
     values     their words -> ours; a word that is not named is a fault, unless `otherwise` says what it stands for
     empty      what an empty cell stands for
@@ -164,7 +181,9 @@ class Value(Form):
 
 
 class Rows(Section):
-    """Rows of one table out of one file. once: rows that come out alike are one, as the customer on each of his invoices."""
+    """Rows of one table out of one file. once: rows that come out alike are one,
+    as the customer on each of his invoices.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -185,7 +204,9 @@ class Mapping_(Section):
 
     @model_validator(mode="after")
     def _whole(self) -> Mapping_:
-        faults = [fault for table, parts in self.tables.items() for rows in parts for fault in _faults(self, table, rows)]
+        faults = [
+            fault for table, parts in self.tables.items() for rows in parts for fault in _faults(self, table, rows)
+        ]
         if faults:
             raise ValueError("; ".join(faults))
         return self
@@ -220,12 +241,16 @@ def place_of(name: str) -> Path:
 
 
 def load_mapping(place: Path) -> Mapping_:
-    """The mapping of a file. Raises InputMissing where there is none; UsageError with every fault at once, each with its key."""
+    """The mapping of a file. Raises InputMissing where there is none; UsageError with every fault at once,
+    each with its key.
+    """
     try:
         text = place.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         known = ", ".join(shipped())
-        raise InputMissing(f"There is no mapping {str(place)!r}. Name a file, or one of those shipped: {known}.") from None
+        raise InputMissing(
+            f"There is no mapping {str(place)!r}. Name a file, or one of those shipped: {known}."
+        ) from None
     try:
         # Every scalar stays the text it is: a column may be called No, 007 or 2026-01-01.
         written = yaml.load(text, Loader=yaml.CBaseLoader)
@@ -251,7 +276,13 @@ def _spelt_out(written: dict[str, Any]) -> dict[str, Any]:
     for name, parts in tables.items():
         each = parts if isinstance(parts, list) else [parts]
         long[name] = [
-            {**rows, "columns": {key: {"column": value} if isinstance(value, str) else value for key, value in rows["columns"].items()}}
+            {
+                **rows,
+                "columns": {
+                    key: {"column": value} if isinstance(value, str) else value
+                    for key, value in rows["columns"].items()
+                },
+            }
             if isinstance(rows, dict) and isinstance(rows.get("columns"), dict)
             else rows
             for rows in each

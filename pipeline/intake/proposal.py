@@ -1,4 +1,6 @@
-"""A mapping proposed from what the files themselves show. What they do not show is written as `?`, which no conversion accepts."""
+"""A mapping proposed from what the files themselves show. What they do not show is written as `?`,
+which no conversion accepts.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,10 @@ DATE_FORMS = (
     "DD.MM.YYYY HH:mm:ss",
     "DD/MM/YYYY HH:mm",    "MM/DD/YYYY HH:mm", "DD/MM/YYYY HH:mm:ss", "MM/DD/YYYY HH:mm:ss", "YYYY-MM-DD HH:mm:ss", "YYYY-MM-DD HH:mm",
 )  # fmt: skip
-TOTAL_WORDS = "total|summe|gesamt|gesamtsumme|zwischensumme|somme|totaux|suma|totale|totaal|grand total|subtotal|sub-total|endsaldo|saldo"
+TOTAL_WORDS = (
+    "total|summe|gesamt|gesamtsumme|zwischensumme|somme|totaux|suma|totale|totaal|grand "
+    "total|subtotal|sub-total|endsaldo|saldo"
+)
 HEADINGS = Path(__file__).parent / "headings.yaml"
 _SYMBOL = r"(?:[€$£]|[A-Z]{3})?"
 _AMOUNT = re.compile(rf"[-+(]?\s?{_SYMBOL}\s?[-+]?(\d[\d.,'\u2019 \u00a0\u202f]*)\s?[-+)]?\s?{_SYMBOL}\s?[-+)]?")
@@ -40,7 +45,9 @@ _AMOUNT = re.compile(rf"[-+(]?\s?{_SYMBOL}\s?[-+]?(\d[\d.,'\u2019 \u00a0\u202f]*
 
 @dataclass(frozen=True)
 class Seen:
-    """A column as its cells show it: what its heading means, how sure that is, the date forms all cells fit, marks of amounts."""
+    """A column as its cells show it: what its heading means, how sure that is, the date forms all cells fit,
+    marks of amounts.
+    """
 
     name: str
     meaning: str | None
@@ -69,18 +76,26 @@ class Looked:
 
 
 def propose(source: Path) -> str:
-    """The text of a mapping.yaml for the files under SOURCE: every line with how sure it is and three examples, `?` where they do not tell.
+    """The text of a mapping.yaml for the files under SOURCE: every line with how sure it is and three examples,
+    `?` where they do not tell.
 
     Raises InputMissing where there is no file that can be read.
     """
     places = [
-        place for place in sorted(source.rglob("*")) if place.is_file() and not place.is_symlink() and place.name.lower().endswith(ENDINGS)
+        place
+        for place in sorted(source.rglob("*"))
+        if place.is_file() and not place.is_symlink() and place.name.lower().endswith(ENDINGS)
     ]
     if not places:
-        raise InputMissing(f"There is no file to convert under {str(source)!r}: {', '.join(ENDINGS)}. Name their folder with --from.")
+        raise InputMissing(
+            f"There is no file to convert under {str(source)!r}: {', '.join(ENDINGS)}. Name their folder with --from."
+        )
     looked = [look(place, source) for place in places]
     lines = [
-        "# Proposed from the files. Look at every line; write what is marked ? by hand; then: recoup convert --map THIS",
+        (
+            "# Proposed from the files. Look at every line; "
+            "write what is marked ? by hand; then: recoup convert --map THIS"
+        ),
         "files:",
     ]
     names: dict[str, Looked] = {}
@@ -99,12 +114,16 @@ def propose(source: Path) -> str:
         if table in tables:
             lines += [f"  {table}:", *tables[table]]
     if not tables:
-        lines.append("  # No file looks like invoices, instalments, payments or contacts: name the tables and columns by hand.")
+        lines.append(
+            "  # No file looks like invoices, instalments, payments or contacts: name the tables and columns by hand."
+        )
     return "\n".join(lines) + "\n"
 
 
 def write_proposal(source: Path, place: Path) -> str:
-    """Write the proposal as a file that is not there yet; what is left to decide, for the terminal. Raises UsageError where it is there."""
+    """Write the proposal as a file that is not there yet; what is left to decide, for the terminal.
+    Raises UsageError where it is there.
+    """
     if place.exists():
         raise UsageError(f"{str(place)!r} exists and is not written over. Name another file with --map, or remove it.")
     text = propose(source)
@@ -112,12 +131,16 @@ def write_proposal(source: Path, place: Path) -> str:
         place.write_text(text, encoding="utf-8")
     except OSError as error:
         raise CannotWrite.creating(f"Mapping {str(place)!r}", error) from None
-    open_lines = [f"  line {number}: {line.strip()}" for number, line in enumerate(text.splitlines(), 1) if f'"{UNDECIDED}"' in line]
+    open_lines = [
+        f"  line {number}: {line.strip()}"
+        for number, line in enumerate(text.splitlines(), 1)
+        if f'"{UNDECIDED}"' in line
+    ]
     said = [f"Mapping: {place}", f"To decide by hand: {len(open_lines)}", *open_lines]
     return "\n".join(said)
 
 
-# ---- looking ---------------------------------------------------------------------------------------------------------------------------
+# ---- looking ---------------------------------------------------------------------------------------------------------
 
 
 def look(place: Path, source: Path) -> Looked:
@@ -135,7 +158,11 @@ def look(place: Path, source: Path) -> Looked:
     header, body = rows[at], [row for row in rows[at + 1 : at + 1 + LOOKED_AT] if any(cell.strip() for cell in row)]
     line = at + 1
     totals = _totals(header, body)
-    body = [row for row in body if totals is None or not _is_total(row[header.index(totals)] if header.index(totals) < len(row) else "")]
+    body = [
+        row
+        for row in body
+        if totals is None or not _is_total(row[header.index(totals)] if header.index(totals) < len(row) else "")
+    ]
     columns = tuple(
         _seen(name.strip() or f"column {number + 1}", [row[number] for row in body if number < len(row)])
         for number, name in enumerate(header)
@@ -279,7 +306,7 @@ def _workbook_text(cell: object) -> str:
     return str(cell)[:10] if hasattr(cell, "year") else str(cell)
 
 
-# ---- writing ---------------------------------------------------------------------------------------------------------------------------
+# ---- writing ---------------------------------------------------------------------------------------------------------
 
 
 def _file_lines(name: str, file: Looked) -> list[str]:
@@ -309,14 +336,22 @@ def _mark_lines(file: Looked) -> list[str]:
         why = "cells prove both marks" if proved else "each cell can be read in two ways"
         return [f'    decimal: "{UNDECIDED}"   # {why}: {_examples(shown_cells)}', f'    thousands: "{UNDECIDED}"']
     decimal = next(iter(proved))
-    grouped = [mark for mark in (".", ",", " ", "'") if mark != decimal and any(mark in cell.strip("€$£ ") for cell in shown_cells)]
+    grouped = [
+        mark
+        for mark in (".", ",", " ", "'")
+        if mark != decimal and any(mark in cell.strip("€$£ ") for cell in shown_cells)
+    ]
     lines = [f'    decimal: "{decimal}"   # {_examples(shown_cells)}', f'    thousands: "{(grouped or [""])[0]}"']
     symbols = sorted({found for cell in shown_cells for found in re.findall(r"[€$£]|[A-Z]{3}", cell)})
     return [*lines, f"    currency_marks: [{', '.join(_quoted(mark) for mark in symbols)}]"] if symbols else lines
 
 
 def _date_lines(file: Looked) -> list[str]:
-    days = [column for column in file.columns if column.date_forms and column.meaning in ("issued", "due", "paid_on", "booked", "called")]
+    days = [
+        column
+        for column in file.columns
+        if column.date_forms and column.meaning in ("issued", "due", "paid_on", "booked", "called")
+    ]
     common = [form for form in DATE_FORMS if days and all(form in column.date_forms for column in days)]
     cells = _examples(cell for column in days for cell in column.examples)
     if not days or (file.sheet is not None and common[:1] == ["YYYY-MM-DD"]) or common[:1] == ["YYYY-MM-DD"]:
@@ -373,7 +408,11 @@ def _invoice_tables(name: str, file: Looked) -> list[tuple[str, list[str]]]:
     paid_on = file.named("paid_on")
     if paid_on:
         amount = file.named("paid") or file.named("amount")
-        payment = [_cell("payment_id", document), _cell("account_id", document), _cell("charge_id", file.named("document") or document)]
+        payment = [
+            _cell("payment_id", document),
+            _cell("account_id", document),
+            _cell("charge_id", file.named("document") or document),
+        ]
         payment += [_cell("occurred_at", paid_on), _cell("amount", amount), "        kind: {constant: payment}"]
         where = f"      where: {{column: {_quoted(paid_on.name)}, empty: false}}"
         tables.append(("payments", [f"    - from: {name}", where, "      columns:", *payment]))
@@ -405,9 +444,15 @@ def _contact_lines(name: str, file: Looked) -> list[str]:
     ]
     cells += ["        channel: {constant: call}", "        direction: {constant: outbound}"]
     cells.append(
-        f"        outcome: {{column: {_quoted(outcome.name if outcome else UNDECIDED)}, values: {{{words}}}}}   # your words -> ours"
+        f"        outcome: {{column: {_quoted(outcome.name if outcome else UNDECIDED)}, "
+        f"values: {{{words}}}}}   # your words -> ours"
     )
-    return [f"    - from: {name}", "      columns:", *cells, *([_cell("agent", file.named("agent"))] if file.named("agent") else [])]
+    return [
+        f"    - from: {name}",
+        "      columns:",
+        *cells,
+        *([_cell("agent", file.named("agent"))] if file.named("agent") else []),
+    ]
 
 
 def _cell(ours: str, column: Seen | None) -> str:

@@ -12,7 +12,9 @@ RULE_VERSION = 1  # raised when a rule changes: rows quarantined under an older 
 
 @dataclass(frozen=True)
 class SetAside:
-    """A row that may not come in: where it stood (the header is line 1; a row of Parquet counts from 1), why, and its raw text."""
+    """A row that may not come in: where it stood (the header is line 1; a row of Parquet counts from 1), why,
+    and its raw text.
+    """
 
     table: str
     file: str

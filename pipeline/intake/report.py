@@ -19,8 +19,9 @@ def decimal_text(minor: int, currency: str) -> str:
 class TableReport:
     """One table of a delivery.
 
-    money maps currency -> (in, accepted, quarantined, duplicates) in minor units of the table's money column; rows whose amount or
-    currency cannot be read are counted in money_unread. Days are days since 1970; newest and first tell of accepted and repeated rows.
+    money maps currency -> (in, accepted, quarantined, duplicates) in minor units of the table's money column; rows
+    whose amount or currency cannot be read are counted in money_unread. Days are days since 1970; newest and first tell
+    of accepted and repeated rows.
     """
 
     name: str
@@ -31,13 +32,16 @@ class TableReport:
     duplicates: int
     codes: Mapping[str, int]
     money: Mapping[str, tuple[int, int, int, int]] = field(default_factory=dict)
-    money_faulty: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # currency -> absolute sums: quarantined, all
+    # currency -> absolute sums: quarantined, all
+    money_faulty: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     money_unread: int = 0
     complete_through: int | None = None
     places: Sequence[str] = ()  # file and line of the first five rows set aside
 
     def check_adds_up(self) -> None:
-        """rows_in = accepted + quarantined + duplicates, and the same for money. RecoupError (70) otherwise: nothing was written then."""
+        """rows_in = accepted + quarantined + duplicates, and the same for money. RecoupError (70) otherwise:
+        nothing was written then.
+        """
         rows = self.accepted + self.quarantined + self.duplicates
         if rows != self.rows_in:
             raise IngestBug.rows(self.name, self.rows_in, rows)
@@ -53,12 +57,19 @@ class TableReport:
         lines = [line]
         for currency, amounts in sorted(self.money.items()):
             total, accepted, quarantined, duplicates = (decimal_text(amount, currency) for amount in amounts)
-            lines.append(f"{'':<9} {total:>12} {currency} = {accepted} accepted + {quarantined} quarantined + {duplicates} duplicates")
+            lines.append(
+                f"{'':<9} {total:>12} {currency} = {accepted} accepted "
+                f"+ {quarantined} quarantined + {duplicates} duplicates"
+            )
         if self.money_unread:
             lines.append(f"{'':<9} {self.money_unread:,} rows whose money cannot be read are in no sum")
         if self.codes:
             first = f"; first in {', '.join(self.places)}" if self.places else ""
-            lines.append(f"{'':<9} quarantined: " + ", ".join(f"{code} {rows:,}" for code, rows in sorted(self.codes.items())) + first)
+            lines.append(
+                f"{'':<9} quarantined: "
+                + ", ".join(f"{code} {rows:,}" for code, rows in sorted(self.codes.items()))
+                + first
+            )
         return "\n".join(lines)
 
 

@@ -1,9 +1,10 @@
-"""SQL text that turns a delivered table into read rows with a mask of faults, and that tells repeated from conflicting rows.
+"""SQL text that turns a delivered table into read rows with a mask of faults,
+and that tells repeated from conflicting rows.
 
-No engine is imported here. The statements expect these tables: raw_NAME (file_no and the cells as text), books (portfolio,
-zone_no, zone_declared, lag_NAME days), currencies (code, decimals), offsets (clocks.py), known_accounts (one row per account), and, where
-the store has rows, stored_NAME. standing_NAME are the read rows that are still to come in. Money is BIGINT minor units, days BIGINT
-since 1970, instants BIGINT microseconds.
+No engine is imported here. The statements expect these tables: raw_NAME (file_no and the cells as text), books
+(portfolio, zone_no, zone_declared, lag_NAME days), currencies (code, decimals), offsets (clocks.py), known_accounts
+(one row per account), and, where the store has rows, stored_NAME. standing_NAME are the read rows that are still to
+come in. Money is BIGINT minor units, days BIGINT since 1970, instants BIGINT microseconds.
 """
 
 from __future__ import annotations
@@ -45,8 +46,9 @@ def number_of(text: str) -> str:
 
 
 def read_rows(name: str, delivered: Sequence[str], extras: Mapping[str, str], shards: int) -> str:
-    """One row per delivered row: rid, mask, the values under their stored names, and book, currency_of, shard, defaulted (known_at
-    was empty), money_unread (an amount of the control totals is there but cannot be read)."""
+    """One row per delivered row: rid, mask, the values under their stored names, and book, currency_of, shard,
+    defaulted (known_at was empty), money_unread (an amount of the control totals is there but cannot be read).
+    """
     table = TABLES[name]
     happened = name in ("payments", "contacts")
     return f"""
@@ -75,7 +77,9 @@ FROM timed"""
 
 def _cells(table: Table, delivered: Sequence[str], extras: Mapping[str, str]) -> list[str]:
     return [
-        f"nullif(trim({quoted(column)}), '') AS {quoted(column)}" if column in delivered else f"NULL::VARCHAR AS {quoted(column)}"
+        f"nullif(trim({quoted(column)}), '') AS {quoted(column)}"
+        if column in delivered
+        else f"NULL::VARCHAR AS {quoted(column)}"
         for column in (*table.names, *extras)
     ]
 
@@ -104,7 +108,9 @@ def _values(table: Table, extras: Mapping[str, str]) -> list[str]:
             values.append(f"{money_value(column.name)} AS {column.name}_v")
         elif column.kind is Kind.WHOLE:
             values.append(f"{whole_value(column.name)} AS {column.name}_v")
-    return values + [f"{number_value(name)} AS {quoted(name + '_v')}" for name, kind in extras.items() if kind == "float64"]
+    return values + [
+        f"{number_value(name)} AS {quoted(name + '_v')}" for name, kind in extras.items() if kind == "float64"
+    ]
 
 
 def _faults(table: Table, extras: Mapping[str, str]) -> list[str]:
@@ -144,12 +150,17 @@ def _default_wall(name: str) -> str:
     if name in ("payments", "contacts"):
         return "occurred_at_wall"
     if name == "charges":
-        return f"coalesce(issued_on_v, CASE WHEN kind IN ('principal', 'instalment') THEN opened_day END, due_on_v) * {DAY}"
+        return (
+            "coalesce(issued_on_v, CASE WHEN kind IN ('principal', "
+            f"'instalment') THEN opened_day END, due_on_v) * {DAY}"
+        )
     return f"{TABLES[name].known_from[0]}_v * {DAY}"
 
 
 def _with_wall(rows: str, column: str) -> str:
-    """Rows with the column on the local clock (_wall) and in UTC (_utc): the offset of its day, or of that day after a change."""
+    """Rows with the column on the local clock (_wall) and in UTC (_utc): the offset of its day,
+    or of that day after a change.
+    """
     us, zoned = f"r.{column}_us", f"r.{column}_zoned"
     shift = f"""CASE WHEN {zoned} THEN CASE WHEN {us} < o.utc_change THEN o.utc_before ELSE o.utc_after END
         ELSE CASE WHEN {us} < o.local_change THEN o.local_before ELSE o.local_after END END"""
@@ -174,7 +185,10 @@ def _faults_in_time(table: Table) -> list[str]:
     if table.name not in ("payments", "contacts"):  # there an unreadable occurred_at is a fault of its own
         faults.append(fault("known_at IS NULL AND known_at_us IS NULL", Code.TS_FORMAT))
     if table.name in ("payments", "contacts"):
-        earlier = "CASE WHEN known_is_day OR occurred_at_is_day THEN known_on < occurred_on ELSE known_at_v < occurred_at_v END"
+        earlier = (
+            "CASE WHEN known_is_day OR occurred_at_is_day THEN "
+            "known_on < occurred_on ELSE known_at_v < occurred_at_v END"
+        )
         faults.append(fault(earlier, Code.TS_KNOWN_BEFORE_EVENT))
     elif table.happened:
         faults.append(fault(f"known_on < {table.position}_v", Code.TS_KNOWN_BEFORE_EVENT))
@@ -200,7 +214,9 @@ def _stored(name: str, extras: Mapping[str, str]) -> list[str]:
     columns += ["known_on", *(["occurred_on"] if name in ("payments", "contacts") else [])]
     columns += ["occurred_minute"] if name == "contacts" else []
     numbers = {column for column, kind in extras.items() if kind == "float64"}
-    return columns + [f"{quoted(column + '_v')} AS {quoted(column)}" if column in numbers else quoted(column) for column in extras]
+    return columns + [
+        f"{quoted(column + '_v')} AS {quoted(column)}" if column in numbers else quoted(column) for column in extras
+    ]
 
 
 def key_of(name: str) -> list[str]:
@@ -209,7 +225,9 @@ def key_of(name: str) -> list[str]:
 
 
 def repeated_rows(name: str, extras: Mapping[str, str]) -> str:
-    """rid and mask of rows that share key and known_at inside the delivery: 0 = a repetition of another row, else DUP_CONFLICT."""
+    """rid and mask of rows that share key and known_at inside the delivery: 0 = a repetition of another row,
+    else DUP_CONFLICT.
+    """
     keys = ", ".join(key_of(name) + (["known_at"] if TABLES[name].versioned else []))
     whole = ", ".join(quoted(column) for column in [*content(name, extras), "known_at"])
     return f"""
@@ -227,7 +245,9 @@ def stored_rows(name: str, extras: Mapping[str, str]) -> str:
     """
     keys = key_of(name)
     joined = " AND ".join(f"t.{quoted(key)} = s.{quoted(key)}" for key in keys)
-    same = " AND ".join(f"t.{quoted(column)} IS NOT DISTINCT FROM s.{quoted(column)}" for column in content(name, extras))
+    same = " AND ".join(
+        f"t.{quoted(column)} IS NOT DISTINCT FROM s.{quoted(column)}" for column in content(name, extras)
+    )
     clash = "t.known_at = s.known_at" if TABLES[name].versioned else "true"
     return f"""
 SELECT rid, CASE WHEN bool_or({same} AND (t.defaulted OR t.known_at = s.known_at)) THEN 0 ELSE {Code.DUP_CONFLICT.bit} END AS mask
@@ -267,11 +287,16 @@ WHERE s.debtor_id <> k.debtor_id OR s.currency <> k.currency"""
 
 
 def known_accounts(stored: bool, new: bool) -> str:
-    """One row per account of the store and of the delivery: number, shard, first debtor, book, currency, opening day; last placement."""
+    """One row per account of the store and of the delivery: number, shard, first debtor, book, currency, opening day;
+    last placement.
+    """
     columns = "account_id, account_no, shard, debtor_id, portfolio, currency, opened_on, placed_on, known_at"
     sources = [f"SELECT 0 AS turn, {columns} FROM stored_accounts"] if stored else []
     sources += [f"SELECT 1 AS turn, {columns} FROM standing_accounts"] if new else []
-    first = ", ".join(f"arg_min({column}, row(turn, known_at)) AS {column}" for column in ("shard", "debtor_id", "portfolio", "currency"))
+    first = ", ".join(
+        f"arg_min({column}, row(turn, known_at)) AS {column}"
+        for column in ("shard", "debtor_id", "portfolio", "currency")
+    )
     return f"""SELECT a.*, c.decimals FROM (
         SELECT account_id, any_value(account_no) AS account_no, {first},
         arg_min(opened_on, row(turn, known_at)) FILTER (opened_on IS NOT NULL) AS opened_day, max(placed_on) AS placed_day
@@ -280,14 +305,18 @@ def known_accounts(stored: bool, new: bool) -> str:
 
 def all_payments(stored: bool) -> str:
     columns = "payment_id, account_no, amount, kind, reverses"
-    return f"SELECT {columns} FROM standing_payments" + (f" UNION ALL SELECT {columns} FROM stored_payments" if stored else "")
+    return f"SELECT {columns} FROM standing_payments" + (
+        f" UNION ALL SELECT {columns} FROM stored_payments" if stored else ""
+    )
 
 
 # What to say of a table as a whole
 
 
 def known_after(name: str, last_day: int) -> str:
-    """rid and mask of rows known after a day; where known_at is the day of a plan (a due date), only if it was delivered so."""
+    """rid and mask of rows known after a day; where known_at is the day of a plan (a due date),
+    only if it was delivered so.
+    """
     explicit = "" if TABLES[name].happened else "AND NOT defaulted"
     return f"SELECT rid, {Code.TS_FUTURE.bit} AS mask FROM standing_{name} WHERE known_on > {last_day} {explicit}"
 
@@ -300,10 +329,12 @@ _OWN_DAY = {"payments": "occurred_on", "contacts": "occurred_on", "charges": "co
 
 
 def load_stamp(name: str, share: float, stored: bool) -> str:
-    """Rows whose known_at was delivered; the days between which `share` of them became known; the span and middle of their own days.
+    """Rows whose known_at was delivered; the days between which `share` of them became known;
+    the span and middle of their own days.
 
-    Told of rows that lay in the past when they became known. What a placement brings is as new as the placement, so a row's own day is
-    no earlier than its account's placed_on. A version of what is known already is news, not history: only first versions count.
+    Told of rows that lay in the past when they became known. What a placement brings is as new as the placement, so a
+    row's own day is no earlier than its account's placed_on. A version of what is known already is news, not history:
+    only first versions count.
     """
     low, high = (1 - share) / 2, (1 + share) / 2
     day = f"greatest({_OWN_DAY.get(name, TABLES[name].position)}, placed_day)"
@@ -321,7 +352,9 @@ def load_stamp(name: str, share: float, stored: bool) -> str:
 
 
 def outcomes(name: str) -> str:
-    """Per currency and mask (0: came in, NULL: there already): rows, money, absolute money, rows whose money cannot be read."""
+    """Per currency and mask (0: came in, NULL: there already): rows, money, absolute money,
+    rows whose money cannot be read.
+    """
     money = TABLES[name].money or "NULL::BIGINT"
     left_as = "CASE WHEN r.mask <> 0 THEN r.mask WHEN l.rid IS NULL THEN 0 WHEN l.mask = 0 THEN NULL ELSE l.mask END"
     return f"""SELECT currency_of, {left_as} AS left_as,
@@ -331,7 +364,10 @@ def outcomes(name: str) -> str:
 
 def money_in(name: str) -> str:
     """The sums that the outcomes must add up to, taken before anything was left out."""
-    return f"SELECT currency_of, sum({TABLES[name].money}) FROM read_{name} WHERE {TABLES[name].money} IS NOT NULL GROUP BY ALL"
+    return (
+        f"SELECT currency_of, sum({TABLES[name].money}) FROM "
+        f"read_{name} WHERE {TABLES[name].money} IS NOT NULL GROUP BY ALL"
+    )
 
 
 def newest_known(name: str) -> str:

@@ -1,4 +1,6 @@
-"""Why an account is not worked: every cause that is no rule of the file, in its own words; and the numbers by which arrays name causes."""
+"""Why an account is not worked: every cause that is no rule of the file, in its own words;
+and the numbers by which arrays name causes.
+"""
 
 from __future__ import annotations
 
@@ -38,15 +40,21 @@ NO_CAUSE = Cause("", "", "")
 
 # Excluded: whose law binds, or which clock, is not known.
 NO_PLACE = Cause("place.unknown", OURS, "No jurisdiction is recorded, so the law that binds is not known.")
-NO_ROLE = Cause("role.unknown", OURS, "The portfolio is not named in the params, so in which role it is worked is not known.")
+NO_ROLE = Cause(
+    "role.unknown", OURS, "The portfolio is not named in the params, so in which role it is worked is not known."
+)
 NO_DEBTOR_TYPE = Cause("debtor_type.unknown", OURS, "Whether the debtor is a consumer is not recorded.")
 NO_ZONE = Cause("zone.unknown", OURS, "No known time zone is recorded, so the debtor's clock is not known.")
 
 # Deferred: what was recorded is not known, or something holds.
 UNKNOWN_FEED = {
-    "statuses": Cause("statuses.unknown", OURS, "Whether a stop is recorded is not known: the statuses are absent or late."),
+    "statuses": Cause(
+        "statuses.unknown", OURS, "Whether a stop is recorded is not known: the statuses are absent or late."
+    ),
     "contacts": Cause(
-        "contacts.unknown", OURS, "How often the debtor was contacted is not known: the contact log is absent, late or dated to months."
+        "contacts.unknown",
+        OURS,
+        "How often the debtor was contacted is not known: the contact log is absent, late or dated to months.",
     ),
 }
 PLAN = Cause("plan", OURS, "A payment plan is in force.")
@@ -54,11 +62,19 @@ PROMISE = Cause("promise", OURS, "A promise to pay is not yet due, or within its
 LATER_APPOINTMENT = Cause("appointment.later", OURS, "The debtor agreed to be called on a later day.")
 
 # Deferred: not at this hour.
-NO_COMMON_HOURS = Cause("hours.none_in_common", OURS, "The hours of the rules and zones that may apply have none in common today.")
+NO_COMMON_HOURS = Cause(
+    "hours.none_in_common", OURS, "The hours of the rules and zones that may apply have none in common today."
+)
 UNWELCOME_HOURS = Cause("hours.unwelcome", OURS, "What is left of today is inconvenient to the debtor.")
-OUTSIDE_HOURS = Cause("appointment.outside_hours", OURS, "The agreed time lies outside the hours in which the debtor may be called.")
-OTHER_TIME = Cause("appointment", OURS, "The debtor agreed to be called at another time of the day, or named this one as inconvenient.")
-NOT_THIS_MINUTE = Cause("hours.none_in_common", OURS, "The hours of the rules and zones that may apply do not hold this minute.")
+OUTSIDE_HOURS = Cause(
+    "appointment.outside_hours", OURS, "The agreed time lies outside the hours in which the debtor may be called."
+)
+OTHER_TIME = Cause(
+    "appointment", OURS, "The debtor agreed to be called at another time of the day, or named this one as inconvenient."
+)
+NOT_THIS_MINUTE = Cause(
+    "hours.none_in_common", OURS, "The hours of the rules and zones that may apply do not hold this minute."
+)
 
 
 class Causes:

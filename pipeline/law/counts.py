@@ -1,4 +1,6 @@
-"""What defers a channel: notices that are not old enough, caps and waits from the contact log; and how many contacts are left."""
+"""What defers a channel: notices that are not old enough, caps and waits from the contact log;
+and how many contacts are left.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ class Counts(Settled):
 
 
 def counts_of(asked: Question, placed: Placed, record: Record, appointments: Appointments, causes: Causes) -> Counts:
-    """Caps and waits are counted once over all known accounts, then applied to the accounts and channels that they bind."""
+    """Caps and waits are counted once over all known accounts,
+    then applied to the accounts and channels that they bind.
+    """
     limited, free_on = asked.per_channel(0, np.int32), asked.per_channel(asked.day, np.int64)
     left = asked.per_channel(NO_LIMIT, np.int32)
     places = asked.known.scorable
@@ -59,7 +63,8 @@ def counts_of(asked: Question, placed: Placed, record: Record, appointments: App
         count, free = (values[places[rows]] for values in used[rule.id])
         requested = _requested(rule, number, agreed_on[rows], asked)
         hold(number, rows, np.where(requested, asked.day, free), rule)
-        left[number, rows] = np.minimum(left[number, rows], np.maximum(rule.max - count, requested))  # an appointment may always be kept
+        # an appointment may always be kept
+        left[number, rows] = np.minimum(left[number, rows], np.maximum(rule.max - count, requested))
     for rule, number, rows in placed.applied(Wait, asked):
         if rule.id not in waited:
             waited[rule.id] = record.counter.waits_until(rule)

@@ -1,4 +1,6 @@
-"""The decision: an account is placed under its law and clock, its record is read, and what stops, defers, counts and opens is found."""
+"""The decision: an account is placed under its law and clock, its record is read, and what stops, defers,
+counts and opens is found.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ from pipeline.law.stops import Stops, stops_of
 
 @dataclass(frozen=True)
 class Decision:
-    """What was asked, what each step found, and the causes to which their numbers refer. Nothing in it changes any more."""
+    """What was asked, what each step found, and the causes to which their numbers refer.
+    Nothing in it changes any more.
+    """
 
     asked: Question
     placed: Placed
@@ -33,7 +37,9 @@ class Decision:
 
     @cached_property
     def limited(self) -> np.ndarray:
-        """int32 channel x account: number of the cause that defers the channel, a count before the hours of today; 0 where it is free."""
+        """int32 channel x account: number of the cause that defers the channel, a count before the hours of today;
+        0 where it is free.
+        """
         return np.where(self.counts.limited > 0, self.counts.limited, self.openings.shut)
 
     @cached_property
@@ -44,7 +50,11 @@ class Decision:
     def open_spans(self, row: int, channel: str) -> Spans:
         """When a channel is open to an account today, whatever else holds it."""
         own = self.openings.own[self.asked.channels.index(channel)]
-        return own[row] if row in own else self.openings.timetable.spans(self.placed.scene_of(row), channel, self.asked.day)
+        return (
+            own[row]
+            if row in own
+            else self.openings.timetable.spans(self.placed.scene_of(row), channel, self.asked.day)
+        )
 
 
 def decide(asked: Question) -> Decision:

@@ -21,7 +21,9 @@ APPOINTMENT_MINUTES = 15  # an appointment is kept within a quarter of an hour
 
 @dataclass(frozen=True)
 class Appointments:
-    """Agreed times by scorable account: one of today binds the call to its minute; without one, the first of a later day defers."""
+    """Agreed times by scorable account: one of today binds the call to its minute; without one,
+    the first of a later day defers.
+    """
 
     today: Mapping[int, Callback]
     later: Mapping[int, Callback]
@@ -30,7 +32,8 @@ class Appointments:
 @dataclass(frozen=True)
 class Defers(Settled):
     """held     int32 per account: number of the cause that holds it longest; 0 where nothing does
-    release  int64 per account: first day on which nothing holds it; today where nothing does, NEVER where that is not known
+    release  int64 per account: first day on which nothing holds it; today where nothing does, NEVER where that is not
+             known
     """
 
     held: np.ndarray
@@ -71,20 +74,28 @@ def _unknown(table: str, asked: Question) -> np.ndarray:
 
 def _is_known(table: str, portfolio: str, asked: Question) -> bool:
     own = asked.params.portfolio(portfolio)
-    if table not in own.delivers or table not in asked.tables or (table == "contacts" and own.contact_precision == "month"):
+    if (
+        table not in own.delivers
+        or table not in asked.tables
+        or (table == "contacts" and own.contact_precision == "month")
+    ):
         return False
     return asked.complete_through.get(table, NO_DAY) >= asked.day - 1 - asked.params.ingest.quiet_days
 
 
 def _appointments(asked: Question, placed: Placed, record: Record) -> Appointments:
-    """The debtor's next agreed time binds each of its accounts. At a moment, one of today that has passed gives way to the next."""
+    """The debtor's next agreed time binds each of its accounts. At a moment,
+    one of today that has passed gives way to the next.
+    """
     today: dict[int, Callback] = {}
     later: dict[int, Callback] = {}
     of_debtor: dict[int, list[Callback]] = {}
     for place, callbacks in record.holds.callbacks.items():
         of_debtor.setdefault(int(asked.known.debtor[place]), []).extend(callbacks)
     owner = asked.known.owner
-    for row in np.flatnonzero(np.isin(owner, list(of_debtor)) & (placed.scene != NOWHERE)).tolist() if of_debtor else []:
+    for row in (
+        np.flatnonzero(np.isin(owner, list(of_debtor)) & (placed.scene != NOWHERE)).tolist() if of_debtor else []
+    ):
         coming = sorted(of_debtor[int(owner[row])], key=lambda callback: (callback.day, callback.minute or 0))
         if of_today := [callback for callback in coming if callback.day == asked.day]:
             now = -1

@@ -10,7 +10,9 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Gathered:
-    """Per row the number of the set of all values that rows of its debtor have; sets of codes, without the unknown -1."""
+    """Per row the number of the set of all values that rows of its debtor have; sets of codes,
+    without the unknown -1.
+    """
 
     code: np.ndarray
     sets: list[tuple[int, ...]]
@@ -26,7 +28,9 @@ def gathered(debtor: np.ndarray, values: np.ndarray) -> Gathered:
     for owner, value in pairs[:, np.isin(pairs[0], several)].T:
         of_debtor.setdefault(int(owner), []).append(int(value))
     sets: dict[tuple[int, ...], int] = {(): 0}
-    of_value = np.array([sets.setdefault((value,), len(sets)) for value in range(int(values.max(initial=-1)) + 1)] + [0], np.int64)
+    of_value = np.array(
+        [sets.setdefault((value,), len(sets)) for value in range(int(values.max(initial=-1)) + 1)] + [0], np.int64
+    )
     code = of_value[single]
     for owner, members in of_debtor.items():
         code[owner] = sets.setdefault(tuple(sorted(members)), len(sets))

@@ -1,4 +1,6 @@
-"""The contact log as the caps read it: visible rows of the days that matter, last versions only, each on the latest day it may have."""
+"""The contact log as the caps read it: visible rows of the days that matter, last versions only,
+each on the latest day it may have.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ class ContactLog:
 
     @classmethod
     def empty(cls) -> ContactLog:
-        return cls(**{name: np.zeros(0, np.int64) for name in cls.__dataclass_fields__} | {"outbound": np.zeros(0, bool)})
+        return cls(
+            **{name: np.zeros(0, np.int64) for name in cls.__dataclass_fields__} | {"outbound": np.zeros(0, bool)}
+        )
 
     def taken(self, rows: np.ndarray) -> ContactLog:
         return ContactLog(**{name: values[rows] for name, values in vars(self).items()})
@@ -74,10 +78,11 @@ def codes(values: pd.Series, vocabulary: tuple[str, ...]) -> np.ndarray:
 def read_log(
     contacts: pd.DataFrame, known: KnownAccounts, offsets: np.ndarray, sight: Sight, days_back: int, grace_days: int
 ) -> tuple[ContactLog, Remembered]:
-    """The rows known or dated within days_back of the day, and the remembered ones. Rows of accounts that are not known are left out.
+    """The rows known or dated within days_back of the day, and the remembered ones.
+    Rows of accounts that are not known are left out.
 
-    offsets: microseconds by which each known account's clock may be ahead of UTC. A row becomes known no sooner than it happens, so a
-    version that replaces a recent row is recent itself.
+    offsets: microseconds by which each known account's clock may be ahead of UTC. A row becomes known no sooner than it
+    happens, so a version that replaces a recent row is recent itself.
     """
     contacts = arranged(contacts, "contacts")
     newest_day = np.maximum(contacts["known_on"].to_numpy(), contacts["occurred_on"].to_numpy())
@@ -90,7 +95,9 @@ def read_log(
     frame = contacts.iloc[np.flatnonzero(recent | (seen & _rows_of(contacts, lasting)))]
     frame = sight.newest(frame, ["contact_id", "account_no"], "contacts")
     outcome = codes(frame["outcome"], OUTCOMES)
-    ended = (outcome == OUTCOME["promise"]) & (frame["promise_due_on"].to_numpy().astype(np.int64) + grace_days >= sight.day)
+    ended = (outcome == OUTCOME["promise"]) & (
+        frame["promise_due_on"].to_numpy().astype(np.int64) + grace_days >= sight.day
+    )
     ended &= frame["promise_due_on"].to_numpy() != NO_DAY
     remembered = Remembered(
         frame.loc[ended, list(PROMISE_COLUMNS)],

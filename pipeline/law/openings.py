@@ -1,4 +1,6 @@
-"""When a channel is open today: the day of each scene, less what a debtor named as inconvenient, or the minute that was agreed."""
+"""When a channel is open today: the day of each scene, less what a debtor named as inconvenient,
+or the minute that was agreed.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +27,12 @@ OwnSpans = tuple[dict[int, Spans], ...]  # per channel, the accounts whose day d
 class Openings(Settled):
     """Channel x account unless it says otherwise.
 
-    from_minute, until_minute  int32: the longest span of the day on the debtor's clock, half-open; -1 where the channel is shut
+    from_minute, until_minute  int32: the longest span of the day on the debtor's clock, half-open; -1 where the channel
+                               is shut
     shut            int32: number of the cause for which the channel is not open today; 0 where it is
     own             per channel, the spans of the accounts whose day differs from that of their scene
-    appointment_at  int64 per account: the moment at which an appointment of today can be kept; NO_TIME where there is none
+    appointment_at  int64 per account: the moment at which an appointment of today can be kept; NO_TIME where there is
+                    none
     timetable       the days of the scenes, any day
     """
 
@@ -40,7 +44,9 @@ class Openings(Settled):
     timetable: Timetable
 
 
-def openings_of(asked: Question, placed: Placed, record: Record, appointments: Appointments, causes: Causes) -> Openings:
+def openings_of(
+    asked: Question, placed: Placed, record: Record, appointments: Appointments, causes: Causes
+) -> Openings:
     timetable = Timetable(asked.rules, asked.params.eligibility.margin_minutes)
     own = list(_without_unwelcome_hours(asked, placed, record, timetable))
     missed: set[int] = set()
@@ -67,8 +73,12 @@ def openings_of(asked: Question, placed: Placed, record: Record, appointments: A
     return Openings(from_minute, until_minute, shut, tuple(own), appointment_at, timetable)
 
 
-def _of_scenes(channel: str, asked: Question, placed: Placed, timetable: Timetable, causes: Causes) -> tuple[np.ndarray, np.ndarray]:
-    """(minutes from and until, cause that shuts the channel or 0) per scene; the last row is for accounts that are nowhere."""
+def _of_scenes(
+    channel: str, asked: Question, placed: Placed, timetable: Timetable, causes: Causes
+) -> tuple[np.ndarray, np.ndarray]:
+    """(minutes from and until, cause that shuts the channel or 0) per scene;
+    the last row is for accounts that are nowhere.
+    """
     minutes, closed = np.full((len(placed.scenes) + 1, 2), -1, np.int32), np.zeros(len(placed.scenes) + 1, np.int32)
     for place, scene in enumerate(placed.scenes):
         spans = timetable.spans(scene, channel, asked.day)
@@ -90,7 +100,9 @@ def _minutes(spans: Spans, scene: Scene, day: int) -> tuple[int, int]:
 def _agreed_minutes(
     asked: Question, placed: Placed, appointments: Appointments, own: dict[int, Spans], timetable: Timetable
 ) -> dict[int, Spans]:
-    """The quarter of an hour from the agreed minute on, for accounts to be called at one; nothing where calls are not open at it."""
+    """The quarter of an hour from the agreed minute on, for accounts to be called at one;
+    nothing where calls are not open at it.
+    """
     kept: dict[int, Spans] = {}
     for row, callback in appointments.today.items():
         if callback.minute is not None:
@@ -103,7 +115,9 @@ def _agreed_minutes(
 
 
 def _without_unwelcome_hours(asked: Question, placed: Placed, record: Record, timetable: Timetable) -> OwnSpans:
-    """Hours named as inconvenient are cut out of the day in every plausible zone; what names no hours stops contact elsewhere."""
+    """Hours named as inconvenient are cut out of the day in every plausible zone;
+    what names no hours stops contact elsewhere.
+    """
     own: OwnSpans = tuple({} for _ in asked.channels)
     for rule, number, rows in placed.applied(Stop, asked):
         keys, details = asked.known.keys(rule.per), record.holds.inconvenient[rule.per]
@@ -115,6 +129,8 @@ def _without_unwelcome_hours(asked: Question, placed: Placed, record: Record, ti
             spans = own[number].get(row, timetable.spans(scene, asked.channels[number], asked.day))
             for zone in scene.zones:
                 for first, last in hours:
-                    spans = without(spans, (instant(asked.day, first, zone, late=False), instant(asked.day, last, zone, late=True)))
+                    spans = without(
+                        spans, (instant(asked.day, first, zone, late=False), instant(asked.day, last, zone, late=True))
+                    )
             own[number][row] = spans
     return own

@@ -1,4 +1,6 @@
-"""What a decision comes to: per channel and per account permitted, deferred or excluded, by which cause, and from when."""
+"""What a decision comes to: per channel and per account permitted, deferred or excluded, by which cause,
+and from when.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ class Outcome(NamedTuple):
 
 
 def of_channels(decision: Decision) -> Outcome:
-    """Channel x account. A cause of the account goes before one of the channel, a stop before what defers; of those the longest counts."""
+    """Channel x account. A cause of the account goes before one of the channel, a stop before what defers;
+    of those the longest counts.
+    """
     barred, closed, held, limited = decision.stops.barred, decision.stops.closed, decision.defers.held, decision.limited
     state = np.full(limited.shape, PERMITTED, np.int8)
     state[(limited > 0) | (held > 0)] = DEFERRED
@@ -37,7 +41,9 @@ def of_channels(decision: Decision) -> Outcome:
     longer = (held > 0) & ((decision.defers.release >= decision.counts.free_on) | (limited == 0))
     deferred = np.where(longer, held, limited)
     cause = np.where(barred > 0, barred, np.where(closed > 0, closed, deferred))
-    first = np.stack([_first_permitted(decision, number, state[number]) for number in range(len(decision.asked.channels))])
+    first = np.stack(
+        [_first_permitted(decision, number, state[number]) for number in range(len(decision.asked.channels))]
+    )
     return Outcome(state, cause, first)
 
 
@@ -50,7 +56,9 @@ def _first_permitted(decision: Decision, number: int, state: np.ndarray) -> np.n
     # A day is looked at from its own opening; a channel that is shut for the rest of today opens on a later one.
     shut = differs & (state == DEFERRED) & (free_on == asked.day)
     pairs, place = grouped(placed.scene[rows], (free_on + shut)[rows])
-    answers = [NO_TIME if day >= NEVER else timetable.first_open(placed.scenes[scene], channel, day) for scene, day in pairs]
+    answers = [
+        NO_TIME if day >= NEVER else timetable.first_open(placed.scenes[scene], channel, day) for scene, day in pairs
+    ]
     first = asked.per_account(NO_TIME, np.int64)
     first[rows] = np.array(answers, np.int64)[place]
     for row, spans in own.items():

@@ -17,7 +17,21 @@ from pipeline.law.holds import BIT
 from pipeline.law.hours import minute_on_clock
 from pipeline.law.outcome import DEFERRED, EXCLUDED, PERMITTED, STATES, Outcome, of_accounts, of_channels
 from pipeline.law.question import Case, Sight
-from pipeline.law.rules import Cap, Hours, Note, OptOut, Pause, Place, Precondition, Rule, Rules, Stop, TimeBarred, Wait, written
+from pipeline.law.rules import (
+    Cap,
+    Hours,
+    Note,
+    OptOut,
+    Pause,
+    Place,
+    Precondition,
+    Rule,
+    Rules,
+    Stop,
+    TimeBarred,
+    Wait,
+    written,
+)
 from pipeline.law.scenes import NOWHERE
 from pipeline.params import Params
 

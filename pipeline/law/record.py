@@ -22,7 +22,8 @@ LEAST_DAYS_BACK = 31  # a calendar month reaches back as far
 class Record(Settled):
     """Per scorable account unless it says otherwise.
 
-    bits           int64 of BIT per status in force on the account; debtor_bits: on any account of its debtor, or by unsubscribing
+    bits           int64 of BIT per status in force on the account; debtor_bits: on any account of its debtor, or by
+                   unsubscribing
     unsubscribed   channel -> bool per debtor who left it, for channels that no opt-out status names
     promise_until  int64: last day, with grace, of the promises still open; NO_DAY without one
     holds          the statuses, per known account; counter: the contact log of all of them
@@ -52,7 +53,9 @@ def recorded(asked: Question, placed: Placed) -> Record:
     debtor_bits = holds.debtor_bits.copy()
     for channel in left.keys() & OPT_OUT.keys():
         debtor_bits[left[channel]] |= BIT[OPT_OUT[channel]]
-    until = open_promises(remembered.promises, tables.get("payments"), known, asked.sight, promise.grace_days, promise.kept_share)
+    until = open_promises(
+        remembered.promises, tables.get("payments"), known, asked.sight, promise.grace_days, promise.kept_share
+    )
     return Record(
         bits=holds.bits[known.scorable],
         debtor_bits=debtor_bits[known.owner],
@@ -64,8 +67,12 @@ def recorded(asked: Question, placed: Placed) -> Record:
 
 
 def _clocks_ahead(asked: Question, placed: Placed) -> np.ndarray:
-    """Microseconds, int64 per known account, by which any plausible clock of its debtor may be ahead of UTC in the days that count."""
-    most = [max(greatest_offset(zone, asked.day - 62, asked.day + 1) for zone in scene.zones) for scene in placed.scenes]
+    """Microseconds, int64 per known account, by which any plausible clock of its debtor may be
+    ahead of UTC in the days that count.
+    """
+    most = [
+        max(greatest_offset(zone, asked.day - 62, asked.day + 1) for zone in scene.zones) for scene in placed.scenes
+    ]
     ahead, standing = np.zeros(asked.known.debtors, np.int64), placed.scene != NOWHERE
     np.maximum.at(ahead, asked.known.owner[standing], np.array(most, np.int64)[placed.scene[standing]])
     return ahead[asked.known.debtor]
@@ -74,5 +81,9 @@ def _clocks_ahead(asked: Question, placed: Placed) -> np.ndarray:
 def _days_back(rules: Rules) -> int:
     """How far back the longest cap or wait of the file reads the log, and a day."""
     waits = [rule.days for rule in rules.all_rules.values() if isinstance(rule, Wait)]
-    windows = [rule.window.days for rule in rules.all_rules.values() if isinstance(rule, Cap) and rule.window != "calendar_month"]
+    windows = [
+        rule.window.days
+        for rule in rules.all_rules.values()
+        if isinstance(rule, Cap) and rule.window != "calendar_month"
+    ]
     return max([LEAST_DAYS_BACK, *waits, *windows]) + 1

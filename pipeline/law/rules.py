@@ -1,4 +1,6 @@
-"""Contact law as data: the kinds of rules, the places they hold in, and which of them reach a place. Read by pipeline/law/rule_file.py."""
+"""Contact law as data: the kinds of rules, the places they hold in, and which of them reach a place.
+Read by pipeline/law/rule_file.py.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,10 @@ from pipeline.params import ContactChannel, Role
 
 CONTACT_CHANNELS = get_args(ContactChannel)
 CALLS = ("call", "autodial", "voicemail")  # one family: what binds a call binds an autodialled one and a message left
-OPT_OUT = {**dict.fromkeys(CALLS, "opt_out_call"), **{name: f"opt_out_{name}" for name in ("sms", "email", "letter", "visit")}}
+OPT_OUT = {
+    **dict.fromkeys(CALLS, "opt_out_call"),
+    **{name: f"opt_out_{name}" for name in ("sms", "email", "letter", "visit")},
+}
 CONSENT = {**dict.fromkeys(CALLS, "consent_call"), "sms": "consent_sms", "email": "consent_email"}
 DAY_MINUTES = 1440
 
@@ -79,13 +84,19 @@ class Rule(Typed):
     @model_validator(mode="after")
     def _honest_about_its_evidence(self) -> Rule:
         if self.verified and self.evidence not in ("primary", "regulator"):
-            raise ValueError(f"verified is true only where the text was read (evidence primary or regulator). Got {self.evidence!r}")
+            raise ValueError(
+                f"verified is true only where the text was read (evidence primary or regulator). Got {self.evidence!r}"
+            )
         if self.effective_from and self.effective_to and self.effective_to < self.effective_from:
-            raise ValueError(f"effective_to must not lie before effective_from. Got {self.effective_from} to {self.effective_to}")
+            raise ValueError(
+                f"effective_to must not lie before effective_from. Got {self.effective_from} to {self.effective_to}"
+            )
         return self
 
     def in_effect(self, day: dt.date) -> bool:
-        return (self.effective_from is None or self.effective_from <= day) and (self.effective_to is None or day <= self.effective_to)
+        return (self.effective_from is None or self.effective_from <= day) and (
+            self.effective_to is None or day <= self.effective_to
+        )
 
     @property
     @abstractmethod
@@ -108,7 +119,9 @@ class ChannelRule(Rule):
     def by(self) -> str:
         if self.channels == CONTACT_CHANNELS:
             return "any channel"
-        return ", ".join(name for name in self.channels if not (name in ("autodial", "voicemail") and "call" in self.channels))
+        return ", ".join(
+            name for name in self.channels if not (name in ("autodial", "voicemail") and "call" in self.channels)
+        )
 
 
 class Hours(ChannelRule):
@@ -139,7 +152,9 @@ class Hours(ChannelRule):
     def says(self) -> str:
         week = "; ".join(f"{days} {written(windows)}" for days, windows in self._spans())
         where = "the debtor's clock" if self.clock == "debtor" else f"the clock of {self.clock}, and the debtor's"
-        free = {"allowed": "holidays included", "unknown": "holidays not recorded: blocked"}.get(str(self.holidays), "not on holidays")
+        free = {"allowed": "holidays included", "unknown": "holidays not recorded: blocked"}.get(
+            str(self.holidays), "not on holidays"
+        )
         return f"Contact by {self.by}: {week} on {where}, {free}."
 
     def _spans(self) -> list[tuple[str, tuple[tuple[int, int], ...]]]:
@@ -171,12 +186,20 @@ class Cap(ChannelRule):
 
     @property
     def says(self) -> str:
-        days = "a calendar month" if self.window == "calendar_month" else "a day" if self.window.days == 1 else f"{self.window.days} days"
+        days = (
+            "a calendar month"
+            if self.window == "calendar_month"
+            else "a day"
+            if self.window.days == 1
+            else f"{self.window.days} days"
+        )
         return f"At most {self.max} {self.counts.replace('_', ' ')} by {self.by} in {days} per {self.per}."
 
 
 class Wait(ChannelRule):
-    """Days of silence after a conversation (a call) or an exchange (any medium). Its day is day 1: permitted again on that day + days."""
+    """Days of silence after a conversation (a call) or an exchange (any medium). Its day is day 1:
+    permitted again on that day + days.
+    """
 
     kind: Literal["wait"]
     days: Annotated[int, Field(ge=1, le=366)]
@@ -230,7 +253,9 @@ class OptOut(ChannelRule):
 
 
 class TimeBarred(Rule):
-    """years: the low end; an older debt is kept from legal treatment. contact_once_barred: False stops contact with a prescribed debt."""
+    """years: the low end; an older debt is kept from legal treatment. contact_once_barred:
+    False stops contact with a prescribed debt.
+    """
 
     kind: Literal["time_barred"]
     effect: Literal[
@@ -259,7 +284,9 @@ class Note(Rule):
 
 
 class Pause(ChannelRule):
-    """Minutes between two attempts at a debtor on one day. A night's list cannot hold it: the check at the moment of contact does."""
+    """Minutes between two attempts at a debtor on one day. A night's list cannot hold it:
+    the check at the moment of contact does.
+    """
 
     kind: Literal["pause"]
     minutes: Annotated[int, Field(ge=1, le=DAY_MINUTES)]
@@ -270,15 +297,17 @@ class Pause(ChannelRule):
 
 
 RULE_KINDS = (Hours, Cap, Wait, Pause, Stop, Precondition, OptOut, TimeBarred, Note)
-AnyRule = Annotated[Hours | Cap | Wait | Pause | Stop | Precondition | OptOut | TimeBarred | Note, Field(discriminator="kind")]
+AnyRule = Annotated[
+    Hours | Cap | Wait | Pause | Stop | Precondition | OptOut | TimeBarred | Note, Field(discriminator="kind")
+]
 
 
 class Place(Typed):
     """A country, subdivision or locality, or an overlay on several countries.
 
     zones         the clocks of the place; an account whose zone reads otherwise is held to both
-    subdivisions  of a country: `required` (a bare country code is no place), `union` (a bare code takes the rules of all known ones),
-                  `uniform` (law is made at this level: any subdivision code means the country)
+    subdivisions  of a country: `required` (a bare country code is no place), `union` (a bare code takes the rules of
+                  all known ones), `uniform` (law is made at this level: any subdivision code means the country)
     holidays      lists meant by `holidays: place`; a subdivision without its own takes its parent's
     """
 
@@ -302,7 +331,9 @@ class Rules:
     digest: str
 
     def chain(self, jurisdiction: str) -> tuple[str, ...] | None:
-        """The places whose sign-off an account there needs, nearest first with overlays last; None where the place is not known."""
+        """The places whose sign-off an account there needs, nearest first with overlays last;
+        None where the place is not known.
+        """
         code = jurisdiction
         if code not in self.places:
             country = code.split("-")[0]
@@ -319,7 +350,9 @@ class Rules:
         return tuple(own + overlays)
 
     def reach(self, jurisdiction: str) -> tuple[str, ...]:
-        """The places whose rules bind an account there: the chain, and below a bare country of kind `union` all its known subdivisions."""
+        """The places whose rules bind an account there: the chain,
+        and below a bare country of kind `union` all its known subdivisions.
+        """
         chain = self.chain(jurisdiction) or ()
         if chain and self.places[chain[0]].subdivisions == "union":
             return chain + tuple(name for name in self.places if name.startswith((f"{chain[0]}-", f"{chain[0]}/")))
@@ -336,9 +369,13 @@ class Rules:
 
     @cached_property
     def nearest_first(self) -> tuple[str, ...]:
-        """Rule ids in the order in which a cause is named: the law of localities and subdivisions, of countries, ours."""
+        """Rule ids in the order in which a cause is named: the law of localities and subdivisions, of countries,
+        ours.
+        """
         places = sorted(self.places, key=lambda code: -len(code.replace("/", "-").split("-")))
-        return tuple(rule.id for code in places for rule in self.places[code].rules) + tuple(rule.id for rule in self.product)
+        return tuple(rule.id for code in places for rule in self.places[code].rules) + tuple(
+            rule.id for rule in self.product
+        )
 
     def _rules(self) -> Iterator[Rule]:
         yield from self.product
@@ -352,7 +389,10 @@ def parent(code: str) -> str | None:
 
 
 def written(windows: tuple[tuple[int, int], ...]) -> str:
-    return ", ".join(f"{first // 60:02}:{first % 60:02}-{last // 60:02}:{last % 60:02}" for first, last in windows) or "none"
+    return (
+        ", ".join(f"{first // 60:02}:{first % 60:02}-{last // 60:02}:{last % 60:02}" for first, last in windows)
+        or "none"
+    )
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str:

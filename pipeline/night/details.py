@@ -1,4 +1,6 @@
-"""What an opened row of the list shows: every reason, and money, contacts and promises of the last year as known before the night."""
+"""What an opened row of the list shows: every reason, and money,
+contacts and promises of the last year as known before the night.
+"""
 
 from __future__ import annotations
 
@@ -34,13 +36,19 @@ SHOWN_REASONS = ("reason_1", "reason_2", "reason_3")
 
 
 def opened_rows(job: Job, listed: pd.DataFrame, language: str) -> tuple[pd.DataFrame, Details]:
-    """Reasons and details of the listed accounts. listed: account_no, account_id, debtor_id, p_recovered, channel, shard.
+    """Reasons and details of the listed accounts. listed: account_no, account_id, debtor_id, p_recovered, channel,
+    shard.
 
-    Features of the listed debtors are made again from the same pinned versions; a probability that then differs by a bit is refused.
+    Features of the listed debtors are made again from the same pinned versions; a probability that then differs by a
+    bit is refused.
     """
     by_shard = [(shard, part) for shard, part in listed.groupby("shard", sort=True)]
     parts = list(map_shards(partial(_open_shard, job, language), by_shard, job.params.engine))
-    said = pd.concat([part[0] for part in parts], ignore_index=True) if parts else pd.DataFrame(columns=["account_no", *SHOWN_REASONS])
+    said = (
+        pd.concat([part[0] for part in parts], ignore_index=True)
+        if parts
+        else pd.DataFrame(columns=["account_no", *SHOWN_REASONS])
+    )
     frames: dict[str, list[pd.DataFrame]] = {}
     for _, details in parts:
         for name, frame in details.items():
@@ -48,7 +56,9 @@ def opened_rows(job: Job, listed: pd.DataFrame, language: str) -> tuple[pd.DataF
     return said, Details(**{name: pd.concat(found, ignore_index=True) for name, found in frames.items()})
 
 
-def _open_shard(job: Job, language: str, item: tuple[int, pd.DataFrame]) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+def _open_shard(
+    job: Job, language: str, item: tuple[int, pd.DataFrame]
+) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
     shard, listed = item
     store = Store(job.store_path)
     whole = view(store, shard, [job.as_of], job.params, job.versions, debtors=listed["debtor_id"])
@@ -65,11 +75,18 @@ def _open_shard(job: Job, language: str, item: tuple[int, pd.DataFrame]) -> tupl
     narrowed = limits_of(case_of(whole, store, job.versions, job.as_of, job.params), planned, job.as_of)
     said = reasons(model, matrix, cohort, CATALOGUE, voice(language))
     named = {place: {f"reason_{place}": "reason", f"strength_{place}": "contribution"} for place in (1, 2, 3)}
-    long = [said[list(names)].rename(columns=names).assign(account_id=cohort["account_id"], place=place) for place, names in named.items()]
+    long = [
+        said[list(names)].rename(columns=names).assign(account_id=cohort["account_id"], place=place)
+        for place, names in named.items()
+    ]
     shown = pd.concat(long, ignore_index=True)[["account_id", "place", "reason", "contribution"]]
     shown = shown[shown["reason"] != ""].sort_values(["account_id", "place"], ignore_index=True).drop(columns="place")
     details = details_of(seen, cohort["account_no"].to_numpy(), terms_of(store, job.params, job.versions))
-    return said[list(SHOWN_REASONS)].assign(account_no=cohort["account_no"].to_numpy()), {"reasons": shown, "limits": narrowed, **details}
+    return said[list(SHOWN_REASONS)].assign(account_no=cohort["account_no"].to_numpy()), {
+        "reasons": shown,
+        "limits": narrowed,
+        **details,
+    }
 
 
 def _of_debtors(seen: View, accounts: Sequence[int]) -> View:
@@ -79,10 +96,11 @@ def _of_debtors(seen: View, accounts: Sequence[int]) -> View:
 
 
 def details_of(seen: View, listed: np.ndarray, terms: Terms) -> dict[str, pd.DataFrame]:
-    """The frames `balances`, `payments`, `contacts` and `promises` of pipeline.pages.publication.Details for the listed account numbers.
+    """The frames `balances`, `payments`, `contacts` and `promises` of
+    pipeline.pages.publication.Details for the listed account numbers.
 
-    Rows of one night; nothing known on or after it is shown. Payments are net of reversals known by then; those taken back whole are left
-    out.
+    Rows of one night; nothing known on or after it is shown. Payments are net of reversals known by then; those taken
+    back whole are left out.
     """
     cohort = seen.cohort.frame
     rows = cohort[cohort["account_no"].isin(listed)].sort_values(["account_no", "as_of"], ignore_index=True)
@@ -113,7 +131,11 @@ def _balances(ledger: Ledger, names: pd.Series, night: int) -> pd.DataFrame:
         days.append(start[changed])
         balances.append(balance[changed])
     return pd.DataFrame(
-        {"account_id": pd.Series(owners, dtype="str"), "on": _joined(days, np.int32), "balance": _joined(balances, np.int64)}
+        {
+            "account_id": pd.Series(owners, dtype="str"),
+            "on": _joined(days, np.int32),
+            "balance": _joined(balances, np.int64),
+        }
     )
 
 
@@ -122,7 +144,9 @@ def _payments(ledger: Ledger, names: pd.Series, night: int) -> pd.DataFrame:
     if held is None:
         return pd.DataFrame({"account_id": pd.Series(dtype="str"), "occurred_on": [], "amount": [], "kind": []})
     numbers = held.accounts[held.position]
-    shown = np.isin(numbers, names.index.to_numpy()) & (held.known_on < night) & (held.occurred_on >= night - SHOWN_DAYS)
+    shown = (
+        np.isin(numbers, names.index.to_numpy()) & (held.known_on < night) & (held.occurred_on >= night - SHOWN_DAYS)
+    )
     net = net_known(held, night)
     rows = np.flatnonzero(shown & (net > 0))
     frame = pd.DataFrame(

@@ -1,4 +1,6 @@
-"""Whether everything that a night needs has been delivered, how far each table is complete for it, and what the law may then read."""
+"""Whether everything that a night needs has been delivered, how far each table is complete for it,
+and what the law may then read.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +18,11 @@ from pipeline.store.store import Store
 
 
 def check_feeds(store: Store, as_of: dt.date, params: Params) -> list[str]:
-    """Warnings of feeds that were quiet to the end. Raises NightMissing where a declared table is not there through the day before, or
-    where nothing has happened yet.
+    """Warnings of feeds that were quiet to the end. Raises NightMissing where a declared table is not there through the
+    day before, or where nothing has happened yet.
 
-    A table whose control file names its last day is late once that day is past. A feed without one may be quiet for ingest.quiet_days;
-    accounts, charges and statements without one reach as far as the feeds.
+    A table whose control file names its last day is late once that day is past. A feed without one may be quiet for
+    ingest.quiet_days; accounts, charges and statements without one reach as far as the feeds.
     """
     night = day_number(as_of)
     known, by_portfolio, vouched = store.complete_through(), store.complete_by_portfolio(), store.declared_through()
@@ -38,11 +40,16 @@ def check_feeds(store: Store, as_of: dt.date, params: Params) -> list[str]:
             (quiet if may_be_quiet else late).setdefault((name, day), []).append(table)
     if late:
         raise NightMissing.late(as_of, late)
-    return [f"{', '.join(tables)} of {name}: nothing after {date_of(day)}, taken as quiet." for (name, day), tables in quiet.items()]
+    return [
+        f"{', '.join(tables)} of {name}: nothing after {date_of(day)}, taken as quiet."
+        for (name, day), tables in quiet.items()
+    ]
 
 
 def complete_on(store: Store, versions: Mapping[str, int], night: int, params: Params) -> dict[str, int]:
-    """Table -> last complete day; one that nobody vouched for and that was quiet for a few days is complete through the day before."""
+    """Table -> last complete day; one that nobody vouched for and that was quiet for a few
+    days is complete through the day before.
+    """
     days = {name: max(found.values()) for name, found in quiet_through(store, versions, params).items()}
     return {name: min(day, max(night - 1, store.complete_through(versions)[name])) for name, day in days.items()}
 

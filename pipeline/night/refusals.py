@@ -23,7 +23,8 @@ class NightMissing(InputMissing):
     def late(cls, as_of: dt.date, tables: Mapping[tuple[str, int | None], Sequence[str]]) -> NightMissing:
         """tables: (portfolio, last complete day or None) -> tables that are late there."""
         told = [
-            f"{', '.join(names)} of {portfolio} " + ("never delivered" if day is None else f"complete through {date_of(day)}")
+            f"{', '.join(names)} of {portfolio} "
+            + ("never delivered" if day is None else f"complete through {date_of(day)}")
             for (portfolio, day), names in tables.items()
         ]
         return cls(
@@ -34,11 +35,16 @@ class NightMissing(InputMissing):
 
     @classmethod
     def nobody(cls, as_of: dt.date) -> NightMissing:
-        return cls(f"No account is known before {as_of}. Choose a later --as-of, or load the history with `ingest --backfill`.")
+        return cls(
+            f"No account is known before {as_of}. Choose a later --as-of, or load the history with `ingest --backfill`."
+        )
 
     @classmethod
     def not_scorable(cls, account_id: str, as_of: dt.date, why: str) -> NightMissing:
-        return cls(f"Account {account_id!r} is not scorable as of {as_of} ({why}). Choose a night on which it owes something due.")
+        return cls(
+            f"Account {account_id!r} is not scorable as of {as_of} ({why}). "
+            "Choose a night on which it owes something due."
+        )
 
     @classmethod
     def no_truth(cls, accounts: int, as_of: dt.date, truth: str) -> NightMissing:
@@ -54,7 +60,8 @@ class TaughtOnMore(ContractError):
     @classmethod
     def lacking(cls, features: Sequence[str]) -> TaughtOnMore:
         return cls(
-            f"The model was taught on features that the catalogue lacks: {some(features)}. Put them back, or train and promote another."
+            "The model was taught on features that the catalogue lacks: "
+            f"{some(features)}. Put them back, or train and promote another."
         )
 
 

@@ -16,7 +16,9 @@ log = logging.getLogger("recoup")
 
 @dataclass
 class Stages:
-    """Seconds and peak memory (MiB, of this process within the stage, or of its largest worker so far); goes into the manifest's `run`."""
+    """Seconds and peak memory (MiB, of this process within the stage, or of its largest worker so far);
+    goes into the manifest's `run`.
+    """
 
     done: list[dict[str, Any]] = field(default_factory=list)
 
@@ -29,7 +31,10 @@ class Stages:
 
         def so_far() -> list[dict[str, Any]]:
             peak = max(_peak_kib(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 1024
-            return [*self.done, {"stage": name, "seconds": round(time.perf_counter() - began, 3), "peak_mib": round(peak, 1)}]
+            return [
+                *self.done,
+                {"stage": name, "seconds": round(time.perf_counter() - began, 3), "peak_mib": round(peak, 1)},
+            ]
 
         yield so_far
         self.done = so_far()

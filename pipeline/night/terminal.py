@@ -25,7 +25,11 @@ class Published:
         groups = ", ".join(f"{counts[name]:,} {name.replace('_', ' ')}" for name in counts if name != "scorable")
         lines = [f"{counts['scorable']:,} scorable accounts as of {self.night.as_of}: {groups}"]
         lines += [f"Warning: {warning}" for warning in self.night.manifest["warnings"]]
-        shown = [_first_rows(listed, self.night.reporting_currency)] if len(listed) else ["The list is empty.", *_why_empty(self.night)]
+        shown = (
+            [_first_rows(listed, self.night.reporting_currency)]
+            if len(listed)
+            else ["The list is empty.", *_why_empty(self.night)]
+        )
         return "\n".join([*lines, *shown, f"List: {self.folder / 'worklist.html'}"])
 
 
@@ -36,7 +40,9 @@ def _why_empty(night: Night) -> list[str]:
         found = frame["rule"].astype(object).value_counts().rename_axis("rule").reset_index(name="accounts")
         most = found.sort_values(["accounts", "rule"], ascending=[False, True]).head(SHOWN_RULES)
         if len(most):
-            told.append(f"{group} most often by: " + ", ".join(f"{row.rule} ({row.accounts:,})" for row in most.itertuples()))
+            told.append(
+                f"{group} most often by: " + ", ".join(f"{row.rule} ({row.accounts:,})" for row in most.itertuples())
+            )
     return told
 
 

@@ -1,4 +1,6 @@
-"""Plots of the reports as inline SVG: attributes and classes only, so that a strict content policy and a dark screen both hold."""
+"""Plots of the reports as inline SVG: attributes and classes only,
+so that a strict content policy and a dark screen both hold.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +28,19 @@ def bars(rows: Sequence[tuple[str, float, str]], label: str, kind: str = "bar") 
     return _svg(parts, step * len(rows), label)
 
 
-def columns(points: Sequence[tuple[str, float, str]], label: str, kinds: Sequence[str] = (), height: int = 150) -> Markup:
+def columns(
+    points: Sequence[tuple[str, float, str]], label: str, kinds: Sequence[str] = (), height: int = 150
+) -> Markup:
     """Standing bars: (name below, value, figure above, "" for none). kinds: the class of each, `bar` by default.
 
-    A figure wider than its bar stands above every bar that it reaches over, and a line above a figure that it would touch.
+    A figure wider than its bar stands above every bar that it reaches over, and a line above a figure that it would
+    touch.
     """
     most, parts = max((value for _, value, _ in points), default=0) or 1, []
     step, base = WIDTH / max(len(points), 1), height - 20
-    spans = {place: _within((place + 0.5) * step, len(text) * TEXT_WIDTH) for place, (*_, text) in enumerate(points) if text}
+    spans = {
+        place: _within((place + 0.5) * step, len(text) * TEXT_WIDTH) for place, (*_, text) in enumerate(points) if text
+    }
     touching = any(_overlap(one, other) for one, other in combinations(spans.values(), 2))
     heights = [value / most * (base - (20 + LINE if touching else 20)) for _, value, _ in points]
     written: list[tuple[tuple[float, float], float]] = []
@@ -41,17 +48,30 @@ def columns(points: Sequence[tuple[str, float, str]], label: str, kinds: Sequenc
         tall = heights[place]
         x, kind = place * step, kinds[place] if kinds else "bar"
         parts.append(
-            f'<rect x="{x + step * 0.14:.1f}" y="{base - tall:.1f}" width="{step * 0.72:.1f}" height="{tall:.1f}" rx="2" class="{kind}"/>'
+            f'<rect x="{x + step * 0.14:.1f}" y="{base - tall:.1f}" '
+            f'width="{step * 0.72:.1f}" height="{tall:.1f}" rx="2" class="{kind}"/>'
         )
-        parts.append(f'<text x="{x + step / 2:.1f}" y="{height - 5}" text-anchor="middle" class="name">{escape(name)}</text>')
+        parts.append(
+            f'<text x="{x + step / 2:.1f}" y="{height - 5}" text-anchor="middle" class="name">{escape(name)}</text>'
+        )
         if text:
             span = spans[place]
-            y = base - 5 - max(heights[bar] for bar in range(len(points)) if _overlap(span, ((bar + 0.14) * step, (bar + 0.86) * step)))
+            y = (
+                base
+                - 5
+                - max(
+                    heights[bar]
+                    for bar in range(len(points))
+                    if _overlap(span, ((bar + 0.14) * step, (bar + 0.86) * step))
+                )
+            )
             for other, line in written:
                 if _overlap(span, other) and abs(y - line) < LINE:
                     y = line - LINE
             written.append((span, y))
-            x, anchor = (0, "start") if span[0] == 0 else (WIDTH, "end") if span[1] == WIDTH else (x + step / 2, "middle")
+            x, anchor = (
+                (0, "start") if span[0] == 0 else (WIDTH, "end") if span[1] == WIDTH else (x + step / 2, "middle")
+            )
             parts.append(f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" class="figure">{escape(text)}</text>')
     parts.append(f'<line x1="0" x2="{WIDTH}" y1="{base}" y2="{base}" class="axis"/>')
     return _svg(parts, height, label)
@@ -77,9 +97,13 @@ def pairs(points: Sequence[tuple[str, float, float, str, str]], label: str, heig
         middle = (place + 0.5) * step
         for side, value, text, kind in ((-1, values[0], first_text, "expected"), (0, values[1], second_text, "bar")):
             tall, x = value / most * (base - 20), middle + side * (wide + 2) + (2 if side == 0 else 0)
-            parts.append(f'<rect x="{x:.1f}" y="{base - tall:.1f}" width="{wide:.1f}" height="{tall:.1f}" rx="2" class="{kind}"/>')
             parts.append(
-                f'<text x="{x + wide / 2:.1f}" y="{base - tall - 5:.1f}" text-anchor="middle" class="figure">{escape(text)}</text>'
+                f'<rect x="{x:.1f}" y="{base - tall:.1f}" width="{wide:.1f}" '
+                f'height="{tall:.1f}" rx="2" class="{kind}"/>'
+            )
+            parts.append(
+                f'<text x="{x + wide / 2:.1f}" y="{base - tall - 5:.1f}" '
+                f'text-anchor="middle" class="figure">{escape(text)}</text>'
             )
         parts.append(f'<text x="{middle:.1f}" y="{height - 5}" text-anchor="middle" class="name">{escape(name)}</text>')
     parts.append(f'<line x1="0" x2="{WIDTH}" y1="{base}" y2="{base}" class="axis"/>')
@@ -98,7 +122,11 @@ def stack(shares: Sequence[tuple[str, float]], label: str) -> Markup:
 
 
 def lines(
-    series: Sequence[Sequence[float | None]], ticks: Sequence[tuple[float, str]], below: Sequence[str], label: str, height: int = 190
+    series: Sequence[Sequence[float | None]],
+    ticks: Sequence[tuple[float, str]],
+    below: Sequence[str],
+    label: str,
+    height: int = 190,
 ) -> Markup:
     """Lines from zero, the last of the series in full colour, older ones paler; a line ends where its figures do.
 
@@ -117,10 +145,14 @@ def lines(
     parts = []
     for value, text in ticks:
         parts.append(f'<line x1="{left}" x2="{right}" y1="{y(value):.1f}" y2="{y(value):.1f}" class="grid"/>')
-        parts.append(f'<text x="{left - 6}" y="{y(value) + 4:.1f}" text-anchor="end" class="name">{escape(text)}</text>')
+        parts.append(
+            f'<text x="{left - 6}" y="{y(value) + 4:.1f}" text-anchor="end" class="name">{escape(text)}</text>'
+        )
     for step, text in enumerate(below, start=1):
         if text:
-            parts.append(f'<text x="{x(step):.1f}" y="{height - 5}" text-anchor="middle" class="name">{escape(text)}</text>')
+            parts.append(
+                f'<text x="{x(step):.1f}" y="{height - 5}" text-anchor="middle" class="name">{escape(text)}</text>'
+            )
     for place, one in enumerate(series):
         known = [value for value in one if value is not None]
         path = " ".join(f"{x(step):.1f},{y(value):.1f}" for step, value in enumerate([0.0, *known]))

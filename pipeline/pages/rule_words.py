@@ -1,4 +1,6 @@
-"""What keeps an account off the list or narrows its day, in the list's language: rules by their own figures, causes by sentence."""
+"""What keeps an account off the list or narrows its day, in the list's language: rules by their own figures,
+causes by sentence.
+"""
 
 from __future__ import annotations
 
@@ -31,9 +33,21 @@ from pipeline.pages.language import words
 from pipeline.pages.publication import Night
 from pipeline.pages.speech import Speech
 
-# Said as a protection, never by name: a list goes through many hands, and no line of it tells of health, hardship or another person.
+# Said as a protection, never by name: a list goes through many hands, and no line of it tells of health,
+# hardship or another person.
 UNNAMED = frozenset(
-    {"hardship", "vulnerable", "minor", "deceased", "emergency", "attorney", "identity_theft", "wrong_party", "litigation", "moratorium"}
+    {
+        "hardship",
+        "vulnerable",
+        "minor",
+        "deceased",
+        "emergency",
+        "attorney",
+        "identity_theft",
+        "wrong_party",
+        "litigation",
+        "moratorium",
+    }
 )
 _HOLE = re.compile(r"\{(\w+)\}")
 
@@ -52,7 +66,9 @@ def in_words(night: Night, rules: Rules, language: str) -> Night:
         return frame.assign(**changed) if len(frame) else frame
 
     details = replace(night.details, channels=told(night.details.channels), limits=told(night.details.limits))
-    return replace(night, deferred=told(night.deferred), excluded=told(night.excluded), details=details, language=language)
+    return replace(
+        night, deferred=told(night.deferred), excluded=told(night.excluded), details=details, language=language
+    )
 
 
 def explained(rule: str, reason: str, known: Mapping[str, Rule], language: str) -> str:
@@ -81,7 +97,14 @@ def _forms() -> tuple[tuple[re.Pattern[str], str], ...]:
     made = []
     for key, form in words("en")["sentences"].items():
         parts = _HOLE.split(form)
-        made.append((re.compile("".join(f"(?P<{part}>.+?)" if place % 2 else re.escape(part) for place, part in enumerate(parts))), key))
+        made.append(
+            (
+                re.compile(
+                    "".join(f"(?P<{part}>.+?)" if place % 2 else re.escape(part) for place, part in enumerate(parts))
+                ),
+                key,
+            )
+        )
     return tuple(made)
 
 
@@ -106,10 +129,20 @@ def _rule_sentence(rule: Rule, language: str) -> str:
         return said["hours"].format(by=by, week=_week(rule, language), where=where, free=said[free])
     if isinstance(rule, Cap):
         days = rule.window if rule.window == "calendar_month" else rule.window.days
-        span = said["in_month"] if days == "calendar_month" else said["in_day"] if days == 1 else said["in_days"].format(days=days)
-        return said["cap"].format(max=rule.max, counts=said[f"counts_{rule.counts}"], by=by, span=span, per=said[f"per_{rule.per}"])
+        span = (
+            said["in_month"]
+            if days == "calendar_month"
+            else said["in_day"]
+            if days == 1
+            else said["in_days"].format(days=days)
+        )
+        return said["cap"].format(
+            max=rule.max, counts=said[f"counts_{rule.counts}"], by=by, span=span, per=said[f"per_{rule.per}"]
+        )
     if isinstance(rule, Wait):
-        return said["wait"].format(by=by, days=rule.days, event=said[f"event_{rule.after}"], per=said[f"per_{rule.per}"])
+        return said["wait"].format(
+            by=by, days=rule.days, event=said[f"event_{rule.after}"], per=said[f"per_{rule.per}"]
+        )
     if isinstance(rule, Pause):
         return said["pause"].format(minutes=rule.minutes, by=by)
     if isinstance(rule, Stop):
@@ -149,7 +182,9 @@ def _week(rule: Hours, language: str) -> str:
         else:
             runs.append([day, day, windows])
     never = words(language)["rules"]["never"]
-    spans = [(names[first] if first == last else f"{names[first]}–{names[last]}", windows) for first, last, windows in runs]
+    spans = [
+        (names[first] if first == last else f"{names[first]}–{names[last]}", windows) for first, last, windows in runs
+    ]
     return "; ".join(f"{days} {written(windows) if windows else never}" for days, windows in spans)
 
 
@@ -157,4 +192,6 @@ def _statuses(statuses: Sequence[str], language: str) -> str:
     """Statuses in words, those of UNNAMED once, as a protection."""
     said = words(language)
     named = [said["statuses"][name] for name in statuses if name not in UNNAMED]
-    return f" {said['rules']['or']} ".join([*named, *([said["rules"]["protection"]] if len(named) < len(statuses) else [])])
+    return f" {said['rules']['or']} ".join(
+        [*named, *([said["rules"]["protection"]] if len(named) < len(statuses) else [])]
+    )

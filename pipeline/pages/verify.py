@@ -27,7 +27,9 @@ class NightDamaged(ContractError):
 
     @classmethod
     def manifest(cls, night: str) -> NightDamaged:
-        return cls(f"The manifest of night {night!r} is damaged or gone, so nothing vouches for its files. {cls.REMEDY}")
+        return cls(
+            f"The manifest of night {night!r} is damaged or gone, so nothing vouches for its files. {cls.REMEDY}"
+        )
 
     @classmethod
     def link(cls) -> NightDamaged:
@@ -35,7 +37,9 @@ class NightDamaged(ContractError):
 
 
 def examine_nights(out: Path) -> Examined:
-    """Every night in OUT, and where `current` leads; nothing where OUT is absent. A manifest vouches for files, nothing for a manifest."""
+    """Every night in OUT, and where `current` leads; nothing where OUT is absent. A manifest vouches for files,
+    nothing for a manifest.
+    """
     found = Examined()
     folders = [folder for folder in sorted(out.glob("*/")) if not folder.is_symlink()]
     nights = [folder for folder in folders if NIGHT.fullmatch(folder.name)]
@@ -47,7 +51,9 @@ def examine_nights(out: Path) -> Examined:
                 raise NightDamaged.link()
     altered = sum(".altered-" in folder.name for folder in folders)
     if altered:
-        found.notes.append(f"{altered:,} lists that somebody altered are kept beside those published since; they are not checked.")
+        found.notes.append(
+            f"{altered:,} lists that somebody altered are kept beside those published since; they are not checked."
+        )
     return found
 
 

@@ -19,7 +19,17 @@ from xlsxwriter.worksheet import Worksheet
 
 from features.tables import OUTCOMES
 from pipeline.pages.language import words
-from pipeline.pages.publication import GROUPS_SHOWN, Night, amounts, currency_of, days, figures, instants, kind_of, texts
+from pipeline.pages.publication import (
+    GROUPS_SHOWN,
+    Night,
+    amounts,
+    currency_of,
+    days,
+    figures,
+    instants,
+    kind_of,
+    texts,
+)
 
 ENTRIES = ("outcome", "contacted_at", "promise_amount", "promise_due_on", "skipped_because")
 # Columns whose classes have words: their section.

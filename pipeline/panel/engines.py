@@ -1,4 +1,6 @@
-"""The same function over every shard: in process, over a process pool, or by Spark. Results come in shard order, whoever made them."""
+"""The same function over every shard: in process, over a process pool, or by Spark. Results come in shard order,
+whoever made them.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +19,17 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def map_shards(function: Callable[[Item], Result], items: Iterable[Item], engine: Engine, threads: bool = False) -> Iterator[Result]:
+def map_shards(
+    function: Callable[[Item], Result], items: Iterable[Item], engine: Engine, threads: bool = False
+) -> Iterator[Result]:
     """Yield function(item) in the order of the items.
 
-    engine.workers: that many spawned processes; a process never holds more than one item at a time, so memory is bounded by `workers`
-    shards. engine.spark: the address of a Spark master, one task per item instead; its machines must see the same store and output under
-    the same paths and have this package installed. The function, its items and its results must be picklable.
-    threads: threads of this process instead of processes, for work that reads and runs compiled loops and hands back large frames.
-    Raises UsageError where Spark is asked for and cannot be had.
+    engine.workers: that many spawned processes; a process never holds more than one item at a time, so memory is
+    bounded by `workers` shards. engine.spark: the address of a Spark master, one task per item instead; its machines
+    must see the same store and output under the same paths and have this package installed. The function, its items and
+    its results must be picklable.
+    threads: threads of this process instead of processes, for work that reads and runs compiled loops and hands back
+    large frames. Raises UsageError where Spark is asked for and cannot be had.
     """
     if engine.spark is not None:
         yield from _on_spark(function, list(items), engine.spark)
@@ -45,7 +50,9 @@ def _on_spark(function: Callable[[Item], Result], items: Sequence[Item], master:
         from pyspark.errors import PySparkException
         from pyspark.sql import SparkSession
     except ImportError:
-        raise UsageError("engine.spark of the params needs pyspark. Run `make spark`, or set engine.spark to null.") from None
+        raise UsageError(
+            "engine.spark of the params needs pyspark. Run `make spark`, or set engine.spark to null."
+        ) from None
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else tasks run on whatever python3 is
     try:
         quiet = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false"}
@@ -53,9 +60,12 @@ def _on_spark(function: Callable[[Item], Result], items: Sequence[Item], master:
         session.sparkContext.setLogLevel("OFF")  # its traces can hold cells
     except PySparkException:
         raise UsageError(
-            f"Spark does not start at {master!r}. Install Java 17 or later, see that engine.spark names a master, or set it to null."
+            f"Spark does not start at {master!r}. Install Java 17 or later, "
+            "see that engine.spark names a master, or set it to null."
         ) from None
-    for result, refusal in session.sparkContext.parallelize(items, len(items)).map(partial(_attempt, function)).collect():
+    for result, refusal in (
+        session.sparkContext.parallelize(items, len(items)).map(partial(_attempt, function)).collect()
+    ):
         if refusal is not None:
             raise refusal
         yield result

@@ -6,7 +6,18 @@ from numba import njit
 
 from features.tables import NO_DAY
 from pipeline.simulate.books import CALL_COST, EU, EURO, JP, LETTER_COST, NEVER_PAYS, PERSUADABLE, REACTANT
-from pipeline.simulate.log import Channel, Detail, Direction, Outcome, Status, below, chance, contact_row, state_all, state_row
+from pipeline.simulate.log import (
+    Channel,
+    Detail,
+    Direction,
+    Outcome,
+    Status,
+    below,
+    chance,
+    contact_row,
+    state_all,
+    state_row,
+)
 from pipeline.simulate.response import (
     AT_HOME,
     AT_WORK,

@@ -6,7 +6,18 @@ import numpy as np
 from numba import njit
 
 from features.tables import NO_DAY
-from pipeline.simulate.books import BOUGHT, CARD_PAYMENT, CASH, DIRECT_DEBIT, INVOICES, LOAN, STANDING_ORDER, TRANSFER, UTILITY, WAIVER
+from pipeline.simulate.books import (
+    BOUGHT,
+    CARD_PAYMENT,
+    CASH,
+    DIRECT_DEBIT,
+    INVOICES,
+    LOAN,
+    STANDING_ORDER,
+    TRANSFER,
+    UTILITY,
+    WAIVER,
+)
 from pipeline.simulate.log import (
     BALANCES,
     PAYMENTS,

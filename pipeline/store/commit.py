@@ -1,6 +1,8 @@
-"""Changing the store: a delivery comes in whole, the rows of a night take the place of its earlier ones, many files are brought together.
+"""Changing the store: a delivery comes in whole, the rows of a night take the place of its earlier ones,
+many files are brought together.
 
-The caller holds the store's lock (`only_run(store.path)`) around what a delivery needs; tables of nights take it themselves.
+The caller holds the store's lock (`only_run(store.path)`) around what a delivery needs; tables of nights take it
+themselves.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ from pipeline.store.store import CARD, DELIVERIES, FORMAT, PENDING, Store
 if TYPE_CHECKING:
     import pandas as pd
 
-FILES_PER_SHARD = 32  # above it, deliveries are brought together: reading many small files would cost more than their rows
+# above it, deliveries are brought together: reading many small files would cost more than their rows
+FILES_PER_SHARD = 32
 STAGING = ".staging"
 
 
@@ -51,7 +54,9 @@ def create(path: Path, shards: int) -> Store:
 
 @contextmanager
 def staged(store: Store) -> Iterator[Path]:
-    """An empty folder inside the store, private to this user, for files on their way in; gone afterwards, unless `recover` needs it."""
+    """An empty folder inside the store, private to this user, for files on their way in; gone afterwards,
+    unless `recover` needs it.
+    """
     place = store.path / STAGING
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(mode=0o700)
@@ -70,7 +75,8 @@ def deliver(
 ) -> Mapping[str, int]:
     """Bring a delivery in whole: a note of all that will happen, then one transaction per table, then the record.
 
-    Cut off at any point, `recover` (or the next ingest) ends it; until then readers refuse. Returns the tables' versions.
+    Cut off at any point, `recover` (or the next ingest) ends it; until then readers refuse. Returns the tables'
+    versions.
     """
     plan = {
         "tables": {
@@ -103,7 +109,9 @@ def recover(store: Store) -> Mapping[str, int]:
     if not earlier or (earlier[-1].ingest_id, earlier[-1].number) != (record.ingest_id, record.number):
         record = record.at({name: delta.version(name) for name in delta.names() if name in TABLES})
         (store.path / DELIVERIES).mkdir(exist_ok=True)
-        write_whole(store.path / DELIVERIES / f"{record.number:06d}-{record.ingest_id[:12]}.json", sealed(record.written()))
+        write_whole(
+            store.path / DELIVERIES / f"{record.number:06d}-{record.ingest_id[:12]}.json", sealed(record.written())
+        )
     note.unlink()
     sync(store.path)
     shutil.rmtree(store.path / STAGING, ignore_errors=True)
@@ -121,7 +129,8 @@ def _make_room(store: Store, name: str, schema: pa.Schema) -> None:
 
 
 def compact(store: Store) -> None:
-    """Bring the files of a shard together where deliveries have left many: one transaction per table, the same rows, the same order.
+    """Bring the files of a shard together where deliveries have left many: one transaction per table, the same rows,
+    the same order.
 
     Older versions keep their files, so nights of the past can be made again.
     """
@@ -147,7 +156,9 @@ def compact(store: Store) -> None:
 
 
 def append(store: Store, name: str, frame: pd.DataFrame) -> None:
-    """Add rows to a table that nights write, in one transaction. The first write fixes the columns; the same rows again add nothing."""
+    """Add rows to a table that nights write, in one transaction. The first write fixes the columns;
+    the same rows again add nothing.
+    """
     _write(store, name, frame, None)
 
 

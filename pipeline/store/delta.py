@@ -1,4 +1,6 @@
-"""The Delta tables beneath the store: opened where their log is whole, changed by one transaction each. All of deltalake is here."""
+"""The Delta tables beneath the store: opened where their log is whole, changed by one transaction each.
+All of deltalake is here.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ _DATA_FILE = re.compile(r"(?:[a-z_]+=([^/]+)/)?[0-9a-f]{64}\.parquet")
 
 
 class DeltaTables:
-    """The tables of a folder. Each is opened when asked for, each data file hashed the first time this object meets it."""
+    """The tables of a folder. Each is opened when asked for, each data file hashed the first
+    time this object meets it.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -135,7 +139,9 @@ class DeltaTables:
 
         column = self._partition_columns(name)[0]
         gone = [
-            RemoveAction(place.relative_to(self.path / name).as_posix(), False, 0, place.stat().st_size, {column: partition})
+            RemoveAction(
+                place.relative_to(self.path / name).as_posix(), False, 0, place.stat().st_size, {column: partition}
+            )
             for partition, places in crowd.items()
             for place in places
         ]
@@ -171,7 +177,9 @@ class DeltaTables:
                 table.schema(),
                 self._partition_columns(name),
                 partition_filters=None if in_place_of is None else [(NIGHT, "=", in_place_of)],
-                post_commithook_properties=PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False),
+                post_commithook_properties=PostCommitHookProperties(
+                    create_checkpoint=False, cleanup_expired_logs=False
+                ),
             )
         self.seal(name)
 

@@ -55,7 +55,9 @@ class Store:
         raise NotStored.delivery(str(self.path))
 
     def versions(self) -> dict[str, int]:
-        """The newest version of every table; of the delivered ones, as they stood together after the last whole delivery."""
+        """The newest version of every table; of the delivered ones,
+        as they stood together after the last whole delivery.
+        """
         delivered = self._newest().versions
         return {**delivered, **{name: self.delta.version(name) for name in self.delta.names() if name not in TABLES}}
 
@@ -112,9 +114,9 @@ class Store:
     ) -> dict[str, pd.DataFrame]:
         """The delivered tables of whole shards in the inner form (features.tables), rows in their stable total order.
 
-        shard: one, several, or None for all. names: which tables (those not delivered are left out). columns: table -> columns to read;
-        tables not named there are read whole, without account_id of the events. versions: from `versions()`; None: the newest.
-        Raises ContractError where a file of the store is damaged or gone.
+        shard: one, several, or None for all. names: which tables (those not delivered are left out). columns: table ->
+        columns to read; tables not named there are read whole, without account_id of the events. versions: from
+        `versions()`; None: the newest. Raises ContractError where a file of the store is damaged or gone.
         """
         pinned = self._newest().versions if versions is None else versions
         shards = [shard] if isinstance(shard, int) else range(self.shards) if shard is None else list(shard)
@@ -148,13 +150,19 @@ class Store:
         return frame[list(columns)] if ordering else frame
 
     def frame(self, name: str, shard: int | Sequence[int] | None = None) -> pd.DataFrame:
-        """A table for people: account_id, dates, UTC timestamps, money in decimal units of `currency`; for notebooks, not for nights."""
+        """A table for people: account_id, dates, UTC timestamps, money in decimal units of `currency`; for notebooks,
+        not for nights.
+        """
         if name not in TABLES:
             return self.read(name)
         version = self._newest().versions.get(name)
         if version is None:
             raise NotStored.table(name)
-        columns = {name: [column for column in self.delta.schema(name, version).names if column not in (SHARD, *NUMBERS.values())]}
+        columns = {
+            name: [
+                column for column in self.delta.schema(name, version).names if column not in (SHARD, *NUMBERS.values())
+            ]
+        }
         accounts = self.tables(shard, ["accounts"], {"accounts": ["account_no", "currency"]})["accounts"]
         return for_people(name, self.tables(shard, [name], columns)[name], accounts)
 
@@ -177,27 +185,34 @@ class Store:
         version = None if versions is None else versions[name]
         schema = self.delta.schema(name, version)
         wanted = schema.names if columns is None else list(columns)
-        if missing := [column for column in wanted if column not in schema.names]:  # written before the column was known
+        # written before the column was known
+        if missing := [column for column in wanted if column not in schema.names]:
             raise ContractError.missing_columns(name, missing, schema.names)
         inside = pa.schema([schema.field(column) for column in wanted if column != NIGHT])
         parts = []
         for partition, places in sorted(self.delta.files(name, version).items(), key=str):
             night = None if partition is None else day_of_text(partition)
-            if night is not None and ((since is not None and night < since) or (before is not None and night >= before)):
+            if night is not None and (
+                (since is not None and night < since) or (before is not None and night >= before)
+            ):
                 continue
             for place in places:
                 rows = self.delta.read(place, inside)
                 if night is not None and NIGHT in wanted:
                     rows = rows.append_column(NIGHT, pa.array([night], pa.int32()).take(pa.array([0] * rows.num_rows)))
                 parts.append(rows.select(wanted))
-        empty = pa.schema([pa.field(NIGHT, pa.int32()) if column == NIGHT else schema.field(column) for column in wanted]).empty_table()
+        empty = pa.schema(
+            [pa.field(NIGHT, pa.int32()) if column == NIGHT else schema.field(column) for column in wanted]
+        ).empty_table()
         return pa.concat_tables(parts or [empty]).to_pandas()
 
     # What ingest reads
 
     def data_files(self, name: str) -> list[Path]:
         """The checked data files of a delivered table's newest version, for other readers."""
-        places = [place for each in self.delta.files(name).values() for place in each] if name in self.delta.names() else []
+        places = (
+            [place for each in self.delta.files(name).values() for place in each] if name in self.delta.names() else []
+        )
         for place in places:
             self.delta.check_sound(place)
         return places

@@ -1,4 +1,6 @@
-"""Whether every file of the store is still what was written: each is hashed and compared. Nothing is changed and no lock is needed."""
+"""Whether every file of the store is still what was written: each is hashed and compared.
+Nothing is changed and no lock is needed.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ RECORDS, ENTRIES, DATA, MODEL_FOLDERS = "records", "log entries", "data files", 
 
 @dataclass
 class Examined:
-    """Kind of file -> how many were looked at; a sentence for each that is damaged or gone, and for what is no damage."""
+    """Kind of file -> how many were looked at; a sentence for each that is damaged or gone,
+    and for what is no damage.
+    """
 
     counts: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
@@ -47,7 +51,9 @@ class Examined:
 
 
 def examine_store(path: Path) -> Examined:
-    """Records, log entries and data files of every version, and the models. NotStored or NoStore where there is no store."""
+    """Records, log entries and data files of every version, and the models.
+    NotStored or NoStore where there is no store.
+    """
     if not path.exists():
         raise NotStored.store(str(path))
     if not (path / CARD).exists():
@@ -69,7 +75,11 @@ def _records(path: Path, found: Examined) -> dict[str, int]:
             with found.one(RECORDS):
                 unsealed(path / name)
     versions: dict[str, int] = {}
-    places = {int(place.name[:6]): place for place in sorted((path / DELIVERIES).glob("??????-*.json")) if place.name[:6].isdecimal()}
+    places = {
+        int(place.name[:6]): place
+        for place in sorted((path / DELIVERIES).glob("??????-*.json"))
+        if place.name[:6].isdecimal()
+    }
     for number in range(1, max(places, default=0) + 1):
         with found.one(RECORDS):
             if number not in places:

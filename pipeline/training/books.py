@@ -1,4 +1,6 @@
-"""What the store knows of a panel's accounts besides features: protected groups, for audits alone, and the trade's own figures."""
+"""What the store knows of a panel's accounts besides features: protected groups, for audits alone,
+and the trade's own figures.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,11 @@ AUDIT = "audit_"
 
 @dataclass(frozen=True)
 class Books:
-    """traits: the audit_* columns of each panel row's account, aligned with the panel (no columns where none is delivered).
+    """traits: the audit_* columns of each panel row's account,
+    aligned with the panel (no columns where none is delivered).
 
-    placements: models.trade.liquidation by placement month, in reporting units; empty without placed amounts or payments.
+    placements: models.trade.liquidation by placement month, in reporting units; empty without placed amounts or
+    payments.
     """
 
     traits: pd.DataFrame
@@ -36,7 +40,9 @@ def _traits(store: Store, panel: Panel) -> pd.DataFrame:
     names = sorted(name for name in store.extra_columns("accounts") if name.startswith(AUDIT))
     if not names:
         return pd.DataFrame(index=panel.cohort.index)
-    held = store.tables(None, ["accounts"], {"accounts": ["account_no", "known_at", *names]}, panel.versions)["accounts"]
+    held = store.tables(None, ["accounts"], {"accounts": ["account_no", "known_at", *names]}, panel.versions)[
+        "accounts"
+    ]
     return _newest(held).set_index("account_no")[names].reindex(panel.cohort["account_no"]).reset_index(drop=True)
 
 

@@ -1,4 +1,6 @@
-"""Features equal the plain loops of the oracle, whatever the order of rows, the split into shards and the company of other nights."""
+"""Features equal the plain loops of the oracle, whatever the order of rows,
+the split into shards and the company of other nights.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,12 @@ from tests.worlds.worlds import World, day
 
 
 def differences(
-    matrix: pd.DataFrame, world: World, pairs: list[tuple[str, int]], terms: Terms, catalogue: Catalogue, complete: dict | None = None
+    matrix: pd.DataFrame,
+    world: World,
+    pairs: list[tuple[str, int]],
+    terms: Terms,
+    catalogue: Catalogue,
+    complete: dict | None = None,
 ) -> list[str]:
     """Every cell that is not the judge's, in words."""
     judge = Judge(world.rows, pairs, terms, catalogue, complete)
@@ -59,15 +66,27 @@ def check(
 
 @st.composite
 def cases(draw, max_rows: int = 6, max_accounts: int = 3) -> tuple[World, list[int]]:
-    """A world, and up to three nights, most of them on or just after a day on which something happens or becomes known."""
+    """A world, and up to three nights, most of them on or just after a day on which something
+    happens or becomes known.
+    """
     world = draw(worlds.worlds(max_rows=max_rows, max_accounts=max_accounts))
-    told = {row[name] for rows in world.rows.values() for row in rows for name in row if name.endswith("_on") and row[name] != NO_DAY}
-    near = st.builds(lambda number, shift: number + shift, st.sampled_from(sorted(told)), st.sampled_from((0, 1, 1, 2, 9, 10)))
+    told = {
+        row[name]
+        for rows in world.rows.values()
+        for row in rows
+        for name in row
+        if name.endswith("_on") and row[name] != NO_DAY
+    }
+    near = st.builds(
+        lambda number, shift: number + shift, st.sampled_from(sorted(told)), st.sampled_from((0, 1, 1, 2, 9, 10))
+    )
     return world, sorted(draw(st.lists(st.one_of(near, near, worlds.nights), min_size=1, max_size=3, unique=True)))
 
 
 # What each of the two books declares, and how far its feeds reach.
-declared = st.dictionaries(st.sampled_from(("book", "shop")), st.sampled_from([frozenset(TABLES) - {name} for name in TABLES]), max_size=2)
+declared = st.dictionaries(
+    st.sampled_from(("book", "shop")), st.sampled_from([frozenset(TABLES) - {name} for name in TABLES]), max_size=2
+)
 
 
 feeds = st.dictionaries(
@@ -119,7 +138,11 @@ def test_the_whole_is_the_concatenation_of_its_shards(case, terms):
     whole = plain(build(frame_of(pairs), tables_of(world), CATALOGUE, terms))
     for debtor in sorted({row["debtor_id"] for row in world.rows["accounts"]}):
         shard = world.of_debtors({debtor})
-        own = [place for place, (account, _) in enumerate(pairs) if account in {row["account_id"] for row in shard.rows["accounts"]}]
+        own = [
+            place
+            for place, (account, _) in enumerate(pairs)
+            if account in {row["account_id"] for row in shard.rows["accounts"]}
+        ]
         if own:
             part = plain(build(frame_of([pairs[place] for place in own]), tables_of(shard), CATALOGUE, terms))
             assert_frame_equal(part, whole.iloc[own].reset_index(drop=True))
@@ -128,7 +151,9 @@ def test_the_whole_is_the_concatenation_of_its_shards(case, terms):
 @settings(max_examples=10, deadline=None)
 @given(cases(), worlds.terms)
 def test_a_training_row_is_the_nightly_row_bit_for_bit(case, terms):
-    """The panel, made of the scorable cohort and its ledger, against each night alone, made of keys and the rows known by then."""
+    """The panel, made of the scorable cohort and its ledger, against each night alone,
+    made of keys and the rows known by then.
+    """
     world, nights = case
     terms = with_rates(terms)
     tables = tables_of(world)
@@ -138,12 +163,22 @@ def test_a_training_row_is_the_nightly_row_bit_for_bit(case, terms):
     for night in nights:
         own = cohort[cohort["as_of"] == night]
         if len(own):
-            alone = build(own[["account_no", "as_of"]].reset_index(drop=True), tables_of(world.known_before(night)), CATALOGUE, terms)
+            alone = build(
+                own[["account_no", "as_of"]].reset_index(drop=True),
+                tables_of(world.known_before(night)),
+                CATALOGUE,
+                terms,
+            )
             assert_frame_equal(plain(alone), panel.loc[own.index].reset_index(drop=True))
 
 
 def test_threads_share_the_rows_and_change_nothing(monkeypatch):
-    world = World().account("a", opened_on="2024-01-01").account("b", opened_on="2024-01-01").account("c", opened_on="2024-01-01")
+    world = (
+        World()
+        .account("a", opened_on="2024-01-01")
+        .account("b", opened_on="2024-01-01")
+        .account("c", opened_on="2024-01-01")
+    )
     for number, name in enumerate("abcabc"):
         world.payment(f"2024-02-{number + 1:02}", 100 + number, account_id=name)
     pairs = nights_of(world, [day("2024-02-05"), day("2024-02-20")])
@@ -153,7 +188,13 @@ def test_threads_share_the_rows_and_change_nothing(monkeypatch):
 
 
 def test_a_window_holds_its_first_day_and_not_as_of():
-    world = account().payment("2024-02-14", 1).payment("2024-02-15", 10).payment("2024-03-15", 100).payment("2024-03-16 00:00", 1_000)
+    world = (
+        account()
+        .payment("2024-02-14", 1)
+        .payment("2024-02-15", 10)
+        .payment("2024-03-15", 100)
+        .payment("2024-03-16 00:00", 1_000)
+    )
     assert cell(world, "payments_sum_30d", "2024-03-16") == 110
     assert cell(world, "payments_count_30d", "2024-03-16") == 2
     assert cell(world, "payments_count_30d", "2024-03-17") == 2
@@ -167,7 +208,11 @@ def test_the_longest_window_alone_ends_where_it_should():
 
 
 def test_a_reversal_counts_from_the_day_after_it_is_known_and_in_its_payments_window():
-    world = account().payment("2024-02-01", 500, payment_id="p", method="card").reversal("2024-03-20", 200, "p", known_at="2024-03-21")
+    world = (
+        account()
+        .payment("2024-02-01", 500, payment_id="p", method="card")
+        .reversal("2024-03-20", 200, "p", known_at="2024-03-21")
+    )
     world.reversal("2024-03-25", 300, "p", known_at="2024-03-25")
     found = build(frame_of([("a", day(f"2024-03-{night}")) for night in (21, 22, 25, 26)]), world.tables())
     assert found["payments_sum_90d"].tolist() == [500, 300, 300, 0]
@@ -190,14 +235,20 @@ def test_a_contact_about_two_accounts_counts_once_in_each_and_its_correction_rep
     for account_id in ("a", "b"):
         world.contact("2024-03-01 10:00", "call", "no_answer", account_id=account_id, contact_id="k")
     world.contact("2024-03-01 10:00", "call", "right_party", account_id="a", contact_id="k", known_at="2024-03-05")
-    found = build(frame_of([("a", day("2024-03-05")), ("a", day("2024-03-06")), ("b", day("2024-03-06"))]), world.tables())
+    found = build(
+        frame_of([("a", day("2024-03-05")), ("a", day("2024-03-06")), ("b", day("2024-03-06"))]), world.tables()
+    )
     assert found["contacts_count_call_30d"].tolist() == [1, 1, 1]
     assert found["right_party_count_90d"].tolist() == [0, 1, 0]
     assert found["right_party_rate_call_180d"].tolist() == [1 / 11, 2 / 11, 1 / 11]
 
 
 def test_the_call_rate_takes_outbound_calls_and_autodials_only():
-    world = account().contact("2024-03-01", "call", "promise", direction="inbound").contact("2024-03-02", "autodial", "dispute")
+    world = (
+        account()
+        .contact("2024-03-01", "call", "promise", direction="inbound")
+        .contact("2024-03-02", "autodial", "dispute")
+    )
     world.contact("2024-03-03", "sms", "right_party").contact("2024-03-04", "call", "busy")
     assert cell(world, "right_party_rate_call_180d", "2024-03-16") == (1 + 1) / (2 + 10)
     assert cell(world, "right_party_count_90d", "2024-03-16") == 3
@@ -205,8 +256,15 @@ def test_the_call_rate_takes_outbound_calls_and_autodials_only():
 
 def test_days_past_due_max_looks_at_both_ends_of_its_year():
     """Overdue since 31 January 2023; on 2 March 2023 the news of the day before ends it at 29 days."""
-    world = World().account(opened_on="2023-01-01").charge("2023-01-31", 100).payment("2023-03-01", 100).charge("2025-01-31", 10)
-    assert cell(world, "days_past_due_max_365d", "2024-02-29") == 29  # 365 days before is 1 March 2023, when 29 days stood
+    world = (
+        World()
+        .account(opened_on="2023-01-01")
+        .charge("2023-01-31", 100)
+        .payment("2023-03-01", 100)
+        .charge("2025-01-31", 10)
+    )
+    # 365 days before is 1 March 2023, when 29 days stood
+    assert cell(world, "days_past_due_max_365d", "2024-02-29") == 29
     assert cell(world, "days_past_due_max_365d", "2024-03-01") == 0
     assert cell(world, "days_past_due_max_ever", "2024-03-01") == 29
     assert cell(world, "days_past_due_max_365d", "2025-02-02") == 2
@@ -223,7 +281,9 @@ def test_a_moved_due_date_is_no_cure_and_a_payment_is():
 
 def test_months_are_complete_and_missing_without_a_placement():
     world = World().account("a", opened_on="2024-01-31", placed_on="2024-01-31").account("b", opened_on="2024-01-31")
-    assert [cell(world, "months_since_placed", night) for night in ("2024-02-29", "2024-03-01", "2024-03-31", "2025-01-31")] == [
+    assert [
+        cell(world, "months_since_placed", night) for night in ("2024-02-29", "2024-03-01", "2024-03-31", "2025-01-31")
+    ] == [
         0,
         1,
         2,
@@ -245,7 +305,9 @@ def test_a_status_beginning_on_as_of_is_in_force_and_one_ending_then_still_is():
 
 
 def test_a_part_payment_leaves_arrears_as_they_stood_when_it_became_known():
-    """200 fall due on 31 January: 50 paid before are for nothing due, 80 of 150 are a part, 70 of 70 are all, 10 more for nothing due."""
+    """200 fall due on 31 January: 50 paid before are for nothing due, 80 of 150 are a part, 70 of 70 are all,
+    10 more for nothing due.
+    """
     world = World().account(opened_on="2024-01-01").charge("2024-01-31", 200)
     for on, amount in (("2024-01-20", 50), ("2024-02-05", 80), ("2024-02-10", 70), ("2024-02-15", 10)):
         world.payment(on, amount)
@@ -258,8 +320,17 @@ def test_what_a_portfolio_does_not_deliver_is_missing_and_never_nothing():
     world = account().account("b", portfolio="shop", opened_on="2024-01-01")
     tables = world.tables()
     pairs = [("a", day("2024-03-01")), ("b", day("2024-03-01"))]
-    found = build(frame_of(pairs), tables, terms=Terms(delivers={"shop": frozenset({"accounts", "charges", "contacts"})}))
-    for name in ("payments_count_30d", "payments_days_since_last", "promises_kept_365d", "promise_open", "status_plan", "cures_count_365d"):
+    found = build(
+        frame_of(pairs), tables, terms=Terms(delivers={"shop": frozenset({"accounts", "charges", "contacts"})})
+    )
+    for name in (
+        "payments_count_30d",
+        "payments_days_since_last",
+        "promises_kept_365d",
+        "promise_open",
+        "status_plan",
+        "cures_count_365d",
+    ):
         assert np.isnan(found[name].iloc[1]), name
     for name in ("contacts_count_30d", "promises_made_365d", "balance"):
         assert found[name].tolist()[1] == 0, name
@@ -278,11 +349,16 @@ def test_a_feed_that_is_not_complete_through_the_day_before_is_missing():
 
 
 def test_a_book_whose_feed_stops_early_is_missing_and_the_others_are_not():
-    world = account().account("b", portfolio="shop", opened_on="2024-01-01").account("c", portfolio="new", opened_on="2024-01-01")
+    world = (
+        account()
+        .account("b", portfolio="shop", opened_on="2024-01-01")
+        .account("c", portfolio="new", opened_on="2024-01-01")
+    )
     cohort = frame_of([(name, day("2024-03-01")) for name in "abc"])
     reach = {"book": day("2024-02-29"), "shop": day("2024-02-28")}
     found = build(cohort, world.tables(), complete_through={"payments": reach})
-    assert found["payments_count_30d"].isna().tolist() == [False, True, False]  # a book without a row yet reaches as far as the others
+    # a book without a row yet reaches as far as the others
+    assert found["payments_count_30d"].isna().tolist() == [False, True, False]
     assert found["contacts_count_30d"].tolist() == [0, 0, 0]
 
 
@@ -293,7 +369,9 @@ def test_the_columns_named_are_enough(case, terms, seed):
     world, nights = case
     cohort, tables = frame_of(nights_of(world, nights)), tables_of(world, categorical=True)
     drawn = np.random.default_rng(seed)
-    entries = [replace(entry, says=None) for entry in (*EVERYTHING, *CATALOGUE) if not entry.parts and drawn.random() < 0.02]
+    entries = [
+        replace(entry, says=None) for entry in (*EVERYTHING, *CATALOGUE) if not entry.parts and drawn.random() < 0.02
+    ]
     part = Catalogue({entry.name: entry for entry in entries}.values())
     needed = columns_of(part, scorable=False)
     needed["accounts"] += ["x_score", "x_segment"]
@@ -307,7 +385,11 @@ def test_one_declaration_more_is_one_column_more():
     found = build(frame_of([("a", day("2024-03-01"))]), world.tables(), more)
     assert found["contacts_count_chat_45d"].tolist() == [0]
     assert build(frame_of([("a", day("2024-03-02"))]), world.tables(), more)["contacts_count_chat_45d"].tolist() == [1]
-    ten = build(frame_of([("a", day("2024-03-02"))]), world.tables(), [Feature("payments", Agg.COUNT, Window(10), empty=MISSING)])
+    ten = build(
+        frame_of([("a", day("2024-03-02"))]),
+        world.tables(),
+        [Feature("payments", Agg.COUNT, Window(10), empty=MISSING)],
+    )
     assert list(ten) == ["payments_count_10d"]
 
 
@@ -337,7 +419,9 @@ def test_a_cohort_row_given_twice_or_not_yet_known_is_refused():
     with pytest.raises(ContractError, match="need the table 'accounts'. Got charges"):
         build(frame_of([("a", day("2024-03-01"))]), {"charges": tables["charges"]})
     with pytest.raises(ContractError, match="'contacts' lacks 'direction'"):
-        build(frame_of([("a", day("2024-03-01"))]), {**tables, "contacts": tables["contacts"].drop(columns="direction")})
+        build(
+            frame_of([("a", day("2024-03-01"))]), {**tables, "contacts": tables["contacts"].drop(columns="direction")}
+        )
 
 
 def test_an_empty_cohort_gives_an_empty_matrix_with_all_columns():
@@ -350,7 +434,10 @@ def test_many_events_of_one_account_stay_in_order():
     world = account()
     for number in range(200):
         world.contact(
-            ("2024-03-01 10:00", "2024-03-02")[number % 2], ("call", "sms", "email")[number % 3], "no_answer", contact_id=f"k{number}"
+            ("2024-03-01 10:00", "2024-03-02")[number % 2],
+            ("call", "sms", "email")[number % 3],
+            "no_answer",
+            contact_id=f"k{number}",
         )
     pairs = [("a", day("2024-03-10"))]
     check(world, [day("2024-03-10")], Terms(), CATALOGUE, seed=3)

@@ -1,4 +1,6 @@
-"""The catalogue: what it must hold, how names are made, and which declarations are refused when it is read, all at once."""
+"""The catalogue: what it must hold, how names are made, and which declarations are refused when it is read,
+all at once.
+"""
 
 from __future__ import annotations
 
@@ -48,21 +50,34 @@ WINDOWS_OF = {
 
 
 def test_each_family_has_the_windows_in_which_it_can_tell_something():
-    wanted = {f"{stem}_{window}" for stems, windows in WINDOWS_OF.items() for stem in stems.split() for window in windows.split()}
+    wanted = {
+        f"{stem}_{window}"
+        for stems, windows in WINDOWS_OF.items()
+        for stem in stems.split()
+        for window in windows.split()
+    }
     assert sorted(wanted - set(CATALOGUE.names)) == []
     assert len(CATALOGUE) < 400  # a training's time grows with it
 
 
 def test_the_rule_of_the_windows_is_exact_about_channels():
     windows = {
-        channel: {name.rpartition("_")[2] for name in CATALOGUE.names if re.fullmatch(rf"contacts_count_{channel}_(\d+d|ever)", name)}
+        channel: {
+            name.rpartition("_")[2]
+            for name in CATALOGUE.names
+            if re.fullmatch(rf"contacts_count_{channel}_(\d+d|ever)", name)
+        }
         for channel in (*CHANNELS, "online")
     }
     expected = dict.fromkeys(("call", "autodial", "sms", "email"), {"7d", "30d", "90d", "365d"})
     expected |= dict.fromkeys(("voicemail", "letter", "visit", "debit", "online"), {"30d", "90d", "365d"})
-    assert windows == expected | dict.fromkeys(("chat", "portal", "social", "legal", "other"), set())  # the first three make up online
+    # the first three make up online
+    assert windows == expected | dict.fromkeys(("chat", "portal", "social", "legal", "other"), set())
     rule = " ".join(WINDOW_RULE.split())
-    assert "of 7, 30, 90 and 365 days for calls, autodials, SMS and e-mails; of 30, 90 and 365 days for voicemails, letters," in rule
+    assert (
+        "of 7, 30, 90 and 365 days for calls, autodials, "
+        "SMS and e-mails; of 30, 90 and 365 days for voicemails, letters,"
+    ) in rule
     assert "the channels `legal` and `other` have no count of their own" in rule
 
 
@@ -77,7 +92,9 @@ def test_every_status_has_a_flag_and_those_that_are_no_wish_their_days_and_episo
 
 def test_every_entry_says_its_unit_family_and_group():
     assert [entry.name for entry in CATALOGUE if not (entry.unit and entry.family and entry.group)] == []
-    assert {CATALOGUE[name].unit for name in ("balance", "debtor_arrears", "payments_sum_90d", "promises_sum_judged_365d")} == {"money"}
+    assert {
+        CATALOGUE[name].unit for name in ("balance", "debtor_arrears", "payments_sum_90d", "promises_sum_judged_365d")
+    } == {"money"}
     assert CATALOGUE["payments_last_method"].unit == CATALOGUE["product"].unit == "class"
 
 
@@ -94,7 +111,10 @@ def test_no_sentence_is_made_of_our_own_attempts_or_of_what_must_not_be_said():
         for name in CATALOGUE.names
         if name.startswith(("contacts_count_outbound", "contacts_count_call", "right_party_rate", "attempts"))
     ]
-    silent += [f"status_{name}" for name in ("hardship", "vulnerable", "bankruptcy", "deceased", "minor", "legal", "wrong_party")]
+    silent += [
+        f"status_{name}"
+        for name in ("hardship", "vulnerable", "bankruptcy", "deceased", "minor", "legal", "wrong_party")
+    ]
     assert len(silent) > 15
     assert said.isdisjoint(silent)
     for name in said:
@@ -112,7 +132,10 @@ def test_no_sentence_is_made_of_our_own_attempts_or_of_what_must_not_be_said():
         (Feature("payments", Agg.SUM, Window(90), of="amount", empty=0), "payments_sum_90d"),
         (Feature("payments", Agg.COUNT, empty=0), "payments_count_ever"),
         (Feature("payments", Agg.DAYS_SINCE_LAST, empty=MISSING), "payments_days_since_last"),
-        (Feature("contacts", Agg.COUNT, Window(30), where=where("call", channel="call"), empty=0), "contacts_count_call_30d"),
+        (
+            Feature("contacts", Agg.COUNT, Window(30), where=where("call", channel="call"), empty=0),
+            "contacts_count_call_30d",
+        ),
         (Feature("statements", Agg.MEAN, Window(180), of="balance", empty=MISSING), "statements_mean_balance_180d"),
         (Feature("ledger", Agg.AT, of="balance", empty=0), "balance"),
         (Feature("ledger", Agg.AT, Window(30), of="arrears", empty=0), "arrears_30d_ago"),
@@ -195,7 +218,13 @@ def test_a_contradictory_declaration_is_refused(sentence):
 
 def test_all_faults_are_named_at_once():
     with pytest.raises(UsageError, match="The catalogue has 3 faults. ") as refused:
-        Catalogue([Feature("payments", Agg.SUM, Window(0), of="sum"), COUNT, COUNT.__class__("contacts", Agg.COUNT, Window(9), empty=0)])
+        Catalogue(
+            [
+                Feature("payments", Agg.SUM, Window(0), of="sum"),
+                COUNT,
+                COUNT.__class__("contacts", Agg.COUNT, Window(9), empty=0),
+            ]
+        )
     assert str(refused.value).count("payments_sum_sum_0d: ") == 3
 
 
@@ -204,12 +233,16 @@ def test_a_catalogue_grows_by_adding_and_changes_its_hash_with_any_word():
     assert (small + [Noun("month")]).names == ("payments_count_10d", "month")
     assert small.digest() == Catalogue([COUNT]).digest()
     assert small.digest() != Catalogue([Feature("payments", Agg.COUNT, Window(10), empty=0, monotone=1)]).digest()
-    with pytest.raises(UsageError, match="No feature is called 'payments_count_1d' .nearest: 'payments_count_10d'.*docs/features.md"):
+    with pytest.raises(
+        UsageError, match="No feature is called 'payments_count_1d' .nearest: 'payments_count_10d'.*docs/features.md"
+    ):
         small["payments_count_1d"]
 
 
 def test_parts_are_made_before_what_derives_from_them_whatever_the_order():
-    made = Catalogue([Difference("second", "first", COUNT.name), Ratio("first", COUNT.name, COUNT.name, empty=0), COUNT])
+    made = Catalogue(
+        [Difference("second", "first", COUNT.name), Ratio("first", COUNT.name, COUNT.name, empty=0), COUNT]
+    )
     assert made.names == ("second", "first", COUNT.name)
     assert [entry.name for entry in made.in_order_of_making] == [COUNT.name, "first", "second"]
     assert made["second"].family == "payments"

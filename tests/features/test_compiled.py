@@ -61,5 +61,7 @@ def answers(room: Path, step: int) -> str:
 
 def run(room: Path, ask: str) -> str:
     environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
-    asked = subprocess.run([sys.executable, "-c", ask, str(room)], capture_output=True, text=True, env=environment, check=True)
+    asked = subprocess.run(
+        [sys.executable, "-c", ask, str(room)], capture_output=True, text=True, env=environment, check=True
+    )
     return asked.stdout.strip()

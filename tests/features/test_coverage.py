@@ -31,7 +31,9 @@ def test_label_rates_by_night_bucket_and_currency():
 
 
 def test_coverage_says_by_month_what_has_a_label_and_why_the_rest_has_none():
-    frame, found = labelled(of_book(), [day("2024-03-01"), day("2024-04-01")], MARCH, complete_through=day("2024-04-10"))
+    frame, found = labelled(
+        of_book(), [day("2024-03-01"), day("2024-04-01")], MARCH, complete_through=day("2024-04-10")
+    )
     table = coverage(frame, found)
     assert table.loc[table["label"] == "recovered", ["month", "reason", "accounts", "share"]].values.tolist() == [
         ["2024-03", "labelled", 3, 0.75],
@@ -42,7 +44,11 @@ def test_coverage_says_by_month_what_has_a_label_and_why_the_rest_has_none():
 
 
 def test_maturity_curve_is_the_share_of_eventual_recoveries_known_by_then():
-    world = of_book().payment("2024-03-02", 500, account_id="a", payment_id="p").reversal("2024-03-05", 500, "p", account_id="a")
+    world = (
+        of_book()
+        .payment("2024-03-02", 500, account_id="a", payment_id="p")
+        .reversal("2024-03-05", 500, "p", account_id="a")
+    )
     tables = world.tables()
     ledger = history(tables, Terms())
     frame = scorable(tables, ledger, [day("2024-03-01")], Terms()).frame
@@ -50,7 +56,8 @@ def test_maturity_curve_is_the_share_of_eventual_recoveries_known_by_then():
     curve = maturity_curve(pd.concat([sums, sums]))  # two equal shards have the same shares
     euros = curve[curve["currency"] == "EUR"].set_index("days")
     assert euros.index.tolist() == [1, 2, 3, 5, 7, 10]
-    # 100 known on the night, 500 the next day and reversed on the fifth, 300 on the ninth: 400 in the end, of two accounts
+    # 100 known on the night, 500 the next day and reversed on the fifth, 300 on the ninth: 400 in the end,
+    # of two accounts
     assert euros["money_share"].tolist() == [0.25, 1.5, 1.5, 0.25, 0.25, 1.0]
     assert euros["accounts_share"].tolist() == [0.5, 0.5, 0.5, 0.5, 0.5, 1.0]
     assert curve.loc[curve["currency"] == "JPY", "money_share"].isna().all()

@@ -52,22 +52,34 @@ def wrong_cases(make) -> list[str]:
 def test_hand_computed(case: Case):
     for night, expected in case.nights.items():
         frame, found = labelled(case.world, [day(night)], case.label, case.complete_through, case.terms)
-        judged = oracle_labels(case.world.rows, "a", day(night), case.terms, case.label, case.complete_through, DECIMALS)
-        values = as_values(next(found.itertuples())) | {name: frame[name].iloc[0] for name in ("balance", "days_past_due")}
-        assert {name: values[name] for name in expected if name in values} == {name: expected[name] for name in expected if name in values}
-        assert {name: judged[name] for name in expected if name in judged} == {name: expected[name] for name in expected if name in judged}
+        judged = oracle_labels(
+            case.world.rows, "a", day(night), case.terms, case.label, case.complete_through, DECIMALS
+        )
+        values = as_values(next(found.itertuples())) | {
+            name: frame[name].iloc[0] for name in ("balance", "days_past_due")
+        }
+        assert {name: values[name] for name in expected if name in values} == {
+            name: expected[name] for name in expected if name in values
+        }
+        assert {name: judged[name] for name in expected if name in judged} == {
+            name: expected[name] for name in expected if name in judged
+        }
 
 
 @settings(max_examples=60, deadline=None)
 @given(worlds(contacts=False), terms, some_nights, st.lists(label_terms, min_size=1, max_size=3), complete)
-def test_equals_the_oracle_for_several_horizons_in_one_pass(world: World, terms: Terms, as_of, several: list[LabelTerms], complete: int):
+def test_equals_the_oracle_for_several_horizons_in_one_pass(
+    world: World, terms: Terms, as_of, several: list[LabelTerms], complete: int
+):
     def make(*arguments):
         return labels_by_terms(*arguments)
 
     frame, tables = labelled(world, as_of, several, complete, terms, make)
     for label, found in zip(several, tables, strict=True):
         for row, values in zip(frame.itertuples(), found.itertuples(), strict=True):
-            assert as_values(values) == oracle_labels(world.rows, row.account_id, row.as_of, terms, label, complete, DECIMALS)
+            assert as_values(values) == oracle_labels(
+                world.rows, row.account_id, row.as_of, terms, label, complete, DECIMALS
+            )
 
 
 @settings(max_examples=30, deadline=None)
@@ -92,7 +104,9 @@ def test_shards_are_parts_of_the_whole(world: World, as_of, label: LabelTerms):
 
 
 def check_label_window(make, examples: int = 40) -> None:
-    """What happens around the window, or becomes known from maturity on, changes no label: features and labels share no event."""
+    """What happens around the window, or becomes known from maturity on, changes no label:
+    features and labels share no event.
+    """
 
     @settings(max_examples=examples, deadline=None, database=None, derandomize=True, phases=[Phase.generate])
     @given(worlds(contacts=False), st.integers(START + 5, START + 30), label_terms, st.data())
@@ -100,7 +114,8 @@ def check_label_window(make, examples: int = 40) -> None:
         matured = night + label.horizon_days + label.maturity_days
         frame, found = labelled(world, [night], label, make=make)
         later = data.draw(later_rows(world, max(matured, matured - label.horizon_days + label.default_horizon_days)))
-        later = later.only(lambda name, row: row.get("status") != "outcome_unknown" or row in world.rows[name])  # counts when ever known
+        # counts when ever known
+        later = later.only(lambda name, row: row.get("status") != "outcome_unknown" or row in world.rows[name])
         pd.testing.assert_frame_equal(found, labelled(later, [night], label, make=make)[1])
         around = world.only(lambda *_: True)
         for account_id in set(frame["account_id"]) if "payments" in world.rows else ():
@@ -116,7 +131,9 @@ def check_label_window(make, examples: int = 40) -> None:
 def window_opened_early(cohort_frame, tables, ledger, label, complete_through, decimals):
     """Leaky: the night before belongs to the label too."""
     earlier = cohort_frame.assign(as_of=cohort_frame["as_of"] - np.int32(1))
-    return labels(earlier, tables, ledger, replace(label, horizon_days=label.horizon_days + 1), complete_through, decimals)
+    return labels(
+        earlier, tables, ledger, replace(label, horizon_days=label.horizon_days + 1), complete_through, decimals
+    )
 
 
 def maturity_ignored(cohort_frame, tables, ledger, label, complete_through, decimals):
@@ -175,7 +192,12 @@ def test_a_status_log_without_details_knows_no_recall():
 
 
 def test_a_portfolio_that_does_not_deliver_payments_has_no_labels():
-    tables = of_book().account("e", opened_on="2024-01-01", portfolio="silent").charge("2024-02-20", 1000, account_id="e").tables()
+    tables = (
+        of_book()
+        .account("e", opened_on="2024-01-01", portfolio="silent")
+        .charge("2024-02-20", 1000, account_id="e")
+        .tables()
+    )
     ledger = history(tables, Terms())
     frame = scorable(tables, ledger, [day("2024-03-01")], Terms()).frame
     delivers = {"book": frozenset({"accounts", "payments"}), "silent": frozenset({"accounts", "charges"})}
@@ -187,7 +209,9 @@ def test_a_label_matures_with_the_payments_of_its_own_book():
     """Where one book's feed stops early its silence is not "nothing was paid"; the other book's labels are there."""
     world = World().deliver("payments")
     for name, book in (("a", "book"), ("b", "shop")):
-        world.account(name, portfolio=book, opened_on="2024-01-01", placed_on="2024-01-15").charge("2024-02-01", 9_000, account_id=name)
+        world.account(name, portfolio=book, opened_on="2024-01-01", placed_on="2024-01-15").charge(
+            "2024-02-01", 9_000, account_id=name
+        )
     world.payment("2024-03-04", 100)
     reach = {"book": FAR, "shop": day("2024-03-04")}
     frame, found = labelled(world, [day("2024-03-01")], MARCH, complete_through=reach)
@@ -212,10 +236,22 @@ def test_labels_keep_the_rows_of_the_cohort():
 
 
 def test_thresholds_are_exact_whatever_their_binary_form():
-    world = World().account("a", opened_on=START).charge(START, 10**15).payment(START + 5, 123456789012346).deliver("payments")
+    world = (
+        World()
+        .account("a", opened_on=START)
+        .charge(START, 10**15)
+        .payment(START + 5, 123456789012346)
+        .deliver("payments")
+    )
     share = LabelTerms(horizon_days=10, maturity_days=1, min_share=0.123456789012345)
     assert labelled(world, [START + 1], share)[1]["recovered"].tolist() == [1.0]
-    world = World().account("a", opened_on=START).charge(START, 10**15).payment(START + 5, 123456789012344).deliver("payments")
+    world = (
+        World()
+        .account("a", opened_on=START)
+        .charge(START, 10**15)
+        .payment(START + 5, 123456789012344)
+        .deliver("payments")
+    )
     assert labelled(world, [START + 1], share)[1]["recovered"].tolist() == [0.0]
 
 
@@ -224,7 +260,9 @@ def test_min_amount_needs_decimals():
     tables = world.tables()
     ledger = history(tables, Terms())
     frame = scorable(tables, ledger, [day("2024-03-01")], Terms()).frame
-    with pytest.raises(ContractError, match="min_amount needs each currency's decimals. Got none for JPY. Add them, or set it to 0."):
+    with pytest.raises(
+        ContractError, match="min_amount needs each currency's decimals. Got none for JPY. Add them, or set it to 0."
+    ):
         labels(frame, tables, ledger, replace(MARCH, min_amount=0.5), FAR, {"EUR": 2})
     assert labels(frame, tables, ledger, MARCH, FAR, {})["recovered"].notna().any()
 
@@ -234,6 +272,8 @@ def test_a_ledger_that_ends_before_the_window_is_refused():
     night = day("2024-03-01")
     ledger = history(tables, Terms(), last_day=night)
     frame = scorable(tables, ledger, [night], Terms()).frame
-    with pytest.raises(UsageError, match="The ledger ends on 2024-03-01, but 2024-03-07 is asked for. Leave last_day out"):
+    with pytest.raises(
+        UsageError, match="The ledger ends on 2024-03-01, but 2024-03-07 is asked for. Leave last_day out"
+    ):
         labels(frame, tables, ledger, MARCH, FAR, DECIMALS)
     assert set(labels(frame, tables, ledger, MARCH, night, DECIMALS)["defaulted_missing"]) == {"immature"}

@@ -39,14 +39,18 @@ def test_hand_computed(case: Case):
     ledger = history(case.world.tables(), case.terms)
     for night, expected in case.nights.items():
         found = dict(zip(FIGURES, on(ledger, "a", [day(night)])[0], strict=True))
-        assert {name: found[name] for name in FIGURES if name in expected} == {name: expected[name] for name in FIGURES if name in expected}
+        assert {name: found[name] for name in FIGURES if name in expected} == {
+            name: expected[name] for name in FIGURES if name in expected
+        }
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_the_oracle_agrees_with_the_hand_computed_cases(case: Case):
     for night, expected in case.nights.items():
         found = dict(zip(FIGURES, figures(case.world.rows, "a", day(night), case.terms), strict=True))
-        assert {name: found[name] for name in FIGURES if name in expected} == {name: expected[name] for name in FIGURES if name in expected}
+        assert {name: found[name] for name in FIGURES if name in expected} == {
+            name: expected[name] for name in FIGURES if name in expected
+        }
 
 
 @settings(max_examples=80, deadline=None)
@@ -54,7 +58,9 @@ def test_the_oracle_agrees_with_the_hand_computed_cases(case: Case):
 def test_equals_the_oracle_on_every_day(world: World, terms: Terms):
     ledger = history(world.tables(), terms)
     for account_id in ids_of(world):
-        assert on(ledger, account_id, EVERY_DAY) == [figures(world.rows, account_id, int(day), terms) for day in EVERY_DAY]
+        assert on(ledger, account_id, EVERY_DAY) == [
+            figures(world.rows, account_id, int(day), terms) for day in EVERY_DAY
+        ]
 
 
 @settings(max_examples=40, deadline=None)
@@ -63,7 +69,9 @@ def test_worst_days_past_due_equals_the_oracle(world: World, terms: Terms, night
     ledger = history(world.tables(), terms)
     for account_id in ids_of(world):
         number = account_number([account_id])
-        assert worst_days_past_due(ledger, number, [night - days], [night])[0] == worst(world.rows, account_id, night - days, night, terms)
+        assert worst_days_past_due(ledger, number, [night - days], [night])[0] == worst(
+            world.rows, account_id, night - days, night, terms
+        )
 
 
 @settings(max_examples=40, deadline=None)
@@ -131,12 +139,17 @@ def known_at_ignored(tables, terms):
     payments = tables.get("payments")
     if payments is None:
         return history(tables, terms)
-    return history(tables | {"payments": payments.assign(known_on=payments["occurred_on"], known_at=payments["occurred_at"])}, terms)
+    return history(
+        tables | {"payments": payments.assign(known_on=payments["occurred_on"], known_at=payments["occurred_at"])},
+        terms,
+    )
 
 
 def window_closed_at_as_of(tables, terms):
     """Leaky: what becomes known on the night itself counts."""
-    return history({name: frame.assign(known_on=frame["known_on"] - np.int32(1)) for name, frame in tables.items()}, terms)
+    return history(
+        {name: frame.assign(known_on=frame["known_on"] - np.int32(1)) for name, frame in tables.items()}, terms
+    )
 
 
 def reversal_netted_early(tables, terms):
@@ -156,7 +169,10 @@ def versions_ignored(tables, terms):
         return history(tables, terms)
     charges = tables["charges"].sort_values("known_at")
     first = charges.groupby("charge_id")["known_on"].transform("min")
-    return history(tables | {"charges": charges.assign(known_on=first).drop_duplicates(["account_no", "charge_id"], keep="last")}, terms)
+    return history(
+        tables | {"charges": charges.assign(known_on=first).drop_duplicates(["account_no", "charge_id"], keep="last")},
+        terms,
+    )
 
 
 LEAKS = (known_at_ignored, window_closed_at_as_of, reversal_netted_early, versions_ignored)
@@ -184,7 +200,13 @@ def test_the_hand_computed_cases_catch_a_leak(leak):
 
 
 def test_a_reversal_takes_back_only_payments_of_its_own_account():
-    world = World().account("a", opened_on=START).account("b", opened_on=START).charge(START, 100).charge(START, 100, account_id="b")
+    world = (
+        World()
+        .account("a", opened_on=START)
+        .account("b", opened_on=START)
+        .charge(START, 100)
+        .charge(START, 100, account_id="b")
+    )
     world.payment(START + 1, 40, payment_id="p").reversal(START + 2, 40, "p", account_id="b")
     ledger = history(world.tables(), Terms())
     assert on(ledger, "a", [START + 9])[0][0] == 60
@@ -193,7 +215,9 @@ def test_a_reversal_takes_back_only_payments_of_its_own_account():
 
 def test_rows_of_accounts_that_are_not_in_the_accounts_table_are_left_out():
     world = World().account("a", opened_on=START).charge(START, 100).charge(START, 70, account_id="stranger")
-    world.payment(START + 1, 30).payment(START + 1, 50, account_id="stranger").balance(START + 2, 5, 5, 5, account_id="stranger")
+    world.payment(START + 1, 30).payment(START + 1, 50, account_id="stranger").balance(
+        START + 2, 5, 5, 5, account_id="stranger"
+    )
     ledger = history(world.tables(), Terms())
     assert on(ledger, "a", [START + 9]) == [(70, 70, 9)]
     assert ledger.settlements.amount.tolist() == [30]
@@ -213,9 +237,13 @@ def test_an_account_not_held_is_refused():
 
 def test_days_outside_the_ledger_are_refused():
     ledger = history(World().account("a", opened_on=START).tables(), Terms(), first_day=START, last_day=START + 5)
-    with pytest.raises(UsageError, match="The ledger begins on 2024-02-20, but 2024-02-19 is asked for. Leave first_day out"):
+    with pytest.raises(
+        UsageError, match="The ledger begins on 2024-02-20, but 2024-02-19 is asked for. Leave first_day out"
+    ):
         figures_at(ledger, [NUMBER], [START - 1])
-    with pytest.raises(UsageError, match="The ledger ends on 2024-02-25, but 2024-02-26 is asked for. Leave last_day out"):
+    with pytest.raises(
+        UsageError, match="The ledger ends on 2024-02-25, but 2024-02-26 is asked for. Leave last_day out"
+    ):
         worst_days_past_due(ledger, [NUMBER], [START], [START + 6])
     with pytest.raises(UsageError, match="but the whole history is asked for"):
         ledger.must_cover(None, START)
@@ -239,11 +267,15 @@ def test_missing_columns_are_named():
 @pytest.mark.parametrize(("table", "column"), [("charges", "amount"), ("balances", "balance"), ("balances", "arrears")])
 def test_empty_amounts_are_refused(table: str, column: str):
     tables = World().account("a", opened_on=START).charge(START, 100).balance(START, 100, 10, 1).tables()
-    with pytest.raises(ContractError, match=f"Table '{table}': column '{column}' must not be empty. Got 1 rows that are"):
+    with pytest.raises(
+        ContractError, match=f"Table '{table}': column '{column}' must not be empty. Got 1 rows that are"
+    ):
         history(tables | {table: tables[table].assign(**{column: NO_MONEY})}, Terms())
 
 
 def test_versions_that_cannot_be_told_apart_are_refused():
     world = World().account("a", opened_on=START).charge(START, 100, charge_id="c").charge(START, 70, charge_id="c")
-    with pytest.raises(ContractError, match=r"'charges' holds two versions of one key \(account_no, charge_id\) with the same known_at"):
+    with pytest.raises(
+        ContractError, match=r"'charges' holds two versions of one key \(account_no, charge_id\) with the same known_at"
+    ):
         history(world.tables(), Terms())

@@ -55,8 +55,12 @@ def test_nor_can_it_change_any_other_aggregate(case, terms):
 def small_world() -> World:
     world = World("Europe/Paris").account(opened_on="2024-01-01", placed_on="2024-02-01", principal=90_000)
     world.charge("2024-01-31", 50_000, charge_id="c1").charge("2024-02-29", 40_000, charge_id="c2")
-    world.payment("2024-02-10 10:00", 20_000, payment_id="p1", method="card").payment("2024-03-10", 5_000, payment_id="p2")
-    world.contact("2024-03-01 09:00", "call", "promise", contact_id="k1", promise_amount=5_000, promise_due_on="2024-03-10")
+    world.payment("2024-02-10 10:00", 20_000, payment_id="p1", method="card").payment(
+        "2024-03-10", 5_000, payment_id="p2"
+    )
+    world.contact(
+        "2024-03-01 09:00", "call", "promise", contact_id="k1", promise_amount=5_000, promise_due_on="2024-03-10"
+    )
     world.balance("2024-03-05", 60_000, 60_000, 20)
     return world.status("dispute", "2024-03-02", "2024-03-04")
 
@@ -67,7 +71,9 @@ def known_a_day_early(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame
 
 def known_when_it_happened(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     return {
-        name: frame.assign(known_on=frame[TABLES[name].position.replace("_at", "_on")]) if TABLES[name].happened else frame
+        name: frame.assign(known_on=frame[TABLES[name].position.replace("_at", "_on")])
+        if TABLES[name].happened
+        else frame
         for name, frame in tables.items()
     }
 
@@ -99,7 +105,9 @@ LEAKS = {
     statuses_known_for_ever: lambda world: world.status("plan", "2024-03-10", known_at="2024-03-18"),
     reversals_known_from_the_start: lambda world: world.reversal("2024-03-16", 20_000, "p1", known_at="2024-03-17"),
     last_versions_only: lambda world: world.charge("2024-06-30", 40_000, charge_id="c2", known_at="2024-03-16"),
-    placements_known_ahead: lambda world: world.account(opened_on="2024-01-01", placed_on="2024-03-01", principal=1, known_at="2024-03-16"),
+    placements_known_ahead: lambda world: world.account(
+        opened_on="2024-01-01", placed_on="2024-03-01", principal=1, known_at="2024-03-16"
+    ),
 }
 
 
@@ -127,7 +135,9 @@ def test_what_is_known_on_the_last_second_before_as_of_counts_and_on_its_first_d
 def test_a_clock_change_moves_the_midnight_that_decides():
     """In Paris 31 March 2024 begins at 23:00 UTC of the 30th, 1 April at 22:00 UTC of the 31st."""
     world = World("Europe/Paris").account(opened_on="2024-01-01").charge("2024-02-01", 9_000)
-    world.payment("2024-03-30 12:00", 10, known_at="2024-03-30 23:59").payment("2024-03-31 23:59", 20, known_at="2024-03-31 23:59:59")
+    world.payment("2024-03-30 12:00", 10, known_at="2024-03-30 23:59").payment(
+        "2024-03-31 23:59", 20, known_at="2024-03-31 23:59:59"
+    )
     nights = [("a", day("2024-03-31")), ("a", day("2024-04-01"))]
     matrix = build(frame_of(nights), world.tables())
     assert matrix["payments_sum_30d"].tolist() == [10, 30]
@@ -135,7 +145,9 @@ def test_a_clock_change_moves_the_midnight_that_decides():
 
 
 def test_a_planted_column_that_equals_the_label_leaves_the_auc_unchanged():
-    """Known from as_of on, it is missing in every row; known a day before (the canary), it would give the label away."""
+    """Known from as_of on, it is missing in every row; known a day before (the canary),
+    it would give the label away.
+    """
     plain, planted, leaked = World(), World(), World()
     drawn = np.random.default_rng(3)
     paid, accounts = drawn.random(300) < 0.4, [f"a{number}" for number in range(300)]
@@ -149,7 +161,10 @@ def test_a_planted_column_that_equals_the_label_leaves_the_auc_unchanged():
             if known_at:
                 world.account(**facts, known_at=known_at, x_outcome=float(pays))
     cohort = frame_of([(name, NIGHT) for name in accounts])
-    auc = {key: _auc(build(cohort, world.tables()), paid) for key, world in (("plain", plain), ("planted", planted), ("leaked", leaked))}
+    auc = {
+        key: _auc(build(cohort, world.tables()), paid)
+        for key, world in (("plain", plain), ("planted", planted), ("leaked", leaked))
+    }
     assert 0.6 < auc["plain"] < 0.9
     assert auc["planted"] == auc["plain"]
     assert auc["leaked"] > 0.99
@@ -158,7 +173,14 @@ def test_a_planted_column_that_equals_the_label_leaves_the_auc_unchanged():
 def _auc(matrix: pd.DataFrame, outcome: np.ndarray) -> float:
     """Of a small model taught on the even rows and judged on the odd ones."""
     numbers = matrix.select_dtypes("number").to_numpy()
-    settings = {"objective": "binary", "num_leaves": 7, "min_data_in_leaf": 5, "num_threads": 1, "seed": 1, "verbose": -1}
+    settings = {
+        "objective": "binary",
+        "num_leaves": 7,
+        "min_data_in_leaf": 5,
+        "num_threads": 1,
+        "seed": 1,
+        "verbose": -1,
+    }
     model = lightgbm.train(settings, lightgbm.Dataset(numbers[::2], outcome[::2]), 20)
     return roc_auc_score(outcome[1::2], model.predict(numbers[1::2]))
 

@@ -21,5 +21,7 @@ def test_settlements_are_worth_their_net_as_known(world: World, night: int):
     assert found.accounts[found.position].tolist() == [row["account_no"] for row in rows]
     assert found.amount.tolist() == [row["amount"] for row in rows]
     assert found.is_credit.tolist() == [row["kind"] == "credit" for row in rows]
-    assert net_known(found, night).tolist() == [net(row, world.rows, night) if row["known_on"] < night else 0 for row in rows]
+    assert net_known(found, night).tolist() == [
+        net(row, world.rows, night) if row["known_on"] < night else 0 for row in rows
+    ]
     assert [found.payments["payment_id"].iloc[place] for place in found.row] == [row["payment_id"] for row in rows]

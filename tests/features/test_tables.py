@@ -37,7 +37,11 @@ def payments(**columns):
 
 
 def contacts(**columns):
-    good = {"account_no": np.array([7]), "occurred_minute": np.array([600], dtype="int16"), "promise_amount": np.array([NO_MONEY])}
+    good = {
+        "account_no": np.array([7]),
+        "occurred_minute": np.array([600], dtype="int16"),
+        "promise_amount": np.array([NO_MONEY]),
+    }
     return pd.DataFrame({**good, **columns})
 
 
@@ -94,9 +98,15 @@ def test_a_good_frame_passes():
         (payments(amount=np.array([10**16, 1])), r"column 'amount' must be at most 9000000000000000"),
         (payments(amount=np.array([1.0, 2.0])), r"column 'amount' must be int64\. Got float64"),
         (payments(kind=["payment", "gift"]), r"column 'kind' must be one of the contract's values\. Got 1 rows"),
-        (payments(payment_id=pd.Series([None, None], dtype="str")), r"column 'payment_id' must not be empty\. Got 2 rows"),
+        (
+            payments(payment_id=pd.Series([None, None], dtype="str")),
+            r"column 'payment_id' must not be empty\. Got 2 rows",
+        ),
         (payments(occurred_on=np.array([0, NO_DAY], dtype="int32")), r"column 'occurred_on' must not be empty"),
-        (payments(occurred_on=np.array([0, 9_000_000], dtype="int32")), r"column 'occurred_on' must be a day between 1900 and 9999"),
+        (
+            payments(occurred_on=np.array([0, 9_000_000], dtype="int32")),
+            r"column 'occurred_on' must be a day between 1900 and 9999",
+        ),
         (payments(known_at=np.array([0, NO_TIME])), r"column 'known_at' must not be empty"),
         (payments().drop(columns="kind"), r"Table 'payments' lacks 'kind'\."),
     ],
@@ -121,7 +131,12 @@ def test_currencies_and_days_past_due_are_checked():
 def test_all_failures_of_all_tables_come_at_once_and_without_a_value():
     secret = "Zaphod"
     with pytest.raises(ContractError, match="'kind'") as refused:
-        check({"payments": payments(kind=[secret, "payment"], amount=np.array([-4711, 1])), "contacts": contacts(channel=[secret])})
+        check(
+            {
+                "payments": payments(kind=[secret, "payment"], amount=np.array([-4711, 1])),
+                "contacts": contacts(channel=[secret]),
+            }
+        )
     text = str(refused.value)
     assert all(part in text for part in ("'kind'", "'amount'", "'channel'", "Table 'contacts' lacks", "'direction'"))
     assert secret not in text
@@ -158,5 +173,7 @@ def test_numbers_need_ids_and_shards():
 
 def test_the_contract_is_read_without_waking_pandera():
     program = "import sys, features.tables; print('pandera' in sys.modules, 'pandas' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
+    )
     assert done.stdout.split() == ["False", "False"]

@@ -15,7 +15,13 @@ from tests.worlds.worlds import World, nights, worlds
 @settings(max_examples=40, deadline=None)
 @given(worlds(), nights)
 def test_versions_in_force_are_the_last_known(world: World, night: int):
-    keys = {"charges": "charge_id", "balances": "taken_on", "contacts": "contact_id", "statuses": "status", "accounts": "account_id"}
+    keys = {
+        "charges": "charge_id",
+        "balances": "taken_on",
+        "contacts": "contact_id",
+        "statuses": "status",
+        "accounts": "account_id",
+    }
     for table, part in keys.items():
         if table not in world.rows:
             continue
@@ -56,6 +62,8 @@ def test_two_keys_with_one_hash_stay_two(monkeypatch):
 
     whole_hash = versions._hash_numbers
     monkeypatch.setattr(versions, "_hash_numbers", colliding_at_first)
-    frame = pd.DataFrame({"account_no": [7, 7, 7], "charge_id": ["x", "y", "x"], "known_at": [1, 2, 3], "known_on": [1, 2, 3]})
+    frame = pd.DataFrame(
+        {"account_no": [7, 7, 7], "charge_id": ["x", "y", "x"], "known_at": [1, 2, 3], "known_on": [1, 2, 3]}
+    )
     assert superseded_on(frame, ["account_no", "charge_id"]).tolist() == [3, NEVER, NEVER]
     assert len(calls) == 2

@@ -18,7 +18,11 @@ from tests.worlds.worlds import World, day
 
 
 def two_currencies(third: int = 95) -> World:
-    world = World().account("a", "d", opened_on="2024-01-01", currency="EUR").account("b", "d", opened_on="2024-01-01", currency="JPY")
+    world = (
+        World()
+        .account("a", "d", opened_on="2024-01-01", currency="EUR")
+        .account("b", "d", opened_on="2024-01-01", currency="JPY")
+    )
     world.account("c", "d", opened_on="2024-01-01", currency="EUR")
     return (
         world.charge("2024-02-01", 1_005, account_id="a")
@@ -50,17 +54,24 @@ def test_debtor_arrears_are_missing_and_counted_where_a_rate_is_needed_and_not_g
 def test_statements_of_another_book_that_are_late_leave_a_book_without_statements_alone():
     world = account().account("b", portfolio="cards", opened_on="2024-01-01").deliver("balances")
     terms = Terms(
-        delivers={"book": frozenset({"accounts", "charges", "payments"}), "cards": frozenset({"accounts", "balances", "payments"})}
+        delivers={
+            "book": frozenset({"accounts", "charges", "payments"}),
+            "cards": frozenset({"accounts", "balances", "payments"}),
+        }
     )
     late = {"balances": {"book": day("2024-02-01"), "cards": day("2024-02-01")}}
-    found = build(frame_of([(name, day("2024-03-01")) for name in "ab"]), world.tables(), terms=terms, complete_through=late)
+    found = build(
+        frame_of([(name, day("2024-03-01")) for name in "ab"]), world.tables(), terms=terms, complete_through=late
+    )
     assert found["balance"].isna().tolist() == [False, True]
 
 
 def test_settled_accounts_of_the_debtor_tell_how_late_they_were():
     world = account().account("early", "d-a", opened_on="2023-01-01", principal=500)
     world.account("late", "d-a", opened_on="2023-02-01", principal=300)
-    world.account("yen", "d-a", opened_on="2023-03-01", principal=900, currency="JPY").account("other", "d9", opened_on="2022-01-01")
+    world.account("yen", "d-a", opened_on="2023-03-01", principal=900, currency="JPY").account(
+        "other", "d9", opened_on="2022-01-01"
+    )
     days = {
         "early": ("2023-01-02", "2023-03-01", "2023-02-24"),
         "late": ("2023-02-02", "2023-04-01", "2023-07-10"),
@@ -71,7 +82,11 @@ def test_settled_accounts_of_the_debtor_tell_how_late_they_were():
         world.charge(due, 100, account_id=name, known_at=known).payment(paid, 100, account_id=name)
     found = build(frame_of([("a", day("2024-03-01")), ("a", day("2023-07-10"))]), world.tables()).filter(like="settled")
     now, before = found.iloc[0], found.iloc[1]
-    assert (now["debtor_accounts_settled"], now["debtor_accounts_settled_late"], before["debtor_accounts_settled"]) == (3, 2, 2)
+    assert (now["debtor_accounts_settled"], now["debtor_accounts_settled_late"], before["debtor_accounts_settled"]) == (
+        3,
+        2,
+        2,
+    )
     assert now["debtor_settled_days_late_mean"] == (-5 + 100 + 2) / 3
     assert now["debtor_settled_days_late_max"] == now["debtor_last_settled_days_late"] == 100
     assert before["debtor_last_settled_days_late"] == 2
@@ -87,12 +102,20 @@ WHOLE_DEBTOR = [name for name, fact in FACTS.items() if fact.family == "debtor"]
 
 def test_settled_accounts_without_a_due_day_are_neither_early_nor_late():
     found = build(frame_of([("a", day("2024-03-01"))]), two_books().tables()).iloc[0]
-    assert (found["debtor_accounts_settled"], found["debtor_accounts_settled_dated"], found["debtor_accounts_settled_late"]) == (2, 1, 1)
+    assert (
+        found["debtor_accounts_settled"],
+        found["debtor_accounts_settled_dated"],
+        found["debtor_accounts_settled_late"],
+    ) == (2, 1, 1)
     assert (found["debtor_settled_late_share"], found["debtor_settled_days_late_mean"]) == (1, 9)
     shop = Terms(delivers={"shop": frozenset({"accounts", "balances", "payments"})})
     found = build(frame_of([("a", day("2024-03-01"))]), two_books().tables(), terms=shop).iloc[0]
     assert found["debtor_accounts_settled"] == 2
-    assert found[[name for name in (*WHOLE_DEBTOR, "debtor_settled_late_share") if "late" in name or "dated" in name]].isna().all()
+    assert (
+        found[[name for name in (*WHOLE_DEBTOR, "debtor_settled_late_share") if "late" in name or "dated" in name]]
+        .isna()
+        .all()
+    )
 
 
 @pytest.mark.parametrize("late", ["charges", "balances", "payments", "all"])
@@ -102,7 +125,11 @@ def test_another_book_of_the_debtor_that_is_late_or_without_ledger_leaves_the_wh
     of_ledger = [name for name in WHOLE_DEBTOR if name not in of_accounts]
     assert len(of_ledger) == 10
     if late == "all":
-        found = build(frame_of([("a", night)]), world.tables(), terms=Terms(delivers={"shop": frozenset({"accounts", "payments"})}))
+        found = build(
+            frame_of([("a", night)]),
+            world.tables(),
+            terms=Terms(delivers={"shop": frozenset({"accounts", "payments"})}),
+        )
     else:
         reach = {late: {"book": night, "shop": night - 2}}
         found = build(frame_of([("a", night), ("a", night - 1)]), world.tables(), complete_through=reach)
@@ -122,11 +149,18 @@ def test_a_late_book_of_settled_accounts_leaves_the_figures_over_scorable_accoun
     assert np.isnan(found["debtor_accounts_settled"])
     assert np.isnan(found["debtor_days_past_due_max_ever"])
     told = " ".join(INTRODUCTION.split())
-    assert "over the debtor's scorable accounts is missing where the portfolio of one of these does not deliver it, a figure of the" in told
+    assert (
+        "over the debtor's scorable accounts is missing where the "
+        "portfolio of one of these does not deliver it, a figure of the"
+    ) in told
 
 
 def test_the_last_payment_on_any_account_is_unknown_where_a_book_of_the_debtor_is_late():
-    world = account().account("b", "d-a", portfolio="shop", opened_on="2023-02-01").charge("2024-01-31", 100, account_id="b")
+    world = (
+        account()
+        .account("b", "d-a", portfolio="shop", opened_on="2023-02-01")
+        .charge("2024-01-31", 100, account_id="b")
+    )
     world.payment("2024-02-01", 5).account("other", portfolio="shop", opened_on="2023-02-01")
     cohort = frame_of([(name, day("2024-03-01")) for name in ("a", "b", "other")])
     columns = ["debtor_days_since_last_payment", "debtor_days_past_due_max", "debtor_days_since_newest_placement"]

@@ -46,7 +46,10 @@ STAMP = {"known_at": "2026-06-01T03:00:00Z"}
 @pytest.mark.parametrize("table", TABLES)
 def test_history_stamped_with_its_load_time_is_refused_with_the_remedy(tmp_path, table):
     rows = [dated(table, number, on, **STAMP) for number, on in enumerate(YEAR)]
-    sentence = rf"Table '{table}': 60 rows that happened over \d+ days all became known within 1 days.*Empty known_at.*--backfill"
+    sentence = (
+        rf"Table '{table}': 60 rows that happened over \d+ days "
+        "all became known within 1 days.*Empty known_at.*--backfill"
+    )
     refusal(tmp_path, ContractError, sentence, **{table: rows})
 
 
@@ -58,9 +61,15 @@ def test_a_history_known_as_it_happened_comes_in(tmp_path, table):
 
 def test_rows_as_new_as_the_night_are_no_load_stamp(tmp_path):
     """Accounts placed yesterday with what was owed on them for a year; a plan whose days are to come."""
-    placed = [account(account_id=f"H{number}", opened_on=on, placed_on="2026-05-31", **STAMP) for number, on in enumerate(YEAR)]
+    placed = [
+        account(account_id=f"H{number}", opened_on=on, placed_on="2026-05-31", **STAMP)
+        for number, on in enumerate(YEAR)
+    ]
     owed = [dated("charges", number, on, account_id=f"H{number}", **STAMP) for number, on in enumerate(YEAR)]
-    plan = [charge(charge_id=f"F{number}", issued_on="", due_on=f"2027-{number % 12 + 1:02}-03", **STAMP) for number in range(60)]
+    plan = [
+        charge(charge_id=f"F{number}", issued_on="", due_on=f"2027-{number % 12 + 1:02}-03", **STAMP)
+        for number in range(60)
+    ]
     reports, _ = taken(tmp_path, accounts=placed, charges=[*owed, *plan])
     assert [reports[name].accepted - len(rows) for name, rows in world().items()] == [60, 120]
 
@@ -76,7 +85,11 @@ def test_versions_and_late_finds_beside_a_longer_record_are_no_load_stamp(tmp_pa
 
 def test_late_rows_in_a_live_feed_are_no_load_stamp(tmp_path):
     rows = [
-        payment(payment_id=f"H{number}", occurred_at=f"2025-{number % 12 + 1:02}-03", known_at=f"2025-{number % 12 + 1:02}-04")
+        payment(
+            payment_id=f"H{number}",
+            occurred_at=f"2025-{number % 12 + 1:02}-03",
+            known_at=f"2025-{number % 12 + 1:02}-04",
+        )
         for number in range(60)
     ]
     late = [payment(payment_id="L1", occurred_at="2025-01-03", known_at="2026-06-01")]
@@ -100,7 +113,8 @@ def test_a_volume_outside_the_usual_is_refused_unless_accepted(tmp_path):
     for count, share in ((69, "69%"), (151, "151%")):
         source = write(tmp_path / f"odd-{count}", nightly(4, count))
         with pytest.raises(
-            ContractError, match=rf"Table 'payments' has {count} rows, {share} of the usual 100 for a Wednesday.*--accept-volume"
+            ContractError,
+            match=rf"Table 'payments' has {count} rows, {share} of the usual 100 for a Wednesday.*--accept-volume",
         ):
             ingest(source, tmp_path / "store", PARAMS)
     report = ingest(tmp_path / "odd-69", tmp_path / "store", PARAMS, accept_volume="bank holiday")

@@ -32,16 +32,21 @@ def test_every_form_of_an_amount_becomes_its_documented_value_or_code(tmp_path):
     frame = store.tables()["balances"]
     values = dict(zip(zip(frame["account_no"], frame["taken_on"], strict=True), frame["balance"], strict=True))
     number = dict(zip(("A1", "A2"), account_number(["A1", "A2"]), strict=True))
-    faulty = {(json.loads(raw)["account_id"], json.loads(raw)["taken_on"]): code for raw, code in codes(tmp_path / "store").items()}
+    faulty = {
+        (json.loads(raw)["account_id"], json.loads(raw)["taken_on"]): code
+        for raw, code in codes(tmp_path / "store").items()
+    }
     found = [
-        values.get((number[row["account_id"]], day(row["taken_on"])), faulty.get((row["account_id"], row["taken_on"]))) for row in rows
+        values.get((number[row["account_id"]], day(row["taken_on"])), faulty.get((row["account_id"], row["taken_on"])))
+        for row in rows
     ]
     assert len(AMOUNT_FORMS) >= 40
     assert dict(zip([form for form, _ in AMOUNT_FORMS], found, strict=True)) == dict(AMOUNT_FORMS)
 
 
 @pytest.mark.parametrize(
-    ("account_id", "text", "minor"), [("J1", "5000", 5000), ("K1", "1.234", 1234), ("K1", "1.2", 1200), ("A1", "1.2", 120)]
+    ("account_id", "text", "minor"),
+    [("J1", "5000", 5000), ("K1", "1.234", 1234), ("K1", "1.2", 1200), ("A1", "1.2", 120)],
 )
 def test_money_has_the_decimals_of_its_currency(tmp_path, account_id, text, minor):
     _, store = taken(tmp_path, payments=[payment(account_id=account_id, amount=text)])

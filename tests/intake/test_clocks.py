@@ -54,11 +54,20 @@ BAD_TIMES = [
 
 
 def test_what_is_no_instant_is_refused_whatever_the_engine_would_make_of_it(tmp_path):
-    reports, _ = taken(tmp_path, contacts=[contact(contact_id=f"T{number}", occurred_at=form) for number, form in enumerate(BAD_TIMES)])
+    reports, _ = taken(
+        tmp_path, contacts=[contact(contact_id=f"T{number}", occurred_at=form) for number, form in enumerate(BAD_TIMES)]
+    )
     assert reports["contacts"].codes == {"TS_FORMAT": len(BAD_TIMES)}
 
 
-ZONES = ["Europe/Paris", "America/Santiago", "Pacific/Apia", "Australia/Lord_Howe", "Africa/Casablanca", "America/New_York"]
+ZONES = [
+    "Europe/Paris",
+    "America/Santiago",
+    "Pacific/Apia",
+    "Australia/Lord_Howe",
+    "Africa/Casablanca",
+    "America/New_York",
+]
 
 
 @given(st.datetimes(dt.datetime(1971, 1, 1), dt.datetime(2099, 12, 30)), st.sampled_from(ZONES))

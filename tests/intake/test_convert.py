@@ -1,4 +1,6 @@
-"""Files of other systems: every amount and day is read right or refused, every row is written or left out by a named reason."""
+"""Files of other systems: every amount and day is read right or refused,
+every row is written or left out by a named reason.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ tables:
 """
 
 
-def converted(place: Path, text: str, form: str, encoding: str = "utf-8", name: str = "items.csv") -> list[dict[str, str]]:
+def converted(
+    place: Path, text: str, form: str, encoding: str = "utf-8", name: str = "items.csv"
+) -> list[dict[str, str]]:
     """The charges that come of one file under one description of its form."""
     source = place / "theirs"
     source.mkdir(exist_ok=True)
@@ -54,7 +58,7 @@ def one(expression: str, cell: str | None) -> str | None:
         return engine.execute(f"SELECT {expression} FROM (SELECT ?::VARCHAR AS cell)", [cell]).fetchone()[0]
 
 
-# ---- amounts ---------------------------------------------------------------------------------------------------------------------------
+# ---- amounts ---------------------------------------------------------------------------------------------------------
 
 GERMAN = Form(decimal=",", thousands=".", currency_marks=("€", "EUR"))
 ENGLISH = Form(decimal=".", thousands=",", currency_marks=("$", "USD"))
@@ -123,7 +127,7 @@ def test_no_amount_is_misread_whatever_form_it_is_read_by(value, marks, other, s
     assert found is None or Decimal(found) == value
 
 
-# ---- days ------------------------------------------------------------------------------------------------------------------------------
+# ---- days ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -175,7 +179,7 @@ def test_an_hour_is_of_the_named_zone_and_one_that_never_was_is_refused(cell, ex
     assert one(moment("cell", Form(dates="DD.MM.YYYY HH:mm", zone="Europe/Berlin"), Kind.TIME), cell) == expected
 
 
-# ---- files -----------------------------------------------------------------------------------------------------------------------------
+# ---- files -----------------------------------------------------------------------------------------------------------
 
 PLAIN = 'dates: DD.MM.YYYY, decimal: ",", thousands: "."'
 LINES = ["No{0}Due{0}Amount", "R1{0}31.01.2026{0}1.190{1}00", "R2{0}01.02.2026{0}5{1}50-"]
@@ -194,7 +198,14 @@ def test_encodings_delimiters_and_line_ends_are_read(tmp_path, end, encoding, ma
 
 
 def test_a_preamble_a_total_row_and_blank_lines_are_no_rows(tmp_path):
-    lines = ["Open items;;", ";;", *(line.format(";", ",") for line in LINES[:2]), "", LINES[2].format(";", ","), "Summe;;1.184,50"]
+    lines = [
+        "Open items;;",
+        ";;",
+        *(line.format(";", ",") for line in LINES[:2]),
+        "",
+        LINES[2].format(";", ","),
+        "Summe;;1.184,50",
+    ]
     form = f'{PLAIN}, delimiter: ";", header_line: 3, leave_out: {{total: {{column: "No", like: "Summe"}}}}'
     rows = converted(tmp_path, "\n".join(lines) + "\n", form)
     assert [(row["charge_id"], row["due_on"], row["amount"]) for row in rows] == RIGHT
@@ -203,7 +214,11 @@ def test_a_preamble_a_total_row_and_blank_lines_are_no_rows(tmp_path):
 @pytest.mark.parametrize(
     ("text", "form", "message"),
     [
-        ("No;Due;Amount\nR1;31.01.2026;1,00\n", PLAIN, r"line 1: lacks 'Amount'.*'Due', 'No'.*perhaps `delimiter: \";\"`"),
+        (
+            "No;Due;Amount\nR1;31.01.2026;1,00\n",
+            PLAIN,
+            r"line 1: lacks 'Amount'.*'Due', 'No'.*perhaps `delimiter: \";\"`",
+        ),
         (
             "No;Due;Amount\nR1;2026-01-31;1,00\n",
             f'{PLAIN}, delimiter: ";"',
@@ -214,9 +229,17 @@ def test_a_preamble_a_total_row_and_blank_lines_are_no_rows(tmp_path):
             f'{PLAIN}, delimiter: ";"',
             r"line 4, 'Amount' -> charges.amount '1.00'",
         ),
-        ("No;Due;Amount\nR1;;1,00\n", f'{PLAIN}, delimiter: ";"', r"line 2, 'Due' -> charges.due_on: must not be empty"),
+        (
+            "No;Due;Amount\nR1;;1,00\n",
+            f'{PLAIN}, delimiter: ";"',
+            r"line 2, 'Due' -> charges.due_on: must not be empty",
+        ),
         ("No;Due;Amount\nR1;31.01.2026\n", f'{PLAIN}, delimiter: ";"', r"has too few or too many cells at line 2"),
-        ("No;Due;Amount\nR1;31.01.2026;1.00\n", 'dates: DD.MM.YYYY, delimiter: ";"', r"wanted plain digits; declare `decimal:`"),
+        (
+            "No;Due;Amount\nR1;31.01.2026;1.00\n",
+            'dates: DD.MM.YYYY, delimiter: ";"',
+            r"wanted plain digits; declare `decimal:`",
+        ),
         ("No,Due,Amount\nR1,max@example.org,1\n", "dates: DD.MM.YYYY", r"'xxx@xxxxxxx.xxx'"),
     ],
 )
@@ -266,7 +289,7 @@ def test_a_taken_folder_and_an_absent_file_are_refused(tmp_path):
         convert(load_mapping(tmp_path / "m.yaml"), tmp_path / "theirs", tmp_path / "ours")
 
 
-# ---- values ----------------------------------------------------------------------------------------------------------------------------
+# ---- values ----------------------------------------------------------------------------------------------------------
 
 VALUES = """
 files:
@@ -294,10 +317,26 @@ def convert_values(place: Path, *lines: str) -> tuple[Conversion, list[dict[str,
 
 
 def test_joined_mapped_turned_and_waiting_values(tmp_path):
-    made, rows = convert_values(tmp_path, "7,1,A,2026-01-30,3,,12.50,P,", "7,2,B,2026-02-27,2,3.00,0.00,W,cash", ",,,,,,,,")
+    made, rows = convert_values(
+        tmp_path, "7,1,A,2026-01-30,3,,12.50,P,", "7,2,B,2026-02-27,2,3.00,0.00,W,cash", ",,,,,,,,"
+    )
     assert rows == [
-        {"payment_id": "7/1", "account_id": "A", "occurred_at": "2026-02-02", "amount": "12.50", "kind": "payment", "method": "transfer"},
-        {"payment_id": "7/2", "account_id": "B", "occurred_at": "2026-03-01", "amount": "-3.00", "kind": "credit", "method": "cash"},
+        {
+            "payment_id": "7/1",
+            "account_id": "A",
+            "occurred_at": "2026-02-02",
+            "amount": "12.50",
+            "kind": "payment",
+            "method": "transfer",
+        },
+        {
+            "payment_id": "7/2",
+            "account_id": "B",
+            "occurred_at": "2026-03-01",
+            "amount": "-3.00",
+            "kind": "credit",
+            "method": "cash",
+        },
     ]
     assert made.text().startswith("book -> payments: 3 rows = 2 written, 1 left out (not meant by `where`)")
 
@@ -339,32 +378,48 @@ def test_messages_show_the_shape_of_what_may_be_personal():
     assert seen("1.190,00 EUR", Kind.MONEY) == "'1.190,00 EUR'"
 
 
-# ---- mappings --------------------------------------------------------------------------------------------------------------------------
+# ---- mappings --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", shipped())
 def test_each_shipped_mapping_reads_what_its_system_exports(name, tmp_path):
     export(name, tmp_path / "theirs")
     made = convert(load_mapping(place_of(name)), tmp_path / "theirs", tmp_path / "ours")
-    assert {table: [tuple(row.values()) for row in rows_of(tmp_path / "ours" / f"{table}.csv")] for table in made.rows} == EXPECTED[name]
+    assert {
+        table: [tuple(row.values()) for row in rows_of(tmp_path / "ours" / f"{table}.csv")] for table in made.rows
+    } == EXPECTED[name]
     assert all(one.rows == one.out + sum(one.left.values()) for one in made.passed)
     if "accounts" in made.rows:
         report = ingest(tmp_path / "ours", tmp_path / "store", params_with(), dry_run=True)
-        assert [(table.name, table.quarantined) for table in report.tables] == [(table.name, 0) for table in report.tables]
+        assert [(table.name, table.quarantined) for table in report.tables] == [
+            (table.name, 0) for table in report.tables
+        ]
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("files: {}\ntables: {charges: {from: x, columns: {charge_id: A}}}", "takes rows from 'x'.*lacks account_id, due_on, amount, kind"),
+        (
+            "files: {}\ntables: {charges: {from: x, columns: {charge_id: A}}}",
+            "takes rows from 'x'.*lacks account_id, due_on, amount, kind",
+        ),
         (CHARGES % 'decimal: "?"', "is undecided"),
         (CHARGES % 'dates: "?"', "is undecided"),
         (CHARGES % "dates: DD.MM", "must name year, month and day once"),
         (CHARGES % 'decimal: ",", thousands: ","', "must be two marks"),
         (CHARGES % "encoding: utf-88", "must be an encoding"),
-        (CHARGES.replace("kind: {constant: invoice}", "kind: {constant: invoice, column: x}") % "dates: ISO", "exactly one of column"),
-        (CHARGES.replace("kind: {constant: invoice}", "kind: {constant: invoice}, colour: x") % "dates: ISO", "fills 'colour'"),
-        (CHARGES.replace("charge_id: No", "charge_id: {column: No, turned: true}") % "dates: ISO", "has a sign, but is no amount"),
+        (
+            CHARGES.replace("kind: {constant: invoice}", "kind: {constant: invoice, column: x}") % "dates: ISO",
+            "exactly one of column",
+        ),
+        (
+            CHARGES.replace("kind: {constant: invoice}", "kind: {constant: invoice}, colour: x") % "dates: ISO",
+            "fills 'colour'",
+        ),
+        (
+            CHARGES.replace("charge_id: No", "charge_id: {column: No, turned: true}") % "dates: ISO",
+            "has a sign, but is no amount",
+        ),
         ("- a", "must have the sections"),
         ("files: [", "is not YAML at line 2"),
     ],

@@ -1,4 +1,6 @@
-"""Deliveries as files: which are refused and why, what control files prove, and that form and cut make no difference."""
+"""Deliveries as files: which are refused and why, what control files prove,
+and that form and cut make no difference.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,8 @@ HEAD = "payment_id,account_id,occurred_at,amount,kind\n"
         ("payments.csv", ",".join(f"c{number}" for number in range(1002)) + "\n", r"LIMIT_COLUMNS"),
         ("payments.csv", HEAD + "x" * 9_000_000 + "\n", r"LIMIT_CELL"),
         ("payments.csv", HEAD + "x" * 1_100_000 + ",A1,2026-01-01,1.00,payment\n", r"LIMIT_CELL"),
-        ("payments.csv.gz", gzip.compress(b"payment_id,account_id\n" * 999, mtime=0)[:-20], r"cut off or damaged: it does not unpack"),
+        ("payments.csv.gz", gzip.compress(b"payment_id,account_id\n" * 999, mtime=0)[:-20], (r"cut off or damaged: "
+            r"it does not unpack")),
         ("payments.csv.gz", gzip.compress(HEAD.encode() + b"0" * 120_000_000, 9, mtime=0), r"LIMIT_"),
         ("payments.csv.gz", gzip.compress(HEAD.encode() + b"0000\n" * 30_000_000, 6, mtime=0), r"LIMIT_SIZE"),
         ("payments.parquet", b"PAR1 is not enough PAR1", r"is not a whole Parquet file"),
@@ -94,7 +97,9 @@ def test_all_faults_of_all_files_are_named_at_once(tmp_path):
 def test_faults_of_reading_and_of_rows_are_named_together(tmp_path):
     source = write(tmp_path / "source", world(charges=[charge(kind="x")]))
     (source / "payments.csv").write_text(HEAD + "P1,A1\n")
-    with pytest.raises(ContractError, match=r"'payments.csv' has too few.*Table 'charges': 1 of 3 rows are faulty \(ENUM_UNKNOWN 1; "):
+    with pytest.raises(
+        ContractError, match=r"'payments.csv' has too few.*Table 'charges': 1 of 3 rows are faulty \(ENUM_UNKNOWN 1; "
+    ):
         ingest(source, tmp_path / "store", params_with(max_fault_rows=0.02))
 
 
@@ -188,9 +193,15 @@ def test_a_control_file_that_agrees_is_quiet(tmp_path):
     assert Store(tmp_path / "store").complete_through()["charges"] == day("2026-02-28")
 
 
-@pytest.mark.parametrize(("vouched", "through"), [({}, "2026-03-05"), ({"complete_through": "2026-02-28"}, "2026-02-28")])
-def test_a_table_left_out_of_an_increment_reaches_as_far_as_the_feeds_unless_it_was_vouched_for(tmp_path, vouched, through):
-    ingest(write(tmp_path / "first", world(payments=PAYMENTS), controls={"charges": vouched}), tmp_path / "store", PARAMS)
+@pytest.mark.parametrize(
+    ("vouched", "through"), [({}, "2026-03-05"), ({"complete_through": "2026-02-28"}, "2026-02-28")]
+)
+def test_a_table_left_out_of_an_increment_reaches_as_far_as_the_feeds_unless_it_was_vouched_for(
+    tmp_path, vouched, through
+):
+    ingest(
+        write(tmp_path / "first", world(payments=PAYMENTS), controls={"charges": vouched}), tmp_path / "store", PARAMS
+    )
     later = payment(payment_id="X9", occurred_at="2026-03-05")
     ingest(write(tmp_path / "second", {"payments": [later]}), tmp_path / "store", PARAMS)
     assert Store(tmp_path / "store").complete_through()["charges"] == day(through)
@@ -208,14 +219,18 @@ def test_a_control_file_that_differs_refuses(tmp_path, control, match):
 
 def test_sums_over_unreadable_amounts_are_not_proven_and_said_so(tmp_path):
     source = write(
-        tmp_path / "source", world(charges=[charge(amount="NaN")]), controls={"charges": {"rows": 3, "sums": {"EUR": "150", "JPY": "5000"}}}
+        tmp_path / "source",
+        world(charges=[charge(amount="NaN")]),
+        controls={"charges": {"rows": 3, "sums": {"EUR": "150", "JPY": "5000"}}},
     )
     report = ingest(source, tmp_path / "store", PARAMS)
     assert any("not proven for 'EUR'" in warning for warning in report.warnings)
 
 
 def test_zero_rows_are_taken_when_vouched_for(tmp_path):
-    source = write(tmp_path / "source", world(payments=[]), controls={"payments": {"rows": 0, "complete_through": "2026-02-10"}})
+    source = write(
+        tmp_path / "source", world(payments=[]), controls={"payments": {"rows": 0, "complete_through": "2026-02-10"}}
+    )
     ingest(source, tmp_path / "store", PARAMS)
     store = Store(tmp_path / "store")
     assert len(store.tables()["payments"]) == 0
@@ -226,12 +241,15 @@ def test_zero_rows_are_taken_when_vouched_for(tmp_path):
 
 def test_rows_without_a_control_file_are_warned_about(tmp_path):
     report = ingest(write(tmp_path / "source", world()), tmp_path / "store", PARAMS)
-    assert report.warnings == ["No control file vouches for accounts, charges: a file cut at the end of a row is not noticed."]
+    assert report.warnings == [
+        "No control file vouches for accounts, charges: a file cut at the end of a row is not noticed."
+    ]
     assert "WARNING No control file" in report.text()
 
 
 @pytest.mark.parametrize(("limits", "match"), [
-    ({"max_fault_rows": 0.3}, r"1 of 3 rows are faulty \(ENUM_UNKNOWN 1; first in 'charges.csv' line 4\), more than ingest.max_fault_rows"),
+    ({"max_fault_rows": 0.3}, (r"1 of 3 rows are faulty \(ENUM_UNKNOWN 1; "
+        r"first in 'charges.csv' line 4\), more than ingest.max_fault_rows")),
     ({"max_fault_money": 0.9}, r"Table 'charges': 95\.2% of its EUR lies in faulty rows"),
 ])  # fmt: skip
 def test_too_many_faults_refuse_the_delivery(tmp_path, limits, match):
@@ -252,13 +270,17 @@ def test_the_report_shows_that_it_adds_up(tmp_path):
 
 @pytest.mark.parametrize(("form", "parts"), [("csv", 1), ("csv", 7), ("csv.gz", 2), ("parquet", 1), ("parquet", 3)])
 def test_the_store_is_the_same_from_any_form_and_cut(tmp_path, form, parts):
-    tables = world(payments=[payment(payment_id=f"N{number}", occurred_at=f"2026-02-{number % 27 + 1:02}") for number in range(40)])
+    tables = world(
+        payments=[payment(payment_id=f"N{number}", occurred_at=f"2026-02-{number % 27 + 1:02}") for number in range(40)]
+    )
     ingest(write(tmp_path / "plain", tables), tmp_path / "expected", PARAMS)
     backwards = {name: rows[::-1] for name, rows in tables.items()}
     controls = {name: {"rows": len(rows)} for name, rows in tables.items()} if parts > 1 else None
     ingest(write(tmp_path / "cut", backwards, form, parts, controls), tmp_path / "store", PARAMS)
     assert content(tmp_path / "store") == content(tmp_path / "expected")
-    names = [sorted(path.name for path in (tmp_path / place).glob("*/shard=*/*.parquet")) for place in ("store", "expected")]
+    names = [
+        sorted(path.name for path in (tmp_path / place).glob("*/shard=*/*.parquet")) for place in ("store", "expected")
+    ]
     assert names[0] == names[1]  # the files are named after their bytes
     again = ingest(tmp_path / "plain", tmp_path / "store", PARAMS)
     assert [table.accepted for table in again.tables] == [0, 0, 0]
@@ -307,7 +329,9 @@ def test_parquet_columns_that_would_lose_something_are_refused(tmp_path, column,
 def test_a_parquet_bomb_is_refused_unopened(tmp_path):
     source = write(tmp_path / "source", world())
     rows = pa.DictionaryArray.from_arrays(pa.array([0] * 5_000_000, pa.int8()), pa.array(["P"]))
-    with pq.ParquetWriter(source / "payments.parquet", pa.schema([(name, rows.type) for name in ("payment_id", "account_id")])) as writer:
+    with pq.ParquetWriter(
+        source / "payments.parquet", pa.schema([(name, rows.type) for name in ("payment_id", "account_id")])
+    ) as writer:
         for _ in range(25):
             writer.write_table(pa.table({"payment_id": rows, "account_id": rows}))
     with pytest.raises(ContractError, match=r"LIMIT_SIZE"):
@@ -315,7 +339,12 @@ def test_a_parquet_bomb_is_refused_unopened(tmp_path):
     pq.write_table(pa.table({f"c{number}": [""] for number in range(1001)}), source / "payments.parquet")
     with pytest.raises(ContractError, match=r"LIMIT_COLUMNS"):
         ingest(source, tmp_path / "store", PARAMS)
-    pq.write_table(pa.table({"payment_id": ["x" * 30_000_000]}), source / "payments.parquet", compression="none", use_dictionary=False)
+    pq.write_table(
+        pa.table({"payment_id": ["x" * 30_000_000]}),
+        source / "payments.parquet",
+        compression="none",
+        use_dictionary=False,
+    )
     with pytest.raises(ContractError, match=r"LIMIT_CELL"):
         ingest(source, tmp_path / "store", PARAMS)
 
@@ -327,7 +356,13 @@ SECRET = "Zaphod-Beeblebrox-4711"
 
 @pytest.mark.parametrize(
     ("name", "cell"),
-    [("account_id", f"{SECRET} x"), ("occurred_at", SECRET), ("amount", SECRET), ("kind", SECRET), ("method", f"{SECRET}\t")],
+    [
+        ("account_id", f"{SECRET} x"),
+        ("occurred_at", SECRET),
+        ("amount", SECRET),
+        ("kind", SECRET),
+        ("method", f"{SECRET}\t"),
+    ],
 )
 def test_no_message_holds_a_cell(tmp_path, name, cell, capsys):
     source = write(tmp_path / "source", world(payments=[payment(**{name: cell})]))
@@ -357,7 +392,9 @@ def test_the_sample_comes_in_without_a_fault(tmp_path):
 def test_planted_faults_are_found_under_their_codes_on_their_lines_and_no_others(tmp_path, form):
     simulate(400, 5, tmp_path / "source", months=6, faults=True, file_format=form)
     params = load(HOUSE / "params.yaml")
-    lenient = params.model_copy(update={"ingest": params.ingest.model_copy(update={"max_fault_rows": 1.0, "max_fault_money": 1.0})})
+    lenient = params.model_copy(
+        update={"ingest": params.ingest.model_copy(update={"max_fault_rows": 1.0, "max_fault_money": 1.0})}
+    )
     ingest(tmp_path / "source", tmp_path / "store", lenient)
     with (tmp_path / "source" / "truth" / "faults.csv").open() as stream:
         planted = {(row["table"], row["file"], int(row["line"]), row["code"]) for row in csv.DictReader(stream)}

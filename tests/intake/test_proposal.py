@@ -1,4 +1,6 @@
-"""A mapping proposed from files: what they show is written, what they do not show is left as `?`, and no conversion takes a `?`."""
+"""A mapping proposed from files: what they show is written, what they do not show is left as `?`,
+and no conversion takes a `?`.
+"""
 
 from __future__ import annotations
 

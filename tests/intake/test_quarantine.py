@@ -84,7 +84,9 @@ FAULTS = [
 
 @pytest.fixture(scope="module")
 def faulty_world(tmp_path_factory):
-    """All the faulty rows in one delivery, each payment under its own id; reports, store, and the line each row was written on."""
+    """All the faulty rows in one delivery, each payment under its own id; reports, store,
+    and the line each row was written on.
+    """
     tables = {"payments": [*PAYMENTS]}
     lines = []
     for number, (table, row, _) in enumerate(FAULTS):
@@ -102,7 +104,9 @@ def test_good_rows_beside_faulty_ones_come_in(faulty_world):
     assert sum(report.quarantined for report in reports.values()) == len(FAULTS)
 
 
-@pytest.mark.parametrize("number", range(len(FAULTS)), ids=[f"{table}-{code}-{number}" for number, (table, _, code) in enumerate(FAULTS)])
+@pytest.mark.parametrize(
+    "number", range(len(FAULTS)), ids=[f"{table}-{code}-{number}" for number, (table, _, code) in enumerate(FAULTS)]
+)
 def test_a_faulty_row_is_set_aside_under_its_code_with_its_raw_text(faulty_world, number):
     _, store, lines = faulty_world
     table, row, code = FAULTS[number]

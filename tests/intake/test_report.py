@@ -10,7 +10,9 @@ from tests.worlds.deliveries import PAYMENTS, payment, taken
 
 
 def test_the_report_says_where_the_first_five_rows_set_aside_stand(tmp_path):
-    reports, store = taken(tmp_path, payments=[*PAYMENTS, *(payment(payment_id=f"B{number}", kind="x") for number in range(7))])
+    reports, store = taken(
+        tmp_path, payments=[*PAYMENTS, *(payment(payment_id=f"B{number}", kind="x") for number in range(7))]
+    )
     places = ", ".join(f"'payments.csv' line {line}" for line in (4, 5, 6, 7, 8))
     assert reports["payments"].text().endswith(f"quarantined: ENUM_UNKNOWN 7; first in {places}")
     (record,) = store.deliveries()

@@ -1,4 +1,6 @@
-"""Delivered tables read the plain way: pandas over the CSV cells, balance, arrears and recovery by the contract's words. Slow, obvious."""
+"""Delivered tables read the plain way: pandas over the CSV cells, balance,
+arrears and recovery by the contract's words. Slow, obvious.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,10 @@ def read(folder: Path) -> dict[str, pd.DataFrame]:
 
 
 def decimals_of(accounts: pd.DataFrame) -> dict[str, int]:
-    return {account: 0 if currency == "JPY" else 2 for account, currency in zip(accounts["account_id"], accounts["currency"], strict=True)}
+    return {
+        account: 0 if currency == "JPY" else 2
+        for account, currency in zip(accounts["account_id"], accounts["currency"], strict=True)
+    }
 
 
 def net_settlements(payments: pd.DataFrame, known_before: int) -> pd.DataFrame:
@@ -64,8 +69,17 @@ def net_settlements(payments: pd.DataFrame, known_before: int) -> pd.DataFrame:
 
 def scorable(tables: dict[str, pd.DataFrame], night: int) -> pd.DataFrame:
     """account_id -> balance, arrears, portfolio of the accounts scorable on the night, by the contract's words."""
-    accounts = tables["accounts"].query("known < @night").sort_values("known", kind="stable").groupby("account_id").last()
-    charges = tables["charges"].query("known < @night").sort_values("known", kind="stable").groupby("charge_id").last().reset_index()
+    accounts = (
+        tables["accounts"].query("known < @night").sort_values("known", kind="stable").groupby("account_id").last()
+    )
+    charges = (
+        tables["charges"]
+        .query("known < @night")
+        .sort_values("known", kind="stable")
+        .groupby("charge_id")
+        .last()
+        .reset_index()
+    )
     settled = net_settlements(tables["payments"], night)
     taken = tables["balances"].query("known < @night").sort_values("taken_on_day").groupby("account_id").last()
 
@@ -77,35 +91,51 @@ def scorable(tables: dict[str, pd.DataFrame], night: int) -> pd.DataFrame:
     arrears = (total(charges[charges["due_on_day"] < night], "amount_minor") - paid).clip(lower=0)
     since = taken["taken_on_day"].to_dict()
     paid_since = total(settled[settled["occurred_at_day"] > settled["account_id"].map(since).astype(float)], "net")
-    billed_since = total(charges[charges["issued_on_day"] > charges["account_id"].map(since).astype(float)], "amount_minor")
+    billed_since = total(
+        charges[charges["issued_on_day"] > charges["account_id"].map(since).astype(float)], "amount_minor"
+    )
     stated = accounts.index.isin(taken.index)
     balance = balance.where(~stated, taken["balance_minor"].reindex(accounts.index) - paid_since + billed_since)
     arrears = arrears.where(~stated, (taken["arrears_minor"].reindex(accounts.index) - paid_since).clip(lower=0))
 
-    left = tables["statuses"].query("known < @night and from_on_day <= @night and status in ('closed', 'sold', 'agency')")
+    left = tables["statuses"].query(
+        "known < @night and from_on_day <= @night and status in ('closed', 'sold', 'agency')"
+    )
     left = left.sort_values("known", kind="stable").groupby(["account_id", "status", "from_on"]).last().reset_index()
     left = left[(left["until_on_day"] == NONE) | (left["until_on_day"] >= night)]
     placed = (accounts["placed_on_day"] > NONE) & (accounts["placed_on_day"] < night)
-    rows = pd.DataFrame({"balance": balance, "arrears": arrears, "portfolio": accounts["portfolio"], "debtor_id": accounts["debtor_id"]})
+    rows = pd.DataFrame(
+        {"balance": balance, "arrears": arrears, "portfolio": accounts["portfolio"], "debtor_id": accounts["debtor_id"]}
+    )
     return rows[(balance > 0) & ((arrears > 0) | placed) & ~accounts.index.isin(left["account_id"])]
 
 
 def recovered(tables: dict[str, pd.DataFrame], night: int, horizon: int, maturity: int) -> dict[str, float]:
-    """account_id -> payments of [night, night + horizon) less their own reversals, all known before night + horizon + maturity."""
+    """account_id -> payments of [night, night + horizon) less their own reversals,
+    all known before night + horizon + maturity.
+    """
     rows = net_settlements(tables["payments"], night + horizon + maturity)
-    rows = rows[(rows["kind"] == "payment") & (rows["occurred_at_day"] >= night) & (rows["occurred_at_day"] < night + horizon)]
+    rows = rows[
+        (rows["kind"] == "payment") & (rows["occurred_at_day"] >= night) & (rows["occurred_at_day"] < night + horizon)
+    ]
     return rows.groupby("account_id")["net"].sum().to_dict()
 
 
 def unobservable(tables: dict[str, pd.DataFrame], night: int, horizon: int) -> set[str]:
     """Accounts that were sold, recalled, given to an agency or lost from sight inside the window."""
     rows = tables["statuses"]
-    lost = rows["status"].isin(["sold", "agency", "outcome_unknown"]) | ((rows["status"] == "closed") & (rows["detail"] == "recalled"))
+    lost = rows["status"].isin(["sold", "agency", "outcome_unknown"]) | (
+        (rows["status"] == "closed") & (rows["detail"] == "recalled")
+    )
     return set(rows[lost & (rows["from_on_day"] >= night) & (rows["from_on_day"] < night + horizon)]["account_id"])
 
 
-def judged(tables: dict[str, pd.DataFrame], truth: pd.DataFrame, horizon: int = 30, maturity: int = 14) -> tuple[pd.DataFrame, int]:
-    """Scorable rows of matured nights beside their truth (`recovered`, `amount`), and the number of scorable rows without a truth."""
+def judged(
+    tables: dict[str, pd.DataFrame], truth: pd.DataFrame, horizon: int = 30, maturity: int = 14
+) -> tuple[pd.DataFrame, int]:
+    """Scorable rows of matured nights beside their truth (`recovered`, `amount`),
+    and the number of scorable rows without a truth.
+    """
     truth = truth.assign(night=[day_of(date) for date in truth["as_of"]])
     last, nights, untold = int(truth["night"].max()), [], 0
     for night, told in truth.groupby("night"):

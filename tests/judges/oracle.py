@@ -1,7 +1,9 @@
-"""The judge of features: plain loops over a world's rows, straight from the words of the contract and of each declaration.
+"""The judge of features: plain loops over a world's rows, straight from the words of the
+contract and of each declaration.
 
-Takes `world.rows` (lists of dictionaries in the inner form). Slow and obvious; shares with features/ only the declarations, the order of
-the contract's values and the meaning of an empty cell. What the ledger shows comes from its own judge, night by night.
+Takes `world.rows` (lists of dictionaries in the inner form). Slow and obvious; shares with features/ only the
+declarations, the order of the contract's values and the meaning of an empty cell. What the ledger shows comes from its
+own judge, night by night.
 """
 
 from __future__ import annotations
@@ -30,9 +32,17 @@ MONTH_PARTS = {"start": 5, "early": 13, "middle": 16, "late": 24, "end": 31}  # 
 class Judge:
     """The value of any declaration for (account_id, as_of) pairs of one cohort; None is missing."""
 
-    def __init__(self, rows: dict, cohort: list[tuple[str, int]], terms: Terms, catalogue, complete: dict | None = None):
+    def __init__(
+        self, rows: dict, cohort: list[tuple[str, int]], terms: Terms, catalogue, complete: dict | None = None
+    ):
         """complete: table -> portfolio -> last day that was all delivered."""
-        self.rows, self.cohort, self.terms, self.catalogue, self.complete = rows, cohort, terms, catalogue, complete or {}
+        self.rows, self.cohort, self.terms, self.catalogue, self.complete = (
+            rows,
+            cohort,
+            terms,
+            catalogue,
+            complete or {},
+        )
         self._figures: dict = {}
         self._values: dict = {}
         self._events: dict = {}
@@ -48,7 +58,9 @@ class Judge:
         account = books.account_row(self.rows, account_id, as_of)
         if isinstance(entry, Attribute):
             return _given(account.get(entry.called))
-        if isinstance(entry, Feature | Noun) and not all(self.delivered(table, account["portfolio"], as_of) for table in entry.needs):
+        if isinstance(entry, Feature | Noun) and not all(
+            self.delivered(table, account["portfolio"], as_of) for table in entry.needs
+        ):
             return None
         if isinstance(entry, Noun):
             return self.fact(entry.called, account, as_of)
@@ -112,7 +124,11 @@ class Judge:
 
     def _reversals(self, account_id: str, as_of: int) -> list[dict]:
         return [
-            {"day": row["occurred_on"], "order": (row["occurred_at"], row["known_at"], row["amount"]), "amount": row["amount"]}
+            {
+                "day": row["occurred_on"],
+                "order": (row["occurred_at"], row["known_at"], row["amount"]),
+                "amount": row["amount"],
+            }
             for row in books.rows_of(self.rows, "payments", account_id)
             if row["kind"] == "reversal" and row["known_on"] < as_of
         ]
@@ -139,7 +155,15 @@ class Judge:
         found = []
         for row in books.in_force(books.rows_of(self.rows, "contacts", account_id), ("contact_id",), as_of):
             hour = row["occurred_minute"] // 60
-            day_part = "night" if hour < 8 or hour >= 22 else "morning" if hour < 12 else "afternoon" if hour < 18 else "evening"
+            day_part = (
+                "night"
+                if hour < 8 or hour >= 22
+                else "morning"
+                if hour < 12
+                else "afternoon"
+                if hour < 18
+                else "evening"
+            )
             classes = (
                 CHANNELS.index(row["channel"]), DIRECTIONS.index(row["direction"]),
                 OUTCOMES.index(row["outcome"]) if row["outcome"] else len(OUTCOMES),
@@ -195,7 +219,11 @@ class Judge:
         found = []
         for night in self.nights(account_id, as_of):
             before, now = self.figures(account_id, night - 1)[2], self.figures(account_id, night)[2]
-            found += [{"day": night - 1, "order": (night, edge), "to": str(edge)} for edge in (30, 60, 90) if before < edge <= now]
+            found += [
+                {"day": night - 1, "order": (night, edge), "to": str(edge)}
+                for edge in (30, 60, 90)
+                if before < edge <= now
+            ]
         return found
 
     def _cures(self, account_id: str, as_of: int) -> list[dict]:
@@ -223,7 +251,9 @@ class Judge:
         """All nights through as_of on which anything of the account can have been known."""
         if account_id not in self._first_known:
             known = [
-                row["known_on"] for table in ("charges", "balances", "payments") for row in books.rows_of(self.rows, table, account_id)
+                row["known_on"]
+                for table in ("charges", "balances", "payments")
+                for row in books.rows_of(self.rows, table, account_id)
             ]
             self._first_known[account_id] = min(known, default=None)
         first = self._first_known[account_id]
@@ -274,16 +304,25 @@ class Judge:
         return self._following(name, account_id, opened_on, as_of)
 
     def _first_payment_default(self, account_id: str, as_of: int):
-        billed = [event for event in self.events("charges", account_id, as_of) if event["kind"] in ("principal", "instalment", "invoice")]
+        billed = [
+            event
+            for event in self.events("charges", account_id, as_of)
+            if event["kind"] in ("principal", "instalment", "invoice")
+        ]
         if not billed:
             return None
         last_day = min(event["day"] for event in billed) + 30
-        if any(event["day"] <= last_day and event["day"] < as_of for event in self.events("payments", account_id, as_of)):
+        if any(
+            event["day"] <= last_day and event["day"] < as_of for event in self.events("payments", account_id, as_of)
+        ):
             return 0
         return 1 if last_day < as_of else None
 
     def _of_all_accounts(self, name: str, account: dict, as_of: int):
-        own = [books.account_row(self.rows, other, as_of) for other in sorted({row["account_id"] for row in self.rows["accounts"]})]
+        own = [
+            books.account_row(self.rows, other, as_of)
+            for other in sorted({row["account_id"] for row in self.rows["accounts"]})
+        ]
         own = [row for row in own if row is not None and row["debtor_id"] == account["debtor_id"]]
         if name == "debtor_accounts_ever":
             return len(own)
@@ -302,7 +341,9 @@ class Judge:
             return sum(1 for days in worst.values() if days >= 90)
         settled = []
         for row in own:
-            balances = {night: self.figures(row["account_id"], night)[0] for night in self.nights(row["account_id"], as_of)}
+            balances = {
+                night: self.figures(row["account_id"], night)[0] for night in self.nights(row["account_id"], as_of)
+            }
             owed = [night for night, balance in balances.items() if balance > 0]
             if not owed or balances[as_of] > 0:
                 continue
@@ -342,7 +383,9 @@ class Judge:
         if name == "attempts_since_last_payment":
             return sum(1 for day in attempts if not payments or day > max(payments))
         if name == "payments_after_contact_180d":
-            return sum(1 for day in payments if day >= as_of - 180 and any(0 <= day - attempt <= 7 for attempt in attempts))
+            return sum(
+                1 for day in payments if day >= as_of - 180 and any(0 <= day - attempt <= 7 for attempt in attempts)
+            )
         span = range(max(as_of - 180, opened_on if opened_on is not None else 0), as_of)
         after = sum(1 for day in span if any(0 <= day - attempt <= 7 for attempt in attempts))
         return after if name == "days_after_contact_180d" else len(span) - after
@@ -361,7 +404,9 @@ class Judge:
         currencies = {currency for currency, _ in own}
         is_money = entry.unit == "money" and len(currencies) > 1
         if entry.agg in (Agg.MAX, Agg.MIN):
-            if not all(self.delivered(table, book, as_of) for book in books_of_own for table in self.tables_behind(entry.of)):
+            if not all(
+                self.delivered(table, book, as_of) for book in books_of_own for table in self.tables_behind(entry.of)
+            ):
                 return None
             given = [value for _, value in own if value is not None]
             return None if not given or is_money else (max if entry.agg is Agg.MAX else min)(given)
@@ -373,7 +418,9 @@ class Judge:
             return None
         total = Decimal(0)
         for currency, value in own:
-            total += Decimal(int(value)) * Decimal(str(self.terms.rates[currency])).scaleb(-self.terms.decimals[currency])
+            total += Decimal(int(value)) * Decimal(str(self.terms.rates[currency])).scaleb(
+                -self.terms.decimals[currency]
+            )
         exact = Fraction(total) / Fraction(
             Decimal(str(self.terms.rates[account["currency"]])).scaleb(-self.terms.decimals[account["currency"]])
         )

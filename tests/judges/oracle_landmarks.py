@@ -21,7 +21,11 @@ def landmark(
 ) -> tuple[float | None, float | None, str]:
     """(worked, paid, missing); labels: the judge's own of the same account and night."""
     known_before = as_of + label.horizon_days + label.maturity_days
-    attempts = [row["occurred_on"] for row in _last_versions(rows.get("contacts", []), account_id, known_before) if _is_ours(row)]
+    attempts = [
+        row["occurred_on"]
+        for row in _last_versions(rows.get("contacts", []), account_id, known_before)
+        if _is_ours(row)
+    ]
     early = any(as_of <= day < as_of + days for day in attempts)
     late = any(as_of + days <= day < as_of + label.horizon_days for day in attempts)
     missing = ""

@@ -1,6 +1,8 @@
-"""The judge of ledger, cohort and labels: plain loops over a world's rows, straight from the words of the contract. Slow and obvious.
+"""The judge of ledger, cohort and labels: plain loops over a world's rows, straight from the words of the contract.
+Slow and obvious.
 
-Takes `world.rows` (lists of dictionaries in the inner form). Nothing here is shared with features/ but the meaning of an empty cell.
+Takes `world.rows` (lists of dictionaries in the inner form). Nothing here is shared with features/ but the meaning of
+an empty cell.
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ def net(payment: dict, rows: dict, day: int) -> int:
 
 
 def taken_back_after(payment: dict, rows: dict, taken_on: int, day: int) -> int:
-    """What reversals dated after a statement took back, of those known before the day; never more than earlier ones left."""
+    """What reversals dated after a statement took back, of those known before the day;
+    never more than earlier ones left.
+    """
     named = [
         row for row in rows_of(rows, "payments", payment["account_id"])
         if row["kind"] == "reversal" and row["reverses"] == payment["payment_id"] and row["known_on"] < day
@@ -59,7 +63,9 @@ def settled_by(rows: dict, account_id: str, day: int) -> list[tuple[dict, int]]:
 
 
 def first_known_on(charge: dict, rows: dict) -> int:
-    versions = [row for row in rows_of(rows, "charges", charge["account_id"]) if row["charge_id"] == charge["charge_id"]]
+    versions = [
+        row for row in rows_of(rows, "charges", charge["account_id"]) if row["charge_id"] == charge["charge_id"]
+    ]
     return min(versions, key=lambda row: row["known_at"])["known_on"]
 
 
@@ -75,13 +81,17 @@ def figures(rows: dict, account_id: str, day: int, terms: Terms) -> tuple[int, i
     statements = in_force(taken, ("taken_on",), day)
     payments = settled_by(rows, account_id, day)
     if statements:
-        balance, overdue = _after_statement(max(statements, key=lambda row: row["taken_on"]), charges, payments, rows, day)
+        balance, overdue = _after_statement(
+            max(statements, key=lambda row: row["taken_on"]), charges, payments, rows, day
+        )
     else:
         balance, overdue = _derived(charges, payments, day)
     arrears = sum(unpaid for _, unpaid in overdue)
     dated = [since for since, unpaid in overdue if unpaid > 0 and since is not None]
     # Before the account itself is known its first row tells the tolerance.
-    account = account_row(rows, account_id, day) or min(rows_of(rows, "accounts", account_id), key=lambda row: row["known_at"])
+    account = account_row(rows, account_id, day) or min(
+        rows_of(rows, "accounts", account_id), key=lambda row: row["known_at"]
+    )
     tolerance = terms.dpd_tolerance.get((account["portfolio"], account["currency"]), 0)
     days_past_due = day - min(dated) if dated and arrears > tolerance else 0
     return balance, arrears, days_past_due
@@ -100,7 +110,9 @@ def _derived(charges: list[dict], payments: list[tuple[dict, int]], day: int) ->
     return balance, _oldest_first(charges, unpaid, pool + _adjusted(charges, day), day)
 
 
-def _after_statement(statement: dict, charges: list[dict], payments: list[tuple[dict, int]], rows: dict, day: int) -> tuple[int, list]:
+def _after_statement(
+    statement: dict, charges: list[dict], payments: list[tuple[dict, int]], rows: dict, day: int
+) -> tuple[int, list]:
     taken_on = statement["taken_on"]
     later = []
     for row in charges:
@@ -135,7 +147,8 @@ def _after_statement(statement: dict, charges: list[dict], payments: list[tuple[
     again = min(reopened, pool - settles)
     overdue = [(since, stated - settles), (min(reopened_since, default=None), reopened - again)]
     overdue += _oldest_first(falling_due, unpaid, pool - settles - again, day)
-    # Beyond what is stated no more can be due than is owed. What is left out keeps its day: which charge was paid is not known.
+    # Beyond what is stated no more can be due than is owed. What is left out keeps its day:
+    # which charge was paid is not known.
     too_much = max(0, sum(left for _, left in overdue) - max(0, balance, stated - pool))
     return balance, [*overdue, (None, -too_much)]
 
@@ -158,7 +171,11 @@ def _oldest_first(charges: list[dict], unpaid: dict, pool: int, day: int) -> lis
 
 def statuses_in_force(rows: dict, account_id: str, day: int) -> set[str]:
     known = in_force(rows_of(rows, "statuses", account_id), ("status", "from_on"), day)
-    return {row["status"] for row in known if row["from_on"] <= day and (row["until_on"] == NO_DAY or row["until_on"] >= day)}
+    return {
+        row["status"]
+        for row in known
+        if row["from_on"] <= day and (row["until_on"] == NO_DAY or row["until_on"] >= day)
+    }
 
 
 def reason(rows: dict, account_id: str, day: int, terms: Terms) -> str | None:
@@ -193,21 +210,38 @@ def cures(rows: dict, account_id: str, first: int, last: int, terms: Terms) -> l
     found = []
     for day in range(first, last + 1):
         fell = figures(rows, account_id, day - 1, terms)[2] > 0 and figures(rows, account_id, day, terms)[2] == 0
-        news = any(max(row["known_on"], row["occurred_on"]) == day - 1 and worth > 0 for row, worth in settled_by(rows, account_id, day))
+        news = any(
+            max(row["known_on"], row["occurred_on"]) == day - 1 and worth > 0
+            for row, worth in settled_by(rows, account_id, day)
+        )
         found += [day] if fell and news else []
     return found
 
 
 def labels(
-    rows: dict, account_id: str, day: int, terms: Terms, label: LabelTerms, complete_through: int, decimals: dict[str, int]
+    rows: dict,
+    account_id: str,
+    day: int,
+    terms: Terms,
+    label: LabelTerms,
+    complete_through: int,
+    decimals: dict[str, int],
 ) -> dict[str, object]:
-    """recovered, recovered_amount, defaulted (None where missing) and the two reasons for missing, of one scorable account and night."""
+    """recovered, recovered_amount, defaulted (None where missing) and the two reasons for missing,
+    of one scorable account and night.
+    """
     horizon, matured = day + label.horizon_days, day + label.horizon_days + label.maturity_days
     default_horizon = day + label.default_horizon_days
     default_matured = default_horizon + label.maturity_days
     balance, _, days_past_due = figures(rows, account_id, day, terms)
     account = account_row(rows, account_id, day)
-    found = {"recovered": None, "recovered_amount": None, "defaulted": None, "recovered_missing": "", "defaulted_missing": ""}
+    found = {
+        "recovered": None,
+        "recovered_amount": None,
+        "defaulted": None,
+        "recovered_missing": "",
+        "defaulted_missing": "",
+    }
 
     found["recovered_missing"] = _unobservable(rows, account_id, day, horizon, matured, complete_through)
     if not found["recovered_missing"]:
@@ -217,11 +251,15 @@ def labels(
                 paid += net(row, rows, matured)
         paid = min(paid, balance)
         least = max(
-            Fraction(1), Fraction(str(label.min_amount)) * 10 ** decimals[account["currency"]], Fraction(str(label.min_share)) * balance
+            Fraction(1),
+            Fraction(str(label.min_amount)) * 10 ** decimals[account["currency"]],
+            Fraction(str(label.min_share)) * balance,
         )
         found["recovered_amount"], found["recovered"] = paid, int(paid >= least)
 
-    found["defaulted_missing"] = _unobservable(rows, account_id, day, default_horizon, default_matured, complete_through)
+    found["defaulted_missing"] = _unobservable(
+        rows, account_id, day, default_horizon, default_matured, complete_through
+    )
     if found["defaulted_missing"] != "not_delivered" and (
         days_past_due >= label.default_dpd or statuses_in_force(rows, account_id, day) & {"default", "charged_off"}
     ):
@@ -230,7 +268,9 @@ def labels(
         begun = [
             row
             for row in rows_of(rows, "statuses", account_id)
-            if row["status"] in ("default", "charged_off") and day <= row["from_on"] < default_horizon and row["known_on"] < default_matured
+            if row["status"] in ("default", "charged_off")
+            and day <= row["from_on"] < default_horizon
+            and row["known_on"] < default_matured
         ]
         reached = worst(rows, account_id, day, default_horizon - 1, terms) >= label.default_dpd
         found["defaulted"] = int(bool(begun) or reached)

@@ -1,4 +1,6 @@
-"""Who may be contacted: named cases, each with its citation; what is unknown; stops, holds, appointments, clocks; the check."""
+"""Who may be contacted: named cases, each with its citation; what is unknown; stops, holds, appointments, clocks;
+the check.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,7 @@ from tests.worlds.eligibility_worlds import (
 )
 from tests.worlds.worlds import World, day
 
-# --- Regulation F ------------------------------------------------------------------------------------------------------------------------
+# --- Regulation F -----------------------------------------------------------------------------------------------------
 
 
 def test_regulation_f_seven_calls_in_seven_days_per_debt():
@@ -65,7 +67,9 @@ def test_regulation_f_counts_each_debt_apart_and_one_call_about_two_debts_once_f
     world = an_account(a_world(), "b")
     for number in range(1, 7):
         for name in ("a", "b"):
-            world.contact((MONDAY - number, 60_000), "call", "no_answer", contact_id=f"about both {number}", account_id=name)
+            world.contact(
+                (MONDAY - number, 60_000), "call", "no_answer", contact_id=f"about both {number}", account_id=name
+            )
     calls(world, 1, account_id="a")
     found = judged(world)
     assert channel(found, world, "call", "a")["rule"] == "US.call_frequency"
@@ -85,7 +89,8 @@ def test_regulation_f_waits_seven_days_after_a_conversation_whose_day_is_day_one
     world = calls(a_world(), 6, outcome="right_party")
     row = channel(judged(world), world, "call")
     assert (row["verdict"], row["rule"]) == ("deferred", "US.after_conversation")
-    assert local(row["first_permitted"], "America/Chicago") == "2026-11-17 08:00"  # spoken on the 10th: day 1; the 17th is free
+    # spoken on the 10th: day 1; the 17th is free
+    assert local(row["first_permitted"], "America/Chicago") == "2026-11-17 08:00"
     over = calls(a_world(), 7, outcome="right_party")
     assert channel(judged(over), over, "call")["verdict"] == "permitted"
 
@@ -101,7 +106,9 @@ def test_a_call_whose_outcome_is_not_recorded_may_have_been_a_conversation():
 
 
 def test_regulation_f_hours_are_eight_to_nine_with_the_margin():
-    """15 USC 1692c(a)(1); 12 CFR 1006.6(b)(1)(i): 08:00-21:00 where the consumer is; nothing new in the last 15 minutes."""
+    """15 USC 1692c(a)(1); 12 CFR 1006.6(b)(1)(i): 08:00-21:00 where the consumer is;
+    nothing new in the last 15 minutes.
+    """
     world = a_world()
     assert hours(channel(judged(world), world, "call")) == "08:00-20:45"
 
@@ -124,7 +131,7 @@ def test_messages_need_consent_in_the_united_states():
     assert channel(judged(creditor), creditor, "email")["verdict"] == "permitted"
 
 
-# --- states, cities, countries -----------------------------------------------------------------------------------------------------------
+# --- states, cities, countries ----------------------------------------------------------------------------------------
 
 
 def test_massachusetts_two_calls_or_texts_in_seven_days_by_creditors_too():
@@ -170,7 +177,9 @@ def test_district_of_columbia_forbids_visits():
 
 
 def test_new_york_city_before_and_after_the_first_of_september_2026():
-    """6 RCNY 5-77(b)(1)(iv): two communications in seven days until 2026-08-31; three attempts over all media per account from then on."""
+    """6 RCNY 5-77(b)(1)(iv): two communications in seven days until 2026-08-31;
+    three attempts over all media per account from then on.
+    """
     last = day("2026-08-31")
     world = calls(a_world("US-NY/NYC", "agency"), 1, 2, as_of=last)
     row = channel(judged(world, last), world, "call")
@@ -217,7 +226,9 @@ def test_quebec_is_closed_on_easter_monday_by_the_regulators_own_list():
 
 
 def test_australia_counts_contact_made_per_account_and_names_its_own_holidays():
-    """ASIC RG 96 part 2 s4(a), s5(b)-(c): 3 a week, 10 a month, contact made; national holidays closed, Easter Sunday among them."""
+    """ASIC RG 96 part 2 s4(a), s5(b)-(c): 3 a week, 10 a month, contact made; national holidays closed,
+    Easter Sunday among them.
+    """
     world = calls(a_world("AU-VIC", "owner"), 1, 2, 3, 4, 5, 6)
     assert channel(judged(world), world, "call")["contacts_left"] == 3  # no answer is no contact made
     for number in (1, 2, 3):
@@ -265,7 +276,8 @@ def test_united_kingdom_states_no_number_so_the_product_defaults_apply():
         "product.hours",
         "2026-11-16 08:00",
     )
-    boxing = channel(judged(world, day("2026-12-28")), world, "call")  # Boxing Day falls on a Saturday: observed on Monday
+    # Boxing Day falls on a Saturday: observed on Monday
+    boxing = channel(judged(world, day("2026-12-28")), world, "call")
     assert local(boxing["first_permitted"], "Europe/London") == "2026-12-29 08:00"
 
 
@@ -315,14 +327,16 @@ def test_a_place_whose_holidays_are_not_recorded_blocks():
 
 
 def test_holidays_of_japan_close_our_default_hours_but_not_the_laws():
-    """Money Lending Business Act art. 21(1)(i): 21:00-08:00 is closed, holidays are not; Labour Thanksgiving Day 2026-11-23."""
+    """Money Lending Business Act art. 21(1)(i): 21:00-08:00 is closed, holidays are not;
+    Labour Thanksgiving Day 2026-11-23.
+    """
     world = a_world("JP", "agency", debtor_type="commercial")
     found = judged(world, day("2026-11-23"))
     assert hours(channel(found, world, "call")) == "08:00-20:45"
     assert channel(found, world, "email")["rule"] == "product.hours"
 
 
-# --- unknown is never open ---------------------------------------------------------------------------------------------------------------
+# --- unknown is never open --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -342,7 +356,9 @@ def test_holidays_of_japan_close_our_default_hours_but_not_the_laws():
 )
 def test_unknown_places_and_zones_block_and_say_so(columns, rule):
     world = World("UTC").deliver("accounts", "contacts", "statuses", "payments")
-    world.account("a", **{"jurisdiction": "US-TX", "time_zone": "America/Chicago", "portfolio": "buyer", "opened_on": 0} | columns)
+    world.account(
+        "a", **{"jurisdiction": "US-TX", "time_zone": "America/Chicago", "portfolio": "buyer", "opened_on": 0} | columns
+    )
     found = judged(world)
     row = account(found, world)
     assert (row["group"], row["rule"]) == ("excluded", rule)
@@ -358,10 +374,13 @@ def test_an_unknown_kind_of_debtor_blocks():
 
 
 @pytest.mark.parametrize(
-    ("place", "without"), [("US-TX", "US"), ("US-TX", "US-TX"), ("US-NY/NYC", "US-NY"), ("FR", "EU"), ("FR-75", "FR"), ("GB-ENG", "GB")]
+    ("place", "without"),
+    [("US-TX", "US"), ("US-TX", "US-TX"), ("US-NY/NYC", "US-NY"), ("FR", "EU"), ("FR-75", "FR"), ("GB-ENG", "GB")],
 )
 def test_every_place_above_and_every_overlay_must_be_signed_off(place, without):
-    eligibility = PARAMS.eligibility.model_copy(update={"signed_off": tuple(name for name in SIGNED if name != without)})
+    eligibility = PARAMS.eligibility.model_copy(
+        update={"signed_off": tuple(name for name in SIGNED if name != without)}
+    )
     world = a_world(place, "owner")
     row = account(judged(world, params=PARAMS.model_copy(update={"eligibility": eligibility})), world)
     assert (row["group"], row["rule"]) == ("excluded", "place.not_signed_off")
@@ -397,7 +416,8 @@ def test_a_clock_that_is_not_of_the_place_is_held_to_both():
 
 
 @pytest.mark.parametrize(
-    ("portfolio", "rule"), [("monthly", "contacts.unknown"), ("silent", "contacts.unknown"), ("unwatched", "statuses.unknown")]
+    ("portfolio", "rule"),
+    [("monthly", "contacts.unknown"), ("silent", "contacts.unknown"), ("unwatched", "statuses.unknown")],
 )
 def test_a_feed_that_is_not_known_defers(portfolio, rule):
     world = a_world("GB-ENG", portfolio)
@@ -405,8 +425,15 @@ def test_a_feed_that_is_not_known_defers(portfolio, rule):
     assert (row["group"], row["rule"], row["first_permitted"]) == ("deferred", rule, NO_TIME)
 
 
-@pytest.mark.parametrize(("through", "group"), [({}, "deferred"), ({"contacts": MONDAY - 5, "statuses": MONDAY - 1}, "deferred"),
-                                                ({"contacts": MONDAY - 4, "statuses": MONDAY - 4}, "permitted")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("through", "group"),
+    [
+        ({}, "deferred"),
+        ({"contacts": MONDAY - 5, "statuses": MONDAY - 1}, "deferred"),
+        # fmt: skip
+        ({"contacts": MONDAY - 4, "statuses": MONDAY - 4}, "permitted"),
+    ],
+)
 def test_a_late_feed_defers_beyond_the_quiet_days(through, group):
     world = a_world("GB-ENG", "owner")
     assert account(judged(world, through=through), world)["group"] == group
@@ -424,7 +451,7 @@ def test_another_account_of_the_debtor_in_a_book_without_a_log_defers_both():
     assert [account(found, world, name)["rule"] for name in ("a", "b")] == ["contacts.unknown"] * 2
 
 
-# --- stops, ways out, holds --------------------------------------------------------------------------------------------------------------
+# --- stops, ways out, holds -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", ALWAYS_STOP)
@@ -442,7 +469,11 @@ def test_stop_statuses_exclude_while_they_are_in_force(status):
 
 
 def test_a_stop_taken_back_by_a_later_version_no_longer_stops():
-    world = a_world("FR", "owner").status("dispute", MONDAY - 30).status("dispute", MONDAY - 30, MONDAY - 10, known_at=MONDAY - 9)
+    world = (
+        a_world("FR", "owner")
+        .status("dispute", MONDAY - 30)
+        .status("dispute", MONDAY - 30, MONDAY - 10, known_at=MONDAY - 9)
+    )
     assert account(judged(world), world)["group"] == "permitted"
 
 
@@ -496,16 +527,24 @@ def test_a_plan_defers_without_an_end_that_could_be_known():
 
 
 def test_an_open_promise_defers_until_its_day_and_grace_are_over():
-    world = a_world("GB-ENG", "owner").contact((MONDAY - 20, 60_000), "call", "promise", promise_amount=1000, promise_due_on=MONDAY)
+    world = a_world("GB-ENG", "owner").contact(
+        (MONDAY - 20, 60_000), "call", "promise", promise_amount=1000, promise_due_on=MONDAY
+    )
     row = account(judged(world), world)
-    assert (row["group"], row["rule"], local(row["first_permitted"], "Europe/London")) == ("deferred", "promise", "2026-11-20 00:00")
+    assert (row["group"], row["rule"], local(row["first_permitted"], "Europe/London")) == (
+        "deferred",
+        "promise",
+        "2026-11-20 00:00",
+    )
     assert local(channel(judged(world), world, "call")["first_permitted"], "Europe/London") == "2026-11-20 08:00"
     assert account(judged(world, MONDAY + 3), world)["rule"] == "promise"
     assert account(judged(world, MONDAY + 4), world)["group"] == "permitted"
 
 
 def test_a_promise_already_kept_no_longer_defers_unless_the_money_went_back():
-    world = a_world("GB-ENG", "owner").contact((MONDAY - 20, 60_000), "call", "promise", promise_amount=1000, promise_due_on=MONDAY)
+    world = a_world("GB-ENG", "owner").contact(
+        (MONDAY - 20, 60_000), "call", "promise", promise_amount=1000, promise_due_on=MONDAY
+    )
     world.payment((MONDAY - 20, 70_000), 900, payment_id="p")
     assert account(judged(world), world)["group"] == "permitted"
     world.reversal((MONDAY - 2, 70_000), 500, "p")
@@ -514,13 +553,15 @@ def test_a_promise_already_kept_no_longer_defers_unless_the_money_went_back():
 
 def test_a_promise_corrected_by_a_later_version_no_longer_defers():
     world = a_world("GB-ENG", "owner")
-    world.contact((MONDAY - 50, 60_000), "call", "promise", contact_id="k", promise_amount=1000, promise_due_on=MONDAY + 5)
+    world.contact(
+        (MONDAY - 50, 60_000), "call", "promise", contact_id="k", promise_amount=1000, promise_due_on=MONDAY + 5
+    )
     assert account(judged(world), world)["rule"] == "promise"
     world.contact((MONDAY - 50, 60_000), "call", "refusal", contact_id="k", known_at=MONDAY - 45)
     assert account(judged(world), world)["group"] == "permitted"
 
 
-# --- appointments ------------------------------------------------------------------------------------------------------------------------
+# --- appointments -----------------------------------------------------------------------------------------------------
 
 
 def test_an_appointment_is_kept_to_the_minute():
@@ -528,7 +569,11 @@ def test_an_appointment_is_kept_to_the_minute():
     found = judged(world)
     assert hours(channel(found, world, "call")) == "14:37-14:52"
     row = account(found, world)
-    assert (row["group"], row["appointment"], local(row["appointment_at"], "Europe/London")) == ("permitted", True, "2026-11-16 14:37")
+    assert (row["group"], row["appointment"], local(row["appointment_at"], "Europe/London")) == (
+        "permitted",
+        True,
+        "2026-11-16 14:37",
+    )
 
 
 def test_an_appointment_is_outside_the_wait_that_follows_the_conversation_in_which_it_was_agreed():
@@ -547,7 +592,9 @@ def test_an_appointment_does_not_open_what_the_law_leaves_shut():
     assert (row["verdict"], row["rule"]) == ("deferred", "appointment.outside_hours")
     assert local(row["first_permitted"], "America/Chicago") == "2026-11-17 08:00"
     assert account(found, world)["appointment_at"] == NO_TIME
-    massachusetts = calls(a_world("US-MA", "owner"), 1, 2).status("callback", MONDAY, known_at=MONDAY - 2, detail="10:00")
+    massachusetts = calls(a_world("US-MA", "owner"), 1, 2).status(
+        "callback", MONDAY, known_at=MONDAY - 2, detail="10:00"
+    )
     assert channel(judged(massachusetts), massachusetts, "call")["rule"] == "US-MA.calls_personal"
 
 
@@ -573,13 +620,23 @@ def test_a_legal_deadline_is_read_from_the_legal_status():
     assert account(judged(world, day("2026-12-02")), world)["legal_deadline_on"] == NO_DAY
 
 
-# --- clocks ------------------------------------------------------------------------------------------------------------------------------
+# --- clocks -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("night", "zone", "length"), [("2026-03-08", "America/Chicago", 765), ("2026-11-01", "America/Chicago", 765),
-                                                       ("2026-03-29", "Europe/Paris", 0), ("2026-10-25", "Europe/Paris", 0)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("night", "zone", "length"),
+    [
+        ("2026-03-08", "America/Chicago", 765),
+        ("2026-11-01", "America/Chicago", 765),
+        # fmt: skip
+        ("2026-03-29", "Europe/Paris", 0),
+        ("2026-10-25", "Europe/Paris", 0),
+    ],
+)
 def test_both_nights_on_which_the_clocks_change(night, zone, length):
-    """08:00 is 08:00 on the clock of the day: 13:00 UTC after the spring change in Chicago, 14:00 UTC after the autumn change."""
+    """08:00 is 08:00 on the clock of the day: 13:00 UTC after the spring change in Chicago,
+    14:00 UTC after the autumn change.
+    """
     place, portfolio = ("US-TX", "buyer") if zone.startswith("America") else ("FR", "owner")
     world = a_world(place, portfolio)
     row = channel(judged(world, day(night)), world, "call")
@@ -587,7 +644,10 @@ def test_both_nights_on_which_the_clocks_change(night, zone, length):
         assert row["verdict"] == "deferred"
         monday = (dt.date.fromisoformat(night) + dt.timedelta(days=1)).isoformat()
         assert local(row["first_permitted"], zone) == f"{monday} 08:00"
-        assert row["first_permitted"] == instant(day(monday), 480, "UTC", late=True) - (7200 if night < "2026-06" else 3600) * 1_000_000
+        assert (
+            row["first_permitted"]
+            == instant(day(monday), 480, "UTC", late=True) - (7200 if night < "2026-06" else 3600) * 1_000_000
+        )
         return
     assert (hours(row), row["until_minute"] - row["from_minute"]) == ("08:00-20:45", length)
     assert row["first_permitted"] == instant(day(night), 13 * 60 if night < "2026-06" else 14 * 60, "UTC", late=True)
@@ -596,7 +656,10 @@ def test_both_nights_on_which_the_clocks_change(night, zone, length):
 def test_a_skipped_minute_and_a_repeated_minute_are_read_to_the_safe_side():
     spring, autumn = day("2026-03-08"), day("2026-11-01")
     assert instant(spring, 150, "America/Chicago", late=True) > instant(spring, 150, "America/Chicago", late=False)
-    assert instant(autumn, 90, "America/Chicago", late=True) - instant(autumn, 90, "America/Chicago", late=False) == 3_600_000_000
+    assert (
+        instant(autumn, 90, "America/Chicago", late=True) - instant(autumn, 90, "America/Chicago", late=False)
+        == 3_600_000_000
+    )
     assert minute_on_clock(instant(spring + 1, 0, "America/Chicago", late=False), "America/Chicago", spring) == 1440
 
 
@@ -608,7 +671,7 @@ def test_a_late_evening_contact_counts_on_the_later_of_its_two_days():
     assert channel(judged(earlier), earlier, "call")["verdict"] == "permitted"
 
 
-# --- the check at the moment of contact --------------------------------------------------------------------------------------------------
+# --- the check at the moment of contact -------------------------------------------------------------------------------
 
 
 def asked(world: World, at: str, name: str = "call", account_id: str = "a", zone: str = "America/Chicago"):
@@ -621,9 +684,17 @@ def asked(world: World, at: str, name: str = "call", account_id: str = "a", zone
 def test_what_was_lawful_at_night_is_asked_again_at_the_moment():
     world = calls(a_world(), 1, 2, 3, 4, 5, 6)
     answer = asked(world, "2026-11-16 10:00")
-    assert (answer.permitted, answer.contacts_left, local(answer.until, "America/Chicago")) == (True, 1, "2026-11-16 20:45")
+    assert (answer.permitted, answer.contacts_left, local(answer.until, "America/Chicago")) == (
+        True,
+        1,
+        "2026-11-16 20:45",
+    )
     early = asked(world, "2026-11-16 07:59")
-    assert (early.permitted, early.rule, local(early.first_permitted, "America/Chicago")) == (False, "US.hours", "2026-11-16 08:00")
+    assert (early.permitted, early.rule, local(early.first_permitted, "America/Chicago")) == (
+        False,
+        "US.hours",
+        "2026-11-16 08:00",
+    )
     late = asked(world, "2026-11-16 20:45")
     assert (late.permitted, local(late.first_permitted, "America/Chicago")) == (False, "2026-11-17 08:00")
 
@@ -642,7 +713,11 @@ def test_two_attempts_keep_their_distance():
     """Product default: four hours between two attempts."""
     world = a_world().contact("2026-11-16 15:00", "call", "no_answer")
     answer = asked(world, "2026-11-16 12:59")
-    assert (answer.permitted, answer.rule, local(answer.first_permitted, "America/Chicago")) == (False, "product.pause", "2026-11-16 13:00")
+    assert (answer.permitted, answer.rule, local(answer.first_permitted, "America/Chicago")) == (
+        False,
+        "product.pause",
+        "2026-11-16 13:00",
+    )
     assert asked(world, "2026-11-16 13:00").permitted
 
 
@@ -650,7 +725,11 @@ def test_an_appointment_is_asked_for_at_its_minute():
     world = a_world().status("callback", MONDAY, known_at=MONDAY - 2, detail="14:30")
     assert asked(world, "2026-11-16 14:30").permitted
     early = asked(world, "2026-11-16 14:29")
-    assert (early.permitted, early.rule, local(early.first_permitted, "America/Chicago")) == (False, "appointment", "2026-11-16 14:30")
+    assert (early.permitted, early.rule, local(early.first_permitted, "America/Chicago")) == (
+        False,
+        "appointment",
+        "2026-11-16 14:30",
+    )
     assert not asked(world, "2026-11-16 14:45").permitted
 
 

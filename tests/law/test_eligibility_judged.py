@@ -33,7 +33,7 @@ from tests.worlds.eligibility_worlds import (
 )
 from tests.worlds.worlds import World, day
 
-# --- the judge over drawn worlds ---------------------------------------------------------------------------------------------------------
+# --- the judge over drawn worlds --------------------------------------------------------------------------------------
 
 BOOKS = ("owner", "agency", "buyer", "buyer", "agency", "monthly")
 HOMES = ("US-TX", "US-MA", "US-DC", "US-NY/NYC", "US-WA", "GB-SCT", "GB", "IE", "FR", "CA-ON", "AU-SA", "JP")
@@ -80,9 +80,11 @@ DETAILS = {"callback": ("10:00", "14:30", "22:15", None), "inconvenient": ("09:0
 
 @st.composite
 def scenes(draw):
-    """(world, night, days past due): one to three accounts of one or two debtors, few events, most of them at the edge of a window.
+    """(world, night, days past due): one to three accounts of one or two debtors, few events,
+    most of them at the edge of a window.
 
-    Most accounts lie in one place and book with its own clock, so that many rows are permitted and every single rule can be the one broken.
+    Most accounts lie in one place and book with its own clock, so that many rows are permitted and every single rule
+    can be the one broken.
     """
     night = draw(st.sampled_from(NIGHTS))
     world = World(draw(st.sampled_from(("UTC", "America/New_York", "Asia/Tokyo"))))
@@ -101,13 +103,19 @@ def scenes(draw):
     for _ in range(draw(st.sampled_from((0, 0, 1, 2, 3)))):
         _draw_status(draw, world, night, draw(st.sampled_from(names)))
     if draw(st.integers(0, 2)) == 0:
-        world.payment((night - draw(st.integers(1, 30)), 3600), draw(st.sampled_from((500, 950, 1000))), account_id=names[0])
+        world.payment(
+            (night - draw(st.integers(1, 30)), 3600), draw(st.sampled_from((500, 950, 1000))), account_id=names[0]
+        )
     return _distinct(world), night, {name: draw(st.sampled_from((10, 40, 40, 1900))) for name in names}
 
 
 def _draw_contact(draw, world: World, night: int, contact_id: str, about: list[str]) -> None:
     back = draw(st.sampled_from((1, 2, 5, 6, 6, 7, 7, 8, 30, 31, 32)))
-    when = night - back if draw(st.integers(0, 6)) == 0 else (night - back, draw(st.sampled_from((1800, 43_200, 64_800, 84_600))))
+    when = (
+        night - back
+        if draw(st.integers(0, 6)) == 0
+        else (night - back, draw(st.sampled_from((1800, 43_200, 64_800, 84_600))))
+    )
     outcome = draw(st.sampled_from(OUTCOME_SAMPLE))
     columns = {
         "direction": draw(st.sampled_from(("outbound", "outbound", "outbound", "inbound"))),
@@ -126,7 +134,11 @@ def _draw_contact(draw, world: World, night: int, contact_id: str, about: list[s
 
 
 def _draw_status(draw, world: World, night: int, account_id: str) -> None:
-    status = draw(st.sampled_from((*FREE_OF_STOPS, "callback", "inconvenient", "notice_sent"))) if draw(st.integers(0, 5)) else None
+    status = (
+        draw(st.sampled_from((*FREE_OF_STOPS, "callback", "inconvenient", "notice_sent")))
+        if draw(st.integers(0, 5))
+        else None
+    )
     status = status or draw(st.sampled_from(STATUSES))
     from_on = night - draw(st.sampled_from((-4, 0, 0, 1, 5, 6, 61)))
     until = draw(st.sampled_from((None, None, None, from_on, night - 1, night)))
@@ -162,11 +174,17 @@ def test_no_permitted_row_breaks_a_cap_a_window_a_stop_or_a_wait(scene):
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(scenes(), st.sampled_from([*ALWAYS_STOP, "plan", "opt_out_call", "opt_out_sms", "opt_out_email", "opt_out_letter"]), st.data())
+@given(
+    scenes(),
+    st.sampled_from([*ALWAYS_STOP, "plan", "opt_out_call", "opt_out_sms", "opt_out_email", "opt_out_letter"]),
+    st.data(),
+)
 def test_adding_a_stop_only_ever_removes(scene, status, data):
     world, night, overdue = scene
     before = judged(world, night, overdue=overdue)
-    more = world.only(lambda *_: True).status(status, night - 1, account_id=data.draw(st.sampled_from(sorted(overdue))), known_at=night - 1)
+    more = world.only(lambda *_: True).status(
+        status, night - 1, account_id=data.draw(st.sampled_from(sorted(overdue))), known_at=night - 1
+    )
     after = judged(_distinct(more), night, overdue=overdue)
     assert _opened(before, after) == []
 
@@ -209,7 +227,7 @@ def _opened(before, after) -> list:
     return pairs[worse].to_dict("records")
 
 
-# --- drawn rules, and canaries -----------------------------------------------------------------------------------------------------------
+# --- drawn rules, and canaries ----------------------------------------------------------------------------------------
 
 
 class Drawn(dict):
@@ -233,7 +251,10 @@ def drawn_rules(draw):
             rule["requested_exempt_days"] = draw(st.sampled_from((1, 7)))
         if rule["kind"] == "hours" and draw(st.booleans()):
             opens = draw(st.sampled_from(("00:00", "06:30", "11:00")))
-            rule["windows"] = {"mon-fri": [f"{opens}-12:00", "13:00-24:00"], "sat-sun": draw(st.sampled_from(([], ["09:00-10:00"])))}
+            rule["windows"] = {
+                "mon-fri": [f"{opens}-12:00", "13:00-24:00"],
+                "sat-sun": draw(st.sampled_from(([], ["09:00-10:00"]))),
+            }
             rule["clock"] = draw(st.sampled_from(("debtor", "America/Los_Angeles", "Asia/Kolkata")))
             rule["holidays"] = draw(st.sampled_from(("place", "allowed", ["FR"])))
         if rule["kind"] == "wait":
@@ -248,7 +269,9 @@ def drawn_rules(draw):
     return raw
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 @given(scene=scenes(), raw=drawn_rules())
 def test_no_permitted_row_breaks_drawn_rules(scene, raw, tmp_path):
     assert wrong(scene, written(raw, tmp_path), raw) == []
@@ -315,7 +338,8 @@ def test_persons_and_endpoints_are_counted_by_the_one_that_has_most(per, tmp_pat
     for number, who in ((1, "x"), (2, "x"), (3, "y"), (4, None)):
         world.contact((MONDAY - number, 60_000), "call", "no_answer", **{f"{per}_id": who})
     rules = written(raw, tmp_path)
-    assert channel(judged(world, rules=rules), world, "call")["rule"] == "US.call_frequency"  # two with x, one with nobody named
+    # two with x, one with nobody named
+    assert channel(judged(world, rules=rules), world, "call")["rule"] == "US.call_frequency"
     del world.rows["contacts"][-1]
     assert channel(judged(world, rules=rules), world, "call")["contacts_left"] == 1
 
@@ -346,7 +370,9 @@ def test_a_cap_per_number_frees_up_when_the_oldest_call_to_the_fullest_number_le
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(scenes(), st.sampled_from(("call", "sms", "email")))
 def test_the_check_before_dawn_agrees_with_the_night(scene, name):
-    """Nothing happened since midnight, so at its first permitted minute a row of the night is permitted by the check."""
+    """Nothing happened since midnight, so at its first permitted minute a row of the night is
+    permitted by the check.
+    """
     world, night, overdue = scene
     through = {"contacts": night - 1, "statuses": night - 1}
     known = world.known_before(night).deliver("contacts", "statuses", "payments")
@@ -355,5 +381,7 @@ def test_the_check_before_dawn_agrees_with_the_night(scene, name):
     for account_id in cohort["account_id"]:
         row = channel(found, known, name, account_id)
         if row["verdict"] == "permitted":
-            answer = check(Case(cohort, known.tables(), RULES, PARAMS, through), account_id, name, int(row["first_permitted"]))
+            answer = check(
+                Case(cohort, known.tables(), RULES, PARAMS, through), account_id, name, int(row["first_permitted"])
+            )
             assert (answer.permitted, answer.contacts_left) == (True, row["contacts_left"])

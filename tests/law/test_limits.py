@@ -1,4 +1,6 @@
-"""Which rule narrows a listed account's day: what a row names is what set its window and what is left of its contacts."""
+"""Which rule narrows a listed account's day: what a row names is what set its window and what
+is left of its contacts.
+"""
 
 from __future__ import annotations
 

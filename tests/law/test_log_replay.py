@@ -16,9 +16,13 @@ MONDAY = day("2026-02-02")
 def a_log(*rows: tuple[int, int, str, str]) -> pd.DataFrame:
     """(account, day, measure, channel)."""
     frame = pd.DataFrame(list(rows), columns=["account_no", "occurred_on", "measure", "channel"])
-    frame = frame.assign(contact_id=[f"k{place}" for place in range(len(frame))], direction="outbound", outcome=None, occurred_minute=-1)
+    frame = frame.assign(
+        contact_id=[f"k{place}" for place in range(len(frame))], direction="outbound", outcome=None, occurred_minute=-1
+    )
     at = (frame["occurred_on"].astype("int64") * 24 - 3) * 3_600_000_000  # midnight in Moscow
-    return frame.assign(occurred_at=at, known_on=frame["occurred_on"], known_at=at, promise_amount=-(2**63), promise_due_on=-(2**31))
+    return frame.assign(
+        occurred_at=at, known_on=frame["occurred_on"], known_at=at, promise_amount=-(2**63), promise_due_on=-(2**31)
+    )
 
 
 def test_letters_and_calls_that_come_too_soon_are_deferred_and_do_not_count_for_the_next(tmp_path):
@@ -43,4 +47,5 @@ def test_letters_and_calls_that_come_too_soon_are_deferred_and_do_not_count_for_
 def test_month_precise_measures_have_two_ends(tmp_path):
     params = _as_if_known(params_of(utility_contacts, tmp_path))
     log = a_log(*((1, MONDAY, "claim_letter", "letter") for _ in range(4)), (2, MONDAY, "claim_letter", "letter"))
-    assert _bounds(log, RULES, params) == {"claim_letter": (2, 3)}  # February holds two windows of 14 days; at worst all on one day
+    # February holds two windows of 14 days; at worst all on one day
+    assert _bounds(log, RULES, params) == {"claim_letter": (2, 3)}

@@ -42,7 +42,9 @@ def test_every_kind_of_ruling_has_its_reasoning():
         a_world("CA-ON", "agency").status("notice_sent", MONDAY - 3),
         an_account(a_world("FR", "owner"), "b", "FR", "owner").status("deceased", MONDAY - 3, account_id="b"),
         a_world("GB-ENG", "owner").status("callback", MONDAY + 2, known_at=MONDAY - 3, detail="9:15"),
-        a_world("GB-ENG", "owner").contact((MONDAY - 9, 0), "call", "promise", promise_amount=5, promise_due_on=MONDAY + 2),
+        a_world("GB-ENG", "owner").contact(
+            (MONDAY - 9, 0), "call", "promise", promise_amount=5, promise_due_on=MONDAY + 2
+        ),
         a_world("GB-ENG", "owner").status("callback", MONDAY, known_at=MONDAY - 3),
     ):
         through = {"contacts": MONDAY - 1, "statuses": MONDAY - 1}
@@ -56,7 +58,9 @@ def test_the_rule_file_is_printed_place_by_place_with_what_is_not_verified():
     text = places(RULES, PARAMS)
     assert all(f"- {name}" in text for name in RULES.all_rules)
     assert "What a sign-off means" in text
-    assert text.count("NOT verified") == sum(not rule.verified and rule.evidence != "product" for rule in RULES.all_rules.values())
+    assert text.count("NOT verified") == sum(
+        not rule.verified and rule.evidence != "product" for rule in RULES.all_rules.values()
+    )
     assert "Reg. 74 s21" in places(RULES, PARAMS, "CA-ON")
     with pytest.raises(ContractError, match="'ZZ' is not in the rule file"):
         places(RULES, PARAMS, "ZZ")

@@ -38,16 +38,26 @@ def test_the_sample_signs_off_only_places_that_exist():
 
 
 def _line_of(name: str) -> int:
-    return next(number for number, line in enumerate(RULES_FILE.read_text().splitlines(), 1) if line.strip() == f"- id: {name}")
+    return next(
+        number for number, line in enumerate(RULES_FILE.read_text().splitlines(), 1) if line.strip() == f"- id: {name}"
+    )
 
 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("        max: 7\n", "        max: 7\n        maximum: 7\n", r"Rule US.call_frequency \(line {}\): unknown key 'maximum'"),
+        (
+            "        max: 7\n",
+            "        max: 7\n        maximum: 7\n",
+            r"Rule US.call_frequency \(line {}\): unknown key 'maximum'",
+        ),
         ("        max: 7\n", "        maxx: 7\n", r"unknown key 'maxx' \(nearest: 'max'\)"),
         ("        max: 7\n", "", r"Rule US.call_frequency \(line {}\): 'max' is missing"),
-        ("        citation: 12 CFR 1006.14(b)(2)(i)(A), (b)(3)-(4)\n", "", r"Rule US.call_frequency \(line {}\): 'citation' is missing"),
+        (
+            "        citation: 12 CFR 1006.14(b)(2)(i)(A), (b)(3)-(4)\n",
+            "",
+            r"Rule US.call_frequency \(line {}\): 'citation' is missing",
+        ),
         (
             "        citation: 12 CFR 1006.14(b)(2)(i)(A), (b)(3)-(4)\n",
             "        citation: ''\n",
@@ -78,7 +88,11 @@ def _line_of(name: str) -> int:
             "        effective_to: '2026-08-31'\n        effective_from: '2026-09-30'\n",
             "effective_to must not lie before effective_from",
         ),
-        ("{month: 12, day: 25, observed: nearest_weekday}", "{month: 2, day: 30}", r"holidays.US: days.*day is out of range"),
+        (
+            "{month: 12, day: 25, observed: nearest_weekday}",
+            "{month: 2, day: 30}",
+            r"holidays.US: days.*day is out of range",
+        ),
         (
             "holidays: [FR]\n    rules",
             "holidays: [FRA]\n    rules",
@@ -136,7 +150,9 @@ def test_a_file_is_parsed_once_and_again_when_a_byte_of_it_changes(tmp_path):
 
 def test_norway_is_no_truth_value_even_without_quotes(tmp_path):
     path = tmp_path / "rules.yaml"
-    path.write_text(RULES_FILE.read_text().replace("\n  JP:\n    name:", "\n  NO:\n    name: Norway\n  JP:\n    name:", 1))
+    path.write_text(
+        RULES_FILE.read_text().replace("\n  JP:\n    name:", "\n  NO:\n    name: Norway\n  JP:\n    name:", 1)
+    )
     assert "NO" in load_rules(path).places
     assert "NO" not in RULES.places
 

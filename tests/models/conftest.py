@@ -26,7 +26,9 @@ def model(panel):
 def later(panel):
     """Matrix, labels, cohort, truth of nights after the fit window."""
     rows = (panel.cohort["as_of"] >= FIRST_TEST).to_numpy()
-    return tuple(frame[rows].reset_index(drop=True) for frame in (panel.matrix, panel.labels, panel.cohort, panel.truth))
+    return tuple(
+        frame[rows].reset_index(drop=True) for frame in (panel.matrix, panel.labels, panel.cohort, panel.truth)
+    )
 
 
 @pytest.fixture(scope="session")

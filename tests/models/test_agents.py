@@ -50,7 +50,9 @@ def test_an_agent_with_half_the_places_gets_half_the_money():
     values = a_book(60, 4).tolist()
     capacity = {"whole": 50, "half": 25}
     agents = shared_out(values, [""] * 60, capacity)
-    money = {name: sum(value for value, agent in zip(values, agents, strict=True) if agent == name) for name in capacity}
+    money = {
+        name: sum(value for value, agent in zip(values, agents, strict=True) if agent == name) for name in capacity
+    }
     assert money["whole"] / money["half"] == pytest.approx(2, rel=0.02)
 
 

@@ -1,4 +1,6 @@
-"""The age-band table, plain orders and the scorecard: what scores where no booster can, and what a model has to beat."""
+"""The age-band table, plain orders and the scorecard: what scores where no booster can,
+and what a model has to beat.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ def test_the_age_band_table_is_named_and_survives_its_folder(panel, tmp_path):
     sha256 = table.save(tmp_path / "table")
     again = load_model(tmp_path / "table", sha256)
     assert table.version == again.version == f"age-band-{sha256[:8]}"
-    assert_frame_equal(again.predict(panel.matrix, panel.cohort), table.predict(panel.matrix, panel.cohort), check_exact=True)
+    assert_frame_equal(
+        again.predict(panel.matrix, panel.cohort), table.predict(panel.matrix, panel.cohort), check_exact=True
+    )
     assert list((tmp_path / "table").iterdir()) == [tmp_path / "table" / "card.json"]
     other = panel.cohort.assign(portfolio="new_book")
     assert table.predict(panel.matrix, other)["p_recovered"].notna().all()
@@ -49,7 +53,9 @@ def test_without_any_label_a_documented_prior_scores(panel):
     scores = table.predict(panel.matrix, panel.cohort)
     assert table.version == "age-band-prior"
     assert scores["p_defaulted"].isna().all()
-    fresh, old = (scores["p_recovered"][(panel.cohort["days_past_due"] == late).to_numpy()].mean() for late in (20, 200))
+    fresh, old = (
+        scores["p_recovered"][(panel.cohort["days_past_due"] == late).to_numpy()].mean() for late in (20, 200)
+    )
     assert fresh > old > 0
     assert digest_of_saved(table) == digest_of_saved(AgeBandTable.prior(default_dpd=90, horizon_days=30))
 

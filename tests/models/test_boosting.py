@@ -1,4 +1,6 @@
-"""Growing: several seeds in one booster, threads that never change a byte, interrupts, weights of rows, contributions."""
+"""Growing: several seeds in one booster, threads that never change a byte, interrupts, weights of rows,
+contributions.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,11 @@ def test_what_fails_side_by_side_is_raised():
 
 def test_an_interrupt_drops_what_waits_and_stops_what_grows(panel, monkeypatch):
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
-    window, grown, ended = Lesson.of(panel.matrix, taught(panel), panel.cohort, teaching()).window, [], threading.Event()
+    window, grown, ended = (
+        Lesson.of(panel.matrix, taught(panel), panel.cohort, teaching()).window,
+        [],
+        threading.Event(),
+    )
     rows = np.ones(len(window.numbers), bool)
 
     def grow():

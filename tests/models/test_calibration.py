@@ -11,7 +11,17 @@ from numpy.testing import assert_array_equal
 from scipy.optimize import minimize
 from sklearn.isotonic import IsotonicRegression
 
-from models.calibration import KINDS, MIN_SLOPE, Calibrator, bounded_logit, choose_map, expit, fit_map, log_loss, with_recent_levels
+from models.calibration import (
+    KINDS,
+    MIN_SLOPE,
+    Calibrator,
+    bounded_logit,
+    choose_map,
+    expit,
+    fit_map,
+    log_loss,
+    with_recent_levels,
+)
 from models.recovery import RecoveryModel
 from models.split import debtor_folds
 from tests.worlds.panels import SETTINGS, teaching
@@ -90,7 +100,9 @@ def test_the_logistic_fit_is_the_optimum():
     for least in (-np.inf, 0.05):
         intercept, slopes = bounded_logit(columns, outcome, weight, usual=np.zeros(3), pull=2.0, least=least)
         bounds = [(None, None)] + [(None if least == -np.inf else least, None)] * 3
-        oracle = minimize(loss, np.zeros(4) + 0.1, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-14, "gtol": 1e-10}).x
+        oracle = minimize(
+            loss, np.zeros(4) + 0.1, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-14, "gtol": 1e-10}
+        ).x
         np.testing.assert_allclose([intercept, *slopes], oracle, atol=2e-4)
     assert slopes[1] == 0.05  # its own answer is negative: held at the bound
 
@@ -104,7 +116,9 @@ def test_expit_never_overflows(level):
 
 def test_class_weights_are_put_right_by_our_maps(panel, later):
     """The classic way to ruin the level: every recovery counted twelve times."""
-    weighted = RecoveryModel.fit(panel.matrix, taught(panel), panel.cohort, teaching(settings={**SETTINGS, "scale_pos_weight": 12.0}))
+    weighted = RecoveryModel.fit(
+        panel.matrix, taught(panel), panel.cohort, teaching(settings={**SETTINGS, "scale_pos_weight": 12.0})
+    )
     matrix, labels, cohort, _ = later
     assert weighted.predict(matrix, cohort)["p_recovered"].mean() == pytest.approx(labels["recovered"].mean(), rel=0.12)
     assert expit(weighted.raw(matrix, cohort)).mean() > 1.2 * labels["recovered"].mean()

@@ -1,4 +1,6 @@
-"""The fairness audit: figures by hand, intervals that know a planted wrong, groups too small to be shown, and a proxy that is found."""
+"""The fairness audit: figures by hand, intervals that know a planted wrong, groups too small to be shown,
+and a proxy that is found.
+"""
 
 from __future__ import annotations
 
@@ -91,7 +93,9 @@ def test_a_group_scored_too_low_is_named(judged, sexes):
 
 def test_small_groups_are_not_shown(judged, sexes):
     number = pd.factorize(judged.cohort["debtor_id"])[0]
-    rare = np.where(number < LEAST_DEBTORS - 1, "rare", np.where(number < 2 * LEAST_DEBTORS - 1, "just enough", "many")).astype(object)
+    rare = np.where(
+        number < LEAST_DEBTORS - 1, "rare", np.where(number < 2 * LEAST_DEBTORS - 1, "just enough", "many")
+    ).astype(object)
     assert set(audit(judged, {"audit_x": rare}, None, 0.1, 10, 1)["group"]) == {"just enough", "many"}
 
 

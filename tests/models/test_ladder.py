@@ -1,4 +1,6 @@
-"""The ladder: hand-made draws per state, its figures against a plain fit, and how often a world without effect is called proven."""
+"""The ladder: hand-made draws per state, its figures against a plain fit,
+and how often a world without effect is called proven.
+"""
 
 from __future__ import annotations
 
@@ -30,13 +32,19 @@ from models.ladder import (
 END = 800
 
 
-def drawn(rows: int, slope: float, level: float = 0.2, seed: int = 1, probability: float = 0.5, spread: float = 0.5) -> pd.DataFrame:
+def drawn(
+    rows: int, slope: float, level: float = 0.2, seed: int = 1, probability: float = 0.5, spread: float = 0.5
+) -> pd.DataFrame:
     """Draws over two years with a true level and slope; a third as many debtors as draws."""
     draw = np.random.default_rng(seed)
     night = np.sort(draw.integers(0, 700, rows))
     chance, theta = 1 / (1 + np.exp(-draw.normal(-0.8, 1.0, rows))), draw.normal(0, spread, rows)
     worked = (draw.random(rows) < probability).astype(float)
-    lift = (worked - 0.5) * np.maximum(0, level + slope * theta) if slope >= 0 else (worked - 0.5) * (level + slope * theta)
+    lift = (
+        (worked - 0.5) * np.maximum(0, level + slope * theta)
+        if slope >= 0
+        else (worked - 0.5) * (level + slope * theta)
+    )
     paid = draw.random(rows) < 1 / (1 + np.exp(-(np.log(chance / (1 - chance)) + lift)))
     return pd.DataFrame(
         {
@@ -136,7 +144,9 @@ def test_an_unproven_effect_is_believed_no_more_than_the_guard_and_less_where_dr
 def test_few_payers_conclude_nothing():
     arms = drawn(3000, 2.0)
     few = arms[(arms["worked"] == 1) | (arms["recovered"] == 0)]
-    some = pd.concat([few, arms[(arms["worked"] == 0) & (arms["recovered"] == 1)].drop_duplicates("debtor_id")[: LEAST_PAYERS - 1]])
+    some = pd.concat(
+        [few, arms[(arms["worked"] == 0) & (arms["recovered"] == 1)].drop_duplicates("debtor_id")[: LEAST_PAYERS - 1]]
+    )
     assert set(figures_of(some)) == {"draws", "debtors", "worked", "left", "payers_worked", "payers_left"}
     assert next_rung(some, None, END, has_head=True).state == UNPROVEN
 
@@ -160,7 +170,10 @@ def test_level_and_slope_are_those_of_a_plain_fit():
 
 def test_intervals_of_one_night_hold_the_truth_as_often_as_they_say():
     inside = [
-        (found["level_low_tonight"] < 0.3 < found["level_high_tonight"], found["slope_low_tonight"] < 0.0 < found["slope_high_tonight"])
+        (
+            found["level_low_tonight"] < 0.3 < found["level_high_tonight"],
+            found["slope_low_tonight"] < 0.0 < found["slope_high_tonight"],
+        )
         for seed in range(80)
         for found in [figures_of(drawn(400, 0.0, 0.3, seed=seed))]
     ]
@@ -172,7 +185,9 @@ def test_the_average_is_worked_less_left_and_what_is_foretold_narrows_it():
     found = figures_of(arms)
     sides = [arms[arms["worked"] == side]["recovered"] for side in (1, 0)]
     assert abs(found["average"] - (sides[0].mean() - sides[1].mean())) < 0.02
-    width = {name: found[f"{name}_high_tonight"] - found[f"{name}_low_tonight"] for name in ("average", "average_robust")}
+    width = {
+        name: found[f"{name}_high_tonight"] - found[f"{name}_low_tonight"] for name in ("average", "average_robust")
+    }
     assert width["average_robust"] < 0.95 * width["average"]
 
 

@@ -1,4 +1,6 @@
-"""Landmark rows against hand-made cases and plain loops; what is known too late changes none, and no day of theirs reaches a feature."""
+"""Landmark rows against hand-made cases and plain loops; what is known too late changes none,
+and no day of theirs reaches a feature.
+"""
 
 from __future__ import annotations
 
@@ -118,13 +120,20 @@ def test_equals_the_oracle(world: World, nights, days: int, through: int):
     def even(frame):
         return (frame["balance"].to_numpy() % 2 == 0) | (frame["as_of"].to_numpy() % 3 > 0)
 
-    frame, found = landmarks_of(world, nights, SHORT, even, through, days, delivers={"book": _all(world), "shop": frozenset()})
+    frame, found = landmarks_of(
+        world, nights, SHORT, even, through, days, delivers={"book": _all(world), "shop": frozenset()}
+    )
     assert list(found["account_no"]) == list(frame["account_no"])
     assert list(found["as_of"]) == list(frame["as_of"])
     for row, allowed, values in zip(frame.itertuples(), even(frame), found.itertuples(), strict=True):
         told = oracle_labels(world.rows, row.account_id, row.as_of, Terms(), SHORT, FAR, DECIMALS)
-        expected = oracle(world.rows, row.account_id, row.portfolio, row.as_of, SHORT, through, allowed, told, days, ("shop",))
-        assert tuple(None if value != value else value for value in (values.worked, values.paid, values.missing)) == expected
+        expected = oracle(
+            world.rows, row.account_id, row.portfolio, row.as_of, SHORT, through, allowed, told, days, ("shop",)
+        )
+        assert (
+            tuple(None if value != value else value for value in (values.worked, values.paid, values.missing))
+            == expected
+        )
 
 
 def _all(world: World) -> frozenset[str]:
@@ -169,8 +178,14 @@ def test_the_leak_test_catches_a_leak():
 def test_the_landmarks_own_days_touch_no_feature():
     """What happened from the night on tells who was worked and who paid, and nothing else of the row."""
     seen = owing().contact("2024-02-20 10:00", "call", "right_party").payment("2024-02-10", 700)
-    later = seen.only(lambda *_: True).contact("2024-03-02 10:00", "call", "promise", promise_amount=900, promise_due_on="2024-03-20")
-    later = later.payment("2024-03-20", 900).status("dispute", "2024-03-04", "2024-03-06").contact("2024-03-05", direction="inbound")
+    later = seen.only(lambda *_: True).contact(
+        "2024-03-02 10:00", "call", "promise", promise_amount=900, promise_due_on="2024-03-20"
+    )
+    later = (
+        later.payment("2024-03-20", 900)
+        .status("dispute", "2024-03-04", "2024-03-06")
+        .contact("2024-03-05", direction="inbound")
+    )
 
     def matrix(world: World, night: int):
         frame, tables, ledger = cohort_of(world, [night])

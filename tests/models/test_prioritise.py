@@ -1,4 +1,6 @@
-"""Net value by hand, the control group over many nights, and the groups: each account in exactly one, in the order of the contract."""
+"""Net value by hand, the control group over many nights, and the groups: each account in exactly one,
+in the order of the contract.
+"""
 
 from __future__ import annotations
 
@@ -36,13 +38,20 @@ def groups(rows: pd.DataFrame, held: pd.DataFrame | None = None, capacity=None) 
     return list(rank(rows, arms() if held is None else held, capacity or CAPACITY)["group"])
 
 
-# --- value -------------------------------------------------------------------------------------------------------------------------------
+# --- value ------------------------------------------------------------------------------------------------------------
 
 
 def test_net_value_by_hand():
-    """The example of docs/value.md: 1,000.00 USD at 25 %, worked for 20 % commission or owned; 12 days at 8 %; a call of 1.20 EUR."""
+    """The example of docs/value.md: 1,000.00 USD at 25 %, worked for 20 % commission or owned; 12 days at 8 %;
+    a call of 1.20 EUR.
+    """
     rows = pd.DataFrame(
-        {"currency": ["USD", "USD"], "portfolio": ["own", "agency"], "channel": ["call", "call"], "expected_recovery": [25_000, 25_000]}
+        {
+            "currency": ["USD", "USD"],
+            "portfolio": ["own", "agency"],
+            "channel": ["call", "call"],
+            "expected_recovery": [25_000, 25_000],
+        }
     )
     found = net_value(rows, TERMS)
     assert list(found.columns) == list(VALUE_COLUMNS)
@@ -55,14 +64,22 @@ def test_net_value_by_hand():
 
 def test_every_planned_attempt_costs_and_the_audit_sheet_shows_each_term():
     """The third line of the example of docs/value.md: two calls planned."""
-    rows = pd.DataFrame({"currency": ["USD"], "portfolio": ["own"], "channel": ["call"], "attempts": [2], "expected_recovery": [25_000]})
+    rows = pd.DataFrame(
+        {"currency": ["USD"], "portfolio": ["own"], "channel": ["call"], "attempts": [2], "expected_recovery": [25_000]}
+    )
     found = net_value(rows, TERMS).iloc[0]
     assert (found["attempts"], found["cost_per_attempt"], found["contact_cost"]) == (2, 120, 240)
-    assert found["net_value"] == round(100 * (found["fx"] * found["share"] * 250.00 * found["discount"] - 2 * 1.20)) == 22_702
+    assert (
+        found["net_value"]
+        == round(100 * (found["fx"] * found["share"] * 250.00 * found["discount"] - 2 * 1.20))
+        == 22_702
+    )
 
 
 def test_minor_units_of_both_currencies_are_respected():
-    rows = pd.DataFrame({"currency": ["JPY"], "portfolio": ["agency"], "channel": ["sms"], "expected_recovery": [100_000]})
+    rows = pd.DataFrame(
+        {"currency": ["JPY"], "portfolio": ["agency"], "channel": ["sms"], "expected_recovery": [100_000]}
+    )
     assert net_value(rows, TERMS)["net_value"].tolist() == [round(100 * (100_000 * 0.0061 * 0.2 - 0.08))]
 
 
@@ -81,7 +98,7 @@ def test_a_currency_without_a_rate_blocks_its_accounts():
     assert groups(accounts({"fx": math.nan})) == ["excluded"]
 
 
-# --- groups and order --------------------------------------------------------------------------------------------------------------------
+# --- groups and order -------------------------------------------------------------------------------------------------
 
 
 def test_every_account_is_in_one_group_decided_in_the_order_of_the_contract():
@@ -121,7 +138,9 @@ def test_one_row_per_debtor_with_its_other_accounts_joined():
 
 
 def test_the_accounts_of_a_debtor_below_capacity_are_below_it_too():
-    rows = accounts({"net_value": 9}, {"net_value": 8}, {"debtor_id": "d", "net_value": 7}, {"debtor_id": "d", "net_value": 6})
+    rows = accounts(
+        {"net_value": 9}, {"net_value": 8}, {"debtor_id": "d", "net_value": 7}, {"debtor_id": "d", "net_value": 6}
+    )
     assert groups(rows) == ["worklist", "worklist", "below_capacity", "below_capacity"]
 
 
@@ -192,7 +211,9 @@ def test_appointments_and_deadlines_come_before_the_floor():
 
 
 def test_nobody_starves_while_the_floor_has_places():
-    """24 debtors, four places, one of them the floor's: everyone is worked within floor + 24 nights, though values never change."""
+    """24 debtors, four places, one of them the floor's: everyone is worked within floor + 24 nights,
+    though values never change.
+    """
     rows = accounts(*({"net_value": 10_000 - place, "waiting_since": 0} for place in range(24)))
     seen = set()
     for night in range(100, 100 + 12 + 24):
@@ -218,7 +239,8 @@ def test_a_full_channel_sends_the_next_ones_to_their_next_channel_or_below_capac
     rows["account_no"] = np.arange(4)
     room = ChannelRoom({"call": 5, "sms": 1}, options_of(rows, ("call", 2, 0), ("sms", 1, 50)))
     found = rank(rows, arms(), {"default": 9}, room=room)
-    assert found["option"].tolist() == [0, 0, 0, 1]  # two calls each leave room for one more attempt, too little for a third debtor
+    # two calls each leave room for one more attempt, too little for a third debtor
+    assert found["option"].tolist() == [0, 0, 0, 1]
     assert found["group"].tolist() == ["worklist", "worklist", "below_capacity", "worklist"]
     assert found["rank"].tolist() == [1, 2, 0, 3]
 
@@ -243,7 +265,14 @@ def test_no_queue_and_no_channel_ever_holds_more_than_it_can(data):
     rows["waiting_since"] = data.draw(st.lists(st.integers(0, 99), min_size=len(rows), max_size=len(rows)))
     limits = {"call": data.draw(st.integers(0, 6)), "sms": data.draw(st.integers(0, 3))}
     options = options_of(rows, ("call", 2, 0), ("sms", 1, 1), ("email", 1, 2))
-    found = rank(rows, arms(), CAPACITY, 100, Floor(30, data.draw(st.sampled_from((0.0, 0.5, 1.0)))), ChannelRoom(limits, options))
+    found = rank(
+        rows,
+        arms(),
+        CAPACITY,
+        100,
+        Floor(30, data.draw(st.sampled_from((0.0, 0.5, 1.0)))),
+        ChannelRoom(limits, options),
+    )
     listed = rows.assign(place=found["option"], rank=found["rank"])[found["group"] == "worklist"]
     for queue, own in listed.groupby("queue"):
         assert sorted(own["rank"]) == list(range(1, len(own) + 1))
@@ -298,7 +327,14 @@ def slow_groups(rows: pd.DataFrame, held: set[str], capacity: dict[str, int]) ->
         elif row["net_value"] <= 0:
             found[row["account_id"]] = "no_value"
     free = [row for row in table if row["account_id"] not in found]
-    free.sort(key=lambda row: (row["appointment_at"] == NO_TIME, -row["net_value"], -row["expected_recovery"], row["account_id"]))
+    free.sort(
+        key=lambda row: (
+            row["appointment_at"] == NO_TIME,
+            -row["net_value"],
+            -row["expected_recovery"],
+            row["account_id"],
+        )
+    )
     for row in free:
         if row["debtor_id"] in listed:
             found[row["account_id"]] = "joined" if listed[row["debtor_id"]] else "below_capacity"
@@ -333,7 +369,7 @@ def test_the_order_of_the_rows_changes_nothing(portfolio, random):
     pd.testing.assert_frame_equal(rank(rows, arms(), CAPACITY), rank(rows.iloc[order], arms(), CAPACITY).sort_index())
 
 
-# --- the control group -------------------------------------------------------------------------------------------------------------------
+# --- the control group ------------------------------------------------------------------------------------------------
 CONTROL_TERMS = ControlTerms(share=0.1, span_days=44, seed=7)
 
 
@@ -354,7 +390,9 @@ def test_each_stratum_holds_out_its_share_rounded_by_a_coin():
     assert (drawn["assigned_on"] == 100).all()
     assert (drawn["until_on"] == 144).all()
     held = (drawn.set_index("debtor_id")["arm"] == CONTROL).reindex(rows["debtor_id"]).to_numpy()
-    strata = rows.assign(held=held, bucket=bucket(rows["days_past_due"]).astype("str")).groupby(["portfolio", "bucket"])["held"]
+    strata = rows.assign(held=held, bucket=bucket(rows["days_past_due"]).astype("str")).groupby(
+        ["portfolio", "bucket"]
+    )["held"]
     assert len(strata) == 12
     for _, held_of in strata:
         assert held_of.sum() in (math.floor(0.1 * len(held_of)), math.ceil(0.1 * len(held_of)))
@@ -365,7 +403,9 @@ def test_everybodys_chance_is_the_share_however_small_the_stratum():
     rows = people(300)
     rows["portfolio"] = [f"p{place // 3}" for place in range(300)]
     nights = 60
-    times = sum((draw_control(rows, NOBODY, night, CONTROL_TERMS)["arm"] == CONTROL).to_numpy() for night in range(nights))
+    times = sum(
+        (draw_control(rows, NOBODY, night, CONTROL_TERMS)["arm"] == CONTROL).to_numpy() for night in range(nights)
+    )
     assert abs(times.sum() - 1800) < 4 * math.sqrt(300 * nights * 0.1 * 0.9)
     assert (abs(times - 6) < 5 * math.sqrt(nights * 0.1 * 0.9)).all()
 
@@ -411,12 +451,17 @@ def test_who_is_not_workable_or_has_an_appointment_a_deadline_or_hardship_is_nev
 
 
 def test_hardship_on_one_account_keeps_the_whole_debtor_out_of_the_draw():
-    rows = pd.concat([people(200, hardship=False), people(200, group="excluded", hardship=True).assign(account_id="b")], ignore_index=True)
+    rows = pd.concat(
+        [people(200, hardship=False), people(200, group="excluded", hardship=True).assign(account_id="b")],
+        ignore_index=True,
+    )
     assert draw_control(rows, NOBODY, 100, CONTROL_TERMS).empty
 
 
 def test_whole_debtors_are_held_out_and_another_seed_holds_out_others():
-    rows = pd.concat([people(200), people(200).assign(account_id=[f"b{place}" for place in range(200)])], ignore_index=True)
+    rows = pd.concat(
+        [people(200), people(200).assign(account_id=[f"b{place}" for place in range(200)])], ignore_index=True
+    )
     drawn = draw_control(rows, NOBODY, 100, CONTROL_TERMS)
     assert len(drawn) == 200
     found = rank(rows, drawn, {"default": 10**6})

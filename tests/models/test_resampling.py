@@ -87,11 +87,16 @@ def plainly_captured(order, money, night, capacity):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 100), st.integers(0, 2)), min_size=1, max_size=40), st.floats(0.01, 1.0))
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 100), st.integers(0, 2)), min_size=1, max_size=40),
+    st.floats(0.01, 1.0),
+)
 def test_money_at_capacity_is_the_plain_loop(rows, capacity):
     order, money, night = (np.array(column, dtype=np.float64) for column in zip(*rows, strict=True))
     who = np.arange(len(rows))
-    (reached,), whole = captured((order,), money, night.astype(np.int64), who, np.ones((1, len(rows)), dtype=np.uint8), (capacity,))
+    (reached,), whole = captured(
+        (order,), money, night.astype(np.int64), who, np.ones((1, len(rows)), dtype=np.uint8), (capacity,)
+    )
     assert_allclose(reached[0, 0], plainly_captured(order, money, night, capacity), atol=1e-9)
     assert whole[0] == money.sum()
     assert capacity < 1 or reached[0, 0] == pytest.approx(money.sum())
@@ -123,7 +128,11 @@ def test_rows_of_one_debtor_bring_no_certainty():
     several = pd.concat([rows.cohort] * 4, ignore_index=True)
     p, outcome = np.tile(rows.scores["p_recovered"], 4), np.tile(rows.recovered, 4)
     widths = {}
-    for name, debtors in (("once", rows.cohort["debtor_id"]), ("four times", several["debtor_id"]), ("as if new", pd.Series(range(3_200)))):
+    for name, debtors in (
+        ("once", rows.cohort["debtor_id"]),
+        ("four times", several["debtor_id"]),
+        ("as if new", pd.Series(range(3_200))),
+    ):
         count = 800 if name == "once" else 3_200
         who, weights = debtor_draws(debtors, 400, 1)
         table = quality(p[:count], p[:count], outcome[:count], outcome[:count], p[:count], who, weights)

@@ -21,7 +21,10 @@ DAY_US = 86_400_000_000
 def a_log(*rows: tuple) -> pd.DataFrame:
     """(account_no, day, minute of the UTC day, channel, outcome), each its own contact of ours."""
     frame = pd.DataFrame(list(rows), columns=["account_no", "occurred_on", "occurred_minute", "channel", "outcome"])
-    at = frame["occurred_on"].astype("int64") * DAY_US + frame["occurred_minute"].clip(lower=0).astype("int64") * 60_000_000
+    at = (
+        frame["occurred_on"].astype("int64") * DAY_US
+        + frame["occurred_minute"].clip(lower=0).astype("int64") * 60_000_000
+    )
     frame = frame.assign(direction="outbound", known_on=frame["occurred_on"], occurred_at=at, known_at=at)
     frame["contact_id"] = [f"k{place}" for place in range(len(frame))]
     return frame.sort_values(["account_no", "occurred_at"], ignore_index=True)
@@ -48,7 +51,7 @@ def best(found: pd.DataFrame) -> pd.DataFrame:
     return found[found["place"] == 0].set_index("account_no")
 
 
-# --- answers -----------------------------------------------------------------------------------------------------------------------------
+# --- answers ----------------------------------------------------------------------------------------------------------
 
 
 def test_answers_are_counted_by_channel_and_part_of_day():
@@ -66,7 +69,10 @@ def test_the_part_is_read_on_the_debtors_clock():
     log = a_log((1, 90, 14 * 60, "call", "right_party"), (2, 90, 14 * 60, "call", "right_party"))
     book = BOOK.assign(time_zone=["America/Los_Angeles", "Asia/Tokyo"])
     assert answer_counts(log, book, 100)["part"].tolist() == ["morning", "evening"]
-    assert answer_counts(log, book.assign(time_zone=["Nowhere/Land", None]), 100)["part"].tolist() == ["afternoon", "afternoon"]
+    assert answer_counts(log, book.assign(time_zone=["Nowhere/Land", None]), 100)["part"].tolist() == [
+        "afternoon",
+        "afternoon",
+    ]
 
 
 def test_who_comes_back_within_three_days_has_answered_whatever_the_channel():
@@ -76,7 +82,8 @@ def test_who_comes_back_within_three_days_has_answered_whatever_the_channel():
     )
     both = pd.concat([log, replies]).sort_values(["account_no", "occurred_at"], ignore_index=True)
     found = answer_counts(both, BOOK, 100)
-    assert found[["attempts", "answers"]].sum().tolist() == [3, 1]  # the 82nd answers the 80th; the 88th is three days after the 85th
+    # the 82nd answers the 80th; the 88th is three days after the 85th
+    assert found[["attempts", "answers"]].sum().tolist() == [3, 1]
 
 
 def test_the_last_version_known_before_the_night_counts():
@@ -101,7 +108,9 @@ def test_the_rates_by_hand():
 
 def test_the_example_of_docs_value_by_hand():
     """Segment (30 + 50 x 0.28) / 150; own (2 + 10 x that) / 14; two calls good for 9.21 of 20, a text for 0.72."""
-    counts = pd.DataFrame({"account_no": [1], "portfolio": "own", "channel": "call", "part": "", "attempts": 4, "answers": 2})
+    counts = pd.DataFrame(
+        {"account_no": [1], "portfolio": "own", "channel": "call", "part": "", "attempts": 4, "answers": 2}
+    )
     rates = {("own", channel, part): 0.01 for channel in ("call", "sms") for part in ("", *PARTS)}
     rates |= {("own", "call", ""): (30 + 50 * 0.28) / 150, ("own", "sms", ""): 0.04}
     segments = pd.Series(list(rates.values()), pd.MultiIndex.from_tuples(list(rates)))
@@ -173,12 +182,14 @@ def test_a_channel_without_a_cost_is_refused():
         options(a_log(), {1: 5.0}, permitted(numbers=(1,), channels=("visit",)))
 
 
-# --- the part of the day -----------------------------------------------------------------------------------------------------------------
+# --- the part of the day ----------------------------------------------------------------------------------------------
 
 
 def test_the_part_in_which_the_debtor_answers_is_planned_while_it_has_room():
     days = range(20, 80)
-    log = a_log(*((1, day, 600, "call", "no_answer") for day in days), *((1, day, 1100, "call", "right_party") for day in days))
+    log = a_log(
+        *((1, day, 600, "call", "no_answer") for day in days), *((1, day, 1100, "call", "right_party") for day in days)
+    )
     found = best(options(log, {1: 500.0, 2: 500.0}))
     assert planned_parts(found, 2) == ["evening", "evening"]
     assert planned_parts(found, 1) == ["evening", ""]  # the morning is worse than the day as a whole
@@ -186,7 +197,8 @@ def test_the_part_in_which_the_debtor_answers_is_planned_while_it_has_room():
 
 def test_a_part_that_is_not_open_for_an_hour_is_not_chosen():
     log = a_log(
-        *((1, day, 1100, "call", "right_party") for day in range(20, 80)), *((1, day, 600, "call", "busy") for day in range(20, 80))
+        *((1, day, 1100, "call", "right_party") for day in range(20, 80)),
+        *((1, day, 600, "call", "busy") for day in range(20, 80)),
     )
     rows = permitted(until_minute=17 * 60 + 59)
     assert options(log, {1: 500.0, 2: 500.0}, rows)["evening"].isna().all()

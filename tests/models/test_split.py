@@ -44,7 +44,13 @@ def test_a_night_exactly_the_gap_before_the_test_window_is_fit_and_the_next_one_
 def test_default_is_judged_with_its_own_gap():
     split = split_by_time(nights(0, 57, 104, 105, 210, 250), Terms(), Terms(), gap_days=104)
     assert split.part.tolist() == [FIT, FIT, FIT, FIT, TEST, TEST]
-    assert split_by_time(nights(0, 57, 107, 210, 250), Terms(), Terms(), gap_days=104).part.tolist() == [FIT, FIT, GAP, TEST, TEST]
+    assert split_by_time(nights(0, 57, 107, 210, 250), Terms(), Terms(), gap_days=104).part.tolist() == [
+        FIT,
+        FIT,
+        GAP,
+        TEST,
+        TEST,
+    ]
 
 
 @given(

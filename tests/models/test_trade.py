@@ -64,7 +64,10 @@ def books(known_before: int = DAY + 101) -> tuple[pd.DataFrame, pd.DataFrame]:
     payments = pd.DataFrame(rows, columns=["account_no", "payment_id", "occurred_on", "amount", "kind", "reverses"])
     days = payments["occurred_on"].astype("int32")
     payments = payments.assign(
-        occurred_on=days, known_on=days, occurred_at=days.astype("int64") * DAY_US, known_at=days.astype("int64") * DAY_US
+        occurred_on=days,
+        known_on=days,
+        occurred_at=days.astype("int64") * DAY_US,
+        known_at=days.astype("int64") * DAY_US,
     )
     return accounts, net_payments(settlements(payments, accounts["account_no"].to_numpy()), known_before)
 
@@ -81,7 +84,9 @@ def test_liquidation_is_net_cash_over_the_placed_amount():
 
 
 def test_a_reversal_is_taken_off_in_its_payments_month_once_it_is_known():
-    """What came back in the third month was paid in the second: before it is known the curve shows it there, afterwards nowhere."""
+    """What came back in the third month was paid in the second: before it is known the curve shows it there,
+    afterwards nowhere.
+    """
     accounts, before = books(known_before=DAY + 65)
     assert liquidation(accounts, before, np.ones(4), DAY + 10 + 90)["cash"].tolist() == [400, 600, 600]
     accounts, after = books(known_before=DAY + 66)

@@ -1,4 +1,6 @@
-"""Tuning looks at the fit window alone, keeps the settings at hand unless another is surely better, and gives the same answer twice."""
+"""Tuning looks at the fit window alone, keeps the settings at hand unless another is surely better,
+and gives the same answer twice.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,8 @@ def test_no_label_outside_the_fit_window_can_change_the_answer(panel, tuned):
     part = (frame[cut].reset_index(drop=True) for frame in (panel.matrix, inside(panel), panel.cohort))
     again = tune(*part, teaching(settings=poor()), 4)
     assert_frame_equal(again.trials, tuned.trials, check_exact=True)
-    hindsight = tune(panel.matrix, panel.labels, panel.cohort, teaching(settings=poor()), 1)  # canary: more nights would be noticed
+    # canary: more nights would be noticed
+    hindsight = tune(panel.matrix, panel.labels, panel.cohort, teaching(settings=poor()), 1)
     assert hindsight.trials["log_loss"][0] != tuned.trials["log_loss"][0]
 
 

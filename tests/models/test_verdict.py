@@ -40,7 +40,9 @@ def test_a_bucket_with_few_paying_debtors_is_not_judged():
     assert len(gates(judged, Gate(bucket_min_debtors=10_000))) == 2
     named = too_small(judged, Gate(bucket_min_debtors=10_000))
     buckets = judged.quality[judged.quality["scope"] == SCOPES[0]].drop_duplicates("group")
-    assert named == [f"{row.group} days past due: {row.events} debtors paid, 10000 are needed" for row in buckets.itertuples()]
+    assert named == [
+        f"{row.group} days past due: {row.events} debtors paid, 10000 are needed" for row in buckets.itertuples()
+    ]
     assert len(named) > 1
     assert too_small(judged, Gate(bucket_min_debtors=1)) == []
 
@@ -49,15 +51,27 @@ def test_a_bucket_in_which_another_order_reaches_more_is_told():
     rows = judged_rows()
     late = np.asarray(bucket(rows.cohort["days_past_due"]), dtype=object)
     knows = np.where(late == "1-29", rows.money, rows.predicted)  # better in one bucket, nowhere else
-    said = [line for line in statements(evaluate(rows, {"friend": Rival(knows)}, (0.1,), 100, 1), 0.1) if "friend" in line]
+    said = [
+        line for line in statements(evaluate(rows, {"friend": Rival(knows)}, (0.1,), 100, 1), 0.1) if "friend" in line
+    ]
     told = [line for line in said if line.startswith("Among accounts")]
     assert len(told) == 1
     assert "could be chance" not in told[0]
-    assert told[0].startswith("Among accounts 1-29 days past due, friend reaches more than the model at 10% of their number: ")
+    assert told[0].startswith(
+        "Among accounts 1-29 days past due, friend reaches more than the model at 10% of their number: "
+    )
     taught = evaluate(rows, {"current champion": Rival(knows), "friend": Rival(knows)}, (0.1,), 50, 1)
     assert "friend" in next(line for line in statements(taught, 0.1) if line.startswith("Among accounts"))
-    assert not [line for line in statements(evaluate(rows, {"current champion": Rival(knows)}, (0.1,), 50, 1), 0.1) if "Among" in line]
-    assert not [line for line in statements(evaluate(rows, {"twin": Rival(rows.predicted)}, (0.1,), 50, 1), 0.1) if "Among" in line]
+    assert not [
+        line
+        for line in statements(evaluate(rows, {"current champion": Rival(knows)}, (0.1,), 50, 1), 0.1)
+        if "Among" in line
+    ]
+    assert not [
+        line
+        for line in statements(evaluate(rows, {"twin": Rival(rows.predicted)}, (0.1,), 50, 1), 0.1)
+        if "Among" in line
+    ]
 
 
 def test_a_gate_that_cannot_be_measured_does_not_pass():
@@ -73,7 +87,9 @@ def test_statements_say_what_the_intervals_allow(evaluation):
     assert any(text.startswith("Does not show that it beats twin at 10% capacity: +0.0%") for text in said)
     rows = judged_rows()
     worse = replace(rows, scores=rows.scores.assign(expected_recovery=-rows.scores["expected_recovery"]))
-    lost = statements(evaluate(worse, {"balance first": Rival(rows.cohort["balance"].to_numpy() * rows.unit)}, (0.1,), 100, 1), 0.1)
+    lost = statements(
+        evaluate(worse, {"balance first": Rival(rows.cohort["balance"].to_numpy() * rows.unit)}, (0.1,), 100, 1), 0.1
+    )
     assert lost[0].startswith("Does not beat balance first at 10% capacity: -")
     assert lost[0].endswith("it loses.")
 
@@ -101,9 +117,9 @@ def test_warnings_name_what_a_reader_must_know(evaluation):
     assert "b carries 61% of the model" in warned(evaluation, importance=pd.Series({"a": 0.39, "b": 0.61}))
     moved = warned(evaluation, drift={"a": 0.26, "b": 0.9, "c": 0.5, "d": 0.2, "e": 0.3, "f": 0.4, "g": 0.35})
     assert (
-        "6 columns have moved between fit and test (PSI above 0.25), furthest: b (0.90), c (0.50), f (0.40), g (0.35), e (0.30) and"
-        in moved
-    )
+        "6 columns have moved between fit and test (PSI above 0.25), "
+        "furthest: b (0.90), c (0.50), f (0.40), g (0.35), e (0.30) and"
+    ) in moved
     assert "furthest: a (0.26)." in warned(evaluation, drift={"a": 0.26})
     assert "AUC falls from 0.950" in warned(evaluation, fit_auc=0.95)
     assert "newest placement first, which needs no model" not in usual
@@ -113,10 +129,15 @@ def test_a_selection_of_outcomes_and_a_list_that_promised_too_much_are_told(eval
     assert "known for 33% of the rows" in warned(replace(evaluation, facts={"label_coverage": 0.33}))
     assert "is known for" not in warned(replace(evaluation, facts={"label_coverage": 0.95}))
     listed = pd.DataFrame(
-        [{"capacity": 0.1, "ratio": 0.8, "low": 0.7, "high": 0.9}, {"capacity": 0.2, "ratio": 1.0, "low": 0.9, "high": 1.1}]
+        [
+            {"capacity": 0.1, "ratio": 0.8, "low": 0.7, "high": 0.9},
+            {"capacity": 0.2, "ratio": 1.0, "low": 0.9, "high": 1.1},
+        ]
     )
     told = replace(evaluation, frames={"listed": listed})
-    assert "Of the accounts listed at 10% capacity less came in than predicted: 0.80 of it [0.70, 0.90]." in warned(told)
+    assert "Of the accounts listed at 10% capacity less came in than predicted: 0.80 of it [0.70, 0.90]." in warned(
+        told
+    )
     assert "accounts listed" not in warned(told, capacity=0.2)
 
 

@@ -34,10 +34,24 @@ def params_with(tmp_path: Path, **worklist):
 def test_queues_by_portfolio_product_team_or_skill(tmp_path):
     assert queue_of(ROWS, params_with(tmp_path)).tolist() == ["cards", "cards", "loans", "loans"]
     assert queue_of(ROWS, params_with(tmp_path, queue_by="product")).tolist() == ["a", "b", "a", "a"]
-    teams = {"firms": {"debtor_types": ["commercial"]}, "cards": {"portfolios": ["cards"]}, "america": {"places": ["US-NY"]}}
-    assert queue_of(ROWS, params_with(tmp_path, queue_by="team", teams=teams)).tolist() == ["cards", "firms", "america", "default"]
+    teams = {
+        "firms": {"debtor_types": ["commercial"]},
+        "cards": {"portfolios": ["cards"]},
+        "america": {"places": ["US-NY"]},
+    }
+    assert queue_of(ROWS, params_with(tmp_path, queue_by="team", teams=teams)).tolist() == [
+        "cards",
+        "firms",
+        "america",
+        "default",
+    ]
     skills = {"french": {"places": ["FR"], "currencies": ["EUR"]}, "all": {}}
-    assert queue_of(ROWS, params_with(tmp_path, queue_by="skill", skills=skills)).tolist() == ["french", "all", "all", "all"]
+    assert queue_of(ROWS, params_with(tmp_path, queue_by="skill", skills=skills)).tolist() == [
+        "french",
+        "all",
+        "all",
+        "all",
+    ]
 
 
 def test_a_queue_holds_no_more_than_its_agents_can(tmp_path):

@@ -1,4 +1,6 @@
-"""The summary and the client reports: every figure is the figures file's, and those are what the deliveries say; one page each."""
+"""The summary and the client reports: every figure is the figures file's, and those are what the deliveries say;
+one page each.
+"""
 
 from __future__ import annotations
 
@@ -107,7 +109,9 @@ def test_every_figure_on_every_page_is_the_figures_file_s(told, language):
                 assert abs(shown - value / 10 ** DECIMALS[place[3]]) <= 0.5
             else:
                 money = place[-1] in ("amount", "balance", "net_value") or (place[-1] == 1 and "promises" in place)
-                currency = told["night"]["reporting_currency"] if place[0] == "night" else place[3] if len(place) > 3 else ""
+                currency = (
+                    told["night"]["reporting_currency"] if place[0] == "night" else place[3] if len(place) > 3 else ""
+                )
                 assert shown == (value / 10 ** DECIMALS[currency] if money else value), place
     assert seen > 200  # figures on six pages
 
@@ -117,11 +121,13 @@ def test_the_night_s_figures_are_its_manifest_s(house, told):
     assert told["night"]["counts"] == {group: manifest["counts"][group] for group in ("scorable", *GROUPS_SHOWN)}
     assert told["night"]["net_value"] == manifest["worklist"]["net_value"]
     scorable = sum(book["book"]["scorable"] for book in told["portfolios"].values())
-    assert scorable == sum(book["owed"][code]["accounts"] for book in told["portfolios"].values() for code in book["owed"])
+    assert scorable == sum(
+        book["owed"][code]["accounts"] for book in told["portfolios"].values() for code in book["owed"]
+    )
     assert scorable == manifest["counts"]["scorable"]
 
 
-# ---- against the delivery, read again the slow way ---------------------------------------------------------------------------------------
+# ---- against the delivery, read again the slow way -------------------------------------------------------------------
 
 
 def delivered(house: House, table: str) -> pd.DataFrame:
@@ -136,7 +142,10 @@ def naive(house) -> dict[str, pd.DataFrame]:
     for name in ("payments", "contacts"):
         frame = delivered(house, name)
         frame = frame.assign(
-            **{column: accounts.loc[frame["account_id"], column].to_numpy() for column in ("portfolio", "debtor_id", "currency")}
+            **{
+                column: accounts.loc[frame["account_id"], column].to_numpy()
+                for column in ("portfolio", "debtor_id", "currency")
+            }
         )
         zones = [ZoneInfo(house.params.portfolio(portfolio).time_zone) for portfolio in frame["portfolio"]]
 
@@ -145,7 +154,10 @@ def naive(house) -> dict[str, pd.DataFrame]:
             return (read if read.tzinfo else read.replace(tzinfo=zone)).astimezone(zone)
 
         occurred = [moment(text, zone) for text, zone in zip(frame["occurred_at"], zones, strict=True)]
-        known = [moment(text, zone) if text else at for text, zone, at in zip(frame["known_at"], zones, occurred, strict=True)]
+        known = [
+            moment(text, zone) if text else at
+            for text, zone, at in zip(frame["known_at"], zones, occurred, strict=True)
+        ]
         frame["inside"] = [FIRST <= at.date() < NIGHT for at in occurred]
         frame["known"] = [at.date() < NIGHT for at in known]
         found[name] = frame
@@ -155,7 +167,12 @@ def naive(house) -> dict[str, pd.DataFrame]:
 def test_what_was_recovered_is_what_the_payments_say(naive, told):
     paid = naive["payments"]
     known = paid[paid["known"]]
-    back = known[known["kind"] == "reversal"].assign(amount=lambda rows: rows["amount"].astype(float)).groupby("reverses")["amount"].sum()
+    back = (
+        known[known["kind"] == "reversal"]
+        .assign(amount=lambda rows: rows["amount"].astype(float))
+        .groupby("reverses")["amount"]
+        .sum()
+    )
     kept = known[(known["kind"] == "payment") & known["inside"]]
     net = kept["amount"].astype(float) - kept["payment_id"].map(back).fillna(0)
     for name, book in told["portfolios"].items():
@@ -176,7 +193,11 @@ def test_what_was_worked_and_answered_is_what_the_contacts_say(naive, told):
         ours = own[own["direction"] == "outbound"]
         assert book["worked"]["attempts"] == ours["contact_id"].nunique()
         assert book["worked"]["debtors"] == ours["debtor_id"].nunique()
-        assert sum(book["worked"]["by_channel"].values()) == sum(book["answers"]["by_outcome"].values()) == book["worked"]["attempts"]
+        assert (
+            sum(book["worked"]["by_channel"].values())
+            == sum(book["answers"]["by_outcome"].values())
+            == book["worked"]["attempts"]
+        )
         promised = ours[ours["outcome"] == "promise"]["contact_id"].nunique()
         assert book["answers"]["promises"] == book["answers"]["by_outcome"].get("promise", 0) == promised
         assert book["answers"]["inbound"] == own[own["direction"] == "inbound"]["contact_id"].nunique()
@@ -199,7 +220,10 @@ def test_nothing_known_from_the_night_on_changes_a_figure(house, told):
     assert json.loads(json.dumps(again)) == told["portfolios"]
     earlier = figures(house.store, EARLIER, DAYS, house.params)
     assert all(not book["lists"] for book in earlier.values())
-    assert max(month for book in earlier.values() for found in book["recovered"].values() for month, _ in found["months"]) == "2026-07"
+    assert (
+        max(month for book in earlier.values() for found in book["recovered"].values() for month, _ in found["months"])
+        == "2026-07"
+    )
 
 
 @given(st.lists(st.sampled_from([*HOSTILE, "a", "a/b", "a b", "../../etc", "x" * 300]), unique=True))
@@ -209,7 +233,7 @@ def test_file_names_are_harmless_and_differ(portfolios):
     assert all(re.fullmatch(r"client-[A-Za-z0-9_-]{1,50}\.html", name) for name in names.values())
 
 
-# ---- the files ---------------------------------------------------------------------------------------------------------------------------
+# ---- the files -------------------------------------------------------------------------------------------------------
 
 
 def test_the_same_store_gives_the_same_bytes_for_the_owner_alone(house, reports, tmp_path):
@@ -244,7 +268,7 @@ def test_the_command_writes_them(house, tmp_path, capsys):
     assert "Vue d'ensemble" in page.read_text(encoding="utf-8").replace("&#39;", "'")
 
 
-# ---- in a browser ------------------------------------------------------------------------------------------------------------------------
+# ---- in a browser ----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -281,8 +305,13 @@ def test_each_is_one_printed_page_for_everybody(page, reports, name):
 def test_no_figure_of_a_column_lies_over_a_bar_or_another_figure(tall, months):
     values = ([1] * 12 + list(tall))[-months:]
     shown = {values.index(max(values)), months - 1}
-    drawn = drawings.columns([("m", value, "123.4 M EUR" if place in shown else "") for place, value in enumerate(values)], "by month")
-    boxes = [tuple(map(float, found)) for found in re.findall(r'<rect x="(.+?)" y="(.+?)" width="(.+?)" height="(.+?)"', drawn)]
+    drawn = drawings.columns(
+        [("m", value, "123.4 M EUR" if place in shown else "") for place, value in enumerate(values)], "by month"
+    )
+    boxes = [
+        tuple(map(float, found))
+        for found in re.findall(r'<rect x="(.+?)" y="(.+?)" width="(.+?)" height="(.+?)"', drawn)
+    ]
     wide = len("123.4 M EUR") * drawings.TEXT_WIDTH
     starts = {"start": 0, "middle": wide / 2, "end": wide}
     for x, y, anchor in re.findall(r'<text x="([\d.]+)" y="([\d.]+)" text-anchor="(\w+)" class="figure"', drawn):

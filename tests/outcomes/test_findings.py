@@ -11,7 +11,18 @@ import pandas as pd
 import pytest
 
 from models.prioritise import CONTROL, WORKED
-from pipeline.outcomes.findings import OK, STOP, WARN, Findings, Seen, difference, findings_on, less_foretold, matured_lists, spans_of
+from pipeline.outcomes.findings import (
+    OK,
+    STOP,
+    WARN,
+    Findings,
+    Seen,
+    difference,
+    findings_on,
+    less_foretold,
+    matured_lists,
+    spans_of,
+)
 from pipeline.params import load
 
 PARAMS = load(Path(__file__).parents[2] / "params.yaml")

@@ -46,7 +46,15 @@ def test_csv_has_the_contract_s_columns_and_typed_cells():
 
 @pytest.mark.parametrize(
     ("minor", "decimals", "text"),
-    [(123456, 2, "1234.56"), (-5, 2, "-0.05"), (7, 0, "7"), (-7, 0, "-7"), (1500, 3, "1.500"), (0, 2, "0.00"), (None, 2, "")],
+    [
+        (123456, 2, "1234.56"),
+        (-5, 2, "-0.05"),
+        (7, 0, "7"),
+        (-7, 0, "-7"),
+        (1500, 3, "1.500"),
+        (0, 2, "0.00"),
+        (None, 2, ""),
+    ],
 )
 def test_money_has_exactly_the_currency_s_decimals(minor, decimals, text):
     assert decimal_text(minor, decimals) == text
@@ -72,7 +80,10 @@ def test_missing_cells_are_empty_and_negative_numbers_stay_numbers():
     ]
 
 
-@given(st.text(alphabet=st.sampled_from("=+-@;,|\t\r\n\" 'a1\u00a0\uff1d\uff0b\uff0d\uff20"), max_size=12) | st.text(max_size=20))
+@given(
+    st.text(alphabet=st.sampled_from("=+-@;,|\t\r\n\" 'a1\u00a0\uff1d\uff0b\uff0d\uff20"), max_size=12)
+    | st.text(max_size=20)
+)
 def test_no_text_starts_a_formula_whatever_the_separator(text):
     """A reader with another separator cuts cells inside our text: none of them may start a formula either."""
     made = safe(text)

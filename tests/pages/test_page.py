@@ -58,9 +58,16 @@ def test_the_page_runs_only_its_own_script_and_asks_the_network_for_nothing():
         body = re.search(rf"<{tag}>(.*?)</{tag}>", text, re.S).group(1)
         assert f"{directive} 'sha256-{base64.b64encode(hashlib.sha256(body.encode()).digest()).decode()}'" in policy
     assert {name for name, _ in page.tags}.isdisjoint({"link", "img", "iframe", "object", "base", "form"})
-    assert [name for _, attributes in page.tags for name in attributes if name in ("src", "style") or name.startswith("on")] == []
+    assert [
+        name for _, attributes in page.tags for name in attributes if name in ("src", "style") or name.startswith("on")
+    ] == []
     code = "".join((TEMPLATES / name).read_text() for name in ("worklist.js", "worklist.css"))
-    assert re.findall(r"fetch\(|XMLHttpRequest|import\(|url\(|@import|innerHTML|insertAdjacentHTML|document\.write|eval\(", code) == []
+    assert (
+        re.findall(
+            r"fetch\(|XMLHttpRequest|import\(|url\(|@import|innerHTML|insertAdjacentHTML|document\.write|eval\(", code
+        )
+        == []
+    )
 
 
 def test_the_page_holds_what_the_night_holds():

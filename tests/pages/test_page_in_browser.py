@@ -1,4 +1,6 @@
-"""The list in a real browser: read, searched, sorted, opened, printed, by mouse and keyboard; nothing leaves it, nothing runs in it."""
+"""The list in a real browser: read, searched, sorted, opened, printed, by mouse and keyboard; nothing leaves it,
+nothing runs in it.
+"""
 
 from __future__ import annotations
 
@@ -37,13 +39,19 @@ class Watched:
 
 @pytest.fixture
 def show(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Page]]:
-    """Opens a night's page from disk, for a reader in New York. Nothing but the page itself may be asked for, and nothing be said."""
+    """Opens a night's page from disk, for a reader in New York. Nothing but the page itself may be asked for,
+    and nothing be said.
+    """
     seen, contexts = Watched(), []
 
     def shown(made: Night | str, at: str = "", **context: object) -> Page:
         place = tmp_path / "worklist.html"
         place.write_text(made if isinstance(made, str) else html(made), encoding="utf-8")
-        contexts.append(browser.new_context(**{"timezone_id": "America/New_York", "viewport": {"width": 1440, "height": 1000}} | context))
+        contexts.append(
+            browser.new_context(
+                **{"timezone_id": "America/New_York", "viewport": {"width": 1440, "height": 1000}} | context
+            )
+        )
         page = contexts[-1].new_page()
         seen.watch(page)
         page.goto(place.as_uri() + at)
@@ -69,14 +77,15 @@ def amount(shown: str) -> float:
     return float(re.sub(r"[^\d.]", "", shown))
 
 
-# ---- what is shown -----------------------------------------------------------------------------------------------------------------------
+# ---- what is shown ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("width", [1050, 1110, 1200, 1280, 1366, 1440])
 def test_reasons_have_room_on_every_screen(show, width):
     page = show(night(5), viewport={"width": width, "height": 900})
     assert page.locator(".list > tbody > .row > td").nth(9).bounding_box()["width"] >= 180
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")  # only the list itself may scroll sideways
+    # only the list itself may scroll sideways
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_rows_and_sums_are_those_of_the_manifest(show):
@@ -90,7 +99,9 @@ def test_rows_and_sums_are_those_of_the_manifest(show):
         assert shown["£"] == totals["per_currency"]["GBP"][name] / 100
         assert shown["J"] == totals["per_currency"]["JPY"][name]
     assert text(page, "#total-debtors") == "300"
-    counts = dict(re.fullmatch(r"(\D+?) ([\d,]+)", shown).groups() for shown in page.locator("#went-list li").all_inner_texts())
+    counts = dict(
+        re.fullmatch(r"(\D+?) ([\d,]+)", shown).groups() for shown in page.locator("#went-list li").all_inner_texts()
+    )
     assert {name: int(count.replace(",", "")) for name, count in counts.items()} == {
         words_of(page)["groups"][group]: count for group, count in made.counts.items() if group != "scorable"
     }
@@ -111,7 +122,14 @@ def test_an_opened_row_tells_reasons_history_windows_on_both_clocks_and_what_lim
     assert text(page, "#sum-rows") == "1 of 300 debtors"
     detail = page.locator("tr.detail")
     said = detail.inner_text()
-    for heading in ("Why it ranks here", "Balance and payments", "Recent contacts", "Promises", "When and how", "How net value is formed"):
+    for heading in (
+        "Why it ranks here",
+        "Balance and payments",
+        "Recent contacts",
+        "Promises",
+        "When and how",
+        "How net value is formed",
+    ):
         assert heading in said
     row = made.worklist[made.worklist["account_id"] == account].iloc[0]
     assert row["reason_1"] in said
@@ -133,7 +151,9 @@ def test_an_opened_row_tells_reasons_history_windows_on_both_clocks_and_what_lim
     assert f"{len(paid)} payments" in label
 
 
-@pytest.mark.parametrize(("as_of", "said"), [(dt.date(2020, 2, 28), "This list has expired"), (dt.date(2099, 2, 28), "not for today yet")])
+@pytest.mark.parametrize(
+    ("as_of", "said"), [(dt.date(2020, 2, 28), "This list has expired"), (dt.date(2099, 2, 28), "not for today yet")]
+)
 def test_a_list_of_another_day_says_so(show, as_of, said):
     page = show(night(5, as_of=as_of))
     assert said in text(page, "#notice")
@@ -155,13 +175,15 @@ def test_deferred_and_excluded_name_rule_source_and_first_time(show):
     said = text(page, "#panel")
     for rule in set(made.deferred["rule"]):
         assert rule in said
-    assert set(made.deferred["citation"]) - {"house rule"} <= set(re.findall(r"12 CFR 1006\.14\S+|940 CMR 7\.04\S+", said))
+    assert set(made.deferred["citation"]) - {"house rule"} <= set(
+        re.findall(r"12 CFR 1006\.14\S+|940 CMR 7\.04\S+", said)
+    )
     assert page.locator("#panel table").last.locator("tbody tr").count() == made.counts["deferred"]
     page.get_by_role("tab", name="Excluded").click()
     assert "11 U.S.C. 362" in text(page, "#panel")
 
 
-# ---- what a reader does ------------------------------------------------------------------------------------------------------------------
+# ---- what a reader does ----------------------------------------------------------------------------------------------
 
 
 def test_search_filter_sort_and_back(show):
@@ -184,7 +206,10 @@ def test_search_filter_sort_and_back(show):
     page.get_by_role("button", name="Show all").click()
     page.get_by_role("button", name="Sort by Days past due").click()
     assert page.locator("th[aria-sort]").get_attribute("aria-sort") == "descending"
-    assert accounts(page)[:5] == listed.sort_values("days_past_due", ascending=False, kind="stable")["account_id"].head(5).tolist()
+    assert (
+        accounts(page)[:5]
+        == listed.sort_values("days_past_due", ascending=False, kind="stable")["account_id"].head(5).tolist()
+    )
     page.get_by_role("button", name="Sort by Days past due").click()
     assert accounts(page)[:5] == listed.sort_values("days_past_due", kind="stable")["account_id"].head(5).tolist()
 
@@ -212,13 +237,20 @@ def test_everything_is_reached_by_keyboard(show):
     assert page.locator("tr.detail").count() == 1
     opener = page.locator(".open[aria-expanded=true]")
     assert opener.get_attribute("aria-label") == f"Details of {made.worklist['account_id'].iloc[1]}"
-    assert page.evaluate("document.getElementById(document.activeElement.getAttribute('aria-controls')).className") == "detail"
+    assert (
+        page.evaluate("document.getElementById(document.activeElement.getAttribute('aria-controls')).className")
+        == "detail"
+    )
     page.keyboard.press("Escape")
     assert page.locator("tr.detail").count() == 0
     page.keyboard.press("End")
     page.locator(".open:focus").wait_for()
-    assert page.locator(".open:focus").get_attribute("aria-label") == f"Details of {made.worklist['account_id'].iloc[-1]}"
-    focused = page.evaluate("(({top, bottom}) => top >= 0 && bottom <= innerHeight)(document.activeElement.getBoundingClientRect())")
+    assert (
+        page.locator(".open:focus").get_attribute("aria-label") == f"Details of {made.worklist['account_id'].iloc[-1]}"
+    )
+    focused = page.evaluate(
+        "(({top, bottom}) => top >= 0 && bottom <= innerHeight)(document.activeElement.getBoundingClientRect())"
+    )
     assert focused
     page.get_by_role("tab", name="Work list").focus()
     page.keyboard.press("ArrowRight")
@@ -258,11 +290,13 @@ def test_print_shows_every_row_with_room_for_the_outcome_and_no_tools(show):
     assert page.locator("tr.row").count() < 120
 
 
-# ---- nothing leaves, nothing runs --------------------------------------------------------------------------------------------------------
+# ---- nothing leaves, nothing runs ------------------------------------------------------------------------------------
 
 
 def injected(page: Page) -> dict:
-    """What happens to a script put into the page, to markup made of text, and to a request: whether each got through."""
+    """What happens to a script put into the page, to markup made of text, and to a request:
+    whether each got through.
+    """
     return page.evaluate("""async () => {
       const blocked = [];
       document.addEventListener("securitypolicyviolation", (event) => blocked.push(event.effectiveDirective));
@@ -308,7 +342,9 @@ def test_hostile_text_is_text(show, tab):
     assert page.locator("img, iframe, object, a:not(.skip), form").count() == 0
     assert page.locator("script").count() == 2
     shown = page.locator("#panel").text_content()
-    assert sum(payload in shown for payload in HOSTILE if payload.isprintable()) >= {"about": 2, "held_out": 4}.get(tab, 10)
+    assert sum(payload in shown for payload in HOSTILE if payload.isprintable()) >= {"about": 2, "held_out": 4}.get(
+        tab, 10
+    )
 
 
 def test_a_hostile_account_is_found_by_its_link(show):
@@ -319,15 +355,21 @@ def test_a_hostile_account_is_found_by_its_link(show):
     assert page.evaluate("window.hit") is None
 
 
-# ---- for everybody, and at once ----------------------------------------------------------------------------------------------------------
+# ---- for everybody, and at once --------------------------------------------------------------------------------------
 
 
 def findings(page: Page) -> list[tuple[str, str]]:
     page.evaluate(axe_core())
-    return [(found["id"], found["nodes"][0]["html"]) for found in page.evaluate("axe.run()")["violations"] if found["impact"] in SERIOUS]
+    return [
+        (found["id"], found["nodes"][0]["html"])
+        for found in page.evaluate("axe.run()")["violations"]
+        if found["impact"] in SERIOUS
+    ]
 
 
-@pytest.mark.parametrize(("at", "theme"), [("worklist", "light"), ("worklist", "dark"), ("deferred", "light"), ("about", "dark")])
+@pytest.mark.parametrize(
+    ("at", "theme"), [("worklist", "light"), ("worklist", "dark"), ("deferred", "light"), ("about", "dark")]
+)
 def test_the_accessibility_checker_finds_nothing_serious(show, at, theme):
     page = show(night(8, language="fr" if theme == "dark" else "en"), f"#tab={at}&theme={theme}", bypass_csp=True)
     if at == "worklist":
@@ -337,7 +379,10 @@ def test_the_accessibility_checker_finds_nothing_serious(show, at, theme):
 
 def test_the_accessibility_checker_does_find_what_is_wrong(show):
     page = show(night(5), bypass_csp=True)
-    page.evaluate("document.getElementById('search').removeAttribute('aria-label'); document.getElementById('search').placeholder = ''")
+    page.evaluate(
+        "document.getElementById('search').removeAttribute('aria-label'); "
+        "document.getElementById('search').placeholder = ''"
+    )
     page.evaluate("document.querySelector('h1').style.color = '#f0f0f0'")
     assert {name for name, _ in findings(page)} == {"label", "color-contrast"}
 

@@ -1,4 +1,6 @@
-"""What the faces say, in each language: every rule and warning has its sentence, French pages hold no English, and no reason threatens."""
+"""What the faces say, in each language: every rule and warning has its sentence, French pages hold no English,
+and no reason threatens.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,8 @@ RULE_FILE = load_rules()
 WORD = re.compile(r"[^\W\d_]{3,}")
 
 
-CODES = {"recovery", "baseline", "age", "band", "promise", "plan"} | {code.lower() for code in DECIMALS}  # names in every language
+# names in every language
+CODES = {"recovery", "baseline", "age", "band", "promise", "plan"} | {code.lower() for code in DECIMALS}
 
 
 CODE = re.compile(r"\S*[\w)][._:/-]+[\w(]\S*|\S*[\d_]\S*")  # ids, names of files and rules, days, money
@@ -100,9 +103,16 @@ def test_the_english_list_would_not_pass_for_french(browser, english_only):
 
 def test_the_french_workbook_holds_no_english(house, english_only):
     book = opened(house.french / NIGHT.isoformat() / "worklist.xlsx")
-    texts = [str(cell.value) for sheet in book for row in sheet.iter_rows() for cell in row if isinstance(cell.value, str)]
+    texts = [
+        str(cell.value) for sheet in book for row in sheet.iter_rows() for cell in row if isinstance(cell.value, str)
+    ]
     texts += [sheet.title for sheet in book]
-    texts += [check.formula1 or "" for sheet in book for check in sheet.data_validations.dataValidation if check.type == "list"]
+    texts += [
+        check.formula1 or ""
+        for sheet in book
+        for check in sheet.data_validations.dataValidation
+        if check.type == "list"
+    ]
     texts += [check.prompt or "" for sheet in book for check in sheet.data_validations.dataValidation]
     seen = {word for text in texts for word in said_in(text)}
     assert len(seen) > 150
@@ -131,7 +141,7 @@ def test_the_french_csv_files_hold_no_english(house, english_only):
     assert seen & english_only - given_words(house) == set()
 
 
-# ---- every sentence exists ---------------------------------------------------------------------------------------------------------------
+# ---- every sentence exists -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("language", languages())
@@ -154,12 +164,16 @@ def made_sentences(*modules: ModuleType) -> set[str]:
     found, documented = set(), (ast.Module, ast.ClassDef, ast.FunctionDef)
     for module in modules:
         nodes = list(ast.walk(ast.parse(inspect.getsource(module))))
-        docstrings = {node.body[0].value for node in nodes if isinstance(node, documented) and isinstance(node.body[0], ast.Expr)}
+        docstrings = {
+            node.body[0].value for node in nodes if isinstance(node, documented) and isinstance(node.body[0], ast.Expr)
+        }
         for node in nodes:
             if node in docstrings:
                 continue
             parts = node.values if isinstance(node, ast.JoinedStr) else [node] if isinstance(node, ast.Constant) else []
-            text = "".join(part.value if isinstance(part, ast.Constant) and isinstance(part.value, str) else "{}" for part in parts)
+            text = "".join(
+                part.value if isinstance(part, ast.Constant) and isinstance(part.value, str) else "{}" for part in parts
+            )
             if re.fullmatch(r"[A-Z{].{20,}\.", text):
                 found.add(text)
     return found
@@ -171,7 +185,9 @@ def test_every_cause_of_the_engine_has_its_sentence_in_every_language():
     forms = {re.sub(r"\{\w+\}", "{}", text) for text in words("en")["sentences"].values()}
     assert len(causes) >= 12, causes
     for text in causes:
-        variants = {text.replace("{} {},", f"{{}} {why},") for why in ("needs its state or province", "is not in the rule file")} | {text}
+        variants = {
+            text.replace("{} {},", f"{{}} {why},") for why in ("needs its state or province", "is not in the rule file")
+        } | {text}
         assert variants & forms, text
 
 
@@ -179,14 +195,18 @@ def test_sentences_are_found_by_their_form_and_filled_in():
     assert sentence("The contact law of US-NV is not signed off in the params.", "fr").startswith("Le droit de US-NV")
     told = "payments, contacts of card_gb: nothing after 2026-10-01, taken as quiet."
     assert sentence(told, "en") == "payments, contacts of card_gb: nothing after 1 October 2026, taken as quiet."
-    assert sentence(told, "fr") == "paiements, contacts de card_gb : rien après le 1er octobre 2026, pris pour un silence."
+    assert (
+        sentence(told, "fr") == "paiements, contacts de card_gb : rien après le 1er octobre 2026, pris pour un silence."
+    )
     assert sentence("Something nobody foresaw.", "fr") == "Something nobody foresaw."
 
 
 def test_every_warning_of_the_ranking_and_the_night_has_its_sentence():
     made = made_sentences(prioritise, feeds, ranking, night_room)
     forms = {re.sub(r"\{\w+\}", "{}", text) for text in words("en")["sentences"].values()}
-    warnings = {re.sub(r"\{\w+\}", "{}", text) for key, text in words("en")["sentences"].items() if key.startswith("warn_")}
+    warnings = {
+        re.sub(r"\{\w+\}", "{}", text) for key, text in words("en")["sentences"].items() if key.startswith("warn_")
+    }
     assert warnings <= made
     assert {text for text in made if text.startswith(("Queue", "Currency", "Model"))} <= forms
 
@@ -199,7 +219,7 @@ def test_a_night_in_french_says_its_rules_in_french():
     assert len(told.excluded) == len(made.excluded)
 
 
-# ---- what may not be said ----------------------------------------------------------------------------------------------------------------
+# ---- what may not be said --------------------------------------------------------------------------------------------
 THREATS = (
     r"court|sue|suit|lawsuit|judge|jail|arrest|police|seiz\w*|garnish\w*|bailiff|legal action|consequences|threat\w*|tribunal|huissier|"
     r"saisie|poursui\w*|prison|menac\w*"
@@ -218,7 +238,10 @@ HEALTH = (
 )
 
 
-OTHERS = r"employer|relative|parent|spouse|wife|husband|neighbour|friend|attorney|lawyer|third party|employeur|conjoint|voisin|avocat|tiers"
+OTHERS = (
+    r"employer|relative|parent|spouse|wife|husband|neighbour|friend|attorney|lawyer|third "
+    r"party|employeur|conjoint|voisin|avocat|tiers"
+)
 
 
 def names(forbidden: str, text: str) -> bool:
@@ -232,11 +255,17 @@ def reasons_in(language: str) -> list[str]:
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
-@pytest.mark.parametrize("forbidden", [THREATS, TRAITS, HEALTH, OTHERS], ids=["threat", "trait", "health", "third party"])
+@pytest.mark.parametrize(
+    "forbidden", [THREATS, TRAITS, HEALTH, OTHERS], ids=["threat", "trait", "health", "third party"]
+)
 def test_no_reason_threatens_or_names_a_trait_health_or_another_person(language, forbidden):
     texts = reasons_in(language)
     assert len(texts) > 100
-    rules = [explained(rule.id, "", RULE_FILE.all_rules, language) for rule in RULE_FILE.all_rules.values() if rule.kind != "note"]
+    rules = [
+        explained(rule.id, "", RULE_FILE.all_rules, language)
+        for rule in RULE_FILE.all_rules.values()
+        if rule.kind != "note"
+    ]
     page = [
         text
         for section in ("row", "detail", "groups", "groups_help", "later", "sentences", "report")

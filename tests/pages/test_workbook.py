@@ -104,7 +104,9 @@ def test_queue_names_become_lawful_sheet_names(tmp_path):
     made = night(8)
     names = ["a/b", "A?B", "x" * 40, "x" * 41, "'quoted'", "History", "", "summary"]
     book = book_of(night(8, worklist=made.worklist.assign(queue=names)), tmp_path)
-    assert sorted(book.sheetnames[1:9]) == sorted(["-", "History_", "A B", "a b 2", "quoted", "summary 2", "x" * 31, "x" * 29 + " 2"])
+    assert sorted(book.sheetnames[1:9]) == sorted(
+        ["-", "History_", "A B", "a b 2", "quoted", "summary 2", "x" * 31, "x" * 29 + " 2"]
+    )
 
 
 def test_a_very_long_text_is_cut_where_a_cell_ends(tmp_path):

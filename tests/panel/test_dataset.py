@@ -22,21 +22,32 @@ from pipeline.store.store import Store
 from tests.worlds.commands import exit_code
 from tests.worlds.deliveries import PARAMS, account, charge, contact, day, payment, status, taken
 
-OWN = Catalogue([Feature("payments", Agg.COUNT, Window(90), empty=0), Feature("contacts", Agg.COUNT, empty=0), Noun("portfolio")])
+OWN = Catalogue(
+    [Feature("payments", Agg.COUNT, Window(90), empty=0), Feature("contacts", Agg.COUNT, empty=0), Noun("portfolio")]
+)
 
 
-PAYMENTS = [payment(occurred_at="2026-03-20"), payment(payment_id="X2", account_id="J1", amount="5", occurred_at="2026-02-10")]
+PAYMENTS = [
+    payment(occurred_at="2026-03-20"),
+    payment(payment_id="X2", account_id="J1", amount="5", occurred_at="2026-02-10"),
+]
 
 
 def test_a_book_whose_payments_stop_is_unknown_from_then_on_and_the_others_are_not(tmp_path):
     _, store = taken(tmp_path, payments=PAYMENTS, contacts=[contact(occurred_at="2026-03-20")])
-    assert payments_through(store) == {"paris": day("2026-03-20"), "tokyo": day("2026-02-10"), "undeclared": day("2026-03-20")}
+    assert payments_through(store) == {
+        "paris": day("2026-03-20"),
+        "tokyo": day("2026-02-10"),
+        "undeclared": day("2026-03-20"),
+    }
     assert payments_through(store, before=day("2026-03-01"))["paris"] == day("2026-02-28")
     quiet = PARAMS.ingest.quiet_days
     assert quiet_through(store, store.versions(), PARAMS)["payments"]["tokyo"] == day("2026-02-10") + quiet
     last = day("2026-02-10") + quiet + 1
     cohort, matrix = features_of(store, [last, last + 1], PARAMS, OWN, everyone=True)
-    paid = matrix.assign(night=cohort["as_of"] - last).groupby(["portfolio", "night"], observed=True)["payments_count_90d"]
+    paid = matrix.assign(night=cohort["as_of"] - last).groupby(["portfolio", "night"], observed=True)[
+        "payments_count_90d"
+    ]
     known = paid.apply(lambda cells: cells.notna().all())
     assert known.to_dict() == {
         (book, night): (book, night) != ("tokyo", 1) for book in ("paris", "tokyo", "undeclared") for night in (0, 1)
@@ -52,7 +63,9 @@ def test_the_cell_explained_is_the_matrix_s_where_a_feed_is_late(tmp_path, monke
     assert np.isnan(matrix["payments_count_90d"].iloc[row])
     read_with, plainly = [], Store.tables
     monkeypatch.setattr(
-        Store, "tables", lambda self, *rest, **more: read_with.append(more.get("versions") or rest[-1]) or plainly(self, *rest, **more)
+        Store,
+        "tables",
+        lambda self, *rest, **more: read_with.append(more.get("versions") or rest[-1]) or plainly(self, *rest, **more),
     )
     value, reason = explain_cell(store.path, date_of(late), "payments_count_90d", "J1", PARAMS).splitlines()[1:]
     assert value.split()[2:3] == ["value"]
@@ -93,7 +106,10 @@ def test_a_currency_without_a_rate_is_said_where_a_debtor_owes_in_two(tmp_path):
         for rates in ({"EUR": 1.0}, {"EUR": 1.0, "JPY": 0.006})
     )
     cohort = pd.DataFrame({"debtor_id": ["d", "d", "e"], "as_of": 1, "currency": ["EUR", "JPY", "JPY"]})
-    said = "No rate for JPY (1 rows): sums over the overdue or placed accounts of those debtors are missing. Add money.rates."
+    said = (
+        "No rate for JPY (1 rows): sums over the overdue or placed "
+        "accounts of those debtors are missing. Add money.rates."
+    )
     assert (_no_rate(cohort, one), _no_rate(cohort, both)) == ([said], [])
 
 
@@ -106,7 +122,10 @@ def with_section(params, name: str, **values):
 def years(tmp_path_factory):
     """A store with payments from 10 January to 1 October, and an account of that debtor that is sold in August."""
     months = [f"2026-{month:02}" for month in range(1, 11)]
-    paid = [payment(payment_id=f"M{month}", occurred_at=f"{month}-{10 if month == '2026-01' else 1:02}", amount="5.00") for month in months]
+    paid = [
+        payment(payment_id=f"M{month}", occurred_at=f"{month}-{10 if month == '2026-01' else 1:02}", amount="5.00")
+        for month in months
+    ]
     owed = [charge(charge_id=f"{name}-{month}", account_id=name, due_on=f"{month}-15", amount="50.00", issued_on="2026-01-08")
             for name in ("A1", "A2") for month in months]  # fmt: skip
     return taken(
@@ -118,23 +137,33 @@ def years(tmp_path_factory):
 
 
 def test_a_training_night_has_a_quarter_of_history_behind_it_and_a_mature_label_ahead(years):
-    assert [str(date_of(night)) for night in training_nights(years, PARAMS)] == ["2026-05-01", "2026-06-01", "2026-07-01", "2026-08-01"]
+    assert [str(date_of(night)) for night in training_nights(years, PARAMS)] == [
+        "2026-05-01",
+        "2026-06-01",
+        "2026-07-01",
+        "2026-08-01",
+    ]
     daily = with_section(PARAMS, "cohort", every=1)
     nights = training_nights(years, daily)
     assert (nights[0], nights[-1]) == (day("2026-01-10") + 90, day("2026-10-01") - PARAMS.label.gap_days)
     assert training_nights(years, daily, before=day("2026-09-01"))[-1] == day("2026-08-31") - PARAMS.label.gap_days
     named = with_section(PARAMS, "cohort", every="week", first=dt.date(2026, 2, 3), last=dt.date(2026, 2, 17))
     assert [str(date_of(night)) for night in training_nights(years, named)] == ["2026-02-09", "2026-02-16"]
-    with pytest.raises(InputMissing, match="No night has 90 days of history and a mature label: payments run from 2026-01-10"):
+    with pytest.raises(
+        InputMissing, match="No night has 90 days of history and a mature label: payments run from 2026-01-10"
+    ):
         training_nights(years, PARAMS, before=day("2026-05-01"))
 
 
 def test_several_horizons_are_labelled_in_one_pass_over_the_store(years, tmp_path, monkeypatch):
     seen, params = [], with_section(PARAMS, "split", test_days=40)
-    others = {"panel-90d.parquet", "panel-90d.png", "panel-of-may.png", "panel-20d.csv"}  # a picture of a file that is there itself
+    # a picture of a file that is there itself
+    others = {"panel-90d.parquet", "panel-90d.png", "panel-of-may.png", "panel-20d.csv"}
     for name in (*others, "panel.png", "panel-20d.png", "panel-30d.png"):
         (tmp_path / name).write_bytes(b"older")
-    monkeypatch.setattr(panel_room, "view", lambda store, shard, *rest, **more: seen.append(shard) or view(store, shard, *rest, **more))
+    monkeypatch.setattr(
+        panel_room, "view", lambda store, shard, *rest, **more: seen.append(shard) or view(store, shard, *rest, **more)
+    )
     said = write_panel(years.path, tmp_path / "panel.parquet", params, [20, 60])
     assert sorted(seen) == list(range(years.shards))
     written = pd.read_parquet(tmp_path / "panel.parquet")
@@ -150,8 +179,16 @@ def test_several_horizons_are_labelled_in_one_pass_over_the_store(years, tmp_pat
     assert "A2" in set(written["account_id"][written["recovered_missing_60d"] == "sold"])
     plain = _plain(years, params, tmp_path)
     assert_frame_equal(written[list(plain)], plain)
-    assert written.columns[len(plain.columns) :].tolist() == [f"{name}_{days}d" for days in (20, 60) for name in expected.labels]
-    for title in ("Rows with a label", "Label rates by night", "Label rates by days past due", "Label coverage by month", "Maturity"):
+    assert written.columns[len(plain.columns) :].tolist() == [
+        f"{name}_{days}d" for days in (20, 60) for name in expected.labels
+    ]
+    for title in (
+        "Rows with a label",
+        "Label rates by night",
+        "Label rates by days past due",
+        "Label coverage by month",
+        "Maturity",
+    ):
         block = said[said.index(title) :].split("\n\n")[0].splitlines()
         place = block[1].split().index("horizon_days")
         assert {line.split()[place] for line in block[2:]} == {"20", "60"}, title
@@ -170,22 +207,36 @@ def _plain(store, params, folder):
     return pd.read_parquet(folder / "plain.parquet")
 
 
-@pytest.mark.parametrize("horizons", ["30,x", "30,30", "0,30", "", "30;60", "30,9999", "9" * 5000, "30," + "0" * 5000 + "60"])
+@pytest.mark.parametrize(
+    "horizons", ["30,x", "30,30", "0,30", "", "30;60", "30,9999", "9" * 5000, "30," + "0" * 5000 + "60"]
+)
 def test_horizons_that_are_no_days_are_refused(horizons, tmp_path, capsys):
     assert exit_code("dataset", "--out", str(tmp_path / "x.parquet"), "--horizons", horizons) == 2
-    assert "--horizons must be different numbers of days, 1 to 3660, separated by commas, such as 30,60,90." in capsys.readouterr().err
+    assert (
+        "--horizons must be different numbers of days, 1 to 3660, separated by commas, such as 30,60,90."
+        in capsys.readouterr().err
+    )
 
 
 def test_a_sample_keeps_or_drops_whole_debtors_by_the_seed_and_weighs_them(tmp_path):
-    """Sixty debtors of three accounts: every account of a drawn debtor on every night, no account of another, weight 1 / share."""
+    """Sixty debtors of three accounts: every account of a drawn debtor on every night, no account of another,
+    weight 1 / share.
+    """
     debtors, night = 60, day("2026-03-01")
-    accounts = [account(account_id=f"S{number}-{which}", debtor_id=f"S{number}") for number in range(debtors) for which in range(3)]
+    accounts = [
+        account(account_id=f"S{number}-{which}", debtor_id=f"S{number}")
+        for number in range(debtors)
+        for which in range(3)
+    ]
     charges = [charge(charge_id=f"c-{row['account_id']}", account_id=row["account_id"]) for row in accounts]
     _, store = taken(tmp_path, accounts=accounts, charges=charges, payments=PAYMENTS)
 
     def drawn(keep: float, seed: int = PARAMS.seed) -> pd.DataFrame:
         params = PARAMS.model_copy(update={"seed": seed})
-        shards = [view(store, shard, [night, night + 1], params, store.versions(), keep=keep).cohort.frame for shard in range(store.shards)]
+        shards = [
+            view(store, shard, [night, night + 1], params, store.versions(), keep=keep).cohort.frame
+            for shard in range(store.shards)
+        ]
         return pd.concat(shards).query("debtor_id.str.startswith('S')")
 
     whole, half, other = drawn(1.0), drawn(0.5), drawn(0.5, PARAMS.seed + 1)

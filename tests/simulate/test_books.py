@@ -19,7 +19,9 @@ def test_no_payment_is_decided_in_the_days_that_a_february_night_still_reaches()
     profile = months["profile"]
     assert np.allclose(profile.sum(axis=2), 1)
     assert (profile[starts.index(dt.date(2027, 3, 1)), :, :2] == 0).all()
-    assert all((months["next_pay"][m][:, : int(months["length"][m])] >= months["first"][m] + 2).all() for m in range(41))
+    assert all(
+        (months["next_pay"][m][:, : int(months["length"][m])] >= months["first"][m] + 2).all() for m in range(41)
+    )
 
 
 def test_age_and_sex_shift_the_level_of_means_and_nothing_else():
@@ -38,4 +40,6 @@ def test_instalments_fall_due_on_one_day_of_each_month():
     loan = int(np.flatnonzero(accounts["items"] == 12)[0])
     due = [date_of(day) for day in items["due_on"][loan, :12]]
     assert {day.day for day in due} == {int(accounts["due_day"][loan])}
-    assert [(later.year * 12 + later.month) - (day.year * 12 + day.month) for day, later in zip(due, due[1:], strict=False)] == [1] * 11
+    assert [
+        (later.year * 12 + later.month) - (day.year * 12 + day.month) for day, later in zip(due, due[1:], strict=False)
+    ] == [1] * 11

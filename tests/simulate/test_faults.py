@@ -33,6 +33,9 @@ def test_the_answer_key_names_every_dirty_row_and_its_code(tmp_path):
 
 
 def test_every_reason_code_of_the_trade_is_planted():
-    codes = "AMT_NAN AMT_SCALE AMT_FORMAT CCY_UNKNOWN TS_NAIVE TS_FORMAT TS_FUTURE TS_KNOWN_BEFORE_EVENT KEY_NULL KEY_FORMAT DUP_CONFLICT "
+    codes = (
+        "AMT_NAN AMT_SCALE AMT_FORMAT CCY_UNKNOWN TS_NAIVE TS_FORMAT "
+        "TS_FUTURE TS_KNOWN_BEFORE_EVENT KEY_NULL KEY_FORMAT DUP_CONFLICT "
+    )
     codes += "REV_ORPHAN ACCT_UNKNOWN ENUM_UNKNOWN TEXT_TOO_LONG"
     assert {fault.code for fault in FAULTS} == set(codes.split())

@@ -45,7 +45,13 @@ WORDS = {
 }
 
 
-MONEY_OF = {"accounts": "principal", "charges": "amount", "balances": "balance", "payments": "amount", "contacts": "promise_amount"}
+MONEY_OF = {
+    "accounts": "principal",
+    "charges": "amount",
+    "balances": "balance",
+    "payments": "amount",
+    "contacts": "promise_amount",
+}
 
 
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:00[+-]\d\d:\d\d"
@@ -66,15 +72,28 @@ def test_columns_words_stamps_and_keys_are_the_contracts(sample):
     for name in ("payments", "contacts"):
         assert sample[name]["occurred_at"].str.fullmatch(STAMP).all()
         assert (sample[name]["known"] >= sample[name]["occurred_at_day"]).all()
-    for name, key in {"payments": ["payment_id"], "contacts": ["contact_id", "account_id"], "balances": ["account_id", "taken_on"]}.items():
+    for name, key in {
+        "payments": ["payment_id"],
+        "contacts": ["contact_id", "account_id"],
+        "balances": ["account_id", "taken_on"],
+    }.items():
         assert not sample[name].duplicated(key).any()
-    for name, key in {"accounts": "account_id", "charges": "charge_id", "statuses": ["account_id", "status", "from_on"]}.items():
+    for name, key in {
+        "accounts": "account_id",
+        "charges": "charge_id",
+        "statuses": ["account_id", "status", "from_on"],
+    }.items():
         assert not sample[name].duplicated([*([key] if isinstance(key, str) else key), "known_at"]).any()
 
 
 def test_money_has_the_decimals_of_its_currency_and_the_right_sign(sample):
     yen = sample["accounts"].set_index("account_id")["currency"].eq("JPY").to_dict()
-    for name, column in [*MONEY_OF.items(), ("accounts", "placed_amount"), ("balances", "arrears"), ("contacts", "cost")]:
+    for name, column in [
+        *MONEY_OF.items(),
+        ("accounts", "placed_amount"),
+        ("balances", "arrears"),
+        ("contacts", "cost"),
+    ]:
         rows = sample[name].dropna(subset=[column])
         whole = rows["account_id"].map(yen).astype(bool)
         assert rows[column][whole].str.fullmatch(r"-?\d+").all()
@@ -111,7 +130,9 @@ def test_control_files_count_and_add_up_what_was_written(tmp_path, sample):
 
 
 def test_the_trade_is_all_there(sample):
-    """What the product must cope with occurs: late and back-dated news, versions, joint calls, promises of every fate, stops, gaps."""
+    """What the product must cope with occurs: late and back-dated news, versions, joint calls, promises of every fate,
+    stops, gaps.
+    """
     payments, contacts, statuses = sample["payments"], sample["contacts"], sample["statuses"]
     assert {"reversal", "credit"} <= set(payments["kind"])
     assert (payments["known"] - payments["occurred_at_day"]).max() >= 10
@@ -122,7 +143,8 @@ def test_the_trade_is_all_there(sample):
     late = statuses["known"] - statuses["from_on_day"]
     assert late[statuses["status"] == "deceased"].max() > 10
     wanted = (
-        "plan dispute bankruptcy deceased cease_contact hardship vulnerable opt_out_sms consent_sms notice_sent callback sold agency closed"
+        "plan dispute bankruptcy deceased cease_contact hardship vulnerable "
+        "opt_out_sms consent_sms notice_sent callback sold agency closed"
     )
     assert set(wanted.split()) <= set(statuses["status"])
     assert statuses[statuses["status"] == "callback"]["detail"].str.fullmatch(r"\d\d:\d\d").all()

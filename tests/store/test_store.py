@@ -13,14 +13,37 @@ import pandas as pd
 import pytest
 
 from features.errors import ContractError, InputMissing, UsageError
-from features.tables import NO_DAY, NO_MONEY, NO_NUMBER, NUMBERS, TABLES, account_number, check, inner_columns, numbered, shard_of
+from features.tables import (
+    NO_DAY,
+    NO_MONEY,
+    NO_NUMBER,
+    NUMBERS,
+    TABLES,
+    account_number,
+    check,
+    inner_columns,
+    numbered,
+    shard_of,
+)
 from pipeline.intake.ingest import ingest
 from pipeline.store import commit
 from pipeline.store import store as store_room
 from pipeline.store.form import sort_columns
 from pipeline.store.store import Store
 from pipeline.store.verify import examine_store
-from tests.worlds.deliveries import PARAMS, PAYMENTS, account, charge, contact, content, day, payment, status, world, write
+from tests.worlds.deliveries import (
+    PARAMS,
+    PAYMENTS,
+    account,
+    charge,
+    contact,
+    content,
+    day,
+    payment,
+    status,
+    world,
+    write,
+)
 
 NIGHT = day("2026-03-01")
 

@@ -1,4 +1,6 @@
-"""A small made-up portfolio with two published nights, for the tests of what comes after a night; and the ways to fill in its workbook."""
+"""A small made-up portfolio with two published nights, for the tests of what comes after a night;
+and the ways to fill in its workbook.
+"""
 
 from __future__ import annotations
 
@@ -71,11 +73,16 @@ def opened(path: Path) -> openpyxl.Workbook:
 
 
 def filled(workbook: Path, place: Path, rows: list[dict[str, Any]], language: str = "en") -> Path:
-    """A copy in which the n-th listed row (over all queues, in the order of the sheets) has these cells; {} leaves a row as it is."""
+    """A copy in which the n-th listed row (over all queues, in the order of the sheets) has these cells;
+    {} leaves a row as it is.
+    """
     book = opened(workbook)
     heads = [words(language)["columns"][name] for name in (*WORKLIST_COLUMNS, *ENTRIES)]
     lines = [
-        (sheet, line) for sheet in book.worksheets if [cell.value for cell in sheet[1]] == heads for line in range(2, sheet.max_row + 1)
+        (sheet, line)
+        for sheet in book.worksheets
+        if [cell.value for cell in sheet[1]] == heads
+        for line in range(2, sheet.max_row + 1)
     ]
     for (sheet, line), cells in zip(lines, rows, strict=False):
         for name, value in cells.items():

@@ -1,6 +1,8 @@
-"""Hand-computed boundary cases, one table for ledger, cohort, labels and features. Every number here was worked out on paper.
+"""Hand-computed boundary cases, one table for ledger, cohort, labels and features.
+Every number here was worked out on paper.
 
-A case is a small world and, per night, what must be true on it. Account `a` is the one looked at; amounts are minor units of EUR.
+A case is a small world and, per night, what must be true on it. Account `a` is the one looked at; amounts are minor
+units of EUR.
 """
 
 from __future__ import annotations
@@ -18,8 +20,9 @@ FAR = day("2025-12-31")
 class Case:
     """nights: as_of -> expected values, by name.
 
-    balance, arrears, days_past_due; reason (of the cohort); recovered, recovered_amount, defaulted (None = missing), recovered_missing,
-    defaulted_missing under `label` and `complete_through`; every other name is a feature (None = missing) of the account, scorable or not.
+    balance, arrears, days_past_due; reason (of the cohort); recovered, recovered_amount, defaulted (None = missing),
+    recovered_missing, defaulted_missing under `label` and `complete_through`; every other name is a feature (None =
+    missing) of the account, scorable or not.
     """
 
     name: str
@@ -123,7 +126,10 @@ LEDGER_CASES = [
     ),
     Case(
         "a payment counts until its reversal is known, then its net; the charge opens again",
-        book().charge("2024-03-01", 100).payment("2024-03-05", 100, payment_id="p").reversal("2024-03-06", 100, "p", known_at="2024-03-12"),
+        book()
+        .charge("2024-03-01", 100)
+        .payment("2024-03-05", 100, payment_id="p")
+        .reversal("2024-03-06", 100, "p", known_at="2024-03-12"),
         {
             "2024-03-06": owed(0, 0, 0, payments_count_30d=1, payments_sum_90d=100, payments_months_paid_365d=1),
             "2024-03-12": owed(0, 0, 0, payments_count_30d=1, payments_sum_90d=100),
@@ -146,7 +152,10 @@ LEDGER_CASES = [
     ),
     Case(
         "a reversal known before its payment waits for it",
-        book().charge("2024-03-01", 100).payment("2024-03-05", 40, payment_id="p", known_at="2024-03-10").reversal("2024-03-06", 40, "p"),
+        book()
+        .charge("2024-03-01", 100)
+        .payment("2024-03-05", 40, payment_id="p", known_at="2024-03-10")
+        .reversal("2024-03-06", 40, "p"),
         {"2024-03-07": owed(100, 100, 6), "2024-03-11": owed(100, 100, 10)},
     ),
     Case(
@@ -157,7 +166,12 @@ LEDGER_CASES = [
     Case(
         "a negative adjustment lowers the balance when known and settles from its due day",
         book().charge("2024-03-01", 100).charge("2024-03-10", -60, kind="adjustment", known_at="2024-03-05"),
-        {"2024-03-05": owed(100, 100, 4), "2024-03-06": owed(40, 100, 5), "2024-03-10": owed(40, 100, 9), "2024-03-11": owed(40, 40, 10)},
+        {
+            "2024-03-05": owed(100, 100, 4),
+            "2024-03-06": owed(40, 100, 5),
+            "2024-03-10": owed(40, 100, 9),
+            "2024-03-11": owed(40, 40, 10),
+        },
     ),
     Case(
         "a moved due date counts from the day it is known",
@@ -206,7 +220,10 @@ LEDGER_CASES = [
         },
     ),
     Case(
-        "payments dated after the statement reduce both, those on its day or before do not, however late they are known",
+        (
+            "payments dated after the statement reduce both, "
+            "those on its day or before do not, however late they are known"
+        ),
         book()
         .balance("2024-03-01", 500, 200, 10)
         .payment("2024-03-01 18:00", 70, known_at="2024-03-05")
@@ -252,17 +269,28 @@ LEDGER_CASES = [
     ),
     Case(
         "a charge paid by name before the statement does not fall into arrears after it",
-        book().charge("2024-03-05", 100, charge_id="c").payment("2024-02-20", 100, charge_id="c").balance("2024-03-01", 400, 0, 0),
+        book()
+        .charge("2024-03-05", 100, charge_id="c")
+        .payment("2024-02-20", 100, charge_id="c")
+        .balance("2024-03-01", 400, 0, 0),
         {"2024-03-06": owed(400, 0, 0)},
     ),
     Case(
-        "a payment the statement saw, taken back after it, is owed again once that is known, overdue since it was paid, until the next one",
+        (
+            "a payment the statement saw, taken back after it, "
+            "is owed again once that is known, overdue since it was paid, until the next one"
+        ),
         book()
         .payment("2024-02-20", 80, payment_id="p")
         .balance("2024-03-01", 500, 0, 0)
         .reversal("2024-03-04", 80, "p", known_at="2024-03-06")
         .balance("2024-03-20", 570, 70, 9),
-        {"2024-03-06": owed(500, 0, 0), "2024-03-07": owed(580, 80, 16), "2024-03-20": owed(580, 80, 29), "2024-03-21": owed(570, 70, 10)},
+        {
+            "2024-03-06": owed(500, 0, 0),
+            "2024-03-07": owed(580, 80, 16),
+            "2024-03-20": owed(580, 80, 29),
+            "2024-03-21": owed(570, 70, 10),
+        },
     ),
     Case(
         "a payment taken back on the statement's day is so in the statement, however late it is known",
@@ -326,7 +354,11 @@ LEDGER_CASES = [
     ),
     Case(
         "a charge that the statement shows as paid ahead is not due again on its day",
-        book().charge("2024-02-10", 50).charge("2024-03-15", 50).payment("2024-02-01", 100).balance("2024-03-01", 0, 0, 0),
+        book()
+        .charge("2024-02-10", 50)
+        .charge("2024-03-15", 50)
+        .payment("2024-02-01", 100)
+        .balance("2024-03-01", 0, 0, 0),
         {"2024-03-15": owed(0, 0, 0), "2024-03-16": owed(0, 0, 0)},
     ),
     Case(
@@ -342,7 +374,10 @@ LEDGER_CASES = [
     Case(
         "days overdue in the last 90 days are 90 at most",
         book().charge("2024-02-10", 100),
-        {"2024-03-01": {"days_overdue_90d": 20.0}, "2024-12-01": {"days_overdue_90d": 90.0, "days_overdue_ever": 295.0}},
+        {
+            "2024-03-01": {"days_overdue_90d": 20.0},
+            "2024-12-01": {"days_overdue_90d": 90.0, "days_overdue_ever": 295.0},
+        },
     ),
     Case(
         "a re-aged statement lowers days past due without money",
@@ -419,7 +454,10 @@ COHORT_CASES = [
 LABEL_CASES = [
     Case(
         "the horizon holds its first day and not its last",
-        placed().payment("2024-03-10 00:00:00", 1).payment("2024-03-16 23:59:59", 10).payment("2024-03-17 00:00:00", 100),
+        placed()
+        .payment("2024-03-10 00:00:00", 1)
+        .payment("2024-03-16 23:59:59", 10)
+        .payment("2024-03-17 00:00:00", 100),
         {
             "2024-03-09": {"recovered": 1, "recovered_amount": 1},
             "2024-03-10": {"recovered": 1, "recovered_amount": 11, "balance": 900},
@@ -430,7 +468,9 @@ LABEL_CASES = [
     ),
     Case(
         "money known from the end of maturity on does not count",
-        placed().payment("2024-03-12", 5, known_at="2024-03-19 23:59:59").payment("2024-03-12", 50, known_at="2024-03-20 00:00:00"),
+        placed()
+        .payment("2024-03-12", 5, known_at="2024-03-19 23:59:59")
+        .payment("2024-03-12", 50, known_at="2024-03-20 00:00:00"),
         {"2024-03-10": {"recovered": 1, "recovered_amount": 5}, "2024-03-11": {"recovered_amount": 55}},
     ),
     Case(
@@ -551,7 +591,12 @@ LABEL_CASES = [
             "2024-03-21": {"defaulted": 0, "days_past_due": 20},
             "2024-03-22": {"defaulted": 1, "days_past_due": 21},
             "2024-03-30": {"defaulted": 1, "days_past_due": 29},
-            "2024-03-31": {"defaulted": None, "defaulted_missing": "in_default", "days_past_due": 30, "recovered_missing": ""},
+            "2024-03-31": {
+                "defaulted": None,
+                "defaulted_missing": "in_default",
+                "days_past_due": 30,
+                "recovered_missing": "",
+            },
         },
     ),
     Case(
@@ -567,7 +612,10 @@ LABEL_CASES = [
     Case(
         "a status default in force on the night leaves no label to predict",
         placed().status("default", "2024-03-10", known_at="2024-03-09"),
-        {"2024-03-09": {"defaulted": 1}, "2024-03-10": {"defaulted": None, "defaulted_missing": "in_default", "recovered_missing": ""}},
+        {
+            "2024-03-09": {"defaulted": 1},
+            "2024-03-10": {"defaulted": None, "defaulted_missing": "in_default", "recovered_missing": ""},
+        },
     ),
     Case(
         "a default that begins on the night and is known later is inside the window",

@@ -34,11 +34,31 @@ ACCOUNTS = [
      "opened_on": "2026-01-07"},
 ]  # fmt: skip
 CHARGES = [
-    {"charge_id": "C1", "account_id": "A1", "issued_on": "2026-01-10", "due_on": "2026-02-01", "amount": "100.00", "kind": "instalment"},
-    {"charge_id": "C2", "account_id": "J1", "issued_on": "2026-01-10", "due_on": "2026-02-01", "amount": "5000", "kind": "invoice"},
+    {
+        "charge_id": "C1",
+        "account_id": "A1",
+        "issued_on": "2026-01-10",
+        "due_on": "2026-02-01",
+        "amount": "100.00",
+        "kind": "instalment",
+    },
+    {
+        "charge_id": "C2",
+        "account_id": "J1",
+        "issued_on": "2026-01-10",
+        "due_on": "2026-02-01",
+        "amount": "5000",
+        "kind": "invoice",
+    },
 ]
 PAYMENTS = [
-    {"payment_id": "P1", "account_id": "A1", "occurred_at": "2026-02-03T10:00:00+01:00", "amount": "40.00", "kind": "payment"},
+    {
+        "payment_id": "P1",
+        "account_id": "A1",
+        "occurred_at": "2026-02-03T10:00:00+01:00",
+        "amount": "40.00",
+        "kind": "payment",
+    },
     {"payment_id": "P2", "account_id": "J1", "occurred_at": "2026-02-04T10:00:00", "amount": "5000", "kind": "payment"},
 ]
 
@@ -52,7 +72,9 @@ def world(**tables: Sequence[Mapping[str, str]]) -> dict[str, list[Mapping[str, 
 
 
 def params_with(**ingest) -> Params:
-    """The project's params, three portfolios (one without a declared zone), and quarantine without a threshold unless one is given."""
+    """The project's params, three portfolios (one without a declared zone),
+    and quarantine without a threshold unless one is given.
+    """
     params = load(HOUSE / "params.yaml")
     book = params.portfolio_defaults
     portfolios = {
@@ -68,7 +90,9 @@ def columns_of(name: str, rows: Sequence[Mapping[str, str]]) -> list[str]:
     return [column for column in TABLES[name].names if column in used] + sorted(used - set(TABLES[name].names))
 
 
-def write(folder: Path, tables: Rows, form: str = "csv", parts: int = 1, controls: Mapping[str, Mapping] | None = None) -> Path:
+def write(
+    folder: Path, tables: Rows, form: str = "csv", parts: int = 1, controls: Mapping[str, Mapping] | None = None
+) -> Path:
     """A source folder. form: csv, csv.gz or parquet (all text); parts above 1 make a folder of parts per table."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, rows in tables.items():
@@ -85,7 +109,9 @@ def write(folder: Path, tables: Rows, form: str = "csv", parts: int = 1, control
 def _write_part(place: Path, columns: Sequence[str], rows: Sequence[Mapping[str, str]], form: str) -> None:
     if form == "parquet":
         schema = pa.schema([(column, pa.string()) for column in columns])
-        pq.write_table(pa.Table.from_pylist([{column: row.get(column) for column in columns} for row in rows], schema), place)
+        pq.write_table(
+            pa.Table.from_pylist([{column: row.get(column) for column in columns} for row in rows], schema), place
+        )
         return
     opener = gzip.open if form == "csv.gz" else open
     with opener(place, "wt", newline="", encoding="utf-8") as stream:
@@ -99,7 +125,9 @@ def content(store: Path) -> dict[str, list[tuple]]:
     opened = Store(store)
     found = {name: sorted(map(str, frame.itertuples(index=False))) for name, frame in opened.tables().items()}
     quarantine = opened.read("quarantine")
-    found["quarantine"] = sorted(map(tuple, quarantine[["table", "codes", "raw"]].to_numpy().tolist())) if len(quarantine) else []
+    found["quarantine"] = (
+        sorted(map(tuple, quarantine[["table", "codes", "raw"]].to_numpy().tolist())) if len(quarantine) else []
+    )
     return found
 
 
@@ -149,11 +177,25 @@ def payment(**cells):
 
 
 def contact(**cells):
-    return {"contact_id": "X1", "account_id": "A1", "occurred_at": "2026-02-01", "channel": "call", "direction": "outbound", **cells}
+    return {
+        "contact_id": "X1",
+        "account_id": "A1",
+        "occurred_at": "2026-02-01",
+        "channel": "call",
+        "direction": "outbound",
+        **cells,
+    }
 
 
 def statement(**cells):
-    return {"account_id": "A1", "taken_on": "2026-02-01", "balance": "10.00", "arrears": "0.00", "days_past_due": "0", **cells}
+    return {
+        "account_id": "A1",
+        "taken_on": "2026-02-01",
+        "balance": "10.00",
+        "arrears": "0.00",
+        "days_past_due": "0",
+        **cells,
+    }
 
 
 def status(**cells):

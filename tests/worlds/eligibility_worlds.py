@@ -1,4 +1,6 @@
-"""What the tests of eligibility share: rules, params that sign every place off, worlds of one account, and how a ruling is read."""
+"""What the tests of eligibility share: rules, params that sign every place off, worlds of one account,
+and how a ruling is read.
+"""
 
 from __future__ import annotations
 
@@ -57,10 +59,14 @@ def _params():
         "buyer": Portfolio(**own | {"role": "debt_buyer"}),
         "monthly": Portfolio(**own | {"role": "creditor", "contact_precision": "month"}),
         "silent": Portfolio(**own | {"role": "creditor", "delivers": ("accounts", "charges", "payments", "statuses")}),
-        "unwatched": Portfolio(**own | {"role": "creditor", "delivers": ("accounts", "charges", "payments", "contacts")}),
+        "unwatched": Portfolio(
+            **own | {"role": "creditor", "delivers": ("accounts", "charges", "payments", "contacts")}
+        ),
     }
     eligibility = Eligibility(signed_off=SIGNED, margin_minutes=15, channels=("call", "sms", "email", "letter"))
-    return base.model_copy(update={"portfolio_defaults": books["owner"], "portfolios": books, "eligibility": eligibility})
+    return base.model_copy(
+        update={"portfolio_defaults": books["owner"], "portfolios": books, "eligibility": eligibility}
+    )
 
 
 PARAMS = _params()
@@ -72,7 +78,9 @@ def a_world(place: str = "US-TX", portfolio: str = "buyer", zone: str | None = N
     return an_account(world, "a", place, portfolio, zone, **columns)
 
 
-def an_account(world: World, account_id: str, place="US-TX", portfolio="buyer", zone=None, debtor_id="d", **columns) -> World:
+def an_account(
+    world: World, account_id: str, place="US-TX", portfolio="buyer", zone=None, debtor_id="d", **columns
+) -> World:
     columns = {"jurisdiction": place, "time_zone": zone or ZONE.get(place), "opened_on": "2020-01-01"} | columns
     return world.account(account_id, debtor_id, portfolio=portfolio, **columns)
 
@@ -86,7 +94,9 @@ def cohort_of(world: World, overdue: dict[str, int] | None = None) -> pd.DataFra
 
 def judged(world: World, as_of=MONDAY, rules=RULES, params=PARAMS, overdue=None, through=None, categorical=False):
     complete = {"contacts": as_of - 1, "statuses": as_of - 1} if through is None else through
-    return rulings(Case(cohort_of(world, overdue), world.tables(categorical=categorical), rules, params, complete), as_of)
+    return rulings(
+        Case(cohort_of(world, overdue), world.tables(categorical=categorical), rules, params, complete), as_of
+    )
 
 
 def account(found, world: World, account_id: str = "a") -> dict:

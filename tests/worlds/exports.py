@@ -53,7 +53,16 @@ ACC-PAY-2,2026-02-11,Bank,Sales Order,SAL-ORD-1,50.00
 """
 ODOO_INVOICES = [
     ["Number", "Partner/ID", "Company", "Currency", "Invoice Date", "Due Date", "Total", "Status"],
-    ["INV/2026/00001", "res.partner.7", "My Company", "EUR", dt.datetime(2026, 1, 5), dt.datetime(2026, 2, 4), 1190.1, "Posted"],
+    [
+        "INV/2026/00001",
+        "res.partner.7",
+        "My Company",
+        "EUR",
+        dt.datetime(2026, 1, 5),
+        dt.datetime(2026, 2, 4),
+        1190.1,
+        "Posted",
+    ],
     ["/", "res.partner.7", "My Company", "EUR", dt.datetime(2026, 1, 6), dt.datetime(2026, 2, 5), 5, "Draft"],
 ]
 ODOO_PAYMENTS = [
@@ -62,7 +71,11 @@ ODOO_PAYMENTS = [
 ]
 TEXTS = {
     "open_items": {"op.csv": (LEDGER, "cp1252")},
-    "loan_schedule": {"loans.csv": (LOANS, "utf-8"), "schedule.csv": (SCHEDULE, "utf-8"), "transactions.csv": (TRANSACTIONS, "utf-8")},
+    "loan_schedule": {
+        "loans.csv": (LOANS, "utf-8"),
+        "schedule.csv": (SCHEDULE, "utf-8"),
+        "transactions.csv": (TRANSACTIONS, "utf-8"),
+    },
     "bank_statement": {"umsaetze.csv": (STATEMENT, "cp1252")},
     "dialler_log": {"log.csv": (CALLS, "utf-8")},
     "quickbooks": {"Invoices.csv": (XERO_INVOICES, "utf-8"), "Payments.csv": (XERO_PAYMENTS, "utf-8")},
@@ -103,7 +116,10 @@ EXPECTED: dict[str, dict[str, list[tuple[str, ...]]]] = {
             ("000001/1", "000001", "2026-01-05", "2026-02-05", "6300.00", "instalment"),
             ("000001/2", "000001", "2026-01-05", "2026-03-05", "6300.00", "instalment"),
         ],
-        "payments": [("32", "000001", "2026-02-04", "6000.00", "payment"), ("33", "000001", "2026-02-06", "300.00", "credit")],
+        "payments": [
+            ("32", "000001", "2026-02-04", "6000.00", "payment"),
+            ("33", "000001", "2026-02-06", "300.00", "credit"),
+        ],
         "statuses": [("000001", "charged_off", "2026-03-20")],
     },
     "bank_statement": {"payments": [("03.02.2026/1", "R-1", "2026-02-03", "1190.00", "payment", "transfer")]},
@@ -133,8 +149,20 @@ EXPECTED: dict[str, dict[str, list[tuple[str, ...]]]] = {
         ],
     },
     "odoo": {
-        "accounts": [("INV/2026/00001", "res.partner.7", "My Company", "invoice", "commercial", "EUR", "2026-01-05", "1190.1")],
+        "accounts": [
+            ("INV/2026/00001", "res.partner.7", "My Company", "invoice", "commercial", "EUR", "2026-01-05", "1190.1")
+        ],
         "charges": [("INV/2026/00001", "INV/2026/00001", "2026-01-05", "2026-02-04", "1190.1", "invoice")],
-        "payments": [("PBNK1/2026/00001/INV/2026/00001", "INV/2026/00001", "INV/2026/00001", "2026-02-10", "1000", "payment", "Manual")],
+        "payments": [
+            (
+                "PBNK1/2026/00001/INV/2026/00001",
+                "INV/2026/00001",
+                "INV/2026/00001",
+                "2026-02-10",
+                "1000",
+                "payment",
+                "Manual",
+            )
+        ],
     },
 }

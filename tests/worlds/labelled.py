@@ -24,8 +24,12 @@ def of_book() -> World:
     """Three accounts in two months: one pays at once, one late, one is sold; another currency pays nothing."""
     world = World().deliver("accounts", "charges", "payments", "statuses")
     for account_id, currency in (("a", "EUR"), ("b", "EUR"), ("c", "EUR"), ("d", "JPY")):
-        world.account(account_id, opened_on="2024-01-01", currency=currency).charge("2024-02-20", 1000, account_id=account_id)
-    world.payment("2024-03-01 10:00", 100, account_id="a").payment("2024-03-06", 300, account_id="b", known_at="2024-03-09")
+        world.account(account_id, opened_on="2024-01-01", currency=currency).charge(
+            "2024-02-20", 1000, account_id=account_id
+        )
+    world.payment("2024-03-01 10:00", 100, account_id="a").payment(
+        "2024-03-06", 300, account_id="b", known_at="2024-03-09"
+    )
     return world.status("sold", "2024-03-03", account_id="c")
 
 

@@ -1,4 +1,6 @@
-"""A made-up panel with a known truth: recovery is logistic in its features, the share paid is gamma, default is logistic."""
+"""A made-up panel with a known truth: recovery is logistic in its features, the share paid is gamma,
+default is logistic.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,9 @@ class MadePanel:
     versions: dict = field(default_factory=dict)
 
 
-def made_panel(debtors: int = 600, nights: Sequence[int] = tuple(range(0, 600, 30)), seed: int = 7, defaults: bool = True) -> MadePanel:
+def made_panel(
+    debtors: int = 600, nights: Sequence[int] = tuple(range(0, 600, 30)), seed: int = 7, defaults: bool = True
+) -> MadePanel:
     """Every debtor owns an account in one of two books (EUR, JPY) and is seen on most nights."""
     draw = np.random.default_rng(seed)
     will = draw.normal(size=debtors)
@@ -106,7 +110,11 @@ def made_panel(debtors: int = 600, nights: Sequence[int] = tuple(range(0, 600, 3
     mean_share = np.clip(0.5 * np.exp(-0.25 * np.log(owed[who] / 660) + 0.15 * (kept - 0.5)), 0.05, 0.9)
     share = np.clip(draw.gamma(4.0, mean_share / 4.0), 1e-3, None)
     grid = draw.gamma(4.0, 0.25, 4000)
-    capped = np.interp(mean_share, np.linspace(0.05, 0.9, 86), [np.minimum(grid * mean, 1).mean() for mean in np.linspace(0.05, 0.9, 86)])
+    capped = np.interp(
+        mean_share,
+        np.linspace(0.05, 0.9, 86),
+        [np.minimum(grid * mean, 1).mean() for mean in np.linspace(0.05, 0.9, 86)],
+    )
     recovered = (draw.random(n) < p_recovered).astype(float)
     amount = np.where(recovered == 1, np.maximum(np.round(np.minimum(share, 1.0) * balance), 1), 0.0)
     p_defaulted = 1 / (1 + np.exp(-(-3.0 + 0.03 * late - 0.3 * kept)))
@@ -142,9 +150,13 @@ def made_panel(debtors: int = 600, nights: Sequence[int] = tuple(range(0, 600, 3
         }
     )
     labels = pd.DataFrame({"recovered": recovered, "recovered_amount": amount, "defaulted": defaulted})
-    truth = pd.DataFrame({"p_recovered": p_recovered, "expected": p_recovered * capped * balance, "p_defaulted": p_defaulted})
+    truth = pd.DataFrame(
+        {"p_recovered": p_recovered, "expected": p_recovered * capped * balance, "p_defaulted": p_defaulted}
+    )
     order = np.lexsort((cohort["account_no"], cohort["as_of"]))
-    matrix, labels, cohort, truth = (frame.iloc[order].reset_index(drop=True) for frame in (matrix, labels, cohort, truth))
+    matrix, labels, cohort, truth = (
+        frame.iloc[order].reset_index(drop=True) for frame in (matrix, labels, cohort, truth)
+    )
     return MadePanel(matrix, labels, cohort, truth, complete_through=int(cohort["as_of"].max()) + 104)
 
 

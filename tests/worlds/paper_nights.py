@@ -1,4 +1,6 @@
-"""Made-up nights for the tests of what is published: seeded, small or large, polite or hostile. Nobody in them exists."""
+"""Made-up nights for the tests of what is published: seeded, small or large, polite or hostile.
+Nobody in them exists.
+"""
 
 from __future__ import annotations
 
@@ -33,11 +35,17 @@ def night(rows: int = 40, seed: int = 7, as_of: dt.date = AS_OF, **changes: obje
     listed = _listed(rows, draw, as_of)
     pulls = listed.pop("pulls").tolist()
     others = {"deferred": rows // 3 + 3, "excluded": rows // 8 + 2, "held_out": rows // 20 + 1}
-    counts = {"joined": sum(len(joined.split()) for joined in listed["joined_accounts"]), "below_capacity": rows // 2, "no_value": 5}
+    counts = {
+        "joined": sum(len(joined.split()) for joined in listed["joined_accounts"]),
+        "below_capacity": rows // 2,
+        "no_value": 5,
+    }
     counts |= {"worklist": rows, **others}
     counts["scorable"] = sum(counts.values())
     ids = [f"X{place:06d}" for place in range(sum(others.values()))]
-    deferred_ids, excluded_ids, held_ids = np.split(np.array(ids, dtype=object), np.cumsum([others["deferred"], others["excluded"]]))
+    deferred_ids, excluded_ids, held_ids = np.split(
+        np.array(ids, dtype=object), np.cumsum([others["deferred"], others["excluded"]])
+    )
     scores = pd.DataFrame(
         {
             "account_id": pd.Series(list(listed["account_id"]) + ids, dtype=str),
@@ -57,7 +65,12 @@ def night(rows: int = 40, seed: int = 7, as_of: dt.date = AS_OF, **changes: obje
         "deferred": _deferred(deferred_ids, draw, as_of),
         "excluded": _excluded(excluded_ids),
         "held_out": pd.DataFrame(
-            {"account_id": held_ids, "debtor_id": held_ids, "probability": 0.05, "held_out_until": as_of + dt.timedelta(44)}
+            {
+                "account_id": held_ids,
+                "debtor_id": held_ids,
+                "probability": 0.05,
+                "held_out_until": as_of + dt.timedelta(44),
+            }
         ),
         "scores": scores,
         "counts": counts,
@@ -101,7 +114,10 @@ def empty(**changes: object) -> Night:
 def hostile(rows: int = 50) -> Night:
     """Every text of every frame is a payload; keys stay distinct."""
     calm = night(rows)
-    spoilt = {name: _spoilt(getattr(calm, name)) for name in ("worklist", "deferred", "excluded", "held_out", "scores", "audit")}
+    spoilt = {
+        name: _spoilt(getattr(calm, name))
+        for name in ("worklist", "deferred", "excluded", "held_out", "scores", "audit")
+    }
     spoilt["worklist"]["rank"] = spoilt["worklist"].groupby("queue", sort=False).cumcount() + 1
     details = Details(**{name: _spoilt(frame) for name, frame in calm.details.by_name().items()})
     return night(
@@ -149,7 +165,8 @@ def _listed(rows: int, draw: np.random.Generator, as_of: dt.date) -> pd.DataFram
             "account_id": [f"A{number:07d}" for number in draw.permutation(rows * 9 + 1)[:rows]],
             "debtor_id": [f"D{number:07d}" for number in draw.permutation(rows * 9 + 1)[:rows]],
             "joined_accounts": [
-                " ".join(f"J{place}-{n}" for n in range(int(u * 20))) if u < 0.15 else "" for place, u in enumerate(draw.random(rows))
+                " ".join(f"J{place}-{n}" for n in range(int(u * 20))) if u < 0.15 else ""
+                for place, u in enumerate(draw.random(rows))
             ],
             "portfolio": books,
             "product": [BOOKS[book][0] for book in books],
@@ -168,7 +185,9 @@ def _listed(rows: int, draw: np.random.Generator, as_of: dt.date) -> pd.DataFram
             "contact_until": draw.choice(["17:45", "19:45", "20:45"], rows),
             "time_zone": [BOOKS[book][2] for book in books],
             "contacts_left": draw.integers(1, 8, rows),
-            "last_right_party": [None if u > 0.6 else as_of - dt.timedelta(int(1 + u * 200)) for u in draw.random(rows)],
+            "last_right_party": [
+                None if u > 0.6 else as_of - dt.timedelta(int(1 + u * 200)) for u in draw.random(rows)
+            ],
             "last_payment": [None if u > 0.8 else as_of - dt.timedelta(int(1 + u * 500)) for u in draw.random(rows)],
             "broken_promises": draw.choice([0, 0, 0, 1, 2], rows),
             **{f"reason_{n + 1}": [found[n][0] for found in reasons] for n in range(3)},
@@ -225,7 +244,11 @@ def _reasons(draw: np.random.Generator) -> list[tuple[str, float]]:
 
 def _deferred(ids: np.ndarray, draw: np.random.Generator, as_of: dt.date) -> pd.DataFrame:
     rules = [
-        ("us.reg_f.seven_in_seven", "12 CFR 1006.14(b)(2)(i)(A)", "Seven calls in seven days were made; the next is permitted later."),
+        (
+            "us.reg_f.seven_in_seven",
+            "12 CFR 1006.14(b)(2)(i)(A)",
+            "Seven calls in seven days were made; the next is permitted later.",
+        ),
         ("plan.in_force", "house rule", "A payment plan is in force and kept."),
         ("promise.open", "house rule", "A promise is not yet due."),
         ("us.ma.twice_in_seven", "940 CMR 7.04(1)(f)", "Two calls in seven days were made."),
@@ -265,7 +288,9 @@ def _excluded(ids: np.ndarray) -> pd.DataFrame:
     )
 
 
-def _details(listed: pd.DataFrame, pulls: list[list[tuple[str, float]]], draw: np.random.Generator, today: int) -> Details:
+def _details(
+    listed: pd.DataFrame, pulls: list[list[tuple[str, float]]], draw: np.random.Generator, today: int
+) -> Details:
     reasons, balances, payments, contacts, promises, channels, limits = [], [], [], [], [], [], []
     for account, owed, found in zip(listed["account_id"], listed["balance"], pulls, strict=True):
         reasons += [(account, text, pull) for text, pull in found]
@@ -303,14 +328,22 @@ def _details(listed: pd.DataFrame, pulls: list[list[tuple[str, float]]], draw: n
                 )
             )
         if draw.random() < 0.4:
-            promises.append((account, today - 70, today - 56, int(owed // 6 + 1), ["kept", "broken"][draw.integers(0, 2)]))
+            promises.append(
+                (account, today - 70, today - 56, int(owed // 6 + 1), ["kept", "broken"][draw.integers(0, 2)])
+            )
         for channel in CHANNELS:
             rule, span = (
-                (("us.reg_f.hours", "12 CFR 1006.6(b)(1)"), (480, 1245)) if channel in ("call", "sms", "chat") else (("", ""), (0, 1440))
+                (("us.reg_f.hours", "12 CFR 1006.6(b)(1)"), (480, 1245))
+                if channel in ("call", "sms", "chat")
+                else (("", ""), (0, 1440))
             )
             verdict = "permitted" if channel != "email" else "excluded"
-            rule, span = (rule, span) if verdict == "permitted" else (("status.opt_out_email", "12 CFR 1006.42"), (-1, -1))
-            channels.append((account, channel, verdict, *rule, *span, int(draw.integers(1, 8)) if channel == "call" else None))
+            rule, span = (
+                (rule, span) if verdict == "permitted" else (("status.opt_out_email", "12 CFR 1006.42"), (-1, -1))
+            )
+            channels.append(
+                (account, channel, verdict, *rule, *span, int(draw.integers(1, 8)) if channel == "call" else None)
+            )
         if draw.random() < 0.5:
             limits.append(
                 (

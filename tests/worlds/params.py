@@ -1,4 +1,6 @@
-"""Params under which a test can teach and rank in seconds: the house's own, with small models, few draws and wide gates."""
+"""Params under which a test can teach and rank in seconds: the house's own, with small models,
+few draws and wide gates.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,14 @@ import yaml
 from pipeline.params import Params, load
 
 HOUSE = Path(__file__).parents[2]
-SMALL = {"num_leaves": 6, "learning_rate": 0.2, "n_estimators": 40, "min_child_samples": 30, "feature_fraction": 0.3, "min_events": 50}
+SMALL = {
+    "num_leaves": 6,
+    "learning_rate": 0.2,
+    "n_estimators": 40,
+    "min_child_samples": 30,
+    "feature_fraction": 0.3,
+    "min_events": 50,
+}
 
 
 def written_params(place: Path, folder: Path, **changes: object) -> Path:
@@ -33,7 +42,9 @@ def written_params(place: Path, folder: Path, **changes: object) -> Path:
     return place
 
 
-def quick_params(folder: Path, *, model: dict | None = None, gate: dict | None = None, evaluate: dict | None = None) -> Params:
+def quick_params(
+    folder: Path, *, model: dict | None = None, gate: dict | None = None, evaluate: dict | None = None
+) -> Params:
     """For a made-up panel: nothing is read from disk, tracking lies in `folder`."""
     whole = load(HOUSE / "params.yaml")
     return whole.model_copy(

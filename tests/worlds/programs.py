@@ -1,4 +1,6 @@
-"""Programs that tests drive beside Python. With CI set they must be there; elsewhere their tests are skipped, with the reason."""
+"""Programs that tests drive beside Python. With CI set they must be there; elsewhere their tests are skipped,
+with the reason.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,11 @@ def program(name: str) -> str:
 def axe_core() -> str:
     """The text of axe-core's script; RECOUP_AXE says where it lies (.ci/run fetches it)."""
     place = Path(os.environ.get("RECOUP_AXE") or "axe.min.js")
-    return place.read_text(encoding="utf-8") if place.is_file() else _absent("axe-core is not there; name its axe.min.js in RECOUP_AXE")
+    return (
+        place.read_text(encoding="utf-8")
+        if place.is_file()
+        else _absent("axe-core is not there; name its axe.min.js in RECOUP_AXE")
+    )
 
 
 def _absent(why: str) -> str:

@@ -38,7 +38,9 @@ def arms(**by_debtor: str) -> pd.DataFrame:
 def night(number: int = 60, seed: int = 3) -> pd.DataFrame:
     """A ranked night of `number` accounts with two queues."""
     random = np.random.default_rng(seed)
-    rows = accounts(*({"debtor_id": f"d{place // 2 if place < 10 else place}", "queue": "ab"[place % 2]} for place in range(number)))
+    rows = accounts(
+        *({"debtor_id": f"d{place // 2 if place < 10 else place}", "queue": "ab"[place % 2]} for place in range(number))
+    )
     rows = rows.assign(currency="EUR", portfolio="own", channel="call", balance=random.integers(1_000, 90_000, number))
     rows["days_past_due"] = random.integers(1, 900, number)
     rows["placed_on"] = np.where(random.random(number) < 0.2, NO_DAY, random.integers(100, 900, number))

@@ -21,7 +21,9 @@ def read_book(path: Path) -> openpyxl.Workbook:
 def opened_by_libreoffice(source: Path, separators: str = "44") -> openpyxl.Workbook:
     """The file as LibreOffice reads it, formulas allowed: what it took for a formula comes back as one."""
     office, home = program("soffice"), source.parent / "office"
-    reading = [f"--infilter=Text - txt - csv (StarCalc):{separators},34,76,1,,1033,false,true,false,false,false,-1,true"]
+    reading = [
+        f"--infilter=Text - txt - csv (StarCalc):{separators},34,76,1,,1033,false,true,false,false,false,-1,true"
+    ]
     given = [
         office,
         "--headless",

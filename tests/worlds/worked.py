@@ -1,4 +1,6 @@
-"""A made-up contact log on the made-up panel: who was worked hangs on the features, what it does on another, and both are known."""
+"""A made-up contact log on the made-up panel: who was worked hangs on the features, what it does on another,
+and both are known.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ class Worked:
 
 
 def worked_panel(panel: MadePanel, effect: float, seed: int = 3) -> Worked:
-    """Late accounts are worked more often; work moves the log-odds by `effect` where a promise was made, else by nothing."""
+    """Late accounts are worked more often; work moves the log-odds by `effect` where a promise was made,
+    else by nothing.
+    """
     draw = np.random.default_rng(seed)
     late = panel.matrix["days_past_due"].to_numpy()
     worked = (draw.random(len(late)) < 1 / (1 + np.exp(-(np.log1p(late) - 3)))).astype(float)

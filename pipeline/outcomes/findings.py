@@ -6,7 +6,6 @@ import datetime as dt
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,10 +53,6 @@ class Findings:
             shown["as_of"] = [date_of(day) for day in shown["as_of"]]
             lines += ["", "Last matured lists (money in the reporting currency)", shown.round(2).to_string(index=False)]
         return "\n".join(lines)
-
-    def as_json(self) -> dict[str, Any]:
-        found = [{"name": one.name, "verdict": one.verdict, "says": one.says, "figures": dict(one.figures)} for one in self.findings]
-        return {"as_of": self.as_of.isoformat(), "verdict": self.verdict, "findings": found, "lists": self.lists.to_dict("records")}
 
 
 @dataclass(frozen=True)

@@ -370,28 +370,6 @@ def test_a_store_that_cannot_be_created_is_said_so(tmp_path):
     assert refused.value.exit_code == 73
 
 
-def test_what_the_engine_says_stays_inside(tmp_path, monkeypatch):
-    """The canary: errors of the engine hold cells and never come out."""
-    import duckdb
-
-    source = write(tmp_path / "source", world())
-    for error, raised, match in (
-        (duckdb.ConversionException("Zaphod"), RecoupError, r"could not be checked \(ConversionException\)"),
-        (duckdb.IOException("No space left: Zaphod"), CannotWrite, r"The disk has no room"),
-        (duckdb.IOException("Zaphod"), ContractError, r"cannot be read while checking"),
-        (duckdb.OutOfMemoryException("Zaphod"), UsageError, r"needs more than engine.memory_limit '4GB'"),
-        (duckdb.InterruptException("Zaphod"), KeyboardInterrupt, "^$"),
-    ):
-
-        def fail(*_, error=error):
-            raise error
-
-        monkeypatch.setattr(ingest_room._Intake, "_open_books", fail)
-        with pytest.raises(raised, match=match) as refused:
-            ingest(source, tmp_path / "store", PARAMS)
-        assert "Zaphod" not in str(refused.value)
-
-
 def test_a_second_ingest_at_the_same_time_is_turned_away(tmp_path):
     import threading
 
@@ -433,11 +411,6 @@ def test_other_params_look_at_the_same_files_again(tmp_path):
     declared = PARAMS.model_copy(update={"portfolios": {**PARAMS.portfolios, "undeclared": PARAMS.portfolio_defaults}})
     report = {table.name: table for table in ingest(source, tmp_path / "store", declared).tables}["payments"]
     assert (report.accepted, report.duplicates, report.quarantined) == (1, 2, 0)
-
-
-def test_a_memory_limit_that_is_none_is_a_mistake_in_the_params(tmp_path):
-    odd = PARAMS.model_copy(update={"engine": PARAMS.engine.model_copy(update={"memory_limit": "plenty"})})
-    refusal(tmp_path, UsageError, r"engine.memory_limit of the params must be a number with a unit", params=odd)
 
 
 def test_shards_cannot_change(tmp_path):

@@ -1,14 +1,10 @@
-"""The store: whole shards in the inner form, versions that stay, damage that is noticed, one writer at a time."""
+"""Reading the store: whole shards in the inner form, versions that stay, and what the store knows of itself."""
 
 from __future__ import annotations
 
-import datetime as dt
 import pickle
-import re
-import subprocess
 from itertools import pairwise
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -18,7 +14,6 @@ from features.tables import (
     NO_MONEY,
     NO_NUMBER,
     NUMBERS,
-    TABLES,
     account_number,
     check,
     inner_columns,
@@ -30,49 +25,9 @@ from pipeline.store import commit
 from pipeline.store import store as store_room
 from pipeline.store.form import sort_columns
 from pipeline.store.store import Store
-from pipeline.store.verify import examine_store
-from tests.worlds.deliveries import (
-    PARAMS,
-    PAYMENTS,
-    account,
-    charge,
-    contact,
-    content,
-    day,
-    payment,
-    status,
-    world,
-    write,
-)
+from tests.worlds.deliveries import PARAMS, charge, day, payment, write
 
 NIGHT = day("2026-03-01")
-
-
-def full_world(accounts=40):
-    """Some accounts in every shard, several events each."""
-    many = [account(account_id=f"M{number}", debtor_id=f"D{number // 2}", x_score=str(number)) for number in range(accounts)]
-    paid = [
-        payment(payment_id=f"Q{number}-{turn}", account_id=f"M{number}", occurred_at=f"2026-02-{turn * 5 + 1:02}", method="card")
-        for number in range(accounts)
-        for turn in range(3)
-    ]
-    called = [contact(contact_id=f"K{number}", account_id=f"M{number}", agent="a1") for number in range(accounts)]
-    return world(accounts=many, payments=[*PAYMENTS, *paid], contacts=called, statuses=[status(until_on="2026-03-01")])
-
-
-@pytest.fixture(scope="module")
-def held(tmp_path_factory):
-    """A store of one delivery. Tests only read it."""
-    place = tmp_path_factory.mktemp("held")
-    ingest(write(place / "source", full_world()), place / "store", PARAMS)
-    return Store(place / "store")
-
-
-@pytest.fixture
-def own(held, tmp_path):
-    """The same store again, for a test that changes it."""
-    subprocess.run(["cp", "-r", str(held.path), str(tmp_path / "store")], check=True)
-    return Store(tmp_path / "store")
 
 
 # Reading
@@ -202,52 +157,10 @@ def test_a_table_that_came_later_is_absent_from_earlier_versions(own, tmp_path):
     assert "balances" not in now.tables(versions=versions)
 
 
-def test_rows_of_many_deliveries_are_read_in_order_and_brought_together(own, tmp_path, monkeypatch):
-    monkeypatch.setattr(commit, "FILES_PER_SHARD", 3)
-    first = own.versions()
-    for number in range(6):
-        rows = [payment(payment_id=f"Z{number}-{each}", account_id="A1", occurred_at=f"2026-02-{20 - number:02}") for each in range(3)]
-        ingest(write(tmp_path / f"night-{number}", {"payments": rows}), own.path, PARAMS)
-    now = Store(own.path)
-    frame = now.tables(now.shard_of_account("A1"), ["payments"])["payments"]
-    mine = frame[frame["account_no"] == account_number(["A1"])[0]]
-    assert len(mine) == 19
-    assert mine["occurred_at"].is_monotonic_increasing
-    newest = mine[mine["occurred_on"] == day("2026-02-20")]
-    assert sorted(newest["payment_id"]) == ["Z0-0", "Z0-1", "Z0-2"]
-    assert newest["payment_no"].is_monotonic_increasing
-    before = content(own.path)
-    files = len(now.delta.files("payments")[str(now.shard_of_account("A1"))])
-    commit.compact(now)
-    commit.compact(now)
-    ingest(write(tmp_path / "last", {"payments": [payment(payment_id="end")]}), own.path, PARAMS)
-    after = Store(own.path)
-    assert len(after.delta.files("payments")[str(now.shard_of_account("A1"))]) <= files <= 4
-    assert len(content(own.path)["payments"]) == len(before["payments"]) + 1
-    assert set(before["payments"]) < set(content(own.path)["payments"])
-    assert len(after.tables(versions=first)["payments"]) == 122
-
-
 def test_a_store_without_a_delivery_says_so(tmp_path):
     store = commit.create(tmp_path / "store", 2)
     with pytest.raises(InputMissing, match=r"holds no delivery. Run `recoup ingest` first"):
         store.tables()
-
-
-# Opening
-
-
-def test_a_folder_that_is_no_store_is_refused(tmp_path):
-    with pytest.raises(InputMissing, match=r"There is no store at"):
-        Store(tmp_path / "none")
-    (tmp_path / "photos").mkdir()
-    with pytest.raises(UsageError, match=r"is not a store: it lacks store.json"):
-        Store(tmp_path / "photos")
-    (tmp_path / "photos" / "cat.png").write_text("meow")
-    with pytest.raises(UsageError, match=r"is not a store and not empty"):
-        commit.create(tmp_path / "photos", 4)
-    with pytest.raises(UsageError, match=r"has 4 shards, store.shards of the params says 8"):
-        commit.create(commit.create(tmp_path / "store", 4).path, 8)
 
 
 def test_a_store_of_another_format_is_refused(tmp_path, monkeypatch):
@@ -256,143 +169,3 @@ def test_a_store_of_another_format_is_refused(tmp_path, monkeypatch):
     with pytest.raises(UsageError, match=r"has format 2, this version reads 3") as refused:
         Store(place)
     assert refused.value.exit_code == 2
-
-
-# Damage
-
-
-def data_file(store, name, shard=None):
-    shards = [shard] if shard is not None else range(store.shards)
-    return next(place for each in shards for place in sorted((store.path / name / f"shard={each}").glob("*.parquet")))
-
-
-@pytest.mark.parametrize("position", [4, 0.3, 0.6, -9])
-def test_a_flipped_bit_in_a_data_file_is_noticed_before_anything_is_read(own, position):
-    place = data_file(own, "payments")
-    whole = bytearray(place.read_bytes())
-    whole[int(position * len(whole)) if isinstance(position, float) else position] ^= 1
-    place.write_bytes(whole)
-    with pytest.raises(ContractError, match=r"'payments/shard=\d/[0-9a-f]{64}.parquet' is damaged: its sha256 differs") as refused:
-        own.tables()
-    assert refused.value.exit_code == 65
-    (fault,) = examine_store(own.path).faults
-    assert re.fullmatch(r"Store file 'payments/shard=\d/[0-9a-f]{64}.parquet' is damaged: its sha256 differs. .*", fault)
-    with pytest.raises(ContractError, match=r"is damaged"):
-        ingest(write(own.path.parent / "more", {"payments": [payment(payment_id="new")]}), own.path, PARAMS)
-
-
-def test_a_file_cut_short_or_gone_is_noticed(own):
-    place = data_file(own, "accounts")
-    place.write_bytes(place.read_bytes()[:-100])
-    with pytest.raises(ContractError, match=r"is damaged"):
-        own.tables(versions=own.versions())
-    place.unlink()
-    with pytest.raises(ContractError, match=r"is gone. Restore it"):
-        Store(own.path).tables()
-
-
-@pytest.mark.parametrize("where", ["store.json", "deliveries/*.json", "payments/_delta_log/*1.json", "payments/_seals/*1"])
-def test_a_flipped_bit_in_the_books_is_noticed(own, where):
-    (place,) = own.path.glob(where)
-    text = bytearray(place.read_bytes())
-    position = text.find(b"shard") if b"shard" in text else 9
-    text[position] ^= 2
-    place.write_bytes(text)
-    with pytest.raises(ContractError, match=r"is damaged|its log is damaged"):
-        Store(own.path).tables()
-
-
-def test_a_log_that_names_a_foreign_file_is_refused(own):
-    from deltalake import DeltaTable, write_deltalake
-
-    write_deltalake(own.path / "payments", DeltaTable(own.path / "payments").to_pyarrow_table().slice(0, 1), mode="append")
-    with pytest.raises(ContractError, match=r"names a file that `recoup` did not write"):
-        Store(own.path).data_files("payments")
-    assert any("names a file that `recoup` did not write" in fault for fault in examine_store(own.path).faults)
-
-
-# Tables of nights
-
-
-def assignments(night=NIGHT, count=3, probability=0.05):
-    return pd.DataFrame(
-        {
-            "as_of": np.int32(night),
-            "account_no": np.arange(count, dtype="int64"),
-            "group": pd.Categorical(["worklist", "held_out", "worklist"][:count]),
-            "probability": probability,
-            "note": None,
-        }
-    )
-
-
-def test_a_night_written_again_is_replaced_and_the_same_night_changes_nothing(own):
-    commit.replace_night(own, "assignments", assignments(), NIGHT)
-    commit.replace_night(own, "assignments", assignments(NIGHT + 1), NIGHT + 1)
-    first = own.versions()
-    commit.replace_night(own, "assignments", assignments(), NIGHT)
-    assert own.versions() == first
-    commit.replace_night(own, "assignments", assignments(count=2), NIGHT)
-    assert own.versions()["assignments"] == first["assignments"] + 1
-    frame = own.read("assignments")
-    assert frame.groupby("as_of").size().to_dict() == {NIGHT: 2, NIGHT + 1: 3}
-    assert frame["as_of"].dtype == "int32"
-    assert frame["group"].dtype == "str"
-    assert len(own.read("assignments", versions=first)) == 6
-    commit.replace_night(own, "assignments", assignments(count=0), NIGHT)
-    assert own.read("assignments")["as_of"].unique().tolist() == [NIGHT + 1]
-
-
-def test_nights_are_read_by_their_days_and_columns(own):
-    for night in range(NIGHT, NIGHT + 4):
-        commit.append(own, "assignments", assignments(night))
-        commit.append(own, "assignments", assignments(night))
-    frame = own.read("assignments", ["account_no", "as_of"], since=NIGHT + 1, before=NIGHT + 3)
-    assert list(frame.columns) == ["account_no", "as_of"]
-    assert frame["as_of"].value_counts().to_dict() == {NIGHT + 1: 3, NIGHT + 2: 3}
-    assert own.read("scores").empty
-    assert own.read("assignments", versions={}).empty
-    assert own.read("assignments", ["account_no"], since=NIGHT + 9).columns.tolist() == ["account_no"]
-
-
-def test_nights_keep_their_columns_and_types(own):
-    commit.append(own, "scores", assignments())
-    with pytest.raises(ContractError, match=r"Table 'scores' lacks 'group'"):
-        commit.append(own, "scores", assignments(NIGHT + 1).drop(columns="group"))
-    with pytest.raises(ContractError, match=r"Table 'scores' lacks 'agent'"):
-        own.read("scores", ["account_no", "agent"])
-    with pytest.raises(ContractError, match=r"Table 'scores' has unknown 'grupo' \(nearest: 'group'\)"):
-        commit.append(own, "scores", assignments(NIGHT + 1).assign(grupo=1))
-    with pytest.raises(ContractError, match=r"columns probability must keep the types"):
-        commit.append(own, "scores", assignments(NIGHT + 1).assign(probability="high"))
-    with pytest.raises(UsageError, match=r"must all have as_of \d+, the night they replace"):
-        commit.replace_night(own, "scores", assignments(NIGHT + 1), NIGHT)
-    with pytest.raises(UsageError, match=r"Table 'payments' is not one that nights write"):
-        commit.append(own, "payments", assignments())
-    with pytest.raises(UsageError, match=r"Table '../x' is not one that nights write"):
-        commit.append(own, "../x", assignments())
-
-
-def test_a_store_with_a_cut_off_ingest_takes_no_nights(own):
-    (own.path / "pending.json").write_text("{}")
-    with pytest.raises(InputMissing, match=r"was cut off"):
-        commit.append(own, "scores", assignments())
-    with pytest.raises(ContractError, match=r"'pending.json' is damaged"):
-        commit.recover(own)
-
-
-# Other engines
-
-
-def test_any_engine_reads_the_tables(held):
-    from deltalake import DeltaTable
-
-    rows = DeltaTable(held.path / "payments").to_pyarrow_table(
-        columns=["shard", "payment_id", "account_id", "occurred_on", "occurred_at", "amount"]
-    )
-    found = {row["payment_id"]: row for row in rows.to_pylist()}
-    assert found["P1"]["occurred_on"] == dt.date(2026, 2, 3)
-    assert found["P1"]["amount"] == 4000
-    assert found["P1"]["account_id"] == "A1"
-    assert found["P1"]["occurred_at"] == dt.datetime(2026, 2, 3, 9, tzinfo=dt.UTC)
-    assert {name for name in TABLES if (held.path / name).exists()} == set(held.tables())

@@ -1,0 +1,50 @@
+"""The engine: what it says stays inside, and it reads nothing but the delivery's own folders."""
+
+from __future__ import annotations
+
+import duckdb
+import pytest
+
+from features.errors import CannotWrite, ContractError, RecoupError, UsageError
+from pipeline.intake import ingest as ingest_room
+from pipeline.intake.engine import engine
+from pipeline.intake.ingest import ingest
+from tests.worlds.deliveries import PARAMS, refusal, world, write
+
+
+def test_what_the_engine_says_stays_inside(tmp_path, monkeypatch):
+    """The canary: errors of the engine hold cells and never come out."""
+    source = write(tmp_path / "source", world())
+    for error, raised, match in (
+        (duckdb.ConversionException("Zaphod"), RecoupError, r"could not be checked \(ConversionException\)"),
+        (duckdb.IOException("No space left: Zaphod"), CannotWrite, r"The disk has no room"),
+        (duckdb.IOException("Zaphod"), ContractError, r"cannot be read while checking"),
+        (duckdb.OutOfMemoryException("Zaphod"), UsageError, r"needs more than engine.memory_limit '4GB'"),
+        (duckdb.InterruptException("Zaphod"), KeyboardInterrupt, "^$"),
+    ):
+
+        def fail(*_, error=error):
+            raise error
+
+        monkeypatch.setattr(ingest_room._Intake, "_open_books", fail)
+        with pytest.raises(raised, match=match) as refused:
+            ingest(source, tmp_path / "store", PARAMS)
+        assert "Zaphod" not in str(refused.value)
+
+
+def test_a_memory_limit_that_is_none_is_a_mistake_in_the_params(tmp_path):
+    odd = PARAMS.model_copy(update={"engine": PARAMS.engine.model_copy(update={"memory_limit": "plenty"})})
+    refusal(tmp_path, UsageError, r"engine.memory_limit of the params must be a number with a unit", params=odd)
+
+
+def test_a_file_outside_the_delivery_cannot_be_read(tmp_path):
+    """The canary: the same file is read where its folder is the delivery's."""
+    for place in (tmp_path / "own" / "rows.csv", tmp_path / "other" / "rows.csv"):
+        place.parent.mkdir()
+        place.write_text("a\n1\n")
+    with engine([tmp_path / "own"], tmp_path / "own" / "spill", "1GB") as opened:
+        assert opened.count(f"'{tmp_path / 'own' / 'rows.csv'}'") == 1
+    outside = f"'{tmp_path / 'other' / 'rows.csv'}'"
+    own = engine([tmp_path / "own"], tmp_path / "own" / "spill", "1GB")
+    with pytest.raises(RecoupError, match=r"could not be checked \(PermissionException\)"), own as opened:
+        opened.count(outside)

@@ -1,0 +1,128 @@
+"""What changes the store: it is made once, deliveries are brought together, nights are replaced, one cut off is ended first."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.errors import ContractError, InputMissing, UsageError
+from features.tables import account_number
+from pipeline.intake.ingest import ingest
+from pipeline.store import commit
+from pipeline.store.store import Store
+from tests.worlds.deliveries import PARAMS, content, day, payment, write
+
+NIGHT = day("2026-03-01")
+
+
+def test_a_folder_that_is_no_store_is_refused(tmp_path):
+    with pytest.raises(InputMissing, match=r"There is no store at"):
+        Store(tmp_path / "none")
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(UsageError, match=r"is not a store: it lacks store.json"):
+        Store(tmp_path / "photos")
+    (tmp_path / "photos" / "cat.png").write_text("meow")
+    with pytest.raises(UsageError, match=r"is not a store and not empty"):
+        commit.create(tmp_path / "photos", 4)
+    with pytest.raises(UsageError, match=r"has 4 shards, store.shards of the params says 8"):
+        commit.create(commit.create(tmp_path / "store", 4).path, 8)
+
+
+def test_rows_of_many_deliveries_are_read_in_order_and_brought_together(own, tmp_path, monkeypatch):
+    monkeypatch.setattr(commit, "FILES_PER_SHARD", 3)
+    first = own.versions()
+    for number in range(6):
+        rows = [
+            payment(payment_id=f"Z{number}-{each}", account_id="A1", occurred_at=f"2026-02-{20 - number:02}")
+            for each in range(3)
+        ]
+        ingest(write(tmp_path / f"night-{number}", {"payments": rows}), own.path, PARAMS)
+    now = Store(own.path)
+    frame = now.tables(now.shard_of_account("A1"), ["payments"])["payments"]
+    mine = frame[frame["account_no"] == account_number(["A1"])[0]]
+    assert len(mine) == 19
+    assert mine["occurred_at"].is_monotonic_increasing
+    newest = mine[mine["occurred_on"] == day("2026-02-20")]
+    assert sorted(newest["payment_id"]) == ["Z0-0", "Z0-1", "Z0-2"]
+    assert newest["payment_no"].is_monotonic_increasing
+    before = content(own.path)
+    files = len(now.delta.files("payments")[str(now.shard_of_account("A1"))])
+    commit.compact(now)
+    commit.compact(now)
+    ingest(write(tmp_path / "last", {"payments": [payment(payment_id="end")]}), own.path, PARAMS)
+    after = Store(own.path)
+    assert len(after.delta.files("payments")[str(now.shard_of_account("A1"))]) <= files <= 4
+    assert len(content(own.path)["payments"]) == len(before["payments"]) + 1
+    assert set(before["payments"]) < set(content(own.path)["payments"])
+    assert len(after.tables(versions=first)["payments"]) == 122
+
+
+# Tables of nights
+
+
+def assignments(night=NIGHT, count=3, probability=0.05):
+    return pd.DataFrame(
+        {
+            "as_of": np.int32(night),
+            "account_no": np.arange(count, dtype="int64"),
+            "group": pd.Categorical(["worklist", "held_out", "worklist"][:count]),
+            "probability": probability,
+            "note": None,
+        }
+    )
+
+
+def test_a_night_written_again_is_replaced_and_the_same_night_changes_nothing(own):
+    commit.replace_night(own, "assignments", assignments(), NIGHT)
+    commit.replace_night(own, "assignments", assignments(NIGHT + 1), NIGHT + 1)
+    first = own.versions()
+    commit.replace_night(own, "assignments", assignments(), NIGHT)
+    assert own.versions() == first
+    commit.replace_night(own, "assignments", assignments(count=2), NIGHT)
+    assert own.versions()["assignments"] == first["assignments"] + 1
+    frame = own.read("assignments")
+    assert frame.groupby("as_of").size().to_dict() == {NIGHT: 2, NIGHT + 1: 3}
+    assert frame["as_of"].dtype == "int32"
+    assert frame["group"].dtype == "str"
+    assert len(own.read("assignments", versions=first)) == 6
+    commit.replace_night(own, "assignments", assignments(count=0), NIGHT)
+    assert own.read("assignments")["as_of"].unique().tolist() == [NIGHT + 1]
+
+
+def test_nights_are_read_by_their_days_and_columns(own):
+    for night in range(NIGHT, NIGHT + 4):
+        commit.append(own, "assignments", assignments(night))
+        commit.append(own, "assignments", assignments(night))
+    frame = own.read("assignments", ["account_no", "as_of"], since=NIGHT + 1, before=NIGHT + 3)
+    assert list(frame.columns) == ["account_no", "as_of"]
+    assert frame["as_of"].value_counts().to_dict() == {NIGHT + 1: 3, NIGHT + 2: 3}
+    assert own.read("scores").empty
+    assert own.read("assignments", versions={}).empty
+    assert own.read("assignments", ["account_no"], since=NIGHT + 9).columns.tolist() == ["account_no"]
+
+
+def test_nights_keep_their_columns_and_types(own):
+    commit.append(own, "scores", assignments())
+    with pytest.raises(ContractError, match=r"Table 'scores' lacks 'group'"):
+        commit.append(own, "scores", assignments(NIGHT + 1).drop(columns="group"))
+    with pytest.raises(ContractError, match=r"Table 'scores' lacks 'agent'"):
+        own.read("scores", ["account_no", "agent"])
+    with pytest.raises(ContractError, match=r"Table 'scores' has unknown 'grupo' \(nearest: 'group'\)"):
+        commit.append(own, "scores", assignments(NIGHT + 1).assign(grupo=1))
+    with pytest.raises(ContractError, match=r"columns probability must keep the types"):
+        commit.append(own, "scores", assignments(NIGHT + 1).assign(probability="high"))
+    with pytest.raises(UsageError, match=r"must all have as_of \d+, the night they replace"):
+        commit.replace_night(own, "scores", assignments(NIGHT + 1), NIGHT)
+    with pytest.raises(UsageError, match=r"Table 'payments' is not one that nights write"):
+        commit.append(own, "payments", assignments())
+    with pytest.raises(UsageError, match=r"Table '../x' is not one that nights write"):
+        commit.append(own, "../x", assignments())
+
+
+def test_a_store_with_a_cut_off_ingest_takes_no_nights(own):
+    (own.path / "pending.json").write_text("{}")
+    with pytest.raises(InputMissing, match=r"was cut off"):
+        commit.append(own, "scores", assignments())
+    with pytest.raises(ContractError, match=r"'pending.json' is damaged"):
+        commit.recover(own)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from features.declarations import Catalogue
 from features.spec import MISSING, Band, Debtor, Difference, Feature, Noun, Ratio, Window, where
-from features.tables import BILLED_KINDS, RIGHT_PARTY
+from features.tables import ANSWERS, BILLED_KINDS, RIGHT_PARTY
 from features.vocabulary import CALENDAR_FACTS, Agg
 
 # Printed in docs/features.md. Under about 400 features in all: a training's time grows with their number, and a night's a little.
@@ -43,7 +43,7 @@ ONLINE = where("online", channel=("chat", "portal", "social"))
 SPOKE_TO_DEBTOR = where("right_party", outcome=RIGHT_PARTY)
 DIALLED = where("dialled", channel=("call", "autodial"), direction="outbound")
 REACHED = where("reached", channel=("call", "autodial"), direction="outbound", outcome=RIGHT_PARTY)
-ANSWERED = where("answered", outcome=(*RIGHT_PARTY, "complaint", "paid"))
+ANSWERED = where("answered", outcome=ANSWERS)
 KEPT, BROKEN, OPEN = (where(state, state=state) for state in ("kept", "broken", "open"))
 JUDGED = where("judged", state=("kept", "broken"))
 

@@ -108,6 +108,8 @@ OUTCOMES = (
     "complaint", "delivered", "bounced", "opened", "unsubscribed", "paid", "rejected",
 )  # fmt: skip
 RIGHT_PARTY = ("right_party", "promise", "refusal", "dispute")
+ANSWERS = (*RIGHT_PARTY, "complaint", "paid")  # the debtor, and nobody else, reacted; an opened e-mail is not yet an answer
+NOT_ATTEMPTS = ("not_connected", "busy")  # nobody could have heard
 STATUSES = (
     "cease_contact", "attorney", "bankruptcy", "moratorium", "deceased", "identity_theft", "dispute", "wrong_party", "hardship",
     "vulnerable", "minor", "litigation", "prescribed", "emergency", "inconvenient", "opt_out_call", "opt_out_sms", "opt_out_email",

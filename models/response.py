@@ -9,13 +9,11 @@ import numpy as np
 import pandas as pd
 
 from features.errors import ContractError
-from features.tables import CHANNELS, NO_MINUTE, RIGHT_PARTY
+from features.tables import ANSWERS, CHANNELS, NO_MINUTE, NOT_ATTEMPTS
 from features.versions import superseded_on
 
 WINDOW_DAYS = 180
 REPLY_DAYS = 3  # an inbound contact on the day of an attempt or the two after it answers it, whatever the channel
-ANSWERS = (*RIGHT_PARTY, "complaint", "paid")  # the debtor, and nobody else, reacted; an opened e-mail is not yet an answer
-NOT_ATTEMPTS = ("not_connected", "busy")
 NOT_WORK = ("debit", "legal", "other")  # outbound rows that are no contact of a collector
 PARTS = ("morning", "afternoon", "evening")
 EVERY_PART = ("", *PARTS)

@@ -9,13 +9,11 @@ import pandas as pd
 
 from features.compiled import compiled
 from features.days import first_of_month
-from features.tables import CHANNELS, NEVER, NO_DAY, OUTCOMES, RIGHT_PARTY
+from features.tables import ANSWERS, CHANNELS, NEVER, NO_DAY, NOT_ATTEMPTS, OUTCOMES
 from pipeline.law.log import UNKNOWN_OUTCOME, ContactLog
 from pipeline.law.rules import Cap, Wait
 
-NOT_ATTEMPTS = ("not_connected", "busy")
 NOT_MADE = (*NOT_ATTEMPTS, "no_answer", "bounced")
-SPOKEN = (*RIGHT_PARTY, "complaint", "paid")
 SPOKEN_CHANNELS = ("call", "autodial")
 
 
@@ -31,7 +29,7 @@ COUNTED = {
     "attempts": _outcomes(NOT_ATTEMPTS, True),
     "dials": _outcomes((), True),
     "contacts_made": _outcomes(NOT_MADE, True),
-    "conversations": _outcomes(SPOKEN, False),
+    "conversations": _outcomes(ANSWERS, False),
 }
 
 

@@ -10,7 +10,10 @@ import numpy as np
 import pandas as pd
 
 from features.days import day_of_text
-from features.tables import NEVER, NO_DAY, NO_MONEY, PAYMENT_KINDS, STATUSES
+from features.promises import OPEN, Promised, outcomes
+from features.settlements import settlements
+from features.statuses import lasts
+from features.tables import NEVER, NO_DAY, PAYMENT_KINDS, STATUSES
 from features.versions import arranged
 from pipeline.law.log import codes
 from pipeline.law.question import KnownAccounts, Settled, Sight
@@ -52,15 +55,14 @@ class Holds(Settled):
 
 
 def read_holds(statuses: pd.DataFrame | None, known: KnownAccounts, sight: Sight) -> Holds:
-    """Statuses in force on the day: begun on it or before, not ended before it; an end on the day or later reads as open."""
+    """Statuses in force on the day: begun on it or before, and lasting (features.statuses.lasts)."""
     size = known.numbers.size
     bits, debtor_bits, notice_on = np.zeros(size, np.int64), np.zeros(known.debtors, np.int64), np.full(size, NEVER, np.int64)
     consent_on = {name: np.full(size, NO_DAY, np.int64) for name in CONSENT.values()}
     if statuses is None or statuses.empty:
         return Holds(bits, debtor_bits, notice_on, consent_on, {}, {"account": {}, "debtor": {}}, {})
     newest = sight.newest(arranged(statuses, "statuses"), ["status", "from_on", "account_no"], "statuses")
-    until = newest["until_on"].to_numpy()
-    newest = newest[(until == NO_DAY) | (until >= sight.day)]
+    newest = newest[lasts(newest["until_on"].to_numpy(), sight.day)]
     rows, inside = known.find(newest["account_no"].to_numpy())
     newest, rows = newest[inside], rows[inside]
     status, from_on = codes(newest["status"], STATUSES), newest["from_on"].to_numpy()
@@ -142,31 +144,23 @@ def _day(text: str) -> int | None:
 def open_promises(
     promises: pd.DataFrame, payments: pd.DataFrame | None, known: KnownAccounts, sight: Sight, grace_days: int, kept_share: float
 ) -> np.ndarray:
-    """Per known account the last day, with grace, of its open promises; NO_DAY without one.
+    """Per known account the last day, with grace, of its open promises (features.promises); NO_DAY without one.
 
-    A promise is open until promise_due_on + grace unless payments seen, made from its day on, net of their seen reversals, already reach
-    kept_share of the amount. Without payments delivered it stays open. One without an amount is neither open nor kept.
+    Payments in sight count. Without payments delivered a promise stays open until that day.
     """
     until = np.full(known.numbers.size, NO_DAY, np.int64)
-    promises = promises[promises["promise_amount"] != NO_MONEY]
     if promises.empty:
         return until
-    made = promises.reset_index(drop=True).assign(promise=np.arange(len(promises)))
-    paid = np.zeros(len(made), np.float64)
-    if payments is not None and not payments.empty:
-        near = payments[payments["account_no"].isin(made["account_no"].unique())]
-        near = near[sight.sees(near)]
-        kind = codes(near["kind"], PAYMENT_KINDS)
-        back = near[kind == PAYMENT_KINDS.index("reversal")].groupby("reverses", observed=True)["amount"].sum()
-        money = near[kind == PAYMENT_KINDS.index("payment")]
-        net = money["amount"].to_numpy() - back.reindex(money["payment_id"]).fillna(0).to_numpy().astype(np.float64)
-        pairs = made.merge(money.assign(net=net)[["account_no", "occurred_on", "net"]], on="account_no", suffixes=("", "_paid"))
-        pairs = pairs[(pairs["occurred_on_paid"] >= pairs["occurred_on"]) & (pairs["net"] > 0)]
-        paid += pairs.groupby("promise")["net"].sum().reindex(made["promise"], fill_value=0).to_numpy()
-    still_open = paid < kept_share * made["promise_amount"].to_numpy()
-    rows, inside = known.find(made["account_no"].to_numpy())
-    inside &= still_open
-    np.maximum.at(until, rows[inside], made["promise_due_on"].to_numpy()[inside].astype(np.int64) + grace_days)
+    account_no, due_on = promises["account_no"].to_numpy(), promises["promise_due_on"].to_numpy()
+    made = Promised(account_no, promises["occurred_on"].to_numpy(), due_on, promises["promise_amount"].to_numpy())
+    owners = np.unique(account_no)
+    if payments is not None:
+        payments = payments[sight.sees(payments) & payments["account_no"].isin(owners).to_numpy()]
+    day, before = (np.full(len(promises), value, np.int32) for value in (sight.day, sight.before))
+    states, _, _ = outcomes(made, settlements(payments, owners), day, grace_days, kept_share, before)
+    rows, inside = known.find(account_no)
+    inside &= states == OPEN
+    np.maximum.at(until, rows[inside], due_on[inside].astype(np.int64) + grace_days)
     return until
 
 

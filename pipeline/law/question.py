@@ -32,6 +32,11 @@ class Sight:
             return frame["known_on"].to_numpy() < self.day
         return frame["known_at"].to_numpy() < self.moment
 
+    @property
+    def before(self) -> int:
+        """The day before which all that is seen was known; NEVER where a moment says what is seen."""
+        return self.day if self.moment is None else NEVER
+
     def newest(self, frame: pd.DataFrame, key: list[str], table: str) -> pd.DataFrame:
         """The last visible version of each key; the frame is sorted by account_no."""
         seen = frame[self.sees(frame)]

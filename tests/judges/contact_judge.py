@@ -6,6 +6,7 @@ It shares nothing with the engine but the contract: no schema, no arrays, its ow
 from __future__ import annotations
 
 import datetime as dt
+from fractions import Fraction
 from zoneinfo import ZoneInfo, available_timezones
 
 from dateutil.easter import easter
@@ -212,7 +213,7 @@ class Judge:
                     if other["kind"] == "reversal" and other["reverses"] == row["payment_id"] and other["known_on"] < self.as_of
                 )
                 paid += max(row["amount"] - back, 0)
-        return paid < terms.kept_share * promise["promise_amount"]
+        return paid < Fraction(str(terms.kept_share)) * promise["promise_amount"]
 
     def _appointment(self, account: dict, family: list[dict], verdict: dict) -> int | str | None:
         """The day on which the appointment kept by this row was agreed; "missed" where the row is another time; None without one."""

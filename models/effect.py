@@ -86,39 +86,77 @@ class EffectHead:
         return cls(booster_of(text), card["start"], card["mean"], card["facts"])
 
 
+@dataclass(frozen=True)
+class Trials:
+    """The landmark rows of a lesson, each with what boosters that never saw its debtor foretell.
+
+    rows    bool per row of the lesson; all else is of these rows alone
+    worked, paid   0 or 1; weight: of rows; fold: of the debtor
+    usual   chance of being worked, kept LEAST_CHANCE from 0 and 1; level: log-odds of paying
+    """
+
+    rows: np.ndarray
+    worked: np.ndarray
+    paid: np.ndarray
+    weight: np.ndarray
+    fold: np.ndarray
+    usual: np.ndarray
+    level: np.ndarray
+
+    @classmethod
+    def of(cls, lesson: Lesson, landmarks: pd.DataFrame, teaching: Teaching) -> Trials | None:
+        """See `fit_effect`."""
+        window = lesson.window
+        worked, paid = _matched(window.cohort, landmarks)
+        rows = lesson.known & ~np.isnan(worked) & ~np.isnan(paid)
+        debtors = [window.cohort["debtor_id"][rows & (worked == side) & (paid == 1)].nunique() for side in (0, 1)]
+        if min(debtors) < teaching.settings["min_events"]:
+            return None
+        usual, level = side_by_side(
+            lambda: expit(_unseen(window, np.where(rows, worked, 0.0), rows)), lambda: _unseen(window, np.where(rows, paid, 0.0), rows)
+        )
+        usual = np.clip(usual, LEAST_CHANCE, 1 - LEAST_CHANCE)
+        return cls(rows, worked[rows], paid[rows], window.weight[rows], window.folds[rows], usual, level)
+
+    def loss(self, some: np.ndarray | slice = slice(None)) -> EffectLoss:
+        """Of these rows, or some of them."""
+        work = self.worked - self.usual
+        return EffectLoss(self.level[some], work[some], self.paid[some], self.weight[some])
+
+    def grown(self, window: FitWindow, teaching: Teaching, some: np.ndarray | None = None) -> tuple[lightgbm.Booster, float]:
+        """Booster and start of theta, taught on these rows or some of them (bool)."""
+        chosen = np.ones(len(self.paid), bool) if some is None else some
+        taught = self.rows.copy()
+        taught[self.rows] = chosen
+        loss = self.loss(chosen)
+        small = window.with_settings({**teaching.settings, **SETTINGS}, teaching.seed)
+        return small.grow({"objective": loss.slopes}, np.zeros(len(taught)), taught, TREES), loss.start
+
+
 def fit_effect(lesson: Lesson, landmarks: pd.DataFrame, teaching: Teaching) -> EffectHead | None:
     """The head taught on the landmark rows of a lesson; None where fewer than min_events debtors paid on either side.
 
-    landmarks: of models.landmarks.landmark, for all rows of the lesson at least; matched by account_no and as_of. Raises ContractError
-    where a row of the lesson has none.
+    landmarks: of models.landmarks.landmark, for all rows of the lesson at least; matched by account_no and as_of. Rows that do not teach
+    P(recovered) do not teach here. Raises ContractError where a row of the lesson has no landmark.
     """
-    window = lesson.window
-    worked, paid = _matched(window.cohort, landmarks)
-    rows = lesson.known & ~np.isnan(worked) & ~np.isnan(paid)
-    debtors = [window.cohort["debtor_id"][rows & (worked == side) & (paid == 1)].nunique() for side in (0, 1)]
-    if min(debtors) < teaching.settings["min_events"]:
+    trials = Trials.of(lesson, landmarks, teaching)
+    if trials is None:
         return None
-    usual, level = side_by_side(
-        lambda: expit(_unseen(window, np.where(rows, worked, 0.0), rows)), lambda: _unseen(window, np.where(rows, paid, 0.0), rows)
-    )
-    work = worked[rows] - np.clip(usual, LEAST_CHANCE, 1 - LEAST_CHANCE)
-    loss = EffectLoss(level, work, paid[rows], window.weight[rows])
-    small = window.with_settings({**teaching.settings, **SETTINGS}, teaching.seed)
-    booster = small.grow({"objective": loss.slopes}, np.where(rows, paid, 0.0), rows, TREES)
-    theta = loss.start + raw_scores(booster, window.numbers[rows])
-    as_of = window.cohort["as_of"][rows]
+    booster, start = trials.grown(lesson.window, teaching)
+    theta = start + raw_scores(booster, lesson.window.numbers[trials.rows])
+    cohort, inside = lesson.window.cohort[trials.rows], (trials.usual >= OVERLAP[0]) & (trials.usual <= OVERLAP[1])
     facts = {
-        "rows": int(rows.sum()),
-        "debtors": int(window.cohort["debtor_id"][rows].nunique()),
-        "fit_first": int(as_of.min()),
-        "fit_last": int(as_of.max()),
-        "worked": float(worked[rows].mean()),
-        "paid_if_worked": float(paid[rows & (worked == 1)].mean()),
-        "paid_if_left": float(paid[rows & (worked == 0)].mean()),
-        "overlap": float(((usual >= OVERLAP[0]) & (usual <= OVERLAP[1])).mean()),
+        "rows": len(theta),
+        "debtors": int(cohort["debtor_id"].nunique()),
+        "fit_first": int(cohort["as_of"].min()),
+        "fit_last": int(cohort["as_of"].max()),
+        "worked": float(trials.worked.mean()),
+        "paid_if_worked": float(trials.paid[trials.worked == 1].mean()),
+        "paid_if_left": float(trials.paid[trials.worked == 0].mean()),
+        "overlap": float(inside.mean()),
         "spread": float(theta.std()),
     }
-    return EffectHead(booster, loss.start, float(np.average(theta, weights=window.weight[rows])), facts)
+    return EffectHead(booster, start, float(np.average(theta, weights=trials.weight)), facts)
 
 
 @dataclass(frozen=True)

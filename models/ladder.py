@@ -197,12 +197,12 @@ def _averages(arms: pd.DataFrame) -> dict[str, float]:
     weight = worked / probability - (1 - worked) / (1 - probability)
     found = {}
     for name, left_over in (("average", paid), ("average_robust", paid - chance)):
-        value, error = _mean(weight * left_over, arms["debtor"].to_numpy())
+        value, error = mean_by_debtor(weight * left_over, arms["debtor"].to_numpy())
         found |= {name: value, f"{name}_low_tonight": value - Z95 * error, f"{name}_high_tonight": value + Z95 * error}
     return found
 
 
-def _mean(values: np.ndarray, debtor: np.ndarray) -> tuple[float, float]:
+def mean_by_debtor(values: np.ndarray, debtor: np.ndarray) -> tuple[float, float]:
     """Mean over the rows and its standard error by debtor."""
     mean = float(values.mean())
     sums = np.bincount(debtor, weights=values - mean)
@@ -220,7 +220,7 @@ def _policy(arms: pd.DataFrame) -> dict[str, float]:
     differ = lists[0] - lists[1]
     gained = (worked / probability - (1 - worked) / (1 - probability)) * (paid - chance) * amount * differ
     foretold = float((added * differ).mean())
-    value, error = _mean(gained, arms["debtor"].to_numpy())
+    value, error = mean_by_debtor(gained, arms["debtor"].to_numpy())
     figures = {"policy_money": value, "policy_money_error": error, "policy_foretold": foretold}
     if foretold <= 0 or error == 0:
         return figures

@@ -13,6 +13,7 @@ import lightgbm
 import numpy as np
 import pandas as pd
 
+from features.errors import UsageError
 from models.amount import AmountHead, Later, fit_amount, regrown
 from models.baseline import AGE_BAND_TABLE, AgeBandTable
 from models.boosting import (
@@ -177,7 +178,9 @@ class RecoveryModel:
         return None if self.effect is None else self.effect.theta(self.encoder.encode(matrix, cohort))
 
     def effect_contributions(self, matrix: pd.DataFrame, cohort: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
-        """Exact contributions of every column to `theta`, and the base of each row; they add up to it. Needs the head."""
+        """Exact contributions of every column to `theta`, and the base of each row; they add up to it. UsageError without that head."""
+        if self.effect is None:
+            raise UsageError("This model was not taught what work adds, so nothing explains it. Ask only where `theta` gives numbers.")
         numbers = self.encoder.encode(matrix, cohort)
         found = self.effect.contributions(numbers) if len(numbers) else np.zeros((0, len(self.encoder.names) + 1))
         return pd.DataFrame(found[:, :-1], columns=list(self.encoder.names), index=matrix.index), found[:, -1]

@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize_scalar
 
-from features.errors import ContractError
+from features.errors import ContractError, UsageError
 from models.effect import (
     ADDED_COLUMNS,
     BAND_FROM,
@@ -167,6 +167,11 @@ def test_the_folder_keeps_the_head(panel, model, tmp_path):
     assert bare.theta(panel.matrix, panel.cohort) is None
     assert bare.version != model.version
     assert load_model(tmp_path / "bare", bare.save(tmp_path / "bare")).effect is None
+
+
+def test_without_the_head_nothing_is_explained(panel, model):
+    with pytest.raises(UsageError, match=r"was not taught what work adds"):
+        replace(model, effect=None).effect_contributions(panel.matrix, panel.cohort)
 
 
 def test_a_card_of_its_own_is_enough(planted, lesson):

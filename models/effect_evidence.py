@@ -47,7 +47,12 @@ class LogEvidence:
     def facts(self) -> dict[str, Any]:
         """As plain values, for a report."""
         held = {name: list(getattr(self, name)) for name in ("slope", "plain", "robust")}
-        return {**held, "hidden_zero": self.hidden_zero, "hidden_unsure": self.hidden_unsure, "overlap": self.overlap.to_dict("list")}
+        return {
+            **held,
+            "hidden_zero": self.hidden_zero,
+            "hidden_unsure": self.hidden_unsure,
+            "overlap": self.overlap.to_dict("list"),
+        }
 
 
 def log_evidence(lesson: Lesson, landmarks: pd.DataFrame, teaching: Teaching) -> LogEvidence | None:
@@ -57,7 +62,9 @@ def log_evidence(lesson: Lesson, landmarks: pd.DataFrame, teaching: Teaching) ->
         return None
     numbers, theta = lesson.window.numbers[trials.rows], np.zeros(len(trials.paid))
     folds = np.unique(trials.fold).tolist()
-    grown = side_by_side(*(lambda fold=fold: trials.grown(lesson.window, teaching, trials.fold != fold) for fold in folds))
+    grown = side_by_side(
+        *(lambda fold=fold: trials.grown(lesson.window, teaching, trials.fold != fold) for fold in folds)
+    )
     for fold, (booster, start) in zip(folds, grown, strict=True):
         theta[trials.fold == fold] = start + raw_scores(booster, numbers[trials.fold == fold])
     debtor = pd.factorize(lesson.window.cohort["debtor_id"][trials.rows])[0]
@@ -99,9 +106,18 @@ def _around(value: float, error: float) -> tuple[float, float, float]:
 
 def _overlap(trials: Trials) -> pd.DataFrame:
     place = np.clip(np.searchsorted(CHANCE_EDGES, trials.usual, side="right") - 1, 0, len(CHANCE_EDGES) - 2)
-    rows, worked = (np.bincount(place, weights=weights, minlength=len(CHANCE_EDGES) - 1) for weights in (None, trials.worked))
+    rows, worked = (
+        np.bincount(place, weights=weights, minlength=len(CHANCE_EDGES) - 1) for weights in (None, trials.worked)
+    )
     share = np.divide(worked, rows, out=np.full(len(rows), np.nan), where=rows > 0)
-    return pd.DataFrame({"chance_from": CHANCE_EDGES[:-1], "chance_to": CHANCE_EDGES[1:], "rows": rows.astype(np.int64), "worked": share})
+    return pd.DataFrame(
+        {
+            "chance_from": CHANCE_EDGES[:-1],
+            "chance_to": CHANCE_EDGES[1:],
+            "rows": rows.astype(np.int64),
+            "worked": share,
+        }
+    )
 
 
 def effect_by_fifth(arms: pd.DataFrame, guard: Guard, true: np.ndarray | None = None) -> pd.DataFrame:
@@ -110,11 +126,17 @@ def effect_by_fifth(arms: pd.DataFrame, guard: Guard, true: np.ndarray | None = 
     arms  of models.ladder.figures_of, theta known; true: what work truly adds to the chance of paying, per row, where that is known
     The draw's figure is less what p_recovered foretold, which was known before it: that takes away noise and no effect.
     """
-    chance, worked, probability = (arms[name].to_numpy(dtype=np.float64) for name in ("p_recovered", "worked", "probability"))
+    chance, worked, probability = (
+        arms[name].to_numpy(dtype=np.float64) for name in ("p_recovered", "worked", "probability")
+    )
     scores = added_scores(chance, np.ones(len(arms)), arms["theta"].to_numpy(dtype=np.float64), guard)
     foretold = scores["added_recovery"].to_numpy()
-    fifth = np.minimum(np.argsort(np.argsort(foretold, kind="stable"), kind="stable") * FIFTHS // max(len(arms), 1), FIFTHS - 1)
-    drawn = np.where(worked == 1, 1 / probability, -1 / (1 - probability)) * (arms["recovered"].to_numpy(dtype=np.float64) - chance)
+    fifth = np.minimum(
+        np.argsort(np.argsort(foretold, kind="stable"), kind="stable") * FIFTHS // max(len(arms), 1), FIFTHS - 1
+    )
+    drawn = np.where(worked == 1, 1 / probability, -1 / (1 - probability)) * (
+        arms["recovered"].to_numpy(dtype=np.float64) - chance
+    )
     debtor = pd.factorize(arms["debtor_id"])[0]
     lines = []
     for part in range(FIFTHS):
@@ -142,7 +164,13 @@ class AddedMoney:
 
     @classmethod
     def of(
-        cls, orders: Mapping[str, np.ndarray], added: np.ndarray, places: pd.DataFrame, capacities: Sequence[float], draws: int, seed: int
+        cls,
+        orders: Mapping[str, np.ndarray],
+        added: np.ndarray,
+        places: pd.DataFrame,
+        capacities: Sequence[float],
+        draws: int,
+        seed: int,
     ) -> AddedMoney:
         """orders: name -> value to rank by, descending; added: what work truly adds, one currency; places: debtor_id, as_of, queue."""
         who, weights = debtor_draws(places["debtor_id"], draws, seed)
@@ -164,6 +192,8 @@ class AddedMoney:
         """capacity, and by how much of the best possible the first order leads the second, with the paired interval by debtor."""
         lines = []
         for place, capacity in enumerate(self.capacities):
-            lead, low, high = interval((self.reached[first][:, place] - self.reached[second][:, place]) / self.best[:, place])
+            lead, low, high = interval(
+                (self.reached[first][:, place] - self.reached[second][:, place]) / self.best[:, place]
+            )
             lines.append({"capacity": capacity, "lead": lead, "low": low, "high": high})
         return pd.DataFrame(lines)

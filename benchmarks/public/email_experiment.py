@@ -43,7 +43,9 @@ def read(raw: Path) -> Experiment:
     counts.record(FILE, len(whole), int(kept.sum()), by_class(whole["segment"][~kept], "another arm, "))
     rows = whole[kept].reset_index(drop=True)
     matrix = rows[[*NUMBERS, *CLASSES]].astype(dict.fromkeys(NUMBERS, np.float64) | dict.fromkeys(CLASSES, "category"))
-    return Experiment(matrix, (rows["segment"] == SENT).to_numpy(dtype=np.float64), rows["visit"].to_numpy(dtype=np.float64), counts)
+    return Experiment(
+        matrix, (rows["segment"] == SENT).to_numpy(dtype=np.float64), rows["visit"].to_numpy(dtype=np.float64), counts
+    )
 
 
 def qinis(found: Experiment, settings: Mapping[str, Any]) -> pd.DataFrame:
@@ -56,37 +58,61 @@ def _splits(found: Experiment, settings: Mapping[str, Any]) -> Iterator[dict[str
         draw = np.random.default_rng(seed).permutation(len(found.sent))
         test, taught = np.split(draw, [round(TEST_SHARE * len(draw))])
         sent, visited = found.sent[test], found.visited[test]
-        yield {name: normalised_qini(order(found, taught, test, settings, seed), sent, visited) for name, order in ORDERS.items()}
+        yield {
+            name: normalised_qini(order(found, taught, test, settings, seed), sent, visited)
+            for name, order in ORDERS.items()
+        }
 
 
-def _lesson(found: Experiment, taught: np.ndarray, settings: Mapping[str, Any], seed: int) -> tuple[Lesson, Teaching, pd.DataFrame]:
+def _lesson(
+    found: Experiment, taught: np.ndarray, settings: Mapping[str, Any], seed: int
+) -> tuple[Lesson, Teaching, pd.DataFrame]:
     cohort = people(taught)
     visited = found.visited[taught]
     labels = pd.DataFrame({"recovered": visited, "recovered_amount": visited, "defaulted": np.nan})
-    teaching = Teaching(settings, seed, gap_days=1, default_gap_days=1, default_dpd=90, money=MoneyScale("USD", {"USD": 1.0}, {"USD": 2}))
+    teaching = Teaching(
+        settings,
+        seed,
+        gap_days=1,
+        default_gap_days=1,
+        default_dpd=90,
+        money=MoneyScale("USD", {"USD": 1.0}, {"USD": 2}),
+    )
     return Lesson.of(found.matrix.iloc[taught].reset_index(drop=True), labels, cohort, teaching), teaching, cohort
 
 
 def people(rows: np.ndarray) -> pd.DataFrame:
     """Customers as a cohort of one night."""
-    plain = {"as_of": np.int32(0), "portfolio": "e-mail", "currency": "USD", "balance": np.int64(1), "days_past_due": np.int32(0)}
+    plain = {
+        "as_of": np.int32(0),
+        "portfolio": "e-mail",
+        "currency": "USD",
+        "balance": np.int64(1),
+        "days_past_due": np.int32(0),
+    }
     return pd.DataFrame({"account_no": rows.astype(np.int64), "debtor_id": [f"c{row}" for row in rows]}).assign(**plain)
 
 
-def _by_effect(found: Experiment, taught: np.ndarray, test: np.ndarray, settings: Mapping[str, Any], seed: int) -> np.ndarray:
+def _by_effect(
+    found: Experiment, taught: np.ndarray, test: np.ndarray, settings: Mapping[str, Any], seed: int
+) -> np.ndarray:
     lesson, teaching, cohort = _lesson(found, taught, settings, seed)
     landmarks = cohort[["account_no", "as_of"]].assign(worked=found.sent[taught], paid=found.visited[taught])
     head = fit_effect(lesson, landmarks, teaching)
     return head.theta(lesson.encoder.encode(found.matrix.iloc[test].reset_index(drop=True), people(test)))
 
 
-def _by_response(found: Experiment, taught: np.ndarray, test: np.ndarray, settings: Mapping[str, Any], seed: int) -> np.ndarray:
+def _by_response(
+    found: Experiment, taught: np.ndarray, test: np.ndarray, settings: Mapping[str, Any], seed: int
+) -> np.ndarray:
     lesson, _, _ = _lesson(found, taught, settings, seed)
     booster = lesson.window.grow(BINARY, lesson.recovered, lesson.known, NUISANCE_TREES)
     return raw_scores(booster, lesson.encoder.encode(found.matrix.iloc[test].reset_index(drop=True), people(test)))
 
 
-def _at_random(found: Experiment, taught: np.ndarray, test: np.ndarray, settings: Mapping[str, Any], seed: int) -> np.ndarray:
+def _at_random(
+    found: Experiment, taught: np.ndarray, test: np.ndarray, settings: Mapping[str, Any], seed: int
+) -> np.ndarray:
     return np.random.default_rng(seed + SPLITS).random(len(test))
 
 
@@ -119,5 +145,7 @@ def text_of(table: pd.DataFrame) -> str:
     lines += [f"  {name:<16}{table[name].mean():>8.3f} +/- {table[name].std(ddof=1):.3f}" for name in table]
     lead = table[HEAD] - table[RESPONSE]
     won = int((lead > 0).sum())
-    lines.append(f"  {HEAD} over {RESPONSE}: {lead.mean():+.3f}, in {won} of {len(table)} splits; wanted: {LEAST_QINI} and above")
+    lines.append(
+        f"  {HEAD} over {RESPONSE}: {lead.mean():+.3f}, in {won} of {len(table)} splits; wanted: {LEAST_QINI} and above"
+    )
     return "\n".join(lines)

@@ -33,7 +33,9 @@ def promised_until(world: World, sight: Sight, terms: Terms) -> tuple[pd.DataFra
     none = np.zeros(accounts.numbers.size, np.int64)
     _, remembered = read_log(tables["contacts"], accounts, none, sight, 31, terms.promise_grace_days)
     share = (terms.promise_grace_days, terms.promise_kept_share)
-    return cohort, open_promises(remembered.promises, tables.get("payments"), accounts, sight, *share)[accounts.scorable]
+    return cohort, open_promises(remembered.promises, tables.get("payments"), accounts, sight, *share)[
+        accounts.scorable
+    ]
 
 
 @settings(max_examples=60, deadline=None)

@@ -11,11 +11,13 @@ import pandas as pd
 from features import kernel
 from features.catalogue import CATALOGUE
 from features.cohort import scorable
+from features.columns import columns_wanted
 from features.debtor import Holdings
 from features.declarations import Catalogue
+from features.doors import for_build
 from features.errors import ContractError, UsageError
 from features.events import Events, signature
-from features.evidence import IN_ORDER, SETTLEMENT_KINDS, Evidence
+from features.evidence import SETTLEMENT_KINDS, Evidence
 from features.facts import facts
 from features.ledger import Ledger, history
 from features.plan import EVERY, Program, program
@@ -24,7 +26,7 @@ from features.tables import account_number
 from features.terms import Reach, Terms
 from features.trace import date, traced
 from features.versions import still
-from features.vocabulary import BY_ORDER, EVENTS, LEDGER, Agg
+from features.vocabulary import EVENTS, LEDGER, Agg
 
 NET_OF_REVERSALS = ("payments", "credits")
 SPLIT_ROWS = 20_000  # fewer rows are not worth a second thread
@@ -44,15 +46,17 @@ def build(
     """One row per cohort row, index as the cohort's; one column per declared feature in order, then the x_ columns of accounts by name.
 
     cohort    account_no (or account_id) and as_of (day number); further columns of Cohort.frame where at hand, else taken from accounts
+    tables    of the inner form (features.tables.inner_columns); checked here, unless they are InnerTables already
     ledger    of features.ledger.history over the whole past; made here where None. A ledger cut at the front is refused
     complete_through  table -> last day completely delivered, one for all or one per portfolio; on later nights what needs it is missing
     threads   share the rows of the compiled loops; the values do not depend on it
 
     Numbers are float64 (money in minor units of the account's currency), classes are categories. Missing is NaN: where a declaration says
     so, and where the account's portfolio does not deliver a table the feature needs. Nothing known on or after as_of has any influence.
-    Raises UsageError for contradictory declarations, ContractError for missing tables or columns.
+    Raises UsageError for contradictory declarations, ContractError for missing tables and for all that is wrong with the frames.
     """
     catalogue = catalogue if isinstance(catalogue, Catalogue) else Catalogue(catalogue)
+    tables = for_build(cohort, tables, catalogue)
     if "accounts" in tables:
         catalogue = catalogue.with_attributes(tables["accounts"])
     rows, order = _sorted(cohort)
@@ -256,14 +260,6 @@ def _sorted(cohort: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray | None]:
     if twice:
         raise ContractError(f"A cohort must hold each account once per as_of. Got {twice:,} rows that come again. Drop them.")
     return cohort.iloc[order], order
-
-
-def columns_wanted(wanted: Sequence[Feature]) -> set[str]:
-    """The class and measure columns that features of one kind of event look at, and IN_ORDER where ties matter to them."""
-    clauses = [clause for feature in wanted for clause in (feature.where, feature.until) if clause]
-    measures = {feature.measure for feature in wanted if feature.agg not in (Agg.COUNT, Agg.ANY)}
-    order = {IN_ORDER} if any(feature.agg in BY_ORDER for feature in wanted) else set()
-    return {column for clause in clauses for column, _ in clause.columns} | {name for name in measures if name} | order
 
 
 def _log(found: Events, made: Program, as_of: np.ndarray) -> kernel.EventLog:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from features.build import columns_wanted
 from features.declarations import Catalogue
 from features.evidence import IN_ORDER
 from features.facts import FACT_COLUMNS
 from features.settlements import PAYMENT_COLUMNS
-from features.spec import Debtor, Declared, Noun
-from features.vocabulary import EVENTS, FACTS, LEDGER
+from features.spec import Debtor, Declared, Feature, Noun
+from features.vocabulary import BY_ORDER, EVENTS, FACTS, LEDGER, Agg
 
 _CONTACT_CLASSES = ("channel", "direction", "outcome")
 # The identity of a row, its two clocks, and what its versions and reversals are told by.
-_ALWAYS = {
+ALWAYS = {
     "accounts": ("account_no", "account_id", "portfolio", "opened_on", "known_at", "known_on"),
     "charges": ("account_no", "charge_no", "issued_on", "due_on", "amount", "kind", "known_at", "known_on"),
     "balances": ("account_no", "taken_on", "balance", "arrears", "days_past_due", "known_at", "known_on"),
@@ -64,5 +63,13 @@ def columns_of(catalogue: Catalogue | Iterable[Declared], scorable: bool = True)
     owner = {"debtor_id", "currency"} if any(isinstance(entry, Debtor) for entry in catalogue) else set()
     more["accounts"] = facts | owner | ({"currency"} if LEDGER in tables else set())  # the tolerance is by currency
     tables = tables - {LEDGER} | {"accounts"}
-    found = {name: list(dict.fromkeys([*_ALWAYS[name], *sorted(more.get(name, ()))])) for name in sorted(tables)}
+    found = {name: list(dict.fromkeys([*ALWAYS[name], *sorted(more.get(name, ()))])) for name in sorted(tables)}
     return found | {"accounts": None} if scorable else found
+
+
+def columns_wanted(wanted: Sequence[Feature]) -> set[str]:
+    """The class and measure columns that features of one kind of event look at, and IN_ORDER where ties matter to them."""
+    clauses = [clause for feature in wanted for clause in (feature.where, feature.until) if clause]
+    measures = {feature.measure for feature in wanted if feature.agg not in (Agg.COUNT, Agg.ANY)}
+    order = {IN_ORDER} if any(feature.agg in BY_ORDER for feature in wanted) else set()
+    return {column for clause in clauses for column, _ in clause.columns} | {name for name in measures if name} | order

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from features.compiled import compiled
+from features.doors import for_labels
 from features.errors import ContractError
 from features.ledger import Ledger, worst_days_past_due
 from features.settlements import Settlements
@@ -46,7 +47,8 @@ def labels(
     ledger             must reach the last day of every mature default window (make it without last_day)
     decimals           currency -> decimals; needed only with min_amount
     delivers           portfolio -> tables; payments outside it are not delivered, as when there is no payments table
-    Raises ContractError for a currency without decimals, UsageError for a ledger that ends too early.
+    tables             checked here against the inner form, unless they are InnerTables already
+    Raises ContractError for all that is wrong with the frames or a currency without decimals, UsageError for a ledger that ends too early.
     """
     return labels_by_terms(cohort_frame, tables, ledger, [terms], complete_through, decimals, delivers)[0]
 
@@ -61,6 +63,7 @@ def labels_by_terms(
     delivers: Mapping[str, frozenset[str]] | None = None,
 ) -> list[pd.DataFrame]:
     """`labels` under several terms in one pass over the payments, each with its own horizon and maturity."""
+    tables = for_labels(cohort_frame, tables, terms, complete_through, delivers is not None)
     rows = _Rows(cohort_frame, tables, ledger, complete_through, delivers)
     amounts = rows.recovered(terms)
     found = []

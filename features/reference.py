@@ -19,6 +19,11 @@ makes it missing. A figure over the debtor's scorable accounts is missing where 
 of the whole debtor where that of any of the debtor's accounts does not. *Direction* is the sign of p_recovered as the value rises, where
 the trade is sure of it. *Reason* marks columns that may be said to a collector. Columns `x_*` of
 the accounts table become features under their own name, a number or a class; `audit_*` never.
+
+Where to look: declarations in `features/catalogue.py`, the words they are made of in `vocabulary.py` and `spec.py`, the loop that walks
+an account's events in `kernel.py`, facts that are no aggregate in `facts.py`, figures over a debtor in `debtor.py` and `whole_debtor.py`.
+Frames of your own go to `build.build`; a catalogue of your own is tried on a store by `features_of` of `pipeline/panel/view.py`. `doors.py`
+holds such frames against the contract first and names all that is wrong at once: columns, types, rules, row counts, never a value.
 """
 _AGGREGATES = {
     Agg.COUNT: "Number of {events}",

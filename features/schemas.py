@@ -43,8 +43,12 @@ def failures(
     try:
         pa.DataFrameSchema(columns, strict=False).validate(frame, lazy=True)
     except pandera.errors.SchemaErrors as error:
-        for (column, broken), rows in error.failure_cases.groupby(["column", "check"], sort=True).size().items():
-            if str(broken).startswith("dtype("):
+        found = error.failure_cases.groupby(["column", "check"], sort=True).size()
+        mistyped = {column for column, broken in found.index if str(broken).startswith("dtype(")}
+        for (column, broken), rows in found.items():
+            if column in mistyped and not str(broken).startswith("dtype("):
+                continue  # rules say nothing of values of another type
+            if column in mistyped:
                 sentences.append(f"Table {table!r}: column {column!r} must be {dtypes[column]}. Got {frame[column].dtype}.")
             else:
                 sentences.append(f"Table {table!r}: column {column!r} must {broken}. Got {rows:,} rows that do not.")

@@ -312,6 +312,10 @@ def inner_columns(name: str) -> dict[str, str]:
     return dtypes
 
 
+class InnerTables(dict):
+    """Table -> frame, known to be of the inner form: read from a store, or let in at a door. No door checks them again."""
+
+
 def check(tables: Mapping[str, pd.DataFrame], columns: Mapping[str, Iterable[str]] | None = None) -> None:
     """Refuse frames that are not in the inner form, naming every failure of every table at once.
 
@@ -319,20 +323,26 @@ def check(tables: Mapping[str, pd.DataFrame], columns: Mapping[str, Iterable[str
     account_id of the events, and the numbers of ids.
     Raises ContractError with columns, rules and row counts; never a value.
     """
+    if found := broken(tables, columns):
+        raise ContractError(" ".join(found))
+
+
+def broken(tables: Mapping[str, pd.DataFrame], columns: Mapping[str, Iterable[str]] | None = None) -> list[str]:
+    """A sentence for each failure that `check` would refuse them for. Raises UsageError for a table the contract does not have."""
     unknown = [name for name in tables if name not in TABLES]
     if unknown:
         raise UsageError.unknown_keys("The tables handed over", unknown, TABLES)
-    failures = [sentence for name, frame in tables.items() for sentence in _failures(name, frame, columns and columns.get(name))]
-    if failures:
-        raise ContractError(" ".join(failures))
+    return [sentence for name, frame in tables.items() for sentence in _failures(name, frame, columns and columns.get(name))]
 
 
 def _failures(name: str, frame: pd.DataFrame, needed: Iterable[str] | None) -> list[str]:
     declared, dtypes = TABLES[name], inner_columns(name)
     if needed is None:
         needed = [column for column in dtypes if (column != "account_id" or name == "accounts") and column not in NUMBERS.values()]
+    ids = {number: column for column, number in NUMBERS.items() if number not in frame}  # where a number lacks, its ids do
+    needed = [ids.get(column, column) for column in needed]
     rules = {column: _rules(column, declared[column] if column in declared.names else None) for column in dtypes}
-    return failures(name, frame, rules, list(needed), {column: dtype for column, dtype in dtypes.items() if dtype != "str"})
+    return failures(name, frame, rules, needed, {column: dtype for column, dtype in dtypes.items() if dtype != "str"})
 
 
 def _rules(column: str, declared: Column | None) -> list[Check]:
@@ -356,9 +366,19 @@ def _rules(column: str, declared: Column | None) -> list[Check]:
         return rules if empty else [*rules, rule("not be empty", lambda money: money != NO_MONEY)]
     if declared.kind is Kind.WHOLE:
         return [rule(f"be at least {declared.least}", lambda numbers, least=declared.least: numbers >= least)]
-    rules = [] if empty else [rule("not be empty", lambda texts: texts.notna())]
+    rules = [rule("be text", _are_text)] + ([] if empty else [rule("not be empty", lambda texts: texts.notna())])
     if declared.kind is Kind.CURRENCY:
         rules.append(rule("be codes of ISO 4217", lambda texts: texts.isin(list(DECIMALS))))
     if declared.kind is Kind.ENUM:
         rules.append(rule("be one of the contract's values", lambda texts, values=declared.values: texts.isna() | texts.isin(values)))
     return rules
+
+
+def _are_text(cells: pd.Series) -> pd.Series:
+    """Which cells are text or empty; of texts kept as such, or as classes of them, no cell is looked at."""
+    import pandas as pd
+
+    kind = cells.cat.categories.dtype if isinstance(cells.dtype, pd.CategoricalDtype) else cells.dtype
+    if isinstance(kind, pd.StringDtype):
+        return pd.Series(True, index=cells.index)
+    return cells.isna() | cells.map(lambda cell: isinstance(cell, str)).astype("bool")

@@ -16,11 +16,12 @@ from features.build import explain_feature, without_rate
 from features.catalogue import CATALOGUE
 from features.coverage import coverage, label_rates
 from features.days import date_of, dates, day_number
+from features.tables import InnerTables
 from features.terms import Terms
 from models.split import split_by_time
 from pipeline.panel.coverage import Labelled, draw, label_tables
 from pipeline.panel.engines import map_shards
-from pipeline.panel.panel import panel
+from pipeline.panel.panel import check_panel, panel
 from pipeline.panel.view import quiet_through, terms_of, view
 from pipeline.params import Params
 from pipeline.store.files import check_folder, whole_file
@@ -64,6 +65,7 @@ def write_panel(store_path: Path, out: Path, params: Params, horizons: Sequence[
     check_folder(out.parent)
     further = [replace(params.label_terms(), horizon_days=days, default_horizon_days=days) for days in horizons]
     whole = panel(Store(store_path), params, further=further)
+    check_panel(whole)
     part = split_by_time(whole.cohort, params.split, params.label).part
     nights = pd.Series(dates(whole.cohort["as_of"]), name="as_of")
     who = [name for name in ("account_id", "debtor_id", "weight") if name in whole.cohort]  # weight: 1 / share of the debtors drawn
@@ -115,7 +117,7 @@ def explain_cell(store_path: Path, as_of: dt.date, name: str, account_id: str, p
     """The events behind one feature of one account on one night."""
     store = Store(store_path)
     versions = store.versions()
-    tables = store.tables(store.shard_of_account(account_id, versions), versions=versions)
+    tables = InnerTables(store.tables(store.shard_of_account(account_id, versions), versions=versions))
     terms, complete = terms_of(store, params, versions), quiet_through(store, versions, params)
     found = explain_feature(name, account_id, day_number(as_of), tables, CATALOGUE, terms, complete_through=complete)
     said = found.astype(object).where(found.notna(), np.nan).to_string(index=False)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,10 @@ import pandas as pd
 from features.coverage import recoveries_by_day
 from features.currencies import DECIMALS
 from features.days import date_of, day_number
-from features.errors import InputMissing
-from features.labels import labels_by_terms
+from features.errors import ContractError, InputMissing
+from features.labels import LABELS, WHY_MISSING, labels_by_terms
+from features.schemas import failures, rule
+from features.tables import DAY_HIGH, DAY_LOW
 from features.terms import LabelTerms
 from models.money import MoneyScale
 from pipeline.panel.coverage import Labelled
@@ -23,6 +26,11 @@ from pipeline.panel.view import complete_through, stacked, terms_of, view
 from pipeline.params import Params
 from pipeline.store.store import Store
 
+if TYPE_CHECKING:
+    from pandera.pandas import Check
+
+COHORT_COLUMNS = ("account_no", "debtor_id", "as_of", "portfolio", "currency", "balance", "days_past_due")
+LABEL_COLUMNS = ("recovered", "recovered_amount", "defaulted")
 HISTORY_DAYS = 90  # a training night wants a quarter of history behind it
 
 
@@ -49,6 +57,64 @@ class Panel:
     def complete_through(self) -> int:
         """The newest of payments_through."""
         return max(self.payments_through.values())
+
+
+def check_panel(panel: Panel) -> None:
+    """Refuse a panel that no model can be taught on, naming all that is wrong at once: rows that do not fit together, types, rules.
+
+    Raises ContractError with columns, rules and row counts; never a value.
+    """
+    rows = {name: len(getattr(panel, name)) for name in ("cohort", "matrix", "labels")}
+    if len(set(rows.values())) > 1:
+        told = ", ".join(f"{count:,} of {name}" for name, count in rows.items())
+        raise ContractError(f"A panel's cohort, matrix and labels must hold the same rows. Got {told}. Cut them alike.")
+    classes = [name for name, kind in panel.matrix.dtypes.items() if isinstance(kind, pd.CategoricalDtype)]
+    numbers = {name: "float64" for name in panel.matrix.columns if name not in classes}
+    found = [
+        *failures("panel.cohort", panel.cohort, _cohort_rules(panel.cohort), COHORT_COLUMNS, {"account_no": "int64", "balance": "int64"}),
+        *failures("panel.matrix", panel.matrix, {name: [] for name in numbers}, dtypes=numbers),
+        *failures("panel.labels", panel.labels, _label_rules(panel), LABEL_COLUMNS, dict.fromkeys(LABEL_COLUMNS, "float64")),
+    ]
+    if found:
+        raise ContractError(" ".join(found))
+
+
+def _cohort_rules(cohort: pd.DataFrame) -> dict[str, list[Check]]:
+    rules = {name: [rule("not be empty", lambda cells: cells.notna())] for name in ("debtor_id", "portfolio")}
+    rules["as_of"] = [rule("be a day between 1900 and 9999", lambda days: (days >= DAY_LOW) & (days <= DAY_HIGH))]
+    rules["currency"] = [rule("be codes of ISO 4217", lambda codes: codes.astype("str").isin(list(DECIMALS)))]
+    rules["balance"] = [rule("be from 0 on", lambda money: money >= 0)]
+    rules["days_past_due"] = [rule("be from 0 on", lambda late: late >= 0)]
+    if "as_of" in cohort:
+        rules["account_no"] = [rule("rise within each as_of, and as_of from row to row", partial(_in_order, cohort["as_of"]))]
+    return {name: held for name, held in rules.items() if name in cohort}
+
+
+def _in_order(as_of: pd.Series, numbers: pd.Series) -> pd.Series:
+    """Which rows come after the row above them: sorted by as_of, then account_no, each account once a night."""
+    night, number = as_of.to_numpy(), numbers.to_numpy()
+    later = (night[1:] > night[:-1]) | ((night[1:] == night[:-1]) & (number[1:] > number[:-1]))
+    return pd.Series(np.concatenate([[True], later])[: len(numbers)], index=numbers.index)
+
+
+def _label_rules(panel: Panel) -> dict[str, list[Check]]:
+    labels = panel.labels
+    rules = {name: [rule("be 0, 1 or missing", lambda values: values.isna() | values.isin((0.0, 1.0)))] for name in LABELS}
+    if {"recovered", "balance"} <= {*labels, *panel.cohort}:
+        balance, known = panel.cohort["balance"].to_numpy(), labels["recovered"].notna().to_numpy()
+        rules["recovered_amount"] = [
+            rule("be missing where recovered is, and nowhere else", lambda money: money.notna() == known),
+            rule("be from 0 to the balance", lambda money: money.isna() | ((money >= 0) & (money <= balance))),
+        ]
+    for name in LABELS:
+        if {name, f"{name}_missing"} <= set(labels):
+            told = partial(_says_why, labels[name].notna().to_numpy())
+            rules[f"{name}_missing"] = [rule("say why a label is missing, and nothing where it is not", told)]
+    return {name: held for name, held in rules.items() if name in labels}
+
+
+def _says_why(known: np.ndarray, reasons: pd.Series) -> pd.Series:
+    return ((reasons == "") & known) | (reasons.isin(WHY_MISSING) & ~known)
 
 
 def money_scale(panel: Panel, params: Params) -> MoneyScale:

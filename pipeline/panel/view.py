@@ -15,7 +15,7 @@ from features.columns import columns_of
 from features.currencies import DECIMALS
 from features.declarations import Catalogue
 from features.ledger import Ledger, history
-from features.tables import account_number
+from features.tables import InnerTables, account_number
 from features.terms import Terms, reaches
 from pipeline.panel.engines import map_shards
 from pipeline.params import Params
@@ -28,7 +28,7 @@ class View:
 
     cohort: Cohort
     matrix: pd.DataFrame
-    tables: Mapping[str, pd.DataFrame]
+    tables: InnerTables
     ledger: Ledger
 
 
@@ -55,10 +55,10 @@ def view(
     whole: with every table and column; else those that cohort, features and labels need.
     """
     terms = terms_of(store, params, versions)
-    tables = store.tables(shard, versions=versions) if whole else read(store, shard, CATALOGUE, versions)
+    tables = InnerTables(store.tables(shard, versions=versions)) if whole else read(store, shard, CATALOGUE, versions)
     if debtors is not None:
         owned = tables["accounts"]["account_no"][tables["accounts"]["debtor_id"].isin(debtors)]
-        tables = {name: frame[frame["account_no"].isin(owned)].reset_index(drop=True) for name, frame in tables.items()}
+        tables = InnerTables({name: frame[frame["account_no"].isin(owned)].reset_index(drop=True) for name, frame in tables.items()})
     ledger = history(tables, terms)
     cohort = scorable(tables, ledger, nights, terms)
     if keep < 1:
@@ -68,12 +68,13 @@ def view(
     return View(cohort, build(cohort.frame, tables, CATALOGUE, terms, ledger, complete), tables, ledger)
 
 
-def read(store: Store, shard: int, catalogue: Catalogue, versions: Mapping[str, int], scorable: bool = True) -> dict[str, pd.DataFrame]:
+def read(store: Store, shard: int, catalogue: Catalogue, versions: Mapping[str, int], scorable: bool = True) -> InnerTables:
     """The tables of a shard with the columns that the catalogue (and the cohort of scorable accounts) rests on."""
     needed = columns_of(catalogue, scorable)
     if needed["accounts"] is not None:
         needed["accounts"] += [name for name in store.extra_columns("accounts") if name.startswith("x_")]
-    return store.tables(shard, list(needed), {name: columns for name, columns in needed.items() if columns is not None}, versions)
+    columns = {name: columns for name, columns in needed.items() if columns is not None}
+    return InnerTables(store.tables(shard, list(needed), columns, versions))
 
 
 def features_of(

@@ -22,7 +22,7 @@ from models.recovery import AnyModel, RecoveryModel
 from models.trade import roll_rates
 from models.tuning import tune
 from models.verdict import gates, statements, too_small, warnings
-from pipeline.panel.panel import Panel, money_scale
+from pipeline.panel.panel import Panel, check_panel, money_scale
 from pipeline.panel.panel import panel as panel_of
 from pipeline.params import Params
 from pipeline.store.champion import model_folder
@@ -88,11 +88,14 @@ def train_from_store(store_path: Path, params: Params, tune_trials: int = 0) -> 
 def train(
     panel: Panel, params: Params, catalogue: Sequence[Any], store_path: Path, tune_trials: int = 0, books: Books | None = None
 ) -> Run:
-    """Fit, judge, refit, record. Raises InputMissing when history is too short or shows one outcome only, RegistryAway before any work.
+    """Fit, judge, refit, record.
 
+    Raises RegistryAway and ContractError (a panel that breaks its form, see check_panel) before any work, InputMissing when history is too
+    short or shows one outcome only.
     tune_trials: settings tried inside the fit window first; 0 teaches with the params' own.
     """
     registry.ready(params)
+    check_panel(panel)
     clock = _Clock()
     windows, teaching, tuned = windows_of(panel, params), teaching_of(panel, params, catalogue), None
     if tune_trials:

@@ -9,7 +9,7 @@ from features.build import build
 from features.catalogue import CATALOGUE
 from features.declarations import Catalogue
 from features.spec import MISSING, Feature, Window, where
-from features.tables import NUMBERS
+from features.tables import NUMBERS, InnerTables
 from features.terms import Terms
 from features.vocabulary import EVENTS, LEDGER, MEASURED, PLAIN, Agg
 from tests.judges import oracle_ledger as books
@@ -74,11 +74,11 @@ def frame_of(pairs: list[tuple[str, int]]) -> pd.DataFrame:
     )
 
 
-def tables_of(world: World, shuffle_seed: int | None = None, categorical: bool = False) -> dict[str, pd.DataFrame]:
+def tables_of(world: World, shuffle_seed: int | None = None, categorical: bool = False) -> InnerTables:
     """The tables, x_ columns in the type that a store would keep even where all cells are empty."""
     tables = world.tables(shuffle_seed, categorical)
     if categorical:  # a night reads the numbers alone
-        tables = {name: frame.drop(columns=[each for each in NUMBERS if each in frame]) for name, frame in tables.items()}
+        tables = InnerTables({name: frame.drop(columns=[each for each in NUMBERS if each in frame]) for name, frame in tables.items()})
     kinds = {"x_score": "float64", "x_segment": "str"}
     empty = {
         name: pd.Series([None] * len(tables["accounts"]), dtype=kind) for name, kind in kinds.items() if name not in tables["accounts"]

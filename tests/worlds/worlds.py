@@ -24,6 +24,7 @@ from features.tables import (
     NUMBERS,
     OUTCOMES,
     TABLES,
+    InnerTables,
     account_number,
     inner_columns,
     numbered,
@@ -155,7 +156,7 @@ class World:
         accounts = {row["account_id"] for row in self.rows["accounts"] if row["debtor_id"] in debtors}
         return self.only(lambda _, row: row["account_id"] in accounts)
 
-    def tables(self, shuffle_seed: int | None = None, categorical: bool = False) -> dict[str, pd.DataFrame]:
+    def tables(self, shuffle_seed: int | None = None, categorical: bool = False) -> InnerTables:
         """The inner form. With a shuffle_seed rows come in a random order; categorical: with Categorical
         enumerations and the numbers of ids, as the store keeps them."""
         frames = {}
@@ -164,7 +165,7 @@ class World:
             if shuffle_seed is not None:
                 random.Random(shuffle_seed).shuffle(ordered)
             frames[name] = _frame(name, ordered, categorical)
-        return frames
+        return InnerTables(frames)
 
     def __repr__(self) -> str:
         lines = [f"World({str(self.zone)!r})"]

@@ -19,6 +19,7 @@ from models.recovery import RecoveryModel
 
 REASON_COLUMNS = ("reason_1", "reason_2", "reason_3")
 STRENGTH_COLUMNS = ("strength_1", "strength_2", "strength_3")
+BASE = "(base)"  # the row of a table of contributions that says where they start
 UP, DOWN = "▲", "▼"  # raises or lowers the chance that the account pays
 LEAST_STRENGTH = 0.02  # log-odds: a group that moves the score less is no reason
 EXACT = 1e-6
@@ -170,7 +171,7 @@ def every_reason(
         for name in found.columns
     ]
     table = pd.DataFrame(rows).sort_values("contribution", key=lambda held: -held.abs(), kind="stable", ignore_index=True)
-    foot = pd.DataFrame([{"feature": "(base)", "group": "", "value": "", "contribution": float(base[0]), "says": ""}])
+    foot = pd.DataFrame([{"feature": BASE, "group": "", "value": "", "contribution": float(base[0]), "says": ""}])
     return pd.concat([table, foot], ignore_index=True)
 
 

@@ -302,12 +302,20 @@ def feedback(params: Params, file: Path, store: Path, out: Path, received_at: st
     click.echo(receive(file, store, out, params, when, **how).text())
 
 
-@command(STORE, AS_OF, ACCOUNT)
-def explain(params: Params, store: Path, as_of: dt.date, account: str) -> None:
+@command(STORE, AS_OF, ACCOUNT, option("--plot", type=PLACE, help="Also draw what moved the score, as a waterfall, into this PNG file."))
+def explain(params: Params, store: Path, as_of: dt.date, account: str, plot: Path | None) -> None:
     """One account's scores, every reason, its eligibility, its events."""
     from pipeline.night.one_account import explain_account
+    from pipeline.store.files import check_folder
 
-    click.echo(explain_account(store, as_of, account, params))
+    if plot is not None:
+        check_folder(plot.parent)
+    found = explain_account(store, as_of, account, params)
+    click.echo(found.text)
+    if plot is not None:
+        from pipeline.training.charts import draw_waterfall
+
+        draw_waterfall(found.reasons, "average account", "this account", f"Account {account} as of {as_of}", plot)
 
 
 @command(STORE, AS_OF, ACCOUNT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,15 @@ SHOWN_EVENTS = {
 }
 
 
-def explain_account(store_path: Path, as_of: dt.date, account_id: str, params: Params) -> str:
+@dataclass(frozen=True)
+class Explained:
+    """An account in words, and models.explain.every_reason of it with each value as the words show it."""
+
+    text: str
+    reasons: pd.DataFrame
+
+
+def explain_account(store_path: Path, as_of: dt.date, account_id: str, params: Params) -> Explained:
     """For `recoup explain`. Raises InputMissing where the account is unknown or not scorable on the night."""
     check_feeds(Store(store_path), as_of, params)
     store, versions, seen = _seen(store_path, as_of, account_id, params)
@@ -47,6 +56,8 @@ def explain_account(store_path: Path, as_of: dt.date, account_id: str, params: P
     scores = model.predict(matrix, row).iloc[0]
     currency = str(row["currency"].iloc[0])
     money = 10 ** DECIMALS[currency]
+    table = every_reason(model, matrix, row, CATALOGUE, voice(params.worklist.language))
+    table = table.assign(value=[_figure(value) for value in table["value"]])
     lines = [
         f"Account {account_id} of {row['portfolio'].iloc[0]} as of {as_of}, scored by {job.model.version}",
         f"  balance {row['balance'].iloc[0] / money:,.2f} {currency}, arrears {row['arrears'].iloc[0] / money:,.2f}, "
@@ -55,7 +66,7 @@ def explain_account(store_path: Path, as_of: dt.date, account_id: str, params: P
         f"expected_recovery {scores['expected_recovery'] / money:,.2f} {currency}, p_defaulted {scores['p_defaulted']:.4f}",
         "",
         "Reasons (log-odds; with the base they add up to the raw score)",
-        _reasons(every_reason(model, matrix, row, CATALOGUE, voice(params.worklist.language))),
+        _reasons(table),
         "",
         reasoning(case_of(seen, store, versions, job.as_of, params), account_id, job.as_of),
     ]
@@ -64,7 +75,7 @@ def explain_account(store_path: Path, as_of: dt.date, account_id: str, params: P
         if name in seen.tables:
             found = _events(seen.tables[name], name, number, job.as_of, money)
             lines += ["", f"{name.capitalize()} known before {as_of}, newest first", found]
-    return "\n".join(lines)
+    return Explained("\n".join(lines), table)
 
 
 def eligibility_of(store_path: Path, as_of: dt.date, account_id: str, params: Params) -> str:
@@ -92,7 +103,7 @@ def _seen(store_path: Path, as_of: dt.date, account_id: str, params: Params) -> 
 def _reasons(table: pd.DataFrame) -> str:
     every, base = table.iloc[:-1], table.iloc[-1]
     pulls = every["contribution"].abs() >= LEAST_PULL
-    lines = [f"  {row.contribution:+8.4f}  {row.feature:<40} {_figure(row.value):>14}  {row.says}" for row in every[pulls].itertuples()]
+    lines = [f"  {row.contribution:+8.4f}  {row.feature:<40} {row.value:>14}  {row.says}" for row in every[pulls].itertuples()]
     if not pulls.all():
         lines.append(f"  {every.loc[~pulls, 'contribution'].sum():+8.4f}  {int((~pulls).sum())} others that pull nothing")
     return "\n".join([*lines, f"  {base['contribution']:+8.4f}  base: the average account"])

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from pipeline.store.files import whole_file
+
 INK, MUTED, GRID, OURS, OTHER, BEST, BAND = "#17212e", "#55637a", "#dde3eb", "#0a5fb8", "#9fb0c6", "#0b7350", "#8fbcec"
+WATERFALL = 14  # rows of a waterfall, the last of them for all other columns
 STYLE = {
     "svg.hashsalt": "recoup",
     "svg.fonttype": "none",
@@ -113,38 +118,75 @@ def importance(rows: pd.DataFrame) -> str:
 
 
 def swarm(points: pd.DataFrame, step: float, most: int = 900) -> str:
-    """A beeswarm: dots at the contribution accounts get from a column, piled up where many get the same; blue where its value is low, red
-    where high, grey where missing. step: width of the contribution's bins. At most about `most` dots a column, each for as many rows."""
-    names = list(dict.fromkeys(points["feature"]))[::-1]
-    shades = {"lowest third of values": "#2a78c2", "middle": "#9a5fb0", "highest third": "#cf2f4a", "missing": OTHER}
-    colours = list(shades.values())
-    along, across, tints = [], [], []
-    for place, name in enumerate(names):
-        rows = points[points["feature"] == name].sort_values("effect", kind="stable")
-        scale = max(rows["rows"].sum() / most, 1.0)
-        third = pd.to_numeric(rows["value"]).mul(3).fillna(3).astype(int).to_numpy()
-        dots = np.ceil(rows["rows"].to_numpy() / scale).astype(int)
-        piles = rows.assign(dots=dots, third=third).groupby("effect", sort=True)
-        tallest = max(int(piles["dots"].sum().max()), 1)
-        for effect, pile in piles:
-            tint = np.repeat(pile["third"].to_numpy(), pile["dots"].to_numpy())
-            count, spread = len(tint), np.arange(len(tint))
-            along.append(effect + step * ((spread * 0.618034) % 1.0 - 0.5))  # spread evenly over the bin, and the same every time
-            reach = 0.42 * np.sqrt(count / tallest)
-            across.append(place + (reach * (2 * (spread + 0.5) / count - 1)))
-            tints.append(tint)
+    """shap's beeswarm of the strongest columns, from counts of rows per bin of the contribution: no dot is an account's own.
+
+    points: feature, effect (middle of its bin), value (0 lowest to 1 highest, missing where the column's is), rows; step: width of a bin.
+    A column gets at most `most` dots, each for as many rows, spread evenly over its bin.
+    """
+    names = list(dict.fromkeys(points["feature"]))
+    dots = [_dots(points[points["feature"] == name], step, most) for name in names]
+    effects, values = (np.column_stack(held) for held in zip(*dots, strict=True))
     with _figure(8.8, 0.36 * len(names) + 0.9) as held:
-        place = held.axes
-        place.axvline(0, color=MUTED, linewidth=0.8)
-        inks = np.array(colours, dtype=object)[np.concatenate(tints)]
-        place.scatter(np.concatenate(along), np.concatenate(across), c=list(inks), s=4, linewidths=0, rasterized=True)
-        place.set_yticks(range(len(names)), names)
-        place.set_ylim(-0.7, len(names) - 0.3)
-        place.set_xlabel("Contribution to the log-odds of recovery")
-        for text, colour in shades.items():
-            place.scatter([], [], c=colour, s=22, label=text)
-        place.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        import shap
+
+        explained = shap.Explanation(values=effects, data=values, feature_names=names)
+        with _drawn_alike():
+            shap.plots.beeswarm(
+                explained, max_display=None, order=np.arange(len(names)), ax=held.axes, plot_size=None, show=False, s=6,
+                color_bar_label="Value of the column", group_remaining_features=False,
+            )  # fmt: skip
+        held.axes.tick_params(axis="both", labelsize=10)
+        held.axes.set_xlabel("Contribution to the log-odds of recovery", fontsize=10)
         return held.svg("Contributions of the strongest columns")
+
+
+def _dots(rows: pd.DataFrame, step: float, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """(contribution, value) of the dots of one column: every so-many-th row of its bins, from the lowest contribution on."""
+    rows = rows.assign(value=pd.to_numeric(rows["value"])).sort_values(["effect", "value"], kind="stable")
+    ends = rows["rows"].cumsum().to_numpy()
+    count = min(int(ends[-1]), most)
+    places = np.searchsorted(ends, (np.arange(count) + 0.5) / count * ends[-1], side="right")
+    spread = step * ((np.arange(count) * 0.618034) % 1.0 - 0.5)
+    return rows["effect"].to_numpy()[places] + spread, rows["value"].to_numpy(dtype=np.float64)[places]
+
+
+def waterfall(pulls: pd.DataFrame, base: str, end: str, label: str) -> str:
+    """shap's waterfall: from the base, contribution by contribution, to the raw score. See `_waterfall`."""
+    with _figure(8.0, 6.0) as held:
+        _waterfall(held, pulls, base, end)
+        return held.svg(label, tight=True)
+
+
+def draw_waterfall(pulls: pd.DataFrame, base: str, end: str, title: str, place: Path) -> None:
+    """The same as a PNG file."""
+    with _figure(8.0, 6.0) as held:
+        _waterfall(held, pulls, base, end)
+        held.figure.suptitle(title, x=0.125, y=0.97, ha="left", fontsize=11)
+        with whole_file(place) as draft:
+            held.figure.savefig(draft, format="png", dpi=140, bbox_inches="tight", metadata={"Software": None})
+
+
+def _waterfall(held: _figure, pulls: pd.DataFrame, base: str, end: str) -> None:
+    """pulls: feature, contribution and, where it is known, value (text), one row a column; the last row's contribution is the base.
+
+    base, end: what stands at its two ends. The strongest WATERFALL columns are shown, the others as one.
+    """
+    import shap
+
+    every, start = pulls.iloc[:-1], float(pulls["contribution"].iloc[-1])
+    shown = every["value"].to_numpy(dtype=object) if "value" in every else None
+    contributions = every["contribution"].to_numpy(dtype=np.float64)
+    explained = shap.Explanation(values=contributions, base_values=start, display_data=shown, feature_names=list(every["feature"]))
+    held.axes.remove()
+    held.figure.set_layout_engine("none")  # shap measures its arrows where they stand
+    with _current(held.figure):
+        shap.plots.waterfall(explained, max_display=WATERFALL, show=False)
+    place, below, above = held.figure.axes
+    place.tick_params(labelsize=10)
+    words = ((below, f"\n{base}: {start:+.2f} log-odds"), (above, f"{end}: {start + contributions.sum():+.2f}"))
+    for axes, text in words:
+        axes.set_xticklabels(["", text], fontsize=10)
+        axes.get_xticklabels()[1].set_color(MUTED)
 
 
 def liquidation(points: pd.DataFrame, most: int = 12) -> str:
@@ -205,6 +247,34 @@ def _percent(value: float, _: Any) -> str:
     return f"{value:.0%}"
 
 
+@contextmanager
+def _drawn_alike() -> Iterator[None]:
+    """shap shuffles its dots by numpy's global draws: the same ones every time, and none of them spent."""
+    before = np.random.get_state()  # noqa: NPY002  shap asks these draws and no others
+    np.random.seed(0)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(before)  # noqa: NPY002
+
+
+@contextmanager
+def _current(figure: Any) -> Iterator[None]:
+    """shap's waterfall draws into pyplot's current figure: ours for as long as it draws, without waking a display or leaving a trace."""
+    import matplotlib.pyplot as plt
+    from matplotlib.backend_bases import FigureManagerBase
+
+    interactive = plt.isinteractive()
+    FigureManagerBase(figure.canvas, max(plt.get_fignums(), default=0) + 1)
+    plt.figure(figure)
+    try:
+        yield
+    finally:
+        plt.close(figure)
+        if interactive:
+            plt.ion()
+
+
 class _figure:
     """A figure under our style, without pyplot: nothing global is left behind."""
 
@@ -213,20 +283,22 @@ class _figure:
 
     def __enter__(self) -> _figure:
         import matplotlib
-        from matplotlib.backends.backend_svg import FigureCanvasSVG
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
         self._style = matplotlib.rc_context(STYLE)
         self._style.__enter__()
         self.figure = Figure(figsize=self.size, layout="constrained")
-        FigureCanvasSVG(self.figure)
+        FigureCanvasAgg(self.figure)
         self.all_axes = list(np.atleast_1d(self.figure.subplots(*self.grid)).ravel())
         self.axes = self.all_axes[0]
         return self
 
-    def svg(self, label: str) -> str:
+    def svg(self, label: str, tight: bool = False) -> str:
+        """The picture for a page. tight: cut to what is drawn, instead of laid out anew."""
         out = io.StringIO()
-        self.figure.savefig(out, format="svg", dpi=140, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        cut = {"bbox_inches": "tight"} if tight else {}
+        self.figure.savefig(out, format="svg", dpi=140, **cut, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
         text = out.getvalue()
         return f'<div class="chart" role="img" aria-label="{label}">{text[text.index("<svg") :]}</div>'
 

@@ -342,6 +342,7 @@ def pictures(evaluation: Evaluation) -> dict[str, Markup]:
         ("importance", charts.importance),
         ("effects", charts.dependence),
         ("swarm", lambda points: charts.swarm(points, SWARM_STEP)),
+        ("pulls", lambda pulls: charts.waterfall(pulls, "average account", "average listed account", "What lifts the listed")),
         ("liquidation", charts.liquidation),
     )
     for name, draw in drawn:

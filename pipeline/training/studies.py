@@ -14,7 +14,7 @@ from scipy.stats import rankdata
 from models.amount import COVERAGE
 from models.baseline import AGE_BAND_TABLE, plain_orders
 from models.evaluate import MODEL, NEWEST, POOLED, Judged, Rival, evaluate, paired_money
-from models.explain import checked_contributions, kept_reasons, reasons, same_first_reason
+from models.explain import BASE, checked_contributions, kept_reasons, reasons, same_first_reason
 from models.fairness import audit, groups_of, proxies
 from models.recovery import RecoveryModel, debtors_with
 from models.resampling import debtor_draws, interval, listed_shares, ratios_of_sums
@@ -139,11 +139,12 @@ def fairness(trial: Trial, evidence: RunEvidence, traits: pd.DataFrame) -> dict[
 
 def importance(trial: Trial, evidence: RunEvidence) -> dict[str, pd.DataFrame]:
     """`importance`: share of the mean absolute exact contribution per column, on evenly spaced test rows; `effects`: how the strongest
-    act over their values; `swarm`: how often each of them moves a score by how much, and at which values."""
+    act over their values; `swarm`: how often each of them moves a score by how much, and at which values; `pulls`: see _pulls."""
     model = trial.grown
     step = -(-len(evidence.matrix) // IMPORTANCE_ROWS)
     rows = evidence.matrix[::step]
-    found, _ = checked_contributions(model, rows, evidence.cohort[::step], many=len(rows) >= MANY_ROWS)
+    found, base = checked_contributions(model, rows, evidence.cohort[::step], many=len(rows) >= MANY_ROWS)
+    listed = listed_shares(evidence.judged().predicted, evidence.cohort["as_of"].to_numpy(), trial.params.gate.capacity)[::step]
     mean = found.abs().mean()
     families = {entry.name: entry.family for entry in trial.catalogue}
     share = mean / mean.sum() if mean.sum() > 0 else mean
@@ -156,7 +157,18 @@ def importance(trial: Trial, evidence: RunEvidence) -> dict[str, pd.DataFrame]:
     numbers = model.encoder.encode(rows, evidence.cohort[::step])
     places = {name: place for place, name in enumerate(model.encoder.names)}
     swarm = [line for name in table["feature"][:SWARM] for line in _swarm(name, numbers[:, places[name]], found[name].to_numpy())]
-    return {"importance": table, "effects": pd.DataFrame(effects), "swarm": pd.DataFrame(swarm)}
+    return {"importance": table, "effects": pd.DataFrame(effects), "swarm": pd.DataFrame(swarm), "pulls": _pulls(found, base, listed)}
+
+
+def _pulls(found: pd.DataFrame, base: np.ndarray, listed: np.ndarray) -> pd.DataFrame:
+    """feature, contribution: the mean over the rows that a list would hold, strongest first, and the base last. Together they are the mean
+    raw score of those rows. listed: share of each row that is on the list; no table where none is."""
+    if not listed.sum():
+        return pd.DataFrame()
+    part = listed / listed.sum()
+    means = (found * part[:, None]).sum().sort_values(key=lambda held: -held.abs(), kind="stable")
+    table = pd.DataFrame({"feature": means.index, "contribution": means.to_numpy()})
+    return pd.concat([table, pd.DataFrame([{"feature": BASE, "contribution": float((base * part).sum())}])], ignore_index=True)
 
 
 def _swarm(name: str, value: np.ndarray, effect: np.ndarray) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from features.tables import NO_DAY
 from models.baseline import AgeBandTable
 from models.explain import (
     DOWN,
+    EXACT,
     LEAST_STRENGTH,
     REASON_COLUMNS,
     STRENGTH_COLUMNS,
@@ -30,7 +31,7 @@ from models.explain import (
 )
 from models.recovery import RecoveryModel
 from pipeline.pages.language import voice
-from tests.worlds.panels import COLUMNS, SCALE, Column, made_panel, teaching
+from tests.worlds.panels import COLUMNS, SCALE, SETTINGS, Column, made_panel, teaching
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +71,25 @@ def test_contributions_add_up_to_the_score_on_every_row(panel, model):
     found, base = checked_contributions(model, panel.matrix[:800], panel.cohort[:800])
     np.testing.assert_allclose(found.sum(axis=1) + base, model.raw(panel.matrix[:800], panel.cohort[:800]), atol=1e-9)
     assert found["noise"].abs().mean() < found["days_past_due"].abs().mean()
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_shap_s_own_code_finds_the_same_contributions(panel, seeds):
+    """By default shap hands the question back to LightGBM; "internal" makes its own compiled code answer, which shares none with ours."""
+    import shap
+
+    settings = {**SETTINGS, "n_estimators": 30, "seeds": seeds}
+    model = RecoveryModel.fit(panel.matrix, panel.labels, panel.cohort, teaching(settings=settings))
+    rows, people = panel.matrix[:400], panel.cohort[:400]
+    judge = shap.TreeExplainer(model.recovered.booster)
+    judge.model.model_type = "internal"
+    theirs = judge.shap_values(model.encoder.encode(rows, people))
+    ours, base = checked_contributions(model, rows, people)
+    np.testing.assert_allclose(ours.to_numpy(), theirs, atol=1e-9)
+    np.testing.assert_allclose(base, float(judge.expected_value[0]), atol=1e-9)
+    fast, _ = checked_contributions(model, rows, people, many=True)
+    np.testing.assert_allclose(fast.to_numpy(), theirs, atol=EXACT)
+    assert np.abs(theirs).max() > 0.1
 
 
 def test_contributions_that_do_not_add_up_are_refused_with_the_account(panel, model):

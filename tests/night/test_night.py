@@ -528,13 +528,19 @@ def test_features_and_scores_of_a_night_are_those_of_the_list(house, tmp_path):
     )
 
 
-def test_explain_eligibility_and_check_answer_for_a_listed_account(house, capsys):
+def test_explain_eligibility_and_check_answer_for_a_listed_account(house, tmp_path, capsys):
     row = worklist(house).iloc[0]
     assert recoup(house, "explain", "--as-of", NIGHT, "--account", row["account_id"]) == 0
     said = capsys.readouterr().out
     assert f"{row['p_recovered']:.4f}" in said
     assert "Verdict per channel" in said
     assert "Payments known before" in said
+    drawn = [tmp_path / name for name in ("first.png", "again.png")]
+    for place in drawn:
+        assert recoup(house, "explain", "--as-of", NIGHT, "--account", row["account_id"], "--plot", str(place)) == 0
+        assert capsys.readouterr().out == said
+    assert drawn[0].read_bytes().startswith(b"\x89PNG")
+    assert drawn[0].read_bytes() == drawn[1].read_bytes()
     assert recoup(house, "eligibility", "--as-of", NIGHT, "--account", row["account_id"]) == 0
     assert "Account: permitted" in capsys.readouterr().out
     noon = f"{NIGHT}T{row['contact_from']}:00"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -112,6 +113,20 @@ def test_the_released_model_was_taught_on_everything_and_names_the_judged_one(fi
     assert release.facts["data_versions"] == {"payments": 7}  # what nights write beside the data must not rename the next model
 
 
+def test_what_lifts_the_listed_adds_up_to_their_mean_raw_score(first, place):
+    folder, known = run_folder(place / "store", first.run_id), registry.recorded(quick_params(place), first.run_id)
+    evidence, judged = load_evidence(folder, known.evidence_sha256), load_model(folder / JUDGED, known.judged_sha256)
+    pulls = first.evaluation.frames["pulls"]
+    nights = (evidence.rankings["expected_recovery"] * evidence.rankings["unit"]).groupby(evidence.cohort["as_of"])
+    best = nights.rank(ascending=False) <= nights.transform("size") * 0.1
+    raw = judged.raw(evidence.matrix, evidence.cohort)
+    assert pulls["contribution"].sum() == pytest.approx(raw[best].mean(), abs=0.02)  # a night's last place may be shared
+    assert pulls["contribution"].sum() > raw.mean() + 0.2
+    assert pulls["feature"].iloc[-1] == "(base)"
+    assert pulls["contribution"].iloc[:-1].abs().is_monotonic_decreasing
+    assert "What lifts the listed" in first.report.read_text()
+
+
 def test_the_report_leaves_the_calendar_out_of_what_has_moved(first):
     moved = pd.DataFrame({"feature": ["month", "arrears"], "family": ["calendar", "balances"], "psi": [5.0, 0.3]})
     page = report.render(replace(first.evaluation, frames={**first.evaluation.frames, "drift": moved}), first.version, first.run_id)
@@ -131,7 +146,8 @@ def test_the_report_is_one_page_that_asks_for_nothing(first):
     model = next(row for row in figures["money"] if row["scope"] == "all" and row["ranking"] == "model" and row["capacity"] == 0.1)
     assert f"{model['share']:.1%}" in page
     assert figures["gates"][0]["passed"] is True
-    assert {"backtest", "ablation", "importance", "drift", "curve", "interval", "effects", "swarm", "seeds", "listed"} <= set(figures)
+    told = {"backtest", "ablation", "importance", "drift", "curve", "interval", "effects", "swarm", "pulls", "seeds", "listed"}
+    assert told <= set(figures)
     assert len({row["seed"] for row in figures["seeds"]}) == 5
     assert len({row["auc"] for row in figures["seeds"]}) == 5
     assert {row["capacity"] for row in figures["listed"]} == {0.05, 0.1, 0.2}
@@ -223,7 +239,8 @@ def test_rows_of_accounts_are_readable_by_the_owner_only(first):
     assert all(path.stat().st_mode & 0o077 == 0 for path in folder.glob("*.parquet"))
 
 
-def test_training_prints_nothing(panel, place, tmp_path, capfd):
+def test_training_prints_nothing(panel, place, tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("recoup"), "handlers", [])  # those of commands that other tests ran
     train(made_panel(200), quick_params(place, model={"min_events": 5_000}), COLUMNS, tmp_path / "store")
     out, err = capfd.readouterr()
     assert out == ""

@@ -5,7 +5,11 @@ pandera is woken by the first check alone: whoever only reads declarations does 
 
 from __future__ import annotations
 
+import functools
+import importlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from features.errors import ContractError
@@ -15,11 +19,23 @@ if TYPE_CHECKING:
     from pandera.pandas import Check
 
 
+@functools.cache
+def _pandera() -> ModuleType:
+    """pandera, woken once. Where Spark is installed it would first load Spark's own pandas: seconds of waiting and warnings on every
+    terminal, for frames that never come here."""
+    asleep = "pyspark.pandas" not in sys.modules
+    if asleep:
+        sys.modules["pyspark.pandas"] = None  # type: ignore[assignment]  # an import of it fails, as if it were not installed
+    try:
+        return importlib.import_module("pandera.pandas")
+    finally:
+        if asleep:
+            del sys.modules["pyspark.pandas"]
+
+
 def rule(sentence: str, holds: Callable[[pd.Series], pd.Series]) -> Check:
     """A rule of a column, said as "column 'x' must <sentence>". holds: the column -> which of its cells keep it."""
-    import pandera.pandas as pa
-
-    return pa.Check(holds, name=sentence, error=sentence, ignore_na=False)
+    return _pandera().Check(holds, name=sentence, error=sentence, ignore_na=False)
 
 
 def failures(
@@ -33,16 +49,14 @@ def failures(
 
     rules: column -> its rules, where the column is there. dtypes: column -> the numpy dtype it must have.
     """
-    import pandera.errors
-    import pandera.pandas as pa
-
+    pa = _pandera()
     dtypes = dtypes or {}
     missing = sorted(set(needed) - set(frame.columns))
     sentences = [str(ContractError.missing_columns(table, missing, frame.columns))] if missing else []
     columns = {name: pa.Column(dtypes.get(name), list(checks), nullable=True, required=False) for name, checks in rules.items()}
     try:
         pa.DataFrameSchema(columns, strict=False).validate(frame, lazy=True)
-    except pandera.errors.SchemaErrors as error:
+    except pa.errors.SchemaErrors as error:
         found = error.failure_cases.groupby(["column", "check"], sort=True).size()
         mistyped = {column for column, broken in found.index if str(broken).startswith("dtype(")}
         for (column, broken), rows in found.items():

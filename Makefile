@@ -30,7 +30,7 @@ run: setup
 test: setup
 	$(BIN)/python -m pytest --numprocesses 2 $(T)
 
-# What needs no browser, no training, no Spark and no other program: under a minute.
+# The cases computed by hand: no browser, no training, no Spark, no drawn worlds, no other program.
 quick: setup
 	$(BIN)/python -m pytest --numprocesses 2 -m "not stress and not slow" $(T)
 

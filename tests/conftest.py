@@ -24,9 +24,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What asks for a browser, published nights or a taught model is slow without saying so."""
+    """What asks for a browser, published nights or a taught model is slow without saying so; so is what draws its worlds."""
     for item in items:
-        if SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+        drawn = hasattr(getattr(item, "obj", None), "hypothesis")
+        if drawn or SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
 
 

@@ -37,6 +37,7 @@ quick: setup
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/pyrefly check --python-interpreter-path $(BIN)/python
 
 bench: setup
 	$(BIN)/python -m benchmarks.night

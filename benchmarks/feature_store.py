@@ -20,7 +20,6 @@ from features.tables import (
     OUTCOMES,
     account_number,
     numbered,
-    shard_of,
 )
 from pipeline.intake.quarantine import RULE_VERSION
 from pipeline.store import commit
@@ -44,7 +43,7 @@ def stored(place: Path, accounts: int, seed: int) -> Store:
         shards = max(LEAST_SHARDS, accounts // ACCOUNTS_PER_SHARD)
         store = commit.create(place, shards)
         debtors = np.array([f"D{number}" for number in range(accounts)], object)
-        owner = shard_of(debtors, shards)
+        owner = account_number(debtors) % shards
         files: dict[str, list] = {}
         with only_run(place), commit.staged(store) as staging:
             for shard in range(shards):

@@ -270,13 +270,6 @@ def numbered(frame: pd.DataFrame, name: str, table: str) -> np.ndarray:
     return found
 
 
-def shard_of(debtor_ids: Iterable[str], shards: int) -> np.ndarray:
-    """The shard of each debtor, int32 in [0, shards): the same hash modulo the number of shards."""
-    if shards < 1:
-        raise UsageError(f"shards must be at least 1. Got {shards}.")
-    return (_numbers(debtor_ids) % shards).astype(np.int32)
-
-
 def _numbers(ids: Iterable[str]) -> np.ndarray:
     import pandas as pd
 

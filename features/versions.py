@@ -188,7 +188,7 @@ def _chain(accounts, hashes, known_at, known_on, order, superseded_on, head):
     return clashes[:found]
 
 
-def in_force(known_on: np.ndarray, superseded: np.ndarray, as_of: np.ndarray | int) -> np.ndarray:
+def is_last_known(known_on: np.ndarray, superseded: np.ndarray, as_of: np.ndarray | int) -> np.ndarray:
     """Whether a version is the last one known before as_of."""
     return (known_on < as_of) & (as_of <= superseded)
 

@@ -16,7 +16,7 @@ from features.evidence import Evidence
 from features.ledger import Ledger
 from features.settlements import net_known
 from features.terms import Terms
-from features.versions import superseded_on
+from features.versions import is_last_known, superseded_on
 from features.vocabulary import PROMISE_STATES
 from models.explain import reasons
 from models.recovery import load_model
@@ -164,7 +164,7 @@ def _contacts(tables: Mapping[str, pd.DataFrame], names: pd.Series, night: int) 
     frame = tables["contacts"]
     gone = superseded_on(frame, ["contact_id", "account_no"], "contacts")
     days = frame["occurred_on"].to_numpy()
-    in_force = (frame["known_on"].to_numpy() < night) & (night <= gone) & (days < night) & (days >= night - SHOWN_DAYS)
+    in_force = is_last_known(frame["known_on"].to_numpy(), gone, night) & (days < night) & (days >= night - SHOWN_DAYS)
     rows = frame[in_force & frame["account_no"].isin(names.index).to_numpy()].iloc[::-1]
     shown = rows[["occurred_on", "occurred_minute", "channel", "direction", "outcome"]].copy()
     shown.insert(0, "account_id", names.reindex(rows["account_no"]).to_numpy())

@@ -20,7 +20,7 @@ from features.ledger import Ledger, history
 from features.settlements import net_payments
 from features.tables import NO_DAY, NO_MONEY
 from features.terms import Terms
-from features.versions import arranged, superseded_on
+from features.versions import arranged, is_last_known, superseded_on
 from features.vocabulary import PROMISE_STATES
 from models.trade import liquidation
 from pipeline.outcomes.refusals import ListMissing
@@ -136,7 +136,7 @@ def _contacts(held: Known, span: Span) -> pd.DataFrame:
     frame = held.tables["contacts"]
     gone = superseded_on(frame, ["contact_id", "account_no"], "contacts")
     days = frame["occurred_on"].to_numpy()
-    seen = frame[(span.as_of <= gone) & (days >= span.first) & (days < span.as_of)]
+    seen = frame[is_last_known(frame["known_on"].to_numpy(), gone, span.as_of) & (days >= span.first) & (days < span.as_of)]
     found = seen.merge(held.about, on="account_no")
     texts = dict.fromkeys(("channel", "direction", "outcome"), "str")
     return found.astype(texts)[columns]

@@ -57,7 +57,7 @@ from pipeline.training.studies import (
     steady_reasons,
     without_contacts,
 )
-from pipeline.training.trial import Trial, windows_of
+from pipeline.training.trial import Trial, check_thresholds, windows_of
 
 log = logging.getLogger("recoup")
 
@@ -90,12 +90,13 @@ def train(
 ) -> Run:
     """Fit, judge, refit, record.
 
-    Raises RegistryAway and ContractError (a panel that breaks its form, see check_panel) before any work, InputMissing when history is too
-    short or shows one outcome only.
+    Raises, before any work, RegistryAway, ContractError (a panel that breaks its form, see check_panel) and UsageError (thresholds of the
+    label that drop too much of the money); InputMissing when history is too short or shows one outcome only.
     tune_trials: settings tried inside the fit window first; 0 teaches with the params' own.
     """
     registry.ready(params)
     check_panel(panel)
+    check_thresholds(panel, params.label)
     clock = _Clock()
     windows, teaching, tuned = windows_of(panel, params), teaching_of(panel, params, catalogue), None
     if tune_trials:

@@ -9,12 +9,28 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from features.errors import InputMissing
+from features.coverage import money_dropped
+from features.errors import InputMissing, UsageError
 from models.lesson import Lesson, Teaching
 from models.recovery import AnyModel, RecoveryModel
 from models.split import TimeSplit, split_by_time
 from pipeline.panel.panel import Panel
-from pipeline.params import Params
+from pipeline.params import Label, Params
+
+MOST_DROPPED = 0.01  # of a currency's recovered money that the thresholds of the label may call not recovered
+
+
+class ThresholdsTooHigh(UsageError):
+    """The label's thresholds hide money that came in: what is hidden cannot be ranked by."""
+
+    @classmethod
+    def dropping(cls, shares: pd.Series, label: Label) -> ThresholdsTooHigh:
+        """shares: currency -> share of the recovered money dropped."""
+        told = ", ".join(f"{share:.1%} in {currency}" for currency, share in shares.items())
+        return cls(
+            f"label.min_amount {label.min_amount:g} and label.min_share {label.min_share:g} call money that was recovered not recovered "
+            f"({told}); at most {MOST_DROPPED:.0%} may be. Lower them, or set both to 0."
+        )
 
 
 @dataclass(frozen=True)
@@ -69,6 +85,13 @@ class Trial:
     def unit(self, cohort: pd.DataFrame) -> np.ndarray:
         """Reporting units per minor unit, row by row."""
         return self.teaching.money.per_minor(cohort["currency"])
+
+
+def check_thresholds(panel: Panel, label: Label) -> None:
+    """Raises ThresholdsTooHigh where min_amount or min_share drop more than MOST_DROPPED of the money recovered in a currency."""
+    shares = money_dropped(panel.cohort, panel.labels)
+    if (shares > MOST_DROPPED).any():
+        raise ThresholdsTooHigh.dropping(shares[shares > MOST_DROPPED], label)
 
 
 def windows_of(panel: Panel, params: Params) -> Windows:

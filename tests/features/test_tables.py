@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from features.currencies import DECIMALS
 from features.errors import ContractError, UsageError
-from features.tables import NO_DAY, NO_MONEY, NO_TIME, TABLES, Kind, account_number, check, inner_columns, shard_of
+from features.tables import NO_DAY, NO_MONEY, NO_TIME, TABLES, Kind, account_number, check, inner_columns
 
 
 def payments(**columns):
@@ -152,23 +152,18 @@ def test_an_unknown_table_is_named_with_the_nearest():
 def test_the_number_of_an_account_is_the_head_of_its_md5(ids):
     expected = [int.from_bytes(hashlib.md5(name.encode()).digest()[:8], "big") >> 1 for name in ids]
     assert account_number(ids).tolist() == expected
-    assert shard_of(ids, 7).tolist() == [number % 7 for number in expected]
     assert account_number(["A1"]).dtype == np.int64
-    assert shard_of(["A1"], 4).dtype == np.int32
 
 
 def test_numbers_never_change():
     """Stores in the field are partitioned by them."""
     assert account_number(["a", "b"]).tolist() == [459572619813378900, 5293330448730494966]
-    assert shard_of(["a", "b"], 4).tolist() == [0, 2]
     assert account_number([]).tolist() == []
 
 
-def test_numbers_need_ids_and_shards():
+def test_numbers_need_ids():
     with pytest.raises(ContractError, match=r"An id must not be empty\. Got 1 empty"):
         account_number(["a", None])
-    with pytest.raises(UsageError, match=r"shards must be at least 1"):
-        shard_of(["a"], 0)
 
 
 def test_the_contract_is_read_without_waking_pandera():

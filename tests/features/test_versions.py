@@ -8,13 +8,13 @@ from hypothesis import given, settings
 
 from features import versions
 from features.tables import NEVER
-from features.versions import in_force, superseded_on
+from features.versions import is_last_known, superseded_on
 from tests.worlds.worlds import World, nights, worlds
 
 
 @settings(max_examples=40, deadline=None)
 @given(worlds(), nights)
-def test_versions_in_force_are_the_last_known(world: World, night: int):
+def test_versions_is_last_known_are_the_last_known(world: World, night: int):
     keys = {
         "charges": "charge_id",
         "balances": "taken_on",
@@ -30,7 +30,7 @@ def test_versions_in_force_are_the_last_known(world: World, night: int):
         for row in sorted(world.rows[table], key=lambda row: row["known_at"]):
             if row["known_on"] < night:
                 last[tuple(row[name] for name in key)] = row["known_at"]
-        held = frame[in_force(frame["known_on"].to_numpy(), superseded_on(frame, key, table), night)]
+        held = frame[is_last_known(frame["known_on"].to_numpy(), superseded_on(frame, key, table), night)]
         assert dict(zip(held[key].itertuples(index=False, name=None), held["known_at"], strict=True)) == last
 
 

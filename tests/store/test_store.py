@@ -18,7 +18,6 @@ from features.tables import (
     check,
     inner_columns,
     numbered,
-    shard_of,
 )
 from pipeline.intake.ingest import ingest
 from pipeline.store import commit
@@ -54,9 +53,9 @@ def test_a_debtor_lies_in_one_shard(held):
     parts = [held.tables(shard) for shard in range(held.shards)]
     owner = dict(zip(whole["accounts"]["account_no"], whole["accounts"]["debtor_id"], strict=True))
     for shard, tables in enumerate(parts):
-        assert set(shard_of(tables["accounts"]["debtor_id"], held.shards)) <= {shard}
+        assert set(account_number(tables["accounts"]["debtor_id"]) % held.shards) <= {shard}
         for frame in tables.values():
-            assert set(shard_of([owner[number] for number in frame["account_no"]], held.shards)) <= {shard}
+            assert set(account_number([owner[number] for number in frame["account_no"]]) % held.shards) <= {shard}
     for name, frame in whole.items():
         assert sum(len(tables[name]) for tables in parts) == len(frame) > 0
     assert list(held.tables([0, 2])["accounts"]["account_no"]) == sorted(
@@ -109,7 +108,7 @@ def test_what_the_store_knows_of_itself(held):
     assert held.span("payments") == (day("2026-02-01"), day("2026-02-11"))
     assert held.complete_through()["payments"] == day("2026-02-11")
     assert held.complete_by_portfolio()["payments"] == {"paris": day("2026-02-11"), "tokyo": day("2026-02-04")}
-    assert held.shard_of_account("A1") == shard_of(["D1"], held.shards)[0]
+    assert held.shard_of_account("A1") == account_number(["D1"])[0] % held.shards
     assert pickle.loads(pickle.dumps(held)).path == held.path
     with pytest.raises(InputMissing, match=r"Account 'A9' is not in the store"):
         held.shard_of_account("A9")

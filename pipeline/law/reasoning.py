@@ -106,19 +106,15 @@ def _holding(decision: Decision, row: int) -> list[str]:
 
 
 def _rules_applied(decision: Decision, row: int) -> list[str]:
-    binding = decision.placed.scene_of(row).binding
+    binding, channels, day = decision.placed.scene_of(row).binding, decision.asked.channels, decision.asked.day
     lines: list[str] = []
     for kind, title in (
         (Stop, "Stops"), (OptOut, "Ways out of a channel"), (Precondition, "Preconditions"), (TimeBarred, "Age of the debt"),
         (Hours, "Hours"), (Cap, "Caps"), (Wait, "Waits"), (Pause, "Pauses"),
     ):  # fmt: skip
         found: dict[str, Rule] = {}
-        for channel in decision.asked.channels:
-            own = (
-                binding.hours(channel, decision.asked.day)
-                if kind is Hours
-                else binding.of_kind(kind, "" if kind is TimeBarred else channel)
-            )
+        for channel in channels:
+            own = binding.hours(channel, day) if kind is Hours else binding.of_kind(kind, "" if kind is TimeBarred else channel)
             found.update({rule.id: rule for rule in own})
         if kind is Stop:
             # pyrefly: ignore[bad-argument-type]

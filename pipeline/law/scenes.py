@@ -17,7 +17,7 @@ from pipeline.law.hours import instant
 from pipeline.law.question import Question, Settled
 from pipeline.law.rules import Rule, Rules, TimeBarred, known_zones
 
-NOWHERE = -1  # group and scene of an account that is barred
+NOWHERE = -1  # scene of an account that is barred
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,12 @@ class Placed(Settled):
     """Every account under its law and its clock, each distinct one decided once.
 
     barred    int32 per account: the cause for which its law or its clock cannot be told; 0 where both can
-    bindings  group: int64 per account, its place in bindings, NOWHERE where barred; rows_of: the accounts of each binding
-    scenes    scene: int64 per account, its place in scenes, NOWHERE where barred
+    bindings  rows_of: the accounts of each binding
+    scenes    scene: int64 per account, its place in scenes; NOWHERE where barred
     """
 
     barred: np.ndarray
     bindings: tuple[Binding, ...]
-    group: np.ndarray
     rows_of: tuple[np.ndarray, ...]
     scenes: tuple[Scene, ...]
     scene: np.ndarray
@@ -88,7 +87,7 @@ def placed(asked: Question, causes: Causes) -> Placed:
         causes.name(barred, np.flatnonzero(~known), cause)
 
     free = barred == 0
-    group, scene = asked.per_account(NOWHERE, np.int64), asked.per_account(NOWHERE, np.int64)
+    group, scene = asked.per_account(NOWHERE, np.int64), asked.per_account(NOWHERE, np.int64)  # places in bindings, in scenes
     role = np.array([role_code[name] for name in roles] + [-1])[portfolio]
     pairs, group[free] = grouped(plausible.code[free], role[free], kind[free])
     bindings = tuple(
@@ -104,7 +103,7 @@ def placed(asked: Question, causes: Causes) -> Placed:
         Scene(bindings[number], _zones_of(zones[own], [zones[code] for code in clocks.sets[others]], names[where], rules, asked.day))
         for number, own, others, where in keys
     )
-    return Placed(barred, bindings, group, rows_of, scenes, scene)
+    return Placed(barred, bindings, rows_of, scenes, scene)
 
 
 def _among(known: Container[str], names: list[str]) -> np.ndarray:

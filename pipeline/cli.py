@@ -103,14 +103,40 @@ def command(*options: Callable[..., Any], name: str | None = None) -> Callable[[
     option("--months", type=click.IntRange(3), default=24, show_default=True, help="Months of history."),
     option("--format", "file_format", type=click.Choice(["csv.gz", "parquet"]), default="csv.gz", show_default=True),
     option("--faults", is_flag=True, help="Plant documented dirty rows (answer key in truth/)."),
+    option(
+        "--slice",
+        type=click.FloatRange(0, 1),
+        default=0.04,
+        show_default=True,
+        help="Share of workable debtors whose month a coin decides: worked, or left alone.",
+    ),
+    option(
+        "--effect",
+        type=click.Choice(["natural", "none", "uniform"]),
+        default="natural",
+        show_default=True,
+        help="What contact does to paying: as the debtor is, nothing, or the same for everybody.",
+    ),
+    option(
+        "--hidden",
+        type=click.FloatRange(0),
+        default=1.0,
+        show_default=True,
+        help="Weight of what collectors sense and no table shows in their choice; 0 is none.",
+    ),
+    option("--fatigue", is_flag=True, help="Repeated messages and conversations do less than the first."),
+    option("--follow", type=PLACE, help="File of orders to the collectors: debtor_id, arm, assigned_on, until_on."),
+    option("--through", type=DAY, callback=_date, help="Deliver only what was known on this day [default: the last one]."),
     option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes; the bytes do not depend on it."),
 )
 def simulate(params: Params, debtors: int, seed: int, out: Path, **how: Any) -> None:
     """Write a source folder of a made-up portfolio whose true response to contact is known (docs/simulator.md)."""
+    from pipeline.simulate.portfolio import Nature
     from pipeline.simulate.portfolio import simulate as make_portfolio
 
+    nature = Nature(*(how.pop(name) for name in ("slice", "effect", "hidden", "fatigue")))
     clocks = {"horizon_days": params.label.horizon_days, "maturity_days": params.label.maturity_days}
-    make_portfolio(debtors, seed, out, **how, **clocks)
+    make_portfolio(debtors, seed, out, **how, **clocks, nature=nature)
     click.echo(str(out))
 
 

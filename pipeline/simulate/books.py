@@ -23,6 +23,8 @@ METHODS = ("direct_debit", "card", "bank_transfer", "cash", "cheque", "standing_
 DIRECT_DEBIT, CARD_PAYMENT, TRANSFER, CASH, CHEQUE, STANDING_ORDER, WAIVER = range(7)
 SEGMENTS = ("salaried", "public", "self_employed", "retired", "out_of_work")
 SALE_CHANNELS = ("branch", "online", "broker", "phone")
+NATURAL, NONE, UNIFORM = range(3)  # what contact does to paying: as the response type says; nothing; the same for everybody
+EFFECTS = ("natural", "none", "uniform")
 TERMS = (6, 12, 18, 24, 36)  # instalments of a loan
 PRINCIPAL_KIND, INSTALMENT_KIND = 0, 1  # as in CHARGE_KINDS
 AGE_BANDS = ("18-24", "25-34", "35-49", "50-64", "65+")
@@ -87,6 +89,7 @@ DEBTOR = np.dtype(
         ("level", "f8"), ("means", "f8"), ("spare", "f8"), ("will", "f8"),  # long-run and present means, spare this month, willingness
         ("state", "i1"), ("due_on", "i4"), ("quiet", "i1"), ("quiet_on", "i4"),  # of contact; quiet: the status that asks for it
         ("stopped", "i1"), ("stop_known", "i4"), ("opted", "i1"), ("contacts", "i4"),
+        ("messages_on", "i4", 4), ("talks_on", "i4", 4), ("tired", "i1"),  # the last four of each; how tired the effect in force is
     ]
 )  # fmt: skip
 ACCOUNT = np.dtype(
@@ -248,7 +251,7 @@ def debtors_born(seed: int, numbers: np.ndarray) -> np.ndarray:
     debtors["sale"] = draws.among((0.35, 0.35, 0.2, 0.1))
     debtors["accounts"] = 1 + draws.among(ACCOUNTS_SHARE)
     debtors["first"] = np.concatenate([[0], np.cumsum(debtors["accounts"])[:-1]])
-    debtors["due_on"] = debtors["quiet_on"] = NO_DAY
+    debtors["due_on"] = debtors["quiet_on"] = debtors["messages_on"] = debtors["talks_on"] = NO_DAY
     debtors["stop_known"] = NEVER
     return debtors
 

@@ -8,9 +8,10 @@ import numpy as np
 from numba import njit
 
 from features.tables import NO_DAY
-from pipeline.simulate.books import EURO, PERSUADABLE, REACTANT
+from pipeline.simulate.books import EURO, NATURAL, PERSUADABLE, REACTANT, UNIFORM
 from pipeline.simulate.contacts import answer_rate
-from pipeline.simulate.log import chance, normal
+from pipeline.simulate.fatigue import counted, respond_tired
+from pipeline.simulate.log import COIN, chance, normal
 from pipeline.simulate.response import (
     CALL_HOURS,
     CALL_SHARE,
@@ -32,18 +33,23 @@ from pipeline.simulate.response import (
     respond,
     sigmoid,
 )
+from pipeline.simulate.uniform import respond_alike
 
-SLICE = 0.04  # share of workable debtors whose contact of a month is decided by a coin
-COIN = 0.5  # its chance of heads: contact
+NO_ORDER, LEFT, WORKED = -1, 0, 1
+SENSED = 0.25  # weight of what the collectors sense in their choice
 ARM_NONE, ARM_FORCED, ARM_PLAN = range(3)
 
-# What the collectors mean to do in a month: whether and with what chance they work the debtor, attempts per working day, the coin.
-Plan = namedtuple("Plan", "workable chosen calls digital coin heads")
+# What the collectors mean to do in a month: whether and with what chance they work the debtor, attempts per working day; whether a coin
+# may decide it; whether one does, or an order, its chance of contact and how it fell; what they sense.
+Plan = namedtuple("Plan", "workable chosen calls digital drawable coin odds heads sensed")
 
 
 @njit(error_model="numpy")
-def policy(rng, debtor, accounts, nights, month, no_coin):
-    """Collectors prefer large, new and recently paying debts, and know something of the debtor that no table holds."""
+def policy(rng, world, debtor, accounts, nights, month, order, no_coin):
+    """order: LEFT or WORKED where somebody else decides the month, else NO_ORDER.
+
+    Collectors prefer large, new and recently paying debts, and know something of the debtor that no table holds.
+    """
     arrears, newest, paying, broken, any_worked, old = 0.0, 99, False, 0, False, True
     first_day = month.first
     for k in range(debtor.accounts):
@@ -57,20 +63,23 @@ def policy(rng, debtor, accounts, nights, month, no_coin):
             broken += account.broken
             old &= night.overdue_since != NO_DAY and first_day - night.overdue_since > 360
     storm = month.storm and debtor.florida
-    insight = debtor.will + normal(rng)
+    sensed = debtor.will + normal(rng)
     workable = any_worked and not storm and debtor.state != QUIET and debtor.state != DISPUTED
-    score = 0.8 * (np.log10(arrears + 10) - 2.6) + 0.7 * (newest <= 1) + 0.5 * paying + 0.25 * insight - 0.7 * old - 0.2 * min(broken, 3)
-    coin, heads = False, 0
+    insight = SENSED * world.hidden * sensed
+    score = 0.8 * (np.log10(arrears + 10) - 2.6) + 0.7 * (newest <= 1) + 0.5 * paying + insight - 0.7 * old - 0.2 * min(broken, 3)
+    coin, odds, heads = False, COIN, 0
     u, v = chance(rng), chance(rng)
-    fresh = debtor.state != PROMISED and debtor.stopped == 0
-    if workable and fresh and not no_coin and u < SLICE:
+    drawable = workable and not no_coin and debtor.state != PROMISED and debtor.stopped == 0
+    if drawable and order != NO_ORDER:
+        coin, odds, heads, drawable = True, float(order), order, False
+    elif drawable and u < world.slice:
         coin, heads = True, 1 if v < COIN else 0
     calls, digital = min(0.1 * np.exp(0.55 * score), 0.3), min(0.07 * np.exp(0.2 * score), 0.12)
-    return Plan(workable, sigmoid(0.9 + 0.9 * score), calls, digital, coin, heads)
+    return Plan(workable, sigmoid(0.9 + 0.9 * score), calls, digital, drawable, coin, odds, heads, sensed)
 
 
 @njit(error_model="numpy")
-def touch_of(debtor, month, plan, arm):
+def touch_of(world, debtor, month, plan, arm):
     """What a month of contact does: none; forced (a call for certain on the first working day, then a fixed rate); or as planned."""
     calls, digital, forced_on = 0.0, 0.0, -1
     if arm == ARM_PLAN:
@@ -84,7 +93,7 @@ def touch_of(debtor, month, plan, arm):
         reached += CALL_SHARE[hour] * answer_rate(debtor, hour)
     kind = debtor.type
     keeps = sigmoid((0.6 if kind == PERSUADABLE else -2.0) + 0.9 * debtor.will + 0.8 * debtor.spare)
-    moves = kind in (PERSUADABLE, REACTANT)
+    moves = world.effect == NATURAL and kind in (PERSUADABLE, REACTANT)
     return Touch(
         calls,
         digital,
@@ -97,6 +106,9 @@ def touch_of(debtor, month, plan, arm):
         REMINDER_EFFECT[kind],
         CONVERSATION_EFFECT[kind],
         moves,
+        world.effect == UNIFORM,
+        world.fatigue,
+        world.effect == NATURAL,
     )
 
 
@@ -114,8 +126,10 @@ def tell_truth(world, log, debtor, accounts, nights, plan, m, chances, values):
         log.counts[1] += 1
         row = log.truth[min(log.counts[1], len(log.truth)) - 1]
         row.account, row.night, row.coin, row.heads = i, m, np.nan, -1
+        row.chosen, row.sensed, row.drawable = plan.chosen if plan.workable else 0.0, plan.sensed, plan.drawable and night.worked
+        row.messages, row.talks = counted(debtor.messages_on, month.first), counted(debtor.talks_on, month.first)
         if plan.coin and night.worked:
-            row.coin, row.heads = COIN, plan.heads
+            row.coin, row.heads = plan.odds, plan.heads
         if night.stage == RUNNING:
             p, amount = recovery_of_parts(world.horizon, account, night.known, month.first)
             for column in range(3):
@@ -123,14 +137,20 @@ def tell_truth(world, log, debtor, accounts, nights, plan, m, chances, values):
             continue
         fill_values(world.horizon, world.maturity, night, account, debtor.method, values)
         for arm in range(3):
-            touch = touch_of(debtor, month, plan, arm)
+            touch = touch_of(world, debtor, month, plan, arm)
             if arm == ARM_NONE or (touch.moves and night.worked):
-                respond(world.horizon, month, night, debtor, account.promise_open == 1, touch, chances)
+                if touch.tires and touch.moves and night.worked:
+                    respond_tired(world.horizon, month, night, debtor, account.promise_open == 1, touch, chances)
+                else:
+                    respond(world.horizon, month, night, debtor, account.promise_open == 1, touch, chances)
+                p, amount = recovery(world.horizon, chances, values)
+            elif touch.lifts and night.worked:
+                respond_alike(world.horizon, month, night, debtor, touch, night.lift, chances)
                 p, amount = recovery(world.horizon, chances, values)
             # pyrefly: ignore[unbound-name]
             row.p[2 - arm if arm != ARM_FORCED else 1] = p
             # pyrefly: ignore[unbound-name]
             row.amount[2 - arm if arm != ARM_FORCED else 1] = amount
-        share, other = (COIN, 1) if plan.coin and night.worked else (plan.chosen if plan.workable else 0.0, 0)
+        share, other = (plan.odds, 1) if plan.coin and night.worked else (plan.chosen if plan.workable else 0.0, 0)
         row.p[0] = share * row.p[other] + (1 - share) * row.p[2]
         row.amount[0] = share * row.amount[other] + (1 - share) * row.amount[2]

@@ -6,6 +6,7 @@ from numba import njit
 
 from features.tables import NO_DAY
 from pipeline.simulate.books import CALL_COST, EU, EURO, JP, LETTER_COST, NEVER_PAYS, PERSUADABLE, REACTANT
+from pipeline.simulate.fatigue import WORTH, counted, level_of, remember, take_effect
 from pipeline.simulate.log import (
     Channel,
     Detail,
@@ -80,8 +81,12 @@ def contact(rng, world, log, debtor, accounts, nights, touch, month, t):
         write_contact(rng, log, debtor, accounts, nights, day, minute, channel, outcome, cost, agent, first_call)
     if not told and chance(rng) < digital:
         told = write(rng, log, debtor, accounts, nights, day, shift, lead, first_call)
-    if told and debtor.state == UNTOUCHED:
-        debtor.state = REMINDED
+    if told:
+        if touch.tires:
+            take_effect(debtor, touch, REMINDED, level_of(counted(debtor.messages_on, day)))
+        elif debtor.state == UNTOUCHED:
+            debtor.state = REMINDED
+        remember(debtor.messages_on, day)
     return -1
 
 
@@ -112,6 +117,7 @@ def write_contact(rng, log, debtor, accounts, nights, day, minute, channel, outc
     known = day + 1 + below(rng, 2) if chance(rng) < 0.02 else day
     for k in range(debtor.accounts):
         if to_contact(nights[k], day, first_call):
+            nights[k].tried = 1
             row = contact_row(log, debtor.first + k, debtor, day, minute, channel, Direction.OUTBOUND, outcome)
             row.person, row.endpoint, row.known_on, row.extra = person, endpoint, known, cost
             if agent >= 0:
@@ -129,17 +135,19 @@ def write_contact(rng, log, debtor, accounts, nights, day, minute, channel, outc
 def talk(rng, log, debtor, accounts, nights, touch, month, t, minute, channel, cost):
     """A conversation with the debtor: promise, dispute, a wish to be left alone, or just talk."""
     day, u, kind, first_call = month.first + t, chance(rng), debtor.type, t == touch.forced_on
-    outcome = Outcome.RIGHT_PARTY
-    if u < touch.promises:
+    outcome, level = Outcome.RIGHT_PARTY, level_of(counted(debtor.talks_on, day)) if touch.tires else 0
+    remember(debtor.talks_on, day)
+    promises = touch.promises * WORTH[level]
+    if u < promises:
         outcome = Outcome.PROMISE
-        make_promise(rng, log, debtor, accounts, nights, month, t, first_call)
-    elif u < touch.promises + touch.disputes:
+        make_promise(rng, log, debtor, accounts, nights, touch, month, t, first_call)
+    elif u < promises + touch.disputes:
         outcome, debtor.state = Outcome.DISPUTE, DISPUTED
         for k in range(debtor.accounts):
             if to_contact(nights[k], day, first_call):
                 accounts[debtor.first + k].disputed_on = day
                 state_row(log, debtor.first + k, Status.DISPUTE, day, NO_DAY, day, -1)
-    elif u < touch.promises + touch.disputes + touch.quiets:
+    elif u < promises + touch.disputes + touch.quiets:
         v = chance(rng)
         if kind == PERSUADABLE:
             status = (
@@ -152,7 +160,10 @@ def talk(rng, log, debtor, accounts, nights, touch, month, t, minute, channel, c
         outcome = Outcome.COMPLAINT if kind == REACTANT and v < 0.4 else Outcome.RIGHT_PARTY
         hush(log, debtor, accounts, status, day, Detail.EVENINGS if status == Status.INCONVENIENT else -1)
     else:
-        debtor.state = PRESSED
+        if touch.tires:
+            take_effect(debtor, touch, PRESSED, level)
+        else:
+            debtor.state = PRESSED
         refuses = 0.55 if kind == NEVER_PAYS else 0.4 if kind == REACTANT else 0.12
         if chance(rng) < refuses:
             outcome = Outcome.REFUSAL
@@ -165,7 +176,7 @@ def talk(rng, log, debtor, accounts, nights, touch, month, t, minute, channel, c
 
 
 @njit(error_model="numpy")
-def make_promise(rng, log, debtor, accounts, nights, month, t, first_call):
+def make_promise(rng, log, debtor, accounts, nights, touch, month, t, first_call):
     """A day and an amount for every account still unpaid; some promises begin a plan of monthly amounts."""
     day, u = month.first + t, chance(rng)
     option = 0
@@ -174,7 +185,7 @@ def make_promise(rng, log, debtor, accounts, nights, month, t, first_call):
         option += 1
     debtor.state = PROMISED
     debtor.due_on = promised_day(option, day, month.next_pay[debtor.payday, t])[0]
-    plan = chance(rng) < PLAN_SHARE
+    plan = chance(rng) < PLAN_SHARE and touch.binds
     for k in range(debtor.accounts):
         account, night = accounts[debtor.first + k], nights[k]
         if not to_contact(night, day, first_call) or night.paid:

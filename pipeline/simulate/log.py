@@ -42,11 +42,20 @@ ROW = np.dtype(
         ("person", "i1"), ("endpoint", "i1"),
     ]
 )  # fmt: skip
-# The truth of an account on a night: as things are, with contact forced, without any; the coin's chance of contact and how it fell.
-TRUTH = np.dtype([("account", "i4"), ("night", "i2"), ("p", "f4", 3), ("amount", "f4", 3), ("coin", "f4"), ("heads", "i1")])
+# The truth of an account on a night: as things are, with contact forced, without any; the coin's chance of contact and how it fell; of
+# its debtor, the collectors' own chance of contact, what they sensed, whether a coin might have been thrown, and the messages and
+# conversations of the month before.
+TRUTH = np.dtype(
+    [
+        ("account", "i4"), ("night", "i2"), ("p", "f4", 3), ("amount", "f4", 3), ("coin", "f4"), ("heads", "i1"),
+        ("chosen", "f4"), ("sensed", "f4"), ("drawable", "i1"), ("messages", "i1"), ("talks", "i1"),
+    ]
+)  # fmt: skip
+COIN = 0.5  # chance of heads, contact, where a coin decides a month
 USUAL_ROWS, USUAL_TRUTH = 62, 16  # per account of two years: the room given at first
 
-World = namedtuple("World", "months clock_shift key horizon maturity")  # clock_shift: minutes, [group, place, day from the first]
+# clock_shift: minutes, [group, place, day from the first]; then what kind of world it is: pipeline.simulate.portfolio.Nature.
+World = namedtuple("World", "months clock_shift key horizon maturity slice effect hidden fatigue")
 Log = namedtuple("Log", "rows truth counts")
 
 

@@ -11,8 +11,22 @@ import numpy as np
 from numba import njit
 
 from features.tables import NEVER, NO_DAY
-from pipeline.simulate.books import BOUGHT, CARD, EU, EURO, GB, INVOICES, JP, LOAN, MOST_ACCOUNTS, US, UTILITY
-from pipeline.simulate.collectors import ARM_FORCED, ARM_PLAN, policy, tell_truth, touch_of
+from pipeline.simulate.books import (
+    BOUGHT,
+    CARD,
+    EU,
+    EURO,
+    GB,
+    INVOICES,
+    JP,
+    LOAN,
+    MOST_ACCOUNTS,
+    NATURAL,
+    UNIFORM,
+    US,
+    UTILITY,
+)
+from pipeline.simulate.collectors import ARM_FORCED, ARM_NONE, ARM_PLAN, policy, tell_truth, touch_of
 from pipeline.simulate.contacts import contact, hush, remind
 from pipeline.simulate.log import (
     PLACEMENTS,
@@ -54,6 +68,7 @@ from pipeline.simulate.response import (
     fill_profile,
     monthly_rate,
 )
+from pipeline.simulate.uniform import fit_lift
 
 MEANS_STAY, WILL_STAYS = 0.90, 0.92  # from month to month; both have a standard deviation of 1
 LUCK = 0.7  # standard deviation of what a single month adds to means and the next forgets
@@ -72,16 +87,19 @@ def compiled() -> Callable[..., None]:
     sources = int.from_bytes(hashlib.sha256(b"".join(file.read_bytes() for file in files)).digest()[:6], "big")
 
     @njit(cache=True, error_model="numpy")
-    def live_from_sources(world, debtors, accounts, items, log):
+    def live_from_sources(world, debtors, accounts, items, orders, log):
         if sources >= 0:
-            live(world, debtors, accounts, items, log)
+            live(world, debtors, accounts, items, orders, log)
 
     return live_from_sources
 
 
 @njit(error_model="numpy")
-def live(world, debtors, accounts, items, log):
-    """Let every debtor live through all months. Changes debtors, accounts and items in place; fills log."""
+def live(world, debtors, accounts, items, orders, log):
+    """Let every debtor live through all months. Changes debtors, accounts and items in place; fills log.
+
+    orders: int8[debtors, months], what is decided over the heads of the collectors; NO_ORDER where nothing is.
+    """
     rng = np.zeros(1, np.uint64)
     nights = np.zeros(MOST_ACCOUNTS, NIGHT)
     chances, values = np.zeros((3, world.horizon + 45)), np.zeros((2, 3, world.horizon))
@@ -100,15 +118,21 @@ def live(world, debtors, accounts, items, log):
             if month.storm and debtor.florida and not final:
                 state_all(log, debtor, accounts, Status.EMERGENCY, first_day, NO_DAY, first_day, Detail.HURRICANE)
                 state_all(log, debtor, accounts, Status.EMERGENCY, first_day, first_day + 29, first_day + 30, Detail.HURRICANE)
-            leaving = False if final else leave(rng, log, debtor, accounts, nights, first_day)
+            leaving = False if final else leave(rng, world, log, debtor, accounts, nights, first_day)
             for k in range(debtor.accounts):
-                prepare(debtor, accounts[debtor.first + k], nights[k], month, m)
-            plan = policy(rng, debtor, accounts, nights, month, leaving or final)
+                prepare(world, debtor, accounts[debtor.first + k], nights[k], month, m)
+            plan = policy(rng, world, debtor, accounts, nights, month, orders[j, m], leaving or final)
+            if world.effect == UNIFORM:
+                forced = touch_of(world, debtor, month, plan, ARM_FORCED)
+                left = touch_of(world, debtor, month, plan, ARM_NONE)
+                for k in range(debtor.accounts):
+                    if nights[k].worked:
+                        fit_lift(world, nights[k], accounts[debtor.first + k], debtor, month, forced, left, chances, values)
             tell_truth(world, log, debtor, accounts, nights, plan, m, chances, values)
             if final:
                 break
             acting = plan.heads == 1 if plan.coin else plan.workable and chance(rng) < plan.chosen
-            touch = touch_of(debtor, month, plan, ARM_FORCED if plan.coin else ARM_PLAN)
+            touch = touch_of(world, debtor, month, plan, ARM_FORCED if plan.coin else ARM_PLAN)
             days(rng, world, log, debtor, accounts, nights, items, touch, acting, plan.coin, m)
             for k in range(debtor.accounts):
                 close_month(rng, log, debtor, accounts[debtor.first + k], debtor.first + k, nights[k], items, month, world.months[m + 1], m)
@@ -158,7 +182,7 @@ def move_latent(rng, debtor, month, m):
 def stand(account, i, night, items, month, m):
     """Where the account stands on the first night: balance, arrears, what falls due this month, and what the books know of it."""
     first_day, next_day = month.first, month.first + month.length
-    night.stage, night.worked, night.exits, night.paid, night.paid_known = IDLE, 0, 0, 0, NEVER
+    night.stage, night.worked, night.exits, night.paid, night.paid_known, night.tried = IDLE, 0, 0, 0, NEVER, 0
     night.arrears, night.due, night.due_on, night.overdue_since, night.months_placed = 0, 0, NO_DAY, NO_DAY, -1
     night.balance, night.known = account.balance, 0
     if account.back_on < first_day:
@@ -202,9 +226,9 @@ def release(rng, log, debtor, accounts, first_day):
 
 
 @njit(error_model="numpy")
-def leave(rng, log, debtor, accounts, nights, first_day):
+def leave(rng, world, log, debtor, accounts, nights, first_day):
     """Closing, sale, recall, agency, lost outcomes; placement and default. True if any account leaves in this month."""
-    leaving = False
+    leaving, promised = False, debtor.state == PROMISED and world.effect == NATURAL
     for k in range(debtor.accounts):
         i = debtor.first + k
         account, night = accounts[i], nights[k]
@@ -223,7 +247,7 @@ def leave(rng, log, debtor, accounts, nights, first_day):
         if debtor.stopped and first_day - debtor.stop_known > 150 and account.parts == 0:
             state_row(log, i, Status.CLOSED, day, NO_DAY, day, Detail.WRITTEN_OFF)
             night.exits = 1
-        elif account.back_on == NO_DAY and night.months_placed >= 0 and account.parts == 0 and debtor.state != PROMISED:
+        elif account.back_on == NO_DAY and night.months_placed >= 0 and account.parts == 0 and not promised:
             u = chance(rng)
             if account.book == INVOICES:
                 if night.months_placed >= 3 and u < 0.08:
@@ -280,15 +304,19 @@ def place(rng, log, debtor, account, i, night, first_day, since):
 
 
 @njit(error_model="numpy")
-def prepare(debtor, account, night, month, m):
-    """The stage of the month, and with it the rate, the days and the amounts of its payment."""
+def prepare(world, debtor, account, night, month, m):
+    """The stage of the month, and with it the rate, the days and the amounts of its payment.
+
+    Where contact does not naturally move debtors, what was said in a conversation does not either: no dispute, no broken promise.
+    """
+    natural = world.effect == NATURAL
     night.rate = 0.0
     if m < account.from_month or account.gone or account.balance <= 0:
         return
     if account.parts > 0:
         night.stage = RUNNING
         return
-    if debtor.stopped or account.disputed_on != NO_DAY:
+    if debtor.stopped or natural and account.disputed_on != NO_DAY:
         return
     night.stage = CURRENT
     if account.plan_on != NO_DAY and account.plan_on < month.first:
@@ -299,7 +327,7 @@ def prepare(debtor, account, night, month, m):
     night.bursts = night.stage == OVERDUE and account.book != INVOICES
     fill_profile(night, debtor, month)
     fill_amounts(night, account, debtor)
-    night.rate = monthly_rate(night, account, debtor, month.first)
+    night.rate = monthly_rate(night, account, debtor, account.broken if natural else 0, month.first)
 
 
 @njit(error_model="numpy")

@@ -18,6 +18,7 @@ from pipeline.simulate.books import (
     UTILITY,
     WAIVER,
 )
+from pipeline.simulate.fatigue import WORTH
 from pipeline.simulate.log import (
     BALANCES,
     PAYMENTS,
@@ -79,9 +80,11 @@ def pay_today(rng, log, debtor, account, i, night, items, touch, month, t, talke
             return
         promised = account.promise_open == 1 and debtor.state == PROMISED
         if debtor.state == REMINDED:
-            base *= touch.reminded
+            base *= touch.reminded ** WORTH[debtor.tired] if touch.tires else touch.reminded
         elif debtor.state == PRESSED:
-            base *= touch.pressed
+            base *= touch.pressed ** WORTH[debtor.tired] if touch.tires else touch.pressed
+    elif touch.lifts and night.tried:
+        base *= night.lift
     hazard = keep_hazard(day, debtor.due_on, touch.keeps) if promised else 1 - np.exp(-base)
     if hazard > 0 and chance(rng) < hazard:
         if promised:

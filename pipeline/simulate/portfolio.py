@@ -9,7 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from functools import partial
 from multiprocessing import get_context
@@ -17,24 +17,56 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from features.errors import CannotWrite, UsageError
+from features.days import day_number
+from features.errors import CannotWrite, InputMissing, UsageError
 from features.tables import TABLES
-from pipeline.simulate.books import BOOKS, PLACES, accounts_born, calendar, debtors_born, minutes_from, stream_key
+from pipeline.simulate.books import (
+    BOOKS,
+    EFFECTS,
+    PLACES,
+    accounts_born,
+    calendar,
+    debtors_born,
+    minutes_from,
+    stream_key,
+)
+from pipeline.simulate.collectors import LEFT, NO_ORDER, WORKED
 from pipeline.simulate.faults import plant
 from pipeline.simulate.log import Log, World, empty_log
-from pipeline.simulate.tables import tables_of, truth_of, typed
+from pipeline.simulate.tables import arms_of, tables_of, truth_of, typed
 
 DEBTORS_PER_SHARD = 20_000
 LAST_DAY = dt.date(2026, 9, 30)
 FORMATS = ("csv.gz", "parquet")
 LEAST_FAULTY = 300  # debtors whose tables are large enough to hold the dirty rows without being refused for them
 LIFE = 3  # salt of the streams that debtors live by; 1 and 2 are those of their births
+ORDERED = ("debtor_id", "arm", "assigned_on", "until_on")  # columns of a file of orders; arm: worked, left
 LEAST_MATURITY = 13  # days in which every payment of a horizon has become known
+
+
+@dataclass(frozen=True)
+class Nature:
+    """What kind of world it is. The truth tells what it differs in from the usual one.
+
+    slice   share of workable debtors whose month a coin decides: half of them are worked, half are left alone, whatever the collectors want
+    effect  of contact on paying, one of EFFECTS
+    hidden  what the collectors sense of a debtor's willingness weighs so many times the usual in their choice; 0: they sense nothing
+    fatigue the second and the fifth message or conversation of a month do less than the first (pipeline.simulate.fatigue)
+    """
+
+    slice: float = 0.04
+    effect: str = "natural"
+    hidden: float = 1.0
+    fatigue: bool = False
+
+
+USUAL = Nature()
 
 
 @dataclass(frozen=True)
@@ -51,6 +83,9 @@ class Order:
     faults: bool
     horizon_days: int
     maturity_days: int
+    nature: Nature
+    follow: Path | None
+    through: dt.date
 
 
 def simulate(
@@ -65,15 +100,22 @@ def simulate(
     workers: int = 1,
     horizon_days: int = 30,
     maturity_days: int = 14,
+    nature: Nature = USUAL,
+    follow: Path | None = None,
+    through: dt.date | None = None,
 ) -> None:
     """Write a source folder of `debtors` made-up debtors to `out`, with truth/ inside.
 
     end is the last day of data and of its month; the nights are the first of each month, the last one the day after `end`. A run of more
-    than one shard writes each table as a folder of parts. The rows of a debtor depend on seed, months, end and its number alone.
+    than one shard writes each table as a folder of parts. The rows of a debtor depend on seed, months, end, nature, its orders and its
+    number alone. follow: a Parquet or CSV file of orders to the collectors, ORDERED; they hold in the months whose first day lies in
+    [assigned_on, until_on), and what is ordered for a month changes nothing before it. through: deliver what was known on that day.
     Raises UsageError for an order that cannot be met, CannotWrite when `out` cannot be written or already holds a delivery.
     """
     shards = shards or -(-debtors // DEBTORS_PER_SHARD)
-    order = Order(debtors, seed, Path(out), months, end, shards, file_format, faults, horizon_days, maturity_days)
+    order = Order(
+        debtors, seed, Path(out), months, end, shards, file_format, faults, horizon_days, maturity_days, nature, follow, through or end
+    )
     _check(order)
     totals: dict[str, tuple[Counter[str], Counter[str]]] = {name: (Counter(), Counter()) for name in TABLES}
     for part in _mapped(partial(write_shard, order), range(order.shards), workers):
@@ -81,7 +123,11 @@ def simulate(
             totals[name][0].update(rows)
             totals[name][1].update(sums)
     for name, (rows, sums) in totals.items():
-        control = {"rows": rows["rows"], "sums": {c: _decimal(sums[c], c) for c in sorted(sums)}, "complete_through": end.isoformat()}
+        control = {
+            "rows": rows["rows"],
+            "sums": {c: _decimal(sums[c], c) for c in sorted(sums)},
+            "complete_through": order.through.isoformat(),
+        }
         _write(order.out / f"{name}.control.json", (json.dumps(control, indent=1) + "\n").encode())
 
 
@@ -98,6 +144,18 @@ def _check(order: Order) -> None:
         raise UsageError(f"label.horizon_days must be 1 to 30: the truth is exact within a debtor's month. Got {order.horizon_days}.")
     if not LEAST_MATURITY <= order.maturity_days <= 60:
         raise UsageError(f"label.maturity_days must be {LEAST_MATURITY} to 60. Got {order.maturity_days}.")
+    if not 0 <= order.nature.slice <= 1:
+        raise UsageError(f"slice must be a share, 0 to 1. Got {order.nature.slice}.")
+    if order.nature.effect not in EFFECTS:
+        raise UsageError(f"effect must be one of {', '.join(EFFECTS)}. Got {order.nature.effect!r}.")
+    if not order.nature.hidden >= 0:
+        raise UsageError(f"hidden must be 0 or more. Got {order.nature.hidden}.")
+    if order.nature.fatigue and order.nature.effect != "natural":
+        raise UsageError(f"fatigue is of natural effects. Got effect {order.nature.effect!r}.")
+    if not order.end - dt.timedelta(days=30 * order.months) < order.through <= order.end:
+        raise UsageError(f"through must be a day of the {order.months} months to {order.end}. Got {order.through}.")
+    if order.follow is not None:
+        _ordered(order.follow)
     if order.faults and order.debtors < LEAST_FAULTY * order.shards:
         raise UsageError(f"faults need at least {LEAST_FAULTY} debtors a shard. Got {order.debtors} in {order.shards}.")
     if any((order.out / f"{name}{ending}").exists() for name in TABLES for ending in ("", ".csv.gz", ".parquet", ".csv")):
@@ -116,8 +174,10 @@ def write_shard(order: Order, shard: int) -> dict[str, tuple[dict[str, Any], dic
     """Simulate and write one shard. Per table: {"rows": n} and the sum of its money column per currency, in minor units."""
     numbers = np.arange(order.debtors * shard // order.shards, order.debtors * (shard + 1) // order.shards)
     months = calendar(order.months, order.end)
-    debtors, accounts, log = lived(order.seed, numbers, months, order.horizon_days, order.maturity_days)
-    tables, dirty = tables_of(debtors, accounts, log.rows, months), order.faults and shard == 0
+    debtors, accounts, log = lived(order.seed, numbers, months, order.horizon_days, order.maturity_days, order.nature, order.follow)
+    last = day_number(order.through)
+    tables, dirty = tables_of(debtors, accounts, log.rows, months, last), order.faults and shard == 0
+    known = log.truth[months["first"][log.truth["night"]] <= last + 1]
     places = {name: f"{name}{'' if order.shards == 1 else f'/part-{shard:05d}'}.{order.file_format}" for name in tables}
     if dirty:
         tables, answers = plant(tables, places, first_line=2 if order.file_format == "csv.gz" else 1)
@@ -126,29 +186,71 @@ def write_shard(order: Order, shard: int) -> dict[str, tuple[dict[str, Any], dic
         _write(
             order.out / places[name], _csv(table, dirty) if order.file_format == "csv.gz" else _parquet(table if dirty else typed(table))
         )
-    truth = truth_of(debtors, accounts, log.truth, months)
-    truth = truth.replace_schema_metadata({"horizon_days": str(order.horizon_days), "maturity_days": str(order.maturity_days)})
-    _write(order.out / "truth" / ("expectations.parquet" if order.shards == 1 else f"expectations-{shard:05d}.parquet"), _parquet(truth))
+    part = "" if order.shards == 1 else f"-{shard:05d}"
+    told = {"horizon_days": str(order.horizon_days), "maturity_days": str(order.maturity_days)}
+    unusual = order.nature != USUAL or order.follow is not None
+    if unusual:
+        told |= {name: str(value) for name, value in asdict(order.nature).items()}
+        arms = arms_of(debtors, accounts, known, months, order.nature.slice)
+        _write(order.out / "truth" / f"arms{part}.parquet", _parquet(arms))
+    truth = truth_of(debtors, accounts, known, months, unusual).replace_schema_metadata(told)
+    _write(order.out / "truth" / f"expectations{part}.parquet", _parquet(truth))
     return {name: ({"rows": table.num_rows}, _sums(name, table, tables["accounts"])) for name, table in tables.items()}
 
 
-def lived(seed: int, numbers: np.ndarray, months: np.ndarray, horizon_days: int, maturity_days: int) -> tuple[np.ndarray, np.ndarray, Log]:
+def lived(
+    seed: int,
+    numbers: np.ndarray,
+    months: np.ndarray,
+    horizon_days: int,
+    maturity_days: int,
+    nature: Nature = USUAL,
+    follow: Path | None = None,
+) -> tuple[np.ndarray, np.ndarray, Log]:
     """Debtors and accounts as they end, and everything the books wrote down about them."""
     from pipeline.simulate.months import compiled
 
-    world, times = world_of(seed, months, horizon_days, maturity_days), len(months) / 25
+    world, times = world_of(seed, months, horizon_days, maturity_days, nature), len(months) / 25
+    orders = orders_of(follow, numbers, months)
     while True:
         debtors = debtors_born(seed, numbers)
         accounts, items = accounts_born(seed, debtors, months)
         log = empty_log(len(accounts), times)
-        compiled()(world, debtors, accounts, items, log)
+        compiled()(world, debtors, accounts, items, orders, log)
         rows, truth = log.counts
         if rows <= len(log.rows) and truth <= len(log.truth):
             return debtors, accounts, Log(log.rows[:rows], log.truth[:truth], log.counts)
         times *= 1.5
 
 
-def world_of(seed: int, months: np.ndarray, horizon_days: int, maturity_days: int) -> World:
+def orders_of(follow: Path | None, numbers: np.ndarray, months: np.ndarray) -> np.ndarray:
+    """int8[debtors, months]: what the file orders for each month, NO_ORDER where it says nothing; of two orders the later row holds."""
+    orders = np.full((len(numbers), len(months)), NO_ORDER, np.int8)
+    if follow is None:
+        return orders
+    given, rows = _ordered(follow), {f"D{number:07d}": row for row, number in enumerate(numbers)}
+    given = given[given["debtor_id"].isin(rows)]
+    begin, end = (np.searchsorted(months["first"], given[name]) for name in ("assigned_on", "until_on"))
+    for row, worked, first, after in zip(given["debtor_id"].map(rows), given["arm"] == "worked", begin, end, strict=True):
+        orders[row, first:after] = WORKED if worked else LEFT
+    return orders
+
+
+def _ordered(follow: Path) -> pd.DataFrame:
+    """The rows of a file of orders, its days as day numbers."""
+    try:
+        given = pd.read_parquet(follow) if follow.suffix == ".parquet" else pd.read_csv(follow, dtype=str)
+    except OSError:
+        raise InputMissing(f"Orders {str(follow)!r} cannot be read. Give a Parquet or CSV file with {', '.join(ORDERED)}.") from None
+    if lacking := [name for name in ORDERED if name not in given]:
+        raise UsageError(f"Orders {str(follow)!r} lack {', '.join(lacking)}.")
+    if not given["arm"].isin(["worked", "left"]).all():
+        raise UsageError(f"An arm in {str(follow)!r} is neither worked nor left.")
+    days = {name: pd.to_datetime(given[name]).to_numpy().astype("datetime64[D]").astype(np.int64) for name in ORDERED[2:]}
+    return given[list(ORDERED)].assign(**days)
+
+
+def world_of(seed: int, months: np.ndarray, horizon_days: int, maturity_days: int, nature: Nature) -> World:
     """All that is the same for every debtor."""
     all_days = np.arange(months["first"][0], months["first"][-1] + 31)
     shift = np.zeros((len(PLACES), max(len(places) for places in PLACES), len(all_days)), np.int32)
@@ -158,7 +260,8 @@ def world_of(seed: int, months: np.ndarray, horizon_days: int, maturity_days: in
             if own not in (None, zone):
                 # pyrefly: ignore[bad-argument-type]
                 shift[group, place] = minutes_from(own, zone, all_days)
-    return World(months, shift, stream_key(seed, LIFE), horizon_days, maturity_days)
+    kind = (float(nature.slice), EFFECTS.index(nature.effect), float(nature.hidden), nature.fatigue)
+    return World(months, shift, stream_key(seed, LIFE), horizon_days, maturity_days, *kind)
 
 
 def _sums(name: str, table: pa.Table, accounts: pa.Table) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 A month's payment is one decision. Its daily hazard is rate x profile x effect, where the effect of contact depends on the debtor's response
 type and on a small state (untouched, reminded, pressed, quiet, promised, disputed). `respond` carries the chance of each state from day to
-day, so the truth needs no sampling; `simulated_days` draws the very same steps.
+day, so the truth needs no sampling; `months.days` draws the very same steps.
 """
 
 from __future__ import annotations
@@ -85,13 +85,14 @@ NIGHT = np.dtype(
         ("stage", "i1"), ("worked", "i1"), ("exits", "i1"), ("paid", "i1"), ("paid_known", "i4"), ("bursts", "i1"),
         ("arrears", "i8"), ("due", "i8"), ("due_on", "i4"), ("overdue_since", "i4"), ("balance", "i8"), ("known", "i8"),
         ("months_placed", "i4"), ("rate", "f8"), ("profile", "f8", DAYS_IN_MONTH), ("amount", "i8", CLASSES), ("share", "f8", CLASSES),
-        ("promise", "i8"), ("instalment", "i8"),
+        ("promise", "i8"), ("instalment", "i8"), ("tried", "i1"), ("lift", "f8"),
     ]
 )  # fmt: skip
 
 # What contact can do to a debtor in one month: attempts per working day, the day of a call that is certain (-1: none is), with nothing
-# before it, and the odds that follow.
-Touch = namedtuple("Touch", "calls digital forced_on reached promises disputes quiets keeps reminded pressed moves")
+# before it, and the odds that follow; whether it moves the debtor by these odds, lifts paying alike for everybody, tires, and whether
+# what is said has consequences beyond the month: plans, broken promises, disputes.
+Touch = namedtuple("Touch", "calls digital forced_on reached promises disputes quiets keeps reminded pressed moves lifts tires binds")
 
 
 @njit(error_model="numpy")
@@ -106,8 +107,8 @@ def rounded(amount, unit):
 
 
 @njit(error_model="numpy")
-def monthly_rate(night, account, debtor, first_day):
-    """-log of the chance that the month passes without a payment, were there no contact."""
+def monthly_rate(night, account, debtor, broken, first_day):
+    """-log of the chance that the month passes without a payment, were there no contact. broken: promises that weigh on it."""
     kind, book, means = debtor.type, account.book, debtor.spare
     if night.stage == CURRENT:
         if night.due <= 0:
@@ -122,7 +123,7 @@ def monthly_rate(night, account, debtor, first_day):
     log_rate = BASE_RATE[book] + TYPE_RATE[kind] + 0.5 * debtor.will + 0.45 * means
     if account.paid_on != NO_DAY and first_day - account.paid_on <= 45:
         log_rate += 0.4
-    log_rate -= 0.1 * min(account.broken, 4)
+    log_rate -= 0.1 * min(broken, 4)
     if night.months_placed >= 0:
         log_rate += 1.4 * np.exp(-night.months_placed / 2.0) - 0.07 * min(night.months_placed, 20)
     else:

@@ -12,10 +12,11 @@ import pyarrow.compute as pc
 from features.days import date_of
 from features.tables import CHANNELS, CHARGE_KINDS, DIRECTIONS, NO_DAY, OUTCOMES, PAYMENT_KINDS, STATUSES
 from pipeline.simulate.books import AGE_BANDS, BOOKS, CARD, JP, METHODS, PLACES, RESPONSE_TYPES, SALE_CHANNELS, SEGMENTS
-from pipeline.simulate.log import BALANCES, CHARGES, CONTACTS, DETAILS, PAYMENTS, PLACEMENTS, STATUS_ROWS
+from pipeline.simulate.log import BALANCES, CHARGES, COIN, CONTACTS, DETAILS, PAYMENTS, PLACEMENTS, STATUS_ROWS
 
 KNOWN_MINUTE = 360  # what is learnt on a later day is keyed in at six in the morning
 LETTERS = "ABC"
+ARMS = ("left", "worked", "chosen")
 SEXES = ("female", "male", "unknown")
 
 
@@ -84,9 +85,9 @@ def word(words: tuple[str, ...], codes: np.ndarray) -> pa.Array:
     return taken(pa.array(words), codes.astype(np.int64))
 
 
-def tables_of(debtors: np.ndarray, accounts: np.ndarray, rows: np.ndarray, months: np.ndarray) -> dict[str, pa.Table]:
+def tables_of(debtors: np.ndarray, accounts: np.ndarray, rows: np.ndarray, months: np.ndarray, last: int) -> dict[str, pa.Table]:
     """The six delivered tables, text columns in the order of the contract, rows by account and time; nothing known after the last day."""
-    names, last = Names(debtors, accounts, months), int(months["first"][-1]) - 1
+    names = Names(debtors, accounts, months)
     rows = rows[rows["known_on"] <= last]
     rows = rows[np.lexsort((rows["seq"], rows["known_on"], rows["minute"], rows["day"], rows["account"]))]
     of = {table: rows[rows["table"] == table] for table in range(6)}
@@ -248,12 +249,22 @@ def typed(table: pa.Table) -> pa.Table:
     return table.cast(pa.schema(fields))
 
 
-def truth_of(debtors: np.ndarray, accounts: np.ndarray, truth: np.ndarray, months: np.ndarray) -> pa.Table:
-    """What the tables cannot show: response type, chances and amounts as things are, with contact forced, without any; the coin."""
+def truth_of(debtors: np.ndarray, accounts: np.ndarray, truth: np.ndarray, months: np.ndarray, unusual: bool) -> pa.Table:
+    """What the tables cannot show: response type, chances and amounts as things are, with contact forced, without any; the coin.
+
+    unusual: also the chance with which the collectors choose the debtor, what they sense of it, and the messages and conversations that
+    count on the night where debtors tire.
+    """
     truth = truth[np.lexsort((truth["night"], truth["account"]))]
     row, names = truth["account"], Names(debtors, accounts, months)
     chances, amounts = np.round(truth["p"], 4), _three_figures(truth["amount"])
     types = pa.DictionaryArray.from_arrays(pa.array(debtors["type"][accounts["debtor"][row]]), pa.array(RESPONSE_TYPES))
+    beside = {
+        "contact_probability": pa.array(np.round(truth["chosen"], 4)),
+        "sensed": pa.array(np.round(truth["sensed"], 4)),
+        "messages_before": pa.array(truth["messages"]),
+        "conversations_before": pa.array(truth["talks"]),
+    }
     return pa.table(
         {
             "account_id": names.account.take(pa.array(row)),
@@ -267,6 +278,29 @@ def truth_of(debtors: np.ndarray, accounts: np.ndarray, truth: np.ndarray, month
             "expected_amount_if_left": pa.array(amounts[:, 2], pa.float32()),
             "random_contact_probability": pa.array(truth["coin"], pa.float32(), mask=np.isnan(truth["coin"])),
             "random_contact": pa.array(truth["heads"] == 1, mask=truth["heads"] < 0),
+            **(beside if unusual else {}),
+        }
+    )
+
+
+def arms_of(debtors: np.ndarray, accounts: np.ndarray, truth: np.ndarray, months: np.ndarray, share: float) -> pa.Table:
+    """debtor_id, arm, assigned_on, until_on, probability of every debtor that a coin might have been thrown for on a night.
+
+    arm: worked or left by the coin, or chosen: the collectors decided. It holds in [assigned_on, until_on), and probability is the chance
+    with which it was drawn.
+    """
+    drawn = truth[truth["drawable"] == 1]
+    arm = np.where(drawn["heads"] < 0, ARMS.index("chosen"), drawn["heads"])
+    keys = np.stack([accounts["debtor"][drawn["account"]], drawn["night"], arm], axis=1).astype(np.int64).reshape(-1, 3)
+    owner, night, arm = np.unique(keys, axis=0).T  # a debtor's accounts share one coin
+    number, first = debtors["number"][owner], months["first"]
+    return pa.table(
+        {
+            "debtor_id": pa.array([f"D{one:07d}" for one in number], pa.string()),
+            "arm": word(ARMS, arm),
+            "assigned_on": pa.array(first[night], pa.int32()).cast(pa.date32()),
+            "until_on": pa.array(first[night] + months["length"][night], pa.int32()).cast(pa.date32()),
+            "probability": pa.array(np.array([share * (1 - COIN), share * COIN, 1 - share])[arm]),
         }
     )
 

@@ -84,8 +84,8 @@ def assess(evidence: RunEvidence, params: Params, truth: Truth | None = None) ->
 
 
 def truth_of(truth: Path, evidence: RunEvidence) -> Truth:
-    """What the Parquet files of truth/ know of the test rows; InputMissing where rows have none."""
-    files = sorted(truth.glob("*.parquet"))
+    """What the expectations of truth/ know of the test rows; InputMissing where rows have none."""
+    files = sorted(truth.glob("expectations*.parquet"))
     if not files:
         raise InputMissing(f"No truth in {str(truth)!r}. Give the truth folder that `recoup simulate` wrote.")
     columns = ["account_id", "as_of", "expected_amount", "p_recovered"]

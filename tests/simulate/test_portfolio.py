@@ -15,8 +15,8 @@ import yaml
 
 from features.errors import CannotWrite, UsageError
 from pipeline.cli import cli
-from pipeline.simulate.portfolio import simulate
-from tests.judges.naive_books import TABLES, read
+from pipeline.simulate.portfolio import Nature, simulate
+from tests.judges.naive_books import TABLES, day_of, read
 from tests.worlds.sample import HOUSE, SAMPLE
 
 SEEDED = {"debtors": 300, "seed": 11}
@@ -109,3 +109,71 @@ def test_a_folder_that_holds_a_delivery_or_cannot_be_written_is_left_alone(tmp_p
         simulate(**SEEDED, out=tmp_path)
     with pytest.raises(CannotWrite, match="cannot be written"):
         simulate(debtors=2, seed=1, out=tmp_path / "payments.csv")
+
+
+# Other natures
+
+
+def test_what_is_not_usual_is_told_beside_the_truth(tmp_path):
+    simulate(60, 46, tmp_path / "usual", months=6)
+    simulate(60, 46, tmp_path / "other", months=6, nature=Nature(hidden=2.0))
+    usual, other = (pq.read_table(tmp_path / name / "truth" / "expectations.parquet") for name in ("usual", "other"))
+    assert set(usual.schema.metadata) == {b"horizon_days", b"maturity_days"}
+    told = {name.decode(): value.decode() for name, value in other.schema.metadata.items()}
+    assert told == {
+        "horizon_days": "30", "maturity_days": "14", "slice": "0.04", "effect": "natural", "hidden": "2.0", "fatigue": "False"
+    }  # fmt: skip
+    beside = ["contact_probability", "sensed", "messages_before", "conversations_before"]
+    assert other.column_names == [*usual.column_names, *beside]
+    assert not (tmp_path / "usual" / "truth" / "arms.parquet").exists()
+
+
+def test_a_delivery_through_a_day_is_the_whole_one_as_known_on_it(tmp_path):
+    order = {"debtors": 80, "seed": 49, "months": 8}
+    simulate(**order, out=tmp_path / "whole")
+    simulate(**order, out=tmp_path / "part", through=dt.date(2026, 6, 17))
+    whole, part = read(tmp_path / "whole"), read(tmp_path / "part")
+    for name in TABLES:
+        known = whole[name][whole[name]["known"] <= day_of("2026-06-17")].reset_index(drop=True)
+        pd.testing.assert_frame_equal(known, part[name])
+    told = pd.read_parquet(tmp_path / "part" / "truth" / "expectations.parquet")
+    assert str(told["as_of"].max()) == "2026-06-01"
+    assert (tmp_path / "part" / "payments.control.json").read_text().count("2026-06-17") == 1
+
+
+def test_a_nature_gives_the_same_bytes_again_and_the_same_truth_in_any_shards(tmp_path):
+    nature = Nature(slice=0.2, hidden=6.0, fatigue=True)
+    for name, shards in (("one", 2), ("two", 2), ("whole", 1)):
+        simulate(90, 50, tmp_path / name, months=5, shards=shards, nature=nature)
+    assert content(tmp_path / "one") == content(tmp_path / "two")
+    for name in ("expectations", "arms"):
+        parts = [pd.read_parquet(part) for part in sorted((tmp_path / "one" / "truth").glob(f"{name}-*.parquet"))]
+        whole = pd.read_parquet(tmp_path / "whole" / "truth" / f"{name}.parquet")
+        assert len(parts) == 2
+        pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), whole, check_categorical=False)
+
+
+def test_the_command_says_what_world_it_is_to_be(tmp_path):
+    words = ["simulate", "--debtors", "20", "--seed", "1", "--months", "4", "--out", str(tmp_path / "source")]
+    words += ["--slice", "0.5", "--effect", "uniform", "--hidden", "3", "--through", "2026-08-31"]
+    cli.main(words, standalone_mode=False)
+    told = pq.read_schema(tmp_path / "source" / "truth" / "expectations.parquet").metadata
+    assert [told[name] for name in (b"slice", b"effect", b"hidden", b"fatigue")] == [b"0.5", b"uniform", b"3.0", b"False"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"nature": Nature(slice=1.1)}, "slice must be a share"),
+        ({"nature": Nature(effect="large")}, "effect must be one of natural, none, uniform"),
+        ({"nature": Nature(hidden=-1)}, "hidden must be 0 or more"),
+        ({"nature": Nature(hidden=float("nan"))}, "hidden must be 0 or more"),
+        ({"nature": Nature(effect="none", fatigue=True)}, "fatigue is of natural effects"),
+        ({"through": dt.date(2026, 10, 1)}, "through must be a day of the 24 months"),
+        ({"through": dt.date(2024, 9, 30)}, "through must be a day of the 24 months"),
+    ],
+)
+def test_a_world_that_cannot_be_is_refused(tmp_path, changed, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        simulate(10, 1, tmp_path, **changed)
+    assert list(tmp_path.iterdir()) == []

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from pipeline.simulate import response as simulated_response
-from pipeline.simulate.books import RESPONSE_TYPES, calendar
-from pipeline.simulate.log import PAYMENTS, PaymentKind
-from pipeline.simulate.portfolio import LAST_DAY, lived
+from pipeline.simulate.portfolio import LAST_DAY
 from tests.judges.naive_books import day_of
+from tests.worlds.markets import market
 
 # The truth
 
@@ -69,25 +66,8 @@ def test_means_and_habit_can_be_told_from_history_but_not_from_the_balance(panel
 @pytest.fixture(scope="module")
 def coins() -> pd.DataFrame:
     """Accounts over whose month a coin was thrown: the truth, the coin, and what came of it."""
-    months = calendar(24, dt.date(2026, 10, 31))
-    debtors, accounts, log = lived(5, np.arange(16_000), months, 30, 14)
-    first = months["first"].astype(int)
-    rows = log.rows[log.rows["table"] == PAYMENTS]
-    night = np.searchsorted(first, rows["day"], side="right") - 1
-    whole = {(a, s) for a, s, amount in zip(rows["account"], rows["link"], rows["amount"], strict=True) if s >= 0}
-    inside = (rows["day"] < first[night] + 30) & (rows["code"] == PaymentKind.PAYMENT)
-    stays = np.array([(a, s) not in whole for a, s in zip(rows["account"], rows["seq"], strict=True)])
-    paid = set(zip(rows["account"][inside & stays].tolist(), night[inside & stays].tolist(), strict=True))
-    told = log.truth[~np.isnan(log.truth["coin"])]
-    return pd.DataFrame(
-        {
-            "type": np.array(RESPONSE_TYPES)[debtors["type"][accounts["debtor"][told["account"]]]],
-            "heads": told["heads"] == 1,
-            "if_contacted": told["p"][:, 1],
-            "if_left": told["p"][:, 2],
-            "paid": [(a, n) in paid for a, n in zip(told["account"].tolist(), told["night"].tolist(), strict=True)],
-        }
-    )
+    rows = market(16_000, 5)
+    return rows[rows["heads"] >= 0].assign(heads=rows["heads"] == 1)
 
 
 def test_the_coin_is_fair_and_decides_who_is_contacted(sample, truth):

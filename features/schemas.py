@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from features.errors import ContractError
 
 if TYPE_CHECKING:
-    import pandas as pd
     from pandera.pandas import Check
 
 
@@ -27,7 +28,9 @@ def _pandera() -> ModuleType:
     if asleep:
         sys.modules["pyspark.pandas"] = None  # type: ignore[assignment]  # an import of it fails, as if it were not installed
     try:
-        return importlib.import_module("pandera.pandas")
+        pandera = importlib.import_module("pandera.pandas")
+        pandera.DataFrameSchema().validate(pd.DataFrame())  # its first check wakes the rest
+        return pandera
     finally:
         if asleep:
             del sys.modules["pyspark.pandas"]

@@ -501,7 +501,7 @@ def test_the_report_again_with_the_truth_adds_the_best_possible(first, store, pl
         }
     )
     (tmp_path / "truth").mkdir()
-    truth.to_parquet(tmp_path / "truth" / "nights.parquet", index=False)
+    truth.to_parquet(tmp_path / "truth" / "expectations.parquet", index=False)
     out = tmp_path / "again" / "report.html"
     text = evaluate_again(store, first.run_id, quick_params(place), truth=tmp_path / "truth", out=out)
     tenths = json.loads(out.with_suffix(".json").read_text())["tenths"]
@@ -514,7 +514,7 @@ def test_the_report_again_with_the_truth_adds_the_best_possible(first, store, pl
     assert (store / "runs" / first.run_id / "report.html").read_text() == first.report.read_text()
     with pytest.raises(InputMissing, match="No truth in"):
         evaluate_again(store, first.run_id, quick_params(place), truth=store)
-    truth[truth["account_id"] != panel.cohort["account_id"].iloc[-1]].to_parquet(tmp_path / "truth" / "nights.parquet", index=False)
+    truth[truth["account_id"] != panel.cohort["account_id"].iloc[-1]].to_parquet(tmp_path / "truth" / "expectations.parquet", index=False)
     with pytest.raises(InputMissing, match="rows of the test nights have no truth"):
         evaluate_again(store, first.run_id, quick_params(place), truth=tmp_path / "truth")
 

@@ -182,7 +182,6 @@ class RecoveryModel:
         if self.effect is None:
             raise UsageError("This model was not taught what work adds, so nothing explains it. Ask only where `theta` gives numbers.")
         numbers = self.encoder.encode(matrix, cohort)
-        # pyrefly: ignore[missing-attribute]
         found = self.effect.contributions(numbers) if len(numbers) else np.zeros((0, len(self.encoder.names) + 1))
         return pd.DataFrame(found[:, :-1], columns=list(self.encoder.names), index=matrix.index), found[:, -1]
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from multiprocessing import get_context
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from features.errors import RecoupError, UsageError
 from pipeline.params import Engine
@@ -55,7 +55,7 @@ def _on_spark(function: Callable[[Item], Result], items: Sequence[Item], master:
         ) from None
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else tasks run on whatever python3 is
     try:
-        quiet = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false"}
+        quiet: dict[str, Any] = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false"}
         session = SparkSession.builder.master(master).appName("recoup").config(map=quiet).getOrCreate()
         session.sparkContext.setLogLevel("OFF")  # its traces can hold cells
     except PySparkException:

@@ -297,8 +297,8 @@ class _figure:
     def svg(self, label: str, tight: bool = False) -> str:
         """The picture for a page. tight: cut to what is drawn, instead of laid out anew."""
         out = io.StringIO()
-        cut = {"bbox_inches": "tight"} if tight else {}
-        self.figure.savefig(out, format="svg", dpi=140, **cut, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        bare = {"Date": None, "Creator": None, "Format": None, "Type": None}
+        self.figure.savefig(out, format="svg", dpi=140, bbox_inches="tight" if tight else None, metadata=bare)
         text = out.getvalue()
         return f'<div class="chart" role="img" aria-label="{label}">{text[text.index("<svg") :]}</div>'
 

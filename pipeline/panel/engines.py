@@ -63,17 +63,15 @@ def _on_spark(function: Callable[[Item], Result], items: Sequence[Item], master:
             f"Spark does not start at {master!r}. Install Java 17 or later, "
             "see that engine.spark names a master, or set it to null."
         ) from None
-    for result, refusal in (
-        session.sparkContext.parallelize(items, len(items)).map(partial(_attempt, function)).collect()
-    ):
-        if refusal is not None:
-            raise refusal
+    for result in session.sparkContext.parallelize(items, len(items)).map(partial(_attempt, function)).collect():
+        if isinstance(result, RecoupError):
+            raise result
         yield result
 
 
-def _attempt(function: Callable[[Item], Result], item: Item) -> tuple[Result | None, RecoupError | None]:
+def _attempt(function: Callable[[Item], Result], item: Item) -> Result | RecoupError:
     """A refusal is a result like any other: Spark would try it again, and wrap its sentence."""
     try:
-        return function(item), None
+        return function(item)
     except RecoupError as refusal:
-        return None, refusal
+        return refusal

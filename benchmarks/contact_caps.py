@@ -79,9 +79,8 @@ def held_against_rules(store: Store, params: Params, raw: Path) -> str:
             deferred = "no contact"
         else:
             deferred = f"{replayed[name]:,}" if dated == "day" else "{:,} to {:,}".format(*bounds[name])
-        lines.append(
-            f"{name:22}{len(rows):>10,}{dated:>10}{deferred:>20}{'no limit' if over[name] is None else f'{over[name]:,}':>26}"
-        )
+        above = "no limit" if over[name] is None else f"{over[name]:,}"
+        lines.append(f"{name:22}{len(rows):>10,}{dated:>10}{deferred:>20}{above:>26}")
     lines.append(
         "Of the replayed, deferred by: " + ", ".join(f"{rule} {count:,}" for rule, count in by_rule.most_common())
     )

@@ -62,20 +62,24 @@ def in_duckdb(store: Path, nights: list[int], threads: int) -> pd.DataFrame:
         "payments": f"""
             SELECT p.account_no, n.night, p.occurred_on, p.amount - coalesce(b.amount, 0) AS amount FROM payments p
             JOIN nights n ON p.occurred_on >= n.night - {LONGEST} AND p.occurred_on < n.night AND p.known_on < n.night
-            LEFT JOIN {taken_back} b ON b.account_no = p.account_no AND b.reverses_no = p.payment_no AND b.night = n.night
+            LEFT JOIN {taken_back} b ON b.account_no = p.account_no AND b.reverses_no = p.payment_no
+                AND b.night = n.night
             WHERE p.kind = 'payment' AND p.amount > coalesce(b.amount, 0)""",
         # Of the versions known by then the last. Ranking every row, or NOT EXISTS, takes as long.
         "contacts": f"""
             SELECT c.account_no, n.night, c.occurred_on, c.channel, c.direction FROM contacts c
             JOIN nights n ON c.occurred_on >= n.night - {LONGEST} AND c.occurred_on < n.night AND c.known_on < n.night
-            ANTI JOIN replaced r ON r.account_no = c.account_no AND r.contact_no = c.contact_no AND r.known_at = c.known_at
+            ANTI JOIN replaced r ON r.account_no = c.account_no
+                AND r.contact_no = c.contact_no AND r.known_at = c.known_at
               AND r.gone_on < n.night""",
     }
     connection.execute(
         """CREATE VIEW replaced AS
-           SELECT account_no, contact_no, known_at, lead(known_on) OVER (PARTITION BY account_no, contact_no ORDER BY known_at) AS gone_on
+           SELECT account_no, contact_no, known_at,
+               lead(known_on) OVER (PARTITION BY account_no, contact_no ORDER BY known_at) AS gone_on
            FROM contacts
-           SEMI JOIN (SELECT account_no, contact_no FROM contacts GROUP BY ALL HAVING count(*) > 1) USING (account_no, contact_no)
+           SEMI JOIN (SELECT account_no, contact_no FROM contacts
+               GROUP BY ALL HAVING count(*) > 1) USING (account_no, contact_no)
            QUALIFY gone_on IS NOT NULL"""
     )
     for name, events in sides.items():
@@ -90,7 +94,8 @@ def in_duckdb(store: Path, nights: list[int], threads: int) -> pd.DataFrame:
         for entry in BASIC
     )
     found = connection.execute(
-        f"""SELECT a.account_no, (n.night - DATE '{EPOCH}')::INTEGER AS night, {shown} FROM accounts a CROSS JOIN nights n
+        f"""SELECT a.account_no, (n.night - DATE '{EPOCH}')::INTEGER AS night, {shown}
+            FROM accounts a CROSS JOIN nights n
             LEFT JOIN payments_made p ON p.account_no = a.account_no AND p.night = n.night
             LEFT JOIN contacts_made c ON c.account_no = a.account_no AND c.night = n.night"""
     ).df()
@@ -99,8 +104,15 @@ def in_duckdb(store: Path, nights: list[int], threads: int) -> pd.DataFrame:
 
 
 def _sql(feature: Feature) -> str:
-    word = {Agg.COUNT: "count(*)", Agg.SUM: "sum(amount)", Agg.MAX: "max(amount)", Agg.MEAN: "avg(amount)", Agg.STD: "stddev_samp(amount)",
-            Agg.DAYS_SINCE_LAST: "min(night - occurred_on)", Agg.DAYS_SINCE_FIRST: "max(night - occurred_on)"}[feature.agg]  # fmt: skip
+    word = {
+        Agg.COUNT: "count(*)",
+        Agg.SUM: "sum(amount)",
+        Agg.MAX: "max(amount)",
+        Agg.MEAN: "avg(amount)",
+        Agg.STD: "stddev_samp(amount)",
+        Agg.DAYS_SINCE_LAST: "min(night - occurred_on)",
+        Agg.DAYS_SINCE_FIRST: "max(night - occurred_on)",
+    }[feature.agg]
     tests = [f"occurred_on >= night - {feature.window.days}"]
     tests += [
         f"{column} IN ({', '.join(repr(value) for value in values)})"
@@ -156,9 +168,14 @@ def in_pandas(store: Path, nights: list[int], threads: int) -> pd.DataFrame:
 
 def _pandas(feature: Feature, groups) -> pd.Series:
     column, word = {
-        Agg.COUNT: ("days", "size"), Agg.SUM: ("amount", "sum"), Agg.MAX: ("amount", "max"), Agg.MEAN: ("amount", "mean"),
-        Agg.STD: ("amount", "std"), Agg.DAYS_SINCE_LAST: ("days", "min"), Agg.DAYS_SINCE_FIRST: ("days", "max"),
-    }[feature.agg]  # fmt: skip
+        Agg.COUNT: ("days", "size"),
+        Agg.SUM: ("amount", "sum"),
+        Agg.MAX: ("amount", "max"),
+        Agg.MEAN: ("amount", "mean"),
+        Agg.STD: ("amount", "std"),
+        Agg.DAYS_SINCE_LAST: ("days", "min"),
+        Agg.DAYS_SINCE_FIRST: ("days", "max"),
+    }[feature.agg]
     return getattr(groups[column], word)()
 
 
@@ -205,9 +222,14 @@ def in_polars(store: Path, nights: list[int], threads: int) -> pd.DataFrame:
 
 def _polars(pl, feature: Feature):
     column, word = {
-        Agg.COUNT: ("days", "len"), Agg.SUM: ("amount", "sum"), Agg.MAX: ("amount", "max"), Agg.MEAN: ("amount", "mean"),
-        Agg.STD: ("amount", "std"), Agg.DAYS_SINCE_LAST: ("days", "min"), Agg.DAYS_SINCE_FIRST: ("days", "max"),
-    }[feature.agg]  # fmt: skip
+        Agg.COUNT: ("days", "len"),
+        Agg.SUM: ("amount", "sum"),
+        Agg.MAX: ("amount", "max"),
+        Agg.MEAN: ("amount", "mean"),
+        Agg.STD: ("amount", "std"),
+        Agg.DAYS_SINCE_LAST: ("days", "min"),
+        Agg.DAYS_SINCE_FIRST: ("days", "max"),
+    }[feature.agg]
     passing = pl.col("days") <= feature.window.days
     for name, values in (feature.where or EVERY).columns:
         passing &= pl.col(name).is_in(list(values))
@@ -215,10 +237,14 @@ def _polars(pl, feature: Feature):
 
 
 _FLATTENED = {
-    Agg.COUNT: ("day", "CountAggregator"), Agg.SUM: ("amount", "SumAggregator"), Agg.MAX: ("amount", "MaxAggregator"),
-    Agg.MEAN: ("amount", "MeanAggregator"), Agg.STD: ("amount", "VarianceAggregator"),
-    Agg.DAYS_SINCE_LAST: ("day", "MaxAggregator"), Agg.DAYS_SINCE_FIRST: ("day", "MinAggregator"),
-}  # fmt: skip
+    Agg.COUNT: ("day", "CountAggregator"),
+    Agg.SUM: ("amount", "SumAggregator"),
+    Agg.MAX: ("amount", "MaxAggregator"),
+    Agg.MEAN: ("amount", "MeanAggregator"),
+    Agg.STD: ("amount", "VarianceAggregator"),
+    Agg.DAYS_SINCE_LAST: ("day", "MaxAggregator"),
+    Agg.DAYS_SINCE_FIRST: ("day", "MinAggregator"),
+}
 
 
 def in_timeseriesflattener(store: Path, nights: list[int], threads: int) -> pd.DataFrame:
@@ -256,12 +282,19 @@ def in_timeseriesflattener(store: Path, nights: list[int], threads: int) -> pd.D
                 makers = dict.fromkeys(_FLATTENED[feature.agg][1] for feature in wanted)
                 specs.append(
                     flat.PredictorSpec(
-                        flat.ValueFrame(pl.from_pandas(rows[["account_no", "occurred_on", column]].rename(columns={column: values_of})),
-                                        entity_id_col_name="account_no", value_timestamp_col_name="occurred_on"),
+                        flat.ValueFrame(
+                            pl.from_pandas(
+                                rows[["account_no", "occurred_on", column]].rename(columns={column: values_of})
+                            ),
+                            entity_id_col_name="account_no",
+                            value_timestamp_col_name="occurred_on",
+                        ),
                         lookbehind_distances=[pd.Timedelta(days=days - 1).to_pytimedelta() for days in spans],
-                        aggregators=[getattr(flat, maker)() for maker in makers], fallback=np.nan, column_prefix="f",
+                        aggregators=[getattr(flat, maker)() for maker in makers],
+                        fallback=np.nan,
+                        column_prefix="f",
                     )
-                )  # fmt: skip
+                )
                 for feature in wanted:
                     word = getattr(flat, _FLATTENED[feature.agg][1]).name
                     named.append(

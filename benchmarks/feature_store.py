@@ -57,9 +57,19 @@ def stored(place: Path, accounts: int, seed: int) -> Store:
             spans = dict.fromkeys(files, (NIGHT - HISTORY_DAYS, NIGHT - 1))
             state = State(reach, reach, spans, dict.fromkeys(PORTFOLIOS, "UTC"), ["EUR"])
             record = Delivered(
-                ingest_id=f"{accounts}-{seed}", number=1, content_id="", settings="", backfill=False, accepted_volume=None, files={},
-                tables=[], warnings=[], rule_version=RULE_VERSION, loaded_at="", state=state,
-            )  # fmt: skip
+                ingest_id=f"{accounts}-{seed}",
+                number=1,
+                content_id="",
+                settings="",
+                backfill=False,
+                accepted_volume=None,
+                files={},
+                tables=[],
+                warnings=[],
+                rule_version=RULE_VERSION,
+                loaded_at="",
+                state=state,
+            )
             commit.deliver(store, files, {}, record)
     return Store(place)
 
@@ -78,22 +88,35 @@ def made_up(debtors: np.ndarray, random: np.random.Generator, prefix: str) -> di
     principal = random.integers(100_000, 1_000_000, accounts)
     known = pd.DataFrame(
         {
-            "account_no": numbers, "account_id": ids, "debtor_id": pd.Series(debtors[random.integers(0, accounts, accounts)], dtype="str"),
-            "portfolio": _classes(random, accounts, PORTFOLIOS), "product": _classes(random, accounts, ("x", "y", "z")),
-            "debtor_type": _classes(random, accounts, ("consumer",)), "currency": _classes(random, accounts, ("EUR",)), "opened_on": opened,
-            "placed_on": opened + np.int32(300), "principal": principal, "jurisdiction": _classes(random, accounts, ("FR",)),
-            "time_zone": _classes(random, accounts, ("Europe/Paris",)), "known_at": opened.astype(np.int64) * DAY, "known_on": opened,
+            "account_no": numbers,
+            "account_id": ids,
+            "debtor_id": pd.Series(debtors[random.integers(0, accounts, accounts)], dtype="str"),
+            "portfolio": _classes(random, accounts, PORTFOLIOS),
+            "product": _classes(random, accounts, ("x", "y", "z")),
+            "debtor_type": _classes(random, accounts, ("consumer",)),
+            "currency": _classes(random, accounts, ("EUR",)),
+            "opened_on": opened,
+            "placed_on": opened + np.int32(300),
+            "principal": principal,
+            "jurisdiction": _classes(random, accounts, ("FR",)),
+            "time_zone": _classes(random, accounts, ("Europe/Paris",)),
+            "known_at": opened.astype(np.int64) * DAY,
+            "known_on": opened,
         }
-    )  # fmt: skip
+    )
     who, which = np.repeat(np.arange(accounts), CHARGES_EACH), np.tile(np.arange(CHARGES_EACH), accounts)
     charges = pd.DataFrame(
         {
-            "account_no": numbers[who], "charge_id": _ids("C", which), "issued_on": opened[who],
-            "due_on": (opened[who] + which * 60 + 30).astype(np.int32), "amount": principal[who] // CHARGES_EACH,
-            "kind": pd.Categorical.from_codes(np.zeros(who.size, np.int8), ["instalment"]), "known_at": opened[who].astype(np.int64) * DAY,
+            "account_no": numbers[who],
+            "charge_id": _ids("C", which),
+            "issued_on": opened[who],
+            "due_on": (opened[who] + which * 60 + 30).astype(np.int32),
+            "amount": principal[who] // CHARGES_EACH,
+            "kind": pd.Categorical.from_codes(np.zeros(who.size, np.int8), ["instalment"]),
+            "known_at": opened[who].astype(np.int64) * DAY,
             "known_on": opened[who],
         }
-    )  # fmt: skip
+    )
     number, at = _moments(random, accounts, PAYMENTS_EACH)
     reverses = (random.random(at.size) < 0.02) & (np.append(-1, number[:-1]) == number)  # of the payment before
     reverses &= ~np.append(False, reverses[:-1])
@@ -102,34 +125,50 @@ def made_up(debtors: np.ndarray, random: np.random.Generator, prefix: str) -> di
     amount[reverses] = np.minimum(amount, np.append(amount[:1], amount[:-1]))[reverses]
     payments = pd.DataFrame(
         {
-            "account_no": numbers[number], "payment_id": _ids(f"P{prefix}", np.arange(at.size)), "occurred_at": at, "occurred_on": _day(at),
-            "amount": amount, "kind": pd.Categorical.from_codes(reverses.astype(np.int8), ["payment", "reversal"]),
+            "account_no": numbers[number],
+            "payment_id": _ids(f"P{prefix}", np.arange(at.size)),
+            "occurred_at": at,
+            "occurred_on": _day(at),
+            "amount": amount,
+            "kind": pd.Categorical.from_codes(reverses.astype(np.int8), ["payment", "reversal"]),
             "reverses": _ids(f"P{prefix}", np.where(reverses, np.arange(at.size) - 1, -1)),
-            "method": _classes(random, at.size, ("card", "debit", "transfer")), "known_at": at + lag, "known_on": _day(at + lag),
+            "method": _classes(random, at.size, ("card", "debit", "transfer")),
+            "known_at": at + lag,
+            "known_on": _day(at + lag),
         }
-    )  # fmt: skip
+    )
     number, at = _moments(random, accounts, CONTACTS_EACH)
     promised = random.random(at.size) < 0.03
     outcome = np.where(promised, OUTCOMES.index("promise"), random.integers(-1, 7, at.size)).astype(np.int8)
     contacts = pd.DataFrame(
         {
-            "account_no": numbers[number], "contact_id": _ids(f"K{prefix}", np.arange(at.size)), "occurred_at": at, "occurred_on": _day(at),
-            "occurred_minute": (at // 60_000_000 % 1440).astype(np.int16), "channel": _classes(random, at.size, CHANNELS),
+            "account_no": numbers[number],
+            "contact_id": _ids(f"K{prefix}", np.arange(at.size)),
+            "occurred_at": at,
+            "occurred_on": _day(at),
+            "occurred_minute": (at // 60_000_000 % 1440).astype(np.int16),
+            "channel": _classes(random, at.size, CHANNELS),
             "direction": pd.Categorical.from_codes((random.random(at.size) < 0.1).astype(np.int8), DIRECTIONS),
-            "outcome": pd.Categorical.from_codes(outcome, OUTCOMES), "promise_amount": np.where(promised, 10_000, NO_MONEY),
-            "promise_due_on": np.where(promised, _day(at) + 10, NO_DAY).astype(np.int32), "cost": np.full(at.size, 120), "known_at": at,
+            "outcome": pd.Categorical.from_codes(outcome, OUTCOMES),
+            "promise_amount": np.where(promised, 10_000, NO_MONEY),
+            "promise_due_on": np.where(promised, _day(at) + 10, NO_DAY).astype(np.int32),
+            "cost": np.full(at.size, 120),
+            "known_at": at,
             "known_on": _day(at),
         }
-    )  # fmt: skip
+    )
     contacts = _corrected(contacts, random)
     planned = np.arange(0, accounts, 10)
     since = opened[planned] + np.int32(400)
     statuses = pd.DataFrame(
         {
-            "account_no": numbers[planned], "status": pd.Categorical(["plan"] * planned.size), "from_on": since,
-            "known_at": since.astype(np.int64) * DAY, "known_on": since,
+            "account_no": numbers[planned],
+            "status": pd.Categorical(["plan"] * planned.size),
+            "from_on": since,
+            "known_at": since.astype(np.int64) * DAY,
+            "known_on": since,
         }
-    )  # fmt: skip
+    )
     return {"accounts": known, "charges": charges, "payments": payments, "contacts": contacts, "statuses": statuses}
 
 

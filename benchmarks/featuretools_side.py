@@ -45,8 +45,13 @@ def made(store: Path, night: int) -> pd.DataFrame:
     entities.add_dataframe(dataframe_name="accounts", dataframe=accounts, index="account_no")
     for name, frame in subsets.items():
         columns = ["account_no", "occurred_on", "age"] + (["amount"] if name == "payments" else [])
-        entities.add_dataframe(dataframe_name=name, dataframe=frame[columns].reset_index(drop=True), make_index=True, index=f"{name}_row",
-                               time_index="occurred_on")  # fmt: skip
+        entities.add_dataframe(
+            dataframe_name=name,
+            dataframe=frame[columns].reset_index(drop=True),
+            make_index=True,
+            index=f"{name}_row",
+            time_index="occurred_on",
+        )
         entities.add_relationship("accounts", "account_no", name, "account_no")
     at = pd.DataFrame({"account_no": accounts["account_no"], "time": day - pd.Timedelta(1, "ns")})
     columns = {"account_no": accounts["account_no"].to_numpy()}
@@ -56,8 +61,16 @@ def made(store: Path, night: int) -> pd.DataFrame:
             + (["std"] if days in STD_WINDOWS else [])
             + (["min"] if days == LONGEST else [])
         )
-        wide, _ = ft.dfs(entityset=entities, target_dataframe_name="accounts", agg_primitives=words, trans_primitives=[], max_depth=1,
-                         cutoff_time=at, training_window=f"{days} days", include_cutoff_time=True)  # fmt: skip
+        wide, _ = ft.dfs(
+            entityset=entities,
+            target_dataframe_name="accounts",
+            agg_primitives=words,
+            trans_primitives=[],
+            max_depth=1,
+            cutoff_time=at,
+            training_window=f"{days} days",
+            include_cutoff_time=True,
+        )
         wide = wide.reindex(accounts["account_no"])
         for word in ("count", "sum", "max", "mean", *(["std"] if days in STD_WINDOWS else [])):
             label = "COUNT(payments)" if word == "count" else f"{word.upper()}(payments.amount)"

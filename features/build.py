@@ -1,4 +1,6 @@
-"""build(cohort, tables, catalogue) -> matrix: what was known of each account before its as_of, one column per declared feature."""
+"""build(cohort, tables, catalogue) -> matrix: what was known of each account before its as_of,
+one column per declared feature.
+"""
 
 from __future__ import annotations
 
@@ -43,17 +45,21 @@ def build(
     complete_through: Mapping[str, Reach] | None = None,
     threads: int = 1,
 ) -> pd.DataFrame:
-    """One row per cohort row, index as the cohort's; one column per declared feature in order, then the x_ columns of accounts by name.
+    """One row per cohort row, index as the cohort's; one column per declared feature in order,
+    then the x_ columns of accounts by name.
 
-    cohort    account_no (or account_id) and as_of (day number); further columns of Cohort.frame where at hand, else taken from accounts
+    cohort    account_no (or account_id) and as_of (day number); further columns of Cohort.frame where at hand, else
+              taken from accounts
     tables    of the inner form (features.tables.inner_columns); checked here, unless they are InnerTables already
     ledger    of features.ledger.history over the whole past; made here where None. A ledger cut at the front is refused
-    complete_through  table -> last day completely delivered, one for all or one per portfolio; on later nights what needs it is missing
+    complete_through  table -> last day completely delivered, one for all or one per portfolio; on later nights what
+                      needs it is missing
     threads   share the rows of the compiled loops; the values do not depend on it
 
-    Numbers are float64 (money in minor units of the account's currency), classes are categories. Missing is NaN: where a declaration says
-    so, and where the account's portfolio does not deliver a table the feature needs. Nothing known on or after as_of has any influence.
-    Raises UsageError for contradictory declarations, ContractError for missing tables and for all that is wrong with the frames.
+    Numbers are float64 (money in minor units of the account's currency), classes are categories. Missing is NaN: where
+    a declaration says so, and where the account's portfolio does not deliver a table the feature needs. Nothing known
+    on or after as_of has any influence. Raises UsageError for contradictory declarations, ContractError for missing
+    tables and for all that is wrong with the frames.
     """
     catalogue = catalogue if isinstance(catalogue, Catalogue) else Catalogue(catalogue)
     tables = for_build(cohort, tables, catalogue)
@@ -69,7 +75,9 @@ def build(
 
 
 def without_rate(cohort: pd.DataFrame, terms: Terms) -> dict[str, int]:
-    """Currency -> cohort rows whose debtor holds accounts in several currencies and cannot be added up, because it has no rate."""
+    """Currency -> cohort rows whose debtor holds accounts in several currencies and cannot be added up,
+    because it has no rate.
+    """
     return Holdings(cohort["debtor_id"], cohort["as_of"].to_numpy(), cohort["currency"], terms).without_rate()
 
 
@@ -85,8 +93,8 @@ def explain_feature(
 ) -> pd.DataFrame:
     """The value of one feature of one account on one night, and the events behind it. See features.trace.
 
-    tables: those of the account's debtor at least; complete_through: as of build, so that the value is the matrix's. Raises UsageError for
-    an unknown feature, or an account not scorable on the night.
+    tables: those of the account's debtor at least; complete_through: as of build, so that the value is the matrix's.
+    Raises UsageError for an unknown feature, or an account not scorable on the night.
     """
     catalogue = catalogue if isinstance(catalogue, Catalogue) else Catalogue(catalogue)
     catalogue = catalogue.with_attributes(tables["accounts"])
@@ -95,7 +103,8 @@ def explain_feature(
     own = cohort[cohort["account_id"] == account_id]
     if own.empty:
         raise UsageError(
-            f"Account {account_id!r} is not scorable on {date(as_of)}, so it has no features then. Choose another night or account."
+            f"Account {account_id!r} is not scorable on {date(as_of)}, "
+            "so it has no features then. Choose another night or account."
         )
     cohort = cohort[cohort["debtor_id"] == own["debtor_id"].iloc[0]].reset_index(drop=True)
     matrix = build(cohort, tables, catalogue, terms, ledger, complete_through)
@@ -104,12 +113,16 @@ def explain_feature(
 
 
 class Matrix:
-    """The columns of a catalogue over a cohort's evidence, each made once: aggregates by kind of event, facts, then what derives."""
+    """The columns of a catalogue over a cohort's evidence, each made once: aggregates by kind of event, facts,
+    then what derives.
+    """
 
     def __init__(self, catalogue: Catalogue, evidence: Evidence, threads: int = 1):
         self.catalogue, self.evidence, self.threads = catalogue, evidence, threads
         self.rows = evidence.as_of.size
-        in_place = sorted(catalogue, key=lambda entry: entry.unit == "class")  # classes last, so that the numbers are one block
+        in_place = sorted(
+            catalogue, key=lambda entry: entry.unit == "class"
+        )  # classes last, so that the numbers are one block
         self.place = {entry.name: number for number, entry in enumerate(in_place)}
         self.numbers = np.full((len(catalogue), self.rows), np.nan)
         self.classes: dict[str, pd.Categorical] = {}
@@ -137,7 +150,9 @@ class Matrix:
                 whole.insert(
                     number,
                     entry.name,
-                    self.classes.get(entry.name, pd.Categorical([None] * self.rows, categories=pd.Index([], dtype="str"))),
+                    self.classes.get(
+                        entry.name, pd.Categorical([None] * self.rows, categories=pd.Index([], dtype="str"))
+                    ),
                 )
         return whole
 
@@ -157,7 +172,9 @@ class Matrix:
         for feature in wanted:
             if feature.unit == "class":
                 column = self.numbers[self.place[feature.name]]
-                self.classes[feature.name] = _category(column, found.classes[feature.measure].values, EVENTS[kind].classes[feature.measure])
+                self.classes[feature.name] = _category(
+                    column, found.classes[feature.measure].values, EVENTS[kind].classes[feature.measure]
+                )
 
     def _stand(self, wanted: Sequence[Feature]) -> None:
         missing = self._missing(wanted)
@@ -167,10 +184,18 @@ class Matrix:
         evidence, books = self.evidence, self.evidence.ledger
         asked = np.array([(_ASKED[feature.agg], _FIGURES[feature.of], _days(feature)) for feature in wanted])
         arguments = (
-            still(books.positions(evidence.account_no), np.int64), evidence.as_of, still(evidence.known_since, np.int32), books.offsets,
-            books.start, books.balance, books.arrears, books.overdue_since, asked,
-            np.array([self.place[feature.name] for feature in wanted]), self.numbers,
-        )  # fmt: skip
+            still(books.positions(evidence.account_no), np.int64),
+            evidence.as_of,
+            still(evidence.known_since, np.int32),
+            books.offsets,
+            books.start,
+            books.balance,
+            books.arrears,
+            books.overdue_since,
+            asked,
+            np.array([self.place[feature.name] for feature in wanted]),
+            self.numbers,
+        )
         self._share(kernel.stand, arguments)
         self._blank(wanted, missing)
 
@@ -212,10 +237,14 @@ class Matrix:
         if isinstance(entry, Difference):
             return parts[0] - parts[1]
         if isinstance(entry, Band):
-            return np.where(np.isnan(parts[0]), np.nan, np.searchsorted(entry.edges, parts[0], "right").astype(np.float64))
+            return np.where(
+                np.isnan(parts[0]), np.nan, np.searchsorted(entry.edges, parts[0], "right").astype(np.float64)
+            )
         if self._holdings is None:
             evidence = self.evidence
-            self._holdings = Holdings(evidence.of_account("debtor_id"), evidence.as_of, evidence.of_account("currency"), evidence.terms)
+            self._holdings = Holdings(
+                evidence.of_account("debtor_id"), evidence.as_of, evidence.of_account("currency"), evidence.terms
+            )
         found = self._holdings.over(entry.agg, parts[0] if parts else None, is_money=entry.unit == "money")
         if entry.agg not in (Agg.MAX, Agg.MIN):
             return found
@@ -258,7 +287,9 @@ def _sorted(cohort: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray | None]:
     accounts, nights = accounts[order], nights[order]
     twice = int(((accounts[1:] == accounts[:-1]) & (nights[1:] == nights[:-1])).sum())
     if twice:
-        raise ContractError(f"A cohort must hold each account once per as_of. Got {twice:,} rows that come again. Drop them.")
+        raise ContractError(
+            f"A cohort must hold each account once per as_of. Got {twice:,} rows that come again. Drop them."
+        )
     return cohort.iloc[order], order
 
 

@@ -10,7 +10,8 @@ from features.spec import MISSING, Band, Debtor, Difference, Feature, Noun, Rati
 from features.tables import ANSWERS, BILLED_KINDS, RIGHT_PARTY
 from features.vocabulary import CALENDAR_FACTS, Agg
 
-# Printed in docs/features.md. Under about 400 features in all: a training's time grows with their number, and a night's a little.
+# Printed in docs/features.md. Under about 400 features in all: a training's time grows with their number,
+# and a night's a little.
 WINDOW_RULE = """\
 Windows are of 7, 30, 90, 180, 365 days and ever, each where it can tell something:
 
@@ -286,7 +287,8 @@ ON_PROMISES = [
         meaning="Days to the next promised day; negative within its grace."),
 ]  # fmt: skip
 
-# Of the statuses that may stand beside a scorable account. What they mean for contact is decided by the eligibility rules, not here.
+# Of the statuses that may stand beside a scorable account. What they mean for contact is
+# decided by the eligibility rules, not here.
 STANDINGS = (
     "cease_contact", "attorney", "bankruptcy", "moratorium", "deceased", "identity_theft", "dispute", "wrong_party", "hardship",
     "vulnerable", "minor", "litigation", "prescribed", "emergency", "notice_sent", "default", "charged_off", "legal", "plan",
@@ -357,4 +359,6 @@ ON_ATTRIBUTES = [
     Noun("debtor_type"),
 ]  # fmt: skip
 
-CATALOGUE = Catalogue([*ON_PAYMENTS, *ON_BALANCES, *ON_CONTACTS, *ON_PROMISES, *ON_STATUSES, *ON_DEBTOR, *ON_CALENDAR, *ON_ATTRIBUTES])
+CATALOGUE = Catalogue(
+    [*ON_PAYMENTS, *ON_BALANCES, *ON_CONTACTS, *ON_PROMISES, *ON_STATUSES, *ON_DEBTOR, *ON_CALENDAR, *ON_ATTRIBUTES]
+)

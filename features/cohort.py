@@ -1,4 +1,6 @@
-"""Which accounts are scorable on a night: the (account, as_of) spine, and every other known account counted by reason."""
+"""Which accounts are scorable on a night: the (account, as_of) spine,
+and every other known account counted by reason.
+"""
 
 from __future__ import annotations
 
@@ -29,18 +31,33 @@ BUCKET_FROM = (0, 1, 30, 60, 90, 180)
 REASONS = ("closed", "sold", "agency", "no_balance", "not_due", "scorable")
 
 COHORT_COLUMNS = (
-    "account_no", "account_id", "debtor_id", "as_of", "portfolio", "product", "currency", "debtor_type", "jurisdiction", "time_zone",
-    "placed_on", "opened_on", "balance", "arrears", "days_past_due",
-)  # fmt: skip
-FROM_ACCOUNTS = tuple(name for name in COHORT_COLUMNS if name not in ("as_of", "placed_on", "balance", "arrears", "days_past_due"))
+    "account_no",
+    "account_id",
+    "debtor_id",
+    "as_of",
+    "portfolio",
+    "product",
+    "currency",
+    "debtor_type",
+    "jurisdiction",
+    "time_zone",
+    "placed_on",
+    "opened_on",
+    "balance",
+    "arrears",
+    "days_past_due",
+)
+FROM_ACCOUNTS = tuple(
+    name for name in COHORT_COLUMNS if name not in ("as_of", "placed_on", "balance", "arrears", "days_past_due")
+)
 
 
 @dataclass(frozen=True)
 class Cohort:
     """Scorable accounts on some nights.
 
-    frame   one row per scorable account and night, sorted by account_no, as_of; COHORT_COLUMNS, each as known on that night (placed_on
-            empty while it lies ahead), money in minor units
+    frame   one row per scorable account and night, sorted by account_no, as_of; COHORT_COLUMNS, each as known on that
+            night (placed_on empty while it lies ahead), money in minor units
     counts  as_of, portfolio, reason, accounts: all accounts known on the night, each in one of REASONS
     """
 
@@ -85,7 +102,9 @@ def scorable(tables: Mapping[str, pd.DataFrame], ledger: Ledger | None, as_of: S
 
 
 def known(tables: Mapping[str, pd.DataFrame], as_of: Sequence[int]) -> pd.DataFrame:
-    """account_no, account_id, as_of of every account known on each night, scorable or not, sorted by account_no, as_of."""
+    """account_no, account_id, as_of of every account known on each night, scorable or not, sorted by account_no,
+    as_of.
+    """
     nights = np.unique(np.asarray(list(as_of), dtype=np.int64)).astype(np.int32)
     accounts = arranged(tables["accounts"], "accounts")
     row, night = _versions_on(accounts, nights)
@@ -112,11 +131,19 @@ def _versions_on(known: pd.DataFrame, nights: np.ndarray) -> tuple[np.ndarray, n
     return row[order], night[order]
 
 
-def _counts(nights: np.ndarray, night: np.ndarray, portfolio: pd.Series, row: np.ndarray, reason: np.ndarray) -> pd.DataFrame:
-    """Accounts per night, portfolio and reason; every reason is listed for every portfolio known that night, so that shards add up."""
+def _counts(
+    nights: np.ndarray, night: np.ndarray, portfolio: pd.Series, row: np.ndarray, reason: np.ndarray
+) -> pd.DataFrame:
+    """Accounts per night, portfolio and reason; every reason is listed for every portfolio known that night,
+    so that shards add up.
+    """
     codes, names = pd.factorize(portfolio.astype("str"), sort=True)
     shape = (nights.size, len(names), len(REASONS))
-    cells = np.ravel_multi_index((np.searchsorted(nights, night), codes[row], reason), shape) if row.size else np.empty(0, np.int64)
+    cells = (
+        np.ravel_multi_index((np.searchsorted(nights, night), codes[row], reason), shape)
+        if row.size
+        else np.empty(0, np.int64)
+    )
     accounts = np.bincount(cells, minlength=int(np.prod(shape))).reshape(-1, len(REASONS))
     known = np.flatnonzero(accounts.sum(axis=1))
     of_night, of_portfolio = np.divmod(known, max(len(names), 1))

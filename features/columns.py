@@ -21,7 +21,11 @@ ALWAYS = {
     "contacts": ("account_no", "contact_no", "occurred_on", "known_at", "known_on"),
     "statuses": ("account_no", "status", "from_on", "until_on", "known_at", "known_on", "detail"),
 }
-_TABLE_OF = {"contacts": "contacts", "payments": "payments", "credits": "payments"}  # event whose classes are columns of a table
+_TABLE_OF = {
+    "contacts": "contacts",
+    "payments": "payments",
+    "credits": "payments",
+}  # event whose classes are columns of a table
 _COLUMNS_OF = {  # a wanted class or measure -> columns of its table beside those above; by default the one of its name
     "day_part": ("occurred_minute",),
     "week_part": (),
@@ -34,7 +38,8 @@ _PROMISES = ("occurred_at", "outcome", "promise_amount", "promise_due_on")
 
 
 def columns_of(catalogue: Catalogue | Iterable[Declared], scorable: bool = True) -> dict[str, list[str] | None]:
-    """Table -> columns to read for build, beside the x_ columns of accounts; None: the whole table. Tables not named are not needed.
+    """Table -> columns to read for build, beside the x_ columns of accounts; None: the whole table.
+    Tables not named are not needed.
 
     scorable: the cohort is to be made too (features.cohort.scorable), which takes the ledger and the statuses.
     """
@@ -49,7 +54,9 @@ def columns_of(catalogue: Catalogue | Iterable[Declared], scorable: bool = True)
             more.setdefault("contacts", set()).update(_PROMISES)
         elif kind in _TABLE_OF and wanted:
             table, columns = _TABLE_OF[kind], columns_wanted(wanted)
-            own = more.setdefault(table, set()).union(*(_COLUMNS_OF.get(name, (name,)) for name in columns - {IN_ORDER}))
+            own = more.setdefault(table, set()).union(
+                *(_COLUMNS_OF.get(name, (name,)) for name in columns - {IN_ORDER})
+            )
             more[table] = own | set(_IN_ORDER[table] if IN_ORDER in columns else ())
     for entry in catalogue:
         if isinstance(entry, Noun):
@@ -68,7 +75,9 @@ def columns_of(catalogue: Catalogue | Iterable[Declared], scorable: bool = True)
 
 
 def columns_wanted(wanted: Sequence[Feature]) -> set[str]:
-    """The class and measure columns that features of one kind of event look at, and IN_ORDER where ties matter to them."""
+    """The class and measure columns that features of one kind of event look at,
+    and IN_ORDER where ties matter to them.
+    """
     clauses = [clause for feature in wanted for clause in (feature.where, feature.until) if clause]
     measures = {feature.measure for feature in wanted if feature.agg not in (Agg.COUNT, Agg.ANY)}
     order = {IN_ORDER} if any(feature.agg in BY_ORDER for feature in wanted) else set()

@@ -1,7 +1,9 @@
-"""Compiled loops, kept on disk for as long as no file that they may call into changes. Every compiled loop of the house is made here.
+"""Compiled loops, kept on disk for as long as no file that they may call into changes.
+Every compiled loop of the house is made here.
 
-numba compares what it kept with the loop's own file alone. A loop that calls another one of a file that has changed would go on running
-the old code, so here the content of all files of this room and of the loop's own room decides: a loop calls into no other.
+numba compares what it kept with the loop's own file alone. A loop that calls another one of a file that has changed
+would go on running the old code, so here the content of all files of this room and of the loop's own room decides: a
+loop calls into no other.
 """
 
 from __future__ import annotations
@@ -24,7 +26,10 @@ def compiled(function: Callable | None = None, *, error_model: str = "python") -
     """
     if function is None:
         return lambda function: compiled(function, error_model=error_model)
-    before, config.CACHE_LOCATOR_CLASSES = config.CACHE_LOCATOR_CLASSES, ",".join(f"{__name__}.{place.__name__}" for place in LOCATORS)
+    before, config.CACHE_LOCATOR_CLASSES = (
+        config.CACHE_LOCATOR_CLASSES,
+        ",".join(f"{__name__}.{place.__name__}" for place in LOCATORS),
+    )
     try:
         return njit(cache=True, nogil=True, error_model=error_model)(function)
     finally:
@@ -45,7 +50,9 @@ class _BySources:
         return sources(Path(self._py_file).parent)
 
     def get_disambiguator(self) -> str:
-        """In the name of what is kept: an index of other sources may name classes that are gone, and is not even opened."""
+        """In the name of what is kept: an index of other sources may name classes that are gone,
+        and is not even opened.
+        """
         own = super().get_disambiguator()  # pyrefly: ignore[missing-attribute]: of the locator it is mixed into
         return f"{own}-{self.get_source_stamp().hex()[:12]}"
 

@@ -27,7 +27,7 @@ from features.spec import (
     Window,
     family_of,
     unit_of,
-)  # fmt: skip
+)
 from features.vocabulary import (
     DEBTORS_ACTS,
     EVENTS,
@@ -42,7 +42,7 @@ from features.vocabulary import (
     UNITS,
     Agg,
     EventKind,
-)  # fmt: skip
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -262,7 +262,8 @@ def _faults_of_debtor(entry: Debtor) -> list[str]:
     faults = []
     if entry.over != "debtor_id":
         faults.append(
-            f"over must be 'debtor_id'. Got {entry.over!r}: the feature would cross debtors, whose accounts lie in different shards, so "
+            f"over must be 'debtor_id'. Got {entry.over!r}: the feature would cross debtors, whose accounts lie in "
+            "different shards, so "
             "its value would change with the number of shards. Give such a figure as an x_ column of accounts instead"
         )
     if entry.agg not in (Agg.COUNT, Agg.SUM, Agg.MAX, Agg.MIN):
@@ -303,7 +304,8 @@ def _faults_of_words(entry: Declared, by_name: dict[str, Declared]) -> list[str]
     secret = sorted(name for name in spoken if name in by_name and _is_unspeakable(name, by_name))
     if secret:
         faults.append(
-            f"no sentence may rest on {', '.join(secret)}: our own attempts are no merit of the debtor, and health, hardship, insolvency, "
+            f"no sentence may rest on {', '.join(secret)}: our own attempts are no merit of the debtor, and health, "
+            "hardship, insolvency, "
             "third parties and legal steps are no reason. Leave `says` out"
         )
     return faults

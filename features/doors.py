@@ -1,6 +1,8 @@
-"""The doors of the features: frames that others hand to `build` and `labels` are held against the contract before anything is made of them.
+"""The doors of the features: frames that others hand to `build` and `labels` are held against
+the contract before anything is made of them.
 
-What a store read is let in as it is (InnerTables): it was checked when it was delivered, and a night opens these doors once a shard.
+What a store read is let in as it is (InnerTables): it was checked when it was delivered, and a night opens these doors
+once a shard.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ NOT_NEEDED = "detail"  # a status log without it tells no recall, and no more is
 
 
 def for_build(cohort: pd.DataFrame, tables: Mapping[str, pd.DataFrame], catalogue: Catalogue) -> InnerTables:
-    """The tables, once they and the cohort are what the catalogue rests on. Raises ContractError with all that is not."""
+    """The tables, once they and the cohort are what the catalogue rests on.
+    Raises ContractError with all that is not.
+    """
     if isinstance(tables, InnerTables):
         return tables
     who = "account_no" if "account_no" in cohort or "account_id" not in cohort else "account_id"
@@ -59,7 +63,9 @@ def _let_in(tables: Mapping[str, pd.DataFrame], needed: Mapping[str, Iterable[st
 
 
 def _in_width(name: str, frame: pd.DataFrame) -> pd.DataFrame:
-    """Whole numbers in the width of the inner form where all of them fit: days that an analyst keeps as int64 are days."""
+    """Whole numbers in the width of the inner form where all of them fit:
+    days that an analyst keeps as int64 are days.
+    """
     fitting = {}
     for column, dtype in (inner_columns(name) if name in TABLES else {}).items():
         if (

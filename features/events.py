@@ -22,7 +22,8 @@ TABLE_SIZE = 128  # of the table that finds repeated numbers, to begin with: twi
 
 @dataclass(frozen=True)
 class Classes:
-    """One class per event, by way of a small table: class = values[table[index - low]], empty where the table says -1 or does not reach.
+    """One class per event, by way of a small table: class = values[table[index - low]],
+    empty where the table says -1 or does not reach.
 
     Days, minutes and the codes of a categorical serve as the index as they are, so that no column is copied.
     """
@@ -44,7 +45,8 @@ class Classes:
 
 @dataclass(frozen=True)
 class Events:
-    """The events of one kind for each cohort row: row r's lie at first[r]..last[r]-1, sorted by day; rows of one account may share them.
+    """The events of one kind for each cohort row: row r's lie at first[r]..last[r]-1, sorted by day;
+    rows of one account may share them.
 
     day, known, gone  int32: local day, day it became known, day a newer version became known (no entry: none ever does)
     classes, measures class column -> Classes; measure column -> int64, NO_MONEY where empty
@@ -133,7 +135,9 @@ def lookup(codes, index, low, table):
 
 @compiled
 def spans_of(account_no, accounts):
-    """First and one-past-last row of each of the sorted accounts in a sorted column, by strides that double: neighbours lie close."""
+    """First and one-past-last row of each of the sorted accounts in a sorted column, by strides that double:
+    neighbours lie close.
+    """
     first, last = np.empty(accounts.size, np.int64), np.empty(accounts.size, np.int64)
     row = np.int64(0)
     for place in range(accounts.size):
@@ -163,9 +167,11 @@ def _not_below(values, begin, wanted):
 
 @compiled
 def repeated(accounts, numbers):
-    """Rows whose number stands in another row of their account: only these can be versions of one another. Accounts come sorted.
+    """Rows whose number stands in another row of their account: only these can be versions of one another.
+    Accounts come sorted.
 
-    Numbers are hashes, so their last bits find a place in a table that each account uses anew: `owner` tells whose an entry is.
+    Numbers are hashes, so their last bits find a place in a table that each account uses anew: `owner` tells whose an
+    entry is.
     """
     found, count, first = np.empty(accounts.size, np.int64), 0, 0
     entries = np.empty(TABLE_SIZE, np.int64)
@@ -250,7 +256,8 @@ def seen(event, night, day, known, gone, before):
 
 @compiled
 def visible(as_of, first, last, day, known, gone, on_the_night):
-    """Pairs (row, event) of what each row may know: offsets[rows + 1], row and event of each pair, in the order of the events.
+    """Pairs (row, event) of what each row may know: offsets[rows + 1], row and event of each pair,
+    in the order of the events.
 
     on_the_night: an event of as_of itself counts as well, if it was known before.
     """
@@ -300,7 +307,8 @@ def month_parts(days: np.ndarray) -> np.ndarray:
 
 @compiled
 def covers(places, known_on, amount, offsets, start, arrears):
-    """int8 place in vocabulary.COVERS: each payment against its account's arrears as known on the night of the day it became known.
+    """int8 place in vocabulary.COVERS: each payment against its account's arrears as known on
+    the night of the day it became known.
 
     places: index of each payment's account in the ledger.
     """

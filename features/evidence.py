@@ -49,8 +49,14 @@ class Evidence:
     Raises ContractError for missing tables or columns, UsageError for a ledger cut at the front.
     """
 
-    def __init__(self, cohort: pd.DataFrame, tables: Mapping[str, pd.DataFrame], terms: Terms, ledger: Ledger | None,
-                 complete_through: Mapping[str, Reach]):  # fmt: skip
+    def __init__(
+        self,
+        cohort: pd.DataFrame,
+        tables: Mapping[str, pd.DataFrame],
+        terms: Terms,
+        ledger: Ledger | None,
+        complete_through: Mapping[str, Reach],
+    ):
         if "accounts" not in tables:
             raise ContractError(f"Features need the table 'accounts'. Got {', '.join(sorted(tables)) or 'none'}.")
         self.cohort, self.tables, self.terms, self.complete_through = cohort, tables, terms, complete_through
@@ -135,7 +141,8 @@ class Evidence:
         rows = events.last_known(self.row_account, first, last, self.as_of, known_on)
         if (rows < 0).any():
             raise ContractError(
-                f"A cohort row must be of an account known before its as_of. Got {int((rows < 0).sum()):,} rows that are not. "
+                f"A cohort row must be of an account known before its as_of. Got {int((rows < 0).sum()):,} rows "
+                "that are not. "
                 "Make the cohort with features.cohort.scorable."
             )
         return rows
@@ -185,9 +192,14 @@ class Evidence:
                 events.covers(accounts, held.known_on, held.amount, *against), COVERS
             )
         return Events(
-            held.offsets[places], held.offsets[places + 1], held.occurred_on, held.known_on, classes=classes,
-            measures={"amount": held.amount}, reversals=(held.reversal_offsets, held.reversal_known_on, held.reversal_amount),
-        )  # fmt: skip
+            held.offsets[places],
+            held.offsets[places + 1],
+            held.occurred_on,
+            held.known_on,
+            classes=classes,
+            measures={"amount": held.amount},
+            reversals=(held.reversal_offsets, held.reversal_known_on, held.reversal_amount),
+        )
 
     _credits = _payments
 
@@ -318,9 +330,12 @@ class Evidence:
         places = self.ledger.positions(self.account_no)
         learned = (found.nights - 1).astype(np.int32)  # a night's news is of the day before
         return Events(
-            found.offsets[places], found.offsets[places + 1], learned, learned,
+            found.offsets[places],
+            found.offsets[places + 1],
+            learned,
+            learned,
             classes={name: events.numbered_classes(found.codes, values) for name, values in classes.items()},
-        )  # fmt: skip
+        )
 
     def _versioned(self, table: str, day: str, classes: Mapping, measures: Mapping, ahead: bool = False) -> Events:
         frame = self.arranged(table)

@@ -16,11 +16,18 @@ from features.tables import BILLED_KINDS, DIRECTIONS, NO_DAY, NO_MONEY
 from features.vocabulary import ANSWER_DAYS, CALENDAR_FACTS, FIRST_PAYMENT_DAYS
 
 ANSWER_WINDOW = 180
-FOLLOWING = ("attempts_since_last_payment", "payments_after_contact_180d", "days_after_contact_180d", "days_without_contact_180d")
+FOLLOWING = (
+    "attempts_since_last_payment",
+    "payments_after_contact_180d",
+    "days_after_contact_180d",
+    "days_without_contact_180d",
+)
 
 
 def facts(names: Sequence[str], evidence: Evidence) -> dict[str, np.ndarray | pd.Series]:
-    """The columns of facts of vocabulary.FACTS: float64, NaN where missing, or text. Rows without the tables a fact needs mean nothing."""
+    """The columns of facts of vocabulary.FACTS: float64, NaN where missing, or text.
+    Rows without the tables a fact needs mean nothing.
+    """
     found: dict[str, np.ndarray | pd.Series] = {}
     for name in names:
         if name not in found:
@@ -54,7 +61,9 @@ def days_between(since: np.ndarray, until: np.ndarray) -> np.ndarray:
 
 @compiled
 def months_between(since, until):
-    """float64: complete calendar months from one day to the other, NaN where either is empty. 31 January to 28 February is none."""
+    """float64: complete calendar months from one day to the other, NaN where either is empty.
+    31 January to 28 February is none.
+    """
     months = np.full(since.size, np.nan)
     for row in range(since.size):
         if since[row] != NO_DAY and until[row] != NO_DAY:
@@ -76,7 +85,9 @@ _BETWEEN = {
 # Columns of accounts that a fact rests on.
 FACT_COLUMNS = {name: tuple(day for day in days[:2] if day) for name, days in _BETWEEN.items()}
 FACT_COLUMNS |= {name: (name,) for name in ("product", "debtor_type", "principal", "placed_amount")}
-FACT_COLUMNS |= dict.fromkeys(FOLLOWING, ("opened_on",)) | dict.fromkeys(whole_debtor.FIGURES, whole_debtor.OWNER_COLUMNS)
+FACT_COLUMNS |= dict.fromkeys(FOLLOWING, ("opened_on",)) | dict.fromkeys(
+    whole_debtor.FIGURES, whole_debtor.OWNER_COLUMNS
+)
 
 
 def _calendar(as_of: np.ndarray) -> dict[str, np.ndarray]:
@@ -90,21 +101,40 @@ def _calendar(as_of: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _first_payment_default(evidence: Evidence) -> np.ndarray:
-    """1 where nothing was paid by FIRST_PAYMENT_DAYS days after the first due day, 0 where something was, NaN until that is settled."""
+    """1 where nothing was paid by FIRST_PAYMENT_DAYS days after the first due day, 0 where something was,
+    NaN until that is settled.
+    """
     if not {"charges", "payments"} <= set(evidence.tables):
         return np.full(evidence.as_of.size, np.nan)
     charges, paid = evidence.events("charges", ["kind"]), evidence.events("payments")
     kinds = charges.classes["kind"]
-    billed = np.isin(kinds.codes(), [kinds.values.index(kind) for kind in BILLED_KINDS]) & (charges.measures["amount"] > 0)
+    billed = np.isin(kinds.codes(), [kinds.values.index(kind) for kind in BILLED_KINDS]) & (
+        charges.measures["amount"] > 0
+    )
     return _first_default(
-        evidence.as_of, charges.first, charges.last, charges.day, charges.known, charges.gone, billed, paid.first, paid.last, paid.day,
-        paid.known, paid.measures["amount"], paid.classes["kind"].index, *paid.reversals, FIRST_PAYMENT_DAYS,
-    )  # fmt: skip
+        evidence.as_of,
+        charges.first,
+        charges.last,
+        charges.day,
+        charges.known,
+        charges.gone,
+        billed,
+        paid.first,
+        paid.last,
+        paid.day,
+        paid.known,
+        paid.measures["amount"],
+        paid.classes["kind"].index,
+        *paid.reversals,
+        FIRST_PAYMENT_DAYS,
+    )
 
 
 @compiled
 def _counting(as_of, first, last, day, known, amount, is_credit, back_offsets, back_known, back_amount, row, days):
-    """Write the days of a row's payments before as_of that count (net positive, known), newest first; returns how many."""
+    """Write the days of a row's payments before as_of that count (net positive, known), newest first;
+    returns how many.
+    """
     night, written = as_of[row], 0
     for payment in range(last[row] - 1, first[row] - 1, -1):
         if day[payment] < night and known[payment] < night and not is_credit[payment]:
@@ -119,8 +149,25 @@ def _counting(as_of, first, last, day, known, amount, is_credit, back_offsets, b
 
 
 @compiled
-def _first_default(as_of, first, last, due_on, known, gone, billed, paid_first, paid_last, paid_on, paid_known, amount, is_credit,
-                   back_offsets, back_known, back_amount, grace):  # fmt: skip
+def _first_default(
+    as_of,
+    first,
+    last,
+    due_on,
+    known,
+    gone,
+    billed,
+    paid_first,
+    paid_last,
+    paid_on,
+    paid_known,
+    amount,
+    is_credit,
+    back_offsets,
+    back_known,
+    back_amount,
+    grace,
+):
     found = np.full(as_of.size, np.nan)
     days = np.empty((paid_last - paid_first).max() if as_of.size else 0, np.int32)
     for row in range(as_of.size):
@@ -129,8 +176,20 @@ def _first_default(as_of, first, last, due_on, known, gone, billed, paid_first, 
             in_force = known[charge] < night and (gone.size == 0 or night <= gone[charge])
             if in_force and billed[charge] and due_on[charge] != NO_DAY:
                 until = np.int64(due_on[charge]) + grace
-                payments = _counting(as_of, paid_first, paid_last, paid_on, paid_known, amount, is_credit, back_offsets, back_known,
-                                     back_amount, row, days)  # fmt: skip
+                payments = _counting(
+                    as_of,
+                    paid_first,
+                    paid_last,
+                    paid_on,
+                    paid_known,
+                    amount,
+                    is_credit,
+                    back_offsets,
+                    back_known,
+                    back_amount,
+                    row,
+                    days,
+                )
                 if payments > 0 and days[payments - 1] <= until:
                     found[row] = 0.0
                 elif until < night:
@@ -147,26 +206,75 @@ def _answers(evidence: Evidence) -> dict[str, np.ndarray]:
     contacts, paid = evidence.events("contacts", ["direction"]), evidence.events("payments")
     outbound = contacts.classes["direction"].codes() == DIRECTIONS.index("outbound")
     opened_on = evidence.day_of_account("opened_on")
-    since = np.maximum(np.where(opened_on == NO_DAY, 0, opened_on).astype(np.int64), evidence.as_of.astype(np.int64) - ANSWER_WINDOW)
+    since = np.maximum(
+        np.where(opened_on == NO_DAY, 0, opened_on).astype(np.int64), evidence.as_of.astype(np.int64) - ANSWER_WINDOW
+    )
     found = _follow(
-        evidence.as_of, since, contacts.first, contacts.last, contacts.day, contacts.known, contacts.gone, outbound,
-        paid.first, paid.last, paid.day, paid.known, paid.measures["amount"], paid.classes["kind"].index, *paid.reversals, ANSWER_DAYS,
+        evidence.as_of,
+        since,
+        contacts.first,
+        contacts.last,
+        contacts.day,
+        contacts.known,
+        contacts.gone,
+        outbound,
+        paid.first,
+        paid.last,
+        paid.day,
+        paid.known,
+        paid.measures["amount"],
+        paid.classes["kind"].index,
+        *paid.reversals,
+        ANSWER_DAYS,
         ANSWER_WINDOW,
-    )  # fmt: skip
+    )
     return dict(zip(FOLLOWING, found, strict=True))
 
 
 @compiled
-def _follow(as_of, since, first, last, day, known, gone, outbound, paid_first, paid_last, paid_on, paid_known, amount, is_credit,
-            back_offsets, back_known, back_amount, answer_days, window):  # fmt: skip
-    """attempts since the last payment, payments after a contact, days after a contact, other days; float64 [4, rows]."""
+def _follow(
+    as_of,
+    since,
+    first,
+    last,
+    day,
+    known,
+    gone,
+    outbound,
+    paid_first,
+    paid_last,
+    paid_on,
+    paid_known,
+    amount,
+    is_credit,
+    back_offsets,
+    back_known,
+    back_amount,
+    answer_days,
+    window,
+):
+    """attempts since the last payment, payments after a contact, days after a contact, other days; float64 [4,
+    rows].
+    """
     found = np.zeros((4, as_of.size))
     paid_days = np.empty((paid_last - paid_first).max() if as_of.size else 0, np.int32)
     days = np.empty((last - first).max() if as_of.size else 0, np.int32)
     for row in range(as_of.size):
         night = np.int64(as_of[row])
-        payments = _counting(as_of, paid_first, paid_last, paid_on, paid_known, amount, is_credit, back_offsets, back_known, back_amount,
-                             row, paid_days)  # fmt: skip
+        payments = _counting(
+            as_of,
+            paid_first,
+            paid_last,
+            paid_on,
+            paid_known,
+            amount,
+            is_credit,
+            back_offsets,
+            back_known,
+            back_amount,
+            row,
+            paid_days,
+        )
         contacts = 0
         for contact in range(last[row] - 1, first[row] - 1, -1):
             in_force = known[contact] < night and (gone.size == 0 or night <= gone[contact])

@@ -1,8 +1,10 @@
-"""The one compiled loop over each account's events: each event is visited once per cohort row, however many features and windows.
+"""The one compiled loop over each account's events: each event is visited once per cohort row,
+however many features and windows.
 
-A row's events are walked from the one nearest to as_of outward. An event that is visible (known before as_of, its version in force) falls
-into the bucket of its age; what its class combination asks for is added to that bucket. The windows are nested, so one running merge over
-the buckets at the end of the row gives all of them. Sums are integers; a float is made in one place, at the end of the row.
+A row's events are walked from the one nearest to as_of outward. An event that is visible (known before as_of, its
+version in force) falls into the bucket of its age; what its class combination asks for is added to that bucket. The
+windows are nested, so one running merge over the buckets at the end of the row gives all of them. Sums are integers; a
+float is made in one place, at the end of the row.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ EMPTY_SMALLEST = 2**63 - 1
 
 
 class EventLog(NamedTuple):
-    """The events of one kind, and which of them are each cohort row's. Read-only arrays; measures are NO_MONEY, texts -1 where empty.
+    """The events of one kind, and which of them are each cohort row's. Read-only arrays; measures are NO_MONEY,
+    texts -1 where empty.
 
     first, last   int64 [rows]: a row's events lie at first..last-1, sorted by day
     as_of         int32 [rows]
@@ -37,8 +40,8 @@ class EventLog(NamedTuple):
     gone          int32 [events]: day a newer version became known; no entry where none ever does
     signature     int32 [events]: number of the event's class combination
     amount        int64 [events], others: int64 [measures, events], texts: int32 [texts, events]
-    back_*        reversals of event e at back_offsets[e]..back_offsets[e+1]-1: the amount is net of those known, an event counts while it
-                  is positive. No entry: nothing is ever reversed
+    back_*        reversals of event e at back_offsets[e]..back_offsets[e+1]-1: the amount is net of those known, an
+                  event counts while it is positive. No entry: nothing is ever reversed
     """
 
     first: np.ndarray
@@ -63,7 +66,8 @@ class Steps(NamedTuple):
     bucket_of        int32 [longest window + 2]: bucket of an age; the last entry is the bucket of all older events
     looks_back_ever  whether those count at all
     counts           counts[count_offsets[s]:count_offsets[s+1]] = slots that signature s adds 1 to
-    steps            steps[step_offsets[s]:step_offsets[s+1]] = (what, slot, measure, count slot, square) for signature s
+    steps            steps[step_offsets[s]:step_offsets[s+1]] = (what, slot, measure, count slot, square) for signature
+                     s
     class_places     per class: (stride, size) of its code in the signature
     fills            per slot: its value before any event
     merged           one past the last slot that is ADDED, LARGEST, SMALLEST; the rest are NEAREST
@@ -89,12 +93,31 @@ class Steps(NamedTuple):
 @compiled
 def walk(begin, end, log, program, place, out):
     """Fill out[place[j], begin:end] for every feature j of one kind of event. log: EventLog, program: Steps."""
-    first, last, as_of, ahead, day, known, gone = log.first, log.last, log.as_of, log.ahead, log.day, log.known, log.gone
+    first, last, as_of, ahead, day, known, gone = (
+        log.first,
+        log.last,
+        log.as_of,
+        log.ahead,
+        log.day,
+        log.known,
+        log.gone,
+    )
     signature, amount, others, texts = log.signature, log.amount, log.others, log.texts
     back_offsets, back_known, back_amount = log.back_offsets, log.back_known, log.back_amount
     bucket_of, looks_back_ever, squares = program.bucket_of, program.looks_back_ever, program.squares
-    count_offsets, counts, step_offsets, steps = program.count_offsets, program.counts, program.step_offsets, program.steps
-    class_places, fills, merged, shown, empties = program.class_places, program.fills, program.merged, program.shown, program.empties
+    count_offsets, counts, step_offsets, steps = (
+        program.count_offsets,
+        program.counts,
+        program.step_offsets,
+        program.steps,
+    )
+    class_places, fills, merged, shown, empties = (
+        program.class_places,
+        program.fills,
+        program.merged,
+        program.shown,
+        program.empties,
+    )
     slots, buckets, features = fills.size, bucket_of[bucket_of.size - 1] + 1, place.size
     found = np.empty((buckets, slots), np.int64)
     spread = np.zeros((buckets, squares), np.float64)
@@ -234,16 +257,19 @@ def walk(begin, end, log, program, place, out):
 
 
 @compiled
-def stand(begin, end, accounts, as_of, known_since, offsets, start, balance, arrears, overdue_since, wanted, place, out):
+def stand(
+    begin, end, accounts, as_of, known_since, offsets, start, balance, arrears, overdue_since, wanted, place, out
+):
     """Fill out[place[j], begin:end] with figures of the ledger as known on past nights.
 
     accounts     int64 [rows]: place of the row's account in the ledger
     known_since  int32 [rows]: first night on which the account was known
     offsets ...  the ledger's segments; days past due follow from overdue_since (NO_DAY: 0)
-    wanted       per feature: (AT | MAXIMUM | DAYS_ABOVE_ZERO, BALANCE | ARREARS | DAYS_PAST_DUE, days back; ENDLESS all nights)
-    AT is the figure of the night as_of - days, missing before the account was known. MAXIMUM looks at as_of - days through as_of,
-    DAYS_ABOVE_ZERO counts among the last `days` nights, as_of included.
-    Before its first segment an account owes nothing.
+    wanted       per feature: (AT | MAXIMUM | DAYS_ABOVE_ZERO, BALANCE | ARREARS | DAYS_PAST_DUE, days back; ENDLESS all
+                 nights)
+    AT is the figure of the night as_of - days, missing before the account was known. MAXIMUM looks at as_of - days
+    through as_of, DAYS_ABOVE_ZERO counts among the last `days` nights, as_of included. Before its first segment an
+    account owes nothing.
     """
     for row in range(begin, end):
         night = np.int64(as_of[row])
@@ -299,7 +325,9 @@ def days_past_due(overdue_since, day):
 
 @compiled
 def month_number(day):
-    """Months since year 0 of a day since 1970-01-01 (days_from_civil inverted, H. Hinnant, chrono-compatible date algorithms)."""
+    """Months since year 0 of a day since 1970-01-01 (days_from_civil inverted, H. Hinnant,
+    chrono-compatible date algorithms).
+    """
     return month_and_day(day)[0]
 
 

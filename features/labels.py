@@ -36,19 +36,23 @@ def labels(
     """The labels of a cohort, aligned to its rows.
 
     recovered          1.0 if recovered_amount reaches max(1, min_amount, min_share x balance), else 0.0
-    recovered_amount   float64 minor units: payments that occurred in [as_of, as_of + horizon), less their own reversals, all known before
-                       as_of + horizon + maturity, at most the balance on as_of; credits never count
-    defaulted          1.0 if days past due reach default_dpd on a day of [as_of, as_of + default_horizon), as known that day, or a default
-                       or charged_off status begins in it
-    recovered_missing, defaulted_missing   '' where there is a label, else one of WHY_MISSING; the label is then NaN. A sale, recall or
+    recovered_amount   float64 minor units: payments that occurred in [as_of, as_of + horizon), less their own
+                       reversals, all known before as_of + horizon + maturity, at most the balance on as_of; credits
+                       never count
+    defaulted          1.0 if days past due reach default_dpd on a day of [as_of, as_of + default_horizon), as known
+                       that day, or a default or charged_off status begins in it
+    recovered_missing, defaulted_missing   '' where there is a label, else one of WHY_MISSING; the label is then NaN. A
+                                           sale, recall or
                        agency counts if known before maturity, an unknown outcome whenever it came to be known
 
-    complete_through   last day whose payments are all known, one for all or one per portfolio: a label of a later maturity is immature
+    complete_through   last day whose payments are all known, one for all or one per portfolio: a label of a later
+                       maturity is immature
     ledger             must reach the last day of every mature default window (make it without last_day)
     decimals           currency -> decimals; needed only with min_amount
     delivers           portfolio -> tables; payments outside it are not delivered, as when there is no payments table
     tables             checked here against the inner form, unless they are InnerTables already
-    Raises ContractError for all that is wrong with the frames or a currency without decimals, UsageError for a ledger that ends too early.
+    Raises ContractError for all that is wrong with the frames or a currency without decimals, UsageError for a ledger
+    that ends too early.
     """
     return labels_by_terms(cohort_frame, tables, ledger, [terms], complete_through, decimals, delivers)[0]
 
@@ -96,13 +100,18 @@ def complete_for(cohort_frame: pd.DataFrame, complete_through: Reach) -> np.ndar
 
 
 def least_recovered(cohort_frame: pd.DataFrame, terms: LabelTerms, decimals: Mapping[str, int]) -> np.ndarray:
-    """int64 minor units: the smallest amount that counts as recovered, per row; exact, whatever the thresholds' binary form."""
+    """int64 minor units: the smallest amount that counts as recovered, per row; exact,
+    whatever the thresholds' binary form.
+    """
     least = np.ones(len(cohort_frame), np.int64)
     if terms.min_amount > 0:
         currency = cohort_frame["currency"].astype("str")
         unknown = sorted(set(currency.unique()) - set(decimals))
         if unknown:
-            raise ContractError(f"min_amount needs each currency's decimals. Got none for {', '.join(unknown)}. Add them, or set it to 0.")
+            raise ContractError(
+                "min_amount needs each currency's decimals. "
+                f"Got none for {', '.join(unknown)}. Add them, or set it to 0."
+            )
         units = {name: _ceiling(Fraction(str(terms.min_amount)) * 10 ** decimals[name]) for name in currency.unique()}
         least = np.maximum(least, currency.map(units).to_numpy(np.int64))
     if terms.min_share > 0:
@@ -110,7 +119,9 @@ def least_recovered(cohort_frame: pd.DataFrame, terms: LabelTerms, decimals: Map
         if share.denominator > 10**9:
             balance = balance.astype(object)  # the products below would not fit
         whole, rest = balance // share.denominator, balance % share.denominator
-        least = np.maximum(least, (whole * share.numerator - (-rest * share.numerator // share.denominator)).astype(np.int64))
+        least = np.maximum(
+            least, (whole * share.numerator - (-rest * share.numerator // share.denominator)).astype(np.int64)
+        )
     return least
 
 
@@ -132,7 +143,9 @@ class _Rows:
     def recovered(self, terms: Sequence[LabelTerms]) -> np.ndarray:
         """int64[terms, rows]."""
         windows = np.array([(term.horizon_days, term.horizon_days + term.maturity_days) for term in terms], np.int64)
-        amounts = recovered_in(self.ledger.settlements, still(self.ledger.positions(self.account_no), np.int64), self.as_of, windows)
+        amounts = recovered_in(
+            self.ledger.settlements, still(self.ledger.positions(self.account_no), np.int64), self.as_of, windows
+        )
         return np.minimum(amounts, self.balance)
 
     def missing(self, horizon_days: int, maturity_days: int, default_dpd: int | None = None) -> np.ndarray:
@@ -146,7 +159,9 @@ class _Rows:
             found[self.statuses.between(self.as_of, last, known_before, [status], detail=detail)] = reason
         found[matured > self.complete_through] = "immature"
         if default_dpd is not None:
-            found[self.statuses.in_force(self.as_of, DEFAULT_STATUSES) | (self.days_past_due >= default_dpd)] = "in_default"
+            found[self.statuses.in_force(self.as_of, DEFAULT_STATUSES) | (self.days_past_due >= default_dpd)] = (
+                "in_default"
+            )
         found[~self.delivered] = "not_delivered"
         return found
 
@@ -166,9 +181,18 @@ def recovered_in(paid: Settlements, position: np.ndarray, as_of: np.ndarray, win
     windows: int64[windows, 2] of (days, known_days). Not capped at the balance.
     """
     return _recovered(
-        paid.offsets, paid.occurred_on, paid.known_on, paid.amount, paid.is_credit, paid.reversal_offsets, paid.reversal_known_on,
-        paid.reversal_amount, position, as_of, windows,
-    )  # fmt: skip
+        paid.offsets,
+        paid.occurred_on,
+        paid.known_on,
+        paid.amount,
+        paid.is_credit,
+        paid.reversal_offsets,
+        paid.reversal_known_on,
+        paid.reversal_amount,
+        position,
+        as_of,
+        windows,
+    )
 
 
 def _ceiling(value: Fraction) -> int:
@@ -177,8 +201,18 @@ def _ceiling(value: Fraction) -> int:
 
 @compiled
 def _recovered(
-    offsets, occurred_on, known_on, amount, is_credit, reversal_offsets, reversal_known_on, reversal_amount, position, as_of, windows
-):  # fmt: skip
+    offsets,
+    occurred_on,
+    known_on,
+    amount,
+    is_credit,
+    reversal_offsets,
+    reversal_known_on,
+    reversal_amount,
+    position,
+    as_of,
+    windows,
+):
     found = np.zeros((windows.shape[0], as_of.size), np.int64)
     for row in range(as_of.size):
         for payment in range(offsets[position[row]], offsets[position[row] + 1]):

@@ -1,4 +1,6 @@
-"""Balance, arrears and days past due: each account's history as it was known on every day, computed once as a list of changes."""
+"""Balance, arrears and days past due: each account's history as it was known on every day,
+computed once as a list of changes.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,9 @@ EARLIEST, LATEST = -(2**31), 2**31 - 1
 class Ledger:
     """The history of every account as segments: figures that hold from `start` until the next segment's start.
 
-    Figures of day D are those of the last segment with start <= D; before the first segment nothing is owed. Each is what was known before
-    D 00:00, so a night and a panel read the same segments. Where nothing changed there is no segment.
+    Figures of day D are those of the last segment with start <= D; before the first segment nothing is owed. Each is
+    what was known before D 00:00, so a night and a panel read the same segments. Where nothing changed there is no
+    segment.
 
     Days past due of D = D - overdue_since, or 0 where overdue_since is NO_DAY (the tolerance is already applied).
     first_day, last_day: the days the ledger was asked for; None = from the beginning, to the end
@@ -47,29 +50,36 @@ class Ledger:
         unknown = account_no[np.append(self.accounts, -1)[found] != account_no]
         if unknown.size:
             raise ContractError(
-                f"The ledger holds no account number {some(list(np.unique(unknown)))}. Make it from the accounts table they come from."
+                f"The ledger holds no account number {some(list(np.unique(unknown)))}. "
+                "Make it from the accounts table they come from."
             )
         return found
 
     def must_cover(self, earliest: int | None, latest: int) -> None:
-        """Raise UsageError where days outside [first_day, last_day] are asked for; earliest None means from the beginning."""
+        """Raise UsageError where days outside [first_day, last_day] are asked for;
+        earliest None means from the beginning.
+        """
         if self.first_day is not None and (earliest is None or earliest < self.first_day):
             asked = "the whole history" if earliest is None else _date(earliest)
             raise UsageError(
-                f"The ledger begins on {_date(self.first_day)}, but {asked} is asked for. Leave first_day out, or make it earlier."
+                f"The ledger begins on {_date(self.first_day)}, "
+                f"but {asked} is asked for. Leave first_day out, or make it earlier."
             )
         if self.last_day is not None and latest > self.last_day:
             raise UsageError(
-                f"The ledger ends on {_date(self.last_day)}, but {_date(latest)} is asked for. Leave last_day out, or make it later."
+                f"The ledger ends on {_date(self.last_day)}, "
+                f"but {_date(latest)} is asked for. Leave last_day out, or make it later."
             )
 
 
-def history(tables: Mapping[str, pd.DataFrame], terms: Terms, first_day: int | None = None, last_day: int | None = None) -> Ledger:
+def history(
+    tables: Mapping[str, pd.DataFrame], terms: Terms, first_day: int | None = None, last_day: int | None = None
+) -> Ledger:
     """The ledger of all accounts of the accounts table, from charges, balances and payments; absent tables add nothing.
 
-    first_day, last_day: only these days will be asked for (all by default). What lies before first_day still counts, but its segments are
-    not kept, so nothing can be said of "ever".
-    Raises ContractError for missing columns, empty amounts, and versions that cannot be told apart.
+    first_day, last_day: only these days will be asked for (all by default). What lies before first_day still counts,
+    but its segments are not kept, so nothing can be said of "ever". Raises ContractError for missing columns, empty
+    amounts, and versions that cannot be told apart.
     """
     known = arranged(_table(tables, "accounts"), "accounts")
     accounts = still(np.unique(known["account_no"].to_numpy()), np.int64)
@@ -81,7 +91,8 @@ def history(tables: Mapping[str, pd.DataFrame], terms: Terms, first_day: int | N
 
     versions = lineage(charges, ["account_no", "charge_id"], "charges")
     known_on = column(charges, "known_on", np.int32, "charges")
-    # A moved due date must not make an old charge look issued after a statement: the first version tells when it was first known.
+    # A moved due date must not make an old charge look issued after a statement:
+    # the first version tells when it was first known.
     issued_on = filled(column(charges, "issued_on", np.int32, "charges"), known_on[versions.head])
     replayed = segments(
         _known_accounts(known, accounts, terms),
@@ -113,19 +124,29 @@ def history(tables: Mapping[str, pd.DataFrame], terms: Terms, first_day: int | N
 
 
 def figures_at(ledger: Ledger, account_no: np.ndarray, day: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """balance, arrears (int64 minor units) and days past due (int32) of each account on each day, as they were known that day.
+    """balance, arrears (int64 minor units) and days past due (int32) of each account on each day,
+    as they were known that day.
 
-    account_no and day are of one length. An account without any row owes 0. Raises ContractError for an account not held, UsageError for a
-    day outside the ledger.
+    account_no and day are of one length. An account without any row owes 0. Raises ContractError for an account not
+    held, UsageError for a day outside the ledger.
     """
     day = np.asarray(day, np.int32)
     if day.size:
         ledger.must_cover(int(day.min()), int(day.max()))
-    return _figures(ledger.offsets, ledger.start, ledger.balance, ledger.arrears, ledger.overdue_since, ledger.positions(account_no), day)
+    return _figures(
+        ledger.offsets,
+        ledger.start,
+        ledger.balance,
+        ledger.arrears,
+        ledger.overdue_since,
+        ledger.positions(account_no),
+        day,
+    )
 
 
 def worst_days_past_due(ledger: Ledger, account_no: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """int32: the largest days past due as it was known on each day of [first, last], both included. 0 where last < first.
+    """int32: the largest days past due as it was known on each day of [first, last], both included.
+    0 where last < first.
 
     Raises ContractError for an account not held, UsageError for days outside the ledger.
     """
@@ -180,7 +201,9 @@ def _refuse_empty_amounts(name: str, frame: pd.DataFrame, amounts: tuple[str, ..
     for amount in amounts:
         empty = column(frame, amount, np.int64, name) == NO_MONEY
         if empty.any():
-            raise ContractError(f"Table {name!r}: column {amount!r} must not be empty. Got {int(empty.sum()):,} rows that are.")
+            raise ContractError(
+                f"Table {name!r}: column {amount!r} must not be empty. Got {int(empty.sum()):,} rows that are."
+            )
 
 
 def _date(day: int) -> str:
@@ -202,7 +225,11 @@ def segment_at(offsets, start, position, day):
 
 @compiled
 def _figures(offsets, start, balance, arrears, overdue_since, positions, days):
-    balances, overdue, past_due = np.zeros(days.size, np.int64), np.zeros(days.size, np.int64), np.zeros(days.size, np.int32)
+    balances, overdue, past_due = (
+        np.zeros(days.size, np.int64),
+        np.zeros(days.size, np.int64),
+        np.zeros(days.size, np.int32),
+    )
     for row in range(days.size):
         segment = segment_at(offsets, start, positions[row], days[row])
         if segment >= 0:

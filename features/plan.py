@@ -1,4 +1,6 @@
-"""From declarations to the compiled loop's program: which slots each class combination adds to, and how slots become features."""
+"""From declarations to the compiled loop's program: which slots each class combination adds to,
+and how slots become features.
+"""
 
 from __future__ import annotations
 
@@ -28,15 +30,22 @@ _STEPS = {
     Agg.GAP_MEAN: (kernel.BETWEEN, kernel.ADDED, kernel.MEAN),
     Agg.GAP_STD: (kernel.BETWEEN, kernel.ADDED, kernel.STD),
 }
-_FILL = {kernel.ADDED: 0, kernel.LARGEST: kernel.EMPTY, kernel.NEAREST: kernel.EMPTY, kernel.SMALLEST: kernel.EMPTY_SMALLEST}
+_FILL = {
+    kernel.ADDED: 0,
+    kernel.LARGEST: kernel.EMPTY,
+    kernel.NEAREST: kernel.EMPTY,
+    kernel.SMALLEST: kernel.EMPTY_SMALLEST,
+}
 
 
 @dataclass(frozen=True)
 class Program:
     """What `kernel.walk` runs for the features of one kind of event, and the columns it takes.
 
-    classes        class columns that make the signature, in order, each with the values told apart; any other cell is the code after them
-    amount         the measure column that is net of reversals, if any; others: further ones; texts: open classes shown by their number
+    classes        class columns that make the signature, in order, each with the values told apart; any other cell is
+                   the code after them
+    amount         the measure column that is net of reversals, if any; others: further ones; texts: open classes shown
+                   by their number
     """
 
     classes: tuple[tuple[str, tuple[str, ...]], ...]
@@ -60,13 +69,20 @@ def program(features: Sequence[Feature], classes: Mapping[str, tuple[str, ...]],
         bucket_of[-1] = len(windows) - 1  # never reached: the walk stops before
 
     slots = _Slots(EVENTS[features[0].event], classes)
-    shown = np.array([slots.shown(feature, windows.index(feature.window.days) if feature.window else len(windows)) for feature in features])
+    shown = np.array(
+        [
+            slots.shown(feature, windows.index(feature.window.days) if feature.window else len(windows))
+            for feature in features
+        ]
+    )
     columns = slots.columns(always)
     asked = np.stack([_passing(columns, where) & _passing(columns, always) for _, where in slots.orders])
     orders = np.array([step for step, _ in slots.orders], np.int64)
     orders[:, 2] = slots.placed(orders[:, 2], columns)
 
-    slot_order = np.argsort(slots.merges, kind="stable")  # ADDED, LARGEST, SMALLEST, NEAREST side by side, so that merging needs no test
+    slot_order = np.argsort(
+        slots.merges, kind="stable"
+    )  # ADDED, LARGEST, SMALLEST, NEAREST side by side, so that merging needs no test
     new_place = np.argsort(slot_order)
     orders[:, 1] = new_place[orders[:, 1]]
     orders[:, 3] = new_place[orders[:, 3]]
@@ -104,7 +120,9 @@ def _by_combination(asked: np.ndarray, orders: np.ndarray) -> tuple[np.ndarray, 
 
 
 def _passing(columns: Sequence[tuple[str, tuple[str, ...]]], clause: Where) -> np.ndarray:
-    """bool per class combination; the last column varies fastest, and after each column's values stands any other cell."""
+    """bool per class combination; the last column varies fastest,
+    and after each column's values stands any other cell.
+    """
     allowed = dict(clause.columns)
     passing = np.ones(1, bool)
     for name, values in columns:
@@ -124,7 +142,9 @@ class _Slots:
         self.shown_classes: list[str] = []
         self.merges: list[int] = []
         self.squares = 0
-        self.orders: list[tuple[tuple[int, ...], Where]] = []  # (what, slot, measure, count slot, square), for events that pass
+        self.orders: list[
+            tuple[tuple[int, ...], Where]
+        ] = []  # (what, slot, measure, count slot, square), for events that pass
         self._slot_of: dict[tuple, tuple[int, int, int]] = {}
 
     def shown(self, feature: Feature, bucket: int) -> tuple[int, ...]:
@@ -135,7 +155,11 @@ class _Slots:
             if feature.empty == 0:
                 count = kernel.SHOWN_ALWAYS
             else:
-                count = slot if what == kernel.COUNT else self._slot(kernel.COUNT, kernel.ADDED, clause, kernel.AGE, None)[0]
+                count = (
+                    slot
+                    if what == kernel.COUNT
+                    else self._slot(kernel.COUNT, kernel.ADDED, clause, kernel.AGE, None)[0]
+                )
         return how, slot, count, square, bucket
 
     def columns(self, always: Where) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -144,13 +168,17 @@ class _Slots:
         for clause in (always, *(where for _, where in self.orders)):
             for column, values in clause.columns:
                 named.setdefault(column, set()).update(values)
-        return tuple((name, values or tuple(sorted(named[name]))) for name, values in self.classes.items() if name in named)
+        return tuple(
+            (name, values or tuple(sorted(named[name]))) for name, values in self.classes.items() if name in named
+        )
 
     def placed(self, measures: np.ndarray, columns: Sequence[tuple[str, tuple[str, ...]]]) -> np.ndarray:
         """Measures with the shown classes' numbers turned into places in the signature."""
         names = [name for name, _ in columns]
         places = np.array([names.index(name) for name in self.shown_classes] + [0])
-        return np.where(measures >= kernel.CLASSES, kernel.CLASSES + places[np.maximum(measures - kernel.CLASSES, 0)], measures)
+        return np.where(
+            measures >= kernel.CLASSES, kernel.CLASSES + places[np.maximum(measures - kernel.CLASSES, 0)], measures
+        )
 
     def _measure(self, feature: Feature) -> int:
         name = feature.measure
@@ -160,7 +188,11 @@ class _Slots:
             return kernel.AMOUNT
         if name in self.kind.measures:
             return kernel.OTHERS + _place(self.others, name)
-        return kernel.CLASSES + _place(self.shown_classes, name) if self.classes[name] else kernel.TEXTS + _place(self.texts, name)
+        return (
+            kernel.CLASSES + _place(self.shown_classes, name)
+            if self.classes[name]
+            else kernel.TEXTS + _place(self.texts, name)
+        )
 
     def _slot(self, what: int, merge: int, where: Where, measure: int, until: Where | None) -> tuple[int, int, int]:
         key = (what, where.columns, measure, until.columns if until else ())

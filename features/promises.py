@@ -76,8 +76,25 @@ def _least(amount: np.ndarray, kept_share: float) -> np.ndarray:
 
 
 @compiled
-def _outcomes(as_of, before, made_on, due_on, account_no, amount, needed, grace_days, accounts, offsets, paid_on, known_on, paid,
-              is_credit, back_offsets, back_known, back_amount):  # fmt: skip
+def _outcomes(
+    as_of,
+    before,
+    made_on,
+    due_on,
+    account_no,
+    amount,
+    needed,
+    grace_days,
+    accounts,
+    offsets,
+    paid_on,
+    known_on,
+    paid,
+    is_credit,
+    back_offsets,
+    back_known,
+    back_amount,
+):
     """Arrays of one row per promise; then those of Settlements, of which an account may have none."""
     states = np.full(as_of.size, UNJUDGED, np.int8)
     towards = np.full(as_of.size, NO_MONEY, np.int64)

@@ -11,19 +11,21 @@ from features.vocabulary import EVENTS, FACTS, FAMILIES, Agg
 
 TITLE = "# Features"
 INTRODUCTION = """\
-Every column of the matrix, written from `features/catalogue.py` (`python -m features.reference > docs/features.md`; a test keeps it true).
-For the night of as_of a feature knows what was known before as_of 00:00 of the portfolio's zone, in the versions then in force. Windows are
-whole local days, `[as_of - days, as_of)`. Money is in minor units of the account's currency, counts and days are whole numbers, and all
-columns are float64 but classes. *Empty* is the value where nothing happened; whatever a feature needs and the portfolio does not deliver
-makes it missing. A figure over the debtor's scorable accounts is missing where the portfolio of one of these does not deliver it, a figure
-of the whole debtor where that of any of the debtor's accounts does not. *Direction* is the sign of p_recovered as the value rises, where
-the trade is sure of it. *Reason* marks columns that may be said to a collector. Columns `x_*` of
-the accounts table become features under their own name, a number or a class; `audit_*` never.
+Every column of the matrix, written from `features/catalogue.py` (`python -m features.reference > docs/features.md`; a
+test keeps it true). For the night of as_of a feature knows what was known before as_of 00:00 of the portfolio's zone,
+in the versions then in force. Windows are whole local days, `[as_of - days, as_of)`. Money is in minor units of the
+account's currency, counts and days are whole numbers, and all columns are float64 but classes. *Empty* is the value
+where nothing happened; whatever a feature needs and the portfolio does not deliver makes it missing. A figure over
+the debtor's scorable accounts is missing where the portfolio of one of these does not deliver it, a figure of the
+whole debtor where that of any of the debtor's accounts does not. *Direction* is the sign of p_recovered as the value
+rises, where the trade is sure of it. *Reason* marks columns that may be said to a collector. Columns `x_*` of the
+accounts table become features under their own name, a number or a class; `audit_*` never.
 
-Where to look: declarations in `features/catalogue.py`, the words they are made of in `vocabulary.py` and `spec.py`, the loop that walks
-an account's events in `kernel.py`, facts that are no aggregate in `facts.py`, figures over a debtor in `debtor.py` and `whole_debtor.py`.
-Frames of your own go to `build.build`; a catalogue of your own is tried on a store by `features_of` of `pipeline/panel/view.py`. `doors.py`
-holds such frames against the contract first and names all that is wrong at once: columns, types, rules, row counts, never a value.
+Where to look: declarations in `features/catalogue.py`, the words they are made of in `vocabulary.py` and `spec.py`,
+the loop that walks an account's events in `kernel.py`, facts that are no aggregate in `facts.py`, figures over a
+debtor in `debtor.py` and `whole_debtor.py`. Frames of your own go to `build.build`; a catalogue of your own is tried
+on a store by `features_of` of `pipeline/panel/view.py`. `doors.py` holds such frames against the contract first and
+names all that is wrong at once: columns, types, rules, row counts, never a value.
 """
 _AGGREGATES = {
     Agg.COUNT: "Number of {events}",
@@ -45,8 +47,21 @@ _AGGREGATES = {
 
 def markdown(catalogue: Catalogue = CATALOGUE) -> str:
     """One table per family."""
-    lines = [TITLE, "", INTRODUCTION, "## Windows", "", WINDOW_RULE, "## Events", "", "| event | what counts |", "|---|---|"]
-    lines += [f"| {name.replace('_', ' ')} | {kind.says[0].upper()}{kind.says[1:]} |" for name, kind in EVENTS.items()] + [""]
+    lines = [
+        TITLE,
+        "",
+        INTRODUCTION,
+        "## Windows",
+        "",
+        WINDOW_RULE,
+        "## Events",
+        "",
+        "| event | what counts |",
+        "|---|---|",
+    ]
+    lines += [
+        f"| {name.replace('_', ' ')} | {kind.says[0].upper()}{kind.says[1:]} |" for name, kind in EVENTS.items()
+    ] + [""]
     for family in FAMILIES:
         own = [entry for entry in catalogue if entry.family == family]
         if own:
@@ -63,7 +78,10 @@ def markdown(catalogue: Catalogue = CATALOGUE) -> str:
 def _row(entry: Declared) -> str:
     direction = {-1: "falls", 0: "", 1: "rises"}[entry.monotone]
     said = "yes" if entry.says or entry.says_missing else ""
-    return f"| `{entry.name}` | {meaning(entry)} | {entry.unit} | {_window(entry)} | {_empty(entry)} | {direction} | {said} |"
+    return (
+        f"| `{entry.name}` | {meaning(entry)} | {entry.unit} | "
+        f"{_window(entry)} | {_empty(entry)} | {direction} | {said} |"
+    )
 
 
 def meaning(entry: Declared) -> str:
@@ -84,7 +102,11 @@ def meaning(entry: Declared) -> str:
         return f"How many of {', '.join(f'{edge:g}' for edge in entry.edges)} `{entry.of}` has reached."
     if isinstance(entry, Debtor):
         word = {Agg.SUM: "Sum", Agg.MAX: "Largest", Agg.MIN: "Smallest"}[entry.agg]
-        money = "; money in this account's currency, missing where a rate is needed and not given" if entry.unit == "money" else ""
+        money = (
+            "; money in this account's currency, missing where a rate is needed and not given"
+            if entry.unit == "money"
+            else ""
+        )
         return f"{word} `{entry.of}` over the debtor's scorable accounts{money}."
     return "The sender's own attribute, as last known."
 
@@ -100,23 +122,29 @@ def _of_feature(entry: Feature) -> str:
                 else f"{word}."
             )
         if entry.agg is Agg.MAX:
-            span = f"the nights as_of - {entry.window.days} through as_of" if entry.window else "all nights through as_of"
+            span = (
+                f"the nights as_of - {entry.window.days} through as_of" if entry.window else "all nights through as_of"
+            )
             return f"Largest {figure} as known on {span}."
         span = f"the last {entry.window.days} nights, as_of included," if entry.window else "all nights through as_of"
         return f"Nights of {span} with {figure} above 0."
     events = entry.event.replace("_", " ") + _filter(entry.where)
     text = _AGGREGATES[entry.agg].format(
-        events=events, measure=(entry.measure or "").replace("_", " "), empty=_empty(entry),
+        events=events,
+        measure=(entry.measure or "").replace("_", " "),
+        empty=_empty(entry),
         until=_filter(entry.until).removeprefix(" with "),
         toward="to the next" if EVENTS[entry.event].ahead else "since the last",
-    )  # fmt: skip
+    )
     return text[0].upper() + text[1:] + "."
 
 
 def _filter(clause: Where | None) -> str:
     if clause is None:
         return ""
-    return " with " + " and ".join(f"{column.replace('_', ' ')} {' or '.join(values)}" for column, values in clause.columns)
+    return " with " + " and ".join(
+        f"{column.replace('_', ' ')} {' or '.join(values)}" for column, values in clause.columns
+    )
 
 
 def _window(entry: Declared) -> str:

@@ -1,4 +1,5 @@
-"""What pandera finds in a frame, in our sentences: every failure at once, with columns, rules and row counts, never a value.
+"""What pandera finds in a frame, in our sentences: every failure at once, with columns, rules and row counts,
+never a value.
 
 pandera is woken by the first check alone: whoever only reads declarations does not wait for it.
 """
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 
 @functools.cache
 def _pandera() -> ModuleType:
-    """pandera, woken once. Where Spark is installed it would first load Spark's own pandas: seconds of waiting and warnings on every
-    terminal, for frames that never come here."""
+    """pandera, woken once. Where Spark is installed it would first load Spark's own pandas: seconds of waiting and
+    warnings on every terminal, for frames that never come here.
+    """
     asleep = "pyspark.pandas" not in sys.modules
     if asleep:
         sys.modules["pyspark.pandas"] = None  # type: ignore[assignment]  # an import of it fails, as if it were not installed
@@ -56,7 +58,9 @@ def failures(
     dtypes = dtypes or {}
     missing = sorted(set(needed) - set(frame.columns))
     sentences = [str(ContractError.missing_columns(table, missing, frame.columns))] if missing else []
-    columns = {name: pa.Column(dtypes.get(name), list(checks), nullable=True, required=False) for name, checks in rules.items()}
+    columns = {
+        name: pa.Column(dtypes.get(name), list(checks), nullable=True, required=False) for name, checks in rules.items()
+    }
     try:
         pa.DataFrameSchema(columns, strict=False).validate(frame, lazy=True)
     except pa.errors.SchemaErrors as error:
@@ -66,7 +70,9 @@ def failures(
             if column in mistyped and not str(broken).startswith("dtype("):
                 continue  # rules say nothing of values of another type
             if column in mistyped:
-                sentences.append(f"Table {table!r}: column {column!r} must be {dtypes[column]}. Got {frame[column].dtype}.")
+                sentences.append(
+                    f"Table {table!r}: column {column!r} must be {dtypes[column]}. Got {frame[column].dtype}."
+                )
             else:
                 sentences.append(f"Table {table!r}: column {column!r} must {broken}. Got {rows:,} rows that do not.")
     return sentences

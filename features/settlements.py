@@ -163,9 +163,18 @@ def _told_apart(accounts, account_no, occurred_at, occurred_on, known_on, amount
         settled += 1
     offsets[place + 1 :] = settled
     return (
-        rows[:settled], offsets, position[:settled], at[:settled], on[:settled], known[:settled], money[:settled], is_credit[:settled],
-        taken_back[:reversals], owner[:reversals], tied,
-    )  # fmt: skip
+        rows[:settled],
+        offsets,
+        position[:settled],
+        at[:settled],
+        on[:settled],
+        known[:settled],
+        money[:settled],
+        is_credit[:settled],
+        taken_back[:reversals],
+        owner[:reversals],
+        tied,
+    )
 
 
 @compiled

@@ -12,7 +12,9 @@ from features.vocabulary import EVENTS, FACTS, LEDGER, Agg
 
 MISSING = float("nan")  # "nothing happened" is not a number: no payment ever is not "paid today"
 PLACEHOLDER = re.compile(r"\{([^{}:]*):?([^{}]*)\}")
-POINTS = frozenset({Agg.LAST, Agg.DAYS_SINCE_LAST, Agg.DAYS_SINCE_FIRST, Agg.STREAK, Agg.ANY})  # without a window their name says enough
+POINTS = frozenset(
+    {Agg.LAST, Agg.DAYS_SINCE_LAST, Agg.DAYS_SINCE_FIRST, Agg.STREAK, Agg.ANY}
+)  # without a window their name says enough
 
 
 class Unsaid:
@@ -34,7 +36,9 @@ class Window:
 
 @dataclass(frozen=True)
 class Where:
-    """A filter by classes: an event passes when each named column holds one of its values. `label` is the word in the column's name."""
+    """A filter by classes: an event passes when each named column holds one of its values.
+    `label` is the word in the column's name.
+    """
 
     label: str
     columns: tuple[tuple[str, tuple[str, ...]], ...] = ()
@@ -42,7 +46,12 @@ class Where:
 
 def where(label: str, **columns: str | tuple[str, ...]) -> Where:
     """where("call", channel=("call", "autodial"), direction="outbound")"""
-    return Where(label, tuple((name, (values,) if isinstance(values, str) else tuple(values)) for name, values in sorted(columns.items())))
+    return Where(
+        label,
+        tuple(
+            (name, (values,) if isinstance(values, str) else tuple(values)) for name, values in sorted(columns.items())
+        ),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +95,8 @@ class Feature(Declared):
     empty   the value where no event counts (SUM, COUNT: usually 0; days since: MISSING); it has no default
     called  a stem that replaces <event>_<aggregate>_<of>_<filter> in the name
 
-    Name: <event>_<aggregate>[_<of>][_<filter>]_<days>d; without a window `_ever`, or nothing where the aggregate is a point in time.
+    Name: <event>_<aggregate>[_<of>][_<filter>]_<days>d; without a window `_ever`, or nothing where the aggregate is a
+    point in time.
     """
 
     event: str
@@ -104,7 +114,10 @@ class Feature(Declared):
         days = f"{self.window.days}d" if isinstance(self.window, Window) else ""
         if self.event == LEDGER and self.called is None:
             stem = [str(self.measure)] + ([] if self.agg is Agg.AT else [word])
-            return "_".join(stem + ([f"{days}_ago"] if self.agg is Agg.AT and days else [] if self.agg is Agg.AT else [days or "ever"]))
+            return "_".join(
+                stem
+                + ([f"{days}_ago"] if self.agg is Agg.AT and days else [] if self.agg is Agg.AT else [days or "ever"])
+            )
         if self.called is not None:
             return "_".join([self.called] + [days] * bool(days))
         kind = EVENTS.get(self.event)
@@ -202,9 +215,9 @@ class Band(Declared):
 class Debtor(Declared):
     """An aggregate of a column over the debtor's scorable accounts of the same as_of: COUNT, SUM, MAX or MIN.
 
-    SUM is missing where a part is missing; money is added in this account's currency, missing where the debtor's accounts differ in
-    currency and a rate is not given. MAX and MIN pass over missing parts, but not over one that is missing because its book does not
-    deliver what it needs. `over` says who is added up: an account's own debtor only.
+    SUM is missing where a part is missing; money is added in this account's currency, missing where the debtor's
+    accounts differ in currency and a rate is not given. MAX and MIN pass over missing parts, but not over one that is
+    missing because its book does not deliver what it needs. `over` says who is added up: an account's own debtor only.
     """
 
     called: str
@@ -223,7 +236,9 @@ class Debtor(Declared):
 
 @dataclass(frozen=True)
 class Attribute(Declared):
-    """A sender's own x_ column of accounts: a number, or a class where it is text. Declared by the delivery, not by the catalogue."""
+    """A sender's own x_ column of accounts: a number, or a class where it is text. Declared by the delivery,
+    not by the catalogue.
+    """
 
     called: str
 
@@ -237,7 +252,9 @@ SECOND_LAYER = (Ratio, Difference, Band, Debtor)
 
 
 def unit_of(entry: Declared, units: Mapping[str, str]) -> str:
-    """The declared unit, else that of the aggregate, the measure or the parts. `units` holds those of the columns before it."""
+    """The declared unit, else that of the aggregate, the measure or the parts.
+    `units` holds those of the columns before it.
+    """
     if entry.unit:
         return entry.unit
     if isinstance(entry, Noun):

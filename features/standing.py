@@ -42,10 +42,20 @@ def cures(ledger: Ledger, paid: Settlements) -> Changes:
     last = np.where(held, paid.offsets[np.minimum(places + 1, paid.accounts.size)], 0)
     return Changes(
         *_cures(
-            ledger.offsets, ledger.start, ledger.overdue_since, first, last, paid.occurred_on, paid.known_on, paid.amount, paid.is_credit,
-            paid.reversal_offsets, paid.reversal_known_on, paid.reversal_amount,
+            ledger.offsets,
+            ledger.start,
+            ledger.overdue_since,
+            first,
+            last,
+            paid.occurred_on,
+            paid.known_on,
+            paid.amount,
+            paid.is_credit,
+            paid.reversal_offsets,
+            paid.reversal_known_on,
+            paid.reversal_amount,
         )
-    )  # fmt: skip
+    )
 
 
 @compiled

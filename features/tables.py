@@ -25,7 +25,8 @@ NEVER = 2**31 - 1  # a day that does not come
 NO_MINUTE = -1  # only the day of a contact is known
 NO_NUMBER = -(2**63)  # the number of an empty id
 
-# Ids that tell rows of one account apart -> the column of their numbers. Rows are compared by number, not by text: a night reads no texts.
+# Ids that tell rows of one account apart -> the column of their numbers. Rows are compared by number, not by text:
+# a night reads no texts.
 NUMBERS = {"charge_id": "charge_no", "payment_id": "payment_no", "reverses": "reverses_no", "contact_id": "contact_no"}
 
 TEXT_LIMIT = 64  # characters of an id or a class name
@@ -50,7 +51,9 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Column:
-    """One delivered column. `empty` says whether a cell may be empty, `optional` whether the column may be absent (read as empty)."""
+    """One delivered column. `empty` says whether a cell may be empty,
+    `optional` whether the column may be absent (read as empty).
+    """
 
     name: str
     kind: Kind
@@ -101,21 +104,83 @@ DEBTOR_TYPES = ("consumer", "commercial")
 BILLED_KINDS = ("principal", "instalment", "invoice")  # what a debt is of; the others come on top
 CHARGE_KINDS = (*BILLED_KINDS, "fee", "interest", "adjustment")
 PAYMENT_KINDS = ("payment", "reversal", "credit")
-CHANNELS = ("call", "autodial", "voicemail", "sms", "email", "letter", "visit", "chat", "portal", "social", "debit", "legal", "other")
+CHANNELS = (
+    "call",
+    "autodial",
+    "voicemail",
+    "sms",
+    "email",
+    "letter",
+    "visit",
+    "chat",
+    "portal",
+    "social",
+    "debit",
+    "legal",
+    "other",
+)
 DIRECTIONS = ("outbound", "inbound")
 OUTCOMES = (
-    "not_connected", "no_answer", "busy", "voicemail", "wrong_number", "third_party", "right_party", "promise", "refusal", "dispute",
-    "complaint", "delivered", "bounced", "opened", "unsubscribed", "paid", "rejected",
-)  # fmt: skip
+    "not_connected",
+    "no_answer",
+    "busy",
+    "voicemail",
+    "wrong_number",
+    "third_party",
+    "right_party",
+    "promise",
+    "refusal",
+    "dispute",
+    "complaint",
+    "delivered",
+    "bounced",
+    "opened",
+    "unsubscribed",
+    "paid",
+    "rejected",
+)
 RIGHT_PARTY = ("right_party", "promise", "refusal", "dispute")
-ANSWERS = (*RIGHT_PARTY, "complaint", "paid")  # the debtor, and nobody else, reacted; an opened e-mail is not yet an answer
+ANSWERS = (
+    *RIGHT_PARTY,
+    "complaint",
+    "paid",
+)  # the debtor, and nobody else, reacted; an opened e-mail is not yet an answer
 NOT_ATTEMPTS = ("not_connected", "busy")  # nobody could have heard
 STATUSES = (
-    "cease_contact", "attorney", "bankruptcy", "moratorium", "deceased", "identity_theft", "dispute", "wrong_party", "hardship",
-    "vulnerable", "minor", "litigation", "prescribed", "emergency", "inconvenient", "opt_out_call", "opt_out_sms", "opt_out_email",
-    "opt_out_letter", "opt_out_visit", "consent_call", "consent_sms", "consent_email", "notice_sent", "default", "charged_off", "sold",
-    "agency", "legal", "plan", "callback", "closed", "outcome_unknown",
-)  # fmt: skip
+    "cease_contact",
+    "attorney",
+    "bankruptcy",
+    "moratorium",
+    "deceased",
+    "identity_theft",
+    "dispute",
+    "wrong_party",
+    "hardship",
+    "vulnerable",
+    "minor",
+    "litigation",
+    "prescribed",
+    "emergency",
+    "inconvenient",
+    "opt_out_call",
+    "opt_out_sms",
+    "opt_out_email",
+    "opt_out_letter",
+    "opt_out_visit",
+    "consent_call",
+    "consent_sms",
+    "consent_email",
+    "notice_sent",
+    "default",
+    "charged_off",
+    "sold",
+    "agency",
+    "legal",
+    "plan",
+    "callback",
+    "closed",
+    "outcome_unknown",
+)
 
 FEEDS = ("payments", "contacts", "statuses")  # tables that tell by their newest row how far they reach
 _KNOWN_AT = Column("known_at", Kind.TIME, empty=True, optional=True)
@@ -250,15 +315,17 @@ TABLES: dict[str, Table] = {
 
 
 def account_number(ids: Iterable[str]) -> np.ndarray:
-    """The 63-bit number of each account id, int64: first 8 bytes of its md5, big-endian, shifted right by one. Stable for ever."""
+    """The 63-bit number of each account id, int64: first 8 bytes of its md5, big-endian, shifted right by one.
+    Stable for ever.
+    """
     return _numbers(ids)
 
 
 def numbered(frame: pd.DataFrame, name: str, table: str) -> np.ndarray:
     """int64 numbers of a column of ids (NUMBERS): as stored, else the hash of account_number; NO_NUMBER where empty.
 
-    Two ids of one account that share 63 bits would be taken for one: among a million accounts of a hundred rows each, once in two billion
-    such portfolios. Raises ContractError where neither the numbers nor the ids are there.
+    Two ids of one account that share 63 bits would be taken for one: among a million accounts of a hundred rows each,
+    once in two billion such portfolios. Raises ContractError where neither the numbers nor the ids are there.
     """
     if NUMBERS[name] in frame:
         return frame[NUMBERS[name]].to_numpy()
@@ -281,9 +348,11 @@ def _numbers(ids: Iterable[str]) -> np.ndarray:
 
 
 def inner_columns(name: str) -> dict[str, str]:
-    """Column -> numpy dtype ('str' for text and enumerations) of a table's inner form, without the sender's x_ and audit_ columns.
+    """Column -> numpy dtype ('str' for text and enumerations) of a table's inner form,
+    without the sender's x_ and audit_ columns.
 
-    Days are int32, instants and money int64, `occurred_minute` int16; empty is NO_DAY, NO_TIME, NO_MONEY, NO_MINUTE, or NA for text.
+    Days are int32, instants and money int64, `occurred_minute` int16; empty is NO_DAY, NO_TIME, NO_MONEY, NO_MINUTE, or
+    NA for text.
     """
     dtypes = {"account_no": "int64"}
     for column in TABLES[name].columns:
@@ -306,33 +375,45 @@ def inner_columns(name: str) -> dict[str, str]:
 
 
 class InnerTables(dict):
-    """Table -> frame, known to be of the inner form: read from a store, or let in at a door. No door checks them again."""
+    """Table -> frame, known to be of the inner form: read from a store, or let in at a door.
+    No door checks them again.
+    """
 
 
 def check(tables: Mapping[str, pd.DataFrame], columns: Mapping[str, Iterable[str]] | None = None) -> None:
     """Refuse frames that are not in the inner form, naming every failure of every table at once.
 
-    columns: table -> the columns that must be there; the others are checked where present. Without it, all but what follows from others:
-    account_id of the events, and the numbers of ids.
-    Raises ContractError with columns, rules and row counts; never a value.
+    columns: table -> the columns that must be there; the others are checked where present. Without it, all but what
+    follows from others: account_id of the events, and the numbers of ids. Raises ContractError with columns, rules and
+    row counts; never a value.
     """
     if found := broken(tables, columns):
         raise ContractError(" ".join(found))
 
 
 def broken(tables: Mapping[str, pd.DataFrame], columns: Mapping[str, Iterable[str]] | None = None) -> list[str]:
-    """A sentence for each failure that `check` would refuse them for. Raises UsageError for a table the contract does not have."""
+    """A sentence for each failure that `check` would refuse them for.
+    Raises UsageError for a table the contract does not have.
+    """
     unknown = [name for name in tables if name not in TABLES]
     if unknown:
         raise UsageError.unknown_keys("The tables handed over", unknown, TABLES)
-    return [sentence for name, frame in tables.items() for sentence in _failures(name, frame, columns and columns.get(name))]
+    return [
+        sentence for name, frame in tables.items() for sentence in _failures(name, frame, columns and columns.get(name))
+    ]
 
 
 def _failures(name: str, frame: pd.DataFrame, needed: Iterable[str] | None) -> list[str]:
     declared, dtypes = TABLES[name], inner_columns(name)
     if needed is None:
-        needed = [column for column in dtypes if (column != "account_id" or name == "accounts") and column not in NUMBERS.values()]
-    ids = {number: column for column, number in NUMBERS.items() if number not in frame}  # where a number lacks, its ids do
+        needed = [
+            column
+            for column in dtypes
+            if (column != "account_id" or name == "accounts") and column not in NUMBERS.values()
+        ]
+    ids = {
+        number: column for column, number in NUMBERS.items() if number not in frame
+    }  # where a number lacks, its ids do
     needed = [ids.get(column, column) for column in needed]
     rules = {column: _rules(column, declared[column] if column in declared.names else None) for column in dtypes}
     return failures(name, frame, rules, needed, {column: dtype for column, dtype in dtypes.items() if dtype != "str"})
@@ -341,9 +422,12 @@ def _failures(name: str, frame: pd.DataFrame, needed: Iterable[str] | None) -> l
 def _rules(column: str, declared: Column | None) -> list[Check]:
     empty = declared is not None and declared.empty and declared.kind is not Kind.TIME
     if column.endswith("_on"):
-        return [rule("be a day between 1900 and 9999", lambda days: (days == NO_DAY) | ((days >= DAY_LOW) & (days <= DAY_HIGH)))] + (
-            [] if empty else [rule("not be empty", lambda days: days != NO_DAY)]
-        )
+        return [
+            rule(
+                "be a day between 1900 and 9999",
+                lambda days: (days == NO_DAY) | ((days >= DAY_LOW) & (days <= DAY_HIGH)),
+            )
+        ] + ([] if empty else [rule("not be empty", lambda days: days != NO_DAY)])
     if column.endswith("_at"):
         return [rule("not be empty", lambda instants: instants != NO_TIME)]
     if column == "occurred_minute":
@@ -363,7 +447,12 @@ def _rules(column: str, declared: Column | None) -> list[Check]:
     if declared.kind is Kind.CURRENCY:
         rules.append(rule("be codes of ISO 4217", lambda texts: texts.isin(list(DECIMALS))))
     if declared.kind is Kind.ENUM:
-        rules.append(rule("be one of the contract's values", lambda texts, values=declared.values: texts.isna() | texts.isin(values)))
+        rules.append(
+            rule(
+                "be one of the contract's values",
+                lambda texts, values=declared.values: texts.isna() | texts.isin(values),
+            )
+        )
     return rules
 
 

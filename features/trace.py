@@ -130,10 +130,17 @@ def _nights(entry: Feature, row: int, evidence: Evidence) -> list[dict]:
             since = int(books.overdue_since[segment])
             lines.append(
                 _line(
-                    entry.name, evidence, row, "ledger", int(books.start[segment]), None, balance=int(books.balance[segment]),
-                    arrears=int(books.arrears[segment]), overdue_since=None if since == NO_DAY else date(since),
+                    entry.name,
+                    evidence,
+                    row,
+                    "ledger",
+                    int(books.start[segment]),
+                    None,
+                    balance=int(books.balance[segment]),
+                    arrears=int(books.arrears[segment]),
+                    overdue_since=None if since == NO_DAY else date(since),
                 )
-            )  # fmt: skip
+            )
     return lines
 
 

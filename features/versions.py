@@ -96,7 +96,8 @@ def lineage(frame: pd.DataFrame, key: Sequence[str], table: str = "given") -> Li
     if clashes.size:
         ids = frame["account_id" if "account_id" in frame else "account_no"].iloc[clashes].unique()
         raise ContractError(
-            f"Table {table!r} holds two versions of one key ({', '.join(key)}) with the same known_at in {clashes.size:,} places "
+            f"Table {table!r} holds two versions of one key ({', '.join(key)}) with the same known_at in "
+            f"{clashes.size:,} places "
             f"(accounts {some(list(ids))}). Keep one of them, or give the later one a later known_at."
         )
     return Lineage(superseded_on, head)

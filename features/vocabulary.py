@@ -1,4 +1,6 @@
-"""What a feature may speak of: kinds of event and their columns, facts of an account, units, families, and what stays unsaid."""
+"""What a feature may speak of: kinds of event and their columns, facts of an account, units, families,
+and what stays unsaid.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +23,20 @@ DAY_PARTS = (
     "unknown",
 )  # 22-08, 08-12, 12-18, 18-22 on the portfolio's clock; only the day known
 WEEK_PARTS = ("weekday", "weekend")
-MONTH_PARTS = ("start", "early", "middle", "late", "end")  # days 1-5, 6-13, 14-16, 17-24, 25 on: pay falls at both ends and in the middle
+MONTH_PARTS = (
+    "start",
+    "early",
+    "middle",
+    "late",
+    "end",
+)  # days 1-5, 6-13, 14-16, 17-24, 25 on: pay falls at both ends and in the middle
 COVERS = ("part", "full", "nothing_due")  # a payment against the arrears known on the night of the day it became known
 PROMISE_STATES = ("kept", "broken", "open", "unjudged")
 STATUS_STATES = ("active", "ended")
 ROLLS = ("30", "60", "90")
-DEBTORS_ACTS = frozenset({"right_party", "promise", "refusal", "dispute", "complaint", "paid", "opened", "unsubscribed"})
+DEBTORS_ACTS = frozenset(
+    {"right_party", "promise", "refusal", "dispute", "complaint", "paid", "opened", "unsubscribed"}
+)
 SPEAKABLE_STATUSES = frozenset(
     {"plan", "default", "charged_off"}
 )  # no other status may be given as a reason: health, hardship, third parties, threats
@@ -53,7 +63,9 @@ class Agg(Enum):
     DAYS = "days"
 
 
-PLAIN = frozenset({Agg.COUNT, Agg.ANY, Agg.MONTHS, Agg.DAYS_SINCE_LAST, Agg.DAYS_SINCE_FIRST, Agg.GAP_MEAN, Agg.GAP_STD, Agg.STREAK})
+PLAIN = frozenset(
+    {Agg.COUNT, Agg.ANY, Agg.MONTHS, Agg.DAYS_SINCE_LAST, Agg.DAYS_SINCE_FIRST, Agg.GAP_MEAN, Agg.GAP_STD, Agg.STREAK}
+)
 MEASURED = frozenset({Agg.SUM, Agg.MEAN, Agg.STD, Agg.MAX, Agg.MIN, Agg.LAST})
 BY_ORDER = frozenset({Agg.LAST, Agg.STREAK, Agg.STD})  # depend on which of the events of one day came last
 OF_THE_LEDGER = frozenset({Agg.AT, Agg.MAX, Agg.DAYS})
@@ -93,10 +105,23 @@ EVENTS: dict[str, EventKind] = {
         {"covers": (LEDGER,)},
         says="payments whose net of reversals known before as_of is positive",
     ),
-    "reversals": EventKind("payments", ("payments",), {"amount": "money"}, measure="amount", says="reversals of payments"),
-    "credits": EventKind("payments", ("payments",), {"amount": "money"}, measure="amount", says="non-cash credits, net of known reversals"),
+    "reversals": EventKind(
+        "payments", ("payments",), {"amount": "money"}, measure="amount", says="reversals of payments"
+    ),
+    "credits": EventKind(
+        "payments",
+        ("payments",),
+        {"amount": "money"},
+        measure="amount",
+        says="non-cash credits, net of known reversals",
+    ),
     "charges": EventKind(
-        "balances", ("charges",), {"amount": "money"}, {"kind": CHARGE_KINDS}, "amount", says="charges by their due day, as last known"
+        "balances",
+        ("charges",),
+        {"amount": "money"},
+        {"kind": CHARGE_KINDS},
+        "amount",
+        says="charges by their due day, as last known",
     ),
     "upcoming_charges": EventKind(
         "balances",
@@ -114,7 +139,10 @@ EVENTS: dict[str, EventKind] = {
         says="statements by the system of record, as last known",
     ),
     "rolls": EventKind(
-        "balances", (LEDGER,), classes={"to": ROLLS}, says="nights on which days past due, as known that night, rose to 30, 60 or 90"
+        "balances",
+        (LEDGER,),
+        classes={"to": ROLLS},
+        says="nights on which days past due, as known that night, rose to 30, 60 or 90",
     ),
     "cures": EventKind(
         "balances",
@@ -122,13 +150,22 @@ EVENTS: dict[str, EventKind] = {
         says="nights on which days past due fell to 0 on the news of a payment (a moved due date is not a cure)",
     ),
     LEDGER: EventKind(
-        "balances", (LEDGER,), {"balance": "money", "arrears": "money", "days_past_due": "days"}, says="figures as known on each night"
+        "balances",
+        (LEDGER,),
+        {"balance": "money", "arrears": "money", "days_past_due": "days"},
+        says="figures as known on each night",
     ),
     "contacts": EventKind(
         "contacts",
         ("contacts",),
         {"cost": "money"},
-        {"channel": CHANNELS, "direction": DIRECTIONS, "outcome": OUTCOMES, "day_part": DAY_PARTS, "week_part": WEEK_PARTS},
+        {
+            "channel": CHANNELS,
+            "direction": DIRECTIONS,
+            "outcome": OUTCOMES,
+            "day_part": DAY_PARTS,
+            "week_part": WEEK_PARTS,
+        },
         says="contacts, outbound and inbound unless filtered",
     ),
     "promises": EventKind(

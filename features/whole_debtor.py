@@ -1,8 +1,10 @@
-"""What all accounts of a debtor show by the ledger, the settled and closed ones too: how much was owed before, and how late it was cleared.
+"""What all accounts of a debtor show by the ledger, the settled and closed ones too: how much was owed before,
+and how late it was cleared.
 
-An account is settled once its balance, having been positive, is known to be 0; by payment or by credit. It is late by the days from its
-last due day to the day on which that became known, negative when early; without a billed charge it is neither. Which accounts are the
-debtor's is as known on the night. Where the book of one of them has no ledger, or not through the day before, nothing is said of them all.
+An account is settled once its balance, having been positive, is known to be 0; by payment or by credit. It is late by
+the days from its last due day to the day on which that became known, negative when early; without a billed charge it is
+neither. Which accounts are the debtor's is as known on the night. Where the book of one of them has no ledger, or not
+through the day before, nothing is said of them all.
 """
 
 from __future__ import annotations
@@ -35,18 +37,24 @@ FIGURES = (
     "debtor_days_past_due_max_ever",
     "debtor_accounts_90_days_ever",
 )
-(OWNED, SINCE_OPENED, SETTLED, DATED, LATE, LATE_MEAN, LATE_MAX, LAST_LATE, SINCE_SETTLED, PRINCIPAL, WORST, SEVERE) = range(len(FIGURES))
-OF_LEDGER, OF_DUE_DAYS = slice(SETTLED, None), slice(DATED, LAST_LATE + 1)  # what is unknown without a ledger, without charges
+(OWNED, SINCE_OPENED, SETTLED, DATED, LATE, LATE_MEAN, LATE_MAX, LAST_LATE, SINCE_SETTLED, PRINCIPAL, WORST, SEVERE) = (
+    range(len(FIGURES))
+)
+OF_LEDGER, OF_DUE_DAYS = (
+    slice(SETTLED, None),
+    slice(DATED, LAST_LATE + 1),
+)  # what is unknown without a ledger, without charges
 OWNER_COLUMNS = ("debtor_id", "currency", "opened_on", "principal")
 _NO_SEGMENTS = (np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.int32))
 _NO_CHARGES = (*(np.empty(0, np.int32) for _ in range(3)), np.empty(0, np.bool_))
 
 
 def figures(evidence: Evidence, names: Collection[str] = FIGURES) -> dict[str, np.ndarray]:
-    """Name of FIGURES -> float64 per row; NaN where a debtor has no such account, or a book of the debtor leaves it unknown.
+    """Name of FIGURES -> float64 per row; NaN where a debtor has no such account,
+    or a book of the debtor leaves it unknown.
 
-    Money counts where the currency is this account's. names: those asked for; without one that needs the ledger none is made, and the
-    figures of the ledger mean nothing.
+    Money counts where the currency is this account's. names: those asked for; without one that needs the ledger none is
+    made, and the figures of the ledger mean nothing.
     """
     versions = evidence.accounts_by_version
     debtors = pd.Index(versions["debtor_id"].astype("str").unique())
@@ -78,7 +86,9 @@ def figures(evidence: Evidence, names: Collection[str] = FIGURES) -> dict[str, n
 
 
 def _ledger(evidence: Evidence, account_no: np.ndarray, wanted: bool) -> tuple[np.ndarray, ...]:
-    """Place of each account in the ledger, its segments, and the due days; one account without any where the ledger is not wanted."""
+    """Place of each account in the ledger, its segments, and the due days;
+    one account without any where the ledger is not wanted.
+    """
     none = np.zeros(2, np.int64)
     if not wanted:
         return np.zeros(account_no.size, np.int64), none, *_NO_SEGMENTS, none, none, *_NO_CHARGES
@@ -88,7 +98,9 @@ def _ledger(evidence: Evidence, account_no: np.ndarray, wanted: bool) -> tuple[n
 
 
 def due_days(evidence: Evidence) -> tuple[np.ndarray, ...]:
-    """Spans of the ledger's accounts in the charges, and of each charge: due day, day known, day replaced, whether it is billed."""
+    """Spans of the ledger's accounts in the charges, and of each charge: due day, day known, day replaced,
+    whether it is billed.
+    """
     accounts = evidence.ledger.accounts
     if "charges" not in evidence.tables:
         none = np.zeros(accounts.size, np.int64)
@@ -96,7 +108,9 @@ def due_days(evidence: Evidence) -> tuple[np.ndarray, ...]:
     frame, gone = evidence.arranged("charges"), evidence.gone("charges")
     first, last = spans_of(column(frame, "account_no", np.int64, "charges"), accounts)
     due, known = (column(frame, name, np.int32, "charges") for name in ("due_on", "known_on"))
-    billed = np.isin(classes_of(frame["kind"], CHARGE_KINDS).codes(), [CHARGE_KINDS.index(kind) for kind in BILLED_KINDS])
+    billed = np.isin(
+        classes_of(frame["kind"], CHARGE_KINDS).codes(), [CHARGE_KINDS.index(kind) for kind in BILLED_KINDS]
+    )
     return first, last, due, known, gone if gone.size else np.full(len(frame), NEVER, np.int32), billed
 
 
@@ -122,8 +136,28 @@ def last_due_on(first, last, due_on, known_on, gone_on, billed, night):
 
 
 @compiled
-def _over_debtors(groups, offsets, known_on, gone_on, opened_on, principal, currency, through, has_due_days, place, ledger_offsets, start,
-                  balance, overdue_since, charge_first, charge_last, due_on, charge_known, charge_gone, billed):  # fmt: skip
+def _over_debtors(
+    groups,
+    offsets,
+    known_on,
+    gone_on,
+    opened_on,
+    principal,
+    currency,
+    through,
+    has_due_days,
+    place,
+    ledger_offsets,
+    start,
+    balance,
+    overdue_since,
+    charge_first,
+    charge_last,
+    due_on,
+    charge_known,
+    charge_gone,
+    billed,
+):
     """float64[FIGURES, groups]. groups: (debtor, night, currency); the version rows of a debtor lie at its offsets.
 
     through: last day that the ledger of the row's book holds; has_due_days: whether that book delivers charges.
@@ -156,8 +190,12 @@ def _over_debtors(groups, offsets, known_on, gone_on, opened_on, principal, curr
             are_dated &= has_due_days[row]
             if currency[row] == own_currency and principal[row] != NO_MONEY:
                 largest = found[PRINCIPAL, group]
-                found[PRINCIPAL, group] = float(principal[row]) if np.isnan(largest) else max(largest, float(principal[row]))
-            due = last_due_on(charge_first[account], charge_last[account], due_on, charge_known, charge_gone, billed, night)
+                found[PRINCIPAL, group] = (
+                    float(principal[row]) if np.isnan(largest) else max(largest, float(principal[row]))
+                )
+            due = last_due_on(
+                charge_first[account], charge_last[account], due_on, charge_known, charge_gone, billed, night
+            )
             days = cleared - 1 - due  # a night's news is of the day before
             if due != NO_DAY:
                 dated += 1
@@ -171,7 +209,12 @@ def _over_debtors(groups, offsets, known_on, gone_on, opened_on, principal, curr
                     last = float(days) if np.isnan(last) else max(last, float(days))
                 found[LAST_LATE, group] = last
                 newest = cleared
-        found[OWNED, group], found[SETTLED, group], found[DATED, group], found[LATE, group] = count, settled, dated, late
+        found[OWNED, group], found[SETTLED, group], found[DATED, group], found[LATE, group] = (
+            count,
+            settled,
+            dated,
+            late,
+        )
         found[WORST, group], found[SEVERE, group] = worst, severe
         if dated > 0:
             found[LATE_MEAN, group] = float(late_sum) / float(dated)

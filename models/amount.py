@@ -1,4 +1,5 @@
-"""The amount if recovered, as a share of the balance: one of four ways, the simplest that is not worse in money on later nights.
+"""The amount if recovered, as a share of the balance: one of four ways,
+the simplest that is not worse in money on later nights.
 
 A share has no currency: a yen book and a euro book teach one model. Every share is capped at 1, the balance.
 """
@@ -59,11 +60,19 @@ class AmountHead:
     def interval(self, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Shares between which COVERAGE of the recoveries fell, for accounts of such a predicted share."""
         third = np.searchsorted(np.array(self.edges), share, side="right")
-        return np.clip(share * np.array(self.low)[third], 0.0, 1.0), np.clip(share * np.array(self.high)[third], 0.0, 1.0)
+        return np.clip(share * np.array(self.low)[third], 0.0, 1.0), np.clip(
+            share * np.array(self.high)[third], 0.0, 1.0
+        )
 
     def card(self) -> dict[str, Any]:
         plain = {name: getattr(self, name) for name in ("kind", "smearing", "factor")}
-        return {**plain, "shares": dict(self.shares), "edges": list(self.edges), "low": list(self.low), "high": list(self.high)}
+        return {
+            **plain,
+            "shares": dict(self.shares),
+            "edges": list(self.edges),
+            "low": list(self.low),
+            "high": list(self.high),
+        }
 
     @classmethod
     def from_card(cls, card: Mapping[str, Any], text: str | None) -> AmountHead:
@@ -74,7 +83,9 @@ class AmountHead:
 
 @dataclass(frozen=True)
 class Recoveries:
-    """What the fit window recovered: share (NaN where not), money in reporting units per row, balance in reporting units."""
+    """What the fit window recovered: share (NaN where not), money in reporting units per row,
+    balance in reporting units.
+    """
 
     share: np.ndarray
     money: np.ndarray
@@ -87,7 +98,9 @@ class Recoveries:
 
 @dataclass(frozen=True)
 class Later:
-    """The trial's nights: rows early enough to teach on, later rows to judge on, and P(recovered) of the later rows by an early booster."""
+    """The trial's nights: rows early enough to teach on, later rows to judge on,
+    and P(recovered) of the later rows by an early booster.
+    """
 
     early: np.ndarray
     later: np.ndarray
@@ -97,9 +110,11 @@ class Later:
 def fit_amount(
     window: FitWindow, found: Recoveries, chance: np.ndarray, trial: Later | None, like: Mapping[str, Any] | None
 ) -> tuple[AmountHead, dict[str, Any]]:
-    """The head, and how it was chosen: {"kind", "trees", "trial": per kind the money captured and the money off per tenth}.
+    """The head, and how it was chosen: {"kind", "trees", "trial":
+    per kind the money captured and the money off per tenth}.
 
-    chance: calibrated out-of-fold P(recovered) of every row, for the money factor. like: an earlier choice to repeat without a trial.
+    chance: calibrated out-of-fold P(recovered) of every row, for the money factor. like: an earlier choice to repeat
+    without a trial.
     """
     portfolio = window.cohort["portfolio"].astype("str")
     chosen = dict(like) if like else _tried(window, found, portfolio, trial)  # pyrefly: ignore[bad-argument-type]: without `like` there is a trial
@@ -115,7 +130,9 @@ def regrown(head: AmountHead, window: FitWindow, found: Recoveries, trees: int) 
     return replace(head, booster=window.grow(OBJECTIVES[head.kind], _target(head.kind, found), found.rows, trees))
 
 
-def _grown(window: FitWindow, found: Recoveries, portfolio: pd.Series, kind: str, trees: int) -> tuple[AmountHead, np.ndarray]:
+def _grown(
+    window: FitWindow, found: Recoveries, portfolio: pd.Series, kind: str, trees: int
+) -> tuple[AmountHead, np.ndarray]:
     """The head on all rows, and the share of every row by a head that never saw its debtor."""
     rows = found.rows
     shares = _shares_by_portfolio(found, rows, portfolio, window.weight)
@@ -123,7 +140,9 @@ def _grown(window: FitWindow, found: Recoveries, portfolio: pd.Series, kind: str
         unseen = np.zeros(len(rows))
         for fold in np.unique(window.folds):
             held = window.folds == fold
-            unseen[held] = mean_shares(_shares_by_portfolio(found, rows & ~held, portfolio, window.weight), portfolio[held])
+            unseen[held] = mean_shares(
+                _shares_by_portfolio(found, rows & ~held, portfolio, window.weight), portfolio[held]
+            )
         return AmountHead(kind, shares, None), unseen
     target = _target(kind, found)
     booster, logs = window.grow_and_score(OBJECTIVES[kind], target, rows, trees)
@@ -132,7 +151,9 @@ def _grown(window: FitWindow, found: Recoveries, portfolio: pd.Series, kind: str
 
 
 def _tried(window: FitWindow, found: Recoveries, portfolio: pd.Series, trial: Later) -> dict[str, Any]:
-    """Each way taught on early nights and judged on later ones: the simplest within one standard error of the most money captured."""
+    """Each way taught on early nights and judged on later ones:
+    the simplest within one standard error of the most money captured.
+    """
     early, later, rows = trial.early & found.rows, trial.later & found.rows, trial.later
     trees = {MEAN_SHARE: 0}
     shares = {MEAN_SHARE: mean_shares(_shares_by_portfolio(found, early, portfolio, window.weight), portfolio)[rows]}
@@ -143,7 +164,9 @@ def _tried(window: FitWindow, found: Recoveries, portfolio: pd.Series, trial: La
         smearing = _smearing(kind, found.share[early], own, window.weight[early])
         return counted, np.exp(raw_scores(booster, window.numbers[rows])) * smearing
 
-    for kind, (counted, share) in zip(OBJECTIVES, side_by_side(*(lambda kind=kind: tried(kind) for kind in OBJECTIVES)), strict=True):
+    for kind, (counted, share) in zip(
+        OBJECTIVES, side_by_side(*(lambda kind=kind: tried(kind) for kind in OBJECTIVES)), strict=True
+    ):
         trees[kind], shares[kind] = counted, share
     night = pd.factorize(window.as_of[rows], sort=True)[0]
     debtor = pd.factorize(window.cohort["debtor_id"][rows])[0]
@@ -170,13 +193,21 @@ def mean_shares(shares: Mapping[str, float], portfolio: pd.Series) -> np.ndarray
     return values[names.codes]
 
 
-def _shares_by_portfolio(found: Recoveries, rows: np.ndarray, portfolio: pd.Series, weight: np.ndarray) -> dict[str, float]:
+def _shares_by_portfolio(
+    found: Recoveries, rows: np.ndarray, portfolio: pd.Series, weight: np.ndarray
+) -> dict[str, float]:
     """Recovered money ÷ balance of the recovered rows: the share that adds up to the money."""
     held = pd.DataFrame(
-        {"portfolio": portfolio[rows].to_numpy(), "money": (found.money * weight)[rows], "balance": (found.balance * weight)[rows]}
+        {
+            "portfolio": portfolio[rows].to_numpy(),
+            "money": (found.money * weight)[rows],
+            "balance": (found.balance * weight)[rows],
+        }
     )
     overall = held["money"].sum() / held["balance"].sum() if held["balance"].sum() > 0 else 0.5
-    sums = held.groupby("portfolio", sort=True).agg(money=("money", "sum"), balance=("balance", "sum"), rows=("money", "size"))
+    sums = held.groupby("portfolio", sort=True).agg(
+        money=("money", "sum"), balance=("balance", "sum"), rows=("money", "size")
+    )
     mixed = PRIOR_RECOVERIES * sums["balance"] / sums["rows"]
     share = (sums["money"] + mixed * overall) / (sums["balance"] + mixed)
     return {"": float(overall), **{str(name): float(value) for name, value in share.items()}}
@@ -204,7 +235,9 @@ def _captured(expected: np.ndarray, money: np.ndarray, night: np.ndarray) -> np.
 
 
 def _money_off(expected: np.ndarray, money: np.ndarray) -> float:
-    """Sum over tenths of expected money of |realised - predicted|, as a share of the realised, once the whole agrees."""
+    """Sum over tenths of expected money of |realised - predicted|, as a share of the realised,
+    once the whole agrees.
+    """
     if expected.sum() <= 0 or money.sum() <= 0:
         return 0.0
     scaled = expected * (money.sum() / expected.sum())
@@ -213,10 +246,14 @@ def _money_off(expected: np.ndarray, money: np.ndarray) -> float:
     return float(np.abs(gap).sum() / money.sum())
 
 
-def _money_factor(chance: np.ndarray, share: np.ndarray, found: Recoveries, debtors: pd.Series, weight: np.ndarray) -> float:
-    """The factor on the share at which P x amount adds up to the realised money, drawn towards 1 by its own uncertainty.
+def _money_factor(
+    chance: np.ndarray, share: np.ndarray, found: Recoveries, debtors: pd.Series, weight: np.ndarray
+) -> float:
+    """The factor on the share at which P x amount adds up to the realised money,
+    drawn towards 1 by its own uncertainty.
 
-    Uncertainty by debtor: the variance of log(realised ÷ predicted) from the debtors' own differences, against LEVEL_SD squared.
+    Uncertainty by debtor: the variance of log(realised ÷ predicted) from the debtors' own differences, against LEVEL_SD
+    squared.
     """
     exposure, realised = chance * found.balance * weight, found.money * weight
     if realised.sum() <= 0 or exposure.sum() <= 0:
@@ -235,7 +272,9 @@ def _money_factor(chance: np.ndarray, share: np.ndarray, found: Recoveries, debt
 
 
 def _with_interval(head: AmountHead, unseen: np.ndarray, found: Recoveries) -> AmountHead:
-    """Split-conformal: quantiles of realised ÷ predicted share on debtors not fitted on, by third of the predicted share."""
+    """Split-conformal: quantiles of realised ÷ predicted share on debtors not fitted on,
+    by third of the predicted share.
+    """
     rows = found.rows
     predicted, ratio = unseen[rows], found.share[rows] / unseen[rows]
     if len(predicted) < 60:

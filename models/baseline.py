@@ -1,4 +1,6 @@
-"""What every model must beat, and what scores when there is none: orders anyone could keep, the age-band table, a logistic scorecard."""
+"""What every model must beat, and what scores when there is none: orders anyone could keep, the age-band table,
+a logistic scorecard.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +19,16 @@ from models.folder import CARD_FILE, card_bytes, digest, write_folder
 from models.money import MoneyScale
 
 AGE_BAND_TABLE: Final = "age_bands"
-# Its own bands of days past due, not the buckets of reports (features.cohort.BUCKETS): they part a year from half a year, where old debt
-# goes on losing worth, and models kept with their cells are read by them.
+# Its own bands of days past due, not the buckets of reports (features.cohort.BUCKETS): they part a year from half a
+# year, where old debt goes on losing worth, and models kept with their cells are read by them.
 LATE_EDGES = (1, 31, 61, 91, 181, 366)  # first day past due of each band after "not past due"
 LATE_NAMES = ("0", "1-30", "31-60", "61-90", "91-180", "181-365", "366+")
 PLACED_EDGES = (0, 8, 15, 31, 61, 91, 181, 366)  # first day since placement of each band after "not placed"
 PLACED_NAMES = ("not placed", "0-7", "8-14", "15-30", "31-60", "61-90", "91-180", "181-365", "366+")
 ALL = ""  # the row of all portfolios, read for a portfolio not named
 PRIOR_DEBTORS = 20.0  # debtors' worth of the wider cell mixed into a narrower one
-# Without a single label: rates by late band in the order of magnitude the trade reports (fresh arrears cure, old debt rarely pays),
-# over about a month. They rank, they do not measure: the version says `prior`.
+# Without a single label: rates by late band in the order of magnitude the trade reports (fresh arrears cure, old debt
+# rarely pays), over about a month. They rank, they do not measure: the version says `prior`.
 PRIOR_RATES = (0.30, 0.40, 0.25, 0.15, 0.08, 0.04, 0.02)
 PRIOR_SHARES = (0.5, 0.6, 0.4, 0.3, 0.2, 0.12, 0.08)
 SCORECARD_PULL = 10.0  # ridge of the scorecard's slopes, in rows
@@ -56,10 +58,16 @@ def placement_band(cohort: pd.DataFrame) -> np.ndarray:
 
 
 def plain_orders(cohort: pd.DataFrame, unit: np.ndarray) -> dict[str, np.ndarray]:
-    """Scores whose descending order is what a team without a model does; unit: reporting units per minor unit, row by row."""
+    """Scores whose descending order is what a team without a model does; unit: reporting units per minor unit,
+    row by row.
+    """
     night = cohort["as_of"].to_numpy().astype(np.float64)
     placed = cohort["placed_on"].to_numpy().astype(np.float64)
-    opened = cohort["opened_on"].to_numpy().astype(np.float64) if "opened_on" in cohort else np.full(len(cohort), float(NO_DAY))
+    opened = (
+        cohort["opened_on"].to_numpy().astype(np.float64)
+        if "opened_on" in cohort
+        else np.full(len(cohort), float(NO_DAY))
+    )
     # By age, so that rows of several nights compare too; never placed comes after every placement, newest opened first.
     newest = np.where(placed == NO_DAY, np.minimum(opened - night, 0.0) - 1e6, placed - night)
     return {
@@ -74,7 +82,8 @@ class AgeBandTable:
     """Rates by portfolio x late band x band of days since placement, each cell mixed with the wider one it lies in.
 
     portfolios   names in order, "" (all) first
-    recovered, share, defaulted   nested lists [portfolio][late band][placement band]; defaulted None where nobody could default
+    recovered, share, defaulted   nested lists [portfolio][late band][placement band]; defaulted None where nobody could
+                                  default
     """
 
     portfolios: tuple[str, ...]
@@ -89,7 +98,9 @@ class AgeBandTable:
     kind: ClassVar[Literal["age_bands"]] = AGE_BAND_TABLE
 
     @classmethod
-    def fit(cls, labels: pd.DataFrame, cohort: pd.DataFrame, money: MoneyScale, *, default_dpd: int, horizon_days: int) -> AgeBandTable:
+    def fit(
+        cls, labels: pd.DataFrame, cohort: pd.DataFrame, money: MoneyScale, *, default_dpd: int, horizon_days: int
+    ) -> AgeBandTable:
         """Count the rows whose label is known. Without any, use `prior`."""
         names = (ALL, *sorted(cohort["portfolio"].astype("str").unique()))
         cells = _cells(cohort, names)
@@ -98,17 +109,25 @@ class AgeBandTable:
         unit = money.per_minor(cohort["currency"])
         balance = cohort["balance"].to_numpy(dtype=np.float64) * unit
         amount = labels["recovered_amount"].to_numpy(dtype=np.float64) * unit
-        paid = np.where((recovered == 1) & (balance > 0), np.minimum(amount / np.where(balance > 0, balance, 1.0), 1.0), np.nan)
+        paid = np.where(
+            (recovered == 1) & (balance > 0), np.minimum(amount / np.where(balance > 0, balance, 1.0), 1.0), np.nan
+        )
         shares = _smoothed(paid, balance, cells, cohort["debtor_id"], len(names))
         outcome = labels["defaulted"].to_numpy(dtype=np.float64)
-        defaults = _smoothed(outcome, np.ones(len(cohort)), cells, cohort["debtor_id"], len(names)) if (outcome == 1).any() else None
+        defaults = (
+            _smoothed(outcome, np.ones(len(cohort)), cells, cohort["debtor_id"], len(names))
+            if (outcome == 1).any()
+            else None
+        )
         return cls(names, rates, shares, defaults, default_dpd, horizon_days)
 
     @classmethod
     def prior(cls, *, default_dpd: int, horizon_days: int) -> AgeBandTable:
         """Documented rates for a book without a single label: they put fresh arrears first and claim no more."""
         wide = (1, len(LATE_NAMES), len(PLACED_NAMES))
-        rates, shares = (np.broadcast_to(np.array(row)[None, :, None], wide).copy() for row in (PRIOR_RATES, PRIOR_SHARES))
+        rates, shares = (
+            np.broadcast_to(np.array(row)[None, :, None], wide).copy() for row in (PRIOR_RATES, PRIOR_SHARES)
+        )
         return cls((ALL,), rates, shares, None, default_dpd, horizon_days, is_prior=True)
 
     def predict(self, matrix: pd.DataFrame, cohort: pd.DataFrame) -> pd.DataFrame:
@@ -132,7 +151,9 @@ class AgeBandTable:
         return _logit(self.recovered[self._place(cohort)])
 
     def contributions(self, matrix: pd.DataFrame, cohort: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
-        """How far the portfolio, then the late band in it, then the placement band in that, move the log-odds; exact."""
+        """How far the portfolio, then the late band in it, then the placement band in that, move the log-odds;
+        exact.
+        """
         portfolio, late, band = self._place(cohort)
         base = np.full(len(cohort), _logit(self.recovered[0].mean()))
         book = _logit(self.recovered[portfolio].mean(axis=(1, 2)))
@@ -177,7 +198,14 @@ class AgeBandTable:
         card = json.loads(files[CARD_FILE])
         defaulted = None if card["defaulted"] is None else np.array(card["defaulted"])
         tables = np.array(card["recovered"]), np.array(card["share"]), defaulted
-        return cls(tuple(card["portfolios"]), *tables, card["default_dpd"], card["horizon_days"], card["is_prior"], card["facts"])
+        return cls(
+            tuple(card["portfolios"]),
+            *tables,
+            card["default_dpd"],
+            card["horizon_days"],
+            card["is_prior"],
+            card["facts"],
+        )
 
     def _place(self, cohort: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return _cells(cohort, self.portfolios)
@@ -208,7 +236,9 @@ class Scorecard:
         )
         spreads = np.where(spreads > 0, spreads, 1.0)
         columns = _card_columns(held, centres, spreads)
-        intercept, slopes = bounded_logit(columns, recovered, weight, usual=np.zeros(len(columns)), pull=SCORECARD_PULL, least=-np.inf)
+        intercept, slopes = bounded_logit(
+            columns, recovered, weight, usual=np.zeros(len(columns)), pull=SCORECARD_PULL, least=-np.inf
+        )
         return cls(used, centres, spreads, intercept, slopes)
 
     def probability(self, numbers: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
@@ -220,7 +250,9 @@ class Scorecard:
 
 
 def _card_columns(held: np.ndarray, centres: np.ndarray, spreads: np.ndarray) -> np.ndarray:
-    """[2 x fields, rows]: each field bent by arcsinh (long tails) and standardised with 0 for missing, then the marks of missing."""
+    """[2 x fields, rows]: each field bent by arcsinh (long tails) and standardised with 0 for missing,
+    then the marks of missing.
+    """
     missing = np.isnan(held.T)
     bent = np.arcsinh(held.T - centres[:, None]) / spreads[:, None]
     return np.concatenate([np.where(missing, 0.0, bent), missing.astype(np.float64)])
@@ -233,9 +265,14 @@ def _cells(cohort: pd.DataFrame, names: tuple[str, ...]) -> tuple[np.ndarray, np
 
 
 def _smoothed(
-    value: np.ndarray, size: np.ndarray, cells: tuple[np.ndarray, np.ndarray, np.ndarray], debtors: pd.Series, portfolios: int
+    value: np.ndarray,
+    size: np.ndarray,
+    cells: tuple[np.ndarray, np.ndarray, np.ndarray],
+    debtors: pd.Series,
+    portfolios: int,
 ) -> np.ndarray:
-    """Mean of `value` (weighted by `size`) per cell: overall -> late band -> portfolio x late band -> cell, each mixed into the next.
+    """Mean of `value` (weighted by `size`) per cell: overall -> late band -> portfolio x late band -> cell,
+    each mixed into the next.
 
     A cell counts as many debtors as it has; PRIOR_DEBTORS of the wider one are added. NaN values take no part.
     """
@@ -256,7 +293,8 @@ def _smoothed(
     late_rates = mixed(late, wide[1], np.full(wide[1], overall))
     bands = mixed(late * wide[2] + band, wide[1] * wide[2], np.repeat(late_rates, wide[2])).reshape(wide[1:])
     by_late = mixed(portfolio * wide[1] + late, wide[0] * wide[1], np.tile(late_rates, wide[0])).reshape(wide[:2])
-    # A narrow cell leans on its portfolio x late band, moved by what the placement band does in that late band everywhere.
+    # A narrow cell leans on its portfolio x late band, moved by what the placement band does in
+    # that late band everywhere.
     lean = np.clip(by_late[:, :, None] * (bands / np.maximum(late_rates[:, None], 1e-9))[None], 1e-6, 1 - 1e-6)
     keys = (portfolio * wide[1] + late) * wide[2] + band
     table = mixed(keys, int(np.prod(wide)), lean.ravel()).reshape(wide)

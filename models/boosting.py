@@ -1,4 +1,6 @@
-"""LightGBM under our rules: one thread a booster, fixed order of work, binned once, folds by debtor, trees counted on later nights."""
+"""LightGBM under our rules: one thread a booster, fixed order of work, binned once, folds by debtor,
+trees counted on later nights.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,11 @@ from models.split import debtor_folds, later_part
 FOLDS = 2  # out-of-fold scores: every row is scored by a booster that never saw its debtor; 3 and 5 calibrate no better
 TREES_AT_ONCE = 20  # of the fast contributions: their rounding grows with the trees
 PATIENCE = 30  # rounds without a gain before growing stops
-MOST_THREADS = (4, 2, 1)  # side by side, by depth of nesting: each may hold rows of its own, and memory is not to grow with the cores
+MOST_THREADS = (
+    4,
+    2,
+    1,
+)  # side by side, by depth of nesting: each may hold rows of its own, and memory is not to grow with the cores
 MOST_SEED = 2**31 - 1
 OURS = ("min_events", "recency_half_life_days", "seeds")  # settings that are not LightGBM's
 FIXED = {
@@ -29,7 +35,8 @@ FIXED = {
     "deterministic": True,
     "force_col_wise": True,  # LightGBM would time both ways and choose: not the same choice twice
     "feature_pre_filter": False,
-    "enable_bundle": False,  # bundling and sparse storage only pay on one-hot columns; ours train a quarter faster without
+    # bundling and sparse storage only pay on one-hot columns; ours train a quarter faster without
+    "enable_bundle": False,
     "is_enable_sparse": False,
     "verbosity": -1,
 }
@@ -39,11 +46,12 @@ _here = threading.local()  # of a thread that side_by_side began: how deep it li
 
 
 def side_by_side(*work: Callable[[], Any]) -> list[Any]:
-    """What each call gives, in their order, done on as many threads as this process may use cores, at most MOST_THREADS.
+    """What each call gives, in their order, done on as many threads as this process may use cores,
+    at most MOST_THREADS.
 
-    For calls that do not depend on each other and spend their time in compiled code that lets other threads run (growing, scoring,
-    draws). Each is single-threaded in itself, so no bit depends on how many run. The first call that fails is raised. An interrupt is
-    obeyed at once: what waits is dropped, what grows stops at its next tree.
+    For calls that do not depend on each other and spend their time in compiled code that lets other threads run
+    (growing, scoring, draws). Each is single-threaded in itself, so no bit depends on how many run. The first call that
+    fails is raised. An interrupt is obeyed at once: what waits is dropped, what grows stops at its next tree.
     """
     depth, stopped = getattr(_here, "began", (0, None))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -75,7 +83,8 @@ def booster_of(text: str) -> lightgbm.Booster:
 def together(boosters: Sequence[lightgbm.Booster]) -> lightgbm.Booster:
     """One booster whose raw score is the mean of theirs: all their trees, each leaf a share of what it was.
 
-    LightGBM has no mean of boosters, but its text is a head, trees that are added up, and a tail; so contributions stay exact as well.
+    LightGBM has no mean of boosters, but its text is a head, trees that are added up, and a tail; so contributions stay
+    exact as well.
     """
     texts = [booster.model_to_string() for booster in boosters]
     head, tail = texts[0][: texts[0].index("Tree=0")], texts[0][texts[0].index("end of trees") :]
@@ -105,8 +114,9 @@ def exact_contributions(booster: lightgbm.Booster, numbers: np.ndarray) -> np.nd
 def portfolio_contributions(booster: lightgbm.Booster, numbers: np.ndarray) -> np.ndarray:
     """The same numbers for many rows at once, some three times faster at 20,000 rows; slower below some hundreds.
 
-    WOODELF adds up in single precision, which over all trees of a model can be off by more than the 1e-6 we allow; so it is given
-    TREES_AT_ONCE at a time and the parts are added in double precision (`python -m benchmarks.models` prints both differences).
+    WOODELF adds up in single precision, which over all trees of a model can be off by more than the 1e-6 we allow; so
+    it is given TREES_AT_ONCE at a time and the parts are added in double precision (`python -m benchmarks.models`
+    prints both differences).
     """
     from woodelf import WoodelfExplainer
 
@@ -144,7 +154,9 @@ class FitWindow:
         ).construct()
 
     def with_settings(self, settings: Mapping[str, Any], seed: int | None = None) -> FitWindow:
-        """The same rows and folds, binned as they are, under other settings or another seed of growth (max_bin stays)."""
+        """The same rows and folds, binned as they are, under other settings or another seed of
+        growth (max_bin stays).
+        """
         other = copy.copy(self)
         other.settings, other.seed = settings, self.seed if seed is None else seed
         other._read_settings()
@@ -155,7 +167,8 @@ class FitWindow:
         return booster_of(self._grown(objective, target, rows, trees).model_to_string())
 
     def early_and_later(self, rows: np.ndarray, events: np.ndarray, gap_days: int) -> tuple[np.ndarray, np.ndarray]:
-        """(early, later) of `rows`: later = the newest nights with a fifth of the events, early = nights a gap before them.
+        """(early, later) of `rows`: later = the newest nights with a fifth of the events,
+        early = nights a gap before them.
 
         Where the window is too short for a gap, one fold of debtors stands in for the later nights.
         """
@@ -169,8 +182,14 @@ class FitWindow:
     ) -> tuple[int, lightgbm.Booster]:
         """Rounds until the later rows stopped gaining, and the booster of that many rounds grown on the early rows."""
         stop = lightgbm.early_stopping(PATIENCE, first_metric_only=True, verbose=False)
-        sets = {"valid_sets": [self._part(later, target)], "valid_names": ["later"], "callbacks": [stop, _unless_stopped]}
-        grown = lightgbm.train({**self.params, **objective}, self._part(early, target), num_boost_round=self.most_trees, **sets)
+        sets = {
+            "valid_sets": [self._part(later, target)],
+            "valid_names": ["later"],
+            "callbacks": [stop, _unless_stopped],
+        }
+        grown = lightgbm.train(
+            {**self.params, **objective}, self._part(early, target), num_boost_round=self.most_trees, **sets
+        )
         trees = max(int(grown.best_iteration), 1)
         return trees, booster_of(grown.model_to_string(num_iteration=trees))
 
@@ -183,8 +202,12 @@ class FitWindow:
         )
         return whole, scores
 
-    def out_of_fold(self, objective: Mapping[str, Any], target: np.ndarray, rows: np.ndarray, trees: int) -> tuple[np.ndarray, np.ndarray]:
-        """(raw scores of all rows, each by a booster grown on `rows` of other debtors; the gain of each column in those boosters)."""
+    def out_of_fold(
+        self, objective: Mapping[str, Any], target: np.ndarray, rows: np.ndarray, trees: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(raw scores of all rows, each by a booster grown on `rows` of other debtors;
+        the gain of each column in those boosters).
+        """
 
         def unseen(fold: int) -> tuple[np.ndarray, np.ndarray]:
             held = self.folds == fold
@@ -197,7 +220,9 @@ class FitWindow:
             gain += gained
         return scores, gain
 
-    def _grown(self, objective: Mapping[str, Any], target: np.ndarray, rows: np.ndarray, trees: int) -> lightgbm.Booster:
+    def _grown(
+        self, objective: Mapping[str, Any], target: np.ndarray, rows: np.ndarray, trees: int
+    ) -> lightgbm.Booster:
         """One booster, or the mean of `seeds` of them."""
 
         def one(seed: int) -> lightgbm.Booster:
@@ -206,7 +231,9 @@ class FitWindow:
 
         if self.seeds == 1:
             return one(self.params["seed"])
-        return together(side_by_side(*(lambda step=step: one((self.seed + step) % MOST_SEED) for step in range(self.seeds))))
+        return together(
+            side_by_side(*(lambda step=step: one((self.seed + step) % MOST_SEED) for step in range(self.seeds)))
+        )
 
     def _read_settings(self) -> None:
         own = {key: value for key, value in self.settings.items() if key not in (*OURS, "n_estimators")}
@@ -223,7 +250,9 @@ class FitWindow:
 
 
 def row_weights(cohort: pd.DataFrame, half_life_days: float | None) -> np.ndarray:
-    """Sampling weight (column `weight`, 1 where absent) x recency (half as much per half_life_days), scaled to mean 1."""
+    """Sampling weight (column `weight`, 1 where absent) x recency (half as much per half_life_days),
+    scaled to mean 1.
+    """
     weight = cohort["weight"].to_numpy(dtype=np.float64) if "weight" in cohort else np.ones(len(cohort))
     if half_life_days:
         age = cohort["as_of"].max() - cohort["as_of"].to_numpy()

@@ -1,7 +1,9 @@
-"""Strictly increasing maps from a booster's raw log-odds to honest log-odds: sigmoid, beta or monotone spline, chosen by log loss.
+"""Strictly increasing maps from a booster's raw log-odds to honest log-odds: sigmoid, beta or monotone spline,
+chosen by log loss.
 
-All three are `intercept + sum of slope x basis(raw)` with every slope at least MIN_SLOPE and every basis not decreasing, the sum of
-them strictly increasing: distinct scores stay distinct and the order inside a portfolio never changes. Isotonic maps do neither.
+All three are `intercept + sum of slope x basis(raw)` with every slope at least MIN_SLOPE and every basis not
+decreasing, the sum of them strictly increasing: distinct scores stay distinct and the order inside a portfolio never
+changes. Isotonic maps do neither.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ RECENT_DAYS = 92  # nights that speak for the present level
 
 @dataclass(frozen=True)
 class Calibrator:
-    """raw log-odds -> log-odds. intercepts: portfolio -> shift from its newest matured nights; 0 for a portfolio not named."""
+    """raw log-odds -> log-odds. intercepts: portfolio -> shift from its newest matured nights;
+    0 for a portfolio not named.
+    """
 
     kind: str
     knots: tuple[float, ...]
@@ -73,7 +77,9 @@ def log_loss(level: np.ndarray, outcome: np.ndarray, weight: np.ndarray) -> floa
 
 
 def fit_map(kind: str, raw: np.ndarray, outcome: np.ndarray, weight: np.ndarray) -> Calibrator:
-    """One map by penalised maximum likelihood; the penalty (one row's worth) holds slopes near 1 where the data are silent."""
+    """One map by penalised maximum likelihood; the penalty (one row's worth) holds slopes near
+    1 where the data are silent.
+    """
     knots = tuple(float(knot) for knot in np.unique(np.quantile(raw, KNOT_QUANTILES))) if kind == "spline" else ()
     columns = np.stack(_basis(kind, knots, raw), axis=0)
     usual = np.full(len(columns), 0.5 if kind == "beta" else 1.0)
@@ -82,7 +88,9 @@ def fit_map(kind: str, raw: np.ndarray, outcome: np.ndarray, weight: np.ndarray)
 
 
 def choose_map(raw: np.ndarray, outcome: np.ndarray, weight: np.ndarray, folds: np.ndarray) -> Calibrator:
-    """The map with the least log loss on debtors it was not fitted on; a richer kind only where it is better by WORTH a row."""
+    """The map with the least log loss on debtors it was not fitted on;
+    a richer kind only where it is better by WORTH a row.
+    """
     best, least = KINDS[0], np.inf
     for kind in KINDS:
         losses, shares = [], []
@@ -118,10 +126,11 @@ def with_recent_levels(
 def bounded_logit(
     columns: np.ndarray, outcome: np.ndarray, weight: np.ndarray, *, usual: np.ndarray, pull: float, least: float
 ) -> tuple[float, np.ndarray]:
-    """Logistic regression on [columns, rows] with slopes not below `least` and a ridge `pull` towards `usual`; (intercept, slopes).
+    """Logistic regression on [columns, rows] with slopes not below `least` and a ridge `pull` towards `usual`;
+    (intercept, slopes).
 
-    Damped Newton steps over the slopes that are not held at their bound: the function is convex, so this is the one answer. Sums run
-    along contiguous rows without BLAS, so the bits do not depend on its threads.
+    Damped Newton steps over the slopes that are not held at their bound: the function is convex, so this is the one
+    answer. Sums run along contiguous rows without BLAS, so the bits do not depend on its threads.
     """
     columns = np.ascontiguousarray(columns)
     bound = np.concatenate([[-np.inf], np.full(len(usual), least)])
@@ -160,7 +169,12 @@ def bounded_logit(
 
 
 def _penalised(
-    theta: np.ndarray, columns: np.ndarray, outcome: np.ndarray, weight: np.ndarray, ridge: np.ndarray, centre: np.ndarray
+    theta: np.ndarray,
+    columns: np.ndarray,
+    outcome: np.ndarray,
+    weight: np.ndarray,
+    ridge: np.ndarray,
+    centre: np.ndarray,
 ) -> tuple[float, np.ndarray]:
     level = np.full(len(outcome), theta[0])
     for slope, column in zip(theta[1:], columns, strict=True):

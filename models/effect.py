@@ -1,9 +1,11 @@
-"""What working an account adds: its effect on the log-odds of paying, learnt from the contact log and guarded until a draw proves it.
+"""What working an account adds: its effect on the log-odds of paying,
+learnt from the contact log and guarded until a draw proves it.
 
 A logistic R-learner (Nie and Wager, Biometrika 2021; Robinson, Econometrica 1988): an account pays with chance
-expit(f(X) + (T - e(X)) x theta(X)), where T is whether it was worked, e(X) the chance of that, f(X) the log-odds of paying whoever decides.
-f and e are boosted out of fold, so that no account's own outcome speaks for it; then theta is boosted in that likelihood. What collectors
-prefer falls out with e, what accounts pay anyway with f, and the small trees are spent on what work changes.
+expit(f(X) + (T - e(X)) x theta(X)), where T is whether it was worked, e(X) the chance of that, f(X) the log-odds of
+paying whoever decides. f and e are boosted out of fold, so that no account's own outcome speaks for it; then theta is
+boosted in that likelihood. What collectors prefer falls out with e, what accounts pay anyway with f, and the small
+trees are spent on what work changes.
 """
 
 from __future__ import annotations
@@ -22,7 +24,13 @@ from models.calibration import expit
 from models.lesson import Lesson, Teaching
 
 TREES = 120
-SETTINGS = {"num_leaves": 6, "learning_rate": 0.05, "min_child_samples": 200, "lambda_l2": 5.0, "seeds": 1}  # over those of the params
+SETTINGS = {
+    "num_leaves": 6,
+    "learning_rate": 0.05,
+    "min_child_samples": 200,
+    "lambda_l2": 5.0,
+    "seeds": 1,
+}  # over those of the params
 NUISANCE_TREES = 120
 BINARY = {"objective": "binary", "metric": "binary_logloss"}
 LEAST_CHANCE = 0.02  # of being worked and of being left, as the learner takes it: none of its rows is all but certain
@@ -35,7 +43,8 @@ BANDS, BAND_FROM = ("little", "some", "much"), (0.05, 0.10)  # of what work adds
 
 @dataclass(frozen=True)
 class Guard:
-    """How much of the learnt effect is believed: level + slope x (theta - its mean over the rows that taught it), never below 0.
+    """How much of the learnt effect is believed: level + slope x (theta - its mean over the rows that taught it),
+    never below 0.
 
     Both in log-odds. Below 1 the slope shrinks what the log alone says; the arms of a draw give both their own values.
     """
@@ -44,12 +53,16 @@ class Guard:
     slope: float
 
     def guarded(self, theta: np.ndarray) -> np.ndarray:
-        """theta: centred. An account is never said to be harmed: what looks like harm was none where it could be checked."""
+        """theta: centred. An account is never said to be harmed:
+        what looks like harm was none where it could be checked.
+        """
         return np.maximum(0.0, self.level + self.slope * theta)
 
 
 UNPROVEN_GUARD = Guard(0.2, 0.6)
-PLAIN_GUARD = Guard(UNPROVEN_GUARD.level, 0.0)  # the same effect on the log-odds for all: the order is that of amount x p(1 - p)
+PLAIN_GUARD = Guard(
+    UNPROVEN_GUARD.level, 0.0
+)  # the same effect on the log-odds for all: the order is that of amount x p(1 - p)
 
 
 @dataclass(frozen=True)
@@ -70,7 +83,9 @@ class EffectHead:
         return self.start - self.mean + raw_scores(self.booster, numbers)
 
     def contributions(self, numbers: np.ndarray) -> np.ndarray:
-        """Exact contributions (TreeSHAP) of every column to `theta`, [rows, columns + 1], the base last; they add up to it."""
+        """Exact contributions (TreeSHAP) of every column to `theta`, [rows, columns + 1], the base last;
+        they add up to it.
+        """
         found = exact_contributions(self.booster, numbers)
         found[:, -1] += self.start - self.mean
         return found
@@ -113,7 +128,8 @@ class Trials:
         if min(debtors) < teaching.settings["min_events"]:
             return None
         usual, level = side_by_side(
-            lambda: expit(_unseen(window, np.where(rows, worked, 0.0), rows)), lambda: _unseen(window, np.where(rows, paid, 0.0), rows)
+            lambda: expit(_unseen(window, np.where(rows, worked, 0.0), rows)),
+            lambda: _unseen(window, np.where(rows, paid, 0.0), rows),
         )
         usual = np.clip(usual, LEAST_CHANCE, 1 - LEAST_CHANCE)
         return cls(rows, worked[rows], paid[rows], window.weight[rows], window.folds[rows], usual, level)
@@ -123,7 +139,9 @@ class Trials:
         work = self.worked - self.usual
         return EffectLoss(self.level[some], work[some], self.paid[some], self.weight[some])
 
-    def grown(self, window: FitWindow, teaching: Teaching, some: np.ndarray | None = None) -> tuple[lightgbm.Booster, float]:
+    def grown(
+        self, window: FitWindow, teaching: Teaching, some: np.ndarray | None = None
+    ) -> tuple[lightgbm.Booster, float]:
         """Booster and start of theta, taught on these rows or some of them (bool)."""
         chosen = np.ones(len(self.paid), bool) if some is None else some
         taught = self.rows.copy()
@@ -136,8 +154,8 @@ class Trials:
 def fit_effect(lesson: Lesson, landmarks: pd.DataFrame, teaching: Teaching) -> EffectHead | None:
     """The head taught on the landmark rows of a lesson; None where fewer than min_events debtors paid on either side.
 
-    landmarks: of models.landmarks.landmark, for all rows of the lesson at least; matched by account_no and as_of. Rows that do not teach
-    P(recovered) do not teach here. Raises ContractError where a row of the lesson has no landmark.
+    landmarks: of models.landmarks.landmark, for all rows of the lesson at least; matched by account_no and as_of. Rows
+    that do not teach P(recovered) do not teach here. Raises ContractError where a row of the lesson has no landmark.
     """
     trials = Trials.of(lesson, landmarks, teaching)
     if trials is None:
@@ -161,9 +179,11 @@ def fit_effect(lesson: Lesson, landmarks: pd.DataFrame, teaching: Teaching) -> E
 
 @dataclass(frozen=True)
 class EffectLoss:
-    """Negative log-likelihood of paid ~ expit(level + work x theta), with the constant theta that fits best as its start.
+    """Negative log-likelihood of paid ~ expit(level + work x theta),
+    with the constant theta that fits best as its start.
 
-    level  log-odds of paying, of a booster that never saw the debtor; work: worked less the chance of it; weight: of rows
+    level  log-odds of paying, of a booster that never saw the debtor; work: worked less the chance of it; weight: of
+           rows
     """
 
     level: np.ndarray
@@ -198,10 +218,14 @@ class EffectLoss:
 
 def _matched(cohort: pd.DataFrame, landmarks: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     keys = ["account_no", "as_of"]
-    found = cohort[keys].merge(landmarks[[*keys, "worked", "paid"]].assign(known=True), on=keys, how="left", validate="one_to_one")
+    found = cohort[keys].merge(
+        landmarks[[*keys, "worked", "paid"]].assign(known=True), on=keys, how="left", validate="one_to_one"
+    )
     lacking = int(found["known"].isna().sum())
     if lacking:
-        raise ContractError(f"Landmarks must cover every row of the lesson. {lacking:,} rows have none. Make them from the same cohort.")
+        raise ContractError(
+            f"Landmarks must cover every row of the lesson. {lacking:,} rows have none. Make them from the same cohort."
+        )
     return found["worked"].to_numpy(dtype=np.float64), found["paid"].to_numpy(dtype=np.float64)
 
 
@@ -228,7 +252,9 @@ def added_scores(p_recovered: np.ndarray, amount: np.ndarray, theta: np.ndarray 
     theta        of EffectHead.theta; None where no head is taught: the guard's level then holds for all
     """
     half = guard.guarded(np.zeros(len(p_recovered)) if theta is None else theta) / 2
-    left, worked = (p_recovered * move / (p_recovered * move + (1 - p_recovered)) for move in (np.exp(-half), np.exp(half)))
+    left, worked = (
+        p_recovered * move / (p_recovered * move + (1 - p_recovered)) for move in (np.exp(-half), np.exp(half))
+    )
     return pd.DataFrame(dict(zip(ADDED_COLUMNS, (left, worked, amount * (worked - left)), strict=True)))
 
 

@@ -1,7 +1,8 @@
-"""What speaks for the learnt effect and what against it: by fifths against draws and truth, on the log out of fold, and in added money.
+"""What speaks for the learnt effect and what against it: by fifths against draws and truth, on the log out of fold,
+and in added money.
 
-Never a Qini on money: a few large payments decide it. Money is judged by what work truly adds where a made-up portfolio tells that, else
-by recoveries at foretold amounts (models.ladder).
+Never a Qini on money: a few large payments decide it. Money is judged by what work truly adds where a made-up portfolio
+tells that, else by recoveries at foretold amounts (models.ladder).
 """
 
 from __future__ import annotations
@@ -30,11 +31,14 @@ class LogEvidence:
     """What the contact log itself says of the effect, each row judged by boosters that never saw its debtor.
 
     slope     of paid on theta as learnt on other debtors; 1: right as it is, 0: worth nothing
-    average   worked less left, share that pays: `plain` as they stand, `robust` doubly (augmented inverse probability weights)
-    hidden    share of what is left unexplained of work x theta and of paying that one hidden cause would have to explain, of both alike,
-              for the slope to be 0 (hidden_zero) or no longer surely above it (hidden_unsure)
-    overlap   chance_from, chance_to, rows, worked (share): whom collectors all but always or all but never work teaches nothing
-    Intervals hold 95 times in 100, by debtor. All this holds only if what collectors know beyond the tables is no such hidden cause.
+    average   worked less left, share that pays: `plain` as they stand, `robust` doubly (augmented inverse probability
+              weights)
+    hidden    share of what is left unexplained of work x theta and of paying that one hidden cause would have to
+              explain, of both alike, for the slope to be 0 (hidden_zero) or no longer surely above it (hidden_unsure)
+    overlap   chance_from, chance_to, rows, worked (share): whom collectors all but always or all but never work teaches
+              nothing
+    Intervals hold 95 times in 100, by debtor. All this holds only if what collectors know beyond the tables is no such
+    hidden cause.
     """
 
     slope: tuple[float, float, float]
@@ -56,7 +60,9 @@ class LogEvidence:
 
 
 def log_evidence(lesson: Lesson, landmarks: pd.DataFrame, teaching: Teaching) -> LogEvidence | None:
-    """Teach theta on half of the debtors, judge it on the other, both ways; None where `models.effect.fit_effect` gives no head."""
+    """Teach theta on half of the debtors, judge it on the other, both ways;
+    None where `models.effect.fit_effect` gives no head.
+    """
     trials = Trials.of(lesson, landmarks, teaching)
     if trials is None:
         return None
@@ -91,10 +97,11 @@ def log_evidence(lesson: Lesson, landmarks: pd.DataFrame, teaching: Teaching) ->
 
 
 def robustness(t: float, freedom: int) -> float:
-    """Share of the unexplained variance of cause and outcome that one hidden cause must explain to take an estimate away.
+    """Share of the unexplained variance of cause and outcome that one hidden cause must
+    explain to take an estimate away.
 
-    t: the estimate over its standard error, with `freedom` degrees. With f = |t| / sqrt(freedom): (sqrt(f^4 + 4 f^2) - f^2) / 2
-    (Cinelli and Hazlett, Journal of the Royal Statistical Society B 2020).
+    t: the estimate over its standard error, with `freedom` degrees. With f = |t| / sqrt(freedom): (sqrt(f^4 + 4 f^2) -
+    f^2) / 2 (Cinelli and Hazlett, Journal of the Royal Statistical Society B 2020).
     """
     squared = t**2 / freedom
     return (math.sqrt(squared**2 + 4 * squared) - squared) / 2
@@ -121,9 +128,11 @@ def _overlap(trials: Trials) -> pd.DataFrame:
 
 
 def effect_by_fifth(arms: pd.DataFrame, guard: Guard, true: np.ndarray | None = None) -> pd.DataFrame:
-    """Draws in fifths of the foretold effect: foretold, and worked less left by the draw with its interval, in shares that pay.
+    """Draws in fifths of the foretold effect: foretold, and worked less left by the draw with its interval,
+    in shares that pay.
 
-    arms  of models.ladder.figures_of, theta known; true: what work truly adds to the chance of paying, per row, where that is known
+    arms  of models.ladder.figures_of, theta known; true: what work truly adds to the chance of paying, per row, where
+          that is known
     The draw's figure is less what p_recovered foretold, which was known before it: that takes away noise and no effect.
     """
     chance, worked, probability = (
@@ -172,7 +181,9 @@ class AddedMoney:
         draws: int,
         seed: int,
     ) -> AddedMoney:
-        """orders: name -> value to rank by, descending; added: what work truly adds, one currency; places: debtor_id, as_of, queue."""
+        """orders: name -> value to rank by, descending; added: what work truly adds, one currency; places: debtor_id,
+        as_of, queue.
+        """
         who, weights = debtor_draws(places["debtor_id"], draws, seed)
         night = pd.factorize(places["as_of"].astype("str") + "|" + places["queue"].astype("str"))[0]
         shares = tuple(sorted(capacities))
@@ -189,7 +200,9 @@ class AddedMoney:
         return pd.DataFrame(lines)
 
     def lead(self, first: str, second: str) -> pd.DataFrame:
-        """capacity, and by how much of the best possible the first order leads the second, with the paired interval by debtor."""
+        """capacity, and by how much of the best possible the first order leads the second,
+        with the paired interval by debtor.
+        """
         lines = []
         for place, capacity in enumerate(self.capacities):
             lead, low, high = interval(

@@ -1,4 +1,6 @@
-"""Is the model good for the money? Per arrears bucket, portfolio and month first, pooled last, each figure with its interval by debtor."""
+"""Is the model good for the money? Per arrears bucket, portfolio and month first, pooled last,
+each figure with its interval by debtor.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +23,22 @@ NEWEST = "newest placement first"
 BEST, HINDSIGHT = "best possible (true expectation)", "perfect hindsight"
 CHAMPION, SCORECARD = "current champion", "logistic scorecard x balance"
 POOLED = "all"
-SCOPES = ("arrears bucket", "portfolio", "currency", "month", "debtors", POOLED)  # pooled last: a pooled figure hides its parts
+SCOPES = (
+    "arrears bucket",
+    "portfolio",
+    "currency",
+    "month",
+    "debtors",
+    POOLED,
+)  # pooled last: a pooled figure hides its parts
 SEEN, UNSEEN = "seen in the fit window", "never seen before"
 
 
 @dataclass(frozen=True)
 class Rival:
-    """Another way to order the same rows. order: larger is worked first; chance: its P(recovered), if it has one; predicted: its money."""
+    """Another way to order the same rows. order: larger is worked first; chance: its P(recovered), if it has one;
+    predicted: its money.
+    """
 
     order: np.ndarray
     chance: np.ndarray | None = None
@@ -65,7 +76,9 @@ class Judged:
         return self.scores["expected_recovery"].to_numpy() * self.unit
 
     def groups(self, scopes: Sequence[str] = SCOPES) -> list[tuple[str, str, np.ndarray]]:
-        """(scope, group, rows) of every table, pooled last; the group of all rows where a scope has one group only is left out."""
+        """(scope, group, rows) of every table, pooled last; the group of all rows where a scope
+        has one group only is left out.
+        """
         late = np.asarray(bucket(self.cohort["days_past_due"]), dtype=object)
         month = month_texts(self.cohort["as_of"])
         by_scope = {
@@ -86,8 +99,8 @@ class Evaluation:
     """The evidence about one model, as frames; `to_dict` is the same numbers for JSON.
 
     quality   scope, group, head, ranking, rows, debtors, events, metric, value, low, high
-    money     scope, group, capacity, ranking, listed, money, low, high, share, share_low, share_high, gain, gain_low, gain_high
-              (gain = the model's money minus this ranking's, paired draw by draw, reporting units)
+    money     scope, group, capacity, ranking, listed, money, low, high, share, share_low, share_high, gain, gain_low,
+              gain_high (gain = the model's money minus this ranking's, paired draw by draw, reporting units)
     tenths    tenth of p_recovered: rows, mean_p, rate, low, high, predicted, realised
     further frames: backtest, ablation, importance, drift, interval; facts: dates, counts, definitions
     """
@@ -118,7 +131,10 @@ class Evaluation:
     def money_row(self, ranking: str, capacity: float, *, scope: str = POOLED, group: str = POOLED) -> pd.Series | None:
         table = self.money
         rows = table[
-            (table["scope"] == scope) & (table["group"] == group) & (table["ranking"] == ranking) & (table["capacity"] == capacity)
+            (table["scope"] == scope)
+            & (table["group"] == group)
+            & (table["ranking"] == ranking)
+            & (table["capacity"] == capacity)
         ]
         return rows.iloc[0] if len(rows) else None
 
@@ -126,7 +142,8 @@ class Evaluation:
         """Plain values: frames as lists of rows, NaN as null."""
         frames = {"quality": self.quality, "money": self.money, "tenths": self.tenths, **self.frames}
         plain = {
-            name: [{key: _plain(value) for key, value in row.items()} for row in frame.to_dict("records")] for name, frame in frames.items()
+            name: [{key: _plain(value) for key, value in row.items()} for row in frame.to_dict("records")]
+            for name, frame in frames.items()
         }
         rest = {"facts": self.facts, "statements": self.statements, "warnings": self.warnings, "gates": self.gates}
         return {**plain, **_plain(rest)}
@@ -164,13 +181,19 @@ def evaluate(
     quality_of, money_of = [], []  # what is to be computed, in the order of the tables
     for scope, name, rows in judged.groups(scopes):
         local, drawn = _compact(who[rows], weights)
-        counts = {"rows": int(rows.sum()), "debtors": int(drawn.shape[1]), "events": len(np.unique(local[judged.recovered[rows] == 1]))}
+        counts = {
+            "rows": int(rows.sum()),
+            "debtors": int(drawn.shape[1]),
+            "events": len(np.unique(local[judged.recovered[rows] == 1])),
+        }
         for ranking, rival in orders.items():
             if ranking in (BEST, HINDSIGHT) or (scope != POOLED and ranking != MODEL):
                 continue
             about = {"scope": scope, "group": name, "head": "recovered", "ranking": ranking, **counts}
             quality_of.append(partial(_quality_rows, judged, rival, rows, local, drawn, about))
-        money_of.append(partial(_money_rows, judged, orders, rows, local, drawn, capacities, {"scope": scope, "group": name}))
+        money_of.append(
+            partial(_money_rows, judged, orders, rows, local, drawn, capacities, {"scope": scope, "group": name})
+        )
     found = side_by_side(*quality_of, *money_of)
     return Evaluation(
         pd.DataFrame([row for part in found[: len(quality_of)] for row in part]),
@@ -181,7 +204,9 @@ def evaluate(
 
 
 def gains_curve(judged: Judged, rivals: Mapping[str, Rival], steps: int = 20) -> pd.DataFrame:
-    """Share of all recovered money reached by each order as the capacity grows from nothing to everyone: capacity, ranking, share."""
+    """Share of all recovered money reached by each order as the capacity grows from nothing to everyone: capacity,
+    ranking, share.
+    """
     capacities = tuple((step + 1) / steps for step in range(steps))
     who, weights = debtor_draws(judged.cohort["debtor_id"], 0, 0)
     night = judged.cohort["as_of"].to_numpy()
@@ -190,38 +215,65 @@ def gains_curve(judged: Judged, rivals: Mapping[str, Rival], steps: int = 20) ->
         (reached,), whole = captured((rival.order,), judged.money, night, who, weights, capacities)
         if whole[0] > 0:
             shares = reached[0] / whole[0]
-            rows += [{"capacity": held, "ranking": ranking, "share": float(share)} for held, share in zip(capacities, shares, strict=True)]
+            rows += [
+                {"capacity": held, "ranking": ranking, "share": float(share)}
+                for held, share in zip(capacities, shares, strict=True)
+            ]
     return pd.DataFrame(rows)
 
 
-def judge_default(cohort: pd.DataFrame, p_defaulted: np.ndarray, defaulted: np.ndarray, draws: int, seed: int) -> pd.DataFrame:
-    """Quality rows of the p_defaulted head: pooled, by bucket and by portfolio, on the rows whose label and score are known."""
+def judge_default(
+    cohort: pd.DataFrame, p_defaulted: np.ndarray, defaulted: np.ndarray, draws: int, seed: int
+) -> pd.DataFrame:
+    """Quality rows of the p_defaulted head: pooled, by bucket and by portfolio,
+    on the rows whose label and score are known.
+    """
     known = ~np.isnan(defaulted) & ~np.isnan(p_defaulted)
     if not known.any():
         return pd.DataFrame()
     cohort, p, outcome = cohort[known].reset_index(drop=True), p_defaulted[known], defaulted[known]
     nothing = np.zeros(len(p))
-    judged = Judged(cohort, pd.DataFrame({"expected_recovery": nothing}), outcome, nothing, nothing, np.ones(len(p), dtype=bool))
+    judged = Judged(
+        cohort, pd.DataFrame({"expected_recovery": nothing}), outcome, nothing, nothing, np.ones(len(p), dtype=bool)
+    )
     who, weights = debtor_draws(cohort["debtor_id"], draws, seed)
     found = []
     for scope, name, rows in judged.groups((SCOPES[0], SCOPES[1])):
         local, drawn = _compact(who[rows], weights)
-        counts = {"rows": int(rows.sum()), "debtors": int(drawn.shape[1]), "events": len(np.unique(local[outcome[rows] == 1]))}
+        counts = {
+            "rows": int(rows.sum()),
+            "debtors": int(drawn.shape[1]),
+            "events": len(np.unique(local[outcome[rows] == 1])),
+        }
         table = quality(p[rows], p[rows], outcome[rows], nothing[rows], nothing[rows], local, drawn)
         found += _metric_rows(table, {"scope": scope, "group": name, "head": "defaulted", "ranking": MODEL, **counts})
     return pd.DataFrame(found)
 
 
 def paired_money(
-    cohort: pd.DataFrame, first: np.ndarray, second: np.ndarray, money: np.ndarray, capacity: float, draws: int, seed: int
+    cohort: pd.DataFrame,
+    first: np.ndarray,
+    second: np.ndarray,
+    money: np.ndarray,
+    capacity: float,
+    draws: int,
+    seed: int,
 ) -> dict[str, float]:
-    """Money two orders reach at a capacity on the same rows, and the share of the second's that the first gains, with its interval."""
+    """Money two orders reach at a capacity on the same rows, and the share of the second's that the first gains,
+    with its interval.
+    """
     who, weights = debtor_draws(cohort["debtor_id"], draws, seed)
     night = cohort["as_of"].to_numpy()
     (one, other), _ = captured((first, second), money, night, who, weights, (capacity,))
     with np.errstate(divide="ignore", invalid="ignore"):
         gain, low, high = interval(one[:, 0] / other[:, 0] - 1)
-    return {"money": float(one[0, 0]), "other_money": float(other[0, 0]), "gain": gain, "gain_low": low, "gain_high": high}
+    return {
+        "money": float(one[0, 0]),
+        "other_money": float(other[0, 0]),
+        "gain": gain,
+        "gain_low": low,
+        "gain_high": high,
+    }
 
 
 def _quality_rows(
@@ -230,7 +282,9 @@ def _quality_rows(
     ranked = rival.chance if rival.chance is not None else rival.order
     predicted = rival.predicted[rows] if rival.predicted is not None else np.zeros(int(rows.sum()))
     chance = None if rival.chance is None else rival.chance[rows]
-    return _metric_rows(quality(ranked[rows], chance, judged.recovered[rows], judged.money[rows], predicted, who, weights), about)
+    return _metric_rows(
+        quality(ranked[rows], chance, judged.recovered[rows], judged.money[rows], predicted, who, weights), about
+    )
 
 
 def _metric_rows(table: np.ndarray, about: dict[str, Any]) -> list[dict[str, Any]]:
@@ -280,7 +334,9 @@ def _money_rows(
     return found
 
 
-def _tenths_table(judged: Judged, p: np.ndarray, who: np.ndarray, weights: np.ndarray, truth: Truth | None) -> pd.DataFrame:
+def _tenths_table(
+    judged: Judged, p: np.ndarray, who: np.ndarray, weights: np.ndarray, truth: Truth | None
+) -> pd.DataFrame:
     """Calibration by tenth of p_recovered, counts of rows equal; the interval of the rate by debtor."""
     place = np.argsort(p, kind="stable")
     tenth = np.empty(len(p), dtype=np.int64)
@@ -307,7 +363,9 @@ def _tenths_table(judged: Judged, p: np.ndarray, who: np.ndarray, weights: np.nd
                 "realised": float(judged.money[rows].sum()),
             }
         )
-        if truth is not None:  # held: off by no more than the realised rate itself may be by chance, as its interval says
+        if (
+            truth is not None
+        ):  # held: off by no more than the realised rate itself may be by chance, as its interval says
             true, mean = float(truth.chance[rows].mean()), found[-1]["mean_p"]
             found[-1] |= {"true_p": true, "true_held": bool(low - rate <= mean - true <= high - rate)}
     return pd.DataFrame(found)

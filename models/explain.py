@@ -1,4 +1,6 @@
-"""Exact contributions turned into at most three short true sentences with the account's own figures and their direction."""
+"""Exact contributions turned into at most three short true sentences with the account's own
+figures and their direction.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ UP, DOWN = "▲", "▼"  # raises or lowers the chance that the account pays
 LEAST_STRENGTH = 0.02  # log-odds: a group that moves the score less is no reason
 EXACT = 1e-6
 
-_NOT_TOPIC = re.compile(r"\{[^}]*\}|\bon overdue or placed accounts\b|\bin the last (?:\d+ days|year)\b|\bso far\b|\bago\b|[:;,].*")
+_NOT_TOPIC = re.compile(
+    r"\{[^}]*\}|\bon overdue or placed accounts\b|\bin the last (?:\d+ days|year)\b|\bso far\b|\bago\b|[:;,].*"
+)
 
 _SAME_TOPIC = (
     ("overdue or placed accounts", "accounts of the debtor"),
@@ -56,13 +60,16 @@ class Declaration(Protocol):
 def checked_contributions(
     model: RecoveryModel | AgeBandTable, matrix: pd.DataFrame, cohort: pd.DataFrame, **how: bool
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """Contributions per column and base per row, once they add up to the raw score on every row; ModelRefused otherwise."""
+    """Contributions per column and base per row, once they add up to the raw score on every row;
+    ModelRefused otherwise.
+    """
     found, base = model.contributions(matrix, cohort, **how)
     off = np.abs(found.to_numpy().sum(axis=1) + base - model.raw(matrix, cohort))
     wrong = ~(off <= EXACT)
     if wrong.any():
         raise ModelRefused(
-            f"The reasons of {int(wrong.sum())} accounts do not add up to their score ({some(cohort['account_id'][wrong].tolist())}), "
+            f"The reasons of {int(wrong.sum())} accounts do not add up to their score "
+            f"({some(cohort['account_id'][wrong].tolist())}), "
             "so none is given. Train again, or roll back with `recoup promote --rollback`."
         )
     return found, base
@@ -88,11 +95,14 @@ class Sentences:
             return ""
         if values.get("debtor_accounts") is not None and values["debtor_accounts"][row] == 1:
             if name == "debtor_accounts":
-                return ""  # a debtor may hold others that are not scorable: one is no news, and reads as if there were no more
+                # a debtor may hold others that are not scorable: one is no news, and reads as if there were no more
+                return ""
             template = of_one_account(template)
         figures = {hole or "value" for hole, _ in PLACEHOLDER.findall(template)}
         held = [values[name if hole == "value" else hole][row] for hole in figures]
-        if any(map(_missing, held)) or (len(held) > 1 and all(isinstance(value, float) and value == 0 for value in held)):
+        if any(map(_missing, held)) or (
+            len(held) > 1 and all(isinstance(value, float) and value == 0 for value in held)
+        ):
             return ""  # "Kept 0 of 0 promises" is true and says nothing
         return PLACEHOLDER.sub(
             lambda hole: self.voice.figure(
@@ -121,10 +131,12 @@ def reasons(
     catalogue: Sequence[Declaration],
     voice: Voice = ENGLISH,
 ) -> pd.DataFrame:
-    """reason_1..3 (text, "" where there are fewer) and strength_1..3 (log-odds of the group, NaN there), strongest first.
+    """reason_1..3 (text, "" where there are fewer) and strength_1..3 (log-odds of the group, NaN there),
+    strongest first.
 
-    Contributions are added up by group; a group's sentence is that of the column that does most in the group's direction and has
-    something to say. Columns without a declaration, or one that says nothing (our own contact attempts), are never a reason.
+    Contributions are added up by group; a group's sentence is that of the column that does most in the group's
+    direction and has something to say. Columns without a declaration, or one that says nothing (our own contact
+    attempts), are never a reason.
     """
     found, _ = checked_contributions(model, matrix, cohort)
     if model.kind == AGE_BAND_TABLE:
@@ -132,7 +144,9 @@ def reasons(
     sentences, names = Sentences(matrix, cohort, catalogue, voice), list(found.columns)
     groups = _groups(sentences.entries, names)
     effects = found.to_numpy()
-    sums = np.stack([effects[:, places].sum(axis=1) for places in groups], axis=1) if groups else np.zeros((len(found), 0))
+    sums = (
+        np.stack([effects[:, places].sum(axis=1) for places in groups], axis=1) if groups else np.zeros((len(found), 0))
+    )
     order = np.argsort(-np.abs(sums), axis=1, kind="stable")
     candidates = []
     for row in range(len(found)):
@@ -157,7 +171,9 @@ def every_reason(
     catalogue: Sequence[Declaration],
     voice: Voice = ENGLISH,
 ) -> pd.DataFrame:
-    """One account in full: a row per column with its group, value, contribution and sentence, strongest first; the base last."""
+    """One account in full: a row per column with its group, value, contribution and sentence, strongest first;
+    the base last.
+    """
     found, base = checked_contributions(model, matrix, cohort)
     sentences, groups = Sentences(matrix, cohort, catalogue, voice), {entry.name: entry.group for entry in catalogue}
     rows = [
@@ -170,14 +186,22 @@ def every_reason(
         }
         for name in found.columns
     ]
-    table = pd.DataFrame(rows).sort_values("contribution", key=lambda held: -held.abs(), kind="stable", ignore_index=True)
+    table = pd.DataFrame(rows).sort_values(
+        "contribution", key=lambda held: -held.abs(), kind="stable", ignore_index=True
+    )
     foot = pd.DataFrame([{"feature": BASE, "group": "", "value": "", "contribution": float(base[0]), "says": ""}])
     return pd.concat([table, foot], ignore_index=True)
 
 
 def same_first_reason(first: pd.DataFrame, second: pd.DataFrame) -> float:
-    """Share of rows whose strongest reason two models state in the same words: how steady the reasons are between retrains."""
-    return float((first[REASON_COLUMNS[0]].to_numpy() == second[REASON_COLUMNS[0]].to_numpy()).mean()) if len(first) else math.nan
+    """Share of rows whose strongest reason two models state in the same words:
+    how steady the reasons are between retrains.
+    """
+    return (
+        float((first[REASON_COLUMNS[0]].to_numpy() == second[REASON_COLUMNS[0]].to_numpy()).mean())
+        if len(first)
+        else math.nan
+    )
 
 
 def kept_reasons(first: pd.DataFrame, second: pd.DataFrame) -> float:
@@ -210,7 +234,9 @@ def topic(entry: Declaration) -> str:
 
 
 def of_one_account(template: str) -> str:
-    """The sentence for a debtor with one account: "on overdue or placed accounts" would say no more than the account's own fact."""
+    """The sentence for a debtor with one account: "on overdue or placed accounts" would say no
+    more than the account's own fact.
+    """
     template = _SEVERAL.sub("", template)
     for several, one in _OF_ONE.items():
         template = template.replace(several, one)
@@ -234,12 +260,19 @@ def _band_candidates(
         if table.is_prior:
             ageing = voice.template(PAST_DUE).format(span=span)
         else:
-            ageing = voice.template(PAST_DUE_AND_PAID).format(span=span, rate=rate, horizon=voice.figure(table.horizon_days, "days", ""))
+            ageing = voice.template(PAST_DUE_AND_PAID).format(
+                span=span, rate=rate, horizon=voice.figure(table.horizon_days, "days", "")
+            )
         since = int(as_of[row]) - int(placed[row])
         where = NOT_PLACED if placed[row] == NO_DAY else PLACED
         placement = voice.template(where).format(span=voice.figure(since, "days", ""))
-        pairs = [(float(found["days_past_due"].iloc[row]), ageing), (float(found["months_since_placed"].iloc[row]), placement)]
-        candidates.append([pair for pair in sorted(pairs, key=lambda pair: -abs(pair[0])) if abs(pair[0]) >= LEAST_STRENGTH])
+        pairs = [
+            (float(found["days_past_due"].iloc[row]), ageing),
+            (float(found["months_since_placed"].iloc[row]), placement),
+        ]
+        candidates.append(
+            [pair for pair in sorted(pairs, key=lambda pair: -abs(pair[0])) if abs(pair[0]) >= LEAST_STRENGTH]
+        )
     return candidates
 
 

@@ -1,6 +1,7 @@
 """A model on disk: a folder of a few text files anyone can read, known by the sha256 of its content. Never a pickle.
 
-The hash is checked on the bytes read before anything parses them: a tampered LightGBM text can crash or hang the process.
+The hash is checked on the bytes read before anything parses them: a tampered LightGBM text can crash or hang the
+process.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ def card_bytes(card: Mapping[str, Any]) -> bytes:
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> str:
-    """Write the files into a new folder, whole or not at all, and return its digest; the same content again changes nothing."""
+    """Write the files into a new folder, whole or not at all, and return its digest;
+    the same content again changes nothing.
+    """
     sha256 = digest(files)
     if folder.is_dir() and digest_of(folder) == sha256:
         return sha256
@@ -57,7 +60,9 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> str:
 
 
 def read_folder(folder: Path, sha256: str) -> dict[str, bytes]:
-    """The files, once their digest equals sha256. ModelRefused when the folder is gone, differs, or holds anything else."""
+    """The files, once their digest equals sha256. ModelRefused when the folder is gone, differs,
+    or holds anything else.
+    """
     files = _bytes_of(folder)
     found = digest(files)
     if found != sha256:
@@ -80,13 +85,18 @@ def _bytes_of(folder: Path) -> dict[str, bytes]:
         raise ModelRefused(f"Model folder {str(folder)!r} is missing. Put it back, or promote another run.") from None
     strange = [name for name in present if name not in NAMES]
     if strange:
-        raise ModelRefused(f"Model folder {str(folder)!r} holds files that are no part of a model: {len(strange)}. Remove them.")
+        raise ModelRefused(
+            f"Model folder {str(folder)!r} holds files that are no part of a model: {len(strange)}. Remove them."
+        )
     if CARD_FILE not in present:
         raise ModelRefused(f"Model folder {str(folder)!r} has no {CARD_FILE}. Put it back, or promote another run.")
     files = {}
     for name in present:
         about = os.lstat(folder / name)
         if not stat.S_ISREG(about.st_mode) or about.st_size > LIMIT_BYTES:
-            raise ModelRefused(f"Model folder {str(folder)!r}: {name} must be a plain file of at most 1 GiB. Put the approved file back.")
+            raise ModelRefused(
+                f"Model folder {str(folder)!r}: {name} must be a plain file of at most 1 GiB. "
+                "Put the approved file back."
+            )
         files[name] = (folder / name).read_bytes()
     return files

@@ -1,10 +1,12 @@
-"""How far the learnt effect may be trusted: a ladder of four states, moved by draws alone, and what each state lets an order believe.
+"""How far the learnt effect may be trusted: a ladder of four states, moved by draws alone,
+and what each state lets an order believe.
 
-Every matured draw (worked or left, whatever the rank) is looked at every night. An interval that holds 95 times in 100 on one night does
-not hold over hundreds of looks, so a state is entered only where a confidence sequence clears 0: an interval that holds on all nights at
-once (the normal mixture of Robbins, Annals of Mathematical Statistics 1970; Howard, Ramdas, McAuliffe and Sekhon, Annals of Statistics
-2021; for estimates in large samples Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, Annals of Statistics 2024). It is left once the plain
-interval of the night no longer clears 0, so that a state does not flicker at its edge.
+Every matured draw (worked or left, whatever the rank) is looked at every night. An interval that holds 95 times in 100
+on one night does not hold over hundreds of looks, so a state is entered only where a confidence sequence clears 0: an
+interval that holds on all nights at once (the normal mixture of Robbins, Annals of Mathematical Statistics 1970;
+Howard, Ramdas, McAuliffe and Sekhon, Annals of Statistics 2021; for estimates in large samples Waudby-Smith, Arbour,
+Sinha, Kennedy and Ramdas, Annals of Statistics 2024). It is left once the plain interval of the night no longer clears
+0, so that a state does not flicker at its edge.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ MONEY_CAP = 0.99  # quantile of the foretold amounts at which they are capped: a
 
 @dataclass(frozen=True)
 class Rung:
-    """Where an effect stands on a night. since: the night its state began; was: the state before that; '' for the first."""
+    """Where an effect stands on a night. since: the night its state began; was: the state before that;
+    '' for the first.
+    """
 
     state: str
     since: int
@@ -48,7 +52,13 @@ class Rung:
     def card(self) -> dict[str, Any]:
         """As plain values: what a night keeps."""
         guard = {"level": self.guard.level, "slope": self.guard.slope}
-        return {"state": self.state, "since": self.since, "was": self.was, "guard": guard, "figures": dict(self.figures)}
+        return {
+            "state": self.state,
+            "since": self.since,
+            "was": self.was,
+            "guard": guard,
+            "figures": dict(self.figures),
+        }
 
     @classmethod
     def from_card(cls, card: Mapping[str, Any]) -> Rung:
@@ -62,9 +72,10 @@ def next_rung(arms: pd.DataFrame, earlier: Rung | None, as_of: int, has_head: bo
     earlier   of the night before; None on the first
     has_head  whether the model in use was taught what work adds
 
-    No log: the model has no such head. Proven: the slope is surely above 0. Disproven: it is surely below 0, or the list by added value
-    surely adds less than the one by amount x p(1 - p). Unproven otherwise. The guard is what the draws say of level and slope, held by
-    what was believed before them; while the effect is unproven, no more than that.
+    No log: the model has no such head. Proven: the slope is surely above 0. Disproven: it is surely below 0, or the
+    list by added value surely adds less than the one by amount x p(1 - p). Unproven otherwise. The guard is what the
+    draws say of level and slope, held by what was believed before them; while the effect is unproven, no more than
+    that.
     """
     figures = figures_of(arms[arms["matured_on"] < as_of])
     held = earlier.state if earlier else ""
@@ -84,7 +95,9 @@ def _state(figures: Mapping[str, float], held: str) -> str:
 
 
 def _surely(figures: Mapping[str, float], name: str, sign: int, held: bool) -> bool:
-    """Whether a figure lies on one side of 0: on all nights at once, or tonight alone where the state is held already."""
+    """Whether a figure lies on one side of 0: on all nights at once,
+    or tonight alone where the state is held already.
+    """
     kind = "tonight" if held else "always"
     end = figures.get(f"{name}_{'low' if sign > 0 else 'high'}_{kind}", math.nan)
     return sign * end > 0
@@ -93,17 +106,22 @@ def _surely(figures: Mapping[str, float], name: str, sign: int, held: bool) -> b
 def figures_of(arms: pd.DataFrame) -> dict[str, float]:
     """What the draws say; empty figures (NaN) until LEAST_PAYERS debtors of each arm have paid.
 
-    arms  debtor_id, assigned_on, matured_on (day from which the outcome is known), queue; worked (what was drawn) and probability (of being
-          worked, given that one of the two was drawn); p_recovered, theta (centred, NaN where no model said it) and amount (expected if
-          recovered, reporting units) as they stood on the night of the draw; recovered (0 or 1)
+    arms  debtor_id, assigned_on, matured_on (day from which the outcome is known), queue; worked (what was drawn) and
+          probability (of being worked, given that one of the two was drawn); p_recovered, theta (centred, NaN where no
+          model said it) and amount (expected if recovered, reporting units) as they stood on the night of the draw;
+          recovered (0 or 1)
 
     draws, debtors, worked, left, payers   counts
-    level, slope       of paid ~ expit(logit p_recovered + (worked - probability) x (level + slope x theta)): at 1 theta is right as it is
-    average            worked less left, share that pays, in points of it: by weights alone; average_robust: less what p_recovered foretold
-    policy             money that the list by added value adds less that of the list by amount x p(1 - p), realised over foretold: 0 is
-                       no difference, 1 as foretold. Money is recovered x amount, amounts capped at their MONEY_CAP quantile
+    level, slope       of paid ~ expit(logit p_recovered + (worked - probability) x (level + slope x theta)): at 1 theta
+                       is right as it is
+    average            worked less left, share that pays, in points of it: by weights alone; average_robust: less what
+                       p_recovered foretold
+    policy             money that the list by added value adds less that of the list by amount x p(1 - p), realised over
+                       foretold: 0 is no difference, 1 as foretold. Money is recovered x amount, amounts capped at their
+                       MONEY_CAP quantile
     each with _low_tonight, _high_tonight (95 %, by debtor) and, for slope and policy, _low_always, _high_always
-    power_draws, power_days   further draws until a slope as large as the unproven guard's is proven 4 times in 5; days at the pace so far
+    power_draws, power_days   further draws until a slope as large as the unproven guard's is proven 4 times in 5; days
+                              at the pace so far
     """
     arms = arms[arms["recovered"].notna()]
     arms = arms.assign(debtor=pd.factorize(arms["debtor_id"])[0])
@@ -169,7 +187,8 @@ def _ends(name: str, value: float, error: float, around: float) -> dict[str, flo
 
 
 def sequence_width(error: float, around: float, chance: float = ERROR) -> float:
-    """Half the width of a normal-mixture confidence sequence at a standard error. around: standard deviation of the mixture.
+    """Half the width of a normal-mixture confidence sequence at a standard error. around:
+    standard deviation of the mixture.
 
     With information v = 1 / error^2 and r = 1 / around^2: sqrt((v + r) log((v + r) / (r chance^2))) / v.
     """
@@ -177,8 +196,12 @@ def sequence_width(error: float, around: float, chance: float = ERROR) -> float:
     return math.sqrt((known + prior) * math.log((known + prior) / (prior * chance**2))) / known
 
 
-def offset_logit(columns: np.ndarray, offset: np.ndarray, paid: np.ndarray, debtor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients of paid ~ expit(offset + columns @ coefficients), and their covariance by debtor (sandwich). debtor: a code per row."""
+def offset_logit(
+    columns: np.ndarray, offset: np.ndarray, paid: np.ndarray, debtor: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients of paid ~ expit(offset + columns @ coefficients), and their covariance by debtor (sandwich).
+    debtor: a code per row.
+    """
     found = np.zeros(columns.shape[1])
     for _ in range(50):
         chance = expit(offset + columns @ found)
@@ -187,7 +210,9 @@ def offset_logit(columns: np.ndarray, offset: np.ndarray, paid: np.ndarray, debt
         found = found + step * min(1.0, 2.0 / max(float(np.abs(step).max()), 1e-300))
         if np.abs(step).max() < 1e-10:
             break
-    scores = np.stack([np.bincount(debtor, weights=part) for part in (columns * (paid - expit(offset + columns @ found))[:, None]).T])
+    scores = np.stack(
+        [np.bincount(debtor, weights=part) for part in (columns * (paid - expit(offset + columns @ found))[:, None]).T]
+    )
     inverse = np.linalg.inv(curve)
     return found, inverse @ (scores @ scores.T) @ inverse
 
@@ -214,7 +239,9 @@ def _policy(arms: pd.DataFrame) -> dict[str, float]:
     worked, probability, chance, paid = _columns(arms)
     amount = arms["amount"].to_numpy(dtype=np.float64)
     amount = np.minimum(amount, np.quantile(amount, MONEY_CAP))
-    added = added_scores(chance, amount, arms["theta"].to_numpy(dtype=np.float64), UNPROVEN_GUARD)["added_recovery"].to_numpy()
+    added = added_scores(chance, amount, arms["theta"].to_numpy(dtype=np.float64), UNPROVEN_GUARD)[
+        "added_recovery"
+    ].to_numpy()
     night = pd.factorize(arms["assigned_on"].astype("str") + "|" + arms["queue"].astype("str"))[0]
     lists = [listed_shares(order, night, CAPACITY) for order in (added, amount * chance * (1 - chance))]
     differ = lists[0] - lists[1]
@@ -228,7 +255,9 @@ def _policy(arms: pd.DataFrame) -> dict[str, float]:
 
 
 def _power(arms: pd.DataFrame, error: float) -> dict[str, float]:
-    """Information grows with the draws; the slope is proven 4 times in 5 once it exceeds the sequence by POWER80 standard errors."""
+    """Information grows with the draws; the slope is proven 4 times in 5 once it exceeds the
+    sequence by POWER80 standard errors.
+    """
     wanted, low, high = UNPROVEN_GUARD.slope, 1e-4, 10.0
     for _ in range(80):  # the largest standard error at which that holds; both terms grow with it
         middle = math.sqrt(low * high)
@@ -248,7 +277,10 @@ def _learnt(figures: Mapping[str, float]) -> Guard:
     covariance = figures["level_slope_covariance"]
     spread = np.array([[figures["level_error"] ** 2, covariance], [covariance, figures["slope_error"] ** 2]])
     before = np.diag([1 / BELIEVED.level**2, 1 / BELIEVED.slope**2])
-    centre, seen = np.array([UNPROVEN_GUARD.level, UNPROVEN_GUARD.slope]), np.array([figures["level"], figures["slope"]])
+    centre, seen = (
+        np.array([UNPROVEN_GUARD.level, UNPROVEN_GUARD.slope]),
+        np.array([figures["level"], figures["slope"]]),
+    )
     known = np.linalg.inv(spread)
     level, slope = np.linalg.solve(known + before, known @ seen + before @ centre).tolist()
     return Guard(max(level, 0.0), max(slope, 0.0))

@@ -1,8 +1,9 @@
 """What the contact log can teach about the effect of work: who was worked early after a night, and who paid after that.
 
-Whoever pays early is no longer called, so that "never called" is in part the mark of a payer (immortal time). A landmark ends this: only
-accounts unpaid by a fixed day take part, work before that day is the cause, a payment after it is the answer (Anderson, Cain and Gelber,
-Journal of Clinical Oncology 1983; van Houwelingen, Scandinavian Journal of Statistics 2007).
+Whoever pays early is no longer called, so that "never called" is in part the mark of a payer (immortal time). A
+landmark ends this: only accounts unpaid by a fixed day take part, work before that day is the cause, a payment after it
+is the answer (Anderson, Cain and Gelber, Journal of Clinical Oncology 1983; van Houwelingen, Scandinavian Journal of
+Statistics 2007).
 """
 
 from __future__ import annotations
@@ -25,7 +26,13 @@ from models.response import worked_rows
 LANDMARK_DAYS = 7
 
 # Why a row does not teach; it has the first that holds. Those of the labels stand between no_contacts and paid_early.
-NOT_PERMITTED, IN_ARM, NO_CONTACTS, PAID_EARLY, WORKED_LATER = "not_permitted", "in_arm", "no_contacts", "paid_early", "worked_later"
+NOT_PERMITTED, IN_ARM, NO_CONTACTS, PAID_EARLY, WORKED_LATER = (
+    "not_permitted",
+    "in_arm",
+    "no_contacts",
+    "paid_early",
+    "worked_later",
+)
 
 
 def landmark(
@@ -42,11 +49,12 @@ def landmark(
 ) -> pd.DataFrame:
     """What each night of an account teaches, aligned to the cohort's rows: account_no, as_of, worked, paid, missing.
 
-    worked   1.0 if we tried to reach the account on a day of [as_of, as_of + days), 0.0 if on no day of [as_of, as_of + horizon)
+    worked   1.0 if we tried to reach the account on a day of [as_of, as_of + days), 0.0 if on no day of [as_of, as_of +
+             horizon)
     paid     1.0 if it recovered in [as_of + days, as_of + horizon), else 0.0, as the labels count
-    missing  '' where the row teaches, else why not; worked and paid are then NaN. paid_early: a payment, kept or taken back, in
-             [as_of, as_of + days); worked_later: first tried on a day of [as_of + days, as_of + horizon); in_arm: a draw decided over its
-             contact, which proves the effect and may not teach it
+    missing  '' where the row teaches, else why not; worked and paid are then NaN. paid_early: a payment, kept or taken
+             back, in [as_of, as_of + days); worked_later: first tried on a day of [as_of + days, as_of + horizon);
+             in_arm: a draw decided over its contact, which proves the effect and may not teach it
 
     cohort           features.cohort.scorable's frame; labels: features.labels.labels of it under the same terms
     contacts_through last day whose contacts are all known: a horizon that reaches beyond is immature
@@ -83,21 +91,29 @@ def landmark(
     )
 
 
-def _undelivered(cohort: pd.DataFrame, tables: Mapping[str, pd.DataFrame], delivers: Mapping[str, frozenset[str]] | None) -> np.ndarray:
+def _undelivered(
+    cohort: pd.DataFrame, tables: Mapping[str, pd.DataFrame], delivers: Mapping[str, frozenset[str]] | None
+) -> np.ndarray:
     if "contacts" not in tables:
         return np.ones(len(cohort), bool)
     without = [name for name, names in (delivers or {}).items() if "contacts" not in names]
     return cohort["portfolio"].isin(without).to_numpy()
 
 
-def _first_attempt(account_no: np.ndarray, as_of: np.ndarray, known_before: np.ndarray, contacts: pd.DataFrame | None) -> np.ndarray:
-    """int64 per row: the day of our first attempt from as_of on, as known before known_before; NEVER where there is none."""
+def _first_attempt(
+    account_no: np.ndarray, as_of: np.ndarray, known_before: np.ndarray, contacts: pd.DataFrame | None
+) -> np.ndarray:
+    """int64 per row: the day of our first attempt from as_of on, as known before known_before;
+    NEVER where there is none.
+    """
     if contacts is None or not len(contacts):
         return np.full(as_of.size, NEVER, np.int64)
     log = arranged(contacts, "contacts")
     replaced = superseded_on(log, ["contact_id", "account_no"], "contacts")
     ours = worked_rows(log)
-    owner, day, known_on = (log[name].to_numpy()[ours].astype(np.int64) for name in ("account_no", "occurred_on", "known_on"))
+    owner, day, known_on = (
+        log[name].to_numpy()[ours].astype(np.int64) for name in ("account_no", "occurred_on", "known_on")
+    )
     first, last = np.searchsorted(owner, account_no, "left"), np.searchsorted(owner, account_no, "right")
     return _first_day(first, last, as_of, known_before, day, known_on, replaced[ours].astype(np.int64))
 
@@ -113,11 +129,22 @@ def _first_day(first, last, as_of, known_before, day, known_on, replaced):
     return found
 
 
-def _paid_within(paid: Settlements, account_no: np.ndarray, as_of: np.ndarray, known_before: np.ndarray, days: int) -> np.ndarray:
-    """Whether a payment, credits aside, occurred in [as_of, as_of + days) and was known before known_before; reversed or not."""
+def _paid_within(
+    paid: Settlements, account_no: np.ndarray, as_of: np.ndarray, known_before: np.ndarray, days: int
+) -> np.ndarray:
+    """Whether a payment, credits aside, occurred in [as_of, as_of + days) and was known before known_before;
+    reversed or not.
+    """
     place = np.searchsorted(paid.accounts, account_no)
     return _any_payment(
-        paid.offsets[place], paid.offsets[place + 1], as_of, known_before, days, paid.occurred_on, paid.known_on, paid.is_credit
+        paid.offsets[place],
+        paid.offsets[place + 1],
+        as_of,
+        known_before,
+        days,
+        paid.occurred_on,
+        paid.known_on,
+        paid.is_credit,
     )
 
 

@@ -1,4 +1,6 @@
-"""The rows of one fit, put in order, encoded and binned once: every head, seed and study that is taught on them shares these numbers."""
+"""The rows of one fit, put in order, encoded and binned once: every head,
+seed and study that is taught on them shares these numbers.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,10 @@ from models.boosting import FitWindow, row_weights
 from models.encoding import Encoder
 from models.money import MoneyScale
 
-# Column -> how many values it can have. One that tells the night alone is withheld from a fit whose nights show under a quarter:
-# nights of every other kind would be scored as one of those seen, whichever lies on their side of a cut. So is one that has fewer than
-# NIGHTS_A_VALUE nights for each value seen: a value of one night or two tells what happened then, not what such nights are like.
+# Column -> how many values it can have. One that tells the night alone is withheld from a fit whose nights show under a
+# quarter: nights of every other kind would be scored as one of those seen, whichever lies on their side of a cut. So is
+# one that has fewer than NIGHTS_A_VALUE nights for each value seen:
+# a value of one night or two tells what happened then, not what such nights are like.
 CALENDAR_VALUES = {"month": 12, "day_of_month": 31, "weekday": 7, "days_to_month_end": 31}
 NIGHTS_A_VALUE = 3
 
@@ -46,9 +49,11 @@ class Teaching:
 class Lesson:
     """Labelled rows by as_of and account_no.
 
-    classes    class column -> its code in each row as a score reads it (in `window.numbers` a rare class is coded out of fold)
+    classes    class column -> its code in each row as a score reads it (in `window.numbers` a rare class is coded out
+               of fold)
     recovered, defaulted   0, 1 or NaN where the row takes no part in that head
-    withheld   column of CALENDAR_VALUES that the nights are too few to teach -> how many of its values they show; it reads 0 in every row
+    withheld   column of CALENDAR_VALUES that the nights are too few to teach -> how many of its values they show; it
+               reads 0 in every row
     """
 
     encoder: Encoder
@@ -61,11 +66,15 @@ class Lesson:
 
     @classmethod
     def of(cls, matrix: pd.DataFrame, labels: pd.DataFrame, cohort: pd.DataFrame, teaching: Teaching) -> Lesson:
-        """The rows whose label is known; see `RecoveryModel.fit`. Raises InputMissing when recovery has one class only."""
+        """The rows whose label is known; see `RecoveryModel.fit`.
+        Raises InputMissing when recovery has one class only.
+        """
         matrix, labels, cohort = fit_rows(matrix, labels, cohort)
         _two_classes(labels["recovered"].to_numpy(dtype=np.float64))
         recovered, defaulted = (labels[name].to_numpy(dtype=np.float64) for name in ("recovered", "defaulted"))
-        encoder, numbers = Encoder.learn(matrix, cohort, recovered, teaching.money_columns, teaching.money, teaching.seed)
+        encoder, numbers = Encoder.learn(
+            matrix, cohort, recovered, teaching.money_columns, teaching.money, teaching.seed
+        )
         withheld = _withheld(numbers, encoder.names, cohort["as_of"].nunique())
         numbers[:, [encoder.names.index(name) for name in withheld]] = 0.0
         weight = row_weights(cohort, teaching.settings.get("recency_half_life_days"))
@@ -77,7 +86,9 @@ class Lesson:
         """The same rows without some columns."""
         kept = [place for place, name in enumerate(self.encoder.names) if name not in set(columns)]
         encoder, whole = self.encoder.only(kept), self.window
-        window = FitWindow(whole.numbers[:, kept], whole.cohort, whole.weight, teaching.settings, teaching.seed, encoder.names)
+        window = FitWindow(
+            whole.numbers[:, kept], whole.cohort, whole.weight, teaching.settings, teaching.seed, encoder.names
+        )
         classes = {name: code for name, code in self.classes.items() if name in encoder.names}
         return Lesson(encoder, window, classes, self.recovered, self.found, self.defaulted, self.withheld)
 
@@ -87,7 +98,9 @@ class Lesson:
         return ~np.isnan(self.recovered)
 
 
-def fit_rows(matrix: pd.DataFrame, labels: pd.DataFrame, cohort: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+def fit_rows(
+    matrix: pd.DataFrame, labels: pd.DataFrame, cohort: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """The labelled rows by as_of and account_no: the order they came in changes no tree."""
     rows = np.flatnonzero((labels["recovered"].notna() | labels["defaulted"].notna()).to_numpy())
     rows = rows[np.lexsort((cohort["account_no"].to_numpy()[rows], cohort["as_of"].to_numpy()[rows]))]
@@ -96,14 +109,19 @@ def fit_rows(matrix: pd.DataFrame, labels: pd.DataFrame, cohort: pd.DataFrame) -
 
 def _withheld(numbers: np.ndarray, names: Sequence[str], nights: int) -> dict[str, int]:
     seen = {name: len(np.unique(numbers[:, names.index(name)])) for name in CALENDAR_VALUES if name in names}
-    return {name: count for name, count in seen.items() if 4 * count < CALENDAR_VALUES[name] or nights < NIGHTS_A_VALUE * count}
+    return {
+        name: count
+        for name, count in seen.items()
+        if 4 * count < CALENDAR_VALUES[name] or nights < NIGHTS_A_VALUE * count
+    }
 
 
 def _two_classes(recovered: np.ndarray) -> None:
     if not ((recovered == 1).any() and (recovered == 0).any()):
         seen = "no mature label" if np.isnan(recovered).all() else "one outcome only"
         raise InputMissing(
-            f"The fit window shows {seen}, so recovery cannot be taught. Deliver more history; the age-band table scores without it."
+            f"The fit window shows {seen}, so recovery cannot be taught. "
+            "Deliver more history; the age-band table scores without it."
         )
 
 

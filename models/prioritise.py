@@ -18,8 +18,16 @@ GROUPS = ("excluded", "held_out", "deferred", "no_value", "worklist", "joined", 
 NO_RATE = "money.no_rate"
 WORKED, CONTROL = "worked", "control"
 VALUE_COLUMNS = (
-    "fx", "share", "annual_rate", "days_to_pay", "discount", "attempts", "cost_per_attempt", "contact_cost", "net_value",
-)  # fmt: skip
+    "fx",
+    "share",
+    "annual_rate",
+    "days_to_pay",
+    "discount",
+    "attempts",
+    "cost_per_attempt",
+    "contact_cost",
+    "net_value",
+)
 BY_APPOINTMENT, BY_DEADLINE, BY_WAITING, BY_VALUE = "appointment", "legal deadline", "waiting", "value"
 
 
@@ -44,7 +52,9 @@ class ValueTerms:
 
 @dataclass(frozen=True)
 class Floor:
-    """Accounts that wait longest are kept from starving: `share` of a queue's places go to debtors nobody has worked for `days`."""
+    """Accounts that wait longest are kept from starving: `share` of a queue's places go to
+    debtors nobody has worked for `days`.
+    """
 
     days: int
     share: float
@@ -55,8 +65,8 @@ class ChannelRoom:
     """What a night can do on each channel.
 
     capacity  channel -> attempts a night over all queues; a channel not named has no limit
-    options   of models.response.channel_options with net_value in minor units: sorted by account_no and place; a debtor whose best channel
-              is full is planned on the next one that is still worth it. An agreed call has no other.
+    options   of models.response.channel_options with net_value in minor units: sorted by account_no and place; a debtor
+              whose best channel is full is planned on the next one that is still worth it. An agreed call has no other.
     """
 
     capacity: Mapping[str, int]
@@ -73,9 +83,11 @@ class ControlTerms:
 
 
 def worth(rows: pd.DataFrame, terms: ValueTerms) -> pd.DataFrame:
-    """fx, share, annual_rate, days_to_pay, discount per row, and worth: fx x share x expected_recovery x discount, reporting units.
+    """fx, share, annual_rate, days_to_pay, discount per row, and worth: fx x share x expected_recovery x discount,
+    reporting units.
 
-    rows: currency, portfolio, expected_recovery (int64 minor units of the currency). Without a rate fx and worth are NaN.
+    rows: currency, portfolio, expected_recovery (int64 minor units of the currency). Without a rate fx and worth are
+    NaN.
     """
     currency, portfolio = rows["currency"].astype("str"), rows["portfolio"].astype("str")
     fx = currency.map({name: float(rate) for name, rate in terms.fx.items()}).to_numpy(dtype=np.float64)
@@ -99,17 +111,22 @@ def worth(rows: pd.DataFrame, terms: ValueTerms) -> pd.DataFrame:
 
 
 def net_value(rows: pd.DataFrame, terms: ValueTerms) -> pd.DataFrame:
-    """VALUE_COLUMNS per row: net_value = fx x share x expected_recovery / (1 + annual_rate)^(days_to_pay / 365) - contact_cost.
+    """VALUE_COLUMNS per row: net_value = fx x share x expected_recovery / (1 +
+    annual_rate)^(days_to_pay / 365) - contact_cost.
 
-    rows: those of `worth`, channel ("" where nothing is planned: no cost), attempts (planned on it; 1 where the column is not there).
-    cost_per_attempt, contact_cost (of all planned attempts) and net_value are int64 minor units of the reporting currency, rounded
-    half-even. Without a rate net_value is 0. It is total, not incremental, value: what the account returns, not what working it adds.
+    rows: those of `worth`, channel ("" where nothing is planned: no cost), attempts (planned on it; 1 where the column
+    is not there). cost_per_attempt, contact_cost (of all planned attempts) and net_value are int64 minor units of the
+    reporting currency, rounded half-even. Without a rate net_value is 0. It is total, not incremental, value: what the
+    account returns, not what working it adds.
     """
     found = worth(rows, terms)
     unit = 10.0 ** terms.decimals[terms.reporting_currency]
     attempts = rows["attempts"].to_numpy(dtype=np.int64) if "attempts" in rows else np.ones(len(rows), np.int64)
     channel = rows["channel"].astype("str")
-    cost = np.rint(channel.map({name: attempt_cost(name, terms.costs) for name in channel.unique()}).to_numpy(dtype=np.float64) * unit)
+    cost = np.rint(
+        channel.map({name: attempt_cost(name, terms.costs) for name in channel.unique()}).to_numpy(dtype=np.float64)
+        * unit
+    )
     spent = attempts * cost
     net = np.rint(found["worth"].to_numpy() * unit - spent)
     return found.drop(columns="worth").assign(
@@ -121,17 +138,19 @@ def net_value(rows: pd.DataFrame, terms: ValueTerms) -> pd.DataFrame:
 
 
 def draw_control(rows: pd.DataFrame, earlier: pd.DataFrame, as_of: int, terms: ControlTerms) -> pd.DataFrame:
-    """Arm of every debtor that is in a span or workable tonight: debtor_id, arm, assigned_on, until_on, probability; sorted by debtor_id.
+    """Arm of every debtor that is in a span or workable tonight: debtor_id, arm, assigned_on, until_on, probability;
+    sorted by debtor_id.
 
-    rows     account_id, debtor_id, portfolio, days_past_due, group (verdict), appointment_at, legal_deadline_on of every scorable
-             account; where known `appointment` (a time is agreed for today, whether it can be kept or not) and `hardship` (hardship or
-             vulnerable is recorded on an account of the debtor)
-    earlier  arms of former nights (debtor_id, arm, assigned_on, until_on, probability), the newest per debtor; may be empty
+    rows     account_id, debtor_id, portfolio, days_past_due, group (verdict), appointment_at, legal_deadline_on of
+             every scorable account; where known `appointment` (a time is agreed for today, whether it can be kept or
+             not) and `hardship` (hardship or vulnerable is recorded on an account of the debtor)
+    earlier  arms of former nights (debtor_id, arm, assigned_on, until_on, probability), the newest per debtor; may be
+             empty
 
-    A debtor keeps the arm of its span, [assigned_on, until_on). Of the workable ones without a span, each stratum (portfolio and arrears
-    bucket of the debtor's oldest debt) holds out share x debtors, rounded up or down by a coin of its own, so that everybody's
-    probability is the share. Who it is, a hash of seed, night and debtor decides: it knows neither score nor rank. One with an
-    appointment, a legal deadline or hardship is never drawn.
+    A debtor keeps the arm of its span, [assigned_on, until_on). Of the workable ones without a span, each stratum
+    (portfolio and arrears bucket of the debtor's oldest debt) holds out share x debtors, rounded up or down by a coin
+    of its own, so that everybody's probability is the share. Who it is, a hash of seed, night and debtor decides: it
+    knows neither score nor rank. One with an appointment, a legal deadline or hardship is never drawn.
     """
     running = earlier[earlier["until_on"] > as_of] if len(earlier) else pd.DataFrame(columns=["debtor_id"])
     spared = _bound(rows)
@@ -140,9 +159,15 @@ def draw_control(rows: pd.DataFrame, earlier: pd.DataFrame, as_of: int, terms: C
     states = pd.DataFrame({"debtor_id": rows["debtor_id"], "workable": rows["group"] == "permitted", "spared": spared})
     states = states.groupby("debtor_id", sort=True)[["workable", "spared"]].any()
     drawn = states[states["workable"] & ~states["spared"] & ~states.index.isin(running["debtor_id"])].index
-    oldest = rows.sort_values(["days_past_due", "account_id"], ascending=[False, True]).drop_duplicates("debtor_id").set_index("debtor_id")
+    oldest = (
+        rows.sort_values(["days_past_due", "account_id"], ascending=[False, True])
+        .drop_duplicates("debtor_id")
+        .set_index("debtor_id")
+    )
     oldest = oldest.loc[drawn]
-    stratum = oldest["portfolio"].astype("str").to_numpy(dtype=object) + "|" + bucket(oldest["days_past_due"]).astype("str")
+    stratum = (
+        oldest["portfolio"].astype("str").to_numpy(dtype=object) + "|" + bucket(oldest["days_past_due"]).astype("str")
+    )
     chance = np.array([_hash(f"{terms.seed}|{as_of}|{name}") for name in drawn], dtype=np.float64)
     control = np.zeros(len(drawn), bool)
     for name in np.unique(stratum):
@@ -172,25 +197,34 @@ def rank(
 ) -> pd.DataFrame:
     """Put every account in exactly one of GROUPS, and the list in order. Index as the rows'.
 
-    rows      account_id, debtor_id, queue, group (verdict: permitted, deferred, excluded), appointment_at, legal_deadline_on, fx,
-              net_value, expected_recovery; waiting_since (day) for a floor; account_no and channel for channels with a limit
+    rows      account_id, debtor_id, queue, group (verdict: permitted, deferred, excluded), appointment_at,
+              legal_deadline_on, fx, net_value, expected_recovery; waiting_since (day) for a floor; account_no and
+              channel for channels with a limit
     arms      of `draw_control`
     capacity  queue -> debtors a night; "default" for a queue not named
 
-    Returns group, rank (1..n within the queue, 0 off the list), head (account_id of the debtor's row for worklist, joined and
-    below_capacity; "" otherwise), joined_accounts (ids joined by one blank, on the list's rows), option (place of the planned channel
-    among the account's options) and listed_by (what brought a row on the list). Decided in this order: excluded, held out (whole debtors,
-    unless an appointment or a legal deadline binds tonight), deferred, no value, then one row per debtor: appointments first, then legal
-    deadlines (the nearest first), then those who have waited longest, as far as the floor reaches, then net_value, expected_recovery,
-    account_id. Its other accounts follow it. The list itself is in order of appointments, deadlines and value.
+    Returns group, rank (1..n within the queue, 0 off the list), head (account_id of the debtor's row for worklist,
+    joined and below_capacity; "" otherwise), joined_accounts (ids joined by one blank, on the list's rows), option
+    (place of the planned channel among the account's options) and listed_by (what brought a row on the list). Decided
+    in this order: excluded, held out (whole debtors, unless an appointment or a legal deadline binds tonight),
+    deferred, no value, then one row per
+    debtor: appointments first, then legal deadlines (the nearest first), then those who have waited longest, as far as
+    the floor reaches, then net_value, expected_recovery, account_id. Its other accounts follow it. The list itself is
+    in order of appointments, deadlines and value.
     """
     found = pd.DataFrame(
-        {"group": "below_capacity", "rank": 0, "head": "", "joined_accounts": "", "option": 0, "listed_by": ""}, index=rows.index
+        {"group": "below_capacity", "rank": 0, "head": "", "joined_accounts": "", "option": 0, "listed_by": ""},
+        index=rows.index,
     )
     found["group"] = group = _groups(rows, arms)
     ordered = _ordered(rows[group == "below_capacity"])
     heads = ordered.drop_duplicates("debtor_id")
-    allowed = heads["queue"].astype("str").map(lambda queue: capacity.get(queue, capacity["default"])).to_numpy(dtype=np.int64)
+    allowed = (
+        heads["queue"]
+        .astype("str")
+        .map(lambda queue: capacity.get(queue, capacity["default"]))
+        .to_numpy(dtype=np.int64)
+    )
     by_value = (heads.groupby("queue", sort=False, observed=True).cumcount() + 1).to_numpy() <= allowed
     waited = _waited(heads, allowed, as_of, floor)
     option = _taken(heads, allowed, waited, room)
@@ -212,7 +246,9 @@ def rank(
     joined: dict[str, list[str]] = {}
     for debtor, account in zip(followers["debtor_id"][on_list], followers["account_id"][on_list], strict=True):
         joined.setdefault(debtor, []).append(account)
-    found.loc[listed.index, "joined_accounts"] = [" ".join(sorted(joined.get(debtor, ()))) for debtor in listed["debtor_id"]]
+    found.loc[listed.index, "joined_accounts"] = [
+        " ".join(sorted(joined.get(debtor, ()))) for debtor in listed["debtor_id"]
+    ]
     return found
 
 
@@ -248,7 +284,9 @@ def _ordered(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _waited(heads: pd.DataFrame, allowed: np.ndarray, as_of: int, floor: Floor | None) -> np.ndarray:
-    """Debtors that have a place of the floor: per queue the longest waiting ones, of those nobody has worked for floor.days."""
+    """Debtors that have a place of the floor: per queue the longest waiting ones,
+    of those nobody has worked for floor.days.
+    """
     chosen = np.zeros(len(heads), bool)
     if floor is None or floor.share == 0 or heads.empty:
         return chosen
@@ -261,7 +299,9 @@ def _waited(heads: pd.DataFrame, allowed: np.ndarray, as_of: int, floor: Floor |
 
 
 def _taken(heads: pd.DataFrame, allowed: np.ndarray, waited: np.ndarray, room: ChannelRoom | None) -> np.ndarray:
-    """Place of the planned channel of each head that finds room in its queue and on a channel; -1 where there is none."""
+    """Place of the planned channel of each head that finds room in its queue and on a channel;
+    -1 where there is none.
+    """
     option = np.full(len(heads), -1, np.int64)
     queue = pd.factorize(heads["queue"].astype("str"))[0]
     left = np.zeros(queue.max(initial=-1) + 1, np.int64)
@@ -298,7 +338,9 @@ def _net_of(listed: pd.DataFrame, room: ChannelRoom) -> np.ndarray:
 
 
 def overbooked(rows: pd.DataFrame, ranks: pd.DataFrame) -> list[str]:
-    """A warning per queue whose capacity does not hold its appointments and legal deadlines. rows and ranks: of `rank`."""
+    """A warning per queue whose capacity does not hold its appointments and legal deadlines. rows and ranks:
+    of `rank`.
+    """
     bound = (rows["appointment_at"] != NO_TIME) | (rows["legal_deadline_on"] != NO_DAY)
     left = rows[bound & (ranks["group"] == "below_capacity") & (ranks["head"] == rows["account_id"])]
     sizes = left.groupby(left["queue"].astype("str"), sort=True).size()
@@ -313,7 +355,9 @@ def counted(groups: pd.Series) -> dict[str, int]:
     """{"scorable": all, group: accounts...}; ContractError should they not add up."""
     counts = {name: int((groups == name).sum()) for name in GROUPS}
     if sum(counts.values()) != len(groups):
-        raise ContractError(f"The groups hold {sum(counts.values()):,} accounts and {len(groups):,} are scorable. Report it.")
+        raise ContractError(
+            f"The groups hold {sum(counts.values()):,} accounts and {len(groups):,} are scorable. Report it."
+        )
     return {"scorable": len(groups), **counts}
 
 

@@ -1,5 +1,6 @@
-"""Four heads behind one estimator: P(recovered), the amount if recovered, P(defaulted), what work adds. Matrices in, scores out; a folder
-on disk."""
+"""Four heads behind one estimator: P(recovered), the amount if recovered, P(defaulted), what work adds. Matrices in,
+scores out; a folder on disk.
+"""
 
 from __future__ import annotations
 
@@ -86,13 +87,19 @@ class RecoveryModel:
 
     @classmethod
     def fit(
-        cls, matrix: pd.DataFrame, labels: pd.DataFrame, cohort: pd.DataFrame, teaching: Teaching, like: RecoveryModel | None = None
+        cls,
+        matrix: pd.DataFrame,
+        labels: pd.DataFrame,
+        cohort: pd.DataFrame,
+        teaching: Teaching,
+        like: RecoveryModel | None = None,
     ) -> RecoveryModel:
         """Teach all heads on the rows whose label is known; NaN labels take no part in that head.
 
-        matrix, labels (recovered, recovered_amount in minor units, defaulted), cohort: rows aligned by position; their order is free.
-        like: an earlier fit whose numbers of trees and way of the amount are kept, for the refit on everything before release.
-        Raises InputMissing when recovery has one class only.
+        matrix, labels (recovered, recovered_amount in minor units, defaulted), cohort: rows aligned by position; their
+        order is free.
+        like: an earlier fit whose numbers of trees and way of the amount are kept, for the refit on everything before
+        release. Raises InputMissing when recovery has one class only.
         """
         return cls.taught(Lesson.of(matrix, labels, cohort, teaching), teaching, like)
 
@@ -105,23 +112,33 @@ class RecoveryModel:
 
         def recovery() -> tuple[Head, np.ndarray, AmountHead, dict[str, Any]]:
             objective = recovery_objective(teaching, encoder.names)
-            head, chance, trial = _probability_head(window, objective, recovered, teaching.gap_days, like.recovered if like else None)
+            head, chance, trial = _probability_head(
+                window, objective, recovered, teaching.gap_days, like.recovered if like else None
+            )
             return head, chance, *fit_amount(window, lesson.found, chance, trial, like.amount_choice if like else None)
 
-        (head, chance, amount, choice), defaulted = side_by_side(recovery, lambda: _default_head(window, lesson.defaulted, teaching, like))
+        (head, chance, amount, choice), defaulted = side_by_side(
+            recovery, lambda: _default_head(window, lesson.defaulted, teaching, like)
+        )
         known = lesson.known
-        facts = {"out_of_fold_auc": float(roc_auc_score(recovered[known], chance[known])), "withheld": dict(lesson.withheld)}
+        facts = {
+            "out_of_fold_auc": float(roc_auc_score(recovered[known], chance[known])),
+            "withheld": dict(lesson.withheld),
+        }
         scored = {name: code[known] for name, code in lesson.classes.items()}
         reference = Reference.learn(window.numbers[known], encoder.names, chance[known], scored)
         return cls(encoder, head, amount, choice, defaulted, teaching.default_dpd, reference, facts)
 
     def regrown(self, lesson: Lesson, teaching: Teaching, seeds: Sequence[int] | None = None) -> list[RecoveryModel]:
-        """The same way taught on a lesson of other columns or, one model each, with other seeds of growth: boosters grown anew, numbers
-        of trees, maps and factors kept; without the heads of default and effect.
+        """The same way taught on a lesson of other columns or, one model each, with other seeds of growth: boosters
+        grown anew, numbers of trees, maps and factors kept; without the heads of default and effect.
 
         Enough to compare orders: a strictly increasing map and a factor change none.
         """
-        objective, target = recovery_objective(teaching, lesson.encoder.names), np.where(lesson.known, lesson.recovered, 0.0)
+        objective, target = (
+            recovery_objective(teaching, lesson.encoder.names),
+            np.where(lesson.known, lesson.recovered, 0.0),
+        )
 
         def grown(seed: int) -> RecoveryModel:
             window = lesson.window.with_settings(teaching.settings, seed)
@@ -132,10 +149,11 @@ class RecoveryModel:
         return side_by_side(*(lambda seed=seed: grown(seed) for seed in seeds or (teaching.seed,)))
 
     def predict(self, matrix: pd.DataFrame, cohort: pd.DataFrame) -> pd.DataFrame:
-        """p_recovered, amount_if_recovered and expected_recovery (minor units, at most the balance), p_defaulted; rows as in the matrix.
+        """p_recovered, amount_if_recovered and expected_recovery (minor units, at most the balance), p_defaulted;
+        rows as in the matrix.
 
-        Columns are matched by name. p_defaulted is missing without that head and for accounts already default_dpd days past due.
-        ContractError when a column is missing, unknown or of another type, or a currency has no rate.
+        Columns are matched by name. p_defaulted is missing without that head and for accounts already default_dpd days
+        past due. ContractError when a column is missing, unknown or of another type, or a currency has no rate.
         """
         numbers = self.encoder.encode(matrix, cohort)
         portfolio = cohort["portfolio"]
@@ -147,7 +165,8 @@ class RecoveryModel:
             below = cohort["days_past_due"].to_numpy() < self.default_dpd
             p_defaulted[below] = self.defaulted.probability(numbers, portfolio)[below]
         return pd.DataFrame(
-            dict(zip(SCORE_COLUMNS, (p_recovered, amount, p_recovered * amount, p_defaulted), strict=True)), index=matrix.index
+            dict(zip(SCORE_COLUMNS, (p_recovered, amount, p_recovered * amount, p_defaulted), strict=True)),
+            index=matrix.index,
         )
 
     def amount_interval(self, matrix: pd.DataFrame, cohort: pd.DataFrame) -> pd.DataFrame:
@@ -161,11 +180,14 @@ class RecoveryModel:
         """The raw log-odds of P(recovered) that contributions add up to."""
         return raw_scores(self.recovered.booster, self.encoder.encode(matrix, cohort))
 
-    def contributions(self, matrix: pd.DataFrame, cohort: pd.DataFrame, *, many: bool = False) -> tuple[pd.DataFrame, np.ndarray]:
-        """Exact contributions (TreeSHAP) of every column to the raw log-odds, and the base of each row; they add up to `raw`.
+    def contributions(
+        self, matrix: pd.DataFrame, cohort: pd.DataFrame, *, many: bool = False
+    ) -> tuple[pd.DataFrame, np.ndarray]:
+        """Exact contributions (TreeSHAP) of every column to the raw log-odds, and the base of each row;
+        they add up to `raw`.
 
-        many: the fast way for whole portfolios, equal within 1e-6; a published reason takes the other, so that one account alone and
-        among others gets the same bits.
+        many: the fast way for whole portfolios, equal within 1e-6; a published reason takes the other, so that one
+        account alone and among others gets the same bits.
         """
         numbers = self.encoder.encode(matrix, cohort)
         if not len(numbers):
@@ -178,9 +200,14 @@ class RecoveryModel:
         return None if self.effect is None else self.effect.theta(self.encoder.encode(matrix, cohort))
 
     def effect_contributions(self, matrix: pd.DataFrame, cohort: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
-        """Exact contributions of every column to `theta`, and the base of each row; they add up to it. UsageError without that head."""
+        """Exact contributions of every column to `theta`, and the base of each row; they add up to it.
+        UsageError without that head.
+        """
         if self.effect is None:
-            raise UsageError("This model was not taught what work adds, so nothing explains it. Ask only where `theta` gives numbers.")
+            raise UsageError(
+                "This model was not taught what work adds, "
+                "so nothing explains it. Ask only where `theta` gives numbers."
+            )
         numbers = self.encoder.encode(matrix, cohort)
         found = self.effect.contributions(numbers) if len(numbers) else np.zeros((0, len(self.encoder.names) + 1))
         return pd.DataFrame(found[:, :-1], columns=list(self.encoder.names), index=matrix.index), found[:, -1]
@@ -244,7 +271,9 @@ AnyModel = RecoveryModel | AgeBandTable
 
 
 def load_model(folder: Path, sha256: str) -> AnyModel:
-    """The model of a folder, once the folder's sha256 is the given one. ModelRefused otherwise, before anything is parsed."""
+    """The model of a folder, once the folder's sha256 is the given one. ModelRefused otherwise,
+    before anything is parsed.
+    """
     files = read_folder(folder, sha256)
     if json.loads(files[CARD_FILE])["kind"] == AGE_BAND_TABLE:
         return AgeBandTable.from_files(files)
@@ -265,7 +294,9 @@ def recovery_objective(teaching: Teaching, names: Sequence[str]) -> dict[str, An
 def _probability_head(
     window: FitWindow, objective: Mapping[str, Any], outcome: np.ndarray, gap_days: int, like: Head | None
 ) -> tuple[Head, np.ndarray, Later | None]:
-    """The head; its calibrated out-of-fold probability per row (0 without a label); unless `like` spares it, the later nights' trial."""
+    """The head; its calibrated out-of-fold probability per row (0 without a label); unless `like` spares it,
+    the later nights' trial.
+    """
     known = ~np.isnan(outcome)
     target = np.where(known, outcome, 0.0)
     trial = None
@@ -280,12 +311,16 @@ def _probability_head(
     booster, raw = window.grow_and_score(objective, target, known, trees)
     calibrator = choose_map(raw[known], target[known], window.weight[known], window.folds[known])
     rows = window.cohort[known]
-    calibrator = with_recent_levels(calibrator, raw[known], target[known], window.weight[known], rows, int(rows["as_of"].max()))
+    calibrator = with_recent_levels(
+        calibrator, raw[known], target[known], window.weight[known], rows, int(rows["as_of"].max())
+    )
     chance = np.where(known, calibrator.probability(raw, window.cohort["portfolio"]), 0.0)
     return Head(booster, calibrator, trees), chance, trial
 
 
-def _default_head(window: FitWindow, outcome: np.ndarray, teaching: Teaching, like: RecoveryModel | None) -> Head | None:
+def _default_head(
+    window: FitWindow, outcome: np.ndarray, teaching: Teaching, like: RecoveryModel | None
+) -> Head | None:
     """P(defaulted), where enough debtors defaulted to teach it; None otherwise."""
     events = debtors_with(pd.Series(outcome), window.cohort["debtor_id"])
     if events < teaching.settings["min_events"] or not (outcome == 0).any():

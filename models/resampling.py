@@ -72,9 +72,18 @@ def quality(
     level = np.log(chance / (1 - chance))
     y = outcome[place]
     found = _quality(
-        ends, y, chance, level, -(y * np.log(chance) + (1 - y) * np.log1p(-chance)), _tenths(chance), realised[place], predicted[place],
-        who[place], weights, p is not None,
-    )  # fmt: skip
+        ends,
+        y,
+        chance,
+        level,
+        -(y * np.log(chance) + (1 - y) * np.log1p(-chance)),
+        _tenths(chance),
+        realised[place],
+        predicted[place],
+        who[place],
+        weights,
+        p is not None,
+    )
     if p is None:
         found[:, 4:] = np.nan
     return found

@@ -1,4 +1,6 @@
-"""Which channel a debtor answers, and in which part of the day: rates of the account and of its segment, smoothed, set against the cost."""
+"""Which channel a debtor answers, and in which part of the day: rates of the account and of its segment, smoothed,
+set against the cost.
+"""
 
 from __future__ import annotations
 
@@ -45,8 +47,9 @@ class ChannelTerms:
 def answer_counts(contacts: pd.DataFrame, accounts: pd.DataFrame, as_of: int, days: int = WINDOW_DAYS) -> pd.DataFrame:
     """Our attempts in [as_of - days, as_of), known before as_of, and how many were answered: COUNT_COLUMNS.
 
-    contacts: inner form, last versions count; accounts: account_no, portfolio, time_zone, one row each. One row per account, channel and
-    part of the debtor's day ("" where only the day is known). Attempts that did not connect are left out.
+    contacts: inner form, last versions count; accounts: account_no, portfolio, time_zone, one row each. One row per
+    account, channel and part of the debtor's day ("" where only the day is known). Attempts that did not connect are
+    left out.
     """
     known, happened = contacts["known_on"].to_numpy(), contacts["occurred_on"].to_numpy()
     near = contacts[(known < as_of) & (np.maximum(known, happened) >= as_of - days)]
@@ -55,7 +58,9 @@ def answer_counts(contacts: pd.DataFrame, accounts: pd.DataFrame, as_of: int, da
     near, day = near[inside := (day >= as_of - days) & (day < as_of)], day[inside]
     tried = worked_rows(near) & ~near["outcome"].isin(NOT_ATTEMPTS).to_numpy()
     inbound = near["direction"].isin(["inbound"]).to_numpy()
-    answered = near["outcome"][tried].isin(ANSWERS).to_numpy() | _came_back(near["account_no"].to_numpy(), day, tried, inbound)
+    answered = near["outcome"][tried].isin(ANSWERS).to_numpy() | _came_back(
+        near["account_no"].to_numpy(), day, tried, inbound
+    )
     book = accounts.sort_values("account_no", ignore_index=True)
     numbers, rows = book["account_no"].to_numpy(), near[tried]
     owner = np.searchsorted(numbers, rows["account_no"].to_numpy()).clip(max=max(numbers.size - 1, 0))
@@ -79,12 +84,16 @@ def answer_counts(contacts: pd.DataFrame, accounts: pd.DataFrame, as_of: int, da
 
 
 def worked_rows(contacts: pd.DataFrame) -> np.ndarray:
-    """Rows of a contact log with which a collector worked the account: ours, and no debit, legal step or other measure."""
+    """Rows of a contact log with which a collector worked the account: ours, and no debit,
+    legal step or other measure.
+    """
     return ~contacts["direction"].isin(["inbound"]).to_numpy() & ~contacts["channel"].isin(NOT_WORK).to_numpy()
 
 
 def _came_back(account: np.ndarray, day: np.ndarray, tried: np.ndarray, inbound: np.ndarray) -> np.ndarray:
-    """Whether the account was heard of from the day of each attempt on, within REPLY_DAYS. Rows are sorted by account_no."""
+    """Whether the account was heard of from the day of each attempt on, within REPLY_DAYS.
+    Rows are sorted by account_no.
+    """
     place = np.concatenate([[0], np.cumsum(account[1:] != account[:-1])]) if account.size else np.zeros(0, np.int64)
     when = place * 2**32 + day
     heard = np.sort(when[inbound])
@@ -93,7 +102,9 @@ def _came_back(account: np.ndarray, day: np.ndarray, tried: np.ndarray, inbound:
 
 
 def _parts(rows: pd.DataFrame, zones: pd.Series, owner: np.ndarray) -> np.ndarray:
-    """Place in EVERY_PART of each row on its debtor's clock; where that is not known, on the portfolio's. zones: of the accounts."""
+    """Place in EVERY_PART of each row on its debtor's clock; where that is not known, on the portfolio's. zones:
+    of the accounts.
+    """
     minute = rows["occurred_minute"].to_numpy().astype(np.int64)
     timed, at = minute != NO_MINUTE, rows["occurred_at"].to_numpy()
     codes, names = pd.factorize(zones)
@@ -109,7 +120,8 @@ def _parts(rows: pd.DataFrame, zones: pd.Series, owner: np.ndarray) -> np.ndarra
 
 
 def segment_rates(counts: pd.DataFrame, portfolios: Sequence[str]) -> pd.Series:
-    """Rate by (portfolio, channel, part), "" being the whole day, pulled to the channel's own rate where attempts are few.
+    """Rate by (portfolio, channel, part), "" being the whole day,
+    pulled to the channel's own rate where attempts are few.
 
     A part is pulled to its portfolio's rate of the whole day.
     """
@@ -133,25 +145,31 @@ def _pulled(found: pd.DataFrame, towards: np.ndarray, weight: float) -> pd.Serie
 def channel_options(
     permitted: pd.DataFrame, worth: pd.Series, counts: pd.DataFrame, segments: pd.Series, terms: ChannelTerms
 ) -> pd.DataFrame:
-    """Every permitted channel of every account, the best first: chance of an answer x worth - cost of the planned attempts.
+    """Every permitted channel of every account, the best first:
+    chance of an answer x worth - cost of the planned attempts.
 
     A channel that costs more than the account is worth comes after those that do not.
 
-    permitted  account_no, portfolio, channel, from_minute, until_minute, contacts_left: one row per permitted channel; appointed: whether
-               an agreed call is kept on it today, which leaves no choice
+    permitted  account_no, portfolio, channel, from_minute, until_minute, contacts_left: one row per permitted channel;
+               appointed: whether an agreed call is kept on it today, which leaves no choice
     worth      by account_no: discounted money expected, our share, in units of the reporting currency
 
-    Returns the same rows sorted by account_no and place, with response_rate (of one attempt), attempts (planned, never more than the caps
-    leave and, with their pauses, the window holds), contact_cost (units of the reporting currency, for all of them), the rate of each of
-    PARTS (NaN where it is not open for all attempts and LEAST_MINUTES, or an agreed call has its own minute), place (from 0).
+    Returns the same rows sorted by account_no and place, with response_rate (of one attempt), attempts (planned, never
+    more than the caps leave and, with their pauses, the window holds), contact_cost (units of the reporting currency,
+    for all of them), the rate of each of PARTS (NaN where it is not open for all attempts and LEAST_MINUTES, or an
+    agreed call has its own minute), place (from 0).
     """
     channel = permitted["channel"].astype("str").astype("category")  # few names: looked up once each
     rates = _rates(permitted, channel, counts, segments)
-    pause, wanted = (_of_channel(channel, given, otherwise) for given, otherwise in ((terms.pauses, 0), (terms.attempts, 1)))
+    pause, wanted = (
+        _of_channel(channel, given, otherwise) for given, otherwise in ((terms.pauses, 0), (terms.attempts, 1))
+    )
     first, last = (permitted[name].to_numpy(dtype=np.int64) for name in ("from_minute", "until_minute"))
     fit = np.where(pause > 0, 1 + (last - first - 1) // np.maximum(pause, 1), 2**31)
     planned = np.minimum(np.minimum(wanted, permitted["contacts_left"].to_numpy(dtype=np.int64)), fit)
-    cost = planned * _of_channel(channel, {name: attempt_cost(name, terms.costs) for name in channel.cat.categories}, 0.0)
+    cost = planned * _of_channel(
+        channel, {name: attempt_cost(name, terms.costs) for name in channel.cat.categories}, 0.0
+    )
     whole = worth.reindex(permitted["account_no"]).to_numpy(dtype=np.float64)
     gain = (1 - (1 - rates[:, 0]) ** planned) * whole - cost
     if counts.empty:
@@ -168,7 +186,9 @@ def channel_options(
 
 
 def _of_channel(channel: pd.Series, given: Mapping[str, float], otherwise: float) -> np.ndarray:
-    return np.array([given.get(name, otherwise) for name in channel.cat.categories] or [otherwise])[channel.cat.codes.to_numpy()]
+    return np.array([given.get(name, otherwise) for name in channel.cat.categories] or [otherwise])[
+        channel.cat.codes.to_numpy()
+    ]
 
 
 def _rates(permitted: pd.DataFrame, channel: pd.Series, counts: pd.DataFrame, segments: pd.Series) -> np.ndarray:
@@ -194,7 +214,9 @@ def _rates(permitted: pd.DataFrame, channel: pd.Series, counts: pd.DataFrame, se
 
 
 def attempt_cost(channel: str, costs: Mapping[str, float]) -> float:
-    """Units of the reporting currency for one attempt; nothing where no channel ("") is planned. ContractError without a cost."""
+    """Units of the reporting currency for one attempt; nothing where no channel ("") is planned.
+    ContractError without a cost.
+    """
     if channel and channel not in costs:
         raise ContractError(f"Channel {channel!r} has no cost. Add it to worklist.costs.")
     return costs[channel] if channel else 0.0
@@ -209,10 +231,11 @@ def cut_to(part: str, first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, 
 
 
 def planned_parts(listed: pd.DataFrame, room: int) -> list[str]:
-    """Part of the day of each row of a queue, in list order: the best one that is better than the day as a whole and has room.
+    """Part of the day of each row of a queue, in list order: the best one that is better than
+    the day as a whole and has room.
 
-    listed: response_rate and PARTS of `channel_options`. room: rows that one part may hold, so that a team does not stand idle until the
-    evening. "" where no such part is left: the whole permitted window then.
+    listed: response_rate and PARTS of `channel_options`. room: rows that one part may hold, so that a team does not
+    stand idle until the evening. "" where no such part is left: the whole permitted window then.
     """
     rates, whole = listed[list(PARTS)].to_numpy(dtype=np.float64), listed["response_rate"].to_numpy(dtype=np.float64)
     left, found = dict.fromkeys(PARTS, room), []

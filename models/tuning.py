@@ -1,4 +1,5 @@
-"""Settings of the boosters searched for inside the fit window only: Optuna proposes, later nights of the fit window decide.
+"""Settings of the boosters searched for inside the fit window only: Optuna proposes,
+later nights of the fit window decide.
 
 No test night takes part. The settings at hand are the first trial, and stay unless another is surely better.
 """
@@ -32,9 +33,11 @@ SPACE = {
 
 @dataclass(frozen=True)
 class Tuned:
-    """settings: those to teach with. trials: number, log_loss, trees, and the value of every name in SPACE; the settings at hand first.
+    """settings: those to teach with. trials: number, log_loss, trees, and the value of every name in SPACE;
+    the settings at hand first.
 
-    gain, gain_error: log loss a row by which the best trial is better than the settings at hand, and its standard error by debtor.
+    gain, gain_error: log loss a row by which the best trial is better than the settings at hand, and its standard error
+    by debtor.
     """
 
     settings: Mapping[str, Any]
@@ -59,11 +62,12 @@ class Tuned:
 
 
 def tune(matrix: pd.DataFrame, labels: pd.DataFrame, cohort: pd.DataFrame, teaching: Teaching, trials: int) -> Tuned:
-    """Search `trials` settings, the params' own among them, by out-of-time log loss of P(recovered) inside the fit window.
+    """Search `trials` settings, the params' own among them, by out-of-time log loss of
+    P(recovered) inside the fit window.
 
-    labels: NaN outside the fit window, as for `RecoveryModel.fit`; such rows are not looked at. Each trial is grown on the nights a gap
-    before each of CUT_OFFS later windows and judged there. The best is taken where it is better by more than one standard error.
-    Raises InputMissing where the fit window is too short to be cut.
+    labels: NaN outside the fit window, as for `RecoveryModel.fit`; such rows are not looked at. Each trial is grown on
+    the nights a gap before each of CUT_OFFS later windows and judged there. The best is taken where it is better by
+    more than one standard error. Raises InputMissing where the fit window is too short to be cut.
     """
     lesson = Lesson.of(matrix, labels.assign(defaulted=np.nan), cohort, teaching)
     window, outcome, weight = lesson.window, lesson.recovered, lesson.window.weight
@@ -90,16 +94,24 @@ def tune(matrix: pd.DataFrame, labels: pd.DataFrame, cohort: pd.DataFrame, teach
     found = Tuned(teaching.settings, table, gain, error)
     if not found.is_changed:
         return found
-    whole = {name: (int if isinstance(low, int) else float)(table.loc[best, name]) for name, (low, _, _) in SPACE.items()}
+    whole = {
+        name: (int if isinstance(low, int) else float)(table.loc[best, name]) for name, (low, _, _) in SPACE.items()
+    }
     return replace(found, settings={**teaching.settings, **whole})
 
 
-def _searched(judged: Callable[[Mapping[str, Any]], tuple[float, int]], teaching: Teaching, trials: int) -> pd.DataFrame:
+def _searched(
+    judged: Callable[[Mapping[str, Any]], tuple[float, int]], teaching: Teaching, trials: int
+) -> pd.DataFrame:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=teaching.seed % 2**31))
-    near = {name: min(max(teaching.settings[name], low), high) for name, (low, high, _) in SPACE.items() if name in teaching.settings}
+    near = {
+        name: min(max(teaching.settings[name], low), high)
+        for name, (low, high, _) in SPACE.items()
+        if name in teaching.settings
+    }
     study.enqueue_trial(near)
     rows = []
 
@@ -113,7 +125,9 @@ def _searched(judged: Callable[[Mapping[str, Any]], tuple[float, int]], teaching
         if not rows:  # the settings at hand as they stand, even outside the space or not set
             chosen = {name: teaching.settings[name] for name in SPACE if name in teaching.settings}
         loss, trees = judged(chosen)
-        rows.append({"number": trial.number, "log_loss": loss, "trees": trees, **{name: chosen.get(name) for name in SPACE}})
+        rows.append(
+            {"number": trial.number, "log_loss": loss, "trees": trees, **{name: chosen.get(name) for name in SPACE}}
+        )
         return loss
 
     study.optimize(one, n_trials=trials)
@@ -121,7 +135,9 @@ def _searched(judged: Callable[[Mapping[str, Any]], tuple[float, int]], teaching
 
 
 def cut_offs(as_of: np.ndarray, outcome: np.ndarray, gap_days: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(early, later) rows: the newest nights with a fifth of the events and those a gap before; then the same before those nights."""
+    """(early, later) rows: the newest nights with a fifth of the events and those a gap before;
+    then the same before those nights.
+    """
     found, inside = [], np.ones(len(as_of), dtype=bool)
     for _ in range(CUT_OFFS):
         rows = np.flatnonzero(inside)

@@ -87,7 +87,8 @@ def _beaten(evaluation: Evaluation, capacity: float) -> list[str]:
         more, low, high = (-row[part] / row["money"] for part in ("gain", "gain_high", "gain_low"))
         surely = "" if low > 0 else ", which could be chance"
         said.append(
-            f"Among accounts {name} days past due, {row['ranking']} reaches more than the model at {capacity:.0%} of their number: "
+            f"Among accounts {name} days past due, {row['ranking']} reaches more than the model at {capacity:.0%} "
+            "of their number: "
             f"{more:.1%} more [{low:.1%}, {high:.1%}]{surely}."
         )
     return said
@@ -137,7 +138,8 @@ def warnings(
     known = evaluation.facts.get("label_coverage", 1.0)
     if known < LEAST_KNOWN:
         said.append(
-            f"The outcome is known for {known:.0%} of the rows of the test nights. Where it is known more often of who paid, every figure "
+            f"The outcome is known for {known:.0%} of the rows of the test nights. Where it is known more often of "
+            "who paid, every figure "
             "here is of a selection."
         )
     row = evaluation.quality[(evaluation.quality["scope"] == POOLED) & (evaluation.quality["ranking"] == MODEL)]
@@ -173,7 +175,8 @@ def warnings(
         if row.low > 1 or row.high < 1:
             side = "less" if row.ratio < 1 else "more"
             said.append(
-                f"Of the accounts listed at {capacity:.0%} capacity {side} came in than predicted: {row.ratio:.2f} of it "
+                f"Of the accounts listed at {capacity:.0%} capacity {side} came in than predicted: {row.ratio:.2f} "
+                "of it "
                 f"[{row.low:.2f}, {row.high:.2f}]."
             )
     newest = evaluation.money_row(NEWEST, capacity)

@@ -17,16 +17,17 @@ WORKABLE = ("worklist", "joined", "below_capacity")
 def what_if(rows: pd.DataFrame, capacities: Sequence[int]) -> pd.DataFrame:
     """One row per order and capacity (debtors per queue and night).
 
-    rows  one per scorable account: account_id, debtor_id, queue, group, head, rank, balance, days_past_due, placed_on, fx, share, discount,
-          p_recovered, expected_recovery, attempts, contact_cost, net_value as `models.prioritise` gives them; `unit`: minor units of the
-          reporting currency per minor unit of the account's at a rate of 1. On a made-up portfolio also what is true: expected_amount,
-          and expected_amount_if_contacted and _if_left
+    rows  one per scorable account: account_id, debtor_id, queue, group, head, rank, balance, days_past_due, placed_on,
+          fx, share, discount, p_recovered, expected_recovery, attempts, contact_cost, net_value as `models.prioritise`
+          gives them; `unit`: minor units of the reporting currency per minor unit of the account's at a rate of 1. On a
+          made-up portfolio also what is true: expected_amount, and expected_amount_if_contacted and _if_left
 
-    Returns order, capacity, debtors, contacts (attempts planned at them), expected (money recovered, discounted, our share), cost, net,
-    share_of_value (of what working every workable debtor would bring), burden (share of workable debtors contacted); where the truth is
-    given also the order BEST_ORDER, and true (what the debtors taken really bring) and added (how much of it only contact brings). Money in
-    minor units of the reporting currency.
-    A debtor is worked whole: its row's contact, the money of all its accounts. It is what is expected, not what is added by working.
+    Returns order, capacity, debtors, contacts (attempts planned at them), expected (money recovered, discounted, our
+    share), cost, net, share_of_value (of what working every workable debtor would bring), burden (share of workable
+    debtors contacted); where the truth is given also the order BEST_ORDER, and true (what the debtors taken really
+    bring) and added (how much of it only contact brings). Money in minor units of the reporting currency. A debtor is
+    worked whole: its row's contact, the money of all its accounts. It is what is expected, not what is added by
+    working.
     """
     open_rows = rows[rows["group"].isin(WORKABLE)]
     rate = open_rows["fx"] * open_rows["unit"]
@@ -52,7 +53,9 @@ def what_if(rows: pd.DataFrame, capacities: Sequence[int]) -> pd.DataFrame:
                     "expected": float(taken["worth"].sum()),
                     "cost": int(taken["contact_cost"].sum()),
                     "net": net,
-                    "share_of_value": float(taken["worth"].sum() / people["worth"].sum()) if people["worth"].sum() > 0 else np.nan,
+                    "share_of_value": float(taken["worth"].sum() / people["worth"].sum())
+                    if people["worth"].sum() > 0
+                    else np.nan,
                     "burden": len(taken) / len(people) if len(people) else np.nan,
                     **{name: float(taken[name].sum()) for name in ("true", "added") if known},
                 }
@@ -84,14 +87,22 @@ def _places(people: pd.DataFrame, order: str) -> np.ndarray:
         )
     else:
         column = {
-            "P x balance": "hoped", "balance first": "owed", "oldest first": "days_past_due", "newest first": "placed_on",
+            "P x balance": "hoped",
+            "balance first": "owed",
+            "oldest first": "days_past_due",
+            "newest first": "placed_on",
             BEST_ORDER: "true",
-        }[order]  # fmt: skip
+        }[order]
         values = people[column].to_numpy(dtype=np.float64)
         keys = (-np.where(values == NO_DAY, -np.inf, values),)
     sequence = np.lexsort((people["account_id"].to_numpy(dtype="U"), *keys))
     place = np.empty(len(people), np.int64)
     place[sequence] = (
-        people["queue"].iloc[sequence].groupby(people["queue"].iloc[sequence].to_numpy(), sort=False).cumcount().to_numpy() + 1
+        people["queue"]
+        .iloc[sequence]
+        .groupby(people["queue"].iloc[sequence].to_numpy(), sort=False)
+        .cumcount()
+        .to_numpy()
+        + 1
     )
     return place

@@ -1,4 +1,6 @@
-"""The commands, each with its options, as a table. Heavy imports happen inside them: `recoup --help` answers at once."""
+"""The commands, each with its options, as a table. Heavy imports happen inside them:
+`recoup --help` answers at once.
+"""
 
 from __future__ import annotations
 
@@ -53,23 +55,33 @@ DAY = click.DateTime(formats=["%Y-%m-%d"])
 MOST = 10**18
 
 # What several commands take.
-PARAMS = option("--params", "params_path", type=PLACE, default=Path("params.yaml"), show_default=True, help="The params file.")
+PARAMS = option(
+    "--params", "params_path", type=PLACE, default=Path("params.yaml"), show_default=True, help="The params file."
+)
 SOURCE = option("--source", type=PLACE, help="Folder of delivered tables [default: paths.source].")
 STORE = option("--store", type=PLACE, help="Folder of Delta tables [default: paths.store of the params].")
 NIGHTS = option("--out", type=PLACE, help="Folder of published nights [default: paths.out].")
-AS_OF = option("--as-of", type=DAY, required=True, callback=_date, help="The night: only what was known before this day counts.")
+AS_OF = option(
+    "--as-of", type=DAY, required=True, callback=_date, help="The night: only what was known before this day counts."
+)
 ACCOUNT = option("--account", required=True, help="account_id")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of the log on stderr.")
+@option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Form of the log on stderr.",
+)
 @click.version_option(package_name="recoup", message="recoup %(version)s")
 def cli(log_format: str) -> None:
     """Each night, rank the accounts that may lawfully be worked by the money we expect each to return, and say why.
 
-    Results go to stdout, logs to stderr. Exit codes: 0 done or already done, 2 bad command line or params, 65 data refused, 66 input
-    missing or late, 69 registry away, 70 bug, 73/74 cannot write, 75 another run holds the lock, 77 model not approved or changed,
-    130/143 signalled (safe to run again).
+    Results go to stdout, logs to stderr. Exit codes: 0 done or already done, 2 bad command line or params, 65 data
+    refused, 66 input missing or late, 69 registry away, 70 bug, 73/74 cannot write, 75 another run holds the lock, 77
+    model not approved or changed, 130/143 signalled (safe to run again).
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonLines() if log_format == "json" else logging.Formatter("%(levelname)s %(message)s"))
@@ -79,8 +91,9 @@ def cli(log_format: str) -> None:
 
 
 def command(*options: Callable[..., Any], name: str | None = None) -> Callable[[Callable[..., None]], click.Command]:
-    """A command of these options and --params, which is read first. It is handed the params, and of source, store and out (where it
-    has that option) the place given, else the one the params name."""
+    """A command of these options and --params, which is read first. It is handed the params, and of source, store and
+    out (where it has that option) the place given, else the one the params name.
+    """
 
     def made(work: Callable[..., None]) -> click.Command:
         @functools.wraps(work)
@@ -91,7 +104,9 @@ def command(*options: Callable[..., Any], name: str | None = None) -> Callable[[
             stands_in = {"source": params.paths.source, "store": params.paths.store, "out": params.paths.out}
             work(params=params, **{key: stands_in.get(key) if value is None else value for key, value in given.items()})
 
-        return cli.command(name)(functools.reduce(lambda callback, each: each(callback), (PARAMS, *reversed(options)), called))
+        return cli.command(name)(
+            functools.reduce(lambda callback, each: each(callback), (PARAMS, *reversed(options)), called)
+        )
 
     return made
 
@@ -126,8 +141,16 @@ def command(*options: Callable[..., Any], name: str | None = None) -> Callable[[
     ),
     option("--fatigue", is_flag=True, help="Repeated messages and conversations do less than the first."),
     option("--follow", type=PLACE, help="File of orders to the collectors: debtor_id, arm, assigned_on, until_on."),
-    option("--through", type=DAY, callback=_date, help="Deliver only what was known on this day [default: the last one]."),
-    option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes; the bytes do not depend on it."),
+    option(
+        "--through", type=DAY, callback=_date, help="Deliver only what was known on this day [default: the last one]."
+    ),
+    option(
+        "--workers",
+        type=click.IntRange(1),
+        default=1,
+        show_default=True,
+        help="Processes; the bytes do not depend on it.",
+    ),
 )
 def simulate(params: Params, debtors: int, seed: int, out: Path, **how: Any) -> None:
     """Write a source folder of a made-up portfolio whose true response to contact is known (docs/simulator.md)."""
@@ -145,9 +168,13 @@ def simulate(params: Params, debtors: int, seed: int, out: Path, **how: Any) -> 
 @option("--from", "theirs", type=FOLDER, required=True, help="Folder of the files that your system exported.")
 @option("--to", "target", type=PLACE, help="Source folder to write; must be new or empty.")
 @option("--propose", is_flag=True, help="Look at the files and write the mapping instead; `?` where they do not tell.")
-@option("--complete-through", type=DAY, callback=_date, help="The last day that is all there; the control files say so.")
+@option(
+    "--complete-through", type=DAY, callback=_date, help="The last day that is all there; the control files say so."
+)
 def convert(mapping: str, theirs: Path, target: Path | None, propose: bool, complete_through: dt.date | None) -> None:
-    """Turn another system's files into a source folder: each cell is read exactly as the mapping says, or all is refused."""
+    """Turn another system's files into a source folder: each cell is read exactly as the mapping says,
+    or all is refused.
+    """
     from pipeline.intake import convert as conversion
     from pipeline.intake.mapping import load_mapping, place_of
     from pipeline.intake.proposal import write_proposal
@@ -163,7 +190,11 @@ def convert(mapping: str, theirs: Path, target: Path | None, propose: bool, comp
 @command(
     SOURCE,
     STORE,
-    option("--backfill", is_flag=True, help="History loaded once: empty known_at becomes the event's time plus lag_days of the params."),
+    option(
+        "--backfill",
+        is_flag=True,
+        help="History loaded once: empty known_at becomes the event's time plus lag_days of the params.",
+    ),
     option("--dry-run", is_flag=True, help="Check and reconcile, write nothing."),
     option("--accept-volume", metavar="REASON", help="Take a delivery of unusual volume; the reason is recorded."),
 )
@@ -181,7 +212,9 @@ def ingest(params: Params, source: Path, store: Path, **how: Any) -> None:
     option("--explain", "feature", metavar="NAME", help="Print the events behind one cell instead."),
     option("--account", help="The account of the cell."),
 )
-def features(params: Params, store: Path, as_of: dt.date, file: Path | None, feature: str | None, account: str | None) -> None:
+def features(
+    params: Params, store: Path, as_of: dt.date, file: Path | None, feature: str | None, account: str | None
+) -> None:
     """One row per scorable account: account_id, as_of, features."""
     from pipeline.night.feeds import check_feeds
     from pipeline.panel import dataset
@@ -207,7 +240,9 @@ def features(params: Params, store: Path, as_of: dt.date, file: Path | None, fea
     option("--horizons", help="Label over these numbers of days too, and tell of them side by side: 30,60,90."),
 )
 def dataset(params: Params, store: Path, file: Path, horizons: str | None) -> None:
-    """The labelled panel: account_id, debtor_id, as_of, features, labels, split; prints label rates, coverage and maturity."""
+    """The labelled panel: account_id, debtor_id, as_of, features, labels, split; prints label rates,
+    coverage and maturity.
+    """
     from pipeline.panel.dataset import write_panel
 
     refusal = "--horizons must be different numbers of days, 1 to 3660, separated by commas, such as 30,60,90."
@@ -261,7 +296,11 @@ def promote(params: Params, run_id: str | None, rollback: bool, by: str | None, 
     when = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     decision = {"who": by or getpass.getuser(), "why": why, "when": when}
     # pyrefly: ignore[bad-argument-type]
-    click.echo(registry.rollback(store, params, **decision) if rollback else registry.promote(store, run_id, params, **decision))
+    click.echo(
+        registry.rollback(store, params, **decision)
+        if rollback
+        else registry.promote(store, run_id, params, **decision)
+    )
 
 
 @command(STORE, AS_OF, option("--out", type=PLACE, required=True, help="Folder; scores.parquet is written in it."))
@@ -287,7 +326,9 @@ def worklist(params: Params, store: Path, as_of: dt.date, out: Path) -> None:
     STORE,
     AS_OF,
     NIGHTS,
-    option("--accept-volume", metavar="REASON", help="Take a delivery of unusual volume; the reason is in the manifest."),
+    option(
+        "--accept-volume", metavar="REASON", help="Take a delivery of unusual volume; the reason is in the manifest."
+    ),
     name="run",
 )
 def run_night(params: Params, source: Path, store: Path, as_of: dt.date, out: Path, accept_volume: str | None) -> None:
@@ -300,12 +341,22 @@ def run_night(params: Params, source: Path, store: Path, as_of: dt.date, out: Pa
 @command(
     STORE,
     AS_OF,
-    option("--days", type=click.IntRange(1, 3660), default=30, show_default=True, help="Days before the night that the pages tell of."),
-    option("--out", type=PLACE, help="Folder of published nights; the pages go to reports/ in it [default: paths.out]."),
+    option(
+        "--days",
+        type=click.IntRange(1, 3660),
+        default=30,
+        show_default=True,
+        help="Days before the night that the pages tell of.",
+    ),
+    option(
+        "--out", type=PLACE, help="Folder of published nights; the pages go to reports/ in it [default: paths.out]."
+    ),
     option("--language", type=click.Choice(["en", "fr"]), help="[default: worklist.language]"),
 )
 def report(params: Params, store: Path, as_of: dt.date, days: int, out: Path, language: str | None) -> None:
-    """The manager's summary and a client report per portfolio: worked, answered, recovered, promised, owed, liquidated."""
+    """The manager's summary and a client report per portfolio: worked, answered, recovered, promised, owed,
+    liquidated.
+    """
     from pipeline.outcomes.book_pages import write_reports
 
     click.echo(write_reports(store, out, as_of, days, params, language) / "summary.html")
@@ -315,20 +366,37 @@ def report(params: Params, store: Path, as_of: dt.date, days: int, out: Path, la
     option("--file", type=PLACE, required=True, help="The filled-in workbook, worklist.xlsx of a published night."),
     STORE,
     NIGHTS,
-    option("--as-of", "night", type=DAY, callback=_date, help="Refuse a workbook of another night [default: the night it names]."),
+    option(
+        "--as-of",
+        "night",
+        type=DAY,
+        callback=_date,
+        help="Refuse a workbook of another night [default: the night it names].",
+    ),
     option("--received-at", help="When it came back, ISO 8601 with offset [default: now]."),
     option("--complete", is_flag=True, help="It holds every contact of its day: the contact feed reaches to that day."),
 )
 def feedback(params: Params, file: Path, store: Path, out: Path, received_at: str | None, **how: Any) -> None:
-    """Read the outcomes filled into a list back as contacts, and why accounts were skipped. The same file again changes nothing."""
+    """Read the outcomes filled into a list back as contacts, and why accounts were skipped.
+    The same file again changes nothing.
+    """
     from pipeline.run import receive
 
     now = dt.datetime.now(dt.UTC)
-    when = now if received_at is None else moment(received_at, "--received-at", "2026-10-01T18:00:00+02:00", needs_offset=False)
+    when = (
+        now
+        if received_at is None
+        else moment(received_at, "--received-at", "2026-10-01T18:00:00+02:00", needs_offset=False)
+    )
     click.echo(receive(file, store, out, params, when, **how).text())
 
 
-@command(STORE, AS_OF, ACCOUNT, option("--plot", type=PLACE, help="Also draw what moved the score, as a waterfall, into this PNG file."))
+@command(
+    STORE,
+    AS_OF,
+    ACCOUNT,
+    option("--plot", type=PLACE, help="Also draw what moved the score, as a waterfall, into this PNG file."),
+)
 def explain(params: Params, store: Path, as_of: dt.date, account: str, plot: Path | None) -> None:
     """One account's scores, every reason, its eligibility, its events."""
     from pipeline.night.one_account import explain_account
@@ -373,8 +441,12 @@ def check(params: Params, store: Path, account: str, channel: str, at: str) -> N
     option("--out", "picture", type=PLACE, help="Also draw the curve into this PNG file."),
     option("--truth", type=FOLDER, help="truth/ of a simulated source: adds what is true, and the best possible."),
 )
-def whatif(params: Params, store: Path, as_of: dt.date, capacity: str, picture: Path | None, truth: Path | None) -> None:
-    """Money, contacts and burden of a night at other capacities, against P x balance, balance first, oldest first and newest first."""
+def whatif(
+    params: Params, store: Path, as_of: dt.date, capacity: str, picture: Path | None, truth: Path | None
+) -> None:
+    """Money, contacts and burden of a night at other capacities, against P x balance, balance first,
+    oldest first and newest first.
+    """
     from pipeline.night.whatif import compare_capacities
 
     refusal = "--capacity must be whole numbers separated by commas, such as 50,100,200."
@@ -441,7 +513,10 @@ def _fail(sentence: str, code: int) -> int:
 def _sentence_of(error: OSError) -> tuple[str, int]:
     place = f" {os.fspath(error.filename)!r}" if isinstance(error.filename, (str, os.PathLike)) else ""
     if error.errno == DISK_FULL:
-        return f"The disk is full while writing{place}. Free space and run again; what was published is untouched.", CannotWrite.exit_code
+        return (
+            f"The disk is full while writing{place}. Free space and run again; what was published is untouched.",
+            CannotWrite.exit_code,
+        )
     if isinstance(error, PermissionError):
         return f"No permission on{place}. Grant it and run again.", 73
     return f"{error.strerror or type(error).__name__}{':' if place else ''}{place}. Check the path and run again.", 66
@@ -455,8 +530,13 @@ def _bug(error: Exception) -> str:
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    place = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace is not None else "an unknown place"
-    return f"A bug: {type(error).__name__} at {place}. Set RECOUP_DEBUG=1 for the whole trace (it may hold data) and report it."
+    place = (
+        f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace is not None else "an unknown place"
+    )
+    return (
+        f"A bug: {type(error).__name__} at {place}. "
+        "Set RECOUP_DEBUG=1 for the whole trace (it may hold data) and report it."
+    )
 
 
 def _terminated(*_: object) -> None:

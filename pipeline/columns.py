@@ -1,4 +1,6 @@
-"""Names of the published columns, and what each holds: for everyone who writes or reads a published table. Imports no room."""
+"""Names of the published columns, and what each holds: for everyone who writes or reads a published table.
+Imports no room.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,15 @@ WORKLIST_COLUMNS = (
     "valid_until",
 )
 DIALLER_COLUMNS = (*WORKLIST_COLUMNS, "agent")  # what dialler.csv may hold: the list, and who is to work the row
-PUBLISHED_SCORES = ("account_id", "as_of", "p_recovered", "amount_if_recovered", "expected_recovery", "p_defaulted", "model_version")
+PUBLISHED_SCORES = (
+    "account_id",
+    "as_of",
+    "p_recovered",
+    "amount_if_recovered",
+    "expected_recovery",
+    "p_defaulted",
+    "model_version",
+)
 LEADING_COLUMNS = {  # of each published table; only of `worklist` and `scores` they are all
     "worklist": WORKLIST_COLUMNS,
     "deferred": ("account_id", "rule", "citation", "first_permitted"),
@@ -47,8 +57,14 @@ LEADING_COLUMNS = {  # of each published table; only of `worklist` and `scores` 
 
 # What a column holds decides how every face shows it. A name not listed is text or a plain number, by its type.
 _KINDS = {
-    "money": "balance arrears expected_recovery net_value amount_if_recovered placed_amount principal contact_cost cost_per_attempt",
-    "date": "as_of valid_until last_right_party last_payment legal_deadline_on assigned_on held_out_until rates_date last_worked",
+    "money": (
+        "balance arrears expected_recovery net_value amount_if_recovered "
+        "placed_amount principal contact_cost cost_per_attempt"
+    ),
+    "date": (
+        "as_of valid_until last_right_party last_payment "
+        "legal_deadline_on assigned_on held_out_until rates_date last_worked"
+    ),
     "share": "p_recovered p_defaulted probability share annual_rate response_rate",
     "count": "rank days_past_due contacts_left broken_promises debtor_accounts",
     "number": "days_to_pay fx discount",
@@ -63,7 +79,16 @@ DETAIL_COLUMNS = {
     "payments": ("account_id", "occurred_on", "amount", "kind"),
     "contacts": ("account_id", "occurred_on", "occurred_minute", "channel", "direction", "outcome"),
     "promises": ("account_id", "made_on", "due_on", "amount", "state"),
-    "channels": ("account_id", "channel", "verdict", "rule", "citation", "from_minute", "until_minute", "contacts_left"),
+    "channels": (
+        "account_id",
+        "channel",
+        "verdict",
+        "rule",
+        "citation",
+        "from_minute",
+        "until_minute",
+        "contacts_left",
+    ),
     "limits": ("account_id", "rule", "citation", "reason"),
     "appointments": ("account_id", "appointment_at"),
 }

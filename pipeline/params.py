@@ -69,10 +69,25 @@ Band = tuple[float, float]
 
 # LightGBM's names that a params file may set, and three of ours.
 MODEL_NAMES = (
-    "num_leaves", "learning_rate", "n_estimators", "min_child_samples", "feature_fraction", "bagging_fraction", "bagging_freq", "lambda_l1",
-    "lambda_l2", "max_bin", "max_depth", "min_child_weight", "min_split_gain", "path_smooth", "extra_trees", "min_events",
-    "recency_half_life_days", "seeds",
-)  # fmt: skip
+    "num_leaves",
+    "learning_rate",
+    "n_estimators",
+    "min_child_samples",
+    "feature_fraction",
+    "bagging_fraction",
+    "bagging_freq",
+    "lambda_l1",
+    "lambda_l2",
+    "max_bin",
+    "max_depth",
+    "min_child_weight",
+    "min_split_gain",
+    "path_smooth",
+    "extra_trees",
+    "min_events",
+    "recency_half_life_days",
+    "seeds",
+)
 
 
 class Section(BaseModel):
@@ -118,7 +133,9 @@ class Label(Section):
 
     @property
     def gap_days(self) -> int:
-        """Days after a night until its recovery is known: no night of the fit window may lie nearer to the test window."""
+        """Days after a night until its recovery is known: no night of the fit window may lie
+        nearer to the test window.
+        """
         return self.horizon_days + self.maturity_days
 
     @property
@@ -176,7 +193,9 @@ class Eligibility(Section):
 
 
 class Takes(Section):
-    """Which accounts a team works, or what needs a skill. An empty list takes any; places take what lies in them (US takes US-MA)."""
+    """Which accounts a team works, or what needs a skill. An empty list takes any;
+    places take what lies in them (US takes US-MA).
+    """
 
     portfolios: tuple[str, ...] = ()
     products: tuple[str, ...] = ()
@@ -293,7 +312,9 @@ class Params(Section):
         return self.portfolios.get(name, self.portfolio_defaults)
 
     def digest(self) -> str:
-        """sha256 of the parsed values that can change a result: not comments, key order, places on disk or the number of workers."""
+        """sha256 of the parsed values that can change a result: not comments, key order,
+        places on disk or the number of workers.
+        """
         return hashlib.sha256(self.model_dump_json(exclude={"paths", "engine"}).encode()).hexdigest()
 
     def label_terms(self) -> LabelTerms:
@@ -356,7 +377,9 @@ def _sentences(error: ValidationError) -> list[str]:
             unknown.setdefault(place, []).append(str(key))
         else:
             got = "" if fault["type"] == "missing" else f" Got {fault['input']!r}."
-            sentences.append(f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg'].removeprefix('Value error, ')}.{got}")
+            sentences.append(
+                f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg'].removeprefix('Value error, ')}.{got}"
+            )
     for place, keys in unknown.items():
         sentences.append(str(UsageError.unknown_keys(place or "the top level", keys, _known_keys(place))))
     return sentences

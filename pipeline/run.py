@@ -1,4 +1,6 @@
-"""The verbs that cross rooms: the whole night (ingest, publish, monitor), and a filled-in list that comes back into the store."""
+"""The verbs that cross rooms: the whole night (ingest, publish, monitor),
+and a filled-in list that comes back into the store.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ log = logging.getLogger("recoup")
 def whole_night(
     source: Path, store_path: Path, as_of: dt.date, out: Path, params: Params, *, accept_volume: str | None = None
 ) -> Published:
-    """Ingest, publish, monitor. After a failure the last list stays as it was, and a notice beside it says that it has expired."""
+    """Ingest, publish, monitor. After a failure the last list stays as it was,
+    and a notice beside it says that it has expired.
+    """
     stages = Stages()
     check_folder(out)
     try:
@@ -51,12 +55,13 @@ def receive(
     night: dt.date | None = None,
     complete: bool = False,
 ) -> Feedback:
-    """Check a filled-in workbook row by row against the published list and ingest what holds. The same file again changes nothing.
+    """Check a filled-in workbook row by row against the published list and ingest what holds.
+    The same file again changes nothing.
 
-    received_at: when it came back, aware; known_at of the contacts is never earlier, so that no past night learns of them. night: the
-    night it must be of; by default the one the file names. complete: the workbook holds every contact of its day, so the contact feed
-    reaches to it; else the feed reaches no further than before. Raises InputMissing (66) where file, list or store is absent;
-    ContractError (65) where the file is not a workbook of that list.
+    received_at: when it came back, aware; known_at of the contacts is never earlier, so that no past night learns of
+    them. night: the night it must be of; by default the one the file names. complete: the workbook holds every contact
+    of its day, so the contact feed reaches to it; else the feed reaches no further than before. Raises InputMissing
+    (66) where file, list or store is absent; ContractError (65) where the file is not a workbook of that list.
     """
     back = read_back(file, store_path, out, received_at, night)
     if back.contacts or complete:

@@ -1,4 +1,6 @@
-"""Hypothesis draws the same worlds in every run, so that a green suite stays green; `make stress` draws new ones. One browser for all."""
+"""Hypothesis draws the same worlds in every run, so that a green suite stays green; `make stress` draws new ones.
+One browser for all.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What asks for a browser, published nights or a taught model is slow without saying so; so is what draws its worlds."""
+    """What asks for a browser, published nights or a taught model is slow without saying so;
+    so is what draws its worlds.
+    """
     for item in items:
         drawn = hasattr(getattr(item, "obj", None), "hypothesis")
         if drawn or SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
@@ -38,7 +42,9 @@ def browser() -> Iterator[Browser]:
 
     chromium = program("chromium")
     with sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
+        running = driver.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        )
         yield running
         running.close()
 

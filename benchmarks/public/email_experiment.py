@@ -1,6 +1,7 @@
 """The e-mail experiment: women's e-mail against none, drawn at random; does the effect head find whom it makes visit?
 
-It holds no debt, so there is no source folder: a customer is one row of the matrix, the e-mail is the work, the visit is the payment.
+It holds no debt, so there is no source folder: a customer is one row of the matrix, the e-mail is the work, the visit
+is the payment.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ def read(raw: Path) -> Experiment:
 
 
 def qinis(found: Experiment, settings: Mapping[str, Any]) -> pd.DataFrame:
-    """Normalised Qini on visits of each order, one row per split: taught on 70 % of the customers, judged on the others."""
+    """Normalised Qini on visits of each order, one row per split: taught on 70 % of the customers,
+    judged on the others.
+    """
     return pd.DataFrame(list(_splits(found, settings)))
 
 
@@ -122,8 +125,8 @@ ORDERS: dict[str, Callable[..., np.ndarray]] = {HEAD: _by_effect, RESPONSE: _by_
 def normalised_qini(order: np.ndarray, sent: np.ndarray, visited: np.ndarray) -> float:
     """Area between the Qini curve of an order and the diagonal, over that of the best possible order (Radcliffe 2007).
 
-    The curve: visits of those sent to among the first n, less the visits of the others among them scaled to as many; ties are taken at
-    once. The best order takes visitors that were sent to first and visitors that were not last.
+    The curve: visits of those sent to among the first n, less the visits of the others among them scaled to as many;
+    ties are taken at once. The best order takes visitors that were sent to first and visitors that were not last.
     """
     best = _area(visited * sent - visited * (1 - sent), sent, visited)
     return _area(order, sent, visited) / best

@@ -48,7 +48,8 @@ def volume_refusals(reports: Sequence[TableReport], earlier: Sequence[Delivered]
         low, high = limits.volume
         if usual >= USUAL_LEAST and not low * usual <= report.rows_in <= high * usual:
             refusals.append(
-                f"Table {report.name!r} has {report.rows_in:,} rows, {report.rows_in / usual:.0%} of the usual {usual:,.0f} for a "
+                f"Table {report.name!r} has {report.rows_in:,} rows, {report.rows_in / usual:.0%} of the usual "
+                f"{usual:,.0f} for a "
                 f"{date_of(report.complete_through):%A}."
             )
     return refusals
@@ -92,7 +93,8 @@ def far_refusals(
         return []
     last = max(days)
     return [
-        f"Table {name!r}: its control file says complete through {control.complete_through}, more than {AHEAD_DAYS} days after "
+        f"Table {name!r}: its control file says complete through {control.complete_through}, more than {AHEAD_DAYS} "
+        "days after "
         f"{date_of(last)}, when the newest row became known. Correct complete_through and deliver again."
         for name, control in controls.items()
         if control is not None
@@ -127,7 +129,8 @@ def fault_refusals(report: TableReport, limits: Ingest) -> list[str]:
     for currency, (faulty, whole) in sorted(report.money_faulty.items()):
         if faulty > limits.max_fault_money * whole:
             refusals.append(
-                f"Table {report.name!r}: {faulty / whole:.1%} of its {currency} lies in faulty rows ({codes}), more than "
+                f"Table {report.name!r}: {faulty / whole:.1%} of its {currency} lies in faulty rows ({codes}), more "
+                "than "
                 f"ingest.max_fault_money {limits.max_fault_money:.1%}. {remedy}"
             )
     return refusals

@@ -1,4 +1,6 @@
-"""SQL text that reads each kind of column out of text: the value, and the bits of what is wrong with it. No engine is imported here."""
+"""SQL text that reads each kind of column out of text: the value, and the bits of what is wrong with it.
+No engine is imported here.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,22 @@ DATE_FORM = r"\d{4}-\d{2}-\d{2}([ T]00:00(:00(\.0+)?)?)?"
 TIME_FORM = r"\d{4}-\d{2}-\d{2}([ T]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)?(Z|[+-]\d{2}(:?\d{2})?)?)?"
 MONEY_FORM = r"-?\d+(\.\d+)?"
 NUMBER_FORM = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
-NOT_A_NUMBER = ("nan", "+nan", "-nan", "inf", "+inf", "-inf", "infinity", "+infinity", "-infinity", "null", "none", "na", "n/a", "#n/a")
+NOT_A_NUMBER = (
+    "nan",
+    "+nan",
+    "-nan",
+    "inf",
+    "+inf",
+    "-inf",
+    "infinity",
+    "+infinity",
+    "-infinity",
+    "null",
+    "none",
+    "na",
+    "n/a",
+    "#n/a",
+)
 YEARS_FROM, YEARS_TO = -25_567, 47_846  # days: 1900-01-01 and 2100-12-31, for instants; days may lie up to 9999-12-31
 LAST_DATE = 2_932_896
 
@@ -62,7 +79,10 @@ def date_value(name: str) -> str:
     """Days since 1970 (BIGINT), NULL where empty or unreadable."""
     cell = quoted(name)
     day = f"(TRY_CAST(substr({cell}, 1, 10) AS DATE) - DATE '{EPOCH}')"
-    return f"CASE WHEN regexp_full_match({cell}, '{DATE_FORM}') AND {day} BETWEEN {YEARS_FROM} AND {LAST_DATE} THEN {day} END"
+    return (
+        f"CASE WHEN regexp_full_match({cell}, "
+        f"'{DATE_FORM}') AND {day} BETWEEN {YEARS_FROM} AND {LAST_DATE} THEN {day} END"
+    )
 
 
 def date_faults(column: Column, value: str) -> list[str]:
@@ -72,7 +92,9 @@ def date_faults(column: Column, value: str) -> list[str]:
 
 
 def instant_value(name: str) -> str:
-    """Microseconds as written (BIGINT): UTC where an offset is written, else on the local clock; NULL where empty or unreadable."""
+    """Microseconds as written (BIGINT): UTC where an offset is written, else on the local clock;
+    NULL where empty or unreadable.
+    """
     cell = quoted(name)
     micros = f"epoch_us(TRY_CAST({cell} AS TIMESTAMPTZ))"
     bounds = f"BETWEEN {YEARS_FROM * DAY} AND {(YEARS_TO + 1) * DAY - 1}"
@@ -115,7 +137,10 @@ def money_faults(column: Column, value: str) -> list[str]:
     form = f"regexp_full_match({cell}, '{MONEY_FORM}')"
     faults = [
         fault(word, Code.AMT_NAN),
-        fault(f"{cell} IS NOT NULL AND NOT {word} AND NOT {form}" + ("" if column.empty else f" OR {cell} IS NULL"), Code.AMT_FORMAT),
+        fault(
+            f"{cell} IS NOT NULL AND NOT {word} AND NOT {form}" + ("" if column.empty else f" OR {cell} IS NULL"),
+            Code.AMT_FORMAT,
+        ),
         fault(f"{form} AND {_decimals(cell)} > decimals", Code.AMT_SCALE),
         fault(f"{form} AND {_decimals(cell)} <= decimals AND {value} IS NULL", Code.LIMIT_AMOUNT),
     ]

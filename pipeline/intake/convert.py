@@ -237,7 +237,8 @@ def _load(engine: Any, opened: Opened, place: Path, copy: Path, first: int) -> N
     cells = ", ".join(f"'c{at}': 'VARCHAR'" for at in range(len(opened.columns)))
     mark = literal(opened.described.delimiter)
     scan = f"""read_csv({literal(str(copy))}, auto_detect = false, header = true, delim = {mark}, quote = '"',
-        escape = '"', encoding = 'utf-8', columns = {{{cells}}}, strict_mode = true, null_padding = false, ignore_errors = false,
+        escape = '"', encoding = 'utf-8', columns = {{{cells}}}, strict_mode = true,
+        null_padding = false, ignore_errors = false,
         nullstr = '', max_line_size = {CELL_LIMIT})"""
     try:
         engine.execute(f"INSERT INTO {opened.table} SELECT row_number() OVER () - 1 + {first}, * FROM {scan}")

@@ -1,4 +1,6 @@
-"""A delivery as it lies in the source folder: which files hold which table, what the sender vouches for, whether files are whole."""
+"""A delivery as it lies in the source folder: which files hold which table, what the sender vouches for,
+whether files are whole.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ _EXTRA_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 @dataclass(frozen=True)
 class Part:
-    """One file of a table: its path inside the source, its sha256, its columns in their own order, its size and time when hashed."""
+    """One file of a table: its path inside the source, its sha256, its columns in their own order,
+    its size and time when hashed.
+    """
 
     place: Path
     name: str
@@ -94,14 +98,17 @@ class Delivery:
     @property
     def content_id(self) -> str:
         """One hash for the set of files, whatever they are called inside their table."""
-        kinds = sorted((name.split(".")[0].split("/")[0], name.endswith(".json"), digest) for name, digest in self.sha256.items())
+        kinds = sorted(
+            (name.split(".")[0].split("/")[0], name.endswith(".json"), digest) for name, digest in self.sha256.items()
+        )
         return hashlib.sha256(json.dumps(kinds).encode()).hexdigest()
 
 
 def find(source: Path) -> Delivery:
     """Look over a source folder and every file in it before anything is parsed.
 
-    Raises InputMissing where the folder is absent or holds no table; ContractError with every fault of every file at once.
+    Raises InputMissing where the folder is absent or holds no table; ContractError with every fault of every file at
+    once.
     """
     if not source.is_dir():
         raise DeliveryMissing.folder(str(source))
@@ -120,7 +127,9 @@ def find(source: Path) -> Delivery:
         digests |= {part.name: part.sha256 for part in parts}
     for name, place in controls.items():
         if name not in places:
-            faults.append(f"{shown(place.name)} vouches for a table that is not delivered. Deliver {name!r} or remove the file.")
+            faults.append(
+                f"{shown(place.name)} vouches for a table that is not delivered. Deliver {name!r} or remove the file."
+            )
         else:
             digests[place.name] = sha256_of(place)
     if faults:
@@ -128,7 +137,9 @@ def find(source: Path) -> Delivery:
     return Delivery({name: tables[name] for name in TABLES if name in tables}, digests)
 
 
-def _place(entry: Path, places: dict[str, list[tuple[str, Path]]], controls: dict[str, Path], faults: list[str]) -> None:
+def _place(
+    entry: Path, places: dict[str, list[tuple[str, Path]]], controls: dict[str, Path], faults: list[str]
+) -> None:
     if entry.name.startswith((".", "_")) or entry.name.upper().startswith("README"):
         return
     if not _is_text(entry.name):
@@ -141,7 +152,9 @@ def _place(entry: Path, places: dict[str, list[tuple[str, Path]]], controls: dic
                 if part.name.startswith((".", "_")):
                     continue
                 if part.is_symlink() or not part.is_file() or _ending(part.name) is None or not _is_text(part.name):
-                    faults.append(f"{shown(f'{entry.name}/{part.name}')} is not a CSV, CSV.gz or Parquet file. Remove it.")
+                    faults.append(
+                        f"{shown(f'{entry.name}/{part.name}')} is not a CSV, CSV.gz or Parquet file. Remove it."
+                    )
                 else:
                     places.setdefault(entry.name, []).append((f"{entry.name}/{part.name}", part))
             if entry.name not in places:
@@ -160,7 +173,10 @@ def _place(entry: Path, places: dict[str, list[tuple[str, Path]]], controls: dic
         if ending is None or name not in TABLES:
             faults.append(_unknown(entry.name, name))
         elif name in places:
-            faults.append(f"Table {name!r} is delivered twice: {shown(places[name][0][0])} and {shown(entry.name)}. Leave one form.")
+            faults.append(
+                f"Table {name!r} is delivered twice: "
+                f"{shown(places[name][0][0])} and {shown(entry.name)}. Leave one form."
+            )
         else:
             places[name] = [(entry.name, entry)]
 
@@ -189,13 +205,21 @@ def _control(place: Path, faults: list[str]) -> Control | None:
 
 
 def _as_control(raw: object) -> Control:
-    """Whatever JSON held, if it says what a control file says; else any of the errors that its caller takes for a wrong form."""
-    if not isinstance(raw, dict) or set(raw) - {"rows", "sums", "complete_through", "partial"} or isinstance(raw.get("rows"), bool):
+    """Whatever JSON held, if it says what a control file says;
+    else any of the errors that its caller takes for a wrong form.
+    """
+    if (
+        not isinstance(raw, dict)
+        or set(raw) - {"rows", "sums", "complete_through", "partial"}
+        or isinstance(raw.get("rows"), bool)
+    ):
         raise ValueError
     rows = raw.get("rows")
     if rows is not None and (not isinstance(rows, int) or rows < 0):
         raise ValueError
-    sums = None if raw.get("sums") is None else {str(currency): Decimal(value) for currency, value in raw["sums"].items()}
+    sums = (
+        None if raw.get("sums") is None else {str(currency): Decimal(value) for currency, value in raw["sums"].items()}
+    )
     if sums is not None and not all(value.is_finite() for value in sums.values()):
         raise ValueError
     through = None if raw.get("complete_through") is None else dt.date.fromisoformat(raw["complete_through"])
@@ -233,7 +257,9 @@ def _header_faults(name: str, place_name: str, header: tuple[str, ...]) -> list[
     if len(header) == 1 and re.search(r"[;\t|]", header[0]):
         sentences.append(f"{where}columns must be separated by commas. Deliver it so.")
     elif unknown:
-        sentences.append(where + str(ContractError.unknown_columns(name, [column[:80] for column in unknown[:5]], table.names)))
+        sentences.append(
+            where + str(ContractError.unknown_columns(name, [column[:80] for column in unknown[:5]], table.names))
+        )
     if missing:
         sentences.append(where + str(ContractError.missing_columns(name, missing, [column[:80] for column in header])))
     return sentences
@@ -244,7 +270,9 @@ def _is_extra(name: str, column: str) -> bool:
 
 
 def _csv_header(place: Path) -> tuple[str, ...]:
-    """Read the whole file once as bytes: is it cut off, is it a bomb, is it text? Hands back the first line's columns."""
+    """Read the whole file once as bytes: is it cut off, is it a bomb,
+    is it text? Hands back the first line's columns.
+    """
     if place.name.endswith(".gz"):
         size = place.stat().st_size
         try:

@@ -18,7 +18,8 @@ _LINE = re.compile(r"Line: (\d+)")
 def csv_scan(part: Part, link: str) -> str:
     """The file as one text column per header cell. Quotes and rows must be whole (RFC 4180), cells at most 1 MB."""
     columns = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in part.header)
-    return f"""read_csv({literal(link)}, auto_detect = false, header = true, delim = ',', quote = '"', escape = '"', encoding = 'utf-8',
+    return f"""read_csv({literal(link)}, auto_detect = false, header = true, delim = ',', quote = '"',
+        escape = '"', encoding = 'utf-8',
         columns = {{{columns}}}, strict_mode = true, null_padding = false, ignore_errors = false, nullstr = '',
         max_line_size = {CELL_LIMIT})"""
 
@@ -28,9 +29,11 @@ def parquet_scan(link: str) -> str:
 
 
 def as_text(columns: Iterable[tuple[str, str]], kinds: dict[str, Kind]) -> tuple[str, list[str]]:
-    """The select list that turns native Parquet columns into the contract's text, and sentences about columns that would lose something.
+    """The select list that turns native Parquet columns into the contract's text,
+    and sentences about columns that would lose something.
 
-    columns: (name, DuckDB type) of the file; kinds: declared column -> what it holds; a column not in it is the sender's own.
+    columns: (name, DuckDB type) of the file; kinds: declared column -> what it holds; a column not in it is the
+    sender's own.
     """
     cells, faults = [], []
     for name, native in columns:

@@ -1,4 +1,6 @@
-"""Bring a delivery into the store: read as text, check every cell, set faulty rows aside, add up, commit whole or not at all."""
+"""Bring a delivery into the store: read as text, check every cell, set faulty rows aside, add up,
+commit whole or not at all.
+"""
 
 from __future__ import annotations
 
@@ -45,9 +47,9 @@ def ingest(
 ) -> IngestReport:
     """Validate, quarantine, reconcile and append the delivery in `source`; the same delivery again changes nothing.
 
-    backfill: history loaded once; an empty known_at becomes the time of the row plus lag_days of the params. dry_run: everything but
-    writes. accept_volume: why an unusual volume is right; recorded. Raises ContractError (65) with every refusal of every table at once,
-    InputMissing (66), UsageError (2), LockHeld (75), CannotWrite (74).
+    backfill: history loaded once; an empty known_at becomes the time of the row plus lag_days of the params. dry_run:
+    everything but writes. accept_volume: why an unusual volume is right; recorded. Raises ContractError (65) with every
+    refusal of every table at once, InputMissing (66), UsageError (2), LockHeld (75), CannotWrite (74).
     """
     terms = _Terms(params, backfill, dry_run, accept_volume)
     delivery, store_path = find(Path(source)), Path(store_path)
@@ -82,7 +84,9 @@ class _Terms:
             name: [book.time_zone, sorted(book.lag_days.items())]
             for name, book in {**params.portfolios, "": params.portfolio_defaults}.items()
         }
-        return hashlib.sha256(json.dumps([RULE_VERSION, portfolios, params.ingest.model_dump()], sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(
+            json.dumps([RULE_VERSION, portfolios, params.ingest.model_dump()], sort_keys=True).encode()
+        ).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -173,11 +177,16 @@ class _Intake:
     def _conclude(self, before: _Before, checked: _Checked) -> IngestReport:
         """Accept or refuse the delivery as a whole; accepted, it is committed."""
         days = feed_days(checked.newest(), self.delivery, before.state)
-        reports = [replace(each.report, complete_through=max(days[name].values(), default=None)) for name, each in checked.taken.items()]
+        reports = [
+            replace(each.report, complete_through=max(days[name].values(), default=None))
+            for name, each in checked.taken.items()
+        ]
         report = self._accepted(before, checked, reports)
         if self.terms.dry_run:
             return report
-        state = state_after(before.state, days, declared_days(days, self.delivery), checked.spans(), checked.zones, checked.currencies)
+        state = state_after(
+            before.state, days, declared_days(days, self.delivery), checked.spans(), checked.zones, checked.currencies
+        )
         files = {name: each.files for name, each in checked.taken.items()}
         files |= self._quarantine(checked.set_aside(), report.ingest_id)
         extras = {name: each.extras for name, each in checked.taken.items()}
@@ -188,14 +197,20 @@ class _Intake:
         """The report, or DeliveryRefused with all that speaks against the delivery."""
         unusual = volume_refusals(reports, before.records, self.terms.params.ingest)
         refusals, warnings = checked.refusals(), checked.warnings()
-        refusals += far_refusals({name: table.control for name, table in self.delivery.tables.items()}, checked.newest(), before.state)
+        refusals += far_refusals(
+            {name: table.control for name, table in self.delivery.tables.items()}, checked.newest(), before.state
+        )
         unsigned = [name for name, table in self.delivery.tables.items() if table.control is None]
         if unsigned:
-            warnings.append(f"No control file vouches for {', '.join(unsigned)}: a file cut at the end of a row is not noticed.")
+            warnings.append(
+                f"No control file vouches for {', '.join(unsigned)}: a file cut at the end of a row is not noticed."
+            )
         if self.terms.accept_volume:
             warnings += [f"{sentence} Accepted: {self.terms.accept_volume}" for sentence in unusual]
         else:
-            refusals += [f"{sentence} Have it delivered again, or accept it with --accept-volume REASON." for sentence in unusual]
+            refusals += [
+                f"{sentence} Have it delivered again, or accept it with --accept-volume REASON." for sentence in unusual
+            ]
         if refusals:
             raise DeliveryRefused.whole(refusals)
         for report in reports:
@@ -271,9 +286,16 @@ class _Intake:
         rows, control = self.engine.count(f"raw_{name}"), self.delivery.tables[name].control
         vouched = None if control is None else control.rows
         if vouched is not None and vouched != rows:
-            return [f"Table {name!r} has {rows:,} rows, its control file says {vouched:,}. Have it delivered again, whole."]
+            return [
+                f"Table {name!r} has {rows:,} rows, its control file says {vouched:,}. Have it delivered again, whole."
+            ]
         if vouched is None and rows == 0:
-            return [f'Table {name!r} holds no rows. Have it delivered again; if that is right, {name}.control.json must say {{"rows": 0}}.']
+            return [
+                (
+                    f"Table {name!r} holds no rows. Have it delivered again; "
+                    f'if that is right, {name}.control.json must say {{"rows": 0}}.'
+                )
+            ]
         return []
 
     def _check_unchanged(self) -> None:
@@ -287,7 +309,11 @@ class _Intake:
     def _open_books(self, state: State) -> dict[str, str]:
         """Tables books, offsets and known_accounts; portfolio -> the zone of its days."""
         params = self.terms.params
-        found = "SELECT DISTINCT nullif(trim(portfolio), '') FROM raw_accounts" if "accounts" in self.delivery.tables else "SELECT NULL"
+        found = (
+            "SELECT DISTINCT nullif(trim(portfolio), '') FROM raw_accounts"
+            if "accounts" in self.delivery.tables
+            else "SELECT NULL"
+        )
         names = sorted({name for (name,) in self.engine.rows(found) if name is not None} | set(state.zones))
         zones = {name: params.portfolio(name).time_zone for name in names}
         moved = sorted(name for name, zone in state.zones.items() if zones[name] != zone)
@@ -305,7 +331,10 @@ class _Intake:
     def _hand_over_books(self, zones: Mapping[str, str]) -> None:
         params, names, distinct = self.terms.params, list(zones), sorted(set(zones.values()))
         # pyrefly: ignore[no-matching-overload]
-        lags = {f"lag_{table}": [params.portfolio(name).lag_days.get(table, 0) * self.terms.backfill for name in names] for table in TABLES}
+        lags = {
+            f"lag_{table}": [params.portfolio(name).lag_days.get(table, 0) * self.terms.backfill for name in names]
+            for table in TABLES
+        }
         columns = {
             "portfolio": pa.array(names, pa.string()),
             "zone_no": pa.array([distinct.index(zones[name]) for name in names], pa.int32()),
@@ -328,7 +357,9 @@ class _Intake:
         )
 
     def _quarantine(self, rows: Sequence[SetAside], ingest_id: str) -> dict[str, list[DataFile]]:
-        """One file of the rows set aside; a row that lies in the quarantine already, for the same reasons, is not added again."""
+        """One file of the rows set aside; a row that lies in the quarantine already, for the same reasons,
+        is not added again.
+        """
         # pyrefly: ignore[missing-attribute]
         held = self.store.read("quarantine")
         known = set(zip(held["table"], held["codes"], held["raw"], strict=True)) if len(held) else set()

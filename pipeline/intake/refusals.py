@@ -27,7 +27,10 @@ class DeliveryRefused(ContractError):
 
     @classmethod
     def changed(cls, names: Sequence[str]) -> DeliveryRefused:
-        return cls(f"{some([shown(name) for name in names])} changed while being read. Run again when the delivery is complete.")
+        return cls(
+            f"{some([shown(name) for name in names])} changed while being read. "
+            "Run again when the delivery is complete."
+        )
 
     @classmethod
     def unreadable(cls) -> DeliveryRefused:
@@ -55,7 +58,9 @@ class DeliveryMissing(InputMissing):
 
     @classmethod
     def debts(cls) -> DeliveryMissing:
-        return cls("The delivery lacks tables 'charges' and 'balances', and the store has neither. Deliver one of them.")
+        return cls(
+            "The delivery lacks tables 'charges' and 'balances', and the store has neither. Deliver one of them."
+        )
 
 
 class SettingRefused(UsageError):
@@ -72,7 +77,8 @@ class SettingRefused(UsageError):
     @classmethod
     def zones_moved(cls, portfolios: Sequence[str]) -> SettingRefused:
         return cls(
-            f"The params change time_zone of {', '.join(map(shown, portfolios[:5]))}, but the store's days are those of the earlier zone. "
+            f"The params change time_zone of {', '.join(map(shown, portfolios[:5]))}, but the store's days are "
+            "those of the earlier zone. "
             "Set it back, or ingest into a new store."
         )
 
@@ -94,7 +100,10 @@ class IngestBug(RecoupError):
 
     @classmethod
     def rows(cls, table: str, rows_in: int, rows_out: int) -> IngestBug:
-        return cls(f"Table {table!r} does not add up: {rows_in:,} rows in, {rows_out:,} accounted for. Nothing was written; report this.")
+        return cls(
+            f"Table {table!r} does not add up: {rows_in:,} rows in, "
+            f"{rows_out:,} accounted for. Nothing was written; report this."
+        )
 
     @classmethod
     def money(cls, table: str, currency: str) -> IngestBug:

@@ -51,6 +51,9 @@ def read_rows(name: str, delivered: Sequence[str], extras: Mapping[str, str], sh
     """
     table = TABLES[name]
     happened = name in ("payments", "contacts")
+    known_at = (
+        "CASE WHEN defaulted AND lag = 0 THEN occurred_at_utc ELSE known_at_utc END" if happened else "known_at_utc"
+    )
     return f"""
 WITH cells AS (SELECT rowid AS rid, {", ".join(_cells(table, delivered, extras))} FROM raw_{name}),
 placed AS ({_placed(table, shards)}),
@@ -66,7 +69,7 @@ known_or_not AS (SELECT * REPLACE (
 known AS ({_with_wall("known_or_not", "known_at")}),
 timed AS (SELECT *,
     {floor_day("known_at_wall")} AS known_on,
-    {"CASE WHEN defaulted AND lag = 0 THEN occurred_at_utc ELSE known_at_utc END" if happened else "known_at_utc"} AS known_at_v,
+    {known_at} AS known_at_v,
     CASE WHEN defaulted THEN default_is_day ELSE known_at_is_day END AS known_is_day,
     {_occurred_columns(name)}
     FROM known)
@@ -87,8 +90,10 @@ def _cells(table: Table, delivered: Sequence[str], extras: Mapping[str, str]) ->
 def _placed(table: Table, shards: int) -> str:
     """Each row with its account's number, shard, book and currency."""
     if table.name == "accounts":
-        return f"""SELECT c.*, {number_of("c.account_id")} AS account_no, ({number_of("c.debtor_id")} % {shards})::INTEGER AS shard,
-            m.decimals, c.currency AS currency_of, b.portfolio AS book, b.zone_no, b.zone_declared, b.lag_accounts AS lag
+        return f"""SELECT c.*, {number_of("c.account_id")} AS account_no,
+            ({number_of("c.debtor_id")} % {shards})::INTEGER AS shard,
+            m.decimals, c.currency AS currency_of, b.portfolio AS book, b.zone_no,
+            b.zone_declared, b.lag_accounts AS lag
             FROM cells c LEFT JOIN books b USING (portfolio) LEFT JOIN currencies m ON m.code = c.currency"""
     return f"""SELECT c.*, a.account_no, a.shard, a.decimals, a.currency AS currency_of, a.opened_day,
         b.portfolio AS book, b.zone_no, b.zone_declared, b.lag_{table.name} AS lag
@@ -164,7 +169,8 @@ def _with_wall(rows: str, column: str) -> str:
     us, zoned = f"r.{column}_us", f"r.{column}_zoned"
     shift = f"""CASE WHEN {zoned} THEN CASE WHEN {us} < o.utc_change THEN o.utc_before ELSE o.utc_after END
         ELSE CASE WHEN {us} < o.local_change THEN o.local_before ELSE o.local_after END END"""
-    return f"""SELECT * EXCLUDE (shift), CASE WHEN {column}_zoned THEN {column}_us + shift ELSE {column}_us END AS {column}_wall,
+    return f"""SELECT * EXCLUDE (shift), CASE WHEN {column}_zoned THEN {column}_us + shift
+        ELSE {column}_us END AS {column}_wall,
         CASE WHEN {column}_zoned THEN {column}_us ELSE {column}_us - shift END AS {column}_utc
         FROM (SELECT r.*, {shift} AS shift FROM {rows} r LEFT JOIN offsets o
             ON o.zone_no = r.zone_no AND o.day = greatest(least({floor_day(us)}, {LAST_DAY}), {FIRST_DAY}))"""
@@ -250,7 +256,8 @@ def stored_rows(name: str, extras: Mapping[str, str]) -> str:
     )
     clash = "t.known_at = s.known_at" if TABLES[name].versioned else "true"
     return f"""
-SELECT rid, CASE WHEN bool_or({same} AND (t.defaulted OR t.known_at = s.known_at)) THEN 0 ELSE {Code.DUP_CONFLICT.bit} END AS mask
+SELECT rid, CASE WHEN bool_or({same} AND (t.defaulted OR t.known_at = s.known_at))
+    THEN 0 ELSE {Code.DUP_CONFLICT.bit} END AS mask
 FROM standing_{name} t JOIN stored_{name} s ON {joined}
 GROUP BY rid HAVING bool_or({clash}) OR bool_or({same} AND (t.defaulted OR t.known_at = s.known_at))"""
 
@@ -299,7 +306,8 @@ def known_accounts(stored: bool, new: bool) -> str:
     )
     return f"""SELECT a.*, c.decimals FROM (
         SELECT account_id, any_value(account_no) AS account_no, {first},
-        arg_min(opened_on, row(turn, known_at)) FILTER (opened_on IS NOT NULL) AS opened_day, max(placed_on) AS placed_day
+        arg_min(opened_on, row(turn, known_at)) FILTER (opened_on IS NOT NULL) AS opened_day,
+        max(placed_on) AS placed_day
         FROM ({" UNION ALL ".join(sources)}) GROUP BY account_id) a JOIN currencies c ON c.code = a.currency"""
 
 
@@ -395,10 +403,12 @@ def accepted_rows(name: str, fields: Sequence[tuple[str, str]], order: Sequence[
     """What comes in, in the store's order. fields: stored column -> SQL type it leaves the engine in."""
     source = {number: name for name, number in NUMBERS.items()}
     columns = [
-        f"(defaulted AND {backfill}) AS backfilled" if column == "backfilled"
-        else f"{number_of(source[column])} AS {column}" if column in source
+        f"(defaulted AND {backfill}) AS backfilled"
+        if column == "backfilled"
+        else f"{number_of(source[column])} AS {column}"
+        if column in source
         else f"{quoted(column)}::{kind} AS {quoted(column)}"
         for column, kind in fields
-    ]  # fmt: skip
+    ]
     ordering = ", ".join(f"{quoted(column)} NULLS FIRST" for column in ["shard", *order])
     return f"SELECT shard, {', '.join(columns)}, currency_of FROM standing_{name} ORDER BY {ordering}"

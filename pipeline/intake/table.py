@@ -1,4 +1,6 @@
-"""One table of a delivery on its way in: its rows are judged, the good ones written to staging, the faulty ones set aside."""
+"""One table of a delivery on its way in: its rows are judged, the good ones written to staging,
+the faulty ones set aside.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +29,24 @@ if TYPE_CHECKING:
     from pipeline.store.store import Store
 
 BATCH_ROWS = 100_000
-FUTURE_SHARE, FUTURE_DAYS = 0.999, 366  # without a control file: a row known a year after nearly all others is a typing error
-STAMP_ROWS, STAMP_SHARE, STAMP_DAYS, SPREAD_DAYS, LATE_DAYS = 20, 0.95, 1, 60, 30  # what load time in known_at looks like
+FUTURE_SHARE, FUTURE_DAYS = (
+    0.999,
+    366,
+)  # without a control file: a row known a year after nearly all others is a typing error
+STAMP_ROWS, STAMP_SHARE, STAMP_DAYS, SPREAD_DAYS, LATE_DAYS = (
+    20,
+    0.95,
+    1,
+    60,
+    30,
+)  # what load time in known_at looks like
 
 
 @dataclass(frozen=True)
 class Taken:
-    """What one table came to. newest: portfolio -> newest known day of its clean rows; span: first and last day they sit on."""
+    """What one table came to. newest: portfolio -> newest known day of its clean rows; span:
+    first and last day they sit on.
+    """
 
     report: TableReport
     newest: Mapping[str, int]
@@ -92,10 +105,14 @@ class TableIntake:
         self.engine.run(f"DROP VIEW standing_{self.name}")
         self.engine.run(f"DROP TABLE read_{self.name}")
         self.engine.run(f"DROP TABLE left_{self.name}")
-        return Taken(report, newest, None if first is None else (first, last), extras, files, set_aside, refusals, warnings)
+        return Taken(
+            report, newest, None if first is None else (first, last), extras, files, set_aside, refusals, warnings
+        )
 
     def _extras(self) -> dict[str, str]:
-        """The sender's own columns: numbers where the store has numbers, or where every filled cell is one; else text."""
+        """The sender's own columns: numbers where the store has numbers, or where every filled cell is one;
+        else text.
+        """
         held = self.store.extra_columns(self.name) if self.store is not None else {}
         new = [column for column in self.table.extras if column not in held]
         tests = ", ".join(f"coalesce(bool_or({not_a_number(column)}), false)" for column in new)
@@ -104,11 +121,17 @@ class TableIntake:
         return {column: held.get(column) or found[column] for column in sorted({*held, *self.table.extras})}
 
     def _judge(self, stored: bool, extras: Mapping[str, str]) -> None:
-        """read_NAME holds every row with the faults it shows by itself, left_NAME those left out for what they are beside others."""
+        """read_NAME holds every row with the faults it shows by itself,
+        left_NAME those left out for what they are beside others.
+        """
         name = self.name
-        self.engine.run(f"CREATE TABLE read_{name} AS {judging.read_rows(name, self.table.columns, extras, self.shards)}")
+        self.engine.run(
+            f"CREATE TABLE read_{name} AS {judging.read_rows(name, self.table.columns, extras, self.shards)}"
+        )
         self.engine.run(f"CREATE TABLE left_{name} (rid BIGINT, mask BIGINT)")
-        self.engine.run(f"CREATE VIEW standing_{name} AS SELECT * FROM read_{name} ANTI JOIN left_{name} USING (rid) WHERE mask = 0")
+        self.engine.run(
+            f"CREATE VIEW standing_{name} AS SELECT * FROM read_{name} ANTI JOIN left_{name} USING (rid) WHERE mask = 0"
+        )
         last_day = self._last_day()
         if last_day is not None:
             self._leave_out(judging.known_after(name, last_day))
@@ -119,7 +142,9 @@ class TableIntake:
                 view_stored(self.engine, self.store, name)
             # pyrefly: ignore[missing-attribute]
             held = self.store.extra_columns(name)
-            self._leave_out(judging.stored_rows(name, {column: kind for column, kind in extras.items() if column in held}))
+            self._leave_out(
+                judging.stored_rows(name, {column: kind for column, kind in extras.items() if column in held})
+            )
         if name == "accounts":
             know_accounts(self.engine, stored, new=True)
             self._leave_out(judging.ACCOUNTS_CHANGED)
@@ -135,7 +160,11 @@ class TableIntake:
         control = self.table.control
         if control is not None and control.complete_through is not None:
             return day_number(control.complete_through) + 1
-        usual = self.engine.rows(judging.known_quantile(self.name, FUTURE_SHARE))[0][0] if TABLES[self.name].happened else None
+        usual = (
+            self.engine.rows(judging.known_quantile(self.name, FUTURE_SHARE))[0][0]
+            if TABLES[self.name].happened
+            else None
+        )
         return None if usual is None else usual + FUTURE_DAYS
 
     def _stamp_refusals(self, stored: bool) -> list[str]:
@@ -145,11 +174,13 @@ class TableIntake:
         rows, stamp, spread, late = self.engine.rows(judging.load_stamp(self.name, STAMP_SHARE, stored))[0]
         if rows < STAMP_ROWS or stamp > STAMP_DAYS or spread <= SPREAD_DAYS or late < LATE_DAYS:
             return []
-        # One night may well learn of many old accounts or statuses (a register searched once a month): history outnumbers what is held.
+        # One night may well learn of many old accounts or statuses (a register searched once a month):
+        # history outnumbers what is held.
         if stored and self.name not in ("payments", "contacts") and rows <= self.engine.count(f"stored_{self.name}"):
             return []
         return [
-            f"Table {self.name!r}: {rows:,} rows that happened over {spread:,} days all became known within {stamp + 1} days, as if "
+            f"Table {self.name!r}: {rows:,} rows that happened over {spread:,} days all became known within "
+            f"{stamp + 1} days, as if "
             "known_at were the time of loading. Empty known_at and ingest this history with --backfill."
         ]
 
@@ -169,7 +200,9 @@ class TableIntake:
                 faulty.setdefault(currency, [0, 0])[1] += int(absolute)
                 faulty[currency][0] += int(absolute) if mask else 0
         sums_in = (
-            {currency: int(total) for currency, total in self.engine.rows(judging.money_in(self.name))} if TABLES[self.name].money else {}
+            {currency: int(total) for currency, total in self.engine.rows(judging.money_in(self.name))}
+            if TABLES[self.name].money
+            else {}
         )
         return TableReport(
             name=self.name,
@@ -210,7 +243,9 @@ class TableIntake:
                 if shards[start] != open_shard:
                     files += [writer.close()] if writer else []
                     open_shard = shards[start]
-                    writer = FileWriter(self.staging / f"{self.name}-shard-{open_shard}.parquet", str(open_shard), schema)
+                    writer = FileWriter(
+                        self.staging / f"{self.name}-shard-{open_shard}.parquet", str(open_shard), schema
+                    )
                 # pyrefly: ignore[missing-attribute]
                 writer.write(_on_disk(piece, schema))
                 _add_money(money, piece, TABLES[self.name].money)
@@ -227,7 +262,9 @@ def _engine_type(kind: pa.DataType) -> str:
         return "INTEGER"
     if pa.types.is_timestamp(kind):
         return "BIGINT"
-    return {pa.int64(): "BIGINT", pa.int32(): "INTEGER", pa.int16(): "SMALLINT", pa.float64(): "DOUBLE"}.get(kind, "VARCHAR")
+    return {pa.int64(): "BIGINT", pa.int32(): "INTEGER", pa.int16(): "SMALLINT", pa.float64(): "DOUBLE"}.get(
+        kind, "VARCHAR"
+    )
 
 
 def _on_disk(piece: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -238,5 +275,7 @@ def _add_money(money: dict[str, int], piece: pa.Table, column: str | None) -> No
     if column is None:
         return
     sums = piece.select([column, "currency_of"]).group_by("currency_of").aggregate([(column, "sum")])
-    for currency, total in zip(sums.column("currency_of").to_pylist(), sums.column(f"{column}_sum").to_pylist(), strict=True):
+    for currency, total in zip(
+        sums.column("currency_of").to_pylist(), sums.column(f"{column}_sum").to_pylist(), strict=True
+    ):
         money[currency] = money.get(currency, 0) + (total or 0)

@@ -43,8 +43,8 @@ class Binding:
     def of_kind(self, kind: type[R], channel: str) -> tuple[R, ...]:
         """Rules of a kind that bind a channel (or, where the kind names none, the account) on the day.
 
-        Numbers (Cap, Wait) are the law's, or ours where no law sets one. Of the rest all bind, ours too; of TimeBarred ours alone where
-        no law says what a prescribed debt may bear.
+        Numbers (Cap, Wait) are the law's, or ours where no law sets one. Of the rest all bind, ours too; of TimeBarred
+        ours alone where no law says what a prescribed debt may bear.
         """
         if kind in (Cap, Wait):
             return self._law_or_ours(kind, channel, self.day)
@@ -58,7 +58,11 @@ class Binding:
     @staticmethod
     def _of(rules: tuple[Rule, ...], kind: type[R], channel: str, day: dt.date) -> tuple[R, ...]:
         # pyrefly: ignore[missing-attribute]: a kind that is asked for with a channel has channels
-        return tuple(rule for rule in rules if isinstance(rule, kind) and (not channel or channel in rule.channels) and rule.in_effect(day))
+        return tuple(
+            rule
+            for rule in rules
+            if isinstance(rule, kind) and (not channel or channel in rule.channels) and rule.in_effect(day)
+        )
 
 
 def _binds(rule: Rule, role: Role, debtor_type: str) -> bool:

@@ -1,4 +1,6 @@
-"""Counting from the contact log: how much of a cap is used, when it frees up, when a wait ends. Every number is per known account."""
+"""Counting from the contact log: how much of a cap is used, when it frees up, when a wait ends.
+Every number is per known account.
+"""
 
 from __future__ import annotations
 
@@ -43,8 +45,12 @@ def conversations(log: ContactLog) -> np.ndarray:
 
 
 def exchanges(log: ContactLog) -> np.ndarray:
-    """Conversations, and on other media whatever came from the debtor or shows an answer. A message sent without an outcome is none."""
-    answered = COUNTED["conversations"][log.outcome] & (log.outcome != UNKNOWN_OUTCOME) | (log.outcome == OUTCOMES.index("unsubscribed"))
+    """Conversations, and on other media whatever came from the debtor or shows an answer.
+    A message sent without an outcome is none.
+    """
+    answered = COUNTED["conversations"][log.outcome] & (log.outcome != UNKNOWN_OUTCOME) | (
+        log.outcome == OUTCOMES.index("unsubscribed")
+    )
     spoken = channel_table(SPOKEN_CHANNELS)[log.channel]
     return np.where(spoken, COUNTED["conversations"][log.outcome], answered | ~log.outbound)
 
@@ -60,7 +66,8 @@ class Counter:
     """The log in the two orders that counting needs.
 
     by_account   sorted by (account, day)
-    by_debtor    the same rows sorted by (debtor, day, contact); `account` holds debtors, so that one call about three debts is found as one
+    by_debtor    the same rows sorted by (debtor, day, contact); `account` holds debtors, so that one call about three
+                 debts is found as one
     debtor       code of each known account's debtor; debtors: how many
     """
 
@@ -77,7 +84,9 @@ class Counter:
         return cls(log, replace(log.taken(order), account=owner[order]), debtor, debtors, day)
 
     def used(self, rule: Cap) -> tuple[np.ndarray, np.ndarray]:
-        """(contacts used of the cap today, first day on which one is free again) per known account; today where one is free."""
+        """(contacts used of the cap today, first day on which one is free again) per known account;
+        today where one is free.
+        """
         log, keys = (self.by_account, self.debtor.size) if rule.per == "account" else (self.by_debtor, self.debtors)
         first, free_after = self._window(rule)
         if rule.per in ("person", "endpoint"):
@@ -112,12 +121,18 @@ class Counter:
         return first_of_month(self.day), first_of_month(self.day, after=1)
 
     def _worst(self, rule: Cap, first: int) -> tuple[np.ndarray, np.ndarray]:
-        """Per debtor: rows that name nobody plus the most of any one person (or endpoint), for whom the next contact meets is not known;
-        and the newest day from which on they fill the cap."""
+        """Per debtor: rows that name nobody plus the most of any one person (or endpoint), for whom the next contact
+        meets is not known; and the newest day from which on they fill the cap.
+        """
         log = self.by_debtor
         rows = counted(rule, log) & (log.day >= first)
         seen = pd.DataFrame(
-            {"debtor": log.account[rows], "who": getattr(log, rule.per)[rows], "contact": log.contact[rows], "day": log.day[rows]}
+            {
+                "debtor": log.account[rows],
+                "who": getattr(log, rule.per)[rows],
+                "contact": log.contact[rows],
+                "day": log.day[rows],
+            }
         )
         seen = seen.sort_values(["debtor", "day", "who", "contact"], ascending=[True, False, True, True])
         seen = seen.drop_duplicates(["debtor", "who", "contact"])  # one call about three debts is one

@@ -1,6 +1,7 @@
 """Who may be contacted on a day, on which channel, when, and how often; and the same question at the moment of contact.
 
-Fails closed: what is unknown (place, zone, role, a place nobody signed off, a contact log that is absent, late or dated to months) blocks.
+Fails closed: what is unknown (place, zone, role, a place nobody signed off, a contact log that is absent, late or dated
+to months) blocks.
 """
 
 from __future__ import annotations
@@ -27,13 +28,14 @@ from pipeline.law.scenes import NOWHERE
 class Rulings:
     """One row per account, and one per account and channel, in the order of the cohort.
 
-    accounts  account_no, group (permitted, deferred, excluded), rule, citation, reason (empty where permitted), first_permitted (UTC
-              microseconds, NO_TIME where never or not known), appointment_at (UTC microseconds or NO_TIME), appointment (a callback is in
-              force, honoured or not), hardship (hardship or vulnerable is in force on an account of the debtor), legal_deadline_on
-              (NO_DAY where none), legal_barred (too old for, or barred from, legal treatment)
-    channels  account_no, channel, verdict, rule, citation, from_minute, until_minute (half-open, on the debtor's clock of the day; the
-              longest span where a day has several; -1 unless permitted), contacts_left (today's included; 0 unless permitted),
-              first_permitted
+    accounts  account_no, group (permitted, deferred, excluded), rule, citation, reason (empty where permitted),
+              first_permitted (UTC microseconds, NO_TIME where never or not known), appointment_at (UTC microseconds or
+              NO_TIME), appointment (a callback is in force, honoured or not), hardship (hardship or vulnerable is in
+              force on an account of the debtor), legal_deadline_on (NO_DAY where none), legal_barred (too old for, or
+              barred from, legal treatment)
+    channels  account_no, channel, verdict, rule, citation, from_minute, until_minute (half-open, on the debtor's clock
+              of the day; the longest span where a day has several; -1 unless permitted), contacts_left (today's
+              included; 0 unless permitted), first_permitted
     """
 
     accounts: pd.DataFrame
@@ -42,7 +44,9 @@ class Rulings:
 
 @dataclass(frozen=True)
 class Check:
-    """The answer at the moment of contact. until: UTC microseconds at which it ends by the clock; NO_TIME unless permitted."""
+    """The answer at the moment of contact. until: UTC microseconds at which it ends by the clock;
+    NO_TIME unless permitted.
+    """
 
     permitted: bool
     group: str
@@ -60,7 +64,8 @@ def rulings(case: Case, as_of: int, channels: Sequence[str] | None = None) -> Ru
 
 
 def check(case: Case, account_id: str, channel: str, at: int) -> Check:
-    """Decide one account and channel at a moment (UTC microseconds), with everything known by then, today's contacts included.
+    """Decide one account and channel at a moment (UTC microseconds), with everything known by then,
+    today's contacts included.
 
     Besides what a night holds, pauses between two attempts are held here.
     """
@@ -80,7 +85,14 @@ def check(case: Case, account_id: str, channel: str, at: int) -> Check:
         state, cause, span = DEFERRED, Cause.of(pause), None
     if state == PERMITTED:
         # pyrefly: ignore[unsupported-operation]
-        return Check(True, STATES[state], *NO_CAUSE, until=span[1], first_permitted=at, contacts_left=int(decision.counts.left[0, row]))
+        return Check(
+            True,
+            STATES[state],
+            *NO_CAUSE,
+            until=span[1],
+            first_permitted=at,
+            contacts_left=int(decision.counts.left[0, row]),
+        )
     first = NO_TIME if state == EXCLUDED else _next_opening(decision, row, channel, max(at, paused))
     return Check(False, STATES[state], *cause, until=NO_TIME, first_permitted=first, contacts_left=0)
 
@@ -110,14 +122,20 @@ def _paused_until(decision: Decision, row: int, channel: str) -> tuple[int, Paus
 
 
 def _next_opening(decision: Decision, row: int, channel: str, at: int) -> int:
-    """First instant from `at` on, and from the day on which nothing defers the channel, at which it is open; NO_TIME if not known."""
+    """First instant from `at` on, and from the day on which nothing defers the channel, at which it is open;
+    NO_TIME if not known.
+    """
     number = decision.asked.channels.index(channel)
     day, own = int(decision.free_on[number, row]), decision.openings.own[number]
     if day == decision.asked.day and row in own:
         if later := [max(first, at) for first, last in own[row] if last > at]:
             return later[0]
         day += 1
-    return NO_TIME if day >= NEVER else decision.openings.timetable.first_open(decision.placed.scene_of(row), channel, day, at)
+    return (
+        NO_TIME
+        if day >= NEVER
+        else decision.openings.timetable.first_open(decision.placed.scene_of(row), channel, day, at)
+    )
 
 
 def _framed(decision: Decision) -> Rulings:
@@ -150,7 +168,9 @@ def _framed(decision: Decision) -> Rulings:
     frame = pd.DataFrame(
         {
             "account_no": np.repeat(account_no, len(channels)),
-            "channel": pd.Categorical.from_codes(np.tile(np.arange(len(channels), dtype=np.int8), asked.size), channels),
+            "channel": pd.Categorical.from_codes(
+                np.tile(np.arange(len(channels), dtype=np.int8), asked.size), channels
+            ),
             "verdict": pd.Categorical.from_codes(state.T.ravel().astype(np.int8), STATES),
             **decision.causes.columns(np.where(permitted, 0, by_channel.cause).T.ravel(), ("rule", "citation")),
             "from_minute": rows(decision.openings.from_minute, -1, np.int16),

@@ -1,4 +1,6 @@
-"""What holds of an account on the day besides contact law: statuses in force, open promises, appointments, the last payment."""
+"""What holds of an account on the day besides contact law: statuses in force, open promises, appointments,
+the last payment.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,11 @@ class Holds(Settled):
 def read_holds(statuses: pd.DataFrame | None, known: KnownAccounts, sight: Sight) -> Holds:
     """Statuses in force on the day: begun on it or before, and lasting (features.statuses.lasts)."""
     size = known.numbers.size
-    bits, debtor_bits, notice_on = np.zeros(size, np.int64), np.zeros(known.debtors, np.int64), np.full(size, NEVER, np.int64)
+    bits, debtor_bits, notice_on = (
+        np.zeros(size, np.int64),
+        np.zeros(known.debtors, np.int64),
+        np.full(size, NEVER, np.int64),
+    )
     consent_on = {name: np.full(size, NO_DAY, np.int64) for name in CONSENT.values()}
     if statuses is None or statuses.empty:
         return Holds(bits, debtor_bits, notice_on, consent_on, {}, {"account": {}, "debtor": {}}, {})
@@ -83,7 +89,9 @@ def read_holds(statuses: pd.DataFrame | None, known: KnownAccounts, sight: Sight
     for row, details in inconvenient.items():
         of_debtor.setdefault(int(known.debtor[row]), []).extend(details)
     legal = _details(_listed(newest, rows, begun & (status == STATUSES.index("legal"))))
-    return Holds(bits, debtor_bits, notice_on, consent_on, callbacks, {"account": inconvenient, "debtor": of_debtor}, legal)
+    return Holds(
+        bits, debtor_bits, notice_on, consent_on, callbacks, {"account": inconvenient, "debtor": of_debtor}, legal
+    )
 
 
 def _details(listed: list[tuple[int, int, int, str]]) -> dict[int, list[str]]:
@@ -96,11 +104,15 @@ def _details(listed: list[tuple[int, int, int, str]]) -> dict[int, list[str]]:
 def _listed(frame: pd.DataFrame, rows: np.ndarray, chosen: np.ndarray) -> list[tuple[int, int, int, str]]:
     picked = frame[chosen]
     details = picked["detail"].fillna("") if "detail" in picked else [""] * len(picked)
-    return list(zip(rows[chosen].tolist(), picked["from_on"].tolist(), picked["known_on"].tolist(), details, strict=True))
+    return list(
+        zip(rows[chosen].tolist(), picked["from_on"].tolist(), picked["known_on"].tolist(), details, strict=True)
+    )
 
 
 def _callback(begins: int, known: int, detail: str, today: int) -> Callback:
-    """`HH:MM`, or a day and a time. A time alone means today while the callback is in force, and its first day before that."""
+    """`HH:MM`, or a day and a time. A time alone means today while the callback is in force,
+    and its first day before that.
+    """
     match = _APPOINTMENT.fullmatch(detail.strip())
     if match is None:
         return Callback(max(begins, today), None, known)
@@ -126,10 +138,17 @@ def unwelcome_hours(details: list[str]) -> list[tuple[int, int]] | None:
 
 
 def deadlines(legal: Mapping[int, list[str]], known: KnownAccounts, today: int) -> np.ndarray:
-    """Per scorable account the nearest day from today on that a `legal` status names (YYYY-MM-DD), int32; NO_DAY where none does."""
+    """Per scorable account the nearest day from today on that a `legal` status names (YYYY-MM-DD), int32;
+    NO_DAY where none does.
+    """
     nearest = np.full(known.numbers.size, NO_DAY, np.int32)
     for row, details in legal.items():
-        days = [day for text in details for found in _DATE.findall(text) if (day := _day(found)) is not None and day >= today]
+        days = [
+            day
+            for text in details
+            for found in _DATE.findall(text)
+            if (day := _day(found)) is not None and day >= today
+        ]
         nearest[row] = min(days, default=NO_DAY)
     return nearest[known.scorable]
 
@@ -142,7 +161,12 @@ def _day(text: str) -> int | None:
 
 
 def open_promises(
-    promises: pd.DataFrame, payments: pd.DataFrame | None, known: KnownAccounts, sight: Sight, grace_days: int, kept_share: float
+    promises: pd.DataFrame,
+    payments: pd.DataFrame | None,
+    known: KnownAccounts,
+    sight: Sight,
+    grace_days: int,
+    kept_share: float,
 ) -> np.ndarray:
     """Per known account the last day, with grace, of its open promises (features.promises); NO_DAY without one.
 
@@ -165,7 +189,9 @@ def open_promises(
 
 
 def last_payment_on(payments: pd.DataFrame | None, known: KnownAccounts, sight: Sight) -> np.ndarray:
-    """Per known account the day of its newest payment seen, even if taken back (it acknowledges the debt); NO_DAY without one."""
+    """Per known account the day of its newest payment seen, even if taken back (it acknowledges the debt);
+    NO_DAY without one.
+    """
     latest = np.full(known.numbers.size, NO_DAY, np.int64)
     if payments is None or payments.empty:
         return latest
@@ -175,7 +201,9 @@ def last_payment_on(payments: pd.DataFrame | None, known: KnownAccounts, sight: 
     return latest
 
 
-def ways_out(unsubscribed: pd.DataFrame, consent_on: Mapping[str, np.ndarray], known: KnownAccounts) -> dict[str, np.ndarray]:
+def ways_out(
+    unsubscribed: pd.DataFrame, consent_on: Mapping[str, np.ndarray], known: KnownAccounts
+) -> dict[str, np.ndarray]:
     """Per channel, bool per debtor: who unsubscribed from it and has not consented to it again on a later day."""
     out: dict[str, np.ndarray] = {}
     for channel, rows in unsubscribed.groupby("channel", observed=True):

@@ -21,8 +21,9 @@ class Holiday(BaseModel):
     easter                               days from Easter Sunday (western)
     date                                 one day of one year
 
-    observed: nearest_weekday (Saturday -> Friday, Sunday -> Monday), next_weekday (from a weekend to the next weekday that is no holiday),
-    monday_if_sunday, next_free_day_if_sunday (the next day that is no holiday). The day itself stays a holiday.
+    observed: nearest_weekday (Saturday -> Friday, Sunday -> Monday), next_weekday (from a weekend to the next weekday
+    that is no holiday), monday_if_sunday, next_free_day_if_sunday (the next day that is no holiday). The day itself
+    stays a holiday.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -61,7 +62,9 @@ class Holiday(BaseModel):
             if self.nth > 0:
                 # pyrefly: ignore[bad-argument-type]
                 first = dt.date(year, self.month, 1)
-                return first + dt.timedelta(days=(WEEKDAYS.index(self.weekday) - first.weekday()) % 7 + 7 * (self.nth - 1))
+                return first + dt.timedelta(
+                    days=(WEEKDAYS.index(self.weekday) - first.weekday()) % 7 + 7 * (self.nth - 1)
+                )
             # pyrefly: ignore[unsupported-operation]
             last = dt.date(year + self.month // 12, self.month % 12 + 1, 1) - dt.timedelta(days=1)
             return last - dt.timedelta(days=(last.weekday() - WEEKDAYS.index(self.weekday)) % 7)
@@ -84,7 +87,9 @@ class HolidayList(BaseModel):
     _years: dict[int, frozenset[dt.date]] = PrivateAttr(default_factory=dict)
 
     def holds(self, day: dt.date) -> bool:
-        """Whether the day is a holiday, or the day on which one is observed (which may fall into the next or the last year)."""
+        """Whether the day is a holiday, or the day on which one is observed (which may fall
+        into the next or the last year).
+        """
         return any(day in self._days_of(year) for year in (day.year - 1, day.year, day.year + 1))
 
     def _days_of(self, year: int) -> frozenset[dt.date]:
@@ -101,7 +106,11 @@ class HolidayList(BaseModel):
 
 def _observed(day: dt.date, how: str | None, taken: set[dt.date]) -> dt.date | None:
     step = dt.timedelta(days=1)
-    if how is None or day.weekday() < 5 or (day.weekday() == 5 and how in ("monday_if_sunday", "next_free_day_if_sunday")):
+    if (
+        how is None
+        or day.weekday() < 5
+        or (day.weekday() == 5 and how in ("monday_if_sunday", "next_free_day_if_sunday"))
+    ):
         return None
     if how == "nearest_weekday":
         return day - step if day.weekday() == 5 else day + step

@@ -1,4 +1,6 @@
-"""Clocks and spans of time: wall-clock minutes to UTC and back, to the safe side where clocks skip or repeat; spans cut and intersected."""
+"""Clocks and spans of time: wall-clock minutes to UTC and back, to the safe side where clocks skip or repeat;
+spans cut and intersected.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,12 @@ Spans = tuple[tuple[int, int], ...]  # [from, until) in UTC microseconds, ascend
 
 
 def instant(day: int, minute: int, zone: str, late: bool) -> int:
-    """UTC microseconds of a wall-clock minute; of one that the clocks skip or repeat, the later (late) or the earlier of its readings."""
-    local = dt.datetime.combine(date_of(day + minute // DAY_MINUTES), dt.time(minute % DAY_MINUTES // 60, minute % 60), ZoneInfo(zone))
+    """UTC microseconds of a wall-clock minute; of one that the clocks skip or repeat,
+    the later (late) or the earlier of its readings.
+    """
+    local = dt.datetime.combine(
+        date_of(day + minute // DAY_MINUTES), dt.time(minute % DAY_MINUTES // 60, minute % 60), ZoneInfo(zone)
+    )
     readings = (int(local.timestamp()), int(local.replace(fold=1).timestamp()))
     return (max(readings) if late else min(readings)) * 1_000_000
 
@@ -34,10 +40,18 @@ def day_on_clock(at: int, zone: str) -> int:
 
 
 def greatest_offset(zone: str, first_day: int, last_day: int) -> int:
-    """The largest distance of a zone's clock from UTC between two days, in microseconds: gives an instant its latest local day."""
+    """The largest distance of a zone's clock from UTC between two days, in microseconds:
+    gives an instant its latest local day.
+    """
     days = {*range(first_day, last_day, 7), last_day}
     # pyrefly: ignore[missing-attribute]
-    return max(int(dt.datetime.combine(date_of(day), dt.time(), ZoneInfo(zone)).utcoffset().total_seconds()) for day in days) * 1_000_000
+    return (
+        max(
+            int(dt.datetime.combine(date_of(day), dt.time(), ZoneInfo(zone)).utcoffset().total_seconds())
+            for day in days
+        )
+        * 1_000_000
+    )
 
 
 def intersected(left: Sequence[tuple[int, int]], right: Sequence[tuple[int, int]]) -> Spans:

@@ -1,4 +1,6 @@
-"""Which rules narrow a listed account's day: those that set an end of its window, and the cap that leaves it the fewest contacts."""
+"""Which rules narrow a listed account's day: those that set an end of its window,
+and the cap that leaves it the fewest contacts.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ LIMIT_COLUMNS = ("account_id", "rule", "citation", "reason")
 
 
 def limits_of(case: Case, planned: Mapping[int, str], as_of: int) -> pd.DataFrame:
-    """LIMIT_COLUMNS for listed accounts, by number with the channel planned for each: the rules that narrow that channel, hours first.
+    """LIMIT_COLUMNS for listed accounts, by number with the channel planned for each:
+    the rules that narrow that channel, hours first.
 
     The day is decided again, by the very code that decided the night.
     """
@@ -37,7 +40,9 @@ def limits_of(case: Case, planned: Mapping[int, str], as_of: int) -> pd.DataFram
 
 
 def _hours(decision: Decision, row: int, number: int) -> list[Rule]:
-    """Rules whose own window begins or ends where the day's does. A day that is open from midnight to midnight has none."""
+    """Rules whose own window begins or ends where the day's does.
+    A day that is open from midnight to midnight has none.
+    """
     scene, channel, day = decision.placed.scene_of(row), decision.asked.channels[number], decision.asked.day
     timetable = decision.openings.timetable
     ends = _edges(decision.open_spans(row, channel)) - _edges(timetable.under((), scene, day))

@@ -22,7 +22,9 @@ NEEDED = (
 
 @dataclass(frozen=True)
 class Sight:
-    """What may be seen: what was known before the day began (the list of a night), or before a moment (the check at the phone)."""
+    """What may be seen: what was known before the day began (the list of a night),
+    or before a moment (the check at the phone).
+    """
 
     day: int
     moment: int | None = None
@@ -49,7 +51,8 @@ class CannotDecide(ContractError):
     @classmethod
     def accounts_missing(cls, ids: list[str]) -> CannotDecide:
         return cls(
-            f"{len(ids):,} scorable accounts are not in the accounts table of the shard ({some(ids)}). Pass the tables of whole debtors."
+            f"{len(ids):,} scorable accounts are not in the accounts table of the shard ({some(ids)}). "
+            "Pass the tables of whole debtors."
         )
 
     @classmethod
@@ -58,7 +61,9 @@ class CannotDecide(ContractError):
 
     @classmethod
     def unknown_channel(cls, name: str) -> CannotDecide:
-        return cls(f"A channel must be one of {', '.join(CONTACT_CHANNELS)}{nearest(name, CONTACT_CHANNELS)}. Got {name!r}.")
+        return cls(
+            f"A channel must be one of {', '.join(CONTACT_CHANNELS)}{nearest(name, CONTACT_CHANNELS)}. Got {name!r}."
+        )
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,8 @@ class KnownAccounts:
 class Case:
     """The accounts that may come before the law, and all that it may read about them.
 
-    cohort            NEEDED, one row per scorable account of one night; all those of each debtor, since what binds one binds the others
+    cohort            NEEDED, one row per scorable account of one night; all those of each debtor, since what binds one
+                      binds the others
     tables            the inner form, whole debtors
     complete_through  last complete day per table
     Raises ContractError where columns or accounts are missing.

@@ -1,4 +1,6 @@
-"""Eligibility in words: the whole reasoning about one account, and the rule file place by place for whoever signs it off."""
+"""Eligibility in words: the whole reasoning about one account,
+and the rule file place by place for whoever signs it off.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,8 @@ from pipeline.params import Params
 
 
 def reasoning(case: Case, account_id: str, as_of: int, channels: Sequence[str] | None = None) -> str:
-    """Everything that decides about one account on a day: place, clock, what holds, every rule with its figures, the ruling per channel.
+    """Everything that decides about one account on a day: place, clock, what holds, every rule with its figures,
+    the ruling per channel.
 
     Raises CannotDecide where the account is not scorable on the day.
     """
@@ -75,7 +78,10 @@ def _who(account: pd.Series, decision: Decision, row: int) -> list[str]:
     if decision.placed.scene[row] != NOWHERE:
         zones = decision.placed.scene_of(row).zones
         also = f"; windows must also hold in {', '.join(zones[1:])}" if len(zones) > 1 else ""
-        lines.append(f"Clock: {zones[0]}{also}; new attempts stop {asked.params.eligibility.margin_minutes} minutes before a window closes")
+        lines.append(
+            f"Clock: {zones[0]}{also}; new attempts stop "
+            f"{asked.params.eligibility.margin_minutes} minutes before a window closes"
+        )
     else:
         lines.append(f"Clock: {account['time_zone'] if isinstance(account['time_zone'], str) else 'not recorded'}")
     return lines
@@ -99,7 +105,9 @@ def _holding(decision: Decision, row: int) -> list[str]:
         lines.append(f"Appointment on {date_of(callback.day)} at {hour:02}:{minute:02}")
     for table in ("contacts", "statuses"):
         through = asked.complete_through.get(table)
-        lines.append(f"{table.capitalize()} complete through: {date_of(through) if through is not None else 'not delivered'}")
+        lines.append(
+            f"{table.capitalize()} complete through: {date_of(through) if through is not None else 'not delivered'}"
+        )
     if decision.stops.legal_barred[row]:
         lines.append("Legal treatment: barred or doubtful by age; never threatened")
     return lines
@@ -109,12 +117,22 @@ def _rules_applied(decision: Decision, row: int) -> list[str]:
     binding, channels, day = decision.placed.scene_of(row).binding, decision.asked.channels, decision.asked.day
     lines: list[str] = []
     for kind, title in (
-        (Stop, "Stops"), (OptOut, "Ways out of a channel"), (Precondition, "Preconditions"), (TimeBarred, "Age of the debt"),
-        (Hours, "Hours"), (Cap, "Caps"), (Wait, "Waits"), (Pause, "Pauses"),
-    ):  # fmt: skip
+        (Stop, "Stops"),
+        (OptOut, "Ways out of a channel"),
+        (Precondition, "Preconditions"),
+        (TimeBarred, "Age of the debt"),
+        (Hours, "Hours"),
+        (Cap, "Caps"),
+        (Wait, "Waits"),
+        (Pause, "Pauses"),
+    ):
         found: dict[str, Rule] = {}
         for channel in channels:
-            own = binding.hours(channel, day) if kind is Hours else binding.of_kind(kind, "" if kind is TimeBarred else channel)
+            own = (
+                binding.hours(channel, day)
+                if kind is Hours
+                else binding.of_kind(kind, "" if kind is TimeBarred else channel)
+            )
             found.update({rule.id: rule for rule in own})
         if kind is Stop:
             # pyrefly: ignore[bad-argument-type]
@@ -148,7 +166,9 @@ def _figure(decision: Decision, row: int, rule: Rule) -> str:
         return f" Used: {used[place]} of {rule.max}{then}."
     if isinstance(rule, Wait):
         log = counter.by_account if rule.per == "account" else counter.by_debtor
-        spoken = (conversations(log) if rule.after == "conversation" else exchanges(log)) & (log.account == known.keys(rule.per)[row])
+        spoken = (conversations(log) if rule.after == "conversation" else exchanges(log)) & (
+            log.account == known.keys(rule.per)[row]
+        )
         if not spoken.any():
             return " None in the log."
         until = int(counter.waits_until(rule)[place])
@@ -166,7 +186,9 @@ def _why(decision: Decision, row: int, number: int, state: int, by_channel: Outc
         hours = written(tuple((minute_on_clock(a, zone, day), minute_on_clock(b, zone, day)) for a, b in spans))
         return f"{hours} on the debtor's clock; contacts left {decision.counts.left[number, row]}"
     cause = decision.causes.cause(int(by_channel.cause[number, row]))
-    when = "" if state == EXCLUDED else f"; first permitted {_moment(int(by_channel.first[number, row]), decision, row)}"
+    when = (
+        "" if state == EXCLUDED else f"; first permitted {_moment(int(by_channel.first[number, row]), decision, row)}"
+    )
     return f"{cause.rule} ({cause.citation}): {cause.reason}{when}"
 
 
@@ -178,19 +200,29 @@ def _moment(at: int, decision: Decision, row: int) -> str:
 
 
 def _evidence(rule: Rule) -> str:
-    dates = "".join(f"; from {rule.effective_from}" * bool(rule.effective_from) + f"; until {rule.effective_to}" * bool(rule.effective_to))
+    dates = "".join(
+        f"; from {rule.effective_from}" * bool(rule.effective_from)
+        + f"; until {rule.effective_to}" * bool(rule.effective_to)
+    )
     if rule.evidence == "product":
         return f"{rule.citation}{dates}"
     return f"{rule.citation} [{rule.force}; {rule.evidence}, {'verified' if rule.verified else 'NOT verified'}{dates}]"
 
 
-SIGN_OFF = """What a sign-off means: a qualified person of yours has read the law of that place as it stands today, compared it with the
-rules below, mended what differs, and answers for it. Recoup holds every rule except the notes for people, which it cannot check and which
-are part of what is signed. A place that is not signed off is blocked, and so is every place that lies in it."""
+SIGN_OFF = (
+    "What a sign-off means: a qualified person of yours has read the law of that place as it stands today, "
+    "compared it with the\n"
+    "rules below, mended what differs, and answers for it. Recoup holds every rule except the notes for "
+    "people, which it cannot check and which\n"
+    "are part of what is signed. A place that is not signed off is blocked, and so is every place that lies "
+    "in it."
+)
 
 
 def places(rules: Rules, params: Params | None = None, only: str | None = None) -> str:
-    """Every place with its rules, what is not verified, and what a sign-off means. Raises ContractError for an unknown place."""
+    """Every place with its rules, what is not verified, and what a sign-off means.
+    Raises ContractError for an unknown place.
+    """
     if only is not None and only not in rules.places:
         raise ContractError(f"The place {only!r} is not in the rule file. Known: {', '.join(rules.places)}.")
     found = list(rules.all_rules.values())
@@ -208,7 +240,13 @@ def places(rules: Rules, params: Params | None = None, only: str | None = None) 
         if only is None or code == only:
             lines += _place(code, place, code in signed if params else None, rules)
     if only is None:
-        lines += ["", "Product rules: ours, not law. Stops always bind; numbers bind a channel on which no law of the place sets its own."]
+        lines += [
+            "",
+            (
+                "Product rules: ours, not law. Stops always bind; "
+                "numbers bind a channel on which no law of the place sets its own."
+            ),
+        ]
         lines += [line for rule in rules.product for line in _rule(rule)]
     return "\n".join(lines)
 

@@ -29,15 +29,27 @@ from pipeline.law.rules import (
     TimeBarred,
     nearest,
     parent,
-)  # fmt: skip
+)
 from pipeline.params import Role
 
 RULES_FILE = Path(__file__).parent / "contact_rules.yaml"
 SECTIONS = ("schema_version", "as_of", "holidays", "product", "places")
 ALWAYS_STOP = (
-    "cease_contact", "attorney", "bankruptcy", "moratorium", "deceased", "minor", "identity_theft", "dispute", "wrong_party", "litigation",
-    "vulnerable", "hardship", "emergency", "inconvenient",
-)  # fmt: skip
+    "cease_contact",
+    "attorney",
+    "bankruptcy",
+    "moratorium",
+    "deceased",
+    "minor",
+    "identity_theft",
+    "dispute",
+    "wrong_party",
+    "litigation",
+    "vulnerable",
+    "hardship",
+    "emergency",
+    "inconvenient",
+)
 _KINDS = {get_args(kind.model_fields["kind"].annotation)[0]: kind for kind in RULE_KINDS}
 _RULE = TypeAdapter(AnyRule)
 
@@ -57,7 +69,9 @@ class RulesRefused(UsageError):
     def not_yaml(cls, path: Path, error: yaml.YAMLError | UnicodeDecodeError) -> RulesRefused:
         mark = getattr(error, "problem_mark", None)
         fault = getattr(error, "problem", None) or "it is not UTF-8"
-        return cls(f"Rule file {str(path)!r} is not YAML{f' at line {mark.line + 1}' if mark else ''}: {fault}. Mend it.")
+        return cls(
+            f"Rule file {str(path)!r} is not YAML{f' at line {mark.line + 1}' if mark else ''}: {fault}. Mend it."
+        )
 
     @classmethod
     def faulty(cls, path: Path, faults: Sequence[str]) -> RulesRefused:
@@ -92,11 +106,16 @@ def _read(raw: bytes) -> tuple[Rules | None, tuple[str, ...]]:
 
 
 class _Lines(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-    """Plain YAML with the line of every mapping and no key twice. Dates are checked as text; only true and false are truth values, so that
-    NO is Norway."""
+    """Plain YAML with the line of every mapping and no key twice. Dates are checked as text;
+    only true and false are truth values, so that NO is Norway.
+    """
 
     yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in found if tag not in ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:bool")]
+        first: [
+            (tag, pattern)
+            for tag, pattern in found
+            if tag not in ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:bool")
+        ]
         for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
@@ -109,7 +128,9 @@ class _Lines(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
         seen = set()
         for key, _ in node.value:
             if key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key.value!r} stands twice", key.start_mark)
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value!r} stands twice", key.start_mark
+                )
             seen.add(key.value)
         mapping = super().construct_mapping(node, deep=True)
         self.line_of[id(mapping)] = node.start_mark.line + 1
@@ -139,16 +160,22 @@ class _Reading:
             self.faults.append("It must hold schema_version, as_of, holidays, product and places.")
             return None
         if set(tree) - set(SECTIONS):
-            self.faults.append(str(UsageError.unknown_keys("The top level", sorted(set(tree) - set(SECTIONS)), SECTIONS)))
+            self.faults.append(
+                str(UsageError.unknown_keys("The top level", sorted(set(tree) - set(SECTIONS)), SECTIONS))
+            )
         if tree.get("schema_version") != 1:
             self.faults.append(f"schema_version must be 1. Got {tree.get('schema_version')!r}.")
         shapes = {"holidays": dict, "product": list, "places": dict}
         missing = [name for name in SECTIONS[1:] if not tree.get(name)]
         missing += [name for name, shape in shapes.items() if name not in missing and not isinstance(tree[name], shape)]
         if missing:
-            self.faults.append(f"It lacks {', '.join(missing)}, or they have not the form of a list of rules or a map of names.")
+            self.faults.append(
+                f"It lacks {', '.join(missing)}, or they have not the form of a list of rules or a map of names."
+            )
             return None
-        self.lists = {name: self._typed(HolidayList, body, f"holidays.{name}") for name, body in tree["holidays"].items()}
+        self.lists = {
+            name: self._typed(HolidayList, body, f"holidays.{name}") for name, body in tree["holidays"].items()
+        }
         product = self._rules_of(tree["product"], "")
         self.faults += _missing_of_ours(product)
         places = {code: self._place(code, body, tree["places"]) for code, body in tree["places"].items()}
@@ -205,19 +232,25 @@ class _Reading:
                 self.faults.append(f"{where}: holidays names an unknown list {name!r}{nearest(name, self.lists)}.")
 
     def _typed(self, model: Any, body: object, where: str, known: type[BaseModel] | None = None):
-        """The body as the model types it; None where it has faults. known: the model whose keys are named as the nearest."""
+        """The body as the model types it; None where it has faults. known:
+        the model whose keys are named as the nearest.
+        """
         try:
             return model.validate_python(body) if isinstance(model, TypeAdapter) else model.model_validate(body)
         except ValidationError as error:
             for fault in error.errors():
                 path = [str(part) for part in fault["loc"] if str(part) not in _KINDS]
                 if fault["type"] == "extra_forbidden":
-                    self.faults.append(f"{where}: unknown key {path[-1]!r}{nearest(path[-1], (known or model).model_fields)}.")
+                    self.faults.append(
+                        f"{where}: unknown key {path[-1]!r}{nearest(path[-1], (known or model).model_fields)}."
+                    )
                 elif fault["type"] == "missing":
                     self.faults.append(f"{where}: {path[-1]!r} is missing.")
                 else:
                     got = "" if fault["type"] == "value_error" else f". Got {fault['input']!r}"
-                    self.faults.append(f"{where}: {'.'.join(path) or 'it'}: {fault['msg'].removeprefix('Value error, ')}{got}.")
+                    self.faults.append(
+                        f"{where}: {'.'.join(path) or 'it'}: {fault['msg'].removeprefix('Value error, ')}{got}."
+                    )
             return None
 
 
@@ -225,7 +258,11 @@ def _missing_of_ours(product: list[Rule]) -> list[str]:
     """Without these no place is safe, whatever its own law says."""
 
     def everywhere(rule: Rule) -> bool:
-        return rule.enforce == "hard" and set(rule.roles) == set(get_args(Role)) and set(rule.binds) == set(get_args(DebtorType))
+        return (
+            rule.enforce == "hard"
+            and set(rule.roles) == set(get_args(Role))
+            and set(rule.binds) == set(get_args(DebtorType))
+        )
 
     def in_every_channel(rule: Rule) -> bool:
         return isinstance(rule, TimeBarred) or getattr(rule, "channels", ()) == CONTACT_CHANNELS
@@ -235,4 +272,8 @@ def _missing_of_ours(product: list[Rule]) -> list[str]:
     missing = [f"a stop for {name}" for name in ALWAYS_STOP if name not in stopped]
     missing += [] if any(isinstance(rule, OptOut) for rule in whole) else ["an opt_out"]
     missing += [] if any(isinstance(rule, TimeBarred) for rule in whole) else ["a time_barred rule"]
-    return [f"product must hold {', '.join(missing)} that binds every role and debtor type on any channel."] if missing else []
+    return (
+        [f"product must hold {', '.join(missing)} that binds every role and debtor type on any channel."]
+        if missing
+        else []
+    )

@@ -70,9 +70,20 @@ class Rule(Typed):
     roles: Annotated[tuple[Role, ...], Field(min_length=1)]
     citation: Text
     force: Literal[
-        "statute", "regulation", "directive", "licence_rule", "presumption", "safe_harbour", "guidance", "official_interpretation",
-        "industry_code", "code", "proposed", "product", "none",
-    ]  # fmt: skip
+        "statute",
+        "regulation",
+        "directive",
+        "licence_rule",
+        "presumption",
+        "safe_harbour",
+        "guidance",
+        "official_interpretation",
+        "industry_code",
+        "code",
+        "proposed",
+        "product",
+        "none",
+    ]
     evidence: Literal["primary", "regulator", "secondary", "recall", "product"]
     verified: bool
     enforce: Literal["hard", "soft", "off"] = "hard"
@@ -259,8 +270,15 @@ class TimeBarred(Rule):
 
     kind: Literal["time_barred"]
     effect: Literal[
-        "extinguished", "no_suit", "no_suit_no_threat", "suit_barred", "suit_doubtful", "defence_if_raised", "stop_on_statement", "unknown"
-    ]  # fmt: skip
+        "extinguished",
+        "no_suit",
+        "no_suit_no_threat",
+        "suit_barred",
+        "suit_doubtful",
+        "defence_if_raised",
+        "stop_on_statement",
+        "unknown",
+    ]
     years: Annotated[int, Field(ge=1)] | None
     contact_once_barred: bool
 

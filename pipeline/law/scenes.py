@@ -1,4 +1,6 @@
-"""Where an account is worked: the law of its plausible places, the clocks that may be its debtor's. What is not known is barred."""
+"""Where an account is worked: the law of its plausible places, the clocks that may be its debtor's.
+What is not known is barred.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,8 @@ class Placed(Settled):
         return self.scenes[self.scene[row]]
 
     def applied(self, kind: type[Rule], asked: Question) -> Iterator[tuple[Any, ...]]:
-        """(rule, channel, accounts) of every rule of a kind that binds any account: law before product, subdivisions before countries.
+        """(rule, channel, accounts) of every rule of a kind that binds any account: law before product,
+        subdivisions before countries.
 
         channel is a place in the question's channels; a kind that names no channels comes once, with -1.
         """
@@ -59,11 +62,17 @@ class Placed(Settled):
                     groups.setdefault((rule.id, number), []).append(group)
         rank = {name: place for place, name in enumerate(asked.rules.nearest_first)}
         for name, number in sorted(groups, key=lambda bound: (rank[bound[0]], bound[1])):
-            yield asked.rules.all_rules[name], number, np.concatenate([self.rows_of[group] for group in groups[name, number]])
+            yield (
+                asked.rules.all_rules[name],
+                number,
+                np.concatenate([self.rows_of[group] for group in groups[name, number]]),
+            )
 
 
 def placed(asked: Question, causes: Causes) -> Placed:
-    """Places, roles, debtor types and zones to bindings and scenes; whoever's are not known, or not signed off, is barred."""
+    """Places, roles, debtor types and zones to bindings and scenes; whoever's are not known, or not signed off,
+    is barred.
+    """
     cohort, rules, owner = asked.cohort, asked.rules, asked.known.owner
     jurisdiction, names = factorized(cohort["jurisdiction"])
     zone, zones = factorized(cohort["time_zone"])
@@ -87,11 +96,20 @@ def placed(asked: Question, causes: Causes) -> Placed:
         causes.name(barred, np.flatnonzero(~known), cause)
 
     free = barred == 0
-    group, scene = asked.per_account(NOWHERE, np.int64), asked.per_account(NOWHERE, np.int64)  # places in bindings, in scenes
+    group, scene = (
+        asked.per_account(NOWHERE, np.int64),
+        asked.per_account(NOWHERE, np.int64),
+    )  # places in bindings, in scenes
     role = np.array([role_code[name] for name in roles] + [-1])[portfolio]
     pairs, group[free] = grouped(plausible.code[free], role[free], kind[free])
     bindings = tuple(
-        Binding.of(rules, tuple(names[code] for code in plausible.sets[place]), list(role_code)[who], kinds[what], date_of(asked.day))
+        Binding.of(
+            rules,
+            tuple(names[code] for code in plausible.sets[place]),
+            list(role_code)[who],
+            kinds[what],
+            date_of(asked.day),
+        )
         for place, who, what in pairs
     )
     order = np.argsort(group, kind="stable")
@@ -100,14 +118,19 @@ def placed(asked: Question, causes: Causes) -> Placed:
     clocks = gathered(owner, np.where(known_zone, zone, -1))
     keys, scene[free] = grouped(group[free], zone[free], clocks.code[free], jurisdiction[free])
     scenes = tuple(
-        Scene(bindings[number], _zones_of(zones[own], [zones[code] for code in clocks.sets[others]], names[where], rules, asked.day))
+        Scene(
+            bindings[number],
+            _zones_of(zones[own], [zones[code] for code in clocks.sets[others]], names[where], rules, asked.day),
+        )
         for number, own, others, where in keys
     )
     return Placed(barred, bindings, rows_of, scenes, scene)
 
 
 def _among(known: Container[str], names: list[str]) -> np.ndarray:
-    """bool per code of a factorized column: whether its text is a known one; an empty cell (code -1, the last) is not."""
+    """bool per code of a factorized column: whether its text is a known one; an empty cell (code -1,
+    the last) is not.
+    """
     return np.array([name in known for name in names] + [False])
 
 
@@ -124,7 +147,9 @@ def _unlawful(jurisdictions: list[str], asked: Question) -> Iterator[Cause]:
 
 
 def _zones_of(own: str, others: list[str], jurisdiction: str, rules: Rules, day: int) -> tuple[str, ...]:
-    """The debtor's own clock, those of the debtor's other accounts, and the place's where none of its clocks reads like the own."""
+    """The debtor's own clock, those of the debtor's other accounts,
+    and the place's where none of its clocks reads like the own.
+    """
     place = next(rules.places[code] for code in rules.chain(jurisdiction) or () if rules.places[code].zones)
     noon = instant(day, 720, own, late=True)
     agrees = any(instant(day, 720, zone, late=True) == noon for zone in place.zones)

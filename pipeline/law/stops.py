@@ -1,4 +1,6 @@
-"""What excludes an account or a channel: statuses, ways out, missing preconditions, age. Each rule over all it binds, nearest first."""
+"""What excludes an account or a channel: statuses, ways out, missing preconditions, age. Each rule over all it binds,
+nearest first.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,9 @@ def stops_of(asked: Question, placed: Placed, record: Record, causes: Causes) ->
 
 
 def _stopped(rule: Stop, rows: np.ndarray, record: Record) -> np.ndarray:
-    """Rows with a status of the rule in force. Inconvenient is no such status: it names hours, or stops contact altogether."""
+    """Rows with a status of the rule in force. Inconvenient is no such status: it names hours,
+    or stops contact altogether.
+    """
     if rule.statuses == "always":
         return rows
     mask = sum(BIT[name] for name in rule.statuses if name != "inconvenient")
@@ -74,7 +78,9 @@ def inconvenienced(rule: Stop, rows: np.ndarray, record: Record) -> np.ndarray:
 def _unwelcome_at_all(rule: Stop, rows: np.ndarray, asked: Question, record: Record) -> np.ndarray:
     """Rows where something other than hours is named as inconvenient."""
     keys, details = asked.known.keys(rule.per), record.holds.inconvenient[rule.per]
-    named = [row for row in inconvenienced(rule, rows, record).tolist() if unwelcome_hours(details[int(keys[row])]) is None]
+    named = [
+        row for row in inconvenienced(rule, rows, record).tolist() if unwelcome_hours(details[int(keys[row])]) is None
+    ]
     return np.array(named, np.int64)
 
 
@@ -87,7 +93,9 @@ def _left(channel: str, rows: np.ndarray, asked: Question, record: Record) -> np
 
 
 def _lacking(rule: Precondition, channel: str, rows: np.ndarray, asked: Question, record: Record) -> np.ndarray:
-    """Rows without the consent or the notice that the rule needs. A channel for which no consent can be recorded never has one."""
+    """Rows without the consent or the notice that the rule needs.
+    A channel for which no consent can be recorded never has one.
+    """
     lacking = np.zeros(rows.size, bool)
     if "consent" in rule.needs:
         lacking |= True if channel not in CONSENT else record.bits[rows] & BIT[CONSENT[channel]] == 0

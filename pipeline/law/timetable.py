@@ -1,4 +1,6 @@
-"""When a channel is open on a day: windows of all rules, in every plausible zone and the zone a law names, intersected."""
+"""When a channel is open on a day: windows of all rules, in every plausible zone and the zone a law names,
+intersected.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,15 @@ from pipeline.law.hours import MINUTE_US, Spans, instant, intersected
 from pipeline.law.rules import DAY_MINUTES, Hours, Rules
 from pipeline.law.scenes import Scene
 
-LOOK_AHEAD_DAYS = 45  # the longest closed stretch that is searched; a channel closed for longer has no first moment to name
+LOOK_AHEAD_DAYS = (
+    45  # the longest closed stretch that is searched; a channel closed for longer has no first moment to name
+)
 
 
 class Timetable:
-    """Answers, remembered, of when a scene leaves a channel open. margin_minutes end each window of a rule that much sooner."""
+    """Answers, remembered, of when a scene leaves a channel open.
+    margin_minutes end each window of a rule that much sooner.
+    """
 
     def __init__(self, rules: Rules, margin_minutes: int):
         self.rules, self.margin = rules, margin_minutes
@@ -26,14 +32,18 @@ class Timetable:
         return self.under(scene.binding.hours(channel, day), scene, day)
 
     def under(self, hours: tuple[Hours, ...], scene: Scene, day: int) -> Spans:
-        """The same under the given rules: each is read in every plausible zone and in the zone it names. Under none the whole day."""
+        """The same under the given rules: each is read in every plausible zone and in the zone it names.
+        Under none the whole day.
+        """
         key = (tuple(rule.id for rule in hours), scene.binding.lists, scene.zones, day)
         if key not in self._open:
             self._open[key] = self._under(hours, scene, day)
         return self._open[key]
 
     def first_open(self, scene: Scene, channel: str, day: int, at: int = NO_TIME) -> int:
-        """First open instant from a day, and from `at`, on; NO_TIME where LOOK_AHEAD_DAYS hold none. Rules of each day decide that day."""
+        """First open instant from a day, and from `at`, on; NO_TIME where LOOK_AHEAD_DAYS hold none.
+        Rules of each day decide that day.
+        """
         for ahead in range(day, day + LOOK_AHEAD_DAYS):
             for first, last in self.spans(scene, channel, ahead):
                 if last > at:
@@ -49,7 +59,11 @@ class Timetable:
         spans: Spans = ((instant(day, 0, own, late=False), instant(day + 1, 0, own, late=False)),)
         for rule in hours:
             for zone in dict.fromkeys((*scene.zones, *(() if rule.clock == "debtor" else (rule.clock,)))):
-                around = [span for near in (day - 1, day, day + 1) for span in self._rule_spans(rule, scene.binding.lists, zone, near)]
+                around = [
+                    span
+                    for near in (day - 1, day, day + 1)
+                    for span in self._rule_spans(rule, scene.binding.lists, zone, near)
+                ]
                 spans = intersected(spans, around)
         return spans
 
@@ -63,7 +77,11 @@ class Timetable:
         date = date_of(day)
         if rule.holidays == "unknown":
             return ()
-        names = {"allowed": (), "place": place_lists}.get(rule.holidays, rule.holidays) if isinstance(rule.holidays, str) else rule.holidays
+        names = (
+            {"allowed": (), "place": place_lists}.get(rule.holidays, rule.holidays)
+            if isinstance(rule.holidays, str)
+            else rule.holidays
+        )
         if any(self.rules.holidays[name].holds(date) for name in names):
             return ()
         spans = []

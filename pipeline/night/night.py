@@ -1,4 +1,6 @@
-"""One night from the store as it is: score, judge, rank, publish. It appears whole or not at all, and says what it was made from."""
+"""One night from the store as it is: score, judge, rank, publish. It appears whole or not at all,
+and says what it was made from.
+"""
 
 from __future__ import annotations
 
@@ -39,8 +41,12 @@ from pipeline.store.store import Store
 NIGHT_LIBRARIES = ("lightgbm", "numpy", "numba", "pandas", "pyarrow", "deltalake", "duckdb", "scikit-learn", "shap")
 
 
-def publish_night(store_path: Path, as_of: dt.date, out: Path, params: Params, *, stages: Stages | None = None) -> Published:
-    """Score, judge, rank and publish from the store as it is. Raises InputMissing when a feed is late or nobody is known yet."""
+def publish_night(
+    store_path: Path, as_of: dt.date, out: Path, params: Params, *, stages: Stages | None = None
+) -> Published:
+    """Score, judge, rank and publish from the store as it is. Raises InputMissing when a feed
+    is late or nobody is known yet.
+    """
     stages = stages or Stages()
     check_folder(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -72,12 +78,19 @@ def publish_night(store_path: Path, as_of: dt.date, out: Path, params: Params, *
 
 
 def taught_later(job: Job) -> list[str]:
-    """A warning where the model was taught on outcomes that were not known on the night: its scores of such a night are no forecast."""
+    """A warning where the model was taught on outcomes that were not known on the night:
+    its scores of such a night are no forecast.
+    """
     facts = load_model(job.model.folder, job.model.sha256).facts
     known_on = facts.get("fit_last", -1) + facts.get("gap_days", 0)
     if known_on <= job.as_of:
         return []
-    return [f"Model {job.model.version} was taught on outcomes known by {date_of(known_on)}: its scores of this night are hindsight."]
+    return [
+        (
+            f"Model {job.model.version} was taught on outcomes known by {date_of(known_on)}: "
+            "its scores of this night are hindsight."
+        )
+    ]
 
 
 def unapproved(job: Job) -> list[str]:
@@ -88,11 +101,18 @@ def unapproved(job: Job) -> list[str]:
 
 
 def untaught(worked: Sequence[Worked]) -> list[str]:
-    """A warning where accounts are of classes that the model was never taught, so that it knows nothing of them there."""
+    """A warning where accounts are of classes that the model was never taught,
+    so that it knows nothing of them there.
+    """
     counts = pd.concat([one.unseen for one in worked]).groupby("column")["accounts"].sum()
     if counts.empty:
         return []
-    return [f"Classes the model was never taught, read as missing: {', '.join(f'{name} ({count})' for name, count in counts.items())}."]
+    return [
+        (
+            "Classes the model was never taught, read as missing: "
+            f"{', '.join(f'{name} ({count})' for name, count in counts.items())}."
+        )
+    ]
 
 
 def manifest_of(store: Store, job: Job, worked: list[Worked], warnings: list[str]) -> dict[str, Any]:

@@ -62,8 +62,10 @@ def explain_account(store_path: Path, as_of: dt.date, account_id: str, params: P
         f"Account {account_id} of {row['portfolio'].iloc[0]} as of {as_of}, scored by {job.model.version}",
         f"  balance {row['balance'].iloc[0] / money:,.2f} {currency}, arrears {row['arrears'].iloc[0] / money:,.2f}, "
         f"{row['days_past_due'].iloc[0]} days past due",
-        f"  p_recovered {scores['p_recovered']:.4f}, amount_if_recovered {scores['amount_if_recovered'] / money:,.2f} {currency}, "
-        f"expected_recovery {scores['expected_recovery'] / money:,.2f} {currency}, p_defaulted {scores['p_defaulted']:.4f}",
+        f"  p_recovered {scores['p_recovered']:.4f}, amount_if_recovered "
+        f"{scores['amount_if_recovered'] / money:,.2f} {currency}, "
+        f"expected_recovery {scores['expected_recovery'] / money:,.2f} {currency}, p_defaulted "
+        f"{scores['p_defaulted']:.4f}",
         "",
         "Reasons (log-odds; with the base they add up to the raw score)",
         _reasons(table),
@@ -103,9 +105,14 @@ def _seen(store_path: Path, as_of: dt.date, account_id: str, params: Params) -> 
 def _reasons(table: pd.DataFrame) -> str:
     every, base = table.iloc[:-1], table.iloc[-1]
     pulls = every["contribution"].abs() >= LEAST_PULL
-    lines = [f"  {row.contribution:+8.4f}  {row.feature:<40} {row.value:>14}  {row.says}" for row in every[pulls].itertuples()]
+    lines = [
+        f"  {row.contribution:+8.4f}  {row.feature:<40} {row.value:>14}  {row.says}"
+        for row in every[pulls].itertuples()
+    ]
     if not pulls.all():
-        lines.append(f"  {every.loc[~pulls, 'contribution'].sum():+8.4f}  {int((~pulls).sum())} others that pull nothing")
+        lines.append(
+            f"  {every.loc[~pulls, 'contribution'].sum():+8.4f}  {int((~pulls).sum())} others that pull nothing"
+        )
     return "\n".join([*lines, f"  {base['contribution']:+8.4f}  base: the average account"])
 
 
@@ -128,11 +135,15 @@ def _events(frame: pd.DataFrame, name: str, number: int, night: int, money: int)
         if declared.kind.value == "money":
             shown[column] = ["" if value == NO_MONEY else f"{value / money:,.2f}" for value in values]
         else:
-            shown[column] = _shown_days(values) if column.endswith("_on") else values.astype("str").fillna("").to_numpy()
+            shown[column] = (
+                _shown_days(values) if column.endswith("_on") else values.astype("str").fillna("").to_numpy()
+            )
     if shown.empty:
         return "  none"
     replaced = int((~in_force).sum())
-    return shown.to_string(index=False) + (f"\n  besides {replaced:,} earlier versions that later ones replaced" if replaced else "")
+    return shown.to_string(index=False) + (
+        f"\n  besides {replaced:,} earlier versions that later ones replaced" if replaced else ""
+    )
 
 
 def _shown_days(days: pd.Series) -> list[str]:

@@ -27,8 +27,11 @@ def queue_of(rows: pd.DataFrame, worklist: Worklist) -> pd.Series:
 def _taken(rows: pd.DataFrame, takes: Takes) -> np.ndarray:
     found = np.ones(len(rows), bool)
     for column, wanted in (
-        ("portfolio", takes.portfolios), ("product", takes.products), ("currency", takes.currencies), ("debtor_type", takes.debtor_types),
-    ):  # fmt: skip
+        ("portfolio", takes.portfolios),
+        ("product", takes.products),
+        ("currency", takes.currencies),
+        ("debtor_type", takes.debtor_types),
+    ):
         if wanted:
             found &= rows[column].astype("str").isin(wanted).to_numpy()
     if takes.places:

@@ -33,13 +33,23 @@ from pipeline.night.shards import Worked
 from pipeline.params import Params
 from pipeline.store.store import Store
 
-PLANNED = ["channel", "attempts", "contacts_left", "response_rate", *PARTS, "permitted_from_minute", "permitted_until_minute"]
+PLANNED = [
+    "channel",
+    "attempts",
+    "contacts_left",
+    "response_rate",
+    *PARTS,
+    "permitted_from_minute",
+    "permitted_until_minute",
+]
 REMEMBERED = ["debtor_id", "arm", "assigned_on", "until_on", "probability", "agent"]  # of former nights
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """All scorable accounts of the night with their group, value and planned channel; arms of the control group; the listed rows' keys."""
+    """All scorable accounts of the night with their group, value and planned channel; arms of the control group;
+    the listed rows' keys.
+    """
 
     rows: pd.DataFrame
     arms: pd.DataFrame
@@ -67,7 +77,9 @@ def rank_night(store: Store, job: Job, worked: list[Worked]) -> Ranked:
     rows = pd.concat([rows.drop(columns="group"), rows["group"].rename("verdict"), ranks], axis=1)
     rows = pd.concat([rows, _within_the_day(rows, capacity, desk.part_share)], axis=1)
     rows["agent"], unfair = _agents(rows, _last_agents(earlier), params)
-    listed = rows.loc[rows["group"] == "worklist", ["account_no", "account_id", "debtor_id", "p_recovered", "channel", "shard"]]
+    listed = rows.loc[
+        rows["group"] == "worklist", ["account_no", "account_id", "debtor_id", "p_recovered", "channel", "shard"]
+    ]
     return Ranked(rows, arms, listed, [*lacking, *overbooked(rows, ranks), *unfair])
 
 
@@ -127,8 +139,12 @@ def _moved(rows: pd.DataFrame, ranks: pd.DataFrame, options: pd.DataFrame, terms
 
 
 def _within_the_day(rows: pd.DataFrame, capacity: Mapping[str, int], share: float) -> pd.DataFrame:
-    """part, contact_from_minute, contact_until_minute: the permitted window of each listed row, cut to the part it answers best in."""
-    found = rows[["permitted_from_minute", "permitted_until_minute"]].set_axis(["contact_from_minute", "contact_until_minute"], axis=1)
+    """part, contact_from_minute, contact_until_minute: the permitted window of each listed row,
+    cut to the part it answers best in.
+    """
+    found = rows[["permitted_from_minute", "permitted_until_minute"]].set_axis(
+        ["contact_from_minute", "contact_until_minute"], axis=1
+    )
     found.insert(0, "part", "")
     for queue, own in rows[rows["group"] == "worklist"].sort_values("rank").groupby("queue"):
         part = pd.Series(planned_parts(own, int(np.ceil(share * capacity[queue]))), index=own.index, dtype="str")
@@ -141,8 +157,9 @@ def _within_the_day(rows: pd.DataFrame, capacity: Mapping[str, int], share: floa
 
 
 def _waiting_since(rows: pd.DataFrame, as_of: int) -> pd.Series:
-    """Day since which nobody has worked the debtor: our newest contact on any of its accounts, else the first day it could be worked
-    (placed, or overdue)."""
+    """Day since which nobody has worked the debtor: our newest contact on any of its accounts,
+    else the first day it could be worked (placed, or overdue).
+    """
     worked = rows.groupby("debtor_id")["last_worked"].transform("max")
     placed = rows["placed_on"].where(rows["placed_on"] != NO_DAY, as_of - rows["days_past_due"])
     began = placed.groupby(rows["debtor_id"]).transform("min")
@@ -168,7 +185,10 @@ def _agents(rows: pd.DataFrame, before: Mapping[str, str], params: Params) -> tu
         shared = shared_out(values, [before.get(name, "") for name in own["debtor_id"]], places)
         agent[own.index] = shared
         if (apart := spread(values, shared, places)) > FAIR:
-            warnings.append(f"Queue {queue}: its agents' expected value lies {apart:.1%} apart; a few large debts allow no fairer split.")
+            warnings.append(
+                f"Queue {queue}: its agents' expected value lies {apart:.1%} apart; "
+                "a few large debts allow no fairer split."
+            )
     return agent, warnings
 
 
@@ -179,7 +199,9 @@ def _newest(earlier: pd.DataFrame) -> pd.DataFrame:
 
 
 def _value_terms(rows: pd.DataFrame, worked: list[Worked], params: Params) -> ValueTerms:
-    """Days to pay: mean, weighted by money, over the last matured nights; half the horizon for a portfolio that recovered nothing then."""
+    """Days to pay: mean, weighted by money, over the last matured nights;
+    half the horizon for a portfolio that recovered nothing then.
+    """
     waits = pd.concat([one.waits for one in worked]).groupby("portfolio")[["money", "money_days"]].sum()
     names = sorted(set(rows["portfolio"].astype("str")))
     days = dict.fromkeys(names, params.label.horizon_days / 2)

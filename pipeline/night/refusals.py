@@ -15,7 +15,8 @@ class NightMissing(InputMissing):
     @classmethod
     def not_begun(cls, as_of: dt.date, begun: int) -> NightMissing:
         return cls(
-            f"Nothing is known to have happened before {as_of}: payments, contacts and statuses begin on {date_of(begun)}. "
+            f"Nothing is known to have happened before {as_of}: payments, contacts and statuses begin on "
+            f"{date_of(begun)}. "
             "Choose a later --as-of, or load the history with `ingest --backfill`."
         )
 
@@ -28,8 +29,10 @@ class NightMissing(InputMissing):
             for (portfolio, day), names in tables.items()
         ]
         return cls(
-            f"The night of {as_of} needs every declared table through {as_of - dt.timedelta(1)}: {'; '.join(told)}. Deliver what is "
-            "missing; where nothing happened, say so by complete_through in NAME.control.json. A table that a portfolio never sends is "
+            f"The night of {as_of} needs every declared table through {as_of - dt.timedelta(1)}: {'; '.join(told)}. "
+            "Deliver what is "
+            "missing; where nothing happened, say so by complete_through in NAME.control.json. A table that a "
+            "portfolio never sends is "
             "left out of portfolios.<name>.delivers, and what needs it is unknown."
         )
 
@@ -49,7 +52,8 @@ class NightMissing(InputMissing):
     @classmethod
     def no_truth(cls, accounts: int, as_of: dt.date, truth: str) -> NightMissing:
         return cls(
-            f"{accounts:,} accounts of the night of {as_of} have no truth in {truth!r}. Give the truth/ of the source the "
+            f"{accounts:,} accounts of the night of {as_of} have no truth in {truth!r}. Give the truth/ of the "
+            "source the "
             "store was fed from, and the first of a month: for those nights it is known."
         )
 

@@ -43,7 +43,9 @@ class Job:
 
 
 def job_for(store: Store, as_of: dt.date, params: Params) -> Job:
-    """Pin the table versions and the model of a night: the champion, else the age-band baseline taught on what had matured by then."""
+    """Pin the table versions and the model of a night: the champion,
+    else the age-band baseline taught on what had matured by then.
+    """
     night = day_number(as_of)
     approved = champion(store.path)
     if approved is None:
@@ -53,7 +55,8 @@ def job_for(store: Store, as_of: dt.date, params: Params) -> Job:
 
 
 def age_band(store_path: Path, panel: Callable[[], Panel], params: Params) -> Approved:
-    """What scores without a champion: the age-band table of the matured panel, or the documented prior where nothing has matured.
+    """What scores without a champion: the age-band table of the matured panel,
+    or the documented prior where nothing has matured.
 
     panel is called once and may raise InputMissing.
     """
@@ -68,9 +71,11 @@ def age_band(store_path: Path, panel: Callable[[], Panel], params: Params) -> Ap
 
 
 def asked(model: Any, matrix: pd.DataFrame) -> pd.DataFrame:
-    """The columns the model was taught on: a feature added to the catalogue since waits for the next model, and stops no night.
+    """The columns the model was taught on: a feature added to the catalogue since waits for the next model,
+    and stops no night.
 
-    Raises ContractError where the catalogue lacks a column the model needs. The age-band table asks for none and takes any matrix.
+    Raises ContractError where the catalogue lacks a column the model needs. The age-band table asks for none and takes
+    any matrix.
     """
     lacking = sorted(set(model.columns) - set(matrix.columns))
     if lacking:
@@ -87,7 +92,9 @@ def score_shard(job: Job, shard: int) -> tuple[View, pd.DataFrame]:
 
 
 def write_scores(store_path: Path, as_of: dt.date, out: Path, params: Params) -> str:
-    """OUT/scores.parquet, sorted by account_id; money in minor units of the account's currency. Raises InputMissing when a feed is late."""
+    """OUT/scores.parquet, sorted by account_id; money in minor units of the account's currency.
+    Raises InputMissing when a feed is late.
+    """
     store = Store(store_path)
     for warning in check_feeds(store, as_of, params):
         log.warning(warning)

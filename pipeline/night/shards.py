@@ -1,4 +1,6 @@
-"""A night shard by shard: every account scored, and judged by the law; a finished shard waits on the disk for a run that was cut off."""
+"""A night shard by shard: every account scored, and judged by the law;
+a finished shard waits on the disk for a run that was cut off.
+"""
 
 from __future__ import annotations
 
@@ -27,11 +29,25 @@ from pipeline.store.files import whole_folder
 from pipeline.store.store import Store
 
 PACKAGES = ("features", "models", "pipeline")
-REFERENCE_NIGHTS, REFERENCE_EVERY = 6, 30  # matured nights, and days between them, on which the days to pay are measured
+REFERENCE_NIGHTS, REFERENCE_EVERY = (
+    6,
+    30,
+)  # matured nights, and days between them, on which the days to pay are measured
 FROM_COHORT = (
-    "account_no", "account_id", "debtor_id", "portfolio", "product", "currency", "debtor_type", "jurisdiction", "time_zone", "placed_on",
-    "balance", "arrears", "days_past_due",
-)  # fmt: skip
+    "account_no",
+    "account_id",
+    "debtor_id",
+    "portfolio",
+    "product",
+    "currency",
+    "debtor_type",
+    "jurisdiction",
+    "time_zone",
+    "placed_on",
+    "balance",
+    "arrears",
+    "days_past_due",
+)
 # Facts a row shows, read from the features so that list and model never disagree.
 FACTS = {
     "last_right_party": "contacts_days_since_last_right_party",
@@ -47,7 +63,8 @@ class Worked:
     rows      one per scorable account: FROM_COHORT, scores, facts, the law's ruling on the account
     channels  one per account and channel: pipeline.law.eligibility.Rulings.channels
     counts    all known accounts by reason
-    waits     portfolio, money, money_days: money recovered after the last matured nights, and the same times the days it took
+    waits     portfolio, money, money_days: money recovered after the last matured nights, and the same times the days
+              it took
     answers   models.response.answer_counts of all known accounts
     unseen    column, accounts: scorable accounts of a class that the model was never taught; it reads them as missing
     reused    whether an earlier, cut-off run had made it
@@ -72,9 +89,16 @@ def shelf_of(job: Job, out: Path) -> Path:
 
 
 def code_sha256() -> str:
-    """Of the three packages as they run here, rules and templates included: the same inputs and this give the same bytes."""
+    """Of the three packages as they run here, rules and templates included:
+    the same inputs and this give the same bytes.
+    """
     house = Path(__file__).parents[2]
-    files = sorted(path for room in PACKAGES for path in (house / room).rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    files = sorted(
+        path
+        for room in PACKAGES
+        for path in (house / room).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    )
     told = {path.relative_to(house).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
@@ -101,7 +125,9 @@ def _work_shard(job: Job, shelf: Path, shard: int) -> Worked:
     store = Store(job.store_path)
     found = rulings(case_of(seen, store, job.versions, job.as_of, job.params), job.as_of)
     rows = _rows(job, seen, scores, found.accounts)
-    worked = Worked(rows, found.channels, seen.cohort.counts, _waits(job, seen, store), _answers(job, seen), _unseen(job, seen))
+    worked = Worked(
+        rows, found.channels, seen.cohort.counts, _waits(job, seen, store), _answers(job, seen), _unseen(job, seen)
+    )
     with whole_folder(place) as draft:
         for name in FRAMES:
             getattr(worked, name).to_parquet(draft / f"{name}.parquet", index=False)
@@ -120,7 +146,12 @@ def _rows(job: Job, seen: View, scores: pd.DataFrame, judged: pd.DataFrame) -> p
         facts[name] = np.where(np.isnan(days), NO_DAY, job.as_of - np.nan_to_num(days)).astype(np.int32)
     facts["broken_promises"] = np.nan_to_num(facts["broken_promises"]).astype(np.int32)
     facts["last_worked"] = _last_worked(job, seen)
-    parts = [rows, scores.reset_index(drop=True), pd.DataFrame(facts), judged.drop(columns="account_no").reset_index(drop=True)]
+    parts = [
+        rows,
+        scores.reset_index(drop=True),
+        pd.DataFrame(facts),
+        judged.drop(columns="account_no").reset_index(drop=True),
+    ]
     whole = pd.concat(parts, axis=1)
     classes = [name for name in whole if isinstance(whole[name].dtype, pd.CategoricalDtype)]
     return whole.astype(dict.fromkeys(classes, "str"))  # shards name different classes; text adds up
@@ -129,8 +160,12 @@ def _rows(job: Job, seen: View, scores: pd.DataFrame, judged: pd.DataFrame) -> p
 def _unseen(job: Job, seen: View) -> pd.DataFrame:
     model = load_model(job.model.folder, job.model.sha256)
     # pyrefly: ignore[missing-attribute]
-    found = model.encoder.unseen(asked(model, seen.matrix)) if model.columns else {}  # the age-band table is taught no columns
-    return pd.DataFrame({"column": pd.Series(list(found), dtype="str"), "accounts": pd.Series(list(found.values()), dtype="int64")})
+    found = (
+        model.encoder.unseen(asked(model, seen.matrix)) if model.columns else {}
+    )  # the age-band table is taught no columns
+    return pd.DataFrame(
+        {"column": pd.Series(list(found), dtype="str"), "accounts": pd.Series(list(found.values()), dtype="int64")}
+    )
 
 
 def _answers(job: Job, seen: View) -> pd.DataFrame:
@@ -138,8 +173,12 @@ def _answers(job: Job, seen: View) -> pd.DataFrame:
     known = seen.tables["accounts"]
     known = known[known["known_on"].to_numpy() < job.as_of].drop_duplicates("account_no", keep="last")
     if "contacts" not in seen.tables:
-        return pd.DataFrame(columns=COUNT_COLUMNS).astype({"account_no": "int64", "attempts": "int64", "answers": "int64"})
-    return answer_counts(arranged(seen.tables["contacts"], "contacts"), known[["account_no", "portfolio", "time_zone"]], job.as_of)
+        return pd.DataFrame(columns=COUNT_COLUMNS).astype(
+            {"account_no": "int64", "attempts": "int64", "answers": "int64"}
+        )
+    return answer_counts(
+        arranged(seen.tables["contacts"], "contacts"), known[["account_no", "portfolio", "time_zone"]], job.as_of
+    )
 
 
 def _last_worked(job: Job, seen: View) -> np.ndarray:
@@ -157,7 +196,9 @@ def _last_worked(job: Job, seen: View) -> np.ndarray:
 
 
 def _waits(job: Job, seen: View, store: Store) -> pd.DataFrame:
-    """Money that scorable accounts paid within the horizon after the last matured nights, a month apart, and how long it took."""
+    """Money that scorable accounts paid within the horizon after the last matured nights, a month apart,
+    and how long it took.
+    """
     label, paid = job.params.label, seen.ledger.settlements
     nights = [job.as_of - label.gap_days - REFERENCE_EVERY * step for step in range(REFERENCE_NIGHTS)]
     cohort = scorable(seen.tables, seen.ledger, nights, terms_of(store, job.params, job.versions)).frame
@@ -167,7 +208,14 @@ def _waits(job: Job, seen: View, store: Store) -> pd.DataFrame:
         inside = (paid.occurred_on >= night) & (paid.occurred_on < night + label.horizon_days) & ~paid.is_credit
         events = np.flatnonzero(inside & (paid.known_on < night + label.gap_days))
         net = net_known(paid, night + label.gap_days)[events]
-        portfolio = rows.set_index("account_no")["portfolio"].astype("str").reindex(paid.accounts[paid.position[events]]).to_numpy()
-        parts.append(pd.DataFrame({"portfolio": portfolio, "money": net, "money_days": net * (paid.occurred_on[events] - night)}))
+        portfolio = (
+            rows.set_index("account_no")["portfolio"]
+            .astype("str")
+            .reindex(paid.accounts[paid.position[events]])
+            .to_numpy()
+        )
+        parts.append(
+            pd.DataFrame({"portfolio": portfolio, "money": net, "money_days": net * (paid.occurred_on[events] - night)})
+        )
     found = pd.concat(parts, ignore_index=True).dropna(subset=["portfolio"])
     return found.groupby("portfolio", as_index=False, sort=True)[["money", "money_days"]].sum()

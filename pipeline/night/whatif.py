@@ -21,7 +21,9 @@ from pipeline.params import Params
 from pipeline.store.files import whole_file
 from pipeline.store.store import Store
 
-LINE_COLOURS = dict(zip((*ORDERS, BEST_ORDER), ("#1b6ca8", "#7b5ea7", "#8a8a8a", "#c08457", "#7a9e7e", "#222222"), strict=True))
+LINE_COLOURS = dict(
+    zip((*ORDERS, BEST_ORDER), ("#1b6ca8", "#7b5ea7", "#8a8a8a", "#c08457", "#7a9e7e", "#222222"), strict=True)
+)
 MONEY_COLUMNS = ("expected", "cost", "net", "true", "added")
 TRUE = ["expected_amount", "expected_amount_if_contacted", "expected_amount_if_left"]
 
@@ -34,7 +36,8 @@ def compare_capacities(
     picture: Path | None = None,
     truth: Path | None = None,
 ) -> str:
-    """The night ranked, nothing published: money, contacts and burden at each capacity (debtors per queue), and the curve as a picture.
+    """The night ranked, nothing published: money, contacts and burden at each capacity (debtors per queue),
+    and the curve as a picture.
 
     truth: of a made-up portfolio; adds what the debtors taken really bring, and the best possible order.
     """
@@ -52,9 +55,15 @@ def compare_capacities(
 
 
 def with_truth(rows: pd.DataFrame, as_of: int, truth: Path) -> pd.DataFrame:
-    """The night's rows with what is true of them on a made-up portfolio (TRUE). Raises InputMissing where the night has no truth."""
+    """The night's rows with what is true of them on a made-up portfolio (TRUE).
+    Raises InputMissing where the night has no truth.
+    """
     files = sorted(truth.glob("expectations*.parquet"))
-    known = pd.concat([pd.read_parquet(file) for file in files]) if files else pd.DataFrame(columns=["account_id", "as_of", *TRUE])
+    known = (
+        pd.concat([pd.read_parquet(file) for file in files])
+        if files
+        else pd.DataFrame(columns=["account_id", "as_of", *TRUE])
+    )
     tonight = known.loc[known["as_of"].astype("str") == day_text(as_of), ["account_id", *TRUE]]
     joined = rows.merge(tonight, on="account_id", how="left", validate="one_to_one")
     lacking = int(joined[TRUE[0]].isna().sum())
@@ -65,7 +74,9 @@ def with_truth(rows: pd.DataFrame, as_of: int, truth: Path) -> pd.DataFrame:
 
 def table_of(rows: pd.DataFrame, capacities: Sequence[int], reporting_currency: str) -> pd.DataFrame:
     """`models.whatif.what_if` over a night's ranked rows, money in units of the reporting currency."""
-    unit = 10.0 ** DECIMALS[reporting_currency] / 10.0 ** rows["currency"].astype("str").map(DECIMALS).to_numpy(dtype=float)
+    unit = 10.0 ** DECIMALS[reporting_currency] / 10.0 ** rows["currency"].astype("str").map(DECIMALS).to_numpy(
+        dtype=float
+    )
     found = what_if(rows.assign(unit=unit), sorted(set(capacities)))
     money = [name for name in MONEY_COLUMNS if name in found]
     found[money] = found[money] / 10 ** DECIMALS[reporting_currency]
@@ -79,16 +90,21 @@ def text_of(table: pd.DataFrame, reporting_currency: str) -> str:
     for name in ("share_of_value", "burden"):
         shown[name] = shown[name].map("{:.1%}".format)
     head = (
-        f"Expected from tonight's workable debtors, {reporting_currency}; capacity is debtors per queue. Expected is not added by working. "
+        f"Expected from tonight's workable debtors, {reporting_currency}; capacity is debtors per queue. Expected "
+        "is not added by working. "
         "It counts the joined accounts' money too, which the page's net value does not."
     )
     if "true" in shown:
-        head += " True is what they really bring on this made-up portfolio, added the part of it that only contact brings."
+        head += (
+            " True is what they really bring on this made-up portfolio, added the part of it that only contact brings."
+        )
     return f"{head}\n{shown.to_string(index=False)}"
 
 
 def draw_curve(table: pd.DataFrame, reporting_currency: str, path: Path) -> None:
-    """The curve as a picture: net value over debtors worked, one line per order; what is true instead where it is known."""
+    """The curve as a picture: net value over debtors worked, one line per order;
+    what is true instead where it is known.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -98,7 +114,9 @@ def draw_curve(table: pd.DataFrame, reporting_currency: str, path: Path) -> None
     measure, said = ("true", "money that they bring in truth") if "true" in table else ("net", "expected net value")
     for order in table["order"].unique():
         line = table[table["order"] == order].sort_values("debtors")
-        axes.plot([0, *line["debtors"]], [0, *line[measure]], label=order, color=LINE_COLOURS[order], marker="o", markersize=3)
+        axes.plot(
+            [0, *line["debtors"]], [0, *line[measure]], label=order, color=LINE_COLOURS[order], marker="o", markersize=3
+        )
     axes.set_xlabel("debtors contacted tonight")
     axes.set_ylabel(f"{said}, {reporting_currency}")
     axes.spines[["top", "right"]].set_visible(False)

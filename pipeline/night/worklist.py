@@ -1,4 +1,6 @@
-"""What a night publishes, from the ranked rows: the list, those not on it, what formed each value, and what the store remembers."""
+"""What a night publishes, from the ranked rows: the list, those not on it, what formed each value,
+and what the store remembers.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ VALUED = ["expected_recovery", "net_value"]
 ABOUT = ["debtor_id", "portfolio", "product", "currency", "balance", "arrears", "days_past_due"]
 
 
-def night_of(store: Store, job: Job, worked: list[Worked], ranked: Ranked, said: pd.DataFrame, details: Details) -> Night:
+def night_of(
+    store: Store, job: Job, worked: list[Worked], ranked: Ranked, said: pd.DataFrame, details: Details
+) -> Night:
     """The published frames, each in its order."""
     rows, as_of = ranked.rows, date_of(job.as_of)
     listed = rows[rows["group"] == "worklist"].merge(said, on="account_no", how="left", validate="one_to_one")
@@ -35,16 +39,24 @@ def night_of(store: Store, job: Job, worked: list[Worked], ranked: Ranked, said:
         reporting_currency=job.params.money.reporting_currency,
         contact_from=_clock(listed["contact_from_minute"]),
         contact_until=_clock(listed["contact_until_minute"]),
-        time_zone=listed["time_zone"].fillna(listed["portfolio"].map(lambda name: job.params.portfolio(name).time_zone)),
+        time_zone=listed["time_zone"].fillna(
+            listed["portfolio"].map(lambda name: job.params.portfolio(name).time_zone)
+        ),
         contacts_left=listed["contacts_left"].where(listed["contacts_left"] < NO_LIMIT).astype("Int64"),
         last_right_party=_dates(listed["last_right_party"]),
         last_payment=_dates(listed["last_payment"]),
     )
     audit = _audit(listed, job)
     shut = rows[rows["group"].isin(["excluded", "deferred"])].sort_values("account_id", ignore_index=True)
-    held = rows[rows["group"] == "held_out"].merge(ranked.arms, on="debtor_id", how="left").sort_values("account_id", ignore_index=True)
+    held = (
+        rows[rows["group"] == "held_out"]
+        .merge(ranked.arms, on="debtor_id", how="left")
+        .sort_values("account_id", ignore_index=True)
+    )
     held = held.assign(assigned_on=_dates(held["assigned_on"]), held_out_until=_dates(held["until_on"]))
-    scores = pd.concat([_scores(one, job) for one in worked], ignore_index=True).sort_values("account_id", ignore_index=True)
+    scores = pd.concat([_scores(one, job) for one in worked], ignore_index=True).sort_values(
+        "account_id", ignore_index=True
+    )
     opened = replace(details, channels=_channels(worked, listed), appointments=_appointments(listed))
     return Night(
         as_of=as_of,
@@ -74,24 +86,39 @@ def _audit(listed: pd.DataFrame, job: Job) -> pd.DataFrame:
         part_of_day=listed["part"],
         last_worked=_dates(listed["last_worked"]),
     )
-    about = ["account_id", "queue", "rank", "agent", "listed_by", "portfolio", "currency", "expected_recovery", "reporting_currency"]
+    about = [
+        "account_id",
+        "queue",
+        "rank",
+        "agent",
+        "listed_by",
+        "portfolio",
+        "currency",
+        "expected_recovery",
+        "reporting_currency",
+    ]
     planned = ["channel", "response_rate", "part_of_day", "permitted_from", "permitted_until", "last_worked"]
     return audit[[*about, "fx", "rates_date", *VALUE_COLUMNS[1:], *planned]]
 
 
 def assignments(ranked: Ranked, job: Job) -> pd.DataFrame:
-    """What became of every scorable account of the night, for the control group and for what later nights are measured by.
+    """What became of every scorable account of the night, for the control group and for what
+    later nights are measured by.
 
     arm is "" for debtors that never were workable; until_on is the first day on which the debtor may be drawn again.
     """
     rows = ranked.rows.merge(ranked.arms, on="debtor_id", how="left")
-    kept = rows[["account_id", "debtor_id", "portfolio", "currency", "queue", "group", "rank", "head", "balance"]].copy()
+    kept = rows[
+        ["account_id", "debtor_id", "portfolio", "currency", "queue", "group", "rank", "head", "balance"]
+    ].copy()
     kept["arm"] = rows["arm"].fillna("").astype("str")
     for name in ("assigned_on", "until_on"):
         kept[name] = rows[name].fillna(NO_DAY).astype(np.int32)
     kept["probability"] = rows["probability"].fillna(0.0).astype(np.float64)
     figures = ["p_recovered", "expected_recovery", "net_value", "fx", "channel", "agent", "model_version"]
-    kept = pd.concat([kept, rows[figures]], axis=1).astype(dict.fromkeys(("portfolio", "currency", "queue", "group"), "str"))
+    kept = pd.concat([kept, rows[figures]], axis=1).astype(
+        dict.fromkeys(("portfolio", "currency", "queue", "group"), "str")
+    )
     return kept.assign(as_of=np.int32(job.as_of)).sort_values("account_id", ignore_index=True)
 
 
@@ -117,7 +144,10 @@ def _appointments(listed: pd.DataFrame) -> pd.DataFrame:
 
 def _clock(minutes: pd.Series) -> list[str]:
     """HH:MM; the end of the day is 24:00, and "" stands where there is no window."""
-    return ["" if np.isnan(minute) or minute < 0 else f"{int(minute) // 60:02d}:{int(minute) % 60:02d}" for minute in minutes]
+    return [
+        "" if np.isnan(minute) or minute < 0 else f"{int(minute) // 60:02d}:{int(minute) % 60:02d}"
+        for minute in minutes
+    ]
 
 
 def _dates(days: pd.Series) -> pd.Series:

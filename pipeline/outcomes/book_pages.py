@@ -1,4 +1,6 @@
-"""The manager's summary and one report per portfolio for its client: one page each, plain words and plots, and their figures."""
+"""The manager's summary and one report per portfolio for its client: one page each, plain words and plots,
+and their figures.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +29,11 @@ SHOWN_OUTCOMES, SHOWN_CHANNELS = 7, 6
 READ_AT = (1, 3, 6, 12)  # steps of the liquidation table that are printed
 
 
-def write_reports(store_path: Path, out: Path, as_of: dt.date, days: int, params: Params, language: str | None = None) -> Path:
-    """Write OUT/reports/<as_of>/ whole: summary.html, one page per portfolio, figures.json. The same store gives the same bytes.
+def write_reports(
+    store_path: Path, out: Path, as_of: dt.date, days: int, params: Params, language: str | None = None
+) -> Path:
+    """Write OUT/reports/<as_of>/ whole: summary.html, one page per portfolio, figures.json.
+    The same store gives the same bytes.
 
     days: how many days before as_of the pages tell of. Raises InputMissing where nothing is known yet, CannotWrite.
     """
@@ -84,11 +89,13 @@ def _publish(reports: Path, name: str, pages: Mapping[str, str]) -> Path:
     return reports / name
 
 
-# ---- pages -------------------------------------------------------------------------------------------------------------------------------
+# ---- pages -----------------------------------------------------------------------------------------------------------
 
 
 class Teller:
-    """Figures of the reports in a language: each is marked with its place in figures.json, so that a page can be checked against it."""
+    """Figures of the reports in a language: each is marked with its place in figures.json,
+    so that a page can be checked against it.
+    """
 
     def __init__(self, told: Mapping[str, Any], language: str, prefix: tuple[str, ...] = ()) -> None:
         self.told, self.language, self.prefix = told, language, prefix
@@ -129,13 +136,21 @@ def client_page(told: Mapping[str, Any], portfolio: str, language: str) -> str:
     """One portfolio, for its client."""
     teller = Teller(told, language)
     held = told["portfolios"][portfolio]
-    return _page("book_report.html", teller, title=f"{teller.words['report']['client_title']} {portfolio}", portfolio=portfolio, held=held)
+    return _page(
+        "book_report.html",
+        teller,
+        title=f"{teller.words['report']['client_title']} {portfolio}",
+        portfolio=portfolio,
+        held=held,
+    )
 
 
 def summary_page(told: Mapping[str, Any], names: Mapping[str, str], language: str) -> str:
     """All portfolios side by side, for the manager. Currencies stand beside each other and are never added up."""
     teller = Teller(told, language)
-    return _page("book_summary.html", teller, title=teller.words["report"]["summary_title"], names=names, groups=GROUPS_SHOWN)
+    return _page(
+        "book_summary.html", teller, title=teller.words["report"]["summary_title"], names=names, groups=GROUPS_SHOWN
+    )
 
 
 def _page(name: str, teller: Teller, **values: Any) -> str:
@@ -180,7 +195,11 @@ class Plots:
     def _bars(self, found: list[tuple[str, int]], section: str, label: str) -> Markup:
         said, count = self.teller.words["report"], self.teller.speech.count
         rows = [
-            (said["rest"] if key == "rest" else self.teller.word(section, key) if key else said["no_outcome"], value, count(value))
+            (
+                said["rest"] if key == "rest" else self.teller.word(section, key) if key else said["no_outcome"],
+                value,
+                count(value),
+            )
             for key, value in found
         ]
         return drawings.bars(rows, self._label(label, [(name, text) for name, _, text in rows]))
@@ -193,7 +212,11 @@ class Plots:
         most = max(amount for _, amount in found)
         shown = {found.index([month, amount]) for month, amount in found if amount == most} | {len(found) - 1}
         points = [
-            (speech.month(month, short=True), amount, speech.money(amount, currency, short=True) if place in shown else "")
+            (
+                speech.month(month, short=True),
+                amount,
+                speech.money(amount, currency, short=True) if place in shown else "",
+            )
             for place, (month, amount) in enumerate(found)
         ]
         told = [(speech.month(month), speech.money(amount, currency)) for month, amount in found]
@@ -203,10 +226,18 @@ class Plots:
     def lists(self, name: str, currency: str) -> Markup:
         speech, found = self.teller.speech, self.teller.held("portfolios", name, "lists", currency, "newest")
         points = [
-            (speech.day(night, "medium"), expected, came, speech.money(expected, currency, True), speech.money(came, currency, True))
+            (
+                speech.day(night, "medium"),
+                expected,
+                came,
+                speech.money(expected, currency, True),
+                speech.money(came, currency, True),
+            )
             for night, _, expected, came in found
         ]
-        return drawings.pairs(points, self._label("expected_and_recovered", [(point[0], f"{point[3]} / {point[4]}") for point in points]))
+        return drawings.pairs(
+            points, self._label("expected_and_recovered", [(point[0], f"{point[3]} / {point[4]}") for point in points])
+        )
 
     def promises(self, name: str, currency: str) -> Markup:
         found = self.teller.held("portfolios", name, "promises", currency)
@@ -218,7 +249,11 @@ class Plots:
         speech, said = self.teller.speech, self.teller.words["report"]
         found = self.teller.held("portfolios", name, "owed", currency, "by_days")
         rows = [
-            (said["current"] if days == "0" else days, balance, f"{speech.money(balance, currency, True)} · {speech.count(accounts)}")
+            (
+                said["current"] if days == "0" else days,
+                balance,
+                f"{speech.money(balance, currency, True)} · {speech.count(accounts)}",
+            )
             for days, (accounts, balance) in found.items()
         ]
         return drawings.bars(rows, self._label("owed_by_days", [(name, text) for name, _, text in rows]))
@@ -229,8 +264,12 @@ class Plots:
         top = max((share for one in series for share in one if share is not None), default=0)
         unit = next(step for step in (0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0) if top <= 4 * step or step == 1.0)
         ticks = [(unit * step, speech.share(unit * step)) for step in range(int(top / unit + 0.999) + 1)]
-        below = [speech.count(step * MONTH_DAYS) if step % 2 == 0 else "" for step in range(1, 1 + max(map(len, series), default=0))]
+        below = [
+            speech.count(step * MONTH_DAYS) if step % 2 == 0 else ""
+            for step in range(1, 1 + max(map(len, series), default=0))
+        ]
         told = [
-            (speech.month(month), speech.share(max((s for s in shares if s is not None), default=None), 1)) for month, *_, shares in found
+            (speech.month(month), speech.share(max((s for s in shares if s is not None), default=None), 1))
+            for month, *_, shares in found
         ]
         return drawings.lines(series, ticks, below, self._label("liquidation", told))

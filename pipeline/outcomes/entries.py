@@ -19,7 +19,9 @@ from pipeline.pages.language import languages, words
 CODES = {
     "FB_FORMULA": "A cell holds a formula or an error, and nothing is evaluated. Type the value.",
     "FB_NIGHT": "The row is of another night. Fill in the list of its own night.",
-    "FB_IDS": "Account, debtor, queue and rank do not stand together on the published list. Copy the row from it again.",
+    "FB_IDS": (
+        "Account, debtor, queue and rank do not stand together on the published list. Copy the row from it again."
+    ),
     "FB_TWICE": "The account is filled in twice, and not alike. Leave one row.",
     "FB_OUTCOME": "The outcome is not one of the listed words.",
     "FB_SKIP": "The reason to skip is not one of the listed words.",
@@ -49,10 +51,14 @@ def entries(row: FilledRow, listed: pd.DataFrame, night: dt.date, received_at: d
         raise EntryFault("FB_IDS")
     published = listed.loc[account]
     rank = row.cells.get("rank")
-    same = str(row.cells.get("debtor_id")) == published["debtor_id"] and str(row.cells.get("queue")) == published["queue"]
+    same = (
+        str(row.cells.get("debtor_id")) == published["debtor_id"] and str(row.cells.get("queue")) == published["queue"]
+    )
     if not (same and isinstance(rank, int | float) and rank == published["rank"]):
         raise EntryFault("FB_IDS")
-    outcome, skipped = (_word(row.cells.get(name), section) for name, section in (("outcome", "outcomes"), ("skipped_because", "skips")))
+    outcome, skipped = (
+        _word(row.cells.get(name), section) for name, section in (("outcome", "outcomes"), ("skipped_because", "skips"))
+    )
     if outcome is None:
         raise EntryFault("FB_OUTCOME")
     if skipped is None:
@@ -85,7 +91,9 @@ def entries(row: FilledRow, listed: pd.DataFrame, night: dt.date, received_at: d
 
 
 def _word(value: Any, section: str) -> str | None:
-    """The contract's word for what was entered, in whatever language the workbook was; "" for nothing, None for an unknown one."""
+    """The contract's word for what was entered, in whatever language the workbook was; "" for nothing,
+    None for an unknown one.
+    """
     if value in (None, ""):
         return ""
     known = {"outcomes": OUTCOMES, "channels": CHANNELS, "skips": tuple(words("en")["skips"])}[section]

@@ -1,4 +1,6 @@
-"""What came of a list: the outcomes filled into its workbook become contacts, by the ordinary ingest; what was skipped is kept with why."""
+"""What came of a list: the outcomes filled into its workbook become contacts, by the ordinary ingest;
+what was skipped is kept with why.
+"""
 
 from __future__ import annotations
 
@@ -33,14 +35,34 @@ TABLE = "feedback"
 FAULTS_SHOWN = 20
 RAW_LIMIT = 300
 KEPT_COLUMNS = (
-    "account_id", "state", "code", "sheet", "line", "contact_id", "channel", "outcome", "contacted_at", "promise_amount", "promise_due_on",
-    "skipped_because", "raw", "received_at",
-)  # fmt: skip
+    "account_id",
+    "state",
+    "code",
+    "sheet",
+    "line",
+    "contact_id",
+    "channel",
+    "outcome",
+    "contacted_at",
+    "promise_amount",
+    "promise_due_on",
+    "skipped_because",
+    "raw",
+    "received_at",
+)
 # What a row says: as long as it is equal, the row is unchanged.
 SAID_COLUMNS = ("channel", "outcome", "contacted_at", "promise_amount", "promise_due_on", "skipped_because")
 DELIVERED_COLUMNS = (
-    "contact_id", "account_id", "occurred_at", "channel", "direction", "outcome", "promise_amount", "promise_due_on", "known_at",
-)  # fmt: skip
+    "contact_id",
+    "account_id",
+    "occurred_at",
+    "channel",
+    "direction",
+    "outcome",
+    "promise_amount",
+    "promise_due_on",
+    "known_at",
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +82,9 @@ class Feedback:
 
     def text(self) -> str:
         counts = self.counts
-        parts = " + ".join(f"{counts[name]:,} {name}" for name in ("contacts", "skipped", "unchanged", "empty", "quarantined"))
+        parts = " + ".join(
+            f"{counts[name]:,} {name}" for name in ("contacts", "skipped", "unchanged", "empty", "quarantined")
+        )
         lines = [f"Feedback on the list of {self.night}: {counts['rows_in']:,} rows = {parts}"]
         lines.append(f"{self.delivered:,} rows of contacts ingested, accounts raised in the same contact included.")
         if self.not_back:
@@ -90,8 +114,12 @@ class Returned:
     feedback: Feedback
 
     def as_delivery(self, source: Path, complete: bool) -> Path:
-        """Writes the contacts as a source folder for the ordinary ingest. Unless it holds all of its day, it moves no feed's last day."""
-        control = {"rows": len(self.contacts)} | ({"complete_through": self.night.isoformat()} if complete else {"partial": True})
+        """Writes the contacts as a source folder for the ordinary ingest. Unless it holds all of its day,
+        it moves no feed's last day.
+        """
+        control = {"rows": len(self.contacts)} | (
+            {"complete_through": self.night.isoformat()} if complete else {"partial": True}
+        )
         with (source / "contacts.csv").open("x", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, DELIVERED_COLUMNS, lineterminator="\n")
             writer.writeheader()
@@ -100,8 +128,12 @@ class Returned:
         return source
 
 
-def read_back(path: Path, store_path: Path, out: Path, received_at: dt.datetime, night: dt.date | None = None) -> Returned:
-    """Check a filled-in workbook against the published list and against what came back before; stores nothing. See pipeline.run.receive."""
+def read_back(
+    path: Path, store_path: Path, out: Path, received_at: dt.datetime, night: dt.date | None = None
+) -> Returned:
+    """Check a filled-in workbook against the published list and against what came back before; stores nothing.
+    See pipeline.run.receive.
+    """
     if received_at.tzinfo is None:
         raise UsageError("The time of receipt must carry an offset, such as 2026-10-01T18:00:00+02:00.")
     rows = read_filled(path)
@@ -138,7 +170,7 @@ def _night_of(rows: list[FilledRow], name: str, wanted: dt.date | None) -> dt.da
     return wanted or own
 
 
-# ---- against what was published --------------------------------------------------------------------------------------------------------
+# ---- against what was published --------------------------------------------------------------------------------------
 
 
 def _published(out: Path, night: dt.date) -> pd.DataFrame:
@@ -152,7 +184,9 @@ def _published(out: Path, night: dt.date) -> pd.DataFrame:
     return pq.read_table(place, columns=columns).to_pandas().set_index("account_id", drop=False)
 
 
-def _checked(rows: list[FilledRow], listed: pd.DataFrame, night: dt.date, received_at: dt.datetime) -> list[dict[str, Any]]:
+def _checked(
+    rows: list[FilledRow], listed: pd.DataFrame, night: dt.date, received_at: dt.datetime
+) -> list[dict[str, Any]]:
     checked = [_check(row, listed, night, received_at) for row in rows]
     said: dict[str, list[dict[str, Any]]] = {}
     for one in checked:
@@ -167,7 +201,14 @@ def _checked(rows: list[FilledRow], listed: pd.DataFrame, night: dt.date, receiv
 
 def _check(row: FilledRow, listed: pd.DataFrame, night: dt.date, received_at: dt.datetime) -> dict[str, Any]:
     account = str(row.cells.get("account_id", ""))
-    made: dict[str, Any] = {"account_id": account, "state": "empty", "code": "", "sheet": row.sheet[:64], "line": row.line, "raw": ""}
+    made: dict[str, Any] = {
+        "account_id": account,
+        "state": "empty",
+        "code": "",
+        "sheet": row.sheet[:64],
+        "line": row.line,
+        "raw": "",
+    }
     made |= dict.fromkeys(("contact_id", "channel", "outcome", "contacted_at", "promise_due_on", "skipped_because"), "")
     made |= {"promise_amount": NO_MONEY}
     if not row.filled and not row.formulas:
@@ -175,12 +216,21 @@ def _check(row: FilledRow, listed: pd.DataFrame, night: dt.date, received_at: dt
     try:
         made |= entries(row, listed, night, received_at)
     except EntryFault as fault:
-        shown = {name: str(value)[:RAW_LIMIT] for name, value in row.cells.items() if name in (*ENTRIES, "account_id", "debtor_id", "rank")}
-        made |= {"account_id": account[:64], "state": "quarantined", "code": str(fault), "raw": json.dumps(shown, ensure_ascii=True)}
+        shown = {
+            name: str(value)[:RAW_LIMIT]
+            for name, value in row.cells.items()
+            if name in (*ENTRIES, "account_id", "debtor_id", "rank")
+        }
+        made |= {
+            "account_id": account[:64],
+            "state": "quarantined",
+            "code": str(fault),
+            "raw": json.dumps(shown, ensure_ascii=True),
+        }
     return made
 
 
-# ---- into the store ---------------------------------------------------------------------------------------------------------------------
+# ---- into the store --------------------------------------------------------------------------------------------------
 
 
 def _held(store: Store, night: dt.date) -> pd.DataFrame:
@@ -195,15 +245,25 @@ def _fresh(checked: list[dict[str, Any]], held: pd.DataFrame, received_at: dt.da
     known = {row["account_id"]: tuple(row[name] for name in SAID_COLUMNS) for row in kept}
     stamp = int(received_at.timestamp() * 1_000_000)
     said = (one for one in checked if one["state"] in ("contacts", "skipped"))
-    return [one | {"received_at": stamp} for one in said if known.get(one["account_id"]) != tuple(one[name] for name in SAID_COLUMNS)]
+    return [
+        one | {"received_at": stamp}
+        for one in said
+        if known.get(one["account_id"]) != tuple(one[name] for name in SAID_COLUMNS)
+    ]
 
 
-def _contacts(one: Mapping[str, Any], published: pd.Series, night: dt.date, received_at: dt.datetime) -> list[dict[str, str]]:
-    """Rows for the listed account and for each joined one, raised in the same contact; a promise belongs to the first alone."""
+def _contacts(
+    one: Mapping[str, Any], published: pd.Series, night: dt.date, received_at: dt.datetime
+) -> list[dict[str, str]]:
+    """Rows for the listed account and for each joined one, raised in the same contact;
+    a promise belongs to the first alone.
+    """
     known = received_at.astimezone(dt.UTC)
     occurred = night.isoformat()
     if one["contacted_at"]:
-        occurred = at(night, int(one["contacted_at"][:2]) * 60 + int(one["contacted_at"][3:]), published["time_zone"]).isoformat()
+        occurred = at(
+            night, int(one["contacted_at"][:2]) * 60 + int(one["contacted_at"][3:]), published["time_zone"]
+        ).isoformat()
     amount = one["promise_amount"]
     row = {
         "contact_id": one["contact_id"],
@@ -218,7 +278,10 @@ def _contacts(one: Mapping[str, Any], published: pd.Series, night: dt.date, rece
     }
     heard = "right_party" if one["outcome"] in (*RIGHT_PARTY, "complaint", "paid") else one["outcome"]
     joined = {"outcome": heard, "promise_amount": "", "promise_due_on": ""}
-    return [row, *(row | joined | {"account_id": account} for account in str(published["joined_accounts"] or "").split())]
+    return [
+        row,
+        *(row | joined | {"account_id": account} for account in str(published["joined_accounts"] or "").split()),
+    ]
 
 
 def keep_feedback(back: Returned, store_path: Path) -> None:
@@ -228,7 +291,9 @@ def keep_feedback(back: Returned, store_path: Path) -> None:
     if new.empty:
         return
     replaced = set(new.loc[new["state"] != "quarantined", "account_id"])
-    kept = back.held.loc[(back.held["state"] == "quarantined") | ~back.held["account_id"].isin(replaced), list(KEPT_COLUMNS)]
+    kept = back.held.loc[
+        (back.held["state"] == "quarantined") | ~back.held["account_id"].isin(replaced), list(KEPT_COLUMNS)
+    ]
     whole = pd.concat([kept, new], ignore_index=True) if len(kept) else new
     faults = whole["state"] == "quarantined"
     whole = whole[~(faults & whole.duplicated(["state", "code", "sheet", "line", "account_id", "raw"]))]

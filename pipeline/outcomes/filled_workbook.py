@@ -1,4 +1,6 @@
-"""A filled-in workbook as it came back: its rows by sheet and line, whatever a person, a spreadsheet or an enemy did to them."""
+"""A filled-in workbook as it came back: its rows by sheet and line, whatever a person,
+a spreadsheet or an enemy did to them.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +20,22 @@ from pipeline.pages.workbook import ENTRIES
 UNPACKED_LIMIT = 400_000_000  # bytes of all parts of a workbook; a list of 50,000 rows unpacks to about 100 MB
 EXPANSION_LIMIT = 200  # unpacked bytes per packed byte
 ROWS_LIMIT = 300_000
-LIST_HEADS = ("account_id", "debtor_id", "rank", "queue", "as_of", "outcome", "skipped_because")  # a sheet that begins so is a list
+LIST_HEADS = (
+    "account_id",
+    "debtor_id",
+    "rank",
+    "queue",
+    "as_of",
+    "outcome",
+    "skipped_because",
+)  # a sheet that begins so is a list
 
 
 @dataclass(frozen=True)
 class FilledRow:
-    """One line of a list sheet. cells: contract's column -> value as the file holds it; formulas: columns whose cell is one."""
+    """One line of a list sheet. cells: contract's column -> value as the file holds it; formulas:
+    columns whose cell is one.
+    """
 
     sheet: str
     line: int
@@ -38,13 +50,16 @@ class FilledRow:
 def read_filled(path: Path) -> list[FilledRow]:
     """Every line of every list sheet, nothing evaluated.
 
-    Raises InputMissing where there is no file, ContractError where it is not a workbook with a list in it, or is out of all proportion.
+    Raises InputMissing where there is no file, ContractError where it is not a workbook with a list in it, or is out of
+    all proportion.
     """
     if not path.is_file():
         raise ListMissing.file(path.name)
     _check_size(path)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of features that a spreadsheet program added and nobody reads here
+        warnings.simplefilter(
+            "ignore", UserWarning
+        )  # of features that a spreadsheet program added and nobody reads here
         rows = list(_rows(path))
     if not rows:
         raise WorkbookRefused.no_list(path.name, LIST_HEADS)
@@ -83,7 +98,9 @@ def _rows(path: Path) -> Iterator[FilledRow]:
                 named = {columns[place]: cell for place, cell in enumerate(cells) if place in columns}
                 values = {name: _plain(cell.value) for name, cell in named.items() if not _is_empty(cell.value)}
                 if values:
-                    yield FilledRow(sheet.title, line, values, tuple(name for name, cell in named.items() if _is_formula(cell)))
+                    yield FilledRow(
+                        sheet.title, line, values, tuple(name for name, cell in named.items() if _is_formula(cell))
+                    )
     except (ValueError, KeyError, TypeError, SyntaxError):
         raise WorkbookRefused.unreadable(path.name) from None
     finally:
@@ -108,7 +125,9 @@ def _is_formula(cell: Any) -> bool:
 
 
 def columns_by_place(heads: Sequence[Any]) -> dict[int, str] | None:
-    """Place -> contract's column, from headings in any language or the contract's own; None where the sheet is not a list."""
+    """Place -> contract's column, from headings in any language or the contract's own;
+    None where the sheet is not a list.
+    """
     known = {name: name for name in (*WORKLIST_COLUMNS, *ENTRIES)}
     for language in languages():
         known |= {words(language)["columns"][name]: name for name in (*WORKLIST_COLUMNS, *ENTRIES)}

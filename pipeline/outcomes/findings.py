@@ -1,4 +1,6 @@
-"""Is the model still right, and what does working the list add? Drift, calibration and value of matured lists, the control group."""
+"""Is the model still right, and what does working the list add? Drift, calibration and value of matured lists,
+the control group.
+"""
 
 from __future__ import annotations
 
@@ -59,12 +61,15 @@ class Findings:
 class Seen:
     """What the verdict is made from.
 
-    matured  one row per account and matured night: as_of, account_id, debtor_id, group, rank, arm, assigned_on, probability, p_recovered,
-             expected (money expected), recovered (1, 0 or NaN where unobservable), money (recovered); money in reporting units
+    matured  one row per account and matured night: as_of, account_id, debtor_id, group, rank, arm, assigned_on,
+             probability, p_recovered, expected (money expected), recovered (1, 0 or NaN where unobservable), money
+             (recovered); money in reporting units
     arms     current arm of every debtor in a span: debtor_id, arm, assigned_on, until_on, probability
-    psi      population stability of every feature of tonight, and of the score, against training; None where the model has no reference
+    psi      population stability of every feature of tonight, and of the score, against training; None where the model
+             has no reference
     rows     scorable accounts tonight
-    contacted  days on which a debtor was really contacted by us in its span: debtor_id, assigned_on, contacts (absent: none)
+    contacted  days on which a debtor was really contacted by us in its span: debtor_id, assigned_on, contacts (absent:
+               none)
     """
 
     matured: pd.DataFrame
@@ -75,8 +80,9 @@ class Seen:
 
 
 def findings_on(seen: Seen, as_of: dt.date, params: Params) -> Findings:
-    """All findings, in the order in which a person asks: has the population moved, was the model right, is there a control group, what did
-    working the list add."""
+    """All findings, in the order in which a person asks: has the population moved, was the model right, is there a
+    control group, what did working the list add.
+    """
     night = day_number(as_of)
     findings = [
         *_drift(seen),
@@ -90,16 +96,29 @@ def findings_on(seen: Seen, as_of: dt.date, params: Params) -> Findings:
 
 def _drift(seen: Seen) -> list[Finding]:
     if seen.psi is None or seen.rows < LEAST_ROWS:
-        why = "The model keeps no picture of its training rows." if seen.psi is None else f"Only {seen.rows} accounts are scorable."
+        why = (
+            "The model keeps no picture of its training rows."
+            if seen.psi is None
+            else f"Only {seen.rows} accounts are scorable."
+        )
         return [Finding("drift", OK, f"{why} Nothing can be said.", {"rows": seen.rows})]
     noise = BINS / seen.rows  # what a sample of this size shows though nothing moved
     score = seen.psi[SCORE] - noise
     verdict = STOP if score > SHIFTED else WARN if score > MOVED else OK
-    means = {OK: "as in training", WARN: "has moved", STOP: "is another population: retrain before its lists are used"}[verdict]
-    findings = [
-        Finding("drift of the score", verdict, f"PSI {seen.psi[SCORE]:.3f} over {seen.rows:,} accounts: {means}.", {"psi": seen.psi[SCORE]})
+    means = {OK: "as in training", WARN: "has moved", STOP: "is another population: retrain before its lists are used"}[
+        verdict
     ]
-    moved = sorted(((value, name) for name, value in seen.psi.items() if name != SCORE and value - noise > SHIFTED), reverse=True)
+    findings = [
+        Finding(
+            "drift of the score",
+            verdict,
+            f"PSI {seen.psi[SCORE]:.3f} over {seen.rows:,} accounts: {means}.",
+            {"psi": seen.psi[SCORE]},
+        )
+    ]
+    moved = sorted(
+        ((value, name) for name, value in seen.psi.items() if name != SCORE and value - noise > SHIFTED), reverse=True
+    )
     if moved:
         worst = ", ".join(f"{name} ({value:.2f})" for value, name in moved[:WORST_SHOWN])
         more = f" and {len(moved) - WORST_SHOWN} more" if len(moved) > WORST_SHOWN else ""
@@ -110,7 +129,9 @@ def _drift(seen: Seen) -> list[Finding]:
 
 
 def _calibration(matured: pd.DataFrame, params: Params) -> list[Finding]:
-    """Realised against expected money and recoveries over all scored accounts of matured nights that were not held out."""
+    """Realised against expected money and recoveries over all scored accounts of matured
+    nights that were not held out.
+    """
     rows = matured[matured["recovered"].notna() & (matured["group"] != "held_out")]
     if rows.empty:
         return [Finding("calibration", OK, "No list has matured yet. Nothing can be said.")]
@@ -124,12 +145,18 @@ def _calibration(matured: pd.DataFrame, params: Params) -> list[Finding]:
         verdict = STOP if surely and enough and name == "money" else WARN if outside and enough else OK
         few = "" if enough else f" Only {people} debtors recovered: too few to judge."
         says = f"realised / expected {ratio:.2f} [{low:.2f}, {high:.2f}]; wanted {limits[0]} to {limits[1]}.{few}"
-        findings.append(Finding(f"calibration in {name}", verdict, says, {"ratio": ratio, "low": low, "high": high, "debtors": people}))
+        findings.append(
+            Finding(
+                f"calibration in {name}", verdict, says, {"ratio": ratio, "low": low, "high": high, "debtors": people}
+            )
+        )
     return findings
 
 
 def _ratio(rows: pd.DataFrame, realised: str, expected: str) -> tuple[float, float, float, int]:
-    """Sum of realised over sum of expected with a 95 % interval by debtor (linearised), and how many debtors recovered."""
+    """Sum of realised over sum of expected with a 95 % interval by debtor (linearised),
+    and how many debtors recovered.
+    """
     by_debtor = rows.groupby("debtor_id", sort=True)[list(dict.fromkeys((realised, expected, "recovered")))].sum()
     total = by_debtor[expected].sum()
     if total <= 0:
@@ -140,7 +167,9 @@ def _ratio(rows: pd.DataFrame, realised: str, expected: str) -> tuple[float, flo
 
 
 def matured_lists(matured: pd.DataFrame) -> pd.DataFrame:
-    """Per matured night: accounts listed, money expected and recovered on the list, share of all money recovered that was on it."""
+    """Per matured night: accounts listed, money expected and recovered on the list,
+    share of all money recovered that was on it.
+    """
     columns = ["as_of", "listed", "expected", "recovered", "share_of_money"]
     known = matured[matured["recovered"].notna()]
     if known.empty:
@@ -174,25 +203,33 @@ def _control(arms: pd.DataFrame, night: int, params: Params) -> Finding:
     held = int((running["arm"] == CONTROL).sum())
     if share == 0:
         return Finding(
-            "control group", WARN, "No control group is drawn (worklist.control_share is 0): what working adds will never be known."
+            "control group",
+            WARN,
+            "No control group is drawn (worklist.control_share is 0): what working adds will never be known.",
         )
     if not size:
         return Finding("control group", OK, "No debtor is in a span yet.", {"held_out": 0, "debtors": 0})
     wanted = float(running["probability"].sum())
     spread = math.sqrt(float((running["probability"] * (1 - running["probability"])).sum()))
     odd = abs(held - wanted) > 4 * spread + 1
-    says = f"{held:,} of {size:,} debtors are held out, {wanted:,.1f} expected" + (": the draw is not what the params say." if odd else ".")
+    says = f"{held:,} of {size:,} debtors are held out, {wanted:,.1f} expected" + (
+        ": the draw is not what the params say." if odd else "."
+    )
     return Finding("control group", WARN if odd else OK, says, {"held_out": held, "debtors": size, "expected": wanted})
 
 
 def spans_of(matured: pd.DataFrame) -> pd.DataFrame:
-    """One row per matured span of a debtor: arm, probability of being held out, outcome over all its accounts from the first night on,
-    and what the scores of that night foretold.
+    """One row per matured span of a debtor: arm, probability of being held out, outcome over all its accounts from the
+    first night on, and what the scores of that night foretold.
 
     A debtor is counted as assigned, whatever was done in its span; accounts whose outcome cannot be seen are left out.
     """
     columns = ["debtor_id", "assigned_on", "arm", "probability", "recovered", "money", *FORETOLD.values()]
-    first = matured[(matured["as_of"] == matured["assigned_on"]) & matured["arm"].isin([CONTROL, WORKED]) & matured["recovered"].notna()]
+    first = matured[
+        (matured["as_of"] == matured["assigned_on"])
+        & matured["arm"].isin([CONTROL, WORKED])
+        & matured["recovered"].notna()
+    ]
     if first.empty:
         return pd.DataFrame(columns=columns)
     keys = ["debtor_id", "assigned_on"]
@@ -210,15 +247,17 @@ def spans_of(matured: pd.DataFrame) -> pd.DataFrame:
 def less_foretold(spans: pd.DataFrame) -> pd.DataFrame:
     """The spans with what the scores foretold taken off both outcomes.
 
-    outcome - slope x (foretold - its mean), slope of least squares over both arms. The scores were known before the draw, so this takes
-    away noise and no effect (CUPED: Deng, Xu, Kohavi and Walker, WSDM 2013).
+    outcome - slope x (foretold - its mean), slope of least squares over both arms. The scores were known before the
+    draw, so this takes away noise and no effect (CUPED: Deng, Xu, Kohavi and Walker, WSDM 2013).
     """
     found = spans.copy()
     for outcome, foretold in FORETOLD.items():
         known, value = spans[foretold].to_numpy(dtype=np.float64), spans[outcome].to_numpy(dtype=np.float64)
         spread = known.var() if known.size else 0.0
         if spread > 0:
-            found[outcome] = value - np.mean((known - known.mean()) * (value - value.mean())) / spread * (known - known.mean())
+            found[outcome] = value - np.mean((known - known.mean()) * (value - value.mean())) / spread * (
+                known - known.mean()
+            )
     return found
 
 
@@ -227,7 +266,9 @@ def _effect(seen: Seen, params: Params) -> list[Finding]:
     control, worked = spans[spans["arm"] == CONTROL], spans[spans["arm"] == WORKED]
     findings = [_power(spans, seen.arms)]
     if min(len(control), len(worked)) < LEAST_PEOPLE:
-        says = f"{len(control)} held-out and {len(worked)} worked debtors have matured; {LEAST_PEOPLE} of each are needed."
+        says = (
+            f"{len(control)} held-out and {len(worked)} worked debtors have matured; {LEAST_PEOPLE} of each are needed."
+        )
         return [*findings, Finding("what working adds", OK, says, {"held_out": len(control), "worked": len(worked)})]
     for name, unit in (
         ("money", f"{params.money.reporting_currency} per debtor"),
@@ -250,7 +291,8 @@ def _effect(seen: Seen, params: Params) -> list[Finding]:
 
 
 def difference(spans: pd.DataFrame, outcome: str) -> tuple[float, float]:
-    """(worked minus control, standard error): means weighted by the inverse probability of the arm, so that changed shares do no harm.
+    """(worked minus control, standard error): means weighted by the inverse probability of the arm,
+    so that changed shares do no harm.
 
     Hajek estimator; variance by linearisation, arms independent.
     """
@@ -268,8 +310,9 @@ def difference(spans: pd.DataFrame, outcome: str) -> tuple[float, float]:
 
 
 def _power(spans: pd.DataFrame, arms: pd.DataFrame) -> Finding:
-    """The smallest effect that the debtors assigned so far can show: (1.96 + 0.84) x sd x sqrt(1/worked + 1/held out); sd of what the
-    scores do not foretell."""
+    """The smallest effect that the debtors assigned so far can show: (1.96 + 0.84) x sd x sqrt(1/worked + 1/held out);
+    sd of what the scores do not foretell.
+    """
     sizes = [max(int((arms["arm"] == name).sum()), int((spans["arm"] == name).sum())) for name in (WORKED, CONTROL)]
     if min(sizes) == 0 or len(spans) < LEAST_PEOPLE:
         return Finding("power", OK, "Too few debtors have matured to say which effect could be seen.")
@@ -281,10 +324,17 @@ def _power(spans: pd.DataFrame, arms: pd.DataFrame) -> Finding:
 
 
 def _followed(spans: pd.DataFrame, contacted: pd.DataFrame) -> Finding:
-    """How far the arms were really treated differently: a control group that is called like the rest measures nothing."""
+    """How far the arms were really treated differently: a control group that is called like
+    the rest measures nothing.
+    """
     found = spans.merge(contacted, on=["debtor_id", "assigned_on"], how="left").fillna({"contacts": 0})
     rates = {arm: float((found.loc[found["arm"] == arm, "contacts"] > 0).mean()) for arm in (WORKED, CONTROL)}
     leaks = rates[CONTROL] > 0.1
-    says = f"{rates[WORKED]:.0%} of worked and {rates[CONTROL]:.0%} of held-out debtors were contacted by us in the horizon"
+    says = (
+        f"{rates[WORKED]:.0%} of worked and {rates[CONTROL]:.0%} "
+        "of held-out debtors were contacted by us in the horizon"
+    )
     says += "; held-out debtors must be left alone." if leaks else "."
-    return Finding("control group kept", WARN if leaks else OK, says, {"worked": rates[WORKED], "held_out": rates[CONTROL]})
+    return Finding(
+        "control group kept", WARN if leaks else OK, says, {"worked": rates[WORKED], "held_out": rates[CONTROL]}
+    )

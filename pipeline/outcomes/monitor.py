@@ -1,4 +1,6 @@
-"""Is the model still right? Looks back on former nights: assignments with their matured outcomes, how far tonight resembles training."""
+"""Is the model still right? Looks back on former nights: assignments with their matured outcomes,
+how far tonight resembles training.
+"""
 
 from __future__ import annotations
 
@@ -26,15 +28,30 @@ from pipeline.panel.view import terms_of
 from pipeline.params import Params
 from pipeline.store.store import Store
 
-LISTS_BACK = 60  # newest matured nights whose every row is judged; of older ones only those on which somebody was assigned
+LISTS_BACK = (
+    60  # newest matured nights whose every row is judged; of older ones only those on which somebody was assigned
+)
 ASSIGNED = (
-    "account_id", "debtor_id", "currency", "group", "rank", "arm", "assigned_on", "until_on", "probability", "p_recovered",
-    "expected_recovery", "fx", "as_of",
-)  # fmt: skip
+    "account_id",
+    "debtor_id",
+    "currency",
+    "group",
+    "rank",
+    "arm",
+    "assigned_on",
+    "until_on",
+    "probability",
+    "p_recovered",
+    "expected_recovery",
+    "fx",
+    "as_of",
+)
 
 
 def monitor(store_path: Path, as_of: dt.date, params: Params) -> Findings:
-    """Findings on the night from the store: nothing known from the night on is used. Raises InputMissing where nothing is known yet."""
+    """Findings on the night from the store: nothing known from the night on is used.
+    Raises InputMissing where nothing is known yet.
+    """
     return findings_on(look_back(store_path, as_of, params), as_of, params)
 
 
@@ -47,7 +64,9 @@ def look_back(store_path: Path, as_of: dt.date, params: Params) -> Seen:
     rows, moved = _drift(job, list(map_shards(partial(_resemblance, job), shards, params.engine)))
     if assigned.empty:
         return Seen(pd.DataFrame(columns=[*ASSIGNED, "expected", "recovered", "money"]), _arms(assigned), moved, rows)
-    complete = payments_through(store, before=job.as_of)  # by portfolio: a book that stops early has no outcomes after that
+    complete = payments_through(
+        store, before=job.as_of
+    )  # by portfolio: a book that stops early has no outcomes after that
     mature = assigned[assigned["as_of"] + params.label.gap_days <= max(complete.values())]
     nights = sorted(mature["as_of"].unique().tolist())
     newest = set(nights[-LISTS_BACK:])
@@ -55,15 +74,25 @@ def look_back(store_path: Path, as_of: dt.date, params: Params) -> Seen:
     parts = list(map_shards(partial(_outcomes, job, nights, complete), shards, params.engine)) if nights else []
     found = pd.concat([part[0] for part in parts], ignore_index=True) if parts else None
     contacted = pd.concat([part[1] for part in parts], ignore_index=True) if parts else None
-    return Seen(_matured(wanted, found), _arms(assigned), moved, rows, _of_spans(contacted, wanted) if contacted is not None else None)
+    return Seen(
+        _matured(wanted, found),
+        _arms(assigned),
+        moved,
+        rows,
+        _of_spans(contacted, wanted) if contacted is not None else None,
+    )
 
 
 def _matured(wanted: pd.DataFrame, outcomes: pd.DataFrame | None) -> pd.DataFrame:
     if outcomes is None:
         return wanted.iloc[:0].assign(expected=0.0, recovered=0.0, money=0.0)
     rows = wanted.merge(outcomes, on=["account_id", "as_of"], how="left")
-    unit = rows["fx"].to_numpy(dtype=np.float64) / 10.0 ** rows["currency"].astype("str").map(DECIMALS).to_numpy(dtype=np.float64)
-    return rows.assign(expected=rows["expected_recovery"] * unit, money=rows["recovered_amount"] * unit).drop(columns="recovered_amount")
+    unit = rows["fx"].to_numpy(dtype=np.float64) / 10.0 ** rows["currency"].astype("str").map(DECIMALS).to_numpy(
+        dtype=np.float64
+    )
+    return rows.assign(expected=rows["expected_recovery"] * unit, money=rows["recovered_amount"] * unit).drop(
+        columns="recovered_amount"
+    )
 
 
 def _arms(assigned: pd.DataFrame) -> pd.DataFrame:
@@ -76,7 +105,9 @@ def _arms(assigned: pd.DataFrame) -> pd.DataFrame:
 
 
 def _outcomes(job: Job, nights: Sequence[int], complete: Reach, shard: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """(account_id, as_of, recovered, recovered_amount) of the shard's scorable accounts; contacts of ours per debtor and day."""
+    """(account_id, as_of, recovered, recovered_amount) of the shard's scorable accounts;
+    contacts of ours per debtor and day.
+    """
     store = Store(job.store_path)
     terms = terms_of(store, job.params, job.versions)
     tables = store.tables(shard, versions=job.versions)
@@ -85,7 +116,9 @@ def _outcomes(job: Job, nights: Sequence[int], complete: Reach, shard: int) -> t
     cohort = scorable(known, ledger, list(nights), terms).frame
     told = labels(cohort, known, ledger, job.params.label_terms(), complete, terms.decimals, terms.delivers)
     outcomes = cohort[["account_id", "as_of"]].reset_index(drop=True)
-    outcomes = outcomes.assign(recovered=told["recovered"].to_numpy(), recovered_amount=told["recovered_amount"].to_numpy())
+    outcomes = outcomes.assign(
+        recovered=told["recovered"].to_numpy(), recovered_amount=told["recovered_amount"].to_numpy()
+    )
     return outcomes, _contacts(known)
 
 
@@ -94,20 +127,26 @@ def _contacts(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
         return pd.DataFrame({"debtor_id": pd.Series(dtype="str"), "occurred_on": pd.Series(dtype="int32")})
     owners = tables["accounts"].drop_duplicates("account_no", keep="last").set_index("account_no")["debtor_id"]
     ours = tables["contacts"][tables["contacts"]["direction"].isin(["outbound"])]
-    days = pd.DataFrame({"debtor_id": owners.reindex(ours["account_no"]).to_numpy(), "occurred_on": ours["occurred_on"].to_numpy()})
+    days = pd.DataFrame(
+        {"debtor_id": owners.reindex(ours["account_no"]).to_numpy(), "occurred_on": ours["occurred_on"].to_numpy()}
+    )
     return days.dropna().drop_duplicates(ignore_index=True)
 
 
 def _of_spans(contacted: pd.DataFrame, wanted: pd.DataFrame) -> pd.DataFrame:
     """On how many days we really contacted a debtor in each of its spans: debtor_id, assigned_on, contacts."""
-    spans = wanted.loc[wanted["as_of"] == wanted["assigned_on"], ["debtor_id", "assigned_on", "until_on"]].drop_duplicates()
+    spans = wanted.loc[
+        wanted["as_of"] == wanted["assigned_on"], ["debtor_id", "assigned_on", "until_on"]
+    ].drop_duplicates()
     met = spans.merge(contacted, on="debtor_id")
     met = met[(met["occurred_on"] >= met["assigned_on"]) & (met["occurred_on"] < met["until_on"])]
     return met.groupby(["debtor_id", "assigned_on"], sort=True).size().rename("contacts").reset_index()
 
 
 def _resemblance(job: Job, shard: int) -> tuple[int, dict[str, np.ndarray]]:
-    """Rows of the shard, and how many of them lie in each bin of every column of the model's picture of its training rows."""
+    """Rows of the shard, and how many of them lie in each bin of every column of the model's
+    picture of its training rows.
+    """
     model = load_model(job.model.folder, job.model.sha256)
     reference: Reference | None = getattr(model, "reference", None)
     seen, scores = score_shard(job, shard)
@@ -117,7 +156,10 @@ def _resemblance(job: Job, shard: int) -> tuple[int, dict[str, np.ndarray]]:
     # pyrefly: ignore[missing-attribute]
     numbers = model.encoder.encode(asked(model, seen.matrix), seen.cohort.frame)
     # pyrefly: ignore[missing-attribute]
-    columns = {**{name: numbers[:, place] for place, name in enumerate(model.encoder.names)}, SCORE: scores["p_recovered"].to_numpy()}
+    columns = {
+        **{name: numbers[:, place] for place, name in enumerate(model.encoder.names)},
+        SCORE: scores["p_recovered"].to_numpy(),
+    }
     return size, {name: size * binned_shares(column, reference.edges[name]) for name, column in columns.items()}
 
 
@@ -129,7 +171,10 @@ def _drift(job: Job, parts: list[tuple[int, dict[str, np.ndarray]]]) -> tuple[in
         return rows, None
     held = [counts for _, counts in parts if counts]
     shares = {name: sum(counts[name] for counts in held) / rows for name in held[0]}
-    # One night has one date: where it stands in the calendar always differs from a panel, and says nothing of the population.
+    # One night has one date: where it stands in the calendar always differs from a panel,
+    # and says nothing of the population.
     calendar = {entry.name for entry in CATALOGUE if entry.family == "calendar"}
     # pyrefly: ignore[bad-argument-type]
-    return rows, {name: psi(np.array(reference.shares[name]), share) for name, share in shares.items() if name not in calendar}
+    return rows, {
+        name: psi(np.array(reference.shares[name]), share) for name, share in shares.items() if name not in calendar
+    }

@@ -1,4 +1,6 @@
-"""Why a filled-in list cannot be read back, or a report not be made, each sentence said once. What a row lacks is a code (entries)."""
+"""Why a filled-in list cannot be read back, or a report not be made, each sentence said once.
+What a row lacks is a code (entries).
+"""
 
 from __future__ import annotations
 
@@ -12,19 +14,28 @@ class WorkbookRefused(ContractError):
 
     @classmethod
     def of_no_night(cls, name: str) -> WorkbookRefused:
-        return cls(f"{name!r} does not say of which night it is: column as_of holds no date. Send back the published workbook.")
+        return cls(
+            f"{name!r} does not say of which night it is: column as_of holds no date. Send back the published workbook."
+        )
 
     @classmethod
     def of_another_night(cls, name: str, own: dt.date, wanted: dt.date) -> WorkbookRefused:
-        return cls(f"{name!r} is of the night {own}, not {wanted}. Send the workbook of {wanted}, or name its own night.")
+        return cls(
+            f"{name!r} is of the night {own}, not {wanted}. Send the workbook of {wanted}, or name its own night."
+        )
 
     @classmethod
     def list_altered(cls, night: dt.date) -> WorkbookRefused:
-        return cls(f"The published list of {night} differs from its manifest. Publish the night again, then send the workbook.")
+        return cls(
+            f"The published list of {night} differs from its manifest. Publish the night again, then send the workbook."
+        )
 
     @classmethod
     def no_list(cls, name: str, heads: tuple[str, ...]) -> WorkbookRefused:
-        return cls(f"{name!r} holds no list: no sheet has {', '.join(heads)} in its first row. Send back the published workbook.")
+        return cls(
+            f"{name!r} holds no list: no sheet has {', '.join(heads)} in its first row. "
+            "Send back the published workbook."
+        )
 
     @classmethod
     def no_workbook(cls, name: str) -> WorkbookRefused:
@@ -52,7 +63,9 @@ class ListMissing(InputMissing):
 
     @classmethod
     def unpublished(cls, night: dt.date, out: str) -> ListMissing:
-        return cls(f"No list of {night} is published in {out!r}. Publish that night, or name the right folder with --out.")
+        return cls(
+            f"No list of {night} is published in {out!r}. Publish that night, or name the right folder with --out."
+        )
 
     @classmethod
     def nobody(cls, as_of: dt.date) -> ListMissing:

@@ -1,4 +1,6 @@
-"""What every published table must keep, checked before anything is written: all failures at once, in our words, never a value."""
+"""What every published table must keep, checked before anything is written: all failures at once, in our words,
+never a value.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ CLOCK = r"([01]\d|2[0-3]):[0-5]\d|24:00"
 
 
 def check_night(night: Night) -> None:
-    """Refuse a night whose frames break their rules or do not fit together. Raises ContractError with everything that is wrong."""
+    """Refuse a night whose frames break their rules or do not fit together.
+    Raises ContractError with everything that is wrong.
+    """
     found = [sentence for name in FILLED for sentence in _of_table(name, getattr(night, name))]
     for name, frame in night.details.by_name().items():
         found += _of_details(name, frame)
@@ -61,7 +65,11 @@ def _form(name: str, frame: pd.DataFrame) -> list[str]:
 def _of_details(name: str, frame: pd.DataFrame) -> list[str]:
     if missing := [column for column in DETAIL_COLUMNS[name] if column not in frame.columns]:
         return [str(ContractError.missing_columns(f"details.{name}", missing, frame.columns))]
-    return [_no_money(f"details.{name}.{each}", frame[each]) for each in LONG_MONEY if each in frame and not _is_money(frame[each])]
+    return [
+        _no_money(f"details.{name}.{each}", frame[each])
+        for each in LONG_MONEY
+        if each in frame and not _is_money(frame[each])
+    ]
 
 
 def _is_money(values: pd.Series) -> bool:
@@ -75,13 +83,18 @@ def _no_money(where: str, values: pd.Series) -> str:
 def _rules(name: str, frame: pd.DataFrame) -> dict[str, list[Check]]:
     """Column -> its rules, by what the column holds."""
     by_kind = {
-        "money": rule(f"be at most {MONEY_LIMIT} minor units, or empty", lambda money: (money == NO_MONEY) | (money.abs() <= MONEY_LIMIT)),
+        "money": rule(
+            f"be at most {MONEY_LIMIT} minor units, or empty",
+            lambda money: (money == NO_MONEY) | (money.abs() <= MONEY_LIMIT),
+        ),
         "share": rule("lie between 0 and 1, or be empty", lambda shares: _within(shares, 0, 1)),
         "count": rule("be 0 or more, or empty", lambda counts: _within(counts, 0, MONEY_LIMIT)),
         "number": rule("be finite, or empty", lambda numbers: _within(numbers, -1e300, 1e300)),
         "date": rule("be dates, or empty", lambda days: days.isna() | days.map(lambda day: isinstance(day, dt.date))),
     }
-    rules = {column: [by_kind[KIND_OF_COLUMN[column]]] for column in frame.columns if KIND_OF_COLUMN.get(column) in by_kind}
+    rules = {
+        column: [by_kind[KIND_OF_COLUMN[column]]] for column in frame.columns if KIND_OF_COLUMN.get(column) in by_kind
+    }
     for column in FILLED[name]:
         rules.setdefault(column, []).append(rule("not be empty", lambda cells: cells.notna() & (cells != "")))
     rules["account_id"].append(rule("name each account once", lambda ids: ~ids.duplicated()))
@@ -106,7 +119,11 @@ def _currencies(night: Night) -> list[str]:
         if "currency" in frame.columns:
             named |= set(frame["currency"].dropna().astype(str))
     unknown = sorted(named - set(night.decimals))
-    return [f"Currencies {', '.join(map(repr, unknown))} have no number of decimals. Add them to the night's decimals."] if unknown else []
+    return (
+        [f"Currencies {', '.join(map(repr, unknown))} have no number of decimals. Add them to the night's decimals."]
+        if unknown
+        else []
+    )
 
 
 def _audit(night: Night) -> list[str]:
@@ -123,7 +140,12 @@ def _counts(night: Night) -> list[str]:
         return [f"The night's counts lack {', '.join(missing)}. Count every group."]
     found, total = [], sum(int(counts[group]) for group in GROUPS_SHOWN)
     if total != counts["scorable"]:
-        found.append(f"The groups hold {total:,} accounts and {counts['scorable']:,} are scorable. Each must be in exactly one group.")
+        found.append(
+            f"The groups hold {total:,} accounts and {counts['scorable']:,} are scorable. "
+            "Each must be in exactly one group."
+        )
     rows = {group: len(getattr(night, group)) for group in ("worklist", "deferred", "excluded", "held_out")}
     odd = {group: many for group, many in rows.items() if many != counts[group]}
-    return found + [f"Table {group!r} has {many:,} rows and is counted as {counts[group]:,}." for group, many in odd.items()]
+    return found + [
+        f"Table {group!r} has {many:,} rows and is counted as {counts[group]:,}." for group, many in odd.items()
+    ]

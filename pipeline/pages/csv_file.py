@@ -12,8 +12,9 @@ import pandas as pd
 
 from pipeline.pages.publication import amounts, currency_of, days, figures, instants, kind_of, texts
 
-# What a spreadsheet takes for a formula at the start of a cell, also in its full-width form. A cell can also start after a separator
-# inside the text: a reader with another separator (";" in French Excel, tab on a paste) splits there, whatever we quote.
+# What a spreadsheet takes for a formula at the start of a cell, also in its full-width form. A cell can also start
+# after a separator inside the text: a reader with another separator (";" in French Excel,
+# tab on a paste) splits there, whatever we quote.
 _STARTS_A_FORMULA = re.compile('(^|[;,|"\t\r\n])([\\s\u00a0]*)(?=[=+\\-@\uff1d\uff0b\uff0d\uff20])')
 _CONTROL_FIRST = re.compile(r"^(?=[\t\r\n])")
 
@@ -35,18 +36,23 @@ def decimal_text(minor: int | None, decimals: int) -> str:
     return f"{'-' if minor < 0 else ''}{units}.{rest:0{decimals}d}"
 
 
-def csv_text(frame: pd.DataFrame, decimals: Mapping[str, int], reporting_currency: str, heads: Mapping[str, str] | None = None) -> str:
-    """The whole frame, header first, in its own order; with `heads` (column -> heading) these columns alone, so named, in that order.
+def csv_text(
+    frame: pd.DataFrame, decimals: Mapping[str, int], reporting_currency: str, heads: Mapping[str, str] | None = None
+) -> str:
+    """The whole frame, header first, in its own order; with `heads` (column -> heading) these columns alone, so named,
+    in that order.
 
     Text cells are made safe; numbers stay numbers, also below zero.
 
-    Money follows the currency beside it, shares have six decimals, an instant is on the debtor's clock where `time_zone` is beside it,
-    else UTC.
+    Money follows the currency beside it, shares have six decimals, an instant is on the debtor's clock where
+    `time_zone` is beside it, else UTC.
     """
     heads = {column: str(column) for column in frame.columns} if heads is None else heads
     columns = [_cells(frame, column, decimals, reporting_currency) for column in heads]
     written = io.StringIO()
-    writer = csv.writer(written, lineterminator="\r\n")  # RFC 4180; and only what is in the terminator is quoted inside a cell
+    writer = csv.writer(
+        written, lineterminator="\r\n"
+    )  # RFC 4180; and only what is in the terminator is quoted inside a cell
     writer.writerow([safe(head) for head in heads.values()])
     writer.writerows(zip(*columns, strict=True))
     return written.getvalue()
@@ -56,7 +62,9 @@ def _cells(frame: pd.DataFrame, column: str, decimals: Mapping[str, int], report
     values, kind = frame[column], kind_of(frame, column)
     if kind == "money":
         currencies = currency_of(frame, column, reporting_currency)
-        return [decimal_text(minor, decimals[currency]) for minor, currency in zip(amounts(values), currencies, strict=True)]
+        return [
+            decimal_text(minor, decimals[currency]) for minor, currency in zip(amounts(values), currencies, strict=True)
+        ]
     if kind == "date":
         return ["" if day is None else day.isoformat() for day in days(values)]
     if kind == "instant":

@@ -47,7 +47,9 @@ class Strings:
 
 
 def html(night: Night) -> str:
-    """The whole page. Script and style run by their sha256 alone (content security policy); no parser takes the data for markup."""
+    """The whole page. Script and style run by their sha256 alone (content security policy);
+    no parser takes the data for markup.
+    """
     spoken, speech = words(night.language), Speech(night.language)
     style, script = verbatim("worklist.css"), verbatim("worklist.js")
     totals = night.totals()
@@ -63,11 +65,15 @@ def html(night: Night) -> str:
         long_day=speech.day(night.as_of, "full"),
         long_valid=speech.day(night.valid_until, "full"),
         model_version=str(night.model.get("version", "")),
-        complete_through=[(table, day.isoformat(), speech.day(day, "medium")) for table, day in night.complete_through.items()],
+        complete_through=[
+            (table, day.isoformat(), speech.day(day, "medium")) for table, day in night.complete_through.items()
+        ],
         debtors=speech.count(totals["debtors"]),
         joined=night.counts["joined"],
         net_value=speech.money(totals["net_value"], night.reporting_currency),
-        expected=[speech.money(sums["expected_recovery"], currency) for currency, sums in totals["per_currency"].items()],
+        expected=[
+            speech.money(sums["expected_recovery"], currency) for currency, sums in totals["per_currency"].items()
+        ],
         appointments=speech.count(night.details.appointments["account_id"].nunique()),
         scorable=speech.count(night.counts["scorable"]),
         groups=[(group, speech.count(night.counts[group])) for group in GROUPS_SHOWN],
@@ -77,7 +83,8 @@ def html(night: Night) -> str:
 
 def _policy(script: str, style: str) -> str:
     return (
-        f"default-src 'none'; script-src {policy_digest(script)}; style-src {policy_digest(style)}; base-uri 'none'; form-action 'none'; "
+        f"default-src 'none'; script-src {policy_digest(script)}; style-src {policy_digest(style)}; base-uri "
+        "'none'; form-action 'none'; "
         "require-trusted-types-for 'script'; trusted-types 'none'"
     )
 
@@ -157,13 +164,17 @@ def _later(frame: pd.DataFrame, strings: Strings, night_number: int) -> dict[str
     rules: list[list[Any]] = []
     if "rule" in frame.columns:
         said = frame["reason"] if "reason" in frame.columns else pd.Series("", index=frame.index)
-        counted = pd.DataFrame({"rule": texts(frame["rule"]), "citation": texts(frame["citation"]), "reason": texts(said)}).value_counts()
+        counted = pd.DataFrame(
+            {"rule": texts(frame["rule"]), "citation": texts(frame["citation"]), "reason": texts(said)}
+        ).value_counts()
         rules = sorted(([*told, int(count)] for told, count in counted.items()), key=lambda row: (-row[3], *row[:3]))
     counts = [[*map(strings.index, told), count] for *told, count in rules]
     return _table(shown, strings, night_number) | {"all": len(frame), "rules": counts}
 
 
-def _details(night: Night, strings: Strings, night_number: int, accounts: list[str]) -> tuple[dict[str, list[Any]], dict[int, str]]:
+def _details(
+    night: Night, strings: Strings, night_number: int, accounts: list[str]
+) -> tuple[dict[str, list[Any]], dict[int, str]]:
     """Per listed row what opens under it, cut to the newest; and what each rule cites. A row without has 0."""
     frames = night.details.by_name()
     flat, newest_last = {"balances", "payments", "contacts", "promises"}, {"balances", "payments"}
@@ -172,9 +183,15 @@ def _details(night: Night, strings: Strings, night_number: int, accounts: list[s
     for name, shape in _shapes(strings, day_number(night.as_of)).items():
         frame = frames[name][frames[name]["account_id"].astype(str).isin(wanted)]
         rows = zip(*(read(frame[column]) for column, read in shape), strict=True)
-        found[name] = _grouped(texts(frame["account_id"]), rows, accounts, MOST_SHOWN[name], name in newest_last, name in flat)
+        found[name] = _grouped(
+            texts(frame["account_id"]), rows, accounts, MOST_SHOWN[name], name in newest_last, name in flat
+        )
     found["channels"], found["channel_tables"] = _shared(found["channels"])
-    called = dict(zip(texts(frames["appointments"]["account_id"]), instants(frames["appointments"]["appointment_at"]), strict=True))
+    called = dict(
+        zip(
+            texts(frames["appointments"]["account_id"]), instants(frames["appointments"]["appointment_at"]), strict=True
+        )
+    )
     at = [called.get(account) for account in texts(night.worklist["account_id"])]
     found["appointments"] = [None if instant is None else _minutes(instant, night_number) for instant in at]
     citations = {}
@@ -188,11 +205,16 @@ Reader = Callable[[pd.Series], list[Any]]
 
 
 def _shapes(strings: Strings, night: int) -> dict[str, list[tuple[str, Reader]]]:
-    """Part of the details -> its columns in their order on the page, each with what turns its cells into JSON. Days count back."""
+    """Part of the details -> its columns in their order on the page, each with what turns its cells into JSON.
+    Days count back.
+    """
 
     def back(values: pd.Series) -> list[int | None]:
         numbers = values.astype(object)
-        return [None if gone or value == NO_DAY else night - int(value) for value, gone in zip(numbers, numbers.isna(), strict=True)]
+        return [
+            None if gone or value == NO_DAY else night - int(value)
+            for value, gone in zip(numbers, numbers.isna(), strict=True)
+        ]
 
     def whole(values: pd.Series) -> list[int | None]:
         return [None if figure is None or figure == NO_MONEY else int(figure) for figure in figures(values)]
@@ -211,13 +233,24 @@ def _shapes(strings: Strings, night: int) -> dict[str, list[tuple[str, Reader]]]
         "reasons": [("reason", unmarked), ("contribution", rounded)],
         "balances": [("on", back), ("balance", amounts)],
         "payments": [("occurred_on", back), ("amount", amounts), ("kind", word)],
-        "contacts": [("occurred_on", back), ("occurred_minute", whole), ("channel", word), ("direction", word), ("outcome", word)],
+        "contacts": [
+            ("occurred_on", back),
+            ("occurred_minute", whole),
+            ("channel", word),
+            ("direction", word),
+            ("outcome", word),
+        ],
         "promises": [("made_on", back), ("due_on", back), ("amount", amounts), ("state", word)],
         "channels": [
-            ("channel", word), ("verdict", word), ("rule", word), ("from_minute", whole), ("until_minute", whole), ("contacts_left", left),
+            ("channel", word),
+            ("verdict", word),
+            ("rule", word),
+            ("from_minute", whole),
+            ("until_minute", whole),
+            ("contacts_left", left),
         ],
         "limits": [("rule", word), ("reason", word)],
-    }  # fmt: skip
+    }
 
 
 def _grouped(
@@ -250,7 +283,9 @@ def _aligned(audit: pd.DataFrame, accounts: list[str]) -> pd.DataFrame:
 
 
 def _zones(as_of: dt.date, values: pd.Series) -> dict[str, int]:
-    """Minutes each zone is ahead of UTC on the night's day, at noon: no law opens a window before three, and clocks change by then."""
+    """Minutes each zone is ahead of UTC on the night's day, at noon: no law opens a window before three,
+    and clocks change by then.
+    """
     noon = dt.datetime.combine(as_of, dt.time(12))
     named = sorted(set(texts(values)) - {""})
     # pyrefly: ignore[missing-attribute]

@@ -1,4 +1,6 @@
-"""A published frame as Parquet: money in int64 minor units, days as dates, page checksums on, the same bytes from the same frame."""
+"""A published frame as Parquet: money in int64 minor units, days as dates, page checksums on,
+the same bytes from the same frame.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +26,17 @@ _TYPES = {
 
 
 def write_published(frame: pd.DataFrame, decimals: Mapping[str, int], path: Path) -> None:
-    """Columns in the frame's order; a missing cell is null, a missing text empty. The file's metadata names the currencies' decimals."""
+    """Columns in the frame's order; a missing cell is null, a missing text empty.
+    The file's metadata names the currencies' decimals.
+    """
     kinds = {str(column): kind_of(frame, column) for column in frame.columns}
     cells = [_cells(frame[column], kinds[str(column)]) for column in frame.columns]
-    named = {str(code) for name in ("currency", "reporting_currency") if name in frame.columns for code in frame[name].dropna()}
+    named = {
+        str(code)
+        for name in ("currency", "reporting_currency")
+        if name in frame.columns
+        for code in frame[name].dropna()
+    }
     schema = pa.schema([(name, _TYPES[kind]) for name, kind in kinds.items()])
     told = {"recoup.decimals": json.dumps({code: decimals[code] for code in sorted(named)})} if named else None
     table = pa.Table.from_arrays(cells, schema=schema.with_metadata(told))

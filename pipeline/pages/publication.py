@@ -1,4 +1,6 @@
-"""What a night publishes, as a value: the list, those not on it, and what each row is, before any of it becomes a file."""
+"""What a night publishes, as a value: the list, those not on it, and what each row is,
+before any of it becomes a file.
+"""
 
 from __future__ import annotations
 
@@ -27,15 +29,16 @@ def _no_rows(name: str) -> Any:
 class Details:
     """What an opened row shows, for listed accounts. Long frames keyed by account_id, rows in the order they are shown.
 
-    Days are int32 days since 1970 in the portfolio's zone, instants int64 microseconds UTC, money int64 minor units of the account's
-    currency; missing is NO_DAY, NO_TIME, NO_MONEY.
+    Days are int32 days since 1970 in the portfolio's zone, instants int64 microseconds UTC, money int64 minor units of
+    the account's currency; missing is NO_DAY, NO_TIME, NO_MONEY.
 
     reasons       every reason worth showing, strongest first; contribution = signed log-odds
     balances      the balance from that day on, oldest first
     payments      oldest first; kind in {payment, reversal, credit}
     contacts      newest first; occurred_minute = minute of the local day, -1 when only the day is known
     promises      newest first; state in {kept, broken, open}
-    channels      today's verdict per channel, minutes of the debtor's local day (until may be 1440), -1 when there is no window
+    channels      today's verdict per channel, minutes of the debtor's local day (until may be 1440), -1 when there is
+                  no window
     limits        the rules that narrowed the account today, the narrowest first
     appointments  the agreed time, for accounts that have one
     """
@@ -57,8 +60,9 @@ class Details:
 class Night:
     """Everything one night publishes. Frames are in their published order; nothing here is sorted or dropped later.
 
-    worklist   exactly WORKLIST_COLUMNS. Money int64 minor units (net_value of reporting_currency, the rest of currency), NO_MONEY where
-               missing; dates are dates or missing; contact_from and contact_until "HH:MM" on the debtor's clock
+    worklist   exactly WORKLIST_COLUMNS. Money int64 minor units (net_value of reporting_currency, the rest of
+               currency), NO_MONEY where missing; dates are dates or missing; contact_from and contact_until "HH:MM" on
+               the debtor's clock
     deferred   account_id, rule, citation, first_permitted (int64 microseconds UTC, or missing), further columns follow
     excluded   account_id, rule, citation, further columns follow
     held_out   account_id, probability, further columns follow
@@ -68,7 +72,8 @@ class Night:
     model      version and whatever else describes it: plain values, shown in this order
     complete_through   table -> last day it is complete for
     dialler    column of DIALLER_COLUMNS -> heading, in the order a dialler wants them; empty: no dialler.csv
-    manifest   what else the manifest says (inputs, versions, rates, warnings ...). Its `run` block alone may differ between equal nights
+    manifest   what else the manifest says (inputs, versions, rates, warnings ...). Its `run` block alone may differ
+               between equal nights
     """
 
     as_of: dt.date
@@ -91,14 +96,21 @@ class Night:
 
     def to_dial(self) -> pd.DataFrame:
         """The list with the agent of each row, "" where no agent is planned."""
-        agents = dict(zip(texts(self.audit["account_id"]), texts(self.audit["agent"]), strict=True)) if "agent" in self.audit else {}
+        agents = (
+            dict(zip(texts(self.audit["account_id"]), texts(self.audit["agent"]), strict=True))
+            if "agent" in self.audit
+            else {}
+        )
         return self.worklist.assign(agent=[agents.get(name, "") for name in texts(self.worklist["account_id"])])
 
     def totals(self) -> dict[str, Any]:
-        """What the list adds up to: debtors, net value in the reporting currency, the accounts' own money per currency, never added up."""
+        """What the list adds up to: debtors, net value in the reporting currency,
+        the accounts' own money per currency, never added up.
+        """
         listed = self.worklist
         per_currency = {
-            str(currency): {"accounts": len(rows)} | {name: _sum(rows[name]) for name in ("balance", "arrears", "expected_recovery")}
+            str(currency): {"accounts": len(rows)}
+            | {name: _sum(rows[name]) for name in ("balance", "arrears", "expected_recovery")}
             for currency, rows in listed.groupby(listed["currency"].astype(str), sort=True)
         }
         per_queue = {
@@ -156,7 +168,9 @@ def days(values: pd.Series) -> list[dt.date | None]:
 def instants(values: pd.Series) -> list[dt.datetime | None]:
     """The UTC time of each cell, None where missing. Cells are int64 microseconds since 1970 or aware timestamps."""
     held = values.astype(object)
-    return [None if gone or value == NO_TIME else _instant(value) for value, gone in zip(held, held.isna(), strict=True)]
+    return [
+        None if gone or value == NO_TIME else _instant(value) for value, gone in zip(held, held.isna(), strict=True)
+    ]
 
 
 def figures(values: pd.Series) -> list[float | int | None]:

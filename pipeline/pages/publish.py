@@ -1,6 +1,7 @@
 """One atomic publish: everything of a night in a hidden folder first, then one rename, then one switch of `current`.
 
-What a reader sees: OUT/<as_of>/ is whole or absent, and OUT/current leads to a whole list at every instant. The caller holds the lock.
+What a reader sees: OUT/<as_of>/ is whole or absent, and OUT/current leads to a whole list at every instant. The caller
+holds the lock.
 """
 
 from __future__ import annotations
@@ -30,16 +31,20 @@ NIGHT = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def publish(
-    night: Night, out: Path, ran: Callable[[], Mapping[str, Any]] | None = None, remember: Callable[[], None] | None = None
+    night: Night,
+    out: Path,
+    ran: Callable[[], Mapping[str, Any]] | None = None,
+    remember: Callable[[], None] | None = None,
 ) -> Path:
     """Publish a night to OUT/<as_of>/ and point OUT/current at the newest night. Returns the folder.
 
-    ran: asked once every other file is on the disk; its answer is the manifest's `run` block. remember: called once the night is found
-    sound, before anybody can see it.
+    ran: asked once every other file is on the disk; its answer is the manifest's `run` block. remember: called once the
+    night is found sound, before anybody can see it.
 
-    The same content again changes nothing; other content for the same night takes its place whole. A published folder that somebody has
-    altered since is not lost: it is kept as OUT/<as_of>.altered-N. Files have mode 0600. Raises ContractError for a night that does not
-    fit together, CannotWrite (73 creating, 74 writing) when the disk refuses: then nothing has changed at the final names.
+    The same content again changes nothing; other content for the same night takes its place whole. A published folder
+    that somebody has altered since is not lost: it is kept as OUT/<as_of>.altered-N. Files have mode 0600. Raises
+    ContractError for a night that does not fit together, CannotWrite (73 creating, 74 writing) when the disk refuses:
+    then nothing has changed at the final names.
     """
     check_night(night)
     if remember is not None:
@@ -64,22 +69,28 @@ def publish(
 
 
 def mark_expired(out: Path, as_of: dt.date, why: str, language: str = "en") -> Path | None:
-    """Say beside the last list that it has expired, because the night of as_of did not publish; the list itself keeps its bytes.
+    """Say beside the last list that it has expired, because the night of as_of did not publish;
+    the list itself keeps its bytes.
 
-    Returns the notice, or None when no list is published or the newest is not older than as_of. The next publish takes the notice away.
-    The page itself needs no notice: it compares its day with the reader's clock. Raises CannotWrite.
+    Returns the notice, or None when no list is published or the newest is not older than as_of. The next publish takes
+    the notice away. The page itself needs no notice: it compares its day with the reader's clock. Raises CannotWrite.
     """
     newest = _newest(out)
     if newest is None or newest >= as_of.isoformat():
         return None
     said = words(language)["expired"]
-    text = "\n\n".join((said["title"], said["list"].format(day=newest), said["why"].format(day=as_of, why=why), said["do"])) + "\n"
+    text = (
+        "\n\n".join(
+            (said["title"], said["list"].format(day=newest), said["why"].format(day=as_of, why=why), said["do"])
+        )
+        + "\n"
+    )
     with only_owner_reads(), _creating(out / EXPIRED):
         write_whole(out / EXPIRED, text)
     return out / EXPIRED
 
 
-# ---- what is written ------------------------------------------------------------------------------------------------------------------
+# ---- what is written -------------------------------------------------------------------------------------------------
 
 
 def _write_all(night: Night, folder: Path, ran: Callable[[], Mapping[str, Any]] | None) -> None:
@@ -98,7 +109,11 @@ def _write_all(night: Night, folder: Path, ran: Callable[[], Mapping[str, Any]] 
     if night.dialler:
         dialled = csv_text(night.to_dial(), *money, night.dialler)
         makers["dialler.csv"] = lambda path: _write(path, dialled.encode("utf-8", "replace"))
-    rows = {"deferred.csv": len(night.deferred), "excluded.csv": len(night.excluded), "held_out.csv": len(night.held_out)}
+    rows = {
+        "deferred.csv": len(night.deferred),
+        "excluded.csv": len(night.excluded),
+        "held_out.csv": len(night.held_out),
+    }
     rows |= {"scores.parquet": len(night.scores)}
     outputs = {}
     for name, make in makers.items():
@@ -114,7 +129,9 @@ def _write_all(night: Night, folder: Path, ran: Callable[[], Mapping[str, Any]] 
 
 
 def _manifest(night: Night, outputs: Mapping[str, Any], ran: Mapping[str, Any]) -> bytes:
-    """What the night says of itself, keys sorted. Only its `run` block may differ between two nights of the same inputs."""
+    """What the night says of itself, keys sorted. Only its `run` block may differ between two
+    nights of the same inputs.
+    """
     said = {"model": night.model, "language": night.language} | dict(night.manifest) | dict(ran)
     said |= {
         "as_of": night.as_of,
@@ -125,7 +142,9 @@ def _manifest(night: Night, outputs: Mapping[str, Any], ran: Mapping[str, Any]) 
         "worklist": night.totals(),
         "outputs": outputs,
     }
-    return (json.dumps(plain(said), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8", "replace")
+    return (json.dumps(plain(said), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode(
+        "utf-8", "replace"
+    )
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -133,11 +152,13 @@ def _write(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-# ---- how it takes its place -------------------------------------------------------------------------------------------------------------
+# ---- how it takes its place ------------------------------------------------------------------------------------------
 
 
 def _put(staging: Path, place: Path) -> None:
-    """Give the staged folder its final name. Where other content holds it, `current` is led over a bridge of hard links meanwhile."""
+    """Give the staged folder its final name. Where other content holds it,
+    `current` is led over a bridge of hard links meanwhile.
+    """
     out = place.parent
     if not place.exists():
         staging.rename(place)
@@ -164,7 +185,9 @@ def _put(staging: Path, place: Path) -> None:
 
 
 def _switch(out: Path, place: Path) -> None:
-    """Point `current` at this night unless a newer one is published, and take away a notice of expiry that no longer holds."""
+    """Point `current` at this night unless a newer one is published,
+    and take away a notice of expiry that no longer holds.
+    """
     newest = _newest(out)
     if newest is None or newest <= place.name:
         if _target(out) != place.name:
@@ -182,7 +205,9 @@ def _point(out: Path, name: str) -> None:
 
 
 def _settle(out: Path) -> None:
-    """Undo or finish what a killed run left, so that only whole lists remain: give names back, then lead `current`, then clear away."""
+    """Undo or finish what a killed run left, so that only whole lists remain: give names back, then lead `current`,
+    then clear away.
+    """
     for replaced in sorted(out.glob(".*.replaced")):
         place = out / replaced.name[1 : -len(".replaced")]
         if not place.exists():
@@ -227,11 +252,16 @@ def _newest(out: Path) -> str | None:
 
 
 def _same(staged: Path, place: Path) -> bool:
-    """Whether the published folder holds the staged content, byte for byte; the manifests may differ in their `run` block."""
+    """Whether the published folder holds the staged content, byte for byte;
+    the manifests may differ in their `run` block.
+    """
     fresh, held = read_manifest(staged), read_manifest(place)
     if held is None or fresh is None or {**held, "run": None} != {**fresh, "run": None}:
         return False
-    return all((place / name).is_file() and sha256_of(place / name) == said["sha256"] for name, said in fresh["outputs"].items())
+    return all(
+        (place / name).is_file() and sha256_of(place / name) == said["sha256"]
+        for name, said in fresh["outputs"].items()
+    )
 
 
 def _intact(folder: Path) -> bool:
@@ -257,7 +287,7 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     return held if isinstance(held, dict) and isinstance(held.get("outputs"), dict) else None
 
 
-# ---- the disk ---------------------------------------------------------------------------------------------------------------------------
+# ---- the disk --------------------------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager

@@ -42,7 +42,9 @@ class Speech:
         if part is None:
             return DASH
         shape = "#,##0" + ("." + "0" * places if places else "")
-        return format_percent(part, format=shape + ("\u202f%" if self.locale.language == "fr" else "%"), locale=self.locale)
+        return format_percent(
+            part, format=shape + ("\u202f%" if self.locale.language == "fr" else "%"), locale=self.locale
+        )
 
     def day(self, day: dt.date | str | None, shape: str = "long") -> str:
         """A date; `shape` is Babel's (full, long, medium, short)."""
@@ -51,7 +53,9 @@ class Speech:
         date = dt.date.fromisoformat(day) if isinstance(day, str) else day
         text = format_date(date, shape, locale=self.locale)
         # Babel's patterns do not know that French says "1er septembre".
-        return re.sub(r"(^|\s)1 ", r"\g<1>1er ", text, count=1) if self.locale.language == "fr" and date.day == 1 else text
+        return (
+            re.sub(r"(^|\s)1 ", r"\g<1>1er ", text, count=1) if self.locale.language == "fr" and date.day == 1 else text
+        )
 
     def month(self, name: str, short: bool = False) -> str:
         """A month given as 2026-09."""

@@ -1,4 +1,6 @@
-"""How every page is written: one environment for all templates, text shown as text, style and script let in by their sha256 alone."""
+"""How every page is written: one environment for all templates, text shown as text,
+style and script let in by their sha256 alone.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +15,24 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def template(name: str, **filters: Callable[..., str]) -> jinja2.Template:
-    """A template to render; a value that it asks for and is not given is an error, never an empty place. filters: of this page."""
+    """A template to render; a value that it asks for and is not given is an error, never an empty place. filters:
+    of this page.
+    """
     pages = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     pages.filters.update(filters)
     return pages.get_template(name)
 
 
 def verbatim(name: str) -> str:
-    """A style or script as it stands between its tags: the browser hashes it, so newlines are LF whatever the checkout made."""
+    """A style or script as it stands between its tags: the browser hashes it,
+    so newlines are LF whatever the checkout made.
+    """
     return (TEMPLATES / name).read_text(encoding="utf-8").replace("\r\n", "\n")
 
 

@@ -1,4 +1,6 @@
-"""The night as a workbook: a summary, one sheet per queue with room for outcomes, those not listed, and how net value is formed."""
+"""The night as a workbook: a summary, one sheet per queue with room for outcomes, those not listed,
+and how net value is formed.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,16 @@ WIDTHS = {"text": 14, "money": 12, "date": 11, "share": 9, "count": 7, "instant"
 WIDE = {"reason_1": 46, "reason_2": 40, "reason_3": 40, "reason": 60, "citation": 30, "rule": 26, "time_zone": 17}
 WIDE |= {"outcome": 24, "contacted_at": 12, "promise_amount": 14, "promise_due_on": 14, "skipped_because": 24}
 FOLDED = frozenset(
-    {"product", "reporting_currency", "amount_if_recovered", "p_defaulted", "reason_3", "model_version", "as_of", "valid_until"}
+    {
+        "product",
+        "reporting_currency",
+        "amount_if_recovered",
+        "p_defaulted",
+        "reason_3",
+        "model_version",
+        "as_of",
+        "valid_until",
+    }
 )
 PALE, ACCENT, ENTRY, EXPIRED_FILL = "#EEF3F8", "#0A5FB8", "#FFF7DB", "#FBE4E0"
 
@@ -63,7 +74,10 @@ class Workbook:
         self.file = xlsxwriter.Workbook(str(path), options)
         # The night, not the clock: the same night gives the same bytes.
         self.file.set_properties(
-            {"title": f"{self.words['page']['title']} {night.as_of}", "created": dt.datetime.combine(night.as_of, dt.time())}
+            {
+                "title": f"{self.words['page']['title']} {night.as_of}",
+                "created": dt.datetime.combine(night.as_of, dt.time()),
+            }
         )
         self._formats: dict[tuple[Any, ...], Format] = {}
         self._names: set[str] = set()
@@ -92,7 +106,9 @@ class Workbook:
 
 
 def write_xlsx(night: Night, path: Path) -> None:
-    """Write the workbook to `path`. Text is only ever text; money and dates are numbers with a format. Raises OSError if the disk fails."""
+    """Write the workbook to `path`. Text is only ever text; money and dates are numbers with a format.
+    Raises OSError if the disk fails.
+    """
     book = Workbook(path, night)
     try:
         _summary(book)
@@ -134,7 +150,9 @@ def _summary(book: Workbook) -> None:
     at = _groups(book, sheet, at)
     at = _currencies(book, sheet, at + 1, totals["per_currency"])
     columns, reporting = book.words["columns"], night.reporting_currency
-    queues_at = at = _heads(book, sheet, at + 1, [said["by_queue"], book.words["page"]["to_work"], f"{columns['net_value']} {reporting}"])
+    queues_at = at = _heads(
+        book, sheet, at + 1, [said["by_queue"], book.words["page"]["to_work"], f"{columns['net_value']} {reporting}"]
+    )
     at = _queues(book, sheet, at, totals["per_queue"])
     for warning in night.manifest.get("warnings", ()):
         at += 1
@@ -142,7 +160,9 @@ def _summary(book: Workbook) -> None:
     groups = {book.words["groups"][group]: night.counts[group] for group in GROUPS_SHOWN}
     _chart(book, sheet, "G3", said["accounts_by_group"], Cells(groups_at, 1, groups))
     if totals["per_queue"]:
-        values = {_cut(queue): _units(sums["net_value"], night, reporting) for queue, sums in totals["per_queue"].items()}
+        values = {
+            _cut(queue): _units(sums["net_value"], night, reporting) for queue, sums in totals["per_queue"].items()
+        }
         _chart(book, sheet, "G20", f"{said['value_by_queue']} ({reporting})", Cells(queues_at, 2, values))
 
 
@@ -183,7 +203,12 @@ def _groups(book: Workbook, sheet: Worksheet, at: int) -> int:
 
 def _currencies(book: Workbook, sheet: Worksheet, at: int, per_currency: Mapping[str, Mapping[str, int]]) -> int:
     said, names = book.words, ("balance", "arrears", "expected_recovery")
-    at = _heads(book, sheet, at, [said["book"]["by_currency"], said["about"]["accounts"], *(said["columns"][name] for name in names)])
+    at = _heads(
+        book,
+        sheet,
+        at,
+        [said["book"]["by_currency"], said["about"]["accounts"], *(said["columns"][name] for name in names)],
+    )
     for currency, sums in per_currency.items():
         sheet.write_string(at, 0, currency, book.format())
         sheet.write_number(at, 1, sums["accounts"], book.format(num_format="#,##0"))
@@ -210,7 +235,9 @@ def choices(book: Workbook) -> tuple[list[str], list[str]]:
 
 def _heads(book: Workbook, sheet: Worksheet, at: int, heads: Iterable[str]) -> int:
     for column, head in enumerate(heads):
-        sheet.write_string(at, column, head, book.format(bold=True, bg_color=PALE, bottom=1, align="right" if column else "left"))
+        sheet.write_string(
+            at, column, head, book.format(bold=True, bg_color=PALE, bottom=1, align="right" if column else "left")
+        )
     return at + 1
 
 
@@ -254,9 +281,17 @@ def _list(book: Workbook, name: str, listed: pd.DataFrame, one_of_several: bool 
     letter = {column: xl_col_to_name(place) for place, column in enumerate((*columns, *ENTRIES))}
     if rows:
         for column, color, most in (("net_value", "#9CC7F0", None), ("p_recovered", "#B7DFC8", 1)):
-            bar = {"type": "data_bar", "bar_color": color, "bar_solid": True, "data_bar_2010": True, "min_type": "num", "min_value": 0}
+            bar = {
+                "type": "data_bar",
+                "bar_color": color,
+                "bar_solid": True,
+                "data_bar_2010": True,
+                "min_type": "num",
+                "min_value": 0,
+            }
             sheet.conditional_format(
-                f"{letter[column]}2:{letter[column]}{rows + 1}", bar | ({"max_type": "num", "max_value": most} if most else {})
+                f"{letter[column]}2:{letter[column]}{rows + 1}",
+                bar | ({"max_type": "num", "max_value": most} if most else {}),
             )
         _mark_expiry(book, sheet, f"A2:{letter['account_id']}{rows + 1}", f"${letter['valid_until']}2")
         said = book.words["book"]
@@ -265,14 +300,23 @@ def _list(book: Workbook, name: str, listed: pd.DataFrame, one_of_several: bool 
             "outcome": {"validate": "list", "source": outcomes, "error_message": said["bad_outcome"]},
             "skipped_because": {"validate": "list", "source": skips, "error_message": said["bad_outcome"]},
             "promise_amount": {"validate": "decimal", "criteria": ">", "value": 0, "error_message": said["bad_amount"]},
-            "promise_due_on": {"validate": "date", "criteria": ">=", "value": book.night.as_of, "error_message": said["bad_date"]},
+            "promise_due_on": {
+                "validate": "date",
+                "criteria": ">=",
+                "value": book.night.as_of,
+                "error_message": said["bad_date"],
+            },
         }
         for column, check in checks.items():
-            sheet.data_validation(f"{letter[column]}2:{letter[column]}{rows + 1}", check | {"error_title": said["fill_in"]})
+            sheet.data_validation(
+                f"{letter[column]}2:{letter[column]}{rows + 1}", check | {"error_title": said["fill_in"]}
+            )
     for place, column in enumerate((*columns, *ENTRIES)):
         told = book.words["columns_help"].get(column) or book.words["columns"].get(column)
         if told:
-            sheet.data_validation(0, place, 0, place, {"validate": "any", "input_title": column[:32], "input_message": told[:255]})
+            sheet.data_validation(
+                0, place, 0, place, {"validate": "any", "input_title": column[:32], "input_message": told[:255]}
+            )
     sheet.set_landscape()
     sheet.set_paper(8)
     sheet.fit_to_pages(1, 0)
@@ -289,7 +333,9 @@ def _plain(book: Workbook, name: str, frame: pd.DataFrame) -> None:
     sheet.repeat_rows(0)
 
 
-def _table(book: Workbook, sheet: Worksheet, frame: pd.DataFrame, entries: Sequence[str] = (), folded: Collection[str] = ()) -> None:
+def _table(
+    book: Workbook, sheet: Worksheet, frame: pd.DataFrame, entries: Sequence[str] = (), folded: Collection[str] = ()
+) -> None:
     columns = list(frame.columns)
     wrapped = {"bold": True, "bottom": 1, "text_wrap": True, "valign": "top"}
     head, entry_head = (book.format(bg_color=color, indent=1, **wrapped) for color in (PALE, ENTRY))
@@ -302,7 +348,9 @@ def _table(book: Workbook, sheet: Worksheet, frame: pd.DataFrame, entries: Seque
         width = WIDE.get(column, max(WIDTHS[kind], min(len(str(column)) + 1, 18)))
         # Folded columns are one click away: the list fits a screen, and no column is lost.
         sheet.set_column(place, place, width, None, {"level": 1, "hidden": True} if column in folded else {})
-        look = entry_head if column in entries else number_head if kind in ("money", "share", "count", "number") else head
+        look = (
+            entry_head if column in entries else number_head if kind in ("money", "share", "count", "number") else head
+        )
         sheet.write_string(0, place, _cut(book.words["columns"].get(column, str(column).replace("_", " "))), look)
     first_entry = len(columns)
     for start in range(0, len(frame), ROWS_AT_ONCE):
@@ -327,13 +375,18 @@ def _table(book: Workbook, sheet: Worksheet, frame: pd.DataFrame, entries: Seque
 
 
 def _cells(book: Workbook, frame: pd.DataFrame, column: str) -> tuple[list[Any], Any, str]:
-    """The values of a column as the file holds them, and how they look: one format, or one per row where the currency decides."""
+    """The values of a column as the file holds them, and how they look: one format,
+    or one per row where the currency decides.
+    """
     night, values, kind = book.night, frame[column], kind_of(frame, column)
     if kind == "money":
         currencies = currency_of(frame, column, night.reporting_currency)
         looks = {currency: book.money(currency) for currency in set(currencies)}
         scale = {currency: 10 ** night.decimals[currency] for currency in set(currencies)}
-        units = [None if minor is None else minor / scale[currency] for minor, currency in zip(amounts(values), currencies, strict=True)]
+        units = [
+            None if minor is None else minor / scale[currency]
+            for minor, currency in zip(amounts(values), currencies, strict=True)
+        ]
         return units, [looks[currency] for currency in currencies], kind
     if kind == "date":
         return days(values), book.format(num_format="yyyy-mm-dd", align="left", indent=1), kind
@@ -354,7 +407,9 @@ def _cells(book: Workbook, frame: pd.DataFrame, column: str) -> tuple[list[Any],
 
 def _mark_expiry(book: Workbook, sheet: Worksheet, cells: str, until: str) -> None:
     """From the day after, the cells turn red and say so, by the reader's clock: the file itself never changes."""
-    look = book.file.add_format({"bg_color": EXPIRED_FILL, "font_color": "#B02A1A", "font_strikeout": cells.startswith("A")})
+    look = book.file.add_format(
+        {"bg_color": EXPIRED_FILL, "font_color": "#B02A1A", "font_strikeout": cells.startswith("A")}
+    )
     if not cells.startswith("A"):
         look.set_num_format(f'"{book.words["book"]["expired"]}"yyyy-mm-dd')
     sheet.conditional_format(cells, {"type": "formula", "criteria": f"=TODAY()>{until}", "format": look})

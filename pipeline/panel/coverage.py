@@ -1,4 +1,6 @@
-"""What a panel's labels rest on, in tables and as one picture: which rows have one, at what rates, how fast recoveries become known."""
+"""What a panel's labels rest on, in tables and as one picture: which rows have one, at what rates,
+how fast recoveries become known.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ MONTHS_NAMED = 18
 
 @dataclass(frozen=True)
 class Labelled:
-    """The labels of a panel's rows under some terms, aligned to them, and the sums behind the maturity curve (features.coverage)."""
+    """The labels of a panel's rows under some terms, aligned to them,
+    and the sums behind the maturity curve (features.coverage).
+    """
 
     terms: LabelTerms
     labels: pd.DataFrame
@@ -41,7 +45,9 @@ class Labelled:
 
 
 def label_tables(cohort: pd.DataFrame, labelled: Sequence[Labelled]) -> list[tuple[str, pd.DataFrame]]:
-    """(title, table): rows with a label and without, rates, coverage by month, maturity. Under several terms each row tells its horizon."""
+    """(title, table): rows with a label and without, rates, coverage by month, maturity.
+    Under several terms each row tells its horizon.
+    """
     found: dict[str, list[pd.DataFrame]] = {}
     for own in labelled:
         seen = coverage(cohort, own.labels)
@@ -68,10 +74,14 @@ def _together(days: Sequence[int], parts: Sequence[pd.DataFrame]) -> pd.DataFram
     """The tables of several horizons as one: the same night, bucket, month or currency side by side."""
     for horizon_days, part in zip(days, parts, strict=True):
         part.insert(1, "horizon_days", horizon_days)
-    return pd.concat(parts, ignore_index=True).sort_values([parts[0].columns[0], "horizon_days"], kind="stable", ignore_index=True)
+    return pd.concat(parts, ignore_index=True).sort_values(
+        [parts[0].columns[0], "horizon_days"], kind="stable", ignore_index=True
+    )
 
 
-def draw(rates: Mapping[str, pd.DataFrame], coverage: pd.DataFrame, curve: pd.DataFrame, path: Path, title: str = "") -> None:
+def draw(
+    rates: Mapping[str, pd.DataFrame], coverage: pd.DataFrame, curve: pd.DataFrame, path: Path, title: str = ""
+) -> None:
     """A PNG. rates, coverage and curve: of features.coverage.
 
     Rates by night and by days past due; per label a bar a month, by reason; below, a line a currency.
@@ -94,7 +104,9 @@ def draw(rates: Mapping[str, pd.DataFrame], coverage: pd.DataFrame, curve: pd.Da
         colour = COLOUR_OF_LABELLED if number == 0 else COLOURS[(number - 1) % len(COLOURS)]
         last.plot(rows["days"], rows["money_share"], color=colour, marker="o", markersize=3, label=str(currency))
     last.axhline(1, color="#55637a", linewidth=0.8, linestyle="--")
-    last.set(xlabel="days after as_of", ylabel="share of the recovered\nmoney known by then", xlim=(0, None), ylim=(0, None))
+    last.set(
+        xlabel="days after as_of", ylabel="share of the recovered\nmoney known by then", xlim=(0, None), ylim=(0, None)
+    )
     for axes in (by_night, by_bucket, *bars, last):
         axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
         axes.spines[["top", "right"]].set_visible(False)
@@ -108,14 +120,22 @@ def draw(rates: Mapping[str, pd.DataFrame], coverage: pd.DataFrame, curve: pd.Da
 
 def _rate_lines(axes: Axes, rows: pd.DataFrame) -> None:
     for label in LABELS:
-        axes.plot(range(len(rows)), rows[f"{label}_rate"], color=COLOUR_OF[label], marker="o", markersize=3, label=label)
+        axes.plot(
+            range(len(rows)), rows[f"{label}_rate"], color=COLOUR_OF[label], marker="o", markersize=3, label=label
+        )
     _name(axes, rows["as_of"].dt.strftime("%Y-%m-%d"), MONTHS_NAMED // 2)
     axes.set(ylabel="rate by night", ylim=(0, 1))
 
 
 def _rate_bars(axes: Axes, rows: pd.DataFrame) -> None:
     for place, label in enumerate(LABELS):
-        axes.bar([x + 0.4 * place - 0.2 for x in range(len(rows))], rows[f"{label}_rate"], color=COLOUR_OF[label], width=0.4, label=label)
+        axes.bar(
+            [x + 0.4 * place - 0.2 for x in range(len(rows))],
+            rows[f"{label}_rate"],
+            color=COLOUR_OF[label],
+            width=0.4,
+            label=label,
+        )
     _name(axes, rows["bucket"].astype("str"), len(rows))
     axes.set(ylabel="rate by days past due", ylim=(0, 1))
 
@@ -131,8 +151,12 @@ def _bars(axes: Axes, rows: pd.DataFrame) -> None:
     reasons = [name for name in (LABELLED, *WHY_MISSING) if name in shares]
     bottom = np.zeros(len(shares))
     for reason in reasons:
-        colour = COLOUR_OF_LABELLED if reason == LABELLED else COLOURS[WHY_MISSING.index(reason)]  # the same in every part of the picture
-        axes.bar(range(len(shares)), shares[reason], bottom=bottom, color=colour, width=0.8, label=reason.replace("_", " "))
+        colour = (
+            COLOUR_OF_LABELLED if reason == LABELLED else COLOURS[WHY_MISSING.index(reason)]
+        )  # the same in every part of the picture
+        axes.bar(
+            range(len(shares)), shares[reason], bottom=bottom, color=colour, width=0.8, label=reason.replace("_", " ")
+        )
         bottom += shares[reason].to_numpy()
     _name(axes, shares.index, MONTHS_NAMED)
     axes.set_ylim(0, 1)

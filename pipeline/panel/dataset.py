@@ -1,4 +1,6 @@
-"""The frames an analyst is given as files: the features of a night, the labelled panel with what it rests on, one cell explained."""
+"""The frames an analyst is given as files: the features of a night, the labelled panel with what it rests on,
+one cell explained.
+"""
 
 from __future__ import annotations
 
@@ -52,15 +54,23 @@ def _features_of_shard(
 def _no_rate(cohort: pd.DataFrame, terms: Terms) -> list[str]:
     found = ", ".join(f"{currency} ({rows:,} rows)" for currency, rows in sorted(without_rate(cohort, terms).items()))
     return (
-        [f"No rate for {found}: sums over the overdue or placed accounts of those debtors are missing. Add money.rates."] if found else []
+        [
+            (
+                f"No rate for {found}: sums over the overdue or placed "
+                "accounts of those debtors are missing. Add money.rates."
+            )
+        ]
+        if found
+        else []
     )
 
 
 def write_panel(store_path: Path, out: Path, params: Params, horizons: Sequence[int] = ()) -> str:
-    """The panel as Parquet, and in words: label rates by night and bucket, coverage by month, maturity curve; drawn too.
+    """The panel as Parquet, and in words: label rates by night and bucket, coverage by month, maturity curve;
+    drawn too.
 
-    horizons: days in which recovery and default are judged, instead of the params' own in words and pictures; in the file beside them, as
-    recovered_60d, recovered_amount_60d, defaulted_60d and the reasons where they are missing.
+    horizons: days in which recovery and default are judged, instead of the params' own in words and pictures; in the
+    file beside them, as recovered_60d, recovered_amount_60d, defaulted_60d and the reasons where they are missing.
     """
     check_folder(out.parent)
     further = [replace(params.label_terms(), horizon_days=days, default_horizon_days=days) for days in horizons]
@@ -68,24 +78,35 @@ def write_panel(store_path: Path, out: Path, params: Params, horizons: Sequence[
     check_panel(whole)
     part = split_by_time(whole.cohort, params.split, params.label).part
     nights = pd.Series(dates(whole.cohort["as_of"]), name="as_of")
-    who = [name for name in ("account_id", "debtor_id", "weight") if name in whole.cohort]  # weight: 1 / share of the debtors drawn
+    who = [
+        name for name in ("account_id", "debtor_id", "weight") if name in whole.cohort
+    ]  # weight: 1 / share of the debtors drawn
     beside = [own.labels.add_suffix(f"_{own.terms.horizon_days}d") for own in whole.horizons]
     frame = pd.concat([whole.cohort[who], nights, whole.matrix, whole.labels, part.rename("split"), *beside], axis=1)
     write_parquet(frame, out)
     first = Labelled(params.label_terms(), whole.labels, whole.recoveries)
     told = whole.horizons or (first,)
-    pictures = [out.with_suffix(".png")] if not horizons else [out.with_name(f"{out.stem}-{days}d.png") for days in horizons]
+    pictures = (
+        [out.with_suffix(".png")] if not horizons else [out.with_name(f"{out.stem}-{days}d.png") for days in horizons]
+    )
     for own, picture in zip(told, pictures, strict=True):
         draw(label_rates(whole.cohort, own.labels), coverage(whole.cohort, own.labels), own.curve, picture, own.title)
     _drop_older(out, pictures)
     reach = sorted(whole.payments_through.items())
     return "\n\n".join(
         [
-            f"{len(frame):,} rows of {whole.cohort['debtor_id'].nunique():,} debtors on {whole.cohort['as_of'].nunique()} nights: {out}",
+            (
+                f"{len(frame):,} rows of {whole.cohort['debtor_id'].nunique():,} "
+                f"debtors on {whole.cohort['as_of'].nunique()} nights: {out}"
+            ),
             *_sampled(whole.cohort),
             *_no_rate(whole.cohort, terms_of(Store(store_path), params)),
             "Payments complete through " + ", ".join(f"{date_of(day)} ({name})" for name, day in reach),
-            *([f"In the file also the params' own labels: {first.title.lower()}. Told here: the horizons asked for."] if horizons else []),
+            *(
+                [f"In the file also the params' own labels: {first.title.lower()}. Told here: the horizons asked for."]
+                if horizons
+                else []
+            ),
             f"Accounts of these nights by reason\n{_accounts_by_reason(whole.counts).to_string(index=False)}",
             *(f"{title}\n{table.to_string(index=False)}" for title, table in label_tables(whole.cohort, told)),
             f"Drawn: {', '.join(map(str, pictures))}",
@@ -94,17 +115,28 @@ def write_panel(store_path: Path, out: Path, params: Params, horizons: Sequence[
 
 
 def _drop_older(out: Path, pictures: Sequence[Path]) -> None:
-    """Remove the pictures that an earlier run of other horizons drew of the same file; not those of a file that is there itself."""
+    """Remove the pictures that an earlier run of other horizons drew of the same file;
+    not those of a file that is there itself.
+    """
     named = re.compile(re.escape(out.stem) + r"(-[1-9]\d{0,3}d)?\.png")
     for found in out.parent.iterdir():
-        if named.fullmatch(found.name) and found not in pictures and (found.stem == out.stem or not found.with_suffix(out.suffix).exists()):
+        if (
+            named.fullmatch(found.name)
+            and found not in pictures
+            and (found.stem == out.stem or not found.with_suffix(out.suffix).exists())
+        ):
             found.unlink()
 
 
 def _sampled(cohort: pd.DataFrame) -> list[str]:
     if "weight" not in cohort:
         return []
-    return [f"A seeded sample of {1 / cohort['weight'].iloc[0]:.1%} of the debtors (cohort.sample_debtors): each row has its weight."]
+    return [
+        (
+            f"A seeded sample of {1 / cohort['weight'].iloc[0]:.1%} of the debtors (cohort.sample_debtors): "
+            "each row has its weight."
+        )
+    ]
 
 
 def _accounts_by_reason(counts: pd.DataFrame) -> pd.DataFrame:

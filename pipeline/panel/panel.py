@@ -1,4 +1,6 @@
-"""The labelled panel: every scorable account on every training night, with features and mature labels; what models are taught on."""
+"""The labelled panel: every scorable account on every training night, with features and mature labels;
+what models are taught on.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,8 @@ class Panel:
 
 
 def check_panel(panel: Panel) -> None:
-    """Refuse a panel that no model can be taught on, naming all that is wrong at once: rows that do not fit together, types, rules.
+    """Refuse a panel that no model can be taught on, naming all that is wrong at once: rows that do not fit together,
+    types, rules.
 
     Raises ContractError with columns, rules and row counts; never a value.
     """
@@ -71,9 +74,17 @@ def check_panel(panel: Panel) -> None:
     classes = [name for name, kind in panel.matrix.dtypes.items() if isinstance(kind, pd.CategoricalDtype)]
     numbers = {name: "float64" for name in panel.matrix.columns if name not in classes}
     found = [
-        *failures("panel.cohort", panel.cohort, _cohort_rules(panel.cohort), COHORT_COLUMNS, {"account_no": "int64", "balance": "int64"}),
+        *failures(
+            "panel.cohort",
+            panel.cohort,
+            _cohort_rules(panel.cohort),
+            COHORT_COLUMNS,
+            {"account_no": "int64", "balance": "int64"},
+        ),
         *failures("panel.matrix", panel.matrix, {name: [] for name in numbers}, dtypes=numbers),
-        *failures("panel.labels", panel.labels, _label_rules(panel), LABEL_COLUMNS, dict.fromkeys(LABEL_COLUMNS, "float64")),
+        *failures(
+            "panel.labels", panel.labels, _label_rules(panel), LABEL_COLUMNS, dict.fromkeys(LABEL_COLUMNS, "float64")
+        ),
     ]
     if found:
         raise ContractError(" ".join(found))
@@ -86,7 +97,9 @@ def _cohort_rules(cohort: pd.DataFrame) -> dict[str, list[Check]]:
     rules["balance"] = [rule("be from 0 on", lambda money: money >= 0)]
     rules["days_past_due"] = [rule("be from 0 on", lambda late: late >= 0)]
     if "as_of" in cohort:
-        rules["account_no"] = [rule("rise within each as_of, and as_of from row to row", partial(_in_order, cohort["as_of"]))]
+        rules["account_no"] = [
+            rule("rise within each as_of, and as_of from row to row", partial(_in_order, cohort["as_of"]))
+        ]
     return {name: held for name, held in rules.items() if name in cohort}
 
 
@@ -99,7 +112,9 @@ def _in_order(as_of: pd.Series, numbers: pd.Series) -> pd.Series:
 
 def _label_rules(panel: Panel) -> dict[str, list[Check]]:
     labels = panel.labels
-    rules = {name: [rule("be 0, 1 or missing", lambda values: values.isna() | values.isin((0.0, 1.0)))] for name in LABELS}
+    rules = {
+        name: [rule("be 0, 1 or missing", lambda values: values.isna() | values.isin((0.0, 1.0)))] for name in LABELS
+    }
     if {"recovered", "balance"} <= {*labels, *panel.cohort}:
         balance, known = panel.cohort["balance"].to_numpy(), labels["recovered"].notna().to_numpy()
         rules["recovered_amount"] = [
@@ -124,7 +139,8 @@ def money_scale(panel: Panel, params: Params) -> MoneyScale:
 
 
 def training_nights(store: Store, params: Params, before: int | None = None) -> list[int]:
-    """The nights a model is taught on, by cohort.every: month = first days of months, week = Mondays, a number = that many days.
+    """The nights a model is taught on, by cohort.every: month = first days of months, week = Mondays,
+    a number = that many days.
 
     before: only labels that had matured when this night began. Raises InputMissing where no night is left.
     """
@@ -142,7 +158,8 @@ def training_nights(store: Store, params: Params, before: int | None = None) -> 
         nights = list(days[:: params.cohort.every])
     if not nights:
         raise InputMissing(
-            f"No night has {HISTORY_DAYS} days of history and a mature label: payments run from {date_of(start)} through "
+            f"No night has {HISTORY_DAYS} days of history and a mature label: payments run from {date_of(start)} "
+            "through "
             f"{date_of(complete)}, a label takes {params.label.gap_days} days. "
             "Deliver more history, or shorten label.horizon_days or label.maturity_days."
         )
@@ -155,17 +172,24 @@ def labelled_through(store: Store, before: int | None = None) -> int:
 
 
 def payments_through(store: Store, before: int | None = None) -> dict[str, int]:
-    """Portfolio -> last day whose payments are all there, and known before the night `before`. Raises InputMissing without payments."""
+    """Portfolio -> last day whose payments are all there, and known before the night `before`.
+    Raises InputMissing without payments.
+    """
     found = complete_through(store).get("payments")
     if found is None:
-        raise InputMissing("The store holds no payments, so nothing can be labelled. Deliver the payments table; scoring works without it.")
+        raise InputMissing(
+            "The store holds no payments, so nothing can be labelled. "
+            "Deliver the payments table; scoring works without it."
+        )
     return found if before is None else {name: min(day, before - 1) for name, day in found.items()}
 
 
 def panel(store: Store, params: Params, before: int | None = None, further: Sequence[LabelTerms] = ()) -> Panel:
-    """Every scorable account (or a seeded sample of debtors, weighted) on every training night, with features and mature labels.
+    """Every scorable account (or a seeded sample of debtors, weighted) on every training night,
+    with features and mature labels.
 
-    further: terms under which the same rows are labelled too, in the same pass; nights and rows are those of the params' own.
+    further: terms under which the same rows are labelled too, in the same pass; nights and rows are those of the
+    params' own.
     """
     versions = store.versions()
     nights = training_nights(store, params, before)
@@ -178,10 +202,16 @@ def panel(store: Store, params: Params, before: int | None = None, further: Sequ
     order = np.lexsort((cohort["account_no"].to_numpy(), cohort["as_of"].to_numpy()))
     cohort, matrix = (frame.iloc[order].reset_index(drop=True) for frame in (cohort, stacked(matrices)))
     labelled = [
-        Labelled(terms, pd.concat(own, ignore_index=True).iloc[order].reset_index(drop=True), pd.concat(sums, ignore_index=True))
+        Labelled(
+            terms,
+            pd.concat(own, ignore_index=True).iloc[order].reset_index(drop=True),
+            pd.concat(sums, ignore_index=True),
+        )
         for terms, own, sums in zip(asked, zip(*found, strict=True), zip(*recoveries, strict=True), strict=True)
     ]
-    counted = pd.concat(counts).groupby(["as_of", "portfolio", "reason"], observed=True, as_index=False)["accounts"].sum()
+    counted = (
+        pd.concat(counts).groupby(["as_of", "portfolio", "reason"], observed=True, as_index=False)["accounts"].sum()
+    )
     own = labelled[0]
     return Panel(cohort, matrix, own.labels, counted, own.recoveries, complete, versions, tuple(labelled[1:]))
 
@@ -201,7 +231,13 @@ def _panel_of_shard(
     rows = seen.cohort.frame
     delivers = terms_of(Store(store_path), params, versions).delivers
     found = labels_by_terms(rows, seen.tables, seen.ledger, asked, complete, DECIMALS, delivers)
-    return rows, seen.matrix, seen.cohort.counts, found, [recoveries_by_day(rows, seen.ledger, terms, complete) for terms in asked]
+    return (
+        rows,
+        seen.matrix,
+        seen.cohort.counts,
+        found,
+        [recoveries_by_day(rows, seen.ledger, terms, complete) for terms in asked],
+    )
 
 
 def _kept_share(store: Store, params: Params, versions: Mapping[str, int]) -> float:

@@ -1,4 +1,6 @@
-"""What one shard shows on some nights: the scorable accounts with their features, and how far what was delivered reaches."""
+"""What one shard shows on some nights: the scorable accounts with their features,
+and how far what was delivered reaches.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ from pipeline.store.store import Store
 
 @dataclass(frozen=True)
 class View:
-    """What one shard shows on some nights: the scorable accounts, their features, all known accounts counted by reason."""
+    """What one shard shows on some nights: the scorable accounts, their features,
+    all known accounts counted by reason.
+    """
 
     cohort: Cohort
     matrix: pd.DataFrame
@@ -34,7 +38,9 @@ class View:
 
 def terms_of(store: Store, params: Params, versions: Mapping[str, int] | None = None) -> Terms:
     """The params' part that figures depend on, for the portfolios and currencies the store holds."""
-    return params.terms(store.portfolios(versions), {currency: DECIMALS[currency] for currency in store.currencies(versions)})
+    return params.terms(
+        store.portfolios(versions), {currency: DECIMALS[currency] for currency in store.currencies(versions)}
+    )
 
 
 def view(
@@ -58,7 +64,9 @@ def view(
     tables = InnerTables(store.tables(shard, versions=versions)) if whole else read(store, shard, CATALOGUE, versions)
     if debtors is not None:
         owned = tables["accounts"]["account_no"][tables["accounts"]["debtor_id"].isin(debtors)]
-        tables = InnerTables({name: frame[frame["account_no"].isin(owned)].reset_index(drop=True) for name, frame in tables.items()})
+        tables = InnerTables(
+            {name: frame[frame["account_no"].isin(owned)].reset_index(drop=True) for name, frame in tables.items()}
+        )
     ledger = history(tables, terms)
     cohort = scorable(tables, ledger, nights, terms)
     if keep < 1:
@@ -68,7 +76,9 @@ def view(
     return View(cohort, build(cohort.frame, tables, CATALOGUE, terms, ledger, complete), tables, ledger)
 
 
-def read(store: Store, shard: int, catalogue: Catalogue, versions: Mapping[str, int], scorable: bool = True) -> InnerTables:
+def read(
+    store: Store, shard: int, catalogue: Catalogue, versions: Mapping[str, int], scorable: bool = True
+) -> InnerTables:
     """The tables of a shard with the columns that the catalogue (and the cohort of scorable accounts) rests on."""
     needed = columns_of(catalogue, scorable)
     if needed["accounts"] is not None:
@@ -80,7 +90,8 @@ def read(store: Store, shard: int, catalogue: Catalogue, versions: Mapping[str, 
 def features_of(
     store: Store, nights: Sequence[int], params: Params, catalogue: Catalogue = CATALOGUE, everyone: bool = False
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Cohort and matrix of a catalogue on some nights, in the order of the shards: for the analyst who tries a catalogue of his own.
+    """Cohort and matrix of a catalogue on some nights, in the order of the shards:
+    for the analyst who tries a catalogue of his own.
 
     everyone: all known accounts, not the scorable ones only. The cohort then has account_no, account_id and as_of.
     """
@@ -108,7 +119,9 @@ def _of_shard(
 
 
 def quiet_through(store: Store, versions: Mapping[str, int], params: Params) -> dict[str, dict[str, int]]:
-    """Table -> portfolio -> last day that counts as complete: ingest.quiet_days beyond the newest row, unless a control file named it."""
+    """Table -> portfolio -> last day that counts as complete: ingest.quiet_days beyond the newest row,
+    unless a control file named it.
+    """
     vouched, quiet = store.declared_through(versions), params.ingest.quiet_days
     return {
         table: {name: day if vouched.get(table, {}).get(name) == day else day + quiet for name, day in found.items()}
@@ -127,5 +140,8 @@ def stacked(matrices: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """One matrix of several shards: a class that only one shard has seen is a class everywhere."""
     classes = [name for name in matrices[0].columns if isinstance(matrices[0][name].dtype, pd.CategoricalDtype)]
     united = {name: sorted(set().union(*(matrix[name].cat.categories for matrix in matrices))) for name in classes}
-    same = [matrix.assign(**{name: matrix[name].cat.set_categories(united[name]) for name in classes}) for matrix in matrices]
+    same = [
+        matrix.assign(**{name: matrix[name].cat.set_categories(united[name]) for name in classes})
+        for matrix in matrices
+    ]
     return pd.concat(same, ignore_index=True)

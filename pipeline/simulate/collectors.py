@@ -1,4 +1,6 @@
-"""Whom the collectors choose and how often they try, and the truth of a night under their choice, under contact and without."""
+"""Whom the collectors choose and how often they try, and the truth of a night under their choice,
+under contact and without.
+"""
 
 from __future__ import annotations
 
@@ -39,8 +41,9 @@ NO_ORDER, LEFT, WORKED = -1, 0, 1
 SENSED = 0.25  # weight of what the collectors sense in their choice
 ARM_NONE, ARM_FORCED, ARM_PLAN = range(3)
 
-# What the collectors mean to do in a month: whether and with what chance they work the debtor, attempts per working day; whether a coin
-# may decide it; whether one does, or an order, its chance of contact and how it fell; what they sense.
+# What the collectors mean to do in a month: whether and with what chance they work the debtor, attempts per working
+# day; whether a coin may decide it; whether one does, or an order, its chance of contact and how it fell;
+# what they sense.
 Plan = namedtuple("Plan", "workable chosen calls digital drawable coin odds heads sensed")
 
 
@@ -66,7 +69,14 @@ def policy(rng, world, debtor, accounts, nights, month, order, no_coin):
     sensed = debtor.will + normal(rng)
     workable = any_worked and not storm and debtor.state != QUIET and debtor.state != DISPUTED
     insight = SENSED * world.hidden * sensed
-    score = 0.8 * (np.log10(arrears + 10) - 2.6) + 0.7 * (newest <= 1) + 0.5 * paying + insight - 0.7 * old - 0.2 * min(broken, 3)
+    score = (
+        0.8 * (np.log10(arrears + 10) - 2.6)
+        + 0.7 * (newest <= 1)
+        + 0.5 * paying
+        + insight
+        - 0.7 * old
+        - 0.2 * min(broken, 3)
+    )
     coin, odds, heads = False, COIN, 0
     u, v = chance(rng), chance(rng)
     drawable = workable and not no_coin and debtor.state != PROMISED and debtor.stopped == 0
@@ -80,7 +90,9 @@ def policy(rng, world, debtor, accounts, nights, month, order, no_coin):
 
 @njit(error_model="numpy")
 def touch_of(world, debtor, month, plan, arm):
-    """What a month of contact does: none; forced (a call for certain on the first working day, then a fixed rate); or as planned."""
+    """What a month of contact does: none; forced (a call for certain on the first working day, then a fixed rate);
+    or as planned.
+    """
     calls, digital, forced_on = 0.0, 0.0, -1
     if arm == ARM_PLAN:
         calls, digital = plan.calls, plan.digital
@@ -114,19 +126,30 @@ def touch_of(world, debtor, month, plan, arm):
 
 @njit(error_model="numpy")
 def tell_truth(world, log, debtor, accounts, nights, plan, m, chances, values):
-    """One row per account that a list of this night may ask about: as things are, with contact forced, and without any contact."""
+    """One row per account that a list of this night may ask about: as things are, with contact forced,
+    and without any contact.
+    """
     month = world.months[m]
     for k in range(debtor.accounts):
         i = debtor.first + k
         account, night = accounts[i], nights[k]
-        if m < account.from_month or account.gone or night.known <= 0 or (account.back_on != NO_DAY and night.exits != 2):
+        if (
+            m < account.from_month
+            or account.gone
+            or night.known <= 0
+            or (account.back_on != NO_DAY and night.exits != 2)
+        ):
             continue
         if night.arrears <= 0 and night.months_placed < 0 and account.unknown <= 0:
             continue
         log.counts[1] += 1
         row = log.truth[min(log.counts[1], len(log.truth)) - 1]
         row.account, row.night, row.coin, row.heads = i, m, np.nan, -1
-        row.chosen, row.sensed, row.drawable = plan.chosen if plan.workable else 0.0, plan.sensed, plan.drawable and night.worked
+        row.chosen, row.sensed, row.drawable = (
+            plan.chosen if plan.workable else 0.0,
+            plan.sensed,
+            plan.drawable and night.worked,
+        )
         row.messages, row.talks = counted(debtor.messages_on, month.first), counted(debtor.talks_on, month.first)
         if plan.coin and night.worked:
             row.coin, row.heads = plan.odds, plan.heads

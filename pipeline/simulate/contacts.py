@@ -52,7 +52,9 @@ def answer_rate(debtor, hour):
 
 @njit(error_model="numpy")
 def contact(rng, world, log, debtor, accounts, nights, touch, month, t):
-    """Call, else write, as the day's odds have it; an account whose payment is known is left out. Returns the minute of a talk, or -1."""
+    """Call, else write, as the day's odds have it; an account whose payment is known is left out.
+    Returns the minute of a talk, or -1.
+    """
     day, first_call, wanted, lead = month.first + t, t == touch.forced_on, 0, -1
     for k in range(debtor.accounts):
         if to_contact(nights[k], day, first_call):
@@ -111,7 +113,13 @@ def unanswered(rng, debtor, channel):
 def write_contact(rng, log, debtor, accounts, nights, day, minute, channel, outcome, cost, agent, first_call):
     """One attempt, a row for each account it is about, all with one contact number; its cost stands on the first."""
     person = PERSON_JOINT if debtor.number % JOINT_EVERY == 0 and chance(rng) < 0.4 else PERSON_MAIN
-    endpoint = ADDRESS if channel == Channel.LETTER or channel == Channel.VISIT else MAILBOX if channel == Channel.EMAIL else MOBILE
+    endpoint = (
+        ADDRESS
+        if channel == Channel.LETTER or channel == Channel.VISIT
+        else MAILBOX
+        if channel == Channel.EMAIL
+        else MOBILE
+    )
     if endpoint == MOBILE and channel != Channel.SMS and chance(rng) < 0.25:
         endpoint = HOME
     known = day + 1 + below(rng, 2) if chance(rng) < 0.02 else day
@@ -151,12 +159,26 @@ def talk(rng, log, debtor, accounts, nights, touch, month, t, minute, channel, c
         v = chance(rng)
         if kind == PERSUADABLE:
             status = (
-                Status.HARDSHIP if v < 0.5 else Status.VULNERABLE if v < 0.7 else Status.CEASE_CONTACT if v < 0.9 else Status.OPT_OUT_CALL
+                Status.HARDSHIP
+                if v < 0.5
+                else Status.VULNERABLE
+                if v < 0.7
+                else Status.CEASE_CONTACT
+                if v < 0.9
+                else Status.OPT_OUT_CALL
             )
         elif kind == REACTANT:
             status = Status.CEASE_CONTACT if v < 0.5 else Status.OPT_OUT_CALL if v < 0.8 else Status.INCONVENIENT
         else:
-            status = Status.CEASE_CONTACT if v < 0.4 else Status.ATTORNEY if v < 0.6 else Status.HARDSHIP if v < 0.85 else Status.VULNERABLE
+            status = (
+                Status.CEASE_CONTACT
+                if v < 0.4
+                else Status.ATTORNEY
+                if v < 0.6
+                else Status.HARDSHIP
+                if v < 0.85
+                else Status.VULNERABLE
+            )
         outcome = Outcome.COMPLAINT if kind == REACTANT and v < 0.4 else Outcome.RIGHT_PARTY
         hush(log, debtor, accounts, status, day, Detail.EVENINGS if status == Status.INCONVENIENT else -1)
     else:
@@ -198,7 +220,9 @@ def make_promise(rng, log, debtor, accounts, nights, touch, month, t, first_call
 
 @njit(error_model="numpy")
 def write(rng, log, debtor, accounts, nights, day, shift, lead, first_call):
-    """A text, e-mail, letter, voicemail drop or visit. True if it arrived. Whoever opts out is written to on paper from then on."""
+    """A text, e-mail, letter, voicemail drop or visit. True if it arrived.
+    Whoever opts out is written to on paper from then on.
+    """
     u, book = chance(rng), accounts[debtor.first + lead].book
     euro = EURO[book]
     channel, cost = Channel.LETTER, LETTER_COST[book]
@@ -225,7 +249,16 @@ def write(rng, log, debtor, accounts, nights, day, shift, lead, first_call):
         if v < 0.01 and (channel == Channel.SMS or channel == Channel.EMAIL):
             outcome = Outcome.UNSUBSCRIBED
             debtor.opted |= 1 if channel == Channel.SMS else 2
-            state_all(log, debtor, accounts, Status.OPT_OUT_SMS if channel == Channel.SMS else Status.OPT_OUT_EMAIL, day, NO_DAY, day, -1)
+            state_all(
+                log,
+                debtor,
+                accounts,
+                Status.OPT_OUT_SMS if channel == Channel.SMS else Status.OPT_OUT_EMAIL,
+                day,
+                NO_DAY,
+                day,
+                -1,
+            )
         elif v < 0.4 and channel == Channel.EMAIL:
             outcome = Outcome.OPENED
     write_contact(rng, log, debtor, accounts, nights, day, minute, channel, outcome, cost, -1, first_call)

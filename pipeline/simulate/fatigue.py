@@ -1,4 +1,6 @@
-"""Effects that fade over repeated contact: the second and the fifth message or conversation within a month do less than the first."""
+"""Effects that fade over repeated contact: the second and the fifth message or conversation
+within a month do less than the first.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +29,9 @@ from pipeline.simulate.response import (
     promised_day,
 )
 
-# What the first, the second to fourth, and every further message is worth, as a share of the first one's effect on the log of the daily
-# odds; conversations are counted apart from messages by the same shares, which also scale the chance that one ends in a promise.
+# What the first, the second to fourth, and every further message is worth, as a share of the first one's effect on the
+# log of the daily odds; conversations are counted apart from messages by the same shares,
+# which also scale the chance that one ends in a promise.
 WORTH = np.array([1.0, 0.13, 0.035])
 SECOND, FIFTH = 1, 4  # contacts before from which the second and the third share holds
 COUNTED_DAYS = (
@@ -84,9 +87,11 @@ def effect_of(state, level):
 
 @njit(error_model="numpy")
 def respond_tired(horizon, month, night, debtor, promise_open, touch, chances):
-    """`respond` for a world in which debtors tire: who is moved is also told apart by the messages and conversations of the month.
+    """`respond` for a world in which debtors tire: who is moved is also told apart by the
+    messages and conversations of the month.
 
-    mass[talks, messages, effect]: chance that the debtor has had so many of each this month and that the effect is in force.
+    mass[talks, messages, effect]: chance that the debtor has had so many of each this month and that the effect is in
+    force.
     """
     for origin in range(3):
         for t in range(chances.shape[1]):
@@ -156,7 +161,9 @@ def wear_off(mass):
 
 @njit(error_model="numpy")
 def meet(mass, then, back, kept, month, debtor, touch, force, t):
-    """Fill then with where the contact of day t leaves everybody, kept and back with its promises. Returns who asks to be left alone."""
+    """Fill then with where the contact of day t leaves everybody, kept and back with its promises.
+    Returns who asks to be left alone.
+    """
     day, asked = month.first + t, 0.0
     talks_before, messages_before = counted(debtor.talks_on, day), counted(debtor.messages_on, day)
     calls, digital = attempts(touch, month, t)

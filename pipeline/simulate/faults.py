@@ -1,4 +1,6 @@
-"""Documented dirty rows for a simulated delivery: each a copy of a clean row under a key of its own, with one thing wrong."""
+"""Documented dirty rows for a simulated delivery: each a copy of a clean row under a key of its own,
+with one thing wrong.
+"""
 
 from __future__ import annotations
 
@@ -73,11 +75,15 @@ FAULTS = (
 )
 
 
-def plant(tables: Mapping[str, pa.Table], file_of: Mapping[str, str], first_line: int) -> tuple[dict[str, pa.Table], str]:
+def plant(
+    tables: Mapping[str, pa.Table], file_of: Mapping[str, str], first_line: int
+) -> tuple[dict[str, pa.Table], str]:
     """The tables with every fault planted COPIES times, and the answer key as CSV text.
 
-    A dirty row stands after the row it copies. Without the dirty rows the tables are the clean ones. file_of: the file each table goes to;
-    first_line: the number of its first row. The pair of a DUP_CONFLICT is two dirty rows with one key; both are in the answer key.
+    A dirty row stands after the row it copies. Without the dirty rows the tables are the clean ones. file_of: the file
+    each table goes to;
+    first_line: the number of its first row. The pair of a DUP_CONFLICT is two dirty rows with one key; both are in the
+    answer key.
     """
     answers, planted = [], {}
     for name, table in tables.items():
@@ -109,7 +115,11 @@ def _dirty_rows(fault: Fault, number: int, table: pa.Table, of: int) -> list[tup
     if fault.table == "accounts":
         row["principal"] = None  # one large loan among few would be too much money in the quarantine
     spoilt = {**row, **fault.spoil(row)}
-    return [(fault, after, {**row, "amount": "8"}), (fault, after, spoilt)] if fault.code == "DUP_CONFLICT" else [(fault, after, spoilt)]
+    return (
+        [(fault, after, {**row, "amount": "8"}), (fault, after, spoilt)]
+        if fault.code == "DUP_CONFLICT"
+        else [(fault, after, spoilt)]
+    )
 
 
 def _clean_row(name: str, table: pa.Table, position: int) -> int:
@@ -118,4 +128,6 @@ def _clean_row(name: str, table: pa.Table, position: int) -> int:
     if name not in plain:
         return min(position, table.num_rows - 1)
     column, wanted = plain[name]
-    return next(at for at in [*range(position, table.num_rows), *range(position)] if table[column][at].as_py() == wanted)
+    return next(
+        at for at in [*range(position, table.num_rows), *range(position)] if table[column][at].as_py() == wanted
+    )

@@ -26,35 +26,63 @@ PaymentKind = _codes("PaymentKind", PAYMENT_KINDS)
 DETAILS = ("recalled", "paid_in_full", "settled", "written_off", "in_writing", "hurricane", "evenings only")
 Detail = IntEnum("Detail", "RECALLED PAID_IN_FULL SETTLED WRITTEN_OFF IN_WRITING HURRICANE EVENINGS", start=0)
 
-# One thing written down. What its fields mean, per table (-1 and NO_DAY are empty cells; account is the position in the shard):
-#             day         until_on  seq             amount      extra    code     way        outcome  link            detail
-# PAYMENTS    occurred    -         in the account  amount      -        kind     method     -        seq it reverses item it names
-# CONTACTS    occurred    promise   of the debtor   promised    cost     channel  direction  outcome  -               agent
-# STATUSES    from_on     until_on  -               -           -        status   -          -        -               DETAILS
+# One thing written down. What its fields mean, per table (-1 and NO_DAY are empty cells;
+# account is the position in the shard):
+#             day         until_on  seq             amount      extra    code     way        outcome
+#                         link            detail
+# PAYMENTS    occurred    -         in the account  amount      -        kind     method     -
+#             seq it reverses item it names
+# CONTACTS    occurred    promise   of the debtor   promised    cost     channel  direction
+#             outcome  -               agent
+# STATUSES    from_on     until_on  -               -           -        status   -          -
+#             -               DETAILS
 # CHARGES     issued_on   due_on    item            amount      -        kind     -          -        -               -
 # BALANCES    taken_on    -         days past due   balance     arrears  -        -          -        -               -
 # PLACEMENTS  placed_on   -         -               balance     -        -        -          -        -               -
 PAYMENTS, CONTACTS, STATUS_ROWS, CHARGES, BALANCES, PLACEMENTS = range(6)
 ROW = np.dtype(
     [
-        ("table", "i1"), ("account", "i4"), ("seq", "i4"), ("day", "i4"), ("minute", "i2"), ("until_on", "i4"), ("known_on", "i4"),
-        ("amount", "i8"), ("extra", "i8"), ("code", "i1"), ("way", "i1"), ("outcome", "i1"), ("link", "i4"), ("detail", "i2"),
-        ("person", "i1"), ("endpoint", "i1"),
+        ("table", "i1"),
+        ("account", "i4"),
+        ("seq", "i4"),
+        ("day", "i4"),
+        ("minute", "i2"),
+        ("until_on", "i4"),
+        ("known_on", "i4"),
+        ("amount", "i8"),
+        ("extra", "i8"),
+        ("code", "i1"),
+        ("way", "i1"),
+        ("outcome", "i1"),
+        ("link", "i4"),
+        ("detail", "i2"),
+        ("person", "i1"),
+        ("endpoint", "i1"),
     ]
-)  # fmt: skip
-# The truth of an account on a night: as things are, with contact forced, without any; the coin's chance of contact and how it fell; of
-# its debtor, the collectors' own chance of contact, what they sensed, whether a coin might have been thrown, and the messages and
-# conversations of the month before.
+)
+# The truth of an account on a night: as things are, with contact forced, without any; the coin's chance of contact and
+# how it fell; of its debtor, the collectors' own chance of contact, what they sensed, whether a coin might have been
+# thrown, and the messages and conversations of the month before.
 TRUTH = np.dtype(
     [
-        ("account", "i4"), ("night", "i2"), ("p", "f4", 3), ("amount", "f4", 3), ("coin", "f4"), ("heads", "i1"),
-        ("chosen", "f4"), ("sensed", "f4"), ("drawable", "i1"), ("messages", "i1"), ("talks", "i1"),
+        ("account", "i4"),
+        ("night", "i2"),
+        ("p", "f4", 3),
+        ("amount", "f4", 3),
+        ("coin", "f4"),
+        ("heads", "i1"),
+        ("chosen", "f4"),
+        ("sensed", "f4"),
+        ("drawable", "i1"),
+        ("messages", "i1"),
+        ("talks", "i1"),
     ]
-)  # fmt: skip
+)
 COIN = 0.5  # chance of heads, contact, where a coin decides a month
 USUAL_ROWS, USUAL_TRUTH = 62, 16  # per account of two years: the room given at first
 
-# clock_shift: minutes, [group, place, day from the first]; then what kind of world it is: pipeline.simulate.portfolio.Nature.
+# clock_shift: minutes, [group, place, day from the first]; then what kind of world it is:
+# pipeline.simulate.portfolio.Nature.
 World = namedtuple("World", "months clock_shift key horizon maturity slice effect hidden fatigue")
 Log = namedtuple("Log", "rows truth counts")
 
@@ -127,5 +155,12 @@ def charge_row(log, account, number, issued_on, due_on, amount, kind, known_on):
 def contact_row(log, account, debtor, day, minute, channel, direction, outcome):
     """A contact with the debtor's own person; its number is the debtor's next, which the caller counts on."""
     row = new_row(log, CONTACTS, account, day, day)
-    row.seq, row.minute, row.code, row.way, row.outcome, row.person = debtor.contacts, minute, channel, direction, outcome, 0
+    row.seq, row.minute, row.code, row.way, row.outcome, row.person = (
+        debtor.contacts,
+        minute,
+        channel,
+        direction,
+        outcome,
+        0,
+    )
     return row

@@ -1,4 +1,6 @@
-"""The life of made-up debtors, month by month and day by day: where they stand, who leaves, what ends, what the month leaves behind."""
+"""The life of made-up debtors, month by month and day by day: where they stand, who leaves, what ends,
+what the month leaves behind.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +82,8 @@ REMINDED_SHARE = 0.3  # of bills of accounts in good order are announced by a fr
 def compiled() -> Callable[..., None]:
     """`live`, compiled once and kept on disk.
 
-    numba notices a change of this file alone, so the digest of every file that the simulation is made of is part of what it is kept under.
+    numba notices a change of this file alone, so the digest of every file that the simulation is made of is part of
+    what it is kept under.
     """
     package = Path(__file__).parent
     files = [*sorted(package.glob("*.py")), package.parents[1] / "features" / "tables.py"]
@@ -117,7 +120,9 @@ def live(world, debtors, accounts, items, orders, log):
             release(rng, log, debtor, accounts, first_day)
             if month.storm and debtor.florida and not final:
                 state_all(log, debtor, accounts, Status.EMERGENCY, first_day, NO_DAY, first_day, Detail.HURRICANE)
-                state_all(log, debtor, accounts, Status.EMERGENCY, first_day, first_day + 29, first_day + 30, Detail.HURRICANE)
+                state_all(
+                    log, debtor, accounts, Status.EMERGENCY, first_day, first_day + 29, first_day + 30, Detail.HURRICANE
+                )
             leaving = False if final else leave(rng, world, log, debtor, accounts, nights, first_day)
             for k in range(debtor.accounts):
                 prepare(world, debtor, accounts[debtor.first + k], nights[k], month, m)
@@ -127,7 +132,9 @@ def live(world, debtors, accounts, items, orders, log):
                 left = touch_of(world, debtor, month, plan, ARM_NONE)
                 for k in range(debtor.accounts):
                     if nights[k].worked:
-                        fit_lift(world, nights[k], accounts[debtor.first + k], debtor, month, forced, left, chances, values)
+                        fit_lift(
+                            world, nights[k], accounts[debtor.first + k], debtor, month, forced, left, chances, values
+                        )
             tell_truth(world, log, debtor, accounts, nights, plan, m, chances, values)
             if final:
                 break
@@ -135,7 +142,18 @@ def live(world, debtors, accounts, items, orders, log):
             touch = touch_of(world, debtor, month, plan, ARM_FORCED if plan.coin else ARM_PLAN)
             days(rng, world, log, debtor, accounts, nights, items, touch, acting, plan.coin, m)
             for k in range(debtor.accounts):
-                close_month(rng, log, debtor, accounts[debtor.first + k], debtor.first + k, nights[k], items, month, world.months[m + 1], m)
+                close_month(
+                    rng,
+                    log,
+                    debtor,
+                    accounts[debtor.first + k],
+                    debtor.first + k,
+                    nights[k],
+                    items,
+                    month,
+                    world.months[m + 1],
+                    m,
+                )
 
 
 @njit(error_model="numpy")
@@ -165,9 +183,13 @@ def welcome(rng, log, debtor, account, i, items):
 
 @njit(error_model="numpy")
 def move_latent(rng, debtor, month, m):
-    """Means and willingness drift (AR(1) by month); work is lost and found. What the debtor can spare this month follows."""
+    """Means and willingness drift (AR(1) by month); work is lost and found.
+    What the debtor can spare this month follows.
+    """
     if m > 0:
-        debtor.means = debtor.level + MEANS_STAY * (debtor.means - debtor.level) + np.sqrt(1 - MEANS_STAY**2) * normal(rng)
+        debtor.means = (
+            debtor.level + MEANS_STAY * (debtor.means - debtor.level) + np.sqrt(1 - MEANS_STAY**2) * normal(rng)
+        )
         debtor.will = WILL_STAYS * debtor.will + np.sqrt(1 - WILL_STAYS**2) * normal(rng)
         if debtor.employed:
             if debtor.group != JP and chance(rng) < 0.010 * np.exp(-0.4 * debtor.level):
@@ -180,7 +202,9 @@ def move_latent(rng, debtor, month, m):
 
 @njit(error_model="numpy")
 def stand(account, i, night, items, month, m):
-    """Where the account stands on the first night: balance, arrears, what falls due this month, and what the books know of it."""
+    """Where the account stands on the first night: balance, arrears, what falls due this month,
+    and what the books know of it.
+    """
     first_day, next_day = month.first, month.first + month.length
     night.stage, night.worked, night.exits, night.paid, night.paid_known, night.tried = IDLE, 0, 0, 0, NEVER, 0
     night.arrears, night.due, night.due_on, night.overdue_since, night.months_placed = 0, 0, NO_DAY, NO_DAY, -1
@@ -219,7 +243,9 @@ def release(rng, log, debtor, accounts, first_day):
                 if accounts[i].gone == 0:
                     state_row(log, i, Status.DISPUTE, accounts[i].disputed_on, first_day - 1, first_day, -1)
                 accounts[i].disputed_on = NO_DAY
-    passing = debtor.quiet == Status.HARDSHIP or debtor.quiet == Status.VULNERABLE or debtor.quiet == Status.INCONVENIENT
+    passing = (
+        debtor.quiet == Status.HARDSHIP or debtor.quiet == Status.VULNERABLE or debtor.quiet == Status.INCONVENIENT
+    )
     if debtor.state == QUIET and passing and first_day - debtor.quiet_on > 60 and chance(rng) < 0.3:
         debtor.state = UNTOUCHED
         state_all(log, debtor, accounts, debtor.quiet, debtor.quiet_on, first_day - 1, first_day, -1)
@@ -237,7 +263,11 @@ def leave(rng, world, log, debtor, accounts, nights, first_day):
         day = first_day + below(rng, EXITS_WITHIN)
         if account.balance <= 0:
             done = account.book == LOAN or account.book == BOUGHT or account.live == 0
-            settled = account.reversed_on[0] == NO_DAY and account.reversed_on[1] == NO_DAY and account.reversed_on[2] == NO_DAY
+            settled = (
+                account.reversed_on[0] == NO_DAY
+                and account.reversed_on[1] == NO_DAY
+                and account.reversed_on[2] == NO_DAY
+            )
             if done and account.items > 0 and first_day - account.paid_on > 15 and settled:
                 detail = Detail.PAID_IN_FULL if account.waived_on == NO_DAY else Detail.SETTLED
                 state_row(log, i, Status.CLOSED, day, NO_DAY, day, detail)
@@ -267,7 +297,12 @@ def leave(rng, world, log, debtor, accounts, nights, first_day):
             state_row(log, i, Status.OUTCOME_UNKNOWN, day, NO_DAY, day, -1)
             state_row(log, i, Status.CLOSED, day + 20, NO_DAY, day + 20, Detail.WRITTEN_OFF)
             night.exits = 1
-        if night.exits == 0 and night.months_placed >= 6 and account.balance > 1000 * EURO[account.book] and chance(rng) < 0.02:
+        if (
+            night.exits == 0
+            and night.months_placed >= 6
+            and account.balance > 1000 * EURO[account.book]
+            and chance(rng) < 0.02
+        ):
             state_row(log, i, Status.LEGAL, day, NO_DAY, day, -1)
             contact_row(log, i, debtor, day, 600, Channel.LEGAL, Direction.OUTBOUND, Outcome.DELIVERED)
             debtor.contacts += 1
@@ -300,14 +335,17 @@ def place(rng, log, debtor, account, i, night, first_day, since):
             account.live = 0
         new_row(log, PLACEMENTS, i, account.placed_on, account.placed_on + 1).amount = account.balance
         if (debtor.group == JP or debtor.group == EU) and chance(rng) < 0.93:
-            state_row(log, i, Status.NOTICE_SENT, account.placed_on + 2, NO_DAY, account.placed_on + 2, Detail.IN_WRITING)
+            state_row(
+                log, i, Status.NOTICE_SENT, account.placed_on + 2, NO_DAY, account.placed_on + 2, Detail.IN_WRITING
+            )
 
 
 @njit(error_model="numpy")
 def prepare(world, debtor, account, night, month, m):
     """The stage of the month, and with it the rate, the days and the amounts of its payment.
 
-    Where contact does not naturally move debtors, what was said in a conversation does not either: no dispute, no broken promise.
+    Where contact does not naturally move debtors, what was said in a conversation does not either: no dispute, no
+    broken promise.
     """
     natural = world.effect == NATURAL
     night.rate = 0.0
@@ -332,7 +370,9 @@ def prepare(world, debtor, account, night, month, m):
 
 @njit(error_model="numpy")
 def days(rng, world, log, debtor, accounts, nights, items, touch, acting, coin, m):
-    """Live the month. touch: what contact does; acting: the collectors work the debtor; coin: one was thrown over the contact."""
+    """Live the month. touch: what contact does; acting: the collectors work the debtor; coin:
+    one was thrown over the contact.
+    """
     month = world.months[m]
     for k in range(debtor.accounts):
         accounts[debtor.first + k].unknown = 0
@@ -397,13 +437,20 @@ def change_state(rng, log, debtor, accounts, nights, day):
         u = chance(rng)
         status = Status.CEASE_CONTACT if u < 0.5 else Status.ATTORNEY if u < 0.85 else Status.LITIGATION
         hush(log, debtor, accounts, status, day, Detail.IN_WRITING)
-    elif debtor.state == REMINDED and chance(rng) < REMINDER_FADES or debtor.state == PRESSED and chance(rng) < CONVERSATION_FADES:
+    elif (
+        debtor.state == REMINDED
+        and chance(rng) < REMINDER_FADES
+        or debtor.state == PRESSED
+        and chance(rng) < CONVERSATION_FADES
+    ):
         debtor.state = UNTOUCHED
 
 
 @njit(error_model="numpy")
 def close_month(rng, log, debtor, account, i, night, items, month, next_month, m):
-    """What the month leaves behind: an account that is gone, a plan kept or broken, the bills of the next month, moved due days."""
+    """What the month leaves behind: an account that is gone, a plan kept or broken, the bills of the next month,
+    moved due days.
+    """
     if m < account.from_month or account.gone:
         return
     next_day = next_month.first

@@ -1,4 +1,6 @@
-"""Payments, reversals and credits as they fall, the bills that call for them, and what the books say of a card each month."""
+"""Payments, reversals and credits as they fall, the bills that call for them,
+and what the books say of a card each month.
+"""
 
 from __future__ import annotations
 
@@ -113,7 +115,12 @@ def pay_from_budget(rng, log, debtor, account, i, night, items, month, day, talk
         for parts, step, portion in PARTS:
             if u < portion:
                 if parts > 1:
-                    account.parts, account.part_on, account.part_step, account.part_amount = parts - 1, day + step, step, amount // parts
+                    account.parts, account.part_on, account.part_step, account.part_amount = (
+                        parts - 1,
+                        day + step,
+                        step,
+                        amount // parts,
+                    )
                     method = STANDING_ORDER if chance(rng) < 0.7 else CASH
                     pay(rng, log, debtor, account, i, night, items, month, day, amount // parts, method, talked)
                     return
@@ -128,7 +135,9 @@ def pay_from_budget(rng, log, debtor, account, i, night, items, month, day, talk
 
 @njit(error_model="numpy")
 def pay(rng, log, debtor, account, i, night, items, month, day, amount, method, talked):
-    """Book a payment, decide when it is known and whether it will be taken back. method -1: a settlement by transfer, known at once."""
+    """Book a payment, decide when it is known and whether it will be taken back. method -1: a settlement by transfer,
+    known at once.
+    """
     settlement = method < 0
     method = TRANSFER if settlement else method
     reversed_later = not settlement and chance(rng) < REVERSAL_RATE[method]
@@ -186,7 +195,9 @@ def bring_reversals(account, day):
 
 @njit(error_model="numpy")
 def named_item(account, i, items, amount, day):
-    """The charge a payment names: the oldest one not yet touched, if the payment is exactly its amount. Called before it is booked."""
+    """The charge a payment names: the oldest one not yet touched, if the payment is exactly its amount.
+    Called before it is booked.
+    """
     total = 0
     for k in range(account.items):
         if items[i, k].known_on > day or total > account.settled:
@@ -201,7 +212,13 @@ def named_item(account, i, items, amount, day):
 def waive(log, account, i, day):
     """The rest of a balance given up in full settlement: a credit, never money."""
     row = new_row(log, PAYMENTS, i, day, day)
-    row.seq, row.minute, row.amount, row.code, row.way = account.payments, 1430, account.balance, PaymentKind.CREDIT, WAIVER
+    row.seq, row.minute, row.amount, row.code, row.way = (
+        account.payments,
+        1430,
+        account.balance,
+        PaymentKind.CREDIT,
+        WAIVER,
+    )
     account.payments += 1
     account.settled += account.balance
     account.balance = 0
@@ -210,7 +227,9 @@ def waive(log, account, i, day):
 
 @njit(error_model="numpy")
 def take_statement(rng, log, debtor, account, i, items, next_month, m, day):
-    """The card's month: spending, interest and a late fee come onto the balance; the least payment falls due next month."""
+    """The card's month: spending, interest and a late fee come onto the balance;
+    the least payment falls due next month.
+    """
     past, total, overdue_since = 0, 0, NO_DAY
     for k in range(account.items):
         total += items[i, k].amount
@@ -250,8 +269,24 @@ def bill_account(rng, log, debtor, account, i, night, items, month, next_month, 
             amount = np.int64(account.instalment * np.exp(0.5 * normal(rng))) // 100 * 100 + 100
             due_on = next_month.first + next_month.length - 1
             add_bill(log, account, i, items, next_day - 1, due_on, amount, ChargeKind.INVOICE, next_day - 1)
-    elif account.book == BOUGHT and debtor.number % 6 == 0 and (next_day // 30) % 3 == 0 and account.balance > 0 and night.paid == 0:
-        add_bill(log, account, i, items, next_day - 1, next_day - 1, account.balance // 60 + 1, ChargeKind.INTEREST, next_day - 1)
+    elif (
+        account.book == BOUGHT
+        and debtor.number % 6 == 0
+        and (next_day // 30) % 3 == 0
+        and account.balance > 0
+        and night.paid == 0
+    ):
+        add_bill(
+            log,
+            account,
+            i,
+            items,
+            next_day - 1,
+            next_day - 1,
+            account.balance // 60 + 1,
+            ChargeKind.INTEREST,
+            next_day - 1,
+        )
     elif account.book == LOAN and account.balance > 0 and night.months_placed < 0 and chance(rng) < 0.02:
         move_due_day(rng, log, account, i, items, next_day)
 
@@ -289,7 +324,9 @@ def bill_utility(rng, log, account, i, night, items, month, next_month, m):
 
 @njit(error_model="numpy")
 def move_due_day(rng, log, account, i, items, next_day):
-    """A postponement: a new version of the charge, known before the night. The only overdue instalment, else the next one."""
+    """A postponement: a new version of the charge, known before the night. The only overdue instalment,
+    else the next one.
+    """
     past, k = 0, 0
     while k < account.items and past + items[i, k].amount <= account.settled:
         past += items[i, k].amount

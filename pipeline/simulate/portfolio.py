@@ -1,4 +1,6 @@
-"""A made-up portfolio whose true response to contact is known (docs/simulator.md): written shard by shard as a source folder."""
+"""A made-up portfolio whose true response to contact is known (docs/simulator.md):
+written shard by shard as a source folder.
+"""
 
 from __future__ import annotations
 
@@ -54,10 +56,13 @@ LEAST_MATURITY = 13  # days in which every payment of a horizon has become known
 class Nature:
     """What kind of world it is. The truth tells what it differs in from the usual one.
 
-    slice   share of workable debtors whose month a coin decides: half of them are worked, half are left alone, whatever the collectors want
+    slice   share of workable debtors whose month a coin decides: half of them are worked, half are left alone, whatever
+            the collectors want
     effect  of contact on paying, one of EFFECTS
-    hidden  what the collectors sense of a debtor's willingness weighs so many times the usual in their choice; 0: they sense nothing
-    fatigue the second and the fifth message or conversation of a month do less than the first (pipeline.simulate.fatigue)
+    hidden  what the collectors sense of a debtor's willingness weighs so many times the usual in their choice; 0: they
+            sense nothing
+    fatigue the second and the fifth message or conversation of a month do less than the first
+    (pipeline.simulate.fatigue)
     """
 
     slice: float = 0.04
@@ -106,15 +111,29 @@ def simulate(
 ) -> None:
     """Write a source folder of `debtors` made-up debtors to `out`, with truth/ inside.
 
-    end is the last day of data and of its month; the nights are the first of each month, the last one the day after `end`. A run of more
-    than one shard writes each table as a folder of parts. The rows of a debtor depend on seed, months, end, nature, its orders and its
-    number alone. follow: a Parquet or CSV file of orders to the collectors, ORDERED; they hold in the months whose first day lies in
-    [assigned_on, until_on), and what is ordered for a month changes nothing before it. through: deliver what was known on that day.
-    Raises UsageError for an order that cannot be met, CannotWrite when `out` cannot be written or already holds a delivery.
+    end is the last day of data and of its month; the nights are the first of each month, the last one the day after
+    `end`. A run of more than one shard writes each table as a folder of parts. The rows of a debtor depend on seed,
+    months, end, nature, its orders and its number alone. follow: a Parquet or CSV file of orders to the collectors,
+    ORDERED; they hold in the months whose first day lies in [assigned_on, until_on), and what is ordered for a month
+    changes nothing before it.
+    through: deliver what was known on that day. Raises UsageError for an order that cannot be met, CannotWrite when
+    `out` cannot be written or already holds a delivery.
     """
     shards = shards or -(-debtors // DEBTORS_PER_SHARD)
     order = Order(
-        debtors, seed, Path(out), months, end, shards, file_format, faults, horizon_days, maturity_days, nature, follow, through or end
+        debtors,
+        seed,
+        Path(out),
+        months,
+        end,
+        shards,
+        file_format,
+        faults,
+        horizon_days,
+        maturity_days,
+        nature,
+        follow,
+        through or end,
     )
     _check(order)
     totals: dict[str, tuple[Counter[str], Counter[str]]] = {name: (Counter(), Counter()) for name in TABLES}
@@ -141,7 +160,9 @@ def _check(order: Order) -> None:
     if (order.end + dt.timedelta(days=1)).day != 1:
         raise UsageError(f"end must be the last day of a month. Got {order.end}.")
     if not 1 <= order.horizon_days <= 30:
-        raise UsageError(f"label.horizon_days must be 1 to 30: the truth is exact within a debtor's month. Got {order.horizon_days}.")
+        raise UsageError(
+            f"label.horizon_days must be 1 to 30: the truth is exact within a debtor's month. Got {order.horizon_days}."
+        )
     if not LEAST_MATURITY <= order.maturity_days <= 60:
         raise UsageError(f"label.maturity_days must be {LEAST_MATURITY} to 60. Got {order.maturity_days}.")
     if not 0 <= order.nature.slice <= 1:
@@ -158,7 +179,9 @@ def _check(order: Order) -> None:
         _ordered(order.follow)
     if order.faults and order.debtors < LEAST_FAULTY * order.shards:
         raise UsageError(f"faults need at least {LEAST_FAULTY} debtors a shard. Got {order.debtors} in {order.shards}.")
-    if any((order.out / f"{name}{ending}").exists() for name in TABLES for ending in ("", ".csv.gz", ".parquet", ".csv")):
+    if any(
+        (order.out / f"{name}{ending}").exists() for name in TABLES for ending in ("", ".csv.gz", ".parquet", ".csv")
+    ):
         raise CannotWrite(f"Folder {str(order.out)!r} already holds a delivery. Name another or remove it.")
 
 
@@ -171,10 +194,14 @@ def _mapped(work, shards: range, workers: int) -> Iterator[Any]:
 
 
 def write_shard(order: Order, shard: int) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
-    """Simulate and write one shard. Per table: {"rows": n} and the sum of its money column per currency, in minor units."""
+    """Simulate and write one shard. Per table: {"rows": n} and the sum of its money column per currency,
+    in minor units.
+    """
     numbers = np.arange(order.debtors * shard // order.shards, order.debtors * (shard + 1) // order.shards)
     months = calendar(order.months, order.end)
-    debtors, accounts, log = lived(order.seed, numbers, months, order.horizon_days, order.maturity_days, order.nature, order.follow)
+    debtors, accounts, log = lived(
+        order.seed, numbers, months, order.horizon_days, order.maturity_days, order.nature, order.follow
+    )
     last = day_number(order.through)
     tables, dirty = tables_of(debtors, accounts, log.rows, months, last), order.faults and shard == 0
     known = log.truth[months["first"][log.truth["night"]] <= last + 1]
@@ -184,7 +211,8 @@ def write_shard(order: Order, shard: int) -> dict[str, tuple[dict[str, Any], dic
         _write(order.out / "truth" / "faults.csv", answers.encode())
     for name, table in tables.items():
         _write(
-            order.out / places[name], _csv(table, dirty) if order.file_format == "csv.gz" else _parquet(table if dirty else typed(table))
+            order.out / places[name],
+            _csv(table, dirty) if order.file_format == "csv.gz" else _parquet(table if dirty else typed(table)),
         )
     part = "" if order.shards == 1 else f"-{shard:05d}"
     told = {"horizon_days": str(order.horizon_days), "maturity_days": str(order.maturity_days)}
@@ -224,14 +252,18 @@ def lived(
 
 
 def orders_of(follow: Path | None, numbers: np.ndarray, months: np.ndarray) -> np.ndarray:
-    """int8[debtors, months]: what the file orders for each month, NO_ORDER where it says nothing; of two orders the later row holds."""
+    """int8[debtors, months]: what the file orders for each month, NO_ORDER where it says nothing;
+    of two orders the later row holds.
+    """
     orders = np.full((len(numbers), len(months)), NO_ORDER, np.int8)
     if follow is None:
         return orders
     given, rows = _ordered(follow), {f"D{number:07d}": row for row, number in enumerate(numbers)}
     given = given[given["debtor_id"].isin(rows)]
     begin, end = (np.searchsorted(months["first"], given[name]) for name in ("assigned_on", "until_on"))
-    for row, worked, first, after in zip(given["debtor_id"].map(rows), given["arm"] == "worked", begin, end, strict=True):
+    for row, worked, first, after in zip(
+        given["debtor_id"].map(rows), given["arm"] == "worked", begin, end, strict=True
+    ):
         orders[row, first:after] = WORKED if worked else LEFT
     return orders
 
@@ -241,12 +273,16 @@ def _ordered(follow: Path) -> pd.DataFrame:
     try:
         given = pd.read_parquet(follow) if follow.suffix == ".parquet" else pd.read_csv(follow, dtype=str)
     except OSError:
-        raise InputMissing(f"Orders {str(follow)!r} cannot be read. Give a Parquet or CSV file with {', '.join(ORDERED)}.") from None
+        raise InputMissing(
+            f"Orders {str(follow)!r} cannot be read. Give a Parquet or CSV file with {', '.join(ORDERED)}."
+        ) from None
     if lacking := [name for name in ORDERED if name not in given]:
         raise UsageError(f"Orders {str(follow)!r} lack {', '.join(lacking)}.")
     if not given["arm"].isin(["worked", "left"]).all():
         raise UsageError(f"An arm in {str(follow)!r} is neither worked nor left.")
-    days = {name: pd.to_datetime(given[name]).to_numpy().astype("datetime64[D]").astype(np.int64) for name in ORDERED[2:]}
+    days = {
+        name: pd.to_datetime(given[name]).to_numpy().astype("datetime64[D]").astype(np.int64) for name in ORDERED[2:]
+    }
     return given[list(ORDERED)].assign(**days)
 
 
@@ -265,7 +301,9 @@ def world_of(seed: int, months: np.ndarray, horizon_days: int, maturity_days: in
 
 
 def _sums(name: str, table: pa.Table, accounts: pa.Table) -> dict[str, int]:
-    """Minor units per currency of the table's money column: every amount that is well written, of an account in the delivery."""
+    """Minor units per currency of the table's money column: every amount that is well written,
+    of an account in the delivery.
+    """
     money = TABLES[name].money
     if money is None:
         return {}

@@ -1,8 +1,9 @@
 """How a debtor answers: what a month holds at its first night, and the exact chance that it brings a payment.
 
-A month's payment is one decision. Its daily hazard is rate x profile x effect, where the effect of contact depends on the debtor's response
-type and on a small state (untouched, reminded, pressed, quiet, promised, disputed). `respond` carries the chance of each state from day to
-day, so the truth needs no sampling; `months.days` draws the very same steps.
+A month's payment is one decision. Its daily hazard is rate x profile x effect, where the effect of contact depends on
+the debtor's response type and on a small state (untouched, reminded, pressed, quiet, promised, disputed). `respond`
+carries the chance of each state from day to day, so the truth needs no sampling; `months.days` draws the very same
+steps.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ REMINDER_FADES, CONVERSATION_FADES = 1 / 8, 1 / 15  # per day
 PROMISES = np.array([0.34, 0.40, 0.10, 0.08])
 DISPUTES = np.array([0.0, 0.02, 0.0, 0.05])
 WANTS_QUIET = np.array([0.012, 0.02, 0.05, 0.06])
-STOPS, HUSHES = 0.00012, 0.0003  # per day: death and the like end all paying; a lawyer's letter and the like end all contact
+STOPS, HUSHES = (
+    0.00012,
+    0.0003,
+)  # per day: death and the like end all paying; a lawyer's letter and the like end all contact
 LIVES_ON = (1 - STOPS) ** np.arange(64)  # chance that nothing ends the paying within so many days
 
 KEPT_FROM = -1  # a kept promise is paid from the day before it is due ...
@@ -47,16 +51,22 @@ REVERSAL_RATE = np.array([0.06, 0.015, 0.002, 0.0, 0.04, 0.0, 0.0])  # per metho
 PARTIAL_REVERSAL = 0.25  # share of reversals that take back half
 LATE_SHARE = 0.08  # of payments known 2 to 12 days later; others the same day or the next
 MOST_LATE = 12
-REVERSAL_KNOWN = np.concatenate([[0.0, 0.0], np.cumsum(np.r_[np.full(13, 0.9 / 13), np.full(24, 0.1 / 24)]), np.ones(60)])  # by lag in days
+REVERSAL_KNOWN = np.concatenate(
+    [[0.0, 0.0], np.cumsum(np.r_[np.full(13, 0.9 / 13), np.full(24, 0.1 / 24)]), np.ones(60)]
+)  # by lag in days
 
-# Hours of the debtor's clock at which calls are made, and how much likelier someone at work / at home answers than on average.
+# Hours of the debtor's clock at which calls are made, and how much likelier someone at work /
+# at home answers than on average.
 CALL_HOURS = np.array([9, 10, 11, 13, 14, 15, 16, 17, 18, 19])
 CALL_SHARE = np.array([0.12, 0.13, 0.12, 0.10, 0.10, 0.11, 0.10, 0.09, 0.08, 0.05])
 AT_WORK = np.array([0.8, 0.75, 0.8, 0.85, 0.8, 0.85, 0.95, 1.35, 1.7, 1.8])
 AT_HOME = np.array([1.0, 1.15, 1.2, 1.1, 1.1, 1.05, 1.0, 0.9, 0.8, 0.75])
 VOICEMAIL = 0.25  # of calls nobody answers
 DELIVERED = 0.94
-FORCED_CALLS, FORCED_DIGITAL = 0.12, 0.06  # attempts per working day once contact is forced; the first working day has a call for certain
+FORCED_CALLS, FORCED_DIGITAL = (
+    0.12,
+    0.06,
+)  # attempts per working day once contact is forced; the first working day has a call for certain
 
 BASE_ON_TIME = np.array([3.0, 3.2, 2.7, 0.0, 2.5])
 TYPE_ON_TIME = np.array([0.5, -0.7, -2.6, -0.1])
@@ -82,17 +92,36 @@ OLD_PLACEMENT = 4  # months
 # One account on a night; money in minor units.
 NIGHT = np.dtype(
     [
-        ("stage", "i1"), ("worked", "i1"), ("exits", "i1"), ("paid", "i1"), ("paid_known", "i4"), ("bursts", "i1"),
-        ("arrears", "i8"), ("due", "i8"), ("due_on", "i4"), ("overdue_since", "i4"), ("balance", "i8"), ("known", "i8"),
-        ("months_placed", "i4"), ("rate", "f8"), ("profile", "f8", DAYS_IN_MONTH), ("amount", "i8", CLASSES), ("share", "f8", CLASSES),
-        ("promise", "i8"), ("instalment", "i8"), ("tried", "i1"), ("lift", "f8"),
+        ("stage", "i1"),
+        ("worked", "i1"),
+        ("exits", "i1"),
+        ("paid", "i1"),
+        ("paid_known", "i4"),
+        ("bursts", "i1"),
+        ("arrears", "i8"),
+        ("due", "i8"),
+        ("due_on", "i4"),
+        ("overdue_since", "i4"),
+        ("balance", "i8"),
+        ("known", "i8"),
+        ("months_placed", "i4"),
+        ("rate", "f8"),
+        ("profile", "f8", DAYS_IN_MONTH),
+        ("amount", "i8", CLASSES),
+        ("share", "f8", CLASSES),
+        ("promise", "i8"),
+        ("instalment", "i8"),
+        ("tried", "i1"),
+        ("lift", "f8"),
     ]
-)  # fmt: skip
+)
 
-# What contact can do to a debtor in one month: attempts per working day, the day of a call that is certain (-1: none is), with nothing
-# before it, and the odds that follow; whether it moves the debtor by these odds, lifts paying alike for everybody, tires, and whether
-# what is said has consequences beyond the month: plans, broken promises, disputes.
-Touch = namedtuple("Touch", "calls digital forced_on reached promises disputes quiets keeps reminded pressed moves lifts tires binds")
+# What contact can do to a debtor in one month: attempts per working day, the day of a call that is certain (-1: none
+# is), with nothing before it, and the odds that follow; whether it moves the debtor by these odds, lifts paying alike
+# for everybody, tires, and whether what is said has consequences beyond the month: plans, broken promises, disputes.
+Touch = namedtuple(
+    "Touch", "calls digital forced_on reached promises disputes quiets keeps reminded pressed moves lifts tires binds"
+)
 
 
 @njit(error_model="numpy")
@@ -108,7 +137,9 @@ def rounded(amount, unit):
 
 @njit(error_model="numpy")
 def monthly_rate(night, account, debtor, broken, first_day):
-    """-log of the chance that the month passes without a payment, were there no contact. broken: promises that weigh on it."""
+    """-log of the chance that the month passes without a payment, were there no contact. broken:
+    promises that weigh on it.
+    """
     kind, book, means = debtor.type, account.book, debtor.spare
     if night.stage == CURRENT:
         if night.due <= 0:
@@ -205,7 +236,9 @@ def fill_amounts(night, account, debtor):
 
 @njit(error_model="numpy")
 def is_settlement(night, k, balance):
-    """A settlement pays less than the balance and is known by that: the class alone can have fallen back to a round part."""
+    """A settlement pays less than the balance and is known by that:
+    the class alone can have fallen back to a round part.
+    """
     return k == SETTLEMENT and night.amount[k] == np.int64(balance * SETTLED_SHARE)
 
 
@@ -224,11 +257,12 @@ def attempts(touch, month, t):
 
 @njit(error_model="numpy")
 def respond(horizon, month, night, debtor, promise_open, touch, chances):
-    """Fill chances, float64[3, horizon + 45]: that the payment is decided on day t out of the BUDGET, as promised in this month (KEPT), or
-    as promised before it (HELD).
+    """Fill chances, float64[3, horizon + 45]: that the payment is decided on day t out of the BUDGET, as promised in
+    this month (KEPT), or as promised before it (HELD).
 
-    Days 0 .. min(horizon, length) - 1 belong to the month; a promise made in it may be kept after its end. An account that is not worked
-    is not moved by contact. Order of a day: paying may stop, a promise lapses, a lawyer may write, effects fade, contact, payment.
+    Days 0 .. min(horizon, length) - 1 belong to the month; a promise made in it may be kept after its end. An account
+    that is not worked is not moved by contact. Order of a day: paying may stop, a promise lapses, a lawyer may write,
+    effects fade, contact, payment.
     """
     for origin in range(3):
         for t in range(chances.shape[1]):
@@ -312,7 +346,9 @@ def respond(horizon, month, night, debtor, promise_open, touch, chances):
 
 @njit(error_model="numpy")
 def keep(day, due_on, mass, keeps, first_day, kept):
-    """Spread a promise made or still open on the evening of `day` over the days it may be kept; return what comes back unkept."""
+    """Spread a promise made or still open on the evening of `day` over the days it may be kept;
+    return what comes back unkept.
+    """
     gone = 0.0
     for k in range(len(KEPT_SHARE)):
         if due_on + KEPT_FROM + k <= day:
@@ -385,13 +421,17 @@ def worth_promise(amount, taken_back, cap):
     """The same for a payment of a promised amount, by half in PROMISE_SHORT of cases."""
     expected = 0.0
     for share, paid in ((1 - PROMISE_SHORT, amount), (PROMISE_SHORT, amount - amount // 2)):
-        expected += share * ((1 - taken_back) * min(paid, cap) + taken_back * PARTIAL_REVERSAL * min(paid - paid // 2, cap))
+        expected += share * (
+            (1 - taken_back) * min(paid, cap) + taken_back * PARTIAL_REVERSAL * min(paid - paid // 2, cap)
+        )
     return 1 - taken_back * (1 - PARTIAL_REVERSAL), expected
 
 
 @njit(error_model="numpy")
 def fill_values(horizon, maturity, night, account, method, values):
-    """Fill values, float64[2, 3, horizon]: chance that a payment decided on day t brings anything, and what; BUDGET, KEPT, HELD."""
+    """Fill values, float64[2, 3, horizon]: chance that a payment decided on day t brings anything, and what; BUDGET,
+    KEPT, HELD.
+    """
     cap = night.known
     for t in range(horizon):
         back = reversal_counts(t, horizon, maturity, REVERSAL_RATE[method])

@@ -1,4 +1,6 @@
-"""From the rows of a simulated log to the tables of the contract: ids, dates, stamps with offsets, decimal money, empty cells."""
+"""From the rows of a simulated log to the tables of the contract: ids, dates, stamps with offsets, decimal money,
+empty cells.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ class Names:
     def __init__(self, debtors: np.ndarray, accounts: np.ndarray, months: np.ndarray) -> None:
         owner = debtors["number"][accounts["debtor"]]
         self.book = accounts["book"]
-        self.stem = pa.array([f"{number:07d}{LETTERS[letter]}" for number, letter in zip(owner, accounts["letter"], strict=True)])
+        self.stem = pa.array(
+            [f"{number:07d}{LETTERS[letter]}" for number, letter in zip(owner, accounts["letter"], strict=True)]
+        )
         self.debtor = pa.array([f"{number:07d}" for number in owner])
         self.account = joined("A", self.stem)
         self._first = min(int(accounts["opened_on"].min(initial=0)), int(months["first"][0])) - 4000
@@ -55,12 +59,16 @@ class Names:
 
     def known(self, account: np.ndarray, known_on: np.ndarray, usual_on: np.ndarray) -> pa.Array:
         """Empty where it is what an empty cell means."""
-        return self.stamp(account, np.where(known_on == usual_on, NO_DAY, known_on), np.full(len(account), KNOWN_MINUTE))
+        return self.stamp(
+            account, np.where(known_on == usual_on, NO_DAY, known_on), np.full(len(account), KNOWN_MINUTE)
+        )
 
     def money(self, account: np.ndarray, amount: np.ndarray, empty: int | None = None) -> pa.Array:
         decimals, size = self._decimals[self.book[account]], np.abs(amount)
         hundred = pa.array(np.where(decimals == 0, size, size // 100)).cast(pa.string())
-        cents = taken(pa.array([f".{cent:02d}" for cent in range(100)] + [""]), np.where(decimals == 0, 100, size % 100))
+        cents = taken(
+            pa.array([f".{cent:02d}" for cent in range(100)] + [""]), np.where(decimals == 0, 100, size % 100)
+        )
         text = joined(pa.array(np.where(amount < 0, "-", "")), hundred, cents)
         return text if empty is None else pc.if_else(pa.array(amount == empty), pa.scalar(None, pa.string()), text)
 
@@ -85,8 +93,12 @@ def word(words: tuple[str, ...], codes: np.ndarray) -> pa.Array:
     return taken(pa.array(words), codes.astype(np.int64))
 
 
-def tables_of(debtors: np.ndarray, accounts: np.ndarray, rows: np.ndarray, months: np.ndarray, last: int) -> dict[str, pa.Table]:
-    """The six delivered tables, text columns in the order of the contract, rows by account and time; nothing known after the last day."""
+def tables_of(
+    debtors: np.ndarray, accounts: np.ndarray, rows: np.ndarray, months: np.ndarray, last: int
+) -> dict[str, pa.Table]:
+    """The six delivered tables, text columns in the order of the contract, rows by account and time;
+    nothing known after the last day.
+    """
     names = Names(debtors, accounts, months)
     rows = rows[rows["known_on"] <= last]
     rows = rows[np.lexsort((rows["seq"], rows["known_on"], rows["minute"], rows["day"], rows["account"]))]
@@ -146,7 +158,9 @@ def _accounts(names: Names, debtors: np.ndarray, accounts: np.ndarray, placed: n
 
 
 def _spots(most: int, part: int) -> pa.Array:
-    return pa.array([places[k][part] if k < len(places) else None for places in PLACES for k in range(most)], pa.string())
+    return pa.array(
+        [places[k][part] if k < len(places) else None for places in PLACES for k in range(most)], pa.string()
+    )
 
 
 def _charges(names: Names, rows: np.ndarray) -> pa.Table:
@@ -244,16 +258,20 @@ def typed(table: pa.Table) -> pa.Table:
     """Dates as dates, instants as UTC microseconds, counts as numbers; money stays decimal text."""
     kinds = {"_on": pa.date32(), "_at": pa.timestamp("us", "UTC"), "_due": pa.int32()}
     fields = [
-        field.with_type(next((kind for end, kind in kinds.items() if field.name.endswith(end)), field.type)) for field in table.schema
+        field.with_type(next((kind for end, kind in kinds.items() if field.name.endswith(end)), field.type))
+        for field in table.schema
     ]
     return table.cast(pa.schema(fields))
 
 
-def truth_of(debtors: np.ndarray, accounts: np.ndarray, truth: np.ndarray, months: np.ndarray, unusual: bool) -> pa.Table:
-    """What the tables cannot show: response type, chances and amounts as things are, with contact forced, without any; the coin.
+def truth_of(
+    debtors: np.ndarray, accounts: np.ndarray, truth: np.ndarray, months: np.ndarray, unusual: bool
+) -> pa.Table:
+    """What the tables cannot show: response type, chances and amounts as things are, with contact forced, without any;
+    the coin.
 
-    unusual: also the chance with which the collectors choose the debtor, what they sense of it, and the messages and conversations that
-    count on the night where debtors tire.
+    unusual: also the chance with which the collectors choose the debtor, what they sense of it, and the messages and
+    conversations that count on the night where debtors tire.
     """
     truth = truth[np.lexsort((truth["night"], truth["account"]))]
     row, names = truth["account"], Names(debtors, accounts, months)
@@ -284,10 +302,11 @@ def truth_of(debtors: np.ndarray, accounts: np.ndarray, truth: np.ndarray, month
 
 
 def arms_of(debtors: np.ndarray, accounts: np.ndarray, truth: np.ndarray, months: np.ndarray, share: float) -> pa.Table:
-    """debtor_id, arm, assigned_on, until_on, probability of every debtor that a coin might have been thrown for on a night.
+    """debtor_id, arm, assigned_on, until_on, probability of every debtor that a coin might
+    have been thrown for on a night.
 
-    arm: worked or left by the coin, or chosen: the collectors decided. It holds in [assigned_on, until_on), and probability is the chance
-    with which it was drawn.
+    arm: worked or left by the coin, or chosen: the collectors decided. It holds in [assigned_on, until_on), and
+    probability is the chance with which it was drawn.
     """
     drawn = truth[truth["drawable"] == 1]
     arm = np.where(drawn["heads"] < 0, ARMS.index("chosen"), drawn["heads"])

@@ -1,4 +1,6 @@
-"""The world in which working does the same to everybody: it raises the odds of a recovery within the horizon by one factor."""
+"""The world in which working does the same to everybody: it raises the odds of a recovery
+within the horizon by one factor.
+"""
 
 from __future__ import annotations
 
@@ -27,10 +29,11 @@ HALVINGS = 44  # of that range: to the last figure that is told
 
 @njit(error_model="numpy")
 def respond_alike(horizon, month, night, debtor, touch, lift, chances):
-    """`respond` where the first attempt of a month multiplies its daily odds by `lift` from then on, whatever comes of the attempt.
+    """`respond` where the first attempt of a month multiplies its daily odds by `lift` from then on,
+    whatever comes of the attempt.
 
-    A call that is certain is made to everybody, so that the effect is the same for all; of their own choice the collectors leave those
-    alone who have an open promise, until it lapses, and those a lawyer writes for.
+    A call that is certain is made to everybody, so that the effect is the same for all; of their own choice the
+    collectors leave those alone who have an open promise, until it lapses, and those a lawyer writes for.
     """
     for origin in range(3):
         for t in range(chances.shape[1]):
@@ -67,9 +70,11 @@ def respond_alike(horizon, month, night, debtor, touch, lift, chances):
 
 @njit(error_model="numpy")
 def fit_lift(world, night, account, debtor, month, forced, left, chances, values):
-    """Set night.lift so that the account, worked from the first working day on, recovers at LOG_ODDS above being left alone.
+    """Set night.lift so that the account, worked from the first working day on,
+    recovers at LOG_ODDS above being left alone.
 
-    forced, left: what contact does in either case. Reversals and the days before the first attempt are in the odds, hence the search.
+    forced, left: what contact does in either case. Reversals and the days before the first attempt are in the odds,
+    hence the search.
     """
     night.rate = min(night.rate, MOST_RATE)
     fill_values(world.horizon, world.maturity, night, account, debtor.method, values)

@@ -1,4 +1,5 @@
-"""The approved model as a file beside the store: STORE/models/champion.json names the folder, its sha256, who approved it and why.
+"""The approved model as a file beside the store: STORE/models/champion.json names the folder, its sha256,
+who approved it and why.
 
 Scoring reads this and the model folder, and nothing else: it needs no registry and no network.
 """
@@ -89,7 +90,9 @@ def write_record(store_path: Path, record: Mapping[str, Any]) -> None:
 
 
 def keep(store_path: Path, table: AgeBandTable) -> Approved:
-    """What scores where nothing was promoted: its folder is kept under the store, so that the night can be made again."""
+    """What scores where nothing was promoted: its folder is kept under the store,
+    so that the night can be made again.
+    """
     sha256 = table.save(model_folder(store_path, table.version))
     record = {"run_id": None, "model_version": table.version, "sha256": sha256}
     return Approved(model_folder(store_path, table.version), sha256, table.version, record)

@@ -1,4 +1,6 @@
-"""Files that appear whole or not at all, everywhere in the house; and those of the store, which say whether they are whole."""
+"""Files that appear whole or not at all, everywhere in the house; and those of the store,
+which say whether they are whole.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ ROWS_PER_GROUP = 500_000
 
 @dataclass(frozen=True)
 class DataFile:
-    """One written Parquet file of a table: its partition value (None: not partitioned), its sha256 and where it waits."""
+    """One written Parquet file of a table: its partition value (None: not partitioned),
+    its sha256 and where it waits.
+    """
 
     partition: str | None
     sha256: str
@@ -35,7 +39,13 @@ class DataFile:
     def noted(self, store: Path) -> dict[str, str | int | None]:
         """As a note of a delivery on its way in keeps it."""
         place = str(self.place.relative_to(store))
-        return {"partition": self.partition, "sha256": self.sha256, "rows": self.rows, "size": self.size, "place": place}
+        return {
+            "partition": self.partition,
+            "sha256": self.sha256,
+            "rows": self.rows,
+            "size": self.size,
+            "place": place,
+        }
 
     @classmethod
     def of_note(cls, entry: Mapping[str, Any], store: Path) -> DataFile:
@@ -43,12 +53,15 @@ class DataFile:
 
 
 class FileWriter:
-    """Write one data file: exact row groups whatever the size of the pieces handed in, page checksums, private to this user."""
+    """Write one data file: exact row groups whatever the size of the pieces handed in, page checksums,
+    private to this user.
+    """
 
     def __init__(self, place: Path, partition: str | None, schema: pa.Schema) -> None:
         self._place, self._partition, self._rows, self._waiting = place, partition, 0, []
         os.close(os.open(place, os.O_CREAT | os.O_WRONLY, 0o600))
-        # Numbers hardly shrink further than by their dictionaries, and are read on every night; texts shrink, and seldom are.
+        # Numbers hardly shrink further than by their dictionaries, and are read on every night; texts shrink,
+        # and seldom are.
         packed = {field.name: "zstd" if pa.types.is_string(field.type) else "none" for field in schema}
         self._writer = pq.ParquetWriter(place, schema, compression=packed, write_page_checksum=True)
 
@@ -88,7 +101,9 @@ def read_rows(place: Path, schema: pa.Schema) -> pa.Table:
     few = [field.name for field in schema if pa.types.is_dictionary(field.type)]
     with pq.ParquetFile(place, read_dictionary=few, memory_map=True) as file:
         present = set(file.schema_arrow.names)
-        rows = file.read([column for column in schema.names if column in present], use_threads=False)  # shards share the processors
+        rows = file.read(
+            [column for column in schema.names if column in present], use_threads=False
+        )  # shards share the processors
     empty = pa.nulls(rows.num_rows)
     arrays = [(rows.column(field.name) if field.name in present else empty).cast(field.type) for field in schema]
     return pa.table(arrays, schema=schema)
@@ -97,7 +112,10 @@ def read_rows(place: Path, schema: pa.Schema) -> pa.Table:
 def sealed(content: Mapping[str, Any]) -> str:
     """JSON with the sha256 of its own content, so that a flipped bit is noticed."""
     body = json.dumps(content, sort_keys=True, indent=1)
-    return json.dumps({"content": content, "sha256": hashlib.sha256(body.encode()).hexdigest()}, sort_keys=True, indent=1) + "\n"
+    return (
+        json.dumps({"content": content, "sha256": hashlib.sha256(body.encode()).hexdigest()}, sort_keys=True, indent=1)
+        + "\n"
+    )
 
 
 def unsealed(place: Path) -> dict[str, Any]:
@@ -113,7 +131,9 @@ def unsealed(place: Path) -> dict[str, Any]:
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse, before any work is done, a folder that can neither be written nor made: CannotWrite (73). Nothing is made."""
+    """Refuse, before any work is done, a folder that can neither be written nor made: CannotWrite (73).
+    Nothing is made.
+    """
     there = next((place for place in (folder, *folder.absolute().parents) if place.exists()), folder)
     fault = errno.EACCES if there.is_dir() else errno.ENOTDIR
     if fault == errno.ENOTDIR or not os.access(there, os.W_OK | os.X_OK):
@@ -141,9 +161,11 @@ def write_whole(place: Path, text: str) -> None:
 
 @contextmanager
 def whole_folder(place: Path) -> Iterator[Path]:
-    """An empty draft of a folder, for the owner alone, to be filled: then it stands at its name, in the place of what stood there.
+    """An empty draft of a folder, for the owner alone, to be filled: then it stands at its name,
+    in the place of what stood there.
 
-    One run at a time makes a place. What a killed run left is put right first: a folder that was about to be replaced gets its name back.
+    One run at a time makes a place. What a killed run left is put right first: a folder that was about to be replaced
+    gets its name back.
     """
     draft, former = place.with_name(f".{place.name}.draft"), place.with_name(f".{place.name}.former")
     place.parent.mkdir(parents=True, exist_ok=True)

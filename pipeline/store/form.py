@@ -1,4 +1,6 @@
-"""How a table lies on disk (dates, UTC timestamps, nulls: any engine reads it) and how it becomes the inner form (plain integers)."""
+"""How a table lies on disk (dates, UTC timestamps, nulls: any engine reads it) and how it
+becomes the inner form (plain integers).
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ def is_table_name(name: str) -> bool:
 
 
 def disk_schema(name: str, extras: Mapping[str, str]) -> pa.Schema:
-    """Arrow schema of a table's data files. extras: the sender's own columns, 'float64' or 'str'. The shard is the partition."""
+    """Arrow schema of a table's data files. extras: the sender's own columns, 'float64' or 'str'.
+    The shard is the partition.
+    """
     table = TABLES[name]
     fields = []
     for column, dtype in {**inner_columns(name), "backfilled": "bool", **extras}.items():
@@ -65,7 +69,9 @@ def dictionary_columns(name: str) -> list[str]:
 
 
 def to_inner(rows: pa.Table) -> pd.DataFrame:
-    """The inner form: empty days, instants and amounts become NO_DAY, NO_TIME, NO_MONEY; classes become categories in sorted order."""
+    """The inner form: empty days, instants and amounts become NO_DAY, NO_TIME, NO_MONEY;
+    classes become categories in sorted order.
+    """
     import pandas as pd
 
     columns = {column: _plain(rows.column(column)) for column in rows.column_names}
@@ -127,8 +133,9 @@ def sort_columns(name: str) -> list[str]:
 def in_order(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     """Rows by `sort_columns`; a frame already in order is handed back as it is. Needs those columns.
 
-    Files come sorted, so few accounts are out of order: rows are brought together by account, and only the accounts that then rise and
-    fall are sorted by time; only rows equal in account, time and known_at are sorted by what is left.
+    Files come sorted, so few accounts are out of order: rows are brought together by account, and only the accounts
+    that then rise and fall are sorted by time; only rows equal in account, time and known_at are sorted by what is
+    left.
     """
     first, *later = sort_columns(name)
     accounts = frame[first].to_numpy()
@@ -166,12 +173,16 @@ def _order_ties(order: np.ndarray, keys: list[np.ndarray], frame: pd.DataFrame, 
     group = np.cumsum(np.insert(~tied, 0, True))[rows]
     part = frame.iloc[order[rows]]
     values = [part[column] for column in reversed(ids)]
-    ranks = [each.to_numpy() if each.dtype.kind == "i" else np.unique(each.to_numpy(dtype=str), return_inverse=True)[1] for each in values]
+    ranks = [
+        each.to_numpy() if each.dtype.kind == "i" else np.unique(each.to_numpy(dtype=str), return_inverse=True)[1]
+        for each in values
+    ]
     order[rows] = order[rows[np.lexsort([*ranks, group])]]
 
 
 def for_people(name: str, frame: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
-    """The inner form as people read it: dates, UTC timestamps, money in decimal units of `currency` (float64), empty as NaT and NaN.
+    """The inner form as people read it: dates, UTC timestamps, money in decimal units of `currency` (float64),
+    empty as NaT and NaN.
 
     accounts: account_no and currency of (at least) the same accounts.
     """
@@ -194,7 +205,9 @@ def for_people(name: str, frame: pd.DataFrame, accounts: pd.DataFrame) -> pd.Dat
 
 
 def plain_rows(frame: pd.DataFrame, night: str) -> pa.Table:
-    """A frame that a night hands over, as Delta knows it: no dictionaries, no large strings; the column `night` of days becomes dates."""
+    """A frame that a night hands over, as Delta knows it: no dictionaries, no large strings;
+    the column `night` of days becomes dates.
+    """
     rows = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
     if night in rows.column_names:
         nights = rows.column(night).cast(pa.int32()).cast(pa.date32())

@@ -1,4 +1,6 @@
-"""What the store keeps of every delivery beside its rows: how far each table reaches after it, and where it came from."""
+"""What the store keeps of every delivery beside its rows: how far each table reaches after it,
+and where it came from.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ class State:
 
 @dataclass(frozen=True)
 class Delivered:
-    """One delivery that came in. tables: what became of each, as the report of its ingest says; versions: of the tables after it."""
+    """One delivery that came in. tables: what became of each, as the report of its ingest says; versions:
+    of the tables after it.
+    """
 
     ingest_id: str
     number: int

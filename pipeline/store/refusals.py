@@ -1,4 +1,6 @@
-"""What the store refuses, each sentence said once: damage, a folder that is no store, rows that are not there or do not fit."""
+"""What the store refuses, each sentence said once: damage, a folder that is no store,
+rows that are not there or do not fit.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,10 @@ class StoreDamaged(ContractError):
 
     @classmethod
     def differs(cls, where: str) -> StoreDamaged:
-        return cls(f"Store file {where!r} is damaged: its sha256 differs. Restore it from a backup, or ingest again into a new store.")
+        return cls(
+            f"Store file {where!r} is damaged: its sha256 differs. "
+            "Restore it from a backup, or ingest again into a new store."
+        )
 
     @classmethod
     def sealed(cls, name: str) -> StoreDamaged:
@@ -29,7 +34,10 @@ class StoreDamaged(ContractError):
     @classmethod
     def log(cls, table: str, store: str, version: int | None) -> StoreDamaged:
         at = "" if version is None else f" at version {version}"
-        return cls(f"Table {table!r} of store {store!r} cannot be opened{at}: its log is damaged or gone. Restore it from a backup.")
+        return cls(
+            f"Table {table!r} of store {store!r} cannot be opened{at}: "
+            "its log is damaged or gone. Restore it from a backup."
+        )
 
     @classmethod
     def log_entry(cls, where: str) -> StoreDamaged:
@@ -41,7 +49,9 @@ class StoreDamaged(ContractError):
 
     @classmethod
     def foreign(cls, table: str) -> StoreDamaged:
-        return cls(f"The log of table {table!r} names a file that `recoup` did not write. Restore the store from a backup.")
+        return cls(
+            f"The log of table {table!r} names a file that `recoup` did not write. Restore the store from a backup."
+        )
 
 
 class NotApproved(ModelRefused):

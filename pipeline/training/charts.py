@@ -1,4 +1,6 @@
-"""The report's pictures as inline SVG: the same bytes for the same numbers, no script, no link, no font from elsewhere."""
+"""The report's pictures as inline SVG: the same bytes for the same numbers, no script, no link,
+no font from elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -39,13 +41,21 @@ def shares(money: pd.DataFrame, mine: str, best: Sequence[str]) -> str:
         place = held.axes
         colours = [OURS if name == mine else BEST if name in best else OTHER for name in rows["ranking"]]
         place.barh(range(len(rows)), rows["share"], color=colours, height=0.62)
-        reach = np.abs(np.nan_to_num(np.array([rows["share"] - rows["share_low"], rows["share_high"] - rows["share"]], dtype=float)))
+        reach = np.abs(
+            np.nan_to_num(
+                np.array([rows["share"] - rows["share_low"], rows["share_high"] - rows["share"]], dtype=float)
+            )
+        )
         place.errorbar(rows["share"], range(len(rows)), xerr=reach, fmt="none", ecolor=INK, elinewidth=1, capsize=3)
         edge = np.nanmax([rows["share_high"].max(), rows["share"].max()])
         for row, value in enumerate(rows["share"]):
             top = rows["share_high"][row] if np.isfinite(rows["share_high"][row]) else value
             place.text(
-                top + edge * 0.015, row, f"{value:.1%}", va="center", fontweight="bold" if rows["ranking"][row] == mine else "normal"
+                top + edge * 0.015,
+                row,
+                f"{value:.1%}",
+                va="center",
+                fontweight="bold" if rows["ranking"][row] == mine else "normal",
             )
         place.set_yticks(range(len(rows)), rows["ranking"])
         place.set_xlim(0, edge * 1.12)
@@ -75,10 +85,14 @@ def calibration(tenths: pd.DataFrame) -> str:
     """Predicted against realised rate by tenth, with intervals by debtor; on the line is honest."""
     with _figure(4.6, 4.2) as held:
         place = held.axes
-        reach = np.abs(np.nan_to_num(np.array([tenths["rate"] - tenths["low"], tenths["high"] - tenths["rate"]], dtype=float)))
+        reach = np.abs(
+            np.nan_to_num(np.array([tenths["rate"] - tenths["low"], tenths["high"] - tenths["rate"]], dtype=float))
+        )
         edge = 1.08 * float(np.nanmax([tenths["mean_p"].max(), tenths["high"].max(), tenths["rate"].max()]))
         place.plot([0, edge], [0, edge], color=MUTED, linewidth=1, linestyle="--")
-        place.errorbar(tenths["mean_p"], tenths["rate"], yerr=reach, fmt="o", color=OURS, ecolor=BAND, elinewidth=2, capsize=3)
+        place.errorbar(
+            tenths["mean_p"], tenths["rate"], yerr=reach, fmt="o", color=OURS, ecolor=BAND, elinewidth=2, capsize=3
+        )
         place.set(xlabel="Predicted P(recovered)", ylabel="Share that recovered", xlim=(0, edge), ylim=(0, edge))
         place.grid(color=GRID, linewidth=0.7)
         place.xaxis.set_major_formatter(_percent)
@@ -92,8 +106,12 @@ def ratios(rows: pd.DataFrame, band: Sequence[float]) -> str:
         place = held.axes
         place.axvspan(band[0], band[1], color="#e4effb", zorder=0)
         place.axvline(1, color=MUTED, linewidth=1, linestyle="--")
-        reach = np.abs(np.nan_to_num(np.array([rows["value"] - rows["low"], rows["high"] - rows["value"]], dtype=float)))
-        place.errorbar(rows["value"], range(len(rows)), xerr=reach, fmt="o", color=OURS, ecolor=BAND, elinewidth=2, capsize=3)
+        reach = np.abs(
+            np.nan_to_num(np.array([rows["value"] - rows["low"], rows["high"] - rows["value"]], dtype=float))
+        )
+        place.errorbar(
+            rows["value"], range(len(rows)), xerr=reach, fmt="o", color=OURS, ecolor=BAND, elinewidth=2, capsize=3
+        )
         place.set_yticks(range(len(rows)), rows["group"])
         place.invert_yaxis()
         place.set_xscale("log")
@@ -118,10 +136,11 @@ def importance(rows: pd.DataFrame) -> str:
 
 
 def swarm(points: pd.DataFrame, step: float, most: int = 900) -> str:
-    """shap's beeswarm of the strongest columns, from counts of rows per bin of the contribution: no dot is an account's own.
+    """shap's beeswarm of the strongest columns, from counts of rows per bin of the contribution:
+    no dot is an account's own.
 
-    points: feature, effect (middle of its bin), value (0 lowest to 1 highest, missing where the column's is), rows; step: width of a bin.
-    A column gets at most `most` dots, each for as many rows, spread evenly over its bin.
+    points: feature, effect (middle of its bin), value (0 lowest to 1 highest, missing where the column's is), rows;
+    step: width of a bin. A column gets at most `most` dots, each for as many rows, spread evenly over its bin.
     """
     names = list(dict.fromkeys(points["feature"]))
     dots = [_dots(points[points["feature"] == name], step, most) for name in names]
@@ -141,7 +160,9 @@ def swarm(points: pd.DataFrame, step: float, most: int = 900) -> str:
 
 
 def _dots(rows: pd.DataFrame, step: float, most: int) -> tuple[np.ndarray, np.ndarray]:
-    """(contribution, value) of the dots of one column: every so-many-th row of its bins, from the lowest contribution on."""
+    """(contribution, value) of the dots of one column: every so-many-th row of its bins,
+    from the lowest contribution on.
+    """
     rows = rows.assign(value=pd.to_numeric(rows["value"])).sort_values(["effect", "value"], kind="stable")
     ends = rows["rows"].cumsum().to_numpy()
     count = min(int(ends[-1]), most)
@@ -167,7 +188,8 @@ def draw_waterfall(pulls: pd.DataFrame, base: str, end: str, title: str, place: 
 
 
 def _waterfall(held: _figure, pulls: pd.DataFrame, base: str, end: str) -> None:
-    """pulls: feature, contribution and, where it is known, value (text), one row a column; the last row's contribution is the base.
+    """pulls: feature, contribution and, where it is known, value (text), one row a column;
+    the last row's contribution is the base.
 
     base, end: what stands at its two ends. The strongest WATERFALL columns are shown, the others as one.
     """
@@ -176,7 +198,9 @@ def _waterfall(held: _figure, pulls: pd.DataFrame, base: str, end: str) -> None:
     every, start = pulls.iloc[:-1], float(pulls["contribution"].iloc[-1])
     shown = every["value"].to_numpy(dtype=object) if "value" in every else None
     contributions = every["contribution"].to_numpy(dtype=np.float64)
-    explained = shap.Explanation(values=contributions, base_values=start, display_data=shown, feature_names=list(every["feature"]))
+    explained = shap.Explanation(
+        values=contributions, base_values=start, display_data=shown, feature_names=list(every["feature"])
+    )
     held.axes.remove()
     held.figure.set_layout_engine("none")  # shap measures its arrows where they stand
     with _current(held.figure):
@@ -190,7 +214,9 @@ def _waterfall(held: _figure, pulls: pd.DataFrame, base: str, end: str) -> None:
 
 
 def liquidation(points: pd.DataFrame, most: int = 12) -> str:
-    """Net cash as a share of the placed amount over the months since placement, one line a placement month, newer ones darker."""
+    """Net cash as a share of the placed amount over the months since placement, one line a placement month,
+    newer ones darker.
+    """
     months = sorted(points["placed_in"].unique())[-most:]
     with _figure(8.4, 3.8) as held:
         place = held.axes
@@ -213,8 +239,12 @@ def groups(table: pd.DataFrame, metric: str) -> str:
     with _figure(5.2, 0.26 * len(rows) + 0.8) as held:
         place = held.axes
         place.axvline(1, color=MUTED, linewidth=1, linestyle="--")
-        reach = np.abs(np.nan_to_num(np.array([rows["value"] - rows["low"], rows["high"] - rows["value"]], dtype=float)))
-        place.errorbar(rows["value"], range(len(rows)), xerr=reach, fmt="o", color=OURS, ecolor=BAND, elinewidth=2, capsize=3)
+        reach = np.abs(
+            np.nan_to_num(np.array([rows["value"] - rows["low"], rows["high"] - rows["value"]], dtype=float))
+        )
+        place.errorbar(
+            rows["value"], range(len(rows)), xerr=reach, fmt="o", color=OURS, ecolor=BAND, elinewidth=2, capsize=3
+        )
         place.set_yticks(range(len(rows)), names)
         place.invert_yaxis()
         return held.svg(f"Fairness: {metric} by group")
@@ -260,7 +290,9 @@ def _drawn_alike() -> Iterator[None]:
 
 @contextmanager
 def _current(figure: Any) -> Iterator[None]:
-    """shap's waterfall draws into pyplot's current figure: ours for as long as it draws, without waking a display or leaving a trace."""
+    """shap's waterfall draws into pyplot's current figure: ours for as long as it draws,
+    without waking a display or leaving a trace.
+    """
     import matplotlib.pyplot as plt
     from matplotlib.backend_bases import FigureManagerBase
 

@@ -1,4 +1,6 @@
-"""Fitting and refitting: the model that is judged, on the fit nights alone, and the one that is released, in the same way on everything."""
+"""Fitting and refitting: the model that is judged, on the fit nights alone, and the one that is released,
+in the same way on everything.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ def refitted(trial: Trial) -> AnyModel:
     return fit(trial.panel, trial.panel.labels, trial.teaching, trial.params, like=trial.model)
 
 
-def fit(panel: Panel, labels: pd.DataFrame, teaching: Teaching, params: Params, like: AnyModel | None = None) -> AnyModel:
+def fit(
+    panel: Panel, labels: pd.DataFrame, teaching: Teaching, params: Params, like: AnyModel | None = None
+) -> AnyModel:
     """The model of `taught`."""
     return taught(panel, labels, teaching, params, like)[0]
 
@@ -52,7 +56,8 @@ def fit(panel: Panel, labels: pd.DataFrame, teaching: Teaching, params: Params, 
 def taught(
     panel: Panel, labels: pd.DataFrame, teaching: Teaching, params: Params, like: AnyModel | None = None
 ) -> tuple[AnyModel, Lesson | None]:
-    """Three heads and what they were taught on, or the age-band table alone where fewer than model.min_events debtors paid.
+    """Three heads and what they were taught on, or the age-band table alone where fewer than
+    model.min_events debtors paid.
 
     labels: NaN where a row takes no part.
     """

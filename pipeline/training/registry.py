@@ -1,7 +1,7 @@
 """All of MLflow: runs recorded, versions registered, and the acts of promotion and rollback.
 
-The embedded SQLite store and a server's address (MLFLOW_TRACKING_URI) are the same to it. Only the acts here need it: scoring reads
-champion.json and the model folder (pipeline.store.champion).
+The embedded SQLite store and a server's address (MLFLOW_TRACKING_URI) are the same to it. Only the acts here need it:
+scoring reads champion.json and the model folder (pipeline.store.champion).
 """
 
 from __future__ import annotations
@@ -88,9 +88,15 @@ def run(params: Params) -> Iterator[str]:
 
 
 def record(
-    params: Params, run_id: str, model: AnyModel, evaluation: Evaluation, sums: Mapping[str, str], files: Mapping[str, str]
+    params: Params,
+    run_id: str,
+    model: AnyModel,
+    evaluation: Evaluation,
+    sums: Mapping[str, str],
+    files: Mapping[str, str],
 ) -> Recorded:
-    """Fill and end the run: params, metrics, report, card, the Booster, and a registered version with the alias `challenger`.
+    """Fill and end the run: params, metrics, report, card, the Booster,
+    and a registered version with the alias `challenger`.
 
     sums: sha256, judged_sha256 and evidence_sha256 of what lies beside the store; files: name -> text.
     """
@@ -99,7 +105,9 @@ def record(
         import mlflow
         from mlflow.entities import Metric, Param, RunTag
 
-        metrics = [Metric(key, float(value), 0, 0) for key, value in _figures(evaluation).items() if math.isfinite(value)]
+        metrics = [
+            Metric(key, float(value), 0, 0) for key, value in _figures(evaluation).items() if math.isfinite(value)
+        ]
         metrics += [Metric(CURVE, share, 0, percent) for percent, share in _curve(evaluation).items()]
         texts = [Param(key, str(value)[:6000]) for key, value in _plain_params(params, evaluation).items()]
         for at in range(0, max(len(metrics), len(texts)), 100):
@@ -119,7 +127,14 @@ def record(
             found = client.create_model_version(NAME, client.get_run(run_id).info.artifact_uri, run_id)
         client.set_registered_model_alias(NAME, CHALLENGER, found.version)
         client.set_tag(run_id, TAG + "registered", str(found.version))
-    return Recorded(run_id, tags["model_version"], tags["sha256"], tags["judged_sha256"], tags["evidence_sha256"], str(found.version))
+    return Recorded(
+        run_id,
+        tags["model_version"],
+        tags["sha256"],
+        tags["judged_sha256"],
+        tags["evidence_sha256"],
+        str(found.version),
+    )
 
 
 def recorded(params: Params, run_id: str) -> Recorded:
@@ -135,12 +150,15 @@ def recorded(params: Params, run_id: str) -> Recorded:
             tags = {}
     names = ("model_version", "sha256", "judged_sha256", "evidence_sha256", "registered")
     if not all(TAG + name in tags for name in names):
-        raise InputMissing(f"Run {run_id[:64]!r} is not a finished run of this registry. Give a run id that `recoup train` printed.")
+        raise InputMissing(
+            f"Run {run_id[:64]!r} is not a finished run of this registry. Give a run id that `recoup train` printed."
+        )
     return Recorded(run_id, *(tags[TAG + name] for name in names))
 
 
 def promote(store_path: Path, run_id: str, params: Params, *, who: str, why: str, when: str) -> str:
-    """Challenger -> champion, if the gates allow and it is not worse than the champion on the same rows. Returns what was done.
+    """Challenger -> champion, if the gates allow and it is not worse than the champion on the same rows.
+    Returns what was done.
 
     Raises ModelRefused with the numbers otherwise. The first champion needs only the absolute gates.
     """
@@ -160,14 +178,23 @@ def _promoted(store_path: Path, known: Recorded, params: Params, decision: Mappi
     if standing is not None:
         compared = _not_worse(evidence, standing, store_path, params, known.version)
     previous = dict(standing.record) if standing is not None else None
-    held = {"run_id": known.run_id, "model_version": known.version, "sha256": known.sha256, "judged_sha256": known.judged_sha256}
-    write_record(store_path, {**held, **decision, "registered": known.registered, "compared": compared, "previous": previous})
+    held = {
+        "run_id": known.run_id,
+        "model_version": known.version,
+        "sha256": known.sha256,
+        "judged_sha256": known.judged_sha256,
+    }
+    write_record(
+        store_path, {**held, **decision, "registered": known.registered, "compared": compared, "previous": previous}
+    )
     _set_champion(params, known.registered, {**decision, "decision": "promoted"}, known.run_id)
     _sign_card(store_path, known.run_id, params, approval(decision, compared))
     gain = (
         ""
         if compared is None
-        else f" Its money at {params.gate.capacity:.0%} capacity against the former champion's: {compared['gain']:+.1%}."
+        else (
+            f" Its money at {params.gate.capacity:.0%} capacity against the former champion's: {compared['gain']:+.1%}."
+        )
     )
     return f"{known.version} is the champion, approved by {decision['approved_by']}.{gain}"
 
@@ -210,12 +237,20 @@ def _pass_gates(evidence: RunEvidence, params: Params, version: str) -> None:
     judged = evaluate(evidence.judged(), {}, (params.gate.capacity,), params.evaluate.bootstrap_draws, params.seed)
     failed = [gate for gate in gates(judged, params.gate) if not gate["passed"]]
     if failed:
-        named = "; ".join(f"{gate['gate']} is {_figure(gate)}, allowed {gate['from']:g} to {gate['to']:g}" for gate in failed)
-        raise ModelRefused(f"{version} is not promoted: {named}. Mend the calibration or the data and train again; the champion stays.")
+        named = "; ".join(
+            f"{gate['gate']} is {_figure(gate)}, allowed {gate['from']:g} to {gate['to']:g}" for gate in failed
+        )
+        raise ModelRefused(
+            f"{version} is not promoted: {named}. Mend the calibration or the data and train again; the champion stays."
+        )
 
 
-def _not_worse(evidence: RunEvidence, standing: Approved, store_path: Path, params: Params, version: str) -> dict[str, Any]:
-    """The paired comparison on the challenger's test rows, of nights after the champion's own fit window; ModelRefused when it loses."""
+def _not_worse(
+    evidence: RunEvidence, standing: Approved, store_path: Path, params: Params, version: str
+) -> dict[str, Any]:
+    """The paired comparison on the challenger's test rows, of nights after the champion's own fit window;
+    ModelRefused when it loses.
+    """
     model = standing_champion(store_path)
     # pyrefly: ignore[bad-argument-type]
     fair = comparable(model, evidence.cohort)
@@ -224,17 +259,23 @@ def _not_worse(evidence: RunEvidence, standing: Approved, store_path: Path, para
         # pyrefly: ignore[missing-attribute]
         taught = day_text(int(model.facts["fit_last"]))
         raise ModelRefused(
-            f"{refused} was taught on nights through {taught}, too near every test night to be compared. Train on newer data."
+            f"{refused} was taught on nights through {taught}, "
+            "too near every test night to be compared. Train on newer data."
         )
     # pyrefly: ignore[missing-attribute]
     lacking = sorted(set(model.columns) - set(evidence.matrix.columns))
     if lacking:
-        raise ModelRefused(f"{refused} needs {', '.join(lacking[:5])}, which this catalogue lacks. Keep the features for one more run.")
+        raise ModelRefused(
+            f"{refused} needs {', '.join(lacking[:5])}, which this catalogue lacks. Keep the features for one more run."
+        )
     cohort, rankings = evidence.cohort[fair].reset_index(drop=True), evidence.rankings[fair].reset_index(drop=True)
     unit = rankings["unit"].to_numpy()
     theirs = (
         # pyrefly: ignore[missing-attribute]
-        model.predict(evidence.matrix.loc[fair, list(model.columns)].reset_index(drop=True), cohort)["expected_recovery"].to_numpy() * unit
+        model.predict(evidence.matrix.loc[fair, list(model.columns)].reset_index(drop=True), cohort)[
+            "expected_recovery"
+        ].to_numpy()
+        * unit
     )
     ours = rankings["expected_recovery"].to_numpy() * unit
     draws, capacity = params.evaluate.bootstrap_draws, params.gate.capacity
@@ -243,10 +284,13 @@ def _not_worse(evidence: RunEvidence, standing: Approved, store_path: Path, para
     if not found["gain"] >= allowed or found["gain_high"] < 0:
         gain, low, high = (f"{found[name]:+.1%}" for name in ("gain", "gain_low", "gain_high"))
         raise ModelRefused(
-            f"{refused} reaches more: on the same {len(cohort):,} rows at {capacity:.0%} capacity the challenger's money differs by "
+            f"{refused} reaches more: on the same {len(cohort):,} rows at {capacity:.0%} capacity the challenger's "
+            "money differs by "
             f"{gain} [{low}, {high}]; it must be at least {allowed:+.1%} and not surely below it. The champion stays."
         )
-    return {key: float(value) if np.isfinite(value) else None for key, value in found.items()} | {"champion": standing.version}
+    return {key: float(value) if np.isfinite(value) else None for key, value in found.items()} | {
+        "champion": standing.version
+    }
 
 
 def _figure(gate: Mapping[str, Any]) -> str:
@@ -282,7 +326,11 @@ def _figures(evaluation: Evaluation) -> dict[str, float]:
     table = evaluation.quality
     found = {}
     for head in ("recovered", "defaulted"):
-        rows = table[(table["scope"] == POOLED) & (table["head"] == head) & (table["ranking"] == MODEL)] if len(table) else table
+        rows = (
+            table[(table["scope"] == POOLED) & (table["head"] == head) & (table["ranking"] == MODEL)]
+            if len(table)
+            else table
+        )
         found.update({f"{head}.{row.metric}": row.value for row in rows.itertuples()})
     for row in evaluation.money[evaluation.money["scope"] == POOLED].itertuples():
         name = "".join(letter if letter.isalnum() else "_" for letter in row.ranking)
@@ -308,7 +356,9 @@ def _plain_params(params: Params, evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _log_booster(model: RecoveryModel) -> Any:
-    """The booster of P(recovered) with a signature and a made-up input: the medians of the fit window, no account's row."""
+    """The booster of P(recovered) with a signature and a made-up input: the medians of the fit window,
+    no account's row.
+    """
     import importlib.metadata
 
     from mlflow.lightgbm import log_model
@@ -317,19 +367,30 @@ def _log_booster(model: RecoveryModel) -> Any:
 
     names = model.recovered.booster.feature_name()
     medians = pd.DataFrame([[model.encoder.medians[name] for name in model.encoder.names]], columns=names)
-    signature = ModelSignature(Schema([ColSpec("double", name) for name in names]), Schema([ColSpec("double", "raw_p_recovered")]))
+    signature = ModelSignature(
+        Schema([ColSpec("double", name) for name in names]), Schema([ColSpec("double", "raw_p_recovered")])
+    )
     wanted = [f"{name}=={importlib.metadata.version(name)}" for name in REQUIREMENTS]
-    return log_model(model.recovered.booster, name="model", signature=signature, input_example=medians, pip_requirements=wanted)
+    return log_model(
+        model.recovered.booster, name="model", signature=signature, input_example=medians, pip_requirements=wanted
+    )
 
 
 @contextlib.contextmanager
 def _opened(params: Params) -> Iterator[tuple[Any, str]]:
-    """(client, experiment id), quiet on stdout, one writer at a time on SQLite. RegistryAway when the store does not answer."""
+    """(client, experiment id), quiet on stdout, one writer at a time on SQLite.
+    RegistryAway when the store does not answer.
+    """
     for key, value in QUIET.items():
         os.environ.setdefault(key, value)
     uri, asked = tracking_uri(params), {name: os.environ.get(name) for name in ADDRESSES}
     silence = io.StringIO()  # the library's own notices are no result of ours
-    with warnings.catch_warnings(), contextlib.redirect_stdout(silence), contextlib.redirect_stderr(silence), _alone(uri):
+    with (
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(silence),
+        contextlib.redirect_stderr(silence),
+        _alone(uri),
+    ):
         warnings.simplefilter("ignore")
         import mlflow
         import sqlalchemy
@@ -345,10 +406,12 @@ def _opened(params: Params) -> Iterator[tuple[Any, str]]:
         # pyrefly: ignore[implicit-import]
         except (mlflow.exceptions.MlflowException, sqlalchemy.exc.SQLAlchemyError, ConnectionError) as error:
             raise RegistryAway(
-                f"The tracking store {_without_secret(uri)} does not answer as it should ({type(error).__name__}). Start it, or set "
+                f"The tracking store {_without_secret(uri)} does not answer as it should ({type(error).__name__}). "
+                "Start it, or set "
                 "MLFLOW_TRACKING_URI or paths.tracking_uri to one that runs."
             ) from None
-        finally:  # the library writes the address into the environment, where the next params would find it as the user's own
+        # the library writes the address into the environment, where the next params would find it as the user's own
+        finally:
             for name, value in asked.items():
                 os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
 
@@ -358,12 +421,16 @@ def _experiment(client: Any, uri: str) -> str:
     if found is not None:
         return found.experiment_id
     place = _sqlite_file(uri)
-    return client.create_experiment(NAME, artifact_location=(place.parent / "mlartifacts").resolve().as_uri() if place else None)
+    return client.create_experiment(
+        NAME, artifact_location=(place.parent / "mlartifacts").resolve().as_uri() if place else None
+    )
 
 
 @contextlib.contextmanager
 def _alone(uri: str) -> Iterator[None]:
-    """On SQLite, writers wait for each other: parallel first writers would each create the tables, and all but one fail."""
+    """On SQLite, writers wait for each other: parallel first writers would each create the tables,
+    and all but one fail.
+    """
     place = _sqlite_file(uri)
     if place is None:
         yield
@@ -372,7 +439,9 @@ def _alone(uri: str) -> Iterator[None]:
         place.parent.mkdir(parents=True, exist_ok=True)
         lock = os.open(f"{place}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise RegistryAway(f"The tracking store {str(place)!r} cannot be written ({error.strerror}). Set paths.tracking_uri.") from None
+        raise RegistryAway(
+            f"The tracking store {str(place)!r} cannot be written ({error.strerror}). Set paths.tracking_uri."
+        ) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -1,4 +1,6 @@
-"""The report of a run: one self-contained page, the manager's answer first, the validator's tables after; card and terminal text."""
+"""The report of a run: one self-contained page, the manager's answer first, the validator's tables after;
+card and terminal text.
+"""
 
 from __future__ import annotations
 
@@ -47,12 +49,16 @@ FAIRNESS_COLUMNS = (
     ("attempts_ratio", "Contacts ÷ other groups", "{:.2f}"),
 )
 DEFAULT_COLUMNS = tuple(
-    (metric, "Defaulted" if metric == "rate" else name, form) for metric, name, form in QUALITY_COLUMNS if metric != "money_ratio"
+    (metric, "Defaulted" if metric == "rate" else name, form)
+    for metric, name, form in QUALITY_COLUMNS
+    if metric != "money_ratio"
 )
 
 
 def render(evaluation: Evaluation, version: str, run_id: str, drawn: Mapping[str, Markup] | None = None) -> str:
-    """The whole page: style and pictures inside, no script, nothing asked of the network. drawn: what `pictures` gave, if it did."""
+    """The whole page: style and pictures inside, no script, nothing asked of the network. drawn: what `pictures` gave,
+    if it did.
+    """
     facts, capacity = evaluation.facts, evaluation.facts["gate_capacity"]
     pooled = evaluation.money[evaluation.money["scope"] == POOLED]
     return template("report.html", percent=_percent, money=_money, number=_number).render(
@@ -78,7 +84,10 @@ def render(evaluation: Evaluation, version: str, run_id: str, drawn: Mapping[str
         withheld=_withheld(evaluation),
         fairness=_fairness_rows(evaluation),
         found_unfair=_findings(evaluation),
-        rolls=[(name, _roll_rows(evaluation, held)) for name, held in (("accounts", "share_accounts"), ("balance", "share_balance"))],
+        rolls=[
+            (name, _roll_rows(evaluation, held))
+            for name, held in (("accounts", "share_accounts"), ("balance", "share_balance"))
+        ],
         roll_ends=(*BUCKETS, PAID, LEFT),
         liquidated=_liquidation_rows(evaluation),
         liquidation_months=LIQUIDATION_MONTHS,
@@ -93,7 +102,9 @@ def render(evaluation: Evaluation, version: str, run_id: str, drawn: Mapping[str
 
 
 def headline(evaluation: Evaluation) -> dict[str, Any]:
-    """The manager's sentence as figures: the model's share of the money at the gate's capacity, and the hardest other orders'."""
+    """The manager's sentence as figures: the model's share of the money at the gate's capacity,
+    and the hardest other orders'.
+    """
     capacity = evaluation.facts["gate_capacity"]
     rows = {row["ranking"]: row for row in _at(evaluation, capacity).to_dict("records")}
     others = {name: row for name, row in rows.items() if name not in (MODEL, *BEST_OF_ALL)}
@@ -115,12 +126,17 @@ def terminal_text(evaluation: Evaluation, version: str, place: Path) -> str:
     currency = facts["reporting_currency"]
     lines = [
         f"{version}: fit {dates['fit_first']} to {dates['fit_last']}, gap {dates['gap_days']} days, "
-        f"test {dates['test_first']} to {dates['test_last']} ({facts['test_rows']:,} rows of {facts['test_debtors']:,} debtors)",
-        f"Money recovered from the best {capacity:.0%} of each night's accounts, {currency} [95 % by debtor], and its share of all",
+        f"test {dates['test_first']} to {dates['test_last']} ({facts['test_rows']:,} rows of "
+        f"{facts['test_debtors']:,} debtors)",
+        (
+            f"Money recovered from the best {capacity:.0%} of each night's accounts, "
+            f"{currency} [95 % by debtor], and its share of all"
+        ),
     ]
     for row in _at(evaluation, capacity).sort_values("share", ascending=False, kind="stable").to_dict("records"):
         lines.append(
-            f"  {row['ranking']:<32} {row['money']:>14,.0f} [{row['low']:,.0f}, {row['high']:,.0f}]  {row['share']:.1%} "
+            f"  {row['ranking']:<32} {row['money']:>14,.0f} [{row['low']:,.0f}, {row['high']:,.0f}]  "
+            f"{row['share']:.1%} "
             f"[{row['share_low']:.1%}, {row['share_high']:.1%}]"
         )
     auc, ratio, slope = (evaluation.figure(name) for name in ("auc", "money_ratio", "calibration_slope"))
@@ -144,29 +160,51 @@ def model_card(evaluation: Evaluation, version: str, run_id: str) -> str:
     dates, label = facts["windows"]["recovery"], facts["label"]
     default = facts["windows"]["default"]
     fit = facts["fit"]
-    judged = f"judged on {default['test_first']} to {default['test_last']}" if default and facts["default_head"] else "no such head"
+    judged = (
+        f"judged on {default['test_first']} to {default['test_last']}"
+        if default and facts["default_head"]
+        else "no such head"
+    )
     lines = [
         f"# Model card: {version}",
         "",
         f"Run {run_id}. Not approved as long as no approval stands at the end.",
         "",
         "## Purpose",
-        "Rank accounts in collections each night by the money expected from each within the horizon, and say why. Not for granting credit, "
-        "no regulatory default probability, not for deciding who may be contacted: the law on contact decides that before the rank does.",
+        "Rank accounts in collections each night by the money expected from each within the horizon, and say why. "
+        "Not for granting credit, "
+        "no regulatory default probability, not for deciding who may be contacted: the law on contact decides that "
+        "before the rank does.",
         "",
         "## Data and dates",
-        f"- Payments complete through {facts['complete_through']}; table versions {facts['data_versions'] or 'not stated'}.",
+        (
+            f"- Payments complete through {facts['complete_through']}; "
+            f"table versions {facts['data_versions'] or 'not stated'}."
+        ),
         f"- Fit nights {dates['fit_first']} to {dates['fit_last']}: {fit['rows']:,} rows, {fit['debtors']:,} debtors, "
         f"{fit['debtors_recovered']:,} of them paid.",
-        f"- Gap {dates['gap_days']} days. Test nights {dates['test_first']} to {dates['test_last']}: {facts['test_rows']:,} rows.",
+        (
+            f"- Gap {dates['gap_days']} days. Test nights {dates['test_first']} to {dates['test_last']}: "
+            f"{facts['test_rows']:,} rows."
+        ),
         f"- p_defaulted: {judged}.",
-        "- After the test the model was taught again on all mature nights in the same way: the figures speak of that way, out of time.",
+        (
+            "- After the test the model was taught again on all mature nights in the same way: "
+            "the figures speak of that way, out of time."
+        ),
         "",
         "## Definitions",
-        f"- recovered: paid within {label['horizon_days']} days, net of reversals known {label['maturity_days']} days later, at least "
+        f"- recovered: paid within {label['horizon_days']} days, net of reversals known {label['maturity_days']} "
+        "days later, at least "
         f"{label['min_amount']:g} units and {label['min_share']:.0%} of the balance; capped at the balance.",
-        f"- defaulted: {label['default_dpd']} days past due, default or charge-off within {label['default_horizon_days']} days.",
-        f"- Money in {facts['reporting_currency']} at rates of {facts['rates_date']}. All intervals: 95 %, whole debtors drawn anew.",
+        (
+            f"- defaulted: {label['default_dpd']} days past due, "
+            f"default or charge-off within {label['default_horizon_days']} days."
+        ),
+        (
+            f"- Money in {facts['reporting_currency']} at rates of {facts['rates_date']}. "
+            "All intervals: 95 %, whole debtors drawn anew."
+        ),
         "",
         "## Figures on the test nights",
         "| group | rows | debtors paying | AUC | recovered | predicted | realised ÷ predicted money |",
@@ -174,23 +212,37 @@ def model_card(evaluation: Evaluation, version: str, run_id: str) -> str:
     ]
     for scope in (*SCOPES[:2], POOLED):
         for row in _quality_rows(evaluation, scope, "recovered", QUALITY_COLUMNS):
-            cells = {name: cell["text"] for name, cell in zip((key for key, _, _ in QUALITY_COLUMNS), row["cells"], strict=True)}
+            cells = {
+                name: cell["text"]
+                for name, cell in zip((key for key, _, _ in QUALITY_COLUMNS), row["cells"], strict=True)
+            }
             shown = (cells["auc"], cells["rate"], cells["mean_p"], cells["money_ratio"])
             lines.append(
-                f"| {row['group'] if scope != POOLED else 'all'} | {row['rows']:,} | {row['events']:,} | " + " | ".join(shown) + " |"
+                f"| {row['group'] if scope != POOLED else 'all'} | {row['rows']:,} | {row['events']:,} | "
+                + " | ".join(shown)
+                + " |"
             )
     lines += ["", "## What it gains", *[f"- {said}" for said in evaluation.statements]]
     lines += ["", "## Limits", *[f"- {said}" for said in evaluation.warnings]]
     lines += [
-        "- The money named is what came in from listed accounts, not what listing them added: only a control group shows that.",
+        (
+            "- The money named is what came in from listed accounts, "
+            "not what listing them added: only a control group shows that."
+        ),
         *[f"- {said}" for said in _withheld(evaluation)],
-        "- Features never include protected traits. Whether lists and levels differ by group all the same is under Fairness.",
+        (
+            "- Features never include protected traits. "
+            "Whether lists and levels differ by group all the same is under Fairness."
+        ),
         "",
         "## Fairness",
         *_fairness_lines(evaluation),
         "",
         "## Gates",
-        *[f"- {gate['gate']}: {_bounded(gate)}: {'passed' if gate['passed'] else 'failed'}" for gate in evaluation.gates],
+        *[
+            f"- {gate['gate']}: {_bounded(gate)}: {'passed' if gate['passed'] else 'failed'}"
+            for gate in evaluation.gates
+        ],
         *[f"- Too small to judge: {said}." for said in facts["too_small_for_gates"]],
         "",
     ]
@@ -202,18 +254,24 @@ def approval(decision: Mapping[str, Any], compared: Mapping[str, Any] | None) ->
     lines = [
         "",
         "## Approval",
-        f"- Approved by {decision['approved_by']} on {decision['approved_at']}: {decision['why'] or 'no reason given'}.",
+        (
+            f"- Approved by {decision['approved_by']} on {decision['approved_at']}: "
+            f"{decision['why'] or 'no reason given'}."
+        ),
     ]
     if compared is not None:
         gain = _interval((compared["gain"], compared["gain_low"], compared["gain_high"]), "+.1%")
-        lines.append(f"- Against the former champion {compared['champion']} on the same rows, money at capacity: {gain}.")
+        lines.append(
+            f"- Against the former champion {compared['champion']} on the same rows, money at capacity: {gain}."
+        )
     return "\n".join([*lines, ""])
 
 
 def _withheld(evaluation: Evaluation) -> list[str]:
     """Columns of the calendar the nights taught on say too little of, each with how many of its values they show."""
     return [
-        f"Not taught: {name}. The fit nights show {seen} of its {CALENDAR_VALUES[name]} values, or fewer than {NIGHTS_A_VALUE} nights a "
+        f"Not taught: {name}. The fit nights show {seen} of its {CALENDAR_VALUES[name]} values, or fewer than "
+        f"{NIGHTS_A_VALUE} nights a "
         "value. More nights, spread over the month (cohort.every: 27), show more."
         for name, seen in evaluation.facts["fit"].get("withheld", {}).items()
     ]
@@ -222,7 +280,9 @@ def _withheld(evaluation: Evaluation) -> list[str]:
 def _fairness_lines(evaluation: Evaluation) -> list[str]:
     if "fairness" not in evaluation.frames:
         return ["- Not audited: no `audit_*` column is delivered."]
-    return [f"- {said}" for said in _findings(evaluation)] or ["- No group's level, list rate or contacts differ beyond their interval."]
+    return [f"- {said}" for said in _findings(evaluation)] or [
+        "- No group's level, list rate or contacts differ beyond their interval."
+    ]
 
 
 def _at(evaluation: Evaluation, capacity: float) -> pd.DataFrame:
@@ -230,19 +290,26 @@ def _at(evaluation: Evaluation, capacity: float) -> pd.DataFrame:
     return table[(table["scope"] == POOLED) & (table["capacity"] == capacity)]
 
 
-def _quality_rows(evaluation: Evaluation, scope: str, head: str, columns: Sequence[tuple[str, str, str]]) -> list[dict[str, Any]]:
+def _quality_rows(
+    evaluation: Evaluation, scope: str, head: str, columns: Sequence[tuple[str, str, str]]
+) -> list[dict[str, Any]]:
     table = evaluation.quality
     table = table[(table["scope"] == scope) & (table["head"] == head) & (table["ranking"] == MODEL)]
     rows = []
     for group in dict.fromkeys(table["group"]):
         held = table[table["group"] == group].set_index("metric")
         counts = held.iloc[0][["rows", "debtors", "events"]].astype(int).to_dict()
-        cells = [_cell(held.loc[metric], form) if metric in held.index else {"text": "–", "interval": ""} for metric, _, form in columns]
+        cells = [
+            _cell(held.loc[metric], form) if metric in held.index else {"text": "–", "interval": ""}
+            for metric, _, form in columns
+        ]
         rows.append({"group": group, **counts, "cells": cells})
     return rows
 
 
-def _orders(pooled: pd.DataFrame, capacities: Sequence[float], capacity: float) -> list[tuple[str, list[dict[str, Any]], dict[str, Any]]]:
+def _orders(
+    pooled: pd.DataFrame, capacities: Sequence[float], capacity: float
+) -> list[tuple[str, list[dict[str, Any]], dict[str, Any]]]:
     """(order, its row at each capacity, its row at the gate's), most money at the gate's capacity first."""
     held = {(row["ranking"], row["capacity"]): row for row in pooled.to_dict("records")}
     names = sorted(dict.fromkeys(pooled["ranking"]), key=lambda name: -held[name, capacity]["share"])
@@ -266,7 +333,13 @@ def _money_groups(evaluation: Evaluation, capacity: float) -> list[tuple[str, li
             others = {name: row["share"] for name, row in held.items() if name not in (MODEL, *BEST_OF_ALL)}
             strongest = max(others, key=lambda name: others[name]) if others else None
             lines.append(
-                {"group": group, "model": held[MODEL], "newest": held.get(NEWEST), "strongest": strongest, "held": held.get(strongest)}
+                {
+                    "group": group,
+                    "model": held[MODEL],
+                    "newest": held.get(NEWEST),
+                    "strongest": strongest,
+                    "held": held.get(strongest),
+                }
             )
         if lines:
             found.append((scope, lines))
@@ -283,7 +356,10 @@ def _fairness_rows(evaluation: Evaluation) -> list[tuple[str, list[dict[str, Any
         groups = []
         for group, held in rows.groupby("group", sort=False):
             by = held.set_index("metric")
-            cells = [_cell(by.loc[name], form) if name in by.index else {"text": "–", "interval": ""} for name, _, form in FAIRNESS_COLUMNS]
+            cells = [
+                _cell(by.loc[name], form) if name in by.index else {"text": "–", "interval": ""}
+                for name, _, form in FAIRNESS_COLUMNS
+            ]
             groups.append({"group": group, "debtors": int(held["debtors"].iloc[0]), "cells": cells})
         found.append((_trait(trait), groups))
     return found
@@ -324,7 +400,9 @@ def _liquidation_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
 def pictures(evaluation: Evaluation) -> dict[str, Markup]:
     """The pictures of the page by name, as SVG."""
     ratios = evaluation.quality
-    ratios = ratios[(ratios["metric"] == "money_ratio") & (ratios["head"] == "recovered") & (ratios["ranking"] == MODEL)]
+    ratios = ratios[
+        (ratios["metric"] == "money_ratio") & (ratios["head"] == "recovered") & (ratios["ranking"] == MODEL)
+    ]
     ratios = ratios[ratios["scope"].isin((*SCOPES[:4], POOLED)) & (ratios["value"] > 0)].reset_index(drop=True)
     found = {"shares": charts.shares(_at(evaluation, evaluation.facts["gate_capacity"]), MODEL, BEST_OF_ALL)}
     frames = evaluation.frames
@@ -342,7 +420,10 @@ def pictures(evaluation: Evaluation) -> dict[str, Markup]:
         ("importance", charts.importance),
         ("effects", charts.dependence),
         ("swarm", lambda points: charts.swarm(points, SWARM_STEP)),
-        ("pulls", lambda pulls: charts.waterfall(pulls, "average account", "average listed account", "What lifts the listed")),
+        (
+            "pulls",
+            lambda pulls: charts.waterfall(pulls, "average account", "average listed account", "What lifts the listed"),
+        ),
         ("liquidation", charts.liquidation),
     )
     for name, draw in drawn:
@@ -357,7 +438,10 @@ def _records(frame: pd.DataFrame | None) -> list[dict[str, Any]]:
 
 def _cell(row: Any, form: str) -> dict[str, str]:
     missing = row["low"] is None or not math.isfinite(row["low"])
-    return {"text": form.format(row["value"]), "interval": "" if missing else f"{form.format(row['low'])} – {form.format(row['high'])}"}
+    return {
+        "text": form.format(row["value"]),
+        "interval": "" if missing else f"{form.format(row['low'])} – {form.format(row['high'])}",
+    }
 
 
 def _interval(figure: tuple[float, float, float], form: str) -> str:

@@ -1,7 +1,8 @@
-"""What a run leaves beside the store: the judged model, the test rows it was judged on and what every ranking said of them.
+"""What a run leaves beside the store: the judged model, the test rows it was judged on and
+what every ranking said of them.
 
-STORE/runs/<run_id>/: judged/ (a model folder), test_matrix.parquet, test_cohort.parquet, test_rankings.parquet, evaluation.json,
-report.html, model_card.md. Rows of accounts stay here: none goes to the tracking server.
+STORE/runs/<run_id>/: judged/ (a model folder), test_matrix.parquet, test_cohort.parquet, test_rankings.parquet,
+evaluation.json, report.html, model_card.md. Rows of accounts stay here: none goes to the tracking server.
 """
 
 from __future__ import annotations
@@ -33,8 +34,10 @@ class RunEvidence:
     """The test rows of a run and what every ranking said of them, aligned by position.
 
     matrix     features
-    cohort     account_no, account_id, debtor_id, as_of, portfolio, product, currency, balance, arrears, days_past_due, placed_on
-    rankings   recovered, money and unit (reporting units), seen, the model's scores, and `order|`, `chance|`, `predicted|` per rival
+    cohort     account_no, account_id, debtor_id, as_of, portfolio, product, currency, balance, arrears, days_past_due,
+               placed_on
+    rankings   recovered, money and unit (reporting units), seen, the model's scores, and `order|`, `chance|`,
+               `predicted|` per rival
     """
 
     matrix: pd.DataFrame
@@ -54,7 +57,8 @@ class RunEvidence:
             if column.startswith(ORDER):
                 name = column.removeprefix(ORDER)
                 parts = (
-                    self.rankings[part + name].to_numpy() if part + name in self.rankings else None for part in (ORDER, CHANCE, PREDICTED)
+                    self.rankings[part + name].to_numpy() if part + name in self.rankings else None
+                    for part in (ORDER, CHANCE, PREDICTED)
                 )
                 # pyrefly: ignore[bad-argument-type]
                 found[name] = Rival(*parts)
@@ -62,7 +66,9 @@ class RunEvidence:
 
 
 def rank_test_rows(trial: Trial, standing: AnyModel | None) -> RunEvidence:
-    """The test rows with the scores of the model and of every other order of them. standing: the champion as it was judged."""
+    """The test rows with the scores of the model and of every other order of them. standing:
+    the champion as it was judged.
+    """
     split = trial.windows.recovery
     cohort, matrix, labels = trial.rows(split.test)
     unit = trial.unit(cohort)
@@ -80,7 +86,9 @@ def rank_test_rows(trial: Trial, standing: AnyModel | None) -> RunEvidence:
 def assess(evidence: RunEvidence, params: Params, truth: Truth | None = None) -> Evaluation:
     """Quality and money of the evidence under the params' capacities and draws. truth: of a made-up portfolio."""
     capacities = sorted({*params.evaluate.capacities, params.gate.capacity})
-    return evaluate(evidence.judged(), evidence.rivals(), capacities, params.evaluate.bootstrap_draws, params.seed, truth)
+    return evaluate(
+        evidence.judged(), evidence.rivals(), capacities, params.evaluate.bootstrap_draws, params.seed, truth
+    )
 
 
 def truth_of(truth: Path, evidence: RunEvidence) -> Truth:
@@ -96,7 +104,8 @@ def truth_of(truth: Path, evidence: RunEvidence) -> Truth:
     lacking = int(joined["expected_amount"].isna().sum())
     if lacking:
         raise InputMissing(
-            f"{lacking:,} rows of the test nights have no truth in {str(truth)!r}. Give the truth of the source the store was fed from."
+            f"{lacking:,} rows of the test nights have no truth in {str(truth)!r}. "
+            "Give the truth of the source the store was fed from."
         )
     money, chance = (joined[name].to_numpy(dtype=np.float64) for name in ("expected_amount", "p_recovered"))
     return Truth(money * evidence.rankings["unit"].to_numpy(), chance)
@@ -109,7 +118,9 @@ def _taught_rivals(trial: Trial, cohort: pd.DataFrame, matrix: pd.DataFrame) -> 
         return {}
     rows, unit = trial.windows.recovery.fit, trial.unit(cohort)
     labels, held = trial.windows.fit_labels(trial.panel.labels)[rows], trial.panel.cohort[rows]
-    table = AgeBandTable.fit(labels, held, trial.teaching.money, default_dpd=label.default_dpd, horizon_days=label.horizon_days)
+    table = AgeBandTable.fit(
+        labels, held, trial.teaching.money, default_dpd=label.default_dpd, horizon_days=label.horizon_days
+    )
     names = model.encoder.names
     numbers = model.encoder.encode(trial.panel.matrix[rows], held)
     card = Scorecard.fit(numbers, names, labels["recovered"].to_numpy(dtype=np.float64), np.ones(int(rows.sum())))
@@ -124,7 +135,9 @@ def _rival(scores: pd.DataFrame, unit: np.ndarray) -> Rival:
 
 
 def comparable(model: AnyModel, cohort: pd.DataFrame) -> np.ndarray:
-    """Rows of nights on which every label the model was taught on was known: there it is judged as it would have scored."""
+    """Rows of nights on which every label the model was taught on was known:
+    there it is judged as it would have scored.
+    """
     return (cohort["as_of"] >= int(model.facts["fit_last"]) + int(model.facts["gap_days"])).to_numpy()
 
 
@@ -143,13 +156,16 @@ def run_folder(store_path: Path, run_id: str) -> Path:
     folder = store_path / RUNS / run_id
     if Path(run_id).name != run_id or run_id in ("", ".", "..") or not folder.is_dir():
         raise InputMissing(
-            f"Run {run_id[:64]!r} left no evidence in the store {str(store_path)!r}. Give a run id that `recoup train` printed here."
+            f"Run {run_id[:64]!r} left no evidence in the store {str(store_path)!r}. "
+            "Give a run id that `recoup train` printed here."
         )
     return folder
 
 
 def save_evidence(folder: Path, evidence: RunEvidence, judged_model: AnyModel, texts: dict[str, str]) -> dict[str, str]:
-    """Write everything, readable by the owner only; returns the sha256 that the registry keeps: of the judged folder and of the rest."""
+    """Write everything, readable by the owner only; returns the sha256 that the registry keeps:
+    of the judged folder and of the rest.
+    """
     with only_owner_reads(), whole_folder(folder) as draft:
         judged_sha256 = judged_model.save(draft / JUDGED)
         for name, frame in zip(TABLES, (evidence.matrix, evidence.cohort, evidence.rankings), strict=True):

@@ -1,5 +1,6 @@
-"""Studies around a judged model: earlier cut-offs, other seeds, without our own contacts, listed money, fairness, importance, drift,
-the amount's interval, steady reasons."""
+"""Studies around a judged model: earlier cut-offs, other seeds, without our own contacts, listed money, fairness,
+importance, drift, the amount's interval, steady reasons.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +55,9 @@ def _headline(trial: Trial, test: np.ndarray, model: RecoveryModel) -> dict[str,
     outcome, everyone = labels["recovered"].to_numpy(dtype=np.float64), np.ones(len(cohort), dtype=bool)
     judged = Judged(cohort, model.predict(matrix, cohort), outcome, realised, unit, everyone)
     rivals = {NEWEST: Rival(plain_orders(cohort, unit)[NEWEST])}
-    found = evaluate(judged, rivals, (capacity,), trial.params.evaluate.bootstrap_draws, trial.params.seed, scopes=(POOLED,))
+    found = evaluate(
+        judged, rivals, (capacity,), trial.params.evaluate.bootstrap_draws, trial.params.seed, scopes=(POOLED,)
+    )
     line: dict[str, float] = {}
     for metric in ("auc", "calibration_slope", "money_ratio"):
         line[metric], line[f"{metric}_low"], line[f"{metric}_high"] = found.figure(metric)
@@ -66,7 +69,9 @@ def _headline(trial: Trial, test: np.ndarray, model: RecoveryModel) -> dict[str,
 
 
 def without_contacts(trial: Trial, evidence: RunEvidence) -> pd.DataFrame:
-    """The model without our own contacts: a gain that sits in past attempts vanishes when the list changes who is attempted."""
+    """The model without our own contacts: a gain that sits in past attempts vanishes when the
+    list changes who is attempted.
+    """
     model, params = trial.grown, trial.params
     ours = [entry.name for entry in trial.catalogue if entry.family == "contacts" and entry.name in model.columns]
     if not ours or len(ours) == len(model.columns):
@@ -83,15 +88,28 @@ def without_contacts(trial: Trial, evidence: RunEvidence) -> pd.DataFrame:
         auc, low, high = found.figure("auc")
         # pyrefly: ignore[unsupported-operation]
         share = found.money_row(MODEL, capacity)["share"]
-        rows.append({"our contacts": name, "columns": len(grown.columns), "auc": auc, "auc_low": low, "auc_high": high, "share": share})
+        rows.append(
+            {
+                "our contacts": name,
+                "columns": len(grown.columns),
+                "auc": auc,
+                "auc_low": low,
+                "auc_high": high,
+                "share": share,
+            }
+        )
     rows[0] |= {"gain": gain["gain"], "gain_low": gain["gain_low"], "gain_high": gain["gain_high"]}
     return pd.DataFrame(rows)
 
 
 def other_seeds(trial: Trial, evidence: RunEvidence) -> pd.DataFrame:
-    """AUC and money at capacity of the judged model and of the same way grown with SEEDS - 1 other seeds: is the result the seed's luck?"""
+    """AUC and money at capacity of the judged model and of the same way grown with SEEDS - 1 other seeds:
+    is the result the seed's luck?
+    """
     teaching, capacity = trial.teaching, trial.params.gate.capacity
-    seeds = [teaching.seed + step * teaching.settings.get("seeds", 1) for step in range(1, SEEDS)]  # none of them shared
+    seeds = [
+        teaching.seed + step * teaching.settings.get("seeds", 1) for step in range(1, SEEDS)
+    ]  # none of them shared
     # pyrefly: ignore[bad-argument-type]
     models = [trial.grown, *trial.grown.regrown(trial.lesson, teaching, seeds)]
     judged = evidence.judged()
@@ -101,15 +119,17 @@ def other_seeds(trial: Trial, evidence: RunEvidence) -> pd.DataFrame:
         found = evaluate(replace(judged, scores=scores), {}, (capacity,), 0, teaching.seed, scopes=(POOLED,))
         # pyrefly: ignore[unsupported-operation]
         share = found.money_row(MODEL, capacity)["share"]
-        rows.append({"seed": seed, "auc": found.figure("auc")[0], "log_loss": found.figure("log_loss")[0], "share": share})
+        rows.append(
+            {"seed": seed, "auc": found.figure("auc")[0], "log_loss": found.figure("log_loss")[0], "share": share}
+        )
     return pd.DataFrame(rows)
 
 
 def listed_money(judged: Judged, capacities: Sequence[float], draws: int, seed: int) -> pd.DataFrame:
     """Realised ÷ predicted money among the rows a list of each capacity would hold, with its interval by debtor.
 
-    A list takes the highest scores, and among those are the ones that are high by mistake: a level right over all accounts can be
-    wrong where the money is.
+    A list takes the highest scores, and among those are the ones that are high by mistake: a level right over all
+    accounts can be wrong where the money is.
     """
     who, weights = debtor_draws(judged.cohort["debtor_id"], draws, seed)
     night = judged.cohort["as_of"].to_numpy()
@@ -117,7 +137,11 @@ def listed_money(judged: Judged, capacities: Sequence[float], draws: int, seed: 
     for capacity in capacities:
         listed = listed_shares(judged.predicted, night, capacity)
         ratio, low, high = interval(ratios_of_sums(listed * judged.money, listed * judged.predicted, who, weights))
-        sums = {"rows": float(listed.sum()), "predicted": float(listed @ judged.predicted), "realised": float(listed @ judged.money)}
+        sums = {
+            "rows": float(listed.sum()),
+            "predicted": float(listed @ judged.predicted),
+            "realised": float(listed @ judged.money),
+        }
         rows.append({"capacity": capacity, **sums, "ratio": ratio, "low": low, "high": high})
     return pd.DataFrame(rows)
 
@@ -138,41 +162,66 @@ def fairness(trial: Trial, evidence: RunEvidence, traits: pd.DataFrame) -> dict[
 
 
 def importance(trial: Trial, evidence: RunEvidence) -> dict[str, pd.DataFrame]:
-    """`importance`: share of the mean absolute exact contribution per column, on evenly spaced test rows; `effects`: how the strongest
-    act over their values; `swarm`: how often each of them moves a score by how much, and at which values; `pulls`: see _pulls."""
+    """`importance`: share of the mean absolute exact contribution per column, on evenly spaced test rows; `effects`:
+    how the strongest act over their values; `swarm`: how often each of them moves a score by how much,
+    and at which values; `pulls`: see _pulls.
+    """
     model = trial.grown
     step = -(-len(evidence.matrix) // IMPORTANCE_ROWS)
     rows = evidence.matrix[::step]
     found, base = checked_contributions(model, rows, evidence.cohort[::step], many=len(rows) >= MANY_ROWS)
-    listed = listed_shares(evidence.judged().predicted, evidence.cohort["as_of"].to_numpy(), trial.params.gate.capacity)[::step]
+    listed = listed_shares(
+        evidence.judged().predicted, evidence.cohort["as_of"].to_numpy(), trial.params.gate.capacity
+    )[::step]
     mean = found.abs().mean()
     families = {entry.name: entry.family for entry in trial.catalogue}
     share = mean / mean.sum() if mean.sum() > 0 else mean
     table = pd.DataFrame(
-        {"feature": mean.index, "family": [families.get(name, "attributes") for name in mean.index], "share": share.to_numpy()}
+        {
+            "feature": mean.index,
+            "family": [families.get(name, "attributes") for name in mean.index],
+            "share": share.to_numpy(),
+        }
     )
     table = table.sort_values("share", ascending=False, kind="stable", ignore_index=True)
-    numeric = [name for name in table["feature"] if rows[name].dtype == np.float64 and rows[name].nunique() > 2][:STRONGEST]
+    numeric = [name for name in table["feature"] if rows[name].dtype == np.float64 and rows[name].nunique() > 2][
+        :STRONGEST
+    ]
     effects = [line for name in numeric for line in _effects(name, rows[name].to_numpy(), found[name].to_numpy())]
     numbers = model.encoder.encode(rows, evidence.cohort[::step])
     places = {name: place for place, name in enumerate(model.encoder.names)}
-    swarm = [line for name in table["feature"][:SWARM] for line in _swarm(name, numbers[:, places[name]], found[name].to_numpy())]
-    return {"importance": table, "effects": pd.DataFrame(effects), "swarm": pd.DataFrame(swarm), "pulls": _pulls(found, base, listed)}
+    swarm = [
+        line
+        for name in table["feature"][:SWARM]
+        for line in _swarm(name, numbers[:, places[name]], found[name].to_numpy())
+    ]
+    return {
+        "importance": table,
+        "effects": pd.DataFrame(effects),
+        "swarm": pd.DataFrame(swarm),
+        "pulls": _pulls(found, base, listed),
+    }
 
 
 def _pulls(found: pd.DataFrame, base: np.ndarray, listed: np.ndarray) -> pd.DataFrame:
-    """feature, contribution: the mean over the rows that a list would hold, strongest first, and the base last. Together they are the mean
-    raw score of those rows. listed: share of each row that is on the list; no table where none is."""
+    """feature, contribution: the mean over the rows that a list would hold, strongest first, and the base last.
+    Together they are the mean raw score of those rows. listed: share of each row that is on the list;
+    no table where none is.
+    """
     if not listed.sum():
         return pd.DataFrame()
     part = listed / listed.sum()
     means = (found * part[:, None]).sum().sort_values(key=lambda held: -held.abs(), kind="stable")
     table = pd.DataFrame({"feature": means.index, "contribution": means.to_numpy()})
-    return pd.concat([table, pd.DataFrame([{"feature": BASE, "contribution": float((base * part).sum())}])], ignore_index=True)
+    return pd.concat(
+        [table, pd.DataFrame([{"feature": BASE, "contribution": float((base * part).sum())}])], ignore_index=True
+    )
 
 
 def _swarm(name: str, value: np.ndarray, effect: np.ndarray) -> list[dict[str, Any]]:
-    """Rows per narrow bin of the contribution, split into low, middle, high third of the column's values, and missing: counts alone."""
+    """Rows per narrow bin of the contribution, split into low, middle, high third of the column's values, and missing:
+    counts alone.
+    """
     height = np.full(len(value), np.nan)
     known = ~np.isnan(value)
     height[known] = (rankdata(value[known]) - 0.5) / max(known.sum(), 1)
@@ -180,13 +229,20 @@ def _swarm(name: str, value: np.ndarray, effect: np.ndarray) -> list[dict[str, A
     part = np.where(known, np.minimum(np.nan_to_num(height) * 3, 2).astype(np.int64), -1)
     held = pd.DataFrame({"bin": bins, "part": part}).value_counts().sort_index()
     return [
-        {"feature": name, "effect": (place + 0.5) * SWARM_STEP, "value": None if third < 0 else (third + 0.5) / 3, "rows": int(count)}
+        {
+            "feature": name,
+            "effect": (place + 0.5) * SWARM_STEP,
+            "value": None if third < 0 else (third + 0.5) / 3,
+            "rows": int(count),
+        }
         for (place, third), count in held.items()
     ]
 
 
 def _effects(name: str, value: np.ndarray, effect: np.ndarray) -> list[dict[str, Any]]:
-    """Mean contribution and its middle 80 % per tenth of the value, the missing apart: counts of rows, no account's own row."""
+    """Mean contribution and its middle 80 % per tenth of the value, the missing apart: counts of rows,
+    no account's own row.
+    """
     known = ~np.isnan(value)
     edges = np.unique(np.quantile(value[known], np.linspace(0, 1, 11)))
     tenth = np.clip(np.searchsorted(edges, value[known], side="right") - 1, 0, max(len(edges) - 2, 0))
@@ -196,21 +252,36 @@ def _effects(name: str, value: np.ndarray, effect: np.ndarray) -> list[dict[str,
         held = effect[known][inside]
         low, high = np.quantile(held, (0.1, 0.9))
         middle = float(np.median(value[known][inside]))
-        lines.append({"feature": name, "value": middle, "mean": held.mean(), "low": low, "high": high, "rows": int(inside.sum())})
+        lines.append(
+            {"feature": name, "value": middle, "mean": held.mean(), "low": low, "high": high, "rows": int(inside.sum())}
+        )
     if (~known).any():
         held = effect[~known]
         low, high = np.quantile(held, (0.1, 0.9))
-        lines.append({"feature": name, "value": np.nan, "mean": held.mean(), "low": low, "high": high, "rows": int((~known).sum())})
+        lines.append(
+            {
+                "feature": name,
+                "value": np.nan,
+                "mean": held.mean(),
+                "low": low,
+                "high": high,
+                "rows": int((~known).sum()),
+            }
+        )
     return lines
 
 
 def drift(trial: Trial, evidence: RunEvidence) -> pd.DataFrame:
-    """feature, family, psi of the test rows against the bins of the fit; what moved furthest first, the score among them."""
+    """feature, family, psi of the test rows against the bins of the fit; what moved furthest first,
+    the score among them.
+    """
     model = trial.grown
     numbers = model.encoder.encode(evidence.matrix, evidence.cohort)
     found = model.reference.psi(numbers, model.encoder.names, evidence.rankings["p_recovered"].to_numpy())
     families = {entry.name: entry.family for entry in trial.catalogue}
-    table = pd.DataFrame({"feature": list(found), "family": [families.get(name, "") for name in found], "psi": list(found.values())})
+    table = pd.DataFrame(
+        {"feature": list(found), "family": [families.get(name, "") for name in found], "psi": list(found.values())}
+    )
     return table.sort_values("psi", ascending=False, kind="stable", ignore_index=True)
 
 
@@ -221,7 +292,9 @@ def interval_coverage(model: RecoveryModel, evidence: RunEvidence) -> pd.DataFra
         return pd.DataFrame()
     band = model.amount_interval(evidence.matrix[won], evidence.cohort[won])
     unit, money = (evidence.rankings[name][won].to_numpy() for name in ("unit", "money"))
-    inside = (band["amount_low"].to_numpy() * unit <= money * (1 + 1e-9)) & (money <= band["amount_high"].to_numpy() * unit * (1 + 1e-9))
+    inside = (band["amount_low"].to_numpy() * unit <= money * (1 + 1e-9)) & (
+        money <= band["amount_high"].to_numpy() * unit * (1 + 1e-9)
+    )
     return pd.DataFrame([{"recoveries": int(won.sum()), "wanted": COVERAGE, "inside": float(inside.mean())}])
 
 

@@ -1,4 +1,6 @@
-"""Fit a challenger on matured history, judge it on later nights, refit it on everything, record it. Promotion is a separate act."""
+"""Fit a challenger on matured history, judge it on later nights, refit it on everything, record it.
+Promotion is a separate act.
+"""
 
 from __future__ import annotations
 
@@ -86,12 +88,18 @@ def train_from_store(store_path: Path, params: Params, tune_trials: int = 0) -> 
 
 
 def train(
-    panel: Panel, params: Params, catalogue: Sequence[Any], store_path: Path, tune_trials: int = 0, books: Books | None = None
+    panel: Panel,
+    params: Params,
+    catalogue: Sequence[Any],
+    store_path: Path,
+    tune_trials: int = 0,
+    books: Books | None = None,
 ) -> Run:
     """Fit, judge, refit, record.
 
-    Raises, before any work, RegistryAway, ContractError (a panel that breaks its form, see check_panel) and UsageError (thresholds of the
-    label that drop too much of the money); InputMissing when history is too short or shows one outcome only.
+    Raises, before any work, RegistryAway, ContractError (a panel that breaks its form, see check_panel) and UsageError
+    (thresholds of the label that drop too much of the money); InputMissing when history is too short or shows one
+    outcome only.
     tune_trials: settings tried inside the fit window first; 0 teaches with the params' own.
     """
     registry.ready(params)
@@ -122,8 +130,12 @@ def train(
     return Run(run_id, release.version, evaluation, clock.seconds, store_path / RUNS / run_id / REPORT)
 
 
-def evaluate_again(store_path: Path, run_id: str, params: Params, truth: Path | None = None, out: Path | None = None) -> str:
-    """The report of a run again, from its own test rows; with the truth of a made-up portfolio, the best possible too."""
+def evaluate_again(
+    store_path: Path, run_id: str, params: Params, truth: Path | None = None, out: Path | None = None
+) -> str:
+    """The report of a run again, from its own test rows; with the truth of a made-up portfolio,
+    the best possible too.
+    """
     folder = run_folder(store_path, run_id)
     known = registry.recorded(params, run_id)
     evidence, before = load_evidence(folder, known.evidence_sha256), load_evaluation(folder)
@@ -158,7 +170,9 @@ def _with_facts(evaluation: Evaluation, **facts: Any) -> Evaluation:
 
 
 def _with_studies(evaluation: Evaluation, trial: Trial, evidence: RunEvidence, books: Books | None) -> Evaluation:
-    """Backtest, seeds, with and without our own contacts, importance, drift, amounts, fairness; then what follows from it all."""
+    """Backtest, seeds, with and without our own contacts, importance, drift, amounts, fairness;
+    then what follows from it all.
+    """
     found = side_by_side(*_studies(trial, evidence, books, evaluation.facts["capacities"]))
     frames = {name: frame for part in found for name, frame in part.items()}
     fit_auc = trial.model.facts.get("out_of_fold_auc")
@@ -174,7 +188,11 @@ def _studies(
     studies: list[Callable[[], dict[str, pd.DataFrame]]] = [
         lambda: {"curve": gains_curve(judged, evidence.rivals())},
         lambda: {"listed": listed_money(judged, capacities, params.evaluate.bootstrap_draws, params.seed)},
-        lambda: {"rolls": roll_rates(panel.cohort, panel.labels["recovered_amount"].to_numpy(dtype=np.float64), trial.unit(panel.cohort))},
+        lambda: {
+            "rolls": roll_rates(
+                panel.cohort, panel.labels["recovered_amount"].to_numpy(dtype=np.float64), trial.unit(panel.cohort)
+            )
+        },
     ]
     if books is not None:
         studies.append(lambda: {"liquidation": books.placements, **fairness(trial, evidence, books.traits)})
@@ -255,12 +273,19 @@ def _release_facts(trial: Trial, evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _delivered(panel: Panel) -> dict[str, int]:
-    """Versions of the delivered tables alone: what nights write beside them teaches nothing, and must not rename a model."""
+    """Versions of the delivered tables alone: what nights write beside them teaches nothing,
+    and must not rename a model.
+    """
     return {name: version for name, version in panel.versions.items() if name in TABLES}
 
 
 def _recorded(
-    trial: Trial, release: AnyModel, evidence: RunEvidence, evaluation: Evaluation, drawn: Mapping[str, Any], store_path: Path
+    trial: Trial,
+    release: AnyModel,
+    evidence: RunEvidence,
+    evaluation: Evaluation,
+    drawn: Mapping[str, Any],
+    store_path: Path,
 ) -> str:
     """Write the model folder and the evidence beside the store, then tell the registry; returns the run id."""
     sha256 = release.save(model_folder(store_path, release.version))

@@ -1,4 +1,6 @@
-"""One training under trial: the panel, the nights taught on and judged on, the model taught on the former and judged on the latter."""
+"""One training under trial: the panel, the nights taught on and judged on,
+the model taught on the former and judged on the latter.
+"""
 
 from __future__ import annotations
 
@@ -28,14 +30,17 @@ class ThresholdsTooHigh(UsageError):
         """shares: currency -> share of the recovered money dropped."""
         told = ", ".join(f"{share:.1%} in {currency}" for currency, share in shares.items())
         return cls(
-            f"label.min_amount {label.min_amount:g} and label.min_share {label.min_share:g} call money that was recovered not recovered "
+            f"label.min_amount {label.min_amount:g} and label.min_share {label.min_share:g} call money that was "
+            "recovered not recovered "
             f"({told}); at most {MOST_DROPPED:.0%} may be. Lower them, or set both to 0."
         )
 
 
 @dataclass(frozen=True)
 class Windows:
-    """The headline split of recovery, and that of default with its longer gap; None where history is too short for the latter."""
+    """The headline split of recovery, and that of default with its longer gap;
+    None where history is too short for the latter.
+    """
 
     recovery: TimeSplit
     default: TimeSplit | None
@@ -58,7 +63,8 @@ class Trial:
     panel      every labelled row
     windows    which of them were taught, which are judged
     model      taught on the fit nights alone
-    lesson     what it was taught on, encoded and binned: no small part of memory; None for the age-band table, or when no longer needed
+    lesson     what it was taught on, encoded and binned: no small part of memory; None for the age-band table, or when
+               no longer needed
     teaching   the way it was taught, for all that is taught again in the same way
     """
 
@@ -88,7 +94,9 @@ class Trial:
 
 
 def check_thresholds(panel: Panel, label: Label) -> None:
-    """Raises ThresholdsTooHigh where min_amount or min_share drop more than MOST_DROPPED of the money recovered in a currency."""
+    """Raises ThresholdsTooHigh where min_amount or min_share drop more than MOST_DROPPED of
+    the money recovered in a currency.
+    """
     shares = money_dropped(panel.cohort, panel.labels)
     if (shares > MOST_DROPPED).any():
         raise ThresholdsTooHigh.dropping(shares[shares > MOST_DROPPED], label)
@@ -98,7 +106,9 @@ def windows_of(panel: Panel, params: Params) -> Windows:
     recovered, defaulted = (panel.labels[name].notna().to_numpy() for name in ("recovered", "defaulted"))
     split = split_by_time(panel.cohort, params.split, params.label, recovered)
     try:
-        later = split_by_time(panel.cohort, params.split, params.label, defaulted, gap_days=params.label.default_gap_days)
+        later = split_by_time(
+            panel.cohort, params.split, params.label, defaulted, gap_days=params.label.default_gap_days
+        )
     except InputMissing:  # the head is left out and the report says so; recovery has history enough
         later = None
     return Windows(split, later)

@@ -55,9 +55,14 @@ def differences(
 
 
 def check(
-    world: World, nights: list[int], terms: Terms, catalogue: Catalogue, seed: int | None = None, categorical: bool = False,
+    world: World,
+    nights: list[int],
+    terms: Terms,
+    catalogue: Catalogue,
+    seed: int | None = None,
+    categorical: bool = False,
     complete: dict | None = None,
-) -> None:  # fmt: skip
+) -> None:
     pairs = nights_of(world, nights)
     tables = tables_of(world, seed, categorical)
     matrix = build(frame_of(pairs), tables, catalogue, terms, complete_through=complete)
@@ -91,8 +96,9 @@ declared = st.dictionaries(
 
 feeds = st.dictionaries(
     st.sampled_from(("charges", "balances", "payments", "contacts", "statuses")),
-    st.fixed_dictionaries({"book": worlds.nights, "shop": worlds.nights}), max_size=2,
-)  # fmt: skip
+    st.fixed_dictionaries({"book": worlds.nights, "shop": worlds.nights}),
+    max_size=2,
+)
 
 
 def plain(matrix: pd.DataFrame) -> pd.DataFrame:

@@ -18,11 +18,27 @@ from features.tables import CHANNELS, STATUSES
 from features.vocabulary import FAMILIES, Agg
 
 ALWAYS = (
-    "payments_count_30d", "payments_sum_90d", "payments_days_since_last", "payments_months_paid_365d", "contacts_count_30d",
-    "contacts_count_call_30d", "right_party_count_90d", "right_party_rate_call_180d", "contacts_days_since_last", "promises_made_365d",
-    "promises_kept_365d", "promises_broken_365d", "promise_open", "balance", "arrears", "days_past_due", "days_past_due_max_365d",
-    "months_since_placed", "debtor_accounts", "debtor_arrears",
-)  # fmt: skip
+    "payments_count_30d",
+    "payments_sum_90d",
+    "payments_days_since_last",
+    "payments_months_paid_365d",
+    "contacts_count_30d",
+    "contacts_count_call_30d",
+    "right_party_count_90d",
+    "right_party_rate_call_180d",
+    "contacts_days_since_last",
+    "promises_made_365d",
+    "promises_kept_365d",
+    "promises_broken_365d",
+    "promise_open",
+    "balance",
+    "arrears",
+    "days_past_due",
+    "days_past_due_max_365d",
+    "months_since_placed",
+    "debtor_accounts",
+    "debtor_arrears",
+)
 COUNT = Feature("payments", Agg.COUNT, Window(10), empty=0)
 
 
@@ -33,20 +49,20 @@ def test_the_names_that_others_rely_on_are_there():
 
 
 WINDOWS_OF = {
-    "payments_count payments_sum contacts_count contacts_count_outbound contacts_count_inbound right_party_count promises_made": (
-        "7d 30d 90d 180d 365d ever"
-    ),
+    "payments_count payments_sum contacts_count contacts_count_outbound contacts_count_inbound "
+    "right_party_count promises_made": ("7d 30d 90d 180d 365d ever"),
     "contacts_count_call contacts_count_autodial contacts_count_sms contacts_count_email": "7d 30d 90d 365d",
-    "contacts_count_voicemail contacts_count_letter contacts_count_visit contacts_count_debit contacts_count_online": "30d 90d 365d",
-    "payments_max payments_mean payments_count_part reversals_count reversals_sum contacts_count_refusal contacts_count_dispute "
-    "contacts_count_complaint contacts_count_rejected_debit charges_count_fee charges_count_billed days_overdue days_past_due_max": (
-        "90d 365d ever"
-    ),
+    "contacts_count_voicemail contacts_count_letter contacts_count_visit contacts_count_debit "
+    "contacts_count_online": "30d 90d 365d",
+    "payments_max payments_mean payments_count_part reversals_count reversals_sum contacts_count_refusal "
+    "contacts_count_dispute "
+    "contacts_count_complaint contacts_count_rejected_debit charges_count_fee charges_count_billed "
+    "days_overdue days_past_due_max": ("90d 365d ever"),
     "payments_std payments_gap_mean payments_gap_std reversals_ratio credits_sum arrears_max balance_max": "365d ever",
     "promises_kept promises_broken": "90d 180d 365d ever",
     "payments_months_paid": "90d 180d 365d ever",
     "promises_kept_ratio": "180d 365d ever",
-}  # fmt: skip
+}
 
 
 def test_each_family_has_the_windows_in_which_it_can_tell_something():
@@ -155,15 +171,21 @@ FAULTS = {
     "window must be a Window or None. Got 30": [Feature("payments", Agg.COUNT, 30, empty=0)],
     "event must be one of .* Got 'payment' .nearest: 'payments'.": [Feature("payment", Agg.COUNT, Window(9), empty=0)],
     "aggregate must be an Agg. Got 'count' .nearest: 'count'.": [Feature("payments", "count", Window(9), empty=0)],
-    "payments_sum_9d: `empty` must say what the value is where nothing happened": [Feature("payments", Agg.SUM, Window(9))],
+    "payments_sum_9d: `empty` must say what the value is where nothing happened": [
+        Feature("payments", Agg.SUM, Window(9))
+    ],
     "`empty` must be a number or MISSING. Got 'none'": [Feature("payments", Agg.SUM, Window(9), empty="none")],
     "`of` must be one of amount for payments. Got 'amuont' .nearest: 'amount'.": [
         Feature("payments", Agg.SUM, Window(9), of="amuont", empty=0)
     ],
     "`of` must be one of cost for contacts. Got None": [Feature("contacts", Agg.SUM, Window(9), empty=0)],
     "`of` must be left out for count": [Feature("payments", Agg.COUNT, Window(9), of="amount", empty=0)],
-    "aggregate must be one of at, days, max for ledger. Got 'count'": [Feature("ledger", Agg.COUNT, Window(9), empty=0)],
-    "the ledger has no classes to filter by": [Feature("ledger", Agg.AT, of="balance", where=where("x", kind="fee"), empty=0)],
+    "aggregate must be one of at, days, max for ledger. Got 'count'": [
+        Feature("ledger", Agg.COUNT, Window(9), empty=0)
+    ],
+    "the ledger has no classes to filter by": [
+        Feature("ledger", Agg.AT, of="balance", where=where("x", kind="fee"), empty=0)
+    ],
     "aggregate must be one of any, count, .* for payments. Got 'at'": [Feature("payments", Agg.AT, Window(9), empty=0)],
     "`until`, the events that end it, belongs to a streak and only to it": [Feature("contacts", Agg.STREAK, empty=0)],
     "where names 'chanel', which contacts does not have .nearest: 'channel'.": [
@@ -172,19 +194,26 @@ FAULTS = {
     "where holds a value that channel of contacts does not take: 'cal' .nearest: 'call'.": [
         Feature("contacts", Agg.COUNT, Window(9), where=where("x", channel="cal"), empty=0)
     ],
-    "where must allow at least one value of channel": [Feature("contacts", Agg.COUNT, Window(9), where=where("x", channel=()), empty=0)],
+    "where must allow at least one value of channel": [
+        Feature("contacts", Agg.COUNT, Window(9), where=where("x", channel=()), empty=0)
+    ],
     "where must be a Where. Got 'call'": [Feature("contacts", Agg.COUNT, Window(9), where="call", empty=0)],
     "a noun must be one of the facts of an account .nearest: 'month'.": [Noun("months")],
     "share: part 'payments_count_11d' is not a column .nearest: 'payments_count_10d'.": [
-        COUNT, Ratio("share", "payments_count_11d", "payments_count_10d", empty=0)
+        COUNT,
+        Ratio("share", "payments_count_11d", "payments_count_10d", empty=0),
     ],
     "part 'product' is a class, not a number": [Noun("product"), Band("band", "product", (1,))],
     "share: `empty` must say what the ratio is where it divides by 0": [COUNT, Ratio("share", COUNT.name, COUNT.name)],
-    "prior must be .a, b. with a >= 0 and b > 0. Got .1, 0.": [COUNT, Ratio("share", COUNT.name, COUNT.name, prior=(1, 0))],
+    "prior must be .a, b. with a >= 0 and b > 0. Got .1, 0.": [
+        COUNT,
+        Ratio("share", COUNT.name, COUNT.name, prior=(1, 0)),
+    ],
     "a, b: a column must not derive from itself": [Difference("a", "b", "b"), Difference("b", "a", "a")],
     "edges must rise. Got .2, 1.": [COUNT, Band("band", COUNT.name, (2, 1))],
     "over must be 'debtor_id'. Got 'portfolio': the feature would cross debtors": [
-        COUNT, Debtor("usual", Agg.SUM, COUNT.name, over="portfolio")
+        COUNT,
+        Debtor("usual", Agg.SUM, COUNT.name, over="portfolio"),
     ],
     "aggregate must be COUNT, SUM, MAX or MIN. Got <Agg.MEAN: 'mean'>": [COUNT, Debtor("usual", Agg.MEAN, COUNT.name)],
     "`of` must name a column, and only a count does without": [Debtor("usual", Agg.SUM)],
@@ -192,22 +221,39 @@ FAULTS = {
     "monotone must be -1, 0 or 1. Got 2": [Feature("payments", Agg.COUNT, Window(9), empty=0, monotone=2)],
     "unit must be one of .* Got 'euros'": [Feature("payments", Agg.COUNT, Window(9), empty=0, unit="euros")],
     "family must be one of .* Got 'other'": [Feature("payments", Agg.COUNT, Window(9), empty=0, family="other")],
-    "its sentence names 'paid', which is not a column": [Feature("payments", Agg.COUNT, Window(9), empty=0, says="{paid:count} payments")],
+    "its sentence names 'paid', which is not a column": [
+        Feature("payments", Agg.COUNT, Window(9), empty=0, says="{paid:count} payments")
+    ],
     "its sentence wants the format 'euros'. Use one of count, days": [
         Feature("payments", Agg.SUM, Window(9), empty=0, says="{value:euros} paid")
     ],
     "no sentence may rest on contacts_count_call_9d: our own attempts are no merit": [
-        Feature("contacts", Agg.COUNT, Window(9), where=where("call", channel="call"), empty=0, says="Called {value:count} times")
+        Feature(
+            "contacts",
+            Agg.COUNT,
+            Window(9),
+            where=where("call", channel="call"),
+            empty=0,
+            says="Called {value:count} times",
+        )
     ],
     "no sentence may rest on status_hardship: .* health, hardship": [
-        Feature("statuses", Agg.ANY, where=where("hardship", status="hardship"), called="status_hardship", empty=0, says="In hardship")
+        Feature(
+            "statuses",
+            Agg.ANY,
+            where=where("hardship", status="hardship"),
+            called="status_hardship",
+            empty=0,
+            says="In hardship",
+        )
     ],
     "no sentence may rest on contacts_count_9d, rate": [
-        COUNT, Feature("contacts", Agg.COUNT, Window(9), empty=0),
+        COUNT,
+        Feature("contacts", Agg.COUNT, Window(9), empty=0),
         Ratio("rate", COUNT.name, "contacts_count_9d", empty=0, says="Paid after {contacts_count_9d:count} contacts"),
     ],
     "Entry 2 must be a declaration such as Feature or Ratio. Got str": [COUNT, "payments_count_30d"],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("sentence", FAULTS)

@@ -52,9 +52,25 @@ def test_equals_the_oracle(world: World, terms: Terms, as_of: list[int]):
             counted[night, account["portfolio"], why] += 1
             if why == "scorable":
                 placed_on = account["placed_on"] if account["placed_on"] < night else NO_DAY
-                own = [account[name] for name in ("debtor_id", "portfolio", "product", "currency", "debtor_type", "opened_on")]
-                expected.append((account["account_no"], night, *own, placed_on, *figures(world.rows, account_id, night, terms)))
-    columns = ["account_no", "as_of", "debtor_id", "portfolio", "product", "currency", "debtor_type", "opened_on", "placed_on", "balance"]
+                own = [
+                    account[name]
+                    for name in ("debtor_id", "portfolio", "product", "currency", "debtor_type", "opened_on")
+                ]
+                expected.append(
+                    (account["account_no"], night, *own, placed_on, *figures(world.rows, account_id, night, terms))
+                )
+    columns = [
+        "account_no",
+        "as_of",
+        "debtor_id",
+        "portfolio",
+        "product",
+        "currency",
+        "debtor_type",
+        "opened_on",
+        "placed_on",
+        "balance",
+    ]
     found = cohort.frame[[*columns, "arrears", "days_past_due"]].itertuples(index=False, name=None)
     assert list(found) == sorted(expected)
     assert {row[:3]: row[3] for row in cohort.counts.itertuples(index=False, name=None) if row[3]} == dict(counted)
@@ -96,7 +112,9 @@ def test_the_cases_catch_a_status_that_counts_before_it_is_known():
         if "statuses" not in tables:
             continue
         statuses = tables["statuses"]
-        leaky = tables | {"statuses": statuses.assign(known_on=np.minimum(statuses["known_on"], statuses["from_on"]) - np.int32(1))}
+        leaky = tables | {
+            "statuses": statuses.assign(known_on=np.minimum(statuses["known_on"], statuses["from_on"]) - np.int32(1))
+        }
         for night, expected in case.nights.items():
             found = scorable(leaky, None, [day(night)], case.terms).counts
             wrong += found.loc[found["accounts"] > 0, "reason"].tolist() != [expected["reason"]]
@@ -104,7 +122,12 @@ def test_the_cases_catch_a_status_that_counts_before_it_is_known():
 
 
 def test_a_known_account_is_counted_once_and_every_reason_is_listed():
-    world = World().account("a", opened_on=START, portfolio="book").account("b", opened_on=START + 5, portfolio="shop").charge(START, 100)
+    world = (
+        World()
+        .account("a", opened_on=START, portfolio="book")
+        .account("b", opened_on=START + 5, portfolio="shop")
+        .charge(START, 100)
+    )
     counts = cohort_of(world, [START + 3, START + 9]).counts
     assert counts.groupby(["as_of", "portfolio"])["accounts"].sum().to_dict() == {
         (START + 3, "book"): 1,
@@ -125,7 +148,19 @@ def test_nobody_known_is_an_empty_cohort_with_all_columns():
 
 def test_buckets_divide_days_past_due():
     edges = [0, 1, 29, 30, 59, 60, 89, 90, 179, 180, 4000]
-    assert list(bucket(np.array(edges))) == ["0", "1-29", "1-29", "30-59", "30-59", "60-89", "60-89", "90-179", "90-179", "180+", "180+"]
+    assert list(bucket(np.array(edges))) == [
+        "0",
+        "1-29",
+        "1-29",
+        "30-59",
+        "30-59",
+        "60-89",
+        "60-89",
+        "90-179",
+        "90-179",
+        "180+",
+        "180+",
+    ]
     assert list(bucket(pd.Series([], dtype="int32")).categories) == list(BUCKETS)
 
 

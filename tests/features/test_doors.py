@@ -1,4 +1,6 @@
-"""The doors: what others hand to build and labels is refused with all that is wrong, and what a store read is let in as it is."""
+"""The doors: what others hand to build and labels is refused with all that is wrong,
+and what a store read is let in as it is.
+"""
 
 from __future__ import annotations
 

@@ -47,12 +47,14 @@ def contacts(**columns):
 
 def test_every_table_of_the_contract_is_declared_with_its_columns():
     assert {name: " ".join(table.names) for name, table in TABLES.items()} == {
-        "accounts": "account_id debtor_id portfolio product debtor_type currency opened_on placed_on principal placed_amount jurisdiction "
+        "accounts": "account_id debtor_id portfolio product debtor_type currency opened_on placed_on principal "
+        "placed_amount jurisdiction "
         "time_zone known_at",
         "charges": "charge_id account_id issued_on due_on amount kind known_at",
         "balances": "account_id taken_on balance arrears days_past_due known_at",
         "payments": "payment_id account_id charge_id occurred_at amount kind reverses method known_at",
-        "contacts": "contact_id account_id occurred_at channel direction outcome promise_amount promise_due_on cost agent person_id "
+        "contacts": "contact_id account_id occurred_at channel direction outcome promise_amount promise_due_on cost "
+        "agent person_id "
         "endpoint_id known_at",
         "statuses": "account_id status from_on until_on known_at detail",
     }
@@ -69,17 +71,42 @@ def test_the_empty_marks_fit_their_types():
 
 def test_the_inner_form_gives_each_kind_its_type():
     assert inner_columns("contacts") == {
-        "account_no": "int64", "contact_id": "str", "account_id": "str", "occurred_at": "int64", "occurred_on": "int32", "channel": "str",
-        "direction": "str", "outcome": "str", "promise_amount": "int64", "promise_due_on": "int32", "cost": "int64", "agent": "str",
-        "person_id": "str", "endpoint_id": "str", "known_at": "int64", "known_on": "int32", "occurred_minute": "int16",
+        "account_no": "int64",
+        "contact_id": "str",
+        "account_id": "str",
+        "occurred_at": "int64",
+        "occurred_on": "int32",
+        "channel": "str",
+        "direction": "str",
+        "outcome": "str",
+        "promise_amount": "int64",
+        "promise_due_on": "int32",
+        "cost": "int64",
+        "agent": "str",
+        "person_id": "str",
+        "endpoint_id": "str",
+        "known_at": "int64",
+        "known_on": "int32",
+        "occurred_minute": "int16",
         "contact_no": "int64",
-    }  # fmt: skip
+    }
 
 
 def test_currencies_have_the_decimals_of_iso_4217():
-    assert {code: DECIMALS[code] for code in ("EUR", "USD", "JPY", "KRW", "KWD", "TND", "CLF", "TWD", "NGN", "RUB")} == {
-        "EUR": 2, "USD": 2, "JPY": 0, "KRW": 0, "KWD": 3, "TND": 3, "CLF": 4, "TWD": 2, "NGN": 2, "RUB": 2,
-    }  # fmt: skip
+    assert {
+        code: DECIMALS[code] for code in ("EUR", "USD", "JPY", "KRW", "KWD", "TND", "CLF", "TWD", "NGN", "RUB")
+    } == {
+        "EUR": 2,
+        "USD": 2,
+        "JPY": 0,
+        "KRW": 0,
+        "KWD": 3,
+        "TND": 3,
+        "CLF": 4,
+        "TWD": 2,
+        "NGN": 2,
+        "RUB": 2,
+    }
     assert all(len(code) == 3 and code.isupper() for code in DECIMALS)
     assert len(DECIMALS) > 160
 

@@ -1,4 +1,6 @@
-"""The house itself: who may import whom, what the wheel holds, what the docs say of it, and that help wakes no heavy library."""
+"""The house itself: who may import whom, what the wheel holds, what the docs say of it,
+and that help wakes no heavy library.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,8 @@ import pytest
 HOUSE = Path(__file__).parents[2]
 PACKAGES = ("features", "models", "pipeline")
 
-# Room -> the rooms it may import, inside functions and for types as well. features and models are rooms; so is each file that stands
-# beside the rooms of pipeline/. docs/house.md prints it.
+# Room -> the rooms it may import, inside functions and for types as well. features and models are rooms; so is each
+# file that stands beside the rooms of pipeline/. docs/house.md prints it.
 MAY_IMPORT = {
     "features": "",
     "models": "features",
@@ -42,7 +44,10 @@ ONLY_IN = {
     "pyspark": ("pipeline/panel/engines.py",),
     "deltalake": ("pipeline/store/",),
     "duckdb": ("pipeline/intake/",),
-    "numba": ("features/compiled.py", "pipeline/simulate/"),  # one way to keep compiled loops; the simulator's are part of one
+    "numba": (
+        "features/compiled.py",
+        "pipeline/simulate/",
+    ),  # one way to keep compiled loops; the simulator's are part of one
     "lightgbm": ("models/",),
     "shap": ("models/", "pipeline/training/charts.py"),
 }
@@ -57,14 +62,18 @@ def imports_of(source: str) -> list[tuple[str, str, bool]]:
     """(module, name taken from it or "", whether the import runs when the file is imported)."""
     tree = ast.parse(source)
     waits = [scope for scope in ast.walk(tree) if isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef)]
-    waits += [scope for scope in ast.walk(tree) if isinstance(scope, ast.If) and ast.unparse(scope.test) == "TYPE_CHECKING"]
+    waits += [
+        scope for scope in ast.walk(tree) if isinstance(scope, ast.If) and ast.unparse(scope.test) == "TYPE_CHECKING"
+    ]
     inside = {id(node) for scope in waits for node in ast.walk(scope)}
     found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found += [(alias.name, "", id(node) not in inside) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            found += [("." * node.level + (node.module or ""), alias.name, id(node) not in inside) for alias in node.names]
+            found += [
+                ("." * node.level + (node.module or ""), alias.name, id(node) not in inside) for alias in node.names
+            ]
     return found
 
 
@@ -77,7 +86,9 @@ def room_of(dotted: str) -> str | None:
 
 
 def rooms_imported(path: str, source: str) -> set[tuple[str, str]]:
-    """(room of the file, other room it imports); `from pipeline import law` and a relative import count as what they name."""
+    """(room of the file, other room it imports); `from pipeline import law` and a relative
+    import count as what they name.
+    """
     own = room_of(path.removesuffix(".py").replace("/", "."))
     found = set()
     for module, name, _ in imports_of(source):
@@ -102,7 +113,11 @@ def libraries_misplaced(path: str, source: str) -> list[str]:
 
 def modules() -> dict[str, str]:
     """Path -> source of every module that is shipped."""
-    files = {path.relative_to(HOUSE).as_posix(): path for package in PACKAGES for path in sorted((HOUSE / package).rglob("*.py"))}
+    files = {
+        path.relative_to(HOUSE).as_posix(): path
+        for package in PACKAGES
+        for path in sorted((HOUSE / package).rglob("*.py"))
+    }
     assert len(files) > 100
     return {name: path.read_text(encoding="utf-8") for name, path in files.items()}
 
@@ -121,7 +136,9 @@ def test_rooms_import_only_what_the_mapping_allows():
 
 
 def test_the_mapping_names_every_room_and_has_no_circle():
-    there = {room_of(path.removesuffix(".py").replace("/", ".")) for path in modules() if not path.endswith("/__init__.py")}
+    there = {
+        room_of(path.removesuffix(".py").replace("/", ".")) for path in modules() if not path.endswith("/__init__.py")
+    }
     assert there == MAY_IMPORT.keys()
     done: list[str] = []
     while len(done) < len(MAY_IMPORT):
@@ -167,11 +184,16 @@ def test_a_misplaced_library_is_seen(path, source):
 
 
 def test_help_wakes_no_heavy_library():
-    program = "import sys; from pipeline import cli\ntry: cli.main(['--help'])\nexcept SystemExit: pass\nprint(*sorted(sys.modules))"
+    program = (
+        "import sys; from pipeline import cli\ntry: "
+        "cli.main(['--help'])\nexcept SystemExit: pass\nprint(*sorted(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=HOUSE)
     loaded = set(done.stdout.split())
     assert "click" in loaded
-    assert loaded.isdisjoint({"pandas", "numpy", "lightgbm", "mlflow", "pyarrow", "duckdb", "numba", "pydantic", "sklearn", "shap"})
+    assert loaded.isdisjoint(
+        {"pandas", "numpy", "lightgbm", "mlflow", "pyarrow", "duckdb", "numba", "pydantic", "sklearn", "shap"}
+    )
 
 
 # The tests
@@ -180,7 +202,9 @@ def test_help_wakes_no_heavy_library():
 def imported_tests(path: str, source: str) -> list[str]:
     """Test modules that a file under tests/ imports."""
     wanted = [f"{module}.{name}" for module, name, _ in imports_of(source) if module.split(".")[0] == "tests"]
-    return [f"{path} imports {dotted}" for dotted in wanted if any(part.startswith("test_") for part in dotted.split("."))]
+    return [
+        f"{path} imports {dotted}" for dotted in wanted if any(part.startswith("test_") for part in dotted.split("."))
+    ]
 
 
 def judged_by_the_product(path: str, source: str) -> list[str]:
@@ -196,7 +220,9 @@ def judged_by_the_product(path: str, source: str) -> list[str]:
 
 
 def test_no_test_imports_another_and_no_judge_the_judged():
-    files = {path.relative_to(HOUSE).as_posix(): path.read_text(encoding="utf-8") for path in (HOUSE / "tests").rglob("*.py")}
+    files = {
+        path.relative_to(HOUSE).as_posix(): path.read_text(encoding="utf-8") for path in (HOUSE / "tests").rglob("*.py")
+    }
     judges = {path: source for path, source in files.items() if path.startswith("tests/judges/")}
     assert len(files) > 40
     assert len(judges) > 3
@@ -204,13 +230,16 @@ def test_no_test_imports_another_and_no_judge_the_judged():
     assert [broken for path, source in judges.items() for broken in judged_by_the_product(path, source)] == []
 
 
-@pytest.mark.parametrize("source", ["from tests.night.test_night import recoup", "def f():\n    import tests.night.test_night"])
+@pytest.mark.parametrize(
+    "source", ["from tests.night.test_night import recoup", "def f():\n    import tests.night.test_night"]
+)
 def test_a_test_that_imports_another_is_seen(source):
     assert imported_tests("tests/pages/test_page.py", source) != []
 
 
 @pytest.mark.parametrize(
-    "source", ["from features.tables import account_number", "from features.ledger import Ledger", "import features.tables"]
+    "source",
+    ["from features.tables import account_number", "from features.ledger import Ledger", "import features.tables"],
 )
 def test_a_judge_that_asks_the_judged_is_seen(source):
     assert judged_by_the_product("tests/judges/oracle.py", source) != []
@@ -228,7 +257,11 @@ def test_the_tests_stand_in_the_rooms_of_the_house():
 
 def test_the_project_lists_every_package():
     listed = tomllib.loads((HOUSE / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
-    there = {path.parent.relative_to(HOUSE).as_posix().replace("/", ".") for name in PACKAGES for path in (HOUSE / name).rglob("*.py")}
+    there = {
+        path.parent.relative_to(HOUSE).as_posix().replace("/", ".")
+        for name in PACKAGES
+        for path in (HOUSE / name).rglob("*.py")
+    }
     assert set(listed) == there
     assert len(listed) == len(there)
 
@@ -239,13 +272,29 @@ def test_the_wheel_holds_exactly_the_three_packages_and_their_data(tmp_path):
         target = tmp_path / "house" / name
         target.parent.mkdir(exist_ok=True)
         subprocess.run(["cp", "-r", str(HOUSE / name), str(target)], check=True)
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path / "dist"), str(tmp_path / "house")]
+    command = [
+        sys.executable,
+        "-m",
+        "build",
+        "--wheel",
+        "--no-isolation",
+        "--outdir",
+        str(tmp_path / "dist"),
+        str(tmp_path / "house"),
+    ]
     subprocess.run(command, check=True, capture_output=True)
     (wheel,) = (tmp_path / "dist").glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == set(PACKAGES)
-    shipped = {path.relative_to(HOUSE).as_posix() for package in PACKAGES for path in (HOUSE / package).rglob("*") if path.is_file()}
-    assert {name for name in shipped if "__pycache__" not in name} == {name for name in names if ".dist-info/" not in name}
+    shipped = {
+        path.relative_to(HOUSE).as_posix()
+        for package in PACKAGES
+        for path in (HOUSE / package).rglob("*")
+        if path.is_file()
+    }
+    assert {name for name in shipped if "__pycache__" not in name} == {
+        name for name in names if ".dist-info/" not in name
+    }
 
 
 def test_the_docs_print_the_mapping():

@@ -26,7 +26,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Path:
-    """A folder as `make run` leaves it, from a part of the sample and with small models: params, store, champion, one night."""
+    """A folder as `make run` leaves it, from a part of the sample and with small models: params, store, champion,
+    one night.
+    """
     folder = tmp_path_factory.mktemp("notebooks")
     source = folder / "source"
     source.mkdir()
@@ -59,7 +61,9 @@ def executed(notebook: nbformat.NotebookNode, place: Path) -> str:
     here = {"metadata": {"path": str(place / "notebooks")}}
     told = NotebookClient(notebook, timeout=300, kernel_name="python3", resources=here).execute()
     outputs = [held for cell in told.cells for held in cell.get("outputs", [])]
-    assert not [held for held in outputs if held.output_type == "stream" and held.name == "stderr" and "Warning" in held.text]
+    assert not [
+        held for held in outputs if held.output_type == "stream" and held.name == "stderr" and "Warning" in held.text
+    ]
     pictures = sum("image/png" in held.get("data", {}) for held in outputs)
     assert pictures >= 4
     return "\n".join(held.get("text", "") or str(held.get("data", {}).get("text/plain", "")) for held in outputs)

@@ -1,4 +1,6 @@
-"""The adapters of published sets: every rule on a few invented rows, then the counts and the contract on the real files where they lie."""
+"""The adapters of published sets: every rule on a few invented rows,
+then the counts and the contract on the real files where they lie.
+"""
 
 from __future__ import annotations
 
@@ -31,14 +33,29 @@ REAL = Path(__file__).parents[3] / "shared" / "data"
 SETS = (cash_advances, mobile_loans, utility_contacts, credit_cards_taiwan)
 
 REQUEST = {
-    "amount": "100.0", "status": "active", "created_at": "2020-08-01 08:00:00.000001+00:00", "user_id": "u1", "deleted_account_id": "",
-    "reimbursement_date": "", "money_back_date": "", "transfer_type": "instant", "send_at": "2020-08-01 22:30:00.5+00:00",
-    "recovery_status": "", "reco_creation": "", "reco_last_update": "",
-}  # fmt: skip
+    "amount": "100.0",
+    "status": "active",
+    "created_at": "2020-08-01 08:00:00.000001+00:00",
+    "user_id": "u1",
+    "deleted_account_id": "",
+    "reimbursement_date": "",
+    "money_back_date": "",
+    "transfer_type": "instant",
+    "send_at": "2020-08-01 22:30:00.5+00:00",
+    "recovery_status": "",
+    "reco_creation": "",
+    "reco_last_update": "",
+}
 FEE = {
-    "type": "instant_payment", "status": "accepted", "category": "", "total_amount": "5.0", "created_at": "2020-08-01 08:00:01+00:00",
-    "paid_at": "", "from_date": "", "to_date": "",
-}  # fmt: skip
+    "type": "instant_payment",
+    "status": "accepted",
+    "category": "",
+    "total_amount": "5.0",
+    "created_at": "2020-08-01 08:00:01+00:00",
+    "paid_at": "",
+    "from_date": "",
+    "to_date": "",
+}
 
 
 def write_raw(folder: Path, name: str, rows: list[dict]) -> None:
@@ -47,8 +64,14 @@ def write_raw(folder: Path, name: str, rows: list[dict]) -> None:
         pd.DataFrame(rows).to_csv(stream, index=False)
 
 
-def converted_advances(folder: Path, requests: list[dict], fees: list[dict] | None = None) -> tuple[dict[str, pd.DataFrame], Counts]:
-    write_raw(folder / "raw", "cash_requests.csv.gz", [REQUEST | {"id": str(number)} | own for number, own in enumerate(requests, 1)])
+def converted_advances(
+    folder: Path, requests: list[dict], fees: list[dict] | None = None
+) -> tuple[dict[str, pd.DataFrame], Counts]:
+    write_raw(
+        folder / "raw",
+        "cash_requests.csv.gz",
+        [REQUEST | {"id": str(number)} | own for number, own in enumerate(requests, 1)],
+    )
     fees = [FEE | {"id": str(number), "cash_request_id": "1"} | own for number, own in enumerate(fees or [], 1)]
     write_raw(folder / "raw", "fees.csv.gz", fees or [dict.fromkeys(["id", "cash_request_id", *FEE])])
     counts = cash_advances.convert(folder / "raw", folder / "out")
@@ -56,11 +79,15 @@ def converted_advances(folder: Path, requests: list[dict], fees: list[dict] | No
 
 
 def tables_in(folder: Path) -> dict[str, pd.DataFrame]:
-    return {path.name.split(".")[0]: pd.read_csv(path, dtype=str, keep_default_na=False) for path in folder.glob("*.csv")}
+    return {
+        path.name.split(".")[0]: pd.read_csv(path, dtype=str, keep_default_na=False) for path in folder.glob("*.csv")
+    }
 
 
 def test_money_never_lent_is_left_out_and_counted(tmp_path):
-    tables, counts = converted_advances(tmp_path, [{}, {"status": "rejected"}, {"status": "canceled"}, {"status": "transaction_declined"}])
+    tables, counts = converted_advances(
+        tmp_path, [{}, {"status": "rejected"}, {"status": "canceled"}, {"status": "transaction_declined"}]
+    )
     assert list(tables["accounts"]["account_id"]) == ["1"]
     reasons = {"never lent, rejected": 1, "never lent, canceled": 1, "never lent, transaction_declined": 1}
     assert counts.facts["cash_requests.csv.gz"] == (4, 1, reasons)
@@ -75,9 +102,12 @@ def test_an_advance_opens_on_the_local_day_it_was_sent_and_falls_due_13_days_lat
 
 def test_a_postponement_tells_the_first_due_date_and_moves_it_from_the_instant_it_was_made(tmp_path):
     moved = {
-        "type": "postpone", "created_at": "2020-08-10 09:00:00+00:00", "paid_at": "2020-08-10 09:00:05+00:00",
-        "from_date": "2020-08-17 22:00:00+00:00", "to_date": "2020-08-30 22:00:00+00:00",
-    }  # fmt: skip
+        "type": "postpone",
+        "created_at": "2020-08-10 09:00:00+00:00",
+        "paid_at": "2020-08-10 09:00:05+00:00",
+        "from_date": "2020-08-17 22:00:00+00:00",
+        "to_date": "2020-08-30 22:00:00+00:00",
+    }
     instant = {}
     refused = moved | {
         "status": "cancelled",
@@ -85,7 +115,9 @@ def test_a_postponement_tells_the_first_due_date_and_moves_it_from_the_instant_i
         "to_date": "2020-09-20 22:00:00+00:00",
         "paid_at": "",
     }
-    tables, counts = converted_advances(tmp_path, [{"reimbursement_date": "2020-08-31 10:00:00+00:00"}], [moved, instant, refused])
+    tables, counts = converted_advances(
+        tmp_path, [{"reimbursement_date": "2020-08-31 10:00:00+00:00"}], [moved, instant, refused]
+    )
     versions = tables["charges"].set_index(["charge_id", "known_at"])["due_on"]
     assert versions.to_dict() == {
         ("advance-1", "2020-08-01T22:30:00.500000+00:00"): "2020-08-18",
@@ -158,15 +190,34 @@ def test_the_choice_of_due_date_is_shown_with_what_hangs_on_it(tmp_path):
 
 def loans(folder: Path, earlier: list[dict]) -> dict[str, pd.DataFrame]:
     loan = {
-        "customerid": "c1", "systemloanid": "1", "loannumber": "1", "approveddate": "2017-01-02 08:00:00.000000", "loanamount": "10000.0",
-        "totaldue": "11500.01", "termdays": "30", "referredby": "", "closeddate": "2017-02-03 10:00:00.000000",
-        "firstduedate": "2017-02-01 00:00:00.000000", "firstrepaiddate": "2017-02-03 09:00:00.000000",
-    }  # fmt: skip
-    write_raw(folder / "raw", "prev_loans.csv.gz", [loan | {"systemloanid": str(number)} | own for number, own in enumerate(earlier, 1)])
-    judged = {name: loan[name] for name in ("customerid", "loannumber", "loanamount", "totaldue", "termdays", "referredby")}
+        "customerid": "c1",
+        "systemloanid": "1",
+        "loannumber": "1",
+        "approveddate": "2017-01-02 08:00:00.000000",
+        "loanamount": "10000.0",
+        "totaldue": "11500.01",
+        "termdays": "30",
+        "referredby": "",
+        "closeddate": "2017-02-03 10:00:00.000000",
+        "firstduedate": "2017-02-01 00:00:00.000000",
+        "firstrepaiddate": "2017-02-03 09:00:00.000000",
+    }
+    write_raw(
+        folder / "raw",
+        "prev_loans.csv.gz",
+        [loan | {"systemloanid": str(number)} | own for number, own in enumerate(earlier, 1)],
+    )
+    judged = {
+        name: loan[name] for name in ("customerid", "loannumber", "loanamount", "totaldue", "termdays", "referredby")
+    }
     judged |= {"systemloanid": "900", "approveddate": "2017-07-05 08:00:00.000000", "good_bad_flag": "Bad"}
     write_raw(folder / "raw", "perf.csv.gz", [judged])
-    person = {"customerid": "c1", "bank_account_type": "Savings", "bank_name_clients": "A Bank", "employment_status_clients": "Permanent"}
+    person = {
+        "customerid": "c1",
+        "bank_account_type": "Savings",
+        "bank_name_clients": "A Bank",
+        "employment_status_clients": "Permanent",
+    }
     person |= {"level_of_education_clients": "Graduate", "birth_year": "1980"}
     write_raw(folder / "raw", "demographics_nogps.csv.gz", [person, person, person | {"customerid": "stranger"}])
     counts = mobile_loans.convert(folder / "raw", folder / "out")
@@ -187,12 +238,18 @@ def test_a_loan_repaid_on_two_days_has_half_of_its_total_on_each(tmp_path):
 
 def test_a_plan_of_which_only_the_first_day_is_given_falls_due_at_its_end(tmp_path):
     tables = loans(tmp_path, [{}, {"termdays": "60"}])
-    assert tables["charges"].set_index("account_id")["due_on"].to_dict() == {"1": "2017-02-01", "2": "2017-03-03", "900": "2017-08-04"}
+    assert tables["charges"].set_index("account_id")["due_on"].to_dict() == {
+        "1": "2017-02-01",
+        "2": "2017-03-03",
+        "900": "2017-08-04",
+    }
 
 
 def test_the_judged_loan_has_an_outcome_of_its_own_and_no_label_from_missing_payments(tmp_path):
     tables = loans(tmp_path, [{}])
-    assert tables["statuses"][["account_id", "status", "from_on"]].to_numpy().tolist() == [["900", "outcome_unknown", "2017-07-05"]]
+    assert tables["statuses"][["account_id", "status", "from_on"]].to_numpy().tolist() == [
+        ["900", "outcome_unknown", "2017-07-05"]
+    ]
     outcome = mobile_loans.outcomes(tmp_path / "raw").iloc[0]
     assert (outcome["account_id"], str(outcome["as_of"]), outcome["defaulted"]) == ("900", "2017-07-06", 1.0)
     assert {"audit_birth_year", "audit_education"} <= set(tables["accounts"].columns)
@@ -200,7 +257,12 @@ def test_the_judged_loan_has_an_outcome_of_its_own_and_no_label_from_missing_pay
 
 def test_a_month_precise_measure_is_known_when_its_month_is_over(tmp_path):
     raw, out = tmp_path / "raw", tmp_path / "out"
-    log = [("7", "2025-08-01", "email"), ("7", "2025-08-01", "email"), ("7", "2025-08-05", "operator_call"), ("8", "2026-03-01", "sms")]
+    log = [
+        ("7", "2025-08-01", "email"),
+        ("7", "2025-08-01", "email"),
+        ("7", "2025-08-05", "operator_call"),
+        ("8", "2026-03-01", "sms"),
+    ]
     write_raw(raw, "contacts.csv.gz", [dict(zip(("account_id", "date", "action"), row, strict=True)) for row in log])
     write_raw(raw, "account_universe.csv.gz", [{"account_id": "7"}, {"account_id": "8"}, {"account_id": "8"}])
     write_raw(raw, "debt_2025-09-01.csv.gz", [{"account_id": "7", "debt": "10.005"}])
@@ -223,8 +285,14 @@ def test_a_month_precise_measure_is_known_when_its_month_is_over(tmp_path):
 
 def test_cards_become_statements_and_payments_and_protected_facts_stay_out_of_features(tmp_path):
     card = {"ID": "1", "LIMIT_BAL": "1.00E+05", "SEX": "2", "EDUCATION": "1", "MARRIAGE": "3", "AGE": ""}
-    card |= {f"BILL_AMT{month}": str(100 * month) for month in range(1, 7)} | {f"PAY_AMT{month}": "0" for month in range(1, 7)}
-    card |= {f"PAY_{month}": "-1" for month in (0, 2, 3, 4, 5, 6)} | {"PAY_0": "2", "PAY_AMT1": "70", "default.payment.next.month": "1"}
+    card |= {f"BILL_AMT{month}": str(100 * month) for month in range(1, 7)} | {
+        f"PAY_AMT{month}": "0" for month in range(1, 7)
+    }
+    card |= {f"PAY_{month}": "-1" for month in (0, 2, 3, 4, 5, 6)} | {
+        "PAY_0": "2",
+        "PAY_AMT1": "70",
+        "default.payment.next.month": "1",
+    }
     write_raw(tmp_path / "raw", "UCI_Credit_Card.csv.gz", [card])
     credit_cards_taiwan.convert(tmp_path / "raw", tmp_path / "out")
     tables = tables_in(tmp_path / "out")
@@ -237,7 +305,9 @@ def test_cards_become_statements_and_payments_and_protected_facts_stay_out_of_fe
 
 
 def test_counts_that_do_not_add_up_are_refused():
-    with pytest.raises(ContractError, match=r"log\.csv: 10 rows in, 7 used and 2 left out with a reason\. They must add up"):
+    with pytest.raises(
+        ContractError, match=r"log\.csv: 10 rows in, 7 used and 2 left out with a reason\. They must add up"
+    ):
         Counts().record("log.csv", 10, 7, {"again": 2})
 
 
@@ -273,7 +343,9 @@ def test_real_outcomes_have_their_published_rates():
     if not REAL.is_dir():
         pytest.skip("the folder of published sets is not beside the project")
     assert mobile_loans.outcomes(REAL / "mobile_loans")["defaulted"].mean() == pytest.approx(0.2179, abs=1e-4)
-    assert credit_cards_taiwan.outcomes(REAL / "credit_cards_taiwan")["defaulted"].mean() == pytest.approx(0.2212, abs=1e-4)
+    assert credit_cards_taiwan.outcomes(REAL / "credit_cards_taiwan")["defaulted"].mean() == pytest.approx(
+        0.2212, abs=1e-4
+    )
 
 
 def test_real_fees_tell_nothing_of_their_end_before_it(delivered):
@@ -325,9 +397,15 @@ def test_real_nights_show_the_placed_cases_that_a_plain_count_shows(stored, deli
     night = dt.date(2020, 10, 8)
     before = pd.Timestamp(night, tz=cash_advances.ZONE)
     accounts, payments, charges, statuses = (tables[name] for name in ("accounts", "payments", "charges", "statuses"))
-    known = charges[stamps(charges["known_at"]) < before].sort_values("known_at").drop_duplicates("charge_id", keep="last")
+    known = (
+        charges[stamps(charges["known_at"]) < before].sort_values("known_at").drop_duplicates("charge_id", keep="last")
+    )
     owed = known.groupby("account_id")["amount"].agg(lambda text: text.astype(float).sum())
-    paid = payments[stamps(payments["known_at"]) < before].groupby("account_id")["amount"].agg(lambda text: text.astype(float).sum())
+    paid = (
+        payments[stamps(payments["known_at"]) < before]
+        .groupby("account_id")["amount"]
+        .agg(lambda text: text.astype(float).sum())
+    )
     open_balance = owed.sub(paid, fill_value=0)
     closed = set(statuses.loc[statuses["status"].eq("closed") & (stamps(statuses["known_at"]) < before), "account_id"])
     placed = accounts[accounts["placed_on"].ne("") & (accounts["placed_on"] < str(night))]["account_id"]
@@ -372,7 +450,17 @@ def test_the_overlay_of_a_set_leaves_the_rest_of_the_params_alone(tmp_path):
 
 def test_the_table_shows_a_dash_where_a_set_has_no_money_to_reach():
     money = Answer(
-        "advances", 1200, 300, "recovered", 0.25, 0.9, (0.75, 0.7, 0.8), 1.02, {"model": 0.451, "balance first": 0.1}, {}, ("said",)
+        "advances",
+        1200,
+        300,
+        "recovered",
+        0.25,
+        0.9,
+        (0.75, 0.7, 0.8),
+        1.02,
+        {"model": 0.451, "balance first": 0.1},
+        {},
+        ("said",),
     )
     given = Answer("loans", 50, 40, "defaulted (given)", 0.2, 1.0, (0.7, 0.6, 0.8))
     lines = real.table_of([money, given]).splitlines()
@@ -383,5 +471,7 @@ def test_the_table_shows_a_dash_where_a_set_has_no_money_to_reach():
 
 
 def test_a_folder_without_any_published_set_is_named(tmp_path):
-    with pytest.raises(InputMissing, match="None of cash_advances, mobile_loans, credit_cards_taiwan, utility_contacts lies in"):
+    with pytest.raises(
+        InputMissing, match="None of cash_advances, mobile_loans, credit_cards_taiwan, utility_contacts lies in"
+    ):
         real.main([str(tmp_path), "--work", str(tmp_path / "work")])

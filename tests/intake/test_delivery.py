@@ -49,9 +49,16 @@ HEAD = "payment_id,account_id,occurred_at,amount,kind\n"
         ("payments.csv", "", r"'payments.csv' is empty"),
         ("payments.csv", HEAD, r"Table 'payments' holds no rows"),
         ("payments.csv", "payment_id,account_id,occurred_at,amount\nP1,A1,2026-01-01,1.00\n", r"lacks 'kind'\."),
-        ("payments.csv", "payment_id,account_id,ocurred_at,amount,kind\nP1,A1,2026-01-01,1.00,payment\n",
-         r"unknown 'ocurred_at' \(nearest: 'occurred_at'\).*lacks 'occurred_at' \(nearest: 'ocurred_at'\)"),
-        ("payments.csv", "payment_id,account_id,occurred_at,amount,kind,x_note\nP1,A1,2026-01-01,1.00,payment,n\n", r"unknown 'x_note'"),
+        (
+            "payments.csv",
+            "payment_id,account_id,ocurred_at,amount,kind\nP1,A1,2026-01-01,1.00,payment\n",
+            r"unknown 'ocurred_at' \(nearest: 'occurred_at'\).*lacks 'occurred_at' \(nearest: 'ocurred_at'\)",
+        ),
+        (
+            "payments.csv",
+            "payment_id,account_id,occurred_at,amount,kind,x_note\nP1,A1,2026-01-01,1.00,payment,n\n",
+            r"unknown 'x_note'",
+        ),
         ("payments.csv", "payment_id,payment_id,account_id,occurred_at,amount,kind\n", r"'payment_id' appear twice"),
         ("payments.csv", "payment_id;account_id;occurred_at;amount;kind\n", r"separated by commas"),
         ("payments.csv", HEAD + "P1,A1,2026-01-01,1.00,payment", r"does not end with a line break"),
@@ -64,8 +71,14 @@ HEAD = "payment_id,account_id,occurred_at,amount,kind\n"
         ("payments.csv", ",".join(f"c{number}" for number in range(1002)) + "\n", r"LIMIT_COLUMNS"),
         ("payments.csv", HEAD + "x" * 9_000_000 + "\n", r"LIMIT_CELL"),
         ("payments.csv", HEAD + "x" * 1_100_000 + ",A1,2026-01-01,1.00,payment\n", r"LIMIT_CELL"),
-        ("payments.csv.gz", gzip.compress(b"payment_id,account_id\n" * 999, mtime=0)[:-20], (r"cut off or damaged: "
-            r"it does not unpack")),
+        (
+            "payments.csv.gz",
+            gzip.compress(b"payment_id,account_id\n" * 999, mtime=0)[:-20],
+            (
+                r"cut off or damaged: "
+                r"it does not unpack"
+            ),
+        ),
         ("payments.csv.gz", gzip.compress(HEAD.encode() + b"0" * 120_000_000, 9, mtime=0), r"LIMIT_"),
         ("payments.csv.gz", gzip.compress(HEAD.encode() + b"0000\n" * 30_000_000, 6, mtime=0), r"LIMIT_SIZE"),
         ("payments.parquet", b"PAR1 is not enough PAR1", r"is not a whole Parquet file"),
@@ -76,7 +89,7 @@ HEAD = "payment_id,account_id,occurred_at,amount,kind\n"
         ("charges.control.json", '{"rows": 2, "sums": {"EUR": "NaN"}}', r"'charges.control.json' must read like"),
         ("paymens.control.json", "{}", r"'paymens.control.json' is not a table of the contract"),
     ],
-)  # fmt: skip
+)
 def test_a_file_that_is_not_right_refuses_the_delivery(tmp_path, name, text, match):
     source = write(tmp_path / "source", world())
     (source / name).write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -103,12 +116,19 @@ def test_faults_of_reading_and_of_rows_are_named_together(tmp_path):
         ingest(source, tmp_path / "store", params_with(max_fault_rows=0.02))
 
 
-@pytest.mark.parametrize("make", [
-    lambda source, away: (source / "payments.csv").symlink_to(away / "accounts.csv"),
-    lambda source, away: (source / "payments").symlink_to(away),
-    lambda source, away: [(source / "payments").mkdir(), (source / "payments" / "a.csv").symlink_to(away / "accounts.csv")],
-    lambda source, away: [(source / "payments").mkdir(), (source / "payments" / "deep").mkdir()],
-], ids=["file", "folder", "part", "nested"])  # fmt: skip
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda source, away: (source / "payments.csv").symlink_to(away / "accounts.csv"),
+        lambda source, away: (source / "payments").symlink_to(away),
+        lambda source, away: [
+            (source / "payments").mkdir(),
+            (source / "payments" / "a.csv").symlink_to(away / "accounts.csv"),
+        ],
+        lambda source, away: [(source / "payments").mkdir(), (source / "payments" / "deep").mkdir()],
+    ],
+    ids=["file", "folder", "part", "nested"],
+)
 def test_links_and_nested_folders_are_refused(tmp_path, make):
     source, away = write(tmp_path / "source", world()), write(tmp_path / "away", world())
     make(source, away)
@@ -138,10 +158,13 @@ def test_hostile_names_reach_nothing(tmp_path):
         ingest(source, tmp_path / "store", PARAMS)
 
 
-@pytest.mark.parametrize(("tables", "match"), [
-    ({"charges": CHARGES}, r"lacks table 'accounts'"),
-    ({"accounts": ACCOUNTS}, r"lacks tables 'charges' and 'balances'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("tables", "match"),
+    [
+        ({"charges": CHARGES}, r"lacks table 'accounts'"),
+        ({"accounts": ACCOUNTS}, r"lacks tables 'charges' and 'balances'"),
+    ],
+)
 def test_required_tables_are_missed(tmp_path, tables, match):
     with pytest.raises(InputMissing, match=match):
         ingest(write(tmp_path / "source", tables), tmp_path / "store", PARAMS)
@@ -207,12 +230,15 @@ def test_a_table_left_out_of_an_increment_reaches_as_far_as_the_feeds_unless_it_
     assert Store(tmp_path / "store").complete_through()["charges"] == day(through)
 
 
-@pytest.mark.parametrize(("control", "match"), [
-    ({"rows": 3}, r"Table 'charges' has 2 rows, its control file says 3"),
-    ({"sums": {"EUR": "100.01", "JPY": "5000"}}, r"sums of its control file differ for 'EUR'"),
-    ({"sums": {"EUR": "100"}}, r"differ for 'JPY'"),
-    ({"sums": {"EUR": "100", "JPY": "5000", "USD": "1"}}, r"differ for 'USD'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("control", "match"),
+    [
+        ({"rows": 3}, r"Table 'charges' has 2 rows, its control file says 3"),
+        ({"sums": {"EUR": "100.01", "JPY": "5000"}}, r"sums of its control file differ for 'EUR'"),
+        ({"sums": {"EUR": "100"}}, r"differ for 'JPY'"),
+        ({"sums": {"EUR": "100", "JPY": "5000", "USD": "1"}}, r"differ for 'USD'"),
+    ],
+)
 def test_a_control_file_that_differs_refuses(tmp_path, control, match):
     refusal(tmp_path, ContractError, match, controls={"charges": control})
 
@@ -247,11 +273,19 @@ def test_rows_without_a_control_file_are_warned_about(tmp_path):
     assert "WARNING No control file" in report.text()
 
 
-@pytest.mark.parametrize(("limits", "match"), [
-    ({"max_fault_rows": 0.3}, (r"1 of 3 rows are faulty \(ENUM_UNKNOWN 1; "
-        r"first in 'charges.csv' line 4\), more than ingest.max_fault_rows")),
-    ({"max_fault_money": 0.9}, r"Table 'charges': 95\.2% of its EUR lies in faulty rows"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("limits", "match"),
+    [
+        (
+            {"max_fault_rows": 0.3},
+            (
+                r"1 of 3 rows are faulty \(ENUM_UNKNOWN 1; "
+                r"first in 'charges.csv' line 4\), more than ingest.max_fault_rows"
+            ),
+        ),
+        ({"max_fault_money": 0.9}, r"Table 'charges': 95\.2% of its EUR lies in faulty rows"),
+    ],
+)
 def test_too_many_faults_refuse_the_delivery(tmp_path, limits, match):
     refusal(tmp_path, ContractError, match, params=params_with(**limits), charges=[charge(kind="x", amount="2000.00")])
 
@@ -293,31 +327,45 @@ def test_native_parquet_columns_read_as_their_text_would(tmp_path):
     native = write(tmp_path / "native", {name: rows for name, rows in tables.items() if name == "accounts"})
     written = {
         "charges": {
-            "charge_id": ["C1", "C2"], "account_id": pa.array(["A1", "J1"]).dictionary_encode(), "issued_on": [dt.date(2026, 1, 10)] * 2,
-            "due_on": pa.array([dt.datetime(2026, 2, 1)] * 2, pa.timestamp("ns")), "kind": ["instalment", "invoice"],
+            "charge_id": ["C1", "C2"],
+            "account_id": pa.array(["A1", "J1"]).dictionary_encode(),
+            "issued_on": [dt.date(2026, 1, 10)] * 2,
+            "due_on": pa.array([dt.datetime(2026, 2, 1)] * 2, pa.timestamp("ns")),
+            "kind": ["instalment", "invoice"],
             "amount": pa.array([Decimal("100.00"), Decimal("5000.00")], pa.decimal128(18, 2)),
         },
         "payments": {
-            "payment_id": ["P1", "P2"], "account_id": ["A1", "J1"], "amount": pa.array([40, 5000], pa.int64()), "kind": ["payment"] * 2,
-            "occurred_at": pa.array([dt.datetime(2026, 2, 3, 9), dt.datetime(2026, 2, 4, 1)], pa.timestamp("us", "UTC")),
+            "payment_id": ["P1", "P2"],
+            "account_id": ["A1", "J1"],
+            "amount": pa.array([40, 5000], pa.int64()),
+            "kind": ["payment"] * 2,
+            "occurred_at": pa.array(
+                [dt.datetime(2026, 2, 3, 9), dt.datetime(2026, 2, 4, 1)], pa.timestamp("us", "UTC")
+            ),
         },
         "balances": {
-            "account_id": ["J1"], "taken_on": [dt.date(2026, 2, 1)], "balance": pa.array([Decimal("100.000")], pa.decimal128(12, 3)),
-            "arrears": pa.array([Decimal("0")], pa.decimal128(5, 0)), "days_past_due": pa.array([0], pa.int16()),
+            "account_id": ["J1"],
+            "taken_on": [dt.date(2026, 2, 1)],
+            "balance": pa.array([Decimal("100.000")], pa.decimal128(12, 3)),
+            "arrears": pa.array([Decimal("0")], pa.decimal128(5, 0)),
+            "days_past_due": pa.array([0], pa.int16()),
         },
-    }  # fmt: skip
+    }
     for name, columns in written.items():
         pq.write_table(pa.table(columns), native / f"{name}.parquet")
     ingest(native, tmp_path / "store", PARAMS)
     assert content(tmp_path / "store") == content(tmp_path / "expected")
 
 
-@pytest.mark.parametrize(("column", "values", "match"), [
-    ("amount", pa.array([1.5]), r"column 'amount' is double: deliver it as text, integer or decimal"),
-    ("due_on", pa.array([1.5]), r"column 'due_on' is double: deliver it as text, date or local timestamp"),
-    ("charge_id", pa.array([b"C1"]), r"column 'charge_id' is blob: deliver it as text"),
-    ("kind", pa.array([["fee"]]), r"column 'kind' is varchar: deliver it as text"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("column", "values", "match"),
+    [
+        ("amount", pa.array([1.5]), r"column 'amount' is double: deliver it as text, integer or decimal"),
+        ("due_on", pa.array([1.5]), r"column 'due_on' is double: deliver it as text, date or local timestamp"),
+        ("charge_id", pa.array([b"C1"]), r"column 'charge_id' is blob: deliver it as text"),
+        ("kind", pa.array([["fee"]]), r"column 'kind' is varchar: deliver it as text"),
+    ],
+)
 def test_parquet_columns_that_would_lose_something_are_refused(tmp_path, column, values, match):
     source = write(tmp_path / "source", {"accounts": ACCOUNTS})
     columns = {name: pa.array([cell]) for name, cell in CHARGES[0].items()}

@@ -43,8 +43,17 @@ from tests.worlds.deliveries import (
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 def test_every_column_is_documented_with_whether_it_may_be_empty_and_its_values(table):
     page = (ingest_room.Path(__file__).parents[2] / "docs" / "ingest.md").read_text()
-    section = page.partition("\n## Columns\n")[2].partition("\n## ")[0].partition(f"\n### {table.name}\n")[2].partition("\n### ")[0]
-    told = {cells[1].strip(" `"): cells for line in section.splitlines() if (cells := line.split("|"))[1:] and "`" in cells[1]}
+    section = (
+        page.partition("\n## Columns\n")[2]
+        .partition("\n## ")[0]
+        .partition(f"\n### {table.name}\n")[2]
+        .partition("\n### ")[0]
+    )
+    told = {
+        cells[1].strip(" `"): cells
+        for line in section.splitlines()
+        if (cells := line.split("|"))[1:] and "`" in cells[1]
+    }
     assert list(told) == [*(name for name in table.names if name != "known_at"), "known_at"]
     for column in table.columns:
         *_, empty, meaning, _ = told[column.name]
@@ -83,9 +92,11 @@ def test_a_charge_id_is_a_key_within_its_account(tmp_path):
 
 def test_versions_are_stored_and_the_same_moment_twice_is_a_conflict(tmp_path):
     rows = [
-        charge(known_at="2026-01-10"), charge(known_at="2026-01-20", due_on="2026-03-01"),
-        charge(charge_id="X2", known_at="2026-01-20"), charge(charge_id="X2", known_at="2026-01-20", due_on="2026-03-01"),
-    ]  # fmt: skip
+        charge(known_at="2026-01-10"),
+        charge(known_at="2026-01-20", due_on="2026-03-01"),
+        charge(charge_id="X2", known_at="2026-01-20"),
+        charge(charge_id="X2", known_at="2026-01-20", due_on="2026-03-01"),
+    ]
     reports, store = taken(tmp_path, charges=rows)
     assert (reports["charges"].accepted, reports["charges"].codes) == (4, {"DUP_CONFLICT": 2})
     frame = store.tables()["charges"]
@@ -97,7 +108,9 @@ def test_a_row_without_known_at_is_the_stored_row_of_the_same_content(tmp_path):
     history = write(tmp_path / "history", world(payments=PAYMENTS))
     ingest(history, tmp_path / "store", PARAMS, backfill=True)
     tonight = write(tmp_path / "tonight", world(payments=[*PAYMENTS, payment()]))
-    found = {table.name: (table.accepted, table.duplicates) for table in ingest(tonight, tmp_path / "store", PARAMS).tables}
+    found = {
+        table.name: (table.accepted, table.duplicates) for table in ingest(tonight, tmp_path / "store", PARAMS).tables
+    }
     assert found == {"accounts": (0, 5), "charges": (0, 2), "payments": (1, 2)}
 
 
@@ -121,10 +134,13 @@ def test_one_call_about_three_debts_is_three_rows(tmp_path):
     assert reports["contacts"].accepted == 3
 
 
-@pytest.mark.parametrize(("control", "expected"), [
-    ({"complete_through": "2026-02-04"}, {"TS_FUTURE": 1}),
-    ({"complete_through": "2026-02-05"}, {}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("control", "expected"),
+    [
+        ({"complete_through": "2026-02-04"}, {"TS_FUTURE": 1}),
+        ({"complete_through": "2026-02-05"}, {}),
+    ],
+)
 def test_known_after_the_feeds_last_day_is_the_future(tmp_path, control, expected):
     rows = [payment(known_at="2026-02-06")]
     reports, _ = taken(tmp_path, payments=rows, controls={"payments": control})
@@ -133,11 +149,22 @@ def test_known_after_the_feeds_last_day_is_the_future(tmp_path, control, expecte
 
 def test_a_control_file_that_speaks_of_years_to_come_is_refused(tmp_path):
     """The newest row is known on 2026-02-04; of an increment without rows, the store's newest counts."""
-    sentence = r"Table 'payments': its control file says complete through 2062-10-01, more than 366 days after 2026-02-04.*Correct"
-    refusal(tmp_path / "first", ContractError, sentence, payments=PAYMENTS, controls={"payments": {"complete_through": "2062-10-01"}})
+    sentence = (
+        r"Table 'payments': its control file says complete through 2062-10-01, "
+        r"more than 366 days after 2026-02-04.*Correct"
+    )
+    refusal(
+        tmp_path / "first",
+        ContractError,
+        sentence,
+        payments=PAYMENTS,
+        controls={"payments": {"complete_through": "2062-10-01"}},
+    )
     _, store = taken(tmp_path, payments=PAYMENTS, controls={"payments": {"complete_through": "2027-02-05"}})
     assert store.complete_through()["payments"] == day("2027-02-05")
-    later = write(tmp_path / "later", {"payments": []}, controls={"payments": {"rows": 0, "complete_through": "2027-02-06"}})
+    later = write(
+        tmp_path / "later", {"payments": []}, controls={"payments": {"rows": 0, "complete_through": "2027-02-06"}}
+    )
     with pytest.raises(ContractError, match=r"through 2027-02-06, more than 366 days after 2026-02-04"):
         ingest(later, store.path, PARAMS)
 
@@ -153,7 +180,9 @@ def test_a_changed_row_is_refused_with_what_a_change_needs(tmp_path):
     strict = PARAMS.model_copy(update={"ingest": PARAMS.ingest.model_copy(update={"max_fault_rows": 0.0})})
     _, store = taken(tmp_path, payments=PAYMENTS)
     changed = {"charges": [{**CHARGES[0], "amount": "101.00"}], "payments": [{**PAYMENTS[0], "amount": "41.00"}]}
-    with pytest.raises(ContractError, match=r"a row that changed needs a later known_at.*a payment never changes; deliver a reversal"):
+    with pytest.raises(
+        ContractError, match=r"a row that changed needs a later known_at.*a payment never changes; deliver a reversal"
+    ):
         ingest(write(tmp_path / "next", changed), store.path, strict)
 
 
@@ -162,25 +191,58 @@ def test_a_row_lost_on_the_way_to_disk_is_noticed(tmp_path, monkeypatch):
     from pipeline.intake import sql as judging
 
     honest = judging.accepted_rows
-    monkeypatch.setattr(judging, "accepted_rows", lambda *given: honest(*given).replace("ORDER BY", "WHERE account_id <> 'A2' ORDER BY"))
+    monkeypatch.setattr(
+        judging, "accepted_rows", lambda *given: honest(*given).replace("ORDER BY", "WHERE account_id <> 'A2' ORDER BY")
+    )
     refusal(tmp_path, RecoupError, r"Table 'accounts': what was written is not what was accepted")
 
 
-CELLS = st.sampled_from([
-    "", "A1", "J1", "U1", "A9", "1.00", "12.345", "NaN", "7", "-3.50", "2026-02-01", "2026-02-01T10:00:00", "2026-02-03T10:00:00Z",
-    "payment", "reversal", "credit", "P0", "P1", "x y", "call", "outbound", "\u0663", "=1+1", "'", '"', "a,b",
-])  # fmt: skip
+CELLS = st.sampled_from(
+    [
+        "",
+        "A1",
+        "J1",
+        "U1",
+        "A9",
+        "1.00",
+        "12.345",
+        "NaN",
+        "7",
+        "-3.50",
+        "2026-02-01",
+        "2026-02-01T10:00:00",
+        "2026-02-03T10:00:00Z",
+        "payment",
+        "reversal",
+        "credit",
+        "P0",
+        "P1",
+        "x y",
+        "call",
+        "outbound",
+        "\u0663",
+        "=1+1",
+        "'",
+        '"',
+        "a,b",
+    ]
+)
 
 
 USUAL = {
-    "payment_id": st.sampled_from(["P0", "P1", "P2", "P3", "P4"]), "account_id": st.sampled_from(["A1", "A2", "J1", "K1"]),
-    "occurred_at": st.sampled_from(["2026-02-01", "2026-02-02T10:00:00Z"]), "amount": st.sampled_from(["10.00", "7", "5.5"]),
-    "kind": st.sampled_from(["payment", "reversal", "credit"]), "reverses": st.sampled_from(["", "P0", "P1"]),
-}  # fmt: skip
+    "payment_id": st.sampled_from(["P0", "P1", "P2", "P3", "P4"]),
+    "account_id": st.sampled_from(["A1", "A2", "J1", "K1"]),
+    "occurred_at": st.sampled_from(["2026-02-01", "2026-02-02T10:00:00Z"]),
+    "amount": st.sampled_from(["10.00", "7", "5.5"]),
+    "kind": st.sampled_from(["payment", "reversal", "credit"]),
+    "reverses": st.sampled_from(["", "P0", "P1"]),
+}
 
 
 ROWS = st.lists(
-    st.fixed_dictionaries({name: st.one_of(usual, usual, usual, CELLS) for name, usual in USUAL.items()}), min_size=1, max_size=40
+    st.fixed_dictionaries({name: st.one_of(usual, usual, usual, CELLS) for name, usual in USUAL.items()}),
+    min_size=1,
+    max_size=40,
 )
 
 
@@ -191,7 +253,9 @@ DECIMALS_OF = {"1.00": 2, "12.345": 3, "7": 0, "-3.50": 2, "10.00": 2, "5.5": 1}
 
 
 def check_adds_up_whatever_the_cut(place, rows, data):
-    """Each row is accepted, quarantined or a duplicate, money likewise; shuffled and cut otherwise, the store is the same."""
+    """Each row is accepted, quarantined or a duplicate, money likewise; shuffled and cut otherwise,
+    the store is the same.
+    """
     report = ingest(write(place / "one", world(payments=rows)), place / "first", PARAMS).tables[-1]
     assert report.rows_in == len(rows) == report.accepted + report.quarantined + report.duplicates
     sums: dict[str, Decimal] = {}
@@ -230,9 +294,17 @@ def test_rows_and_money_add_up_in_a_thousand_files(tmp_path_factory, rows, data)
 def test_the_same_delivery_again_changes_no_byte(tmp_path):
     source = write(tmp_path / "source", world(payments=[*PAYMENTS, payment(kind="x")]))
     first = ingest(source, tmp_path / "store", PARAMS)
-    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in sorted((tmp_path / "store").rglob("*")) if path.is_file()}
+    before = {
+        path: (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in sorted((tmp_path / "store").rglob("*"))
+        if path.is_file()
+    }
     again = ingest(source, tmp_path / "store", PARAMS)
-    after = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in sorted((tmp_path / "store").rglob("*")) if path.is_file()}
+    after = {
+        path: (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in sorted((tmp_path / "store").rglob("*"))
+        if path.is_file()
+    }
     assert (again.already, again.number, again.versions) == (True, 1, first.versions)
     assert before == after
     assert "is in the store already (number 1)" in again.text()
@@ -254,7 +326,8 @@ def test_own_columns_are_numbers_or_text_by_what_they_hold(tmp_path):
     assert frame["x_tag"].dtype == "str"
     assert frame.loc["N2", "x_tag"] == "7"
     later = write(
-        tmp_path / "later", {"accounts": [account(account_id="N3", x_score="high", x_new="1"), account(account_id="N4", x_new="2")]}
+        tmp_path / "later",
+        {"accounts": [account(account_id="N3", x_score="high", x_new="1"), account(account_id="N4", x_new="2")]},
     )
     report = ingest(later, tmp_path / "store", PARAMS).tables[0]
     assert (report.codes, report.accepted) == ({"NUM_FORMAT": 1}, 1)
@@ -278,7 +351,9 @@ def test_backfill_stamps_the_params_lag_and_marks_the_rows(tmp_path):
     tables = Store(tmp_path / "store").tables()
     frame = tables["payments"].set_index("payment_id")
     assert frame["backfilled"].to_dict() == {"X1": True, "X2": False, "X3": True}
-    assert frame.loc["X1", "known_at"] == micros("2026-03-29T12:00:00+02:00")  # a day later on the clock, though only 23 hours passed
+    assert frame.loc["X1", "known_at"] == micros(
+        "2026-03-29T12:00:00+02:00"
+    )  # a day later on the clock, though only 23 hours passed
     assert frame["known_on"].to_dict() == {"X1": day("2026-03-29"), "X2": day("2026-02-03"), "X3": day("2026-02-04")}
     assert tables["statuses"]["known_on"].tolist() == [day("2026-02-02")]  # lag_days.statuses is 1
     assert tables["accounts"]["known_on"].tolist() == tables["accounts"]["opened_on"].tolist()  # lag_days.accounts is 0
@@ -340,13 +415,17 @@ def test_an_ingest_cut_off_at_any_step_is_ended_by_the_next(tmp_path, monkeypatc
 def test_a_refused_delivery_leaves_the_store_as_it_was(tmp_path):
     ingest(write(tmp_path / "good", world(payments=PAYMENTS)), tmp_path / "store", PARAMS)
     before = content(tmp_path / "store")
-    source = write(tmp_path / "bad", world(payments=[payment()]), controls={"payments": {"rows": 1, "sums": {"EUR": "1"}}})
+    source = write(
+        tmp_path / "bad", world(payments=[payment()]), controls={"payments": {"rows": 1, "sums": {"EUR": "1"}}}
+    )
     with pytest.raises(ContractError, match=r"The delivery is refused, nothing was changed"):
         ingest(source, tmp_path / "store", PARAMS)
     assert content(tmp_path / "store") == before
 
 
-@pytest.mark.parametrize(("owner", "name"), [(FileWriter, "write"), (FileWriter, "close"), (DeltaTables, "move_in"), (commit, "deliver")])
+@pytest.mark.parametrize(
+    ("owner", "name"), [(FileWriter, "write"), (FileWriter, "close"), (DeltaTables, "move_in"), (commit, "deliver")]
+)
 def test_a_full_disk_is_said_so_and_nothing_is_lost(tmp_path, monkeypatch, owner, name):
     source = write(tmp_path / "source", world(payments=PAYMENTS))
 
@@ -399,14 +478,18 @@ def test_a_portfolio_keeps_its_zone(tmp_path):
     source = write(tmp_path / "source", world())
     ingest(source, tmp_path / "store", PARAMS)
     book = PARAMS.portfolio("paris")
-    moved = PARAMS.model_copy(update={"portfolios": {**PARAMS.portfolios, "paris": book.model_copy(update={"time_zone": "Europe/London"})}})
+    moved = PARAMS.model_copy(
+        update={"portfolios": {**PARAMS.portfolios, "paris": book.model_copy(update={"time_zone": "Europe/London"})}}
+    )
     with pytest.raises(UsageError, match=r"change time_zone of 'paris'"):
         ingest(source, tmp_path / "store", moved)
 
 
 def test_other_params_look_at_the_same_files_again(tmp_path):
     """A zone declared later lets quarantined rows in; rows that are there stay."""
-    source = write(tmp_path / "source", world(payments=[*PAYMENTS, payment(account_id="U1", occurred_at="2026-02-03T10:00:00")]))
+    source = write(
+        tmp_path / "source", world(payments=[*PAYMENTS, payment(account_id="U1", occurred_at="2026-02-03T10:00:00")])
+    )
     ingest(source, tmp_path / "store", PARAMS)
     declared = PARAMS.model_copy(update={"portfolios": {**PARAMS.portfolios, "undeclared": PARAMS.portfolio_defaults}})
     report = {table.name: table for table in ingest(source, tmp_path / "store", declared).tables}["payments"]

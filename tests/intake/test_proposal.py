@@ -29,8 +29,13 @@ def test_a_german_ledger_needs_two_words_by_hand(tmp_path):
     found = proposed(tmp_path / "theirs", preamble + LEDGER, "cp1252")
     (file,) = found["files"].values()
     assert {name: file[name] for name in ("encoding", "delimiter", "header_line", "decimal", "thousands", "dates")} == {
-        "encoding": "cp1252", "delimiter": ";", "header_line": "3", "decimal": ",", "thousands": ".", "dates": "DD.MM.YYYY",
-    }  # fmt: skip
+        "encoding": "cp1252",
+        "delimiter": ";",
+        "header_line": "3",
+        "decimal": ",",
+        "thousands": ".",
+        "dates": "DD.MM.YYYY",
+    }
     assert file["leave_out"]["total"]["column"] == "Belegnr"
     (charges,) = found["tables"]["charges"]
     assert charges["columns"]["due_on"] == "Fällig am"

@@ -1,4 +1,5 @@
-"""The independent slow judge of eligibility: reads the rule file as plain YAML, loops over plain rows, minute by minute.
+"""The independent slow judge of eligibility: reads the rule file as plain YAML, loops over plain rows,
+minute by minute.
 
 It shares nothing with the engine but the contract: no schema, no arrays, its own holidays, its own clocks.
 """
@@ -35,7 +36,10 @@ def breaches(
     found = []
     for row in verdicts.channels.to_dict("records"):
         if row["verdict"] == "permitted":
-            found += [f"{ids[row['account_no']]} {row['channel']}: {what}" for what in judge.wrong(ids[row["account_no"]], row)]
+            found += [
+                f"{ids[row['account_no']]} {row['channel']}: {what}"
+                for what in judge.wrong(ids[row["account_no"]], row)
+            ]
     return found
 
 
@@ -65,14 +69,21 @@ class Judge:
             chain = self._chain(code)
             if chain is None:
                 return [*found, f"the place {code} is not known"]
-            found += [f"{place} is not signed off" for place in chain if place not in self.params.eligibility.signed_off]
+            found += [
+                f"{place} is not signed off" for place in chain if place not in self.params.eligibility.signed_off
+            ]
             places += [place for place in self._below(chain) if place not in places]
         for table in ("contacts", "statuses"):
             for row in family:
                 own = self.params.portfolio(row["portfolio"])
                 if table not in own.delivers or table not in self.world.rows or own.contact_precision == "month":
                     found.append(f"the {table} of a portfolio of the debtor are not known")
-        law = [rule for place in places for rule in self.rules["places"][place]["rules"] if self._binds(rule, portfolio.role, account)]
+        law = [
+            rule
+            for place in places
+            for rule in self.rules["places"][place]["rules"]
+            if self._binds(rule, portfolio.role, account)
+        ]
         ours = [rule for rule in self.rules["product"] if self._binds(rule, portfolio.role, account)]
         agreed = self._appointment(account, family, verdict) if channel == "call" else None
         if agreed == "missed":
@@ -85,12 +96,19 @@ class Judge:
             bound = bound or [rule for rule in ours if rule["kind"] == kind and channel in _channels(rule)]
             for rule in bound:
                 exempt = (
-                    rule.get("requested_exempt_days") and isinstance(agreed, int) and agreed >= self.as_of - rule["requested_exempt_days"]
+                    rule.get("requested_exempt_days")
+                    and isinstance(agreed, int)
+                    and agreed >= self.as_of - rule["requested_exempt_days"]
                 )
                 if not exempt and broken(rule, account, family, verdict):
                     found.append(rule["id"])
         zones = list(
-            dict.fromkeys([account["time_zone"], *(row["time_zone"] for row in shown if row["time_zone"] in available_timezones())])
+            dict.fromkeys(
+                [
+                    account["time_zone"],
+                    *(row["time_zone"] for row in shown if row["time_zone"] in available_timezones()),
+                ]
+            )
         )
         zones += [zone for zone in self._clocks(account) if zone not in zones]
         hours = [rule for rule in law if rule["kind"] == "hours" and channel in _channels(rule)]
@@ -100,7 +118,7 @@ class Judge:
                 found.append(rule["id"])
         return found
 
-    # --- places --------------------------------------------------------------------------------------------------------------------
+    # --- places -------------------------------------------------------------------------------------------------------
 
     def _chain(self, code: str) -> list[str] | None:
         known = self.rules["places"]
@@ -132,9 +150,14 @@ class Judge:
     def _binds(self, rule: dict, role: str, account: dict) -> bool:
         today = (EPOCH + dt.timedelta(days=self.as_of)).isoformat()
         in_effect = rule.get("effective_from", "0000") <= today <= rule.get("effective_to", "9999")
-        return rule.get("enforce", "hard") == "hard" and role in rule["roles"] and account["debtor_type"] in rule["binds"] and in_effect
+        return (
+            rule.get("enforce", "hard") == "hard"
+            and role in rule["roles"]
+            and account["debtor_type"] in rule["binds"]
+            and in_effect
+        )
 
-    # --- statuses ------------------------------------------------------------------------------------------------------------------
+    # --- statuses -----------------------------------------------------------------------------------------------------
 
     def _has(self, status: str, accounts: list[dict]) -> list[dict]:
         ids = {row["account_id"] for row in accounts}
@@ -146,8 +169,12 @@ class Judge:
             if rule["kind"] == "stop" and channel in _channels(rule):
                 where = [account] if rule["per"] == "account" else family
                 names = [] if rule["statuses"] == "always" else rule["statuses"]
-                hit = rule["statuses"] == "always" or any(self._has(name, where) for name in names if name != "inconvenient")
-                unclear = "inconvenient" in names and any(":" not in (row["detail"] or "") for row in self._has("inconvenient", where))
+                hit = rule["statuses"] == "always" or any(
+                    self._has(name, where) for name in names if name != "inconvenient"
+                )
+                unclear = "inconvenient" in names and any(
+                    ":" not in (row["detail"] or "") for row in self._has("inconvenient", where)
+                )
                 found += [rule["id"]] if hit or unclear else []
             if rule["kind"] == "time_barred" and not rule["contact_once_barred"]:
                 law = [other for other in rules if other["kind"] == "time_barred" and other["force"] != "product"]
@@ -159,8 +186,13 @@ class Judge:
         if self._has(out, family):
             found.append(out)
         ids = {row["account_id"] for row in family}
-        left = [row["occurred_on"] for row in self.contacts if row["account_id"] in ids and row["outcome"] == "unsubscribed"
-                and (row["channel"] in CALLS if channel in CALLS else row["channel"] == channel)]  # fmt: skip
+        left = [
+            row["occurred_on"]
+            for row in self.contacts
+            if row["account_id"] in ids
+            and row["outcome"] == "unsubscribed"
+            and (row["channel"] in CALLS if channel in CALLS else row["channel"] == channel)
+        ]
         consent = "consent_call" if channel in CALLS else f"consent_{channel}"
         again = [row["from_on"] for row in self._has(consent, family)]
         if left and max(left) >= max(again, default=-(10**9)):
@@ -169,8 +201,11 @@ class Judge:
 
     def _gone(self, account: dict, years: int) -> bool:
         days = int(years * 365.25)
-        paid = [row["occurred_on"] for row in self.world.rows.get("payments", []) if row["account_id"] == account["account_id"]
-                and row["kind"] == "payment" and row["known_on"] < self.as_of]  # fmt: skip
+        paid = [
+            row["occurred_on"]
+            for row in self.world.rows.get("payments", [])
+            if row["account_id"] == account["account_id"] and row["kind"] == "payment" and row["known_on"] < self.as_of
+        ]
         return self.overdue.get(account["account_id"], 0) >= days and all(self.as_of - day >= days for day in paid)
 
     def _conditions(self, account: dict, channel: str, rules: list[dict]) -> list[str]:
@@ -182,7 +217,9 @@ class Judge:
             if "consent" in rule["needs"] and not self._has(consent, [account]):
                 found.append(rule["id"])
             notices = [row["from_on"] for row in self._has("notice_sent", [account])]
-            if "notice_sent" in rule["needs"] and not any(day + rule.get("notice_days", 0) <= self.as_of for day in notices):
+            if "notice_sent" in rule["needs"] and not any(
+                day + rule.get("notice_days", 0) <= self.as_of for day in notices
+            ):
                 found.append(rule["id"])
         return found
 
@@ -192,7 +229,11 @@ class Judge:
             if row["account_id"] == account["account_id"] and row["outcome"] == "promise" and self._is_open(row):
                 found.append("promise")
         ids = {row["account_id"] for row in family}
-        later = [row for row in self.lasting if row["status"] == "callback" and row["account_id"] in ids and row["from_on"] > self.as_of]
+        later = [
+            row
+            for row in self.lasting
+            if row["status"] == "callback" and row["account_id"] in ids and row["from_on"] > self.as_of
+        ]
         if later and not self._has("callback", family):
             found.append("appointment of a later day")
         return found
@@ -205,18 +246,24 @@ class Judge:
             return False
         paid = 0
         for row in self.world.rows.get("payments", []):
-            own = row["account_id"] == promise["account_id"] and row["kind"] == "payment" and row["known_on"] < self.as_of
+            own = (
+                row["account_id"] == promise["account_id"] and row["kind"] == "payment" and row["known_on"] < self.as_of
+            )
             if own and row["occurred_on"] >= promise["occurred_on"]:
                 back = sum(
                     other["amount"]
                     for other in self.world.rows["payments"]
-                    if other["kind"] == "reversal" and other["reverses"] == row["payment_id"] and other["known_on"] < self.as_of
+                    if other["kind"] == "reversal"
+                    and other["reverses"] == row["payment_id"]
+                    and other["known_on"] < self.as_of
                 )
                 paid += max(row["amount"] - back, 0)
         return paid < Fraction(str(terms.kept_share)) * promise["promise_amount"]
 
     def _appointment(self, account: dict, family: list[dict], verdict: dict) -> int | str | None:
-        """The day on which the appointment kept by this row was agreed; "missed" where the row is another time; None without one."""
+        """The day on which the appointment kept by this row was agreed; "missed" where the row is another time;
+        None without one.
+        """
         today = []
         for row in self._has("callback", family):
             text = row["detail"] or ""
@@ -233,11 +280,15 @@ class Judge:
                 return known
         return "missed"
 
-    # --- caps and waits ------------------------------------------------------------------------------------------------------------
+    # --- caps and waits -----------------------------------------------------------------------------------------------
 
     def _days(self, contact: dict, account: dict) -> set[int]:
-        """Every local day the contact may have: on the portfolio's clock, on the debtor's, at either end of a day-precise day."""
-        ends = [contact["occurred_at"]] + ([contact["occurred_at"] + 86_400_000_000 - 1] if contact["occurred_minute"] == NO_MINUTE else [])
+        """Every local day the contact may have: on the portfolio's clock, on the debtor's,
+        at either end of a day-precise day.
+        """
+        ends = [contact["occurred_at"]] + (
+            [contact["occurred_at"] + 86_400_000_000 - 1] if contact["occurred_minute"] == NO_MINUTE else []
+        )
         days = {contact["occurred_on"]}
         for at in ends:
             local = dt.datetime.fromtimestamp(at / 1e6, ZoneInfo(account["time_zone"]))
@@ -284,7 +335,7 @@ class Judge:
         answered = row["outcome"] in (SPOKEN - {None}) | {"unsubscribed"} or row["direction"] == "inbound"
         return rule.get("after", "conversation") == "exchange" and answered
 
-    # --- hours ---------------------------------------------------------------------------------------------------------------------
+    # --- hours --------------------------------------------------------------------------------------------------------
 
     def _outside(self, rule: dict, zones: list[str], places: list[str], verdict: dict) -> bool:
         margin = self.params.eligibility.margin_minutes

@@ -22,10 +22,19 @@ from tests.judges import oracle_ledger as books
 
 EPOCH = dt.date(1970, 1, 1)
 OF_ALL_ACCOUNTS = (
-    "debtor_accounts_ever", "debtor_accounts_settled", "debtor_accounts_settled_dated", "debtor_accounts_settled_late",
-    "debtor_settled_days_late_mean", "debtor_settled_days_late_max", "debtor_last_settled_days_late", "debtor_days_since_last_settled",
-    "debtor_largest_settled_principal", "debtor_days_past_due_max_ever", "debtor_accounts_90_days_ever", "debtor_days_since_first_opened",
-)  # fmt: skip
+    "debtor_accounts_ever",
+    "debtor_accounts_settled",
+    "debtor_accounts_settled_dated",
+    "debtor_accounts_settled_late",
+    "debtor_settled_days_late_mean",
+    "debtor_settled_days_late_max",
+    "debtor_last_settled_days_late",
+    "debtor_days_since_last_settled",
+    "debtor_largest_settled_principal",
+    "debtor_days_past_due_max_ever",
+    "debtor_accounts_90_days_ever",
+    "debtor_days_since_first_opened",
+)
 MONTH_PARTS = {"start": 5, "early": 13, "middle": 16, "late": 24, "end": 31}  # last day of each
 
 
@@ -109,11 +118,16 @@ class Judge:
                     due = self.figures(account_id, row["known_on"])[1]
                     of_month = date(row["occurred_on"]).day
                     part = next(part for part, last in MONTH_PARTS.items() if of_month <= last)
-                    found.append({
-                        "day": row["occurred_on"], "order": (row["occurred_at"], books.number_of(row["payment_id"])), "amount": worth,
-                        "method": row["method"], "month_part": part,
-                        "covers": "nothing_due" if due <= 0 else "part" if row["amount"] < due else "full",
-                    })  # fmt: skip
+                    found.append(
+                        {
+                            "day": row["occurred_on"],
+                            "order": (row["occurred_at"], books.number_of(row["payment_id"])),
+                            "amount": worth,
+                            "method": row["method"],
+                            "month_part": part,
+                            "covers": "nothing_due" if due <= 0 else "part" if row["amount"] < due else "full",
+                        }
+                    )
         return found
 
     def _payments(self, account_id: str, as_of: int) -> list[dict]:
@@ -165,15 +179,22 @@ class Judge:
                 else "evening"
             )
             classes = (
-                CHANNELS.index(row["channel"]), DIRECTIONS.index(row["direction"]),
+                CHANNELS.index(row["channel"]),
+                DIRECTIONS.index(row["direction"]),
                 OUTCOMES.index(row["outcome"]) if row["outcome"] else len(OUTCOMES),
-            )  # fmt: skip
-            found.append({
-                "day": row["occurred_on"], "order": (row["occurred_at"], row["known_at"], *classes), "channel": row["channel"],
-                "direction": row["direction"], "outcome": row["outcome"], "cost": None if row["cost"] == NO_MONEY else row["cost"],
-                "day_part": "unknown" if row["occurred_minute"] < 0 else day_part,
-                "week_part": "weekend" if date(row["occurred_on"]).isoweekday() >= 6 else "weekday",
-            })  # fmt: skip
+            )
+            found.append(
+                {
+                    "day": row["occurred_on"],
+                    "order": (row["occurred_at"], row["known_at"], *classes),
+                    "channel": row["channel"],
+                    "direction": row["direction"],
+                    "outcome": row["outcome"],
+                    "cost": None if row["cost"] == NO_MONEY else row["cost"],
+                    "day_part": "unknown" if row["occurred_minute"] < 0 else day_part,
+                    "week_part": "weekend" if date(row["occurred_on"]).isoweekday() >= 6 else "weekday",
+                }
+            )
         return found
 
     def _promises(self, account_id: str, as_of: int) -> list[dict]:
@@ -183,10 +204,17 @@ class Judge:
             due_on = None if row["promise_due_on"] == NO_DAY else row["promise_due_on"]
             if row["outcome"] == "promise" and row["occurred_on"] < as_of:
                 state, paid, late = self._promise(row, account_id, amount, due_on, as_of)
-                found.append({
-                    "day": row["occurred_on"], "order": (row["occurred_at"], row["known_at"], row["promise_amount"], row["promise_due_on"]),
-                    "amount": amount, "state": state, "paid": paid, "days_late": late, "due_in": None if due_on is None else due_on - as_of,
-                })  # fmt: skip
+                found.append(
+                    {
+                        "day": row["occurred_on"],
+                        "order": (row["occurred_at"], row["known_at"], row["promise_amount"], row["promise_due_on"]),
+                        "amount": amount,
+                        "state": state,
+                        "paid": paid,
+                        "days_late": late,
+                        "due_in": None if due_on is None else due_on - as_of,
+                    }
+                )
         return found
 
     def _promise(self, row: dict, account_id: str, amount: int | None, due_on: int | None, as_of: int):
@@ -208,11 +236,15 @@ class Judge:
         for row in books.in_force(books.rows_of(self.rows, "statuses", account_id), ("status", "from_on"), as_of):
             if row["from_on"] <= as_of:
                 active = row["until_on"] == NO_DAY or row["until_on"] >= as_of
-                found.append({
-                    "day": min(row["from_on"], as_of - 1), "order": (row["from_on"], STATUSES.index(row["status"])),
-                    "status": row["status"], "state": "active" if active else "ended",
-                    "days_in": (as_of if active else row["until_on"]) - row["from_on"],
-                })  # fmt: skip
+                found.append(
+                    {
+                        "day": min(row["from_on"], as_of - 1),
+                        "order": (row["from_on"], STATUSES.index(row["status"])),
+                        "status": row["status"],
+                        "state": "active" if active else "ended",
+                        "days_in": (as_of if active else row["until_on"]) - row["from_on"],
+                    }
+                )
         return found
 
     def _rolls(self, account_id: str, as_of: int) -> list[dict]:
@@ -231,10 +263,12 @@ class Judge:
         for night in self.nights(account_id, as_of):
             fell = self.figures(account_id, night - 1)[2] > 0 and self.figures(account_id, night)[2] == 0
             news = [
-                row for row in books.rows_of(self.rows, "payments", account_id)
-                if row["kind"] == "payment" and max(row["known_on"], row["occurred_on"]) == night - 1
+                row
+                for row in books.rows_of(self.rows, "payments", account_id)
+                if row["kind"] == "payment"
+                and max(row["known_on"], row["occurred_on"]) == night - 1
                 and books.net(row, self.rows, night) > 0
-            ]  # fmt: skip
+            ]
             found += [{"day": night - 1, "order": night}] if fell and news else []
         return found
 
@@ -347,8 +381,11 @@ class Judge:
             owed = [night for night, balance in balances.items() if balance > 0]
             if not owed or balances[as_of] > 0:
                 continue
-            billed = [event["day"] for event in self.events("charges", row["account_id"], as_of)
-                      if event["kind"] in ("principal", "instalment", "invoice")]  # fmt: skip
+            billed = [
+                event["day"]
+                for event in self.events("charges", row["account_id"], as_of)
+                if event["kind"] in ("principal", "instalment", "invoice")
+            ]
             settled.append((max(owed), max(owed) - max(billed) if billed else None, row))
         if name == "debtor_accounts_settled":
             return len(settled)

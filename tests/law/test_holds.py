@@ -1,4 +1,6 @@
-"""What holds of an account beside contact law is what features say of it: one answer to kept, broken and open, and to "in force"."""
+"""What holds of an account beside contact law is what features say of it: one answer to kept, broken and open,
+and to "in force".
+"""
 
 from __future__ import annotations
 

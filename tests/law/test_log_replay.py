@@ -28,15 +28,29 @@ def a_log(*rows: tuple[int, int, str, str]) -> pd.DataFrame:
 def test_letters_and_calls_that_come_too_soon_are_deferred_and_do_not_count_for_the_next(tmp_path):
     params = _as_if_known(params_of(utility_contacts, tmp_path))
     accounts = pd.DataFrame(
-        {"account_no": [1, 2], "account_id": ["a", "b"], "debtor_id": ["a", "b"], "portfolio": utility_contacts.NAME,
-         "debtor_type": "consumer", "jurisdiction": "RU", "time_zone": "Europe/Moscow", "known_on": 0, "known_at": 0}
-    )  # fmt: skip
+        {
+            "account_no": [1, 2],
+            "account_id": ["a", "b"],
+            "debtor_id": ["a", "b"],
+            "portfolio": utility_contacts.NAME,
+            "debtor_type": "consumer",
+            "jurisdiction": "RU",
+            "time_zone": "Europe/Moscow",
+            "known_on": 0,
+            "known_at": 0,
+        }
+    )
     notice = ("disconnection_notice", "letter")
     log = a_log(
-        (1, MONDAY, *notice), (1, MONDAY + 13, *notice), (1, MONDAY + 14, *notice), (2, MONDAY, *notice), (2, MONDAY, *notice),
-        (1, MONDAY + 28, "operator_call", "call"), (1, MONDAY + 29, "operator_call", "call"),
+        (1, MONDAY, *notice),
+        (1, MONDAY + 13, *notice),
+        (1, MONDAY + 14, *notice),
+        (2, MONDAY, *notice),
+        (2, MONDAY, *notice),
+        (1, MONDAY + 28, "operator_call", "call"),
+        (1, MONDAY + 29, "operator_call", "call"),
         (1, MONDAY + 40, "court_order_filed", "legal"),
-    )  # fmt: skip
+    )
     deferred, by_rule = _replay(accounts, log, RULES, params)
     assert deferred == {"disconnection_notice": 2, "operator_call": 1}
     assert by_rule.pop(TODAY) == 1

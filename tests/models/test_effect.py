@@ -1,4 +1,6 @@
-"""The effect head: its loss against differences, a planted effect found again, the guard, exact contributions, the same bytes."""
+"""The effect head: its loss against differences, a planted effect found again, the guard, exact contributions,
+the same bytes.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +66,9 @@ def model(lesson, planted):
 def some_loss(seed: int = 1, rows: int = 400) -> EffectLoss:
     draw = np.random.default_rng(seed)
     work = (draw.random(rows) < 0.5) - draw.uniform(0.2, 0.8, rows)
-    return EffectLoss(draw.normal(-1, 1, rows), work, (draw.random(rows) < 0.3).astype(float), draw.uniform(0.5, 2, rows))
+    return EffectLoss(
+        draw.normal(-1, 1, rows), work, (draw.random(rows) < 0.3).astype(float), draw.uniform(0.5, 2, rows)
+    )
 
 
 # The loss
@@ -83,7 +87,9 @@ def test_slopes_are_those_of_the_value():
 
 def test_the_start_is_the_constant_that_fits_best():
     loss = some_loss()
-    found = minimize_scalar(lambda constant: loss.value(np.full(400, constant)), bounds=(-5, 5), method="bounded", options={"xatol": 1e-10})
+    found = minimize_scalar(
+        lambda constant: loss.value(np.full(400, constant)), bounds=(-5, 5), method="bounded", options={"xatol": 1e-10}
+    )
     assert_allclose(loss.start, found.x, atol=1e-6)
 
 
@@ -100,7 +106,9 @@ def test_a_planted_effect_is_found_again(lesson, planted):
 
 
 def test_where_work_does_nothing_the_effect_is_about_nothing(panel, lesson, planted):
-    """In the log the worked pay less often, for late accounts are worked more: the learner is not misled by whom collectors choose."""
+    """In the log the worked pay less often, for late accounts are worked more:
+    the learner is not misled by whom collectors choose.
+    """
     head = fit_effect(lesson, worked_panel(panel, 0.0).landmarks, teaching())
     assert head.facts["paid_if_worked"] < head.facts["paid_if_left"] - 0.01
     assert abs(head.mean) < 0.15
@@ -197,7 +205,9 @@ def test_no_account_is_said_to_be_harmed(chance, theta, guard):
 def test_left_and_worked_lie_as_far_from_the_score_in_log_odds(chance, theta, guard):
     inside = (chance > 1e-6) & (chance < 1 - 1e-6)
     found = added_scores(chance[inside], np.ones(inside.sum()), theta[inside], guard)
-    level, left, worked = (np.log(p / (1 - p)) for p in (chance[inside], found["p_if_left"].to_numpy(), found["p_if_worked"].to_numpy()))
+    level, left, worked = (
+        np.log(p / (1 - p)) for p in (chance[inside], found["p_if_left"].to_numpy(), found["p_if_worked"].to_numpy())
+    )
     assert_allclose(worked - level, guard.guarded(theta[inside]) / 2, atol=1e-6)
     assert_allclose(level - left, guard.guarded(theta[inside]) / 2, atol=1e-6)
 
@@ -210,7 +220,9 @@ def test_the_higher_the_effect_the_more_is_added(chance, theta, guard):
 
 
 def test_an_example_by_hand():
-    """p 0.3, theta 0.5 above its mean: 0.2 + 0.6 x 0.5 = 0.5; odds 3/7 x exp(-/+ 0.25): 0.2502 and 0.3550; of 400 that is 41.89."""
+    """p 0.3, theta 0.5 above its mean: 0.2 + 0.6 x 0.5 = 0.5; odds 3/7 x exp(-/+ 0.25): 0.2502 and 0.3550;
+    of 400 that is 41.89.
+    """
     found = added_scores(np.array([0.3]), np.array([400.0]), np.array([0.5]), UNPROVEN_GUARD).iloc[0]
     assert_allclose(found, [0.250247, 0.354962, 41.8862], rtol=1e-5)
 
@@ -225,5 +237,7 @@ def test_without_a_head_the_order_is_that_of_amount_times_p_times_one_less_p():
 
 
 def test_bands_say_how_much():
-    scores = pd.DataFrame({"p_if_left": [0.2, 0.2, 0.2, 0.2], "p_if_worked": [0.2, 0.2 + BAND_FROM[0] - 1e-9, 0.26, 0.4]})
+    scores = pd.DataFrame(
+        {"p_if_left": [0.2, 0.2, 0.2, 0.2], "p_if_worked": [0.2, 0.2 + BAND_FROM[0] - 1e-9, 0.26, 0.4]}
+    )
     assert list(bands(scores)) == ["little", "little", "some", "much"]

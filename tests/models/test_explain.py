@@ -75,7 +75,9 @@ def test_contributions_add_up_to_the_score_on_every_row(panel, model):
 
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_shap_s_own_code_finds_the_same_contributions(panel, seeds):
-    """By default shap hands the question back to LightGBM; "internal" makes its own compiled code answer, which shares none with ours."""
+    """By default shap hands the question back to LightGBM; "internal" makes its own compiled code answer,
+    which shares none with ours.
+    """
     import shap
 
     settings = {**SETTINGS, "n_estimators": 30, "seeds": seeds}
@@ -138,15 +140,18 @@ def test_every_sentence_is_true_of_its_account(panel, said):
                 assert reason[2:] == f"{late} day{'s' if late != 1 else ''} past due"
             if "Kept" in reason:
                 kept += 1
-                assert (
-                    reason[2:] == f"Kept {about['promises_kept_365d']:.0f} of {about['promises_made_365d']:.0f} promises in the last year"
+                assert reason[2:] == (
+                    f"Kept {about['promises_kept_365d']:.0f} of "
+                    f"{about['promises_made_365d']:.0f} promises in the last year"
                 )
                 assert about["promises_made_365d"] > 0
             if "No payment yet" in reason:
                 assert np.isnan(about["payments_days_since_last"])
             if "owed" in reason:
                 yen = panel.cohort["currency"][place] == "JPY"
-                assert reason[2:] == (f"{about['balance']:,.0f} JPY owed" if yen else f"{about['balance'] / 100:,.2f} EUR owed")
+                assert reason[2:] == (
+                    f"{about['balance']:,.0f} JPY owed" if yen else f"{about['balance'] / 100:,.2f} EUR owed"
+                )
     assert kept > 20
 
 
@@ -207,7 +212,9 @@ def test_our_own_attempts_have_no_words_in_the_catalogue():
             and "inbound" not in entry.name
             and "right_party" not in entry.name
         ):
-            theirs = entry.says is None or "touch" in entry.says or "Refusals" in entry.says or "Conversations" in entry.says
+            theirs = (
+                entry.says is None or "touch" in entry.says or "Refusals" in entry.says or "Conversations" in entry.says
+            )
             assert theirs, entry.name
     assert CATALOGUE["contacts_count_30d"].says is None
     assert CATALOGUE["contacts_days_since_last"].says is None
@@ -254,7 +261,10 @@ def test_no_topic_is_said_twice_of_one_account_and_of_all():
     entries = {entry.says: entry for entry in CATALOGUE if entry.says}
     alike = [
         ("Last payment {value:days} ago", "Last payment on overdue or placed accounts {value:days} ago"),
-        ("Worst days past due in the last year: {value:count}", "Most days past due today on overdue or placed accounts: {value:count}"),
+        (
+            "Worst days past due in the last year: {value:count}",
+            "Most days past due today on overdue or placed accounts: {value:count}",
+        ),
         ("Placed {value:months} ago", "Newest open placement {value:days} ago"),
         ("Arrears: {value:money}", "Arrears on overdue or placed accounts: {value:money}"),
     ]
@@ -286,7 +296,13 @@ def test_of_a_debtor_with_one_account_nothing_is_said_of_several():
         ("debtor_days_past_due_max", 7.0, 1.0, "en", "Days past due today: 7"),
         ("debtor_days_past_due_max", 7.0, 2.0, "en", "Most days past due today on overdue or placed accounts: 7"),
         ("debtor_days_past_due_max", 7.0, 1.0, "fr", "Retard actuel, en jours : 7"),
-        ("debtor_days_past_due_max", 7.0, 2.0, "fr", "Plus long retard actuel sur les comptes en retard ou placés, en jours : 7"),
+        (
+            "debtor_days_past_due_max",
+            7.0,
+            2.0,
+            "fr",
+            "Plus long retard actuel sur les comptes en retard ou placés, en jours : 7",
+        ),
         ("debtor_accounts", 1.0, 1.0, "en", ""),
         ("debtor_accounts", 3.0, 3.0, "en", "Overdue or placed accounts of the same debtor: 3"),
         ("debtor_accounts", 3.0, 3.0, "fr", "Comptes échus ou confiés du même débiteur : 3"),
@@ -298,4 +314,8 @@ def test_what_is_said_of_a_debtor_s_scorable_accounts_is_true_of_today(name, val
 
 def test_how_many_accounts_is_another_topic_than_how_late_they_are():
     entries = {entry.name: entry for entry in CATALOGUE}
-    assert topic(entries["debtor_accounts"]) != topic(entries["debtor_days_past_due_max"]) == topic(entries["days_past_due"])
+    assert (
+        topic(entries["debtor_accounts"])
+        != topic(entries["debtor_days_past_due_max"])
+        == topic(entries["days_past_due"])
+    )

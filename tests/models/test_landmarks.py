@@ -77,15 +77,23 @@ def one(world: World, **terms) -> tuple[float, float, str]:
         (lambda w: w.payment("2024-03-31 10:00", 500), (0.0, 0.0, "")),
         (lambda w: w.payment("2024-03-07 23:00", 500), (None, None, "paid_early")),
         (lambda w: w.credit("2024-03-07 23:00", 500), (0.0, 0.0, "")),
-        (lambda w: w.payment("2024-03-02", 500, payment_id="p").reversal("2024-03-09", 500, "p"), (None, None, "paid_early")),
+        (
+            lambda w: w.payment("2024-03-02", 500, payment_id="p").reversal("2024-03-09", 500, "p"),
+            (None, None, "paid_early"),
+        ),
         (lambda w: w.payment("2024-03-10", 500, payment_id="p").reversal("2024-03-20", 500, "p"), (0.0, 0.0, "")),
         (lambda w: w.contact("2024-03-03", known_at="2024-04-14 00:00"), (0.0, 0.0, "")),
         (lambda w: w.contact("2024-03-03", known_at="2024-04-13 23:59"), (1.0, 0.0, "")),
-        (lambda w: w.contact("2024-03-12", contact_id="k").contact("2024-03-03", contact_id="k", known_at="2024-03-20"), (1.0, 0.0, "")),
+        (
+            lambda w: w.contact("2024-03-12", contact_id="k").contact(
+                "2024-03-03", contact_id="k", known_at="2024-03-20"
+            ),
+            (1.0, 0.0, ""),
+        ),
         (lambda w: w.payment("2024-03-03", 500, known_at="2024-04-14 00:00"), (0.0, 0.0, "")),
         (lambda w: w.status("sold", "2024-03-20"), (None, None, "sold")),
     ],
-)  # fmt: skip
+)
 def test_hand_made(events, expected):
     found = one(events(owing()))
     assert tuple(None if value != value else value for value in found) == expected

@@ -114,11 +114,25 @@ def test_every_account_is_in_one_group_decided_in_the_order_of_the_contract():
     )
     held = arms(held=CONTROL, d5=WORKED)
     assert groups(rows, held) == [
-        "excluded", "held_out", "held_out", "deferred", "no_value", "worklist", "worklist", "below_capacity",
-    ]  # fmt: skip
+        "excluded",
+        "held_out",
+        "held_out",
+        "deferred",
+        "no_value",
+        "worklist",
+        "worklist",
+        "below_capacity",
+    ]
     assert counted(rank(rows, held, CAPACITY)["group"]) == {
-        "scorable": 8, "excluded": 1, "held_out": 2, "deferred": 1, "no_value": 1, "worklist": 2, "joined": 0, "below_capacity": 1,
-    }  # fmt: skip
+        "scorable": 8,
+        "excluded": 1,
+        "held_out": 2,
+        "deferred": 1,
+        "no_value": 1,
+        "worklist": 2,
+        "joined": 0,
+        "below_capacity": 1,
+    }
 
 
 def test_one_row_per_debtor_with_its_other_accounts_joined():
@@ -176,7 +190,8 @@ def test_capacity_is_per_queue_and_what_does_not_fit_of_the_appointments_is_said
     found = rank(rows, arms(), CAPACITY)
     assert list(found["group"]) == ["worklist", "below_capacity", "worklist", "worklist", "below_capacity"]
     assert overbooked(rows, found) == [
-        "Queue small: 1 debtors with an appointment or a legal deadline do not fit its capacity. Raise worklist.capacity.small, "
+        "Queue small: 1 debtors with an appointment or a legal deadline do not fit its capacity. Raise "
+        "worklist.capacity.small, "
         "or that of the channel or the agents they need."
     ]
     assert overbooked(rows, rank(rows, arms(), {"default": 9})) == []

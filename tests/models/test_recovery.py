@@ -79,7 +79,9 @@ def test_money_in_another_currency_scores_alike(model, later):
 
 def test_permuted_columns_score_bit_equal(model, later):
     matrix, _, cohort, _ = later
-    assert_frame_equal(model.predict(matrix[matrix.columns[::-1]], cohort), model.predict(matrix, cohort), check_exact=True)
+    assert_frame_equal(
+        model.predict(matrix[matrix.columns[::-1]], cohort), model.predict(matrix, cohort), check_exact=True
+    )
 
 
 def test_the_booster_alone_would_not_notice_permuted_columns(model, later):
@@ -109,7 +111,12 @@ def test_a_model_survives_its_folder_bit_for_bit(model, later, tmp_path):
     assert again.files() == model.files()
     assert again.version == model.version == f"recovery-{sha256[:12]}"
     assert model.save(tmp_path / "model") == sha256  # again: nothing to do
-    assert sorted(path.name for path in (tmp_path / "model").iterdir()) == ["amount.txt", "card.json", "defaulted.txt", "model.txt"]
+    assert sorted(path.name for path in (tmp_path / "model").iterdir()) == [
+        "amount.txt",
+        "card.json",
+        "defaulted.txt",
+        "model.txt",
+    ]
 
 
 def test_scores_of_no_rows_are_no_rows(model, later):
@@ -140,7 +147,9 @@ def test_an_unknown_or_repeated_column_is_refused(model, later):
         model.predict(pd.concat([matrix, matrix[["noise"]]], axis=1), cohort)
 
 
-@pytest.mark.parametrize(("name", "values"), [("noise", "int64"), ("noise", "float32"), ("noise", "str"), ("method_last", "float64")])
+@pytest.mark.parametrize(
+    ("name", "values"), [("noise", "int64"), ("noise", "float32"), ("noise", "str"), ("method_last", "float64")]
+)
 def test_a_column_of_another_type_is_refused(model, later, name, values):
     matrix, _, cohort, _ = later
     column = matrix[name].cat.codes if name == "method_last" else matrix[name]
@@ -186,7 +195,9 @@ def test_audit_columns_can_never_be_features(panel):
         RecoveryModel.fit(panel.matrix.assign(audit_age=1.0), taught(panel), panel.cohort, teaching())
 
 
-@pytest.mark.parametrize(("outcome", "seen"), [(0.0, "one outcome only"), (1.0, "one outcome only"), (np.nan, "no mature label")])
+@pytest.mark.parametrize(
+    ("outcome", "seen"), [(0.0, "one outcome only"), (1.0, "one outcome only"), (np.nan, "no mature label")]
+)
 def test_one_outcome_only_cannot_be_taught(panel, outcome, seen):
     labels = panel.labels.assign(recovered=outcome)
     with pytest.raises(InputMissing, match=seen):
@@ -249,7 +260,11 @@ def test_a_column_of_the_calendar_is_taught_only_from_nights_that_show_its_value
     assert model.facts["withheld"] == {"days_to_month_end": 2}
     assert used["days_to_month_end"] == 0
     assert used["weekday"] > 0
-    assert_frame_equal(model.predict(few.assign(days_to_month_end=3.0), panel.cohort), model.predict(few, panel.cohort), check_exact=True)
+    assert_frame_equal(
+        model.predict(few.assign(days_to_month_end=3.0), panel.cohort),
+        model.predict(few, panel.cohort),
+        check_exact=True,
+    )
     often = few.assign(weekday=1.0 * (night % 7))  # all seven, some of them on two nights only
     withheld = RecoveryModel.fit(often, labels, panel.cohort, teaching()).facts["withheld"]
     assert withheld == {"days_to_month_end": 2, "weekday": 7}
@@ -307,5 +322,7 @@ def test_the_card_is_plain_and_stable(model):
 
 
 def test_settings_of_lightgbm_pass_through(panel):
-    stumps = RecoveryModel.fit(panel.matrix, taught(panel), panel.cohort, teaching(settings={**SETTINGS, "num_leaves": 2}))
+    stumps = RecoveryModel.fit(
+        panel.matrix, taught(panel), panel.cohort, teaching(settings={**SETTINGS, "num_leaves": 2})
+    )
     assert stumps.recovered.booster.trees_to_dataframe().groupby("tree_index")["node_depth"].max().max() == 2

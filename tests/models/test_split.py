@@ -98,8 +98,12 @@ def test_debtors_never_seen_before_are_marked():
     split = split_by_time(cohort, Terms(test_days=10), Terms())
     assert split.unseen(cohort["debtor_id"]).tolist() == [False, False, False, True, False]
     assert split.dates() == {
-        "fit_first": "1970-01-01", "fit_last": "1970-01-01", "test_first": "1970-04-11", "test_last": "1970-04-11", "gap_days": 44,
-    }  # fmt: skip
+        "fit_first": "1970-01-01",
+        "fit_last": "1970-01-01",
+        "test_first": "1970-04-11",
+        "test_last": "1970-04-11",
+        "gap_days": 44,
+    }
 
 
 def test_earlier_cut_offs_lie_before_the_headline_and_keep_the_gap():

@@ -18,7 +18,10 @@ def test_what_if_counts_by_hand():
     found = what_if(rows, [1, 5, 1000])
     assert list(found["order"].unique()) == list(ORDERS)
     ours = found[found["order"] == RANKED].set_index("capacity")
-    best = rows[(rows["queue"] == "a") & (rows["rank"] == 1)].iloc[0], rows[(rows["queue"] == "b") & (rows["rank"] == 1)].iloc[0]
+    best = (
+        rows[(rows["queue"] == "a") & (rows["rank"] == 1)].iloc[0],
+        rows[(rows["queue"] == "b") & (rows["rank"] == 1)].iloc[0],
+    )
     worth = rows["fx"] * rows["share"] * rows["discount"] * rows["expected_recovery"]
     debtors = [row["debtor_id"] for row in best]
     workable = rows["group"].isin(["worklist", "joined", "below_capacity"])

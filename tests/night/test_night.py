@@ -1,4 +1,6 @@
-"""The whole path on a small made-up portfolio: commands, exit codes, what is published, and that nothing known later can change it."""
+"""The whole path on a small made-up portfolio: commands, exit codes, what is published,
+and that nothing known later can change it.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +87,10 @@ def published(folder: Path) -> dict[str, bytes]:
     files = {path.name: path.read_bytes() for path in sorted((folder / "out" / NIGHT).iterdir())}
     manifest = json.loads(files.pop("manifest.json"))
     manifest.pop("run")
-    return {**files, **{f"manifest.{name}": json.dumps(entry, sort_keys=True).encode() for name, entry in manifest.items()}}
+    return {
+        **files,
+        **{f"manifest.{name}": json.dumps(entry, sort_keys=True).encode() for name, entry in manifest.items()},
+    }
 
 
 def differing(folder: Path, other: Path) -> list[str]:
@@ -152,17 +157,23 @@ def test_the_list_has_the_contract_s_columns_one_row_a_debtor_and_falling_value(
     assert (listed["reason_1"].fillna("") != "").mean() > 0.9
 
 
-@pytest.mark.filterwarnings("ignore:.*extension is not supported:UserWarning")  # of the reader: it does not know data bars
+@pytest.mark.filterwarnings(
+    "ignore:.*extension is not supported:UserWarning"
+)  # of the reader: it does not know data bars
 def test_net_value_follows_from_the_columns_of_the_audit_sheet(house):
     sheet = pd.read_excel(house / "out" / NIGHT / "worklist.xlsx", sheet_name="How net value is formed")
     spent = sheet["Planned attempts"] * sheet["Cost of an attempt"]
-    again = sheet["Exchange rate"] * sheet["Our share"] * sheet["Expected recovery"] * sheet["Discount for waiting"] - spent
+    again = (
+        sheet["Exchange rate"] * sheet["Our share"] * sheet["Expected recovery"] * sheet["Discount for waiting"] - spent
+    )
     assert (spent - sheet["Planned contact cost"]).abs().max() < 1e-9
     assert sheet["Date of the rates"].notna().all()
     assert (again - sheet["Net value"]).abs().max() <= 0.0051  # half a cent, rounded once
 
 
-@pytest.mark.filterwarnings("ignore:.*extension is not supported:UserWarning")  # of the reader: it does not know data bars
+@pytest.mark.filterwarnings(
+    "ignore:.*extension is not supported:UserWarning"
+)  # of the reader: it does not know data bars
 def test_the_list_takes_the_channel_and_the_hours_in_which_debtors_answer(house):
     listed = worklist(house).set_index("account_id")
     sheets = pd.read_excel(house / "out" / NIGHT / "worklist.xlsx", sheet_name=None)
@@ -193,8 +204,18 @@ def test_a_status_known_in_time_takes_the_account_off_and_a_late_one_does_not(co
         copied,
         "statuses",
         [
-            {"account_id": first, "status": "cease_contact", "from_on": "2026-09-29", "known_at": "2026-09-29T12:00:00+00:00"},
-            {"account_id": second, "status": "cease_contact", "from_on": "2026-09-29", "known_at": "2026-10-02T12:00:00+00:00"},
+            {
+                "account_id": first,
+                "status": "cease_contact",
+                "from_on": "2026-09-29",
+                "known_at": "2026-09-29T12:00:00+00:00",
+            },
+            {
+                "account_id": second,
+                "status": "cease_contact",
+                "from_on": "2026-09-29",
+                "known_at": "2026-10-02T12:00:00+00:00",
+            },
         ],
     )
     assert recoup(copied, "ingest", "--source", str(source)) == 0
@@ -222,7 +243,10 @@ def test_nothing_known_from_the_night_on_changes_a_byte_of_what_it_lists(copied)
 def test_a_payment_known_in_time_does_change_the_scores(copied):
     """The canary of the test above: the same payments, known a day before the night."""
     before = published(copied)
-    rows = [late_payment(place, account, "2026-09-29T10:00:00+00:00") for place, account in enumerate(worklist(copied)["account_id"])]
+    rows = [
+        late_payment(place, account, "2026-09-29T10:00:00+00:00")
+        for place, account in enumerate(worklist(copied)["account_id"])
+    ]
     assert recoup(copied, "ingest", "--source", str(append_rows(copied, "payments", rows))) == 0
     assert recoup(copied, "worklist", "--as-of", NIGHT) == 0
     assert published(copied)["scores.parquet"] != before["scores.parquet"]
@@ -242,11 +266,20 @@ def test_the_same_night_again_and_with_two_workers_gives_the_same_bytes(house, c
     assert differing(copied, house) == []
 
 
-@pytest.mark.skipif(not find_spec("pyspark") and not os.environ.get("CI"), reason="pyspark is not installed: `make spark` brings it")
+@pytest.mark.skipif(
+    not find_spec("pyspark") and not os.environ.get("CI"), reason="pyspark is not installed: `make spark` brings it"
+)
 def test_a_night_on_spark_gives_the_same_bytes(copied, house):
     shutil.rmtree(copied / "out")
     written_params(copied / "params.yaml", copied, engine={"spark": "local[2]"})
-    command = [str(Path(sys.executable).parent / "recoup"), "worklist", "--as-of", NIGHT, "--params", str(copied / "params.yaml")]
+    command = [
+        str(Path(sys.executable).parent / "recoup"),
+        "worklist",
+        "--as-of",
+        NIGHT,
+        "--params",
+        str(copied / "params.yaml"),
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert differing(copied, house) == []
@@ -273,7 +306,11 @@ def test_spark_asked_for_and_absent_is_refused_with_its_remedy(copied, monkeypat
 
 def test_accounts_of_a_class_that_the_model_was_never_taught_are_counted(copied, monkeypatch):
     """The first account of each shard is of a product nobody has seen; the others are as they were."""
-    assert not [told for told in json.loads((copied / "out" / NIGHT / "manifest.json").read_text())["warnings"] if "never taught" in told]
+    assert not [
+        told
+        for told in json.loads((copied / "out" / NIGHT / "manifest.json").read_text())["warnings"]
+        if "never taught" in told
+    ]
 
     def with_a_strange_product(job, shard):
         seen, scores = score_shard(job, shard)
@@ -310,9 +347,18 @@ def _cut_off(*_: object) -> None:
 
 @pytest.mark.stress
 def test_a_night_killed_at_any_time_ends_with_the_same_bytes(copied):
-    """SIGKILL at random moments, then the night again: `current` is never torn, and the end is that of an undisturbed run."""
+    """SIGKILL at random moments, then the night again: `current` is never torn,
+    and the end is that of an undisturbed run.
+    """
     undisturbed = published(copied)
-    command = [str(Path(sys.executable).parent / "recoup"), "worklist", "--as-of", NIGHT, "--params", str(copied / "params.yaml")]
+    command = [
+        str(Path(sys.executable).parent / "recoup"),
+        "worklist",
+        "--as-of",
+        NIGHT,
+        "--params",
+        str(copied / "params.yaml"),
+    ]
     moments = random.Random(20261001)
     killed = 0
     for _ in range(25):
@@ -386,7 +432,9 @@ def test_a_night_before_anything_is_known_is_refused(copied, capsys):
 
 
 def test_an_increment_without_a_vouched_table_is_late_and_with_it_the_ledger_stands(copied, capsys):
-    """charges, balances and accounts were vouched for through the night before: a day later they must be vouched for again."""
+    """charges, balances and accounts were vouched for through the night before:
+    a day later they must be vouched for again.
+    """
     day_after = "2026-10-02"
     source = copied / "increment"
     source.mkdir()
@@ -438,14 +486,18 @@ def test_a_night_without_a_champion_says_so_wherever_it_is_read(house, copied, c
     assert f"<li>{said.replace(chr(39), '&#39;')}</li>" in page
 
 
-def test_a_feature_new_to_the_catalogue_waits_for_the_next_model_and_a_lost_one_is_refused_by_name(copied, monkeypatch, capsys):
+def test_a_feature_new_to_the_catalogue_waits_for_the_next_model_and_a_lost_one_is_refused_by_name(
+    copied, monkeypatch, capsys
+):
     more = Catalogue([*CATALOGUE, Feature("payments", Agg.COUNT, Window(11), empty=0)])
     fewer = Catalogue(entry for entry in CATALOGUE if entry.name != "months_since_placed")
     out = ("--out", str(copied / "scores"))
     monkeypatch.setattr(view_room, "CATALOGUE", more)
     assert recoup(copied, "score", "--as-of", NIGHT, *out) == 0
     pd.testing.assert_frame_equal(
-        pd.read_parquet(copied / "scores" / "scores.parquet"), pd.read_parquet(copied / "out" / NIGHT / "scores.parquet"), check_dtype=False
+        pd.read_parquet(copied / "scores" / "scores.parquet"),
+        pd.read_parquet(copied / "out" / NIGHT / "scores.parquet"),
+        check_dtype=False,
     )
     monkeypatch.setattr(view_room, "CATALOGUE", fewer)
     assert recoup(copied, "score", "--as-of", NIGHT, *out) == 65
@@ -479,7 +531,11 @@ def test_a_second_run_on_the_same_output_is_turned_away(copied):
 @pytest.mark.parametrize(
     ("damage", "code", "said"),
     [
-        (lambda source: (source / "accounts.csv.gz").unlink(), 65, "'accounts.control.json' vouches for a table that is not delivered"),
+        (
+            lambda source: (source / "accounts.csv.gz").unlink(),
+            65,
+            "'accounts.control.json' vouches for a table that is not delivered",
+        ),
         (lambda source: _recolumned(source / "payments.csv.gz", "amount", "amont"), 65, "amont"),
         (lambda source: [path.unlink() for path in source.iterdir() if path.is_file()], 66, ""),
     ],
@@ -509,7 +565,9 @@ def _recolumned(place: Path, old: str, new: str) -> None:
     place.with_name("payments.control.json").unlink()
 
 
-@pytest.mark.parametrize("command", [["train", "--nonsense"], ["worklist"], ["worklist", "--as-of", "yesterday"], ["nightly"]])
+@pytest.mark.parametrize(
+    "command", [["train", "--nonsense"], ["worklist"], ["worklist", "--as-of", "yesterday"], ["nightly"]]
+)
 def test_a_wrong_command_line_exits_with_2(copied, command, capsys):
     assert recoup(copied, *command) == 2
     assert capsys.readouterr().err.strip()
@@ -524,7 +582,9 @@ def test_features_and_scores_of_a_night_are_those_of_the_list(house, tmp_path):
     assert recoup(house, "score", "--as-of", NIGHT, "--out", str(tmp_path)) == 0
     assert (tmp_path / "scores.parquet").read_bytes() != b""
     pd.testing.assert_frame_equal(
-        pd.read_parquet(tmp_path / "scores.parquet"), pd.read_parquet(house / "out" / NIGHT / "scores.parquet"), check_dtype=False
+        pd.read_parquet(tmp_path / "scores.parquet"),
+        pd.read_parquet(house / "out" / NIGHT / "scores.parquet"),
+        check_dtype=False,
     )
 
 
@@ -544,7 +604,9 @@ def test_explain_eligibility_and_check_answer_for_a_listed_account(house, tmp_pa
     assert recoup(house, "eligibility", "--as-of", NIGHT, "--account", row["account_id"]) == 0
     assert "Account: permitted" in capsys.readouterr().out
     noon = f"{NIGHT}T{row['contact_from']}:00"
-    offset = dt.datetime.fromisoformat(noon).replace(tzinfo=load(house / "params.yaml").portfolio_defaults.zone.__class__(row["time_zone"]))
+    offset = dt.datetime.fromisoformat(noon).replace(
+        tzinfo=load(house / "params.yaml").portfolio_defaults.zone.__class__(row["time_zone"])
+    )
     moment = (offset + dt.timedelta(minutes=1)).isoformat()
     assert recoup(house, "check", "--account", row["account_id"], "--channel", row["channel"], "--at", moment) == 0
     assert capsys.readouterr().out.startswith("permitted")
@@ -569,7 +631,9 @@ def test_debtors_answer_about_as_often_as_the_rates_foretold(house):
     store = Store(house / "store")
     tables = [store.tables(shard, ["accounts", "contacts"]) for shard in range(store.shards)]
     accounts = pd.concat([one["accounts"] for one in tables]).drop_duplicates("account_no", keep="last")
-    log = pd.concat([one["contacts"] for one in tables], ignore_index=True).sort_values(["account_no", "occurred_at"], ignore_index=True)
+    log = pd.concat([one["contacts"] for one in tables], ignore_index=True).sort_values(
+        ["account_no", "occurred_at"], ignore_index=True
+    )
     calls = dict(foretold(log, accounts, day_number(dt.date(2026, 7, 1)), 60))["call"]
     assert calls["n"].sum() > 500
     assert (calls["foretold"].diff().dropna() > 0).all()

@@ -16,10 +16,13 @@ HOUSE = Path(__file__).parents[2]
 
 ROWS = pd.DataFrame(
     {
-        "portfolio": ["cards", "cards", "loans", "loans"], "product": ["a", "b", "a", "a"], "currency": ["EUR", "EUR", "USD", "EUR"],
-        "debtor_type": ["consumer", "commercial", "consumer", "consumer"], "jurisdiction": ["FR", "GB-ENG", "US-NY/NYC", None],
+        "portfolio": ["cards", "cards", "loans", "loans"],
+        "product": ["a", "b", "a", "a"],
+        "currency": ["EUR", "EUR", "USD", "EUR"],
+        "debtor_type": ["consumer", "commercial", "consumer", "consumer"],
+        "jurisdiction": ["FR", "GB-ENG", "US-NY/NYC", None],
     }
-)  # fmt: skip
+)
 
 
 def params_with(tmp_path: Path, **worklist):

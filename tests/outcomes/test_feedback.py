@@ -1,4 +1,6 @@
-"""Outcomes come back as they were filled in, by row, or are set aside with the reason; a past night never learns of them."""
+"""Outcomes come back as they were filled in, by row, or are set aside with the reason;
+a past night never learns of them.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,12 @@ from tests.worlds.paper_nights import hostile
 from tests.worlds.programs import program
 
 SAID = words("en")
-PROMISE = {"outcome": "promise", "contacted_at": dt.time(9, 30), "promise_amount": 25, "promise_due_on": dt.date(2026, 10, 8)}
+PROMISE = {
+    "outcome": "promise",
+    "contacted_at": dt.time(9, 30),
+    "promise_amount": 25,
+    "promise_due_on": dt.date(2026, 10, 8),
+}
 
 
 @pytest.fixture(scope="module")
@@ -58,20 +65,34 @@ def contacts(house: House, night: dt.date = NIGHT) -> pd.DataFrame:
 
 def everything() -> list[dict[str, object]]:
     """Every outcome and every reason to skip that the workbook offers."""
-    outcomes = [{"outcome": word, "contacted_at": dt.time(9, place)} for place, word in enumerate(SAID["outcomes"].values())]
+    outcomes = [
+        {"outcome": word, "contacted_at": dt.time(9, place)} for place, word in enumerate(SAID["outcomes"].values())
+    ]
     return [*outcomes, PROMISE, *({"skipped_because": word} for word in SAID["skips"].values())]
 
 
 def test_what_is_filled_in_comes_back_through_libreoffice_and_loses_nothing(house, tmp_path):
     rows = everything()
     place = filled(house.workbook, tmp_path / "filled.xlsx", rows)
-    office = [program("soffice"), "--headless", f"-env:UserInstallation=file://{tmp_path / 'office'}", "--convert-to", "xlsx"]
-    subprocess.run([*office, "--outdir", str(tmp_path / "saved"), str(place)], check=True, capture_output=True, timeout=120)
+    office = [
+        program("soffice"),
+        "--headless",
+        f"-env:UserInstallation=file://{tmp_path / 'office'}",
+        "--convert-to",
+        "xlsx",
+    ]
+    subprocess.run(
+        [*office, "--outdir", str(tmp_path / "saved"), str(place)], check=True, capture_output=True, timeout=120
+    )
     listed = house.worklist()
     found = sent(house, tmp_path / "saved" / "filled.xlsx")
     assert found.faults == ()
     counts = found.counts
-    assert (counts["rows_in"], counts["contacts"], counts["skipped"]) == (len(listed), len(OUTCOMES) + 1, len(SAID["skips"]))
+    assert (counts["rows_in"], counts["contacts"], counts["skipped"]) == (
+        len(listed),
+        len(OUTCOMES) + 1,
+        len(SAID["skips"]),
+    )
     assert counts["empty"] == len(listed) - len(rows)
     held = contacts(house)
     for row, outcome in zip(listed.itertuples(), [*OUTCOMES, "promise"], strict=False):
@@ -238,7 +259,7 @@ def test_a_list_said_to_be_complete_may_be_so_without_a_word(house):
     assert set(Store(house.store).complete_by_portfolio()["contacts"].values()) == {day_number(NIGHT)}
 
 
-# ---- refused whole ----------------------------------------------------------------------------------------------------------------------
+# ---- refused whole ---------------------------------------------------------------------------------------------------
 
 
 def test_a_file_of_another_night_is_refused(still):

@@ -48,12 +48,22 @@ def rows(number: int = 600, seed: int = 1, share: float = 0.3, lift: float = 0.0
     paid = (random.random(number) < chance * level + lift * (arm == WORKED)).astype(float)
     return pd.DataFrame(
         {
-            "as_of": EARLIER, "account_id": [f"a{place}" for place in range(number)], "debtor_id": [f"d{place}" for place in range(number)],
-            "group": np.where(arm == CONTROL, "held_out", np.where(random.random(number) < 0.5, "worklist", "below_capacity")),
-            "rank": 0, "arm": arm, "assigned_on": EARLIER, "probability": share, "p_recovered": chance, "expected": 100 * chance,
-            "recovered": paid, "money": 100 * paid,
+            "as_of": EARLIER,
+            "account_id": [f"a{place}" for place in range(number)],
+            "debtor_id": [f"d{place}" for place in range(number)],
+            "group": np.where(
+                arm == CONTROL, "held_out", np.where(random.random(number) < 0.5, "worklist", "below_capacity")
+            ),
+            "rank": 0,
+            "arm": arm,
+            "assigned_on": EARLIER,
+            "probability": share,
+            "p_recovered": chance,
+            "expected": 100 * chance,
+            "recovered": paid,
+            "money": 100 * paid,
         }
-    )  # fmt: skip
+    )
 
 
 def seen(matured: pd.DataFrame | None = None, arms=NO_ARMS, psi=None, number=5000, contacted=None) -> Seen:
@@ -77,7 +87,7 @@ def running(number: int, held: int, share: float = 0.05) -> pd.DataFrame:
     )
 
 
-# --- drift -------------------------------------------------------------------------------------------------------------------------------
+# --- drift ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("value", "verdict"), [(0.02, OK), (0.15, WARN), (0.4, STOP)])
@@ -90,14 +100,20 @@ def test_drift_of_the_score_has_three_verdicts(value, verdict):
 def test_shifted_features_are_named_worst_first():
     psi = {"p_recovered": 0.0, "balance": 0.3, "arrears": 0.9, "days_past_due": 0.1}
     found = finding(findings_on(seen(psi=psi), AS_OF, PARAMS), "drift of the features")
-    assert (found.verdict, found.says) == (WARN, "2 of 3 features have shifted (PSI above 0.25): arrears (0.90), balance (0.30).")
+    assert (found.verdict, found.says) == (
+        WARN,
+        "2 of 3 features have shifted (PSI above 0.25): arrears (0.90), balance (0.30).",
+    )
     calm = finding(findings_on(seen(psi={"p_recovered": 0.0, "balance": 0.2}), AS_OF, PARAMS), "drift of the features")
     assert (calm.verdict, calm.says) == (OK, "None of 1 features has shifted.")
 
 
 def test_a_small_night_is_not_taken_for_a_shift():
     """Ten bins of 80 rows show a PSI of about 0.12 though nothing moved."""
-    assert finding(findings_on(seen(psi={"p_recovered": 0.2}, number=80), AS_OF, PARAMS), "drift of the score").verdict == OK
+    assert (
+        finding(findings_on(seen(psi={"p_recovered": 0.2}, number=80), AS_OF, PARAMS), "drift of the score").verdict
+        == OK
+    )
     assert (
         finding(findings_on(seen(psi={"p_recovered": 0.2}, number=49), AS_OF, PARAMS), "drift").says
         == "Only 49 accounts are scorable. Nothing can be said."
@@ -105,7 +121,7 @@ def test_a_small_night_is_not_taken_for_a_shift():
     assert "keeps no picture" in finding(findings_on(seen(), AS_OF, PARAMS), "drift").says
 
 
-# --- calibration and value ---------------------------------------------------------------------------------------------------------------
+# --- calibration and value --------------------------------------------------------------------------------------------
 
 
 def test_calibration_by_hand():
@@ -140,24 +156,34 @@ def test_held_out_accounts_do_not_judge_the_model_and_unseen_outcomes_nobody():
     spoiled = matured.assign(money=np.where(matured["group"] == "held_out", 1e6, matured["money"]))
     assert finding(findings_on(seen(spoiled), AS_OF, PARAMS), "calibration in money").verdict == OK
     blind = matured.assign(recovered=np.nan, money=np.nan)
-    assert finding(findings_on(seen(blind), AS_OF, PARAMS), "calibration").says == "No list has matured yet. Nothing can be said."
+    assert (
+        finding(findings_on(seen(blind), AS_OF, PARAMS), "calibration").says
+        == "No list has matured yet. Nothing can be said."
+    )
 
 
 def test_matured_lists_by_hand():
     matured = pd.DataFrame(
         {
-            "as_of": [1, 1, 1, 2, 2], "debtor_id": list("abcab"), "group": ["worklist", "joined", "below_capacity", "worklist", "held_out"],
-            "expected": [10.0, 2.0, 5.0, 4.0, 1.0], "money": [8.0, 4.0, 3.0, 0.0, 0.0], "recovered": [1.0, 1.0, 1.0, 0.0, np.nan],
+            "as_of": [1, 1, 1, 2, 2],
+            "debtor_id": list("abcab"),
+            "group": ["worklist", "joined", "below_capacity", "worklist", "held_out"],
+            "expected": [10.0, 2.0, 5.0, 4.0, 1.0],
+            "money": [8.0, 4.0, 3.0, 0.0, 0.0],
+            "recovered": [1.0, 1.0, 1.0, 0.0, np.nan],
         }
-    )  # fmt: skip
+    )
     lists = matured_lists(matured)
     assert lists.to_dict("list") == {
-        "as_of": [1, 2], "listed": [1, 1], "expected": [12.0, 4.0], "recovered": [12.0, 0.0],
+        "as_of": [1, 2],
+        "listed": [1, 1],
+        "expected": [12.0, 4.0],
+        "recovered": [12.0, 0.0],
         "share_of_money": [0.8, pytest.approx(math.nan, nan_ok=True)],
-    }  # fmt: skip
+    }
 
 
-# --- the control group -------------------------------------------------------------------------------------------------------------------
+# --- the control group ------------------------------------------------------------------------------------------------
 
 
 def test_the_control_group_is_counted_and_an_odd_one_is_said():
@@ -195,19 +221,27 @@ def test_a_span_is_one_debtor_from_its_first_night_over_all_its_accounts():
 
 
 def test_the_difference_by_hand():
-    """Worked 10, 20, 30: mean 20. Control 0, 8: mean 4. Variances 100 / 3 and 32 / 2: standard error sqrt(33.33 + 16) = 7.02."""
-    spans = pd.DataFrame({"arm": [WORKED] * 3 + [CONTROL] * 2, "probability": 0.4, "money": [10.0, 20.0, 30.0, 0.0, 8.0]})
+    """Worked 10, 20, 30: mean 20. Control 0, 8: mean 4. Variances 100 / 3 and 32 / 2:
+    standard error sqrt(33.33 + 16) = 7.02.
+    """
+    spans = pd.DataFrame(
+        {"arm": [WORKED] * 3 + [CONTROL] * 2, "probability": 0.4, "money": [10.0, 20.0, 30.0, 0.0, 8.0]}
+    )
     effect, error = difference(spans, "money")
     assert (effect, error) == (pytest.approx(16.0), pytest.approx(math.sqrt(100 / 3 + 32 / 2)))
 
 
 def test_a_changed_share_is_weighed_out():
-    """Poor debtors were held out at one half, rich ones at a tenth: the plain difference is far off, the weighted one is not."""
+    """Poor debtors were held out at one half, rich ones at a tenth: the plain difference is far off,
+    the weighted one is not.
+    """
     random = np.random.default_rng(5)
     rich = random.random(40_000) < 0.5
     share = np.where(rich, 0.1, 0.5)
     arm = np.where(random.random(40_000) < share, CONTROL, WORKED)
-    spans = pd.DataFrame({"arm": arm, "probability": share, "money": np.where(rich, 100.0, 0.0) + 5.0 * (arm == WORKED)})
+    spans = pd.DataFrame(
+        {"arm": arm, "probability": share, "money": np.where(rich, 100.0, 0.0) + 5.0 * (arm == WORKED)}
+    )
     effect, error = difference(spans, "money")
     assert abs(effect - 5.0) < 4 * error
     assert error < 1.0
@@ -218,7 +252,9 @@ def test_a_changed_share_is_weighed_out():
 def test_intervals_of_the_effect_cover_the_truth_and_a_real_effect_is_seen():
     covered = 0
     for seed in range(120):
-        figures = finding(findings_on(seen(rows(700, seed=seed, lift=0.1)), AS_OF, PARAMS), "what working adds: recovered").figures
+        figures = finding(
+            findings_on(seen(rows(700, seed=seed, lift=0.1)), AS_OF, PARAMS), "what working adds: recovered"
+        ).figures
         covered += figures["low"] <= 0.1 <= figures["high"]
     assert 106 <= covered <= 120
     clear = finding(findings_on(seen(rows(4000, lift=0.2)), AS_OF, PARAMS), "what working adds: money")
@@ -230,8 +266,12 @@ def test_intervals_of_the_effect_cover_the_truth_and_a_real_effect_is_seen():
 
 
 def test_what_the_scores_foretell_is_taken_off_by_hand():
-    """Money 1, 3, 8 foretold 0, 1, 2: slope 3.5, so 4.5, 3, 4.5 are left; a score that is the same for all takes nothing off."""
-    spans = pd.DataFrame({"money": [1.0, 3.0, 8.0], "expected": [0.0, 1.0, 2.0], "recovered": [0.0, 1.0, 1.0], "p_recovered": 0.5})
+    """Money 1, 3, 8 foretold 0, 1, 2: slope 3.5, so 4.5, 3, 4.5 are left;
+    a score that is the same for all takes nothing off.
+    """
+    spans = pd.DataFrame(
+        {"money": [1.0, 3.0, 8.0], "expected": [0.0, 1.0, 2.0], "recovered": [0.0, 1.0, 1.0], "p_recovered": 0.5}
+    )
     found = less_foretold(spans)
     assert found["money"].tolist() == pytest.approx([4.5, 3.0, 4.5])
     assert found["recovered"].tolist() == [0.0, 1.0, 1.0]
@@ -243,7 +283,9 @@ def test_good_scores_make_the_same_effect_far_surer_and_no_larger():
     arm = np.where(random.random(size) < 0.2, CONTROL, WORKED)
     expected = random.lognormal(4, 1, size)
     money = expected * random.uniform(0.7, 1.3, size) + 10.0 * (arm == WORKED)
-    spans = pd.DataFrame({"arm": arm, "probability": 0.2, "money": money, "expected": expected, "recovered": 1.0, "p_recovered": 0.5})
+    spans = pd.DataFrame(
+        {"arm": arm, "probability": 0.2, "money": money, "expected": expected, "recovered": 1.0, "p_recovered": 0.5}
+    )
     (plain, wide), (effect, error) = difference(spans, "money"), difference(less_foretold(spans), "money")
     assert error < 0.4 * wide
     assert abs(effect - 10) < 3 * error
@@ -273,11 +315,13 @@ def test_a_control_group_that_is_contacted_is_said():
     assert (kept.verdict, kept.figures) == (OK, {"worked": 1.0, "held_out": 0.0})
 
 
-# --- the whole ---------------------------------------------------------------------------------------------------------------------------
+# --- the whole --------------------------------------------------------------------------------------------------------
 
 
 def test_the_verdict_is_its_worst_finding_and_reads_as_text():
-    found = findings_on(seen(rows(3000, lift=0.1), running(1000, 50), {"p_recovered": 0.5, "balance": 0.0}), AS_OF, PARAMS)
+    found = findings_on(
+        seen(rows(3000, lift=0.1), running(1000, 50), {"p_recovered": 0.5, "balance": 0.0}), AS_OF, PARAMS
+    )
     assert found.verdict == STOP
     text = found.text()
     assert text.startswith("Monitor of 2026-11-22: stop")
@@ -287,6 +331,8 @@ def test_the_verdict_is_its_worst_finding_and_reads_as_text():
 
 
 def test_a_first_night_is_ok_and_says_what_is_not_known_yet():
-    found = findings_on(seen(arms=NO_ARMS.astype({"probability": float, "assigned_on": int, "until_on": int})), AS_OF, PARAMS)
+    found = findings_on(
+        seen(arms=NO_ARMS.astype({"probability": float, "assigned_on": int, "until_on": int})), AS_OF, PARAMS
+    )
     assert found.verdict == OK
     assert "No list has matured yet" in found.text()

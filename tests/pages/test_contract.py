@@ -1,4 +1,6 @@
-"""A night that breaks a rule or does not fit together is not published, and all that is wrong with it is said at once."""
+"""A night that breaks a rule or does not fit together is not published,
+and all that is wrong with it is said at once.
+"""
 
 from __future__ import annotations
 
@@ -28,15 +30,27 @@ def counts(**changed: int) -> dict[str, int]:
     ("changes", "sentence"),
     [
         ({"worklist": night().worklist.drop(columns="balance")}, "Table 'worklist' lacks 'balance'"),
-        ({"worklist": night().worklist[list(reversed(WORKLIST_COLUMNS))]}, "'worklist' must have its columns in the published order"),
-        ({"deferred": night().deferred[["rule", "account_id", "citation", "first_permitted"]]}, "'deferred' must begin with 'account_id'"),
-        ({"worklist": night().worklist.astype({"balance": "float64"})}, "worklist.balance must be integer minor units. Got float64"),
+        (
+            {"worklist": night().worklist[list(reversed(WORKLIST_COLUMNS))]},
+            "'worklist' must have its columns in the published order",
+        ),
+        (
+            {"deferred": night().deferred[["rule", "account_id", "citation", "first_permitted"]]},
+            "'deferred' must begin with 'account_id'",
+        ),
+        (
+            {"worklist": night().worklist.astype({"balance": "float64"})},
+            "worklist.balance must be integer minor units. Got float64",
+        ),
         ({"worklist": night().worklist.assign(currency="XXX")}, "Currencies 'XXX' have no number of decimals"),
         ({"details": Details(limits=pd.DataFrame({"account_id": []}))}, "Table 'details.limits' lacks"),
         ({"audit": night().audit.iloc[1:]}, "'audit' must have one row for each listed account"),
         ({"counts": {"scorable": 0}}, "counts lack worklist, joined"),
         ({"counts": counts(scorable=1)}, "and 1 are scorable. Each must be in exactly one group"),
-        ({"counts": counts(no_value=0, deferred=night().counts["deferred"] + 5)}, "'deferred' has 16 rows and is counted as 21"),
+        (
+            {"counts": counts(no_value=0, deferred=night().counts["deferred"] + 5)},
+            "'deferred' has 16 rows and is counted as 21",
+        ),
     ],
 )
 def test_a_night_that_does_not_fit_together_is_refused(tmp_path, changes, sentence):
@@ -55,7 +69,12 @@ def with_cell(table: str, column: str, value: object, row: int = 0) -> dict[str,
 @pytest.mark.parametrize(
     ("table", "column", "value", "sentence"),
     [
-        ("worklist", "p_recovered", 1.5, "Table 'worklist': column 'p_recovered' must lie between 0 and 1, or be empty. Got 1 rows"),
+        (
+            "worklist",
+            "p_recovered",
+            1.5,
+            "Table 'worklist': column 'p_recovered' must lie between 0 and 1, or be empty. Got 1 rows",
+        ),
         ("worklist", "rank", 4711, "'rank' must count 1, 2, 3 ... within each queue"),
         ("worklist", "days_past_due", -4711, "'days_past_due' must be 0 or more, or empty"),
         ("worklist", "contact_from", "8 o'clock", "'contact_from' must be HH:MM"),
@@ -77,7 +96,11 @@ def test_a_row_that_breaks_a_rule_stops_the_night(tmp_path, table, column, value
 
 
 def test_all_that_is_wrong_with_a_night_is_said_at_once_and_no_value(tmp_path):
-    wrong = with_cell("worklist", "time_zone", "") | with_cell("scores", "p_recovered", 47.11) | with_cell("deferred", "rule", "")
+    wrong = (
+        with_cell("worklist", "time_zone", "")
+        | with_cell("scores", "p_recovered", 47.11)
+        | with_cell("deferred", "rule", "")
+    )
     with pytest.raises(ContractError) as refused:
         publish(replace(night(), **wrong, counts=counts(scorable=1)), tmp_path / "out")
     told = str(refused.value)
@@ -89,7 +112,9 @@ def test_all_that_is_wrong_with_a_night_is_said_at_once_and_no_value(tmp_path):
 def test_a_night_is_remembered_once_it_is_sound_and_before_anybody_can_see_it(tmp_path):
     seen: list[bool] = []
     with pytest.raises(ContractError, match="'time_zone' must not be empty"):
-        publish(replace(night(), **with_cell("worklist", "time_zone", "")), tmp_path, remember=lambda: seen.append(True))
+        publish(
+            replace(night(), **with_cell("worklist", "time_zone", "")), tmp_path, remember=lambda: seen.append(True)
+        )
     assert seen == []
     publish(night(), tmp_path, remember=lambda: seen.append((tmp_path / "current").exists()))
     assert seen == [False]

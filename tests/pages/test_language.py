@@ -36,7 +36,10 @@ def leaves(section: dict, path: str = "") -> dict[str, str]:
 
 @pytest.mark.parametrize("language", sorted(place.stem for place in WORDS_FOLDER.glob("*.yaml")))
 def test_every_language_has_every_word_and_every_placeholder(language):
-    english, other = leaves(words("en")), leaves({name: section for name, section in words(language).items() if name != "reasons"})
+    english, other = (
+        leaves(words("en")),
+        leaves({name: section for name, section in words(language).items() if name != "reasons"}),
+    )
     assert other.keys() == english.keys()
     for key, text in english.items():
         assert isinstance(other[key], str), key
@@ -57,7 +60,13 @@ def test_the_page_uses_only_words_that_exist():
 
 
 def test_every_reason_has_its_french_with_the_same_figures_and_nothing_else_has():
-    spoken = {form(text) for entry in CATALOGUE for text in (entry.says, entry.says_missing) if text for form in (str, of_one_account)}
+    spoken = {
+        form(text)
+        for entry in CATALOGUE
+        for text in (entry.says, entry.says_missing)
+        if text
+        for form in (str, of_one_account)
+    }
     french = voice("fr").sentences
     assert french.keys() == spoken | set(OWN_SENTENCES)
     for english, said in french.items():
@@ -72,7 +81,17 @@ def test_french_sentences_say_sur_once_and_do_not_speak_of_all_accounts():
     )
     assert french["Broke {value:count} of {promises_made_365d:count} promises in the last year"].endswith("en un an")
     assert french["Payments in the last 90 days: {value:count}"] == "Paiements sur 90 jours : {value:count}"
-    assert [text for text in french.values() if text.count("sur ") > 1 or "tous les comptes" in text or "tous comptes" in text] == []
-    several = [entry.says for entry in CATALOGUE if isinstance(entry, Debtor) and entry.says and of_one_account(entry.says) != entry.says]
+    assert [
+        text
+        for text in french.values()
+        if text.count("sur ") > 1 or "tous les comptes" in text or "tous comptes" in text
+    ] == []
+    several = [
+        entry.says
+        for entry in CATALOGUE
+        if isinstance(entry, Debtor) and entry.says and of_one_account(entry.says) != entry.says
+    ]
     assert len(several) == 7
-    assert [says for says in several if "en retard ou placés" not in french[says]] == ["Newest open placement {value:days} ago"]
+    assert [says for says in several if "en retard ou placés" not in french[says]] == [
+        "Newest open placement {value:days} ago"
+    ]

@@ -33,9 +33,16 @@ HOUSE = Path(__file__).parents[2]
 
 
 FILES = {
-    "worklist.parquet", "worklist.csv", "worklist.xlsx", "worklist.html", "deferred.csv", "excluded.csv", "held_out.csv",
-    "scores.parquet", "manifest.json",
-}  # fmt: skip
+    "worklist.parquet",
+    "worklist.csv",
+    "worklist.xlsx",
+    "worklist.html",
+    "deferred.csv",
+    "excluded.csv",
+    "held_out.csv",
+    "scores.parquet",
+    "manifest.json",
+}
 
 
 STEPS = ("rename", "replace", "symlink", "link", "fsync")
@@ -58,7 +65,7 @@ def hidden(out: Path) -> list[str]:
     return sorted(path.name for path in out.iterdir() if path.name.startswith("."))
 
 
-# ---- what is published -----------------------------------------------------------------------------------------------------------------
+# ---- what is published -----------------------------------------------------------------------------------------------
 
 
 def test_everything_of_the_contract_is_there(tmp_path):
@@ -96,7 +103,9 @@ def test_parquet_holds_minor_units_dates_and_nulls(tmp_path):
     listed = pq.read_table(publish(made, tmp_path) / "worklist.parquet")
     assert tuple(listed.column_names) == WORKLIST_COLUMNS
     assert listed["balance"].to_pylist() == made.worklist["balance"].tolist()
-    assert [str(listed.schema.field(name).type) for name in ("rank", "balance", "last_payment", "p_recovered", "account_id")] == [
+    assert [
+        str(listed.schema.field(name).type) for name in ("rank", "balance", "last_payment", "p_recovered", "account_id")
+    ] == [
         "int64",
         "int64",
         "date32[day]",
@@ -114,13 +123,14 @@ def test_an_empty_night_is_published(tmp_path):
     assert pq.read_table(tmp_path / "current" / "worklist.parquet").num_rows == 0
 
 
-# ---- the same night, the same bytes ----------------------------------------------------------------------------------------------------
+# ---- the same night, the same bytes ----------------------------------------------------------------------------------
 
 
 def test_the_same_night_is_the_same_bytes_on_another_clock(tmp_path):
     program = (
         "import os, sys; from pathlib import Path; os.umask(0o002); "
-        "from tests.worlds.paper_nights import night; from pipeline.pages.publish import publish; publish(night(), Path(sys.argv[1]))"
+        "from tests.worlds.paper_nights import night; from pipeline.pages.publish import publish; publish(night(), "
+        "Path(sys.argv[1]))"
     )
     elsewhere = os.environ | {"TZ": "Asia/Tokyo", "PYTHONHASHSEED": "7", "LC_ALL": "C", "PYTHONPATH": str(HOUSE)}
     subprocess.run([sys.executable, "-c", program, str(tmp_path / "tokyo")], check=True, cwd=HOUSE, env=elsewhere)
@@ -133,7 +143,9 @@ def test_the_same_content_again_changes_nothing(tmp_path):
     before = [(path.name, path.stat().st_ino, path.stat().st_mtime_ns) for path in [place, *sorted(place.iterdir())]]
     slower = night(manifest=night().manifest | {"run": {"seconds": {"score": 9.5}}})
     assert publish(slower, tmp_path) == place
-    assert before == [(path.name, path.stat().st_ino, path.stat().st_mtime_ns) for path in [place, *sorted(place.iterdir())]]
+    assert before == [
+        (path.name, path.stat().st_ino, path.stat().st_mtime_ns) for path in [place, *sorted(place.iterdir())]
+    ]
     assert hidden(tmp_path) == []
 
 
@@ -180,7 +192,7 @@ def test_a_link_that_leads_nowhere_is_mended(tmp_path):
     assert (tmp_path / "current").readlink() == Path("2026-11-20")
 
 
-# ---- killed, refused, read meanwhile ---------------------------------------------------------------------------------------------------
+# ---- killed, refused, read meanwhile ---------------------------------------------------------------------------------
 
 
 class Killed(BaseException):
@@ -218,7 +230,9 @@ def quick_faces(monkeypatch):
     monkeypatch.setattr(publishing, "html", lambda made: few[made is NEW])
     monkeypatch.setattr(publishing, "csv_text", lambda frame, *_: few[frame is NEW.worklist])
     monkeypatch.setattr(publishing, "write_xlsx", lambda made, path: path.write_text(few[made is NEW]))
-    monkeypatch.setattr(publishing, "write_published", lambda frame, _, path: path.write_text(few[frame is NEW.worklist]))
+    monkeypatch.setattr(
+        publishing, "write_published", lambda frame, _, path: path.write_text(few[frame is NEW.worklist])
+    )
     monkeypatch.setattr(publishing.os, "fsync", lambda opened: None)
 
 
@@ -285,7 +299,10 @@ def test_a_full_disk_at_any_step_changes_nothing_published(scene):
         out = scene(f"full-{step}")
         had = (out / "current").exists()
         try_it = pytest.raises(CannotWrite, match="No space left on device.*the last list stands")
-        with stopping_at(step, lambda: OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), for_good=False), try_it as caught:
+        with (
+            stopping_at(step, lambda: OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), for_good=False),
+            try_it as caught,
+        ):
             publish(NEW, out)
         refused.add(caught.value.exit_code)
         assert [name for name in hidden(out) if name.endswith((".staging", ".bridge", ".new"))] == []
@@ -297,7 +314,9 @@ def test_a_full_disk_at_any_step_changes_nothing_published(scene):
 
 
 def test_a_disk_that_fills_in_the_middle_of_a_file_is_one_line_and_leaves_the_old_list(tmp_path):
-    """In a process of its own, whose files may not grow beyond so many bytes: the libraries that write must fail cleanly too."""
+    """In a process of its own, whose files may not grow beyond so many bytes:
+    the libraries that write must fail cleanly too.
+    """
     program = """
 import datetime as dt, gc, json, resource, sys
 from pathlib import Path
@@ -319,7 +338,9 @@ gc.collect()
 """
     sizes = [0, 3_000, 6_000, 9_000, 12_000, 16_000, 30_000, 60_000]
     given = [sys.executable, "-c", program, str(tmp_path), *map(str, sizes)]
-    ran = subprocess.run(given, check=True, cwd=HOUSE, env=os.environ | {"PYTHONPATH": str(HOUSE)}, capture_output=True, text=True)
+    ran = subprocess.run(
+        given, check=True, cwd=HOUSE, env=os.environ | {"PYTHONPATH": str(HOUSE)}, capture_output=True, text=True
+    )
     told = [json.loads(line) for line in ran.stdout.splitlines()]
     assert [most for most, *_ in told] == sizes
     for _, code, sentence, left in told:
@@ -347,7 +368,9 @@ def test_a_folder_named_current_is_not_removed(tmp_path):
 
 
 def read_through_one_folder(out: Path) -> bool | None:
-    """Whether the list `current` leads to is whole and of one piece; None when its folder was cleared away while it was read."""
+    """Whether the list `current` leads to is whole and of one piece;
+    None when its folder was cleared away while it was read.
+    """
     folder = os.open(out / "current", os.O_RDONLY | os.O_DIRECTORY)
 
     def read(name: str) -> bytes:
@@ -372,7 +395,9 @@ def test_no_reader_of_current_sees_a_torn_list(tmp_path, quick_faces):
     def reader() -> None:
         try:
             while not done.is_set():
-                with contextlib.suppress(FileNotFoundError):  # replaced twice while being read: gone, not torn, so it is read again
+                with contextlib.suppress(
+                    FileNotFoundError
+                ):  # replaced twice while being read: gone, not torn, so it is read again
                     reads.append(read_through_one_folder(tmp_path))
         except BaseException as fault:
             faults.append(fault)
@@ -394,7 +419,7 @@ def test_the_torn_read_test_catches_a_torn_list(tmp_path):
     assert read_through_one_folder(tmp_path) is False
 
 
-# ---- an expired list -------------------------------------------------------------------------------------------------------------------
+# ---- an expired list -------------------------------------------------------------------------------------------------
 
 
 def test_after_a_failed_night_the_last_list_says_that_it_has_expired(tmp_path):

@@ -10,10 +10,15 @@ from pipeline.pages.speech import Speech
 @pytest.mark.parametrize(
     ("language", "minor", "currency", "text"),
     [
-        ("en", 123456, "EUR", "€1,234.56"), ("en", -5, "GBP", "-£0.05"), ("en", 1234, "JPY", "JP¥1,234"), ("en", 1500, "KWD", "KWD1.500"),
-        ("fr", 123456, "EUR", "1\u202f234,56\xa0€"), ("fr", 1234, "JPY", "1\u202f234\xa0JPY"), ("fr", None, "EUR", "–"),
+        ("en", 123456, "EUR", "€1,234.56"),
+        ("en", -5, "GBP", "-£0.05"),
+        ("en", 1234, "JPY", "JP¥1,234"),
+        ("en", 1500, "KWD", "KWD1.500"),
+        ("fr", 123456, "EUR", "1\u202f234,56\xa0€"),
+        ("fr", 1234, "JPY", "1\u202f234\xa0JPY"),
+        ("fr", None, "EUR", "–"),
     ],
-)  # fmt: skip
+)
 def test_money_reads_as_the_language_writes_it(language, minor, currency, text):
     assert Speech(language).money(minor, currency).replace("KWD\xa0", "KWD") == text
 

@@ -221,13 +221,15 @@ def test_a_night_in_french_says_its_rules_in_french():
 
 # ---- what may not be said --------------------------------------------------------------------------------------------
 THREATS = (
-    r"court|sue|suit|lawsuit|judge|jail|arrest|police|seiz\w*|garnish\w*|bailiff|legal action|consequences|threat\w*|tribunal|huissier|"
+    r"court|sue|suit|lawsuit|judge|jail|arrest|police|seiz\w*|garnish\w*|bailiff|legal action|consequences|"
+    r"threat\w*|tribunal|huissier|"
     r"saisie|poursui\w*|prison|menac\w*"
 )
 
 
 TRAITS = (
-    r"race|racial|ethnic\w*|religio\w*|gender|sex|sexual\w*|years old|pregnan\w*|national origin|marital|married|divorced|disab\w*|union|"
+    r"race|racial|ethnic\w*|religio\w*|gender|sex|sexual\w*|years old|pregnan\w*|national origin|marital|married|"
+    r"divorced|disab\w*|union|"
     r"politic\w*|sexe|grossesse|handicap\w*|mari\w*"
 )
 

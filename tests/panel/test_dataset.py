@@ -126,8 +126,13 @@ def years(tmp_path_factory):
         payment(payment_id=f"M{month}", occurred_at=f"{month}-{10 if month == '2026-01' else 1:02}", amount="5.00")
         for month in months
     ]
-    owed = [charge(charge_id=f"{name}-{month}", account_id=name, due_on=f"{month}-15", amount="50.00", issued_on="2026-01-08")
-            for name in ("A1", "A2") for month in months]  # fmt: skip
+    owed = [
+        charge(
+            charge_id=f"{name}-{month}", account_id=name, due_on=f"{month}-15", amount="50.00", issued_on="2026-01-08"
+        )
+        for name in ("A1", "A2")
+        for month in months
+    ]
     return taken(
         tmp_path_factory.mktemp("years"),
         payments=paid,

@@ -17,7 +17,9 @@ from tests.worlds.markets import MOVED, by_the_coin, log_odds, market, misses
 
 
 def moved_by_one_call(before: list[int], full: float) -> float:
-    """log of what one certain call, answered and paid after on the same day, does to the daily odds, with talks so many days before."""
+    """log of what one certain call, answered and paid after on the same day, does to the daily odds,
+    with talks so many days before.
+    """
     debtor, month, night = (np.zeros(1, kind).view(np.recarray)[0] for kind in (DEBTOR, MONTH, NIGHT))
     month.first, month.length, month.next_pay[:] = 20_000, 1, 20_010
     debtor.messages_on[:] = debtor.talks_on[:] = NO_DAY

@@ -31,7 +31,12 @@ def test_every_scorable_account_has_a_truth_and_every_decile_bears_it_out(panel)
     assert misses(rows, "p_recovered", deciles(rows)).abs().max() < 3.5
     assert misses(rows, "p_recovered", rows["portfolio"]).abs().max() < 3.5
     assert misses(rows, "p_recovered", rows["as_of"]).abs().max() < 4
-    assert 0.1 < rows.groupby("portfolio")["recovered"].mean().min() < rows.groupby("portfolio")["recovered"].mean().max() < 0.45
+    assert (
+        0.1
+        < rows.groupby("portfolio")["recovered"].mean().min()
+        < rows.groupby("portfolio")["recovered"].mean().max()
+        < 0.45
+    )
 
 
 def test_the_deciles_would_show_a_wrong_truth(panel):
@@ -57,7 +62,9 @@ def test_means_and_habit_can_be_told_from_history_but_not_from_the_balance(panel
     for _, book in rows.groupby("portfolio"):
         ranks = book["balance"].rank()
         paid, not_paid = ranks[book["recovered"] == 1], ranks[book["recovered"] == 0]
-        assert (paid.sum() - len(paid) * (len(paid) + 1) / 2) / (len(paid) * len(not_paid)) < 0.56  # AUC of balance first
+        assert (paid.sum() - len(paid) * (len(paid) + 1) / 2) / (
+            len(paid) * len(not_paid)
+        ) < 0.56  # AUC of balance first
 
 
 # Contact
@@ -79,13 +86,17 @@ def test_the_coin_is_fair_and_decides_who_is_contacted(sample, truth):
     outbound = sample["contacts"][sample["contacts"]["direction"] == "outbound"]
     month = outbound["occurred_at"].str[:7]
     contacted = set(zip(outbound["account_id"], month, strict=True))
-    seen = [(account, str(as_of)[:7]) in contacted for account, as_of in zip(coin["account_id"], coin["as_of"], strict=True)]
+    seen = [
+        (account, str(as_of)[:7]) in contacted for account, as_of in zip(coin["account_id"], coin["as_of"], strict=True)
+    ]
     nights = coin["as_of"].map(day_of) < day_of(LAST_DAY)
     assert (pd.Series(seen, coin.index)[nights] == coin["random_contact"].astype(bool)[nights]).all()
 
 
 def test_types_respond_to_contact_as_stated(truth):
-    gain = (truth["p_recovered_if_contacted"] - truth["p_recovered_if_left"]).groupby(truth["response_type"], observed=True)
+    gain = (truth["p_recovered_if_contacted"] - truth["p_recovered_if_left"]).groupby(
+        truth["response_type"], observed=True
+    )
     assert gain.agg(["min", "max"]).loc[["pays_anyway", "never_pays"]].abs().max().max() == 0
     assert gain.min()["pays_if_contacted"] > -0.05
     assert gain.mean()["pays_if_contacted"] > 0.03
@@ -110,11 +121,15 @@ def test_what_the_coin_decided_bears_out_both_chances(coins):
 
 
 def test_comparing_contacted_with_not_contacted_misleads(sample, panel):
-    """Confounding: collectors choose accounts that would pay at another rate anyway, so the plain difference is not the effect."""
+    """Confounding: collectors choose accounts that would pay at another rate anyway,
+    so the plain difference is not the effect.
+    """
     rows, _ = panel
     outbound = sample["contacts"][sample["contacts"]["direction"] == "outbound"]
     contacted = set(zip(outbound["account_id"], outbound["occurred_at"].str[:7], strict=True))
-    chosen = np.array([(account, str(as_of)[:7]) in contacted for account, as_of in zip(rows.index, rows["as_of"], strict=True)])
+    chosen = np.array(
+        [(account, str(as_of)[:7]) in contacted for account, as_of in zip(rows.index, rows["as_of"], strict=True)]
+    )
     plain = rows["recovered"].to_numpy()[chosen].mean() - rows["recovered"].to_numpy()[~chosen].mean()
     effect = (rows["p_recovered_if_contacted"] - rows["p_recovered_if_left"]).mean()
     assert 0.25 < chosen.mean() < 0.75

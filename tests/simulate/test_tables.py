@@ -14,12 +14,14 @@ from tests.worlds.sample import SAMPLE
 
 # Written down from the contract by hand, so that a slip in the declarations shows.
 COLUMNS = {
-    "accounts": "account_id debtor_id portfolio product debtor_type currency opened_on placed_on principal placed_amount jurisdiction "
+    "accounts": "account_id debtor_id portfolio product debtor_type currency opened_on placed_on principal "
+    "placed_amount jurisdiction "
     "time_zone known_at",
     "charges": "charge_id account_id issued_on due_on amount kind known_at",
     "balances": "account_id taken_on balance arrears days_past_due known_at",
     "payments": "payment_id account_id charge_id occurred_at amount kind reverses method known_at",
-    "contacts": "contact_id account_id occurred_at channel direction outcome promise_amount promise_due_on cost agent person_id "
+    "contacts": "contact_id account_id occurred_at channel direction outcome promise_amount promise_due_on cost "
+    "agent person_id "
     "endpoint_id known_at",
     "statuses": "account_id status from_on until_on known_at detail",
 }
@@ -40,7 +42,8 @@ WORDS = {
         "statuses",
         "status",
     ): "cease_contact attorney bankruptcy moratorium deceased identity_theft dispute wrong_party hardship vulnerable "
-    "minor litigation prescribed emergency inconvenient opt_out_call opt_out_sms opt_out_email opt_out_letter opt_out_visit consent_call "
+    "minor litigation prescribed emergency inconvenient opt_out_call opt_out_sms opt_out_email opt_out_letter "
+    "opt_out_visit consent_call "
     "consent_sms consent_email notice_sent default charged_off sold agency legal plan callback closed outcome_unknown",
 }
 

@@ -1,4 +1,6 @@
-"""What changes the store: it is made once, deliveries are brought together, nights are replaced, one cut off is ended first."""
+"""What changes the store: it is made once, deliveries are brought together, nights are replaced,
+one cut off is ended first.
+"""
 
 from __future__ import annotations
 

@@ -37,8 +37,15 @@ def test_tables_come_in_the_inner_form(held):
     check(tables)
     assert list(tables) == ["accounts", "charges", "payments", "contacts", "statuses"]
     for name, frame in tables.items():
-        expected = {column: dtype for column, dtype in inner_columns(name).items() if name == "accounts" or column != "account_id"}
-        found = {column: "str" if str(frame[column].dtype) in ("category", "str") else str(frame[column].dtype) for column in expected}
+        expected = {
+            column: dtype
+            for column, dtype in inner_columns(name).items()
+            if name == "accounts" or column != "account_id"
+        }
+        found = {
+            column: "str" if str(frame[column].dtype) in ("category", "str") else str(frame[column].dtype)
+            for column in expected
+        }
         assert found == expected
     assert str(tables["payments"]["kind"].dtype) == "category"
     assert str(tables["payments"]["payment_id"].dtype) == "str"
@@ -72,7 +79,9 @@ def test_only_the_columns_and_tables_asked_for_are_read(held):
     tables = held.tables(None, ["payments", "accounts", "balances"], {"payments": ["amount", "account_id"]})
     assert list(tables) == ["accounts", "payments"]
     assert list(tables["payments"].columns) == ["amount", "account_id"]
-    with pytest.raises(UsageError, match=r"columns asked of table 'payments' has unknown 'amuont' \(nearest: 'amount'\)"):
+    with pytest.raises(
+        UsageError, match=r"columns asked of table 'payments' has unknown 'amuont' \(nearest: 'amount'\)"
+    ):
         held.tables(0, ["payments"], {"payments": ["amuont"]})
     with pytest.raises(UsageError, match=r"tables asked of the store has unknown 'payment' \(nearest: 'payments'\)"):
         held.tables(0, ["payment"])
@@ -90,9 +99,12 @@ def test_ids_lie_beside_their_numbers(held):
     tables = held.tables()
     found = [(name, ids) for name, frame in tables.items() for ids in NUMBERS if ids in frame]
     assert found == [
-        ("charges", "charge_id"), ("payments", "charge_id"), ("payments", "payment_id"), ("payments", "reverses"),
+        ("charges", "charge_id"),
+        ("payments", "charge_id"),
+        ("payments", "payment_id"),
+        ("payments", "reverses"),
         ("contacts", "contact_id"),
-    ]  # fmt: skip
+    ]
     for name, ids in found:
         frame = tables[name]
         assert frame[NUMBERS[ids]].tolist() == numbered(frame.drop(columns=NUMBERS[ids]), ids, name).tolist()
@@ -136,13 +148,19 @@ def test_frames_for_people_have_dates_zones_and_decimals(held):
 
 def test_pinned_versions_show_the_store_as_it_was(own, tmp_path):
     before, versions = own.tables(), own.versions()
-    tonight = write(tmp_path / "tonight", {"payments": [payment(payment_id="new")], "charges": [charge(charge_id="new")]},
-                    controls={"payments": {"complete_through": "2026-03-05"}})  # fmt: skip
+    tonight = write(
+        tmp_path / "tonight",
+        {"payments": [payment(payment_id="new")], "charges": [charge(charge_id="new")]},
+        controls={"payments": {"complete_through": "2026-03-05"}},
+    )
     ingest(tonight, own.path, PARAMS)
     now = Store(own.path)
     assert len(now.tables()["payments"]) == len(before["payments"]) + 1
     assert all(now.tables(versions=versions)[name].equals(frame) for name, frame in before.items())
-    assert (now.complete_through()["payments"], now.complete_through(versions)["payments"]) == (day("2026-03-05"), day("2026-02-11"))
+    assert (now.complete_through()["payments"], now.complete_through(versions)["payments"]) == (
+        day("2026-03-05"),
+        day("2026-02-11"),
+    )
     assert now.versions()["accounts"] == versions["accounts"]
     assert now.versions()["payments"] > versions["payments"]
 

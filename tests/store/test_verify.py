@@ -39,7 +39,13 @@ def still(tmp_path_factory):
     ingest(write(place / "first", world(payments=[*PAYMENTS, payment(kind="x")])), place / "store", PARAMS)
     ingest(write(place / "second", {"payments": [payment(payment_id="later")]}), place / "store", PARAMS)
     table = keep(place / "store", AgeBandTable.prior(default_dpd=90, horizon_days=90))
-    about = {"run_id": "r", "approved_by": "a manager", "approved_at": "2026-03-01T00:00:00+00:00", "why": "", "previous": None}
+    about = {
+        "run_id": "r",
+        "approved_by": "a manager",
+        "approved_at": "2026-03-01T00:00:00+00:00",
+        "why": "",
+        "previous": None,
+    }
     write_record(place / "store", {**about, "model_version": table.version, "sha256": table.sha256})
     return place / "store"
 
@@ -57,8 +63,14 @@ def place_of(store: Path, kind: str) -> Path:
 def test_a_whole_store_is_found_whole_and_every_file_of_it_was_read(still):
     found = examine_store(still)
     assert (found.faults, found.notes) == ([], [])
-    assert found.counts["data files"] == len([place for place in still.rglob("*.parquet") if "models" not in place.parts])
-    assert found.counts["log entries"] == len(list(still.glob("*/_delta_log/*.json"))) == len(list(still.glob("*/_seals/*")))
+    assert found.counts["data files"] == len(
+        [place for place in still.rglob("*.parquet") if "models" not in place.parts]
+    )
+    assert (
+        found.counts["log entries"]
+        == len(list(still.glob("*/_delta_log/*.json")))
+        == len(list(still.glob("*/_seals/*")))
+    )
     assert found.counts["records"] == 4
     assert found.counts["model folders"] == 1
 

@@ -1,4 +1,6 @@
-"""A run from training to approval and back: what is kept, what is refused with which numbers, and what never leaves the store."""
+"""A run from training to approval and back: what is kept, what is refused with which numbers,
+and what never leaves the store.
+"""
 
 from __future__ import annotations
 
@@ -54,12 +56,23 @@ def place(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def first(panel, place) -> Run:
-    """With protected groups and placements, as a store gives them; "old" are those who pay seldom, though no feature says so."""
+    """With protected groups and placements, as a store gives them; "old" are those who pay seldom,
+    though no feature says so.
+    """
     draw = np.random.default_rng(3)
-    paid = panel.labels["recovered"].groupby(panel.cohort["debtor_id"]).transform("mean") + draw.normal(0, 0.2, len(panel.cohort))
+    paid = panel.labels["recovered"].groupby(panel.cohort["debtor_id"]).transform("mean") + draw.normal(
+        0, 0.2, len(panel.cohort)
+    )
     traits = pd.DataFrame({"audit_age": np.where(paid < 0.3, "old", "young")})
     placements = pd.DataFrame(
-        {"placed_in": "2023-01", "accounts": 5, "placed": 100.0, "month": [1, 2], "cash": [10.0, 30.0], "rate": [0.1, 0.3]}
+        {
+            "placed_in": "2023-01",
+            "accounts": 5,
+            "placed": 100.0,
+            "month": [1, 2],
+            "cash": [10.0, 30.0],
+            "rate": [0.1, 0.3],
+        }
     )
     return train(panel, quick_params(place), COLUMNS, place / "store", books=Books(traits, placements))
 
@@ -110,7 +123,9 @@ def test_the_released_model_was_taught_on_everything_and_names_the_judged_one(fi
     assert release.facts["label"]["horizon_days"] == 30
     assert "lightgbm" in release.facts["libraries"]
     assert release.facts["windows"]["default"]["gap_days"] == 104
-    assert release.facts["data_versions"] == {"payments": 7}  # what nights write beside the data must not rename the next model
+    assert release.facts["data_versions"] == {
+        "payments": 7
+    }  # what nights write beside the data must not rename the next model
 
 
 def test_what_lifts_the_listed_adds_up_to_their_mean_raw_score(first, place):
@@ -120,7 +135,9 @@ def test_what_lifts_the_listed_adds_up_to_their_mean_raw_score(first, place):
     nights = (evidence.rankings["expected_recovery"] * evidence.rankings["unit"]).groupby(evidence.cohort["as_of"])
     best = nights.rank(ascending=False) <= nights.transform("size") * 0.1
     raw = judged.raw(evidence.matrix, evidence.cohort)
-    assert pulls["contribution"].sum() == pytest.approx(raw[best].mean(), abs=0.02)  # a night's last place may be shared
+    assert pulls["contribution"].sum() == pytest.approx(
+        raw[best].mean(), abs=0.02
+    )  # a night's last place may be shared
     assert pulls["contribution"].sum() > raw.mean() + 0.2
     assert pulls["feature"].iloc[-1] == "(base)"
     assert pulls["contribution"].iloc[:-1].abs().is_monotonic_decreasing
@@ -129,7 +146,9 @@ def test_what_lifts_the_listed_adds_up_to_their_mean_raw_score(first, place):
 
 def test_the_report_leaves_the_calendar_out_of_what_has_moved(first):
     moved = pd.DataFrame({"feature": ["month", "arrears"], "family": ["calendar", "balances"], "psi": [5.0, 0.3]})
-    page = report.render(replace(first.evaluation, frames={**first.evaluation.frames, "drift": moved}), first.version, first.run_id)
+    page = report.render(
+        replace(first.evaluation, frames={**first.evaluation.frames, "drift": moved}), first.version, first.run_id
+    )
     assert "<td>arrears</td>" in page
     assert "<td>month</td>" not in page
 
@@ -138,15 +157,33 @@ def test_the_report_is_one_page_that_asks_for_nothing(first):
     page = first.report.read_text()
     assert "<script" not in page
     assert "default-src 'none'" in page
-    assert not [mark for mark in ("src=", 'href="http', "@import", "url(http") if mark in page.replace("img-src data:", "")]
+    assert not [
+        mark for mark in ("src=", 'href="http', "@import", "url(http") if mark in page.replace("img-src data:", "")
+    ]
     assert page.count("<svg") >= 6
     assert "May be promoted" in page
     assert "Can this model be trusted" in page
     figures = json.loads(first.report.with_name("evaluation.json").read_text())
-    model = next(row for row in figures["money"] if row["scope"] == "all" and row["ranking"] == "model" and row["capacity"] == 0.1)
+    model = next(
+        row
+        for row in figures["money"]
+        if row["scope"] == "all" and row["ranking"] == "model" and row["capacity"] == 0.1
+    )
     assert f"{model['share']:.1%}" in page
     assert figures["gates"][0]["passed"] is True
-    told = {"backtest", "ablation", "importance", "drift", "curve", "interval", "effects", "swarm", "pulls", "seeds", "listed"}
+    told = {
+        "backtest",
+        "ablation",
+        "importance",
+        "drift",
+        "curve",
+        "interval",
+        "effects",
+        "swarm",
+        "pulls",
+        "seeds",
+        "listed",
+    }
     assert told <= set(figures)
     assert len({row["seed"] for row in figures["seeds"]}) == 5
     assert len({row["auc"] for row in figures["seeds"]}) == 5
@@ -204,11 +241,21 @@ def test_the_registry_shows_the_run_and_no_account(first, place, panel):
     assert curve[-1].value == pytest.approx(1)
     assert run.data.params["label.horizon_days"] == "30"
     assert run.data.params["window.gap_days"] == "44"
-    assert {file.path for file in client.list_artifacts(first.run_id)} >= {"report.html", "evaluation.json", "model_card.md", "card.json"}
+    assert {file.path for file in client.list_artifacts(first.run_id)} >= {
+        "report.html",
+        "evaluation.json",
+        "model_card.md",
+        "card.json",
+    }
     version = client.get_model_version("recoup", registry.recorded(quick_params(place), first.run_id).registered)
     booster = mlflow.lightgbm.load_model(version.source)
-    assert booster.num_trees() == load_model(place / "store" / "models" / first.version, run.data.tags["recoup.sha256"]).recovered.trees
-    held = b"".join(path.read_bytes() for path in place.rglob("*") if path.is_file() and (place / "store") not in path.parents)
+    assert (
+        booster.num_trees()
+        == load_model(place / "store" / "models" / first.version, run.data.tags["recoup.sha256"]).recovered.trees
+    )
+    held = b"".join(
+        path.read_bytes() for path in place.rglob("*") if path.is_file() and (place / "store") not in path.parents
+    )
     assert panel.cohort["account_id"][0].encode() not in held
     assert panel.cohort["debtor_id"][0].encode() not in held
     assert not [path for path in place.rglob("*") if path.suffix in (".pkl", ".pickle")]
@@ -262,7 +309,10 @@ def test_the_first_champion_needs_only_the_gates(first, second, store):
 
 def test_the_model_card_names_the_approver(second, store, place):
     first_run = read_record(store)["run_id"]
-    assert "- Approved by ann on 2026-01-01T00:00:00+00:00: better." in (place / "store" / "runs" / first_run / "model_card.md").read_text()
+    assert (
+        "- Approved by ann on 2026-01-01T00:00:00+00:00: better."
+        in (place / "store" / "runs" / first_run / "model_card.md").read_text()
+    )
     registry.promote(store, second.run_id, quick_params(place), **DECISION)
     card = run_folder(store, second.run_id) / "model_card.md"
     assert card.read_text().count("## Approval") == 1
@@ -300,7 +350,9 @@ def test_a_challenger_as_good_is_promoted_and_rolled_back(first, second, store, 
 def alias(place: Path) -> str:
     import mlflow
 
-    return str(mlflow.MlflowClient(f"sqlite:///{place / 'mlflow.db'}").get_model_version_by_alias("recoup", "champion").version)
+    return str(
+        mlflow.MlflowClient(f"sqlite:///{place / 'mlflow.db'}").get_model_version_by_alias("recoup", "champion").version
+    )
 
 
 def test_a_worse_challenger_is_refused_with_the_numbers(panel, place, store):
@@ -308,7 +360,8 @@ def test_a_worse_challenger_is_refused_with_the_numbers(panel, place, store):
     worse = train(panel, params, COLUMNS, store)
     before = (store / "models" / "champion.json").read_bytes()
     with pytest.raises(
-        ModelRefused, match=r"reaches more: on the same [\d,]+ rows at 10% capacity the challenger's money differs by -\d+\.\d%"
+        ModelRefused,
+        match=r"reaches more: on the same [\d,]+ rows at 10% capacity the challenger's money differs by -\d+\.\d%",
     ):
         registry.promote(store, worse.run_id, params, **DECISION)
     assert (store / "models" / "champion.json").read_bytes() == before
@@ -321,7 +374,9 @@ def test_an_uncalibrated_challenger_is_refused_with_the_numbers(panel, place, tm
     monkeypatch.setattr("models.amount._money_factor", lambda *_: 1.0)
     params = quick_params(place, model={"scale_pos_weight": 12.0})
     wrong = train(panel, params, COLUMNS, tmp_path / "store")
-    with pytest.raises(ModelRefused, match=r"realised / predicted money is 0\.\d\d \[0\.\d\d, 0\.\d\d\], allowed 0.7 to 1.4"):
+    with pytest.raises(
+        ModelRefused, match=r"realised / predicted money is 0\.\d\d \[0\.\d\d, 0\.\d\d\], allowed 0.7 to 1.4"
+    ):
         registry.promote(tmp_path / "store", wrong.run_id, params, **DECISION)
     assert champion(tmp_path / "store") is None
     assert "Must not be promoted" in wrong.report.read_text()
@@ -403,7 +458,9 @@ def test_one_decision_at_a_time(store, second, place):
         pass  # freed again
     held = "import sys; sys.path.insert(0, '.')\nfrom pathlib import Path\nfrom pipeline.store.locks import only_run\n"
     held += f"with only_run(Path({str(store / 'models')!r})):\n    print('held', flush=True)\n    sys.stdin.read()"
-    with subprocess.Popen([sys.executable, "-c", held], cwd=HOUSE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+    with subprocess.Popen(
+        [sys.executable, "-c", held], cwd=HOUSE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(LockHeld, match="Another run works on"):
             registry.promote(store, second.run_id, quick_params(place), **DECISION)
@@ -440,7 +497,9 @@ def test_parallel_first_writers_all_succeed(tmp_path):
         f"with registry.run(quick_params(Path({str(tmp_path)!r}))) as run_id:\n    print(run_id)"
     )
     started = [
-        subprocess.Popen([sys.executable, "-c", program], cwd=HOUSE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", program], cwd=HOUSE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         for _ in range(3)
     ]
     told = [process.communicate(timeout=300) for process in started]
@@ -514,7 +573,9 @@ def test_the_report_again_with_the_truth_adds_the_best_possible(first, store, pl
     assert (store / "runs" / first.run_id / "report.html").read_text() == first.report.read_text()
     with pytest.raises(InputMissing, match="No truth in"):
         evaluate_again(store, first.run_id, quick_params(place), truth=store)
-    truth[truth["account_id"] != panel.cohort["account_id"].iloc[-1]].to_parquet(tmp_path / "truth" / "expectations.parquet", index=False)
+    truth[truth["account_id"] != panel.cohort["account_id"].iloc[-1]].to_parquet(
+        tmp_path / "truth" / "expectations.parquet", index=False
+    )
     with pytest.raises(InputMissing, match="rows of the test nights have no truth"):
         evaluate_again(store, first.run_id, quick_params(place), truth=tmp_path / "truth")
 

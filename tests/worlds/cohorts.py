@@ -1,4 +1,6 @@
-"""What is asked of a world: its accounts on some nights, its tables as a store gives them, its terms, and every aggregate there is."""
+"""What is asked of a world: its accounts on some nights, its tables as a store gives them, its terms,
+and every aggregate there is.
+"""
 
 from __future__ import annotations
 
@@ -45,14 +47,20 @@ def everything() -> Catalogue:
             for clause in clauses:
                 plain = sorted(PLAIN - {Agg.STREAK}, key=str)
                 entries += [
-                    Feature(event, agg, window, where=clause, empty=MISSING if agg in (Agg.COUNT, Agg.MONTHS) else -1) for agg in plain
+                    Feature(event, agg, window, where=clause, empty=MISSING if agg in (Agg.COUNT, Agg.MONTHS) else -1)
+                    for agg in plain
                 ]
                 columns = [
-                    (agg, of) for agg in sorted(MEASURED, key=str) for of in [*kind.measures, *(kind.classes if agg is Agg.LAST else ())]
+                    (agg, of)
+                    for agg in sorted(MEASURED, key=str)
+                    for of in [*kind.measures, *(kind.classes if agg is Agg.LAST else ())]
                 ]
                 entries += [Feature(event, agg, window, of=of, where=clause, empty=MISSING) for agg, of in columns]
     ends = where("inbound", direction="inbound")
-    entries += [Feature("contacts", Agg.STREAK, window, where=where("no", outcome="no_answer"), until=ends, empty=0) for window in WINDOWS]
+    entries += [
+        Feature("contacts", Agg.STREAK, window, where=where("no", outcome="no_answer"), until=ends, empty=0)
+        for window in WINDOWS
+    ]
     return Catalogue(entries)
 
 
@@ -62,7 +70,9 @@ EVERYTHING = everything()
 def nights_of(world: World, nights: list[int]) -> list[tuple[str, int]]:
     """(account, night) of every account that is known by the night."""
     accounts = sorted({row["account_id"] for row in world.rows["accounts"]})
-    return [(account, night) for account in accounts for night in nights if books.account_row(world.rows, account, night)]
+    return [
+        (account, night) for account in accounts for night in nights if books.account_row(world.rows, account, night)
+    ]
 
 
 def frame_of(pairs: list[tuple[str, int]]) -> pd.DataFrame:
@@ -78,10 +88,14 @@ def tables_of(world: World, shuffle_seed: int | None = None, categorical: bool =
     """The tables, x_ columns in the type that a store would keep even where all cells are empty."""
     tables = world.tables(shuffle_seed, categorical)
     if categorical:  # a night reads the numbers alone
-        tables = InnerTables({name: frame.drop(columns=[each for each in NUMBERS if each in frame]) for name, frame in tables.items()})
+        tables = InnerTables(
+            {name: frame.drop(columns=[each for each in NUMBERS if each in frame]) for name, frame in tables.items()}
+        )
     kinds = {"x_score": "float64", "x_segment": "str"}
     empty = {
-        name: pd.Series([None] * len(tables["accounts"]), dtype=kind) for name, kind in kinds.items() if name not in tables["accounts"]
+        name: pd.Series([None] * len(tables["accounts"]), dtype=kind)
+        for name, kind in kinds.items()
+        if name not in tables["accounts"]
     }
     tables["accounts"] = tables["accounts"].assign(**empty).astype(kinds)
     return tables
@@ -97,11 +111,18 @@ def cell(world: World, name: str, night: str, account_id: str = "a", terms: Term
 
 
 def account() -> World:
-    return World("Europe/Paris").account(opened_on="2023-01-15").charge("2024-01-31", 100_000).deliver("payments", "contacts", "statuses")
+    return (
+        World("Europe/Paris")
+        .account(opened_on="2023-01-15")
+        .charge("2024-01-31", 100_000)
+        .deliver("payments", "contacts", "statuses")
+    )
 
 
 def two_books() -> World:
-    """A debtor with an open account in one book and accounts settled in another, one of them billed by statement only."""
+    """A debtor with an open account in one book and accounts settled in another,
+    one of them billed by statement only.
+    """
     world = account().account("billed", "d-a", portfolio="shop", opened_on="2023-02-01").deliver("balances")
     world.charge("2023-03-01", 100, account_id="billed").payment("2023-03-10", 100, account_id="billed")
     world.account("stated", "d-a", portfolio="shop", opened_on="2023-02-01", principal=100)

@@ -22,17 +22,56 @@ HOUSE = Path(__file__).parents[2]
 Rows = Mapping[str, Sequence[Mapping[str, str]]]
 
 ACCOUNTS = [
-    {"account_id": "A1", "debtor_id": "D1", "portfolio": "paris", "product": "loan", "debtor_type": "consumer", "currency": "EUR",
-     "opened_on": "2026-01-05", "principal": "1000.00"},
-    {"account_id": "A2", "debtor_id": "D1", "portfolio": "paris", "product": "loan", "debtor_type": "consumer", "currency": "EUR",
-     "opened_on": "2026-01-06", "principal": "250.50"},
-    {"account_id": "J1", "debtor_id": "D2", "portfolio": "tokyo", "product": "invoice", "debtor_type": "commercial", "currency": "JPY",
-     "opened_on": "2026-01-07", "principal": "80000"},
-    {"account_id": "K1", "debtor_id": "D3", "portfolio": "tokyo", "product": "invoice", "debtor_type": "commercial", "currency": "KWD",
-     "opened_on": "2026-01-07", "principal": "12.345"},
-    {"account_id": "U1", "debtor_id": "D4", "portfolio": "undeclared", "product": "loan", "debtor_type": "consumer", "currency": "USD",
-     "opened_on": "2026-01-07"},
-]  # fmt: skip
+    {
+        "account_id": "A1",
+        "debtor_id": "D1",
+        "portfolio": "paris",
+        "product": "loan",
+        "debtor_type": "consumer",
+        "currency": "EUR",
+        "opened_on": "2026-01-05",
+        "principal": "1000.00",
+    },
+    {
+        "account_id": "A2",
+        "debtor_id": "D1",
+        "portfolio": "paris",
+        "product": "loan",
+        "debtor_type": "consumer",
+        "currency": "EUR",
+        "opened_on": "2026-01-06",
+        "principal": "250.50",
+    },
+    {
+        "account_id": "J1",
+        "debtor_id": "D2",
+        "portfolio": "tokyo",
+        "product": "invoice",
+        "debtor_type": "commercial",
+        "currency": "JPY",
+        "opened_on": "2026-01-07",
+        "principal": "80000",
+    },
+    {
+        "account_id": "K1",
+        "debtor_id": "D3",
+        "portfolio": "tokyo",
+        "product": "invoice",
+        "debtor_type": "commercial",
+        "currency": "KWD",
+        "opened_on": "2026-01-07",
+        "principal": "12.345",
+    },
+    {
+        "account_id": "U1",
+        "debtor_id": "D4",
+        "portfolio": "undeclared",
+        "product": "loan",
+        "debtor_type": "consumer",
+        "currency": "USD",
+        "opened_on": "2026-01-07",
+    },
+]
 CHARGES = [
     {
         "charge_id": "C1",

@@ -20,9 +20,9 @@ def market(
 ) -> pd.DataFrame:
     """One row per account and night that the truth tells of, the last night aside: nobody lived its month.
 
-    debtor, account, night (place in the calendar), first (its day), type; chance, if_contacted, if_left and the same with amount_;
-    chosen, sensed, drawable, heads (-1: no coin), messages, talks as the truth has them; paid: recovered in the month's 30 days; touched:
-    contacted by us in the month.
+    debtor, account, night (place in the calendar), first (its day), type; chance, if_contacted, if_left and the same
+    with amount_; chosen, sensed, drawable, heads (-1: no coin), messages, talks as the truth has them; paid: recovered
+    in the month's 30 days; touched: contacted by us in the month.
     """
     span = calendar(months, dt.date(2026, 10, 31))
     born, accounts, log = lived(seed, np.arange(debtors), span, 30, 14, nature, follow)

@@ -22,11 +22,32 @@ BOOKS = {
 }
 RATES = {"EUR": 1.0, "GBP": 1.15, "USD": 0.92, "JPY": 0.0061}
 HOSTILE = (
-    "=1+1", "+1+1", "-1+1", "@SUM(1)", "\t=1+1", "\r=1+1", "\n=1+1", "\uff1d1+1", '"=1+1', "a;=1+1", "a,=1+1", "a\t=1+1",
-    '=HYPERLINK("http://x.invalid","x")', "=cmd|' /C calc'!A0", "http://x.invalid/", "<script>window.hit=1</script>",
-    "</script><script>window.hit=1</script>", "<img src=x onerror=window.hit=1>", "{{7*7}}", "\u202egnp.exe", "\u2028window.hit=1",
-    "_x0041_", "']]><b>", "<!--", "javascript:window.hit=1",
-)  # fmt: skip
+    "=1+1",
+    "+1+1",
+    "-1+1",
+    "@SUM(1)",
+    "\t=1+1",
+    "\r=1+1",
+    "\n=1+1",
+    "\uff1d1+1",
+    '"=1+1',
+    "a;=1+1",
+    "a,=1+1",
+    "a\t=1+1",
+    '=HYPERLINK("http://x.invalid","x")',
+    "=cmd|' /C calc'!A0",
+    "http://x.invalid/",
+    "<script>window.hit=1</script>",
+    "</script><script>window.hit=1</script>",
+    "<img src=x onerror=window.hit=1>",
+    "{{7*7}}",
+    "\u202egnp.exe",
+    "\u2028window.hit=1",
+    "_x0041_",
+    "']]><b>",
+    "<!--",
+    "javascript:window.hit=1",
+)
 
 
 def night(rows: int = 40, seed: int = 7, as_of: dt.date = AS_OF, **changes: object) -> Night:

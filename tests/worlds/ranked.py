@@ -24,9 +24,18 @@ def accounts(*rows: dict) -> pd.DataFrame:
     table = []
     for number, row in enumerate(rows):
         base = {
-            "account_id": f"a{number}", "debtor_id": f"d{number}", "queue": "q", "group": "permitted", "appointment_at": NO_TIME,
-            "legal_deadline_on": NO_DAY, "fx": 1.0, "net_value": 1000, "expected_recovery": 2000, "portfolio": "own", "days_past_due": 40,
-        }  # fmt: skip
+            "account_id": f"a{number}",
+            "debtor_id": f"d{number}",
+            "queue": "q",
+            "group": "permitted",
+            "appointment_at": NO_TIME,
+            "legal_deadline_on": NO_DAY,
+            "fx": 1.0,
+            "net_value": 1000,
+            "expected_recovery": 2000,
+            "portfolio": "own",
+            "days_past_due": 40,
+        }
         table.append(base | row)
     return pd.DataFrame(table)
 

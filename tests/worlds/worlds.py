@@ -1,8 +1,9 @@
 """Small worlds for tests: plain event lists in, the inner form out, and hypothesis strategies that make them.
 
-A world keeps its rows as plain dictionaries (`world.rows["payments"]`), which the oracles loop over, and gives the same rows as the frames
-that features/ consumes (`world.tables()`). Days are day numbers or "YYYY-MM-DD"; instants are "YYYY-MM-DD HH:MM[:SS]" on the portfolio's
-clock, or a day alone (midnight, day-precise), or (day, seconds). Money is in minor units. None is empty.
+A world keeps its rows as plain dictionaries (`world.rows["payments"]`), which the oracles loop over, and gives the same
+rows as the frames that features/ consumes (`world.tables()`). Days are day numbers or "YYYY-MM-DD"; instants are
+"YYYY-MM-DD HH:MM[:SS]" on the portfolio's clock, or a day alone (midnight, day-precise), or (day, seconds). Money is in
+minor units. None is empty.
 """
 
 from __future__ import annotations
@@ -34,10 +35,26 @@ from features.terms import LabelTerms, Terms
 EPOCH = dt.date(1970, 1, 1)
 EMPTY = {"int32": NO_DAY, "int64": NO_TIME}
 ENUMERATIONS = (
-    "portfolio", "product", "debtor_type", "currency", "kind", "method", "channel", "direction", "outcome", "status", "jurisdiction",
-)  # fmt: skip
+    "portfolio",
+    "product",
+    "debtor_type",
+    "currency",
+    "kind",
+    "method",
+    "channel",
+    "direction",
+    "outcome",
+    "status",
+    "jurisdiction",
+)
 TIME_OF = {name: table.position for name, table in TABLES.items()}
-ID_OF = {"accounts": "account_id", "charges": "charge_id", "balances": "taken_on", "payments": "payment_id", "contacts": "contact_id"}
+ID_OF = {
+    "accounts": "account_id",
+    "charges": "charge_id",
+    "balances": "taken_on",
+    "payments": "payment_id",
+    "contacts": "contact_id",
+}
 
 
 def day(value: int | str | dt.date | None) -> int:
@@ -74,41 +91,96 @@ class World:
         return instant, (seen.date() - EPOCH).days, seen.hour * 60 + seen.minute
 
     def account(
-        self, account_id="a", debtor_id=None, *, opened_on=None, placed_on=None, principal=None, placed_amount=None, portfolio="book",
-        product="loan", debtor_type="consumer", currency="EUR", jurisdiction=None, time_zone=None, known_at=None, **attributes,
-    ) -> World:  # fmt: skip
+        self,
+        account_id="a",
+        debtor_id=None,
+        *,
+        opened_on=None,
+        placed_on=None,
+        principal=None,
+        placed_amount=None,
+        portfolio="book",
+        product="loan",
+        debtor_type="consumer",
+        currency="EUR",
+        jurisdiction=None,
+        time_zone=None,
+        known_at=None,
+        **attributes,
+    ) -> World:
         """`attributes` are x_* and audit_* columns."""
         return self._add(
-            "accounts", account_id, known_at if known_at is not None else opened_on, debtor_id=debtor_id or f"d-{account_id}",
-            portfolio=portfolio, product=product, debtor_type=debtor_type, currency=currency, opened_on=day(opened_on),
-            placed_on=day(placed_on), principal=_money(principal), placed_amount=_money(placed_amount), jurisdiction=jurisdiction,
-            time_zone=time_zone, **attributes,
-        )  # fmt: skip
+            "accounts",
+            account_id,
+            known_at if known_at is not None else opened_on,
+            debtor_id=debtor_id or f"d-{account_id}",
+            portfolio=portfolio,
+            product=product,
+            debtor_type=debtor_type,
+            currency=currency,
+            opened_on=day(opened_on),
+            placed_on=day(placed_on),
+            principal=_money(principal),
+            placed_amount=_money(placed_amount),
+            jurisdiction=jurisdiction,
+            time_zone=time_zone,
+            **attributes,
+        )
 
-    def charge(self, due_on, amount, *, account_id="a", charge_id=None, issued_on=None, kind="instalment", known_at=None) -> World:
+    def charge(
+        self, due_on, amount, *, account_id="a", charge_id=None, issued_on=None, kind="instalment", known_at=None
+    ) -> World:
         """Empty known_at is issued_on, else opened_on for principal and instalment, else due_on."""
         if known_at is None:
             opened = self._opened_on(account_id) if kind in ("principal", "instalment") else None
             known_at = next(value for value in (issued_on, opened, due_on) if value is not None)
         return self._add(
-            "charges", account_id, known_at, charge_id=charge_id or self._fresh("c"), issued_on=day(issued_on), due_on=day(due_on),
-            amount=amount, kind=kind,
-        )  # fmt: skip
+            "charges",
+            account_id,
+            known_at,
+            charge_id=charge_id or self._fresh("c"),
+            issued_on=day(issued_on),
+            due_on=day(due_on),
+            amount=amount,
+            kind=kind,
+        )
 
     def balance(self, taken_on, balance, arrears, days_past_due, *, account_id="a", known_at=None) -> World:
         return self._add(
-            "balances", account_id, taken_on if known_at is None else known_at, taken_on=day(taken_on), balance=balance, arrears=arrears,
+            "balances",
+            account_id,
+            taken_on if known_at is None else known_at,
+            taken_on=day(taken_on),
+            balance=balance,
+            arrears=arrears,
             days_past_due=days_past_due,
-        )  # fmt: skip
+        )
 
     def payment(
-        self, occurred_at, amount, *, account_id="a", payment_id=None, charge_id=None, kind="payment", reverses=None, method=None,
+        self,
+        occurred_at,
+        amount,
+        *,
+        account_id="a",
+        payment_id=None,
+        charge_id=None,
+        kind="payment",
+        reverses=None,
+        method=None,
         known_at=None,
-    ) -> World:  # fmt: skip
+    ) -> World:
         return self._add(
-            "payments", account_id, occurred_at if known_at is None else known_at, payment_id=payment_id or self._fresh("p"),
-            charge_id=charge_id, amount=amount, kind=kind, reverses=reverses, method=method, **self._occurred(occurred_at),
-        )  # fmt: skip
+            "payments",
+            account_id,
+            occurred_at if known_at is None else known_at,
+            payment_id=payment_id or self._fresh("p"),
+            charge_id=charge_id,
+            amount=amount,
+            kind=kind,
+            reverses=reverses,
+            method=method,
+            **self._occurred(occurred_at),
+        )
 
     def credit(self, occurred_at, amount, **columns) -> World:
         return self.payment(occurred_at, amount, kind="credit", **columns)
@@ -117,22 +189,51 @@ class World:
         return self.payment(occurred_at, amount, kind="reversal", reverses=reverses, **columns)
 
     def contact(
-        self, occurred_at, channel="call", outcome=None, *, account_id="a", direction="outbound", contact_id=None, promise_amount=None,
-        promise_due_on=None, cost=None, agent=None, person_id=None, endpoint_id=None, known_at=None,
-    ) -> World:  # fmt: skip
+        self,
+        occurred_at,
+        channel="call",
+        outcome=None,
+        *,
+        account_id="a",
+        direction="outbound",
+        contact_id=None,
+        promise_amount=None,
+        promise_due_on=None,
+        cost=None,
+        agent=None,
+        person_id=None,
+        endpoint_id=None,
+        known_at=None,
+    ) -> World:
         _, _, minute = self.at(occurred_at)
         return self._add(
-            "contacts", account_id, occurred_at if known_at is None else known_at, contact_id=contact_id or self._fresh("k"),
-            occurred_minute=minute, channel=channel, direction=direction, outcome=outcome, promise_amount=_money(promise_amount),
-            promise_due_on=day(promise_due_on), cost=_money(cost), agent=agent, person_id=person_id, endpoint_id=endpoint_id,
+            "contacts",
+            account_id,
+            occurred_at if known_at is None else known_at,
+            contact_id=contact_id or self._fresh("k"),
+            occurred_minute=minute,
+            channel=channel,
+            direction=direction,
+            outcome=outcome,
+            promise_amount=_money(promise_amount),
+            promise_due_on=day(promise_due_on),
+            cost=_money(cost),
+            agent=agent,
+            person_id=person_id,
+            endpoint_id=endpoint_id,
             **self._occurred(occurred_at),
-        )  # fmt: skip
+        )
 
     def status(self, status, from_on, until_on=None, *, account_id="a", known_at=None, detail=None) -> World:
         return self._add(
-            "statuses", account_id, from_on if known_at is None else known_at, status=status, from_on=day(from_on), until_on=day(until_on),
+            "statuses",
+            account_id,
+            from_on if known_at is None else known_at,
+            status=status,
+            from_on=day(from_on),
+            until_on=day(until_on),
             detail=detail,
-        )  # fmt: skip
+        )
 
     def deliver(self, *names: str) -> World:
         """Tables that are delivered although no row was added."""
@@ -161,7 +262,10 @@ class World:
         enumerations and the numbers of ids, as the store keeps them."""
         frames = {}
         for name, rows in self.rows.items():
-            ordered = sorted(rows, key=lambda row: (row["account_no"], row[TIME_OF[name]], row["known_at"], str(row.get(ID_OF.get(name)))))
+            ordered = sorted(
+                rows,
+                key=lambda row: (row["account_no"], row[TIME_OF[name]], row["known_at"], str(row.get(ID_OF.get(name)))),
+            )
             if shuffle_seed is not None:
                 random.Random(shuffle_seed).shuffle(ordered)
             frames[name] = _frame(name, ordered, categorical)
@@ -172,8 +276,17 @@ class World:
         for name, rows in self.rows.items():
             lines.append(f"  {name}: {len(rows)} rows")
             for row in rows:
-                shown = {key: value for key, value in row.items() if value not in (None, NO_DAY, NO_MONEY) and not key.endswith("_no")}
-                lines.append("    " + ", ".join(f"{key}={date(value) if key.endswith('_on') else value}" for key, value in shown.items()))
+                shown = {
+                    key: value
+                    for key, value in row.items()
+                    if value not in (None, NO_DAY, NO_MONEY) and not key.endswith("_no")
+                }
+                lines.append(
+                    "    "
+                    + ", ".join(
+                        f"{key}={date(value) if key.endswith('_on') else value}" for key, value in shown.items()
+                    )
+                )
         return "\n".join(lines)
 
     def _instant(self, local: dt.datetime) -> tuple[int, dt.datetime]:
@@ -211,7 +324,9 @@ def _frame(name: str, rows: list[dict], categorical: bool) -> pd.DataFrame:
     columns = {}
     for column in names:
         values = [row.get(column) for row in rows]
-        dtype = dtypes.get(column) or ("float64" if all(value is None or not isinstance(value, str) for value in values) else "str")
+        dtype = dtypes.get(column) or (
+            "float64" if all(value is None or not isinstance(value, str) for value in values) else "str"
+        )
         if dtype == "str":
             columns[column] = pd.Series(values, dtype="str")
             if categorical and column in ENUMERATIONS:
@@ -222,7 +337,9 @@ def _frame(name: str, rows: list[dict], categorical: bool) -> pd.DataFrame:
             columns[column] = np.array(values, dtype=dtype)
     frame = pd.DataFrame(columns)
     if categorical:  # as the store hands it over
-        frame = frame.assign(**{NUMBERS[column]: numbered(frame, column, name) for column in NUMBERS if column in frame})
+        frame = frame.assign(
+            **{NUMBERS[column]: numbered(frame, column, name) for column in NUMBERS if column in frame}
+        )
     return frame
 
 
@@ -233,7 +350,18 @@ SPAN = 60
 ZONES = ("UTC", "Europe/Paris", "America/New_York", "Pacific/Kiritimati", "Pacific/Pago_Pago")
 AMOUNTS = (1, 50, 100, 100, 150, 200, 300)
 SECONDS = (0, 1, 9 * 3600, 9 * 3600, 12 * 3600 + 1, 18 * 3600, 23 * 3600 + 3599)
-STATUS_SAMPLE = ("closed", "sold", "agency", "outcome_unknown", "default", "charged_off", "plan", "dispute", "cease_contact", "hardship")
+STATUS_SAMPLE = (
+    "closed",
+    "sold",
+    "agency",
+    "outcome_unknown",
+    "default",
+    "charged_off",
+    "plan",
+    "dispute",
+    "cease_contact",
+    "hardship",
+)
 
 days = st.integers(START, START + SPAN)
 nights = st.integers(START - 1, START + SPAN + 30)
@@ -241,7 +369,9 @@ lags = st.sampled_from((0, 0, 0, 1, 1, 2, 5, 20))
 terms = st.builds(
     Terms,
     dpd_tolerance=st.dictionaries(
-        st.sampled_from((("book", "EUR"), ("book", "JPY"), ("shop", "EUR"))), st.sampled_from((0, 1, 60, 150)), max_size=3
+        st.sampled_from((("book", "EUR"), ("book", "JPY"), ("shop", "EUR"))),
+        st.sampled_from((0, 1, 60, 150)),
+        max_size=3,
     ),
     promise_grace_days=st.integers(0, 4),
     promise_kept_share=st.sampled_from((0.5, 0.9, 1.0)),
@@ -268,8 +398,9 @@ def instants(draw, earliest: int = START, latest: int = START + SPAN):
 def worlds(draw, max_accounts: int = 3, max_rows: int = 7, absent: bool = True, contacts: bool = True) -> World:
     """One to max_accounts accounts of one or two debtors with up to max_rows rows per table and account.
 
-    Back-dated, late-known and same-second rows, partial reversals known later, versions of every versioned table, statements among
-    charges, empty accounts. With absent, a table may be not delivered at all (never accounts). Without contacts worlds are made faster.
+    Back-dated, late-known and same-second rows, partial reversals known later, versions of every versioned table,
+    statements among charges, empty accounts. With absent, a table may be not delivered at all (never accounts). Without
+    contacts worlds are made faster.
     """
     world = World(draw(st.sampled_from(ZONES)))
     delivered = ["charges", "balances", "payments", *(["contacts"] if contacts else []), "statuses"]
@@ -284,7 +415,9 @@ def worlds(draw, max_accounts: int = 3, max_rows: int = 7, absent: bool = True, 
                 for _ in range(draw(st.integers(0, max_rows if table != "statuses" else min(2, max_rows)))):
                     add(draw, world, account_id)
         if "charges" in delivered and draw(st.integers(0, 3)):
-            world.charge(START + draw(st.integers(-20, 20)), 500, account_id=account_id, charge_id="c4", kind="principal")
+            world.charge(
+                START + draw(st.integers(-20, 20)), 500, account_id=account_id, charge_id="c4", kind="principal"
+            )
     return _distinct_versions(world)
 
 
@@ -334,18 +467,27 @@ def _draw_charge(draw, world: World, account_id: str) -> None:
     kind = draw(st.sampled_from(("principal", "instalment", "fee", "interest", "adjustment", "adjustment")))
     sign = -1 if kind == "adjustment" and draw(st.integers(0, 3)) else 1
     world.charge(
-        due_on, sign * draw(st.sampled_from(AMOUNTS)), account_id=account_id, charge_id=f"c{draw(st.integers(0, 3))}", issued_on=issued_on,
-        kind=kind, known_at=draw(st.one_of(st.none(), instants(START - 20))),
-    )  # fmt: skip
+        due_on,
+        sign * draw(st.sampled_from(AMOUNTS)),
+        account_id=account_id,
+        charge_id=f"c{draw(st.integers(0, 3))}",
+        issued_on=issued_on,
+        kind=kind,
+        known_at=draw(st.one_of(st.none(), instants(START - 20))),
+    )
 
 
 def _draw_balance(draw, world: World, account_id: str) -> None:
     taken_on = draw(days)
     arrears = draw(st.sampled_from((0, 0, 1, 50, 100, 200)))
     world.balance(
-        taken_on, arrears + draw(st.sampled_from((0, 0, 100, 300))), arrears, draw(st.sampled_from((0, 1, 10, 30, 100))),
-        account_id=account_id, known_at=(taken_on + draw(lags), draw(st.sampled_from(SECONDS))),
-    )  # fmt: skip
+        taken_on,
+        arrears + draw(st.sampled_from((0, 0, 100, 300))),
+        arrears,
+        draw(st.sampled_from((0, 1, 10, 30, 100))),
+        account_id=account_id,
+        known_at=(taken_on + draw(lags), draw(st.sampled_from(SECONDS))),
+    )
 
 
 def _draw_payment(draw, world: World, account_id: str) -> None:
@@ -354,24 +496,37 @@ def _draw_payment(draw, world: World, account_id: str) -> None:
     known = (happened[1] + draw(lags), draw(st.sampled_from(SECONDS)))
     late_enough = known if world.at(known)[0] >= happened[0] else when
     own = [row for row in world.rows["payments"] if row["account_id"] == account_id and row["kind"] != "reversal"]
-    columns = {"account_id": account_id, "known_at": late_enough, "method": draw(st.sampled_from((None, "card", "transfer")))}
+    columns = {
+        "account_id": account_id,
+        "known_at": late_enough,
+        "method": draw(st.sampled_from((None, "card", "transfer"))),
+    }
     used = {row["payment_id"] for row in world.rows["payments"]}
-    columns["payment_id"] = draw(st.integers(0, 9999).map(lambda number: f"p{number}").filter(lambda name: name not in used))
+    columns["payment_id"] = draw(
+        st.integers(0, 9999).map(lambda number: f"p{number}").filter(lambda name: name not in used)
+    )
     if own and draw(st.integers(0, 2)) == 0:
         taken_back = draw(st.sampled_from(own))
-        world.reversal(when, min(draw(st.sampled_from(AMOUNTS)), taken_back["amount"]), taken_back["payment_id"], **columns)
+        world.reversal(
+            when, min(draw(st.sampled_from(AMOUNTS)), taken_back["amount"]), taken_back["payment_id"], **columns
+        )
     else:
         world.payment(
-            when, draw(st.sampled_from(AMOUNTS)), kind=draw(st.sampled_from(("payment", "payment", "payment", "credit"))),
-            charge_id=draw(st.sampled_from((None, None, "c0", "c1", "c2", "c9"))), **columns,
-        )  # fmt: skip
+            when,
+            draw(st.sampled_from(AMOUNTS)),
+            kind=draw(st.sampled_from(("payment", "payment", "payment", "credit"))),
+            charge_id=draw(st.sampled_from((None, None, "c0", "c1", "c2", "c9"))),
+            **columns,
+        )
 
 
 def _draw_contact(draw, world: World, account_id: str) -> None:
     when = draw(instants())
     happened = world.at(when)
     known = (happened[1] + draw(lags), draw(st.sampled_from(SECONDS)))
-    outcome = draw(st.sampled_from((None, "promise", "promise", "right_party", "no_answer", "bounced", "wrong_number", *OUTCOMES)))
+    outcome = draw(
+        st.sampled_from((None, "promise", "promise", "right_party", "no_answer", "bounced", "wrong_number", *OUTCOMES))
+    )
     promised = outcome == "promise" and draw(st.integers(0, 4)) > 0
     world.contact(
         when,
@@ -391,10 +546,13 @@ def _draw_status(draw, world: World, account_id: str) -> None:
     from_on = draw(days)
     status = draw(st.sampled_from(STATUS_SAMPLE))
     world.status(
-        status, from_on, draw(st.one_of(st.none(), st.integers(from_on, START + SPAN))), account_id=account_id,
-        known_at=draw(st.one_of(st.none(), instants(START - 5))), detail=draw(st.sampled_from((None, "recalled", "paid")))
-        if status == "closed" else None,
-    )  # fmt: skip
+        status,
+        from_on,
+        draw(st.one_of(st.none(), st.integers(from_on, START + SPAN))),
+        account_id=account_id,
+        known_at=draw(st.one_of(st.none(), instants(START - 5))),
+        detail=draw(st.sampled_from((None, "recalled", "paid"))) if status == "closed" else None,
+    )
 
 
 _ADD = {

@@ -13,11 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from features.errors import ContractError
 
 if TYPE_CHECKING:
+    import pandas as pd
     from pandera.pandas import Check
 
 
@@ -30,8 +29,8 @@ def _pandera() -> ModuleType:
     if asleep:
         sys.modules["pyspark.pandas"] = None  # type: ignore[assignment]  # an import of it fails, as if it were not installed
     try:
-        pandera = importlib.import_module("pandera.pandas")
-        pandera.DataFrameSchema().validate(pd.DataFrame())  # its first check wakes the rest
+        pandera, pandas = importlib.import_module("pandera.pandas"), importlib.import_module("pandas")
+        pandera.DataFrameSchema().validate(pandas.DataFrame())  # its first check wakes the rest
         return pandera
     finally:
         if asleep:

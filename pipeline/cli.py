@@ -295,10 +295,10 @@ def promote(params: Params, run_id: str | None, rollback: bool, by: str | None, 
         raise click.UsageError("Give either --run ID or --rollback.")
     when = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     decision = {"who": by or getpass.getuser(), "why": why, "when": when}
-    # pyrefly: ignore[bad-argument-type]
     click.echo(
         registry.rollback(store, params, **decision)
         if rollback
+        # pyrefly: ignore[bad-argument-type]
         else registry.promote(store, run_id, params, **decision)
     )
 

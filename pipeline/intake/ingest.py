@@ -330,8 +330,8 @@ class _Intake:
 
     def _hand_over_books(self, zones: Mapping[str, str]) -> None:
         params, names, distinct = self.terms.params, list(zones), sorted(set(zones.values()))
-        # pyrefly: ignore[no-matching-overload]
         lags = {
+            # pyrefly: ignore[no-matching-overload]
             f"lag_{table}": [params.portfolio(name).lag_days.get(table, 0) * self.terms.backfill for name in names]
             for table in TABLES
         }

@@ -57,10 +57,10 @@ class Binding:
 
     @staticmethod
     def _of(rules: tuple[Rule, ...], kind: type[R], channel: str, day: dt.date) -> tuple[R, ...]:
-        # pyrefly: ignore[missing-attribute]: a kind that is asked for with a channel has channels
         return tuple(
             rule
             for rule in rules
+            # pyrefly: ignore[missing-attribute]
             if isinstance(rule, kind) and (not channel or channel in rule.channels) and rule.in_effect(day)
         )
 

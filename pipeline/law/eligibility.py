@@ -84,11 +84,11 @@ def check(case: Case, account_id: str, channel: str, at: int) -> Check:
         # pyrefly: ignore[bad-argument-type]
         state, cause, span = DEFERRED, Cause.of(pause), None
     if state == PERMITTED:
-        # pyrefly: ignore[unsupported-operation]
         return Check(
             True,
             STATES[state],
             *NO_CAUSE,
+            # pyrefly: ignore[unsupported-operation]
             until=span[1],
             first_permitted=at,
             contacts_left=int(decision.counts.left[0, row]),

@@ -44,9 +44,9 @@ def greatest_offset(zone: str, first_day: int, last_day: int) -> int:
     gives an instant its latest local day.
     """
     days = {*range(first_day, last_day, 7), last_day}
-    # pyrefly: ignore[missing-attribute]
     return (
         max(
+            # pyrefly: ignore[missing-attribute]
             int(dt.datetime.combine(date_of(day), dt.time(), ZoneInfo(zone)).utcoffset().total_seconds())
             for day in days
         )

@@ -159,8 +159,8 @@ def _rows(job: Job, seen: View, scores: pd.DataFrame, judged: pd.DataFrame) -> p
 
 def _unseen(job: Job, seen: View) -> pd.DataFrame:
     model = load_model(job.model.folder, job.model.sha256)
-    # pyrefly: ignore[missing-attribute]
     found = (
+        # pyrefly: ignore[missing-attribute]
         model.encoder.unseen(asked(model, seen.matrix)) if model.columns else {}
     )  # the age-band table is taught no columns
     return pd.DataFrame(

@@ -155,8 +155,8 @@ def _resemblance(job: Job, shard: int) -> tuple[int, dict[str, np.ndarray]]:
         return size, {}
     # pyrefly: ignore[missing-attribute]
     numbers = model.encoder.encode(asked(model, seen.matrix), seen.cohort.frame)
-    # pyrefly: ignore[missing-attribute]
     columns = {
+        # pyrefly: ignore[missing-attribute]
         **{name: numbers[:, place] for place, name in enumerate(model.encoder.names)},
         SCORE: scores["p_recovered"].to_numpy(),
     }
@@ -174,7 +174,9 @@ def _drift(job: Job, parts: list[tuple[int, dict[str, np.ndarray]]]) -> tuple[in
     # One night has one date: where it stands in the calendar always differs from a panel,
     # and says nothing of the population.
     calendar = {entry.name for entry in CATALOGUE if entry.family == "calendar"}
-    # pyrefly: ignore[bad-argument-type]
     return rows, {
-        name: psi(np.array(reference.shares[name]), share) for name, share in shares.items() if name not in calendar
+        # pyrefly: ignore[bad-argument-type]
+        name: psi(np.array(reference.shares[name]), share)
+        for name, share in shares.items()
+        if name not in calendar
     }

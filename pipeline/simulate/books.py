@@ -302,8 +302,8 @@ def _is_payday(payday: int, date: dt.date) -> bool:
 def minutes_from(zone: str, other: str, days: np.ndarray) -> np.ndarray:
     """Minutes to add to a clock in `zone` to read the clock in `other`, at noon of each day (int32)."""
     noon = [dt.datetime.combine(date_of(day), dt.time(12)) for day in days]
-    # pyrefly: ignore[unsupported-operation]
     offsets = [
+        # pyrefly: ignore[unsupported-operation]
         moment.replace(tzinfo=ZoneInfo(other)).utcoffset() - moment.replace(tzinfo=ZoneInfo(zone)).utcoffset()
         for moment in noon
     ]
@@ -424,9 +424,9 @@ def accounts_born(seed: int, debtors: np.ndarray, months: np.ndarray) -> tuple[n
         np.int64
     )  # a usual bill
     accounts["live"] = 1
-    # pyrefly: ignore[not-iterable]
     for name in (
         field
+        # pyrefly: ignore[not-iterable]
         for field in ACCOUNT.names
         if field.endswith("_on") and field not in ("opened_on", "known_on", "placed_on")
     ):

@@ -11,6 +11,7 @@ from pipeline.law.rules import Cap, Hours, Rule, Rules, TimeBarred, Wait
 from pipeline.params import Role
 
 R = TypeVar("R", bound=Rule)
+GIVING_WAY = (Hours, Cap, Wait, TimeBarred)  # kinds of which ours stand in until the law of the place has been read
 
 
 @dataclass(frozen=True)
@@ -18,42 +19,55 @@ class Binding:
     """The rules of every plausible place that bind this role and debtor type on a day.
 
     law       rules of the places, nearest first; product: our own rules
+    read      per chain of places that may be the account's, the ids of its rules whose text somebody read
     lists     holiday lists meant by `holidays: place`
     """
 
     law: tuple[Rule, ...]
     product: tuple[Rule, ...]
+    read: tuple[frozenset[str], ...]
     lists: tuple[str, ...]
     day: dt.date
     _hours: dict[tuple[str, int], tuple[Hours, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, rules: Rules, jurisdictions: tuple[str, ...], role: Role, debtor_type: str, day: dt.date) -> Binding:
-        reach = tuple(dict.fromkeys(code for name in jurisdictions for code in rules.reach(name)))
+        chains = [chain for name in jurisdictions for chain in rules.chains(name)]
+        reach = tuple(dict.fromkeys(code for chain in chains for code in chain))
         lists = tuple(dict.fromkeys(name for code in reach for name in rules.holidays_of(code)))
-        law = tuple(rule for code in reach for rule in rules.places[code].rules if _binds(rule, role, debtor_type))
-        return cls(law, tuple(rule for rule in rules.product if _binds(rule, role, debtor_type)), lists, day)
+        of_place = {
+            code: [rule for rule in rules.places[code].rules if _binds(rule, role, debtor_type)] for code in reach
+        }
+        law = tuple(rule for code in reach for rule in of_place[code])
+        read = tuple(
+            frozenset(rule.id for code in chain for rule in of_place[code] if rule.verified) for chain in chains
+        )
+        return cls(law, tuple(rule for rule in rules.product if _binds(rule, role, debtor_type)), read, lists, day)
 
     def hours(self, channel: str, day: int) -> tuple[Hours, ...]:
-        """Law of that day, or where none sets hours for the channel, ours; none at all leaves the whole day open."""
+        """The hours of that day for a channel, law before ours; none at all leaves the whole day open."""
         if (channel, day) not in self._hours:
-            self._hours[channel, day] = self._law_or_ours(Hours, channel, date_of(day))
+            self._hours[channel, day] = self._law_and_ours(Hours, channel, date_of(day))
         return self._hours[channel, day]
 
     def of_kind(self, kind: type[R], channel: str) -> tuple[R, ...]:
         """Rules of a kind that bind a channel (or, where the kind names none, the account) on the day.
 
-        Numbers (Cap, Wait) are the law's, or ours where no law sets one. Of the rest all bind, ours too; of TimeBarred
-        ours alone where no law says what a prescribed debt may bear.
+        Ours of GIVING_WAY give way to law that was read. Of the rest all bind.
         """
-        if kind in (Cap, Wait):
-            return self._law_or_ours(kind, channel, self.day)
-        if kind is TimeBarred:
-            return self._of(self.law, kind, "", self.day) or self._of(self.product, kind, "", self.day)
+        channel = "" if kind is TimeBarred else channel
+        if kind in GIVING_WAY:
+            return self._law_and_ours(kind, channel, self.day)
         return self._of(self.law + self.product, kind, channel, self.day)
 
-    def _law_or_ours(self, kind: type[R], channel: str, day: dt.date) -> tuple[R, ...]:
-        return self._of(self.law, kind, channel, day) or self._of(self.product, kind, channel, day)
+    def _law_and_ours(self, kind: type[R], channel: str, day: dt.date) -> tuple[R, ...]:
+        """Ours give way where each chain has law that somebody read. Law that nobody read stands beside ours: it may
+        narrow what ours leave open, and opens nothing.
+        """
+        law = self._of(self.law, kind, channel, day)
+        if all(any(rule.id in read for rule in law) for read in self.read):
+            return law
+        return law + self._of(self.product, kind, channel, day)
 
     @staticmethod
     def _of(rules: tuple[Rule, ...], kind: type[R], channel: str, day: dt.date) -> tuple[R, ...]:

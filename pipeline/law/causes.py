@@ -4,6 +4,7 @@ and the numbers by which arrays name causes.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -34,6 +35,11 @@ class Cause(NamedTuple):
     @classmethod
     def not_signed_off(cls, place: str) -> Cause:
         return cls("place.not_signed_off", OURS, f"The contact law of {place} is not signed off in the params.")
+
+    @classmethod
+    def holidays_unknown(cls, name: str, through: dt.date | None) -> Cause:
+        why = f"The holidays of {name} are known through {through} only, so whether this day is one is not known."
+        return cls("holidays.unknown", OURS, why)
 
 
 NO_CAUSE = Cause("", "", "")

@@ -102,9 +102,10 @@ def _shut_at(decision: Decision, row: int, channel: str, at: int) -> Cause:
     if row in decision.openings.own[decision.asked.channels.index(channel)]:
         return OTHER_TIME
     scene, day = decision.placed.scene_of(row), decision.asked.day
+    timetable = decision.openings.timetable
     for rule in scene.binding.hours(channel, day):
-        if not any(first <= at < last for first, last in decision.openings.timetable.under((rule,), scene, day)):
-            return Cause.of(rule)
+        if not any(first <= at < last for first, last in timetable.under((rule,), scene, day)):
+            return timetable.why(rule, scene, day)
     return NOT_THIS_MINUTE
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 FORMS = ({"month", "day"}, {"month", "nth", "weekday"}, {"month", "day", "weekday_on_or_before"}, {"easter"}, {"date"})
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS = get_args(Weekday)  # from Monday, as datetime counts them
+MOVING_YEARS = 5  # single dates in so many years are a day that moves, not days that were held once
 
 
 class Holiday(BaseModel):
@@ -78,13 +79,30 @@ class Holiday(BaseModel):
 
 
 class HolidayList(BaseModel):
-    """The days a law or an office names. `source` says which."""
+    """The days a law or an office names. `source` says which.
+
+    known_through  last day for which the list is whole: where days follow the moon or an order of each year, they stand
+                   as single dates, and end. Past it no day is known to be none
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: Annotated[str, Field(min_length=1)]
     days: Annotated[tuple[Holiday, ...], Field(min_length=1)]
+    known_through: dt.date | None = None
     _years: dict[int, frozenset[dt.date]] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _single_dates_end(self) -> HolidayList:
+        dates = [entry.date for entry in self.days if entry.date is not None]
+        if self.known_through is None and len({date.year for date in dates}) >= MOVING_YEARS:
+            raise ValueError(f"holds single dates until {max(dates)} and must say in known_through how far it is whole")
+        if self.known_through is not None and dates and max(dates) > self.known_through:
+            raise ValueError(f"known_through must not lie before its last date {max(dates)}. Got {self.known_through}")
+        return self
+
+    def knows(self, day: dt.date) -> bool:
+        return self.known_through is None or day <= self.known_through
 
     def holds(self, day: dt.date) -> bool:
         """Whether the day is a holiday, or the day on which one is observed (which may fall

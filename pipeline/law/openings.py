@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.tables import NO_TIME
-from pipeline.law.causes import NO_COMMON_HOURS, OUTSIDE_HOURS, UNWELCOME_HOURS, Cause, Causes
+from pipeline.law.causes import OUTSIDE_HOURS, UNWELCOME_HOURS, Causes
 from pipeline.law.defers import APPOINTMENT_MINUTES, Appointments
 from pipeline.law.holds import unwelcome_hours
 from pipeline.law.hours import MINUTE_US, Spans, instant, intersected, longest, minute_on_clock, without
@@ -84,8 +84,7 @@ def _of_scenes(
         spans = timetable.spans(scene, channel, asked.day)
         minutes[place] = _minutes(spans, scene, asked.day)
         if not spans:
-            rule = timetable.closed_by(scene, channel, asked.day)
-            closed[place] = causes.code(NO_COMMON_HOURS if rule is None else Cause.of(rule))
+            closed[place] = causes.code(timetable.closed_by(scene, channel, asked.day))
     return minutes, closed
 
 

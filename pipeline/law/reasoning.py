@@ -244,7 +244,7 @@ def places(rules: Rules, params: Params | None = None, only: str | None = None) 
             "",
             (
                 "Product rules: ours, not law. Stops always bind; "
-                "numbers bind a channel on which no law of the place sets its own."
+                "numbers until law of the place that was read sets its own."
             ),
         ]
         lines += [line for rule in rules.product for line in _rule(rule)]

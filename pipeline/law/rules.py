@@ -367,14 +367,19 @@ class Rules:
         overlays = [name for name, place in self.places.items() if own[-1] in place.overlay_on]
         return tuple(own + overlays)
 
-    def reach(self, jurisdiction: str) -> tuple[str, ...]:
-        """The places whose rules bind an account there: the chain,
-        and below a bare country of kind `union` all its known subdivisions.
+    def chains(self, jurisdiction: str) -> tuple[tuple[str, ...], ...]:
+        """The chains that may hold an account there: its own, and below a bare country of kind `union` besides those
+        of all its known subdivisions.
         """
-        chain = self.chain(jurisdiction) or ()
-        if chain and self.places[chain[0]].subdivisions == "union":
-            return chain + tuple(name for name in self.places if name.startswith((f"{chain[0]}-", f"{chain[0]}/")))
-        return chain
+        own = self.chain(jurisdiction) or ()
+        if own and self.places[own[0]].subdivisions == "union":
+            parts = (name for name in self.places if name.startswith((f"{own[0]}-", f"{own[0]}/")))
+            return (own, *(self.chain(name) or () for name in parts))
+        return (own,)
+
+    def reach(self, jurisdiction: str) -> tuple[str, ...]:
+        """The places whose rules bind an account there, nearest first."""
+        return tuple(dict.fromkeys(code for chain in self.chains(jurisdiction) for code in chain))
 
     def holidays_of(self, place: str) -> tuple[str, ...]:
         named = self.places[place].holidays

@@ -8,6 +8,7 @@ from typing import Any
 
 from features.days import date_of
 from features.tables import NO_TIME
+from pipeline.law.causes import NO_COMMON_HOURS, Cause
 from pipeline.law.hours import MINUTE_US, Spans, instant, intersected
 from pipeline.law.rules import DAY_MINUTES, Hours, Rules
 from pipeline.law.scenes import Scene
@@ -50,9 +51,21 @@ class Timetable:
                     return max(first, at)
         return NO_TIME
 
-    def closed_by(self, scene: Scene, channel: str, day: int) -> Hours | None:
-        """The first rule that leaves nothing of the day open by itself; None where only their intersection is empty."""
-        return next((rule for rule in scene.binding.hours(channel, day) if not self.under((rule,), scene, day)), None)
+    def closed_by(self, scene: Scene, channel: str, day: int) -> Cause:
+        """Why a day without any span is shut: the first rule that leaves nothing of it open by itself, or the holidays
+        that are not known; else only what the rules have in common is empty.
+        """
+        for rule in scene.binding.hours(channel, day):
+            if not self.under((rule,), scene, day):
+                return self.why(rule, scene, day)
+        return NO_COMMON_HOURS
+
+    def why(self, rule: Hours, scene: Scene, day: int) -> Cause:
+        """What a rule that shuts a day is told as."""
+        for name in self._lists(rule, scene.binding.lists):
+            if not self.rules.holidays[name].knows(date_of(day)):
+                return Cause.holidays_unknown(name, self.rules.holidays[name].known_through)
+        return Cause.of(rule)
 
     def _under(self, hours: tuple[Hours, ...], scene: Scene, day: int) -> Spans:
         own = scene.zones[0]
@@ -77,12 +90,8 @@ class Timetable:
         date = date_of(day)
         if rule.holidays == "unknown":
             return ()
-        names = (
-            {"allowed": (), "place": place_lists}.get(rule.holidays, rule.holidays)
-            if isinstance(rule.holidays, str)
-            else rule.holidays
-        )
-        if any(self.rules.holidays[name].holds(date) for name in names):
+        lists = [self.rules.holidays[name] for name in self._lists(rule, place_lists)]
+        if any(known.holds(date) or not known.knows(date) for known in lists):
             return ()
         spans = []
         for first, last in rule.windows[date.weekday()]:
@@ -91,3 +100,9 @@ class Timetable:
             if begins < ends:
                 spans.append((begins, ends))
         return tuple(spans)
+
+    @staticmethod
+    def _lists(rule: Hours, place_lists: tuple[str, ...]) -> tuple[str, ...]:
+        if isinstance(rule.holidays, str):
+            return place_lists if rule.holidays == "place" else ()
+        return rule.holidays

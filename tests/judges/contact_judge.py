@@ -64,7 +64,7 @@ class Judge:
             found.append("the zone is not known")
         if account["jurisdiction"] is None or account["debtor_type"] not in ("consumer", "commercial"):
             return [*found, "the place or the kind of debtor is not known"]
-        places = []
+        places, chains = [], []
         for code in sorted({row["jurisdiction"] for row in shown if row["jurisdiction"]}):
             chain = self._chain(code)
             if chain is None:
@@ -73,6 +73,7 @@ class Judge:
                 f"{place} is not signed off" for place in chain if place not in self.params.eligibility.signed_off
             ]
             places += [place for place in self._below(chain) if place not in places]
+            chains += [chain, *(self._chain(place) for place in self._below(chain) if place not in chain)]
         for table in ("contacts", "statuses"):
             for row in family:
                 own = self.params.portfolio(row["portfolio"])
@@ -88,13 +89,11 @@ class Judge:
         agreed = self._appointment(account, family, verdict) if channel == "call" else None
         if agreed == "missed":
             found.append("an appointment is not kept")
-        found += self._stops(account, family, channel, law + ours)
+        found += self._stops(account, family, channel, law, ours, chains)
         found += self._holds(account, family)
         found += self._conditions(account, channel, law + ours)
         for kind, broken in (("cap", self._cap), ("wait", self._wait)):
-            bound = [rule for rule in law if rule["kind"] == kind and channel in _channels(rule)]
-            bound = bound or [rule for rule in ours if rule["kind"] == kind and channel in _channels(rule)]
-            for rule in bound:
+            for rule in _law_and_ours(kind, channel, law, ours, chains):
                 exempt = (
                     rule.get("requested_exempt_days")
                     and isinstance(agreed, int)
@@ -111,9 +110,7 @@ class Judge:
             )
         )
         zones += [zone for zone in self._clocks(account) if zone not in zones]
-        hours = [rule for rule in law if rule["kind"] == "hours" and channel in _channels(rule)]
-        hours = hours or [rule for rule in ours if rule["kind"] == "hours" and channel in _channels(rule)]
-        for rule in hours:
+        for rule in _law_and_ours("hours", channel, law, ours, chains):
             if self._outside(rule, zones, places, verdict):
                 found.append(rule["id"])
         return found
@@ -163,9 +160,17 @@ class Judge:
         ids = {row["account_id"] for row in accounts}
         return [row for row in self.statuses if row["status"] == status and row["account_id"] in ids]
 
-    def _stops(self, account: dict, family: list[dict], channel: str, rules: list[dict]) -> list[str]:
+    def _stops(
+        self,
+        account: dict,
+        family: list[dict],
+        channel: str,
+        law: list[dict],
+        ours: list[dict],
+        chains: list[list[str]],
+    ) -> list[str]:
         found = []
-        for rule in rules:
+        for rule in law + ours:
             if rule["kind"] == "stop" and channel in _channels(rule):
                 where = [account] if rule["per"] == "account" else family
                 names = [] if rule["statuses"] == "always" else rule["statuses"]
@@ -176,10 +181,9 @@ class Judge:
                     ":" not in (row["detail"] or "") for row in self._has("inconvenient", where)
                 )
                 found += [rule["id"]] if hit or unclear else []
-            if rule["kind"] == "time_barred" and not rule["contact_once_barred"]:
-                law = [other for other in rules if other["kind"] == "time_barred" and other["force"] != "product"]
-                if self._has("prescribed", [account]) and (rule in law or not law):
-                    found.append(rule["id"])
+        for rule in _law_and_ours("time_barred", None, law, ours, chains):
+            if not rule["contact_once_barred"]:
+                found += [rule["id"]] if self._has("prescribed", [account]) else []
                 if rule["effect"] == "extinguished" and self._gone(account, rule["years"]):
                     found.append(rule["id"] + " by age")
         out = "opt_out_call" if channel in CALLS else f"opt_out_{channel}"
@@ -359,6 +363,8 @@ class Judge:
             names = [name for place in places for name in self._lists(place)]
         if any(is_holiday(self.rules["holidays"][name]["days"], there.date()) for name in names):
             return False
+        if any(str(there.date()) > str(self.rules["holidays"][name].get("known_through", "9999")) for name in names):
+            return False
         minute = there.hour * 60 + there.minute
         for days, windows in rule["windows"].items():
             if there.weekday() in _weekdays(days):
@@ -383,6 +389,18 @@ def newest(rows: list[dict], key: tuple[str, ...], as_of: int) -> list[dict]:
         if row["known_on"] < as_of:
             last[tuple(row[name] for name in key)] = row
     return list(last.values())
+
+
+def _law_and_ours(
+    kind: str, channel: str | None, law: list[dict], ours: list[dict], chains: list[list[str]]
+) -> list[dict]:
+    """Rules of a kind that bind a channel; ours are left out only where in each chain somebody read such a law."""
+    law, ours = (
+        [rule for rule in rules if rule["kind"] == kind and (channel is None or channel in _channels(rule))]
+        for rules in (law, ours)
+    )
+    read = {rule["id"].split(".")[0] for rule in law if rule["verified"]}
+    return law if all(read & set(chain) for chain in chains) else law + ours
 
 
 def _channels(rule: dict) -> tuple[str, ...]:

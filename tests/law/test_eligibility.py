@@ -326,13 +326,14 @@ def test_a_place_whose_holidays_are_not_recorded_blocks():
     assert (row["verdict"], row["rule"], row["first_permitted"]) == ("deferred", "AE.hours", NO_TIME)
 
 
-def test_holidays_of_japan_close_our_default_hours_but_not_the_laws():
-    """Money Lending Business Act art. 21(1)(i): 21:00-08:00 is closed, holidays are not;
-    Labour Thanksgiving Day 2026-11-23.
+def test_holidays_that_the_law_does_not_name_close_nothing_once_the_law_was_read():
+    """The federal rule names no holidays: Thanksgiving 2026-11-26 is open to a call;
+    it is closed where no law was read.
     """
-    world = a_world("JP", "agency", debtor_type="commercial")
-    found = judged(world, day("2026-11-23"))
+    found = judged(world := a_world(), day("2026-11-26"))
     assert hours(channel(found, world, "call")) == "08:00-20:45"
+    found = judged(world := a_world("JP", "agency", debtor_type="commercial"), day("2026-11-23"))
+    assert channel(found, world, "call")["rule"] == "product.hours"
     assert channel(found, world, "email")["rule"] == "product.hours"
 
 
@@ -345,11 +346,11 @@ def test_holidays_of_japan_close_our_default_hours_but_not_the_laws():
         ({"jurisdiction": None}, "place.unknown"),
         ({"portfolio": "misspelled"}, "role.unknown"),
         ({"jurisdiction": "XX"}, "place.unknown"),
-        ({"jurisdiction": "US-IL"}, "place.unknown"),
+        ({"jurisdiction": "US-GU"}, "place.unknown"),
         ({"jurisdiction": "US"}, "place.unknown"),
         ({"jurisdiction": "EU"}, "place.unknown"),
         ({"jurisdiction": "us-tx"}, "place.unknown"),
-        ({"jurisdiction": "AU-NSW"}, "place.unknown"),
+        ({"jurisdiction": "AU-NF"}, "place.unknown"),
         ({"time_zone": None}, "zone.unknown"),
         ({"time_zone": "Mars/Olympus"}, "zone.unknown"),
     ],

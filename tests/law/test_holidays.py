@@ -60,9 +60,6 @@ YEARS = range(2022, 2031)
 LEFT_OUT = {  # what a list says of itself that it does not hold, and a word of its source that says so
     "CA-QC": "list of the Office",  # the regulator's own list knows no moved Christmas, New Year or Saint John's Day
     "IN": "differ by state",
-    "SG": "follow the moon",
-    "TW": "follow the moon",
-    "NG": "follow the moon",
     "RU": "moved days",
 }
 
@@ -98,3 +95,21 @@ def test_every_holiday_list_agrees_with_a_slow_reading():
         for number in range(day("2024-01-01"), day("2030-01-01")):
             date = dt.date(1970, 1, 1) + dt.timedelta(days=number)
             assert days.holds(date) == is_holiday(RAW["holidays"][name]["days"], date), (name, date)
+
+
+def test_a_list_that_lives_on_single_dates_must_say_how_far_it_is_whole():
+    moving = [{"date": f"{year}-02-0{year % 9 + 1}"} for year in range(2026, 2031)]
+    with pytest.raises(ValueError, match="holds single dates until 2030-02-06 and must say in known_through"):
+        HolidayList.model_validate({"source": "a gazette", "days": moving})
+    with pytest.raises(ValueError, match="known_through must not lie before its last date 2030-02-06. Got 2029-12-31"):
+        HolidayList.model_validate({"source": "a gazette", "days": moving, "known_through": "2029-12-31"})
+    whole = HolidayList.model_validate({"source": "a gazette", "days": moving, "known_through": "2030-12-31"})
+    assert whole.knows(dt.date(2030, 12, 31))
+    assert not whole.knows(dt.date(2031, 1, 1))
+
+
+def test_every_list_beyond_easter_and_fixed_days_says_how_far_it_is_known():
+    """The days that the package knows in years to come and that no rule of a list gives stand as dates."""
+    for name, known in RULES.holidays.items():
+        ahead = {entry.date.year for entry in known.days if entry.date is not None and entry.date.year > 2026}
+        assert known.known_through is not None or not ahead, name

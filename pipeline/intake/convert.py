@@ -38,7 +38,7 @@ from pipeline.intake.mapping import Condition, Described, Form, Mapping_, Rows, 
 EXAMPLES = 3  # lines named for each kind of fault
 WORKBOOK_LIMIT = 2_000_000_000  # decoded bytes of a workbook's parts
 BATCH = 50_000
-REPEATED, NOT_MEANT, ANOTHER = "alike with a row before", "not meant by `where`", "total"
+REPEATED, NOT_MEANT = "alike with a row before", "not meant by `where`"
 _PARTS = re.compile(r"[^\W\d_]")
 
 

@@ -4,14 +4,10 @@ what the month leaves behind.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
-from functools import cache
-from pathlib import Path
-
 import numpy as np
 from numba import njit
 
+from features.compiled import compiled
 from features.tables import NEVER, NO_DAY
 from pipeline.simulate.books import (
     BOUGHT,
@@ -78,26 +74,7 @@ EXITS_WITHIN = 3  # days from the first night within which an account leaves; no
 REMINDED_SHARE = 0.3  # of bills of accounts in good order are announced by a friendly reminder
 
 
-@cache
-def compiled() -> Callable[..., None]:
-    """`live`, compiled once and kept on disk.
-
-    numba notices a change of this file alone, so the digest of every file that the simulation is made of is part of
-    what it is kept under.
-    """
-    package = Path(__file__).parent
-    files = [*sorted(package.glob("*.py")), package.parents[1] / "features" / "tables.py"]
-    sources = int.from_bytes(hashlib.sha256(b"".join(file.read_bytes() for file in files)).digest()[:6], "big")
-
-    @njit(cache=True, error_model="numpy")
-    def live_from_sources(world, debtors, accounts, items, orders, log):
-        if sources >= 0:
-            live(world, debtors, accounts, items, orders, log)
-
-    return live_from_sources
-
-
-@njit(error_model="numpy")
+@compiled(error_model="numpy")
 def live(world, debtors, accounts, items, orders, log):
     """Let every debtor live through all months. Changes debtors, accounts and items in place; fills log.
 

@@ -236,7 +236,7 @@ def lived(
     follow: Path | None = None,
 ) -> tuple[np.ndarray, np.ndarray, Log]:
     """Debtors and accounts as they end, and everything the books wrote down about them."""
-    from pipeline.simulate.months import compiled
+    from pipeline.simulate.months import live
 
     world, times = world_of(seed, months, horizon_days, maturity_days, nature), len(months) / 25
     orders = orders_of(follow, numbers, months)
@@ -244,7 +244,7 @@ def lived(
         debtors = debtors_born(seed, numbers)
         accounts, items = accounts_born(seed, debtors, months)
         log = empty_log(len(accounts), times)
-        compiled()(world, debtors, accounts, items, orders, log)
+        live(world, debtors, accounts, items, orders, log)
         rows, truth = log.counts
         if rows <= len(log.rows) and truth <= len(log.truth):
             return debtors, accounts, Log(log.rows[:rows], log.truth[:truth], log.counts)

@@ -456,10 +456,10 @@ def whatif(
 @command(option("--place", help="Only this place, such as US-MA."))
 def rules(params: Params, place: str | None) -> None:
     """Every place's contact law, what is unverified, and what signing a place off means."""
+    from pipeline.law.overlay import law_of
     from pipeline.law.reasoning import places
-    from pipeline.law.rule_file import load_rules
 
-    click.echo(places(load_rules(), params, place))
+    click.echo(places(law_of(params), params, place))
 
 
 @command(STORE, AS_OF)

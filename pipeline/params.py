@@ -187,7 +187,10 @@ class Gate(Section):
 
 
 class Eligibility(Section):
+    """rules: overlays on the rule file, in this order; paths as seen from where recoup runs."""
+
     signed_off: tuple[str, ...]
+    rules: tuple[str, ...] = ()
     margin_minutes: Annotated[int, Field(ge=0)]
     channels: Annotated[tuple[ContactChannel, ...], Field(min_length=1)] = ("call", "sms", "email")
 

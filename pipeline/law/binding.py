@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -18,8 +19,8 @@ GIVING_WAY = (Hours, Cap, Wait, TimeBarred)  # kinds of which ours stand in unti
 class Binding:
     """The rules of every plausible place that bind this role and debtor type on a day.
 
-    law       rules of the places, nearest first; product: our own rules
-    read      per chain of places that may be the account's, the ids of its rules whose text somebody read
+    law       rules of the places, nearest first, then those of overlays that bind everywhere; product: our own rules
+    read      per chain of places that may be the account's, the ids of its rules before which ours give way
     lists     holiday lists meant by `holidays: place`
     """
 
@@ -31,18 +32,30 @@ class Binding:
     _hours: dict[tuple[str, int], tuple[Hours, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
-    def of(cls, rules: Rules, jurisdictions: tuple[str, ...], role: Role, debtor_type: str, day: dt.date) -> Binding:
+    def of(
+        cls,
+        rules: Rules,
+        jurisdictions: tuple[str, ...],
+        role: Role,
+        debtor_type: str,
+        day: dt.date,
+        scope: frozenset[str] = frozenset(),
+    ) -> Binding:
+        """scope: the overlays that bind the portfolio, as Rules.scope_of tells."""
+
+        def binding(found: Iterable[Rule]) -> tuple[Rule, ...]:
+            return tuple(rule for rule in found if _binds(rule, role, debtor_type) and rules.in_scope(rule, scope))
+
         chains = [chain for name in jurisdictions for chain in rules.chains(name)]
         reach = tuple(dict.fromkeys(code for chain in chains for code in chain))
         lists = tuple(dict.fromkeys(name for code in reach for name in rules.holidays_of(code)))
-        of_place = {
-            code: [rule for rule in rules.places[code].rules if _binds(rule, role, debtor_type)] for code in reach
-        }
-        law = tuple(rule for code in reach for rule in of_place[code])
+        of_place = {code: binding(rules.places[code].rules) for code in reach}
+        law = tuple(rule for code in reach for rule in of_place[code]) + binding(rules.everywhere)
         read = tuple(
-            frozenset(rule.id for code in chain for rule in of_place[code] if rule.verified) for chain in chains
+            frozenset(rule.id for code in chain for rule in of_place[code] if rules.gives_way_to(rule))
+            for chain in chains
         )
-        return cls(law, tuple(rule for rule in rules.product if _binds(rule, role, debtor_type)), read, lists, day)
+        return cls(law, binding(rules.product), read, lists, day)
 
     def hours(self, channel: str, day: int) -> tuple[Hours, ...]:
         """The hours of that day for a channel, law before ours; none at all leaves the whole day open."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -16,6 +17,7 @@ from features.tables import NO_DAY, NO_TIME
 from pipeline.law.caps import conversations, exchanges
 from pipeline.law.decision import Decision, decide
 from pipeline.law.holds import BIT
+from pipeline.law.holidays import HolidayList
 from pipeline.law.hours import minute_on_clock
 from pipeline.law.outcome import DEFERRED, EXCLUDED, PERMITTED, STATES, Outcome, of_accounts, of_channels
 from pipeline.law.question import Case, Sight
@@ -204,9 +206,11 @@ def _evidence(rule: Rule) -> str:
         f"; from {rule.effective_from}" * bool(rule.effective_from)
         + f"; until {rule.effective_to}" * bool(rule.effective_to)
     )
+    told = f"; loosened by {rule.loosens.who} on {rule.loosens.date}: {rule.loosens.why}" if rule.loosens else ""
     if rule.evidence == "product":
-        return f"{rule.citation}{dates}"
-    return f"{rule.citation} [{rule.force}; {rule.evidence}, {'verified' if rule.verified else 'NOT verified'}{dates}]"
+        return f"{rule.citation}{dates}{told}"
+    verified = "verified" if rule.verified else "NOT verified"
+    return f"{rule.citation} [{rule.force}; {rule.evidence}, {verified}{dates}{told}]"
 
 
 SIGN_OFF = (
@@ -229,6 +233,7 @@ def places(rules: Rules, params: Params | None = None, only: str | None = None) 
     lines = [
         f"Contact rules as gathered up to {rules.as_of}; sha256 {rules.digest[:16]}. Not legal advice.",
         f"{len(rules.places)} places, {len(found)} rules, {sum(rule.verified for rule in found)} of them verified.",
+        *_overlays(rules),
         "",
         SIGN_OFF,
     ]
@@ -248,7 +253,19 @@ def places(rules: Rules, params: Params | None = None, only: str | None = None) 
             ),
         ]
         lines += [line for rule in rules.product for line in _rule(rule)]
+        if rules.everywhere:
+            lines += ["", "Rules of overlays that bind in every place, beside ours."]
+            lines += [line for rule in rules.everywhere for line in _rule(rule)]
     return "\n".join(lines)
+
+
+def _overlays(rules: Rules) -> list[str]:
+    lines = []
+    for name, digest in rules.overlays.items():
+        bound = rules.scopes.get(Path(name).stem)
+        whom = f"portfolios {', '.join(sorted(bound))}" if bound else "every portfolio"
+        lines.append(f"Overlay {name} binds {whom}; sha256 {digest[:16]}.")
+    return lines
 
 
 def _place(code: str, place: Place, signed: bool | None, rules: Rules) -> list[str]:
@@ -269,8 +286,12 @@ def _place(code: str, place: Place, signed: bool | None, rules: Rules) -> list[s
     if place.zones:
         lines.append(f"  Clocks: {', '.join(place.zones)}")
     named = rules.holidays_of(code)
-    lines.append(f"  Holidays: {'; '.join(rules.holidays[name].source for name in named) or 'none recorded'}")
+    lines.append(f"  Holidays: {'; '.join(_holidays(rules.holidays[name]) for name in named) or 'none recorded'}")
     return lines + [line for rule in place.rules for line in _rule(rule)]
+
+
+def _holidays(known: HolidayList) -> str:
+    return f"{known.source}, known through {known.known_through}" if known.known_through else known.source
 
 
 def _rule(rule: Rule) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, get_args
@@ -50,8 +50,8 @@ ALWAYS_STOP = (
     "emergency",
     "inconvenient",
 )
-_KINDS = {get_args(kind.model_fields["kind"].annotation)[0]: kind for kind in RULE_KINDS}
-_RULE = TypeAdapter(AnyRule)
+KINDS = {get_args(kind.model_fields["kind"].annotation)[0]: kind for kind in RULE_KINDS}
+RULE = TypeAdapter(AnyRule)
 
 
 class RulesMissing(InputMissing):
@@ -84,11 +84,7 @@ def load_rules(path: Path = RULES_FILE) -> Rules:
     Raises RulesMissing where it cannot be read, RulesRefused with every fault, each naming its rule and line.
     """
     try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise RulesMissing.unreadable(path, error) from None
-    try:
-        rules, faults = _read(raw)
+        rules, faults = _read(bytes_of(path))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RulesRefused.not_yaml(path, error) from None
     if rules is None:
@@ -96,16 +92,23 @@ def load_rules(path: Path = RULES_FILE) -> Rules:
     return rules
 
 
+def bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RulesMissing.unreadable(path, error) from None
+
+
 @lru_cache(maxsize=4)
 def _read(raw: bytes) -> tuple[Rules | None, tuple[str, ...]]:
     """(the rules, or None where there are faults; the faults)."""
-    lines = _Lines(raw.decode("utf-8"))
-    reading = _Reading(lines.line_of)
+    lines = Lines(raw.decode("utf-8"))
+    reading = Reading(lines.line_of)
     rules = reading.rules(lines.get_single_data(), hashlib.sha256(raw).hexdigest())
     return None if reading.faults else rules, tuple(reading.faults)
 
 
-class _Lines(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+class Lines(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
     """Plain YAML with the line of every mapping and no key twice. Dates are checked as text;
     only true and false are truth values, so that NO is Norway.
     """
@@ -141,11 +144,11 @@ class _Lines(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
         return self.construct_mapping(node)
 
 
-_Lines.add_constructor("tag:yaml.org,2002:map", _Lines.construct_yaml_map)
-_Lines.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("true|false"), ["t", "f"])
+Lines.add_constructor("tag:yaml.org,2002:map", Lines.construct_yaml_map)
+Lines.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("true|false"), ["t", "f"])
 
 
-class _Reading:
+class Reading:
     """One walk over a parsed file: what it finds wrong, and the line of every rule id and mapping so far."""
 
     def __init__(self, line_of: dict[int, int]):
@@ -153,6 +156,7 @@ class _Reading:
         self.faults: list[str] = []
         self.lists: dict[str, HolidayList | None] = {}
         self.line_of_rule: dict[str, int] = {}
+        self.bodies: dict[str, Mapping[str, Any]] = {}
 
     def rules(self, tree: object, digest: str) -> Rules | None:
         """None where the file is too faulty to go on."""
@@ -174,20 +178,20 @@ class _Reading:
             )
             return None
         self.lists = {
-            name: self._typed(HolidayList, body, f"holidays.{name}") for name, body in tree["holidays"].items()
+            name: self.typed(HolidayList, body, f"holidays.{name}") for name, body in tree["holidays"].items()
         }
-        product = self._rules_of(tree["product"], "")
+        product = self.rules_of(tree["product"], "")
         self.faults += _missing_of_ours(product)
-        places = {code: self._place(code, body, tree["places"]) for code, body in tree["places"].items()}
+        places = {code: self.place(code, body, tree["places"]) for code, body in tree["places"].items()}
         try:
             as_of = dt.date.fromisoformat(str(tree["as_of"]))
         except ValueError:
             self.faults.append(f"as_of must be a date such as 2026-11-21. Got {tree['as_of']!r}.")
             return None
         # pyrefly: ignore[bad-argument-type]
-        return Rules(as_of, tuple(product), places, self.lists, digest)
+        return Rules(as_of, tuple(product), places, self.lists, digest, self.bodies)
 
-    def _place(self, code: str, body: object, places: dict[str, Any]) -> Place | None:
+    def place(self, code: str, body: object, places: dict[str, Any]) -> Place | None:
         where = f"Place {code} (line {self.line_of.get(id(body), 0)})"
         if not isinstance(body, dict):
             self.faults.append(f"{where}: must have a name and rules.")
@@ -196,42 +200,53 @@ class _Reading:
             self.faults.append(f"{where}: must be named like FR, US-MA or US-NY/NYC.")
         elif parent(code) is not None and parent(code) not in places:
             self.faults.append(f"{where}: {parent(code)}, in which it lies, is not in the file.")
-        own = self._rules_of(body.get("rules") or [], f"{code}.")
-        place = self._typed(Place, {key: value for key, value in body.items() if key != "rules"}, where)
+        own = self.rules_of(body.get("rules") or [], f"{code}.")
+        place = self.typed(Place, {key: value for key, value in body.items() if key != "rules"}, where)
         if place is None:
             return None
-        self._known_lists(place.holidays or (), where)
+        self.known_lists(place.holidays or (), where)
         return place.model_copy(update={"rules": tuple(own)})
 
-    def _rules_of(self, bodies: list[Any], prefix: str) -> list[Rule]:
+    def rules_of(self, bodies: list[Any], prefix: str) -> list[Rule]:
         """Rules whose ids begin with the prefix."""
         found = []
         for body in bodies:
-            line = self.line_of.get(id(body), 0)
-            name = str(body.get("id", "?")) if isinstance(body, dict) else "?"
-            where = f"Rule {name} (line {line})"
-            if name in self.line_of_rule:
-                self.faults.append(f"{where}: the id stands already at line {self.line_of_rule[name]}.")
-            self.line_of_rule[name] = line
-            if prefix and not name.startswith(prefix):
-                self.faults.append(f"{where}: its id must begin with {prefix!r}.")
-            if not isinstance(body, dict) or body.get("kind") not in _KINDS:
-                got = body.get("kind") if isinstance(body, dict) else body
-                self.faults.append(f"{where}: kind must be one of {', '.join(_KINDS)}. Got {got!r}.")
-                continue
-            rule = self._typed(_RULE, body, where, _KINDS[body["kind"]])
-            if isinstance(rule, Hours) and isinstance(rule.holidays, tuple):
-                self._known_lists(rule.holidays, where)
-            if rule is not None:
-                found.append(rule)
-        return found
+            where = self.told(body)
+            if isinstance(body, dict) and "loosens" in body:
+                self.faults.append(f"{where}: loosens belongs into an overlay (eligibility.rules of the params).")
+            found.append(self.rule(body, where, prefix))
+        return [rule for rule in found if rule is not None]
 
-    def _known_lists(self, names: Sequence[str], where: str) -> None:
+    def told(self, body: object) -> str:
+        """How a rule is named in a fault. Tells of an id that stands twice."""
+        line = self.line_of.get(id(body), 0)
+        name = str(body.get("id", "?")) if isinstance(body, dict) else "?"
+        where = f"Rule {name} (line {line})"
+        if name in self.line_of_rule:
+            self.faults.append(f"{where}: the id stands already at line {self.line_of_rule[name]}.")
+        self.line_of_rule[name] = line
+        return where
+
+    def rule(self, body: object, where: str, prefix: str) -> Rule | None:
+        if not isinstance(body, dict) or body.get("kind") not in KINDS:
+            got = body.get("kind") if isinstance(body, dict) else body
+            self.faults.append(f"{where}: kind must be one of {', '.join(KINDS)}. Got {got!r}.")
+            return None
+        if prefix and not str(body.get("id", "?")).startswith(prefix):
+            self.faults.append(f"{where}: its id must begin with {prefix!r}.")
+        rule = self.typed(RULE, body, where, KINDS[body["kind"]])
+        if isinstance(rule, Hours) and isinstance(rule.holidays, tuple):
+            self.known_lists(rule.holidays, where)
+        if rule is not None:
+            self.bodies[rule.id] = body
+        return rule
+
+    def known_lists(self, names: Sequence[str], where: str) -> None:
         for name in names:
             if name not in self.lists:
                 self.faults.append(f"{where}: holidays names an unknown list {name!r}{nearest(name, self.lists)}.")
 
-    def _typed(self, model: Any, body: object, where: str, known: type[BaseModel] | None = None):
+    def typed(self, model: Any, body: object, where: str, known: type[BaseModel] | None = None):
         """The body as the model types it; None where it has faults. known:
         the model whose keys are named as the nearest.
         """
@@ -239,7 +254,7 @@ class _Reading:
             return model.validate_python(body) if isinstance(model, TypeAdapter) else model.model_validate(body)
         except ValidationError as error:
             for fault in error.errors():
-                path = [str(part) for part in fault["loc"] if str(part) not in _KINDS]
+                path = [str(part) for part in fault["loc"] if str(part) not in KINDS]
                 if fault["type"] == "extra_forbidden":
                     self.faults.append(
                         f"{where}: unknown key {path[-1]!r}{nearest(path[-1], (known or model).model_fields)}."

@@ -7,11 +7,11 @@ from __future__ import annotations
 import datetime as dt
 import re
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache, cached_property
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -62,8 +62,18 @@ class Typed(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Loosening(Typed):
+    """Who answers for it that a rule of an overlay opens what ours keep shut, since when, and why."""
+
+    why: Text
+    who: Text
+    date: dt.date
+
+
 class Rule(Typed):
-    """What every rule says of itself. `channels` are expanded: `any` to all, `call` to the whole family."""
+    """What every rule says of itself. `channels` are expanded: `any` to all, `call` to the whole family.
+    Only a rule of an overlay may have `loosens`.
+    """
 
     id: Text
     binds: Annotated[tuple[DebtorType, ...], Field(min_length=1)]
@@ -91,6 +101,7 @@ class Rule(Typed):
     effective_to: dt.date | None = None
     source: str | None = None
     notes: str | None = None
+    loosens: Loosening | None = None
 
     @model_validator(mode="after")
     def _honest_about_its_evidence(self) -> Rule:
@@ -338,15 +349,30 @@ class Place(Typed):
     rules: tuple[Rule, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rules:
-    """The rule file as read. `digest` is its sha256: a night records it."""
+    """The rule file as read, and what overlays laid over it (pipeline/law/overlay.py).
+
+    digest      sha256 of the file: a night records it; bodies: the rules as they were written, by id
+    everywhere  rules of overlays that bind in every place
+    overlays    file as the params name it -> its sha256
+    added       ids of rules of overlays before which none of ours gives way
+    scopes      overlay that binds some portfolios only -> those; only: rule id -> the overlay by which it binds;
+                unless: rule id -> the overlays under which another stands in its place
+    """
 
     as_of: dt.date
     product: tuple[Rule, ...]
     places: dict[str, Place]
     holidays: dict[str, HolidayList]
     digest: str
+    bodies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    everywhere: tuple[Rule, ...] = ()
+    overlays: Mapping[str, str] = field(default_factory=dict)
+    added: frozenset[str] = frozenset()
+    scopes: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    only: Mapping[str, str] = field(default_factory=dict)
+    unless: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def chain(self, jurisdiction: str) -> tuple[str, ...] | None:
         """The places whose sign-off an account there needs, nearest first with overlays last;
@@ -386,6 +412,19 @@ class Rules:
         above = parent(place)
         return named if named is not None else self.holidays_of(above) if above else ()
 
+    def scope_of(self, portfolio: str) -> frozenset[str]:
+        """The overlays that bind this portfolio and not every one."""
+        return frozenset(name for name, portfolios in self.scopes.items() if portfolio in portfolios)
+
+    def in_scope(self, rule: Rule, scope: frozenset[str]) -> bool:
+        """Whether a rule binds portfolios of a scope."""
+        own = self.only.get(rule.id)
+        return (own is None or own in scope) and not self.unless.get(rule.id, frozenset()) & scope
+
+    def gives_way_to(self, rule: Rule) -> bool:
+        """Whether ours may give way to a rule: somebody read the law, or answers for it."""
+        return rule.verified and rule.id not in self.added
+
     @cached_property
     def all_rules(self) -> dict[str, Rule]:
         return {rule.id: rule for rule in self._rules()}
@@ -393,17 +432,17 @@ class Rules:
     @cached_property
     def nearest_first(self) -> tuple[str, ...]:
         """Rule ids in the order in which a cause is named: the law of localities and subdivisions, of countries,
-        ours.
+        what overlays say everywhere, ours.
         """
         places = sorted(self.places, key=lambda code: -len(code.replace("/", "-").split("-")))
-        return tuple(rule.id for code in places for rule in self.places[code].rules) + tuple(
-            rule.id for rule in self.product
-        )
+        law = (rule for code in places for rule in self.places[code].rules)
+        return tuple(rule.id for rule in (*law, *self.everywhere, *self.product))
 
     def _rules(self) -> Iterator[Rule]:
         yield from self.product
         for place in self.places.values():
             yield from place.rules
+        yield from self.everywhere
 
 
 def parent(code: str) -> str | None:

@@ -78,8 +78,10 @@ def placed(asked: Question, causes: Causes) -> Placed:
     zone, zones = factorized(cohort["time_zone"])
     portfolio, portfolios = factorized(cohort["portfolio"])
     kind, kinds = factorized(cohort["debtor_type"])
-    roles = [asked.params.portfolio(name).role for name in portfolios]
-    role_code = {role: number for number, role in enumerate(dict.fromkeys(roles))}
+    worked = [(asked.params.portfolio(name).role, rules.scope_of(name)) for name in portfolios]
+    ways = list(
+        dict.fromkeys(worked)
+    )  # the roles, and the overlays of single portfolios, under which accounts are worked
 
     plausible = gathered(owner, jurisdiction)
     barred = asked.per_account(0, np.int32)
@@ -100,17 +102,19 @@ def placed(asked: Question, causes: Causes) -> Placed:
         asked.per_account(NOWHERE, np.int64),
         asked.per_account(NOWHERE, np.int64),
     )  # places in bindings, in scenes
-    role = np.array([role_code[name] for name in roles] + [-1])[portfolio]
-    pairs, group[free] = grouped(plausible.code[free], role[free], kind[free])
+    way = np.array([ways.index(how) for how in worked] + [-1])[portfolio]
+    pairs, group[free] = grouped(plausible.code[free], way[free], kind[free])
     bindings = tuple(
         Binding.of(
             rules,
             tuple(names[code] for code in plausible.sets[place]),
-            list(role_code)[who],
+            role,
             kinds[what],
             date_of(asked.day),
+            scope,
         )
-        for place, who, what in pairs
+        for place, how, what in pairs
+        for role, scope in [ways[how]]
     )
     order = np.argsort(group, kind="stable")
     rows_of = tuple(np.split(order, np.searchsorted(group[order], np.arange(len(bindings) + 1)))[1:-1])

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 from features.days import date_of, day_number
 from features.tables import FEEDS
+from pipeline.law.overlay import law_of
 from pipeline.law.question import Case
-from pipeline.law.rule_file import load_rules
 from pipeline.night.refusals import NightMissing
 from pipeline.panel.view import View, quiet_through
 from pipeline.params import Params
@@ -56,4 +56,4 @@ def complete_on(store: Store, versions: Mapping[str, int], night: int, params: P
 
 def case_of(seen: View, store: Store, versions: Mapping[str, int], night: int, params: Params) -> Case:
     """What the law reads of a view on its night."""
-    return Case(seen.cohort.frame, seen.tables, load_rules(), params, complete_on(store, versions, night, params))
+    return Case(seen.cohort.frame, seen.tables, law_of(params), params, complete_on(store, versions, night, params))

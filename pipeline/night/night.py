@@ -5,7 +5,6 @@ and says what it was made from.
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import importlib.metadata
 import platform
 import shutil
@@ -20,7 +19,7 @@ import pandas as pd
 
 from features.days import date_of, day_text
 from models.recovery import load_model
-from pipeline.law.rule_file import RULES_FILE, load_rules
+from pipeline.law.overlay import law_of
 from pipeline.night.details import opened_rows
 from pipeline.night.feeds import check_feeds
 from pipeline.night.ranking import Ranked, rank_night
@@ -67,7 +66,7 @@ def publish_night(
             said, details = opened_rows(job, ranked.listed, params.worklist.language)
         with stages.stage("publish") as so_far:
             language = params.worklist.language
-            night = in_words(night_of(store, job, worked, ranked, said, details), load_rules(), language)
+            night = in_words(night_of(store, job, worked, ranked, said, details), law_of(params), language)
             told = [sentence(warning, language) for warning in (*warnings, *untaught(worked), *ranked.warnings)]
             about = manifest_of(store, job, worked, told)
             night = replace(night, manifest=about, dialler=params.worklist.dialler_columns)
@@ -126,7 +125,8 @@ def manifest_of(store: Store, job: Job, worked: list[Worked], warnings: list[str
         "tables": [_with_date(table) for table in delivered.tables],
         "store_versions": dict(sorted(job.versions.items())),
         "params_sha256": params.digest(),
-        "rules_sha256": hashlib.sha256(RULES_FILE.read_bytes()).hexdigest(),
+        "rules_sha256": law_of(params).digest,
+        "overlays_sha256": dict(law_of(params).overlays),
         "model_sha256": job.model.sha256,
         "code": {"version": importlib.metadata.version("recoup"), "sha256": code_sha256()},
         "libraries": {name: importlib.metadata.version(name) for name in NIGHT_LIBRARIES},

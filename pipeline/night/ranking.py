@@ -25,7 +25,7 @@ from models.prioritise import (
     worth,
 )
 from models.response import PARTS, ChannelTerms, channel_options, cut_to, planned_parts, segment_rates
-from pipeline.law.rule_file import load_rules
+from pipeline.law.overlay import law_of
 from pipeline.law.rules import Pause
 from pipeline.night.queues import queue_of
 from pipeline.night.score import Job
@@ -113,7 +113,7 @@ def _options(rows: pd.DataFrame, worked: list[Worked], terms: ValueTerms, params
     segments = segment_rates(counts, sorted(set(rows["portfolio"].astype("str"))))
     value = pd.Series(worth(rows, terms)["worth"].to_numpy(), index=rows["account_no"].to_numpy())
     pauses: dict[str, int] = {}
-    for rule in load_rules().all_rules.values():
+    for rule in law_of(params).all_rules.values():
         if isinstance(rule, Pause):
             pauses |= {name: max(rule.minutes, pauses.get(name, 0)) for name in rule.channels}
     # pyrefly: ignore[bad-argument-type]

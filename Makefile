@@ -30,7 +30,7 @@ run: setup
 test: setup
 	$(BIN)/python -m pytest --numprocesses 2 $(T)
 
-# The cases computed by hand: no browser, no training, no Spark, no drawn worlds, no other program.
+# Cases computed by hand, in under a minute: no browser, no training, no Spark, no drawn worlds, no whole delivery, no other program.
 quick: setup
 	$(BIN)/python -m pytest --numprocesses 2 -m "not stress and not slow" $(T)
 

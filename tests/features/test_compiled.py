@@ -7,6 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 INNER = "from numba import njit\n\n@njit\ndef inner(number):\n    return number + {step}\n"
 OUTER = """
 from inner import inner

@@ -147,16 +147,19 @@ def credits_counted(cohort_frame, tables, ledger, label, complete_through, decim
     return labels(cohort_frame, tables, replace(ledger, settlements=paid), label, complete_through, decimals)
 
 
+@pytest.mark.slow
 def test_only_the_label_window_counts():
     check_label_window(labels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("leak", [window_opened_early, maturity_ignored])
 def test_the_window_test_catches_a_leak(leak):
     with pytest.raises(AssertionError, match="are different"):
         check_label_window(leak, examples=200)  # ends at the first failure
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("leak", [window_opened_early, maturity_ignored, credits_counted])
 def test_the_hand_computed_cases_catch_a_leak(leak):
     assert wrong_cases(leak)

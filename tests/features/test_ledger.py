@@ -178,16 +178,19 @@ def versions_ignored(tables, terms):
 LEAKS = (known_at_ignored, window_closed_at_as_of, reversal_netted_early, versions_ignored)
 
 
+@pytest.mark.slow
 def test_nothing_known_from_the_night_on_changes_a_figure():
     check_no_leak(history)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("leak", LEAKS)
 def test_the_leak_test_catches_a_leak(leak):
     with pytest.raises(AssertionError, match="figures are different"):
         check_no_leak(leak, examples=400)  # ends at the first failure
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("leak", LEAKS)
 def test_the_hand_computed_cases_catch_a_leak(leak):
     wrong = 0

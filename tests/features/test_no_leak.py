@@ -111,6 +111,7 @@ LEAKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("leak", LEAKS, ids=lambda leak: leak.__name__)
 def test_the_leak_test_catches_a_leak(leak):
     def leaky_build(cohort, tables, catalogue, terms):

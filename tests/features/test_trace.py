@@ -15,6 +15,7 @@ from tests.worlds.cohorts import account, two_books
 from tests.worlds.worlds import day
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("late", ["charges", "balances", "payments", "contacts", "statuses"])
 def test_the_events_behind_a_cell_know_that_a_feed_is_late(late):
     """Every cell is the matrix's; one that only the late table empties says so,

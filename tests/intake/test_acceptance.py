@@ -24,6 +24,8 @@ from tests.worlds.deliveries import (
     write,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def dated(table: str, number: int, on: str, **cells) -> dict:
     """A row of any table, the number-th, that lies on a day."""

@@ -87,6 +87,7 @@ def test_every_form_of_an_amount_becomes_its_documented_value_or_code(tmp_path):
     assert dict(zip([form for form, _ in AMOUNT_FORMS], found, strict=True)) == dict(AMOUNT_FORMS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("account_id", "text", "minor"),
     [("J1", "5000", 5000), ("K1", "1.234", 1234), ("K1", "1.2", 1200), ("A1", "1.2", 120)],

@@ -186,6 +186,7 @@ LINES = ["No{0}Due{0}Amount", "R1{0}31.01.2026{0}1.190{1}00", "R2{0}01.02.2026{0
 RIGHT = [("R1", "2026-01-31", "1190.00"), ("R2", "2026-02-01", "-5.50")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
 @pytest.mark.parametrize("mark", [";", "\t", "|"])
@@ -381,6 +382,7 @@ def test_messages_show_the_shape_of_what_may_be_personal():
 # ---- mappings --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", shipped())
 def test_each_shipped_mapping_reads_what_its_system_exports(name, tmp_path):
     export(name, tmp_path / "theirs")

@@ -38,6 +38,8 @@ from tests.worlds.deliveries import (
     write,
 )
 
+pytestmark = pytest.mark.slow
+
 # Files
 
 HEAD = "payment_id,account_id,occurred_at,amount,kind\n"

@@ -39,6 +39,8 @@ from tests.worlds.deliveries import (
     write,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 def test_every_column_is_documented_with_whether_it_may_be_empty_and_its_values(table):

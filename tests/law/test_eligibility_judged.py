@@ -300,6 +300,7 @@ def _drop_precondition(raw):
     raw["places"]["US"]["rules"] = [rule for rule in raw["places"]["US"]["rules"] if rule["kind"] != "precondition"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("loosen", "world", "caught"),
     [

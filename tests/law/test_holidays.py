@@ -90,6 +90,7 @@ def test_a_day_taken_off_a_list_would_be_seen():
     assert any("07-14" in found for found in missing_from("FR", {"FR": HolidayList.model_validate(fewer)}))
 
 
+@pytest.mark.slow
 def test_every_holiday_list_agrees_with_a_slow_reading():
     for name, days in RULES.holidays.items():
         for number in range(day("2024-01-01"), day("2030-01-01")):

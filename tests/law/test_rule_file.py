@@ -43,6 +43,7 @@ def _line_of(name: str) -> int:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

@@ -115,6 +115,7 @@ def test_where_work_does_nothing_the_effect_is_about_nothing(panel, lesson, plan
     assert head.facts["spread"] < 0.5 * planted[1].facts["spread"]
 
 
+@pytest.mark.slow
 def test_rows_outside_the_fit_window_teach_nothing(panel, lesson, planted):
     world, head = planted
     early = (panel.cohort["as_of"] < panel.cohort["as_of"].median()).to_numpy()

@@ -73,6 +73,7 @@ def test_contributions_add_up_to_the_score_on_every_row(panel, model):
     assert found["noise"].abs().mean() < found["days_past_due"].abs().mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_shap_s_own_code_finds_the_same_contributions(panel, seeds):
     """By default shap hands the question back to LightGBM; "internal" makes its own compiled code answer,

@@ -222,6 +222,7 @@ def test_a_rung_is_kept_as_plain_values():
 # Looks every month
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("slope", "least", "most"), [(0.0, 0, 1), (2.0, 9, 10)])
 def test_a_world_without_effect_is_not_proven_by_looking_often(slope, least, most):
     """Ten worlds each, two years of looks: the canary is a world whose effect is there, which the same looks find."""

@@ -246,6 +246,7 @@ def test_a_lesson_without_columns_is_the_lesson_of_the_others(panel):
     assert_array_equal(fewer.window.numbers, fresh.window.numbers)
 
 
+@pytest.mark.slow
 def test_a_column_of_the_calendar_is_taught_only_from_nights_that_show_its_values(panel, monkeypatch):
     night = panel.cohort["as_of"].to_numpy() // 30
     labels = taught(panel)

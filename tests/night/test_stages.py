@@ -10,6 +10,7 @@ import pytest
 from pipeline.night.stages import Stages
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the peak of a process cannot be forgotten")
 def test_the_peak_of_a_stage_is_its_own():
     stages = Stages()

@@ -142,6 +142,7 @@ def test_calibration_has_three_verdicts():
     assert finding(findings_on(seen(near), AS_OF, PARAMS), "calibration in money").verdict == WARN
 
 
+@pytest.mark.slow
 def test_calibration_intervals_cover_the_truth():
     """Expected is the true chance here, so the true ratio is 1: about 95 of 100 intervals hold it."""
     covered = 0
@@ -249,6 +250,7 @@ def test_a_changed_share_is_weighed_out():
     assert plain[WORKED] - plain[CONTROL] > 20
 
 
+@pytest.mark.slow
 def test_intervals_of_the_effect_cover_the_truth_and_a_real_effect_is_seen():
     covered = 0
     for seed in range(120):

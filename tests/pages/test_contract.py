@@ -66,6 +66,7 @@ def with_cell(table: str, column: str, value: object, row: int = 0) -> dict[str,
     return {table: frame}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("table", "column", "value", "sentence"),
     [

@@ -19,6 +19,8 @@ from pipeline.pages.csv_file import csv_text, decimal_text, safe
 from tests.worlds.paper_nights import HOSTILE, hostile, night
 from tests.worlds.spreadsheets import kinds_of, opened_by_libreoffice
 
+pytestmark = pytest.mark.slow
+
 SIGNS = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 
 

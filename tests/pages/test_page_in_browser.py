@@ -392,6 +392,7 @@ def long_page() -> str:
     return html(night(5_000))
 
 
+@pytest.mark.slow
 def test_a_page_of_five_thousand_rows_stays_small(long_page):
     assert len(long_page.encode()) < 5_000_000
 

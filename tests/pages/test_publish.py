@@ -29,6 +29,8 @@ from pipeline.pages.publication import GROUPS_SHOWN
 from pipeline.pages.publish import mark_expired, publish
 from tests.worlds.paper_nights import AS_OF, empty, night
 
+pytestmark = pytest.mark.slow
+
 HOUSE = Path(__file__).parents[2]
 
 

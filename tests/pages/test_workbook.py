@@ -119,6 +119,7 @@ def test_an_empty_night_is_a_workbook(tmp_path):
     assert book_of(empty(), tmp_path)["Work list"].max_row == 1
 
 
+@pytest.mark.slow
 def test_libreoffice_opens_the_workbook_with_its_types(tmp_path):
     made = night(20)
     write_xlsx(made, tmp_path / "worklist.xlsx")

@@ -12,6 +12,7 @@ from features.coverage import BY_BUCKET, BY_NIGHT
 from pipeline.panel.coverage import draw
 
 
+@pytest.mark.slow
 def test_the_picture_of_the_labels_is_the_same_bytes_and_shows_a_broken_feed(tmp_path):
     def rates(recovered: float) -> dict[str, pd.DataFrame]:
         rate = pd.DataFrame({"recovered_rate": [0.3, recovered], "defaulted_rate": [0.1, np.nan]})

@@ -22,6 +22,8 @@ from pipeline.store.store import Store
 from tests.worlds.commands import exit_code
 from tests.worlds.deliveries import PARAMS, account, charge, contact, day, payment, status, taken
 
+pytestmark = pytest.mark.slow
+
 OWN = Catalogue(
     [Feature("payments", Agg.COUNT, Window(90), empty=0), Feature("contacts", Agg.COUNT, empty=0), Noun("portfolio")]
 )

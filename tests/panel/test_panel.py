@@ -85,6 +85,7 @@ def test_all_that_is_wrong_comes_at_once_and_no_value_is_told():
     assert not [secret for secret in ("Zaphod", "47.11", "Arthur") if secret in said]
 
 
+@pytest.mark.slow
 def test_no_training_begins_with_such_a_panel(tmp_path):
     params = PARAMS.model_copy(
         update={"paths": PARAMS.paths.model_copy(update={"tracking_uri": f"sqlite:///{tmp_path / 'mlflow.db'}"})}

@@ -11,6 +11,8 @@ from pipeline.simulate.portfolio import Nature, simulate
 from tests.judges.naive_books import TABLES, day_of, read
 from tests.worlds.markets import log_odds, market
 
+pytestmark = pytest.mark.slow
+
 
 def test_what_collectors_sense_raises_whom_they_contact_and_who_pays():
     sensing = {}

@@ -15,6 +15,8 @@ from pipeline.simulate.portfolio import Nature
 from pipeline.simulate.response import BUDGET, NIGHT, Touch
 from tests.worlds.markets import MOVED, by_the_coin, log_odds, market, misses
 
+pytestmark = pytest.mark.slow
+
 
 def moved_by_one_call(before: list[int], full: float) -> float:
     """log of what one certain call, answered and paid after on the same day, does to the daily odds,

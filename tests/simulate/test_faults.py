@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 
 import pandas as pd
+import pytest
 
 from pipeline.intake.ingest import ingest
 from pipeline.params import load
@@ -13,6 +14,8 @@ from pipeline.simulate.portfolio import simulate
 from pipeline.store.store import Store
 from tests.judges.naive_books import TABLES
 from tests.worlds.sample import HOUSE
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_answer_key_names_every_dirty_row_and_its_code(tmp_path):

@@ -19,6 +19,8 @@ from pipeline.simulate.portfolio import Nature, simulate
 from tests.judges.naive_books import TABLES, day_of, read
 from tests.worlds.sample import HOUSE, SAMPLE
 
+pytestmark = pytest.mark.slow
+
 SEEDED = {"debtors": 300, "seed": 11}
 
 

@@ -11,6 +11,8 @@ from pipeline.simulate.portfolio import LAST_DAY
 from tests.judges.naive_books import day_of
 from tests.worlds.markets import market
 
+pytestmark = pytest.mark.slow
+
 # The truth
 
 

@@ -10,6 +10,8 @@ from pipeline.simulate.portfolio import Nature
 from pipeline.simulate.uniform import LOG_ODDS
 from tests.worlds.markets import MOVED, by_the_coin, log_odds, market, misses
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def null() -> pd.DataFrame:

@@ -31,6 +31,7 @@ def test_a_folder_that_is_no_store_is_refused(tmp_path):
         commit.create(commit.create(tmp_path / "store", 4).path, 8)
 
 
+@pytest.mark.slow
 def test_rows_of_many_deliveries_are_read_in_order_and_brought_together(own, tmp_path, monkeypatch):
     monkeypatch.setattr(commit, "FILES_PER_SHARD", 3)
     first = own.versions()

@@ -21,6 +21,7 @@ def data_file(store, name, shard=None):
     return next(place for each in shards for place in sorted((store.path / name / f"shard={each}").glob("*.parquet")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("position", [4, 0.3, 0.6, -9])
 def test_a_flipped_bit_in_a_data_file_is_noticed_before_anything_is_read(own, position):
     place = data_file(own, "payments")

@@ -32,6 +32,7 @@ NIGHT = day("2026-03-01")
 # Reading
 
 
+@pytest.mark.slow
 def test_tables_come_in_the_inner_form(held):
     tables = held.tables()
     check(tables)

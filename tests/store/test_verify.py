@@ -106,6 +106,7 @@ def test_a_whole_table_or_model_that_is_gone_is_found(own):
     assert sum("Model folder" in fault and "is missing" in fault for fault in faults) == 1
 
 
+@pytest.mark.slow
 def test_whatever_bit_of_the_approval_flips_the_answer_is_a_sentence(own):
     place = own / "models" / "champion.json"
     whole = place.read_bytes()

@@ -14,6 +14,7 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r <(sed -n '/^uv==/,/^ *# via/p' requirements.lock)
 	$(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes --python $(BIN)/python requirements.lock
 	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
+	$(BIN)/recoup schema > params.schema.json
 	touch $@
 
 .PHONY: run test quick check bench bench-features bench-faces stress real tables spark lock clean

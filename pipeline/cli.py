@@ -67,7 +67,9 @@ AS_OF = option(
 ACCOUNT = option("--account", required=True, help="account_id")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @option(
     "--log-format",
     type=click.Choice(["text", "json"]),
@@ -76,7 +78,8 @@ ACCOUNT = option("--account", required=True, help="account_id")
     help="Form of the log on stderr.",
 )
 @click.version_option(package_name="recoup", message="recoup %(version)s")
-def cli(log_format: str) -> None:
+@click.pass_context
+def cli(context: click.Context, log_format: str) -> None:
     """Each night, rank the accounts that may lawfully be worked by the money we expect each to return, and say why.
 
     Results go to stdout, logs to stderr. Exit codes: 0 done or already done, 2 bad command line or params, 65 data
@@ -88,6 +91,17 @@ def cli(log_format: str) -> None:
     log.handlers[:] = [handler]
     log.setLevel(logging.INFO)
     log.propagate = False
+    if context.invoked_subcommand is None:
+        _how_to_begin(context)
+
+
+def _how_to_begin(context: click.Context) -> None:
+    """Of `recoup` alone: the commands, or in a folder that has no params yet, the one to begin with."""
+    from pipeline.params import DEFAULT, NotBegun
+
+    if not DEFAULT.exists():
+        raise NotBegun.here()
+    click.echo(context.get_help())
 
 
 def command(*options: Callable[..., Any], name: str | None = None) -> Callable[[Callable[..., None]], click.Command]:
@@ -161,6 +175,14 @@ def simulate(params: Params, debtors: int, seed: int, out: Path, **how: Any) -> 
     clocks = {"horizon_days": params.label.horizon_days, "maturity_days": params.label.maturity_days}
     make_portfolio(debtors, seed, out, **how, **clocks, nature=nature)
     click.echo(str(out))
+
+
+@cli.command()
+def schema() -> None:
+    """The JSON Schema of params.yaml, for editors: `recoup schema > params.schema.json`."""
+    from pipeline.schema import params_schema
+
+    click.echo(json.dumps(params_schema(), indent=1))
 
 
 @cli.command()

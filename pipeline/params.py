@@ -17,6 +17,7 @@ from features.errors import InputMissing, UsageError
 from features.terms import LabelTerms, Terms
 from pipeline.columns import DIALLER_COLUMNS
 
+DEFAULT = Path("params.yaml")  # in the folder a command runs in
 TableName = Literal["accounts", "charges", "balances", "payments", "contacts", "statuses"]
 ContactChannel = Literal["call", "autodial", "voicemail", "sms", "email", "letter", "visit", "chat", "portal", "social"]
 Role = Literal["creditor", "third_party_collector", "debt_buyer"]
@@ -43,6 +44,17 @@ class ParamsRefused(UsageError):
         return cls(f"Params file {path!r}: " + " ".join(sentences))
 
 
+class NotBegun(UsageError):
+    """The folder holds no params file, and none was named."""
+
+    @classmethod
+    def here(cls) -> NotBegun:
+        return cls(
+            "There is no params.yaml in this folder: begin with `recoup init --from FILES` for books of your own, "
+            "with `recoup init --sample` to look first, or name one with --params."
+        )
+
+
 class ParamsMissing(InputMissing):
     """There is no params file to read."""
 
@@ -60,6 +72,14 @@ def _known_zone(name: str) -> str:
     if name not in available_timezones():
         raise ValueError(f"must be an IANA time zone such as 'Europe/Paris'. Got {name!r}")
     return name
+
+
+def _whole(schema: dict[str, Any]) -> None:
+    """The names that a params file may set: what LightGBM takes is not declared one by one."""
+    schema["properties"] = {
+        name: schema["properties"].get(name, {"type": ["number", "boolean"]}) for name in MODEL_NAMES
+    }
+    schema["additionalProperties"] = False
 
 
 Zone = Annotated[str, AfterValidator(_known_zone)]
@@ -156,7 +176,7 @@ class Split(Section):
 class Model(BaseModel):
     """LightGBM's own names pass through; min_events and seeds are ours."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=(), json_schema_extra=_whole)
     num_leaves: Annotated[int, Field(ge=2)]
     learning_rate: Annotated[float, Field(gt=0)]
     n_estimators: Annotated[int, Field(ge=1)]
@@ -216,7 +236,7 @@ Places = Annotated[int, Field(ge=0)]
 
 
 class Worklist(Section):
-    capacity: dict[str, Places]
+    capacity: Annotated[dict[str, Places], Field(json_schema_extra={"required": ["default"]})]
     queue_by: Literal["portfolio", "product", "currency", "team", "skill"]
     teams: dict[str, Takes] = {}
     skills: dict[str, Takes] = {}
@@ -228,7 +248,10 @@ class Worklist(Section):
     control_share: Annotated[float, Field(ge=0, lt=1)]
     language: Literal["en", "fr"]
     costs: dict[str, Annotated[float, Field(ge=0)]]
-    dialler_columns: dict[str, Annotated[str, Field(min_length=1, max_length=64)]] = {}
+    dialler_columns: Annotated[
+        dict[str, Annotated[str, Field(min_length=1, max_length=64)]],
+        Field(json_schema_extra={"propertyNames": {"enum": list(DIALLER_COLUMNS)}}),
+    ] = {}
 
     @field_validator("dialler_columns")
     @classmethod
@@ -341,8 +364,17 @@ class Params(Section):
         )
 
 
+def shipped(name: str) -> Path:
+    """params.yaml or sample, as they come with the product: inside an installed package, else where the repository has them."""
+    inside = Path(__file__).parent / name
+    house = Path(__file__).parents[1]
+    return inside if inside.exists() else {"params.yaml": house / name, "sample": house / "data" / "sample"}[name]
+
+
 def load(path: Path) -> Params:
     """Read and check the params file; every fault is named at once."""
+    if path == DEFAULT and not path.exists():
+        raise NotBegun.here()
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:

@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "models": "features",
     "columns": "",
     "params": "features columns",
+    "schema": "params",
     "store": "features models",
     "intake": "features params store",
     "panel": "features models params store",
@@ -35,7 +36,7 @@ MAY_IMPORT = {
     "simulate": "features",
     "verify": "features store pages",
     "run": "features params store intake pages night outcomes",
-    "cli": "features params store intake panel law training night outcomes simulate run verify",
+    "cli": "features params schema store intake panel law training night outcomes simulate run verify",
 }
 
 # Library -> the files (or, with a slash, the folders) that may import it.
@@ -267,8 +268,8 @@ def test_the_project_lists_every_package():
 
 
 @pytest.mark.slow
-def test_the_wheel_holds_exactly_the_three_packages_and_their_data(tmp_path):
-    for name in ("pyproject.toml", "README.md", "LICENSE", *PACKAGES):
+def test_the_wheel_holds_the_three_packages_their_data_and_what_a_folder_begins_with(tmp_path):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE", "params.yaml", "data", *PACKAGES):
         target = tmp_path / "house" / name
         target.parent.mkdir(exist_ok=True)
         subprocess.run(["cp", "-r", str(HOUSE / name), str(target)], check=True)
@@ -292,6 +293,9 @@ def test_the_wheel_holds_exactly_the_three_packages_and_their_data(tmp_path):
         for path in (HOUSE / package).rglob("*")
         if path.is_file()
     }
+    sample = HOUSE / "data" / "sample"
+    begun = {f"pipeline/sample/{path.relative_to(sample).as_posix()}" for path in sample.rglob("*") if path.is_file()}
+    shipped |= {"pipeline/params.yaml", *begun}
     assert {name for name in shipped if "__pycache__" not in name} == {
         name for name in names if ".dist-info/" not in name
     }

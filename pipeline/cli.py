@@ -9,6 +9,7 @@ import functools
 import json
 import logging
 import os
+import re
 import signal
 import sys
 import warnings
@@ -175,6 +176,61 @@ def simulate(params: Params, debtors: int, seed: int, out: Path, **how: Any) -> 
     clocks = {"horizon_days": params.label.horizon_days, "maturity_days": params.label.maturity_days}
     make_portfolio(debtors, seed, out, **how, **clocks, nature=nature)
     click.echo(str(out))
+
+
+@cli.command()
+@click.argument("named", nargs=-1, metavar="[FOLDER]", type=PLACE)
+@option("--from", "theirs", multiple=True, type=PLACE, help="Files that your system exported, or their folder.")
+@option("--sample", is_flag=True, help="Write the made-up portfolio that comes with recoup instead, to look first.")
+@option("--debtor-type", type=click.Choice(["consumer", "commercial"]), help="Who owes.")
+@option("--currency", help="Where the files name none: EUR, USD, ...")
+@option("--place", help="Where the debtors live, if all in one place: DE, US-MA, ...; `recoup rules` lists the places.")
+@option("--zone", "time_zone", help="IANA time zone of the books [default: the place's, where it has one].")
+@option("--portfolio", help="Name of the book [default: from the files].")
+@option("--role", type=click.Choice(["creditor", "third_party_collector", "debt_buyer"]), help="[default: creditor]")
+@option("--capacity", type=click.IntRange(0), help="Debtors your team can work in a night, each book [default: 40].")
+@option("--dates", help="Where days can be read in two ways: DD/MM/YYYY, MM/DD/YYYY, ...")
+@option("--decimal", type=click.Choice([".", ","]), help="Where amounts can be read in two ways.")
+@option("--rate", "rates", multiple=True, metavar="CODE=RATE", help="Worth of one unit of a further currency.")
+@option(
+    "--none", multiple=True, type=click.Choice(["contacts", "statuses"]), help="There are none yet: delivered empty."
+)
+@option("--signed-off", multiple=True, metavar="PLACE", help="A place whose contact law somebody of yours has signed.")
+def init(named: tuple[Path, ...], theirs: tuple[Path, ...], sample: bool, **said: Any) -> None:
+    """Begin in FOLDER (here, where none is named): look at your files, write params, mapping and the next commands. Never overwrites.
+
+    Asks on a terminal for what the files do not tell; elsewhere the options say it.
+    """
+    from pipeline import start
+    from pipeline.intake.proposal import Decided
+
+    # `--from exports/*.csv`: the shell hands the first file to the option, the others to FOLDER.
+    files = [place for place in named if theirs and place.is_file()]
+    folders = [place for place in named if place not in files]
+    if len(folders) > 1:
+        raise click.UsageError("Name one FOLDER.")
+    folder = folders[0] if folders else Path()
+    if sample == bool(theirs):
+        raise click.UsageError("Give --from FILES, or --sample to look first.")
+    if sample:
+        click.echo(start.begin_with_sample(folder))
+        return
+    rates = _rates(said.pop("rates"))
+    others = {key: said.pop(key) for key in ("role", "capacity", "signed_off")}
+    answers = start.Answers(Decided(**said), **others, rates=rates)
+    ask = _asked if sys.stdin.isatty() and sys.stdout.isatty() else None
+    click.echo(start.begin(folder, [*theirs, *files], answers, dt.datetime.now(dt.UTC).date(), ask))
+
+
+def _rates(texts: tuple[str, ...]) -> dict[str, float]:
+    parts = [text.partition("=") for text in texts]
+    if not all(re.fullmatch(r"\d+(\.\d+)?", rate) and float(rate) > 0 for _, _, rate in parts):
+        raise click.UsageError("--rate must be a currency and a number above 0, such as USD=0.92.")
+    return {code: float(rate) for code, _, rate in parts}
+
+
+def _asked(flag: str, question: str, default: str | None) -> str:
+    return click.prompt(f"{question} ({flag})", default=default, show_default=bool(default))
 
 
 @cli.command()

@@ -111,6 +111,10 @@ def convert(mapping: Mapping_, source: Path, target: Path, complete_through: dt.
     """
     if target.exists() and any(target.iterdir()):
         raise UsageError(f"Folder {str(target)!r} is not empty. Name an empty or new one with --to.")
+    if mapping.none and complete_through is None:
+        raise UsageError(
+            f"The mapping says that there are no {', '.join(mapping.none)}: through which day? Say it with --complete-through."
+        )
     if not source.is_dir():
         raise InputMissing(f"There is no folder {str(source)!r}. Name the folder of your files with --from.")
     with ExitStack() as held:
@@ -597,6 +601,9 @@ def _write(
             for table in TABLES:
                 if table in mapping.tables:
                     rows[table] = _write_table(engine, table, mapping.tables[table], folder, complete_through)
+                elif table in mapping.none:
+                    (folder / f"{table}.csv").write_text(",".join(TABLES[table].required) + "\n", encoding="utf-8")
+                    rows[table] = _vouch(folder, table, 0, complete_through)
             if target.exists():
                 target.rmdir()
             folder.rename(target)
@@ -626,7 +633,11 @@ def _write_table(engine: Any, table: str, parts: Sequence[Rows], folder: Path, c
     engine.execute(
         f"COPY (SELECT {cells} FROM ({each}) ORDER BY part, rid) TO {literal(str(place))} (FORMAT csv, HEADER true)"
     )
-    number = _count(engine, f"({each})")
+    return _vouch(folder, table, _count(engine, f"({each})"), complete_through)
+
+
+def _vouch(folder: Path, table: str, number: int, complete_through: dt.date | None) -> int:
+    """The control file of a table; its number of rows."""
     vouched: dict[str, object] = {"rows": number}
     if complete_through is not None:
         vouched["complete_through"] = complete_through.isoformat()

@@ -197,15 +197,22 @@ class Rows(Section):
 
 
 class Mapping_(Section):
-    """A whole mapping: files by a name of the user's, and the rows of each table that come out of them."""
+    """A whole mapping: files by a name of the user's, and the rows of each table that come out of them.
+
+    none: tables of which there is nothing to tell, such as contacts where nobody was contacted yet: delivered empty.
+    """
 
     files: dict[str, Described]
     tables: dict[TableName, tuple[Rows, ...]]
+    none: tuple[TableName, ...] = ()
 
     @model_validator(mode="after")
     def _whole(self) -> Mapping_:
         faults = [
             fault for table, parts in self.tables.items() for rows in parts for fault in _faults(self, table, rows)
+        ]
+        faults += [
+            f"{table} stands among none and has rows all the same" for table in self.none if table in self.tables
         ]
         if faults:
             raise ValueError("; ".join(faults))

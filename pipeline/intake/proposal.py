@@ -1,107 +1,94 @@
-"""A mapping proposed from what the files themselves show. What they do not show is written as `?`,
+"""A mapping proposed from what the files themselves show. What they do not show, and nobody said, is written as `?`,
 which no conversion accepts.
 """
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
 import re
-import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from features.errors import CannotWrite, InputMissing, UsageError
 from features.tables import TABLES, Kind
 from pipeline.intake.delivery import shown
-from pipeline.intake.mapping import UNDECIDED, date_pattern
+from pipeline.intake.looking import DATE_FORMS, ENDINGS, EXAMPLES, TOTAL_WORDS, Looked, Seen, folded, look
+from pipeline.intake.mapping import UNDECIDED
 
-LOOKED_AT = 2_000  # rows of a file that a proposal rests on
-EXAMPLES = 3
-PREAMBLE = 30  # lines among which a header is sought
-ENDINGS = (".csv", ".csv.gz", ".txt", ".tsv", ".xlsx", ".xlsm")
-DATE_FORMS = (
-    "YYYY-MM-DD",
-    "DD.MM.YYYY",
-    "D.M.YYYY",
-    "DD/MM/YYYY",
-    "D/M/YYYY",
-    "MM/DD/YYYY",
-    "M/D/YYYY",
-    "DD-MM-YYYY",
-    "MM-DD-YYYY",
-    "YYYY/MM/DD",
-    "YYYYMMDD",
-    "DD.MM.YY",
-    "DD/MM/YY",
-    "MM/DD/YY",
-    "D-MMM-YYYY",
-    "D MMM YYYY",
-    "MMM D, YYYY",
-    "DD.MM.YYYY HH:mm",
-    "DD.MM.YYYY HH:mm:ss",
-    "DD/MM/YYYY HH:mm",
-    "MM/DD/YYYY HH:mm",
-    "DD/MM/YYYY HH:mm:ss",
-    "MM/DD/YYYY HH:mm:ss",
-    "YYYY-MM-DD HH:mm:ss",
-    "YYYY-MM-DD HH:mm",
-)
-TOTAL_WORDS = (
-    "total|summe|gesamt|gesamtsumme|zwischensumme|somme|totaux|suma|totale|totaal|grand "
-    "total|subtotal|sub-total|endsaldo|saldo"
-)
-HEADINGS = Path(__file__).parent / "headings.yaml"
-_SYMBOL = r"(?:[€$£]|[A-Z]{3})?"
-_AMOUNT = re.compile(rf"[-+(]?\s?{_SYMBOL}\s?[-+]?(\d[\d.,'\u2019 \u00a0\u202f]*)\s?[-+)]?\s?{_SYMBOL}\s?[-+)]?")
+DAYS = ("issued", "due", "paid_on", "booked", "called")
+AMOUNTS = ("amount", "open", "paid", "principal")
+MOST_BOOKS = 50  # different words of a column that may name books
+# Words of a column that says what a transaction is. What they do not name is asked, what is no payment is left out.
+KIND_WORDS = {
+    "payment": "payment repayment receipt collection recovery zahlung zahlungseingang rueckzahlung tilgung einzahlung paiement reglement "
+    "remboursement pago abono incasso pagamento betaling",
+    "credit": "waive waiver waived credit gutschrift avoir remise discount skonto erlass nachlass kulanz",
+    "charged_off": "writeoff written abschreibung ausbuchung ausgebucht chargeoff charged passage castigo",
+    "": "disbursement disbursed disbursal auszahlung accrual accrued fee gebuehr interest zinsen invoice rechnung penalty deboursement "
+    "decaissement desembolso opening",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A column as its cells show it: what its heading means, how sure that is, the date forms all cells fit,
-    marks of amounts.
+class Decided:
+    """What the files do not tell and somebody said; None is not said. dates: a form of mapping.py; place and time_zone:
+    of accounts whose files name none; none: tables of which there is nothing to tell.
     """
 
-    name: str
-    meaning: str | None
-    sureness: float
-    examples: tuple[str, ...]
-    date_forms: tuple[str, ...]
-    is_amount: bool
-    marks: frozenset[str]  # decimal marks that cells prove
+    currency: str | None = None
+    debtor_type: str | None = None
+    portfolio: str | None = None
+    place: str | None = None
+    time_zone: str | None = None
+    dates: str | None = None
+    decimal: str | None = None
+    none: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Looked:
-    """A file as it lies there."""
+class Proposal:
+    """A mapping in the making: its text, and the files it was made from by the names it gives them."""
 
-    path: str
-    encoding: str
-    delimiter: str
-    header_line: int
-    sheet: str | None
-    columns: tuple[Seen, ...]
-    totals: str | None  # the column in which a total row tells itself
+    text: str
+    files: Mapping[str, Looked]
 
-    def named(self, meaning: str) -> Seen | None:
-        found = [column for column in self.columns if column.meaning == meaning]
-        return max(found, key=lambda column: column.sureness, default=None)
+    @cached_property
+    def mapping(self) -> dict[str, Any]:
+        return yaml.load(self.text, Loader=yaml.CBaseLoader)
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Of the contract, in its order: those that files fill, and those said to be empty."""
+        there = {*(self.mapping["tables"] or ()), *self.mapping.get("none", ())}
+        return tuple(table for table in TABLES if table in there)
+
+    def undecided(self) -> list[str]:
+        return [
+            f"  line {number}: {line.strip()}"
+            for number, line in enumerate(self.text.splitlines(), 1)
+            if f'"{UNDECIDED}"' in line
+        ]
+
+    def words(self, table: str, column: str) -> tuple[str, ...]:
+        """What a column of a table can hold: its constant, or every word that was seen where it comes from."""
+        found: set[str] = set()
+        for rows in (self.mapping["tables"] or {}).get(table, ()):
+            value = rows["columns"].get(column)
+            if isinstance(value, dict):
+                found |= {value["constant"]} if "constant" in value else set()
+            elif value is not None:
+                seen = self.files[rows["from"]].headed(value)
+                found |= seen.cells if seen else set()
+        return tuple(sorted(found - {UNDECIDED}))
 
 
-def propose(source: Path) -> str:
-    """The text of a mapping.yaml for the files under SOURCE: every line with how sure it is and three examples,
-    `?` where they do not tell.
-
-    Raises InputMissing where there is no file that can be read.
-    """
+def places_under(source: Path) -> list[Path]:
+    """The files under SOURCE that a proposal can look at. Raises InputMissing where there is none."""
     places = [
         place
         for place in sorted(source.rglob("*"))
@@ -111,7 +98,17 @@ def propose(source: Path) -> str:
         raise InputMissing(
             f"There is no file to convert under {str(source)!r}: {', '.join(ENDINGS)}. Name their folder with --from."
         )
-    looked = [look(place, source) for place in places]
+    return places
+
+
+def propose(source: Path, places: Sequence[Path] | None = None, decided: Decided | None = None) -> Proposal:
+    """A mapping for the files under SOURCE, or those of them that are named: every line with how sure it is and
+    examples, `?` where they do not tell.
+
+    Raises InputMissing where there is no file that can be read.
+    """
+    decided = decided or Decided()
+    looked = [look(place, source) for place in (places or places_under(source))]
     lines = [
         (
             "# Proposed from the files. Look at every line; "
@@ -125,11 +122,8 @@ def propose(source: Path) -> str:
         while name in names:
             name += "_2"
         names[name] = file
-        lines += _file_lines(name, file)
-    tables: dict[str, list[str]] = {}
-    for name, file in names.items():
-        for table, block in _tables(name, file):
-            tables.setdefault(table, []).extend(block)
+        lines += _file_lines(name, file, decided)
+    tables = _Tables(names, decided).lines()
     lines.append("tables:")
     for table in TABLES:
         if table in tables:
@@ -138,7 +132,10 @@ def propose(source: Path) -> str:
         lines.append(
             "  # No file looks like invoices, instalments, payments or contacts: name the tables and columns by hand."
         )
-    return "\n".join(lines) + "\n"
+    none = [table for table in decided.none if table not in tables]
+    if none:
+        lines.append(f"none: [{', '.join(none)}]   # nothing to tell of: delivered empty")
+    return Proposal("\n".join(lines) + "\n", names)
 
 
 def write_proposal(source: Path, place: Path) -> str:
@@ -147,238 +144,66 @@ def write_proposal(source: Path, place: Path) -> str:
     """
     if place.exists():
         raise UsageError(f"{str(place)!r} exists and is not written over. Name another file with --map, or remove it.")
-    text = propose(source)
+    proposal = propose(source)
     try:
-        place.write_text(text, encoding="utf-8")
+        place.write_text(proposal.text, encoding="utf-8")
     except OSError as error:
         raise CannotWrite.creating(f"Mapping {str(place)!r}", error) from None
-    open_lines = [
-        f"  line {number}: {line.strip()}"
-        for number, line in enumerate(text.splitlines(), 1)
-        if f'"{UNDECIDED}"' in line
-    ]
-    said = [f"Mapping: {place}", f"To decide by hand: {len(open_lines)}", *open_lines]
-    return "\n".join(said)
+    left = proposal.undecided()
+    return "\n".join([f"Mapping: {place}", f"To decide by hand: {len(left)}", *left])
 
 
-# ---- looking ---------------------------------------------------------------------------------------------------------
+# ---- files -----------------------------------------------------------------------------------------------------------
 
 
-def look(place: Path, source: Path) -> Looked:
-    """Encoding, delimiter, header line and columns of a file, from its first rows."""
-    path = place.relative_to(source).as_posix()
-    if place.name.lower().endswith((".xlsx", ".xlsm")):
-        sheet, rows = _sheet_rows(place)
-        encoding, delimiter = "utf-8", ","
-    else:
-        encoding, text = _text_of(place)
-        delimiter = _delimiter(text)
-        rows, sheet = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)), None
-        rows = rows[:-1] if len(text) >= 1_000_000 else rows
-    at = _header(rows)
-    header, body = rows[at], [row for row in rows[at + 1 : at + 1 + LOOKED_AT] if any(cell.strip() for cell in row)]
-    line = at + 1
-    totals = _totals(header, body)
-    body = [
-        row
-        for row in body
-        if totals is None or not _is_total(row[header.index(totals)] if header.index(totals) < len(row) else "")
-    ]
-    columns = tuple(
-        _seen(name.strip() or f"column {number + 1}", [row[number] for row in body if number < len(row)])
-        for number, name in enumerate(header)
-    )
-    return Looked(path, encoding, delimiter, line, sheet, columns, totals)
-
-
-def _text_of(place: Path) -> tuple[str, str]:
-    opener = gzip.open if place.name.lower().endswith(".gz") else open
-    with opener(place, "rb") as stream:
-        held = stream.read(1_000_000)
-    for mark, encoding in ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
-        if held.startswith(mark):
-            return encoding, held.decode(encoding if encoding != "utf-8" else "utf-8-sig", errors="ignore")
-    if b"\0" in held[:2_000]:
-        encoding = "utf-16-le" if held[1:2] == b"\0" else "utf-16-be"
-        return encoding, held.decode(encoding, errors="ignore")
-    try:
-        return "utf-8", held.decode("utf-8") if len(held) < 1_000_000 else held[: held.rfind(b"\n") + 1].decode("utf-8")
-    except UnicodeDecodeError:
-        return "cp1252", held.decode("cp1252", errors="replace")
-
-
-def _delimiter(text: str) -> str:
-    """The mark that cuts most lines into the same number of cells, more than one."""
-    lines = [line for line in islice(text.splitlines(), 200) if line.strip()]
-
-    def fitness(mark: str) -> tuple[int, int]:
-        widths = Counter(len(row) for row in csv.reader(lines, delimiter=mark) if len(row) > 1)
-        width, often = max(widths.items(), key=lambda found: (found[1], found[0]), default=(1, 0))
-        return often, width
-
-    return max(";\t|,", key=fitness)
-
-
-def _header(rows: Sequence[Sequence[str]]) -> int:
-    """The first line as wide as the lines after it whose cells are words, each once."""
-    widths = Counter(sum(bool(cell.strip()) for cell in row) for row in rows[: PREAMBLE + 20])
-    usual = max((width for width, often in widths.items() if width > 1 and often > 1), default=2)
-    for at, row in enumerate(rows[:PREAMBLE]):
-        filled = [cell.strip() for cell in row if cell.strip()]
-        if (
-            len(filled) >= min(usual, 2)
-            and len(filled) >= 0.6 * usual
-            and len(set(filled)) == len(filled)
-            and not any(map(_is_value, filled))
-        ):
-            return at
-    return 0
-
-
-def _is_value(cell: str) -> bool:
-    return bool(_AMOUNT.fullmatch(cell)) or any(re.fullmatch(_plain(form), cell) for form in DATE_FORMS)
-
-
-def _plain(form: str) -> str:
-    return re.sub(r"\?<\w+>", "", date_pattern(form))
-
-
-def _totals(header: Sequence[str], body: Sequence[Sequence[str]]) -> str | None:
-    for row in body[-3:]:
-        for name, cell in zip(header, row, strict=False):
-            if name.strip() and _is_total(cell):
-                return name
-    return None
-
-
-def _is_total(cell: str) -> bool:
-    return bool(re.fullmatch(rf"(?i)\s*({TOTAL_WORDS})\b.*", cell))
-
-
-def _seen(name: str, cells: Iterable[str]) -> Seen:
-    filled = [cell.strip() for cell in cells if cell.strip()]
-    forms = tuple(form for form in DATE_FORMS if filled and all(_fits(cell, form) for cell in filled))
-    amounts = bool(filled) and all(_AMOUNT.fullmatch(cell) for cell in filled) and not forms
-    marks = frozenset(mark for cell in filled for mark in _proved(cell)) if amounts else frozenset()
-    meaning, sureness = _meaning(name)
-    if meaning in ("issued", "due", "paid_on", "booked", "called") and filled and not forms:
-        sureness *= 0.3
-    if meaning in ("amount", "open", "paid") and filled and not amounts:
-        sureness *= 0.3
-    return Seen(name, meaning, round(sureness, 2), tuple(dict.fromkeys(filled))[:EXAMPLES], forms, amounts, marks)
-
-
-def _fits(cell: str, form: str) -> bool:
-    found = re.fullmatch(date_pattern(form).replace("?<", "?P<"), cell)
-    if found is None:
-        return False
-    named = found.groupdict()
-    return 1 <= int(named.get("month") or 1) <= 12 and 1 <= int(named["day"]) <= 31
-
-
-def _proved(cell: str) -> list[str]:
-    """The decimal mark that a cell proves; none where it could be read in two ways, such as 1,234."""
-    found = _AMOUNT.fullmatch(cell)
-    digits = re.sub(r"[\s'\u2019\u00a0\u202f]", "", found[1]) if found else ""
-    marks = [mark for mark in digits if mark in ".,"]
-    if not marks:
-        return []
-    last, other = marks[-1], "," if marks[-1] == "." else "."
-    if other in marks:
-        return [last]
-    if len(marks) > 1:
-        return [other]  # a mark that comes twice stands between thousands
-    whole, _, fraction = digits.partition(last)
-    return [last] if len(fraction) != 3 or whole.startswith("0") or len(whole) > 3 else []
-
-
-@cache
-def _headings() -> dict[str, str]:
-    """Heading -> what it means."""
-    meanings = yaml.load(HEADINGS.read_text(encoding="utf-8"), Loader=yaml.CBaseLoader)
-    return {word: meaning for meaning, words in meanings.items() for word in words}
-
-
-def _meaning(name: str) -> tuple[str | None, float]:
-    """What a heading means and how surely: whole headings first, then their first words."""
-    plain, known = _folded(name), _headings()
-    if plain in known:
-        return known[plain], 0.95
-    shorter = [word for word in known if len(word) > 3 and (plain.startswith(f"{word} ") or plain.endswith(f" {word}"))]
-    return (known[max(shorter, key=len)], 0.6) if shorter else (None, 0.0)
-
-
-def _folded(name: str) -> str:
-    german = name.lower().translate(str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "°": " "}))
-    plain = unicodedata.normalize("NFKD", german).encode("ascii", "ignore").decode()
-    return " ".join(re.sub(r"[^a-z0-9]+", " ", plain).split())
-
-
-def _sheet_rows(place: Path) -> tuple[str, list[list[str]]]:
-    from openpyxl import load_workbook
-
-    with closing(load_workbook(place, read_only=True, data_only=True)) as book:
-        sheet = max(book.worksheets, key=lambda one: (one.max_row or 0) * (one.max_column or 0))
-        rows = islice(sheet.iter_rows(values_only=True), LOOKED_AT + PREAMBLE)
-        return sheet.title, [["" if cell is None else _workbook_text(cell) for cell in row] for row in rows]
-
-
-def _workbook_text(cell: object) -> str:
-    return str(cell)[:10] if hasattr(cell, "year") else str(cell)
-
-
-# ---- writing ---------------------------------------------------------------------------------------------------------
-
-
-def _file_lines(name: str, file: Looked) -> list[str]:
+def _file_lines(name: str, file: Looked, decided: Decided) -> list[str]:
     lines = [f"  {name}:", f"    path: {_quoted(file.path)}"]
     if file.sheet is not None:
         lines.append(f"    sheet: {_quoted(file.sheet)}")
     else:
         lines += [f"    encoding: {file.encoding}", f"    delimiter: {_quoted(file.delimiter)}"]
     lines.append(f"    header_line: {file.header_line}")
-    if file.sheet is None:
-        lines += _mark_lines(file)
-    lines += _date_lines(file)
+    lines += _mark_lines(file, decided.decimal)
+    lines += _date_lines(file, decided.dates)
     if file.totals is not None:
         like = _quoted(f"(?i)({TOTAL_WORDS})\\b.*")
         lines.append(f"    leave_out: {{total: {{column: {_quoted(file.totals)}, like: {like}}}}}")
     return lines
 
 
-def _mark_lines(file: Looked) -> list[str]:
-    amounts = [column for column in file.columns if column.is_amount and column.meaning in ("amount", "open", "paid")]
-    shown_cells = [cell for column in amounts for cell in column.examples]
+def _mark_lines(file: Looked, said: str | None) -> list[str]:
+    amounts = [one for one in file.columns if one.is_amount and not one.native and one.meaning in AMOUNTS]
+    cells = [cell for column in amounts for cell in sorted(column.cells)]
+    told = [cell for column in amounts for cell in column.examples]
     proved = {mark for column in amounts for mark in column.marks}
-    marked = any(re.search(r"[.,]", cell) for cell in shown_cells)
+    marked = any(re.search(r"[.,]", cell) for cell in cells)
     if not amounts or (not proved and not marked):
         return []
-    if len(proved) != 1:
+    if len(proved) == 1:
+        decimal = next(iter(proved))
+    elif said is not None and not proved:
+        decimal = said
+    else:
         why = "cells prove both marks" if proved else "each cell can be read in two ways"
-        return [f'    decimal: "{UNDECIDED}"   # {why}: {_examples(shown_cells)}', f'    thousands: "{UNDECIDED}"']
-    decimal = next(iter(proved))
+        return [f'    decimal: "{UNDECIDED}"   # {why}: {_examples(told)}', f'    thousands: "{UNDECIDED}"']
     grouped = [
-        mark
-        for mark in (".", ",", " ", "'")
-        if mark != decimal and any(mark in cell.strip("€$£ ") for cell in shown_cells)
+        mark for mark in (".", ",", " ", "'") if mark != decimal and any(mark in cell.strip("€$£ ") for cell in cells)
     ]
-    lines = [f'    decimal: "{decimal}"   # {_examples(shown_cells)}', f'    thousands: "{(grouped or [""])[0]}"']
-    symbols = sorted({found for cell in shown_cells for found in re.findall(r"[€$£]|[A-Z]{3}", cell)})
+    lines = [f'    decimal: "{decimal}"   # {_examples(told)}', f'    thousands: "{(grouped or [""])[0]}"']
+    symbols = sorted({found for cell in cells for found in re.findall(r"[€$£]|[A-Z]{3}", cell)})
     return [*lines, f"    currency_marks: [{', '.join(_quoted(mark) for mark in symbols)}]"] if symbols else lines
 
 
-def _date_lines(file: Looked) -> list[str]:
-    days = [
-        column
-        for column in file.columns
-        if column.date_forms and column.meaning in ("issued", "due", "paid_on", "booked", "called")
-    ]
+def _date_lines(file: Looked, said: str | None) -> list[str]:
+    days = [one for one in file.columns if one.date_forms and not one.native and one.meaning in DAYS]
     common = [form for form in DATE_FORMS if days and all(form in column.date_forms for column in days)]
     cells = _examples(cell for column in days for cell in column.examples)
-    if not days or (file.sheet is not None and common[:1] == ["YYYY-MM-DD"]) or common[:1] == ["YYYY-MM-DD"]:
+    if not days or common[:1] == ["YYYY-MM-DD"]:
         return []
     if not common:
         return [f"    # The columns of days have different forms: write `dates:` at each of them. {cells}"]
+    if said in common:
+        return [f"    dates: {_quoted(said)}   # {cells}"]
     readings = {_order(form) for form in common}
     if len(readings) > 1:
         return [f'    dates: "{UNDECIDED}"   # {" or ".join(common)}: every cell fits both. {cells}']
@@ -390,90 +215,238 @@ def _order(form: str) -> str:
     return "".join(dict.fromkeys(letter for letter in form if letter in "YMD"))
 
 
-def _tables(name: str, file: Looked) -> list[tuple[str, list[str]]]:
-    if file.named("called") and file.named("outcome"):
-        return [("contacts", _contact_lines(name, file))]
-    if file.named("due") and file.named("amount"):
-        return _invoice_tables(name, file)
-    dated, paid = file.named("paid_on") or file.named("booked"), file.named("paid") or file.named("amount")
-    if dated and paid:
-        return [("payments", _payment_lines(name, file, dated, paid))]
-    return []
+# ---- tables ----------------------------------------------------------------------------------------------------------
 
 
-def _invoice_tables(name: str, file: Looked) -> list[tuple[str, list[str]]]:
-    document = file.named("loan") or file.named("document")
-    opened = file.named("issued")
-    currency = file.named("currency")
-    account = [
-        _cell("account_id", document),
-        _cell("debtor_id", file.named("customer")),
-        f"        portfolio: {{constant: {_quoted(name)}}}",
-        f"        product: {{constant: {'loan' if file.named('loan') else 'invoice'}}}",
-        f'        debtor_type: {{constant: "{UNDECIDED}"}}   # consumer or commercial',
-        _cell("currency", currency)
-        if currency
-        else f'        currency: {{constant: "{UNDECIDED}"}}   # the files name none: EUR, USD, ...',
-        *([_cell("opened_on", opened)] if opened else []),
-    ]
-    charge = [
-        _cell("charge_id", file.named("document") or document),
-        _cell("account_id", document),
-        *([_cell("issued_on", opened)] if opened else []),
-        _cell("due_on", file.named("due")),
-        _cell("amount", file.named("amount")),
-        f"        kind: {{constant: {'instalment' if file.named('loan') else 'invoice'}}}",
-    ]
-    tables = [("accounts", [f"    - from: {name}", "      once: true", "      columns:", *account])]
-    tables.append(("charges", [f"    - from: {name}", "      columns:", *charge]))
-    paid_on = file.named("paid_on")
-    if paid_on:
-        amount = file.named("paid") or file.named("amount")
-        payment = [
-            _cell("payment_id", document),
-            _cell("account_id", document),
-            _cell("charge_id", file.named("document") or document),
+class _Tables:
+    """Which file becomes rows of which table. One file may list the accounts (`listed`); else the invoices do."""
+
+    def __init__(self, files: Mapping[str, Looked], decided: Decided) -> None:
+        self.files, self.decided = files, decided
+        self.listed = next((name for name in files if self._lists_accounts(name)), None)
+
+    def lines(self) -> dict[str, list[str]]:
+        tables: dict[str, list[str]] = {}
+        for name, file in self.files.items():
+            for table, block in self._of(name, file):
+                tables.setdefault(table, []).extend(block)
+        return tables
+
+    def _of(self, name: str, file: Looked) -> list[tuple[str, list[str]]]:
+        dated, paid = file.named("paid_on") or file.named("booked"), file.named("paid") or file.named("amount")
+        if name == self.listed:
+            return [("accounts", self._account_lines(name, file, _key(file)))]
+        if file.named("called") and file.named("outcome"):
+            return [("contacts", self._contact_lines(name, file))]
+        if file.named("due") and _owed(file):
+            return self._charge_tables(name, file)
+        if file.named("kind") and paid:
+            dated = dated or file.named("issued")
+        return self._payment_tables(name, file, dated, paid) if dated and paid else []
+
+    def _lists_accounts(self, name: str) -> bool:
+        """A file with a line for each account, which others name: it says who owes, and not what is due when."""
+        file = self.files[name]
+        key = _key(file)
+        if key is None or not key.is_key or not file.named("customer") or file.named("due") or file.named("outcome"):
+            return False
+        others = [
+            other for at, other in self.files.items() if at != name and (other.named("due") or other.named("booked"))
         ]
-        payment += [_cell("occurred_at", paid_on), _cell("amount", amount), "        kind: {constant: payment}"]
-        where = f"      where: {{column: {_quoted(paid_on.name)}, empty: false}}"
-        tables.append(("payments", [f"    - from: {name}", where, "      columns:", *payment]))
-    return tables
+        return any(
+            len(one.cells & key.cells) * 2 > len(one.cells) for other in others for one in other.columns if one.cells
+        )
+
+    def _account(self, file: Looked) -> Seen | None:
+        """The column that names the account: where a file lists them, the one whose cells are its."""
+        if self.listed is None:
+            return _key(file)
+        key = _key(self.files[self.listed])
+        assert key is not None
+        alike = [one for one in file.columns if one.cells & key.cells]
+        best = max(
+            alike, key=lambda one: (len(one.cells & key.cells) / len(one.cells), one.name == key.name), default=None
+        )
+        return best or file.headed(key.name)
+
+    def _account_lines(self, name: str, file: Looked, key: Seen | None) -> list[str]:
+        said, opened, principal, loans = (
+            self.decided,
+            file.named("issued"),
+            file.named("principal"),
+            self._are_loans(file),
+        )
+        book, product, country = file.named("portfolio"), file.named("product"), file.named("country")
+        book = book if said.portfolio is None and book and 0 < len(book.cells) <= MOST_BOOKS else None
+        place = (
+            country
+            if country and all(re.fullmatch("[A-Z]{2}(-[A-Z0-9]{1,3})?", cell) for cell in country.cells)
+            else None
+        )
+        told = [
+            _cell("account_id", key),
+            _cell("debtor_id", file.named("customer")),
+            _cell("portfolio", book) if book else f"        portfolio: {{constant: {_quoted(said.portfolio or name)}}}",
+            _cell("product", product)
+            if product
+            else f"        product: {{constant: {'loan' if loans else 'invoice'}}}",
+            _said("debtor_type", said.debtor_type, "consumer or commercial"),
+            _cell("currency", file.named("currency"))
+            if file.named("currency")
+            else _said("currency", said.currency, "the files name none: EUR, USD, ..."),
+            *([_cell("opened_on", opened)] if opened else []),
+            *([_cell("principal", principal)] if principal else []),
+            *(
+                [_cell("jurisdiction", place)]
+                if place
+                else [_said("jurisdiction", said.place, "")]
+                if said.place
+                else []
+            ),
+            *([_said("time_zone", said.time_zone, "")] if said.time_zone else []),
+        ]
+        return [f"    - from: {name}", *(["      once: true"] if name != self.listed else []), "      columns:", *told]
+
+    def _charge_tables(self, name: str, file: Looked) -> list[tuple[str, list[str]]]:
+        account, document, number = self._account(file), file.named("document"), file.named("instalment")
+        opened = file.named("issued")
+        kind = "instalment" if number or self._are_loans(file) else "invoice"
+        charge = [
+            self._charge_id(file, account),
+            _cell("account_id", account),
+            *([_cell("issued_on", opened)] if opened else []),
+            _cell("due_on", file.named("due")),
+            _cell("amount", _owed(file)),
+            f"        kind: {{constant: {kind}{', negative: adjustment' if kind == 'invoice' else ''}}}",
+        ]
+        tables = [] if self.listed else [("accounts", self._account_lines(name, file, account))]
+        tables.append(("charges", [f"    - from: {name}", *_says_kind(file), "      columns:", *charge]))
+        paid_on = file.named("paid_on")
+        if paid_on:
+            payment = [
+                self._charge_id(file, account).replace("charge_id", "payment_id"),
+                _cell("account_id", account),
+                *([_cell("charge_id", document or account)] if kind == "invoice" else []),
+                _cell("occurred_at", paid_on),
+                _cell("amount", file.named("paid") or _owed(file)),
+                "        kind: {constant: payment}",
+            ]
+            where = f"      where: {{column: {_quoted(paid_on.name)}, empty: false}}"
+            tables.append(("payments", [f"    - from: {name}", where, "      columns:", *payment]))
+        return tables
+
+    def _charge_id(self, file: Looked, account: Seen | None) -> str:
+        """The number of the document; of an instalment, the account with its number or its day."""
+        document, number = file.named("document"), file.named("instalment") or file.named("due")
+        if document and (document != account or document.is_key):
+            return _cell("charge_id", document)
+        if account is None or account.is_key or number is None:
+            return _cell("charge_id", account)
+        return f"        charge_id: {{join: [{_quoted(account.name)}, {_quoted(number.name)}], by: /}}"
+
+    def _payment_tables(self, name: str, file: Looked, dated: Seen, paid: Seen) -> list[tuple[str, list[str]]]:
+        account, kind = self._account(file), file.named("kind")
+        own = file.named("payment") or next(
+            (one for one in file.columns if one.is_key and one.meaning == "document"), None
+        )
+        words = sorted(kind.cells) if kind and len(kind.cells) <= MOST_BOOKS else []
+        meant = {word: _kind_of(word) for word in words}
+        taken = {word: meaning for word, meaning in meant.items() if meaning not in ("charged_off", "")}
+        cells = [
+            _cell("payment_id", own if own != account else None),
+            _cell("account_id", account),
+            _cell("occurred_at", dated),
+            _cell("amount", paid),
+        ]
+        head, tables = [f"    - from: {name}"], []
+        if kind and taken:
+            head.append(f"      where: {{column: {_quoted(kind.name)}, among: [{', '.join(map(_quoted, taken))}]}}")
+            values = ", ".join(f"{_quoted(word)}: {_quoted(meaning)}" for word, meaning in taken.items())
+            left = sorted(set(words) - set(taken))
+            told = f"   # no payments: {', '.join(map(shown, left))}" if left else ""
+            cells.append(f"        kind: {{column: {_quoted(kind.name)}, values: {{{values}}}}}{told}")
+        else:
+            cells.append("        kind: {constant: payment}")
+        tables.append(("payments", [*head, "      columns:", *cells]))
+        off = [word for word, meaning in meant.items() if meaning == "charged_off"]
+        if kind and off:
+            tables.append(
+                (
+                    "statuses",
+                    [
+                        f"    - from: {name}",
+                        f"      where: {{column: {_quoted(kind.name)}, among: [{', '.join(map(_quoted, off))}]}}",
+                        "      columns:",
+                        _cell("account_id", account),
+                        "        status: {constant: charged_off}",
+                        _cell("from_on", dated),
+                    ],
+                )
+            )
+        return tables
+
+    def _contact_lines(self, name: str, file: Looked) -> list[str]:
+        outcome = file.named("outcome")
+        words = ", ".join(
+            f'{_quoted(word)}: "{UNDECIDED}"' for word in (sorted(outcome.cells)[:MOST_BOOKS] if outcome else ())
+        )
+        cells = [
+            _cell("contact_id", file.named("call")),
+            _cell("account_id", self._account(file)),
+            _cell("occurred_at", file.named("called")),
+        ]
+        cells += ["        channel: {constant: call}", "        direction: {constant: outbound}"]
+        cells.append(
+            f"        outcome: {{column: {_quoted(outcome.name if outcome else UNDECIDED)}, "
+            f"values: {{{words}}}}}   # your words -> ours"
+        )
+        return [
+            f"    - from: {name}",
+            "      columns:",
+            *cells,
+            *([_cell("agent", file.named("agent"))] if file.named("agent") else []),
+        ]
+
+    def _are_loans(self, file: Looked) -> bool:
+        return bool(file.named("loan"))
 
 
-def _payment_lines(name: str, file: Looked, dated: Seen, paid: Seen) -> list[str]:
-    cells = [
-        _cell("payment_id", file.named("payment") or file.named("document")),
-        _cell("account_id", file.named("loan") or file.named("document")),
-    ]
-    return [
-        f"    - from: {name}",
-        "      columns:",
-        *cells,
-        _cell("occurred_at", dated),
-        _cell("amount", paid),
-        "        kind: {constant: payment}",
-    ]
+def _says_kind(file: Looked) -> list[str]:
+    """A reminder where a column says what each row is: not every one may be owed."""
+    kind = file.named("kind")
+    if kind is None or not 1 < len(kind.cells) <= MOST_BOOKS:
+        return []
+    words = ", ".join(map(_quoted, sorted(kind.cells)))
+    return [f"      # All rows are taken as owed; else: where: {{column: {_quoted(kind.name)}, among: [{words}]}}"]
 
 
-def _contact_lines(name: str, file: Looked) -> list[str]:
-    outcome = file.named("outcome")
-    words = ", ".join(f"{_quoted(word)}: {UNDECIDED}" for word in (outcome.examples if outcome else ()))
-    cells = [
-        _cell("contact_id", file.named("call")),
-        _cell("account_id", file.named("loan") or file.named("document")),
-        _cell("occurred_at", file.named("called")),
-    ]
-    cells += ["        channel: {constant: call}", "        direction: {constant: outbound}"]
-    cells.append(
-        f"        outcome: {{column: {_quoted(outcome.name if outcome else UNDECIDED)}, "
-        f"values: {{{words}}}}}   # your words -> ours"
-    )
-    return [
-        f"    - from: {name}",
-        "      columns:",
-        *cells,
-        *([_cell("agent", file.named("agent"))] if file.named("agent") else []),
-    ]
+def _key(file: Looked) -> Seen | None:
+    return file.named("loan") or file.named("document")
+
+
+def _owed(file: Looked) -> Seen | None:
+    return file.named("amount") or file.named("open")
+
+
+def _kind_of(word: str) -> str:
+    """payment, credit, charged_off, "" for what is none of them, or `?` where the word tells nothing."""
+    parts = set(folded(word).split()) | {folded(word).replace(" ", "")}
+    found = [meaning for meaning, words in KIND_WORDS.items() if parts & set(words.split())]
+    for meaning in (
+        "charged_off",
+        "credit",
+        "payment",
+        "",
+    ):  # `waive interest` is a credit, `recovery repayment` a payment
+        if meaning in found or (meaning == "charged_off" and {"write", "off"} <= parts):
+            return meaning
+    return UNDECIDED
+
+
+def _said(ours: str, word: str | None, choices: str) -> str:
+    if word is None:
+        return f'        {ours}: {{constant: "{UNDECIDED}"}}   # {choices}'
+    return f"        {ours}: {{constant: {_quoted(word)}}}"
 
 
 def _cell(ours: str, column: Seen | None) -> str:
@@ -498,4 +471,4 @@ def _quoted(text: str) -> str:
 
 
 def _slug(text: str) -> str:
-    return re.sub(r"\W+", "_", _folded(text)) or "file"
+    return re.sub(r"\W+", "_", folded(text)) or "file"

@@ -34,9 +34,10 @@ MAY_IMPORT = {
     "night": "features models columns params store panel law pages",
     "outcomes": "features models columns params store panel pages night",
     "simulate": "features",
+    "start": "features params schema intake law",
     "verify": "features store pages",
     "run": "features params store intake pages night outcomes",
-    "cli": "features params schema store intake panel law training night outcomes simulate run verify",
+    "cli": "features params schema store intake panel law training night outcomes simulate run start verify",
 }
 
 # Library -> the files (or, with a slash, the folders) that may import it.

@@ -21,7 +21,7 @@ from tests.worlds.exports import LEDGER, XERO_INVOICES
 def proposed(folder: Path, text: str, encoding: str = "utf-8", name: str = "Offene Posten.csv") -> dict:
     folder.mkdir(exist_ok=True)
     (folder / name).write_bytes(text.encode(encoding))
-    return yaml.load(propose(folder), Loader=yaml.BaseLoader)
+    return yaml.load(propose(folder).text, Loader=yaml.BaseLoader)
 
 
 def test_a_german_ledger_needs_two_words_by_hand(tmp_path):
@@ -40,7 +40,7 @@ def test_a_german_ledger_needs_two_words_by_hand(tmp_path):
     (charges,) = found["tables"]["charges"]
     assert charges["columns"]["due_on"] == "Fällig am"
     assert charges["columns"]["amount"] == "Betrag"
-    text = propose(tmp_path / "theirs")
+    text = propose(tmp_path / "theirs").text
     (tmp_path / "m.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(UsageError, match=r"debtor_type.*undecided"):
         load_mapping(tmp_path / "m.yaml")
@@ -89,15 +89,15 @@ def test_a_workbook_names_its_sheet(tmp_path):
         sheet.append([f"R{number}", "K", dt.datetime(2026, 1, 5), dt.datetime(2026, 2, 5), 10.5])
     (tmp_path / "theirs").mkdir()
     book.save(tmp_path / "theirs" / "items.xlsx")
-    found = yaml.load(propose(tmp_path / "theirs"), Loader=yaml.BaseLoader)
+    found = yaml.load(propose(tmp_path / "theirs").text, Loader=yaml.BaseLoader)
     assert found["files"]["items"] == {"path": "items.xlsx", "sheet": "Open items", "header_line": "1"}
 
 
 def test_no_name_of_a_debtor_is_in_a_proposal(tmp_path):
     (tmp_path / "theirs").mkdir()
     (tmp_path / "theirs" / "op.csv").write_bytes(LEDGER.encode("cp1252"))
-    assert "Müller" not in propose(tmp_path / "theirs")
-    assert "K1" not in propose(tmp_path / "theirs")
+    assert "Müller" not in propose(tmp_path / "theirs").text
+    assert "K1" not in propose(tmp_path / "theirs").text
 
 
 def test_a_mapping_that_is_there_is_not_written_over(tmp_path):

@@ -1,0 +1,434 @@
+"""A folder to begin in: params, a mapping and the next commands for books of one's own, or the sample to look at first."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from zoneinfo import available_timezones
+
+import yaml
+
+from features.currencies import DECIMALS
+from features.errors import CannotWrite, InputMissing, UsageError
+from features.tables import DEBTOR_TYPES
+from pipeline.intake.looking import ENDINGS
+from pipeline.intake.mapping import UNDECIDED
+from pipeline.intake.proposal import Decided, Proposal, places_under, propose
+from pipeline.law.rule_file import load_rules
+from pipeline.params import load, shipped
+from pipeline.schema import FILE as SCHEMA_FILE
+from pipeline.schema import params_schema
+
+PARAMS, MAPPING, README, SAMPLE = "params.yaml", "mapping.yaml", "README.md", "sample"
+ROLES = ("creditor", "third_party_collector", "debt_buyer")
+NONE = {
+    "contacts": "no contact log is among the files; was nobody contacted before? yes or no",
+    "statuses": "no statuses are among the files; is no account disputed, insolvent or opted out? yes or no",
+}
+_KEY = re.compile(r"( *)([\w-]+):(\s+(?:[^#\s][^#]*)?)?(#.*)?")
+Ask = Callable[[str, str, str | None], str]  # flag, question, default -> answer
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a user says of his books. rates: reporting units for one unit of each further currency."""
+
+    decided: Decided = field(default_factory=Decided)
+    role: str | None = None
+    capacity: int | None = None
+    signed_off: tuple[str, ...] = ()
+    rates: Mapping[str, float] = field(default_factory=dict)
+
+
+def begin(folder: Path, named: Sequence[Path], answers: Answers, today: dt.date, ask: Ask | None) -> str:
+    """Write params.yaml, mapping.yaml, their schema and a README into FOLDER, for the files that are named (or lie under
+    the folder that is); what was found and what is left to do, for the terminal.
+
+    ask: puts a question to the user; None where nobody is there to answer: what is not said is refused then, all at once.
+    Raises UsageError where a file is there already or an answer lacks, InputMissing where there is nothing to look at.
+    """
+    _check_free(folder, (PARAMS, MAPPING, README, SCHEMA_FILE))
+    source, places = _exports(named)
+    answers, proposal = _decided(source, places, answers, ask)
+    books = _Books.of(proposal, answers)
+    params = _edited(shipped(PARAMS).read_text(encoding="utf-8"), books.changes(today))
+    _write(folder, {PARAMS: params, MAPPING: proposal.text, README: _readme(folder, source, proposal, books)})
+    left = proposal.undecided()
+    return "\n".join(
+        [
+            f"Folder: {folder}",
+            *(
+                f"{file.path} (header in line {file.header_line}): {_told(proposal, name)}"
+                for name, file in proposal.files.items()
+            ),
+            f"Portfolios: {', '.join(books.names)}; currency: {', '.join(books.currencies)}; zone: {books.zone}; "
+            f"delivered: {', '.join(books.delivers)}",
+            *books.warnings(),
+            f"To decide by hand in {MAPPING}: {len(left)}"
+            if left
+            else f"Every line of {MAPPING} is decided; look at it all the same.",
+            *left,
+            f"The next commands are in {folder / README}.",
+        ]
+    )
+
+
+def begin_with_sample(folder: Path) -> str:
+    """Write the sample, its params and a README of the commands into FOLDER; never over what is there."""
+    _check_free(folder, (PARAMS, README, SCHEMA_FILE, SAMPLE))
+    paths = {("paths", "source"): SAMPLE, ("paths", "store"): "store", ("paths", "out"): "out"}
+    text = _edited(
+        shipped(PARAMS).read_text(encoding="utf-8"), {**paths, ("paths", "tracking_uri"): "sqlite:///mlflow.db"}
+    )
+    commands = [
+        ("recoup ingest", "two years of five made-up books"),
+        ("recoup train", "the last line is the run id"),
+        ('recoup promote --run ID --why "to look"', "the model that nights use"),
+        ("recoup run --as-of 2026-10-01", "out/current/worklist.html is the list"),
+    ]
+    _write(folder, {PARAMS: text, README: "\n".join(["# The sample", "", *_listed(commands)]) + "\n"})
+    try:
+        shutil.copytree(shipped(SAMPLE), folder / SAMPLE)
+    except OSError as error:
+        raise CannotWrite.creating(f"Folder {str(folder / SAMPLE)!r}", error) from None
+    return "\n".join([f"Folder: {folder}", *_listed(commands)])
+
+
+# ---- what is looked at -----------------------------------------------------------------------------------------------
+
+
+def _check_free(folder: Path, names: Sequence[str]) -> None:
+    there = [name for name in names if (folder / name).exists()]
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{str(folder)!r} is a file. Name a folder.")
+    if there:
+        raise UsageError(
+            f"Folder {str(folder)!r} holds {', '.join(there)} already; nothing is written over. Name another folder."
+        )
+
+
+def _exports(named: Sequence[Path]) -> tuple[Path, list[Path]]:
+    """The folder that `recoup convert --from` is given, and the files in it that are meant."""
+    absent = [str(place) for place in named if not place.exists()]
+    if absent:
+        raise InputMissing(
+            f"There is no {', '.join(map(repr, absent))}. Name files of your system, or their folder, with --from."
+        )
+    if len(named) == 1 and named[0].is_dir():
+        return named[0], places_under(named[0])
+    other = [place for place in named if place.is_dir() or not place.name.lower().endswith(ENDINGS)]
+    if other:
+        raise UsageError(
+            f"{str(other[0])!r} is no file of {', '.join(ENDINGS)}. Name one folder, or files, with --from."
+        )
+    return Path(os.path.commonpath([place.resolve().parent for place in named])), sorted(
+        place.resolve() for place in named
+    )
+
+
+def _decided(source: Path, places: Sequence[Path], answers: Answers, ask: Ask | None) -> tuple[Answers, Proposal]:
+    """The proposal with every answer in it: those given, then those asked for."""
+    said = _with_zone(answers.decided)
+    proposal = propose(source, places, said)
+    lacking: list[str] = []
+
+    def wanted(flag: str, question: str, default: str | None = None) -> str | None:
+        if ask is not None:
+            return ask(flag, question, default)
+        lacking.append(f"{flag} ({question})")
+        return None
+
+    accounts = [rows["columns"] for rows in (proposal.mapping["tables"] or {}).get("accounts", ())]
+    files = proposal.mapping["files"].values()
+    if said.debtor_type is None:
+        said = replace(said, debtor_type=wanted("--debtor-type", "who owes: consumer or commercial"))
+    if said.currency is None and any(columns["currency"] == {"constant": UNDECIDED} for columns in accounts):
+        said = replace(said, currency=wanted("--currency", "the files name no currency: its code, such as EUR"))
+    if said.dates is None and any(file.get("dates") == UNDECIDED for file in files):
+        cells = _beside(proposal.text, "dates:")
+        said = replace(
+            said, dates=wanted("--dates", f"days can be read in two ways: DD/MM/YYYY or MM/DD/YYYY; {cells}")
+        )
+    if said.decimal is None and any(file.get("decimal") == UNDECIDED for file in files):
+        cells = _beside(proposal.text, "decimal:")
+        said = replace(said, decimal=wanted("--decimal", f"amounts can be read in two ways: ',' or '.'; {cells}"))
+    if ask is not None and said.place is None:
+        said = replace(
+            said, place=ask("--place", "place of the debtors, such as DE or US-MA; empty: not all in one", "") or None
+        )
+    said = _with_zone(said)
+    if said.time_zone is None:
+        zones = load_rules().places[said.place].zones if said.place else ()
+        said = replace(
+            said, time_zone=wanted("--zone", f"time zone of the books: {' or '.join(zones) or 'Europe/Berlin, ...'}")
+        )
+    if lacking:
+        raise UsageError("The files do not say all. Add: " + "; ".join(lacking) + ".")
+    _check(said)
+    unknown = [place for place in answers.signed_off if place not in load_rules().places]
+    if unknown:
+        raise UsageError.unknown_keys("--signed-off", unknown, load_rules().places)
+    if ask is not None:
+        for table, question in NONE.items():
+            if (
+                table not in said.none
+                and table not in proposal.tables
+                and ask("--none", question, "no") in ("y", "yes")
+            ):
+                said = replace(said, none=(*said.none, table))
+        role = answers.role or ask("--role", "your role: " + ", ".join(ROLES), ROLES[0])
+        capacity = answers.capacity or int(ask("--capacity", "debtors your team can work in a night, each book", "40"))
+        answers = replace(answers, role=role, capacity=capacity)
+    return replace(answers, decided=said), propose(source, places, said)
+
+
+def _with_zone(said: Decided) -> Decided:
+    """A place of one zone says the zone of its debtors."""
+    place = load_rules().places.get(said.place or "")
+    if said.place and place is None:
+        raise UsageError.unknown_keys("--place", [said.place], load_rules().places)
+    if said.place and load_rules().chain(said.place) is None:
+        parts = [name for name in load_rules().places if name.startswith(f"{said.place}-")]
+        raise UsageError(
+            f"--place {said.place}: the law there is made by its parts. Say which, such as {', '.join(parts[:3])}."
+        )
+    zones = place.zones if place else ()
+    return replace(said, time_zone=zones[0]) if said.time_zone is None and len(zones) == 1 else said
+
+
+def _check(said: Decided) -> None:
+    if said.currency is not None and said.currency not in DECIMALS:
+        raise UsageError.unknown_keys("--currency", [said.currency], DECIMALS)
+    if said.debtor_type not in DEBTOR_TYPES:
+        raise UsageError.unknown_keys("--debtor-type", [said.debtor_type or ""], DEBTOR_TYPES)
+    if said.time_zone not in available_timezones():
+        raise UsageError.unknown_keys("--zone", [said.time_zone or ""], available_timezones())
+
+
+def _beside(text: str, key: str) -> str:
+    """The examples that a proposal writes beside what is undecided."""
+    line = next(line for line in text.splitlines() if line.strip().startswith(key) and UNDECIDED in line)
+    return line.partition("#")[2].strip()
+
+
+def _told(proposal: Proposal, name: str) -> str:
+    tables = [
+        table
+        for table, parts in (proposal.mapping["tables"] or {}).items()
+        if any(rows["from"] == name for rows in parts)
+    ]
+    return f"-> {', '.join(tables)}" if tables else "not understood: name its table and columns by hand"
+
+
+# ---- what is written -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Books:
+    """What the params must say of the books that were found."""
+
+    names: tuple[str, ...]
+    currencies: tuple[str, ...]
+    zone: str
+    role: str
+    delivers: tuple[str, ...]
+    capacity: int
+    signed_off: tuple[str, ...]
+    rates: Mapping[str, float]
+    place: str | None
+
+    @classmethod
+    def of(cls, proposal: Proposal, answers: Answers) -> _Books:
+        said = answers.decided
+        currencies = proposal.words("accounts", "currency") or ((said.currency,) if said.currency else ())
+        unknown = [code for code in currencies if code not in DECIMALS]
+        if unknown:
+            raise UsageError(
+                f"The files hold currencies that are no codes of ISO 4217: {', '.join(map(ascii, unknown[:5]))}. Correct them."
+            )
+        unrated = [code for code in currencies[1:] if code not in answers.rates]
+        if unrated:
+            raise UsageError(
+                f"The files hold {', '.join(currencies)}: what is one unit worth in {currencies[0]}? "
+                f"Say it by {' '.join(f'--rate {code}=...' for code in unrated)}."
+            )
+        return cls(
+            names=proposal.words("accounts", "portfolio") or ("book",),
+            currencies=currencies,
+            zone=said.time_zone or "UTC",
+            role=answers.role or ROLES[0],
+            delivers=proposal.tables,
+            capacity=answers.capacity or 40,
+            signed_off=answers.signed_off,
+            rates=answers.rates,
+            place=said.place,
+        )
+
+    def changes(self, today: dt.date) -> dict[tuple[str, ...], Any]:
+        """Key path -> value, for a params file."""
+        own = {
+            "time_zone": self.zone,
+            "role": self.role,
+        }  # a text dumped twice is written twice, a list would be referred to
+        return {
+            ("paths", "source"): "source",
+            ("paths", "store"): "store",
+            ("paths", "out"): "out",
+            ("paths", "tracking_uri"): "sqlite:///mlflow.db",
+            ("portfolio_defaults", "time_zone"): self.zone,
+            ("portfolio_defaults", "role"): self.role,
+            ("portfolio_defaults", "delivers"): list(self.delivers),
+            ("portfolio_defaults", "dpd_tolerance"): {code: 1 if DECIMALS[code] else 100 for code in self.currencies},
+            ("portfolios",): {name: {**own, "delivers": list(self.delivers)} for name in self.names},
+            ("eligibility", "signed_off"): list(self.signed_off),
+            ("worklist", "capacity"): {"default": self.capacity},
+            ("money", "reporting_currency"): self.currencies[0] if self.currencies else "EUR",
+            ("money", "rates"): {
+                code: 1.0 if at == 0 else self.rates[code] for at, code in enumerate(self.currencies or ("EUR",))
+            },
+            ("money", "rates_date"): today,
+        }
+
+    def warnings(self) -> list[str]:
+        told = []
+        if self.place is None:
+            told.append(
+                "WARNING No place of the debtors is said: nobody may be contacted until accounts have a jurisdiction "
+                f"(--place, or a column in {MAPPING})."
+            )
+        needed = (load_rules().chain(self.place) or ()) if self.place else ()
+        unsigned = [place for place in needed if place not in self.signed_off]
+        if unsigned or not self.signed_off:
+            told.append(
+                f"WARNING Not signed off: {', '.join(unsigned) or 'any place'}. Every list stays empty until somebody of yours has "
+                f"read the contact law (`recoup rules`) and eligibility.signed_off of {PARAMS} names each of them."
+            )
+        lacking = [table for table in ("contacts", "statuses") if table not in self.delivers]
+        if lacking:
+            told.append(
+                f"WARNING Not among the files: {', '.join(lacking)}. What is unknown blocks: nobody is contacted until they are "
+                f"delivered, or said to be empty ({', '.join(f'--none {table}' for table in lacking)})."
+            )
+        return told
+
+
+def _edited(text: str, changes: Mapping[tuple[str, ...], Any]) -> str:
+    """The params with other values at these key paths; comments stay, what lay below a changed key goes."""
+    lines: list[str] = []
+    open_keys: list[tuple[int, str]] = []
+    dropped: int | None = None  # depth of the key whose old content is passed over
+    made = set()
+    for line in text.splitlines():
+        indent = len(line) - len(line.lstrip())
+        if dropped is not None and line.strip() and indent > dropped:
+            continue
+        dropped = None
+        key = _KEY.fullmatch(line)
+        if key is None:
+            lines.append(line)
+            continue
+        open_keys = [(at, above) for at, above in open_keys if at < indent] + [(indent, key[2])]
+        path = tuple(above for _, above in open_keys)
+        if path not in changes:
+            lines.append(line)
+            continue
+        made.add(path)
+        dropped = indent
+        lines += _lines_of(" " * indent, key[2], changes[path], key[4])
+    assert made == set(changes), f"keys not in the default params: {sorted(set(changes) - made)}"
+    return "\n".join(lines) + "\n"
+
+
+def _lines_of(indent: str, key: str, value: Any, comment: str | None) -> list[str]:
+    below: list[str] = []
+    if isinstance(value, dict) and value:
+        dumped = yaml.safe_dump(value, sort_keys=False, default_flow_style=None, allow_unicode=True, width=1_000)
+        below = [f"{indent}  {line}" for line in dumped.splitlines()]
+        head = f"{indent}{key}:"
+    else:
+        head = f"{indent}{key}: {json.dumps(value) if isinstance(value, dict) else _flow(value)}"
+    return [f"{head:<34} {comment}" if comment else head, *below]
+
+
+def _flow(value: Any) -> str:
+    return (
+        yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=1_000)
+        .removesuffix("\n")
+        .removesuffix("\n...")
+    )
+
+
+def _listed(commands: Sequence[tuple[str, str]]) -> list[str]:
+    return [f"    {command:<60} # {why}" for command, why in commands]
+
+
+def _readme(folder: Path, source: Path, proposal: Proposal, books: _Books) -> str:
+    theirs = os.path.relpath(source.resolve(), folder.resolve())
+    first = [
+        (
+            f"recoup convert --map {MAPPING} --from {_shell(theirs)} --to source",
+            "their files -> tables of the contract",
+        ),
+        ("recoup ingest --backfill", "history comes in, checked row by row"),
+        ("recoup train", "the last line is the run id"),
+    ]
+    then = [
+        ('recoup promote --run ID --why "..."', "where the gates allow"),
+        ("recoup run --as-of YYYY-MM-DD", "every night: out/current/worklist.html"),
+    ]
+    open_lines = proposal.undecided()
+    return "\n".join(
+        [
+            f"# {', '.join(books.names)}",
+            "",
+            *([f"First write what {MAPPING} leaves open, {len(open_lines)} lines marked `?`. Then, in this folder:"] if open_lines else
+              ["In this folder:"]),
+            "",
+            *_listed(first),
+            "",
+            "After that:",
+            "",
+            *_listed(then),
+            "",
+            f"- `{MAPPING}` was proposed from the files: look at every line. "
+            "Where another month's files have other names, write `*` for what changes.",
+            f"- `{PARAMS}` holds everything else; your editor checks it by `{SCHEMA_FILE}` "
+            f"(after an upgrade: `recoup schema > {SCHEMA_FILE}`).",
+            f"- Costs of an attempt (`worklist.costs`) are in {books.currencies[0] if books.currencies else 'EUR'}: set yours.",
+            "- Contact law is research, no advice: `recoup rules` shows each place; `eligibility.signed_off` names those "
+            "that somebody of yours has signed.",
+            *(f"- {line.removeprefix('WARNING ')}" for line in books.warnings()),
+            "",
+        ]
+    )  # fmt: skip
+
+
+def _shell(path: str) -> str:
+    return path if re.fullmatch(r"[\w./+-]+", path) else "'" + path.replace("'", "'\\''") + "'"
+
+
+def _write(folder: Path, texts: Mapping[str, str]) -> None:
+    """New files only. The params are read back: what is written is what a command takes."""
+    made: list[Path] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in {**texts, SCHEMA_FILE: json.dumps(params_schema(), indent=1) + "\n"}.items():
+            with (folder / name).open("x", encoding="utf-8") as stream:
+                made.append(folder / name)
+                stream.write(text)
+        load(folder / PARAMS)
+    except OSError as error:
+        for place in made:
+            place.unlink()
+        raise CannotWrite.creating(f"Folder {str(folder)!r}", error) from None
+    except UsageError:
+        for place in made:
+            place.unlink()
+        raise

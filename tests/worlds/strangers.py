@@ -1,0 +1,102 @@
+"""Two made-up books as strangers bring them: a German ledger of invoices between firms, and a loan book with its schedule."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import numpy as np
+from openpyxl import Workbook
+
+LAST = dt.date(2026, 9, 30)
+LEDGER_HEAD = ("Belegnr", "Kundennr", "Firma", "Belegdatum", "Fällig am", "Betrag", "Bezahlt am")
+
+
+def _invoices(seed: int, customers: int, months: int) -> list[tuple]:
+    """Each firm is billed about once a month and pays in its own way: early, late, or not."""
+    draw = np.random.default_rng(seed)
+    late = draw.gamma(2.0, 12.0, customers)
+    never = draw.uniform(0, 0.15, customers)
+    found = []
+    for back in range(months, 0, -1):
+        for firm in range(customers):
+            if draw.random() < 0.25:
+                continue
+            issued = LAST - dt.timedelta(days=30 * back - int(draw.integers(0, 28)))
+            due = issued + dt.timedelta(days=30)
+            paid = None if draw.random() < never[firm] else due + dt.timedelta(days=int(draw.normal(late[firm], 8)))
+            amount = round(float(draw.lognormal(6.5, 1.0)), 2)
+            name = f"RE-{len(found) + 10_000}"
+            found.append(
+                (
+                    name,
+                    f"K{firm:04d}",
+                    f"Müller & Söhne {firm} GmbH",
+                    issued,
+                    due,
+                    amount,
+                    paid if paid and paid <= LAST else None,
+                )
+            )
+    return found
+
+
+def german(amount: float) -> str:
+    return f"{amount:,.2f}".translate(str.maketrans(",.", ".,"))
+
+
+def german_ledger(folder: Path, customers: int = 90, months: int = 24, seed: int = 5) -> None:
+    """Windows-1252, semicolons, decimal commas, two lines above the header and a total below."""
+    rows = _invoices(seed, customers, months)
+    lines = ["Mandant 100;;;;;;", "Offene und ausgeglichene Posten zum 30.09.2026;;;;;;", ";".join(LEDGER_HEAD)]
+    for name, firm, called, issued, due, amount, paid in rows:
+        days = [f"{day:%d.%m.%Y}" if day else "" for day in (issued, due, paid)]
+        lines.append(";".join([name, firm, f'"{called}"', days[0], days[1], german(amount), days[2]]))
+    lines.append(f"Summe;;;;;{german(sum(row[5] for row in rows))};")
+    folder.mkdir(parents=True)
+    (folder / "OP-Liste.csv").write_bytes(("\r\n".join(lines) + "\r\n").encode("cp1252"))
+
+
+def german_workbook(folder: Path, customers: int = 90, months: int = 24, seed: int = 5) -> None:
+    """The same ledger, saved by Excel: numbers and days as a workbook keeps them."""
+    book = Workbook()
+    book.active.title = "Offene Posten"
+    for line in (("Mandant 100",), ("Offene und ausgeglichene Posten zum 30.09.2026",), LEDGER_HEAD):
+        book.active.append(line)
+    for name, firm, called, *days_and_amount in _invoices(seed, customers, months):
+        book.active.append((name, firm, called, *days_and_amount))
+    folder.mkdir(parents=True)
+    book.save(folder / "OP-Liste.xlsx")
+
+
+def loan_book(folder: Path, loans: int = 260, seed: int = 11) -> None:
+    """Loans of twelve instalments, their schedule, and what was paid, disbursed, waived and written off."""
+    draw = np.random.default_rng(seed)
+    listed = ["Loan No,Borrower ID,Branch,Product,Currency,Disbursed On,Loan Amount"]
+    schedule = ["Loan No,Period,Due Date,Total Due"]
+    transactions = ["Receipt No,Loan No,Transaction Date,Transaction Type,Amount"]
+
+    def happened(loan: str, day: dt.date, kind: str, amount: float) -> None:
+        if day <= LAST:
+            transactions.append(f"T{len(transactions)},{loan},{day:%d %b %Y},{kind},{amount:.2f}")
+
+    for number in range(loans):
+        loan = f"{number:06d}"
+        begun = LAST - dt.timedelta(days=int(draw.integers(60, 720)))
+        amount = float(draw.integers(5, 60)) * 100
+        due_each, slow, fails = round(amount * 1.1 / 12, 2), draw.gamma(1.5, 8.0), draw.uniform(0, 0.3)
+        branch = ("Sevilla", "Granada")[number % 2]
+        listed.append(f'{loan},B{number // 2:05d},{branch},group loan,EUR,{begun:%d %b %Y},"{amount:,.2f}"')
+        happened(loan, begun, "Disbursement", amount)
+        for period in range(1, 13):
+            due = begun + dt.timedelta(days=30 * period)
+            schedule.append(f"{loan},{period},{due:%d %b %Y},{due_each:.2f}")
+            if draw.random() > fails:
+                happened(loan, due + dt.timedelta(days=int(draw.exponential(slow))), "Repayment", due_each)
+            elif draw.random() < 0.2:
+                happened(loan, due + dt.timedelta(days=20), "Waive Interest", round(due_each / 11, 2))
+        if number % 40 == 7:
+            happened(loan, begun + dt.timedelta(days=300), "Write-Off", due_each)
+    folder.mkdir(parents=True)
+    for name, lines in (("loans", listed), ("schedule", schedule), ("transactions", transactions)):
+        (folder / f"{name}.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")

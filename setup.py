@@ -1,4 +1,4 @@
-"""The wheel carries what a folder begins with, the default params and the sample, from where the repository keeps them."""
+"""The wheel carries what a folder begins with: the default params and the sample, from where they are kept."""
 
 from __future__ import annotations
 

@@ -197,9 +197,9 @@ def simulate(params: Params, debtors: int, seed: int, out: Path, **how: Any) -> 
 )
 @option("--signed-off", multiple=True, metavar="PLACE", help="A place whose contact law somebody of yours has signed.")
 def init(named: tuple[Path, ...], theirs: tuple[Path, ...], sample: bool, **said: Any) -> None:
-    """Begin in FOLDER (here, where none is named): look at your files, write params, mapping and the next commands. Never overwrites.
+    """Begin in FOLDER (here, if none is named): look at your files, write params, mapping and the next commands.
 
-    Asks on a terminal for what the files do not tell; elsewhere the options say it.
+    Never overwrites. Asks on a terminal for what the files do not tell; elsewhere the options say it.
     """
     from pipeline import start
     from pipeline.intake.proposal import Decided

@@ -365,7 +365,7 @@ class Params(Section):
 
 
 def shipped(name: str) -> Path:
-    """params.yaml or sample, as they come with the product: inside an installed package, else where the repository has them."""
+    """params.yaml or sample, as they come with the product: inside an installed package, else where they are kept."""
     inside = Path(__file__).parent / name
     house = Path(__file__).parents[1]
     return inside if inside.exists() else {"params.yaml": house / name, "sample": house / "data" / "sample"}[name]

@@ -1,4 +1,4 @@
-"""A folder to begin in: params, a mapping and the next commands for books of one's own, or the sample to look at first."""
+"""A folder to begin in: params, a mapping and the next commands for books of one's own, or the sample to look at."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ class Answers:
 
 
 def begin(folder: Path, named: Sequence[Path], answers: Answers, today: dt.date, ask: Ask | None) -> str:
-    """Write params.yaml, mapping.yaml, their schema and a README into FOLDER, for the files that are named (or lie under
+    """Write params.yaml, mapping.yaml, a schema and a README into FOLDER, for the files that are named (or lie under
     the folder that is); what was found and what is left to do, for the terminal.
 
-    ask: puts a question to the user; None where nobody is there to answer: what is not said is refused then, all at once.
+    ask: puts a question to the user; None where nobody is there to answer: what is not said is then refused at once.
     Raises UsageError where a file is there already or an answer lacks, InputMissing where there is nothing to look at.
     """
     _check_free(folder, (PARAMS, MAPPING, README, SCHEMA_FILE))
@@ -251,7 +251,8 @@ class _Books:
         unknown = [code for code in currencies if code not in DECIMALS]
         if unknown:
             raise UsageError(
-                f"The files hold currencies that are no codes of ISO 4217: {', '.join(map(ascii, unknown[:5]))}. Correct them."
+                f"The files hold currencies that are no codes of ISO 4217: {', '.join(map(ascii, unknown[:5]))}. "
+                "Correct them."
             )
         unrated = [code for code in currencies[1:] if code not in answers.rates]
         if unrated:
@@ -271,6 +272,10 @@ class _Books:
             place=said.place,
         )
 
+    @property
+    def reporting(self) -> str:
+        return self.currencies[0] if self.currencies else "EUR"
+
     def changes(self, today: dt.date) -> dict[tuple[str, ...], Any]:
         """Key path -> value, for a params file."""
         own = {
@@ -289,7 +294,7 @@ class _Books:
             ("portfolios",): {name: {**own, "delivers": list(self.delivers)} for name in self.names},
             ("eligibility", "signed_off"): list(self.signed_off),
             ("worklist", "capacity"): {"default": self.capacity},
-            ("money", "reporting_currency"): self.currencies[0] if self.currencies else "EUR",
+            ("money", "reporting_currency"): self.reporting,
             ("money", "rates"): {
                 code: 1.0 if at == 0 else self.rates[code] for at, code in enumerate(self.currencies or ("EUR",))
             },
@@ -307,14 +312,15 @@ class _Books:
         unsigned = [place for place in needed if place not in self.signed_off]
         if unsigned or not self.signed_off:
             told.append(
-                f"WARNING Not signed off: {', '.join(unsigned) or 'any place'}. Every list stays empty until somebody of yours has "
-                f"read the contact law (`recoup rules`) and eligibility.signed_off of {PARAMS} names each of them."
+                f"WARNING Not signed off: {', '.join(unsigned) or 'any place'}. Every list stays empty until somebody "
+                "of yours has read the contact law (`recoup rules`) and "
+                f"eligibility.signed_off of {PARAMS} names each of them."
             )
         lacking = [table for table in ("contacts", "statuses") if table not in self.delivers]
         if lacking:
             told.append(
-                f"WARNING Not among the files: {', '.join(lacking)}. What is unknown blocks: nobody is contacted until they are "
-                f"delivered, or said to be empty ({', '.join(f'--none {table}' for table in lacking)})."
+                f"WARNING Not among the files: {', '.join(lacking)}. What is unknown blocks: nobody is contacted "
+                f"until they are delivered, or said to be empty ({', '.join(f'--none {table}' for table in lacking)})."
             )
         return told
 
@@ -388,8 +394,7 @@ def _readme(folder: Path, source: Path, proposal: Proposal, books: _Books) -> st
         [
             f"# {', '.join(books.names)}",
             "",
-            *([f"First write what {MAPPING} leaves open, {len(open_lines)} lines marked `?`. Then, in this folder:"] if open_lines else
-              ["In this folder:"]),
+            f"First write what {MAPPING} leaves open, marked `?`: {len(open_lines)}. Then:" if open_lines else "Here:",
             "",
             *_listed(first),
             "",
@@ -401,9 +406,9 @@ def _readme(folder: Path, source: Path, proposal: Proposal, books: _Books) -> st
             "Where another month's files have other names, write `*` for what changes.",
             f"- `{PARAMS}` holds everything else; your editor checks it by `{SCHEMA_FILE}` "
             f"(after an upgrade: `recoup schema > {SCHEMA_FILE}`).",
-            f"- Costs of an attempt (`worklist.costs`) are in {books.currencies[0] if books.currencies else 'EUR'}: set yours.",
-            "- Contact law is research, no advice: `recoup rules` shows each place; `eligibility.signed_off` names those "
-            "that somebody of yours has signed.",
+            f"- Costs of an attempt (`worklist.costs`) are in {books.reporting}: set yours.",
+            "- Contact law is research, no advice: `recoup rules` shows each place; `eligibility.signed_off` names "
+            "those that somebody of yours has signed.",
             *(f"- {line.removeprefix('WARNING ')}" for line in books.warnings()),
             "",
         ]

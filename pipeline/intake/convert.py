@@ -113,7 +113,8 @@ def convert(mapping: Mapping_, source: Path, target: Path, complete_through: dt.
         raise UsageError(f"Folder {str(target)!r} is not empty. Name an empty or new one with --to.")
     if mapping.none and complete_through is None:
         raise UsageError(
-            f"The mapping says that there are no {', '.join(mapping.none)}: through which day? Say it with --complete-through."
+            f"The mapping says that there are no {', '.join(mapping.none)}: through which day? "
+            "Say it with --complete-through."
         )
     if not source.is_dir():
         raise InputMissing(f"There is no folder {str(source)!r}. Name the folder of your files with --from.")

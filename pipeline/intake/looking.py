@@ -26,10 +26,10 @@ EXAMPLES = 3
 PREAMBLE = 30  # lines among which a header is sought
 ENDINGS = (".csv", ".csv.gz", ".txt", ".tsv", ".xlsx", ".xlsm")
 DATE_FORMS = (
-    "YYYY-MM-DD", "DD.MM.YYYY", "D.M.YYYY", "DD/MM/YYYY", "D/M/YYYY", "MM/DD/YYYY", "M/D/YYYY", "DD-MM-YYYY", "MM-DD-YYYY", "YYYY/MM/DD",
-    "YYYYMMDD",    "DD.MM.YY", "DD/MM/YY", "MM/DD/YY", "D-MMM-YYYY", "D MMM YYYY", "MMM D, YYYY", "DD.MM.YYYY HH:mm",
-    "DD.MM.YYYY HH:mm:ss",
-    "DD/MM/YYYY HH:mm",    "MM/DD/YYYY HH:mm", "DD/MM/YYYY HH:mm:ss", "MM/DD/YYYY HH:mm:ss", "YYYY-MM-DD HH:mm:ss", "YYYY-MM-DD HH:mm",
+    "YYYY-MM-DD", "DD.MM.YYYY", "D.M.YYYY", "DD/MM/YYYY", "D/M/YYYY", "MM/DD/YYYY", "M/D/YYYY", "DD-MM-YYYY",
+    "MM-DD-YYYY", "YYYY/MM/DD", "YYYYMMDD", "DD.MM.YY", "DD/MM/YY", "MM/DD/YY", "D-MMM-YYYY", "D MMM YYYY",
+    "MMM D, YYYY", "DD.MM.YYYY HH:mm", "DD.MM.YYYY HH:mm:ss", "DD/MM/YYYY HH:mm", "MM/DD/YYYY HH:mm",
+    "DD/MM/YYYY HH:mm:ss", "MM/DD/YYYY HH:mm:ss", "YYYY-MM-DD HH:mm:ss", "YYYY-MM-DD HH:mm",
 )  # fmt: skip
 TOTAL_WORDS = (
     "total|summe|gesamt|gesamtsumme|zwischensumme|somme|totaux|suma|totale|totaal|grand "

@@ -25,13 +25,13 @@ AMOUNTS = ("amount", "open", "paid", "principal")
 MOST_BOOKS = 50  # different words of a column that may name books
 # Words of a column that says what a transaction is. What they do not name is asked, what is no payment is left out.
 KIND_WORDS = {
-    "payment": "payment repayment receipt collection recovery zahlung zahlungseingang rueckzahlung tilgung einzahlung paiement reglement "
-    "remboursement pago abono incasso pagamento betaling",
+    "payment": "payment repayment receipt collection recovery zahlung zahlungseingang rueckzahlung tilgung einzahlung "
+    "paiement reglement remboursement pago abono incasso pagamento betaling",
     "credit": "waive waiver waived credit gutschrift avoir remise discount skonto erlass nachlass kulanz",
     "charged_off": "writeoff written abschreibung ausbuchung ausgebucht chargeoff charged passage castigo",
-    "": "disbursement disbursed disbursal auszahlung accrual accrued fee gebuehr interest zinsen invoice rechnung penalty deboursement "
-    "decaissement desembolso opening",
-}  # fmt: skip
+    "": "disbursement disbursed disbursal auszahlung accrual accrued fee gebuehr interest zinsen invoice rechnung "
+    "penalty deboursement decaissement desembolso opening",
+}
 
 
 @dataclass(frozen=True)
@@ -314,7 +314,11 @@ class _Tables:
         charge = [
             self._charge_id(file, account),
             _cell("account_id", account),
-            *([_cell("issued_on", opened)] if opened else []),
+            *(
+                [_cell("issued_on", opened)]
+                if opened
+                else ["        # issued_on: no column; known from its due day on"]
+            ),
             _cell("due_on", file.named("due")),
             _cell("amount", _owed(file)),
             f"        kind: {{constant: {kind}{', negative: adjustment' if kind == 'invoice' else ''}}}",

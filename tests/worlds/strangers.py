@@ -1,4 +1,4 @@
-"""Two made-up books as strangers bring them: a German ledger of invoices between firms, and a loan book with its schedule."""
+"""Two made-up books as strangers bring them: a German ledger of invoices, and a loan book with its schedule."""
 
 from __future__ import annotations
 

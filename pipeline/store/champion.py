@@ -1,11 +1,14 @@
 """The approved model as a file beside the store: STORE/models/champion.json names the folder, its sha256,
-who approved it and why.
+who approved it and why. STORE/models/approvals.jsonl, beside it, vouches for that file: a line for every approval,
+with the sha256 of champion.json as it was written and as it stood before.
 
-Scoring reads this and the model folder, and nothing else: it needs no registry and no network.
+Scoring reads these and the model folder, and nothing else: it needs no registry and no network.
 """
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +22,7 @@ from pipeline.store.refusals import NotApproved
 if TYPE_CHECKING:
     from models.baseline import AgeBandTable
 
-MODELS, CHAMPION = "models", "champion.json"
+MODELS, CHAMPION, HISTORY = "models", "champion.json", "approvals.jsonl"
 REQUIRED = ("run_id", "model_version", "sha256", "approved_by", "approved_at", "why", "previous")
 
 
@@ -54,12 +57,29 @@ def champion(store_path: Path) -> Approved | None:
 
 
 def read_record(store_path: Path) -> dict[str, Any] | None:
-    """champion.json as it stands; ModelRefused when it cannot be read as an approval."""
-    place = store_path / MODELS / CHAMPION
+    """champion.json as it stands; ModelRefused when it is not, to the byte, what the newest approval wrote.
+
+    None before the first promotion. Of a store from before approvals were kept, what stands is taken.
+    """
+    place, history = store_path / MODELS / CHAMPION, _history(store_path)
     try:
-        record = json.loads(place.read_bytes())
+        text = place.read_bytes()
     except FileNotFoundError:
+        if history:
+            raise NotApproved.gone(str(place)) from None
         return None
+    record = _approval(text, place)
+    if record.get("vouched_by") and not history:
+        raise NotApproved.gone(str(place.with_name(HISTORY)))
+    # An approval that was cut off is in the history already, while the one before still stands.
+    if history and hashlib.sha256(text).hexdigest() not in history[-1].values():
+        raise NotApproved.changed(str(place))
+    return record
+
+
+def _approval(text: bytes, place: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(text)
     except ValueError:
         raise NotApproved.damaged(str(place)) from None
     lacking = [name for name in REQUIRED if name not in record] if isinstance(record, dict) else list(REQUIRED)
@@ -69,6 +89,28 @@ def read_record(store_path: Path) -> dict[str, Any] | None:
     if Path(version).name != version or version in ("", ".", ".."):
         raise NotApproved.outside(str(place))
     return record
+
+
+def _history(store_path: Path) -> list[dict[str, str | None]]:
+    """Every approval, oldest first: sha256 of champion.json as written, and before."""
+    place = store_path / MODELS / HISTORY
+    try:
+        text = place.read_bytes()
+    except FileNotFoundError:
+        return []
+    try:
+        lines = [json.loads(line) for line in text.decode().splitlines()]
+        chained = all(later["before"] == former["sha256"] for former, later in itertools.pairwise(lines))
+        whole = lines and chained and "".join(map(_line, lines)).encode() == text
+    except (ValueError, KeyError, TypeError):
+        whole = False
+    if not whole:
+        raise NotApproved.damaged(str(place))
+    return lines
+
+
+def _line(approval: Mapping[str, str | None]) -> str:
+    return json.dumps({"before": approval["before"], "sha256": approval["sha256"]}) + "\n"
 
 
 def approvals(store_path: Path) -> dict[Path, str]:
@@ -84,9 +126,29 @@ def approvals(store_path: Path) -> dict[Path, str]:
 
 
 def write_record(store_path: Path, record: Mapping[str, Any]) -> None:
-    """Replace champion.json whole."""
-    text = json.dumps(record, sort_keys=True, indent=1, ensure_ascii=False)
-    write_whole(store_path / MODELS / CHAMPION, text + "\n")
+    """Replace champion.json whole, once the history knows what will stand there.
+
+    A history or an approval that is damaged is not mended here: it is moved aside, and a new history begins.
+    """
+    folder = store_path / MODELS
+    told = {**record, "vouched_by": HISTORY}
+    place, text = folder / CHAMPION, json.dumps(told, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+    try:
+        read_record(store_path)
+        lines = _history(store_path)
+    except NotApproved:
+        lines = []
+        for name in (HISTORY, CHAMPION):
+            if (folder / name).exists():
+                (folder / name).replace(folder / f"{name}.damaged")
+    before = hashlib.sha256(place.read_bytes()).hexdigest() if place.exists() else None
+    after = hashlib.sha256(text.encode()).hexdigest()
+    if not lines or lines[-1] != {"before": before, "sha256": after}:
+        if lines and lines[-1]["sha256"] != before:  # the approval before this one was cut off
+            lines = lines[:-1]
+        lines.append({"before": before, "sha256": after})
+        write_whole(folder / HISTORY, "".join(map(_line, lines)))
+    write_whole(place, text)
 
 
 def keep(store_path: Path, table: AgeBandTable) -> Approved:

@@ -66,7 +66,21 @@ class NotApproved(ModelRefused):
 
     @classmethod
     def damaged(cls, place: str) -> NotApproved:
-        return cls(f"{place!r} is damaged. Promote a run again.")
+        return cls(f"{place!r} is damaged. Put it back as it was, or promote a run again.")
+
+    @classmethod
+    def changed(cls, place: str) -> NotApproved:
+        return cls(
+            f"{place!r} is not what the newest approval wrote. Put it back as it was, or promote a run again. "
+            "Find out who changed it: a model may score only as it was approved."
+        )
+
+    @classmethod
+    def gone(cls, place: str) -> NotApproved:
+        return cls(
+            f"{place!r} is gone, though a model was approved in this store. Put it back, or promote a run again. "
+            "Without it nothing may score: no other model was approved in its place."
+        )
 
     @classmethod
     def lacking(cls, place: str, names: Iterable[str]) -> NotApproved:

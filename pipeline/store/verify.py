@@ -8,14 +8,14 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
 from features.errors import ContractError, ModelRefused
 from models.folder import digest_of, read_folder
-from pipeline.store.champion import CHAMPION, MODELS, approvals
+from pipeline.store.champion import MODELS, approvals
 from pipeline.store.delta import LOG, SEALS, DeltaTables, partition_of
 from pipeline.store.files import unsealed
 from pipeline.store.record import Delivered
@@ -122,8 +122,9 @@ def _brought_in(entry: Path, where: str) -> list[str]:
 def _models(path: Path, found: Examined) -> None:
     """The champion and those before it as approved, and every other model whose folder is named after its sha256."""
     approved: dict[Path, str] = {}
-    with found.one(RECORDS) if (path / MODELS / CHAMPION).exists() else nullcontext():
-        approved = approvals(path)
+    if (path / MODELS).exists():
+        with found.one(RECORDS):
+            approved = approvals(path)
     for folder, sha256 in approved.items():
         with found.one(MODEL_FOLDERS):
             read_folder(folder, sha256)

@@ -32,6 +32,7 @@ from pipeline.params import Params
 from pipeline.store.champion import MODELS, Approved, champion, model_folder, read_record, write_record
 from pipeline.store.files import only_owner_reads, write_whole
 from pipeline.store.locks import only_run
+from pipeline.store.refusals import NotApproved
 from pipeline.training.report import approval
 from pipeline.training.run_evidence import CARD, JUDGED, RUNS, RunEvidence, comparable, load_evidence, run_folder
 
@@ -169,7 +170,7 @@ def promote(store_path: Path, run_id: str, params: Params, *, who: str, why: str
 
 
 def _promoted(store_path: Path, known: Recorded, params: Params, decision: Mapping[str, str]) -> str:
-    standing = champion(store_path)
+    standing, damage = _standing(store_path)
     if standing is not None and standing.version == known.version:
         return f"{known.version} is the champion already."
     evidence = load_evidence(run_folder(store_path, known.run_id), known.evidence_sha256)
@@ -196,7 +197,17 @@ def _promoted(store_path: Path, known: Recorded, params: Params, decision: Mappi
             f" Its money at {params.gate.capacity:.0%} capacity against the former champion's: {compared['gain']:+.1%}."
         )
     )
+    if damage is not None:
+        gain = f" Not compared with the champion before it: {damage}"
     return f"{known.version} is the champion, approved by {decision['approved_by']}.{gain}"
+
+
+def _standing(store_path: Path) -> tuple[Approved | None, NotApproved | None]:
+    """The champion, or why what stands there is none that somebody approved: then a new approval mends it."""
+    try:
+        return champion(store_path), None
+    except NotApproved as damage:
+        return None, damage
 
 
 def rollback(store_path: Path, params: Params, *, who: str, why: str, when: str) -> str:

@@ -460,8 +460,19 @@ def _header_alone(folder: Path, source: Path, name: str, through: str) -> None:
     (source / f"{name}.control.json").write_text(json.dumps({"rows": 0, "complete_through": through}))
 
 
-def test_without_a_champion_the_age_band_table_scores_and_is_named(copied, capsys):
+def _nothing_promoted(place: Path) -> None:
+    for name in ("champion.json", "approvals.jsonl"):
+        (place / "store" / "models" / name).unlink()
+
+
+def test_an_approval_that_is_gone_stops_the_night(copied, capsys):
     (copied / "store" / "models" / "champion.json").unlink()
+    assert recoup(copied, "worklist", "--as-of", NIGHT) == 77
+    assert "is gone, though a model was approved in this store" in capsys.readouterr().err
+
+
+def test_without_a_champion_the_age_band_table_scores_and_is_named(copied, capsys):
+    _nothing_promoted(copied)
     assert recoup(copied, "score", "--as-of", NIGHT, "--out", str(copied / "scores")) == 0
     scores = pd.read_parquet(copied / "scores" / "scores.parquet")
     assert scores["model_version"].str.startswith("age-band").all()
@@ -477,7 +488,7 @@ def test_without_a_champion_the_age_band_table_scores_and_is_named(copied, capsy
 )
 def test_a_night_without_a_champion_says_so_wherever_it_is_read(house, copied, capsys, language, said):
     assert said not in json.loads(published(house)["manifest.warnings"])
-    (copied / "store" / "models" / "champion.json").unlink()
+    _nothing_promoted(copied)
     written_params(copied / "params.yaml", copied, worklist={"language": language})
     assert recoup(copied, "worklist", "--as-of", NIGHT) == 0
     assert f"Warning: {said}" in capsys.readouterr().out.splitlines()

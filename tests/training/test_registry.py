@@ -425,6 +425,21 @@ def test_a_record_that_is_no_approval_is_refused(store, change, match):
         champion(store)
 
 
+def test_an_approval_that_somebody_changed_or_removed_lets_nothing_score_until_a_new_one(first, store, place):
+    approved = store / "models" / "champion.json"
+    approved.write_text(approved.read_text().replace('"approved_by": "', '"approved_by": "not '))
+    with pytest.raises(ModelRefused, match="is not what the newest approval wrote"):
+        champion(store)
+    with pytest.raises(ModelRefused, match="is not what the newest approval wrote"):
+        registry.rollback(store, quick_params(place), **DECISION)
+    approved.unlink()
+    with pytest.raises(ModelRefused, match="is gone, though a model was approved in this store"):
+        champion(store)
+    told = registry.promote(store, first.run_id, quick_params(place), **DECISION)
+    assert "Not compared with the champion before it" in told
+    assert champion(store).version == first.version
+
+
 def test_changed_test_rows_are_refused(second, store, place):
     rows = store / "runs" / second.run_id / "test_rankings.parquet"
     frame = pd.read_parquet(rows)
@@ -585,4 +600,4 @@ def test_a_record_is_replaced_whole(tmp_path):
     write_record(tmp_path, held)
     write_record(tmp_path, held | {"why": "again"})
     assert read_record(tmp_path)["why"] == "again"
-    assert [path.name for path in (tmp_path / "models").iterdir()] == ["champion.json"]
+    assert sorted(path.name for path in (tmp_path / "models").iterdir()) == ["approvals.jsonl", "champion.json"]

@@ -118,7 +118,7 @@ def manifest_of(store: Store, job: Job, worked: list[Worked], warnings: list[str
     """What the night was made from; equal for equal inputs, whether they were taken in just now or before."""
     params = job.params
     counts = pd.concat([one.counts for one in worked]).groupby("reason", observed=True)["accounts"].sum()
-    delivered = store.deliveries()[-1]
+    delivered = store.newest(job.versions)  # whatever has come in meanwhile
     return {
         "inputs": delivered.files,
         "delivery": delivered.ingest_id,
@@ -148,7 +148,12 @@ def _with_date(table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _run_block(stages: list[dict[str, Any]], worked: list[Worked]) -> dict[str, Any]:
-    return {"stages": stages, "shards": len(worked), "shards_reused": sum(one.reused for one in worked)}
+    return {
+        "stages": stages,
+        "shards": len(worked),
+        "shards_reused": sum(one.reused for one in worked),
+        "shards_remade": sum(one.remade for one in worked),
+    }
 
 
 def _remember(store: Store, job: Job, scores: pd.DataFrame, ranked: Ranked) -> None:

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -26,8 +27,11 @@ from pipeline.night.feeds import case_of
 from pipeline.night.score import Job, asked, score_shard
 from pipeline.panel.engines import map_shards
 from pipeline.panel.view import View, terms_of
-from pipeline.store.files import whole_folder
+from pipeline.store.files import sealed, sha256_of, unsealed, whole_folder
+from pipeline.store.refusals import StoreDamaged
 from pipeline.store.store import Store
+
+log = logging.getLogger("recoup")
 
 PACKAGES = ("features", "models", "pipeline")
 REFERENCE_NIGHTS, REFERENCE_EVERY = (
@@ -69,6 +73,7 @@ class Worked:
     answers   models.response.answer_counts of all known accounts
     unseen    column, accounts: scorable accounts of a class that the model was never taught; it reads them as missing
     reused    whether an earlier, cut-off run had made it
+    remade    whether one had, and what it left was not what it wrote
     """
 
     rows: pd.DataFrame
@@ -78,8 +83,10 @@ class Worked:
     answers: pd.DataFrame
     unseen: pd.DataFrame
     reused: bool = False
+    remade: bool = False
 
 
+SEAL = "seal.json"
 FRAMES = ("rows", "channels", "counts", "waits", "answers", "unseen")
 
 
@@ -121,8 +128,14 @@ def work_shards(job: Job, shelf: Path) -> list[Worked]:
 
 def _work_shard(job: Job, shelf: Path, shard: int) -> Worked:
     place = shelf / f"{shard:05d}"
+    remade = False
     if place.exists():
-        return _read(place, reused=True)
+        try:
+            return replace(finished(place), reused=True)
+        except StoreDamaged:
+            remade = True
+            log.warning("Shard %d of a run that was cut off is not what that run wrote: it is made again.", shard)
+            shutil.rmtree(place)
     seen, scores = score_shard(job, shard)
     store = Store(job.store_path)
     found = rulings(case_of(seen, store, job.versions, job.as_of, job.params), job.as_of)
@@ -130,14 +143,34 @@ def _work_shard(job: Job, shelf: Path, shard: int) -> Worked:
     worked = Worked(
         rows, found.channels, seen.cohort.counts, _waits(job, seen, store), _answers(job, seen), _unseen(job, seen)
     )
+    keep(worked, place)
+    return replace(finished(place), remade=remade)
+
+
+def keep(worked: Worked, place: Path) -> None:
+    """The shard's frames in a folder that appears whole, with a seal over each."""
     with whole_folder(place) as draft:
+        seals = {}
         for name in FRAMES:
-            getattr(worked, name).to_parquet(draft / f"{name}.parquet", index=False)
-    return _read(place)
+            file, frame = draft / f"{name}.parquet", getattr(worked, name)
+            frame.to_parquet(file, index=False)
+            seals[name] = {"sha256": sha256_of(file), "rows": len(frame)}
+        (draft / SEAL).write_text(sealed(seals))
 
 
-def _read(place: Path, reused: bool = False) -> Worked:
-    return Worked(*(pd.read_parquet(place / f"{name}.parquet") for name in FRAMES), reused=reused)
+def finished(place: Path) -> Worked:
+    """A finished shard. StoreDamaged, before anything parses it, where a file is not what the seal says."""
+    try:
+        seals = unsealed(place / SEAL)
+        for name in FRAMES:
+            if sha256_of(place / f"{name}.parquet") != seals[name]["sha256"]:
+                raise StoreDamaged.stage(place.name)
+    except (OSError, KeyError, StoreDamaged):
+        raise StoreDamaged.stage(place.name) from None
+    worked = Worked(*(pd.read_parquet(place / f"{name}.parquet") for name in FRAMES))
+    if any(len(getattr(worked, name)) != seals[name]["rows"] for name in FRAMES):
+        raise StoreDamaged.stage(place.name)
+    return worked
 
 
 def _rows(job: Job, seen: View, scores: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:

@@ -101,12 +101,11 @@ def _history(store_path: Path) -> list[dict[str, str | None]]:
     try:
         lines = [json.loads(line) for line in text.decode().splitlines()]
         chained = all(later["before"] == former["sha256"] for former, later in itertools.pairwise(lines))
-        whole = lines and chained and "".join(map(_line, lines)).encode() == text
+        if lines and chained and "".join(map(_line, lines)).encode() == text:
+            return lines
     except (ValueError, KeyError, TypeError):
-        whole = False
-    if not whole:
-        raise NotApproved.damaged(str(place))
-    return lines
+        pass
+    raise NotApproved.damaged(str(place))
 
 
 def _line(approval: Mapping[str, str | None]) -> str:

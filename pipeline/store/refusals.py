@@ -32,6 +32,13 @@ class StoreDamaged(ContractError):
         return cls(f"Store file {name!r} is damaged. Restore it from a backup.")
 
     @classmethod
+    def stage(cls, shard: str) -> StoreDamaged:
+        return cls(
+            f"Finished shard {shard} is not what was written. Run the night again; "
+            "where it comes again, the disk or its memory is failing."
+        )
+
+    @classmethod
     def log(cls, table: str, store: str, version: int | None) -> StoreDamaged:
         at = "" if version is None else f" at version {version}"
         return cls(

@@ -45,7 +45,7 @@ class Store:
         """Whether a delivery was begun and has not ended; `recover` of the commit room ends it."""
         return (self.path / PENDING).exists()
 
-    def _newest(self, versions: Mapping[str, int] | None = None) -> Delivered:
+    def newest(self, versions: Mapping[str, int] | None = None) -> Delivered:
         """The newest delivery, or the newest one that the pinned versions contain."""
         if versions is None and self.is_cut_off():
             raise NotStored.cut_off(str(self.path))
@@ -58,41 +58,41 @@ class Store:
         """The newest version of every table; of the delivered ones,
         as they stood together after the last whole delivery.
         """
-        delivered = self._newest().versions
+        delivered = self.newest().versions
         return {**delivered, **{name: self.delta.version(name) for name in self.delta.names() if name not in TABLES}}
 
     def complete_through(self, versions: Mapping[str, int] | None = None) -> dict[str, int]:
         """Table -> the last day (days since 1970) whose rows are all there."""
-        return self._newest(versions).state.newest()
+        return self.newest(versions).state.newest()
 
     def complete_by_portfolio(self, versions: Mapping[str, int] | None = None) -> Mapping[str, Mapping[str, int]]:
         """Table -> portfolio -> the last day whose rows are all there."""
-        return self._newest(versions).state.complete_through
+        return self.newest(versions).state.complete_through
 
     def declared_through(self, versions: Mapping[str, int] | None = None) -> Mapping[str, Mapping[str, int]]:
         """Table -> portfolio -> the last complete day that a control file vouched for."""
-        return self._newest(versions).state.declared_through
+        return self.newest(versions).state.declared_through
 
     def portfolios(self, versions: Mapping[str, int] | None = None) -> list[str]:
         return sorted(self.zones(versions))
 
     def currencies(self, versions: Mapping[str, int] | None = None) -> list[str]:
-        return sorted(self._newest(versions).state.currencies)
+        return sorted(self.newest(versions).state.currencies)
 
     def zones(self, versions: Mapping[str, int] | None = None) -> Mapping[str, str]:
         """Portfolio -> the time zone in which its local days were computed."""
-        return self._newest(versions).state.zones
+        return self.newest(versions).state.zones
 
     def span(self, name: str, versions: Mapping[str, int] | None = None) -> tuple[int, int]:
         """First and last day a row of the table sits on (occurred_on, due_on, taken_on, from_on, opened_on)."""
-        spans = self._newest(versions).state.spans
+        spans = self.newest(versions).state.spans
         if name not in spans:
             raise NotStored.rows(name)
         return spans[name]
 
     def first_day(self, names: Sequence[str]) -> int | None:
         """First day a row of any of these tables sits on; None where they hold no row."""
-        spans = self._newest().state.spans
+        spans = self.newest().state.spans
         return min((spans[name][0] for name in names if name in spans), default=None)
 
     def shard_of_account(self, account_id: str, versions: Mapping[str, int] | None = None) -> int:
@@ -118,7 +118,7 @@ class Store:
         columns to read; tables not named there are read whole, without account_id of the events. versions: from
         `versions()`; None: the newest. Raises ContractError where a file of the store is damaged or gone.
         """
-        pinned = self._newest().versions if versions is None else versions
+        pinned = self.newest().versions if versions is None else versions
         shards = [shard] if isinstance(shard, int) else range(self.shards) if shard is None else list(shard)
         asked = set(TABLES if names is None else names)
         if asked - set(TABLES):
@@ -155,7 +155,7 @@ class Store:
         """
         if name not in TABLES:
             return self.read(name)
-        version = self._newest().versions.get(name)
+        version = self.newest().versions.get(name)
         if version is None:
             raise NotStored.table(name)
         columns = {

@@ -22,6 +22,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -44,6 +45,7 @@ from pipeline.panel.engines import _attempt
 from pipeline.params import load
 from pipeline.simulate.portfolio import simulate
 from pipeline.store.locks import only_run
+from pipeline.store.refusals import StoreDamaged
 from pipeline.store.store import Store
 from tests.worlds.commands import recoup
 from tests.worlds.params import written_params
@@ -339,6 +341,73 @@ def test_a_night_cut_off_after_its_shards_reuses_them(copied, monkeypatch):
     assert [stage["stage"] for stage in manifest["run"]["stages"]] == ["score and judge", "rank", "explain", "publish"]
     assert manifest["run"]["shards_reused"] == 2
     assert not list((copied / "out").glob(".shards-*"))
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("rows.parquet", lambda text: _flipped(text, len(text) // 2)),
+        ("channels.parquet", lambda text: text[:-200]),
+        ("counts.parquet", lambda text: b""),
+        ("seal.json", lambda text: _flipped(text, len(text) // 3)),
+        ("seal.json", lambda text: None),
+        ("waits.parquet", lambda text: None),
+    ],
+)
+def test_a_shard_that_a_cut_off_run_left_damaged_is_made_again_and_said(
+    copied, house, monkeypatch, capfd, name, damage
+):
+    shutil.rmtree(copied / "out")
+    monkeypatch.setattr(night_room, "rank_night", _cut_off)
+    assert recoup(copied, "worklist", "--as-of", NIGHT) == 70
+    monkeypatch.undo()
+    (place,) = (copied / "out").glob(f".shards-*/00001/{name}")
+    left = damage(place.read_bytes())
+    place.unlink()
+    if left is not None:
+        place.write_bytes(left)
+    assert recoup(copied, "worklist", "--as-of", NIGHT) == 0
+    run = json.loads((copied / "out" / NIGHT / "manifest.json").read_text())["run"]
+    assert (run["shards_reused"], run["shards_remade"]) == (1, 1)
+    assert "Shard 1 of a run that was cut off is not what that run wrote: it is made again." in capfd.readouterr().err
+    assert differing(copied, house) == []
+
+
+def test_every_flipped_bit_of_a_finished_shard_is_noticed(tmp_path):
+    frame = pd.DataFrame({"amount": np.arange(50), "name": [f"a{number}" for number in range(50)]})
+    worked = shards.Worked(frame, *[frame.head(2)] * 5)
+    shards.keep(worked, tmp_path / "00000")
+    pd.testing.assert_frame_equal(shards.finished(tmp_path / "00000").rows, frame)
+    files = sorted((tmp_path / "00000").iterdir())
+    assert len(files) == 7
+    chances = np.random.default_rng(7)
+    for file in files:
+        whole = file.read_bytes()
+        for position in chances.integers(len(whole), size=40):
+            file.write_bytes(_flipped(whole, position, int(chances.integers(8))))
+            with pytest.raises(StoreDamaged, match="Finished shard 00000 is not what was written"):
+                shards.finished(tmp_path / "00000")
+        file.write_bytes(whole)
+
+
+def _flipped(text: bytes, position: int, bit: int = 0) -> bytes:
+    return text[:position] + bytes([text[position] ^ 1 << bit]) + text[position + 1 :]
+
+
+def test_the_manifest_names_the_delivery_that_its_versions_hold_whatever_comes_in_meanwhile(copied, house, monkeypatch):
+    shutil.rmtree(copied / "out")
+    told = json.loads(published(house)["manifest.delivery"])
+    ranked = night_room.rank_night
+
+    def late(store, job, worked):
+        rows = [late_payment(0, str(worked[0].rows["account_id"].iloc[0]), "2026-10-01T06:00:00+00:00")]
+        assert recoup(copied, "ingest", "--source", str(append_rows(copied, "payments", rows))) == 0
+        return ranked(store, job, worked)
+
+    monkeypatch.setattr(night_room, "rank_night", late)
+    assert recoup(copied, "worklist", "--as-of", NIGHT) == 0
+    assert json.loads(published(copied)["manifest.delivery"]) == told
+    assert Store(copied / "store").newest().ingest_id != told
 
 
 def _cut_off(*_: object) -> None:

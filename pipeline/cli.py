@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from click import option
+from click.core import ParameterSource
 
 from features.errors import CannotWrite, InputMissing, RecoupError
 
@@ -105,21 +106,33 @@ def _how_to_begin(context: click.Context) -> None:
     click.echo(context.get_help())
 
 
-def command(*options: Callable[..., Any], name: str | None = None) -> Callable[[Callable[..., None]], click.Command]:
+def command(
+    *options: Callable[..., Any],
+    name: str | None = None,
+    of: click.Group = cli,
+    kind: type[click.Command] = click.Command,
+) -> Callable[[Callable[..., None]], Any]:
     """A command of these options and --params, which is read first. It is handed the params, and of source, store and
-    out (where it has that option) the place given, else the one the params name.
+    out (where it has that option) the place given, else the one the params name. A group of commands works by itself
+    where none of them is named.
     """
+    alone = {"invoke_without_command": True} if issubclass(kind, click.Group) else {}
 
-    def made(work: Callable[..., None]) -> click.Command:
+    def made(work: Callable[..., None]) -> Any:
         @functools.wraps(work)
         def called(params_path: Path, **given: Any) -> None:
             from pipeline.params import load
 
+            context = click.get_current_context()
+            if context.invoked_subcommand is not None:
+                if any(context.get_parameter_source(key) == ParameterSource.COMMANDLINE for key in context.params):
+                    raise click.UsageError(f"Name the options after {context.invoked_subcommand!r}, not before it.")
+                return
             params = load(params_path)
             stands_in = {"source": params.paths.source, "store": params.paths.store, "out": params.paths.out}
             work(params=params, **{key: stands_in.get(key) if value is None else value for key, value in given.items()})
 
-        return cli.command(name)(
+        return of.command(name, cls=kind, **alone)(
             functools.reduce(lambda callback, each: each(callback), (PARAMS, *reversed(options)), called)
         )
 
@@ -531,13 +544,35 @@ def whatif(
     click.echo(compare_capacities(store, as_of, whole_numbers(capacity, 0, MOST, refusal), params, picture, truth))
 
 
-@command(option("--place", help="Only this place, such as US-MA."))
-def rules(params: Params, place: str | None) -> None:
+@command(
+    option("--place", help="Only this place, such as US-MA."),
+    option("--upcoming", type=click.IntRange(1, 3650), metavar="DAYS", help="Only what changes within so many days."),
+    option("--from", "from_day", type=DAY, callback=_date, help="First day of --upcoming [default: today]."),
+    kind=click.Group,
+)
+def rules(params: Params, place: str | None, upcoming: int | None, from_day: dt.date | None) -> None:
     """Every place's contact law, what is unverified, and what signing a place off means."""
     from pipeline.law.overlay import law_of
     from pipeline.law.reasoning import places
+    from pipeline.law.upcoming import announced
 
-    click.echo(places(law_of(params), params, place))
+    if upcoming is not None:
+        click.echo(announced(law_of(params), params, from_day or dt.datetime.now(dt.UTC).date(), upcoming, place))
+    else:
+        click.echo(places(law_of(params), params, place))
+
+
+@command(
+    option("--place", "codes", multiple=True, required=True, help="The place whose law was read; may be given again."),
+    option("--by", required=True, help="Name of the person who read it and answers for it."),
+    of=rules,
+)
+def sign(params: Params, codes: tuple[str, ...], by: str) -> None:
+    """Sign the contact law of a place off: who, when, and the sha256 of the rules that this covers."""
+    from pipeline.law.overlay import law_of
+    from pipeline.law.sign_off import sign as sign_off
+
+    click.echo(sign_off(codes, by, dt.datetime.now(dt.UTC), law_of(params), params))
 
 
 @command(STORE, AS_OF)

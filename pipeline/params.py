@@ -207,12 +207,21 @@ class Gate(Section):
 
 
 class Eligibility(Section):
-    """rules: overlays on the rule file, in this order; paths as seen from where recoup runs."""
+    """sign_offs: the file of signatures; without it, signed_off: places that nobody in particular signed for.
+    rules: overlays on the rule file, in this order. Paths are seen from where recoup runs.
+    """
 
-    signed_off: tuple[str, ...]
+    signed_off: tuple[str, ...] = ()
+    sign_offs: str | None = None
     rules: tuple[str, ...] = ()
     margin_minutes: Annotated[int, Field(ge=0)]
     channels: Annotated[tuple[ContactChannel, ...], Field(min_length=1)] = ("call", "sms", "email")
+
+    @model_validator(mode="after")
+    def _signed_in_one_way(self) -> Eligibility:
+        if self.sign_offs is not None and self.signed_off:
+            raise ValueError("must have sign_offs, a file of signatures, or the list signed_off, not both: empty one")
+        return self
 
 
 class Takes(Section):

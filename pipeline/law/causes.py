@@ -34,7 +34,12 @@ class Cause(NamedTuple):
 
     @classmethod
     def not_signed_off(cls, place: str) -> Cause:
-        return cls("place.not_signed_off", OURS, f"The contact law of {place} is not signed off in the params.")
+        return cls("place.not_signed_off", OURS, f"The contact law of {place} is not signed off.")
+
+    @classmethod
+    def sign_off_stale(cls, place: str, signed_on: str) -> Cause:
+        why = f"The contact law of {place} changed since it was signed off on {signed_on}."
+        return cls("place.sign_off_stale", OURS, why)
 
     @classmethod
     def holidays_unknown(cls, name: str, through: dt.date | None) -> Cause:

@@ -37,6 +37,7 @@ from pipeline.law.rules import (
     written,
 )
 from pipeline.law.scenes import NOWHERE
+from pipeline.law.sign_off import signed_by, standing
 from pipeline.params import Params
 
 
@@ -72,10 +73,9 @@ def _who(account: pd.Series, decision: Decision, row: int) -> list[str]:
     portfolio = asked.params.portfolio(str(account["portfolio"]))
     place = account["jurisdiction"] if isinstance(account["jurisdiction"], str) else None
     chain = asked.rules.chain(place) if place else None
-    signed = asked.params.eligibility.signed_off
     lines = [f"Place: {place or 'not recorded'}"]
     if chain:
-        lines += [f"  {code}: {'signed off' if code in signed else 'NOT signed off'}" for code in chain]
+        lines += [f"  {code}: {standing(code, asked.rules, asked.params)[0]}" for code in chain]
     lines.append(f"Role: {portfolio.role} (portfolio {account['portfolio']}); debtor: {account['debtor_type']}")
     if decision.placed.scene[row] != NOWHERE:
         zones = decision.placed.scene_of(row).zones
@@ -223,6 +223,12 @@ SIGN_OFF = (
 )
 
 
+LISTED = (
+    "The params sign places off by a list (signed_off): nobody answers for it, and no change of a rule is noticed. "
+    "Put `sign_offs: FILE`\nin its place, and sign each place: recoup rules sign --place PLACE --by NAME."
+)
+
+
 def places(rules: Rules, params: Params | None = None, only: str | None = None) -> str:
     """Every place with its rules, what is not verified, and what a sign-off means.
     Raises ContractError for an unknown place.
@@ -237,14 +243,21 @@ def places(rules: Rules, params: Params | None = None, only: str | None = None) 
         "",
         SIGN_OFF,
     ]
-    signed = params.eligibility.signed_off if params else ()
+    signed = (*params.eligibility.signed_off, *signed_by(params)) if params else ()
     unknown = [code for code in signed if code not in rules.places]
     if unknown:
-        lines += ["", f"Signed off in the params but not in the rule file (no effect): {', '.join(unknown)}."]
+        lines += ["", f"Signed off but not in the rule file (no effect): {', '.join(unknown)}."]
+    if params and params.eligibility.signed_off:
+        lines += ["", LISTED]
     for code, place in rules.places.items():
         if only is None or code == only:
-            lines += _place(code, place, code in signed if params else None, rules)
-    if only is None:
+            lines += _place(code, place, standing(code, rules, params) if params else ("", []), rules)
+    if only is not None:
+        lines += [
+            "",
+            f"A signature covers these rules and the {len(rules.product)} of the product, which recoup rules prints.",
+        ]
+    else:
         lines += [
             "",
             (
@@ -268,10 +281,11 @@ def _overlays(rules: Rules) -> list[str]:
     return lines
 
 
-def _place(code: str, place: Place, signed: bool | None, rules: Rules) -> list[str]:
-    state = "" if signed is None else "  SIGNED OFF" if signed else "  not signed off: blocked"
+def _place(code: str, place: Place, stands: tuple[str, list[str]], rules: Rules) -> list[str]:
+    state, changed = f"  {stands[0]}" if stands[0] else "", [f"    {line}" for line in stands[1]]
     unverified = sum(not rule.verified for rule in place.rules)
-    lines = ["", f"{code}  {place.name}{state}", f"  {len(place.rules)} rules, {unverified} of them not verified."]
+    lines = ["", f"{code}  {place.name}{state}", *changed]
+    lines.append(f"  {len(place.rules)} rules, {unverified} of them not verified.")
     if place.law:
         lines.append(f"  {place.law}")
     kind = {

@@ -18,6 +18,7 @@ from pipeline.law.grouping import factorized, gathered, grouped
 from pipeline.law.hours import instant
 from pipeline.law.question import Question, Settled
 from pipeline.law.rules import Rule, Rules, TimeBarred, known_zones
+from pipeline.law.sign_off import unsigned
 
 NOWHERE = -1  # scene of an account that is barred
 
@@ -146,8 +147,8 @@ def _unlawful(jurisdictions: list[str], asked: Question) -> Iterator[Cause]:
             of_parts = name in asked.rules.places and asked.rules.places[name].subdivisions == "required"
             yield Cause.place_unknown(name, needs_part=of_parts)
         for place in chain or ():
-            if place not in asked.params.eligibility.signed_off:
-                yield Cause.not_signed_off(place)
+            if (cause := unsigned(place, asked.rules, asked.params)) is not None:
+                yield cause
 
 
 def _zones_of(own: str, others: list[str], jurisdiction: str, rules: Rules, day: int) -> tuple[str, ...]:

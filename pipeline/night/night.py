@@ -20,6 +20,7 @@ import pandas as pd
 from features.days import date_of, day_text
 from models.recovery import load_model
 from pipeline.law.overlay import law_of
+from pipeline.law.sign_off import signed_sha256, stale_places
 from pipeline.night.details import opened_rows
 from pipeline.night.feeds import check_feeds
 from pipeline.night.ranking import Ranked, rank_night
@@ -53,7 +54,7 @@ def publish_night(
         store = Store(store_path)
         warnings = check_feeds(store, as_of, params)
         job = job_for(store, as_of, params)
-        warnings += [*unapproved(job), *taught_later(job)]
+        warnings += [*unapproved(job), *taught_later(job), *changed_law(params)]
         shelf = shelf_of(job, out)
         clear_shelves(out, keep=shelf)
         with stages.stage("score and judge"):
@@ -92,6 +93,14 @@ def taught_later(job: Job) -> list[str]:
     ]
 
 
+def changed_law(params: Params) -> list[str]:
+    """A warning of each place that is blocked because its rules changed since somebody signed them."""
+    return [
+        f"Blocked until signed again: the contact law of {place} changed since it was signed on {signed_on}."
+        for place, signed_on in stale_places(law_of(params), params)
+    ]
+
+
 def unapproved(job: Job) -> list[str]:
     """A warning where no champion was promoted, so that the age-band table ranked the night."""
     if job.model.record["run_id"] is not None:
@@ -127,6 +136,7 @@ def manifest_of(store: Store, job: Job, worked: list[Worked], warnings: list[str
         "params_sha256": params.digest(),
         "rules_sha256": law_of(params).digest,
         "overlays_sha256": dict(law_of(params).overlays),
+        "sign_offs_sha256": signed_sha256(params),
         "model_sha256": job.model.sha256,
         "code": {"version": importlib.metadata.version("recoup"), "sha256": code_sha256()},
         "libraries": {name: importlib.metadata.version(name) for name in NIGHT_LIBRARIES},

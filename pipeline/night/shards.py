@@ -23,6 +23,7 @@ from models.recovery import load_model
 from models.response import COUNT_COLUMNS, answer_counts, worked_rows
 from pipeline.law.eligibility import rulings
 from pipeline.law.overlay import law_of
+from pipeline.law.sign_off import signed_sha256
 from pipeline.night.feeds import case_of
 from pipeline.night.score import Job, asked, score_shard
 from pipeline.panel.engines import map_shards
@@ -92,7 +93,7 @@ FRAMES = ("rows", "channels", "counts", "waits", "answers", "unseen")
 
 def shelf_of(job: Job, out: Path) -> Path:
     """Where finished shards of this very night wait: named after all that decides their content."""
-    law = sorted(law_of(job.params).overlays.items())
+    law = [sorted(law_of(job.params).overlays.items()), signed_sha256(job.params)]
     told = [sorted(job.versions.items()), job.as_of, job.params.digest(), job.model.sha256, code_sha256(), law]
     return out / f".shards-{hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]}"
 

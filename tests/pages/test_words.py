@@ -192,7 +192,7 @@ def test_every_cause_of_the_engine_has_its_sentence_in_every_language():
 
 
 def test_sentences_are_found_by_their_form_and_filled_in():
-    assert sentence("The contact law of US-NV is not signed off in the params.", "fr").startswith("Le droit de US-NV")
+    assert sentence("The contact law of US-NV is not signed off.", "fr").startswith("Le droit de US-NV")
     told = "payments, contacts of card_gb: nothing after 2026-10-01, taken as quiet."
     assert sentence(told, "en") == "payments, contacts of card_gb: nothing after 1 October 2026, taken as quiet."
     assert (

@@ -113,9 +113,7 @@ def test_a_rule_that_came_or_went_is_shown_too(tmp_path):
 
 def test_a_file_that_is_missing_or_was_altered_signs_nothing(tmp_path):
     params, world = by_signature(tmp_path), a_world()
-    with pytest.raises(
-        InputMissing, match="so no place is signed off: recoup rules sign --place PLACE --by NAME"
-    ):
+    with pytest.raises(InputMissing, match="so no place is signed off: recoup rules sign --place PLACE --by NAME"):
         judged(world, params=params)
     sign(["US-TX", "US"], "A. Reader", NOON, RULES, params)
     file = tmp_path / "sign-offs.jsonl"
@@ -168,9 +166,7 @@ def test_the_list_and_the_file_together_are_refused(tmp_path):
     text = (HOUSE / "params.yaml").read_text()
     both = text.replace("  margin_minutes:", "  sign_offs: sign-offs.jsonl\n  margin_minutes:", 1)
     (tmp_path / "params.yaml").write_text(both)
-    with pytest.raises(
-        UsageError, match="must have sign_offs, a file of signatures, or the list signed_off, not both"
-    ):
+    with pytest.raises(UsageError, match="must have sign_offs, a file of signatures, or the list signed_off, not both"):
         load(tmp_path / "params.yaml")
 
 

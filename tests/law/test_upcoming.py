@@ -16,9 +16,7 @@ NOVEMBER = dt.date(2026, 11, 29)
 def test_the_rule_that_revokes_everywhere_is_announced_with_the_places_signed_off():
     text = announced(RULES, PARAMS, NOVEMBER, 90)
     assert text.startswith("Dated law from 2026-11-30 through 2027-02-27:")
-    assert (
-        "2027-01-31  US  signed off\n  US.tcpa_revoke_all begins: No contact by autodial, voicemail, sms" in text
-    )
+    assert "2027-01-31  US  signed off\n  US.tcpa_revoke_all begins: No contact by autodial, voicemail, sms" in text
     assert "FCC order DA 26-12 of 2026-01-06 [secondary, NOT verified]" in text
 
 

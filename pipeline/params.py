@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import math
+import re
 from collections.abc import Iterable
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
@@ -16,6 +18,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from features.errors import InputMissing, UsageError
 from features.terms import LabelTerms, Terms
 from pipeline.columns import DIALLER_COLUMNS
+
+MOST_BYTES, MOST_VALUES, DEEPEST = 1_000_000, 50_000, 50  # of a params file
+LONGEST_SHOWN = 80  # characters of a value that a message repeats
+_SECRET = re.compile(r"(?i)uri|url|password|secret|token|key")
 
 DEFAULT = Path("params.yaml")  # in the folder a command runs in
 TableName = Literal["accounts", "charges", "balances", "payments", "contacts", "statuses"]
@@ -34,6 +40,20 @@ class ParamsRefused(UsageError):
     def no_yaml(cls, path: str, line: int | None) -> ParamsRefused:
         at = "" if line is None else f" at line {line}"
         return cls(f"Params file {path!r} is not YAML{at}. Mend it.")
+
+    @classmethod
+    def too_large(cls, path: str) -> ParamsRefused:
+        return cls(
+            f"Params file {path!r} holds more than {MOST_BYTES:,} bytes, {MOST_VALUES:,} values (each `*alias` counts "
+            f"as what it stands for) or {DEEPEST} levels. It is no params file: give its place with --params."
+        )
+
+    @classmethod
+    def doubled(cls, path: str, key: str, line: int) -> ParamsRefused:
+        return cls(
+            f"Params file {path!r}: the key {key!r} stands a second time in its section at line {line}. "
+            "Keep one: nobody could say which one counts."
+        )
 
     @classmethod
     def no_sections(cls, path: str) -> ParamsRefused:
@@ -74,6 +94,12 @@ def _known_zone(name: str) -> str:
     return name
 
 
+def _in_order(band: tuple[float, float]) -> tuple[float, float]:
+    if band[0] > band[1]:
+        raise ValueError("must name the lower bound first")
+    return band
+
+
 def _whole(schema: dict[str, Any]) -> None:
     """The names that a params file may set: what LightGBM takes is not declared one by one."""
     schema["properties"] = {
@@ -84,7 +110,7 @@ def _whole(schema: dict[str, Any]) -> None:
 
 Zone = Annotated[str, AfterValidator(_known_zone)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Band = tuple[float, float]
+Band = Annotated[tuple[float, float], AfterValidator(_in_order)]
 
 
 # LightGBM's names that a params file may set, and three of ours.
@@ -111,7 +137,7 @@ MODEL_NAMES = (
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
 
 
 class Paths(Section):
@@ -186,9 +212,14 @@ class Model(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _known_names(cls, raw: Any) -> Any:
-        unknown = sorted(set(raw) - set(MODEL_NAMES)) if isinstance(raw, dict) else []
+        if not isinstance(raw, dict):
+            return raw
+        unknown = sorted({str(name) for name in raw} - set(MODEL_NAMES))
         if unknown:
             raise _unknown("model", unknown, MODEL_NAMES)
+        endless = [name for name, value in raw.items() if isinstance(value, float) and not math.isfinite(value)]
+        if endless:
+            raise ValueError(f"{', '.join(sorted(endless))} must be finite")
         return raw
 
 
@@ -297,6 +328,16 @@ class Money(Section):
     rates: dict[str, Annotated[float, Field(gt=0)]]
     rates_date: dt.date
 
+    @model_validator(mode="after")
+    def _worth_itself(self) -> Money:
+        own = self.rates.get(self.reporting_currency, 1.0)
+        if own != 1.0:
+            raise ValueError(
+                f"rates must give {self.reporting_currency}, the reporting currency, as 1: each rate says how much "
+                f"of it one unit is worth. Got {own:g}"
+            )
+        return self
+
 
 class StoreParams(Section):
     shards: Annotated[int, Field(ge=1, le=4096)]
@@ -339,9 +380,13 @@ class Params(Section):
     @model_validator(mode="before")
     @classmethod
     def _defaults_reach_every_portfolio(cls, raw: Any) -> Any:
-        defaults = raw.get("portfolio_defaults") or {}
-        named = {name: _overlaid(defaults, own or {}) for name, own in (raw.get("portfolios") or {}).items()}
-        return {**raw, "portfolios": named}
+        defaults, named = raw.get("portfolio_defaults") or {}, raw.get("portfolios") or {}
+        if not isinstance(defaults, dict) or not isinstance(named, dict):
+            return raw  # and be told so
+        whole = {
+            name: _overlaid(defaults, own or {}) if isinstance(own or {}, dict) else own for name, own in named.items()
+        }
+        return {**raw, "portfolios": whole}
 
     def portfolio(self, name: str) -> Portfolio:
         return self.portfolios.get(name, self.portfolio_defaults)
@@ -385,23 +430,58 @@ def load(path: Path) -> Params:
     if path == DEFAULT and not path.exists():
         raise NotBegun.here()
     try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise ParamsRefused.no_text(str(path), line) from None
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise ParamsMissing.file(str(path), error.strerror) from None
+    if len(content) > MOST_BYTES:
+        raise ParamsRefused.too_large(str(path))
     try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ParamsRefused.no_text(str(path), content.count(b"\n", 0, error.start) + 1) from None
+    try:
+        written = yaml.compose(text, yaml.SafeLoader)
+        _check_written(written, str(path))
         raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # a date or a number that cannot be is a ValueError
         mark = getattr(error, "problem_mark", None)
         raise ParamsRefused.no_yaml(str(path), mark.line + 1 if mark else None) from None
+    except RecursionError:
+        raise ParamsRefused.too_large(str(path)) from None
     if not isinstance(raw, dict):
         raise ParamsRefused.no_sections(str(path))
     try:
         return Params.model_validate(raw)
     except ValidationError as error:
-        raise ParamsRefused.values(str(path), _sentences(error)) from None
+        raise ParamsRefused.values(str(path), _sentences(error, written)) from None
+
+
+def _check_written(written: yaml.Node | None, path: str) -> None:
+    """Refuses a key that stands twice, and more values or levels than a params file can need."""
+    sizes: dict[int, int] = {}
+
+    def size(node: yaml.Node, depth: int) -> int:
+        if depth > DEEPEST:
+            raise ParamsRefused.too_large(path)
+        if id(node) not in sizes:
+            sizes[id(node)] = MOST_VALUES + 1  # of a node that holds itself
+            if isinstance(node, yaml.MappingNode):
+                seen = set()
+                for key, _ in node.value:
+                    name = str(key.value)
+                    if name in seen and name != "<<":
+                        raise ParamsRefused.doubled(path, name[:LONGEST_SHOWN], key.start_mark.line + 1)
+                    seen.add(name)
+                sizes[id(node)] = 1 + sum(size(part, depth + 1) for pair in node.value for part in pair)
+            elif isinstance(node, yaml.SequenceNode):
+                sizes[id(node)] = 1 + sum(size(part, depth + 1) for part in node.value)
+            else:
+                sizes[id(node)] = 1
+        return sizes[id(node)]
+
+    if written is not None and size(written, 0) > MOST_VALUES:
+        raise ParamsRefused.too_large(path)
 
 
 def _overlaid(defaults: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
@@ -412,7 +492,31 @@ def _overlaid(defaults: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _sentences(error: ValidationError) -> list[str]:
+def _line_of(written: yaml.Node | None, where: Iterable[object]) -> int:
+    """Of the value at this place; of the nearest one around it where that is not written."""
+    node = written
+    for part in where:
+        if isinstance(node, yaml.MappingNode):
+            inner = next((value for key, value in node.value if key.value == str(part)), None)
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            inner = node.value[part]
+        else:
+            break
+        if inner is None:
+            break
+        node = inner
+    return 1 if node is None else node.start_mark.line + 1
+
+
+def _shown(place: str, value: object) -> str:
+    """What stands there, shortened; never what may open a door."""
+    text = repr(value)
+    if _SECRET.search(place) or "://" in text:
+        return "a value that is not shown here"
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+
+
+def _sentences(error: ValidationError, written: yaml.Node | None) -> list[str]:
     sentences, unknown = [], {}
     for fault in error.errors():
         *where, key = fault["loc"]
@@ -420,10 +524,10 @@ def _sentences(error: ValidationError) -> list[str]:
         if fault["type"] == "extra_forbidden":
             unknown.setdefault(place, []).append(str(key))
         else:
-            got = "" if fault["type"] == "missing" else f" Got {fault['input']!r}."
-            sentences.append(
-                f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg'].removeprefix('Value error, ')}.{got}"
-            )
+            name = ".".join(str(part) for part in fault["loc"])
+            got = "" if fault["type"] == "missing" else f" Got {_shown(name, fault['input'])}."
+            line = _line_of(written, fault["loc"])
+            sentences.append(f"{name}: {fault['msg'].removeprefix('Value error, ')}.{got} See line {line}.")
     for place, keys in unknown.items():
         sentences.append(str(UsageError.unknown_keys(place or "the top level", keys, _known_keys(place))))
     return sentences

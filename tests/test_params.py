@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from features.errors import InputMissing, UsageError
 from pipeline.params import load
@@ -82,6 +83,76 @@ def test_a_file_that_is_not_utf_8_is_refused_with_its_line(tmp_path):
     place = tmp_path / "params.yaml"
     place.write_bytes(b"paths:\n  source: donn\xe9es\n")
     with pytest.raises(UsageError, match=r"params.yaml' is not UTF-8 text at line 2\. Save it as UTF-8"):
+        load(place)
+
+
+def test_every_fault_of_a_value_names_its_line(edited):
+    place = edited(("workers: 1", "workers: 0"))
+    line = (
+        place.read_text().splitlines().index(next(row for row in place.read_text().splitlines() if "workers: 0" in row))
+    )
+    with pytest.raises(UsageError, match=rf"engine.workers: .* Got 0\. See line {line + 1}\."):
+        load(place)
+
+
+@pytest.mark.parametrize(
+    ("swap", "sentence"),
+    [
+        (
+            ("seed: 20261122", "seed: 1\nseed: 20261122"),
+            r"the key 'seed' stands a second time .* at line \d+",
+        ),
+        (
+            ("  horizon_days: 30", "  horizon_days: 60\n  horizon_days: 30"),
+            "the key 'horizon_days' stands a second time",
+        ),
+        (("\nportfolios:", "\nportfolios: [a]\nnobody:"), r"portfolios: Input should be a valid dictionary.* See line"),
+        (("\nworklist:", "\nworklist: [a]\nnobody:"), "worklist: Input should be a valid dictionary"),
+        (("\nmodel:", "\nmodel: [a]\nnobody:"), "model: Input should be a valid dictionary"),
+        (("learning_rate: ", "learning_rate: .inf #"), "learning_rate"),
+        (("lambda_l2: ", "lambda_l2: .inf #"), "lambda_l2 must be finite"),
+        (("min_amount: ", "min_amount: .nan #"), "label.min_amount: Input should be a finite number"),
+        (("money_ratio: [", "money_ratio: [9.0, 1.0] #"), "gate.money_ratio: must name the lower bound first"),
+        (("rates_date: ", "rates_date: 2026-13-45 #"), "is not YAML"),
+        (("seed: 20261122", f"seed: {'x' * 500}"), r"Got 'x{79}\.\.\."),
+        (("tracking_uri: ", "tracking_uri: [postgresql://me:hunter2@host/db] #"), "Got a value that is not shown here"),
+    ],
+)
+def test_what_no_params_file_may_hold_is_refused_in_a_sentence(edited, swap, sentence):
+    with pytest.raises(UsageError, match=sentence) as refusal:
+        load(edited(swap))
+    assert len(str(refusal.value)) < 600
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_the_reporting_currency_is_worth_itself(edited):
+    text = edited().read_text()
+    own = yaml.safe_load(text)["money"]["reporting_currency"]
+    raw = yaml.safe_load(text)
+    raw["money"]["rates"][own] = 0.5
+    place = edited()
+    place.write_text(yaml.safe_dump(raw))
+    with pytest.raises(UsageError, match=f"rates must give {own}, the reporting currency, as 1"):
+        load(place)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: &a [x, x, x, x, x, x, x, x, x]\n"
+        + "".join(f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join(['*' + chr(97 + n)] * 9)}]\n" for n in range(8)),
+        "a: &a\n  b: *a\n",
+        "a: " + "[" * 400 + "]" * 400,
+        "a: " + "[" * 30_000 + "]" * 30_000,
+        "#" * 1_000_001,
+        "a: [" + "1, " * 60_000 + "1]",
+    ],
+    ids=["aliases of aliases", "itself", "deep", "very deep", "long", "many"],
+)
+def test_a_bomb_is_refused_before_it_is_built(tmp_path, text):
+    place = tmp_path / "params.yaml"
+    place.write_text(text)
+    with pytest.raises(UsageError, match="holds more than 1,000,000 bytes, 50,000 values"):
         load(place)
 
 

@@ -288,6 +288,7 @@ def convert(mapping: str, theirs: Path, target: Path | None, propose: bool, comp
     ),
     option("--dry-run", is_flag=True, help="Check and reconcile, write nothing."),
     option("--accept-volume", metavar="REASON", help="Take a delivery of unusual volume; the reason is recorded."),
+    option("--faults", type=PLACE, help="Also write every fault of every row set aside into this CSV file."),
 )
 def ingest(params: Params, source: Path, store: Path, **how: Any) -> None:
     """Validate, quarantine, reconcile and append a delivery. The same delivery again changes nothing."""

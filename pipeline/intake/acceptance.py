@@ -109,14 +109,13 @@ def first_places(set_aside: Sequence[SetAside]) -> tuple[str, ...]:
 
 
 def fault_refusals(report: TableReport, limits: Ingest) -> list[str]:
-    """Too many faulty rows, or too much money in them, for a quarantine: the delivery itself is wrong then.
-    The first five are named.
-    """
+    """Too many faulty rows, or too much money in them, for a quarantine: the delivery itself is wrong then."""
     refusals = []
-    codes = (
-        ", ".join(f"{code} {rows:,}" for code, rows in sorted(report.codes.items()))
-        + f"; first in {', '.join(report.places)}"
-    )
+    counts = dict(report.codes)
+    counts["ACCT_UNKNOWN"] = counts.get("ACCT_UNKNOWN", 0) - report.hanging
+    codes = ", ".join(f"{code} {rows:,}" for code, rows in sorted(counts.items()) if rows)
+    if report.hanging:
+        codes += f"{', ' if codes else ''}{report.hanging:,} hang on accounts that are faulty themselves"
     remedy = (
         "Correct them and deliver "
         f"again.{_CHANGED.get(report.name, _VERSION) if 'DUP_CONFLICT' in report.codes else ''}"

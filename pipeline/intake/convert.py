@@ -13,7 +13,6 @@ import datetime as dt
 import fnmatch
 import gzip
 import json
-import re
 import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -32,6 +31,7 @@ from features.tables import TABLES, Column, Kind
 from pipeline.intake.casting import literal, quoted
 from pipeline.intake.cells import NATIVE, amount, bare, is_zero, moment, turned
 from pipeline.intake.delivery import CELL_LIMIT, shown
+from pipeline.intake.faults import seen
 from pipeline.intake.files import unreadable
 from pipeline.intake.mapping import Condition, Described, Form, Mapping_, Rows, Value
 
@@ -39,7 +39,6 @@ EXAMPLES = 3  # lines named for each kind of fault
 WORKBOOK_LIMIT = 2_000_000_000  # decoded bytes of a workbook's parts
 BATCH = 50_000
 REPEATED, NOT_MEANT = "alike with a row before", "not meant by `where`"
-_PARTS = re.compile(r"[^\W\d_]")
 
 
 @dataclass(frozen=True)
@@ -571,20 +570,15 @@ def _sentences(
     told = [
         (
             f"{opened.line(rid)}, {shown(read.where)} -> "
-            f"{table}.{name}{'' if cell is None else f' {seen(cell, read.column.kind)}'}: {wanted}."
+            f"{table}.{name}{'' if cell is None else f' {_seen(cell, read.column.kind)}'}: {wanted}."
         )
         for rid, cell in found[:EXAMPLES]
     ]
     return [*told, f"  and {number - EXAMPLES:,} more of the same."] if number > EXAMPLES else told
 
 
-def seen(cell: str, kind: Kind) -> str:
-    """A cell fit for a message: amounts and days as they are, of anything longer or wordier its shape alone."""
-    text = cell[2:] if cell.startswith(NATIVE) else cell
-    letters = len(_PARTS.findall(text))
-    if len(text) > 40 or "@" in text or (kind is not Kind.ENUM and letters > 9):
-        text = _PARTS.sub("x", re.sub(r"\d", "9", text[:40]))
-    return ascii(text) if not text.isprintable() else repr(text)
+def _seen(cell: str, kind: Kind) -> str:
+    return seen(cell[2:] if cell.startswith(NATIVE) else cell, kind)
 
 
 # ---- writing ---------------------------------------------------------------------------------------------------------

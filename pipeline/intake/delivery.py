@@ -24,6 +24,7 @@ from pipeline.intake.refusals import BrokenFile, DeliveryMissing, DeliveryRefuse
 from pipeline.store.files import sha256_of
 
 ENDINGS = (".csv", ".csv.gz", ".parquet")
+WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods", ".numbers")
 IGNORED_FOLDERS = ("truth",)
 COLUMNS_LIMIT = 1_000
 CELL_LIMIT = 1_000_000  # bytes; DuckDB is told the same
@@ -190,6 +191,12 @@ def _is_text(name: str) -> bool:
 
 
 def _unknown(shown_name: str, name: str) -> str:
+    if shown_name.lower().endswith(WORKBOOKS):
+        table = name if name in TABLES else "TABLE"
+        return (
+            f"{shown(shown_name)} is a workbook, which is not read here: save it as CSV UTF-8 ({table}.csv) "
+            "or turn it into a table with `recoup convert`."
+        )
     near = get_close_matches(name, TABLES, n=1)
     hint = f" (nearest table: {near[0]!r})" if near else ""
     return f"{shown(shown_name)} is not a table of the contract{hint}. Rename or remove it."
@@ -234,7 +241,7 @@ def _part(name: str, place_name: str, place: Path, faults: list[str]) -> Part | 
     try:
         stamp = Part.stamp_of(place)
         digest = sha256_of(place)
-        header = _parquet_header(place) if place_name.endswith(".parquet") else _csv_header(place)
+        header = _parquet_header(place) if place_name.endswith(".parquet") else _csv_header(name, place)
     except BrokenFile as broken:
         faults.append(f"{shown(place_name)} {broken}")
         return None
@@ -252,9 +259,21 @@ def _header_faults(name: str, place_name: str, header: tuple[str, ...]) -> list[
     missing = [column for column in table.required if column not in header]
     where = f"{shown(place_name)}: "
     sentences = []
+    unnamed = [at for at, column in enumerate(header, 1) if not column.strip() or column.startswith("Unnamed: ")]
+    unknown = [column for column in unknown if column.strip() and not column.startswith("Unnamed: ")]
+    twice = [column for column in twice if column.strip()]
+    delimited = len(header) == 1 and re.search(r"[;\t|]", header[0])
+    if header and not delimited and not set(header) & set(table.names):
+        return [f"{shown(place_name)} {BrokenFile.header(name, _glimpse(','.join(header)))}"]
+    if unnamed:
+        which = ", ".join(map(str, unnamed[:5]))
+        sentences.append(
+            f"{where}column {which} has no name. Remove it: a comma too many at the end of each line, or the index "
+            "that pandas writes (index=False leaves it out)."
+        )
     if twice:
         sentences.append(f"{where}columns {', '.join(map(shown, twice[:5]))} appear twice. Leave one.")
-    if len(header) == 1 and re.search(r"[;\t|]", header[0]):
+    if delimited:
         sentences.append(f"{where}columns must be separated by commas. Deliver it so.")
     elif unknown:
         sentences.append(
@@ -269,7 +288,7 @@ def _is_extra(name: str, column: str) -> bool:
     return column.startswith(TABLES[name].extra or ("\0",)) and _EXTRA_NAME.fullmatch(column) is not None
 
 
-def _csv_header(place: Path) -> tuple[str, ...]:
+def _csv_header(name: str, place: Path) -> tuple[str, ...]:
     """Read the whole file once as bytes: is it cut off, is it a bomb,
     is it text? Hands back the first line's columns.
     """
@@ -278,11 +297,11 @@ def _csv_header(place: Path) -> tuple[str, ...]:
         try:
             with gzip.open(place, "rb") as stream:
                 # pyrefly: ignore[bad-argument-type]
-                return _look_over(_chunks(stream), size)
+                return _look_over(name, _chunks(stream), size)
         except (EOFError, zlib.error, gzip.BadGzipFile):
             raise BrokenFile.cut_off() from None
     with place.open("rb") as stream:
-        return _look_over(_chunks(stream), None)
+        return _look_over(name, _chunks(stream), None)
 
 
 def _chunks(stream: BinaryIO) -> Iterator[bytes]:
@@ -290,7 +309,7 @@ def _chunks(stream: BinaryIO) -> Iterator[bytes]:
         yield chunk
 
 
-def _look_over(chunks: Iterable[bytes], packed_size: int | None) -> tuple[str, ...]:
+def _look_over(name: str, chunks: Iterable[bytes], packed_size: int | None) -> tuple[str, ...]:
     first, header, last, open_line, total = b"", None, b"", 0, 0
     for chunk in chunks:
         total += len(chunk)
@@ -305,7 +324,7 @@ def _look_over(chunks: Iterable[bytes], packed_size: int | None) -> tuple[str, .
         if header is None:
             first += chunk
             if begins >= 0:
-                header = _columns_of(first[: first.find(b"\n")])
+                header = _columns_of(name, first[: first.find(b"\n")])
         if begins >= 0:
             open_line = len(chunk) - ends - 1
         last = chunk[-1:]
@@ -316,14 +335,23 @@ def _look_over(chunks: Iterable[bytes], packed_size: int | None) -> tuple[str, .
     return header or ()
 
 
-def _columns_of(line: bytes) -> tuple[str, ...]:
+def _columns_of(name: str, line: bytes) -> tuple[str, ...]:
     if line.count(b",") >= COLUMNS_LIMIT:
         raise BrokenFile.columns(COLUMNS_LIMIT)
+    text = ""
     try:
         text = line.decode("utf-8-sig").rstrip("\r")
         return tuple(next(csv.reader([text], strict=True), []))
-    except (UnicodeDecodeError, csv.Error):
-        raise BrokenFile.header() from None
+    except UnicodeDecodeError:
+        raise BrokenFile.no_text(" at line 1") from None
+    except csv.Error:
+        raise BrokenFile.header(name, _glimpse(text)) from None
+
+
+def _glimpse(line: str) -> str:
+    """The beginning of a line that should be a header: enough to know it again, with no number in it."""
+    text = re.sub(r"\d", "9", line[:24])
+    return shown(text + ("..." if len(line) > 24 else ""))
 
 
 def _parquet_header(place: Path) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from pipeline.intake.casting import quoted
 from pipeline.intake.clocks import offsets
 from pipeline.intake.delivery import Delivery, Part, find
 from pipeline.intake.engine import engine
+from pipeline.intake.faults import bad_accounts, fault_lines, write_faults
 from pipeline.intake.files import as_text, csv_scan, parquet_scan
 from pipeline.intake.quarantine import RULE_VERSION
 from pipeline.intake.refusals import DeliveryMissing, DeliveryRefused, SettingRefused, shown
@@ -44,14 +45,16 @@ def ingest(
     backfill: bool = False,
     dry_run: bool = False,
     accept_volume: str | None = None,
+    faults: Path | None = None,
 ) -> IngestReport:
     """Validate, quarantine, reconcile and append the delivery in `source`; the same delivery again changes nothing.
 
     backfill: history loaded once; an empty known_at becomes the time of the row plus lag_days of the params. dry_run:
-    everything but writes. accept_volume: why an unusual volume is right; recorded. Raises ContractError (65) with every
+    everything but writes. accept_volume: why an unusual volume is right; recorded. faults: a CSV file for every
+    fault of every row set aside, written whether the delivery comes in or not. Raises ContractError (65) with every
     refusal of every table at once, InputMissing (66), UsageError (2), LockHeld (75), CannotWrite (74).
     """
-    terms = _Terms(params, backfill, dry_run, accept_volume)
+    terms = _Terms(params, backfill, dry_run, accept_volume, faults)
     delivery, store_path = find(Path(source)), Path(store_path)
     if dry_run:
         held = Store(store_path) if (store_path / CARD).exists() else None
@@ -76,6 +79,7 @@ class _Terms:
     backfill: bool
     dry_run: bool
     accept_volume: str | None
+    faults: Path | None
 
     def settings(self) -> str:
         """sha256 of what decides how rows are read: with other settings, the same files are looked at again."""
@@ -166,11 +170,15 @@ class _Intake:
             unreadable += self._load(name)
             if not unreadable:
                 zones = zones or self._open_books(state)
-                taken[name] = self._intake_of(name).take()
+                bad = bad_accounts(taken["accounts"].set_aside) if "accounts" in taken else {}
+                taken[name] = self._intake_of(name, bad).take()
             self.engine.run(f"DROP TABLE raw_{name}")
         self._check_unchanged()
+        set_aside = _Checked(taken, zones, ()).set_aside()
+        if self.terms.faults is not None:
+            write_faults(self.terms.faults, set_aside)
         if unreadable:
-            raise DeliveryRefused.whole([*unreadable, *_Checked(taken, zones, ()).refusals()])
+            raise DeliveryRefused.whole([*unreadable, *_Checked(taken, zones, ()).refusals()], fault_lines(set_aside))
         currencies = [code for (code,) in self.engine.rows("SELECT DISTINCT currency FROM known_accounts")]
         return _Checked(taken, zones, currencies)
 
@@ -212,7 +220,7 @@ class _Intake:
                 f"{sentence} Have it delivered again, or accept it with --accept-volume REASON." for sentence in unusual
             ]
         if refusals:
-            raise DeliveryRefused.whole(refusals)
+            raise DeliveryRefused.whole(refusals, fault_lines(checked.set_aside()))
         for report in reports:
             report.check_adds_up()
         told = f"{self.delivery.content_id} {self.terms.backfill} {self.terms.settings()}"
@@ -227,6 +235,7 @@ class _Intake:
             warnings=warnings,
             versions=before.versions,
             files=dict(self.delivery.sha256),
+            faults=fault_lines(checked.set_aside()),
         )
 
     def _record(self, report: IngestReport, state: State) -> Delivered:
@@ -344,7 +353,7 @@ class _Intake:
         self.engine.hand_over("books", pa.table(columns))
         self.engine.hand_over("offsets", offsets(distinct))
 
-    def _intake_of(self, name: str) -> TableIntake:
+    def _intake_of(self, name: str, bad: Mapping[str, str]) -> TableIntake:
         return TableIntake(
             engine=self.engine,
             table=self.delivery.tables[name],
@@ -354,6 +363,7 @@ class _Intake:
             staging=self.staging,
             limits=self.terms.params.ingest,
             backfill=self.terms.backfill,
+            bad_accounts=bad,
         )
 
     def _quarantine(self, rows: Sequence[SetAside], ingest_id: str) -> dict[str, list[DataFile]]:

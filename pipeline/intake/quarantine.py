@@ -13,7 +13,7 @@ RULE_VERSION = 1  # raised when a rule changes: rows quarantined under an older 
 @dataclass(frozen=True)
 class SetAside:
     """A row that may not come in: where it stood (the header is line 1; a row of Parquet counts from 1), why,
-    and its raw text.
+    and its raw text. faults: column and code of each fault; the store keeps the codes alone.
     """
 
     table: str
@@ -21,6 +21,7 @@ class SetAside:
     line: int
     codes: str
     raw: str
+    faults: tuple[tuple[str, str], ...] = ()
 
 
 class Code(Enum):

@@ -19,11 +19,12 @@ class DeliveryRefused(ContractError):
     @classmethod
     def unread(cls, sentences: Sequence[str]) -> DeliveryRefused:
         """Refused by what its files look like, before the store was touched."""
-        return cls("The delivery is refused, nothing was written. " + " ".join(sentences))
+        return cls("\n".join(["The delivery is refused, nothing was written.", *sentences]))
 
     @classmethod
-    def whole(cls, sentences: Sequence[str]) -> DeliveryRefused:
-        return cls("The delivery is refused, nothing was changed. " + " ".join(sentences))
+    def whole(cls, sentences: Sequence[str], faults: Sequence[str] = ()) -> DeliveryRefused:
+        """One line for each table or file that is refused, then one for each fault that is told."""
+        return cls("\n".join(["The delivery is refused, nothing was changed.", *sentences, *faults]))
 
     @classmethod
     def changed(cls, names: Sequence[str]) -> DeliveryRefused:
@@ -134,8 +135,8 @@ class BrokenFile(Exception):
         return cls(f"is not UTF-8 text{where}. Deliver it as UTF-8.")
 
     @classmethod
-    def header(cls) -> BrokenFile:
-        return cls("has a header that is not UTF-8 CSV. Deliver it again.")
+    def header(cls, table: str, found: str) -> BrokenFile:
+        return cls(f"line 1 is no header of {table} (found {found}). Remove the lines above the header.")
 
     @classmethod
     def parquet(cls) -> BrokenFile:

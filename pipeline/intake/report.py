@@ -37,6 +37,7 @@ class TableReport:
     money_unread: int = 0
     complete_through: int | None = None
     places: Sequence[str] = ()  # file and line of the first five rows set aside
+    hanging: int = 0  # rows set aside for nothing but their account, which was set aside in the same delivery
 
     def check_adds_up(self) -> None:
         """rows_in = accepted + quarantined + duplicates, and the same for money. RecoupError (70) otherwise:
@@ -87,6 +88,7 @@ class IngestReport:
     warnings: Sequence[str]
     versions: Mapping[str, int]
     files: Mapping[str, str]  # name -> sha256
+    faults: Sequence[str] = ()  # lines that tell the first rows set aside
 
     def text(self) -> str:
         head = f"Delivery {self.ingest_id[:12]}"
@@ -98,6 +100,7 @@ class IngestReport:
             [
                 f"{head} {verb}{marks}.",
                 *(table.text() for table in self.tables),
+                *self.faults,
                 *([f"Unusual volume accepted: {self.accepted_volume}"] if self.accepted_volume else []),
                 *(f"WARNING {warning}" for warning in self.warnings),
             ]

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from features.days import EPOCH
-from features.tables import NUMBERS, TABLES, Kind, Table
+from features.tables import NUMBERS, TABLES, Column, Kind, Table
 from pipeline.intake.casting import (
     DAY,
     YEARS_TO,
@@ -119,35 +119,41 @@ def _values(table: Table, extras: Mapping[str, str]) -> list[str]:
 
 
 def _faults(table: Table, extras: Mapping[str, str]) -> list[str]:
-    """Faults that a cell shows by itself, or with its account's currency and zone."""
-    faults = []
-    for column in table.columns:
-        if column.kind in TEXTS:
-            if column.kind is Kind.CURRENCY:
-                faults.append(fault("decimals IS NULL", Code.CCY_UNKNOWN))
-            else:
-                faults += text_faults(column)
-        elif column.kind is Kind.DATE:
-            faults += date_faults(column, f"{column.name}_v")
-        elif column.kind is Kind.TIME:
-            faults += instant_faults(column, f"{column.name}_us")
-        elif column.kind is Kind.MONEY:
-            faults += money_faults(column, f"{column.name}_v")
-        else:
-            faults += whole_faults(f"{column.name}_v")
+    return [fault for faults in _faults_by_column(table, extras).values() for fault in faults]
+
+
+def _faults_by_column(table: Table, extras: Mapping[str, str]) -> dict[str, list[str]]:
+    """Column -> faults that its cell shows by itself, or with its account's currency and zone."""
+    found = {column.name: _faults_of(column) for column in table.columns}
     for name, kind in extras.items():
         if kind == "float64":
-            faults.append(fault(not_a_number(name), Code.NUM_FORMAT))
+            found[name] = [fault(not_a_number(name), Code.NUM_FORMAT)]
         else:
-            faults.append(fault(f"length({quoted(name)}) > 64", Code.TEXT_TOO_LONG))
-            faults.append(fault(rf"regexp_matches({quoted(name)}, '\p{{Cc}}')", Code.TEXT_FORMAT))
+            found[name] = [
+                fault(f"length({quoted(name)}) > 64", Code.TEXT_TOO_LONG),
+                fault(rf"regexp_matches({quoted(name)}, '\p{{Cc}}')", Code.TEXT_FORMAT),
+            ]
     if table.name != "accounts":
-        faults.append(fault("account_id IS NOT NULL AND account_no IS NULL", Code.ACCT_UNKNOWN))
+        found["account_id"].append(fault("account_id IS NOT NULL AND account_no IS NULL", Code.ACCT_UNKNOWN))
     if table.name == "charges":
-        faults.append(fault("kind <> 'adjustment' AND amount_v < 0", Code.AMT_SIGN))
+        found["amount"].append(fault("kind <> 'adjustment' AND amount_v < 0", Code.AMT_SIGN))
     if table.name == "payments":
-        faults.append(fault("(kind = 'reversal') <> (reverses IS NOT NULL)", Code.REV_ORPHAN))
-    return faults
+        found["reverses"].append(fault("(kind = 'reversal') <> (reverses IS NOT NULL)", Code.REV_ORPHAN))
+    return found
+
+
+def _faults_of(column: Column) -> list[str]:
+    if column.kind is Kind.CURRENCY:
+        return [fault("decimals IS NULL", Code.CCY_UNKNOWN)]
+    if column.kind in TEXTS:
+        return text_faults(column)
+    if column.kind is Kind.DATE:
+        return date_faults(column, f"{column.name}_v")
+    if column.kind is Kind.TIME:
+        return instant_faults(column, f"{column.name}_us")
+    if column.kind is Kind.MONEY:
+        return money_faults(column, f"{column.name}_v")
+    return whole_faults(f"{column.name}_v")
 
 
 def _default_wall(name: str) -> str:
@@ -392,11 +398,31 @@ def _clean(name: str) -> str:
     return f"read_{name} r LEFT JOIN left_{name} l USING (rid) WHERE r.mask = 0 AND coalesce(l.mask, 0) = 0"
 
 
-def faulty_cells(name: str, delivered: Sequence[str]) -> str:
+def faulty_cells(name: str, delivered: Sequence[str], extras: Mapping[str, str], shards: int) -> str:
+    """Of each row that is set aside: rid, file_no, mask, its cells as delivered, then the mask of each column's own
+    faults (every column of the table, then the sender's), NULL where it shows none by itself.
+    """
     cells = ", ".join(f"w.{quoted(column)}" for column in delivered)
-    return f"""SELECT r.rid, w.file_no, r.mask | coalesce(l.mask, 0) AS mask, {cells}
-        FROM read_{name} r JOIN raw_{name} w ON w.rowid = r.rid LEFT JOIN left_{name} l USING (rid)
-        WHERE r.mask <> 0 OR coalesce(l.mask, 0) <> 0 ORDER BY r.rid"""
+    own = _faults_by_column(TABLES[name], extras)
+    masks = ", ".join(
+        f"({' | '.join(faults) if faults else '0'}) AS fault_{at}" for at, faults in enumerate(own.values())
+    )
+    told = ", ".join(f"v.fault_{at}" for at in range(len(own)))
+    return f"""
+WITH faulty AS (SELECT r.rid, r.mask | coalesce(l.mask, 0) AS mask, r.mask <> 0 AS by_itself
+    FROM read_{name} r LEFT JOIN left_{name} l USING (rid) WHERE r.mask <> 0 OR coalesce(l.mask, 0) <> 0),
+cells AS (SELECT rowid AS rid, {", ".join(_cells(TABLES[name], delivered, extras))} FROM raw_{name}
+    WHERE rowid IN (SELECT rid FROM faulty WHERE by_itself)),
+placed AS ({_placed(TABLES[name], shards)}),
+valued AS (SELECT *, {", ".join(_values(TABLES[name], extras))} FROM placed),
+own AS (SELECT rid, {masks} FROM valued)
+SELECT f.rid, w.file_no, f.mask, {cells}, {told}
+FROM faulty f JOIN raw_{name} w ON w.rowid = f.rid LEFT JOIN own v USING (rid) ORDER BY f.rid"""
+
+
+def columns_with_faults(name: str, extras: Mapping[str, str]) -> tuple[str, ...]:
+    """The columns that the last masks of `faulty_cells` speak of."""
+    return tuple(_faults_by_column(TABLES[name], extras))
 
 
 def accepted_rows(name: str, fields: Sequence[tuple[str, str]], order: Sequence[str], backfill: bool) -> str:

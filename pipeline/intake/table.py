@@ -17,6 +17,7 @@ from pipeline.intake import sql as judging
 from pipeline.intake.acceptance import control_refusals, fault_refusals, first_places
 from pipeline.intake.casting import not_a_number
 from pipeline.intake.delivery import DeliveredTable
+from pipeline.intake.faults import hanging, located
 from pipeline.intake.quarantine import SetAside, codes_of, counted, raw_text
 from pipeline.intake.refusals import DeliveryRefused, IngestBug
 from pipeline.intake.report import TableReport
@@ -75,7 +76,10 @@ def know_accounts(engine: Engine, stored: bool, new: bool) -> None:
 
 @dataclass(frozen=True)
 class TableIntake:
-    """The table's cells are in raw_NAME; `starts` has the first rowid of each of its files."""
+    """The table's cells are in raw_NAME; `starts` has the first rowid of each of its files.
+
+    bad_accounts: where the accounts stand that this delivery holds and that were set aside.
+    """
 
     engine: Engine
     table: DeliveredTable
@@ -85,6 +89,7 @@ class TableIntake:
     staging: Path
     limits: Ingest
     backfill: bool
+    bad_accounts: Mapping[str, str]
 
     @property
     def name(self) -> str:
@@ -95,8 +100,9 @@ class TableIntake:
         extras = self._extras()
         self._judge(stored, extras)
         refusals = self._stamp_refusals(stored)
-        set_aside = self._set_aside()
-        report = self._report(first_places(set_aside))
+        set_aside = self._set_aside(extras)
+        hung = sum(bool(hanging(row, self.bad_accounts)) for row in set_aside)
+        report = self._report(first_places(set_aside), hung)
         more, warnings = control_refusals(report, self.table.control)
         refusals += [*more, *fault_refusals(report, self.limits)]
         newest = dict(self.engine.rows(judging.newest_known(self.name)))
@@ -184,7 +190,7 @@ class TableIntake:
             "known_at were the time of loading. Empty known_at and ingest this history with --backfill."
         ]
 
-    def _report(self, places: tuple[str, ...]) -> TableReport:
+    def _report(self, places: tuple[str, ...], hung: int) -> TableReport:
         masks: dict[int, int] = {}
         money: dict[str, list[int]] = {}
         faulty: dict[str, list[int]] = {}
@@ -217,15 +223,20 @@ class TableIntake:
             money_faulty={currency: (faulty[currency][0], faulty[currency][1]) for currency in sorted(sums_in)},
             money_unread=unread,
             places=places,
+            hanging=hung,
         )
 
-    def _set_aside(self) -> list[SetAside]:
-        columns = self.table.columns
+    def _set_aside(self, extras: Mapping[str, str]) -> list[SetAside]:
+        columns, spoken_of = self.table.columns, judging.columns_with_faults(self.name, extras)
         found = []
-        for rid, file_no, mask, *cells in self.engine.rows(judging.faulty_cells(self.name, columns)):
+        rows = self.engine.rows(judging.faulty_cells(self.name, columns, extras, self.shards))
+        for rid, file_no, mask, *cells in rows:
             part = self.table.parts[file_no]
             line = rid - self.starts[file_no] + (1 if part.is_parquet else 2)
-            found.append(SetAside(self.name, part.name, line, " ".join(codes_of(mask)), raw_text(columns, cells)))
+            own = dict(zip(spoken_of, cells[len(columns) :], strict=True))
+            faults = located(mask, {name: bits for name, bits in own.items() if bits})
+            raw = raw_text(columns, cells[: len(columns)])
+            found.append(SetAside(self.name, part.name, line, " ".join(codes_of(mask)), raw, faults))
         return found
 
     def _write(self, extras: Mapping[str, str], report: TableReport) -> list[DataFile]:

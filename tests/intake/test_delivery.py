@@ -69,7 +69,7 @@ HEAD = "payment_id,account_id,occurred_at,amount,kind\n"
         ("payments.csv", HEAD + 'P1,A1,2026-01-01,"1.00,payment\n', r"a quote that does not end at line 2"),
         ("payments.csv", HEAD + "P1,A1,2026-01-01,1.00,pay\0ment\n", r"is not UTF-8 text"),
         ("payments.csv", HEAD.encode() + b"P\xff1,A1,2026-01-01,1.00,payment\n", r"is not UTF-8 text at line 2"),
-        ("payments.csv", b"payment\xff_id,account_id\n", r"header that is not UTF-8 CSV"),
+        ("payments.csv", b"payment\xff_id,account_id\n", r"is not UTF-8 text at line 1"),
         ("payments.csv", ",".join(f"c{number}" for number in range(1002)) + "\n", r"LIMIT_COLUMNS"),
         ("payments.csv", HEAD + "x" * 9_000_000 + "\n", r"LIMIT_CELL"),
         ("payments.csv", HEAD + "x" * 1_100_000 + ",A1,2026-01-01,1.00,payment\n", r"LIMIT_CELL"),
@@ -95,7 +95,7 @@ HEAD = "payment_id,account_id,occurred_at,amount,kind\n"
 def test_a_file_that_is_not_right_refuses_the_delivery(tmp_path, name, text, match):
     source = write(tmp_path / "source", world())
     (source / name).write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(ContractError, match=match):
+    with pytest.raises(ContractError, match=rf"(?s){match}"):
         ingest(source, tmp_path / "store", PARAMS)
     assert not (tmp_path / "store" / "deliveries").exists()
 
@@ -113,7 +113,8 @@ def test_faults_of_reading_and_of_rows_are_named_together(tmp_path):
     source = write(tmp_path / "source", world(charges=[charge(kind="x")]))
     (source / "payments.csv").write_text(HEAD + "P1,A1\n")
     with pytest.raises(
-        ContractError, match=r"'payments.csv' has too few.*Table 'charges': 1 of 3 rows are faulty \(ENUM_UNKNOWN 1; "
+        ContractError,
+        match=r"(?s)'payments.csv' has too few.*Table 'charges': 1 of 3 rows are faulty \(ENUM_UNKNOWN 1\), ",
     ):
         ingest(source, tmp_path / "store", params_with(max_fault_rows=0.02))
 
@@ -281,8 +282,8 @@ def test_rows_without_a_control_file_are_warned_about(tmp_path):
         (
             {"max_fault_rows": 0.3},
             (
-                r"1 of 3 rows are faulty \(ENUM_UNKNOWN 1; "
-                r"first in 'charges.csv' line 4\), more than ingest.max_fault_rows"
+                r"(?s)1 of 3 rows are faulty \(ENUM_UNKNOWN 1\), more than ingest.max_fault_rows.*"
+                r"'charges.csv' line 4, kind 'x': one of principal, instalment"
             ),
         ),
         ({"max_fault_money": 0.9}, r"Table 'charges': 95\.2% of its EUR lies in faulty rows"),
@@ -372,7 +373,7 @@ def test_parquet_columns_that_would_lose_something_are_refused(tmp_path, column,
     source = write(tmp_path / "source", {"accounts": ACCOUNTS})
     columns = {name: pa.array([cell]) for name, cell in CHARGES[0].items()}
     pq.write_table(pa.table({**columns, column: values}), source / "charges.parquet")
-    with pytest.raises(ContractError, match=match):
+    with pytest.raises(ContractError, match=rf"(?s){match}"):
         ingest(source, tmp_path / "store", PARAMS)
 
 

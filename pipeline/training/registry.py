@@ -62,6 +62,7 @@ class Recorded:
     judged_sha256: str
     evidence_sha256: str
     registered: str
+    store: str = ""  # where it was trained; of older runs not known
 
 
 def tracking_uri(params: Params) -> str:
@@ -99,7 +100,7 @@ def record(
     """Fill and end the run: params, metrics, report, card, the Booster,
     and a registered version with the alias `challenger`.
 
-    sums: sha256, judged_sha256 and evidence_sha256 of what lies beside the store; files: name -> text.
+    sums: sha256, judged_sha256 and evidence_sha256 of what lies beside the store, and that store; files: name -> text.
     """
     tags = {"model_version": model.version, **sums}
     with _opened(params) as (client, _):
@@ -154,7 +155,7 @@ def recorded(params: Params, run_id: str) -> Recorded:
         raise InputMissing(
             f"Run {run_id[:64]!r} is not a finished run of this registry. Give a run id that `recoup train` printed."
         )
-    return Recorded(run_id, *(tags[TAG + name] for name in names))
+    return Recorded(run_id, *(tags[TAG + name] for name in names), tags.get(TAG + "store", ""))
 
 
 def promote(store_path: Path, run_id: str, params: Params, *, who: str, why: str, when: str) -> str:
@@ -164,6 +165,11 @@ def promote(store_path: Path, run_id: str, params: Params, *, who: str, why: str
     Raises ModelRefused with the numbers otherwise. The first champion needs only the absolute gates.
     """
     known = recorded(params, run_id)
+    if known.store and Path(known.store) != store_path.resolve() and not (store_path / RUNS / run_id).is_dir():
+        raise InputMissing(
+            f"Run {run_id[:64]!r} lives in the store {known.store!r}, not in {str(store_path)!r}. "
+            "Name that one with --store, or train here."
+        )
     read_folder(model_folder(store_path, known.version), known.sha256)
     with only_run(store_path / MODELS):
         return _promoted(store_path, known, params, {"approved_by": who, "approved_at": when, "why": why})

@@ -297,7 +297,14 @@ def _recorded(
         }
         sums = save_evidence(store_path / RUNS / run_id, evidence, trial.model, texts)
         files = {**texts, "card.json": release.files()["card.json"].decode()}
-        registry.record(trial.params, run_id, release, evaluation, {"sha256": sha256, **sums}, files)
+        registry.record(
+            trial.params,
+            run_id,
+            release,
+            evaluation,
+            {"sha256": sha256, **sums, "store": str(store_path.resolve())},
+            files,
+        )
     return run_id
 
 

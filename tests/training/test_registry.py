@@ -110,6 +110,19 @@ def test_a_run_says_what_it_found(first):
     assert set(first.seconds) == {"fit", "evaluate", "studies", "refit", "record"}
 
 
+def test_a_book_too_small_for_boosters_says_so_and_what_to_do(panel, tmp_path):
+    small = quick_params(tmp_path, model={"min_events": 100_000})
+    run = train(panel, small, COLUMNS, tmp_path / "store")
+    said = "debtors with a recovery, model.min_events is 100000. Deliver a longer history or more books"
+    for place in (run.text(), run.report.read_text(), (run.report.parent / "model_card.md").read_text()):
+        assert "No boosters were taught, the model is a table of recovery rates" in place
+        assert said in place
+    with pytest.raises(
+        InputMissing, match=rf"Run '{run.run_id}' lives in the store '.*/store', not in '.*other'. Name"
+    ):
+        registry.promote(tmp_path / "other", run.run_id, small, **DECISION)
+
+
 def test_the_released_model_was_taught_on_everything_and_names_the_judged_one(first, place):
     known = registry.recorded(quick_params(place), first.run_id)
     release = load_model(place / "store" / "models" / first.version, known.sha256)

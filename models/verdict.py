@@ -132,8 +132,9 @@ def warnings(
     why = evaluation.facts.get("fit", {}).get("why")
     if why is not None:
         said.append(
-            f"No boosters were taught, the model is a table of recovery rates by days past due: {why}. Deliver a longer "
-            "history or more books; or lower model.min_events, not under 20, and see that gates and intervals hold."
+            f"No boosters were taught, the model is a table of recovery rates by days past due: {why}. "
+            "Deliver a longer history or more books; or lower model.min_events, not under 20, "
+            "and see that gates and intervals hold."
         )
     days = test_last - test_first + 1
     window = f"The test window, {day_text(test_first)} to {day_text(test_last)},"

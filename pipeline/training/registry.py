@@ -14,7 +14,7 @@ import math
 import os
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -155,7 +155,8 @@ def recorded(params: Params, run_id: str) -> Recorded:
         raise InputMissing(
             f"Run {run_id[:64]!r} is not a finished run of this registry. Give a run id that `recoup train` printed."
         )
-    return Recorded(run_id, *(tags[TAG + name] for name in names), tags.get(TAG + "store", ""))
+    known = Recorded(run_id, *(tags[TAG + name] for name in names))
+    return replace(known, store=tags.get(TAG + "store", ""))
 
 
 def promote(store_path: Path, run_id: str, params: Params, *, who: str, why: str, when: str) -> str:

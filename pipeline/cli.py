@@ -12,7 +12,6 @@ import os
 import re
 import signal
 import sys
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -597,8 +596,6 @@ def verify(params: Params, store: Path, out: Path) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run a command; every failure becomes one line on stderr and the documented exit code."""
     signal.signal(signal.SIGTERM, _terminated)
-    # pandera looks at pyspark wherever it is installed; Spark carries our shards' results, it never reads a frame.
-    warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
     try:
         code = cli.main(args=arguments, prog_name="recoup", standalone_mode=False)
     except click.exceptions.Abort:

@@ -7,10 +7,12 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from features.errors import CannotWrite, RecoupError
+from features.days import day_number
+from features.errors import CannotWrite, LockHeld, RecoupError
 from pipeline.intake.ingest import ingest
 from pipeline.night.night import Published, publish_night
 from pipeline.night.stages import Stages
@@ -19,8 +21,12 @@ from pipeline.outcomes.monitor import monitor
 from pipeline.pages.publish import mark_expired
 from pipeline.params import Params
 from pipeline.store.files import check_folder
+from pipeline.store.locks import only_run
+from pipeline.store.store import Store
 
 log = logging.getLogger("recoup")
+
+REACH = dt.timedelta(7)  # feeds may stop for so long before a night after them looks like a mistyped day
 
 
 def whole_night(
@@ -31,18 +37,46 @@ def whole_night(
     """
     stages = Stages()
     check_folder(out)
-    try:
+    with _old_list_marked(out, store_path, as_of, params):
         with stages.stage("ingest"):
             report = ingest(source, store_path, params, accept_volume=accept_volume)
         log.info(report.text())
         published = publish_night(store_path, as_of, out, params, stages=stages)
-    except (RecoupError, OSError) as error:
-        if out.exists():
-            with suppress(CannotWrite):  # the night's own failure is what must be told
-                mark_expired(out, as_of, str(error), params.worklist.language)
-        raise
     log.info(monitor(store_path, as_of, params).text())
     return published
+
+
+@contextmanager
+def _old_list_marked(out: Path, store_path: Path, as_of: dt.date, params: Params) -> Iterator[None]:
+    """The last list is marked from the start, so that it is however the night ends, by a bug, a signal or a power cut;
+    publishing takes the mark away. A failure that has a sentence is told in the mark.
+
+    Not where another run holds the folder, nor for a night further than REACH from all that was delivered: a mistyped
+    day says nothing of today's list.
+    """
+    if not out.exists() or _out_of_reach(store_path, as_of):
+        yield
+        return
+    _mark(out, as_of, None, params.worklist.language)
+    try:
+        yield
+    except (RecoupError, OSError) as error:
+        if not isinstance(error, LockHeld):
+            _mark(out, as_of, str(error), params.worklist.language)
+        raise
+
+
+def _mark(out: Path, as_of: dt.date, why: str | None, language: str) -> None:
+    with suppress(CannotWrite, LockHeld), only_run(out):  # the night's own failure is what must be told
+        mark_expired(out, as_of, why, language)
+
+
+def _out_of_reach(store_path: Path, as_of: dt.date) -> bool:
+    try:
+        through = Store(store_path).complete_through().values()
+    except RecoupError:
+        return False  # a store that does not open cannot tell
+    return bool(through) and day_number(as_of) > max(through) + REACH.days
 
 
 def receive(

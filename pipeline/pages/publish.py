@@ -68,23 +68,20 @@ def publish(
     return place
 
 
-def mark_expired(out: Path, as_of: dt.date, why: str, language: str = "en") -> Path | None:
+def mark_expired(out: Path, as_of: dt.date, why: str | None, language: str = "en") -> Path | None:
     """Say beside the last list that it has expired, because the night of as_of did not publish;
     the list itself keeps its bytes.
 
-    Returns the notice, or None when no list is published or the newest is not older than as_of. The next publish takes
-    the notice away. The page itself needs no notice: it compares its day with the reader's clock. Raises CannotWrite.
+    why: None of a night that has begun. Returns the notice, or None when no list is published or the newest is not
+    older than as_of. The next publish takes the notice away. The page itself needs no notice: it compares its day with
+    the reader's clock. Raises CannotWrite.
     """
     newest = _newest(out)
     if newest is None or newest >= as_of.isoformat():
         return None
     said = words(language)["expired"]
-    text = (
-        "\n\n".join(
-            (said["title"], said["list"].format(day=newest), said["why"].format(day=as_of, why=why), said["do"])
-        )
-        + "\n"
-    )
+    cause = said["begun"].format(day=as_of) if why is None else said["why"].format(day=as_of, why=why)
+    text = "\n\n".join((said["title"], said["list"].format(day=newest), cause, said["do"])) + "\n"
     with only_owner_reads(), _creating(out / EXPIRED):
         write_whole(out / EXPIRED, text)
     return out / EXPIRED

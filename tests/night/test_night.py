@@ -464,6 +464,54 @@ def test_a_late_feed_refuses_the_night_and_marks_the_old_list(copied, capsys):
     assert NIGHT in (copied / "out" / "EXPIRED.txt").read_text()
 
 
+@pytest.mark.parametrize(
+    ("end", "code"), [(RuntimeError("Jane Doe owes 40"), 70), (KeyboardInterrupt(), 130), (SystemExit(143), 143)]
+)
+def test_a_night_that_ends_by_a_bug_or_a_signal_has_marked_the_old_list(copied, monkeypatch, end, code):
+    def ended(*_, **__):
+        raise end
+
+    before = published(copied)
+    monkeypatch.setattr("pipeline.run.publish_night", ended)
+    assert recoup(copied, "run", "--as-of", "2026-10-02") == code
+    notice = (copied / "out" / "EXPIRED.txt").read_text()
+    assert "The night of 2026-10-02 has begun and has not published a new one." in notice
+    assert "Jane" not in notice
+    assert published(copied) == before
+
+
+def test_a_killed_night_has_marked_the_old_list(copied):
+    program = (
+        "import os, signal, sys; from pipeline import run; from pipeline.cli import main;"
+        "run.ingest = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL); main(sys.argv[1:])"
+    )
+    command = ["run", "--as-of", "2026-10-02", "--params", str(copied / "params.yaml")]
+    assert subprocess.run([sys.executable, "-c", program, *command], cwd=HOUSE).returncode == -signal.SIGKILL
+    assert "The night of 2026-10-02 has begun" in (copied / "out" / "EXPIRED.txt").read_text()
+
+
+def test_a_mistyped_day_says_nothing_of_todays_list(copied):
+    assert recoup(copied, "run", "--as-of", "2206-10-02") == 66
+    assert not (copied / "out" / "EXPIRED.txt").exists()
+
+
+def test_a_run_that_finds_another_at_work_marks_nothing(copied):
+    entered, leave = threading.Event(), threading.Event()
+
+    def hold():
+        with only_run(copied / "out"):
+            entered.set()
+            leave.wait()
+
+    other = threading.Thread(target=hold)
+    other.start()
+    entered.wait()
+    assert recoup(copied, "run", "--as-of", "2026-10-02") in (66, 75)
+    leave.set()
+    other.join()
+    assert not (copied / "out" / "EXPIRED.txt").exists()
+
+
 def test_scores_of_a_night_whose_feeds_are_late_are_refused(copied, capsys):
     assert recoup(copied, "score", "--as-of", "2026-10-02", "--out", str(copied / "scores")) == 66
     assert "needs every declared table through 2026-10-01" in capsys.readouterr().err

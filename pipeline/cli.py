@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pipeline.params import Params
 
 INTERRUPTED, TERMINATED, BUG, DISK_FULL = 130, 143, 70, 28
+RUN = os.urandom(4).hex()  # tells the lines of one run of the program from another's
+TRAINING = ("mlflow", "optuna", "shap", "woodelf", "matplotlib", "sklearn")
 log = logging.getLogger("recoup")
 
 
@@ -88,7 +90,7 @@ def cli(context: click.Context, log_format: str) -> None:
     model not approved or changed, 130/143 signalled (safe to run again).
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonLines() if log_format == "json" else logging.Formatter("%(levelname)s %(message)s"))
+    handler.setFormatter(_JsonLines() if log_format == "json" else _Lines())
     log.handlers[:] = [handler]
     log.setLevel(logging.INFO)
     log.propagate = False
@@ -334,6 +336,7 @@ def dataset(params: Params, store: Path, file: Path, horizons: str | None) -> No
     """The labelled panel: account_id, debtor_id, as_of, features, labels, split; prints label rates,
     coverage and maturity.
     """
+    _needs("matplotlib")
     from pipeline.panel.dataset import write_panel
 
     refusal = "--horizons must be different numbers of days, 1 to 3660, separated by commas, such as 30,60,90."
@@ -349,6 +352,7 @@ def dataset(params: Params, store: Path, file: Path, horizons: str | None) -> No
 )
 def train(params: Params, store: Path, trials: int | None) -> None:
     """Fit a challenger, evaluate it, record it in MLflow. The last line of stdout is the run id."""
+    _needs(*TRAINING)
     from pipeline.training.train import train_from_store
 
     run = train_from_store(store, params, trials or 0)
@@ -364,6 +368,7 @@ def train(params: Params, store: Path, trials: int | None) -> None:
 )
 def evaluate(params: Params, run_id: str, store: Path, truth: Path | None, page: Path | None) -> None:
     """The report of a run again."""
+    _needs(*TRAINING)
     from pipeline.training.train import evaluate_again
 
     click.echo(evaluate_again(store, run_id, params, truth=truth, out=page))
@@ -380,6 +385,7 @@ def promote(params: Params, run_id: str | None, rollback: bool, by: str | None, 
     """Make a challenger the champion, if the gate allows; --rollback undoes it."""
     import getpass
 
+    _needs("mlflow")
     from pipeline.training import registry
 
     if rollback == (run_id is not None):
@@ -494,6 +500,7 @@ def explain(params: Params, store: Path, as_of: dt.date, account: str, plot: Pat
     from pipeline.store.files import check_folder
 
     if plot is not None:
+        _needs("shap", "matplotlib")
         check_folder(plot.parent)
     found = explain_account(store, as_of, account, params)
     click.echo(found.text)
@@ -540,6 +547,8 @@ def whatif(
     """
     from pipeline.night.whatif import compare_capacities
 
+    if picture is not None:
+        _needs("matplotlib")
     refusal = "--capacity must be whole numbers separated by commas, such as 50,100,200."
     click.echo(compare_capacities(store, as_of, whole_numbers(capacity, 0, MOST, refusal), params, picture, truth))
 
@@ -613,6 +622,15 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _needs(*libraries: str) -> None:
+    """Refuse what needs libraries that scoring does without, before any work is done."""
+    from importlib.util import find_spec
+
+    lacking = [library for library in libraries if find_spec(library) is None]
+    if lacking:
+        raise click.UsageError(f"This needs {', '.join(lacking)}: install recoup with its extra, recoup[train].")
+
+
 def _fail(sentence: str, code: int) -> int:
     if log.handlers:
         log.error(sentence)
@@ -655,12 +673,23 @@ def _terminated(*_: object) -> None:
     sys.exit(TERMINATED)
 
 
-class _JsonLines(logging.Formatter):
-    """One object a line."""
+class _Lines(logging.Formatter):
+    """A line for a reader: when, which run of the program, how grave, what."""
 
     def format(self, record: logging.LogRecord) -> str:
-        entry = {"level": record.levelname.lower(), "message": record.getMessage(), **getattr(record, "fields", {})}
-        return json.dumps(entry, sort_keys=True, default=str)
+        return f"{_when(record)} {RUN} {record.levelname} {record.getMessage()}"
+
+
+class _JsonLines(logging.Formatter):
+    """The same as one object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry = {"time": _when(record), "run": RUN, "level": record.levelname.lower(), "message": record.getMessage()}
+        return json.dumps({**entry, **getattr(record, "fields", {})}, sort_keys=True, default=str)
+
+
+def _when(record: logging.LogRecord) -> str:
+    return dt.datetime.fromtimestamp(record.created, dt.UTC).isoformat(timespec="milliseconds")
 
 
 if __name__ == "__main__":

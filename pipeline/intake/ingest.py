@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
+from tqdm import tqdm
 
 from features.currencies import DECIMALS
 from features.errors import CannotWrite
@@ -166,7 +167,7 @@ class _Intake:
         unreadable: list[str] = []
         taken: dict[str, Taken] = {}
         zones: dict[str, str] = {}
-        for name in self.delivery.tables:
+        for name in tqdm(self.delivery.tables, "tables", leave=False, disable=None):
             unreadable += self._load(name)
             if not unreadable:
                 zones = zones or self._open_books(state)

@@ -12,6 +12,8 @@ from functools import partial
 from multiprocessing import get_context
 from typing import Any, TypeVar
 
+from tqdm import tqdm
+
 from features.errors import RecoupError, UsageError
 from pipeline.params import Engine
 
@@ -29,10 +31,19 @@ def map_shards(
     must see the same store and output under the same paths and have this package installed. The function, its items and
     its results must be picklable.
     threads: threads of this process instead of processes, for work that reads and runs compiled loops and hands back
-    large frames. Raises UsageError where Spark is asked for and cannot be had.
+    large frames. A terminal sees a bar. Raises UsageError where Spark is asked for and cannot be had.
     """
+    items = list(items)
+    yield from tqdm(
+        _results(function, items, engine, threads), "shards", len(items), leave=False, disable=None, file=sys.stderr
+    )
+
+
+def _results(
+    function: Callable[[Item], Result], items: Sequence[Item], engine: Engine, threads: bool
+) -> Iterator[Result]:
     if engine.spark is not None:
-        yield from _on_spark(function, list(items), engine.spark)
+        yield from _on_spark(function, items, engine.spark)
     elif engine.workers == 1:
         yield from map(function, items)
     elif threads:

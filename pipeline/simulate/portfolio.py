@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
+from tqdm import tqdm
 
 from features.days import day_number
 from features.errors import CannotWrite, InputMissing, UsageError
@@ -137,7 +138,8 @@ def simulate(
     )
     _check(order)
     totals: dict[str, tuple[Counter[str], Counter[str]]] = {name: (Counter(), Counter()) for name in TABLES}
-    for part in _mapped(partial(write_shard, order), range(order.shards), workers):
+    parts = _mapped(partial(write_shard, order), range(order.shards), workers)
+    for part in tqdm(parts, "shards", order.shards, leave=False, disable=None):
         for name, (rows, sums) in part.items():
             totals[name][0].update(rows)
             totals[name][1].update(sums)

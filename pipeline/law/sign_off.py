@@ -136,18 +136,17 @@ def unsigned(place: str, rules: Rules, params: Params) -> Cause | None:
     signature = signatures(Path(params.eligibility.sign_offs)).get(place)
     if signature is None:
         return Cause.not_signed_off(place)
-    stale = signature.sha256 != covered_sha256(rules, place)
-    return Cause.sign_off_stale(place, signature.on) if stale else None
+    return Cause.sign_off_stale(place, signature.on) if _is_stale(signature, rules) else None
 
 
-def stale_places(rules: Rules, params: Params) -> list[tuple[str, str]]:
-    """(place, day of its signature) of the places whose rules changed since."""
-    found = signed_by(params)
-    return [
-        (code, one.on)
-        for code, one in found.items()
-        if code in rules.places and one.sha256 != covered_sha256(rules, code)
-    ]
+def stale_places(rules: Rules, params: Params) -> list[str]:
+    """The places whose rules changed since they were signed."""
+    found = signed_by(params).values()
+    return [one.place for one in found if one.place in rules.places and _is_stale(one, rules)]
+
+
+def _is_stale(signature: Signature, rules: Rules) -> bool:
+    return signature.sha256 != covered_sha256(rules, signature.place)
 
 
 def signed_sha256(params: Params) -> str | None:
@@ -164,7 +163,7 @@ def standing(place: str, rules: Rules, params: Params) -> tuple[str, list[str]]:
     signature = signed_by(params).get(place)
     if signature is None:
         return "not signed off: blocked", []
-    if signature.sha256 == covered_sha256(rules, place):
+    if not _is_stale(signature, rules):
         return f"signed off by {signature.by} on {signature.on}", []
     told = f"changed since {signature.by} signed it off on {signature.on}: blocked"
     return told, differences(signature.covers, covered(rules, place))

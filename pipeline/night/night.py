@@ -94,11 +94,9 @@ def taught_later(job: Job) -> list[str]:
 
 
 def changed_law(params: Params) -> list[str]:
-    """A warning of each place that is blocked because its rules changed since somebody signed them."""
-    return [
-        f"Blocked until signed again: the contact law of {place} changed since it was signed on {signed_on}."
-        for place, signed_on in stale_places(law_of(params), params)
-    ]
+    """A warning where places are blocked because their rules changed since somebody signed them."""
+    places = ", ".join(stale_places(law_of(params), params))
+    return [f"Blocked until signed again, for rules changed since: the contact law of {places}."] if places else []
 
 
 def unapproved(job: Job) -> list[str]:

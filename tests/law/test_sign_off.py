@@ -83,10 +83,9 @@ def test_a_changed_rule_makes_it_stale_blocks_the_place_and_is_shown(tmp_path):
     text = places(rules, params, "US")
     assert "changed since A. Reader signed it off on 2026-11-20: blocked" in text
     assert "~ US.call_frequency: max was 7, is 5" in text
-    assert stale_places(rules, params) == [("US", "2026-11-20")]
-    assert changed_law(params) == [
-        "Blocked until signed again: the contact law of US changed since it was signed on 2026-11-20."
-    ]
+    assert stale_places(rules, params) == ["US"]
+    assert changed_law(params) == ["Blocked until signed again, for rules changed since: the contact law of US."]
+    assert changed_law(by_signature(tmp_path)) == []
     through = {"contacts": MONDAY - 1, "statuses": MONDAY - 1}
     told = reasoning(Case(cohort_of(world), world.tables(), rules, params, through), "a", MONDAY)
     assert "US-TX: signed off by A. Reader on 2026-11-20" in told

@@ -20,7 +20,8 @@ import pandas as pd
 from features.days import date_of, day_text
 from models.recovery import load_model
 from pipeline.law.overlay import law_of
-from pipeline.law.sign_off import signed_sha256, stale_places
+from pipeline.law.sign_off import signed_by, signed_sha256, stale_places
+from pipeline.law.upcoming import ahead
 from pipeline.night.details import opened_rows
 from pipeline.night.feeds import check_feeds
 from pipeline.night.ranking import Ranked, rank_night
@@ -39,6 +40,7 @@ from pipeline.store.locks import only_run
 from pipeline.store.store import Store
 
 NIGHT_LIBRARIES = ("lightgbm", "numpy", "numba", "pandas", "pyarrow", "deltalake", "duckdb", "scikit-learn", "shap")
+AHEAD_DAYS = 30  # a night warns of law that changes within so many
 
 
 def publish_night(
@@ -54,7 +56,7 @@ def publish_night(
         store = Store(store_path)
         warnings = check_feeds(store, as_of, params)
         job = job_for(store, as_of, params)
-        warnings += [*unapproved(job), *taught_later(job), *changed_law(params)]
+        warnings += [*unapproved(job), *taught_later(job), *changed_law(params), *law_ahead(as_of, params)]
         shelf = shelf_of(job, out)
         clear_shelves(out, keep=shelf)
         with stages.stage("score and judge"):
@@ -97,6 +99,17 @@ def changed_law(params: Params) -> list[str]:
     """A warning where places are blocked because their rules changed since somebody signed them."""
     places = ", ".join(stale_places(law_of(params), params))
     return [f"Blocked until signed again, for rules changed since: the contact law of {places}."] if places else []
+
+
+def law_ahead(as_of: dt.date, params: Params) -> list[str]:
+    """A warning where the law of places that are signed off changes soon."""
+    last = as_of + dt.timedelta(days=AHEAD_DAYS)
+    signed = {*params.eligibility.signed_off, *signed_by(params)}
+    found = sorted((day, place) for day, place, _ in ahead(law_of(params), as_of, last) if place in signed)
+    if not found:
+        return []
+    places = ", ".join(dict.fromkeys(place for _, place in found))
+    return [f"Contact law changes within {AHEAD_DAYS} days, first on {found[0][0]}: {places}."]
 
 
 def unapproved(job: Job) -> list[str]:

@@ -8,7 +8,12 @@ import pytest
 
 from features.errors import ContractError
 from pipeline.law.upcoming import ahead, announced
-from tests.worlds.eligibility_worlds import PARAMS, RULES
+from pipeline.night.night import law_ahead
+from pipeline.pages.rule_words import sentence
+from pipeline.params import load
+from tests.worlds.eligibility_worlds import HOUSE, PARAMS, RULES
+
+SAMPLE = load(HOUSE / "params.yaml")
 
 NOVEMBER = dt.date(2026, 11, 29)
 
@@ -18,6 +23,15 @@ def test_the_rule_that_revokes_everywhere_is_announced_with_the_places_signed_of
     assert text.startswith("Dated law from 2026-11-30 through 2027-02-27:")
     assert "2027-01-31  US  signed off\n  US.tcpa_revoke_all begins: No contact by autodial, voicemail, sms" in text
     assert "FCC order DA 26-12 of 2026-01-06 [secondary, NOT verified]" in text
+
+
+def test_the_night_warns_of_law_that_changes_soon_where_somebody_signed():
+    told = "Contact law changes within 30 days, first on 2027-01-31: US."
+    assert law_ahead(dt.date(2027, 1, 2), SAMPLE) == [told]
+    assert law_ahead(dt.date(2026, 12, 31), SAMPLE) == []
+    assert sentence(told, "fr") == "Le droit sur les contacts change d'ici 30 jours, d'abord le 31 janvier 2027 : US."
+    unsigned = SAMPLE.eligibility.model_copy(update={"signed_off": ("FR", "EU")})
+    assert law_ahead(dt.date(2027, 1, 2), SAMPLE.model_copy(update={"eligibility": unsigned})) == []
 
 
 def test_holidays_that_are_known_no_further_are_announced():

@@ -35,6 +35,13 @@ class ContractError(RecoupError):
         return cls(f"Table {table!r} lacks {_named_with_nearest(missing, present)}.")
 
     @classmethod
+    def of_people(cls, column: str, why: str) -> ContractError:
+        return cls(
+            f"Column {column!r} cannot be a feature: its classes {why}. A model would carry them wherever it goes. "
+            "Deliver a class that many debtors share (a region, a plan), or leave the column out."
+        )
+
+    @classmethod
     def unknown_columns(cls, table: str, unknown: Iterable[str], known: Iterable[str]) -> ContractError:
         return cls(f"Table {table!r} has unknown {_named_with_nearest(unknown, known)}. Rename or remove them.")
 

@@ -4,6 +4,7 @@ classes by the recovery they showed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,8 +19,12 @@ from models.split import debtor_folds
 NUMBER, MONEY, CLASS = "number", "money", "class"
 PRIOR_ROWS = 20.0  # rows of the overall rate mixed into the rate of a class: a class seen twice says little
 COMMON_DEBTORS = 100  # a class with as many has one rate for all rows: a debtor's own share of it is below 1 %
+LEAST_DEBTORS = 20  # a class of fewer is not named in the model: its name might point at a person
+FEW = "*"  # all classes of too few debtors together
 ENCODING_FOLDS = 5
-PROTECTED = "audit_"
+PROTECTED, OWN = "audit_", "x_"
+MOST_OWN = 20  # classes that may be as many as their debtors
+_EMAIL, _PHONE = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]"), re.compile(r"\+?[\d ()/.-]{7,24}")
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,8 @@ class Encoder:
 
     names    columns in the booster's order
     kinds    number (as it is), money (minor units, scaled to reporting units by the account's currency), class
-    rates    class column -> class -> log-odds of recovery; classes unseen in the fit window read as missing
+    rates    class column -> class -> log-odds of recovery; classes of too few debtors, and those unseen in the fit
+             window, read what FEW holds, or as missing where these too were of too few
     fills    column -> value read where the fit window never had a missing one: LightGBM would read 0 there, which is a
              statement
     """
@@ -49,10 +55,12 @@ class Encoder:
         money_columns: Sequence[str],
         money: MoneyScale,
         seed: int,
+        least_debtors: int = LEAST_DEBTORS,
     ) -> tuple[Encoder, np.ndarray]:
         """The encoder, and the encoded fit rows, where the rate of a rare class comes from debtors of other folds only.
 
-        recovered: 0, 1 or NaN per row; rows with NaN take no part in the rates. Returns float64 [rows, columns].
+        recovered: 0, 1 or NaN per row; rows with NaN take no part in the rates. least_debtors: of a class that is named
+        at all. Returns float64 [rows, columns]. Raises ContractError where a column's classes look like people.
         """
         names = tuple(matrix.columns)
         protected = [name for name in names if name.startswith(PROTECTED)]
@@ -67,7 +75,10 @@ class Encoder:
         rates = {}
         for position, (name, kind) in enumerate(zip(names, kinds, strict=True)):
             if kind == CLASS:
-                rates[name], numbers[:, position] = _learned_rates(matrix[name], recovered, debtors, folds)
+                _refuse_people(matrix[name], debtors)
+                rates[name], numbers[:, position] = _learned_rates(
+                    matrix[name], recovered, debtors, folds, least_debtors
+                )
         fills, medians = {}, {}
         for position, name in enumerate(names):
             column = numbers[:, position]
@@ -134,7 +145,7 @@ class Encoder:
         return numbers
 
     def unseen(self, matrix: pd.DataFrame) -> dict[str, int]:
-        """Rows per class column whose class the fit window never had; they were read as missing."""
+        """Rows per class column whose class the model does not name: of too few debtors in the fit window, or none."""
         counts = {
             name: int((matrix[name].notna() & ~matrix[name].astype("str").isin(list(known))).sum())
             for name, known in self.rates.items()
@@ -191,11 +202,30 @@ def _numbers(
     return numbers
 
 
+def _refuse_people(column: pd.Series, debtors: np.ndarray) -> None:
+    """ContractError where the classes of an own column (x_) look like names, addresses or numbers of people."""
+    if not str(column.name).startswith(OWN):
+        return
+    codes, names = _classes(column)
+    used = np.unique(codes[codes >= 0])
+    if not used.size:
+        return
+    people = np.unique(np.stack([codes, debtors])[:, codes >= 0], axis=1).shape[1]
+    texts = [names[code].strip() for code in used]
+    if any(_EMAIL.search(text) for text in texts):
+        raise ContractError.of_people(str(column.name), "hold e-mail addresses")
+    if np.mean([bool(_PHONE.fullmatch(text)) for text in texts]) > 0.5:
+        raise ContractError.of_people(str(column.name), "look like telephone numbers")
+    if used.size >= MOST_OWN and used.size > people / 2:
+        raise ContractError.of_people(str(column.name), f"are almost one for each debtor ({used.size:,})")
+
+
 def _learned_rates(
-    column: pd.Series, recovered: np.ndarray, debtors: np.ndarray, folds: np.ndarray
+    column: pd.Series, recovered: np.ndarray, debtors: np.ndarray, folds: np.ndarray, least_debtors: int
 ) -> tuple[dict[str, float], np.ndarray]:
     """Log-odds of recovery per class (sorted, so that the card is stable), and the coded fit rows.
 
+    Classes of fewer than least_debtors are taken together as FEW, and are missing where even these have fewer.
     A common class has one rate for every row. Only a rare one is coded out of fold: five rates of a common class would
     differ by the outcomes of the fold left out alone, which is a feature that tells the fold, and trees take it (a book
     of one class got the sixth-largest gain from its constant name).
@@ -203,16 +233,25 @@ def _learned_rates(
     codes, names = _classes(column)
     known = ~np.isnan(recovered) & (codes >= 0)
     overall = float(np.clip(recovered[known].mean(), 1e-4, 1 - 1e-4)) if known.any() else 0.5
+    few = _debtors_of(codes, debtors, known, len(names)) < least_debtors
+    codes, names = np.where(np.append(few, False)[codes], len(names), codes), [*names, FEW]
+    people = _debtors_of(codes, debtors, known, len(names))
+    codes = np.where(np.append(people >= least_debtors, False)[codes], codes, -1)
+    known &= codes >= 0
     seen, rates = _rates(codes, len(names), recovered, known, overall)
     coded = np.append(rates, np.nan)[codes]
-    people = np.unique(np.stack([codes[known], debtors[known]]), axis=1)[0]
-    rare = (codes >= 0) & ~np.append(np.bincount(people, minlength=len(names)) >= COMMON_DEBTORS, True)[codes]
+    rare = (codes >= 0) & ~np.append(people >= COMMON_DEBTORS, True)[codes]
     for fold in np.unique(folds[rare]):
         held = rare & (folds == fold)
         coded[held] = _rates(codes, len(names), recovered, known & (folds != fold), overall)[1][codes[held]]
     return {
         name: float(rates[place]) for name, place in sorted(zip(names, range(len(names)), strict=True)) if seen[place]
     }, coded
+
+
+def _debtors_of(codes: np.ndarray, debtors: np.ndarray, rows: np.ndarray, classes: int) -> np.ndarray:
+    """Debtors of each class among the rows."""
+    return np.bincount(np.unique(np.stack([codes[rows], debtors[rows]]), axis=1)[0], minlength=classes)
 
 
 def _rates(
@@ -226,7 +265,8 @@ def _rates(
 
 def _coded(column: pd.Series, rates: Mapping[str, float]) -> np.ndarray:
     codes, names = _classes(column)
-    return np.array([rates.get(name, np.nan) for name in names] + [np.nan])[codes]
+    few = rates.get(FEW, np.nan)
+    return np.array([rates.get(name, few) for name in names] + [np.nan])[codes]
 
 
 def _classes(column: pd.Series) -> tuple[np.ndarray, list[str]]:

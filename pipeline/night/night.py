@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from features.days import date_of, day_text
+from models.encoding import LEAST_DEBTORS
 from models.recovery import load_model
 from pipeline.law.overlay import law_of
 from pipeline.law.sign_off import signed_by, signed_sha256, stale_places
@@ -120,15 +121,14 @@ def unapproved(job: Job) -> list[str]:
 
 
 def untaught(worked: Sequence[Worked]) -> list[str]:
-    """A warning where accounts are of classes that the model was never taught,
-    so that it knows nothing of them there.
-    """
+    """A warning where so many accounts are of classes the model does not know that it could have been taught them."""
     counts = pd.concat([one.unseen for one in worked]).groupby("column")["accounts"].sum()
+    counts = counts[counts >= LEAST_DEBTORS]
     if counts.empty:
         return []
     return [
         (
-            "Classes the model was never taught, read as missing: "
+            "Classes the model does not know by name, new or of too few debtors when it was taught: "
             f"{', '.join(f'{name} ({count})' for name, count in counts.items())}."
         )
     ]

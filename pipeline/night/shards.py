@@ -72,7 +72,7 @@ class Worked:
     waits     portfolio, money, money_days: money recovered after the last matured nights, and the same times the days
               it took
     answers   models.response.answer_counts of all known accounts
-    unseen    column, accounts: scorable accounts of a class that the model was never taught; it reads them as missing
+    unseen    column, accounts: scorable accounts of a class that the model does not know by name
     reused    whether an earlier, cut-off run had made it
     remade    whether one had, and what it left was not what it wrote
     """

@@ -307,25 +307,27 @@ def test_spark_asked_for_and_absent_is_refused_with_its_remedy(copied, monkeypat
 
 
 def test_accounts_of_a_class_that_the_model_was_never_taught_are_counted(copied, monkeypatch):
-    """The first account of each shard is of a product nobody has seen; the others are as they were."""
+    """Fifteen accounts of each shard are of a product nobody has seen; the others are as they were."""
     assert not [
         told
         for told in json.loads((copied / "out" / NIGHT / "manifest.json").read_text())["warnings"]
-        if "never taught" in told
+        if "know by name" in told
     ]
 
     def with_a_strange_product(job, shard):
         seen, scores = score_shard(job, shard)
         product = seen.matrix["product"].astype("str")
-        product.iloc[0] = "novel"
+        product.iloc[:15] = "novel"
         return replace(seen, matrix=seen.matrix.assign(product=product.astype("category"))), scores
 
     monkeypatch.setattr(shards, "score_shard", with_a_strange_product)
     shutil.rmtree(copied / "out")
     assert recoup(copied, "worklist", "--as-of", NIGHT) == 0
-    told = "Classes the model was never taught, read as missing: product (2)."
+    told = "Classes the model does not know by name, new or of too few debtors when it was taught: product (30)."
     assert told in json.loads((copied / "out" / NIGHT / "manifest.json").read_text())["warnings"]
-    assert sentence(told, "fr") == "Classes que le modèle n'a jamais apprises, lues comme absentes : product (2)."
+    french = sentence(told, "fr")
+    assert french.startswith("Classes que le modèle ne connaît pas par leur nom, nouvelles ou de trop peu de débiteurs")
+    assert french.endswith(" : product (30).")
 
 
 def test_a_night_cut_off_after_its_shards_reuses_them(copied, monkeypatch):

@@ -11,12 +11,12 @@ import hashlib
 import json
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from features.errors import ContractError
 from features.tables import TABLES
@@ -30,7 +30,9 @@ COLUMNS_LIMIT = 1_000
 CELL_LIMIT = 1_000_000  # bytes; DuckDB is told the same
 EXPANSION_LIMIT = 200  # decompressed bytes per compressed byte, and rows per byte of a Parquet file
 EXPANSION_FROM = 100_000_000  # bytes or rows from which expansion is judged at all
+LONGEST_PLAIN = 1_000  # bytes of a text that a file may repeat as often as it likes: cells are at most 512 characters
 CHUNK = 4_000_000
+_NAME = re.compile(r"[^\W\d][\w .()/#%-]{0,79}")
 _EXTRA_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
@@ -143,10 +145,8 @@ def _place(
 ) -> None:
     if entry.name.startswith((".", "_")) or entry.name.upper().startswith("README"):
         return
-    if not _is_text(entry.name):
-        faults.append(f"{shown(entry.name)} has a name that is not UTF-8. Rename it.")
-    elif entry.is_symlink():
-        faults.append(f"{shown(entry.name)} is a link. Put the file itself into the source folder.")
+    if (why := _untakeable(entry)) is not None:
+        faults.append(f"{shown(entry.name)} {why}")
     elif entry.is_dir():
         if entry.name in TABLES:
             for part in sorted(entry.iterdir()):
@@ -182,6 +182,17 @@ def _place(
             places[name] = [(entry.name, entry)]
 
 
+def _untakeable(entry: Path) -> str | None:
+    """Why it is not even looked into, if so."""
+    if not _is_text(entry.name):
+        return "has a name that is not UTF-8. Rename it."
+    if entry.is_symlink():
+        return "is a link. Put the file itself into the source folder."
+    if not entry.is_dir() and not entry.is_file():  # reading a pipe would wait for ever
+        return "is a pipe or a device. Put a file into the source folder."
+    return None
+
+
 def _ending(name: str) -> str | None:
     return next((ending for ending in sorted(ENDINGS, key=len, reverse=True) if name.endswith(ending)), None)
 
@@ -205,7 +216,8 @@ def _unknown(shown_name: str, name: str) -> str:
 def _control(place: Path, faults: list[str]) -> Control | None:
     form = '{"rows": 12, "sums": {"EUR": "12.50"}, "complete_through": "2026-11-20"}'
     try:
-        return _as_control(json.loads(place.read_bytes()[:CELL_LIMIT], parse_float=Decimal))
+        with place.open("rb") as stream:
+            return _as_control(json.loads(stream.read(CELL_LIMIT), parse_float=Decimal))
     except (OSError, ValueError, TypeError, AttributeError, InvalidOperation, RecursionError):
         faults.append(f"{shown(place.name)} must read like {form}.")
         return None
@@ -264,7 +276,7 @@ def _header_faults(name: str, place_name: str, header: tuple[str, ...]) -> list[
     twice = [column for column in twice if column.strip()]
     delimited = len(header) == 1 and re.search(r"[;\t|]", header[0])
     if header and not delimited and not set(header) & set(table.names):
-        return [f"{shown(place_name)} {BrokenFile.header(name, _glimpse(','.join(header)))}"]
+        return [f"{shown(place_name)} {BrokenFile.header(name, _glimpse(name, header))}"]
     if unnamed:
         which = ", ".join(map(str, unnamed[:5]))
         sentences.append(
@@ -272,15 +284,16 @@ def _header_faults(name: str, place_name: str, header: tuple[str, ...]) -> list[
             "that pandas writes (index=False leaves it out)."
         )
     if twice:
-        sentences.append(f"{where}columns {', '.join(map(shown, twice[:5]))} appear twice. Leave one.")
+        named = [_name_shown(column, header.index(column) + 1) for column in twice[:5]]
+        sentences.append(f"{where}columns {', '.join(map(shown, named))} appear twice. Leave one.")
     if delimited:
         sentences.append(f"{where}columns must be separated by commas. Deliver it so.")
     elif unknown:
-        sentences.append(
-            where + str(ContractError.unknown_columns(name, [column[:80] for column in unknown[:5]], table.names))
-        )
+        named = [_name_shown(column, header.index(column) + 1) for column in unknown[:5]]
+        sentences.append(where + str(ContractError.unknown_columns(name, named, table.names)))
     if missing:
-        sentences.append(where + str(ContractError.missing_columns(name, missing, [column[:80] for column in header])))
+        named = [_name_shown(column, at) for at, column in enumerate(header, 1)]
+        sentences.append(where + str(ContractError.missing_columns(name, missing, named)))
     return sentences
 
 
@@ -345,13 +358,21 @@ def _columns_of(name: str, line: bytes) -> tuple[str, ...]:
     except UnicodeDecodeError:
         raise BrokenFile.no_text(" at line 1") from None
     except csv.Error:
-        raise BrokenFile.header(name, _glimpse(text)) from None
+        raise BrokenFile.header(name, _glimpse(name, text.split(","))) from None
 
 
-def _glimpse(line: str) -> str:
-    """The beginning of a line that should be a header: enough to know it again, with no number in it."""
-    text = re.sub(r"\d", "9", line[:24])
-    return shown(text + ("..." if len(line) > 24 else ""))
+def _glimpse(name: str, header: Sequence[str]) -> str:
+    """What a line holds that should be a header: how much, and of it what looks like the table's columns, for the rest
+    may be a person's row.
+    """
+    like = [column for column in header if get_close_matches(column.lower(), TABLES[name].names, n=1, cutoff=0.75)]
+    among = f", among them {', '.join(map(shown, like[:3]))}" if like else ""
+    return f"{len(header):,} {'cell' if len(header) == 1 else 'cells'}{among}"
+
+
+def _name_shown(column: str, at: int) -> str:
+    """A column's name where it looks like one; else its place: a cell of a person's row is nobody's to print."""
+    return column if _NAME.fullmatch(column) and not re.search(r"\d{3}|@", column) else f"number {at}"
 
 
 def _parquet_header(place: Path) -> tuple[str, ...]:
@@ -369,6 +390,36 @@ def _parquet_header(place: Path) -> tuple[str, ...]:
                 raise BrokenFile.expands(EXPANSION_LIMIT, "in smaller parts")
             if unpacked > CELL_LIMIT * max(rows, 1) * max(columns, 1):
                 raise BrokenFile.cells(CELL_LIMIT)
+            _check_dictionaries(place, found, schema, size)
             return tuple(schema.names)
     except (pa.ArrowException, OSError):
         raise BrokenFile.parquet() from None
+
+
+def _check_dictionaries(place: Path, found: Any, schema: Any, size: int) -> None:
+    """A text that is kept once and meant by every row weighs nothing in the file and everything when it is read: the
+    longest text of each dictionary, times its rows, is bounded before any row is.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    texts = [name for name, kind in zip(schema.names, schema.types, strict=True) if _is_text_type(pa, kind)]
+    with pq.ParquetFile(place, read_dictionary=texts) as file:
+        for name in texts:
+            decoded = 0
+            for group in range(found.num_row_groups):
+                rows = found.row_group(group).num_rows
+                for batch in file.iter_batches(1, row_groups=[group], columns=[name], use_threads=False):
+                    kept = batch.column(0)
+                    if isinstance(kept, pa.DictionaryArray) and len(kept.dictionary):
+                        longest = pc.max(pc.binary_length(kept.dictionary.cast(pa.large_binary()))).as_py() or 0
+                        decoded += rows * longest if longest > LONGEST_PLAIN else 0
+                    break
+            if decoded > EXPANSION_FROM and decoded > EXPANSION_LIMIT * size:
+                raise BrokenFile.expands(EXPANSION_LIMIT, "with shorter texts")
+
+
+def _is_text_type(pa: Any, kind: Any) -> bool:
+    inner = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return pa.types.is_string(inner) or pa.types.is_large_string(inner)

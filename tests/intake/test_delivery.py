@@ -7,9 +7,11 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import gzip
+import os
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -375,6 +377,36 @@ def test_parquet_columns_that_would_lose_something_are_refused(tmp_path, column,
     pq.write_table(pa.table({**columns, column: values}), source / "charges.parquet")
     with pytest.raises(ContractError, match=rf"(?s){match}"):
         ingest(source, tmp_path / "store", PARAMS)
+
+
+def test_one_long_text_meant_by_every_row_is_refused_before_it_is_read(tmp_path):
+    source = write(tmp_path / "source", world())
+    text = pa.DictionaryArray.from_arrays(pa.array(np.zeros(100_000, np.int8)), pa.array(["x" * 900_000]))
+    pq.write_table(pa.table({"payment_id": text, "account_id": text}), source / "payments.parquet")
+    assert (source / "payments.parquet").stat().st_size < 200_000
+    with pytest.raises(ContractError, match=r"\(LIMIT_SIZE\) unpacks to more than 200 times its size"):
+        ingest(source, tmp_path / "store", PARAMS)
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize("name", ["payments.csv", "payments.parquet", "payments.control.json", "payments/part-1.csv"])
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path, name):
+    source = write(tmp_path / "source", {"accounts": ACCOUNTS})
+    (source / name).parent.mkdir(exist_ok=True)
+    os.mkfifo(source / name)
+    with pytest.raises(ContractError, match=r"is a pipe or a device|is not a CSV, CSV.gz or Parquet file"):
+        ingest(source, tmp_path / "store", PARAMS)
+
+
+def test_a_file_without_a_header_shows_nobodys_row(tmp_path):
+    source = write(tmp_path / "source", {"accounts": ACCOUNTS})
+    (source / "payments.csv").write_text("jane.doe@example.org,A-100,2026-01-01,40.00\nx,y,2026-01-02,1.00\n")
+    with pytest.raises(ContractError, match=r"line 1 is no header of payments \(found 4 cells\)") as refusal:
+        ingest(source, tmp_path / "store", PARAMS)
+    (source / "payments.csv").write_text("payment_id,jane.doe@example.org,+33 612345678,amount\n1,2,3,4\n")
+    with pytest.raises(ContractError, match="'number 2'.*'number 3'") as other:
+        ingest(source, tmp_path / "store", PARAMS)
+    assert not any(part in f"{refusal.value}{other.value}" for part in ("jane", "612345678", "40.00"))
 
 
 def test_a_parquet_bomb_is_refused_unopened(tmp_path):

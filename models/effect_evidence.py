@@ -36,9 +36,8 @@ class LogEvidence:
     hidden    share of what is left unexplained of work x theta and of paying that one hidden cause would have to
               explain, of both alike, for the slope to be 0 (hidden_zero) or no longer surely above it (hidden_unsure)
     overlap   chance_from, chance_to, rows, worked (share): whom collectors all but always or all but never work teaches
-              nothing
-    Intervals hold 95 times in 100, by debtor. All this holds only if what collectors know beyond the tables is no such
-    hidden cause.
+              nothing Intervals hold 95 times in 100, by debtor. All this holds only if what collectors know beyond the
+              tables is no such hidden cause.
     """
 
     slope: tuple[float, float, float]
@@ -132,8 +131,8 @@ def effect_by_fifth(arms: pd.DataFrame, guard: Guard, true: np.ndarray | None = 
     in shares that pay.
 
     arms  of models.ladder.figures_of, theta known; true: what work truly adds to the chance of paying, per row, where
-          that is known
-    The draw's figure is less what p_recovered foretold, which was known before it: that takes away noise and no effect.
+          that is known The draw's figure is less what p_recovered foretold, which was known before it: that takes away
+          noise and no effect.
     """
     chance, worked, probability = (
         arms[name].to_numpy(dtype=np.float64) for name in ("p_recovered", "worked", "probability")
@@ -157,6 +156,14 @@ def effect_by_fifth(arms: pd.DataFrame, guard: Guard, true: np.ndarray | None = 
         line |= {"drawn": value, "drawn_low": low, "drawn_high": high}
         lines.append(line if true is None else {**line, "true": float(true[inside].mean())})
     return pd.DataFrame(lines)
+
+
+def foretold_and_true(foretold: np.ndarray, true: np.ndarray) -> pd.DataFrame:
+    """Rows in fifths of the foretold effect: fifth, rows, foretold and true, both added to the chance to pay."""
+    order = np.argsort(np.argsort(foretold, kind="stable"), kind="stable")
+    fifth = np.minimum(order * FIFTHS // max(len(foretold), 1), FIFTHS - 1) + 1
+    held = pd.DataFrame({"fifth": fifth, "foretold": foretold, "true": true}).groupby("fifth", sort=True)
+    return held.agg(rows=("foretold", "size"), foretold=("foretold", "mean"), true=("true", "mean")).reset_index()
 
 
 @dataclass(frozen=True)

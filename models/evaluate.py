@@ -47,10 +47,14 @@ class Rival:
 
 @dataclass(frozen=True)
 class Truth:
-    """What a made-up portfolio knows of each row: expected money (reporting units) and chance of recovery."""
+    """What a made-up portfolio knows of each row: expected money (reporting units) and chance of recovery, and what
+    contact adds to
+    either; None where the order by added value is not judged."""
 
     money: np.ndarray
     chance: np.ndarray
+    added: np.ndarray | None = None
+    effect: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from features.errors import ModelRefused, some
 from features.spec import PLACEHOLDER
 from features.tables import NO_DAY
 from models.baseline import AGE_BAND_TABLE, AgeBandTable
-from models.phrases import ENGLISH, NOT_PLACED, PAST_DUE, PAST_DUE_AND_PAID, PLACED, Voice
+from models.boosting import exact_contributions, raw_scores
+from models.phrases import ADDS_LESS, ADDS_MORE, ENGLISH, NOT_PLACED, PAST_DUE, PAST_DUE_AND_PAID, PLACED, Voice
 from models.recovery import RecoveryModel
 
 REASON_COLUMNS = ("reason_1", "reason_2", "reason_3")
@@ -64,14 +65,7 @@ def checked_contributions(
     ModelRefused otherwise.
     """
     found, base = model.contributions(matrix, cohort, **how)
-    off = np.abs(found.to_numpy().sum(axis=1) + base - model.raw(matrix, cohort))
-    wrong = ~(off <= EXACT)
-    if wrong.any():
-        raise ModelRefused(
-            f"The reasons of {int(wrong.sum())} accounts do not add up to their score "
-            f"({some(cohort['account_id'][wrong].tolist())}), "
-            "so none is given. Train again, or roll back with `recoup promote --rollback`."
-        )
+    _check_sum(found.to_numpy().sum(axis=1) + base, model.raw(matrix, cohort), cohort)
     return found, base
 
 
@@ -141,7 +135,64 @@ def reasons(
     found, _ = checked_contributions(model, matrix, cohort)
     if model.kind == AGE_BAND_TABLE:
         return _assemble(_band_candidates(model, found, matrix, cohort, voice), matrix.index)
-    sentences, names = Sentences(matrix, cohort, catalogue, voice), list(found.columns)
+    return _assemble(_candidates(found, Sentences(matrix, cohort, catalogue, voice)), matrix.index)
+
+
+def explained(
+    model: RecoveryModel | AgeBandTable,
+    matrix: pd.DataFrame,
+    cohort: pd.DataFrame,
+    catalogue: Sequence[Declaration],
+    voice: Voice = ENGLISH,
+    with_effect: bool = False,
+) -> tuple[pd.DataFrame, pd.DataFrame | None, pd.DataFrame]:
+    """(`reasons`, the same of what working adds, what they leave): for a page that shows either as bars that add up.
+
+    The second says why a call changes more, or less, for an account than for others, in parts of theta; None unless
+    with_effect.
+    The third has chance_rest and chance (raw log-odds), effect_rest and effect (theta, NaN unless with_effect): rest
+    is what the reasons
+    shown leave of the whole. ModelRefused where contributions do not add up.
+    """
+    if isinstance(model, AgeBandTable) or model.effect is None or not with_effect or not len(matrix):
+        said = reasons(model, matrix, cohort, catalogue, voice)
+        return said, None, _left_over(said, model.raw(matrix, cohort), None, np.full(len(matrix), np.nan))
+    numbers, sentences = model.encoder.encode(matrix, cohort), Sentences(matrix, cohort, catalogue, voice)
+    raw, theta = raw_scores(model.recovered.booster, numbers), model.effect.theta(numbers)
+    told = []
+    parts = exact_contributions(model.recovered.booster, numbers), model.effect.contributions(numbers)
+    for contributions, whole in zip(parts, (raw, theta), strict=True):
+        _check_sum(contributions.sum(axis=1), whole, cohort)
+        named = pd.DataFrame(contributions[:, :-1], columns=list(model.encoder.names), index=matrix.index)
+        told.append(_candidates(named, sentences))
+    why = [
+        [(pull, voice.template(ADDS_MORE if pull > 0 else ADDS_LESS).format(said=text)) for pull, text in row]
+        for row in told[1]
+    ]
+    said, why_said = _assemble(told[0], matrix.index), _assemble(why, matrix.index)
+    return said, why_said, _left_over(said, raw, why_said, theta)
+
+
+def _left_over(said: pd.DataFrame, raw: np.ndarray, why: pd.DataFrame | None, theta: np.ndarray) -> pd.DataFrame:
+    shown = [0.0 if frame is None else frame[list(STRENGTH_COLUMNS)].sum(axis=1).to_numpy() for frame in (said, why)]
+    return pd.DataFrame(
+        {"chance_rest": raw - shown[0], "chance": raw, "effect_rest": theta - shown[1], "effect": theta}
+    )
+
+
+def _check_sum(sums: np.ndarray, whole: np.ndarray, cohort: pd.DataFrame) -> None:
+    wrong = ~(np.abs(sums - whole) <= EXACT)
+    if wrong.any():
+        raise ModelRefused(
+            f"The reasons of {int(wrong.sum())} accounts do not add up to their score "
+            f"({some(cohort['account_id'][wrong].tolist())}), "
+            "so none is given. Train again, or roll back with `recoup promote --rollback`."
+        )
+
+
+def _candidates(found: pd.DataFrame, sentences: Sentences) -> list[list[tuple[float, str]]]:
+    """Per row of contributions up to three (strength of the group, sentence), the strongest first."""
+    names = list(found.columns)
     groups = _groups(sentences.entries, names)
     effects = found.to_numpy()
     sums = (
@@ -161,7 +212,7 @@ def reasons(
                 said.append((float(strength), text))
                 topics.add(about)
         candidates.append(said)
-    return _assemble(candidates, matrix.index)
+    return candidates
 
 
 def every_reason(

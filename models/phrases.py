@@ -18,7 +18,8 @@ from features.errors import UsageError
 PAST_DUE = "{span} past due"
 PAST_DUE_AND_PAID = "{span} past due; of such accounts about {rate} paid within {horizon}"
 PLACED, NOT_PLACED = "Placed {span} ago", "Not yet placed"
-OWN_SENTENCES = (PAST_DUE, PAST_DUE_AND_PAID, PLACED, NOT_PLACED)
+ADDS_MORE, ADDS_LESS = "A call adds more: {said}", "A call adds less: {said}"
+OWN_SENTENCES = (PAST_DUE, PAST_DUE_AND_PAID, PLACED, NOT_PLACED, ADDS_MORE, ADDS_LESS)
 
 LONGEST_TEXT = 64  # characters of a text, such as a class, in a sentence
 UNIT_OF = {"days": "duration-day", "months": "duration-month"}

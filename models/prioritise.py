@@ -1,4 +1,4 @@
-"""Scores and verdicts in, ranked groups out: net value, the control group, one row per debtor, capacity, ties."""
+"""Scores and verdicts in, ranked groups out: net value, the drawn arms, one row per debtor, capacity, ties."""
 
 from __future__ import annotations
 
@@ -14,9 +14,15 @@ from features.errors import ContractError
 from features.tables import NEVER, NO_DAY, NO_TIME
 from models.response import attempt_cost
 
-GROUPS = ("excluded", "held_out", "deferred", "no_value", "worklist", "joined", "below_capacity")
+GROUPS = ("excluded", "held_out", "deferred", "self_cure", "no_value", "worklist", "joined", "below_capacity")
+TOTAL, ADDED = (
+    "expected_recovery",
+    "added_recovery",
+)  # what a value counts: all that an account returns, or what working it adds
 NO_RATE = "money.no_rate"
 WORKED, CONTROL = "worked", "control"
+TO_WORK = "worked_by_lot"  # worked whatever the rank
+DRAWN = (CONTROL, TO_WORK)  # arms in which the lot decides over contact
 VALUE_COLUMNS = (
     "fx",
     "share",
@@ -28,12 +34,14 @@ VALUE_COLUMNS = (
     "contact_cost",
     "net_value",
 )
-BY_APPOINTMENT, BY_DEADLINE, BY_WAITING, BY_VALUE = "appointment", "legal deadline", "waiting", "value"
+BY_APPOINTMENT, BY_DEADLINE, BY_LOT, BY_WAITING, BY_VALUE = "appointment", "legal deadline", "lot", "waiting", "value"
 
 
 @dataclass(frozen=True)
 class ValueTerms:
-    """What turns expected recovery into net value.
+    """What turns an expected amount into net value.
+
+    of            the column that is valued: TOTAL or ADDED
 
     fx            currency -> reporting units per one unit; a currency without one cannot be valued
     decimals      currency -> decimals of its minor unit, the reporting currency's too
@@ -48,12 +56,13 @@ class ValueTerms:
     annual_rate: Mapping[str, float]
     days_to_pay: Mapping[str, float]
     costs: Mapping[str, float]
+    of: str = TOTAL
 
 
 @dataclass(frozen=True)
 class Floor:
-    """Accounts that wait longest are kept from starving: `share` of a queue's places go to
-    debtors nobody has worked for `days`.
+    """Places kept from the order of value: `share` of a queue's go first to debtors whom the lot has chosen to be
+    worked and nobody has worked since, then to those nobody has worked for `days`.
     """
 
     days: int
@@ -75,19 +84,22 @@ class ChannelRoom:
 
 @dataclass(frozen=True)
 class ControlTerms:
-    """A share of workable debtors is held out, each for `span_days` from the night it was drawn."""
+    """Shares of workable debtors whose contact the lot decides, each for `span_days` from the night it was drawn:
+    `share` is held out, `worked_share` is worked whatever its rank.
+    """
 
     share: float
     span_days: int
     seed: int
+    worked_share: float = 0.0
 
 
 def worth(rows: pd.DataFrame, terms: ValueTerms) -> pd.DataFrame:
-    """fx, share, annual_rate, days_to_pay, discount per row, and worth: fx x share x expected_recovery x discount,
-    reporting units.
+    """fx, share, annual_rate, days_to_pay, discount per row, and worth: fx x share x terms.of x discount, reporting
+    units.
 
-    rows: currency, portfolio, expected_recovery (int64 minor units of the currency). Without a rate fx and worth are
-    NaN.
+    rows: currency, portfolio, the column that terms.of names (int64 minor units of the currency). Without a rate fx
+    and worth are NaN.
     """
     currency, portfolio = rows["currency"].astype("str"), rows["portfolio"].astype("str")
     fx = currency.map({name: float(rate) for name, rate in terms.fx.items()}).to_numpy(dtype=np.float64)
@@ -96,7 +108,7 @@ def worth(rows: pd.DataFrame, terms: ValueTerms) -> pd.DataFrame:
         portfolio.map(dict(by)).to_numpy(dtype=np.float64) for by in (terms.share, terms.annual_rate, terms.days_to_pay)
     )
     discount = (1.0 + annual_rate) ** (-days / 365.0)
-    recovered = rows["expected_recovery"].to_numpy(dtype=np.float64) / minor
+    recovered = rows[terms.of].to_numpy(dtype=np.float64) / minor
     return pd.DataFrame(
         {
             "fx": fx,
@@ -111,13 +123,11 @@ def worth(rows: pd.DataFrame, terms: ValueTerms) -> pd.DataFrame:
 
 
 def net_value(rows: pd.DataFrame, terms: ValueTerms) -> pd.DataFrame:
-    """VALUE_COLUMNS per row: net_value = fx x share x expected_recovery / (1 +
-    annual_rate)^(days_to_pay / 365) - contact_cost.
+    """VALUE_COLUMNS per row: net_value = fx x share x terms.of / (1 + annual_rate)^(days_to_pay / 365) - contact_cost.
 
     rows: those of `worth`, channel ("" where nothing is planned: no cost), attempts (planned on it; 1 where the column
     is not there). cost_per_attempt, contact_cost (of all planned attempts) and net_value are int64 minor units of the
-    reporting currency, rounded half-even. Without a rate net_value is 0. It is total, not incremental, value: what the
-    account returns, not what working it adds.
+    reporting currency, rounded half-even. Without a rate net_value is 0.
     """
     found = worth(rows, terms)
     unit = 10.0 ** terms.decimals[terms.reporting_currency]
@@ -148,9 +158,11 @@ def draw_control(rows: pd.DataFrame, earlier: pd.DataFrame, as_of: int, terms: C
              empty
 
     A debtor keeps the arm of its span, [assigned_on, until_on). Of the workable ones without a span, each stratum
-    (portfolio and arrears bucket of the debtor's oldest debt) holds out share x debtors, rounded up or down by a coin
-    of its own, so that everybody's probability is the share. Who it is, a hash of seed, night and debtor decides: it
-    knows neither score nor rank. One with an appointment, a legal deadline or hardship is never drawn.
+    (portfolio and arrears bucket of the debtor's oldest debt) holds out share x debtors and works worked_share x
+    debtors whatever their rank, rounded up or down by coins of its own, so that everybody's probability is the share.
+    Who it is, a hash of seed, night and debtor decides: it knows neither score nor rank. One with an appointment, a
+    legal deadline or hardship is never drawn. probability: of the drawn arm; of being held out for those that the lot
+    left to their rank.
     """
     running = earlier[earlier["until_on"] > as_of] if len(earlier) else pd.DataFrame(columns=["debtor_id"])
     spared = _bound(rows)
@@ -169,18 +181,20 @@ def draw_control(rows: pd.DataFrame, earlier: pd.DataFrame, as_of: int, terms: C
         oldest["portfolio"].astype("str").to_numpy(dtype=object) + "|" + bucket(oldest["days_past_due"]).astype("str")
     )
     chance = np.array([_hash(f"{terms.seed}|{as_of}|{name}") for name in drawn], dtype=np.float64)
-    control = np.zeros(len(drawn), bool)
+    arm = np.full(len(drawn), WORKED, dtype=object)
     for name in np.unique(stratum):
         members = np.flatnonzero(stratum == name)
+        members = members[np.argsort(chance[members], kind="stable")]
         held = int(members.size * terms.share + _hash(f"{terms.seed}|{as_of}|stratum|{name}"))
-        control[members[np.argsort(chance[members], kind="stable")[:held]]] = True
+        worked = int(members.size * terms.worked_share + _hash(f"{terms.seed}|{as_of}|worked|{name}"))
+        arm[members[:held]], arm[members[held : held + worked]] = CONTROL, TO_WORK
     fresh = pd.DataFrame(
         {
             "debtor_id": pd.Series(drawn.to_numpy(), dtype="str"),
-            "arm": pd.Series(np.where(control, CONTROL, WORKED), dtype="str"),
+            "arm": pd.Series(arm, dtype="str"),
             "assigned_on": np.int32(as_of),
             "until_on": np.int32(as_of + terms.span_days),
-            "probability": float(terms.share),
+            "probability": np.where(arm == TO_WORK, float(terms.worked_share), float(terms.share)),
         }
     )
     known = running[list(fresh.columns)] if len(running) else fresh.iloc[:0]
@@ -199,24 +213,34 @@ def rank(
 
     rows      account_id, debtor_id, queue, group (verdict: permitted, deferred, excluded), appointment_at,
               legal_deadline_on, fx, net_value, expected_recovery; waiting_since (day) for a floor; account_no and
-              channel for channels with a limit
+              channel for channels with a limit; self_cure (bool) where those who very likely pay alone leave the list
     arms      of `draw_control`
     capacity  queue -> debtors a night; "default" for a queue not named
 
     Returns group, rank (1..n within the queue, 0 off the list), head (account_id of the debtor's row for worklist,
     joined and below_capacity; "" otherwise), joined_accounts (ids joined by one blank, on the list's rows), option
-    (place of the planned channel among the account's options) and listed_by (what brought a row on the list). Decided
-    in this order: excluded, held out (whole debtors, unless an appointment or a legal deadline binds tonight),
-    deferred, no value, then one row per
-    debtor: appointments first, then legal deadlines (the nearest first), then those who have waited longest, as far as
-    the floor reaches, then net_value, expected_recovery, account_id. Its other accounts follow it. The list itself is
-    in order of appointments, deadlines and value.
+    (place of the planned channel among the account's options), listed_by (what brought a row on the list) and
+    would_rank (of the best account of a debtor over whom the lot decides, its place in the queue's order if nobody were
+    drawn; 0 otherwise). Decided in this order: excluded, held out (whole debtors, unless an appointment or a legal
+    deadline binds tonight), deferred, self-cure, no value, then one row per debtor: appointments first, then legal deadlines
+    (the nearest first), then those of the floor, then net_value, expected_recovery, account_id. Its other accounts
+    follow it. The list itself is in order of appointments, deadlines and value.
     """
     found = pd.DataFrame(
-        {"group": "below_capacity", "rank": 0, "head": "", "joined_accounts": "", "option": 0, "listed_by": ""},
+        {
+            "group": "below_capacity",
+            "rank": 0,
+            "head": "",
+            "joined_accounts": "",
+            "option": 0,
+            "listed_by": "",
+            "would_rank": 0,
+        },
         index=rows.index,
     )
-    found["group"] = group = _groups(rows, arms)
+    wanted = _to_be_worked(rows, arms)
+    found["group"] = group = _groups(rows, arms, wanted)
+    _would_be(found, rows, arms)
     ordered = _ordered(rows[group == "below_capacity"])
     heads = ordered.drop_duplicates("debtor_id")
     allowed = (
@@ -226,8 +250,9 @@ def rank(
         .to_numpy(dtype=np.int64)
     )
     by_value = (heads.groupby("queue", sort=False, observed=True).cumcount() + 1).to_numpy() <= allowed
-    waited = _waited(heads, allowed, as_of, floor)
-    option = _taken(heads, allowed, waited, room)
+    chosen = wanted[rows.index.get_indexer(heads.index)]
+    waited = _waited(heads, allowed, as_of, floor, chosen)
+    option = _taken(heads, allowed, waited, chosen, room)
     listed = heads[option >= 0].assign(option=option[option >= 0])
     if room is not None:
         listed = _ordered(listed.assign(net_value=_net_of(listed, room)))
@@ -239,7 +264,10 @@ def rank(
     found.loc[listed.index, "rank"] = listed.groupby("queue", sort=False, observed=True).cumcount() + 1
     found.loc[listed.index, "option"] = listed["option"]
     appointed, deadline = heads["appointment_at"] != NO_TIME, heads["legal_deadline_on"] != NO_DAY
-    why = np.select([appointed, deadline, waited & ~by_value], [BY_APPOINTMENT, BY_DEADLINE, BY_WAITING], BY_VALUE)
+    kept = waited & ~by_value
+    why = np.select(
+        [appointed, deadline, kept & chosen, kept], [BY_APPOINTMENT, BY_DEADLINE, BY_LOT, BY_WAITING], BY_VALUE
+    )
     found.loc[listed.index, "listed_by"] = pd.Series(why, index=heads.index, dtype="str")[listed.index]
     found.loc[followers.index[on_list], "group"] = "joined"
     found.loc[ordered.index, "head"] = ordered["debtor_id"].map(head_of)
@@ -252,21 +280,52 @@ def rank(
     return found
 
 
+def _would_be(found: pd.DataFrame, rows: pd.DataFrame, arms: pd.DataFrame) -> None:
+    """Sets would_rank: of the best account of each debtor over whom the lot decides, its place in the queue's order
+    if none were drawn."""
+    would = _ordered(rows[_open(rows) == "below_capacity"]).drop_duplicates("debtor_id")
+    places = would.groupby("queue", sort=False, observed=True).cumcount() + 1
+    drawn = would["debtor_id"].isin(arms["debtor_id"][arms["arm"].isin(DRAWN)])
+    found.loc[would.index[drawn], "would_rank"] = places[drawn]
+
+
 def _bound(rows: pd.DataFrame) -> pd.Series:
     """Accounts that an appointment or a legal deadline binds."""
     bound = (rows["appointment_at"] != NO_TIME) | (rows["legal_deadline_on"] != NO_DAY)
     return bound | rows["appointment"].astype(bool) if "appointment" in rows else bound
 
 
-def _groups(rows: pd.DataFrame, arms: pd.DataFrame) -> np.ndarray:
+def _to_be_worked(rows: pd.DataFrame, arms: pd.DataFrame) -> np.ndarray:
+    """Rows of debtors whom the lot has chosen to be worked in their span and nobody has worked since, hardship and
+    what is bound aside."""
+    chosen = arms[arms["arm"] == TO_WORK] if "waiting_since" in rows else arms.iloc[:0]
+    if chosen.empty:
+        return np.zeros(len(rows), bool)
+    since = rows["debtor_id"].map(chosen.set_index("debtor_id")["assigned_on"]).to_numpy(dtype=np.float64)
+    spared = _bound(rows) | rows["hardship"].astype(bool) if "hardship" in rows else _bound(rows)
+    spared = spared.groupby(rows["debtor_id"]).transform("any").to_numpy()
+    return (rows["waiting_since"].to_numpy() < since) & ~spared
+
+
+def _open(rows: pd.DataFrame) -> np.ndarray:
+    """Groups as they would be without any arm."""
     group = np.full(len(rows), "below_capacity", dtype=object)
-    bound_debtors = rows["debtor_id"][_bound(rows)].unique()
-    held = rows["debtor_id"].isin(arms["debtor_id"][arms["arm"] == CONTROL]) & ~rows["debtor_id"].isin(bound_debtors)
     verdict = rows["group"].astype("str")
     group[(rows["net_value"] <= 0).to_numpy()] = "no_value"
+    if "self_cure" in rows:
+        group[(rows["self_cure"] & ~_bound(rows)).to_numpy()] = "self_cure"
     group[(verdict == "deferred").to_numpy()] = "deferred"
-    group[held.to_numpy()] = "held_out"
     group[((verdict == "excluded") | rows["fx"].isna()).to_numpy()] = "excluded"
+    return group
+
+
+def _groups(rows: pd.DataFrame, arms: pd.DataFrame, chosen: np.ndarray) -> np.ndarray:
+    """chosen: rows of debtors whom the lot wants worked; whatever they are worth, they are in the order."""
+    group = _open(rows)
+    group[chosen & np.isin(group, ["self_cure", "no_value"])] = "below_capacity"
+    bound_debtors = rows["debtor_id"][_bound(rows)].unique()
+    held = rows["debtor_id"].isin(arms["debtor_id"][arms["arm"] == CONTROL]) & ~rows["debtor_id"].isin(bound_debtors)
+    group[held.to_numpy() & (group != "excluded")] = "held_out"
     return group
 
 
@@ -283,24 +342,29 @@ def _ordered(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.iloc[np.lexsort(keys)]
 
 
-def _waited(heads: pd.DataFrame, allowed: np.ndarray, as_of: int, floor: Floor | None) -> np.ndarray:
-    """Debtors that have a place of the floor: per queue the longest waiting ones,
-    of those nobody has worked for floor.days.
-    """
-    chosen = np.zeros(len(heads), bool)
+def _waited(
+    heads: pd.DataFrame, allowed: np.ndarray, as_of: int, floor: Floor | None, chosen: np.ndarray
+) -> np.ndarray:
+    """Debtors that have a place of the floor: per queue those the lot chose, by how long they wait, then the longest
+    waiting ones, of
+    those nobody has worked for floor.days."""
+    kept = np.zeros(len(heads), bool)
     if floor is None or floor.share == 0 or heads.empty:
-        return chosen
+        return kept
     since = heads["waiting_since"].to_numpy(dtype=np.int64)
-    free = np.flatnonzero((as_of - since >= floor.days) & ~_bound(heads).to_numpy())
-    oldest = free[np.argsort(since[free], kind="stable")]  # ties in the order of the list
-    turn = pd.Series(oldest).groupby(heads["queue"].astype("str").to_numpy()[oldest]).cumcount().to_numpy()
-    chosen[oldest[turn < np.ceil(floor.share * allowed[oldest])]] = True
-    return chosen
+    free = np.flatnonzero(((as_of - since >= floor.days) | chosen) & ~_bound(heads).to_numpy())
+    first = free[np.lexsort((since[free], ~chosen[free]))]  # stable: ties in the order of the list
+    turn = pd.Series(first).groupby(heads["queue"].astype("str").to_numpy()[first]).cumcount().to_numpy()
+    kept[first[turn < np.ceil(floor.share * allowed[first])]] = True
+    return kept
 
 
-def _taken(heads: pd.DataFrame, allowed: np.ndarray, waited: np.ndarray, room: ChannelRoom | None) -> np.ndarray:
-    """Place of the planned channel of each head that finds room in its queue and on a channel;
-    -1 where there is none.
+def _taken(
+    heads: pd.DataFrame, allowed: np.ndarray, waited: np.ndarray, chosen: np.ndarray, room: ChannelRoom | None
+) -> np.ndarray:
+    """Place of the planned channel of each head that finds room in its queue and on a channel; -1 where there is none.
+
+    chosen: by the lot, so that a channel need not be worth its cost.
     """
     option = np.full(len(heads), -1, np.int64)
     queue = pd.factorize(heads["queue"].astype("str"))[0]
@@ -323,7 +387,7 @@ def _taken(heads: pd.DataFrame, allowed: np.ndarray, waited: np.ndarray, room: C
         start = first[at[head]]
         for row in range(start, start + 1 if agreed[head] else last[at[head]]):
             wanted = channels.get(names[row])
-            if net[row] > 0 and (wanted is None or wanted >= attempts[row]):
+            if (net[row] > 0 or chosen[head]) and (wanted is None or wanted >= attempts[row]):
                 option[head] = row - start
                 left[queue[head]] -= 1
                 if wanted is not None:

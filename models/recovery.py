@@ -155,7 +155,14 @@ class RecoveryModel:
         Columns are matched by name. p_defaulted is missing without that head and for accounts already default_dpd days
         past due. ContractError when a column is missing, unknown or of another type, or a currency has no rate.
         """
+        return self._scores(self.encoder.encode(matrix, cohort), matrix, cohort)
+
+    def predict_with_theta(self, matrix: pd.DataFrame, cohort: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray | None]:
+        """`predict` and `theta` of the same rows, encoded once."""
         numbers = self.encoder.encode(matrix, cohort)
+        return self._scores(numbers, matrix, cohort), None if self.effect is None else self.effect.theta(numbers)
+
+    def _scores(self, numbers: np.ndarray, matrix: pd.DataFrame, cohort: pd.DataFrame) -> pd.DataFrame:
         portfolio = cohort["portfolio"]
         balance = cohort["balance"].to_numpy(dtype=np.float64)
         p_recovered = self.recovered.probability(numbers, portfolio)

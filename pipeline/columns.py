@@ -36,6 +36,9 @@ WORKLIST_COLUMNS = (
     "model_version",
     "as_of",
     "valid_until",
+    "added_value",
+    "effect",
+    "rank_total",
 )
 DIALLER_COLUMNS = (*WORKLIST_COLUMNS, "agent")  # what dialler.csv may hold: the list, and who is to work the row
 PUBLISHED_SCORES = (
@@ -46,35 +49,41 @@ PUBLISHED_SCORES = (
     "expected_recovery",
     "p_defaulted",
     "model_version",
+    "p_if_left",
+    "p_if_worked",
+    "added_recovery",
 )
 LEADING_COLUMNS = {  # of each published table; only of `worklist` and `scores` they are all
     "worklist": WORKLIST_COLUMNS,
     "deferred": ("account_id", "rule", "citation", "first_permitted"),
     "excluded": ("account_id", "rule", "citation"),
     "held_out": ("account_id", "probability"),
+    "self_cure": ("account_id", "p_if_left", "added_value"),
     "scores": PUBLISHED_SCORES,
 }
 
 # What a column holds decides how every face shows it. A name not listed is text or a plain number, by its type.
 _KINDS = {
     "money": (
-        "balance arrears expected_recovery net_value amount_if_recovered "
+        "balance arrears expected_recovery net_value amount_if_recovered added_recovery added_value "
         "placed_amount principal contact_cost cost_per_attempt"
     ),
     "date": (
         "as_of valid_until last_right_party last_payment "
         "legal_deadline_on assigned_on held_out_until rates_date last_worked"
     ),
-    "share": "p_recovered p_defaulted probability share annual_rate response_rate",
-    "count": "rank days_past_due contacts_left broken_promises debtor_accounts",
+    "share": "p_recovered p_if_left p_if_worked p_defaulted probability share annual_rate response_rate",
+    "count": "rank rank_total days_past_due contacts_left broken_promises debtor_accounts",
     "number": "days_to_pay fx discount",
     "instant": "first_permitted appointment_at",
 }
 KIND_OF_COLUMN = {name: kind for kind, names in _KINDS.items() for name in names.split()}
-IN_REPORTING_CURRENCY = frozenset({"net_value", "contact_cost", "cost_per_attempt"})
+IN_REPORTING_CURRENCY = frozenset({"net_value", "added_value", "contact_cost", "cost_per_attempt"})
 
 DETAIL_COLUMNS = {
     "reasons": ("account_id", "reason", "contribution"),
+    "effects": ("account_id", "reason", "contribution"),
+    "sums": ("account_id", "chance_rest", "chance", "effect_rest", "effect"),
     "balances": ("account_id", "on", "balance"),
     "payments": ("account_id", "occurred_on", "amount", "kind"),
     "contacts": ("account_id", "occurred_on", "occurred_minute", "channel", "direction", "outcome"),

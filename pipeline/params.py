@@ -286,6 +286,7 @@ class Worklist(Section):
     part_share: Share = 1.0
     floor: WaitingFloor = WaitingFloor()
     control_share: Annotated[float, Field(ge=0, lt=1)]
+    worked_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
     language: Literal["en", "fr"]
     costs: dict[str, Annotated[float, Field(ge=0)]]
     dialler_columns: Annotated[
@@ -315,12 +316,27 @@ class Worklist(Section):
             raise ValueError(f"queue_by {self.queue_by} needs {self.queue_by}s, each with what it takes")
         return self
 
+    @model_validator(mode="after")
+    def _the_lot_has_places(self) -> Worklist:
+        if self.worked_share > 0 and self.floor.share == 0:
+            raise ValueError(
+                "worked_share takes its places from the floor; set floor.share above 0, or worked_share to 0"
+            )
+        if self.worked_share + self.control_share >= 1:
+            raise ValueError("control_share and worked_share must leave somebody to the list: together below 1")
+        return self
+
     @field_validator("capacity")
     @classmethod
     def _has_default(cls, value: dict[str, int]) -> dict[str, int]:
         if "default" not in value:
             raise ValueError("must name `default`, the capacity of a queue not named")
         return value
+
+
+class Value(Section):
+    mode: Literal["added", "total"] = "added"
+    self_cure_from: Share = 0.8
 
 
 class Money(Section):
@@ -371,6 +387,7 @@ class Params(Section):
     evaluate: Evaluate
     gate: Gate
     eligibility: Eligibility
+    value: Value = Value()
     worklist: Worklist
     money: Money
     store: StoreParams

@@ -18,7 +18,7 @@ from pipeline.law.counts import NO_LIMIT
 from pipeline.law.decision import Decision, decide
 from pipeline.law.holds import BIT, deadlines
 from pipeline.law.hours import MINUTE_US, day_on_clock
-from pipeline.law.outcome import DEFERRED, EXCLUDED, PERMITTED, STATES, of_accounts, of_channels
+from pipeline.law.outcome import DEFERRED, EXCLUDED, PERMITTED, STATES, of_accounts, of_channels, state_by_channel
 from pipeline.law.question import Case, Sight
 from pipeline.law.rules import Pause, known_zones
 from pipeline.law.scenes import NOWHERE
@@ -61,6 +61,12 @@ class Check:
 def rulings(case: Case, as_of: int, channels: Sequence[str] | None = None) -> Rulings:
     """Decide every account of a case for a night; channels as in Case.asked."""
     return _framed(decide(case.asked(Sight(int(as_of)), channels)))
+
+
+def permitted(case: Case, as_of: int) -> np.ndarray:
+    """bool per account of a case: whether `rulings` permits it on that night; for many nights, since nothing else is
+    said."""
+    return (state_by_channel(decide(case.asked(Sight(int(as_of))))) == PERMITTED).any(axis=0)
 
 
 def check(case: Case, account_id: str, channel: str, at: int) -> Check:

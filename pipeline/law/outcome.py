@@ -35,9 +35,7 @@ def of_channels(decision: Decision) -> Outcome:
     of those the longest counts.
     """
     barred, closed, held, limited = decision.stops.barred, decision.stops.closed, decision.defers.held, decision.limited
-    state = np.full(limited.shape, PERMITTED, np.int8)
-    state[(limited > 0) | (held > 0)] = DEFERRED
-    state[(closed > 0) | (barred > 0)] = EXCLUDED
+    state = state_by_channel(decision)
     longer = (held > 0) & ((decision.defers.release >= decision.counts.free_on) | (limited == 0))
     deferred = np.where(longer, held, limited)
     cause = np.where(barred > 0, barred, np.where(closed > 0, closed, deferred))
@@ -45,6 +43,14 @@ def of_channels(decision: Decision) -> Outcome:
         [_first_permitted(decision, number, state[number]) for number in range(len(decision.asked.channels))]
     )
     return Outcome(state, cause, first)
+
+
+def state_by_channel(decision: Decision) -> np.ndarray:
+    """Outcome.state alone, channel x account."""
+    found = np.full(decision.limited.shape, PERMITTED, np.int8)
+    found[(decision.limited > 0) | (decision.defers.held > 0)] = DEFERRED
+    found[(decision.stops.closed > 0) | (decision.stops.barred > 0)] = EXCLUDED
+    return found
 
 
 def _first_permitted(decision: Decision, number: int, state: np.ndarray) -> np.ndarray:

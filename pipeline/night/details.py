@@ -18,7 +18,8 @@ from features.settlements import net_known
 from features.terms import Terms
 from features.versions import is_last_known, superseded_on
 from features.vocabulary import PROMISE_STATES
-from models.explain import reasons
+from models.explain import explained
+from models.ladder import PROVEN, UNPROVEN
 from models.recovery import load_model
 from pipeline.law.limits import limits_of
 from pipeline.night.feeds import case_of
@@ -32,6 +33,7 @@ from pipeline.store.store import Store
 
 SHOWN_DAYS = 365
 CONTACTS_SHOWN, PAYMENTS_SHOWN, PROMISES_SHOWN = 20, 24, 10
+LEARNT = (UNPROVEN, PROVEN)  # states in which the order goes by a learnt effect
 SHOWN_REASONS = ("reason_1", "reason_2", "reason_3")
 
 
@@ -73,20 +75,38 @@ def _open_shard(
         raise ScoresDiffer.again(list(cohort["account_id"][differ]))
     planned = dict(zip(listed["account_no"].tolist(), listed["channel"].astype("str"), strict=True))
     narrowed = limits_of(case_of(whole, store, job.versions, job.as_of, job.params), planned, job.as_of)
-    said = reasons(model, matrix, cohort, CATALOGUE, voice(language))
-    named = {place: {f"reason_{place}": "reason", f"strength_{place}": "contribution"} for place in (1, 2, 3)}
-    long = [
-        said[list(names)].rename(columns=names).assign(account_id=cohort["account_id"], place=place)
-        for place, names in named.items()
-    ]
-    shown = pd.concat(long, ignore_index=True)[["account_id", "place", "reason", "contribution"]]
-    shown = shown[shown["reason"] != ""].sort_values(["account_id", "place"], ignore_index=True).drop(columns="place")
+    by_effect = job.params.value.mode == "added" and job.rung.state in LEARNT
+    said, why, sums = explained(model, matrix, cohort, CATALOGUE, voice(language), by_effect)
+    sums.insert(0, "account_id", cohort["account_id"].to_numpy())
+    shown = {"reasons": _long(said, cohort), "effects": _long(said.iloc[:0] if why is None else why, cohort)}
     details = details_of(seen, cohort["account_no"].to_numpy(), terms_of(store, job.params, job.versions))
-    return said[list(SHOWN_REASONS)].assign(account_no=cohort["account_no"].to_numpy()), {
-        "reasons": shown,
+    named = (said if why is None else _why_first(why, said))[list(SHOWN_REASONS)]
+    return named.assign(account_no=cohort["account_no"].to_numpy()), {
+        **shown,
+        "sums": sums,
         "limits": narrowed,
         **details,
     }
+
+
+def _long(said: pd.DataFrame, cohort: pd.DataFrame) -> pd.DataFrame:
+    """account_id, reason, contribution: a row per reason, in the order of its place."""
+    named = {place: {f"reason_{place}": "reason", f"strength_{place}": "contribution"} for place in (1, 2, 3)}
+    owners = cohort["account_id"].iloc[: len(said)]
+    long = [
+        said[list(names)].rename(columns=names).assign(account_id=owners, place=place) for place, names in named.items()
+    ]
+    shown = pd.concat(long, ignore_index=True)[["account_id", "place", "reason", "contribution"]]
+    return shown[shown["reason"] != ""].sort_values(["account_id", "place"], ignore_index=True).drop(columns="place")
+
+
+def _why_first(why: pd.DataFrame, said: pd.DataFrame) -> pd.DataFrame:
+    """Why a call changes something, where there is such a reason, and then why the account pays: that is what the
+    order goes by."""
+    moved = said.assign(reason_1=why["reason_1"], reason_2=said["reason_1"], reason_3=said["reason_2"])
+    silent = moved["reason_1"] == ""
+    moved.loc[silent, list(SHOWN_REASONS)] = said.loc[silent, list(SHOWN_REASONS)]
+    return moved
 
 
 def _of_debtors(seen: View, accounts: Sequence[int]) -> View:

@@ -18,11 +18,14 @@ import numpy as np
 import pandas as pd
 
 from features.days import date_of, day_text
+from models.effect import ADDED_COLUMNS
 from models.encoding import LEAST_DEBTORS
+from models.ladder import DISPROVEN, NO_LOG, PROVEN, UNPROVEN, Rung
 from models.recovery import load_model
 from pipeline.law.overlay import law_of
 from pipeline.law.sign_off import signed_by, signed_sha256, stale_places
 from pipeline.law.upcoming import ahead
+from pipeline.night.arms import draws_frame, tonights_rung
 from pipeline.night.details import opened_rows
 from pipeline.night.feeds import check_feeds
 from pipeline.night.ranking import Ranked, rank_night
@@ -34,12 +37,20 @@ from pipeline.night.terminal import Published
 from pipeline.night.worklist import assignments, night_of
 from pipeline.pages.publish import publish
 from pipeline.pages.rule_words import in_words, sentence
+from pipeline.panel.draws import DRAWS, OUTCOMES, RUNGS, rung_frame, unsettled
 from pipeline.params import Params
 from pipeline.store.commit import replace_night
 from pipeline.store.files import check_folder
 from pipeline.store.locks import only_run
 from pipeline.store.store import Store
 
+FALLEN_BACK = "Draws disprove the learnt effect: the list is in the order of amount x p(1 - p)."
+CHANGED = {
+    NO_LOG: "What working adds is no longer taught to the model in use: the order is that of amount x p(1 - p).",
+    UNPROVEN: "What working adds is now learnt from the contact log and not yet proven by draws.",
+    PROVEN: "Draws have proven what working adds: its level and slope now come from them.",
+    DISPROVEN: FALLEN_BACK,
+}
 NIGHT_LIBRARIES = ("lightgbm", "numpy", "numba", "pandas", "pyarrow", "deltalake", "duckdb", "scikit-learn", "shap")
 AHEAD_DAYS = 30  # a night warns of law that changes within so many
 
@@ -57,7 +68,9 @@ def publish_night(
         store = Store(store_path)
         warnings = check_feeds(store, as_of, params)
         job = job_for(store, as_of, params)
-        warnings += [*unapproved(job), *taught_later(job), *changed_law(params), *law_ahead(as_of, params)]
+        job = replace(job, rung=tonights_rung(store, job), unsettled=unsettled(store, job.as_of, params.label.gap_days))
+        warnings += [*unapproved(job), *taught_later(job), *of_the_effect(job)]
+        warnings += [*changed_law(params), *law_ahead(as_of, params)]
         shelf = shelf_of(job, out)
         clear_shelves(out, keep=shelf)
         with stages.stage("score and judge"):
@@ -72,12 +85,28 @@ def publish_night(
             language = params.worklist.language
             night = in_words(night_of(store, job, worked, ranked, said, details), law_of(params), language)
             told = [sentence(warning, language) for warning in (*warnings, *untaught(worked), *ranked.warnings)]
-            about = manifest_of(store, job, worked, told)
+            about = manifest_of(store, job, worked, told, ranked.orders)
             night = replace(night, manifest=about, dialler=params.worklist.dialler_columns)
-            remember = partial(_remember, store, job, night.scores, ranked)
+            remember = partial(_remember, store, job, night.scores, ranked, worked)
             folder = publish(night, out, lambda: _run_block(so_far(), worked), remember)
         shutil.rmtree(shelf)
     return Published(folder, night)
+
+
+def told_rung(rung: Rung) -> dict[str, Any]:
+    """The rung as the manifest says it: its night as a date, figures that are numbers."""
+    figures = {name: value for name, value in rung.figures.items() if np.isfinite(value)}
+    return {**rung.card(), "since": day_text(rung.since), "figures": figures}
+
+
+def of_the_effect(job: Job) -> list[str]:
+    """A warning where the state of the effect changed tonight, and every night on which it is disproven."""
+    rung, said = job.rung, []
+    if rung.changed_on(job.as_of):
+        said.append(CHANGED[rung.state])
+    elif rung.state == DISPROVEN:
+        said.append(FALLEN_BACK)
+    return said
 
 
 def taught_later(job: Job) -> list[str]:
@@ -134,7 +163,9 @@ def untaught(worked: Sequence[Worked]) -> list[str]:
     ]
 
 
-def manifest_of(store: Store, job: Job, worked: list[Worked], warnings: list[str]) -> dict[str, Any]:
+def manifest_of(
+    store: Store, job: Job, worked: list[Worked], warnings: list[str], orders: Mapping[str, Mapping[str, int]]
+) -> dict[str, Any]:
     """What the night was made from; equal for equal inputs, whether they were taken in just now or before."""
     params = job.params
     counts = pd.concat([one.counts for one in worked]).groupby("reason", observed=True)["accounts"].sum()
@@ -158,6 +189,7 @@ def manifest_of(store: Store, job: Job, worked: list[Worked], warnings: list[str
         "accounts_known": {str(reason): int(number) for reason, number in counts.items()},
         "accepted_volume": delivered.accepted_volume,
         "label": params.label.model_dump(),
+        "value": {"mode": params.value.mode, "rung": told_rung(job.rung), "orders": orders},
         "warnings": warnings,
     }
 
@@ -177,7 +209,14 @@ def _run_block(stages: list[dict[str, Any]], worked: list[Worked]) -> dict[str, 
     }
 
 
-def _remember(store: Store, job: Job, scores: pd.DataFrame, ranked: Ranked) -> None:
+def _remember(store: Store, job: Job, scores: pd.DataFrame, ranked: Ranked, worked: Sequence[Worked]) -> None:
     """Stored before anybody can see the list: a control group that nobody remembers would be drawn anew."""
-    replace_night(store, "scores", scores.assign(as_of=np.int32(job.as_of)), job.as_of)
+    kept = scores.drop(columns=list(ADDED_COLUMNS))  # a store of an earlier version has no column for them
+    replace_night(store, "scores", kept.assign(as_of=np.int32(job.as_of)), job.as_of)
     replace_night(store, "assignments", assignments(ranked, job), job.as_of)
+    replace_night(store, RUNGS, rung_frame(job.rung, job.as_of), job.as_of)
+    outcomes = pd.concat([one.settled for one in worked], ignore_index=True).assign(as_of=np.int32(job.as_of))
+    outcomes = outcomes.sort_values(["drawn_on", "account_id"], ignore_index=True)
+    for name, frame in ((DRAWS, draws_frame(ranked.rows, ranked.arms, job.params, job.as_of)), (OUTCOMES, outcomes)):
+        if len(frame) or name in store.delta.names():
+            replace_night(store, name, frame, job.as_of)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -11,8 +11,11 @@ import pandas as pd
 from features.currencies import DECIMALS
 from features.tables import NO_DAY, NO_TIME
 from models.agents import FAIR, shared_out, spread
+from models.effect import BANDS, bands
 from models.prioritise import (
+    ADDED,
     NO_RATE,
+    TOTAL,
     VALUE_COLUMNS,
     ChannelRoom,
     ControlTerms,
@@ -28,11 +31,13 @@ from models.response import PARTS, ChannelTerms, channel_options, cut_to, planne
 from pipeline.law.overlay import law_of
 from pipeline.law.rules import Pause
 from pipeline.night.queues import queue_of
-from pipeline.night.score import Job
+from pipeline.night.score import MONEY_SCORES, Job
 from pipeline.night.shards import Worked
 from pipeline.params import Params
 from pipeline.store.store import Store
 
+ORDERS = {"added": ADDED, "total": TOTAL}
+WORKABLE = ("worklist", "joined", "below_capacity", "self_cure", "no_value")
 PLANNED = [
     "channel",
     "attempts",
@@ -47,14 +52,15 @@ REMEMBERED = ["debtor_id", "arm", "assigned_on", "until_on", "probability", "age
 
 @dataclass(frozen=True)
 class Ranked:
-    """All scorable accounts of the night with their group, value and planned channel; arms of the control group;
-    the listed rows' keys.
-    """
+    """All scorable accounts of the night with their group, value and planned channel; arms of the lot; the listed
+    rows' keys; what each
+    order would bring (see _both_orders)."""
 
     rows: pd.DataFrame
     arms: pd.DataFrame
     listed: pd.DataFrame
     warnings: list[str]
+    orders: Mapping[str, Mapping[str, int]]
 
 
 def rank_night(store: Store, job: Job, worked: list[Worked]) -> Ranked:
@@ -65,9 +71,10 @@ def rank_night(store: Store, job: Job, worked: list[Worked]) -> Ranked:
     options = _options(rows, worked, terms, params)
     rows, lacking = _without_rate(_with_option(rows, options[options["place"] == 0], terms))
     rows["queue"] = queue_of(rows, desk)
+    rows["self_cure"] = _pay_alone(rows, params)
     rows["waiting_since"] = _waiting_since(rows, job.as_of)
     earlier = store.read("assignments", [*REMEMBERED, "as_of"], before=job.as_of)
-    control = ControlTerms(desk.control_share, params.label.gap_days, params.seed)
+    control = ControlTerms(desk.control_share, params.label.gap_days, params.seed, desk.worked_share)
     arms = draw_control(rows, _newest(earlier), job.as_of, control)
     capacity = {name: desk.capacity_of(name) for name in {*rows["queue"].unique(), *desk.capacity}}
     # pyrefly: ignore[bad-argument-type]
@@ -75,20 +82,64 @@ def rank_night(store: Store, job: Job, worked: list[Worked]) -> Ranked:
     ranks = rank(rows, arms, capacity, job.as_of, Floor(desk.floor.days, desk.floor.share), room)
     rows = _moved(rows, ranks, options, terms)
     rows = pd.concat([rows.drop(columns="group"), rows["group"].rename("verdict"), ranks], axis=1)
+    both, orders = _both_orders(rows, terms, capacity)
+    rows = pd.concat([rows, both], axis=1)
     rows = pd.concat([rows, _within_the_day(rows, capacity, desk.part_share)], axis=1)
     rows["agent"], unfair = _agents(rows, _last_agents(earlier), params)
     listed = rows.loc[
         rows["group"] == "worklist", ["account_no", "account_id", "debtor_id", "p_recovered", "channel", "shard"]
     ]
-    return Ranked(rows, arms, listed, [*lacking, *overbooked(rows, ranks), *unfair])
+    return Ranked(rows, arms, listed, [*lacking, *overbooked(rows, ranks), *unfair], orders)
 
 
 def _scored(worked: list[Worked]) -> pd.DataFrame:
     """The rows of all shards; money rounded half-even to minor units."""
     rows = pd.concat([one.rows.assign(shard=np.int32(shard)) for shard, one in enumerate(worked)], ignore_index=True)
-    for name in ("expected_recovery", "amount_if_recovered"):
+    rows["effect"] = bands(rows).astype("str")
+    for name in MONEY_SCORES:
         rows[name] = np.rint(rows[name]).astype(np.int64)
     return rows
+
+
+def _pay_alone(rows: pd.DataFrame, params: Params) -> pd.Series:
+    """Accounts that very likely pay without our contact and that a call changes little: by added value they leave the
+    call list."""
+    alone = (rows["p_if_left"] >= params.value.self_cure_from) & (rows["effect"] == BANDS[0])
+    return alone & (params.value.mode == "added")
+
+
+def _both_orders(
+    rows: pd.DataFrame, terms: ValueTerms, capacity: Mapping[str, int]
+) -> tuple[pd.DataFrame, dict[str, dict[str, int]]]:
+    """(added_value and rank_total of the rows, what either order alone would bring within capacity).
+
+    added_value  net value by what working adds, minor units of the reporting currency
+    rank_total   place that the debtor would have in its queue by all that it returns, of those who may be worked; 0 for
+                 anybody else The orders say debtors, returns (all that they are expected to return, our share,
+                 discounted) and adds (what working adds to that).
+    """
+    unit = 10.0 ** terms.decimals[terms.reporting_currency]
+    nets = {name: net_value(rows, replace(terms, of=of))["net_value"] for name, of in ORDERS.items()}
+    sums = {name: worth(rows, replace(terms, of=of))["worth"] * unit for name, of in ORDERS.items()}
+    able = rows[rows["group"].isin(WORKABLE)].assign(**{f"net_{name}": nets[name] for name in ORDERS}, **sums)
+    place, brought = pd.Series(0, index=rows.index, dtype=np.int64), {}
+    for name in ORDERS:
+        keys = [f"net_{name}", "expected_recovery", "account_id"]
+        first = able.sort_values(keys, ascending=[False, False, True]).drop_duplicates("debtor_id")
+        turn = first.groupby("queue", observed=True).cumcount() + 1
+        if name == "total":
+            place = (
+                rows["debtor_id"]
+                .map(pd.Series(turn.to_numpy(), index=first["debtor_id"]))
+                .where(rows["group"].isin(WORKABLE), 0)
+            )
+        taken = first[turn.to_numpy() <= first["queue"].map(capacity).to_numpy()]
+        brought[name] = {
+            "debtors": len(taken),
+            "returns": round(taken["total"].sum()),
+            "adds": round(taken["added"].sum()),
+        }
+    return pd.DataFrame({"added_value": nets["added"], "rank_total": place.astype(np.int64)}), brought
 
 
 def _without_rate(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -105,7 +156,7 @@ def _options(rows: pd.DataFrame, worked: list[Worked], terms: ValueTerms, params
     counts = pd.concat([one.answers for one in worked], ignore_index=True)
     channels = pd.concat([one.channels[one.channels["verdict"] == "permitted"] for one in worked], ignore_index=True)
     channels["channel"] = channels["channel"].astype("str")
-    about = rows[["account_no", "portfolio", "currency", "expected_recovery", "appointment_at"]]
+    about = rows[["account_no", "portfolio", "currency", terms.of, "appointment_at"]]
     permitted = channels.drop(columns=["verdict", "rule", "citation", "first_permitted"]).merge(
         about, on="account_no", validate="many_to_one"
     )
@@ -214,4 +265,5 @@ def _value_terms(rows: pd.DataFrame, worked: list[Worked], params: Params) -> Va
         annual_rate={name: params.portfolio(name).annual_rate for name in names},
         days_to_pay=days,
         costs=params.worklist.costs,
+        of=ADDED if params.value.mode == "added" else TOTAL,
     )

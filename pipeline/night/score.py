@@ -5,22 +5,26 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from features.days import date_of, day_number
 from features.errors import InputMissing
 from features.tables import TABLES
 from models.baseline import AgeBandTable
+from models.effect import added_scores
+from models.ladder import Rung
 from models.recovery import load_model
 from pipeline.columns import PUBLISHED_SCORES
 from pipeline.night.feeds import check_feeds
 from pipeline.night.refusals import TaughtOnMore
 from pipeline.panel.dataset import write_parquet
+from pipeline.panel.draws import standing_rung
 from pipeline.panel.engines import map_shards
 from pipeline.panel.panel import Panel, money_scale, panel
 from pipeline.panel.view import View, view
@@ -29,17 +33,24 @@ from pipeline.store.champion import Approved, champion, keep
 from pipeline.store.store import Store
 
 log = logging.getLogger("recoup")
+MONEY_SCORES = ("amount_if_recovered", "expected_recovery", "added_recovery")  # published as whole minor units
 
 
 @dataclass(frozen=True)
 class Job:
-    """All that a shard needs to be scored anywhere: places and pins, no open handles."""
+    """All that a shard needs to be scored anywhere: places and pins, no open handles.
+
+    rung        where the effect stands; unsettled: account_id, drawn_on of former draws whose outcome the night is to
+                keep
+    """
 
     store_path: Path
     versions: Mapping[str, int]
     as_of: int
     params: Params
     model: Approved
+    rung: Rung
+    unsettled: pd.DataFrame = field(default_factory=lambda: pd.DataFrame({"account_id": [], "drawn_on": []}))
 
 
 def job_for(store: Store, as_of: dt.date, params: Params) -> Job:
@@ -51,7 +62,9 @@ def job_for(store: Store, as_of: dt.date, params: Params) -> Job:
     if approved is None:
         approved = age_band(store.path, lambda: panel(store, params, before=night), params)
     versions = {name: version for name, version in store.versions().items() if name in TABLES}
-    return Job(store.path, versions, night, params, approved)
+    has_effect = getattr(load_model(approved.folder, approved.sha256), "effect", None) is not None
+    rung = standing_rung(store, night, params.label.gap_days, has_effect)
+    return Job(store.path, versions, night, params, approved, rung)
 
 
 def age_band(store_path: Path, panel: Callable[[], Panel], params: Params) -> Approved:
@@ -87,7 +100,16 @@ def score_shard(job: Job, shard: int) -> tuple[View, pd.DataFrame]:
     """The shard's view, and its scores in the rows of the view's cohort."""
     seen = view(Store(job.store_path), shard, [job.as_of], job.params, job.versions)
     model = load_model(job.model.folder, job.model.sha256)
-    scores = model.predict(asked(model, seen.matrix), seen.cohort.frame)
+    matrix, cohort = asked(model, seen.matrix), seen.cohort.frame
+    scores, theta = (
+        (model.predict(matrix, cohort), None)
+        if isinstance(model, AgeBandTable)
+        else model.predict_with_theta(matrix, cohort)
+    )
+    added = added_scores(
+        scores["p_recovered"].to_numpy(), scores["amount_if_recovered"].to_numpy(), theta, job.rung.guard
+    )
+    scores = scores.assign(**{name: added[name].to_numpy() for name in added}, theta=np.nan if theta is None else theta)
     return seen, scores.assign(model_version=job.model.version)
 
 
@@ -109,7 +131,7 @@ def scores_frame(seen: View, scores: pd.DataFrame) -> pd.DataFrame:
     """The published score columns of a shard; amounts rounded half-even to minor units."""
     keys = seen.cohort.frame[["account_id", "as_of"]].reset_index(drop=True)
     keys["as_of"] = [date_of(day) for day in keys["as_of"]]
-    amounts = {name: scores[name].round().astype("int64") for name in ("amount_if_recovered", "expected_recovery")}
+    amounts = {name: scores[name].round().astype("int64") for name in MONEY_SCORES}
     return pd.concat([keys, scores.reset_index(drop=True).assign(**amounts)], axis=1)[list(PUBLISHED_SCORES)]
 
 

@@ -24,6 +24,7 @@ from models.response import COUNT_COLUMNS, answer_counts, worked_rows
 from pipeline.law.eligibility import rulings
 from pipeline.law.overlay import law_of
 from pipeline.law.sign_off import signed_sha256
+from pipeline.night.arms import settled
 from pipeline.night.feeds import case_of
 from pipeline.night.score import Job, asked, score_shard
 from pipeline.panel.engines import map_shards
@@ -73,6 +74,7 @@ class Worked:
               it took
     answers   models.response.answer_counts of all known accounts
     unseen    column, accounts: scorable accounts of a class that the model does not know by name
+    settled   pipeline.night.arms.settled
     reused    whether an earlier, cut-off run had made it
     remade    whether one had, and what it left was not what it wrote
     """
@@ -83,18 +85,20 @@ class Worked:
     waits: pd.DataFrame
     answers: pd.DataFrame
     unseen: pd.DataFrame
+    settled: pd.DataFrame
     reused: bool = False
     remade: bool = False
 
 
 SEAL = "seal.json"
-FRAMES = ("rows", "channels", "counts", "waits", "answers", "unseen")
+FRAMES = ("rows", "channels", "counts", "waits", "answers", "unseen", "settled")
 
 
 def shelf_of(job: Job, out: Path) -> Path:
     """Where finished shards of this very night wait: named after all that decides their content."""
     law = [sorted(law_of(job.params).overlays.items()), signed_sha256(job.params)]
-    told = [sorted(job.versions.items()), job.as_of, job.params.digest(), job.model.sha256, code_sha256(), law]
+    effect = [job.rung.card(), job.unsettled.astype("str").to_numpy().tolist()]
+    told = [sorted(job.versions.items()), job.as_of, job.params.digest(), job.model.sha256, code_sha256(), law, effect]
     return out / f".shards-{hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]}"
 
 
@@ -141,9 +145,8 @@ def _work_shard(job: Job, shelf: Path, shard: int) -> Worked:
     store = Store(job.store_path)
     found = rulings(case_of(seen, store, job.versions, job.as_of, job.params), job.as_of)
     rows = _rows(job, seen, scores, found.accounts)
-    worked = Worked(
-        rows, found.channels, seen.cohort.counts, _waits(job, seen, store), _answers(job, seen), _unseen(job, seen)
-    )
+    told = _waits(job, seen, store), _answers(job, seen), _unseen(job, seen), settled(job, seen, store)
+    worked = Worked(rows, found.channels, seen.cohort.counts, *told)
     keep(worked, place)
     return replace(finished(place), remade=remade)
 

@@ -8,9 +8,16 @@ from pathlib import Path
 import pandas as pd
 
 from features.currencies import DECIMALS
+from models.ladder import DISPROVEN, NO_LOG, PROVEN, UNPROVEN
 from pipeline.pages.publication import Night
 
 SHOWN_ROWS, SHOWN_RULES = 10, 3
+STATES_SAID = {
+    NO_LOG: "not taught, the same for all is assumed",
+    UNPROVEN: "from the contact log, not yet proven",
+    PROVEN: "proven by draws",
+    DISPROVEN: "disproven by draws, the same for all is assumed",
+}
 
 
 @dataclass(frozen=True)
@@ -25,12 +32,28 @@ class Published:
         groups = ", ".join(f"{counts[name]:,} {name.replace('_', ' ')}" for name in counts if name != "scorable")
         lines = [f"{counts['scorable']:,} scorable accounts as of {self.night.as_of}: {groups}"]
         lines += [f"Warning: {warning}" for warning in self.night.manifest["warnings"]]
+        lines += _of_the_order(self.night)
         shown = (
             [_first_rows(listed, self.night.reporting_currency)]
             if len(listed)
             else ["The list is empty.", *_why_empty(self.night)]
         )
         return "\n".join([*lines, *shown, f"List: {self.folder / 'worklist.html'}"])
+
+
+def _of_the_order(night: Night) -> list[str]:
+    """What ranks the list, how far the effect is to be trusted, and what either order would bring."""
+    value = night.manifest.get("value")
+    if value is None:
+        return []
+    money, said = 10 ** DECIMALS[night.reporting_currency], STATES_SAID[value["rung"]["state"]]
+    brought = [
+        f"{name} value: {told['debtors']:,} debtors return {told['returns'] / money:,.2f}, "
+        f"of which {told['adds'] / money:,.2f} is added"
+        for name, told in value["orders"].items()
+    ]
+    lines = [f"Ranked by {value['mode']} value. The effect of work is {said}, since {value['rung']['since']}."]
+    return [*lines, f"What each order alone would bring, {night.reporting_currency}, foretold: {'; '.join(brought)}."]
 
 
 def _why_empty(night: Night) -> list[str]:

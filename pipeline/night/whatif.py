@@ -11,7 +11,7 @@ import pandas as pd
 
 from features.currencies import DECIMALS
 from features.days import date_of, day_text
-from models.whatif import BEST_ORDER, ORDERS, what_if
+from models.whatif import BEST_ADDED, BEST_ORDER, ORDERS, what_if
 from pipeline.night.feeds import check_feeds
 from pipeline.night.ranking import rank_night
 from pipeline.night.refusals import NightMissing
@@ -21,10 +21,9 @@ from pipeline.params import Params
 from pipeline.store.files import whole_file
 from pipeline.store.store import Store
 
-LINE_COLOURS = dict(
-    zip((*ORDERS, BEST_ORDER), ("#1b6ca8", "#7b5ea7", "#8a8a8a", "#c08457", "#7a9e7e", "#222222"), strict=True)
-)
-MONEY_COLUMNS = ("expected", "cost", "net", "true", "added")
+COLOURS = ("#1b6ca8", "#2f9e8f", "#3f6fd8", "#b0568c", "#7b5ea7", "#8a8a8a", "#c08457", "#7a9e7e", "#222222", "#777722")
+LINE_COLOURS = dict(zip((*ORDERS, BEST_ORDER, BEST_ADDED), COLOURS, strict=True))
+MONEY_COLUMNS = ("expected", "adds", "cost", "net", "true", "added")
 TRUE = ["expected_amount", "expected_amount_if_contacted", "expected_amount_if_left"]
 
 
@@ -39,7 +38,8 @@ def compare_capacities(
     """The night ranked, nothing published: money, contacts and burden at each capacity (debtors per queue),
     and the curve as a picture.
 
-    truth: of a made-up portfolio; adds what the debtors taken really bring, and the best possible order.
+    truth: of a made-up portfolio; adds what the debtors taken really bring and what only contact brings, and the best
+    order of each.
     """
     store = Store(store_path)
     check_feeds(store, as_of, params)
@@ -90,14 +90,13 @@ def text_of(table: pd.DataFrame, reporting_currency: str) -> str:
     for name in ("share_of_value", "burden"):
         shown[name] = shown[name].map("{:.1%}".format)
     head = (
-        f"Expected from tonight's workable debtors, {reporting_currency}; capacity is debtors per queue. Expected "
-        "is not added by working. "
-        "It counts the joined accounts' money too, which the page's net value does not."
+        f"Of tonight's workable debtors, {reporting_currency}; capacity is debtors per queue. "
+        "Expected is all that is expected back, adds the part of it that working is foretold to add, "
+        "net is expected less cost. "
+        "They count the joined accounts' money too, which the page's net value does not."
     )
     if "true" in shown:
-        head += (
-            " True is what they really bring on this made-up portfolio, added the part of it that only contact brings."
-        )
+        head += " True is what they really bring on this made-up portfolio, added what contact really adds."
     return f"{head}\n{shown.to_string(index=False)}"
 
 
@@ -111,7 +110,11 @@ def draw_curve(table: pd.DataFrame, reporting_currency: str, path: Path) -> None
     figure = Figure(figsize=(7.5, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    measure, said = ("true", "money that they bring in truth") if "true" in table else ("net", "expected net value")
+    measure, said = (
+        ("added", "money that contact truly adds")
+        if "true" in table
+        else ("adds", "money that contact is foretold to add")
+    )
     for order in table["order"].unique():
         line = table[table["order"] == order].sort_values("debtors")
         axes.plot(

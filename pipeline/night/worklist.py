@@ -17,11 +17,12 @@ from models.prioritise import VALUE_COLUMNS, counted
 from pipeline.columns import PUBLISHED_SCORES, WORKLIST_COLUMNS
 from pipeline.law.counts import NO_LIMIT
 from pipeline.night.ranking import Ranked
-from pipeline.night.score import Job
+from pipeline.night.score import MONEY_SCORES, Job
 from pipeline.night.shards import Worked
 from pipeline.pages.publication import Details, Night
 from pipeline.store.store import Store
 
+VALUED_OF = ["expected_recovery", "added_recovery"]  # value.mode says which of them the net value counts
 VALUED = ["expected_recovery", "net_value"]
 ABOUT = ["debtor_id", "portfolio", "product", "currency", "balance", "arrears", "days_past_due"]
 
@@ -48,6 +49,7 @@ def night_of(
     )
     audit = _audit(listed, job)
     shut = rows[rows["group"].isin(["excluded", "deferred"])].sort_values("account_id", ignore_index=True)
+    alone = rows[rows["group"] == "self_cure"].sort_values("account_id", ignore_index=True)
     held = (
         rows[rows["group"] == "held_out"]
         .merge(ranked.arms, on="debtor_id", how="left")
@@ -65,6 +67,9 @@ def night_of(
         worklist=listed[list(WORKLIST_COLUMNS)],
         deferred=_of_group(shut, "deferred", ["rule", "citation", "first_permitted", "reason", *ABOUT, "time_zone"]),
         excluded=_of_group(shut, "excluded", ["rule", "citation", "reason", *ABOUT]),
+        self_cure=_of_group(
+            alone, "self_cure", ["p_if_left", "added_value", "p_recovered", "expected_recovery", *ABOUT]
+        ),
         held_out=held[["account_id", "probability", "assigned_on", "held_out_until", "p_recovered", *VALUED, *ABOUT]],
         scores=scores,
         counts=counted(rows["group"]),
@@ -94,10 +99,19 @@ def _audit(listed: pd.DataFrame, job: Job) -> pd.DataFrame:
         "listed_by",
         "portfolio",
         "currency",
-        "expected_recovery",
+        *VALUED_OF,
         "reporting_currency",
     ]
-    planned = ["channel", "response_rate", "part_of_day", "permitted_from", "permitted_until", "last_worked"]
+    planned = [
+        "p_if_left",
+        "p_if_worked",
+        "channel",
+        "response_rate",
+        "part_of_day",
+        "permitted_from",
+        "permitted_until",
+        "last_worked",
+    ]
     return audit[[*about, "fx", "rates_date", *VALUE_COLUMNS[1:], *planned]]
 
 
@@ -127,7 +141,7 @@ def _of_group(rows: pd.DataFrame, group: str, columns: list[str]) -> pd.DataFram
 
 
 def _scores(one: Worked, job: Job) -> pd.DataFrame:
-    amounts = {name: np.rint(one.rows[name]).astype(np.int64) for name in ("amount_if_recovered", "expected_recovery")}
+    amounts = {name: np.rint(one.rows[name]).astype(np.int64) for name in MONEY_SCORES}
     return one.rows.assign(as_of=date_of(job.as_of), **amounts)[list(PUBLISHED_SCORES)]
 
 

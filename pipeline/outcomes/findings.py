@@ -14,7 +14,9 @@ import pandas as pd
 
 from features.days import date_of, day_number
 from models.drift import BINS, MOVED, SCORE, SHIFTED
-from models.prioritise import CONTROL, WORKED
+from models.effect import UNPROVEN_GUARD
+from models.ladder import DISPROVEN, NO_LOG, PROVEN, UNPROVEN, Rung
+from models.prioritise import CONTROL, TO_WORK, WORKED
 from pipeline.params import Params
 
 OK, WARN, STOP = "ok", "warn", "stop"
@@ -22,6 +24,12 @@ Z95, POWER80 = 1.959964, 0.841621  # standard normal quantiles: 95 % two-sided, 
 WORST_SHOWN = 5
 LEAST_ROWS = 50  # rows below which a distribution says nothing
 FORETOLD = {"money": "expected", "recovered": "p_recovered"}  # outcome of a span -> the score of its first night
+RUNGS_SAID = {
+    NO_LOG: "not taught, the same effect for all is assumed",
+    UNPROVEN: "from the contact log and not yet proven",
+    PROVEN: "proven by draws",
+    DISPROVEN: "disproven by draws, the order is that of amount x p(1 - p)",
+}
 LEAST_PEOPLE = 30  # debtors an arm needs before its mean is compared
 
 
@@ -68,6 +76,7 @@ class Seen:
     psi      population stability of every feature of tonight, and of the score, against training; None where the model
              has no reference
     rows     scorable accounts tonight
+    rung     where the learnt effect stood on the newest night that kept it; None where none did
     contacted  days on which a debtor was really contacted by us in its span: debtor_id, assigned_on, contacts (absent:
                none)
     """
@@ -77,6 +86,7 @@ class Seen:
     psi: Mapping[str, float] | None
     rows: int
     contacted: pd.DataFrame | None = None
+    rung: Rung | None = None
 
 
 def findings_on(seen: Seen, as_of: dt.date, params: Params) -> Findings:
@@ -90,6 +100,7 @@ def findings_on(seen: Seen, as_of: dt.date, params: Params) -> Findings:
         _value(seen.matured),
         _control(seen.arms, night, params),
         *_effect(seen, params),
+        *_rung(seen.rung, night),
     ]
     return Findings(as_of, tuple(findings), matured_lists(seen.matured))
 
@@ -209,8 +220,9 @@ def _control(arms: pd.DataFrame, night: int, params: Params) -> Finding:
         )
     if not size:
         return Finding("control group", OK, "No debtor is in a span yet.", {"held_out": 0, "debtors": 0})
-    wanted = float(running["probability"].sum())
-    spread = math.sqrt(float((running["probability"] * (1 - running["probability"])).sum()))
+    chance = running["probability"].where(running["arm"] != TO_WORK, share)  # of that arm the store keeps its own
+    wanted = float(chance.sum())
+    spread = math.sqrt(float((chance * (1 - chance)).sum()))
     odd = abs(held - wanted) > 4 * spread + 1
     says = f"{held:,} of {size:,} debtors are held out, {wanted:,.1f} expected" + (
         ": the draw is not what the params say." if odd else "."
@@ -288,6 +300,31 @@ def _effect(seen: Seen, params: Params) -> list[Finding]:
     if seen.contacted is not None and len(seen.contacted):
         findings.append(_followed(spans, seen.contacted))
     return findings
+
+
+def _rung(rung: Rung | None, night: int) -> list[Finding]:
+    """Where the effect by which the list is ordered stands, and what the draws say of it. A change is a warning,
+    whichever way."""
+    if rung is None:
+        return []
+    figures = {name: value for name, value in rung.figures.items() if math.isfinite(value)}
+    said = f"{RUNGS_SAID[rung.state]} since {date_of(rung.since)}"
+    if "slope" in figures:
+        low, high = figures["slope_low_tonight"], figures["slope_high_tonight"]
+        said += (
+            f"; its slope on {figures['draws']:,.0f} matured draws is {figures['slope']:.2f} [{low:.2f}, {high:.2f}]"
+        )
+        if rung.state == UNPROVEN:
+            said += f", and a slope of {UNPROVEN_GUARD.slope} would be proven after "
+            said += f"{figures['power_days']:,.0f} more days in 4 of 5 cases"
+    elif figures.get("draws"):
+        said += f"; {figures['draws']:,.0f} draws have matured, too few payers to conclude"
+    changed = rung.changed_on(night)
+    if changed:
+        said += f". It changed tonight; before it was {RUNGS_SAID[rung.was]}"
+    return [
+        Finding("order by what working adds", WARN if changed or rung.state == DISPROVEN else OK, f"{said}.", figures)
+    ]
 
 
 def difference(spans: pd.DataFrame, outcome: str) -> tuple[float, float]:

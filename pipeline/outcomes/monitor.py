@@ -22,6 +22,7 @@ from models.drift import SCORE, Reference, binned_shares, psi
 from models.recovery import load_model
 from pipeline.night.score import Job, asked, job_for, score_shard
 from pipeline.outcomes.findings import Findings, Seen, findings_on
+from pipeline.panel.draws import kept_rungs
 from pipeline.panel.engines import map_shards
 from pipeline.panel.panel import payments_through
 from pipeline.panel.view import terms_of
@@ -60,10 +61,19 @@ def look_back(store_path: Path, as_of: dt.date, params: Params) -> Seen:
     store = Store(store_path)
     job = job_for(store, as_of, params)
     assigned = store.read("assignments", list(ASSIGNED), before=job.as_of + 1)
+    kept = kept_rungs(store, job.as_of + 1)
+    rung = kept[-1] if kept else None
     shards = range(store.shards)
     rows, moved = _drift(job, list(map_shards(partial(_resemblance, job), shards, params.engine)))
     if assigned.empty:
-        return Seen(pd.DataFrame(columns=[*ASSIGNED, "expected", "recovered", "money"]), _arms(assigned), moved, rows)
+        return Seen(
+            pd.DataFrame(columns=[*ASSIGNED, "expected", "recovered", "money"]),
+            _arms(assigned),
+            moved,
+            rows,
+            None,
+            rung,
+        )
     complete = payments_through(
         store, before=job.as_of
     )  # by portfolio: a book that stops early has no outcomes after that
@@ -74,13 +84,8 @@ def look_back(store_path: Path, as_of: dt.date, params: Params) -> Seen:
     parts = list(map_shards(partial(_outcomes, job, nights, complete), shards, params.engine)) if nights else []
     found = pd.concat([part[0] for part in parts], ignore_index=True) if parts else None
     contacted = pd.concat([part[1] for part in parts], ignore_index=True) if parts else None
-    return Seen(
-        _matured(wanted, found),
-        _arms(assigned),
-        moved,
-        rows,
-        _of_spans(contacted, wanted) if contacted is not None else None,
-    )
+    spans = _of_spans(contacted, wanted) if contacted is not None else None
+    return Seen(_matured(wanted, found), _arms(assigned), moved, rows, spans, rung)
 
 
 def _matured(wanted: pd.DataFrame, outcomes: pd.DataFrame | None) -> pd.DataFrame:

@@ -25,6 +25,7 @@ FILLED = {
     "deferred": ("account_id", "rule"),
     "excluded": ("account_id", "rule"),
     "held_out": ("account_id",),
+    "self_cure": ("account_id",),
     "scores": ("account_id", "model_version"),
     "audit": ("account_id",),
 }
@@ -144,7 +145,9 @@ def _counts(night: Night) -> list[str]:
             f"The groups hold {total:,} accounts and {counts['scorable']:,} are scorable. "
             "Each must be in exactly one group."
         )
-    rows = {group: len(getattr(night, group)) for group in ("worklist", "deferred", "excluded", "held_out")}
+    rows = {
+        group: len(getattr(night, group)) for group in ("worklist", "deferred", "excluded", "held_out", "self_cure")
+    }
     odd = {group: many for group, many in rows.items() if many != counts[group]}
     return found + [
         f"Table {group!r} has {many:,} rows and is counted as {counts[group]:,}." for group, many in odd.items()

@@ -23,7 +23,8 @@ from pipeline.pages.templating import policy_digest, template, verbatim
 
 DETAILED_ROWS = 10_000  # rows that carry their history: the page stays near 1 kB a row
 LATER_ROWS = 2_000  # rows shown of deferred, excluded, held out; their files hold all
-MOST_SHOWN = {"reasons": 8, "balances": 16, "payments": 12, "contacts": 6, "promises": 3, "channels": 13, "limits": 4}
+MOST_SHOWN = {"reasons": 8, "effects": 8, "sums": 1}
+MOST_SHOWN |= {"balances": 16, "payments": 12, "contacts": 6, "promises": 3, "channels": 13, "limits": 4}
 NOT_ON_THE_PAGE = frozenset({"report", "rules", "statuses", "sentences", "reasons", "book", "skips", "expired"})
 RATES = ("reporting_currency", "rates_date", "rates", "share", "commission", "annual_rate", "costs", "horizon_days")
 
@@ -104,8 +105,13 @@ def _data(night: Night, spoken: Mapping[str, Any], totals: Mapping[str, Any]) ->
     details, citations = _details(night, strings, night_number, texts(listed["account_id"])[:detailed])
     audit = _aligned(night.audit, texts(listed["account_id"]))
     currencies = {night.reporting_currency, *totals["per_currency"]}
-    currencies |= {code for name in ("deferred", "excluded", "held_out") for code in _currencies(getattr(night, name))}
-    later = {name: _later(getattr(night, name), strings, night_number) for name in ("deferred", "excluded", "held_out")}
+    currencies |= {
+        code for name in ("deferred", "excluded", "held_out", "self_cure") for code in _currencies(getattr(night, name))
+    }
+    later = {
+        name: _later(getattr(night, name), strings, night_number)
+        for name in ("deferred", "excluded", "held_out", "self_cure")
+    }
     manifest = night.manifest
     return {
         "words": {section: held for section, held in spoken.items() if section not in NOT_ON_THE_PAGE},
@@ -118,6 +124,7 @@ def _data(night: Night, spoken: Mapping[str, Any], totals: Mapping[str, Any]) ->
         "counts": {group: int(night.counts[group]) for group in ("scorable", *GROUPS_SHOWN)},
         "groups": list(GROUPS_SHOWN),
         "totals": totals,
+        "value": plain(manifest.get("value", {})),
         "model": plain(night.model),
         "complete_through": [[table, night_number - day.toordinal()] for table, day in night.complete_through.items()],
         "rates": [[key, name, value] for key in RATES if key in manifest for name, value in _flat(manifest[key])],
@@ -231,6 +238,8 @@ def _shapes(strings: Strings, night: int) -> dict[str, list[tuple[str, Reader]]]
     word = strings.indexes
     return {
         "reasons": [("reason", unmarked), ("contribution", rounded)],
+        "effects": [("reason", unmarked), ("contribution", rounded)],
+        "sums": [(name, rounded) for name in ("chance_rest", "chance", "effect_rest", "effect")],
         "balances": [("on", back), ("balance", amounts)],
         "payments": [("occurred_on", back), ("amount", amounts), ("kind", word)],
         "contacts": [

@@ -18,7 +18,7 @@ from features.tables import NO_MONEY, NO_TIME
 from pipeline.columns import DETAIL_COLUMNS, IN_REPORTING_CURRENCY, KIND_OF_COLUMN
 
 # models.prioritise.GROUPS as a reader meets them: on the list, beside it, not today.
-GROUPS_SHOWN = ("worklist", "joined", "below_capacity", "no_value", "deferred", "held_out", "excluded")
+GROUPS_SHOWN = ("worklist", "joined", "below_capacity", "self_cure", "no_value", "deferred", "held_out", "excluded")
 
 
 def _no_rows(name: str) -> Any:
@@ -33,6 +33,9 @@ class Details:
     the account's currency; missing is NO_DAY, NO_TIME, NO_MONEY.
 
     reasons       every reason worth showing, strongest first; contribution = signed log-odds
+    effects       the same of what a call changes, parts of theta; empty where the order does not go by a learnt effect
+    sums          what `reasons` and `effects` leave, and all of it: the log-odds of the chance, and theta (NaN where
+                  not shown)
     balances      the balance from that day on, oldest first
     payments      oldest first; kind in {payment, reversal, credit}
     contacts      newest first; occurred_minute = minute of the local day, -1 when only the day is known
@@ -44,6 +47,8 @@ class Details:
     """
 
     reasons: pd.DataFrame = _no_rows("reasons")
+    effects: pd.DataFrame = _no_rows("effects")
+    sums: pd.DataFrame = _no_rows("sums")
     balances: pd.DataFrame = _no_rows("balances")
     payments: pd.DataFrame = _no_rows("payments")
     contacts: pd.DataFrame = _no_rows("contacts")
@@ -66,9 +71,10 @@ class Night:
     deferred   account_id, rule, citation, first_permitted (int64 microseconds UTC, or missing), further columns follow
     excluded   account_id, rule, citation, further columns follow
     held_out   account_id, probability, further columns follow
+    self_cure  account_id, p_if_left, added_value, further columns follow: those who very likely pay without our contact
     scores     exactly PUBLISHED_SCORES; amounts in minor units
     audit      account_id and the terms of net_value, one row per listed account
-    counts     scorable, and the seven groups that add up to it
+    counts     scorable, and the eight groups that add up to it
     model      version and whatever else describes it: plain values, shown in this order
     complete_through   table -> last day it is complete for
     dialler    column of DIALLER_COLUMNS -> heading, in the order a dialler wants them; empty: no dialler.csv
@@ -83,6 +89,7 @@ class Night:
     deferred: pd.DataFrame
     excluded: pd.DataFrame
     held_out: pd.DataFrame
+    self_cure: pd.DataFrame
     scores: pd.DataFrame
     counts: Mapping[str, int]
     model: Mapping[str, Any]

@@ -101,6 +101,7 @@ def _write_all(night: Night, folder: Path, ran: Callable[[], Mapping[str, Any]] 
         "deferred.csv": lambda path: _write(path, csv_text(night.deferred, *money).encode("utf-8", "replace")),
         "excluded.csv": lambda path: _write(path, csv_text(night.excluded, *money).encode("utf-8", "replace")),
         "held_out.csv": lambda path: _write(path, csv_text(night.held_out, *money).encode("utf-8", "replace")),
+        "self_cure.csv": lambda path: _write(path, csv_text(night.self_cure, *money).encode("utf-8", "replace")),
         "scores.parquet": lambda path: write_published(night.scores, night.decimals, path),
     }
     if night.dialler:
@@ -111,6 +112,7 @@ def _write_all(night: Night, folder: Path, ran: Callable[[], Mapping[str, Any]] 
         "excluded.csv": len(night.excluded),
         "held_out.csv": len(night.held_out),
     }
+    rows["self_cure.csv"] = len(night.self_cure)
     rows |= {"scores.parquet": len(night.scores)}
     outputs = {}
     for name, make in makers.items():

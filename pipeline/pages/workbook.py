@@ -35,7 +35,7 @@ from pipeline.pages.publication import (
 
 ENTRIES = ("outcome", "contacted_at", "promise_amount", "promise_due_on", "skipped_because")
 # Columns whose classes have words: their section.
-SECTIONS_OF_WORDS = {"channel": "channels", "part_of_day": "parts", "listed_by": "listed_by"}
+SECTIONS_OF_WORDS = {"channel": "channels", "part_of_day": "parts", "listed_by": "listed_by", "effect": "effects"}
 HEAD_HEIGHT = 32  # points: a heading of two lines
 ROWS_AT_ONCE = 5_000  # turned into cells together, so that memory does not grow with the list
 LONGEST_CELL = 32_000  # a cell holds 32,767 characters
@@ -118,7 +118,7 @@ def write_xlsx(night: Night, path: Path) -> None:
             _list(book, queue, night.worklist[[name == queue for name in queues]], one_of_several=True)
         if not several:
             _list(book, book.words["tabs"]["worklist"], night.worklist)
-        for name in ("deferred", "excluded", "held_out"):
+        for name in ("deferred", "excluded", "held_out", "self_cure"):
             _plain(book, book.words["tabs"][name], getattr(night, name))
         _plain(book, book.words["book"]["audit"], night.audit)
     finally:

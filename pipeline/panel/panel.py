@@ -43,6 +43,7 @@ class Panel:
     counts      as_of, portfolio, reason, accounts: all known accounts, scorable or not
     recoveries  the sums behind the maturity curve (features.coverage)
     horizons    the rows' labels under further terms, where asked for
+    landmarks   models.landmarks.landmark of the rows, where what work adds is to be taught
     payments_through   portfolio -> last day whose payments were all there when the labels were made
     """
 
@@ -54,6 +55,7 @@ class Panel:
     payments_through: Mapping[str, int]
     versions: Mapping[str, int]
     horizons: tuple[Labelled, ...] = ()
+    landmarks: pd.DataFrame | None = None
 
     @property
     def complete_through(self) -> int:

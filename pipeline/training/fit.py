@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from models.baseline import AGE_BAND_TABLE, AgeBandTable
+from models.effect import fit_effect
 from models.encoding import MONEY
 from models.lesson import Lesson, Teaching
 from models.recovery import AnyModel, RecoveryModel, debtors_with
@@ -56,8 +57,8 @@ def fit(
 def taught(
     panel: Panel, labels: pd.DataFrame, teaching: Teaching, params: Params, like: AnyModel | None = None
 ) -> tuple[AnyModel, Lesson | None]:
-    """Three heads and what they were taught on, or the age-band table alone where fewer than
-    model.min_events debtors paid.
+    """All heads and what they were taught on, or the age-band table alone where fewer than model.min_events debtors
+    paid.
 
     labels: NaN where a row takes no part.
     """
@@ -71,7 +72,8 @@ def taught(
         return replace(table, facts={**facts, "why": why}), None
     lesson = Lesson.of(panel.matrix, labels, panel.cohort, teaching)
     model = RecoveryModel.taught(lesson, teaching, like)
-    return replace(model, facts={**facts, **model.facts}), lesson
+    effect = None if panel.landmarks is None else fit_effect(lesson, panel.landmarks, teaching)
+    return replace(model, facts={**facts, **model.facts}, effect=effect), lesson
 
 
 def _facts(panel: Panel, labels: pd.DataFrame, params: Params) -> dict[str, Any]:

@@ -14,8 +14,10 @@ from markupsafe import Markup
 
 from features.cohort import BUCKETS
 from models.amount import MEAN_SHARE, OBJECTIVES
+from models.effect import UNPROVEN_GUARD
 from models.evaluate import BEST, HINDSIGHT, MODEL, NEWEST, POOLED, SCOPES, UNSEEN, Evaluation
 from models.fairness import findings
+from models.ladder import DISPROVEN, NO_LOG, PROVEN, UNPROVEN
 from models.lesson import CALENDAR_VALUES, NIGHTS_A_VALUE
 from models.trade import LEFT, PAID
 from pipeline.pages.templating import template
@@ -35,7 +37,8 @@ QUALITY_COLUMNS = (
     ("brier", "Brier", "{:.3f}"),
     ("log_loss", "Log loss", "{:.3f}"),
 )
-TABLES = ("backtest", "seeds", "ablation", "importance", "drift", "interval", "listed", "proxies")
+EFFECT_TABLES = ("overlap", "effect_draws", "effect_true", "added_money")
+TABLES = ("backtest", "seeds", "ablation", "importance", "drift", "interval", "listed", "proxies", *EFFECT_TABLES)
 LIQUIDATION_MONTHS = (1, 2, 3, 6, 9, 12, 18, 24)
 FAIRNESS_COLUMNS = (
     ("rate", "Recovered", "{:.1%}"),
@@ -48,6 +51,20 @@ FAIRNESS_COLUMNS = (
     ("attempts", "Our contacts in 30 days", "{:.2f}"),
     ("attempts_ratio", "Contacts ÷ other groups", "{:.2f}"),
 )
+STATE_SAID = {
+    NO_LOG: "not taught",
+    UNPROVEN: "from the contact log, not yet proven",
+    PROVEN: "proven",
+    DISPROVEN: "disproven",
+}
+DRAWN_FIGURES = (
+    ("slope", "Slope of the effect", ".2f"),
+    ("level", "Its level, log-odds", ".2f"),
+    ("average", "Worked less left, share that pays", ".1%"),
+    ("average_robust", "The same, less what was foretold", ".1%"),
+    ("policy", "Added by this order over amount x p(1 - p), realised ÷ foretold", ".2f"),
+)
+FAIR_ORDER = (("list_rate", "{:.1%}"), ("list_ratio", "{:.2f}"))
 DEFAULT_COLUMNS = tuple(
     (metric, "Defaulted" if metric == "rate" else name, form)
     for metric, name, form in QUALITY_COLUMNS
@@ -80,6 +97,12 @@ def render(evaluation: Evaluation, version: str, run_id: str, drawn: Mapping[str
         quality_names=[name for _, name, _ in QUALITY_COLUMNS],
         fairness_names=[name for _, name, _ in FAIRNESS_COLUMNS],
         default_names=[name for _, name, _ in DEFAULT_COLUMNS],
+        unproven=UNPROVEN_GUARD,
+        drawn=_drawn(facts.get("rung")),
+        rung={"said": STATE_SAID[facts["rung"]["state"]]} if facts.get("rung") else {},
+        effect={row["figure"]: row for row in _records(evaluation.frames.get("effect"))},
+        effect_lines=_effect_lines(evaluation),
+        fairness_added=_listed_before_and_after(evaluation),
         tables={name: _records(evaluation.frames.get(name)) for name in TABLES},
         withheld=_withheld(evaluation),
         fairness=_fairness_rows(evaluation),
@@ -145,6 +168,7 @@ def terminal_text(evaluation: Evaluation, version: str, place: Path) -> str:
         f"AUC {_interval(auc, '.3f')}; debtors never seen before {_interval(fresh, '.3f')}; "
         f"realised ÷ predicted money {_interval(ratio, '.2f')}; calibration slope {_interval(slope, '.2f')}"
     )
+    lines += _effect_lines(evaluation)
     lines += evaluation.statements
     lines += [f"Warning: {warning}" for warning in evaluation.warnings]
     failed = [gate["gate"] for gate in evaluation.gates if not gate["passed"]]
@@ -188,6 +212,7 @@ def model_card(evaluation: Evaluation, version: str, run_id: str) -> str:
             f"{facts['test_rows']:,} rows."
         ),
         f"- p_defaulted: {judged}.",
+        *[f"- {said}" for said in _effect_lines(evaluation)],
         (
             "- After the test the model was taught again on all mature nights in the same way: "
             "the figures speak of that way, out of time."
@@ -265,6 +290,30 @@ def approval(decision: Mapping[str, Any], compared: Mapping[str, Any] | None) ->
             f"- Against the former champion {compared['champion']} on the same rows, money at capacity: {gain}."
         )
     return "\n".join([*lines, ""])
+
+
+def _effect_lines(evaluation: Evaluation) -> list[str]:
+    """What the head of the effect was taught on, and what the log says of it on debtors that taught none of it."""
+    taught = evaluation.facts.get("effect")
+    if taught is None:
+        return [
+            "What working adds: not taught; too few debtors paid, worked or left. "
+            "The order is then that of amount x p(1 - p)."
+        ]
+    said = [
+        f"What working adds: taught on {taught['rows']:,} landmark rows of {taught['debtors']:,} debtors, "
+        f"{taught['worked']:.0%} of them worked in time; paid {taught['paid_if_worked']:.1%} of those and "
+        f"{taught['paid_if_left']:.1%} of the others as they stand."
+    ]
+    held = {row["figure"]: row for row in _records(evaluation.frames.get("effect"))}
+    if held:
+        slope, robust = [tuple(held[name][part] for part in ("value", "low", "high")) for name in ("slope", "robust")]
+        said.append(
+            f"Out of fold its slope in the log is {_interval(slope, '.2f')} (1: right as it is, 0: worth nothing), "
+            f"its average {_interval(robust, '.1%')}. "
+            "This is from the contact log alone: draws of the nights prove or disprove it."
+        )
+    return said
 
 
 def _withheld(evaluation: Evaluation) -> list[str]:
@@ -363,6 +412,47 @@ def _fairness_rows(evaluation: Evaluation) -> list[tuple[str, list[dict[str, Any
             groups.append({"group": group, "debtors": int(held["debtors"].iloc[0]), "cells": cells})
         found.append((_trait(trait), groups))
     return found
+
+
+def _drawn(rung: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The figures of the draws, each with its interval tonight and on all nights at once; None where no draw has
+    matured."""
+    figures = (rung or {}).get("figures", {})
+    if not figures.get("draws"):
+        return None
+    rows = []
+    for name, said, form in DRAWN_FIGURES:
+        if name in figures:
+            ends = {
+                kind: [figures.get(f"{name}_{end}_{kind}") for end in ("low", "high")] for kind in ("tonight", "always")
+            }
+            told = {kind: "" if None in both else f"{both[0]:{form}} – {both[1]:{form}}" for kind, both in ends.items()}
+            rows.append({"name": said, "value": f"{figures[name]:{form}}", **told})
+    more = {}
+    if "power_draws" in figures:
+        told_days = f"{figures['power_days']:,.0f} days at the pace so far"
+        wanted = f"To prove a slope of {UNPROVEN_GUARD.slope} four times in five"
+        more = {"more": f"{wanted}: {figures['power_draws']:,.0f} more draws, {told_days}."}
+    return {**{name: figures[name] for name in ("draws", "debtors", "worked", "left")}, "rows": rows, **more}
+
+
+def _listed_before_and_after(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Of each group how often it is listed in either order, against the other groups."""
+    before, after = (evaluation.frames.get(name) for name in ("fairness", "fairness_added"))
+    if before is None or after is None or not len(before) or not len(after):
+        return []
+    keys, lines = ["trait", "group"], []
+    by = [held.set_index([*keys, "metric"]) for held in (before, after)]
+    for key in after[keys].drop_duplicates().itertuples(index=False):
+        cells = [
+            _cell(held.loc[(*key, name)], form)
+            for name, form in FAIR_ORDER
+            for held in by
+            if (*key, name) in held.index
+        ]
+        if len(cells) == 2 * len(FAIR_ORDER):
+            lines.append({"trait": _trait(key.trait), "group": key.group, "cells": cells})
+    return lines
 
 
 def _findings(evaluation: Evaluation) -> list[str]:

@@ -18,6 +18,7 @@ import pandas as pd
 from features.days import day_texts
 from features.errors import InputMissing, ModelRefused
 from models.baseline import AGE_BAND_TABLE, AgeBandTable, Scorecard, plain_orders
+from models.effect import UNPROVEN_GUARD, added_scores
 from models.evaluate import CHAMPION, SCORECARD, Evaluation, Judged, Rival, Truth, evaluate
 from models.recovery import SCORE_COLUMNS, AnyModel
 from pipeline.params import Params
@@ -26,6 +27,7 @@ from pipeline.training.trial import Trial
 
 RUNS, JUDGED, EVALUATION, REPORT, CARD = "runs", "judged", "evaluation.json", "report.html", "model_card.md"
 TABLES = ("test_matrix", "test_cohort", "test_rankings")
+BOTH, SIDES = ("expected_amount", "p_recovered"), ("contacted", "left")  # of the truth
 ORDER, CHANCE, PREDICTED = "order|", "chance|", "predicted|"
 
 
@@ -36,8 +38,8 @@ class RunEvidence:
     matrix     features
     cohort     account_no, account_id, debtor_id, as_of, portfolio, product, currency, balance, arrears, days_past_due,
                placed_on
-    rankings   recovered, money and unit (reporting units), seen, the model's scores, and `order|`, `chance|`,
-               `predicted|` per rival
+    rankings   recovered, money and unit (reporting units), seen, theta (NaN where no effect was taught), the model's
+               scores, and `order|`, `chance|`, `predicted|` per rival
     """
 
     matrix: pd.DataFrame
@@ -49,6 +51,15 @@ class RunEvidence:
         scores = held[list(SCORE_COLUMNS)]
         outcome, money, unit = (held[name].to_numpy(dtype=np.float64) for name in ("recovered", "money", "unit"))
         return Judged(self.cohort, scores, outcome, money, unit, held["seen"].to_numpy(dtype=bool))
+
+    def added(self) -> np.ndarray:
+        """What working adds, minor units, as the judged model foretold it before any draw: the order of a list by
+        added value."""
+        chance, amount, theta = (
+            self.rankings[name].to_numpy(dtype=np.float64) for name in ("p_recovered", "amount_if_recovered", "theta")
+        )
+        known = None if np.isnan(theta).any() else theta
+        return added_scores(chance, amount, known, UNPROVEN_GUARD)["added_recovery"].to_numpy()
 
     def rivals(self) -> dict[str, Rival]:
         """The other orders of the test rows, in the order they were given."""
@@ -80,7 +91,8 @@ def rank_test_rows(trial: Trial, standing: AnyModel | None) -> RunEvidence:
     rivals.update(_taught_rivals(trial, cohort, matrix))
     if standing is not None and comparable(standing, cohort).all() and set(standing.columns) <= set(matrix.columns):
         rivals[CHAMPION] = _rival(standing.predict(matrix[list(standing.columns)], cohort), unit)
-    return _evidence_of(matrix, judged, rivals)
+    theta = None if trial.model.kind == AGE_BAND_TABLE else trial.grown.theta(matrix, cohort)
+    return _evidence_of(matrix, judged, rivals, theta)
 
 
 def assess(evidence: RunEvidence, params: Params, truth: Truth | None = None) -> Evaluation:
@@ -96,7 +108,13 @@ def truth_of(truth: Path, evidence: RunEvidence) -> Truth:
     files = sorted(truth.glob("expectations*.parquet"))
     if not files:
         raise InputMissing(f"No truth in {str(truth)!r}. Give the truth folder that `recoup simulate` wrote.")
-    columns = ["account_id", "as_of", "expected_amount", "p_recovered"]
+    columns = [
+        "account_id",
+        "as_of",
+        "expected_amount",
+        "p_recovered",
+        *(f"{name}_if_{side}" for name in BOTH for side in SIDES),
+    ]
     known = pd.concat([pd.read_parquet(file, columns=columns) for file in files], ignore_index=True)
     keys = evidence.cohort[["account_id"]].assign(as_of=day_texts(evidence.cohort["as_of"]))
     known = known.assign(as_of=pd.to_datetime(known["as_of"]).dt.strftime("%Y-%m-%d"))
@@ -108,7 +126,9 @@ def truth_of(truth: Path, evidence: RunEvidence) -> Truth:
             "Give the truth of the source the store was fed from."
         )
     money, chance = (joined[name].to_numpy(dtype=np.float64) for name in ("expected_amount", "p_recovered"))
-    return Truth(money * evidence.rankings["unit"].to_numpy(), chance)
+    unit = evidence.rankings["unit"].to_numpy()
+    added, effect = (joined[f"{name}_if_contacted"].to_numpy() - joined[f"{name}_if_left"].to_numpy() for name in BOTH)
+    return Truth(money * unit, chance, added * unit, effect)
 
 
 def _taught_rivals(trial: Trial, cohort: pd.DataFrame, matrix: pd.DataFrame) -> dict[str, Rival]:
@@ -141,9 +161,11 @@ def comparable(model: AnyModel, cohort: pd.DataFrame) -> np.ndarray:
     return (cohort["as_of"] >= int(model.facts["fit_last"]) + int(model.facts["gap_days"])).to_numpy()
 
 
-def _evidence_of(matrix: pd.DataFrame, judged: Judged, rivals: dict[str, Rival]) -> RunEvidence:
+def _evidence_of(
+    matrix: pd.DataFrame, judged: Judged, rivals: dict[str, Rival], theta: np.ndarray | None
+) -> RunEvidence:
     outcome = {"recovered": judged.recovered, "money": judged.money, "unit": judged.unit, "seen": judged.seen}
-    rankings = judged.scores.reset_index(drop=True).assign(**outcome)
+    rankings = judged.scores.reset_index(drop=True).assign(**outcome, theta=np.nan if theta is None else theta)
     for name, rival in rivals.items():
         for part, values in ((ORDER, rival.order), (CHANCE, rival.chance), (PREDICTED, rival.predicted)):
             if values is not None:

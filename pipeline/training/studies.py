@@ -14,9 +14,11 @@ from scipy.stats import rankdata
 
 from models.amount import COVERAGE
 from models.baseline import AGE_BAND_TABLE, plain_orders
-from models.evaluate import MODEL, NEWEST, POOLED, Judged, Rival, evaluate, paired_money
+from models.effect_evidence import AddedMoney, effect_by_fifth, foretold_and_true, log_evidence
+from models.evaluate import MODEL, NEWEST, POOLED, Judged, Rival, Truth, evaluate, paired_money
 from models.explain import BASE, checked_contributions, kept_reasons, reasons, same_first_reason
 from models.fairness import audit, groups_of, proxies
+from models.ladder import Rung
 from models.recovery import RecoveryModel, debtors_with
 from models.resampling import debtor_draws, interval, listed_shares, ratios_of_sums
 from models.split import rolling_origin
@@ -29,6 +31,8 @@ STABILITY_ROWS = 300
 SEEDS = 5
 SWARM, SWARM_STEP = 14, 0.01  # columns of the beeswarm; width of its bins, log-odds
 ATTEMPTS = "contacts_count_outbound_30d"  # the burden of contact an account has had
+LISTED = ("list_rate", "list_ratio", "paying_list_rate")  # what an order alone decides of an audit
+ADDED_CAPACITIES = (0.1, 0.25)  # of each night's queue
 STRONGEST = 9  # columns whose action is drawn
 
 
@@ -158,7 +162,57 @@ def fairness(trial: Trial, evidence: RunEvidence, traits: pd.DataFrame) -> dict[
     if model.kind != AGE_BAND_TABLE:
         numbers = model.encoder.encode(evidence.matrix, evidence.cohort)
         told = proxies(numbers, model.encoder.names, evidence.cohort, groups, params.model.model_dump(), draws, seed)
-    return {"fairness": audit(evidence.judged(), groups, attempts, params.gate.capacity, draws, seed), "proxies": told}
+    found = {"fairness": audit(evidence.judged(), groups, attempts, params.gate.capacity, draws, seed), "proxies": told}
+    if model.kind != AGE_BAND_TABLE and model.effect is not None:
+        judged = evidence.judged()
+        by_added = judged.scores.assign(expected_recovery=evidence.added())
+        again = audit(replace(judged, scores=by_added), groups, None, params.gate.capacity, draws, seed)
+        found["fairness_added"] = again[
+            again["metric"].isin(LISTED)
+        ]  # levels are of chance and amount, whatever the order
+    return found
+
+
+def effect_in_the_log(trial: Trial) -> dict[str, pd.DataFrame]:
+    """`effect`: what the contact log says of the effect on debtors that taught none of it, one line a figure;
+    `overlap`: whom collectors
+    work how often. No frames where the model was taught no effect."""
+    if trial.grown.effect is None or trial.panel.landmarks is None or trial.lesson is None:
+        return {}
+    found = log_evidence(trial.lesson, trial.panel.landmarks, trial.teaching)
+    if found is None:
+        return {}
+    figures = {"slope": found.slope, "plain": found.plain, "robust": found.robust}
+    figures |= {name: (getattr(found, name), np.nan, np.nan) for name in ("hidden_zero", "hidden_unsure")}
+    lines = [{"figure": name, "value": value, "low": low, "high": high} for name, (value, low, high) in figures.items()]
+    return {"effect": pd.DataFrame(lines), "overlap": found.overlap}
+
+
+def in_the_draws(arms: pd.DataFrame, rung: Rung | None) -> dict[str, pd.DataFrame]:
+    """`effect_draws`: what matured draws say of the effect, by fifths of what was foretold. No frame before both arms
+    have payers."""
+    told = arms[arms["theta"].notna() & arms["recovered"].notna()]
+    if rung is None or "slope" not in rung.figures or told.empty:
+        return {}
+    return {"effect_draws": effect_by_fifth(told.reset_index(drop=True), rung.guard)}
+
+
+def against_the_truth(evidence: RunEvidence, truth: Truth, draws: int, seed: int) -> dict[str, pd.DataFrame]:
+    """On a made-up portfolio. `effect_true`: foretold and true effect by fifths; `added_money`: share of the best
+    possible added money that
+    each order of the test rows reaches, whatever the law says of them."""
+    if truth.added is None or truth.effect is None:
+        return {}
+    judged, held = evidence.judged(), evidence.rankings
+    chance, amount = (held[name].to_numpy(dtype=np.float64) for name in ("p_recovered", "amount_if_recovered"))
+    added = evidence.added()
+    doubt, balance = amount * chance * (1 - chance), judged.cohort["balance"].to_numpy(dtype=np.float64)
+    by = {"added value": added, "total value": chance * amount, "amount x p(1 - p)": doubt, "balance first": balance}
+    orders = {name: values * judged.unit for name, values in by.items()}
+    places = judged.cohort[["debtor_id", "as_of"]].assign(queue=judged.cohort["portfolio"].astype("str"))
+    money = AddedMoney.of(orders, truth.added, places, ADDED_CAPACITIES, draws, seed)
+    foretold = np.divide(added, amount, out=np.zeros(len(added)), where=amount > 0)
+    return {"effect_true": foretold_and_true(foretold, truth.effect), "added_money": money.shares()}
 
 
 def importance(trial: Trial, evidence: RunEvidence) -> dict[str, pd.DataFrame]:

@@ -15,15 +15,17 @@ import numpy as np
 import pandas as pd
 
 from features.catalogue import CATALOGUE
-from features.tables import TABLES
+from features.tables import NEVER, TABLES
 from models.baseline import AGE_BAND_TABLE
 from models.boosting import side_by_side
 from models.evaluate import Evaluation, gains_curve, judge_default
 from models.folder import digest
+from models.ladder import Rung
 from models.recovery import AnyModel, RecoveryModel
 from models.trade import roll_rates
 from models.tuning import tune
 from models.verdict import gates, statements, too_small, warnings
+from pipeline.panel.draws import arms, kept_rungs
 from pipeline.panel.panel import Panel, check_panel, money_scale
 from pipeline.panel.panel import panel as panel_of
 from pipeline.params import Params
@@ -33,6 +35,7 @@ from pipeline.store.store import Store
 from pipeline.training import registry, report
 from pipeline.training.books import Books, books_of
 from pipeline.training.fit import refitted, teaching_of, tried
+from pipeline.training.landmarks import landmarks_of
 from pipeline.training.run_evidence import (
     CARD,
     EVALUATION,
@@ -49,10 +52,13 @@ from pipeline.training.run_evidence import (
     truth_of,
 )
 from pipeline.training.studies import (
+    against_the_truth,
     backtest,
     drift,
+    effect_in_the_log,
     fairness,
     importance,
+    in_the_draws,
     interval_coverage,
     listed_money,
     other_seeds,
@@ -84,7 +90,23 @@ def train_from_store(store_path: Path, params: Params, tune_trials: int = 0) -> 
     registry.ready(params)
     store = Store(store_path)
     whole = panel_of(store, params)
-    return train(whole, params, CATALOGUE, store_path, tune_trials, books_of(store, whole, money_scale(whole, params)))
+    whole = replace(whole, landmarks=landmarks_of(store, whole, params))
+    books = books_of(store, whole, money_scale(whole, params))
+    return train(whole, params, CATALOGUE, store_path, tune_trials, books, proof_of(store, params))
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What the draws of all nights say of the effect: models.ladder's arms, and the rung of the newest night; None
+    before any."""
+
+    arms: pd.DataFrame
+    rung: Rung | None
+
+
+def proof_of(store: Store, params: Params) -> Proof:
+    kept = kept_rungs(store, NEVER)
+    return Proof(arms(store, NEVER, params.label.gap_days), kept[-1] if kept else None)
 
 
 def train(
@@ -94,6 +116,7 @@ def train(
     store_path: Path,
     tune_trials: int = 0,
     books: Books | None = None,
+    proof: Proof | None = None,
 ) -> Run:
     """Fit, judge, refit, record.
 
@@ -117,6 +140,9 @@ def train(
     evaluation = _with_default_head(assess(evidence, params), trial)
     clock.mark("evaluate")
     evaluation = _with_studies(evaluation, trial, evidence, books)
+    if proof is not None:
+        frames = {**evaluation.frames, **in_the_draws(proof.arms, proof.rung)}
+        evaluation = _with_facts(replace(evaluation, frames=frames), rung=proof.rung.card() if proof.rung else None)
     evaluation = _with_facts(evaluation, tuned=tuned.facts() if tuned else None, settings=dict(teaching.settings))
     trial = replace(trial, lesson=None)
     clock.mark("studies")
@@ -139,13 +165,17 @@ def evaluate_again(
     folder = run_folder(store_path, run_id)
     known = registry.recorded(params, run_id)
     evidence, before = load_evidence(folder, known.evidence_sha256), load_evaluation(folder)
-    fresh = assess(evidence, params, truth_of(truth, evidence) if truth else None)
+    known_truth = truth_of(truth, evidence) if truth else None
+    fresh = assess(evidence, params, known_truth)
+    shown = (
+        against_the_truth(evidence, known_truth, params.evaluate.bootstrap_draws, params.seed) if known_truth else {}
+    )
     default_rows = before.quality[before.quality["head"] == "defaulted"]
     again = replace(
         fresh,
         quality=pd.concat([fresh.quality, default_rows], ignore_index=True),
         facts={**before.facts, **fresh.facts},
-        frames=before.frames,
+        frames={**before.frames, **shown},
     )
     again = _concluded(again, params, before.facts["fit_auc"])
     html = report.render(again, known.version, run_id)
@@ -199,6 +229,7 @@ def _studies(
     if trial.model.kind != AGE_BAND_TABLE:
         studies += [
             lambda: {"backtest": backtest(trial)},
+            lambda: effect_in_the_log(trial),
             lambda: {"ablation": without_contacts(trial, evidence)},
             lambda: {"seeds": other_seeds(trial, evidence)},
             lambda: importance(trial, evidence),
@@ -252,6 +283,8 @@ def _trial_facts(trial: Trial, evidence: RunEvidence) -> dict[str, Any]:
         # pyrefly: ignore[missing-attribute]
         "calibration": model.recovered.calibrator.card() if taught else None,
         "default_head": taught and model.defaulted is not None,
+        # pyrefly: ignore[missing-attribute]
+        "effect": dict(model.effect.facts) if taught and model.effect is not None else None,
         "data_versions": _delivered(panel),
         "seed": params.seed,
     }

@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "panel": "features models params store",
     "law": "features params panel store",
     "pages": "features models columns store law",
-    "training": "features models params panel store pages",
+    "training": "features models params panel law store pages",
     "night": "features models columns params store panel law pages",
     "outcomes": "features models columns params store panel pages night",
     "simulate": "features",

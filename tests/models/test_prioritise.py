@@ -5,6 +5,7 @@ in the order of the contract.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -16,8 +17,12 @@ from features.cohort import bucket
 from features.errors import ContractError
 from features.tables import NO_TIME
 from models.prioritise import (
+    ADDED,
+    BY_LOT,
     CONTROL,
     GROUPS,
+    TO_WORK,
+    TOTAL,
     VALUE_COLUMNS,
     WORKED,
     ChannelRoom,
@@ -128,6 +133,7 @@ def test_every_account_is_in_one_group_decided_in_the_order_of_the_contract():
         "excluded": 1,
         "held_out": 2,
         "deferred": 1,
+        "self_cure": 0,
         "no_value": 1,
         "worklist": 2,
         "joined": 0,
@@ -491,3 +497,87 @@ def test_no_share_holds_nobody_out():
     drawn = draw_control(people(200), NOBODY, 100, ControlTerms(0.0, 44, 7))
     assert (drawn["arm"] == WORKED).all()
     assert np.issubdtype(drawn["until_on"].dtype, np.integer)
+
+
+# What working adds, and the lot that proves it
+
+
+def test_net_value_counts_what_its_terms_say():
+    rows = pd.DataFrame(
+        {
+            "currency": ["EUR"],
+            "portfolio": ["own"],
+            "expected_recovery": [50_000],
+            "added_recovery": [4_000],
+            "channel": ["call"],
+        }
+    )
+    total, added = (net_value(rows, replace(TERMS, of=of)) for of in (TOTAL, ADDED))
+    waiting = 1.08 ** (-12 / 365)
+    assert total["net_value"].iloc[0] == round(50_000 * waiting - 120)
+    assert added["net_value"].iloc[0] == round(4_000 * waiting - 120)
+
+
+def test_the_lot_draws_both_arms_by_stratum_each_with_its_own_probability():
+    terms = ControlTerms(0.05, 44, 7, worked_share=0.1)
+    shares = []
+    for night in range(60):
+        drawn = draw_control(people(200), NOBODY, night, terms)
+        assert (drawn["until_on"] == night + 44).all()
+        assert (drawn.loc[drawn["arm"] == TO_WORK, "probability"] == 0.1).all()
+        assert (drawn.loc[drawn["arm"] == CONTROL, "probability"] == 0.05).all()
+        shares.append([(drawn["arm"] == arm).mean() for arm in (CONTROL, TO_WORK)])
+    assert np.mean(shares, axis=0) == pytest.approx([0.05, 0.1], abs=0.006)
+    without = draw_control(people(200), NOBODY, 3, ControlTerms(0.05, 44, 7))
+    with_work = draw_control(people(200), NOBODY, 3, terms)
+    held = [set(found.loc[found["arm"] == CONTROL, "debtor_id"]) for found in (without, with_work)]
+    assert held[0] == held[1]  # who is held out does not hang on the other arm
+
+
+@pytest.mark.parametrize(
+    "columns", [{"hardship": True}, {"appointment_at": 5}, {"legal_deadline_on": 90}, {"appointment": True}]
+)
+def test_nobody_in_hardship_or_bound_is_ever_drawn_to_be_worked(columns):
+    assert draw_control(people(200, **columns), NOBODY, 80, ControlTerms(0.0, 44, 7, worked_share=0.3)).empty
+
+
+def lots(rows: pd.DataFrame, **assigned: int) -> pd.DataFrame:
+    return pd.DataFrame({"debtor_id": list(assigned), "arm": TO_WORK, "assigned_on": list(assigned.values())})
+
+
+def test_the_lot_takes_places_of_the_floor_first_whatever_the_account_is_worth():
+    rows = accounts(*({"net_value": 1000 - 100 * place} for place in range(8)), {"net_value": -50}, {"net_value": -60})
+    rows["waiting_since"] = 10
+    floor = Floor(30, 0.5)
+    found = rank(rows, lots(rows, d8=60), {"default": 4}, 100, floor)
+    assert found["group"].tolist()[-2:] == ["worklist", "no_value"]
+    assert found["listed_by"][8] == BY_LOT
+    assert (found["group"] == "worklist").sum() == 4
+    assert (found["listed_by"] == "waiting").sum() == 0  # the longest waiting of equal ones are the best by value
+    worked = rank(rows.assign(waiting_since=70), lots(rows, d8=60), {"default": 4}, 100, floor)
+    assert worked["group"][8] == "no_value"  # worked since the draw: its turn is over
+    alone = rows.assign(self_cure=rows.index == 7)
+    assert rank(alone, lots(rows, d7=60), {"default": 4}, 100, floor)["group"][7] == "worklist"
+    assert rank(alone, arms(), {"default": 4}, 100, floor)["group"][7] == "self_cure"
+
+
+@pytest.mark.parametrize("column", ["hardship", "appointment"])
+def test_a_lot_drawn_before_hardship_or_an_appointment_is_let_go(column):
+    rows = accounts({"net_value": 100}, {"net_value": -50}).assign(waiting_since=10, hardship=False, appointment=False)
+    rows.loc[1, column] = True
+    assert rank(rows, lots(rows, d1=60), {"default": 4}, 100, Floor(30, 0.5))["group"][1] == "no_value"
+
+
+def test_everybody_the_lot_decides_over_has_the_rank_it_would_have_had():
+    rows = accounts(*({"net_value": 1000 - 100 * place} for place in range(5)), {"net_value": -1}).assign(
+        waiting_since=10
+    )
+    lot = pd.DataFrame({"debtor_id": ["d1", "d3", "d5"], "arm": [CONTROL, TO_WORK, CONTROL], "assigned_on": 60})
+    found = rank(rows, lot, {"default": 2}, 100, Floor(30, 0.5))
+    assert found["would_rank"].tolist() == [0, 2, 0, 4, 0, 0]
+    assert found["group"][1] == "held_out"
+
+
+def test_those_who_pay_alone_are_a_group_of_their_own_unless_bound():
+    rows = accounts({"net_value": -5}, {}, {"appointment_at": 7}, {"group": "deferred"}).assign(self_cure=True)
+    assert groups(rows) == ["self_cure", "self_cure", "worklist", "deferred"]

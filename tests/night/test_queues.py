@@ -70,6 +70,8 @@ def test_a_queue_holds_no_more_than_its_agents_can(tmp_path):
         ({"channel_capacity": {"pigeon": 3}}, "channel_capacity.pigeon"),
         ({"floor": {"days": 0, "share": 0.1}}, "floor.days"),
         ({"attempts": {"call": 0}}, "attempts.call"),
+        ({"floor": {"days": 60, "share": 0.0}, "worked_share": 0.05}, "worked_share takes its places from the floor"),
+        ({"worked_share": 0.6, "control_share": 0.4}, "together below 1"),
     ],
 )
 def test_faulty_queues_and_capacities_are_refused(worklist, message, tmp_path):

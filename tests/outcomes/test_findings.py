@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from models.prioritise import CONTROL, WORKED
+from models.effect import UNPROVEN_GUARD
+from models.ladder import DISPROVEN, PROVEN, UNPROVEN, Rung
+from models.prioritise import CONTROL, TO_WORK, WORKED
 from pipeline.outcomes.findings import (
     OK,
     STOP,
@@ -338,3 +341,62 @@ def test_a_first_night_is_ok_and_says_what_is_not_known_yet():
     )
     assert found.verdict == OK
     assert "No list has matured yet" in found.text()
+
+
+# Where the order by what working adds stands
+
+
+@pytest.mark.parametrize(
+    ("rung", "verdict", "said"),
+    [
+        (
+            Rung(UNPROVEN, NIGHT - 9, "", UNPROVEN_GUARD),
+            OK,
+            "from the contact log and not yet proven since 2026-11-13.",
+        ),
+        (
+            Rung(UNPROVEN, NIGHT - 9, "", UNPROVEN_GUARD, {"draws": 40}),
+            OK,
+            "40 draws have matured, too few payers to conclude",
+        ),
+        (Rung(PROVEN, NIGHT, UNPROVEN, UNPROVEN_GUARD), WARN, "It changed tonight; before it was from the contact log"),
+        (
+            Rung(DISPROVEN, NIGHT - 9, PROVEN, UNPROVEN_GUARD),
+            WARN,
+            "disproven by draws, the order is that of amount x p(1 - p)",
+        ),
+        (Rung(PROVEN, NIGHT - 9, UNPROVEN, UNPROVEN_GUARD), OK, "proven by draws since 2026-11-13."),
+    ],
+)
+def test_the_monitor_says_where_the_effect_stands_and_warns_of_every_change(rung, verdict, said):
+    told = finding(findings_on(replace(seen(), rung=rung), AS_OF, PARAMS), "order by what working adds")
+    assert said in told.says
+    assert told.verdict == verdict
+
+
+def test_the_draws_figures_and_what_is_still_needed_are_told():
+    figures = {
+        "draws": 900,
+        "slope": 0.5,
+        "slope_low_tonight": -0.1,
+        "slope_high_tonight": 1.1,
+        "power_days": 240,
+        "odd": math.nan,
+    }
+    rung = Rung(UNPROVEN, NIGHT - 9, "", UNPROVEN_GUARD, figures)
+    told = finding(findings_on(replace(seen(), rung=rung), AS_OF, PARAMS), "order by what working adds")
+    assert "its slope on 900 matured draws is 0.50 [-0.10, 1.10]" in told.says
+    assert "would be proven after 240 more days" in told.says
+    assert "odd" not in told.figures
+
+
+def test_those_the_lot_has_worked_are_not_expected_to_be_held_out():
+    arms = pd.DataFrame(
+        {"debtor_id": [f"d{place}" for place in range(400)], "assigned_on": NIGHT - 1, "until_on": NIGHT + 40}
+    )
+    share = PARAMS.worklist.control_share
+    arms["arm"] = [CONTROL] * 20 + [TO_WORK] * 200 + [WORKED] * 180
+    arms["probability"] = np.where(arms["arm"] == TO_WORK, 0.5, share)
+    told = finding(findings_on(seen(arms=arms), AS_OF, PARAMS), "control group")
+    assert told.figures["expected"] == pytest.approx(400 * share)
+    assert told.verdict == OK

@@ -123,7 +123,8 @@ def test_an_opened_row_tells_reasons_history_windows_on_both_clocks_and_what_lim
     detail = page.locator("tr.detail")
     said = detail.inner_text()
     for heading in (
-        "Why it ranks here",
+        "What a call changes",
+        "Why it may pay",
         "Balance and payments",
         "Recent contacts",
         "Promises",
@@ -137,18 +138,56 @@ def test_an_opened_row_tells_reasons_history_windows_on_both_clocks_and_what_lim
     assert "12 CFR 1006.6(b)(1)" in said
     channels = [line.split("\t") for line in said.splitlines() if line.startswith(("Call", "Text")) and "\t" in line]
     assert any(cells[2:4] == ["08:00–20:45", "02:00–14:45"] for cells in channels)  # Paris, and New York
-    pulls = made.details.reasons[made.details.reasons["account_id"] == account]["contribution"]
-    bars = detail.locator(".pull .axis i")
-    assert bars.count() == len(pulls)
-    assert detail.locator(".pull .plus").count() == (pulls > 0).sum()
-    edge = detail.locator(".pull .axis").first.bounding_box()
-    for place, pull in enumerate(pulls):
-        box = bars.nth(place).bounding_box()
-        middle = edge["x"] + edge["width"] / 2
-        assert box["x"] >= middle - 1 if pull > 0 else box["x"] + box["width"] <= middle + 1
+    for title, frame, rest, whole in (
+        ("What a call changes", made.details.effects, "effect_rest", "effect"),
+        ("Why it may pay", made.details.reasons, "chance_rest", "chance"),
+    ):
+        pane, sums = detail.get_by_role("group", name=title), made.details.sums.set_index("account_id").loc[account]
+        pulls = [*frame[frame["account_id"] == account]["contribution"], sums[rest]]
+        bars = pane.locator(".pull .axis i")
+        assert bars.count() == len(pulls)
+        assert pane.locator(".pull .plus").count() == sum(pull > 0 for pull in pulls)
+        assert sum(pulls) == pytest.approx(sums[whole])
+        assert f"Together: {sums[whole]:+.2f}".replace("-", "\u2212") in pane.inner_text().replace("-", "\u2212")
+        edge = pane.locator(".pull .axis").first.bounding_box()
+        for place, pull in enumerate(pulls):
+            box = bars.nth(place).bounding_box()
+            middle = edge["x"] + edge["width"] / 2
+            assert box["x"] >= middle - 1 if pull > 0 else box["x"] + box["width"] <= middle + 1
     label = detail.locator("svg[role=img]").get_attribute("aria-label")
     paid = made.details.payments[made.details.payments["account_id"] == account]
     assert f"{len(paid)} payments" in label
+
+
+def test_one_click_shows_the_other_order_and_the_page_says_what_each_would_bring(show):
+    made = night(60)
+    page = show(made)
+    assert accounts(page)[:3] == list(made.worklist["account_id"][:3])
+    said = text(page, "#orders")
+    assert "60 debtors bring back €9,000, €1,200 of it added" in said
+    assert "60 debtors, €13,000, €700 of it added" in said
+    assert "from the contact log, not yet proven" in said
+    page.locator("#by-total").click()
+    assert page.locator("#by-total").get_attribute("aria-pressed") == "true"
+    queues = {queue: place for place, queue in enumerate(dict.fromkeys(made.worklist["queue"]))}
+    by_total = made.worklist.assign(place=made.worklist["queue"].map(queues)).sort_values(["place", "rank_total"])
+    assert accounts(page)[:5] == list(by_total["account_id"][:5])
+    page.locator("#by-added").click()
+    assert accounts(page)[:3] == list(made.worklist["account_id"][:3])
+
+
+def test_money_is_named_once_the_effect_is_proven_a_band_before_and_never_a_harm(show):
+    made = night(8)
+    unproven = show(made)
+    unproven.locator("tr.row .open").first.click()
+    said = text(unproven, ".adds")
+    assert re.fullmatch("A call adds (little|some|much): learnt from the contact log, not yet proven.", said)
+    value = {**made.manifest["value"], "rung": {"state": "proven", "since": "2026-10-31"}}
+    proven = show(night(8, manifest={**made.manifest, "value": value}))
+    proven.locator("tr.row .open").first.click()
+    adds = (made.worklist["added_value"].iloc[0] + 120) / 100
+    assert text(proven, ".adds") == f"A call adds about €{adds:,.0f} (pays 21% → 29%)."
+    assert "harm" not in proven.locator("body").inner_text()
 
 
 @pytest.mark.parametrize(

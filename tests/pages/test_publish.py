@@ -42,6 +42,7 @@ FILES = {
     "deferred.csv",
     "excluded.csv",
     "held_out.csv",
+    "self_cure.csv",
     "scores.parquet",
     "manifest.json",
 }

@@ -30,7 +30,15 @@ def test_the_workbook_has_a_sheet_per_queue_and_typed_cells(tmp_path):
     made = night(80)
     book = book_of(made, tmp_path)
     queues = sorted(set(made.worklist["queue"]))
-    assert book.sheetnames == ["Summary", *queues, "Deferred", "Excluded", "Held out", "How net value is formed"]
+    assert book.sheetnames == [
+        "Summary",
+        *queues,
+        "Deferred",
+        "Excluded",
+        "Held out",
+        "Pay alone",
+        "How net value is formed",
+    ]
     assert sum(book[queue].max_row - 1 for queue in queues) == 80
     for queue in queues:
         sheet = book[queue]
@@ -45,7 +53,7 @@ def test_the_workbook_has_a_sheet_per_queue_and_typed_cells(tmp_path):
         assert cells["as_of"].value == dt.datetime(2026, 11, 20)
         assert cells["account_id"].data_type == "s"
         assert sheet.freeze_panes == "D2"
-        assert sheet.auto_filter.ref == f"A1:AJ{len(listed) + 1}"
+        assert sheet.auto_filter.ref == f"A1:AM{len(listed) + 1}"
 
 
 def test_one_queue_is_one_sheet_named_after_the_list(tmp_path):

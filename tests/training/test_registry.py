@@ -587,6 +587,8 @@ def test_the_report_again_with_the_truth_adds_the_best_possible(first, store, pl
             "p_recovered": panel.truth["p_recovered"],
         }
     )
+    for name in ("expected_amount", "p_recovered"):  # contact adds a tenth
+        truth[f"{name}_if_contacted"], truth[f"{name}_if_left"] = 1.05 * truth[name], 0.95 * truth[name]
     (tmp_path / "truth").mkdir()
     truth.to_parquet(tmp_path / "truth" / "expectations.parquet", index=False)
     out = tmp_path / "again" / "report.html"

@@ -71,6 +71,7 @@ class MadePanel:
     curve: pd.DataFrame = field(default_factory=pd.DataFrame)
     complete_through: int = 0
     versions: dict = field(default_factory=dict)
+    landmarks: pd.DataFrame | None = None
 
 
 def made_panel(

@@ -55,7 +55,12 @@ def night(rows: int = 40, seed: int = 7, as_of: dt.date = AS_OF, **changes: obje
     draw = np.random.default_rng(seed)
     listed = _listed(rows, draw, as_of)
     pulls = listed.pop("pulls").tolist()
-    others = {"deferred": rows // 3 + 3, "excluded": rows // 8 + 2, "held_out": rows // 20 + 1}
+    others = {
+        "deferred": rows // 3 + 3,
+        "excluded": rows // 8 + 2,
+        "held_out": rows // 20 + 1,
+        "self_cure": rows // 16 + 1,
+    }
     counts = {
         "joined": sum(len(joined.split()) for joined in listed["joined_accounts"]),
         "below_capacity": rows // 2,
@@ -64,8 +69,8 @@ def night(rows: int = 40, seed: int = 7, as_of: dt.date = AS_OF, **changes: obje
     counts |= {"worklist": rows, **others}
     counts["scorable"] = sum(counts.values())
     ids = [f"X{place:06d}" for place in range(sum(others.values()))]
-    deferred_ids, excluded_ids, held_ids = np.split(
-        np.array(ids, dtype=object), np.cumsum([others["deferred"], others["excluded"]])
+    deferred_ids, excluded_ids, held_ids, alone_ids = np.split(
+        np.array(ids, dtype=object), np.cumsum(list(others.values()))[:-1]
     )
     scores = pd.DataFrame(
         {
@@ -76,6 +81,9 @@ def night(rows: int = 40, seed: int = 7, as_of: dt.date = AS_OF, **changes: obje
             "expected_recovery": draw.integers(0, 50_000, rows + len(ids)),
             "p_defaulted": draw.random(rows + len(ids)),
             "model_version": "recovery-2026-10-31",
+            "p_if_left": 0.2,
+            "p_if_worked": 0.3,
+            "added_recovery": draw.integers(0, 9_000, rows + len(ids)),
         }
     )
     made = {
@@ -91,6 +99,15 @@ def night(rows: int = 40, seed: int = 7, as_of: dt.date = AS_OF, **changes: obje
                 "debtor_id": held_ids,
                 "probability": 0.05,
                 "held_out_until": as_of + dt.timedelta(44),
+            }
+        ),
+        "self_cure": pd.DataFrame(
+            {
+                "account_id": alone_ids,
+                "p_if_left": 0.9,
+                "added_value": np.full(len(alone_ids), 40, dtype="int64"),
+                "debtor_id": alone_ids,
+                "currency": "EUR",
             }
         ),
         "scores": scores,
@@ -112,6 +129,14 @@ def night(rows: int = 40, seed: int = 7, as_of: dt.date = AS_OF, **changes: obje
             "warnings": ["Statuses were last delivered two days ago; a quiet day was accepted."],
             "rates": RATES,
             "rates_date": "2026-10-30",
+            "value": {
+                "mode": "added",
+                "rung": {"state": "unproven", "since": "2026-10-31"},
+                "orders": {
+                    "added": {"debtors": rows, "returns": 900_000, "adds": 120_000},
+                    "total": {"debtors": rows, "returns": 1_300_000, "adds": 70_000},
+                },
+            },
             "inputs": {"payments": {"sha256": "0" * 64}},
             "run": {"seconds": {"score": 1.25}},
         },
@@ -127,7 +152,7 @@ def empty(**changes: object) -> Night:
     counts = calm.counts | {
         "below_capacity": 0,
         "no_value": 0,
-        "scorable": sum(calm.counts[group] for group in ("deferred", "excluded", "held_out")),
+        "scorable": sum(calm.counts[group] for group in ("deferred", "excluded", "held_out", "self_cure")),
     }
     return night(0, counts=counts, **changes)
 
@@ -137,7 +162,7 @@ def hostile(rows: int = 50) -> Night:
     calm = night(rows)
     spoilt = {
         name: _spoilt(getattr(calm, name))
-        for name in ("worklist", "deferred", "excluded", "held_out", "scores", "audit")
+        for name in ("worklist", "deferred", "excluded", "held_out", "self_cure", "scores", "audit")
     }
     spoilt["worklist"]["rank"] = spoilt["worklist"].groupby("queue", sort=False).cumcount() + 1
     details = Details(**{name: _spoilt(frame) for name, frame in calm.details.by_name().items()})
@@ -215,12 +240,20 @@ def _listed(rows: int, draw: np.random.Generator, as_of: dt.date) -> pd.DataFram
             "model_version": "recovery-2026-10-31",
             "as_of": as_of,
             "valid_until": as_of,
+            "added_value": net,
+            "effect": draw.choice(["little", "some", "much"], rows),
+            "rank_total": 0,
         },
         columns=list(WORKLIST_COLUMNS[1:]),
     )
     frame["pulls"] = reasons
     frame = frame.iloc[np.argsort(-net, kind="stable")].reset_index(drop=True)
     frame.insert(0, "rank", frame.groupby("queue", sort=False).cumcount() + 1)
+    total = (
+        frame.sort_values("expected_recovery", ascending=False, kind="stable").groupby("queue", sort=False).cumcount()
+        + 1
+    )
+    frame["rank_total"] = total.sort_index()
     return frame
 
 
@@ -238,6 +271,8 @@ def _audit(listed: pd.DataFrame) -> pd.DataFrame:
             "contact_cost": np.full(len(listed), 120, dtype="int64"),
             "net_value": listed["net_value"],
             "reporting_currency": "EUR",
+            "p_if_left": 0.21,
+            "p_if_worked": 0.29,
         }
     )
 
@@ -313,8 +348,12 @@ def _details(
     listed: pd.DataFrame, pulls: list[list[tuple[str, float]]], draw: np.random.Generator, today: int
 ) -> Details:
     reasons, balances, payments, contacts, promises, channels, limits = [], [], [], [], [], [], []
+    effects, sums = [], []
     for account, owed, found in zip(listed["account_id"], listed["balance"], pulls, strict=True):
         reasons += [(account, text, pull) for text, pull in found]
+        effects += [(account, f"A call adds more: {text}", abs(pull) / 2) for text, pull in found[:2]]
+        pulled, added = sum(pull for _, pull in found), sum(abs(pull) / 2 for _, pull in found[:2])
+        sums.append((account, -1.0 - pulled, -1.0, 0.4 - added, 0.4))
         history = sorted(draw.integers(5, 365, draw.integers(0, 9)).tolist(), reverse=True)
         steps = (owed * np.cumsum(draw.uniform(0, 0.25, len(history)))[::-1]).astype("int64") if history else []
         balances.append((account, today - 365, int(owed + (steps[0] if len(history) else 0))))
@@ -376,6 +415,8 @@ def _details(
             )
     rows = {
         "reasons": reasons,
+        "effects": effects,
+        "sums": sums,
         "balances": balances,
         "payments": payments,
         "contacts": contacts,

@@ -55,6 +55,8 @@ def night(number: int = 60, seed: int = 3) -> pd.DataFrame:
     rows["placed_on"] = np.where(random.random(number) < 0.2, NO_DAY, random.integers(100, 900, number))
     rows["p_recovered"] = random.uniform(0.01, 0.6, number)
     rows["expected_recovery"] = (rows["balance"] * random.uniform(0.01, 0.6, number)).astype(np.int64)
+    rows["amount_if_recovered"] = (rows["expected_recovery"] / rows["p_recovered"]).astype(np.int64)
+    rows["added_recovery"] = (rows["expected_recovery"] * random.uniform(0, 0.3, number)).astype(np.int64)
     rows = pd.concat([rows.drop(columns=["fx", "net_value"]), net_value(rows, TERMS)], axis=1)
     ranks = rank(rows, arms(), {"default": 5})
     return pd.concat([rows.drop(columns="group"), ranks], axis=1).assign(unit=1.0)

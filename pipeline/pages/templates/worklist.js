@@ -80,7 +80,7 @@
     if (kind === "count") return whole.format(value);
     if (kind === "number") return plain.format(value);
     if (kind === "instant") return instantFormat.format(new Date(dayZero + value * 60000));
-    const section = { channel: "channels", part_of_day: "parts", listed_by: "listed_by" }[name];
+    const section = { channel: "channels", part_of_day: "parts", listed_by: "listed_by", effect: "effects" }[name];
     if (section) return word(section, value);
     return value;
   };
@@ -128,7 +128,8 @@
     { key: "reason_1", label: "why" },
   ];
   const compareText = new Intl.Collator(locale, { numeric: true }).compare;
-  const sortValue = { contact_from: (i) => (agreed[i] !== null ? agreed[i] : (from[i] ?? 0) - (zones[list.time_zone[i]] ?? 0)) };
+  const queues = [...new Set(list.queue)], queuePlace = new Map(queues.map((queue, n) => [queue, n * 2 ** 32]));
+  const sortValue = { rank_total: (i) => queuePlace.get(list.queue[i]) + list.rank_total[i], contact_from: (i) => (agreed[i] !== null ? agreed[i] : (from[i] ?? 0) - (zones[list.time_zone[i]] ?? 0)) };
   const choose = () => {
     const now = new Date(), text = state.text.trim().toLowerCase();
     order = [];
@@ -180,7 +181,7 @@
   };
   const two = (first, second, className) => [el("span", { class: "one" + (className ? " " + className : "") }, first), el("span", { class: "two" }, second)];
   const pullOf = (i, position) => {
-    const found = details.reasons[i] && details.reasons[i].find(([text]) => strings[text] === list["reason_" + position][i]);
+    const found = [...(details.reasons[i] || []), ...(details.effects[i] || [])].find(([text]) => strings[text] === list["reason_" + position][i]);
     return found ? found[1] : 0;
   };
   const contactCell = (i, now) => {
@@ -209,7 +210,7 @@
       el("td", { class: "end money" }, ...two(money(list.arrears[i], currency), fill(words.row.of_balance, { amount: money(list.balance[i], currency) }))),
       el("td", { class: "end count" }, list.days_past_due[i] === null ? "–" : whole.format(list.days_past_due[i])),
       el("td", { class: "end count" }, share(list.p_recovered[i]), gauge(list.p_recovered[i] ?? 0)),
-      el("td", { class: "end money" }, money(list.expected_recovery[i], currency)),
+      el("td", { class: "end money" }, ...two(money(list.expected_recovery[i], currency), list.effect[i] && rung ? fill(words.row.adds, { band: word("effects", list.effect[i]) }) : "")),
       el("td", { class: "end money" }, el("b", {}, money(list.net_value[i], list.reporting_currency[i])), gauge((list.net_value[i] ?? 0) / netMost)),
       el("td", {}, ...contactCell(i, now)),
       el("td", {}, ...two(list.last_payment[i] === null ? words.row.never_paid : fill(words.row.paid, { day: shortDay(list.last_payment[i]) }), list.last_right_party[i] === null ? words.row.never_spoke : fill(words.row.spoke, { day: shortDay(list.last_right_party[i]) }))),
@@ -316,15 +317,33 @@
   const simpleTable = (heads, rows, classes = []) => el("table", { class: "plain" },
     el("thead", {}, el("tr", {}, ...heads.map((head, n) => el("th", { scope: "col", class: classes[n] }, head)))),
     el("tbody", {}, ...rows.map(({ cells, className }) => el("tr", { class: className }, ...cells.map((cell, n) => el("td", { class: (classes[n] || "") + " free" }, cell))))));
-  const reasonsPane = (i) => {
-    const found = details.reasons[i] || [1, 2, 3].filter((n) => list["reason_" + n][i]).map((n) => [strings.indexOf(list["reason_" + n][i]), null]);
-    const most = Math.max(1e-9, ...found.map(([, size]) => Math.abs(size ?? 0)));
-    return pane(words.detail.reasons, "", el("ul", { class: "pull" }, ...found.map(([text, size]) => {
+  // Bars that add up: the reasons shown, all else together, and their sum.
+  const barsPane = (title, note, found, rest, sum, first) => {
+    const bars = found.map(([text, size]) => [strings[text], size]);
+    if (rest !== null && rest !== undefined) bars.push([words.detail.all_else, rest]);
+    const most = Math.max(1e-9, ...bars.map(([, size]) => Math.abs(size ?? 0)));
+    return pane(title, "", first, el("ul", { class: "pull" }, ...bars.map(([text, size]) => {
       const bar = el("i", { class: size > 0 ? "plus" : "minus" });
       bar.style.width = (Math.abs(size ?? 0) / most) * 50 + "%";
-      return el("li", {}, free(strings[text], "text"), el("span", { class: "axis", "aria-hidden": "true" }, size === null ? "" : bar),
+      return el("li", {}, free(text, "text"), el("span", { class: "axis", "aria-hidden": "true" }, size === null ? "" : bar),
         size === null ? el("span") : el("span", { class: "count", "aria-label": (size > 0 ? words.detail.raises : words.detail.lowers) + " " + pull.format(size) }, pull.format(size)));
-    })), el("p", { class: "small" }, words.detail.reasons_note));
+    })), el("p", { class: "small" }, (sum === null || sum === undefined ? "" : fill(words.detail.adds_up, { sum: pull.format(sum) }) + ". ") + note));
+  };
+  const sumsOf = (i) => (details.sums[i] ? details.sums[i][0] : [null, null, null, null]);
+  const reasonsPane = (i) => {
+    const found = details.reasons[i] || [1, 2, 3].filter((n) => list["reason_" + n][i]).map((n) => [strings.indexOf(list["reason_" + n][i]), null]);
+    return barsPane(words.detail.why, words.detail.why_note, found, sumsOf(i)[0], sumsOf(i)[1], null);
+  };
+  const rung = night.value.rung ? night.value.rung.state : "";
+  // Money is named once draws have proven the effect; before that a band, and never a harm.
+  const addsText = (i) => {
+    const band = word("effects", list.effect[i]), left = audit.p_if_left && audit.p_if_left[i];
+    if (rung === "proven" && left !== undefined) return fill(words.detail.adds_proven, { money: money(list.added_value[i] + (audit.contact_cost[i] ?? 0), list.reporting_currency[i], true), left: share(left), worked: share(audit.p_if_worked[i]) });
+    return fill(rung === "unproven" ? words.detail.adds_band : words.detail.adds_plain, { band });
+  };
+  const effectsPane = (i) => {
+    const [, , rest, sum] = sumsOf(i), likely = audit.p_if_left && audit.p_if_left[i] >= 0.8;
+    return barsPane(words.detail.effects, sum === null ? "" : words.detail.effects_note, details.effects[i] || [], rest, sum, el("p", { class: "adds" }, likely && list.effect[i] === "little" ? words.detail.alone : addsText(i)));
   };
   const KIND_CLASS = { payment: "paid", reversal: "back", credit: "credit" };
   const moneyPane = (i) => {
@@ -392,7 +411,7 @@
     const shown = list.names.filter((name) => !/^(reason_\d|rank|contact_from|contact_until|channel)$/.test(name));
     const terms = audit.rows ? audit.names.filter((name) => !list.names.includes(name) || name === "expected_recovery" || name === "net_value").filter((name) => name !== "account_id") : [];
     return el("div", { class: "panes" },
-      reasonsPane(i), moneyPane(i), contactsPane(i), whenPane(i),
+      list.effect[i] && rung ? effectsPane(i) : null, reasonsPane(i), moneyPane(i), contactsPane(i), whenPane(i),
       terms.length ? pane(words.detail.value, "", facts(audit, i, terms)) : null,
       i >= night.detailed ? el("p", { class: "small pane full" }, words.detail.no_details) : null,
       pane(words.detail.facts, "full", facts(list, i, shown)));
@@ -407,6 +426,20 @@
   const emptyPage = () => el("div", { class: "pane", id: "empty" }, el("h3", {}, words.empty.title),
     night.counts.scorable ? el("p", {}, fill(words.empty.why, { n: whole.format(night.counts.scorable) })) : el("p", {}, words.empty.no_scorable),
     night.counts.scorable ? el("ul", {}, ...night.groups.filter((group) => night.counts[group]).map((group) => el("li", {}, el("b", {}, whole.format(night.counts[group])), " " + words.groups[group] + ". " + words.groups_help[group]))) : null);
+  // Both orders of the same debtors, one click apart, and what each alone would bring within capacity.
+  const inOrder = () => (state.sort === "rank_total" ? "total" : state.sort === null ? night.value.mode || "total" : "");
+  const ordersLine = () => {
+    const told = night.value.orders;
+    if (!told) return null;
+    const button = (name) => el("button", { type: "button", id: "by-" + name, "aria-pressed": String(inOrder() === name), onclick: () => { Object.assign(state, { sort: name === night.value.mode ? null : name === "total" ? "rank_total" : "added_value", down: name === "added" && name !== night.value.mode }); show("worklist"); } }, words.tools["by_" + name]);
+    const sumsOfOrders = {};
+    for (const name of ["added", "total"]) {
+      sumsOfOrders["n_" + name] = whole.format(told[name].debtors);
+      for (const part of ["returns", "adds"]) sumsOfOrders[part + "_" + name] = money(told[name][part], night.reporting, true);
+    }
+    return el("div", { class: "line orders" }, el("span", {}, words.tools.order + " "), button("added"), button("total"),
+      el("p", { class: "small", id: "orders" }, fill(words.tools.brings, { ...sumsOfOrders, state: word("effect_states", rung) })));
+  };
   const worklistPart = (panel) => {
     if (!list.rows) { panel.append(emptyPage()); return; }
     const search = el("input", { type: "search", id: "search", placeholder: words.tools.search_hint, "aria-label": words.tools.search, autocomplete: "off", value: state.text });
@@ -418,7 +451,7 @@
       select(words.tools.channel, "channel", list.channel, (value) => word("channels", value)), check(words.tools.now, "now"),
       agreed.some((value) => value !== null) ? check(words.tools.agreed, "agreed") : null,
       el("button", { type: "button", id: "reset", onclick: () => { Object.assign(state, { text: "", queue: "", portfolio: "", channel: "", now: false, agreed: false, sort: null }); show("worklist"); } }, words.tools.reset)),
-      el("div", { class: "sums", id: "sums" }));
+      ordersLine(), el("div", { class: "sums", id: "sums" }));
     const heads = HEADS.map((head) => el("th", { scope: "col", class: head.end ? "end" : null, "data-key": head.key },
       el("button", { type: "button", "aria-label": fill(words.tools.sort_by, { column: words.heads[head.label] }), onclick: () => { if (state.sort === head.key) state.down = !state.down; else { state.sort = head.key; state.down = !!head.down; } markSort(); redraw(); } }, words.heads[head.label]), el("span", { class: "onpaper" }, words.heads[head.label])));
     const markSort = () => heads.forEach((th) => (th.dataset.key === state.sort ? th.setAttribute("aria-sort", state.down ? "descending" : "ascending") : th.removeAttribute("aria-sort")));
@@ -494,7 +527,7 @@
       pane(words.about.files, night.rates.length ? "" : "full", el("ul", {}, ...Object.entries(words.files).map(([file, text]) => el("li", {}, el("b", {}, file), " " + text))))));
   };
 
-  const PARTS = { worklist: worklistPart, deferred: laterPart("deferred"), excluded: laterPart("excluded"), held_out: laterPart("held_out"), about: aboutPart };
+  const PARTS = { worklist: worklistPart, deferred: laterPart("deferred"), excluded: laterPart("excluded"), held_out: laterPart("held_out"), self_cure: laterPart("self_cure"), about: aboutPart };
   const tabs = byId("tabs"), panel = byId("panel");
   for (const name of Object.keys(PARTS)) {
     const count = name === "about" ? null : el("small", {}, whole.format(night.counts[name]));

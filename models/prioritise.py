@@ -222,9 +222,9 @@ def rank(
     (place of the planned channel among the account's options), listed_by (what brought a row on the list) and
     would_rank (of the best account of a debtor over whom the lot decides, its place in the queue's order if nobody were
     drawn; 0 otherwise). Decided in this order: excluded, held out (whole debtors, unless an appointment or a legal
-    deadline binds tonight), deferred, self-cure, no value, then one row per debtor: appointments first, then legal deadlines
-    (the nearest first), then those of the floor, then net_value, expected_recovery, account_id. Its other accounts
-    follow it. The list itself is in order of appointments, deadlines and value.
+    deadline binds tonight), deferred, self-cure, no value, then one row per debtor: appointments first, then legal
+    deadlines (the nearest first), then those of the floor, then net_value, expected_recovery, account_id. Its other
+    accounts follow it. The list itself is in order of appointments, deadlines and value.
     """
     found = pd.DataFrame(
         {

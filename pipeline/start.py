@@ -18,7 +18,7 @@ import yaml
 from features.currencies import DECIMALS
 from features.errors import CannotWrite, InputMissing, UsageError
 from features.tables import DEBTOR_TYPES
-from pipeline.intake.looking import ENDINGS
+from pipeline.intake.looking import DATE_FORMS, ENDINGS
 from pipeline.intake.mapping import UNDECIDED
 from pipeline.intake.proposal import Decided, Proposal, places_under, propose
 from pipeline.law.rule_file import load_rules
@@ -27,6 +27,7 @@ from pipeline.schema import FILE as SCHEMA_FILE
 from pipeline.schema import params_schema
 
 PARAMS, MAPPING, README, SAMPLE = "params.yaml", "mapping.yaml", "README.md", "sample"
+CAPACITY = 40  # debtors a night, where nobody says
 ROLES = ("creditor", "third_party_collector", "debt_buyer")
 NONE = {
     "contacts": "no contact log is among the files; was nobody contacted before? yes or no",
@@ -176,17 +177,24 @@ def _decided(source: Path, places: Sequence[Path], answers: Answers, ask: Ask | 
     if unknown:
         raise UsageError.unknown_keys("--signed-off", unknown, load_rules().places)
     if ask is not None:
-        for table, question in NONE.items():
-            if (
-                table not in said.none
-                and table not in proposal.tables
-                and ask("--none", question, "no") in ("y", "yes")
-            ):
-                said = replace(said, none=(*said.none, table))
-        role = answers.role or ask("--role", "your role: " + ", ".join(ROLES), ROLES[0])
-        capacity = answers.capacity or int(ask("--capacity", "debtors your team can work in a night, each book", "40"))
-        answers = replace(answers, role=role, capacity=capacity)
+        said, answers = _of_the_team(said, answers, proposal, ask)
     return replace(answers, decided=said), propose(source, places, said)
+
+
+def _of_the_team(said: Decided, answers: Answers, proposal: Proposal, ask: Ask) -> tuple[Decided, Answers]:
+    """What no file can tell and what stands in for it where nobody says: asked last, each with its usual answer."""
+    lacking = [table for table in NONE if table not in said.none and table not in proposal.tables]
+    none = tuple(table for table in lacking if ask("--none", NONE[table], "no").lower() in ("y", "yes"))
+    role = answers.role or ask("--role", "your role: " + ", ".join(ROLES), ROLES[0])
+    if role not in ROLES:
+        raise UsageError.unknown_keys("--role", [role], ROLES)
+    capacity = answers.capacity
+    if capacity is None:
+        written = ask("--capacity", "debtors your team can work in a night, each book", str(CAPACITY))
+        if not written.isdecimal():
+            raise UsageError(f"--capacity must be a whole number. Got {written!r}.")
+        capacity = int(written)
+    return replace(said, none=(*said.none, *none)), replace(answers, role=role, capacity=capacity)
 
 
 def _with_zone(said: Decided) -> Decided:
@@ -208,6 +216,10 @@ def _check(said: Decided) -> None:
         raise UsageError.unknown_keys("--currency", [said.currency], DECIMALS)
     if said.debtor_type not in DEBTOR_TYPES:
         raise UsageError.unknown_keys("--debtor-type", [said.debtor_type or ""], DEBTOR_TYPES)
+    if said.decimal not in (None, ".", ","):
+        raise UsageError(f"--decimal must be '.' or ','. Got {said.decimal!r}.")
+    if said.dates is not None and said.dates not in DATE_FORMS:
+        raise UsageError.unknown_keys("--dates", [said.dates], DATE_FORMS)
     if said.time_zone not in available_timezones():
         raise UsageError.unknown_keys("--zone", [said.time_zone or ""], available_timezones())
 
@@ -266,7 +278,7 @@ class _Books:
             zone=said.time_zone or "UTC",
             role=answers.role or ROLES[0],
             delivers=proposal.tables,
-            capacity=answers.capacity or 40,
+            capacity=CAPACITY if answers.capacity is None else answers.capacity,
             signed_off=answers.signed_off,
             rates=answers.rates,
             place=said.place,

@@ -121,6 +121,8 @@ def test_nothing_is_written_over(tmp_path):
         ({"place": "Atlantis"}, "--place has unknown 'Atlantis'"),
         ({"currency": "EURO"}, "--currency has unknown 'EURO' .nearest: 'EUR'"),
         ({"time_zone": "Berlin"}, "--zone has unknown 'Berlin'"),
+        ({"decimal": "comma"}, "--decimal must be"),
+        ({"dates": "YYYY/DD/MM"}, "--dates has unknown 'YYYY/DD/MM'"),
     ],
 )
 def test_an_answer_that_cannot_be_is_refused(tmp_path, changes, sentence):

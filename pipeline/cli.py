@@ -605,6 +605,7 @@ def verify(params: Params, store: Path, out: Path) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run a command; every failure becomes one line on stderr and the documented exit code."""
     signal.signal(signal.SIGTERM, _terminated)
+    before = os.umask(0o077)  # whatever a command writes holds people's debts, or what was learnt of them
     try:
         code = cli.main(args=arguments, prog_name="recoup", standalone_mode=False)
     except click.exceptions.Abort:
@@ -619,6 +620,8 @@ def main(arguments: list[str] | None = None) -> None:
         code = _fail(*_sentence_of(error))
     except Exception as error:  # the last line of defence: a bug is named by its place, never by the data it met
         code = _fail(_bug(error), BUG)
+    finally:
+        os.umask(before)
     sys.exit(code if isinstance(code, int) else 0)
 
 

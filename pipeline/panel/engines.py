@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
@@ -16,6 +18,8 @@ from tqdm import tqdm
 
 from features.errors import RecoupError, UsageError
 from pipeline.params import Engine
+
+WATCH_SECONDS = 0.5
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -50,8 +54,20 @@ def _results(
         with ThreadPoolExecutor(engine.workers) as pool:
             yield from pool.map(function, items)
     else:
-        with ProcessPoolExecutor(engine.workers, mp_context=get_context("spawn")) as pool:
+        start = partial(_end_with, os.getpid())
+        with ProcessPoolExecutor(engine.workers, mp_context=get_context("spawn"), initializer=start) as pool:
             yield from pool.map(function, items)
+
+
+def _end_with(parent: int) -> None:
+    """Have a worker end within a second of the process it works for, however that one was ended."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(WATCH_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _on_spark(function: Callable[[Item], Result], items: Sequence[Item], master: str) -> Iterator[Result]:

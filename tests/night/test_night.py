@@ -132,6 +132,12 @@ def late_payment(place: int, account: str, known_at: str) -> dict[str, object]:
     return {**occurred, "amount": "50", "kind": "payment", "known_at": known_at}
 
 
+def test_whatever_the_commands_wrote_is_for_its_owner_alone(house):
+    written = [place for name in ("store", "out") for place in (house / name).rglob("*") if not place.is_symlink()]
+    assert len(written) > 100
+    assert [place for place in written if place.stat().st_mode & 0o077] == []
+
+
 def test_every_scorable_account_is_in_exactly_one_group(house):
     manifest = json.loads((house / "out" / NIGHT / "manifest.json").read_text())
     counts = manifest["counts"]

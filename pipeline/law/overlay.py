@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -76,7 +75,8 @@ class _Laying(Reading):
             return self.beneath
         known = ("schema_version", *SHAPES)
         if set(tree) - set(known):
-            self.faults.append(str(UsageError.unknown_keys("The top level", sorted(set(tree) - set(known)), known)))
+            strange = sorted(map(str, set(tree) - set(known)))
+            self.faults.append(str(UsageError.unknown_keys("The top level", strange, known)))
         if tree.get("schema_version") != 1:
             self.faults.append(f"schema_version must be 1. Got {tree.get('schema_version')!r}.")
         wrong = [
@@ -115,7 +115,7 @@ class _Laying(Reading):
                 self.faults.append("It binds every portfolio: name it before the files of single portfolios.")
             return self.beneath.scopes
         self.scoped = True
-        for portfolio in named:
+        for portfolio in map(str, named):
             if portfolio not in self.portfolios:
                 told = f"portfolios names {portfolio!r}, which the params do not{nearest(portfolio, self.portfolios)}."
                 self.faults.append(told)
@@ -156,7 +156,7 @@ class _Laying(Reading):
                 f"{where}: holidays are those of every portfolio: name them in a file without portfolios."
             )
         holidays = tuple(dict.fromkeys((*self.beneath.holidays_of(code), *lists))) if lists else there.holidays
-        rules = self._changed(body.get("rules") or [], code, there.rules)
+        rules = self._changed(self._listed(body, where), code, there.rules)
         return there.model_copy(update={"holidays": holidays, "rules": rules})
 
     def _new_place(self, code: str, body: object, places: dict[str, Any], where: str) -> Place | None:
@@ -166,13 +166,20 @@ class _Laying(Reading):
             )
         bare = {key: value for key, value in body.items() if key != "rules"} if isinstance(body, dict) else body
         place = self.place(code, bare, places)
-        if place is None:
+        if place is None or not isinstance(code, str):
             return None
         above = parent(code)
         if not place.zones and not place.overlay_on and (above is None or not self._zoned(above)):
             self.faults.append(f"{where}: zones must name the clocks of the place.")
-        rules = self._changed((body.get("rules") or []) if isinstance(body, dict) else [], code, ())
+        rules = self._changed(self._listed(body, where), code, ())
         return place.model_copy(update={"rules": rules})
+
+    def _listed(self, body: object, where: str) -> list[Any]:
+        rules = body.get("rules", []) if isinstance(body, dict) else []
+        if not isinstance(rules, list):
+            self.faults.append(f"{where}: rules must be a list of rules.")
+            return []
+        return rules
 
     def _zoned(self, code: str) -> bool:
         return code in self.beneath.places and bool(self.beneath.places[code].zones)
@@ -198,8 +205,10 @@ class _Laying(Reading):
         if rule is None:
             return None
         ours = {other.id.split(".")[0] for other in self.beneath.product} | self.beneath.places.keys()
-        if not code and (not re.fullmatch(r"[^.@]+\.[^@]+", rule.id) or rule.id.split(".")[0] in ours):
+        if not code and ("." not in rule.id or rule.id.split(".")[0] in ours):
             self.faults.append(f"{where}: its id must begin with a name of yours and a dot, such as client.calls.")
+        if "@" in rule.id:
+            self.faults.append(f"{where}: its id must not hold @, which stands before the name of an overlay.")
         if rule.loosens is None:
             self.added.add(rule.id)
         elif not (code and rule.verified and isinstance(rule, GIVING_WAY)):

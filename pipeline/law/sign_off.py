@@ -78,8 +78,13 @@ def covered(rules: Rules, code: str) -> Covered:
     return {
         "place": facts,
         **{f"holidays.{name}": rules.holidays[name].model_dump(mode="json", exclude_none=True) for name in lists},
-        **{rule.id: rule.model_dump(mode="json", exclude_none=True) for rule in signed},
+        **{rule.id: rule.model_dump(mode="json", exclude_none=True) | _scope(rule, rules) for rule in signed},
     }
+
+
+def _scope(rule: Rule, rules: Rules) -> dict[str, list[str]]:
+    """The portfolios that a rule binds, where it does not bind every one."""
+    return {"portfolios": sorted(rules.scopes[rules.only[rule.id]])} if rule.id in rules.only else {}
 
 
 @lru_cache(maxsize=1024)

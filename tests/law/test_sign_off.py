@@ -110,6 +110,17 @@ def test_a_rule_that_came_or_went_is_shown_too(tmp_path):
     assert "- US.house: house" in places(law_of(params), params, "US")
 
 
+def test_a_limit_that_comes_to_bind_other_portfolios_is_a_change(tmp_path):
+    rule = {"id": "US.call_frequency", "max": 5, "citation": "agreement"}
+    client = {"schema_version": 1, "portfolios": ["agency", "buyer"], "places": {"US": {"rules": [rule]}}}
+    (tmp_path / "client.yaml").write_text(yaml.safe_dump(client))
+    params = by_signature(tmp_path, tmp_path / "client.yaml")
+    sign(["US"], "A. Reader", NOON, law_of(params), params)
+    (tmp_path / "client.yaml").write_text(yaml.safe_dump(client | {"portfolios": ["agency"]}))
+    told = '~ US.call_frequency@client: portfolios was ["agency", "buyer"], is ["agency"]'
+    assert told in places(law_of(params), params, "US")
+
+
 def test_a_file_that_is_missing_or_was_altered_signs_nothing(tmp_path):
     params, world = by_signature(tmp_path), a_world()
     with pytest.raises(InputMissing, match="so no place is signed off: recoup rules sign --place PLACE --by NAME"):
@@ -163,7 +174,7 @@ def test_the_list_in_the_params_still_signs_off_and_says_that_nobody_answers_for
 
 def test_the_list_and_the_file_together_are_refused(tmp_path):
     text = (HOUSE / "params.yaml").read_text()
-    both = text.replace("  margin_minutes:", "  sign_offs: sign-offs.jsonl\n  margin_minutes:", 1)
+    both = text.replace("  sign_offs: null ", "  sign_offs: sign-offs.jsonl", 1)
     (tmp_path / "params.yaml").write_text(both)
     with pytest.raises(UsageError, match="must have sign_offs, a file of signatures, or the list signed_off, not both"):
         load(tmp_path / "params.yaml")

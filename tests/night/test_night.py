@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from benchmarks.answers import foretold
 from features.catalogue import CATALOGUE
@@ -802,3 +803,32 @@ def test_the_monitor_judges_the_population_not_the_calendar(house, capsys):
     assert "drift of the score" in said
     assert "control group" in said
     assert not {"weekday", "days_to_month_end"} & set(said.replace(",", " ").split())
+
+
+def test_a_night_goes_by_overlays_and_signatures_and_says_which(copied):
+    """No calls by a house rule; once that file changes a rule of the product, every place waits to be signed again."""
+    places = load(HOUSE / "params.yaml").eligibility.signed_off
+    overlay, signed = copied / "house.yaml", copied / "sign-offs.jsonl"
+    no_calls = {"id": "house.no_calls", "kind": "stop", "statuses": "always", "per": "account", "channels": ["call"]}
+    no_calls |= {"binds": ["consumer", "commercial"], "roles": ["creditor", "third_party_collector", "debt_buyer"]}
+    no_calls |= {"citation": "house rule", "force": "none", "evidence": "product", "verified": False}
+    overlay.write_text(yaml.safe_dump({"schema_version": 1, "everywhere": [no_calls]}))
+    own = {"signed_off": [], "sign_offs": str(signed), "rules": [str(overlay)]}
+    written_params(copied / "params.yaml", copied, eligibility=own)
+    assert recoup(copied, "worklist", "--as-of", NIGHT) == 66  # nobody has signed yet
+    assert recoup(copied, "rules", "sign", *(part for code in places for part in ("--place", code)), "--by", "A.") == 0
+    assert recoup(copied, "worklist", "--as-of", NIGHT) == 0
+    manifest = json.loads((copied / "out" / NIGHT / "manifest.json").read_text())
+    assert manifest["overlays_sha256"] == {str(overlay): hashlib.sha256(overlay.read_bytes()).hexdigest()}
+    assert manifest["sign_offs_sha256"] == hashlib.sha256(signed.read_bytes()).hexdigest()
+    assert set(worklist(copied)["channel"]) == {"sms", "email"}
+    tighter = {"id": "product.calls", "max": 1, "citation": "house rule"}
+    overlay.write_text(yaml.safe_dump({"schema_version": 1, "everywhere": [no_calls, tighter]}))
+    assert recoup(copied, "worklist", "--as-of", NIGHT) == 0
+    manifest = json.loads((copied / "out" / NIGHT / "manifest.json").read_text())
+    assert manifest["warnings"][-1].startswith(
+        "Blocked until signed again, for rules changed since: the contact law of "
+    )
+    assert len(worklist(copied)) == 0
+    excluded = pd.read_csv(copied / "out" / NIGHT / "excluded.csv")
+    assert set(excluded["rule"]) == {"place.sign_off_stale", "place.not_signed_off", "place.unknown"}

@@ -19,10 +19,11 @@ from features.declarations import Catalogue
 from features.doors import for_build
 from features.errors import ContractError, UsageError
 from features.events import Events, signature
-from features.evidence import SETTLEMENT_KINDS, Evidence
+from features.evidence import Evidence
 from features.facts import facts
 from features.ledger import Ledger, history
 from features.plan import EVERY, Program, program
+from features.settlements import SETTLEMENT_KINDS
 from features.spec import Attribute, Band, Debtor, Declared, Difference, Feature, Noun, Ratio, where
 from features.tables import account_number
 from features.terms import Reach, Terms

@@ -316,6 +316,7 @@ ON_DEBTOR = [
         says="Overdue or placed accounts of the same debtor: {value:count}"),
     Debtor("debtor_balance", Agg.SUM, "balance"),
     Debtor("debtor_arrears", Agg.SUM, "arrears", says="Arrears on overdue or placed accounts: {value:money}"),
+    Noun("debtor_credit"),
     Debtor("debtor_paid_90d", Agg.SUM, "payments_sum_90d", monotone=+1, actionable=True,
         says="Paid on overdue or placed accounts in the last 90 days: {value:money}"),
     Debtor("debtor_payments_365d", Agg.SUM, "payments_count_365d", monotone=+1, actionable=True,

@@ -15,11 +15,21 @@ _CONTACT_CLASSES = ("channel", "direction", "outcome")
 # The identity of a row, its two clocks, and what its versions and reversals are told by.
 ALWAYS = {
     "accounts": ("account_no", "account_id", "portfolio", "opened_on", "known_at", "known_on"),
-    "charges": ("account_no", "charge_no", "issued_on", "due_on", "amount", "kind", "known_at", "known_on"),
+    "charges": (
+        "account_no",
+        "charge_no",
+        "adjusts_no",
+        "issued_on",
+        "due_on",
+        "amount",
+        "kind",
+        "known_at",
+        "known_on",
+    ),
     "balances": ("account_no", "taken_on", "balance", "arrears", "days_past_due", "known_at", "known_on"),
     "payments": PAYMENT_COLUMNS,
     "contacts": ("account_no", "contact_no", "occurred_on", "known_at", "known_on"),
-    "statuses": ("account_no", "status", "from_on", "until_on", "known_at", "known_on", "detail"),
+    "statuses": ("account_no", "charge_no", "status", "from_on", "until_on", "known_at", "known_on", "detail"),
 }
 _TABLE_OF = {
     "contacts": "contacts",
@@ -46,12 +56,14 @@ def columns_of(catalogue: Catalogue | Iterable[Declared], scorable: bool = True)
     catalogue = catalogue if isinstance(catalogue, Catalogue) else Catalogue(catalogue)
     tables = {LEDGER, "statuses"} if scorable else set()
     more: dict[str, set[str]] = {}
+    of_debtor: set[str] = set()
     for kind in EVENTS:
         wanted = catalogue.features_of(kind)
         for entry in wanted:
             tables |= entry.needs
         if kind == "promises" and wanted:
             more.setdefault("contacts", set()).update(_PROMISES)
+            of_debtor.add("jurisdiction")  # whose holidays count
         elif kind in _TABLE_OF and wanted:
             table, columns = _TABLE_OF[kind], columns_wanted(wanted)
             own = more.setdefault(table, set()).union(
@@ -63,13 +75,19 @@ def columns_of(catalogue: Catalogue | Iterable[Declared], scorable: bool = True)
             tables |= entry.needs
             if "contacts" in FACTS[entry.called].needs:
                 more.setdefault("contacts", set()).add("direction")
+    if "charges" in tables:  # what an adjustment takes back depends on what was paid
+        tables |= {"payments"}
+        more.setdefault("payments", set()).add("charge_no")
     if LEDGER in tables:
         tables |= {"charges", "balances", "payments"}
         more.setdefault("payments", set()).add("charge_no")
     facts = {name for entry in catalogue if isinstance(entry, Noun) for name in FACT_COLUMNS.get(entry.called, ())}
     owner = {"debtor_id", "currency"} if any(isinstance(entry, Debtor) for entry in catalogue) else set()
-    more["accounts"] = facts | owner | ({"currency"} if LEDGER in tables else set())  # the tolerance is by currency
+    more["accounts"] = (
+        facts | owner | of_debtor | ({"currency"} if LEDGER in tables else set())
+    )  # the tolerance is by currency
     tables = tables - {LEDGER} | {"accounts"}
+    more["accounts"] |= {"debtor_id"} if "payments" in tables else set()  # a receipt may have lines on several accounts
     found = {name: list(dict.fromkeys([*ALWAYS[name], *sorted(more.get(name, ()))])) for name in sorted(tables)}
     return found | {"accounts": None} if scorable else found
 

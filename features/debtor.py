@@ -33,7 +33,7 @@ class Holdings:
         np.minimum.at(low, self.group, self.currency)
         np.maximum.at(high, self.group, self.currency)
         self.mixed = (low != high)[self.group]
-        self._rates = [_rate(str(name), terms) for name in self.currencies]
+        self._rates = [exact_rate(str(name), terms) for name in self.currencies]
 
     def without_rate(self) -> dict[str, int]:
         """Currency -> rows of debtors with accounts in several currencies whose sum is missing
@@ -99,7 +99,7 @@ class Holdings:
         return float(round(total))  # a Fraction rounds half to even
 
 
-def _rate(currency: str, terms: Terms) -> Fraction | None:
+def exact_rate(currency: str, terms: Terms) -> Fraction | None:
     """Reporting units per minor unit, exactly as written; None without a rate or decimals."""
     decimals = terms.decimals.get(currency, DECIMALS.get(currency))
     if currency not in terms.rates or decimals is None:

@@ -56,10 +56,14 @@ def for_labels(
 def _let_in(tables: Mapping[str, pd.DataFrame], needed: Mapping[str, Iterable[str]], besides: list[str]) -> InnerTables:
     """The tables in the inner form. besides: what is wrong with other frames."""
     tables = {name: _in_width(name, frame) for name, frame in tables.items()}
-    wanted = {name: [column for column in needed.get(name, ()) if column != NOT_NEEDED] for name in tables}
+    wanted = {name: [column for column in needed.get(name, ()) if column not in _may_lack(name)] for name in tables}
     if found := [*besides, *broken(tables, wanted)]:
         raise ContractError(" ".join(found))
     return InnerTables(tables)
+
+
+def _may_lack(name: str) -> set[str]:
+    return {NOT_NEEDED, *(TABLES[name].later if name in TABLES else ())}
 
 
 def _in_width(name: str, frame: pd.DataFrame) -> pd.DataFrame:

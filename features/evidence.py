@@ -5,16 +5,19 @@ read only when asked for.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from features import events, promises, standing
+from features.adjustments import NO_CHARGE, billed_spells
+from features.bank_days import days_to_keep
 from features.errors import ContractError
 from features.events import NEVER_REPLACED, Classes, Events
 from features.ledger import Ledger, history
-from features.settlements import Settlements, settlements
+from features.settlements import CASH, SETTLEMENT_KINDS, Settlements, debtors_of, settlements
 from features.statuses import lasts
 from features.tables import (
     CHANNELS,
@@ -31,12 +34,24 @@ from features.tables import (
     numbered,
 )
 from features.terms import Reach, Terms, reaches
-from features.versions import arranged, column, in_order, still, superseded_on
+from features.versions import arranged, column, in_order, key_of, lineage, still, superseded_on
 from features.vocabulary import COVERS, DAY_PARTS, LEDGER, MONTH_PARTS, PROMISE_STATES, ROLLS, STATUS_STATES, WEEK_PARTS
 
-SETTLEMENT_KINDS = ("payment", "credit")
 # wanted beside columns: events of one instant in their total order, where the aggregate depends on it
 IN_ORDER = "in_order"
+
+
+class CountedCharges(NamedTuple):
+    """Charges by account and due day, each as it stood from known_on on until gone_on (no entry: none is ever
+    replaced).
+    """
+
+    account_no: np.ndarray
+    amount: np.ndarray
+    due_on: np.ndarray
+    known_on: np.ndarray
+    gone_on: np.ndarray
+    kind: Classes
 
 
 class Evidence:
@@ -78,7 +93,11 @@ class Evidence:
     @cached_property
     def settlements(self) -> Settlements:
         held = self._given_ledger.settlements if self._given_ledger else None
-        return held or settlements(self.tables.get("payments"), self.accounts)
+        if held:
+            return held
+        versions = self.accounts_by_version
+        accounts = still(np.unique(versions["account_no"].to_numpy()), np.int64)  # a receipt may have lines on others
+        return settlements(self.tables.get("payments"), accounts, partial(debtors_of, versions, accounts))
 
     def delivered(self, table: str) -> np.ndarray:
         """bool per row: whether the row's portfolio delivers the table, and completely through the day before as_of."""
@@ -176,10 +195,10 @@ class Evidence:
         return first[self.row_account], last[self.row_account]
 
     def _payments(self, wanted: frozenset[str]) -> Events:
-        """Payments and credits: the loop nets their reversals, a class tells them apart."""
+        """Payments, credits, withheld sums: the loop nets their reversals, a class tells them apart."""
         held = self.settlements
         places = np.searchsorted(held.accounts, self.accounts)[self.row_account]
-        classes = {"kind": Classes(held.is_credit.view(np.int8), 0, np.array([0, 1], np.int32), SETTLEMENT_KINDS)}
+        classes = {"kind": Classes(held.kind, 0, np.arange(len(SETTLEMENT_KINDS), dtype=np.int32), SETTLEMENT_KINDS)}
         if "method" in wanted:
             classes["method"] = events.open_classes(_text(held.payments, "payments", "method"), held.row)
         if "month_part" in wanted:
@@ -204,22 +223,58 @@ class Evidence:
     _credits = _payments
 
     def _reversals(self, wanted: frozenset[str]) -> Events:
-        frame = self.arranged("payments")
-        rows = np.flatnonzero((_text(frame, "payments", "kind") == "reversal").to_numpy(dtype=bool))
-        keys = [frame[name].to_numpy()[rows] for name in ("amount", "known_at", "occurred_at", "account_no")]
-        rows = rows[np.lexsort(keys)]
-        days, known = (column(frame, name, np.int32, "payments")[rows] for name in ("occurred_on", "known_on"))
-        amount = column(frame, "amount", np.int64, "payments")[rows]
-        return Events(*self._spans(frame["account_no"].to_numpy()[rows]), days, known, measures={"amount": amount})
+        """Reversals of payments, each from the day on which it and its payment are known; a credit that is taken back,
+        or a withheld sum, was never the debtor's money.
+        """
+        held = self.settlements
+        target = np.repeat(np.arange(held.row.size), np.diff(held.reversal_offsets))
+        own = np.flatnonzero((held.kind[target] == CASH) & held.told & (held.reversal_amount > 0))
+        rows, target = held.reversal_row[own], target[own]
+        account_no, frame = held.accounts[held.position[target]], held.payments
+        known = np.maximum(held.reversal_known_on[own], held.known_on[target])
+        amount = held.reversal_amount[own]
+        times = [frame[name].to_numpy()[rows] for name in ("known_at", "occurred_at")]
+        order = np.lexsort([amount, *times, account_no])
+        days = held.reversal_occurred_on[own]
+        return Events(*self._spans(account_no[order]), days[order], known[order], measures={"amount": amount[order]})
 
     def _charges(self, wanted: frozenset[str], ahead: bool = False) -> Events:
-        frame = self.arranged("charges")
-        kinds, amount = (
-            events.classes_of(_text(frame, "charges", "kind"), CHARGE_KINDS),
-            column(frame, "amount", np.int64, "charges"),
+        charges = self.counted_charges
+        kinds, amount = charges.kind, charges.amount
+        spans = self._spans(charges.account_no)
+        measures = {"amount": amount}
+        found = Events(
+            *spans, charges.due_on, charges.known_on, charges.gone_on, {"kind": kinds}, measures, ahead=ahead
         )
-        found = self._versioned("charges", "due_on", {"kind": kinds}, {"amount": amount}, ahead)
-        return found.ordered(_ties(frame["account_no"], found.day, amount, _together([kinds])))
+        return found.ordered(_ties(charges.account_no, found.day, amount, _together([kinds])))
+
+    @cached_property
+    def counted_charges(self) -> CountedCharges:
+        """The charges that any count may speak of: one brought to 0.00, or taken back in full, was never billed."""
+        frame, gone = self.arranged("charges"), self.gone("charges")
+        account_no, amount = (column(frame, name, np.int64, "charges") for name in ("account_no", "amount"))
+        due_on, known_on = (column(frame, name, np.int32, "charges") for name in ("due_on", "known_on"))
+        kind = events.classes_of(_text(frame, "charges", "kind"), CHARGE_KINDS)
+        if (amount <= 0).any():
+            target = self.ledger.adjusted.target
+            spans = np.stack(events.spans_of(account_no, self.ledger.accounts), axis=1)
+            versions = lineage(frame, ["account_no", "charge_id"], "charges")
+            rows, known_on, gone = billed_spells(
+                still(spans, np.int64),
+                due_on,
+                amount,
+                known_on,
+                still(versions.superseded_on, np.int32),
+                still(versions.head, np.int64),
+                target if target.size else still(np.full(amount.size, NO_CHARGE), np.int64),
+            )
+            account_no, amount, due_on = (values[rows] for values in (account_no, amount, due_on))
+            kind = kind.ordered(rows)
+        return CountedCharges(
+            *(still(values, np.int64) for values in (account_no, amount)),
+            *(still(values, np.int32) for values in (due_on, known_on, gone)),
+            kind,
+        )
 
     def _upcoming_charges(self, wanted: frozenset[str]) -> Events:
         return self._charges(wanted, ahead=True)
@@ -285,9 +340,13 @@ class Evidence:
         )
 
         amount, due_on = amount[made][pairs], due_on[made][pairs]
-        told = promises.Promised(self.account_no[rows], days[pairs], due_on, amount)
-        terms = (self.terms.promise_grace_days, self.terms.promise_kept_share)
-        state, paid, late = promises.outcomes(told, self.settlements, self.as_of[rows], *terms)
+        terms = self.terms
+        places = self.of_account("jurisdiction").iloc[rows] if terms.knows_holidays else None
+        falls_due, until = days_to_keep(
+            due_on, terms.promise_grace_days, terms.promise_grace_unit, terms.holidays, places
+        )
+        told = promises.Promised(self.account_no[rows], days[pairs], falls_due, until, amount)
+        state, paid, late = promises.outcomes(told, self.settlements, self.as_of[rows], terms.promise_kept_share)
         due_in = np.where(due_on == NO_DAY, NO_MONEY, due_on.astype(np.int64) - self.as_of[rows])
         measures = {"amount": amount, "paid": paid, "days_late": late, "due_in": due_in}
         classes = {"state": events.numbered_classes(state, PROMISE_STATES)}
@@ -324,7 +383,7 @@ class Evidence:
         return self._changes(standing.rolls(self.ledger), {"to": ROLLS})
 
     def _cures(self, wanted: frozenset[str]) -> Events:
-        return self._changes(standing.cures(self.ledger, self.settlements), {})
+        return self._changes(standing.cures(self.ledger), {})
 
     def _changes(self, found: standing.Changes, classes: Mapping[str, tuple[str, ...]]) -> Events:
         places = self.ledger.positions(self.account_no)
@@ -347,10 +406,8 @@ class Evidence:
         No entry where no row is ever replaced.
         """
         if table not in self._gone_of:
-            frame, key = (
-                self.arranged(table),
-                ["account_no", *(name for name in TABLES[table].key if name != "account_id")],
-            )
+            frame = self.arranged(table)
+            key = key_of(frame, table)
             rows, numbers = np.arange(len(frame)), {}
             for name in NUMBERS.keys() & set(key):
                 numbers[NUMBERS[name]] = still(numbered(frame, name, table), np.int64)

@@ -12,6 +12,7 @@ from features.compiled import compiled
 from features.days import days_of_month, weekdays
 from features.evidence import Evidence
 from features.kernel import month_and_day
+from features.settlements import CASH
 from features.tables import BILLED_KINDS, DIRECTIONS, NO_DAY, NO_MONEY
 from features.vocabulary import ANSWER_DAYS, CALENDAR_FACTS, FIRST_PAYMENT_DAYS
 
@@ -131,13 +132,13 @@ def _first_payment_default(evidence: Evidence) -> np.ndarray:
 
 
 @compiled
-def _counting(as_of, first, last, day, known, amount, is_credit, back_offsets, back_known, back_amount, row, days):
+def _counting(as_of, first, last, day, known, amount, kind, back_offsets, back_known, back_amount, row, days):
     """Write the days of a row's payments before as_of that count (net positive, known), newest first;
     returns how many.
     """
     night, written = as_of[row], 0
     for payment in range(last[row] - 1, first[row] - 1, -1):
-        if day[payment] < night and known[payment] < night and not is_credit[payment]:
+        if day[payment] < night and known[payment] < night and kind[payment] == CASH:
             net = amount[payment]
             for reversal in range(back_offsets[payment], back_offsets[payment + 1]):
                 if back_known[reversal] < night:
@@ -162,7 +163,7 @@ def _first_default(
     paid_on,
     paid_known,
     amount,
-    is_credit,
+    kind,
     back_offsets,
     back_known,
     back_amount,
@@ -183,7 +184,7 @@ def _first_default(
                     paid_on,
                     paid_known,
                     amount,
-                    is_credit,
+                    kind,
                     back_offsets,
                     back_known,
                     back_amount,
@@ -246,7 +247,7 @@ def _follow(
     paid_on,
     paid_known,
     amount,
-    is_credit,
+    kind,
     back_offsets,
     back_known,
     back_amount,
@@ -268,7 +269,7 @@ def _follow(
             paid_on,
             paid_known,
             amount,
-            is_credit,
+            kind,
             back_offsets,
             back_known,
             back_amount,

@@ -12,7 +12,7 @@ from features.compiled import compiled
 from features.doors import for_labels
 from features.errors import ContractError
 from features.ledger import Ledger, worst_days_past_due
-from features.settlements import Settlements
+from features.settlements import CASH, Settlements
 from features.statuses import StatusLog
 from features.terms import LabelTerms, Reach, reaches
 from features.versions import still
@@ -185,7 +185,7 @@ def recovered_in(paid: Settlements, position: np.ndarray, as_of: np.ndarray, win
         paid.occurred_on,
         paid.known_on,
         paid.amount,
-        paid.is_credit,
+        paid.kind,
         paid.reversal_offsets,
         paid.reversal_known_on,
         paid.reversal_amount,
@@ -205,7 +205,7 @@ def _recovered(
     occurred_on,
     known_on,
     amount,
-    is_credit,
+    kind,
     reversal_offsets,
     reversal_known_on,
     reversal_amount,
@@ -216,7 +216,7 @@ def _recovered(
     found = np.zeros((windows.shape[0], as_of.size), np.int64)
     for row in range(as_of.size):
         for payment in range(offsets[position[row]], offsets[position[row] + 1]):
-            if is_credit[payment] or occurred_on[payment] < as_of[row]:
+            if kind[payment] != CASH or occurred_on[payment] < as_of[row]:
                 continue
             for window in range(windows.shape[0]):
                 known_before = as_of[row] + windows[window, 1]

@@ -6,14 +6,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
+from features.adjustments import Adjusted, adjusted
 from features.compiled import compiled
 from features.errors import ContractError, UsageError, some
-from features.replay import Charges, KnownAccounts, Paid, Statements, segments
-from features.settlements import Settlements, named_charges, settlements
+from features.replay import Charges, Entries, KnownAccounts, Paid, Statements, segments
+from features.settlements import Settlements, debtors_of, named_charges, settlements
 from features.tables import NO_DAY, NO_MONEY, inner_columns
 from features.terms import Terms
 from features.versions import arranged, column, filled, lineage, spans, still
@@ -39,7 +41,11 @@ class Ledger:
     balance: np.ndarray  # int64, minor units
     arrears: np.ndarray  # int64, minor units
     overdue_since: np.ndarray  # int32
+    cure_offsets: np.ndarray  # int64[accounts + 1]
+    cures: np.ndarray  # int64: nights, see features.replay.segments
     settlements: Settlements  # what it was made from
+    adjusted: Adjusted  # what the adjustments among the arranged charges take back
+    entries: Entries
     first_day: int | None = None
     last_day: int | None = None
 
@@ -83,7 +89,8 @@ def history(
     """
     known = arranged(_table(tables, "accounts"), "accounts")
     accounts = still(np.unique(known["account_no"].to_numpy()), np.int64)
-    found = settlements(tables.get("payments"), accounts)
+    found = settlements(tables.get("payments"), accounts, partial(debtors_of, known, accounts))
+    paid = found.lines
     charges = arranged(tables["charges"], "charges") if "charges" in tables else _empty("charges")
     balances = arranged(tables["balances"], "balances") if "balances" in tables else _empty("balances")
     for name, frame, amounts in (("charges", charges, ("amount",)), ("balances", balances, ("balance", "arrears"))):
@@ -94,33 +101,41 @@ def history(
     # A moved due date must not make an old charge look issued after a statement:
     # the first version tells when it was first known.
     issued_on = filled(column(charges, "issued_on", np.int32, "charges"), known_on[versions.head])
-    replayed = segments(
+    charge_spans = _spans(charges, accounts)
+    named = named_charges(paid, charges, versions.head)
+    taken_back = adjusted(charges, charge_spans, versions, paid, named)
+    entries = Entries(
         _known_accounts(known, accounts, terms),
         Charges(
-            _spans(charges, accounts),
+            charge_spans,
             column(charges, "due_on", np.int32, "charges"),
             column(charges, "amount", np.int64, "charges"),
             known_on,
             still(versions.superseded_on, np.int32),
             still(versions.head, np.int64),
             still(issued_on, np.int32),
+            taken_back.target if taken_back.some else still(np.empty(0), np.int64),
         ),
         _statements(balances, accounts),
         Paid(
-            found.offsets,
-            found.occurred_on,
-            found.known_on,
-            found.amount,
-            still(named_charges(found, charges, versions.head), np.int64),
-            found.reversal_offsets,
-            found.reversal_known_on,
-            found.reversal_occurred_on,
-            found.reversal_amount,
+            paid.offsets,
+            paid.occurred_on,
+            paid.known_on,
+            paid.amount,
+            still(named, np.int64),
+            paid.kind,
+            paid.reversal_offsets,
+            paid.reversal_known_on,
+            paid.reversal_occurred_on,
+            paid.reversal_amount,
         ),
+    )
+    replayed = segments(
+        *entries,
         EARLIEST if first_day is None else int(first_day),
         LATEST if last_day is None else int(last_day),
     )
-    return Ledger(accounts, *replayed, found, first_day, last_day)
+    return Ledger(accounts, *replayed, found, taken_back, entries, first_day, last_day)
 
 
 def figures_at(ledger: Ledger, account_no: np.ndarray, day: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from features.compiled import compiled
-from features.settlements import Settlements
+from features.settlements import CREDIT, Settlements
 from features.tables import NO_DAY, NO_MONEY
 from features.versions import still
 
@@ -22,12 +22,13 @@ SHARE_PRECISION = 10**6
 @dataclass(frozen=True)
 class Promised:
     """Promises, one row each: account_no, the local day of each,
-    the day it falls due (NO_DAY) and the amount (NO_MONEY).
+    the day it falls due and the last day that keeps it (bank_days.days_to_keep; NO_DAY), and the amount (NO_MONEY).
     """
 
     account_no: np.ndarray
     made_on: np.ndarray
     due_on: np.ndarray
+    until: np.ndarray
     amount: np.ndarray
 
 
@@ -42,7 +43,6 @@ def outcomes(
     made: Promised,
     held: Settlements,
     as_of: np.ndarray,
-    grace_days: int,
     kept_share: float,
     before: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -51,18 +51,18 @@ def outcomes(
 
     before  payments of days before it, and known before it, count, net of the reversals known before it; as_of where
             None
-    A payment counts from the local day of the promise through due_on + grace_days, also towards other promises; credits
-    never count. Kept once the payments reach exactly `kept_share` of the amount; broken once due_on + grace_days has
-    passed without; else open. Without a positive amount or a date: unjudged, nothing paid. days late = the day it was
-    kept - due_on, negative when early; NO_MONEY unless kept.
+    A payment, or what was withheld for us, counts from the local day of the promise through its last day, also towards
+    other promises; credits never count. Kept once the payments reach exactly `kept_share` of the amount; broken
+    once that day has passed without; else open. Without a positive amount or a date: unjudged, nothing paid.
+    days late = the day it was kept - due_on, negative when early; NO_MONEY unless kept.
     """
     seen = as_of if before is None else before
-    days = (still(values, np.int32) for values in (as_of, seen, made.made_on, made.due_on))
+    days = (still(values, np.int32) for values in (as_of, seen, made.made_on, made.due_on, made.until))
     numbers = (still(values, np.int64) for values in (made.account_no, made.amount, _least(made.amount, kept_share)))
     accounts = (still(held.accounts, np.int64), held.offsets)
-    paid = (held.occurred_on, held.known_on, held.amount, held.is_credit)
+    paid = (held.occurred_on, held.known_on, held.amount, held.kind)
     back = (held.reversal_offsets, held.reversal_known_on, held.reversal_amount)
-    return _outcomes(*days, *numbers, grace_days, *accounts, *paid, *back)
+    return _outcomes(*days, *numbers, *accounts, *paid, *back)
 
 
 def _least(amount: np.ndarray, kept_share: float) -> np.ndarray:
@@ -81,16 +81,16 @@ def _outcomes(
     before,
     made_on,
     due_on,
+    last_day,
     account_no,
     amount,
     needed,
-    grace_days,
     accounts,
     offsets,
     paid_on,
     known_on,
     paid,
-    is_credit,
+    kind,
     back_offsets,
     back_known,
     back_amount,
@@ -107,14 +107,14 @@ def _outcomes(
             first, last = (offsets[place], offsets[place + 1]) if there else (np.int64(0), np.int64(0))
         if due_on[row] == NO_DAY or needed[row] == NO_MONEY:
             continue
-        until = np.int64(due_on[row]) + grace_days
+        until = np.int64(last_day[row])
         sum_paid, reached_on = np.int64(0), np.int64(NO_MONEY)
         for payment in range(first, last):
             if paid_on[payment] < made_on[row]:
                 continue
             if paid_on[payment] > until:
                 break
-            if is_credit[payment] or known_on[payment] >= before[row] or paid_on[payment] >= before[row]:
+            if kind[payment] == CREDIT or known_on[payment] >= before[row] or paid_on[payment] >= before[row]:
                 continue
             net = paid[payment]
             for reversal in range(back_offsets[payment], back_offsets[payment + 1]):

@@ -1,10 +1,11 @@
-"""Payments and credits with their own reversals: what settles a debt,
+"""Payments, credits and what was withheld for the creditor, with their own reversals: what settles a debt,
 and what each was worth as it was known on a day.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -12,6 +13,7 @@ import pandas as pd
 
 from features.compiled import compiled
 from features.events import classes_of
+from features.receipts import told_apart
 from features.tables import NO_NUMBER, PAYMENT_KINDS, inner_columns, numbered
 from features.versions import arranged, column, spans, still
 
@@ -28,12 +30,17 @@ PAYMENT_COLUMNS = (
     "known_at",
     "known_on",
 )
-REVERSAL, CREDIT = (PAYMENT_KINDS.index(kind) for kind in ("reversal", "credit"))
+SETTLEMENT_KINDS = ("payment", "credit", "withheld")
+CASH, CREDIT, WITHHELD = range(len(SETTLEMENT_KINDS))
+REVERSAL = PAYMENT_KINDS.index("reversal")
+_KIND_OF = np.array(
+    [SETTLEMENT_KINDS.index(kind) if kind in SETTLEMENT_KINDS else -1 for kind in PAYMENT_KINDS], np.int8
+)
 
 
 @dataclass(frozen=True)
 class Settlements:
-    """One row per payment or credit of the accounts, sorted by (account, occurred_at, payment_no).
+    """One row per payment, credit or withheld sum of the accounts, sorted by (account, occurred_at, payment_no).
     Amounts in minor units.
 
     net as known for D = amount - sum of the reversals with known_on < D; reversals never take back more than the
@@ -47,13 +54,27 @@ class Settlements:
     occurred_on: np.ndarray  # int32
     known_on: np.ndarray  # int32
     amount: np.ndarray  # int64, > 0
-    is_credit: np.ndarray  # bool
+    kind: np.ndarray  # int8: place in SETTLEMENT_KINDS
     reversal_offsets: np.ndarray  # int64[rows + 1]: reversals of each row, in the order they became known
     reversal_known_on: np.ndarray  # int32
     reversal_occurred_on: np.ndarray  # int32
     reversal_amount: np.ndarray  # int64
+    reversal_row: np.ndarray  # int64: place of each reversal in `payments`
     payments: pd.DataFrame  # the arranged payments
     row: np.ndarray  # int64: place of each row in `payments`
+    lines_apart: Settlements | None = None
+
+    @property
+    def lines(self) -> Settlements:
+        """The same money by line: a receipt is one payment of an account, and settles the charges its lines name."""
+        return self.lines_apart or self
+
+    @cached_property
+    def told(self) -> np.ndarray:
+        """bool per reversal: whether it happened, and is no work of a later set of lines."""
+        if "told" not in self.payments:
+            return np.ones(self.reversal_row.size, bool)
+        return self.payments["told"].to_numpy()[self.reversal_row]
 
     @cached_property
     def charge_no(self) -> np.ndarray:
@@ -63,13 +84,22 @@ class Settlements:
         return numbered(self.payments, "charge_id", "payments")[self.row]
 
 
-def settlements(payments: pd.DataFrame | None, accounts: np.ndarray) -> Settlements:
-    """Payments and credits of the accounts (int64, sorted, unique) with their reversals. None:
-    payments are not delivered, no rows.
+def settlements(
+    payments: pd.DataFrame | None, accounts: np.ndarray, owner: Callable[[], np.ndarray | None] | None = None
+) -> Settlements:
+    """Payments, credits and withheld sums of the accounts (int64, sorted, unique) with their reversals. None:
+    payments are not delivered, no rows. owner: tells, where asked, the number of the debtor of each account, whose
+    receipts may have lines on several of them; each account stands alone where None.
     """
-    if payments is None:
-        payments = _no_payments()
-    payments = arranged(payments, "payments")
+    payments = arranged(_no_payments() if payments is None else payments, "payments")
+    told = told_apart(payments, accounts, owner)
+    if told is None:
+        return _settlements(payments, accounts)
+    return replace(_settlements(told.whole, accounts), lines_apart=_settlements(told.lines, accounts))
+
+
+def _settlements(payments: pd.DataFrame, accounts: np.ndarray) -> Settlements:
+    """Every row a payment of its own."""
     account_no = column(payments, "account_no", np.int64, "payments")
     occurred_at = column(payments, "occurred_at", np.int64, "payments")
     known_on = column(payments, "known_on", np.int32, "payments")
@@ -92,14 +122,15 @@ def settlements(payments: pd.DataFrame | None, accounts: np.ndarray) -> Settleme
         by_known = np.lexsort((amount[taken_back], column(payments, "known_at", np.int64, "payments")[taken_back]))
         taken_back, owner = taken_back[by_known], owner[by_known]
         named = numbered(payments, "reverses", "payments")[taken_back]
+        own = still(payments["line_no"].to_numpy(), np.int64) if "line_no" in payments else numbers
         target = _reversed(
-            still(row, np.int64), still(offsets, np.int64), still(owner, np.int64), numbers, still(named, np.int64)
+            still(row, np.int64), still(offsets, np.int64), still(owner, np.int64), own, still(named, np.int64)
         )
         found = target >= 0
         order = np.argsort(target[found], kind="stable")
         reversal_row = taken_back[found][order]
         reversal_offsets = _running(target[found], row.size)
-    occurred_at, occurred_on, held_known_on, held_amount, is_credit = held
+    occurred_at, occurred_on, held_known_on, held_amount, kind = held
     return Settlements(
         accounts=accounts,
         offsets=still(offsets, np.int64),
@@ -108,13 +139,14 @@ def settlements(payments: pd.DataFrame | None, accounts: np.ndarray) -> Settleme
         occurred_on=still(occurred_on, np.int32),
         known_on=still(held_known_on, np.int32),
         amount=still(held_amount, np.int64),
-        is_credit=still(is_credit, np.bool_),
+        kind=still(kind, np.int8),
         reversal_offsets=still(reversal_offsets, np.int64),
         reversal_known_on=still(known_on[reversal_row], np.int32),
         reversal_occurred_on=still(columns[2][reversal_row], np.int32),
         reversal_amount=_at_most_the_amount(
             still(held_amount, np.int64), still(reversal_offsets, np.int64), amount[reversal_row]
         ),
+        reversal_row=still(reversal_row, np.int64),
         payments=payments,
         row=still(row, np.int64),
     )
@@ -138,7 +170,7 @@ def _told_apart(accounts, account_no, occurred_at, occurred_on, known_on, amount
         np.zeros(accounts.size + 1, np.int64),
     )
     at, on, known = np.empty(settled, np.int64), np.empty(settled, np.int32), np.empty(settled, np.int32)
-    money, is_credit = np.empty(settled, np.int64), np.empty(settled, np.bool_)
+    money, settles = np.empty(settled, np.int64), np.empty(settled, np.int8)
     taken_back, owner = np.empty(reversals, np.int64), np.empty(reversals, np.int64)
     settled, reversals, place, tied = 0, 0, 0, False
     for row in range(account_no.size):
@@ -153,7 +185,7 @@ def _told_apart(accounts, account_no, occurred_at, occurred_on, known_on, amount
             reversals += 1
             continue
         tied |= settled > offsets[place] and at[settled - 1] == occurred_at[row]
-        rows[settled], position[settled], is_credit[settled] = row, place, code == CREDIT
+        rows[settled], position[settled], settles[settled] = row, place, _KIND_OF[code]
         at[settled], on[settled], known[settled], money[settled] = (
             occurred_at[row],
             occurred_on[row],
@@ -170,7 +202,7 @@ def _told_apart(accounts, account_no, occurred_at, occurred_on, known_on, amount
         on[:settled],
         known[:settled],
         money[:settled],
-        is_credit[:settled],
+        settles[:settled],
         taken_back[:reversals],
         owner[:reversals],
         tied,
@@ -186,6 +218,18 @@ def _running(places, size):
     for place in range(size):
         offsets[place + 1] += offsets[place]
     return offsets
+
+
+def debtors_of(versions: pd.DataFrame, accounts: np.ndarray) -> np.ndarray | None:
+    """int64 per account: number of the debtor whose it is; None where the table does not say.
+
+    versions: the accounts table by account_no, all of whose rows of an account name one debtor.
+    """
+    if "debtor_id" not in versions:
+        return None
+    numbers = versions["account_no"].to_numpy()
+    place = np.searchsorted(numbers, accounts)
+    return pd.factorize(versions["debtor_id"].iloc[np.minimum(place, max(numbers.size - 1, 0))])[0].astype(np.int64)
 
 
 def named_charges(found: Settlements, charges: pd.DataFrame, head: np.ndarray) -> np.ndarray:
@@ -219,12 +263,12 @@ def net_known(found: Settlements, as_of: np.ndarray | int) -> np.ndarray:
 
 def net_payments(found: Settlements, as_of: int) -> pd.DataFrame:
     """account_no, occurred_on, amount of every payment before the night of as_of, net of the reversals known by then;
-    credits are no money.
+    credits and withheld sums are no money.
 
     A payment of which nothing is left is no row.
     """
     net = net_known(found, as_of)
-    rows = np.flatnonzero((net > 0) & ~found.is_credit & (found.occurred_on < as_of))
+    rows = np.flatnonzero((net > 0) & (found.kind == CASH) & (found.occurred_on < as_of))
     return pd.DataFrame(
         {
             "account_no": found.accounts[found.position[rows]],

@@ -9,7 +9,6 @@ import numpy as np
 from features.compiled import compiled
 from features.kernel import days_past_due
 from features.ledger import Ledger
-from features.settlements import Settlements
 from features.tables import NEVER
 
 EDGES = (30, 60, 90)  # vocabulary.ROLLS
@@ -31,31 +30,11 @@ def rolls(ledger: Ledger) -> Changes:
     return Changes(*_rolls(ledger.offsets, ledger.start, ledger.overdue_since, np.array(EDGES), np.int64(last_day)))
 
 
-def cures(ledger: Ledger, paid: Settlements) -> Changes:
-    """Nights on which days past due fell to 0 from above, a payment of positive net having become known the day before.
-
-    Without that news a lower figure is a moved due date, a waiver or a statement, and no cure.
+def cures(ledger: Ledger) -> Changes:
+    """Nights on which the debtor's money cleared the arrears: days past due, above 0 the night before, would be 0 with
+    the charges of the night before and the money known by now. A moved due date, a waiver or a statement is no cure.
     """
-    places = np.searchsorted(paid.accounts, ledger.accounts)
-    held = np.append(paid.accounts, -1)[places] == ledger.accounts
-    first = np.where(held, paid.offsets[np.minimum(places, paid.accounts.size)], 0)
-    last = np.where(held, paid.offsets[np.minimum(places + 1, paid.accounts.size)], 0)
-    return Changes(
-        *_cures(
-            ledger.offsets,
-            ledger.start,
-            ledger.overdue_since,
-            first,
-            last,
-            paid.occurred_on,
-            paid.known_on,
-            paid.amount,
-            paid.is_credit,
-            paid.reversal_offsets,
-            paid.reversal_known_on,
-            paid.reversal_amount,
-        )
-    )
+    return Changes(ledger.cure_offsets, ledger.cures, np.zeros(ledger.cures.size, np.int8))
 
 
 @compiled
@@ -82,44 +61,3 @@ def _rolls(offsets, start, overdue_since, edges, last_day):
             before = at_last
         counts[account + 1] = written
     return counts, nights[:written].copy(), codes[:written].copy()
-
-
-@compiled
-def _cures(
-    offsets,
-    start,
-    overdue_since,
-    first,
-    last,
-    occurred_on,
-    known_on,
-    amount,
-    is_credit,
-    back_offsets,
-    back_known,
-    back_amount,
-):
-    counts = np.zeros(offsets.size, np.int64)
-    nights = np.empty(start.size, np.int64)
-    written = 0
-    for account in range(offsets.size - 1):
-        for segment in range(offsets[account] + 1, offsets[account + 1]):
-            night = np.int64(start[segment])
-            if (
-                days_past_due(overdue_since[segment], night) > 0
-                or days_past_due(overdue_since[segment - 1], night - 1) <= 0
-            ):
-                continue
-            for payment in range(first[account], last[account]):
-                if is_credit[payment] or max(known_on[payment], occurred_on[payment]) != night - 1:
-                    continue
-                net = amount[payment]
-                for reversal in range(back_offsets[payment], back_offsets[payment + 1]):
-                    if back_known[reversal] < night:
-                        net -= back_amount[reversal]
-                if net > 0:
-                    nights[written] = night
-                    written += 1
-                    break
-        counts[account + 1] = written
-    return counts, nights[:written].copy(), np.zeros(written, np.int8)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from features.compiled import compiled
 from features.tables import NO_DAY
-from features.versions import arranged, column, spans, still, superseded_on
+from features.versions import arranged, column, key_of, spans, still, superseded_on
 
 
 def lasts(until_on, day):
@@ -31,7 +31,7 @@ class StatusLog:
         first, last = spans(frame["account_no"].to_numpy(), np.asarray(account_no, np.int64))
         self._spans = still(first, np.int64), still(last, np.int64)
         self._days = tuple(column(frame, name, np.int32, "statuses") for name in ("from_on", "until_on", "known_on"))
-        self._superseded_on = still(superseded_on(frame, ["account_no", "status", "from_on"], "statuses"), np.int32)
+        self._superseded_on = still(superseded_on(frame, key_of(frame, "statuses"), "statuses"), np.int32)
         self._status = frame["status"]
         self._detail = frame.get("detail")
 

@@ -27,7 +27,13 @@ NO_NUMBER = -(2**63)  # the number of an empty id
 
 # Ids that tell rows of one account apart -> the column of their numbers. Rows are compared by number, not by text:
 # a night reads no texts.
-NUMBERS = {"charge_id": "charge_no", "payment_id": "payment_no", "reverses": "reverses_no", "contact_id": "contact_no"}
+NUMBERS = {
+    "charge_id": "charge_no",
+    "adjusts": "adjusts_no",
+    "payment_id": "payment_no",
+    "reverses": "reverses_no",
+    "contact_id": "contact_no",
+}
 
 TEXT_LIMIT = 64  # characters of an id or a class name
 DETAIL_LIMIT = 512  # characters of a status's detail
@@ -51,8 +57,8 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Column:
-    """One delivered column. `empty` says whether a cell may be empty,
-    `optional` whether the column may be absent (read as empty).
+    """One delivered column. `empty` says whether a cell may be empty, `optional` whether the column may be absent
+    (read as empty), `later` whether stores and frames made before it was known lack it.
     """
 
     name: str
@@ -62,6 +68,7 @@ class Column:
     values: tuple[str, ...] = ()
     least: int | None = None  # smallest amount or number allowed, in minor units
     limit: int = TEXT_LIMIT
+    later: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,12 @@ class Table:
         return next(column for column in self.columns if column.name == name)
 
     @property
+    def later(self) -> frozenset[str]:
+        """Columns that stores and frames may lack, and their numbers."""
+        names = {column.name for column in self.columns if column.later}
+        return frozenset(names | {NUMBERS[name] for name in names if name in NUMBERS})
+
+    @property
     def required(self) -> tuple[str, ...]:
         """Columns a delivery must have; the others are read as empty when absent."""
         return tuple(column.name for column in self.columns if not column.optional)
@@ -103,7 +116,7 @@ class Table:
 DEBTOR_TYPES = ("consumer", "commercial")
 BILLED_KINDS = ("principal", "instalment", "invoice")  # what a debt is of; the others come on top
 CHARGE_KINDS = (*BILLED_KINDS, "fee", "interest", "adjustment")
-PAYMENT_KINDS = ("payment", "reversal", "credit")
+PAYMENT_KINDS = ("payment", "reversal", "credit", "withheld")
 CHANNELS = (
     "call",
     "autodial",
@@ -229,6 +242,8 @@ TABLES: dict[str, Table] = {
                 Column("due_on", Kind.DATE),
                 Column("amount", Kind.MONEY),  # only an adjustment may be negative
                 Column("kind", Kind.ENUM, values=CHARGE_KINDS),
+                # the charge that an adjustment takes back
+                Column("adjusts", Kind.ID, empty=True, optional=True, later=True),
                 _KNOWN_AT,
             ),
             key=("account_id", "charge_id"),
@@ -265,7 +280,7 @@ TABLES: dict[str, Table] = {
                 _text("method"),
                 _KNOWN_AT,
             ),
-            key=("payment_id",),
+            key=("payment_id", "account_id", "charge_id"),
             position="occurred_at",
             known_from=("occurred_at",),
             money="amount",
@@ -304,8 +319,10 @@ TABLES: dict[str, Table] = {
                 Column("until_on", Kind.DATE, empty=True, optional=True),
                 _KNOWN_AT,
                 _text("detail", limit=DETAIL_LIMIT),
+                # the charge that a dispute is about
+                Column("charge_id", Kind.ID, empty=True, optional=True, later=True),
             ),
-            key=("account_id", "status", "from_on"),
+            key=("account_id", "status", "from_on", "charge_id"),
             position="from_on",
             known_from=("from_on",),
             money=None,
@@ -409,7 +426,9 @@ def _failures(name: str, frame: pd.DataFrame, needed: Iterable[str] | None) -> l
         needed = [
             column
             for column in dtypes
-            if (column != "account_id" or name == "accounts") and column not in NUMBERS.values()
+            if (column != "account_id" or name == "accounts")
+            and column not in NUMBERS.values()
+            and column not in declared.later
         ]
     ids = {
         number: column for column, number in NUMBERS.items() if number not in frame

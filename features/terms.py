@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+
+from features.bank_days import BANK_DAYS
 
 Reach = int | Mapping[str, int]  # last day of a table that is all there: one for all portfolios, or portfolio -> day
 
@@ -21,6 +23,8 @@ class Terms:
     """What the ledger and the features need besides the tables.
 
     promise_grace_days   days after promise_due_on in which money still keeps a promise
+    promise_grace_unit   bank_days or days: see features.bank_days
+    holidays             place -> day numbers on which its banks are closed besides weekends
     promise_kept_share   share of the promised amount that keeps it
     dpd_tolerance        (portfolio, currency) -> minor units; days past due is 0 while arrears are at or below it
     delivers             portfolio -> tables it declares; a table outside it is unknown: missing, never 0
@@ -29,11 +33,18 @@ class Terms:
     """
 
     promise_grace_days: int = 3
+    promise_grace_unit: str = BANK_DAYS
+    holidays: Mapping[str, Sequence[int]] = field(default_factory=dict)
     promise_kept_share: float = 0.9
     dpd_tolerance: Mapping[tuple[str, str], int] = field(default_factory=dict)
     delivers: Mapping[str, frozenset[str]] = field(default_factory=dict)
     rates: Mapping[str, float] = field(default_factory=dict)
     decimals: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def knows_holidays(self) -> bool:
+        """Whether it matters where a debtor lives."""
+        return self.promise_grace_unit == BANK_DAYS and bool(self.holidays)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ import pandas as pd
 from features import whole_debtor
 from features.declarations import Catalogue
 from features.events import Events, seen
-from features.evidence import IN_ORDER, SETTLEMENT_KINDS, Evidence
+from features.evidence import IN_ORDER, Evidence
+from features.settlements import SETTLEMENT_KINDS
 from features.spec import Debtor, Declared, Feature, Noun, Where
 from features.tables import NO_DAY, NO_MONEY
 from features.vocabulary import EVENTS, FACTS, LEDGER, Agg
@@ -163,6 +164,8 @@ def _accounts(entry: Noun, row: int, evidence: Evidence) -> list[dict]:
                     books.offsets[place], books.offsets[place + 1], books.start, books.balance, night
                 )
             )
+            if settled != NO_DAY and not whole_debtor.by_debtor(place, night, whole_debtor.settling(evidence)):
+                settled = NO_DAY
             due = int(whole_debtor.last_due_on(charges[0][place], charges[1][place], *charges[2:], night))
         told = {"settled_on": settled if settled == NO_DAY else settled - 1, "last_due_on": due}
         lines.append(

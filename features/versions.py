@@ -111,6 +111,13 @@ def _key_numbers(frame: pd.DataFrame, name: str, table: str) -> np.ndarray:
     return values.to_numpy() if values.dtype.kind in "iu" else pd.factorize(values)[0]
 
 
+def key_of(frame: pd.DataFrame, table: str) -> list[str]:
+    """The key of a table's versions by account_no, without ids that the frame was made too early to have."""
+    declared = TABLES[table]
+    lacking = {name for name in declared.later if name in NUMBERS and not {name, NUMBERS[name]} & set(frame.columns)}
+    return ["account_no", *(name for name in declared.key if name != "account_id" and name not in lacking)]
+
+
 def superseded_on(frame: pd.DataFrame, key: Sequence[str], table: str = "given") -> np.ndarray:
     """int32: the known_on of the next version of the same key, NEVER if there is none.
 

@@ -106,7 +106,11 @@ EVENTS: dict[str, EventKind] = {
         says="payments whose net of reversals known before as_of is positive",
     ),
     "reversals": EventKind(
-        "payments", ("payments",), {"amount": "money"}, measure="amount", says="reversals of payments"
+        "payments",
+        ("payments",),
+        {"amount": "money"},
+        measure="amount",
+        says="reversals of payments, from the day on which both are known (not of credits or withheld sums)",
     ),
     "credits": EventKind(
         "payments",
@@ -121,7 +125,7 @@ EVENTS: dict[str, EventKind] = {
         {"amount": "money"},
         {"kind": CHARGE_KINDS},
         "amount",
-        says="charges by their due day, as last known",
+        says="charges by their due day, as last known (one brought to 0.00, or taken back in full by an adjustment, was never billed)",
     ),
     "upcoming_charges": EventKind(
         "balances",
@@ -147,7 +151,8 @@ EVENTS: dict[str, EventKind] = {
     "cures": EventKind(
         "balances",
         (LEDGER, "payments"),
-        says="nights on which days past due fell to 0 on the news of a payment (a moved due date is not a cure)",
+        says="nights on which days past due would be 0 with the charges of the night before and today's money (a moved due date, a waiver or a "
+        "statement is not a cure)",
     ),
     LEDGER: EventKind(
         "balances",
@@ -175,8 +180,8 @@ EVENTS: dict[str, EventKind] = {
         {"state": PROMISE_STATES},
         "amount",
         _JUDGED,
-        says="promises to pay (contacts of outcome promise) by the day they were made; kept, broken or open by the payments known before "
-        "as_of, unjudged without amount or day",
+        says="promises to pay (contacts of outcome promise) by the day they were made; kept, broken or open by the payments and withheld sums known "
+        "before as_of, unjudged without amount or day",
     ),
     "statuses": EventKind(
         "statuses",
@@ -235,7 +240,7 @@ FACTS: dict[str, Fact] = {
     ),
     "debtor_accounts_ever": Fact("debtor", "count", "Accounts of the debtor known before as_of, scorable or not."),
     "debtor_accounts_settled": Fact(
-        "debtor", "count", "Accounts of the debtor whose balance was positive and is 0 now, by payment or credit.", _LEDGER
+        "debtor", "count", "Accounts of the debtor whose balance was positive and is 0 now, at least half of it by payments and withheld sums.", _LEDGER
     ),
     "debtor_accounts_settled_dated": Fact(
         "debtor", "count",
@@ -259,6 +264,10 @@ FACTS: dict[str, Fact] = {
     ),
     "debtor_accounts_90_days_ever": Fact(
         "debtor", "count", "Accounts of the debtor that were ever 90 days past due, as known on any night through as_of.", _LEDGER
+    ),
+    "debtor_credit": Fact(
+        "debtor", "money",
+        "Credit balances of the debtor's other accounts, scorable or not, in this account's currency; missing without a rate.", _LEDGER,
     ),
     "debtor_days_since_first_opened": Fact("debtor", "days", "Days from the first opened_on of the debtor's accounts to as_of."),
     "first_payment_default": Fact(

@@ -1,23 +1,30 @@
 """What all accounts of a debtor show by the ledger, the settled and closed ones too: how much was owed before,
 and how late it was cleared.
 
-An account is settled once its balance, having been positive, is known to be 0; by payment or by credit. It is late by
-the days from its last due day to the day on which that became known, negative when early; without a billed charge it is
-neither. Which accounts are the debtor's is as known on the night. Where the book of one of them has no ledger, or not
-through the day before, nothing is said of them all.
+An account is settled once its balance, having been positive, is known to be 0, where payments and what was withheld for
+us made at least half of what settled it: a waived debt is not settled by the debtor, and a cancelled charge was never
+billed. It is late by the days from its last due day to the day on which that became known, negative when early; without
+a billed charge it is neither. Which accounts are the debtor's is as known on the night. Where the book of one of them
+has no ledger, or not through the day before, nothing is said of them all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from features.adjustments import is_undone, works
 from features.compiled import compiled
-from features.events import classes_of, spans_of
+from features.debtor import exact_rate
+from features.events import spans_of
 from features.evidence import Evidence
 from features.kernel import latest
+from features.ledger import figures_at
+from features.settlements import CREDIT
 from features.tables import BILLED_KINDS, CHARGE_KINDS, NEVER, NO_DAY, NO_MONEY
 from features.versions import column, still, superseded_on
 from features.vocabulary import FACTS, LEDGER
@@ -36,10 +43,23 @@ FIGURES = (
     "debtor_largest_settled_principal",
     "debtor_days_past_due_max_ever",
     "debtor_accounts_90_days_ever",
+    "debtor_credit",
 )
-(OWNED, SINCE_OPENED, SETTLED, DATED, LATE, LATE_MEAN, LATE_MAX, LAST_LATE, SINCE_SETTLED, PRINCIPAL, WORST, SEVERE) = (
-    range(len(FIGURES))
-)
+(
+    OWNED,
+    SINCE_OPENED,
+    SETTLED,
+    DATED,
+    LATE,
+    LATE_MEAN,
+    LATE_MAX,
+    LAST_LATE,
+    SINCE_SETTLED,
+    PRINCIPAL,
+    WORST,
+    SEVERE,
+    CREDIT_HELD,
+) = range(len(FIGURES))
 OF_LEDGER, OF_DUE_DAYS = (
     slice(SETTLED, None),
     slice(DATED, LAST_LATE + 1),
@@ -47,6 +67,50 @@ OF_LEDGER, OF_DUE_DAYS = (
 OWNER_COLUMNS = ("debtor_id", "currency", "opened_on", "principal")
 _NO_SEGMENTS = (np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.int32))
 _NO_CHARGES = (*(np.empty(0, np.int32) for _ in range(3)), np.empty(0, np.bool_))
+
+
+class Settling(NamedTuple):
+    """What settled the debts of the ledger's accounts.
+
+    paid_* ... back_*  settlements.Settlements, offsets by account
+    stated_on          the day on which the first statement of each account was known; NEVER without one
+    spans ...          the charges of each account with the adjustments among them; no span holds a row where there are
+                       none. target: see adjustments.Adjusted
+    """
+
+    paid_offsets: np.ndarray
+    kind: np.ndarray
+    paid_on: np.ndarray
+    paid_known: np.ndarray
+    paid: np.ndarray
+    back_offsets: np.ndarray
+    back_known: np.ndarray
+    back_amount: np.ndarray
+    stated_on: np.ndarray
+    spans: np.ndarray
+    due_on: np.ndarray
+    amount: np.ndarray
+    known_on: np.ndarray
+    gone_on: np.ndarray
+    head: np.ndarray
+    target: np.ndarray
+
+
+_EMPTY = {dtype: still(np.empty(0), dtype) for dtype in (np.int8, np.int32, np.int64)}
+_NOTHING_SETTLED = Settling(
+    still(np.zeros(2), np.int64),
+    _EMPTY[np.int8],
+    *(_EMPTY[np.int32],) * 2,
+    *(_EMPTY[np.int64],) * 2,
+    _EMPTY[np.int32],
+    _EMPTY[np.int64],
+    _EMPTY[np.int32],
+    still(np.zeros((1, 2)), np.int64),
+    _EMPTY[np.int32],
+    _EMPTY[np.int64],
+    *(_EMPTY[np.int32],) * 2,
+    *(_EMPTY[np.int64],) * 2,
+)
 
 
 def figures(evidence: Evidence, names: Collection[str] = FIGURES) -> dict[str, np.ndarray]:
@@ -70,7 +134,7 @@ def figures(evidence: Evidence, names: Collection[str] = FIGURES) -> dict[str, n
     distinct, group = np.unique(np.stack(asked, axis=1), axis=0, return_inverse=True)
     arranged_rows = versions.iloc[order]
     book, books = pd.factorize(arranged_rows["portfolio"].astype("str"))
-    found = _over_debtors(
+    found, credits = _over_debtors(
         still(distinct, np.int64),
         still(np.searchsorted(owner[order], np.arange(len(debtors) + 1)), np.int64),
         column(arranged_rows, "known_on", np.int32, "accounts"),
@@ -82,7 +146,31 @@ def figures(evidence: Evidence, names: Collection[str] = FIGURES) -> dict[str, n
         still((evidence.reach("charges", books) > NO_DAY)[book], np.bool_),
         *_ledger(evidence, arranged_rows["account_no"].to_numpy(), any(FACTS[name].needs for name in names)),
     )
-    return dict(zip(FIGURES, found[:, group.ravel()], strict=True))
+    found = found[:, group.ravel()]
+    if any(FACTS[name].needs for name in names):
+        found[CREDIT_HELD] += _credit_of_others(evidence, credits, distinct[:, 2], currencies)[group.ravel()]
+        balance = figures_at(evidence.ledger, evidence.account_no, evidence.as_of)[0]
+        found[CREDIT_HELD] -= np.maximum(-balance, 0)
+    return dict(zip(FIGURES, found, strict=True))
+
+
+def _credit_of_others(
+    evidence: Evidence, credits: np.ndarray, own_currency: np.ndarray, currencies: pd.Index
+) -> np.ndarray:
+    """float64 per group: its credits in minor units of its own currency; NaN where one of another has no rate."""
+    found = credits[np.arange(own_currency.size), own_currency].astype(np.float64)
+    others = credits.copy()
+    others[np.arange(own_currency.size), own_currency] = 0
+    rates = [exact_rate(str(name), evidence.terms) for name in currencies]
+    for group in np.flatnonzero(others.any(axis=1)):
+        held = [(int(others[group, code]), rates[code]) for code in np.flatnonzero(others[group])]
+        into = rates[own_currency[group]]
+        if into is None or any(rate is None for _, rate in held):
+            found[group] = np.nan
+        else:  # one rounding, half to even
+            whole = sum((money * rate for money, rate in held if rate is not None), Fraction(0)) / into
+            found[group] = float(round(whole + int(found[group])))
+    return found
 
 
 def _ledger(evidence: Evidence, account_no: np.ndarray, wanted: bool) -> tuple[np.ndarray, ...]:
@@ -91,10 +179,11 @@ def _ledger(evidence: Evidence, account_no: np.ndarray, wanted: bool) -> tuple[n
     """
     none = np.zeros(2, np.int64)
     if not wanted:
-        return np.zeros(account_no.size, np.int64), none, *_NO_SEGMENTS, none, none, *_NO_CHARGES
+        return np.zeros(account_no.size, np.int64), none, *_NO_SEGMENTS, none, none, *_NO_CHARGES, _NOTHING_SETTLED
     books = evidence.ledger
     place = still(books.positions(account_no), np.int64)
-    return place, books.offsets, books.start, books.balance, books.overdue_since, *due_days(evidence)
+    segments = books.offsets, books.start, books.balance, books.overdue_since
+    return place, *segments, *due_days(evidence), settling(evidence)
 
 
 def due_days(evidence: Evidence) -> tuple[np.ndarray, ...]:
@@ -105,13 +194,85 @@ def due_days(evidence: Evidence) -> tuple[np.ndarray, ...]:
     if "charges" not in evidence.tables:
         none = np.zeros(accounts.size, np.int64)
         return none, none, *_NO_CHARGES
-    frame, gone = evidence.arranged("charges"), evidence.gone("charges")
-    first, last = spans_of(column(frame, "account_no", np.int64, "charges"), accounts)
-    due, known = (column(frame, name, np.int32, "charges") for name in ("due_on", "known_on"))
-    billed = np.isin(
-        classes_of(frame["kind"], CHARGE_KINDS).codes(), [CHARGE_KINDS.index(kind) for kind in BILLED_KINDS]
+    charges = evidence.counted_charges
+    first, last = spans_of(charges.account_no, accounts)
+    billed = np.isin(charges.kind.codes(), [CHARGE_KINDS.index(kind) for kind in BILLED_KINDS])
+    gone = charges.gone_on if charges.gone_on.size else np.full(charges.due_on.size, NEVER, np.int32)
+    return first, last, charges.due_on, charges.known_on, still(gone, np.int32), still(billed, np.bool_)
+
+
+def settling(evidence: Evidence) -> Settling:
+    """What settled the debts of the ledger's accounts."""
+    books = evidence.ledger
+    paid, charges, statements = books.settlements, books.entries.charges, books.entries.statements
+    seen_on = np.maximum(statements.known_on, statements.taken_on)
+    stated = statements.spans[:, 1] > statements.spans[:, 0]
+    stated_on = np.full(books.accounts.size, NEVER, np.int32)
+    if stated.any():  # spans of accounts without a statement are empty, and may lie at the end
+        stated_on[stated] = np.minimum.reduceat(seen_on, statements.spans[stated, 0])
+    has_adjustments = books.adjusted.target.size > 0
+    return Settling(
+        paid.offsets,
+        paid.kind,
+        paid.occurred_on,
+        paid.known_on,
+        paid.amount,
+        paid.reversal_offsets,
+        paid.reversal_known_on,
+        paid.reversal_amount,
+        still(stated_on, np.int32),
+        charges.spans if has_adjustments else still(np.zeros_like(charges.spans), np.int64),
+        charges.due_on,
+        charges.amount,
+        charges.known_on,
+        charges.superseded_on,
+        charges.head,
+        still(books.adjusted.target, np.int64),
     )
-    return first, last, due, known, gone if gone.size else np.full(len(frame), NEVER, np.int32), billed
+
+
+@compiled
+def by_debtor(account, night, told):
+    """Whether payments and withheld sums made at least half of what settled an account, as known on the night.
+
+    What a cancelled charge took off is nobody's part. Where nothing is known to have settled it, a statement must have
+    said so.
+    """
+    ours, others = np.int64(0), np.int64(0)
+    for event in range(told.paid_offsets[account], told.paid_offsets[account + 1]):
+        if told.paid_known[event] >= night or told.paid_on[event] >= night:
+            continue
+        net = told.paid[event]
+        for reversal in range(told.back_offsets[event], told.back_offsets[event + 1]):
+            if told.back_known[reversal] < night:
+                net -= told.back_amount[reversal]
+        if told.kind[event] == CREDIT:
+            others += net
+        else:
+            ours += net
+    first, last = told.spans[account, 0], told.spans[account, 1]
+    for row in range(first, last):
+        if told.amount[row] >= 0 or not works(row, night, told.due_on, told.known_on, told.gone_on):
+            continue
+        undone = False
+        for charge in range(first, last):
+            if told.target[row] == told.head[charge] and told.known_on[charge] < night <= told.gone_on[charge]:
+                undone |= is_undone(
+                    charge,
+                    first,
+                    last,
+                    night,
+                    told.due_on,
+                    told.amount,
+                    told.known_on,
+                    told.gone_on,
+                    told.head,
+                    told.target,
+                )
+        others -= np.int64(0) if undone else told.amount[row]
+    if ours + others == 0:
+        return told.stated_on[account] < night
+    return ours >= others
 
 
 @compiled
@@ -157,12 +318,15 @@ def _over_debtors(
     charge_known,
     charge_gone,
     billed,
+    settled_by,
 ):
-    """float64[FIGURES, groups]. groups: (debtor, night, currency); the version rows of a debtor lie at its offsets.
+    """float64[FIGURES, groups], and the credit balances, int64[groups, currencies].
 
+    groups: (debtor, night, currency); the version rows of a debtor lie at its offsets.
     through: last day that the ledger of the row's book holds; has_due_days: whether that book delivers charges.
     """
-    found = np.full((SEVERE + 1, groups.shape[0]), np.nan)
+    found = np.full((CREDIT_HELD + 1, groups.shape[0]), np.nan)
+    credits = np.zeros((groups.shape[0], currency.max() + 1 if currency.size else 0), np.int64)
     for group in range(groups.shape[0]):
         debtor, night, own_currency = groups[group, 0], groups[group, 1], groups[group, 2]
         count, settled, late, dated, severe, is_known, are_dated = 0, 0, 0, 0, 0, True, True
@@ -177,14 +341,17 @@ def _over_debtors(
             account = place[row]
             low, high = ledger_offsets[account], ledger_offsets[account + 1]
             own_worst, until = np.int64(0), night
-            for segment in range(latest(start, low, high, night), low - 1, -1):
+            newest_segment = latest(start, low, high, night)
+            if newest_segment >= low:
+                credits[group, currency[row]] += max(-balance[newest_segment], 0)
+            for segment in range(newest_segment, low - 1, -1):
                 if overdue_since[segment] != NO_DAY:
                     own_worst = max(own_worst, until - overdue_since[segment])
                 until = np.int64(start[segment]) - 1
             worst = max(worst, own_worst)
             severe += own_worst >= SEVERE_DAYS
             cleared = settled_on(low, high, start, balance, night)
-            if cleared == NO_DAY:
+            if cleared == NO_DAY or not by_debtor(account, night, settled_by):
                 continue
             settled += 1
             are_dated &= has_due_days[row]
@@ -215,7 +382,7 @@ def _over_debtors(
             dated,
             late,
         )
-        found[WORST, group], found[SEVERE, group] = worst, severe
+        found[WORST, group], found[SEVERE, group], found[CREDIT_HELD, group] = worst, severe, 0.0
         if dated > 0:
             found[LATE_MEAN, group] = float(late_sum) / float(dated)
         if settled > 0:
@@ -226,4 +393,4 @@ def _over_debtors(
             found[OF_LEDGER, group] = np.nan
         if first_opened < night:
             found[SINCE_OPENED, group] = night - first_opened
-    return found
+    return found, credits

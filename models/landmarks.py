@@ -17,7 +17,7 @@ from features.compiled import compiled
 from features.errors import ContractError
 from features.labels import complete_for
 from features.ledger import Ledger
-from features.settlements import Settlements
+from features.settlements import CASH, Settlements
 from features.tables import NEVER
 from features.terms import LabelTerms, Reach
 from features.versions import arranged, superseded_on
@@ -144,15 +144,15 @@ def _paid_within(
         days,
         paid.occurred_on,
         paid.known_on,
-        paid.is_credit,
+        paid.kind,
     )
 
 
 @compiled
-def _any_payment(first, last, as_of, known_before, days, occurred_on, known_on, is_credit):
+def _any_payment(first, last, as_of, known_before, days, occurred_on, known_on, kind):
     found = np.zeros(as_of.size, np.bool_)
     for row in range(as_of.size):
         for event in range(first[row], last[row]):
             inside = as_of[row] <= occurred_on[event] < as_of[row] + days
-            found[row] |= inside and not is_credit[event] and known_on[event] < known_before[row]
+            found[row] |= inside and kind[event] == CASH and known_on[event] < known_before[row]
     return found

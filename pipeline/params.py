@@ -6,7 +6,7 @@ import datetime as dt
 import hashlib
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -191,6 +191,7 @@ class Label(Section):
 
 class Promise(Section):
     grace_days: Annotated[int, Field(ge=0)]
+    grace_unit: Literal["bank_days", "days"] = "bank_days"
     kept_share: Annotated[float, Field(gt=0, le=1)]
 
 
@@ -289,6 +290,7 @@ class Worklist(Section):
     worked_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
     language: Literal["en", "fr"]
     costs: dict[str, Annotated[float, Field(ge=0)]]
+    defer_for_credit: bool = False
     dialler_columns: Annotated[
         dict[str, Annotated[str, Field(min_length=1, max_length=64)]],
         Field(json_schema_extra={"propertyNames": {"enum": list(DIALLER_COLUMNS)}}),
@@ -369,6 +371,7 @@ class Ingest(Section):
     max_fault_rows: Share
     max_fault_money: Share
     quiet_days: Annotated[int, Field(ge=0)]
+    max_late_share: Share = 0.1
     volume: Band
 
 
@@ -417,8 +420,13 @@ class Params(Section):
     def label_terms(self) -> LabelTerms:
         return LabelTerms(**self.label.model_dump())
 
-    def terms(self, portfolios: list[str], decimals: dict[str, int]) -> Terms:
-        """The part of the params that the ledger and the features need, for the portfolios and currencies at hand."""
+    def terms(
+        self, portfolios: list[str], decimals: dict[str, int], holidays: Mapping[str, Sequence[int]] | None = None
+    ) -> Terms:
+        """The part of the params that the ledger and the features need, for the portfolios and currencies at hand.
+
+        holidays: place -> days on which its banks are closed; Monday to Friday alone where None.
+        """
         tolerance = {
             (name, currency): int((amount * 10 ** decimals[currency]).to_integral_value(ROUND_HALF_EVEN))
             for name in portfolios
@@ -427,6 +435,8 @@ class Params(Section):
         }
         return Terms(
             promise_grace_days=self.promise.grace_days,
+            promise_grace_unit=self.promise.grace_unit,
+            holidays=holidays or {},
             promise_kept_share=self.promise.kept_share,
             dpd_tolerance=tolerance,
             delivers={name: frozenset(self.portfolio(name).delivers) for name in portfolios},

@@ -23,7 +23,9 @@ USUAL_LEAST = 50  # rows below which a volume swings by chance
 AHEAD_DAYS = 366  # a control file that speaks of days further ahead of every row is a typing error
 _VERSION = " DUP_CONFLICT: a row that changed needs a later known_at."
 _CHANGED = {
-    "payments": " DUP_CONFLICT: a payment never changes; deliver a reversal of it and a new payment under its own id."
+    "payments": (
+        " DUP_CONFLICT: a payment_id is one receipt; its lines may be applied anew, with the same sum, kind and time."
+    )
 }
 
 

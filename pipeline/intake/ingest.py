@@ -28,7 +28,7 @@ from pipeline.intake.files import as_text, csv_scan, parquet_scan
 from pipeline.intake.quarantine import RULE_VERSION
 from pipeline.intake.refusals import DeliveryMissing, DeliveryRefused, SettingRefused, shown
 from pipeline.intake.report import IngestReport, TableReport
-from pipeline.intake.table import SetAside, TableIntake, Taken, know_accounts, view_stored
+from pipeline.intake.table import SetAside, TableIntake, Taken, know_accounts, know_charges, view_stored
 from pipeline.params import Params
 from pipeline.store import commit
 from pipeline.store.files import DataFile, FileWriter
@@ -365,7 +365,21 @@ class _Intake:
             limits=self.terms.params.ingest,
             backfill=self.terms.backfill,
             bad_accounts=bad,
+            knows_charges=self._knows_charges(name),
         )
+
+    def _knows_charges(self, name: str) -> bool:
+        """Whether the delivery's payments name charges. Those of the store are then told before the payments come."""
+        payments = self.delivery.tables.get("payments")
+        if payments is None or "charge_id" not in payments.columns:
+            return False
+        if name == "payments" and self.store is not None and self.store.data_files("charges"):
+            if "charges" not in self.delivery.tables:
+                view_stored(self.engine, self.store, "charges")
+            know_charges(self.engine, "stored_charges")
+        elif name == "payments":
+            know_charges(self.engine, "(SELECT NULL AS account_no, NULL AS charge_id LIMIT 0)")
+        return True
 
     def _quarantine(self, rows: Sequence[SetAside], ingest_id: str) -> dict[str, list[DataFile]]:
         """One file of the rows set aside; a row that lies in the quarantine already, for the same reasons,

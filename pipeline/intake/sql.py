@@ -236,18 +236,24 @@ def key_of(name: str) -> list[str]:
     return ["account_no" if column == "account_id" else column for column in TABLES[name].key]
 
 
+def _alike(columns: Sequence[str], one: str, other: str) -> str:
+    """That rows of two aliases agree in some columns, of which an id may be empty."""
+    return " AND ".join(f"{one}.{quoted(name)} IS NOT DISTINCT FROM {other}.{quoted(name)}" for name in columns)
+
+
 def repeated_rows(name: str, extras: Mapping[str, str]) -> str:
     """rid and mask of rows that share key and known_at inside the delivery: 0 = a repetition of another row,
     else DUP_CONFLICT.
     """
-    keys = ", ".join(key_of(name) + (["known_at"] if TABLES[name].versioned else []))
+    columns = key_of(name) + (["known_at"] if TABLES[name].versioned else [])
+    keys = ", ".join(columns)
     whole = ", ".join(quoted(column) for column in [*content(name, extras), "known_at"])
     return f"""
 WITH shared AS (SELECT {keys} FROM standing_{name} GROUP BY {keys} HAVING count(*) > 1),
-rows AS (SELECT * FROM standing_{name} SEMI JOIN shared USING ({keys})),
+rows AS (SELECT t.* FROM standing_{name} t SEMI JOIN shared s ON {_alike(columns, "t", "s")}),
 groups AS (SELECT {keys}, min(rid) AS first, count(DISTINCT row({whole})) AS contents FROM rows GROUP BY {keys})
 SELECT rid, CASE WHEN contents > 1 THEN {Code.DUP_CONFLICT.bit} ELSE 0 END AS mask
-FROM rows JOIN groups USING ({keys}) WHERE contents > 1 OR rid <> first"""
+FROM rows t JOIN groups s ON {_alike(columns, "t", "s")} WHERE contents > 1 OR rid <> first"""
 
 
 def stored_rows(name: str, extras: Mapping[str, str]) -> str:
@@ -256,7 +262,7 @@ def stored_rows(name: str, extras: Mapping[str, str]) -> str:
     A row delivered without known_at is there already whatever known_at the same content was stored with.
     """
     keys = key_of(name)
-    joined = " AND ".join(f"t.{quoted(key)} = s.{quoted(key)}" for key in keys)
+    joined = _alike(keys, "t", "s")
     same = " AND ".join(
         f"t.{quoted(column)} IS NOT DISTINCT FROM s.{quoted(column)}" for column in content(name, extras)
     )
@@ -281,16 +287,122 @@ def stored_view(name: str, files: Sequence[str], extras: Mapping[str, str]) -> s
     columns += ["occurred_minute"] if name == "contacts" else []
     columns += [quoted(column) for column in extras]
     listed = "[" + ", ".join(literal(file) for file in files) + "]"
-    return f"SELECT {', '.join(columns)} FROM read_parquet({listed}, hive_partitioning = true, union_by_name = true)"
+    rows = f"SELECT * FROM read_parquet({listed}, hive_partitioning = true, union_by_name = true)"
+    if later := sorted(column.name for column in table.columns if column.later):  # files of before lack them
+        rows += f" UNION ALL BY NAME SELECT {', '.join(f'NULL::VARCHAR AS {name}' for name in later)} WHERE false"
+    return f"SELECT {', '.join(columns)} FROM ({rows})"
 
+
+# Receipts: the lines of one payment_id and debtor that are known at one time are a set; a later set with the same sum
+# replaces it. Sets within a millisecond are of one time, and follow each other as they were delivered.
+ONE_TIME = 1000
+_LINE = ("account_no", "charge_id", "occurred_at", "amount", "kind", "reverses")
+# What a later set of lines may change is where the money goes.
+FIXED = {"amount": "total", "kind": "kinds", "occurred_at": "times", "reverses": "targets"}
+
+REPEATED_LINES = f"""
+WITH many AS (SELECT payment_id FROM standing_payments GROUP BY payment_id HAVING count(*) > 1),
+lines AS (SELECT rid, min(rid) OVER (PARTITION BY payment_id, {", ".join(_LINE)}, known_at) AS first
+    FROM standing_payments SEMI JOIN many USING (payment_id))
+SELECT rid, 0 AS mask FROM lines WHERE rid <> first"""
+
+
+def receipt_sets(stored: bool) -> str:
+    """receipt_sets: every set of the receipts that have several rows, with its lines and what may not change;
+    turn 0 is the store's.
+    """
+    columns = "payment_id, account_no, charge_id, occurred_at, amount, kind, reverses, known_at"
+    ids = ["SELECT payment_id FROM standing_payments GROUP BY payment_id HAVING count(*) > 1"]
+    rows = [f"SELECT 1 AS turn, rid, defaulted, {columns} FROM standing_payments SEMI JOIN ids USING (payment_id)"]
+    if stored:
+        ids.append("SELECT payment_id FROM standing_payments SEMI JOIN stored_payments USING (payment_id)")
+        rows.append(f"SELECT 0, NULL, false, {columns} FROM stored_payments SEMI JOIN ids USING (payment_id)")
+    return f"""
+WITH ids AS ({" UNION ".join(ids)}),
+rows AS ({" UNION ALL ".join(rows)}),
+owned AS (SELECT r.*, k.debtor_id FROM rows r JOIN known_accounts k USING (account_no))
+SELECT payment_id, debtor_id, turn, known_at, list(rid) AS rids, bool_and(defaulted) AS defaulted,
+    list({{'account': account_no, 'charge': coalesce(charge_id, ''), 'amount': amount, 'kind': kind,
+        'time': occurred_at, 'target': coalesce(reverses, '')}}) AS lines,
+    count(*) <> count(DISTINCT row(account_no, charge_id)) AS clash,
+    sum(amount) AS total, list_sort(list(DISTINCT kind)) AS kinds, list_sort(list(DISTINCT occurred_at)) AS times,
+    list_sort(list(DISTINCT coalesce(reverses, ''))) AS targets
+FROM owned GROUP BY payment_id, debtor_id, turn, known_at"""
+
+
+# Each delivered set beside the one it is measured by: the store's in force at its time, else the store's first; without
+# one in the store, the first delivered. same: its lines are there already. bump: what makes it the later of one time.
+RECEIPTS = f"""
+WITH held AS (SELECT * FROM receipt_sets WHERE turn = 0),
+before AS (SELECT n.payment_id, n.debtor_id, n.known_at,
+        max(h.known_at) FILTER (h.known_at < n.known_at + {ONE_TIME}) AS last_before,
+        min(h.known_at) AS first, min(h.known_at) FILTER (h.known_at >= n.known_at + {ONE_TIME}) AS next,
+        count(*) FILTER (h.known_at >= n.known_at AND h.known_at < n.known_at + {ONE_TIME}) AS bump,
+        coalesce(bool_or(list_has_all(h.lines, n.lines)), false) AS anywhere
+    FROM receipt_sets n JOIN held h USING (payment_id, debtor_id) WHERE n.turn = 1
+    GROUP BY n.payment_id, n.debtor_id, n.known_at),
+first AS (SELECT payment_id, debtor_id, min(known_at) AS first FROM receipt_sets WHERE turn = 1 GROUP BY ALL),
+told AS (SELECT n.*, b.bump, coalesce(b.anywhere, false) AS anywhere, b.next,
+        CASE WHEN b.first IS NULL THEN 1 ELSE 0 END AS measured_turn,
+        coalesce(b.last_before, b.first, f.first) AS measured_at
+    FROM receipt_sets n LEFT JOIN before b USING (payment_id, debtor_id, known_at)
+    JOIN first f USING (payment_id, debtor_id) WHERE n.turn = 1),
+measured AS (SELECT t.*, m.total AS held_total, m.kinds AS held_kinds, m.times AS held_times,
+        m.targets AS held_targets,
+        (list_has_all(m.lines, t.lines) AND (measured_turn = 0 OR m.known_at <> t.known_at))
+            OR (t.defaulted AND t.anywhere) OR coalesce(list_has_all(x.lines, t.lines), false) AS same
+    FROM told t JOIN receipt_sets m ON m.payment_id = t.payment_id AND m.debtor_id = t.debtor_id
+        AND m.turn = t.measured_turn AND m.known_at = t.measured_at
+    LEFT JOIN held x ON x.payment_id = t.payment_id AND x.debtor_id = t.debtor_id AND x.known_at = t.next),
+judged AS (SELECT *, clash AS has_clash, measured_at <> known_at OR measured_turn = 0 AS is_later,
+        {" OR ".join(f"{name} IS DISTINCT FROM held_{name}" for name in FIXED.values())} AS differs
+    FROM measured)
+SELECT payment_id, debtor_id, rids, same AND NOT has_clash AS same, coalesce(bump, 0) AS bump,
+    has_clash OR (NOT same AND (differs OR (is_later AND list_contains(kinds, 'reversal')))) AS conflict,
+    {", ".join(f"{name} IS DISTINCT FROM held_{name} AS other_{name}" for name in FIXED.values())}
+FROM judged"""
+
+# Where nothing in the store says which of a receipt's sets is right, none of those delivered together is.
+RECEIPTS_LEFT_OUT = f"""
+WITH contested AS (SELECT payment_id, debtor_id FROM receipts_judged r WHERE conflict
+    AND NOT EXISTS (SELECT 1 FROM receipt_sets h WHERE h.turn = 0 AND h.payment_id = r.payment_id
+        AND h.debtor_id = r.debtor_id))
+SELECT unnest(r.rids) AS rid,
+    CASE WHEN r.conflict OR c.payment_id IS NOT NULL THEN {Code.DUP_CONFLICT.bit} ELSE 0 END AS mask
+FROM receipts_judged r LEFT JOIN contested c USING (payment_id, debtor_id)
+WHERE r.conflict OR r.same OR c.payment_id IS NOT NULL"""
+
+RECEIPTS_LATER = """
+UPDATE read_payments SET known_at = known_at + b.bump
+FROM (SELECT unnest(rids) AS rid, bump FROM receipts_judged WHERE NOT conflict AND NOT same AND bump > 0) b
+WHERE read_payments.rid = b.rid"""
+
+RECEIPTS_DIFFER = (
+    "SELECT "
+    + ", ".join(f"coalesce(bool_or(other_{name}), false)" for name in FIXED.values())
+    + " FROM receipts_judged WHERE conflict"
+)
+
+UNKNOWN_CHARGES = """
+SELECT count(*) FROM standing_payments p WHERE charge_id IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM known_charges c WHERE c.account_no = p.account_no AND c.charge_id = p.charge_id)"""
 
 REVERSALS = f"""
-WITH targets AS (SELECT payment_id, account_no, amount FROM all_payments WHERE kind <> 'reversal'),
-new AS (SELECT rid, reverses, account_no, amount FROM standing_payments WHERE kind = 'reversal'),
-taken AS (SELECT reverses, account_no, sum(amount) AS taken FROM all_payments WHERE kind = 'reversal' GROUP BY ALL)
+WITH new AS (SELECT n.rid, n.reverses, n.account_no, k.debtor_id FROM standing_payments n
+    JOIN known_accounts k USING (account_no) WHERE n.kind = 'reversal'),
+named AS (SELECT DISTINCT reverses, debtor_id FROM new),
+lines AS (SELECT a.payment_id, k.debtor_id, a.known_at, sum(a.amount) AS amount, list(a.account_no) AS accounts
+    FROM all_payments a JOIN known_accounts k USING (account_no)
+    JOIN named m ON m.reverses = a.payment_id AND m.debtor_id = k.debtor_id WHERE a.kind <> 'reversal' GROUP BY ALL),
+targets AS (SELECT payment_id, debtor_id, max(amount) AS amount, flatten(list(accounts)) AS accounts
+    FROM lines GROUP BY ALL),
+taken AS (SELECT a.reverses, k.debtor_id, sum(a.amount) AS taken
+    FROM all_payments a JOIN known_accounts k USING (account_no)
+    JOIN named m ON m.reverses = a.reverses AND m.debtor_id = k.debtor_id WHERE a.kind = 'reversal' GROUP BY ALL)
 SELECT rid, CASE WHEN t.payment_id IS NULL THEN {Code.REV_ORPHAN.bit} ELSE {Code.REV_EXCESS.bit} END AS mask
-FROM new n LEFT JOIN targets t ON t.payment_id = n.reverses AND t.account_no = n.account_no
-LEFT JOIN taken k ON k.reverses = n.reverses AND k.account_no = n.account_no
+FROM new n LEFT JOIN targets t ON t.payment_id = n.reverses AND t.debtor_id = n.debtor_id
+    AND list_contains(t.accounts, n.account_no)
+LEFT JOIN taken k ON k.reverses = n.reverses AND k.debtor_id = n.debtor_id
 WHERE t.payment_id IS NULL OR k.taken > t.amount"""
 
 # The first version of an account, the store's before the delivery's, says for good whose it is and in which currency.
@@ -318,7 +430,7 @@ def known_accounts(stored: bool, new: bool) -> str:
 
 
 def all_payments(stored: bool) -> str:
-    columns = "payment_id, account_no, amount, kind, reverses"
+    columns = "payment_id, account_no, amount, kind, reverses, known_at"
     return f"SELECT {columns} FROM standing_payments" + (
         f" UNION ALL SELECT {columns} FROM stored_payments" if stored else ""
     )
@@ -356,7 +468,8 @@ def load_stamp(name: str, share: float, stored: bool) -> str:
     columns = "known_on, own_day, defaulted"
     if name not in ("payments", "contacts"):
         keys = ", ".join(key_of(name))
-        rows += f" ANTI JOIN stored_{name} USING ({keys})" if stored else ""
+        if stored:
+            rows = f"SELECT t.* FROM ({rows}) t ANTI JOIN stored_{name} s ON {_alike(key_of(name), 't', 's')}"
         firsts = ", ".join(f"arg_min({column}, known_at) AS {column}" for column in columns.split(", "))
         rows = f"SELECT {firsts} FROM ({rows}) GROUP BY {keys}"
     return f"""SELECT count(*), quantile_disc(known_on, {high}) - quantile_disc(known_on, {low}),

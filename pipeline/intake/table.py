@@ -74,6 +74,12 @@ def know_accounts(engine: Engine, stored: bool, new: bool) -> None:
         raise DeliveryRefused.same_number([name for pair in same for name in pair])
 
 
+def know_charges(engine: Engine, source: str) -> None:
+    """known_charges: what payments may name; of a view or table of charges."""
+    engine.run("CREATE TABLE IF NOT EXISTS known_charges (account_no BIGINT, charge_id VARCHAR)")
+    engine.run(f"INSERT INTO known_charges SELECT DISTINCT account_no, charge_id FROM {source}")
+
+
 @dataclass(frozen=True)
 class TableIntake:
     """The table's cells are in raw_NAME; `starts` has the first rowid of each of its files.
@@ -90,6 +96,7 @@ class TableIntake:
     limits: Ingest
     backfill: bool
     bad_accounts: Mapping[str, str]
+    knows_charges: bool = False  # whether payments of the delivery name charges, so that these are kept in mind
 
     @property
     def name(self) -> str:
@@ -104,6 +111,10 @@ class TableIntake:
         hung = sum(bool(hanging(row, self.bad_accounts)) for row in set_aside)
         report = self._report(first_places(set_aside), hung)
         more, warnings = control_refusals(report, self.table.control)
+        if self.name == "payments":
+            warnings = [*warnings, *self._told_of_payments()]
+        if self.name == "charges" and self.knows_charges:
+            know_charges(self.engine, "standing_charges")
         refusals += [*more, *fault_refusals(report, self.limits)]
         newest = dict(self.engine.rows(judging.newest_known(self.name)))
         first, last = self.engine.rows(judging.span(self.name))[0]
@@ -141,11 +152,14 @@ class TableIntake:
         last_day = self._last_day()
         if last_day is not None:
             self._leave_out(judging.known_after(name, last_day))
-        self._leave_out(judging.repeated_rows(name, extras))
-        if stored:
-            if name != "accounts":
-                # pyrefly: ignore[bad-argument-type]
-                view_stored(self.engine, self.store, name)
+        if stored and name != "accounts":
+            # pyrefly: ignore[bad-argument-type]
+            view_stored(self.engine, self.store, name)
+        if name == "payments":
+            self._judge_receipts(stored)
+        else:
+            self._leave_out(judging.repeated_rows(name, extras))
+        if stored and name != "payments":
             # pyrefly: ignore[missing-attribute]
             held = self.store.extra_columns(name)
             self._leave_out(
@@ -157,6 +171,31 @@ class TableIntake:
         if name == "payments":
             self.engine.run(f"CREATE VIEW all_payments AS {judging.all_payments(stored)}")
             self._leave_out(judging.REVERSALS)
+
+    def _judge_receipts(self, stored: bool) -> None:
+        """Lines that are there already go, later sets of a receipt's lines stay, another sum is a conflict."""
+        self._leave_out(judging.REPEATED_LINES)
+        self.engine.run(f"CREATE TABLE receipt_sets AS {judging.receipt_sets(stored)}")
+        self.engine.run(f"CREATE TABLE receipts_judged AS {judging.RECEIPTS}")
+        self._leave_out(judging.RECEIPTS_LEFT_OUT)
+        self.engine.run(judging.RECEIPTS_LATER)
+
+    def _told_of_payments(self) -> list[str]:
+        """What contradicts itself, and what settles no charge that anybody knows."""
+        found = []
+        others = self.engine.rows(judging.RECEIPTS_DIFFER)[0]
+        differing = [name for name, other in zip(judging.FIXED, others, strict=True) if other]
+        if differing:
+            found.append(
+                f"Table 'payments': DUP_CONFLICT, rows of one payment_id differ in {', '.join(differing)}. It is one "
+                "receipt: its lines may be applied to other charges and accounts later, with the same sum."
+            )
+        strange = self.engine.rows(judging.UNKNOWN_CHARGES)[0][0] if self.knows_charges else 0
+        if strange:
+            found.append(
+                f"Table 'payments': {strange:,} payments name a charge that is not known; they settle the oldest due."
+            )
+        return found
 
     def _leave_out(self, found: str) -> None:
         self.engine.run(f"INSERT INTO left_{self.name} {found}")

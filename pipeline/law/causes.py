@@ -68,6 +68,19 @@ UNKNOWN_FEED = {
         "How often the debtor was contacted is not known: the contact log is absent, late or dated to months.",
     ),
 }
+# Deferred by what other rooms know of the accounts: see question.Case.held_back.
+HELD_BACK = {
+    cause.rule: cause
+    for cause in (
+        Cause(
+            "row.set_aside",
+            OURS,
+            "A payment or a status of the account was set aside by ingest, so what is paid or stopped is not known.",
+        ),
+        Cause("feed.late", OURS, "What the book should have delivered by now is late, so what happened is not known."),
+        Cause("debtor.credit", OURS, "The debtor's other accounts hold a credit as large as what is asked for."),
+    )
+}
 PLAN = Cause("plan", OURS, "A payment plan is in force.")
 PROMISE = Cause("promise", OURS, "A promise to pay is not yet due, or within its days of grace.")
 LATER_APPOINTMENT = Cause("appointment.later", OURS, "The debtor agreed to be called on a later day.")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from features.tables import NEVER, NO_DAY
-from pipeline.law.causes import LATER_APPOINTMENT, PLAN, PROMISE, UNKNOWN_FEED, Causes
+from pipeline.law.causes import HELD_BACK, LATER_APPOINTMENT, PLAN, PROMISE, UNKNOWN_FEED, Causes
 from pipeline.law.grouping import factorized
 from pipeline.law.holds import BIT, Callback
 from pipeline.law.hours import minute_on_clock
@@ -49,6 +49,7 @@ def defers_of(asked: Question, placed: Placed, record: Record, causes: Causes) -
     held, release = asked.per_account(0, np.int32), asked.per_account(asked.day, np.int64)
     for cause, rows, until in (
         *((cause, _unknown(table, asked), NEVER) for table, cause in UNKNOWN_FEED.items()),
+        *((HELD_BACK[rule], _among(numbers, asked), NEVER) for rule, numbers in asked.held_back.items()),
         (PLAN, record.bits & BIT["plan"] != 0, NEVER),
         (PROMISE, record.promise_until >= asked.day, record.promise_until + 1),
         (LATER_APPOINTMENT, later > asked.day, later),
@@ -58,6 +59,11 @@ def defers_of(asked: Question, placed: Placed, record: Record, causes: Causes) -
             held[longest] = causes.code(cause)
         release[rows] = np.maximum(release, until)[rows]
     return Defers(held, release, appointments)
+
+
+def _among(numbers: Collection[int], asked: Question) -> np.ndarray:
+    """bool per account: whether it is one of these."""
+    return np.isin(asked.cohort["account_no"].to_numpy(), np.array(sorted(numbers), np.int64))
 
 
 def _unknown(table: str, asked: Question) -> np.ndarray:

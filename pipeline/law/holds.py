@@ -5,21 +5,24 @@ the last payment.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from features.bank_days import days_to_keep
 from features.days import day_of_text
 from features.promises import OPEN, Promised, outcomes
 from features.settlements import settlements
 from features.statuses import lasts
-from features.tables import NEVER, NO_DAY, PAYMENT_KINDS, STATUSES
-from features.versions import arranged
+from features.tables import NEVER, NO_DAY, NO_NUMBER, PAYMENT_KINDS, STATUSES
+from features.versions import arranged, key_of
+from pipeline.law.disputes import charges_named, hold_the_account
 from pipeline.law.log import codes
 from pipeline.law.question import KnownAccounts, Settled, Sight
 from pipeline.law.rules import CONSENT
+from pipeline.params import Promise
 
 BIT = {name: np.int64(1) << number for number, name in enumerate(STATUSES)}
 _APPOINTMENT = re.compile(r"(?:(\d{4}-\d{2}-\d{2})[ T])?([01]?\d|2[0-3]):([0-5]\d)(?::[0-5]\d)?")
@@ -56,9 +59,12 @@ class Holds(Settled):
     legal: Mapping[int, list[str]]
 
 
-def read_holds(statuses: pd.DataFrame | None, known: KnownAccounts, sight: Sight) -> Holds:
-    """Statuses in force on the day: begun on it or before, and lasting (features.statuses.lasts)."""
-    size = known.numbers.size
+def read_holds(tables: Mapping[str, pd.DataFrame], known: KnownAccounts, sight: Sight) -> Holds:
+    """Statuses in force on the day: begun on it or before, and lasting (features.statuses.lasts).
+
+    A dispute of one charge is none of the account's, unless it holds it: see pipeline.law.disputes.
+    """
+    size, statuses = known.numbers.size, tables.get("statuses")
     bits, debtor_bits, notice_on = (
         np.zeros(size, np.int64),
         np.zeros(known.debtors, np.int64),
@@ -67,10 +73,18 @@ def read_holds(statuses: pd.DataFrame | None, known: KnownAccounts, sight: Sight
     consent_on = {name: np.full(size, NO_DAY, np.int64) for name in CONSENT.values()}
     if statuses is None or statuses.empty:
         return Holds(bits, debtor_bits, notice_on, consent_on, {}, {"account": {}, "debtor": {}}, {})
-    newest = sight.newest(arranged(statuses, "statuses"), ["status", "from_on", "account_no"], "statuses")
+    statuses = arranged(statuses, "statuses")
+    newest = sight.newest(statuses, key_of(statuses, "statuses"), "statuses")
     newest = newest[lasts(newest["until_on"].to_numpy(), sight.day)]
     rows, inside = known.find(newest["account_no"].to_numpy())
     newest, rows = newest[inside], rows[inside]
+    charge_no = charges_named(newest)
+    of_charge = (charge_no != NO_NUMBER) & (newest["status"] == "dispute").to_numpy(dtype=bool)
+    of_charge &= newest["from_on"].to_numpy() <= sight.day
+    if of_charge.any():
+        holds = hold_the_account(known.numbers[rows[of_charge]], charge_no[of_charge], tables, known, sight)
+        of_charge[np.flatnonzero(of_charge)[holds]] = False
+        newest, rows = newest[~of_charge], rows[~of_charge]
     status, from_on = codes(newest["status"], STATUSES), newest["from_on"].to_numpy()
     begun = from_on <= sight.day
     for number, bit in enumerate(BIT.values()):
@@ -165,10 +179,13 @@ def open_promises(
     payments: pd.DataFrame | None,
     known: KnownAccounts,
     sight: Sight,
-    grace_days: int,
-    kept_share: float,
+    terms: Promise,
+    places: pd.Series,
+    holidays: Mapping[str, Sequence[int]],
 ) -> np.ndarray:
     """Per known account the last day, with grace, of its open promises (features.promises); NO_DAY without one.
+
+    places: where each known account's debtor lives; holidays: place -> days on which its banks are closed.
 
     Payments in sight count. Without payments delivered a promise stays open until that day.
     """
@@ -176,15 +193,20 @@ def open_promises(
     if promises.empty:
         return until
     account_no, due_on = promises["account_no"].to_numpy(), promises["promise_due_on"].to_numpy()
-    made = Promised(account_no, promises["occurred_on"].to_numpy(), due_on, promises["promise_amount"].to_numpy())
-    owners = np.unique(account_no)
+    rows, inside = known.find(account_no)
+    where = places.reset_index(drop=True).reindex(np.where(inside, rows, -1)).reset_index(drop=True)
+    due_on, last_day = days_to_keep(due_on, terms.grace_days, terms.grace_unit, holidays, where)
+    amount = promises["promise_amount"].to_numpy()
+    made = Promised(account_no, promises["occurred_on"].to_numpy(), due_on, last_day, amount)
+    owners = known.with_debtors(account_no)  # a receipt may have lines on other accounts of the debtor
     if payments is not None:
         payments = payments[sight.sees(payments) & payments["account_no"].isin(owners).to_numpy()]
     day, before = (np.full(len(promises), value, np.int32) for value in (sight.day, sight.before))
-    states, _, _ = outcomes(made, settlements(payments, owners), day, grace_days, kept_share, before)
-    rows, inside = known.find(account_no)
+    states, _, _ = outcomes(
+        made, settlements(payments, owners, lambda: known.debtor[known.find(owners)[0]]), day, terms.kept_share, before
+    )
     inside &= states == OPEN
-    np.maximum.at(until, rows[inside], due_on[inside].astype(np.int64) + grace_days)
+    np.maximum.at(until, rows[inside], last_day[inside].astype(np.int64))
     return until
 
 

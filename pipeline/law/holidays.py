@@ -108,9 +108,10 @@ class HolidayList(BaseModel):
         """Whether the day is a holiday, or the day on which one is observed (which may fall
         into the next or the last year).
         """
-        return any(day in self._days_of(year) for year in (day.year - 1, day.year, day.year + 1))
+        return any(day in self.days_of(year) for year in (day.year - 1, day.year, day.year + 1))
 
-    def _days_of(self, year: int) -> frozenset[dt.date]:
+    def days_of(self, year: int) -> frozenset[dt.date]:
+        """The holidays of a year, and the days on which they are observed."""
         if year not in self._years:
             given = [(entry, day) for entry in self.days if (day := entry.on(year)) is not None]
             days = {day for _, day in given}

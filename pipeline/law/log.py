@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from features.bank_days import may_last
 from features.tables import CHANNELS, NO_DAY, NO_MINUTE, OUTCOMES
 from features.versions import arranged
 from pipeline.law.hours import DAY_US
@@ -90,14 +91,12 @@ def read_log(
     seen = sight.sees(contacts)
     recent = seen & (newest_day >= sight.day - days_back)
     due = contacts["promise_due_on"].to_numpy().astype(np.int64)
-    promised = (outcome == OUTCOME["promise"]) & (due + grace_days >= sight.day)
+    promised = (outcome == OUTCOME["promise"]) & (may_last(due, grace_days) >= sight.day)
     lasting = seen & (promised | (outcome == OUTCOME["unsubscribed"]))
     frame = contacts.iloc[np.flatnonzero(recent | (seen & _rows_of(contacts, lasting)))]
     frame = sight.newest(frame, ["contact_id", "account_no"], "contacts")
     outcome = codes(frame["outcome"], OUTCOMES)
-    ended = (outcome == OUTCOME["promise"]) & (
-        frame["promise_due_on"].to_numpy().astype(np.int64) + grace_days >= sight.day
-    )
+    ended = (outcome == OUTCOME["promise"]) & (may_last(frame["promise_due_on"].to_numpy(), grace_days) >= sight.day)
     ended &= frame["promise_due_on"].to_numpy() != NO_DAY
     remembered = Remembered(
         frame.loc[ended, list(PROMISE_COLUMNS)],

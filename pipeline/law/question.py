@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -91,6 +91,17 @@ class KnownAccounts:
             raise CannotDecide.accounts_missing(list(cohort["account_id"].to_numpy()[strange]))
         return cls(numbers, debtor.astype(np.int64), len(names), np.searchsorted(numbers, asked))
 
+    def places(self, cohort: pd.DataFrame) -> pd.Series:
+        """Where each known account's debtor lives, as known on the day; empty for one that is not scorable."""
+        found = np.full(self.numbers.size, None, object)
+        found[self.scorable] = cohort["jurisdiction"].astype(object).to_numpy()
+        return pd.Series(found)
+
+    def with_debtors(self, account_no: np.ndarray) -> np.ndarray:
+        """Numbers of all known accounts of the debtors of these accounts, ascending."""
+        rows, inside = self.find(account_no)
+        return self.numbers[np.isin(self.debtor, self.debtor[rows[inside]])]
+
     def find(self, account_no: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(place of each account number among the known ones, whether it is there at all)."""
         rows = np.minimum(np.searchsorted(self.numbers, account_no), max(self.numbers.size - 1, 0))
@@ -114,6 +125,7 @@ class Case:
                       binds the others
     tables            the inner form, whole debtors
     complete_through  last complete day per table
+    held_back         rule of causes.HELD_BACK -> numbers of the accounts that it defers
     Raises ContractError where columns or accounts are missing.
     """
 
@@ -122,6 +134,7 @@ class Case:
     rules: Rules
     params: Params
     complete_through: Mapping[str, int]
+    held_back: Mapping[str, Collection[int]] = field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
         missing = [name for name in NEEDED if name not in self.cohort]
@@ -134,7 +147,8 @@ class Case:
         for name in chosen:
             if name not in CONTACT_CHANNELS:
                 raise CannotDecide.unknown_channel(name)
-        return Question(self.cohort, self.tables, self.rules, self.params, self.complete_through, sight, chosen)
+        told = (self.cohort, self.tables, self.rules, self.params, self.complete_through)
+        return Question(*told, sight, chosen, held_back=self.held_back)
 
     def row_of(self, account_id: str, when: str) -> int:
         """The account's row in the cohort; when: how a refusal names the time."""

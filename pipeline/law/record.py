@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.law.bank_holidays import BankHolidays
 from pipeline.law.caps import Counter
 from pipeline.law.holds import BIT, Holds, open_promises, read_holds, ways_out
 from pipeline.law.hours import greatest_offset
@@ -43,7 +44,7 @@ class Record(Settled):
 
 def recorded(asked: Question, placed: Placed) -> Record:
     known, tables, promise = asked.known, asked.tables, asked.params.promise
-    holds = read_holds(tables.get("statuses"), known, asked.sight)
+    holds = read_holds(tables, known, asked.sight)
     contacts = tables.get("contacts")
     log, remembered = ContactLog.empty(), Remembered.empty()
     if contacts is not None:
@@ -54,7 +55,13 @@ def recorded(asked: Question, placed: Placed) -> Record:
     for channel in left.keys() & OPT_OUT.keys():
         debtor_bits[left[channel]] |= BIT[OPT_OUT[channel]]
     until = open_promises(
-        remembered.promises, tables.get("payments"), known, asked.sight, promise.grace_days, promise.kept_share
+        remembered.promises,
+        tables.get("payments"),
+        known,
+        asked.sight,
+        promise,
+        known.places(asked.cohort),
+        BankHolidays(),
     )
     return Record(
         bits=holds.bits[known.scorable],

@@ -14,7 +14,7 @@ import pandas as pd
 from features.catalogue import CATALOGUE
 from features.evidence import Evidence
 from features.ledger import Ledger
-from features.settlements import net_known
+from features.settlements import CASH, net_known
 from features.terms import Terms
 from features.versions import is_last_known, superseded_on
 from features.vocabulary import PROMISE_STATES
@@ -174,7 +174,7 @@ def _payments(ledger: Ledger, names: pd.Series, night: int) -> pd.DataFrame:
             "account_id": names.reindex(numbers[rows]).to_numpy(),
             "occurred_on": held.occurred_on[rows],
             "amount": net[rows],
-            "kind": np.where(held.is_credit[rows], "credit", "payment"),
+            "kind": np.where(held.kind[rows] == CASH, "payment", "credit"),
         }
     )
     return frame.groupby("account_id", sort=False).tail(PAYMENTS_SHOWN).reset_index(drop=True)

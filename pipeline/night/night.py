@@ -27,7 +27,7 @@ from pipeline.law.sign_off import signed_by, signed_sha256, stale_places
 from pipeline.law.upcoming import ahead
 from pipeline.night.arms import draws_frame, tonights_rung
 from pipeline.night.details import opened_rows
-from pipeline.night.feeds import check_feeds
+from pipeline.night.feeds import check_feeds, check_late_money
 from pipeline.night.ranking import Ranked, rank_night
 from pipeline.night.refusals import NightMissing
 from pipeline.night.score import Job, job_for
@@ -77,6 +77,8 @@ def publish_night(
             worked = work_shards(job, shelf)
         if not sum(one.counts["accounts"].sum() for one in worked):
             raise NightMissing.nobody(as_of)
+        rows = pd.concat([one.rows for one in worked], ignore_index=True)
+        check_late_money(store, job.versions, job.as_of, params, rows)
         with stages.stage("rank"):
             ranked = rank_night(store, job, worked)
         with stages.stage("explain"):

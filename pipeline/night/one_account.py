@@ -13,7 +13,7 @@ from features.catalogue import CATALOGUE
 from features.currencies import DECIMALS
 from features.days import day_number, day_text
 from features.tables import NO_DAY, NO_MONEY, TABLES
-from features.versions import is_last_known, superseded_on
+from features.versions import is_last_known, key_of, superseded_on
 from models.explain import every_reason
 from models.recovery import load_model
 from pipeline.law.eligibility import check
@@ -126,7 +126,7 @@ def _events(frame: pd.DataFrame, name: str, number: int, night: int, money: int)
     """The account's rows of a table, newest first; money: minor units of one unit of its currency."""
     when, columns = SHOWN_EVENTS[name]
     own = frame[(frame["account_no"] == number) & (frame["known_on"] < night)]
-    gone = superseded_on(own, ["account_no", *(key for key in TABLES[name].key if key != "account_id")], name)
+    gone = superseded_on(own, key_of(own, name), name)
     in_force = is_last_known(own["known_on"].to_numpy(), gone, night)
     rows = own[in_force].iloc[::-1]
     shown = pd.DataFrame({when: _shown_days(rows[when]), "known_on": _shown_days(rows["known_on"])})

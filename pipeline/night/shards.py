@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from features.cohort import scorable
-from features.settlements import net_known
+from features.settlements import CASH, net_known
 from features.tables import NO_DAY
 from features.versions import arranged
 from models.recovery import load_model
@@ -244,7 +244,7 @@ def _waits(job: Job, seen: View, store: Store) -> pd.DataFrame:
     parts = []
     for night in nights:
         rows = cohort[cohort["as_of"] == night]
-        inside = (paid.occurred_on >= night) & (paid.occurred_on < night + label.horizon_days) & ~paid.is_credit
+        inside = (paid.occurred_on >= night) & (paid.occurred_on < night + label.horizon_days) & (paid.kind == CASH)
         events = np.flatnonzero(inside & (paid.known_on < night + label.gap_days))
         net = net_known(paid, night + label.gap_days)[events]
         portfolio = (

@@ -17,9 +17,11 @@ from features.columns import columns_of
 from features.currencies import DECIMALS
 from features.declarations import Catalogue
 from features.ledger import Ledger, history
-from features.tables import InnerTables, account_number
+from features.tables import FEEDS, InnerTables, account_number
 from features.terms import Terms, reaches
+from pipeline.law.bank_holidays import BankHolidays
 from pipeline.panel.engines import map_shards
+from pipeline.panel.rhythm import quiet_until
 from pipeline.params import Params
 from pipeline.store.store import Store
 
@@ -38,9 +40,8 @@ class View:
 
 def terms_of(store: Store, params: Params, versions: Mapping[str, int] | None = None) -> Terms:
     """The params' part that figures depend on, for the portfolios and currencies the store holds."""
-    return params.terms(
-        store.portfolios(versions), {currency: DECIMALS[currency] for currency in store.currencies(versions)}
-    )
+    decimals = {currency: DECIMALS[currency] for currency in store.currencies(versions)}
+    return params.terms(store.portfolios(versions), decimals, BankHolidays())
 
 
 def view(
@@ -119,14 +120,26 @@ def _of_shard(
 
 
 def quiet_through(store: Store, versions: Mapping[str, int], params: Params) -> dict[str, dict[str, int]]:
-    """Table -> portfolio -> last day that counts as complete: ingest.quiet_days beyond the newest row,
-    unless a control file named it.
+    """Table -> portfolio -> last day that counts as complete: the one that a control file named, else by silence.
+
+    A feed as a whole may be silent for ingest.quiet_days. A book that is silent while the feed goes on is quiet for as
+    long as its own rhythm makes that likely (pipeline.panel.rhythm); tables that are no feeds reach as far as those.
     """
     vouched, quiet = store.declared_through(versions), params.ingest.quiet_days
-    return {
-        table: {name: day if vouched.get(table, {}).get(name) == day else day + quiet for name, day in found.items()}
-        for table, found in complete_through(store, versions).items()
-    }
+    found: dict[str, dict[str, int]] = {}
+    told = complete_through(store, versions)
+    for table in sorted(told, key=lambda name: name not in FEEDS):
+        newest = max(told[table].values())
+        found[table] = {}
+        for name, day in told[table].items():
+            if vouched.get(table, {}).get(name) == day:
+                found[table][name] = day
+            elif table in FEEDS and day < newest:
+                found[table][name] = max(day, quiet_until(store, table, name, day, newest + quiet, versions))
+            else:
+                with_feeds = [found[feed][name] for feed in FEEDS if feed in found and table not in FEEDS]
+                found[table][name] = max([day + quiet, *with_feeds])
+    return found
 
 
 def complete_through(store: Store, versions: Mapping[str, int] | None = None) -> dict[str, dict[str, int]]:

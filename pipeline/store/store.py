@@ -131,7 +131,8 @@ class Store:
         if columns is None:
             left_out = {"shard"} if name == "accounts" else {"shard", "account_id"}
             columns = [column for column in known.names if column not in left_out]
-        unknown = sorted(set(columns) - set(known.names))
+        asked, columns = columns, [column for column in columns if column in known.names]
+        unknown = sorted(set(asked) - set(known.names) - TABLES[name].later)
         if unknown:
             raise UsageError.unknown_keys(f"The columns asked of table {name!r}", unknown, known.names)
         files = self.delta.files(name, version)

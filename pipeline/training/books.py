@@ -5,11 +5,12 @@ and the trade's own figures.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
-from features.settlements import PAYMENT_COLUMNS, net_payments, settlements
+from features.settlements import PAYMENT_COLUMNS, debtors_of, net_payments, settlements
 from models.money import MoneyScale
 from models.trade import liquidation
 from pipeline.panel.panel import Panel
@@ -48,7 +49,7 @@ def _traits(store: Store, panel: Panel) -> pd.DataFrame:
 
 def _placements(store: Store, panel: Panel, money: MoneyScale) -> pd.DataFrame:
     columns = {
-        "accounts": ["account_no", "known_at", "currency", "placed_on", "placed_amount"],
+        "accounts": ["account_no", "debtor_id", "known_at", "currency", "placed_on", "placed_amount"],
         "payments": list(PAYMENT_COLUMNS),
     }
     held = store.tables(None, list(columns), columns, panel.versions)
@@ -56,7 +57,8 @@ def _placements(store: Store, panel: Panel, money: MoneyScale) -> pd.DataFrame:
         return pd.DataFrame()
     accounts = _newest(held["accounts"])
     accounts = accounts[accounts["currency"].isin(list(money.rates))].reset_index(drop=True)
-    settled = settlements(held["payments"], np.sort(accounts["account_no"].to_numpy()))
+    numbers = np.sort(accounts["account_no"].to_numpy())
+    settled = settlements(held["payments"], numbers, partial(debtors_of, accounts, numbers))
     paid = net_payments(settled, panel.complete_through + 1)
     return liquidation(accounts, paid, money.per_minor(accounts["currency"]), panel.complete_through)
 

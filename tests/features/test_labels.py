@@ -143,7 +143,7 @@ def maturity_ignored(cohort_frame, tables, ledger, label, complete_through, deci
 
 def credits_counted(cohort_frame, tables, ledger, label, complete_through, decimals):
     """Wrong: a waiver is taken for money."""
-    paid = replace(ledger.settlements, is_credit=np.zeros_like(ledger.settlements.is_credit))
+    paid = replace(ledger.settlements, kind=np.zeros_like(ledger.settlements.kind))
     return labels(cohort_frame, tables, replace(ledger, settlements=paid), label, complete_through, decimals)
 
 

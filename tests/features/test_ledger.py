@@ -157,7 +157,7 @@ def reversal_netted_early(tables, terms):
     if "payments" not in tables:
         return history(tables, terms)
     payments = tables["payments"].copy()
-    known = payments.set_index("payment_id")["known_on"]
+    known = payments.groupby("payment_id")["known_on"].min()
     taken_back = payments["kind"] == "reversal"
     payments.loc[taken_back, "known_on"] = payments.loc[taken_back, "reverses"].map(known).fillna(NEVER).astype("int32")
     return history(tables | {"payments": payments}, terms)

@@ -10,6 +10,8 @@ from features.terms import Terms
 from tests.worlds.cohorts import account, cell, frame_of
 from tests.worlds.worlds import day
 
+CALENDAR = Terms(promise_grace_unit="days")  # what bank days change: see test_trade
+
 
 @pytest.mark.parametrize(
     ("night", "kept", "broken", "is_open"),
@@ -30,7 +32,7 @@ def test_a_promise_is_open_through_its_grace_then_kept_or_broken_by_what_is_know
         "2024-03-14", 500
     )
     world.payment("2024-03-13 12:00", 400, payment_id="p", known_at="2024-03-15").reversal("2024-03-17", 1, "p")
-    found = build(frame_of([("a", day(night))]), world.tables(), CATALOGUE, Terms()).iloc[0]
+    found = build(frame_of([("a", day(night))]), world.tables(), CATALOGUE, CALENDAR).iloc[0]
     assert (found["promises_kept_365d"], found["promises_broken_365d"], found["promise_open"]) == (
         kept,
         broken,

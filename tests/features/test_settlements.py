@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from hypothesis import given, settings
 
-from features.settlements import net_known, settlements
+from features.settlements import SETTLEMENT_KINDS, debtors_of, net_known, settlements
+from features.tables import numbered
+from features.versions import arranged
 from tests.judges.oracle_ledger import net, number_of
 from tests.worlds.worlds import World, nights, small_worlds
 
@@ -15,13 +19,32 @@ from tests.worlds.worlds import World, nights, small_worlds
 def test_settlements_are_worth_their_net_as_known(world: World, night: int):
     tables = world.tables()
     accounts = np.unique(tables["accounts"]["account_no"].to_numpy())
-    found = settlements(tables.get("payments"), accounts)
-    rows = [row for row in world.rows.get("payments", []) if row["kind"] != "reversal"]
-    rows.sort(key=lambda row: (row["account_no"], row["occurred_at"], number_of(row["payment_id"])))
-    assert found.accounts[found.position].tolist() == [row["account_no"] for row in rows]
-    assert found.amount.tolist() == [row["amount"] for row in rows]
-    assert found.is_credit.tolist() == [row["kind"] == "credit" for row in rows]
-    assert net_known(found, night).tolist() == [
-        net(row, world.rows, night) if row["known_on"] < night else 0 for row in rows
-    ]
-    assert [found.payments["payment_id"].iloc[place] for place in found.row] == [row["payment_id"] for row in rows]
+    owner = partial(debtors_of, arranged(tables["accounts"], "accounts"), accounts)
+    found = settlements(tables.get("payments"), accounts, owner)
+    for held, is_whole in ((found, True), (found.lines, False)):
+        rows = [row for row in world.rows.get("payments", []) if row["kind"] != "reversal"]
+        sums: dict[tuple, list[dict]] = {}
+        for row in rows:  # a receipt is one payment of an account, however many lines it has
+            line = row["account_no"], row["occurred_at"], row["payment_id"], row["known_at"]
+            sums.setdefault(line if is_whole else (*line, row["charge_id"]), []).append(row)
+        told = sorted(
+            (
+                *line[:2],
+                number_of(line[2]),
+                sum(row["amount"] for row in of_it),
+                SETTLEMENT_KINDS.index(of_it[0]["kind"]),
+                sum(net(row, world.rows, night) for row in of_it) if of_it[0]["known_on"] < night else 0,
+            )
+            for line, of_it in sums.items()
+        )
+        numbers = held.payments["payment_no"].to_numpy() if "payment_no" in held.payments else None
+        numbers = numbered(held.payments, "payment_id", "payments") if numbers is None else numbers
+        columns = (
+            held.accounts[held.position],
+            held.occurred_at,
+            numbers[held.row],
+            held.amount,
+            held.kind,
+            net_known(held, night),
+        )
+        assert sorted(zip(*(values.tolist() for values in columns), strict=True)) == told

@@ -50,13 +50,13 @@ def test_every_table_of_the_contract_is_declared_with_its_columns():
         "accounts": "account_id debtor_id portfolio product debtor_type currency opened_on placed_on principal "
         "placed_amount jurisdiction "
         "time_zone known_at",
-        "charges": "charge_id account_id issued_on due_on amount kind known_at",
+        "charges": "charge_id account_id issued_on due_on amount kind adjusts known_at",
         "balances": "account_id taken_on balance arrears days_past_due known_at",
         "payments": "payment_id account_id charge_id occurred_at amount kind reverses method known_at",
         "contacts": "contact_id account_id occurred_at channel direction outcome promise_amount promise_due_on cost "
         "agent person_id "
         "endpoint_id known_at",
-        "statuses": "account_id status from_on until_on known_at detail",
+        "statuses": "account_id status from_on until_on known_at detail charge_id",
     }
     for table in TABLES.values():
         assert set(table.key) <= set(table.names)

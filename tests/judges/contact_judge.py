@@ -49,7 +49,7 @@ class Judge:
         self.scorable = scorable
         self.accounts = {row["account_id"]: row for row in world.rows["accounts"]}
         self.contacts = newest(world.rows.get("contacts", []), ("contact_id", "account_id"), as_of)
-        statuses = newest(world.rows.get("statuses", []), ("account_id", "status", "from_on"), as_of)
+        statuses = newest(world.rows.get("statuses", []), ("account_id", "status", "from_on", "charge_id"), as_of)
         self.lasting = [row for row in statuses if row["until_on"] == NO_DAY or row["until_on"] >= as_of]
         self.statuses = [row for row in self.lasting if row["from_on"] <= as_of]
 
@@ -242,16 +242,36 @@ class Judge:
             found.append("appointment of a later day")
         return found
 
+    def _is_bank_day(self, day: int, place: str | None) -> bool:
+        """By the holidays of the country, or of the place where the country has none; any day where days are meant."""
+        if self.params.promise.grace_unit == "days":
+            return True
+        date = dt.date(1970, 1, 1) + dt.timedelta(days=int(day))
+        names: list[str] = []
+        for code in (place or "").split("-")[0].split("/")[0], place:
+            names = names or self.rules["places"].get(code, {}).get("holidays") or []
+        closed = any(is_holiday(self.rules["holidays"][name]["days"], date) for name in names)
+        return date.isoweekday() <= 5 and not closed
+
     def _is_open(self, promise: dict) -> bool:
         terms = self.params.promise
         if promise["promise_amount"] == NO_MONEY or promise["promise_due_on"] == NO_DAY:
             return False
-        if promise["promise_due_on"] + terms.grace_days < self.as_of:
+        due_on, left = promise["promise_due_on"], terms.grace_days
+        place = self.accounts[promise["account_id"]]["jurisdiction"]
+        while not self._is_bank_day(due_on, place):
+            due_on += 1
+        while left:
+            due_on += 1
+            left -= self._is_bank_day(due_on, place)
+        if due_on < self.as_of:
             return False
         paid = 0
         for row in self.world.rows.get("payments", []):
             own = (
-                row["account_id"] == promise["account_id"] and row["kind"] == "payment" and row["known_on"] < self.as_of
+                row["account_id"] == promise["account_id"]
+                and row["kind"] in ("payment", "withheld")
+                and row["known_on"] < self.as_of
             )
             if own and row["occurred_on"] >= promise["occurred_on"]:
                 back = sum(

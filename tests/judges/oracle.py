@@ -34,6 +34,7 @@ OF_ALL_ACCOUNTS = (
     "debtor_days_past_due_max_ever",
     "debtor_accounts_90_days_ever",
     "debtor_days_since_first_opened",
+    "debtor_credit",
 )
 MONTH_PARTS = {"start": 5, "early": 13, "middle": 16, "late": 24, "end": 31}  # last day of each
 
@@ -110,10 +111,13 @@ class Judge:
         return self._events[key]
 
     def _settled(self, account_id: str, as_of: int, kind: str) -> list[dict]:
-        found = []
+        found, done = [], set()
         for row in books.rows_of(self.rows, "payments", account_id):
-            if row["kind"] == kind and row["known_on"] < as_of:
-                worth = books.net(row, self.rows, as_of)
+            lines = [line for line in books.set_of(row, self.rows) if line["account_id"] == account_id]
+            key = row["payment_id"], row["known_at"]
+            if row["kind"] == kind and row["known_on"] < as_of and key not in done:
+                done.add(key)
+                worth = sum(books.net(line, self.rows, as_of) for line in lines)
                 if worth > 0:
                     due = self.figures(account_id, row["known_on"])[1]
                     of_month = date(row["occurred_on"]).day
@@ -125,7 +129,11 @@ class Judge:
                             "amount": worth,
                             "method": row["method"],
                             "month_part": part,
-                            "covers": "nothing_due" if due <= 0 else "part" if row["amount"] < due else "full",
+                            "covers": "nothing_due"
+                            if due <= 0
+                            else "part"
+                            if sum(line["amount"] for line in lines) < due
+                            else "full",
                         }
                     )
         return found
@@ -136,16 +144,35 @@ class Judge:
     def _credits(self, account_id: str, as_of: int) -> list[dict]:
         return self._settled(account_id, as_of, "credit")
 
+    def _withheld(self, account_id: str, as_of: int) -> list[dict]:
+        return self._settled(account_id, as_of, "withheld")
+
     def _reversals(self, account_id: str, as_of: int) -> list[dict]:
-        return [
-            {
-                "day": row["occurred_on"],
-                "order": (row["occurred_at"], row["known_at"], row["amount"]),
-                "amount": row["amount"],
-            }
-            for row in books.rows_of(self.rows, "payments", account_id)
-            if row["kind"] == "reversal" and row["known_on"] < as_of
-        ]
+        found = []
+        for row in books.of_the_debtor(self.rows, account_id):
+            of_it = [
+                other
+                for other in books.of_the_debtor(self.rows, account_id)
+                if other["payment_id"] == row["reverses"] and other["kind"] == "payment"
+            ]
+            if row["kind"] != "reversal" or not of_it:
+                continue
+            both_known = max(row["known_on"], min(other["known_on"] for other in of_it))
+            if both_known >= as_of:
+                continue
+            # Told with the set of lines that was in force when both were known: what it takes back of this account.
+            newest = max(other["known_at"] for other in of_it if other["known_on"] <= both_known)
+            part = sum(
+                amount
+                for line in of_it
+                if line["account_id"] == account_id and line["known_at"] == newest
+                for back, amount in books.parts_taken_back(line, self.rows, as_of)
+                if back is row
+            )
+            if part:
+                order = row["occurred_at"], row["known_at"], part
+                found.append({"day": row["occurred_on"], "order": order, "amount": part})
+        return found
 
     def _charges(self, account_id: str, as_of: int) -> list[dict]:
         known = books.in_force(books.rows_of(self.rows, "charges", account_id), ("charge_id",), as_of)
@@ -157,6 +184,7 @@ class Judge:
                 "kind": row["kind"],
             }
             for row in known
+            if not books.is_cancelled(row, self.rows, as_of)
         ]
 
     _upcoming_charges = _charges
@@ -220,9 +248,11 @@ class Judge:
     def _promise(self, row: dict, account_id: str, amount: int | None, due_on: int | None, as_of: int):
         if amount is None or due_on is None:
             return "unjudged", None, None
-        last_day = due_on + self.terms.promise_grace_days
+        place = books.account_row(self.rows, account_id, as_of)["jurisdiction"]
+        due_on, last_day = last_day_that_keeps(due_on, self.terms, place)
         paid, kept_on = 0, None
-        for payment in self.events("payments", account_id, as_of):
+        done = self.events("payments", account_id, as_of) + self.events("withheld", account_id, as_of)
+        for payment in sorted(done, key=lambda payment: payment["order"]):
             if row["occurred_on"] <= payment["day"] <= last_day and payment["day"] < as_of:
                 paid += payment["amount"]
                 if kept_on is None and paid >= Fraction(str(self.terms.promise_kept_share)) * amount:
@@ -233,7 +263,7 @@ class Judge:
 
     def _statuses(self, account_id: str, as_of: int) -> list[dict]:
         found = []
-        for row in books.in_force(books.rows_of(self.rows, "statuses", account_id), ("status", "from_on"), as_of):
+        for row in books.in_force(books.rows_of(self.rows, "statuses", account_id), books.STATUS_KEY, as_of):
             if row["from_on"] <= as_of:
                 active = row["until_on"] == NO_DAY or row["until_on"] >= as_of
                 found.append(
@@ -261,15 +291,16 @@ class Judge:
     def _cures(self, account_id: str, as_of: int) -> list[dict]:
         found = []
         for night in self.nights(account_id, as_of):
-            fell = self.figures(account_id, night - 1)[2] > 0 and self.figures(account_id, night)[2] == 0
             news = [
                 row
                 for row in books.rows_of(self.rows, "payments", account_id)
-                if row["kind"] == "payment"
+                if row["kind"] in ("payment", "withheld")
                 and max(row["known_on"], row["occurred_on"]) == night - 1
                 and books.net(row, self.rows, night) > 0
             ]
-            found += [{"day": night - 1, "order": night}] if fell and news else []
+            if news and self.figures(account_id, night - 1)[2] > 0:
+                left = books.figures(self.rows, account_id, night, self.terms, charges_day=night - 1)[2]
+                found += [{"day": night - 1, "order": night}] if left == 0 else []
         return found
 
     # Figures of the ledger, one night at a time.
@@ -365,6 +396,8 @@ class Judge:
             return as_of - min(opened) if opened else None
         if not all(self.delivered("ledger", row["portfolio"], as_of) for row in own):
             return None
+        if name == "debtor_credit":
+            return self._credit_of_others(own, account, as_of)
         worst = {}
         for row in own:
             past_due = [self.figures(row["account_id"], night)[2] for night in self.nights(row["account_id"], as_of)]
@@ -380,6 +413,8 @@ class Judge:
             }
             owed = [night for night, balance in balances.items() if balance > 0]
             if not owed or balances[as_of] > 0:
+                continue
+            if not books.settled_by_the_debtor(self.rows, row["account_id"], as_of):
                 continue
             billed = [
                 event["day"]
@@ -409,6 +444,22 @@ class Judge:
         assert name == "debtor_largest_settled_principal"
         own_currency = [row["principal"] for _, _, row in settled if row["currency"] == account["currency"]]
         return max((amount for amount in own_currency if amount != NO_MONEY), default=None)
+
+    def _credit_of_others(self, own: list[dict], account: dict, as_of: int):
+        total, minor = Fraction(0), self.terms.decimals
+        for row in own:
+            credit = -min(0, self.figures(row["account_id"], as_of)[0])
+            if row["account_id"] == account["account_id"] or credit == 0:
+                continue
+            if row["currency"] == account["currency"]:
+                total += credit
+            elif {row["currency"], account["currency"]} <= set(self.terms.rates):
+                rate = [Fraction(str(self.terms.rates[each["currency"]])) for each in (row, account)]
+                scale = [Fraction(10) ** minor[each["currency"]] for each in (row, account)]
+                total += credit * rate[0] / scale[0] / rate[1] * scale[1]
+            else:
+                return None
+        return round(total)
 
     def _following(self, name: str, account_id: str, opened_on: int | None, as_of: int):
         attempts = [
@@ -468,6 +519,23 @@ class Judge:
         entry = self.catalogue[name]
         found = set(entry.needs) if isinstance(entry, Feature | Noun) else set()
         return found.union(*(self.tables_behind(part) for part in entry.parts))
+
+
+def last_day_that_keeps(due_on: int, terms: Terms, place: str | None) -> tuple[int, int]:
+    """The day on which a promise is due, and the last on which money still keeps it; day by day."""
+    in_bank_days = terms.promise_grace_unit == "bank_days"
+    closed = set(terms.holidays.get(place, ()))
+
+    def is_open(day: int) -> bool:
+        return not in_bank_days or (date(day).isoweekday() <= 5 and day not in closed)
+
+    while not is_open(due_on):
+        due_on += 1
+    last_day, left = due_on, terms.promise_grace_days
+    while left:
+        last_day += 1
+        left -= is_open(last_day)
+    return due_on, last_day
 
 
 def aggregate(entry: Feature, events: list[dict], as_of: int):

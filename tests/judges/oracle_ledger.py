@@ -13,6 +13,8 @@ from fractions import Fraction
 from features.tables import NO_DAY
 from features.terms import LabelTerms, Terms
 
+STATUS_KEY = ("status", "from_on", "charge_id")
+
 
 def rows_of(rows: dict, table: str, account_id: str) -> list[dict]:
     return [row for row in rows.get(table, []) if row["account_id"] == account_id]
@@ -27,34 +29,87 @@ def in_force(candidates: list[dict], key: tuple[str, ...], day: int) -> list[dic
     return list(last.values())
 
 
-def net(payment: dict, rows: dict, day: int) -> int:
-    """A payment less its own reversals, as known before the day."""
-    taken_back = sum(
-        row["amount"]
-        for row in rows_of(rows, "payments", payment["account_id"])
-        if row["kind"] == "reversal" and row["reverses"] == payment["payment_id"] and row["known_on"] < day
+def of_the_debtor(rows: dict, account_id: str) -> list[dict]:
+    """The payments of all accounts of the account's debtor."""
+    owner = {row["account_id"]: row["debtor_id"] for row in rows["accounts"]}
+    return [row for row in rows.get("payments", []) if owner.get(row["account_id"]) == owner.get(account_id)]
+
+
+def set_of(line: dict, rows: dict) -> list[dict]:
+    """The lines of a receipt that became known together."""
+    return [
+        row
+        for row in of_the_debtor(rows, line["account_id"])
+        if row["kind"] != "reversal" and row["payment_id"] == line["payment_id"] and row["known_at"] == line["known_at"]
+    ]
+
+
+def is_replaced(line: dict, rows: dict, day: int) -> bool:
+    """Whether a later set of lines of the same receipt is known before the day."""
+    return any(
+        row["payment_id"] == line["payment_id"] and row["known_at"] > line["known_at"] and row["known_on"] < day
+        for row in of_the_debtor(rows, line["account_id"])
+        if row["kind"] != "reversal"
     )
-    return max(0, payment["amount"] - taken_back)
+
+
+def parts_taken_back(line: dict, rows: dict, day: int) -> list[tuple[dict, int]]:
+    """The reversals of a line known before the day, each with its part of it, in the order they became known.
+
+    A reversal takes back the line that it names first, then its own account's, then the others; never more than is
+    left.
+    """
+    left = {id(row): row["amount"] for row in set_of(line, rows)}
+    named = [
+        row
+        for row in of_the_debtor(rows, line["account_id"])
+        if row["kind"] == "reversal" and row["reverses"] == line["payment_id"] and row["known_on"] < day
+    ]
+    found = []
+    for row in sorted(named, key=in_turn):
+        amount = row["amount"]
+        if row["account_id"] not in {other["account_id"] for other in set_of(line, rows)}:
+            continue
+
+        def far(other: dict, row=row) -> tuple:
+            own = other["account_id"] != row["account_id"]
+            return own or other["charge_id"] != row["charge_id"], own, other["account_no"], charge_number(other)
+
+        for other in sorted(set_of(line, rows), key=far):
+            part = min(amount, left[id(other)])
+            amount, left[id(other)] = amount - part, left[id(other)] - part
+            found += [(row, part)] if other is line and part else []
+    return found
+
+
+def in_turn(row: dict) -> tuple:
+    """Reversals of one receipt in the order in which they take back."""
+    when = row["known_at"], row["amount"], row["occurred_at"]
+    return *when, row["account_no"], charge_number(row), number_of(row["payment_id"])
+
+
+def charge_number(row: dict) -> int:
+    return -(2**63) if row["charge_id"] is None else number_of(row["charge_id"])
+
+
+def net(payment: dict, rows: dict, day: int) -> int:
+    """A line of a payment less its own reversals, as known before the day; nothing once a later set replaces it."""
+    if is_replaced(payment, rows, day):
+        return 0
+    return payment["amount"] - sum(part for _, part in parts_taken_back(payment, rows, day))
 
 
 def taken_back_after(payment: dict, rows: dict, taken_on: int, day: int) -> int:
     """What reversals dated after a statement took back, of those known before the day;
     never more than earlier ones left.
     """
-    named = [
-        row for row in rows_of(rows, "payments", payment["account_id"])
-        if row["kind"] == "reversal" and row["reverses"] == payment["payment_id"] and row["known_on"] < day
-    ]  # fmt: skip
-    left, after = payment["amount"], 0
-    for row in sorted(named, key=lambda row: (row["known_at"], row["amount"], row["occurred_at"])):
-        part = min(row["amount"], left)
-        left -= part
-        after += part if row["occurred_on"] > taken_on else 0
-    return after
+    if is_replaced(payment, rows, day):
+        return 0
+    return sum(part for row, part in parts_taken_back(payment, rows, day) if row["occurred_on"] > taken_on)
 
 
 def settled_by(rows: dict, account_id: str, day: int) -> list[tuple[dict, int]]:
-    """Payments and credits known before the day, with what they are then worth."""
+    """Payments, credits and withheld sums known before the day, with what they are then worth."""
     return [
         (row, net(row, rows, day))
         for row in rows_of(rows, "payments", account_id)
@@ -74,22 +129,96 @@ def account_row(rows: dict, account_id: str, day: int) -> dict | None:
     return known[0] if known else None
 
 
-def figures(rows: dict, account_id: str, day: int, terms: Terms) -> tuple[int, int, int]:
-    """balance, arrears, days past due of one account for one night."""
+def taken_back_by(adjustment: dict, rows: dict) -> str | None:
+    """The charge that a version of an adjustment takes back: the one it names; else the one open charge of its amount
+    on the night after it became known, with what was known on earlier days of other adjustments; None: the oldest due.
+    """
+    everything = rows_of(rows, "charges", adjustment["account_id"])
+    if adjustment["adjusts"] is not None:
+        named = {row["charge_id"] for row in everything} - {adjustment["charge_id"]}
+        return adjustment["adjusts"] if adjustment["adjusts"] in named else None
+    day = adjustment["known_on"] + 1
+    charges = in_force(everything, ("charge_id",), day)
+    unpaid = {row["charge_id"]: row["amount"] for row in charges if row["amount"] > 0}
+    pool = 0
+    for row, worth in settled_by(rows, adjustment["account_id"], day):
+        settles = min(worth, unpaid.get(row["charge_id"], 0))
+        if settles:
+            unpaid[row["charge_id"]] -= settles
+        pool += worth - settles
+    for row in charges:
+        before = row["known_on"] < adjustment["known_on"] and row["due_on"] < day
+        if row["amount"] < 0 and before and row["charge_id"] != adjustment["charge_id"]:
+            charge = taken_back_by(row, rows)
+            settles = min(-row["amount"], unpaid.get(charge, 0))
+            if settles:
+                unpaid[charge] -= settles
+            pool += -row["amount"] - settles
+    due_on = {row["charge_id"]: row["due_on"] for row in charges}
+    found = []
+    for row in charges:
+        charge = row["charge_id"]
+        if row["amount"] == -adjustment["amount"] and charge != adjustment["charge_id"]:
+            older = sum(left for other, left in unpaid.items() if other != charge and due_on[other] <= due_on[charge])
+            reached = max(0, pool - older) if due_on[charge] < day else 0
+            found += [charge] if unpaid[charge] > reached else []
+    return found[0] if len(found) == 1 else None
+
+
+def is_cancelled(charge: dict, rows: dict, day: int) -> bool:
+    """Whether a charge in force was never billed, as known before the day: 0.00, or taken back in full."""
+    if charge["amount"] == 0:
+        return True
+    known = in_force(rows_of(rows, "charges", charge["account_id"]), ("charge_id",), day)
+    back = [
+        -row["amount"]
+        for row in known
+        if row["amount"] < 0 and row["due_on"] < day and taken_back_by(row, rows) == charge["charge_id"]
+    ]
+    return charge["amount"] > 0 and sum(back) >= charge["amount"]
+
+
+def settled_by_the_debtor(rows: dict, account_id: str, day: int) -> bool:
+    """Whether payments and withheld sums made at least half of what settled an account, as known before the day."""
+    ours = others = 0
+    for row, worth in settled_by(rows, account_id, day):
+        if row["kind"] == "credit":
+            others += worth
+        else:
+            ours += worth
     charges = in_force(rows_of(rows, "charges", account_id), ("charge_id",), day)
-    taken = [row for row in rows_of(rows, "balances", account_id) if row["taken_on"] < day]
-    statements = in_force(taken, ("taken_on",), day)
-    payments = settled_by(rows, account_id, day)
+    cancelled = {row["charge_id"] for row in charges if is_cancelled(row, rows, day)}
+    for row in charges:
+        if row["amount"] < 0 and row["due_on"] < day and taken_back_by(row, rows) not in cancelled:
+            others += -row["amount"]
+    if ours + others == 0:
+        return any(row["known_on"] < day and row["taken_on"] < day for row in rows_of(rows, "balances", account_id))
+    return 2 * ours >= ours + others
+
+
+def figures(
+    rows: dict, account_id: str, day: int, terms: Terms, charges_day: int | None = None
+) -> tuple[int, int, int]:
+    """balance, arrears, days past due of one account for one night.
+
+    charges_day: the night as of which all but the debtor's own money is known; the night itself by default.
+    """
+    frozen = day if charges_day is None else charges_day
+    charges = in_force(rows_of(rows, "charges", account_id), ("charge_id",), frozen)
+    taken = [row for row in rows_of(rows, "balances", account_id) if row["taken_on"] < frozen]
+    statements = in_force(taken, ("taken_on",), frozen)
+    payments = [(row, worth) for row, worth in settled_by(rows, account_id, day) if row["kind"] != "credit"]
+    payments += [(row, worth) for row, worth in settled_by(rows, account_id, frozen) if row["kind"] == "credit"]
     if statements:
         balance, overdue = _after_statement(
-            max(statements, key=lambda row: row["taken_on"]), charges, payments, rows, day
+            max(statements, key=lambda row: row["taken_on"]), charges, payments, rows, day, frozen
         )
     else:
-        balance, overdue = _derived(charges, payments, day)
+        balance, overdue = _derived(charges, payments, rows, frozen)
     arrears = sum(unpaid for _, unpaid in overdue)
     dated = [since for since, unpaid in overdue if unpaid > 0 and since is not None]
     # Before the account itself is known its first row tells the tolerance.
-    account = account_row(rows, account_id, day) or min(
+    account = account_row(rows, account_id, frozen) or min(
         rows_of(rows, "accounts", account_id), key=lambda row: row["known_at"]
     )
     tolerance = terms.dpd_tolerance.get((account["portfolio"], account["currency"]), 0)
@@ -97,7 +226,7 @@ def figures(rows: dict, account_id: str, day: int, terms: Terms) -> tuple[int, i
     return balance, arrears, days_past_due
 
 
-def _derived(charges: list[dict], payments: list[tuple[dict, int]], day: int) -> tuple[int, list]:
+def _derived(charges: list[dict], payments: list[tuple[dict, int]], rows: dict, day: int) -> tuple[int, list]:
     balance = sum(row["amount"] for row in charges) - sum(worth for _, worth in payments)
     unpaid = {row["charge_id"]: max(0, row["amount"]) for row in charges}
     pool = 0
@@ -107,11 +236,11 @@ def _derived(charges: list[dict], payments: list[tuple[dict, int]], day: int) ->
             unpaid[row["charge_id"]] -= settles
             worth -= settles
         pool += worth
-    return balance, _oldest_first(charges, unpaid, pool + _adjusted(charges, day), day)
+    return balance, _oldest_first(charges, unpaid, pool + _adjusted(charges, unpaid, rows, day), day)
 
 
 def _after_statement(
-    statement: dict, charges: list[dict], payments: list[tuple[dict, int]], rows: dict, day: int
+    statement: dict, charges: list[dict], payments: list[tuple[dict, int]], rows: dict, day: int, frozen: int
 ) -> tuple[int, list]:
     taken_on = statement["taken_on"]
     later = []
@@ -129,7 +258,7 @@ def _after_statement(
             unpaid[row["charge_id"]] = max(0, unpaid[row["charge_id"]] - worth)
     reopened, reopened_since = 0, []
     for row, worth in before:
-        back = taken_back_after(row, rows, taken_on, day)
+        back = taken_back_after(row, rows, taken_on, frozen if row["kind"] == "credit" else day)
         balance += back
         named = [charge for charge in charges if charge["charge_id"] == row["charge_id"]]
         if named and named[0] in falling_due:  # open again by itself, but for what was paid beyond it
@@ -140,22 +269,30 @@ def _after_statement(
         elif back:
             reopened += back
             reopened_since.append(named[0]["due_on"] if named else row["occurred_on"])
-    pool += _adjusted(falling_due, day)
+    pool += _adjusted(falling_due, unpaid, rows, frozen)
     stated = max(0, statement["arrears"])
     settles = min(stated, pool)
     since = taken_on - statement["days_past_due"] if statement["days_past_due"] > 0 else None
     again = min(reopened, pool - settles)
     overdue = [(since, stated - settles), (min(reopened_since, default=None), reopened - again)]
-    overdue += _oldest_first(falling_due, unpaid, pool - settles - again, day)
+    overdue += _oldest_first(falling_due, unpaid, pool - settles - again, frozen)
     # Beyond what is stated no more can be due than is owed. What is left out keeps its day:
     # which charge was paid is not known.
     too_much = max(0, sum(left for _, left in overdue) - max(0, balance, stated - pool))
     return balance, [*overdue, (None, -too_much)]
 
 
-def _adjusted(charges: list[dict], day: int) -> int:
-    """What negative adjustments settle, each once its day is past."""
-    return sum(-row["amount"] for row in charges if row["amount"] < 0 and row["due_on"] < day)
+def _adjusted(charges: list[dict], unpaid: dict, rows: dict, day: int) -> int:
+    """What negative adjustments settle, each once its day is past; those that take back a charge settle it first."""
+    pool = 0
+    for row in charges:
+        if row["amount"] < 0 and row["due_on"] < day:
+            charge = taken_back_by(row, rows)
+            settles = min(-row["amount"], unpaid.get(charge, 0))
+            if settles:
+                unpaid[charge] -= settles
+            pool += -row["amount"] - settles
+    return pool
 
 
 def _oldest_first(charges: list[dict], unpaid: dict, pool: int, day: int) -> list[tuple[int, int]]:
@@ -170,7 +307,7 @@ def _oldest_first(charges: list[dict], unpaid: dict, pool: int, day: int) -> lis
 
 
 def statuses_in_force(rows: dict, account_id: str, day: int) -> set[str]:
-    known = in_force(rows_of(rows, "statuses", account_id), ("status", "from_on"), day)
+    known = in_force(rows_of(rows, "statuses", account_id), STATUS_KEY, day)
     return {
         row["status"]
         for row in known
@@ -206,12 +343,13 @@ def times_reaching(rows: dict, account_id: str, first: int, last: int, threshold
 
 
 def cures(rows: dict, account_id: str, first: int, last: int, terms: Terms) -> list[int]:
-    """The days on which days past due fell back to 0 because money had become known the day before."""
+    """The days on which days past due would be 0 with the charges of the day before and the money known by now."""
     found = []
     for day in range(first, last + 1):
-        fell = figures(rows, account_id, day - 1, terms)[2] > 0 and figures(rows, account_id, day, terms)[2] == 0
+        late = figures(rows, account_id, day - 1, terms)[2] > 0
+        fell = late and figures(rows, account_id, day, terms, charges_day=day - 1)[2] == 0
         news = any(
-            max(row["known_on"], row["occurred_on"]) == day - 1 and worth > 0
+            max(row["known_on"], row["occurred_on"]) == day - 1 and worth > 0 and row["kind"] != "credit"
             for row, worth in settled_by(rows, account_id, day)
         )
         found += [day] if fell and news else []
@@ -284,8 +422,8 @@ def _unobservable(rows: dict, account_id: str, day: int, end: int, matured: int,
         return "immature"
     gone = set()
     statuses, ever = rows_of(rows, "statuses", account_id), max(matured, complete_through + 1)
-    known = [row for row in in_force(statuses, ("status", "from_on"), matured) if row["status"] != "outcome_unknown"]
-    known += [row for row in in_force(statuses, ("status", "from_on"), ever) if row["status"] == "outcome_unknown"]
+    known = [row for row in in_force(statuses, STATUS_KEY, matured) if row["status"] != "outcome_unknown"]
+    known += [row for row in in_force(statuses, STATUS_KEY, ever) if row["status"] == "outcome_unknown"]
     for row in known:
         if row["from_on"] < end and (row["until_on"] == NO_DAY or row["until_on"] >= day):
             recalled = row["status"] == "closed" and row["detail"] == "recalled"

@@ -20,11 +20,12 @@ from features.vocabulary import Agg
 from pipeline.law.holds import BIT, open_promises, read_holds
 from pipeline.law.log import read_log
 from pipeline.law.question import KnownAccounts, Sight
+from pipeline.params import Promise
 from tests.worlds import worlds
 from tests.worlds.worlds import World, day
 
 OPEN = Catalogue([Feature("promises", Agg.COUNT, where=where("open", state="open"), called="promises_open", empty=0)])
-TERMS = Terms()
+TERMS = Terms(promise_grace_unit="days")
 
 
 def promised_until(world: World, sight: Sight, terms: Terms) -> tuple[pd.DataFrame, np.ndarray]:
@@ -34,10 +35,21 @@ def promised_until(world: World, sight: Sight, terms: Terms) -> tuple[pd.DataFra
     accounts = KnownAccounts.of(tables["accounts"], cohort)
     none = np.zeros(accounts.numbers.size, np.int64)
     _, remembered = read_log(tables["contacts"], accounts, none, sight, 31, terms.promise_grace_days)
-    share = (terms.promise_grace_days, terms.promise_kept_share)
-    return cohort, open_promises(remembered.promises, tables.get("payments"), accounts, sight, *share)[
-        accounts.scorable
-    ]
+    promise = Promise(
+        grace_days=terms.promise_grace_days, grace_unit=terms.promise_grace_unit, kept_share=terms.promise_kept_share
+    )
+    living = scorable_places(tables, cohort)
+    found = open_promises(
+        remembered.promises, tables.get("payments"), accounts, sight, promise, accounts.places(living), terms.holidays
+    )
+    return cohort, found[accounts.scorable]
+
+
+def scorable_places(tables, cohort: pd.DataFrame) -> pd.DataFrame:
+    """Where the debtor of each row lives, as known on its night."""
+    versions = tables["accounts"][(tables["accounts"]["known_on"] < cohort["as_of"].max()).to_numpy()]
+    last = versions.sort_values("known_at").drop_duplicates("account_no", keep="last").set_index("account_no")
+    return cohort.assign(jurisdiction=last["jurisdiction"].reindex(cohort["account_no"]).to_numpy())
 
 
 @settings(max_examples=60, deadline=None)
@@ -54,7 +66,7 @@ def test_the_law_and_the_features_agree_on_every_status_in_force(world, night):
     tables = world.tables()
     cohort = known(tables, [night])
     accounts = KnownAccounts.of(tables["accounts"], cohort)
-    bits = read_holds(tables["statuses"], accounts, Sight(night)).bits[accounts.scorable]
+    bits = read_holds(tables, accounts, Sight(night)).bits[accounts.scorable]
     log = StatusLog(tables, cohort["account_no"].to_numpy())
     for status in STATUSES:
         assert ((bits & BIT[status] > 0) == log.in_force(cohort["as_of"].to_numpy(), [status])).all(), status
@@ -69,7 +81,7 @@ def promise_of_100(paid: int, at: str = "2024-03-05 10:00") -> World:
 @pytest.mark.parametrize(("share", "least"), [(0.55, 55_00), (0.9, 90_00), (0.07, 7_00)])
 def test_the_kept_share_is_exact(share, least):
     """In binary 0.55 of 100.00 is a little more than 55.00: who paid 55.00 kept the promise all the same."""
-    terms = Terms(promise_kept_share=share)
+    terms = Terms(promise_grace_unit="days", promise_kept_share=share)
     assert promised_until(promise_of_100(least), Sight(day("2024-03-08")), terms)[1].tolist() == [NO_DAY]
     assert promised_until(promise_of_100(least - 1), Sight(day("2024-03-08")), terms)[1].tolist() == [day("2024-03-13")]
 

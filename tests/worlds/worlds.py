@@ -128,7 +128,16 @@ class World:
         )
 
     def charge(
-        self, due_on, amount, *, account_id="a", charge_id=None, issued_on=None, kind="instalment", known_at=None
+        self,
+        due_on,
+        amount,
+        *,
+        account_id="a",
+        charge_id=None,
+        issued_on=None,
+        kind="instalment",
+        adjusts=None,
+        known_at=None,
     ) -> World:
         """Empty known_at is issued_on, else opened_on for principal and instalment, else due_on."""
         if known_at is None:
@@ -143,6 +152,7 @@ class World:
             due_on=day(due_on),
             amount=amount,
             kind=kind,
+            adjusts=adjusts,
         )
 
     def balance(self, taken_on, balance, arrears, days_past_due, *, account_id="a", known_at=None) -> World:
@@ -185,6 +195,9 @@ class World:
     def credit(self, occurred_at, amount, **columns) -> World:
         return self.payment(occurred_at, amount, kind="credit", **columns)
 
+    def withheld(self, occurred_at, amount, **columns) -> World:
+        return self.payment(occurred_at, amount, kind="withheld", **columns)
+
     def reversal(self, occurred_at, amount, reverses, **columns) -> World:
         return self.payment(occurred_at, amount, kind="reversal", reverses=reverses, **columns)
 
@@ -224,7 +237,9 @@ class World:
             **self._occurred(occurred_at),
         )
 
-    def status(self, status, from_on, until_on=None, *, account_id="a", known_at=None, detail=None) -> World:
+    def status(
+        self, status, from_on, until_on=None, *, account_id="a", known_at=None, detail=None, charge_id=None
+    ) -> World:
         return self._add(
             "statuses",
             account_id,
@@ -233,6 +248,7 @@ class World:
             from_on=day(from_on),
             until_on=day(until_on),
             detail=detail,
+            charge_id=charge_id,
         )
 
     def deliver(self, *names: str) -> World:
@@ -311,7 +327,7 @@ class World:
 
     def _fresh(self, letter: str) -> str:
         self._next += 1
-        return f"{letter}{self._next}"
+        return f"{letter}-{self._next}"  # no id that a test gives itself
 
 
 def _money(value: int | None) -> int:
@@ -374,6 +390,8 @@ terms = st.builds(
         max_size=3,
     ),
     promise_grace_days=st.integers(0, 4),
+    promise_grace_unit=st.sampled_from(("bank_days", "bank_days", "days")),
+    holidays=st.sampled_from(({}, {"FR": (START + 1, START + 24, START + 27, START + 28)})),
     promise_kept_share=st.sampled_from((0.5, 0.9, 1.0)),
 )
 label_terms = st.builds(
@@ -435,9 +453,14 @@ def later_rows(draw, world: World, as_of: int) -> World:
         if draw(st.booleans()):
             _draw_account(draw, larger, account_id, debtor_id=_row_of(world, account_id)["debtor_id"])
     for name, rows in larger.rows.items():
+        moved: dict[tuple, int] = {}  # a set of a receipt's lines stays one, and apart from the others
         for row in rows[earlier[name] :]:
             if row["known_on"] < as_of:
-                row["known_at"], row["known_on"], _ = larger.at((as_of, draw(st.sampled_from(SECONDS))))
+                told = row.get("payment_id"), row["known_at"]
+                late, row["known_on"], _ = larger.at((as_of, draw(st.sampled_from(SECONDS))))
+                if row.get("payment_id"):
+                    late = moved.setdefault(told, late + len(moved))
+                row["known_at"] = late
     return _distinct_versions(larger)
 
 
@@ -466,10 +489,12 @@ def _draw_charge(draw, world: World, account_id: str) -> None:
     issued_on = draw(st.sampled_from((None, due_on - 14, due_on)))
     kind = draw(st.sampled_from(("principal", "instalment", "fee", "interest", "adjustment", "adjustment")))
     sign = -1 if kind == "adjustment" and draw(st.integers(0, 3)) else 1
+    cancels = kind != "adjustment" and draw(st.integers(0, 7)) == 0
     world.charge(
         due_on,
-        sign * draw(st.sampled_from(AMOUNTS)),
+        0 if cancels else sign * draw(st.sampled_from(AMOUNTS)),
         account_id=account_id,
+        adjusts=draw(st.sampled_from((None, None, "c0", "c1", "c9"))) if sign < 0 else None,
         charge_id=f"c{draw(st.integers(0, 3))}",
         issued_on=issued_on,
         kind=kind,
@@ -501,6 +526,8 @@ def _draw_payment(draw, world: World, account_id: str) -> None:
         "known_at": late_enough,
         "method": draw(st.sampled_from((None, "card", "transfer"))),
     }
+    if draw(st.integers(0, 9)) == 0 and _draw_receipt(draw, world, account_id):
+        return
     used = {row["payment_id"] for row in world.rows["payments"]}
     columns["payment_id"] = draw(
         st.integers(0, 9999).map(lambda number: f"p{number}").filter(lambda name: name not in used)
@@ -514,10 +541,37 @@ def _draw_payment(draw, world: World, account_id: str) -> None:
         world.payment(
             when,
             draw(st.sampled_from(AMOUNTS)),
-            kind=draw(st.sampled_from(("payment", "payment", "payment", "credit"))),
+            kind=draw(st.sampled_from(("payment", "payment", "payment", "payment", "credit", "withheld"))),
             charge_id=draw(st.sampled_from((None, None, "c0", "c1", "c2", "c9"))),
             **columns,
         )
+
+
+def _draw_receipt(draw, world: World, account_id: str) -> bool:
+    """The lines of a receipt of the debtor anew, over other charges and accounts; whether there was one."""
+    debtor = _row_of(world, account_id)["debtor_id"]
+    accounts = sorted({row["account_id"] for row in world.rows["accounts"] if row["debtor_id"] == debtor})
+    receipts = [row for row in world.rows["payments"] if row["account_id"] in accounts and row["kind"] != "reversal"]
+    if not receipts:
+        return False
+    receipt = draw(st.sampled_from(receipts))
+    whole = [
+        row for row in receipts if (row["payment_id"], row["known_at"]) == (receipt["payment_id"], receipt["known_at"])
+    ]
+    known_at = (receipt["known_on"] + draw(lags), draw(st.sampled_from(SECONDS)))
+    if any(row["payment_id"] == receipt["payment_id"] and row["known_at"] >= world.at(known_at)[0] for row in receipts):
+        return False
+    left, lines = sum(row["amount"] for row in whole), {}
+    for line in draw(st.lists(st.tuples(st.sampled_from(accounts), st.sampled_from((None, "c0", "c1"))), max_size=2)):
+        lines[line] = draw(st.integers(0, left))
+        left -= lines[line]
+    last = draw(st.sampled_from(accounts)), "c2"
+    lines[last] = left
+    for (of_account, charge_id), amount in lines.items():
+        if amount:
+            columns = {name: receipt[name] for name in ("payment_id", "kind", "method", "occurred_at", "occurred_on")}
+            world._add("payments", of_account, known_at, charge_id=charge_id, amount=amount, reverses=None, **columns)
+    return True
 
 
 def _draw_contact(draw, world: World, account_id: str) -> None:

@@ -1,0 +1,95 @@
+"""Accounts that must wait for what the law does not read: rows that ingest set aside, and credits on other accounts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from features.days import day_of_text
+from features.tables import NO_DAY, account_number
+from pipeline.panel.view import View
+from pipeline.params import Params
+from pipeline.store.store import Store
+
+TOLD = ("payments", "statuses")  # tables whose rows decide whether an account may be worked
+QUARANTINE = "quarantine"
+
+
+def held_back(seen: View, store: Store, versions: Mapping[str, int], params: Params) -> dict[str, frozenset[int]]:
+    """Rule of law.causes.HELD_BACK -> numbers of the accounts of a view that it defers."""
+    found = {"row.set_aside": set_aside(seen.tables, store, versions)}
+    if params.worklist.defer_for_credit:
+        rows = seen.cohort.frame
+        asked = rows["arrears"].where(rows["arrears"] > 0, rows["balance"]).to_numpy(np.float64)
+        held = seen.matrix["debtor_credit"].to_numpy()
+        found["debtor.credit"] = frozenset(rows["account_no"].to_numpy()[(held > 0) & (held >= asked)].tolist())
+    return found
+
+
+def set_aside(tables: Mapping[str, pd.DataFrame], store: Store, versions: Mapping[str, int]) -> frozenset[int]:
+    """Accounts with a payment or status that lies in the quarantine, and that no later delivery made good.
+
+    A row is made good once the store holds its key: the payment, or the status of that day. Where the store held it
+    before with other content (DUP_CONFLICT), a reversal must name the payment, or a later version the status.
+    """
+    if QUARANTINE not in versions:
+        return frozenset()
+    rows = _quarantined(store.path, versions[QUARANTINE])
+    rows = rows[rows["account_no"].isin(tables["accounts"]["account_no"])]
+    good = np.zeros(len(rows), bool)
+    for name, judge in (("payments", _payments_made_good), ("statuses", _statuses_made_good)):
+        own = (rows["table"] == name).to_numpy()
+        if name in tables and own.any():
+            good[own] = judge(rows[own], tables[name])
+    return frozenset(rows["account_no"].to_numpy()[~good].tolist())
+
+
+@lru_cache(maxsize=4)
+def _quarantined(store: Path, version: int) -> pd.DataFrame:
+    """table, codes, account_no, key (payment_id, or the status), on (its day) and known_on (NO_DAY: none written)."""
+    held = Store(store).read(QUARANTINE, ["table", "codes", "raw"], versions={QUARANTINE: version})
+    held = held[held["table"].isin(TOLD)] if len(held) else pd.DataFrame(columns=["table", "codes", "raw"])
+    cells = [json.loads(raw) for raw in held["raw"]]
+    accounts = [row.get("account_id", "").strip() for row in cells]
+    told = pd.DataFrame(
+        {
+            "table": held["table"].to_numpy(),
+            "codes": held["codes"].to_numpy(),
+            "key": [(row.get("payment_id") or row.get("status") or "").strip() for row in cells],
+            "on": np.array([_day(row.get("from_on", "")) for row in cells], np.int64),
+            "known_on": np.array([_day(row.get("known_at") or row.get("from_on") or "") for row in cells], np.int64),
+        }
+    )
+    there = np.array([bool(name) for name in accounts], bool)
+    told = told[there].reset_index(drop=True)
+    return told.assign(account_no=account_number([name for name in accounts if name]) if len(told) else [])
+
+
+def _day(text: str) -> int:
+    try:
+        return day_of_text(text.strip()[:10])
+    except ValueError:
+        return NO_DAY
+
+
+def _payments_made_good(rows: pd.DataFrame, payments: pd.DataFrame) -> np.ndarray:
+    numbers = account_number(rows["key"].where(rows["key"] != "", "?"))
+    contradicts = rows["codes"].str.contains("DUP_CONFLICT").to_numpy()
+    reversed_ = np.isin(numbers, payments["reverses_no"].to_numpy())
+    return np.where(contradicts, reversed_, np.isin(numbers, payments["payment_no"].to_numpy()))
+
+
+def _statuses_made_good(rows: pd.DataFrame, statuses: pd.DataFrame) -> np.ndarray:
+    held = statuses[statuses["account_no"].isin(rows["account_no"])]
+    good = []
+    for row in rows.itertuples():
+        same = held[(held["account_no"] == row.account_no) & (held["status"].astype("str") == row.key)]
+        same = same if row.on == NO_DAY else same[same["from_on"] == row.on]
+        later = same["known_on"] > row.known_on if "DUP_CONFLICT" in row.codes else same["known_on"] > NO_DAY
+        good.append(bool(later.any()))
+    return np.array(good, bool)

@@ -1,0 +1,114 @@
+"""Receipts on their way in: one receipt over several charges and accounts, cash applied later, and what contradicts."""
+
+from __future__ import annotations
+
+import pytest
+
+from features.ledger import history
+from features.terms import Terms
+from pipeline.intake.ingest import ingest
+from pipeline.store.store import Store
+from tests.worlds.deliveries import PARAMS, day, payment, taken, world, write
+
+LATER = "2026-02-20T09:00:00Z"
+
+
+def line(amount: str, account_id: str = "A1", charge_id: str = "", **columns) -> dict:
+    return payment(payment_id="RCT", account_id=account_id, charge_id=charge_id, amount=amount, **columns)
+
+
+def next_night(store_path, *lines: dict):
+    """What ingest makes of lines that come after a store has its first delivery."""
+    source = write(store_path.parent / f"next-{len(list(store_path.parent.iterdir()))}", {"payments": list(lines)})
+    return ingest(source, store_path, PARAMS).tables[0]
+
+
+def applied(store_path, night: str) -> dict[str, int]:
+    """Account -> what the ledger takes to be paid of it on a night."""
+    tables = Store(store_path).tables()
+    paid = history(tables, Terms()).settlements
+    names = dict(zip(tables["accounts"]["account_no"], tables["accounts"]["account_id"], strict=True))
+    found: dict[str, int] = {}
+    for row in range(paid.row.size):
+        back = slice(paid.reversal_offsets[row], paid.reversal_offsets[row + 1])
+        gone = paid.reversal_amount[back][paid.reversal_known_on[back] < day(night)].sum()
+        if paid.known_on[row] < day(night) and paid.amount[row] > gone:
+            name = names[paid.accounts[paid.position[row]]]
+            found[name] = found.get(name, 0) + int(paid.amount[row] - gone)
+    return found
+
+
+def test_one_receipt_over_charges_and_accounts_comes_in_whole(tmp_path):
+    reports, store = taken(tmp_path, payments=[line("30.00", "A1", "C1"), line("10.00", "A1"), line("20.00", "A2")])
+    assert (reports["payments"].accepted, reports["payments"].codes) == (3, {})
+    assert applied(store.path, "2026-03-01") == {"A1": 4000, "A2": 2000}
+
+
+def test_cash_applied_later_replaces_the_set_from_its_day_on(tmp_path):
+    _, store = taken(tmp_path, payments=[line("60.00")])
+    report = next_night(store.path, line("20.00", known_at=LATER), line("40.00", "A2", known_at=LATER))
+    assert (report.accepted, report.codes) == (2, {})
+    assert applied(store.path, "2026-02-20") == {"A1": 6000}
+    assert applied(store.path, "2026-02-21") == {"A1": 2000, "A2": 4000}
+
+
+def test_a_later_delivery_of_the_same_time_is_the_later_set(tmp_path):
+    _, store = taken(tmp_path, payments=[line("60.00")])
+    assert next_night(store.path, line("60.00", charge_id="C1")).accepted == 1
+    named = Store(store.path).tables()["payments"]
+    assert named["known_at"].is_unique
+    assert named.sort_values("known_at")["charge_id"].tolist()[-1] == "C1"
+    assert next_night(store.path, line("60.00", charge_id="C1", method="giro")).duplicates == 1
+
+
+@pytest.mark.parametrize("columns", [{"known_at": LATER}, {"method": "giro"}, {"known_at": LATER, "method": "giro"}])
+def test_the_same_line_known_or_paid_otherwise_is_there_already(tmp_path, columns):
+    _, store = taken(tmp_path, payments=[line("30.00", "A1", "C1"), line("30.00", "A2")])
+    report = next_night(store.path, line("30.00", "A1", "C1", **columns))
+    assert (report.duplicates, report.accepted, report.codes) == (1, 0, {})
+
+
+def test_cash_that_goes_back_to_where_it_was_is_news(tmp_path):
+    _, store = taken(tmp_path, payments=[line("60.00")])
+    next_night(store.path, line("60.00", "A2", known_at=LATER))
+    assert next_night(store.path, line("60.00", known_at="2026-02-25T09:00:00Z")).accepted == 1
+    nights = ("2026-02-20", "2026-02-21", "2026-02-26")
+    assert [applied(store.path, night) for night in nights] == [{"A1": 6000}, {"A2": 6000}, {"A1": 6000}]
+
+
+@pytest.mark.parametrize(
+    ("column", "changed"),
+    [
+        ("amount", {"amount": "61.00"}),
+        ("kind", {"amount": "60.00", "kind": "credit"}),
+        ("occurred_at", {"amount": "60.00", "occurred_at": "2026-01-30"}),
+    ],
+)
+def test_what_a_later_set_may_not_change_is_a_conflict_that_names_the_column(tmp_path, column, changed):
+    _, store = taken(tmp_path, payments=[line("60.00")])
+    source = write(tmp_path / "next", {"payments": [line(**{"known_at": LATER, **changed})]})
+    report = ingest(source, store.path, PARAMS)
+    assert report.tables[0].codes == {"DUP_CONFLICT": 1}
+    assert any(f"differ in {column}." in warning for warning in report.warnings)
+    assert applied(store.path, "2026-03-01") == {"A1": 6000}
+
+
+def test_two_debtors_may_use_one_number(tmp_path):
+    reports, _ = taken(tmp_path, payments=[line("60.00"), line("9", "J1")])
+    assert (reports["payments"].accepted, reports["payments"].codes) == (2, {})
+
+
+def test_a_reversal_in_one_row_takes_back_all_lines(tmp_path):
+    back = payment(payment_id="BACK", kind="reversal", reverses="RCT", amount="60.00", occurred_at="2026-02-10")
+    reports, store = taken(tmp_path, payments=[line("20.00"), line("40.00", "A2"), back])
+    assert reports["payments"].codes == {}
+    assert applied(store.path, "2026-02-10") == {"A1": 2000, "A2": 4000}
+    assert applied(store.path, "2026-02-11") == {}
+    more = next_night(store.path, {**back, "payment_id": "MORE", "amount": "0.01"})
+    assert more.codes == {"REV_EXCESS": 1}
+
+
+def test_payments_that_name_no_known_charge_are_counted_and_said(tmp_path):
+    source = write(tmp_path / "in", world(payments=[line("30.00", "A1", "C1"), line("30.00", "A1", "C-unheard")]))
+    report = ingest(source, tmp_path / "store", PARAMS)
+    assert any("1 payments name a charge that is not known" in warning for warning in report.warnings)

@@ -1,0 +1,63 @@
+"""Accounts that wait for what ingest set aside, and until when."""
+
+from __future__ import annotations
+
+import pytest
+
+from features.tables import account_number
+from pipeline.intake.ingest import ingest
+from pipeline.night.held_back import set_aside
+from pipeline.store.store import Store
+from tests.worlds.deliveries import PARAMS, payment, status, taken, world, write
+
+
+def waiting(store_path) -> set[str]:
+    store = Store(store_path)
+    tables, versions = store.tables(), store.versions()
+    numbers = set_aside(tables, store, versions)
+    return {name for name in tables["accounts"]["account_id"] if int(account_number([name])[0]) in numbers}
+
+
+def next_delivery(store_path, **tables) -> None:
+    ingest(write(store_path.parent / f"next-{len(list(store_path.parent.iterdir()))}", tables), store_path, PARAMS)
+
+
+@pytest.fixture
+def store_path(tmp_path):
+    taken(tmp_path)
+    return tmp_path / "store"
+
+
+def test_nobody_waits_where_nothing_is_set_aside(store_path):
+    assert waiting(store_path) == set()
+
+
+def test_an_account_waits_until_its_payment_is_readable(store_path):
+    next_delivery(store_path, payments=[payment(payment_id="N1", account_id="A2", amount="1.234,50")])
+    assert waiting(store_path) == {"A2"}
+    next_delivery(store_path, payments=[payment(payment_id="N2", account_id="A2", amount="5.00")])
+    assert waiting(store_path) == {"A2"}
+    next_delivery(store_path, payments=[payment(payment_id="N1", account_id="A2", amount="1234.50")])
+    assert waiting(store_path) == set()
+
+
+def test_a_receipt_that_contradicts_itself_waits_for_its_reversal(store_path):
+    next_delivery(store_path, payments=[payment(payment_id="N1", amount="50.00")])
+    next_delivery(store_path, payments=[payment(payment_id="N1", amount="60.00")])
+    assert waiting(store_path) == {"A1"}
+    back = payment(payment_id="N2", kind="reversal", reverses="N1", amount="50.00", occurred_at="2026-02-20")
+    next_delivery(store_path, payments=[back])
+    assert waiting(store_path) == set()
+
+
+def test_an_account_waits_until_its_status_is_readable(store_path):
+    next_delivery(store_path, statuses=[status(account_id="A2", status="deceased", from_on="03/04/2026")])
+    assert waiting(store_path) == {"A2"}
+    next_delivery(store_path, statuses=[status(account_id="A2", status="deceased", from_on="2026-04-03")])
+    assert waiting(store_path) == set()
+
+
+def test_a_row_of_an_account_that_nobody_knows_holds_nobody(tmp_path):
+    source = write(tmp_path / "in", world(payments=[payment(account_id="nobody")]))
+    ingest(source, tmp_path / "store", PARAMS)
+    assert waiting(tmp_path / "store") == set()

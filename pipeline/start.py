@@ -27,6 +27,7 @@ from pipeline.schema import FILE as SCHEMA_FILE
 from pipeline.schema import params_schema
 
 PARAMS, MAPPING, README, SAMPLE = "params.yaml", "mapping.yaml", "README.md", "sample"
+SIGNATURES = "sign-offs.jsonl"  # begun empty, for `recoup rules sign` to add to
 CAPACITY = 40  # debtors a night, where nobody says
 ROLES = ("creditor", "third_party_collector", "debt_buyer")
 NONE = {
@@ -55,12 +56,14 @@ def begin(folder: Path, named: Sequence[Path], answers: Answers, today: dt.date,
     ask: puts a question to the user; None where nobody is there to answer: what is not said is then refused at once.
     Raises UsageError where a file is there already or an answer lacks, InputMissing where there is nothing to look at.
     """
-    _check_free(folder, (PARAMS, MAPPING, README, SCHEMA_FILE))
+    _check_free(folder, (PARAMS, MAPPING, README, SCHEMA_FILE, SIGNATURES))
     source, places = _exports(named)
     answers, proposal = _decided(source, places, answers, ask)
     books = _Books.of(proposal, answers)
     params = _edited(shipped(PARAMS).read_text(encoding="utf-8"), books.changes(today))
-    _write(folder, {PARAMS: params, MAPPING: proposal.text, README: _readme(folder, source, proposal, books)})
+    signatures = {} if books.signed_off else {SIGNATURES: ""}
+    told = {PARAMS: params, MAPPING: proposal.text, README: _readme(folder, source, proposal, books)}
+    _write(folder, told | signatures)
     left = proposal.undecided()
     return "\n".join(
         [
@@ -304,6 +307,7 @@ class _Books:
             ("portfolio_defaults", "delivers"): list(self.delivers),
             ("portfolio_defaults", "dpd_tolerance"): {code: 1 if DECIMALS[code] else 100 for code in self.currencies},
             ("portfolios",): {name: {**own, "delivers": list(self.delivers)} for name in self.names},
+            ("eligibility", "sign_offs"): None if self.signed_off else SIGNATURES,
             ("eligibility", "signed_off"): list(self.signed_off),
             ("worklist", "capacity"): {"default": self.capacity},
             ("money", "reporting_currency"): self.reporting,
@@ -323,10 +327,15 @@ class _Books:
         needed = (load_rules().chain(self.place) or ()) if self.place else ()
         unsigned = [place for place in needed if place not in self.signed_off]
         if unsigned or not self.signed_off:
+            each = " ".join(f"--place {place}" for place in unsigned or ("PLACE",))
+            how = (
+                f"eligibility.signed_off of {PARAMS} names each of them."
+                if self.signed_off
+                else f"has signed it: `recoup rules sign {each} --by NAME`."
+            )
             told.append(
                 f"WARNING Not signed off: {', '.join(unsigned) or 'any place'}. Every list stays empty until somebody "
-                "of yours has read the contact law (`recoup rules`) and "
-                f"eligibility.signed_off of {PARAMS} names each of them."
+                f"of yours has read the contact law (`recoup rules`) and {how}"
             )
         lacking = [table for table in ("contacts", "statuses") if table not in self.delivers]
         if lacking:
@@ -419,8 +428,8 @@ def _readme(folder: Path, source: Path, proposal: Proposal, books: _Books) -> st
             f"- `{PARAMS}` holds everything else; your editor checks it by `{SCHEMA_FILE}` "
             f"(after an upgrade: `recoup schema > {SCHEMA_FILE}`).",
             f"- Costs of an attempt (`worklist.costs`) are in {books.reporting}: set yours.",
-            "- Contact law is research, no advice: `recoup rules` shows each place; `eligibility.signed_off` names "
-            "those that somebody of yours has signed.",
+            "- Contact law is research, no advice: `recoup rules` shows each place; no place is worked before somebody "
+            "of yours has signed it off.",
             *(f"- {line.removeprefix('WARNING ')}" for line in books.warnings()),
             "",
         ]

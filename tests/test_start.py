@@ -49,7 +49,8 @@ def test_a_german_ledger_is_understood_whatever_it_is_saved_as(tmp_path, make):
     assert params.portfolio("op_liste").delivers == ("accounts", "charges", "payments", "contacts", "statuses")
     assert params.worklist.capacity == {"default": 7}
     assert (params.money.reporting_currency, params.money.rates) == ("EUR", {"EUR": 1.0})
-    assert params.eligibility.signed_off == ()
+    assert (params.eligibility.signed_off, params.eligibility.sign_offs) == ((), "sign-offs.jsonl")
+    assert (tmp_path / "mine" / "sign-offs.jsonl").read_bytes() == b""
 
 
 def test_a_loan_book_of_three_files_finds_its_accounts_where_they_are_listed(tmp_path):
@@ -155,6 +156,10 @@ def test_what_blocks_is_said_before_it_does(tmp_path):
     said = Decided(currency="EUR", debtor_type="commercial", place="DE")
     told = begin(tmp_path / "mine", [tmp_path / "exports"], Answers(said, signed_off=("DE",)), TODAY, None)
     assert "Not signed off: EU." in told
+    assert load(tmp_path / "mine" / "params.yaml").eligibility.sign_offs is None
+    told = begin(tmp_path / "other", [tmp_path / "exports"], Answers(said), TODAY, None)
+    assert "Not signed off: DE, EU. " in told
+    assert "`recoup rules sign --place DE --place EU --by NAME`" in told
     assert "Not among the files: contacts, statuses." in told
     assert "--none contacts" in (tmp_path / "mine" / "README.md").read_text()
 

@@ -73,7 +73,7 @@ _KINDS = {
         "legal_deadline_on assigned_on held_out_until rates_date last_worked"
     ),
     "share": "p_recovered p_if_left p_if_worked p_defaulted probability share annual_rate response_rate",
-    "count": "rank rank_total days_past_due contacts_left broken_promises debtor_accounts",
+    "count": "rank rank_total would_rank days_past_due contacts_left broken_promises debtor_accounts",
     "number": "days_to_pay fx discount",
     "instant": "first_permitted appointment_at",
 }

@@ -70,7 +70,9 @@ def night_of(
         self_cure=_of_group(
             alone, "self_cure", ["p_if_left", "added_value", "p_recovered", "expected_recovery", *ABOUT]
         ),
-        held_out=held[["account_id", "probability", "assigned_on", "held_out_until", "p_recovered", *VALUED, *ABOUT]],
+        held_out=held[
+            ["account_id", "probability", "assigned_on", "held_out_until", "p_recovered", *VALUED, "would_rank", *ABOUT]
+        ],
         scores=scores,
         counts=counted(rows["group"]),
         model={"version": job.model.version, **_said_of(job.model.record)},

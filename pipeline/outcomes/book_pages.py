@@ -62,7 +62,8 @@ def _night(out: Path, as_of: dt.date) -> dict[str, Any] | None:
         return None
     worklist = manifest["worklist"]
     kept = {name: worklist[name] for name in ("debtors", "net_value", "reporting_currency")}
-    return {"counts": {group: manifest["counts"][group] for group in ("scorable", *GROUPS_SHOWN)}, **kept}
+    counts = manifest["counts"]  # a night of contract version 1 knows no self_cure
+    return {"counts": {group: counts.get(group, 0) for group in ("scorable", *GROUPS_SHOWN)}, **kept}
 
 
 def file_names(portfolios: list[str]) -> dict[str, str]:

@@ -1,5 +1,8 @@
 """What every published table must keep, checked before anything is written: all failures at once, in our words,
 never a value.
+
+Version 2: scores end with p_if_left, p_if_worked and added_recovery, the list with added_value, effect and rank_total,
+and self_cure is a group with a table of its own. Nights of version 1 stay as they were published.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ LATER_ROWS = 2_000  # rows shown of deferred, excluded, held out; their files ho
 MOST_SHOWN = {"reasons": 8, "effects": 8, "sums": 1}
 MOST_SHOWN |= {"balances": 16, "payments": 12, "contacts": 6, "promises": 3, "channels": 13, "limits": 4}
 NOT_ON_THE_PAGE = frozenset({"report", "rules", "statuses", "sentences", "reasons", "book", "skips", "expired"})
+NET_NOTES = {"added": "net_value_added"}  # value.mode -> what the sum of the net values counts
 RATES = ("reporting_currency", "rates_date", "rates", "share", "commission", "annual_rate", "costs", "horizon_days")
 
 
@@ -72,6 +73,7 @@ def html(night: Night) -> str:
         debtors=speech.count(totals["debtors"]),
         joined=night.counts["joined"],
         net_value=speech.money(totals["net_value"], night.reporting_currency),
+        net_value_note=spoken["page"][NET_NOTES.get(night.manifest.get("value", {}).get("mode"), "net_value_note")],
         expected=[
             speech.money(sums["expected_recovery"], currency) for currency, sums in totals["per_currency"].items()
         ],

@@ -244,6 +244,18 @@ def test_the_same_store_gives_the_same_bytes_for_the_owner_alone(house, reports,
     assert [place.name for place in again.parent.iterdir()] == [NIGHT.isoformat()]
 
 
+def test_a_night_published_before_there_were_those_who_pay_alone_is_still_told(house, tmp_path):
+    night = tmp_path / NIGHT.isoformat()
+    night.mkdir()
+    manifest = json.loads((house.out / NIGHT.isoformat() / "manifest.json").read_bytes())
+    del manifest["counts"]["self_cure"], manifest["value"]
+    (night / "manifest.json").write_text(json.dumps(manifest))
+    place = write_reports(house.store, tmp_path, NIGHT, DAYS, house.params)
+    told = json.loads((place / "figures.json").read_text())
+    assert told["night"]["counts"]["self_cure"] == 0
+    assert told["night"]["counts"]["worklist"] == manifest["counts"]["worklist"]
+
+
 def test_a_night_that_was_not_published_is_left_out(house, tmp_path):
     place = write_reports(house.store, tmp_path, NIGHT, DAYS, house.params)
     assert json.loads((place / "figures.json").read_text())["night"] is None

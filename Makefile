@@ -72,7 +72,7 @@ real: setup
 # make tables REAL=PATH: the published benchmarks alone, next to their published figures.
 tables: setup
 	@test -n "$(REAL)" || { echo "Say where the public data sets are: make tables REAL=PATH"; exit 2; }
-	$(BIN)/python -m benchmarks.real "$(REAL)" --only credit_cards_taiwan mobile_loans cash_advances
+	$(BIN)/python -m benchmarks.real "$(REAL)" --only credit_cards_taiwan mobile_loans cash_advances email_experiment
 
 # For engine.spark of the params: one machine too small. Java comes from your system.
 spark: setup

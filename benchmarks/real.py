@@ -25,7 +25,7 @@ import yaml
 from benchmarks import outcomes
 from benchmarks.contact_caps import held_against_rules
 from benchmarks.outcomes import BANDS, NEWEST, NEWEST_BY_BALANCE, Answer
-from benchmarks.public import cash_advances, credit_cards_taiwan, mobile_loans, utility_contacts
+from benchmarks.public import cash_advances, credit_cards_taiwan, email_experiment, mobile_loans, utility_contacts
 from features.errors import InputMissing
 from models.evaluate import MODEL
 from pipeline.intake.ingest import ingest
@@ -53,21 +53,26 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("path", type=Path, help="folder that holds the published sets, one folder each")
     parser.add_argument("--work", type=Path, default=Path("work/real"))
-    parser.add_argument("--only", nargs="*", default=[adapter.NAME for adapter in SETS])
+    named = [adapter.NAME for adapter in (*SETS, email_experiment)]
+    parser.add_argument("--only", nargs="*", default=named)
     chosen = parser.parse_args(arguments)
     logging.getLogger("recoup").setLevel(logging.WARNING)
-    wanted = [adapter for adapter in SETS if adapter.NAME in chosen.only and (chosen.path / adapter.NAME).is_dir()]
-    if not wanted:
-        raise InputMissing(
-            f"None of {', '.join(adapter.NAME for adapter in SETS)} lies in {str(chosen.path)!r}. "
-            "Give the folder that holds them."
-        )
+    at_hand = [name for name in named if name in chosen.only and (chosen.path / name).is_dir()]
+    if not at_hand:
+        raise InputMissing(f"None of {', '.join(named)} lies in {str(chosen.path)!r}. Give the folder that holds them.")
+    wanted = [adapter for adapter in SETS if adapter.NAME in at_hand]
     answers = [
         answer
         for adapter in wanted
         for answer in worked(adapter, chosen.path / adapter.NAME, chosen.work / adapter.NAME)
     ]
-    print(table_of(answers))
+    if answers:
+        print(table_of(answers))
+    if email_experiment.NAME in at_hand:
+        found = email_experiment.read(chosen.path / email_experiment.NAME)
+        table = email_experiment.qinis(found, load(PROJECT_PARAMS).model.model_dump())
+        print(f"\n== {email_experiment.NAME}\n{email_experiment.text_of(table)}")
+    chosen.work.mkdir(parents=True, exist_ok=True)
     (chosen.work / "figures.json").write_text(
         json.dumps([asdict(answer) for answer in answers], indent=1, default=float) + "\n"
     )

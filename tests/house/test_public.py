@@ -9,12 +9,13 @@ import gzip
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from benchmarks import real
 from benchmarks.outcomes import Answer
-from benchmarks.public import cash_advances, credit_cards_taiwan, mobile_loans, utility_contacts
+from benchmarks.public import cash_advances, credit_cards_taiwan, email_experiment, mobile_loans, utility_contacts
 from benchmarks.public.delivery import Counts, stamps
 from features.cohort import scorable
 from features.currencies import DECIMALS
@@ -471,7 +472,24 @@ def test_the_table_shows_a_dash_where_a_set_has_no_money_to_reach():
 
 
 def test_a_folder_without_any_published_set_is_named(tmp_path):
-    with pytest.raises(
-        InputMissing, match="None of cash_advances, mobile_loans, credit_cards_taiwan, utility_contacts lies in"
-    ):
+    names = "cash_advances, mobile_loans, credit_cards_taiwan, utility_contacts, email_experiment"
+    with pytest.raises(InputMissing, match=f"None of {names} lies in"):
         real.main([str(tmp_path), "--work", str(tmp_path / "work")])
+
+
+def test_the_qini_is_one_for_the_best_order_nothing_for_none_and_less_for_the_worst():
+    sent = np.array([1.0, 0.0, 1.0, 0.0, 1.0, 0.0])
+    visited = np.array([1.0, 0.0, 0.0, 1.0, 1.0, 0.0])
+    best = visited * sent - visited * (1 - sent)
+    assert email_experiment.normalised_qini(best, sent, visited) == pytest.approx(1.0)
+    assert email_experiment.normalised_qini(np.zeros(6), sent, visited) == pytest.approx(0.0)
+    assert email_experiment.normalised_qini(-best, sent, visited) < 0
+
+
+def test_the_lead_of_the_head_has_an_interval_wider_than_its_splits_alone_would_give():
+    head, response = np.array([0.06, 0.08, 0.07]), np.array([0.02, 0.02, 0.02])
+    table = pd.DataFrame({"effect head": head, "response model": response, "random": np.zeros(3)})
+    said = email_experiment.text_of(table).splitlines()
+    assert said[1].split()[-3:] == ["0.070", "+/-", "0.010"]
+    # lead 0.05, sd 0.01: 0.01 x sqrt(1/3 + 0.3/0.7) x 4.303 = 0.0376
+    assert "+0.050 [+0.012, +0.088], in 3 of 3 splits" in said[-1]

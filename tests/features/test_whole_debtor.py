@@ -123,7 +123,7 @@ def test_another_book_of_the_debtor_that_is_late_or_without_ledger_leaves_the_wh
     world, night = two_books(), day("2024-03-01")
     of_accounts = ["debtor_accounts_ever", "debtor_days_since_first_opened"]
     of_ledger = [name for name in WHOLE_DEBTOR if name not in of_accounts]
-    assert len(of_ledger) == 10
+    assert len(of_ledger) == 11
     if late == "all":
         found = build(
             frame_of([("a", night)]),

@@ -8,31 +8,78 @@ and self_cure is a group with a table of its own. Nights of version 1 stay as th
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from numbers import Real
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from features.days import DAY_MINUTES, DAY_US
 from features.errors import ContractError
 from features.schemas import failures, rule
-from features.tables import MONEY_LIMIT, NO_MONEY
+from features.tables import (
+    CHANNELS,
+    DAY_HIGH,
+    DAY_LOW,
+    DIRECTIONS,
+    MONEY_LIMIT,
+    NO_DAY,
+    NO_MINUTE,
+    NO_MONEY,
+    NO_TIME,
+    OUTCOMES,
+    PAYMENT_KINDS,
+)
 from pipeline.columns import DETAIL_COLUMNS, KIND_OF_COLUMN, LEADING_COLUMNS
+from pipeline.law.outcome import STATES
 from pipeline.pages.publication import GROUPS_SHOWN, Night, texts
 
 if TYPE_CHECKING:
     from pandera.pandas import Check
 
-# Texts that no row may lack; what else is text may be empty.
+# Cells that no row may lack; what else there is may be empty.
 FILLED = {
-    "worklist": ("queue", "account_id", "debtor_id", "portfolio", "currency", "channel", "time_zone", "model_version"),
+    "worklist": (
+        *("queue", "account_id", "debtor_id", "portfolio", "currency", "channel", "time_zone", "model_version"),
+        *("as_of", "valid_until"),
+    ),
     "deferred": ("account_id", "rule"),
     "excluded": ("account_id", "rule"),
     "held_out": ("account_id",),
     "self_cure": ("account_id",),
-    "scores": ("account_id", "model_version"),
+    "scores": ("account_id", "model_version", "as_of"),
     "audit": ("account_id",),
 }
-LONG_MONEY = ("balance", "amount")  # of the details
+FILLED_DETAILS = {
+    "reasons": ("account_id", "reason", "contribution"),
+    "effects": ("account_id", "reason", "contribution"),
+    "sums": ("account_id", "chance_rest", "chance"),
+    "balances": ("account_id", "on", "balance"),
+    "payments": ("account_id", "occurred_on", "amount", "kind"),
+    "contacts": ("account_id", "occurred_on", "channel", "direction"),
+    "promises": ("account_id", "made_on", "state"),
+    "channels": ("account_id", "channel", "verdict"),
+    "limits": ("account_id", "rule"),
+    "appointments": ("account_id", "appointment_at"),
+}
+# What a column of the details holds, where the published tables have no such column.
+KIND_OF_DETAIL = KIND_OF_COLUMN | {
+    "amount": "money",
+    **dict.fromkeys(("contribution", "chance_rest", "chance", "effect_rest", "effect"), "number"),
+    **dict.fromkeys(("on", "occurred_on", "made_on", "due_on"), "day"),
+    **dict.fromkeys(("occurred_minute", "from_minute", "until_minute"), "minute"),
+}
+# Column -> the words it may hold, in the tables and in the details.
+WORDS = {"channel": CHANNELS}
+WORDS_OF_DETAIL = WORDS | {
+    "kind": PAYMENT_KINDS,
+    "direction": DIRECTIONS,
+    "outcome": OUTCOMES,
+    "state": ("kept", "broken", "open"),
+    "verdict": STATES,
+}
+NOTHING = {"money": NO_MONEY, "day": NO_DAY, "instant": NO_TIME}  # kind -> how whole numbers say that a cell is empty
 CLOCK = r"([01]\d|2[0-3]):[0-5]\d|24:00"
 
 
@@ -49,71 +96,127 @@ def check_night(night: Night) -> None:
 
 
 def _of_table(name: str, frame: pd.DataFrame) -> list[str]:
-    """Columns and types first: rules are asked of a table that has its form."""
-    return _form(name, frame) or (failures(name, frame, _rules(name, frame)) if len(frame) else [])
+    """What is wrong with its columns, and with the rows of those that are there."""
+    rules = _rules(frame, FILLED[name], KIND_OF_COLUMN, WORDS)
+    rules.setdefault("account_id", []).append(rule("name each account once", lambda ids: ~ids.duplicated()))
+    if name == "worklist":
+        _in_order(frame, rules)
+    return _form(name, frame) + (failures(name, frame, rules) if len(frame) else [])
 
 
 def _form(name: str, frame: pd.DataFrame) -> list[str]:
     columns = LEADING_COLUMNS.get(name, ("account_id",))
+    money = _not_money(name, frame, KIND_OF_COLUMN)
     if missing := [column for column in columns if column not in frame.columns]:
-        return [str(ContractError.missing_columns(name, missing, frame.columns))]
+        return [str(ContractError.missing_columns(name, missing, frame.columns)), *money]
     found = []
     if list(frame.columns)[: len(columns)] != list(columns) and name in ("worklist", "scores"):
         found.append(f"Table {name!r} must have its columns in the published order. Reorder them.")
     if frame.columns[0] != "account_id" and name not in ("worklist", "audit"):
         found.append(f"Table {name!r} must begin with 'account_id'. Got {frame.columns[0]!r}.")
-    money = [column for column in frame.columns if KIND_OF_COLUMN.get(column) == "money"]
-    return found + [_no_money(f"{name}.{column}", frame[column]) for column in money if not _is_money(frame[column])]
+    return found + money
 
 
 def _of_details(name: str, frame: pd.DataFrame) -> list[str]:
-    if missing := [column for column in DETAIL_COLUMNS[name] if column not in frame.columns]:
-        return [str(ContractError.missing_columns(f"details.{name}", missing, frame.columns))]
+    table = f"details.{name}"
+    missing = [column for column in DETAIL_COLUMNS[name] if column not in frame.columns]
+    found = [str(ContractError.missing_columns(table, missing, frame.columns))] if missing else []
+    found += _not_money(table, frame, KIND_OF_DETAIL)
+    rules = _rules(frame, FILLED_DETAILS[name], KIND_OF_DETAIL, WORDS_OF_DETAIL)
+    return found + (failures(table, frame, rules) if len(frame) else [])
+
+
+def _not_money(name: str, frame: pd.DataFrame, kinds: Mapping[str, str]) -> list[str]:
+    money = [column for column in frame.columns if kinds.get(column) == "money"]
     return [
-        _no_money(f"details.{name}.{each}", frame[each])
-        for each in LONG_MONEY
-        if each in frame and not _is_money(frame[each])
+        f"{name}.{column} must be integer minor units. Got {frame[column].dtype}."
+        for column in money
+        if len(frame) and not pd.api.types.is_integer_dtype(frame[column])
     ]
 
 
-def _is_money(values: pd.Series) -> bool:
-    return not len(values) or pd.api.types.is_integer_dtype(values)
-
-
-def _no_money(where: str, values: pd.Series) -> str:
-    return f"{where} must be integer minor units. Got {values.dtype}."
-
-
-def _rules(name: str, frame: pd.DataFrame) -> dict[str, list[Check]]:
+def _rules(
+    frame: pd.DataFrame, filled: Iterable[str], kinds: Mapping[str, str], words: Mapping[str, tuple[str, ...]]
+) -> dict[str, list[Check]]:
     """Column -> its rules, by what the column holds."""
     by_kind = {
         "money": rule(
             f"be at most {MONEY_LIMIT} minor units, or empty",
-            lambda money: (money == NO_MONEY) | (money.abs() <= MONEY_LIMIT),
+            lambda money: _whole(money, -MONEY_LIMIT, MONEY_LIMIT) | (money == NO_MONEY),
         ),
         "share": rule("lie between 0 and 1, or be empty", lambda shares: _within(shares, 0, 1)),
-        "count": rule("be 0 or more, or empty", lambda counts: _within(counts, 0, MONEY_LIMIT)),
+        "count": rule("be 0 or more, or empty", lambda counts: _whole(counts, 0, MONEY_LIMIT)),
         "number": rule("be finite, or empty", lambda numbers: _within(numbers, -1e300, 1e300)),
         "date": rule("be dates, or empty", lambda days: days.isna() | days.map(lambda day: isinstance(day, dt.date))),
+        "day": rule(
+            "be a day between 1900 and 9999, or empty",
+            lambda days: _whole(days, DAY_LOW, DAY_HIGH) | (days == NO_DAY),
+        ),
+        "minute": rule("be a minute of the day or -1", lambda minutes: _whole(minutes, NO_MINUTE, DAY_MINUTES)),
+        "instant": rule("be instants, or empty", _are_instants),
     }
-    rules = {
-        column: [by_kind[KIND_OF_COLUMN[column]]] for column in frame.columns if KIND_OF_COLUMN.get(column) in by_kind
-    }
-    for column in FILLED[name]:
-        rules.setdefault(column, []).append(rule("not be empty", lambda cells: cells.notna() & (cells != "")))
-    rules["account_id"].append(rule("name each account once", lambda ids: ~ids.duplicated()))
-    if name == "worklist":
-        places = frame.groupby("queue", sort=False).cumcount() + 1
-        rules["rank"].append(rule("count 1, 2, 3 ... within each queue", lambda ranks: ranks == places))
-        for column in ("contact_from", "contact_until"):
-            rules[column] = [rule("be HH:MM", lambda clocks: clocks.str.fullmatch(CLOCK).fillna(False))]
-        rules["contact_from"].append(rule("lie before contact_until", lambda clocks: clocks < frame["contact_until"]))
+    rules = {column: [by_kind[kinds[column]]] for column in frame.columns if kinds.get(column) in by_kind}
+    for column, known in words.items():
+        if column in frame:
+            said = rule(
+                f"be one of {', '.join(known)}, or empty",
+                lambda cells, known=known: cells.isna() | cells.isin([*known, ""]),
+            )
+            rules.setdefault(column, []).append(said)
+    for column in filled:
+        nothing = NOTHING.get(kinds.get(column, ""), "")
+        there = rule("not be empty", lambda cells, nothing=nothing: cells.notna() & (cells != nothing))
+        rules.setdefault(column, []).append(there)
     return rules
 
 
+def _in_order(frame: pd.DataFrame, rules: dict[str, list[Check]]) -> None:
+    """Ranks and windows of the list, as far as it has the columns."""
+    if "queue" in frame and "rank" in frame:
+        places = frame.groupby("queue", sort=False).cumcount() + 1
+        rules["rank"].append(rule("count 1, 2, 3 ... within each queue", lambda ranks: ranks == places))
+    for column in ("contact_from", "contact_until"):
+        rules[column] = [rule("be HH:MM", _are_clocks)]
+    if "contact_until" in frame:
+        until = frame["contact_until"].astype("str")
+        before = rule("lie before contact_until", lambda clocks: clocks.astype("str") < until)
+        rules["contact_from"].append(before)
+
+
+def _are_clocks(cells: pd.Series) -> pd.Series:
+    return cells.notna() & cells.astype("str").str.fullmatch(CLOCK).fillna(False).astype("bool")
+
+
 def _within(values: pd.Series, low: float, high: float) -> pd.Series:
-    numbers = values.to_numpy(dtype="float64", na_value=np.nan)
+    numbers = _figures(values)
     return pd.Series(~((numbers < low) | (numbers > high)), index=values.index)
+
+
+def _whole(values: pd.Series, low: float, high: float) -> pd.Series:
+    numbers = _figures(values)
+    return _within(values, low, high) & (np.isnan(numbers) | (np.rint(numbers) == numbers))
+
+
+def _figures(values: pd.Series) -> np.ndarray:
+    """float64: NaN where a cell is empty, infinite where it is no number, so that no bound lets it through."""
+    if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
+        return values.to_numpy(dtype="float64", na_value=np.nan)
+    cells = zip(values.astype(object), values.isna(), strict=True)
+    return np.array([np.nan if gone else _figure(cell) for cell, gone in cells], dtype="float64")
+
+
+def _figure(cell: Any) -> float:
+    return float(cell) if isinstance(cell, Real) and not isinstance(cell, bool) else np.inf
+
+
+def _are_instants(values: pd.Series) -> pd.Series:
+    """Microseconds since 1970, or timestamps that know their zone."""
+    if isinstance(values.dtype, pd.DatetimeTZDtype):
+        return pd.Series(True, index=values.index)
+    numbers = _whole(values, DAY_LOW * DAY_US, DAY_HIGH * DAY_US) | (values == NO_TIME)
+    if pd.api.types.is_numeric_dtype(values):
+        return numbers
+    return numbers | values.map(lambda cell: isinstance(cell, dt.datetime) and cell.tzinfo is not None).astype("bool")
 
 
 def _currencies(night: Night) -> list[str]:

@@ -22,6 +22,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from features.days import DAY_US
 from features.tables import NO_DAY, NO_MONEY
 from models.response import answer_counts
 from pipeline.law.eligibility import rulings
@@ -30,7 +31,6 @@ from pipeline.law.rule_file import load_rules
 from pipeline.params import load
 
 AS_OF = 20_780  # 2026-11-23
-DAY_US = 86_400_000_000
 BOOKS = (
     (
         "bought_us",

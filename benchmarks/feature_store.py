@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.days import DAY_SECONDS, DAY_US
 from features.tables import (
     CHANNELS,
     DIRECTIONS,
@@ -29,7 +30,6 @@ from pipeline.store.locks import only_run
 from pipeline.store.record import Delivered, State
 from pipeline.store.store import Store
 
-DAY = 86_400_000_000  # microseconds
 NIGHT = 20_000  # day number of the newest night asked for
 HISTORY_DAYS = 730
 PAYMENTS_EACH, CONTACTS_EACH, CHARGES_EACH = 20, 30, 6
@@ -100,7 +100,7 @@ def made_up(debtors: np.ndarray, random: np.random.Generator, prefix: str) -> di
             "principal": principal,
             "jurisdiction": _classes(random, accounts, ("FR",)),
             "time_zone": _classes(random, accounts, ("Europe/Paris",)),
-            "known_at": opened.astype(np.int64) * DAY,
+            "known_at": opened.astype(np.int64) * DAY_US,
             "known_on": opened,
         }
     )
@@ -113,14 +113,14 @@ def made_up(debtors: np.ndarray, random: np.random.Generator, prefix: str) -> di
             "due_on": (opened[who] + which * 60 + 30).astype(np.int32),
             "amount": principal[who] // CHARGES_EACH,
             "kind": pd.Categorical.from_codes(np.zeros(who.size, np.int8), ["instalment"]),
-            "known_at": opened[who].astype(np.int64) * DAY,
+            "known_at": opened[who].astype(np.int64) * DAY_US,
             "known_on": opened[who],
         }
     )
     number, at = _moments(random, accounts, PAYMENTS_EACH)
     reverses = (random.random(at.size) < 0.02) & (np.append(-1, number[:-1]) == number)  # of the payment before
     reverses &= ~np.append(False, reverses[:-1])
-    lag = random.integers(0, 3, at.size) * DAY
+    lag = random.integers(0, 3, at.size) * DAY_US
     amount = random.integers(500, 30_000, at.size)
     amount[reverses] = np.minimum(amount, np.append(amount[:1], amount[:-1]))[reverses]
     payments = pd.DataFrame(
@@ -165,7 +165,7 @@ def made_up(debtors: np.ndarray, random: np.random.Generator, prefix: str) -> di
             "account_no": numbers[planned],
             "status": pd.Categorical(["plan"] * planned.size),
             "from_on": since,
-            "known_at": since.astype(np.int64) * DAY,
+            "known_at": since.astype(np.int64) * DAY_US,
             "known_on": since,
         }
     )
@@ -178,7 +178,7 @@ def _corrected(contacts: pd.DataFrame, random: np.random.Generator) -> pd.DataFr
     """
     again = contacts[random.random(len(contacts)) < 0.01].copy()
     lag = random.integers(1, 6, len(again))
-    again["known_at"] += lag * DAY
+    again["known_at"] += lag * DAY_US
     again["known_on"] += lag.astype(np.int32)
     again["channel"] = _classes(random, len(again), CHANNELS)
     whole = pd.concat([contacts, again], ignore_index=True)
@@ -190,12 +190,12 @@ def _corrected(contacts: pd.DataFrame, random: np.random.Generator) -> pd.DataFr
 def _moments(random: np.random.Generator, accounts: int, each: int) -> tuple[np.ndarray, np.ndarray]:
     """Account and instant of events, sorted by both."""
     number = np.sort(random.integers(0, accounts, accounts * each))
-    at = random.integers((NIGHT - HISTORY_DAYS) * 86_400, NIGHT * 86_400, number.size) * 1_000_000
+    at = random.integers((NIGHT - HISTORY_DAYS) * DAY_SECONDS, NIGHT * DAY_SECONDS, number.size) * 1_000_000
     return number, at[np.lexsort((at, number))]
 
 
 def _day(at: np.ndarray) -> np.ndarray:
-    return (at // DAY).astype(np.int32)
+    return (at // DAY_US).astype(np.int32)
 
 
 def _ids(letter: str, numbers: np.ndarray) -> pd.Series:

@@ -13,7 +13,7 @@ import pandas as pd
 from features import kernel
 from features.catalogue import CATALOGUE
 from features.cohort import scorable
-from features.columns import columns_wanted
+from features.columns import columns_of, columns_wanted
 from features.debtor import Holdings
 from features.declarations import Catalogue
 from features.doors import for_build
@@ -63,7 +63,7 @@ def build(
     tables and for all that is wrong with the frames.
     """
     catalogue = catalogue if isinstance(catalogue, Catalogue) else Catalogue(catalogue)
-    tables = for_build(cohort, tables, catalogue)
+    tables = for_build(cohort, tables, columns_of(catalogue, scorable=False))
     if "accounts" in tables:
         catalogue = catalogue.with_attributes(tables["accounts"])
     rows, order = _sorted(cohort)

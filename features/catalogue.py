@@ -32,6 +32,9 @@ IN_THE_LAST = {WEEK: "in the last 7 days", MONTH: "in the last 30 days", QUARTER
                YEAR: "in the last year", EVER: "so far"}  # fmt: skip
 
 SELDOM = (QUARTER, YEAR, EVER)
+# First day past due of each bucket that an account rolls through, month by month. Not the buckets of reports
+# (features.cohort.BUCKETS): what is more than 90 days late rolls no further.
+ROLL_FROM = (1, 30, 60, 90)
 JUDGED_OVER = ((QUARTER, "90d"), (HALF_YEAR, "180d"), (YEAR, "365d"), (EVER, "ever"))
 
 MONTH_TURN = where("month_turn", month_part=("start", "end"))
@@ -129,9 +132,9 @@ ON_BALANCES = [
     *(Feature("ledger", Agg.DAYS, window, of="days_past_due", empty=0, called=f"days_overdue{ever(window)}",
         says=f"Days overdue {IN_THE_LAST[window]}: {{value:count}}") for window in SELDOM),
     Ratio("arrears_share", "arrears", "balance", empty=MISSING, unit="share", meaning="Arrears against the balance."),
-    Band("bucket", "days_past_due", (1, 30, 60, 90), monotone=-1,
+    Band("bucket", "days_past_due", ROLL_FROM, monotone=-1,
         meaning="0 current, 1 to 29, 30 to 59, 60 to 89, 90 days past due and more."),
-    *(Band(f"bucket_{days}d_ago", f"days_past_due_{days}d_ago", (1, 30, 60, 90)) for days in (30, 60, 90)),
+    *(Band(f"bucket_{days}d_ago", f"days_past_due_{days}d_ago", ROLL_FROM) for days in (30, 60, 90)),
     *(Difference(f"bucket_roll_{days}d", "bucket", f"bucket_{days}d_ago",
         meaning=f"Buckets rolled (positive: worse) since {days} days ago.") for days in (30, 60, 90)),
     *(Difference(f"arrears_change_{days}d", "arrears", f"arrears_{days}d_ago") for days in (30, 90)),

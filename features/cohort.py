@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from features.doors import for_scorable
 from features.errors import ContractError
 from features.ledger import Ledger, figures_at, history
 from features.statuses import StatusLog
@@ -17,14 +18,9 @@ from features.tables import NO_DAY
 from features.terms import Terms
 from features.versions import arranged, column, superseded_on
 
-BUCKETS = (
-    "0",
-    "1-29",
-    "30-59",
-    "60-89",
-    "90-179",
-    "180+",
-)  # days past due, as reports, gates and strata divide them; models.baseline.LATE_NAMES are finer
+# Days past due, as reports, gates and strata divide them; models.baseline.LATE_NAMES are finer,
+# features.catalogue.ROLL_FROM coarser.
+BUCKETS = ("0", "1-29", "30-59", "60-89", "90-179", "180+")
 BUCKET_FROM = (0, 1, 30, 60, 90, 180)
 
 # Every known account has exactly one of these, the first that holds.
@@ -72,6 +68,7 @@ def scorable(tables: Mapping[str, pd.DataFrame], ledger: Ledger | None, as_of: S
     ledger  of features.ledger.history over the nights; made with `terms` where None
     Raises ContractError for missing columns, UsageError where the ledger does not reach a night.
     """
+    tables = for_scorable(tables, FROM_ACCOUNTS)
     nights = np.unique(np.asarray(list(as_of), dtype=np.int64)).astype(np.int32)
     if ledger is None:
         ledger = history(tables, terms, last_day=int(nights.max()) if nights.size else None)

@@ -5,32 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from features.declarations import Catalogue
+from features.doors import ALWAYS
 from features.evidence import IN_ORDER
 from features.facts import FACT_COLUMNS
-from features.settlements import PAYMENT_COLUMNS
 from features.spec import Debtor, Declared, Feature, Noun
 from features.vocabulary import BY_ORDER, EVENTS, FACTS, LEDGER, Agg
 
 _CONTACT_CLASSES = ("channel", "direction", "outcome")
-# The identity of a row, its two clocks, and what its versions and reversals are told by.
-ALWAYS = {
-    "accounts": ("account_no", "account_id", "portfolio", "opened_on", "known_at", "known_on"),
-    "charges": (
-        "account_no",
-        "charge_no",
-        "adjusts_no",
-        "issued_on",
-        "due_on",
-        "amount",
-        "kind",
-        "known_at",
-        "known_on",
-    ),
-    "balances": ("account_no", "taken_on", "balance", "arrears", "days_past_due", "known_at", "known_on"),
-    "payments": PAYMENT_COLUMNS,
-    "contacts": ("account_no", "contact_no", "occurred_on", "known_at", "known_on"),
-    "statuses": ("account_no", "charge_no", "status", "from_on", "until_on", "known_at", "known_on", "detail"),
-}
 _TABLE_OF = {
     "contacts": "contacts",
     "payments": "payments",

@@ -1,5 +1,5 @@
-"""The day: every table, event and night counts days from one epoch. Numbers,
-dates and text are turned into one another here.
+"""The day: every table, event and night counts days from one epoch. Numbers, dates, text and instants are turned into
+one another here.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 EPOCH = dt.date(1970, 1, 1)  # day 0, a Thursday; also numpy's, Arrow's and DuckDB's
+DAY_MINUTES = 1_440
+DAY_SECONDS = 86_400
+DAY_US = DAY_SECONDS * 1_000_000  # an instant counts microseconds from the epoch's midnight in UTC
 
 
 def day_number(date: dt.date) -> int:
@@ -32,6 +35,11 @@ def day_text(day: int) -> str:
 def day_of_text(text: str) -> int:
     """The day number of YYYY-MM-DD; ValueError on anything else."""
     return day_number(dt.date.fromisoformat(text))
+
+
+def instant_of(microseconds: int) -> dt.datetime:
+    """The time in UTC of one instant."""
+    return dt.datetime.combine(EPOCH, dt.time(), dt.UTC) + dt.timedelta(microseconds=int(microseconds))
 
 
 def first_of_month(day: int, after: int = 0) -> int:
@@ -64,3 +72,14 @@ def days_of_month(days: np.ndarray) -> np.ndarray:
     """int64: 1 on the first day of a month."""
     dates = days.astype("datetime64[D]")
     return (dates - dates.astype("datetime64[M]")).astype(np.int64) + 1
+
+
+def months_of_year(days: np.ndarray) -> np.ndarray:
+    """int64: 1 in January."""
+    return days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12 + 1
+
+
+def days_left_in_month(days: np.ndarray) -> np.ndarray:
+    """int64: 0 on the last day of a month."""
+    dates = days.astype("datetime64[D]")
+    return ((dates.astype("datetime64[M]") + 1).astype("datetime64[D]") - dates).astype(np.int64) - 1

@@ -14,6 +14,7 @@ import pandas as pd
 from features import events, promises, standing
 from features.adjustments import NO_CHARGE, billed_spells
 from features.bank_days import days_to_keep
+from features.days import DAY_MINUTES
 from features.errors import ContractError
 from features.events import NEVER_REPLACED, Classes, Events
 from features.ledger import Ledger, history
@@ -301,7 +302,7 @@ class Evidence:
         if "day_part" in wanted:
             minutes = column(frame, "occurred_minute", np.int16, "contacts")
             classes["day_part"] = Classes(
-                minutes, -1, events.day_parts(np.arange(-1, 1440)).astype(np.int32), DAY_PARTS
+                minutes, -1, events.day_parts(np.arange(-1, DAY_MINUTES)).astype(np.int32), DAY_PARTS
             )
         if "week_part" in wanted:
             days, latest = (

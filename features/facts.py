@@ -9,7 +9,7 @@ import pandas as pd
 
 from features import whole_debtor
 from features.compiled import compiled
-from features.days import days_of_month, weekdays
+from features.days import days_left_in_month, days_of_month, months_of_year, weekdays
 from features.evidence import Evidence
 from features.kernel import month_and_day
 from features.settlements import CASH
@@ -93,11 +93,10 @@ FACT_COLUMNS |= dict.fromkeys(FOLLOWING, ("opened_on",)) | dict.fromkeys(
 
 def _calendar(as_of: np.ndarray) -> dict[str, np.ndarray]:
     nights, place = np.unique(as_of, return_inverse=True)
-    dates = nights.astype("datetime64[D]")
-    months = dates.astype("datetime64[M]")
-    month = months.astype(np.int64) % 12 + 1
-    to_end = ((months + 1).astype("datetime64[D]") - dates).astype(np.int64) - 1
-    values = (month, days_of_month(nights), weekdays(nights.astype(np.int64)), to_end)
+    values = (
+        *(months_of_year(nights), days_of_month(nights)),
+        *(weekdays(nights.astype(np.int64)), days_left_in_month(nights)),
+    )
     return {name: value.astype(np.float64)[place] for name, value in zip(CALENDAR_FACTS, values, strict=True)}
 
 

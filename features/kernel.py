@@ -333,7 +333,9 @@ def month_number(day):
 
 @compiled
 def month_and_day(day):
-    """(months since year 0, day of the month) of a day since 1970-01-01."""
+    """(months since year 0, day of the month) of a day since 1970-01-01; compiled, for loops. features.days holds the
+    same for arrays, and a test holds both together.
+    """
     shifted = np.int64(day) + 719_468
     era = shifted // 146_097
     of_era = shifted - era * 146_097

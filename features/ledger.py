@@ -13,6 +13,8 @@ import pandas as pd
 
 from features.adjustments import Adjusted, adjusted
 from features.compiled import compiled
+from features.days import day_text
+from features.doors import for_history
 from features.errors import ContractError, UsageError, some
 from features.replay import Charges, Entries, KnownAccounts, Paid, Statements, segments
 from features.settlements import Settlements, debtors_of, named_charges, settlements
@@ -66,15 +68,15 @@ class Ledger:
         earliest None means from the beginning.
         """
         if self.first_day is not None and (earliest is None or earliest < self.first_day):
-            asked = "the whole history" if earliest is None else _date(earliest)
+            asked = "the whole history" if earliest is None else day_text(earliest)
             raise UsageError(
-                f"The ledger begins on {_date(self.first_day)}, "
+                f"The ledger begins on {day_text(self.first_day)}, "
                 f"but {asked} is asked for. Leave first_day out, or make it earlier."
             )
         if self.last_day is not None and latest > self.last_day:
             raise UsageError(
-                f"The ledger ends on {_date(self.last_day)}, "
-                f"but {_date(latest)} is asked for. Leave last_day out, or make it later."
+                f"The ledger ends on {day_text(self.last_day)}, "
+                f"but {day_text(latest)} is asked for. Leave last_day out, or make it later."
             )
 
 
@@ -87,6 +89,7 @@ def history(
     but its segments are not kept, so nothing can be said of "ever". Raises ContractError for missing columns, empty
     amounts, and versions that cannot be told apart.
     """
+    tables = for_history(tables)
     known = arranged(_table(tables, "accounts"), "accounts")
     accounts = still(np.unique(known["account_no"].to_numpy()), np.int64)
     found = settlements(tables.get("payments"), accounts, partial(debtors_of, known, accounts))
@@ -219,10 +222,6 @@ def _refuse_empty_amounts(name: str, frame: pd.DataFrame, amounts: tuple[str, ..
             raise ContractError(
                 f"Table {name!r}: column {amount!r} must not be empty. Got {int(empty.sum()):,} rows that are."
             )
-
-
-def _date(day: int) -> str:
-    return str(np.datetime64(int(day), "D"))
 
 
 @compiled

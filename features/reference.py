@@ -1,4 +1,6 @@
-"""docs/features.md, written from the catalogue: python -m features.reference > docs/features.md"""
+"""docs/features.md, written from the catalogue:
+.venv/bin/python -m features.reference > docs/features.md
+"""
 
 from __future__ import annotations
 
@@ -11,21 +13,44 @@ from features.vocabulary import EVENTS, FACTS, FAMILIES, Agg
 
 TITLE = "# Features"
 INTRODUCTION = """\
-Every column of the matrix, written from `features/catalogue.py` (`python -m features.reference > docs/features.md`; a
-test keeps it true). For the night of as_of a feature knows what was known before as_of 00:00 of the portfolio's zone,
-in the versions then in force. Windows are whole local days, `[as_of - days, as_of)`. Money is in minor units of the
-account's currency, counts and days are whole numbers, and all columns are float64 but classes. *Empty* is the value
-where nothing happened; whatever a feature needs and the portfolio does not deliver makes it missing. A figure over
-the debtor's scorable accounts is missing where the portfolio of one of these does not deliver it, a figure of the
-whole debtor where that of any of the debtor's accounts does not. *Direction* is the sign of p_recovered as the value
-rises, where the trade is sure of it. *Reason* marks columns that may be said to a collector. Columns `x_*` of the
-accounts table become features under their own name, a number or a class; `audit_*` never.
+Every column of the matrix, written from `features/catalogue.py` by
+`.venv/bin/python -m features.reference > docs/features.md`; a test keeps it true. For the night of as_of a feature
+knows what was known before as_of 00:00 of the portfolio's zone, in the versions then in force. Windows are whole
+local days, `[as_of - days, as_of)`. Money is in minor units of the account's currency, counts and days are whole
+numbers, and all columns are float64 but classes. *Empty* is the value where nothing happened; whatever a feature needs
+and the portfolio does not deliver makes it missing. A figure over the debtor's scorable accounts is missing where the
+portfolio of one of these does not deliver it, a figure of the whole debtor where that of any of the debtor's accounts
+does not. *Direction* is the sign of p_recovered as the value rises, where the trade is sure of it. *Reason* marks
+columns that may be said to a collector. Columns `x_*` of the accounts table become features under their own name, a
+number or a class; `audit_*` never.
 
-Where to look: declarations in `features/catalogue.py`, the words they are made of in `vocabulary.py` and `spec.py`,
-the loop that walks an account's events in `kernel.py`, facts that are no aggregate in `facts.py`, figures over a
-debtor in `debtor.py` and `whole_debtor.py`. Frames of your own go to `build.build`; a catalogue of your own is tried
-on a store by `features_of` of `pipeline/panel/view.py`. `doors.py` holds such frames against the contract first and
-names all that is wrong at once: columns, types, rules, row counts, never a value.
+Frames of your own go to `build` of `features/build.py`; a catalogue of your own is tried on a store by `features_of`
+of `pipeline/panel/view.py`. `features/doors.py` holds such frames against the contract first and names all that is
+wrong at once: columns, types, rules, row counts, never a value.
+"""
+WHERE = """\
+## Where it stands
+
+| what | module of `features/` |
+|---|---|
+| the list of features | `catalogue.py` |
+| what may be said of events and accounts; a feature as a value; a catalogue read as one | `vocabulary.py`; `spec.py`; \
+`declarations.py` |
+| the tables of the contract, and their inner form; the frames of others at the door, in the words of pandera | \
+`tables.py`; `doors.py`, `schemas.py` |
+| days, dates, instants; currencies and their decimals; the terms of the params | `days.py`; `currencies.py`; \
+`terms.py` |
+| what was known when | `versions.py` |
+| the ledger: balance, arrears, days past due on every day; what settled a debt; rolls and cures | `ledger.py`, \
+`replay.py`; `settlements.py`; `standing.py` |
+| promises kept, broken or open; statuses in force | `promises.py`; `statuses.py` |
+| who is scorable; what came of it, and how far that is known | `cohort.py`; `labels.py`, `coverage.py` |
+| the matrix: its columns to read, the events of a row, the program and the loop that walks them | `build.py`: \
+`columns.py`, `evidence.py`, `events.py`, `plan.py`, `kernel.py` |
+| facts that are no aggregate; figures over a debtor, and over all it ever owed | `facts.py`; `debtor.py`, \
+`whole_debtor.py` |
+| the events behind one cell; this page | `trace.py`; `reference.py` |
+| compiled loops and how they are kept; every refusal of the product | `compiled.py`; `errors.py` |
 """
 _AGGREGATES = {
     Agg.COUNT: "Number of {events}",
@@ -51,6 +76,7 @@ def markdown(catalogue: Catalogue = CATALOGUE) -> str:
         TITLE,
         "",
         INTRODUCTION,
+        WHERE,
         "## Windows",
         "",
         WINDOW_RULE,

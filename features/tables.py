@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.currencies import DECIMALS
+from features.days import DAY_MINUTES
 from features.errors import ContractError, UsageError
 from features.schemas import failures, rule
 
@@ -450,7 +451,7 @@ def _rules(column: str, declared: Column | None) -> list[Check]:
     if column.endswith("_at"):
         return [rule("not be empty", lambda instants: instants != NO_TIME)]
     if column == "occurred_minute":
-        return [rule("be a minute of the day or -1", lambda minutes: (minutes >= NO_MINUTE) & (minutes < 1440))]
+        return [rule("be a minute of the day or -1", lambda minutes: (minutes >= NO_MINUTE) & (minutes < DAY_MINUTES))]
     if declared is None:
         return []
     if declared.kind is Kind.MONEY:

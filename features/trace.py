@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from features import whole_debtor
+from features.days import day_texts
 from features.declarations import Catalogue
 from features.events import Events, seen
 from features.evidence import IN_ORDER, Evidence
@@ -191,7 +192,7 @@ def _line(
 
 
 def date(day: int | None) -> str | None:
-    return None if day is None else str(np.datetime64(day, "D"))
+    return None if day is None else str(day_texts(day))
 
 
 def _value(values: tuple[str, ...], own, event: int) -> str | None:

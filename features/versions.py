@@ -128,8 +128,8 @@ def superseded_on(frame: pd.DataFrame, key: Sequence[str], table: str = "given")
 
 
 @compiled
-def _mixed(value):
-    """The finaliser of splitmix64."""
+def scrambled(value):
+    """The finaliser of splitmix64 (Steele, Lea and Flood 2014), of a uint64 or an array of them."""
     value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return value ^ (value >> np.uint64(31))
@@ -138,7 +138,7 @@ def _mixed(value):
 @compiled
 def _hash_numbers(values, hashes):
     for row in range(values.size):
-        hashes[row] = _mixed(hashes[row] * np.uint64(31) + np.uint64(values[row]) + np.uint64(1))
+        hashes[row] = scrambled(hashes[row] * np.uint64(31) + np.uint64(values[row]) + np.uint64(1))
 
 
 @compiled

@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
@@ -15,7 +14,7 @@ import pandas as pd
 
 from features.tables import NO_DAY
 from models.calibration import bounded_logit, expit
-from models.folder import CARD_FILE, card_bytes, digest, write_folder
+from models.folder import CARD_FILE, card_bytes, digest
 from models.money import MoneyScale
 
 AGE_BAND_TABLE: Final = "age_bands"
@@ -189,9 +188,6 @@ class AgeBandTable:
     @property
     def version(self) -> str:
         return "age-band-prior" if self.is_prior else f"age-band-{digest(self.files())[:8]}"
-
-    def save(self, folder: Path) -> str:
-        return write_folder(folder, self.files())
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> AgeBandTable:

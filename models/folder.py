@@ -1,7 +1,7 @@
 """A model on disk: a folder of a few text files anyone can read, known by the sha256 of its content. Never a pickle.
 
-The hash is checked on the bytes read before anything parses them: a tampered LightGBM text can crash or hang the
-process.
+The store writes it (pipeline.store.files.write_model). The hash is checked on the bytes read before anything parses
+them: a tampered LightGBM text can crash or hang the process.
 """
 
 from __future__ import annotations
@@ -31,32 +31,6 @@ def digest(files: Mapping[str, bytes]) -> str:
 def card_bytes(card: Mapping[str, Any]) -> bytes:
     """card.json: sorted keys, floats by their shortest exact text, no NaN."""
     return (json.dumps(card, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
-
-
-def write_folder(folder: Path, files: Mapping[str, bytes]) -> str:
-    """Write the files into a new folder, whole or not at all, and return its digest;
-    the same content again changes nothing.
-    """
-    sha256 = digest(files)
-    if folder.is_dir() and digest_of(folder) == sha256:
-        return sha256
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = folder.with_name(f".{folder.name}.{os.getpid()}")
-    staging.mkdir()
-    for name, content in sorted(files.items()):
-        with (staging / name).open("wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-    try:
-        staging.rename(folder)
-    except OSError:  # another process wrote the same content first
-        for name in files:
-            (staging / name).unlink()
-        staging.rmdir()
-        if digest_of(folder) != sha256:
-            raise ModelRefused.other_than_named(str(folder)) from None
-    return sha256
 
 
 def read_folder(folder: Path, sha256: str) -> dict[str, bytes]:

@@ -38,7 +38,6 @@ from models.folder import (
     card_bytes,
     digest,
     read_folder,
-    write_folder,
 )
 from models.lesson import Lesson, Teaching
 
@@ -251,10 +250,6 @@ class RecoveryModel:
     def version(self) -> str:
         """The short name that every score carries: the content's own hash."""
         return f"{RECOVERY}-{digest(self.files())[:12]}"
-
-    def save(self, folder: Path) -> str:
-        """Write the folder and return its sha256."""
-        return write_folder(folder, self.files())
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> RecoveryModel:

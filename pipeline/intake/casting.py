@@ -7,9 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from zoneinfo import available_timezones
 
-from features.days import EPOCH
+from features.days import DAY_US, EPOCH
 from features.tables import MONEY_LIMIT, Column, Kind
-from pipeline.intake.clocks import DAY
 from pipeline.intake.quarantine import Code
 
 DATE_FORM = r"\d{4}-\d{2}-\d{2}([ T]00:00(:00(\.0+)?)?)?"
@@ -50,7 +49,7 @@ def among(values: Iterable[str]) -> str:
 
 def floor_day(instant: str) -> str:
     """Whole days since 1970 of microseconds, also before 1970."""
-    return f"(({instant}) + {DAY} * 800000) // {DAY} - 800000"
+    return f"(({instant}) + {DAY_US} * 800000) // {DAY_US} - 800000"
 
 
 def fault(condition: str, code: Code) -> str:
@@ -97,7 +96,7 @@ def instant_value(name: str) -> str:
     """
     cell = quoted(name)
     micros = f"epoch_us(TRY_CAST({cell} AS TIMESTAMPTZ))"
-    bounds = f"BETWEEN {YEARS_FROM * DAY} AND {(YEARS_TO + 1) * DAY - 1}"
+    bounds = f"BETWEEN {YEARS_FROM * DAY_US} AND {(YEARS_TO + 1) * DAY_US - 1}"
     return f"CASE WHEN regexp_full_match({cell}, '{TIME_FORM}') AND {micros} {bounds} THEN {micros} END"
 
 

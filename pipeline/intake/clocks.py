@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pyarrow as pa
 
+from features.days import DAY_US
+
 SECOND = 1_000_000
-DAY = 86_400 * SECOND
 FIRST_DAY, LAST_DAY = 0, 47_846  # 1970-01-01 to 2100-12-31; an instant outside takes the offset of the nearer end
 
 
@@ -38,11 +39,11 @@ def _of_zone(number: int, name: str) -> pa.Table:
             [when + (max(old, new) if clock == "local" else 0) for when, old, new in changes], dtype=np.int64
         )
         news = np.array([new for _, _, new in changes], dtype=np.int64)
-        first = changes[0][1] if changes else _offset(ZoneInfo(name), FIRST_DAY * DAY)
+        first = changes[0][1] if changes else _offset(ZoneInfo(name), FIRST_DAY * DAY_US)
         standing = np.concatenate([[first], news])
         begun, ended = (
-            np.searchsorted(moments, days * DAY, side="left"),
-            np.searchsorted(moments, (days + 1) * DAY, side="left"),
+            np.searchsorted(moments, days * DAY_US, side="left"),
+            np.searchsorted(moments, (days + 1) * DAY_US, side="left"),
         )
         columns[f"{clock}_before"] = standing[begun]
         columns[f"{clock}_change"] = np.where(ended > begun, np.append(moments, 0)[begun], np.int64(2**62))
@@ -53,11 +54,11 @@ def _of_zone(number: int, name: str) -> pa.Table:
 def _changes(name: str) -> list[tuple[int, int, int]]:
     """(instant, offset before, offset after) of every change of the zone's clock, all in microseconds."""
     zone, found = ZoneInfo(name), []
-    before = _offset(zone, FIRST_DAY * DAY)
+    before = _offset(zone, FIRST_DAY * DAY_US)
     for day in range(FIRST_DAY, LAST_DAY + 1):
-        after = _offset(zone, (day + 1) * DAY)
+        after = _offset(zone, (day + 1) * DAY_US)
         if after != before:
-            low, high = day * DAY, (day + 1) * DAY
+            low, high = day * DAY_US, (day + 1) * DAY_US
             while high - low > SECOND:
                 middle = (low + high) // 2 // SECOND * SECOND
                 low, high = (middle, high) if _offset(zone, middle) == before else (low, middle)

@@ -34,6 +34,7 @@ from pipeline.intake.delivery import CELL_LIMIT, shown
 from pipeline.intake.faults import seen
 from pipeline.intake.files import unreadable
 from pipeline.intake.mapping import Condition, Described, Form, Mapping_, Rows, Value
+from pipeline.store.files import whole_folder
 
 EXAMPLES = 3  # lines named for each kind of fault
 WORKBOOK_LIMIT = 2_000_000_000  # decoded bytes of a workbook's parts
@@ -589,10 +590,7 @@ def _write(
 ) -> Conversion:
     rows: dict[str, int] = {}
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as place:
-            folder = Path(place) / "source"
-            folder.mkdir(mode=0o700)
+        with whole_folder(target) as folder:
             for table in TABLES:
                 if table in mapping.tables:
                     rows[table] = _write_table(engine, table, mapping.tables[table], folder, complete_through)
@@ -600,8 +598,7 @@ def _write(
                     (folder / f"{table}.csv").write_text(",".join(TABLES[table].required) + "\n", encoding="utf-8")
                     rows[table] = _vouch(folder, table, 0, complete_through)
             if target.exists():
-                target.rmdir()
-            folder.rename(target)
+                target.rmdir()  # whoever filled it meanwhile keeps it
     except OSError as error:
         raise CannotWrite.creating(f"Source folder {str(target)!r}", error) from None
     except duckdb.IOException as error:

@@ -21,14 +21,13 @@ from typing import Any, BinaryIO
 from features.errors import ContractError
 from features.tables import TABLES
 from pipeline.intake.refusals import BrokenFile, DeliveryMissing, DeliveryRefused, shown
-from pipeline.store.files import sha256_of
+from pipeline.store.files import EXPANSION_LIMIT, sha256_of
 
 ENDINGS = (".csv", ".csv.gz", ".parquet")
 WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods", ".numbers")
 IGNORED_FOLDERS = ("truth",)
 COLUMNS_LIMIT = 1_000
 CELL_LIMIT = 1_000_000  # bytes; DuckDB is told the same
-EXPANSION_LIMIT = 200  # decompressed bytes per compressed byte, and rows per byte of a Parquet file
 EXPANSION_FROM = 100_000_000  # bytes or rows from which expansion is judged at all
 LONGEST_PLAIN = 1_000  # bytes of a text that a file may repeat as often as it likes: cells are at most 512 characters
 CHUNK = 4_000_000

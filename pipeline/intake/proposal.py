@@ -19,6 +19,7 @@ from features.tables import TABLES, Kind
 from pipeline.intake.delivery import shown
 from pipeline.intake.looking import DATE_FORMS, ENDINGS, EXAMPLES, TOTAL_WORDS, Looked, Seen, folded, look
 from pipeline.intake.mapping import UNDECIDED
+from pipeline.store.files import write_whole
 
 DAYS = ("issued", "due", "paid_on", "booked", "called")
 AMOUNTS = ("amount", "open", "paid", "principal")
@@ -146,7 +147,7 @@ def write_proposal(source: Path, place: Path) -> str:
         raise UsageError(f"{str(place)!r} exists and is not written over. Name another file with --map, or remove it.")
     proposal = propose(source)
     try:
-        place.write_text(proposal.text, encoding="utf-8")
+        write_whole(place, proposal.text)
     except OSError as error:
         raise CannotWrite.creating(f"Mapping {str(place)!r}", error) from None
     left = proposal.undecided()

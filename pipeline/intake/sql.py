@@ -11,10 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from features.days import EPOCH
+from features.days import DAY_US, EPOCH
 from features.tables import NUMBERS, TABLES, Column, Kind, Table
 from pipeline.intake.casting import (
-    DAY,
     YEARS_TO,
     date_faults,
     date_value,
@@ -61,7 +60,7 @@ valued AS (SELECT *, {", ".join(_values(table, extras))} FROM placed),
 read AS (SELECT *, ({" | ".join(_faults(table, extras))}) AS mask_of_cells FROM valued),
 occurred AS ({_with_wall("read", "occurred_at") if happened else "SELECT * FROM read"}),
 known_or_not AS (SELECT * REPLACE (
-        coalesce(known_at_us, {_default_wall(name)} + coalesce(lag, 0) * {DAY}) AS known_at_us,
+        coalesce(known_at_us, {_default_wall(name)} + coalesce(lag, 0) * {DAY_US}) AS known_at_us,
         known_at_us IS NOT NULL AND known_at_zoned AS known_at_zoned),
     known_at IS NULL AS defaulted,
     {"occurred_at_is_day" if happened else "true"} AS default_is_day,
@@ -163,9 +162,9 @@ def _default_wall(name: str) -> str:
     if name == "charges":
         return (
             "coalesce(issued_on_v, CASE WHEN kind IN ('principal', "
-            f"'instalment') THEN opened_day END, due_on_v) * {DAY}"
+            f"'instalment') THEN opened_day END, due_on_v) * {DAY_US}"
         )
-    return f"{TABLES[name].known_from[0]}_v * {DAY}"
+    return f"{TABLES[name].known_from[0]}_v * {DAY_US}"
 
 
 def _with_wall(rows: str, column: str) -> str:
@@ -187,7 +186,7 @@ def _occurred_columns(name: str) -> str:
         return "NULL AS nothing"
     columns = f"occurred_at_utc AS occurred_at_v, {floor_day('occurred_at_wall')} AS occurred_on"
     if name == "contacts":
-        minute = f"((occurred_at_wall + {DAY} * 800000) % {DAY}) // 60000000"
+        minute = f"((occurred_at_wall + {DAY_US} * 800000) % {DAY_US}) // 60000000"
         columns += f", CASE WHEN occurred_at_is_day THEN -1 ELSE {minute} END AS occurred_minute"
     return columns
 

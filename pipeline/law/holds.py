@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from features.bank_days import days_to_keep
-from features.days import day_of_text
+from features.days import DAY_MINUTES, day_of_text
 from features.promises import OPEN, Promised, outcomes
 from features.settlements import settlements
 from features.statuses import lasts
@@ -147,7 +147,7 @@ def unwelcome_hours(details: list[str]) -> list[tuple[int, int]] | None:
                 return None
             hour, minute, last_hour, last_minute = (int(value) for value in match.groups())
             first, last = hour * 60 + minute, last_hour * 60 + last_minute
-            spans += [(first, last)] if first < last else [(first, 1440), (0, last)]
+            spans += [(first, last)] if first < last else [(first, DAY_MINUTES), (0, last)]
     return [(first, last) for first, last in spans if first < last]
 
 

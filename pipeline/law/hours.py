@@ -8,11 +8,9 @@ import datetime as dt
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
-from features.days import date_of, day_number
-from pipeline.law.rules import DAY_MINUTES
+from features.days import DAY_MINUTES, date_of, day_number
 
 MINUTE_US = 60_000_000
-DAY_US = 86_400_000_000
 
 Spans = tuple[tuple[int, int], ...]  # [from, until) in UTC microseconds, ascending and apart
 

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from features.bank_days import may_last
+from features.days import DAY_US
 from features.tables import CHANNELS, NO_DAY, NO_MINUTE, OUTCOMES
 from features.versions import arranged
-from pipeline.law.hours import DAY_US
 from pipeline.law.question import KnownAccounts, Sight
 
 UNKNOWN_OUTCOME = len(OUTCOMES)  # an empty cell: what happened is not known

@@ -16,6 +16,7 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from features.days import DAY_MINUTES
 from features.tables import STATUSES
 from pipeline.law.holidays import WEEKDAYS, HolidayList
 from pipeline.params import ContactChannel, Role
@@ -27,7 +28,6 @@ OPT_OUT = {
     **{name: f"opt_out_{name}" for name in ("sms", "email", "letter", "visit")},
 }
 CONSENT = {**dict.fromkeys(CALLS, "consent_call"), "sms": "consent_sms", "email": "consent_email"}
-DAY_MINUTES = 1440
 
 DebtorType = Literal["consumer", "commercial"]
 Channel = Literal[ContactChannel, "any"]

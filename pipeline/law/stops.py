@@ -16,7 +16,7 @@ from pipeline.law.record import Record
 from pipeline.law.rules import CONSENT, CONTACT_CHANNELS, OPT_OUT, OptOut, Precondition, Stop, TimeBarred
 from pipeline.law.scenes import Placed
 
-YEAR_DAYS = 365.25
+CALENDAR_YEAR_DAYS = 365.25  # on average: limitation periods run over calendar years
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def _old(rule: TimeBarred, rows: np.ndarray, asked: Question) -> np.ndarray:
     """Rows at least as long overdue as the rule's years; none where it names none."""
     if rule.years is None:
         return rows[:0]
-    return rows[asked.cohort["days_past_due"].to_numpy()[rows] >= int(rule.years * YEAR_DAYS)]
+    return rows[asked.cohort["days_past_due"].to_numpy()[rows] >= int(rule.years * CALENDAR_YEAR_DAYS)]
 
 
 def _unpaid_since(rule: TimeBarred, old: np.ndarray, asked: Question) -> np.ndarray:
@@ -121,4 +121,4 @@ def _unpaid_since(rule: TimeBarred, old: np.ndarray, asked: Question) -> np.ndar
         return old
     paid = last_payment_on(asked.tables.get("payments"), asked.known, asked.sight)[asked.known.scorable[old]]
     # pyrefly: ignore[unsupported-operation]
-    return old[(paid == NO_DAY) | (asked.day - paid >= int(rule.years * YEAR_DAYS))]
+    return old[(paid == NO_DAY) | (asked.day - paid >= int(rule.years * CALENDAR_YEAR_DAYS))]

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from features.days import date_of
+from features.days import DAY_MINUTES, date_of
 from features.tables import NO_TIME
 from pipeline.law.causes import NO_COMMON_HOURS, Cause
 from pipeline.law.hours import MINUTE_US, Spans, instant, intersected
-from pipeline.law.rules import DAY_MINUTES, Hours, Rules
+from pipeline.law.rules import Hours, Rules
 from pipeline.law.scenes import Scene
 
 LOOK_AHEAD_DAYS = (

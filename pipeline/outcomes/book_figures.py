@@ -20,7 +20,7 @@ from features.evidence import Evidence
 from features.labels import labels
 from features.ledger import Ledger, history
 from features.settlements import net_payments
-from features.tables import NO_DAY, NO_MONEY
+from features.tables import NO_DAY, NO_MONEY, InnerTables
 from features.terms import Terms
 from features.versions import arranged, is_last_known, superseded_on
 from features.vocabulary import PROMISE_STATES
@@ -139,9 +139,12 @@ def _of_shard(
 def _known(store: Store, shard: int, span: Span, params: Params, versions: Mapping[str, int]) -> Known:
     terms = terms_of(store, params, versions)
     tables = store.tables(shard, versions=versions)
-    known = {
-        name: frame[frame["known_on"].to_numpy() < span.as_of].reset_index(drop=True) for name, frame in tables.items()
-    }
+    known = InnerTables(
+        {
+            name: frame[frame["known_on"].to_numpy() < span.as_of].reset_index(drop=True)
+            for name, frame in tables.items()
+        }
+    )
     accounts = arranged(known["accounts"], "accounts").drop_duplicates("account_no", keep="last")
     about = accounts[["account_no", "account_id", "debtor_id", "portfolio", "currency", "placed_on", "placed_amount"]]
     about = about.astype({"portfolio": "str", "currency": "str"}).reset_index(drop=True)

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from features.currencies import DECIMALS
+from features.days import DAY_MINUTES, DAY_SECONDS
 from features.tables import CHANNELS, MONEY_LIMIT, NO_MONEY, OUTCOMES
 from pipeline.outcomes.filled_workbook import FilledRow
 from pipeline.pages.language import languages, words
@@ -122,9 +123,9 @@ def _minute(value: Any) -> int | None:
     if isinstance(value, dt.datetime | dt.time):
         return value.hour * 60 + value.minute
     if isinstance(value, dt.timedelta):
-        value = value.total_seconds() / 86_400
+        value = value.total_seconds() / DAY_SECONDS
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1:
-        return min(round(value * 1_440), 1_439)
+        return min(round(value * DAY_MINUTES), DAY_MINUTES - 1)
     found = _CLOCK.fullmatch(str(value).strip())
     if found is None:
         raise EntryFault("FB_TIME")

@@ -16,9 +16,9 @@ from pipeline.columns import WORKLIST_COLUMNS
 from pipeline.outcomes.refusals import ListMissing, WorkbookRefused
 from pipeline.pages.language import languages, words
 from pipeline.pages.workbook import ENTRIES
+from pipeline.store.files import EXPANSION_LIMIT
 
 UNPACKED_LIMIT = 400_000_000  # bytes of all parts of a workbook; a list of 50,000 rows unpacks to about 100 MB
-EXPANSION_LIMIT = 200  # unpacked bytes per packed byte
 ROWS_LIMIT = 300_000
 LIST_HEADS = (
     "account_id",

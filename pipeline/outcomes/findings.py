@@ -15,12 +15,11 @@ import pandas as pd
 from features.days import date_of, day_number
 from models.drift import BINS, MOVED, SCORE, SHIFTED
 from models.effect import UNPROVEN_GUARD
-from models.ladder import DISPROVEN, NO_LOG, PROVEN, UNPROVEN, Rung
+from models.ladder import DISPROVEN, NO_LOG, POWER80, PROVEN, UNPROVEN, Z95, Rung
 from models.prioritise import CONTROL, TO_WORK, WORKED
 from pipeline.params import Params
 
 OK, WARN, STOP = "ok", "warn", "stop"
-Z95, POWER80 = 1.959964, 0.841621  # standard normal quantiles: 95 % two-sided, 80 % power
 WORST_SHOWN = 5
 LEAST_ROWS = 50  # rows below which a distribution says nothing
 FORETOLD = {"money": "expected", "recovered": "p_recovered"}  # outcome of a span -> the score of its first night

@@ -17,6 +17,7 @@ from features.cohort import scorable
 from features.currencies import DECIMALS
 from features.labels import labels
 from features.ledger import history
+from features.tables import InnerTables
 from features.terms import Reach
 from models.drift import SCORE, Reference, binned_shares, psi
 from models.recovery import load_model
@@ -116,7 +117,7 @@ def _outcomes(job: Job, nights: Sequence[int], complete: Reach, shard: int) -> t
     store = Store(job.store_path)
     terms = terms_of(store, job.params, job.versions)
     tables = store.tables(shard, versions=job.versions)
-    known = {name: frame[frame["known_on"].to_numpy() < job.as_of] for name, frame in tables.items()}
+    known = InnerTables({name: frame[frame["known_on"].to_numpy() < job.as_of] for name, frame in tables.items()})
     ledger = history(known, terms)
     cohort = scorable(known, ledger, list(nights), terms).frame
     told = labels(cohort, known, ledger, job.params.label_terms(), complete, terms.decimals, terms.delivers)

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from features.currencies import DECIMALS
+from features.days import instant_of
 from features.tables import NO_MONEY, NO_TIME
 from pipeline.columns import DETAIL_COLUMNS, IN_REPORTING_CURRENCY, KIND_OF_COLUMN
 
@@ -212,7 +213,7 @@ def _day(value: Any) -> dt.date:
 def _instant(value: Any) -> dt.datetime:
     if isinstance(value, dt.datetime):
         return value.astimezone(dt.UTC)
-    return dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=int(value))
+    return instant_of(value)
 
 
 def _sum(values: pd.Series) -> int:

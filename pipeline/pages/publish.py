@@ -1,7 +1,8 @@
 """One atomic publish: everything of a night in a hidden folder first, then one rename, then one switch of `current`.
 
 What a reader sees: OUT/<as_of>/ is whole or absent, and OUT/current leads to a whole list at every instant. The caller
-holds the lock.
+holds the lock. It writes by itself and not by `whole_folder`, which leaves a moment without the folder while one takes
+another's place: here a reader stands in it, and is led over a bridge of hard links.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ import numpy as np
 
 from features.days import date_of, day_number
 from features.tables import NEVER, NO_DAY
+from features.versions import scrambled
 
 DAYS_IN_MONTH = 31  # length of the day axis of every monthly table below
 MOST_ACCOUNTS = 3  # per debtor
@@ -336,14 +337,6 @@ def stream_key(seed: int, salt: int) -> np.uint64:
     """Where the streams of one purpose begin: far apart for every other purpose and every other seed."""
     digest = hashlib.sha256(f"{seed}/{salt}".encode()).digest()
     return np.uint64(int.from_bytes(digest[:8], "big"))
-
-
-def scrambled(state: np.ndarray) -> np.ndarray:
-    """The finaliser of splitmix64 (Steele, Lea and Flood 2014)."""
-    with np.errstate(over="ignore"):
-        state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return state ^ (state >> np.uint64(31))
 
 
 def debtors_born(seed: int, numbers: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 
 from features.tables import CHANNELS, CHARGE_KINDS, DIRECTIONS, NO_DAY, OUTCOMES, PAYMENT_KINDS, STATUSES
+from features.versions import scrambled
 
 
 def _codes(name: str, words: tuple[str, ...]) -> Any:
@@ -94,17 +95,10 @@ def empty_log(accounts: int, times: float) -> Log:
 
 
 @njit(error_model="numpy")
-def scramble(state):
-    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return state ^ (state >> np.uint64(31))
-
-
-@njit(error_model="numpy")
 def chance(rng):
     """The next number in [0, 1) of a debtor's own stream (splitmix64)."""
     rng[0] = rng[0] + np.uint64(0x9E3779B97F4A7C15)
-    return np.float64(scramble(rng[0]) >> np.uint64(11)) / 9007199254740992.0
+    return np.float64(scrambled(rng[0]) >> np.uint64(11)) / 9007199254740992.0
 
 
 @njit(error_model="numpy")

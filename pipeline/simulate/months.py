@@ -9,6 +9,7 @@ from numba import njit
 
 from features.compiled import compiled
 from features.tables import NEVER, NO_DAY
+from features.versions import scrambled
 from pipeline.simulate.books import (
     BOUGHT,
     CARD,
@@ -39,7 +40,6 @@ from pipeline.simulate.log import (
     contact_row,
     new_row,
     normal,
-    scramble,
     state_all,
     state_row,
 )
@@ -85,7 +85,7 @@ def live(world, debtors, accounts, items, orders, log):
     chances, values = np.zeros((3, world.horizon + 45)), np.zeros((2, 3, world.horizon))
     for j in range(len(debtors)):
         debtor = debtors[j]
-        rng[0] = scramble(world.key + np.uint64(debtor.number))
+        rng[0] = scrambled(world.key + np.uint64(debtor.number))
         for i in range(debtor.first, debtor.first + debtor.accounts):
             welcome(rng, log, debtor, accounts[i], i, items)
         for m in range(len(world.months)):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.folder import digest_of
-from pipeline.store.files import write_whole
+from pipeline.store.files import write_model, write_whole
 from pipeline.store.refusals import NotApproved
 
 if TYPE_CHECKING:
@@ -154,6 +154,6 @@ def keep(store_path: Path, table: AgeBandTable) -> Approved:
     """What scores where nothing was promoted: its folder is kept under the store,
     so that the night can be made again.
     """
-    sha256 = table.save(model_folder(store_path, table.version))
+    sha256 = write_model(model_folder(store_path, table.version), table.files())
     record = {"run_id": None, "model_version": table.version, "sha256": sha256}
     return Approved(model_folder(store_path, table.version), sha256, table.version, record)

@@ -18,10 +18,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.errors import CannotWrite
+from features.errors import CannotWrite, ModelRefused
+from models.folder import digest, digest_of
 from pipeline.store.refusals import StoreDamaged
 
 ROWS_PER_GROUP = 500_000
+EXPANSION_LIMIT = 200  # of what others hand in: unpacked bytes per packed byte, rows per byte of a Parquet file
 
 
 @dataclass(frozen=True)
@@ -176,8 +178,7 @@ def whole_folder(place: Path) -> Iterator[Path]:
     draft.mkdir(mode=0o700)
     try:
         yield draft
-        for written in (*draft.rglob("*"), draft):
-            sync(written)
+        _sync_all(draft)
         if place.exists():
             place.rename(former)
         draft.rename(place)
@@ -191,6 +192,34 @@ def whole_folder(place: Path) -> Iterator[Path]:
         shutil.rmtree(former, ignore_errors=True)
 
 
+def write_model(folder: Path, files: Mapping[str, bytes]) -> str:
+    """A model's files as a folder of their own, whole or not at all; returns their digest. The same content again
+    changes nothing, other content at the name is refused: ModelRefused.
+
+    Processes may write one model at once: each has a draft of its own, and the first gives it its name.
+    """
+    sha256, draft = digest(files), folder.with_name(f".{folder.name}.{os.getpid()}.draft")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    if not folder.is_dir():
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir()
+        try:
+            for name, content in sorted(files.items()):
+                (draft / name).write_bytes(content)
+            _sync_all(draft)
+            try:
+                draft.rename(folder)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+            sync(folder.parent)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    if digest_of(folder) != sha256:
+        raise ModelRefused.other_than_named(str(folder))
+    return sha256
+
+
 @contextmanager
 def only_owner_reads() -> Iterator[None]:
     """Whatever is created meanwhile, by us or by a library, is for the owner alone."""
@@ -199,6 +228,11 @@ def only_owner_reads() -> Iterator[None]:
         yield
     finally:
         os.umask(before)
+
+
+def _sync_all(folder: Path) -> None:
+    for written in (*folder.rglob("*"), folder):
+        sync(written)
 
 
 def sync(place: Path) -> None:

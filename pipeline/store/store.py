@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from features.days import day_of_text
 from features.errors import ContractError, UsageError
-from features.tables import NUMBERS, TABLES, account_number
+from features.tables import NUMBERS, TABLES, InnerTables, account_number
 from pipeline.store.delta import NIGHT, SHARD, DeltaTables
 from pipeline.store.files import unsealed
 from pipeline.store.form import dictionary_columns, for_people, in_order, sort_columns, to_inner
@@ -111,7 +111,7 @@ class Store:
         names: Iterable[str] | None = None,
         columns: Mapping[str, Sequence[str]] | None = None,
         versions: Mapping[str, int] | None = None,
-    ) -> dict[str, pd.DataFrame]:
+    ) -> InnerTables:
         """The delivered tables of whole shards in the inner form (features.tables), rows in their stable total order.
 
         shard: one, several, or None for all. names: which tables (those not delivered are left out). columns: table ->
@@ -124,7 +124,7 @@ class Store:
         if asked - set(TABLES):
             raise UsageError.unknown_keys("The tables asked of the store", asked - set(TABLES), TABLES)
         wanted = [name for name in TABLES if name in pinned and name in asked]
-        return {name: self._read(name, shards, (columns or {}).get(name), pinned[name]) for name in wanted}
+        return InnerTables({name: self._read(name, shards, (columns or {}).get(name), pinned[name]) for name in wanted})
 
     def _read(self, name: str, shards: Iterable[int], columns: Sequence[str] | None, version: int) -> pd.DataFrame:
         known = self.delta.schema(name, version)

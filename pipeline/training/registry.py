@@ -34,7 +34,7 @@ from pipeline.store.files import only_owner_reads, write_whole
 from pipeline.store.locks import only_run
 from pipeline.store.refusals import NotApproved
 from pipeline.training.report import approval
-from pipeline.training.run_evidence import CARD, JUDGED, RUNS, RunEvidence, comparable, load_evidence, run_folder
+from pipeline.training.run_evidence import CARD, JUDGED_FOLDER, RUNS, RunEvidence, comparable, load_evidence, run_folder
 
 NAME = "recoup"  # experiment and registered model
 CHALLENGER, CHAMPION_ALIAS = "challenger", "champion"
@@ -245,7 +245,7 @@ def standing_champion(store_path: Path) -> AnyModel | None:
     standing = champion(store_path)
     if standing is None:
         return None
-    judged = store_path / RUNS / str(standing.record["run_id"]) / JUDGED
+    judged = store_path / RUNS / str(standing.record["run_id"]) / JUDGED_FOLDER
     if judged.is_dir() and standing.record.get("judged_sha256"):
         return load_model(judged, standing.record["judged_sha256"])
     return load_model(standing.folder, standing.sha256)

@@ -22,10 +22,10 @@ from models.effect import UNPROVEN_GUARD, added_scores
 from models.evaluate import CHAMPION, SCORECARD, Evaluation, Judged, Rival, Truth, evaluate
 from models.recovery import SCORE_COLUMNS, AnyModel
 from pipeline.params import Params
-from pipeline.store.files import only_owner_reads, whole_folder
+from pipeline.store.files import only_owner_reads, whole_folder, write_model
 from pipeline.training.trial import Trial
 
-RUNS, JUDGED, EVALUATION, REPORT, CARD = "runs", "judged", "evaluation.json", "report.html", "model_card.md"
+RUNS, JUDGED_FOLDER, EVALUATION, REPORT, CARD = "runs", "judged", "evaluation.json", "report.html", "model_card.md"
 TABLES = ("test_matrix", "test_cohort", "test_rankings")
 BOTH, SIDES = ("expected_amount", "p_recovered"), ("contacted", "left")  # of the truth
 ORDER, CHANCE, PREDICTED = "order|", "chance|", "predicted|"
@@ -189,7 +189,7 @@ def save_evidence(folder: Path, evidence: RunEvidence, judged_model: AnyModel, t
     of the judged folder and of the rest.
     """
     with only_owner_reads(), whole_folder(folder) as draft:
-        judged_sha256 = judged_model.save(draft / JUDGED)
+        judged_sha256 = write_model(draft / JUDGED_FOLDER, judged_model.files())
         for name, frame in zip(TABLES, (evidence.matrix, evidence.cohort, evidence.rankings), strict=True):
             frame.to_parquet(draft / f"{name}.parquet", index=False, compression="zstd")
         for name, text in texts.items():

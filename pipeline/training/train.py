@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from features.catalogue import CATALOGUE
+from features.days import day_of_text, day_text
 from features.tables import NEVER, TABLES
 from models.baseline import AGE_BAND_TABLE
 from models.boosting import side_by_side
@@ -30,7 +31,7 @@ from pipeline.panel.panel import Panel, check_panel, money_scale
 from pipeline.panel.panel import panel as panel_of
 from pipeline.params import Params
 from pipeline.store.champion import model_folder
-from pipeline.store.files import write_whole
+from pipeline.store.files import write_model, write_whole
 from pipeline.store.store import Store
 from pipeline.training import registry, report
 from pipeline.training.books import Books, books_of
@@ -243,7 +244,7 @@ def _concluded(evaluation: Evaluation, params: Params, fit_auc: float | None) ->
     if moved is not None:
         moved = moved[moved["family"] != "calendar"]  # a month always moves
     dates = evaluation.facts["windows"]["recovery"]
-    first, last = (int(np.datetime64(dates[name], "D").astype(np.int64)) for name in ("test_first", "test_last"))
+    first, last = (day_of_text(dates[name]) for name in ("test_first", "test_last"))
     found = warnings(
         evaluation,
         test_first=first,
@@ -267,7 +268,7 @@ def _trial_facts(trial: Trial, evidence: RunEvidence) -> dict[str, Any]:
     facts = {
         "label_coverage": float(panel.labels["recovered"][judged_nights.to_numpy()].notna().mean()),
         "windows": trial.windows.facts(),
-        "complete_through": str(np.datetime64(panel.complete_through, "D")),
+        "complete_through": day_text(panel.complete_through),
         "reporting_currency": money.reporting,
         "rates": dict(money.rates),
         "rates_date": str(params.money.rates_date),
@@ -321,7 +322,7 @@ def _recorded(
     store_path: Path,
 ) -> str:
     """Write the model folder and the evidence beside the store, then tell the registry; returns the run id."""
-    sha256 = release.save(model_folder(store_path, release.version))
+    sha256 = write_model(model_folder(store_path, release.version), release.files())
     with registry.run(trial.params) as run_id:
         texts = {
             REPORT: report.render(evaluation, release.version, run_id, drawn),

@@ -8,6 +8,8 @@ import pytest
 
 from pipeline.cli import main
 
+NIGHT = "2026-10-01"  # the morning after the last day of the made-up deliveries
+
 
 def exit_code(*command: str) -> int:
     with pytest.raises(SystemExit, match=r"^\d+$") as ended:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from features.days import day_of_text
 from features.tables import TABLES
 from pipeline.intake.ingest import ingest
 from pipeline.params import Params, load
@@ -180,7 +181,7 @@ PARAMS = params_with()
 
 
 def day(text: str) -> int:
-    return (dt.date.fromisoformat(text) - dt.date(1970, 1, 1)).days
+    return day_of_text(text)
 
 
 def micros(text: str) -> int:

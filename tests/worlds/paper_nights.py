@@ -9,6 +9,7 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 
+from features.days import DAY_US, day_number
 from features.tables import CHANNELS, NO_MONEY
 from pipeline.columns import DETAIL_COLUMNS, WORKLIST_COLUMNS
 from pipeline.pages.publication import Details, Night
@@ -140,7 +141,7 @@ def night(rows: int = 40, seed: int = 7, as_of: dt.date = AS_OF, **changes: obje
             "inputs": {"payments": {"sha256": "0" * 64}},
             "run": {"seconds": {"score": 1.25}},
         },
-        "details": _details(listed, pulls, draw, (as_of - dt.date(1970, 1, 1)).days),
+        "details": _details(listed, pulls, draw, day_number(as_of)),
         "audit": _audit(listed),
     }
     return Night(**(made | changes))
@@ -175,7 +176,13 @@ def hostile(rows: int = 50) -> Night:
     )
 
 
-TYPED = frozenset({"currency", "reporting_currency", "time_zone", "contact_from", "contact_until"})
+# Words that the contract knows: no other text gets into these columns.
+TYPED = frozenset(
+    {
+        *("currency", "reporting_currency", "time_zone", "contact_from", "contact_until"),
+        *("channel", "kind", "direction", "outcome", "state", "verdict"),
+    }
+)
 
 
 def _spoilt(frame: pd.DataFrame) -> pd.DataFrame:
@@ -321,7 +328,7 @@ def _deferred(ids: np.ndarray, draw: np.random.Generator, as_of: dt.date) -> pd.
             "rule": [rules[place][0] for place in picked],
             "citation": [rules[place][1] for place in picked],
             "reason": [rules[place][2] for place in picked],
-            "first_permitted": start + draw.integers(1, 9, len(ids)) * 86_400_000_000,
+            "first_permitted": start + draw.integers(1, 9, len(ids)) * DAY_US,
             "time_zone": "America/New_York",
         }
     )
@@ -425,6 +432,6 @@ def _details(
         "limits": limits,
     }
     called = listed["account_id"].iloc[: len(listed) // 40 + (len(listed) > 0)]
-    at = [(today * 86_400 + 15 * 3_600 + place * 1_800) * 1_000_000 for place in range(len(called))]
+    at = [today * DAY_US + (15 * 3_600 + place * 1_800) * 1_000_000 for place in range(len(called))]
     frames = {name: pd.DataFrame(found, columns=list(DETAIL_COLUMNS[name])) for name, found in rows.items()}
     return Details(**frames, appointments=pd.DataFrame({"account_id": called, "appointment_at": at}))

@@ -10,6 +10,8 @@ import yaml
 
 from pipeline.params import Params, load
 
+DECISION = {"who": "ann", "why": "better", "when": "2026-01-01T00:00:00+00:00"}  # an approval
+
 HOUSE = Path(__file__).parents[2]
 SMALL = {
     "num_leaves": 6,

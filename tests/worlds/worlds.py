@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from hypothesis import strategies as st
 
+from features.days import date_of, day_number, day_text, instant_of
 from features.tables import (
     CHANNELS,
     NO_DAY,
@@ -32,7 +33,6 @@ from features.tables import (
 )
 from features.terms import LabelTerms, Terms
 
-EPOCH = dt.date(1970, 1, 1)
 EMPTY = {"int32": NO_DAY, "int64": NO_TIME}
 ENUMERATIONS = (
     "portfolio",
@@ -63,11 +63,11 @@ def day(value: int | str | dt.date | None) -> int:
         return NO_DAY
     if isinstance(value, str):
         value = dt.date.fromisoformat(value[:10])
-    return (value - EPOCH).days if isinstance(value, dt.date) else int(value)
+    return day_number(value) if isinstance(value, dt.date) else int(value)
 
 
 def date(number: int) -> str:
-    return (EPOCH + dt.timedelta(days=int(number))).isoformat()
+    return day_text(number)
 
 
 class World:
@@ -81,14 +81,14 @@ class World:
     def at(self, value: int | str | tuple[int, int]) -> tuple[int, int, int]:
         """(microseconds UTC, local day, local minute or NO_MINUTE) of an instant on the portfolio's clock."""
         if isinstance(value, tuple):
-            local = dt.datetime.combine(EPOCH + dt.timedelta(days=value[0]), dt.time()) + dt.timedelta(seconds=value[1])
+            local = dt.datetime.combine(date_of(value[0]), dt.time()) + dt.timedelta(seconds=value[1])
         elif isinstance(value, str) and len(value) > 10:
             local = dt.datetime.fromisoformat(value)
         else:
-            local = dt.datetime.combine(EPOCH + dt.timedelta(days=day(value)), dt.time())
-            return self._instant(local)[0], (local.date() - EPOCH).days, NO_MINUTE
+            local = dt.datetime.combine(date_of(day(value)), dt.time())
+            return self._instant(local)[0], day_number(local.date()), NO_MINUTE
         instant, seen = self._instant(local)
-        return instant, (seen.date() - EPOCH).days, seen.hour * 60 + seen.minute
+        return instant, day_number(seen.date()), seen.hour * 60 + seen.minute
 
     def account(
         self,
@@ -308,7 +308,7 @@ class World:
     def _instant(self, local: dt.datetime) -> tuple[int, dt.datetime]:
         """UTC microseconds of a wall-clock time, and the wall-clock time it reads back as (a skipped hour moves on)."""
         utc = local.replace(tzinfo=self.zone).astimezone(dt.UTC)
-        return (utc - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(microseconds=1), utc.astimezone(self.zone)
+        return (utc - instant_of(0)) // dt.timedelta(microseconds=1), utc.astimezone(self.zone)
 
     def _occurred(self, value) -> dict:
         instant, local_day, _ = self.at(value)

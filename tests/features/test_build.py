@@ -1,5 +1,7 @@
 """Features equal the plain loops of the oracle, whatever the order of rows,
 the split into shards and the company of other nights.
+
+Also of columns.py, debtor.py, events.py, evidence.py, facts.py, kernel.py, plan.py and standing.py.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """The catalogue: what it must hold, how names are made, and which declarations are refused when it is read,
 all at once.
+
+Also of declarations.py, reference.py, spec.py and vocabulary.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The cohort against hand-computed cases and plain loops: who is scorable, and why the others are not."""
+"""The cohort against hand-computed cases and plain loops: who is scorable, and why the others are not.
+
+Also of statuses.py.
+"""
 
 from __future__ import annotations
 

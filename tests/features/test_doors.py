@@ -11,10 +11,13 @@ from pandas.testing import assert_frame_equal
 
 from features.build import build
 from features.catalogue import CATALOGUE
-from features.doors import for_build, for_labels
+from features.cohort import FROM_ACCOUNTS, Cohort, scorable
+from features.columns import columns_of
+from features.doors import for_build, for_history, for_labels, for_scorable
 from features.errors import ContractError, UsageError
+from features.ledger import history
 from features.tables import InnerTables, check
-from features.terms import LabelTerms
+from features.terms import LabelTerms, Terms
 from tests.worlds.cohorts import account, frame_of
 from tests.worlds.worlds import day
 
@@ -28,6 +31,9 @@ OWED = {
     "portfolio": ["book"],
     "currency": ["EUR"],
 }
+
+
+NEEDED = columns_of(CATALOGUE, scorable=False)
 
 
 def plain() -> dict[str, pd.DataFrame]:
@@ -131,7 +137,7 @@ def test_labels_refuse_each_kind_of_failure(own, tables, match):
 def test_all_that_is_wrong_comes_at_once_and_no_value_is_told():
     wrong = with_column("accounts", "currency", "Zaphod")
     wrong["charges"] = wrong["charges"].assign(kind="Beeblebrox", amount=4711.5)
-    with pytest.raises(ContractError) as refused:
+    with pytest.raises(ContractError, match="'cohort' lacks 'as_of'") as refused:
         build(pd.DataFrame({"account_no": ["Arthur"]}), wrong)
     said = str(refused.value)
     assert all(
@@ -145,7 +151,7 @@ def test_days_in_another_width_are_days_as_long_as_they_fit():
     pairs, tables = frame_of([("a", NIGHT)]), plain()
     wide = {**tables, "charges": tables["charges"].astype({"due_on": "int64", "known_on": "int64"})}
     assert_frame_equal(build(pairs, wide), build(pairs, tables))
-    assert for_build(pairs, wide, CATALOGUE)["charges"].dtypes.equals(account().tables()["charges"].dtypes)
+    assert for_build(pairs, wide, NEEDED)["charges"].dtypes.equals(account().tables()["charges"].dtypes)
     with pytest.raises(ContractError, match="'due_on' must be int32. Got int64"):
         build(pairs, with_column("charges", "due_on", 2**40))
 
@@ -158,10 +164,33 @@ def test_a_status_log_may_lack_its_details():
 
 def test_what_is_let_in_once_is_not_looked_at_again():
     own, tables = frame_of([("a", NIGHT)]), InnerTables(with_column("accounts", "currency", "XYZ"))
-    assert for_build(own, tables, CATALOGUE) is tables
+    assert for_build(own, tables, NEEDED) is tables
     assert for_labels(cohort(), tables, [LABEL], NIGHT, by_book=False) is tables
-    let_in = for_build(own, plain(), CATALOGUE)
-    assert for_build(own, let_in, CATALOGUE) is let_in
+    let_in = for_build(own, plain(), NEEDED)
+    assert for_build(own, let_in, NEEDED) is let_in
+    assert for_history(tables) is tables
+    assert for_scorable(tables, FROM_ACCOUNTS) is tables
+
+
+def test_a_cohort_is_looked_at_whatever_vouches_for_the_tables():
+    let_in = account().tables()
+    with pytest.raises(ContractError, match="'cohort': column 'as_of' must be a day number between 1900 and 9999"):
+        build(frame_of([("a", NIGHT)]).assign(as_of="2024-03-01"), let_in)
+    with pytest.raises(ContractError, match="'cohort' lacks 'balance', 'days_past_due'"):
+        for_labels(cohort().drop(columns=["balance", "days_past_due"]), let_in, [LABEL], NIGHT, by_book=False)
+
+
+@pytest.mark.parametrize("make", [lambda tables: history(tables, Terms()), lambda tables: known_scorable(tables)])
+def test_ledger_and_cohort_stand_behind_the_same_door(make):
+    wrong = {**with_column("charges", "amount", 12.5), "accounts": plain()["accounts"].assign(currency="XYZ")}
+    with pytest.raises(ContractError, match="'currency' must be codes of ISO 4217.*'amount' must be int64"):
+        make(wrong)
+    with pytest.raises(UsageError, match="unknown 'payment' .nearest: 'payments'"):
+        make({**plain(), "payment": plain()["payments"]})
+
+
+def known_scorable(tables: dict[str, pd.DataFrame]) -> Cohort:
+    return scorable(tables, history(account().tables(), Terms()), [NIGHT], Terms())
 
 
 def test_the_worlds_of_the_tests_say_rightly_that_they_are_of_the_inner_form():

@@ -1,4 +1,7 @@
-"""The ledger against hand-computed cases, against plain loops on random worlds, and against its own promises."""
+"""The ledger against hand-computed cases, against plain loops on random worlds, and against its own promises.
+
+Also of replay.py and terms.py.
+"""
 
 from __future__ import annotations
 
@@ -270,9 +273,7 @@ def test_missing_columns_are_named():
 @pytest.mark.parametrize(("table", "column"), [("charges", "amount"), ("balances", "balance"), ("balances", "arrears")])
 def test_empty_amounts_are_refused(table: str, column: str):
     tables = World().account("a", opened_on=START).charge(START, 100).balance(START, 100, 10, 1).tables()
-    with pytest.raises(
-        ContractError, match=f"Table '{table}': column '{column}' must not be empty. Got 1 rows that are"
-    ):
+    with pytest.raises(ContractError, match=f"Table '{table}': column '{column}' must not be empty. Got 1 rows"):
         history(tables | {table: tables[table].assign(**{column: NO_MONEY})}, Terms())
 
 

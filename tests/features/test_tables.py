@@ -1,4 +1,7 @@
-"""The contract as data, the check of the inner form, and the stable numbers of accounts and shards."""
+"""The contract as data, the check of the inner form, and the stable numbers of accounts and shards.
+
+Also of currencies.py and schemas.py.
+"""
 
 from __future__ import annotations
 

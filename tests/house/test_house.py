@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,9 @@ ONLY_IN = {
 }
 # Wherever they may be imported, not before a function asks: each takes a second or more.
 NOT_AT_IMPORT = {"mlflow", "pyspark", "matplotlib", "optuna", "shap"}
+
+DAY_ROOM = "features/days.py"  # the one file that knows when days begin, and how long one is
+LOOPS_ROOM = "features/compiled.py"  # the one file that keeps compiled loops
 
 # What a judge may take from the product: what is declared, never what computes.
 DECLARATIONS = {"features.spec", "features.tables", "features.terms", "features.vocabulary", "tests.worlds.worlds"}
@@ -185,6 +189,61 @@ def test_a_misplaced_library_is_seen(path, source):
     assert libraries_misplaced(path, source) != []
 
 
+# One definition for each fact
+
+
+def days_of_its_own(source: str) -> list[str]:
+    """Where a source knows by itself when days begin or how long one is: date(1970, 1, 1) and the like."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant) and not isinstance(node.value, str | bytes | bool | float | None):
+            length = node.value if isinstance(node.value, int) else 0
+            if length in (86_400, 86_400_000, 86_400_000_000, 86_400_000_000_000):
+                found.append(f"line {node.lineno}: {length}")
+        if isinstance(node, ast.Call) and [getattr(part, "value", None) for part in node.args[:3]] == [1970, 1, 1]:
+            found.append(f"line {node.lineno}: {ast.unparse(node)}")
+    return found
+
+
+def kept_loops(source: str) -> list[str]:
+    """Calls that have numba keep what it compiled."""
+    calls = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
+    kept = (node for node in calls if any(word.arg == "cache" for word in node.keywords))
+    return [f"line {node.lineno}: {ast.unparse(node)}" for node in kept if "jit" in ast.unparse(node.func)]
+
+
+def test_days_begin_in_one_file():
+    """Judges share no code with the judged, and so have a day of their own."""
+    files = {
+        path.relative_to(HOUSE).as_posix(): path.read_text(encoding="utf-8")
+        for folder in (*PACKAGES, "tests", "benchmarks")
+        for path in (HOUSE / folder).rglob("*.py")
+    }
+    mine = {path: found for path, source in files.items() if (found := days_of_its_own(source))}
+    house = Path(__file__).relative_to(HOUSE).as_posix()
+    assert {path for path in mine if not path.startswith("tests/judges/")} == {DAY_ROOM, house}, mine
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "EPOCH = dt.date(1970, 1, 1)",
+        "since = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)",
+        "DAY = 86_400 * 1_000_000",
+        "at = day * 86400000000",
+    ],
+)
+def test_a_day_of_ones_own_is_seen(source):
+    assert days_of_its_own(source) != []
+
+
+def test_loops_are_kept_in_one_way():
+    """What that way is for stands in its file: numba alone takes a loop for the same while one it calls has changed."""
+    assert {path for path, source in modules().items() if kept_loops(source)} == {LOOPS_ROOM}
+    assert kept_loops("@njit(cache=True)\ndef loop(): ...") != []
+    assert kept_loops("loop = numba.vectorize(f)\nkept = numba.njit(nogil=True, cache=True)(g)") != []
+
+
 def test_help_wakes_no_heavy_library():
     program = (
         "import sys; from pipeline import cli\ntry: "
@@ -247,6 +306,67 @@ def test_a_judge_that_asks_the_judged_is_seen(source):
     assert judged_by_the_product("tests/judges/oracle.py", source) != []
 
 
+def unmatched(source: str) -> list[str]:
+    """`raises` that would take any refusal of its class for the one that is meant."""
+    calls = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
+    asked = (node for node in calls if ast.unparse(node.func).split(".")[-1] == "raises")
+    return [
+        f"line {node.lineno}: {ast.unparse(node)}"
+        for node in asked
+        if not any(word.arg in ("match", "check") for word in node.keywords)
+    ]
+
+
+def test_every_refusal_that_is_expected_says_which():
+    sources = {path: path.read_text(encoding="utf-8") for path in (HOUSE / "tests").rglob("*.py")}
+    assert {path.name: found for path, source in sources.items() if (found := unmatched(source))} == {}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "with pytest.raises(ContractError) as refused: ...",
+        "with raises(UsageError): ...",
+        "pytest.raises(OSError, len, 1)",
+    ],
+)
+def test_a_refusal_without_its_words_is_seen(source):
+    assert unmatched(source) != []
+
+
+def untested(tests: dict[str, str], shipped: Iterable[str]) -> list[str]:
+    """Modules of the rooms that neither have their own file of tests nor stand in the docstring of one of their room.
+    tests, shipped: path -> source, paths.
+    """
+    told = {path: ast.get_docstring(ast.parse(source)) or "" for path, source in tests.items()}
+    missing = []
+    for path in shipped:
+        room, name = path.removeprefix("pipeline/").rsplit("/", 1) if path.count("/") else ("", path)
+        files = {place: said for place, said in told.items() if place.startswith(f"tests/{room}/test_")}
+        named = any(re.search(rf"\b{re.escape(name)}\b", said) for said in files.values())
+        if not named and f"tests/{room}/test_{name}" not in files:
+            missing.append(path)
+    return missing
+
+
+def test_the_tests_of_a_module_are_found_by_its_name():
+    tests = {
+        path.relative_to(HOUSE).as_posix(): path.read_text(encoding="utf-8")
+        for path in (HOUSE / "tests").rglob("test_*.py")
+    }
+    rooms = [
+        path for path in modules() if not path.endswith("/__init__.py") and not re.fullmatch(r"pipeline/\w+.py", path)
+    ]
+    assert len(rooms) > 100
+    assert untested(tests, rooms) == []
+
+
+def test_a_module_without_tests_of_its_name_is_seen():
+    tests = {"tests/law/test_eligibility.py": '"""Who may be contacted. Also of caps.py."""'}
+    shipped = ["pipeline/law/eligibility.py", "pipeline/law/caps.py", "pipeline/law/scenes.py", "models/caps.py"]
+    assert untested(tests, shipped) == ["pipeline/law/scenes.py", "models/caps.py"]
+
+
 def test_the_tests_stand_in_the_rooms_of_the_house():
     rooms = {path.name for path in (HOUSE / "pipeline").iterdir() if (path / "__init__.py").exists()}
     places = {path.parent.relative_to(HOUSE / "tests").as_posix() for path in (HOUSE / "tests").rglob("test_*.py")}
@@ -307,6 +427,27 @@ def test_the_docs_print_the_mapping():
     rows = re.findall(r"^\| `([a-z]+)(?:/|\.py)` \|.*\| ([a-z, ]*|nobody) \|$", text, flags=re.M)
     printed = {room: set() if others == "nobody" else set(others.split(", ")) for room, others in rows}
     assert printed == {room: set(others.split()) for room, others in MAY_IMPORT.items()}
+
+
+def unnamed(pages: Iterable[str], shipped: Iterable[str]) -> list[str]:
+    """Modules that no page names: by their whole path or, on a page that names what lies beside them, by their file."""
+    said: set[str] = set()
+    for page in pages:
+        names = set(re.findall(r"`([\w/]+(?:\.py|/))", page))
+        folders = {name.rsplit("/", 1)[0] for name in names if "/" in name}
+        said |= names | {f"{folder}/{name}" for folder in folders for name in names if "/" not in name}
+    return [path for path in shipped if path not in said]
+
+
+def test_the_docs_name_every_module():
+    pages = [path.read_text(encoding="utf-8") for path in sorted((HOUSE / "docs").glob("*.md"))]
+    assert unnamed(pages, [path for path in modules() if not path.endswith("__init__.py")]) == []
+
+
+def test_a_module_that_no_page_names_is_seen():
+    pages = ["All of it lies in `pipeline/law/`: `caps.py` counts.", "`models/split.py` splits, `scenes.py` does not."]
+    shipped = ["pipeline/law/caps.py", "models/split.py", "pipeline/law/scenes.py", "models/caps.py"]
+    assert unnamed(pages, shipped) == ["pipeline/law/scenes.py", "models/caps.py"]
 
 
 def test_the_docs_name_only_what_is_there():

@@ -86,11 +86,12 @@ ZONES = [
 @given(st.datetimes(dt.datetime(1971, 1, 1), dt.datetime(2099, 12, 30)), st.sampled_from(ZONES))
 @settings(max_examples=300, deadline=None)
 def test_offsets_are_those_of_the_time_zone_database(moment, name):
-    from pipeline.intake.clocks import DAY, offsets
+    from features.days import DAY_US
+    from pipeline.intake.clocks import offsets
 
     zone, table = ZoneInfo(name), offsets([name])
     instant = round(moment.replace(tzinfo=dt.UTC).timestamp()) * 1_000_000
-    row = table.slice(instant // DAY, 1).to_pylist()[0]
+    row = table.slice(instant // DAY_US, 1).to_pylist()[0]
     utc = row["utc_before"] if instant < row["utc_change"] else row["utc_after"]
     local = row["local_before"] if instant < row["local_change"] else row["local_after"]
     assert utc == dt.datetime.fromtimestamp(instant // 1_000_000, zone).utcoffset().total_seconds() * 1_000_000

@@ -1,5 +1,7 @@
 """Files of other systems: every amount and day is read right or refused,
 every row is written or left out by a named reason.
+
+Also of cells.py and mapping.py.
 """
 
 from __future__ import annotations

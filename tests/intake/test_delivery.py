@@ -1,5 +1,7 @@
 """Deliveries as files: which are refused and why, what control files prove,
 and that form and cut make no difference.
+
+Also of files.py and refusals.py.
 """
 
 from __future__ import annotations

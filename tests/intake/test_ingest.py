@@ -1,4 +1,7 @@
-"""Ingest: rows beside other rows, sums that always add up, and a store that does not depend on how files were cut."""
+"""Ingest: rows beside other rows, sums that always add up, and a store that does not depend on how files were cut.
+
+Also of sql.py and table.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The decision as a value: its steps add up, and what is decided can no longer be written."""
+"""The decision as a value: its steps add up, and what is decided can no longer be written.
+
+Also of question.py.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
 """Who may be contacted: named cases, each with its citation; what is unknown; stops, holds, appointments, clocks;
 the check.
+
+Also of hours.py.
 """
 
 from __future__ import annotations

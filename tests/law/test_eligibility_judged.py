@@ -1,4 +1,8 @@
-"""Eligibility before the slow judge: drawn worlds and drawn rules, and canaries that the judge must catch."""
+"""Eligibility before the slow judge: drawn worlds and drawn rules, and canaries that the judge must catch.
+
+Also of caps.py, counts.py, defers.py, grouping.py, log.py, openings.py, outcome.py, record.py, scenes.py, stops.py
+and timetable.py.
+"""
 
 from __future__ import annotations
 

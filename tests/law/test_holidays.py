@@ -9,6 +9,7 @@ import holidays
 import pytest
 from dateutil.easter import easter
 
+from features.days import date_of
 from pipeline.law.holidays import HolidayList, easter_sunday
 from tests.judges.contact_judge import is_holiday
 from tests.worlds.eligibility_worlds import RAW, RULES
@@ -94,7 +95,7 @@ def test_a_day_taken_off_a_list_would_be_seen():
 def test_every_holiday_list_agrees_with_a_slow_reading():
     for name, days in RULES.holidays.items():
         for number in range(day("2024-01-01"), day("2030-01-01")):
-            date = dt.date(1970, 1, 1) + dt.timedelta(days=number)
+            date = date_of(number)
             assert days.holds(date) == is_holiday(RAW["holidays"][name]["days"], date), (name, date)
 
 

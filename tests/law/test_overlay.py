@@ -1,4 +1,7 @@
-"""Overlays: rules of your own that add to the rule file, tighten it by id, and loosen it where somebody answers."""
+"""Overlays: rules of your own that add to the rule file, tighten it by id, and loosen it where somebody answers.
+
+Also of loosening.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The whole reasoning of an account, and the rules place by place, in words."""
+"""The whole reasoning of an account, and the rules place by place, in words.
+
+Also of causes.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The rule file: every rule with its citation, and a faulty file refused whole, naming rule and line."""
+"""The rule file: every rule with its citation, and a faulty file refused whole, naming rule and line.
+
+Also of rules.py.
+"""
 
 from __future__ import annotations
 

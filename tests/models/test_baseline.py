@@ -12,6 +12,7 @@ from pandas.testing import assert_frame_equal
 from features.tables import NO_DAY
 from models.baseline import LATE_NAMES, AgeBandTable, Scorecard, late_band, placement_band, plain_orders
 from models.recovery import load_model
+from pipeline.store.files import write_model
 from tests.worlds.panels import SCALE
 
 
@@ -37,7 +38,7 @@ def test_the_age_band_table_finds_the_rates_of_large_cells_and_leans_in_small_on
 
 def test_the_age_band_table_is_named_and_survives_its_folder(panel, tmp_path):
     table = AgeBandTable.fit(panel.labels, panel.cohort, SCALE, default_dpd=90, horizon_days=30)
-    sha256 = table.save(tmp_path / "table")
+    sha256 = write_model(tmp_path / "table", table.files())
     again = load_model(tmp_path / "table", sha256)
     assert table.version == again.version == f"age-band-{sha256[:8]}"
     assert_frame_equal(

@@ -1,5 +1,7 @@
 """Growing: several seeds in one booster, threads that never change a byte, interrupts, weights of rows,
 contributions.
+
+Also of lesson.py.
 """
 
 from __future__ import annotations

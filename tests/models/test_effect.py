@@ -31,6 +31,7 @@ from models.effect import (
 from models.folder import EFFECT_FILE
 from models.lesson import Lesson
 from models.recovery import RecoveryModel, load_model
+from pipeline.store.files import write_model
 from tests.worlds.panels import made_panel, teaching
 from tests.worlds.worked import worked_panel
 
@@ -167,7 +168,7 @@ def test_contributions_add_up_to_theta(panel, model):
 
 
 def test_the_folder_keeps_the_head(panel, model, tmp_path):
-    again = load_model(tmp_path / "model", model.save(tmp_path / "model"))
+    again = load_model(tmp_path / "model", write_model(tmp_path / "model", model.files()))
     assert_array_equal(again.theta(panel.matrix, panel.cohort), model.theta(panel.matrix, panel.cohort))
     assert again.effect.facts == model.effect.facts
     assert again.version == model.version
@@ -175,7 +176,7 @@ def test_the_folder_keeps_the_head(panel, model, tmp_path):
     assert EFFECT_FILE not in bare.files()
     assert bare.theta(panel.matrix, panel.cohort) is None
     assert bare.version != model.version
-    assert load_model(tmp_path / "bare", bare.save(tmp_path / "bare")).effect is None
+    assert load_model(tmp_path / "bare", write_model(tmp_path / "bare", bare.files())).effect is None
 
 
 def test_without_the_head_nothing_is_explained(panel, model):

@@ -13,6 +13,7 @@ from pandas.testing import assert_frame_equal
 from features.errors import ContractError, InputMissing, ModelRefused, UsageError
 from models.lesson import Lesson
 from models.recovery import RecoveryModel, load_model
+from pipeline.store.files import write_model
 from tests.worlds.panels import SCALE, SETTINGS, made_panel, teaching
 from tests.worlds.taught import taught
 
@@ -105,12 +106,12 @@ def test_another_seed_gives_another_model(panel, model):
 
 def test_a_model_survives_its_folder_bit_for_bit(model, later, tmp_path):
     matrix, _, cohort, _ = later
-    sha256 = model.save(tmp_path / "model")
+    sha256 = write_model(tmp_path / "model", model.files())
     again = load_model(tmp_path / "model", sha256)
     assert_frame_equal(again.predict(matrix, cohort), model.predict(matrix, cohort), check_exact=True)
     assert again.files() == model.files()
     assert again.version == model.version == f"recovery-{sha256[:12]}"
-    assert model.save(tmp_path / "model") == sha256  # again: nothing to do
+    assert write_model(tmp_path / "model", model.files()) == sha256  # again: nothing to do
     assert sorted(path.name for path in (tmp_path / "model").iterdir()) == [
         "amount.txt",
         "card.json",
@@ -209,7 +210,7 @@ def test_a_book_without_defaults_has_no_default_head(tmp_path):
     model = RecoveryModel.fit(panel.matrix, panel.labels, panel.cohort, teaching())
     assert model.defaulted is None
     assert model.predict(panel.matrix, panel.cohort)["p_defaulted"].isna().all()
-    sha256 = model.save(tmp_path / "model")
+    sha256 = write_model(tmp_path / "model", model.files())
     assert not (tmp_path / "model" / "defaulted.txt").exists()
     assert load_model(tmp_path / "model", sha256).defaulted is None
 
@@ -278,7 +279,7 @@ def test_a_column_of_the_calendar_is_taught_only_from_nights_that_show_its_value
 
 @pytest.fixture
 def folder(model, tmp_path):
-    return tmp_path / "model", model.save(tmp_path / "model")
+    return tmp_path / "model", write_model(tmp_path / "model", model.files())
 
 
 @pytest.mark.parametrize("name", ["model.txt", "amount.txt", "defaulted.txt", "card.json"])

@@ -8,14 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features.days import DAY_US
 from features.errors import ContractError
 from features.tables import NO_MINUTE
 from models.response import PARTS, ChannelTerms, answer_counts, channel_options, cut_to, planned_parts, segment_rates
 
 TERMS = ChannelTerms({"call": 1.2, "sms": 0.1, "email": 0.02}, {"call": 2}, ("call", "sms", "email"))
-
-
-DAY_US = 86_400_000_000
 
 
 def a_log(*rows: tuple) -> pd.DataFrame:

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from features.days import DAY_US
 from features.settlements import net_payments, settlements
 from features.tables import NO_DAY, NO_MONEY
 from models.trade import LEFT, PAID, liquidation, roll_rates
 
 DAY = 20_089  # 2025-01-01
-DAY_US = 86_400_000_000
 
 
 def test_roll_rates_count_accounts_balance_and_exits():

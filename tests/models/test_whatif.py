@@ -7,6 +7,7 @@ import datetime as dt
 import numpy as np
 import pytest
 
+from features.days import day_number
 from features.errors import InputMissing
 from models.whatif import BEST_ADDED, BEST_ORDER, BY_ADDED, BY_DOUBT, BY_TOTAL, ORDERS, RANKED, WORKABLE, what_if
 from pipeline.night.whatif import draw_curve, table_of, text_of, with_truth
@@ -94,7 +95,7 @@ def test_each_order_lists_what_is_highest_by_it_and_tells_what_it_is_foretold_to
 def test_a_night_without_truth_is_refused(tmp_path):
     rows = night(10)
     with pytest.raises(InputMissing, match="10 accounts of the night of 2026-10-01 have no truth"):
-        with_truth(rows, (dt.date(2026, 10, 1) - dt.date(1970, 1, 1)).days, tmp_path)
+        with_truth(rows, day_number(dt.date(2026, 10, 1)), tmp_path)
 
 
 def test_an_empty_night_has_a_what_if_too():

@@ -1,5 +1,7 @@
 """The whole path on a small made-up portfolio: commands, exit codes, what is published,
 and that nothing known later can change it.
+
+Also of details.py, feeds.py, one_account.py, ranking.py, refusals.py, shards.py and worklist.py.
 """
 
 from __future__ import annotations
@@ -9,7 +11,6 @@ import gzip
 import hashlib
 import json
 import os
-import pickle
 import random
 import re
 import shutil
@@ -43,13 +44,11 @@ from pipeline.night.night import publish_night
 from pipeline.night.score import score_shard
 from pipeline.pages.rule_words import sentence
 from pipeline.panel import view as view_room
-from pipeline.panel.engines import _attempt
 from pipeline.params import load
-from pipeline.simulate.portfolio import simulate
 from pipeline.store.locks import only_run
 from pipeline.store.refusals import StoreDamaged
 from pipeline.store.store import Store
-from tests.worlds.commands import recoup
+from tests.worlds.commands import NIGHT, recoup
 from tests.worlds.params import written_params
 
 pytestmark = pytest.mark.slow
@@ -57,33 +56,7 @@ pytestmark = pytest.mark.slow
 HOUSE = Path(__file__).parents[2]
 
 
-NIGHT = "2026-10-01"
-
-
 GROUPS = ["excluded", "held_out", "deferred", "self_cure", "no_value", "worklist", "joined", "below_capacity"]
-
-
-@pytest.fixture(scope="module")
-def house(tmp_path_factory) -> Path:
-    """A source, a store with it, a trained and promoted champion, and one published night."""
-    folder = tmp_path_factory.mktemp("night")
-    simulate(700, 11, folder / "source", months=18)
-    written_params(folder / "params.yaml", folder)
-    assert recoup(folder, "ingest") == 0
-    assert recoup(folder, "train") == 0
-    run_id = next((folder / "store" / "runs").iterdir()).name
-    assert recoup(folder, "promote", "--run", run_id, "--by", "tests", "--why", "first") == 0
-    assert recoup(folder, "run", "--as-of", NIGHT) == 0
-    return folder
-
-
-@pytest.fixture
-def copied(house, tmp_path) -> Path:
-    """The house again, for tests that change it."""
-    folder = tmp_path / "house"
-    shutil.copytree(house, folder, symlinks=True)
-    written_params(folder / "params.yaml", folder)
-    return folder
 
 
 def published(folder: Path) -> dict[str, bytes]:
@@ -301,17 +274,6 @@ def test_a_night_on_spark_gives_the_same_bytes(copied, house):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert differing(copied, house) == []
-
-
-def test_a_refusal_in_a_spark_task_comes_back_as_it_was_said():
-    assert _attempt(len, "ab") == 2
-    refusal = _attempt(_refuse, 7)
-    assert isinstance(pickle.loads(pickle.dumps(refusal)), LockHeld)
-    assert str(refusal) == "shard 7 is taken"
-
-
-def _refuse(shard: int) -> None:
-    raise LockHeld(f"shard {shard} is taken")
 
 
 def test_spark_asked_for_and_absent_is_refused_with_its_remedy(copied, monkeypatch, capsys):
@@ -786,14 +748,6 @@ def test_debtors_answer_about_as_often_as_the_rates_foretold(house):
     spread = (calls["answered"] * (1 - calls["answered"]) / calls["n"]) ** 0.5
     assert (abs(calls["answered"] - calls["foretold"]) < 4 * spread + 0.05).all()
     assert calls["answered"].iloc[-1] > 1.5 * calls["answered"].iloc[0]
-
-
-def test_what_if_shows_more_capacity_bringing_more(house, capsys, tmp_path):
-    assert recoup(house, "whatif", "--as-of", NIGHT, "--capacity", "2,10", "--out", str(tmp_path / "curve.png")) == 0
-    said = capsys.readouterr().out
-    assert "balance first" in said
-    assert (tmp_path / "curve.png").stat().st_size > 1000
-    assert recoup(house, "whatif", "--as-of", NIGHT, "--capacity", "many") == 2
 
 
 def test_the_monitor_judges_the_population_not_the_calendar(house, capsys):

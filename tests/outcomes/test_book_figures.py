@@ -6,13 +6,14 @@ import datetime as dt
 
 import pandas as pd
 
+from features.days import day_number
 from pipeline.outcomes.book_figures import Span, _by_list, _liquidation, _months_before
 
 # ---- by hand ---------------------------------------------------------------------------------------------------------
 
 
 def test_liquidation_by_hand():
-    day = (dt.date(2026, 1, 1) - dt.date(1970, 1, 1)).days
+    day = day_number(dt.date(2026, 1, 1))
     placed = pd.DataFrame(
         {"account_no": [1, 2], "placed_on": [day, day + 10], "placed_amount": [60_00, 40_00], "currency": "EUR"}
     )
@@ -41,4 +42,4 @@ def test_lists_by_hand():
 
 
 def test_months_are_whole_ones():
-    assert _months_before((dt.date(2026, 3, 15) - dt.date(1970, 1, 1)).days)[-2:] == ["2026-01", "2026-02"]
+    assert _months_before(day_number(dt.date(2026, 3, 15)))[-2:] == ["2026-01", "2026-02"]

@@ -1,5 +1,7 @@
 """The summary and the client reports: every figure is the figures file's, and those are what the deliveries say;
 one page each.
+
+Also of drawings.py.
 """
 
 from __future__ import annotations

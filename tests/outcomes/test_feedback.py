@@ -1,5 +1,7 @@
 """Outcomes come back as they were filled in, by row, or are set aside with the reason;
 a past night never learns of them.
+
+Also of entries.py, filled_workbook.py and refusals.py.
 """
 
 from __future__ import annotations

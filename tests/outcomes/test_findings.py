@@ -1,4 +1,7 @@
-"""The monitor: figures by hand, intervals that cover the truth, and every verdict seen once."""
+"""The monitor: figures by hand, intervals that cover the truth, and every verdict seen once.
+
+Also of monitor.py, which brings together what is judged here; the command runs in tests/night/test_night.py.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from features.days import day_number
 from models.effect import UNPROVEN_GUARD
 from models.ladder import DISPROVEN, PROVEN, UNPROVEN, Rung
 from models.prioritise import CONTROL, TO_WORK, WORKED
@@ -34,7 +38,7 @@ PARAMS = load(Path(__file__).parents[2] / "params.yaml")
 AS_OF = dt.date(2026, 11, 22)
 
 
-NIGHT = (AS_OF - dt.date(1970, 1, 1)).days
+NIGHT = day_number(AS_OF)
 
 
 EARLIER = NIGHT - 60

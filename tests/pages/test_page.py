@@ -1,4 +1,7 @@
-"""What the page holds, read as text."""
+"""What the page holds, read as text.
+
+Also of templating.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A night is published whole or not at all, and the same night is the same bytes."""
+"""A night is published whole or not at all, and the same night is the same bytes.
+
+Also of parquet_file.py and publication.py.
+"""
 
 from __future__ import annotations
 

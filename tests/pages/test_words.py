@@ -1,5 +1,7 @@
 """What the faces say, in each language: every rule and warning has its sentence, French pages hold no English,
 and no reason threatens.
+
+Also of rule_words.py.
 """
 
 from __future__ import annotations

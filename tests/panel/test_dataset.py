@@ -1,4 +1,7 @@
-"""From the store to frames: what is read, how far each book reaches, and the picture of the labels."""
+"""From the store to frames: what is read, how far each book reaches, and the picture of the labels.
+
+Also of view.py.
+"""
 
 from __future__ import annotations
 

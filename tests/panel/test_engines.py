@@ -1,8 +1,12 @@
-"""Workers of a run: they end with it."""
+"""Shards by several engines: workers end with their run, refusals come back as they were said.
+
+Whole nights on two workers and on Spark: tests/night/test_night.py.
+"""
 
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -10,6 +14,9 @@ import time
 from pathlib import Path
 
 import pytest
+
+from features.errors import LockHeld
+from pipeline.panel.engines import _attempt
 
 HOUSE = Path(__file__).parents[2]
 
@@ -61,3 +68,14 @@ def _runs(process: int) -> bool:
         return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
     except FileNotFoundError:
         return False
+
+
+def test_a_refusal_in_a_spark_task_comes_back_as_it_was_said():
+    assert _attempt(len, "ab") == 2
+    refusal = _attempt(_refuse, 7)
+    assert isinstance(pickle.loads(pickle.dumps(refusal)), LockHeld)
+    assert str(refusal) == "shard 7 is taken"
+
+
+def _refuse(shard: int) -> None:
+    raise LockHeld(f"shard {shard} is taken")

@@ -78,7 +78,7 @@ def test_each_kind_of_failure_is_named(panel, match):
 def test_all_that_is_wrong_comes_at_once_and_no_value_is_told():
     wrong = replace(one_cell("cohort", "currency", "Zaphod"), labels=one_cell("labels", "recovered", 47.11).labels)
     wrong = replace(wrong, matrix=wrong.matrix.assign(noise=pd.Series(["Arthur"] * ROWS)))
-    with pytest.raises(ContractError) as refused:
+    with pytest.raises(ContractError, match="'currency'") as refused:
         check_panel(wrong)
     said = str(refused.value)
     assert all(part in said for part in ("'currency'", "'recovered'", "'noise'"))

@@ -1,4 +1,7 @@
-"""The same bytes every time, and the orders that cannot be met."""
+"""The same bytes every time, and the orders that cannot be met.
+
+Also of contacts.py, log.py, months.py and payments.py.
+"""
 
 from __future__ import annotations
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import nullcontext
 
 import pytest
 
-from pipeline.store.files import only_owner_reads, whole_file, whole_folder, write_whole
+from features.errors import ModelRefused
+from models.folder import digest
+from pipeline.store import files
+from pipeline.store.files import only_owner_reads, whole_file, whole_folder, write_model, write_whole
 
 
 def names(folder):
@@ -70,6 +74,58 @@ def test_a_folder_whose_replacing_was_killed_gets_its_name_back(tmp_path):
         raise OSError("full")
     assert names(tmp_path) == ["pages"]
     assert names(tmp_path / "pages") == ["former.html"]
+
+
+MODEL = {"card.json": b"{}", "model.txt": b"tree"}
+
+
+def test_a_model_is_written_once_and_its_name_keeps_its_content(tmp_path):
+    assert write_model(tmp_path / "models" / "m", MODEL) == digest(MODEL)
+    before = (tmp_path / "models" / "m").stat().st_mtime_ns
+    assert write_model(tmp_path / "models" / "m", MODEL) == digest(MODEL)
+    assert (tmp_path / "models" / "m").stat().st_mtime_ns == before
+    with pytest.raises(ModelRefused, match="holds other files than its name says"):
+        write_model(tmp_path / "models" / "m", {"card.json": b"[]"})
+    assert names(tmp_path / "models") == ["m"]
+    assert names(tmp_path / "models" / "m") == ["card.json", "model.txt"]
+
+
+def test_a_model_is_on_the_disk_before_it_has_its_name_and_its_name_before_anything_builds_on_it(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(files, "sync", lambda place: seen.append((place.name, (tmp_path / "m").exists())))
+    write_model(tmp_path / "m", MODEL)
+    draft = f".m.{os.getpid()}.draft"
+    assert sorted(seen[:2]) == [("card.json", False), ("model.txt", False)]
+    assert seen[2:] == [(draft, False), (tmp_path.name, True)]
+
+
+def test_a_model_that_could_not_be_written_leaves_nothing(tmp_path, monkeypatch):
+    def refuse(place):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files, "sync", refuse)
+    with pytest.raises(OSError, match="No space"):
+        write_model(tmp_path / "m", MODEL)
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(("theirs", "refused"), [(MODEL, False), ({"card.json": b"[]"}, True)])
+def test_another_process_may_have_been_first(tmp_path, monkeypatch, theirs, refused):
+    """It gave the same name to its draft while ours was being written."""
+    synced = files.sync
+
+    def meanwhile(place):
+        monkeypatch.setattr(files, "sync", synced)
+        (tmp_path / "m").mkdir()
+        for name, content in theirs.items():
+            (tmp_path / "m" / name).write_bytes(content)
+
+    monkeypatch.setattr(files, "sync", meanwhile)
+    refusal = pytest.raises(ModelRefused, match="holds other files") if refused else nullcontext()
+    with refusal:
+        write_model(tmp_path / "m", MODEL)
+    assert names(tmp_path) == ["m"]
+    assert names(tmp_path / "m") == sorted(theirs)
 
 
 def test_only_the_owner_reads_what_is_made_meanwhile(tmp_path):

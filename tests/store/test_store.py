@@ -1,4 +1,7 @@
-"""Reading the store: whole shards in the inner form, versions that stay, and what the store knows of itself."""
+"""Reading the store: whole shards in the inner form, versions that stay, and what the store knows of itself.
+
+Also of refusals.py.
+"""
 
 from __future__ import annotations
 

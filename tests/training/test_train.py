@@ -1,0 +1,122 @@
+"""A training from panel to record: what it says, what it teaches with, what it refuses, its report made again."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pandas as pd
+import pytest
+
+from features.errors import InputMissing
+from models.recovery import load_model
+from pipeline.training import registry
+from pipeline.training.train import evaluate_again, train
+from tests.worlds.panels import COLUMNS, made_panel
+from tests.worlds.params import DECISION, quick_params
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_run_says_what_it_found(first):
+    text, page = first.text(), first.report.read_text()
+    assert "read these lines as flattered" not in page  # nothing was tuned
+    for said in first.evaluation.facts["too_small_for_gates"]:
+        assert said in page
+        assert f"Too small for a gate: {said}." in text
+    assert first.evaluation.facts["too_small_for_gates"]
+    assert "fit 2022-01-08 to 2023-03-04, gap 44 days, test 2023-05-03 to 2023-08-01" in text
+    assert text.index("perfect hindsight") < text.index("model  ")
+    assert "newest placement first" in text
+    assert "debtors never seen before" in text
+    assert "Gates: passed" in text
+    assert "covers part of a year" in text
+    assert set(first.seconds) == {"fit", "evaluate", "studies", "refit", "record"}
+
+
+def test_tuned_settings_are_taught_with_and_told(panel, place, tmp_path):
+    params = quick_params(place, model={"num_leaves": 2, "n_estimators": 15, "learning_rate": 0.01})
+    run = train(panel, params, COLUMNS, tmp_path / "store", tune_trials=3)
+    tuned = run.evaluation.facts["tuned"]
+    assert tuned["changed"]
+    assert tuned["trials"] == 3
+    assert run.seconds["tune"] > 0
+    assert run.evaluation.facts["settings"]["num_leaves"] != 2
+    assert "3 tried inside the fit window; the best was taken" in run.report.read_text()
+    assert "read these lines as flattered" in run.report.read_text()
+    known = registry.recorded(params, run.run_id)
+    release = load_model(tmp_path / "store" / "models" / run.version, known.sha256)
+    leaves = release.recovered.booster.trees_to_dataframe().groupby("tree_index")["node_depth"].max().max()
+    assert leaves > 2
+    import mlflow
+
+    kept = mlflow.MlflowClient(f"sqlite:///{place / 'mlflow.db'}").get_run(run.run_id).data.params
+    assert kept["model.num_leaves"] == str(run.evaluation.facts["settings"]["num_leaves"])
+
+
+def test_a_history_too_short_for_default_leaves_that_head_out(place, tmp_path):
+    run = train(made_panel(300, nights=tuple(range(0, 210, 30))), quick_params(place), COLUMNS, tmp_path / "store")
+    assert run.evaluation.facts["windows"]["default"] is None
+    assert not run.evaluation.facts["default_head"]
+    assert "none: history is too short for its horizon and gap" in run.report.read_text()
+    assert "p_defaulted: no such head" in run.report.with_name("model_card.md").read_text()
+
+
+def test_training_prints_nothing(panel, place, tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("recoup"), "handlers", [])  # those of commands that other tests ran
+    train(made_panel(200), quick_params(place, model={"min_events": 5_000}), COLUMNS, tmp_path / "store")
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err == ""
+
+
+def test_a_history_too_short_is_refused_before_anything_is_kept(place, tmp_path):
+    short = made_panel(300, nights=tuple(range(0, 120, 30)))
+    with pytest.raises(InputMissing, match="History is too short"):
+        train(short, quick_params(place), COLUMNS, tmp_path / "store")
+    assert not (tmp_path / "store").exists()
+
+
+def test_the_report_again_with_the_truth_adds_the_best_possible(first, store, place, panel, tmp_path):
+    truth = pd.DataFrame(
+        {
+            "account_id": panel.cohort["account_id"],
+            "as_of": pd.to_datetime(panel.cohort["as_of"].to_numpy(), unit="D").date,
+            "expected_amount": panel.truth["expected"],
+            "p_recovered": panel.truth["p_recovered"],
+        }
+    )
+    for name in ("expected_amount", "p_recovered"):  # contact adds a tenth
+        truth[f"{name}_if_contacted"], truth[f"{name}_if_left"] = 1.05 * truth[name], 0.95 * truth[name]
+    (tmp_path / "truth").mkdir()
+    truth.to_parquet(tmp_path / "truth" / "expectations.parquet", index=False)
+    out = tmp_path / "again" / "report.html"
+    text = evaluate_again(store, first.run_id, quick_params(place), truth=tmp_path / "truth", out=out)
+    tenths = json.loads(out.with_suffix(".json").read_text())["tenths"]
+    assert all(abs(row["true_p"] - row["mean_p"]) < 0.08 for row in tenths)
+    assert "True chance" in out.read_text()
+    assert "best possible (true expectation)" in text
+    assert "best possible (true expectation)" in out.read_text()
+    plain = evaluate_again(store, first.run_id, quick_params(place))
+    assert plain.splitlines()[:3] == first.text().splitlines()[:3]
+    assert (store / "runs" / first.run_id / "report.html").read_text() == first.report.read_text()
+    with pytest.raises(InputMissing, match="No truth in"):
+        evaluate_again(store, first.run_id, quick_params(place), truth=store)
+    truth[truth["account_id"] != panel.cohort["account_id"].iloc[-1]].to_parquet(
+        tmp_path / "truth" / "expectations.parquet", index=False
+    )
+    with pytest.raises(InputMissing, match="rows of the test nights have no truth"):
+        evaluate_again(store, first.run_id, quick_params(place), truth=tmp_path / "truth")
+
+
+def test_a_book_too_small_for_boosters_says_so_and_what_to_do(panel, tmp_path):
+    small = quick_params(tmp_path, model={"min_events": 100_000})
+    run = train(panel, small, COLUMNS, tmp_path / "store")
+    said = "debtors with a recovery, model.min_events is 100000. Deliver a longer history or more books"
+    for place in (run.text(), run.report.read_text(), (run.report.parent / "model_card.md").read_text()):
+        assert "No boosters were taught, the model is a table of recovery rates" in place
+        assert said in place
+    with pytest.raises(
+        InputMissing, match=rf"Run '{run.run_id}' lives in the store '.*/store', not in '.*other'. Name"
+    ):
+        registry.promote(tmp_path / "other", run.run_id, small, **DECISION)

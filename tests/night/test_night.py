@@ -1,7 +1,8 @@
 """The whole path on a small made-up portfolio: commands, exit codes, what is published,
 and that nothing known later can change it.
 
-Also of details.py, feeds.py, one_account.py, ranking.py, refusals.py, shards.py and worklist.py.
+Also of details.py, feeds.py, one_account.py, ranking.py, refusals.py, shards.py and worklist.py; of arms.py with
+tests/panel/test_draws.py.
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ def _cohort(cohort: pd.DataFrame, needed: Iterable[str]) -> list[str]:
     return failures("cohort", cohort, {"account_no": [], **worded}, needed, {"account_no": "int64"})
 
 
-def _whole(what: str, low: int, high: int) -> list[tuple[str, Holds]]:
+def _whole(what: str, low: int, high: int) -> list[tuple[str, Keeps]]:
     """Whole numbers, whatever their width."""
 
     def holds(values: pd.Series) -> pd.Series:
@@ -137,9 +137,9 @@ def _whole(what: str, low: int, high: int) -> list[tuple[str, Holds]]:
     return [(f"be {what}", holds)]
 
 
-Holds = Callable[[pd.Series], pd.Series]
+Keeps = Callable[[pd.Series], pd.Series]
 # Column of a cohort -> its rules, as features.schemas.rule takes them.
-COHORT_RULES: dict[str, list[tuple[str, Holds]]] = {
+COHORT_RULES: dict[str, list[tuple[str, Keeps]]] = {
     "as_of": _whole("a day number between 1900 and 9999", DAY_LOW, DAY_HIGH),
     "balance": _whole("whole minor units", -MONEY_LIMIT, MONEY_LIMIT),
     "days_past_due": _whole("a number of days from 0 on", 0, DAY_HIGH),

@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
+MAKE_ROOM = "Make room or grant access, then run again; the last list stands."
+
 
 class RecoupError(Exception):
     """A refusal with a sentence for the reader. Messages name places, counts and ids,
@@ -65,19 +67,13 @@ class CannotWrite(RecoupError):
 
     @classmethod
     def creating(cls, what: str, error: OSError) -> CannotWrite:
-        refusal = cls(
-            f"{what} cannot be created ({_reason(error)}). "
-            "Make room or grant access, then run again; the last list stands."
-        )
+        refusal = cls(f"{what} cannot be created ({_reason(error)}). {MAKE_ROOM}")
         refusal.exit_code = 73
         return refusal
 
     @classmethod
     def writing(cls, what: str, error: OSError) -> CannotWrite:
-        return cls(
-            f"{what} cannot be written ({_reason(error)}). "
-            "Make room or grant access, then run again; the last list stands."
-        )
+        return cls(f"{what} cannot be written ({_reason(error)}). {MAKE_ROOM}")
 
 
 class LockHeld(RecoupError):

@@ -4,7 +4,7 @@ computed once as a list of changes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -23,6 +23,34 @@ from features.terms import Terms
 from features.versions import arranged, column, filled, lineage, spans, still
 
 EARLIEST, LATEST = -(2**31), 2**31 - 1
+
+
+class LedgerTooShort(UsageError):
+    """Days are asked for that were left out when the ledger was made."""
+
+    @classmethod
+    def by(cls, bounds: str, day: int, asked: str, argument: str, way: str) -> LedgerTooShort:
+        return cls(
+            f"The ledger {bounds} on {day_text(day)}, but {asked} is asked for. Leave {argument} out, or make it {way}."
+        )
+
+
+class NotInLedger(ContractError):
+    """Accounts, tables or amounts that a ledger cannot be without."""
+
+    @classmethod
+    def accounts(cls, numbers: Sequence[object]) -> NotInLedger:
+        return cls(
+            f"The ledger holds no account number {some(numbers)}. Make it from the accounts table they come from."
+        )
+
+    @classmethod
+    def table(cls, name: str, given: Iterable[str]) -> NotInLedger:
+        return cls(f"The ledger needs the table {name!r}. Got {', '.join(sorted(given)) or 'none'}.")
+
+    @classmethod
+    def empty(cls, table: str, column: str, rows: int) -> NotInLedger:
+        return cls(f"Table {table!r}: column {column!r} must not be empty. Got {rows:,} rows that are.")
 
 
 @dataclass(frozen=True)
@@ -57,10 +85,7 @@ class Ledger:
         found = np.searchsorted(self.accounts, account_no)
         unknown = account_no[np.append(self.accounts, -1)[found] != account_no]
         if unknown.size:
-            raise ContractError(
-                f"The ledger holds no account number {some(list(np.unique(unknown)))}. "
-                "Make it from the accounts table they come from."
-            )
+            raise NotInLedger.accounts(list(np.unique(unknown)))
         return found
 
     def must_cover(self, earliest: int | None, latest: int) -> None:
@@ -69,15 +94,9 @@ class Ledger:
         """
         if self.first_day is not None and (earliest is None or earliest < self.first_day):
             asked = "the whole history" if earliest is None else day_text(earliest)
-            raise UsageError(
-                f"The ledger begins on {day_text(self.first_day)}, "
-                f"but {asked} is asked for. Leave first_day out, or make it earlier."
-            )
+            raise LedgerTooShort.by("begins", self.first_day, asked, "first_day", "earlier")
         if self.last_day is not None and latest > self.last_day:
-            raise UsageError(
-                f"The ledger ends on {day_text(self.last_day)}, "
-                f"but {day_text(latest)} is asked for. Leave last_day out, or make it later."
-            )
+            raise LedgerTooShort.by("ends", self.last_day, day_text(latest), "last_day", "later")
 
 
 def history(
@@ -207,7 +226,7 @@ def _spans(frame: pd.DataFrame, accounts: np.ndarray) -> np.ndarray:
 
 def _table(tables: Mapping[str, pd.DataFrame], name: str) -> pd.DataFrame:
     if name not in tables:
-        raise ContractError(f"The ledger needs the table {name!r}. Got {', '.join(sorted(tables)) or 'none'}.")
+        raise NotInLedger.table(name, tables)
     return tables[name]
 
 
@@ -219,9 +238,7 @@ def _refuse_empty_amounts(name: str, frame: pd.DataFrame, amounts: tuple[str, ..
     for amount in amounts:
         empty = column(frame, amount, np.int64, name) == NO_MONEY
         if empty.any():
-            raise ContractError(
-                f"Table {name!r}: column {amount!r} must not be empty. Got {int(empty.sum()):,} rows that are."
-            )
+            raise NotInLedger.empty(name, amount, int(empty.sum()))
 
 
 @compiled

@@ -11,7 +11,7 @@ from features.cohort import BUCKETS, bucket
 from features.days import month_texts
 from features.tables import NO_DAY
 
-PAID, LEFT = "paid in full", "cured or gone"
+PAID, LEFT_BOOK = "paid in full", "cured or gone"
 MONTH_DAYS = 30  # a month of the liquidation curve
 
 
@@ -41,7 +41,7 @@ def roll_rates(cohort: pd.DataFrame, recovered_amount: np.ndarray, unit: np.ndar
     pairs = rows[rows["night"] < len(nights) - 1].merge(
         later, on=["account_no", "night"], how="left", validate="one_to_one"
     )
-    pairs["to"] = pairs["to"].where(pairs["to"].notna(), np.where(pairs["paid"], PAID, LEFT))
+    pairs["to"] = pairs["to"].where(pairs["to"].notna(), np.where(pairs["paid"], PAID, LEFT_BOOK))
     if not len(pairs):
         return pd.DataFrame(columns=["from", "to", "accounts", "balance", "share_accounts", "share_balance"])
     table = (
@@ -51,7 +51,7 @@ def roll_rates(cohort: pd.DataFrame, recovered_amount: np.ndarray, unit: np.ndar
     )
     for held in ("accounts", "balance"):
         table[f"share_{held}"] = table[held] / table.groupby("from")[held].transform("sum")
-    places = {name: place for place, name in enumerate((*BUCKETS, PAID, LEFT))}
+    places = {name: place for place, name in enumerate((*BUCKETS, PAID, LEFT_BOOK))}
     return table.sort_values(["from", "to"], key=lambda names: names.map(places), kind="stable", ignore_index=True)
 
 

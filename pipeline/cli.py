@@ -608,9 +608,7 @@ def main(arguments: list[str] | None = None) -> None:
     before = os.umask(0o077)  # whatever a command writes holds people's debts, or what was learnt of them
     try:
         code = cli.main(args=arguments, prog_name="recoup", standalone_mode=False)
-    except click.exceptions.Abort:
-        code = _fail("Interrupted. Nothing was half-written; run it again.", INTERRUPTED)
-    except KeyboardInterrupt:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         code = _fail("Interrupted. Nothing was half-written; run it again.", INTERRUPTED)
     except click.ClickException as error:
         code = _fail(error.format_message().replace("\n", " "), 2)

@@ -36,7 +36,7 @@ from pipeline.intake.files import unreadable
 from pipeline.intake.mapping import Condition, Described, Form, Mapping_, Rows, Value
 from pipeline.store.files import whole_folder
 
-EXAMPLES = 3  # lines named for each kind of fault
+LINES_NAMED = 3  # lines named for each kind of fault
 WORKBOOK_LIMIT = 2_000_000_000  # decoded bytes of a workbook's parts
 BATCH = 50_000
 REPEATED, NOT_MEANT = "alike with a row before", "not meant by `where`"
@@ -543,14 +543,14 @@ def _stand_in(value: str, given: Value) -> str:
 def _faults(engine: Any, opened: Opened, table: str, name: str, read: _Read, kept: str) -> list[str]:
     told = []
     found = engine.execute(f"SELECT rid, {read.shown} FROM {kept} WHERE {read.unread} ORDER BY rid").fetchmany(
-        EXAMPLES + 1
+        LINES_NAMED + 1
     )
     if found:
         number = _count(engine, f"{kept} WHERE {read.unread}")
         told += _sentences(opened, table, name, read, found, number, f"wanted {read.wanted}")
     if not read.column.empty:
         lacking = f"({read.value}) IS NULL AND NOT coalesce({read.unread}, false)"
-        found = engine.execute(f"SELECT rid, NULL FROM {kept} WHERE {lacking} ORDER BY rid").fetchmany(EXAMPLES + 1)
+        found = engine.execute(f"SELECT rid, NULL FROM {kept} WHERE {lacking} ORDER BY rid").fetchmany(LINES_NAMED + 1)
         if found:
             number = _count(engine, f"{kept} WHERE {lacking}")
             told += _sentences(
@@ -573,9 +573,9 @@ def _sentences(
             f"{opened.line(rid)}, {shown(read.where)} -> "
             f"{table}.{name}{'' if cell is None else f' {_seen(cell, read.column.kind)}'}: {wanted}."
         )
-        for rid, cell in found[:EXAMPLES]
+        for rid, cell in found[:LINES_NAMED]
     ]
-    return [*told, f"  and {number - EXAMPLES:,} more of the same."] if number > EXAMPLES else told
+    return [*told, f"  and {number - LINES_NAMED:,} more of the same."] if number > LINES_NAMED else told
 
 
 def _seen(cell: str, kind: Kind) -> str:

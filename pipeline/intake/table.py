@@ -105,7 +105,7 @@ class TableIntake:
     def take(self) -> Taken:
         stored = self.store is not None and bool(self.store.data_files(self.name))
         extras = self._extras()
-        self._judge(stored, extras)
+        self._sift(stored, extras)
         refusals = self._stamp_refusals(stored)
         set_aside = self._set_aside(extras)
         hung = sum(bool(hanging(row, self.bad_accounts)) for row in set_aside)
@@ -137,7 +137,7 @@ class TableIntake:
         found = {column: "str" if word else "float64" for column, word in zip(new, words, strict=True)}
         return {column: held.get(column) or found[column] for column in sorted({*held, *self.table.extras})}
 
-    def _judge(self, stored: bool, extras: Mapping[str, str]) -> None:
+    def _sift(self, stored: bool, extras: Mapping[str, str]) -> None:
         """read_NAME holds every row with the faults it shows by itself,
         left_NAME those left out for what they are beside others.
         """

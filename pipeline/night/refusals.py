@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from features.days import date_of
 from features.errors import ContractError, InputMissing, ModelRefused, some
 
+LATER = "Choose a later --as-of, or load the history with `ingest --backfill`."
+
 
 class NightMissing(InputMissing):
     """The store does not hold what the night needs."""
@@ -16,8 +18,7 @@ class NightMissing(InputMissing):
     def not_begun(cls, as_of: dt.date, begun: int) -> NightMissing:
         return cls(
             f"Nothing is known to have happened before {as_of}: payments, contacts and statuses begin on "
-            f"{date_of(begun)}. "
-            "Choose a later --as-of, or load the history with `ingest --backfill`."
+            f"{date_of(begun)}. {LATER}"
         )
 
     @classmethod
@@ -38,9 +39,7 @@ class NightMissing(InputMissing):
 
     @classmethod
     def nobody(cls, as_of: dt.date) -> NightMissing:
-        return cls(
-            f"No account is known before {as_of}. Choose a later --as-of, or load the history with `ingest --backfill`."
-        )
+        return cls(f"No account is known before {as_of}. {LATER}")
 
     @classmethod
     def not_scorable(cls, account_id: str, as_of: dt.date, why: str) -> NightMissing:

@@ -65,7 +65,7 @@ class Findings:
 
 
 @dataclass(frozen=True)
-class Seen:
+class LookedBack:
     """What the verdict is made from.
 
     matured  one row per account and matured night: as_of, account_id, debtor_id, group, rank, arm, assigned_on,
@@ -88,7 +88,7 @@ class Seen:
     rung: Rung | None = None
 
 
-def findings_on(seen: Seen, as_of: dt.date, params: Params) -> Findings:
+def findings_on(seen: LookedBack, as_of: dt.date, params: Params) -> Findings:
     """All findings, in the order in which a person asks: has the population moved, was the model right, is there a
     control group, what did working the list add.
     """
@@ -104,7 +104,7 @@ def findings_on(seen: Seen, as_of: dt.date, params: Params) -> Findings:
     return Findings(as_of, tuple(findings), matured_lists(seen.matured))
 
 
-def _drift(seen: Seen) -> list[Finding]:
+def _drift(seen: LookedBack) -> list[Finding]:
     if seen.psi is None or seen.rows < LEAST_ROWS:
         why = (
             "The model keeps no picture of its training rows."
@@ -272,7 +272,7 @@ def less_foretold(spans: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
-def _effect(seen: Seen, params: Params) -> list[Finding]:
+def _effect(seen: LookedBack, params: Params) -> list[Finding]:
     spans = less_foretold(spans_of(seen.matured))
     control, worked = spans[spans["arm"] == CONTROL], spans[spans["arm"] == WORKED]
     findings = [_power(spans, seen.arms)]

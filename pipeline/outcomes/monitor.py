@@ -22,7 +22,7 @@ from features.terms import Reach
 from models.drift import SCORE, Reference, binned_shares, psi
 from models.recovery import load_model
 from pipeline.night.score import Job, asked, job_for, score_shard
-from pipeline.outcomes.findings import Findings, Seen, findings_on
+from pipeline.outcomes.findings import Findings, LookedBack, findings_on
 from pipeline.panel.draws import kept_rungs
 from pipeline.panel.engines import map_shards
 from pipeline.panel.panel import payments_through
@@ -57,7 +57,7 @@ def monitor(store_path: Path, as_of: dt.date, params: Params) -> Findings:
     return findings_on(look_back(store_path, as_of, params), as_of, params)
 
 
-def look_back(store_path: Path, as_of: dt.date, params: Params) -> Seen:
+def look_back(store_path: Path, as_of: dt.date, params: Params) -> LookedBack:
     """Everything the monitor needs, from the store, blind to what was known from the night on."""
     store = Store(store_path)
     job = job_for(store, as_of, params)
@@ -67,7 +67,7 @@ def look_back(store_path: Path, as_of: dt.date, params: Params) -> Seen:
     shards = range(store.shards)
     rows, moved = _drift(job, list(map_shards(partial(_resemblance, job), shards, params.engine)))
     if assigned.empty:
-        return Seen(
+        return LookedBack(
             pd.DataFrame(columns=[*ASSIGNED, "expected", "recovered", "money"]),
             _arms(assigned),
             moved,
@@ -86,7 +86,7 @@ def look_back(store_path: Path, as_of: dt.date, params: Params) -> Seen:
     found = pd.concat([part[0] for part in parts], ignore_index=True) if parts else None
     contacted = pd.concat([part[1] for part in parts], ignore_index=True) if parts else None
     spans = _of_spans(contacted, wanted) if contacted is not None else None
-    return Seen(_matured(wanted, found), _arms(assigned), moved, rows, spans, rung)
+    return LookedBack(_matured(wanted, found), _arms(assigned), moved, rows, spans, rung)
 
 
 def _matured(wanted: pd.DataFrame, outcomes: pd.DataFrame | None) -> pd.DataFrame:

@@ -31,7 +31,7 @@ from pipeline.store.store import Store
 if TYPE_CHECKING:
     from pandera.pandas import Check
 
-COHORT_COLUMNS = ("account_no", "debtor_id", "as_of", "portfolio", "currency", "balance", "days_past_due")
+PANEL_COLUMNS = ("account_no", "debtor_id", "as_of", "portfolio", "currency", "balance", "days_past_due")
 LABEL_COLUMNS = ("recovered", "recovered_amount", "defaulted")
 HISTORY_DAYS = 90  # a training night wants a quarter of history behind it
 
@@ -80,7 +80,7 @@ def check_panel(panel: Panel) -> None:
             "panel.cohort",
             panel.cohort,
             _cohort_rules(panel.cohort),
-            COHORT_COLUMNS,
+            PANEL_COLUMNS,
             {"account_no": "int64", "balance": "int64"},
         ),
         *failures("panel.matrix", panel.matrix, {name: [] for name in numbers}, dtypes=numbers),

@@ -51,8 +51,8 @@ from pipeline.simulate.response import (
     HUSHES,
     IDLE,
     NIGHT,
+    ON_PLAN,
     OVERDUE,
-    PLAN,
     PRESSED,
     PROMISE_LASTS,
     PROMISED,
@@ -335,7 +335,7 @@ def prepare(world, debtor, account, night, month, m):
         return
     night.stage = CURRENT
     if account.plan_on != NO_DAY and account.plan_on < month.first:
-        night.stage = PLAN
+        night.stage = ON_PLAN
     elif night.arrears > 0 or night.months_placed >= 0:
         night.stage = OVERDUE
         night.worked = account.back_on == NO_DAY
@@ -432,7 +432,7 @@ def close_month(rng, log, debtor, account, i, night, items, month, next_month, m
         return
     next_day = next_month.first
     if account.plan_on != NO_DAY and account.plan_on < next_day:
-        if night.stage == PLAN and not night.paid:
+        if night.stage == ON_PLAN and not night.paid:
             account.plan_missed += 1
         broken = account.plan_missed >= 2 or debtor.stopped == 1
         if broken or account.balance <= 0 or night.exits == 1:

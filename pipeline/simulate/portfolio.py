@@ -152,31 +152,38 @@ def simulate(
         _write(order.out / f"{name}.control.json", (json.dumps(control, indent=1) + "\n").encode())
 
 
+class OrderRefused(UsageError):
+    """What was ordered is no portfolio."""
+
+    @classmethod
+    def must(cls, what: str, rule: str, given: object) -> OrderRefused:
+        return cls(f"{what} must {rule}. Got {given}.")
+
+
 def _check(order: Order) -> None:
     if order.debtors < 1 or order.months < 3:
-        raise UsageError(f"debtors must be at least 1 and months at least 3. Got {order.debtors} and {order.months}.")
+        raise OrderRefused.must("debtors", "be at least 1 and months at least 3", f"{order.debtors} and {order.months}")
     if not 1 <= order.shards <= order.debtors:
-        raise UsageError(f"shards must be 1 to the number of debtors. Got {order.shards}.")
+        raise OrderRefused.must("shards", "be 1 to the number of debtors", order.shards)
     if order.file_format not in FORMATS:
-        raise UsageError(f"file_format must be one of {', '.join(FORMATS)}. Got {order.file_format!r}.")
+        raise OrderRefused.must("file_format", f"be one of {', '.join(FORMATS)}", repr(order.file_format))
     if (order.end + dt.timedelta(days=1)).day != 1:
-        raise UsageError(f"end must be the last day of a month. Got {order.end}.")
+        raise OrderRefused.must("end", "be the last day of a month", order.end)
     if not 1 <= order.horizon_days <= 30:
-        raise UsageError(
-            f"label.horizon_days must be 1 to 30: the truth is exact within a debtor's month. Got {order.horizon_days}."
-        )
+        exact = "be 1 to 30: the truth is exact within a debtor's month"
+        raise OrderRefused.must("label.horizon_days", exact, order.horizon_days)
     if not LEAST_MATURITY <= order.maturity_days <= 60:
-        raise UsageError(f"label.maturity_days must be {LEAST_MATURITY} to 60. Got {order.maturity_days}.")
+        raise OrderRefused.must("label.maturity_days", f"be {LEAST_MATURITY} to 60", order.maturity_days)
     if not 0 <= order.nature.slice <= 1:
-        raise UsageError(f"slice must be a share, 0 to 1. Got {order.nature.slice}.")
+        raise OrderRefused.must("slice", "be a share, 0 to 1", order.nature.slice)
     if order.nature.effect not in EFFECTS:
-        raise UsageError(f"effect must be one of {', '.join(EFFECTS)}. Got {order.nature.effect!r}.")
+        raise OrderRefused.must("effect", f"be one of {', '.join(EFFECTS)}", repr(order.nature.effect))
     if not order.nature.hidden >= 0:
-        raise UsageError(f"hidden must be 0 or more. Got {order.nature.hidden}.")
+        raise OrderRefused.must("hidden", "be 0 or more", order.nature.hidden)
     if order.nature.fatigue and order.nature.effect != "natural":
         raise UsageError(f"fatigue is of natural effects. Got effect {order.nature.effect!r}.")
     if not order.end - dt.timedelta(days=30 * order.months) < order.through <= order.end:
-        raise UsageError(f"through must be a day of the {order.months} months to {order.end}. Got {order.through}.")
+        raise OrderRefused.must("through", f"be a day of the {order.months} months to {order.end}", order.through)
     if order.follow is not None:
         _ordered(order.follow)
     if order.faults and order.debtors < LEAST_FAULTY * order.shards:

@@ -17,7 +17,7 @@ from features.tables import NO_DAY
 from pipeline.simulate.books import BOUGHT, CARD, DAYS_IN_MONTH, DIRECT_DEBIT, EURO, NEVER_PAYS, ROUNDING
 
 UNTOUCHED, REMINDED, PRESSED, QUIET, PROMISED, DISPUTED = range(6)
-IDLE, CURRENT, OVERDUE, PLAN, RUNNING = range(
+IDLE, CURRENT, OVERDUE, ON_PLAN, RUNNING = range(
     5
 )  # stages of an account: blocked or nothing owed; on time; in arrears or placed; plan; parts to come
 TOKEN, INSTALMENT, ARREARS, ARREARS_AND_DUE, BALANCE, SETTLEMENT = range(6)  # what a payment is meant to cover
@@ -145,7 +145,7 @@ def monthly_rate(night, account, debtor, broken, first_day):
         if night.due <= 0:
             return 0.0
         return -np.log(1.0 - sigmoid(BASE_ON_TIME[book] + 0.9 * debtor.will + 0.8 * means + TYPE_ON_TIME[kind]))
-    if night.stage == PLAN:
+    if night.stage == ON_PLAN:
         return -np.log(1.0 - sigmoid(1.0 + 0.8 * debtor.will + 0.7 * means + 0.5 * TYPE_ON_TIME[kind]))
     if night.stage != OVERDUE:
         return 0.0
@@ -200,7 +200,7 @@ def fill_amounts(night, account, debtor):
             night.amount[BALANCE] = balance
             night.share[ARREARS], night.share[INSTALMENT], night.share[BALANCE] = 0.4, 0.3, 0.3
         return
-    if night.stage == PLAN:
+    if night.stage == ON_PLAN:
         night.amount[TOKEN], night.share[TOKEN] = min(account.plan_amount, balance), 1.0
         return
     affordable = rounded(np.int64(debtor.income * euro * np.exp(0.45 * means)), unit)

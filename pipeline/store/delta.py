@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 SHARD, NIGHT = "shard", "as_of"  # delivered tables are partitioned by the one, tables that nights write by the other
-LOG, SEALS = "_delta_log", "_seals"  # folders of a table: its log, and what each entry of the log hashes to
+DELTA_LOG, SEALS = "_delta_log", "_seals"  # folders of a table: its log, and what each entry of the log hashes to
 _DATA_FILE = re.compile(r"(?:[a-z_]+=([^/]+)/)?[0-9a-f]{64}\.parquet")
 
 
@@ -39,7 +39,7 @@ class DeltaTables:
     # Reading
 
     def names(self) -> list[str]:
-        return sorted(entry.parent.name for entry in self.path.glob(f"*/{LOG}"))
+        return sorted(entry.parent.name for entry in self.path.glob(f"*/{DELTA_LOG}"))
 
     def version(self, name: str) -> int:
         return self._open(name).version()
@@ -71,7 +71,7 @@ class DeltaTables:
 
     def broken_entries(self, name: str) -> list[str]:
         """Entries of the table's log that are gone, or are not what their seal says."""
-        log = self.path / name / LOG
+        log = self.path / name / DELTA_LOG
         return [
             f"{seal.name}.json"
             for seal in sorted((self.path / name / SEALS).glob("[0-9]*"))
@@ -198,7 +198,7 @@ class DeltaTables:
             del self._opened[key]
         folder = self.path / name / SEALS
         folder.mkdir(exist_ok=True)
-        for entry in sorted((self.path / name / LOG).glob("*.json")):
+        for entry in sorted((self.path / name / DELTA_LOG).glob("*.json")):
             if not (folder / entry.stem).exists():
                 write_whole(folder / entry.stem, sha256_of(entry))
 

@@ -16,14 +16,14 @@ from urllib.parse import unquote
 from features.errors import ContractError, ModelRefused
 from models.folder import digest_of, read_folder
 from pipeline.store.champion import MODELS, approvals
-from pipeline.store.delta import LOG, SEALS, DeltaTables, partition_of
+from pipeline.store.delta import DELTA_LOG, SEALS, DeltaTables, partition_of
 from pipeline.store.files import unsealed
 from pipeline.store.record import Delivered
 from pipeline.store.refusals import NoStore, NotStored, StoreDamaged
 from pipeline.store.store import CARD, DELIVERIES, PENDING
 
 _NAMED = re.compile(r"-([0-9a-f]{8,})$")  # a model's version ends with the beginning of its sha256
-RECORDS, ENTRIES, DATA, MODEL_FOLDERS = "records", "log entries", "data files", "model folders"
+RECORDS, LOG_ENTRIES, DATA, MODEL_FOLDERS = "records", "log entries", "data files", "model folders"
 
 
 @dataclass
@@ -90,13 +90,13 @@ def _records(path: Path, found: Examined) -> dict[str, int]:
 
 def _table(delta: DeltaTables, name: str, delivered: int, found: Examined) -> None:
     """Every entry of the table's log against its seal, and every data file that any of them brought in."""
-    log, seals = delta.path / name / LOG, delta.path / name / SEALS
+    log, seals = delta.path / name / DELTA_LOG, delta.path / name / SEALS
     broken, paths = set(delta.broken_entries(name)), set()
     newest = max((int(entry.stem) for entry in (*log.glob("[0-9]*.json"), *seals.glob("[0-9]*"))), default=0)
     for number in range(max(newest, delivered) + 1):
         entry = log / f"{number:020d}.json"
-        where = f"{name}/{LOG}/{entry.name}"
-        with found.one(ENTRIES):
+        where = f"{name}/{DELTA_LOG}/{entry.name}"
+        with found.one(LOG_ENTRIES):
             if not entry.exists():
                 raise StoreDamaged.gone(where)
             if entry.name in broken:

@@ -18,7 +18,7 @@ from models.lesson import Lesson, Teaching
 from models.recovery import AnyModel, RecoveryModel, debtors_with
 from pipeline.panel.panel import Panel, money_scale
 from pipeline.params import Params
-from pipeline.training.trial import Trial, Windows
+from pipeline.training.trial import Trial, TrialWindows
 
 LIBRARIES = ("lightgbm", "numpy", "pandas", "scipy")
 
@@ -36,7 +36,7 @@ def teaching_of(panel: Panel, params: Params, catalogue: Sequence[Any]) -> Teach
     )
 
 
-def tried(panel: Panel, windows: Windows, teaching: Teaching, params: Params, catalogue: Sequence[Any]) -> Trial:
+def tried(panel: Panel, windows: TrialWindows, teaching: Teaching, params: Params, catalogue: Sequence[Any]) -> Trial:
     """The model of the fit nights, and all it is to be judged by."""
     model, lesson = taught(panel, windows.fit_labels(panel.labels), teaching, params)
     return Trial(panel, windows, model, lesson, teaching, params, catalogue)

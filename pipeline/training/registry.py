@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from features.days import day_text
-from features.errors import InputMissing, ModelRefused, RegistryAway
+from features.errors import RegistryAway
 from models.evaluate import MODEL, POOLED, Evaluation, evaluate, paired_money
 from models.folder import read_folder
 from models.recovery import AnyModel, RecoveryModel, load_model
@@ -33,6 +33,7 @@ from pipeline.store.champion import MODELS, Approved, champion, model_folder, re
 from pipeline.store.files import only_owner_reads, write_whole
 from pipeline.store.locks import only_run
 from pipeline.store.refusals import NotApproved
+from pipeline.training.refusals import NotPromoted, RunMissing, TrackingAway
 from pipeline.training.report import approval
 from pipeline.training.run_evidence import CARD, JUDGED_FOLDER, RUNS, RunEvidence, comparable, load_evidence, run_folder
 
@@ -152,9 +153,7 @@ def recorded(params: Params, run_id: str) -> Recorded:
             tags = {}
     names = ("model_version", "sha256", "judged_sha256", "evidence_sha256", "registered")
     if not all(TAG + name in tags for name in names):
-        raise InputMissing(
-            f"Run {run_id[:64]!r} is not a finished run of this registry. Give a run id that `recoup train` printed."
-        )
+        raise RunMissing.unfinished(run_id)
     known = Recorded(run_id, *(tags[TAG + name] for name in names))
     return replace(known, store=tags.get(TAG + "store", ""))
 
@@ -167,10 +166,7 @@ def promote(store_path: Path, run_id: str, params: Params, *, who: str, why: str
     """
     known = recorded(params, run_id)
     if known.store and Path(known.store) != store_path.resolve() and not (store_path / RUNS / run_id).is_dir():
-        raise InputMissing(
-            f"Run {run_id[:64]!r} lives in the store {known.store!r}, not in {str(store_path)!r}. "
-            "Name that one with --store, or train here."
-        )
+        raise RunMissing.elsewhere(run_id, known.store, store_path)
     read_folder(model_folder(store_path, known.version), known.sha256)
     with only_run(store_path / MODELS):
         return _promoted(store_path, known, params, {"approved_by": who, "approved_at": when, "why": why})
@@ -227,7 +223,7 @@ def rollback(store_path: Path, params: Params, *, who: str, why: str, when: str)
 def _rolled_back(store_path: Path, params: Params, who: str, why: str, when: str) -> str:
     record = read_record(store_path)
     if record is None or not record["previous"]:
-        raise ModelRefused("There is no previous champion to go back to. Promote a run instead.")
+        raise NotPromoted.nothing_before()
     previous = record["previous"]
     read_folder(model_folder(store_path, previous["model_version"]), previous["sha256"])
     act = {"by": who, "at": when, "why": why, "from": record["model_version"]}
@@ -255,12 +251,8 @@ def _pass_gates(evidence: RunEvidence, params: Params, version: str) -> None:
     judged = evaluate(evidence.judged(), {}, (params.gate.capacity,), params.evaluate.bootstrap_draws, params.seed)
     failed = [gate for gate in gates(judged, params.gate) if not gate["passed"]]
     if failed:
-        named = "; ".join(
-            f"{gate['gate']} is {_figure(gate)}, allowed {gate['from']:g} to {gate['to']:g}" for gate in failed
-        )
-        raise ModelRefused(
-            f"{version} is not promoted: {named}. Mend the calibration or the data and train again; the champion stays."
-        )
+        told = [f"{gate['gate']} is {_figure(gate)}, allowed {gate['from']:g} to {gate['to']:g}" for gate in failed]
+        raise NotPromoted.beyond_gates(version, told)
 
 
 def _not_worse(
@@ -272,20 +264,14 @@ def _not_worse(
     model = standing_champion(store_path)
     # pyrefly: ignore[bad-argument-type]
     fair = comparable(model, evidence.cohort)
-    refused = f"{version} is not promoted: the champion {standing.version}"
     if not fair.any():
         # pyrefly: ignore[missing-attribute]
-        taught = day_text(int(model.facts["fit_last"]))
-        raise ModelRefused(
-            f"{refused} was taught on nights through {taught}, "
-            "too near every test night to be compared. Train on newer data."
-        )
+        through = day_text(int(model.facts["fit_last"]))
+        raise NotPromoted.champion_taught_on_all(version, standing.version, through)
     # pyrefly: ignore[missing-attribute]
     lacking = sorted(set(model.columns) - set(evidence.matrix.columns))
     if lacking:
-        raise ModelRefused(
-            f"{refused} needs {', '.join(lacking[:5])}, which this catalogue lacks. Keep the features for one more run."
-        )
+        raise NotPromoted.champion_needs(version, standing.version, lacking)
     cohort, rankings = evidence.cohort[fair].reset_index(drop=True), evidence.rankings[fair].reset_index(drop=True)
     unit = rankings["unit"].to_numpy()
     theirs = (
@@ -300,12 +286,7 @@ def _not_worse(
     found = paired_money(cohort, ours, theirs, rankings["money"].to_numpy(), capacity, draws, params.seed)
     allowed = -params.gate.max_money_loss
     if not found["gain"] >= allowed or found["gain_high"] < 0:
-        gain, low, high = (f"{found[name]:+.1%}" for name in ("gain", "gain_low", "gain_high"))
-        raise ModelRefused(
-            f"{refused} reaches more: on the same {len(cohort):,} rows at {capacity:.0%} capacity the challenger's "
-            "money differs by "
-            f"{gain} [{low}, {high}]; it must be at least {allowed:+.1%} and not surely below it. The champion stays."
-        )
+        raise NotPromoted.champion_reaches_more(version, standing.version, len(cohort), capacity, found, allowed)
     return {key: float(value) if np.isfinite(value) else None for key, value in found.items()} | {
         "champion": standing.version
     }
@@ -423,11 +404,7 @@ def _opened(params: Params) -> Iterator[tuple[Any, str]]:
             yield client, _experiment(client, uri)
         # pyrefly: ignore[implicit-import]
         except (mlflow.exceptions.MlflowException, sqlalchemy.exc.SQLAlchemyError, ConnectionError) as error:
-            raise RegistryAway(
-                f"The tracking store {_without_secret(uri)} does not answer as it should ({type(error).__name__}). "
-                "Start it, or set "
-                "MLFLOW_TRACKING_URI or paths.tracking_uri to one that runs."
-            ) from None
+            raise TrackingAway.silent(_without_secret(uri), error) from None
         # the library writes the address into the environment, where the next params would find it as the user's own
         finally:
             for name, value in asked.items():
@@ -457,9 +434,7 @@ def _alone(uri: str) -> Iterator[None]:
         place.parent.mkdir(parents=True, exist_ok=True)
         lock = os.open(f"{place}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise RegistryAway(
-            f"The tracking store {str(place)!r} cannot be written ({error.strerror}). Set paths.tracking_uri."
-        ) from None
+        raise TrackingAway.cannot_be_written(place, error) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

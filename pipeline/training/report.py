@@ -19,7 +19,7 @@ from models.evaluate import BEST, HINDSIGHT, MODEL, NEWEST, POOLED, SCOPES, UNSE
 from models.fairness import findings
 from models.ladder import DISPROVEN, NO_LOG, PROVEN, UNPROVEN
 from models.lesson import CALENDAR_VALUES, NIGHTS_A_VALUE
-from models.trade import LEFT, PAID
+from models.trade import LEFT_BOOK, PAID
 from pipeline.pages.templating import template
 from pipeline.training import charts
 from pipeline.training.studies import SWARM_STEP
@@ -111,7 +111,7 @@ def render(evaluation: Evaluation, version: str, run_id: str, drawn: Mapping[str
             (name, _roll_rows(evaluation, held))
             for name, held in (("accounts", "share_accounts"), ("balance", "share_balance"))
         ],
-        roll_ends=(*BUCKETS, PAID, LEFT),
+        roll_ends=(*BUCKETS, PAID, LEFT_BOOK),
         liquidated=_liquidation_rows(evaluation),
         liquidation_months=LIQUIDATION_MONTHS,
         short=[said for said in evaluation.warnings if said.startswith("The test window")],

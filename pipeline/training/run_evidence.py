@@ -16,13 +16,13 @@ import numpy as np
 import pandas as pd
 
 from features.days import day_texts
-from features.errors import InputMissing, ModelRefused
 from models.baseline import AGE_BAND_TABLE, AgeBandTable, Scorecard, plain_orders
 from models.effect import UNPROVEN_GUARD, added_scores
 from models.evaluate import CHAMPION, SCORECARD, Evaluation, Judged, Rival, Truth, evaluate
 from models.recovery import SCORE_COLUMNS, AnyModel
 from pipeline.params import Params
 from pipeline.store.files import only_owner_reads, whole_folder, write_model
+from pipeline.training.refusals import NotPromoted, RunMissing
 from pipeline.training.trial import Trial
 
 RUNS, JUDGED_FOLDER, EVALUATION, REPORT, CARD = "runs", "judged", "evaluation.json", "report.html", "model_card.md"
@@ -107,7 +107,7 @@ def truth_of(truth: Path, evidence: RunEvidence) -> Truth:
     """What the expectations of truth/ know of the test rows; InputMissing where rows have none."""
     files = sorted(truth.glob("expectations*.parquet"))
     if not files:
-        raise InputMissing(f"No truth in {str(truth)!r}. Give the truth folder that `recoup simulate` wrote.")
+        raise RunMissing.no_truth(truth)
     columns = [
         "account_id",
         "as_of",
@@ -121,10 +121,7 @@ def truth_of(truth: Path, evidence: RunEvidence) -> Truth:
     joined = keys.merge(known, on=["account_id", "as_of"], how="left", validate="many_to_one")
     lacking = int(joined["expected_amount"].isna().sum())
     if lacking:
-        raise InputMissing(
-            f"{lacking:,} rows of the test nights have no truth in {str(truth)!r}. "
-            "Give the truth of the source the store was fed from."
-        )
+        raise RunMissing.rows_without_truth(lacking, truth)
     money, chance = (joined[name].to_numpy(dtype=np.float64) for name in ("expected_amount", "p_recovered"))
     unit = evidence.rankings["unit"].to_numpy()
     added, effect = (joined[f"{name}_if_contacted"].to_numpy() - joined[f"{name}_if_left"].to_numpy() for name in BOTH)
@@ -177,10 +174,7 @@ def run_folder(store_path: Path, run_id: str) -> Path:
     """STORE/runs/<run_id>. InputMissing for an id that is no plain name, or whose evidence is not in this store."""
     folder = store_path / RUNS / run_id
     if Path(run_id).name != run_id or run_id in ("", ".", "..") or not folder.is_dir():
-        raise InputMissing(
-            f"Run {run_id[:64]!r} left no evidence in the store {str(store_path)!r}. "
-            "Give a run id that `recoup train` printed here."
-        )
+        raise RunMissing.without_evidence(run_id, store_path)
     return folder
 
 
@@ -204,7 +198,7 @@ def evaluation_text(evaluation: Evaluation) -> str:
 def load_evidence(folder: Path, evidence_sha256: str) -> RunEvidence:
     """The test rows, once they are those that were recorded; ModelRefused otherwise."""
     if not all((folder / f"{name}.parquet").is_file() for name in TABLES) or _digest(folder) != evidence_sha256:
-        raise ModelRefused(f"The test rows in {str(folder)!r} are not those of the run. Train again.")
+        raise NotPromoted.other_rows(folder)
     return RunEvidence(*(pd.read_parquet(folder / f"{name}.parquet") for name in TABLES))
 
 

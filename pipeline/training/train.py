@@ -264,7 +264,7 @@ def _trial_facts(trial: Trial, evidence: RunEvidence) -> dict[str, Any]:
     panel, model, params, money = trial.panel, trial.model, trial.params, trial.teaching.money
     window = trial.windows.recovery
     judged_nights = panel.cohort["as_of"].between(window.test_first, window.test_last)
-    taught = model.kind != AGE_BAND_TABLE
+    grown = None if model.kind == AGE_BAND_TABLE else trial.grown
     facts = {
         "label_coverage": float(panel.labels["recovered"][judged_nights.to_numpy()].notna().mean()),
         "windows": trial.windows.facts(),
@@ -279,18 +279,14 @@ def _trial_facts(trial: Trial, evidence: RunEvidence) -> dict[str, Any]:
         "fit": dict(model.facts),
         "test_rows": len(evidence.cohort),
         "test_debtors": int(evidence.cohort["debtor_id"].nunique()),
-        # pyrefly: ignore[missing-attribute]
-        "amount_way": dict(model.amount_choice) if taught else None,
-        # pyrefly: ignore[missing-attribute]
-        "calibration": model.recovered.calibrator.card() if taught else None,
-        "default_head": taught and model.defaulted is not None,
-        # pyrefly: ignore[missing-attribute]
-        "effect": dict(model.effect.facts) if taught and model.effect is not None else None,
+        "amount_way": None if grown is None else dict(grown.amount_choice),
+        "calibration": None if grown is None else grown.recovered.calibrator.card(),
+        "default_head": grown is not None and grown.defaulted is not None,
+        "effect": None if grown is None or grown.effect is None else dict(grown.effect.facts),
         "data_versions": _delivered(panel),
         "seed": params.seed,
     }
-    # pyrefly: ignore[missing-attribute]
-    return facts | ({"unseen_classes": model.encoder.unseen(evidence.matrix)} if taught else {})
+    return facts if grown is None else facts | {"unseen_classes": grown.encoder.unseen(evidence.matrix)}
 
 
 def _release_facts(trial: Trial, evaluation: Evaluation) -> dict[str, Any]:

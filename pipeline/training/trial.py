@@ -37,7 +37,7 @@ class ThresholdsTooHigh(UsageError):
 
 
 @dataclass(frozen=True)
-class Windows:
+class TrialWindows:
     """The headline split of recovery, and that of default with its longer gap;
     None where history is too short for the latter.
     """
@@ -69,7 +69,7 @@ class Trial:
     """
 
     panel: Panel
-    windows: Windows
+    windows: TrialWindows
     model: AnyModel
     lesson: Lesson | None
     teaching: Teaching
@@ -102,7 +102,7 @@ def check_thresholds(panel: Panel, label: Label) -> None:
         raise ThresholdsTooHigh.dropping(shares[shares > MOST_DROPPED], label)
 
 
-def windows_of(panel: Panel, params: Params) -> Windows:
+def windows_of(panel: Panel, params: Params) -> TrialWindows:
     recovered, defaulted = (panel.labels[name].notna().to_numpy() for name in ("recovered", "defaulted"))
     split = split_by_time(panel.cohort, params.split, params.label, recovered)
     try:
@@ -111,4 +111,4 @@ def windows_of(panel: Panel, params: Params) -> Windows:
         )
     except InputMissing:  # the head is left out and the report says so; recovery has history enough
         later = None
-    return Windows(split, later)
+    return TrialWindows(split, later)

@@ -9,7 +9,7 @@ import pytest
 from features.days import DAY_US
 from features.settlements import net_payments, settlements
 from features.tables import NO_DAY, NO_MONEY
-from models.trade import LEFT, PAID, liquidation, roll_rates
+from models.trade import LEFT_BOOK, PAID, liquidation, roll_rates
 
 DAY = 20_089  # 2025-01-01
 
@@ -29,12 +29,12 @@ def test_roll_rates_count_accounts_balance_and_exits():
         ("1-29", "1-29"): 1,
         ("1-29", "30-59"): 1,
         ("1-29", PAID): 1,
-        ("1-29", LEFT): 1,
-        ("30-59", LEFT): 1,
+        ("1-29", LEFT_BOOK): 1,
+        ("30-59", LEFT_BOOK): 1,
     }
     assert table.loc[("1-29", "1-29"), "share_balance"] == pytest.approx(300 / 500)
     assert table.groupby("from")["share_accounts"].sum().tolist() == pytest.approx([1, 1])
-    assert list(table.index)[-1] == ("30-59", LEFT)  # in the order of the buckets
+    assert list(table.index)[-1] == ("30-59", LEFT_BOOK)  # in the order of the buckets
 
 
 def test_one_night_has_no_rolls():

@@ -23,7 +23,7 @@ from pipeline.outcomes.findings import (
     STOP,
     WARN,
     Findings,
-    Seen,
+    LookedBack,
     difference,
     findings_on,
     less_foretold,
@@ -73,8 +73,8 @@ def rows(number: int = 600, seed: int = 1, share: float = 0.3, lift: float = 0.0
     )
 
 
-def seen(matured: pd.DataFrame | None = None, arms=NO_ARMS, psi=None, number=5000, contacted=None) -> Seen:
-    return Seen(rows().iloc[:0] if matured is None else matured, arms, psi, number, contacted)
+def seen(matured: pd.DataFrame | None = None, arms=NO_ARMS, psi=None, number=5000, contacted=None) -> LookedBack:
+    return LookedBack(rows().iloc[:0] if matured is None else matured, arms, psi, number, contacted)
 
 
 def finding(verdict: Findings, name: str):

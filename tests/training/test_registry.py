@@ -1,5 +1,7 @@
 """A run from training to approval and back: what is kept, what is refused with which numbers,
 and what never leaves the store.
+
+Also of refusals.py.
 """
 
 from __future__ import annotations

@@ -59,11 +59,11 @@ def ever(window: Window | None) -> str:
 
 ON_PAYMENTS = [
     *(
-        Feature("payments", Agg.COUNT, window, empty=0, monotone=+1, actionable=True, says=f"Payments {words}: {{value:count}}")
+        Feature("payments", Agg.COUNT, window, empty=0, monotone=+1, says=f"Payments {words}: {{value:count}}")
         for window, words in IN_THE_LAST.items()
     ),
     *(
-        Feature("payments", Agg.SUM, window, empty=0, monotone=+1, actionable=True, says=f"Paid {words}: {{value:money}}")
+        Feature("payments", Agg.SUM, window, empty=0, monotone=+1, says=f"Paid {words}: {{value:money}}")
         for window, words in IN_THE_LAST.items()
     ),
     *(Feature("payments", Agg.MAX, window, empty=MISSING, says=f"Largest payment {IN_THE_LAST[window]}: {{value:money}}")
@@ -72,12 +72,12 @@ ON_PAYMENTS = [
         for window in SELDOM),
     *(Feature("payments", Agg.STD, window, empty=MISSING) for window in (YEAR, EVER)),
     *(
-        Feature("payments", Agg.MONTHS, window, empty=0, called=f"payments_months_paid{ever(window)}", monotone=+1, actionable=True,
+        Feature("payments", Agg.MONTHS, window, empty=0, called=f"payments_months_paid{ever(window)}", monotone=+1,
                 says=f"Calendar months with a payment {IN_THE_LAST[window]}: {{value:count}}")
         for window in (QUARTER, HALF_YEAR, YEAR, EVER)
     ),
     # No payment ever is not "paid today": LightGBM must see it as missing.
-    Feature("payments", Agg.DAYS_SINCE_LAST, empty=MISSING, monotone=-1, actionable=True, says="Last payment {value:days} ago",
+    Feature("payments", Agg.DAYS_SINCE_LAST, empty=MISSING, monotone=-1, says="Last payment {value:days} ago",
         says_missing="No payment yet"),
     Feature("payments", Agg.DAYS_SINCE_FIRST, empty=MISSING, says="First payment {value:days} ago"),
     Feature("payments", Agg.GAP_MEAN, YEAR, empty=MISSING, says="Days between payments in the last year, on average: {value:number}"),
@@ -94,7 +94,7 @@ ON_PAYMENTS = [
     Ratio("payments_mid_month_share_365d", "payments_count_mid_month_365d", "payments_count_365d", empty=MISSING, unit="share",
           says="Share of the last year's payments made from the 14th to the 16th: {value:percent}"),
     Difference("payments_sum_90_180d", "payments_sum_180d", "payments_sum_90d", meaning="Paid from 180 to 90 days ago."),
-    Difference("payments_trend_90d", "payments_sum_90d", "payments_sum_90_180d", actionable=True,
+    Difference("payments_trend_90d", "payments_sum_90d", "payments_sum_90_180d",
                says="Paid in the last 90 days: {payments_sum_90d:money}; in the 90 days before: {payments_sum_90_180d:money}"),
     Ratio("payments_trend_share_180d", "payments_sum_90d", "payments_sum_180d", empty=MISSING, unit="share",
         meaning="Share of the last 180 days' payments that fell into the last 90."),
@@ -103,15 +103,14 @@ ON_PAYMENTS = [
     Ratio("payments_part_share_365d", "payments_count_part_365d", "payments_count_365d", empty=MISSING, unit="share"),
     Feature("payments", Agg.LAST, of="amount", empty=MISSING, says="Last payment: {value:money}"),
     Feature("payments", Agg.LAST, of="method", empty=MISSING),
-    *(Feature("reversals", Agg.COUNT, window, empty=0, actionable=True, says=f"Payments taken back {IN_THE_LAST[window]}: {{value:count}}")
+    *(Feature("reversals", Agg.COUNT, window, empty=0, says=f"Payments taken back {IN_THE_LAST[window]}: {{value:count}}")
         for window in SELDOM),
-    *(Feature("reversals", Agg.SUM, window, empty=0, actionable=True) for window in SELDOM),
+    *(Feature("reversals", Agg.SUM, window, empty=0) for window in SELDOM),
     *(Ratio(f"reversals_ratio_{span}", f"reversals_count_{span}", (f"payments_count_{span}", f"reversals_count_{span}"), empty=MISSING,
-        unit="share", actionable=True, meaning="Payments taken back, of those and the payments that stayed.") for span in ("365d", "ever")),
+        unit="share", meaning="Payments taken back, of those and the payments that stayed.") for span in ("365d", "ever")),
     *(Feature("credits", agg, window, empty=0) for agg in (Agg.COUNT, Agg.SUM) for window in (YEAR, EVER)),
     Noun("first_payment_default", family="payments", monotone=-1),
     Ratio("paid_share_ever", "payments_sum_ever", ("payments_sum_ever", "balance"), empty=MISSING, unit="share", monotone=+1,
-        actionable=True,
           says="Share of the debt paid so far: {value:percent}"),
     Ratio("paid_share_of_principal", "payments_sum_ever", "principal", empty=MISSING, unit="share"),
     Ratio("largest_payment_to_arrears", "payments_max_365d", "arrears", empty=MISSING,
@@ -122,7 +121,7 @@ ON_PAYMENTS = [
 ON_BALANCES = [
     Feature("ledger", Agg.AT, of="balance", empty=0, says="Balance: {value:money}"),
     Feature("ledger", Agg.AT, of="arrears", empty=0, says="Arrears: {value:money}"),
-    Feature("ledger", Agg.AT, of="days_past_due", empty=0, monotone=-1, actionable=True, says="{value:days} past due"),
+    Feature("ledger", Agg.AT, of="days_past_due", empty=0, monotone=-1, says="{value:days} past due"),
     *(Feature("ledger", Agg.AT, Window(days), of="days_past_due", empty=0) for days in (30, 60, 90)),
     *(Feature("ledger", Agg.AT, Window(days), of="arrears", empty=0) for days in (30, 90)),
     *(Feature("ledger", Agg.AT, Window(days), of="balance", empty=0) for days in (30, 90)),
@@ -145,10 +144,10 @@ ON_BALANCES = [
       for edge in ("30", "60", "90") for window in (YEAR, EVER)),
     *(Feature("rolls", Agg.DAYS_SINCE_LAST, where=where(edge, to=edge), empty=MISSING, called=f"days_since_reached_{edge}_days")
       for edge in ("30", "60", "90")),
-    Feature("cures", Agg.COUNT, YEAR, empty=0, actionable=True,
+    Feature("cures", Agg.COUNT, YEAR, empty=0,
         says="Times arrears were cleared by a payment in the last year: {value:count}"),
-    Feature("cures", Agg.COUNT, empty=0, actionable=True, says="Times arrears were cleared by a payment so far: {value:count}"),
-    Feature("cures", Agg.DAYS_SINCE_LAST, empty=MISSING, actionable=True, says="Arrears last cleared by a payment {value:days} ago"),
+    Feature("cures", Agg.COUNT, empty=0, says="Times arrears were cleared by a payment so far: {value:count}"),
+    Feature("cures", Agg.DAYS_SINCE_LAST, empty=MISSING, says="Arrears last cleared by a payment {value:days} ago"),
     *(Feature("upcoming_charges", Agg.COUNT, window, empty=0) for window in (WEEK, MONTH)),
     *(Feature("upcoming_charges", Agg.SUM, window, empty=0, says=f"Falling due in the next {window.days} days: {{value:money}}")
       for window in (WEEK, MONTH)),
@@ -186,9 +185,9 @@ ON_CONTACTS = [
     *(Feature("contacts", Agg.COUNT, window, where=where(channel, channel=channel), empty=0)
       for channel in ("voicemail", "letter", "visit", "debit") for window in (MONTH, QUARTER, YEAR)),
     *(Feature("contacts", Agg.COUNT, window, where=ONLINE, empty=0) for window in (MONTH, QUARTER, YEAR)),
-    *(Feature("contacts", Agg.COUNT, window, where=INBOUND, empty=0, actionable=True,
+    *(Feature("contacts", Agg.COUNT, window, where=INBOUND, empty=0,
               says=f"Got in touch {IN_THE_LAST[window]}: {{value:count}} times") for window in IN_THE_LAST),
-    *(Feature("contacts", Agg.COUNT, window, where=SPOKE_TO_DEBTOR, called=f"right_party_count{ever(window)}", empty=0, actionable=True,
+    *(Feature("contacts", Agg.COUNT, window, where=SPOKE_TO_DEBTOR, called=f"right_party_count{ever(window)}", empty=0,
               says=f"Conversations {IN_THE_LAST[window]}: {{value:count}}") for window in IN_THE_LAST),
     Feature("contacts", Agg.COUNT, HALF_YEAR, where=DIALLED, empty=0),
     Feature("contacts", Agg.COUNT, HALF_YEAR, where=REACHED, empty=0),
@@ -222,9 +221,9 @@ ON_CONTACTS = [
     ),
     Feature("contacts", Agg.DAYS_SINCE_LAST, empty=MISSING),
     Feature("contacts", Agg.DAYS_SINCE_LAST, where=OUTBOUND, empty=MISSING),
-    Feature("contacts", Agg.DAYS_SINCE_LAST, where=SPOKE_TO_DEBTOR, empty=MISSING, monotone=-1, actionable=True,
+    Feature("contacts", Agg.DAYS_SINCE_LAST, where=SPOKE_TO_DEBTOR, empty=MISSING, monotone=-1,
         says="Last conversation {value:days} ago"),
-    Feature("contacts", Agg.DAYS_SINCE_LAST, where=INBOUND, empty=MISSING, actionable=True, says="Last got in touch {value:days} ago"),
+    Feature("contacts", Agg.DAYS_SINCE_LAST, where=INBOUND, empty=MISSING, says="Last got in touch {value:days} ago"),
     # An answer, or a contact by the debtor, ends the streak.
     Feature("contacts", Agg.STREAK, where=OUTBOUND, until=ANSWERED, empty=0, called="contacts_unanswered_streak"),
     *(Feature("contacts", Agg.ANY, window, where=where(outcome, outcome=outcome), empty=0)
@@ -233,7 +232,7 @@ ON_CONTACTS = [
     Feature("contacts", Agg.COUNT, YEAR, where=where("third_party", outcome="third_party"), empty=0),
     Feature("contacts", Agg.LAST, of="outcome", empty=MISSING),
     Feature("contacts", Agg.LAST, of="channel", empty=MISSING),
-    *(Feature("contacts", Agg.COUNT, window, where=where("refusal", outcome="refusal"), empty=0, actionable=True,
+    *(Feature("contacts", Agg.COUNT, window, where=where("refusal", outcome="refusal"), empty=0,
               says=f"Refusals to pay {IN_THE_LAST[window]}: {{value:count}}") for window in SELDOM),
     *(Feature("contacts", Agg.COUNT, window, where=where(outcome, outcome=outcome), empty=0)
       for outcome in ("dispute", "complaint") for window in SELDOM),
@@ -256,35 +255,34 @@ ON_CONTACTS = [
 ]  # fmt: skip
 
 ON_PROMISES = [
-    *(Feature("promises", Agg.COUNT, window, called=f"promises_made{ever(window)}", empty=0, actionable=True,
+    *(Feature("promises", Agg.COUNT, window, called=f"promises_made{ever(window)}", empty=0,
               says=f"Promises made {IN_THE_LAST[window]}: {{value:count}}") for window in IN_THE_LAST),
-    *(Feature("promises", Agg.COUNT, window, where=KEPT, called=f"promises_kept{ever(window)}", empty=0, monotone=+1, actionable=True,
+    *(Feature("promises", Agg.COUNT, window, where=KEPT, called=f"promises_kept{ever(window)}", empty=0, monotone=+1,
               says=f"Kept {{value:count}} of {{promises_made_{span}:count}} promises {IN_THE_LAST[window]}")
       for window, span in JUDGED_OVER),
-    *(Feature("promises", Agg.COUNT, window, where=BROKEN, called=f"promises_broken{ever(window)}", empty=0, monotone=-1, actionable=True,
+    *(Feature("promises", Agg.COUNT, window, where=BROKEN, called=f"promises_broken{ever(window)}", empty=0, monotone=-1,
               says=f"Broke {{value:count}} of {{promises_made_{span}:count}} promises {IN_THE_LAST[window]}")
       for window, span in JUDGED_OVER),
-    Feature("promises", Agg.ANY, where=OPEN, called="promise_open", empty=0, monotone=+1, actionable=True,
+    Feature("promises", Agg.ANY, where=OPEN, called="promise_open", empty=0, monotone=+1,
         says="Open promises to pay: {promises_open:count}"),
     Feature("promises", Agg.COUNT, where=OPEN, called="promises_open", empty=0),
     Feature("promises", Agg.SUM, where=OPEN, called="promises_open_amount", empty=0, says="Promised and still open: {value:money}"),
     *(Ratio(f"promises_kept_ratio_{span}", f"promises_kept_{span}", (f"promises_kept_{span}", f"promises_broken_{span}"), prior=(1, 2),
-        unit="share", monotone=+1, actionable=True,
+        unit="share", monotone=+1,
           says=f"Kept {{promises_kept_{span}:count}} of {{promises_made_{span}:count}} promises {IN_THE_LAST[window]}")
       for window, span in JUDGED_OVER if span != "90d"),
     Feature("promises", Agg.SUM, YEAR, where=JUDGED, empty=0),
     Feature("promises", Agg.SUM, YEAR, of="paid", where=JUDGED, empty=0),
     Ratio("promises_paid_ratio_365d", "promises_sum_paid_judged_365d", "promises_sum_judged_365d", empty=MISSING, unit="share", monotone=+1,
-        actionable=True,
           says="Paid {promises_sum_paid_judged_365d:money} of {promises_sum_judged_365d:money} promised in the last year"),
     *(Feature("promises", Agg.MEAN, window, of="days_late", empty=MISSING,
         meaning="Days from the promised day to the payment that kept the promise, on average; negative is early.")
       for window in (YEAR, EVER)),
     Feature("promises", Agg.MAX, YEAR, of="amount", empty=MISSING),
-    Feature("promises", Agg.DAYS_SINCE_LAST, empty=MISSING, actionable=True, says="Last promise made {value:days} ago"),
-    Feature("promises", Agg.DAYS_SINCE_LAST, where=KEPT, empty=MISSING, monotone=-1, actionable=True,
+    Feature("promises", Agg.DAYS_SINCE_LAST, empty=MISSING, says="Last promise made {value:days} ago"),
+    Feature("promises", Agg.DAYS_SINCE_LAST, where=KEPT, empty=MISSING, monotone=-1,
         says="Last kept promise made {value:days} ago"),
-    Feature("promises", Agg.DAYS_SINCE_LAST, where=BROKEN, empty=MISSING, actionable=True,
+    Feature("promises", Agg.DAYS_SINCE_LAST, where=BROKEN, empty=MISSING,
         says="Last broken promise made {value:days} ago"),
     Feature("promises", Agg.MIN, of="due_in", where=OPEN, empty=MISSING, called="promise_due_in",
         meaning="Days to the next promised day; negative within its grace."),
@@ -320,16 +318,16 @@ ON_DEBTOR = [
     Debtor("debtor_balance", Agg.SUM, "balance"),
     Debtor("debtor_arrears", Agg.SUM, "arrears", says="Arrears on overdue or placed accounts: {value:money}"),
     Noun("debtor_credit"),
-    Debtor("debtor_paid_90d", Agg.SUM, "payments_sum_90d", monotone=+1, actionable=True,
+    Debtor("debtor_paid_90d", Agg.SUM, "payments_sum_90d", monotone=+1,
         says="Paid on overdue or placed accounts in the last 90 days: {value:money}"),
-    Debtor("debtor_payments_365d", Agg.SUM, "payments_count_365d", monotone=+1, actionable=True,
+    Debtor("debtor_payments_365d", Agg.SUM, "payments_count_365d", monotone=+1,
         says="Payments on overdue or placed accounts in the last year: {value:count}"),
-    Debtor("debtor_days_since_last_payment", Agg.MIN, "payments_days_since_last", monotone=-1, actionable=True,
+    Debtor("debtor_days_since_last_payment", Agg.MIN, "payments_days_since_last", monotone=-1,
         says="Last payment on overdue or placed accounts {value:days} ago"),
     Debtor("debtor_days_past_due_max", Agg.MAX, "days_past_due",
         says="Most days past due today on overdue or placed accounts: {value:count}"),
     Debtor("debtor_days_since_newest_placement", Agg.MIN, "days_since_placed", says="Newest open placement {value:days} ago"),
-    Debtor("debtor_promises_broken_365d", Agg.SUM, "promises_broken_365d", monotone=-1, actionable=True,
+    Debtor("debtor_promises_broken_365d", Agg.SUM, "promises_broken_365d", monotone=-1,
         says="Broken promises on overdue or placed accounts in the last year: {value:count}"),
     Debtor("debtor_right_party_90d", Agg.SUM, "right_party_count_90d"),
     Noun("debtor_accounts_ever"),

@@ -61,7 +61,6 @@ class Declared:
     family      the chapter it belongs to; by default that of its event
     unit        of vocabulary.UNITS; by default that of its aggregate or measure
     monotone    -1, 0 or +1: direction of p_recovered as the value rises, where the trade is sure of it
-    actionable  whether the debtor can change it
     says        English sentence stating a true fact with the account's own figures: {value:FORMAT} or {column:FORMAT};
                 None: never given as a reason
     says_missing  the sentence where the value is missing; None: never a reason then
@@ -72,7 +71,6 @@ class Declared:
     family: str | None = None
     unit: str | None = None
     monotone: int = 0
-    actionable: bool = False
     says: str | None = None
     says_missing: str | None = None
     group: str | None = None

@@ -116,7 +116,6 @@ def night(rows: int = 40, seed: int = 7, as_of: dt.date = AS_OF, **changes: obje
         "model": {
             "version": "recovery-2026-10-31",
             "kind": "gradient boosted trees",
-            "trained_through": dt.date(2026, 10, 31),
             "debtors": 8_412,
             "auc": 0.787,
         },

@@ -54,7 +54,7 @@ FILLED = {
 FILLED_DETAILS = {
     "reasons": ("account_id", "reason", "contribution"),
     "effects": ("account_id", "reason", "contribution"),
-    "sums": ("account_id", "chance_rest", "chance"),
+    "sums": ("account_id",),
     "balances": ("account_id", "on", "balance"),
     "payments": ("account_id", "occurred_on", "amount", "kind"),
     "contacts": ("account_id", "occurred_on", "channel", "direction"),

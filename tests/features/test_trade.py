@@ -1,5 +1,7 @@
 """What the trade does with its books, by hand: what is taken back, cancelled, waived, re-aged, withheld,
 and promised for a closed day.
+
+Also of adjustments.py, bank_days.py and receipts.py.
 """
 
 from __future__ import annotations

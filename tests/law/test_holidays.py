@@ -1,4 +1,7 @@
-"""Holidays against regulators' lists, another library and a slow reading."""
+"""Holidays against regulators' lists, another library and a slow reading.
+
+Also of bank_holidays.py.
+"""
 
 from __future__ import annotations
 

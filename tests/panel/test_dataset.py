@@ -1,6 +1,8 @@
 """From the store to frames: what is read, how far each book reaches, and the picture of the labels.
 
 Also of view.py.
+
+Also of rhythm.py.
 """
 
 from __future__ import annotations

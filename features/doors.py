@@ -43,7 +43,10 @@ NOT_NEEDED = "detail"  # a status log without it tells no recall, and no more is
 def for_history(tables: Mapping[str, pd.DataFrame]) -> InnerTables:
     """The tables, once they are what a ledger rests on. Raises ContractError with all that is not."""
     needed = {name: ALWAYS[name] for name in ("charges", "balances", "payments")}
-    return _let_in(tables, needed | {"accounts": ("account_no", "portfolio", "currency", "known_at", "known_on")})
+    needed["accounts"] = ("account_no", "portfolio", "currency", "known_at", "known_on")
+    for name in needed.keys() & {name for name, frame in tables.items() if "account_id" in frame}:
+        needed[name] = tuple(column for column in needed[name] if column != "account_no")  # made of the ids
+    return _let_in(tables, needed)
 
 
 def for_scorable(tables: Mapping[str, pd.DataFrame], from_accounts: Iterable[str]) -> InnerTables:

@@ -39,17 +39,20 @@ def check_feeds(store: Store, as_of: dt.date, params: Params) -> list[str]:
     if late and {name for name, _ in late} == set(store.portfolios()):
         raise NightMissing.late(as_of, late)
     return [
-        *(
-            f"{', '.join(tables)} of {name}: late, its accounts are deferred. "
-            + ("Never delivered." if day is None else f"Complete through {date_of(day)} only.")
-            for (name, day), tables in late.items()
-        ),
+        *(_deferred(name, day, tables) for (name, day), tables in late.items()),
         *(
             f"{', '.join(tables)} of {name}: nothing after {date_of(day)}, taken as quiet."
             for (name, day), tables in quiet.items()
             if day is not None
         ),
     ]
+
+
+def _deferred(name: str, day: int | None, tables: Sequence[str]) -> str:
+    which = ", ".join(tables)
+    if day is None:
+        return f"{which} of {name}: late, its accounts are deferred. Never delivered."
+    return f"{which} of {name}: late, its accounts are deferred. Complete through {date_of(day)} only."
 
 
 def late_books(

@@ -1,4 +1,8 @@
-"""How long a book may be silent before its silence is news: judged by its own rows on the days of the week."""
+"""How long a book may be silent before its silence is news: judged by its own rows on the days of the week.
+
+Rows come in clumps (a batch, a debtor's story), so that their number makes a silence look rarer than it is. The days
+with any row at all do not: of 13 weeks with a row on every Tuesday no Tuesday's silence is rarer than one in 28.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ UNLIKELY = 1 / 1000  # a silence rarer than this is no chance
 def quiet_until(store: Store, table: str, book: str, last: int, end: int, versions: Mapping[str, int]) -> int:
     """The last day through which no row of a book after its last one is likelier than 1 in 1,000; end at most.
 
-    Rows are taken to come by chance at their usual rate for each day of the week.
+    Both the rows and the days with any row, at their usual rate for each day of the week, must make it so.
     """
     rates = _rates(store.path, table, versions["accounts"], versions[table]).get(book)
     day, expected = last, 0.0
@@ -34,7 +38,8 @@ def quiet_until(store: Store, table: str, book: str, last: int, end: int, versio
 
 @lru_cache(maxsize=16)
 def _rates(store: Path, table: str, accounts: int, version: int) -> dict[str, np.ndarray]:
-    """Book -> rows a day of each day of the week, Monday first, in the weeks that end with its last row."""
+    """Book -> expected arrivals on each day of the week, Monday first, by the weeks that end with its last row: rows or
+    what the share of days with a row makes of them, whichever is fewer."""
     held = Store(store)
     pinned = {"accounts": accounts, table: version}
     columns = {"accounts": ["account_no", "portfolio"], table: ["account_no", "known_on"]}
@@ -49,5 +54,7 @@ def _rates(store: Path, table: str, accounts: int, version: int) -> dict[str, np
     for name, parts in books.items():
         days = np.concatenate(parts)
         recent = days[days > days.max() - USUAL_DAYS].astype(np.int64)
-        found[name] = np.bincount(weekdays(recent), minlength=7) / (USUAL_DAYS / 7)
+        rows, active = (np.bincount(weekdays(of), minlength=7) for of in (recent, np.unique(recent)))
+        weeks = USUAL_DAYS / 7
+        found[name] = np.minimum(rows / weeks, -np.log1p(-(active + 0.5) / (weeks + 1)))
     return found

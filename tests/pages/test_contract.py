@@ -124,7 +124,7 @@ def detailed(**changed: object) -> Details:
         ("balances", "on", "yesterday", "be a day between 1900 and 9999, or empty"),
         ("balances", "on", -(2**31), "not be empty"),
         ("payments", "occurred_on", 20_000.5, "be a day between 1900 and 9999, or empty"),
-        ("payments", "kind", "gift", "be one of payment, reversal, credit, or empty"),
+        ("payments", "kind", "gift", "be one of payment, reversal, credit, withheld, or empty"),
         ("contacts", "occurred_minute", 1_441, "be a minute of the day or -1"),
         ("contacts", "channel", "pigeon", "be one of call, autodial"),
         ("contacts", "direction", "sideways", "be one of outbound, inbound, or empty"),

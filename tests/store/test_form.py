@@ -14,7 +14,7 @@ from pipeline.store.form import in_order, sort_columns
 @given(st.data())
 @settings(max_examples=100, deadline=None)
 def test_in_order_is_a_plain_sort(table, last, data):
-    key = st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 2), st.sampled_from(last))
+    key = st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 2), st.sampled_from(last), st.integers(0, 1))
     rows = data.draw(st.lists(key, max_size=30))
     frame = pd.DataFrame(rows, columns=sort_columns(table)).assign(place=range(len(rows)))
     sorted_rows = sorted(range(len(rows)), key=lambda place: rows[place])

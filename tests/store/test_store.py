@@ -104,10 +104,12 @@ def test_ids_lie_beside_their_numbers(held):
     found = [(name, ids) for name, frame in tables.items() for ids in NUMBERS if ids in frame]
     assert found == [
         ("charges", "charge_id"),
+        ("charges", "adjusts"),
         ("payments", "charge_id"),
         ("payments", "payment_id"),
         ("payments", "reverses"),
         ("contacts", "contact_id"),
+        ("statuses", "charge_id"),
     ]
     for name, ids in found:
         frame = tables[name]

@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from features.days import date_of
-from features.errors import ContractError
 from features.tables import NO_DAY, NO_TIME
 from pipeline.law.caps import conversations, exchanges
 from pipeline.law.decision import Decision, decide
@@ -234,7 +233,7 @@ def places(rules: Rules, params: Params | None = None, only: str | None = None) 
     Raises ContractError for an unknown place.
     """
     if only is not None and only not in rules.places:
-        raise ContractError(f"The place {only!r} is not in the rule file. Known: {', '.join(rules.places)}.")
+        raise rules.unknown(only)
     found = list(rules.all_rules.values())
     lines = [
         f"Contact rules as gathered up to {rules.as_of}; sha256 {rules.digest[:16]}. Not legal advice.",

@@ -17,6 +17,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from features.days import DAY_MINUTES
+from features.errors import ContractError
 from features.tables import STATUSES
 from pipeline.law.holidays import WEEKDAYS, HolidayList
 from pipeline.params import ContactChannel, Role
@@ -373,6 +374,9 @@ class Rules:
     scopes: Mapping[str, frozenset[str]] = field(default_factory=dict)
     only: Mapping[str, str] = field(default_factory=dict)
     unless: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def unknown(self, place: str) -> ContractError:
+        return ContractError(f"The place {place!r} is not in the rule file. Known: {', '.join(self.places)}.")
 
     def chain(self, jurisdiction: str) -> tuple[str, ...] | None:
         """The places whose sign-off an account there needs, nearest first with overlays last;

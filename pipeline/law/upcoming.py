@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 
-from features.errors import ContractError
 from pipeline.law.rules import Rule, Rules
 from pipeline.law.sign_off import signed_by
 from pipeline.params import Params
@@ -16,7 +15,7 @@ def announced(rules: Rules, params: Params, first: dt.date, days: int, only: str
     those above it. Raises ContractError for an unknown place.
     """
     if only is not None and rules.chain(only) is None and only not in rules.places:
-        raise ContractError(f"The place {only!r} is not in the rule file. Known: {', '.join(rules.places)}.")
+        raise rules.unknown(only)
     last = first + dt.timedelta(days=days)
     wanted = None if only is None else {only, *(rules.chain(only) or ())}
     signed = {*params.eligibility.signed_off, *signed_by(params)}

@@ -1,0 +1,389 @@
+"""Does the order by what working adds move debtors? On made-up worlds whose true effect is known, the whole path:
+python -m benchmarks.effect [--work DIR] [--debtors N] [--seeds N ...] [--only PART ...].
+
+A world is simulated, taken in, taught as `recoup train` teaches the model that it judges, and judged on the test
+nights among the accounts that the law lets be worked, in the simulator's true added money. What was simulated and
+scored stays in DIR, so a second run only counts. Prints plain tables; every figure is also a line of
+DIR/figures.jsonl. The seeds named by default chose nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from features.catalogue import CATALOGUE
+from features.days import day_texts
+from features.errors import InputMissing
+from features.tables import NO_DAY
+from models.boosting import raw_scores
+from models.calibration import choose_map
+from models.effect import UNPROVEN_GUARD, added_scores, bands, fit_effect
+from models.effect_evidence import AddedMoney, effect_by_fifth
+from models.ladder import DISPROVEN, PROVEN, next_rung
+from models.lesson import Lesson, Teaching
+from models.recovery import RecoveryModel, recovery_objective
+from pipeline.intake.ingest import ingest
+from pipeline.law.eligibility import permitted
+from pipeline.law.overlay import law_of
+from pipeline.law.question import NEEDED, Case
+from pipeline.panel.panel import Panel, panel
+from pipeline.params import Params, load
+from pipeline.simulate.portfolio import USUAL, Nature, simulate
+from pipeline.store.store import Store
+from pipeline.training.fit import teaching_of
+from pipeline.training.landmarks import TABLES, landmarks_of
+from pipeline.training.trial import windows_of
+
+PROJECT_PARAMS = Path(__file__).parents[1] / "params.yaml"
+SEEDS, DEBTORS = (7001, 7002, 7003), 12_000
+NATURES = {"natural": USUAL, "hidden": replace(USUAL, hidden=6.0), "none": replace(USUAL, effect="none")}
+CAPACITIES = (0.10, 0.25)  # of each night and queue
+DRAWS = 500
+ADDED, TOTAL, BALANCE, DOUBT, CEILING = "added value", "total value", "balance first", "amount x p(1 - p)", "ceiling"
+AIMS = {0.10: (0.47, 0.35), 0.25: (0.57, 0.48)}  # mean over the seeds, and no seed under
+CEILING_TREES = 250
+SIDES = ("p_recovered_if_contacted", "p_recovered_if_left", "expected_amount_if_contacted", "expected_amount_if_left")
+ARM_SHARE = 0.05  # of workable debtors a night in each arm, as params.yaml has it
+RUNS, NIGHTS = 100, 12  # of the ladder in a world without effect; a shop's year of monthly draws
+SPAN = 44  # days from a draw until its outcome is known
+COVERED = 40  # times that the draws of a world are drawn for the coverage of the intervals by fifths
+
+
+@dataclass(frozen=True)
+class World:
+    """A made-up portfolio of one seed and nature, in a folder of its own."""
+
+    seed: int
+    nature: str
+    debtors: int
+    place: Path
+
+    @property
+    def source(self) -> Path:
+        return self.place / "source"
+
+    def params(self) -> Params:
+        """The project's params with this world's paths, written beside its store."""
+        whole = yaml.safe_load(PROJECT_PARAMS.read_text(encoding="utf-8"))
+        paths = {"source": self.source, "store": self.place / "store", "out": self.place / "out"}
+        whole["paths"] = {name: str(path) for name, path in paths.items()}
+        whole["paths"]["tracking_uri"] = f"sqlite:///{self.place / 'mlflow.db'}"
+        self.place.mkdir(parents=True, exist_ok=True)
+        place = self.place / "params.yaml"
+        place.write_text(yaml.safe_dump(whole, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        return load(place)
+
+    def rows(self) -> pd.DataFrame:
+        """The judged rows, see `judged_rows`; made once."""
+        kept = self.place / "rows.parquet"
+        if not kept.exists():
+            params = self.params()
+            if not self.source.exists():
+                draft = self.place / "source.part"
+                shutil.rmtree(draft, ignore_errors=True)
+                nature: Nature = NATURES[self.nature]
+                simulate(self.debtors, self.seed, draft, file_format="parquet", nature=nature)
+                draft.rename(self.source)
+            if not params.paths.store.exists():
+                ingest(params.paths.source, params.paths.store, params)
+            rows, facts = judged_rows(Store(params.paths.store), params, self.source / "truth")
+            (self.place / "facts.json").write_text(json.dumps(facts, indent=1, default=float) + "\n")
+            rows.to_parquet(kept)
+        return pd.read_parquet(kept)
+
+    def facts(self) -> dict[str, float]:
+        return json.loads((self.place / "facts.json").read_text())
+
+
+def judged_rows(store: Store, params: Params, truth: Path) -> tuple[pd.DataFrame, dict[str, float]]:
+    """(one row per account and test night that the law lets be worked; facts: CPU seconds, rows, the head's own).
+
+    debtor_id, as_of, queue, owed, placed_on, p_recovered, amount (expected if recovered), theta, ceiling (effect on the
+    chance as taught on the true one), recovered, SIDES (true). Money is ours, in units of the reporting currency.
+    """
+    whole = panel(store, params)
+    whole = replace(whole, landmarks=landmarks_of(store, whole, params))
+    windows, teaching = windows_of(whole, params), teaching_of(whole, params, CATALOGUE)
+    lesson = Lesson.of(whole.matrix, windows.fit_labels(whole.labels), whole.cohort, teaching)
+    model = RecoveryModel.taught(lesson, teaching)
+    seconds = {
+        "recovered_s": _cpu(lambda: _recovery_alone(lesson, teaching)),
+        "effect_s": _cpu(lambda: fit_effect(lesson, whole.landmarks, teaching)),
+    }
+    head = fit_effect(lesson, whole.landmarks, teaching)
+    if head is None:
+        raise InputMissing("Too few debtors paid on either side to teach the effect. Simulate more with --debtors.")
+    known = _true_sides(whole.cohort, truth)
+    test = np.flatnonzero(windows.recovery.test)
+    cohort = whole.cohort.iloc[test].reset_index(drop=True)
+    lawful = _lawful(store, cohort, whole, params)
+    test, cohort = test[lawful], cohort[lawful].reset_index(drop=True)
+    matrix = whole.matrix.iloc[test].reset_index(drop=True)
+    scores, theta = replace(model, effect=head).predict_with_theta(matrix, cohort)
+    queue = cohort["portfolio"].astype("str")
+    share = queue.map(lambda name: params.portfolio(name).share).to_numpy()
+    unit = teaching.money.per_minor(cohort["currency"]) * share
+    rows = pd.DataFrame(
+        {
+            "account_id": cohort["account_id"].astype("str"),
+            "debtor_id": cohort["debtor_id"].astype("str"),
+            "as_of": cohort["as_of"],
+            "queue": queue,
+            "owed": cohort["balance"].to_numpy() * unit,
+            "placed_on": cohort["placed_on"].to_numpy(),
+            "p_recovered": scores["p_recovered"],
+            "amount": scores["amount_if_recovered"] * unit,
+            "theta": theta,
+            "ceiling": _ceiling(lesson, whole, known, model.encoder.encode(matrix, cohort)),
+            "recovered": whole.labels["recovered"].to_numpy()[test],
+        }
+    )
+    told = known.iloc[test].reset_index(drop=True)
+    money = [name for name in SIDES if name.startswith("expected")]
+    told[money] = told[money].to_numpy() * unit[:, None]
+    facts = {"rows": len(rows), "debtors": rows["debtor_id"].nunique(), **windows.recovery.dates(), **seconds}
+    return pd.concat([rows, told], axis=1), {**facts, **{f"head_{name}": value for name, value in head.facts.items()}}
+
+
+def _cpu(work: Callable[[], object]) -> float:
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
+def _recovery_alone(lesson: Lesson, teaching: Teaching) -> None:
+    """P(recovered) as it is taught: trees counted on later nights, grown out of fold and whole, calibrated."""
+    window, known = lesson.window, lesson.known
+    objective = recovery_objective(teaching, lesson.encoder.names)
+    target = np.where(known, lesson.recovered, 0.0)
+    early, later = window.early_and_later(known, known & (target == 1), teaching.gap_days)
+    trees, _ = window.count_trees(objective, target, early, later)
+    _, raw = window.grow_and_score(objective, target, known, trees)
+    choose_map(raw[known], target[known], window.weight[known], window.folds[known])
+
+
+def _true_sides(cohort: pd.DataFrame, truth: Path) -> pd.DataFrame:
+    keys = ["account_id", "as_of"]
+    files = sorted(truth.glob("expectations*.parquet"))
+    known = pd.concat([pd.read_parquet(file, columns=[*keys, *SIDES]) for file in files])
+    known = known.assign(as_of=pd.to_datetime(known["as_of"]).dt.strftime("%Y-%m-%d"))
+    asked = pd.DataFrame({"account_id": cohort["account_id"].astype("str"), "as_of": day_texts(cohort["as_of"])})
+    return asked.merge(known, on=keys, how="left", validate="one_to_one")[list(SIDES)]
+
+
+def _lawful(store: Store, cohort: pd.DataFrame, whole: Panel, params: Params) -> np.ndarray:
+    """Whether the law lets each account be worked on its night."""
+    found, rules = np.zeros(len(cohort), bool), law_of(params)
+    complete = store.complete_through(whole.versions)
+    for shard in range(store.shards):
+        tables = store.tables(shard, TABLES, versions=whole.versions)
+        own = cohort[cohort["account_no"].isin(tables["accounts"]["account_no"])]
+        for night, places in own.groupby("as_of").groups.items():
+            case = Case(own.loc[places, list(NEEDED)].reset_index(drop=True), tables, rules, params, complete)
+            found[places] = permitted(case, night)
+    return found
+
+
+def _ceiling(lesson: Lesson, whole: Panel, known: pd.DataFrame, numbers: np.ndarray) -> np.ndarray:
+    """What the same features can tell of the effect: trees of the product's size taught on the true one, on the nights
+    that teach the head."""
+    keys = ["account_no", "as_of"]
+    true = whole.cohort[keys].assign(effect=known[SIDES[0]] - known[SIDES[1]], teaches=whole.landmarks["missing"] == "")
+    held = lesson.window.cohort[keys].merge(true, on=keys, how="left", validate="one_to_one")
+    rows = lesson.known & held["teaches"].to_numpy() & held["effect"].notna().to_numpy()
+    target = held["effect"].fillna(0.0).to_numpy()
+    return raw_scores(lesson.window.grow({"objective": "regression"}, target, rows, CEILING_TREES), numbers)
+
+
+def orders_of(rows: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Order -> value to rank by, descending."""
+    chance, amount = (rows[name].to_numpy(dtype=np.float64) for name in ("p_recovered", "amount"))
+    added = added_scores(chance, amount, rows["theta"].to_numpy(), UNPROVEN_GUARD)["added_recovery"].to_numpy()
+    placed = rows["placed_on"].to_numpy(dtype=np.float64)
+    return {
+        ADDED: added,
+        BALANCE: rows["owed"].to_numpy(),
+        TOTAL: chance * amount,
+        DOUBT: amount * chance * (1 - chance),
+        "P x balance": chance * rows["owed"].to_numpy(),
+        "newest first": np.where(placed == NO_DAY, -np.inf, placed),
+        "random": np.random.default_rng(0).random(len(rows)),
+        CEILING: rows["ceiling"].to_numpy() * amount,
+    }
+
+
+def added_money(rows: pd.DataFrame) -> AddedMoney:
+    added = (rows[SIDES[2]] - rows[SIDES[3]]).to_numpy(dtype=np.float64)
+    return AddedMoney.of(orders_of(rows), added, rows[["debtor_id", "as_of", "queue"]], CAPACITIES, DRAWS, 0)
+
+
+def shares_of(worlds: Sequence[World]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Share of the best possible added money: (order by capacity and seed, with their mean; lead of the added value
+    over every other order, mean over the seeds, with the paired interval by debtor)."""
+    found = [added_money(world.rows()) for world in worlds]
+    shares = pd.concat([one.shares().assign(seed=world.seed) for one, world in zip(found, worlds, strict=True)])
+    table = shares.pivot_table(index="order", columns=["capacity", "seed"], values="share", sort=False)
+    means = shares.pivot_table(index="order", columns="capacity", values="share", aggfunc="mean", sort=False)
+    for capacity in CAPACITIES:
+        table[capacity, "mean"] = means[capacity]
+    return table.sort_index(axis=1, level=0, sort_remaining=False), leads(found)
+
+
+def leads(found: Sequence[AddedMoney]) -> pd.DataFrame:
+    """Worlds hold different debtors, so the draws of one are paired with those of another as they come."""
+    lines = []
+    for order in (name for name in found[0].reached if name != ADDED):
+        for place, capacity in enumerate(found[0].capacities):
+            each = [(one.reached[ADDED] - one.reached[order])[:, place] / one.best[:, place] for one in found]
+            mean = np.mean(each, axis=0)
+            low, high = np.percentile(mean[1:], (2.5, 97.5))
+            lines.append({"over": order, "capacity": capacity, "lead": mean[0], "low": low, "high": high})
+    return pd.DataFrame(lines)
+
+
+def drawn_arms(rows: pd.DataFrame, night: int, draw: np.random.Generator) -> pd.DataFrame:
+    """A night's draws as the ladder sees them, made up from the truth: ARM_SHARE of the debtors worked, as many left,
+    judged by their best account; whether it paid is drawn from the true chance of its side."""
+    best = rows.sort_values("added", ascending=False, kind="stable").drop_duplicates("debtor_id")
+    chosen = best.iloc[draw.permutation(len(best))[: round(2 * ARM_SHARE * len(best))]]
+    worked = (draw.random(len(chosen)) < 0.5).astype(np.float64)
+    chance = np.where(worked == 1, chosen[SIDES[0]], chosen[SIDES[1]])
+    return chosen[["debtor_id", "queue", "p_recovered", "theta", "amount", *SIDES[:2]]].assign(
+        assigned_on=night,
+        matured_on=night + SPAN,
+        worked=worked,
+        probability=0.5,
+        recovered=(draw.random(len(chosen)) < chance).astype(np.float64),
+    )
+
+
+def _with_added(rows: pd.DataFrame) -> list[pd.DataFrame]:
+    """Nights of the rows, with the foretold added money."""
+    told = rows.assign(added=orders_of(rows)[ADDED])
+    return [night for _, night in told.groupby("as_of", sort=True)]
+
+
+def ladder_runs(rows: pd.DataFrame) -> pd.DataFrame:
+    """RUNS years of NIGHTS monthly draws each on a world's judged nights, in turn; the ladder is asked after every
+    night. One line a run: was it ever proven, was it ever disproven, draws, slope at the end."""
+    nights, lines = _with_added(rows), []
+    for run in range(RUNS):
+        draw, kept, rung, states = np.random.default_rng(run), [], None, set()
+        for month in range(NIGHTS):
+            kept.append(drawn_arms(nights[month % len(nights)], 30 * month, draw))
+            rung = next_rung(pd.concat(kept, ignore_index=True), rung, 30 * month + SPAN + 1, True)
+            states.add(rung.state)
+        figures = {"draws": rung.figures["draws"], "slope": rung.figures.get("slope", np.nan)}
+        lines.append({"proven": PROVEN in states, "disproven": DISPROVEN in states, **figures})
+    return pd.DataFrame(lines)
+
+
+def coverage(worlds: Sequence[World]) -> pd.DataFrame:
+    """Blocks whose interval holds the true effect, by seed: COVERED times the arms of all judged nights are drawn, and
+    each fifth of the foretold effect of each queue is one block."""
+    lines = []
+    for world in worlds:
+        nights, held = _with_added(world.rows()), []
+        for time_ in range(COVERED):
+            draw = np.random.default_rng(time_)
+            arms = pd.concat([drawn_arms(night, 30 * at, draw) for at, night in enumerate(nights)], ignore_index=True)
+            for _, own in arms.groupby("queue", sort=True):
+                own = own.reset_index(drop=True)
+                blocks = effect_by_fifth(own, UNPROVEN_GUARD, (own[SIDES[0]] - own[SIDES[1]]).to_numpy())
+                held += ((blocks["drawn_low"] <= blocks["true"]) & (blocks["true"] <= blocks["drawn_high"])).tolist()
+        lines.append({"seed": world.seed, "blocks": len(held), "held": float(np.mean(held))})
+    return pd.DataFrame(lines)
+
+
+def words(worlds: Sequence[World]) -> pd.DataFrame:
+    """Share of the judged accounts said to gain little, some or much while nothing is proven."""
+    lines = []
+    for world in worlds:
+        rows = world.rows()
+        scores = added_scores(rows["p_recovered"].to_numpy(), rows["amount"].to_numpy(), rows["theta"], UNPROVEN_GUARD)
+        told = pd.Series(bands(scores)).value_counts(normalize=True, sort=False)
+        lines.append({"seed": world.seed, "accounts": len(rows), **told.to_dict()})
+    return pd.DataFrame(lines)
+
+
+def speed(worlds: Sequence[World]) -> pd.DataFrame:
+    """CPU seconds of teaching the effect, and of teaching P(recovered) on the same lesson."""
+    lines = []
+    for world in worlds:
+        world.rows()
+        facts = world.facts()
+        share = facts["effect_s"] / facts["recovered_s"]
+        own = {name: facts[name] for name in ("recovered_s", "effect_s")}
+        lines.append({"seed": world.seed, "nature": world.nature, **own, "share": share})
+    return pd.DataFrame(lines)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, default=Path("work/effect"))
+    parser.add_argument("--debtors", type=int, default=DEBTORS)
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
+    parser.add_argument("--only", nargs="*", default=list(PARTS), choices=list(PARTS))
+    chosen = parser.parse_args(arguments)
+    logging.getLogger("recoup").setLevel(logging.WARNING)
+    chosen.work.mkdir(parents=True, exist_ok=True)
+    made = {
+        nature: [World(seed, nature, chosen.debtors, chosen.work / f"{nature}-{seed}") for seed in chosen.seeds]
+        for nature in NATURES
+    }
+    for name in chosen.only:
+        for table in PARTS[name](made):
+            print(f"\n{name}\n{table.to_string(float_format='{:.3f}'.format)}", flush=True)
+            with (chosen.work / "figures.jsonl").open("a") as file:
+                file.write(json.dumps({"part": name, "table": json.loads(table.to_json(orient="split"))}) + "\n")
+
+
+Made = Mapping[str, Sequence[World]]
+
+
+def _added(made: Made) -> Sequence[pd.DataFrame]:
+    return shares_of(made["natural"])
+
+
+def _hidden(made: Made) -> Sequence[pd.DataFrame]:
+    return shares_of(made["hidden"])
+
+
+def _no_effect(made: Made) -> Sequence[pd.DataFrame]:
+    runs = pd.concat([ladder_runs(world.rows()).assign(seed=world.seed) for world in made["none"]])
+    told = runs.groupby("seed").agg({"proven": "sum", "disproven": "sum", "draws": "mean", "slope": "mean"})
+    return told, words(made["none"])
+
+
+def _real_effect(made: Made) -> Sequence[pd.DataFrame]:
+    runs = pd.concat([ladder_runs(world.rows()).assign(seed=world.seed) for world in made["natural"]])
+    told = runs.groupby("seed").agg({"proven": "sum", "disproven": "sum", "draws": "mean", "slope": "mean"})
+    return told, words(made["natural"]), coverage(made["natural"])
+
+
+def _speed(made: Made) -> Sequence[pd.DataFrame]:
+    return (speed(made["natural"]),)
+
+
+PARTS: dict[str, Callable[[Made], Sequence[pd.DataFrame]]] = {
+    "added money": _added,
+    "hidden cause x 6": _hidden,
+    "no effect": _no_effect,
+    "draws": _real_effect,
+    "speed": _speed,
+}
+
+
+if __name__ == "__main__":
+    main()

@@ -51,7 +51,6 @@ NATURES = {"natural": USUAL, "hidden": replace(USUAL, hidden=6.0), "none": repla
 CAPACITIES = (0.10, 0.25)  # of each night and queue
 DRAWS = 500
 ADDED, TOTAL, BALANCE, DOUBT, CEILING = "added value", "total value", "balance first", "amount x p(1 - p)", "ceiling"
-AIMS = {0.10: (0.47, 0.35), 0.25: (0.57, 0.48)}  # mean over the seeds, and no seed under
 CEILING_TREES = 250
 SIDES = ("p_recovered_if_contacted", "p_recovered_if_left", "expected_amount_if_contacted", "expected_amount_if_left")
 ARM_SHARE = 0.05  # of workable debtors a night in each arm, as params.yaml has it
@@ -233,11 +232,12 @@ def shares_of(worlds: Sequence[World]) -> tuple[pd.DataFrame, pd.DataFrame]:
     over every other order, mean over the seeds, with the paired interval by debtor)."""
     found = [added_money(world.rows()) for world in worlds]
     shares = pd.concat([one.shares().assign(seed=world.seed) for one, world in zip(found, worlds, strict=True)])
-    table = shares.pivot_table(index="order", columns=["capacity", "seed"], values="share", sort=False)
-    means = shares.pivot_table(index="order", columns="capacity", values="share", aggfunc="mean", sort=False)
+    columns = {}
     for capacity in CAPACITIES:
-        table[capacity, "mean"] = means[capacity]
-    return table.sort_index(axis=1, level=0, sort_remaining=False), leads(found)
+        each = shares[shares["capacity"] == capacity].pivot(index="order", columns="seed", values="share")
+        columns |= {f"{capacity:.0%} {seed}": each[seed] for seed in each}
+        columns[f"{capacity:.0%} mean"] = each.mean(axis=1)
+    return pd.DataFrame(columns).reindex(list(found[0].reached)), leads(found)
 
 
 def leads(found: Sequence[AddedMoney]) -> pd.DataFrame:

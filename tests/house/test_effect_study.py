@@ -36,9 +36,9 @@ def world(rows: pd.DataFrame, seed: int = 1) -> SimpleNamespace:
 
 def test_the_right_order_reaches_all_of_the_best_and_leads_a_blind_one():
     shares, lead = effect.shares_of([world(rows_of(1.0)), world(rows_of(1.0), 2)])
-    assert shares.loc[effect.CEILING, (0.10, "mean")] == pytest.approx(1.0)
-    assert shares.loc[effect.ADDED, (0.10, 1)] == pytest.approx(1.0)
-    assert shares.loc[effect.BALANCE, (0.25, "mean")] < 0.6  # all owe the same: ties share the places
+    assert shares.loc[effect.CEILING, "10% mean"] == pytest.approx(1.0)
+    assert shares.loc[effect.ADDED, "10% 1"] == pytest.approx(1.0)
+    assert shares.loc[effect.BALANCE, "25% mean"] < 0.6  # all owe the same: ties share the places
     over = lead[lead["over"] == effect.BALANCE]
     assert (over["low"] > 0).all()
     of_ceiling = lead[lead["over"] == effect.CEILING]

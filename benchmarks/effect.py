@@ -25,7 +25,6 @@ import yaml
 from features.catalogue import CATALOGUE
 from features.days import day_texts
 from features.errors import InputMissing
-from features.tables import NO_DAY
 from models.boosting import raw_scores
 from models.calibration import choose_map
 from models.effect import UNPROVEN_GUARD, added_scores, bands, fit_effect
@@ -216,7 +215,7 @@ def orders_of(rows: pd.DataFrame) -> dict[str, np.ndarray]:
         TOTAL: chance * amount,
         DOUBT: amount * chance * (1 - chance),
         "P x balance": chance * rows["owed"].to_numpy(),
-        "newest first": np.where(placed == NO_DAY, -np.inf, placed),
+        "newest first": placed,  # NO_DAY lies before every day
         "random": np.random.default_rng(0).random(len(rows)),
         CEILING: rows["ceiling"].to_numpy() * amount,
     }

@@ -83,7 +83,7 @@ class World:
         return load(place)
 
     def rows(self) -> pd.DataFrame:
-        """The judged rows, see `judged_rows`; made once."""
+        """The judged rows, see `judged_rows`; made once. The few that the simulator knows no truth of are left out."""
         kept = self.place / "rows.parquet"
         if not kept.exists():
             params = self.params()
@@ -98,7 +98,7 @@ class World:
             rows, facts = judged_rows(Store(params.paths.store), params, self.source / "truth")
             (self.place / "facts.json").write_text(json.dumps(facts, indent=1, default=float) + "\n")
             rows.to_parquet(kept)
-        return pd.read_parquet(kept)
+        return pd.read_parquet(kept).dropna(subset=list(SIDES)).reset_index(drop=True)
 
     def facts(self) -> dict[str, float]:
         return json.loads((self.place / "facts.json").read_text())

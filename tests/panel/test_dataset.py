@@ -44,6 +44,13 @@ PAYMENTS = [
     ),
 ]
 
+# Thirty on each of four days: as many rows as a busy book has, on as few days as a monthly one.
+CLUMPS = [
+    payment(payment_id=f"C{back}-{row}", account_id="J1", amount="5", occurred_at=str(date_of(LAST - back)))
+    for back in (0, 30, 60, 90)
+    for row in range(30)
+]
+
 
 def test_a_book_is_quiet_for_as_long_as_its_own_rhythm_makes_that_likely(tmp_path):
     """The feed goes on to 20 March, and may as a whole be silent for a few days more."""
@@ -52,6 +59,7 @@ def test_a_book_is_quiet_for_as_long_as_its_own_rhythm_makes_that_likely(tmp_pat
         ("busy", PAYMENTS, LAST + LIKELY),
         ("small", [PAYMENTS[0], PAYMENTS[1]], end),
         ("monthly", [PAYMENTS[0], *PAYMENTS[1:91:30]], end),
+        ("in clumps", [PAYMENTS[0], *CLUMPS], end),
     ):
         _, store = taken(tmp_path / name, payments=payments)
         assert quiet_through(store, store.versions(), PARAMS)["payments"]["tokyo"] == through, name

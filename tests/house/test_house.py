@@ -38,7 +38,8 @@ MAY_IMPORT = {
     "start": "features params schema intake law",
     "verify": "features store pages",
     "run": "features params store intake pages night outcomes",
-    "cli": "features params schema store intake panel law training night outcomes simulate run start verify",
+    "commands": "features params schema store intake panel law training night outcomes simulate run start verify",
+    "cli": "features commands",
 }
 
 # Library -> the files (or, with a slash, the folders) that may import it.

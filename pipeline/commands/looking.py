@@ -1,0 +1,124 @@
+"""Commands that answer a question: one account, other capacities, the contact law."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from click import option
+
+from pipeline.commands.table import (
+    ACCOUNT,
+    AS_OF,
+    DAY,
+    FOLDER,
+    MOST,
+    PLACE,
+    STORE,
+    command,
+    date,
+    moment,
+    needs,
+    whole_numbers,
+)
+
+if TYPE_CHECKING:
+    from pipeline.params import Params
+
+
+@command(
+    STORE,
+    AS_OF,
+    ACCOUNT,
+    option("--plot", type=PLACE, help="Also draw what moved the score, as a waterfall, into this PNG file."),
+)
+def explain(params: Params, store: Path, as_of: dt.date, account: str, plot: Path | None) -> None:
+    """One account's scores, every reason, its eligibility, its events."""
+    from pipeline.night.one_account import explain_account
+    from pipeline.store.files import check_folder
+
+    if plot is not None:
+        needs("shap", "matplotlib")
+        check_folder(plot.parent)
+    found = explain_account(store, as_of, account, params)
+    click.echo(found.text)
+    if plot is not None:
+        from pipeline.training.charts import draw_waterfall
+
+        draw_waterfall(found.reasons, "average account", "this account", f"Account {account} as of {as_of}", plot)
+
+
+@command(STORE, AS_OF, ACCOUNT)
+def eligibility(params: Params, store: Path, as_of: dt.date, account: str) -> None:
+    """Everything that decides whether, when and how one account may be contacted on a day."""
+    from pipeline.night.one_account import eligibility_of
+
+    click.echo(eligibility_of(store, as_of, account, params))
+
+
+@command(
+    STORE,
+    ACCOUNT,
+    option("--channel", required=True, help="call, sms, email, ..."),
+    option("--at", required=True, help="The moment, ISO 8601 with offset: 2026-11-02T10:15:00+01:00."),
+)
+def check(params: Params, store: Path, account: str, channel: str, at: str) -> None:
+    """At the moment of contact: still permitted? The first word of the answer is permitted, deferred or excluded."""
+    from pipeline.night.one_account import check_contact
+
+    when = moment(at, "--at", "2026-11-02T10:15:00+01:00", needs_offset=True)
+    click.echo(check_contact(store, account, channel, when, params))
+
+
+@command(
+    STORE,
+    AS_OF,
+    option("--capacity", required=True, help="Debtors per queue, several by commas: 50,100,200."),
+    option("--out", "picture", type=PLACE, help="Also draw the curve into this PNG file."),
+    option("--truth", type=FOLDER, help="truth/ of a simulated source: adds what is true, and the best possible."),
+)
+def whatif(
+    params: Params, store: Path, as_of: dt.date, capacity: str, picture: Path | None, truth: Path | None
+) -> None:
+    """Money, contacts and burden of a night at other capacities, against P x balance, balance first,
+    oldest first and newest first.
+    """
+    from pipeline.night.whatif import compare_capacities
+
+    if picture is not None:
+        needs("matplotlib")
+    refusal = "--capacity must be whole numbers separated by commas, such as 50,100,200."
+    click.echo(compare_capacities(store, as_of, whole_numbers(capacity, 0, MOST, refusal), params, picture, truth))
+
+
+@command(
+    option("--place", help="Only this place, such as US-MA."),
+    option("--upcoming", type=click.IntRange(1, 3650), metavar="DAYS", help="Only what changes within so many days."),
+    option("--from", "from_day", type=DAY, callback=date, help="First day of --upcoming [default: today]."),
+    kind=click.Group,
+)
+def rules(params: Params, place: str | None, upcoming: int | None, from_day: dt.date | None) -> None:
+    """Every place's contact law, what is unverified, and what signing a place off means."""
+    from pipeline.law.overlay import law_of
+    from pipeline.law.reasoning import places
+    from pipeline.law.upcoming import announced
+
+    if upcoming is not None:
+        click.echo(announced(law_of(params), params, from_day or dt.datetime.now(dt.UTC).date(), upcoming, place))
+    else:
+        click.echo(places(law_of(params), params, place))
+
+
+@command(
+    option("--place", "codes", multiple=True, required=True, help="The place whose law was read; may be given again."),
+    option("--by", required=True, help="Name of the person who read it and answers for it."),
+    of=rules,
+)
+def sign(params: Params, codes: tuple[str, ...], by: str) -> None:
+    """Sign the contact law of a place off: who, when, and the sha256 of the rules that this covers."""
+    from pipeline.law.overlay import law_of
+    from pipeline.law.sign_off import sign as sign_off
+
+    click.echo(sign_off(codes, by, dt.datetime.now(dt.UTC), law_of(params), params))

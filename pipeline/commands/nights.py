@@ -1,0 +1,121 @@
+"""Commands of the operator: a night, its outcomes and its checks."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click import option
+
+from pipeline.commands.table import AS_OF, DAY, NIGHTS, PLACE, SOURCE, STORE, command, date, moment
+
+if TYPE_CHECKING:
+    from pipeline.params import Params
+
+
+@command(STORE, AS_OF, option("--out", type=PLACE, required=True, help="Folder; scores.parquet is written in it."))
+def score(params: Params, store: Path, as_of: dt.date, out: Path) -> None:
+    """Score every scorable account with the champion, or the age-band baseline without one."""
+    from pipeline.night.score import write_scores
+    from pipeline.store.files import check_folder
+
+    check_folder(out)
+    click.echo(write_scores(store, as_of, out, params))
+
+
+@command(STORE, AS_OF, NIGHTS)
+def worklist(params: Params, store: Path, as_of: dt.date, out: Path) -> None:
+    """Publish the ranked, explained work list of a night from the store as it is."""
+    from pipeline.night.night import publish_night
+
+    click.echo(publish_night(store, as_of, out, params).text())
+
+
+@command(
+    SOURCE,
+    STORE,
+    AS_OF,
+    NIGHTS,
+    option(
+        "--accept-volume", metavar="REASON", help="Take a delivery of unusual volume; the reason is in the manifest."
+    ),
+    name="run",
+)
+def run_night(params: Params, source: Path, store: Path, as_of: dt.date, out: Path, accept_volume: str | None) -> None:
+    """The whole night: ingest, score, work list, monitor."""
+    from pipeline.run import whole_night
+
+    click.echo(whole_night(source, store, as_of, out, params, accept_volume=accept_volume).text())
+
+
+@command(
+    option("--file", type=PLACE, required=True, help="The filled-in workbook, worklist.xlsx of a published night."),
+    STORE,
+    NIGHTS,
+    option(
+        "--as-of",
+        "night",
+        type=DAY,
+        callback=date,
+        help="Refuse a workbook of another night [default: the night it names].",
+    ),
+    option("--received-at", help="When it came back, ISO 8601 with offset [default: now]."),
+    option("--complete", is_flag=True, help="It holds every contact of its day: the contact feed reaches to that day."),
+)
+def feedback(params: Params, file: Path, store: Path, out: Path, received_at: str | None, **how: Any) -> None:
+    """Read the outcomes filled into a list back as contacts, and why accounts were skipped.
+    The same file again changes nothing.
+    """
+    from pipeline.run import receive
+
+    now = dt.datetime.now(dt.UTC)
+    when = (
+        now
+        if received_at is None
+        else moment(received_at, "--received-at", "2026-10-01T18:00:00+02:00", needs_offset=False)
+    )
+    click.echo(receive(file, store, out, params, when, **how).text())
+
+
+@command(
+    STORE,
+    AS_OF,
+    option(
+        "--days",
+        type=click.IntRange(1, 3660),
+        default=30,
+        show_default=True,
+        help="Days before the night that the pages tell of.",
+    ),
+    option(
+        "--out", type=PLACE, help="Folder of published nights; the pages go to reports/ in it [default: paths.out]."
+    ),
+    option("--language", type=click.Choice(["en", "fr"]), help="[default: worklist.language]"),
+)
+def report(params: Params, store: Path, as_of: dt.date, days: int, out: Path, language: str | None) -> None:
+    """The manager's summary and a client report per portfolio: worked, answered, recovered, promised, owed,
+    liquidated.
+    """
+    from pipeline.outcomes.book_pages import write_reports
+
+    click.echo(write_reports(store, out, as_of, days, params, language) / "summary.html")
+
+
+@command(STORE, AS_OF)
+def monitor(params: Params, store: Path, as_of: dt.date) -> None:
+    """Drift, calibration and realised value of matured lists, the control group; verdict ok, warn or stop."""
+    from pipeline.outcomes.monitor import monitor as look
+
+    click.echo(look(store, as_of, params).text())
+
+
+@command(STORE, NIGHTS)
+def verify(params: Params, store: Path, out: Path) -> None:
+    """Every file of the store, the models and the published nights against its sha256; exit 65 where one is damaged."""
+    from pipeline.verify import verify as look
+
+    found = look(store, out)
+    click.echo(found.text())
+    found.check()

@@ -8,6 +8,8 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
+from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
@@ -88,9 +90,16 @@ def _unknown(where: str, unknown: Iterable[str], known: Iterable[str]) -> ValueE
     return ValueError(str(UsageError.unknown_keys(where, unknown, known)).removesuffix("."))
 
 
+@cache
+def known_zones() -> frozenset[str]:
+    """Names of the time zone database; read once, for it lies on disk."""
+    return frozenset(available_timezones())
+
+
 def _known_zone(name: str) -> str:
-    if name not in available_timezones():
-        raise ValueError(f"must be an IANA time zone such as 'Europe/Paris'. Got {name!r}")
+    if name not in known_zones():
+        near = get_close_matches(name, known_zones(), n=1)
+        raise ValueError(f"must be an IANA time zone such as {near[0] if near else 'Europe/Paris'!r}. Got {name!r}")
     return name
 
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from zoneinfo import available_timezones
 
 import yaml
 
@@ -22,7 +21,7 @@ from pipeline.intake.looking import DATE_FORMS, ENDINGS
 from pipeline.intake.mapping import UNDECIDED
 from pipeline.intake.proposal import Decided, Proposal, places_under, propose
 from pipeline.law.rule_file import load_rules
-from pipeline.params import load, shipped
+from pipeline.params import known_zones, load, shipped
 from pipeline.schema import FILE as SCHEMA_FILE
 from pipeline.schema import params_schema
 
@@ -223,8 +222,8 @@ def _check(said: Decided) -> None:
         raise UsageError(f"--decimal must be '.' or ','. Got {said.decimal!r}.")
     if said.dates is not None and said.dates not in DATE_FORMS:
         raise UsageError.unknown_keys("--dates", [said.dates], DATE_FORMS)
-    if said.time_zone not in available_timezones():
-        raise UsageError.unknown_keys("--zone", [said.time_zone or ""], available_timezones())
+    if said.time_zone not in known_zones():
+        raise UsageError.unknown_keys("--zone", [said.time_zone or ""], known_zones())
 
 
 def _beside(text: str, key: str) -> str:

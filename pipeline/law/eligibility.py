@@ -20,8 +20,9 @@ from pipeline.law.holds import BIT, deadlines
 from pipeline.law.hours import MINUTE_US, day_on_clock
 from pipeline.law.outcome import DEFERRED, EXCLUDED, PERMITTED, STATES, of_accounts, of_channels, state_by_channel
 from pipeline.law.question import Case, Sight
-from pipeline.law.rules import Pause, known_zones
+from pipeline.law.rules import Pause
 from pipeline.law.scenes import NOWHERE
+from pipeline.params import known_zones
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,8 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Annotated, Any, Literal, get_args
-from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -20,7 +19,7 @@ from features.days import DAY_MINUTES
 from features.errors import ContractError
 from features.tables import STATUSES
 from pipeline.law.holidays import WEEKDAYS, HolidayList
-from pipeline.params import ContactChannel, Role
+from pipeline.params import ContactChannel, Role, Zone
 
 CONTACT_CHANNELS = get_args(ContactChannel)
 CALLS = ("call", "autodial", "voicemail")  # one family: what binds a call binds an autodialled one and a message left
@@ -42,20 +41,7 @@ def _known_status(name: str) -> str:
     return name
 
 
-@cache
-def known_zones() -> frozenset[str]:
-    """Names of the time zone database; read once, for it lies on disk."""
-    return frozenset(available_timezones())
-
-
-def _known_zone(name: str) -> str:
-    if name not in known_zones():
-        raise ValueError(f"must be an IANA time zone{nearest(name, known_zones())}. Got {name!r}")
-    return name
-
-
 Status = Annotated[str, AfterValidator(_known_status)]
-Zone = Annotated[str, AfterValidator(_known_zone)]
 Text = Annotated[str, Field(min_length=1)]
 
 

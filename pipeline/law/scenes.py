@@ -17,8 +17,9 @@ from pipeline.law.causes import NO_DEBTOR_TYPE, NO_PLACE, NO_ROLE, NO_ZONE, Caus
 from pipeline.law.grouping import factorized, gathered, grouped
 from pipeline.law.hours import instant
 from pipeline.law.question import Question, Settled
-from pipeline.law.rules import Rule, Rules, TimeBarred, known_zones
+from pipeline.law.rules import Rule, Rules, TimeBarred
 from pipeline.law.sign_off import unsigned
+from pipeline.params import known_zones
 
 NOWHERE = -1  # scene of an account that is barred
 

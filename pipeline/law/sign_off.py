@@ -16,6 +16,7 @@ from pipeline.law.causes import Cause
 from pipeline.law.rules import Hours, Rule, Rules, nearest
 from pipeline.params import Params
 from pipeline.store.files import write_whole
+from pipeline.store.locks import one_writer
 
 # What a signature covers: the place's facts, its lists of holidays, its rules and ours, by id.
 Covered = Mapping[str, Any]
@@ -198,29 +199,36 @@ def sign(places: Sequence[str], by: str, at: dt.datetime, rules: Rules, params: 
     for code in places:
         if code not in rules.places:
             raise SignOffRefused.unknown(code, rules)
-    path, before = Path(params.eligibility.sign_offs), signed_by(params)
+    path = Path(params.eligibility.sign_offs)
     moment = f"{at.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
-    made, lines = dict(before), []
-    for code in dict.fromkeys(places):
-        covers = covered(rules, code)
-        made[code] = Signature(code, by.strip(), moment, _sha256(covers), covers)
-        own = rules.places[code].rules
-        unread = sum(not rule.verified for rule in own)
-        lines.append(
-            f"{code}: signed by {made[code].by} at {moment}: {len(own)} rules of the place, {unread} of them "
-            f"not verified, and {len(rules.product)} of the product; sha256 {made[code].sha256[:16]}"
-        )
-        if code in before and before[code].sha256 != made[code].sha256:
-            lines.append(f"  changed since {before[code].by} signed on {before[code].on}:")
-            lines += [f"    {line}" for line in differences(before[code].covers, covers)]
-    told = path.read_text(encoding="utf-8") if path.exists() else ""
-    new = (json.dumps(asdict(made[code]), sort_keys=True, ensure_ascii=False) for code in dict.fromkeys(places))
-    write_whole(path, "".join((told, *(f"{line}\n" for line in new))))
+    lines = []
+    with one_writer(path):  # whoever signs at the same time adds to what stands there then
+        before, told = signed_by(params), path.read_text(encoding="utf-8") if path.exists() else ""
+        for code in dict.fromkeys(places):
+            covers = covered(rules, code)
+            made = Signature(code, by.strip(), moment, _sha256(covers), covers)
+            told += json.dumps(asdict(made), sort_keys=True, ensure_ascii=False) + "\n"
+            lines += _told_of(made, before.get(code), rules)
+        write_whole(path, told)
     above = [code for place in places for code in rules.chain(place) or ()]
     lacking = [code for code in dict.fromkeys(above) if unsigned(code, rules, params) is not None]
     if lacking:
         lines.append(f"Blocked until signed too, for the places lie under them: {', '.join(lacking)}.")
     return "\n".join(lines)
+
+
+def _told_of(made: Signature, before: Signature | None, rules: Rules) -> list[str]:
+    """What was signed, and what changed since the place was signed last."""
+    own = rules.places[made.place].rules
+    unread = sum(not rule.verified for rule in own)
+    line = (
+        f"{made.place}: signed by {made.by} at {made.at}: {len(own)} rules of the place, {unread} of them "
+        f"not verified, and {len(rules.product)} of the product; sha256 {made.sha256[:16]}"
+    )
+    if before is None or before.sha256 == made.sha256:
+        return [line]
+    changed = [f"    {each}" for each in differences(before.covers, made.covers)]
+    return [line, f"  changed since {before.by} signed on {before.on}:", *changed]
 
 
 def _in_short(body: Mapping[str, Any]) -> str:

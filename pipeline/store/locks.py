@@ -38,3 +38,15 @@ def only_run(folder: Path) -> Iterator[None]:
             del _held[holder]
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def one_writer(place: Path) -> Iterator[None]:
+    """Wait until nobody else adds to the file at the place, and hold it meanwhile: for what is done in a moment."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(place.with_name(f".{place.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

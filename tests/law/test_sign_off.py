@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -31,6 +34,22 @@ def by_signature(folder: Path, *overlays: Path) -> Params:
         channels=("call", "sms", "email", "letter"),
     )
     return PARAMS.model_copy(update={"eligibility": eligibility})
+
+
+def signs_at_once(folder: Path, place: str, by: str) -> None:
+    """One of many who sign: a process of his own."""
+    params = by_signature(folder)
+    for _ in range(5):
+        sign([place], by, NOON, RULES, params)
+
+
+def test_those_who_sign_at_the_same_time_lose_no_line(tmp_path):
+    signers = [("US-TX", "A. Reader"), ("US", "B. Reader"), ("GB-ENG", "C. Reader"), ("DE", "D. Reader")]
+    with ProcessPoolExecutor(len(signers), get_context("spawn")) as many:
+        for done in [many.submit(signs_at_once, tmp_path, *signer) for signer in signers]:
+            done.result()
+    lines = [json.loads(line) for line in (tmp_path / "sign-offs.jsonl").read_text().splitlines()]
+    assert Counter((line["place"], line["by"]) for line in lines) == dict.fromkeys(signers, 5)
 
 
 def house_rule(folder: Path, most: int) -> Path:

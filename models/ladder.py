@@ -266,7 +266,8 @@ def _power(arms: pd.DataFrame, error: float) -> dict[str, float]:
         else:
             low = middle
     more = max(0.0, len(arms) * (error**2 / low**2 - 1))
-    days = max(int(arms["assigned_on"].max() - arms["assigned_on"].min()), 1)
+    spans = int((arms["matured_on"] - arms["assigned_on"]).max())  # in which nobody is drawn again
+    days = int(arms["assigned_on"].max() - arms["assigned_on"].min()) + max(spans, 1)
     return {"power_draws": math.ceil(more), "power_days": math.ceil(more / (len(arms) / days))}
 
 

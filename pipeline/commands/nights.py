@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,12 +104,13 @@ def report(params: Params, store: Path, as_of: dt.date, days: int, out: Path, la
     click.echo(write_reports(store, out, as_of, days, params, language) / "summary.html")
 
 
-@command(STORE, AS_OF)
-def monitor(params: Params, store: Path, as_of: dt.date) -> None:
+@command(STORE, AS_OF, option("--json", "as_json", is_flag=True, help="The same as JSON, with every figure."))
+def monitor(params: Params, store: Path, as_of: dt.date, as_json: bool) -> None:
     """Drift, calibration and realised value of matured lists, the control group; verdict ok, warn or stop."""
     from pipeline.outcomes.monitor import monitor as look
 
-    click.echo(look(store, as_of, params).text())
+    found = look(store, as_of, params)
+    click.echo(json.dumps(found.told(), indent=1, ensure_ascii=False) if as_json else found.text())
 
 
 @command(STORE, NIGHTS)

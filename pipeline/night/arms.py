@@ -11,7 +11,7 @@ from features.cohort import scorable
 from features.currencies import DECIMALS
 from features.labels import labels
 from models.ladder import Rung, next_rung
-from models.prioritise import CONTROL, DRAWN, TO_WORK
+from models.prioritise import BY_LOT, BY_WAITING, CONTROL, DRAWN, TO_WORK
 from models.recovery import load_model
 from pipeline.panel.draws import arms, kept_rungs
 from pipeline.panel.view import View, complete_through, terms_of
@@ -51,8 +51,11 @@ def draws_frame(rows: pd.DataFrame, arms: pd.DataFrame, params: Params, as_of: i
     as the scores stand.
 
     rows: of the ranking, with verdict, theta, would_rank and the planned channel; arms: of draw_control. On the night
-    of the draw the row is what the effect is judged by; on later ones it tells where a list would have had the debtor.
+    of the draw the row is what the effect is judged by; on later ones it tells where a list would have had the debtor,
+    and `places` how many the list of its queue had in order.
     """
+    by_value = (rows["group"] == "worklist") & ~rows["listed_by"].isin([BY_LOT, BY_WAITING])
+    places = by_value.groupby(rows["queue"].astype("str")).sum()
     held = rows[rows["verdict"].astype("str") == "permitted"].merge(arms[arms["arm"].isin(DRAWN)], on="debtor_id")
     held = held.sort_values(
         ["net_value", "expected_recovery", "account_id"], ascending=[False, False, True]
@@ -65,6 +68,7 @@ def draws_frame(rows: pd.DataFrame, arms: pd.DataFrame, params: Params, as_of: i
         amount=held["amount_if_recovered"] * unit,
         worked=(kept["arm"] == TO_WORK).astype(np.float64),
         chance_of_work=shares[TO_WORK] / max(sum(shares.values()), 1e-9),
+        places=kept["queue"].map(places).astype("int64"),
         as_of=np.int32(as_of),
     )
     return kept.sort_values("debtor_id", ignore_index=True)

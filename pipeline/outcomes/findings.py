@@ -7,22 +7,30 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from features.days import date_of, day_number
+from features.days import date_of, day_number, day_text
 from models.drift import BINS, MOVED, SCORE, SHIFTED
 from models.effect import UNPROVEN_GUARD
 from models.ladder import DISPROVEN, NO_LOG, POWER80, PROVEN, UNPROVEN, Z95, Rung
 from models.prioritise import CONTROL, TO_WORK, WORKED
+from pipeline.outcomes.spans import (
+    difference,
+    less_foretold,
+    listed_difference,
+    listed_spans,
+    power_reached_on,
+    spans_of,
+)
 from pipeline.params import Params
 
 OK, WARN, STOP = "ok", "warn", "stop"
 WORST_SHOWN = 5
 LEAST_ROWS = 50  # rows below which a distribution says nothing
-FORETOLD = {"money": "expected", "recovered": "p_recovered"}  # outcome of a span -> the score of its first night
 RUNGS_SAID = {
     NO_LOG: "not taught, the same effect for all is assumed",
     UNPROVEN: "from the contact log and not yet proven",
@@ -54,6 +62,19 @@ class Findings:
     def verdict(self) -> str:
         return max((finding.verdict for finding in self.findings), key=(OK, WARN, STOP).index, default=OK)
 
+    def told(self) -> dict[str, Any]:
+        """As plain values, days as dates; None where a figure is unknown."""
+        lists = self.lists.assign(as_of=[day_text(day) for day in self.lists["as_of"]])
+        return {
+            "as_of": self.as_of.isoformat(),
+            "verdict": self.verdict,
+            "findings": [
+                {**asdict(finding), "figures": {name: _known(value) for name, value in finding.figures.items()}}
+                for finding in self.findings
+            ],
+            "lists": lists.astype(object).where(lists.notna(), None).to_dict("records"),
+        }
+
     def text(self) -> str:
         lines = [f"Monitor of {self.as_of}: {self.verdict}"]
         lines += [f"  {finding.verdict:4}  {finding.name}: {finding.says}" for finding in self.findings]
@@ -64,11 +85,15 @@ class Findings:
         return "\n".join(lines)
 
 
+def _known(value: float | int | str | None) -> float | int | str | None:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 @dataclass(frozen=True)
 class LookedBack:
     """What the verdict is made from.
 
-    matured  one row per account and matured night: as_of, account_id, debtor_id, group, rank, arm, assigned_on,
+    matured  one row per account and matured night: as_of, account_id, debtor_id, queue, group, rank, arm, assigned_on,
              probability, p_recovered, expected (money expected), recovered (1, 0 or NaN where unobservable), money
              (recovered); money in reporting units
     arms     current arm of every debtor in a span: debtor_id, arm, assigned_on, until_on, probability
@@ -76,6 +101,7 @@ class LookedBack:
              has no reference
     rows     scorable accounts tonight
     rung     where the learnt effect stood on the newest night that kept it; None where none did
+    drawn    see pipeline.panel.draws.fresh_draws: over whom the lot decided, with the place that each would have had
     contacted  days on which a debtor was really contacted by us in its span: debtor_id, assigned_on, contacts (absent:
                none)
     """
@@ -86,6 +112,7 @@ class LookedBack:
     rows: int
     contacted: pd.DataFrame | None = None
     rung: Rung | None = None
+    drawn: pd.DataFrame | None = None
 
 
 def findings_on(seen: LookedBack, as_of: dt.date, params: Params) -> Findings:
@@ -99,6 +126,7 @@ def findings_on(seen: LookedBack, as_of: dt.date, params: Params) -> Findings:
         _value(seen.matured),
         _control(seen.arms, night, params),
         *_effect(seen, params),
+        *_listed(seen, params),
         *_rung(seen.rung, night),
     ]
     return Findings(as_of, tuple(findings), matured_lists(seen.matured))
@@ -229,49 +257,6 @@ def _control(arms: pd.DataFrame, night: int, params: Params) -> Finding:
     return Finding("control group", WARN if odd else OK, says, {"held_out": held, "debtors": size, "expected": wanted})
 
 
-def spans_of(matured: pd.DataFrame) -> pd.DataFrame:
-    """One row per matured span of a debtor: arm, probability of being held out, outcome over all its accounts from the
-    first night on, and what the scores of that night foretold.
-
-    A debtor is counted as assigned, whatever was done in its span; accounts whose outcome cannot be seen are left out.
-    """
-    columns = ["debtor_id", "assigned_on", "arm", "probability", "recovered", "money", *FORETOLD.values()]
-    first = matured[
-        (matured["as_of"] == matured["assigned_on"])
-        & matured["arm"].isin([CONTROL, WORKED])
-        & matured["recovered"].notna()
-    ]
-    if first.empty:
-        return pd.DataFrame(columns=columns)
-    keys = ["debtor_id", "assigned_on"]
-    spans = first.groupby(keys, sort=True).agg(
-        arm=("arm", "first"),
-        probability=("probability", "first"),
-        recovered=("recovered", "max"),
-        money=("money", "sum"),
-        expected=("expected", "sum"),
-        p_recovered=("p_recovered", "max"),
-    )
-    return spans.reset_index()[columns]
-
-
-def less_foretold(spans: pd.DataFrame) -> pd.DataFrame:
-    """The spans with what the scores foretold taken off both outcomes.
-
-    outcome - slope x (foretold - its mean), slope of least squares over both arms. The scores were known before the
-    draw, so this takes away noise and no effect (CUPED: Deng, Xu, Kohavi and Walker, WSDM 2013).
-    """
-    found = spans.copy()
-    for outcome, foretold in FORETOLD.items():
-        known, value = spans[foretold].to_numpy(dtype=np.float64), spans[outcome].to_numpy(dtype=np.float64)
-        spread = known.var() if known.size else 0.0
-        if spread > 0:
-            found[outcome] = value - np.mean((known - known.mean()) * (value - value.mean())) / spread * (
-                known - known.mean()
-            )
-    return found
-
-
 def _effect(seen: LookedBack, params: Params) -> list[Finding]:
     spans = less_foretold(spans_of(seen.matured))
     control, worked = spans[spans["arm"] == CONTROL], spans[spans["arm"] == WORKED]
@@ -301,6 +286,44 @@ def _effect(seen: LookedBack, params: Params) -> list[Finding]:
     return findings
 
 
+def _listed(seen: LookedBack, params: Params) -> list[Finding]:
+    """What the list adds: debtors worked from it against those held out whom it would have had."""
+    if seen.drawn is None or seen.drawn.empty or seen.matured.empty:
+        return []
+    title, guard = "listed against held out", seen.rung.guard if seen.rung else UNPROVEN_GUARD
+    spans = less_foretold(listed_spans(seen.matured, seen.drawn, guard))
+    worked, held = (int((spans["worked"] == side).sum()) for side in (1, 0))
+    counts = {"worked": worked, "held_out": held}
+    if min(worked, held) < LEAST_PEOPLE:
+        says = f"{held} held-out debtors whom the list would have had and {worked} worked from it have matured; "
+        return [Finding(title, OK, f"{says}{LEAST_PEOPLE} of each are needed.", counts)]
+    foretold = float(spans["added"].mean())
+    (share, share_error), (money, money_error) = (listed_difference(spans, name) for name in ("recovered", "money"))
+    low, high = share - Z95 * share_error, share + Z95 * share_error
+    money_low, money_high = money - Z95 * money_error, money + Z95 * money_error
+    reached = power_reached_on(spans, foretold, share_error, params.label.gap_days)
+    figures = {
+        **counts,
+        "foretold": foretold,
+        "recovered": share,
+        "recovered_low": low,
+        "recovered_high": high,
+        "money": money,
+        "money_low": money_low,
+        "money_high": money_high,
+        "power_on": None if reached is None else day_text(reached),
+    }
+    says = (
+        f"worked from the list less held out though it would have had them: {100 * share:,.1f} points of the share "
+        f"that pays [{100 * low:,.1f}, {100 * high:,.1f}] where {100 * foretold:,.1f} are foretold, {money:,.2f} "
+        f"{params.money.reporting_currency} per debtor [{money_low:,.2f}, {money_high:,.2f}] of money up to the "
+        f"foretold amount ({worked:,} worked, {held:,} held out)"
+    )
+    if reached is not None:
+        says += f"; what is foretold is seen in 4 of 5 cases from {day_text(reached)} on"
+    return [Finding(title, WARN if high < 0 else OK, f"{says}.", figures)]
+
+
 def _rung(rung: Rung | None, night: int) -> list[Finding]:
     """Where the effect by which the list is ordered stands, and what the draws say of it. A change is a warning,
     whichever way."""
@@ -314,8 +337,8 @@ def _rung(rung: Rung | None, night: int) -> list[Finding]:
             f"; its slope on {figures['draws']:,.0f} matured draws is {figures['slope']:.2f} [{low:.2f}, {high:.2f}]"
         )
         if rung.state == UNPROVEN:
-            said += f", and a slope of {UNPROVEN_GUARD.slope} would be proven after "
-            said += f"{figures['power_days']:,.0f} more days in 4 of 5 cases"
+            proven_on = date_of(night + math.ceil(figures["power_days"]))
+            said += f", and a slope of {UNPROVEN_GUARD.slope} would be proven by {proven_on} in 4 of 5 cases"
     elif figures.get("draws"):
         said += f"; {figures['draws']:,.0f} draws have matured, too few payers to conclude"
     changed = rung.changed_on(night)
@@ -324,25 +347,6 @@ def _rung(rung: Rung | None, night: int) -> list[Finding]:
     return [
         Finding("order by what working adds", WARN if changed or rung.state == DISPROVEN else OK, f"{said}.", figures)
     ]
-
-
-def difference(spans: pd.DataFrame, outcome: str) -> tuple[float, float]:
-    """(worked minus control, standard error): means weighted by the inverse probability of the arm,
-    so that changed shares do no harm.
-
-    Hajek estimator; variance by linearisation, arms independent.
-    """
-    effect, variance = 0.0, 0.0
-    for arm, sign in ((WORKED, 1.0), (CONTROL, -1.0)):
-        rows = spans[spans["arm"] == arm]
-        chance = rows["probability"] if arm == CONTROL else 1 - rows["probability"]
-        weight = 1 / chance.to_numpy(dtype=np.float64)
-        value = rows[outcome].to_numpy(dtype=np.float64)
-        mean = float((weight * value).sum() / weight.sum())
-        effect += sign * mean
-        freedom = len(rows) / max(len(rows) - 1, 1)
-        variance += freedom * float((weight**2 * (value - mean) ** 2).sum()) / float(weight.sum()) ** 2
-    return effect, math.sqrt(variance)
 
 
 def _power(spans: pd.DataFrame, arms: pd.DataFrame) -> Finding:

@@ -23,7 +23,7 @@ from models.drift import SCORE, Reference, binned_shares, psi
 from models.recovery import load_model
 from pipeline.night.score import Job, asked, job_for, score_shard
 from pipeline.outcomes.findings import Findings, LookedBack, findings_on
-from pipeline.panel.draws import kept_rungs
+from pipeline.panel.draws import fresh_draws, kept_rungs
 from pipeline.panel.engines import map_shards
 from pipeline.panel.panel import payments_through
 from pipeline.panel.view import terms_of
@@ -36,6 +36,7 @@ LISTS_BACK = (
 ASSIGNED = (
     "account_id",
     "debtor_id",
+    "queue",
     "currency",
     "group",
     "rank",
@@ -86,7 +87,8 @@ def look_back(store_path: Path, as_of: dt.date, params: Params) -> LookedBack:
     found = pd.concat([part[0] for part in parts], ignore_index=True) if parts else None
     contacted = pd.concat([part[1] for part in parts], ignore_index=True) if parts else None
     spans = _of_spans(contacted, wanted) if contacted is not None else None
-    return LookedBack(_matured(wanted, found), _arms(assigned), moved, rows, spans, rung)
+    drawn = fresh_draws(store, job.as_of)
+    return LookedBack(_matured(wanted, found), _arms(assigned), moved, rows, spans, rung, drawn)
 
 
 def _matured(wanted: pd.DataFrame, outcomes: pd.DataFrame | None) -> pd.DataFrame:

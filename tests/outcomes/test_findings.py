@@ -6,6 +6,7 @@ Also of monitor.py, which brings together what is judged here; the command runs 
 from __future__ import annotations
 
 import datetime as dt
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -24,11 +25,8 @@ from pipeline.outcomes.findings import (
     WARN,
     Findings,
     LookedBack,
-    difference,
     findings_on,
-    less_foretold,
     matured_lists,
-    spans_of,
 )
 from pipeline.params import load
 
@@ -58,6 +56,7 @@ def rows(number: int = 600, seed: int = 1, share: float = 0.3, lift: float = 0.0
             "as_of": EARLIER,
             "account_id": [f"a{place}" for place in range(number)],
             "debtor_id": [f"d{place}" for place in range(number)],
+            "queue": "loans",
             "group": np.where(
                 arm == CONTROL, "held_out", np.where(random.random(number) < 0.5, "worklist", "below_capacity")
             ),
@@ -71,6 +70,14 @@ def rows(number: int = 600, seed: int = 1, share: float = 0.3, lift: float = 0.0
             "money": 100 * paid,
         }
     )
+
+
+def drawn_of(matured: pd.DataFrame) -> pd.DataFrame:
+    """What a night keeps of its draws, all of whom the list would have had: ranks go on from the worked ones."""
+    held = matured[matured["arm"] == CONTROL]
+    kept = held[["debtor_id", "assigned_on", "queue", "arm", "probability", "p_recovered"]]
+    ranks = (matured["arm"] == WORKED).sum() + 1 + np.arange(len(held))
+    return kept.assign(would_rank=ranks, places=len(matured), chance_of_work=0.5, theta=0.0)
 
 
 def seen(matured: pd.DataFrame | None = None, arms=NO_ARMS, psi=None, number=5000, contacted=None) -> LookedBack:
@@ -208,55 +215,6 @@ def test_no_control_share_is_a_warning():
     assert finding(findings_on(seen(), AS_OF, params), "control group").verdict == WARN
 
 
-def test_a_span_is_one_debtor_from_its_first_night_over_all_its_accounts():
-    first = rows(2, share=0.5).assign(debtor_id="d", arm=WORKED, recovered=[1.0, 0.0], money=[30.0, 0.0])
-    later = first.assign(as_of=EARLIER + 7, money=999.0)
-    unseen = first.assign(debtor_id="u", recovered=np.nan, money=np.nan)
-    never = first.assign(debtor_id="n", arm="")
-    spans = spans_of(pd.concat([first, later, unseen, never]))
-    assert spans.to_dict("records") == [
-        {
-            "debtor_id": "d",
-            "assigned_on": EARLIER,
-            "arm": WORKED,
-            "probability": 0.5,
-            "recovered": 1.0,
-            "money": 30.0,
-            "expected": first["expected"].sum(),
-            "p_recovered": first["p_recovered"].max(),
-        }
-    ]
-
-
-def test_the_difference_by_hand():
-    """Worked 10, 20, 30: mean 20. Control 0, 8: mean 4. Variances 100 / 3 and 32 / 2:
-    standard error sqrt(33.33 + 16) = 7.02.
-    """
-    spans = pd.DataFrame(
-        {"arm": [WORKED] * 3 + [CONTROL] * 2, "probability": 0.4, "money": [10.0, 20.0, 30.0, 0.0, 8.0]}
-    )
-    effect, error = difference(spans, "money")
-    assert (effect, error) == (pytest.approx(16.0), pytest.approx(math.sqrt(100 / 3 + 32 / 2)))
-
-
-def test_a_changed_share_is_weighed_out():
-    """Poor debtors were held out at one half, rich ones at a tenth: the plain difference is far off,
-    the weighted one is not.
-    """
-    random = np.random.default_rng(5)
-    rich = random.random(40_000) < 0.5
-    share = np.where(rich, 0.1, 0.5)
-    arm = np.where(random.random(40_000) < share, CONTROL, WORKED)
-    spans = pd.DataFrame(
-        {"arm": arm, "probability": share, "money": np.where(rich, 100.0, 0.0) + 5.0 * (arm == WORKED)}
-    )
-    effect, error = difference(spans, "money")
-    assert abs(effect - 5.0) < 4 * error
-    assert error < 1.0
-    plain = spans.groupby("arm")["money"].mean()
-    assert plain[WORKED] - plain[CONTROL] > 20
-
-
 @pytest.mark.slow
 def test_intervals_of_the_effect_cover_the_truth_and_a_real_effect_is_seen():
     covered = 0
@@ -272,33 +230,6 @@ def test_intervals_of_the_effect_cover_the_truth_and_a_real_effect_is_seen():
     harm = finding(findings_on(seen(rows(4000, lift=-0.1)), AS_OF, PARAMS), "what working adds: money")
     assert harm.verdict == WARN
     assert "LESS than nothing" in harm.says
-
-
-def test_what_the_scores_foretell_is_taken_off_by_hand():
-    """Money 1, 3, 8 foretold 0, 1, 2: slope 3.5, so 4.5, 3, 4.5 are left;
-    a score that is the same for all takes nothing off.
-    """
-    spans = pd.DataFrame(
-        {"money": [1.0, 3.0, 8.0], "expected": [0.0, 1.0, 2.0], "recovered": [0.0, 1.0, 1.0], "p_recovered": 0.5}
-    )
-    found = less_foretold(spans)
-    assert found["money"].tolist() == pytest.approx([4.5, 3.0, 4.5])
-    assert found["recovered"].tolist() == [0.0, 1.0, 1.0]
-
-
-def test_good_scores_make_the_same_effect_far_surer_and_no_larger():
-    random = np.random.default_rng(8)
-    size = 4000
-    arm = np.where(random.random(size) < 0.2, CONTROL, WORKED)
-    expected = random.lognormal(4, 1, size)
-    money = expected * random.uniform(0.7, 1.3, size) + 10.0 * (arm == WORKED)
-    spans = pd.DataFrame(
-        {"arm": arm, "probability": 0.2, "money": money, "expected": expected, "recovered": 1.0, "p_recovered": 0.5}
-    )
-    (plain, wide), (effect, error) = difference(spans, "money"), difference(less_foretold(spans), "money")
-    assert error < 0.4 * wide
-    assert abs(effect - 10) < 3 * error
-    assert abs(plain - 10) < 3 * wide
 
 
 def test_too_few_matured_debtors_give_no_effect():
@@ -390,7 +321,7 @@ def test_the_draws_figures_and_what_is_still_needed_are_told():
     rung = Rung(UNPROVEN, NIGHT - 9, "", UNPROVEN_GUARD, figures)
     told = finding(findings_on(replace(seen(), rung=rung), AS_OF, PARAMS), "order by what working adds")
     assert "its slope on 900 matured draws is 0.50 [-0.10, 1.10]" in told.says
-    assert "would be proven after 240 more days" in told.says
+    assert "would be proven by 2027-07-20 in 4 of 5 cases" in told.says
     assert "odd" not in told.figures
 
 
@@ -404,3 +335,52 @@ def test_those_the_lot_has_worked_are_not_expected_to_be_held_out():
     told = finding(findings_on(seen(arms=arms), AS_OF, PARAMS), "control group")
     assert told.figures["expected"] == pytest.approx(400 * share)
     assert told.verdict == OK
+
+
+# The list against those held out whom it would have had
+
+
+def listed(lift: float, seed: int = 1, number: int = 3000) -> LookedBack:
+    matured = rows(number, seed=seed, lift=lift)
+    matured["group"] = np.where(matured["arm"] == CONTROL, "held_out", "worklist")
+    matured["rank"] = (matured["arm"] == WORKED).cumsum() * (matured["arm"] == WORKED)
+    return replace(seen(matured), drawn=drawn_of(matured))
+
+
+@pytest.mark.parametrize(("lift", "verdict"), [(0.1, OK), (-0.15, WARN)])
+def test_the_list_is_held_against_those_whom_it_would_have_had(lift, verdict):
+    told = finding(findings_on(listed(lift), AS_OF, PARAMS), "listed against held out")
+    figures = told.figures
+    assert told.verdict == verdict
+    assert abs(figures["recovered"] - lift) < 0.05
+    assert figures["recovered_low"] < figures["recovered"] < figures["recovered_high"]
+    assert abs(figures["money"] - 100 * lift) < 6  # every account owes 100, and pays that or nothing
+    level = UNPROVEN_GUARD.level
+    assert 0.1 * 0.9 * level < figures["foretold"] < 0.25 * level
+    assert f"seen in 4 of 5 cases from {figures['power_on']} on" in told.says
+    assert dt.date.fromisoformat(figures["power_on"]) >= AS_OF - dt.timedelta(60 - PARAMS.label.gap_days)
+
+
+def test_too_few_whom_the_list_would_have_had_say_nothing():
+    few = listed(0.1, number=60)
+    told = finding(findings_on(few, AS_OF, PARAMS), "listed against held out")
+    assert "30 of each are needed" in told.says
+    assert told.figures["held_out"] == len(few.drawn)
+
+
+@pytest.mark.slow
+def test_intervals_of_the_list_against_held_out_cover_the_truth():
+    told = [
+        finding(findings_on(listed(0.1, seed, 700), AS_OF, PARAMS), "listed against held out") for seed in range(120)
+    ]
+    held = sum(one.figures["recovered_low"] <= 0.1 <= one.figures["recovered_high"] for one in told)
+    assert 106 <= held <= 120
+
+
+def test_findings_stand_as_plain_values():
+    told = findings_on(listed(0.1), AS_OF, PARAMS).told()
+    assert told["as_of"] == "2026-11-22"
+    assert told["verdict"] == OK
+    kept = next(one for one in json.loads(json.dumps(told))["findings"] if one["name"] == "listed against held out")
+    assert kept["figures"]["held_out"] > 0
+    assert told["lists"][0]["as_of"] == "2026-09-23"

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from features.errors import CannotWrite, RecoupError
-from pipeline.commands import books, learning, looking, nights  # noqa: F401 - each hangs its commands in the table
+from pipeline.commands import books, keeping, learning, looking, nights  # noqa: F401 - each hangs its commands in the table
 from pipeline.commands.table import cli, log
 
 INTERRUPTED, TERMINATED, BUG, DISK_FULL = 130, 143, 70, 28

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from features.errors import ContractError
+from pipeline.pages.publish import FORGOTTEN
 from pipeline.pages.verify import examine_nights
-from pipeline.store.verify import examine_store
+from pipeline.store.files import sha256_of
+from pipeline.store.forgotten import forgotten
+from pipeline.store.verify import RECORDS, examine_store
 
 
 class Damaged(ContractError):
@@ -19,6 +22,13 @@ class Damaged(ContractError):
         return cls(
             f"{faults:,} of {looked_at:,} files and folders looked at are damaged or gone. "
             "The lines that begin with DAMAGED name them."
+        )
+
+    @classmethod
+    def by_nobody(cls, where: str) -> Damaged:
+        return cls(
+            f"{where!r} says that people were forgotten, but no tombstone of the store does: files of that night may "
+            "have been altered. Restore the night from a backup, or publish it again."
         )
 
 
@@ -55,6 +65,10 @@ def verify(store_path: Path, out: Path) -> Verified:
     OUT may be absent.
     """
     store, nights = examine_store(store_path), examine_nights(out)
+    for place in sorted(out.glob(f"*/{FORGOTTEN}")):
+        with nights.one(RECORDS):
+            if sha256_of(place) not in forgotten(store_path).cleared():
+                raise Damaged.by_nobody(f"{place.parent.name}/{place.name}")
     return Verified(
         counts={f"Store {str(store_path)!r}": store.counts, f"Published nights {str(out)!r}": nights.counts},
         faults=[*store.faults, *nights.faults],

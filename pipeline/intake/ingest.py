@@ -22,6 +22,7 @@ from pipeline.intake.acceptance import declared_days, far_refusals, feed_days, s
 from pipeline.intake.casting import quoted
 from pipeline.intake.clocks import offsets
 from pipeline.intake.delivery import Delivery, Part, find
+from pipeline.intake.dropped import Dropped, Dropping
 from pipeline.intake.engine import engine
 from pipeline.intake.faults import bad_accounts, fault_lines, write_faults
 from pipeline.intake.files import as_text, csv_scan, parquet_scan
@@ -32,6 +33,7 @@ from pipeline.intake.table import SetAside, TableIntake, Taken, know_accounts, k
 from pipeline.params import Params
 from pipeline.store import commit
 from pipeline.store.files import DataFile, FileWriter
+from pipeline.store.forgotten import MET, forgotten
 from pipeline.store.form import QUARANTINE
 from pipeline.store.locks import only_run
 from pipeline.store.record import Delivered, State
@@ -148,6 +150,7 @@ class _Intake:
     starts: dict[str, list[int]] = field(default_factory=dict)  # table -> first rowid of each of its files
 
     def run(self) -> IngestReport:
+        self.forgotten = forgotten(self.store.path) if self.store else None
         before = _Before(self.store.deliveries() if self.store else [])
         again = before.same(self.delivery.content_id, self.terms.backfill, self.terms.settings())
         if again is not None:
@@ -164,16 +167,21 @@ class _Intake:
     def _check(self, state: State) -> _Checked:
         """Read and judge every table; accounts come first: the others need them."""
         self.engine.hand_over("currencies", pa.table({"code": list(DECIMALS), "decimals": list(DECIMALS.values())}))
+        knows = self.forgotten is not None and bool(self.forgotten.tombstones)
+        # pyrefly: ignore[bad-argument-type]
+        self.dropping = Dropping(self.engine, self.forgotten) if knows else None
         unreadable: list[str] = []
         taken: dict[str, Taken] = {}
         zones: dict[str, str] = {}
         for name in tqdm(self.delivery.tables, "tables", leave=False, disable=None):
             unreadable += self._load(name)
             if not unreadable:
+                dropped = self.dropping.of(self.delivery.tables[name]) if self.dropping else None
                 zones = zones or self._open_books(state)
                 bad = bad_accounts(taken["accounts"].set_aside) if "accounts" in taken else {}
-                taken[name] = self._intake_of(name, bad).take()
+                taken[name] = self._intake_of(name, bad, dropped).take()
             self.engine.run(f"DROP TABLE raw_{name}")
+        self.met = self.dropping.met() if self.dropping else {}
         self._check_unchanged()
         set_aside = _Checked(taken, zones, ()).set_aside()
         if self.terms.faults is not None:
@@ -199,6 +207,9 @@ class _Intake:
         files = {name: each.files for name, each in checked.taken.items()}
         files |= self._quarantine(checked.set_aside(), report.ingest_id)
         extras = {name: each.extras for name, each in checked.taken.items()}
+        if self.met:  # before the rows: an account of somebody forgotten is known as such whatever happens then
+            # pyrefly: ignore[missing-attribute]
+            self.forgotten.record(MET, accounts=self.met)
         # pyrefly: ignore[bad-argument-type]
         return replace(report, versions=commit.deliver(self.store, files, extras, self._record(report, state)))
 
@@ -354,7 +365,7 @@ class _Intake:
         self.engine.hand_over("books", pa.table(columns))
         self.engine.hand_over("offsets", offsets(distinct))
 
-    def _intake_of(self, name: str, bad: Mapping[str, str]) -> TableIntake:
+    def _intake_of(self, name: str, bad: Mapping[str, str], dropped: Dropped | None) -> TableIntake:
         return TableIntake(
             engine=self.engine,
             table=self.delivery.tables[name],
@@ -366,6 +377,7 @@ class _Intake:
             backfill=self.terms.backfill,
             bad_accounts=bad,
             knows_charges=self._knows_charges(name),
+            dropped=dropped,
         )
 
     def _knows_charges(self, name: str) -> bool:

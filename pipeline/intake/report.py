@@ -38,29 +38,31 @@ class TableReport:
     complete_through: int | None = None
     places: Sequence[str] = ()  # file and line of the first five rows set aside
     hanging: int = 0  # rows set aside for nothing but their account, which was set aside in the same delivery
+    forgotten: int = 0  # rows of people who were forgotten: dropped, and kept nowhere
+    money_forgotten: Mapping[str, int] = field(default_factory=dict)
 
     def check_adds_up(self) -> None:
-        """rows_in = accepted + quarantined + duplicates, and the same for money. RecoupError (70) otherwise:
-        nothing was written then.
+        """rows_in = accepted + quarantined + duplicates + forgotten, and the same for money.
+        RecoupError (70) otherwise: nothing was written then.
         """
-        rows = self.accepted + self.quarantined + self.duplicates
+        rows = self.accepted + self.quarantined + self.duplicates + self.forgotten
         if rows != self.rows_in:
             raise IngestBug.rows(self.name, self.rows_in, rows)
         for currency, (total, *parts) in self.money.items():
-            if total != sum(parts):
+            if total != sum(parts) + self.money_forgotten.get(currency, 0):
                 raise IngestBug.money(self.name, currency)
 
     def text(self) -> str:
         line = (
             f"{self.name:<9} {self.rows_in:>12,} rows = {self.accepted:,} accepted + {self.quarantined:,} quarantined "
-            f"+ {self.duplicates:,} duplicates"
+            f"+ {self.duplicates:,} duplicates" + (f" + {self.forgotten:,} forgotten" if self.forgotten else "")
         )
         lines = [line]
         for currency, amounts in sorted(self.money.items()):
             total, accepted, quarantined, duplicates = (decimal_text(amount, currency) for amount in amounts)
             lines.append(
                 f"{'':<9} {total:>12} {currency} = {accepted} accepted "
-                f"+ {quarantined} quarantined + {duplicates} duplicates"
+                f"+ {quarantined} quarantined + {duplicates} duplicates" + self._money_dropped(currency)
             )
         if self.money_unread:
             lines.append(f"{'':<9} {self.money_unread:,} rows whose money cannot be read are in no sum")
@@ -72,6 +74,10 @@ class TableReport:
                 + first
             )
         return "\n".join(lines)
+
+    def _money_dropped(self, currency: str) -> str:
+        dropped = self.money_forgotten.get(currency, 0)
+        return f" + {decimal_text(dropped, currency)} forgotten" if dropped else ""
 
 
 @dataclass(frozen=True)

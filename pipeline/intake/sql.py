@@ -44,9 +44,12 @@ def number_of(text: str) -> str:
     return f"(('0x' || substr(md5({text}), 1, 16))::UBIGINT >> 1)::BIGINT"
 
 
-def read_rows(name: str, delivered: Sequence[str], extras: Mapping[str, str], shards: int) -> str:
+def read_rows(
+    name: str, delivered: Sequence[str], extras: Mapping[str, str], shards: int, but_dropped: bool = False
+) -> str:
     """One row per delivered row: rid, mask, the values under their stored names, and book, currency_of, shard,
     defaulted (known_at was empty), money_unread (an amount of the control totals is there but cannot be read).
+    but_dropped: none of those in dropped_NAME.
     """
     table = TABLES[name]
     happened = name in ("payments", "contacts")
@@ -54,7 +57,8 @@ def read_rows(name: str, delivered: Sequence[str], extras: Mapping[str, str], sh
         "CASE WHEN defaulted AND lag = 0 THEN occurred_at_utc ELSE known_at_utc END" if happened else "known_at_utc"
     )
     return f"""
-WITH cells AS (SELECT rowid AS rid, {", ".join(_cells(table, delivered, extras))} FROM raw_{name}),
+WITH cells AS (SELECT rowid AS rid, {", ".join(_cells(table, delivered, extras))} FROM raw_{name}
+    {f"WHERE rowid NOT IN (SELECT rid FROM dropped_{name})" if but_dropped else ""}),
 placed AS ({_placed(table, shards)}),
 valued AS (SELECT *, {", ".join(_values(table, extras))} FROM placed),
 read AS (SELECT *, ({" | ".join(_faults(table, extras))}) AS mask_of_cells FROM valued),

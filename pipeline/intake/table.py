@@ -17,6 +17,7 @@ from pipeline.intake import sql as judging
 from pipeline.intake.acceptance import control_refusals, fault_refusals, first_places
 from pipeline.intake.casting import not_a_number
 from pipeline.intake.delivery import DeliveredTable
+from pipeline.intake.dropped import Dropped
 from pipeline.intake.faults import hanging, located
 from pipeline.intake.quarantine import SetAside, codes_of, counted, raw_text
 from pipeline.intake.refusals import DeliveryRefused, IngestBug
@@ -97,6 +98,7 @@ class TableIntake:
     backfill: bool
     bad_accounts: Mapping[str, str]
     knows_charges: bool = False  # whether payments of the delivery name charges, so that these are kept in mind
+    dropped: Dropped | None = None  # rows of people who were forgotten
 
     @property
     def name(self) -> str:
@@ -143,7 +145,8 @@ class TableIntake:
         """
         name = self.name
         self.engine.run(
-            f"CREATE TABLE read_{name} AS {judging.read_rows(name, self.table.columns, extras, self.shards)}"
+            f"CREATE TABLE read_{name} AS "
+            + judging.read_rows(name, self.table.columns, extras, self.shards, self.dropped is not None)
         )
         self.engine.run(f"CREATE TABLE left_{name} (rid BIGINT, mask BIGINT)")
         self.engine.run(
@@ -249,6 +252,11 @@ class TableIntake:
             if TABLES[self.name].money
             else {}
         )
+        gone = self.dropped or Dropped()
+        for currency, total in gone.money.items():
+            sums_in[currency] = sums_in.get(currency, 0) + total
+            money.setdefault(currency, [0, 0, 0])
+            faulty.setdefault(currency, [0, 0])
         return TableReport(
             name=self.name,
             files=len(self.table.parts),
@@ -260,9 +268,11 @@ class TableIntake:
             # pyrefly: ignore[bad-argument-type]
             money={currency: (sums_in[currency], *money[currency]) for currency in sorted(sums_in)},
             money_faulty={currency: (faulty[currency][0], faulty[currency][1]) for currency in sorted(sums_in)},
-            money_unread=unread,
+            money_unread=unread + gone.unread,
             places=places,
             hanging=hung,
+            forgotten=gone.rows,
+            money_forgotten=dict(gone.money),
         )
 
     def _set_aside(self, extras: Mapping[str, str]) -> list[SetAside]:

@@ -61,7 +61,7 @@ def html(night: Night) -> str:
         policy=_policy(script, style),
         style=Markup(style),
         script=Markup(script),
-        data=Markup(_inert(_data(night, spoken, totals))),
+        data=Markup(inert(_data(night, spoken, totals))),
         as_of=night.as_of.isoformat(),
         valid_until=night.valid_until.isoformat(),
         long_day=speech.day(night.as_of, "full"),
@@ -92,7 +92,7 @@ def _policy(script: str, style: str) -> str:
     )
 
 
-def _inert(data: Mapping[str, Any]) -> str:
+def inert(data: Mapping[str, Any]) -> str:
     """JSON in which no character can end the element that holds it."""
     text = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -25,9 +25,10 @@ from pipeline.pages.page import html
 from pipeline.pages.parquet_file import write_published
 from pipeline.pages.publication import Night, plain
 from pipeline.pages.workbook import write_xlsx
-from pipeline.store.files import only_owner_reads, sha256_of, sync, write_whole
+from pipeline.store.files import only_owner_reads, sha256_of, sync, unsealed, write_whole
 
 CURRENT, MANIFEST, EXPIRED = "current", "manifest.json", "EXPIRED.txt"
+FORGOTTEN = "forgotten.json"  # of a night that lost people since: what its files are now, sealed
 NIGHT = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -55,7 +56,7 @@ def publish(
     with only_owner_reads():
         with _creating(out):
             out.mkdir(parents=True, exist_ok=True)
-            _settle(out)
+            settle(out)
             staging.mkdir()
         try:
             _write_all(night, staging, ran)
@@ -64,7 +65,7 @@ def publish(
                 _switch(out, place)
         except BaseException:
             with contextlib.suppress(OSError):
-                _settle(out)
+                settle(out)
             raise
     return place
 
@@ -167,21 +168,28 @@ def _put(staging: Path, place: Path) -> None:
     if _same(staging, place):
         shutil.rmtree(staging)
         return
-    bridge, replaced = out / f".{place.name}.bridge", out / f".{place.name}.replaced"
-    bridged = _target(out) == place.name
-    if bridged:
-        bridge.mkdir()
-        for file in sorted(place.iterdir()):
-            os.link(file, bridge / file.name)
-        sync(bridge)
-        _point(out, bridge.name)
+    bridge, replaced = _bridged(place), out / f".{place.name}.replaced"
     place.rename(replaced)
     staging.rename(place)
     sync(out)
-    if bridged:
+    if bridge is not None:
         _point(out, place.name)
         shutil.rmtree(bridge)
     _drop(replaced)
+
+
+def _bridged(place: Path) -> Path | None:
+    """Where `current` leads meanwhile, a folder of hard links, if it leads to this place."""
+    out = place.parent
+    if _target(out) != place.name:
+        return None
+    bridge = out / f".{place.name}.bridge"
+    bridge.mkdir()
+    for file in sorted(place.iterdir()):
+        os.link(file, bridge / file.name)
+    sync(bridge)
+    _point(out, bridge.name)
+    return bridge
 
 
 def _switch(out: Path, place: Path) -> None:
@@ -204,7 +212,7 @@ def _point(out: Path, name: str) -> None:
     sync(out)
 
 
-def _settle(out: Path) -> None:
+def settle(out: Path) -> None:
     """Undo or finish what a killed run left, so that only whole lists remain: give names back, then lead `current`,
     then clear away.
     """
@@ -265,17 +273,49 @@ def _same(staged: Path, place: Path) -> bool:
 
 
 def _intact(folder: Path) -> bool:
-    """Whether the folder still holds exactly what its manifest says it published."""
-    held = read_manifest(folder)
-    if held is None or {file.name for file in folder.iterdir()} != {*held["outputs"], MANIFEST}:
+    """Whether the folder still holds exactly what it published, but for people who were forgotten since."""
+    vouched = {name: sha256 for name, sha256 in (vouched_for(folder) or {}).items() if sha256 is not None}
+    if not vouched or {file.name for file in folder.iterdir()} - {MANIFEST, FORGOTTEN} != vouched.keys():
         return False
-    return all(sha256_of(folder / name) == said["sha256"] for name, said in held["outputs"].items())
+    return all(sha256_of(folder / name) == sha256 for name, sha256 in vouched.items())
+
+
+def vouched_for(folder: Path) -> dict[str, str | None] | None:
+    """Published file -> its sha256: as the manifest says, or since people were forgotten, as the record beside it says.
+    None where the manifest cannot be read; StoreDamaged where that record is damaged.
+    """
+    held = read_manifest(folder)
+    if held is None:
+        return None
+    since = forgotten_since(folder)
+    vouched = {name: said.get("sha256") for name, said in held["outputs"].items()}
+    return {name: since.get(name, {"sha256": sha256})["sha256"] for name, sha256 in vouched.items()}
+
+
+def forgotten_since(folder: Path) -> dict[str, Any]:
+    """File of a published night -> what it is (sha256, bytes, rows) since people were taken out of it."""
+    return unsealed(folder / FORGOTTEN)["files"] if (folder / FORGOTTEN).exists() else {}
+
+
+def replace_folder(staging: Path, place: Path) -> None:
+    """Give a staged folder the name of a published one, of which nothing is kept; `current` leads to a whole list
+    at every instant. The caller holds the folder's lock and has called `settle`.
+    """
+    out = place.parent
+    sync(staging)
+    bridge, replaced = _bridged(place), out / f".{place.name}.replaced"
+    place.rename(replaced)
+    staging.rename(place)
+    sync(out)
+    if bridge is not None:
+        _point(out, place.name)
+        shutil.rmtree(bridge)
+    shutil.rmtree(replaced)
 
 
 def sha256_in_manifest(file: Path) -> str | None:
-    """What the manifest beside a published file says its sha256 is."""
-    held = read_manifest(file.parent)
-    return None if held is None else held["outputs"].get(file.name, {}).get("sha256")
+    """What vouches for a published file says its sha256 is."""
+    return (vouched_for(file.parent) or {}).get(file.name)
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from features.errors import ContractError
-from pipeline.pages.publish import CURRENT, MANIFEST, NIGHT, read_manifest
+from pipeline.pages.publish import CURRENT, FORGOTTEN, MANIFEST, NIGHT, forgotten_since, read_manifest
 from pipeline.store.files import sha256_of
-from pipeline.store.verify import Examined
+from pipeline.store.verify import RECORDS, Examined
 
 NIGHTS, FILES, LINKS = "nights", "published files", "links"
 
@@ -70,15 +71,22 @@ def _examine(folder: Path) -> Examined:
     with found.one(NIGHTS):
         if manifest is None:
             raise NightDamaged.manifest(folder.name)
+    since: dict[str, Any] = {}
+    if (folder / FORGOTTEN).exists():
+        with found.one(RECORDS):
+            since = forgotten_since(folder)
+            found.notes.append(f"Night {folder.name!r} lost the rows of people who were forgotten since.")
     published = {} if manifest is None else manifest["outputs"]
     for name, said in sorted(published.items()):
         where = f"{folder.name}/{name}"
         with found.one(FILES):
+            if name in since and since[name]["sha256"] is None:
+                continue
             if not (folder / name).is_file():
                 raise NightDamaged.gone(where)
-            if sha256_of(folder / name) != said.get("sha256"):
+            if sha256_of(folder / name) != since.get(name, said).get("sha256"):
                 raise NightDamaged.differs(where)
-    others = sum(entry.name not in (*published, MANIFEST) for entry in folder.iterdir()) if manifest else 0
+    others = sum(entry.name not in (*published, MANIFEST, FORGOTTEN) for entry in folder.iterdir()) if manifest else 0
     if others:
         found.notes.append(f"Night {folder.name!r} holds {others:,} files that it did not publish.")
     return found

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from features.errors import CannotWrite
 from features.tables import TABLES
-from pipeline.store.files import DataFile, check_sound, read_rows, sha256_of, sync, write_whole
+from pipeline.store.files import DataFile, check_sound, read_rows, sealed, sha256_of, sync, unsealed, write_whole
 from pipeline.store.refusals import StoreDamaged
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SHARD, NIGHT = "shard", "as_of"  # delivered tables are partitioned by the one, tables that nights write by the other
 DELTA_LOG, SEALS = "_delta_log", "_seals"  # folders of a table: its log, and what each entry of the log hashes to
+STAND_INS = "_stand_ins.json"  # data file that is gone -> the one that holds what is left of its rows, or null
 _DATA_FILE = re.compile(r"(?:[a-z_]+=([^/]+)/)?[0-9a-f]{64}\.parquet")
 
 
@@ -50,10 +51,39 @@ class DeltaTables:
     def files(self, name: str, version: int | None = None) -> dict[str | None, list[Path]]:
         """Partition value -> data files, in the order of their names."""
         found: dict[str | None, list[Path]] = {}
-        actions = self._open(name, version).get_add_actions(flatten=True)
-        for path in sorted(pa.table(actions).column("path").to_pylist()):
+        for path in sorted(self.standing(name, self._logged(name, version))):
             found.setdefault(partition_of(name, path), []).append(self.path / name / path)
         return found
+
+    def standing(self, name: str, paths: Iterable[str]) -> set[str]:
+        """The paths that a table's log names, each with its stand-in in its place where rows were taken out of it."""
+        instead = self._stand_ins(name)
+        found = set()
+        for path in paths:
+            now: str | None = path
+            while now is not None and now in instead:
+                now = instead[now]
+            found |= set() if now is None else {now}
+        return found
+
+    def _logged(self, name: str, version: int | None = None) -> list[str]:
+        return pa.table(self._open(name, version).get_add_actions(flatten=True)).column("path").to_pylist()
+
+    def _stand_ins(self, name: str) -> dict[str, str | None]:
+        place = self.path / name / STAND_INS
+        return unsealed(place) if place.exists() else {}
+
+    def _stand_again(self, name: str, files: Sequence[DataFile]) -> None:
+        """A file that comes back with the same content, as of a night that is ranked again, speaks for itself."""
+        instead = self._stand_ins(name)
+        back = {_path_of(name, file) for file in files} & instead.keys()
+        if back:
+            left = {path: now for path, now in instead.items() if path not in back}
+            write_whole(self.path / name / STAND_INS, sealed(left))
+
+    def every_file(self, name: str) -> list[Path]:
+        """Every data file of a table on the disk, of whichever version, or of none."""
+        return sorted(place for place in (self.path / name).rglob("*.parquet") if not place.name.startswith("."))
 
     def held(self, name: str) -> set[tuple[str | None, str]]:
         """(partition value, sha256) of every data file of the newest version."""
@@ -115,7 +145,7 @@ class DeltaTables:
                 self._open(name).alter.add_columns(Schema.from_arrow(new).fields)
             self.seal(name)
 
-    def move_in(self, name: str, files: Iterable[DataFile]) -> None:
+    def move_in(self, name: str, files: Sequence[DataFile]) -> None:
         """Put written files at their final names; one that is already there stays."""
         folders = set()
         for file in files:
@@ -128,6 +158,7 @@ class DeltaTables:
             folders.add(goal.parent)
         for folder in sorted(folders):
             sync(folder)
+        self._stand_again(name, files)
 
     def add(self, name: str, files: Sequence[DataFile], in_place_of: str | None = None) -> None:
         """One transaction: the files come in; in_place_of: the night whose files go."""
@@ -146,6 +177,40 @@ class DeltaTables:
             for place in places
         ]
         self._transact(name, [*self._additions(name, files, are_news=False), *gone], None)
+
+    def exchange(self, name: str, changed: Mapping[Path, DataFile | None]) -> None:
+        """Take rows out of every version at once: data file -> the one that holds what is left of it, None for nothing.
+
+        Cut off at any point, every version reads as before or as after, and the same call again ends it.
+        """
+        from deltalake.transaction import RemoveAction
+
+        paths = {place.relative_to(self.path / name).as_posix(): file for place, file in changed.items()}
+        kept = [file for file in paths.values() if file is not None]
+        self.move_in(name, kept)
+        now = sorted(set(self._logged(name)) & paths.keys())
+        if now:
+            columns = self._partition_columns(name)
+            gone = [
+                RemoveAction(
+                    path,
+                    True,
+                    0,
+                    (self.path / name / path).stat().st_size,
+                    dict(zip(columns, [partition_of(name, path)], strict=False)),
+                )
+                for path in now
+            ]
+            files = {file.sha256: file for path in now if (file := paths[path]) is not None}
+            self._transact(name, [*self._additions(name, list(files.values()), are_news=True), *gone], None)
+        instead = {path: None if file is None else _path_of(name, file) for path, file in paths.items()}
+        write_whole(self.path / name / STAND_INS, sealed({**self._stand_ins(name), **instead}))
+        for place in changed:
+            place.unlink()
+        for folder in {place.parent for place in changed}:
+            sync(folder)
+            if not any(folder.iterdir()):
+                folder.rmdir()
 
     def _additions(self, name: str, files: Sequence[DataFile], are_news: bool) -> list[Any]:
         from deltalake.transaction import AddAction

@@ -8,7 +8,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
@@ -16,13 +16,15 @@ from urllib.parse import unquote
 from features.errors import ContractError, ModelRefused
 from models.folder import digest_of, read_folder
 from pipeline.store.champion import MODELS, approvals
-from pipeline.store.delta import DELTA_LOG, SEALS, DeltaTables, partition_of
+from pipeline.store.delta import DELTA_LOG, SEALS, STAND_INS, DeltaTables, partition_of
 from pipeline.store.files import unsealed
+from pipeline.store.forgotten import FOLDER, forgotten
 from pipeline.store.record import Delivered
 from pipeline.store.refusals import NoStore, NotStored, StoreDamaged
 from pipeline.store.store import CARD, DELIVERIES, PENDING
 
 _NAMED = re.compile(r"-([0-9a-f]{8,})$")  # a model's version ends with the beginning of its sha256
+UNENDED = "A forgetting was begun and has not ended: run `recoup forget` for that debtor again."
 RECORDS, LOG_ENTRIES, DATA, MODEL_FOLDERS = "records", "log entries", "data files", "model folders"
 
 
@@ -74,6 +76,10 @@ def _records(path: Path, found: Examined) -> dict[str, int]:
         if (path / name).exists():
             with found.one(RECORDS):
                 unsealed(path / name)
+    if (path / FOLDER).exists() or unsealed(path / CARD).get("forgets"):
+        with found.one(RECORDS):
+            if forgotten(path).unended():
+                found.notes.append(UNENDED)
     versions: dict[str, int] = {}
     places = {
         int(place.name[:6]): place
@@ -104,6 +110,8 @@ def _table(delta: DeltaTables, name: str, delivered: int, found: Examined) -> No
             paths.update(_brought_in(entry, where))
             if not (seals / entry.stem).exists():
                 raise StoreDamaged.seal_gone(where)
+    with found.one(RECORDS) if (delta.path / name / STAND_INS).exists() else nullcontext():
+        paths = delta.standing(name, paths)
     for path in sorted(paths):
         with found.one(DATA):
             partition_of(name, path)

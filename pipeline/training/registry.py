@@ -415,7 +415,7 @@ def _experiment(client: Any, uri: str) -> str:
     found = client.get_experiment_by_name(NAME)
     if found is not None:
         return found.experiment_id
-    place = _sqlite_file(uri)
+    place = sqlite_file(uri)
     return client.create_experiment(
         NAME, artifact_location=(place.parent / "mlartifacts").resolve().as_uri() if place else None
     )
@@ -426,7 +426,7 @@ def _alone(uri: str) -> Iterator[None]:
     """On SQLite, writers wait for each other: parallel first writers would each create the tables,
     and all but one fail.
     """
-    place = _sqlite_file(uri)
+    place = sqlite_file(uri)
     if place is None:
         yield
         return
@@ -442,7 +442,7 @@ def _alone(uri: str) -> Iterator[None]:
         os.close(lock)
 
 
-def _sqlite_file(uri: str) -> Path | None:
+def sqlite_file(uri: str) -> Path | None:
     return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from models.evaluate import CHAMPION, SCORECARD, Evaluation, Judged, Rival, Trut
 from models.recovery import SCORE_COLUMNS, AnyModel
 from pipeline.params import Params
 from pipeline.store.files import only_owner_reads, whole_folder, write_model
+from pipeline.store.forgotten import forgotten
 from pipeline.training.refusals import NotPromoted, RunMissing
 from pipeline.training.trial import Trial
 
@@ -196,10 +199,26 @@ def evaluation_text(evaluation: Evaluation) -> str:
 
 
 def load_evidence(folder: Path, evidence_sha256: str) -> RunEvidence:
-    """The test rows, once they are those that were recorded; ModelRefused otherwise."""
-    if not all((folder / f"{name}.parquet").is_file() for name in TABLES) or _digest(folder) != evidence_sha256:
+    """The test rows, once they are those that were recorded, but for people who were forgotten since;
+    ModelRefused otherwise.
+    """
+    there = all((folder / f"{name}.parquet").is_file() for name in TABLES)
+    if not there or _digest(folder) not in forgotten(folder.parents[1]).became(evidence_sha256):
         raise NotPromoted.other_rows(folder)
     return RunEvidence(*(pd.read_parquet(folder / f"{name}.parquet") for name in TABLES))
+
+
+def without_rows(folder: Path, goes: np.ndarray, announce: Callable[[str, str], None]) -> None:
+    """Take test rows out of a run's evidence, whole or not at all. goes: which rows of test_cohort.
+    announce: told what the rows hash to before and after, first.
+    """
+    was = _digest(folder)
+    with only_owner_reads(), whole_folder(folder) as draft:
+        shutil.copytree(folder, draft, dirs_exist_ok=True)
+        for name in TABLES:
+            frame = pd.read_parquet(draft / f"{name}.parquet")
+            frame[~goes].reset_index(drop=True).to_parquet(draft / f"{name}.parquet", index=False, compression="zstd")
+        announce(was, _digest(draft))
 
 
 def load_evaluation(folder: Path) -> Evaluation:

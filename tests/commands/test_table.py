@@ -1,4 +1,5 @@
-"""What the commands share, and what those of each module (`books.py`, `learning.py`, `nights.py`, `looking.py`) refuse
+"""What the commands share, and what those of each module (`books.py`, `learning.py`, `nights.py`, `looking.py`,
+`keeping.py`) refuse
 before any work is done.
 """
 

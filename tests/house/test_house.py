@@ -34,11 +34,14 @@ MAY_IMPORT = {
     "training": "features models params panel law store pages",
     "night": "features models columns params store panel law pages",
     "outcomes": "features models columns params store panel pages night",
+    "keeping": "features models columns params store law panel pages training night outcomes",
     "simulate": "features",
     "start": "features params schema intake law",
     "verify": "features store pages",
-    "run": "features params store intake pages night outcomes",
-    "commands": "features params schema store intake panel law training night outcomes simulate run start verify",
+    "run": "features params store intake pages night outcomes keeping",
+    "commands": (
+        "features params schema store intake panel law training night outcomes keeping simulate run start verify"
+    ),
     "cli": "features commands",
 }
 

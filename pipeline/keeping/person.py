@@ -1,0 +1,108 @@
+"""Who a person is to the store: every id under which debts of hers or his are kept."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.pages.without import IDENTITIES, SEVERAL, of_ids
+from pipeline.store.store import Store
+
+ALIASES = "debtors"  # the table that says which debtors are one person
+LEAST_TOLD = 4  # letters of an id below which a word in a text says nothing
+
+
+@dataclass(frozen=True)
+class Person:
+    """debtors: all of one person. accounts: account_id -> currency. shards: where they lie."""
+
+    debtors: frozenset[str]
+    accounts: Mapping[str, str | None] = field(default_factory=dict)
+    shards: frozenset[str] = frozenset()
+
+    @property
+    def ids(self) -> frozenset[str]:
+        return self.debtors | set(self.accounts)
+
+    @property
+    def telling_ids(self) -> frozenset[str]:
+        """The ids that can be looked for in any text: too short or too plain a number is found everywhere."""
+        return frozenset(one for one in self.ids if len(one) >= LEAST_TOLD and not (one.isdecimal() and len(one) < 6))
+
+    def of_rows(self, rows: pa.Table, _partition: str | None = None) -> pa.BooleanArray:
+        """Which rows of a table are this person's: by its ids, or by the ids in a row's raw text."""
+        goes = of_ids(rows, self.ids)
+        if "raw" in rows.column_names:
+            raw = [self._is_raw(text) for text in rows.column("raw").to_pylist()]
+            goes = pa.array([one or other for one, other in zip(goes.to_pylist(), raw, strict=True)], pa.bool_())
+        return goes
+
+    def _is_raw(self, text: str | None) -> bool:
+        if not text:
+            return False
+        try:
+            held = json.loads(text)
+        except ValueError:
+            held = {}
+        cells = held if isinstance(held, dict) else {}
+        named = {str(cells[name]).strip() for name in IDENTITIES if name in cells}
+        return not named.isdisjoint(self.ids) or self.is_named(text)
+
+    def is_named(self, text: str) -> bool:
+        return any(one in text and re.search(rf"(?<![\w-]){re.escape(one)}(?![\w-])", text) for one in self.telling_ids)
+
+
+def person_of(store: Store, out: Path, debtor_id: str) -> Person:
+    """The debtor with all aliases, and all their accounts: as the store holds them, in whichever version, and as lists
+    were published, should the store hold nothing any more.
+    """
+    debtors = _aliases(store, debtor_id)
+    accounts: dict[str, str | None] = {}
+    shards = set()
+    for place in store.delta.every_file("accounts") if "accounts" in store.delta.names() else []:
+        store.delta.check_sound(place)
+        for account, debtor, currency in _cells(place, "account_id", "debtor_id", "currency"):
+            if debtor in debtors and account is not None:
+                accounts[account] = currency
+                shards.add(place.parent.name.partition("=")[2])
+    names = ("assignments", "draws")
+    written = [place for name in names if name in store.delta.names() for place in store.delta.every_file(name)]
+    for place in [*written, *sorted(out.glob("*/*.parquet"))]:
+        for account, debtor, joined, currency in _cells(place, "account_id", "debtor_id", SEVERAL, "currency"):
+            if debtor in debtors:
+                for one in (account, *(joined or "").split()):
+                    if one is not None and one not in accounts:
+                        accounts[one] = currency
+    return Person(frozenset(debtors), accounts, frozenset(shards))
+
+
+def _cells(place: Path, *names: str) -> list[tuple[str | None, ...]]:
+    """The texts of these columns row by row, None where the file has no such column; none of a file without debtors."""
+    present = pq.read_schema(place).names
+    if "debtor_id" not in present:
+        return []
+    rows = pq.read_table(place, columns=[name for name in names if name in present])
+    columns = [rows.column(name).to_pylist() if name in present else [None] * rows.num_rows for name in names]
+    return list(zip(*columns, strict=True))
+
+
+def _aliases(store: Store, debtor_id: str) -> set[str]:
+    found = {debtor_id}
+    if ALIASES not in store.delta.names():
+        return found
+    pairs = []
+    for place in store.delta.every_file(ALIASES):
+        store.delta.check_sound(place)
+        pairs += _cells(place, "debtor_id", "same_as")
+    grew = True
+    while grew:
+        beside = {one for pair in pairs if not found.isdisjoint(pair) for one in pair if one is not None}
+        grew = not beside <= found
+        found |= beside
+    return found

@@ -1,0 +1,42 @@
+"""What is refused of a person's rights, each sentence said once. None of them names the person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from features.errors import ContractError, InputMissing, UsageError, some
+
+
+class Unknown(InputMissing):
+    """Nothing is kept of that debtor."""
+
+    @classmethod
+    def debtor(cls) -> Unknown:
+        return cls("No debtor of that id is kept here. Check the id; ids are matched letter by letter.")
+
+
+class Named(UsageError):
+    """Who or why would keep what is to be forgotten."""
+
+    @classmethod
+    def in_record(cls, option: str) -> Named:
+        return cls(f"{option} names the debtor, and is kept for ever. Say it without: a case number, a date.")
+
+
+class Remains(ContractError):
+    """Somewhere the person still stands."""
+
+    @classmethod
+    def places(cls, places: Sequence[str]) -> Remains:
+        return cls(
+            f"Still named in {some(places)}. All else is done. See to these by hand (an approved model: teach and "
+            "promote another), then run the same command again."
+        )
+
+
+class FormUnknown(UsageError):
+    """A file of that ending is not written."""
+
+    @classmethod
+    def of_file(cls) -> FormUnknown:
+        return cls("--out must end in .html, to be read, or in .json, for a program.")

@@ -1,0 +1,268 @@
+"""A published file without the rows of some accounts: whatever form it has, nothing else of it changes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import zipfile
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.pages.page import inert
+
+_DATA = re.compile(r'(<script type="application/json" id="night">)(.*?)(</script>)', re.DOTALL)
+_RECORD = re.compile(r'(?:[^"\r\n]|"[^"]*")*(?:\r\n|\n|\r|$)')
+_SHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+IDENTITIES, SEVERAL = ("account_id", "debtor_id", "same_as"), "joined_accounts"  # one id a cell, and several
+LIST = "worklist.csv"
+
+
+def without(place: Path, ids: Collection[str]) -> tuple[bytes, int] | None:
+    """The file's new content and how many rows went; None where no row is of these ids, or its form is not one of a
+    night's. ids: of debtors and accounts. Rows go, but a workbook's stay as empty lines: others keep their line.
+    """
+    made = _FORMS.get(place.suffix)
+    return None if made is None else made(place, frozenset(ids))
+
+
+def mentions(content: bytes, ids: Collection[str]) -> bool:
+    """Whether one of these ids stands anywhere in a file's content as a word of its own, packed or not."""
+    if content.startswith(b"PK\3\4"):
+        with zipfile.ZipFile(io.BytesIO(content)) as packed:
+            return any(mentions(packed.read(part), ids) for part in packed.infolist())
+    if content.startswith(b"PAR1"):
+        table = pq.read_table(pa.BufferReader(content))
+        cells = (set(pc.unique(_plain(column)).to_pylist()) for column in table.columns if _is_text(column.type))
+        return any(_named(str(cell), ids) for found in cells for cell in found if cell is not None)
+    return _named(content.decode("utf-8", "replace"), ids)
+
+
+def _named(text: str, ids: Collection[str]) -> bool:
+    return any(one in text and re.search(rf"(?<![\w-]){re.escape(one)}(?![\w-])", text) for one in ids)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    inner = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return pa.types.is_string(inner) or pa.types.is_large_string(inner)
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return column.cast(pa.string())
+
+
+def of_ids(rows: pa.Table, ids: Collection[str]) -> pa.BooleanArray:
+    """Which rows are of these ids: a cell of account_id, debtor_id or same_as is one, or a word of joined_accounts."""
+    goes = pa.array([False] * rows.num_rows)
+    for name in IDENTITIES:
+        if name in rows.column_names:
+            same = pc.is_in(_plain(rows.column(name)), pa.array(sorted(ids), pa.string()))
+            goes = pc.or_(goes, pc.fill_null(same, False))
+    if SEVERAL in rows.column_names:
+        cells = rows.column(SEVERAL).to_pylist()
+        goes = pc.or_(goes, pa.array([not set((cell or "").split()).isdisjoint(ids) for cell in cells], pa.bool_()))
+    return goes.combine_chunks() if isinstance(goes, pa.ChunkedArray) else goes
+
+
+# ---- the forms -------------------------------------------------------------------------------------------------------
+
+
+def _parquet(place: Path, ids: frozenset[str]) -> tuple[bytes, int] | None:
+    rows = pq.read_table(place)
+    goes = of_ids(rows, ids)
+    if not goes.true_count:
+        return None
+    made = pa.BufferOutputStream()
+    pq.write_table(rows.filter(pc.invert(goes)), made, compression="zstd", write_page_checksum=True)
+    return made.getvalue().to_pybytes(), goes.true_count
+
+
+def _csv(place: Path, ids: frozenset[str]) -> tuple[bytes, int] | None:
+    """Records stay as they are written, byte for byte. A dialler's list has headings of its own, and the rows of the
+    list beside it.
+    """
+    records = _records_of(place)
+    gone = _rows_named(records, ids)
+    if gone is None and place.with_name(LIST).exists():
+        gone = _rows_named(_records_of(place.with_name(LIST)), ids)
+    return ("".join(_but(records, gone)).encode(), len(gone)) if gone else None
+
+
+def _rows_named(records: list[str], ids: frozenset[str]) -> set[int] | None:
+    """Places of the records of these ids; None where no column tells."""
+    head = _cells(records[0]) if records else []
+    told = [at for at, name in enumerate(head) if name in (*IDENTITIES, SEVERAL)]
+    if not told:
+        return None
+    found = set()
+    for at, record in enumerate(records):
+        if any(one in record for one in ids):
+            cells = _cells(record)
+            words = {word for column in told if column < len(cells) for word in _words(cells[column].removeprefix("'"))}
+            found |= set() if words.isdisjoint(ids) else {at}
+    return found
+
+
+def _words(cell: str) -> set[str]:
+    return {cell, *cell.split()}
+
+
+def _cells(record: str) -> list[str]:
+    return next(csv.reader(io.StringIO(record, newline="")), [])
+
+
+def _records_of(place: Path) -> list[str]:
+    with place.open(encoding="utf-8", newline="") as file:
+        text = file.read()
+    found, at = [], 0
+    while at < len(text):
+        match = _RECORD.match(text, at)
+        end = match.end() if match is not None and match.end() > at else len(text)  # a quote that does not end
+        found.append(text[at:end])
+        at = end
+    return found
+
+
+def _page(place: Path, ids: frozenset[str]) -> tuple[bytes, int] | None:
+    """Rows of the list with all that opens under them, and of the other tabs; texts that nobody else says go too."""
+    text = place.read_text(encoding="utf-8")
+    found = _DATA.search(text)
+    if found is None:
+        return None
+    night = json.loads(found[2])
+    strings = night["strings"]
+    named = {index for index, said in enumerate(strings) if not _words(said).isdisjoint(ids)}
+    gone = _rows_of(night["worklist"], named)
+    lost = len(gone)
+    for part, held in night["details"].items():
+        if part != "channel_tables":
+            night["details"][part] = _but(held, gone)
+    night["detailed"] -= sum(row < night["detailed"] for row in gone)
+    audit = _rows_of(night["audit"], named)
+    for table, rows in ((night["worklist"], gone), (night["audit"], audit)):
+        _drop(table, rows)
+    for later in night["later"].values():
+        rows = _rows_of(later, named)
+        lost += len(rows)
+        _drop(later, rows)
+    if not lost:
+        return None
+    used = set(_said(night)) - named
+    night["strings"] = [said if index in used else "" for index, said in enumerate(strings)]
+    night["citations"] = {index: cited for index, cited in night["citations"].items() if int(index) in used}
+    return (text[: found.start(2)] + inert(night) + text[found.end(2) :]).encode(), lost
+
+
+def _rows_of(table: dict[str, Any], named: set[int]) -> set[int]:
+    columns = [column["values"] for column in table["columns"] if column["name"] in (*IDENTITIES, SEVERAL)]
+    return {row for values in columns for row, value in enumerate(values) if value in named}
+
+
+def _drop(table: dict[str, Any], gone: set[int]) -> None:
+    table["rows"] -= len(gone)
+    for column in table["columns"]:
+        column["values"] = _but(column["values"], gone)
+
+
+def _but(values: list[Any], gone: set[int]) -> list[Any]:
+    return [value for row, value in enumerate(values) if row not in gone]
+
+
+def _said(night: dict[str, Any]) -> Iterator[int]:
+    """The index of every text that the page still says."""
+    for table in (night["worklist"], night["audit"], *night["later"].values()):
+        for column in table["columns"]:
+            if column["kind"] == "text":
+                yield from column["values"]
+    for later in night["later"].values():
+        for *told, _count in later["rules"]:
+            yield from told
+    for part in night["details"].values():
+        yield from _numbers(part)
+
+
+def _numbers(held: Any) -> Iterator[int]:
+    """Every whole number of what opens under the rows: among them are the places of its texts."""
+    if isinstance(held, list):
+        for inner in held:
+            yield from _numbers(inner)
+    elif isinstance(held, int):
+        yield held
+
+
+def _workbook(place: Path, ids: frozenset[str]) -> tuple[bytes, int] | None:
+    """Cells of the rows become empty, and texts that no other cell shows; every other part stays byte for byte."""
+    with zipfile.ZipFile(place) as packed:
+        parts = {part: packed.read(part) for part in packed.infolist()}
+    shared = next((part for part in parts if part.filename == "xl/sharedStrings.xml"), None)
+    strings = ElementTree.fromstring(parts[shared]) if shared else ElementTree.Element("sst")
+    texts = ["".join(item.itertext()) for item in strings]
+    named = {index for index, text in enumerate(texts) if not _words(text).isdisjoint(ids)}
+    used: set[int] = set()
+    lost = 0
+    for part in [part for part in parts if re.fullmatch(r"xl/worksheets/[^/]+\.xml", part.filename)]:
+        sheet = ElementTree.fromstring(parts[part])
+        emptied = [row for row in sheet.iter(f"{_SHEET}row") if _row_is_of(row, named, ids)]
+        for row in emptied:
+            for cell in row:
+                cell.attrib.pop("t", None)
+                for inner in list(cell):
+                    cell.remove(inner)
+        used |= {int(value.text or 0) for value in _shared_values(sheet)}
+        lost += len(emptied)
+        if emptied:
+            parts[part] = _xml(sheet, parts[part])
+    if not lost:
+        return None
+    for index, item in enumerate(strings):
+        if index not in used:
+            for inner in list(item):
+                item.remove(inner)
+            ElementTree.SubElement(item, f"{_SHEET}t")
+    if shared:
+        parts[shared] = _xml(strings, parts[shared])
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as packed:
+        for part, content in parts.items():
+            packed.writestr(part, content)
+    return made.getvalue(), lost
+
+
+def _row_is_of(row: ElementTree.Element, named: set[int], ids: frozenset[str]) -> bool:
+    for cell in row:
+        if cell.get("t") == "s":
+            value = cell.find(f"{_SHEET}v")
+            if value is not None and int(value.text or 0) in named:
+                return True
+        elif cell.get("t") in ("inlineStr", "str") and not _words("".join(cell.itertext())).isdisjoint(ids):
+            return True
+    return False
+
+
+def _shared_values(sheet: ElementTree.Element) -> Iterator[ElementTree.Element]:
+    for cell in sheet.iter(f"{_SHEET}c"):
+        value = cell.find(f"{_SHEET}v")
+        if cell.get("t") == "s" and value is not None:
+            yield value
+
+
+def _xml(root: ElementTree.Element, before: bytes) -> bytes:
+    """As text again, with the prefixes that it came with."""
+    for _, (prefix, address) in ElementTree.iterparse(io.BytesIO(before), ["start-ns"]):
+        ElementTree.register_namespace(prefix, address)
+    return ElementTree.tostring(root, encoding="UTF-8", xml_declaration=True)
+
+
+_FORMS: dict[str, Callable[[Path, frozenset[str]], tuple[bytes, int] | None]] = {
+    ".parquet": _parquet,
+    ".csv": _csv,
+    ".html": _page,
+    ".xlsx": _workbook,
+}

@@ -40,6 +40,7 @@ from models.folder import (
     read_folder,
 )
 from models.lesson import Lesson, Teaching
+from models.trying import check_tried
 
 SCORE_COLUMNS = ("p_recovered", "amount_if_recovered", "expected_recovery", "p_defaulted")
 BINARY = {"objective": "binary", "metric": "binary_logloss"}
@@ -274,11 +275,12 @@ AnyModel = RecoveryModel | AgeBandTable
 
 def load_model(folder: Path, sha256: str) -> AnyModel:
     """The model of a folder, once the folder's sha256 is the given one. ModelRefused otherwise,
-    before anything is parsed.
+    before anything is parsed; and where its text does harm in the process that tries it first.
     """
     files = read_folder(folder, sha256)
     if json.loads(files[CARD_FILE])["kind"] == AGE_BAND_TABLE:
         return AgeBandTable.from_files(files)
+    check_tried(folder, sha256)
     return RecoveryModel.from_files(files)
 
 

@@ -181,5 +181,6 @@ def _of_lists(out: Path, person: Person) -> Iterator[Section]:
 
 
 def _is_own(record: Mapping[str, str], person: Person) -> bool:
-    named = {record.get("account_id", ""), record.get("debtor_id", ""), *record.get("joined_accounts", "").split()}
-    return not {name.removeprefix("'") for name in named}.isdisjoint(person.ids)
+    accounts = {record.get("account_id", ""), *record.get("joined_accounts", "").split()}
+    named = {name.removeprefix("'") for name in accounts}
+    return not named.isdisjoint(person.accounts) or record.get("debtor_id", "").removeprefix("'") in person.debtors

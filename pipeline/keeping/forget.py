@@ -159,7 +159,7 @@ class _Work:
             cohort = folder / "test_cohort.parquet"
             if cohort.is_file():
                 rows = pd.read_parquet(cohort, columns=["account_id", "debtor_id"]).astype("str")
-                goes = rows["account_id"].isin(self.person.ids) | rows["debtor_id"].isin(self.person.ids)
+                goes = rows["account_id"].isin(self.person.accounts) | rows["debtor_id"].isin(self.person.debtors)
                 if goes.any():
                     without_rows(folder, goes.to_numpy(), partial(self._judged, folder.name))
                     self.counts["test rows of runs"] += int(goes.sum())
@@ -247,11 +247,9 @@ class _Work:
             content, rows = changed[place]
             lost += rows
             before = since.get(place.name, {}).get("rows_gone", 0)
-            told: dict[str, Any] = {"sha256": None, "bytes": 0, "rows_gone": before + rows}
-            if content is not None:
-                (staging / place.name).write_bytes(content)
-                sync(staging / place.name)
-                told |= {"sha256": sha256_of(staging / place.name), "bytes": len(content)}
+            (staging / place.name).write_bytes(content)
+            sync(staging / place.name)
+            told = {"sha256": sha256_of(staging / place.name), "bytes": len(content), "rows_gone": before + rows}
             since[place.name] = told
         write_whole(staging / FORGOTTEN, sealed({"files": since}))
         self.record = self.record.record(CLEARED, night=folder.name, sha256=sha256_of(staging / FORGOTTEN))
@@ -262,22 +260,16 @@ class _Work:
     def _altered(self, folder: Path) -> None:
         for place in sorted(folder.iterdir()):
             made = self._made(place)
-            if made is not None and made[0] is not None:
+            if made is not None:
                 with whole_file(place) as draft:
                     draft.write_bytes(made[0])
-            elif made is not None:
-                place.unlink()
             self.counts["rows of published files"] += 0 if made is None else made[1]
 
-    def _made(self, place: Path) -> tuple[bytes | None, int] | None:
-        """The file's new content and the rows that go; None for the content where nothing of it can stay."""
+    def _made(self, place: Path) -> tuple[bytes, int] | None:
+        """The file's new content and the rows that go; None where none does."""
         if not place.is_file() or place.name in (MANIFEST, FORGOTTEN):
             return None
-        made = without(place, self.person.ids)
-        content = place.read_bytes() if made is None else made[0]
-        if mentions(content, self.person.telling_ids):
-            return None, 0 if made is None else made[1]
-        return made
+        return without(place, self.person.whose)
 
     # ---- afterwards --------------------------------------------------------------------------------------------------
 

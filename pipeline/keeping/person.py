@@ -11,11 +11,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.pages.without import IDENTITIES, SEVERAL, of_ids
+from pipeline.pages.without import ACCOUNTS, DEBTORS, SEVERAL, Whose, of_whose
 from pipeline.store.store import Store
 
 ALIASES = "debtors"  # the table that says which debtors are one person
-LEAST_TOLD = 4  # letters of an id below which a word in a text says nothing
+LEAST_TOLD, LEAST_NUMBER = 4, 8  # letters of an id, digits of a number, below which a word in a text says nothing
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,17 @@ class Person:
         return self.debtors | set(self.accounts)
 
     @property
+    def whose(self) -> Whose:
+        return Whose(self.debtors, frozenset(self.accounts))
+
+    @property
     def telling_ids(self) -> frozenset[str]:
-        """The ids that can be looked for in any text: too short or too plain a number is found everywhere."""
-        return frozenset(one for one in self.ids if len(one) >= LEAST_TOLD and not (one.isdecimal() and len(one) < 6))
+        """The ids that can be looked for in any text: one that is too short or a short number is found everywhere."""
+        return frozenset(one for one in self.ids if len(one) >= (LEAST_NUMBER if one.isdecimal() else LEAST_TOLD))
 
     def of_rows(self, rows: pa.Table, _partition: str | None = None) -> pa.BooleanArray:
         """Which rows of a table are this person's: by its ids, or by the ids in a row's raw text."""
-        goes = of_ids(rows, self.ids)
+        goes = of_whose(rows, self.whose)
         if "raw" in rows.column_names:
             raw = [self._is_raw(text) for text in rows.column("raw").to_pylist()]
             goes = pa.array([one or other for one, other in zip(goes.to_pylist(), raw, strict=True)], pa.bool_())
@@ -51,8 +55,10 @@ class Person:
         except ValueError:
             held = {}
         cells = held if isinstance(held, dict) else {}
-        named = {str(cells[name]).strip() for name in IDENTITIES if name in cells}
-        return not named.isdisjoint(self.ids) or self.is_named(text)
+        own = [
+            str(cells[name]).strip() in self.whose.of_column(name) for name in (*DEBTORS, *ACCOUNTS) if name in cells
+        ]
+        return any(own) or self.is_named(text)
 
     def is_named(self, text: str) -> bool:
         return any(one in text and re.search(rf"(?<![\w-]){re.escape(one)}(?![\w-])", text) for one in self.telling_ids)

@@ -5,21 +5,28 @@ a spreadsheet or an enemy did to them.
 from __future__ import annotations
 
 import datetime as dt
+import json
+import sys
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from models.apart import Harmed, confine, run_apart
 from pipeline.columns import WORKLIST_COLUMNS
 from pipeline.outcomes.refusals import ListMissing, WorkbookRefused
 from pipeline.pages.language import languages, words
 from pipeline.pages.workbook import ENTRIES
 from pipeline.store.files import EXPANSION_LIMIT
 
-UNPACKED_LIMIT = 400_000_000  # bytes of all parts of a workbook; a list of 50,000 rows unpacks to about 100 MB
-ROWS_LIMIT = 300_000
+UNPACKED_LIMIT = 300_000_000  # bytes of all parts of a workbook; a list of 50,000 rows unpacks to about 100 MB
+ROWS_LIMIT, CELLS_LIMIT, PARTS_LIMIT = 300_000, 4_000_000, 1_000
+COLUMNS_READ = 256  # from the left; a list has some fifty
+SECONDS, MEMORY, SAID_LIMIT = 900, 2 << 30, 1 << 30  # of the process that reads it
+CHUNK = 1 << 20
 LIST_HEADS = (
     "account_id",
     "debtor_id",
@@ -48,7 +55,7 @@ class FilledRow:
 
 
 def read_filled(path: Path) -> list[FilledRow]:
-    """Every line of every list sheet, nothing evaluated.
+    """Every line of every list sheet, nothing evaluated, read in a process of its own.
 
     Raises InputMissing where there is no file, ContractError where it is not a workbook with a list in it, or is out of
     all proportion.
@@ -56,55 +63,119 @@ def read_filled(path: Path) -> list[FilledRow]:
     if not path.is_file():
         raise ListMissing.file(path.name)
     _check_size(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", UserWarning
-        )  # of features that a spreadsheet program added and nobody reads here
-        rows = list(_rows(path))
+    try:
+        said = run_apart("pipeline.outcomes.filled_workbook", [str(path.resolve())], SECONDS, SAID_LIMIT)
+    except Harmed:
+        raise WorkbookRefused.harmful(path.name) from None
+    try:
+        *lines, last = [json.loads(line) for line in said.splitlines()]
+        rows = [
+            FilledRow(str(sheet), int(line), {name: _value(kept) for name, kept in cells.items()}, tuple(formulas))
+            for sheet, line, cells, formulas in lines
+        ]
+    except (ValueError, TypeError, KeyError, AttributeError):  # it said something else than the program does
+        raise WorkbookRefused.harmful(path.name) from None
+    if last == TOO_LONG:
+        raise WorkbookRefused.too_long(path.name, ROWS_LIMIT)
+    if last != WHOLE:
+        raise WorkbookRefused.unreadable(path.name)
     if not rows:
         raise WorkbookRefused.no_list(path.name, LIST_HEADS)
     return rows
 
 
 def _check_size(path: Path) -> None:
+    """What its parts unpack to, and how many cells stand in them: bytes alone are counted before anything is parsed."""
     try:
         with zipfile.ZipFile(path) as packed:
-            unpacked = sum(part.file_size for part in packed.infolist())
-    except (zipfile.BadZipFile, OSError):
+            parts = packed.infolist()
+            unpacked = sum(part.file_size for part in parts)
+            if unpacked > UNPACKED_LIMIT or unpacked > EXPANSION_LIMIT * max(path.stat().st_size, 1_000):
+                raise WorkbookRefused.too_large(path.name, unpacked)
+            if len(parts) > PARTS_LIMIT:
+                raise WorkbookRefused.too_many_parts(path.name, PARTS_LIMIT)
+            cells = 0
+            for part in parts:
+                cells += _cells_of(packed, part)
+                if cells > CELLS_LIMIT:
+                    raise WorkbookRefused.too_many_cells(path.name, CELLS_LIMIT)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError):
         raise WorkbookRefused.no_workbook(path.name) from None
-    if unpacked > UNPACKED_LIMIT or unpacked > EXPANSION_LIMIT * max(path.stat().st_size, 1_000):
-        raise WorkbookRefused.too_large(path.name, unpacked)
+
+
+def _cells_of(packed: zipfile.ZipFile, part: zipfile.ZipInfo) -> int:
+    """At most so many cells and shared texts stand in a part: their tags, whatever prefix they have."""
+    found = 0
+    with packed.open(part) as stream:
+        while found <= CELLS_LIMIT and (chunk := stream.read(CHUNK)):
+            found += sum(chunk.count(tag) for tag in (b"<c", b":c", b"<si", b":si"))
+    return found
+
+
+# ---- in the process of its own ---------------------------------------------------------------------------------------
+
+WHOLE, UNREADABLE, TOO_LONG = "whole", "unreadable", "too long"  # what it says last
+
+
+class _TooLong(Exception):
+    """More rows than a list has."""
+
+
+def _tell(path: Path) -> str:
+    """Prints a line of JSON per row; hands back what is to be said last."""
+    try:
+        for row in _rows(path):
+            cells = {name: _kept(value) for name, value in row.cells.items()}
+            print(json.dumps([row.sheet, row.line, cells, row.formulas]))
+    except _TooLong:
+        return TOO_LONG
+    except Exception:  # whatever the parser trips over, its own words may hold cells
+        return UNREADABLE
+    return WHOLE
+
+
+_MADE_BY = {"datetime": dt.datetime.fromisoformat, "date": dt.date.fromisoformat, "time": dt.time.fromisoformat}
+
+
+def _kept(value: Any) -> Any:
+    """A cell as JSON holds it: days and times by their name, what is no plain value as its text."""
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, dt.timedelta):
+        return {"seconds": value.total_seconds()}
+    if isinstance(value, dt.datetime | dt.date | dt.time):
+        return {type(value).__name__: value.isoformat()}
+    return str(getattr(value, "text", ""))
+
+
+def _value(kept: Any) -> Any:
+    if not isinstance(kept, dict):
+        return kept
+    ((name, text),) = kept.items()
+    return dt.timedelta(seconds=text) if name == "seconds" else _MADE_BY[name](text)
 
 
 def _rows(path: Path) -> Iterator[FilledRow]:
     import openpyxl
 
+    warnings.simplefilter("ignore", UserWarning)  # of features that a spreadsheet program added and nobody reads here
     read = 0
-    try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=False, keep_links=False)
-    except Exception:  # whatever the parser trips over, its own words may hold cells
-        raise WorkbookRefused.unreadable(path.name) from None
-    try:
-        for sheet in book.worksheets:
-            sheet.reset_dimensions()  # what the file claims of its size is not believed
-            lines = sheet.iter_rows()
-            columns = columns_by_place([cell.value for cell in next(lines, ())])
-            if columns is None:
-                continue
-            for line, cells in enumerate(lines, start=2):
-                read += 1
-                if read > ROWS_LIMIT:
-                    raise WorkbookRefused.too_long(path.name, ROWS_LIMIT)
-                named = {columns[place]: cell for place, cell in enumerate(cells) if place in columns}
-                values = {name: _plain(cell.value) for name, cell in named.items() if not _is_empty(cell.value)}
-                if values:
-                    yield FilledRow(
-                        sheet.title, line, values, tuple(name for name, cell in named.items() if _is_formula(cell))
-                    )
-    except (ValueError, KeyError, TypeError, SyntaxError):
-        raise WorkbookRefused.unreadable(path.name) from None
-    finally:
-        book.close()
+    book = openpyxl.load_workbook(path, read_only=True, data_only=False, keep_links=False)
+    for sheet in book.worksheets:
+        sheet.reset_dimensions()  # what the file claims of its size is not believed
+        lines = sheet.iter_rows(max_col=COLUMNS_READ)
+        columns = columns_by_place([cell.value for cell in next(lines, ())])
+        if columns is None:
+            continue
+        for line, cells in enumerate(lines, start=2):
+            read += 1
+            if read > ROWS_LIMIT:
+                raise _TooLong
+            named = {columns[place]: cell for place, cell in enumerate(cells) if place in columns}
+            values = {name: _plain(cell.value) for name, cell in named.items() if not _is_empty(cell.value)}
+            if values:
+                formulas = tuple(name for name, cell in named.items() if _is_formula(cell))
+                yield FilledRow(sheet.title, line, values, formulas)
 
 
 def _plain(value: Any) -> Any:
@@ -137,3 +208,8 @@ def columns_by_place(heads: Sequence[Any]) -> dict[int, str] | None:
         if name is not None and name not in found.values():
             found[place] = name
     return found if set(LIST_HEADS) <= set(found.values()) else None
+
+
+if __name__ == "__main__":
+    confine(SECONDS, MEMORY)
+    print(json.dumps(_tell(Path(sys.argv[1]))))

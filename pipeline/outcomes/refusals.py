@@ -53,6 +53,21 @@ class WorkbookRefused(ContractError):
     def too_long(cls, name: str, most: int) -> WorkbookRefused:
         return cls(f"{name!r} (LIMIT_ROWS) has more than {most:,} rows. Send back the published workbook.")
 
+    @classmethod
+    def too_many_cells(cls, name: str, most: int) -> WorkbookRefused:
+        return cls(f"{name!r} (LIMIT_CELLS) has more than {most:,} cells. Send back the published workbook, filled in.")
+
+    @classmethod
+    def too_many_parts(cls, name: str, most: int) -> WorkbookRefused:
+        return cls(f"{name!r} (LIMIT_PARTS) has more than {most:,} parts. Send back the published workbook, filled in.")
+
+    @classmethod
+    def harmful(cls, name: str) -> WorkbookRefused:
+        return cls(
+            f"{name!r} (LIMIT_MEMORY) took more memory or time than a list needs, or stopped the process that read it. "
+            "Send back the published workbook, filled in."
+        )
+
 
 class ListMissing(InputMissing):
     """There is no such file, list or account."""

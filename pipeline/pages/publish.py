@@ -274,8 +274,8 @@ def _same(staged: Path, place: Path) -> bool:
 
 def _intact(folder: Path) -> bool:
     """Whether the folder still holds exactly what it published, but for people who were forgotten since."""
-    vouched = {name: sha256 for name, sha256 in (vouched_for(folder) or {}).items() if sha256 is not None}
-    if not vouched or {file.name for file in folder.iterdir()} - {MANIFEST, FORGOTTEN} != vouched.keys():
+    vouched = vouched_for(folder)
+    if vouched is None or {file.name for file in folder.iterdir()} - {MANIFEST, FORGOTTEN} != vouched.keys():
         return False
     return all(sha256_of(folder / name) == sha256 for name, sha256 in vouched.items())
 

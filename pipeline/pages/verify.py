@@ -80,8 +80,6 @@ def _examine(folder: Path) -> Examined:
     for name, said in sorted(published.items()):
         where = f"{folder.name}/{name}"
         with found.one(FILES):
-            if name in since and since[name]["sha256"] is None:
-                continue
             if not (folder / name).is_file():
                 raise NightDamaged.gone(where)
             if sha256_of(folder / name) != since.get(name, said).get("sha256"):

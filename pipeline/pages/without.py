@@ -8,6 +8,7 @@ import json
 import re
 import zipfile
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -16,21 +17,37 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.pages.page import inert
+from pipeline.pages.language import languages, words
+from pipeline.pages.page import DETAIL_TEXTS, inert
 
 _DATA = re.compile(r'(<script type="application/json" id="night">)(.*?)(</script>)', re.DOTALL)
 _RECORD = re.compile(r'(?:[^"\r\n]|"[^"]*")*(?:\r\n|\n|\r|$)')
 _SHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
-IDENTITIES, SEVERAL = ("account_id", "debtor_id", "same_as"), "joined_accounts"  # one id a cell, and several
-LIST = "worklist.csv"
+DEBTORS, ACCOUNTS = ("debtor_id", "same_as"), ("account_id", "joined_accounts")  # columns by whose ids they hold
+SEVERAL, LIST = "joined_accounts", "worklist.csv"
 
 
-def without(place: Path, ids: Collection[str]) -> tuple[bytes, int] | None:
-    """The file's new content and how many rows went; None where no row is of these ids, or its form is not one of a
-    night's. ids: of debtors and accounts. Rows go, but a workbook's stay as empty lines: others keep their line.
+@dataclass(frozen=True)
+class Whose:
+    """The debtors and accounts whose rows go: a number may be a debtor's and another's account."""
+
+    debtors: frozenset[str]
+    accounts: frozenset[str]
+
+    def of_column(self, name: str) -> frozenset[str]:
+        return self.debtors if name in DEBTORS else self.accounts if name in ACCOUNTS else frozenset()
+
+    @property
+    def all(self) -> frozenset[str]:
+        return self.debtors | self.accounts
+
+
+def without(place: Path, whose: Whose) -> tuple[bytes, int] | None:
+    """The file's new content and how many rows went; None where no row is theirs, or its form is not one of a
+    night's. Rows go, but a workbook's stay as empty lines: others keep their line.
     """
     made = _FORMS.get(place.suffix)
-    return None if made is None else made(place, frozenset(ids))
+    return None if made is None else made(place, whose)
 
 
 def mentions(content: bytes, ids: Collection[str]) -> bool:
@@ -58,25 +75,27 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(pa.string())
 
 
-def of_ids(rows: pa.Table, ids: Collection[str]) -> pa.BooleanArray:
-    """Which rows are of these ids: a cell of account_id, debtor_id or same_as is one, or a word of joined_accounts."""
+def of_whose(rows: pa.Table, whose: Whose) -> pa.BooleanArray:
+    """Which rows are theirs: a cell of a column of ids is one of them, or a word of joined_accounts is."""
     goes = pa.array([False] * rows.num_rows)
-    for name in IDENTITIES:
+    for name in (*DEBTORS, *ACCOUNTS):
         if name in rows.column_names:
-            same = pc.is_in(_plain(rows.column(name)), pa.array(sorted(ids), pa.string()))
-            goes = pc.or_(goes, pc.fill_null(same, False))
-    if SEVERAL in rows.column_names:
-        cells = rows.column(SEVERAL).to_pylist()
-        goes = pc.or_(goes, pa.array([not set((cell or "").split()).isdisjoint(ids) for cell in cells], pa.bool_()))
+            ids = whose.of_column(name)
+            if name == SEVERAL:
+                cells = rows.column(name).to_pylist()
+                own = pa.array([not ids.isdisjoint((cell or "").split()) for cell in cells], pa.bool_())
+            else:
+                own = pc.fill_null(pc.is_in(_plain(rows.column(name)), pa.array(sorted(ids), pa.string())), False)
+            goes = pc.or_(goes, own)
     return goes.combine_chunks() if isinstance(goes, pa.ChunkedArray) else goes
 
 
 # ---- the forms -------------------------------------------------------------------------------------------------------
 
 
-def _parquet(place: Path, ids: frozenset[str]) -> tuple[bytes, int] | None:
+def _parquet(place: Path, whose: Whose) -> tuple[bytes, int] | None:
     rows = pq.read_table(place)
-    goes = of_ids(rows, ids)
+    goes = of_whose(rows, whose)
     if not goes.true_count:
         return None
     made = pa.BufferOutputStream()
@@ -84,29 +103,31 @@ def _parquet(place: Path, ids: frozenset[str]) -> tuple[bytes, int] | None:
     return made.getvalue().to_pybytes(), goes.true_count
 
 
-def _csv(place: Path, ids: frozenset[str]) -> tuple[bytes, int] | None:
+def _csv(place: Path, whose: Whose) -> tuple[bytes, int] | None:
     """Records stay as they are written, byte for byte. A dialler's list has headings of its own, and the rows of the
     list beside it.
     """
     records = _records_of(place)
-    gone = _rows_named(records, ids)
+    gone = _rows_named(records, whose)
     if gone is None and place.with_name(LIST).exists():
-        gone = _rows_named(_records_of(place.with_name(LIST)), ids)
+        gone = _rows_named(_records_of(place.with_name(LIST)), whose)
     return ("".join(_but(records, gone)).encode(), len(gone)) if gone else None
 
 
-def _rows_named(records: list[str], ids: frozenset[str]) -> set[int] | None:
-    """Places of the records of these ids; None where no column tells."""
+def _rows_named(records: list[str], whose: Whose) -> set[int] | None:
+    """Places of the records that are theirs; None where no column tells."""
     head = _cells(records[0]) if records else []
-    told = [at for at, name in enumerate(head) if name in (*IDENTITIES, SEVERAL)]
+    told = [(at, ids) for at, name in enumerate(head) if (ids := whose.of_column(name))]
     if not told:
         return None
     found = set()
     for at, record in enumerate(records):
-        if any(one in record for one in ids):
+        if any(one in record for one in whose.all):
             cells = _cells(record)
-            words = {word for column in told if column < len(cells) for word in _words(cells[column].removeprefix("'"))}
-            found |= set() if words.isdisjoint(ids) else {at}
+            own = [
+                ids.isdisjoint(_words(cells[column].removeprefix("'"))) for column, ids in told if column < len(cells)
+            ]
+            found |= set() if all(own) else {at}
     return found
 
 
@@ -130,7 +151,7 @@ def _records_of(place: Path) -> list[str]:
     return found
 
 
-def _page(place: Path, ids: frozenset[str]) -> tuple[bytes, int] | None:
+def _page(place: Path, whose: Whose) -> tuple[bytes, int] | None:
     """Rows of the list with all that opens under them, and of the other tabs; texts that nobody else says go too."""
     text = place.read_text(encoding="utf-8")
     found = _DATA.search(text)
@@ -138,31 +159,33 @@ def _page(place: Path, ids: frozenset[str]) -> tuple[bytes, int] | None:
         return None
     night = json.loads(found[2])
     strings = night["strings"]
-    named = {index for index, said in enumerate(strings) if not _words(said).isdisjoint(ids)}
-    gone = _rows_of(night["worklist"], named)
+    gone = _rows_of(night["worklist"], strings, whose)
     lost = len(gone)
     for part, held in night["details"].items():
         if part != "channel_tables":
             night["details"][part] = _but(held, gone)
     night["detailed"] -= sum(row < night["detailed"] for row in gone)
-    audit = _rows_of(night["audit"], named)
-    for table, rows in ((night["worklist"], gone), (night["audit"], audit)):
-        _drop(table, rows)
+    _drop(night["audit"], _rows_of(night["audit"], strings, whose))
+    _drop(night["worklist"], gone)
     for later in night["later"].values():
-        rows = _rows_of(later, named)
+        rows = _rows_of(later, strings, whose)
         lost += len(rows)
         _drop(later, rows)
     if not lost:
         return None
-    used = set(_said(night)) - named
+    used = set(_said(night))
     night["strings"] = [said if index in used else "" for index, said in enumerate(strings)]
     night["citations"] = {index: cited for index, cited in night["citations"].items() if int(index) in used}
     return (text[: found.start(2)] + inert(night) + text[found.end(2) :]).encode(), lost
 
 
-def _rows_of(table: dict[str, Any], named: set[int]) -> set[int]:
-    columns = [column["values"] for column in table["columns"] if column["name"] in (*IDENTITIES, SEVERAL)]
-    return {row for values in columns for row, value in enumerate(values) if value in named}
+def _rows_of(table: dict[str, Any], strings: list[str], whose: Whose) -> set[int]:
+    found = set()
+    for column in table["columns"]:
+        ids = whose.of_column(column["name"])
+        named = {index for index, said in enumerate(strings) if not ids.isdisjoint(_words(said))} if ids else set()
+        found |= {row for row, value in enumerate(column["values"]) if value in named}
+    return found
 
 
 def _drop(table: dict[str, Any], gone: set[int]) -> None:
@@ -184,32 +207,30 @@ def _said(night: dict[str, Any]) -> Iterator[int]:
     for later in night["later"].values():
         for *told, _count in later["rules"]:
             yield from told
-    for part in night["details"].values():
-        yield from _numbers(part)
+    for part, (width, texts) in DETAIL_TEXTS.items():
+        for row in night["details"][part]:
+            held = (
+                []
+                if row == 0
+                else row
+                if isinstance(row[0], list)
+                else [row[at : at + width] for at in range(0, len(row), width)]
+            )
+            yield from (one[place] for one in held for place in texts)
 
 
-def _numbers(held: Any) -> Iterator[int]:
-    """Every whole number of what opens under the rows: among them are the places of its texts."""
-    if isinstance(held, list):
-        for inner in held:
-            yield from _numbers(inner)
-    elif isinstance(held, int):
-        yield held
-
-
-def _workbook(place: Path, ids: frozenset[str]) -> tuple[bytes, int] | None:
+def _workbook(place: Path, whose: Whose) -> tuple[bytes, int] | None:
     """Cells of the rows become empty, and texts that no other cell shows; every other part stays byte for byte."""
     with zipfile.ZipFile(place) as packed:
         parts = {part: packed.read(part) for part in packed.infolist()}
     shared = next((part for part in parts if part.filename == "xl/sharedStrings.xml"), None)
     strings = ElementTree.fromstring(parts[shared]) if shared else ElementTree.Element("sst")
     texts = ["".join(item.itertext()) for item in strings]
-    named = {index for index, text in enumerate(texts) if not _words(text).isdisjoint(ids)}
     used: set[int] = set()
     lost = 0
     for part in [part for part in parts if re.fullmatch(r"xl/worksheets/[^/]+\.xml", part.filename)]:
         sheet = ElementTree.fromstring(parts[part])
-        emptied = [row for row in sheet.iter(f"{_SHEET}row") if _row_is_of(row, named, ids)]
+        emptied = list(_own_rows(sheet, texts, whose))
         for row in emptied:
             for cell in row:
                 cell.attrib.pop("t", None)
@@ -235,15 +256,26 @@ def _workbook(place: Path, ids: frozenset[str]) -> tuple[bytes, int] | None:
     return made.getvalue(), lost
 
 
-def _row_is_of(row: ElementTree.Element, named: set[int], ids: frozenset[str]) -> bool:
-    for cell in row:
-        if cell.get("t") == "s":
-            value = cell.find(f"{_SHEET}v")
-            if value is not None and int(value.text or 0) in named:
-                return True
-        elif cell.get("t") in ("inlineStr", "str") and not _words("".join(cell.itertext())).isdisjoint(ids):
-            return True
-    return False
+def _own_rows(sheet: ElementTree.Element, texts: list[str], whose: Whose) -> Iterator[ElementTree.Element]:
+    """Rows below a row of headings, of any language, whose cells under an id's heading are theirs."""
+    heads = {
+        words(language)["columns"].get(name, name): name for language in languages() for name in (*DEBTORS, *ACCOUNTS)
+    }
+    heads |= {name: name for name in (*DEBTORS, *ACCOUNTS)}
+    under: dict[str, frozenset[str]] = {}
+    for row in sheet.iter(f"{_SHEET}row"):
+        cells = {re.sub(r"\d+", "", cell.get("r", "")): _shown(cell, texts) for cell in row}
+        named = {column: whose.of_column(heads[text]) for column, text in cells.items() if text in heads}
+        if named:
+            under = named
+        elif any(not ids.isdisjoint(_words(cells.get(column, ""))) for column, ids in under.items()):
+            yield row
+
+
+def _shown(cell: ElementTree.Element, texts: list[str]) -> str:
+    """The text of a cell; of a number as it is written."""
+    said = "".join(cell.itertext())
+    return texts[int(said)] if cell.get("t") == "s" and said.isdecimal() and int(said) < len(texts) else said
 
 
 def _shared_values(sheet: ElementTree.Element) -> Iterator[ElementTree.Element]:
@@ -260,7 +292,7 @@ def _xml(root: ElementTree.Element, before: bytes) -> bytes:
     return ElementTree.tostring(root, encoding="UTF-8", xml_declaration=True)
 
 
-_FORMS: dict[str, Callable[[Path, frozenset[str]], tuple[bytes, int] | None]] = {
+_FORMS: dict[str, Callable[[Path, Whose], tuple[bytes, int] | None]] = {
     ".parquet": _parquet,
     ".csv": _csv,
     ".html": _page,

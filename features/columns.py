@@ -60,7 +60,7 @@ def columns_of(catalogue: Catalogue | Iterable[Declared], scorable: bool = True)
         tables |= {"payments"}
         more.setdefault("payments", set()).add("charge_no")
     if LEDGER in tables:
-        tables |= {"charges", "balances", "payments"}
+        tables |= {"charges", "balances", "payments", "statuses"}  # a payment holiday may pause days past due
         more.setdefault("payments", set()).add("charge_no")
     facts = {name for entry in catalogue if isinstance(entry, Noun) for name in FACT_COLUMNS.get(entry.called, ())}
     owner = {"debtor_id", "currency"} if any(isinstance(entry, Debtor) for entry in catalogue) else set()

@@ -28,6 +28,8 @@ SHOWN_ALWAYS = -1  # a total that needs no test for emptiness: nothing happened 
 EMPTY = NO_MONEY  # an empty slot of LARGEST and NEAREST; the largest int64 stands for it in SMALLEST
 EMPTY_SMALLEST = 2**63 - 1
 
+STILL = -(2**30)  # an overdue_since up to here is no day, but how many days past due stand still
+
 
 class EventLog(NamedTuple):
     """The events of one kind, and which of them are each cohort row's. Read-only arrays; measures are NO_MONEY,
@@ -264,7 +266,7 @@ def stand(
 
     accounts     int64 [rows]: place of the row's account in the ledger
     known_since  int32 [rows]: first night on which the account was known
-    offsets ...  the ledger's segments; days past due follow from overdue_since (NO_DAY: 0)
+    offsets ...  the ledger's segments; days past due follow from overdue_since, see days_past_due
     wanted       per feature: (AT | MAXIMUM | DAYS_ABOVE_ZERO, BALANCE | ARREARS | DAYS_PAST_DUE, days back; ENDLESS all
                  nights)
     AT is the figure of the night as_of - days, missing before the account was known. MAXIMUM looks at as_of - days
@@ -292,8 +294,10 @@ def stand(
                     ended = balance[segment]
                 elif of == ARREARS:
                     ended = arrears[segment]
-                elif overdue_since[segment] != NO_DAY:
+                elif overdue_since[segment] > STILL:
                     ended = until - overdue_since[segment]
+                else:
+                    ended = np.int64(overdue_since[segment]) - NO_DAY
                 since = max(np.int64(start[segment]), first_night)
                 largest = max(largest, ended)
                 if ended > 0:
@@ -320,7 +324,10 @@ def latest(start, low, high, day):
 
 @compiled
 def days_past_due(overdue_since, day):
-    return np.int64(0) if overdue_since == NO_DAY else np.int64(day) - np.int64(overdue_since)
+    """Above STILL the days since the day; else it stands still at what lies above NO_DAY, 0 at NO_DAY itself."""
+    if overdue_since > STILL:
+        return np.int64(day) - np.int64(overdue_since)
+    return np.int64(overdue_since) - NO_DAY
 
 
 @compiled

@@ -16,9 +16,11 @@ from features.compiled import compiled
 from features.days import day_text
 from features.doors import for_history
 from features.errors import ContractError, UsageError, some
+from features.kernel import days_past_due
+from features.pauses import Replayed, with_pauses
 from features.replay import Charges, Entries, KnownAccounts, Paid, Statements, segments
 from features.settlements import Settlements, debtors_of, named_charges, settlements
-from features.tables import NO_DAY, NO_MONEY, inner_columns
+from features.tables import NO_MONEY, inner_columns
 from features.terms import Terms
 from features.versions import arranged, column, filled, lineage, spans, still
 
@@ -61,7 +63,8 @@ class Ledger:
     what was known before D 00:00, so a night and a panel read the same segments. Where nothing changed there is no
     segment.
 
-    Days past due of D = D - overdue_since, or 0 where overdue_since is NO_DAY (the tolerance is already applied).
+    Days past due of D = D - overdue_since, or 0 where overdue_since is NO_DAY (the tolerance is already applied); while
+    a payment holiday lets them stand still, overdue_since is NO_DAY + days (features.kernel.days_past_due).
     first_day, last_day: the days the ledger was asked for; None = from the beginning, to the end
     """
 
@@ -152,11 +155,14 @@ def history(
             paid.reversal_amount,
         ),
     )
-    replayed = segments(
-        *entries,
-        EARLIEST if first_day is None else int(first_day),
-        LATEST if last_day is None else int(last_day),
+    replayed = Replayed(
+        *segments(
+            *entries,
+            EARLIEST if first_day is None else int(first_day),
+            LATEST if last_day is None else int(last_day),
+        )
     )
+    replayed = with_pauses(replayed, accounts, entries, tables, terms.pauses)
     return Ledger(accounts, *replayed, found, taken_back, entries, first_day, last_day)
 
 
@@ -265,8 +271,7 @@ def _figures(offsets, start, balance, arrears, overdue_since, positions, days):
         segment = segment_at(offsets, start, positions[row], days[row])
         if segment >= 0:
             balances[row], overdue[row] = balance[segment], arrears[segment]
-            if overdue_since[segment] != NO_DAY:
-                past_due[row] = days[row] - overdue_since[segment]
+            past_due[row] = days_past_due(overdue_since[segment], days[row])
     return balances, overdue, past_due
 
 
@@ -277,8 +282,7 @@ def _worst(offsets, start, overdue_since, positions, first, last):
         until = last[row]
         segment = segment_at(offsets, start, positions[row], until)
         while segment >= offsets[positions[row]] and until >= first[row]:
-            if overdue_since[segment] != NO_DAY:
-                worst[row] = max(worst[row], until - overdue_since[segment])
+            worst[row] = max(worst[row], days_past_due(overdue_since[segment], until))
             until = start[segment] - 1
             segment -= 1
     return worst

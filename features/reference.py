@@ -40,11 +40,11 @@ WHERE = """\
 `tables.py`; `doors.py`, `schemas.py` |
 | days, dates, instants; currencies and their decimals; the terms of the params | `days.py`; `currencies.py`; \
 `terms.py` |
-| what was known when | `versions.py` |
+| what was known when; debtors that are one person | `versions.py`; `aliases.py` |
 | the ledger: balance, arrears, days past due on every day; what settled a debt; rolls and cures | `ledger.py`, \
 `replay.py`; `settlements.py`; `standing.py` |
-| adjustments that take a charge back; receipts of several lines; days on which a bank is open | `adjustments.py`; \
-`receipts.py`; `bank_days.py` |
+| adjustments that take a charge back; receipts of several lines; days on which a bank is open; payment holidays | \
+`adjustments.py`; `receipts.py`; `bank_days.py`; `pauses.py` |
 | promises kept, broken or open; statuses in force | `promises.py`; `statuses.py` |
 | who is scorable; what came of it, and how far that is known | `cohort.py`; `labels.py`, `coverage.py` |
 | the matrix: its columns to read, the events of a row, the program and the loop that walks them | `build.py`: \

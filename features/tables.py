@@ -99,6 +99,11 @@ class Table:
     def names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
 
+    @property
+    def of_accounts(self) -> bool:
+        """Whether a row is about an account, and so lies in the shard of its debtor."""
+        return "account_id" in self.names
+
     def __getitem__(self, name: str) -> Column:
         return next(column for column in self.columns if column.name == name)
 
@@ -331,6 +336,22 @@ TABLES: dict[str, Table] = {
     )
 }
 
+# Which debtors are one person: read with the accounts (features.aliases), and handed to nobody else.
+DEBTORS = Table(
+    "debtors",
+    (
+        Column("debtor_id", Kind.ID),
+        Column("same_as", Kind.ID, empty=True),  # empty, or the debtor itself: stands for itself again
+        Column("known_at", Kind.TIME),
+    ),
+    key=("debtor_id",),
+    position="known_at",
+    known_from=(),
+    money=None,
+)
+# Every table of a delivery, in the order in which they are read: a table needs those before it.
+DELIVERED: dict[str, Table] = {"accounts": TABLES["accounts"], "debtors": DEBTORS, **TABLES}
+
 
 def account_number(ids: Iterable[str]) -> np.ndarray:
     """The 63-bit number of each account id, int64: first 8 bytes of its md5, big-endian, shifted right by one.
@@ -372,8 +393,9 @@ def inner_columns(name: str) -> dict[str, str]:
     Days are int32, instants and money int64, `occurred_minute` int16; empty is NO_DAY, NO_TIME, NO_MONEY, NO_MINUTE, or
     NA for text.
     """
-    dtypes = {"account_no": "int64"}
-    for column in TABLES[name].columns:
+    table = DELIVERED[name]
+    dtypes = {"account_no": "int64"} if table.of_accounts else {}
+    for column in table.columns:
         if column.kind is Kind.DATE:
             dtypes[column.name] = "int32"
         elif column.kind is Kind.TIME:

@@ -27,6 +27,7 @@ class Terms:
     holidays             place -> day numbers on which its banks are closed besides weekends
     promise_kept_share   share of the promised amount that keeps it
     dpd_tolerance        (portfolio, currency) -> minor units; days past due is 0 while arrears are at or below it
+    pauses               portfolios in which a moratorium lets days past due stand still (features.pauses)
     delivers             portfolio -> tables it declares; a table outside it is unknown: missing, never 0
     rates                currency -> reporting units per one unit; empty when none are given
     decimals             currency -> decimals of its minor unit
@@ -37,6 +38,7 @@ class Terms:
     holidays: Mapping[str, Sequence[int]] = field(default_factory=dict)
     promise_kept_share: float = 0.9
     dpd_tolerance: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    pauses: frozenset[str] = frozenset()
     delivers: Mapping[str, frozenset[str]] = field(default_factory=dict)
     rates: Mapping[str, float] = field(default_factory=dict)
     decimals: Mapping[str, int] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from features.days import day_texts
 from features.declarations import Catalogue
 from features.events import Events, seen
 from features.evidence import IN_ORDER, Evidence
+from features.kernel import STILL
 from features.settlements import SETTLEMENT_KINDS
 from features.spec import Debtor, Declared, Feature, Noun, Where
 from features.tables import NO_DAY, NO_MONEY
@@ -140,7 +141,7 @@ def _nights(entry: Feature, row: int, evidence: Evidence) -> list[dict]:
                     None,
                     balance=int(books.balance[segment]),
                     arrears=int(books.arrears[segment]),
-                    overdue_since=None if since == NO_DAY else date(since),
+                    overdue_since=None if since <= STILL else date(since),
                 )
             )
     return lines

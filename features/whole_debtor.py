@@ -22,7 +22,7 @@ from features.compiled import compiled
 from features.debtor import exact_rate
 from features.events import spans_of
 from features.evidence import Evidence
-from features.kernel import latest
+from features.kernel import days_past_due, latest
 from features.ledger import figures_at
 from features.settlements import CREDIT
 from features.tables import BILLED_KINDS, CHARGE_KINDS, NEVER, NO_DAY, NO_MONEY
@@ -345,8 +345,7 @@ def _over_debtors(
             if newest_segment >= low:
                 credits[group, currency[row]] += max(-balance[newest_segment], 0)
             for segment in range(newest_segment, low - 1, -1):
-                if overdue_since[segment] != NO_DAY:
-                    own_worst = max(own_worst, until - overdue_since[segment])
+                own_worst = max(own_worst, days_past_due(overdue_since[segment], until))
                 until = np.int64(start[segment]) - 1
             worst = max(worst, own_worst)
             severe += own_worst >= SEVERE_DAYS

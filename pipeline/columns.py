@@ -40,7 +40,10 @@ WORKLIST_COLUMNS = (
     "effect",
     "rank_total",
 )
-DIALLER_COLUMNS = (*WORKLIST_COLUMNS, "agent")  # what dialler.csv may hold: the list, and who is to work the row
+# What the debtor is asked for today (arrears less disputed charges), what is disputed, and the credit that his other
+# accounts hold.
+ASKED_COLUMNS = ("asked", "disputed", "debtor_credit")
+DIALLER_COLUMNS = (*WORKLIST_COLUMNS, "agent", *ASKED_COLUMNS)  # what dialler.csv may hold: the list, who is to work it
 PUBLISHED_SCORES = (
     "account_id",
     "as_of",
@@ -66,7 +69,7 @@ LEADING_COLUMNS = {  # of each published table; only of `worklist` and `scores` 
 _KINDS = {
     "money": (
         "balance arrears expected_recovery net_value amount_if_recovered added_recovery added_value "
-        "placed_amount principal contact_cost cost_per_attempt"
+        "placed_amount principal contact_cost cost_per_attempt asked disputed debtor_credit"
     ),
     "date": (
         "as_of valid_until last_right_party last_payment "

@@ -159,12 +159,13 @@ class Paths(Section):
 class Portfolio(Section):
     time_zone: Zone
     role: Role
-    delivers: tuple[TableName, ...]
+    delivers: tuple[TableName | Literal["debtors"], ...]
     lag_days: dict[TableName, Annotated[int, Field(ge=0)]]
     share: Share
     annual_rate: Annotated[float, Field(ge=0)]
     dpd_tolerance: dict[str, Annotated[Decimal, Field(ge=0)]]
     contact_precision: Literal["time", "day", "month"]
+    moratorium_pauses: bool = False
 
     @property
     def zone(self) -> ZoneInfo:
@@ -448,6 +449,7 @@ class Params(Section):
             holidays=holidays or {},
             promise_kept_share=self.promise.kept_share,
             dpd_tolerance=tolerance,
+            pauses=frozenset(name for name in portfolios if self.portfolio(name).moratorium_pauses),
             delivers={name: frozenset(self.portfolio(name).delivers) for name in portfolios},
             rates=dict(self.money.rates),
             decimals=dict(decimals),

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from features.errors import ContractError
-from features.tables import TABLES
+from features.tables import DELIVERED
 from pipeline.intake.refusals import BrokenFile, DeliveryMissing, DeliveryRefused, shown
 from pipeline.store.files import EXPANSION_LIMIT, sha256_of
 
@@ -80,12 +80,12 @@ class DeliveredTable:
     def columns(self) -> tuple[str, ...]:
         """Declared columns that some part has, then the sender's own in sorted order."""
         present = {column for part in self.parts for column in part.header}
-        declared = [column for column in TABLES[self.name].names if column in present]
+        declared = [column for column in DELIVERED[self.name].names if column in present]
         return (*declared, *sorted(present - set(declared)))
 
     @property
     def extras(self) -> tuple[str, ...]:
-        return tuple(column for column in self.columns if column not in TABLES[self.name].names)
+        return tuple(column for column in self.columns if column not in DELIVERED[self.name].names)
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def find(source: Path) -> Delivery:
             digests[place.name] = sha256_of(place)
     if faults:
         raise DeliveryRefused.unread(faults)
-    return Delivery({name: tables[name] for name in TABLES if name in tables}, digests)
+    return Delivery({name: tables[name] for name in DELIVERED if name in tables}, digests)
 
 
 def _place(
@@ -147,7 +147,7 @@ def _place(
     if (why := _untakeable(entry)) is not None:
         faults.append(f"{shown(entry.name)} {why}")
     elif entry.is_dir():
-        if entry.name in TABLES:
+        if entry.name in DELIVERED:
             for part in sorted(entry.iterdir()):
                 if part.name.startswith((".", "_")):
                     continue
@@ -163,14 +163,14 @@ def _place(
             faults.append(_unknown(entry.name, entry.name))
     elif entry.name.endswith(".control.json"):
         name = entry.name.removesuffix(".control.json")
-        if name in TABLES:
+        if name in DELIVERED:
             controls[name] = entry
         else:
             faults.append(_unknown(entry.name, name))
     else:
         ending = _ending(entry.name)
         name = entry.name.removesuffix(ending) if ending else entry.name.split(".")[0]
-        if ending is None or name not in TABLES:
+        if ending is None or name not in DELIVERED:
             faults.append(_unknown(entry.name, name))
         elif name in places:
             faults.append(
@@ -202,12 +202,12 @@ def _is_text(name: str) -> bool:
 
 def _unknown(shown_name: str, name: str) -> str:
     if shown_name.lower().endswith(WORKBOOKS):
-        table = name if name in TABLES else "TABLE"
+        table = name if name in DELIVERED else "TABLE"
         return (
             f"{shown(shown_name)} is a workbook, which is not read here: save it as CSV UTF-8 ({table}.csv) "
             "or turn it into a table with `recoup convert`."
         )
-    near = get_close_matches(name, TABLES, n=1)
+    near = get_close_matches(name, DELIVERED, n=1)
     hint = f" (nearest table: {near[0]!r})" if near else ""
     return f"{shown(shown_name)} is not a table of the contract{hint}. Rename or remove it."
 
@@ -264,7 +264,7 @@ def _part(name: str, place_name: str, place: Path, faults: list[str]) -> Part | 
 
 
 def _header_faults(name: str, place_name: str, header: tuple[str, ...]) -> list[str]:
-    table = TABLES[name]
+    table = DELIVERED[name]
     twice = sorted({column for column in header if header.count(column) > 1})
     unknown = [column for column in header if column not in table.names and not _is_extra(name, column)]
     missing = [column for column in table.required if column not in header]
@@ -297,7 +297,7 @@ def _header_faults(name: str, place_name: str, header: tuple[str, ...]) -> list[
 
 
 def _is_extra(name: str, column: str) -> bool:
-    return column.startswith(TABLES[name].extra or ("\0",)) and _EXTRA_NAME.fullmatch(column) is not None
+    return column.startswith(DELIVERED[name].extra or ("\0",)) and _EXTRA_NAME.fullmatch(column) is not None
 
 
 def _csv_header(name: str, place: Path) -> tuple[str, ...]:
@@ -364,7 +364,7 @@ def _glimpse(name: str, header: Sequence[str]) -> str:
     """What a line holds that should be a header: how much, and of it what looks like the table's columns, for the rest
     may be a person's row.
     """
-    like = [column for column in header if get_close_matches(column.lower(), TABLES[name].names, n=1, cutoff=0.75)]
+    like = [column for column in header if get_close_matches(column.lower(), DELIVERED[name].names, n=1, cutoff=0.75)]
     among = f", among them {', '.join(map(shown, like[:3]))}" if like else ""
     return f"{len(header):,} {'cell' if len(header) == 1 else 'cells'}{among}"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from features.tables import TABLES
+from features.tables import DELIVERED
 from pipeline.intake.casting import literal, money_value, quoted
 from pipeline.intake.delivery import DeliveredTable
 from pipeline.intake.engine import Engine
@@ -63,7 +63,7 @@ class Dropping:
                 WHERE hash NOT IN (SELECT hash FROM forgotten_accounts) GROUP BY hash"""
             )
         rows = self._engine.count(f"dropped_{name}")
-        money = TABLES[name].money
+        money = DELIVERED[name].money
         if not rows or money is None or money not in table.columns:
             return Dropped(rows)
         sums = self._engine.rows(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from features.tables import TABLES, Column, Kind
+from features.tables import DELIVERED, Column, Kind
 from pipeline.intake.casting import NOT_A_NUMBER
 from pipeline.intake.quarantine import Code, SetAside, codes_of
 from pipeline.intake.refusals import shown
@@ -20,7 +20,7 @@ from pipeline.store.files import write_whole
 
 TOLD = 5  # faults of a table that a terminal shows
 HEAD = ("table", "file", "line", "column", "code", "seen", "wanted", "because_of")
-EVENT_TABLES = tuple(name for name in TABLES if name != "accounts")
+EVENT_TABLES = tuple(name for name, table in DELIVERED.items() if table.of_accounts and name != "accounts")
 # The column of what is wrong with a row beside others, or with its two clocks.
 OF_ROW = {
     Code.ACCT_UNKNOWN: "account_id",
@@ -30,6 +30,7 @@ OF_ROW = {
     Code.REV_EXCESS: "amount",
     Code.TS_KNOWN_BEFORE_EVENT: "known_at",
     Code.TS_FUTURE: "known_at",
+    Code.DEBTOR_CIRCLE: "same_as",
 }
 _LETTER = re.compile(r"[^\W\d_]")
 _DAY, _TIME = "2026-01-31", "2026-01-31T10:15:00+01:00"
@@ -93,7 +94,8 @@ def faults_of(set_aside: Sequence[SetAside]) -> list[Fault]:
         cells, because = json.loads(row.raw), hanging(row, bad)
         for name, word in row.faults:
             code, cell = Code[word], cells.get(name, "").strip()
-            column = TABLES[row.table][name] if name in TABLES[row.table].names else Column(name, Kind.TEXT, empty=True)
+            table = DELIVERED[row.table]
+            column = table[name] if name in table.names else Column(name, Kind.TEXT, empty=True)
             wanted = f"its account is set aside, {because}" if because else wanted_of(code, column, cell)
             kind = column.kind if get_close_matches(cell.lower(), column.values, n=1) else Kind.TEXT
             there = seen(cell, kind if column.kind is Kind.ENUM else column.kind) if cell else ""
@@ -158,10 +160,13 @@ def wanted_of(code: Code, column: Column, cell: str) -> str:
         Code.TS_KNOWN_BEFORE_EVENT: "no earlier than what it tells of",
         Code.TS_FUTURE: "no later than the last day that the feed is complete for",
         Code.ACCT_UNKNOWN: "an account of the store or of this delivery",
-        Code.ACCT_CHANGED: "an account keeps its debtor and its currency; open a new account for another",
+        Code.ACCT_CHANGED: "an account keeps its debtor and its currency; the table debtors tells which debtors "
+        "are the same, and another currency is a new account",
         Code.DUP_CONFLICT: "its key stands there already, known at the same time, with other content",
         Code.REV_ORPHAN: "a reversal names a payment of its account, and nothing else names one",
         Code.REV_EXCESS: "reversals of a payment add up to no more than it",
+        Code.DEBTOR_CIRCLE: "a chain of same_as ends at a debtor; leave out one link of the circle, or take it back "
+        "with a later row whose same_as is empty",
     }.get(code)  # fmt: skip
     return sentence or _form(column, cell)
 

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from features.currencies import DECIMALS
 from features.errors import CannotWrite
-from features.tables import TABLES
+from features.tables import DELIVERED
 from pipeline.intake.acceptance import declared_days, far_refusals, feed_days, state_after, volume_refusals
 from pipeline.intake.casting import quoted
 from pipeline.intake.clocks import offsets
@@ -300,7 +300,7 @@ class _Intake:
             return csv_scan(part, str(link)), []
         scan = parquet_scan(str(link))
         columns = [(column, native) for column, native, *_ in self.engine.rows(f"DESCRIBE SELECT * FROM {scan}")]
-        cells, wrong = as_text(columns, {column.name: column.kind for column in TABLES[name].columns})
+        cells, wrong = as_text(columns, {column.name: column.kind for column in DELIVERED[name].columns})
         return f"(SELECT {cells} FROM {scan})", wrong
 
     def _count_faults(self, name: str) -> list[str]:
@@ -354,7 +354,7 @@ class _Intake:
         lags = {
             # pyrefly: ignore[no-matching-overload]
             f"lag_{table}": [params.portfolio(name).lag_days.get(table, 0) * self.terms.backfill for name in names]
-            for table in TABLES
+            for table in DELIVERED
         }
         columns = {
             "portfolio": pa.array(names, pa.string()),

@@ -48,6 +48,7 @@ class Code(Enum):
     DUP_CONFLICT = "the same key, known at the same time, with different content"
     REV_ORPHAN = "a reversal names no payment of its account, or a row that is no reversal names one"
     REV_EXCESS = "reversals of one payment add up to more than the payment"
+    DEBTOR_CIRCLE = "debtors are the same as one another in a circle"
 
     @property
     def bit(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from features.errors import CannotWrite, ContractError, InputMissing, RecoupError, UsageError, some
-from features.tables import TABLES
+from features.tables import DELIVERED
 
 
 def shown(name: str) -> str:
@@ -51,7 +51,8 @@ class DeliveryMissing(InputMissing):
 
     @classmethod
     def tables(cls, source: str) -> DeliveryMissing:
-        return cls(f"Source folder {source!r} holds no table. Deliver {', '.join(TABLES)} as CSV, CSV.gz or Parquet.")
+        known = ", ".join(DELIVERED)
+        return cls(f"Source folder {source!r} holds no table. Deliver {known} as CSV, CSV.gz or Parquet.")
 
     @classmethod
     def accounts(cls) -> DeliveryMissing:

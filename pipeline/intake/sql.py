@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from features.days import DAY_US, EPOCH
-from features.tables import NUMBERS, TABLES, Column, Kind, Table
+from features.tables import DELIVERED, NUMBERS, Column, Kind, Table
 from pipeline.intake.casting import (
     YEARS_TO,
     date_faults,
@@ -51,7 +51,7 @@ def read_rows(
     defaulted (known_at was empty), money_unread (an amount of the control totals is there but cannot be read).
     but_dropped: none of those in dropped_NAME.
     """
-    table = TABLES[name]
+    table = DELIVERED[name]
     happened = name in ("payments", "contacts")
     known_at = (
         "CASE WHEN defaulted AND lag = 0 THEN occurred_at_utc ELSE known_at_utc END" if happened else "known_at_utc"
@@ -98,6 +98,14 @@ def _placed(table: Table, shards: int) -> str:
             m.decimals, c.currency AS currency_of, b.portfolio AS book, b.zone_no,
             b.zone_declared, b.lag_accounts AS lag
             FROM cells c LEFT JOIN books b USING (portfolio) LEFT JOIN currencies m ON m.code = c.currency"""
+    if not table.of_accounts:  # their days are those of the book of the debtor, else of the other one, else of any
+        owed = "SELECT debtor_id, arg_min(portfolio, account_no) AS portfolio FROM known_accounts GROUP BY debtor_id"
+        return f"""SELECT c.*, 0 AS shard, NULL::VARCHAR AS currency_of, b.portfolio AS book, b.zone_no,
+            b.zone_declared, 0::BIGINT AS lag
+            FROM cells c LEFT JOIN ({owed}) o ON o.debtor_id = c.debtor_id
+            LEFT JOIN ({owed}) s ON s.debtor_id = c.same_as
+            LEFT JOIN books b ON b.portfolio =
+                coalesce(o.portfolio, s.portfolio, (SELECT min(portfolio) FROM books))"""
     return f"""SELECT c.*, a.account_no, a.shard, a.decimals, a.currency AS currency_of, a.opened_day,
         b.portfolio AS book, b.zone_no, b.zone_declared, b.lag_{table.name} AS lag
         FROM cells c LEFT JOIN known_accounts a USING (account_id) LEFT JOIN books b ON b.portfolio = a.portfolio"""
@@ -136,7 +144,7 @@ def _faults_by_column(table: Table, extras: Mapping[str, str]) -> dict[str, list
                 fault(f"length({quoted(name)}) > 64", Code.TEXT_TOO_LONG),
                 fault(rf"regexp_matches({quoted(name)}, '\p{{Cc}}')", Code.TEXT_FORMAT),
             ]
-    if table.name != "accounts":
+    if table.of_accounts and table.name != "accounts":
         found["account_id"].append(fault("account_id IS NOT NULL AND account_no IS NULL", Code.ACCT_UNKNOWN))
     if table.name == "charges":
         found["amount"].append(fault("kind <> 'adjustment' AND amount_v < 0", Code.AMT_SIGN))
@@ -168,7 +176,8 @@ def _default_wall(name: str) -> str:
             "coalesce(issued_on_v, CASE WHEN kind IN ('principal', "
             f"'instalment') THEN opened_day END, due_on_v) * {DAY_US}"
         )
-    return f"{TABLES[name].known_from[0]}_v * {DAY_US}"
+    known_from = DELIVERED[name].known_from
+    return f"{known_from[0]}_v * {DAY_US}" if known_from else "NULL::BIGINT"
 
 
 def _with_wall(rows: str, column: str) -> str:
@@ -216,14 +225,15 @@ def _money_unread(table: Table) -> str:
 
 def content(name: str, extras: Mapping[str, str]) -> list[str]:
     """Columns whose values make two rows identical, known_at aside."""
-    columns = [column.name for column in TABLES[name].columns if column.name not in ("known_at", "account_id")]
-    return ["account_no", *columns, *(["occurred_minute"] if name == "contacts" else []), *extras]
+    columns = [column.name for column in DELIVERED[name].columns if column.name not in ("known_at", "account_id")]
+    owner = ["account_no"] if DELIVERED[name].of_accounts else []
+    return [*owner, *columns, *(["occurred_minute"] if name == "contacts" else []), *extras]
 
 
 def _stored(name: str, extras: Mapping[str, str]) -> list[str]:
     """Every value under the name it is stored by."""
-    table = TABLES[name]
-    columns = ["account_no"]
+    table = DELIVERED[name]
+    columns = ["account_no"] if table.of_accounts else []
     for column in table.columns:
         columns.append(quoted(column.name) if column.kind in TEXTS else f"{column.name}_v AS {column.name}")
     columns += ["known_on", *(["occurred_on"] if name in ("payments", "contacts") else [])]
@@ -236,7 +246,7 @@ def _stored(name: str, extras: Mapping[str, str]) -> list[str]:
 
 def key_of(name: str) -> list[str]:
     """What one row of the table is about, by the account's number."""
-    return ["account_no" if column == "account_id" else column for column in TABLES[name].key]
+    return ["account_no" if column == "account_id" else column for column in DELIVERED[name].key]
 
 
 def _alike(columns: Sequence[str], one: str, other: str) -> str:
@@ -248,7 +258,7 @@ def repeated_rows(name: str, extras: Mapping[str, str]) -> str:
     """rid and mask of rows that share key and known_at inside the delivery: 0 = a repetition of another row,
     else DUP_CONFLICT.
     """
-    columns = key_of(name) + (["known_at"] if TABLES[name].versioned else [])
+    columns = key_of(name) + (["known_at"] if DELIVERED[name].versioned else [])
     keys = ", ".join(columns)
     whole = ", ".join(quoted(column) for column in [*content(name, extras), "known_at"])
     return f"""
@@ -269,7 +279,7 @@ def stored_rows(name: str, extras: Mapping[str, str]) -> str:
     same = " AND ".join(
         f"t.{quoted(column)} IS NOT DISTINCT FROM s.{quoted(column)}" for column in content(name, extras)
     )
-    clash = "t.known_at = s.known_at" if TABLES[name].versioned else "true"
+    clash = "t.known_at = s.known_at" if DELIVERED[name].versioned else "true"
     return f"""
 SELECT rid, CASE WHEN bool_or({same} AND (t.defaulted OR t.known_at = s.known_at))
     THEN 0 ELSE {Code.DUP_CONFLICT.bit} END AS mask
@@ -279,7 +289,8 @@ GROUP BY rid HAVING bool_or({clash}) OR bool_or({same} AND (t.defaulted OR t.kno
 
 def stored_view(name: str, files: Sequence[str], extras: Mapping[str, str]) -> str:
     """The stored rows of a table under the same names and as the same plain numbers as the read rows."""
-    table, columns = TABLES[name], ["shard::INTEGER AS shard", "account_no", "epoch_us(known_at) AS known_at"]
+    table, columns = DELIVERED[name], ["shard::INTEGER AS shard", "epoch_us(known_at) AS known_at"]
+    columns += ["account_no"] if table.of_accounts else [f"(known_on - DATE '{EPOCH}')::BIGINT AS known_on"]
     for column in table.columns:
         if column.kind is Kind.DATE:
             columns.append(f"({column.name} - DATE '{EPOCH}')::BIGINT AS {column.name}")
@@ -414,6 +425,18 @@ SELECT rid, {Code.ACCT_CHANGED.bit} AS mask FROM standing_accounts s JOIN known_
 WHERE s.debtor_id <> k.debtor_id OR s.currency <> k.currency"""
 
 
+def told_links(stored: bool) -> str:
+    """Every link between debtors that stands or that the store holds; rid NULL for the store's."""
+    columns = "debtor_id, same_as, known_at, known_on"
+    return f"SELECT rid, {columns} FROM standing_debtors" + (
+        f" UNION ALL SELECT NULL, {columns} FROM stored_debtors" if stored else ""
+    )
+
+
+def in_circle(rids: Sequence[int]) -> str:
+    return f"SELECT unnest({list(rids)}::BIGINT[]) AS rid, {Code.DEBTOR_CIRCLE.bit} AS mask"
+
+
 def known_accounts(stored: bool, new: bool) -> str:
     """One row per account of the store and of the delivery: number, shard, first debtor, book, currency, opening day;
     last placement.
@@ -446,7 +469,7 @@ def known_after(name: str, last_day: int) -> str:
     """rid and mask of rows known after a day; where known_at is the day of a plan (a due date),
     only if it was delivered so.
     """
-    explicit = "" if TABLES[name].happened else "AND NOT defaulted"
+    explicit = "" if DELIVERED[name].happened else "AND NOT defaulted"
     return f"SELECT rid, {Code.TS_FUTURE.bit} AS mask FROM standing_{name} WHERE known_on > {last_day} {explicit}"
 
 
@@ -466,7 +489,7 @@ def load_stamp(name: str, share: float, stored: bool) -> str:
     only first versions count.
     """
     low, high = (1 - share) / 2, (1 + share) / 2
-    day = f"greatest({_OWN_DAY.get(name, TABLES[name].position)}, placed_day)"
+    day = f"greatest({_OWN_DAY.get(name, DELIVERED[name].position)}, placed_day)"
     rows = f"SELECT t.*, {day} AS own_day FROM standing_{name} t JOIN known_accounts USING (account_no)"
     columns = "known_on, own_day, defaulted"
     if name not in ("payments", "contacts"):
@@ -485,7 +508,7 @@ def outcomes(name: str) -> str:
     """Per currency and mask (0: came in, NULL: there already): rows, money, absolute money,
     rows whose money cannot be read.
     """
-    money = TABLES[name].money or "NULL::BIGINT"
+    money = DELIVERED[name].money or "NULL::BIGINT"
     left_as = "CASE WHEN r.mask <> 0 THEN r.mask WHEN l.rid IS NULL THEN 0 WHEN l.mask = 0 THEN NULL ELSE l.mask END"
     return f"""SELECT currency_of, {left_as} AS left_as,
         count(*), coalesce(sum({money}), 0), coalesce(sum(abs({money})), 0), count(*) FILTER (money_unread)
@@ -495,8 +518,8 @@ def outcomes(name: str) -> str:
 def money_in(name: str) -> str:
     """The sums that the outcomes must add up to, taken before anything was left out."""
     return (
-        f"SELECT currency_of, sum({TABLES[name].money}) FROM "
-        f"read_{name} WHERE {TABLES[name].money} IS NOT NULL GROUP BY ALL"
+        f"SELECT currency_of, sum({DELIVERED[name].money}) FROM "
+        f"read_{name} WHERE {DELIVERED[name].money} IS NOT NULL GROUP BY ALL"
     )
 
 
@@ -506,7 +529,7 @@ def newest_known(name: str) -> str:
 
 
 def span(name: str) -> str:
-    position = TABLES[name].position.removesuffix("_at").removesuffix("_on") + "_on"
+    position = DELIVERED[name].position.removesuffix("_at").removesuffix("_on") + "_on"
     return f"SELECT min({position}), max({position}) FROM {_clean(name)}"
 
 
@@ -519,7 +542,7 @@ def faulty_cells(name: str, delivered: Sequence[str], extras: Mapping[str, str],
     faults (every column of the table, then the sender's), NULL where it shows none by itself.
     """
     cells = ", ".join(f"w.{quoted(column)}" for column in delivered)
-    own = _faults_by_column(TABLES[name], extras)
+    own = _faults_by_column(DELIVERED[name], extras)
     masks = ", ".join(
         f"({' | '.join(faults) if faults else '0'}) AS fault_{at}" for at, faults in enumerate(own.values())
     )
@@ -527,10 +550,10 @@ def faulty_cells(name: str, delivered: Sequence[str], extras: Mapping[str, str],
     return f"""
 WITH faulty AS (SELECT r.rid, r.mask | coalesce(l.mask, 0) AS mask, r.mask <> 0 AS by_itself
     FROM read_{name} r LEFT JOIN left_{name} l USING (rid) WHERE r.mask <> 0 OR coalesce(l.mask, 0) <> 0),
-cells AS (SELECT rowid AS rid, {", ".join(_cells(TABLES[name], delivered, extras))} FROM raw_{name}
+cells AS (SELECT rowid AS rid, {", ".join(_cells(DELIVERED[name], delivered, extras))} FROM raw_{name}
     WHERE rowid IN (SELECT rid FROM faulty WHERE by_itself)),
-placed AS ({_placed(TABLES[name], shards)}),
-valued AS (SELECT *, {", ".join(_values(TABLES[name], extras))} FROM placed),
+placed AS ({_placed(DELIVERED[name], shards)}),
+valued AS (SELECT *, {", ".join(_values(DELIVERED[name], extras))} FROM placed),
 own AS (SELECT rid, {masks} FROM valued)
 SELECT f.rid, w.file_no, f.mask, {cells}, {told}
 FROM faulty f JOIN raw_{name} w ON w.rowid = f.rid LEFT JOIN own v USING (rid) ORDER BY f.rid"""
@@ -538,7 +561,7 @@ FROM faulty f JOIN raw_{name} w ON w.rowid = f.rid LEFT JOIN own v USING (rid) O
 
 def columns_with_faults(name: str, extras: Mapping[str, str]) -> tuple[str, ...]:
     """The columns that the last masks of `faulty_cells` speak of."""
-    return tuple(_faults_by_column(TABLES[name], extras))
+    return tuple(_faults_by_column(DELIVERED[name], extras))
 
 
 def accepted_rows(name: str, fields: Sequence[tuple[str, str]], order: Sequence[str], backfill: bool) -> str:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from features.aliases import Link, in_circles
 from features.days import day_number
-from features.tables import TABLES
+from features.tables import DELIVERED
 from pipeline.intake import sql as judging
 from pipeline.intake.acceptance import control_refusals, fault_refusals, first_places
 from pipeline.intake.casting import not_a_number
@@ -171,9 +172,17 @@ class TableIntake:
         if name == "accounts":
             know_accounts(self.engine, stored, new=True)
             self._leave_out(judging.ACCOUNTS_CHANGED)
+        if name == "debtors":
+            self._refuse_circles(stored)
         if name == "payments":
             self.engine.run(f"CREATE VIEW all_payments AS {judging.all_payments(stored)}")
             self._leave_out(judging.REVERSALS)
+
+    def _refuse_circles(self, stored: bool) -> None:
+        rows = self.engine.rows(judging.told_links(stored))
+        links = [Link(debtor, other or debtor, at, on) for _, debtor, other, at, on in rows]
+        circles = in_circles(links, [rid is not None for rid, *_ in rows])
+        self._leave_out(judging.in_circle([rows[place][0] for place in circles]))
 
     def _judge_receipts(self, stored: bool) -> None:
         """Lines that are there already go, later sets of a receipt's lines stay, another sum is a conflict."""
@@ -210,14 +219,14 @@ class TableIntake:
             return day_number(control.complete_through) + 1
         usual = (
             self.engine.rows(judging.known_quantile(self.name, FUTURE_SHARE))[0][0]
-            if TABLES[self.name].happened
+            if DELIVERED[self.name].happened
             else None
         )
         return None if usual is None else usual + FUTURE_DAYS
 
     def _stamp_refusals(self, stored: bool) -> list[str]:
         """History whose known_at is the time it was loaded would show nothing on any night of the past."""
-        if "known_at" not in self.table.columns:
+        if "known_at" not in self.table.columns or not DELIVERED[self.name].of_accounts:
             return []
         rows, stamp, spread, late = self.engine.rows(judging.load_stamp(self.name, STAMP_SHARE, stored))[0]
         if rows < STAMP_ROWS or stamp > STAMP_DAYS or spread <= SPREAD_DAYS or late < LATE_DAYS:
@@ -249,7 +258,7 @@ class TableIntake:
                 faulty[currency][0] += int(absolute) if mask else 0
         sums_in = (
             {currency: int(total) for currency, total in self.engine.rows(judging.money_in(self.name))}
-            if TABLES[self.name].money
+            if DELIVERED[self.name].money
             else {}
         )
         gone = self.dropped or Dropped()
@@ -308,7 +317,7 @@ class TableIntake:
                     )
                 # pyrefly: ignore[missing-attribute]
                 writer.write(_on_disk(piece, schema))
-                _add_money(money, piece, TABLES[self.name].money)
+                _add_money(money, piece, DELIVERED[self.name].money)
             written += len(shards)
         files += [writer.close()] if writer else []
         accepted = {currency: amounts[1] for currency, amounts in report.money.items() if amounts[1]}

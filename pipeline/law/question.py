@@ -80,10 +80,15 @@ class KnownAccounts:
     scorable: np.ndarray
 
     @classmethod
-    def of(cls, accounts: pd.DataFrame, cohort: pd.DataFrame) -> KnownAccounts:
-        """Raises CannotDecide where a scorable account is not among the accounts."""
+    def of(cls, accounts: pd.DataFrame, cohort: pd.DataFrame, sight: Sight) -> KnownAccounts:
+        """Each account with its debtor as it is seen: debtors may be found to be one, from a day on.
+
+        Raises CannotDecide where a scorable account is not among the accounts.
+        """
         numbers, last = np.unique(accounts["account_no"].to_numpy()[::-1], return_index=True)
         owners = accounts["debtor_id"].to_numpy()[::-1][last]
+        if numbers.size < len(accounts):
+            owners = _seen_last(accounts, sight)
         debtor, names = pd.factorize(pd.Series(owners).astype("str"))
         asked = cohort["account_no"].to_numpy()
         strange = ~np.isin(asked, numbers)
@@ -115,6 +120,14 @@ class KnownAccounts:
     def keys(self, per: str) -> np.ndarray:
         """Per scorable account its place in what is counted per account, or (any other grain) per debtor."""
         return self.scorable if per == "account" else self.owner
+
+
+def _seen_last(accounts: pd.DataFrame, sight: Sight) -> np.ndarray:
+    """Debtor of each account, in the order of their numbers: of the last version seen, of the first where none is."""
+    number, known_at, seen = accounts["account_no"].to_numpy(), accounts["known_at"].to_numpy(), sight.sees(accounts)
+    order = np.lexsort((np.where(seen, known_at, -known_at), seen, number))
+    last = np.append(number[order][1:] != number[order][:-1], True)
+    return accounts["debtor_id"].to_numpy()[order[last]]
 
 
 @dataclass(frozen=True)
@@ -175,7 +188,7 @@ class Question(Case):
 
     @cached_property
     def known(self) -> KnownAccounts:
-        return KnownAccounts.of(self.tables["accounts"], self.cohort)
+        return KnownAccounts.of(self.tables["accounts"], self.cohort, self.sight)
 
     def per_account(self, value: int, dtype: type) -> np.ndarray:
         return np.full(self.size, value, dtype)

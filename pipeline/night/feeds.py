@@ -103,7 +103,7 @@ def case_of(seen: View, store: Store, versions: Mapping[str, int], night: int, p
     late, _ = late_books(store, night, params, versions)
     books = {name for name, _ in late}
     rows = seen.cohort.frame
-    held = held_back(seen, store, versions, params)
+    held = held_back(seen, store, versions, night, params)
     held["feed.late"] = frozenset(rows["account_no"].to_numpy()[rows["portfolio"].isin(books).to_numpy()].tolist())
     whole = complete_on(store, versions, night, params)
     return Case(seen.cohort.frame, seen.tables, law_of(params), params, whole, held_back=held)

@@ -12,6 +12,8 @@ import pandas as pd
 
 from features.days import day_of_text
 from features.tables import NO_DAY, account_number
+from pipeline.law.disputes import disputed_arrears
+from pipeline.law.question import Sight
 from pipeline.panel.view import View
 from pipeline.params import Params
 from pipeline.store.store import Store
@@ -20,15 +22,22 @@ TOLD = ("payments", "statuses")  # tables whose rows decide whether an account m
 QUARANTINE = "quarantine"
 
 
-def held_back(seen: View, store: Store, versions: Mapping[str, int], params: Params) -> dict[str, frozenset[int]]:
+def held_back(
+    seen: View, store: Store, versions: Mapping[str, int], night: int, params: Params
+) -> dict[str, frozenset[int]]:
     """Rule of law.causes.HELD_BACK -> numbers of the accounts of a view that it defers."""
     found = {"row.set_aside": set_aside(seen.tables, store, versions)}
     if params.worklist.defer_for_credit:
         rows = seen.cohort.frame
-        asked = rows["arrears"].where(rows["arrears"] > 0, rows["balance"]).to_numpy(np.float64)
+        asked = asked_for(rows, disputed_arrears(seen.tables, rows, Sight(night)))
         held = seen.matrix["debtor_credit"].to_numpy()
         found["debtor.credit"] = frozenset(rows["account_no"].to_numpy()[(held > 0) & (held >= asked)].tolist())
     return found
+
+
+def asked_for(rows: pd.DataFrame, disputed: np.ndarray) -> np.ndarray:
+    """int64 minor units per scorable account: its arrears, or its balance where nothing is overdue, less disputes."""
+    return rows["arrears"].where(rows["arrears"] > 0, rows["balance"]).to_numpy(np.int64) - disputed
 
 
 def set_aside(tables: Mapping[str, pd.DataFrame], store: Store, versions: Mapping[str, int]) -> frozenset[int]:

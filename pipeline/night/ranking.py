@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from features.aliases import known_before, renamed
 from features.currencies import DECIMALS
 from features.tables import NO_DAY, NO_TIME
 from models.agents import FAIR, shared_out, spread
 from models.effect import BANDS, bands
 from models.prioritise import (
     ADDED,
+    DRAWN,
     NO_RATE,
     TOTAL,
     VALUE_COLUMNS,
@@ -74,8 +76,10 @@ def rank_night(store: Store, job: Job, worked: list[Worked]) -> Ranked:
     rows["self_cure"] = _pay_alone(rows, params)
     rows["waiting_since"] = _waiting_since(rows, job.as_of)
     earlier = store.read("assignments", [*REMEMBERED, "as_of"], before=job.as_of)
+    persons = store.persons(job.versions)
+    names = known_before(persons.links, job.as_of) if persons is not None else {}
     control = ControlTerms(desk.control_share, params.label.gap_days, params.seed, desk.worked_share)
-    arms = draw_control(rows, _newest(earlier), job.as_of, control)
+    arms = draw_control(rows, standing_arms(earlier, names, job.as_of), job.as_of, control)
     capacity = {name: desk.capacity_of(name) for name in {*rows["queue"].unique(), *desk.capacity}}
     # pyrefly: ignore[bad-argument-type]
     room = ChannelRoom(desk.channel_capacity, options) if desk.channel_capacity else None
@@ -85,7 +89,7 @@ def rank_night(store: Store, job: Job, worked: list[Worked]) -> Ranked:
     both, orders = _both_orders(rows, terms, capacity)
     rows = pd.concat([rows, both], axis=1)
     rows = pd.concat([rows, _within_the_day(rows, capacity, desk.part_share)], axis=1)
-    rows["agent"], unfair = _agents(rows, _last_agents(earlier), params)
+    rows["agent"], unfair = _agents(rows, _last_agents(earlier, names), params)
     listed = rows.loc[
         rows["group"] == "worklist", ["account_no", "account_id", "debtor_id", "p_recovered", "channel", "shard"]
     ]
@@ -217,12 +221,12 @@ def _waiting_since(rows: pd.DataFrame, as_of: int) -> pd.Series:
     return worked.where(worked != NO_DAY, began).astype(np.int32)
 
 
-def _last_agents(earlier: pd.DataFrame) -> dict[str, str]:
+def _last_agents(earlier: pd.DataFrame, names: Mapping[str, str]) -> dict[str, str]:
     """Agent who last had each debtor on a list."""
     if earlier.empty:
         return {}
     had = earlier[earlier["agent"] != ""].sort_values("as_of", kind="stable")
-    return dict(zip(had["debtor_id"], had["agent"], strict=True))  # the last one stays
+    return dict(zip(renamed(had["debtor_id"], names), had["agent"], strict=True))  # the last one stays
 
 
 def _agents(rows: pd.DataFrame, before: Mapping[str, str], params: Params) -> tuple[pd.Series, list[str]]:
@@ -243,10 +247,21 @@ def _agents(rows: pd.DataFrame, before: Mapping[str, str], params: Params) -> tu
     return agent, warnings
 
 
-def _newest(earlier: pd.DataFrame) -> pd.DataFrame:
+def standing_arms(earlier: pd.DataFrame, names: Mapping[str, str], as_of: int) -> pd.DataFrame:
+    """The newest arm of each debtor. names: debtors that were found to be another one; of the spans of one person that
+    still run, one over which the lot decided stands, of these the one that began first.
+    """
     if earlier.empty:
         return pd.DataFrame({"debtor_id": pd.Series(dtype="str"), "until_on": pd.Series(dtype="int32")})
-    return earlier[earlier["arm"] != ""].sort_values("as_of", kind="stable").drop_duplicates("debtor_id", keep="last")
+    armed = earlier[earlier["arm"] != ""].sort_values("as_of", kind="stable").drop_duplicates("debtor_id", keep="last")
+    if not names:
+        return armed
+    runs = armed["until_on"] > as_of
+    began = armed["assigned_on"].where(runs, -armed["assigned_on"])  # of those that have ended, the newest
+    armed = armed.assign(ended=~runs, free=~armed["arm"].isin(DRAWN), began=began)
+    armed = armed.sort_values(["ended", "free", "began", "debtor_id"])
+    armed = armed.assign(debtor_id=renamed(armed["debtor_id"], names)).drop_duplicates("debtor_id")
+    return armed.drop(columns=["ended", "free", "began"])
 
 
 def _value_terms(rows: pd.DataFrame, worked: list[Worked], params: Params) -> ValueTerms:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from features.days import date_of, day_number
 from features.errors import InputMissing
-from features.tables import TABLES
+from features.tables import DELIVERED
 from models.baseline import AgeBandTable
 from models.effect import added_scores
 from models.ladder import Rung
@@ -61,7 +61,7 @@ def job_for(store: Store, as_of: dt.date, params: Params) -> Job:
     approved = champion(store.path)
     if approved is None:
         approved = age_band(store.path, lambda: panel(store, params, before=night), params)
-    versions = {name: version for name, version in store.versions().items() if name in TABLES}
+    versions = {name: version for name, version in store.versions().items() if name in DELIVERED}
     has_effect = getattr(load_model(approved.folder, approved.sha256), "effect", None) is not None
     rung = standing_rung(store, night, params.label.gap_days, has_effect)
     return Job(store.path, versions, night, params, approved, rung)

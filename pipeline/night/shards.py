@@ -17,15 +17,18 @@ import pandas as pd
 
 from features.cohort import scorable
 from features.settlements import CASH, net_known
-from features.tables import NO_DAY
+from features.tables import NO_DAY, NO_MONEY
 from features.versions import arranged
 from models.recovery import load_model
 from models.response import COUNT_COLUMNS, answer_counts, worked_rows
+from pipeline.law.disputes import disputed_arrears
 from pipeline.law.eligibility import rulings
 from pipeline.law.overlay import law_of
+from pipeline.law.question import Sight
 from pipeline.law.sign_off import signed_sha256
 from pipeline.night.arms import settled
 from pipeline.night.feeds import case_of
+from pipeline.night.held_back import asked_for
 from pipeline.night.score import Job, asked, score_shard
 from pipeline.panel.engines import map_shards
 from pipeline.panel.view import View, terms_of
@@ -185,6 +188,10 @@ def _rows(job: Job, seen: View, scores: pd.DataFrame, judged: pd.DataFrame) -> p
         facts[name] = np.where(np.isnan(days), NO_DAY, job.as_of - np.nan_to_num(days)).astype(np.int32)
     facts["broken_promises"] = np.nan_to_num(facts["broken_promises"]).astype(np.int32)
     facts["last_worked"] = _last_worked(job, seen)
+    facts["disputed"] = disputed_arrears(seen.tables, seen.cohort.frame, Sight(job.as_of))
+    facts["asked"] = asked_for(rows, facts["disputed"])
+    credit = seen.matrix["debtor_credit"].to_numpy()
+    facts["debtor_credit"] = np.where(np.isnan(credit), NO_MONEY, np.nan_to_num(credit)).astype(np.int64)
     parts = [
         rows,
         scores.reset_index(drop=True),

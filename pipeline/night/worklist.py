@@ -14,7 +14,7 @@ import pandas as pd
 from features.days import date_of
 from features.tables import NO_DAY, NO_TIME
 from models.prioritise import VALUE_COLUMNS, counted
-from pipeline.columns import PUBLISHED_SCORES, WORKLIST_COLUMNS
+from pipeline.columns import ASKED_COLUMNS, PUBLISHED_SCORES, WORKLIST_COLUMNS
 from pipeline.law.counts import NO_LIMIT
 from pipeline.night.ranking import Ranked
 from pipeline.night.score import MONEY_SCORES, Job
@@ -101,6 +101,7 @@ def _audit(listed: pd.DataFrame, job: Job) -> pd.DataFrame:
         "listed_by",
         "portfolio",
         "currency",
+        *ASKED_COLUMNS,
         *VALUED_OF,
         "reporting_currency",
     ]

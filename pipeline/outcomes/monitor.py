@@ -133,12 +133,13 @@ def _outcomes(job: Job, nights: Sequence[int], complete: Reach, shard: int) -> t
 def _contacts(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     if "contacts" not in tables:
         return pd.DataFrame({"debtor_id": pd.Series(dtype="str"), "occurred_on": pd.Series(dtype="int32")})
-    owners = tables["accounts"].drop_duplicates("account_no", keep="last").set_index("account_no")["debtor_id"]
     ours = tables["contacts"][tables["contacts"]["direction"].isin(["outbound"])]
-    days = pd.DataFrame(
-        {"debtor_id": owners.reindex(ours["account_no"]).to_numpy(), "occurred_on": ours["occurred_on"].to_numpy()}
-    )
-    return days.dropna().drop_duplicates(ignore_index=True)
+    owners = tables["accounts"].drop_duplicates(["account_no", "debtor_id"])[["account_no", "debtor_id", "known_on"]]
+    owners = owners.assign(as_delivered=~owners["account_no"].duplicated())
+    days = ours[["account_no", "occurred_on"]].merge(owners, on="account_no")
+    # A span keeps the name it was drawn under; the debtor may have been found to be another one since.
+    days = days[days["as_delivered"] | (days["known_on"] <= days["occurred_on"])]
+    return days[["debtor_id", "occurred_on"]].drop_duplicates(ignore_index=True)
 
 
 def _of_spans(contacted: pd.DataFrame, wanted: pd.DataFrame) -> pd.DataFrame:

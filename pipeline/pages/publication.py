@@ -16,7 +16,7 @@ import pandas as pd
 from features.currencies import DECIMALS
 from features.days import instant_of
 from features.tables import NO_MONEY, NO_TIME
-from pipeline.columns import DETAIL_COLUMNS, IN_REPORTING_CURRENCY, KIND_OF_COLUMN
+from pipeline.columns import ASKED_COLUMNS, DETAIL_COLUMNS, IN_REPORTING_CURRENCY, KIND_OF_COLUMN
 
 # models.prioritise.GROUPS as a reader meets them: on the list, beside it, not today.
 GROUPS_SHOWN = ("worklist", "joined", "below_capacity", "self_cure", "no_value", "deferred", "held_out", "excluded")
@@ -103,13 +103,12 @@ class Night:
     decimals: Mapping[str, int] = field(default_factory=lambda: DECIMALS)
 
     def to_dial(self) -> pd.DataFrame:
-        """The list with the agent of each row, "" where no agent is planned."""
-        agents = (
-            dict(zip(texts(self.audit["account_id"]), texts(self.audit["agent"]), strict=True))
-            if "agent" in self.audit
-            else {}
-        )
-        return self.worklist.assign(agent=[agents.get(name, "") for name in texts(self.worklist["account_id"])])
+        """The list with the agent of each row, "" where no agent is planned, and what it asks for."""
+        names, more = texts(self.worklist["account_id"]), ("agent", *ASKED_COLUMNS)
+        found = self.audit.set_index("account_id").reindex(names)
+        told = {name: found[name].to_numpy() for name in more if name in found}
+        told["agent"] = texts(found["agent"]) if "agent" in found else [""] * len(names)
+        return self.worklist.assign(**told)
 
     def totals(self) -> dict[str, Any]:
         """What the list adds up to: debtors, net value in the reporting currency,

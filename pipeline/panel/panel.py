@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from features.aliases import renamed
 from features.coverage import recoveries_by_day
 from features.currencies import DECIMALS
 from features.days import date_of, day_number
@@ -44,6 +45,9 @@ class Panel:
     recoveries  the sums behind the maturity curve (features.coverage)
     horizons    the rows' labels under further terms, where asked for
     landmarks   models.landmarks.landmark of the rows, where what work adds is to be taught
+    The debtor_id of the cohort is one for all debtors that were ever found to be one person (features.aliases.persons),
+    whatever was known on the night; the matrix is of what was known.
+
     payments_through   portfolio -> last day whose payments were all there when the labels were made
     """
 
@@ -230,8 +234,10 @@ def _panel_of_shard(
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, list[pd.DataFrame], list[pd.DataFrame]]:
     """Cohort, matrix, accounts by reason, and per terms the labels and the sums of their maturity curve."""
     seen = view(Store(store_path), shard, nights, params, versions, keep=keep, whole=False)
-    rows = seen.cohort.frame
+    rows, persons = seen.cohort.frame, Store(store_path).persons(versions)
     delivers = terms_of(Store(store_path), params, versions).delivers
+    if persons is not None:  # one person on both sides of a split would be taught and judged at once
+        rows = rows.assign(debtor_id=renamed(rows["debtor_id"], persons.names))
     found = labels_by_terms(rows, seen.tables, seen.ledger, asked, complete, DECIMALS, delivers)
     return (
         rows,
@@ -246,5 +252,6 @@ def _kept_share(store: Store, params: Params, versions: Mapping[str, int]) -> fl
     """Share of debtors that cohort.sample_debtors asks for."""
     if params.cohort.sample_debtors is None:
         return 1.0
-    held = store.tables(None, ["accounts"], {"accounts": ["debtor_id"]}, versions)["accounts"]["debtor_id"].nunique()
+    debtors, persons = store.tables(None, ["accounts"], {"accounts": ["debtor_id"]}, versions), store.persons(versions)
+    held = renamed(debtors["accounts"]["debtor_id"], persons.names if persons is not None else {}).nunique()
     return min(1.0, params.cohort.sample_debtors / max(held, 1))

@@ -10,6 +10,7 @@ from functools import partial
 
 import pandas as pd
 
+from features.aliases import renamed
 from features.build import build
 from features.catalogue import CATALOGUE
 from features.cohort import Cohort, known, scorable
@@ -71,7 +72,9 @@ def view(
     ledger = history(tables, terms)
     cohort = scorable(tables, ledger, nights, terms)
     if keep < 1:
-        drawn = account_number(cohort.frame["debtor_id"].astype("str") + f"|{params.seed}") < keep * 2.0**63
+        persons = store.persons(versions)
+        whom = renamed(cohort.frame["debtor_id"].astype("str"), persons.names if persons is not None else {})
+        drawn = account_number(whom + f"|{params.seed}") < keep * 2.0**63
         cohort = replace(cohort, frame=cohort.frame[drawn].assign(weight=1 / keep).reset_index(drop=True))
     complete = quiet_through(store, versions, params)
     return View(cohort, build(cohort.frame, tables, CATALOGUE, terms, ledger, complete), tables, ledger)

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from features.days import day_text
 from features.errors import CannotWrite, ContractError
-from features.tables import TABLES
+from features.tables import DELIVERED
 from pipeline.store.delta import NIGHT, SHARD
 from pipeline.store.files import DataFile, FileWriter, sealed, sync, unsealed, write_whole
 from pipeline.store.form import QUARANTINE, disk_schema, in_order, is_table_name, plain_rows, sort_columns, to_inner
@@ -97,7 +97,7 @@ def recover(store: Store) -> Mapping[str, int]:
     plan, delta = unsealed(note), store.delta
     for name, part in plan["tables"].items():
         files = [DataFile.of_note(entry, store.path) for entry in part["files"]]
-        _make_room(store, name, disk_schema(name, part["extras"]) if name in TABLES else QUARANTINE)
+        _make_room(store, name, disk_schema(name, part["extras"]) if name in DELIVERED else QUARANTINE)
         delta.move_in(name, files)
         present = delta.held(name)
         new = [file for file in files if (file.partition, file.sha256) not in present]
@@ -107,7 +107,7 @@ def recover(store: Store) -> Mapping[str, int]:
     record = Delivered.read(plan["record"])
     earlier = store.deliveries()
     if not earlier or (earlier[-1].ingest_id, earlier[-1].number) != (record.ingest_id, record.number):
-        record = record.at({name: delta.version(name) for name in delta.names() if name in TABLES})
+        record = record.at({name: delta.version(name) for name in delta.names() if name in DELIVERED})
         (store.path / DELIVERIES).mkdir(exist_ok=True)
         write_whole(
             store.path / DELIVERIES / f"{record.number:06d}-{record.ingest_id[:12]}.json", sealed(record.written())
@@ -122,7 +122,7 @@ def _make_room(store: Store, name: str, schema: pa.Schema) -> None:
     """The table exists and has every column of the schema."""
     if name in store.delta.names():
         store.delta.widen(name, schema)
-    elif name in TABLES:
+    elif name in DELIVERED:
         store.delta.create(name, pa.schema([pa.field(SHARD, pa.int32()), *schema]), [SHARD])
     else:
         store.delta.create(name, schema, [])
@@ -135,7 +135,7 @@ def compact(store: Store) -> None:
     Older versions keep their files, so nights of the past can be made again.
     """
     delta = store.delta
-    for name in [name for name in delta.names() if name in TABLES]:
+    for name in [name for name in delta.names() if name in DELIVERED]:
         crowded = {shard: places for shard, places in delta.files(name).items() if len(places) > FILES_PER_SHARD}
         if not crowded:
             continue
@@ -170,7 +170,7 @@ def replace_night(store: Store, name: str, frame: pd.DataFrame, as_of: int) -> N
 
 
 def _write(store: Store, name: str, frame: pd.DataFrame, replaced: str | None) -> None:
-    if name in TABLES or not is_table_name(name):
+    if name in DELIVERED or not is_table_name(name):
         raise NightRefused.table(name)
     rows, delta = plain_rows(frame, NIGHT), store.delta
     with only_run(store.path):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from features.errors import CannotWrite
-from features.tables import TABLES
+from features.tables import DELIVERED
 from pipeline.store.files import DataFile, check_sound, read_rows, sealed, sha256_of, sync, unsealed, write_whole
 from pipeline.store.refusals import StoreDamaged
 
@@ -279,4 +279,4 @@ def partition_of(name: str, path: str) -> str | None:
 def _path_of(name: str, file: DataFile) -> str:
     if file.partition is None:
         return f"{file.sha256}.parquet"
-    return f"{SHARD if name in TABLES else NIGHT}={file.partition}/{file.sha256}.parquet"
+    return f"{SHARD if name in DELIVERED else NIGHT}={file.partition}/{file.sha256}.parquet"

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.days import dates
-from features.tables import DECIMALS, NO_DAY, NO_MINUTE, NO_MONEY, NO_TIME, NUMBERS, TABLES, Kind, inner_columns
+from features.tables import DECIMALS, DELIVERED, NO_DAY, NO_MINUTE, NO_MONEY, NO_TIME, NUMBERS, Kind, inner_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +44,7 @@ def disk_schema(name: str, extras: Mapping[str, str]) -> pa.Schema:
     """Arrow schema of a table's data files. extras: the sender's own columns, 'float64' or 'str'.
     The shard is the partition.
     """
-    table = TABLES[name]
+    table = DELIVERED[name]
     fields = []
     for column, dtype in {**inner_columns(name), "backfilled": "bool", **extras}.items():
         declared = table[column].kind if column in table.names else None
@@ -64,7 +64,7 @@ def disk_schema(name: str, extras: Mapping[str, str]) -> pa.Schema:
 
 def dictionary_columns(name: str) -> list[str]:
     """Columns of few distinct values: read as codes, they become pandas categories."""
-    table = TABLES[name]
+    table = DELIVERED[name]
     return [column.name for column in table.columns if column.kind in FEW_VALUES or column.name in CLASS_TEXTS]
 
 
@@ -124,8 +124,12 @@ def _categories(values: pa.ChunkedArray) -> pd.Categorical:
 
 
 def sort_columns(name: str) -> list[str]:
-    """The stable total order of a table's rows: account, time of the row, when known, number of the id."""
-    table = TABLES[name]
+    """The stable total order of a table's rows: account, time of the row, when known, number of the id;
+    of debtors, when known and the id.
+    """
+    table = DELIVERED[name]
+    if not table.of_accounts:
+        return [table.position, *table.key]
     keys = [NUMBERS.get(column, column) for column in table.key if column not in ("account_id", table.position)]
     return ["account_no", table.position, "known_at", *keys]
 
@@ -138,6 +142,8 @@ def in_order(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     left.
     """
     first, *later = sort_columns(name)
+    if not DELIVERED[name].of_accounts:
+        return frame.sort_values([first, *later], kind="stable", ignore_index=True)
     accounts = frame[first].to_numpy()
     order = np.arange(len(frame))
     if (accounts[1:] < accounts[:-1]).any():
@@ -186,7 +192,6 @@ def for_people(name: str, frame: pd.DataFrame, accounts: pd.DataFrame) -> pd.Dat
 
     accounts: account_no and currency of (at least) the same accounts.
     """
-    import pandas as pd
 
     currency = accounts.drop_duplicates("account_no").set_index("account_no")["currency"].astype("str")
     frame = frame.assign(currency=currency.reindex(frame["account_no"]).to_numpy())
@@ -198,10 +203,17 @@ def for_people(name: str, frame: pd.DataFrame, accounts: pd.DataFrame) -> pd.Dat
         if pa.types.is_date32(field.type):
             frame[field.name] = np.where(values == NO_DAY, np.datetime64("NaT"), dates(values.to_numpy()))
         elif pa.types.is_timestamp(field.type):
-            frame[field.name] = pd.to_datetime(values.where(values != NO_TIME), unit="us", utc=True)
+            frame[field.name] = instants(values)
         elif pa.types.is_int64(field.type):
             frame[field.name] = values.where(values != NO_MONEY) / units
     return frame
+
+
+def instants(values: pd.Series) -> pd.Series:
+    """Microseconds since 1970 UTC as timestamps; empty as NaT."""
+    import pandas as pd
+
+    return pd.to_datetime(values.where(values != NO_TIME), unit="us", utc=True)
 
 
 def plain_rows(frame: pd.DataFrame, night: str) -> pa.Table:

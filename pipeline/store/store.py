@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from features.aliases import ALIAS_COLUMNS, links_of, with_aliases
 from features.days import day_of_text
 from features.errors import ContractError, UsageError
-from features.tables import NUMBERS, TABLES, InnerTables, account_number
+from features.tables import DELIVERED, NUMBERS, TABLES, InnerTables, account_number
 from pipeline.store.delta import NIGHT, SHARD, DeltaTables
 from pipeline.store.files import unsealed
-from pipeline.store.form import dictionary_columns, for_people, in_order, sort_columns, to_inner
+from pipeline.store.form import dictionary_columns, for_people, in_order, instants, sort_columns, to_inner
+from pipeline.store.persons import Persons, only, persons_of
 from pipeline.store.record import Delivered
 from pipeline.store.refusals import NoStore, NotStored
 
@@ -59,7 +62,7 @@ class Store:
         as they stood together after the last whole delivery.
         """
         delivered = self.newest().versions
-        return {**delivered, **{name: self.delta.version(name) for name in self.delta.names() if name not in TABLES}}
+        return {**delivered, **{name: self.delta.version(name) for name in self.delta.names() if name not in DELIVERED}}
 
     def complete_through(self, versions: Mapping[str, int] | None = None) -> dict[str, int]:
         """Table -> the last day (days since 1970) whose rows are all there."""
@@ -114,6 +117,7 @@ class Store:
     ) -> InnerTables:
         """The delivered tables of whole shards in the inner form (features.tables), rows in their stable total order.
 
+        Debtors that were found to be one lie in one shard, and their accounts say from when on (features.aliases).
         shard: one, several, or None for all. names: which tables (those not delivered are left out). columns: table ->
         columns to read; tables not named there are read whole, without account_id of the events. versions: from
         `versions()`; None: the newest. Raises ContractError where a file of the store is damaged or gone.
@@ -124,9 +128,31 @@ class Store:
         if asked - set(TABLES):
             raise UsageError.unknown_keys("The tables asked of the store", asked - set(TABLES), TABLES)
         wanted = [name for name in TABLES if name in pinned and name in asked]
-        return InnerTables({name: self._read(name, shards, (columns or {}).get(name), pinned[name]) for name in wanted})
+        persons = self.persons(pinned)
+        return InnerTables(
+            {name: self._read(name, shards, (columns or {}).get(name), pinned[name], persons) for name in wanted}
+        )
 
-    def _read(self, name: str, shards: Iterable[int], columns: Sequence[str] | None, version: int) -> pd.DataFrame:
+    def persons(self, versions: Mapping[str, int] | None = None) -> Persons | None:
+        """Which debtors are one person, and where their accounts are read; None where no table of debtors came in."""
+        pinned = self.newest().versions if versions is None else versions
+        if "debtors" not in pinned:
+            return None
+        held = tuple((name, pinned[name], self._held(name, pinned[name])) for name in ("debtors", "accounts"))
+        return _persons(self.path, held)
+
+    def _held(self, name: str, version: int) -> tuple[str, ...]:
+        """What the files of a version hold, by their sha256."""
+        return tuple(place.stem for places in self.delta.files(name, version).values() for place in places)
+
+    def _read(
+        self,
+        name: str,
+        shards: Collection[int],
+        columns: Sequence[str] | None,
+        version: int,
+        persons: Persons | None = None,
+    ) -> pd.DataFrame:
         known = self.delta.schema(name, version)
         if columns is None:
             left_out = {"shard"} if name == "accounts" else {"shard", "account_id"}
@@ -136,29 +162,54 @@ class Store:
         if unknown:
             raise UsageError.unknown_keys(f"The columns asked of table {name!r}", unknown, known.names)
         files = self.delta.files(name, version)
-        places = [place for each in shards for place in files.get(str(each), [])]
-        ordering = [column for column in sort_columns(name) if column not in columns] if len(places) > 1 else []
-        few = set(dictionary_columns(name))
-        schema = pa.schema(
-            pa.field(column, pa.dictionary(pa.int32(), pa.string()) if column in few else known.field(column).type)
-            for column in [*columns, *ordering]
-        )
-        parts = [self.delta.read(place, schema) for place in places]
-        rows = pa.concat_tables(parts) if parts else schema.empty_table()
-        frame = to_inner(rows)
-        if len(places) > 1:
+        coming = persons.coming(shards) if persons is not None else {}
+        leaving = {each: persons.leaving(each, shards) for each in shards} if persons is not None else {}
+        several = bool(coming) or sum(len(files.get(str(each), [])) for each in shards) > 1
+        names_debtors = persons is not None and name == "accounts" and "debtor_id" in columns
+        needed = {*(sort_columns(name) if several or names_debtors else []), *(["known_on"] if names_debtors else [])}
+        needed |= {"account_no"} if any(numbers.size for numbers in leaving.values()) else set()
+        besides = sorted(needed - set(columns))
+        schema = self._schema(name, version, [*columns, *besides])
+        parts = []
+        for each in shards:
+            own = [self.delta.read(place, schema) for place in files.get(str(each), [])]
+            gone = leaving.get(each)
+            parts += own if gone is None or not gone.size else [only(rows, gone, among=False) for rows in own]
+        for home, numbers in coming.items():
+            moved = _moved_rows(self.path, name, version, self._held(name, version), tuple(schema.names), persons)
+            parts.append(only(moved[home], numbers))
+        frame = to_inner(pa.concat_tables(parts) if parts else schema.empty_table())
+        if several:
             frame = in_order(name, frame)
-        return frame[list(columns)] if ordering else frame
+        if names_debtors:
+            frame = with_aliases(frame, persons.links)
+        return frame[list(columns)] if besides else frame
+
+    def _schema(self, name: str, version: int, columns: Sequence[str]) -> pa.Schema:
+        known, few = self.delta.schema(name, version), set(dictionary_columns(name))
+        return pa.schema(
+            pa.field(column, pa.dictionary(pa.int32(), pa.string()) if column in few else known.field(column).type)
+            for column in columns
+        )
+
+    def raw_rows(self, name: str, version: int, columns: Sequence[str], shard: int) -> pa.Table:
+        """Columns of the rows that a shard's own files hold, whoever reads them."""
+        schema = self._schema(name, version, columns)
+        parts = [self.delta.read(place, schema) for place in self.delta.files(name, version).get(str(shard), [])]
+        return pa.concat_tables(parts) if parts else schema.empty_table()
 
     def frame(self, name: str, shard: int | Sequence[int] | None = None) -> pd.DataFrame:
         """A table for people: account_id, dates, UTC timestamps, money in decimal units of `currency`; for notebooks,
         not for nights.
         """
-        if name not in TABLES:
+        if name not in DELIVERED:
             return self.read(name)
         version = self.newest().versions.get(name)
         if version is None:
             raise NotStored.table(name)
+        if name == "debtors":
+            aliases = to_inner(self.raw_rows(name, version, ALIAS_COLUMNS, 0))
+            return aliases.assign(known_at=instants(aliases["known_at"])).drop(columns="known_on")
         columns = {
             name: [
                 column for column in self.delta.schema(name, version).names if column not in (SHARD, *NUMBERS.values())
@@ -225,8 +276,29 @@ class Store:
         return {
             field.name: "float64" if pa.types.is_floating(field.type) else "str"
             for field in self.delta.schema(name)
-            if field.name.startswith(TABLES[name].extra or ("\0",))
+            if field.name.startswith(DELIVERED[name].extra or ("\0",))
         }
+
+
+@lru_cache(maxsize=4)
+def _persons(path: Path, held: tuple[tuple[str, int, tuple[str, ...]], ...]) -> Persons:
+    """held: table, version and what its files hold, of debtors and of accounts."""
+    store, ((_, debtors, _), (_, accounts, _)) = Store(path), held
+    links = links_of(to_inner(store.raw_rows("debtors", debtors, ALIAS_COLUMNS, 0)))
+    columns = ("account_no", "debtor_id")
+    return persons_of(links, store.shards, lambda home: store.raw_rows("accounts", accounts, columns, home))
+
+
+@lru_cache(maxsize=16)
+def _moved_rows(
+    path: Path, name: str, version: int, _held: tuple[str, ...], columns: tuple[str, ...], persons: Persons
+) -> dict[int, pa.Table]:
+    """Shard -> the rows of its files that are read in other shards: each file is read once for all of these."""
+    store = Store(path)
+    return {
+        home: only(store.raw_rows(name, version, columns, home), persons.leaving(home, ()))
+        for home in sorted({home for home, _ in persons.moves})
+    }
 
 
 def _shards_of(path: Path) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from features.aliases import renamed
 from features.ledger import history
 from features.terms import Reach
 from models.landmarks import NOT_PERMITTED, landmark
@@ -44,12 +45,15 @@ def landmarks_of(store: Store, panel: Panel, params: Params) -> pd.DataFrame:
 
 
 def drawn_spans(store: Store) -> pd.DataFrame:
-    """SPANS of every debtor and span in which a draw decided whether the debtor was worked; no row where no night was
+    """SPANS of every person and span in which a draw decided whether the debtor was worked; no row where no night was
     published yet."""
     kept = store.read("assignments", [*SPANS, "arm"])
     if kept.empty:
         return pd.DataFrame(columns=SPANS)
-    return kept.loc[kept["arm"].isin(DRAWN), SPANS].drop_duplicates(["debtor_id", "assigned_on"])
+    spans, persons = kept.loc[kept["arm"].isin(DRAWN), SPANS], store.persons()
+    if persons is not None:  # as the panel names them
+        spans = spans.assign(debtor_id=renamed(spans["debtor_id"], persons.names))
+    return spans.drop_duplicates(["debtor_id", "assigned_on"])
 
 
 def _of_shard(

@@ -16,7 +16,7 @@ import pandas as pd
 
 from features.catalogue import CATALOGUE
 from features.days import day_of_text, day_text
-from features.tables import NEVER, TABLES
+from features.tables import DELIVERED, NEVER
 from models.baseline import AGE_BAND_TABLE
 from models.boosting import side_by_side
 from models.evaluate import Evaluation, gains_curve, judge_default
@@ -306,7 +306,7 @@ def _delivered(panel: Panel) -> dict[str, int]:
     """Versions of the delivered tables alone: what nights write beside them teaches nothing,
     and must not rename a model.
     """
-    return {name: version for name, version in panel.versions.items() if name in TABLES}
+    return {name: version for name, version in panel.versions.items() if name in DELIVERED}
 
 
 def _recorded(

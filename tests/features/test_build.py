@@ -76,7 +76,7 @@ def cases(draw, max_rows: int = 6, max_accounts: int = 3) -> tuple[World, list[i
     """A world, and up to three nights, most of them on or just after a day on which something
     happens or becomes known.
     """
-    world = draw(worlds.worlds(max_rows=max_rows, max_accounts=max_accounts))
+    world = draw(worlds.worlds(max_rows=max_rows, max_accounts=max_accounts, links=True))
     told = {
         row[name]
         for rows in world.rows.values()

@@ -42,7 +42,7 @@ def test_hand_computed(case: Case):
 
 
 @settings(max_examples=60, deadline=None)
-@given(worlds(contacts=False), terms, some_nights)
+@given(worlds(contacts=False, links=True), terms, some_nights)
 def test_equals_the_oracle(world: World, terms: Terms, as_of: list[int]):
     cohort = cohort_of(world, as_of, terms)
     counted, expected = Counter(), []
@@ -80,7 +80,7 @@ def test_equals_the_oracle(world: World, terms: Terms, as_of: list[int]):
 
 
 @settings(max_examples=30, deadline=None)
-@given(worlds(contacts=False), terms, some_nights, st.integers(0, 1000))
+@given(worlds(contacts=False, links=True), terms, some_nights, st.integers(0, 1000))
 def test_order_of_rows_and_kind_of_text_are_irrelevant(world: World, terms: Terms, as_of: list[int], seed: int):
     plain = cohort_of(world, as_of, terms)
     shuffled = cohort_of(world, as_of[::-1] + as_of, terms, shuffle_seed=seed, categorical=True)

@@ -32,7 +32,7 @@ def check_no_leak(builder, world: World, larger: World, night: int, terms: Terms
 
 @st.composite
 def worlds_with_a_later_one(draw):
-    world = draw(worlds.worlds(max_rows=5))
+    world = draw(worlds.worlds(max_rows=5, links=True))
     night = draw(worlds.nights)
     return world, draw(worlds.later_rows(world, night)), night
 

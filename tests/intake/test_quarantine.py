@@ -16,6 +16,7 @@ from tests.worlds.deliveries import (
     charge,
     contact,
     payment,
+    same,
     statement,
     status,
     taken,
@@ -79,6 +80,11 @@ FAULTS = [
     ("statuses", status(status="happy"), "ENUM_UNKNOWN"),
     ("statuses", status(from_on=""), "TS_FORMAT"),
     ("statuses", status(detail="d" * 513), "TEXT_TOO_LONG"),
+    ("debtors", same("D1", "D2", ""), "TS_FORMAT"),
+    ("debtors", same("", "D2", "2026-02-01"), "KEY_NULL"),
+    ("debtors", same("D1", "D 2", "2026-02-01"), "KEY_FORMAT"),
+    ("debtors", same("D7", "D8", "2026-02-01"), "DEBTOR_CIRCLE"),
+    ("debtors", same("D8", "D7", "2026-02-03"), "DEBTOR_CIRCLE"),
 ]
 
 

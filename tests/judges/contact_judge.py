@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo, available_timezones
 from dateutil.easter import easter
 
 from features.tables import NO_DAY, NO_MINUTE, NO_MONEY
+from tests.judges import oracle_ledger as books
+from tests.judges.oracle_ledger import person
 from tests.worlds.worlds import World
 
 EPOCH = dt.date(1970, 1, 1)
@@ -47,11 +49,16 @@ class Judge:
     def __init__(self, world: World, rules: dict, params, as_of: int, scorable: set[str], overdue: dict[str, int]):
         self.world, self.rules, self.params, self.as_of, self.overdue = world, rules, params, as_of, overdue
         self.scorable = scorable
-        self.accounts = {row["account_id"]: row for row in world.rows["accounts"]}
+        self.accounts = {
+            row["account_id"]: {**row, "debtor_id": person(world.rows, row["debtor_id"], as_of)}
+            for row in world.rows["accounts"]
+        }
         self.contacts = newest(world.rows.get("contacts", []), ("contact_id", "account_id"), as_of)
         statuses = newest(world.rows.get("statuses", []), ("account_id", "status", "from_on", "charge_id"), as_of)
         self.lasting = [row for row in statuses if row["until_on"] == NO_DAY or row["until_on"] >= as_of]
-        self.statuses = [row for row in self.lasting if row["from_on"] <= as_of]
+        begun = [row for row in self.lasting if row["from_on"] <= as_of]
+        aside = [row for row in begun if row["status"] == "dispute" and row["charge_id"] is not None]
+        self.statuses = [row for row in begun if row not in aside or self._holds_the_account(row, aside)]
 
     def wrong(self, account_id: str, verdict: dict) -> list[str]:
         account = self.accounts[account_id]
@@ -159,6 +166,14 @@ class Judge:
     def _has(self, status: str, accounts: list[dict]) -> list[dict]:
         ids = {row["account_id"] for row in accounts}
         return [row for row in self.statuses if row["status"] == status and row["account_id"] in ids]
+
+    def _holds_the_account(self, dispute: dict, aside: list[dict]) -> bool:
+        """Whether a dispute of one charge stops its account: nobody knows the charge, or nothing else is overdue."""
+        account_id = dispute["account_id"]
+        overdue = books.overdue_charges(self.world.rows, account_id, self.as_of)
+        named = {row["charge_id"] for row in aside if row["account_id"] == account_id}
+        late = {charge for charge, unpaid in overdue.items() if unpaid > 0}
+        return not named <= overdue.keys() or (bool(late) and late <= named)
 
     def _stops(
         self,

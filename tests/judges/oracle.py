@@ -8,6 +8,7 @@ own judge, night by night.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import math
 import statistics
@@ -298,8 +299,9 @@ class Judge:
                 and max(row["known_on"], row["occurred_on"]) == night - 1
                 and books.net(row, self.rows, night) > 0
             ]
-            if news and self.figures(account_id, night - 1)[2] > 0:
-                left = books.figures(self.rows, account_id, night, self.terms, charges_day=night - 1)[2]
+            running = dataclasses.replace(self.terms, pauses=frozenset())  # a paused count is no cure
+            if news and books.figures(self.rows, account_id, night - 1, running)[2] > 0:
+                left = books.figures(self.rows, account_id, night, running, charges_day=night - 1)[2]
                 found += [{"day": night - 1, "order": night}] if left == 0 else []
         return found
 

@@ -126,7 +126,15 @@ def first_known_on(charge: dict, rows: dict) -> int:
 
 def account_row(rows: dict, account_id: str, day: int) -> dict | None:
     known = in_force(rows_of(rows, "accounts", account_id), ("account_id",), day)
-    return known[0] if known else None
+    return {**known[0], "debtor_id": person(rows, known[0]["debtor_id"], day)} if known else None
+
+
+def person(rows: dict, debtor_id: str, day: int) -> str:
+    """The last debtor of the chain that begins here, by the links known before the day."""
+    for row in in_force(rows.get("debtors", []), ("debtor_id",), day):
+        if row["debtor_id"] == debtor_id and row["same_as"] not in (None, debtor_id):
+            return person(rows, row["same_as"], day)
+    return debtor_id
 
 
 def taken_back_by(adjustment: dict, rows: dict) -> str | None:
@@ -222,8 +230,22 @@ def figures(
         rows_of(rows, "accounts", account_id), key=lambda row: row["known_at"]
     )
     tolerance = terms.dpd_tolerance.get((account["portfolio"], account["currency"]), 0)
-    days_past_due = day - min(dated) if dated and arrears > tolerance else 0
-    return balance, arrears, days_past_due
+    if not dated or arrears <= tolerance:
+        return balance, arrears, 0
+    counted = range(max(min(dated), *(row["taken_on"] for row in statements), min(dated)), day)
+    paused = sum(1 for date in counted if is_paused(rows, account_id, date, day, terms))
+    return balance, arrears, day - min(dated) - paused
+
+
+def is_paused(rows: dict, account_id: str, date: int, day: int, terms: Terms) -> bool:
+    """Whether a moratorium stood on a date, by what was known before the day, in a book whose count it stops."""
+    first = min(rows_of(rows, "accounts", account_id), key=lambda row: row["known_at"])
+    return first["portfolio"] in terms.pauses and any(
+        row["status"] == "moratorium"
+        and row["from_on"] <= date
+        and (row["until_on"] == NO_DAY or date <= row["until_on"])
+        for row in in_force(rows_of(rows, "statuses", account_id), STATUS_KEY, day)
+    )
 
 
 def _derived(charges: list[dict], payments: list[tuple[dict, int]], rows: dict, day: int) -> tuple[int, list]:
@@ -237,6 +259,15 @@ def _derived(charges: list[dict], payments: list[tuple[dict, int]], rows: dict, 
             worth -= settles
         pool += worth
     return balance, _oldest_first(charges, unpaid, pool + _adjusted(charges, unpaid, rows, day), day)
+
+
+def overdue_charges(rows: dict, account_id: str, day: int) -> dict[str, int]:
+    """Each charge known before the day -> what of it is overdue and not settled, whatever a statement says."""
+    charges = in_force(rows_of(rows, "charges", account_id), ("charge_id",), day)
+    _, overdue = _derived(charges, settled_by(rows, account_id, day), rows, day)
+    due = sorted((row for row in charges if row["due_on"] < day), key=lambda row: (row["due_on"], row["charge_id"]))
+    found = {row["charge_id"]: 0 for row in charges}
+    return found | {row["charge_id"]: unpaid for row, (_, unpaid) in zip(due, overdue, strict=True)}
 
 
 def _after_statement(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from features.cohort import known
+from features.cohort import known, scorable
+from features.terms import Terms
+from pipeline.law.disputes import disputed_arrears
 from pipeline.law.holds import BIT, read_holds
 from pipeline.law.question import KnownAccounts, Sight
 from tests.worlds.worlds import World, day
@@ -19,7 +21,7 @@ def customer() -> World:
 
 def is_held(world: World, night: str = "2024-03-01") -> bool:
     tables, sight = world.tables(categorical=True), Sight(day(night))
-    accounts = KnownAccounts.of(tables["accounts"], known(tables, [sight.day]))
+    accounts = KnownAccounts.of(tables["accounts"], known(tables, [sight.day]), sight)
     return bool(read_holds(tables, accounts, sight).bits[0] & BIT["dispute"])
 
 
@@ -53,3 +55,45 @@ def test_what_is_paid_is_not_overdue_any_more():
 def test_a_dispute_that_ended_or_begins_later_is_none():
     assert not is_held(customer().status("dispute", "2024-02-20", "2024-02-25", charge_id="never-heard-of"))
     assert not is_held(customer().status("dispute", "2024-03-20", charge_id="never-heard-of", known_at="2024-02-01"))
+
+
+def disputed_of(world: World, night: str = "2024-03-01") -> int:
+    tables = world.tables(categorical=True)
+    cohort = scorable(tables, None, [day(night)], Terms()).frame
+    return int(disputed_arrears(tables, cohort, Sight(day(night)))[0])
+
+
+@pytest.mark.parametrize(
+    ("disputed", "amount"),
+    [
+        ((), 0),
+        (("new",), 200),
+        (("old",), 100),
+        (("next",), 0),
+        (("old", "new"), 300),
+        (("never-heard-of",), 0),
+        ((None,), 0),
+    ],
+)
+def test_what_is_overdue_of_disputed_charges_is_not_asked_for(disputed, amount):
+    world = customer().deliver("statuses")
+    for charge_id in disputed:
+        world.status("dispute", "2024-02-20", charge_id=charge_id)
+    assert disputed_of(world) == amount
+
+
+def test_what_was_paid_of_a_disputed_charge_is_disputed_no_more():
+    world = customer().status("dispute", "2024-02-20", charge_id="new")
+    assert disputed_of(world.payment("2024-02-25", 150, charge_id="new")) == 50
+    assert disputed_of(world.payment("2024-02-26", 100)) == 50  # settles the oldest first
+
+
+def test_a_dispute_is_left_out_of_what_is_asked_from_the_night_after_it_is_known_until_it_ends():
+    world = customer().status("dispute", "2024-02-20", "2024-02-28", charge_id="new", known_at="2024-02-22")
+    nights = ("2024-02-22", "2024-02-23", "2024-02-28", "2024-02-29")
+    assert [disputed_of(world, night) for night in nights] == [0, 200, 200, 0]
+
+
+def test_no_more_is_disputed_than_a_statement_says_is_overdue():
+    world = customer().status("dispute", "2024-02-20", charge_id="new").balance("2024-02-25", 150, 150, 10)
+    assert disputed_of(world) == 150

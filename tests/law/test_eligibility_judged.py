@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from features.tables import NO_DAY, NO_TIME, STATUSES
+from pipeline.law.causes import HELD_BACK
 from pipeline.law.eligibility import check, rulings
 from pipeline.law.question import Case
 from pipeline.law.rule_file import ALWAYS_STOP
@@ -104,12 +105,17 @@ def scenes(draw):
         )  # fmt: skip
     for number in range(draw(st.integers(0, 7))):
         _draw_contact(draw, world, night, f"k{number}", draw(st.sampled_from(([names[0]], [names[-1]], names))))
+    if draw(st.booleans()):
+        _draw_charges(draw, world, night, names)
     for _ in range(draw(st.sampled_from((0, 0, 1, 2, 3)))):
         _draw_status(draw, world, night, draw(st.sampled_from(names)))
     if draw(st.integers(0, 2)) == 0:
         world.payment(
             (night - draw(st.integers(1, 30)), 3600), draw(st.sampled_from((500, 950, 1000))), account_id=names[0]
         )
+    if draw(st.integers(0, 2)) == 0:  # the two are found to be one, the day before or on the night itself
+        one, other = draw(st.sampled_from((("d", "e"), ("e", "d"), ("d", "f"))))
+        world.same(one, other, draw(st.sampled_from((night - 30, night - 1, night))))
     return _distinct(world), night, {name: draw(st.sampled_from((10, 40, 40, 1900))) for name in names}
 
 
@@ -137,6 +143,22 @@ def _draw_contact(draw, world: World, night: int, contact_id: str, about: list[s
             world.contact(when, channel_of, later, account_id=name, contact_id=contact_id, known_at=(known, 100))
 
 
+def _draw_charges(draw, world: World, night: int, names: list[str]) -> None:
+    """Invoices of the accounts, and disputes of single ones, of some that nobody knows too."""
+    for name in names:
+        for charge_id in ("c1", "c2", "c3")[: draw(st.integers(0, 3))]:
+            due_on = night + draw(st.sampled_from((-40, -20, -1, 0, 5)))
+            amount = draw(st.sampled_from((500, 950)))
+            world.charge(due_on, amount, account_id=name, charge_id=charge_id, kind="invoice", known_at=due_on - 30)
+        if draw(st.integers(0, 3)) == 0:
+            of = {"account_id": name, "charge_id": "n1", "kind": "adjustment", "known_at": night - 3}
+            world.charge(night - 3, -500, adjusts=draw(st.sampled_from((None, "c1", "c2"))), **of)
+        for charge_id in draw(st.lists(st.sampled_from(("c1", "c1", "c2", "c3", "c9")), max_size=2, unique=True)):
+            known = night - draw(st.sampled_from((0, 1, 9)))
+            until = draw(st.sampled_from((None, None, night - 1, night)))
+            world.status("dispute", night - 9, until, account_id=name, charge_id=charge_id, known_at=known)
+
+
 def _draw_status(draw, world: World, night: int, account_id: str) -> None:
     status = (
         draw(st.sampled_from((*FREE_OF_STOPS, "callback", "inconvenient", "notice_sent")))
@@ -158,7 +180,7 @@ def _draw_status(draw, world: World, night: int, account_id: str) -> None:
 def _distinct(world: World) -> World:
     for table, key in (
         ("contacts", ("contact_id", "account_id", "known_at")),
-        ("statuses", ("account_id", "status", "from_on", "known_at")),
+        ("statuses", ("account_id", "status", "from_on", "charge_id", "known_at")),
     ):
         kept = {tuple(row[name] for name in key): row for row in world.rows[table]}
         world.rows[table] = list(kept.values())
@@ -207,12 +229,29 @@ def test_a_lost_contact_feed_never_opens_anything(scene, loss):
     assert "permitted" not in set(after.accounts["group"])
 
 
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(scenes(), st.sampled_from(sorted(HELD_BACK)), st.data())
+def test_a_late_book_and_other_rows_held_back_are_deferred_and_open_nothing_else(scene, rule, data):
+    world, night, overdue = scene
+    before = judged(world, night, overdue=overdue)
+    books = {row["account_no"]: row["portfolio"] for row in world.rows["accounts"]}
+    late = data.draw(st.sampled_from(sorted(set(books.values()))))
+    held = frozenset(number for number, book in books.items() if book == late)
+    after = judged(world, night, overdue=overdue, held_back={rule: held})
+    assert _opened(before, after) == []
+    of_late = after.accounts[after.accounts["account_no"].isin(held)]
+    assert set(of_late["group"]) <= {"deferred", "excluded"}
+    assert set(of_late.loc[of_late["group"] == "deferred", "rule"]) <= {rule, *before.accounts["rule"]}
+    others = ~before.accounts["account_no"].isin(held).to_numpy()
+    pd.testing.assert_frame_equal(before.accounts[others].astype("str"), after.accounts[others].astype("str"))
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(scenes(), st.integers(0, 9))
 def test_order_of_rows_and_categories_change_nothing(scene, seed):
     world, night, overdue = scene
     through = {"contacts": night - 1, "statuses": night - 1}
-    cohort = cohort_of(world, overdue)
+    cohort = cohort_of(world, overdue, night)
     plain = rulings(Case(cohort, world.tables(), RULES, PARAMS, through), night)
     mixed = rulings(Case(cohort, world.tables(shuffle_seed=seed, categorical=True), RULES, PARAMS, through), night)
     pd.testing.assert_frame_equal(plain.accounts, mixed.accounts)

@@ -32,7 +32,7 @@ def promised_until(world: World, sight: Sight, terms: Terms) -> tuple[pd.DataFra
     """The accounts known on the night, and until when the law takes a promise of each to be open."""
     tables = world.tables()
     cohort = known(tables, [sight.day])
-    accounts = KnownAccounts.of(tables["accounts"], cohort)
+    accounts = KnownAccounts.of(tables["accounts"], cohort, sight)
     none = np.zeros(accounts.numbers.size, np.int64)
     _, remembered = read_log(tables["contacts"], accounts, none, sight, 31, terms.promise_grace_days)
     promise = Promise(
@@ -65,7 +65,7 @@ def test_the_law_and_the_features_agree_on_every_open_promise(world, night, term
 def test_the_law_and_the_features_agree_on_every_status_in_force(world, night):
     tables = world.tables()
     cohort = known(tables, [night])
-    accounts = KnownAccounts.of(tables["accounts"], cohort)
+    accounts = KnownAccounts.of(tables["accounts"], cohort, Sight(night))
     bits = read_holds(tables, accounts, Sight(night)).bits[accounts.scorable]
     log = StatusLog(tables, cohort["account_no"].to_numpy())
     for status in STATUSES:

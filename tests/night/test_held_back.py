@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from features.tables import account_number
 from pipeline.intake.ingest import ingest
-from pipeline.night.held_back import set_aside
+from pipeline.night.held_back import asked_for, set_aside
 from pipeline.store.store import Store
 from tests.worlds.deliveries import PARAMS, payment, status, taken, world, write
 
@@ -61,3 +63,8 @@ def test_a_row_of_an_account_that_nobody_knows_holds_nobody(tmp_path):
     source = write(tmp_path / "in", world(payments=[payment(account_id="nobody")]))
     ingest(source, tmp_path / "store", PARAMS)
     assert waiting(tmp_path / "store") == set()
+
+
+def test_what_is_asked_for_is_the_arrears_or_else_the_balance_less_what_is_disputed():
+    rows = pd.DataFrame({"arrears": [300, 0, 100], "balance": [500, 500, 100]})
+    assert asked_for(rows, np.array([120, 0, 100])).tolist() == [180, 500, 0]

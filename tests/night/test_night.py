@@ -232,6 +232,31 @@ def test_nothing_known_from_the_night_on_changes_a_byte_of_what_it_lists(copied)
         assert after[name] == before[name], name
 
 
+def test_two_debtors_found_to_be_one_are_one_row_and_one_cap_from_the_night_after(copied):
+    """Two pairs of listed debtors: one is known to be one before the night, the other on the night itself."""
+    before = worklist(copied).set_index("account_id")
+    alone = before[before["joined_accounts"].fillna("") == ""]
+    (one, other, third, fourth), source = alone.index[:4], append_rows(copied, "statuses", [])
+    (source / "statuses.csv").unlink()
+    of = before["debtor_id"]
+    (source / "debtors.csv").write_text(
+        f"debtor_id,same_as,known_at\n{of[one]},{of[other]},2026-09-30\n{of[third]},{of[fourth]},2026-10-01\n"
+    )
+    assert recoup(copied, "ingest", "--source", str(source)) == 0
+    assert recoup(copied, "worklist", "--as-of", NIGHT) == 0
+    after = worklist(copied).set_index("account_id")
+    listed = after[after["debtor_id"].isin([of[one], of[other]])]
+    assert listed["debtor_id"].tolist() == [of[other]]
+    assert {listed.index[0], *listed["joined_accounts"].iloc[0].split()} == {one, other}
+    contacts = sum(before["contacts_left"][[one, other]])
+    assert listed["contacts_left"].iloc[0] < contacts
+    assert {third, fourth} <= set(after.index)
+    assert after["debtor_id"][[third, fourth]].tolist() == of[[third, fourth]].tolist()
+    kept = Store(copied / "store").read("assignments", ["account_id", "debtor_id", "as_of"])
+    kept = kept[kept["account_id"].isin([one, other])]
+    assert set(kept["debtor_id"]) == {of[other]}
+
+
 def test_a_payment_known_in_time_does_change_the_scores(copied):
     """The canary of the test above: the same payments, known a day before the night."""
     before = published(copied)

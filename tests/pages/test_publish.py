@@ -467,12 +467,15 @@ def test_a_notice_that_cannot_be_written_says_so(tmp_path):
 
 def test_a_dialler_gets_its_own_columns_in_its_own_order(tmp_path):
     made = night(20)
-    heads = {"net_value": "PRIO", "account_id": "ACCT=ID", "contact_from": "FROM"}
+    heads = {"net_value": "PRIO", "account_id": "ACCT=ID", "contact_from": "FROM", "asked": "ASK"}
     place = publish(replace(made, dialler=heads), tmp_path)
     lines = (place / "dialler.csv").read_text(encoding="utf-8").splitlines()
-    assert lines[0] == "PRIO,ACCT=ID,FROM"
-    first = made.worklist.iloc[0]
-    assert lines[1] == f"{first['net_value'] / 100:.2f},{first['account_id']},{first['contact_from']}"
+    assert lines[0] == "PRIO,ACCT=ID,FROM,ASK"
+    first, unit = made.worklist.iloc[2], 10 ** made.decimals[made.worklist["currency"].iloc[2]]
+    asked = first["arrears"] - first["arrears"] // 10  # a tenth of it is disputed
+    assert lines[3].split(",")[1:3] == [first["account_id"], first["contact_from"]]
+    assert float(lines[3].split(",")[3]) == asked / unit
+    assert lines[1].startswith(f"{made.worklist['net_value'].iloc[0] / 100:.2f},{made.worklist['account_id'].iloc[0]},")
     assert len(lines) == 21
     assert json.loads((place / "manifest.json").read_bytes())["outputs"]["dialler.csv"]["rows"] == 20
     assert (place / "worklist.csv").read_text(encoding="utf-8").splitlines()[0] == ",".join(WORKLIST_COLUMNS)

@@ -25,7 +25,7 @@ from pipeline.panel.panel import panel, payments_through, training_nights
 from pipeline.panel.view import features_of, quiet_through, read, terms_of, view
 from pipeline.store.store import Store
 from tests.worlds.commands import exit_code
-from tests.worlds.deliveries import PARAMS, account, charge, contact, day, payment, status, taken
+from tests.worlds.deliveries import PARAMS, account, charge, contact, day, payment, same, status, taken
 
 pytestmark = pytest.mark.slow
 
@@ -250,6 +250,33 @@ def test_horizons_that_are_no_days_are_refused(horizons, tmp_path, capsys):
         "--horizons must be different numbers of days, 1 to 3660, separated by commas, such as 30,60,90."
         in capsys.readouterr().err
     )
+
+
+def test_a_person_is_one_debtor_in_the_whole_panel_and_two_in_the_features_of_earlier_nights(tmp_path):
+    """Two records become one on 12 March: nights before it see two debtors, and yet no split may part them."""
+    names = ("S0", "S1", "S2")
+    _, store = taken(
+        tmp_path,
+        accounts=[account(account_id=name, debtor_id=f"D-{name}") for name in names],
+        charges=[charge(charge_id=f"c-{name}", account_id=name) for name in names],
+        payments=[*PAYMENTS, payment(payment_id="late", occurred_at="2026-05-30")],
+        debtors=[same("D-S0", "D-S1", "2026-03-12")],
+    )
+    cohort = PARAMS.cohort.model_copy(update={"every": 10, "first": dt.date(2026, 3, 2)})
+    whole = panel(store, PARAMS.model_copy(update={"cohort": cohort}))
+    rows = whole.cohort.assign(accounts=whole.matrix["debtor_accounts"]).set_index("account_id")
+    assert set(rows.loc[["S0", "S1"], "debtor_id"]) == {"D-S1"}
+    assert set(rows.loc["S2", "debtor_id"]) == {"D-S2"}
+    nights = rows.loc["S0"].set_index("as_of")["accounts"]
+    assert nights[nights.index <= day("2026-03-12")].tolist() == [1, 1]
+    assert set(nights[nights.index > day("2026-03-12")]) == {2}
+    for keep in (0.3, 0.5, 0.7):
+        drawn = [
+            view(store, shard, [day("2026-03-02")], PARAMS, store.versions(), keep=keep)
+            for shard in range(store.shards)
+        ]
+        ids = set(pd.concat([seen.cohort.frame for seen in drawn])["account_id"])
+        assert len(ids & {"S0", "S1"}) in (0, 2)
 
 
 def test_a_sample_keeps_or_drops_whole_debtors_by_the_seed_and_weighs_them(tmp_path):

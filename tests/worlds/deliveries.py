@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.days import day_of_text
-from features.tables import TABLES
+from features.tables import DELIVERED
 from pipeline.intake.ingest import ingest
 from pipeline.params import Params, load
 from pipeline.store.store import Store
@@ -126,8 +126,8 @@ def params_with(**ingest) -> Params:
 
 
 def columns_of(name: str, rows: Sequence[Mapping[str, str]]) -> list[str]:
-    used = {column for row in rows for column in row} | set(TABLES[name].required)
-    return [column for column in TABLES[name].names if column in used] + sorted(used - set(TABLES[name].names))
+    used = {column for row in rows for column in row} | set(DELIVERED[name].required)
+    return [column for column in DELIVERED[name].names if column in used] + sorted(used - set(DELIVERED[name].names))
 
 
 def write(
@@ -236,6 +236,10 @@ def statement(**cells):
         "days_past_due": "0",
         **cells,
     }
+
+
+def same(debtor_id: str, same_as: str, known_at: str) -> dict[str, str]:
+    return {"debtor_id": debtor_id, "same_as": same_as, "known_at": known_at}
 
 
 def status(**cells):

@@ -85,18 +85,28 @@ def an_account(
     return world.account(account_id, debtor_id, portfolio=portfolio, **columns)
 
 
-def cohort_of(world: World, overdue: dict[str, int] | None = None) -> pd.DataFrame:
+def cohort_of(world: World, overdue: dict[str, int] | None = None, as_of: int = MONDAY) -> pd.DataFrame:
     accounts = world.tables()["accounts"]
+    accounts = accounts[accounts["known_on"] < as_of].drop_duplicates("account_no", keep="last", ignore_index=True)
     return accounts.assign(days_past_due=[(overdue or {}).get(name, 40) for name in accounts["account_id"]]).astype(
         {"days_past_due": "int32"}
     )
 
 
-def judged(world: World, as_of=MONDAY, rules=RULES, params=PARAMS, overdue=None, through=None, categorical=False):
+def judged(
+    world: World,
+    as_of=MONDAY,
+    rules=RULES,
+    params=PARAMS,
+    overdue=None,
+    through=None,
+    categorical=False,
+    held_back=None,
+):
     complete = {"contacts": as_of - 1, "statuses": as_of - 1} if through is None else through
-    return rulings(
-        Case(cohort_of(world, overdue), world.tables(categorical=categorical), rules, params, complete), as_of
-    )
+    tables = world.tables(categorical=categorical)
+    case = Case(cohort_of(world, overdue, as_of), tables, rules, params, complete, held_back=held_back or {})
+    return rulings(case, as_of)
 
 
 def account(found, world: World, account_id: str = "a") -> dict:

@@ -264,10 +264,16 @@ def _listed(rows: int, draw: np.random.Generator, as_of: dt.date) -> pd.DataFram
 
 
 def _audit(listed: pd.DataFrame) -> pd.DataFrame:
+    """Every fifth row has a disputed charge of a tenth of its arrears, every seventh a credit elsewhere."""
+    place = np.arange(len(listed))
+    disputed = np.where(place % 5 == 2, listed["arrears"].to_numpy() // 10, 0)
     return pd.DataFrame(
         {
             "account_id": listed["account_id"],
             "currency": listed["currency"],
+            "asked": listed["arrears"] - disputed,
+            "disputed": disputed,
+            "debtor_credit": np.where(place % 7 == 3, 5_000, 0),
             "expected_recovery": listed["expected_recovery"],
             "fx": [RATES[code] for code in listed["currency"]],
             "share": 1.0,

@@ -16,9 +16,11 @@ import numpy as np
 import pandas as pd
 from hypothesis import strategies as st
 
+from features.aliases import links_of, persons, with_aliases
 from features.days import date_of, day_number, day_text, instant_of
 from features.tables import (
     CHANNELS,
+    DELIVERED,
     NO_DAY,
     NO_MINUTE,
     NO_MONEY,
@@ -251,6 +253,17 @@ class World:
             charge_id=charge_id,
         )
 
+    def same(self, debtor_id: str, same_as: str | None, known_at) -> World:
+        """The debtor is found to be another one; None: itself again. Read with the accounts, as a store does."""
+        instant, local_day, _ = self.at(known_at)
+        row = {"debtor_id": debtor_id, "same_as": same_as, "known_at": instant, "known_on": local_day}
+        self.rows.setdefault("debtors", []).append(row)
+        return self
+
+    def links(self) -> list:
+        rows = self.rows.get("debtors", [])
+        return links_of(pd.DataFrame(rows, columns=["debtor_id", "same_as", "known_at", "known_on"]).astype(object))
+
     def deliver(self, *names: str) -> World:
         """Tables that are delivered although no row was added."""
         for name in names:
@@ -269,15 +282,19 @@ class World:
         return self.only(lambda _, row: row["known_on"] < as_of)
 
     def of_debtors(self, debtors: set[str]) -> World:
-        """A shard: the rows of the accounts of these debtors."""
-        accounts = {row["account_id"] for row in self.rows["accounts"] if row["debtor_id"] in debtors}
-        return self.only(lambda _, row: row["account_id"] in accounts)
+        """A shard: the rows of the accounts of these debtors, and of those whom a link ever joined with them."""
+        names = persons(self.links())
+        whole = debtors | {name for name in names if names[name] in {names.get(one, one) for one in debtors}}
+        accounts = {row["account_id"] for row in self.rows["accounts"] if row["debtor_id"] in whole}
+        return self.only(lambda name, row: name == "debtors" or row["account_id"] in accounts)
 
     def tables(self, shuffle_seed: int | None = None, categorical: bool = False) -> InnerTables:
         """The inner form. With a shuffle_seed rows come in a random order; categorical: with Categorical
         enumerations and the numbers of ids, as the store keeps them."""
         frames = {}
         for name, rows in self.rows.items():
+            if name == "debtors":
+                continue
             ordered = sorted(
                 rows,
                 key=lambda row: (row["account_no"], row[TIME_OF[name]], row["known_at"], str(row.get(ID_OF.get(name)))),
@@ -285,6 +302,8 @@ class World:
             if shuffle_seed is not None:
                 random.Random(shuffle_seed).shuffle(ordered)
             frames[name] = _frame(name, ordered, categorical)
+            if name == "accounts":
+                frames[name] = with_aliases(frames[name], self.links())
         return InnerTables(frames)
 
     def __repr__(self) -> str:
@@ -377,6 +396,8 @@ STATUS_SAMPLE = (
     "dispute",
     "cease_contact",
     "hardship",
+    "moratorium",
+    "moratorium",
 )
 
 days = st.integers(START, START + SPAN)
@@ -393,6 +414,7 @@ terms = st.builds(
     promise_grace_unit=st.sampled_from(("bank_days", "bank_days", "days")),
     holidays=st.sampled_from(({}, {"FR": (START + 1, START + 24, START + 27, START + 28)})),
     promise_kept_share=st.sampled_from((0.5, 0.9, 1.0)),
+    pauses=st.sampled_from((frozenset(), frozenset(), frozenset({"book"}), frozenset({"book", "shop"}))),
 )
 label_terms = st.builds(
     LabelTerms,
@@ -413,12 +435,14 @@ def instants(draw, earliest: int = START, latest: int = START + SPAN):
 
 
 @st.composite
-def worlds(draw, max_accounts: int = 3, max_rows: int = 7, absent: bool = True, contacts: bool = True) -> World:
+def worlds(
+    draw, max_accounts: int = 3, max_rows: int = 7, absent: bool = True, contacts: bool = True, links: bool = False
+) -> World:
     """One to max_accounts accounts of one or two debtors with up to max_rows rows per table and account.
 
     Back-dated, late-known and same-second rows, partial reversals known later, versions of every versioned table,
     statements among charges, empty accounts. With absent, a table may be not delivered at all (never accounts). Without
-    contacts worlds are made faster.
+    contacts worlds are made faster. links: some debtors are found to be one.
     """
     world = World(draw(st.sampled_from(ZONES)))
     delivered = ["charges", "balances", "payments", *(["contacts"] if contacts else []), "statuses"]
@@ -436,6 +460,9 @@ def worlds(draw, max_accounts: int = 3, max_rows: int = 7, absent: bool = True, 
             world.charge(
                 START + draw(st.integers(-20, 20)), 500, account_id=account_id, charge_id="c4", kind="principal"
             )
+    if links and draw(st.booleans()):
+        for _ in range(draw(st.integers(1, 3))):
+            _draw_link(draw, world)
     return _distinct_versions(world)
 
 
@@ -452,6 +479,8 @@ def later_rows(draw, world: World, as_of: int) -> World:
                     add(draw, larger, account_id)
         if draw(st.booleans()):
             _draw_account(draw, larger, account_id, debtor_id=_row_of(world, account_id)["debtor_id"])
+    if "debtors" in larger.rows:
+        _draw_link(draw, larger)
     for name, rows in larger.rows.items():
         moved: dict[tuple, int] = {}  # a set of a receipt's lines stays one, and apart from the others
         for row in rows[earlier[name] :]:
@@ -462,6 +491,12 @@ def later_rows(draw, world: World, as_of: int) -> World:
                     late = moved.setdefault(told, late + len(moved))
                 row["known_at"] = late
     return _distinct_versions(larger)
+
+
+def _draw_link(draw, world: World) -> None:
+    """Of d0 and d1 to one further on, so that no circle closes, or back to itself."""
+    debtor_id, same_as = draw(st.sampled_from([("d0", "d1"), ("d0", "d1"), ("d0", "d2"), ("d1", "d2"), ("d0", None)]))
+    world.same(debtor_id, same_as, draw(instants()))
 
 
 def _draw_account(draw, world: World, account_id: str, debtor_id: str) -> None:
@@ -627,7 +662,7 @@ def _distinct_versions(world: World) -> World:
     for name, rows in world.rows.items():
         seen, kept = set(), []
         for row in rows:
-            version = (*(row[column] for column in TABLES[name].key), row["known_at"])
+            version = (*(row[column] for column in DELIVERED[name].key), row["known_at"])
             if version not in seen:
                 seen.add(version)
                 kept.append(row)

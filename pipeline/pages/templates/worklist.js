@@ -197,6 +197,12 @@
     return text ? free(text, className + (sign > 0 ? " up" : sign < 0 ? " down" : "")) : null;
   };
   const brokenBadge = (i) => (list.broken_promises[i] ? el("span", { class: "badge bad" }, list.broken_promises[i] === 1 ? words.row.broken_one : fill(words.row.broken, { n: list.broken_promises[i] })) : null);
+  const askedFor = (i, currency) => {
+    const told = [], held = (name) => (audit[name] && audit[name][i] > 0 ? money(audit[name][i], currency) : null);
+    if (held("disputed")) told.push(fill(words.row.asked, { amount: money(audit.asked[i], currency), disputed: held("disputed") }));
+    if (held("debtor_credit")) told.push(fill(words.row.credit, { amount: held("debtor_credit") }));
+    return told.length ? told.join(" · ") : fill(words.row.of_balance, { amount: money(list.balance[i], currency) });
+  };
   const drawRow = (i, now) => {
     const account = list.account_id[i], joined = list.joined_accounts[i] ? list.joined_accounts[i].split(" ").length : 0, currency = list.currency[i];
     const opener = el("button", { type: "button", class: "open", "aria-expanded": "false", "aria-label": fill(words.tools.open_row, { account }), tabindex: "-1" });
@@ -207,7 +213,7 @@
       el("th", { scope: "row", class: "id" }, el("span", { class: "one free", title: account }, account),
         el("span", { class: "two", title: list.debtor_id[i] }, joined ? el("span", { class: "badge", title: list.joined_accounts[i] }, joined === 1 ? words.row.joined_one : fill(words.row.joined, { n: joined })) : null, free(list.debtor_id[i]))),
       el("td", {}, el("span", { class: "one free", title: list.portfolio[i] }, list.portfolio[i]), el("span", { class: "two free", title: list.product[i] }, list.product[i])),
-      el("td", { class: "end money" }, ...two(money(list.arrears[i], currency), fill(words.row.of_balance, { amount: money(list.balance[i], currency) }))),
+      el("td", { class: "end money" }, ...two(money(list.arrears[i], currency), askedFor(i, currency))),
       el("td", { class: "end count" }, list.days_past_due[i] === null ? "–" : whole.format(list.days_past_due[i])),
       el("td", { class: "end count" }, share(list.p_recovered[i]), gauge(list.p_recovered[i] ?? 0)),
       el("td", { class: "end money" }, ...two(money(list.expected_recovery[i], currency), list.effect[i] && rung ? fill(words.row.adds, { band: word("effects", list.effect[i]) }) : "")),

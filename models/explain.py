@@ -222,10 +222,36 @@ def every_reason(
     catalogue: Sequence[Declaration],
     voice: Voice = ENGLISH,
 ) -> pd.DataFrame:
-    """One account in full: a row per column with its group, value, contribution and sentence, strongest first;
-    the base last.
+    """One account in full: a row per column with its group, value, contribution to the chance and sentence, strongest
+    first; the base last.
     """
     found, base = checked_contributions(model, matrix, cohort)
+    return _in_full(found, base, matrix, cohort, catalogue, voice)
+
+
+def every_change(
+    model: RecoveryModel | AgeBandTable,
+    matrix: pd.DataFrame,
+    cohort: pd.DataFrame,
+    catalogue: Sequence[Declaration],
+    voice: Voice = ENGLISH,
+) -> pd.DataFrame | None:
+    """The same of theta, what a call changes; None where the model was not taught that."""
+    if isinstance(model, AgeBandTable) or model.effect is None:
+        return None
+    found, base = model.effect_contributions(matrix, cohort)
+    _check_sum(found.to_numpy().sum(axis=1) + base, model.effect.theta(model.encoder.encode(matrix, cohort)), cohort)
+    return _in_full(found, base, matrix, cohort, catalogue, voice)
+
+
+def _in_full(
+    found: pd.DataFrame,
+    base: np.ndarray,
+    matrix: pd.DataFrame,
+    cohort: pd.DataFrame,
+    catalogue: Sequence[Declaration],
+    voice: Voice,
+) -> pd.DataFrame:
     sentences, groups = Sentences(matrix, cohort, catalogue, voice), {entry.name: entry.group for entry in catalogue}
     rows = [
         {

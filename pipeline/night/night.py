@@ -191,7 +191,12 @@ def manifest_of(
         "accounts_known": {str(reason): int(number) for reason, number in counts.items()},
         "accepted_volume": delivered.accepted_volume,
         "label": params.label.model_dump(),
-        "value": {"mode": params.value.mode, "rung": told_rung(job.rung), "orders": orders},
+        "value": {
+            "mode": params.value.mode,
+            "self_cure_from": params.value.self_cure_from,
+            "rung": told_rung(job.rung),
+            "orders": orders,
+        },
         "warnings": warnings,
     }
 

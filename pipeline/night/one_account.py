@@ -14,7 +14,10 @@ from features.currencies import DECIMALS
 from features.days import day_number, day_text
 from features.tables import NO_DAY, NO_MONEY, TABLES
 from features.versions import is_last_known, key_of, superseded_on
-from models.explain import every_reason
+from models.baseline import AgeBandTable
+from models.effect import added_scores
+from models.explain import every_change, every_reason
+from models.ladder import PROVEN
 from models.recovery import load_model
 from pipeline.law.eligibility import check
 from pipeline.law.reasoning import reasoning
@@ -38,10 +41,12 @@ SHOWN_EVENTS = {
 
 @dataclass(frozen=True)
 class Explained:
-    """An account in words, and models.explain.every_reason of it with each value as the words show it."""
+    """An account in words, and models.explain.every_reason and every_change of it (None: no such head), with each
+    value as the words show it."""
 
     text: str
     reasons: pd.DataFrame
+    changes: pd.DataFrame | None
 
 
 def explain_account(store_path: Path, as_of: dt.date, account_id: str, params: Params) -> Explained:
@@ -53,11 +58,20 @@ def explain_account(store_path: Path, as_of: dt.date, account_id: str, params: P
     place = cohort.index[cohort["account_id"] == account_id]
     model = load_model(job.model.folder, job.model.sha256)
     row, matrix = cohort.loc[place].reset_index(drop=True), asked(model, seen.matrix.loc[place].reset_index(drop=True))
-    scores = model.predict(matrix, row).iloc[0]
+    scores, theta = (
+        (model.predict(matrix, row), None) if isinstance(model, AgeBandTable) else model.predict_with_theta(matrix, row)
+    )
+    added = added_scores(
+        scores["p_recovered"].to_numpy(), scores["amount_if_recovered"].to_numpy(), theta, job.rung.guard
+    ).iloc[0]
+    scores = scores.iloc[0]
     currency = str(row["currency"].iloc[0])
     money = 10 ** DECIMALS[currency]
-    table = every_reason(model, matrix, row, CATALOGUE, voice(params.worklist.language))
-    table = table.assign(value=[_figure(value) for value in table["value"]])
+    spoken = voice(params.worklist.language)
+    table = _shown(every_reason(model, matrix, row, CATALOGUE, spoken))
+    changes = every_change(model, matrix, row, CATALOGUE, spoken)
+    guard, proof = job.rung.guard, "" if job.rung.state == PROVEN else ", not proven"
+    learnt = "not taught" if theta is None else f"{theta[0]:+.4f}"
     lines = [
         f"Account {account_id} of {row['portfolio'].iloc[0]} as of {as_of}, scored by {job.model.version}",
         f"  balance {row['balance'].iloc[0] / money:,.2f} {currency}, arrears {row['arrears'].iloc[0] / money:,.2f}, "
@@ -66,18 +80,26 @@ def explain_account(store_path: Path, as_of: dt.date, account_id: str, params: P
         f"{scores['amount_if_recovered'] / money:,.2f} {currency}, "
         f"expected_recovery {scores['expected_recovery'] / money:,.2f} {currency}, p_defaulted "
         f"{scores['p_defaulted']:.4f}",
+        f"  theta {learnt} (log-odds), believed on rung {job.rung.state} as "
+        f"{guard.level:.2f} + {guard.slope:.2f} x theta",
+        f"  p_if_left {added['p_if_left']:.4f}, p_if_worked {added['p_if_worked']:.4f}, "
+        f"added_recovery {added['added_recovery'] / money:,.2f} {currency}{proof}",
         "",
         "Reasons (log-odds; with the base they add up to the raw score)",
-        _reasons(table),
+        _reasons(table, "the average account"),
         "",
         reasoning(case_of(seen, store, versions, job.as_of, params), account_id, job.as_of),
     ]
+    if changes is not None:
+        changes = _shown(changes)
+        head = "What a call changes (log-odds; with the base they add up to theta)"
+        lines[-2:-2] = ["", head, _reasons(changes, "the average of what a call changes")]
     number = int(row["account_no"].iloc[0])
     for name in SHOWN_EVENTS:
         if name in seen.tables:
             found = _events(seen.tables[name], name, number, job.as_of, money)
             lines += ["", f"{name.capitalize()} known before {as_of}, newest first", found]
-    return Explained("\n".join(lines), table)
+    return Explained("\n".join(lines), table, changes)
 
 
 def eligibility_of(store_path: Path, as_of: dt.date, account_id: str, params: Params) -> str:
@@ -102,7 +124,11 @@ def _seen(store_path: Path, as_of: dt.date, account_id: str, params: Params) -> 
     return store, versions, seen
 
 
-def _reasons(table: pd.DataFrame) -> str:
+def _shown(table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(value=[_figure(value) for value in table["value"]])
+
+
+def _reasons(table: pd.DataFrame, average: str) -> str:
     every, base = table.iloc[:-1], table.iloc[-1]
     pulls = every["contribution"].abs() >= LEAST_PULL
     lines = [
@@ -113,7 +139,7 @@ def _reasons(table: pd.DataFrame) -> str:
         lines.append(
             f"  {every.loc[~pulls, 'contribution'].sum():+8.4f}  {int((~pulls).sum())} others that pull nothing"
         )
-    return "\n".join([*lines, f"  {base['contribution']:+8.4f}  base: the average account"])
+    return "\n".join([*lines, f"  {base['contribution']:+8.4f}  base: {average}"])
 
 
 def _figure(value: object) -> str:

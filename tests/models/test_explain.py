@@ -13,6 +13,7 @@ from features.errors import ModelRefused
 from features.spec import Debtor
 from features.tables import NO_DAY
 from models.baseline import AgeBandTable
+from models.effect import fit_effect
 from models.explain import (
     DOWN,
     EXACT,
@@ -22,16 +23,21 @@ from models.explain import (
     UP,
     Sentences,
     checked_contributions,
+    every_change,
     every_reason,
+    explained,
     kept_reasons,
     of_one_account,
     reasons,
     same_first_reason,
     topic,
 )
+from models.lesson import Lesson
+from models.phrases import ADDS_LESS, ADDS_MORE
 from models.recovery import RecoveryModel
 from pipeline.pages.language import voice
 from tests.worlds.panels import COLUMNS, SCALE, SETTINGS, Column, made_panel, teaching
+from tests.worlds.worked import worked_panel
 
 
 @pytest.fixture(scope="module")
@@ -320,3 +326,73 @@ def test_how_many_accounts_is_another_topic_than_how_late_they_are():
         != topic(entries["debtor_days_past_due_max"])
         == topic(entries["days_past_due"])
     )
+
+
+# What a call changes, beside why the account pays
+
+
+@pytest.fixture(scope="module")
+def with_effect(panel, model):
+    lesson = Lesson.of(panel.matrix, panel.labels.assign(defaulted=np.nan), panel.cohort, teaching())
+    head = fit_effect(lesson, worked_panel(panel, 1.5).landmarks, teaching())
+    return replace(model, effect=head)
+
+
+def test_both_bars_and_what_they_leave_add_up_to_the_whole(panel, with_effect):
+    matrix, cohort = panel.matrix[:300], panel.cohort[:300]
+    said, why, sums = explained(with_effect, matrix, cohort, COLUMNS, with_effect=True)
+    pd.testing.assert_frame_equal(said, reasons(with_effect, matrix, cohort, COLUMNS))
+    for frame, rest, whole in ((said, "chance_rest", "chance"), (why, "effect_rest", "effect")):
+        shown = frame[list(STRENGTH_COLUMNS)].sum(axis=1).to_numpy()
+        np.testing.assert_allclose(shown + sums[rest].to_numpy(), sums[whole].to_numpy(), atol=1e-9)
+    np.testing.assert_allclose(sums["chance"], with_effect.raw(matrix, cohort), atol=1e-9)
+    np.testing.assert_allclose(sums["effect"], with_effect.theta(matrix, cohort), atol=1e-9)
+    assert why["strength_1"].abs().median() > LEAST_STRENGTH
+
+
+def test_a_change_says_more_or_less_by_its_own_sign_and_never_a_harm(panel, with_effect):
+    _, why, _ = explained(with_effect, panel.matrix[:300], panel.cohort[:300], COLUMNS, with_effect=True)
+    held = [
+        (text, strength)
+        for reason, size in zip(REASON_COLUMNS, STRENGTH_COLUMNS, strict=True)
+        for text, strength in zip(why[reason], why[size], strict=True)
+        if text
+    ]
+    assert {strength > 0 for _, strength in held} == {True, False}
+    begins = {True: f"{UP} {ADDS_MORE.split('{')[0]}", False: f"{DOWN} {ADDS_LESS.split('{')[0]}"}
+    assert all(text.startswith(begins[strength > 0]) for text, strength in held)
+    assert not any("harm" in text.lower() for text, _ in held)
+
+
+def test_without_the_head_or_where_it_is_not_asked_for_only_the_chance_is_explained(panel, model, with_effect):
+    matrix, cohort = panel.matrix[:40], panel.cohort[:40]
+    for other, asked in ((model, True), (with_effect, False)):
+        said, why, sums = explained(other, matrix, cohort, COLUMNS, with_effect=asked)
+        assert why is None
+        pd.testing.assert_frame_equal(said, reasons(model, matrix, cohort, COLUMNS))
+        assert sums[["effect", "effect_rest"]].isna().all(axis=None)
+        assert sums["chance"].notna().all()
+
+
+def test_no_row_is_explained_as_no_row(panel, with_effect):
+    said, why, sums = explained(with_effect, panel.matrix[:0], panel.cohort[:0], COLUMNS, with_effect=True)
+    assert (len(said), why, len(sums)) == (0, None, 0)
+
+
+def test_contributions_of_a_call_that_do_not_add_up_are_refused(panel, with_effect):
+    tilted = replace(with_effect, effect=replace(with_effect.effect, start=with_effect.effect.start))
+    object.__setattr__(tilted.effect, "theta", lambda numbers: with_effect.effect.theta(numbers) + 1e-4)
+    with pytest.raises(ModelRefused, match="do not add up to their score"):
+        explained(tilted, panel.matrix[:5], panel.cohort[:5], COLUMNS, with_effect=True)
+
+
+def test_every_change_of_an_account_adds_up_to_theta_strongest_first(panel, model, with_effect):
+    row, about = panel.matrix[7:8].reset_index(drop=True), panel.cohort[7:8].reset_index(drop=True)
+    table = every_change(with_effect, row, about, COLUMNS)
+    assert table["contribution"].sum() == pytest.approx(with_effect.theta(row, about)[0], abs=1e-9)
+    assert table["feature"].iloc[-1] == "(base)"
+    assert table["contribution"].iloc[:-1].abs().is_monotonic_decreasing
+    assert set(table["feature"].iloc[:-1]) == set(every_reason(model, row, about, COLUMNS)["feature"].iloc[:-1])
+    assert every_change(model, row, about, COLUMNS) is None
+    band = AgeBandTable.fit(panel.labels.assign(defaulted=np.nan), panel.cohort, SCALE, default_dpd=90, horizon_days=30)
+    assert every_change(band, row, about, COLUMNS) is None

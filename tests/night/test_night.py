@@ -32,6 +32,7 @@ import yaml
 
 from benchmarks.answers import foretold
 from features.catalogue import CATALOGUE
+from features.currencies import DECIMALS
 from features.days import day_number
 from features.declarations import Catalogue
 from features.errors import LockHeld
@@ -727,6 +728,9 @@ def test_explain_eligibility_and_check_answer_for_a_listed_account(house, tmp_pa
     assert recoup(house, "explain", "--as-of", NIGHT, "--account", row["account_id"]) == 0
     said = capsys.readouterr().out
     assert f"{row['p_recovered']:.4f}" in said
+    scores = pd.read_parquet(house / "out" / NIGHT / "scores.parquet").set_index("account_id").loc[row["account_id"]]
+    sides = f"p_if_left {scores['p_if_left']:.4f}, p_if_worked {scores['p_if_worked']:.4f}, added_recovery "
+    assert f"{sides}{scores['added_recovery'] / 10 ** DECIMALS[row['currency']]:,.2f} {row['currency']}" in said
     assert "Verdict per channel" in said
     assert "Payments known before" in said
     drawn = [tmp_path / name for name in ("first.png", "again.png")]

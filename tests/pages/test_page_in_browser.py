@@ -190,6 +190,15 @@ def test_money_is_named_once_the_effect_is_proven_a_band_before_and_never_a_harm
     assert "harm" not in proven.locator("body").inner_text()
 
 
+@pytest.mark.parametrize(("least", "alone"), [(0.2, True), (0.9, False)])
+def test_who_likely_pays_anyway_is_said_from_the_share_of_the_params_on(show, least, alone):
+    made = night(8)
+    value = {**made.manifest["value"], "self_cure_from": least}
+    page = show(night(8, worklist=made.worklist.assign(effect="little"), manifest={**made.manifest, "value": value}))
+    page.locator("tr.row .open").first.click()
+    assert text(page, ".adds").startswith("Likely pays anyway" if alone else "A call adds little")
+
+
 @pytest.mark.parametrize(
     ("as_of", "said"), [(dt.date(2020, 2, 28), "This list has expired"), (dt.date(2099, 2, 28), "not for today yet")]
 )

@@ -131,6 +131,7 @@ def night(rows: int = 40, seed: int = 7, as_of: dt.date = AS_OF, **changes: obje
             "rates_date": "2026-10-30",
             "value": {
                 "mode": "added",
+                "self_cure_from": 0.8,
                 "rung": {"state": "unproven", "since": "2026-10-31"},
                 "orders": {
                     "added": {"debtors": rows, "returns": 900_000, "adds": 120_000},

@@ -348,7 +348,7 @@
     return fill(rung === "unproven" ? words.detail.adds_band : words.detail.adds_plain, { band });
   };
   const effectsPane = (i) => {
-    const [, , rest, sum] = sumsOf(i), likely = audit.p_if_left && audit.p_if_left[i] >= 0.8;
+    const [, , rest, sum] = sumsOf(i), likely = audit.p_if_left && audit.p_if_left[i] >= night.value.self_cure_from;
     return barsPane(words.detail.effects, sum === null ? "" : words.detail.effects_note, details.effects[i] || [], rest, sum, el("p", { class: "adds" }, likely && list.effect[i] === "little" ? words.detail.alone : addsText(i)));
   };
   const KIND_CLASS = { payment: "paid", reversal: "back", credit: "credit" };

@@ -30,6 +30,7 @@ PROXY_OBJECTIVE = {
     "bagging_freq": 0,
 }
 NOT_STATED = "not stated"
+VULNERABLE = "ever recorded"  # the group of people of whom hardship or vulnerability was ever recorded
 
 
 def groups_of(column: pd.Series) -> np.ndarray:
@@ -65,7 +66,8 @@ def audit(
 
     traits: trait -> group of each judged row. attempts: our own contacts of each row's account in the days before its
     night, or None. Figures: rate and mean_p of recovery; level = recovered ÷ predicted accounts; money_ratio; list_rate
-    = share of the group's accounts in the best `capacity` of their night; list_ratio = that ÷ the list rate of the
+    = share of the group's accounts in the best `capacity` of their night; listed_attempts = attempts on listed accounts
+    per account of the group, the burden of those whom the order picks; list_ratio = that ÷ the list rate of the
     other stated groups together; paying_list_rate = share of the group's paying accounts in the list; attempts and
     attempts_ratio = attempts per account and that ÷ the others'.
     """
@@ -88,6 +90,7 @@ def audit(
             }
             if attempts is not None:
                 figures["attempts"] = (mine * attempts, mine)
+                figures["listed_attempts"] = (mine * listed * attempts, mine)
             drawn = {name: ratios_of_sums(*sums, who, weights) for name, sums in figures.items()}
             if group != NOT_STATED and others.any():
                 drawn["list_ratio"] = _against(
@@ -189,6 +192,24 @@ def findings(table: pd.DataFrame, told: pd.DataFrame) -> list[str]:
                 f"{_of(row)}: the features tell the group, "
                 f"AUC {row.auc:.2f} [{row.low:.2f}, {row.high:.2f}], by {row.told_by}."
             )
+    return said
+
+
+def pushed_up(before: pd.DataFrame, after: pd.DataFrame) -> list[str]:
+    """Sentences on vulnerable people whom a new order lists, or burdens, surely more than the former one did.
+
+    before, after: of `audit`, of the same rows in either order. Surely: the new interval lies above the former figure.
+    """
+    said = []
+    keys = ["trait", "group", "metric"]
+    both = after[after["group"] == VULNERABLE].merge(before, on=keys, suffixes=("", "_before"))
+    for metric, what in (("list_rate", "listed"), ("listed_attempts", "burdened with attempts")):
+        for row in both[both["metric"] == metric].itertuples():
+            if row.low > row.value_before:
+                said.append(
+                    f"{_of(row)}: the order by what working adds pushes them up, {what} "
+                    f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}] against {row.value_before:.3f} by total value."
+                )
     return said
 
 

@@ -213,7 +213,8 @@ def rank(
 
     rows      account_id, debtor_id, queue, group (verdict: permitted, deferred, excluded), appointment_at,
               legal_deadline_on, fx, net_value, expected_recovery; waiting_since (day) for a floor; account_no and
-              channel for channels with a limit; self_cure (bool) where those who very likely pay alone leave the list
+              channel for channels with a limit; self_cure (bool) where those who very likely pay alone leave the list;
+              held_down (bool) where the order of value may not list a debtor, as `not_listed_before` has it
     arms      of `draw_control`
     capacity  queue -> debtors a night; "default" for a queue not named
 
@@ -278,6 +279,24 @@ def rank(
         " ".join(sorted(joined.get(debtor, ()))) for debtor in listed["debtor_id"]
     ]
     return found
+
+
+def not_listed_before(
+    rows: pd.DataFrame, arms: pd.DataFrame, capacity: Mapping[str, int], before: pd.Series
+) -> pd.Series:
+    """Rows of debtors with hardship whom the queue's order by `before` (another net value) would not have listed: a new
+    order moves them down and never up.
+
+    rows, arms, capacity: of `rank`, with hardship.
+    """
+    former = rows.assign(net_value=before, self_cure=False)
+    listed = _ordered(former[_groups(former, arms, _to_be_worked(former, arms)) == "below_capacity"])
+    listed = listed.drop_duplicates("debtor_id")
+    queue = listed["queue"].astype("str")
+    room = queue.map(lambda name: capacity.get(name, capacity["default"])).to_numpy(dtype=np.int64)
+    first = listed["debtor_id"][(queue.groupby(queue).cumcount() + 1).to_numpy() <= room]
+    vulnerable = rows["debtor_id"][rows["hardship"].astype(bool)]
+    return rows["debtor_id"].isin(vulnerable) & ~rows["debtor_id"].isin(first)
 
 
 def _would_be(found: pd.DataFrame, rows: pd.DataFrame, arms: pd.DataFrame) -> None:
@@ -370,7 +389,10 @@ def _taken(
     queue = pd.factorize(heads["queue"].astype("str"))[0]
     left = np.zeros(queue.max(initial=-1) + 1, np.int64)
     left[queue] = allowed
-    turn = np.lexsort((np.arange(len(heads)), ~waited & ~_bound(heads).to_numpy()))
+    first = waited | _bound(heads).to_numpy()
+    turn = np.lexsort((np.arange(len(heads)), ~first))
+    if "held_down" in heads:
+        turn = turn[(~heads["held_down"].to_numpy(dtype=bool) | first)[turn]]
     if room is None:
         place = pd.Series(queue[turn]).groupby(queue[turn]).cumcount().to_numpy()
         option[turn[place < allowed[turn]]] = 0

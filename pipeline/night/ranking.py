@@ -25,6 +25,7 @@ from models.prioritise import (
     ValueTerms,
     draw_control,
     net_value,
+    not_listed_before,
     overbooked,
     rank,
     worth,
@@ -83,6 +84,9 @@ def rank_night(store: Store, job: Job, worked: list[Worked]) -> Ranked:
     capacity = {name: desk.capacity_of(name) for name in {*rows["queue"].unique(), *desk.capacity}}
     # pyrefly: ignore[bad-argument-type]
     room = ChannelRoom(desk.channel_capacity, options) if desk.channel_capacity else None
+    if terms.of == ADDED:
+        by_total = net_value(rows, replace(terms, of=TOTAL))["net_value"]
+        rows["held_down"] = not_listed_before(rows, arms, capacity, by_total)
     ranks = rank(rows, arms, capacity, job.as_of, Floor(desk.floor.days, desk.floor.share), room)
     rows = _moved(rows, ranks, options, terms)
     rows = pd.concat([rows.drop(columns="group"), rows["group"].rename("verdict"), ranks], axis=1)
@@ -125,7 +129,8 @@ def _both_orders(
     unit = 10.0 ** terms.decimals[terms.reporting_currency]
     nets = {name: net_value(rows, replace(terms, of=of))["net_value"] for name, of in ORDERS.items()}
     sums = {name: worth(rows, replace(terms, of=of))["worth"] * unit for name, of in ORDERS.items()}
-    able = rows[rows["group"].isin(WORKABLE)].assign(**{f"net_{name}": nets[name] for name in ORDERS}, **sums)
+    able = rows.assign(**{f"net_{name}": nets[name] for name in ORDERS}, **sums)
+    able = able[able["group"].isin(WORKABLE)]  # last: what is assigned to a frame without rows fills it
     place, brought = pd.Series(0, index=rows.index, dtype=np.int64), {}
     for name in ORDERS:
         keys = [f"net_{name}", "expected_recovery", "account_id"]
@@ -137,6 +142,8 @@ def _both_orders(
                 .map(pd.Series(turn.to_numpy(), index=first["debtor_id"]))
                 .where(rows["group"].isin(WORKABLE), 0)
             )
+        if name == "added" and "held_down" in first:
+            first, turn = first[~first["held_down"]], turn[~first["held_down"]]
         taken = first[turn.to_numpy() <= first["queue"].map(capacity).to_numpy()]
         brought[name] = {
             "debtors": len(taken),

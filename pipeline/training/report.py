@@ -16,12 +16,13 @@ from features.cohort import BUCKETS
 from models.amount import MEAN_SHARE, OBJECTIVES
 from models.effect import UNPROVEN_GUARD
 from models.evaluate import BEST, HINDSIGHT, MODEL, NEWEST, POOLED, SCOPES, UNSEEN, Evaluation
-from models.fairness import findings
+from models.fairness import findings, pushed_up
 from models.ladder import DISPROVEN, NO_LOG, PROVEN, UNPROVEN
 from models.lesson import CALENDAR_VALUES, NIGHTS_A_VALUE
 from models.trade import LEFT_BOOK, PAID
 from pipeline.pages.templating import template
 from pipeline.training import charts
+from pipeline.training.books import AUDIT
 from pipeline.training.studies import SWARM_STEP
 
 BEST_OF_ALL = (BEST, HINDSIGHT)
@@ -64,7 +65,7 @@ DRAWN_FIGURES = (
     ("average_robust", "The same, less what was foretold", ".1%"),
     ("policy", "Added by this order over amount x p(1 - p), realised ÷ foretold", ".2f"),
 )
-FAIR_ORDER = (("list_rate", "{:.1%}"), ("list_ratio", "{:.2f}"))
+FAIR_ORDER = (("list_rate", "{:.1%}"), ("list_ratio", "{:.2f}"), ("listed_attempts", "{:.2f}"))
 DEFAULT_COLUMNS = tuple(
     (metric, "Defaulted" if metric == "rate" else name, form)
     for metric, name, form in QUALITY_COLUMNS
@@ -327,11 +328,13 @@ def _withheld(evaluation: Evaluation) -> list[str]:
 
 
 def _fairness_lines(evaluation: Evaluation) -> list[str]:
-    if "fairness" not in evaluation.frames:
+    table = evaluation.frames.get("fairness")
+    if table is None or not len(table):
         return ["- Not audited: no `audit_*` column is delivered."]
-    return [f"- {said}" for said in _findings(evaluation)] or [
-        "- No group's level, list rate or contacts differ beyond their interval."
-    ]
+    said = [f"- {one}" for one in _findings(evaluation)]
+    if not table["trait"].str.startswith(AUDIT).any():
+        said.append("- Protected groups are not audited: no `audit_*` column is delivered.")
+    return said or ["- No group's level, list rate or contacts differ beyond their interval."]
 
 
 def _at(evaluation: Evaluation, capacity: float) -> pd.DataFrame:
@@ -437,7 +440,7 @@ def _drawn(rung: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _listed_before_and_after(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """Of each group how often it is listed in either order, against the other groups."""
+    """Of each group how often it is listed in either order, against the other groups, and with how many attempts."""
     before, after = (evaluation.frames.get(name) for name in ("fairness", "fairness_added"))
     if before is None or after is None or not len(before) or not len(after):
         return []
@@ -450,14 +453,16 @@ def _listed_before_and_after(evaluation: Evaluation) -> list[dict[str, Any]]:
             for held in by
             if (*key, name) in held.index
         ]
-        if len(cells) == 2 * len(FAIR_ORDER):
+        if len(cells) >= 4:  # books without contacts have no burden
+            cells += [{"text": "", "interval": ""}] * (2 * len(FAIR_ORDER) - len(cells))
             lines.append({"trait": _trait(key.trait), "group": key.group, "cells": cells})
     return lines
 
 
 def _findings(evaluation: Evaluation) -> list[str]:
     tables = [evaluation.frames.get(name, pd.DataFrame()) for name in ("fairness", "proxies")]
-    return findings(*tables)
+    after = evaluation.frames.get("fairness_added")
+    return [*([] if after is None or after.empty else pushed_up(tables[0], after)), *findings(*tables)]
 
 
 def _trait(name: str) -> str:

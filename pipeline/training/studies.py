@@ -17,7 +17,7 @@ from models.baseline import AGE_BAND_TABLE, plain_orders
 from models.effect_evidence import AddedMoney, effect_by_fifth, foretold_and_true, log_evidence
 from models.evaluate import MODEL, NEWEST, POOLED, Judged, Rival, Truth, evaluate, paired_money
 from models.explain import BASE, checked_contributions, kept_reasons, reasons, same_first_reason
-from models.fairness import audit, groups_of, proxies
+from models.fairness import VULNERABLE, audit, groups_of, proxies
 from models.ladder import Rung
 from models.recovery import RecoveryModel, debtors_with
 from models.resampling import debtor_draws, interval, listed_shares, ratios_of_sums
@@ -31,7 +31,9 @@ STABILITY_ROWS = 300
 SEEDS = 5
 SWARM, SWARM_STEP = 14, 0.01  # columns of the beeswarm; width of its bins, log-odds
 ATTEMPTS = "contacts_count_outbound_30d"  # the burden of contact an account has had
-LISTED = ("list_rate", "list_ratio", "paying_list_rate")  # what an order alone decides of an audit
+LISTED = ("list_rate", "list_ratio", "paying_list_rate", "listed_attempts")  # what an order alone decides of an audit
+HARDSHIP = "hardship or vulnerable"
+EPISODES = ("status_hardship_episodes", "status_vulnerable_episodes")  # ever recorded before the night
 ADDED_CAPACITIES = (0.1, 0.25)  # of each night's queue
 STRONGEST = 9  # columns whose action is drawn
 
@@ -151,22 +153,28 @@ def listed_money(judged: Judged, capacities: Sequence[float], draws: int, seed: 
 
 
 def fairness(trial: Trial, evidence: RunEvidence, traits: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """`fairness` and `proxies` frames of the audit_* columns on the test rows; no frames where none is delivered."""
-    if not len(traits.columns):
-        return {}
+    """`fairness` and `proxies` frames of the audit_* columns on the test rows, and of people of whom hardship or
+    vulnerability was ever recorded; `fairness_added`: the same of the order by added value. No frames where there are
+    neither.
+    """
     model, params, test = trial.model, trial.params, trial.windows.recovery.test
     groups = {name: groups_of(traits[name][test].reset_index(drop=True)) for name in traits.columns}
+    proxied = dict(groups)
+    if held := [evidence.matrix[name].to_numpy() > 0 for name in EPISODES if name in evidence.matrix]:
+        groups[HARDSHIP] = np.where(np.any(held, axis=0), VULNERABLE, "never recorded")
+    if not groups:
+        return {}
     attempts = evidence.matrix[ATTEMPTS].to_numpy() if ATTEMPTS in evidence.matrix else None
     draws, seed = params.evaluate.bootstrap_draws, params.seed
     told = pd.DataFrame()
     if model.kind != AGE_BAND_TABLE:
         numbers = model.encoder.encode(evidence.matrix, evidence.cohort)
-        told = proxies(numbers, model.encoder.names, evidence.cohort, groups, params.model.model_dump(), draws, seed)
+        told = proxies(numbers, model.encoder.names, evidence.cohort, proxied, params.model.model_dump(), draws, seed)
     found = {"fairness": audit(evidence.judged(), groups, attempts, params.gate.capacity, draws, seed), "proxies": told}
     if model.kind != AGE_BAND_TABLE and model.effect is not None:
         judged = evidence.judged()
         by_added = judged.scores.assign(expected_recovery=evidence.added())
-        again = audit(replace(judged, scores=by_added), groups, None, params.gate.capacity, draws, seed)
+        again = audit(replace(judged, scores=by_added), groups, attempts, params.gate.capacity, draws, seed)
         found["fairness_added"] = again[
             again["metric"].isin(LISTED)
         ]  # levels are of chance and amount, whatever the order

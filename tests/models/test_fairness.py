@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from models.fairness import LEAST_DEBTORS, NOT_STATED, audit, findings, groups_of, proxies
+from models.fairness import LEAST_DEBTORS, NOT_STATED, VULNERABLE, audit, findings, groups_of, proxies, pushed_up
 from models.resampling import listed_shares, ratios_of_sums
 from tests.worlds.judged import judged_rows
 from tests.worlds.panels import SETTINGS, made_panel
@@ -71,6 +71,7 @@ def test_figures_of_a_group_by_hand(judged, sexes):
         "list_ratio": listed[mine].mean() / listed[others].mean(),
         "paying_list_rate": (listed * judged.recovered)[mine].sum() / judged.recovered[mine].sum(),
         "attempts": attempts[mine].mean(),
+        "listed_attempts": (listed * attempts)[mine].sum() / mine.sum(),
         "attempts_ratio": attempts[mine].mean() / attempts[others].mean(),
     }
     for metric, value in by_hand.items():
@@ -80,6 +81,26 @@ def test_figures_of_a_group_by_hand(judged, sexes):
     assert set(table["group"]) == {"f", "m", NOT_STATED}
     assert not len(table[(table["group"] == NOT_STATED) & (table["metric"] == "list_ratio")])
     assert findings(table, pd.DataFrame()) == []
+
+
+@pytest.mark.parametrize(("times", "names"), [(3.0, True), (1.0, False), (0.3, False)])
+def test_vulnerable_people_whom_a_new_order_pushes_up_are_named(judged, times, names):
+    """The canary: an order that values a few people three times as high lists them more, and is named; others not."""
+    few = pd.factorize(judged.cohort["debtor_id"])[0] % 8 == 0
+    traits = {"hardship or vulnerable": np.where(few, VULNERABLE, "never recorded").astype(object)}
+    value = judged.scores["expected_recovery"].to_numpy() * np.where(few, times, 1.0)
+    attempts = np.full(len(few), 2.0)
+    order = replace(judged, scores=judged.scores.assign(expected_recovery=value))
+    before, after = (audit(one, traits, attempts, 0.1, 120, 1) for one in (judged, order))
+    said = pushed_up(before, after)
+    assert len(said) == 2 * names
+    assert all(
+        line.startswith("hardship or vulnerable ever recorded: the order by what working adds pushes them up, ")
+        for line in said
+    )
+    assert [line.split(",")[1].split()[0] for line in said] == ["listed", "burdened"][: len(said)]
+    listed = [figure(table, VULNERABLE, "list_rate")["value"] for table in (before, after)]
+    assert bool(listed[1] > listed[0]) is names
 
 
 def test_a_group_scored_too_low_is_named(judged, sexes):

@@ -31,6 +31,7 @@ from models.prioritise import (
     counted,
     draw_control,
     net_value,
+    not_listed_before,
     overbooked,
     rank,
 )
@@ -581,3 +582,49 @@ def test_everybody_the_lot_decides_over_has_the_rank_it_would_have_had():
 def test_those_who_pay_alone_are_a_group_of_their_own_unless_bound():
     rows = accounts({"net_value": -5}, {}, {"appointment_at": 7}, {"group": "deferred"}).assign(self_cure=True)
     assert groups(rows) == ["self_cure", "self_cure", "worklist", "deferred"]
+
+
+# Vulnerable people are never pushed up
+
+
+def of_two_orders() -> tuple[pd.DataFrame, pd.Series]:
+    """By the new value d0 and d1 come first; by the former d2 and d3 do. Of d0 hardship is recorded, of d3 too."""
+    rows = accounts(*({"net_value": value} for value in (900, 800, 700, 600, 500)))
+    rows["hardship"] = [True, False, False, True, False]
+    return rows, pd.Series([100, 200, 900, 800, 300], index=rows.index)
+
+
+def test_hardship_is_not_listed_where_the_former_order_would_not_have_listed_it():
+    rows, before = of_two_orders()
+    held = not_listed_before(rows, arms(), {"default": 2}, before)
+    assert held.tolist() == [True, False, False, False, False]
+    free, down = rank(rows, arms(), {"default": 2}), rank(rows.assign(held_down=held), arms(), {"default": 2})
+    assert free["rank"].tolist() == [1, 2, 0, 0, 0]  # the canary: without it d0 is pushed up
+    assert down["rank"].tolist() == [0, 1, 2, 0, 0]
+    assert down["group"].iloc[0] == "below_capacity"
+    assert down["listed_by"].tolist() == ["", "value", "value", "", ""]
+
+
+def test_an_appointment_of_somebody_held_down_is_kept_and_a_limited_channel_changes_nothing():
+    rows, before = of_two_orders()
+    rows = rows.assign(account_no=range(5), channel="call", held_down=not_listed_before(rows, arms(), CAPACITY, before))
+    met = rank(rows.assign(appointment_at=[5, *[NO_TIME] * 4]), arms(), {"default": 2})
+    assert met["rank"].tolist() == [1, 2, 0, 0, 0]
+    options = rows[["account_no", "channel", "net_value"]].assign(place=0, attempts=1)
+    limited = rank(rows, arms(), {"default": 2}, room=ChannelRoom({"call": 9}, options))
+    assert limited["rank"].tolist() == [0, 1, 2, 0, 0]
+
+
+@given(st.integers(0, 10**6), st.integers(1, 12))
+@settings(max_examples=40, deadline=None)
+def test_no_hardship_is_ever_listed_by_the_new_order_alone(seed, places):
+    draw = np.random.default_rng(seed)
+    rows = accounts(*({"debtor_id": f"d{number // 2}", "queue": "ab"[number // 2 % 2]} for number in range(40)))
+    rows["net_value"], before = draw.integers(-50, 500, 40), pd.Series(draw.integers(-50, 500, 40), index=rows.index)
+    rows["hardship"] = draw.random(40) < 0.3
+    room = {"default": places}
+    after = rank(rows.assign(held_down=not_listed_before(rows, arms(), room, before)), arms(), room)
+    former = rank(rows.assign(net_value=before), arms(), room)
+    vulnerable = set(rows["debtor_id"][rows["hardship"]])
+    listed = [set(rows["debtor_id"][ranks["group"] == "worklist"]) & vulnerable for ranks in (after, former)]
+    assert listed[0] <= listed[1]

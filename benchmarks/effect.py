@@ -21,6 +21,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import yaml
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GroupKFold, cross_val_predict
 
 from features.catalogue import CATALOGUE
 from features.days import day_texts
@@ -38,7 +41,9 @@ from pipeline.law.overlay import law_of
 from pipeline.law.question import NEEDED, Case
 from pipeline.panel.panel import Panel, panel
 from pipeline.params import Params, load
-from pipeline.simulate.portfolio import USUAL, Nature, simulate
+from pipeline.simulate.books import RESPONSE_TYPES, calendar
+from pipeline.simulate.log import CONTACTS, PAYMENTS, Outcome, PaymentKind
+from pipeline.simulate.portfolio import LAST_DAY, USUAL, Nature, lived, simulate
 from pipeline.store.store import Store
 from pipeline.training.fit import teaching_of
 from pipeline.training.landmarks import TABLES, landmarks_of
@@ -46,11 +51,19 @@ from pipeline.training.trial import windows_of
 
 PROJECT_PARAMS = Path(__file__).parents[1] / "params.yaml"
 SEEDS, DEBTORS = (7001, 7002, 7003), 12_000
-NATURES = {"natural": USUAL, "hidden": replace(USUAL, hidden=6.0), "none": replace(USUAL, effect="none")}
+NATURES = {
+    "natural": USUAL,
+    "hidden": replace(USUAL, hidden=6.0),
+    "none": replace(USUAL, effect="none"),
+    "uniform": replace(USUAL, effect="uniform"),
+    "meant": replace(USUAL, meant=True),
+}
 CAPACITIES = (0.10, 0.25)  # of each night and queue
 DRAWS = 500
 ADDED, TOTAL, BALANCE, DOUBT, CEILING = "added value", "total value", "balance first", "amount x p(1 - p)", "ceiling"
 CEILING_TREES = 250
+ANYWAY, MOVED = "pays_anyway", "pays_if_contacted"  # response types that promises may tell apart
+GRACE, MOST_LATE = 7, 20  # days after the promised one until which a payment keeps a promise, and is looked for
 SIDES = ("p_recovered_if_contacted", "p_recovered_if_left", "expected_amount_if_contacted", "expected_amount_if_left")
 ARM_SHARE = 0.05  # of workable debtors a night in each arm, as params.yaml has it
 RUNS, NIGHTS = 100, 12  # of the ladder in a world without effect; a shop's year of monthly draws
@@ -316,6 +329,39 @@ def words(worlds: Sequence[World]) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
+def giveaway(debtors: int, seed: int, nature: Nature) -> dict[str, float]:
+    """How far what came of its promises tells, of an account that made any, that it pays anyway and not if contacted:
+    area under the curve (0.5: not at all), out of fold by debtor, with the share of promises that either kept."""
+    months = calendar(24, LAST_DAY)
+    born, accounts, log = lived(seed, np.arange(debtors), months, 30, 14, nature)
+    kind = np.array(RESPONSE_TYPES)[born["type"][accounts["debtor"]]]
+    columns = {name: log.rows[name] for name in ("table", "account", "day", "until_on", "amount", "outcome", "code")}
+    rows = pd.DataFrame(columns)
+    made = rows[(rows["table"] == CONTACTS) & (rows["outcome"] == Outcome.PROMISE)].reset_index(drop=True)
+    paid = rows[(rows["table"] == PAYMENTS) & (rows["code"] == PaymentKind.PAYMENT)][["account", "day", "amount"]]
+    met = made.reset_index().merge(paid, on="account", suffixes=("", "_paid"))
+    met = met[(met["day_paid"] >= met["day"]) & (met["day_paid"] <= met["until_on"] + MOST_LATE)]
+    first = met.sort_values("day_paid").drop_duplicates("index").set_index("index")
+    late = (first["day_paid"] - first["until_on"]).reindex(made.index)
+    whole = (first["amount_paid"] >= first["amount"]).reindex(made.index, fill_value=False)
+    made = made.assign(late=late, kept=(late <= GRACE) & whole, in_time=late.between(-1, 3), whole=whole)
+    told = made.groupby("account").agg(
+        made=("day", "size"),
+        kept=("kept", "sum"),
+        kept_share=("kept", "mean"),
+        late=("late", "mean"),
+        in_time=("in_time", "mean"),
+        whole=("whole", "mean"),
+    )
+    told = told[np.isin(kind[told.index], (ANYWAY, MOVED))]
+    anyway = kind[told.index] == ANYWAY
+    trees = HistGradientBoostingClassifier(max_leaf_nodes=8, max_iter=60, min_samples_leaf=80, random_state=0)
+    folds = GroupKFold(4).split(told, anyway, accounts["debtor"][told.index])
+    scores = cross_val_predict(trees, told.astype(float), anyway, cv=folds, method="predict_proba")[:, 1]
+    kept = {name: float(told["kept_share"][side].mean()) for name, side in ((ANYWAY, anyway), (MOVED, ~anyway))}
+    return {"accounts": len(told), "area": float(roc_auc_score(anyway, scores)), **kept}
+
+
 def speed(worlds: Sequence[World]) -> pd.DataFrame:
     """CPU seconds of teaching the effect, and of teaching P(recovered) on the same lesson."""
     lines = []
@@ -371,6 +417,22 @@ def _real_effect(made: Made) -> Sequence[pd.DataFrame]:
     return told, words(made["natural"]), coverage(made["natural"])
 
 
+def _promises(made: Made) -> Sequence[pd.DataFrame]:
+    both = [*made["natural"], *made["meant"]]
+    told = [
+        {"nature": one.nature, "seed": one.seed, **giveaway(one.debtors, one.seed, NATURES[one.nature])} for one in both
+    ]
+    return (pd.DataFrame(told),)
+
+
+def _meant(made: Made) -> Sequence[pd.DataFrame]:
+    return shares_of(made["meant"])
+
+
+def _uniform(made: Made) -> Sequence[pd.DataFrame]:
+    return (words(made["uniform"]), coverage(made["uniform"]))
+
+
 def _speed(made: Made) -> Sequence[pd.DataFrame]:
     return (speed(made["natural"]),)
 
@@ -379,7 +441,10 @@ PARTS: dict[str, Callable[[Made], Sequence[pd.DataFrame]]] = {
     "added money": _added,
     "hidden cause x 6": _hidden,
     "no effect": _no_effect,
+    "uniform effect": _uniform,
     "draws": _real_effect,
+    "promises": _promises,
+    "meant promises": _meant,
     "speed": _speed,
 }
 

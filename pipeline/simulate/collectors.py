@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from features.tables import NO_DAY
-from pipeline.simulate.books import EURO, NATURAL, PERSUADABLE, REACTANT, UNIFORM
+from pipeline.simulate.books import EURO, NATURAL, PERSUADABLE, REACTANT, SURE, UNIFORM
 from pipeline.simulate.contacts import answer_rate
 from pipeline.simulate.fatigue import counted, respond_tired
 from pipeline.simulate.log import COIN, chance, normal
@@ -121,6 +121,7 @@ def touch_of(world, debtor, month, plan, arm):
         world.effect == UNIFORM,
         world.fatigue,
         world.effect == NATURAL,
+        world.meant and kind == SURE,
     )
 
 

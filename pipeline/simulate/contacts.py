@@ -26,11 +26,14 @@ from pipeline.simulate.response import (
     CALL_SHARE,
     DELIVERED,
     DISPUTED,
+    KEPT_FROM,
+    KEPT_SHARE,
     PLAN_SHARE,
     PRESSED,
     PROMISED,
     QUIET,
     REMINDED,
+    UNDRAWN,
     UNTOUCHED,
     VOICEMAIL,
     attempts,
@@ -39,6 +42,9 @@ from pipeline.simulate.response import (
 
 PERSON_MAIN, PERSON_JOINT = 0, 1
 MOBILE, HOME, MAILBOX, ADDRESS = range(4)  # endpoints
+# Of conversations with who pays anyway: promises where a usual one fits what it means to pay, and where none does. The
+# latter are broken, so that about as many are kept as of those whom contact moves.
+MEANT_PROMISES, EMPTY_PROMISES = 0.8, 0.2
 JOINT_EVERY = 17  # every 17th debtor is a couple
 
 
@@ -146,6 +152,9 @@ def talk(rng, log, debtor, accounts, nights, touch, month, t, minute, channel, c
     outcome, level = Outcome.RIGHT_PARTY, level_of(counted(debtor.talks_on, day)) if touch.tires else 0
     remember(debtor.talks_on, day)
     promises = touch.promises * WORTH[level]
+    if touch.meant:
+        fitting = meant_option(debtor, accounts, nights, month, t, first_call) >= 0
+        promises = MEANT_PROMISES if fitting else EMPTY_PROMISES
     if u < promises:
         outcome = Outcome.PROMISE
         make_promise(rng, log, debtor, accounts, nights, touch, month, t, first_call)
@@ -202,6 +211,9 @@ def make_promise(rng, log, debtor, accounts, nights, touch, month, t, first_call
     """A day and an amount for every account still unpaid; some promises begin a plan of monthly amounts."""
     day, u = month.first + t, chance(rng)
     option = 0
+    meant = meant_option(debtor, accounts, nights, month, t, first_call) if touch.meant else -1
+    if meant >= 0:
+        option, u = meant, 0.0
     while option < 2 and u >= promised_day(option, day, 0)[1]:
         u -= promised_day(option, day, 0)[1]
         option += 1
@@ -210,12 +222,34 @@ def make_promise(rng, log, debtor, accounts, nights, touch, month, t, first_call
     plan = chance(rng) < PLAN_SHARE and touch.binds
     for k in range(debtor.accounts):
         account, night = accounts[debtor.first + k], nights[k]
-        if not to_contact(night, day, first_call) or night.paid:
+        if not to_contact(night, day, first_call) or night.paid or meant >= 0 and not fits(night, debtor.due_on):
             continue
         account.promise_open, account.promised = 1, night.instalment if plan else night.promise
         if plan:
             account.plan_on, account.plan_amount, account.plan_missed = day + 1, night.instalment, 0
             state_row(log, debtor.first + k, Status.PLAN, day + 1, NO_DAY, day, -1)
+
+
+@njit(error_model="numpy")
+def meant_option(debtor, accounts, nights, month, t, first_call):
+    """The usual promise into which the payment that the debtor means to make falls best; -1 where none fits."""
+    found, most, day = -1, 0.0, month.first + t
+    for option in range(3):
+        due, share = promised_day(option, day, month.next_pay[debtor.payday, t])
+        for k in range(debtor.accounts):
+            night = nights[k]
+            if to_contact(night, day, first_call) and not night.paid and fits(night, due):
+                weight = share * KEPT_SHARE[night.pays_on - due - KEPT_FROM]
+                if weight > most:
+                    found, most = option, weight
+    return found
+
+
+@njit(error_model="numpy")
+def fits(night, due):
+    """Whether the month's payment falls on the days on which promises are kept, and covers what is promised."""
+    late = night.pays_on - due - KEPT_FROM
+    return night.pays != UNDRAWN and 0 <= late < len(KEPT_SHARE) and night.amount[night.pays] >= night.promise
 
 
 @njit(error_model="numpy")

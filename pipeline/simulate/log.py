@@ -84,7 +84,7 @@ USUAL_ROWS, USUAL_TRUTH = 62, 16  # per account of two years: the room given at 
 
 # clock_shift: minutes, [group, place, day from the first]; then what kind of world it is:
 # pipeline.simulate.portfolio.Nature.
-World = namedtuple("World", "months clock_shift key horizon maturity slice effect hidden fatigue")
+World = namedtuple("World", "months clock_shift key horizon maturity slice effect hidden fatigue meant")
 Log = namedtuple("Log", "rows truth counts")
 
 

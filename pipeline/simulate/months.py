@@ -43,7 +43,7 @@ from pipeline.simulate.log import (
     state_all,
     state_row,
 )
-from pipeline.simulate.payments import bill_account, bring_reversals, pay_today, take_statement
+from pipeline.simulate.payments import bill_account, bring_reversals, mean_to_pay, pay_today, take_statement
 from pipeline.simulate.response import (
     CONVERSATION_FADES,
     CURRENT,
@@ -61,6 +61,7 @@ from pipeline.simulate.response import (
     REMINDER_FADES,
     RUNNING,
     STOPS,
+    UNDRAWN,
     UNTOUCHED,
     fill_amounts,
     fill_profile,
@@ -352,6 +353,9 @@ def days(rng, world, log, debtor, accounts, nights, items, touch, acting, coin, 
     """
     month = world.months[m]
     for k in range(debtor.accounts):
+        nights[k].pays = UNDRAWN
+        if touch.meant:
+            mean_to_pay(rng, nights[k], month)
         accounts[debtor.first + k].unknown = 0
         accounts[debtor.first + k].unknown_charge = 0
     for t in range(month.length):

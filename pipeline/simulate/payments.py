@@ -51,6 +51,7 @@ from pipeline.simulate.response import (
     REMINDED,
     REVERSAL_KNOWN,
     REVERSAL_RATE,
+    UNDRAWN,
     is_settlement,
     keep_hazard,
     may_burst,
@@ -59,6 +60,31 @@ from pipeline.simulate.response import (
 SAME_DAY_SHARE = 0.58  # of payments known on their day; LATE_SHARE later than the next
 LATE_FEE, LEAST_BILL = 1200, 2500  # of a card, in minor units
 OTHER_CHARGES = 100  # numbers of charges beside the bills and instalments begin here
+
+
+@njit(error_model="numpy")
+def mean_to_pay(rng, night, month):
+    """Draw day and amount of the month's payment at its start, by the very chances by which `pay_today` draws them."""
+    night.pays, night.pays_on = UNDRAWN, NO_DAY
+    if night.rate <= 0 or not night.worked:
+        return
+    night.pays = class_of(rng, night)
+    for t in range(month.length):
+        if chance(rng) < 1 - np.exp(-night.rate * night.profile[t]):
+            night.pays_on = month.first + t
+            return
+
+
+@njit(error_model="numpy")
+def class_of(rng, night):
+    """What the month's payment is meant to cover."""
+    k, u = 0, chance(rng)
+    while k < CLASSES - 1 and u >= night.share[k]:
+        u -= night.share[k]
+        k += 1
+    while night.share[k] <= 0 or night.amount[k] <= 0:  # rounding of the shares may leave the last one over
+        k -= 1
+    return k
 
 
 @njit(error_model="numpy")
@@ -88,6 +114,8 @@ def pay_today(rng, log, debtor, account, i, night, items, touch, month, t, talke
     elif touch.lifts and night.tried:
         base *= night.lift
     hazard = keep_hazard(day, debtor.due_on, touch.keeps) if promised else 1 - np.exp(-base)
+    if night.pays != UNDRAWN:
+        hazard = 1.0 if day == night.pays_on else 0.0
     if hazard > 0 and chance(rng) < hazard:
         if promised:
             amount = min(account.promised, night.balance)
@@ -103,12 +131,7 @@ def pay_today(rng, log, debtor, account, i, night, items, touch, month, t, talke
 
 @njit(error_model="numpy")
 def pay_from_budget(rng, log, debtor, account, i, night, items, month, day, talked):
-    k, u = 0, chance(rng)
-    while k < CLASSES - 1 and u >= night.share[k]:
-        u -= night.share[k]
-        k += 1
-    while night.share[k] <= 0 or night.amount[k] <= 0:  # rounding of the shares may leave the last one over
-        k -= 1
+    k = night.pays if night.pays != UNDRAWN else class_of(rng, night)
     amount = night.amount[k]
     if may_burst(night, k):
         u = chance(rng)

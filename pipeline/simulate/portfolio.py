@@ -64,12 +64,14 @@ class Nature:
             sense nothing
     fatigue the second and the fifth message or conversation of a month do less than the first
     (pipeline.simulate.fatigue)
+    meant   who pays anyway promises only what it means to pay: a day and an amount that its own payment fits
     """
 
     slice: float = 0.04
     effect: str = "natural"
     hidden: float = 1.0
     fatigue: bool = False
+    meant: bool = False
 
 
 USUAL = Nature()
@@ -180,8 +182,9 @@ def _check(order: Order) -> None:
         raise OrderRefused.must("effect", f"be one of {', '.join(EFFECTS)}", repr(order.nature.effect))
     if not order.nature.hidden >= 0:
         raise OrderRefused.must("hidden", "be 0 or more", order.nature.hidden)
-    if order.nature.fatigue and order.nature.effect != "natural":
-        raise UsageError(f"fatigue is of natural effects. Got effect {order.nature.effect!r}.")
+    of_natural = [name for name in ("fatigue", "meant") if getattr(order.nature, name)]
+    if of_natural and order.nature.effect != "natural":
+        raise UsageError(f"{of_natural[0]} is of natural effects. Got effect {order.nature.effect!r}.")
     if not order.end - dt.timedelta(days=30 * order.months) < order.through <= order.end:
         raise OrderRefused.must("through", f"be a day of the {order.months} months to {order.end}", order.through)
     if order.follow is not None:
@@ -305,7 +308,7 @@ def world_of(seed: int, months: np.ndarray, horizon_days: int, maturity_days: in
             if own not in (None, zone):
                 # pyrefly: ignore[bad-argument-type]
                 shift[group, place] = minutes_from(own, zone, all_days)
-    kind = (float(nature.slice), EFFECTS.index(nature.effect), float(nature.hidden), nature.fatigue)
+    kind = (float(nature.slice), EFFECTS.index(nature.effect), float(nature.hidden), nature.fatigue, nature.meant)
     return World(months, shift, stream_key(seed, LIFE), horizon_days, maturity_days, *kind)
 
 

@@ -89,7 +89,10 @@ MIX_SLOPE = np.array([-0.5, -0.1, 0.3, 0.4, 0.5, 0.3])
 SETTLED_SHARE = 0.6  # of the balance is taken in full settlement of old placements; the rest is waived
 OLD_PLACEMENT = 4  # months
 
-# One account on a night; money in minor units.
+UNDRAWN = -1  # of NIGHT.pays: the month's payment is drawn day by day
+
+# One account on a night; money in minor units. pays_on, pays: day and class of the month's payment where they are drawn
+# on its first day (pipeline.simulate.payments.mean_to_pay), NO_DAY where it brings none.
 NIGHT = np.dtype(
     [
         ("stage", "i1"),
@@ -113,14 +116,18 @@ NIGHT = np.dtype(
         ("instalment", "i8"),
         ("tried", "i1"),
         ("lift", "f8"),
+        ("pays_on", "i4"),
+        ("pays", "i1"),
     ]
 )
 
 # What contact can do to a debtor in one month: attempts per working day, the day of a call that is certain (-1: none
 # is), with nothing before it, and the odds that follow; whether it moves the debtor by these odds, lifts paying alike
-# for everybody, tires, and whether what is said has consequences beyond the month: plans, broken promises, disputes.
+# for everybody, tires, whether what is said has consequences beyond the month (plans, broken promises, disputes), and
+# whether the debtor pays anyway and promises no more than it means to pay.
 Touch = namedtuple(
-    "Touch", "calls digital forced_on reached promises disputes quiets keeps reminded pressed moves lifts tires binds"
+    "Touch",
+    "calls digital forced_on reached promises disputes quiets keeps reminded pressed moves lifts tires binds meant",
 )
 
 

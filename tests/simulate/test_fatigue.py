@@ -30,7 +30,7 @@ def moved_by_one_call(before: list[int], full: float) -> float:
     night.rate, night.worked, night.profile[0] = 0.2, 1, 1.0
     chances, rates = np.zeros((3, 75)), []
     for calls_on in (-1, 0):
-        touch = Touch(0.0, 0.0, calls_on, 1.0, 0.0, 0.0, 0.0, 0.0, 1.6, full, True, False, True, True)
+        touch = Touch(0.0, 0.0, calls_on, 1.0, 0.0, 0.0, 0.0, 0.0, 1.6, full, True, False, True, True, False)
         respond_tired.py_func(30, month, night, debtor, False, touch, chances)
         rates.append(-np.log(1 - chances[BUDGET, 0]))
     return float(np.log(rates[1] / rates[0]))

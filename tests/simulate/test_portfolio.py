@@ -137,6 +137,7 @@ def test_what_is_not_usual_is_told_beside_the_truth(tmp_path):
         "effect": "natural",
         "hidden": "2.0",
         "fatigue": "False",
+        "meant": "False",
     }
     beside = ["contact_probability", "sensed", "messages_before", "conversations_before"]
     assert other.column_names == [*usual.column_names, *beside]
@@ -157,7 +158,7 @@ def test_a_delivery_through_a_day_is_the_whole_one_as_known_on_it(tmp_path):
 
 
 def test_a_nature_gives_the_same_bytes_again_and_the_same_truth_in_any_shards(tmp_path):
-    nature = Nature(slice=0.2, hidden=6.0, fatigue=True)
+    nature = Nature(slice=0.2, hidden=6.0, fatigue=True, meant=True)
     for name, shards in (("one", 2), ("two", 2), ("whole", 1)):
         simulate(90, 50, tmp_path / name, months=5, shards=shards, nature=nature)
     assert content(tmp_path / "one") == content(tmp_path / "two")
@@ -189,6 +190,7 @@ def test_the_command_says_what_world_it_is_to_be(tmp_path):
         ({"nature": Nature(hidden=-1)}, "hidden must be 0 or more"),
         ({"nature": Nature(hidden=float("nan"))}, "hidden must be 0 or more"),
         ({"nature": Nature(effect="none", fatigue=True)}, "fatigue is of natural effects"),
+        ({"nature": Nature(effect="uniform", meant=True)}, "meant is of natural effects"),
         ({"through": dt.date(2026, 10, 1)}, "through must be a day of the 24 months"),
         ({"through": dt.date(2024, 9, 30)}, "through must be a day of the 24 months"),
     ],

@@ -1,0 +1,169 @@
+"""A shop's first year with the order by what working adds, from no contact log to proven, in true money:
+python -m benchmarks.first_year [--work DIR] [--debtors N] [--seed N] [--share S] [--nights N].
+
+The shop delivers before each first of a month what is known by then, runs the night, and its collectors obey it: who is
+listed or drawn to be worked is worked in that month, who is held out is left (`recoup simulate --follow`). The contact
+log is delivered from the third night on. A model is taught before the first night, when the log comes, and every third
+night after. A small shop must draw many to prove anything within a year: --share of its workable debtors into each arm.
+Prints the rung of each night with what its list truly adds, within the capacity, against the other orders of the same
+night, and what each rung gained or cost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import logging
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from features.days import date_of
+from models.ladder import PROVEN
+from models.prioritise import CONTROL
+from models.whatif import BEST_ADDED, BY_DOUBT, BY_TOTAL, RANKED
+from pipeline.intake.ingest import ingest
+from pipeline.night.night import publish_night
+from pipeline.night.ranking import rank_night
+from pipeline.night.score import job_for
+from pipeline.night.shards import work_shards
+from pipeline.night.whatif import table_of, with_truth
+from pipeline.params import Params, load
+from pipeline.simulate.portfolio import LAST_DAY, simulate
+from pipeline.store.store import Store
+from pipeline.training import registry
+from pipeline.training.train import train_from_store
+
+PROJECT_PARAMS = Path(__file__).parents[1] / "params.yaml"
+DEBTORS, SEED, SHARE, NIGHTS, MONTHS = 4_000, 8101, 0.25, 12, 24
+LOG_FROM, TAUGHT_EVERY = 2, 3  # the night (from 0) whose delivery is the first with contacts; nights between two models
+CAPACITY = 40  # debtors per queue and night
+DRAWS = 20  # of the intervals in the reports of the year's models: nobody reads them here
+ORDERS = (RANKED, BY_TOTAL, BY_DOUBT, BEST_ADDED)
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A made-up shop in a folder of its own."""
+
+    place: Path
+    debtors: int
+    seed: int
+    share: float
+
+    def params(self) -> Params:
+        """The project's params with this shop's paths, capacity and arms. No gate is asked: what is judged is the
+        order."""
+        whole = yaml.safe_load(PROJECT_PARAMS.read_text(encoding="utf-8"))
+        paths = {"source": self.place / "source", "store": self.place / "store", "out": self.place / "out"}
+        whole["paths"] = {name: str(path) for name, path in paths.items()}
+        whole["paths"]["tracking_uri"] = f"sqlite:///{self.place / 'mlflow.db'}"
+        whole["worklist"] |= {"control_share": self.share, "worked_share": self.share}
+        whole["worklist"]["capacity"] = {"default": CAPACITY}
+        whole["worklist"]["floor"] = {"days": 60, "share": 0.5}
+        whole["evaluate"]["bootstrap_draws"] = DRAWS
+        whole["gate"] |= {"money_ratio": [0.1, 9.0], "bucket_money_ratio": [0.1, 9.0], "calibration_slope": [0.1, 9.0]}
+        whole["gate"]["max_money_loss"] = 0.9
+        self.place.mkdir(parents=True, exist_ok=True)
+        place = self.place / "params.yaml"
+        place.write_text(yaml.safe_dump(whole, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        return load(place)
+
+    def delivery(self, eve: dt.date, orders: pd.DataFrame, with_log: bool) -> Path:
+        """What the shop knows on the eve, its collectors having obeyed the orders so far."""
+        follow, source = self.place / "orders.parquet", self.place / "source"
+        orders.to_parquet(follow)
+        shutil.rmtree(source, ignore_errors=True)
+        simulate(self.debtors, self.seed, source, MONTHS, file_format="parquet", follow=follow, through=eve)
+        if not with_log:
+            for path in source.glob("contacts*"):
+                path.unlink()
+        return source
+
+    def year(self, nights: int) -> pd.DataFrame:
+        """One line a night: as_of, rung, draws matured, slope, held_out, worked, and the true added money of each of
+        ORDERS."""
+        shutil.rmtree(self.place, ignore_errors=True)
+        params, lines = self.params(), []
+        orders = pd.DataFrame(
+            {name: pd.Series(dtype="str") for name in ("debtor_id", "arm", "assigned_on", "until_on")}
+        )
+        firsts = pd.date_range(end=LAST_DAY + dt.timedelta(1), periods=nights, freq="MS").date
+        for number, night in enumerate(firsts):
+            source = self.delivery(night - dt.timedelta(1), orders, number >= LOG_FROM)
+            ingest(source, params.paths.store, params, accept_volume="a made-up year")
+            if number in (0, LOG_FROM) or number > LOG_FROM and (number - LOG_FROM) % TAUGHT_EVERY == 0:
+                run = train_from_store(params.paths.store, params)
+                decided = {"who": "the shop", "why": "a new model", "when": f"{night}T00:00:00+00:00"}
+                registry.promote(params.paths.store, run.run_id, params, **decided)
+            publish_night(params.paths.store, night, params.paths.out, params)
+            kept = Store(params.paths.store).read("assignments")
+            tonight = kept[kept["as_of"] == kept["as_of"].max()]
+            orders = pd.concat([orders, orders_of(tonight, night)], ignore_index=True)
+            lines.append({**self.judged(params, night), **arms_of(tonight)})
+        return pd.DataFrame(lines)
+
+    def judged(self, params: Params, night: dt.date) -> dict[str, Any]:
+        """The rung of the published night, and what each order's list within CAPACITY truly adds."""
+        store = Store(params.paths.store)
+        job = job_for(store, night, params)
+        with tempfile.TemporaryDirectory() as folder:
+            ranked = rank_night(store, job, work_shards(job, Path(folder)))
+        rows = with_truth(ranked.rows, job.as_of, self.place / "source" / "truth")
+        table = table_of(rows, [CAPACITY], params.money.reporting_currency).set_index("order")["added"]
+        told = {"night": night, "rung": job.rung.state, "draws": int(job.rung.figures.get("draws", 0))}
+        return {**told, "slope": job.rung.figures.get("slope"), **{name: float(table[name]) for name in ORDERS}}
+
+
+def orders_of(tonight: pd.DataFrame, night: dt.date) -> pd.DataFrame:
+    """What the collectors are to do in the month: left alone who is held out, worked who is listed or drawn for it."""
+    left = tonight.loc[tonight["group"] == "held_out", ["debtor_id", "until_on"]].assign(arm="left")
+    worked = tonight.loc[tonight["group"] == "worklist", ["debtor_id"]].assign(arm="worked")
+    both = pd.concat([left, worked], ignore_index=True).drop_duplicates("debtor_id")
+    month = (pd.Timestamp(night) + pd.offsets.MonthBegin(1)).date().isoformat()
+    until = [month if pd.isna(day) else date_of(int(day)).isoformat() for day in both.get("until_on", [])]
+    return both[["debtor_id", "arm"]].assign(assigned_on=night.isoformat(), until_on=until)
+
+
+def arms_of(tonight: pd.DataFrame) -> dict[str, int]:
+    listed = tonight["group"] == "worklist"
+    return {"listed": int(listed.sum()), "held_out": int(tonight.loc[tonight["arm"] == CONTROL, "debtor_id"].nunique())}
+
+
+def by_rung(year: pd.DataFrame) -> pd.DataFrame:
+    """Per rung: nights, first night, and what its lists truly added beyond the lists of the other orders."""
+    lines = []
+    for rung, nights in year.groupby("rung", sort=False):
+        gained = {f"over {name}": float((nights[RANKED] - nights[name]).sum()) for name in (BY_TOTAL, BY_DOUBT)}
+        share = float(nights[RANKED].sum() / nights[BEST_ADDED].sum())
+        lines.append(
+            {"rung": rung, "nights": len(nights), "first": nights["night"].min(), **gained, "of the best": share}
+        )
+    return pd.DataFrame(lines)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, default=Path("work/first-year"))
+    parser.add_argument("--debtors", type=int, default=DEBTORS)
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--share", type=float, default=SHARE, help="Of workable debtors drawn into each arm.")
+    parser.add_argument("--nights", type=int, default=NIGHTS)
+    chosen = parser.parse_args(arguments)
+    logging.getLogger("recoup").setLevel(logging.WARNING)
+    year = Shop(chosen.work, chosen.debtors, chosen.seed, chosen.share).year(chosen.nights)
+    shown = "{:,.2f}".format
+    print(year.to_string(index=False, float_format=shown))
+    print(f"\n{by_rung(year).to_string(index=False, float_format=shown)}")
+    if PROVEN not in set(year["rung"]):
+        print("\nNot proven within the year: the draws are too few for this effect, or there is none.")
+    year.to_json(chosen.work / "year.json", orient="records", date_format="iso", indent=1)
+
+
+if __name__ == "__main__":
+    main()

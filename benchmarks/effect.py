@@ -32,7 +32,7 @@ from models.boosting import raw_scores
 from models.calibration import choose_map
 from models.effect import UNPROVEN_GUARD, added_scores, bands, fit_effect
 from models.effect_evidence import AddedMoney, effect_by_fifth
-from models.ladder import DISPROVEN, PROVEN, next_rung
+from models.ladder import DISPROVEN, PROVEN, next_rung, tells_apart
 from models.lesson import Lesson, Teaching
 from models.recovery import RecoveryModel, recovery_objective
 from pipeline.intake.ingest import ingest
@@ -288,15 +288,17 @@ def _with_added(rows: pd.DataFrame) -> list[pd.DataFrame]:
 
 def ladder_runs(rows: pd.DataFrame) -> pd.DataFrame:
     """RUNS years of NIGHTS monthly draws each on a world's judged nights, in turn; the ladder is asked after every
-    night. One line a run: was it ever proven, was it ever disproven, draws, slope at the end."""
+    night. One line a run: was it ever proven, was it ever disproven, was anybody ever told apart (a band above little
+    said), draws, slope at the end."""
     nights, lines = _with_added(rows), []
     for run in range(RUNS):
-        draw, kept, rung, states = np.random.default_rng(run), [], None, set()
+        draw, kept, rung, states, told = np.random.default_rng(run), [], None, set(), False
         for month in range(NIGHTS):
             kept.append(drawn_arms(nights[month % len(nights)], 30 * month, draw))
             rung = next_rung(pd.concat(kept, ignore_index=True), rung, 30 * month + SPAN + 1, True)
             states.add(rung.state)
-        figures = {"draws": rung.figures["draws"], "slope": rung.figures.get("slope", np.nan)}
+            told |= tells_apart(rung)
+        figures = {"told": told, "draws": rung.figures["draws"], "slope": rung.figures.get("slope", np.nan)}
         lines.append({"proven": PROVEN in states, "disproven": DISPROVEN in states, **figures})
     return pd.DataFrame(lines)
 
@@ -319,7 +321,8 @@ def coverage(worlds: Sequence[World]) -> pd.DataFrame:
 
 
 def words(worlds: Sequence[World]) -> pd.DataFrame:
-    """Share of the judged accounts said to gain little, some or much while nothing is proven."""
+    """Share of the judged accounts that the contact log alone would call little, some or much: said once draws tell
+    accounts apart."""
     lines = []
     for world in worlds:
         rows = world.rows()
@@ -407,13 +410,17 @@ def _hidden(made: Made) -> Sequence[pd.DataFrame]:
 
 def _no_effect(made: Made) -> Sequence[pd.DataFrame]:
     runs = pd.concat([ladder_runs(world.rows()).assign(seed=world.seed) for world in made["none"]])
-    told = runs.groupby("seed").agg({"proven": "sum", "disproven": "sum", "draws": "mean", "slope": "mean"})
+    told = runs.groupby("seed").agg(
+        {"proven": "sum", "disproven": "sum", "told": "sum", "draws": "mean", "slope": "mean"}
+    )
     return told, words(made["none"])
 
 
 def _real_effect(made: Made) -> Sequence[pd.DataFrame]:
     runs = pd.concat([ladder_runs(world.rows()).assign(seed=world.seed) for world in made["natural"]])
-    told = runs.groupby("seed").agg({"proven": "sum", "disproven": "sum", "draws": "mean", "slope": "mean"})
+    told = runs.groupby("seed").agg(
+        {"proven": "sum", "disproven": "sum", "told": "sum", "draws": "mean", "slope": "mean"}
+    )
     return told, words(made["natural"]), coverage(made["natural"])
 
 

@@ -20,7 +20,7 @@ import pandas as pd
 from features.days import date_of, day_text
 from models.effect import ADDED_COLUMNS
 from models.encoding import LEAST_DEBTORS
-from models.ladder import DISPROVEN, NO_LOG, PROVEN, UNPROVEN, Rung
+from models.ladder import DISPROVEN, NO_LOG, PROVEN, UNPROVEN, Rung, tells_apart
 from models.recovery import load_model
 from pipeline.law.overlay import law_of
 from pipeline.law.sign_off import signed_by, signed_sha256, stale_places
@@ -195,6 +195,7 @@ def manifest_of(
             "mode": params.value.mode,
             "self_cure_from": params.value.self_cure_from,
             "rung": told_rung(job.rung),
+            "bands": tells_apart(job.rung),
             "orders": orders,
         },
         "warnings": warnings,

@@ -12,7 +12,8 @@ from features.aliases import known_before, renamed
 from features.currencies import DECIMALS
 from features.tables import NO_DAY, NO_TIME
 from models.agents import FAIR, shared_out, spread
-from models.effect import BANDS, bands
+from models.effect import BANDS
+from models.ladder import Rung, said_bands
 from models.prioritise import (
     ADDED,
     DRAWN,
@@ -69,7 +70,7 @@ class Ranked:
 def rank_night(store: Store, job: Job, worked: list[Worked]) -> Ranked:
     """Value, channel, control group, groups, ranks and agents over all shards."""
     params, desk = job.params, job.params.worklist
-    rows = _scored(worked)
+    rows = _scored(worked, job.rung)
     terms = _value_terms(rows, worked, params)
     options = _options(rows, worked, terms, params)
     rows, lacking = _without_rate(_with_option(rows, options[options["place"] == 0], terms))
@@ -100,10 +101,11 @@ def rank_night(store: Store, job: Job, worked: list[Worked]) -> Ranked:
     return Ranked(rows, arms, listed, [*lacking, *overbooked(rows, ranks), *unfair], orders)
 
 
-def _scored(worked: list[Worked]) -> pd.DataFrame:
-    """The rows of all shards; money rounded half-even to minor units."""
+def _scored(worked: list[Worked], rung: Rung) -> pd.DataFrame:
+    """The rows of all shards, with the band of what a call adds as it may be said; money rounded half-even to minor
+    units."""
     rows = pd.concat([one.rows.assign(shard=np.int32(shard)) for shard, one in enumerate(worked)], ignore_index=True)
-    rows["effect"] = bands(rows).astype("str")
+    rows["effect"] = said_bands(rows, rung).astype("str")
     for name in MONEY_SCORES:
         rows[name] = np.rint(rows[name]).astype(np.int64)
     return rows

@@ -12,7 +12,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.optimize import minimize
 
-from models.effect import PLAIN_GUARD, UNPROVEN_GUARD, Guard
+from models.effect import PLAIN_GUARD, UNPROVEN_GUARD, Guard, added_scores, bands
 from models.ladder import (
     BELIEVED,
     DISPROVEN,
@@ -26,7 +26,9 @@ from models.ladder import (
     Rung,
     figures_of,
     next_rung,
+    said_bands,
     sequence_width,
+    tells_apart,
 )
 
 END = 800
@@ -235,3 +237,28 @@ def test_a_world_without_effect_is_not_proven_by_looking_often(slope, least, mos
                 proven += 1
                 break
     assert least <= proven <= most
+
+
+# What may be said
+
+
+def test_nobody_is_said_to_gain_more_than_little_before_draws_tell_accounts_apart():
+    scores = added_scores(np.full(3, 0.5), np.ones(3), np.array([-1.0, 0.5, 3.0]), UNPROVEN_GUARD)
+    learnt = list(bands(scores))
+    assert learnt[-1] == "much"
+    for state, low, told in [
+        (UNPROVEN, None, False),
+        (UNPROVEN, -0.01, False),
+        (UNPROVEN, 0.01, True),
+        (PROVEN, None, True),
+        (DISPROVEN, 0.01, False),
+        (NO_LOG, None, False),
+    ]:
+        rung = Rung(state, 1, "", UNPROVEN_GUARD, {} if low is None else {"slope_low_said": low})
+        assert tells_apart(rung) is told
+        assert list(said_bands(scores, rung)) == (learnt if told else ["little"] * 3)
+
+
+def test_a_band_may_be_said_before_money_but_after_what_one_night_would_say():
+    found = figures_of(drawn(3200, 0.6))
+    assert found["slope_low_always"] < found["slope_low_said"] < found["slope_low_tonight"]

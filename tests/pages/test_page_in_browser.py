@@ -182,6 +182,9 @@ def test_money_is_named_once_the_effect_is_proven_a_band_before_and_never_a_harm
     unproven.locator("tr.row .open").first.click()
     said = text(unproven, ".adds")
     assert re.fullmatch("A call adds (little|some|much): learnt from the contact log, not yet proven.", said)
+    silent = show(night(8, manifest={**made.manifest, "value": {**made.manifest["value"], "bands": False}}))
+    silent.locator("tr.row .open").first.click()
+    assert text(silent, ".adds").endswith("Draws do not bear it out yet, so no amount is named.")
     value = {**made.manifest["value"], "rung": {"state": "proven", "since": "2026-10-31"}}
     proven = show(night(8, manifest={**made.manifest, "value": value}))
     proven.locator("tr.row .open").first.click()

@@ -132,6 +132,7 @@ def night(rows: int = 40, seed: int = 7, as_of: dt.date = AS_OF, **changes: obje
             "value": {
                 "mode": "added",
                 "self_cure_from": 0.8,
+                "bands": True,
                 "rung": {"state": "unproven", "since": "2026-10-31"},
                 "orders": {
                     "added": {"debtors": rows, "returns": 900_000, "adds": 120_000},

@@ -345,7 +345,8 @@
   const addsText = (i) => {
     const band = word("effects", list.effect[i]), left = audit.p_if_left && audit.p_if_left[i];
     if (rung === "proven" && left !== undefined) return fill(words.detail.adds_proven, { money: money(list.added_value[i] + (audit.contact_cost[i] ?? 0), list.reporting_currency[i], true), left: share(left), worked: share(audit.p_if_worked[i]) });
-    return fill(rung === "unproven" ? words.detail.adds_band : words.detail.adds_plain, { band });
+    if (rung === "unproven") return night.value.bands ? fill(words.detail.adds_band, { band }) : words.detail.adds_unknown;
+    return fill(words.detail.adds_plain, { band });
   };
   const effectsPane = (i) => {
     const [, , rest, sum] = sumsOf(i), likely = audit.p_if_left && audit.p_if_left[i] >= night.value.self_cure_from;

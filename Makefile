@@ -17,7 +17,7 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/recoup schema > params.schema.json
 	touch $@
 
-.PHONY: run test quick check bench bench-features bench-faces bench-effect stress real tables spark lock clean
+.PHONY: run test quick check bench bench-features bench-faces bench-effect bench-first-year stress real tables spark lock clean
 
 # The main job on the sample: load, teach, approve, publish one night, and say what the ranks are worth.
 run: setup
@@ -64,6 +64,10 @@ bench-faces: setup
 # Worlds whose true effect is known, nine of 12,000 debtors; what was made stays in work/effect.
 bench-effect: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.effect $(BENCH)
+
+# A made-up shop whose collectors obey its lists for a year: minutes; the shop stays in work/first-year.
+bench-first-year: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.first_year $(BENCH)
 
 stress: setup
 	HYPOTHESIS_PROFILE=new $(BIN)/python -m pytest -m stress

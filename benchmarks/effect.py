@@ -10,10 +10,12 @@ DIR/figures.jsonl. The seeds named by default chose nothing.
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import json
 import logging
+import os
 import shutil
-import time
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,20 +32,25 @@ from features.days import day_texts
 from features.errors import InputMissing
 from models.boosting import raw_scores
 from models.calibration import choose_map
-from models.effect import UNPROVEN_GUARD, added_scores, bands, fit_effect
+from models.effect import PLAIN_GUARD, UNPROVEN_GUARD, EffectHead, added_scores, bands, fit_effect
 from models.effect_evidence import AddedMoney, effect_by_fifth
-from models.ladder import DISPROVEN, PROVEN, next_rung, tells_apart
+from models.ladder import DISPROVEN, NO_LOG, PROVEN, UNPROVEN, Rung, next_rung, tells_apart
 from models.lesson import Lesson, Teaching
 from models.recovery import RecoveryModel, recovery_objective
 from pipeline.intake.ingest import ingest
 from pipeline.law.eligibility import permitted
 from pipeline.law.overlay import law_of
 from pipeline.law.question import NEEDED, Case
+from pipeline.night.details import opened_rows
+from pipeline.night.ranking import rank_night
+from pipeline.night.score import Job, job_for
+from pipeline.night.shards import work_shards
 from pipeline.panel.panel import Panel, panel
 from pipeline.params import Params, load
 from pipeline.simulate.books import RESPONSE_TYPES, calendar
 from pipeline.simulate.log import CONTACTS, PAYMENTS, Outcome, PaymentKind
 from pipeline.simulate.portfolio import LAST_DAY, USUAL, Nature, lived, simulate
+from pipeline.store.champion import keep
 from pipeline.store.store import Store
 from pipeline.training.fit import teaching_of
 from pipeline.training.landmarks import TABLES, landmarks_of
@@ -163,14 +170,34 @@ def judged_rows(store: Store, params: Params, truth: Path) -> tuple[pd.DataFrame
     told = known.iloc[test].reset_index(drop=True)
     money = [name for name in SIDES if name.startswith("expected")]
     told[money] = told[money].to_numpy() * unit[:, None]
+    seconds |= night_cpu(store, params, model, head)
     facts = {"rows": len(rows), "debtors": rows["debtor_id"].nunique(), **windows.recovery.dates(), **seconds}
     return pd.concat([rows, told], axis=1), {**facts, **{f"head_{name}": value for name, value in head.facts.items()}}
 
 
+def night_cpu(store: Store, params: Params, model: RecoveryModel, head: EffectHead) -> dict[str, float]:
+    """CPU seconds of the night after the last day, scored, judged, ranked and its list explained: with the head
+    (night_s) and without it (bare_night_s)."""
+    night = LAST_DAY + dt.timedelta(1)
+    job, seconds = job_for(store, night, params), {}
+    rung = Rung(UNPROVEN, job.as_of, "", UNPROVEN_GUARD)
+    taught = replace(job, model=keep(store.path, replace(model, effect=head)), rung=rung)
+    bare = replace(job, model=keep(store.path, model), rung=Rung(NO_LOG, job.as_of, "", PLAIN_GUARD))
+    for name, one in (("warm", bare), ("night_s", taught), ("bare_night_s", bare)):
+
+        def work(one: Job = one) -> None:
+            with tempfile.TemporaryDirectory() as folder:
+                ranked = rank_night(store, one, work_shards(one, Path(folder)))
+            opened_rows(one, ranked.listed, params.worklist.language)
+
+        seconds[name] = _cpu(work)
+    return {name: seconds[name] for name in ("night_s", "bare_night_s")}
+
+
 def _cpu(work: Callable[[], object]) -> float:
-    started = time.process_time()
+    started = sum(os.times()[:4])  # with processes that were waited for
     work()
-    return time.process_time() - started
+    return sum(os.times()[:4]) - started
 
 
 def _recovery_alone(lesson: Lesson, teaching: Teaching) -> None:
@@ -366,14 +393,18 @@ def giveaway(debtors: int, seed: int, nature: Nature) -> dict[str, float]:
 
 
 def speed(worlds: Sequence[World]) -> pd.DataFrame:
-    """CPU seconds of teaching the effect, and of teaching P(recovered) on the same lesson."""
+    """CPU seconds of teaching P(recovered) and the effect on the same lesson, and of a night without the head and with
+    it; the head's share of either."""
     lines = []
     for world in worlds:
         world.rows()
         facts = world.facts()
-        share = facts["effect_s"] / facts["recovered_s"]
-        own = {name: facts[name] for name in ("recovered_s", "effect_s")}
-        lines.append({"seed": world.seed, "nature": world.nature, **own, "share": share})
+        own = {name: facts[name] for name in ("recovered_s", "effect_s", "bare_night_s", "night_s")}
+        shares = {
+            "of teaching": own["effect_s"] / own["recovered_s"],
+            "of a night": own["night_s"] / own["bare_night_s"],
+        }
+        lines.append({"seed": world.seed, "nature": world.nature, **own, **shares})
     return pd.DataFrame(lines)
 
 
@@ -398,6 +429,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 Made = Mapping[str, Sequence[World]]
+OF_RUNS = {"proven": "sum", "disproven": "sum", "told": "sum", "draws": "mean", "slope": "mean"}
 
 
 def _added(made: Made) -> Sequence[pd.DataFrame]:

@@ -73,7 +73,8 @@ def landmark(
     missing[_paid_within(ledger.settlements, cohort["account_no"].to_numpy(), as_of, known_before, days)] = PAID_EARLY
     unlabelled = labels["recovered_missing"].to_numpy(dtype=object)
     missing[unlabelled != ""] = unlabelled[unlabelled != ""]
-    missing[as_of + terms.horizon_days - 1 > complete_for(cohort, contacts_through)] = "immature"
+    if contacts_through:  # where no log was ever delivered, all rows are without contacts anyway
+        missing[as_of + terms.horizon_days - 1 > complete_for(cohort, contacts_through)] = "immature"
     missing[_undelivered(cohort, tables, delivers)] = NO_CONTACTS
     if in_arm is not None:
         missing[in_arm] = IN_ARM

@@ -111,6 +111,7 @@ def test_why_a_row_does_not_teach_is_said_in_one_order():
     silent = owing()
     del silent.rows["contacts"]
     assert one(silent)[2] == "no_contacts"
+    assert one(silent, through={})[2] == "no_contacts"  # no portfolio ever delivered a log
 
 
 @pytest.mark.parametrize("days", [0, 30])

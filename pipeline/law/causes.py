@@ -75,7 +75,8 @@ HELD_BACK = {
         Cause(
             "row.set_aside",
             OURS,
-            "A payment or a status of the account was set aside by ingest, so what is paid or stopped is not known.",
+            "A payment, a status or a link to another debtor was set aside by ingest, so what is paid or stopped, "
+            "or who owes, is not known.",
         ),
         Cause("feed.late", OURS, "What the book should have delivered by now is late, so what happened is not known."),
         Cause("debtor.credit", OURS, "The debtor's other accounts hold a credit as large as what is asked for."),

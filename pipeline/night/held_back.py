@@ -41,7 +41,8 @@ def asked_for(rows: pd.DataFrame, disputed: np.ndarray) -> np.ndarray:
 
 
 def set_aside(tables: Mapping[str, pd.DataFrame], store: Store, versions: Mapping[str, int]) -> frozenset[int]:
-    """Accounts with a payment or status that lies in the quarantine, and that no later delivery made good.
+    """Accounts with a payment or status that lies in the quarantine, and that no later delivery made good; and those of
+    debtors that a link in the quarantine calls the same, while it is not known whether they are.
 
     A row is made good once the store holds its key: the payment, or the status of that day. Where the store held it
     before with other content (DUP_CONFLICT), a reversal must name the payment, or a later version the status.
@@ -55,7 +56,29 @@ def set_aside(tables: Mapping[str, pd.DataFrame], store: Store, versions: Mappin
         own = (rows["table"] == name).to_numpy()
         if name in tables and own.any():
             good[own] = judge(rows[own], tables[name])
-    return frozenset(rows["account_no"].to_numpy()[~good].tolist())
+    of_links = tables["accounts"]["debtor_id"].isin(_links_in_doubt(store, versions)).to_numpy(dtype=bool)
+    return frozenset([*rows["account_no"].to_numpy()[~good], *tables["accounts"]["account_no"].to_numpy()[of_links]])
+
+
+def _links_in_doubt(store: Store, versions: Mapping[str, int]) -> set[str]:
+    """Debtors that a link in the quarantine names, unless they are one person by now or the debtor got another link."""
+    persons = store.persons(versions)
+    names = persons.names if persons is not None else {}
+    told = {link.debtor_id for link in persons.links} if persons is not None else set()
+    found: set[str] = set()
+    for debtor_id, same_as in _quarantined_links(store.path, versions[QUARANTINE]):
+        joined = debtor_id in names and names[debtor_id] == names.get(same_as)
+        if not joined and debtor_id not in told:
+            found |= {debtor_id, same_as} - {""}
+    return found
+
+
+@lru_cache(maxsize=4)
+def _quarantined_links(store: Path, version: int) -> list[tuple[str, str]]:
+    """debtor_id and same_as of every link set aside."""
+    held = Store(store).read(QUARANTINE, ["table", "raw"], versions={QUARANTINE: version})
+    cells = [json.loads(raw) for raw in held["raw"][held["table"] == "debtors"]] if len(held) else []
+    return [(row.get("debtor_id", "").strip(), row.get("same_as", "").strip()) for row in cells]
 
 
 @lru_cache(maxsize=4)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from features.cohort import known, scorable
+from features.tables import NO_DAY
 from features.terms import Terms
 from pipeline.law.disputes import disputed_arrears
 from pipeline.law.holds import BIT, read_holds
 from pipeline.law.question import KnownAccounts, Sight
+from tests.judges import oracle_ledger as books
+from tests.worlds import worlds
 from tests.worlds.worlds import World, day
 
 
@@ -97,3 +102,26 @@ def test_a_dispute_is_left_out_of_what_is_asked_from_the_night_after_it_is_known
 def test_no_more_is_disputed_than_a_statement_says_is_overdue():
     world = customer().status("dispute", "2024-02-20", charge_id="new").balance("2024-02-25", 150, 150, 10)
     assert disputed_of(world) == 150
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    worlds.worlds(contacts=False, absent=False),
+    worlds.nights,
+    worlds.terms,
+    st.lists(st.tuples(st.integers(0, 2), st.sampled_from(("c0", "c1", "c2", "c4", "c9")), worlds.days), max_size=4),
+)
+def test_what_is_disputed_is_what_the_judge_finds_open_of_the_charges_named(world, night, terms, disputes):
+    ids = sorted({row["account_id"] for row in world.rows["accounts"]})
+    for place, charge_id, from_on in {(place % len(ids), charge, day_) for place, charge, day_ in disputes}:
+        world.status("dispute", from_on, account_id=ids[place], charge_id=charge_id)
+    tables = world.tables(categorical=True)
+    cohort = scorable(tables, None, [night], terms).frame
+    expected = []
+    for row in cohort.itertuples():
+        known = books.in_force(books.rows_of(world.rows, "statuses", row.account_id), books.STATUS_KEY, night)
+        lasting = [one for one in known if one["from_on"] <= night and one["until_on"] == NO_DAY]
+        named = {one["charge_id"] for one in lasting if one["status"] == "dispute" and one["charge_id"]}
+        unpaid = books.overdue_charges(world.rows, row.account_id, night)
+        expected.append(min(sum(unpaid.get(name, 0) for name in named), max(row.arrears, 0)))
+    assert disputed_arrears(tables, cohort, Sight(night)).tolist() == expected

@@ -10,7 +10,7 @@ from features.tables import account_number
 from pipeline.intake.ingest import ingest
 from pipeline.night.held_back import asked_for, set_aside
 from pipeline.store.store import Store
-from tests.worlds.deliveries import PARAMS, payment, status, taken, world, write
+from tests.worlds.deliveries import PARAMS, payment, same, status, taken, world, write
 
 
 def waiting(store_path) -> set[str]:
@@ -68,3 +68,20 @@ def test_a_row_of_an_account_that_nobody_knows_holds_nobody(tmp_path):
 def test_what_is_asked_for_is_the_arrears_or_else_the_balance_less_what_is_disputed():
     rows = pd.DataFrame({"arrears": [300, 0, 100], "balance": [500, 500, 100]})
     assert asked_for(rows, np.array([120, 0, 100])).tolist() == [180, 500, 0]
+
+
+def test_debtors_of_a_circle_wait_until_it_is_known_who_they_are(store_path):
+    circle = [same("D1", "D2", "2026-02-01"), same("D2", "D1", "2026-02-02")]
+    next_delivery(store_path, debtors=circle)
+    assert waiting(store_path) == {"A1", "A2", "J1"}
+    next_delivery(store_path, debtors=[same("D1", "D2", "2026-02-05")])
+    assert waiting(store_path) == set()
+    next_delivery(store_path, debtors=[same("D2", "D1", "2026-02-06")])  # they are one already
+    assert waiting(store_path) == set()
+
+
+def test_a_link_without_its_day_holds_both_until_the_debtor_stands_for_itself(store_path):
+    next_delivery(store_path, debtors=[same("D1", "D3", "")])
+    assert waiting(store_path) == {"A1", "A2", "K1"}
+    next_delivery(store_path, debtors=[same("D1", "", "2026-02-05")])
+    assert waiting(store_path) == set()

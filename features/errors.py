@@ -72,6 +72,15 @@ class CannotWrite(RecoupError):
         return refusal
 
     @classmethod
+    def over_link(cls, place: str) -> CannotWrite:
+        refusal = cls(
+            f"{place!r} is a link, and nothing is written through links: it would land elsewhere. Remove the link; "
+            "to keep lists on another disk, name a folder there with --out or paths.out."
+        )
+        refusal.exit_code = 73
+        return refusal
+
+    @classmethod
     def writing(cls, what: str, error: OSError) -> CannotWrite:
         return cls(f"{what} cannot be written ({_reason(error)}). {MAKE_ROOM}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +16,16 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from features.errors import InputMissing, UsageError
 from features.terms import LabelTerms, Terms
@@ -406,6 +416,7 @@ class Params(Section):
     store: StoreParams
     engine: Engine
     ingest: Ingest
+    _stand_ins: dict[str, Path] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -418,6 +429,25 @@ class Params(Section):
         }
         return {**raw, "portfolios": whole}
 
+    def file(self, name: str) -> Path:
+        """Where a file of rules or signatures that the params name is read: there, or where a kept copy stands in."""
+        return self._stand_ins.get(name, Path(name))
+
+    def standing_in(self, places: Mapping[str, Path]) -> Params:
+        """The same params with kept copies in the place of files that they name."""
+        copy = self.model_copy()
+        copy._stand_ins = dict(places)
+        return copy
+
+    def kept(self) -> str:
+        """What `digest` is the sha256 of, as JSON; `of_kept` reads it back."""
+        return self.model_dump_json(exclude={"paths", "engine"})
+
+    def of_kept(self, text: str) -> Params:
+        """Params as they were kept, at the places and with the engine of these."""
+        raw = json.loads(text)
+        return Params.model_validate({**raw, "paths": self.paths.model_dump(), "engine": self.engine.model_dump()})
+
     def portfolio(self, name: str) -> Portfolio:
         return self.portfolios.get(name, self.portfolio_defaults)
 
@@ -425,7 +455,7 @@ class Params(Section):
         """sha256 of the parsed values that can change a result: not comments, key order,
         places on disk or the number of workers.
         """
-        return hashlib.sha256(self.model_dump_json(exclude={"paths", "engine"}).encode()).hexdigest()
+        return hashlib.sha256(self.kept().encode()).hexdigest()
 
     def label_terms(self) -> LabelTerms:
         return LabelTerms(**self.label.model_dump())

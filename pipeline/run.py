@@ -5,8 +5,8 @@ and a filled-in list that comes back into the store.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import logging
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,12 +15,13 @@ from features.days import day_number
 from features.errors import CannotWrite, LockHeld, RecoupError
 from pipeline.intake.ingest import ingest
 from pipeline.night.night import Published, publish_night
+from pipeline.night.pins import Stamps
 from pipeline.night.stages import Stages
 from pipeline.outcomes.feedback import Feedback, keep_feedback, read_back
 from pipeline.outcomes.monitor import monitor
 from pipeline.pages.publish import mark_expired
 from pipeline.params import Params
-from pipeline.store.files import check_folder
+from pipeline.store.files import check_folder, private_folder
 from pipeline.store.locks import only_run
 from pipeline.store.store import Store
 
@@ -42,8 +43,19 @@ def whole_night(
             report = ingest(source, store_path, params, accept_volume=accept_volume)
         log.info(report.text())
         published = publish_night(store_path, as_of, out, params, stages=stages)
-    log.info(monitor(store_path, as_of, params).text())
+    look_back_on(store_path, as_of, out, params)
     return published
+
+
+def look_back_on(store_path: Path, as_of: dt.date, out: Path, params: Params) -> None:
+    """Have the monitor tell of a published night, and mark that it has."""
+    told = monitor(store_path, as_of, params).text()
+    log.info(told)
+    stamps = Stamps(out, day_number(as_of))
+    published = stamps.read().get("publish")
+    if published is not None:
+        with only_run(out):
+            stamps.mark("monitor", published["outputs"], hashlib.sha256(told.encode()).hexdigest())
 
 
 @contextmanager
@@ -99,7 +111,7 @@ def receive(
     """
     back = read_back(file, store_path, out, received_at, night)
     if back.contacts or complete:
-        with tempfile.TemporaryDirectory(prefix="recoup-") as folder:
-            ingest(back.as_delivery(Path(folder), complete), store_path, params)
+        with private_folder() as folder:
+            ingest(back.as_delivery(folder, complete), store_path, params)
     keep_feedback(back, store_path)
     return back.feedback

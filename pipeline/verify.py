@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from features.errors import ContractError
-from pipeline.pages.publish import FORGOTTEN
+from pipeline.pages.record import FORGOTTEN
 from pipeline.pages.verify import examine_nights
 from pipeline.store.files import sha256_of
 from pipeline.store.forgotten import forgotten

@@ -1,19 +1,35 @@
-"""Commands of what is kept of people: forgetting one, handing one's own data over."""
+"""Commands of what is kept: forgetting a person, handing one's own data over, making a published night again, deciding
+on rows set aside.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
+import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from click import option
 
-from pipeline.commands.table import NIGHTS, PLACE, STORE, command
+from pipeline.commands.table import AS_OF, FOLDER, NIGHTS, PLACE, STORE, cli, command
 
 if TYPE_CHECKING:
+    from pipeline.intake.set_aside import Aside
     from pipeline.params import Params
+    from pipeline.store.store import Store
 
+ROWS = (
+    option("--id", "names", multiple=True, help="Name of a row, as `list --rows` tells it; may be given again."),
+    option("--table", help="Rows of this table."),
+    option("--code", help="Rows set aside for this reason."),
+    option("--delivery", type=click.IntRange(1), help="Rows of the delivery of this number."),
+)
+DECIDED = (
+    option("--by", required=True, help="Who decides."),
+    option("--why", required=True, help="Why; recorded."),
+)
 DEBTOR = option("--debtor", required=True, help="debtor_id")
 
 
@@ -46,3 +62,95 @@ def export(params: Params, debtor: str, file: Path, store: Path, nights: Path | 
 
     check_folder(file.parent)
     click.echo(export_person(store, nights or params.paths.out, debtor, params, file, dt.datetime.now(dt.UTC)))
+
+
+@command(
+    STORE,
+    AS_OF,
+    option("--nights", "out", type=FOLDER, help="Folder of published nights [default: paths.out]."),
+    option("--out", "folder", type=FOLDER, help="Keep the night made again in this folder."),
+)
+def reproduce(params: Params, store: Path, as_of: dt.date, out: Path, folder: Path | None) -> None:
+    """Make a published night again from what its manifest names, and compare every file; exit 65 where one differs."""
+    from pipeline.night.reproduce import reproduce as make_again
+
+    found = make_again(store, as_of, out, params, folder)
+    click.echo(found.text())
+    found.check()
+
+
+@cli.group()
+def quarantine() -> None:
+    """Rows that ingest set aside: look at them, release them mended, or discard them."""
+
+
+@command(
+    STORE,
+    *ROWS,
+    option("--rows", "each", is_flag=True, help="A line for each row, by its name."),
+    of=quarantine,
+    name="list",
+)
+def list_rows(params: Params, store: Path, each: bool, **which: Any) -> None:
+    """What waits, by table, code and delivery, with its money; and that all that was set aside adds up."""
+    from pipeline.intake.set_aside import listed
+
+    click.echo(listed(_opened(store), _chosen(store, which), each))
+
+
+@command(
+    STORE,
+    ROWS[0],
+    option("--raw", is_flag=True, help="The whole row as it was delivered: it holds a person's data."),
+    of=quarantine,
+)
+def show(params: Params, store: Path, names: tuple[str, ...], raw: bool) -> None:
+    """Where a row stood, why it is set aside, and what became of it."""
+    from pipeline.intake.set_aside import DecisionRefused, shown_row
+
+    if not names:
+        raise DecisionRefused.nothing_named()
+    for row in _chosen(store, {"names": names}):
+        click.echo(shown_row(row, raw, sys.stdout.isatty()))
+
+
+@command(
+    STORE,
+    ROWS[0],
+    option("--mended", type=PLACE, required=True, help="CSV file: a header, and each row as it should have been."),
+    *DECIDED,
+    of=quarantine,
+)
+def release(params: Params, store: Path, names: tuple[str, ...], mended: Path, by: str, why: str) -> None:
+    """Take mended rows in as a delivery of their own, through the ordinary checks: all of them, or nothing changes."""
+    from pipeline.intake.set_aside import DecisionRefused
+    from pipeline.intake.set_aside import release as take_in
+
+    if not names:
+        raise DecisionRefused.nothing_named()
+    click.echo(take_in(store, _chosen(store, {"names": names}), mended, params, by, why, dt.datetime.now(dt.UTC)))
+
+
+@command(STORE, *ROWS, *DECIDED, of=quarantine)
+def discard(params: Params, store: Path, by: str, why: str, **which: Any) -> None:
+    """Decide that rows never come in; what hung on them waits no longer. They stay in the count."""
+    from pipeline.intake.set_aside import WAITING, DecisionRefused
+    from pipeline.intake.set_aside import discard as give_up
+
+    if not any(which.values()):
+        raise DecisionRefused.nothing_named()
+    rows = _chosen(store, which)
+    rows = rows if which["names"] else [row for row in rows if row.fate == WAITING]
+    click.echo(give_up(store, rows, by, why, dt.datetime.now(dt.UTC)))
+
+
+def _opened(store: Path) -> Store:
+    from pipeline.store.store import Store
+
+    return Store(store)
+
+
+def _chosen(store: Path, which: Mapping[str, Any]) -> list[Aside]:
+    from pipeline.intake.set_aside import chosen, set_aside
+
+    return chosen(set_aside(_opened(store)), **which)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from pipeline.commands.table import AS_OF, DAY, NIGHTS, PLACE, SOURCE, STORE, co
 
 if TYPE_CHECKING:
     from pipeline.params import Params
+
+log = logging.getLogger("recoup")
 
 
 @command(STORE, AS_OF, option("--out", type=PLACE, required=True, help="Folder; scores.parquet is written in it."))
@@ -45,7 +48,19 @@ def worklist(params: Params, store: Path, as_of: dt.date, out: Path) -> None:
     name="run",
 )
 def run_night(params: Params, source: Path, store: Path, as_of: dt.date, out: Path, accept_volume: str | None) -> None:
-    """The whole night: ingest, score, work list, monitor."""
+    """The whole night: ingest, score, work list, monitor. A finished one again is proven to be so and left alone."""
+    from pipeline.finished import finished
+
+    found = finished(source, store, as_of, out, params)
+    if found is not None and not found.changed:
+        if not found.monitored:
+            from pipeline.run import look_back_on
+
+            look_back_on(store, as_of, out, params)
+        click.echo(found.text())
+        return
+    if found is not None:
+        log.info("The night of %s is published and is made again. Changed since: %s.", as_of, ", ".join(found.changed))
     from pipeline.run import whole_night
 
     click.echo(whole_night(source, store, as_of, out, params, accept_volume=accept_volume).text())
@@ -111,6 +126,20 @@ def monitor(params: Params, store: Path, as_of: dt.date, as_json: bool) -> None:
 
     found = look(store, as_of, params)
     click.echo(json.dumps(found.told(), indent=1, ensure_ascii=False) if as_json else found.text())
+
+
+@command(
+    NIGHTS,
+    option("--rollback", "night", type=DAY, required=True, callback=date, help="The kept night to lead back to."),
+    option("--by", required=True, help="Who decides."),
+    option("--why", required=True, help="Why; recorded."),
+)
+def publish(params: Params, out: Path, night: dt.date, by: str, why: str) -> None:
+    """Have `current` lead to a kept night again; who and why is recorded. The list keeps its day, and says so."""
+    from pipeline.pages.publish import roll_back
+
+    now = dt.datetime.now(dt.UTC)
+    click.echo(roll_back(out, night, by, why, now, params.worklist.language))
 
 
 @command(STORE, NIGHTS)

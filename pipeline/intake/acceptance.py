@@ -4,6 +4,8 @@ sentences and plain values out.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from statistics import median
@@ -12,10 +14,10 @@ from features.currencies import DECIMALS
 from features.days import date_of, day_number
 from features.tables import FEEDS
 from pipeline.intake.delivery import Control, Delivery
-from pipeline.intake.quarantine import SetAside
+from pipeline.intake.quarantine import RULE_VERSION, SetAside
 from pipeline.intake.refusals import shown
 from pipeline.intake.report import TableReport
-from pipeline.params import Ingest
+from pipeline.params import Ingest, Params
 from pipeline.store.record import Delivered, State
 
 USUAL_FROM = 4  # deliveries of a weekday that make a usual volume
@@ -27,6 +29,17 @@ _CHANGED = {
         " DUP_CONFLICT: a payment_id is one receipt; its lines may be applied anew, with the same sum, kind and time."
     )
 }
+
+
+def settings_of(params: Params) -> str:
+    """sha256 of what decides how rows are read: with other settings, the same files are looked at again."""
+    portfolios = {
+        name: [book.time_zone, sorted(book.lag_days.items())]
+        for name, book in {**params.portfolios, "": params.portfolio_defaults}.items()
+    }
+    return hashlib.sha256(
+        json.dumps([RULE_VERSION, portfolios, params.ingest.model_dump()], sort_keys=True).encode()
+    ).hexdigest()
 
 
 def volume_refusals(reports: Sequence[TableReport], earlier: Sequence[Delivered], limits: Ingest) -> list[str]:

@@ -13,7 +13,6 @@ import datetime as dt
 import fnmatch
 import gzip
 import json
-import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
@@ -34,7 +33,7 @@ from pipeline.intake.delivery import CELL_LIMIT, shown
 from pipeline.intake.faults import seen
 from pipeline.intake.files import unreadable
 from pipeline.intake.mapping import Condition, Described, Form, Mapping_, Rows, Value
-from pipeline.store.files import whole_folder
+from pipeline.store.files import private_folder, whole_folder
 
 LINES_NAMED = 3  # lines named for each kind of fault
 WORKBOOK_LIMIT = 2_000_000_000  # decoded bytes of a workbook's parts
@@ -119,7 +118,7 @@ def convert(mapping: Mapping_, source: Path, target: Path, complete_through: dt.
     if not source.is_dir():
         raise InputMissing(f"There is no folder {str(source)!r}. Name the folder of your files with --from.")
     with ExitStack() as held:
-        scratch = held.enter_context(tempfile.TemporaryDirectory(prefix="recoup-"))
+        scratch = held.enter_context(private_folder())
         engine = held.enter_context(closing(duckdb.connect()))
         engine.execute("SET autoinstall_known_extensions = false")
         engine.execute("SET TimeZone = 'UTC'")

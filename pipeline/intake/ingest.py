@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -18,7 +16,7 @@ from tqdm import tqdm
 from features.currencies import DECIMALS
 from features.errors import CannotWrite
 from features.tables import DELIVERED
-from pipeline.intake.acceptance import declared_days, far_refusals, feed_days, state_after, volume_refusals
+from pipeline.intake.acceptance import declared_days, far_refusals, feed_days, settings_of, state_after, volume_refusals
 from pipeline.intake.casting import quoted
 from pipeline.intake.clocks import offsets
 from pipeline.intake.delivery import Delivery, Part, find
@@ -32,7 +30,7 @@ from pipeline.intake.report import IngestReport, TableReport
 from pipeline.intake.table import SetAside, TableIntake, Taken, know_accounts, know_charges, view_stored
 from pipeline.params import Params
 from pipeline.store import commit
-from pipeline.store.files import DataFile, FileWriter
+from pipeline.store.files import DataFile, FileWriter, private_folder
 from pipeline.store.forgotten import MET, forgotten
 from pipeline.store.form import QUARANTINE
 from pipeline.store.locks import only_run
@@ -61,8 +59,8 @@ def ingest(
     delivery, store_path = find(Path(source)), Path(store_path)
     if dry_run:
         held = Store(store_path) if (store_path / CARD).exists() else None
-        with tempfile.TemporaryDirectory(prefix="recoup-") as staging:
-            return _Intake(delivery, held, Path(staging), terms).run()
+        with private_folder() as staging:
+            return _Intake(delivery, held, staging, terms).run()
     store = commit.create(store_path, params.store.shards)
     try:
         with only_run(store.path):
@@ -85,15 +83,7 @@ class _Terms:
     faults: Path | None
 
     def settings(self) -> str:
-        """sha256 of what decides how rows are read: with other settings, the same files are looked at again."""
-        params = self.params
-        portfolios = {
-            name: [book.time_zone, sorted(book.lag_days.items())]
-            for name, book in {**params.portfolios, "": params.portfolio_defaults}.items()
-        }
-        return hashlib.sha256(
-            json.dumps([RULE_VERSION, portfolios, params.ingest.model_dump()], sort_keys=True).encode()
-        ).hexdigest()
+        return settings_of(self.params)
 
 
 @dataclass(frozen=True)

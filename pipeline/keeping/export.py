@@ -20,7 +20,7 @@ from pipeline.columns import IN_REPORTING_CURRENCY, KIND_OF_COLUMN
 from pipeline.keeping.person import Person, person_of
 from pipeline.keeping.refusals import FormUnknown, Unknown
 from pipeline.pages.csv_file import decimal_text
-from pipeline.pages.publish import NIGHT
+from pipeline.pages.record import NIGHT
 from pipeline.pages.templating import policy_digest, template, verbatim
 from pipeline.params import Params
 from pipeline.store.delta import SHARD

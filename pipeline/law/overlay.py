@@ -29,7 +29,7 @@ def law_of(params: Params) -> Rules:
 
     Raises RulesMissing where one cannot be read, RulesRefused with every fault of the first that has any.
     """
-    files = tuple((name, bytes_of(Path(name))) for name in params.eligibility.rules)
+    files = tuple((name, bytes_of(params.file(name))) for name in params.eligibility.rules)
     return _laid(load_rules(), files, frozenset(params.portfolios)) if files else load_rules()
 
 

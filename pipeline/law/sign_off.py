@@ -129,7 +129,7 @@ def _parsed(raw: bytes) -> tuple[Mapping[str, Signature], tuple[int, str] | None
 def signed_by(params: Params) -> Mapping[str, Signature]:
     """The signatures that the params go by; none where they go by a list of places, or nobody has signed yet."""
     named = params.eligibility.sign_offs
-    return signatures(Path(named)) if named is not None and Path(named).exists() else {}
+    return signatures(params.file(named)) if named is not None and params.file(named).exists() else {}
 
 
 def unsigned(place: str, rules: Rules, params: Params) -> Cause | None:
@@ -139,7 +139,7 @@ def unsigned(place: str, rules: Rules, params: Params) -> Cause | None:
     """
     if params.eligibility.sign_offs is None:
         return None if place in params.eligibility.signed_off else Cause.not_signed_off(place)
-    signature = signatures(Path(params.eligibility.sign_offs)).get(place)
+    signature = signatures(params.file(params.eligibility.sign_offs)).get(place)
     if signature is None:
         return Cause.not_signed_off(place)
     return Cause.sign_off_stale(place, signature.on) if _is_stale(signature, rules) else None
@@ -158,7 +158,7 @@ def _is_stale(signature: Signature, rules: Rules) -> bool:
 def signed_sha256(params: Params) -> str | None:
     """sha256 of the file of signatures: a night records it. None where the params go by a list of places."""
     named = params.eligibility.sign_offs
-    return None if named is None else hashlib.sha256(_bytes(Path(named))).hexdigest()
+    return None if named is None else hashlib.sha256(_bytes(params.file(named))).hexdigest()
 
 
 def standing(place: str, rules: Rules, params: Params) -> tuple[str, list[str]]:
@@ -199,7 +199,7 @@ def sign(places: Sequence[str], by: str, at: dt.datetime, rules: Rules, params: 
     for code in places:
         if code not in rules.places:
             raise SignOffRefused.unknown(code, rules)
-    path = Path(params.eligibility.sign_offs)
+    path = params.file(params.eligibility.sign_offs)
     moment = f"{at.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
     lines = []
     with one_writer(path):  # whoever signs at the same time adds to what stands there then

@@ -16,10 +16,10 @@ from pipeline.law.disputes import disputed_arrears
 from pipeline.law.question import Sight
 from pipeline.panel.view import View
 from pipeline.params import Params
+from pipeline.store.form import DECISIONS, QUARANTINED, row_name
 from pipeline.store.store import Store
 
 TOLD = ("payments", "statuses")  # tables whose rows decide whether an account may be worked
-QUARANTINE = "quarantine"
 
 
 def held_back(
@@ -41,15 +41,18 @@ def asked_for(rows: pd.DataFrame, disputed: np.ndarray) -> np.ndarray:
 
 
 def set_aside(tables: Mapping[str, pd.DataFrame], store: Store, versions: Mapping[str, int]) -> frozenset[int]:
-    """Accounts with a payment or status that lies in the quarantine, and that no later delivery made good; and those of
-    debtors that a link in the quarantine calls the same, while it is not known whether they are.
+    """Accounts with a payment or status that lies in the quarantine: not released, not discarded, and made good by no
+    later delivery; and those of debtors that a link in the quarantine calls the same, while it is not known whether
+    they are.
 
     A row is made good once the store holds its key: the payment, or the status of that day. Where the store held it
     before with other content (DUP_CONFLICT), a reversal must name the payment, or a later version the status.
     """
-    if QUARANTINE not in versions:
+    if QUARANTINED not in versions:
         return frozenset()
-    rows = _quarantined(store.path, versions[QUARANTINE])
+    rows = _quarantined(store.path, versions[QUARANTINED])
+    if DECISIONS in versions:
+        rows = rows[~rows["row"].isin(_decided(store.path, versions[DECISIONS]))]
     rows = rows[rows["account_no"].isin(tables["accounts"]["account_no"])]
     good = np.zeros(len(rows), bool)
     for name, judge in (("payments", _payments_made_good), ("statuses", _statuses_made_good)):
@@ -66,7 +69,9 @@ def _links_in_doubt(store: Store, versions: Mapping[str, int]) -> set[str]:
     names = persons.names if persons is not None else {}
     told = {link.debtor_id for link in persons.links} if persons is not None else set()
     found: set[str] = set()
-    for debtor_id, same_as in _quarantined_links(store.path, versions[QUARANTINE]):
+    for row, debtor_id, same_as in _quarantined_links(store.path, versions[QUARANTINED]):
+        if DECISIONS in versions and row in _decided(store.path, versions[DECISIONS]):
+            continue
         joined = debtor_id in names and names[debtor_id] == names.get(same_as)
         if not joined and debtor_id not in told:
             found |= {debtor_id, same_as} - {""}
@@ -74,22 +79,34 @@ def _links_in_doubt(store: Store, versions: Mapping[str, int]) -> set[str]:
 
 
 @lru_cache(maxsize=4)
-def _quarantined_links(store: Path, version: int) -> list[tuple[str, str]]:
-    """debtor_id and same_as of every link set aside."""
-    held = Store(store).read(QUARANTINE, ["table", "raw"], versions={QUARANTINE: version})
-    cells = [json.loads(raw) for raw in held["raw"][held["table"] == "debtors"]] if len(held) else []
-    return [(row.get("debtor_id", "").strip(), row.get("same_as", "").strip()) for row in cells]
+def _quarantined_links(store: Path, version: int) -> list[tuple[str, str, str]]:
+    """Name of the row, debtor_id and same_as of every link set aside."""
+    held = Store(store).read(QUARANTINED, ["table", "codes", "raw"], versions={QUARANTINED: version})
+    rows = held[held["table"] == "debtors"] if len(held) else pd.DataFrame(columns=["table", "codes", "raw"])
+    names = [row_name(*told) for told in zip(rows["table"], rows["codes"], rows["raw"], strict=True)]
+    cells = [json.loads(raw) for raw in rows["raw"]]
+    told = zip(names, cells, strict=True)
+    return [(name, row.get("debtor_id", "").strip(), row.get("same_as", "").strip()) for name, row in told]
+
+
+@lru_cache(maxsize=4)
+def _decided(store: Path, version: int) -> frozenset[str]:
+    """Names of the rows that are released or discarded."""
+    return frozenset(Store(store).read(DECISIONS, ["row"], versions={DECISIONS: version})["row"])
 
 
 @lru_cache(maxsize=4)
 def _quarantined(store: Path, version: int) -> pd.DataFrame:
-    """table, codes, account_no, key (payment_id, or the status), on (its day) and known_on (NO_DAY: none written)."""
-    held = Store(store).read(QUARANTINE, ["table", "codes", "raw"], versions={QUARANTINE: version})
+    """row (its name), table, codes, account_no, key (payment_id, or the status), on (its day) and known_on (NO_DAY:
+    none written).
+    """
+    held = Store(store).read(QUARANTINED, ["table", "codes", "raw"], versions={QUARANTINED: version})
     held = held[held["table"].isin(TOLD)] if len(held) else pd.DataFrame(columns=["table", "codes", "raw"])
     cells = [json.loads(raw) for raw in held["raw"]]
     accounts = [row.get("account_id", "").strip() for row in cells]
     told = pd.DataFrame(
         {
+            "row": [row_name(*told) for told in zip(held["table"], held["codes"], held["raw"], strict=True)],
             "table": held["table"].to_numpy(),
             "codes": held["codes"].to_numpy(),
             "key": [(row.get("payment_id") or row.get("status") or "").strip() for row in cells],

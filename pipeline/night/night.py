@@ -5,11 +5,9 @@ and says what it was made from.
 from __future__ import annotations
 
 import datetime as dt
-import importlib.metadata
-import platform
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,24 +21,29 @@ from models.encoding import LEAST_DEBTORS
 from models.ladder import DISPROVEN, NO_LOG, PROVEN, UNPROVEN, Rung, tells_apart
 from models.recovery import load_model
 from pipeline.law.overlay import law_of
-from pipeline.law.sign_off import signed_by, signed_sha256, stale_places
+from pipeline.law.sign_off import signed_by, stale_places
 from pipeline.law.upcoming import ahead
 from pipeline.night.arms import draws_frame, tonights_rung
 from pipeline.night.details import opened_rows
 from pipeline.night.feeds import check_feeds, check_late_money
+from pipeline.night.pins import SAID, Stamps, keep_terms, pins, remembered
 from pipeline.night.ranking import Ranked, rank_night
 from pipeline.night.refusals import NightMissing
 from pipeline.night.score import Job, job_for
-from pipeline.night.shards import Worked, clear_shelves, code_sha256, shelf_of, work_shards
+from pipeline.night.shards import Worked, clear_shelves, decides, seals, shelf_of, work_shards
 from pipeline.night.stages import Stages
 from pipeline.night.terminal import Published
 from pipeline.night.worklist import assignments, night_of
+from pipeline.pages.publication import Night
 from pipeline.pages.publish import publish
+from pipeline.pages.record import MANIFEST
 from pipeline.pages.rule_words import in_words, sentence
-from pipeline.panel.draws import DRAWS, OUTCOMES, RUNGS, rung_frame, unsettled
+from pipeline.panel.draws import rung_frame, unsettled
 from pipeline.params import Params
+from pipeline.store.champion import Approved
 from pipeline.store.commit import replace_night
-from pipeline.store.files import check_folder
+from pipeline.store.files import check_folder, sha256_of
+from pipeline.store.form import ASSIGNMENTS, DRAWS, OUTCOMES, RUNGS
 from pipeline.store.locks import only_run
 from pipeline.store.store import Store
 
@@ -51,7 +54,6 @@ CHANGED = {
     PROVEN: "Draws have proven what working adds: its level and slope now come from them.",
     DISPROVEN: FALLEN_BACK,
 }
-NIGHT_LIBRARIES = ("lightgbm", "numpy", "numba", "pandas", "pyarrow", "deltalake", "duckdb", "scikit-learn", "shap")
 AHEAD_DAYS = 30  # a night warns of law that changes within so many
 
 
@@ -66,33 +68,57 @@ def publish_night(
     out.mkdir(parents=True, exist_ok=True)
     with only_run(out):
         store = Store(store_path)
-        warnings = check_feeds(store, as_of, params)
-        job = job_for(store, as_of, params)
-        job = replace(job, rung=tonights_rung(store, job), unsettled=unsettled(store, job.as_of, params.label.gap_days))
-        warnings += [*unapproved(job), *taught_later(job), *of_the_effect(job)]
-        warnings += [*changed_law(params), *law_ahead(as_of, params)]
-        shelf = shelf_of(job, out)
-        clear_shelves(out, keep=shelf)
-        with stages.stage("score and judge"):
-            worked = work_shards(job, shelf)
-        if not sum(one.counts["accounts"].sum() for one in worked):
-            raise NightMissing.nobody(as_of)
-        rows = pd.concat([one.rows for one in worked], ignore_index=True)
-        check_late_money(store, job.versions, job.as_of, params, rows)
-        with stages.stage("rank"):
-            ranked = rank_night(store, job, worked)
-        with stages.stage("explain"):
-            said, details = opened_rows(job, ranked.listed, params.worklist.language)
+        made = make_night(Store(store_path, store.versions()), as_of, out, params, stages)
+        remember = partial(_remember, store, made)
         with stages.stage("publish") as so_far:
-            language = params.worklist.language
-            night = in_words(night_of(store, job, worked, ranked, said, details), law_of(params), language)
-            told = [sentence(warning, language) for warning in (*warnings, *untaught(worked), *ranked.warnings)]
-            about = manifest_of(store, job, worked, told, ranked.orders)
-            night = replace(night, manifest=about, dialler=params.worklist.dialler_columns)
-            remember = partial(_remember, store, job, night.scores, ranked, worked)
-            folder = publish(night, out, lambda: _run_block(so_far(), worked), remember)
-        shutil.rmtree(shelf)
-    return Published(folder, night)
+            folder = publish(made.night, out, lambda: _run_block(so_far(), made), remember)
+        stamps, outputs = Stamps(out, made.job.as_of), {"manifest": sha256_of(folder / MANIFEST)}
+        pinned = {name: made.night.manifest[name] for name in SAID}
+        stamps.mark("shards", decides(made.job), seals(made.shelf))
+        stamps.mark("publish", pinned, outputs | {"remembered": remembered(Store(store_path), made.job.as_of)})
+        shutil.rmtree(made.shelf)
+    return Published(folder, made.night)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A night that is made and not yet published."""
+
+    night: Night
+    job: Job
+    ranked: Ranked
+    worked: Sequence[Worked]
+    shelf: Path
+    pinned: Mapping[str, int]  # versions of every table that it read
+
+
+def make_night(
+    store: Store, as_of: dt.date, out: Path, params: Params, stages: Stages, approved: Approved | None = None
+) -> Made:
+    """Everything that a night publishes, from a pinned store; nothing is written but finished shards in OUT."""
+    warnings = check_feeds(store, as_of, params)
+    job = job_for(store, as_of, params, approved)
+    job = replace(job, rung=tonights_rung(store, job), unsettled=unsettled(store, job.as_of, params.label.gap_days))
+    warnings += [*unapproved(job), *taught_later(job), *of_the_effect(job)]
+    warnings += [*changed_law(params), *law_ahead(as_of, params)]
+    shelf = shelf_of(job, out)
+    clear_shelves(out, keep=shelf)
+    with stages.stage("score and judge"):
+        worked = work_shards(job, shelf)
+    if not sum(one.counts["accounts"].sum() for one in worked):
+        raise NightMissing.nobody(as_of)
+    rows = pd.concat([one.rows for one in worked], ignore_index=True)
+    check_late_money(store, job.versions, job.as_of, params, rows)
+    with stages.stage("rank"):
+        ranked = rank_night(store, job, worked)
+    with stages.stage("explain"):
+        said, details = opened_rows(job, ranked.listed, params.worklist.language)
+    language = params.worklist.language
+    night = in_words(night_of(store, job, worked, ranked, said, details), law_of(params), language)
+    told = [sentence(warning, language) for warning in (*warnings, *untaught(worked), *ranked.warnings)]
+    about = manifest_of(store, job, worked, told, ranked.orders)
+    night = replace(night, manifest=about, dialler=params.worklist.dialler_columns)
+    return Made(night, job, ranked, worked, shelf, store.versions())
 
 
 def told_rung(rung: Rung) -> dict[str, Any]:
@@ -176,15 +202,7 @@ def manifest_of(
         "inputs": delivered.files,
         "delivery": delivered.ingest_id,
         "tables": [_with_date(table) for table in delivered.tables],
-        "store_versions": dict(sorted(job.versions.items())),
-        "params_sha256": params.digest(),
-        "rules_sha256": law_of(params).digest,
-        "overlays_sha256": dict(law_of(params).overlays),
-        "sign_offs_sha256": signed_sha256(params),
-        "model_sha256": job.model.sha256,
-        "code": {"version": importlib.metadata.version("recoup"), "sha256": code_sha256()},
-        "libraries": {name: importlib.metadata.version(name) for name in NIGHT_LIBRARIES},
-        "python": platform.python_version(),
+        **pins(store, job.versions, job.as_of, params, job.model.sha256),
         "rates": dict(params.money.rates),
         "rates_date": params.money.rates_date,
         "commission": {name: params.portfolio(name).share for name in store.portfolios(job.versions)},
@@ -208,8 +226,10 @@ def _with_date(table: Mapping[str, Any]) -> dict[str, Any]:
     return {**table, "complete_through": None if day is None else day_text(day)}
 
 
-def _run_block(stages: list[dict[str, Any]], worked: list[Worked]) -> dict[str, Any]:
+def _run_block(stages: list[dict[str, Any]], made: Made) -> dict[str, Any]:
+    worked = made.worked
     return {
+        "pinned": dict(sorted(made.pinned.items())),
         "stages": stages,
         "shards": len(worked),
         "shards_reused": sum(one.reused for one in worked),
@@ -217,11 +237,13 @@ def _run_block(stages: list[dict[str, Any]], worked: list[Worked]) -> dict[str, 
     }
 
 
-def _remember(store: Store, job: Job, scores: pd.DataFrame, ranked: Ranked, worked: Sequence[Worked]) -> None:
+def _remember(store: Store, made: Made) -> None:
     """Stored before anybody can see the list: a control group that nobody remembers would be drawn anew."""
-    kept = scores.drop(columns=list(ADDED_COLUMNS))  # a store of an earlier version has no column for them
+    job, ranked, worked = made.job, made.ranked, made.worked
+    keep_terms(store.path, job.params)
+    kept = made.night.scores.drop(columns=list(ADDED_COLUMNS))  # a store of an earlier version has no column for them
     replace_night(store, "scores", kept.assign(as_of=np.int32(job.as_of)), job.as_of)
-    replace_night(store, "assignments", assignments(ranked, job), job.as_of)
+    replace_night(store, ASSIGNMENTS, assignments(ranked, job), job.as_of)
     replace_night(store, RUNGS, rung_frame(job.rung, job.as_of), job.as_of)
     outcomes = pd.concat([one.settled for one in worked], ignore_index=True).assign(as_of=np.int32(job.as_of))
     outcomes = outcomes.sort_values(["drawn_on", "account_id"], ignore_index=True)

@@ -15,13 +15,13 @@ import pandas as pd
 
 from features.days import date_of, day_number
 from features.errors import InputMissing
-from features.tables import DELIVERED
 from models.baseline import AgeBandTable
 from models.effect import added_scores
 from models.ladder import Rung
 from models.recovery import load_model
 from pipeline.columns import PUBLISHED_SCORES
 from pipeline.night.feeds import check_feeds
+from pipeline.night.pins import READ_WHOLE
 from pipeline.night.refusals import TaughtOnMore
 from pipeline.panel.dataset import write_parquet
 from pipeline.panel.draws import standing_rung
@@ -53,15 +53,15 @@ class Job:
     unsettled: pd.DataFrame = field(default_factory=lambda: pd.DataFrame({"account_id": [], "drawn_on": []}))
 
 
-def job_for(store: Store, as_of: dt.date, params: Params) -> Job:
-    """Pin the table versions and the model of a night: the champion,
+def job_for(store: Store, as_of: dt.date, params: Params, approved: Approved | None = None) -> Job:
+    """Pin the table versions and the model of a night: the one given, else the champion,
     else the age-band baseline taught on what had matured by then.
     """
     night = day_number(as_of)
-    approved = champion(store.path)
+    approved = champion(store.path) if approved is None else approved
     if approved is None:
         approved = age_band(store.path, lambda: panel(store, params, before=night), params)
-    versions = {name: version for name, version in store.versions().items() if name in DELIVERED}
+    versions = {name: version for name, version in store.versions().items() if name in READ_WHOLE}
     has_effect = getattr(load_model(approved.folder, approved.sha256), "effect", None) is not None
     rung = standing_rung(store, night, params.label.gap_days, has_effect)
     return Job(store.path, versions, night, params, approved, rung)

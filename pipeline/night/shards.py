@@ -11,6 +11,7 @@ import shutil
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,7 @@ from pipeline.law.sign_off import signed_sha256
 from pipeline.night.arms import settled
 from pipeline.night.feeds import case_of
 from pipeline.night.held_back import asked_for
+from pipeline.night.pins import code_sha256
 from pipeline.night.score import Job, asked, score_shard
 from pipeline.panel.engines import map_shards
 from pipeline.panel.view import View, terms_of
@@ -38,7 +40,6 @@ from pipeline.store.store import Store
 
 log = logging.getLogger("recoup")
 
-PACKAGES = ("features", "models", "pipeline")
 REFERENCE_NIGHTS, REFERENCE_EVERY = (
     6,
     30,
@@ -99,25 +100,19 @@ FRAMES = ("rows", "channels", "counts", "waits", "answers", "unseen", "settled")
 
 def shelf_of(job: Job, out: Path) -> Path:
     """Where finished shards of this very night wait: named after all that decides their content."""
+    return out / f".shards-{hashlib.sha256(json.dumps(decides(job)).encode()).hexdigest()[:16]}"
+
+
+def decides(job: Job) -> list[Any]:
+    """All that decides what the shards of a night hold."""
     law = [sorted(law_of(job.params).overlays.items()), signed_sha256(job.params)]
     effect = [job.rung.card(), job.unsettled.astype("str").to_numpy().tolist()]
-    told = [sorted(job.versions.items()), job.as_of, job.params.digest(), job.model.sha256, code_sha256(), law, effect]
-    return out / f".shards-{hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]}"
+    return [sorted(job.versions.items()), job.as_of, job.params.digest(), job.model.sha256, code_sha256(), law, effect]
 
 
-def code_sha256() -> str:
-    """Of the three packages as they run here, rules and templates included:
-    the same inputs and this give the same bytes.
-    """
-    house = Path(__file__).parents[2]
-    files = sorted(
-        path
-        for room in PACKAGES
-        for path in (house / room).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
-    )
-    told = {path.relative_to(house).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+def seals(shelf: Path) -> dict[str, str]:
+    """Finished shard -> sha256 of its seal."""
+    return {place.name: sha256_of(place / SEAL) for place in sorted(shelf.iterdir()) if (place / SEAL).is_file()}
 
 
 def clear_shelves(out: Path, keep: Path | None = None) -> None:

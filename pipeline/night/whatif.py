@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from pipeline.night.refusals import NightMissing
 from pipeline.night.score import job_for
 from pipeline.night.shards import work_shards
 from pipeline.params import Params
-from pipeline.store.files import whole_file
+from pipeline.store.files import private_folder, whole_file
 from pipeline.store.store import Store
 
 COLOURS = ("#1b6ca8", "#2f9e8f", "#3f6fd8", "#b0568c", "#7b5ea7", "#8a8a8a", "#c08457", "#7a9e7e", "#222222", "#777722")
@@ -44,8 +43,8 @@ def compare_capacities(
     store = Store(store_path)
     check_feeds(store, as_of, params)
     job = job_for(store, as_of, params)
-    with tempfile.TemporaryDirectory(prefix="recoup-") as folder:
-        ranked = rank_night(store, job, work_shards(job, Path(folder)))
+    with private_folder() as folder:
+        ranked = rank_night(store, job, work_shards(job, folder))
     reporting = params.money.reporting_currency
     rows = ranked.rows if truth is None else with_truth(ranked.rows, job.as_of, truth)
     table = table_of(rows, capacities, reporting)

@@ -10,26 +10,46 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
+import logging
 import os
-import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from features.errors import CannotWrite
+from features.errors import CannotWrite, InputMissing, UsageError
 from pipeline.pages.contract import check_night
 from pipeline.pages.csv_file import csv_text
 from pipeline.pages.language import words
 from pipeline.pages.page import html
 from pipeline.pages.parquet_file import write_published
 from pipeline.pages.publication import Night, plain
+from pipeline.pages.record import (
+    CURRENT,
+    EXPIRED,
+    MANIFEST,
+    NIGHT,
+    PUT_BACK,
+    RECORD,
+    Line,
+    RecordDamaged,
+    decided,
+    intact,
+    lines,
+    newest,
+    nights,
+    put_back,
+    read_manifest,
+    target,
+    vouch,
+    vouched_for,
+)
+from pipeline.pages.verify import examine_night
 from pipeline.pages.workbook import write_xlsx
-from pipeline.store.files import only_owner_reads, sha256_of, sync, unsealed, write_whole
+from pipeline.store.files import only_owner_reads, sha256_of, sync, write_whole
+from pipeline.store.locks import only_run
 
-CURRENT, MANIFEST, EXPIRED = "current", "manifest.json", "EXPIRED.txt"
-FORGOTTEN = "forgotten.json"  # of a night that lost people since: what its files are now, sealed
-NIGHT = re.compile(r"\d{4}-\d{2}-\d{2}")
+log = logging.getLogger("recoup")
 
 
 def publish(
@@ -56,6 +76,7 @@ def publish(
     with only_owner_reads():
         with _creating(out):
             out.mkdir(parents=True, exist_ok=True)
+            check_no_links(out)
             settle(out)
             staging.mkdir()
         try:
@@ -70,6 +91,14 @@ def publish(
     return place
 
 
+def check_no_links(out: Path) -> None:
+    """Refuse an OUT in which a link stands where a night, or anything of ours, is to be written: CannotWrite (73)."""
+    for entry in sorted(out.iterdir()):
+        ours = NIGHT.match(entry.name.lstrip(".")) or entry.name in (EXPIRED, RECORD)
+        if ours and entry.is_symlink():
+            raise CannotWrite.over_link(str(entry))
+
+
 def mark_expired(out: Path, as_of: dt.date, why: str | None, language: str = "en") -> Path | None:
     """Say beside the last list that it has expired, because the night of as_of did not publish;
     the list itself keeps its bytes.
@@ -78,15 +107,77 @@ def mark_expired(out: Path, as_of: dt.date, why: str | None, language: str = "en
     older than as_of. The next publish takes the notice away. The page itself needs no notice: it compares its day with
     the reader's clock. Raises CannotWrite.
     """
-    newest = _newest(out)
-    if newest is None or newest >= as_of.isoformat():
+    last = newest(out)
+    if last is None or last >= as_of.isoformat():
         return None
     said = words(language)["expired"]
+    decision = None
     cause = said["begun"].format(day=as_of) if why is None else said["why"].format(day=as_of, why=why)
-    text = "\n\n".join((said["title"], said["list"].format(day=newest), cause, said["do"])) + "\n"
+    with contextlib.suppress(RecordDamaged):  # what ended the night must be told all the same
+        decision = put_back(out)
+    return _notice(out, last, [cause, *([_told(decision, said)] if decision else [])], said)
+
+
+def roll_back(out: Path, night: dt.date, by: str, why: str, at: dt.datetime, language: str = "en") -> str:
+    """Have `current` lead to a kept night again, and say so beside it; the decision is recorded first.
+
+    The list keeps its bytes, and so its day: page and workbook say on their face that it has expired, as any list of an
+    earlier day does. Returns a sentence. RollbackRefused (2) where nobody or no reason is named, or where `current`
+    leads there already; NightGone (66) where the night is not kept; NightDamaged (65) where its files are not what was
+    published.
+    """
+    if not (by.strip() and by.isprintable() and why.strip() and why.isprintable()):
+        raise RollbackRefused.nobody()
+    place, stood = out / night.isoformat(), newest(out)
+    if not place.is_dir() or place.is_symlink():
+        raise NightGone.night(night, [folder.name for folder in nights(out)])
+    if stood == place.name:
+        raise RollbackRefused.stands(place.name)
+    said = words(language)["expired"]
+    with only_run(out), only_owner_reads(), _creating(out):
+        examine_night(place, lines(out))
+        told = {"instead_of": stood or "", **decided(by.strip(), why.strip(), at)}
+        vouch(out, place.name, sha256_of(place / MANIFEST), PUT_BACK, **told)
+        decision = lines(out)[-1]
+        if any(folder.name > place.name for folder in nights(out)):
+            _notice(out, place.name, [_told(decision, said)], said)
+        else:
+            (out / EXPIRED).unlink(missing_ok=True)
+        _point(out, place.name)
+    return f"{CURRENT!r} leads to the list of {place.name} in the place of {stood}: {decision['why']}"
+
+
+def _told(decision: Line, said: Mapping[str, str]) -> str:
+    names = {"old": decision["night"], "new": decision["instead_of"]}
+    return said["put_back"].format(**names, by=decision["by"], at=decision["at"], why=decision["why"])
+
+
+def _notice(out: Path, day: str, causes: list[str], said: Mapping[str, str]) -> Path:
+    text = "\n\n".join((said["title"], said["list"].format(day=day), *causes, said["do"])) + "\n"
     with only_owner_reads(), _creating(out / EXPIRED):
         write_whole(out / EXPIRED, text)
     return out / EXPIRED
+
+
+class NightGone(InputMissing):
+    """A night that is not kept."""
+
+    @classmethod
+    def night(cls, night: dt.date, kept: Sequence[str]) -> NightGone:
+        there = f"Kept are {kept[0]} to {kept[-1]}, {len(kept):,} nights" if kept else "No night is kept"
+        return cls(f"Night {night} is not kept. {there}. Name one of them, or publish it with `recoup worklist`.")
+
+
+class RollbackRefused(UsageError):
+    """A decision that nobody answers for, or that decides nothing."""
+
+    @classmethod
+    def nobody(cls) -> RollbackRefused:
+        return cls("A list is put back with --by NAME, of the person who decides, and --why REASON: both are recorded.")
+
+    @classmethod
+    def stands(cls, night: str) -> RollbackRefused:
+        return cls(f"{CURRENT!r} leads to the list of {night} already. Name another kept night.")
 
 
 # ---- what is written -------------------------------------------------------------------------------------------------
@@ -142,6 +233,7 @@ def _manifest(night: Night, outputs: Mapping[str, Any], ran: Mapping[str, Any]) 
         "counts": {group: int(count) for group, count in night.counts.items()},
         "worklist": night.totals(),
         "outputs": outputs,
+        "vouched_by": RECORD,
     }
     return (json.dumps(plain(said), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode(
         "utf-8", "replace"
@@ -161,12 +253,13 @@ def _put(staging: Path, place: Path) -> None:
     `current` is led over a bridge of hard links meanwhile.
     """
     out = place.parent
+    if place.exists() and _same(staging, place):
+        shutil.rmtree(staging)
+        return
+    vouch(out, place.name, sha256_of(staging / MANIFEST))
     if not place.exists():
         staging.rename(place)
         sync(out)
-        return
-    if _same(staging, place):
-        shutil.rmtree(staging)
         return
     bridge, replaced = _bridged(place), out / f".{place.name}.replaced"
     place.rename(replaced)
@@ -181,7 +274,7 @@ def _put(staging: Path, place: Path) -> None:
 def _bridged(place: Path) -> Path | None:
     """Where `current` leads meanwhile, a folder of hard links, if it leads to this place."""
     out = place.parent
-    if _target(out) != place.name:
+    if target(out) != place.name:
         return None
     bridge = out / f".{place.name}.bridge"
     bridge.mkdir()
@@ -196,9 +289,14 @@ def _switch(out: Path, place: Path) -> None:
     """Point `current` at this night unless a newer one is published,
     and take away a notice of expiry that no longer holds.
     """
-    newest = _newest(out)
-    if newest is None or newest <= place.name:
-        if _target(out) != place.name:
+    last, decision = newest(out), put_back(out)
+    if decision is not None and place.name > str(decision["night"]):
+        log.warning(
+            "%s keeps leading to the list of %s, which %s put back at %s: %s. %s is as it was then.",
+            CURRENT, decision["night"], decision["by"], decision["at"], decision["why"], place.name,
+        )  # fmt: skip
+    elif last is None or last <= place.name:
+        if target(out) != place.name:
             _point(out, place.name)
         (out / EXPIRED).unlink(missing_ok=True)
         sync(out)
@@ -220,9 +318,9 @@ def settle(out: Path) -> None:
         place = out / replaced.name[1 : -len(".replaced")]
         if not place.exists():
             replaced.rename(place)
-    target = _target(out)
-    if target is not None and target.endswith(".bridge"):
-        _point(out, target[1 : -len(".bridge")])
+    leads = target(out)
+    if leads is not None and leads.endswith(".bridge"):
+        _point(out, leads[1 : -len(".bridge")])
     for kind in ("staging", "bridge"):
         for folder in out.glob(f".*.{kind}"):
             if NIGHT.fullmatch(folder.name[1 : -len(kind) - 1]):
@@ -235,28 +333,13 @@ def settle(out: Path) -> None:
 
 def _drop(replaced: Path) -> None:
     """Clear away a list that another has replaced; one that somebody wrote into is kept beside it."""
-    if _intact(replaced):
+    if intact(replaced):
         shutil.rmtree(replaced)
         return
     place, number = replaced.with_name(replaced.name[1 : -len(".replaced")]), 1
     while (kept := place.with_name(f"{place.name}.altered-{number}")).exists():
         number += 1
     replaced.rename(kept)
-
-
-def _target(out: Path) -> str | None:
-    """The name `current` holds, None where there is no such link."""
-    link = out / CURRENT
-    return str(link.readlink()) if link.is_symlink() else None
-
-
-def _newest(out: Path) -> str | None:
-    """The night `current` leads to, None where it leads nowhere."""
-    target = _target(out)
-    if target is None or not (out / target).is_dir():
-        return None
-    found = NIGHT.search(target)
-    return found.group() if found else None
 
 
 def _same(staged: Path, place: Path) -> bool:
@@ -270,31 +353,6 @@ def _same(staged: Path, place: Path) -> bool:
         (place / name).is_file() and sha256_of(place / name) == said["sha256"]
         for name, said in fresh["outputs"].items()
     )
-
-
-def _intact(folder: Path) -> bool:
-    """Whether the folder still holds exactly what it published, but for people who were forgotten since."""
-    vouched = vouched_for(folder)
-    if vouched is None or {file.name for file in folder.iterdir()} - {MANIFEST, FORGOTTEN} != vouched.keys():
-        return False
-    return all(sha256_of(folder / name) == sha256 for name, sha256 in vouched.items())
-
-
-def vouched_for(folder: Path) -> dict[str, str | None] | None:
-    """Published file -> its sha256: as the manifest says, or since people were forgotten, as the record beside it says.
-    None where the manifest cannot be read; StoreDamaged where that record is damaged.
-    """
-    held = read_manifest(folder)
-    if held is None:
-        return None
-    since = forgotten_since(folder)
-    vouched = {name: said.get("sha256") for name, said in held["outputs"].items()}
-    return {name: since.get(name, {"sha256": sha256})["sha256"] for name, sha256 in vouched.items()}
-
-
-def forgotten_since(folder: Path) -> dict[str, Any]:
-    """File of a published night -> what it is (sha256, bytes, rows) since people were taken out of it."""
-    return unsealed(folder / FORGOTTEN)["files"] if (folder / FORGOTTEN).exists() else {}
 
 
 def replace_folder(staging: Path, place: Path) -> None:
@@ -316,15 +374,6 @@ def replace_folder(staging: Path, place: Path) -> None:
 def sha256_in_manifest(file: Path) -> str | None:
     """What vouches for a published file says its sha256 is."""
     return (vouched_for(file.parent) or {}).get(file.name)
-
-
-def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """What the night in the folder says of itself; None where it cannot be read."""
-    try:
-        held = json.loads((folder / MANIFEST).read_bytes())
-    except (OSError, ValueError):
-        return None
-    return held if isinstance(held, dict) and isinstance(held.get("outputs"), dict) else None
 
 
 # ---- the disk --------------------------------------------------------------------------------------------------------

@@ -1,12 +1,27 @@
-"""Whether the published nights are still what was published: every file against the sha256 that its manifest gives."""
+"""Whether the published nights are still what was published: every file against the sha256 that its manifest gives,
+every manifest against the record of OUT.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from features.errors import ContractError
-from pipeline.pages.publish import CURRENT, FORGOTTEN, MANIFEST, NIGHT, forgotten_since, read_manifest
+from pipeline.pages.record import (
+    CURRENT,
+    FORGOTTEN,
+    MANIFEST,
+    Line,
+    RecordDamaged,
+    forgotten_since,
+    lines,
+    nights,
+    only_found,
+    read_manifest,
+    vouched,
+)
 from pipeline.store.files import sha256_of
 from pipeline.store.verify import RECORDS, Examined
 
@@ -33,24 +48,36 @@ class NightDamaged(ContractError):
         )
 
     @classmethod
+    def not_vouched(cls, night: str) -> NightDamaged:
+        return cls(f"The manifest of night {night!r} is not the one that was published. {cls.REMEDY}")
+
+    @classmethod
     def link(cls) -> NightDamaged:
         return cls(f"{CURRENT!r} leads to no published night. Publish the newest night again.")
 
 
 def examine_nights(out: Path) -> Examined:
-    """Every night in OUT, and where `current` leads; nothing where OUT is absent. A manifest vouches for files,
-    nothing for a manifest.
+    """Every night in OUT, the record that vouches for their manifests, and where `current` leads; nothing where OUT is
+    absent.
     """
     found = Examined()
-    folders = [folder for folder in sorted(out.glob("*/")) if not folder.is_symlink()]
-    nights = [folder for folder in folders if NIGHT.fullmatch(folder.name)]
-    for folder in nights:
-        found.add(_examine_still(folder))
-    if nights:
+    there = nights(out)
+    record: Sequence[Line] | None = None
+    if there:
+        with found.one(RECORDS):
+            record = lines(out)
+            if not record and any(_is_vouched(folder) for folder in there):
+                raise RecordDamaged.gone()
+    for folder in there:
+        found.add(_examine_still(folder, record))
+    if there:
         with found.one(LINKS):
             if read_manifest(out / CURRENT) is None:
                 raise NightDamaged.link()
-    altered = sum(".altered-" in folder.name for folder in folders)
+    unvouched = only_found(record) if record else {folder.name for folder in there if not _is_vouched(folder)}
+    if unvouched:
+        found.notes.append(f"{len(unvouched):,} nights are older than the record, which vouches for them as found.")
+    altered = sum(".altered-" in folder.name for folder in out.glob("*/"))
     if altered:
         found.notes.append(
             f"{altered:,} lists that somebody altered are kept beside those published since; they are not checked."
@@ -58,19 +85,35 @@ def examine_nights(out: Path) -> Examined:
     return found
 
 
-def _examine_still(folder: Path) -> Examined:
+def examine_night(folder: Path, record: Sequence[Line]) -> None:
+    """Raise NightDamaged with the first thing that is not as it was published."""
+    found = _examine(folder, record)
+    if found.faults:
+        raise NightDamaged(found.faults[0])
+
+
+def _is_vouched(folder: Path) -> bool:
+    """Whether the night is of a version that keeps a record."""
+    manifest = read_manifest(folder)
+    return manifest is not None and "vouched_by" in manifest
+
+
+def _examine_still(folder: Path, record: Sequence[Line] | None) -> Examined:
     """What is amiss in a folder that another has replaced meanwhile says nothing: the new one is looked at instead."""
     began = folder.stat().st_ino
-    seen = _examine(folder)
+    seen = _examine(folder, record)
     replaced = bool(seen.faults) and folder.exists() and folder.stat().st_ino != began
-    return _examine(folder) if replaced else seen
+    return _examine(folder, record) if replaced else seen
 
 
-def _examine(folder: Path) -> Examined:
+def _examine(folder: Path, record: Sequence[Line] | None) -> Examined:
+    """record: None where it cannot be read, which is said once."""
     found, manifest = Examined(), read_manifest(folder)
     with found.one(NIGHTS):
         if manifest is None:
             raise NightDamaged.manifest(folder.name)
+        if record and sha256_of(folder / MANIFEST) not in vouched(record, folder.name):
+            raise NightDamaged.not_vouched(folder.name)
     since: dict[str, Any] = {}
     if (folder / FORGOTTEN).exists():
         with found.one(RECORDS):

@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 
 from models.ladder import NO_LOG, Rung, next_rung
+from pipeline.store.form import DRAWS, OUTCOMES, RUNGS
 from pipeline.store.store import Store
 
 # draws: a row per night and debtor over whom the lot decides, of its best workable account. outcomes: of that account
 # on the night of the
 # draw, kept once it is known. rungs: a card a night.
-DRAWS, OUTCOMES, RUNGS = "draws", "draw_outcomes", "rungs"
 ARM_COLUMNS = (
     "debtor_id",
     "assigned_on",

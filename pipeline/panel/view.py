@@ -86,7 +86,7 @@ def read(
     """The tables of a shard with the columns that the catalogue (and the cohort of scorable accounts) rests on."""
     needed = columns_of(catalogue, scorable)
     if needed["accounts"] is not None:
-        needed["accounts"] += [name for name in store.extra_columns("accounts") if name.startswith("x_")]
+        needed["accounts"] += [name for name in store.extra_columns("accounts", versions) if name.startswith("x_")]
     columns = {name: columns for name, columns in needed.items() if columns is not None}
     return InnerTables(store.tables(shard, list(needed), columns, versions))
 

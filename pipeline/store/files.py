@@ -5,12 +5,15 @@ which say whether they are whole.
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
 import shutil
+import tempfile
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,7 @@ from models.folder import digest, digest_of
 from pipeline.store.refusals import StoreDamaged
 
 ROWS_PER_GROUP = 500_000
+TEMPORARY, JUST_MADE_SECONDS = ".recoup-scratch-", 10
 EXPANSION_LIMIT = 200  # of what others hand in: unpacked bytes per packed byte, rows per byte of a Parquet file
 
 
@@ -218,6 +222,37 @@ def write_model(folder: Path, files: Mapping[str, bytes]) -> str:
     if digest_of(folder) != sha256:
         raise ModelRefused.other_than_named(str(folder))
     return sha256
+
+
+@contextmanager
+def private_folder() -> Iterator[Path]:
+    """An empty folder in the system's temporary place, for this user alone, gone afterwards. What killed runs left
+    there is swept first: a folder is in use while its lock is held, whatever the number of the process that made it.
+    """
+    for left in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*"):
+        with suppress(OSError):
+            _sweep(left)
+    folder = Path(tempfile.mkdtemp(prefix=TEMPORARY))
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(held)
+
+
+def _sweep(left: Path) -> None:
+    """Remove a folder of ours that nobody holds. One that was only just made is not held yet."""
+    found = left.lstat()
+    if left.is_symlink() or found.st_uid != os.getuid() or time.time() - found.st_mtime < JUST_MADE_SECONDS:
+        return
+    descriptor = os.open(left, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(left)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

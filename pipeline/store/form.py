@@ -4,6 +4,8 @@ becomes the inner form (plain integers).
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 INSTANT = pa.timestamp("us", "UTC")
 _ON_DISK = {"int64": pa.int64(), "int32": pa.int32(), "int16": pa.int16(), "str": pa.string()}
 FEW_VALUES = (Kind.ENUM, Kind.CURRENCY, Kind.ZONE)
+# Tables that are not delivered: rows set aside and what became of them; what nights remember.
+QUARANTINED, DECISIONS = "quarantine", "quarantine_decisions"
+ASSIGNMENTS, DRAWS, OUTCOMES, RUNGS = "assignments", "draws", "draw_outcomes", "rungs"
 QUARANTINE = pa.schema(
     {
         "table": pa.string(),
@@ -34,6 +39,11 @@ QUARANTINE = pa.schema(
 )
 _TABLE_NAME = re.compile(r"[a-z][a-z_]{0,63}")
 CLASS_TEXTS = ("portfolio", "product", "jurisdiction", "method", "agent")
+
+
+def row_name(table: str, codes: str, raw: str) -> str:
+    """What a row set aside is called by: the same row for the same reasons has the same name in every delivery."""
+    return hashlib.sha256(json.dumps([table, codes, raw]).encode()).hexdigest()[:12]
 
 
 def is_table_name(name: str) -> bool:

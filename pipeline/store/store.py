@@ -28,15 +28,20 @@ CARD, DELIVERIES, PENDING = "store.json", "deliveries", "pending.json"
 
 
 class Store:
-    """A folder of Delta tables, to read. Opening reads one small file; tables are opened when asked for."""
+    """A folder of Delta tables, to read. Opening reads one small file; tables are opened when asked for.
 
-    def __init__(self, path: Path) -> None:
+    pinned: versions of tables; the store is then read as it stood with them, whatever came in since, and tables that
+    are not among them are not there.
+    """
+
+    def __init__(self, path: Path, pinned: Mapping[str, int] | None = None) -> None:
         self.path = Path(path)
+        self.pinned = None if pinned is None else dict(pinned)
         self.shards = _shards_of(self.path)
         self.delta = DeltaTables(self.path)
 
     def __reduce__(self):
-        return Store, (self.path,)
+        return Store, (self.path, self.pinned)
 
     # What the store holds
 
@@ -50,6 +55,7 @@ class Store:
 
     def newest(self, versions: Mapping[str, int] | None = None) -> Delivered:
         """The newest delivery, or the newest one that the pinned versions contain."""
+        versions = self.pinned if versions is None else versions
         if versions is None and self.is_cut_off():
             raise NotStored.cut_off(str(self.path))
         for record in reversed(self.deliveries()):
@@ -61,6 +67,8 @@ class Store:
         """The newest version of every table; of the delivered ones,
         as they stood together after the last whole delivery.
         """
+        if self.pinned is not None:
+            return dict(self.pinned)
         delivered = self.newest().versions
         return {**delivered, **{name: self.delta.version(name) for name in self.delta.names() if name not in DELIVERED}}
 
@@ -122,7 +130,7 @@ class Store:
         columns to read; tables not named there are read whole, without account_id of the events. versions: from
         `versions()`; None: the newest. Raises ContractError where a file of the store is damaged or gone.
         """
-        pinned = self.newest().versions if versions is None else versions
+        pinned = (self.pinned or self.newest().versions) if versions is None else versions
         shards = [shard] if isinstance(shard, int) else range(self.shards) if shard is None else list(shard)
         asked = set(TABLES if names is None else names)
         if asked - set(TABLES):
@@ -232,6 +240,7 @@ class Store:
         """
         import pandas as pd
 
+        versions = self.pinned if versions is None else versions
         if name not in self.delta.names() or (versions is not None and name not in versions):
             return pd.DataFrame()
         version = None if versions is None else versions[name]
@@ -258,6 +267,12 @@ class Store:
         ).empty_table()
         return pa.concat_tables(parts or [empty]).to_pandas()
 
+    def files(self, name: str) -> dict[str | None, list[Path]]:
+        """Partition value -> data files of a table; empty where it is not there."""
+        if name not in self.delta.names() or (self.pinned is not None and name not in self.pinned):
+            return {}
+        return self.delta.files(name, None if self.pinned is None else self.pinned[name])
+
     # What ingest reads
 
     def data_files(self, name: str) -> list[Path]:
@@ -269,13 +284,14 @@ class Store:
             self.delta.check_sound(place)
         return places
 
-    def extra_columns(self, name: str) -> dict[str, str]:
+    def extra_columns(self, name: str, versions: Mapping[str, int] | None = None) -> dict[str, str]:
         """The sender's own columns of a stored table -> 'float64' or 'str'."""
-        if name not in self.delta.names():
+        versions = self.pinned if versions is None else versions
+        if name not in self.delta.names() or (versions is not None and name not in versions):
             return {}
         return {
             field.name: "float64" if pa.types.is_floating(field.type) else "str"
-            for field in self.delta.schema(name)
+            for field in self.delta.schema(name, None if versions is None else versions[name])
             if field.name.startswith(DELIVERED[name].extra or ("\0",))
         }
 

@@ -40,9 +40,11 @@ MAY_IMPORT = {
     "verify": "features store pages",
     "run": "features params store intake pages night outcomes keeping",
     "commands": (
-        "features params schema store intake panel law training night outcomes keeping simulate run start verify"
+        "features params schema store intake panel law training night pages outcomes keeping simulate run start verify "
+        "finished"
     ),
     "cli": "features commands",
+    "finished": "features models params store intake night pages",
 }
 
 # Library -> the files (or, with a slash, the folders) that may import it.

@@ -29,7 +29,8 @@ from features.errors import CannotWrite, UsageError
 from pipeline.columns import PUBLISHED_SCORES, WORKLIST_COLUMNS
 from pipeline.pages import publish as publishing
 from pipeline.pages.publication import GROUPS_SHOWN
-from pipeline.pages.publish import mark_expired, publish
+from pipeline.pages.publish import NightGone, RollbackRefused, mark_expired, publish, roll_back
+from pipeline.pages.verify import NightDamaged, examine_nights
 from tests.worlds.paper_nights import AS_OF, empty, night
 
 pytestmark = pytest.mark.slow
@@ -352,7 +353,7 @@ gc.collect()
     for _, code, sentence, left in told:
         assert code == 74
         assert re.fullmatch(r"[\w.]+ cannot be written \(File too large\)\. [^\n]+ the last list stands\.", sentence)
-        assert left == ["2026-11-19", "current"]
+        assert left == ["2026-11-19", "current", "published.jsonl"]
     assert len({sentence for _, _, sentence, _ in told}) >= 3  # the parquet, the workbook and the page each failed once
     assert ran.stderr == ""
     assert_whole(tmp_path / "current")
@@ -456,6 +457,79 @@ def test_an_older_night_made_again_leaves_the_notice(tmp_path):
     mark_expired(tmp_path, AS_OF + dt.timedelta(1), "Late.")
     publish(night(as_of=AS_OF - dt.timedelta(3)), tmp_path)
     assert (tmp_path / "EXPIRED.txt").exists()
+
+
+# ---- a list put back -------------------------------------------------------------------------------------------------
+
+NOW = dt.datetime(2026, 11, 21, 9, tzinfo=dt.UTC)
+DAY_BEFORE = AS_OF - dt.timedelta(1)
+
+
+@pytest.fixture
+def two_lists(tmp_path):
+    for day in (DAY_BEFORE, AS_OF):
+        publish(night(3, as_of=day), tmp_path)
+    return tmp_path
+
+
+def test_a_kept_list_is_put_back_with_who_and_why_and_says_of_which_day_it_is(two_lists):
+    before = content(two_lists / DAY_BEFORE.isoformat())
+    roll_back(two_lists, DAY_BEFORE, "A. Keeper", "wrong rates", NOW)
+    assert str((two_lists / "current").readlink()) == DAY_BEFORE.isoformat()
+    assert content(two_lists / DAY_BEFORE.isoformat()) == before
+    said = (two_lists / "EXPIRED.txt").read_text()
+    assert f"The list in `current` is of {DAY_BEFORE}, and it was for that day only" in said
+    assert f"A. Keeper put the list of {DAY_BEFORE} back at 2026-11-21T09:00:00+00:00" in said
+    assert f"in the place of that of {AS_OF}: wrong rates" in said
+    last = json.loads((two_lists / "published.jsonl").read_text().splitlines()[-1])
+    assert (last["by"], last["why"], last["instead_of"]) == ("A. Keeper", "wrong rates", AS_OF.isoformat())
+
+
+def test_what_was_put_back_stands_until_other_content_is_published(two_lists):
+    roll_back(two_lists, DAY_BEFORE, "A. Keeper", "wrong rates", NOW)
+    publish(night(3), two_lists)
+    assert str((two_lists / "current").readlink()) == DAY_BEFORE.isoformat()
+    assert "wrong rates" in mark_expired(two_lists, AS_OF + dt.timedelta(1), "Late.").read_text()
+    publish(night(4), two_lists)
+    assert str((two_lists / "current").readlink()) == AS_OF.isoformat()
+    assert not (two_lists / "EXPIRED.txt").exists()
+
+
+def test_the_newest_list_can_be_put_back_in_turn_and_then_has_not_expired(two_lists):
+    roll_back(two_lists, DAY_BEFORE, "A. Keeper", "wrong rates", NOW)
+    roll_back(two_lists, AS_OF, "A. Keeper", "the rates were right", NOW)
+    assert str((two_lists / "current").readlink()) == AS_OF.isoformat()
+    assert not (two_lists / "EXPIRED.txt").exists()
+    assert examine_nights(two_lists).faults == []
+
+
+def test_a_damaged_or_absent_list_is_not_put_back(two_lists):
+    place = two_lists / DAY_BEFORE.isoformat() / "worklist.csv"
+    place.write_bytes(place.read_bytes()[:-1])
+    with pytest.raises(NightDamaged, match=r"worklist.csv' is damaged"):
+        roll_back(two_lists, DAY_BEFORE, "A. Keeper", "wrong rates", NOW)
+    with pytest.raises(NightGone, match=f"Night 2026-01-01 is not kept. Kept are {DAY_BEFORE} to {AS_OF}, 2 nights"):
+        roll_back(two_lists, dt.date(2026, 1, 1), "A. Keeper", "wrong rates", NOW)
+    with pytest.raises(RollbackRefused, match=f"'current' leads to the list of {AS_OF} already"):
+        roll_back(two_lists, AS_OF, "A. Keeper", "wrong rates", NOW)
+    with pytest.raises(RollbackRefused, match="both are recorded"):
+        roll_back(two_lists, DAY_BEFORE, "A. Keeper", " ", NOW)
+    assert str((two_lists / "current").readlink()) == AS_OF.isoformat()
+    assert "put back" not in (two_lists / "published.jsonl").read_text()
+
+
+@pytest.mark.parametrize("name", [AS_OF.isoformat(), f".{AS_OF}.staging", "EXPIRED.txt", "published.jsonl"])
+def test_a_link_in_the_place_of_ours_is_refused_with_its_remedy(tmp_path, name):
+    (tmp_path / "elsewhere").mkdir()
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(CannotWrite, match=f"{re.escape(name)}' is a link.* Remove the link") as refused:
+        publish(night(3), out)
+    assert refused.value.exit_code == 73
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    (out / name).unlink()
+    publish(night(3), out)
 
 
 def test_a_notice_that_cannot_be_written_says_so(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import shutil
 
 import pytest
@@ -31,7 +32,8 @@ FILES = ("worklist.parquet", "worklist.csv", "worklist.xlsx", "worklist.html", "
 def test_whole_nights_are_found_whole(still, tmp_path):
     found = examine_nights(still)
     assert (found.faults, found.notes) == ([], [])
-    assert found.counts == {"nights": 2, "published files": sum(1 for _ in still.glob("2*/*.*")) - 2, "links": 1}
+    files = sum(1 for _ in still.glob("2*/*.*")) - 2
+    assert found.counts == {"nights": 2, "published files": files, "links": 1, "records of nights": 1}
     assert examine_nights(tmp_path / "none").counts == {}
 
 
@@ -56,13 +58,24 @@ def test_a_manifest_that_cannot_be_read_is_found(own, text):
     assert any(f"The manifest of night '{AS_OF}' is damaged or gone" in fault for fault in examine_nights(own).faults)
 
 
-def test_a_hash_altered_in_the_manifest_is_found_at_its_file(own):
+def test_a_hash_altered_in_the_manifest_is_found_there_and_at_its_file(own):
     place = own / AS_OF.isoformat() / "manifest.json"
     text = place.read_text()
     at = text.index('"sha256": "', text.index('"worklist.csv"')) + 11
     place.write_text(text[:at] + ("0" if text[at] != "0" else "1") + text[at + 1 :])
+    of_the_night, of_the_file = examine_nights(own).faults
+    assert "worklist.csv' is damaged" in of_the_file
+    assert of_the_night.startswith(f"The manifest of night '{AS_OF}' is not the one that was published.")
+
+
+def test_a_manifest_rewritten_with_its_files_is_found_by_the_record(own):
+    """Who alters a list and its manifest alike meets the record."""
+    place, manifest = own / AS_OF.isoformat() / "worklist.csv", own / AS_OF.isoformat() / "manifest.json"
+    before = hashlib.sha256(place.read_bytes()).hexdigest()
+    place.write_bytes(place.read_bytes().replace(b"call", b"mail"))
+    manifest.write_text(manifest.read_text().replace(before, hashlib.sha256(place.read_bytes()).hexdigest()))
     (fault,) = examine_nights(own).faults
-    assert "worklist.csv' is damaged" in fault
+    assert fault.startswith(f"The manifest of night '{AS_OF}' is not the one that was published.")
 
 
 @pytest.mark.parametrize("target", ["2026-01-01", None])

@@ -1,0 +1,121 @@
+"""Whether a night is finished and nothing that it stands on has changed: proven by hashes, changing nothing, and
+without the libraries that make a night.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from features.days import day_number
+from features.errors import RecoupError
+from models.folder import digest_of
+from pipeline.intake.acceptance import settings_of
+from pipeline.intake.delivery import Delivery, find
+from pipeline.night.pins import READ_WHOLE, SAID, Stamps, pins, remembered
+from pipeline.pages.record import CURRENT, EXPIRED, MANIFEST, lines, newest, put_back, read_manifest
+from pipeline.pages.verify import NightDamaged, examine_night
+from pipeline.params import Params
+from pipeline.store.champion import champion, model_folder
+from pipeline.store.files import sha256_of
+from pipeline.store.store import Store
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A published night as it is found. changed: what it stands on and that is no longer so, in words; empty: nothing.
+
+    files: kind of file -> how many were hashed. monitored: whether the monitor has told of this very night.
+    """
+
+    folder: Path
+    changed: Sequence[str]
+    files: Mapping[str, int]
+    monitored: bool
+    put_back: str = ""
+
+    def text(self) -> str:
+        looked_at = ", ".join(f"{count:,} {kind}" for kind, count in self.files.items())
+        said = [
+            f"The night of {self.folder.name} is published, and nothing that it stands on has changed: {looked_at}, "
+            "the model, params, rules, code and what earlier nights remember are the same by sha256. Nothing was done."
+        ]
+        return "\n".join([*said, *([self.put_back] if self.put_back else []), f"List: {self.folder / 'worklist.html'}"])
+
+
+def finished(source: Path, store_path: Path, as_of: dt.date, out: Path, params: Params) -> Finished | None:
+    """The night as it is found; None where it is not published, or where something refuses: the night itself says what.
+
+    A fault of the published files is a change like any other: the night is made again.
+    """
+    folder = out / as_of.isoformat()
+    manifest = read_manifest(folder)
+    if manifest is None:
+        return None
+    try:
+        return _look(find(source), Store(store_path), as_of, folder, manifest, params)
+    except (RecoupError, OSError):
+        return None
+
+
+def _look(
+    delivery: Delivery, store: Store, as_of: dt.date, folder: Path, manifest: Mapping[str, Any], params: Params
+) -> Finished:
+    out, night = folder.parent, day_number(as_of)
+    records, settings = store.deliveries(), settings_of(params)
+    known = {(each.content_id, each.settings) for each in records if not each.backfill}
+    changed = [] if (delivery.content_id, settings) in known else ["the delivery"]
+    versions = {name: version for name, version in store.versions().items() if name in READ_WHOLE}
+    now = pins(Store(store.path, store.versions()), versions, night, params, _model(store.path, manifest))
+    changed += [said for name, said in SAID.items() if manifest.get(name) != now[name]]
+    count = _hash_rows(store, versions)
+    try:
+        examine_night(folder, lines(out))
+    except NightDamaged:
+        changed.append("the published files")
+    stamps, held = Stamps(out, night), {name: manifest.get(name) for name in SAID}
+    outputs = {"manifest": sha256_of(folder / MANIFEST), "remembered": remembered(store, night)}
+    if not changed and stamps.done("publish", held) != outputs:
+        changed.append("what the store remembers of the night")
+    decision = put_back(out)
+    leads = newest(out)
+    if decision is None and not changed and (leads is None or leads < folder.name or _marked(out, leads)):
+        changed.append(f"where {CURRENT!r} leads")
+    said = "" if decision is None else f"{CURRENT!r} leads to the list of {decision['night']}: {decision['why']}"
+    files = {
+        "files of the delivery": len(delivery.sha256),
+        "of the store": count,
+        "of the list": len(manifest["outputs"]),
+    }
+    return Finished(folder, changed, files, stamps.done("monitor", outputs) is not None, said)
+
+
+def _marked(out: Path, leads: str) -> bool:
+    """Whether a notice says that the newest list has expired: a night that published would have taken it away."""
+    return leads == newest(out) and (out / EXPIRED).exists()
+
+
+def _model(store_path: Path, manifest: Mapping[str, Any]) -> str:
+    """sha256 of the model that a night would go by now. Without a champion that is the table taught from the pinned
+    store, which stands for as long as its folder is what the night wrote.
+    """
+    approved = champion(store_path)
+    if approved is not None:
+        return approved.sha256
+    return digest_of(model_folder(store_path, str(manifest["model"]["version"])))
+
+
+def _hash_rows(store: Store, versions: Mapping[str, int]) -> int:
+    """Every data file of these versions against its sha256."""
+    places = [
+        place
+        for name, version in versions.items()
+        for found in store.delta.files(name, version).values()
+        for place in found
+    ]
+    for place in places:
+        store.delta.check_sound(place)
+    return len(places)

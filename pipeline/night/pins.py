@@ -1,0 +1,148 @@
+"""What a night is made from, by hashes: equal pins give equal bytes. And what is kept so that it can be made again."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from features.days import date_of, day_of_text
+from features.tables import DELIVERED
+from pipeline.law.overlay import law_of
+from pipeline.law.sign_off import signed_sha256
+from pipeline.params import Params
+from pipeline.store.files import sealed, sha256_of, unsealed, write_whole
+from pipeline.store.form import ASSIGNMENTS, DECISIONS, DRAWS, OUTCOMES, QUARANTINED, RUNGS
+from pipeline.store.refusals import StoreDamaged
+from pipeline.store.store import Store
+
+PACKAGES = ("features", "models", "pipeline")
+NIGHT_LIBRARIES = ("lightgbm", "numpy", "numba", "pandas", "pyarrow", "deltalake", "duckdb", "scikit-learn", "shap")
+READ_WHOLE = (*DELIVERED, QUARANTINED, DECISIONS)  # tables that a night reads as they stand
+REMEMBERED = (ASSIGNMENTS, DRAWS, OUTCOMES, RUNGS)  # tables of which it reads the nights before it, and writes its own
+TERMS = "terms"  # folder of the store: params, overlays and signatures of nights, each named after its sha256
+
+# A pin of the manifest -> how a sentence calls what changed there.
+SAID = {
+    "store_versions": "the store",
+    "earlier_nights_sha256": "what earlier nights remember",
+    "params_sha256": "the params",
+    "rules_sha256": "the contact rules",
+    "overlays_sha256": "the rules of your own",
+    "sign_offs_sha256": "the signatures",
+    "model_sha256": "the model",
+    "code": "the code",
+    "libraries": "the libraries",
+    "python": "python",
+}
+
+
+def pins(store: Store, versions: Mapping[str, int], as_of: int, params: Params, model_sha256: str) -> dict[str, Any]:
+    """What the manifest says a night was made from. versions: of READ_WHOLE."""
+    law = law_of(params)
+    return {
+        "store_versions": dict(sorted(versions.items())),
+        "earlier_nights_sha256": earlier_nights(store, as_of),
+        "params_sha256": params.digest(),
+        "rules_sha256": law.digest,
+        "overlays_sha256": dict(law.overlays),
+        "sign_offs_sha256": signed_sha256(params),
+        "model_sha256": model_sha256,
+        "code": {"version": importlib.metadata.version("recoup"), "sha256": code_sha256()},
+        "libraries": {name: importlib.metadata.version(name) for name in NIGHT_LIBRARIES},
+        "python": platform.python_version(),
+    }
+
+
+def code_sha256() -> str:
+    """Of the three packages as they run here, rules and templates included:
+    the same inputs and this give the same bytes.
+    """
+    house = Path(__file__).parents[2]
+    files = sorted(
+        path
+        for room in PACKAGES
+        for path in (house / room).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    )
+    told = {path.relative_to(house).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def earlier_nights(store: Store, as_of: int) -> str:
+    """sha256 over the files in which the nights before this one are remembered: each is named after its own."""
+    told = {name: _files_of(store, name, None, as_of) for name in REMEMBERED}
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def remembered(store: Store, as_of: int) -> dict[str, list[str]]:
+    """Table -> the files in which the store remembers this night."""
+    return {name: found for name in REMEMBERED if (found := _files_of(store, name, as_of, as_of + 1))}
+
+
+def _files_of(store: Store, name: str, since: int | None, before: int) -> list[str]:
+    """night/sha256 of the files of the nights in [since, before)."""
+    files = store.files(name)
+    days = {night: day_of_text(night) for night in files if night is not None}
+    return sorted(
+        f"{night}/{place.stem}"
+        for night, day in days.items()
+        if day < before and (since is None or day >= since)
+        for place in files[night]
+    )
+
+
+# What is kept beside the rows
+
+
+def keep_terms(store_path: Path, params: Params) -> None:
+    """Params, overlays and signatures of a night, so that it can be made again when they have changed."""
+    named = [*params.eligibility.rules, *([params.eligibility.sign_offs] if params.eligibility.sign_offs else [])]
+    texts = [params.kept(), *(params.file(name).read_text(encoding="utf-8") for name in named)]
+    for text in texts:
+        place = store_path / TERMS / hashlib.sha256(text.encode()).hexdigest()
+        if not place.exists():
+            write_whole(place, text)
+
+
+def kept_terms(store_path: Path, sha256: str) -> Path | None:
+    """The kept file of this sha256; None where it is gone. StoreDamaged where it is not what was written."""
+    place = store_path / TERMS / sha256
+    if not place.is_file():
+        return None
+    if sha256_of(place) != sha256:
+        raise StoreDamaged.differs(f"{TERMS}/{sha256}")
+    return place
+
+
+class Stamps:
+    """The sealed marker of each finished stage of a night: hashes of what went in -> hashes of what came out.
+
+    OUT/.stages-<as_of>.json. It only ever saves work: one that does not fit is as good as none.
+    """
+
+    def __init__(self, out: Path, as_of: int) -> None:
+        self.place = out / f".stages-{date_of(as_of)}.json"
+
+    def read(self) -> dict[str, dict[str, Any]]:
+        try:
+            return unsealed(self.place) if self.place.exists() else {}
+        except StoreDamaged:
+            return {}
+
+    def done(self, stage: str, inputs: object) -> Any:
+        """What came out of the stage the last time, if the same went in; else None."""
+        held = self.read().get(stage)
+        return held["outputs"] if held is not None and held["inputs"] == _digest(inputs) else None
+
+    def mark(self, stage: str, inputs: object, outputs: object) -> None:
+        held = {**self.read(), stage: {"inputs": _digest(inputs), "outputs": outputs}}
+        write_whole(self.place, sealed(held))
+
+
+def _digest(told: object) -> str:
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()

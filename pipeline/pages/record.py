@@ -1,0 +1,164 @@
+"""What OUT holds, and the record that vouches for it: OUT/published.jsonl has a line for every list that took its
+place and for every one that was put back, each with the sha256 of the line before it. A manifest vouches for the
+files of its night; the record vouches for the manifests.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from features.errors import ContractError
+from pipeline.store.files import sha256_of, unsealed, write_whole
+
+CURRENT, MANIFEST, EXPIRED, RECORD = "current", "manifest.json", "EXPIRED.txt", "published.jsonl"
+FORGOTTEN = "forgotten.json"  # of a night that lost people since: what its files are now, sealed
+NIGHT = re.compile(r"\d{4}-\d{2}-\d{2}")
+FOUND, PUBLISHED, PUT_BACK = "found", "published", "put back"  # found: published before a record was kept
+
+Line = Mapping[str, Any]  # before, event, night, manifest; of PUT_BACK also instead_of, by, why, at
+
+
+class RecordDamaged(ContractError):
+    """What vouches for the published nights is not what was written."""
+
+    REMEDY = (
+        "Restore it from a backup. Without one, move it aside: the next publish vouches for nights as it finds them."
+    )
+
+    @classmethod
+    def lines(cls) -> RecordDamaged:
+        return cls(f"{RECORD!r} is damaged: its lines do not follow one another. {cls.REMEDY}")
+
+    @classmethod
+    def gone(cls) -> RecordDamaged:
+        return cls(f"{RECORD!r} is gone, which vouches for the published nights. {cls.REMEDY}")
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """What the night in the folder says of itself; None where it cannot be read."""
+    try:
+        held = json.loads((folder / MANIFEST).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return held if isinstance(held, dict) and isinstance(held.get("outputs"), dict) else None
+
+
+def intact(folder: Path) -> bool:
+    """Whether the folder still holds exactly what it published, but for people who were forgotten since."""
+    vouched = vouched_for(folder)
+    if vouched is None or {file.name for file in folder.iterdir()} - {MANIFEST, FORGOTTEN} != vouched.keys():
+        return False
+    return all(sha256_of(folder / name) == sha256 for name, sha256 in vouched.items())
+
+
+def vouched_for(folder: Path) -> dict[str, str | None] | None:
+    """Published file -> its sha256: as the manifest says, or since people were forgotten, as the record beside it says.
+    None where the manifest cannot be read; StoreDamaged where that record is damaged.
+    """
+    held = read_manifest(folder)
+    if held is None:
+        return None
+    since = forgotten_since(folder)
+    vouched = {name: said.get("sha256") for name, said in held["outputs"].items()}
+    return {name: since.get(name, {"sha256": sha256})["sha256"] for name, sha256 in vouched.items()}
+
+
+def forgotten_since(folder: Path) -> dict[str, Any]:
+    """File of a published night -> what it is (sha256, bytes, rows) since people were taken out of it."""
+    return unsealed(folder / FORGOTTEN)["files"] if (folder / FORGOTTEN).exists() else {}
+
+
+def target(out: Path) -> str | None:
+    """The name `current` holds, None where there is no such link."""
+    link = out / CURRENT
+    return str(link.readlink()) if link.is_symlink() else None
+
+
+def newest(out: Path) -> str | None:
+    """The night `current` leads to, None where it leads nowhere."""
+    name = target(out)
+    if name is None or not (out / name).is_dir():
+        return None
+    found = NIGHT.search(name)
+    return found.group() if found else None
+
+
+def nights(out: Path) -> list[Path]:
+    """The folders of published nights, oldest first."""
+    return [folder for folder in sorted(out.glob("*/")) if NIGHT.fullmatch(folder.name) and not folder.is_symlink()]
+
+
+def lines(out: Path) -> list[Line]:
+    """The record, oldest first; empty where none was begun. RecordDamaged where it is not what was written."""
+    try:
+        text = (out / RECORD).read_bytes()
+    except FileNotFoundError:
+        return []
+    try:
+        found = [json.loads(line) for line in text.decode().splitlines()]
+        chained = all(later["before"] == _sha256(_text(former)) for former, later in itertools.pairwise(found))
+        if found and found[0]["before"] is None and chained and "".join(map(_text, found)).encode() == text:
+            return found
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise RecordDamaged.lines()
+
+
+def vouch(out: Path, night: str, manifest: str, event: str = PUBLISHED, **told: str) -> None:
+    """Add a line, on the disk before what it tells of takes its place. manifest: its sha256.
+
+    The first line of a record is preceded by one for each night that stands there already.
+    """
+    held = lines(out)
+    fresh: list[dict[str, Any]] = []
+    if not held:
+        fresh = [
+            {"event": FOUND, "night": folder.name, "manifest": sha256_of(folder / MANIFEST)}
+            for folder in nights(out)
+            if folder.name != night and (folder / MANIFEST).is_file()
+        ]
+    fresh.append({"event": event, "night": night, "manifest": manifest, **told})
+    chain = list(held)
+    for line in fresh:
+        chain.append({**line, "before": _sha256(_text(chain[-1])) if chain else None})
+    write_whole(out / RECORD, "".join(map(_text, chain)))
+
+
+def vouched(record: Sequence[Line], night: str) -> list[str]:
+    """sha256 that the manifest of a night may have: of its newest line, and of the one before, which still stands
+    where a publish was cut off.
+    """
+    return [str(line["manifest"]) for line in record if line["night"] == night and line["event"] != PUT_BACK][-2:]
+
+
+def only_found(record: Sequence[Line]) -> set[str]:
+    """Nights that no line of the record published: they stood there when it was begun."""
+    return {line["night"] for line in record if line["event"] == FOUND} - {
+        line["night"] for line in record if line["event"] == PUBLISHED
+    }
+
+
+def put_back(out: Path) -> Line | None:
+    """The decision by which `current` leads to an older night; None where the newest list stands."""
+    last = next(iter(reversed(lines(out))), None)
+    return last if last is not None and last["event"] == PUT_BACK and last["night"] == target(out) else None
+
+
+def decided(by: str, why: str, at: dt.datetime) -> dict[str, str]:
+    """Who decided, why and when, as a line keeps it."""
+    return {"by": by, "why": why, "at": at.astimezone(dt.UTC).isoformat(timespec="seconds")}
+
+
+def _text(line: Line) -> str:
+    return json.dumps(line, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

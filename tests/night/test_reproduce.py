@@ -1,0 +1,261 @@
+"""A finished night is proven to be so, and a kept one is made again from what its manifest names, byte for byte.
+
+Also of pins.py, and of pipeline/finished.py and the commands in keeping.py.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.finished import finished
+from pipeline.night.night import publish_night
+from pipeline.night.pins import Stamps, kept_terms
+from pipeline.night.reproduce import NotKept, reproduce
+from pipeline.pages.publish import NightGone
+from pipeline.pages.verify import NightDamaged
+from pipeline.params import load
+from pipeline.run import whole_night
+from pipeline.simulate.portfolio import simulate
+from pipeline.store.refusals import StoreDamaged
+from pipeline.store.store import Store
+from tests.worlds.commands import recoup
+from tests.worlds.params import written_params
+
+pytestmark = pytest.mark.slow
+
+HOUSE = Path(__file__).parents[2]
+NIGHTS = [dt.date(2026, 8, 15), dt.date(2026, 9, 20), dt.date(2026, 10, 1)]
+RULES = """schema_version: 1
+everywhere:
+  - {id: house.calls, kind: cap, citation: Our own, channels: [call], limit: 3, days: 7, per: debtor}
+"""
+
+
+def written(folder: Path) -> None:
+    place = written_params(folder / "params.yaml", folder)
+    told = yaml.safe_load(place.read_text())
+    told["label"] |= {"horizon_days": 14, "maturity_days": 3}  # so that a later night rests on an earlier one's draws
+    told["cohort"] |= {"first": dt.date(2026, 7, 1)}  # few nights to teach the age-band table
+    place.write_text(yaml.safe_dump(told, sort_keys=False))
+
+
+@pytest.fixture(scope="module")
+def three_nights(tmp_path_factory):
+    """Three nights in a row, each with what the one before remembers; then the world moves on."""
+    folder = tmp_path_factory.mktemp("kept")
+    simulate(90, 23, folder / "source", months=5)
+    written(folder)
+    params = load(folder / "params.yaml")
+    for night in NIGHTS:
+        whole_night(folder / "source", folder / "store", night, folder / "out", params)
+    return folder
+
+
+@pytest.fixture
+def own(three_nights, tmp_path):
+    folder = tmp_path / "own"
+    shutil.copytree(three_nights, folder, symlinks=True)
+    written(folder)
+    return folder
+
+
+def look(folder: Path, night: dt.date = NIGHTS[-1]):
+    return finished(folder / "source", folder / "store", night, folder / "out", load(folder / "params.yaml"))
+
+
+def everything(folder: Path) -> dict[str, tuple[int, int]]:
+    return {
+        str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.stat().st_ino)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+# ---- a finished night ------------------------------------------------------------------------------------------------
+
+
+def test_a_finished_night_again_is_proven_and_nothing_is_done(own, capsys):
+    before = everything(own)
+    assert recoup(own, "run", "--as-of", NIGHTS[-1].isoformat()) == 0
+    told = capsys.readouterr().out
+    assert "nothing that it stands on has changed" in told
+    assert everything(own) == before
+
+
+def test_the_proof_needs_none_of_the_libraries_that_make_a_night(own):
+    program = (
+        "import sys, datetime as dt; from pathlib import Path; from pipeline.finished import finished; "
+        "from pipeline.params import load; folder = Path(sys.argv[1]); "
+        "found = finished(folder / 'source', folder / 'store', dt.date.fromisoformat(sys.argv[2]), folder / 'out', "
+        "load(folder / 'params.yaml')); "
+        "print(found.changed, {'lightgbm', 'numba', 'duckdb', 'sklearn', 'xlsxwriter'} & set(sys.modules))"
+    )
+    given = [sys.executable, "-c", program, str(own), NIGHTS[-1].isoformat()]
+    done = subprocess.run(given, cwd=HOUSE, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[] set()"
+
+
+def _other_params(folder: Path) -> None:
+    place = folder / "params.yaml"
+    place.write_text(place.read_text().replace("seed: 20261122", "seed: 7"))
+
+
+def _other_delivery(folder: Path) -> None:
+    shutil.rmtree(folder / "source" / "truth", ignore_errors=True)
+    (folder / "source" / "contacts.control.json").unlink()
+
+
+def _other_list(folder: Path) -> None:
+    place = folder / "out" / NIGHTS[-1].isoformat() / "worklist.csv"
+    place.write_bytes(place.read_bytes() + b"one more\n")
+
+
+def _other_past(folder: Path) -> None:
+    store = Store(folder / "store")
+    rows = store.read("assignments", since=None, before=None)
+    first = int(rows["as_of"].min())
+    from pipeline.store.commit import replace_night
+
+    replace_night(store, "assignments", rows[rows["as_of"] == first].iloc[1:], first)
+
+
+def _forgotten(folder: Path) -> None:
+    (folder / "out" / f".stages-{NIGHTS[-1]}.json").unlink()
+
+
+def _led_away(folder: Path) -> None:
+    (folder / "out" / "current").unlink()
+    (folder / "out" / "current").symlink_to(NIGHTS[0].isoformat())
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (_other_params, ["the params"]),
+        (_other_delivery, ["the delivery"]),
+        (_other_list, ["the published files"]),
+        (_other_past, ["what earlier nights remember"]),
+        (_forgotten, ["what the store remembers of the night"]),
+        (_led_away, ["where 'current' leads"]),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_whatever_changed_is_named(own, change, said):
+    assert look(own).changed == []
+    change(own)
+    assert look(own).changed == said
+
+
+def test_a_damaged_file_of_the_store_proves_nothing(own):
+    place = next((own / "store" / "payments").glob("*/*.parquet"))
+    place.write_bytes(place.read_bytes()[:-1])
+    assert look(own) is None
+
+
+def test_a_night_that_was_cut_off_before_its_monitor_is_looked_back_on_alone(own, capsys):
+    stamps = Stamps(own / "out", Store(own / "store").read("rungs")["as_of"].max())
+    kept = stamps.read()
+    stamps.place.unlink()
+    stamps.mark("publish", {}, {})
+    assert look(own).changed == ["what the store remembers of the night"]
+    from pipeline.store.files import sealed, write_whole
+
+    write_whole(stamps.place, sealed({name: told for name, told in kept.items() if name != "monitor"}))
+    before = {name: found for name, found in everything(own / "out").items() if not name.startswith(".stages")}
+    assert recoup(own, "run", "--as-of", NIGHTS[-1].isoformat()) == 0
+    assert "Monitor of 2026-10-01" in capsys.readouterr().err
+    assert {name: found for name, found in everything(own / "out").items() if not name.startswith(".stages")} == before
+    assert look(own).monitored
+
+
+# ---- a kept night ----------------------------------------------------------------------------------------------------
+
+AGAIN = """
+import datetime as dt, sys
+from pathlib import Path
+from pipeline.night.reproduce import reproduce
+from pipeline.params import load
+folder = Path(sys.argv[1])
+for night in sys.argv[2:]:
+    found = reproduce(folder / "store", dt.date.fromisoformat(night), folder / "out", load(folder / "params.yaml"))
+    print(night, found.differing, found.others, len(found.files))
+"""
+
+
+def test_kept_nights_are_made_again_in_any_order_whatever_came_since(own, monkeypatch):
+    """Other params, a later delivery, an earlier night published anew; another zone, locale and hash seed."""
+    _other_params(own)
+    params = load(own / "params.yaml")
+    late = own / "late"
+    late.mkdir()
+    accounts = Store(own / "store").tables()["accounts"]["account_id"]
+    rows = [f"L{place},{name},2026-09-0{1 + place},9.00,payment,2026-09-1{place}" for place, name in
+            enumerate(accounts[:3])]  # fmt: skip
+    (late / "payments.csv").write_text(
+        "payment_id,account_id,occurred_at,amount,kind,known_at\n" + "\n".join(rows) + "\n"
+    )
+    (late / "payments.control.json").write_text('{"rows": 3, "partial": true}')
+    from pipeline.intake.ingest import ingest
+
+    ingest(late, own / "store", params)
+    shutil.copytree(own / "out" / NIGHTS[1].isoformat(), own / "kept-aside")
+    publish_night(own / "store", NIGHTS[0], own / "elsewhere", params)
+    before = everything(own)
+    env = os.environ | {"TZ": "Pacific/Apia", "LC_ALL": "C", "PYTHONHASHSEED": "77"}
+    nights = [night.isoformat() for night in reversed(NIGHTS)]
+    done = subprocess.run(
+        [sys.executable, "-c", AGAIN, str(own), *nights], cwd=HOUSE, env=env, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == [f"{night} [] [] 11" for night in nights]
+    assert everything(own) == before
+
+
+def test_what_is_no_longer_kept_is_named_all_at_once(own):
+    params = load(own / "params.yaml")
+    manifest = json.loads((own / "out" / NIGHTS[-1].isoformat() / "manifest.json").read_text())
+    shutil.rmtree(own / "store" / "models" / manifest["model"]["version"])
+    next((own / "store" / "payments").glob("*/*.parquet")).unlink()
+    (own / "store" / "terms" / manifest["params_sha256"]).unlink()
+    _other_params(own)
+    with pytest.raises(NotKept, match=r"of table 'payments' \(1 files\); model .*; the params with sha256"):
+        reproduce(own / "store", NIGHTS[-1], own / "out", load(own / "params.yaml"))
+    with pytest.raises(NightGone, match="Kept are 2026-08-15 to 2026-10-01, 3 nights"):
+        reproduce(own / "store", dt.date(2026, 1, 1), own / "out", params)
+
+
+def test_kept_params_that_are_not_what_was_kept_are_refused(own):
+    params = load(own / "params.yaml")
+    place = kept_terms(own / "store", params.digest())
+    place.write_text(place.read_text().replace("20261122", "7"))
+    with pytest.raises(StoreDamaged, match="is damaged"):
+        reproduce(own / "store", NIGHTS[-1], own / "out", params)
+
+
+def test_a_night_that_differs_says_where_and_with_which_code(own, monkeypatch, capsys):
+    """The published list stands: what was made again lies in a folder of its own."""
+    monkeypatch.setattr("pipeline.night.ranking.bands", lambda rows: rows["debtor_id"].astype("str").str[:0] + "none")
+    monkeypatch.setattr("pipeline.night.pins.code_sha256", lambda: "0" * 64)
+    before = everything(own / "out")
+    code = recoup(own, "reproduce", "--as-of", NIGHTS[-1].isoformat(), "--out", str(own / "again"))
+    told = capsys.readouterr()
+    assert code == 65
+    assert "worklist.csv" in told.err
+    assert "It was made with other code, which may be why" in told.err
+    assert (own / "again" / NIGHTS[-1].isoformat() / "worklist.csv").is_file()
+    assert "DIFFERS" in told.out
+    assert everything(own / "out") == before
+
+
+def test_a_list_altered_since_is_not_compared(own):
+    _other_list(own)
+    with pytest.raises(NightDamaged, match=r"worklist.csv' is damaged"):
+        reproduce(own / "store", NIGHTS[-1], own / "out", load(own / "params.yaml"))

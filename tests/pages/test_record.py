@@ -1,0 +1,91 @@
+"""The record that vouches for published nights: a line that is altered, lost or put in is noticed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import shutil
+
+import pytest
+
+from pipeline.pages.publish import publish
+from pipeline.pages.record import MANIFEST, RECORD, RecordDamaged, lines, vouch
+from pipeline.pages.verify import examine_nights
+from pipeline.store.files import sha256_of
+from tests.worlds.paper_nights import AS_OF, night
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """Three nights, the newest published twice with other content."""
+    out = tmp_path_factory.mktemp("out")
+    for day, rows in ((2, 3), (1, 3), (0, 3), (0, 4)):
+        publish(night(rows, as_of=AS_OF - dt.timedelta(day)), out)
+    return out
+
+
+@pytest.fixture
+def own(kept, tmp_path):
+    return shutil.copytree(kept, tmp_path / "out", symlinks=True)
+
+
+def test_every_list_that_took_its_place_has_a_line(kept):
+    found = lines(kept)
+    assert [line["night"] for line in found] == [str(AS_OF - dt.timedelta(day)) for day in (2, 1, 0, 0)]
+    assert found[-1]["manifest"] == sha256_of(kept / AS_OF.isoformat() / MANIFEST)
+    publish(night(4), kept)
+    assert lines(kept) == found  # the same content again is no news
+
+
+@pytest.mark.parametrize("harm", ["flip", "drop the first", "drop one between", "double", "swap", "cut"])
+def test_no_line_is_altered_unseen(own, harm):
+    place = own / RECORD
+    told = place.read_text().splitlines(keepends=True)
+    harmed = {
+        "flip": [told[0].replace("2026", "2025", 1), *told[1:]],
+        "drop the first": told[1:],
+        "drop one between": [told[0], *told[2:]],
+        "double": [*told, told[-1]],
+        "swap": [told[1], told[0], *told[2:]],
+        "cut": ["".join(told)[:-20]],
+    }[harm]
+    place.write_text("".join(harmed))
+    with pytest.raises(RecordDamaged, match="its lines do not follow one another"):
+        lines(own)
+    assert any("'published.jsonl' is damaged" in fault for fault in examine_nights(own).faults)
+
+
+def test_a_newest_line_that_is_gone_leaves_its_night_unvouched(own):
+    place = own / RECORD
+    told = place.read_text().splitlines(keepends=True)
+    place.write_text("".join(told[:-1]))
+    (fault,) = examine_nights(own).faults
+    assert fault.startswith(f"The manifest of night '{AS_OF}' is not the one that was published.")
+
+
+def test_a_record_that_is_gone_is_noticed_and_one_begun_anew_says_what_it_found(own):
+    (own / RECORD).unlink()
+    assert any("'published.jsonl' is gone" in fault for fault in examine_nights(own).faults)
+    publish(night(5), own)
+    found = examine_nights(own)
+    assert found.faults == []
+    assert found.notes == ["2 nights are older than the record, which vouches for them as found."]
+
+
+def test_nights_of_a_version_without_a_record_are_no_damage(own):
+    (own / RECORD).unlink()
+    for place in own.glob("2*/manifest.json"):
+        told = json.loads(place.read_text())
+        place.write_text(json.dumps({name: said for name, said in told.items() if name != "vouched_by"}))
+    found = examine_nights(own)
+    assert found.faults == []
+    assert found.notes == ["3 nights are older than the record, which vouches for them as found."]
+
+
+def test_a_publish_that_was_cut_off_before_its_list_took_its_place_is_no_damage(own):
+    """The line is on the disk first: until the list follows, the one before it stands."""
+    vouch(own, AS_OF.isoformat(), "f" * 64)
+    assert examine_nights(own).faults == []
+    vouch(own, AS_OF.isoformat(), "e" * 64)
+    (fault,) = examine_nights(own).faults
+    assert fault.startswith(f"The manifest of night '{AS_OF}' is not the one that was published.")

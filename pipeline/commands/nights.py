@@ -45,12 +45,20 @@ def worklist(params: Params, store: Path, as_of: dt.date, out: Path) -> None:
     option(
         "--accept-volume", metavar="REASON", help="Take a delivery of unusual volume; the reason is in the manifest."
     ),
+    option("--dry-run", is_flag=True, help="Say what would happen, how long and with what; write nothing."),
     name="run",
 )
-def run_night(params: Params, source: Path, store: Path, as_of: dt.date, out: Path, accept_volume: str | None) -> None:
+def run_night(
+    params: Params, source: Path, store: Path, as_of: dt.date, out: Path, accept_volume: str | None, dry_run: bool
+) -> None:
     """The whole night: ingest, score, work list, monitor. A finished one again is proven to be so and left alone."""
     from pipeline.finished import finished
 
+    if dry_run:
+        from pipeline.outlook import outlook
+
+        click.echo(outlook(source, store, as_of, out, params).text())
+        return
     found = finished(source, store, as_of, out, params)
     if found is not None and not found.changed:
         if not found.monitored:

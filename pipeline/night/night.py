@@ -234,6 +234,7 @@ def _run_block(stages: list[dict[str, Any]], made: Made) -> dict[str, Any]:
         "shards": len(worked),
         "shards_reused": sum(one.reused for one in worked),
         "shards_remade": sum(one.remade for one in worked),
+        "shelf_bytes": sum(file.stat().st_size for file in made.shelf.rglob("*") if file.is_file()),
     }
 
 

@@ -85,6 +85,10 @@ class DeltaTables:
         """Every data file of a table on the disk, of whichever version, or of none."""
         return sorted(place for place in (self.path / name).rglob("*.parquet") if not place.name.startswith("."))
 
+    def rows(self, name: str, version: int | None = None) -> int:
+        """How many the table's log counts."""
+        return sum(pa.table(self._open(name, version).get_add_actions(flatten=True)).column("num_records").to_pylist())
+
     def held(self, name: str) -> set[tuple[str | None, str]]:
         """(partition value, sha256) of every data file of the newest version."""
         return {(partition, place.stem) for partition, places in self.files(name).items() for place in places}

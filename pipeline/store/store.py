@@ -273,6 +273,10 @@ class Store:
             return {}
         return self.delta.files(name, None if self.pinned is None else self.pinned[name])
 
+    def rows(self) -> dict[str, int]:
+        """Delivered table -> rows that it holds, versions of one thing each counted; by the tables' logs alone."""
+        return {name: self.delta.rows(name, version) for name, version in self.newest().versions.items()}
+
     # What ingest reads
 
     def data_files(self, name: str) -> list[Path]:

@@ -41,9 +41,10 @@ MAY_IMPORT = {
     "run": "features params store intake pages night outcomes keeping",
     "commands": (
         "features params schema store intake panel law training night pages outcomes keeping simulate run start verify "
-        "finished"
+        "finished outlook"
     ),
     "cli": "features commands",
+    "outlook": "finished params store intake pages",
     "finished": "features models params store intake night pages",
 }
 

@@ -79,9 +79,8 @@ def _of_store(store: Store | None, params: Params) -> list[str]:
     if store.is_cut_off():
         return ["An ingest was cut off: it would be ended first."]
     held = [f"{rows:,} {name}" for name, rows in store.rows().items()]
-    return [
-        f"The store holds {len(store.deliveries()):,} deliveries in {store.shards} shards, with rows: {', '.join(held)}."
-    ]
+    deliveries = f"{len(store.deliveries()):,} deliveries in {store.shards} shards"
+    return [f"The store holds {deliveries}, with rows: {', '.join(held)}."]
 
 
 def _of_shards(out: Path, shards: int) -> list[str]:

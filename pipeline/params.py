@@ -393,6 +393,7 @@ class Ingest(Section):
     quiet_days: Annotated[int, Field(ge=0)]
     max_late_share: Share = 0.1
     volume: Band
+    rows_a_day: dict[Literal["payments", "contacts", "statuses"], Band] = {}
 
 
 class Params(Section):

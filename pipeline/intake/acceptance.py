@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from statistics import median
 
@@ -22,6 +23,8 @@ from pipeline.store.record import Delivered, State
 
 USUAL_FROM = 4  # deliveries of a weekday that make a usual volume
 USUAL_LEAST = 50  # rows below which a volume swings by chance
+COMPARABLE = 7  # days of the same weekday that a day is compared with, where so many are there
+COMPARED_BACK = 7 * COMPARABLE  # days of the store that are looked at for them
 AHEAD_DAYS = 366  # a control file that speaks of days further ahead of every row is a typing error
 _VERSION = " DUP_CONFLICT: a row that changed needs a later known_at."
 _CHANGED = {
@@ -38,17 +41,39 @@ def settings_of(params: Params) -> str:
         for name, book in {**params.portfolios, "": params.portfolio_defaults}.items()
     }
     return hashlib.sha256(
-        json.dumps([RULE_VERSION, portfolios, params.ingest.model_dump()], sort_keys=True).encode()
+        json.dumps(
+            [RULE_VERSION, portfolios, params.ingest.model_dump(exclude={"rows_a_day"})], sort_keys=True
+        ).encode()
     ).hexdigest()
 
 
-def volume_refusals(reports: Sequence[TableReport], earlier: Sequence[Delivered], limits: Ingest) -> list[str]:
+@dataclass(frozen=True)
+class NewDays:
+    """What a feed brings beyond the last day that was there before. by_day: day -> rows that became known on it;
+    before: the same of stored rows, up to `reach`; accepted: rows that are new, of whatever day.
+    """
+
+    reach: int
+    through: int
+    accepted: int
+    by_day: Mapping[int, int]
+    before: Mapping[int, int]
+
+
+def volume_refusals(
+    reports: Sequence[TableReport],
+    earlier: Sequence[Delivered],
+    limits: Ingest,
+    new_days: Mapping[str, NewDays] | None = None,
+) -> list[str]:
     """Feeds whose rows lie outside params.ingest.volume of the usual for their weekday.
 
-    The usual is the median over the earlier deliveries that ended on the same weekday, history aside; fewer than four
-    of them, or fewer than 50 usual rows, say nothing.
+    The usual is the median over the earlier deliveries that ended on the same weekday, history aside. Where there are
+    fewer than four of them, it is learnt from the days that are there, or declared; see `_of_new_days`. Fewer than 50
+    usual rows say nothing.
     """
     refusals = []
+    new_days = new_days or {}
     for report in reports:
         if report.name not in FEEDS or report.complete_through is None:
             continue
@@ -59,6 +84,9 @@ def volume_refusals(reports: Sequence[TableReport], earlier: Sequence[Delivered]
             for table in record.tables
             if table["name"] == report.name and _weekday(table["complete_through"]) == _weekday(report.complete_through)
         ]
+        if report.name in new_days and (len(past) < USUAL_FROM or report.name in limits.rows_a_day):
+            refusals += _of_new_days(report.name, new_days[report.name], limits)
+            continue
         usual = median(past) if len(past) >= USUAL_FROM else 0
         low, high = limits.volume
         if usual >= USUAL_LEAST and not low * usual <= report.rows_in <= high * usual:
@@ -68,6 +96,49 @@ def volume_refusals(reports: Sequence[TableReport], earlier: Sequence[Delivered]
                 f"{date_of(report.complete_through):%A}."
             )
     return refusals
+
+
+def _of_new_days(name: str, found: NewDays, limits: Ingest) -> list[str]:
+    """A feed judged by the days that it is first to cover: too few rows are new, or too many became known on them.
+
+    A day is compared with the last seven of its weekday that the store holds; where those are fewer than two, with the
+    last seven working days, or days of a weekend. At most it may hold what the fullest of them did, times the bound.
+    Bounds of rows a day that the params declare go first, for as many days.
+    """
+    days = range(found.reach + 1, found.through + 1)
+    if not days:
+        return []
+    fresh, many = sum(rows for day, rows in found.by_day.items() if day in days), f"{len(days):,} new days"
+    if name in limits.rows_a_day:
+        least, most = (bound * len(days) for bound in limits.rows_a_day[name])
+        if found.accepted >= least and fresh <= most:
+            return []
+        rows = found.accepted if found.accepted < least else fresh
+        bounds = f"{least:,.0f} to {most:,.0f} that ingest.rows_a_day of the params declares"
+        return [f"Table {name!r} has {rows:,} rows for {many}, outside the {bounds}."]
+    comparable = [[found.before.get(other, 0) for other in _like(day, found)] for day in days]
+    if not all(comparable):
+        return []
+    usual, most = sum(median(counts) for counts in comparable), sum(max(counts) for counts in comparable)
+    low, high = limits.volume
+    if usual < USUAL_LEAST or (found.accepted >= low * usual and fresh <= high * most):
+        return []
+    rows = found.accepted if found.accepted < low * usual else fresh
+    told = f"{rows / usual:.0%} of the usual {usual:,.0f} by the last days of the same weekdays"
+    return [f"Table {name!r} has {rows:,} rows for {many}, {told}."]
+
+
+def _like(day: int, found: NewDays) -> list[int]:
+    """The days before that a day is compared with, nearest first."""
+    first = min(found.before, default=found.reach + 1)
+    there = [other for other in range(found.reach, first - 1, -1) if found.reach - other < COMPARED_BACK]
+    same = [other for other in there if _weekday(other) == _weekday(day)]
+    alike = [other for other in there if _works(other) == _works(day)]
+    return (same if len(same) > 1 else alike)[:COMPARABLE]
+
+
+def _works(day: int) -> bool:
+    return date_of(day).weekday() < 5
 
 
 def _weekday(day: int | None) -> int | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from features.tables import Kind
 from pipeline.intake.casting import literal, quoted
@@ -72,6 +74,29 @@ def _better(kind: Kind | None) -> str:
     return "text"
 
 
+def lines_of(part: Part, rows: Collection[int]) -> dict[int, int]:
+    """Rows of a CSV file, counted from 0 below the header -> the line on which each begins, as an editor counts lines:
+    a cell may hold line breaks, and an empty line is no row.
+    """
+    opener = gzip.open if part.name.endswith(".gz") else open
+    before = csv.field_size_limit(CELL_LIMIT)
+    try:
+        with opener(part.place, "rt", encoding="utf-8-sig", newline="\n") as text:
+            reader = csv.reader(text, strict=True)
+            found, row, begins, last = {}, -1, 1, max(rows, default=-1)
+            for cells in reader:
+                if cells:
+                    if row in rows:
+                        found[row] = begins
+                    row += 1
+                if row > last:
+                    break
+                begins = reader.line_num + 1
+            return found
+    finally:
+        csv.field_size_limit(before)
+
+
 def unreadable(engine_message: str) -> str:
     """What is wrong with a file, from the engine's message without the data it holds; the end of a sentence."""
     line = _LINE.search(engine_message)
@@ -80,6 +105,8 @@ def unreadable(engine_message: str) -> str:
         return str(BrokenFile.no_text(where))
     if "Expected Number of Columns" in engine_message:
         return f"has too few or too many cells{where}. Deliver it again, whole."
+    if "invalid state" in engine_message:
+        return "mixes line breaks, LF and CR LF, or holds a lone CR. Save it with one kind of them."
     if "unterminated quote" in engine_message:
         return f"has a quote that does not end{where}. Deliver it as RFC 4180 says."
     if "aximum line size" in engine_message:

@@ -16,7 +16,15 @@ from tqdm import tqdm
 from features.currencies import DECIMALS
 from features.errors import CannotWrite
 from features.tables import DELIVERED
-from pipeline.intake.acceptance import declared_days, far_refusals, feed_days, settings_of, state_after, volume_refusals
+from pipeline.intake.acceptance import (
+    NewDays,
+    declared_days,
+    far_refusals,
+    feed_days,
+    settings_of,
+    state_after,
+    volume_refusals,
+)
 from pipeline.intake.casting import quoted
 from pipeline.intake.clocks import offsets
 from pipeline.intake.delivery import Delivery, Part, find
@@ -169,7 +177,7 @@ class _Intake:
                 dropped = self.dropping.of(self.delivery.tables[name]) if self.dropping else None
                 zones = zones or self._open_books(state)
                 bad = bad_accounts(taken["accounts"].set_aside) if "accounts" in taken else {}
-                taken[name] = self._intake_of(name, bad, dropped).take()
+                taken[name] = self._intake_of(name, bad, dropped, state.newest().get(name)).take()
             self.engine.run(f"DROP TABLE raw_{name}")
         self.met = self.dropping.met() if self.dropping else {}
         self._check_unchanged()
@@ -205,7 +213,8 @@ class _Intake:
 
     def _accepted(self, before: _Before, checked: _Checked, reports: list[TableReport]) -> IngestReport:
         """The report, or DeliveryRefused with all that speaks against the delivery."""
-        unusual = volume_refusals(reports, before.records, self.terms.params.ingest)
+        limits = self.terms.params.ingest
+        unusual = volume_refusals(reports, before.records, limits, self._new_days(reports, checked, before.state))
         refusals, warnings = checked.refusals(), checked.warnings()
         refusals += far_refusals(
             {name: table.control for name, table in self.delivery.tables.items()}, checked.newest(), before.state
@@ -239,6 +248,21 @@ class _Intake:
             files=dict(self.delivery.sha256),
             faults=fault_lines(checked.set_aside()),
         )
+
+    def _new_days(self, reports: Sequence[TableReport], checked: _Checked, state: State) -> dict[str, NewDays]:
+        """Feeds that reach further than before. History, and a table whose sender vouches that it holds no row, are
+        judged by nobody's days.
+        """
+        if self.terms.backfill:
+            return {}
+        found, reach = {}, state.newest()
+        for report in reports:
+            control, taken = self.delivery.tables[report.name].control, checked.taken[report.name]
+            vouched_empty = control is not None and control.rows == 0
+            if report.name in reach and report.complete_through is not None and not vouched_empty:
+                days = reach[report.name], report.complete_through, report.accepted
+                found[report.name] = NewDays(*days, taken.by_day, taken.stored_by_day)
+        return found
 
     def _record(self, report: IngestReport, state: State) -> Delivered:
         return Delivered(
@@ -355,7 +379,9 @@ class _Intake:
         self.engine.hand_over("books", pa.table(columns))
         self.engine.hand_over("offsets", offsets(distinct))
 
-    def _intake_of(self, name: str, bad: Mapping[str, str], dropped: Dropped | None) -> TableIntake:
+    def _intake_of(
+        self, name: str, bad: Mapping[str, str], dropped: Dropped | None, reach: int | None
+    ) -> TableIntake:
         return TableIntake(
             engine=self.engine,
             table=self.delivery.tables[name],
@@ -366,6 +392,7 @@ class _Intake:
             limits=self.terms.params.ingest,
             backfill=self.terms.backfill,
             bad_accounts=bad,
+            reach=reach,
             knows_charges=self._knows_charges(name),
             dropped=dropped,
         )

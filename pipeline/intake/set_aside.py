@@ -17,7 +17,7 @@ import pandas as pd
 
 from features.currencies import DECIMALS
 from features.errors import ContractError, InputMissing, UsageError
-from features.tables import MONEY_LIMIT, TABLES, account_number
+from features.tables import MONEY_LIMIT, DELIVERED, account_number
 from pipeline.intake.casting import MONEY_FORM
 from pipeline.intake.ingest import ingest
 from pipeline.intake.quarantine import Code
@@ -162,7 +162,7 @@ def _currencies(store: Store) -> Mapping[int, str]:
 
 def _money(table: str, cells: Mapping[str, str], currencies: Mapping[int, str]) -> tuple[str, int | None]:
     """Currency of a row ("": unknown) and its amount in minor units (None: none that can be read)."""
-    column, account = TABLES[table].money, cells.get("account_id", "").strip()
+    column, account = DELIVERED[table].money, cells.get("account_id", "").strip()
     named = cells.get("currency", "").strip() if table == "accounts" else ""
     currency = named or (currencies.get(int(account_number([account])[0]), "") if account else "")
     text = cells.get(column, "").strip() if column else ""
@@ -229,7 +229,7 @@ def _grouped(rows: Sequence[Aside]) -> list[str]:
 
 def _and_money(rows: Sequence[Aside]) -> str:
     sums = _sums(rows)
-    unread = sum(row.rows for row in rows if row.amount is None and TABLES[row.table].money)
+    unread = sum(row.rows for row in rows if row.amount is None and DELIVERED[row.table].money)
     told = [f"{decimal_text(amount, currency)} {currency}" for currency, amount in sorted(sums.items())]
     told += [f"{unread:,} whose money cannot be read"] if unread else []
     return f", {', '.join(told)}" if told else ""

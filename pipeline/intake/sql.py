@@ -528,6 +528,19 @@ def newest_known(name: str) -> str:
     return f"SELECT book, max(known_on) FROM {_clean(name)} GROUP BY ALL"
 
 
+def known_days(name: str) -> str:
+    """Day on which they became known -> rows that came in or are there already."""
+    return f"SELECT known_on, count(*) FROM {_clean(name)} GROUP BY ALL"
+
+
+def stored_days(files: Sequence[str], since: int, until: int) -> str:
+    """The same of stored rows, for the days in [since, until]."""
+    listed = "[" + ", ".join(literal(file) for file in files) + "]"
+    day = f"(known_on - DATE '{EPOCH}')::BIGINT"
+    rows = f"SELECT {day} AS day FROM read_parquet({listed}, hive_partitioning = true, union_by_name = true)"
+    return f"SELECT day, count(*) FROM ({rows}) WHERE day BETWEEN {since} AND {until} GROUP BY ALL"
+
+
 def span(name: str) -> str:
     position = DELIVERED[name].position.removesuffix("_at").removesuffix("_on") + "_on"
     return f"SELECT min({position}), max({position}) FROM {_clean(name)}"

@@ -13,13 +13,14 @@ import pyarrow as pa
 
 from features.aliases import Link, in_circles
 from features.days import day_number
-from features.tables import DELIVERED
+from features.tables import DELIVERED, FEEDS
 from pipeline.intake import sql as judging
-from pipeline.intake.acceptance import control_refusals, fault_refusals, first_places
+from pipeline.intake.acceptance import COMPARED_BACK, control_refusals, fault_refusals, first_places
 from pipeline.intake.casting import not_a_number
 from pipeline.intake.delivery import DeliveredTable
 from pipeline.intake.dropped import Dropped
 from pipeline.intake.faults import hanging, located
+from pipeline.intake.files import lines_of
 from pipeline.intake.quarantine import SetAside, codes_of, counted, raw_text
 from pipeline.intake.refusals import DeliveryRefused, IngestBug
 from pipeline.intake.report import TableReport
@@ -47,8 +48,8 @@ STAMP_ROWS, STAMP_SHARE, STAMP_DAYS, SPREAD_DAYS, LATE_DAYS = (
 
 @dataclass(frozen=True)
 class Taken:
-    """What one table came to. newest: portfolio -> newest known day of its clean rows; span:
-    first and last day they sit on.
+    """What one table came to. newest: portfolio -> newest known day of its clean rows; span: first and last day they
+    sit on; by_day, stored_by_day: of a feed, day -> clean rows that became known on it, and of the days before those.
     """
 
     report: TableReport
@@ -59,6 +60,8 @@ class Taken:
     set_aside: Sequence[SetAside]
     refusals: Sequence[str]
     warnings: Sequence[str]
+    by_day: Mapping[int, int]
+    stored_by_day: Mapping[int, int]
 
 
 def view_stored(engine: Engine, store: Store, name: str) -> None:
@@ -98,6 +101,7 @@ class TableIntake:
     limits: Ingest
     backfill: bool
     bad_accounts: Mapping[str, str]
+    reach: int | None = None  # the last day that the store knew to be all there before
     knows_charges: bool = False  # whether payments of the delivery name charges, so that these are kept in mind
     dropped: Dropped | None = None  # rows of people who were forgotten
 
@@ -121,13 +125,23 @@ class TableIntake:
         refusals += [*more, *fault_refusals(report, self.limits)]
         newest = dict(self.engine.rows(judging.newest_known(self.name)))
         first, last = self.engine.rows(judging.span(self.name))[0]
+        by_day, stored_by_day = self._days(stored)
         files = self._write(extras, report)
         self.engine.run(f"DROP VIEW standing_{self.name}")
         self.engine.run(f"DROP TABLE read_{self.name}")
         self.engine.run(f"DROP TABLE left_{self.name}")
-        return Taken(
-            report, newest, None if first is None else (first, last), extras, files, set_aside, refusals, warnings
-        )
+        span = None if first is None else (first, last)
+        told = refusals, warnings, by_day, stored_by_day
+        return Taken(report, newest, span, extras, files, set_aside, *told)
+
+    def _days(self, stored: bool) -> tuple[dict[int, int], dict[int, int]]:
+        """Of a feed, rows by the day on which they became known: delivered, and stored until what is new begins."""
+        if self.name not in FEEDS or not stored or self.reach is None:
+            return {}, {}
+        by_day = dict(self.engine.rows(judging.known_days(self.name)))
+        files = [str(place) for place in self.store.data_files(self.name)] if self.store is not None else []
+        back = self.engine.rows(judging.stored_days(files, self.reach - COMPARED_BACK, self.reach))
+        return {day: rows for day, rows in by_day.items() if day > self.reach}, dict(back)
 
     def _extras(self) -> dict[str, str]:
         """The sender's own columns: numbers where the store has numbers, or where every filled cell is one;
@@ -288,14 +302,25 @@ class TableIntake:
         columns, spoken_of = self.table.columns, judging.columns_with_faults(self.name, extras)
         found = []
         rows = self.engine.rows(judging.faulty_cells(self.name, columns, extras, self.shards))
+        lines = self._lines([(file_no, rid - self.starts[file_no]) for rid, file_no, *_ in rows])
         for rid, file_no, mask, *cells in rows:
-            part = self.table.parts[file_no]
-            line = rid - self.starts[file_no] + (1 if part.is_parquet else 2)
+            part, row = self.table.parts[file_no], rid - self.starts[file_no]
+            line = row + 1 if part.is_parquet else lines[file_no].get(row, row + 2)
             own = dict(zip(spoken_of, cells[len(columns) :], strict=True))
             faults = located(mask, {name: bits for name, bits in own.items() if bits})
             raw = raw_text(columns, cells[: len(columns)])
             found.append(SetAside(self.name, part.name, line, " ".join(codes_of(mask)), raw, faults))
         return found
+
+    def _lines(self, rows: Sequence[tuple[int, int]]) -> dict[int, dict[int, int]]:
+        """Number of a CSV file -> its rows set aside -> the lines on which they begin."""
+        of_files: dict[int, set[int]] = {}
+        for file_no, row in rows:
+            of_files.setdefault(file_no, set()).add(row)
+        parts = self.table.parts
+        return {
+            number: lines_of(parts[number], found) for number, found in of_files.items() if not parts[number].is_parquet
+        }
 
     def _write(self, extras: Mapping[str, str], report: TableReport) -> list[DataFile]:
         """One file per shard, rows in the store's order; what was written must be what the report says was accepted."""

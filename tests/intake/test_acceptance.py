@@ -131,3 +131,62 @@ def test_too_few_earlier_nights_or_rows_say_nothing_about_volume(tmp_path):
     ingest(write(tmp_path / "base", world()), tmp_path / "store", PARAMS)
     for number, count in enumerate((10, 40, 10, 40, 90)):  # a usual of 25 swings by chance
         ingest(write(tmp_path / f"night-{number}", nightly(number, count)), tmp_path / "store", PARAMS)
+
+
+def daily(first: dt.date, days: int, count: int) -> dict:
+    """So many payments on each day, weekends none."""
+    found = [first + dt.timedelta(days=number) for number in range(days)]
+    return {
+        "payments": [
+            payment(payment_id=f"{on}-{each}", occurred_at=on.isoformat(), amount="1.00")
+            for on in found
+            if on.weekday() < 5
+            for each in range(count)
+        ]
+    }
+
+
+MONDAY = dt.date(2026, 2, 2)
+
+
+@pytest.mark.parametrize(("count", "share"), [(55, "69%"), (121, "151%")])
+def test_the_second_delivery_is_judged_by_the_days_of_the_first(tmp_path, count, share):
+    store = tmp_path / "store"
+    ingest(write(tmp_path / "base", world(**daily(MONDAY, 12, 80))), store, PARAMS)
+    odd = write(tmp_path / "odd", daily(MONDAY + dt.timedelta(14), 1, count))
+    told = f"Table 'payments' has {count} rows for 3 new days, {share} of the usual 80 by the last days of the same"
+    with pytest.raises(ContractError, match=told):
+        ingest(odd, store, PARAMS)
+    assert ingest(odd, store, PARAMS, accept_volume="a holiday").accepted_volume == "a holiday"
+
+
+def test_a_full_extract_and_several_days_at_once_are_judged_by_what_is_new(tmp_path):
+    store = tmp_path / "store"
+    ingest(write(tmp_path / "base", world(**daily(MONDAY, 19, 80))), store, PARAMS)
+    whole = world(**daily(MONDAY, 26, 80))
+    assert ingest(write(tmp_path / "whole", whole), store, PARAMS).number == 2
+    cut = world(payments=[*daily(MONDAY, 26, 80)["payments"], *daily(MONDAY + dt.timedelta(26), 7, 50)["payments"]])
+    with pytest.raises(ContractError, match=r"Table 'payments' has 250 rows for 7 new days, 62% of the usual 400"):
+        ingest(write(tmp_path / "cut", cut), store, PARAMS)
+
+
+def test_bounds_that_the_params_declare_go_before_what_is_learnt(tmp_path):
+    store = tmp_path / "store"
+    ingest(write(tmp_path / "base", world(**daily(MONDAY, 12, 80))), store, PARAMS)
+    odd = write(tmp_path / "odd", daily(MONDAY + dt.timedelta(14), 1, 55))
+    bounds = {"payments": (10.0, 60.0)}
+    declared = PARAMS.model_copy(update={"ingest": PARAMS.ingest.model_copy(update={"rows_a_day": bounds})})
+    assert ingest(odd, store, declared).number == 2
+    few = write(tmp_path / "few", daily(MONDAY + dt.timedelta(15), 1, 9))
+    with pytest.raises(ContractError, match=r"has 9 rows for 1 new days, outside the 10 to 60 that ingest.rows_a_day"):
+        ingest(few, store, declared)
+
+
+def test_a_table_that_is_vouched_to_be_empty_is_judged_by_nobody_s_days(tmp_path):
+    store = tmp_path / "store"
+    ingest(write(tmp_path / "base", world(**daily(MONDAY, 12, 80))), store, PARAMS)
+    place = write(tmp_path / "none", {"payments": [payment()]})
+    header = (place / "payments.csv").read_text().splitlines(keepends=True)[0]
+    (place / "payments.csv").write_text(header)
+    (place / "payments.control.json").write_text('{"rows": 0, "complete_through": "2026-02-16"}')
+    assert ingest(place, store, PARAMS).number == 2

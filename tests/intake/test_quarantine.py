@@ -6,11 +6,14 @@ import json
 
 import pytest
 
+from features.errors import ContractError
 from pipeline.intake import ingest as ingest_room
 from pipeline.intake.quarantine import Code, codes_of
+from pipeline.store.store import Store
 from tests.worlds.deliveries import (
     ACCOUNTS,
     CHARGES,
+    PARAMS,
     PAYMENTS,
     account,
     charge,
@@ -21,6 +24,7 @@ from tests.worlds.deliveries import (
     status,
     taken,
     world,
+    write,
 )
 
 FAULTS = [
@@ -147,3 +151,29 @@ def test_all_codes_of_a_row_are_named_in_their_stable_order(tmp_path):
 def test_an_accounts_fault_takes_its_events_along(tmp_path):
     reports, store = taken(tmp_path, accounts=[account(currency="XYZ")], charges=[charge(account_id="X1")])
     assert (reports["accounts"].codes, reports["charges"].codes) == ({"CCY_UNKNOWN": 1}, {"ACCT_UNKNOWN": 1})
+
+
+def test_lines_are_counted_as_an_editor_counts_them(tmp_path):
+    """Cells with line breaks, an empty line and CR LF before a faulty row: the line is where the row begins."""
+    text = (
+        "payment_id,account_id,occurred_at,amount,kind,method\n"
+        'P7,A1,2026-02-03,1.00,payment,"two\nlines"\n'
+        "\n"
+        "P8,A1,2026-02-03,1.00,payment,bank\n"
+        'P9,A1,2026-02-03,"1,5",payment,bank\n'
+    )
+    for name, told in (("lf", text), ("crlf", text.replace("\n", "\r\n"))):
+        place = write(tmp_path / name, world())
+        (place / "payments.csv").write_bytes(told.encode())
+        ingest_room.ingest(place, tmp_path / f"{name}-store", PARAMS)
+        held = Store(tmp_path / f"{name}-store").read("quarantine").sort_values("line")
+        editor = told.replace("\r\n", "\n").split("\n")
+        assert [editor[line - 1][:2] for line in held["line"]] == ["P7", "P9"]
+
+
+def test_mixed_line_breaks_are_refused_and_said(tmp_path):
+    place = write(tmp_path / "in", world(payments=[payment(), payment(payment_id="P2")]))
+    text = (place / "payments.csv").read_bytes()
+    (place / "payments.csv").write_bytes(text.replace(b"\n", b"\r\n", 1))
+    with pytest.raises(ContractError, match="'payments.csv' mixes line breaks, LF and CR LF, or holds a lone CR"):
+        ingest_room.ingest(place, tmp_path / "store", PARAMS)

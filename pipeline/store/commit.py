@@ -23,9 +23,9 @@ from pipeline.store.delta import NIGHT, SHARD
 from pipeline.store.files import DataFile, FileWriter, sealed, sync, unsealed, write_whole
 from pipeline.store.form import QUARANTINE, disk_schema, in_order, is_table_name, plain_rows, sort_columns, to_inner
 from pipeline.store.locks import only_run
-from pipeline.store.record import Delivered
+from pipeline.store.record import DELIVERIES, Delivered, newest_sha256, write_newest
 from pipeline.store.refusals import NightRefused, NightUnlike, NoStore, NotStored
-from pipeline.store.store import CARD, DELIVERIES, FORMAT, PENDING, Store
+from pipeline.store.store import CARD, FORMAT, PENDING, Store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,11 +107,13 @@ def recover(store: Store) -> Mapping[str, int]:
     record = Delivered.read(plan["record"])
     earlier = store.deliveries()
     if not earlier or (earlier[-1].ingest_id, earlier[-1].number) != (record.ingest_id, record.number):
-        record = record.at({name: delta.version(name) for name in delta.names() if name in DELIVERED})
+        versions = {name: delta.version(name) for name in delta.names() if name in DELIVERED}
+        record = record.at(versions, newest_sha256(store.path))
         (store.path / DELIVERIES).mkdir(exist_ok=True)
         write_whole(
             store.path / DELIVERIES / f"{record.number:06d}-{record.ingest_id[:12]}.json", sealed(record.written())
         )
+    write_newest(store.path)
     note.unlink()
     sync(store.path)
     shutil.rmtree(store.path / STAGING, ignore_errors=True)

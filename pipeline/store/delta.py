@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 SHARD, NIGHT = "shard", "as_of"  # delivered tables are partitioned by the one, tables that nights write by the other
+ON_ITS_WAY = "writing"  # beside the seals, while an entry is written that has none yet
 DELTA_LOG, SEALS = "_delta_log", "_seals"  # folders of a table: its log, and what each entry of the log hashes to
 STAND_INS = "_stand_ins.json"  # data file that is gone -> the one that holds what is left of its rows, or null
 _DATA_FILE = re.compile(r"(?:[a-z_]+=([^/]+)/)?[0-9a-f]{64}\.parquet")
@@ -113,6 +114,17 @@ class DeltaTables:
             or sha256_of(entry) != seal.read_text(encoding="utf-8", errors="replace")
         ]  # fmt: skip
 
+    def unsealed_entries(self, name: str) -> list[str]:
+        """Entries that have lost their seal. While one is on its way in, or was cut off there, none has."""
+        seals = self.path / name / SEALS
+        if (seals / ON_ITS_WAY).exists():
+            return []
+        return [
+            entry.name
+            for entry in sorted((self.path / name / DELTA_LOG).glob("[0-9]*.json"))
+            if not (seals / entry.stem).exists()
+        ]
+
     def _open(self, name: str, version: int | None = None) -> DeltaTable:
         """The table at a version (None: the newest), once its log is known to be whole."""
         if (name, version) not in self._opened:
@@ -121,6 +133,8 @@ class DeltaTables:
 
             if self.broken_entries(name):
                 raise StoreDamaged.log(name, str(self.path), version)
+            if lost := self.unsealed_entries(name):
+                raise StoreDamaged.seal_gone(f"{name}/{DELTA_LOG}/{lost[0]}")
             try:
                 self._opened[name, version] = DeltaTable(self.path / name, version=version)
             except (DeltaError, OSError, ValueError):
@@ -256,6 +270,9 @@ class DeltaTables:
     def _writing(self, name: str) -> Iterator[None]:
         from deltalake.exceptions import DeltaError
 
+        seals = self.path / name / SEALS
+        seals.mkdir(parents=True, exist_ok=True)
+        write_whole(seals / ON_ITS_WAY, "")
         try:
             yield
         except DeltaError as error:
@@ -270,6 +287,7 @@ class DeltaTables:
         for entry in sorted((self.path / name / DELTA_LOG).glob("*.json")):
             if not (folder / entry.stem).exists():
                 write_whole(folder / entry.stem, sha256_of(entry))
+        (folder / ON_ITS_WAY).unlink(missing_ok=True)
 
 
 def partition_of(name: str, path: str) -> str | None:

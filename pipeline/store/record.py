@@ -6,7 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
+
+from pipeline.store.files import sealed, sha256_of, unsealed, write_whole
+from pipeline.store.refusals import StoreDamaged
+
+DELIVERIES, NEWEST = "deliveries", "newest.json"
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,7 @@ class Delivered:
     loaded_at: str  # for people: nothing is computed from it
     state: State
     versions: Mapping[str, int] = field(default_factory=dict)
+    before: str | None = None  # sha256 of the file of the record before; "" of the first; None: of an earlier version
 
     @classmethod
     def read(cls, written: Mapping[str, Any]) -> Delivered:
@@ -79,6 +86,50 @@ class Delivered:
     def written(self) -> dict[str, Any]:
         return {**asdict(self), "state": self.state.written()}
 
-    def at(self, versions: Mapping[str, int]) -> Delivered:
-        """The same delivery, once its transactions have given the tables these versions."""
-        return replace(self, versions=versions)
+    def at(self, versions: Mapping[str, int], before: str) -> Delivered:
+        """The same delivery, once its transactions have given the tables these versions, behind the record before."""
+        return replace(self, versions=versions, before=before)
+
+
+def read_records(store: Path, ends: bool = True) -> list[Delivered]:
+    """The records of a store, oldest first: each names the sha256 of the one before, and a file beside them the newest,
+    so that none is altered or lost unseen. StoreDamaged otherwise. ends: whether that file must fit; it may not yet
+    while a delivery is on its way in.
+    """
+    places = sorted((store / DELIVERIES).glob("[0-9]*.json"))
+    found = [Delivered.read(unsealed(place)) for place in places]
+    sha256 = ""
+    for number, (place, record) in enumerate(zip(places, found, strict=True), 1):
+        if record.number != number:
+            raise StoreDamaged.gone(f"{DELIVERIES}/{number:06d}")
+        if record.before not in (None, sha256):
+            raise StoreDamaged.sealed(f"{DELIVERIES}/{number - 1:06d}")
+        sha256 = sha256_of(place)
+    if ends:
+        _check_end(store, found, sha256)
+    return found
+
+
+def _check_end(store: Path, found: Sequence[Delivered], sha256: str) -> None:
+    place = store / NEWEST
+    if not place.exists():
+        if found and found[-1].before is not None:
+            raise StoreDamaged.gone(NEWEST)
+        return
+    newest = unsealed(place)
+    if newest["number"] != len(found):
+        raise StoreDamaged.gone(f"{DELIVERIES}/{max(newest['number'], len(found)):06d}")
+    if newest["sha256"] != sha256:
+        raise StoreDamaged.sealed(f"{DELIVERIES}/{len(found):06d}")
+
+
+def write_newest(store: Path) -> None:
+    """Name the newest record, once it is on the disk."""
+    place = max((store / DELIVERIES).glob("[0-9]*.json"))
+    write_whole(store / NEWEST, sealed({"number": int(place.name[:6]), "sha256": sha256_of(place)}))
+
+
+def newest_sha256(store: Path) -> str:
+    """Of the file of the newest record; "" where there is none."""
+    place = max((store / DELIVERIES).glob("[0-9]*.json"), default=None)
+    return "" if place is None else sha256_of(place)

@@ -17,14 +17,14 @@ from pipeline.store.delta import NIGHT, SHARD, DeltaTables
 from pipeline.store.files import unsealed
 from pipeline.store.form import dictionary_columns, for_people, in_order, instants, sort_columns, to_inner
 from pipeline.store.persons import Persons, only, persons_of
-from pipeline.store.record import Delivered
+from pipeline.store.record import Delivered, read_records
 from pipeline.store.refusals import NoStore, NotStored
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FORMAT = 2
-CARD, DELIVERIES, PENDING = "store.json", "deliveries", "pending.json"
+CARD, PENDING = "store.json", "pending.json"
 
 
 class Store:
@@ -47,7 +47,7 @@ class Store:
 
     def deliveries(self) -> list[Delivered]:
         """The records of all deliveries, oldest first."""
-        return [Delivered.read(unsealed(place)) for place in sorted((self.path / DELIVERIES).glob("*.json"))]
+        return read_records(self.path, ends=not self.is_cut_off())
 
     def is_cut_off(self) -> bool:
         """Whether a delivery was begun and has not ended; `recover` of the commit room ends it."""

@@ -19,9 +19,9 @@ from pipeline.store.champion import MODELS, approvals
 from pipeline.store.delta import DELTA_LOG, SEALS, STAND_INS, DeltaTables, partition_of
 from pipeline.store.files import unsealed
 from pipeline.store.forgotten import FOLDER, forgotten
-from pipeline.store.record import Delivered
+from pipeline.store.record import DELIVERIES, Delivered, read_records
 from pipeline.store.refusals import NoStore, NotStored, StoreDamaged
-from pipeline.store.store import CARD, DELIVERIES, PENDING
+from pipeline.store.store import CARD, PENDING
 
 _NAMED = re.compile(r"-([0-9a-f]{8,})$")  # a model's version ends with the beginning of its sha256
 UNENDED = "A forgetting was begun and has not ended: run `recoup forget` for that debtor again."
@@ -91,6 +91,9 @@ def _records(path: Path, found: Examined) -> dict[str, int]:
             if number not in places:
                 raise StoreDamaged.gone(f"{DELIVERIES}/{number:06d}")
             versions = dict(Delivered.read(unsealed(places[number])).versions)
+    if places and not found.faults:
+        with found.one(RECORDS):
+            read_records(path, ends=not (path / PENDING).exists())
     return versions
 
 

@@ -69,6 +69,9 @@ def test_a_log_that_names_a_foreign_file_is_refused(own):
     write_deltalake(
         own.path / "payments", DeltaTable(own.path / "payments").to_pyarrow_table().slice(0, 1), mode="append"
     )
+    with pytest.raises(ContractError, match=r"has lost its seal: nothing vouches for it"):
+        Store(own.path).tables(names=["payments"])
+    own.delta.seal("payments")
     with pytest.raises(ContractError, match=r"names a file that `recoup` did not write"):
         Store(own.path).data_files("payments")
     assert any("names a file that `recoup` did not write" in fault for fault in examine_store(own.path).faults)

@@ -72,7 +72,7 @@ def test_a_whole_store_is_found_whole_and_every_file_of_it_was_read(still):
         == len(list(still.glob("*/_delta_log/*.json")))
         == len(list(still.glob("*/_seals/*")))
     )
-    assert found.counts["records"] == 4
+    assert found.counts["records"] == 5
     assert found.counts["model folders"] == 1
 
 

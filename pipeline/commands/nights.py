@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,7 @@ def worklist(params: Params, store: Path, as_of: dt.date, out: Path) -> None:
     """Publish the ranked, explained work list of a night from the store as it is."""
     from pipeline.night.night import publish_night
 
-    click.echo(publish_night(store, as_of, out, params).text())
+    click.echo(publish_night(store, as_of, out, params).text(sys.stdout.isatty()))
 
 
 @command(
@@ -71,7 +72,7 @@ def run_night(
         log.info("The night of %s is published and is made again. Changed since: %s.", as_of, ", ".join(found.changed))
     from pipeline.run import whole_night
 
-    click.echo(whole_night(source, store, as_of, out, params, accept_volume=accept_volume).text())
+    click.echo(whole_night(source, store, as_of, out, params, accept_volume=accept_volume).text(sys.stdout.isatty()))
 
 
 @command(

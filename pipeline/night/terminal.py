@@ -27,17 +27,16 @@ class Published:
     folder: Path
     night: Night
 
-    def text(self) -> str:
+    def text(self, rows: bool = False) -> str:
+        """rows: whether the first of the list may be shown, which name accounts: on a terminal, in no log."""
         listed, counts = self.night.worklist, self.night.counts
         groups = ", ".join(f"{counts[name]:,} {name.replace('_', ' ')}" for name in counts if name != "scorable")
         lines = [f"{counts['scorable']:,} scorable accounts as of {self.night.as_of}: {groups}"]
         lines += [f"Warning: {warning}" for warning in self.night.manifest["warnings"]]
         lines += _of_the_order(self.night)
-        shown = (
-            [_first_rows(listed, self.night.reporting_currency)]
-            if len(listed)
-            else ["The list is empty.", *_why_empty(self.night)]
-        )
+        shown = ["The list is empty.", *_why_empty(self.night)] if not len(listed) else []
+        if rows and len(listed):
+            shown = [_first_rows(listed, self.night.reporting_currency)]
         return "\n".join([*lines, *shown, f"List: {self.folder / 'worklist.html'}"])
 
 

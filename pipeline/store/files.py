@@ -9,12 +9,14 @@ import fcntl
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -150,14 +152,17 @@ def check_folder(folder: Path) -> None:
 def whole_file(place: Path) -> Iterator[Path]:
     """A draft beside the place, to be written: then the whole file stands at its name, or what stood there before."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    draft = place.with_name(f".{place.name}.{os.getpid()}.draft")
+    draft = _draft_of(place)
+    held = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
+        fcntl.flock(held, fcntl.LOCK_SH)
         yield draft
         sync(draft)
         draft.replace(place)
         sync(place.parent)
     finally:
         draft.unlink(missing_ok=True)
+        os.close(held)
 
 
 def write_whole(place: Path, text: str) -> None:
@@ -202,12 +207,14 @@ def write_model(folder: Path, files: Mapping[str, bytes]) -> str:
 
     Processes may write one model at once: each has a draft of its own, and the first gives it its name.
     """
-    sha256, draft = digest(files), folder.with_name(f".{folder.name}.{os.getpid()}.draft")
+    sha256 = digest(files)
     folder.parent.mkdir(parents=True, exist_ok=True)
     if not folder.is_dir():
-        shutil.rmtree(draft, ignore_errors=True)
+        draft = _draft_of(folder)
         draft.mkdir()
+        held = os.open(draft, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
+            fcntl.flock(held, fcntl.LOCK_SH)
             for name, content in sorted(files.items()):
                 (draft / name).write_bytes(content)
             _sync_all(draft)
@@ -219,6 +226,7 @@ def write_model(folder: Path, files: Mapping[str, bytes]) -> str:
             sync(folder.parent)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
+            os.close(held)
     if digest_of(folder) != sha256:
         raise ModelRefused.other_than_named(str(folder))
     return sha256
@@ -230,8 +238,7 @@ def private_folder() -> Iterator[Path]:
     there is swept first: a folder is in use while its lock is held, whatever the number of the process that made it.
     """
     for left in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*"):
-        with suppress(OSError):
-            _sweep(left)
+        _sweep(left)
     folder = Path(tempfile.mkdtemp(prefix=TEMPORARY))
     held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -242,17 +249,27 @@ def private_folder() -> Iterator[Path]:
         os.close(held)
 
 
+def _draft_of(place: Path) -> Path:
+    """A name beside the place that no other run draws: numbers of processes come again, in containers at once. What
+    killed runs left there is swept.
+    """
+    for left in place.parent.glob(f".{escape(place.name)}.*.draft"):
+        _sweep(left)
+    return place.with_name(f".{place.name}.{secrets.token_hex(6)}.draft")
+
+
 def _sweep(left: Path) -> None:
-    """Remove a folder of ours that nobody holds. One that was only just made is not held yet."""
-    found = left.lstat()
-    if left.is_symlink() or found.st_uid != os.getuid() or time.time() - found.st_mtime < JUST_MADE_SECONDS:
-        return
-    descriptor = os.open(left, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(left)
-    finally:
-        os.close(descriptor)
+    """Remove a file or folder of ours that nobody holds. One that was only just made is not held yet."""
+    with suppress(OSError):
+        found = left.lstat()
+        if left.is_symlink() or found.st_uid != os.getuid() or time.time() - found.st_mtime < JUST_MADE_SECONDS:
+            return
+        descriptor = os.open(left, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        finally:
+            os.close(descriptor)
 
 
 @contextmanager

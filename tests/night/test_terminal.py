@@ -24,6 +24,14 @@ def test_an_empty_list_names_on_the_terminal_the_three_rules_that_took_most():
         "Excluded most often by: disputed (1,200), age (2), barred (2)",
         "Deferred most often by: hours (3)",
     ]
-    full = Published(Path("out"), night()).text()
+    full = Published(Path("out"), night()).text(rows=True)
     assert "The list is empty." not in full
     assert re.search(r"^ *queue +rank +account +balance +p ", full, re.MULTILINE)
+
+
+def test_no_account_is_named_where_nobody_looks():
+    """Unless it is asked for, as on a terminal, what a night says goes into logs."""
+    made = night()
+    said = Published(Path("out"), made).text()
+    assert [name for name in made.worklist["account_id"] if name in said] == []
+    assert made.worklist["account_id"].iloc[0] in Published(Path("out"), made).text(rows=True)

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
 import stat
+import subprocess
+import sys
+import tempfile
 from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 
 from features.errors import ModelRefused
 from models.folder import digest
 from pipeline.store import files
-from pipeline.store.files import only_owner_reads, whole_file, whole_folder, write_model, write_whole
+from pipeline.store.files import only_owner_reads, private_folder, whole_file, whole_folder, write_model, write_whole
+
+HOUSE = Path(__file__).parents[2]
 
 
 def names(folder):
@@ -94,7 +102,8 @@ def test_a_model_is_on_the_disk_before_it_has_its_name_and_its_name_before_anyth
     seen = []
     monkeypatch.setattr(files, "sync", lambda place: seen.append((place.name, (tmp_path / "m").exists())))
     write_model(tmp_path / "m", MODEL)
-    draft = f".m.{os.getpid()}.draft"
+    draft = seen[2][0]
+    assert re.fullmatch(r"\.m\.[0-9a-f]{12}\.draft", draft)
     assert sorted(seen[:2]) == [("card.json", False), ("model.txt", False)]
     assert seen[2:] == [(draft, False), (tmp_path.name, True)]
 
@@ -138,3 +147,65 @@ def test_only_the_owner_reads_what_is_made_meanwhile(tmp_path):
         os.umask(ours)
     assert stat.S_IMODE((tmp_path / "list.csv").stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "other.csv").stat().st_mode) == 0o644
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from pipeline.store.files import private_folder, whole_file, write_model
+place = Path(sys.argv[1])
+with private_folder() as folder, whole_file(place / "list.csv") as draft:
+    (folder / "rows.csv").write_text("a person")
+    draft.write_text("half")
+    print(folder, flush=True)
+    if sys.argv[2] == "wait":
+        sys.stdin.readline()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def _begun(place: Path, how: str) -> subprocess.Popen[str]:
+    env = os.environ | {"TMPDIR": str(place)}
+    given = [sys.executable, "-c", KILLED, str(place), how]
+    return subprocess.Popen(given, cwd=HOUSE, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def _aged(place: Path) -> None:
+    for left in place.iterdir():
+        os.utime(left, (1, 1))
+
+
+def test_what_a_killed_run_left_is_swept_by_the_next_and_what_another_holds_is_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with _begun(tmp_path, "at once") as killed:
+        left = Path(killed.stdout.readline().strip())
+        assert killed.wait() == -signal.SIGKILL
+    with _begun(tmp_path, "wait") as working:
+        at_work = Path(working.stdout.readline().strip())
+        drafts = set(names(tmp_path)) - {left.name, at_work.name}
+        assert len(drafts) == 2
+        _aged(tmp_path)
+        with private_folder() as own:
+            assert not left.exists()
+            assert (at_work / "rows.csv").read_text() == "a person"
+        assert not own.exists()
+        write_whole(tmp_path / "list.csv", "whole")
+        assert len(set(names(tmp_path)) & drafts) == 1
+        working.stdin.write("go on\n")
+        working.stdin.flush()
+        assert working.wait() == -signal.SIGKILL
+    _aged(tmp_path)
+    write_whole(tmp_path / "list.csv", "whole")
+    with private_folder():
+        pass
+    assert names(tmp_path) == ["list.csv"]
+
+
+def test_a_folder_of_somebody_else_s_naming_is_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "recoup-books").mkdir()
+    (tmp_path / ".recoup-scratch-link").symlink_to(tmp_path / "recoup-books")
+    _aged(tmp_path)
+    with private_folder():
+        pass
+    assert names(tmp_path) == [".recoup-scratch-link", "recoup-books"]

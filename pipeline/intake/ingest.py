@@ -379,9 +379,7 @@ class _Intake:
         self.engine.hand_over("books", pa.table(columns))
         self.engine.hand_over("offsets", offsets(distinct))
 
-    def _intake_of(
-        self, name: str, bad: Mapping[str, str], dropped: Dropped | None, reach: int | None
-    ) -> TableIntake:
+    def _intake_of(self, name: str, bad: Mapping[str, str], dropped: Dropped | None, reach: int | None) -> TableIntake:
         return TableIntake(
             engine=self.engine,
             table=self.delivery.tables[name],

@@ -244,7 +244,7 @@ def _sums(rows: Iterable[Aside]) -> dict[str, int]:
 
 
 def reconciled(store: Store, rows: Sequence[Aside]) -> list[str]:
-    """For each delivery and table: rows set aside = waiting + released + discarded + those that lay there already, and
+    """For each delivery and table: rows set aside = waiting + released + discarded + those that lay there or left, and
     the same for money. IngestBug where the records of the deliveries and the quarantine contradict one another.
     """
     lines = []
@@ -261,7 +261,7 @@ def reconciled(store: Store, rows: Sequence[Aside]) -> list[str]:
             told = " + ".join(f"{count:,} {fate}" for fate, count in counts.items())
             lines.append(
                 f"delivery {record.number}, {table['name']}: {table['quarantined']:,} rows set aside = {told}"
-                + (f" + {before:,} that lay there before" if before else "")
+                + (f" + {before:,} that lay there before or left with a forgotten debtor" if before else "")
             )
             for currency in sorted(_sums(own)):
                 money = {fate: _sums(found).get(currency, 0) for fate, found in parts.items()}

@@ -22,7 +22,7 @@ from pipeline.night.night import make_night
 from pipeline.night.pins import SAID, kept_terms, pins
 from pipeline.night.stages import Stages
 from pipeline.pages.publish import NightGone, publish
-from pipeline.pages.record import MANIFEST, lines, nights, read_manifest
+from pipeline.pages.record import FORGOTTEN, MANIFEST, lines, nights, read_manifest
 from pipeline.pages.verify import examine_night
 from pipeline.params import Params
 from pipeline.store.champion import Approved, model_folder
@@ -38,10 +38,8 @@ class NotKept(InputMissing):
 
     @classmethod
     def any_more(cls, night: str, gone: list[str]) -> NotKept:
-        return cls(
-            f"The night of {night} cannot be made again: no longer kept {'is' if len(gone) == 1 else 'are'} "
-            f"{'; '.join(gone)}. Restore that from a backup."
-        )
+        lost = "; ".join(gone)
+        return cls(f"The night of {night} cannot be made again. No longer kept: {lost}. A backup may hold it.")
 
 
 class Differs(ContractError):
@@ -102,6 +100,8 @@ def reproduce(store_path: Path, as_of: dt.date, out: Path, params: Params, folde
     examine_night(place, lines(out))
     if folder is not None:
         check_folder(folder)
+    if (place / FORGOTTEN).exists():
+        raise NotKept.any_more(place.name, ["the rows of people who were forgotten since"])
     store, approved, params = _as_then(store_path, manifest, params)
     with ExitStack() as after, only_owner_reads():
         scratch = after.enter_context(private_folder()) if folder is None else folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
@@ -105,6 +106,11 @@ def some(ids: Sequence[object], most: int = 5) -> str:
     """Up to five ids in order, then how many more: what a message may show."""
     shown = ", ".join(str(value) for value in sorted(ids, key=str)[:most])
     return shown if len(ids) <= most else f"{shown} and {len(ids) - most:,} more"
+
+
+def some_ids(ids: Sequence[object]) -> str:
+    """Ids of people or accounts, as `some` tells them, where a person looks on; nobody is named in a log."""
+    return some(ids) if sys.stderr.isatty() else "named on a terminal only"
 
 
 def _named_with_nearest(names: Iterable[str], candidates: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from features.compiled import compiled
-from features.errors import ContractError, some
+from features.errors import ContractError, some_ids
 from features.tables import NEVER, NO_DAY, NUMBERS, TABLES, account_number, numbered
 
 
@@ -98,7 +98,7 @@ def lineage(frame: pd.DataFrame, key: Sequence[str], table: str = "given") -> Li
         raise ContractError(
             f"Table {table!r} holds two versions of one key ({', '.join(key)}) with the same known_at in "
             f"{clashes.size:,} places "
-            f"(accounts {some(list(ids))}). Keep one of them, or give the later one a later known_at."
+            f"(accounts {some_ids(list(ids))}). Keep one of them, or give the later one a later known_at."
         )
     return Lineage(superseded_on, head)
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from features.errors import ModelRefused, some
+from features.errors import ModelRefused, some_ids
 from features.spec import PLACEHOLDER
 from features.tables import NO_DAY
 from models.baseline import AGE_BAND_TABLE, AgeBandTable
@@ -185,7 +185,7 @@ def _check_sum(sums: np.ndarray, whole: np.ndarray, cohort: pd.DataFrame) -> Non
     if wrong.any():
         raise ModelRefused(
             f"The reasons of {int(wrong.sum())} accounts do not add up to their score "
-            f"({some(cohort['account_id'][wrong].tolist())}), "
+            f"({some_ids(cohort['account_id'][wrong].tolist())}), "
             "so none is given. Train again, or roll back with `recoup promote --rollback`."
         )
 

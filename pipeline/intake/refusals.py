@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from features.errors import CannotWrite, ContractError, InputMissing, RecoupError, UsageError, some
+from features.errors import CannotWrite, ContractError, InputMissing, RecoupError, UsageError, some, some_ids
 from features.tables import DELIVERED
 
 
@@ -39,7 +39,7 @@ class DeliveryRefused(ContractError):
 
     @classmethod
     def same_number(cls, accounts: Sequence[str]) -> DeliveryRefused:
-        return cls(f"Accounts {some(accounts)} share one number. Rename one of each pair.")
+        return cls(f"{len(accounts):,} accounts share their numbers ({some_ids(accounts)}). Rename one of each pair.")
 
 
 class DeliveryMissing(InputMissing):

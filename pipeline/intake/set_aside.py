@@ -17,7 +17,7 @@ import pandas as pd
 
 from features.currencies import DECIMALS
 from features.errors import ContractError, InputMissing, UsageError
-from features.tables import MONEY_LIMIT, DELIVERED, account_number
+from features.tables import DELIVERED, MONEY_LIMIT, account_number
 from pipeline.intake.casting import MONEY_FORM
 from pipeline.intake.ingest import ingest
 from pipeline.intake.quarantine import Code

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from features.errors import ContractError, some
+from features.errors import ContractError, some_ids
 from features.tables import NEVER
 from features.versions import superseded_on
 from pipeline.law.rules import CONTACT_CHANNELS, Rules, nearest
@@ -51,7 +51,7 @@ class CannotDecide(ContractError):
     @classmethod
     def accounts_missing(cls, ids: list[str]) -> CannotDecide:
         return cls(
-            f"{len(ids):,} scorable accounts are not in the accounts table of the shard ({some(ids)}). "
+            f"{len(ids):,} scorable accounts are not in the accounts table of the shard ({some_ids(ids)}). "
             "Pass the tables of whole debtors."
         )
 

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 
 from features.days import date_of
-from features.errors import ContractError, InputMissing, ModelRefused, some
+from features.errors import ContractError, InputMissing, ModelRefused, some, some_ids
 
 LATER = "Choose a later --as-of, or load the history with `ingest --backfill`."
 
@@ -74,6 +74,6 @@ class ScoresDiffer(ModelRefused):
     @classmethod
     def again(cls, accounts: Sequence[str]) -> ScoresDiffer:
         return cls(
-            f"{len(accounts)} listed accounts score differently when scored again ({some(accounts)}). "
+            f"{len(accounts)} listed accounts score differently when scored again ({some_ids(accounts)}). "
             "Nothing is published. Report it with the manifest of the last good night."
         )

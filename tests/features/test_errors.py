@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import errno
+import sys
 
-from features.errors import CannotWrite, ContractError, RecoupError, UsageError, some
+from features.errors import CannotWrite, ContractError, RecoupError, UsageError, some, some_ids
 
 
 def test_no_two_classes_end_a_command_alike():
@@ -30,3 +31,9 @@ def test_what_is_unknown_is_named_with_what_comes_nearest():
 def test_of_many_ids_five_are_shown_in_order():
     assert some(["b", "a"]) == "a, b"
     assert some([f"a{place}" for place in range(1_234)]) == "a0, a1, a10, a100, a1000 and 1,229 more"
+
+
+def test_nobody_is_named_in_a_log(monkeypatch):
+    assert some_ids(["A1", "A2"]) == "named on a terminal only"
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert some_ids(["A2", "A1"]) == "A1, A2"

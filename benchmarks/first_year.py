@@ -2,9 +2,9 @@
 python -m benchmarks.first_year [--work DIR] [--debtors N] [--seed N] [--share S] [--nights N].
 
 The shop delivers before each first of a month what is known by then, runs the night, and its collectors obey it: who is
-listed or drawn to be worked is worked in that month, who is held out is left (`recoup simulate --follow`). The contact
-log is delivered from the third night on. A model is taught before the first night, when the log comes, and every third
-night after. A small shop must draw many to prove anything within a year: --share of its workable debtors into each arm.
+listed or drawn to be worked is worked in that month, who is held out is left (`recoup simulate --follow`). On the first
+nights no model is taught yet; from TAUGHT_FROM on one is, every third night anew. A small shop must draw many to prove
+anything within a year: --share of its workable debtors into each arm.
 Prints the rung of each night with what its list truly adds, within the capacity, against the other orders of the same
 night, and what each rung gained or cost.
 """
@@ -41,7 +41,7 @@ from pipeline.training.train import train_from_store
 
 PROJECT_PARAMS = Path(__file__).parents[1] / "params.yaml"
 DEBTORS, SEED, SHARE, NIGHTS, MONTHS = 4_000, 8101, 0.25, 12, 24
-LOG_FROM, TAUGHT_EVERY = 2, 3  # the night (from 0) whose delivery is the first with contacts; nights between two models
+TAUGHT_FROM, TAUGHT_EVERY = 2, 3  # the first night (from 0) on which a model is taught; nights between two models
 CAPACITY = 40  # debtors per queue and night
 DRAWS = 20  # of the intervals in the reports of the year's models: nobody reads them here
 ORDERS = (RANKED, BY_TOTAL, BY_DOUBT, BEST_ADDED)
@@ -74,15 +74,12 @@ class Shop:
         place.write_text(yaml.safe_dump(whole, sort_keys=False, allow_unicode=True), encoding="utf-8")
         return load(place)
 
-    def delivery(self, eve: dt.date, orders: pd.DataFrame, with_log: bool) -> Path:
+    def delivery(self, eve: dt.date, orders: pd.DataFrame) -> Path:
         """What the shop knows on the eve, its collectors having obeyed the orders so far."""
         follow, source = self.place / "orders.parquet", self.place / "source"
         orders.to_parquet(follow)
         shutil.rmtree(source, ignore_errors=True)
         simulate(self.debtors, self.seed, source, MONTHS, file_format="parquet", follow=follow, through=eve)
-        if not with_log:
-            for path in source.glob("contacts*"):
-                path.unlink()
         return source
 
     def year(self, nights: int) -> pd.DataFrame:
@@ -95,9 +92,9 @@ class Shop:
         )
         firsts = pd.date_range(end=LAST_DAY + dt.timedelta(1), periods=nights, freq="MS").date
         for number, night in enumerate(firsts):
-            source = self.delivery(night - dt.timedelta(1), orders, number >= LOG_FROM)
+            source = self.delivery(night - dt.timedelta(1), orders)
             ingest(source, params.paths.store, params, accept_volume="a made-up year")
-            if number in (0, LOG_FROM) or number > LOG_FROM and (number - LOG_FROM) % TAUGHT_EVERY == 0:
+            if number >= TAUGHT_FROM and (number - TAUGHT_FROM) % TAUGHT_EVERY == 0:
                 run = train_from_store(params.paths.store, params)
                 decided = {"who": "the shop", "why": "a new model", "when": f"{night}T00:00:00+00:00"}
                 registry.promote(params.paths.store, run.run_id, params, **decided)

@@ -25,7 +25,7 @@ import yaml
 
 from features.days import date_of
 from models.ladder import PROVEN
-from models.prioritise import CONTROL
+from models.prioritise import CONTROL, DRAWN, TO_WORK
 from models.whatif import BEST_ADDED, BY_DOUBT, BY_TOTAL, RANKED
 from pipeline.intake.ingest import ingest
 from pipeline.night.night import publish_night
@@ -118,18 +118,28 @@ class Shop:
 
 
 def orders_of(tonight: pd.DataFrame, night: dt.date) -> pd.DataFrame:
-    """What the collectors are to do in the month: left alone who is held out, worked who is listed or drawn for it."""
-    left = tonight.loc[tonight["group"] == "held_out", ["debtor_id", "until_on"]].assign(arm="left")
-    worked = tonight.loc[tonight["group"] == "worklist", ["debtor_id"]].assign(arm="worked")
-    both = pd.concat([left, worked], ignore_index=True).drop_duplicates("debtor_id")
-    month = (pd.Timestamp(night) + pd.offsets.MonthBegin(1)).date().isoformat()
-    until = [month if pd.isna(day) else date_of(int(day)).isoformat() for day in both.get("until_on", [])]
-    return both[["debtor_id", "arm"]].assign(assigned_on=night.isoformat(), until_on=until)
+    """What the collectors are to do: leave alone who is held out and work who is drawn for it, as long as the draw
+    holds; work who is listed in the month."""
+    month = (pd.Timestamp(night) + pd.offsets.MonthBegin(1)).date()
+    drawn = tonight[tonight["arm"].isin(DRAWN)].drop_duplicates("debtor_id")
+    listed = tonight[(tonight["group"] == "worklist") & ~tonight["debtor_id"].isin(drawn["debtor_id"])]
+    arms = pd.concat(
+        [drawn["arm"].map({CONTROL: "left", TO_WORK: "worked"}), listed["group"].map({"worklist": "worked"})]
+    )
+    until = [*(date_of(int(day)) for day in drawn["until_on"]), *[month] * len(listed)]
+    return pd.DataFrame(
+        {
+            "debtor_id": pd.concat([drawn["debtor_id"], listed["debtor_id"]]).astype("str").to_numpy(),
+            "arm": arms.astype("str").to_numpy(),
+            "assigned_on": night.isoformat(),
+            "until_on": [day.isoformat() for day in until],
+        }
+    )
 
 
 def arms_of(tonight: pd.DataFrame) -> dict[str, int]:
-    listed = tonight["group"] == "worklist"
-    return {"listed": int(listed.sum()), "held_out": int(tonight.loc[tonight["arm"] == CONTROL, "debtor_id"].nunique())}
+    counts = tonight.drop_duplicates("debtor_id")["arm"].value_counts()
+    return {"listed": int((tonight["group"] == "worklist").sum()), **{arm: int(counts.get(arm, 0)) for arm in DRAWN}}
 
 
 def by_rung(year: pd.DataFrame) -> pd.DataFrame:

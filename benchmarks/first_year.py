@@ -130,7 +130,7 @@ def orders_of(tonight: pd.DataFrame, night: dt.date) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "debtor_id": pd.concat([drawn["debtor_id"], listed["debtor_id"]]).astype("str").to_numpy(),
-            "arm": arms.astype("str").to_numpy(),
+            "arm": pd.Series(arms, dtype="str"),
             "assigned_on": night.isoformat(),
             "until_on": [day.isoformat() for day in until],
         }

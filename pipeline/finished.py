@@ -14,11 +14,12 @@ from features.days import day_number
 from features.errors import RecoupError
 from models.folder import digest_of
 from pipeline.intake.acceptance import settings_of
+from pipeline.intake.database import is_database
 from pipeline.intake.delivery import Delivery, find
 from pipeline.night.pins import READ_WHOLE, SAID, Stamps, pins, remembered
 from pipeline.pages.record import CURRENT, EXPIRED, MANIFEST, lines, newest, put_back, read_manifest
 from pipeline.pages.verify import NightDamaged, examine_night
-from pipeline.params import Params
+from pipeline.params import Params, Source
 from pipeline.store.champion import champion, model_folder
 from pipeline.store.files import sha256_of
 from pipeline.store.store import Store
@@ -46,17 +47,20 @@ class Finished:
         return "\n".join([*said, *([self.put_back] if self.put_back else []), f"List: {self.folder / 'worklist.html'}"])
 
 
-def finished(source: Path, store_path: Path, as_of: dt.date, out: Path, params: Params) -> Finished | None:
+def finished(source: Source, store_path: Path, as_of: dt.date, out: Path, params: Params) -> Finished | None:
     """The night as it is found; None where it is not published, or where something refuses: the night itself says what.
 
-    A fault of the published files is a change like any other: the night is made again.
+    A fault of the published files is a change like any other: the night is made again. So it is where the source is a
+    database, of which no hash tells whether it has changed.
     """
+    if is_database(source):
+        return None
     folder = out / as_of.isoformat()
     manifest = read_manifest(folder)
     if manifest is None:
         return None
     try:
-        return _look(find(source), Store(store_path), as_of, folder, manifest, params)
+        return _look(find(Path(source)), Store(store_path), as_of, folder, manifest, params)
     except (RecoupError, OSError):
         return None
 

@@ -11,9 +11,10 @@ from statistics import median
 
 from pipeline.finished import finished
 from pipeline.intake.acceptance import settings_of
+from pipeline.intake.database import is_database
 from pipeline.intake.delivery import Delivery, find
 from pipeline.pages.record import nights, read_manifest
-from pipeline.params import Params
+from pipeline.params import Params, Source
 from pipeline.store.locks import is_held
 from pipeline.store.refusals import NotStored
 from pipeline.store.store import Store
@@ -32,16 +33,17 @@ class Outlook:
         return "\n".join([*self.sentences, "Nothing was written."])
 
 
-def outlook(source: Path, store_path: Path, as_of: dt.date, out: Path, params: Params) -> Outlook:
+def outlook(source: Source, store_path: Path, as_of: dt.date, out: Path, params: Params) -> Outlook:
     """What `recoup run` would do. Raises what it would meet at once: InputMissing, ContractError of a delivery whose
     files are no tables, UsageError of a store that is none.
     """
-    delivery = find(source)
+    delivery = None if is_database(source) else find(Path(source))
     try:
         store = Store(store_path)
     except NotStored:
         store = None
-    said = [_of_delivery(delivery, store, params), *_of_store(store, params)]
+    told = "A database would be read." if delivery is None else _of_delivery(delivery, store, params)
+    said = [told, *_of_store(store, params)]
     found = finished(source, store_path, as_of, out, params)
     if found is not None and not found.changed:
         said.append(f"The night of {as_of} is published, and nothing that it stands on has changed: nothing to do.")
@@ -54,7 +56,7 @@ def outlook(source: Path, store_path: Path, as_of: dt.date, out: Path, params: P
     else:
         said.append(f"The night of {as_of} would be published to {str(out / as_of.isoformat())!r}.")
     said += _of_shards(out, params.store.shards if store is None else store.shards)
-    said += _of_nights(out, sum(part.place.stat().st_size for part in delivery.parts))
+    said += _of_nights(out, sum(part.place.stat().st_size for part in (delivery.parts if delivery else ())))
     if any(is_held(folder) for folder in (out, store_path)):
         said.append("Another run is at work there: until it has ended, this one would be turned away (75).")
     return Outlook(said)

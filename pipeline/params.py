@@ -35,6 +35,8 @@ MOST_BYTES, MOST_VALUES, DEEPEST = 1_000_000, 50_000, 50  # of a params file
 LONGEST_SHOWN = 80  # characters of a value that a message repeats
 _SECRET = re.compile(r"(?i)uri|url|password|secret|token|key")
 
+VARIABLE = re.compile(r"\$\{(\w+)\}")  # a value of the environment, in the URL of a database
+CONTROL = "control"  # the query that says what the database vouches for
 DEFAULT = Path("params.yaml")  # in the folder a command runs in
 TableName = Literal["accounts", "charges", "balances", "payments", "contacts", "statuses"]
 ContactChannel = Literal["call", "autodial", "voicemail", "sms", "email", "letter", "visit", "chat", "portal", "social"]
@@ -113,6 +115,25 @@ def _known_zone(name: str) -> str:
     return name
 
 
+def holds_secret(url: str) -> bool:
+    """Whether a password stands in the URL itself. ${NAME} is none."""
+    user = url.partition("://")[2].rpartition("@")[0]
+    named = [value for _, value in re.findall(r"(?i)[?&](password|sslpassword)=([^&]*)", url)]
+    return any(not VARIABLE.fullmatch(word) for word in (user.partition(":")[2], *named) if word)
+
+
+def source_of(text: str | Path) -> str | Path:
+    """A folder or file; of a database that is asked over a network, its URL."""
+    if "://" not in str(text):
+        return Path(text)
+    if holds_secret(str(text)):
+        raise ValueError(
+            "must not hold a password: leave it to PGPASSWORD or a password file of mode 0600, or write ${NAME} for a "
+            "value of the environment"
+        )
+    return str(text)
+
+
 def _in_order(band: tuple[float, float]) -> tuple[float, float]:
     if band[0] > band[1]:
         raise ValueError("must name the lower bound first")
@@ -128,6 +149,7 @@ def _whole(schema: dict[str, Any]) -> None:
 
 
 Zone = Annotated[str, AfterValidator(_known_zone)]
+Source = Annotated[str | Path, AfterValidator(source_of)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Band = Annotated[tuple[float, float], AfterValidator(_in_order)]
 
@@ -160,7 +182,7 @@ class Section(BaseModel):
 
 
 class Paths(Section):
-    source: Path
+    source: Source
     store: Path
     out: Path
     tracking_uri: str
@@ -417,6 +439,7 @@ class Params(Section):
     store: StoreParams
     engine: Engine
     ingest: Ingest
+    queries: dict[TableName | Literal["debtors", "control"], str] = {}
     _stand_ins: dict[str, Path] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="before")
@@ -442,7 +465,7 @@ class Params(Section):
 
     def kept(self) -> str:
         """What `digest` is the sha256 of, as JSON; `of_kept` reads it back."""
-        return self.model_dump_json(exclude={"paths", "engine"})
+        return self.model_dump_json(exclude={"paths", "engine", "queries"})
 
     def of_kept(self, text: str) -> Params:
         """Params as they were kept, at the places and with the engine of these."""
@@ -454,7 +477,7 @@ class Params(Section):
 
     def digest(self) -> str:
         """sha256 of the parsed values that can change a result: not comments, key order,
-        places on disk or the number of workers.
+        places on disk, how a database is asked or the number of workers.
         """
         return hashlib.sha256(self.kept().encode()).hexdigest()
 

@@ -20,7 +20,7 @@ from pipeline.night.stages import Stages
 from pipeline.outcomes.feedback import Feedback, keep_feedback, read_back
 from pipeline.outcomes.monitor import monitor
 from pipeline.pages.publish import mark_expired
-from pipeline.params import Params
+from pipeline.params import Params, Source
 from pipeline.store.files import check_folder, private_folder
 from pipeline.store.locks import only_run
 from pipeline.store.store import Store
@@ -31,7 +31,7 @@ REACH = dt.timedelta(7)  # feeds may stop for so long before a night after them 
 
 
 def whole_night(
-    source: Path, store_path: Path, as_of: dt.date, out: Path, params: Params, *, accept_volume: str | None = None
+    source: Source, store_path: Path, as_of: dt.date, out: Path, params: Params, *, accept_volume: str | None = None
 ) -> Published:
     """Ingest, publish, monitor. After a failure the last list stays as it was,
     and a notice beside it says that it has expired.

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
     from tests.worlds.afterwards import House
+    from tests.worlds.servers import Server
 
-SLOW_FIXTURES = {"browser", "two_nights", "model", "tuned"}
+SLOW_FIXTURES = {"browser", "server", "two_nights", "model", "tuned"}
 
 settings.register_profile("same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("new", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
@@ -55,3 +56,12 @@ def two_nights(tmp_path_factory: pytest.TempPathFactory) -> House:
     from tests.worlds.afterwards import built
 
     return built(tmp_path_factory.mktemp("two-nights"))
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A PostgreSQL server, one for all tests of a process; each has databases of its own there."""
+    from tests.worlds.servers import running_server
+
+    with running_server() as running:
+        yield running

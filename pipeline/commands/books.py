@@ -15,7 +15,7 @@ from click import option
 from pipeline.commands.table import DAY, FOLDER, PLACE, SOURCE, STORE, cli, command, date
 
 if TYPE_CHECKING:
-    from pipeline.params import Params
+    from pipeline.params import Params, Source
 
 
 @command(
@@ -168,7 +168,7 @@ def convert(mapping: str, theirs: Path, target: Path | None, propose: bool, comp
     option("--accept-volume", metavar="REASON", help="Take a delivery of unusual volume; the reason is recorded."),
     option("--faults", type=PLACE, help="Also write every fault of every row set aside into this CSV file."),
 )
-def ingest(params: Params, source: Path, store: Path, **how: Any) -> None:
+def ingest(params: Params, source: Source, store: Path, **how: Any) -> None:
     """Validate, quarantine, reconcile and append a delivery. The same delivery again changes nothing."""
     from pipeline.intake.ingest import ingest as take_in
 

@@ -42,6 +42,20 @@ def date(_: click.Context, __: click.Parameter, value: dt.datetime | None) -> dt
     return None if value is None else value.date()
 
 
+class Source(click.ParamType[Any]):
+    """A place, or the URL of a database, which is no place: two slashes stay two."""
+
+    name = "PATH or URL"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from pipeline.params import source_of
+
+        try:
+            return source_of(value)
+        except ValueError as error:
+            raise click.UsageError(f"--source {error}.") from None
+
+
 PLACE, FOLDER = click.Path(path_type=Path), click.Path(path_type=Path, file_okay=False)
 DAY = click.DateTime(formats=["%Y-%m-%d"])
 MOST = 10**18
@@ -50,7 +64,11 @@ MOST = 10**18
 PARAMS = option(
     "--params", "params_path", type=PLACE, default=Path("params.yaml"), show_default=True, help="The params file."
 )
-SOURCE = option("--source", type=PLACE, help="Folder of delivered tables [default: paths.source].")
+SOURCE = option(
+    "--source",
+    type=Source(),
+    help="Folder of tables, or a database: postgresql://..., a DuckDB or SQLite file [default: paths.source].",
+)
 STORE = option("--store", type=PLACE, help="Folder of Delta tables [default: paths.store of the params].")
 NIGHTS = option("--out", type=PLACE, help="Folder of published nights [default: paths.out].")
 AS_OF = option(

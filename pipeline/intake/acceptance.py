@@ -7,9 +7,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from statistics import median
+from typing import Any
 
 from features.currencies import DECIMALS
 from features.days import date_of, day_number
@@ -78,7 +79,7 @@ def volume_refusals(
         if report.name not in FEEDS or report.complete_through is None:
             continue
         past = [
-            table["rows_in"]
+            _volume(table)
             for record in earlier
             if not record.backfill
             for table in record.tables
@@ -89,9 +90,10 @@ def volume_refusals(
             continue
         usual = median(past) if len(past) >= USUAL_FROM else 0
         low, high = limits.volume
-        if usual >= USUAL_LEAST and not low * usual <= report.rows_in <= high * usual:
+        rows = _volume(asdict(report))
+        if usual >= USUAL_LEAST and not low * usual <= rows <= high * usual:
             refusals.append(
-                f"Table {report.name!r} has {report.rows_in:,} rows, {report.rows_in / usual:.0%} of the usual "
+                f"Table {report.name!r} has {rows:,} {'new ' * report.reread}rows, {rows / usual:.0%} of the usual "
                 f"{usual:,.0f} for a "
                 f"{date_of(report.complete_through):%A}."
             )
@@ -139,6 +141,11 @@ def _like(day: int, found: NewDays) -> list[int]:
 
 def _works(day: int) -> bool:
     return date_of(day).weekday() < 5
+
+
+def _volume(table: Mapping[str, Any]) -> int:
+    """Rows of a delivery; of a database, what was read before aside."""
+    return table["rows_in"] - (table["duplicates"] if table.get("reread") else 0)
 
 
 def _weekday(day: int | None) -> int | None:

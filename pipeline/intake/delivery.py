@@ -54,7 +54,7 @@ class Part:
 
     @property
     def is_parquet(self) -> bool:
-        return self.name.endswith(".parquet")
+        return self.place.name.endswith(".parquet")
 
 
 @dataclass(frozen=True)
@@ -259,11 +259,11 @@ def _part(name: str, place_name: str, place: Path, faults: list[str]) -> Part | 
     except OSError as error:
         faults.append(f"{shown(place_name)} cannot be read ({error.strerror or 'input error'}). Deliver it again.")
         return None
-    faults += _header_faults(name, place_name, header)
+    faults += header_faults(name, place_name, header)
     return Part(place, place_name, digest, header, stamp)
 
 
-def _header_faults(name: str, place_name: str, header: tuple[str, ...]) -> list[str]:
+def header_faults(name: str, place_name: str, header: tuple[str, ...]) -> list[str]:
     table = DELIVERED[name]
     twice = sorted({column for column in header if header.count(column) > 1})
     unknown = [column for column in header if column not in table.names and not _is_extra(name, column)]

@@ -6,6 +6,7 @@ import csv
 import gzip
 import re
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 
 from features.tables import Kind
 from pipeline.intake.casting import literal, quoted
@@ -15,6 +16,29 @@ from pipeline.intake.refusals import BrokenFile
 _TEXT = re.compile(r"VARCHAR|ENUM\(.*|UUID|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|\"NULL\"")
 _LOCAL_TIME = re.compile(r"TIMESTAMP(_S|_MS|_NS)?")
 _LINE = re.compile(r"Line: (\d+)")
+
+
+@dataclass(frozen=True)
+class Cells:
+    """How an engine's SQL turns a column into the contract's text, by what it holds; {} is the column."""
+
+    plain: str
+    day: str
+    local_time: str
+    instant: str
+    decimal: str
+
+
+# The scale is the column's, not the amount's: 100.00 yen in DECIMAL(18,2) is 100.
+DUCKDB_CELLS = Cells(
+    plain="{}::VARCHAR",
+    day="{}::VARCHAR",
+    local_time="{}::TIMESTAMP::VARCHAR",
+    instant="({} AT TIME ZONE 'UTC')::VARCHAR || 'Z'",
+    decimal="regexp_replace({}::VARCHAR, '(\\.[0-9]*[1-9])0+$|\\.0+$', '\\1')",
+)
+POSTGRES_CELLS = Cells("{}::text", "{}::text", "{}::text", "{}::text", "trim_scale({})::text")
+SQLITE_CELLS = Cells(*["CAST({} AS TEXT)"] * 5)
 
 
 def csv_scan(part: Part, link: str) -> str:
@@ -30,37 +54,39 @@ def parquet_scan(link: str) -> str:
     return f"read_parquet({literal(link)}, hive_partitioning = false)"
 
 
-def as_text(columns: Iterable[tuple[str, str]], kinds: dict[str, Kind]) -> tuple[str, list[str]]:
-    """The select list that turns native Parquet columns into the contract's text,
+def as_text(
+    columns: Iterable[tuple[str, str]], kinds: dict[str, Kind], engine: Cells = DUCKDB_CELLS
+) -> tuple[str, list[str]]:
+    """The select list that turns native columns into the contract's text,
     and sentences about columns that would lose something.
 
-    columns: (name, DuckDB type) of the file; kinds: declared column -> what it holds; a column not in it is the
-    sender's own.
+    columns: (name, DuckDB type) of the file or query; kinds: declared column -> what it holds; a column not in it is
+    the sender's own.
     """
     cells, faults = [], []
     for name, native in columns:
-        cell = _cell(quoted(name), native, kinds.get(name))
+        cell = _cell(engine, native, kinds.get(name))
         if cell is None:
-            native_name = native.split("(")[0].split("[")[0].lower()
+            native_name = "list" if native.endswith("]") else native.split("(")[0].lower()
             faults.append(f"column {name!r} is {native_name}: deliver it as {_better(kinds.get(name))}.")
-        cells.append(f"{cell} AS {quoted(name)}")
+        else:
+            cells.append(f"{cell.format(quoted(name))} AS {quoted(name)}")
     return ", ".join(cells), faults
 
 
-def _cell(cell: str, native: str, kind: Kind | None) -> str | None:
+def _cell(engine: Cells, native: str, kind: Kind | None) -> str | None:
     if _TEXT.fullmatch(native):
-        return f"{cell}::VARCHAR"
+        return engine.plain
     if native == "DATE" and kind in (Kind.DATE, Kind.TIME):
-        return f"{cell}::VARCHAR"
+        return engine.day
     if _LOCAL_TIME.fullmatch(native) and kind in (Kind.DATE, Kind.TIME):
-        return f"{cell}::TIMESTAMP::VARCHAR"
+        return engine.local_time
     if native == "TIMESTAMP WITH TIME ZONE" and kind is Kind.TIME:
-        return f"({cell} AT TIME ZONE 'UTC')::VARCHAR || 'Z'"
+        return engine.instant
     if native.startswith("DECIMAL(") and kind in (Kind.MONEY, Kind.WHOLE, None):
-        # The scale is the column's, not the amount's: 100.00 yen in DECIMAL(18,2) is 100.
-        return f"regexp_replace({cell}::VARCHAR, '(\\.[0-9]*[1-9])0+$|\\.0+$', '\\1')"
+        return engine.decimal
     if native in ("DOUBLE", "FLOAT", "BOOLEAN") and kind is None:
-        return f"{cell}::VARCHAR"
+        return engine.plain
     return None
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from pipeline.intake.acceptance import (
 )
 from pipeline.intake.casting import quoted
 from pipeline.intake.clocks import offsets
+from pipeline.intake.database import ReadOut, read_out, snapshot_of
 from pipeline.intake.delivery import Delivery, Part, find
 from pipeline.intake.dropped import Dropped, Dropping
 from pipeline.intake.engine import engine
@@ -36,18 +38,18 @@ from pipeline.intake.quarantine import RULE_VERSION
 from pipeline.intake.refusals import DeliveryMissing, DeliveryRefused, SettingRefused, shown
 from pipeline.intake.report import IngestReport, TableReport
 from pipeline.intake.table import SetAside, TableIntake, Taken, know_accounts, know_charges, view_stored
-from pipeline.params import Params
+from pipeline.params import Params, Source
 from pipeline.store import commit
 from pipeline.store.files import DataFile, FileWriter, private_folder
 from pipeline.store.forgotten import MET, forgotten
 from pipeline.store.form import QUARANTINE
 from pipeline.store.locks import only_run
-from pipeline.store.record import Delivered, State
+from pipeline.store.record import Delivered, Mark, State
 from pipeline.store.store import CARD, Store
 
 
 def ingest(
-    source: Path,
+    source: Source,
     store_path: Path,
     params: Params,
     *,
@@ -58,26 +60,43 @@ def ingest(
 ) -> IngestReport:
     """Validate, quarantine, reconcile and append the delivery in `source`; the same delivery again changes nothing.
 
+    source: a folder of files, or a database: its URL, or its file.
     backfill: history loaded once; an empty known_at becomes the time of the row plus lag_days of the params. dry_run:
     everything but writes. accept_volume: why an unusual volume is right; recorded. faults: a CSV file for every
     fault of every row set aside, written whether the delivery comes in or not. Raises ContractError (65) with every
     refusal of every table at once, InputMissing (66), UsageError (2), LockHeld (75), CannotWrite (74).
     """
     terms = _Terms(params, backfill, dry_run, accept_volume, faults)
-    delivery, store_path = find(Path(source)), Path(store_path)
-    if dry_run:
-        held = Store(store_path) if (store_path / CARD).exists() else None
-        with private_folder() as staging:
-            return _Intake(delivery, held, staging, terms).run()
-    store = commit.create(store_path, params.store.shards)
-    try:
-        with only_run(store.path):
-            commit.recover(store)
-            commit.compact(store)
-            with commit.staged(store) as staging:
+    store_path = Path(store_path)
+    with private_folder() as aside, ExitStack() as held:
+        snapshot = held.enter_context(snapshot_of(source, params.engine.memory_limit, aside / "spill"))
+        delivery = find(Path(source)) if snapshot is None else None
+
+        def taken(store: Store | None, staging: Path) -> IngestReport:
+            if delivery is not None:
                 return _Intake(delivery, store, staging, terms).run()
-    except OSError as error:
-        raise CannotWrite.writing(f"Store {str(store.path)!r}", error) from None
+            marks = {} if backfill or store is None else _marks(store)
+            # pyrefly: ignore[bad-argument-type]
+            found, read = read_out(snapshot, params.queries, marks, staging / "source")
+            held.close()  # the database need not wait for us
+            return _Intake(found, store, staging, terms, read).run()
+
+        if dry_run:
+            return taken(Store(store_path) if (store_path / CARD).exists() else None, aside)
+        store = commit.create(store_path, params.store.shards)
+        try:
+            with only_run(store.path):
+                commit.recover(store)
+                commit.compact(store)
+                with commit.staged(store) as staging:
+                    return taken(store, staging)
+        except OSError as error:
+            raise CannotWrite.writing(f"Store {str(store.path)!r}", error) from None
+
+
+def _marks(store: Store) -> dict[str, Mark]:
+    """Table -> how far a database was read that gave it, by the newest delivery that tells."""
+    return {name: mark for record in store.deliveries() for name, mark in record.marks.items()}
 
 
 @dataclass(frozen=True)
@@ -145,6 +164,7 @@ class _Intake:
     store: Store | None
     staging: Path
     terms: _Terms
+    read: ReadOut | None = None
     starts: dict[str, list[int]] = field(default_factory=dict)  # table -> first rowid of each of its files
 
     def run(self) -> IngestReport:
@@ -193,7 +213,11 @@ class _Intake:
         """Accept or refuse the delivery as a whole; accepted, it is committed."""
         days = feed_days(checked.newest(), self.delivery, before.state)
         reports = [
-            replace(each.report, complete_through=max(days[name].values(), default=None))
+            replace(
+                each.report,
+                complete_through=max(days[name].values(), default=None),
+                reread=self.read is not None,
+            )
             for name, each in checked.taken.items()
         ]
         report = self._accepted(before, checked, reports)
@@ -208,14 +232,15 @@ class _Intake:
         if self.met:  # before the rows: an account of somebody forgotten is known as such whatever happens then
             # pyrefly: ignore[missing-attribute]
             self.forgotten.record(MET, accounts=self.met)
+        record = self._record(report, state, checked)
         # pyrefly: ignore[bad-argument-type]
-        return replace(report, versions=commit.deliver(self.store, files, extras, self._record(report, state)))
+        return replace(report, versions=commit.deliver(self.store, files, extras, record))
 
     def _accepted(self, before: _Before, checked: _Checked, reports: list[TableReport]) -> IngestReport:
         """The report, or DeliveryRefused with all that speaks against the delivery."""
         limits = self.terms.params.ingest
         unusual = volume_refusals(reports, before.records, limits, self._new_days(reports, checked, before.state))
-        refusals, warnings = checked.refusals(), checked.warnings()
+        refusals, warnings = checked.refusals(), [*(self.read.warnings if self.read else ()), *checked.warnings()]
         refusals += far_refusals(
             {name: table.control for name, table in self.delivery.tables.items()}, checked.newest(), before.state
         )
@@ -247,6 +272,7 @@ class _Intake:
             versions=before.versions,
             files=dict(self.delivery.sha256),
             faults=fault_lines(checked.set_aside()),
+            read=self.read.text if self.read else "",
         )
 
     def _new_days(self, reports: Sequence[TableReport], checked: _Checked, state: State) -> dict[str, NewDays]:
@@ -264,7 +290,7 @@ class _Intake:
                 found[report.name] = NewDays(*days, taken.by_day, taken.stored_by_day)
         return found
 
-    def _record(self, report: IngestReport, state: State) -> Delivered:
+    def _record(self, report: IngestReport, state: State, checked: _Checked) -> Delivered:
         return Delivered(
             ingest_id=report.ingest_id,
             number=report.number,
@@ -278,6 +304,7 @@ class _Intake:
             rule_version=RULE_VERSION,
             loaded_at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
             state=state,
+            marks=self.read.marks(checked.set_aside()) if self.read else {},
         )
 
     # Reading files

@@ -55,6 +55,13 @@ class DeliveryMissing(InputMissing):
         return cls(f"Source folder {source!r} holds no table. Deliver {known} as CSV, CSV.gz or Parquet.")
 
     @classmethod
+    def tables_of(cls, address: str) -> DeliveryMissing:
+        return cls(
+            f"{address} has no table of the contract's ({', '.join(DELIVERED)}) that its user may see. "
+            "Say by queries of the params what gives each table."
+        )
+
+    @classmethod
     def accounts(cls) -> DeliveryMissing:
         return cls("The delivery lacks table 'accounts', and the store has none. Deliver it.")
 
@@ -83,6 +90,118 @@ class SettingRefused(UsageError):
             "those of the earlier zone. "
             "Set it back, or ingest into a new store."
         )
+
+
+class SecretRefused(UsageError):
+    """A secret lies open, or is not where it is said to be. No sentence repeats one."""
+
+    @classmethod
+    def in_the_url(cls) -> SecretRefused:
+        return cls(
+            "--source must not hold a password: leave it to PGPASSWORD or a password file of mode 0600, "
+            "or write ${NAME} for a value of the environment."
+        )
+
+    @classmethod
+    def not_set(cls, names: Sequence[str]) -> SecretRefused:
+        return cls(f"--source wants {', '.join(names)} of the environment, which is not set. Set it.")
+
+    @classmethod
+    def open_file(cls, place: str) -> SecretRefused:
+        return cls(f"File {place!r} holds passwords that others can read. Let its owner alone read it: chmod 600.")
+
+
+class QueryRefused(UsageError):
+    """A database cannot be asked like this."""
+
+    @classmethod
+    def no_driver(cls) -> QueryRefused:
+        return cls("PostgreSQL needs its driver: install recoup with its extra, recoup[postgres].")
+
+    @classmethod
+    def scheme(cls, scheme: str) -> QueryRefused:
+        return cls(
+            f"--source begins with {shown(scheme + '://')}. What is read: postgresql://USER@HOST/DATABASE, "
+            "a file of DuckDB or SQLite, a folder of files."
+        )
+
+    @classmethod
+    def no_database(cls, place: str) -> QueryRefused:
+        return cls(
+            f"--source {place!r} is a file, but no database of DuckDB or SQLite. Name the folder that holds the files."
+        )
+
+    @classmethod
+    def sql(cls, called: str, said: str) -> QueryRefused:
+        return cls(f"{called} cannot be asked of the database: {ascii(said[:200])[1:-1]}. Correct it.")
+
+    @classmethod
+    def writes(cls, called: str) -> QueryRefused:
+        return cls(f"{called} would write. It may only read.")
+
+    @classmethod
+    def other_files(cls, called: str) -> QueryRefused:
+        return cls(f"{called} reads files beside the database, which is not allowed. Load them into it first.")
+
+    @classmethod
+    def on_a_row(cls, called: str) -> QueryRefused:
+        return cls(f"{called} fails on a row, as where a cast or a division cannot be. Correct it.")
+
+    @classmethod
+    def changes(cls, called: str) -> QueryRefused:
+        return cls(
+            f"{called} gives other rows when it is asked again of the same snapshot. "
+            "Leave out what changes by itself, such as random() or a LIMIT without an order."
+        )
+
+    @classmethod
+    def control_columns(cls, known: Sequence[str]) -> QueryRefused:
+        return cls(
+            f"queries.control of the params must give table_name and of {', '.join(known[1:])} what it vouches for."
+        )
+
+    @classmethod
+    def control_row(cls, table: str) -> QueryRefused:
+        return cls(
+            f"queries.control of the params: the row of {table} has a form that is not understood. A table of the "
+            "contract, whole rows, complete_through as a date, currency and total together, partial true or false."
+        )
+
+    @classmethod
+    def control_twice(cls, table: str) -> QueryRefused:
+        return cls(
+            f"queries.control of the params says two things of {table}. One row a table, or one a currency of it that "
+            "agree in all but currency and total."
+        )
+
+    @classmethod
+    def control_of_unread(cls, tables: Sequence[str]) -> QueryRefused:
+        return cls(
+            f"queries.control of the params vouches for {', '.join(tables)}, which no query gives. Add or remove it."
+        )
+
+
+class DatabaseAway(InputMissing):
+    """A database does not answer, or no longer. Nothing of the store was changed."""
+
+    @classmethod
+    def unreached(cls, address: str, why: str) -> DatabaseAway:
+        return cls(f"{address} cannot be reached: {why}. Nothing was changed; see to it and run again.")
+
+    @classmethod
+    def lost(cls, address: str, called: str) -> DatabaseAway:
+        return cls(f"{address} went away while being read ({called}). Nothing was changed; run again when it is back.")
+
+    @classmethod
+    def cut_short(cls, address: str, called: str) -> DatabaseAway:
+        return cls(
+            f"{address} broke a query off ({called}), as where it takes longer than statement_timeout allows. "
+            "Nothing was changed; allow more time."
+        )
+
+    @classmethod
+    def forbidden(cls, called: str, said: str) -> DatabaseAway:
+        return cls(f"{called} may not be read: {ascii(said[:200])[1:-1]}. Nothing was changed; grant SELECT on it.")
 
 
 class NoRoom(CannotWrite):

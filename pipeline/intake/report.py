@@ -37,6 +37,7 @@ class TableReport:
     money_unread: int = 0
     complete_through: int | None = None
     places: Sequence[str] = ()  # file and line of the first five rows set aside
+    reread: bool = False  # of a database: some rows were read before and count as duplicates
     hanging: int = 0  # rows set aside for nothing but their account, which was set aside in the same delivery
     forgotten: int = 0  # rows of people who were forgotten: dropped, and kept nowhere
     money_forgotten: Mapping[str, int] = field(default_factory=dict)
@@ -95,6 +96,7 @@ class IngestReport:
     versions: Mapping[str, int]
     files: Mapping[str, str]  # name -> sha256
     faults: Sequence[str] = ()  # lines that tell the first rows set aside
+    read: str = ""  # how far a database was read
 
     def text(self) -> str:
         head = f"Delivery {self.ingest_id[:12]}"
@@ -105,6 +107,7 @@ class IngestReport:
         return "\n".join(
             [
                 f"{head} {verb}{marks}.",
+                *([self.read] if self.read else []),
                 *(table.text() for table in self.tables),
                 *self.faults,
                 *([f"Unusual volume accepted: {self.accepted_volume}"] if self.accepted_volume else []),

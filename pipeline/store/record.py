@@ -58,9 +58,20 @@ class State:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """How far a table of a database was read. query: sha256 of its SQL; rows known before `day` need not be read again
+    as long as there are `behind` of them.
+    """
+
+    query: str
+    day: str
+    behind: int
+
+
+@dataclass(frozen=True)
 class Delivered:
     """One delivery that came in. tables: what became of each, as the report of its ingest says; versions:
-    of the tables after it.
+    of the tables after it; marks: table -> how far the database was read that it came from.
     """
 
     ingest_id: str
@@ -77,10 +88,12 @@ class Delivered:
     state: State
     versions: Mapping[str, int] = field(default_factory=dict)
     before: str | None = None  # sha256 of the file of the record before; "" of the first; None: of an earlier version
+    marks: Mapping[str, Mark] = field(default_factory=dict)
 
     @classmethod
     def read(cls, written: Mapping[str, Any]) -> Delivered:
-        told: dict[str, Any] = {**written, "state": State.read(written["state"])}
+        marks = {name: Mark(**mark) for name, mark in written.get("marks", {}).items()}
+        told: dict[str, Any] = {**written, "state": State.read(written["state"]), "marks": marks}
         return cls(**told)
 
     def written(self) -> dict[str, Any]:

@@ -370,7 +370,7 @@ def test_native_parquet_columns_read_as_their_text_would(tmp_path):
         ("amount", pa.array([1.5]), r"column 'amount' is double: deliver it as text, integer or decimal"),
         ("due_on", pa.array([1.5]), r"column 'due_on' is double: deliver it as text, date or local timestamp"),
         ("charge_id", pa.array([b"C1"]), r"column 'charge_id' is blob: deliver it as text"),
-        ("kind", pa.array([["fee"]]), r"column 'kind' is varchar: deliver it as text"),
+        ("kind", pa.array([["fee"]]), r"column 'kind' is list: deliver it as text"),
     ],
 )
 def test_parquet_columns_that_would_lose_something_are_refused(tmp_path, column, values, match):

@@ -1,0 +1,328 @@
+"""A source that is a database: one consistent snapshot, read into a folder that is taken in like any other.
+
+What the store holds already is not read again. A table is read from a few days before the last day on which one of its
+rows became known; that no row came late before that day is counted in every snapshot, and where one did, the table is
+read whole.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from features.days import day_of_text, day_text
+from features.tables import DELIVERED
+from pipeline.intake.delivery import Delivery, find, header_faults
+from pipeline.intake.quarantine import SetAside
+from pipeline.intake.refusals import DeliveryMissing, DeliveryRefused, QueryRefused, shown
+from pipeline.params import CONTROL, Source
+from pipeline.store.record import Mark
+
+OVERLAP_DAYS = 7  # read again before the last known day: what comes a little late is found without reading all
+CONTROL_COLUMNS = ("table_name", "rows", "complete_through", "currency", "total", "partial")
+KNOWN_TYPES = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")  # columns of which the database tells the day
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+@dataclass(frozen=True)
+class Query:
+    """What gives the rows of a table. called: what a message names it by."""
+
+    name: str
+    sql: str
+    called: str
+
+    @classmethod
+    def own(cls, name: str, sql: str) -> Query:
+        return cls(name, sql.strip().rstrip(";"), f"queries.{name} of the params")
+
+    @classmethod
+    def alike(cls, name: str) -> Query:
+        """Of a table that has the contract's name."""
+        return cls(name, f"SELECT * FROM {name}", f"Table {name!r} of the database")
+
+    def wrapped(self) -> str:
+        """As a table of a further query; a comment may end its last line."""
+        return f"({self.sql}\n) AS told"
+
+
+class Snapshot(Protocol):
+    """What a database held at one moment, whatever is written to it meanwhile. Each method may raise QueryRefused or
+    DatabaseAway; no message of theirs holds a cell or a secret.
+    """
+
+    shown: str  # its address without secrets
+
+    def has(self, table: str) -> bool: ...
+
+    def columns(self, query: Query) -> list[tuple[str, str]]:
+        """Column -> its type, by the name that DuckDB has for it."""
+        ...
+
+    def cells(self, query: Query, columns: Sequence[tuple[str, str]]) -> tuple[str, list[str]]:
+        """The select list that gives every column as text, and sentences about those that would lose something."""
+        ...
+
+    def known_days(self, query: Query, native: str) -> dict[str | None, int] | None:
+        """Rows by the day of their known_at, UTC where it is an instant; None where its type has no days."""
+        ...
+
+    def batches(self, query: Query, cells: str, since: str | None) -> Iterator[pa.RecordBatch]:
+        """Rows as text. since: without those known before this day; what has no day is always given."""
+        ...
+
+    def today(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far a snapshot reached in a table. days: rows by known day, those that were not read as well."""
+
+    query: str
+    days: Mapping[str | None, int]
+    since: str | None
+    last: str | None  # newest known day up to the day of the snapshot
+
+    def mark(self, set_aside: Iterable[SetAside]) -> Mark | None:
+        """Where the next snapshot may begin; rows that were set aside are read again until they are mended."""
+        if self.last is None:
+            return None
+        day = day_text(day_of_text(self.last) - OVERLAP_DAYS)
+        for row in set_aside:
+            known = json.loads(row.raw).get("known_at", "").strip()[:10]
+            day = min(day, known) if _DAY.fullmatch(known) else day
+        return Mark(self.query, day, _behind(self.days, day))
+
+
+@dataclass(frozen=True)
+class ReadOut:
+    """What a delivery that was read out of a database has beside its tables."""
+
+    text: str
+    reach: Mapping[str, Reach]
+    warnings: Sequence[str]
+
+    def marks(self, set_aside: Sequence[SetAside]) -> dict[str, Mark]:
+        found = {name: reach.mark(row for row in set_aside if row.table == name) for name, reach in self.reach.items()}
+        return {name: mark for name, mark in found.items() if mark is not None}
+
+
+def is_database(source: Source) -> bool:
+    return isinstance(source, str) or source.is_file()
+
+
+@contextmanager
+def snapshot_of(source: Source, memory_limit: str, spill: Path) -> Iterator[Snapshot | None]:
+    """The database at the source, opened; None where the source is a folder of files."""
+    if isinstance(source, str):
+        from pipeline.intake.postgres import postgres_snapshot
+
+        with postgres_snapshot(source) as opened:
+            yield opened
+    elif source.is_file():
+        from pipeline.intake.database_file import file_snapshot
+
+        with file_snapshot(source, memory_limit, spill) as opened:
+            yield opened
+    else:
+        yield None
+
+
+def read_out(
+    snapshot: Snapshot, queries: Mapping[str, str], marks: Mapping[str, Mark], folder: Path
+) -> tuple[Delivery, ReadOut]:
+    """The tables of a snapshot as a source folder, and how far it reached. queries: table, or `control`, -> SQL;
+    without any for a table, those tables of the database that have the contract's names.
+
+    Raises DeliveryRefused with what is wrong of every table's columns before a row is read.
+    """
+    asked = _asked(snapshot, queries)
+    cells, natives = _cells(snapshot, asked)
+    controls = _controls(snapshot, Query.own(CONTROL, queries[CONTROL])) if CONTROL in queries else {}
+    stray = sorted(set(controls) - {query.name for query in asked})
+    if stray:
+        raise QueryRefused.control_of_unread(stray)
+    folder.mkdir(mode=0o700)
+    reach, warnings, told, faults = {}, [], [], []
+    for query in tqdm(asked, "reading", leave=False, disable=None):
+        name, vouched = query.name, controls.get(query.name, _Vouched())
+        days = snapshot.known_days(query, natives[name]["known_at"]) if "known_at" in natives[name] else None
+        since, warning = _since(name, _digest(query), marks.get(name), days, vouched)
+        rows = _write(snapshot, query, cells[name], natives[name], since, folder / f"{name}.parquet")
+        whole = rows if days is None else sum(days.values())
+        passed = 0 if days is None or since is None else _behind(days, since)
+        if rows + passed != whole:
+            raise QueryRefused.changes(query.called)
+        if whole == 0 and vouched.rows != 0:
+            faults.append(
+                f"Table {name!r} holds no rows in the database. If that is right, queries.{CONTROL} must say rows 0."
+            )
+        elif vouched.rows is not None and vouched.rows != whole:
+            faults.append(
+                f"Table {name!r} has {whole:,} rows, queries.{CONTROL} says {vouched.rows:,}. Run again later."
+            )
+        (folder / f"{name}.control.json").write_text(vouched.control(rows), encoding="utf-8")
+        if days is not None:
+            reach[name] = Reach(_digest(query), days, since, _last(days, snapshot.today()))
+        warnings += [warning] if warning else []
+        told.append(f"{name} {'whole' if since is None else f'from {since} on'}")
+    if faults:
+        raise DeliveryRefused.unread(faults)
+    text = f"Read in one snapshot of {snapshot.shown}: {', '.join(told)}."
+    return _named(find(folder)), ReadOut(text, reach, warnings)
+
+
+def _asked(snapshot: Snapshot, queries: Mapping[str, str]) -> list[Query]:
+    own = [Query.own(name, queries[name]) for name in DELIVERED if name in queries]
+    asked = own or [Query.alike(name) for name in DELIVERED if snapshot.has(name)]
+    if not asked:
+        raise DeliveryMissing.tables_of(snapshot.shown)
+    return asked
+
+
+def _cells(snapshot: Snapshot, asked: Sequence[Query]) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    """Table -> the select list of its columns as text, and table -> column -> type."""
+    faults: list[str] = []
+    cells, natives = {}, {}
+    for query in asked:
+        columns = snapshot.columns(query)
+        natives[query.name] = dict(columns)
+        wrong = header_faults(query.name, query.name, tuple(name for name, _ in columns))
+        if not wrong:
+            cells[query.name], lossy = snapshot.cells(query, columns)
+            wrong = [f"{shown(query.name)}: {sentence}" for sentence in lossy]
+        faults += wrong
+    if faults:
+        raise DeliveryRefused.unread(faults)
+    return cells, natives
+
+
+def _digest(query: Query) -> str:
+    return hashlib.sha256(query.sql.encode()).hexdigest()
+
+
+def _behind(days: Mapping[str | None, int], since: str) -> int:
+    """Rows that are not read from this day on."""
+    return sum(rows for day, rows in days.items() if day is not None and (day.endswith("BC") or _is_before(day, since)))
+
+
+def _is_before(day: str, other: str) -> bool:
+    return _DAY.fullmatch(day) is not None and day < other
+
+
+def _last(days: Mapping[str | None, int], today: str) -> str | None:
+    return max((day for day in days if day is not None and _DAY.fullmatch(day) and day <= today), default=None)
+
+
+def _since(
+    name: str, digest: str, mark: Mark | None, days: Mapping[str | None, int] | None, vouched: _Vouched
+) -> tuple[str | None, str | None]:
+    """The day from which the table is read, None for all of it, and what to say of rows that came late or went."""
+    if mark is None or days is None or mark.query != digest or vouched.sums:  # sums are proven on the whole table alone
+        return None, None
+    behind = _behind(days, mark.day)
+    if behind > mark.behind:
+        return None, (
+            f"Table {name!r}: {behind - mark.behind:,} rows said to be known before {mark.day} came after that had "
+            "been read; the table was read whole."
+        )
+    if behind < mark.behind:
+        return mark.day, (
+            f"Table {name!r}: {mark.behind - behind:,} rows known before {mark.day} are gone from the database. "
+            "The store keeps them."
+        )
+    return mark.day, None
+
+
+def _write(snapshot: Snapshot, query: Query, cells: str, columns: Iterable[str], since: str | None, place: Path) -> int:
+    """Rows written to a Parquet file of texts."""
+    schema, rows = pa.schema([(column, pa.string()) for column in columns]), 0
+    # Read once, right after, and thrown away: packing it would cost more than it saves.
+    with pq.ParquetWriter(place, schema, compression="none", use_dictionary=False) as writer:
+        for batch in snapshot.batches(query, cells, since):
+            writer.write_batch(batch.cast(schema))
+            rows += batch.num_rows
+    return rows
+
+
+def _named(delivery: Delivery) -> Delivery:
+    """Parts called as their tables: the files they were read into are nobody's."""
+    tables = {
+        name: replace(table, parts=tuple(replace(part, name=name) for part in table.parts))
+        for name, table in delivery.tables.items()
+    }
+    return Delivery(tables, {name.removesuffix(".parquet"): digest for name, digest in delivery.sha256.items()})
+
+
+# ---- what the database vouches for -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Vouched:
+    """What the control query says of a table."""
+
+    rows: int | None = None
+    complete_through: dt.date | None = None
+    sums: Mapping[str, Decimal] | None = None
+    partial: bool = False
+
+    def control(self, rows: int) -> str:
+        """As a control file says it; rows are those that were read, which the snapshot proves."""
+        told = {
+            "rows": rows,
+            "sums": {currency: f"{total:f}" for currency, total in self.sums.items()} if self.sums else None,
+            "complete_through": self.complete_through.isoformat() if self.complete_through else None,
+            "partial": True if self.partial else None,
+        }
+        return json.dumps({key: value for key, value in told.items() if value is not None})
+
+
+def _controls(snapshot: Snapshot, query: Query) -> dict[str, _Vouched]:
+    """Table -> what is vouched for: one row for a table, or one for each currency of it."""
+    columns = [name for name, _ in snapshot.columns(query)]
+    if "table_name" not in columns or set(columns) - set(CONTROL_COLUMNS):
+        raise QueryRefused.control_columns(CONTROL_COLUMNS)
+    texts = ", ".join(f'CAST("{name}" AS VARCHAR) AS "{name}"' for name in columns)
+    found: dict[str, _Vouched] = {}
+    for batch in snapshot.batches(query, texts, None):
+        for row in batch.to_pylist():
+            name = row["table_name"]
+            try:
+                said = _vouched(row)
+            except (ValueError, InvalidOperation):
+                raise QueryRefused.control_row(shown(str(name))) from None
+            held = found.get(name, said)
+            if replace(held, sums=None) != replace(said, sums=None) or (name in found and not said.sums):
+                raise QueryRefused.control_twice(shown(str(name)))
+            found[name] = replace(said, sums={**(held.sums or {}), **(said.sums or {})} or None)
+    return found
+
+
+def _vouched(row: Mapping[str, str | None]) -> _Vouched:
+    """Raises ValueError or InvalidOperation where a cell has another form."""
+    cells = {name: row.get(name) for name in CONTROL_COLUMNS}
+    if cells["table_name"] not in DELIVERED or (cells["currency"] is None) != (cells["total"] is None):
+        raise ValueError
+    through, partial = cells["complete_through"], (cells["partial"] or "false").lower() in ("true", "t", "1")
+    total = None if cells["total"] is None else Decimal(cells["total"])
+    rows = None if cells["rows"] is None else int(cells["rows"])
+    if (total is not None and not total.is_finite()) or (rows or 0) < 0 or (partial and through is not None):
+        raise ValueError
+    return _Vouched(
+        rows=rows,
+        complete_through=None if through is None else dt.date.fromisoformat(through[:10]),
+        sums=None if total is None else {str(cells["currency"]): total},
+        partial=partial,
+    )

@@ -1,0 +1,180 @@
+"""Databases that are one file, DuckDB's and SQLite's: the same books as from files; also what holds of any database."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import duckdb
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features.errors import ContractError, InputMissing, UsageError
+from features.tables import Kind
+from pipeline.intake.database import OVERLAP_DAYS, Reach
+from pipeline.intake.ingest import ingest
+from pipeline.intake.quarantine import SetAside
+from pipeline.params import holds_secret
+from pipeline.store.record import Mark
+from pipeline.store.store import Store
+from tests.worlds.deliveries import PARAMS, PAYMENTS, content, payment, world, write
+from tests.worlds.servers import TYPES, statements_of
+
+BOOKS = world(payments=PAYMENTS)
+DUCKDB_TYPES = {**TYPES, Kind.TIME: "timestamptz", Kind.MONEY: "decimal(18,3)"}
+HISTORY = [
+    payment(payment_id=f"P{at:02}", occurred_at=f"2026-03-{at:02}T10:00:00Z", known_at=f"2026-03-{at:02}T12:00:00Z")
+    for at in range(1, 29)
+]
+
+
+def a_file(place: Path, tables, *further: str) -> Path:
+    """A database at the place, DuckDB's with types of its own, SQLite's of texts alone."""
+    connect, types = (duckdb.connect, DUCKDB_TYPES) if place.suffix == ".duckdb" else (sqlite3.connect, {})
+    with closing(connect(str(place))) as connection:
+        if types:
+            connection.execute("SET TimeZone = 'Asia/Tokyo'")
+        for statement in (*(each for name in tables for each in statements_of(name, tables[name], types)), *further):
+            connection.execute(statement)
+        connection.commit()
+    return place
+
+
+@pytest.mark.parametrize("name", ["b.duckdb", "b.sqlite"])
+def test_a_file_and_a_folder_fill_the_same_store(tmp_path, name):
+    told = ingest(a_file(tmp_path / name, BOOKS), tmp_path / "a", PARAMS)
+    ingest(write(tmp_path / "files", BOOKS), tmp_path / "b", PARAMS)
+    assert content(tmp_path / "a") == content(tmp_path / "b")
+    assert [(table.accepted, table.quarantined) for table in told.tables] == [(5, 0), (2, 0), (2, 0)]
+    assert ingest(tmp_path / name, tmp_path / "a", PARAMS).already
+    assert ingest(tmp_path / name, tmp_path / "c", PARAMS, dry_run=True).tables == told.tables
+
+
+@pytest.mark.parametrize("name", ["b.duckdb", "b.sqlite"])
+def test_what_is_held_is_not_read_again_and_a_late_row_is_found(tmp_path, name):
+    place, store = a_file(tmp_path / name, world(payments=HISTORY)), tmp_path / "store"
+    ingest(place, store, PARAMS)
+    columns = "account_id, occurred_at, amount, kind, known_at"
+    a_file(place, {}, f"INSERT INTO payments SELECT 'N1', {columns} FROM payments WHERE payment_id = 'P28'")
+    second = ingest(place, store, PARAMS)
+    assert "payments from 2026-03-21 on" in second.read
+    assert [(table.rows_in, table.accepted) for table in second.tables if table.name == "payments"] == [(9, 1)]
+    a_file(place, {}, f"INSERT INTO payments SELECT 'L1', {columns} FROM payments WHERE payment_id = 'P02'")
+    third = ingest(place, store, PARAMS)
+    assert [(table.rows_in, table.accepted) for table in third.tables if table.name == "payments"] == [(30, 1)]
+    assert len(Store(store).tables()["payments"]) == 30
+
+
+def test_a_table_of_much_more_than_the_usual_is_judged_by_its_new_rows(tmp_path):
+    """Five Sundays of 100 payments; then a late row makes the table be read whole, and that is no unusual volume."""
+    store, place = tmp_path / "store", tmp_path / "b.duckdb"
+
+    def week(first: int) -> list[dict[str, str]]:
+        return [
+            payment(payment_id=f"W{first}-{at}", occurred_at=f"2026-03-{first:02}", known_at=f"2026-03-{first:02}")
+            for at in range(100)
+        ]
+
+    a_file(place, world(payments=week(1)))
+    ingest(place, store, PARAMS)
+    for first in (8, 15, 22, 29):
+        a_file(place, {}, *list(statements_of("payments", week(first), DUCKDB_TYPES))[1:])
+        ingest(place, store, PARAMS)
+    late = "INSERT INTO payments SELECT 'L' || payment_id, account_id, occurred_at, amount, kind, TIMESTAMPTZ "
+    a_file(
+        place, {}, f"{late} '2026-04-05' FROM payments WHERE payment_id LIKE 'W29%'",
+        f"{late} '2026-03-02' FROM payments WHERE payment_id = 'W1-1'",
+    )  # fmt: skip
+    found = ingest(place, store, PARAMS)
+    assert [(table.rows_in, table.accepted) for table in found.tables if table.name == "payments"] == [(601, 101)]
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "sentence"),
+    [
+        (
+            "b.sqlite",
+            "ALTER TABLE payments DROP amount; ALTER TABLE payments ADD amount REAL DEFAULT 1.5",
+            "'amount' is double: deliver it as text",
+        ),
+        ("b.sqlite", "UPDATE payments SET amount = x'00'", "'amount' is blob: deliver it as text"),
+        ("b.duckdb", "ALTER TABLE payments ALTER amount TYPE DOUBLE", "'amount' is double: deliver it as text"),
+        (
+            "b.duckdb",
+            "ALTER TABLE payments ALTER kind TYPE VARCHAR[] USING [kind]",
+            "'kind' is list: deliver it as text",
+        ),
+        ("b.duckdb", "ALTER TABLE payments RENAME amount TO ammount", "has unknown 'ammount'"),
+    ],
+)
+def test_a_column_that_would_lose_something_is_refused(tmp_path, name, change, sentence):
+    place = a_file(tmp_path / name, BOOKS, *change.split("; "))
+    with pytest.raises(ContractError, match=sentence):
+        ingest(place, tmp_path / "store", PARAMS)
+
+
+@pytest.mark.parametrize(
+    ("name", "select", "sentence"),
+    [
+        ("b.duckdb", "SELECT * FROM receipts", "Table with name receipts does not exist"),
+        ("b.duckdb", "SELECT * FROM read_csv('/etc/hostname')", "reads files beside the database"),
+        ("b.duckdb", "SELECT * REPLACE (account_id::INT::VARCHAR AS account_id) FROM payments", "fails on a row"),
+        ("b.sqlite", "SELECT * FROM receipts", "no such table: receipts"),
+        ("b.sqlite", "SELEC * FROM payments", "near .*: syntax error"),
+    ],
+)
+def test_a_query_that_cannot_be_asked_is_named(tmp_path, name, select, sentence):
+    own = {table: f"SELECT * FROM {table}" for table in BOOKS}
+    params = PARAMS.model_copy(update={"queries": {**own, "payments": select}})
+    with pytest.raises(UsageError, match=f"queries.payments of the params .*{sentence}") as refused:
+        ingest(a_file(tmp_path / name, BOOKS), tmp_path / "store", params)
+    assert "A1" not in str(refused.value)
+
+
+def test_a_file_that_is_no_database_or_is_held_is_refused(tmp_path):
+    (tmp_path / "payments.csv").write_text("payment_id\n")
+    with pytest.raises(UsageError, match="is a file, but no database of DuckDB or SQLite"):
+        ingest(tmp_path / "payments.csv", tmp_path / "store", PARAMS)
+    torn = a_file(tmp_path / "b.duckdb", BOOKS)
+    torn.write_bytes(torn.read_bytes()[:5000])
+    with pytest.raises(InputMissing, match="cannot be reached: DuckDB does not open it"):
+        ingest(torn, tmp_path / "store", PARAMS)
+    held = a_file(tmp_path / "b.sqlite", BOOKS)
+    with closing(sqlite3.connect(held)) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(InputMissing, match="went away while being read"):
+            ingest(held, tmp_path / "store", PARAMS)
+    assert not (tmp_path / "store").exists()
+
+
+# ---- how far a snapshot reached --------------------------------------------------------------------------------------
+
+
+def test_a_mark_lies_before_the_last_day_and_before_what_was_set_aside():
+    days = {
+        "2026-03-01": 2,
+        "2026-03-20": 5,
+        "2026-03-28": 1,
+        "2099-01-01": 1,
+        "infinity": 1,
+        "0044-03-15 BC": 1,
+        None: 4,
+    }
+    reach = Reach("q", days, None, "2026-03-28")
+    assert OVERLAP_DAYS == 7
+    assert reach.mark([]) == Mark("q", "2026-03-21", 8)
+    row = SetAside("payments", "payments", 1, "ACCT_UNKNOWN", '{"known_at": "2026-03-05 10:00:00+00"}')
+    assert reach.mark([row]) == Mark("q", "2026-03-05", 3)
+    nothing = SetAside("payments", "payments", 1, "TS_FORMAT", '{"known_at": "infinity"}')
+    assert reach.mark([nothing]) == Mark("q", "2026-03-21", 8)
+
+
+@given(word=st.text(min_size=1).filter(lambda word: "${" not in word), user=st.text("abc", max_size=3))
+def test_no_password_in_a_url_goes_unseen(word, user):
+    """Whatever stands between the user and the host, or after password=."""
+    assert holds_secret(f"postgresql://{user}:{word}@host:5432/books?sslmode=require")
+    assert holds_secret(f"postgresql://host/books?user={user}&password={word.replace('&', '')}x")
+    assert not holds_secret(f"postgresql://{user}@host:5432/books?sslmode=require")
+    assert not holds_secret(f"postgresql://{user}:${{NAME}}@host:5432/books?password=${{OTHER}}")

@@ -1,4 +1,7 @@
-"""Databases that are one file, DuckDB's and SQLite's: the same books as from files; also what holds of any database."""
+"""Databases that are one file, DuckDB's and SQLite's: the same books as from files; how far a snapshot reached.
+
+Also of database.py.
+"""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@ python -m benchmarks.first_year [--work DIR] [--debtors N] [--seed N] [--share S
 
 The shop delivers before each first of a month what is known by then, runs the night, and its collectors obey it: who is
 listed or drawn to be worked is worked in that month, who is held out is left (`recoup simulate --follow`). On the first
-nights no model is taught yet; from TAUGHT_FROM on one is, every third night anew. A small shop must draw many to prove
+nights no model is taught yet; from TAUGHT_FROM on one is, every fifth night anew. A small shop must draw many to prove
 anything within a year: --share of its workable debtors into each arm.
 Prints the rung of each night with what its list truly adds, within the capacity, against the other orders of the same
 night, and what each rung gained or cost.
@@ -40,8 +40,8 @@ from pipeline.training import registry
 from pipeline.training.train import train_from_store
 
 PROJECT_PARAMS = Path(__file__).parents[1] / "params.yaml"
-DEBTORS, SEED, SHARE, NIGHTS, MONTHS = 4_000, 8101, 0.25, 12, 24
-TAUGHT_FROM, TAUGHT_EVERY = 2, 3  # the first night (from 0) on which a model is taught; nights between two models
+DEBTORS, SEED, SHARE, NIGHTS, MONTHS = 3_500, 8101, 0.3, 12, 24
+TAUGHT_FROM, TAUGHT_EVERY = 2, 5  # the first night (from 0) on which a model is taught; nights between two models
 CAPACITY = 40  # debtors per queue and night
 DRAWS = 20  # of the intervals in the reports of the year's models: nobody reads them here
 ORDERS = (RANKED, BY_TOTAL, BY_DOUBT, BEST_ADDED)

@@ -40,10 +40,11 @@ from pipeline.training import registry
 from pipeline.training.train import train_from_store
 
 PROJECT_PARAMS = Path(__file__).parents[1] / "params.yaml"
-DEBTORS, SEED, SHARE, NIGHTS, MONTHS = 3_500, 8101, 0.3, 12, 24
+DEBTORS, SEED, SHARE, NIGHTS, MONTHS = 3_000, 8101, 0.3, 12, 24
 TAUGHT_FROM, TAUGHT_EVERY = 2, 5  # the first night (from 0) on which a model is taught; nights between two models
 CAPACITY = 40  # debtors per queue and night
 DRAWS = 20  # of the intervals in the reports of the year's models: nobody reads them here
+SHOWN = "{:,.2f}".format
 ORDERS = (RANKED, BY_TOTAL, BY_DOUBT, BEST_ADDED)
 
 
@@ -103,6 +104,9 @@ class Shop:
             tonight = kept[kept["as_of"] == kept["as_of"].max()]
             orders = pd.concat([orders, orders_of(tonight, night)], ignore_index=True)
             lines.append({**self.judged(params, night), **arms_of(tonight)})
+            print(
+                pd.DataFrame(lines).tail(1).to_string(index=False, header=number == 0, float_format=SHOWN), flush=True
+            )
         return pd.DataFrame(lines)
 
     def judged(self, params: Params, night: dt.date) -> dict[str, Any]:
@@ -164,9 +168,8 @@ def main(arguments: list[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     logging.getLogger("recoup").setLevel(logging.WARNING)
     year = Shop(chosen.work, chosen.debtors, chosen.seed, chosen.share).year(chosen.nights)
-    shown = "{:,.2f}".format
-    print(year.to_string(index=False, float_format=shown))
-    print(f"\n{by_rung(year).to_string(index=False, float_format=shown)}")
+    print(f"\n{year.to_string(index=False, float_format=SHOWN)}")
+    print(f"\n{by_rung(year).to_string(index=False, float_format=SHOWN)}")
     if PROVEN not in set(year["rung"]):
         print("\nNot proven within the year: the draws are too few for this effect, or there is none.")
     year.to_json(chosen.work / "year.json", orient="records", date_format="iso", indent=1)

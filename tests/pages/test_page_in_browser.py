@@ -185,6 +185,7 @@ def test_money_is_named_once_the_effect_is_proven_a_band_before_and_never_a_harm
     silent = show(night(8, manifest={**made.manifest, "value": {**made.manifest["value"], "bands": False}}))
     silent.locator("tr.row .open").first.click()
     assert text(silent, ".adds").endswith("Draws do not bear it out yet, so no amount is named.")
+    assert "adds little" not in silent.locator("tr.row").first.inner_text()
     value = {**made.manifest["value"], "rung": {"state": "proven", "since": "2026-10-31"}}
     proven = show(night(8, manifest={**made.manifest, "value": value}))
     proven.locator("tr.row .open").first.click()

@@ -216,7 +216,7 @@
       el("td", { class: "end money" }, ...two(money(list.arrears[i], currency), askedFor(i, currency))),
       el("td", { class: "end count" }, list.days_past_due[i] === null ? "–" : whole.format(list.days_past_due[i])),
       el("td", { class: "end count" }, share(list.p_recovered[i]), gauge(list.p_recovered[i] ?? 0)),
-      el("td", { class: "end money" }, ...two(money(list.expected_recovery[i], currency), list.effect[i] && rung ? fill(words.row.adds, { band: word("effects", list.effect[i]) }) : "")),
+      el("td", { class: "end money" }, ...two(money(list.expected_recovery[i], currency), list.effect[i] && rung && toldApart ? fill(words.row.adds, { band: word("effects", list.effect[i]) }) : "")),
       el("td", { class: "end money" }, el("b", {}, money(list.net_value[i], list.reporting_currency[i])), gauge((list.net_value[i] ?? 0) / netMost)),
       el("td", {}, ...contactCell(i, now)),
       el("td", {}, ...two(list.last_payment[i] === null ? words.row.never_paid : fill(words.row.paid, { day: shortDay(list.last_payment[i]) }), list.last_right_party[i] === null ? words.row.never_spoke : fill(words.row.spoke, { day: shortDay(list.last_right_party[i]) }))),
@@ -341,12 +341,13 @@
     return barsPane(words.detail.why, words.detail.why_note, found, sumsOf(i)[0], sumsOf(i)[1], null);
   };
   const rung = night.value.rung ? night.value.rung.state : "";
+  const toldApart = rung !== "unproven" || night.value.bands;
   // Money is named once draws have proven the effect; before that a band, and never a harm.
   const addsText = (i) => {
     const band = word("effects", list.effect[i]), left = audit.p_if_left && audit.p_if_left[i];
     if (rung === "proven" && left !== undefined) return fill(words.detail.adds_proven, { money: money(list.added_value[i] + (audit.contact_cost[i] ?? 0), list.reporting_currency[i], true), left: share(left), worked: share(audit.p_if_worked[i]) });
-    if (rung === "unproven") return night.value.bands ? fill(words.detail.adds_band, { band }) : words.detail.adds_unknown;
-    return fill(words.detail.adds_plain, { band });
+    if (!toldApart) return words.detail.adds_unknown;
+    return fill(rung === "unproven" ? words.detail.adds_band : words.detail.adds_plain, { band });
   };
   const effectsPane = (i) => {
     const [, , rest, sum] = sumsOf(i), likely = audit.p_if_left && audit.p_if_left[i] >= night.value.self_cure_from;

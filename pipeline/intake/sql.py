@@ -397,6 +397,24 @@ RECEIPTS_DIFFER = (
     + " FROM receipts_judged WHERE conflict"
 )
 
+
+def moved_receipts(stored: bool) -> str:
+    """Lines that bring a receipt to an account of one debtor after it was on one of another, when both are one person:
+    the ledger knows a receipt within the debtor that its account was delivered with, so both would count.
+    """
+    columns = "payment_id, account_no, occurred_at, known_at, kind"
+    rows = [f"SELECT rid, {columns} FROM standing_payments"]
+    rows += [f"SELECT NULL, {columns} FROM stored_payments"] if stored else []
+    return f"""
+WITH owned AS (SELECT r.*, k.debtor_id, p.person FROM ({" UNION ALL ".join(rows)}) r
+    JOIN known_accounts k USING (account_no) JOIN persons p USING (debtor_id) WHERE r.kind <> 'reversal')
+SELECT DISTINCT n.rid, {Code.DUP_CONFLICT.bit} AS mask FROM owned n JOIN owned h ON h.payment_id = n.payment_id
+    AND h.person = n.person AND h.debtor_id <> n.debtor_id AND h.occurred_at = n.occurred_at
+    AND h.known_at < n.known_at - {ONE_TIME}
+WHERE n.rid IS NOT NULL AND NOT EXISTS (SELECT 1 FROM owned o WHERE o.payment_id = n.payment_id
+    AND o.debtor_id = n.debtor_id AND o.known_at < n.known_at - {ONE_TIME})"""
+
+
 UNKNOWN_CHARGES = """
 SELECT count(*) FROM standing_payments p WHERE charge_id IS NOT NULL AND NOT EXISTS (
     SELECT 1 FROM known_charges c WHERE c.account_no = p.account_no AND c.charge_id = p.charge_id)"""

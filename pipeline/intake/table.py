@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from features.aliases import Link, in_circles
+from features.aliases import Link, in_circles, persons
 from features.days import day_number
 from features.tables import DELIVERED, FEEDS
 from pipeline.intake import sql as judging
@@ -189,6 +189,9 @@ class TableIntake:
         if name == "debtors":
             self._refuse_circles(stored)
         if name == "payments":
+            if self._knows_persons():
+                self.engine.run(f"CREATE TABLE receipts_moved AS {judging.moved_receipts(stored)}")
+                self._leave_out("SELECT * FROM receipts_moved")
             self.engine.run(f"CREATE VIEW all_payments AS {judging.all_payments(stored)}")
             self._leave_out(judging.REVERSALS)
 
@@ -197,6 +200,20 @@ class TableIntake:
         links = [Link(debtor, other or debtor, at, on) for _, debtor, other, at, on in rows]
         circles = in_circles(links, [rid is not None for rid, *_ in rows])
         self._leave_out(judging.in_circle([rows[place][0] for place in circles]))
+        self._know_persons(persons([link for place, link in enumerate(links) if place not in set(circles)]))
+
+    def _know_persons(self, names: Mapping[str, str]) -> None:
+        told = {"debtor_id": pa.array(names, pa.string()), "person": pa.array(names.values(), pa.string())}
+        self.engine.hand_over("persons", pa.table(told))
+
+    def _knows_persons(self) -> bool:
+        """Whether links between debtors are known, of this delivery or the store's; table persons then tells them."""
+        if self.engine.rows("SELECT 1 FROM duckdb_tables() WHERE table_name = 'persons'"):
+            return True
+        held = self.store.persons() if self.store is not None and self.store.deliveries() else None
+        if held is not None:
+            self._know_persons(held.names)
+        return held is not None
 
     def _judge_receipts(self, stored: bool) -> None:
         """Lines that are there already go, later sets of a receipt's lines stay, another sum is a conflict."""
@@ -215,6 +232,12 @@ class TableIntake:
             found.append(
                 f"Table 'payments': DUP_CONFLICT, rows of one payment_id differ in {', '.join(differing)}. It is one "
                 "receipt: its lines may be applied to other charges and accounts later, with the same sum."
+            )
+        moved = self.engine.count("receipts_moved") if self._knows_persons() else 0
+        if moved:
+            found.append(
+                f"Table 'payments': DUP_CONFLICT, {moved:,} lines bring a receipt from one debtor to another that is "
+                "the same person. Deliver a reversal of it, and the payment anew under an id of its own."
             )
         strange = self.engine.rows(judging.UNKNOWN_CHARGES)[0][0] if self.knows_charges else 0
         if strange:

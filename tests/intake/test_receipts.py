@@ -8,7 +8,7 @@ from features.ledger import history
 from features.terms import Terms
 from pipeline.intake.ingest import ingest
 from pipeline.store.store import Store
-from tests.worlds.deliveries import PARAMS, day, payment, taken, world, write
+from tests.worlds.deliveries import PARAMS, day, payment, same, taken, world, write
 
 LATER = "2026-02-20T09:00:00Z"
 
@@ -112,3 +112,25 @@ def test_payments_that_name_no_known_charge_are_counted_and_said(tmp_path):
     source = write(tmp_path / "in", world(payments=[line("30.00", "A1", "C1"), line("30.00", "A1", "C-unheard")]))
     report = ingest(source, tmp_path / "store", PARAMS)
     assert any("1 payments name a charge that is not known" in warning for warning in report.warnings)
+
+
+def test_a_receipt_that_goes_to_another_debtor_of_one_person_would_count_twice_and_is_set_aside(tmp_path):
+    """Cash of the former record's invoice, applied to the latter's after the two were found to be one."""
+    at_once = [payment(payment_id="BOTH", amount="30.00"), payment(payment_id="BOTH", account_id="J1", amount="30")]
+    links = [same("D1", "D2", "2026-02-10")]
+    reports, store = taken(tmp_path, payments=[line("60.00"), *at_once], debtors=links)
+    assert reports["payments"].codes == {}
+    source = write(tmp_path / "next", {"payments": [line("60", "J1", known_at=LATER)]})
+    report = ingest(source, store.path, PARAMS)
+    assert report.tables[0].codes == {"DUP_CONFLICT": 1}
+    assert any(
+        "1 lines bring a receipt from one debtor to another that is the same person" in one for one in report.warnings
+    )
+    assert applied(store.path, "2026-03-01") == {"A1": 9000, "J1": 30}
+    again = write(tmp_path / "again", {"payments": [line("60.00", "A2", known_at=LATER)]})
+    assert ingest(again, store.path, PARAMS).tables[0].codes == {}
+
+
+def test_without_a_link_the_same_number_of_two_debtors_stays_two_receipts(tmp_path):
+    _, store = taken(tmp_path, payments=[line("60.00")], debtors=[same("D3", "D2", "2026-02-10")])
+    assert next_night(store.path, line("60", "J1", known_at=LATER)).codes == {}

@@ -109,6 +109,28 @@ def test_rows_and_sums_are_those_of_the_manifest(show):
     assert 10 < page.locator("tr.row").count() < 100
 
 
+def test_a_row_says_what_to_ask_for_what_is_disputed_and_which_credit_is_held_elsewhere(show):
+    made = night(8)
+    page, unit = show(made), [10 ** made.decimals[code] for code in made.worklist["currency"]]
+    audit = made.audit
+    assert audit["disputed"].gt(0).sum() == 2
+    assert audit["debtor_credit"].gt(0).sum() == 1
+    for row in range(8):
+        below = page.locator(f'tr.row[data-row="{row}"] td.money .two').first
+        shown, whole = below.inner_text(), below.get_attribute("title").split(" · ")
+        held = {name: audit[name][row] / unit[row] for name in ("asked", "disputed", "debtor_credit")}
+        if held["disputed"]:
+            assert [amount(shown), *map(amount, whole[0].split(":"))] == [
+                held["asked"],
+                held["disputed"],
+                held["asked"],
+            ]
+        elif held["debtor_credit"]:
+            assert amount(shown) == amount(whole[0]) == held["debtor_credit"]
+        assert whole[-1].startswith("of ")
+        assert (shown == whole[-1]) == (not held["disputed"] and not held["debtor_credit"])
+
+
 def words_of(page: Page) -> dict:
     return page.evaluate("JSON.parse(document.getElementById('night').textContent).words")
 

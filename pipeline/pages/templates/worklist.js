@@ -197,11 +197,13 @@
     return text ? free(text, className + (sign > 0 ? " up" : sign < 0 ? " down" : "")) : null;
   };
   const brokenBadge = (i) => (list.broken_promises[i] ? el("span", { class: "badge bad" }, list.broken_promises[i] === 1 ? words.row.broken_one : fill(words.row.broken, { n: list.broken_promises[i] })) : null);
+  // Under the arrears: what to ask for where a charge is disputed, else a credit elsewhere, else the balance; all of it on pointing.
   const askedFor = (i, currency) => {
-    const told = [], held = (name) => (audit[name] && audit[name][i] > 0 ? money(audit[name][i], currency) : null);
-    if (held("disputed")) told.push(fill(words.row.asked, { amount: money(audit.asked[i], currency), disputed: held("disputed") }));
-    if (held("debtor_credit")) told.push(fill(words.row.credit, { amount: held("debtor_credit") }));
-    return told.length ? told.join(" · ") : fill(words.row.of_balance, { amount: money(list.balance[i], currency) });
+    const held = (name) => (audit[name] && audit[name][i] > 0 ? money(audit[name][i], currency) : null);
+    const disputed = held("disputed"), credit = held("debtor_credit"), balance = fill(words.row.of_balance, { amount: money(list.balance[i], currency) });
+    const asked = disputed && { amount: money(audit.asked[i], currency), disputed };
+    const told = [asked && fill(words.row.asked_of, asked), credit && fill(words.row.credit_elsewhere, { amount: credit }), balance].filter(Boolean);
+    return el("span", { class: "two", title: told.join(" · ") }, asked ? fill(words.row.asked, asked) : credit ? fill(words.row.credit, { amount: credit }) : balance);
   };
   const drawRow = (i, now) => {
     const account = list.account_id[i], joined = list.joined_accounts[i] ? list.joined_accounts[i].split(" ").length : 0, currency = list.currency[i];
@@ -213,7 +215,7 @@
       el("th", { scope: "row", class: "id" }, el("span", { class: "one free", title: account }, account),
         el("span", { class: "two", title: list.debtor_id[i] }, joined ? el("span", { class: "badge", title: list.joined_accounts[i] }, joined === 1 ? words.row.joined_one : fill(words.row.joined, { n: joined })) : null, free(list.debtor_id[i]))),
       el("td", {}, el("span", { class: "one free", title: list.portfolio[i] }, list.portfolio[i]), el("span", { class: "two free", title: list.product[i] }, list.product[i])),
-      el("td", { class: "end money" }, ...two(money(list.arrears[i], currency), askedFor(i, currency))),
+      el("td", { class: "end money" }, el("span", { class: "one" }, money(list.arrears[i], currency)), askedFor(i, currency)),
       el("td", { class: "end count" }, list.days_past_due[i] === null ? "–" : whole.format(list.days_past_due[i])),
       el("td", { class: "end count" }, share(list.p_recovered[i]), gauge(list.p_recovered[i] ?? 0)),
       el("td", { class: "end money" }, ...two(money(list.expected_recovery[i], currency), list.effect[i] && rung && toldApart ? fill(words.row.adds, { band: word("effects", list.effect[i]) }) : "")),

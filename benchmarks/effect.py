@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,11 +33,11 @@ from features.days import day_texts
 from features.errors import InputMissing
 from models.boosting import raw_scores
 from models.calibration import choose_map
-from models.effect import PLAIN_GUARD, UNPROVEN_GUARD, EffectHead, added_scores, bands, fit_effect
+from models.effect import PLAIN_GUARD, UNPROVEN_GUARD, added_scores, bands, fit_effect
 from models.effect_evidence import AddedMoney, effect_by_fifth
 from models.ladder import DISPROVEN, NO_LOG, PROVEN, UNPROVEN, Rung, next_rung, tells_apart
 from models.lesson import Lesson, Teaching
-from models.recovery import RecoveryModel, recovery_objective
+from models.recovery import RecoveryModel, load_model, recovery_objective
 from pipeline.intake.ingest import ingest
 from pipeline.law.eligibility import permitted
 from pipeline.law.overlay import law_of
@@ -120,8 +121,17 @@ class World:
             rows.to_parquet(kept)
         return pd.read_parquet(kept).dropna(subset=list(SIDES)).reset_index(drop=True)
 
-    def facts(self) -> dict[str, float]:
+    def facts(self) -> dict[str, Any]:
         return json.loads((self.place / "facts.json").read_text())
+
+    def night(self) -> dict[str, float]:
+        """See `night_cpu`; counted once."""
+        kept = self.place / "night.json"
+        if not kept.exists():
+            params, facts = self.params(), self.facts()
+            model = load_model(Path(facts["model"]), facts["model_sha256"])
+            kept.write_text(json.dumps(night_cpu(Store(params.paths.store), params, model)) + "\n")
+        return json.loads(kept.read_text())
 
 
 def judged_rows(store: Store, params: Params, truth: Path) -> tuple[pd.DataFrame, dict[str, float]]:
@@ -170,19 +180,22 @@ def judged_rows(store: Store, params: Params, truth: Path) -> tuple[pd.DataFrame
     told = known.iloc[test].reset_index(drop=True)
     money = [name for name in SIDES if name.startswith("expected")]
     told[money] = told[money].to_numpy() * unit[:, None]
-    seconds |= night_cpu(store, params, model, head)
     facts = {"rows": len(rows), "debtors": rows["debtor_id"].nunique(), **windows.recovery.dates(), **seconds}
+    kept = keep(store.path, replace(model, effect=head))
+    facts |= {"model": str(kept.folder), "model_sha256": kept.sha256}
     return pd.concat([rows, told], axis=1), {**facts, **{f"head_{name}": value for name, value in head.facts.items()}}
 
 
-def night_cpu(store: Store, params: Params, model: RecoveryModel, head: EffectHead) -> dict[str, float]:
+def night_cpu(store: Store, params: Params, model: RecoveryModel) -> dict[str, float]:
     """CPU seconds of the night after the last day, scored, judged, ranked and its list explained: with the head
     (night_s) and without it (bare_night_s)."""
     night = LAST_DAY + dt.timedelta(1)
     job, seconds = job_for(store, night, params), {}
     rung = Rung(UNPROVEN, job.as_of, "", UNPROVEN_GUARD)
-    taught = replace(job, model=keep(store.path, replace(model, effect=head)), rung=rung)
-    bare = replace(job, model=keep(store.path, model), rung=Rung(NO_LOG, job.as_of, "", PLAIN_GUARD))
+    taught = replace(job, model=keep(store.path, model), rung=rung)
+    bare = replace(
+        job, model=keep(store.path, replace(model, effect=None)), rung=Rung(NO_LOG, job.as_of, "", PLAIN_GUARD)
+    )
     for name, one in (("warm", bare), ("night_s", taught), ("bare_night_s", bare)):
 
         def work(one: Job = one) -> None:
@@ -399,7 +412,7 @@ def speed(worlds: Sequence[World]) -> pd.DataFrame:
     for world in worlds:
         world.rows()
         facts = world.facts()
-        own = {name: facts[name] for name in ("recovered_s", "effect_s", "bare_night_s", "night_s")}
+        own = {**{name: facts[name] for name in ("recovered_s", "effect_s")}, **world.night()}
         shares = {
             "of teaching": own["effect_s"] / own["recovered_s"],
             "of a night": own["night_s"] / own["bare_night_s"],

@@ -55,7 +55,7 @@ def look_back_on(store_path: Path, as_of: dt.date, out: Path, params: Params) ->
     published = stamps.read().get("publish")
     if published is not None:
         with only_run(out):
-            stamps.mark("monitor", published["outputs"], hashlib.sha256(told.encode()).hexdigest())
+            stamps.mark({"monitor": (published["outputs"], hashlib.sha256(told.encode()).hexdigest())})
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from pipeline.law.upcoming import ahead
 from pipeline.night.arms import draws_frame, tonights_rung
 from pipeline.night.details import opened_rows
 from pipeline.night.feeds import check_feeds, check_late_money
-from pipeline.night.pins import SAID, Stamps, keep_terms, pins, remembered
+from pipeline.night.pins import SAID, Marks, Stamps, frames_sha256, keep_terms, pins, remembered
 from pipeline.night.ranking import Ranked, rank_night
 from pipeline.night.refusals import NightMissing
 from pipeline.night.score import Job, job_for
@@ -72,10 +72,9 @@ def publish_night(
         remember = partial(_remember, store, made)
         with stages.stage("publish") as so_far:
             folder = publish(made.night, out, lambda: _run_block(so_far(), made), remember)
-        stamps, outputs = Stamps(out, made.job.as_of), {"manifest": sha256_of(folder / MANIFEST)}
-        pinned = {name: made.night.manifest[name] for name in SAID}
-        stamps.mark("shards", decides(made.job), seals(made.shelf))
-        stamps.mark("publish", pinned, outputs | {"remembered": remembered(Store(store_path), made.job.as_of)})
+        pinned, night = {name: made.night.manifest[name] for name in SAID}, made.job.as_of
+        outputs = {"manifest": sha256_of(folder / MANIFEST), "remembered": remembered(Store(store_path), night)}
+        Stamps(out, night).mark({**made.marks, "publish": (pinned, outputs)})
         shutil.rmtree(made.shelf)
     return Published(folder, made.night)
 
@@ -90,6 +89,7 @@ class Made:
     worked: Sequence[Worked]
     shelf: Path
     pinned: Mapping[str, int]  # versions of every table that it read
+    marks: Marks
 
 
 def make_night(
@@ -118,7 +118,15 @@ def make_night(
     told = [sentence(warning, language) for warning in (*warnings, *untaught(worked), *ranked.warnings)]
     about = manifest_of(store, job, worked, told, ranked.orders)
     night = replace(night, manifest=about, dialler=params.worklist.dialler_columns)
-    return Made(night, job, ranked, worked, shelf, store.versions())
+    delivered, sealed_as = store.newest(job.versions), seals(shelf)
+    ranks, reasons = frames_sha256({"rows": ranked.rows, "arms": ranked.arms}), {"said": said, **details.by_name()}
+    marks = {
+        "ingest": (dict(delivered.files), [delivered.ingest_id, dict(delivered.versions)]),
+        "shards": (decides(job), sealed_as),
+        "rank": ([sealed_as, about["earlier_nights_sha256"]], ranks),
+        "explain": (ranks, frames_sha256(reasons)),
+    }
+    return Made(night, job, ranked, worked, shelf, store.versions(), marks)
 
 
 def told_rung(rung: Rung) -> dict[str, Any]:

@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from features.days import date_of, day_of_text
 from features.tables import DELIVERED
 from pipeline.law.overlay import law_of
 from pipeline.law.sign_off import signed_sha256
 from pipeline.params import Params
-from pipeline.store.files import sealed, sha256_of, unsealed, write_whole
+from pipeline.store.files import sealed, sha256_of, unsealed, whole_file, write_whole
 from pipeline.store.form import ASSIGNMENTS, DECISIONS, DRAWS, OUTCOMES, QUARANTINED, RUNGS
 from pipeline.store.refusals import StoreDamaged
 from pipeline.store.store import Store
@@ -102,11 +104,11 @@ def _files_of(store: Store, name: str, since: int | None, before: int) -> list[s
 def keep_terms(store_path: Path, params: Params) -> None:
     """Params, overlays and signatures of a night, so that it can be made again when they have changed."""
     named = [*params.eligibility.rules, *([params.eligibility.sign_offs] if params.eligibility.sign_offs else [])]
-    texts = [params.kept(), *(params.file(name).read_text(encoding="utf-8") for name in named)]
-    for text in texts:
-        place = store_path / TERMS / hashlib.sha256(text.encode()).hexdigest()
+    for content in (params.kept().encode(), *(params.file(name).read_bytes() for name in named)):
+        place = store_path / TERMS / hashlib.sha256(content).hexdigest()
         if not place.exists():
-            write_whole(place, text)
+            with whole_file(place) as draft:
+                draft.write_bytes(content)
 
 
 def kept_terms(store_path: Path, sha256: str) -> Path | None:
@@ -119,8 +121,12 @@ def kept_terms(store_path: Path, sha256: str) -> Path | None:
     return place
 
 
+# Stage of a night -> (what went in, what came out), as hashes or what is short enough to be told.
+Marks = Mapping[str, tuple[object, object]]
+
+
 class Stamps:
-    """The sealed marker of each finished stage of a night: hashes of what went in -> hashes of what came out.
+    """The sealed marker of each finished stage of a night: the hash of what went in, and what came out by its hashes.
 
     OUT/.stages-<as_of>.json. It only ever saves work: one that does not fit is as good as none.
     """
@@ -139,9 +145,23 @@ class Stamps:
         held = self.read().get(stage)
         return held["outputs"] if held is not None and held["inputs"] == _digest(inputs) else None
 
-    def mark(self, stage: str, inputs: object, outputs: object) -> None:
-        held = {**self.read(), stage: {"inputs": _digest(inputs), "outputs": outputs}}
-        write_whole(self.place, sealed(held))
+    def mark(self, marks: Marks) -> None:
+        fresh = {stage: {"inputs": _digest(given), "outputs": made} for stage, (given, made) in marks.items()}
+        write_whole(self.place, sealed({**self.read(), **fresh}))
+
+    def first_other(self, marks: Marks) -> str | None:
+        """The first of these stages out of which something else came than the marker says; None where none did."""
+        held = self.read()
+        return next((stage for stage, (_, made) in marks.items() if held.get(stage, {}).get("outputs") != made), None)
+
+
+def frames_sha256(frames: Mapping[str, pd.DataFrame]) -> str:
+    """Of the columns and cells of frames, in their order."""
+    told = hashlib.sha256()
+    for name, frame in frames.items():
+        told.update(json.dumps([name, *map(str, frame.columns)]).encode())
+        told.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
+    return told.hexdigest()
 
 
 def _digest(told: object) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 from features.errors import ContractError, InputMissing
 from models.folder import digest_of
 from pipeline.night.night import make_night
-from pipeline.night.pins import SAID, kept_terms, pins
+from pipeline.night.pins import SAID, Stamps, kept_terms, pins
 from pipeline.night.stages import Stages
 from pipeline.pages.publish import NightGone, publish
 from pipeline.pages.record import FORGOTTEN, MANIFEST, lines, nights, read_manifest
@@ -46,8 +46,9 @@ class Differs(ContractError):
     """A night made again is not what was published."""
 
     @classmethod
-    def files(cls, night: str, names: list[str], others: list[str]) -> Differs:
-        why = f" It was made with other {', '.join(others)}, which may be why." if others else ""
+    def files(cls, night: str, names: list[str], others: list[str], stage: str | None) -> Differs:
+        why = "" if stage is None else f" The first stage with another result is {stage}."
+        why += f" It was made with other {', '.join(others)}, which may be why." if others else ""
         return cls(
             f"The night of {night} made again differs in {', '.join(names)}.{why} "
             "Its list stands as it was published; find out what changed before you rely on either."
@@ -62,6 +63,7 @@ class Reproduced:
     files: Mapping[str, tuple[str | None, str | None]]
     others: list[str]  # what is installed now and is not what the night was made with
     folder: Path | None  # where the night made again was kept
+    stage: str | None  # the first stage out of which something else came
 
     @property
     def differing(self) -> list[str]:
@@ -83,7 +85,7 @@ class Reproduced:
 
     def check(self) -> None:
         if self.differing:
-            raise Differs.files(self.night, self.differing, self.others)
+            raise Differs.files(self.night, self.differing, self.others, self.stage)
 
 
 def reproduce(store_path: Path, as_of: dt.date, out: Path, params: Params, folder: Path | None = None) -> Reproduced:
@@ -116,7 +118,8 @@ def reproduce(store_path: Path, as_of: dt.date, out: Path, params: Params, folde
         files[MANIFEST] = _said(manifest), _said(read_manifest(again) or {})
     now = pins(store, made.job.versions, made.job.as_of, params, approved.sha256)
     others = [SAID[name].removeprefix("the ") for name in OF_THE_HOUSE if manifest.get(name) != now[name]]
-    return Reproduced(place.name, files, others, None if folder is None else again)
+    stage = Stamps(out, made.job.as_of).first_other(made.marks)
+    return Reproduced(place.name, files, others, None if folder is None else again, stage)
 
 
 def _as_then(store_path: Path, manifest: Mapping[str, Any], params: Params) -> tuple[Store, Approved, Params]:

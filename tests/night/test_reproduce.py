@@ -165,7 +165,7 @@ def test_a_night_that_was_cut_off_before_its_monitor_is_looked_back_on_alone(own
     stamps = Stamps(own / "out", Store(own / "store").read("rungs")["as_of"].max())
     kept = stamps.read()
     stamps.place.unlink()
-    stamps.mark("publish", {}, {})
+    stamps.mark({"publish": ({}, {})})
     assert look(own).changed == ["what the store remembers of the night"]
     from pipeline.store.files import sealed, write_whole
 
@@ -250,6 +250,7 @@ def test_a_night_that_differs_says_where_and_with_which_code(own, monkeypatch, c
     assert code == 65
     assert "worklist.csv" in told.err
     assert "It was made with other code, which may be why" in told.err
+    assert "The first stage with another result is rank." in told.err
     assert (own / "again" / NIGHTS[-1].isoformat() / "worklist.csv").is_file()
     assert "DIFFERS" in told.out
     assert everything(own / "out") == before

@@ -24,6 +24,7 @@ from pipeline.store.record import Delivered, State
 
 USUAL_FROM = 4  # deliveries of a weekday that make a usual volume
 USUAL_LEAST = 50  # rows below which a volume swings by chance
+DAILY_LEAST = 10  # rows a day below which a book may be silent for days by chance
 COMPARABLE = 7  # days of the same weekday that a day is compared with, where so many are there
 COMPARED_BACK = 7 * COMPARABLE  # days of the store that are looked at for them
 AHEAD_DAYS = 366  # a control file that speaks of days further ahead of every row is a typing error
@@ -123,7 +124,7 @@ def _of_new_days(name: str, found: NewDays, limits: Ingest) -> list[str]:
         return []
     usual, most = sum(median(counts) for counts in comparable), sum(max(counts) for counts in comparable)
     low, high = limits.volume
-    if usual < USUAL_LEAST or (found.accepted >= low * usual and fresh <= high * most):
+    if usual < max(USUAL_LEAST, DAILY_LEAST * len(days)) or (found.accepted >= low * usual and fresh <= high * most):
         return []
     rows = found.accepted if found.accepted < low * usual else fresh
     told = f"{rows / usual:.0%} of the usual {usual:,.0f} by the last days of the same weekdays"

@@ -76,7 +76,7 @@ def _records(path: Path, found: Examined) -> dict[str, int]:
         if (path / name).exists():
             with found.one(RECORDS):
                 unsealed(path / name)
-    if (path / FOLDER).exists() or unsealed(path / CARD).get("forgets"):
+    if (path / FOLDER).exists() or (not found.faults and unsealed(path / CARD).get("forgets")):
         with found.one(RECORDS):
             if forgotten(path).unended():
                 found.notes.append(UNENDED)

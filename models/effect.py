@@ -3,9 +3,10 @@ learnt from the contact log and guarded until a draw proves it.
 
 A logistic R-learner (Nie and Wager, Biometrika 2021; Robinson, Econometrica 1988): an account pays with chance
 expit(f(X) + (T - e(X)) x theta(X)), where T is whether it was worked, e(X) the chance of that, f(X) the log-odds of
-paying whoever decides. f and e are boosted out of fold, so that no account's own outcome speaks for it; then theta is
-boosted in that likelihood. What collectors prefer falls out with e, what accounts pay anyway with f, and the small
-trees are spent on what work changes.
+paying whoever decides. f and e are boosted out of fold, so that no account's own outcome speaks for it; then theta, a
+sum of curves (models/curves.py), is fitted in that likelihood under a normal prior, whose spread is the one that
+foretells other debtors best. What collectors prefer falls out with e, what accounts pay anyway with f. What is left is
+faint, and curves that are held together err less there than trees do (docs/effect.md has both).
 """
 
 from __future__ import annotations
@@ -14,28 +15,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import lightgbm
 import numpy as np
 import pandas as pd
 
 from features.errors import ContractError
-from models.boosting import FitWindow, booster_of, exact_contributions, raw_scores, side_by_side
+from models.boosting import FitWindow, raw_scores, side_by_side
 from models.calibration import expit
+from models.curves import DIGITS, Curves, Terms
 from models.lesson import Lesson, Teaching
+from models.split import debtor_folds
 
-TREES = 120
-SETTINGS = {
-    "num_leaves": 6,
-    "learning_rate": 0.05,
-    "min_child_samples": 200,
-    "lambda_l2": 5.0,
-    "seeds": 1,
-}  # over those of the params
+SPREADS = (0.1, 0.2, 0.3, 0.45, 0.7, 1.0, 1.5)  # of theta before anything is known, log-odds; one is chosen
 NUISANCE_TREES = 120
 BINARY = {"objective": "binary", "metric": "binary_logloss"}
 LEAST_CHANCE = 0.02  # of being worked and of being left, as the learner takes it: none of its rows is all but certain
-LEAST_CURVE = 1e-12  # of a row's loss: LightGBM divides by their sum
 START_STEPS = 30
+PARTS = 4  # of the debtors, each foretold by the others to choose the spread of the prior
 OVERLAP = (0.1, 0.9)  # chances of being worked between which rows of both kinds are at hand
 ADDED_COLUMNS = ("p_if_left", "p_if_worked", "added_recovery")
 BANDS, BAND_FROM = ("little", "some", "much"), (0.05, 0.10)  # of what work adds to the chance of paying
@@ -59,7 +54,7 @@ class Guard:
         return np.maximum(0.0, self.level + self.slope * theta)
 
 
-UNPROVEN_GUARD = Guard(0.2, 0.6)
+UNPROVEN_GUARD = Guard(0.1, 0.9)
 PLAIN_GUARD = Guard(
     UNPROVEN_GUARD.level, 0.0
 )  # the same effect on the log-odds for all: the order is that of amount x p(1 - p)
@@ -67,38 +62,37 @@ PLAIN_GUARD = Guard(
 
 @dataclass(frozen=True)
 class EffectHead:
-    """theta(X): start + the booster's raw score, log-odds.
+    """theta(X): start + the curves, log-odds.
 
     mean   of theta over the rows that taught it
     facts  counts, dates and figures that travel in the card and change no score
     """
 
-    booster: lightgbm.Booster
+    curves: Curves
     start: float
     mean: float
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def theta(self, numbers: np.ndarray) -> np.ndarray:
         """Centred: 0 is the mean effect of the rows that taught it. numbers: encoded as for P(recovered)."""
-        return self.start - self.mean + raw_scores(self.booster, numbers)
+        return self.start - self.mean + self.curves.total(numbers)
 
     def contributions(self, numbers: np.ndarray) -> np.ndarray:
-        """Exact contributions (TreeSHAP) of every column to `theta`, [rows, columns + 1], the base last;
-        they add up to it.
+        """Exact contributions of every column to `theta`, [rows, columns + 1], the base last; they add up to it. A
+        column adds what its curve does, which is 0 on average over the rows that taught it.
         """
-        found = exact_contributions(self.booster, numbers)
-        found[:, -1] += self.start - self.mean
-        return found
+        base = np.full((len(numbers), 1), self.start - self.mean)
+        return np.concatenate([self.curves.parts(numbers), base], axis=1)
 
     def text(self) -> str:
-        return self.booster.model_to_string()
+        return self.curves.text()
 
     def card(self) -> dict[str, Any]:
         return {"start": self.start, "mean": self.mean, "facts": dict(self.facts)}
 
     @classmethod
     def from_card(cls, card: Mapping[str, Any], text: str) -> EffectHead:
-        return cls(booster_of(text), card["start"], card["mean"], card["facts"])
+        return cls(Curves.from_text(text), card["start"], card["mean"], card["facts"])
 
 
 @dataclass(frozen=True)
@@ -139,16 +133,49 @@ class Trials:
         work = self.worked - self.usual
         return EffectLoss(self.level[some], work[some], self.paid[some], self.weight[some])
 
-    def grown(
-        self, window: FitWindow, teaching: Teaching, some: np.ndarray | None = None
-    ) -> tuple[lightgbm.Booster, float]:
-        """Booster and start of theta, taught on these rows or some of them (bool)."""
+    def grown(self, window: FitWindow, some: np.ndarray | None = None) -> tuple[Curves, float, dict[str, float]]:
+        """Curves and start of theta, taught on these rows or some of them (bool); facts: prior_spread, the one of
+        SPREADS chosen, and held_out_gain, by how much the likelihood of debtors that did not teach rises over that of
+        one effect for all, in nats.
+
+        One Newton step from the constant that fits best: theta is small against the curvature of the likelihood. Each
+        of n terms has a normal prior of variance spread^2 / n (a ridge), so that theta has the spread of the prior.
+        """
         chosen = np.ones(len(self.paid), bool) if some is None else some
-        taught = self.rows.copy()
-        taught[self.rows] = chosen
-        loss = self.loss(chosen)
-        small = window.with_settings({**teaching.settings, **SETTINGS}, teaching.seed)
-        return small.grow({"objective": loss.slopes}, np.zeros(len(taught)), taught, TREES), loss.start
+        numbers, loss = window.numbers[self.rows][chosen], self.loss(chosen)
+        fold = debtor_folds(window.cohort["debtor_id"][self.rows][chosen], PARTS, window.seed + 1)
+        terms, folds = Terms.of(numbers), np.unique(fold).tolist()
+        at_start = np.full(len(fold), loss.start)
+        slope, curve = loss.slopes(at_start)
+        size = 1 + len(terms.columns)
+        squares, products = np.zeros((len(folds), size, size)), np.zeros((len(folds), size))
+        for rows, block in terms.blocks(numbers):
+            for place, one in enumerate(folds):
+                own = fold[rows] == one
+                held, bent = block[own], curve[rows][own]
+                squares[place] += held.T @ (held * bent[:, None])
+                products[place] += held.T @ (bent * at_start[rows][own] - slope[rows][own])
+        whole = squares.sum(axis=0), products.sum(axis=0)
+        others = np.stack(
+            [_ridge(whole[0] - squares[place], whole[1] - products[place]) for place in range(len(folds))]
+        )
+        theta = np.zeros((len(fold), len(SPREADS)))
+        for rows, block in terms.blocks(numbers):
+            for place, one in enumerate(folds):
+                own = fold[rows] == one
+                theta[rows.start + np.flatnonzero(own)] = block[own] @ others[place].T
+        gain = np.array([loss.value(at_start) - loss.value(one) for one in theta.T])
+        best = int(gain.argmax())
+        found = _ridge(*whole)[best]
+        facts = {"prior_spread": SPREADS[best], "held_out_gain": round(float(gain[best]), 3)}
+        return terms.curves(found[1:]), round(float(found[0]), DIGITS), facts
+
+
+def _ridge(squares: np.ndarray, products: np.ndarray) -> np.ndarray:
+    """[SPREADS, 1 + terms]: the weights under each prior; the constant, which comes first, has none."""
+    terms = len(products) - 1
+    priors = [np.diag(np.r_[0.0, np.full(terms, terms / spread**2)]) for spread in SPREADS]
+    return np.stack([np.linalg.solve(squares + prior, products) for prior in priors])
 
 
 def fit_effect(lesson: Lesson, landmarks: pd.DataFrame, teaching: Teaching) -> EffectHead | None:
@@ -160,8 +187,8 @@ def fit_effect(lesson: Lesson, landmarks: pd.DataFrame, teaching: Teaching) -> E
     trials = Trials.of(lesson, landmarks, teaching)
     if trials is None:
         return None
-    booster, start = trials.grown(lesson.window, teaching)
-    theta = start + raw_scores(booster, lesson.window.numbers[trials.rows])
+    curves, start, chosen = trials.grown(lesson.window)
+    theta = start + curves.total(lesson.window.numbers[trials.rows])
     cohort, inside = lesson.window.cohort[trials.rows], (trials.usual >= OVERLAP[0]) & (trials.usual <= OVERLAP[1])
     facts = {
         "rows": len(theta),
@@ -173,8 +200,9 @@ def fit_effect(lesson: Lesson, landmarks: pd.DataFrame, teaching: Teaching) -> E
         "paid_if_left": float(trials.paid[trials.worked == 0].mean()),
         "overlap": float(inside.mean()),
         "spread": float(theta.std()),
+        **chosen,
     }
-    return EffectHead(booster, start, float(np.average(theta, weights=trials.weight)), facts)
+    return EffectHead(curves, start, round(float(np.average(theta, weights=trials.weight)), DIGITS), facts)
 
 
 @dataclass(frozen=True)
@@ -195,7 +223,7 @@ class EffectLoss:
     def __post_init__(self) -> None:
         start = 0.0
         for _ in range(START_STEPS):  # Newton on a convex function of one number
-            slope, curve = self._of(np.full(len(self.paid), start))
+            slope, curve = self.slopes(np.full(len(self.paid), start))
             step = float(np.clip(slope.sum() / curve.sum(), -1.0, 1.0))
             start -= step
             if abs(step) < 1e-12:
@@ -206,14 +234,10 @@ class EffectLoss:
         level = self.level + self.work * theta
         return float(((np.logaddexp(0.0, level) - self.paid * level) * self.weight).sum())
 
-    def slopes(self, raw: np.ndarray, _rows: lightgbm.Dataset) -> tuple[np.ndarray, np.ndarray]:
-        """Gradient and second derivative by row, as LightGBM asks for them. raw: theta less the start."""
-        return self._of(self.start + raw)
-
-    def _of(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def slopes(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """First and second derivative in each row's theta."""
         chance = expit(self.level + self.work * theta)
-        slope = (chance - self.paid) * self.work * self.weight
-        return slope, np.maximum(chance * (1 - chance) * self.work**2 * self.weight, LEAST_CURVE)
+        return (chance - self.paid) * self.work * self.weight, chance * (1 - chance) * self.work**2 * self.weight
 
 
 def _matched(cohort: pd.DataFrame, landmarks: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

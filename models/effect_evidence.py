@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from models.boosting import raw_scores, side_by_side
+from models.boosting import side_by_side
 from models.calibration import expit
 from models.effect import Guard, Trials, added_scores
 from models.ladder import Z95, mean_by_debtor, offset_logit
@@ -67,11 +67,9 @@ def log_evidence(lesson: Lesson, landmarks: pd.DataFrame, teaching: Teaching) ->
         return None
     numbers, theta = lesson.window.numbers[trials.rows], np.zeros(len(trials.paid))
     folds = np.unique(trials.fold).tolist()
-    grown = side_by_side(
-        *(lambda fold=fold: trials.grown(lesson.window, teaching, trials.fold != fold) for fold in folds)
-    )
-    for fold, (booster, start) in zip(folds, grown, strict=True):
-        theta[trials.fold == fold] = start + raw_scores(booster, numbers[trials.fold == fold])
+    grown = side_by_side(*(lambda fold=fold: trials.grown(lesson.window, trials.fold != fold) for fold in folds))
+    for fold, (curves, start, _) in zip(folds, grown, strict=True):
+        theta[trials.fold == fold] = start + curves.total(numbers[trials.fold == fold])
     debtor = pd.factorize(lesson.window.cohort["debtor_id"][trials.rows])[0]
     work = trials.worked - trials.usual
     columns = work[:, None] * np.stack([np.ones(len(theta)), theta - theta.mean()], axis=1)

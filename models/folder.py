@@ -17,7 +17,7 @@ from typing import Any
 from features.errors import ModelRefused
 
 CARD_FILE = "card.json"
-RECOVERED_FILE, AMOUNT_FILE, DEFAULTED_FILE, EFFECT_FILE = "model.txt", "amount.txt", "defaulted.txt", "effect.txt"
+RECOVERED_FILE, AMOUNT_FILE, DEFAULTED_FILE, EFFECT_FILE = "model.txt", "amount.txt", "defaulted.txt", "effect.json"
 NAMES = (AMOUNT_FILE, CARD_FILE, DEFAULTED_FILE, EFFECT_FILE, RECOVERED_FILE)
 LIMIT_BYTES = 1 << 30
 

@@ -77,7 +77,7 @@ def some_loss(seed: int = 1, rows: int = 400) -> EffectLoss:
 
 def test_slopes_are_those_of_the_value():
     loss, theta, step = some_loss(), np.random.default_rng(2).normal(0, 1, 400), 1e-4
-    slope, curve = loss.slopes(theta - loss.start, None)
+    slope, curve = loss.slopes(theta)
     for row in (0, 7, 399):
         move = np.zeros(400)
         move[row] = step
@@ -222,11 +222,11 @@ def test_the_higher_the_effect_the_more_is_added(chance, theta, guard):
 
 
 def test_an_example_by_hand():
-    """p 0.3, theta 0.5 above its mean: 0.2 + 0.6 x 0.5 = 0.5; odds 3/7 x exp(-/+ 0.25): 0.2502 and 0.3550;
-    of 400 that is 41.89.
+    """p 0.3, theta 0.5 above its mean: 0.1 + 0.9 x 0.5 = 0.55; odds 3/7 x exp(-/+ 0.275): 0.2456 and 0.3607;
+    of 400 that is 46.05.
     """
     found = added_scores(np.array([0.3]), np.array([400.0]), np.array([0.5]), UNPROVEN_GUARD).iloc[0]
-    assert_allclose(found, [0.250247, 0.354962, 41.8862], rtol=1e-5)
+    assert_allclose(found, [0.245585, 0.360707, 46.0486], rtol=1e-5)
 
 
 def test_without_a_head_the_order_is_that_of_amount_times_p_times_one_less_p():

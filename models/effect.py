@@ -55,9 +55,7 @@ class Guard:
 
 
 UNPROVEN_GUARD = Guard(0.1, 0.9)
-PLAIN_GUARD = Guard(
-    UNPROVEN_GUARD.level, 0.0
-)  # the same effect on the log-odds for all: the order is that of amount x p(1 - p)
+PLAIN_GUARD = Guard(0.2, 0.0)  # the same effect on the log-odds for all: the order is that of amount x p(1 - p)
 
 
 @dataclass(frozen=True)

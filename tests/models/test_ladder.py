@@ -208,8 +208,8 @@ def test_the_sequence_is_wider_than_the_night_and_narrows_with_it():
 
 
 def test_power_says_how_many_draws_are_missing():
-    few, many = figures_of(drawn(800, 0.6)), figures_of(drawn(3200, 0.6))
-    assert 0.6 < (few["power_draws"] + 800) / (many["power_draws"] + 3200) < 1.6
+    few, many = figures_of(drawn(400, 0.6)), figures_of(drawn(1000, 0.6))
+    assert 0.6 < (few["power_draws"] + 400) / (many["power_draws"] + 1000) < 1.6
     assert few["power_days"] > many["power_days"]
     assert figures_of(drawn(30_000, 0.6))["power_draws"] == 0
 

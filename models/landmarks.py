@@ -47,14 +47,16 @@ def landmark(
     delivers: Mapping[str, frozenset[str]] | None = None,
     days: int = LANDMARK_DAYS,
 ) -> pd.DataFrame:
-    """What each night of an account teaches, aligned to the cohort's rows: account_no, as_of, worked, paid, missing.
+    """What each night of an account teaches, aligned to the cohort's rows: account_no, as_of, worked, paid, promised,
+    missing.
 
     worked   1.0 if we tried to reach the account on a day of [as_of, as_of + days), 0.0 if on no day of [as_of, as_of +
              horizon)
     paid     1.0 if it recovered in [as_of + days, as_of + horizon), else 0.0, as the labels count
-    missing  '' where the row teaches, else why not; worked and paid are then NaN. paid_early: a payment, kept or taken
-             back, in [as_of, as_of + days); worked_later: first tried on a day of [as_of + days, as_of + horizon);
-             in_arm: a draw decided over its contact, which proves the effect and may not teach it
+    promised 1.0 if an attempt of ours on a day of [as_of, as_of + horizon) ended in a promise, else 0.0
+    missing  '' where the row teaches, else why not; worked, paid and promised are then NaN. paid_early: a payment, kept
+             or taken back, in [as_of, as_of + days); worked_later: first tried on a day of [as_of + days, as_of +
+             horizon); in_arm: a draw decided over its contact, which proves the effect and may not teach it
 
     cohort           features.cohort.scorable's frame; labels: features.labels.labels of it under the same terms
     contacts_through last day whose contacts are all known: a horizon that reaches beyond is immature
@@ -66,7 +68,10 @@ def landmark(
         raise ContractError(f"A landmark must lie inside the horizon of {terms.horizon_days} days. Got {days} days.")
     as_of = cohort["as_of"].to_numpy().astype(np.int64)
     known_before = as_of + terms.horizon_days + terms.maturity_days
-    first = _first_attempt(cohort["account_no"].to_numpy(), as_of, known_before, tables.get("contacts"))
+    log = _worked_log(tables.get("contacts"))
+    first = _first_attempt(cohort["account_no"].to_numpy(), as_of, known_before, log)
+    kept = None if log is None else log[(log["outcome"] == "promise").to_numpy()]
+    promised = _first_attempt(cohort["account_no"].to_numpy(), as_of, known_before, kept) < as_of + terms.horizon_days
     worked = first < as_of + days
     missing = np.full(len(cohort), "", dtype=object)
     missing[~worked & (first < as_of + terms.horizon_days)] = WORKED_LATER
@@ -86,6 +91,7 @@ def landmark(
             "as_of": cohort["as_of"].to_numpy(),
             "worked": np.where(teaches, worked.astype(np.float64), np.nan),
             "paid": np.where(teaches, labels["recovered"].to_numpy(dtype=np.float64), np.nan),
+            "promised": np.where(teaches, promised.astype(np.float64), np.nan),
             "missing": pd.Series(missing, dtype="str", index=cohort.index),
         },
         index=cohort.index,
@@ -101,22 +107,28 @@ def _undelivered(
     return cohort["portfolio"].isin(without).to_numpy()
 
 
-def _first_attempt(
-    account_no: np.ndarray, as_of: np.ndarray, known_before: np.ndarray, contacts: pd.DataFrame | None
-) -> np.ndarray:
-    """int64 per row: the day of our first attempt from as_of on, as known before known_before;
-    NEVER where there is none.
-    """
+def _worked_log(contacts: pd.DataFrame | None) -> pd.DataFrame | None:
+    """Our attempts by account and time, each with the day from which another version of it stands (replaced)."""
     if contacts is None or not len(contacts):
-        return np.full(as_of.size, NEVER, np.int64)
+        return None
     log = arranged(contacts, "contacts")
     replaced = superseded_on(log, ["contact_id", "account_no"], "contacts")
-    ours = worked_rows(log)
-    owner, day, known_on = (
-        log[name].to_numpy()[ours].astype(np.int64) for name in ("account_no", "occurred_on", "known_on")
+    return log.assign(replaced=replaced)[worked_rows(log)]
+
+
+def _first_attempt(
+    account_no: np.ndarray, as_of: np.ndarray, known_before: np.ndarray, log: pd.DataFrame | None
+) -> np.ndarray:
+    """int64 per row: the day of the first attempt of the log from as_of on, as known before known_before;
+    NEVER where there is none.
+    """
+    if log is None:
+        return np.full(as_of.size, NEVER, np.int64)
+    owner, day, known_on, replaced = (
+        log[name].to_numpy().astype(np.int64) for name in ("account_no", "occurred_on", "known_on", "replaced")
     )
     first, last = np.searchsorted(owner, account_no, "left"), np.searchsorted(owner, account_no, "right")
-    return _first_day(first, last, as_of, known_before, day, known_on, replaced[ours].astype(np.int64))
+    return _first_day(first, last, as_of, known_before, day, known_on, replaced)
 
 
 @compiled

@@ -101,7 +101,9 @@ def _by_effect(
     found: Experiment, taught: np.ndarray, test: np.ndarray, settings: Mapping[str, Any], seed: int
 ) -> np.ndarray:
     lesson, teaching, cohort = _lesson(found, taught, settings, seed)
-    landmarks = cohort[["account_no", "as_of"]].assign(worked=found.sent[taught], paid=found.visited[taught])
+    landmarks = cohort[["account_no", "as_of"]].assign(
+        worked=found.sent[taught], paid=found.visited[taught], promised=0.0
+    )
     head = fit_effect(lesson, landmarks, teaching)
     return head.theta(lesson.encoder.encode(found.matrix.iloc[test].reset_index(drop=True), people(test)))
 

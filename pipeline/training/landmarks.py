@@ -68,7 +68,7 @@ def _of_shard(
     found = landmark(own, own, tables, ledger, terms_asked, reach, anybody, drawn, terms.delivers)
     could = (found["missing"] == "").to_numpy()
     forbidden = could & ~_permitted(own, could, tables, params, store.complete_through(versions))
-    found.loc[forbidden, ["worked", "paid"]] = np.nan
+    found.loc[forbidden, ["worked", "paid", "promised"]] = np.nan
     found.loc[forbidden, "missing"] = NOT_PERMITTED
     return found
 

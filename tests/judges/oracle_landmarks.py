@@ -18,14 +18,14 @@ def landmark(
     labels: dict,
     days: int,
     without_log: tuple[str, ...] = (),
-) -> tuple[float | None, float | None, str]:
-    """(worked, paid, missing); labels: the judge's own of the same account and night."""
+) -> tuple[float | None, float | None, float | None, str]:
+    """(worked, paid, promised, missing); labels: the judge's own of the same account and night."""
     known_before = as_of + label.horizon_days + label.maturity_days
-    attempts = [
-        row["occurred_on"]
-        for row in _last_versions(rows.get("contacts", []), account_id, known_before)
-        if _is_ours(row)
-    ]
+    ours = [row for row in _last_versions(rows.get("contacts", []), account_id, known_before) if _is_ours(row)]
+    attempts = [row["occurred_on"] for row in ours]
+    promised = any(
+        row.get("outcome") == "promise" and as_of <= row["occurred_on"] < as_of + label.horizon_days for row in ours
+    )
     early = any(as_of <= day < as_of + days for day in attempts)
     late = any(as_of + days <= day < as_of + label.horizon_days for day in attempts)
     missing = ""
@@ -42,7 +42,7 @@ def landmark(
         missing = "no_contacts"
     if not permitted:
         missing = "not_permitted"
-    return (None, None, missing) if missing else (float(early), float(labels["recovered"]), "")
+    return (None, None, None, missing) if missing else (float(early), float(labels["recovered"]), float(promised), "")
 
 
 def _is_ours(row: dict) -> bool:

@@ -16,9 +16,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize_scalar
 
 from features.errors import ContractError, UsageError
+from models.calibration import expit
 from models.effect import (
     ADDED_COLUMNS,
     BAND_FROM,
+    LEAN,
     PLAIN_GUARD,
     UNPROVEN_GUARD,
     EffectHead,
@@ -243,3 +245,43 @@ def test_bands_say_how_much():
         {"p_if_left": [0.2, 0.2, 0.2, 0.2], "p_if_worked": [0.2, 0.2 + BAND_FROM[0] - 1e-9, 0.26, 0.4]}
     )
     assert list(bands(scores)) == ["little", "little", "some", "much"]
+
+
+# What leans
+
+
+def log_of_promises(panel, seed=11):
+    """A small log where work moves those who promise when worked and do not pay alone: (landmarks, theta)."""
+    draw, chance = np.random.default_rng(seed), panel.truth["p_recovered"].to_numpy()
+    level, ready = np.log(chance / (1 - chance)), panel.matrix["promises_made_365d"].to_numpy() > 0
+    theta = 0.6 * ready - 0.4 * (level - level.mean()) / level.std()
+    worked = (draw.random(len(theta)) < 0.5).astype(float)
+    paid = draw.random(len(theta)) < expit(level + (worked - 0.5) * theta)
+    promised = (draw.random(len(theta)) < np.where(ready, 0.5, 0.05)) & (worked == 1)
+    told = panel.cohort[["account_no", "as_of"]].assign(worked=worked, paid=paid * 1.0, promised=promised * 1.0)
+    told.loc[~panel.cohort["debtor_id"].astype("str").str.endswith("3"), ["worked", "paid", "promised"]] = np.nan
+    return told, theta
+
+
+def test_promises_when_worked_say_which_way_the_effect_leans(panel, lesson):
+    told, theta = log_of_promises(panel)
+    leaning, plain = (fit_effect(lesson, one, teaching()) for one in (told, told.assign(promised=told["promised"] * 0)))
+    assert (leaning.facts["lean"], plain.facts["lean"]) == (LEAN, 0.0)
+    assert leaning.facts["held_out_gain"] > plain.facts["held_out_gain"]
+    held = lesson.window.cohort[["account_no", "as_of"]].merge(
+        told.assign(theta=theta), on=["account_no", "as_of"], how="left"
+    )
+    near = [np.corrcoef(head.theta(lesson.window.numbers), held["theta"])[0, 1] for head in (leaning, plain)]
+    assert near[0] > near[1] + 0.02
+
+
+def test_a_lean_that_other_debtors_speak_against_is_not_taken(panel, lesson):
+    """Here those promise whom work does not move."""
+    world = worked_panel(panel, 1.5, seed=13)
+    promised = (np.random.default_rng(14).random(len(world.theta)) < np.where(world.theta > 0, 0.02, 0.5)) & (
+        world.landmarks["worked"] == 1
+    )
+    head = fit_effect(lesson, world.landmarks.assign(promised=promised.astype(float)), teaching())
+    assert head.facts["lean"] == 0.0
+    theta = head.theta(lesson.window.numbers)
+    assert theta[world.theta > 0].mean() > theta[world.theta == 0].mean()

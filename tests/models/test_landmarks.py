@@ -99,6 +99,25 @@ def test_hand_made(events, expected):
     assert tuple(None if value != value else value for value in found) == expected
 
 
+@pytest.mark.parametrize(
+    ("events", "promised"),
+    [
+        (lambda w: w, 0.0),
+        (lambda w: w.contact("2024-03-02", outcome="promise"), 1.0),
+        (lambda w: w.contact("2024-03-02").contact("2024-03-30 23:59", outcome="promise"), 1.0),
+        (lambda w: w.contact("2024-03-02").contact("2024-03-31 00:01", outcome="promise"), 0.0),
+        (lambda w: w.contact("2024-02-29 23:59", outcome="promise"), 0.0),
+        (lambda w: w.contact("2024-03-02", direction="inbound", outcome="promise"), 0.0),
+        (lambda w: w.contact("2024-03-02", outcome="promise", known_at="2024-04-14 00:00"), 0.0),
+        (lambda w: w.contact("2024-03-02", outcome="refusal"), 0.0),
+        (lambda w: w.contact("2024-03-02", outcome="promise").payment("2024-03-03", 500), None),
+    ],
+)
+def test_promises_by_hand(events, promised):
+    found = landmarks_of(events(owing()))[1]["promised"].iloc[0]
+    assert (None if found != found else found) == promised
+
+
 def test_why_a_row_does_not_teach_is_said_in_one_order():
     world = owing().payment("2024-03-02", 500).contact("2024-03-20")
     assert one(world)[2] == "paid_early"
@@ -139,10 +158,8 @@ def test_equals_the_oracle(world: World, nights, days: int, through: int):
         expected = oracle(
             world.rows, row.account_id, row.portfolio, row.as_of, SHORT, through, allowed, told, days, ("shop",)
         )
-        assert (
-            tuple(None if value != value else value for value in (values.worked, values.paid, values.missing))
-            == expected
-        )
+        told = (values.worked, values.paid, values.promised, values.missing)
+        assert tuple(None if value != value else value for value in told) == expected
 
 
 def _all(world: World) -> frozenset[str]:

@@ -31,4 +31,6 @@ def worked_panel(panel: MadePanel, effect: float, seed: int = 3) -> Worked:
     chance = panel.truth["p_recovered"].to_numpy()
     level = np.log(chance / (1 - chance)) + (worked - 0.5) * theta
     paid = (draw.random(len(late)) < 1 / (1 + np.exp(-level))).astype(float)
-    return Worked(panel.cohort[["account_no", "as_of"]].assign(worked=worked, paid=paid, missing=""), theta)
+    return Worked(
+        panel.cohort[["account_no", "as_of"]].assign(worked=worked, paid=paid, promised=0.0, missing=""), theta
+    )

@@ -10,7 +10,7 @@ exact contribution.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -21,7 +21,8 @@ SCORES = np.array([NormalDist().inv_cdf(level) for level in LEVELS])
 TOLD_MISSING = (0.02, 0.98)  # share of missing cells between which that a cell is missing is a term of its own
 LEAST_SPREAD = 1e-6  # of a term that varies
 DIGITS = 9  # of a height: below what another order of summing changes
-BLOCK = 16_384  # rows whose terms are in memory at once
+BLOCK = 16_384  # rows whose terms are in memory at once ...
+MOST_CELLS = 1 << 25  # ... unless all are no more than these, 256 MiB: then they are made once and kept
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,13 @@ class Terms:
                     kind.append((column, float(term.mean()), float(term.std())))
         terms = np.array([*kept, *told], dtype=np.float64).reshape(-1, 3)
         return cls(tuple(ats), tuple(scores), terms[:, 0].astype(np.int64), len(told), terms[:, 1], terms[:, 2])
+
+    def told(self, numbers: np.ndarray) -> Callable[[], Iterable[tuple[slice, np.ndarray]]]:
+        """`blocks` as often as it is asked for them; made once where they are few."""
+        if len(numbers) * (1 + len(self.columns)) > MOST_CELLS:
+            return lambda: self.blocks(numbers)
+        kept = list(self.blocks(numbers))
+        return lambda: kept
 
     def blocks(self, numbers: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         """Rows by rows: which they are, and their terms, [rows of the block, 1 + terms], the constant first."""

@@ -156,12 +156,13 @@ class Trials:
         numbers, loss, weight = window.numbers[self.rows][chosen], self.loss(chosen), self.weight[chosen]
         part = debtor_folds(window.cohort["debtor_id"][self.rows][chosen], PARTS, window.seed + 1)
         terms = Terms.of(numbers)
+        blocks = terms.told(numbers)
         slope, curve = loss.slopes(np.full(len(part), loss.start))
         equations = {one: Equations.none(terms) for one in (*range(PARTS), PAYS, PROMISES)}
         asked = {PAYS: _step(self.paid[chosen], weight, weight > 0)}
         if self.promised is not None:
             asked[PROMISES] = _step(self.promised[chosen], weight, self.worked[chosen] == 1)
-        for rows, block in terms.blocks(numbers):
+        for rows, block in blocks():
             for one in range(PARTS):
                 own = part[rows] == one
                 equations[one].add(block[own], curve[rows][own], -slope[rows][own])
@@ -177,7 +178,7 @@ class Trials:
         others = [whole.less(equations[one]) for one in range(PARTS)]
         weights = np.stack([[one.solved(spread, sure * lean) for spread, sure in tried] for one in others])
         theta = np.zeros((len(part), len(tried)))
-        for rows, block in terms.blocks(numbers):
+        for rows, block in blocks():
             for one in range(PARTS):
                 own = np.flatnonzero(part[rows] == one)
                 theta[rows.start + own] = block[own] @ weights[one].T

@@ -64,6 +64,11 @@ def test_blocks_change_nothing(monkeypatch):
     terms, whole = terms_of(numbers)
     monkeypatch.setattr("models.curves.BLOCK", 7)
     assert_array_equal(np.concatenate([block for _, block in terms.blocks(numbers)]), whole)
+    for most in (0, 1 << 20):
+        monkeypatch.setattr("models.curves.MOST_CELLS", most)
+        told = terms.told(numbers)
+        for _ in range(2):
+            assert_array_equal(np.concatenate([block for _, block in told()]), whole)
 
 
 def test_beyond_what_was_seen_a_curve_is_flat():

@@ -58,7 +58,7 @@ from pipeline.training.landmarks import TABLES, landmarks_of
 from pipeline.training.trial import windows_of
 
 PROJECT_PARAMS = Path(__file__).parents[1] / "params.yaml"
-SEEDS, DEBTORS = (7001, 7002, 7003), 12_000
+SEEDS, DEBTORS = (8101, 8102, 8103), 12_000
 NATURES = {
     "natural": USUAL,
     "hidden": replace(USUAL, hidden=6.0),

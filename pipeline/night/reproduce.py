@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from features.errors import ContractError, InputMissing
+from features.errors import ContractError, InputMissing, UsageError
 from models.folder import digest_of
 from pipeline.night.night import make_night
 from pipeline.night.pins import SAID, Stamps, kept_terms, pins
@@ -27,6 +27,7 @@ from pipeline.pages.verify import examine_night
 from pipeline.params import Params
 from pipeline.store.champion import Approved, model_folder
 from pipeline.store.files import check_folder, only_owner_reads, private_folder, sha256_of
+from pipeline.store.locks import only_run
 from pipeline.store.refusals import StoreDamaged
 from pipeline.store.store import Store
 
@@ -40,6 +41,14 @@ class NotKept(InputMissing):
     def any_more(cls, night: str, gone: list[str]) -> NotKept:
         lost = "; ".join(gone)
         return cls(f"The night of {night} cannot be made again. No longer kept: {lost}. A backup may hold it.")
+
+
+class ElsewhereOnly(UsageError):
+    """A night made again would take the place of what was published."""
+
+    @classmethod
+    def out(cls, folder: str) -> ElsewhereOnly:
+        return cls(f"{folder!r} holds the published nights. Name another folder with --out: theirs stay as they are.")
 
 
 class Differs(ContractError):
@@ -92,8 +101,8 @@ def reproduce(store_path: Path, as_of: dt.date, out: Path, params: Params, folde
     """Make a published night again and compare every file with what was published.
 
     folder: where to keep it; else it is made in a temporary folder and removed. Of params only places and engine count.
-    NightGone (66) where the night is not published, NotKept (66) with all that is no longer there, NightDamaged (65)
-    where the published files are not what was published.
+    ElsewhereOnly (2) where folder is OUT itself, NightGone (66) where the night is not published, NotKept (66) with all
+    that is no longer there, NightDamaged (65) where the published files are not what was published.
     """
     place = out / as_of.isoformat()
     manifest = read_manifest(place)
@@ -102,12 +111,15 @@ def reproduce(store_path: Path, as_of: dt.date, out: Path, params: Params, folde
     examine_night(place, lines(out))
     if folder is not None:
         check_folder(folder)
+        if folder.resolve() == out.resolve():
+            raise ElsewhereOnly.out(str(out))
     if (place / FORGOTTEN).exists():
         raise NotKept.any_more(place.name, ["the rows of people who were forgotten since"])
     store, approved, params = _as_then(store_path, manifest, params)
     with ExitStack() as after, only_owner_reads():
         scratch = after.enter_context(private_folder()) if folder is None else folder
         scratch.mkdir(parents=True, exist_ok=True)
+        after.enter_context(only_run(scratch))
         made = make_night(store, as_of, scratch, params, Stages(), approved)
         again = publish(made.night, scratch)
         shutil.rmtree(made.shelf)

@@ -19,7 +19,7 @@ import yaml
 from pipeline.finished import finished
 from pipeline.night.night import publish_night
 from pipeline.night.pins import Stamps, kept_terms
-from pipeline.night.reproduce import NotKept, reproduce
+from pipeline.night.reproduce import ElsewhereOnly, NotKept, reproduce
 from pipeline.pages.publish import NightGone
 from pipeline.pages.verify import NightDamaged
 from pipeline.params import load
@@ -228,6 +228,8 @@ def test_what_is_no_longer_kept_is_named_all_at_once(own):
     _other_params(own)
     with pytest.raises(NotKept, match=r"of table 'payments' \(1 files\); model .*; the params with sha256"):
         reproduce(own / "store", NIGHTS[-1], own / "out", load(own / "params.yaml"))
+    with pytest.raises(ElsewhereOnly, match="holds the published nights. Name another folder"):
+        reproduce(own / "store", NIGHTS[-1], own / "out", params, own / "out")
     with pytest.raises(NightGone, match="Kept are 2026-08-15 to 2026-10-01, 3 nights"):
         reproduce(own / "store", dt.date(2026, 1, 1), own / "out", params)
 

@@ -19,9 +19,12 @@ from models.effect import added_scores
 from models.explain import every_change, every_reason
 from models.ladder import PROVEN
 from models.recovery import load_model
+from pipeline.law.disputes import disputed_arrears
 from pipeline.law.eligibility import check
+from pipeline.law.question import Sight
 from pipeline.law.reasoning import reasoning
 from pipeline.night.feeds import case_of, check_feeds
+from pipeline.night.held_back import asked_for
 from pipeline.night.refusals import NightMissing
 from pipeline.night.score import asked, job_for
 from pipeline.pages.language import voice
@@ -76,6 +79,7 @@ def explain_account(store_path: Path, as_of: dt.date, account_id: str, params: P
         f"Account {account_id} of {row['portfolio'].iloc[0]} as of {as_of}, scored by {job.model.version}",
         f"  balance {row['balance'].iloc[0] / money:,.2f} {currency}, arrears {row['arrears'].iloc[0] / money:,.2f}, "
         f"{row['days_past_due'].iloc[0]} days past due",
+        *_asked_of(seen, account_id, job.as_of, money, currency),
         f"  p_recovered {scores['p_recovered']:.4f}, amount_if_recovered "
         f"{scores['amount_if_recovered'] / money:,.2f} {currency}, "
         f"expected_recovery {scores['expected_recovery'] / money:,.2f} {currency}, p_defaulted "
@@ -100,6 +104,20 @@ def explain_account(store_path: Path, as_of: dt.date, account_id: str, params: P
             found = _events(seen.tables[name], name, number, job.as_of, money)
             lines += ["", f"{name.capitalize()} known before {as_of}, newest first", found]
     return Explained("\n".join(lines), table, changes)
+
+
+def _asked_of(seen: View, account_id: str, night: int, money: int, currency: str) -> list[str]:
+    """What to ask for where a charge is disputed, and what the debtor's other accounts hold in his favour."""
+    rows = seen.cohort.frame
+    own = (rows["account_id"] == account_id).to_numpy()
+    disputed = disputed_arrears(seen.tables, rows, Sight(night))
+    asks, credit = asked_for(rows, disputed)[own][0] / money, seen.matrix["debtor_credit"].to_numpy()[own][0] / money
+    told = []
+    if disputed[own][0] > 0:
+        told.append(f"  disputed {disputed[own][0] / money:,.2f} {currency}, to ask for {asks:,.2f}")
+    if credit > 0:
+        told.append(f"  credit on the debtor's other accounts {credit:,.2f} {currency}")
+    return told
 
 
 def eligibility_of(store_path: Path, as_of: dt.date, account_id: str, params: Params) -> str:

@@ -28,7 +28,9 @@ from pipeline.outcomes.findings import (
     findings_on,
     matured_lists,
 )
+from pipeline.outcomes.monitor import _contacts
 from pipeline.params import load
+from tests.worlds.worlds import World, day
 
 PARAMS = load(Path(__file__).parents[2] / "params.yaml")
 
@@ -384,3 +386,19 @@ def test_findings_stand_as_plain_values():
     kept = next(one for one in json.loads(json.dumps(told))["findings"] if one["name"] == "listed against held out")
     assert kept["figures"]["held_out"] > 0
     assert told["lists"][0]["as_of"] == "2026-09-23"
+
+
+def test_a_contact_counts_for_the_debtor_of_its_day_and_for_the_name_its_span_was_drawn_under():
+    """Two records are one from 20 February on: a contact of the former's account is the latter's too, from then on."""
+    world = World().account("a", "former", opened_on="2026-01-01").account("b", "latter", opened_on="2026-01-01")
+    world.same("former", "latter", "2026-02-20")
+    for account_id, on in (("a", "2026-02-10"), ("a", "2026-02-25"), ("b", "2026-02-11")):
+        world.contact(f"{on} 10:00", "call", account_id=account_id)
+    found = _contacts(world.tables())
+    assert sorted(zip(found["debtor_id"], found["occurred_on"], strict=True)) == [
+        ("former", day("2026-02-10")),
+        ("former", day("2026-02-25")),
+        ("latter", day("2026-02-11")),
+        ("latter", day("2026-02-25")),
+    ]
+    assert _contacts({"accounts": world.tables()["accounts"]}).empty

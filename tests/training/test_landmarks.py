@@ -6,17 +6,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from models.prioritise import DRAWN
+from models.prioritise import CONTROL, DRAWN, TO_WORK
 from pipeline.law.eligibility import rulings
 from pipeline.law.overlay import law_of
 from pipeline.law.question import Case
 from pipeline.panel.panel import Panel, panel
+from pipeline.store import commit
 from pipeline.store.store import Store
 from pipeline.training.fit import taught, teaching_of
 from pipeline.training.landmarks import drawn_spans, landmarks_of
 from tests.worlds.afterwards import House
+from tests.worlds.deliveries import same, taken
 
 pytestmark = pytest.mark.slow
 
@@ -79,3 +82,16 @@ def test_training_teaches_the_effect_from_them_and_without_a_log_none(two_nights
     assert model.effect.facts["rows"] == int((taught_by["missing"] == "").sum())
     assert np.isfinite(model.theta(whole.matrix, whole.cohort)).all()
     assert taught(whole, whole.labels, teaching, params)[0].effect is None
+
+
+def test_spans_of_two_debtors_that_are_one_person_carry_the_name_that_the_panel_gives_them(tmp_path):
+    _, store = taken(tmp_path, debtors=[same("D1", "D2", "2026-02-01")])
+    nights = {
+        "as_of": np.int32([20, 20, 30]),
+        "assigned_on": np.int32([20, 20, 30]),
+        "until_on": np.int32([64, 64, 74]),
+    }
+    kept = pd.DataFrame({"debtor_id": ["D1", "D3", "D2"], "arm": [CONTROL, CONTROL, TO_WORK], **nights})
+    commit.append(store, "assignments", kept)
+    spans = drawn_spans(Store(store.path))
+    assert sorted(zip(spans["debtor_id"], spans["assigned_on"], strict=True)) == [("D2", 20), ("D2", 30), ("D3", 20)]

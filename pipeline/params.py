@@ -407,6 +407,7 @@ class Engine(Section):
     workers: Annotated[int, Field(ge=1)]
     spark: str | None = None
     memory_limit: str
+    spill_limit: str = "40GB"
 
 
 class Ingest(Section):

@@ -9,6 +9,7 @@ import datetime as dt
 import gzip
 import hashlib
 import json
+import os
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,6 +31,8 @@ COLUMNS_LIMIT = 1_000
 CELL_LIMIT = 1_000_000  # bytes; DuckDB is told the same
 EXPANSION_FROM = 100_000_000  # bytes or rows from which expansion is judged at all
 LONGEST_PLAIN = 1_000  # bytes of a text that a file may repeat as often as it likes: cells are at most 512 characters
+FOOTER_LIMIT = 8_000_000  # bytes in which a Parquet file says what it holds: some 60,000 columns in one group of rows
+CONTROL_LIMIT = 1_000_000  # bytes of a control file
 CHUNK = 4_000_000
 _NAME = re.compile(r"[^\W\d][\w .()/#%-]{0,79}")
 _EXTRA_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -132,7 +135,7 @@ def find(source: Path) -> Delivery:
             faults.append(
                 f"{shown(place.name)} vouches for a table that is not delivered. Deliver {name!r} or remove the file."
             )
-        else:
+        elif tables[name].control is not None:
             digests[place.name] = sha256_of(place)
     if faults:
         raise DeliveryRefused.unread(faults)
@@ -214,9 +217,14 @@ def _unknown(shown_name: str, name: str) -> str:
 
 def _control(place: Path, faults: list[str]) -> Control | None:
     form = '{"rows": 12, "sums": {"EUR": "12.50"}, "complete_through": "2026-11-20"}'
+    if place.stat().st_size > CONTROL_LIMIT:
+        faults.append(
+            f"{shown(place.name)} (LIMIT_SIZE) has more than {CONTROL_LIMIT:,} bytes. It must read like {form}."
+        )
+        return None
     try:
         with place.open("rb") as stream:
-            return _as_control(json.loads(stream.read(CELL_LIMIT), parse_float=Decimal))
+            return _as_control(json.loads(stream.read(CONTROL_LIMIT), parse_float=Decimal))
     except (OSError, ValueError, TypeError, AttributeError, InvalidOperation, RecursionError):
         faults.append(f"{shown(place.name)} must read like {form}.")
         return None
@@ -378,6 +386,7 @@ def _parquet_header(place: Path) -> tuple[str, ...]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    _check_footer(place)
     try:
         with pq.ParquetFile(place) as file:
             found, schema, size = file.metadata, file.schema_arrow, place.stat().st_size
@@ -393,6 +402,18 @@ def _parquet_header(place: Path) -> tuple[str, ...]:
             return tuple(schema.names)
     except (pa.ArrowException, OSError):
         raise BrokenFile.parquet() from None
+
+
+def _check_footer(place: Path) -> None:
+    """What the file says of itself is bounded before it is parsed: a million columns would take gigabytes there."""
+    with place.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(size - 8, 0))
+        length, mark = int.from_bytes(file.read(4), "little"), file.read(4)
+    if mark != b"PAR1" or length > size:
+        raise BrokenFile.parquet()
+    if length > FOOTER_LIMIT:
+        raise BrokenFile.described(FOOTER_LIMIT)
 
 
 def _check_dictionaries(place: Path, found: Any, schema: Any, size: int) -> None:

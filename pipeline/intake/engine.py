@@ -16,6 +16,7 @@ from pipeline.intake.casting import literal
 from pipeline.intake.files import unreadable
 from pipeline.intake.refusals import DeliveryRefused, IngestBug, NoRoom, SettingRefused, shown
 
+SPILL_LIMIT = "40GB"  # of the disk, where the params say nothing
 THREADS = 2  # fixed: memory depends on it, results do not
 SWITCHED_OFF = (
     "autoinstall_known_extensions",
@@ -61,7 +62,7 @@ class Engine:
 
 
 @contextmanager
-def engine(folders: Iterable[Path], spill: Path, memory_limit: str) -> Iterator[Engine]:
+def engine(folders: Iterable[Path], spill: Path, memory_limit: str, spill_limit: str = SPILL_LIMIT) -> Iterator[Engine]:
     """An engine that reads these folders alone. The engine's own messages hold cells: none of them leaves this room."""
     with closing(duckdb.connect()) as connection:
         opened = Engine(connection)
@@ -73,6 +74,7 @@ def engine(folders: Iterable[Path], spill: Path, memory_limit: str) -> Iterator[
                 "preserve_insertion_order = true",
                 f"memory_limit = {literal(memory_limit)}",
                 f"temp_directory = {literal(str(spill))}",
+                f"max_temp_directory_size = {literal(spill_limit)}",
                 (
                     "allowed_directories = "
                     f"[{', '.join(literal(name) for name in sorted({str(place.resolve()) for place in folders}))}]"
@@ -81,10 +83,12 @@ def engine(folders: Iterable[Path], spill: Path, memory_limit: str) -> Iterator[
             ):
                 opened.run(f"SET {setting}")
             yield opened
-        except duckdb.OutOfMemoryException:
+        except duckdb.OutOfMemoryException as error:
+            if "max_temp_directory_size" in str(error):
+                raise SettingRefused.spill(spill_limit) from None
             raise SettingRefused.memory(memory_limit) from None
-        except duckdb.ParserException:  # no statement of ours is malformed but for this value
-            raise SettingRefused.memory_form(memory_limit) from None
+        except duckdb.ParserException:  # no statement of ours is malformed but for these values
+            raise SettingRefused.memory_form(memory_limit, spill_limit) from None
         except duckdb.InterruptException:
             raise KeyboardInterrupt from None
         except duckdb.IOException as error:

@@ -174,7 +174,9 @@ class _Intake:
         if again is not None:
             return _already(again, before.versions, self.terms.dry_run)
         self._check_required(set(before.versions))
-        with engine(self._folders(), self.staging / "spill", self.terms.params.engine.memory_limit) as self.engine:
+        limits = self.terms.params.engine
+        spill = self.staging / "spill"
+        with engine(self._folders(), spill, limits.memory_limit, limits.spill_limit) as self.engine:
             checked = self._check(before.state)
         return self._conclude(before, checked)
 

@@ -80,8 +80,18 @@ class SettingRefused(UsageError):
         return cls(f"The delivery needs more than engine.memory_limit {limit!r} of the params. Raise it.")
 
     @classmethod
-    def memory_form(cls, limit: str) -> SettingRefused:
-        return cls(f"engine.memory_limit of the params must be a number with a unit such as 4GB. Got {limit!r}.")
+    def spill(cls, limit: str) -> SettingRefused:
+        return cls(
+            f"The delivery needs more than engine.spill_limit {limit!r} of the disk (LIMIT_SPILL). Raise it where the "
+            "delivery is as large as it should be; else have it delivered again."
+        )
+
+    @classmethod
+    def memory_form(cls, memory: str, spill: str) -> SettingRefused:
+        return cls(
+            "engine.memory_limit and engine.spill_limit of the params must be a number with a unit such as 4GB. "
+            f"Got {memory!r} and {spill!r}."
+        )
 
     @classmethod
     def zones_moved(cls, portfolios: Sequence[str]) -> SettingRefused:
@@ -265,6 +275,10 @@ class BrokenFile(Exception):
     @classmethod
     def expands(cls, limit: int, instead: str) -> BrokenFile:
         return cls(f"(LIMIT_SIZE) unpacks to more than {limit} times its size. Deliver it {instead}.")
+
+    @classmethod
+    def described(cls, limit: int) -> BrokenFile:
+        return cls(f"(LIMIT_COLUMNS) needs more than {limit:,} bytes to say what it holds. Deliver it in larger parts.")
 
     @classmethod
     def columns(cls, limit: int) -> BrokenFile:

@@ -10,6 +10,8 @@ import csv
 import datetime as dt
 import gzip
 import os
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -431,6 +433,58 @@ def test_a_parquet_bomb_is_refused_unopened(tmp_path):
         use_dictionary=False,
     )
     with pytest.raises(ContractError, match=r"LIMIT_CELL"):
+        ingest(source, tmp_path / "store", PARAMS)
+
+
+def found(source: Path) -> tuple[str, float, float]:
+    """What is said of a delivery in a process of its own, in how many seconds, and its peak memory."""
+    program = (
+        "import sys, time; from pathlib import Path\n"
+        "from pipeline.intake.delivery import find\n"
+        "from features.errors import ContractError\n"
+        "began = time.process_time()\n"
+        "try: find(Path(sys.argv[1]))\n"
+        "except ContractError as refused: print(' '.join(str(refused).split()))\n"
+        "print(time.process_time() - began, Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(source)], capture_output=True, text=True, check=True, cwd=HOUSE
+    )
+    said, figures = done.stdout.strip().rsplit("\n", 1)
+    seconds, kib = figures.split()
+    return said, float(seconds), int(kib) / 1024
+
+
+def test_a_million_columns_are_refused_before_they_are_read(tmp_path):
+    """So large is what a file of a million columns says of itself; not one of them is parsed."""
+    source = write(tmp_path / "source", {"accounts": ACCOUNTS})
+    footer = 122_000_000
+    with (source / "payments.parquet").open("wb") as file:
+        file.truncate(footer)
+        file.seek(0, 2)
+        file.write(footer.to_bytes(4, "little") + b"PAR1")
+    said, seconds, mib = found(source)
+    assert "'payments.parquet' (LIMIT_COLUMNS) needs more than 8,000,000 bytes" in said
+    assert seconds < 4
+    assert mib < 300
+
+
+def test_a_control_file_of_200_mb_is_refused_unread(tmp_path):
+    source = write(tmp_path / "source", {"accounts": ACCOUNTS})
+    with (source / "accounts.control.json").open("wb") as file:
+        file.write(b'{"rows": 5')
+        file.truncate(200_000_000)
+    said, seconds, mib = found(source)
+    assert "'accounts.control.json' (LIMIT_SIZE) has more than 1,000,000 bytes" in said
+    assert seconds < 4
+    assert mib < 300
+
+
+@pytest.mark.parametrize("end", [b"PAR1", b"\xff\xff\xff\xffPAR1", b"\0\0\0\0PARE", b""])
+def test_a_file_that_ends_like_no_parquet_file_is_refused(tmp_path, end):
+    source = write(tmp_path / "source", {"accounts": ACCOUNTS})
+    (source / "payments.parquet").write_bytes(b"PAR1" + end)
+    with pytest.raises(ContractError, match="is not a whole Parquet file"):
         ingest(source, tmp_path / "store", PARAMS)
 
 

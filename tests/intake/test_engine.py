@@ -34,7 +34,25 @@ def test_what_the_engine_says_stays_inside(tmp_path, monkeypatch):
 
 def test_a_memory_limit_that_is_none_is_a_mistake_in_the_params(tmp_path):
     odd = PARAMS.model_copy(update={"engine": PARAMS.engine.model_copy(update={"memory_limit": "plenty"})})
-    refusal(tmp_path, UsageError, r"engine.memory_limit of the params must be a number with a unit", params=odd)
+    refusal(
+        tmp_path,
+        UsageError,
+        r"engine.memory_limit and engine.spill_limit of the params must be a number with a unit",
+        params=odd,
+    )
+
+
+def test_what_spills_has_a_limit_and_is_swept(tmp_path):
+    """The canary: with room to spill the same statement runs."""
+    wide = (
+        "SELECT sum(length(a)) FROM (SELECT range AS n, repeat(range::VARCHAR, 40) AS a FROM range(900_000) ORDER BY a)"
+    )
+    with engine([tmp_path], tmp_path / "spill", "100MB", "4GB") as opened:
+        assert opened.rows(wide)[0][0] > 0
+    tight = engine([tmp_path], tmp_path / "spill", "100MB", "20MB")
+    with pytest.raises(UsageError, match=r"engine\.spill_limit '20MB' of the disk \(LIMIT_SPILL\)"), tight as opened:
+        opened.rows(wide)
+    assert list((tmp_path / "spill").glob("*")) == []
 
 
 def test_a_file_outside_the_delivery_cannot_be_read(tmp_path):

@@ -17,7 +17,7 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/recoup schema > params.schema.json
 	touch $@
 
-.PHONY: run test quick check bench bench-features bench-faces bench-effect bench-first-year stress real tables spark lock clean
+.PHONY: run test quick check audit bench bench-features bench-faces bench-effect bench-first-year stress real tables spark lock clean
 
 # The main job on the sample: load, teach, approve, publish one night, and say what the ranks are worth.
 run: setup
@@ -39,6 +39,11 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyrefly check --python-interpreter-path $(BIN)/python
+
+# Known holes of what the locks pin; offline it says what it could not look at.
+audit: setup
+	$(BIN)/python .ci/audit requirements.lock
+	$(BIN)/python .ci/audit requirements-spark.lock
 
 bench: setup
 	$(BIN)/python -m benchmarks.night

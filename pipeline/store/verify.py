@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 from features.errors import ContractError, ModelRefused
@@ -18,7 +19,7 @@ from models.folder import digest_of, read_folder
 from pipeline.store.champion import MODELS, approvals
 from pipeline.store.delta import DELTA_LOG, SEALS, STAND_INS, DeltaTables, partition_of
 from pipeline.store.files import unsealed
-from pipeline.store.forgotten import FOLDER, forgotten
+from pipeline.store.forgotten import forgotten
 from pipeline.store.record import DELIVERIES, Delivered, read_records
 from pipeline.store.refusals import NoStore, NotStored, StoreDamaged
 from pipeline.store.store import CARD, PENDING
@@ -72,11 +73,13 @@ def examine_store(path: Path) -> Examined:
 
 def _records(path: Path, found: Examined) -> dict[str, int]:
     """The sealed files; hands back the versions of the delivered tables after the newest delivery that can be read."""
+    card: dict[str, Any] = {}
     for name in (CARD, PENDING):
         if (path / name).exists():
             with found.one(RECORDS):
-                unsealed(path / name)
-    if (path / FOLDER).exists() or (not found.faults and unsealed(path / CARD).get("forgets")):
+                held = unsealed(path / name)
+                card = held if name == CARD else card
+    if card.get("forgets"):
         with found.one(RECORDS):
             if forgotten(path).unended():
                 found.notes.append(UNENDED)

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from features.currencies import DECIMALS
 from features.days import day_text
-from features.tables import NO_DAY, NO_MINUTE, NUMBERS, TABLES, Kind
+from features.tables import DELIVERED, NO_DAY, NO_MINUTE, NUMBERS, TABLES, Kind
 from pipeline.columns import IN_REPORTING_CURRENCY, KIND_OF_COLUMN
 from pipeline.keeping.person import Person, person_of
 from pipeline.keeping.refusals import FormUnknown, Unknown
@@ -115,13 +115,13 @@ def _own_rows(store: Store, name: str, person: Person) -> pa.Table | None:
     """The person's rows of a table's newest version, the night first; None where there are none."""
     found = []
     for partition, places in sorted(store.delta.files(name).items(), key=str):
-        if name in TABLES and person.shards and partition not in person.shards and name != "debtors":
+        if name in TABLES and person.shards and partition not in person.shards:
             continue
         for place in places:
             store.delta.check_sound(place)
             rows = pq.read_table(place)
             rows = rows.filter(person.of_rows(rows))
-            if rows.num_rows and partition is not None and name not in TABLES:
+            if rows.num_rows and partition is not None and name not in DELIVERED:
                 rows = rows.add_column(0, "as_of", pa.array([partition] * rows.num_rows))
             found += [rows] if rows.num_rows else []
     return pa.concat_tables(found, promote_options="default") if found else None

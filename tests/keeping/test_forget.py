@@ -255,6 +255,24 @@ def test_rows_set_aside_and_older_versions_lose_the_person(tmp_path):
     assert traces(["ACCOUNT-77"], store.path) == []
 
 
+def test_a_person_of_several_debtors_goes_with_all_of_them(tmp_path):
+    """Whichever of the debtors is named, also those that a chain of links joins."""
+    people = [account(account_id=f"ACCOUNT-{at}", debtor_id=f"PERSON-{at}") for at in range(4)]
+    links = [
+        {"debtor_id": "PERSON-0", "same_as": "PERSON-1", "known_at": "2026-02-01T00:00:00+00:00"},
+        {"debtor_id": "PERSON-1", "same_as": "PERSON-2", "known_at": "2026-02-02T00:00:00+00:00"},
+    ]
+    ingest(write(tmp_path / "source", world(accounts=people, debtors=links)), tmp_path / "store", PARAMS)
+    found = forget(tmp_path / "store", tmp_path / "out", "PERSON-1", PARAMS, **ACT)
+    assert found.places["table debtors"] == 2
+    assert traces([f"{kind}-{at}" for kind in ("ACCOUNT", "PERSON") for at in range(3)], tmp_path / "store") == []
+    assert "ACCOUNT-3" in set(Store(tmp_path / "store").tables()["accounts"]["account_id"])
+    later = [{**links[0], "debtor_id": "PERSON-3", "known_at": "2026-03-01T00:00:00+00:00"}]
+    (report,) = ingest(write(tmp_path / "later", {"debtors": later}), tmp_path / "store", PARAMS).tables
+    assert (report.rows_in, report.forgotten, report.accepted) == (1, 1, 0)
+    assert traces(["PERSON-1"], tmp_path / "store") == []
+
+
 def test_ids_that_are_part_of_others_and_numbers_that_look_alike_stay(tmp_path):
     """1001 is a debtor, and elsewhere a charge, an amount and a line."""
     twins = [account(account_id="20", debtor_id="1001"), account(account_id="1001", debtor_id="10012")]

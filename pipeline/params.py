@@ -419,6 +419,21 @@ class Ingest(Section):
     rows_a_day: dict[Literal["payments", "contacts", "statuses"], Band] = {}
 
 
+Days = Annotated[int, Field(ge=0)]
+
+
+class Retention(Section):
+    """Days before a night for which each kind of thing is kept; None: for ever."""
+
+    nights: Days | None = None
+    scores: Days | None = None
+    draws: Days | None = None
+    feedback: Days | None = None
+    quarantine: Days | None = None
+    runs: Days | None = None
+    even_if_needed: bool = False
+
+
 class Params(Section):
     """Everything a run depends on besides its inputs."""
 
@@ -441,6 +456,7 @@ class Params(Section):
     engine: Engine
     ingest: Ingest
     queries: dict[TableName | Literal["debtors", "control"], str] = {}
+    retention: Retention = Retention()
     _stand_ins: dict[str, Path] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="before")
@@ -466,7 +482,7 @@ class Params(Section):
 
     def kept(self) -> str:
         """What `digest` is the sha256 of, as JSON; `of_kept` reads it back."""
-        return self.model_dump_json(exclude={"paths", "engine", "queries"})
+        return self.model_dump_json(exclude={"paths", "engine", "queries", "retention"})
 
     def of_kept(self, text: str) -> Params:
         """Params as they were kept, at the places and with the engine of these."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from features.days import day_number
 from features.errors import CannotWrite, LockHeld, RecoupError
 from pipeline.intake.ingest import ingest
+from pipeline.keeping.retention import retire
 from pipeline.night.night import Published, publish_night
 from pipeline.night.pins import Stamps
 from pipeline.night.stages import Stages
@@ -44,6 +45,8 @@ def whole_night(
         log.info(report.text())
         published = publish_night(store_path, as_of, out, params, stages=stages)
     look_back_on(store_path, as_of, out, params)
+    if told := retire(store_path, out, as_of, params).text():
+        log.info(told)
     return published
 
 

@@ -158,6 +158,8 @@ def _store_of(store_path: Path, manifest: Mapping[str, Any], gone: list[str]) ->
             lost = [store.path / name]
         if lost:
             gone.append(f"version {version} of table {name!r} ({len(lost):,} files)")
+        elif store.delta.taken_out(name, version):
+            gone.append(f"rows of table {name!r}: people were forgotten since, or retention removed them")
     return store
 
 

@@ -82,6 +82,10 @@ class DeltaTables:
             left = {path: now for path, now in instead.items() if path not in back}
             write_whole(self.path / name / STAND_INS, sealed(left))
 
+    def taken_out(self, name: str, version: int) -> int:
+        """How many data files of a version stand no more, because rows were taken out of every version."""
+        return len(self._stand_ins(name).keys() & set(self._logged(name, version)))
+
     def every_file(self, name: str) -> list[Path]:
         """Every data file of a table on the disk, of whichever version, or of none."""
         return sorted(place for place in (self.path / name).rglob("*.parquet") if not place.name.startswith("."))

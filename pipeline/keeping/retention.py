@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from features.days import day_number, day_of_text
 from models.folder import CARD_FILE, digest_of
+from pipeline.night.pins import Stamps
 from pipeline.pages.record import CURRENT, MANIFEST, NIGHT, nights, read_manifest, vouch
 from pipeline.params import Params
 from pipeline.store.champion import MODELS, approvals, read_record
@@ -92,10 +93,13 @@ class _Work:
             return
         current = (self.out / CURRENT).resolve().name
         for folder in [place for place in sorted(self.out.glob("*/")) if NIGHT.match(place.name)]:
-            if folder.is_symlink() or folder.name == current or day_of_text(folder.name[:10]) >= first:
+            if folder.is_symlink() or folder.name == current or not (folder / MANIFEST).is_file():
                 continue
-            if NIGHT.fullmatch(folder.name) and (folder / MANIFEST).is_file():
+            if day_of_text(folder.name[:10]) >= first:
+                continue
+            if NIGHT.fullmatch(folder.name):
                 vouch(self.out, folder.name, sha256_of(folder / MANIFEST), REMOVED, why="retention.nights")
+                Stamps(self.out, day_of_text(folder.name)).place.unlink(missing_ok=True)
             leaving = self.out / f".{folder.name}.removed"
             folder.rename(leaving)
             shutil.rmtree(leaving)

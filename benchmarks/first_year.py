@@ -1,8 +1,9 @@
 """A shop's first year with the order by what working adds, from no contact log to proven, in true money:
 python -m benchmarks.first_year [--work DIR] [--debtors N] [--seed N] [--share S] [--nights N].
 
-The shop delivers before each first of a month what is known by then, runs the night, and its collectors obey it: who is
-listed or drawn to be worked is worked in that month, who is held out is left (`recoup simulate --follow`). On the first
+Before each month, on the last day on which people work, the shop delivers what is known and runs the night; its
+collectors obey it: who is listed or drawn to be worked is worked in that month, who is held out is left (`recoup
+simulate --follow`). On the first
 nights no model is taught yet; from TAUGHT_FROM on one is, every fifth night anew. A small shop must draw many to prove
 anything within a year: --share of its workable debtors into each arm.
 Prints the rung of each night with what its list truly adds, within the capacity, against the other orders of the same
@@ -32,7 +33,7 @@ from pipeline.night.night import publish_night
 from pipeline.night.ranking import rank_night
 from pipeline.night.score import job_for
 from pipeline.night.shards import work_shards
-from pipeline.night.whatif import table_of, with_truth
+from pipeline.night.whatif import TRUE, table_of
 from pipeline.params import Params, load
 from pipeline.simulate.portfolio import LAST_DAY, simulate
 from pipeline.store.store import Store
@@ -42,6 +43,7 @@ from pipeline.training.train import train_from_store
 PROJECT_PARAMS = Path(__file__).parents[1] / "params.yaml"
 DEBTORS, SEED, SHARE, NIGHTS, MONTHS = 3_000, 8101, 0.3, 12, 24
 TAUGHT_FROM, TAUGHT_EVERY = 2, 5  # the first night (from 0) on which a model is taught; nights between two models
+SATURDAY = 5
 CAPACITY = 40  # debtors per queue and night
 DRAWS = 20  # of the intervals in the reports of the year's models: nobody reads them here
 SHOWN = "{:,.2f}".format
@@ -87,12 +89,13 @@ class Shop:
         """One line a night: as_of, rung, draws matured, slope, held_out, worked, and the true added money of each of
         ORDERS."""
         shutil.rmtree(self.place, ignore_errors=True)
-        params, lines = self.params(), []
+        params, lines, lists = self.params(), [], []
         orders = pd.DataFrame(
             {name: pd.Series(dtype="str") for name in ("debtor_id", "arm", "assigned_on", "until_on")}
         )
         firsts = pd.date_range(end=LAST_DAY + dt.timedelta(1), periods=nights, freq="MS").date
-        for number, night in enumerate(firsts):
+        for number, first in enumerate(firsts):
+            night = night_before(first)
             source = self.delivery(night - dt.timedelta(1), orders)
             ingest(source, params.paths.store, params, accept_volume="a made-up year")
             if number >= TAUGHT_FROM and (number - TAUGHT_FROM) % TAUGHT_EVERY == 0:
@@ -102,29 +105,46 @@ class Shop:
             publish_night(params.paths.store, night, params.paths.out, params)
             kept = Store(params.paths.store).read("assignments")
             tonight = kept[kept["as_of"] == kept["as_of"].max()]
-            orders = pd.concat([orders, orders_of(tonight, night)], ignore_index=True)
-            lines.append({**self.judged(params, night), **arms_of(tonight)})
-            print(
-                pd.DataFrame(lines).tail(1).to_string(index=False, header=number == 0, float_format=SHOWN), flush=True
-            )
-        return pd.DataFrame(lines)
+            orders = pd.concat([orders, orders_of(tonight, night, first)], ignore_index=True)
+            told, rows = self.ranked(params, night)
+            lines.append({**told, **arms_of(tonight)})
+            lists.append((first, rows))
+            print(f"{night} {told['rung']}, {told['draws']} draws, slope {told['slope']}", flush=True)
+        truth = pd.read_parquet(self.place / "source" / "truth" / "expectations.parquet")
+        money = [truly_added(rows, truth, first, params.money.reporting_currency) for first, rows in lists]
+        return pd.concat([pd.DataFrame(lines), pd.DataFrame(money)], axis=1)
 
-    def judged(self, params: Params, night: dt.date) -> dict[str, Any]:
-        """The rung of the published night, and what each order's list within CAPACITY truly adds."""
+    def ranked(self, params: Params, night: dt.date) -> tuple[dict[str, Any], pd.DataFrame]:
+        """The rung of the published night, and its rows as they were ranked."""
         store = Store(params.paths.store)
         job = job_for(store, night, params)
         with tempfile.TemporaryDirectory() as folder:
-            ranked = rank_night(store, job, work_shards(job, Path(folder)))
-        rows = with_truth(ranked.rows, job.as_of, self.place / "source" / "truth")
-        table = table_of(rows, [CAPACITY], params.money.reporting_currency).set_index("order")["added"]
+            rows = rank_night(store, job, work_shards(job, Path(folder))).rows
         told = {"night": night, "rung": job.rung.state, "draws": int(job.rung.figures.get("draws", 0))}
-        return {**told, "slope": job.rung.figures.get("slope"), **{name: float(table[name]) for name in ORDERS}}
+        return {**told, "slope": job.rung.figures.get("slope")}, rows
 
 
-def orders_of(tonight: pd.DataFrame, night: dt.date) -> pd.DataFrame:
+def night_before(first: dt.date) -> dt.date:
+    """The last day before a month begins, or its first, on which people may be called: no weekend, no 1 January or
+    May."""
+    night = first
+    while night.weekday() >= SATURDAY or (night.month, night.day) in ((1, 1), (5, 1)):
+        night -= dt.timedelta(1)
+    return night
+
+
+def truly_added(rows: pd.DataFrame, truth: pd.DataFrame, first: dt.date, currency: str) -> dict[str, float]:
+    """What each order's list of the night truly adds within CAPACITY in the month; an account that the month's truth
+    does not tell of adds nothing."""
+    month = truth.loc[truth["as_of"].astype("str") == first.isoformat(), ["account_id", *TRUE]]
+    known = rows.merge(month, on="account_id", how="left", validate="one_to_one").fillna(dict.fromkeys(TRUE, 0.0))
+    return table_of(known, [CAPACITY], currency).set_index("order")["added"].loc[list(ORDERS)].to_dict()
+
+
+def orders_of(tonight: pd.DataFrame, night: dt.date, first: dt.date) -> pd.DataFrame:
     """What the collectors are to do: leave alone who is held out and work who is drawn for it, as long as the draw
-    holds; work who is listed in the month."""
-    month = (pd.Timestamp(night) + pd.offsets.MonthBegin(1)).date()
+    holds; work who is listed in the month that begins on `first`."""
+    month = (pd.Timestamp(first) + pd.offsets.MonthBegin(1)).date()
     drawn = tonight[tonight["arm"].isin(DRAWN)].drop_duplicates("debtor_id")
     listed = tonight[(tonight["group"] == "worklist") & ~tonight["debtor_id"].isin(drawn["debtor_id"])]
     arms = pd.concat(

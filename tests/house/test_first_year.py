@@ -30,11 +30,24 @@ def tonight() -> pd.DataFrame:
 
 
 def test_who_is_drawn_is_left_or_worked_while_the_draw_holds_and_who_is_listed_for_the_month():
-    orders = first_year.orders_of(tonight(), NIGHT).set_index("debtor_id")
+    orders = first_year.orders_of(tonight(), NIGHT, NIGHT).set_index("debtor_id")
     assert orders["arm"].to_dict() == {"b": "left", "c": "worked", "d": "worked", "a": "worked"}
     assert orders["until_on"].to_dict() == {**dict.fromkeys("bcd", "2026-04-14"), "a": "2026-04-01"}
     assert set(orders["assigned_on"]) == {"2026-03-01"}
     assert first_year.arms_of(tonight()) == {"listed": 2, CONTROL: 1, TO_WORK: 2}
+
+
+@pytest.mark.parametrize(
+    ("first", "night"),
+    [
+        ((2026, 3, 1), (2026, 2, 27)),
+        ((2026, 1, 1), (2025, 12, 31)),
+        ((2026, 5, 1), (2026, 4, 30)),
+        ((2026, 4, 1), None),
+    ],
+)
+def test_a_night_is_of_the_last_day_on_which_people_may_be_called(first, night):
+    assert first_year.night_before(dt.date(*first)) == dt.date(*(night or first))
 
 
 def test_a_rung_is_worth_what_its_lists_added_beyond_the_others():

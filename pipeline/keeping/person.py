@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.pages.without import ACCOUNTS, DEBTORS, SEVERAL, Whose, of_whose
+from pipeline.store.forgotten import forgotten
 from pipeline.store.store import Store
 
 ALIASES = "debtors"  # the table that says which debtors are one person
@@ -79,13 +80,30 @@ def person_of(store: Store, out: Path, debtor_id: str) -> Person:
                 shards.add(place.parent.name.partition("=")[2])
     names = ("assignments", "draws")
     written = [place for name in names if name in store.delta.names() for place in store.delta.every_file(name)]
-    for place in [*written, *sorted(out.glob("*/*.parquet"))]:
+    published = [place for place in sorted(out.glob("*/*.parquet")) if not place.parent.is_symlink()]
+    for place in [*written, *published]:
         for account, debtor, joined, currency in _cells(place, "account_id", "debtor_id", SEVERAL, "currency"):
             if debtor in debtors:
                 for one in (account, *(joined or "").split()):
                     if one is not None and one not in accounts:
                         accounts[one] = currency
+    for account in _forgotten_accounts(store, debtor_id, published):
+        accounts.setdefault(account, None)
     return Person(frozenset(debtors), accounts, frozenset(shards))
+
+
+def _forgotten_accounts(store: Store, debtor_id: str, published: Sequence[Path]) -> set[str]:
+    """Accounts in published files that were the debtor's, known by their hashes alone: of a debtor who was forgotten
+    while these files lay elsewhere.
+    """
+    record = forgotten(store.path)
+    wanted = record.accounts_of(debtor_id)
+    found: set[str] = set()
+    for place in published if wanted else ():
+        if "account_id" in pq.read_schema(place).names:
+            ids = pq.read_table(place, columns=["account_id"]).column("account_id").unique().to_pylist()
+            found |= {one for one in ids if one is not None and record.hashed(one) in wanted}
+    return found
 
 
 def _cells(place: Path, *names: str) -> list[tuple[str | None, ...]]:

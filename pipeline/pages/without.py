@@ -47,18 +47,24 @@ def without(place: Path, whose: Whose) -> tuple[bytes, int] | None:
     night's. Rows go, but a workbook's stay as empty lines: others keep their line.
     """
     made = _FORMS.get(place.suffix)
-    return None if made is None else made(place, whose)
+    try:
+        return None if made is None else made(place, whose)
+    except (zipfile.BadZipFile, ElementTree.ParseError, pa.ArrowException, ValueError, KeyError):
+        return None  # a file of that ending which is none: whoever searches it for mentions will name it
 
 
 def mentions(content: bytes, ids: Collection[str]) -> bool:
     """Whether one of these ids stands anywhere in a file's content as a word of its own, packed or not."""
-    if content.startswith(b"PK\3\4"):
-        with zipfile.ZipFile(io.BytesIO(content)) as packed:
-            return any(mentions(packed.read(part), ids) for part in packed.infolist())
-    if content.startswith(b"PAR1"):
-        table = pq.read_table(pa.BufferReader(content))
-        cells = (set(pc.unique(_plain(column)).to_pylist()) for column in table.columns if _is_text(column.type))
-        return any(_named(str(cell), ids) for found in cells for cell in found if cell is not None)
+    try:
+        if content.startswith(b"PK\3\4"):
+            with zipfile.ZipFile(io.BytesIO(content)) as packed:
+                return any(mentions(packed.read(part), ids) for part in packed.infolist())
+        if content.startswith(b"PAR1"):
+            table = pq.read_table(pa.BufferReader(content))
+            cells = (set(pc.unique(_plain(column)).to_pylist()) for column in table.columns if _is_text(column.type))
+            return any(_named(str(cell), ids) for found in cells for cell in found if cell is not None)
+    except (zipfile.BadZipFile, pa.ArrowException):
+        pass  # it only begins like one: its bytes are looked at as they are
     return _named(content.decode("utf-8", "replace"), ids)
 
 

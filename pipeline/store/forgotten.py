@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.store.files import sealed, sync, unsealed, write_whole
+from pipeline.store.files import only_owner_reads, sealed, sync, unsealed, write_whole
 from pipeline.store.refusals import StoreDamaged
 
 FOLDER, KEY, TOMBSTONES, HEAD, CARD = "forgotten", "key", "tombstones", "head.json", "store.json"
@@ -59,6 +59,11 @@ class Forgotten:
         found = [number for number, stone in self._numbered() if stone["act"] == BEGUN and person in stone["debtors"]]
         return found[-1] if found else None
 
+    def accounts_of(self, debtor_id: str) -> set[str]:
+        """Hashes of the accounts that were a debtor's when the debtor was forgotten."""
+        person = self.hashed(debtor_id) if self.key else None
+        return {one for stone in self.tombstones if person in stone.get("debtors", ()) for one in stone["accounts"]}
+
     def cleared(self) -> set[str]:
         """sha256 of every record that a published night has of the rows it lost."""
         return {stone["sha256"] for stone in self.tombstones if stone["act"] == CLEARED}
@@ -91,11 +96,12 @@ class Forgotten:
         before = hashlib.sha256(lines[-1].encode()).hexdigest() if lines else None
         stone = {"act": act, "before": before, **told}
         lines.append(_line(stone))
-        write_whole(folder / TOMBSTONES, "".join(lines))
-        write_whole(folder / HEAD, _head(lines))
         card = unsealed(self.store / CARD)
-        if not card.get("forgets"):
-            write_whole(self.store / CARD, sealed({**card, "forgets": True}))
+        with only_owner_reads():
+            write_whole(folder / TOMBSTONES, "".join(lines))
+            write_whole(folder / HEAD, _head(lines))
+            if not card.get("forgets"):
+                write_whole(self.store / CARD, sealed({**card, "forgets": True}))
         return Forgotten(self.store, self.key, (*self.tombstones, stone))
 
 

@@ -323,12 +323,23 @@ def test_the_registry_loses_the_name(house):
     assert debtor.encode() not in place.read_bytes()
 
 
+def test_another_folder_of_nights_is_cleared_afterwards(house):
+    """The store no longer knows the accounts then; scores name accounts alone, whose hashes the tombstone has."""
+    debtor, accounts = somebody(house)
+    done(house, debtor)
+    assert traces([debtor, *accounts], house.french) != []
+    forget(house.store, house.french, debtor, house.params, **ACT)
+    assert traces([debtor, *accounts], house.french) == []
+    assert verify(house.store, house.french).faults == []
+
+
 def test_what_cannot_be_mended_is_named(house):
     """A note that somebody left between the lists: theirs to remove."""
     debtor, _ = somebody(house)
     (house.out / "note.txt").write_text(f"call {debtor} first")
+    (house.out / str(NIGHT) / "mine.xlsx").write_bytes(b"PK\3\4" + debtor.encode())
     found = done(house, debtor)
-    assert found.remains == [str(house.out / "note.txt")]
+    assert found.remains == [str(house.out / str(NIGHT) / "mine.xlsx"), str(house.out / "note.txt")]
     with pytest.raises(ContractError, match=r"Still named in .*note\.txt\. All else is done"):
         found.check()
 

@@ -50,7 +50,10 @@ class Fault:
     because_of: str = ""
 
     def text(self, hanging: str = "") -> str:
-        where = f", {self.column} {self.seen}" if self.seen else f", {self.column} is empty"
+        names = DELIVERED[self.table].names
+        is_id = self.column in names and DELIVERED[self.table][self.column].kind is Kind.ID
+        there = _shape(self.seen) if is_id else self.seen  # the line goes into logs; the file of faults tells all
+        where = f", {self.column} {there}" if there else f", {self.column} is empty"
         where = "" if not self.seen and Code[self.code] in OF_ROW else where
         return f"  {shown(self.file)} line {self.line:,}{where}: {self.wanted} ({self.code}){hanging}."
 
@@ -60,8 +63,12 @@ def seen(cell: str, kind: Kind) -> str:
     text, letters = cell, len(_LETTER.findall(cell))
     wordy = letters > 9 or (letters > 5 and not re.search(r"\d", text))
     if len(text) > 40 or "@" in text or (kind is not Kind.ENUM and wordy):
-        text = _LETTER.sub("x", re.sub(r"\d", "9", text[:40]))
+        text = _shape(text[:40])
     return repr(text) if text.isprintable() else ascii(text)
+
+
+def _shape(text: str) -> str:
+    return _LETTER.sub("x", re.sub(r"\d", "9", text))
 
 
 def bad_accounts(set_aside: Iterable[SetAside]) -> dict[str, str]:

@@ -167,3 +167,11 @@ def test_a_delivery_without_faults_leaves_a_file_with_its_head_alone(tmp_path):
     )
     ingest(source, tmp_path / "store", PARAMS, faults=tmp_path / "faults.csv")
     assert (tmp_path / "faults.csv").read_text() == ",".join(HEAD) + "\n"
+
+
+def test_no_line_names_an_account_for_it_goes_into_logs(tmp_path):
+    accounts = ACCOUNTS + "A1,D1,ar,invoice,commercial,EUR,2025-01-01\n"
+    charges = CHARGES + "C1,A1,2025-01-01,2025-02-01,1,invoice\nC2,K 7781,2025-01-01,2025-02-01,1,invoice\n"
+    told = refused(tmp_path, accounts=accounts, charges=charges)
+    assert any("'charges.csv' line 3, account_id 'x 9999': no blanks" in line for line in told)
+    assert "7781" not in "\n".join(told)

@@ -161,6 +161,14 @@ def test_a_damaged_file_of_the_store_proves_nothing(own):
     assert look(own) is None
 
 
+def test_a_build_that_skips_the_hashes_of_rows_is_found_out(own, monkeypatch):
+    """The canary of the test above: without the hash, nothing else notices."""
+    monkeypatch.setattr("pipeline.store.delta.DeltaTables.check_sound", lambda *_: None)
+    place = next((own / "store" / "payments").glob("*/*.parquet"))
+    place.write_bytes(place.read_bytes()[:-1])
+    assert look(own).changed == []
+
+
 def test_a_night_that_was_cut_off_before_its_monitor_is_looked_back_on_alone(own, capsys):
     stamps = Stamps(own / "out", Store(own / "store").read("rungs")["as_of"].max())
     kept = stamps.read()

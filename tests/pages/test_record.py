@@ -89,3 +89,11 @@ def test_a_publish_that_was_cut_off_before_its_list_took_its_place_is_no_damage(
     vouch(own, AS_OF.isoformat(), "e" * 64)
     (fault,) = examine_nights(own).faults
     assert fault.startswith(f"The manifest of night '{AS_OF}' is not the one that was published.")
+
+
+def test_a_build_that_publishes_without_its_line_is_found_out(own, monkeypatch):
+    """The canary of this file: what the record is for."""
+    monkeypatch.setattr("pipeline.pages.publish.vouch", lambda *_, **__: None)
+    publish(night(5), own)
+    (fault,) = examine_nights(own).faults
+    assert fault.startswith(f"The manifest of night '{AS_OF}' is not the one that was published.")

@@ -115,6 +115,6 @@ def receive(
     back = read_back(file, store_path, out, received_at, night)
     if back.contacts or complete:
         with private_folder() as folder:
-            ingest(back.as_delivery(folder, complete), store_path, params)
+            ingest(back.as_delivery(folder, complete), store_path, params, by_hand=True)
     keep_feedback(back, store_path)
     return back.feedback

@@ -57,16 +57,18 @@ def ingest(
     dry_run: bool = False,
     accept_volume: str | None = None,
     faults: Path | None = None,
+    by_hand: bool = False,
 ) -> IngestReport:
     """Validate, quarantine, reconcile and append the delivery in `source`; the same delivery again changes nothing.
 
     source: a folder of files, or a database: its URL, or its file.
     backfill: history loaded once; an empty known_at becomes the time of the row plus lag_days of the params. dry_run:
     everything but writes. accept_volume: why an unusual volume is right; recorded. faults: a CSV file for every
-    fault of every row set aside, written whether the delivery comes in or not. Raises ContractError (65) with every
+    fault of every row set aside, written whether the delivery comes in or not. by_hand: people of the house made each
+    row, so that their number says nothing. Raises ContractError (65) with every
     refusal of every table at once, InputMissing (66), UsageError (2), LockHeld (75), CannotWrite (74).
     """
-    terms = _Terms(params, backfill, dry_run, accept_volume, faults)
+    terms = _Terms(params, backfill, dry_run, accept_volume, faults, by_hand)
     store_path = Path(store_path)
     with private_folder() as aside, ExitStack() as held:
         snapshot = held.enter_context(snapshot_of(source, params.engine.memory_limit, aside / "spill"))
@@ -108,6 +110,7 @@ class _Terms:
     dry_run: bool
     accept_volume: str | None
     faults: Path | None
+    by_hand: bool = False
 
     def settings(self) -> str:
         return settings_of(self.params)
@@ -281,7 +284,7 @@ class _Intake:
         """Feeds that reach further than before. History, and a table whose sender vouches that it holds no row, are
         judged by nobody's days.
         """
-        if self.terms.backfill:
+        if self.terms.backfill or self.terms.by_hand:
             return {}
         found, reach = {}, state.newest()
         for report in reports:

@@ -15,18 +15,22 @@ from typing import Any
 import yaml
 
 from features.currencies import DECIMALS
-from features.errors import CannotWrite, InputMissing, UsageError
-from features.tables import DEBTOR_TYPES
+from features.errors import CannotWrite, InputMissing, UsageError, some
+from features.tables import DEBTOR_TYPES, TABLES
+from pipeline.intake.database import snapshot_of, words_of
 from pipeline.intake.looking import DATE_FORMS, ENDINGS
 from pipeline.intake.mapping import UNDECIDED
 from pipeline.intake.proposal import Decided, Proposal, places_under, propose
 from pipeline.law.rule_file import load_rules
-from pipeline.params import known_zones, load, shipped
+from pipeline.params import CONTROL, Source, known_zones, load, shipped
 from pipeline.schema import FILE as SCHEMA_FILE
 from pipeline.schema import params_schema
+from pipeline.store.files import private_folder
 
 PARAMS, MAPPING, README, SAMPLE = "params.yaml", "mapping.yaml", "README.md", "sample"
 SIGNATURES = "sign-offs.jsonl"  # begun empty, for `recoup rules sign` to add to
+DATABASES = (".duckdb", ".sqlite", ".sqlite3", ".db")
+BEGUN = ("accounts", "charges", "payments")  # queries that are begun where a database has other tables
 CAPACITY = 40  # debtors a night, where nobody says
 ROLES = ("creditor", "third_party_collector", "debt_buyer")
 NONE = {
@@ -61,7 +65,7 @@ def begin(folder: Path, named: Sequence[Path], answers: Answers, today: dt.date,
     books = _Books.of(proposal, answers)
     params = _edited(shipped(PARAMS).read_text(encoding="utf-8"), books.changes(today))
     signatures = {} if books.signed_off else {SIGNATURES: ""}
-    told = {PARAMS: params, MAPPING: proposal.text, README: _readme(folder, source, proposal, books)}
+    told = {PARAMS: params, MAPPING: proposal.text, README: _readme_of_files(folder, source, proposal, books)}
     _write(folder, told | signatures)
     left = proposal.undecided()
     return "\n".join(
@@ -81,6 +85,78 @@ def begin(folder: Path, named: Sequence[Path], answers: Answers, today: dt.date,
             f"The next commands are in {folder / README}.",
         ]
     )
+
+
+def is_database(place: Source) -> bool:
+    return isinstance(place, str) or (place.is_file() and place.suffix.lower() in DATABASES)
+
+
+def begin_with_database(folder: Path, source: Source, answers: Answers, today: dt.date) -> str:
+    """Write params.yaml, a schema and a README into FOLDER for the books of a database. Where its tables are ours,
+    portfolios and currencies are read out of it; else `queries` is begun, with `?` for the user to write.
+
+    Raises UsageError where a file is there already or an answer lacks, InputMissing where the database does not answer.
+    """
+    _check_free(folder, (PARAMS, README, SCHEMA_FILE, SIGNATURES))
+    with private_folder() as aside, snapshot_of(source, load(shipped(PARAMS)).engine.memory_limit, aside) as snapshot:
+        if snapshot is None:
+            raise UsageError(f"{str(source)!r} is no database.")
+        there = snapshot.tables()
+        found = words_of(snapshot, "accounts", ("portfolio", "currency")) if "accounts" in there else {}
+    said = _with_zone(answers.decided)
+    lacking = ["--zone (time zone of the books: Europe/Berlin, ...)"] if said.time_zone is None else []
+    lacking += ["--currency (its code, such as EUR)"] if not found and said.currency is None else []
+    if lacking:
+        raise UsageError(f"The database does not say all. Add: {'; '.join(lacking)}.")
+    tables = [name for name in TABLES if name in there] if found else list(BEGUN)
+    none = [name for name in said.none if name not in tables]
+    books = _Books.named(
+        found.get("portfolio") or (said.portfolio or "book",),
+        found.get("currency") or tuple(code for code in (said.currency,) if code is not None),
+        [name for name in TABLES if name in (*tables, *none)],
+        replace(answers, decided=said),
+    )
+    changes = {
+        **books.changes(today),
+        ("paths", "source"): source if isinstance(source, str) else str(source.resolve()),
+        ("queries",): _queries(tables, none, bool(found)),
+    }
+    params = _edited(shipped(PARAMS).read_text(encoding="utf-8"), changes)
+    note = (
+        f"- A password stands in PGPASSWORD or in a password file of mode 0600, never in `{PARAMS}`; "
+        "`queries` there says in SQL what gives each table."
+    )
+    before = "" if found else f"First write each `?` of queries in {PARAMS}. Then:"
+    readme = _readme(before, [("recoup ingest --backfill", "one snapshot, checked row by row")], note, books)
+    _write(folder, {PARAMS: params, README: readme} | ({} if books.signed_off else {SIGNATURES: ""}))
+    begun = f"No table `accounts` is there ({some(there, 20) or 'none at all'}): write each `?` of queries in {PARAMS}."
+    return "\n".join(
+        [
+            f"Folder: {folder}",
+            f"Tables of the contract: {', '.join(tables)}" if found else begun,
+            f"Portfolios: {', '.join(books.names)}; currency: {', '.join(books.currencies)}; zone: {books.zone}; "
+            f"delivered: {', '.join(books.delivers)}",
+            *books.warnings(),
+            f"The next commands are in {folder / README}.",
+        ]
+    )
+
+
+def _queries(tables: Sequence[str], none: Sequence[str], are_ours: bool) -> dict[str, str]:
+    """Table -> SQL: of ours nothing is to be said, unless of others that they are empty."""
+    if are_ours and not none:
+        return {}
+    whole = {
+        name: f"SELECT * FROM {name}" if are_ours
+        else f"SELECT {', '.join(f'? AS {column}' for column in TABLES[name].required)} FROM ?"
+        for name in tables
+    }  # fmt: skip
+    empty = {
+        name: f"SELECT {', '.join(f'NULL AS {column}' for column in TABLES[name].required)} WHERE 1 = 0"
+        for name in none
+    }
+    vouched = [f"SELECT '{name}' AS table_name, 0 AS rows, CURRENT_DATE AS complete_through" for name in none]
+    return {**whole, **empty, **({CONTROL: " UNION ALL ".join(vouched)} if vouched else {})}
 
 
 def begin_with_sample(folder: Path) -> str:
@@ -260,8 +336,15 @@ class _Books:
 
     @classmethod
     def of(cls, proposal: Proposal, answers: Answers) -> _Books:
+        own = answers.decided.currency
+        currencies = proposal.words("accounts", "currency") or ((own,) if own else ())
+        return cls.named(proposal.words("accounts", "portfolio") or ("book",), currencies, proposal.tables, answers)
+
+    @classmethod
+    def named(
+        cls, names: Sequence[str], currencies: tuple[str, ...], delivers: Sequence[str], answers: Answers
+    ) -> _Books:
         said = answers.decided
-        currencies = proposal.words("accounts", "currency") or ((said.currency,) if said.currency else ())
         unknown = [code for code in currencies if code not in DECIMALS]
         if unknown:
             raise UsageError(
@@ -271,15 +354,15 @@ class _Books:
         unrated = [code for code in currencies[1:] if code not in answers.rates]
         if unrated:
             raise UsageError(
-                f"The files hold {', '.join(currencies)}: what is one unit worth in {currencies[0]}? "
+                f"The books hold {', '.join(currencies)}: what is one unit worth in {currencies[0]}? "
                 f"Say it by {' '.join(f'--rate {code}=...' for code in unrated)}."
             )
         return cls(
-            names=proposal.words("accounts", "portfolio") or ("book",),
+            names=tuple(names),
             currencies=currencies,
             zone=said.time_zone or "UTC",
             role=answers.role or ROLES[0],
-            delivers=proposal.tables,
+            delivers=tuple(delivers),
             capacity=CAPACITY if answers.capacity is None else answers.capacity,
             signed_off=answers.signed_off,
             rates=answers.rates,
@@ -375,7 +458,8 @@ def _edited(text: str, changes: Mapping[tuple[str, ...], Any]) -> str:
 def _lines_of(indent: str, key: str, value: Any, comment: str | None) -> list[str]:
     below: list[str] = []
     if isinstance(value, dict) and value:
-        dumped = yaml.safe_dump(value, sort_keys=False, default_flow_style=None, allow_unicode=True, width=1_000)
+        a_line_each = False if all(isinstance(one, str) for one in value.values()) else None
+        dumped = yaml.safe_dump(value, sort_keys=False, default_flow_style=a_line_each, allow_unicode=True, width=1_000)
         below = [f"{indent}  {line}" for line in dumped.splitlines()]
         head = f"{indent}{key}:"
     else:
@@ -395,7 +479,7 @@ def _listed(commands: Sequence[tuple[str, str]]) -> list[str]:
     return [f"    {command:<60} # {why}" for command, why in commands]
 
 
-def _readme(folder: Path, source: Path, proposal: Proposal, books: _Books) -> str:
+def _readme_of_files(folder: Path, source: Path, proposal: Proposal, books: _Books) -> str:
     theirs = os.path.relpath(source.resolve(), folder.resolve())
     first = [
         (
@@ -403,27 +487,35 @@ def _readme(folder: Path, source: Path, proposal: Proposal, books: _Books) -> st
             "their files -> tables of the contract",
         ),
         ("recoup ingest --backfill", "history comes in, checked row by row"),
-        ("recoup train", "the last line is the run id"),
     ]
+    left = len(proposal.undecided())
+    note = (
+        f"- `{MAPPING}` was proposed from the files: look at every line. "
+        "Where another month's files have other names, write `*` for what changes."
+    )
+    return _readme(
+        f"First write what {MAPPING} leaves open, marked `?`: {left}. Then:" if left else "", first, note, books
+    )
+
+
+def _readme(before: str, first: Sequence[tuple[str, str]], note: str, books: _Books) -> str:
     then = [
         ('recoup promote --run ID --why "..."', "where the gates allow"),
         ("recoup run --as-of YYYY-MM-DD", "every night: out/current/worklist.html"),
     ]
-    open_lines = proposal.undecided()
     return "\n".join(
         [
             f"# {', '.join(books.names)}",
             "",
-            f"First write what {MAPPING} leaves open, marked `?`: {len(open_lines)}. Then:" if open_lines else "Here:",
+            before or "Here:",
             "",
-            *_listed(first),
+            *_listed([*first, ("recoup train", "the last line is the run id")]),
             "",
             "After that:",
             "",
             *_listed(then),
             "",
-            f"- `{MAPPING}` was proposed from the files: look at every line. "
-            "Where another month's files have other names, write `*` for what changes.",
+            note,
             f"- `{PARAMS}` holds everything else; your editor checks it by `{SCHEMA_FILE}` "
             f"(after an upgrade: `recoup schema > {SCHEMA_FILE}`).",
             f"- Costs of an attempt (`worklist.costs`) are in {books.reporting}: set yours.",

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 from click import option
 
-from pipeline.commands.table import DAY, FOLDER, PLACE, SOURCE, STORE, cli, command, date
+from pipeline.commands.table import DAY, FOLDER, PLACE, SOURCE, STORE, Source, cli, command, date
 
 if TYPE_CHECKING:
-    from pipeline.params import Params, Source
+    from pipeline.params import Params
 
 
 @command(
@@ -73,7 +73,13 @@ def simulate(params: Params, debtors: int, seed: int, out: Path, **how: Any) -> 
 
 @cli.command()
 @click.argument("named", nargs=-1, metavar="[FOLDER]", type=PLACE)
-@option("--from", "theirs", multiple=True, type=PLACE, help="Files that your system exported, or their folder.")
+@option(
+    "--from",
+    "theirs",
+    multiple=True,
+    type=Source(),
+    help="Files that your system exported, their folder, or a database.",
+)
 @option("--sample", is_flag=True, help="Write the made-up portfolio that comes with recoup instead, to look first.")
 @option("--debtor-type", type=click.Choice(["consumer", "commercial"]), help="Who owes.")
 @option("--currency", help="Where the files name none: EUR, USD, ...")
@@ -89,7 +95,7 @@ def simulate(params: Params, debtors: int, seed: int, out: Path, **how: Any) -> 
     "--none", multiple=True, type=click.Choice(["contacts", "statuses"]), help="There are none yet: delivered empty."
 )
 @option("--signed-off", multiple=True, metavar="PLACE", help="A place whose contact law somebody of yours has signed.")
-def init(named: tuple[Path, ...], theirs: tuple[Path, ...], sample: bool, **said: Any) -> None:
+def init(named: tuple[Path, ...], theirs: tuple[Any, ...], sample: bool, **said: Any) -> None:
     """Begin in FOLDER (here, if none is named): look at your files, write params, mapping and the next commands.
 
     Never overwrites. Asks on a terminal for what the files do not tell; elsewhere the options say it.
@@ -108,11 +114,15 @@ def init(named: tuple[Path, ...], theirs: tuple[Path, ...], sample: bool, **said
     if sample:
         click.echo(start.begin_with_sample(folder))
         return
+    today = dt.datetime.now(dt.UTC).date()
     rates = _rates(said.pop("rates"))
     others = {key: said.pop(key) for key in ("role", "capacity", "signed_off")}
     answers = start.Answers(Decided(**said), **others, rates=rates)
+    if len(theirs) == 1 and start.is_database(theirs[0]):
+        click.echo(start.begin_with_database(folder, theirs[0], answers, today))
+        return
     ask = _asked if sys.stdin.isatty() and sys.stdout.isatty() else None
-    click.echo(start.begin(folder, [*theirs, *files], answers, dt.datetime.now(dt.UTC).date(), ask))
+    click.echo(start.begin(folder, [*theirs, *files], answers, today, ask))
 
 
 def _rates(texts: tuple[str, ...]) -> dict[str, float]:
@@ -168,7 +178,7 @@ def convert(mapping: str, theirs: Path, target: Path | None, propose: bool, comp
     option("--accept-volume", metavar="REASON", help="Take a delivery of unusual volume; the reason is recorded."),
     option("--faults", type=PLACE, help="Also write every fault of every row set aside into this CSV file."),
 )
-def ingest(params: Params, source: Source, store: Path, **how: Any) -> None:
+def ingest(params: Params, source: Path | str, store: Path, **how: Any) -> None:
     """Validate, quarantine, reconcile and append a delivery. The same delivery again changes nothing."""
     from pipeline.intake.ingest import ingest as take_in
 

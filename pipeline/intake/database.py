@@ -11,6 +11,7 @@ import datetime as dt
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
@@ -64,8 +66,11 @@ class Snapshot(Protocol):
     """
 
     shown: str  # its address without secrets
+    day_types: tuple[str, ...]  # types of known_at of which the day can be told
 
-    def has(self, table: str) -> bool: ...
+    def tables(self) -> list[str]:
+        """Names of its tables and views, those that its user may not read as well."""
+        ...
 
     def columns(self, query: Query) -> list[tuple[str, str]]:
         """Column -> its type, by the name that DuckDB has for it."""
@@ -75,8 +80,8 @@ class Snapshot(Protocol):
         """The select list that gives every column as text, and sentences about those that would lose something."""
         ...
 
-    def known_days(self, query: Query, native: str) -> dict[str | None, int] | None:
-        """Rows by the day of their known_at, UTC where it is an instant; None where its type has no days."""
+    def known_days(self, query: Query) -> dict[str | None, int]:
+        """Rows by the day of their known_at, UTC where it is an instant."""
         ...
 
     def batches(self, query: Query, cells: str, since: str | None) -> Iterator[pa.RecordBatch]:
@@ -92,7 +97,6 @@ class Reach:
 
     query: str
     days: Mapping[str | None, int]
-    since: str | None
     last: str | None  # newest known day up to the day of the snapshot
 
     def mark(self, set_aside: Iterable[SetAside]) -> Mark | None:
@@ -158,12 +162,15 @@ def read_out(
     reach, warnings, told, faults = {}, [], [], []
     for query in tqdm(asked, "reading", leave=False, disable=None):
         name, vouched = query.name, controls.get(query.name, _Vouched())
-        days = snapshot.known_days(query, natives[name]["known_at"]) if "known_at" in natives[name] else None
-        since, warning = _since(name, _digest(query), marks.get(name), days, vouched)
-        rows = _write(snapshot, query, cells[name], natives[name], since, folder / f"{name}.parquet")
-        whole = rows if days is None else sum(days.values())
-        passed = 0 if days is None or since is None else _behind(days, since)
-        if rows + passed != whole:
+        has_days, mark = natives[name].get("known_at") in snapshot.day_types, marks.get(name)
+        since, warning, days = None, None, {}
+        if has_days and mark is not None and mark.query == _digest(query) and not vouched.sums:  # sums need all rows
+            days = snapshot.known_days(query)
+            since, warning = _since(name, mark, days)
+        read_days = _write(snapshot, query, cells[name], natives[name], since, folder / f"{name}.parquet")
+        rows, passed = sum(read_days.values()), 0 if since is None else _behind(days, since)
+        whole = rows + passed
+        if days and whole != sum(days.values()):
             raise QueryRefused.changes(query.called)
         if whole == 0 and vouched.rows != 0:
             faults.append(
@@ -174,8 +181,8 @@ def read_out(
                 f"Table {name!r} has {whole:,} rows, queries.{CONTROL} says {vouched.rows:,}. Run again later."
             )
         (folder / f"{name}.control.json").write_text(vouched.control(rows), encoding="utf-8")
-        if days is not None:
-            reach[name] = Reach(_digest(query), days, since, _last(days, snapshot.today()))
+        if has_days:
+            reach[name] = Reach(_digest(query), days or read_days, _last(days or read_days, snapshot.today()))
         warnings += [warning] if warning else []
         told.append(f"{name} {'whole' if since is None else f'from {since} on'}")
     if faults:
@@ -184,9 +191,25 @@ def read_out(
     return _named(find(folder)), ReadOut(text, reach, warnings)
 
 
+def words_of(snapshot: Snapshot, table: str, columns: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Every word that stands in these columns of a table of the contract's name, in order."""
+    query = Query(table, f"SELECT DISTINCT {', '.join(columns)} FROM {table}", f"Table {table!r} of the database")
+    found: dict[str, set[str]] = {column: set() for column in columns}
+    for batch in snapshot.batches(query, _texts(columns), None):
+        for row in batch.to_pylist():
+            for column, word in row.items():
+                found[column] |= {word.strip()} if word and word.strip() else set()
+    return {column: tuple(sorted(words)) for column, words in found.items()}
+
+
+def _texts(columns: Iterable[str]) -> str:
+    return ", ".join(f'CAST("{name}" AS VARCHAR) AS "{name}"' for name in columns)
+
+
 def _asked(snapshot: Snapshot, queries: Mapping[str, str]) -> list[Query]:
     own = [Query.own(name, queries[name]) for name in DELIVERED if name in queries]
-    asked = own or [Query.alike(name) for name in DELIVERED if snapshot.has(name)]
+    there = snapshot.tables()
+    asked = own or [Query.alike(name) for name in DELIVERED if name in there]
     if not asked:
         raise DeliveryMissing.tables_of(snapshot.shown)
     return asked
@@ -226,12 +249,8 @@ def _last(days: Mapping[str | None, int], today: str) -> str | None:
     return max((day for day in days if day is not None and _DAY.fullmatch(day) and day <= today), default=None)
 
 
-def _since(
-    name: str, digest: str, mark: Mark | None, days: Mapping[str | None, int] | None, vouched: _Vouched
-) -> tuple[str | None, str | None]:
+def _since(name: str, mark: Mark, days: Mapping[str | None, int]) -> tuple[str | None, str | None]:
     """The day from which the table is read, None for all of it, and what to say of rows that came late or went."""
-    if mark is None or days is None or mark.query != digest or vouched.sums:  # sums are proven on the whole table alone
-        return None, None
     behind = _behind(days, mark.day)
     if behind > mark.behind:
         return None, (
@@ -246,15 +265,26 @@ def _since(
     return mark.day, None
 
 
-def _write(snapshot: Snapshot, query: Query, cells: str, columns: Iterable[str], since: str | None, place: Path) -> int:
-    """Rows written to a Parquet file of texts."""
-    schema, rows = pa.schema([(column, pa.string()) for column in columns]), 0
+def _write(
+    snapshot: Snapshot, query: Query, cells: str, columns: Iterable[str], since: str | None, place: Path
+) -> dict[str | None, int]:
+    """Write the rows to a Parquet file of texts; how many there are by the day of their known_at."""
+    schema = pa.schema([(column, pa.string()) for column in columns])
+    days: Counter[str | None] = Counter()
     # Read once, right after, and thrown away: packing it would cost more than it saves.
-    with pq.ParquetWriter(place, schema, compression="none", use_dictionary=False) as writer:
+    how = {"compression": "none", "use_dictionary": False, "write_statistics": False}
+    with pq.ParquetWriter(place, schema, **how) as writer:
         for batch in snapshot.batches(query, cells, since):
             writer.write_batch(batch.cast(schema))
-            rows += batch.num_rows
-    return rows
+            days.update(_days_of(batch))
+    return dict(days)
+
+
+def _days_of(batch: pa.RecordBatch) -> dict[str | None, int]:
+    if "known_at" not in batch.schema.names:
+        return {None: batch.num_rows}
+    days = pc.value_counts(pc.utf8_slice_codeunits(batch.column("known_at"), 0, 10))
+    return dict(zip(days.field(0).to_pylist(), days.field(1).to_pylist(), strict=True))
 
 
 def _named(delivery: Delivery) -> Delivery:
@@ -294,9 +324,8 @@ def _controls(snapshot: Snapshot, query: Query) -> dict[str, _Vouched]:
     columns = [name for name, _ in snapshot.columns(query)]
     if "table_name" not in columns or set(columns) - set(CONTROL_COLUMNS):
         raise QueryRefused.control_columns(CONTROL_COLUMNS)
-    texts = ", ".join(f'CAST("{name}" AS VARCHAR) AS "{name}"' for name in columns)
     found: dict[str, _Vouched] = {}
-    for batch in snapshot.batches(query, texts, None):
+    for batch in snapshot.batches(query, _texts(columns), None):
         for row in batch.to_pylist():
             name = row["table_name"]
             try:

@@ -72,12 +72,14 @@ def _duckdb(place: Path, memory_limit: str, spill: Path) -> Iterator[DuckDbSnaps
 class DuckDbSnapshot:
     """A transaction that reads one file, shut off from every other."""
 
+    day_types: tuple[str, ...] = KNOWN_TYPES
+
     def __init__(self, connection: duckdb.DuckDBPyConnection, address: str) -> None:
         self._connection, self.shown = connection, address
 
-    def has(self, table: str) -> bool:
-        found = f"SELECT count(*) FROM information_schema.tables WHERE table_name = {literal(table)}"
-        return bool(self._rows(Query.alike(table), f"{found} AND table_catalog = 'books'")[0][0])
+    def tables(self) -> list[str]:
+        found = "SELECT table_name FROM information_schema.tables WHERE table_catalog = 'books' ORDER BY 1"
+        return [name for (name,) in self._rows(Query("tables", "", "The catalogue"), found)]
 
     def columns(self, query: Query) -> list[tuple[str, str]]:
         rows = self._rows(query, f"DESCRIBE SELECT * FROM {query.wrapped()}")
@@ -86,9 +88,7 @@ class DuckDbSnapshot:
     def cells(self, query: Query, columns: Sequence[tuple[str, str]]) -> tuple[str, list[str]]:
         return as_text(columns, {column.name: column.kind for column in DELIVERED[query.name].columns})
 
-    def known_days(self, query: Query, native: str) -> dict[str | None, int] | None:
-        if native not in KNOWN_TYPES:
-            return None
+    def known_days(self, query: Query) -> dict[str | None, int]:
         days = f"SELECT known_at::DATE AS day, count(*) AS n FROM {query.wrapped()} GROUP BY 1"
         return dict(self._rows(query, f"SELECT day::VARCHAR, n FROM ({days}) AS days"))
 
@@ -138,12 +138,14 @@ def _sqlite(place: Path) -> Iterator[SqliteSnapshot]:
 class SqliteSnapshot:
     """A read transaction. A column has the types of its cells: floating where one of them is."""
 
+    day_types: tuple[str, ...] = ("VARCHAR",)
+
     def __init__(self, connection: sqlite3.Connection, address: str) -> None:
         self._connection, self.shown = connection, address
 
-    def has(self, table: str) -> bool:
-        found = f"SELECT count(*) FROM sqlite_master WHERE type IN ('table', 'view') AND name = {literal(table)}"
-        return bool(self._rows(Query.alike(table), found)[0][0])
+    def tables(self) -> list[str]:
+        found = "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY 1"
+        return [name for (name,) in self._rows(Query("tables", "", "The catalogue"), found)]
 
     def columns(self, query: Query) -> list[tuple[str, str]]:
         with self.asking(query):
@@ -163,7 +165,7 @@ class SqliteSnapshot:
     def cells(self, query: Query, columns: Sequence[tuple[str, str]]) -> tuple[str, list[str]]:
         return as_text(columns, {column.name: column.kind for column in DELIVERED[query.name].columns}, SQLITE_CELLS)
 
-    def known_days(self, query: Query, native: str) -> dict[str | None, int] | None:
+    def known_days(self, query: Query) -> dict[str | None, int]:
         return dict(self._rows(query, f"SELECT {_DAY}, count(*) FROM {query.wrapped()} GROUP BY 1"))
 
     def batches(self, query: Query, cells: str, since: str | None) -> Iterator[pa.RecordBatch]:

@@ -16,7 +16,6 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pyarrow as pa
 
 from features.tables import DELIVERED
-from pipeline.intake.casting import literal
 from pipeline.intake.database import KNOWN_TYPES, Query
 from pipeline.intake.files import POSTGRES_CELLS, as_text
 from pipeline.intake.refusals import DatabaseAway, QueryRefused, SecretRefused
@@ -64,18 +63,27 @@ REASONS = {
 }
 
 
+CATALOGUE = Query(
+    "tables",
+    "SELECT relname::text FROM pg_class WHERE relkind IN ('r', 'v', 'm', 'p', 'f') AND pg_table_is_visible(oid) "
+    "AND relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace) ORDER BY 1",
+    "The catalogue of the database",
+)
 AMID_ROWS = {"canceling statement": "57014", "read-only transaction": "25006"}
 
 
 class PostgresSnapshot:
     """An open transaction of one connection."""
 
+    day_types: tuple[str, ...] = KNOWN_TYPES
+
     def __init__(self, driver: ModuleType, connection: Any, address: str) -> None:
         self._driver, self._connection, self.shown = driver, connection, address
 
-    def has(self, table: str) -> bool:
-        found = self._one(Query.alike(table), f"SELECT to_regclass({literal(table)}) IS NOT NULL")
-        return bool(found)
+    def tables(self) -> list[str]:
+        with self._asking(CATALOGUE), self._connection.cursor() as cursor:
+            cursor.execute(CATALOGUE.sql)
+            return [name for (name,) in cursor.fetchall()]
 
     def columns(self, query: Query) -> list[tuple[str, str]]:
         with self._asking(query), self._connection.cursor() as cursor:
@@ -85,9 +93,7 @@ class PostgresSnapshot:
     def cells(self, query: Query, columns: Sequence[tuple[str, str]]) -> tuple[str, list[str]]:
         return as_text(columns, {column.name: column.kind for column in DELIVERED[query.name].columns}, POSTGRES_CELLS)
 
-    def known_days(self, query: Query, native: str) -> dict[str | None, int] | None:
-        if native not in KNOWN_TYPES:
-            return None
+    def known_days(self, query: Query) -> dict[str | None, int]:
         days = f"SELECT known_at::date AS day, count(*) AS n FROM {query.wrapped()} GROUP BY 1"
         with self._asking(query), self._connection.cursor() as cursor:
             cursor.execute(f"SELECT day::text, n FROM ({days}) AS days")

@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "outcomes": "features models columns params store panel pages night",
     "keeping": "features models columns params store law panel pages training night outcomes",
     "simulate": "features",
-    "start": "features params schema intake law",
+    "start": "features params schema store intake law",
     "verify": "features store pages",
     "run": "features params store intake pages night outcomes keeping",
     "commands": (

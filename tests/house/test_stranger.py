@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.worlds.strangers import german_ledger, german_workbook, loan_book
+from tests.worlds.strangers import german_ledger, german_workbook, ledger_in_sql, loan_book
 
 pytestmark = pytest.mark.slow
 
@@ -162,6 +162,66 @@ def test_a_loan_book_with_its_schedule_teaches_a_model_and_becomes_a_list(instal
     listed = rows(stranger.folder / "out" / "current" / "worklist.csv")
     assert {row["portfolio"] for row in listed} == {"Granada", "Sevilla"}
     assert "List: out/2026-10-01/worklist.html" in night.stdout
+
+
+INVOICES = """queries:
+  accounts: |
+    SELECT no AS account_id, firm AS debtor_id, 'ledger' AS portfolio, 'invoice' AS product,
+      'commercial' AS debtor_type, 'EUR' AS currency, issued AS opened_on, 'DE' AS jurisdiction,
+      'Europe/Berlin' AS time_zone
+    FROM invoices
+  charges: |
+    SELECT no AS charge_id, no AS account_id, issued AS issued_on, due AS due_on, total AS amount, 'invoice' AS kind
+    FROM invoices
+  payments: |
+    SELECT 'P' || no AS payment_id, no AS account_id, paid AS occurred_at, total AS amount, 'payment' AS kind,
+      written AS known_at FROM invoices WHERE paid IS NOT NULL
+"""
+
+
+@pytest.mark.stress
+def test_a_database_of_other_tables_becomes_a_list_and_the_next_night_reads_what_is_new(installed, tmp_path, server):
+    """PostgreSQL, asked by a user who may only read, with a password that stands in a file of his own."""
+    books = server.books({})
+    server.run(
+        books,
+        *ledger_in_sql(customers=40, months=14),
+        f"CREATE ROLE clerk_{books} LOGIN PASSWORD 'canary-7431'",
+        f"GRANT USAGE ON SCHEMA {books} TO clerk_{books}",
+        f"GRANT SELECT ON invoices TO clerk_{books}",
+    )
+    stranger = Stranger(installed, tmp_path / "mine", without_training(tmp_path / "lacking"))
+    stranger.folder.mkdir()
+    (tmp_path / "passes").write_text("*:*:*:*:canary-7431\n")
+    (tmp_path / "passes").chmod(0o600)
+    stranger.environment["PGPASSFILE"] = str(tmp_path / "passes")
+    begun = stranger.recoup(
+        "init", "--from", server.url(books, f"clerk_{books}"), "--place", "DE", "--currency", "EUR",
+        "--portfolio", "ledger", "--none", "contacts", "--none", "statuses", "--signed-off", "DE",
+        "--signed-off", "EU", "--capacity", "10",
+    )  # fmt: skip
+    assert "No table `accounts` is there (invoices): write each `?` of queries in params.yaml." in begun.stdout
+    params = stranger.folder / "params.yaml"
+    text = params.read_text()
+    asked = re.search(r"(?m)^queries:.*\n(?:  .*\n)+", text)
+    assert "SELECT ? AS account_id" in asked[0]
+    empty = re.findall(r"(?m)^  (?:contacts|statuses|control): .*\n", asked[0])
+    params.write_text(text.replace(asked[0], INVOICES + "".join(empty)))
+    loaded = stranger.recoup("ingest", "--backfill").stdout
+    assert "payments whole, contacts whole, statuses whole." in loaded
+    night = stranger.recoup("run", "--as-of", "2026-10-01")
+    assert stranger.commands <= 6
+    listed = rows(stranger.folder / "out" / "current" / "worklist.csv")
+    assert len(listed) == 10
+    assert {row["jurisdiction"] for row in listed if "jurisdiction" in row} <= {"DE"}
+    assert "List: out/2026-10-01/worklist.html" in night.stdout
+    paid = "UPDATE invoices SET paid = '2026-10-01', written = '2026-10-01 18:00+00' WHERE no = (SELECT min(no) "
+    server.run(books, f"{paid} FROM invoices WHERE paid IS NULL)")
+    again = stranger.recoup("ingest").stdout
+    assert re.search(r"payments from 2026-09-\d\d on", again)
+    assert re.search(r"payments +\d+ rows = 1 accepted \+ 0 quarantined", again)
+    written = b"".join(place.read_bytes() for place in stranger.folder.rglob("*") if place.is_file())
+    assert b"canary" not in written
 
 
 def test_log_lines_say_when_and_which_run_in_both_forms(installed, tmp_path):

@@ -166,7 +166,7 @@ def test_a_mark_lies_before_the_last_day_and_before_what_was_set_aside():
         "0044-03-15 BC": 1,
         None: 4,
     }
-    reach = Reach("q", days, None, "2026-03-28")
+    reach = Reach("q", days, "2026-03-28")
     assert OVERLAP_DAYS == 7
     assert reach.mark([]) == Mark("q", "2026-03-21", 8)
     row = SetAside("payments", "payments", 1, "ACCT_UNKNOWN", '{"known_at": "2026-03-05 10:00:00+00"}')

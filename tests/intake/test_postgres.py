@@ -95,7 +95,7 @@ def test_what_is_written_meanwhile_is_not_seen_in_any_table(server):
     books = server.books(BOOKS)
     payments = Query.alike("payments")
     with postgres_snapshot(server.url(books)) as snapshot:
-        assert snapshot.has("accounts")
+        assert snapshot.tables() == ["accounts", "charges", "payments"]
         server.run(
             books, "INSERT INTO payments SELECT 'P9', account_id, occurred_at, amount, kind FROM payments LIMIT 1"
         )
@@ -259,14 +259,27 @@ def test_a_server_that_cannot_be_reached_says_why(server, tmp_path, url, why):
     assert not (tmp_path / "store").exists()
 
 
+def sleeping(server) -> bool:
+    """Whether some query on the server sleeps for us."""
+    active = "state = 'active' AND query LIKE '%pg_sleep(%' AND pid <> pg_backend_pid()"
+    return server.run("public", f"SELECT count(*)::int FROM pg_stat_activity WHERE {active}") != [(0,)]
+
+
 @contextmanager
-def later(seconds: float, what):
-    timer = threading.Timer(seconds, what)
-    timer.start()
+def once_it_sleeps(server, what):
+    """Meanwhile, do this as soon as the query is under way."""
+
+    def wait() -> None:
+        while not sleeping(server):
+            time.sleep(0.05)
+        what()
+
+    waiter = threading.Thread(target=wait)
+    waiter.start()
     try:
         yield
     finally:
-        timer.join()
+        waiter.join()
 
 
 def test_a_server_that_dies_midway_leaves_the_store_as_it_was(server, tmp_path):
@@ -274,9 +287,14 @@ def test_a_server_that_dies_midway_leaves_the_store_as_it_was(server, tmp_path):
     ingest(server.url(books), tmp_path / "store", PARAMS)
     before = content(tmp_path / "store")
     slow = all_but("payments", "SELECT p.* FROM payments p, pg_sleep(60)")
-    with later(0.7, server.stop), pytest.raises(InputMissing, match="went away while being read .queries.payments"):
-        ingest(server.url(books), tmp_path / "store", slow)
-    server.start()
+    try:
+        with (
+            once_it_sleeps(server, server.stop),
+            pytest.raises(InputMissing, match="went away while being read .queries.payments"),
+        ):
+            ingest(server.url(books), tmp_path / "store", slow)
+    finally:
+        server.start()
     assert content(tmp_path / "store") == before
     assert not Store(tmp_path / "store").is_cut_off()
     assert ingest(server.url(books), tmp_path / "store", PARAMS).already
@@ -304,15 +322,13 @@ def test_a_signal_ends_a_run_that_waits_for_a_silent_server(server, tmp_path):
     command = [sys.executable, "-m", "pipeline.cli", "ingest", "--source", server.url(books), "--store", "store"]
     environment = {**os.environ, "PYTHONPATH": str(HOUSE)}
     running = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
-    sleeping = "SELECT count(*)::int FROM pg_stat_activity WHERE query LIKE '%pg_sleep(300)%' "
-    active = sleeping + "AND state = 'active' AND pid <> pg_backend_pid()"
-    while running.poll() is None and server.run(books, active) == [(0,)]:
+    while running.poll() is None and not sleeping(server):
         time.sleep(0.1)
     running.send_signal(signal.SIGINT)
     said = running.communicate(timeout=300)[1]
     assert (running.returncode, "Interrupted." in said) == (130, True), said
-    for _ in range(100):
-        if server.run(books, active) == [(0,)]:
+    for _ in range(1000):
+        if not sleeping(server):
             return
         time.sleep(0.1)
     pytest.fail("the query still runs on the server")

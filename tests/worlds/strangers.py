@@ -69,6 +69,17 @@ def german_workbook(folder: Path, customers: int = 90, months: int = 24, seed: i
     book.save(folder / "OP-Liste.xlsx")
 
 
+def ledger_in_sql(customers: int = 90, months: int = 24, seed: int = 5) -> list[str]:
+    """The same ledger as a table of a database, with the time at which each row was last written."""
+    cells = (
+        (name, firm, issued, due, amount, paid, f"{paid or issued} 18:00+00")
+        for name, firm, _, issued, due, amount, paid in _invoices(seed, customers, months)
+    )
+    rows = ", ".join(f"({', '.join('NULL' if cell is None else repr(str(cell)) for cell in row)})" for row in cells)
+    columns = "no text, firm text, issued date, due date, total numeric(12,2), paid date, written timestamptz"
+    return [f"CREATE TABLE invoices ({columns})", f"INSERT INTO invoices VALUES {rows}"]
+
+
 def loan_book(folder: Path, loans: int = 260, seed: int = 11) -> None:
     """Loans of twelve instalments, their schedule, and what was paid, disbursed, waived and written off."""
     draw = np.random.default_rng(seed)

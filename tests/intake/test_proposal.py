@@ -13,6 +13,7 @@ import pytest
 import yaml
 from openpyxl import Workbook
 
+from benchmarks.variants import VARIANTS, outcome
 from features.errors import InputMissing, UsageError
 from pipeline.intake.convert import convert
 from pipeline.intake.mapping import load_mapping
@@ -115,3 +116,22 @@ def test_a_mapping_that_is_there_is_not_written_over(tmp_path):
 def test_a_folder_without_files_is_told(tmp_path):
     with pytest.raises(InputMissing, match="There is no file to convert"):
         propose(tmp_path)
+
+
+REFUSED = {
+    "days with slashes, none above 12",
+    "a true minus sign",
+    "amounts that can be read in two ways",
+    "a day that is none",
+    "an amount that is none",
+    "two forms of amounts mixed",
+    "two forms of days mixed",
+    "a header that stands twice",
+    "a row that is cut off",
+}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_ledger_in_any_form_is_read_right_or_refused(tmp_path, name):
+    what, why = outcome(VARIANTS[name], tmp_path)
+    assert what == ("refused" if name in REFUSED else "right"), why

@@ -18,7 +18,7 @@ from pipeline.law.overlay import law_of
 from pipeline.law.sign_off import signed_sha256
 from pipeline.params import Params
 from pipeline.store.files import sealed, sha256_of, unsealed, whole_file, write_whole
-from pipeline.store.form import ASSIGNMENTS, DECISIONS, DRAWS, OUTCOMES, QUARANTINED, RUNGS
+from pipeline.store.form import ASSIGNMENTS, DECISIONS, DRAWS, OUTCOMES, QUARANTINED, RUNGS, TERMS
 from pipeline.store.refusals import StoreDamaged
 from pipeline.store.store import Store
 
@@ -26,7 +26,6 @@ PACKAGES = ("features", "models", "pipeline")
 NIGHT_LIBRARIES = ("lightgbm", "numpy", "numba", "pandas", "pyarrow", "deltalake", "duckdb", "scikit-learn", "shap")
 READ_WHOLE = (*DELIVERED, QUARANTINED, DECISIONS)  # tables that a night reads as they stand
 REMEMBERED = (ASSIGNMENTS, DRAWS, OUTCOMES, RUNGS)  # tables of which it reads the nights before it, and writes its own
-TERMS = "terms"  # folder of the store: params, overlays and signatures of nights, each named after its sha256
 
 # A pin of the manifest -> how a sentence calls what changed there.
 SAID = {

@@ -26,6 +26,7 @@ FEW_VALUES = (Kind.ENUM, Kind.CURRENCY, Kind.ZONE)
 # Tables that are not delivered: rows set aside and what became of them; what nights remember.
 QUARANTINED, DECISIONS = "quarantine", "quarantine_decisions"
 ASSIGNMENTS, DRAWS, OUTCOMES, RUNGS = "assignments", "draws", "draw_outcomes", "rungs"
+TERMS = "terms"  # folder of the store: params, overlays and signatures of nights, each named after its sha256
 QUARANTINE = pa.schema(
     {
         "table": pa.string(),

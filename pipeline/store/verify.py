@@ -18,8 +18,9 @@ from features.errors import ContractError, ModelRefused
 from models.folder import digest_of, read_folder
 from pipeline.store.champion import MODELS, approvals
 from pipeline.store.delta import DELTA_LOG, SEALS, STAND_INS, DeltaTables, partition_of
-from pipeline.store.files import unsealed
+from pipeline.store.files import sha256_of, unsealed
 from pipeline.store.forgotten import forgotten
+from pipeline.store.form import TERMS
 from pipeline.store.record import DELIVERIES, Delivered, read_records
 from pipeline.store.refusals import NoStore, NotStored, StoreDamaged
 from pipeline.store.store import CARD, PENDING
@@ -27,6 +28,7 @@ from pipeline.store.store import CARD, PENDING
 _NAMED = re.compile(r"-([0-9a-f]{8,})$")  # a model's version ends with the beginning of its sha256
 UNENDED = "A forgetting was begun and has not ended: run `recoup forget` for that debtor again."
 RECORDS, LOG_ENTRIES, DATA, MODEL_FOLDERS = "records", "log entries", "data files", "model folders"
+KEPT_TERMS = "kept params and rules"
 
 
 @dataclass
@@ -68,6 +70,7 @@ def examine_store(path: Path) -> Examined:
     for name in sorted({*delta.names(), *delivered}):
         _table(delta, name, delivered.get(name, 0), found)
     _models(path, found)
+    _terms(path, found)
     return found
 
 
@@ -131,6 +134,14 @@ def _brought_in(entry: Path, where: str) -> list[str]:
         return [unquote(action["add"]["path"]) for action in actions if "add" in action]
     except (ValueError, KeyError, TypeError):
         raise StoreDamaged.log_entry(where) from None
+
+
+def _terms(path: Path, found: Examined) -> None:
+    """Kept params, overlays and signatures: each is named after its sha256."""
+    for place in sorted((path / TERMS).glob("[0-9a-f]*")):
+        with found.one(KEPT_TERMS):
+            if sha256_of(place) != place.name:
+                raise StoreDamaged.differs(f"{TERMS}/{place.name}")
 
 
 def _models(path: Path, found: Examined) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import subprocess
@@ -176,3 +177,14 @@ def test_where_there_is_no_store_nothing_is_looked_at(tmp_path):
         examine_store(tmp_path / "none")
     with pytest.raises(UsageError, match=r"is not a store: it lacks store\.json"):
         examine_store(tmp_path)
+
+
+def test_kept_params_that_were_altered_are_found(own):
+    text = b"seed: 1"
+    place = own / "terms" / hashlib.sha256(text).hexdigest()
+    place.parent.mkdir()
+    place.write_bytes(text)
+    assert examine_store(own).faults == []
+    place.write_bytes(b"seed: 2")
+    (fault,) = examine_store(own).faults
+    assert fault.startswith(f"Store file 'terms/{place.name}' is damaged")

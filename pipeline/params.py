@@ -39,6 +39,7 @@ VARIABLE = re.compile(r"\$\{(\w+)\}")  # a value of the environment, in the URL 
 CONTROL = "control"  # the query that says what the database vouches for
 DEFAULT = Path("params.yaml")  # in the folder a command runs in
 TableName = Literal["accounts", "charges", "balances", "payments", "contacts", "statuses"]
+DeliveredName = TableName | Literal["debtors"]
 ContactChannel = Literal["call", "autodial", "voicemail", "sms", "email", "letter", "visit", "chat", "portal", "social"]
 Role = Literal["creditor", "third_party_collector", "debt_buyer"]
 
@@ -191,7 +192,7 @@ class Paths(Section):
 class Portfolio(Section):
     time_zone: Zone
     role: Role
-    delivers: tuple[TableName | Literal["debtors"], ...]
+    delivers: tuple[DeliveredName, ...]
     lag_days: dict[TableName, Annotated[int, Field(ge=0)]]
     share: Share
     annual_rate: Annotated[float, Field(ge=0)]

@@ -26,7 +26,7 @@ import duckdb
 import pyarrow as pa
 
 from features.errors import CannotWrite, ContractError, InputMissing, UsageError
-from features.tables import TABLES, Column, Kind
+from features.tables import DELIVERED, Column, Kind
 from pipeline.intake.casting import literal, quoted
 from pipeline.intake.cells import NATIVE, amount, bare, is_zero, moment, turned
 from pipeline.intake.delivery import CELL_LIMIT, shown
@@ -358,7 +358,7 @@ def _map_rows(engine: Any, opened: Opened, table: str, rows: Rows, out: str, fau
     read = {name: _Read.of(opened, _column(table, name), value) for name, value in rows.columns.items()}
     for name, given in rows.columns.items():
         if given.negative is not None:
-            below = f"starts_with({read[TABLES[table].money or name].value}, '-')"
+            below = f"starts_with({read[DELIVERED[table].money or name].value}, '-')"
             value = f"CASE WHEN {below} THEN {literal(given.negative)} ELSE {read[name].value} END"
             read[name] = replace(read[name], value=value)
     cells = ", ".join(f"{one.value} AS {quoted(name)}" for name, one in read.items())
@@ -409,7 +409,7 @@ def _holds(opened: Opened, condition: Condition) -> str:
 
 
 def _column(table: str, name: str) -> Column:
-    contract = TABLES[table]
+    contract = DELIVERED[table]
     return (
         contract[name]
         if name in contract.names
@@ -590,11 +590,11 @@ def _write(
     rows: dict[str, int] = {}
     try:
         with whole_folder(target) as folder:
-            for table in TABLES:
+            for table in DELIVERED:
                 if table in mapping.tables:
                     rows[table] = _write_table(engine, table, mapping.tables[table], folder, complete_through)
                 elif table in mapping.none:
-                    (folder / f"{table}.csv").write_text(",".join(TABLES[table].required) + "\n", encoding="utf-8")
+                    (folder / f"{table}.csv").write_text(",".join(DELIVERED[table].required) + "\n", encoding="utf-8")
                     rows[table] = _vouch(folder, table, 0, complete_through)
             if target.exists():
                 target.rmdir()  # whoever filled it meanwhile keeps it
@@ -609,7 +609,7 @@ def _write(
 
 def _write_table(engine: Any, table: str, parts: Sequence[Rows], folder: Path, complete_through: dt.date | None) -> int:
     present = {name for rows in parts for name in rows.columns}
-    ordered = [name for name in TABLES[table].names if name in present]
+    ordered = [name for name in DELIVERED[table].names if name in present]
     ordered += sorted(present - set(ordered))
     each = " UNION ALL ".join(
         f"SELECT {number} AS part, rid, "

@@ -14,8 +14,8 @@ import yaml
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
 
 from features.errors import InputMissing, UsageError
-from features.tables import TABLES, Kind
-from pipeline.params import Section, TableName, Zone
+from features.tables import DELIVERED, Kind
+from pipeline.params import DeliveredName, Section, Zone
 
 UNDECIDED = "?"  # what a proposal writes where it cannot tell; nobody may guess it away
 SHIPPED = Path(__file__).parent / "mappings"
@@ -203,8 +203,8 @@ class Mapping_(Section):
     """
 
     files: dict[str, Described]
-    tables: dict[TableName, tuple[Rows, ...]]
-    none: tuple[TableName, ...] = ()
+    tables: dict[DeliveredName, tuple[Rows, ...]]
+    none: tuple[DeliveredName, ...] = ()
 
     @model_validator(mode="after")
     def _whole(self) -> Mapping_:
@@ -220,7 +220,7 @@ class Mapping_(Section):
 
 
 def _faults(mapping: Mapping_, table: str, rows: Rows) -> Iterator[str]:
-    contract = TABLES[table]
+    contract = DELIVERED[table]
     if rows.source not in mapping.files:
         yield f"tables.{table} takes rows from {rows.source!r}, which files does not name"
     for name in rows.columns:

@@ -319,6 +319,26 @@ def convert_values(place: Path, *lines: str) -> tuple[Conversion, list[dict[str,
     return made, rows_of(place / "ours" / "payments.csv")
 
 
+def test_a_list_of_merged_records_becomes_the_table_of_debtors(tmp_path):
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "crm.csv").write_text("Old,Kept,On\nD-1,D-7,03.02.2026\nD-2,,10.02.2026\n")
+    (tmp_path / "m.yaml").write_text(
+        """
+files:
+  crm: {path: crm.csv, dates: DD.MM.YYYY}
+tables:
+  debtors:
+    - from: crm
+      columns: {debtor_id: Old, same_as: Kept, known_at: On}
+"""
+    )
+    convert(load_mapping(tmp_path / "m.yaml"), tmp_path / "theirs", tmp_path / "ours")
+    assert rows_of(tmp_path / "ours" / "debtors.csv") == [
+        {"debtor_id": "D-1", "same_as": "D-7", "known_at": "2026-02-03"},
+        {"debtor_id": "D-2", "same_as": "", "known_at": "2026-02-10"},
+    ]
+
+
 def test_joined_mapped_turned_and_waiting_values(tmp_path):
     made, rows = convert_values(
         tmp_path, "7,1,A,2026-01-30,3,,12.50,P,", "7,2,B,2026-02-27,2,3.00,0.00,W,cash", ",,,,,,,,"

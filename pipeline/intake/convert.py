@@ -13,12 +13,11 @@ import datetime as dt
 import fnmatch
 import gzip
 import json
-import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +32,10 @@ from pipeline.intake.delivery import CELL_LIMIT, shown
 from pipeline.intake.faults import seen
 from pipeline.intake.files import unreadable
 from pipeline.intake.mapping import Condition, Described, Form, Mapping_, Rows, Value
+from pipeline.intake.sheets import read_sheet
 from pipeline.store.files import private_folder, whole_folder
 
 LINES_NAMED = 3  # lines named for each kind of fault
-WORKBOOK_LIMIT = 2_000_000_000  # decoded bytes of a workbook's parts
 BATCH = 50_000
 REPEATED, NOT_MEANT = "alike with a row before", "not meant by `where`"
 
@@ -130,7 +129,6 @@ def convert(mapping: Mapping_, source: Path, target: Path, complete_through: dt.
                 _needed(mapping, name),
                 source,
                 Path(scratch),
-                held,
             )
             for number, (name, described) in enumerate(mapping.files.items())
         }
@@ -151,7 +149,7 @@ def _count(engine: Any, source: str) -> int:
 # ---- reading ---------------------------------------------------------------------------------------------------------
 
 
-def _open(engine: Any, opened: Opened, needed: set[str], source: Path, scratch: Path, held: ExitStack) -> Opened:
+def _open(engine: Any, opened: Opened, needed: set[str], source: Path, scratch: Path) -> Opened:
     described = opened.described
     places = _places(source, described.path)
     if not places:
@@ -159,9 +157,7 @@ def _open(engine: Any, opened: Opened, needed: set[str], source: Path, scratch: 
         raise InputMissing(f"No file under {str(source)!r} fits {wanted}. Correct the pattern or deliver the file.")
     for place in places:
         copy = None if described.is_workbook else scratch / f"{opened.table}-{len(opened.parts)}.csv"
-        header, batches = (
-            _sheet(place, described, held) if copy is None else (_decode(place, described, copy), iter(()))
-        )
+        header, batches = _sheet(place, described) if copy is None else (_decode(place, described, copy), iter(()))
         if not opened.parts:
             opened.columns = header
             if needed - set(header):
@@ -250,90 +246,19 @@ def _load(engine: Any, opened: Opened, place: Path, copy: Path, first: int) -> N
         raise ContractError(f"{shown(place.name)} {unreadable(str(error))}") from None
 
 
-def _sheet(place: Path, described: Described, held: ExitStack) -> tuple[list[str], Iterator[pa.Table]]:
+def _sheet(place: Path, described: Described) -> tuple[list[str], Iterator[pa.Table]]:
     """Header and rows of a worksheet. A formula whose value was never saved is refused: it would read as empty."""
-    from openpyxl import load_workbook
-    from openpyxl.utils.exceptions import InvalidFileException
-
-    try:
-        with zipfile.ZipFile(place) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > WORKBOOK_LIMIT:
-                raise ContractError(
-                    f"{shown(place.name)} (LIMIT_WORKBOOK) decodes to more than {WORKBOOK_LIMIT:,} bytes. "
-                    "Split it, or save it as CSV."
-                )
-        values, formulas = (load_workbook(place, read_only=True, data_only=saved) for saved in (True, False))
-        held.callback(values.close)
-        held.callback(formulas.close)
-    except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError, OSError):
-        raise ContractError(f"{shown(place.name)} is no workbook of Excel. Save it as .xlsx or CSV.") from None
-    if described.sheet is not None and described.sheet not in values.sheetnames:
-        raise ContractError(
-            f"{shown(place.name)} has no sheet {described.sheet!r}. Its sheets: {', '.join(values.sheetnames)}."
-        )
-    name = described.sheet or values.sheetnames[0]
-    rows = values[name].iter_rows(min_row=described.header_line, values_only=True)
-    header = list(next(rows, ()))
-    while header and header[-1] is None:
-        header.pop()
-    if not header:
-        raise ContractError(
-            f"{shown(place.name)} has no row {described.header_line} in sheet {name!r}. Correct header_line or sheet."
-        )
-    written = formulas[name].iter_rows(min_row=described.header_line + 1)
-    return _named(header), _batches(place, described, len(header), rows, written)
+    header, rows = read_sheet(place, described.sheet, described.header_line)
+    return _named(header), _batches(rows, len(header))
 
 
-def _batches(
-    place: Path, described: Described, width: int, rows: Iterator[Any], written: Iterator[Any]
-) -> Iterator[pa.Table]:
-    held: list[list[str | None]] = []
-    empty = 0  # empty rows at the end of a sheet are formatting, between rows they are rows
-    for at, (cells, formulas) in enumerate(zip(rows, written, strict=False), described.header_line + 1):
-        texts = [
-            _text(value, formula, place, at) for value, formula in zip(cells[:width], formulas[:width], strict=False)
-        ]
-        texts += [None] * (width - len(texts))
-        if not any(texts):
-            empty += 1
-            continue
-        held += [[None] * width for _ in range(empty)]
-        empty = 0
-        held.append(texts)
-        if len(held) >= BATCH:
-            yield _arrow(held, width)
-            held = []
-    if held:
+def _batches(rows: Iterator[list[str | None]], width: int) -> Iterator[pa.Table]:
+    while held := list(islice(rows, BATCH)):
         yield _arrow(held, width)
 
 
 def _arrow(rows: list[list[str | None]], width: int) -> pa.Table:
     return pa.table({f"c{at}": pa.array([row[at] for row in rows], pa.string()) for at in range(width)})
-
-
-def _text(value: object, formula: Any, place: Path, row: int) -> str | None:
-    if value is None:
-        if getattr(formula, "data_type", None) == "f":
-            raise ContractError(
-                f"{shown(place.name)} row {row:,} has a formula without a saved value. Open it in Excel and save it."
-            )
-        return None
-    if isinstance(value, bool):
-        return "TRUE" if value else "FALSE"
-    if isinstance(value, int):
-        return f"{NATIVE}n{value}"
-    if isinstance(value, float):
-        # A workbook keeps binary fractions: fifteen digits are what it shows of them.
-        exact = Decimal(f"{value:.15g}")
-        return f"{NATIVE}n{format(exact, 'f')}"
-    if isinstance(value, dt.datetime):
-        return f"{NATIVE}d{value:%Y-%m-%d}" if value.time() == dt.time() else f"{NATIVE}t{value:%Y-%m-%d %H:%M:%S}"
-    if isinstance(value, dt.date):
-        return f"{NATIVE}d{value:%Y-%m-%d}"
-    text = str(value)
-    if NATIVE in text:
-        raise ContractError(f"{shown(place.name)} row {row:,} holds a character of private use. Remove it.")
-    return text
 
 
 # ---- mapping ---------------------------------------------------------------------------------------------------------

@@ -19,7 +19,9 @@ from pathlib import Path
 
 import yaml
 
+from pipeline.intake.delivery import COLUMNS_LIMIT
 from pipeline.intake.mapping import date_pattern
+from pipeline.intake.sheets import check_proportion
 
 LOOKED_AT = 2_000  # rows of a file that a proposal rests on
 EXAMPLES = 3
@@ -243,9 +245,10 @@ def folded(name: str) -> str:
 def _sheet_rows(place: Path) -> tuple[str, list[list[object]]]:
     from openpyxl import load_workbook
 
+    check_proportion(place)
     with closing(load_workbook(place, read_only=True, data_only=True)) as book:
         sheet = max(book.worksheets, key=lambda one: (one.max_row or 0) * (one.max_column or 0))
-        rows = islice(sheet.iter_rows(values_only=True), LOOKED_AT + PREAMBLE)
+        rows = islice(sheet.iter_rows(max_col=COLUMNS_LIMIT, values_only=True), LOOKED_AT + PREAMBLE)
         return sheet.title, [list(row) for row in rows]
 
 

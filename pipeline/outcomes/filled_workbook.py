@@ -8,8 +8,6 @@ import datetime as dt
 import json
 import sys
 import warnings
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +18,12 @@ from pipeline.columns import WORKLIST_COLUMNS
 from pipeline.outcomes.refusals import ListMissing, WorkbookRefused
 from pipeline.pages.language import languages, words
 from pipeline.pages.workbook import ENTRIES
-from pipeline.store.files import EXPANSION_LIMIT
+from pipeline.store.packed import NotPacked, look_over
 
 UNPACKED_LIMIT = 300_000_000  # bytes of all parts of a workbook; a list of 50,000 rows unpacks to about 100 MB
 ROWS_LIMIT, CELLS_LIMIT, PARTS_LIMIT = 300_000, 4_000_000, 1_000
 COLUMNS_READ = 256  # from the left; a list has some fifty
 SECONDS, MEMORY, SAID_LIMIT = 900, 2 << 30, 1 << 30  # of the process that reads it
-CHUNK = 1 << 20
 LIST_HEADS = (
     "account_id",
     "debtor_id",
@@ -87,29 +84,15 @@ def read_filled(path: Path) -> list[FilledRow]:
 def _check_size(path: Path) -> None:
     """What its parts unpack to, and how many cells stand in them: bytes alone are counted before anything is parsed."""
     try:
-        with zipfile.ZipFile(path) as packed:
-            parts = packed.infolist()
-            unpacked = sum(part.file_size for part in parts)
-            if unpacked > UNPACKED_LIMIT or unpacked > EXPANSION_LIMIT * max(path.stat().st_size, 1_000):
-                raise WorkbookRefused.too_large(path.name, unpacked)
-            if len(parts) > PARTS_LIMIT:
-                raise WorkbookRefused.too_many_parts(path.name, PARTS_LIMIT)
-            cells = 0
-            for part in parts:
-                cells += _cells_of(packed, part)
-                if cells > CELLS_LIMIT:
-                    raise WorkbookRefused.too_many_cells(path.name, CELLS_LIMIT)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError):
+        found = look_over(path, UNPACKED_LIMIT, CELLS_LIMIT)
+    except NotPacked:
         raise WorkbookRefused.no_workbook(path.name) from None
-
-
-def _cells_of(packed: zipfile.ZipFile, part: zipfile.ZipInfo) -> int:
-    """At most so many cells and shared texts stand in a part: their tags, whatever prefix they have."""
-    found = 0
-    with packed.open(part) as stream:
-        while found <= CELLS_LIMIT and (chunk := stream.read(CHUNK)):
-            found += sum(chunk.count(tag) for tag in (b"<c", b":c", b"<si", b":si"))
-    return found
+    if found.unpacked > UNPACKED_LIMIT or found.out_of_proportion:
+        raise WorkbookRefused.too_large(path.name, found.unpacked)
+    if found.parts > PARTS_LIMIT:
+        raise WorkbookRefused.too_many_parts(path.name, PARTS_LIMIT)
+    if found.cells > CELLS_LIMIT:
+        raise WorkbookRefused.too_many_cells(path.name, CELLS_LIMIT)
 
 
 # ---- in the process of its own ---------------------------------------------------------------------------------------

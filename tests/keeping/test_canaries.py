@@ -116,7 +116,7 @@ def failing(lived: Path, capfd) -> dict[str, str]:
     said = {}
     shutil.copytree(lived / "source", bad, ignore=shutil.ignore_patterns("truth", "*.control.json"))
     harms = {
-        "amounts": lambda row, at: [*row[:at], f"{CANARY} euro", *row[at + 1 :]],
+        "amounts": lambda row, at: [*row[:at], f"{CANARY} Beeblebrox", *row[at + 1 :]],
         "too few cells": lambda row, at: row[:-2],
     }
     for name, harm in harms.items():

@@ -225,6 +225,7 @@ class DeltaTables:
             ]
             files = {file.sha256: file for path in now if (file := paths[path]) is not None}
             self._transact(name, [*self._additions(name, list(files.values()), are_news=True), *gone], None)
+        self.seal(name)  # what was cut off may lack the seal alone
         instead = {path: None if file is None else _path_of(name, file) for path, file in paths.items()}
         write_whole(self.path / name / STAND_INS, sealed({**self._stand_ins(name), **instead}))
         for place in changed:

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 from features.errors import ContractError, ModelRefused
 from models.folder import digest_of, read_folder
 from pipeline.store.champion import MODELS, approvals
-from pipeline.store.delta import DELTA_LOG, SEALS, STAND_INS, DeltaTables, partition_of
+from pipeline.store.delta import DELTA_LOG, ON_ITS_WAY, SEALS, STAND_INS, DeltaTables, partition_of
 from pipeline.store.files import sha256_of, unsealed
 from pipeline.store.forgotten import forgotten
 from pipeline.store.form import TERMS
@@ -106,7 +106,9 @@ def _records(path: Path, found: Examined) -> dict[str, int]:
 def _table(delta: DeltaTables, name: str, delivered: int, found: Examined) -> None:
     """Every entry of the table's log against its seal, and every data file that any of them brought in."""
     log, seals = delta.path / name / DELTA_LOG, delta.path / name / SEALS
-    broken, paths = set(delta.broken_entries(name)), set()
+    broken, unsealed_ones, paths = set(delta.broken_entries(name)), set(delta.unsealed_entries(name)), set()
+    if (seals / ON_ITS_WAY).exists():
+        found.notes.append(f"A write into table {name!r} was cut off, or is on its way: the next one ends it.")
     newest = max((int(entry.stem) for entry in (*log.glob("[0-9]*.json"), *seals.glob("[0-9]*"))), default=0)
     for number in range(max(newest, delivered) + 1):
         entry = log / f"{number:020d}.json"
@@ -117,7 +119,7 @@ def _table(delta: DeltaTables, name: str, delivered: int, found: Examined) -> No
             if entry.name in broken:
                 raise StoreDamaged.log_entry(where)
             paths.update(_brought_in(entry, where))
-            if not (seals / entry.stem).exists():
+            if entry.name in unsealed_ones:
                 raise StoreDamaged.seal_gone(where)
     with found.one(RECORDS) if (delta.path / name / STAND_INS).exists() else nullcontext():
         paths = delta.standing(name, paths)

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "params": "features columns",
     "schema": "params",
     "store": "features models",
-    "intake": "features params store",
+    "intake": "features models params store",
     "law": "features params store",
     "panel": "features models params store law",
     "pages": "features models columns store law",

@@ -9,7 +9,7 @@ from features.days import date_of
 from pipeline.night.feeds import check_feeds, check_late_money, late_books
 from pipeline.night.refusals import NightMissing
 from pipeline.store.store import Store
-from tests.worlds.deliveries import PARAMS, day, payment, taken
+from tests.worlds.deliveries import PARAMS, day, payment, same, taken
 
 NIGHT = day("2026-03-21")
 LAST = day("2026-02-10")  # of the book of Tokyo: it was paid once a day for thirteen weeks before
@@ -57,3 +57,21 @@ def test_the_night_is_refused_above_the_share_of_money_that_may_be_late(tmp_path
     check_late_money(store, store.versions(), NIGHT, params(max_late_share=0.1), rows)
     with pytest.raises(NightMissing, match="payments of tokyo complete through 2026-02-10"):
         check_late_money(store, store.versions(), NIGHT, params(max_late_share=0.09), rows)
+
+
+def test_a_book_that_declares_the_table_of_debtors_is_late_with_it_once_a_control_file_vouched_for_it(tmp_path):
+    """Without links a person would be called under two caps: whoever promises the table must deliver it."""
+    told = params()
+    own = told.portfolios["tokyo"]
+    declares = own.model_copy(update={"delivers": (*own.delivers, "debtors")})
+    told = told.model_copy(update={"portfolios": {**told.portfolios, "tokyo": declares}})
+    links = {"rows": 1, "complete_through": "2026-03-19"}
+    _, store = taken(
+        tmp_path,
+        payments=[YESTERDAY, *SMALL],
+        debtors=[same("D2", "D3", "2026-02-01")],
+        controls={"debtors": links},
+    )
+    late, _ = late_books(store, NIGHT, told)
+    assert late == {("tokyo", day("2026-03-19")): ["debtors"]}
+    assert late_books(store, day("2026-03-20"), told)[0] == {}

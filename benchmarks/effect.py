@@ -1,5 +1,5 @@
 """Does the order by what working adds move debtors? On made-up worlds whose true effect is known, the whole path:
-python -m benchmarks.effect [--work DIR] [--debtors N] [--seeds N ...] [--only PART ...].
+python -m benchmarks.effect [--work DIR] [--debtors N] [--seeds N ...] [--only PART ...] [--runs N].
 
 A world is simulated, taken in, taught as `recoup train` teaches the model that it judges, and judged on the test
 nights among the accounts that the law lets be worked, in the simulator's true added money. What was simulated and
@@ -87,6 +87,7 @@ class World:
     nature: str
     debtors: int
     place: Path
+    runs: int | None = None  # of `ladder_runs`
 
     @property
     def source(self) -> Path:
@@ -326,12 +327,12 @@ def _with_added(rows: pd.DataFrame) -> list[pd.DataFrame]:
     return [night for _, night in told.groupby("as_of", sort=True)]
 
 
-def ladder_runs(rows: pd.DataFrame) -> pd.DataFrame:
-    """RUNS years of NIGHTS monthly draws each on a world's judged nights, in turn; the ladder is asked after every
-    night. One line a run: was it ever proven, was it ever disproven, was anybody ever told apart (a band above little
-    said), draws, slope at the end."""
+def ladder_runs(rows: pd.DataFrame, runs: int | None = None) -> pd.DataFrame:
+    """Years of NIGHTS monthly draws each on a world's judged nights, in turn; the ladder is asked after every night.
+    runs: how many, RUNS where not said. One line a run: was it ever proven, ever disproven, was anybody ever told apart
+    (a band above little said), draws, slope at the end."""
     nights, lines = _with_added(rows), []
-    for run in range(RUNS):
+    for run in range(runs or RUNS):
         draw, kept, rung, states, told = np.random.default_rng(run), [], None, set(), False
         for month in range(NIGHTS):
             kept.append(drawn_arms(nights[month % len(nights)], 30 * month, draw))
@@ -427,11 +428,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--debtors", type=int, default=DEBTORS)
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
     parser.add_argument("--only", nargs="*", default=list(PARTS), choices=list(PARTS))
+    parser.add_argument("--runs", type=int, default=RUNS, help="Made-up years of draws a world.")
     chosen = parser.parse_args(arguments)
     logging.getLogger("recoup").setLevel(logging.WARNING)
     chosen.work.mkdir(parents=True, exist_ok=True)
     made = {
-        nature: [World(seed, nature, chosen.debtors, chosen.work / f"{nature}-{seed}") for seed in chosen.seeds]
+        nature: [
+            World(seed, nature, chosen.debtors, chosen.work / f"{nature}-{seed}", chosen.runs) for seed in chosen.seeds
+        ]
         for nature in NATURES
     }
     for name in chosen.only:
@@ -454,7 +458,7 @@ def _hidden(made: Made) -> Sequence[pd.DataFrame]:
 
 
 def _no_effect(made: Made) -> Sequence[pd.DataFrame]:
-    runs = pd.concat([ladder_runs(world.rows()).assign(seed=world.seed) for world in made["none"]])
+    runs = pd.concat([ladder_runs(world.rows(), world.runs).assign(seed=world.seed) for world in made["none"]])
     told = runs.groupby("seed").agg(
         {"proven": "sum", "disproven": "sum", "told": "sum", "draws": "mean", "slope": "mean"}
     )
@@ -462,7 +466,7 @@ def _no_effect(made: Made) -> Sequence[pd.DataFrame]:
 
 
 def _real_effect(made: Made) -> Sequence[pd.DataFrame]:
-    runs = pd.concat([ladder_runs(world.rows()).assign(seed=world.seed) for world in made["natural"]])
+    runs = pd.concat([ladder_runs(world.rows(), world.runs).assign(seed=world.seed) for world in made["natural"]])
     told = runs.groupby("seed").agg(
         {"proven": "sum", "disproven": "sum", "told": "sum", "draws": "mean", "slope": "mean"}
     )

@@ -29,7 +29,7 @@ def check_tried(folder: Path, sha256: str) -> None:
     """ModelRefused (77) where the model of a folder, whose sha256 was vouched for, cannot be parsed or asked."""
     about = {"sha256": sha256, "lightgbm": version("lightgbm"), "tried": SOUND}
     kept = folder.parent / TRIED / f"{sha256}.json"
-    if _read(kept) == about:
+    if sha256 in _not_kept or _read(kept) == about:
         return
     try:
         said = run_apart("models.trying", [str(folder), sha256], 4 * SECONDS, 10_000).decode("utf-8", "replace").strip()
@@ -40,7 +40,11 @@ def check_tried(folder: Path, sha256: str) -> None:
             f"Model folder {str(folder)!r} was approved, but its text {said}. "
             "Promote another run, or roll back with `recoup promote --rollback`."
         )
-    _keep(kept, about)
+    if not _keep(kept, about):
+        _not_kept.add(sha256)
+
+
+_not_kept: set[str] = set()  # of this process: tried, where nothing could be kept of it
 
 
 def _read(kept: Path) -> object:
@@ -50,15 +54,16 @@ def _read(kept: Path) -> object:
         return None
 
 
-def _keep(kept: Path, about: Mapping[str, str]) -> None:
-    """Whole or not at all; where nothing can be written, the next one tries again."""
+def _keep(kept: Path, about: Mapping[str, str]) -> bool:
+    """Whole or not at all; where nothing can be written, the next process tries again."""
     draft = kept.with_name(f".{kept.name}.{os.getpid()}.draft")
     try:
         kept.parent.mkdir(mode=0o700, exist_ok=True)
         draft.write_text(json.dumps(about, sort_keys=True))
         draft.replace(kept)
     except OSError:
-        return
+        return False
+    return True
 
 
 # ---- in the process of its own ---------------------------------------------------------------------------------------

@@ -120,8 +120,14 @@ def test_what_gets_past_the_check_harms_the_other_process_alone(tmp_path, text):
         check_tried(folder, sha256)
 
 
-def test_where_nothing_can_be_kept_it_is_tried_each_time(tmp_path, text):
+def test_where_nothing_can_be_kept_it_is_tried_once_a_process(tmp_path, text, monkeypatch):
     folder, sha256 = folder_of(tmp_path, text)
     (folder.parent / TRIED).write_text("a file")
+    monkeypatch.setattr("models.trying._not_kept", set())
+    check_tried(folder, sha256)
+    monkeypatch.setattr("models.apart.sys.executable", "/bin/false")
     check_tried(folder, sha256)
     assert (folder.parent / TRIED).read_text() == "a file"
+    monkeypatch.setattr("models.trying._not_kept", set())
+    with pytest.raises(ModelRefused, match="ends the process that reads it"):
+        check_tried(folder, sha256)

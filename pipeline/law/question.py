@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from features.errors import ContractError, some_ids
+from features.pauses import days_paused
 from features.tables import NEVER
-from features.versions import superseded_on
+from features.versions import arranged, key_of, superseded_on
 from pipeline.law.rules import CONTACT_CHANNELS, Rules, nearest
 from pipeline.params import Params
 
@@ -189,6 +190,21 @@ class Question(Case):
     @cached_property
     def known(self) -> KnownAccounts:
         return KnownAccounts.of(self.tables["accounts"], self.cohort, self.sight)
+
+    @cached_property
+    def days_paused(self) -> np.ndarray:
+        """int64 per scorable account: days of payment holidays, where any book lets days past due stand still."""
+        statuses = self.tables.get("statuses")
+        books = self.cohort["portfolio"].astype("str").unique()
+        if (
+            statuses is None
+            or statuses.empty
+            or not any(self.params.portfolio(name).moratorium_pauses for name in books)
+        ):
+            return self.per_account(0, np.int64)
+        arranged_rows = arranged(statuses, "statuses")
+        seen = self.sight.newest(arranged_rows, key_of(arranged_rows, "statuses"), "statuses")
+        return days_paused(seen, self.cohort["account_no"].to_numpy(), self.day)
 
     def per_account(self, value: int, dtype: type) -> np.ndarray:
         return np.full(self.size, value, dtype)

@@ -109,10 +109,14 @@ def _prescribed(rows: np.ndarray, record: Record) -> np.ndarray:
 
 
 def _old(rule: TimeBarred, rows: np.ndarray, asked: Question) -> np.ndarray:
-    """Rows at least as long overdue as the rule's years; none where it names none."""
+    """Rows at least as long overdue as the rule's years; none where it names none.
+
+    Years run through a payment holiday, whether days past due stand still in it or not: no law is taken to stop them.
+    """
     if rule.years is None:
         return rows[:0]
-    return rows[asked.cohort["days_past_due"].to_numpy()[rows] >= int(rule.years * CALENDAR_YEAR_DAYS)]
+    overdue = asked.cohort["days_past_due"].to_numpy().astype(np.int64) + asked.days_paused
+    return rows[overdue[rows] >= int(rule.years * CALENDAR_YEAR_DAYS)]
 
 
 def _unpaid_since(rule: TimeBarred, old: np.ndarray, asked: Question) -> np.ndarray:

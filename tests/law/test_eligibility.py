@@ -299,6 +299,16 @@ def test_scots_prescription_ends_the_debt_unless_money_came_in_between():
     assert account(judged(world, overdue={"a": 1900}), world)["group"] == "permitted"
 
 
+@pytest.mark.parametrize(("days", "group"), [(20, "permitted"), (100, "excluded")])
+def test_years_run_on_through_a_payment_holiday_that_stops_days_past_due(days, group):
+    """1,800 days past due besides a holiday of 100 days are more than five years; no law is taken to stop them."""
+    pausing = PARAMS.portfolios["owner"].model_copy(update={"moratorium_pauses": True})
+    params = PARAMS.model_copy(update={"portfolios": {**PARAMS.portfolios, "owner": pausing}})
+    world = a_world("GB-SCT", "owner").status("moratorium", MONDAY - 300, MONDAY - 301 + days)
+    assert account(judged(world, params=params, overdue={"a": 1800}), world)["group"] == group
+    assert account(judged(world, overdue={"a": 1800}), world)["group"] == "permitted"
+
+
 def test_an_old_debt_is_kept_from_legal_treatment_but_may_be_contacted_in_texas():
     """12 CFR 1006.26(b): no suit and no threat on a time-barred debt."""
     world = a_world()

@@ -17,7 +17,7 @@ from pipeline.intake.acceptance import settings_of
 from pipeline.intake.database import is_database
 from pipeline.intake.delivery import Delivery, find
 from pipeline.night.pins import READ_WHOLE, SAID, Stamps, pins, remembered
-from pipeline.pages.record import CURRENT, EXPIRED, MANIFEST, lines, newest, put_back, read_manifest
+from pipeline.pages.record import CURRENT, EXPIRED, MANIFEST, NIGHT, lines, newest, put_back, read_manifest
 from pipeline.pages.verify import NightDamaged, examine_night
 from pipeline.params import Params, Source
 from pipeline.store.champion import champion, model_folder
@@ -98,8 +98,13 @@ def _look(
 
 
 def _marked(out: Path, leads: str) -> bool:
-    """Whether a notice says that the newest list has expired: a night that published would have taken it away."""
-    return leads == newest(out) and (out / EXPIRED).exists()
+    """Whether a notice tells of the night itself, or of one before: publishing would have taken it away. One that tells
+    of a later night, which did not publish, is right.
+    """
+    if not (out / EXPIRED).exists():
+        return False
+    told = NIGHT.findall((out / EXPIRED).read_text(encoding="utf-8", errors="replace"))
+    return max(told, default="") <= leads
 
 
 def _model(store_path: Path, manifest: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ from pipeline.finished import finished
 from pipeline.night.night import publish_night
 from pipeline.night.pins import Stamps, kept_terms
 from pipeline.night.reproduce import ElsewhereOnly, NotKept, reproduce
-from pipeline.pages.publish import NightGone
+from pipeline.pages.publish import NightGone, mark_expired
 from pipeline.pages.verify import NightDamaged
 from pipeline.params import load
 from pipeline.run import whole_night
@@ -153,6 +153,14 @@ def test_whatever_changed_is_named(own, change, said):
     assert look(own).changed == []
     change(own)
     assert look(own).changed == said
+
+
+def test_a_notice_of_a_later_night_that_failed_stays_and_a_stale_one_does_not(own):
+    later = NIGHTS[-1] + dt.timedelta(1)
+    notice = mark_expired(own / "out", later, "Payments are not complete through 2026-10-01.")
+    assert look(own).changed == []
+    notice.write_text(notice.read_text().replace(later.isoformat(), NIGHTS[-1].isoformat()))
+    assert look(own).changed == ["where 'current' leads"]
 
 
 def test_a_damaged_file_of_the_store_proves_nothing(own):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from features.errors import ContractError
 from pipeline.pages.record import FORGOTTEN
+from pipeline.pages.record import nights as published
 from pipeline.pages.verify import examine_nights
 from pipeline.store.files import sha256_of
 from pipeline.store.forgotten import forgotten
@@ -65,7 +66,7 @@ def verify(store_path: Path, out: Path) -> Verified:
     OUT may be absent.
     """
     store, nights = examine_store(store_path), examine_nights(out)
-    for place in [place for place in sorted(out.glob(f"*/{FORGOTTEN}")) if not place.parent.is_symlink()]:
+    for place in [folder / FORGOTTEN for folder in published(out) if (folder / FORGOTTEN).exists()]:
         with nights.one(RECORDS):
             if sha256_of(place) not in forgotten(store_path).cleared():
                 raise Damaged.by_nobody(f"{place.parent.name}/{place.name}")

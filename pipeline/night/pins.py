@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import platform
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +55,18 @@ def pins(store: Store, versions: Mapping[str, int], as_of: int, params: Params, 
         "sign_offs_sha256": signed_sha256(params),
         "model_sha256": model_sha256,
         "code": {"version": importlib.metadata.version("recoup"), "sha256": code_sha256()},
-        "libraries": {name: importlib.metadata.version(name) for name in NIGHT_LIBRARIES},
+        "libraries": _versions(),
         "python": platform.python_version(),
     }
+
+
+def _versions() -> dict[str, str]:
+    """Of the libraries of a night that are installed: scoring does without those that teach."""
+    found = {}
+    for name in NIGHT_LIBRARIES:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
 def code_sha256() -> str:

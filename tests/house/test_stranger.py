@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 import termios
@@ -262,14 +263,18 @@ def test_a_shell_completes_commands(installed, tmp_path, shell):
 
 
 @pytest.mark.stress
-def test_uv_installs_the_wheel_as_a_tool_that_works_where_no_repository_is(installed, tmp_path):
+@pytest.mark.parametrize("python", ["3.11", "3.13", "3.14"])
+def test_uv_installs_the_wheel_as_a_tool_that_works_where_no_repository_is(installed, tmp_path, python):
     """Of the extras nothing; versions are those of the lock, from wherever uv gets packages."""
+    interpreter = shutil.which(f"python{python}")
+    if interpreter is None:
+        pytest.skip(f"Python {python} is not installed")
     uv, (wheel,) = Path(sys.executable).with_name("uv"), installed.parent.glob("*.whl")
     names = re.findall(r"(?m)^([\w.-]+==[\w.]+(?: ; .*?)?) \\$", (HOUSE / "requirements.lock").read_text())
     (tmp_path / "constraints.txt").write_text("\n".join(names))
     own = {"UV_TOOL_DIR": str(tmp_path / "tools"), "UV_TOOL_BIN_DIR": str(tmp_path / "bin")}
-    install = [str(uv), "tool", "install", "--quiet", "--python", sys.executable, "--constraints", "constraints.txt"]
+    install = [str(uv), "tool", "install", "--quiet", "--python", interpreter, "--constraints", "constraints.txt"]
     subprocess.run([*install, str(wheel)], cwd=tmp_path, env={**os.environ, **own}, check=True)
-    for command in (("init", "--sample"), ("ingest", "--dry-run"), ("schema",)):
+    for command in (("schema",), ("init", "--sample"), ("ingest",), ("run", "--as-of", "2026-10-01")):
         subprocess.run([str(tmp_path / "bin" / "recoup"), *command], cwd=tmp_path, check=True, capture_output=True)
     assert not list((tmp_path / "tools" / "recoup" / "lib").glob("python*/site-packages/mlflow"))

@@ -64,9 +64,8 @@ def columns_of(catalogue: Catalogue | Iterable[Declared], scorable: bool = True)
         more.setdefault("payments", set()).add("charge_no")
     facts = {name for entry in catalogue if isinstance(entry, Noun) for name in FACT_COLUMNS.get(entry.called, ())}
     owner = {"debtor_id", "currency"} if any(isinstance(entry, Debtor) for entry in catalogue) else set()
-    more["accounts"] = (
-        facts | owner | of_debtor | ({"currency"} if LEDGER in tables else set())
-    )  # the tolerance is by currency
+    replayed = bool(tables & {LEDGER, "charges"})  # what a charge still owes is of the ledger too
+    more["accounts"] = facts | owner | of_debtor | ({"currency"} if replayed else set())  # the tolerance is by currency
     tables = tables - {LEDGER} | {"accounts"}
     more["accounts"] |= {"debtor_id"} if "payments" in tables else set()  # a receipt may have lines on several accounts
     found = {name: list(dict.fromkeys([*ALWAYS[name], *sorted(more.get(name, ()))])) for name in sorted(tables)}

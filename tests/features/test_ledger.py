@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from features.errors import ContractError, UsageError
 from features.ledger import figures_at, history, worst_days_past_due
-from features.tables import NEVER, NO_MONEY, account_number
+from features.tables import NO_MONEY, account_number
 from features.terms import Terms
 from tests.judges.oracle_ledger import figures, worst
 from tests.worlds.cases import CASES, Case
@@ -162,7 +162,8 @@ def reversal_netted_early(tables, terms):
     payments = tables["payments"].copy()
     known = payments.groupby("payment_id")["known_on"].min()
     taken_back = payments["kind"] == "reversal"
-    payments.loc[taken_back, "known_on"] = payments.loc[taken_back, "reverses"].map(known).fillna(NEVER).astype("int32")
+    own = payments.loc[taken_back, "known_on"]
+    payments.loc[taken_back, "known_on"] = payments.loc[taken_back, "reverses"].map(known).fillna(own).astype("int32")
     return history(tables | {"payments": payments}, terms)
 
 

@@ -101,8 +101,12 @@ def test_shap_s_own_code_finds_the_same_contributions(panel, seeds):
     assert np.abs(theirs).max() > 0.1
 
 
-def test_contributions_that_do_not_add_up_are_refused_with_the_account(panel, model):
-    account = panel.cohort["account_id"][3]
+@pytest.mark.parametrize("terminal", [True, False])
+def test_contributions_that_do_not_add_up_are_refused_and_the_account_named_on_a_terminal(
+    panel, model, monkeypatch, terminal
+):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    account = panel.cohort["account_id"][3] if terminal else "named on a terminal only"
     with pytest.raises(ModelRefused, match=rf"reasons of 1 accounts do not add up to their score \({account}\)"):
         reasons(Tilted(model, 1e-5), panel.matrix[:10], panel.cohort[:10], COLUMNS)
     with pytest.raises(ModelRefused, match="reasons of 1 accounts"):

@@ -160,8 +160,9 @@ class Trials:
         slope, curve = loss.slopes(np.full(len(part), loss.start))
         equations = {one: Equations.none(terms) for one in (*range(PARTS), PAYS, PROMISES)}
         asked = {PAYS: _step(self.paid[chosen], weight, weight > 0)}
-        if self.promised is not None:
-            asked[PROMISES] = _step(self.promised[chosen], weight, self.worked[chosen] == 1)
+        worked = self.worked[chosen] == 1
+        if self.promised is not None and len(np.unique(self.promised[chosen][worked])) > 1:
+            asked[PROMISES] = _step(self.promised[chosen], weight, worked)
         for rows, block in blocks():
             for one in range(PARTS):
                 own = part[rows] == one
@@ -170,9 +171,10 @@ class Trials:
                 own = taking[rows]
                 equations[name].add(block[own], bent[rows][own], pull[rows][own])
         lean = np.zeros(1 + len(terms.columns))
-        if self.promised is not None:
+        if PROMISES in asked:
             lean[1:] = (equations[PROMISES].solved(1.0) - equations[PAYS].solved(1.0))[1:]
-            lean *= LEAN / math.sqrt(lean @ equations[PAYS].moments() @ lean)
+            size = math.sqrt(lean @ equations[PAYS].moments() @ lean)
+            lean *= LEAN / size if size > 0 else 0.0
         whole = Equations.sum([equations[one] for one in range(PARTS)])
         tried = [(spread, sure) for sure in ((0.0, 1.0) if lean.any() else (0.0,)) for spread in SPREADS]
         others = [whole.less(equations[one]) for one in range(PARTS)]

@@ -26,6 +26,7 @@ from models.effect import (
     EffectHead,
     EffectLoss,
     Guard,
+    Trials,
     added_scores,
     bands,
     fit_effect,
@@ -285,3 +286,15 @@ def test_a_lean_that_other_debtors_speak_against_is_not_taken(panel, lesson):
     assert head.facts["lean"] == 0.0
     theta = head.theta(lesson.window.numbers)
     assert theta[world.theta > 0].mean() > theta[world.theta == 0].mean()
+
+
+def test_a_log_of_promises_alone_and_columns_that_tell_nothing_lean_nowhere(panel, lesson):
+    landmarks = worked_panel(panel, 0.5).landmarks
+    everybody = fit_effect(lesson, landmarks.assign(promised=landmarks["worked"]), teaching())
+    assert everybody.facts["lean"] == 0.0
+    told, _ = log_of_promises(panel)
+    trials = Trials.of(lesson, told, teaching())
+    blank = replace(lesson.window, numbers=np.full_like(lesson.window.numbers, np.nan))
+    curves, _, facts = trials.grown(blank)
+    assert facts["lean"] == 0.0
+    assert_array_equal(curves.total(blank.numbers), 0.0)

@@ -301,8 +301,10 @@ def not_listed_before(
 
 def _would_be(found: pd.DataFrame, rows: pd.DataFrame, arms: pd.DataFrame) -> None:
     """Sets would_rank: of the best account of each debtor over whom the lot decides, its place in the queue's order
-    if none were drawn."""
+    if none were drawn. Whom that order holds down has none."""
     would = _ordered(rows[_open(rows) == "below_capacity"]).drop_duplicates("debtor_id")
+    if "held_down" in would:
+        would = would[~would["held_down"].to_numpy(dtype=bool) | _bound(would).to_numpy(dtype=bool)]
     places = would.groupby("queue", sort=False, observed=True).cumcount() + 1
     drawn = would["debtor_id"].isin(arms["debtor_id"][arms["arm"].isin(DRAWN)])
     found.loc[would.index[drawn], "would_rank"] = places[drawn]

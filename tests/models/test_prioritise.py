@@ -579,6 +579,14 @@ def test_everybody_the_lot_decides_over_has_the_rank_it_would_have_had():
     assert found["group"][1] == "held_out"
 
 
+def test_whom_the_order_holds_down_takes_no_would_be_rank_from_others():
+    rows = accounts(*({"net_value": 1000 - 100 * place} for place in range(4))).assign(
+        held_down=[True, False, True, False]
+    )
+    lot = pd.DataFrame({"debtor_id": ["d2", "d3"], "arm": [CONTROL, CONTROL], "assigned_on": 60})
+    assert rank(rows, lot, {"default": 2})["would_rank"].tolist() == [0, 0, 0, 2]
+
+
 def test_those_who_pay_alone_are_a_group_of_their_own_unless_bound():
     rows = accounts({"net_value": -5}, {}, {"appointment_at": 7}, {"group": "deferred"}).assign(self_cure=True)
     assert groups(rows) == ["self_cure", "self_cure", "worklist", "deferred"]

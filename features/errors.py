@@ -102,6 +102,13 @@ class ModelRefused(RecoupError):
         return cls(f"Model folder {folder!r} holds other files than its name says. Remove it and train again.")
 
 
+def is_said(text: str) -> bool:
+    """Whether a name or a reason may stand in a record: it says something, in characters that a terminal shows as they
+    are. French sets spaces that do not break before its signs.
+    """
+    return bool(text.strip()) and text.replace("\u00a0", " ").replace("\u202f", " ").isprintable()
+
+
 def some(ids: Sequence[object], most: int = 5) -> str:
     """Up to five ids in order, then how many more: what a message may show."""
     shown = ", ".join(str(value) for value in sorted(ids, key=str)[:most])

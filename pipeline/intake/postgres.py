@@ -177,7 +177,10 @@ def _address(url: str) -> tuple[str, str]:
     lacking = [name for name in VARIABLE.findall(url) if name not in os.environ]
     if lacking:
         raise SecretRefused.not_set(lacking)
-    parts = urlsplit(VARIABLE.sub("x", url))
+    try:
+        parts = urlsplit(VARIABLE.sub("x", url))
+    except ValueError:
+        raise QueryRefused.address() from None
     given = {key: values[-1] for key, values in parse_qs(parts.query).items()}
     _check_modes(given)
     host = given.get("host") or parts.netloc.rpartition("@")[2] or os.environ.get("PGHOST", "")

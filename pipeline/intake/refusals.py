@@ -136,6 +136,13 @@ class QueryRefused(UsageError):
         )
 
     @classmethod
+    def address(cls) -> QueryRefused:
+        return cls(
+            "--source is no address of a server: its host cannot be read. Write postgresql://USER@HOST/DATABASE, an "
+            "IPv6 address in [ ]."
+        )
+
+    @classmethod
     def no_database(cls, place: str) -> QueryRefused:
         return cls(
             f"--source {place!r} is a file, but no database of DuckDB or SQLite. Name the folder that holds the files."

@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 
 from features.currencies import DECIMALS
-from features.errors import ContractError, InputMissing, UsageError
+from features.errors import ContractError, InputMissing, UsageError, is_said
 from features.tables import DELIVERED, MONEY_LIMIT, account_number
 from pipeline.intake.casting import MONEY_FORM
 from pipeline.intake.ingest import ingest
@@ -27,6 +27,7 @@ from pipeline.params import Params
 from pipeline.store.commit import append
 from pipeline.store.files import private_folder
 from pipeline.store.form import DECISIONS, QUARANTINED, row_name
+from pipeline.store.locks import only_run
 from pipeline.store.store import Store
 
 WAITING, RELEASED, DISCARDED = "waiting", "released", "discarded"
@@ -287,8 +288,9 @@ def shown_row(row: Aside, raw: bool, ids: bool) -> str:
 
 def discard(store_path: Path, rows: Sequence[Aside], by: str, why: str, at: dt.datetime) -> str:
     """Rows that will never come in; what hung on them waits no longer."""
-    rows = _undecided(rows, by, why)
-    _keep(store_path, rows, DISCARDED, by, why, at, "")
+    with only_run(store_path):
+        rows = _undecided(store_path, rows, by, why)
+        _keep(store_path, rows, DISCARDED, by, why, at, "")
     return f"{_counted(rows)} discarded by {by.strip()}: {why.strip()}"
 
 
@@ -300,7 +302,13 @@ def release(
     mended: a CSV file with a header and one row for each, in their order. NotMended (65) where it does not stand for
     them, DeliveryRefused (65) where a mended row is still faulty.
     """
-    rows = _undecided(rows, by, why)
+    with only_run(store_path):
+        return _release(store_path, _undecided(store_path, rows, by, why), mended, params, by, why, at)
+
+
+def _release(
+    store_path: Path, rows: Sequence[Aside], mended: Path, params: Params, by: str, why: str, at: dt.datetime
+) -> str:
     tables = {row.table for row in rows}
     if len(tables) > 1:
         raise NotMended.tables()
@@ -315,15 +323,17 @@ def release(
     return f"{_counted(rows)} released by {by.strip()} as delivery {report.number}: {why.strip()}\n{report.text()}"
 
 
-def _undecided(rows: Sequence[Aside], by: str, why: str) -> list[Aside]:
-    if not (by.strip() and by.isprintable() and why.strip() and why.isprintable()):
+def _undecided(store_path: Path, rows: Sequence[Aside], by: str, why: str) -> list[Aside]:
+    """The rows as they lie there now: somebody else may have decided since they were looked at."""
+    if not (is_said(by) and is_said(why)):
         raise DecisionRefused.nobody()
     if not rows:
         raise NotSetAside.such()
+    rows = chosen(set_aside(Store(store_path)), [row.name for row in rows])
     done = [row.name for row in rows if row.fate != WAITING]
     if done:
         raise DecisionRefused.decided(done)
-    return list(rows)
+    return rows
 
 
 def _checked(file: Path, rows: Sequence[Aside]) -> bytes:

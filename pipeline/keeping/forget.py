@@ -22,6 +22,7 @@ from typing import Any
 
 import pandas as pd
 
+from features.errors import is_said
 from features.tables import TABLES
 from pipeline.keeping.person import ALIASES, Person, person_of
 from pipeline.keeping.refusals import Named, Remains, Unknown
@@ -75,9 +76,12 @@ def forget(
 ) -> Done:
     """Take a debtor with all aliases and accounts out of store, lists, runs and registry; keep the tombstone.
 
-    Raises InputMissing where nothing is kept of the debtor, LockHeld while another run works there. The same again
+    Raises UsageError where who or why says nothing or names the debtor, InputMissing where nothing is kept of the
+    debtor, LockHeld while another run works there. The same again
     changes nothing, and ends what was cut off.
     """
+    if not (is_said(who) and is_said(why)):
+        raise Named.nobody()
     store = Store(store_path)
     with only_owner_reads(), only_run(store.path), only_run(out) if out.exists() else nullcontext():
         recover(store)
@@ -88,7 +92,7 @@ def forget(
         for option, text in (("--by", who), ("--why", why)):
             if person.is_named(text) or text.strip() in person.ids:
                 raise Named.in_record(option)
-        return _forget(_Work(store, out, person, params), record, debtor_id, who, why, when)
+        return _forget(_Work(store, out, person, params), record, debtor_id, who.strip(), why.strip(), when)
 
 
 def _leaves_a_trace(store: Store, person: Person) -> bool:

@@ -16,7 +16,11 @@ class Unknown(InputMissing):
 
 
 class Named(UsageError):
-    """Who or why would keep what is to be forgotten."""
+    """Who or why says nothing, or would keep what is to be forgotten."""
+
+    @classmethod
+    def nobody(cls) -> Named:
+        return cls("Forgetting a debtor needs --by NAME and --why REASON: both are recorded.")
 
     @classmethod
     def in_record(cls, option: str) -> Named:

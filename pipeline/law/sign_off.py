@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from features.errors import InputMissing, UsageError
+from features.errors import InputMissing, UsageError, is_said
 from pipeline.law.causes import Cause
 from pipeline.law.rules import Hours, Rule, Rules, nearest
 from pipeline.params import Params
@@ -194,7 +194,7 @@ def sign(places: Sequence[str], by: str, at: dt.datetime, rules: Rules, params: 
     """
     if params.eligibility.sign_offs is None:
         raise SignOffRefused.no_file()
-    if not by.strip() or not by.isprintable():
+    if not is_said(by):
         raise SignOffRefused.nobody()
     for code in places:
         if code not in rules.places:

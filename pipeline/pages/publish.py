@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from features.errors import CannotWrite, InputMissing, UsageError
+from features.errors import CannotWrite, InputMissing, UsageError, is_said
 from pipeline.pages.contract import check_night
 from pipeline.pages.csv_file import csv_text
 from pipeline.pages.language import words
@@ -126,7 +126,7 @@ def roll_back(out: Path, night: dt.date, by: str, why: str, at: dt.datetime, lan
     leads there already; NightGone (66) where the night is not kept; NightDamaged (65) where its files are not what was
     published.
     """
-    if not (by.strip() and by.isprintable() and why.strip() and why.isprintable()):
+    if not (is_said(by) and is_said(why)):
         raise RollbackRefused.nobody()
     place, stood = out / night.isoformat(), newest(out)
     if not place.is_dir() or place.is_symlink():

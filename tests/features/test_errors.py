@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import sys
 
-from features.errors import CannotWrite, ContractError, RecoupError, UsageError, some, some_ids
+import pytest
+
+from features.errors import CannotWrite, ContractError, RecoupError, UsageError, is_said, some, some_ids
 
 
 def test_no_two_classes_end_a_command_alike():
@@ -37,3 +39,18 @@ def test_nobody_is_named_in_a_log(monkeypatch):
     assert some_ids(["A1", "A2"]) == "named on a terminal only"
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     assert some_ids(["A2", "A1"]) == "A1, A2"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("A. Keeper", True),
+        ("faux\u00a0: voir\u202f!", True),
+        (" ", False),
+        ("\u00a0", False),
+        ("a\nb", False),
+        ("\x1b", False),
+    ],
+)
+def test_a_name_or_reason_says_something_that_a_terminal_shows(text, said):
+    assert is_said(text) is said

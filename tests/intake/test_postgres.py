@@ -523,6 +523,12 @@ def test_a_name_that_the_environment_lacks_is_named(tmp_path, monkeypatch):
         ingest("postgresql://clerk:${RECOUP_TEST_NAME}@host/books", tmp_path / "store", PARAMS)
 
 
+@pytest.mark.parametrize("url", ["postgresql://[::1/db", "postgresql://[nowhere]/db"])
+def test_an_address_that_is_none_is_a_fault_of_the_command(tmp_path, url):
+    with pytest.raises(UsageError, match="its host cannot be read. Write postgresql://USER@HOST/DATABASE"):
+        ingest(url, tmp_path / "store", PARAMS)
+
+
 def test_another_kind_of_server_is_refused(tmp_path):
     with pytest.raises(UsageError, match="begins with 'mysql://'. What is read: postgresql://USER@HOST/DATABASE"):
         ingest("mysql://clerk@host/books", tmp_path / "store", PARAMS)

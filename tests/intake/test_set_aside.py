@@ -26,6 +26,7 @@ from pipeline.intake.set_aside import (
     set_aside,
 )
 from pipeline.night.held_back import set_aside as waiting_accounts
+from pipeline.store.form import DECISIONS
 from pipeline.store.store import Store
 from tests.worlds.commands import exit_code
 from tests.worlds.deliveries import PARAMS, payment, status, taken, write
@@ -143,6 +144,18 @@ def test_what_stands_for_other_rows_is_refused(store, tmp_path):
         discard(store.path, named(store, "N2"), "A", "b", NOW)
     with pytest.raises(NotSetAside, match="No row 'nothing' is set aside"):
         chosen(set_aside(store), ["nothing"])
+
+
+def test_of_two_who_looked_at_a_row_at_the_same_time_the_first_decides(store, tmp_path):
+    rows, file = named(store, "N2"), mended(tmp_path, {**FAULTY[1], "occurred_at": "2026-02-03"})
+    discard(store.path, rows, "A. Keeper", "montant faux\u00a0: voir banque", NOW)
+    with pytest.raises(DecisionRefused, match="A decision stands"):
+        discard(store.path, rows, "B. Keeper", "gone", NOW)
+    with pytest.raises(DecisionRefused, match="A decision stands"):
+        release(store.path, rows, file, PARAMS, "B. Keeper", "day first", NOW)
+    again = Store(store.path)
+    assert [(row.by, row.fate) for row in named(again, "N2")] == [("A. Keeper", DISCARDED)]
+    assert (len(again.read(DECISIONS)), len(again.deliveries())) == (1, 2)
 
 
 def test_the_same_faulty_row_in_a_later_delivery_is_counted_as_lying_there(store, tmp_path):

@@ -391,6 +391,18 @@ def test_a_stranger_and_a_reason_that_names_the_debtor_are_refused(house):
     assert forgotten(house.store).tombstones == ()
 
 
+@pytest.mark.parametrize("said", [{"who": " "}, {"why": "\u00a0"}, {"why": "two\nlines"}])
+def test_nobody_forgets_without_saying_who_and_why(tmp_path, said):
+    ingest(write(tmp_path / "source", world()), tmp_path / "store", PARAMS)
+    debtor = Store(tmp_path / "store").tables()["accounts"]["debtor_id"].iloc[0]
+    with pytest.raises(UsageError, match="needs --by NAME and --why REASON: both are recorded"):
+        forget(tmp_path / "store", tmp_path / "out", debtor, PARAMS, **{**ACT, **said})
+    assert forgotten(tmp_path / "store").tombstones == ()
+    forget(tmp_path / "store", tmp_path / "out", debtor, PARAMS, **{**ACT, "why": "demande écrite\u00a0: dossier 17"})
+    (begun, *_) = forgotten(tmp_path / "store").tombstones
+    assert begun["why"] == "demande écrite\u00a0: dossier 17"
+
+
 def test_nobody_is_forgotten_while_another_run_works_there(house):
     debtor, _ = somebody(house)
     program = f"""

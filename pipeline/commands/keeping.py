@@ -93,9 +93,11 @@ def quarantine() -> None:
 )
 def list_rows(params: Params, store: Path, each: bool, **which: Any) -> None:
     """What waits, by table, code and delivery, with its money; and that all that was set aside adds up."""
-    from pipeline.intake.set_aside import listed
+    from pipeline.intake.set_aside import chosen, listed, set_aside
 
-    click.echo(listed(_opened(store), _chosen(store, which), each))
+    opened = _opened(store)
+    rows = set_aside(opened)
+    click.echo(listed(opened, rows, each, chosen(rows, **which)))
 
 
 @command(

@@ -32,6 +32,7 @@ from pipeline.store.store import Store
 
 WAITING, RELEASED, DISCARDED = "waiting", "released", "discarded"
 FATES = (WAITING, RELEASED, DISCARDED)
+NO_MORE = "that lay there before, left since, or told no currency then"
 # Faults by which a row may have named another account than the mended one does.
 OF_THE_ACCOUNT = frozenset(
     code.name for code in (Code.KEY_NULL, Code.KEY_FORMAT, Code.TEXT_TOO_LONG, Code.TEXT_FORMAT, Code.ACCT_UNKNOWN)
@@ -203,11 +204,15 @@ def chosen(
     ]
 
 
-def listed(store: Store, rows: Sequence[Aside], each: bool) -> str:
-    """By table, code and delivery how many wait and with how much money; then what became of all, which adds up."""
+def listed(store: Store, rows: Sequence[Aside], each: bool, only: Sequence[Aside] | None = None) -> str:
+    """By table, code and delivery how many wait and with how much money; then what became of all, which adds up.
+
+    rows: all that are set aside; only: those of them that are listed, all where None. What adds up is always all.
+    """
     if not rows:
         return "Nothing is set aside."
-    lines = [_line_of(row) for row in rows] if each else _grouped([row for row in rows if row.fate == WAITING])
+    asked = rows if only is None else only
+    lines = [_line_of(row) for row in asked] if each else _grouped([row for row in asked if row.fate == WAITING])
     return "\n".join([*lines, *reconciled(store, rows)])
 
 
@@ -229,11 +234,12 @@ def _grouped(rows: Sequence[Aside]) -> list[str]:
 
 
 def _and_money(rows: Sequence[Aside]) -> str:
-    sums = _sums(rows)
     unread = sum(row.rows for row in rows if row.amount is None and DELIVERED[row.table].money)
-    told = [f"{decimal_text(amount, currency)} {currency}" for currency, amount in sorted(sums.items())]
-    told += [f"{unread:,} whose money cannot be read"] if unread else []
-    return f", {', '.join(told)}" if told else ""
+    return _told_money(_sums(rows)) + (f", {unread:,} whose money cannot be read" if unread else "")
+
+
+def _told_money(sums: Mapping[str, int]) -> str:
+    return "".join(f", {decimal_text(amount, currency)} {currency}" for currency, amount in sorted(sums.items()))
 
 
 def _sums(rows: Iterable[Aside]) -> dict[str, int]:
@@ -246,7 +252,8 @@ def _sums(rows: Iterable[Aside]) -> dict[str, int]:
 
 def reconciled(store: Store, rows: Sequence[Aside]) -> list[str]:
     """For each delivery and table: rows set aside = waiting + released + discarded + those that lay there or left, and
-    the same for money. IngestBug where the records of the deliveries and the quarantine contradict one another.
+    the same for money; the sums are those that the delivery recorded. rows: all that are set aside. IngestBug where
+    the records of the deliveries and the quarantine contradict one another.
     """
     lines = []
     for record in store.deliveries():
@@ -264,11 +271,15 @@ def reconciled(store: Store, rows: Sequence[Aside]) -> list[str]:
                 f"delivery {record.number}, {table['name']}: {table['quarantined']:,} rows set aside = {told}"
                 + (f" + {before:,} that lay there before or left with a forgotten debtor" if before else "")
             )
-            for currency in sorted(_sums(own)):
+            recorded = {currency: amounts[2] for currency, amounts in table["money"].items() if amounts[2]}
+            for currency in sorted({*recorded, *_sums(own)}):
                 money = {fate: _sums(found).get(currency, 0) for fate, found in parts.items()}
-                whole = decimal_text(sum(money.values()), currency)
+                rest = recorded.get(currency, 0) - sum(money.values())
                 told = " + ".join(f"{decimal_text(amount, currency)} {fate}" for fate, amount in money.items())
-                lines.append(f"  {whole} {currency} = {told}")
+                lines.append(
+                    f"  {decimal_text(recorded.get(currency, 0), currency)} {currency} = {told}"
+                    + (f" + {decimal_text(rest, currency)} {NO_MORE}" if rest else "")
+                )
     return lines
 
 
@@ -320,7 +331,12 @@ def _release(
         (folder / f"{table}.control.json").write_text(json.dumps({"rows": len(rows), "partial": True}))
         report = ingest(folder, store_path, params.model_copy(update={"ingest": strict}))
     _keep(store_path, rows, RELEASED, by, why, at, report.ingest_id)
-    return f"{_counted(rows)} released by {by.strip()} as delivery {report.number}: {why.strip()}\n{report.text()}"
+    (came,) = report.tables
+    money = {currency: amounts[1] for currency, amounts in came.money.items() if amounts[1]}
+    told = f"{_rows(came.accepted)} of {table}{_told_money(money)} released by {by.strip()} as delivery {report.number}"
+    aside = sum(row.rows for row in rows)
+    told += f" for {_rows(aside)} set aside" if came.accepted != aside else ""
+    return f"{told}: {why.strip()}\n{report.text()}"
 
 
 def _undecided(store_path: Path, rows: Sequence[Aside], by: str, why: str) -> list[Aside]:
@@ -353,9 +369,12 @@ def _checked(file: Path, rows: Sequence[Aside]) -> bytes:
 
 
 def _counted(rows: Sequence[Aside]) -> str:
-    count = sum(row.rows for row in rows)
     tables = ", ".join(sorted({row.table for row in rows}))
-    return f"{count:,} {'row' if count == 1 else 'rows'} of {tables}{_and_money(rows)}"
+    return f"{_rows(sum(row.rows for row in rows))} of {tables}{_and_money(rows)}"
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} {'row' if count == 1 else 'rows'}"
 
 
 def _keep(

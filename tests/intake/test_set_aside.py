@@ -165,6 +165,28 @@ def test_the_same_faulty_row_in_a_later_delivery_is_counted_as_lying_there(store
     line = "delivery 3, payments: 3 rows set aside = 0 waiting + 0 released + 0 discarded + 3 that lay there before "
     line += "or left with a forgotten debtor"
     assert line in told.splitlines()
+    money = "  20.00 EUR = 0.00 waiting + 0.00 released + 0.00 discarded + 20.00 that lay there before, left since, "
+    assert f"{money}or told no currency then" in told.splitlines()
+
+
+def test_what_adds_up_is_all_rows_whichever_are_listed(store, capsys):
+    where = ("--store", str(store.path))
+    assert exit_code("quarantine", "list", *where) == 0
+    whole = capsys.readouterr().out.splitlines()
+    assert exit_code("quarantine", "list", "--code", "TS_FORMAT", *where) == 0
+    assert capsys.readouterr().out.splitlines() == whole[2:]
+
+
+def test_a_release_tells_what_came_in_and_for_how_many_rows(store, tmp_path):
+    twins = [payment(payment_id="N5", account_id="A1", amount="30.00", occurred_at="03/02/2026")] * 2
+    ingest(write(tmp_path / "twins", {"payments": twins}), store.path, PARAMS)
+    again = Store(store.path)
+    file = mended(tmp_path, {**twins[0], "occurred_at": "2026-02-03", "amount": "31.00"})
+    told = release(store.path, named(again, "N5"), file, PARAMS, "A. Keeper", "day first", NOW)
+    assert told.startswith("1 row of payments, 31.00 EUR released by A. Keeper as delivery 4 for 2 rows set aside: day")
+    again = Store(store.path)
+    last = listed(again, set_aside(again), each=False).splitlines()[-1]
+    assert last == "  60.00 EUR = 0.00 waiting + 60.00 released + 0.00 discarded"
 
 
 def test_rows_are_chosen_by_table_code_and_delivery(store, tmp_path):

@@ -287,7 +287,7 @@ def _bridged(place: Path) -> Path | None:
 
 def _switch(out: Path, place: Path) -> None:
     """Point `current` at this night unless a newer one is published,
-    and take away a notice of expiry that no longer holds.
+    and take away a notice of expiry that no longer holds; that of a list put back holds while a newer one is kept.
     """
     last, decision = newest(out), put_back(out)
     if decision is not None and place.name > str(decision["night"]):
@@ -298,7 +298,8 @@ def _switch(out: Path, place: Path) -> None:
     elif last is None or last <= place.name:
         if target(out) != place.name:
             _point(out, place.name)
-        (out / EXPIRED).unlink(missing_ok=True)
+        if decision is None or not any(folder.name > place.name for folder in nights(out)):
+            (out / EXPIRED).unlink(missing_ok=True)
         sync(out)
 
 

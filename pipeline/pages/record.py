@@ -47,7 +47,9 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
         held = json.loads((folder / MANIFEST).read_bytes())
     except (OSError, ValueError):
         return None
-    return held if isinstance(held, dict) and isinstance(held.get("outputs"), dict) else None
+    outputs = held.get("outputs") if isinstance(held, dict) else None
+    whole = isinstance(outputs, dict) and all(isinstance(said, dict) for said in outputs.values())
+    return held if whole else None
 
 
 def intact(folder: Path) -> bool:
@@ -146,9 +148,19 @@ def only_found(record: Sequence[Line]) -> set[str]:
 
 
 def put_back(out: Path) -> Line | None:
-    """The decision by which `current` leads to an older night; None where the newest list stands."""
-    last = next(iter(reversed(lines(out))), None)
-    return last if last is not None and last["event"] == PUT_BACK and last["night"] == target(out) else None
+    """The decision by which `current` leads to an older night; None where the newest list stands.
+
+    It stands until a list of that day or a later one takes its place. An older list that is published again, or that
+    retention removes, says nothing of it.
+    """
+    published: list[str] = []
+    for line in reversed(lines(out)):
+        if line["event"] == PUT_BACK:
+            stands = line["night"] == target(out) and max(published, default="") < str(line["night"])
+            return line if stands else None
+        if line["event"] == PUBLISHED:
+            published.append(str(line["night"]))
+    return None
 
 
 def decided(by: str, why: str, at: dt.datetime) -> dict[str, str]:

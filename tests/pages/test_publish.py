@@ -30,6 +30,7 @@ from pipeline.columns import PUBLISHED_SCORES, WORKLIST_COLUMNS
 from pipeline.pages import publish as publishing
 from pipeline.pages.publication import GROUPS_SHOWN
 from pipeline.pages.publish import NightGone, RollbackRefused, mark_expired, publish, roll_back
+from pipeline.pages.record import put_back, vouch
 from pipeline.pages.verify import NightDamaged, examine_nights
 from tests.worlds.paper_nights import AS_OF, empty, night
 
@@ -493,6 +494,24 @@ def test_what_was_put_back_stands_until_other_content_is_published(two_lists):
     publish(night(4), two_lists)
     assert str((two_lists / "current").readlink()) == AS_OF.isoformat()
     assert not (two_lists / "EXPIRED.txt").exists()
+
+
+def test_a_decision_stands_when_an_older_list_is_published_again_or_removed(two_lists):
+    older = AS_OF - dt.timedelta(5)
+    publish(night(3, as_of=older), two_lists)
+    roll_back(two_lists, DAY_BEFORE, "A. Keeper", "wrong rates", NOW)
+    publish(night(4, as_of=older), two_lists)
+    vouch(two_lists, older.isoformat(), "0" * 64, "removed", why="retention.nights")
+    assert put_back(two_lists)["why"] == "wrong rates"
+    publish(night(3), two_lists)
+    assert str((two_lists / "current").readlink()) == DAY_BEFORE.isoformat()
+
+
+def test_the_notice_of_a_list_put_back_stays_when_that_list_is_made_again(two_lists):
+    roll_back(two_lists, DAY_BEFORE, "A. Keeper", "wrong rates", NOW)
+    before = (two_lists / "EXPIRED.txt").read_text()
+    publish(night(3, as_of=DAY_BEFORE), two_lists)
+    assert (two_lists / "EXPIRED.txt").read_text() == before
 
 
 def test_the_newest_list_can_be_put_back_in_turn_and_then_has_not_expired(two_lists):

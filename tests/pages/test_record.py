@@ -91,6 +91,13 @@ def test_a_publish_that_was_cut_off_before_its_list_took_its_place_is_no_damage(
     assert fault.startswith(f"The manifest of night '{AS_OF}' is not the one that was published.")
 
 
+@pytest.mark.parametrize("outputs", [7, {"worklist.csv": 7}])
+def test_a_manifest_whose_outputs_say_nothing_vouches_for_nothing(own, outputs):
+    place = own / AS_OF.isoformat() / MANIFEST
+    place.write_text(json.dumps({**json.loads(place.read_text()), "outputs": outputs}))
+    assert f"The manifest of night '{AS_OF}' is damaged or gone" in examine_nights(own).faults[0]
+
+
 def test_a_build_that_publishes_without_its_line_is_found_out(own, monkeypatch):
     """The canary of this file: what the record is for."""
     monkeypatch.setattr("pipeline.pages.publish.vouch", lambda *_, **__: None)

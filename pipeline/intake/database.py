@@ -107,7 +107,7 @@ class Reach:
         for row in set_aside:
             known = json.loads(row.raw).get("known_at", "").strip()[:10]
             day = min(day, known) if _DAY.fullmatch(known) else day
-        return Mark(self.query, day, _behind(self.days, day))
+        return Mark(self.query, day, _behind(self.days, day), _days_behind(self.days, day))
 
 
 @dataclass(frozen=True)
@@ -159,14 +159,16 @@ def read_out(
     if stray:
         raise QueryRefused.control_of_unread(stray)
     folder.mkdir(mode=0o700)
-    reach, warnings, told, faults = {}, [], [], []
+    reach, warnings, told, faults, changed = {}, [], [], [], {}
     for query in tqdm(asked, "reading", leave=False, disable=None):
         name, vouched = query.name, controls.get(query.name, _Vouched())
         has_days, mark = natives[name].get("known_at") in snapshot.day_types, marks.get(name)
-        since, warning, days = None, None, {}
+        since, warning, days = None, [], {}
         if has_days and mark is not None and mark.query == _digest(query) and not vouched.sums:  # sums need all rows
             days = snapshot.known_days(query)
             since, warning = _since(name, mark, days)
+            if warning:  # news, though every row that is read be known: it is recorded, with the mark that follows
+                changed[f"{name} days"] = _digest_of(json.dumps(_days_behind(days, mark.day)))
         read_days = _write(snapshot, query, cells[name], natives[name], since, folder / f"{name}.parquet")
         rows, passed = sum(read_days.values()), 0 if since is None else _behind(days, since)
         whole = rows + passed
@@ -183,12 +185,12 @@ def read_out(
         (folder / f"{name}.control.json").write_text(vouched.control(rows), encoding="utf-8")
         if has_days:
             reach[name] = Reach(_digest(query), days or read_days, _last(days or read_days, snapshot.today()))
-        warnings += [warning] if warning else []
+        warnings += warning
         told.append(f"{name} {'whole' if since is None else f'from {since} on'}")
     if faults:
         raise DeliveryRefused.unread(faults)
     text = f"Read in one snapshot of {snapshot.shown}: {', '.join(told)}."
-    return _named(find(folder)), ReadOut(text, reach, warnings)
+    return _named(find(folder), changed), ReadOut(text, reach, warnings)
 
 
 def words_of(snapshot: Snapshot, table: str, columns: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -233,12 +235,25 @@ def _cells(snapshot: Snapshot, asked: Sequence[Query]) -> tuple[dict[str, str], 
 
 
 def _digest(query: Query) -> str:
-    return hashlib.sha256(query.sql.encode()).hexdigest()
+    return _digest_of(query.sql)
+
+
+def _digest_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _behind(days: Mapping[str | None, int], since: str) -> int:
     """Rows that are not read from this day on."""
-    return sum(rows for day, rows in days.items() if day is not None and (day.endswith("BC") or _is_before(day, since)))
+    return sum(_days_behind(days, since).values())
+
+
+def _days_behind(days: Mapping[str | None, int], since: str) -> dict[str, int]:
+    """Day -> rows, of the days that are not read from this day on."""
+    found: Counter[str] = Counter()
+    for day, rows in days.items():
+        if day is not None and (day.endswith("BC") or _is_before(day, since)):
+            found[day[:10]] += rows  # as `_days_of` calls it
+    return dict(sorted(found.items()))
 
 
 def _is_before(day: str, other: str) -> bool:
@@ -249,20 +264,28 @@ def _last(days: Mapping[str | None, int], today: str) -> str | None:
     return max((day for day in days if day is not None and _DAY.fullmatch(day) and day <= today), default=None)
 
 
-def _since(name: str, mark: Mark, days: Mapping[str | None, int]) -> tuple[str | None, str | None]:
-    """The day from which the table is read, None for all of it, and what to say of rows that came late or went."""
-    behind = _behind(days, mark.day)
-    if behind > mark.behind:
-        return None, (
-            f"Table {name!r}: {behind - mark.behind:,} rows said to be known before {mark.day} came after that had "
-            "been read; the table was read whole."
+def _since(name: str, mark: Mark, days: Mapping[str | None, int]) -> tuple[str | None, list[str]]:
+    """The day from which the table is read, None for all of it, and what to say of rows that came late or went.
+
+    Each day is held against itself: what went on one must not hide what came on another.
+    """
+    now = _days_behind(days, mark.day)
+    then = mark.days
+    if then is None:
+        now, then = {mark.day: sum(now.values())}, {mark.day: mark.behind}
+    changes = [now.get(day, 0) - then.get(day, 0) for day in {*now, *then}]
+    late, gone = sum(max(change, 0) for change in changes), sum(max(-change, 0) for change in changes)
+    told = []
+    if late:
+        told.append(
+            f"Table {name!r}: {late:,} rows said to be known before {mark.day} came after that had been read; "
+            "the table was read whole."
         )
-    if behind < mark.behind:
-        return mark.day, (
-            f"Table {name!r}: {mark.behind - behind:,} rows known before {mark.day} are gone from the database. "
-            "The store keeps them."
+    if gone:
+        told.append(
+            f"Table {name!r}: {gone:,} rows known before {mark.day} are gone from the database. The store keeps them."
         )
-    return mark.day, None
+    return None if late else mark.day, told
 
 
 def _write(
@@ -287,13 +310,14 @@ def _days_of(batch: pa.RecordBatch) -> dict[str | None, int]:
     return dict(zip(days.field(0).to_pylist(), days.field(1).to_pylist(), strict=True))
 
 
-def _named(delivery: Delivery) -> Delivery:
-    """Parts called as their tables: the files they were read into are nobody's."""
+def _named(delivery: Delivery, changed: Mapping[str, str]) -> Delivery:
+    """Parts called as their tables: the files they were read into are nobody's. changed: sha256 of news."""
     tables = {
         name: replace(table, parts=tuple(replace(part, name=name) for part in table.parts))
         for name, table in delivery.tables.items()
     }
-    return Delivery(tables, {name.removesuffix(".parquet"): digest for name, digest in delivery.sha256.items()})
+    read = {name.removesuffix(".parquet"): digest for name, digest in delivery.sha256.items()}
+    return Delivery(tables, {**read, **changed})
 
 
 # ---- what the database vouches for -----------------------------------------------------------------------------------

@@ -175,7 +175,7 @@ class _Intake:
         before = _Before(self.store.deliveries() if self.store else [])
         again = before.same(self.delivery.content_id, self.terms.backfill, self.terms.settings())
         if again is not None:
-            return _already(again, before.versions, self.terms.dry_run)
+            return _already(again, before.versions, self.terms.dry_run, self.read.warnings if self.read else ())
         self._check_required(set(before.versions))
         limits = self.terms.params.engine
         spill = self.staging / "spill"
@@ -456,7 +456,7 @@ class _Intake:
         return {"quarantine": [writer.close()]}
 
 
-def _already(record: Delivered, versions: Mapping[str, int], dry_run: bool) -> IngestReport:
+def _already(record: Delivered, versions: Mapping[str, int], dry_run: bool, news: Sequence[str]) -> IngestReport:
     return IngestReport(
         ingest_id=record.ingest_id,
         number=record.number,
@@ -465,7 +465,7 @@ def _already(record: Delivered, versions: Mapping[str, int], dry_run: bool) -> I
         backfill=record.backfill,
         accepted_volume=record.accepted_volume,
         tables=[TableReport(**table) for table in record.tables],
-        warnings=record.warnings,
+        warnings=list(dict.fromkeys((*news, *record.warnings))),
         versions=versions,
         files=record.files,
     )

@@ -60,12 +60,14 @@ class State:
 @dataclass(frozen=True)
 class Mark:
     """How far a table of a database was read. query: sha256 of its SQL; rows known before `day` need not be read again
-    as long as there are `behind` of them.
+    as long as none of those days has more than it had. behind: how many rows those are; days: how many of each day,
+    None of an earlier version.
     """
 
     query: str
     day: str
     behind: int
+    days: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from features.errors import ContractError, InputMissing, UsageError
 from features.tables import Kind
-from pipeline.intake.database import OVERLAP_DAYS, Reach
+from pipeline.intake.database import OVERLAP_DAYS, Reach, _since
 from pipeline.intake.ingest import ingest
 from pipeline.intake.quarantine import SetAside
 from pipeline.params import holds_secret
@@ -69,6 +69,43 @@ def test_what_is_held_is_not_read_again_and_a_late_row_is_found(tmp_path, name):
     third = ingest(place, store, PARAMS)
     assert [(table.rows_in, table.accepted) for table in third.tables if table.name == "payments"] == [(30, 1)]
     assert len(Store(store).tables()["payments"]) == 30
+
+
+LIKE = "INSERT INTO payments SELECT '{}', account_id, occurred_at, amount, kind, known_at FROM payments "
+
+
+@pytest.mark.parametrize("name", ["b.duckdb", "b.sqlite"])
+def test_a_row_that_went_does_not_hide_one_that_came_late(tmp_path, name):
+    place, store = a_file(tmp_path / name, world(payments=HISTORY)), tmp_path / "store"
+    ingest(place, store, PARAMS)
+    late = f"{LIKE.format('L1')} WHERE payment_id = 'P02'"
+    a_file(place, {}, late, "DELETE FROM payments WHERE payment_id = 'P03'")
+    second = ingest(place, store, PARAMS)
+    assert "payments whole" in second.read
+    assert [sentence.split(": ")[1][:6] for sentence in second.warnings if "known before" in sentence] == ["1 rows"] * 2
+    assert "L1" in set(Store(store).frame("payments")["payment_id"])
+    assert not [sentence for sentence in ingest(place, store, PARAMS).warnings if "came after" in sentence]
+
+
+@pytest.mark.parametrize("name", ["b.duckdb", "b.sqlite"])
+def test_a_row_that_went_is_recorded_though_nothing_else_is_new(tmp_path, name):
+    """So a late row of the same day, afterwards, is found."""
+    place, store = a_file(tmp_path / name, world(payments=HISTORY)), tmp_path / "store"
+    ingest(place, store, PARAMS)
+    for gone in ("P03", "P04"):
+        a_file(place, {}, f"DELETE FROM payments WHERE payment_id = '{gone}'")
+        found = ingest(place, store, PARAMS)
+        assert "1 rows known before 2026-03-21 are gone from the database" in " ".join(found.warnings)
+    late = f"{LIKE.format('L1')} WHERE payment_id = 'P02'"
+    a_file(place, {}, late, "UPDATE payments SET known_at = '2026-03-04T12:00:00Z' WHERE payment_id = 'L1'")
+    assert "payments whole" in ingest(place, store, PARAMS).read
+    assert "L1" in set(Store(store).frame("payments")["payment_id"])
+
+
+def test_a_mark_of_an_earlier_version_has_a_total_alone():
+    days = {"2026-03-01": 2, "2026-03-02": 3, "2026-03-28": 1}
+    assert _since("payments", Mark("q", "2026-03-21", 5), days) == ("2026-03-21", [])
+    assert _since("payments", Mark("q", "2026-03-21", 4), days)[0] is None
 
 
 def test_a_table_that_is_read_whole_is_judged_by_its_new_rows(tmp_path):
@@ -168,11 +205,11 @@ def test_a_mark_lies_before_the_last_day_and_before_what_was_set_aside():
     }
     reach = Reach("q", days, "2026-03-28")
     assert OVERLAP_DAYS == 7
-    assert reach.mark([]) == Mark("q", "2026-03-21", 8)
+    assert reach.mark([]) == Mark("q", "2026-03-21", 8, {"0044-03-15": 1, "2026-03-01": 2, "2026-03-20": 5})
     row = SetAside("payments", "payments", 1, "ACCT_UNKNOWN", '{"known_at": "2026-03-05 10:00:00+00"}')
-    assert reach.mark([row]) == Mark("q", "2026-03-05", 3)
+    assert reach.mark([row]) == Mark("q", "2026-03-05", 3, {"0044-03-15": 1, "2026-03-01": 2})
     nothing = SetAside("payments", "payments", 1, "TS_FORMAT", '{"known_at": "infinity"}')
-    assert reach.mark([nothing]) == Mark("q", "2026-03-21", 8)
+    assert reach.mark([nothing]) == reach.mark([])
 
 
 @given(word=st.text(min_size=1).filter(lambda word: "${" not in word), user=st.text("abc", max_size=3))

@@ -2,6 +2,7 @@
 
 Resolution in one place. The store keeps accounts and aliases as delivered; where accounts are read (pipeline.store), a
 link becomes a version of each account of its debtor, known when the link was, that names the last debtor of the chain.
+Whose an account is as delivered stays beside it, and changes on no day: receipts are told within that debtor.
 Whoever asks for the debtor of an account on a night takes its last version known before it, and so sees two people
 before the link was known and one afterwards.
 """
@@ -15,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 ALIAS_COLUMNS = ("debtor_id", "same_as", "known_at", "known_on")
+AS_DELIVERED = "delivered_debtor_id"  # of accounts, only where a link names one of their debtors
 
 
 class Link(NamedTuple):
@@ -91,7 +93,7 @@ def with_aliases(accounts: pd.DataFrame, links: Sequence[Link]) -> pd.DataFrame:
     account_no, opened_on, known_at.
 
     accounts: the inner form with debtor_id, known_at and known_on. A version that an account gets later names the
-    debtor of its own time.
+    debtor of its own time. AS_DELIVERED: its debtor before any link.
     """
     turns = _turns(links)
     mine = np.flatnonzero(accounts["debtor_id"].isin(list(turns)).to_numpy())
@@ -100,6 +102,7 @@ def with_aliases(accounts: pd.DataFrame, links: Sequence[Link]) -> pd.DataFrame:
     account_no, known_at = accounts["account_no"].to_numpy(), accounts["known_at"].to_numpy()
     mine = mine[np.lexsort((known_at[mine], account_no[mine]))]
     first_of = np.flatnonzero(np.append(True, np.diff(account_no[mine]) != 0))
+    accounts = accounts.assign(**{AS_DELIVERED: accounts["debtor_id"].astype("str")})
     debtor = accounts["debtor_id"].astype("str").to_numpy(dtype=object).copy()
     copied: list[tuple[int, int, int, str]] = []  # row, known_at, known_on, debtor
     for rows in np.split(mine, first_of[1:]):

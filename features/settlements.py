@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from features.aliases import AS_DELIVERED
 from features.compiled import compiled
 from features.events import classes_of
 from features.receipts import told_apart
@@ -221,15 +222,16 @@ def _running(places, size):
 
 
 def debtors_of(versions: pd.DataFrame, accounts: np.ndarray) -> np.ndarray | None:
-    """int64 per account: number of the debtor whose it is; None where the table does not say.
+    """int64 per account: number of the debtor that it was delivered with; None where the table does not say.
 
-    versions: the accounts table by account_no, all of whose rows of an account name one debtor.
+    versions: the accounts table by account_no. A link between debtors moves no receipt from one to the other.
     """
-    if "debtor_id" not in versions:
+    name = AS_DELIVERED if AS_DELIVERED in versions else "debtor_id"
+    if name not in versions:
         return None
     numbers = versions["account_no"].to_numpy()
     place = np.searchsorted(numbers, accounts)
-    return pd.factorize(versions["debtor_id"].iloc[np.minimum(place, max(numbers.size - 1, 0))])[0].astype(np.int64)
+    return pd.factorize(versions[name].iloc[np.minimum(place, max(numbers.size - 1, 0))])[0].astype(np.int64)
 
 
 def named_charges(found: Settlements, charges: pd.DataFrame, head: np.ndarray) -> np.ndarray:

@@ -82,11 +82,11 @@ def _overdue(
     found: dict[int, dict[int, int]] = {account: {} for account in accounts}
     if "charges" not in tables or not accounts:
         return found
-    numbers = known.with_debtors(np.array(accounts, np.int64))
+    numbers, owners = known.sharing_receipts(np.array(accounts, np.int64))
     payments = tables.get("payments")
     if payments is not None:
         payments = payments[sight.sees(payments) & payments["account_no"].isin(numbers).to_numpy()]
-    paid = settlements(payments, numbers, lambda: known.debtor[known.find(numbers)[0]]).lines
+    paid = settlements(payments, numbers, lambda: owners).lines
     worth, names = net_known(paid, sight.before), paid.charge_no
     seen = tables["charges"][sight.sees(tables["charges"]) & tables["charges"]["account_no"].isin(numbers).to_numpy()]
     charges = arranged(seen, "charges").reset_index(drop=True)

@@ -198,13 +198,12 @@ def open_promises(
     due_on, last_day = days_to_keep(due_on, terms.grace_days, terms.grace_unit, holidays, where)
     amount = promises["promise_amount"].to_numpy()
     made = Promised(account_no, promises["occurred_on"].to_numpy(), due_on, last_day, amount)
-    owners = known.with_debtors(account_no)  # a receipt may have lines on other accounts of the debtor
+    numbers, owners = known.sharing_receipts(account_no)  # a receipt may have lines on other accounts of the debtor
     if payments is not None:
-        payments = payments[sight.sees(payments) & payments["account_no"].isin(owners).to_numpy()]
+        payments = payments[sight.sees(payments) & payments["account_no"].isin(numbers).to_numpy()]
     day, before = (np.full(len(promises), value, np.int32) for value in (sight.day, sight.before))
-    states, _, _ = outcomes(
-        made, settlements(payments, owners, lambda: known.debtor[known.find(owners)[0]]), day, terms.kept_share, before
-    )
+    settled = settlements(payments, numbers, lambda: owners)
+    states, _, _ = outcomes(made, settled, day, terms.kept_share, before)
     inside &= states == OPEN
     np.maximum.at(until, rows[inside], last_day[inside].astype(np.int64))
     return until

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from features.aliases import AS_DELIVERED
 from features.errors import ContractError, some_ids
 from features.pauses import days_paused
 from features.tables import NEVER
@@ -73,12 +74,14 @@ class KnownAccounts:
 
     numbers    account_no, ascending; debtor: code of each one's debtor; debtors: how many
     scorable   per row of the cohort its place among the known accounts
+    delivered  code of the debtor each one was delivered with: receipts are told within that one
     """
 
     numbers: np.ndarray
     debtor: np.ndarray
     debtors: int
     scorable: np.ndarray
+    delivered: np.ndarray
 
     @classmethod
     def of(cls, accounts: pd.DataFrame, cohort: pd.DataFrame, sight: Sight) -> KnownAccounts:
@@ -91,11 +94,14 @@ class KnownAccounts:
         if numbers.size < len(accounts):
             owners = _seen_last(accounts, sight)
         debtor, names = pd.factorize(pd.Series(owners).astype("str"))
+        delivered = debtor.astype(np.int64)
+        if AS_DELIVERED in accounts:
+            delivered = pd.factorize(accounts[AS_DELIVERED].iloc[::-1].iloc[last].astype("str"))[0].astype(np.int64)
         asked = cohort["account_no"].to_numpy()
         strange = ~np.isin(asked, numbers)
         if strange.any():
             raise CannotDecide.accounts_missing(list(cohort["account_id"].to_numpy()[strange]))
-        return cls(numbers, debtor.astype(np.int64), len(names), np.searchsorted(numbers, asked))
+        return cls(numbers, debtor.astype(np.int64), len(names), np.searchsorted(numbers, asked), delivered)
 
     def places(self, cohort: pd.DataFrame) -> pd.Series:
         """Where each known account's debtor lives, as known on the day; empty for one that is not scorable."""
@@ -103,10 +109,13 @@ class KnownAccounts:
         found[self.scorable] = cohort["jurisdiction"].astype(object).to_numpy()
         return pd.Series(found)
 
-    def with_debtors(self, account_no: np.ndarray) -> np.ndarray:
-        """Numbers of all known accounts of the debtors of these accounts, ascending."""
+    def sharing_receipts(self, account_no: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(numbers of all known accounts delivered with the debtors of these accounts, ascending; code of each one's
+        debtor as delivered).
+        """
         rows, inside = self.find(account_no)
-        return self.numbers[np.isin(self.debtor, self.debtor[rows[inside]])]
+        shared = np.isin(self.delivered, self.delivered[rows[inside]])
+        return self.numbers[shared], self.delivered[shared]
 
     def find(self, account_no: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(place of each account number among the known ones, whether it is there at all)."""

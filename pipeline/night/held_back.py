@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from features.aliases import ALIAS_COLUMNS, AS_DELIVERED, Link, last_of, links_of
 from features.days import day_of_text
 from features.tables import NO_DAY, account_number
 from pipeline.law.disputes import disputed_arrears
 from pipeline.law.question import Sight
 from pipeline.panel.view import View
 from pipeline.params import Params
-from pipeline.store.form import DECISIONS, QUARANTINED, row_name
+from pipeline.store.form import DECISIONS, QUARANTINED, row_name, to_inner
 from pipeline.store.store import Store
 
 TOLD = ("payments", "statuses")  # tables whose rows decide whether an account may be worked
@@ -59,34 +60,55 @@ def set_aside(tables: Mapping[str, pd.DataFrame], store: Store, versions: Mappin
         own = (rows["table"] == name).to_numpy()
         if name in tables and own.any():
             good[own] = judge(rows[own], tables[name])
-    of_links = tables["accounts"]["debtor_id"].isin(_links_in_doubt(store, versions)).to_numpy(dtype=bool)
-    return frozenset([*rows["account_no"].to_numpy()[~good], *tables["accounts"]["account_no"].to_numpy()[of_links]])
+    accounts, doubtful = tables["accounts"], list(_links_in_doubt(store, versions))
+    of_links = accounts["debtor_id"].isin(doubtful).to_numpy(dtype=bool)
+    if AS_DELIVERED in accounts:
+        of_links = of_links | accounts[AS_DELIVERED].isin(doubtful).to_numpy(dtype=bool)
+    return frozenset([*rows["account_no"].to_numpy()[~good], *accounts["account_no"].to_numpy()[of_links]])
 
 
 def _links_in_doubt(store: Store, versions: Mapping[str, int]) -> set[str]:
-    """Debtors that a link in the quarantine names, unless they are one person by now or the debtor got another link."""
+    """Debtors that a link in the quarantine names, and those whom the links in force make of them; not where these say
+    the same as it, or a delivery after its own told another link of its debtor. An empty same_as is the debtor itself.
+    """
     persons = store.persons(versions)
-    names = persons.names if persons is not None else {}
-    told = {link.debtor_id for link in persons.links} if persons is not None else set()
+    links = list(persons.links) if persons is not None else []
+    in_force = {link.debtor_id: link.same_as for link in links}
+    decided = _decided(store.path, versions[DECISIONS]) if DECISIONS in versions else frozenset()
     found: set[str] = set()
-    for row, debtor_id, same_as in _quarantined_links(store.path, versions[QUARANTINED]):
-        if DECISIONS in versions and row in _decided(store.path, versions[DECISIONS]):
-            continue
-        joined = debtor_id in names and names[debtor_id] == names.get(same_as)
-        if not joined and debtor_id not in told:
-            found |= {debtor_id, same_as} - {""}
+    for row, debtor_id, same_as, held in _quarantined_links(store.path, versions[QUARANTINED]):
+        other = same_as or debtor_id
+        last = {last_of(name, in_force) for name in (debtor_id, other)}
+        holds_already = in_force.get(debtor_id, debtor_id) == debtor_id if other == debtor_id else len(last) == 1
+        told_later = any(link.debtor_id == debtor_id and link not in held for link in links)
+        if row not in decided and not holds_already and not told_later:
+            found |= {debtor_id, other, *last} - {""}
     return found
 
 
 @lru_cache(maxsize=4)
-def _quarantined_links(store: Path, version: int) -> list[tuple[str, str, str]]:
-    """Name of the row, debtor_id and same_as of every link set aside."""
-    held = Store(store).read(QUARANTINED, ["table", "codes", "raw"], versions={QUARANTINED: version})
-    rows = held[held["table"] == "debtors"] if len(held) else pd.DataFrame(columns=["table", "codes", "raw"])
-    names = [row_name(*told) for told in zip(rows["table"], rows["codes"], rows["raw"], strict=True)]
-    cells = [json.loads(raw) for raw in rows["raw"]]
-    told = zip(names, cells, strict=True)
-    return [(name, row.get("debtor_id", "").strip(), row.get("same_as", "").strip()) for name, row in told]
+def _quarantined_links(store: Path, version: int) -> list[tuple[str, str, str, frozenset[Link]]]:
+    """Row, debtor_id and same_as of every link set aside, and the links that the store held after its delivery."""
+    columns = ["table", "codes", "raw", "ingest_id"]
+    whole = Store(store)
+    rows = whole.read(QUARANTINED, columns, versions={QUARANTINED: version})
+    rows = rows[rows["table"] == "debtors"] if len(rows) else pd.DataFrame(columns=columns)
+    if rows.empty:
+        return []
+    after = {record.ingest_id: record.versions for record in whole.deliveries()}
+    held = {name: _links_held(whole, after[name]) for name in rows["ingest_id"].unique()}
+    found = []
+    for table, codes, raw, ingest_id in rows[columns].itertuples(index=False):
+        cells = json.loads(raw)
+        told = cells.get("debtor_id", "").strip(), cells.get("same_as", "").strip()
+        found.append((row_name(table, codes, raw), *told, held[ingest_id]))
+    return found
+
+
+def _links_held(store: Store, versions: Mapping[str, int]) -> frozenset[Link]:
+    if "debtors" not in versions:
+        return frozenset()
+    return frozenset(links_of(to_inner(store.raw_rows("debtors", versions["debtors"], ALIAS_COLUMNS, 0))))
 
 
 @lru_cache(maxsize=4)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from features.aliases import ALIAS_COLUMNS, links_of, with_aliases
+from features.aliases import ALIAS_COLUMNS, AS_DELIVERED, links_of, with_aliases
 from features.days import day_of_text
 from features.errors import ContractError, UsageError
 from features.tables import DELIVERED, NUMBERS, TABLES, InnerTables, account_number
@@ -125,7 +125,8 @@ class Store:
     ) -> InnerTables:
         """The delivered tables of whole shards in the inner form (features.tables), rows in their stable total order.
 
-        Debtors that were found to be one lie in one shard, and their accounts say from when on (features.aliases).
+        Debtors that were found to be one lie in one shard, and their accounts say from when on, and in AS_DELIVERED
+        with whom they came (features.aliases).
         shard: one, several, or None for all. names: which tables (those not delivered are left out). columns: table ->
         columns to read; tables not named there are read whole, without account_id of the events. versions: from
         `versions()`; None: the newest. Raises ContractError where a file of the store is damaged or gone.
@@ -191,6 +192,7 @@ class Store:
             frame = in_order(name, frame)
         if names_debtors:
             frame = with_aliases(frame, persons.links)
+            columns = [*columns, *([AS_DELIVERED] if AS_DELIVERED in frame else [])]
         return frame[list(columns)] if besides else frame
 
     def _schema(self, name: str, version: int, columns: Sequence[str]) -> pa.Schema:

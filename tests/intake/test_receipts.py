@@ -8,7 +8,7 @@ from features.ledger import history
 from features.terms import Terms
 from pipeline.intake.ingest import ingest
 from pipeline.store.store import Store
-from tests.worlds.deliveries import PARAMS, day, payment, same, taken, world, write
+from tests.worlds.deliveries import ACCOUNTS, PARAMS, day, payment, same, taken, world, write
 
 LATER = "2026-02-20T09:00:00Z"
 
@@ -134,3 +134,23 @@ def test_a_receipt_that_goes_to_another_debtor_of_one_person_would_count_twice_a
 def test_without_a_link_the_same_number_of_two_debtors_stays_two_receipts(tmp_path):
     _, store = taken(tmp_path, payments=[line("60.00")], debtors=[same("D3", "D2", "2026-02-10")])
     assert next_night(store.path, line("60", "J1", known_at=LATER)).codes == {}
+
+
+LATE = {**ACCOUNTS[0], "account_id": "A9", "opened_on": "2026-02-15", "known_at": "2026-02-15T09:00:00Z"}
+OTHER = {**ACCOUNTS[0], "account_id": "B1", "debtor_id": "D2"}
+JOINED = [same("D1", "D2", "2026-02-10")]
+
+
+@pytest.mark.parametrize("links", [[], JOINED])
+def test_cash_applied_later_to_an_account_that_opened_after_a_link_counts_once(tmp_path, links):
+    _, store = taken(tmp_path, accounts=[LATE], payments=[line("60.00")], debtors=links)
+    assert next_night(store.path, line("60.00", "A9", known_at=LATER)).accepted == 1
+    assert applied(store.path, "2026-02-20") == {"A1": 6000}
+    assert applied(store.path, "2026-02-25") == {"A9": 6000}
+
+
+@pytest.mark.parametrize("links", [[], JOINED])
+def test_a_receipt_of_another_debtor_with_the_same_number_stays_where_an_account_opened_after_a_link(tmp_path, links):
+    _, store = taken(tmp_path, accounts=[OTHER, LATE], payments=[line("60.00", "B1")], debtors=links)
+    assert next_night(store.path, line("45.00", "A9", known_at=LATER, occurred_at="2026-02-18")).accepted == 1
+    assert applied(store.path, "2026-02-25") == {"B1": 6000, "A9": 4500}

@@ -97,3 +97,12 @@ def test_a_payment_of_today_counts_at_the_phone_and_not_on_the_list():
 def test_a_promise_is_open_through_its_last_day_of_grace():
     for night, until in (("2024-03-13", day("2024-03-13")), ("2024-03-14", NO_DAY)):
         assert promised_until(promise_of_100(1), Sight(day(night)), TERMS)[1].tolist() == [until]
+
+
+@pytest.mark.parametrize("joined", [False, True])
+def test_a_receipt_number_of_another_record_of_the_person_reopens_no_promise(joined):
+    world = promise_of_100(1_00).account("other", "namesake", opened_on="2023-01-15")
+    world.payment("2024-03-05 10:00", 100_00, payment_id="R1")
+    world.payment("2024-03-06 10:00", 1_00, account_id="other", payment_id="R1")
+    world = world.same("d-a", "namesake", "2024-03-06") if joined else world
+    assert promised_until(world, Sight(day("2024-03-08")), TERMS)[1].tolist() == [NO_DAY, NO_DAY]

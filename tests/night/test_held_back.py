@@ -85,3 +85,24 @@ def test_a_link_without_its_day_holds_both_until_the_debtor_stands_for_itself(st
     assert waiting(store_path) == {"A1", "A2", "K1"}
     next_delivery(store_path, debtors=[same("D1", "", "2026-02-05")])
     assert waiting(store_path) == set()
+
+
+@pytest.mark.parametrize(
+    ("stored", "set_aside_later", "who"),
+    [
+        ([same("D1", "D2", "2026-02-10")], same("D1", "", ""), {"A1", "A2", "J1"}),
+        ([same("D1", "D2", "2026-02-10")], same("D1", "D3", ""), {"A1", "A2", "J1", "K1"}),
+        ([same("D1", "", "2026-02-10")], same("D1", "D3", ""), {"A1", "A2", "K1"}),
+        ([same("D1", "D3", "2026-02-10"), same("D1", "", "2026-02-12")], same("D3", "D1", ""), {"A1", "A2", "K1"}),
+        ([same("D1", "D2", "2026-02-10")], same("D2", "D1", ""), set()),
+        ([same("D1", "D2", "2026-02-10"), same("D1", "", "2026-02-12")], same("D1", "", ""), set()),
+        ([same("D1", "D2", "2026-01-01")], same("D3", "D1", ""), {"A1", "A2", "J1", "K1"}),
+    ],
+)
+def test_a_link_set_aside_waits_whatever_links_came_before_it(tmp_path, stored, set_aside_later, who):
+    taken(tmp_path, debtors=stored)
+    next_delivery(tmp_path / "store", debtors=[set_aside_later])
+    assert waiting(tmp_path / "store") == who
+    debtor_id = set_aside_later["debtor_id"]
+    next_delivery(tmp_path / "store", debtors=[same(debtor_id, "D4", "2026-02-20")])
+    assert waiting(tmp_path / "store") == set()

@@ -192,7 +192,9 @@ class Store:
             frame = in_order(name, frame)
         if names_debtors:
             frame = with_aliases(frame, persons.links)
-            columns = [*columns, *([AS_DELIVERED] if AS_DELIVERED in frame else [])]
+            if persons.links and AS_DELIVERED not in frame:  # every shard has the same columns
+                frame = frame.assign(**{AS_DELIVERED: frame["debtor_id"].astype("str")})
+            columns = [*columns, *([AS_DELIVERED] if persons.links else [])]
         return frame[list(columns)] if besides else frame
 
     def _schema(self, name: str, version: int, columns: Sequence[str]) -> pa.Schema:

@@ -118,7 +118,7 @@ def test_a_receipt_that_goes_to_another_debtor_of_one_person_would_count_twice_a
     """Cash of the former record's invoice, applied to the latter's after the two were found to be one."""
     at_once = [payment(payment_id="BOTH", amount="30.00"), payment(payment_id="BOTH", account_id="J1", amount="30")]
     links = [same("D1", "D2", "2026-02-10")]
-    reports, store = taken(tmp_path, payments=[line("60.00"), *at_once], debtors=JOINED)
+    reports, store = taken(tmp_path, payments=[line("60.00"), *at_once], debtors=links)
     assert reports["payments"].codes == {}
     source = write(tmp_path / "next", {"payments": [line("60", "J1", known_at=LATER)]})
     report = ingest(source, store.path, PARAMS)

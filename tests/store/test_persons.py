@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from features.aliases import AS_DELIVERED
 from features.tables import account_number
 from pipeline.intake.ingest import ingest
 from pipeline.store.store import Store
@@ -57,10 +58,10 @@ def test_shards_together_are_the_whole_and_no_row_is_read_twice(linked, held, na
     pd.testing.assert_frame_equal(there, each)
 
 
-def test_columns_asked_for_come_alone_in_a_shard_that_holds_accounts_of_others(linked):
+def test_columns_asked_for_come_with_the_debtor_as_delivered_alone_in_a_shard_that_holds_accounts_of_others(linked):
     shard = next(to for _, to in linked.persons().moves)
     found = linked.tables(shard, ["accounts", "payments"], {"accounts": ["debtor_id"], "payments": ["amount"]})
-    assert [list(frame.columns) for frame in found.values()] == [["debtor_id"], ["amount"]]
+    assert [list(frame.columns) for frame in found.values()] == [["debtor_id", AS_DELIVERED], ["amount"]]
     assert len(found["payments"]) == len(linked.tables(shard, ["payments"])["payments"])
 
 

@@ -16,14 +16,17 @@ from typing import Any
 import pyarrow as pa
 
 from features.days import day_number, day_of_text
+from features.errors import LockHeld
 from models.folder import CARD_FILE, digest_of
 from pipeline.night.pins import Stamps
 from pipeline.pages.record import CURRENT, MANIFEST, NIGHT, nights, read_manifest, vouch
 from pipeline.params import Params
 from pipeline.store.champion import MODELS, approvals, read_record
+from pipeline.store.commit import recover
+from pipeline.store.delta import partition_of
 from pipeline.store.erasure import take_out
 from pipeline.store.files import sha256_of
-from pipeline.store.form import ASSIGNMENTS, DRAWS, OUTCOMES, QUARANTINED
+from pipeline.store.form import ASSIGNMENTS, DECISIONS, DRAWS, OUTCOMES, QUARANTINED, row_name
 from pipeline.store.locks import only_run
 from pipeline.store.store import Store
 from pipeline.training.run_evidence import JUDGED_FOLDER, RUNS
@@ -34,12 +37,19 @@ GROUPS = {"scores": ("scores",), "draws": (ASSIGNMENTS, DRAWS, OUTCOMES), "feedb
 
 @dataclass(frozen=True)
 class Retired:
-    """What went: kind -> how many; held: kind -> how many are older, and stay because a kept night needs them."""
+    """What went: kind -> how many; held: kind -> how many are older, and stay because a kept night needs them.
+
+    waiting: old rows of the quarantine that nobody decided on. busy: another run worked there, so nothing was done.
+    """
 
     gone: Mapping[str, int]
     held: Mapping[str, int]
+    waiting: int = 0
+    busy: bool = False
 
     def text(self) -> str:
+        if self.busy:
+            return "Retention removed nothing, since another run works there: it is left for the next night."
         gone = [f"{count:,} {kind}" for kind, count in self.gone.items() if count]
         held = [f"{count:,} {kind}" for kind, count in self.held.items() if count]
         lines = [f"Retention removed {', '.join(gone)}."] if gone else []
@@ -48,20 +58,31 @@ class Retired:
                 f"Retention left {', '.join(held)}, though older: kept nights need them to be made again. "
                 "retention.even_if_needed of the params removes them all the same."
             )
+        if self.waiting:
+            lines.append(
+                f"Retention left {self.waiting:,} rows of the quarantine, though older: they wait. "
+                "Release or discard them with `recoup quarantine`."
+            )
         return "\n".join(lines)
 
 
 def retire(store_path: Path, out: Path, as_of: dt.date, params: Params) -> Retired:
-    """Remove what the params' `retention` says is too old on a night. The same again removes nothing."""
+    """Remove what the params' `retention` says is too old on a night. The same again removes nothing, and ends what was
+    cut off. While another run works there it is left for the next night: the list is published already.
+    """
     work = _Work(Store(store_path), out, day_number(as_of), params)
     if not any(value is not None for name, value in params.retention if name != "even_if_needed"):
         return Retired({}, {})
-    with only_run(work.store.path), only_run(out) if out.exists() else nullcontext():
-        work.nights()
-        work.tables()
-        work.quarantine()
-        work.runs()
-    return Retired(work.gone, work.held)
+    try:
+        with only_run(work.store.path), only_run(out) if out.exists() else nullcontext():
+            recover(work.store)
+            work.nights()
+            work.tables()
+            work.quarantine()
+            work.runs()
+    except LockHeld:
+        return Retired({}, {}, busy=True)
+    return Retired(work.gone, work.held, work.waiting)
 
 
 @dataclass
@@ -74,6 +95,7 @@ class _Work:
     params: Params
     gone: dict[str, int] = field(default_factory=dict)
     held: dict[str, int] = field(default_factory=dict)
+    waiting: int = 0
 
     def _before(self, kind: str) -> int | None:
         """The first day that is kept; None where all is."""
@@ -91,6 +113,8 @@ class _Work:
         first = self._before("nights")
         if first is None:
             return
+        for left in self.out.glob(".*.removed"):  # of a run that was cut off; the night may stand again since
+            shutil.rmtree(left)
         current = (self.out / CURRENT).resolve().name
         for folder in [place for place in sorted(self.out.glob("*/")) if NIGHT.match(place.name)]:
             if folder.is_symlink() or folder.name == current or not (folder / MANIFEST).is_file():
@@ -104,8 +128,6 @@ class _Work:
             folder.rename(leaving)
             shutil.rmtree(leaving)
             self._count(self.gone, "published nights")
-        for left in self.out.glob(".*.removed"):  # of a run that was cut off
-            shutil.rmtree(left)
 
     def tables(self) -> None:
         """Rows that nights wrote. Every kept night stands on the lists and lots of all before it."""
@@ -124,14 +146,17 @@ class _Work:
                     self._count(self.gone, f"rows of {name}", take_out(self.store, name, _all, partitions))
 
     def _older(self, name: str, first: int) -> set[str]:
-        delta = self.store.delta
-        if name not in delta.names():
-            return set()
-        return {one for one in delta.files(name) if one is not None and day_of_text(one) < first}
+        """Nights of every file on the disk: one that a removal left, cut off, no version names any more."""
+        folder = self.store.path / name
+        found = {
+            partition_of(name, place.relative_to(folder).as_posix()) for place in self.store.delta.every_file(name)
+        }
+        return {one for one in found if one is not None and day_of_text(one) < first}
 
     def quarantine(self) -> None:
-        """Rows set aside by deliveries that came in before; their counts stay in the deliveries' records. Every kept
-        night read the quarantine, and waited for what lay in it.
+        """Rows set aside by deliveries that came in before, once released or discarded; their counts stay in the
+        deliveries' records. A row that waits stays: what hangs on it would wait no longer, and nobody decided so. Every
+        kept night read the quarantine, and waited for what lay in it.
         """
         first = self._before("quarantine")
         if first is None or QUARANTINED not in self.store.delta.names():
@@ -141,11 +166,17 @@ class _Work:
             for record in self.store.deliveries()
             if day_number(dt.datetime.fromisoformat(record.loaded_at).date()) < first
         }
+        if not old:
+            return
+        told = self.store.read(DECISIONS)
+        goes = _decided(old, frozenset() if told.empty else frozenset(told["row"]))
+        aside = self.store.read(QUARANTINED)
+        ended = goes(pa.Table.from_pandas(aside, preserve_index=False), None).true_count
+        self.waiting = int(aside["ingest_id"].isin(old).sum()) - ended
         if nights(self.out) and not self.params.retention.even_if_needed:
-            held = self.store.read(QUARANTINED, ["ingest_id"])["ingest_id"]
-            self._count(self.held, "rows of the quarantine", int(held.isin(old).sum()))
-        elif old:
-            self._count(self.gone, "rows of the quarantine", take_out(self.store, QUARANTINED, _of_deliveries(old)))
+            self._count(self.held, "rows of the quarantine", ended)
+        else:
+            self._count(self.gone, "rows of the quarantine", take_out(self.store, QUARANTINED, goes))
 
     def runs(self) -> None:
         """Runs and models taught before; never what was approved, could be put back, or ranked a kept night."""
@@ -191,8 +222,11 @@ def _all(rows: pa.Table, _partition: str | None) -> pa.BooleanArray:
     return pa.array([True] * rows.num_rows, pa.bool_())
 
 
-def _of_deliveries(old: set[str]) -> Callable[[pa.Table, str | None], pa.BooleanArray]:
+def _decided(old: set[str], decided: frozenset[str]) -> Callable[[pa.Table, str | None], pa.BooleanArray]:
+    """old: ids of deliveries; decided: names of rows that were released or discarded."""
+
     def leaving(rows: pa.Table, _partition: str | None) -> pa.BooleanArray:
-        return pa.array([one in old for one in rows.column("ingest_id").to_pylist()], pa.bool_())
+        told = zip(*(rows.column(name).to_pylist() for name in ("ingest_id", "table", "codes", "raw")), strict=True)
+        return pa.array([one in old and row_name(*named) in decided for one, *named in told], pa.bool_())
 
     return leaving

@@ -55,8 +55,10 @@ def create(path: Path, shards: int) -> Store:
 @contextmanager
 def staged(store: Store) -> Iterator[Path]:
     """An empty folder inside the store, private to this user, for files on their way in; gone afterwards,
-    unless `recover` needs it.
+    unless `recover` needs it. NotStored where a delivery was cut off: what it left here is all there is of it.
     """
+    if store.is_cut_off():
+        raise NotStored.cut_off(str(store.path))
     place = store.path / STAGING
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(mode=0o700)

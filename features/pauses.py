@@ -74,21 +74,6 @@ def with_pauses(
     return Replayed(offsets, *columns, replayed.cure_offsets, replayed.cures)
 
 
-def days_paused(statuses: pd.DataFrame, account_no: np.ndarray, day: int) -> np.ndarray:
-    """int64 per account: days before the day on which a moratorium stood, by the versions handed over."""
-    found = np.zeros(len(account_no), np.int64)
-    rows = statuses[statuses["status"].isin(PAUSES).to_numpy(dtype=bool) & (statuses["from_on"].to_numpy() < day)]
-    of: dict[int, list[_Pause]] = {}
-    for number, known_on, from_on, until_on in zip(
-        *(rows[name].tolist() for name in ("account_no", "known_on", "from_on", "until_on")), strict=True
-    ):
-        of.setdefault(number, []).append(_Pause(known_on, from_on, until_on, NEVER))
-    for place, number in enumerate(np.asarray(account_no).tolist() if of else ()):
-        if number in of:
-            found[place] = _days_paused(of[number], min(pause.from_on for pause in of[number]), day)
-    return found
-
-
 class _Pause(NamedTuple):
     """A moratorium from a day on, through until_on (NO_DAY: open), for nights after known_on through gone_on."""
 

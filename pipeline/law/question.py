@@ -11,9 +11,11 @@ import pandas as pd
 
 from features.aliases import AS_DELIVERED
 from features.errors import ContractError, some_ids
-from features.pauses import days_paused
-from features.tables import NEVER
-from features.versions import arranged, key_of, superseded_on
+from features.ledger import figures_at, history
+from features.pauses import PAUSES
+from features.tables import NEVER, InnerTables
+from features.terms import Terms
+from features.versions import superseded_on
 from pipeline.law.rules import CONTACT_CHANNELS, Rules, nearest
 from pipeline.params import Params
 
@@ -202,18 +204,31 @@ class Question(Case):
 
     @cached_property
     def days_paused(self) -> np.ndarray:
-        """int64 per scorable account: days of payment holidays, where any book lets days past due stand still."""
-        statuses = self.tables.get("statuses")
-        books = self.cohort["portfolio"].astype("str").unique()
-        if (
-            statuses is None
-            or statuses.empty
-            or not any(self.params.portfolio(name).moratorium_pauses for name in books)
-        ):
-            return self.per_account(0, np.int64)
-        arranged_rows = arranged(statuses, "statuses")
-        seen = self.sight.newest(arranged_rows, key_of(arranged_rows, "statuses"), "statuses")
-        return days_paused(seen, self.cohort["account_no"].to_numpy(), self.day)
+        """int64 per scorable account: what payment holidays took off days past due; 0 in books that do not pause."""
+        statuses, found = self.tables.get("statuses"), self.per_account(0, np.int64)
+        names = self.tables["accounts"]["portfolio"].astype("str").unique()
+        books = frozenset(name for name in names if self.params.portfolio(name).moratorium_pauses)
+        if statuses is None or statuses.empty or not books:
+            return found
+        paused = statuses["account_no"][statuses["status"].isin(PAUSES).to_numpy(dtype=bool)]
+        rows = np.flatnonzero(self.cohort["account_no"].isin(paused).to_numpy())
+        if not rows.size:
+            return found
+        asked = self.cohort["account_no"].to_numpy()[rows]
+        numbers, _ = self.known.sharing_receipts(asked)
+        own = InnerTables(
+            {
+                name: frame[frame["account_no"].isin(numbers)].reset_index(drop=True)
+                for name, frame in self.tables.items()
+            }
+        )
+        days = np.full(rows.size, self.day, np.int32)
+        run_on, stood = (
+            figures_at(history(own, Terms(pauses=pausing)), asked, days)[2].astype(np.int64)
+            for pausing in (frozenset(), books)
+        )
+        found[rows] = run_on - stood
+        return found
 
     def per_account(self, value: int, dtype: type) -> np.ndarray:
         return np.full(self.size, value, dtype)

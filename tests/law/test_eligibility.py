@@ -299,14 +299,44 @@ def test_scots_prescription_ends_the_debt_unless_money_came_in_between():
     assert account(judged(world, overdue={"a": 1900}), world)["group"] == "permitted"
 
 
+PAUSING = PARAMS.model_copy(
+    update={
+        "portfolios": {
+            **PARAMS.portfolios,
+            "owner": PARAMS.portfolios["owner"].model_copy(update={"moratorium_pauses": True}),
+        }
+    }
+)
+
+
+def scottish(portfolio: str, due_on: int, begins: int, days: int) -> World:
+    """A debt due on a day, and a payment holiday of some days."""
+    world = a_world("GB-SCT", portfolio).charge(due_on, 10_000, known_at=due_on - 10)
+    return world.status("moratorium", begins, begins + days - 1)
+
+
 @pytest.mark.parametrize(("days", "group"), [(20, "permitted"), (100, "excluded")])
 def test_years_run_on_through_a_payment_holiday_that_stops_days_past_due(days, group):
     """1,800 days past due besides a holiday of 100 days are more than five years; no law is taken to stop them."""
-    pausing = PARAMS.portfolios["owner"].model_copy(update={"moratorium_pauses": True})
-    params = PARAMS.model_copy(update={"portfolios": {**PARAMS.portfolios, "owner": pausing}})
-    world = a_world("GB-SCT", "owner").status("moratorium", MONDAY - 300, MONDAY - 301 + days)
-    assert account(judged(world, params=params, overdue={"a": 1800}), world)["group"] == group
+    world = scottish("owner", MONDAY - 1800 - days, MONDAY - 300, days)
+    assert account(judged(world, params=PAUSING, overdue={"a": 1800}), world)["group"] == group
     assert account(judged(world, overdue={"a": 1800}), world)["group"] == "permitted"
+
+
+def test_no_days_of_a_holiday_are_added_where_the_book_does_not_pause():
+    world = an_account(scottish("agency", MONDAY - 1800, MONDAY - 300, 100), "b", "GB-SCT", "owner")
+    assert account(judged(world, params=PAUSING, overdue={"a": 1800}), world)["group"] == "permitted"
+
+
+def test_a_holiday_before_anything_was_overdue_adds_no_days():
+    world = scottish("owner", MONDAY - 30, MONDAY - 2000, 1900)
+    assert account(judged(world, params=PAUSING, overdue={"a": 30}), world)["group"] == "permitted"
+
+
+def test_a_statement_within_a_holiday_is_taken_by_its_own_count():
+    """It stated 1,750 days when it was taken: only the days of the holiday after it were taken off."""
+    world = scottish("owner", MONDAY - 1900, MONDAY - 200, 200).balance(MONDAY - 50, 10_000, 10_000, 1750)
+    assert account(judged(world, params=PAUSING, overdue={"a": 1750}), world)["group"] == "permitted"
 
 
 def test_an_old_debt_is_kept_from_legal_treatment_but_may_be_contacted_in_texas():

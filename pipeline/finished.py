@@ -16,7 +16,7 @@ from models.folder import digest_of
 from pipeline.intake.acceptance import settings_of
 from pipeline.intake.database import is_database
 from pipeline.intake.delivery import Delivery, find
-from pipeline.night.pins import READ_WHOLE, SAID, Stamps, pins, remembered
+from pipeline.night.pins import READ_WHOLE, SAID, Stamps, memories, pins, remembered
 from pipeline.pages.record import CURRENT, EXPIRED, MANIFEST, NIGHT, lines, newest, put_back, read_manifest
 from pipeline.pages.verify import NightDamaged, examine_night
 from pipeline.params import Params, Source
@@ -75,7 +75,7 @@ def _look(
     versions = {name: version for name, version in store.versions().items() if name in READ_WHOLE}
     now = pins(Store(store.path, store.versions()), versions, night, params, _model(store.path, manifest))
     changed += [said for name, said in SAID.items() if manifest.get(name) != now[name]]
-    count = _hash_rows(store, versions)
+    count = _hash_rows(store, versions, night)
     try:
         examine_night(folder, lines(out))
     except NightDamaged:
@@ -114,17 +114,20 @@ def _model(store_path: Path, manifest: Mapping[str, Any]) -> str:
     approved = champion(store_path)
     if approved is not None:
         return approved.sha256
-    return digest_of(model_folder(store_path, str(manifest["model"]["version"])))
+    said = manifest.get("model")
+    if not isinstance(said, dict) or "version" not in said:
+        return ""  # the manifest is damaged, and equals no model's
+    return digest_of(model_folder(store_path, str(said["version"])))
 
 
-def _hash_rows(store: Store, versions: Mapping[str, int]) -> int:
-    """Every data file of these versions against its sha256."""
+def _hash_rows(store: Store, versions: Mapping[str, int], night: int) -> int:
+    """Every data file of these versions, and of what is remembered up to the night, against its sha256."""
     places = [
         place
         for name, version in versions.items()
         for found in store.delta.files(name, version).values()
         for place in found
-    ]
+    ] + memories(store, night)
     for place in places:
         store.delta.check_sound(place)
     return len(places)

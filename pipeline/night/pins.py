@@ -24,7 +24,10 @@ from pipeline.store.refusals import StoreDamaged
 from pipeline.store.store import Store
 
 PACKAGES = ("features", "models", "pipeline")
-NIGHT_LIBRARIES = ("lightgbm", "numpy", "numba", "pandas", "pyarrow", "deltalake", "duckdb", "scikit-learn", "shap")
+NIGHT_LIBRARIES = (
+    *("lightgbm", "numpy", "numba", "pandas", "pyarrow", "deltalake", "duckdb", "scikit-learn", "shap"),
+    *("xlsxwriter", "jinja2", "babel", "tzdata"),  # what the published bytes are written with, and the local days
+)
 READ_WHOLE = (*DELIVERED, QUARANTINED, DECISIONS)  # tables that a night reads as they stand
 REMEMBERED = (ASSIGNMENTS, DRAWS, OUTCOMES, RUNGS)  # tables of which it reads the nights before it, and writes its own
 
@@ -93,6 +96,17 @@ def earlier_nights(store: Store, as_of: int) -> str:
 def remembered(store: Store, as_of: int) -> dict[str, list[str]]:
     """Table -> the files in which the store remembers this night."""
     return {name: found for name in REMEMBERED if (found := _files_of(store, name, as_of, as_of + 1))}
+
+
+def memories(store: Store, as_of: int) -> list[Path]:
+    """The data files in which the store remembers this night and those before it."""
+    return [
+        place
+        for name in REMEMBERED
+        for night, places in store.files(name).items()
+        if night is not None and day_of_text(night) <= as_of
+        for place in places
+    ]
 
 
 def _files_of(store: Store, name: str, since: int | None, before: int) -> list[str]:

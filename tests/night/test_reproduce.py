@@ -169,6 +169,33 @@ def test_a_damaged_file_of_the_store_proves_nothing(own):
     assert look(own) is None
 
 
+@pytest.mark.parametrize("table", ["assignments", "draws"])
+@pytest.mark.parametrize("which", [0, -1], ids=["of a night before", "of the night itself"])
+def test_a_damaged_file_in_which_a_night_is_remembered_proves_nothing(own, table, which):
+    """Their names are their sha256: that the names are the same says nothing of the bytes."""
+    place = sorted((own / "store" / table).glob("*/*.parquet"))[which]
+    content = bytearray(place.read_bytes())
+    content[len(content) // 2] ^= 1
+    place.write_bytes(content)
+    assert look(own) is None
+
+
+def test_a_manifest_that_lacks_what_it_should_say_is_a_change(own):
+    place = own / "out" / NIGHTS[-1].isoformat() / "manifest.json"
+    said = json.loads(place.read_text())
+    place.write_text(json.dumps({name: told for name, told in said.items() if name != "model"}))
+    assert look(own).changed == ["the model", "the published files"]
+    place.write_text(json.dumps({**said, "model": "champion"}))
+    assert look(own).changed == ["the model", "the published files"]
+    place.write_text(json.dumps({**said, "outputs": {**said["outputs"], "worklist.csv": 7}}))
+    assert look(own) is None
+
+
+def test_libraries_that_write_the_published_bytes_are_pinned(own):
+    said = json.loads((own / "out" / NIGHTS[-1].isoformat() / "manifest.json").read_text())
+    assert {"xlsxwriter", "jinja2", "babel", "tzdata"} <= said["libraries"].keys()
+
+
 def test_a_build_that_skips_the_hashes_of_rows_is_found_out(own, monkeypatch):
     """The canary of the test above: without the hash, nothing else notices."""
     monkeypatch.setattr("pipeline.store.delta.DeltaTables.check_sound", lambda *_: None)

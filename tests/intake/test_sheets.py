@@ -101,6 +101,7 @@ def test_a_bomb_is_not_looked_at_either(tmp_path):
         _sheet_rows(place)
 
 
+@pytest.mark.stress
 def test_a_last_row_far_below_a_wide_header_is_refused(tmp_path):
     """A sparse sheet comes to its width times its height."""
     wide = "".join(f'<c t="inlineStr"><is><t>c{at}</t></is></c>' for at in range(900))

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import sys
 import zipfile
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from features.errors import ContractError
 from models.apart import Harmed, confine, run_apart
@@ -24,6 +25,9 @@ WORKBOOK_LIMIT = 2_000_000_000  # decoded bytes of a workbook's parts
 CELLS_LIMIT = 40_000_000  # a full sheet of forty columns
 SECONDS, MEMORY, SAID_LIMIT = 3_600, 2 << 30, 2_000_000_000  # of the process that reads it
 LONGEST_REFUSAL = 2_000
+PIECE, LONGEST_TAG = 1 << 20, 300
+VALUE_ENDS = (b"/v>", b":v>", b"/is>", b":is>")
+ROW_NUMBER = re.compile(rb"<(?:\w+:)?row\s[^>]*?\br=[\"'](\d{1,7})[\"']")
 
 Cells = list[str | None]
 
@@ -119,8 +123,37 @@ def _read(place: Path, sheet: str | None, header_line: int) -> Iterator[list[Any
             "Leave those out that no mapping names."
         )
     yield [None if cell is None else str(cell) for cell in header]
+    with values[name]._get_source() as stream:
+        last = _last_with_a_value(stream)
+    if (last - header_line) * len(header) > CELLS_LIMIT:  # before its empty rows are made
+        raise _too_many_with_empty_rows(place)
     written = formulas[name].iter_rows(min_row=header_line + 1, max_col=len(header))
     yield from _texts(place, len(header), rows, written, header_line)
+
+
+def _too_many_with_empty_rows(place: Path) -> ContractError:
+    return ContractError(
+        f"{shown(place.name)} (LIMIT_CELLS) has more than {CELLS_LIMIT:,} cells, with its empty rows. "
+        "Split it, or save it as CSV."
+    )
+
+
+def _last_with_a_value(stream: IO[bytes]) -> int:
+    """The number of the last row in which a value ends, as the sheet's bytes say it; 0 where none says its number.
+
+    Looked over in pieces and not parsed: who hides a row from it makes the reading slow, and no less bounded.
+    """
+    last, row, kept = 0, 0, b""
+    while piece := stream.read(PIECE):
+        seen = kept + piece
+        value = max(seen.rfind(tag) for tag in VALUE_ENDS)
+        if value > len(kept) - 4:  # it was not whole in the piece before
+            before = ROW_NUMBER.findall(seen, 0, value)
+            last = int(before[-1]) if before else row
+        within = ROW_NUMBER.findall(seen)
+        row = int(within[-1]) if within else row
+        kept = seen[-LONGEST_TAG:]
+    return last
 
 
 def _texts(
@@ -137,10 +170,7 @@ def _texts(
             continue
         made += (empty + 1) * width
         if made > CELLS_LIMIT:
-            raise ContractError(
-                f"{shown(place.name)} (LIMIT_CELLS) has more than {CELLS_LIMIT:,} cells, with its empty rows. "
-                "Split it, or save it as CSV."
-            )
+            raise _too_many_with_empty_rows(place)
         for _ in range(empty):
             yield [None] * width
         empty = 0

@@ -14,7 +14,7 @@ from openpyxl import Workbook
 from features.errors import ContractError
 from pipeline.intake.cells import NATIVE
 from pipeline.intake.looking import _sheet_rows
-from pipeline.intake.sheets import CELLS_LIMIT, check_proportion, read_sheet
+from pipeline.intake.sheets import CELLS_LIMIT, PIECE, _last_with_a_value, _read, check_proportion, read_sheet
 
 SHEET = (
     '<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>{}</sheetData></worksheet>'
@@ -101,13 +101,27 @@ def test_a_bomb_is_not_looked_at_either(tmp_path):
         _sheet_rows(place)
 
 
-@pytest.mark.stress
-def test_a_last_row_far_below_a_wide_header_is_refused(tmp_path):
+WIDE = "".join(f'<c t="inlineStr"><is><t>c{at}</t></is></c>' for at in range(900))
+FAR_BELOW = "<row r='1048576' spans='1:900'><c r='A1048576'>{}</c></row>"
+
+
+@pytest.mark.parametrize("between", ["", " " * (PIECE - 20_000), " " * (3 * PIECE)])
+def test_a_last_row_far_below_a_wide_header_is_refused_before_its_empty_rows_are_made(tmp_path, monkeypatch, between):
     """A sparse sheet comes to its width times its height."""
-    wide = "".join(f'<c t="inlineStr"><is><t>c{at}</t></is></c>' for at in range(900))
-    data = f'<row r="1">{wide}</row><row r="1048576"><c r="A1048576"><v>1</v></c></row>'
+    place = crafted(tmp_path / "items.xlsx", f'<row r="1">{WIDE}</row>{between}' + FAR_BELOW.format("<v>1</v>"))
+    monkeypatch.setattr("pipeline.intake.sheets._texts", None)
+    rows = _read(place, None, 1)
+    assert len(next(rows)) == 900
     with pytest.raises(ContractError, match="LIMIT_CELLS.*with its empty rows"):
-        list(read_sheet(crafted(tmp_path / "items.xlsx", data), None, 1)[1])
+        next(rows)
+
+
+@pytest.mark.parametrize("between", ["", " " * (PIECE - 20_000)])
+def test_a_row_far_below_that_holds_no_value_is_formatting(tmp_path, between):
+    rows = '<row r="1"><c r="A1"><v>1</v></c></row><row r="2"><c r="A2"><v>2</v></c></row>'
+    place = crafted(tmp_path / "items.xlsx", rows + between + FAR_BELOW.format(""))
+    with zipfile.ZipFile(place) as packed, packed.open("xl/worksheets/sheet1.xml") as stream:
+        assert _last_with_a_value(stream) == 2
 
 
 def test_what_the_process_says_is_held_against_the_header(tmp_path, monkeypatch):
@@ -120,3 +134,10 @@ def test_what_the_process_says_is_held_against_the_header(tmp_path, monkeypatch)
 
 def test_an_ordinary_workbook_is_in_proportion(tmp_path):
     check_proportion(book(tmp_path / "items.xlsx", *[[f"A{at}", at] for at in range(2_000)]))
+
+
+@pytest.mark.parametrize("cut", range(-6, 7))
+def test_a_value_that_two_pieces_share_is_seen(monkeypatch, cut):
+    data = b'<row r="1"><c><v>1</v></c></row><row r="77"><c><v>2</v>' + b" " * 50 + b'<row r="99"></row>'
+    monkeypatch.setattr("pipeline.intake.sheets.PIECE", data.rfind(b"/v>") + cut)
+    assert _last_with_a_value(io.BytesIO(data)) == 77

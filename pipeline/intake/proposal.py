@@ -15,13 +15,13 @@ from typing import Any
 import yaml
 
 from features.errors import CannotWrite, InputMissing, UsageError
-from features.tables import TABLES, Kind
+from features.tables import DELIVERED, Kind
 from pipeline.intake.delivery import shown
 from pipeline.intake.looking import DATE_FORMS, ENDINGS, EXAMPLES, TOTAL_WORDS, Looked, Seen, folded, look
 from pipeline.intake.mapping import UNDECIDED
 from pipeline.store.files import write_whole
 
-DAYS = ("issued", "due", "paid_on", "booked", "called")
+DAYS = ("issued", "due", "paid_on", "booked", "called", "merged_on")
 AMOUNTS = ("amount", "open", "paid", "principal")
 MOST_BOOKS = 50  # different words of a column that may name books
 # Words of a column that says what a transaction is. What they do not name is asked, what is no payment is left out.
@@ -66,7 +66,7 @@ class Proposal:
     def tables(self) -> tuple[str, ...]:
         """Of the contract, in its order: those that files fill, and those said to be empty."""
         there = {*(self.mapping["tables"] or ()), *self.mapping.get("none", ())}
-        return tuple(table for table in TABLES if table in there)
+        return tuple(table for table in DELIVERED if table in there)
 
     def undecided(self) -> list[str]:
         return [
@@ -126,7 +126,7 @@ def propose(source: Path, places: Sequence[Path] | None = None, decided: Decided
         lines += _file_lines(name, file, decided)
     tables = _Tables(names, decided).lines()
     lines.append("tables:")
-    for table in TABLES:
+    for table in DELIVERED:
         if table in tables:
             lines += [f"  {table}:", *tables[table]]
     if not tables:
@@ -237,6 +237,8 @@ class _Tables:
         dated, paid = file.named("paid_on") or file.named("booked"), file.named("paid") or file.named("amount")
         if name == self.listed:
             return [("accounts", self._account_lines(name, file, _key(file)))]
+        if file.named("merged"):
+            return [("debtors", self._debtor_lines(name, file))]
         if file.named("called") and file.named("outcome"):
             return [("contacts", self._contact_lines(name, file))]
         if file.named("due") and _owed(file):
@@ -412,6 +414,15 @@ class _Tables:
             *([_cell("agent", file.named("agent"))] if file.named("agent") else []),
         ]
 
+    def _debtor_lines(self, name: str, file: Looked) -> list[str]:
+        """Records of debtors that were found to be others."""
+        cells = [
+            _cell("debtor_id", file.named("customer") or _key(file)),
+            _cell("same_as", file.named("merged")),
+            _cell("known_at", file.named("merged_on") or file.named("issued")),
+        ]
+        return [f"    - from: {name}", "      columns:", *cells]
+
     def _are_loans(self, file: Looked) -> bool:
         return bool(file.named("loan"))
 
@@ -457,7 +468,7 @@ def _said(ours: str, word: str | None, choices: str) -> str:
 def _cell(ours: str, column: Seen | None) -> str:
     if column is None:
         return f'        {ours}: "{UNDECIDED}"   # no column looks like it'
-    kind = next((one.kind for table in TABLES.values() for one in table.columns if one.name == ours), Kind.TEXT)
+    kind = next((one.kind for table in DELIVERED.values() for one in table.columns if one.name == ours), Kind.TEXT)
     told = (
         _examples(column.examples)
         if kind in (Kind.MONEY, Kind.DATE, Kind.TIME, Kind.CURRENCY)

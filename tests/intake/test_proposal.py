@@ -17,7 +17,7 @@ from benchmarks.variants import VARIANTS, outcome
 from features.errors import InputMissing, UsageError
 from pipeline.intake.convert import convert
 from pipeline.intake.mapping import load_mapping
-from pipeline.intake.proposal import propose, write_proposal
+from pipeline.intake.proposal import Decided, propose, write_proposal
 from tests.worlds.exports import LEDGER, XERO_INVOICES
 
 
@@ -52,6 +52,20 @@ def test_a_german_ledger_needs_two_words_by_hand(tmp_path):
     (tmp_path / "m.yaml").write_text(decided, encoding="utf-8")
     made = convert(load_mapping(tmp_path / "m.yaml"), tmp_path / "theirs", tmp_path / "ours")
     assert made.rows == {"accounts": 3, "charges": 3, "payments": 1}
+
+
+def test_a_list_of_merged_customers_becomes_debtors(tmp_path):
+    merged = "Kunde;Hauptkunde;Zusammengeführt am\nK2;K1;31.07.2026\nK3;K1;01.08.2026\n"
+    proposed(tmp_path / "theirs", merged, name="Dubletten.csv")
+    found = proposed(tmp_path / "theirs", LEDGER, "cp1252")
+    assert list(found["tables"]) == ["accounts", "debtors", "charges", "payments"]
+    (debtors,) = found["tables"]["debtors"]
+    assert debtors["columns"] == {"debtor_id": "Kunde", "same_as": "Hauptkunde", "known_at": "Zusammengeführt am"}
+    text = propose(tmp_path / "theirs", decided=Decided(debtor_type="commercial", currency="EUR")).text
+    (tmp_path / "m.yaml").write_text(text, encoding="utf-8")
+    convert(load_mapping(tmp_path / "m.yaml"), tmp_path / "theirs", tmp_path / "ours")
+    written = (tmp_path / "ours" / "debtors.csv").read_text(encoding="utf-8-sig")
+    assert written.splitlines()[1:] == ["K2,K1,2026-07-31", "K3,K1,2026-08-01"]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
@@ -41,6 +41,7 @@ DEFAULT = Path("params.yaml")  # in the folder a command runs in
 TableName = Literal["accounts", "charges", "balances", "payments", "contacts", "statuses"]
 DeliveredName = TableName | Literal["debtors"]
 ContactChannel = Literal["call", "autodial", "voicemail", "sms", "email", "letter", "visit", "chat", "portal", "social"]
+MessageChannel = Literal["sms", "email", "letter", "portal", "chat", "social"]  # what machines send and nobody hears
 Role = Literal["creditor", "third_party_collector", "debt_buyer"]
 
 
@@ -384,6 +385,59 @@ class Value(Section):
     self_cure_from: Share = 0.8
 
 
+class Step(Section):
+    """A place in time for a message. day: days past due of the oldest unpaid item, below 0 before its due day; null for
+    those who very likely pay alone, on any day. open_days: days for which the step stays open; most: messages a night.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+    day: Annotated[int, Field(ge=-30, le=365)] | None
+    message: str
+    channels: tuple[MessageChannel, ...]
+    portfolios: tuple[str, ...] = ()
+    debtor_types: tuple[Literal["consumer", "commercial"], ...] = ()
+    open_days: Annotated[int, Field(ge=1, le=30)] = 3
+    most: Annotated[int, Field(ge=0)] | None = None
+
+    @field_validator("channels")
+    @classmethod
+    def _speaks_somewhere(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("must name the channels of the step, preferred first")
+        return value
+
+
+class Adaptation(Section):
+    """Shift of variants towards what worked (Thompson sampling), once a week; never below the floor."""
+
+    on: bool = False
+    floor: Annotated[float, Field(ge=0.1, le=0.5)] = 0.1
+    matured_per_variant: Annotated[int, Field(ge=300)] = 300
+
+
+class Reminders(Section):
+    """Messages that a night publishes beside its list."""
+
+    steps: Annotated[tuple[Step, ...], Field(min_length=1)]
+    spacing_days: Annotated[int, Field(ge=1)] = 4
+    most_in_30_days: Annotated[int, Field(ge=1)] = 4
+    quiet_days: Annotated[int, Field(ge=0)] = 7
+    late_share: Share = 0.25
+    language: dict[str, str] = {}
+    adapt: Adaptation = Adaptation()
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> Reminders:
+        names = [step.name for step in self.steps]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"steps must have names of their own, but {', '.join(twice)} stands twice")
+        return self
+
+    def language_of(self, portfolio: str, otherwise: str) -> str:
+        """Spoken to debtors of a book for whom no language is recorded."""
+        return self.language.get(portfolio, self.language.get("default", otherwise))
+
+
 class Money(Section):
     reporting_currency: str
     rates: dict[str, Annotated[float, Field(gt=0)]]
@@ -458,7 +512,16 @@ class Params(Section):
     ingest: Ingest
     queries: dict[TableName | Literal["debtors", "control"], str] = {}
     retention: Retention = Retention()
+    messages: str | None = None
+    reminders: Reminders | None = None
     _stand_ins: dict[str, Path] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _steps_of_known_books(self) -> Params:
+        for number, step in enumerate(() if self.reminders is None else self.reminders.steps):
+            if unknown := [name for name in step.portfolios if name not in self.portfolios]:
+                raise _unknown(f"reminders.steps.{number}.portfolios", unknown, self.portfolios)
+        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -483,7 +546,8 @@ class Params(Section):
 
     def kept(self) -> str:
         """What `digest` is the sha256 of, as JSON; `of_kept` reads it back."""
-        return self.model_dump_json(exclude={"paths", "engine", "queries", "retention"})
+        unset = {name for name in ("messages", "reminders") if getattr(self, name) is None}
+        return self.model_dump_json(exclude={"paths", "engine", "queries", "retention", *unset})
 
     def of_kept(self, text: str) -> Params:
         """Params as they were kept, at the places and with the engine of these."""
@@ -645,7 +709,8 @@ def _sentences(error: ValidationError, written: yaml.Node | None) -> list[str]:
 
 def _known_keys(place: str) -> list[str]:
     section: Any = Params
-    for part in [part for part in place.split(".") if part]:
+    for part in [part for part in place.split(".") if part and not part.isdecimal()]:
         annotation = section.model_fields[part].annotation if part in section.model_fields else Portfolio
-        section = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else Portfolio
+        kinds = [kind for kind in (annotation, *get_args(annotation)) if isinstance(kind, type)]
+        section = next((kind for kind in kinds if issubclass(kind, BaseModel)), Portfolio)
     return list(section.model_fields)

@@ -22,12 +22,14 @@ from pipeline.intake.looking import DATE_FORMS, ENDINGS
 from pipeline.intake.mapping import UNDECIDED
 from pipeline.intake.proposal import Decided, Proposal, places_under, propose
 from pipeline.law.rule_file import load_rules
+from pipeline.messages.texts import SHIPPED as TEXTS
 from pipeline.params import CONTROL, Source, known_zones, load, shipped
 from pipeline.schema import FILE as SCHEMA_FILE
 from pipeline.schema import params_schema
 from pipeline.store.files import private_folder
 
 PARAMS, MAPPING, README, SAMPLE = "params.yaml", "mapping.yaml", "README.md", "sample"
+MESSAGES = TEXTS.name  # those that come with recoup, to be made one's own
 SIGNATURES = "sign-offs.jsonl"  # begun empty, for `recoup rules sign` to add to
 DATABASES = (".duckdb", ".sqlite", ".sqlite3", ".db")
 BEGUN = ("accounts", "charges", "payments")  # queries that are begun where a database has other tables
@@ -59,13 +61,14 @@ def begin(folder: Path, named: Sequence[Path], answers: Answers, today: dt.date,
     ask: puts a question to the user; None where nobody is there to answer: what is not said is then refused at once.
     Raises UsageError where a file is there already or an answer lacks, InputMissing where there is nothing to look at.
     """
-    _check_free(folder, (PARAMS, MAPPING, README, SCHEMA_FILE, SIGNATURES))
+    _check_free(folder, (PARAMS, MAPPING, README, SCHEMA_FILE, SIGNATURES, MESSAGES))
     source, places = _exports(named)
     answers, proposal = _decided(source, places, answers, ask)
     books = _Books.of(proposal, answers)
     params = _edited(shipped(PARAMS).read_text(encoding="utf-8"), books.changes(today))
     signatures = {} if books.signed_off else {SIGNATURES: ""}
     told = {PARAMS: params, MAPPING: proposal.text, README: _readme_of_files(folder, source, proposal, books)}
+    told[MESSAGES] = TEXTS.read_text(encoding="utf-8")
     _write(folder, told | signatures)
     left = proposal.undecided()
     return "\n".join(
@@ -97,7 +100,7 @@ def begin_with_database(folder: Path, source: Source, answers: Answers, today: d
 
     Raises UsageError where a file is there already or an answer lacks, InputMissing where the database does not answer.
     """
-    _check_free(folder, (PARAMS, README, SCHEMA_FILE, SIGNATURES))
+    _check_free(folder, (PARAMS, README, SCHEMA_FILE, SIGNATURES, MESSAGES))
     with private_folder() as aside, snapshot_of(source, load(shipped(PARAMS)).engine.memory_limit, aside) as snapshot:
         if snapshot is None:
             raise UsageError(f"{str(source)!r} is no database.")
@@ -128,7 +131,8 @@ def begin_with_database(folder: Path, source: Source, answers: Answers, today: d
     )
     before = "" if found else f"First write each `?` of queries in {PARAMS}. Then:"
     readme = _readme(before, [("recoup ingest --backfill", "one snapshot, checked row by row")], note, books)
-    _write(folder, {PARAMS: params, README: readme} | ({} if books.signed_off else {SIGNATURES: ""}))
+    told = {PARAMS: params, README: readme, MESSAGES: TEXTS.read_text(encoding="utf-8")}
+    _write(folder, told | ({} if books.signed_off else {SIGNATURES: ""}))
     begun = f"No table `accounts` is there ({some(there, 20) or 'none at all'}): write each `?` of queries in {PARAMS}."
     return "\n".join(
         [
@@ -397,6 +401,8 @@ class _Books:
                 code: 1.0 if at == 0 else self.rates[code] for at, code in enumerate(self.currencies or ("EUR",))
             },
             ("money", "rates_date"): today,
+            ("messages",): MESSAGES,
+            ("reminders",): None,
         }
 
     def warnings(self) -> list[str]:

@@ -14,6 +14,7 @@ from pipeline.intake.convert import convert
 from pipeline.intake.ingest import ingest
 from pipeline.intake.mapping import load_mapping
 from pipeline.intake.proposal import Decided
+from pipeline.messages.texts import SHIPPED
 from pipeline.params import load
 from pipeline.schema import params_schema
 from pipeline.start import Answers, begin, begin_with_sample
@@ -60,6 +61,8 @@ def test_a_loan_book_of_three_files_finds_its_accounts_where_they_are_listed(tmp
     params = load(tmp_path / "mine" / "params.yaml")
     assert sorted(params.portfolios) == ["Granada", "Sevilla"]
     assert {book.role for book in params.portfolios.values()} == {"third_party_collector"}
+    assert (params.messages, params.reminders) == ("messages.yaml", None)
+    assert (tmp_path / "mine" / "messages.yaml").read_bytes() == SHIPPED.read_bytes()
     mapping = yaml.safe_load((tmp_path / "mine" / "mapping.yaml").read_text())
     (payments,) = mapping["tables"]["payments"]
     assert payments["columns"]["kind"]["values"] == {"Repayment": "payment", "Waive Interest": "credit"}

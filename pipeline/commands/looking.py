@@ -50,6 +50,14 @@ def explain(params: Params, store: Path, as_of: dt.date, account: str, plot: Pat
         draw_waterfall(found.reasons, "average account", "this account", f"Account {account} as of {as_of}", plot)
 
 
+@command()
+def messages(params: Params) -> None:
+    """Check the texts that machines send, and print each with its length; every fault is named with its line."""
+    from pipeline.messages.texts import messages_of, table_of
+
+    click.echo(table_of(messages_of(params)))
+
+
 @command(STORE, AS_OF, ACCOUNT)
 def eligibility(params: Params, store: Path, as_of: dt.date, account: str) -> None:
     """Everything that decides whether, when and how one account may be contacted on a day."""

@@ -29,18 +29,20 @@ MAY_IMPORT = {
     "store": "features models",
     "intake": "features models params store",
     "law": "features params store",
+    "messages": "features params law",
     "panel": "features models params store law",
     "pages": "features models columns store law",
     "training": "features models params panel law store pages",
-    "night": "features models columns params store panel law pages",
+    "night": "features models columns params store panel law messages pages",
     "outcomes": "features models columns params store panel pages night",
     "keeping": "features models columns params store law panel pages training night outcomes",
     "simulate": "features",
-    "start": "features params schema store intake law",
+    "start": "features params schema store intake law messages",
     "verify": "features store pages",
     "run": "features params store intake pages night outcomes keeping",
     "commands": (
-        "features params schema store intake panel law training night pages outcomes keeping simulate run start verify "
+        "features params schema store intake panel law messages training night pages outcomes keeping simulate run "
+        "start verify "
         "finished outlook"
     ),
     "cli": "features commands",

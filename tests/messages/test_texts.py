@@ -8,7 +8,6 @@ import yaml
 from features.errors import InputMissing, UsageError
 from pipeline.law.rule_file import load_rules
 from pipeline.messages.texts import HOLES, SHIPPED, filled, messages_of, wording_lacks
-from pipeline.messages.wording import segments
 from pipeline.params import Params, load
 from tests.worlds.commands import recoup
 from tests.worlds.params import written_params
@@ -172,14 +171,6 @@ def test_a_file_that_is_none_is_refused(written, tmp_path):
     (tmp_path / "messages.yaml").unlink()
     with pytest.raises(InputMissing, match=r"cannot be read \(No such file or directory\)"):
         messages_of(params)
-
-
-@pytest.mark.parametrize(
-    ("text", "parts"),
-    [("a" * 160, 1), ("a" * 161, 2), ("a" * 307, 3), ("€" * 80, 1), ("€" * 81, 2), ("ó" * 70, 1), ("ó" * 71, 2)],
-)
-def test_segments_are_those_that_a_network_bills(text, parts):
-    assert segments(text) == parts
 
 
 def test_a_length_is_counted_with_its_holes_filled():

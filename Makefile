@@ -17,7 +17,7 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/recoup schema > params.schema.json
 	touch $@
 
-.PHONY: run test quick check audit bench bench-features bench-faces bench-effect bench-first-year stress real tables spark lock clean
+.PHONY: run test quick check audit bench bench-features bench-faces bench-effect bench-first-year stress real tables words spark lock clean
 
 # The main job on the sample: load, teach, approve, publish one night, and say what the ranks are worth.
 run: setup
@@ -86,6 +86,10 @@ real: setup
 tables: setup
 	@test -n "$(REAL)" || { echo "Say where the public data sets are: make tables REAL=PATH"; exit 2; }
 	$(BIN)/python -m benchmarks.real "$(REAL)" --only credit_cards_taiwan mobile_loans cash_advances email_experiment
+
+# Texts that are new or changed come into every catalogue of pipeline/pages/words, to be translated there.
+words: setup
+	$(BIN)/python -m pipeline.pages.translation
 
 # For engine.spark of the params: one machine too small. Java comes from your system.
 spark: setup

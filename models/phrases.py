@@ -12,7 +12,6 @@ from babel.numbers import format_decimal, format_percent
 from babel.units import format_unit
 
 from features.currencies import DECIMALS
-from features.errors import UsageError
 
 # The age-band table's sentences; all others are the catalogue's.
 PAST_DUE = "{span} past due"
@@ -23,23 +22,17 @@ OWN_SENTENCES = (PAST_DUE, PAST_DUE_AND_PAID, PLACED, NOT_PLACED, ADDS_MORE, ADD
 
 LONGEST_TEXT = 64  # characters of a text, such as a class, in a sentence
 UNIT_OF = {"days": "duration-day", "months": "duration-month"}
-PERCENT = {"en": "%", "fr": "\u202f%"}
 
 
 @dataclass(frozen=True)
 class Voice:
     """A language: how its figures read, and its sentences by the English ones.
-    What has no sentence there is said in English.
+    What has no sentence there is said in English. percent: what stands behind the figure of a share.
     """
 
     language: str = "en"
+    percent: str = "%"
     sentences: Mapping[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.language not in PERCENT:
-            raise UsageError(
-                f"Language {self.language!r} is not spoken. Set worklist.language to {' or '.join(PERCENT)}."
-            )
 
     def template(self, english: str) -> str:
         return self.sentences.get(english, english)
@@ -50,7 +43,7 @@ class Voice:
             decimals = DECIMALS[currency]
             return f"{self._number(float(value) / 10**decimals, decimals)} {currency}"
         if form == "percent":
-            return format_percent(float(value), format=_pattern(0) + PERCENT[self.language], locale=self.language)
+            return format_percent(float(value), format=_pattern(0) + self.percent, locale=self.language)
         if form in UNIT_OF:
             shown = _pattern(1 if float(value) % 1 else 0)
             return format_unit(float(value), UNIT_OF[form], length="long", format=shown, locale=self.language)

@@ -30,6 +30,7 @@ from pydantic import (
 from features.errors import InputMissing, UsageError
 from features.terms import LabelTerms, Terms
 from pipeline.columns import DIALLER_COLUMNS
+from pipeline.languages import languages
 
 MOST_BYTES, MOST_VALUES, DEEPEST = 1_000_000, 50_000, 50  # of a params file
 LONGEST_SHOWN = 80  # characters of a value that a message repeats
@@ -320,6 +321,10 @@ class WaitingFloor(Section):
 Places = Annotated[int, Field(ge=0)]
 
 
+def _languages_of(schema: dict[str, Any]) -> None:
+    schema["enum"] = list(languages())
+
+
 class Worklist(Section):
     capacity: Annotated[dict[str, Places], Field(json_schema_extra={"required": ["default"]})]
     queue_by: Literal["portfolio", "product", "currency", "team", "skill"]
@@ -332,13 +337,20 @@ class Worklist(Section):
     floor: WaitingFloor = WaitingFloor()
     control_share: Annotated[float, Field(ge=0, lt=1)]
     worked_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    language: Literal["en", "fr"]
+    language: Annotated[str, Field(json_schema_extra=_languages_of)]
     costs: dict[str, Annotated[float, Field(ge=0)]]
     defer_for_credit: bool = False
     dialler_columns: Annotated[
         dict[str, Annotated[str, Field(min_length=1, max_length=64)]],
         Field(json_schema_extra={"propertyNames": {"enum": list(DIALLER_COLUMNS)}}),
     ] = {}
+
+    @field_validator("language")
+    @classmethod
+    def _spoken(cls, value: str) -> str:
+        if value not in languages():
+            raise ValueError(f"must be one of {', '.join(languages())}")
+        return value
 
     @field_validator("dialler_columns")
     @classmethod

@@ -13,6 +13,7 @@ import click
 from click import option
 
 from pipeline.commands.table import AS_OF, DAY, NIGHTS, PLACE, SOURCE, STORE, command, date, moment
+from pipeline.languages import languages
 
 if TYPE_CHECKING:
     from pipeline.params import Params
@@ -117,7 +118,7 @@ def feedback(params: Params, file: Path, store: Path, out: Path, received_at: st
     option(
         "--out", type=PLACE, help="Folder of published nights; the pages go to reports/ in it [default: paths.out]."
     ),
-    option("--language", type=click.Choice(["en", "fr"]), help="[default: worklist.language]"),
+    option("--language", type=click.Choice(languages()), help="[default: worklist.language]"),
 )
 def report(params: Params, store: Path, as_of: dt.date, days: int, out: Path, language: str | None) -> None:
     """The manager's summary and a client report per portfolio: worked, answered, recovered, promised, owed,

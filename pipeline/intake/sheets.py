@@ -123,7 +123,7 @@ def _read(place: Path, sheet: str | None, header_line: int) -> Iterator[list[Any
             "Leave those out that no mapping names."
         )
     yield [None if cell is None else str(cell) for cell in header]
-    with values[name]._get_source() as stream:
+    with values[name]._get_source() as stream:  # pyrefly: ignore[missing-attribute]
         last = _last_with_a_value(stream)
     if (last - header_line) * len(header) > CELLS_LIMIT:  # before its empty rows are made
         raise _too_many_with_empty_rows(place)

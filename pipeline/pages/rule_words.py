@@ -110,7 +110,8 @@ def _forms() -> tuple[tuple[re.Pattern[str], str], ...]:
 
 def _value(name: str, value: str, language: str) -> str:
     if name == "tables":
-        return ", ".join(words(language)["tables"].get(table, table).lower() for table in value.split(", "))
+        tables = words(language)["tables"]
+        return ", ".join(_small(tables.get(table, table), language) for table in value.split(", "))
     if name == "day":
         try:
             return Speech(language).day(value)
@@ -165,11 +166,14 @@ def _by(rule: ChannelRule, language: str) -> str:
     if rule.channels == CONTACT_CHANNELS:
         return words(language)["rules"]["any_channel"]
     named = [name for name in rule.channels if not (name in ("autodial", "voicemail") and "call" in rule.channels)]
-    return ", ".join(_lower(words(language)["channels"][name]) for name in named)
+    return ", ".join(_small(words(language)["channels"][name], language) for name in named)
 
 
-def _lower(name: str) -> str:
-    return name if name.isupper() else name[:1].lower() + name[1:]
+def _small(name: str, language: str) -> str:
+    """As it stands within a sentence."""
+    if name.isupper() or words(language)["grammar"]["small_nouns"] != "yes":
+        return name
+    return name[:1].lower() + name[1:]
 
 
 def _week(rule: Hours, language: str) -> str:

@@ -20,7 +20,9 @@ class Speech:
     """The figures of one language. None reads as a dash."""
 
     def __init__(self, language: str) -> None:
-        self.locale = Locale.parse(words(language)["locale"], sep="-")
+        spoken = words(language)
+        self.locale = Locale.parse(spoken["locale"], sep="-")
+        self._percent = spoken["grammar"]["percent"]
 
     def money(self, minor: int | None, currency: str, short: bool = False) -> str:
         """Minor units of a currency; short leaves the decimals out, rounded half-even."""
@@ -42,9 +44,7 @@ class Speech:
         if part is None:
             return DASH
         shape = "#,##0" + ("." + "0" * places if places else "")
-        return format_percent(
-            part, format=shape + ("\u202f%" if self.locale.language == "fr" else "%"), locale=self.locale
-        )
+        return format_percent(part, format=shape + self._percent, locale=self.locale)
 
     def day(self, day: dt.date | str | None, shape: str = "long") -> str:
         """A date; `shape` is Babel's (full, long, medium, short)."""

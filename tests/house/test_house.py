@@ -24,14 +24,15 @@ MAY_IMPORT = {
     "features": "",
     "models": "features",
     "columns": "",
-    "params": "features columns",
+    "languages": "",
+    "params": "features columns languages",
     "schema": "params",
     "store": "features models",
     "intake": "features models params store",
     "law": "features params store",
     "messages": "features params law",
     "panel": "features models params store law",
-    "pages": "features models columns store law",
+    "pages": "features models columns languages store law",
     "training": "features models params panel law store pages",
     "night": "features models columns params store panel law messages pages",
     "outcomes": "features models columns params store panel pages night",
@@ -42,8 +43,7 @@ MAY_IMPORT = {
     "run": "features params store intake pages night outcomes keeping",
     "commands": (
         "features params schema store intake panel law messages training night pages outcomes keeping simulate run "
-        "start verify "
-        "finished outlook"
+        "start verify finished outlook languages"
     ),
     "cli": "features commands",
     "outlook": "finished params store intake pages",

@@ -1,20 +1,26 @@
-"""Every word in every language."""
+"""Every word in every language, and that a language is one file.
+
+Also of translation.py, and of pipeline/languages.py.
+"""
 
 from __future__ import annotations
 
 import re
 
 import pytest
+import yaml
 
 from features.catalogue import CATALOGUE
-from features.spec import PLACEHOLDER, Debtor
+from features.errors import UsageError
+from features.spec import Debtor
 from features.tables import OUTCOMES
 from models.explain import of_one_account
-from models.phrases import OWN_SENTENCES
 from pipeline.columns import WORKLIST_COLUMNS
-from pipeline.pages.language import WORDS_FOLDER, languages, voice, words
+from pipeline.languages import SOURCE, WORDS_FOLDER, languages
+from pipeline.pages.language import REASONS, catalogue, voice, words
 from pipeline.pages.publication import GROUPS_SHOWN
 from pipeline.pages.templating import TEMPLATES
+from pipeline.pages.translation import main, texts, updated, written
 
 
 def test_choices_fit_into_a_cell_s_list_in_every_language(tmp_path):
@@ -27,6 +33,9 @@ def test_choices_fit_into_a_cell_s_list_in_every_language(tmp_path):
             assert not any("," in choice for choice in choices)
 
 
+HOLE = re.compile(r"\{[\w:]*\}")
+
+
 def leaves(section: dict, path: str = "") -> dict[str, str]:
     found: dict[str, str] = {}
     for key, value in section.items():
@@ -34,16 +43,51 @@ def leaves(section: dict, path: str = "") -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("language", sorted(place.stem for place in WORDS_FOLDER.glob("*.yaml")))
-def test_every_language_has_every_word_and_every_placeholder(language):
-    english, other = (
-        leaves(words("en")),
-        leaves({name: section for name, section in words(language).items() if name != "reasons"}),
-    )
-    assert other.keys() == english.keys()
-    for key, text in english.items():
-        assert isinstance(other[key], str), key
-        assert set(re.findall(r"\{\w+\}", other[key])) == set(re.findall(r"\{\w+\}", text)), key
+@pytest.mark.parametrize("language", [name for name in languages() if name != SOURCE])
+def test_a_language_has_every_text_with_the_same_placeholders_and_no_other(language):
+    there = {(entry.context, entry.id): entry for entry in catalogue(language) if entry.id}
+    assert there.keys() == texts().keys()
+    for key, entry in there.items():
+        assert entry.string, key
+        assert not entry.fuzzy, key
+        assert sorted(HOLE.findall(entry.string)) == sorted(HOLE.findall(entry.id)), key
+    assert written(updated(language)) == (WORDS_FOLDER / f"{language}.po").read_text(encoding="utf-8")
+
+
+def test_a_language_is_one_file(tmp_path, monkeypatch):
+    """What nobody translated yet, or only a former text of it, is said in English."""
+    (tmp_path / "en.yaml").write_bytes((WORDS_FOLDER / "en.yaml").read_bytes())
+    for module in ("languages", "pages.language", "pages.translation"):
+        monkeypatch.setattr(f"pipeline.{module}.WORDS_FOLDER", tmp_path)
+    for cached in (languages, words, voice):
+        cached.cache_clear()
+    main(["nl_NL"])
+    place, balance = tmp_path / "nl.po", "Balance: {value:money}"
+    assert place.read_text().count("msgid") == len(texts()) + 1
+    begun = place.read_text().replace('msgid "Work list"\nmsgstr ""', 'msgid "Work list"\nmsgstr "Werklijst"')
+    begun = begun.replace(f'msgid "{balance}"\nmsgstr ""', f'msgid "{balance}"\nmsgstr "Saldo: {{value:money}}"')
+    begun = begun.replace('#, python-brace-format\nmsgctxt "page.valid"', '#, fuzzy\nmsgctxt "page.valid"')
+    place.write_text(begun.replace('day} only"\nmsgstr ""', 'day} only"\nmsgstr "Oud {day}"'))
+    languages.cache_clear()
+    assert languages() == ("en", "nl")
+    assert words("nl")["page"]["title"] == "Werklijst"
+    assert words("nl")["page"]["valid"] == "Valid on {day} only"
+    assert words("nl")["locale"] == "nl-NL"
+    assert voice("nl").sentences == {balance: "Saldo: {value:money}"}
+    english = yaml.safe_load((tmp_path / "en.yaml").read_text())
+    english["page"]["title"] = "Work list of the night"
+    (tmp_path / "en.yaml").write_text(yaml.safe_dump(english))
+    words.cache_clear()
+    main([])
+    assert words("nl")["page"]["title"] == "Work list of the night"
+    assert 'msgstr "Werklijst"' in place.read_text()
+    with pytest.raises(UsageError, match="There are words of nl already"):
+        main(["nl_NL"])
+    with pytest.raises(UsageError, match="'nowhere' is no locale"):
+        main(["nowhere"])
+    monkeypatch.undo()
+    for cached in (languages, words, voice):
+        cached.cache_clear()
 
 
 def test_every_column_outcome_and_group_has_words():
@@ -59,19 +103,9 @@ def test_the_page_uses_only_words_that_exist():
     assert used <= leaves(words("en")).keys() | {key.split("[")[0] for key in used if f"words.{key}[" in code}
 
 
-def test_every_reason_has_its_french_with_the_same_figures_and_nothing_else_has():
-    spoken = {
-        form(text)
-        for entry in CATALOGUE
-        for text in (entry.says, entry.says_missing)
-        if text
-        for form in (str, of_one_account)
-    }
-    french = voice("fr").sentences
-    assert french.keys() == spoken | set(OWN_SENTENCES)
-    for english, said in french.items():
-        assert sorted(PLACEHOLDER.findall(said)) == sorted(PLACEHOLDER.findall(english)), english
+def test_english_reasons_are_the_catalogue_s_own():
     assert voice("en").sentences == {}
+    assert len([text for context, text in texts() if context == REASONS]) > 100
 
 
 def test_french_sentences_say_sur_once_and_do_not_speak_of_all_accounts():

@@ -364,3 +364,9 @@ ON_ATTRIBUTES = [
 CATALOGUE = Catalogue(
     [*ON_PAYMENTS, *ON_BALANCES, *ON_CONTACTS, *ON_PROMISES, *ON_STATUSES, *ON_DEBTOR, *ON_CALENDAR, *ON_ATTRIBUTES]
 )
+
+# What is said of the debtor's scorable accounts, and what is measured against arrears, says nothing of an account that
+# is not overdue.
+_OF_OVERDUE = ("debtor_arrears_share", "largest_payment_to_arrears", "paid_to_arrears_90d", "arrears_to_usual_payment",
+               "arrears_to_monthly_due", "arrears_share")  # fmt: skip
+WATCH = Catalogue(entry for entry in CATALOGUE if not isinstance(entry, Debtor) and entry.name not in _OF_OVERDUE)

@@ -1,11 +1,11 @@
-"""Which accounts are scorable on a night: the (account, as_of) spine,
+"""Which accounts are scorable on a night, and which are watched before their due day: the (account, as_of) spine,
 and every other known account counted by reason.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -14,8 +14,8 @@ from features.doors import for_scorable
 from features.errors import ContractError
 from features.ledger import Ledger, figures_at, history
 from features.statuses import StatusLog
-from features.tables import NO_DAY
-from features.terms import Terms
+from features.tables import NO_DAY, InnerTables
+from features.terms import Terms, WatchTerms
 from features.versions import arranged, column, superseded_on
 
 # Days past due, as reports, gates and strata divide them; models.baseline.LATE_NAMES are finer,
@@ -25,6 +25,8 @@ BUCKET_FROM = (0, 1, 30, 60, 90, 180)
 
 # Every known account has exactly one of these, the first that holds.
 REASONS = ("closed", "sold", "agency", "no_balance", "not_due", "scorable")
+# The same of the watch cohort: `overdue` is what is scorable; a book that delivers no charges tells no due day ahead.
+WATCH_REASONS = ("closed", "sold", "agency", "overdue", "no_charges", "nothing_due", "watch")
 
 COHORT_COLUMNS = (
     "account_no",
@@ -43,6 +45,9 @@ COHORT_COLUMNS = (
     "arrears",
     "days_past_due",
 )
+# next_due_on  the day from which days past due would count if nothing more were paid
+# due_amount   minor units that would be in arrears at the end of the window then
+WATCH_COLUMNS = (*COHORT_COLUMNS, "next_due_on", "due_amount")
 FROM_ACCOUNTS = tuple(
     name for name in COHORT_COLUMNS if name not in ("as_of", "placed_on", "balance", "arrears", "days_past_due")
 )
@@ -50,11 +55,11 @@ FROM_ACCOUNTS = tuple(
 
 @dataclass(frozen=True)
 class Cohort:
-    """Scorable accounts on some nights.
+    """Scorable accounts on some nights, or those of the watch cohort.
 
-    frame   one row per scorable account and night, sorted by account_no, as_of; COHORT_COLUMNS, each as known on that
-            night (placed_on empty while it lies ahead), money in minor units
-    counts  as_of, portfolio, reason, accounts: all accounts known on the night, each in one of REASONS
+    frame   one row per account and night, sorted by account_no, as_of; COHORT_COLUMNS or WATCH_COLUMNS, each as known
+            on that night (placed_on empty while it lies ahead), money in minor units
+    counts  as_of, portfolio, reason, accounts: all accounts known on the night, each in one of REASONS (WATCH_REASONS)
     """
 
     frame: pd.DataFrame
@@ -68,6 +73,68 @@ def scorable(tables: Mapping[str, pd.DataFrame], ledger: Ledger | None, as_of: S
     ledger  of features.ledger.history over the nights; made with `terms` where None
     Raises ContractError for missing columns, UsageError where the ledger does not reach a night.
     """
+    found, ledger = _standing(tables, ledger, as_of, terms)
+    return found.cohort(np.flatnonzero(found.reason == REASONS.index("scorable")), REASONS)
+
+
+def watched(
+    tables: Mapping[str, pd.DataFrame], ledger: Ledger | None, as_of: Sequence[int], terms: Terms, watch: WatchTerms
+) -> Cohort:
+    """The accounts that are not scorable, closed, sold or at an agency, of which something unpaid falls due in
+    [as_of, as_of + watch.days_ahead): what the ledger would show at the end of the window if nothing more became known.
+
+    Arguments and errors as of `scorable`.
+    """
+    found, ledger = _standing(tables, ledger, as_of, terms)
+    asks = np.isin(found.reason, [REASONS.index(name) for name in ("no_balance", "not_due")])
+    charged = _charged(found, tables, terms)
+    due, next_due_on = np.zeros(found.row.size, np.int64), np.full(found.row.size, NO_DAY, np.int32)
+    for night in found.nights:
+        rows = np.flatnonzero((found.night == night) & asks & charged)
+        if rows.size:
+            due[rows], next_due_on[rows] = _falling_due(tables, found.account_no[rows], int(night), terms, watch)
+    falls_due = asks & charged & (next_due_on != NO_DAY)
+    told = {name: WATCH_REASONS.index(name) for name in ("closed", "sold", "agency")}
+    told |= {"scorable": WATCH_REASONS.index("overdue")}
+    reason = np.array([told.get(name, WATCH_REASONS.index("nothing_due")) for name in REASONS], np.int8)[found.reason]
+    reason[asks & ~charged] = WATCH_REASONS.index("no_charges")
+    reason[falls_due] = WATCH_REASONS.index("watch")
+    keep = np.flatnonzero(falls_due)
+    cohort = replace(found, reason=reason).cohort(keep, WATCH_REASONS)
+    return replace(cohort, frame=cohort.frame.assign(next_due_on=next_due_on[keep], due_amount=due[keep]))
+
+
+@dataclass(frozen=True)
+class _Standing:
+    """Every account known on some nights, each with its figures and the first of REASONS that holds."""
+
+    accounts: pd.DataFrame
+    nights: np.ndarray
+    row: np.ndarray
+    night: np.ndarray
+    placed_on: np.ndarray
+    balance: np.ndarray
+    arrears: np.ndarray
+    days_past_due: np.ndarray
+    reason: np.ndarray
+
+    @property
+    def account_no(self) -> np.ndarray:
+        return self.accounts["account_no"].to_numpy()[self.row]
+
+    def cohort(self, keep: np.ndarray, reasons: Sequence[str]) -> Cohort:
+        """Of the accounts at the places kept; all are counted."""
+        found = {name: self.accounts[name].iloc[self.row[keep]].reset_index(drop=True) for name in FROM_ACCOUNTS}
+        for name in ("placed_on", "balance", "arrears", "days_past_due"):
+            found[name] = getattr(self, name)[keep]
+        found["as_of"] = self.night[keep]
+        counts = _counts(self.nights, self.night, self.accounts["portfolio"], self.row, self.reason, reasons)
+        return Cohort(pd.DataFrame(found)[list(COHORT_COLUMNS)], counts)
+
+
+def _standing(
+    tables: Mapping[str, pd.DataFrame], ledger: Ledger | None, as_of: Sequence[int], terms: Terms
+) -> tuple[_Standing, Ledger]:
     tables = for_scorable(tables, FROM_ACCOUNTS)
     nights = np.unique(np.asarray(list(as_of), dtype=np.int64)).astype(np.int32)
     if ledger is None:
@@ -91,11 +158,28 @@ def scorable(tables: Mapping[str, pd.DataFrame], ledger: Ledger | None, as_of: S
     absent = [name for name in FROM_ACCOUNTS if name not in known]
     if absent:
         raise ContractError.missing_columns("accounts", absent, known.columns)
-    keep = np.flatnonzero(reason == REASONS.index("scorable"))
-    found = {name: known[name].iloc[row[keep]].reset_index(drop=True) for name in FROM_ACCOUNTS}
-    found |= {"as_of": night[keep], "placed_on": placed_on[keep], "balance": balance[keep], "arrears": arrears[keep]}
-    found |= {"days_past_due": days_past_due[keep]}
-    return Cohort(pd.DataFrame(found)[list(COHORT_COLUMNS)], _counts(nights, night, known["portfolio"], row, reason))
+    return _Standing(known, nights, row, night, placed_on, balance, arrears, days_past_due, reason), ledger
+
+
+def _charged(found: _Standing, tables: Mapping[str, pd.DataFrame], terms: Terms) -> np.ndarray:
+    """bool per row: whether the account's book delivers charges."""
+    if "charges" not in tables:
+        return np.zeros(found.row.size, bool)
+    without = [name for name, names in terms.delivers.items() if "charges" not in names]
+    return ~found.accounts["portfolio"].isin(without).to_numpy()[found.row]
+
+
+def _falling_due(
+    tables: Mapping[str, pd.DataFrame], account_no: np.ndarray, night: int, terms: Terms, watch: WatchTerms
+) -> tuple[np.ndarray, np.ndarray]:
+    """due_amount and next_due_on of accounts that are not overdue on the night; NO_DAY where nothing falls due."""
+    end = night + watch.days_ahead
+    seen = InnerTables({name: frame[frame["known_on"] < night] for name, frame in tables.items()})
+    ahead = history(seen, terms, first_day=end, last_day=end)
+    _, arrears, days_past_due = figures_at(ahead, account_no, np.full(account_no.size, end, np.int32))
+    falls_due = days_past_due > 0
+    next_due_on = np.where(falls_due, np.maximum(end - days_past_due, night), NO_DAY).astype(np.int32)
+    return np.where(falls_due, arrears, 0), next_due_on
 
 
 def known(tables: Mapping[str, pd.DataFrame], as_of: Sequence[int]) -> pd.DataFrame:
@@ -129,26 +213,31 @@ def _versions_on(known: pd.DataFrame, nights: np.ndarray) -> tuple[np.ndarray, n
 
 
 def _counts(
-    nights: np.ndarray, night: np.ndarray, portfolio: pd.Series, row: np.ndarray, reason: np.ndarray
+    nights: np.ndarray,
+    night: np.ndarray,
+    portfolio: pd.Series,
+    row: np.ndarray,
+    reason: np.ndarray,
+    reasons: Sequence[str],
 ) -> pd.DataFrame:
     """Accounts per night, portfolio and reason; every reason is listed for every portfolio known that night,
     so that shards add up.
     """
     codes, names = pd.factorize(portfolio.astype("str"), sort=True)
-    shape = (nights.size, len(names), len(REASONS))
+    shape = (nights.size, len(names), len(reasons))
     cells = (
         np.ravel_multi_index((np.searchsorted(nights, night), codes[row], reason), shape)
         if row.size
         else np.empty(0, np.int64)
     )
-    accounts = np.bincount(cells, minlength=int(np.prod(shape))).reshape(-1, len(REASONS))
+    accounts = np.bincount(cells, minlength=int(np.prod(shape))).reshape(-1, len(reasons))
     known = np.flatnonzero(accounts.sum(axis=1))
     of_night, of_portfolio = np.divmod(known, max(len(names), 1))
     return pd.DataFrame(
         {
-            "as_of": np.repeat(nights[of_night], len(REASONS)),
-            "portfolio": pd.Series(np.repeat(np.asarray(names, object)[of_portfolio], len(REASONS)), dtype="str"),
-            "reason": pd.Series(np.tile(np.array(REASONS, object), known.size), dtype="str"),
+            "as_of": np.repeat(nights[of_night], len(reasons)),
+            "portfolio": pd.Series(np.repeat(np.asarray(names, object)[of_portfolio], len(reasons)), dtype="str"),
+            "reason": pd.Series(np.tile(np.array(reasons, object), known.size), dtype="str"),
             "accounts": accounts[known].ravel().astype(np.int64),
         }
     )

@@ -14,11 +14,12 @@ from features.errors import ContractError
 from features.ledger import Ledger, worst_days_past_due
 from features.settlements import CASH, Settlements
 from features.statuses import StatusLog
-from features.terms import LabelTerms, Reach, reaches
+from features.terms import LabelTerms, Reach, WatchTerms, reaches
 from features.versions import still
 
 DEFAULT_STATUSES = ("default", "charged_off")
 LABELS = ("recovered", "defaulted")
+WATCH_LABELS = ("late", "rolled")
 
 # Why a label is missing; a row has the first that holds. in_default concerns `defaulted` only.
 WHY_MISSING = ("not_delivered", "in_default", "immature", "sold", "recalled", "outcome_unknown", "agency")
@@ -91,6 +92,44 @@ def labels_by_terms(
     return found
 
 
+def watch_labels(
+    cohort_frame: pd.DataFrame,
+    tables: Mapping[str, pd.DataFrame],
+    ledger: Ledger,
+    watch: WatchTerms,
+    complete_through: Reach,
+    delivers: Mapping[str, frozenset[str]] | None = None,
+) -> pd.DataFrame:
+    """The labels of a watch cohort, aligned to its rows.
+
+    late     1.0 if days past due, as known on each day, reach watch.late_days of the row's debtor_type on a day of
+             [as_of, as_of + days_ahead + late_days), else 0.0: what falls due on the last day of the window counts no
+             less than what falls due on the first
+    rolled   the same with rolled_days
+    late_missing, rolled_missing   '' where there is a label, else one of WHY_MISSING; the label is then NaN
+
+    Other arguments and errors as of `labels`.
+    """
+    tables = for_labels(cohort_frame, tables, (), complete_through, delivers is not None)
+    rows = _Rows(cohort_frame, tables, ledger, complete_through, delivers)
+    late_days = cohort_frame["debtor_type"].astype("str").map(watch.late_days).fillna(max(watch.late_days.values()))
+    found = {}
+    for name, days in (
+        ("late", still(late_days.to_numpy(), np.int32)),
+        ("rolled", np.full(len(cohort_frame), watch.rolled_days, np.int32)),
+    ):
+        horizon_days = days + np.int32(watch.days_ahead)
+        missing = rows.missing(horizon_days, watch.maturity_days)
+        labelled = missing == ""
+        reached = np.full(len(cohort_frame), np.nan)
+        worst = worst_days_past_due(
+            ledger, rows.account_no[labelled], rows.as_of[labelled], (rows.as_of + horizon_days - 1)[labelled]
+        )
+        reached[labelled] = worst >= days[labelled]
+        found[name], found[f"{name}_missing"] = reached, pd.Series(missing, dtype="str", index=cohort_frame.index)
+    return pd.DataFrame(found, index=cohort_frame.index)[[*WATCH_LABELS, *(f"{name}_missing" for name in WATCH_LABELS)]]
+
+
 def complete_for(cohort_frame: pd.DataFrame, complete_through: Reach) -> np.ndarray:
     """int64 per row: the last day whose payments of its portfolio are all known."""
     if not isinstance(complete_through, Mapping):
@@ -148,7 +187,7 @@ class _Rows:
         )
         return np.minimum(amounts, self.balance)
 
-    def missing(self, horizon_days: int, maturity_days: int, default_dpd: int | None = None) -> np.ndarray:
+    def missing(self, horizon_days: int | np.ndarray, maturity_days: int, default_dpd: int | None = None) -> np.ndarray:
         """Why each row has no label, '' where it has one."""
         last, matured = self.as_of + (horizon_days - 1), self.as_of + (horizon_days + maturity_days)
         found = np.full(self.as_of.size, "", dtype=object)

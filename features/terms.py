@@ -59,3 +59,24 @@ class LabelTerms:
     default_horizon_days: int = 90
     min_amount: float = 0.0
     min_share: float = 0.0
+
+
+@dataclass(frozen=True)
+class WatchTerms:
+    """What is watched before its due day, and what late means. Days are whole days.
+
+    days_ahead    what falls due in [as_of, as_of + days_ahead) is watched
+    late_days     debtor_type -> days past due that count as late
+    rolled_days   days past due that count as rolled
+    maturity_days after the last day that counts
+    """
+
+    days_ahead: int = 30
+    late_days: Mapping[str, int] = field(default_factory=lambda: {"consumer": 7, "commercial": 15})
+    rolled_days: int = 30
+    maturity_days: int = 14
+
+    @property
+    def gap_days(self) -> int:
+        """Days after a night until it is known whether what fell due was late."""
+        return self.days_ahead + max(self.late_days.values()) + self.maturity_days

@@ -28,7 +28,7 @@ from pydantic import (
 )
 
 from features.errors import InputMissing, UsageError
-from features.terms import LabelTerms, Terms
+from features.terms import LabelTerms, Terms, WatchTerms
 from pipeline.columns import DIALLER_COLUMNS
 from pipeline.languages import languages
 
@@ -486,6 +486,14 @@ class Ingest(Section):
     rows_a_day: dict[Literal["payments", "contacts", "statuses"], Band] = {}
 
 
+class Watch(Section):
+    """What is watched before it is overdue; a params file without it watches nothing."""
+
+    days_ahead: Annotated[int, Field(ge=1, le=366)] = 30
+    late_days: dict[Literal["consumer", "commercial"], Annotated[int, Field(ge=1, le=366)]] = {}
+    rolled_days: Annotated[int, Field(ge=1, le=366)] = 30
+
+
 Days = Annotated[int, Field(ge=0)]
 
 
@@ -526,6 +534,7 @@ class Params(Section):
     retention: Retention = Retention()
     messages: str | None = None
     reminders: Reminders | None = None
+    watch: Watch | None = None
     _stand_ins: dict[str, Path] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
@@ -558,7 +567,7 @@ class Params(Section):
 
     def kept(self) -> str:
         """What `digest` is the sha256 of, as JSON; `of_kept` reads it back."""
-        unset = {name for name in ("messages", "reminders") if getattr(self, name) is None}
+        unset = {name for name in ("messages", "reminders", "watch") if getattr(self, name) is None}
         return self.model_dump_json(exclude={"paths", "engine", "queries", "retention", *unset})
 
     def of_kept(self, text: str) -> Params:
@@ -577,6 +586,16 @@ class Params(Section):
 
     def label_terms(self) -> LabelTerms:
         return LabelTerms(**self.label.model_dump())
+
+    def watch_terms(self) -> WatchTerms:
+        """Raises UsageError where the params watch nothing."""
+        if self.watch is None:
+            raise UsageError(
+                "There is no watch cohort: the params have no section `watch`. Add `watch: {days_ahead: 30}` to them."
+            )
+        own = self.watch
+        late_days = {**WatchTerms().late_days, **own.late_days}
+        return WatchTerms(own.days_ahead, late_days, own.rolled_days, self.label.maturity_days)
 
     def terms(
         self, portfolios: list[str], decimals: dict[str, int], holidays: Mapping[str, Sequence[int]] | None = None

@@ -10,7 +10,7 @@ import click
 from click import option
 
 from features.errors import InputMissing
-from pipeline.commands.table import AS_OF, FOLDER, PLACE, STORE, command, log, needs, whole_numbers
+from pipeline.commands.table import AS_OF, COHORT, FOLDER, PLACE, STORE, command, log, needs, whole_numbers
 
 if TYPE_CHECKING:
     from pipeline.params import Params
@@ -51,11 +51,19 @@ def features(
     STORE,
     option("--out", "file", type=PLACE, required=True, help="Parquet file to write."),
     option("--horizons", help="Label over these numbers of days too, and tell of them side by side: 30,60,90."),
+    COHORT,
 )
-def dataset(params: Params, store: Path, file: Path, horizons: str | None) -> None:
+def dataset(params: Params, store: Path, file: Path, horizons: str | None, cohort: str) -> None:
     """The labelled panel: account_id, debtor_id, as_of, features, labels, split; prints label rates,
     coverage and maturity.
     """
+    if cohort == "watch":
+        from pipeline.panel.watch import write_watch_panel
+
+        if horizons is not None:
+            raise click.UsageError("--horizons are of the scorable cohort; watch.late_days says when one is late.")
+        click.echo(write_watch_panel(store, file, params))
+        return
     needs("matplotlib")
     from pipeline.panel.dataset import write_panel
 

@@ -74,6 +74,13 @@ NIGHTS = option("--out", type=PLACE, help="Folder of published nights [default: 
 AS_OF = option(
     "--as-of", type=DAY, required=True, callback=date, help="The night: only what was known before this day counts."
 )
+COHORT = option(
+    "--cohort",
+    type=click.Choice(["scorable", "watch"]),
+    default="scorable",
+    show_default=True,
+    help="watch: accounts that are not overdue yet, with something falling due.",
+)
 ACCOUNT = option("--account", required=True, help="account_id")
 
 

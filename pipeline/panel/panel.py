@@ -200,7 +200,7 @@ def panel(store: Store, params: Params, before: int | None = None, further: Sequ
     versions = store.versions()
     nights = training_nights(store, params, before)
     complete = payments_through(store, before)
-    asked, keep = (params.label_terms(), *further), _kept_share(store, params, versions)
+    asked, keep = (params.label_terms(), *further), kept_share(store, params, versions)
     work = partial(_panel_of_shard, store.path, tuple(nights), complete, params, asked, versions, keep)
     parts = list(map_shards(work, range(store.shards), params.engine, threads=True))
     cohorts, matrices, counts, found, recoveries = zip(*parts, strict=True)
@@ -248,7 +248,7 @@ def _panel_of_shard(
     )
 
 
-def _kept_share(store: Store, params: Params, versions: Mapping[str, int]) -> float:
+def kept_share(store: Store, params: Params, versions: Mapping[str, int]) -> float:
     """Share of debtors that cohort.sample_debtors asks for."""
     if params.cohort.sample_debtors is None:
         return 1.0

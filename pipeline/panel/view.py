@@ -1,4 +1,4 @@
-"""What one shard shows on some nights: the scorable accounts with their features,
+"""What one shard shows on some nights: the scorable accounts, or those watched, with their features,
 and how far what was delivered reaches.
 """
 
@@ -12,8 +12,8 @@ import pandas as pd
 
 from features.aliases import renamed
 from features.build import build
-from features.catalogue import CATALOGUE
-from features.cohort import Cohort, known, scorable
+from features.catalogue import CATALOGUE, WATCH
+from features.cohort import Cohort, known, scorable, watched
 from features.columns import columns_of
 from features.currencies import DECIMALS
 from features.declarations import Catalogue
@@ -29,7 +29,7 @@ from pipeline.store.store import Store
 
 @dataclass(frozen=True)
 class View:
-    """What one shard shows on some nights: the scorable accounts, their features,
+    """What one shard shows on some nights: the scorable accounts (or those watched), their features,
     all known accounts counted by reason.
     """
 
@@ -55,29 +55,34 @@ def view(
     keep: float = 1.0,
     debtors: Sequence[str] | None = None,
     whole: bool = True,
+    watch: bool = False,
 ) -> View:
     """Cohort and features of one shard on the given nights; nothing known from a night on can change its rows.
 
     keep: share of debtors to keep, by a seeded hash; the cohort then carries `weight` = 1 / keep.
     debtors: only these, with all their accounts; their rows are the same as among the others.
     whole: with every table and column; else those that cohort, features and labels need.
+    watch: the accounts of the params' watch cohort, with the features of theirs.
     """
-    terms = terms_of(store, params, versions)
-    tables = InnerTables(store.tables(shard, versions=versions)) if whole else read(store, shard, CATALOGUE, versions)
+    terms, catalogue = terms_of(store, params, versions), WATCH if watch else CATALOGUE
+    tables = InnerTables(store.tables(shard, versions=versions)) if whole else read(store, shard, catalogue, versions)
     if debtors is not None:
         owned = tables["accounts"]["account_no"][tables["accounts"]["debtor_id"].isin(debtors)]
         tables = InnerTables(
             {name: frame[frame["account_no"].isin(owned)].reset_index(drop=True) for name, frame in tables.items()}
         )
     ledger = history(tables, terms)
-    cohort = scorable(tables, ledger, nights, terms)
+    if watch:
+        cohort = watched(tables, ledger, nights, terms, params.watch_terms())
+    else:
+        cohort = scorable(tables, ledger, nights, terms)
     if keep < 1:
         persons = store.persons(versions)
         whom = renamed(cohort.frame["debtor_id"].astype("str"), persons.names if persons is not None else {})
         drawn = account_number(whom + f"|{params.seed}") < keep * 2.0**63
         cohort = replace(cohort, frame=cohort.frame[drawn].assign(weight=1 / keep).reset_index(drop=True))
     complete = quiet_through(store, versions, params)
-    return View(cohort, build(cohort.frame, tables, CATALOGUE, terms, ledger, complete), tables, ledger)
+    return View(cohort, build(cohort.frame, tables, catalogue, terms, ledger, complete), tables, ledger)
 
 
 def read(

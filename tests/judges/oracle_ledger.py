@@ -11,7 +11,7 @@ import hashlib
 from fractions import Fraction
 
 from features.tables import NO_DAY
-from features.terms import LabelTerms, Terms
+from features.terms import LabelTerms, Terms, WatchTerms
 
 STATUS_KEY = ("status", "from_on", "charge_id")
 
@@ -360,6 +360,39 @@ def reason(rows: dict, account_id: str, day: int, terms: Terms) -> str | None:
         return "no_balance"
     placed = account["placed_on"] != NO_DAY and account["placed_on"] < day
     return "scorable" if arrears > 0 or placed else "not_due"
+
+
+def watch_reason(
+    rows: dict, account_id: str, day: int, terms: Terms, watch: WatchTerms
+) -> tuple[str | None, int, int | None]:
+    """Why an account is watched on the night, or not, with what falls due in the window and the first day of it."""
+    why = reason(rows, account_id, day, terms)
+    if why is None or why in ("closed", "sold", "agency"):
+        return why, 0, None
+    if why == "scorable":
+        return "overdue", 0, None
+    book = account_row(rows, account_id, day)["portfolio"]
+    if "charges" not in rows or "charges" not in terms.delivers.get(book, ("charges",)):
+        return "no_charges", 0, None
+    seen = {table: [row for row in held if row["known_on"] < day] for table, held in rows.items()}
+    _, arrears, late = figures(seen, account_id, day + watch.days_ahead, terms)
+    if late == 0:
+        return "nothing_due", 0, None
+    return "watch", arrears, max(day, day + watch.days_ahead - late)
+
+
+def watch_labels(
+    rows: dict, account_id: str, day: int, terms: Terms, watch: WatchTerms, complete_through: int
+) -> dict[str, object]:
+    """late, rolled (None where missing) and why they are missing, of one watched account and night."""
+    found: dict[str, object] = {}
+    late_days = watch.late_days[account_row(rows, account_id, day)["debtor_type"]]
+    for name, days in (("late", late_days), ("rolled", watch.rolled_days)):
+        end = day + watch.days_ahead + days
+        why = _unobservable(rows, account_id, day, end, end + watch.maturity_days, complete_through)
+        found[f"{name}_missing"] = why
+        found[name] = None if why else int(worst(rows, account_id, day, end - 1, terms) >= days)
+    return found
 
 
 def worst(rows: dict, account_id: str, first: int, last: int, terms: Terms) -> int:

@@ -42,6 +42,13 @@ def voice(language: str) -> Voice:
     return Voice(language, percent, {str(entry.id): str(entry.string) for entry in said})
 
 
+def small(name: str, language: str) -> str:
+    """A word as it stands within a sentence."""
+    if name.isupper() or words(language)["grammar"]["small_nouns"] != "yes":
+        return name
+    return name[:1].lower() + name[1:]
+
+
 def catalogue(language: str) -> Catalog:
     with (WORDS_FOLDER / f"{language}.po").open("rb") as stream:
         return read_po(stream, ignore_obsolete=True)

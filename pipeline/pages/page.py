@@ -16,7 +16,7 @@ from features.tables import NO_DAY, NO_MONEY
 from models.explain import DOWN, REASON_COLUMNS, UP
 from pipeline.columns import IN_REPORTING_CURRENCY
 from pipeline.law.counts import NO_LIMIT
-from pipeline.pages.language import words
+from pipeline.pages.language import small, words
 from pipeline.pages.publication import GROUPS_SHOWN, Night, amounts, days, figures, instants, kind_of, plain, texts
 from pipeline.pages.speech import Speech
 from pipeline.pages.templating import policy_digest, template, verbatim
@@ -71,7 +71,8 @@ def html(night: Night) -> str:
         long_valid=speech.day(night.valid_until, "full"),
         model_version=str(night.model.get("version", "")),
         complete_through=[
-            (table, day.isoformat(), speech.day(day, "medium")) for table, day in night.complete_through.items()
+            (small(spoken["tables"].get(table, table), night.language), day.isoformat(), speech.day(day, "medium"))
+            for table, day in night.complete_through.items()
         ],
         debtors=speech.count(totals["debtors"]),
         joined=night.counts["joined"],

@@ -29,7 +29,7 @@ from pipeline.law.rules import (
     Wait,
     written,
 )
-from pipeline.pages.language import words
+from pipeline.pages.language import small, words
 from pipeline.pages.publication import Night
 from pipeline.pages.speech import Speech
 
@@ -111,7 +111,7 @@ def _forms() -> tuple[tuple[re.Pattern[str], str], ...]:
 def _value(name: str, value: str, language: str) -> str:
     if name == "tables":
         tables = words(language)["tables"]
-        return ", ".join(_small(tables.get(table, table), language) for table in value.split(", "))
+        return ", ".join(small(tables.get(table, table), language) for table in value.split(", "))
     if name == "day":
         try:
             return Speech(language).day(value)
@@ -166,14 +166,7 @@ def _by(rule: ChannelRule, language: str) -> str:
     if rule.channels == CONTACT_CHANNELS:
         return words(language)["rules"]["any_channel"]
     named = [name for name in rule.channels if not (name in ("autodial", "voicemail") and "call" in rule.channels)]
-    return ", ".join(_small(words(language)["channels"][name], language) for name in named)
-
-
-def _small(name: str, language: str) -> str:
-    """As it stands within a sentence."""
-    if name.isupper() or words(language)["grammar"]["small_nouns"] != "yes":
-        return name
-    return name[:1].lower() + name[1:]
+    return ", ".join(small(words(language)["channels"][name], language) for name in named)
 
 
 def _week(rule: Hours, language: str) -> str:

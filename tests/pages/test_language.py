@@ -50,6 +50,7 @@ def test_a_language_has_every_text_with_the_same_placeholders_and_no_other(langu
     for key, entry in there.items():
         assert entry.string, key
         assert not entry.fuzzy, key
+        assert entry.string != entry.id or len(entry.id.split()) < 3, key  # names may be the same
         assert sorted(HOLE.findall(entry.string)) == sorted(HOLE.findall(entry.id)), key
     assert written(updated(language)) == (WORDS_FOLDER / f"{language}.po").read_text(encoding="utf-8")
 

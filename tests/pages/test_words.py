@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
 from types import ModuleType
 
+import pandas as pd
 import pytest
 from playwright.sync_api import Page
 
@@ -27,6 +29,7 @@ from pipeline.outcomes.book_pages import write_reports
 from pipeline.pages.language import languages, voice, words
 from pipeline.pages.page import html
 from pipeline.pages.rule_words import UNNAMED, cited, explained, in_words, sentence
+from pipeline.pages.translation import texts
 from tests.worlds.afterwards import NIGHT, House, opened
 from tests.worlds.paper_nights import night
 
@@ -40,6 +43,9 @@ WORD = re.compile(r"[^\W\d_]{3,}")
 CODES = {"recovery", "baseline", "age", "band", "promise", "plan"} | {code.lower() for code in DECIMALS}
 
 
+HOLES = re.compile(rf"{PLACEHOLDER.pattern}|\{{\w+\}}")
+
+
 CODE = re.compile(r"\S*[\w)][._:/-]+[\w(]\S*|\S*[\d_]\S*")  # ids, names of files and rules, days, money
 
 
@@ -51,13 +57,17 @@ def said_in(text: str) -> set[str]:
     return {word.lower() for word in WORD.findall(CODE.sub(" ", text))}
 
 
+def only_english(language: str) -> set[str]:
+    """Words of the English faces and reasons that no face or reason of the language uses."""
+    english = [text for _, text in texts()] + [rule.says for rule in RULE_FILE.all_rules.values()]
+    other = [*leaves(words(language)), *voice(language).sentences.values()]
+    found = {word for text in english for word in said_in(HOLES.sub(" ", text))}
+    return found - {word for text in other for word in said_in(HOLES.sub(" ", text))}
+
+
 @pytest.fixture(scope="module")
 def english_only() -> set[str]:
-    """Words of the English faces and reasons that no French face or reason uses."""
-    english = [*leaves(words("en")), *voice("fr").sentences, *(rule.says for rule in RULE_FILE.all_rules.values())]
-    french = leaves(words("fr"))
-    found = {word for text in english for word in said_in(PLACEHOLDER.sub(" ", re.sub(r"\{\w+\}", " ", text)))}
-    return found - {word for text in french for word in said_in(PLACEHOLDER.sub(" ", re.sub(r"\{\w+\}", " ", text)))}
+    return only_english("fr")
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +112,25 @@ def test_the_english_list_would_not_pass_for_french(browser, english_only):
     page.wait_for_selector("#panel > *")
     assert len(said_in(read_out(page)) & english_only) > 30
     page.close()
+
+
+@pytest.mark.parametrize("language", [name for name in languages() if name not in ("en", "fr")])
+def test_the_list_of_a_drawn_night_holds_no_english(browser, language):
+    """But for what the night itself brought in English: its reasons, warnings and names."""
+    page = browser.new_page(locale=language, viewport={"width": 1280, "height": 6000})
+    made = in_words(night(8, language=language), RULE_FILE, language)
+    page.set_content(re.sub(r"<meta http-equiv[^>]*>", "", html(made)))
+    page.locator(".open").first.click()
+    seen = read_out(page)
+    for tab in ("deferred", "excluded", "held_out", "about"):
+        page.locator(f"#tab-{tab}").click()
+        seen += read_out(page)
+    page.close()
+    assert len(said_in(seen)) > 250
+    parts = [*vars(made).values(), *vars(made.details).values()]
+    frames = [frame.to_csv(sep="\t") for frame in parts if isinstance(frame, pd.DataFrame)]
+    brought = said_in(" ".join([*made.manifest["warnings"], *frames, json.dumps(made.model)]))
+    assert said_in(seen) & only_english(language) - brought - CODES - {"new", "may"} == set()  # New York; mayo
 
 
 def test_the_french_workbook_holds_no_english(house, english_only):

@@ -514,7 +514,7 @@
       const text = search.value.trim().toLowerCase(), rows = [];
       for (let i = 0; i < table.rows; i++) if (!text || texts[i].includes(text)) rows.push(i);
       said.textContent = whole.format(rows.length) + " / " + whole.format(table.all);
-      holder.replaceChildren(el("table", {}, el("caption", { class: "hidden" }, words.tabs[name]), el("thead", {}, el("tr", {}, ...table.names.map((column, n) => el("th", { scope: "col", class: ends[n] }, el("span", {}, columnWord(column) + (table.kinds[column] === "instant" ? ", " + words.detail.your_clock.toLowerCase() : "")))))),
+      holder.replaceChildren(el("table", {}, el("caption", { class: "hidden" }, words.tabs[name]), el("thead", {}, el("tr", {}, ...table.names.map((column, n) => el("th", { scope: "col", class: ends[n] }, el("span", {}, columnWord(column) + (table.kinds[column] === "instant" ? ", " + (words.grammar.small_nouns === "yes" ? words.detail.your_clock.toLowerCase() : words.detail.your_clock) : "")))))),
         el("tbody", {}, ...rows.slice(0, 500).map((i) => el("tr", {}, ...table.names.map((column, n) => el(n ? "td" : "th", { class: ends[n] + " free", scope: n ? null : "row" }, cellText(table, column, i))))))));
       if (rows.length > 500) holder.append(el("p", { class: "nothing" }, fill(words.later.cut, { n: whole.format(500), all: whole.format(rows.length), file: name + ".csv" })));
     };

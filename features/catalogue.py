@@ -369,4 +369,46 @@ CATALOGUE = Catalogue(
 # is not overdue.
 _OF_OVERDUE = ("debtor_arrears_share", "largest_payment_to_arrears", "paid_to_arrears_90d", "arrears_to_usual_payment",
                "arrears_to_monthly_due", "arrears_share")  # fmt: skip
-WATCH = Catalogue(entry for entry in CATALOGUE if not isinstance(entry, Debtor) and entry.name not in _OF_OVERDUE)
+
+# How the debtor pays what is billed (features/rhythm.py): of the watch cohort alone, so that scorable nights stay as
+# they were taught.
+ON_RHYTHM = [
+    Noun("items_settled_365d", says="Invoices or instalments settled in the last year: {value:count}"),
+    Noun("days_after_due_mean_90d"),
+    Noun("days_after_due_mean_365d",
+        says="Days from the due day to the payment in the last year, on average (below 0: early): {value:number}"),
+    Noun("days_after_due_mean_ever"),
+    Noun("days_after_due_std_365d", says="Spread of the days from the due day to the payment in the last year: {value:number}"),
+    Noun("days_after_due_weighted_365d"),
+    Noun("days_after_due_large_365d"),
+    Noun("days_after_due_small_365d"),
+    Difference("days_after_due_trend_90d", "days_after_due_mean_90d", "days_after_due_mean_365d",
+        meaning="Days after due of the last 90 days against the last year: above 0, the debtor pays later than before.",
+        says="Days from the due day to the payment: {days_after_due_mean_90d:number} in the last 90 days, "
+             "{days_after_due_mean_365d:number} in the last year"),
+    Difference("days_after_due_by_size_365d", "days_after_due_large_365d", "days_after_due_small_365d",
+        meaning="Days after due of large items against small ones."),
+    Noun("items_due_365d"),
+    Noun("items_late_365d"),
+    Ratio("items_late_share_365d", "items_late_365d", "items_due_365d", empty=MISSING, unit="share",
+        meaning="Share of the items that fell due in the last year that were late.",
+        says="Late in the last year: {items_late_365d:count} of {items_due_365d:count} due"),
+    Noun("last_item_days_late", says="The last one due was paid, or is open, {value:number} days after its due day"),
+    Noun("never_late", says="Never late so far"),
+    Noun("days_since_late_item", says="Last late {value:days} ago"),
+    Noun("open_items"),
+    Noun("open_items_late"),
+    Noun("open_items_disputed"),
+    Ratio("open_items_late_share", "open_items_late", "open_items", empty=MISSING, unit="share",
+        meaning="Share of the debtor's open items that are past their due day.",
+        says="Of the open invoices or instalments past their due day: {open_items_late:count} of {open_items:count}"),
+    Ratio("open_items_disputed_share", "open_items_disputed", "open_items", empty=MISSING, unit="share",
+        meaning="Share of the debtor's open items under dispute."),
+    Noun("credit_limit_use", says="Credit limit in use: {value:percent}"),
+]  # fmt: skip
+WATCH = Catalogue(
+    [
+        *(entry for entry in CATALOGUE if not isinstance(entry, Debtor) and entry.name not in _OF_OVERDUE),
+        *ON_RHYTHM,
+    ]
+)

@@ -6,17 +6,21 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
-from features import whole_debtor
+from features import rhythm, whole_debtor
 from features.compiled import compiled
+from features.currencies import DECIMALS
 from features.days import days_left_in_month, days_of_month, months_of_year, weekdays
 from features.evidence import Evidence
 from features.kernel import month_and_day
+from features.ledger import figures_at
 from features.settlements import CASH
 from features.tables import BILLED_KINDS, DIRECTIONS, NO_DAY, NO_MONEY
 from features.vocabulary import ANSWER_DAYS, CALENDAR_FACTS, FIRST_PAYMENT_DAYS
 
 ANSWER_WINDOW = 180
+LIMIT = "x_credit_limit"
 FOLLOWING = (
     "attempts_since_last_payment",
     "payments_after_contact_180d",
@@ -52,7 +56,21 @@ def _fact(name: str, names: Sequence[str], evidence: Evidence) -> dict[str, np.n
         return {name: between(evidence.day_of_account(since), end)}
     if name in whole_debtor.FIGURES:
         return whole_debtor.figures(evidence, [other for other in names if other in whole_debtor.FIGURES])
+    if name in rhythm.FIGURES:
+        return rhythm.figures(evidence, [other for other in names if other in rhythm.FIGURES])
+    if name == "credit_limit_use":
+        return {name: _credit_limit_use(evidence)}
     return _answers(evidence)
+
+
+def _credit_limit_use(evidence: Evidence) -> np.ndarray:
+    """Balance against the sender's own column of limits; NaN where there is none, or none above 0."""
+    if LIMIT not in evidence.tables["accounts"] or not is_numeric_dtype(evidence.tables["accounts"][LIMIT].dtype):
+        return np.full(evidence.as_of.size, np.nan)
+    minor = evidence.of_account("currency").astype("str").map({name: 10.0**places for name, places in DECIMALS.items()})
+    limit = evidence.of_account(LIMIT).to_numpy(np.float64) * minor.to_numpy(np.float64)
+    balance = figures_at(evidence.ledger, evidence.account_no, evidence.as_of)[0]
+    return np.divide(balance, limit, out=np.full(limit.size, np.nan), where=limit > 0)
 
 
 def days_between(since: np.ndarray, until: np.ndarray) -> np.ndarray:
@@ -89,6 +107,7 @@ FACT_COLUMNS |= {name: (name,) for name in ("product", "debtor_type", "principal
 FACT_COLUMNS |= dict.fromkeys(FOLLOWING, ("opened_on",)) | dict.fromkeys(
     whole_debtor.FIGURES, whole_debtor.OWNER_COLUMNS
 )
+FACT_COLUMNS |= dict.fromkeys(rhythm.FIGURES, rhythm.OWNER_COLUMNS) | {"credit_limit_use": ("currency",)}
 
 
 def _calendar(as_of: np.ndarray) -> dict[str, np.ndarray]:

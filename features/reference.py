@@ -6,12 +6,19 @@ from __future__ import annotations
 
 import math
 
-from features.catalogue import CATALOGUE, WINDOW_RULE
+from features.catalogue import CATALOGUE, ON_RHYTHM, WATCH, WINDOW_RULE
 from features.declarations import Catalogue
 from features.spec import Band, Debtor, Declared, Difference, Feature, Noun, Ratio, Where
 from features.vocabulary import EVENTS, FACTS, FAMILIES, Agg
 
 TITLE = "# Features"
+HEADING, HEADING_LINE = (
+    "| name | meaning | unit | window | empty | direction | reason |",
+    "|---|---|---|---|---|---|---|",
+)
+RHYTHM = """\
+How the debtor pays what is billed (`rhythm.py`), over all accounts of the debtor: columns of accounts that are not
+overdue ([watch](watch.md)), beside those above that say nothing of arrears or of scorable accounts."""
 INTRODUCTION = """\
 Every column of the matrix, written from `features/catalogue.py` by
 `.venv/bin/python -m features.reference > docs/features.md`; a test keeps it true. For the night of as_of a feature
@@ -51,6 +58,7 @@ WHERE = """\
 `columns.py`, `evidence.py`, `events.py`, `plan.py`, `kernel.py` |
 | facts that are no aggregate; figures over a debtor, and over all it ever owed | `facts.py`; `debtor.py`, \
 `whole_debtor.py` |
+| how a debtor pays what is billed | `rhythm.py` |
 | the events behind one cell; this page | `trace.py`; `reference.py` |
 | compiled loops and how they are kept; every refusal of the product | `compiled.py`; `errors.py` |
 """
@@ -96,10 +104,13 @@ def markdown(catalogue: Catalogue = CATALOGUE) -> str:
             lines += [
                 f"## {family} ({len(own)})",
                 "",
-                "| name | meaning | unit | window | empty | direction | reason |",
-                "|---|---|---|---|---|---|---|",
+                HEADING,
+                HEADING_LINE,
             ]
             lines += [_row(entry) for entry in own] + [""]
+    rhythm = [entry for entry in WATCH if entry.name in {own.name for own in ON_RHYTHM}]
+    lines += [f"## Of the watch cohort alone ({len(rhythm)})", "", RHYTHM, "", HEADING, HEADING_LINE]
+    lines += [_row(entry) for entry in rhythm] + [""]
     return "\n".join(lines)
 
 

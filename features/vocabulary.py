@@ -204,6 +204,7 @@ class Fact:
 
 
 ANSWER_DAYS = 7  # a payment this many days after an outbound contact, or sooner, is counted as following it
+LATE_ITEM_DAYS = 7  # an item settled, or still open, so many days after its due day is on time; one day more is late
 FIRST_PAYMENT_DAYS = 30  # a first due date passed by more without any payment is a first-payment default
 
 _LEDGER = (LEDGER,)
@@ -273,6 +274,41 @@ FACTS: dict[str, Fact] = {
     "first_payment_default": Fact(
         "balances", "flag", f"1 if nothing was paid within {FIRST_PAYMENT_DAYS} days of the first due day, 0 if it was; else missing.",
         ("charges", "payments"),
+    ),
+}  # fmt: skip
+
+# How the debtor pays what is billed, over all its accounts: see features/rhythm.py, which says what an item is.
+_BILLED = ("charges", "payments")
+_AFTER_DUE = "Days from the due day to the payment that settled an item, negative when early"
+FACTS |= {
+    "items_settled_365d": Fact("payments", "count", "Items of the debtor settled in [as_of - 365, as_of).", _BILLED),
+    "days_after_due_mean_90d": Fact("payments", "days", f"{_AFTER_DUE}: mean of those settled in the last 90 days.", _BILLED),
+    "days_after_due_mean_365d": Fact("payments", "days", f"{_AFTER_DUE}: mean of those settled in the last year.", _BILLED),
+    "days_after_due_mean_ever": Fact("payments", "days", f"{_AFTER_DUE}: mean of all.", _BILLED),
+    "days_after_due_std_365d": Fact("payments", "days", f"{_AFTER_DUE}: their spread in the last year, around the mean.", _BILLED),
+    "days_after_due_weighted_365d": Fact(
+        "payments", "days", f"{_AFTER_DUE}: mean of the last year's, weighted by amount, in this account's currency.", _BILLED
+    ),
+    "days_after_due_large_365d": Fact(
+        "payments", "days", f"{_AFTER_DUE}: mean of those of at least the mean amount; in this account's currency.", _BILLED
+    ),
+    "days_after_due_small_365d": Fact("payments", "days", f"{_AFTER_DUE}: mean of those of less than the mean amount.", _BILLED),
+    "items_due_365d": Fact("payments", "count", "Items of the debtor that fell due in [as_of - 365, as_of).", _BILLED),
+    "items_late_365d": Fact("payments", "count", f"Of these, items more than {LATE_ITEM_DAYS} days late, paid or not.", _BILLED),
+    "last_item_days_late": Fact(
+        "payments", "days", "Days from the due day to the payment, or to as_of where it is open, of the item that fell due last; the most "
+        "where several did.", _BILLED,
+    ),
+    "never_late": Fact(
+        "payments", "flag", f"1 if no item of the debtor that fell due was ever more than {LATE_ITEM_DAYS} days late: the next would be the "
+        "first; else 0; missing where none fell due.", _BILLED,
+    ),
+    "days_since_late_item": Fact("payments", "days", f"Days since the due day of the newest item more than {LATE_ITEM_DAYS} days late.", _BILLED),
+    "open_items": Fact("payments", "count", "Items of the debtor that are not settled, due or not.", _BILLED),
+    "open_items_late": Fact("payments", "count", "Of these, items past their due day.", _BILLED),
+    "open_items_disputed": Fact("payments", "count", "Of these, items of an account or charge under dispute.", (*_BILLED, "statuses")),
+    "credit_limit_use": Fact(
+        "balances", "share", "Balance against the column x_credit_limit of accounts, in whole currency units; missing without it.", _LEDGER
     ),
 }  # fmt: skip
 CALENDAR_FACTS = tuple(name for name, fact in FACTS.items() if fact.family == "calendar")

@@ -6,7 +6,6 @@ Also of columns.py, debtor.py, events.py, evidence.py, facts.py, kernel.py, plan
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -27,33 +26,10 @@ from features.spec import MISSING, Feature, Window, where
 from features.tables import NO_DAY, TABLES
 from features.terms import Terms
 from features.vocabulary import Agg
-from tests.judges.oracle import Judge
+from tests.judges.oracle import differences
 from tests.worlds import worlds
 from tests.worlds.cohorts import EVERYTHING, RATES, account, cell, frame_of, nights_of, tables_of, with_rates
 from tests.worlds.worlds import World, day
-
-
-def differences(
-    matrix: pd.DataFrame,
-    world: World,
-    pairs: list[tuple[str, int]],
-    terms: Terms,
-    catalogue: Catalogue,
-    complete: dict | None = None,
-) -> list[str]:
-    """Every cell that is not the judge's, in words."""
-    judge = Judge(world.rows, pairs, terms, catalogue, complete)
-    found = []
-    for name in matrix.columns:
-        for (account_id, night), value in zip(pairs, matrix[name], strict=True):
-            expected = judge.value(name, account_id, night)
-            if expected is None or isinstance(expected, str) or pd.isna(value):
-                same = pd.isna(value) if expected is None else value == expected
-            else:
-                same = math.isclose(value, expected, rel_tol=1e-9, abs_tol=1e-9)
-            if not same:
-                found.append(f"{name} of {account_id} on {worlds.date(night)}: {value!r}, not {expected!r}")
-    return found
 
 
 def check(

@@ -15,11 +15,14 @@ import statistics
 from decimal import ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
 
+import pandas as pd
+
 from features.spec import Attribute, Band, Debtor, Difference, Feature, Noun, Ratio
 from features.tables import CHANNELS, CHARGE_KINDS, DIRECTIONS, NO_DAY, NO_MONEY, OUTCOMES, STATUSES
 from features.terms import Terms
 from features.vocabulary import Agg
 from tests.judges import oracle_ledger as books
+from tests.judges import oracle_rhythm
 
 EPOCH = dt.date(1970, 1, 1)
 OF_ALL_ACCOUNTS = (
@@ -363,6 +366,13 @@ class Judge:
             return self._first_payment_default(account_id, as_of)
         if name in OF_ALL_ACCOUNTS:
             return self._of_all_accounts(name, account, as_of)
+        if name in oracle_rhythm.FIGURES:
+            return oracle_rhythm.figure(self, name, account, as_of)
+        if name == "credit_limit_use":
+            limit = account.get("x_credit_limit")
+            if limit is None or limit <= 0:
+                return None
+            return self.figures(account_id, as_of)[0] / (limit * 10 ** {"EUR": 2, "JPY": 0}[account["currency"]])
         calendar = {"month": today.month, "day_of_month": today.day, "weekday": today.weekday()}
         if name in calendar:
             return calendar[name]
@@ -521,6 +531,29 @@ class Judge:
         entry = self.catalogue[name]
         found = set(entry.needs) if isinstance(entry, Feature | Noun) else set()
         return found.union(*(self.tables_behind(part) for part in entry.parts))
+
+
+def differences(
+    matrix: pd.DataFrame,
+    world,
+    pairs: list[tuple[str, int]],
+    terms: Terms,
+    catalogue,
+    complete: dict | None = None,
+) -> list[str]:
+    """Every cell that is not the judge's, in words."""
+    judge = Judge(world.rows, pairs, terms, catalogue, complete)
+    found = []
+    for name in matrix.columns:
+        for (account_id, night), value in zip(pairs, matrix[name], strict=True):
+            expected = judge.value(name, account_id, night)
+            if expected is None or isinstance(expected, str) or pd.isna(value):
+                same = pd.isna(value) if expected is None else value == expected
+            else:
+                same = math.isclose(value, expected, rel_tol=1e-9, abs_tol=1e-9)
+            if not same:
+                found.append(f"{name} of {account_id} on {date(night)}: {value!r}, not {expected!r}")
+    return found
 
 
 def last_day_that_keeps(due_on: int, terms: Terms, place: str | None) -> tuple[int, int]:

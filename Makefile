@@ -74,8 +74,10 @@ bench-effect: setup
 bench-first-year: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.first_year $(BENCH)
 
+# Every promise of a night in full, the long tests and the mutants: hours. make stress T=r07: one row, kept in the table
+# of docs/reliability.md beside the others; T=mutants. RECOUP_MOST=N tries a row N times at most.
 stress: setup
-	HYPOTHESIS_PROFILE=new $(BIN)/python -m pytest -m stress
+	HYPOTHESIS_PROFILE=new $(BIN)/python -m benchmarks.reliability $(T)
 
 # make real REAL=PATH: the public data sets of benchmarks/public/README.md, through the whole product.
 real: setup

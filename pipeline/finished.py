@@ -16,7 +16,7 @@ from models.folder import digest_of
 from pipeline.intake.acceptance import settings_of
 from pipeline.intake.database import is_database
 from pipeline.intake.delivery import Delivery, find
-from pipeline.night.pins import READ_WHOLE, SAID, Stamps, memories, pins, remembered
+from pipeline.night.pins import LAST_STAGES, READ_WHOLE, SAID, Stamps, memories, pins, remembered, verified
 from pipeline.pages.record import CURRENT, EXPIRED, MANIFEST, NIGHT, lines, newest, put_back, read_manifest
 from pipeline.pages.verify import NightDamaged, examine_night
 from pipeline.params import Params, Source
@@ -29,13 +29,15 @@ from pipeline.store.store import Store
 class Finished:
     """A published night as it is found. changed: what it stands on and that is no longer so, in words; empty: nothing.
 
-    files: kind of file -> how many were hashed. monitored: whether the monitor has told of this very night.
+    files: kind of file -> how many were hashed. monitored: whether the monitor has told of this very night;
+    retired: whether retention has removed since what was too old by it.
     """
 
     folder: Path
     changed: Sequence[str]
     files: Mapping[str, int]
     monitored: bool
+    retired: bool
     put_back: str = ""
 
     def text(self) -> str:
@@ -94,7 +96,8 @@ def _look(
         "of the store": count,
         "of the list": len(manifest["outputs"]),
     }
-    return Finished(folder, changed, files, stamps.done("monitor", outputs) is not None, said)
+    monitored, retired = (stamps.done(stage, outputs) is not None for stage in LAST_STAGES)
+    return Finished(folder, changed, files, monitored, retired, said)
 
 
 def _marked(out: Path, leads: str) -> bool:
@@ -122,12 +125,7 @@ def _model(store_path: Path, manifest: Mapping[str, Any]) -> str:
 
 def _hash_rows(store: Store, versions: Mapping[str, int], night: int) -> int:
     """Every data file of these versions, and of what is remembered up to the night, against its sha256."""
-    places = [
-        place
-        for name, version in versions.items()
-        for found in store.delta.files(name, version).values()
-        for place in found
-    ] + memories(store, night)
-    for place in places:
+    told = memories(store, night)
+    for place in told:
         store.delta.check_sound(place)
-    return len(places)
+    return len(told) + sum(map(len, verified(store, versions).values()))

@@ -44,21 +44,31 @@ def whole_night(
             report = ingest(source, store_path, params, accept_volume=accept_volume)
         log.info(report.text())
         published = publish_night(store_path, as_of, out, params, stages=stages)
-    look_back_on(store_path, as_of, out, params)
-    if told := retire(store_path, out, as_of, params).text():
-        log.info(told)
+    end_of_night(store_path, as_of, out, params)
     return published
 
 
-def look_back_on(store_path: Path, as_of: dt.date, out: Path, params: Params) -> None:
-    """Have the monitor tell of a published night, and mark that it has."""
-    told = monitor(store_path, as_of, params).text()
-    log.info(told)
+def end_of_night(store_path: Path, as_of: dt.date, out: Path, params: Params, monitored: bool = False) -> None:
+    """Have the monitor tell of a published night, unless it has, and retention remove what is too old by it; mark both.
+    What retention leaves to the next night, since another run works there, has no mark.
+    """
+    if not monitored:
+        told = monitor(store_path, as_of, params).text()
+        log.info(told)
+        _mark_done("monitor", as_of, out, told)
+    retired = retire(store_path, out, as_of, params)
+    if told := retired.text():
+        log.info(told)
+    if not retired.busy:
+        _mark_done("retention", as_of, out, told)
+
+
+def _mark_done(stage: str, as_of: dt.date, out: Path, told: str) -> None:
     stamps = Stamps(out, day_number(as_of))
     published = stamps.read().get("publish")
     if published is not None:
         with only_run(out):
-            stamps.mark({"monitor": (published["outputs"], hashlib.sha256(told.encode()).hexdigest())})
+            stamps.mark({stage: (published["outputs"], hashlib.sha256(told.encode()).hexdigest())})
 
 
 @contextmanager

@@ -5,13 +5,17 @@ One browser for all.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.worlds.params import written_params
 from tests.worlds.programs import program
+from tests.worlds.promises import Attacks
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
     from tests.worlds.afterwards import House
     from tests.worlds.servers import Server
 
-SLOW_FIXTURES = {"browser", "server", "two_nights", "model", "tuned"}
+SLOW_FIXTURES = {"browser", "server", "two_nights", "model", "tuned", "attacks", "house", "three_nights"}
 
 settings.register_profile("same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("new", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
@@ -56,6 +60,49 @@ def two_nights(tmp_path_factory: pytest.TempPathFactory) -> House:
     from tests.worlds.afterwards import built
 
     return built(tmp_path_factory.mktemp("two-nights"))
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with a taught and promoted champion and one published night, one for all processes; not to be changed."""
+    from tests.worlds.houses import built_once, taught
+
+    return built_once(tmp_path_factory, "taught", taught)
+
+
+@pytest.fixture
+def copied(house: Path, tmp_path: Path) -> Path:
+    """The house again, for tests that change it."""
+    folder = tmp_path / "house"
+    shutil.copytree(house, folder, symlinks=True)
+    written_params(folder / "params.yaml", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def three_nights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three nights in a row, each with what the one before remembers, one for all processes; not to be changed."""
+    from tests.worlds.houses import built_once, three
+
+    return built_once(tmp_path_factory, "nights", three) / "three"
+
+
+@pytest.fixture
+def own(three_nights: Path, tmp_path: Path) -> Path:
+    """The three nights again, for tests that change them."""
+    from tests.worlds.houses import copy_of, short_terms
+
+    folder = copy_of(three_nights, tmp_path / "own")
+    short_terms(folder)
+    return folder
+
+
+@pytest.fixture
+def attacks(request: pytest.FixtureRequest) -> Iterator[Attacks]:
+    """Those on the row that the test is named after: test_r01_..., test_s30_..."""
+    counted = Attacks.of(request.node.name.split("_")[1])
+    yield counted
+    counted.keep()
 
 
 @pytest.fixture(scope="session")

@@ -54,19 +54,31 @@ def run_night(
     params: Params, source: Path, store: Path, as_of: dt.date, out: Path, accept_volume: str | None, dry_run: bool
 ) -> None:
     """The whole night: ingest, score, work list, monitor. A finished one again is proven to be so and left alone."""
-    from pipeline.finished import finished
-
     if dry_run:
         from pipeline.outlook import outlook
 
         click.echo(outlook(source, store, as_of, out, params).text())
         return
+    if not out.is_dir():
+        from pipeline.store.files import check_folder
+
+        check_folder(out)
+        out.mkdir(parents=True, exist_ok=True)
+    from pipeline.store.locks import only_run
+
+    with only_run(out):  # before anything is hashed or loaded: of several starts one alone pays for it
+        _night(params, source, store, as_of, out, accept_volume)
+
+
+def _night(params: Params, source: Path, store: Path, as_of: dt.date, out: Path, accept_volume: str | None) -> None:
+    from pipeline.finished import finished
+
     found = finished(source, store, as_of, out, params)
     if found is not None and not found.changed:
-        if not found.monitored:
-            from pipeline.run import look_back_on
+        if not (found.monitored and found.retired):
+            from pipeline.run import end_of_night
 
-            look_back_on(store, as_of, out, params)
+            end_of_night(store, as_of, out, params, found.monitored)
         click.echo(found.text())
         return
     if found is not None:

@@ -32,6 +32,7 @@ from pipeline.store.store import Store
 
 WAITING, RELEASED, DISCARDED = "waiting", "released", "discarded"
 FATES = (WAITING, RELEASED, DISCARDED)
+GONE = "that lay there before, or left with a forgotten debtor or by retention"
 NO_MORE = "that lay there before, left since, or told no currency then"
 # Faults by which a row may have named another account than the mended one does.
 OF_THE_ACCOUNT = frozenset(
@@ -269,7 +270,7 @@ def reconciled(store: Store, rows: Sequence[Aside]) -> list[str]:
             told = " + ".join(f"{count:,} {fate}" for fate, count in counts.items())
             lines.append(
                 f"delivery {record.number}, {table['name']}: {table['quarantined']:,} rows set aside = {told}"
-                + (f" + {before:,} that lay there before or left with a forgotten debtor" if before else "")
+                + (f" + {before:,} {GONE}" if before else "")
             )
             recorded = {currency: amounts[2] for currency, amounts in table["money"].items() if amounts[2]}
             for currency in sorted({*recorded, *_sums(own)}):

@@ -26,7 +26,7 @@ from pipeline.law.upcoming import ahead
 from pipeline.night.arms import draws_frame, tonights_rung
 from pipeline.night.details import opened_rows
 from pipeline.night.feeds import check_feeds, check_late_money
-from pipeline.night.pins import SAID, Marks, Stamps, frames_sha256, keep_terms, pins, remembered
+from pipeline.night.pins import SAID, Marks, Stamps, frames_sha256, keep_terms, pins, remembered, verified
 from pipeline.night.ranking import Ranked, rank_night
 from pipeline.night.refusals import NightMissing
 from pipeline.night.score import Job, job_for
@@ -103,6 +103,8 @@ def make_night(
     warnings += [*changed_law(params), *law_ahead(as_of, params)]
     shelf = shelf_of(job, out)
     clear_shelves(out, keep=shelf)
+    with stages.stage("verify inputs"):
+        inputs = verified(store, job.versions)
     with stages.stage("score and judge"):
         worked = work_shards(job, shelf)
     if not sum(one.counts["accounts"].sum() for one in worked):
@@ -122,6 +124,7 @@ def make_night(
     ranks, reasons = frames_sha256({"rows": ranked.rows, "arms": ranked.arms}), {"said": said, **details.by_name()}
     marks = {
         "ingest": (dict(delivered.files), [delivered.ingest_id, dict(delivered.versions)]),
+        "inputs": (dict(job.versions), inputs),
         "shards": (decides(job), sealed_as),
         "rank": ([sealed_as, about["earlier_nights_sha256"]], ranks),
         "explain": (ranks, frames_sha256(reasons)),

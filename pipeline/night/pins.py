@@ -31,6 +31,8 @@ NIGHT_LIBRARIES = (
 READ_WHOLE = (*DELIVERED, QUARANTINED, DECISIONS)  # tables that a night reads as they stand
 REMEMBERED = (ASSIGNMENTS, DRAWS, OUTCOMES, RUNGS)  # tables of which it reads the nights before it, and writes its own
 
+LAST_STAGES = ("monitor", "retention")  # what follows on a published night, and is made up for where it was cut off
+
 # A pin of the manifest -> how a sentence calls what changed there.
 SAID = {
     "store_versions": "the store",
@@ -107,6 +109,19 @@ def memories(store: Store, as_of: int) -> list[Path]:
         if night is not None and day_of_text(night) <= as_of
         for place in places
     ]
+
+
+def verified(store: Store, versions: Mapping[str, int]) -> dict[str, list[str]]:
+    """Table -> the names of its data files at these versions, each of which is its own sha256 and was held against it.
+    Raises StoreDamaged for the first that differs or is gone.
+    """
+    found = {}
+    for name, version in sorted(versions.items()):
+        places = [place for held in store.delta.files(name, version).values() for place in held]
+        for place in places:
+            store.delta.check_sound(place)
+        found[name] = sorted(place.stem for place in places)
+    return found
 
 
 def _files_of(store: Store, name: str, since: int | None, before: int) -> list[str]:

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.worlds.promises import PROMISES
+
 HOUSE = Path(__file__).parents[2]
 PACKAGES = ("features", "models", "pipeline")
 
@@ -379,8 +381,15 @@ def test_a_module_without_tests_of_its_name_is_seen():
 def test_the_tests_stand_in_the_rooms_of_the_house():
     rooms = {path.name for path in (HOUSE / "pipeline").iterdir() if (path / "__init__.py").exists()}
     places = {path.parent.relative_to(HOUSE / "tests").as_posix() for path in (HOUSE / "tests").rglob("test_*.py")}
-    assert places <= {*rooms, "features", "models", "house", "."}
+    assert places <= {*rooms, "features", "models", "house", "promises", "."}
     assert rooms <= places
+
+
+def test_every_promise_has_one_test_that_is_named_after_it():
+    sources = [path.read_text(encoding="utf-8") for path in (HOUSE / "tests").rglob("test_*.py")]
+    named = sorted(row for source in sources for row in re.findall(r"^def test_([rs]\d\d)_", source, flags=re.M))
+    assert named == sorted(PROMISES)
+    assert named == [*(f"r{number:02}" for number in range(1, 23)), *(f"s{number}" for number in range(23, 31))]
 
 
 # What is shipped, and what is said of it

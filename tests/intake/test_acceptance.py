@@ -149,17 +149,6 @@ def daily(first: dt.date, days: int, count: int) -> dict:
 MONDAY = dt.date(2026, 2, 2)
 
 
-@pytest.mark.parametrize(("count", "share"), [(55, "69%"), (121, "151%")])
-def test_the_second_delivery_is_judged_by_the_days_of_the_first(tmp_path, count, share):
-    store = tmp_path / "store"
-    ingest(write(tmp_path / "base", world(**daily(MONDAY, 12, 80))), store, PARAMS)
-    odd = write(tmp_path / "odd", daily(MONDAY + dt.timedelta(14), 1, count))
-    told = f"Table 'payments' has {count} rows for 3 new days, {share} of the usual 80 by the last days of the same"
-    with pytest.raises(ContractError, match=told):
-        ingest(odd, store, PARAMS)
-    assert ingest(odd, store, PARAMS, accept_volume="a holiday").accepted_volume == "a holiday"
-
-
 def test_a_full_extract_and_several_days_at_once_are_judged_by_what_is_new(tmp_path):
     store = tmp_path / "store"
     ingest(write(tmp_path / "base", world(**daily(MONDAY, 19, 80))), store, PARAMS)

@@ -34,14 +34,15 @@ TIME_FORMS = [
 ]
 
 
-def test_instants_local_days_and_minutes_are_those_of_the_portfolios_clock(tmp_path):
+def test_r15_instants_local_days_and_minutes_are_those_of_the_portfolios_clock(attacks, tmp_path):
     rows = [contact(contact_id=f"T{number:02}", occurred_at=form) for number, (form, *_) in enumerate(TIME_FORMS)]
     _, store = taken(tmp_path, contacts=rows)
     frame = store.tables()["contacts"].sort_values("contact_id")
     assert frame["contact_id"].tolist() == [row["contact_id"] for row in rows]
-    assert (frame["occurred_at"] // 1_000_000 * 1_000_000).tolist() == [micros(utc) for _, utc, _, _ in TIME_FORMS]
-    assert frame["occurred_on"].tolist() == [day(local) for _, _, local, _ in TIME_FORMS]
-    assert frame["occurred_minute"].tolist() == [minute for *_, minute in TIME_FORMS]
+    for number, (_, utc, local, minute) in attacks.over(enumerate(TIME_FORMS)):
+        row = frame.iloc[number]
+        assert row["occurred_at"] // 1_000_000 * 1_000_000 == micros(utc)
+        assert (row["occurred_on"], row["occurred_minute"]) == (day(local), minute)
     assert (frame["known_at"] == frame["occurred_at"]).all()
     assert (frame["known_on"] == frame["occurred_on"]).all()
 

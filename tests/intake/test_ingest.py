@@ -6,13 +6,9 @@ Also of sql.py and table.py.
 from __future__ import annotations
 
 import re
-from decimal import Decimal
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from features.currencies import DECIMALS
 from features.errors import CannotWrite, ContractError, InputMissing, LockHeld, RecoupError, UsageError
 from features.tables import TABLES
 from pipeline.intake import ingest as ingest_room
@@ -196,119 +192,6 @@ def test_a_row_lost_on_the_way_to_disk_is_noticed(tmp_path, monkeypatch):
         judging, "accepted_rows", lambda *given: honest(*given).replace("ORDER BY", "WHERE account_id <> 'A2' ORDER BY")
     )
     refusal(tmp_path, RecoupError, r"Table 'accounts': what was written is not what was accepted")
-
-
-CELLS = st.sampled_from(
-    [
-        "",
-        "A1",
-        "J1",
-        "U1",
-        "A9",
-        "1.00",
-        "12.345",
-        "NaN",
-        "7",
-        "-3.50",
-        "2026-02-01",
-        "2026-02-01T10:00:00",
-        "2026-02-03T10:00:00Z",
-        "payment",
-        "reversal",
-        "credit",
-        "P0",
-        "P1",
-        "x y",
-        "call",
-        "outbound",
-        "\u0663",
-        "=1+1",
-        "'",
-        '"',
-        "a,b",
-    ]
-)
-
-
-USUAL = {
-    "payment_id": st.sampled_from(["P0", "P1", "P2", "P3", "P4"]),
-    "account_id": st.sampled_from(["A1", "A2", "J1", "K1"]),
-    "occurred_at": st.sampled_from(["2026-02-01", "2026-02-02T10:00:00Z"]),
-    "amount": st.sampled_from(["10.00", "7", "5.5"]),
-    "kind": st.sampled_from(["payment", "reversal", "credit"]),
-    "reverses": st.sampled_from(["", "P0", "P1"]),
-}
-
-
-ROWS = st.lists(
-    st.fixed_dictionaries({name: st.one_of(usual, usual, usual, CELLS) for name, usual in USUAL.items()}),
-    min_size=1,
-    max_size=40,
-)
-
-
-CURRENCY_OF = {"A1": "EUR", "A2": "EUR", "J1": "JPY", "K1": "KWD", "U1": "USD"}
-
-
-DECIMALS_OF = {"1.00": 2, "12.345": 3, "7": 0, "-3.50": 2, "10.00": 2, "5.5": 1}
-
-
-def check_adds_up_whatever_the_cut(place, rows, data):
-    """Each row is accepted, quarantined or a duplicate, money likewise; shuffled and cut otherwise,
-    the store is the same.
-    """
-    report = ingest(write(place / "one", world(payments=rows)), place / "first", PARAMS).tables[-1]
-    assert report.rows_in == len(rows) == report.accepted + report.quarantined + report.duplicates
-    sums: dict[str, Decimal] = {}
-    for row in rows:
-        currency = CURRENCY_OF.get(row["account_id"])
-        if currency and DECIMALS_OF.get(row["amount"], 9) <= DECIMALS[currency]:
-            sums[currency] = sums.get(currency, Decimal(0)) + Decimal(row["amount"])
-    assert {name: Decimal(amounts[0]).scaleb(-DECIMALS[name]) for name, amounts in report.money.items()} == sums
-    assert all(total == sum(parts) for total, *parts in report.money.values())
-    parts, form = data.draw(st.integers(2, 4)), data.draw(st.sampled_from(["csv.gz", "parquet"]))
-    controls = {name: {"rows": len(found)} for name, found in world(payments=rows).items()}
-    other = write(place / "other", world(payments=data.draw(st.permutations(rows))), form, parts, controls)
-    ingest(other, place / "second", PARAMS)
-    assert content(place / "first") == content(place / "second")
-
-
-SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
-
-
-@given(ROWS, st.data())
-@settings(max_examples=6, deadline=None, suppress_health_check=SLOW)
-def test_rows_and_money_always_add_up_and_nothing_depends_on_the_cut(tmp_path_factory, rows, data):
-    check_adds_up_whatever_the_cut(tmp_path_factory.mktemp("generated"), rows, data)
-
-
-@pytest.mark.stress
-@given(ROWS, st.data())
-@settings(max_examples=1_000, deadline=None, suppress_health_check=SLOW)
-def test_rows_and_money_add_up_in_a_thousand_files(tmp_path_factory, rows, data):
-    check_adds_up_whatever_the_cut(tmp_path_factory.mktemp("generated"), rows, data)
-
-
-# The same again, in other files and forms
-
-
-def test_the_same_delivery_again_changes_no_byte(tmp_path):
-    source = write(tmp_path / "source", world(payments=[*PAYMENTS, payment(kind="x")]))
-    first = ingest(source, tmp_path / "store", PARAMS)
-    before = {
-        path: (path.read_bytes(), path.stat().st_mtime_ns)
-        for path in sorted((tmp_path / "store").rglob("*"))
-        if path.is_file()
-    }
-    again = ingest(source, tmp_path / "store", PARAMS)
-    after = {
-        path: (path.read_bytes(), path.stat().st_mtime_ns)
-        for path in sorted((tmp_path / "store").rglob("*"))
-        if path.is_file()
-    }
-    assert (again.already, again.number, again.versions) == (True, 1, first.versions)
-    assert before == after
-    assert "is in the store already (number 1)" in again.text()
 
 
 # The sender's own columns

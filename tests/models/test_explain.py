@@ -74,6 +74,7 @@ class Tilted:
 
 
 def test_contributions_add_up_to_the_score_on_every_row(panel, model):
+    """What is published: S30 in tests/promises/."""
     found, base = checked_contributions(model, panel.matrix[:800], panel.cohort[:800])
     np.testing.assert_allclose(found.sum(axis=1) + base, model.raw(panel.matrix[:800], panel.cohort[:800]), atol=1e-9)
     assert found["noise"].abs().mean() < found["days_past_due"].abs().mean()

@@ -78,11 +78,26 @@ def test_money_in_another_currency_scores_alike(model, later):
 # Same inputs, same bits
 
 
-def test_permuted_columns_score_bit_equal(model, later):
+def test_r18_permuted_columns_score_bit_equal_and_others_are_refused_by_name(attacks, model, later):
+    """By turns permuted, and then one column missing, renamed, too many or of another type, each by its name."""
     matrix, _, cohort, _ = later
-    assert_frame_equal(
-        model.predict(matrix[matrix.columns[::-1]], cohort), model.predict(matrix, cohort), check_exact=True
-    )
+    few, people = matrix[:200], cohort[:200]
+    scores = model.predict(few, people)
+    for number, chance in enumerate(attacks):
+        names = list(few.columns)
+        chance.shuffle(names)
+        name = names[0]
+        if number % 2 == 0:
+            assert_frame_equal(model.predict(few[names], people), scores, check_exact=True)
+            continue
+        harmed, said = {
+            1: (few[names[1:]], f"lacks '{name}'"),
+            3: (few[names].rename(columns={name: f"{name}_x"}), f"lacks '{name}'"),
+            5: (few[names].assign(surprise=1.0), "unknown 'surprise'"),
+            7: (few[names].assign(**{name: few[name].astype("str").astype("object")}), f"taught on: '{name}'"),
+        }[number % 8]
+        with pytest.raises(ContractError, match=said):
+            model.predict(harmed, people)
 
 
 def test_the_booster_alone_would_not_notice_permuted_columns(model, later):

@@ -14,58 +14,23 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from pipeline.finished import finished
+from pipeline.keeping.retention import Retired
 from pipeline.night.night import publish_night
 from pipeline.night.pins import Stamps, kept_terms
 from pipeline.night.reproduce import ElsewhereOnly, NotKept, reproduce
 from pipeline.pages.publish import NightGone, mark_expired
 from pipeline.pages.verify import NightDamaged
 from pipeline.params import load
-from pipeline.run import whole_night
-from pipeline.simulate.portfolio import simulate
 from pipeline.store.refusals import StoreDamaged
 from pipeline.store.store import Store
 from tests.worlds.commands import recoup
-from tests.worlds.params import written_params
+from tests.worlds.houses import NIGHTS
 
 pytestmark = pytest.mark.slow
 
 HOUSE = Path(__file__).parents[2]
-NIGHTS = [dt.date(2026, 8, 15), dt.date(2026, 9, 20), dt.date(2026, 10, 1)]
-RULES = """schema_version: 1
-everywhere:
-  - {id: house.calls, kind: cap, citation: Our own, channels: [call], limit: 3, days: 7, per: debtor}
-"""
-
-
-def written(folder: Path) -> None:
-    place = written_params(folder / "params.yaml", folder)
-    told = yaml.safe_load(place.read_text())
-    told["label"] |= {"horizon_days": 14, "maturity_days": 3}  # so that a later night rests on an earlier one's draws
-    told["cohort"] |= {"first": dt.date(2026, 7, 1)}  # few nights to teach the age-band table
-    place.write_text(yaml.safe_dump(told, sort_keys=False))
-
-
-@pytest.fixture(scope="module")
-def three_nights(tmp_path_factory):
-    """Three nights in a row, each with what the one before remembers; then the world moves on."""
-    folder = tmp_path_factory.mktemp("kept")
-    simulate(90, 23, folder / "source", months=5)
-    written(folder)
-    params = load(folder / "params.yaml")
-    for night in NIGHTS:
-        whole_night(folder / "source", folder / "store", night, folder / "out", params)
-    return folder
-
-
-@pytest.fixture
-def own(three_nights, tmp_path):
-    folder = tmp_path / "own"
-    shutil.copytree(three_nights, folder, symlinks=True)
-    written(folder)
-    return folder
 
 
 def look(folder: Path, night: dt.date = NIGHTS[-1]):
@@ -204,7 +169,8 @@ def test_a_build_that_skips_the_hashes_of_rows_is_found_out(own, monkeypatch):
     assert look(own).changed == []
 
 
-def test_a_night_that_was_cut_off_before_its_monitor_is_looked_back_on_alone(own, capsys):
+def test_a_night_that_was_cut_off_after_it_was_published_is_ended_and_not_made_again(own, capsys, monkeypatch):
+    """Before its monitor, and before retention: each is made up for alone."""
     stamps = Stamps(own / "out", Store(own / "store").read("rungs")["as_of"].max())
     kept = stamps.read()
     stamps.place.unlink()
@@ -215,9 +181,20 @@ def test_a_night_that_was_cut_off_before_its_monitor_is_looked_back_on_alone(own
     write_whole(stamps.place, sealed({name: told for name, told in kept.items() if name != "monitor"}))
     before = {name: found for name, found in everything(own / "out").items() if not name.startswith(".stages")}
     assert recoup(own, "run", "--as-of", NIGHTS[-1].isoformat()) == 0
-    assert "Monitor of 2026-10-01" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "Monitor of 2026-10-01" in told.err
+    assert "Nothing was done." in told.out
     assert {name: found for name, found in everything(own / "out").items() if not name.startswith(".stages")} == before
-    assert look(own).monitored
+    assert (look(own).monitored, look(own).retired) == (True, True)
+    write_whole(stamps.place, sealed({name: told for name, told in kept.items() if name != "retention"}))
+    assert (look(own).monitored, look(own).retired) == (True, False)
+    asked = []
+    monkeypatch.setattr("pipeline.run.retire", lambda *given: asked.append(given) or Retired({"runs": 2}, {}))
+    assert recoup(own, "run", "--as-of", NIGHTS[-1].isoformat()) == 0
+    told = capsys.readouterr()
+    assert "Monitor of" not in told.err
+    assert "Retention removed 2 runs." in told.err
+    assert (len(asked), look(own).retired) == (1, True)
 
 
 # ---- a kept night ----------------------------------------------------------------------------------------------------
@@ -234,7 +211,15 @@ for night in sys.argv[2:]:
 """
 
 
-def test_kept_nights_are_made_again_in_any_order_whatever_came_since(own, monkeypatch):
+ELSEWHERE = [
+    {"TZ": "Pacific/Apia", "LC_ALL": "C", "PYTHONHASHSEED": "77"},
+    {"TZ": "America/St_Johns", "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "1"},
+    {"TZ": "UTC", "LC_ALL": "POSIX", "PYTHONHASHSEED": "random"},
+    {"TZ": "Australia/Lord_Howe", "LANG": "tr_TR.UTF-8", "PYTHONHASHSEED": "3"},
+]
+
+
+def test_r21_kept_nights_are_made_again_in_any_order_whatever_came_since(attacks, own):
     """Other params, a later delivery, an earlier night published anew; another zone, locale and hash seed."""
     _other_params(own)
     params = load(own / "params.yaml")
@@ -253,13 +238,16 @@ def test_kept_nights_are_made_again_in_any_order_whatever_came_since(own, monkey
     shutil.copytree(own / "out" / NIGHTS[1].isoformat(), own / "kept-aside")
     publish_night(own / "store", NIGHTS[0], own / "elsewhere", params)
     before = everything(own)
-    env = os.environ | {"TZ": "Pacific/Apia", "LC_ALL": "C", "PYTHONHASHSEED": "77"}
-    nights = [night.isoformat() for night in reversed(NIGHTS)]
-    done = subprocess.run(
-        [sys.executable, "-c", AGAIN, str(own), *nights], cwd=HOUSE, env=env, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.splitlines() == [f"{night} [] [] 11" for night in nights]
-    assert everything(own) == before
+    for turn in range(attacks.count // len(NIGHTS)):
+        nights = [night.isoformat() for night in reversed(NIGHTS)]
+        nights = attacks.chance(turn).sample(nights, len(nights)) if turn else nights
+        given = [sys.executable, "-c", AGAIN, str(own), *nights]
+        done = subprocess.run(
+            given, cwd=HOUSE, env=os.environ | ELSEWHERE[turn], capture_output=True, text=True, check=True
+        )
+        for night, told in attacks.over(zip(nights, done.stdout.splitlines(), strict=True)):
+            assert told == f"{night} [] [] 11"
+        assert everything(own) == before
 
 
 def test_what_is_no_longer_kept_is_named_all_at_once(own):

@@ -258,20 +258,3 @@ def test_the_environment_goes_before_the_params(tmp_path, monkeypatch):
     registry.ready(quick_params(tmp_path))
     assert (tmp_path / "mlflow.db").exists()
     assert "MLFLOW_TRACKING_URI" not in os.environ
-
-
-def test_parallel_first_writers_all_succeed(tmp_path):
-    program = (
-        "from pathlib import Path\n"
-        "from tests.worlds.params import quick_params\nfrom pipeline.training import registry\n"
-        f"with registry.run(quick_params(Path({str(tmp_path)!r}))) as run_id:\n    print(run_id)"
-    )
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", program], cwd=HOUSE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        for _ in range(3)
-    ]
-    told = [process.communicate(timeout=300) for process in started]
-    assert [process.returncode for process in started] == [0, 0, 0], told
-    assert len({out.strip() for out, _ in told}) == 3

@@ -1,0 +1,109 @@
+"""What a night promises, attacked in full: python -m benchmarks.reliability [r01 s24 ... mutants].
+
+Without names: the long tests, every row, the mutants. What was measured is kept in benchmarks/reliability.json, one row
+at a time, so that rows that take hours can be run alone; docs/reliability.md is written from it. RECOUP_MOST=N tries a
+row N times at most, and the table says so; RECOUP_SEED=N draws its attacks again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.mutants import MUTANTS, examined
+from tests.worlds.promises import PROMISES
+
+HOUSE = Path(__file__).parents[1]
+KEPT, PAGE = HOUSE / "benchmarks" / "reliability.json", HOUSE / "docs" / "reliability.md"
+INTRODUCTION = """# Reliability: what a night promises, and how often it was attacked
+
+`make stress` attacks each row in full, `make stress T=r07` one of them, and writes this page from what was measured
+(`benchmarks/reliability.json`). `make test` attacks every row a few times, always in the same way. *Tried* counts
+attacks that were begun, *held* those after which everything promised was true; the seed draws the same attacks again
+(`RECOUP_SEED=... make stress T=...`). A row that was tried less often than its full count says so. The houses attacked
+are small: three nights of 90 debtors, one of 700 with a taught model, deliveries of some hundred rows; a delivery of
+r20 has as many events as it says.
+"""
+
+
+def main(asked: list[str]) -> int:
+    names = asked or [*PROMISES, "mutants"]
+    if strange := [name for name in names if name not in PROMISES and name != "mutants"]:
+        print(f"There is no row {', '.join(strange)}. Rows are {', '.join(PROMISES)} and mutants.", file=sys.stderr)
+        return 2
+    codes = [0] if asked else [subprocess.run([*pytest_of("-m", "stress"), "tests"], cwd=HOUSE, check=False).returncode]
+    kept = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}
+    for name in names:
+        kept[name] = mutants() if name == "mutants" else row(name)
+        KEPT.write_text(json.dumps(dict(sorted(kept.items())), indent=1) + "\n", encoding="utf-8")
+        PAGE.write_text(page(kept), encoding="utf-8")
+        codes.append(0 if kept[name]["held"] == kept[name]["tried"] else 1)
+    print("\n".join(table(kept)))
+    return max(codes)
+
+
+def pytest_of(*more: str) -> list[str]:
+    return [sys.executable, "-m", "pytest", "-n", "0", "-q", "-p", "no:cacheprovider", *more]
+
+
+def row(name: str) -> dict[str, Any]:
+    """One row in full, in a process of its own. Where its test broke off, the attack that broke it is not held."""
+    with tempfile.TemporaryDirectory(prefix="recoup-stress-") as folder:
+        told = Path(folder) / "told.jsonl"
+        environment = {**os.environ, "RECOUP_COUNTS": "full", "RECOUP_TOLD": str(told), "HYPOTHESIS_PROFILE": "new"}
+        command = pytest_of("-k", f"test_{name}_", "tests", f"--basetemp={folder}/pytest")
+        done = subprocess.run(command, cwd=HOUSE, env=environment, check=False)
+        lines = told.read_text(encoding="utf-8").splitlines() if told.exists() else []
+        if len(lines) != 1:
+            raise SystemExit(f"{name}: {len(lines)} tests told how they went, with exit code {done.returncode}.")
+        found = json.loads(lines[0])
+        return {key: found[key] for key in ("tried", "held", "seconds", "seed")}
+
+
+def mutants() -> dict[str, Any]:
+    began = time.perf_counter()
+    found = examined(list(MUTANTS))
+    seconds = round(time.perf_counter() - began, 1)
+    return {"tried": len(found), "held": sum(found.values()), "seconds": seconds, "seed": "", "killed": found}
+
+
+def page(kept: dict[str, dict[str, Any]]) -> str:
+    killed = kept.get("mutants", {}).get("killed", {})
+    fate = {True: "killed", False: "ALIVE", None: "not run"}
+    parts = [
+        INTRODUCTION.rstrip(),
+        "\n".join(table(kept)),
+        "## What is attacked, and what holds",
+        "\n".join(
+            ["| row | given | then |", "|---|---|---|"]
+            + [f"| {name.upper()} | {promise.given} | {promise.then} |" for name, promise in PROMISES.items()]
+        ),
+        "## Builds that break a promise",
+        "Each is applied to a copy of the tree, where its test must fail (`make stress T=mutants`).",
+        "\n".join(
+            ["| a build that | is found out by | |", "|---|---|---|"]
+            + [f"| {each.does} | `{each.test}` | {fate[killed.get(name)]} |" for name, each in MUTANTS.items()]
+        ),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def table(kept: dict[str, dict[str, Any]]) -> list[str]:
+    lines = ["| row | what is counted | in full | tried | held | seconds | seed |", "|---|---|---|---|---|---|---|"]
+    told = {name: (promise.of, promise.full) for name, promise in PROMISES.items()}
+    for name, (of, full) in {**told, "mutants": ("builds", len(MUTANTS))}.items():
+        found, shown = kept.get(name), "not run | | | "
+        if found is not None:
+            shown = f"{found['tried']:,} | {found['held']:,} | {found['seconds']:,} | {found['seed']}"
+        lines.append(f"| {name if name == 'mutants' else name.upper()} | {of} | {full:,} | {shown} |")
+    return lines
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,89 @@
+"""Files that are no longer what was written: R7 of what a night promises."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from random import Random
+
+from pipeline.night import night as night_room
+from tests.worlds.commands import recoup
+from tests.worlds.houses import NIGHTS, copy_of, short_terms
+from tests.worlds.traces import files_of
+
+LAST = NIGHTS[-1].isoformat()
+
+
+def of_the_night(folder: Path) -> dict[str, bytes]:
+    """Every file of the third night; of the manifest, all but its `run` block."""
+    found = {place.name: place.read_bytes() for place in (folder / "out" / LAST).iterdir()}
+    manifest = {**json.loads(found["manifest.json"]), "run": None}
+    return {**found, "manifest.json": json.dumps(manifest, sort_keys=True).encode()}
+
+
+def kinds(folder: Path) -> dict[str, list[Path]]:
+    """What a night reads, by kind; locks and what nobody reads is left out."""
+    store, out = folder / "store", folder / "out"
+    found = {
+        "source": list((folder / "source").glob("*.csv.gz")),  # a control file has nothing that vouches for it
+        "rows": [place for place in files_of(store) if place.suffix == ".parquet"],
+        "log": [place for place in files_of(store) if "_delta_log" in place.parts],
+        "seals": [place for place in files_of(store) if "_seals" in place.parts],
+        "records": [place for place in store.iterdir() if place.is_file() and place.name != ".lock"],
+        "models": list(files_of(store / "models")),
+        "terms": list(files_of(store / "terms")),
+        "shards": [place for place in files_of(out) if place.parts[len(out.parts)].startswith(".shards-")],
+        "marks": list(out.glob(".stages-*")),
+        "nights": [place for night in NIGHTS for place in files_of(out / night.isoformat())],
+        "published": [out / "published.jsonl"],
+    }
+    return {
+        kind: [place for place in places if place.stat().st_size and "truth" not in place.parts]
+        for kind, places in found.items()
+    }
+
+
+def harmed(content: bytes, chance: Random) -> bytes:
+    """One bit flipped, or an end cut off."""
+    at = chance.randrange(len(content))
+    if chance.random() < 0.3:
+        return content[:at]
+    return content[:at] + bytes([content[at] ^ 1 << chance.randrange(8)]) + content[at + 1 :]
+
+
+def cut_off(*_: object) -> None:
+    raise RuntimeError("cut off")
+
+
+def test_r07_no_flipped_bit_and_no_lost_end_gets_into_a_list(attacks, three_nights, tmp_path, monkeypatch, capfd):
+    """By turns of a night that is finished and of one that was cut off after its shards."""
+    undisturbed = of_the_night(three_nights)
+    monkeypatch.setattr(night_room, "rank_night", cut_off)
+    begun = copy_of(three_nights.parent / "two", tmp_path / "begun")
+    short_terms(begun)
+    assert recoup(begun, "run", "--as-of", LAST) == 70
+    monkeypatch.undo()
+    houses = (three_nights, begun)
+    for number, chance in enumerate(attacks):
+        folder = copy_of(houses[number % 2], tmp_path / "harmed")
+        short_terms(folder)
+        held = {kind: places for kind, places in kinds(folder).items() if places}
+        kind = chance.choice(sorted(held))
+        place = chance.choice(sorted(held[kind]))
+        whole = place.read_bytes()
+        place.write_bytes(harmed(whole, chance))
+        where = f"{kind}: {place.relative_to(folder)}, seed {attacks.seed}, number {number}"
+        capfd.readouterr()
+        code = recoup(folder, "run", "--as-of", LAST)
+        told = capfd.readouterr().err
+        assert code in (0, 65, 77), f"{where}: {code} {told}"
+        if code:
+            assert " ERROR " in told, where
+        else:
+            made = of_the_night(folder)
+            if kind == "source":  # a bit of a gzip header is another file of the same rows
+                made["manifest.json"] = undisturbed["manifest.json"]
+            assert made == undisturbed, where
+        assert (folder / "out" / "current").exists(), where
+        shutil.rmtree(folder)

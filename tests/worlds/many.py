@@ -1,0 +1,73 @@
+"""A night of so many payments, from a delivery to a list: `python -m tests.worlds.many FOLDER EVENTS SEED`, with
+FOLDER/params.yaml. Prints its peak of memory (MiB) and how many accounts it ranked, as JSON.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import resource
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.intake.ingest import ingest
+from pipeline.night.night import publish_night
+from pipeline.params import load
+
+THROUGH, STEP = "2026-09-30", 1_000_000
+EMPTY = {"contacts": "contact_id,account_id,occurred_at,channel,direction", "statuses": "account_id,status,from_on"}
+
+
+def texts(prefix: str, numbers: np.ndarray) -> pa.Array:
+    return pa.array([f"{prefix}{number}" for number in numbers])
+
+
+def days(back: np.ndarray) -> pa.Array:
+    return pa.array((np.datetime64(THROUGH) - back).astype("datetime64[D]").astype(str))
+
+
+def table(rows: int, fixed: dict[str, str], **columns: pa.Array) -> pa.Table:
+    return pa.table({**columns, **{name: pa.array([cell] * rows) for name, cell in fixed.items()}})
+
+
+def delivered(source: Path, events: int, seed: int, accounts: int | None = None) -> None:
+    """A hundred payments an account, or as many as there are to be."""
+    (source / "payments").mkdir(parents=True)
+    accounts = max(events // 100, 500) if accounts is None else accounts
+    own = np.arange(accounts)
+    fixed = {"portfolio": "loan_eu", "product": "loan", "debtor_type": "consumer", "currency": "EUR"}
+    ids = {"account_id": texts("A", own), "debtor_id": texts("D", own), "opened_on": days(400 + own % 300)}
+    pq.write_table(table(accounts, {**fixed, "principal": "900.00"}, **ids), source / "accounts.parquet")
+    bills = {"charge_id": texts("C", own), "account_id": texts("A", own)}
+    bills |= {"issued_on": days(390 + own % 300), "due_on": days(60 + own % 200)}
+    pq.write_table(table(accounts, {"amount": "900.00", "kind": "instalment"}, **bills), source / "charges.parquet")
+    chance = np.random.default_rng(seed)
+    for part, first in enumerate(range(0, events, STEP)):
+        many = np.arange(first, min(first + STEP, events))
+        whose, when = chance.integers(accounts, size=len(many)), chance.integers(0, 380, len(many))
+        rows = {"payment_id": texts("P", many), "account_id": texts("A", whose), "occurred_at": days(when)}
+        paid = table(len(many), {"amount": "1.00", "kind": "payment"}, **rows)
+        pq.write_table(paid, source / "payments" / f"part-{part:03}.parquet")
+    for name in ("accounts", "charges", "payments", *EMPTY):
+        (source / f"{name}.control.json").write_text(json.dumps({"complete_through": THROUGH}))
+    for name, header in EMPTY.items():
+        (source / f"{name}.csv").write_text(header + "\n")
+        (source / f"{name}.control.json").write_text(json.dumps({"rows": 0, "complete_through": THROUGH}))
+
+
+def main(folder: Path, events: int, seed: int) -> None:
+    params = load(folder / "params.yaml")
+    delivered(folder / "source", events, seed)
+    ingest(folder / "source", folder / "store", params)
+    publish_night(folder / "store", dt.date(2026, 10, 1), folder / "out", params)
+    manifest = json.loads((folder / "out" / "current" / "manifest.json").read_text(encoding="utf-8"))
+    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    print(json.dumps({"peak": peak // 1024, "scorable": manifest["counts"]["scorable"]}))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

@@ -231,6 +231,7 @@ TABLES: dict[str, Table] = {
                 _sum("placed_amount"),
                 _text("jurisdiction"),
                 Column("time_zone", Kind.ZONE, empty=True, optional=True),
+                Column("language", Kind.TEXT, empty=True, optional=True, later=True),  # spoken to; never a feature
                 _KNOWN_AT,
             ),
             key=("account_id",),

@@ -56,6 +56,10 @@ PUBLISHED_SCORES = (
     "p_if_worked",
     "added_recovery",
 )
+MESSAGE_COLUMNS = (
+    *("account_id", "debtor_id", "channel", "message", "language", "variant", "probability", "send_from", "send_until"),
+    *("step", "why", "as_of", "valid_until", "portfolio", "time_zone"),
+)
 LEADING_COLUMNS = {  # of each published table; only of `worklist` and `scores` they are all
     "worklist": WORKLIST_COLUMNS,
     "deferred": ("account_id", "rule", "citation", "first_permitted"),
@@ -63,6 +67,7 @@ LEADING_COLUMNS = {  # of each published table; only of `worklist` and `scores` 
     "held_out": ("account_id", "probability"),
     "self_cure": ("account_id", "p_if_left", "added_value"),
     "scores": PUBLISHED_SCORES,
+    "messages": MESSAGE_COLUMNS,
 }
 
 # What a column holds decides how every face shows it. A name not listed is text or a plain number, by its type.

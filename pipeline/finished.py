@@ -76,13 +76,13 @@ def _look(
     changed = [] if (delivery.content_id, settings) in known else ["the delivery"]
     versions = {name: version for name, version in store.versions().items() if name in READ_WHOLE}
     now = pins(Store(store.path, store.versions()), versions, night, params, _model(store.path, manifest))
-    changed += [said for name, said in SAID.items() if manifest.get(name) != now[name]]
+    changed += [said for name, said in SAID.items() if manifest.get(name) != now.get(name)]
     count = _hash_rows(store, versions, night)
     try:
         examine_night(folder, lines(out))
     except NightDamaged:
         changed.append("the published files")
-    stamps, held = Stamps(out, night), {name: manifest.get(name) for name in SAID}
+    stamps, held = Stamps(out, night), {name: manifest[name] for name in SAID if name in manifest}
     outputs = {"manifest": sha256_of(folder / MANIFEST), "remembered": remembered(store, night)}
     if not changed and stamps.done("publish", held) != outputs:
         changed.append("what the store remembers of the night")

@@ -399,7 +399,8 @@ class Value(Section):
 
 class Step(Section):
     """A place in time for a message. day: days past due of the oldest unpaid item, below 0 before its due day; null for
-    those who very likely pay alone, on any day. open_days: days for which the step stays open; most: messages a night.
+    those who very likely pay alone, on any day. open_days: days for which the step stays open, without a day those
+    between two of its messages; most: messages a night.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
@@ -428,13 +429,19 @@ class Adaptation(Section):
 
 
 class Reminders(Section):
-    """Messages that a night publishes beside its list."""
+    """Messages that a night publishes beside its list.
+
+    spacing_days: since any contact of ours; quiet_days: since a payment or an answer; late_from_days: days past due
+    within a year from which somebody is reminded before a due day; control_share: of debtors over whom no lot of the
+    list decides, to whom nothing is said; language: portfolio, or default, -> spoken where none is recorded.
+    """
 
     steps: Annotated[tuple[Step, ...], Field(min_length=1)]
     spacing_days: Annotated[int, Field(ge=1)] = 4
     most_in_30_days: Annotated[int, Field(ge=1)] = 4
     quiet_days: Annotated[int, Field(ge=0)] = 7
-    late_share: Share = 0.25
+    late_from_days: Annotated[int, Field(ge=1)] = 3
+    control_share: Annotated[float, Field(ge=0, lt=1)] = 0.05
     language: dict[str, str] = {}
     adapt: Adaptation = Adaptation()
 

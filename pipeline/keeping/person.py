@@ -78,7 +78,7 @@ def person_of(store: Store, out: Path, debtor_id: str) -> Person:
             if debtor in debtors and account is not None:
                 accounts[account] = currency
                 shards.add(place.parent.name.partition("=")[2])
-    names = ("assignments", "draws")
+    names = ("assignments", "draws", "messages")
     written = [place for name in names if name in store.delta.names() for place in store.delta.every_file(name)]
     published = [place for place in sorted(out.glob("*/*.parquet")) if not place.parent.is_symlink()]
     for place in [*written, *published]:

@@ -32,7 +32,8 @@ class Rulings:
     accounts  account_no, group (permitted, deferred, excluded), rule, citation, reason (empty where permitted),
               first_permitted (UTC microseconds, NO_TIME where never or not known), appointment_at (UTC microseconds or
               NO_TIME), appointment (a callback is in force, honoured or not), hardship (hardship or vulnerable is in
-              force on an account of the debtor), legal_deadline_on (NO_DAY where none), legal_barred (too old for, or
+              force on an account of the debtor), engaged (the debtor has a plan, a promise still open or an agreed
+              time), legal_deadline_on (NO_DAY where none), legal_barred (too old for, or
               barred from, legal treatment)
     channels  account_no, channel, verdict, rule, citation, from_minute, until_minute (half-open, on the debtor's clock
               of the day; the longest span where a day has several; -1 unless permitted), contacts_left (today's
@@ -146,6 +147,15 @@ def _next_opening(decision: Decision, row: int, channel: str, at: int) -> int:
     )
 
 
+def _engaged(decision: Decision) -> np.ndarray:
+    """bool per account: whether any account of its debtor has a plan, a promise still open or an agreed time."""
+    asked, record, agreed = decision.asked, decision.record, decision.defers.appointments
+    known, found = asked.known, record.holds.debtor_bits & BIT["plan"] != 0
+    np.logical_or.at(found, known.owner, record.promise_until >= asked.day)
+    found[known.owner[[*agreed.today, *agreed.later]]] = True
+    return found[known.owner]
+
+
 def _framed(decision: Decision) -> Rulings:
     asked, channels = decision.asked, decision.asked.channels
     account_no = asked.cohort["account_no"].to_numpy()
@@ -162,6 +172,7 @@ def _framed(decision: Decision) -> Rulings:
             "appointment_at": np.where(group == PERMITTED, decision.openings.appointment_at, NO_TIME),
             "appointment": appointment,
             "hardship": decision.record.debtor_bits & (BIT["hardship"] | BIT["vulnerable"]) != 0,
+            "engaged": _engaged(decision),
             "legal_deadline_on": deadlines(decision.record.holds.legal, asked.known, asked.day),
             "legal_barred": decision.stops.legal_barred,
         }

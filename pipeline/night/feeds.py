@@ -98,12 +98,21 @@ def complete_on(store: Store, versions: Mapping[str, int], night: int, params: P
     return {name: min(day, max(night - 1, store.complete_through(versions)[name])) for name, day in days.items()}
 
 
-def case_of(seen: View, store: Store, versions: Mapping[str, int], night: int, params: Params) -> Case:
-    """What the law reads of a view on its night."""
+def case_of(
+    seen: View,
+    store: Store,
+    versions: Mapping[str, int],
+    night: int,
+    params: Params,
+    cohort: pd.DataFrame | None = None,
+) -> Case:
+    """What the law reads of a view on its night. cohort: the accounts to decide, where others than the scorable ones
+    are asked about too.
+    """
     late, _ = late_books(store, night, params, versions)
     books = {name for name, _ in late}
-    rows = seen.cohort.frame
+    rows = seen.cohort.frame if cohort is None else cohort
     held = held_back(seen, store, versions, night, params)
     held["feed.late"] = frozenset(rows["account_no"].to_numpy()[rows["portfolio"].isin(books).to_numpy()].tolist())
     whole = complete_on(store, versions, night, params)
-    return Case(seen.cohort.frame, seen.tables, law_of(params), params, whole, held_back=held)
+    return Case(rows, seen.tables, law_of(params), params, whole, held_back=held)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from features.aliases import known_before
 from features.days import date_of, day_text
 from models.effect import ADDED_COLUMNS
 from models.encoding import LEAST_DEBTORS
@@ -23,16 +24,19 @@ from models.recovery import load_model
 from pipeline.law.overlay import law_of
 from pipeline.law.sign_off import signed_by, stale_places
 from pipeline.law.upcoming import ahead
+from pipeline.messages.texts import Messages, messages_of
 from pipeline.night.arms import draws_frame, tonights_rung
 from pipeline.night.details import opened_rows
 from pipeline.night.feeds import check_feeds, check_late_money
 from pipeline.night.pins import SAID, Marks, Stamps, frames_sha256, keep_terms, pins, remembered, verified
 from pipeline.night.ranking import Ranked, rank_night
 from pipeline.night.refusals import NightMissing
+from pipeline.night.reminders import Reminded, reminded, said_before, said_of
 from pipeline.night.score import Job, job_for
 from pipeline.night.shards import Worked, clear_shelves, decides, seals, shelf_of, work_shards
 from pipeline.night.stages import Stages
 from pipeline.night.terminal import Published
+from pipeline.night.variants import with_shares
 from pipeline.night.worklist import assignments, night_of
 from pipeline.pages.publication import Night
 from pipeline.pages.publish import publish
@@ -43,7 +47,7 @@ from pipeline.params import Params
 from pipeline.store.champion import Approved
 from pipeline.store.commit import replace_night
 from pipeline.store.files import check_folder, sha256_of
-from pipeline.store.form import ASSIGNMENTS, DRAWS, OUTCOMES, RUNGS
+from pipeline.store.form import ASSIGNMENTS, DRAWS, MESSAGES, OUTCOMES, RUNGS
 from pipeline.store.locks import only_run
 from pipeline.store.store import Store
 
@@ -72,7 +76,10 @@ def publish_night(
         remember = partial(_remember, store, made)
         with stages.stage("publish") as so_far:
             folder = publish(made.night, out, lambda: _run_block(so_far(), made), remember)
-        pinned, night = {name: made.night.manifest[name] for name in SAID}, made.job.as_of
+        pinned, night = (
+            {name: made.night.manifest[name] for name in SAID if name in made.night.manifest},
+            made.job.as_of,
+        )
         outputs = {"manifest": sha256_of(folder / MANIFEST), "remembered": remembered(Store(store_path), night)}
         Stamps(out, night).mark({**made.marks, "publish": (pinned, outputs)})
         shutil.rmtree(made.shelf)
@@ -90,12 +97,14 @@ class Made:
     shelf: Path
     pinned: Mapping[str, int]  # versions of every table that it read
     marks: Marks
+    said_to: Reminded | None = None
 
 
 def make_night(
     store: Store, as_of: dt.date, out: Path, params: Params, stages: Stages, approved: Approved | None = None
 ) -> Made:
     """Everything that a night publishes, from a pinned store; nothing is written but finished shards in OUT."""
+    known = messages_of(params) if params.reminders is not None else None  # refused before anything is worked
     warnings = check_feeds(store, as_of, params)
     job = job_for(store, as_of, params, approved)
     job = replace(job, rung=tonights_rung(store, job), unsettled=unsettled(store, job.as_of, params.label.gap_days))
@@ -119,6 +128,13 @@ def make_night(
     night = in_words(night_of(store, job, worked, ranked, said, details), law_of(params), language)
     told = [sentence(warning, language) for warning in (*warnings, *untaught(worked), *ranked.warnings)]
     about = manifest_of(store, job, worked, told, ranked.orders)
+    said_to = None
+    if known is not None and params.reminders is not None:
+        with stages.stage("remind"):
+            known = with_shares(known, store, job.versions, job.as_of, params)
+            said_to = _reminded(store, job, worked, ranked, known)
+        about["messages"] = said_to.told(known, params.reminders)
+        night = replace(night, messages=said_to.rows, texts=said_of(known, params.reminders))
     night = replace(night, manifest=about, dialler=params.worklist.dialler_columns)
     delivered, sealed_as = store.newest(job.versions), seals(shelf)
     ranks, reasons = frames_sha256({"rows": ranked.rows, "arms": ranked.arms}), {"said": said, **details.by_name()}
@@ -129,7 +145,15 @@ def make_night(
         "rank": ([sealed_as, about["earlier_nights_sha256"]], ranks),
         "explain": (ranks, frames_sha256(reasons)),
     }
-    return Made(night, job, ranked, worked, shelf, store.versions(), marks)
+    return Made(night, job, ranked, worked, shelf, store.versions(), marks, said_to)
+
+
+def _reminded(store: Store, job: Job, worked: Sequence[Worked], ranked: Ranked, known: Messages) -> Reminded:
+    persons = store.persons(job.versions)
+    names = known_before(persons.links, job.as_of) if persons is not None else {}
+    reach = pd.concat([one.reach for one in worked], ignore_index=True)
+    earlier = said_before(store, names, job.as_of)
+    return reminded(reach, ranked.rows, ranked.arms, earlier, job.as_of, job.params, known)
 
 
 def told_rung(rung: Rung) -> dict[str, Any]:
@@ -257,6 +281,8 @@ def _remember(store: Store, made: Made) -> None:
     replace_night(store, "scores", kept.assign(as_of=np.int32(job.as_of)), job.as_of)
     replace_night(store, ASSIGNMENTS, assignments(ranked, job), job.as_of)
     replace_night(store, RUNGS, rung_frame(job.rung, job.as_of), job.as_of)
+    if made.said_to is not None and (len(made.said_to.kept) or MESSAGES in store.delta.names()):
+        replace_night(store, MESSAGES, made.said_to.kept, job.as_of)
     outcomes = pd.concat([one.settled for one in worked], ignore_index=True).assign(as_of=np.int32(job.as_of))
     outcomes = outcomes.sort_values(["drawn_on", "account_id"], ignore_index=True)
     for name, frame in ((DRAWS, draws_frame(ranked.rows, ranked.arms, job.params, job.as_of)), (OUTCOMES, outcomes)):

@@ -17,9 +17,10 @@ from features.days import date_of, day_of_text
 from features.tables import DELIVERED
 from pipeline.law.overlay import law_of
 from pipeline.law.sign_off import signed_sha256
+from pipeline.messages.texts import messages_of
 from pipeline.params import Params
 from pipeline.store.files import sealed, sha256_of, unsealed, whole_file, write_whole
-from pipeline.store.form import ASSIGNMENTS, DECISIONS, DRAWS, OUTCOMES, QUARANTINED, RUNGS, TERMS
+from pipeline.store.form import ASSIGNMENTS, DECISIONS, DRAWS, MESSAGES, OUTCOMES, QUARANTINED, RUNGS, TERMS
 from pipeline.store.refusals import StoreDamaged
 from pipeline.store.store import Store
 
@@ -29,7 +30,13 @@ NIGHT_LIBRARIES = (
     *("xlsxwriter", "jinja2", "babel", "tzdata"),  # what the published bytes are written with, and the local days
 )
 READ_WHOLE = (*DELIVERED, QUARANTINED, DECISIONS)  # tables that a night reads as they stand
-REMEMBERED = (ASSIGNMENTS, DRAWS, OUTCOMES, RUNGS)  # tables of which it reads the nights before it, and writes its own
+REMEMBERED = (
+    ASSIGNMENTS,
+    DRAWS,
+    OUTCOMES,
+    RUNGS,
+    MESSAGES,
+)  # tables of which it reads the nights before it, and writes its own
 
 LAST_STAGES = ("monitor", "retention")  # what follows on a published night, and is made up for where it was cut off
 
@@ -41,6 +48,7 @@ SAID = {
     "rules_sha256": "the contact rules",
     "overlays_sha256": "the rules of your own",
     "sign_offs_sha256": "the signatures",
+    "messages_sha256": "the texts of messages",
     "model_sha256": "the model",
     "code": "the code",
     "libraries": "the libraries",
@@ -59,6 +67,7 @@ def pins(store: Store, versions: Mapping[str, int], as_of: int, params: Params, 
         "overlays_sha256": dict(law.overlays),
         "sign_offs_sha256": signed_sha256(params),
         "model_sha256": model_sha256,
+        **({} if params.reminders is None else {"messages_sha256": messages_of(params).digest}),
         "code": {"version": importlib.metadata.version("recoup"), "sha256": code_sha256()},
         "libraries": _versions(),
         "python": platform.python_version(),
@@ -92,6 +101,8 @@ def code_sha256() -> str:
 def earlier_nights(store: Store, as_of: int) -> str:
     """sha256 over the files in which the nights before this one are remembered: each is named after its own."""
     told = {name: _files_of(store, name, None, as_of) for name in REMEMBERED}
+    if not told[MESSAGES]:
+        del told[MESSAGES]  # nights of a version without messages said nothing of them
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
@@ -142,6 +153,7 @@ def _files_of(store: Store, name: str, since: int | None, before: int) -> list[s
 def keep_terms(store_path: Path, params: Params) -> None:
     """Params, overlays and signatures of a night, so that it can be made again when they have changed."""
     named = [*params.eligibility.rules, *([params.eligibility.sign_offs] if params.eligibility.sign_offs else [])]
+    named += [params.messages] if params.messages and params.reminders is not None else []
     for content in (params.kept().encode(), *(params.file(name).read_bytes() for name in named)):
         place = store_path / TERMS / hashlib.sha256(content).hexdigest()
         if not place.exists():

@@ -27,10 +27,12 @@ from pipeline.law.eligibility import rulings
 from pipeline.law.overlay import law_of
 from pipeline.law.question import Sight
 from pipeline.law.sign_off import signed_sha256
+from pipeline.messages.texts import messages_of
 from pipeline.night.arms import settled
 from pipeline.night.feeds import case_of
 from pipeline.night.held_back import asked_for
 from pipeline.night.pins import code_sha256
+from pipeline.night.reach import reach_of
 from pipeline.night.score import Job, asked, score_shard
 from pipeline.panel.engines import map_shards
 from pipeline.panel.view import View, terms_of
@@ -79,6 +81,7 @@ class Worked:
     answers   models.response.answer_counts of all known accounts
     unseen    column, accounts: scorable accounts of a class that the model does not know by name
     settled   pipeline.night.arms.settled
+    reach     pipeline.night.reach.reach_of
     reused    whether an earlier, cut-off run had made it
     remade    whether one had, and what it left was not what it wrote
     """
@@ -90,12 +93,13 @@ class Worked:
     answers: pd.DataFrame
     unseen: pd.DataFrame
     settled: pd.DataFrame
+    reach: pd.DataFrame
     reused: bool = False
     remade: bool = False
 
 
 SEAL = "seal.json"
-FRAMES = ("rows", "channels", "counts", "waits", "answers", "unseen", "settled")
+FRAMES = ("rows", "channels", "counts", "waits", "answers", "unseen", "settled", "reach")
 
 
 def shelf_of(job: Job, out: Path) -> Path:
@@ -107,7 +111,17 @@ def decides(job: Job) -> list[Any]:
     """All that decides what the shards of a night hold."""
     law = [sorted(law_of(job.params).overlays.items()), signed_sha256(job.params)]
     effect = [job.rung.card(), job.unsettled.astype("str").to_numpy().tolist()]
-    return [sorted(job.versions.items()), job.as_of, job.params.digest(), job.model.sha256, code_sha256(), law, effect]
+    said = [messages_of(job.params).digest] if job.params.reminders is not None else []
+    return [
+        *said,
+        sorted(job.versions.items()),
+        job.as_of,
+        job.params.digest(),
+        job.model.sha256,
+        code_sha256(),
+        law,
+        effect,
+    ]
 
 
 def seals(shelf: Path) -> dict[str, str]:
@@ -144,7 +158,7 @@ def _work_shard(job: Job, shelf: Path, shard: int) -> Worked:
     found = rulings(case_of(seen, store, job.versions, job.as_of, job.params), job.as_of)
     rows = _rows(job, seen, scores, found.accounts)
     told = _waits(job, seen, store), _answers(job, seen), _unseen(job, seen), settled(job, seen, store)
-    worked = Worked(rows, found.channels, seen.cohort.counts, *told)
+    worked = Worked(rows, found.channels, seen.cohort.counts, *told, reach_of(job, seen, store))
     keep(worked, place)
     return replace(finished(place), remade=remade)
 

@@ -18,6 +18,9 @@ from models.drift import BINS, MOVED, SCORE, SHIFTED
 from models.effect import UNPROVEN_GUARD
 from models.ladder import DISPROVEN, NO_LOG, POWER80, PROVEN, UNPROVEN, Z95, Rung
 from models.prioritise import CONTROL, TO_WORK, WORKED
+from models.variants import difference as rates_apart
+from models.variants import table_of
+from pipeline.night.reminders import SILENT
 from pipeline.outcomes.spans import (
     difference,
     less_foretold,
@@ -37,6 +40,7 @@ RUNGS_SAID = {
     PROVEN: "proven by draws",
     DISPROVEN: "disproven by draws, the order is that of amount x p(1 - p)",
 }
+OUTCOMES_SAID = {"paid": "paid", "answered": "answered", "complained": "complained", "opted_out": "opted out"}
 LEAST_PEOPLE = 30  # debtors an arm needs before its mean is compared
 
 
@@ -102,6 +106,7 @@ class LookedBack:
     rows     scorable accounts tonight
     rung     where the learnt effect stood on the newest night that kept it; None where none did
     drawn    see pipeline.panel.draws.fresh_draws: over whom the lot decided, with the place that each would have had
+    said     see pipeline.night.variants.matured: what came of messages; None where no night published any
     contacted  days on which a debtor was really contacted by us in its span: debtor_id, assigned_on, contacts (absent:
                none)
     """
@@ -113,6 +118,7 @@ class LookedBack:
     contacted: pd.DataFrame | None = None
     rung: Rung | None = None
     drawn: pd.DataFrame | None = None
+    said: pd.DataFrame | None = None
 
 
 def findings_on(seen: LookedBack, as_of: dt.date, params: Params) -> Findings:
@@ -128,6 +134,7 @@ def findings_on(seen: LookedBack, as_of: dt.date, params: Params) -> Findings:
         *_effect(seen, params),
         *_listed(seen, params),
         *_rung(seen.rung, night),
+        *_messages(seen.said),
     ]
     return Findings(as_of, tuple(findings), matured_lists(seen.matured))
 
@@ -347,6 +354,61 @@ def _rung(rung: Rung | None, night: int) -> list[Finding]:
     return [
         Finding("order by what working adds", WARN if changed or rung.state == DISPROVEN else OK, f"{said}.", figures)
     ]
+
+
+def _messages(said: pd.DataFrame | None) -> list[Finding]:
+    """What came of each variant, and of messages against silence. A variant to which more complain or opt out, surely,
+    is a warning.
+    """
+    if said is None:
+        return []
+    spoken = said[said["variant"] != SILENT]
+    if spoken.empty:
+        return [Finding("messages", OK, "No message has matured yet. Nothing can be said.")]
+    findings = []
+    for message, rows in table_of(spoken).groupby("message", sort=True):
+        told = [
+            f"{row.variant} ({row.debtors:,} debtors): "
+            + ", ".join(
+                f"{word} {100 * getattr(row, name):.1f} % "
+                f"[{100 * getattr(row, f'{name}_low'):.1f}, {100 * getattr(row, f'{name}_high'):.1f}]"
+                for name, word in OUTCOMES_SAID.items()
+            )
+            for row in rows.itertuples()
+        ]
+        worse = [
+            f"{rows.loc[at, 'variant']} is {OUTCOMES_SAID[name]} by more than another, surely"
+            for name in ("complained", "opted_out")
+            for at in rows.index
+            if rows.loc[at, f"{name}_low"] > rows[f"{name}_high"].min()
+        ]
+        figures = {
+            f"{row.variant} {name}": float(getattr(row, name))
+            for row in rows.itertuples()
+            for name in ("debtors", *OUTCOMES_SAID)
+        }
+        says = "; ".join([*told, *worse]) + "."
+        findings.append(Finding(f"variants of {message}", WARN if worse else OK, says, figures))
+    return [*findings, _silence(said)]
+
+
+def _silence(said: pd.DataFrame) -> Finding:
+    """Debtors to whom messages went against those left silent by the lot, of the ones over whom it decided."""
+    first = said[said["p_silent"] > 0].sort_values(["as_of", "message"], kind="stable").drop_duplicates("debtor_id")
+    silent = (first["variant"] == SILENT).to_numpy()
+    title, counts = "what messages add", {"spoken": int((~silent).sum()), "silent": int(silent.sum())}
+    if min(counts.values()) < LEAST_PEOPLE:
+        says = (
+            f"{counts['silent']} silent and {counts['spoken']} written to have matured; {LEAST_PEOPLE} each are needed."
+        )
+        return Finding(title, OK, says, counts)
+    paid = first["paid"].to_numpy(np.float64)
+    added, low, high = rates_apart(paid[~silent], paid[silent])
+    says = (
+        f"written to less left silent, by lot: {100 * added:.1f} points of the share that pays "
+        f"[{100 * low:.1f}, {100 * high:.1f}] ({counts['spoken']:,} written to, {counts['silent']:,} silent)."
+    )
+    return Finding(title, WARN if high < 0 else OK, says, {**counts, "added": added, "low": low, "high": high})
 
 
 def _power(spans: pd.DataFrame, arms: pd.DataFrame) -> Finding:

@@ -22,12 +22,14 @@ from features.terms import Reach
 from models.drift import SCORE, Reference, binned_shares, psi
 from models.recovery import load_model
 from pipeline.night.score import Job, asked, job_for, score_shard
+from pipeline.night.variants import matured
 from pipeline.outcomes.findings import Findings, LookedBack, findings_on
 from pipeline.panel.draws import fresh_draws, kept_rungs
 from pipeline.panel.engines import map_shards
 from pipeline.panel.panel import payments_through
 from pipeline.panel.view import terms_of
 from pipeline.params import Params
+from pipeline.store.form import MESSAGES
 from pipeline.store.store import Store
 
 LISTS_BACK = (
@@ -88,7 +90,8 @@ def look_back(store_path: Path, as_of: dt.date, params: Params) -> LookedBack:
     contacted = pd.concat([part[1] for part in parts], ignore_index=True) if parts else None
     spans = _of_spans(contacted, wanted) if contacted is not None else None
     drawn = fresh_draws(store, job.as_of)
-    return LookedBack(_matured(wanted, found), _arms(assigned), moved, rows, spans, rung, drawn)
+    said = matured(store, job.versions, job.as_of, params) if MESSAGES in store.delta.names() else None
+    return LookedBack(_matured(wanted, found), _arms(assigned), moved, rows, spans, rung, drawn, said)
 
 
 def _matured(wanted: pd.DataFrame, outcomes: pd.DataFrame | None) -> pd.DataFrame:

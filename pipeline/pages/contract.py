@@ -31,7 +31,7 @@ from features.tables import (
     OUTCOMES,
     PAYMENT_KINDS,
 )
-from pipeline.columns import DETAIL_COLUMNS, KIND_OF_COLUMN, LEADING_COLUMNS
+from pipeline.columns import DETAIL_COLUMNS, KIND_OF_COLUMN, LEADING_COLUMNS, MESSAGE_COLUMNS
 from pipeline.law.outcome import STATES
 from pipeline.pages.publication import GROUPS_SHOWN, Night, texts
 
@@ -51,6 +51,10 @@ FILLED = {
     "scores": ("account_id", "model_version", "as_of"),
     "audit": ("account_id",),
 }
+FILLED_MESSAGES = (
+    *("account_id", "debtor_id", "channel", "message", "language", "variant", "probability", "send_from", "send_until"),
+    *("step", "as_of", "valid_until", "time_zone"),
+)
 FILLED_DETAILS = {
     "reasons": ("account_id", "reason", "contribution"),
     "effects": ("account_id", "reason", "contribution"),
@@ -90,7 +94,7 @@ def check_night(night: Night) -> None:
     found = [sentence for name in FILLED for sentence in _of_table(name, getattr(night, name))]
     for name, frame in night.details.by_name().items():
         found += _of_details(name, frame)
-    found += [*_currencies(night), *_audit(night), *_counts(night)]
+    found += [*_currencies(night), *_audit(night), *_counts(night), *_messages(night)]
     if found:
         raise ContractError(" ".join(found))
 
@@ -239,6 +243,26 @@ def _audit(night: Night) -> list[str]:
     if sorted(texts(night.audit["account_id"])) == sorted(texts(night.worklist["account_id"])):
         return []
     return ["Table 'audit' must have one row for each listed account. Build it from the work list."]
+
+
+def _messages(night: Night) -> list[str]:
+    """What is wrong with the messages; nobody on the list, or held out, gets one, and nobody gets two."""
+    frame = night.messages
+    if frame is None:
+        return []
+    if list(frame.columns) != list(MESSAGE_COLUMNS):
+        return [str(ContractError.missing_columns("messages", set(MESSAGE_COLUMNS) - set(frame), frame.columns))]
+    rules = _rules(frame, FILLED_MESSAGES, KIND_OF_COLUMN, WORDS)
+    for column in ("send_from", "send_until"):
+        rules[column].append(rule("be HH:MM", _are_clocks))
+    until = frame["send_until"].astype("str")
+    rules["send_from"].append(rule("lie before send_until", lambda clocks: clocks.astype("str") < until))
+    rules["debtor_id"].append(rule("name each debtor once", lambda ids: ~ids.duplicated()))
+    listed = set(texts(night.worklist["debtor_id"])) if "debtor_id" in night.worklist else set()
+    rules["debtor_id"].append(rule("not be on the work list too", lambda ids: ~ids.isin(listed)))
+    held = set(texts(night.held_out["account_id"]))
+    rules["account_id"].append(rule("not be held out", lambda ids: ~ids.isin(held)))
+    return failures("messages", frame, rules) if len(frame) else []
 
 
 def _counts(night: Night) -> list[str]:

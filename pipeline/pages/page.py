@@ -28,7 +28,9 @@ MOST_SHOWN |= {"balances": 16, "payments": 12, "contacts": 6, "promises": 3, "ch
 # Part of what opens under a row -> values of one entry, and which of them are texts (`_shapes`).
 DETAIL_TEXTS = {"reasons": (2, (0,)), "effects": (2, (0,)), "payments": (3, (2,)), "contacts": (5, (2, 3, 4))}
 DETAIL_TEXTS |= {"promises": (4, (3,)), "channel_tables": (6, (0, 1, 2)), "limits": (2, (0, 1))}
-NOT_ON_THE_PAGE = frozenset({"report", "rules", "statuses", "sentences", "reasons", "book", "skips", "expired"})
+NOT_ON_THE_PAGE = frozenset(
+    {"messages", "report", "rules", "statuses", "sentences", "reasons", "book", "skips", "expired"}
+)
 NET_NOTES = {"added": "net_value_added"}  # value.mode -> what the sum of the net values counts
 RATES = ("reporting_currency", "rates_date", "rates", "share", "commission", "annual_rate", "costs", "horizon_days")
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -79,6 +79,8 @@ class Night:
     model      version and whatever else describes it: plain values, shown in this order
     complete_through   table -> last day it is complete for
     dialler    column of DIALLER_COLUMNS -> heading, in the order a dialler wants them; empty: no dialler.csv
+    messages   exactly MESSAGE_COLUMNS, what machines are to send today; None of a night without reminders. texts: the
+               words of each, for the page: message, variant, share, channel, language, subject, body
     manifest   what else the manifest says (inputs, versions, rates, warnings ...). Its `run` block alone may differ
                between equal nights
     """
@@ -101,6 +103,8 @@ class Night:
     language: str = "en"
     dialler: Mapping[str, str] = field(default_factory=dict)
     decimals: Mapping[str, int] = field(default_factory=lambda: DECIMALS)
+    messages: pd.DataFrame | None = None
+    texts: Sequence[Mapping[str, Any]] = ()
 
     def to_dial(self) -> pd.DataFrame:
         """The list with the agent of each row, "" where no agent is planned, and what it asks for."""

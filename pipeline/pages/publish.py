@@ -21,6 +21,7 @@ from features.errors import CannotWrite, InputMissing, UsageError, is_said
 from pipeline.pages.contract import check_night
 from pipeline.pages.csv_file import csv_text
 from pipeline.pages.language import words
+from pipeline.pages.messages_page import messages_page
 from pipeline.pages.page import html
 from pipeline.pages.parquet_file import write_published
 from pipeline.pages.publication import Night, plain
@@ -200,6 +201,13 @@ def _write_all(night: Night, folder: Path, ran: Callable[[], Mapping[str, Any]] 
     if night.dialler:
         dialled = csv_text(night.to_dial(), *money, night.dialler)
         makers["dialler.csv"] = lambda path: _write(path, dialled.encode("utf-8", "replace"))
+    if night.messages is not None:
+        sent = night.messages
+        makers |= {
+            "messages.csv": lambda path: _write(path, csv_text(sent, *money).encode("utf-8", "replace")),
+            "messages.parquet": lambda path: write_published(sent, night.decimals, path),
+            "messages.html": lambda path: _write(path, messages_page(night).encode()),
+        }
     rows = {
         "deferred.csv": len(night.deferred),
         "excluded.csv": len(night.excluded),
@@ -207,6 +215,9 @@ def _write_all(night: Night, folder: Path, ran: Callable[[], Mapping[str, Any]] 
     }
     rows["self_cure.csv"] = len(night.self_cure)
     rows |= {"scores.parquet": len(night.scores)}
+    rows |= {
+        name: len(night.messages) for name in makers if name.startswith("messages.") and night.messages is not None
+    }
     outputs = {}
     for name, make in makers.items():
         with _writing(folder / name):

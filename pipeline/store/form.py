@@ -26,6 +26,7 @@ FEW_VALUES = (Kind.ENUM, Kind.CURRENCY, Kind.ZONE)
 # Tables that are not delivered: rows set aside and what became of them; what nights remember.
 QUARANTINED, DECISIONS = "quarantine", "quarantine_decisions"
 ASSIGNMENTS, DRAWS, OUTCOMES, RUNGS = "assignments", "draws", "draw_outcomes", "rungs"
+MESSAGES = "messages"  # of nights with reminders alone
 TERMS = "terms"  # folder of the store: params, overlays and signatures of nights, each named after its sha256
 QUARANTINE = pa.schema(
     {
@@ -39,7 +40,7 @@ QUARANTINE = pa.schema(
     }
 )
 _TABLE_NAME = re.compile(r"[a-z][a-z_]{0,63}")
-CLASS_TEXTS = ("portfolio", "product", "jurisdiction", "method", "agent")
+CLASS_TEXTS = ("portfolio", "product", "jurisdiction", "method", "agent", "language")
 
 
 def row_name(table: str, codes: str, raw: str) -> str:

@@ -52,7 +52,7 @@ def test_every_table_of_the_contract_is_declared_with_its_columns():
     assert {name: " ".join(table.names) for name, table in TABLES.items()} == {
         "accounts": "account_id debtor_id portfolio product debtor_type currency opened_on placed_on principal "
         "placed_amount jurisdiction "
-        "time_zone known_at",
+        "time_zone language known_at",
         "charges": "charge_id account_id issued_on due_on amount kind adjusts known_at",
         "balances": "account_id taken_on balance arrears days_past_due known_at",
         "payments": "payment_id account_id charge_id occurred_at amount kind reverses method known_at",

@@ -246,13 +246,14 @@ def test_r03_the_same_night_again_is_the_same_bytes_and_a_finished_one_a_no_op(a
         assert recoup(before, "run", "--as-of", LAST) == 0
         assert time.process_time() - began < 3
         assert {str(place): place.stat().st_mtime_ns for place in before.rglob("*") if place.is_file()} == there
-    with attacks.one():  # the params have one worker
-        shutil.rmtree(before / "out" / LAST)
-        place = before / "params.yaml"
-        assert place.read_text().count("  workers: 1\n") == 1
-        place.write_text(place.read_text().replace("  workers: 1\n", "  workers: 2\n"))
-        assert recoup(before, "worklist", "--as-of", LAST) == 0
-        assert last_night(before) == undisturbed
+    for workers in (1, 2):
+        with attacks.one():
+            shutil.rmtree(before / "out" / LAST)
+            short_terms(before)
+            place = before / "params.yaml"
+            place.write_text(re.sub(r"(?m)^  workers: .*$", f"  workers: {workers}", place.read_text()))
+            assert recoup(before, "worklist", "--as-of", LAST) == 0
+            assert last_night(before) == undisturbed
 
 
 def test_r05_of_eight_starts_one_publishes_and_a_killed_one_frees_the_lock(attacks, three_nights, tmp_path):
@@ -329,8 +330,6 @@ def test_r06_a_night_cut_off_after_a_shard_or_a_stage_goes_on_there(attacks, thr
             assert last_night(folder) == undisturbed
             run = json.loads((folder / "out" / LAST / "manifest.json").read_text())["run"]
             assert reused in (None, run["shards_reused"])
-            stages = ["verify inputs", "score and judge", "rank", "explain", "publish"]
-            assert [stage["stage"] for stage in run["stages"]][-5:] == stages
             assert left_over(folder) == []
             assert "Nothing was done." in runs.run(*command(folder)).said
         shutil.rmtree(folder)
@@ -438,6 +437,6 @@ def test_r22_every_failure_ends_with_its_code_and_a_sentence_under_cron(attacks,
             )  # fmt: skip
             assert done.returncode == code, done.stderr
             last = done.stderr.strip().splitlines()[-1]
-            assert " ERROR " in done.stderr or last.startswith("ERROR "), done.stderr
-            assert said in last, done.stderr
+            assert "ERROR" in last, done.stderr
+            assert said in last
             assert "Traceback" not in done.stderr

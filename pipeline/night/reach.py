@@ -1,0 +1,154 @@
+"""Whom messages may reach tonight: every account of a shard with what the law says of each channel, and what has been
+said to and heard from its debtor lately.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from features.cohort import watched
+from features.ledger import Ledger, worst_days_past_due
+from features.settlements import CASH
+from features.tables import ANSWERS, NO_DAY, NOT_ATTEMPTS
+from features.terms import WatchTerms
+from features.versions import arranged
+from pipeline.law.eligibility import rulings
+from pipeline.law.question import Case, KnownAccounts, Sight
+from pipeline.messages.texts import MESSAGE_CHANNELS
+from pipeline.night.feeds import case_of
+from pipeline.panel.view import View, terms_of
+from pipeline.params import Reminders
+from pipeline.store.store import Store
+
+if TYPE_CHECKING:
+    from pipeline.night.score import Job
+
+DAYS_BACK = 60  # contacts older than these hold no message back
+COUNTED_DAYS, PAST_DAYS = 30, 365  # in which messages are counted; in which somebody was late
+OF_ACCOUNT = (
+    *("account_no", "account_id", "debtor_id", "portfolio", "debtor_type", "jurisdiction", "time_zone"),
+    *("language", "offset", "worst", "engaged", "last_contact", "last_message", "messages", "last_paid", "last_answer"),
+)
+OF_CHANNEL = ("channel", "verdict", "rule", "from_minute", "until_minute", "contacts_left")
+WHOLE = ("offset", "worst", "last_contact", "last_message", "messages", "last_paid", "last_answer")
+REACH_COLUMNS = OF_ACCOUNT + OF_CHANNEL
+
+
+def nobody() -> pd.DataFrame:
+    """REACH_COLUMNS without a row: what a night without reminders has."""
+    kinds = {"account_no": "int64", "engaged": "bool", **dict.fromkeys(WHOLE, "int32")}
+    kinds |= dict.fromkeys(("from_minute", "until_minute", "contacts_left"), "int16")
+    return pd.DataFrame({name: pd.Series(dtype=kinds.get(name, "str")) for name in REACH_COLUMNS})
+
+
+def reach_of(job: Job, seen: View, store: Store) -> pd.DataFrame:
+    """REACH_COLUMNS: one row per account and channel of the reminders' steps; empty without reminders.
+
+    offset    days past due of the oldest unpaid item, below 0 before its due day
+    worst     most days past due within a year, as known on each of its days
+    engaged   the debtor has a plan, a promise still open or an agreed time
+    last_contact, last_message, last_paid, last_answer   days of our newest attempt and message, the newest payment and
+              answer, of all accounts of the debtor; NO_DAY without one
+    messages  of ours in the last COUNTED_DAYS, to the debtor
+    """
+    reminders = job.params.reminders
+    if reminders is None:
+        return nobody()
+    cohort = cohort_of(job, seen, store)
+    if cohort.empty:
+        return nobody()
+    return reach_in(
+        case_of(seen, store, job.versions, job.as_of, job.params, cohort), seen.ledger, job.as_of, reminders
+    )
+
+
+def reach_in(case: Case, ledger: Ledger, night: int, reminders: Reminders) -> pd.DataFrame:
+    """REACH_COLUMNS of a case whose cohort has `offset`."""
+    used = {channel for step in reminders.steps for channel in step.channels}
+    found = rulings(case, night, [channel for channel in MESSAGE_CHANNELS if channel in used])
+    about = case.cohort.reset_index(drop=True).assign(
+        language=_languages(case, night),
+        worst=_worst(case, ledger, night),
+        engaged=found.accounts["engaged"].to_numpy(),
+        **_lately(case, ledger, night),
+    )
+    rows = about[list(OF_ACCOUNT)].merge(found.channels[["account_no", *OF_CHANNEL]], on="account_no")
+    texts = [name for name in rows if not pd.api.types.is_numeric_dtype(rows[name])]
+    return rows.astype(dict.fromkeys(texts, "str")).astype(dict.fromkeys(WHOLE, "int32"))[list(REACH_COLUMNS)]
+
+
+def cohort_of(job: Job, seen: View, store: Store) -> pd.DataFrame:
+    """The accounts that may be reminded, with `offset`: those that are scorable, and where a step lies before the due
+    day those of which something falls due by then.
+    """
+    overdue = seen.cohort.frame.assign(offset=seen.cohort.frame["days_past_due"].to_numpy())
+    ahead = [-step.day for step in job.params.reminders.steps if step.day is not None]  # pyrefly: ignore[missing-attribute]
+    if max(ahead, default=-1) < 0:
+        return overdue
+    terms = terms_of(store, job.params, job.versions)
+    coming = watched(seen.tables, seen.ledger, [job.as_of], terms, WatchTerms(days_ahead=max(ahead) + 1)).frame
+    coming = coming.assign(offset=job.as_of - coming["next_due_on"].to_numpy())
+    whole = pd.concat([overdue, coming[list(overdue)]], ignore_index=True)
+    return whole.sort_values("account_no", ignore_index=True)
+
+
+def _languages(case: Case, night: int) -> np.ndarray:
+    """The language of each account as known on the night, its first part in small letters; "" where none is."""
+    accounts = case.tables["accounts"]
+    if "language" not in accounts:
+        return np.full(len(case.cohort), "", object)
+    known = accounts[accounts["known_on"].to_numpy() < night].drop_duplicates("account_no", keep="last")
+    said = (
+        known["language"].astype(object).fillna("").astype("str").str.strip().str.lower().str.split("[-_]", regex=True)
+    )
+    first = pd.Series(said.str[0].to_numpy(), index=known["account_no"].to_numpy())
+    return first.reindex(case.cohort["account_no"]).fillna("").to_numpy(object)
+
+
+def _worst(case: Case, ledger: Ledger, night: int) -> np.ndarray:
+    numbers = case.cohort["account_no"].to_numpy()
+    first, last = (np.full(numbers.size, day, np.int32) for day in (night - PAST_DAYS, night))
+    return worst_days_past_due(ledger, numbers, first, last)
+
+
+def _lately(case: Case, ledger: Ledger, night: int) -> dict[str, np.ndarray]:
+    """The newest of each kind per account of the cohort, over all accounts of its debtor."""
+    sight = Sight(night)
+    known = KnownAccounts.of(case.tables["accounts"], case.cohort, sight)
+
+    def newest(account_no: np.ndarray, day: np.ndarray) -> np.ndarray:
+        rows, inside = known.find(account_no)
+        latest = np.full(known.debtors, NO_DAY, np.int64)
+        np.maximum.at(latest, known.debtor[rows[inside]], day[inside].astype(np.int64))
+        return latest[known.owner]
+
+    paid = ledger.settlements
+    cash = (paid.kind == CASH) & (paid.known_on < night)
+    found = {"last_paid": newest(paid.accounts[paid.position[cash]], paid.occurred_on[cash])}
+    contacts = _recent(case, sight)
+    day, number = contacts["occurred_on"].to_numpy(), contacts["account_no"].to_numpy()
+    outcome, ours = contacts["outcome"].astype("str"), (contacts["direction"].astype("str") != "inbound").to_numpy()
+    tried = ours & ~outcome.isin(NOT_ATTEMPTS).to_numpy()
+    message = tried & contacts["channel"].astype("str").isin(MESSAGE_CHANNELS).to_numpy()
+    answer = ~ours | outcome.isin(ANSWERS).to_numpy()
+    for name, rows in (("last_contact", tried), ("last_message", message), ("last_answer", answer)):
+        found[name] = newest(number[rows], day[rows])
+    rows, inside = known.find(number)
+    counted = message & inside & (day >= night - COUNTED_DAYS)
+    one = pd.DataFrame({"debtor": known.debtor[rows], "contact": contacts["contact_id"].to_numpy()})[counted]
+    many = np.bincount(one.drop_duplicates()["debtor"], minlength=known.debtors)
+    return {**found, "messages": many[known.owner]}
+
+
+def _recent(case: Case, sight: Sight) -> pd.DataFrame:
+    """Contacts of the last DAYS_BACK as last known; empty where none are delivered."""
+    columns = ["account_no", "contact_id", "occurred_on", "channel", "direction", "outcome"]
+    if "contacts" not in case.tables:
+        whole = {"account_no": "int64", "occurred_on": "int32"}
+        return pd.DataFrame({name: pd.Series(dtype=whole.get(name, "str")) for name in columns})
+    contacts = arranged(case.tables["contacts"], "contacts")
+    day = np.maximum(contacts["known_on"].to_numpy(), contacts["occurred_on"].to_numpy())
+    return sight.newest(contacts[day >= sight.day - DAYS_BACK], ["contact_id", "account_no"], "contacts")[columns]

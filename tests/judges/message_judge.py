@@ -1,0 +1,107 @@
+"""The independent slow judge of messages: loops over plain rows, one message at a time.
+
+It shares nothing with the planner: the law is asked of the judge of contacts, spacing and quiet are counted here.
+"""
+
+from __future__ import annotations
+
+from tests.judges.contact_judge import Judge
+from tests.worlds.worlds import World
+
+MESSAGES = {"sms", "email", "letter", "portal", "chat", "social"}
+ANSWERED = {"right_party", "promise", "refusal", "dispute", "complaint", "paid"}
+NOBODY_HEARD = {"not_connected", "busy"}
+
+
+def breaches(
+    world: World,
+    rules: dict,
+    params,
+    as_of: int,
+    messages: list[dict],
+    scorable: set[str],
+    overdue: dict[str, int],
+    listed: set[str] = frozenset(),
+    held: set[str] = frozenset(),
+    earlier: list[dict] = (),
+) -> list[str]:
+    """Every law, spacing or hold that a published message breaks. Empty: nothing is wrong.
+
+    messages: rows as published. listed, held: debtors on the call list, and held out. earlier: debtor_id and as_of of
+    the messages of former nights.
+    """
+    judge, found, seen = Judge(world, rules, params, as_of, scorable, overdue), [], set()
+    for row in messages:
+        who = row["debtor_id"]
+        wrong = _of_one(judge, world, params.reminders, as_of, row, earlier)
+        wrong += ["on the call list"] if who in listed else []
+        wrong += ["held out"] if who in held else []
+        wrong += ["a second message today"] if who in seen else []
+        seen.add(who)
+        found += [f"{row['account_id']} {row['channel']}: {what}" for what in wrong]
+    return found
+
+
+def _of_one(judge: Judge, world: World, terms, as_of: int, row: dict, earlier) -> list[str]:
+    verdict = {
+        "channel": row["channel"],
+        "from_minute": _minute(row["send_from"]),
+        "until_minute": _minute(row["send_until"]),
+        "contacts_left": 1,
+    }
+    found = judge.wrong(row["account_id"], verdict)
+    family = [name for name, each in judge.accounts.items() if each["debtor_id"] == row["debtor_id"]]
+    ours = [
+        each
+        for each in judge.contacts
+        if each["account_id"] in family and each["direction"] != "inbound" and each["outcome"] not in NOBODY_HEARD
+    ]
+    nights = [each["as_of"] for each in earlier if each["debtor_id"] == row["debtor_id"]]
+    last = max([*(each["occurred_on"] for each in ours), *nights], default=-(10**9))
+    if as_of - last < terms.spacing_days:
+        found.append("too soon after a contact")
+    recent = {each["contact_id"] for each in ours if each["channel"] in MESSAGES and each["occurred_on"] >= as_of - 30}
+    if max(len(recent), len({night for night in nights if night >= as_of - 30})) >= terms.most_in_30_days:
+        found.append("too many in 30 days")
+    heard = [
+        each["occurred_on"]
+        for each in judge.contacts
+        if each["account_id"] in family and (each["direction"] == "inbound" or each["outcome"] in ANSWERED)
+    ]
+    paid = [
+        each["occurred_on"]
+        for each in world.rows.get("payments", [])
+        if each["account_id"] in family and each["kind"] == "payment" and each["known_on"] < as_of
+    ]
+    if as_of - max(heard, default=-(10**9)) < terms.quiet_days:
+        found.append("the debtor answered lately")
+    if as_of - max(paid, default=-(10**9)) < terms.quiet_days:
+        found.append("the debtor paid lately")
+    found += _engaged(judge, family, as_of)
+    step = next(each for each in terms.steps if each.name == row["step"])
+    late = judge.overdue[row["account_id"]]
+    if step.day is not None and not step.day <= late < step.day + step.open_days:
+        found.append("the step is not open")
+    return found
+
+
+def _engaged(judge: Judge, family: list[str], as_of: int) -> list[str]:
+    found = (
+        ["a plan stands"] if any(r["status"] == "plan" and r["account_id"] in family for r in judge.statuses) else []
+    )
+    for each in judge.contacts:
+        shown = each["account_id"] in family and each["account_id"] in judge.scorable
+        if shown and each["outcome"] == "promise" and judge._is_open(each):
+            found.append("a promise stands")
+    agreed = [row for row in judge.lasting if row["status"] == "callback" and row["account_id"] in family]
+    if any(_day_of(row, as_of) >= as_of for row in agreed):
+        found.append("a time is agreed")
+    return found
+
+
+def _day_of(callback: dict, as_of: int) -> int:
+    return max(callback["from_on"], as_of)
+
+
+def _minute(clock: str) -> int:
+    return int(clock[:2]) * 60 + int(clock[3:])

@@ -22,6 +22,7 @@ from models.split import debtor_folds, later_part
 
 FOLDS = 2  # out-of-fold scores: every row is scored by a booster that never saw its debtor; 3 and 5 calibrate no better
 TREES_AT_ONCE = 20  # of the fast contributions: their rounding grows with the trees
+AT_ONCE = 1 << 16  # rows scored out of a larger table
 PATIENCE = 30  # rounds without a gain before growing stops
 MOST_THREADS = (
     4,
@@ -99,8 +100,12 @@ def _shared(count: int, line: re.Match[str]) -> str:
     return f"{line[1]}=" + " ".join(repr(float(value) / count) for value in line[2].split())
 
 
-def raw_scores(booster: lightgbm.Booster, numbers: np.ndarray) -> np.ndarray:
-    """Sum of leaves, row by row: log-odds, or the log of a share."""
+def raw_scores(booster: lightgbm.Booster, numbers: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+    """Sum of leaves, row by row: log-odds, or the log of a share. rows: places of those asked for, taken AT_ONCE so
+    that no second table of them is ever in memory; all if None."""
+    if rows is not None:
+        parts = [rows[first : first + AT_ONCE] for first in range(0, len(rows), AT_ONCE)]
+        return np.concatenate([np.zeros(0), *(raw_scores(booster, numbers[part]) for part in parts)])
     if not len(numbers):
         return np.zeros(0)
     return np.asarray(booster.predict(numbers, raw_score=True, num_threads=1, validate_features=False))

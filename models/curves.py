@@ -10,11 +10,13 @@ exact contribution.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
+
+from features.compiled import compiled
 
 LEVELS = np.arange(1, 50, 2) / 50  # of the quantiles between which a curve is a line
 SCORES = np.array([NormalDist().inv_cdf(level) for level in LEVELS])
@@ -37,23 +39,16 @@ class Curves:
 
     def parts(self, numbers: np.ndarray) -> np.ndarray:
         """What each column adds, [rows, columns]. numbers: float64 [rows, columns], NaN where missing."""
-        found = np.zeros(numbers.shape)
-        for column, values in self._told(numbers):
-            found[:, column] = values
-        return found
+        return _laid_out(numbers, None, self.at, self.height, self.missing, numbers.shape[1])
 
-    def total(self, numbers: np.ndarray) -> np.ndarray:
-        """The sum of `parts` over the columns, by row."""
-        found = np.zeros(len(numbers))
-        for _, values in self._told(numbers):
-            found += values
-        return found
+    def total(self, numbers: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+        """The sum of `parts` over the columns, by row. rows: places of those asked for, in that order; all if None."""
+        return _laid_out(numbers, rows, self.at, self.height, self.missing, 1)[:, 0]
 
-    def _told(self, numbers: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-        for column, (at, height, missing) in enumerate(zip(self.at, self.height, self.missing, strict=True)):
-            if missing or height.any():
-                cells = numbers[:, column]
-                yield column, np.where(np.isnan(cells), missing, np.interp(cells, at, height))
+    @property
+    def bend(self) -> bool:
+        """Whether any column adds anything."""
+        return bool(self.missing.any() or any(height.any() for height in self.height))
 
     def text(self) -> str:
         lines = [
@@ -86,11 +81,12 @@ class Terms:
     spread: np.ndarray
 
     @classmethod
-    def of(cls, numbers: np.ndarray) -> Terms:
-        """numbers: float64 [rows, columns], NaN where missing; at least one row."""
+    def of(cls, numbers: np.ndarray, rows: np.ndarray | None = None) -> Terms:
+        """numbers: float64 [rows, columns], NaN where missing; rows: places of those that count, at least one; all if
+        None. They are taken column by column and block by block, so that no second table of them is ever in memory."""
         ats, scores, kept, told = [], [], [], []
         for column in range(numbers.shape[1]):
-            values = numbers[:, column]
+            values = numbers[:, column] if rows is None else numbers[rows, column]
             absent = np.isnan(values)
             at, score = _normal_scores(values[~absent])
             ats.append(at)
@@ -102,29 +98,30 @@ class Terms:
         terms = np.array([*kept, *told], dtype=np.float64).reshape(-1, 3)
         return cls(tuple(ats), tuple(scores), terms[:, 0].astype(np.int64), len(told), terms[:, 1], terms[:, 2])
 
-    def told(self, numbers: np.ndarray) -> Callable[[], Iterable[tuple[slice, np.ndarray]]]:
+    def told(
+        self, numbers: np.ndarray, rows: np.ndarray | None = None
+    ) -> Callable[[], Iterable[tuple[slice, np.ndarray]]]:
         """`blocks` as often as it is asked for them; made once where they are few."""
-        if len(numbers) * (1 + len(self.columns)) > MOST_CELLS:
-            return lambda: self.blocks(numbers)
-        kept = list(self.blocks(numbers))
+        count = len(numbers) if rows is None else len(rows)
+        if count * (1 + len(self.columns)) > MOST_CELLS:
+            return lambda: self.blocks(numbers, rows)
+        kept = list(self.blocks(numbers, rows))
         return lambda: kept
 
-    def blocks(self, numbers: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-        """Rows by rows: which they are, and their terms, [rows of the block, 1 + terms], the constant first."""
-        scores = len(self.columns) - self.missings
-        for first in range(0, len(numbers), BLOCK):
-            rows = slice(first, min(first + BLOCK, len(numbers)))
-            found = np.ones((rows.stop - rows.start, 1 + len(self.columns)))
-            for place, column in enumerate(self.columns.tolist()):
-                values = numbers[rows, column]
-                absent = np.isnan(values)
-                found[:, 1 + place] = (
-                    np.where(absent, 0.0, np.interp(values, self.at[column], self.score[column]))
-                    if place < scores
-                    else absent
-                )
+    def blocks(self, numbers: np.ndarray, rows: np.ndarray | None = None) -> Iterator[tuple[slice, np.ndarray]]:
+        """Rows by rows: which of them, and their terms, [rows of the block, 1 + terms], the constant first."""
+        scores, count = len(self.columns) - self.missings, len(numbers) if rows is None else len(rows)
+        unscored = np.zeros(len(self.at))
+        for first in range(0, count, BLOCK):
+            block = slice(first, min(first + BLOCK, count))
+            own = np.arange(block.start, block.stop) if rows is None else rows[block]
+            found = np.ones((len(own), 1 + len(self.columns)))
+            laid = _laid_out(numbers, own, self.at, self.score, unscored, numbers.shape[1])
+            found[:, 1 : 1 + scores] = laid[:, self.columns[:scores]]
+            for place, column in enumerate(self.columns[scores:].tolist()):
+                found[:, 1 + scores + place] = np.isnan(numbers[own, column])
             found[:, 1:] = (found[:, 1:] - self.mean) / self.spread
-            yield rows, found
+            yield block, found
 
     def curves(self, weights: np.ndarray) -> Curves:
         """The curves of a fit: weights of the terms, without that of the constant."""
@@ -138,6 +135,47 @@ class Terms:
                 height[column] = height[column] - weight * mean
                 missing[column] += weight * (1.0 - mean)
         return Curves(self.at, tuple(np.round(one, DIGITS) for one in height), np.round(missing, DIGITS))
+
+
+def _laid_out(
+    numbers: np.ndarray,
+    rows: np.ndarray | None,
+    at: Sequence[np.ndarray],
+    height: Sequence[np.ndarray],
+    missing: np.ndarray,
+    width: int,
+) -> np.ndarray:
+    """Heights of the curves at the cells of some rows, [rows, columns]; with a width of 1 their sum, [rows, 1]."""
+    chosen = np.arange(len(numbers)) if rows is None else rows
+    bounds = np.cumsum([0, *map(len, at)])
+    found = np.zeros((len(chosen), width))
+    if len(at):
+        _lay_out(numbers, chosen, np.concatenate(at), np.concatenate(height), bounds, missing, found)
+    return found
+
+
+@compiled
+def _lay_out(numbers, rows, at, height, bounds, missing, found):
+    """Each row by itself, column after column: it has the same bits alone and among others."""
+    for row in range(rows.size):
+        for column in range(missing.size):
+            place = column if found.shape[1] > 1 else 0
+            cell, first, last = numbers[rows[row], column], bounds[column], bounds[column + 1] - 1
+            if np.isnan(cell):
+                found[row, place] += missing[column]
+            elif cell <= at[first]:
+                found[row, place] += height[first]
+            elif cell >= at[last]:
+                found[row, place] += height[last]
+            else:
+                while last - first > 1:
+                    middle = (first + last) // 2
+                    if at[middle] <= cell:
+                        first = middle
+                    else:
+                        last = middle
+                part = (cell - at[first]) / (at[last] - at[first])
+                found[row, place] += height[first] + part * (height[last] - height[first])
 
 
 def _normal_scores(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -7,6 +7,10 @@ paying whoever decides. f and e are boosted out of fold, so that no account's ow
 sum of curves (models/curves.py), is fitted in that likelihood under a normal prior, whose spread is the one that
 foretells other debtors best. What collectors prefer falls out with e, what accounts pay anyway with f. What is left is
 faint, and curves that are held together err less there than trees do (docs/effect.md has both).
+
+A unit of the curves moves the arcsine of the root of a chance as far wherever that chance stands (Anscombe, Biometrika
+1948): what is seen of an account is then as sure at one chance as at another. On the log-odds alone, rare payers teach
+next to nothing, so that a prior would leave them the mean effect, and a list would pass over them.
 """
 
 from __future__ import annotations
@@ -27,7 +31,9 @@ from models.lesson import Lesson, Teaching
 from models.split import debtor_folds
 
 LEAN = 0.2  # how far one standard deviation of who promises and does not pay alone moves theta, log-odds
-SPREADS = (0.1, 0.2, 0.3, 0.45, 0.7, 1.0, 1.5)  # of theta before anything is known, log-odds; one is chosen
+SPREADS = (0.0, 0.1, 0.2, 0.3, 0.45, 0.7, 1.0, 1.5)  # of the curves before anything is known; 0: one effect for all
+EVEN = 0.2  # chance of paying at which a unit of the curves is one of log-odds ...
+FAINT = 0.04  # ... and to which chances nearer to 0 or 1 are taken
 NUISANCE_TREES = 120
 PAYS, PROMISES = "pays", "promises"
 BINARY = {"objective": "binary", "metric": "binary_logloss"}
@@ -57,13 +63,20 @@ class Guard:
         return np.maximum(0.0, self.level + self.slope * theta)
 
 
-UNPROVEN_GUARD = Guard(0.1, 0.9)
+UNPROVEN_GUARD = Guard(0.15, 0.9)
 PLAIN_GUARD = Guard(0.2, 0.0)  # the same effect on the log-odds for all: the order is that of amount x p(1 - p)
+
+
+def stretch(chance: np.ndarray) -> np.ndarray:
+    """Log-odds that a unit of the curves moves at a chance of paying: 1 at EVEN, in inverse proportion to the root of
+    chance x (1 - chance)."""
+    inside = np.clip(chance, FAINT, 1 - FAINT)
+    return np.sqrt(EVEN * (1 - EVEN) / (inside * (1 - inside)))
 
 
 @dataclass(frozen=True)
 class EffectHead:
-    """theta(X): start + the curves, log-odds.
+    """theta(X): start + the curves as far as the chance of paying stretches them, log-odds.
 
     mean   of theta over the rows that taught it
     facts  counts, dates and figures that travel in the card and change no score
@@ -74,16 +87,17 @@ class EffectHead:
     mean: float
     facts: Mapping[str, Any] = field(default_factory=dict)
 
-    def theta(self, numbers: np.ndarray) -> np.ndarray:
-        """Centred: 0 is the mean effect of the rows that taught it. numbers: encoded as for P(recovered)."""
-        return self.start - self.mean + self.curves.total(numbers)
+    def theta(self, numbers: np.ndarray, chance: np.ndarray) -> np.ndarray:
+        """Centred: 0 is the mean effect of the rows that taught it. numbers: encoded as for P(recovered); chance:
+        p_recovered."""
+        return self.start - self.mean + stretch(chance) * self.curves.total(numbers)
 
-    def contributions(self, numbers: np.ndarray) -> np.ndarray:
+    def contributions(self, numbers: np.ndarray, chance: np.ndarray) -> np.ndarray:
         """Exact contributions of every column to `theta`, [rows, columns + 1], the base last; they add up to it. A
-        column adds what its curve does, which is 0 on average over the rows that taught it.
+        column adds what its curve does, which is 0 on average over the rows that taught it, stretched.
         """
         base = np.full((len(numbers), 1), self.start - self.mean)
-        return np.concatenate([self.curves.parts(numbers), base], axis=1)
+        return np.concatenate([stretch(chance)[:, None] * self.curves.parts(numbers), base], axis=1)
 
     def text(self) -> str:
         return self.curves.text()
@@ -104,6 +118,7 @@ class Trials:
     worked, paid   0 or 1; weight: of rows; fold: of the debtor
     promised       0 or 1; None where too few debtors promised to tell who does
     usual   chance of being worked, kept LEAST_CHANCE from 0 and 1; level: log-odds of paying
+    stretched of the level, see `stretch`
     """
 
     rows: np.ndarray
@@ -136,6 +151,10 @@ class Trials:
         own = (worked[rows], paid[rows], promised[rows] if kept else None)
         return cls(rows, *own, window.weight[rows], window.folds[rows], usual, level)
 
+    @property
+    def stretched(self) -> np.ndarray:
+        return stretch(expit(self.level))
+
     def loss(self, some: np.ndarray | slice = slice(None)) -> EffectLoss:
         """Of these rows, or some of them."""
         work = self.worked - self.usual
@@ -144,19 +163,20 @@ class Trials:
     def grown(self, window: FitWindow, some: np.ndarray | None = None) -> tuple[Curves, float, dict[str, float]]:
         """Curves and start of theta, taught on these rows or some of them (bool); facts: prior_spread, the one of
         SPREADS chosen; lean; held_out_gain, by how much the likelihood of debtors that did not teach rises over that of
-        one effect for all, in nats.
+        one effect for all, in nats: never below 0, for that one is among the SPREADS.
 
         One Newton step from the constant that fits best: theta is small against the curvature of the likelihood. Each
-        of n terms has a normal prior of variance spread^2 / n (a ridge), so that theta has the spread of the prior.
+        of n terms has a normal prior of variance spread^2 / n (a ridge), so that the curves have the spread of it.
         Outcomes that are seen more often than an effect say which way it leans: whom work moves promises when worked
         and does not pay whoever decides. LEAN times that, of standard deviation 1, is tried as the mean of the prior;
         where it foretells other debtors better, it is added whole, also what the prior drew back.
         """
         chosen = np.ones(len(self.paid), bool) if some is None else some
-        numbers, loss, weight = window.numbers[self.rows][chosen], self.loss(chosen), self.weight[chosen]
+        loss, weight, stretched = self.loss(chosen), self.weight[chosen], self.stretched[chosen]
+        places = np.flatnonzero(self.rows)[chosen]
         part = debtor_folds(window.cohort["debtor_id"][self.rows][chosen], PARTS, window.seed + 1)
-        terms = Terms.of(numbers)
-        blocks = terms.told(numbers)
+        terms = Terms.of(window.numbers, places)
+        blocks = terms.told(window.numbers, places)
         slope, curve = loss.slopes(np.full(len(part), loss.start))
         equations = {one: Equations.none(terms) for one in (*range(PARTS), PAYS, PROMISES)}
         asked = {PAYS: _step(self.paid[chosen], weight, weight > 0)}
@@ -164,9 +184,10 @@ class Trials:
         if self.promised is not None and len(np.unique(self.promised[chosen][worked])) > 1:
             asked[PROMISES] = _step(self.promised[chosen], weight, worked)
         for rows, block in blocks():
+            told = _stretched(block, stretched[rows])
             for one in range(PARTS):
                 own = part[rows] == one
-                equations[one].add(block[own], curve[rows][own], -slope[rows][own])
+                equations[one].add(told[own], curve[rows][own], -slope[rows][own])
             for name, (taking, bent, pull) in asked.items():
                 own = taking[rows]
                 equations[name].add(block[own], bent[rows][own], pull[rows][own])
@@ -176,21 +197,33 @@ class Trials:
             size = math.sqrt(lean @ equations[PAYS].moments() @ lean)
             lean *= LEAN / size if size > 0 else 0.0
         whole = Equations.sum([equations[one] for one in range(PARTS)])
-        tried = [(spread, sure) for sure in ((0.0, 1.0) if lean.any() else (0.0,)) for spread in SPREADS]
+        tried = [(spread, 0.0) for spread in SPREADS]
+        tried += [(spread, 1.0) for spread in SPREADS if spread > 0 and lean.any()]
         others = [whole.less(equations[one]) for one in range(PARTS)]
         weights = np.stack([[one.solved(spread, sure * lean) for spread, sure in tried] for one in others])
         theta = np.zeros((len(part), len(tried)))
         for rows, block in blocks():
+            told = _stretched(block, stretched[rows])
             for one in range(PARTS):
                 own = np.flatnonzero(part[rows] == one)
-                theta[rows.start + own] = block[own] @ weights[one].T
+                theta[rows.start + own] = told[own] @ weights[one].T
         values = np.array([loss.value(loss.start + each) for each in theta.T])
         best = int(values.argmin())
         spread, sure = tried[best]
         found = whole.solved(spread) + sure * lean
-        gain = loss.value(np.full(len(part), loss.start)) - values[best]
-        facts = {"prior_spread": spread, "lean": sure * LEAN, "held_out_gain": round(float(gain), 3)}
+        facts = {
+            "prior_spread": spread,
+            "lean": sure * LEAN,
+            "held_out_gain": round(float(values[0] - values[best]), 3),
+        }
         return terms.curves(found[1:]), round(float(loss.start + found[0]), DIGITS), facts
+
+
+def _stretched(block: np.ndarray, stretched: np.ndarray) -> np.ndarray:
+    """Terms of `Terms.blocks`, all but the constant."""
+    told = block * stretched[:, None]
+    told[:, 0] = 1.0
+    return told
 
 
 @dataclass
@@ -218,8 +251,10 @@ class Equations:
 
     def solved(self, spread: float, toward: np.ndarray | float = 0.0) -> np.ndarray:
         """Weights of the constant, which has no prior, and of n terms, each drawn to `toward` by a normal prior of
-        variance spread^2 / n."""
+        variance spread^2 / n; with a spread of 0 those of the terms are 0."""
         terms = len(self.pulls) - 1
+        if spread == 0:
+            return np.r_[self.pulls[0] / self.squares[0, 0], np.zeros(terms)]
         prior = np.r_[0.0, np.full(terms, terms / spread**2)]
         return np.linalg.solve(self.squares + np.diag(prior), self.pulls + prior * toward)
 
@@ -244,7 +279,7 @@ def fit_effect(lesson: Lesson, landmarks: pd.DataFrame, teaching: Teaching) -> E
     if trials is None:
         return None
     curves, start, chosen = trials.grown(lesson.window)
-    theta = start + curves.total(lesson.window.numbers[trials.rows])
+    theta = start + trials.stretched * curves.total(lesson.window.numbers, np.flatnonzero(trials.rows))
     cohort, inside = lesson.window.cohort[trials.rows], (trials.usual >= OVERLAP[0]) & (trials.usual <= OVERLAP[1])
     facts = {
         "rows": len(theta),
@@ -255,7 +290,7 @@ def fit_effect(lesson: Lesson, landmarks: pd.DataFrame, teaching: Teaching) -> E
         "paid_if_worked": float(trials.paid[trials.worked == 1].mean()),
         "paid_if_left": float(trials.paid[trials.worked == 0].mean()),
         "overlap": float(inside.mean()),
-        "spread": float(theta.std()),
+        "spread": float(theta.std()) if curves.bend else 0.0,
         **chosen,
     }
     return EffectHead(curves, start, round(float(np.average(theta, weights=trials.weight)), DIGITS), facts)
@@ -316,7 +351,7 @@ def _unseen(window: FitWindow, target: np.ndarray, rows: np.ndarray) -> np.ndarr
 
     def unseen(fold: int) -> np.ndarray:
         booster = window.grow(BINARY, target, rows & (window.folds != fold), NUISANCE_TREES)
-        return raw_scores(booster, window.numbers[chosen[folds == fold]])
+        return raw_scores(booster, window.numbers, chosen[folds == fold])
 
     numbers = np.unique(folds).tolist()
     for fold, part in zip(numbers, side_by_side(*(lambda fold=fold: unseen(fold) for fold in numbers)), strict=True):

@@ -30,7 +30,8 @@ CHANCE_EDGES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.
 class LogEvidence:
     """What the contact log itself says of the effect, each row judged by boosters that never saw its debtor.
 
-    slope     of paid on theta as learnt on other debtors; 1: right as it is, 0: worth nothing
+    slope     of paid on theta as learnt on other debtors; 1: right as it is, 0: worth nothing; NaN where both halves
+              foretold each other best by one effect for all, and the hidden causes are then 0
     average   worked less left, share that pays: `plain` as they stand, `robust` doubly (augmented inverse probability
               weights)
     hidden    share of what is left unexplained of work x theta and of paying that one hidden cause would have to
@@ -65,16 +66,19 @@ def log_evidence(lesson: Lesson, landmarks: pd.DataFrame, teaching: Teaching) ->
     trials = Trials.of(lesson, landmarks, teaching)
     if trials is None:
         return None
-    numbers, theta = lesson.window.numbers[trials.rows], np.zeros(len(trials.paid))
+    places, theta = np.flatnonzero(trials.rows), np.zeros(len(trials.paid))
     folds = np.unique(trials.fold).tolist()
     grown = side_by_side(*(lambda fold=fold: trials.grown(lesson.window, trials.fold != fold) for fold in folds))
     for fold, (curves, start, _) in zip(folds, grown, strict=True):
-        theta[trials.fold == fold] = start + curves.total(numbers[trials.fold == fold])
+        own = trials.fold == fold
+        theta[own] = start + trials.stretched[own] * curves.total(lesson.window.numbers, places[own])
     debtor = pd.factorize(lesson.window.cohort["debtor_id"][trials.rows])[0]
     work = trials.worked - trials.usual
     columns = work[:, None] * np.stack([np.ones(len(theta)), theta - theta.mean()], axis=1)
-    found, spread = offset_logit(columns, trials.level, trials.paid, debtor)
-    slope, error = float(found[1]), math.sqrt(float(spread[1, 1]))
+    slope, error = math.nan, math.nan
+    if any(curves.bend for curves, _, _ in grown):
+        found, spread = offset_logit(columns, trials.level, trials.paid, debtor)
+        slope, error = float(found[1]), math.sqrt(float(spread[1, 1]))
     sides = [trials.worked == side for side in (1, 0)]
     shares = [np.where(side, (trials.paid - trials.paid[side].mean()) / side.mean(), 0.0) for side in sides]
     plain = float(trials.paid[sides[0]].mean() - trials.paid[sides[1]].mean())
@@ -87,8 +91,8 @@ def log_evidence(lesson: Lesson, landmarks: pd.DataFrame, teaching: Teaching) ->
         _around(slope, error),
         _around(plain, plain_error),
         _around(*mean_by_debtor(doubly, debtor)),
-        robustness(slope / error, freedom),
-        robustness(max(slope / error - Z95, 0.0), freedom),
+        robustness(np.nan_to_num(slope / error), freedom),
+        robustness(max(np.nan_to_num(slope / error) - Z95, 0.0), freedom),
         _overlap(trials),
     )
 

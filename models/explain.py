@@ -158,9 +158,11 @@ def explained(
         said = reasons(model, matrix, cohort, catalogue, voice)
         return said, None, _left_over(said, model.raw(matrix, cohort), None, np.full(len(matrix), np.nan))
     numbers, sentences = model.encoder.encode(matrix, cohort), Sentences(matrix, cohort, catalogue, voice)
-    raw, theta = raw_scores(model.recovered.booster, numbers), model.effect.theta(numbers)
+    raw = raw_scores(model.recovered.booster, numbers)
+    chance = model.recovered.calibrator.probability(raw, cohort["portfolio"])
+    theta = model.effect.theta(numbers, chance)
     told = []
-    parts = exact_contributions(model.recovered.booster, numbers), model.effect.contributions(numbers)
+    parts = exact_contributions(model.recovered.booster, numbers), model.effect.contributions(numbers, chance)
     for contributions, whole in zip(parts, (raw, theta), strict=True):
         _check_sum(contributions.sum(axis=1), whole, cohort)
         named = pd.DataFrame(contributions[:, :-1], columns=list(model.encoder.names), index=matrix.index)
@@ -240,7 +242,7 @@ def every_change(
     if isinstance(model, AgeBandTable) or model.effect is None:
         return None
     found, base = model.effect_contributions(matrix, cohort)
-    _check_sum(found.to_numpy().sum(axis=1) + base, model.effect.theta(model.encoder.encode(matrix, cohort)), cohort)
+    _check_sum(found.to_numpy().sum(axis=1) + base, model.theta(matrix, cohort), cohort)
     return _in_full(found, base, matrix, cohort, catalogue, voice)
 
 

@@ -160,7 +160,9 @@ class RecoveryModel:
     def predict_with_theta(self, matrix: pd.DataFrame, cohort: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray | None]:
         """`predict` and `theta` of the same rows, encoded once."""
         numbers = self.encoder.encode(matrix, cohort)
-        return self._scores(numbers, matrix, cohort), None if self.effect is None else self.effect.theta(numbers)
+        scores = self._scores(numbers, matrix, cohort)
+        chance = scores["p_recovered"].to_numpy()
+        return scores, None if self.effect is None else self.effect.theta(numbers, chance)
 
     def _scores(self, numbers: np.ndarray, matrix: pd.DataFrame, cohort: pd.DataFrame) -> pd.DataFrame:
         portfolio = cohort["portfolio"]
@@ -204,7 +206,10 @@ class RecoveryModel:
 
     def theta(self, matrix: pd.DataFrame, cohort: pd.DataFrame) -> np.ndarray | None:
         """models.effect.EffectHead.theta of the rows; None without that head."""
-        return None if self.effect is None else self.effect.theta(self.encoder.encode(matrix, cohort))
+        if self.effect is None:
+            return None
+        numbers = self.encoder.encode(matrix, cohort)
+        return self.effect.theta(numbers, self.recovered.probability(numbers, cohort["portfolio"]))
 
     def effect_contributions(self, matrix: pd.DataFrame, cohort: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
         """Exact contributions of every column to `theta`, and the base of each row; they add up to it.
@@ -216,7 +221,8 @@ class RecoveryModel:
                 "so nothing explains it. Ask only where `theta` gives numbers."
             )
         numbers = self.encoder.encode(matrix, cohort)
-        found = self.effect.contributions(numbers) if len(numbers) else np.zeros((0, len(self.encoder.names) + 1))
+        chance = self.recovered.probability(numbers, cohort["portfolio"])
+        found = self.effect.contributions(numbers, chance)
         return pd.DataFrame(found[:, :-1], columns=list(self.encoder.names), index=matrix.index), found[:, -1]
 
     def files(self) -> dict[str, bytes]:

@@ -17,6 +17,7 @@ from scipy.stats import t as student_t
 
 from benchmarks.public.delivery import Counts, by_class, read_raw
 from models.boosting import raw_scores
+from models.calibration import expit
 from models.effect import BINARY, NUISANCE_TREES, fit_effect
 from models.lesson import Lesson, Teaching
 from models.money import MoneyScale
@@ -105,7 +106,9 @@ def _by_effect(
         worked=found.sent[taught], paid=found.visited[taught], promised=0.0
     )
     head = fit_effect(lesson, landmarks, teaching)
-    return head.theta(lesson.encoder.encode(found.matrix.iloc[test].reset_index(drop=True), people(test)))
+    asked = lesson.encoder.encode(found.matrix.iloc[test].reset_index(drop=True), people(test))
+    visits = raw_scores(lesson.window.grow(BINARY, lesson.recovered, lesson.known, NUISANCE_TREES), asked)
+    return head.theta(asked, expit(visits))
 
 
 def _by_response(

@@ -309,9 +309,13 @@ def _effect_lines(evaluation: Evaluation) -> list[str]:
     held = {row["figure"]: row for row in _records(evaluation.frames.get("effect"))}
     if held:
         slope, robust = [tuple(held[name][part] for part in ("value", "low", "high")) for name in ("slope", "robust")]
+        sloped = (
+            "Out of fold one effect for all foretells best"
+            if slope[0] is None or math.isnan(slope[0])
+            else f"Out of fold its slope in the log is {_interval(slope, '.2f')} (1: right as it is, 0: worth nothing)"
+        )
         said.append(
-            f"Out of fold its slope in the log is {_interval(slope, '.2f')} (1: right as it is, 0: worth nothing), "
-            f"its average {_interval(robust, '.1%')}. "
+            f"{sloped}, its average {_interval(robust, '.1%')}. "
             "This is from the contact log alone: draws of the nights prove or disprove it."
         )
     return said

@@ -49,6 +49,15 @@ def test_values_that_hold_several_ranks_have_the_mean_of_their_scores():
     assert_allclose(terms.score[0], [norm.ppf(LEVELS[LEVELS <= 0.6]).mean(), norm.ppf(LEVELS[LEVELS > 0.6]).mean()])
 
 
+def test_rows_of_a_larger_table_are_those_rows_alone():
+    numbers, rows = made(), np.random.default_rng(4).permutation(ROWS)[:200]
+    own, taken = Terms.of(numbers[rows]), Terms.of(numbers, rows)
+    (whole,), (part,) = list(own.told(numbers[rows])()), list(taken.told(numbers, rows)())
+    assert_array_equal(part[1], whole[1])
+    curves = own.curves(np.linspace(-1, 1, len(own.columns)))
+    assert_array_equal(curves.total(numbers, rows), curves.total(numbers[rows]))
+
+
 @given(cells, arrays(np.float64, 6, elements=st.floats(-3, 3)))
 def test_curves_are_the_weighted_terms(numbers, weights):
     terms, found = terms_of(numbers)

@@ -20,6 +20,8 @@ from models.calibration import expit
 from models.effect import (
     ADDED_COLUMNS,
     BAND_FROM,
+    EVEN,
+    FAINT,
     LEAN,
     PLAIN_GUARD,
     UNPROVEN_GUARD,
@@ -30,7 +32,9 @@ from models.effect import (
     added_scores,
     bands,
     fit_effect,
+    stretch,
 )
+from models.effect_evidence import log_evidence
 from models.folder import EFFECT_FILE
 from models.lesson import Lesson
 from models.recovery import RecoveryModel, load_model
@@ -100,9 +104,9 @@ def test_the_start_is_the_constant_that_fits_best():
 # What is learnt
 
 
-def test_a_planted_effect_is_found_again(lesson, planted):
+def test_a_planted_effect_is_found_again(panel, lesson, planted):
     world, head = planted
-    theta = head.theta(lesson.window.numbers) + head.mean
+    theta = head.theta(lesson.window.numbers, panel.truth["p_recovered"].to_numpy()) + head.mean
     moved = world.theta > 0
     assert theta[moved].mean() - theta[~moved].mean() > 0.6 * PLANTED
     assert abs(theta.mean() - world.theta.mean()) < 0.25 * PLANTED
@@ -129,6 +133,30 @@ def test_rows_outside_the_fit_window_teach_nothing(panel, lesson, planted):
     changed = world.landmarks.assign(paid=np.where(early, world.landmarks["paid"], 1 - world.landmarks["paid"]))
     assert fit_effect(cut, changed, teaching()).text() == fit_effect(cut, world.landmarks, teaching()).text()
     assert fit_effect(lesson, changed, teaching()).text() != head.text()  # the canary: where they do teach, they count
+
+
+def test_a_unit_of_the_curves_moves_the_arcsine_of_the_root_of_a_chance_as_far_everywhere():
+    chance = np.array([FAINT, 0.1, EVEN, 0.5, 1 - EVEN])
+    level = np.log(chance / (1 - chance))
+    small = 1e-4 * stretch(chance)
+    moved = np.arcsin(np.sqrt(expit(level + small))) - np.arcsin(np.sqrt(chance))
+    assert_allclose(moved, 0.5e-4 * np.sqrt(EVEN * (1 - EVEN)), rtol=1e-3)
+    assert_allclose(stretch(np.array([EVEN, 1 - EVEN])), 1.0)
+    assert_array_equal(stretch(np.array([0.0, 1.0])), stretch(np.array([FAINT, FAINT])))
+
+
+def test_where_one_effect_for_all_foretells_best_none_is_told_apart(panel, lesson):
+    """Who is worked and who pays are drawn alike for all: columns can foretell nothing of the effect."""
+    draw = np.random.default_rng(11)
+    coins = {"worked": draw.integers(0, 2, len(panel.cohort)), "paid": draw.integers(0, 2, len(panel.cohort))}
+    landmarks = panel.cohort[["account_no", "as_of"]].assign(**{name: one * 1.0 for name, one in coins.items()})
+    head = fit_effect(lesson, landmarks.assign(promised=0.0), teaching())
+    assert (head.facts["prior_spread"], head.facts["held_out_gain"], head.facts["spread"]) == (0.0, 0.0, 0.0)
+    assert_array_equal(head.theta(lesson.window.numbers, panel.truth["p_recovered"].to_numpy()), 0.0)
+    found = log_evidence(lesson, landmarks.assign(promised=0.0), teaching())
+    assert np.isnan(found.slope).all()
+    assert (found.hidden_zero, found.hidden_unsure) == (0.0, 0.0)
+    assert found.robust[1] < 0 < found.robust[2]
 
 
 def test_too_few_payers_teach_no_head(panel, lesson):
@@ -190,7 +218,8 @@ def test_without_the_head_nothing_is_explained(panel, model):
 def test_a_card_of_its_own_is_enough(planted, lesson):
     head = planted[1]
     again = EffectHead.from_card(head.card(), head.text())
-    assert_array_equal(again.theta(lesson.window.numbers), head.theta(lesson.window.numbers))
+    chance = np.linspace(0, 1, len(lesson.window.numbers))
+    assert_array_equal(again.theta(lesson.window.numbers, chance), head.theta(lesson.window.numbers, chance))
 
 
 # The guard and what work adds
@@ -225,11 +254,11 @@ def test_the_higher_the_effect_the_more_is_added(chance, theta, guard):
 
 
 def test_an_example_by_hand():
-    """p 0.3, theta 0.5 above its mean: 0.1 + 0.9 x 0.5 = 0.55; odds 3/7 x exp(-/+ 0.275): 0.2456 and 0.3607;
-    of 400 that is 46.05.
+    """p 0.3, theta 0.5 above its mean: 0.15 + 0.9 x 0.5 = 0.6; odds 3/7 x exp(-/+ 0.3): 0.2410 and 0.3665;
+    of 400 that is 50.20.
     """
     found = added_scores(np.array([0.3]), np.array([400.0]), np.array([0.5]), UNPROVEN_GUARD).iloc[0]
-    assert_allclose(found, [0.245585, 0.360707, 46.0486], rtol=1e-5)
+    assert_allclose(found, [0.240983, 0.366492, 50.2034], rtol=1e-5)
 
 
 def test_without_a_head_the_order_is_that_of_amount_times_p_times_one_less_p():

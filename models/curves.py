@@ -155,7 +155,15 @@ def _laid_out(
 
 
 @compiled
-def _lay_out(numbers, rows, at, height, bounds, missing, found):
+def _lay_out(
+    numbers: np.ndarray,
+    rows: np.ndarray,
+    at: np.ndarray,
+    height: np.ndarray,
+    bounds: np.ndarray,
+    missing: np.ndarray,
+    found: np.ndarray,
+) -> None:
     """Each row by itself, column after column: it has the same bits alone and among others."""
     for row in range(rows.size):
         for column in range(missing.size):

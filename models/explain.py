@@ -242,7 +242,8 @@ def every_change(
     if isinstance(model, AgeBandTable) or model.effect is None:
         return None
     found, base = model.effect_contributions(matrix, cohort)
-    _check_sum(found.to_numpy().sum(axis=1) + base, model.theta(matrix, cohort), cohort)
+    whole = model.predict_with_theta(matrix, cohort)[1]
+    _check_sum(found.to_numpy().sum(axis=1) + base, np.asarray(whole), cohort)
     return _in_full(found, base, matrix, cohort, catalogue, voice)
 
 

@@ -386,7 +386,7 @@ def test_no_row_is_explained_as_no_row(panel, with_effect):
 
 def test_contributions_of_a_call_that_do_not_add_up_are_refused(panel, with_effect):
     tilted = replace(with_effect, effect=replace(with_effect.effect, start=with_effect.effect.start))
-    object.__setattr__(tilted.effect, "theta", lambda numbers: with_effect.effect.theta(numbers) + 1e-4)
+    object.__setattr__(tilted.effect, "theta", lambda *asked: with_effect.effect.theta(*asked) + 1e-4)
     with pytest.raises(ModelRefused, match="do not add up to their score"):
         explained(tilted, panel.matrix[:5], panel.cohort[:5], COLUMNS, with_effect=True)
 

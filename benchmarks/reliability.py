@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -39,11 +40,10 @@ def main(asked: list[str]) -> int:
         return 2
     codes = [0] if asked else [subprocess.run([*pytest_of("-m", "stress"), "tests"], cwd=HOUSE, check=False).returncode]
     kept = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}
-    for name in names:
-        kept[name] = mutants() if name == "mutants" else row(name)
-        KEPT.write_text(json.dumps(dict(sorted(kept.items())), indent=1) + "\n", encoding="utf-8")
-        PAGE.write_text(page(kept), encoding="utf-8")
-        codes.append(0 if kept[name]["held"] == kept[name]["tried"] else 1)
+    for file in by_file([name for name in names if name in PROMISES]):
+        codes.append(keep(kept, rows(file)))
+    if "mutants" in names:
+        codes.append(keep(kept, {"mutants": mutants()}))
     print("\n".join(table(kept)))
     return max(codes)
 
@@ -52,18 +52,38 @@ def pytest_of(*more: str) -> list[str]:
     return [sys.executable, "-m", "pytest", "-n", "0", "-q", "-p", "no:cacheprovider", *more]
 
 
-def row(name: str) -> dict[str, Any]:
-    """One row in full, in a process of its own. Where its test broke off, the attack that broke it is not held."""
+def keep(kept: dict[str, dict[str, Any]], found: dict[str, dict[str, Any]]) -> int:
+    """Write what was measured, and the page. 1 where something did not hold."""
+    kept |= found
+    KEPT.write_text(json.dumps(dict(sorted(kept.items())), indent=1) + "\n", encoding="utf-8")
+    PAGE.write_text(page(kept), encoding="utf-8")
+    return int(any(one["held"] != one["tried"] for one in found.values()))
+
+
+def by_file(names: list[str]) -> list[dict[str, str]]:
+    """Row -> its test, file by file: rows of one file share what they attack."""
+    found = []
+    for file in sorted((HOUSE / "tests").rglob("test_*.py")):
+        tests = re.findall(r"^def (test_([rs]\d\d)_\w+)", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        if own := {row: f"{file.relative_to(HOUSE)}::{test}" for test, row in tests if row in names}:
+            found.append(own)
+    return found
+
+
+def rows(tests: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """Rows in full, in a process of their own. Where a test broke off, the attack that broke it is not held."""
     with tempfile.TemporaryDirectory(prefix="recoup-stress-") as folder:
         told = Path(folder) / "told.jsonl"
         environment = {**os.environ, "RECOUP_COUNTS": "full", "RECOUP_TOLD": str(told), "HYPOTHESIS_PROFILE": "new"}
-        command = pytest_of("-k", f"test_{name}_", "tests", f"--basetemp={folder}/pytest")
+        command = pytest_of(*tests.values(), f"--basetemp={folder}/pytest")
         done = subprocess.run(command, cwd=HOUSE, env=environment, check=False)
-        lines = told.read_text(encoding="utf-8").splitlines() if told.exists() else []
-        if len(lines) != 1:
-            raise SystemExit(f"{name}: {len(lines)} tests told how they went, with exit code {done.returncode}.")
-        found = json.loads(lines[0])
-        return {key: found[key] for key in ("tried", "held", "seconds", "seed")}
+        found = {}
+        for line in told.read_text(encoding="utf-8").splitlines() if told.exists() else []:
+            one = json.loads(line)
+            found[one["row"]] = {key: one[key] for key in ("tried", "held", "seconds", "seed")}
+        if found.keys() != tests.keys():
+            raise SystemExit(f"{', '.join(sorted(tests.keys() - found))} did not run: exit code {done.returncode}.")
+        return found
 
 
 def mutants() -> dict[str, Any]:

@@ -56,10 +56,13 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def two_nights(tmp_path_factory: pytest.TempPathFactory) -> House:
-    """A small portfolio with two published nights, to be looked at and not changed."""
-    from tests.worlds.afterwards import built
+    """A small portfolio with two published nights, one for all processes, to be looked at and not changed."""
+    from pipeline.params import load
+    from tests.worlds.afterwards import House, built
+    from tests.worlds.houses import built_once
 
-    return built(tmp_path_factory.mktemp("two-nights"))
+    folder = built_once(tmp_path_factory, "two-nights", built)
+    return House(folder, load(folder / "params.yaml"))
 
 
 @pytest.fixture(scope="session")

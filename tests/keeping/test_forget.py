@@ -210,11 +210,18 @@ room.forget(Path({store!r}), Path({out!r}), {debtor!r}, load(Path({params!r})), 
 """
 
 
-@pytest.mark.parametrize("share", [0.02, 0.2, 0.4, 0.6, 0.8, 0.97])
-def test_killed_at_any_write_nothing_is_damaged_and_the_same_command_ends_it(house, share):
+@pytest.fixture(scope="module")
+def writes(still, tmp_path_factory) -> int:
+    """How many there are when nobody kills it."""
+    whole = tmp_path_factory.mktemp("counted") / "house"
+    shutil.copytree(still.folder, whole, symlinks=True)
+    params = load(written_params(whole / "params.yaml", whole))
+    return killed(House(whole, params), somebody(still)[0], 10**9)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.4, 0.6, 0.97])
+def test_killed_at_any_write_nothing_is_damaged_and_the_same_command_ends_it(house, writes, share):
     debtor, accounts = somebody(house)
-    whole = shutil.copytree(house.folder, house.folder.with_name("counted"), symlinks=True)
-    writes = killed(House(whole, house.params), debtor, 10**9)
     assert killed(house, debtor, max(int(writes * share), 1)) == -signal.SIGKILL
     assert verify(house.store, house.out).faults == []
     done(house, debtor)

@@ -28,7 +28,7 @@ NIGHTS = [dt.date(2026, 8, 15), dt.date(2026, 9, 20), dt.date(2026, 10, 1)]
 RECOUP = Path(sys.executable).parent / "recoup"
 
 
-def built_once(factory: pytest.TempPathFactory, name: str, build: Callable[[Path], None]) -> Path:
+def built_once(factory: pytest.TempPathFactory, name: str, build: Callable[[Path], object]) -> Path:
     """A folder that the first process to ask for it builds."""
     top = factory.getbasetemp().parent if os.environ.get("PYTEST_XDIST_WORKER") else factory.getbasetemp()
     place, done = top / name, top / f".{name}.built"

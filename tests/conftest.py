@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.worlds.afterwards import House
     from tests.worlds.servers import Server
 
-SLOW_FIXTURES = {"browser", "server", "two_nights", "model", "tuned", "attacks", "house", "three_nights"}
+SLOW_FIXTURES = {"browser", "server", "two_nights", "model", "tuned", "house", "three_nights"}
 
 settings.register_profile("same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("new", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)

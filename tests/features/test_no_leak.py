@@ -37,6 +37,7 @@ def worlds_with_a_later_one(draw):
     return world, draw(worlds.later_rows(world, night)), night
 
 
+@pytest.mark.slow
 def test_r12_nothing_known_from_as_of_on_can_change_a_feature(attacks):
     @attacks.drawn(worlds_with_a_later_one(), worlds.terms)
     def check(case, terms):

@@ -7,10 +7,14 @@ import shutil
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from pipeline.night import night as night_room
 from tests.worlds.commands import recoup
 from tests.worlds.houses import NIGHTS, copy_of, short_terms
 from tests.worlds.traces import files_of
+
+pytestmark = pytest.mark.slow
 
 LAST = NIGHTS[-1].isoformat()
 

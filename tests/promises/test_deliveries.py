@@ -38,6 +38,8 @@ from tests.worlds.deliveries import (
 )
 from tests.worlds.houses import short_terms
 
+pytestmark = pytest.mark.slow
+
 # Cut otherwise
 
 CUTS = [(parts, form) for form in ("csv", "parquet", "csv.gz") for parts in (7, 1, 100)]

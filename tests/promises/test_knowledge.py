@@ -23,6 +23,8 @@ from tests.worlds.deliveries import PAYMENTS, codes, payment, taken
 from tests.worlds.houses import short_terms
 from tests.worlds.worlds import World, day
 
+pytestmark = pytest.mark.slow
+
 HOUSE = Path(__file__).parents[2]
 FIRST = day("2024-02-20")
 

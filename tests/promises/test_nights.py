@@ -29,6 +29,8 @@ from tests.worlds.houses import NIGHTS, RECOUP, copy_of, short_terms
 from tests.worlds.programs import program
 from tests.worlds.runs import Ended, Runs
 
+pytestmark = pytest.mark.slow
+
 HOUSE = Path(__file__).parents[2]
 LAST = NIGHTS[-1].isoformat()
 OURS = {".lock", *(f".stages-{night}.json" for night in NIGHTS)}  # what may begin with a dot in OUT

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from features.days import day_of_text
 from models.recovery import load_model
@@ -31,6 +32,8 @@ from tests.worlds.commands import NIGHT, exit_code, recoup
 from tests.worlds.houses import CANARY
 from tests.worlds.strangers import german_ledger
 from tests.worlds.traces import files_of, texts_of
+
+pytestmark = pytest.mark.slow
 
 HOUSE = Path(__file__).parents[2]
 HOLDS_ROWS = re.compile(  # where people may stand

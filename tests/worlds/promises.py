@@ -40,7 +40,7 @@ PROMISES = {
     ),
     "r02": Promise(
         "a disk too small, in a tmpfs, and an N-th write that fails, by a preloaded library",
-        "exit 73 or 74 within 5 s of the error, one line why; the old list whole and current; nothing half at its name",
+        "exit 73 or 74 and why; the old list whole and current; the next run ends as undisturbed, nothing is left over",
         "disks and writes", 2, 60,
     ),
     "r03": Promise(
@@ -53,7 +53,7 @@ PROMISES = {
     ),
     "r05": Promise(
         "eight starts at once; a lock whose holder is killed",
-        "one publishes, seven exit 75 at once and for under a second of processor time; the lock is free in a second",
+        "one publishes, seven exit 75 before that, for 1.5 s of processor time at most; the lock is free in a second",
         "starts", 8, 80,
     ),
     "r06": Promise(

@@ -54,7 +54,7 @@ def pytest_of(*more: str) -> list[str]:
 
 def keep(kept: dict[str, dict[str, Any]], found: dict[str, dict[str, Any]]) -> int:
     """Write what was measured, and the page. 1 where something did not hold."""
-    kept |= found
+    kept |= (json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}) | found
     KEPT.write_text(json.dumps(dict(sorted(kept.items())), indent=1) + "\n", encoding="utf-8")
     PAGE.write_text(page(kept), encoding="utf-8")
     return int(any(one["held"] != one["tried"] for one in found.values()))

@@ -32,8 +32,8 @@ from features.catalogue import CATALOGUE
 from features.days import day_texts
 from features.errors import InputMissing
 from models.boosting import raw_scores
-from models.calibration import choose_map
-from models.effect import PLAIN_GUARD, UNPROVEN_GUARD, added_scores, bands, fit_effect
+from models.calibration import choose_map, expit
+from models.effect import PLAIN_GUARD, UNPROVEN_GUARD, Guard, added_scores, bands, fit_effect
 from models.effect_evidence import AddedMoney, effect_by_fifth
 from models.ladder import DISPROVEN, NO_LOG, PROVEN, UNPROVEN, Rung, next_rung, tells_apart
 from models.lesson import Lesson, Teaching
@@ -70,6 +70,7 @@ CAPACITIES = (0.10, 0.25)  # of each night and queue
 DRAWS = 500
 ADDED, TOTAL, BALANCE, DOUBT, CEILING = "added value", "total value", "balance first", "amount x p(1 - p)", "ceiling"
 CEILING_TREES = 250
+LEAST = 0.001  # that a true chance is taken to be at least
 ANYWAY, MOVED = "pays_anyway", "pays_if_contacted"  # response types that promises may tell apart
 GRACE, MOST_LATE = 7, 20  # days after the promised one until which a payment keeps a promise, and is looked for
 SIDES = ("p_recovered_if_contacted", "p_recovered_if_left", "expected_amount_if_contacted", "expected_amount_if_left")
@@ -324,6 +325,37 @@ def leads(found: Sequence[AddedMoney]) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
+def known_better(rows: pd.DataFrame) -> dict[str, np.ndarray]:
+    """The order by added value, as taught and with the truth in the place of what it was taught: theta, the chance
+    half-way between left and worked, the amount of those who pay when worked."""
+    chance, amount, theta = (rows[name].to_numpy(dtype=np.float64) for name in ("p_recovered", "amount", "theta"))
+    sides = [np.clip(rows[name].to_numpy(dtype=np.float64), LEAST, 1 - LEAST) for name in SIDES[:2]]
+    worked, left = (np.log(side / (1 - side)) for side in sides)
+    paid = rows[SIDES[2]].to_numpy(dtype=np.float64) / sides[0]
+    learnt, true = (theta, UNPROVEN_GUARD), (worked - left, Guard(0.0, 1.0))
+    orders = {
+        "as taught": (chance, amount, *learnt),
+        "true amount": (chance, paid, *learnt),
+        "true chance": (expit((worked + left) / 2), amount, *learnt),
+        "true chance and amount": (expit((worked + left) / 2), paid, *learnt),
+        "true theta": (chance, amount, *true),
+        "true theta and chance": (expit((worked + left) / 2), amount, *true),
+    }
+    return {name: added_scores(*one)["added_recovery"].to_numpy() for name, one in orders.items()}
+
+
+def lost(worlds: Sequence[World]) -> pd.DataFrame:
+    """Share of the best possible added money that each of `known_better` reaches, mean over the worlds."""
+    found = []
+    for world in worlds:
+        rows = world.rows()
+        places, added = rows[["debtor_id", "as_of", "queue"]], (rows[SIDES[2]] - rows[SIDES[3]]).to_numpy(np.float64)
+        money = AddedMoney.of(known_better(rows), added, places, CAPACITIES, 1, 0)
+        found.append(money.shares().pivot(index="order", columns="capacity", values="share"))
+    mean = sum(found[1:], start=found[0]) / len(found)
+    return mean.rename(columns="{:.0%}".format).reindex(list(known_better(worlds[0].rows())))
+
+
 def drawn_arms(rows: pd.DataFrame, night: int, draw: np.random.Generator) -> pd.DataFrame:
     """A night's draws as the ladder sees them, made up from the truth: ARM_SHARE of the debtors worked, as many left,
     judged by their best account; whether it paid is drawn from the true chance of its side."""
@@ -467,6 +499,10 @@ def _added(made: Made) -> Sequence[pd.DataFrame]:
     return shares_of(made["natural"])
 
 
+def _lost(made: Made) -> Sequence[pd.DataFrame]:
+    return (lost(made["natural"]),)
+
+
 def _hidden(made: Made) -> Sequence[pd.DataFrame]:
     return shares_of(made["hidden"])
 
@@ -513,6 +549,7 @@ def _night(made: Made) -> Sequence[pd.DataFrame]:
 
 PARTS: dict[str, Callable[[Made], Sequence[pd.DataFrame]]] = {
     "added money": _added,
+    "what is lost": _lost,
     "hidden cause x 6": _hidden,
     "no effect": _no_effect,
     "uniform effect": _uniform,

@@ -45,6 +45,16 @@ def test_the_right_order_reaches_all_of_the_best_and_leads_a_blind_one():
     assert of_ceiling["lead"].tolist() == pytest.approx([0.0, 0.0])
 
 
+def test_with_all_of_the_truth_nothing_is_lost():
+    """Theta is right here; amount and chance are the same for all, and so told wrong that the order is lost."""
+    rows = rows_of(1.0, 4000)
+    wrong = rows.assign(amount=np.random.default_rng(5).permutation(np.geomspace(1, 1000, len(rows))))
+    shares = effect.lost([world(wrong), world(wrong, 2)])
+    assert shares.loc["true amount", "10%"] == pytest.approx(1.0, abs=1e-3)
+    assert shares.loc["as taught", "10%"] < 0.8
+    assert shares.loc["true theta", "25%"] < shares.loc["true chance and amount", "25%"]
+
+
 def test_the_draws_hold_as_many_of_both_arms_and_pay_by_the_chance_of_their_side():
     night = rows_of(1.0, 4000).query("as_of == 10").assign(added=1.0)
     arms = effect.drawn_arms(night, 30, np.random.default_rng(1))

@@ -5,6 +5,7 @@ Nothing is guessed.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 
 from features.tables import Kind
@@ -66,6 +67,25 @@ def _digits(form: Form) -> str:
 def turned(amount_sql: str) -> str:
     """The amount with the other sign."""
     return f"CASE WHEN starts_with({amount_sql}, '-') THEN substr({amount_sql}, 2) ELSE '-' || {amount_sql} END"
+
+
+def exact(amount_sql: str) -> str:
+    """The same amount without zeros behind the second decimal; without any where all of three and more are zeros."""
+    led = f"regexp_replace({amount_sql}, '^(-?)\\.', '\\10.')"
+    return f"regexp_replace(regexp_replace({led}, '\\.0{{3,}}$', ''), '(\\.\\d\\d\\d*?)0+$', '\\1')"
+
+
+def whole(amount_sql: str) -> str:
+    """The same amount without decimals that are all zeros, for currencies that have none."""
+    return f"regexp_replace({amount_sql}, '\\.0+$', '')"
+
+
+def added_up(amounts: Sequence[str]) -> str:
+    """The sum of amounts; an empty one adds nothing, NULL where all are empty or one has more than nine decimals."""
+    each = [f"TRY_CAST({amount_sql} AS DECIMAL(28,9))" for amount_sql in amounts]
+    fine = " OR ".join(rf"regexp_matches({amount_sql}, '\.\d{{9}}\d*[1-9]')" for amount_sql in amounts)
+    whole = " + ".join(f"coalesce({number}, 0)" for number in each)
+    return f"CASE WHEN {fine} OR coalesce({', '.join(each)}) IS NULL THEN NULL ELSE ({whole})::VARCHAR END"
 
 
 def is_zero(amount_sql: str) -> str:

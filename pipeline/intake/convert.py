@@ -24,10 +24,11 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from features.currencies import DECIMALS
 from features.errors import CannotWrite, ContractError, InputMissing, UsageError
 from features.tables import DELIVERED, Column, Kind
 from pipeline.intake.casting import literal, quoted
-from pipeline.intake.cells import NATIVE, amount, bare, is_zero, moment, turned
+from pipeline.intake.cells import NATIVE, added_up, amount, bare, exact, is_zero, moment, turned, whole
 from pipeline.intake.delivery import CELL_LIMIT, shown
 from pipeline.intake.faults import seen
 from pipeline.intake.files import unreadable
@@ -37,7 +38,8 @@ from pipeline.store.files import private_folder, whole_folder
 
 LINES_NAMED = 3  # lines named for each kind of fault
 BATCH = 50_000
-REPEATED, NOT_MEANT = "alike with a row before", "not meant by `where`"
+BLANK, REPEATED, NOT_MEANT = "blank", "alike with a row before", "not meant by `where`"
+FINEST = max(DECIMALS.values())
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Conversion:
     target: Path
     passed: tuple[Passed, ...]
     rows: dict[str, int]
+    warnings: tuple[str, ...] = ()
 
     def text(self) -> str:
         lines = []
@@ -65,7 +68,7 @@ class Conversion:
             left = "".join(f", {number:,} left out ({reason})" for reason, number in one.left.items())
             lines.append(f"{one.file} -> {one.table}: {one.rows:,} rows = {one.out:,} written{left}")
         lines += [f"{name}: {number:,} rows" for name, number in self.rows.items()]
-        return "\n".join([*lines, f"Source folder: {self.target}"])
+        return "\n".join([*lines, *self.warnings, f"Source folder: {self.target}"])
 
 
 @dataclass
@@ -137,6 +140,8 @@ def convert(mapping: Mapping_, source: Path, target: Path, complete_through: dt.
         for table, parts in mapping.tables.items():
             for number, rows in enumerate(parts):
                 passed.append(_map_rows(engine, opened[rows.source], table, rows, f"out_{table}_{number}", faults))
+        if not faults:
+            faults = _too_fine(engine, mapping, opened)
         if faults:
             raise ContractError("\n".join(["The files are not converted, nothing was written.", *faults]))
         return _write(engine, mapping, target, tuple(passed), complete_through)
@@ -267,8 +272,9 @@ def _arrow(rows: list[list[str | None]], width: int) -> pa.Table:
 def _map_rows(engine: Any, opened: Opened, table: str, rows: Rows, out: str, faults: list[str]) -> Passed:
     total = _count(engine, opened.table)
     reasons = {reason: _holds(opened, condition) for reason, condition in opened.described.leave_out.items()}
-    if rows.where is not None:
-        reasons[NOT_MEANT] = f"NOT ({_holds(opened, rows.where)})"
+    if rows.where:
+        reasons[NOT_MEANT] = f"NOT ({' AND '.join(_holds(opened, condition) for condition in rows.where)})"
+    reasons.setdefault(BLANK, f"concat({', '.join(opened.cell(name) for name in opened.columns)}) = ''")
     cases = "".join(f" WHEN {held} THEN {literal(reason)}" for reason, held in reasons.items())
     engine.execute(
         f"CREATE TEMP TABLE {out}_kept AS SELECT rid, "
@@ -305,7 +311,7 @@ def _needed(mapping: Mapping_, name: str) -> set[str]:
     parts = [rows for parts in mapping.tables.values() for rows in parts if rows.source == name]
     conditions = [
         *mapping.files[name].leave_out.values(),
-        *(condition for rows in parts for condition in rows.conditions()),
+        *(condition for rows in parts for condition in rows.where),
     ]
     return {column for rows in parts for value in rows.columns.values() for column in value.columns()} | {
         one.column for one in conditions
@@ -371,7 +377,7 @@ class _Read:
             )
             where = f"{given.debit}, {given.credit}"
             return cls(
-                _finished(value, given, opened),
+                exact(f"({_finished(value, given, opened)})"),
                 unread,
                 f"concat_ws(' | ', {first}, {second})",
                 where,
@@ -382,6 +388,23 @@ class _Read:
             cells = [bare(opened.cell(name)) for name in given.join]
             value = f" || {literal(given.by)} || ".join(f"({cell})" for cell in cells)
             return cls(_stand_in(value, given), "false", "NULL", ", ".join(given.join), column, "")
+        if given.sum is not None:
+            cells = [opened.cell(name) for name in given.sum]
+            read = [amount(cell, form) for cell in cells]
+            value = added_up([f"({one})" for one in read])
+            filled = f"coalesce({', '.join(cells)}) IS NOT NULL"
+            each = [
+                f"({cell} IS NOT NULL AND ({added_up([f'({one})'])}) IS NULL)"
+                for cell, one in zip(cells, read, strict=True)
+            ]
+            return cls(
+                _stand_in(exact(f"({_finished(value, given, opened)})"), given),
+                f"{filled} AND (({value}) IS NULL OR {' OR '.join(each)})",
+                f"concat_ws(' | ', {', '.join(cells)})",
+                ", ".join(given.sum),
+                column,
+                _wanted_amount(form),
+            )
         cell = opened.cell(given.column or "")
         if given.values is not None:
             words = " ".join(f"WHEN {literal(word)} THEN {literal(ours)}" for word, ours in given.values.items())
@@ -397,7 +420,7 @@ class _Read:
                 f"one of {known}",
             )
         if column.kind is Kind.MONEY:
-            value = _finished(amount(cell, form), given, opened)
+            value = exact(f"({_finished(amount(cell, form), given, opened)})")
             return cls(
                 _stand_in(value, given),
                 f"{cell} IS NOT NULL AND ({value}) IS NULL",
@@ -416,7 +439,8 @@ class _Read:
                 )
                 value = f"(TRY_CAST(substr({value}, 1, 10) AS DATE) + {days})::VARCHAR"
             wanted = f"a day as {form.dates or 'YYYY-MM-DD'}" + (
-                "" if form.dates else "; for another form declare `dates:`"
+                "; for another form declare `dates:`, of the file or of this column: "
+                f"`{column.name}: {{column: {given.column}, dates: FORM}}`"
             )
             return cls(
                 _stand_in(value, given),
@@ -506,6 +530,60 @@ def _seen(cell: str, kind: Kind) -> str:
     return seen(cell[2:] if cell.startswith(NATIVE) else cell, kind)
 
 
+def _too_fine(engine: Any, mapping: Mapping_, opened: dict[str, Opened]) -> list[str]:
+    """Amounts with more decimals than their account's currency has: no sum of them can be owed or paid."""
+    accounts = [
+        f"SELECT account_id, currency FROM out_accounts_{at}" for at in range(len(mapping.tables.get("accounts", ())))
+    ]
+    told = " UNION ALL ".join(accounts) or "SELECT NULL::VARCHAR AS account_id, NULL::VARCHAR AS currency WHERE false"
+    engine.execute(
+        f"CREATE TEMP TABLE currencies AS SELECT account_id, min(currency) AS currency FROM ({told}) GROUP BY 1"
+    )
+    cases = " ".join(f"WHEN {literal(code)} THEN {number}" for code, number in DECIMALS.items())
+    decimals = f"CASE a.currency {cases} ELSE {FINEST} END"
+    faults: list[str] = []
+    for table, parts in mapping.tables.items():
+        if not DELIVERED[table].of_accounts:
+            continue
+        for at, rows in enumerate(parts):
+            for name in rows.columns:
+                if _column(table, name).kind is not Kind.MONEY:
+                    continue
+                out = f"out_{table}_{at} AS o LEFT JOIN currencies AS a USING (account_id)"
+                cell = f"({whole(f'o.{quoted(name)}')})"
+                fine = f"contains({cell}, '.') AND length({cell}) - strpos({cell}, '.') > {decimals}"
+                found = engine.execute(
+                    f"SELECT rid, {cell}, a.currency FROM {out} WHERE {fine} ORDER BY rid"
+                ).fetchmany(LINES_NAMED + 1)
+                faults += [
+                    f"{opened[rows.source].line(rid)}, -> {table}.{name} {_seen(value, Kind.MONEY)}: has more decimals "
+                    f"than {currency or 'any currency'}. Round as your books do, and deliver what is owed."
+                    for rid, value, currency in found[:LINES_NAMED]
+                ]
+                if len(found) > LINES_NAMED:
+                    number = _count(engine, f"{out} WHERE {fine}") - LINES_NAMED
+                    faults.append(f"  and {number:,} more of the same.")
+    return faults
+
+
+def _warnings(engine: Any, mapping: Mapping_) -> tuple[str, ...]:
+    """What was written and can hardly be meant."""
+    if not {"accounts", "charges"} <= set(mapping.tables):
+        return ()
+    each = " UNION ALL ".join(
+        f"SELECT account_id, amount FROM out_charges_{at}" for at in range(len(mapping.tables["charges"]))
+    )
+    credit = "SELECT account_id FROM charges_written GROUP BY 1 HAVING bool_and(starts_with(amount, '-'))"
+    engine.execute(f"CREATE TEMP VIEW charges_written AS {each}")
+    number = _count(engine, f"({credit})")
+    if not number:
+        return ()
+    return (
+        f"WARNING Accounts that hold nothing but a negative charge: {number:,}. A credit note lowers no invoice "
+        "unless it stands on the invoice's account: give it `account_id` and `adjusts` from the column that names it.",
+    )
+
+
 # ---- writing ---------------------------------------------------------------------------------------------------------
 
 
@@ -529,7 +607,7 @@ def _write(
         raise CannotWrite(
             f"Source folder {str(target)!r} cannot be written ({type(error).__name__}). Make room, then run again."
         ) from None
-    return Conversion(target, passed, rows)
+    return Conversion(target, passed, rows, _warnings(engine, mapping))
 
 
 def _write_table(engine: Any, table: str, parts: Sequence[Rows], folder: Path, complete_through: dt.date | None) -> int:
@@ -544,7 +622,14 @@ def _write_table(engine: Any, table: str, parts: Sequence[Rows], folder: Path, c
         + f" FROM out_{table}_{number}"
         for number, rows in enumerate(parts)
     )
-    cells = ", ".join(quoted(name) for name in ordered)
+    without = [code for code, number in DECIMALS.items() if number == 0]
+    in_whole = _count(engine, f"currencies WHERE currency IN ({', '.join(map(literal, without))})") > 0
+    cells = ", ".join(
+        f"{whole(quoted(name))} AS {quoted(name)}"
+        if in_whole and _column(table, name).kind is Kind.MONEY
+        else quoted(name)
+        for name in ordered
+    )
     place = folder / f"{table}.csv"
     engine.execute(
         f"COPY (SELECT {cells} FROM ({each}) ORDER BY part, rid) TO {literal(str(place))} (FORMAT csv, HEADER true)"

@@ -7,11 +7,12 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from features.errors import InputMissing, UsageError
 from features.tables import DELIVERED, Kind
@@ -92,7 +93,14 @@ class Condition(Section):
     def _one_question(self) -> Condition:
         if sum(asked is not None for asked in (self.empty, self.among, self.like)) != 1:
             raise ValueError("must ask exactly one of empty, among, like")
+        if UNDECIDED in (self.column, *(self.among or ())):
+            raise ValueError("is undecided. Write the column and the words that are meant")
         return self
+
+
+Conditions = Annotated[
+    tuple[Condition, ...], BeforeValidator(lambda asked: [asked] if isinstance(asked, dict) else asked)
+]
 
 
 class Form(Section):
@@ -130,7 +138,7 @@ class Described(Form):
 
 
 class Value(Form):
-    """Where a cell of the contract comes from: a column, a constant, several columns joined,
+    """Where a cell of the contract comes from: a column, a constant, several columns joined or (of amounts) added up,
     or a debit and a credit column.
 
     values     their words -> ours; a word that is not named is a fault, unless `otherwise` says what it stands for
@@ -145,6 +153,7 @@ class Value(Form):
     constant: str | None = None
     join: tuple[str, ...] | None = None
     by: str = "-"
+    sum: Annotated[tuple[str, ...], Field(min_length=2)] | None = None
     debit: str | None = None
     credit: str | None = None
     values: dict[str, str] | None = None
@@ -152,7 +161,7 @@ class Value(Form):
     empty: str | None = None
     turned: bool = False
     absolute: bool = False
-    sign_by: dict[str, dict[str, Literal["+", "-"]]] | None = None
+    sign_by: dict[str, dict[str, Literal["+", "-", "?"]]] | None = None
     plus_days: int | str | None = None
     negative: str | None = None
 
@@ -162,12 +171,14 @@ class Value(Form):
             self.column is not None,
             self.constant is not None,
             self.join is not None,
+            self.sum is not None,
             self.debit is not None or self.credit is not None,
         ]
-        if UNDECIDED in (self.column, self.constant, *(self.values or {}).values()):
+        signs = [sign for words in (self.sign_by or {}).values() for sign in words.values()]
+        if UNDECIDED in (self.column, self.constant, *(self.sum or ()), *(self.values or {}).values(), *signs):
             raise ValueError("is undecided. Write the column or the word that is meant")
         if sum(given) != 1:
-            raise ValueError("must name exactly one of column, constant, join, or debit with credit")
+            raise ValueError("must name exactly one of column, constant, join, sum, or debit with credit")
         if (self.debit is None) != (self.credit is None):
             raise ValueError("debit and credit go together")
         return self
@@ -177,23 +188,21 @@ class Value(Form):
         named = (self.column, self.debit, self.credit, self.plus_days if isinstance(self.plus_days, str) else None)
         yield from (name for name in named if name is not None)
         yield from self.join or ()
+        yield from self.sum or ()
         yield from self.sign_by or {}
 
 
 class Rows(Section):
-    """Rows of one table out of one file. once: rows that come out alike are one,
+    """Rows of one table out of one file: those for which all of `where` holds. once: rows that come out alike are one,
     as the customer on each of his invoices.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     source: Annotated[str, Field(alias="from")]
-    where: Condition | None = None
+    where: Conditions = ()
     once: bool = False
     columns: dict[str, Value]
-
-    def conditions(self) -> tuple[Condition, ...]:
-        return () if self.where is None else (self.where,)
 
 
 class Mapping_(Section):
@@ -214,6 +223,12 @@ class Mapping_(Section):
         faults += [
             f"{table} stands among none and has rows all the same" for table in self.none if table in self.tables
         ]
+        read = {rows.source for parts in self.tables.values() for rows in parts}
+        faults += [
+            f"files.{name} gives rows to no table. Write under tables what it holds, or take it out of files"
+            for name in self.files
+            if name not in read
+        ]
         if faults:
             raise ValueError("; ".join(faults))
         return self
@@ -233,6 +248,8 @@ def _faults(mapping: Mapping_, table: str, rows: Rows) -> Iterator[str]:
         kind = contract[name].kind if name in contract.names else None
         if kind is not Kind.MONEY and (value.debit or value.turned or value.absolute or value.sign_by):
             yield f"tables.{table}.{name} has a sign, but is no amount"
+        if kind is not Kind.MONEY and value.sum:
+            yield f"tables.{table}.{name} adds columns up, but is no amount: put ids and texts together by `join`"
         if kind not in (Kind.DATE, Kind.TIME) and value.plus_days is not None:
             yield f"tables.{table}.{name} adds days, but is no date"
 
@@ -298,6 +315,40 @@ def _spelt_out(written: dict[str, Any]) -> dict[str, Any]:
 
 
 def _sentence(fault: Any) -> str:
-    where = ".".join(str(part) for part in fault["loc"] if not isinstance(part, int))
+    path = [part for part in fault["loc"] if not isinstance(part, int)]
+    where, kind = ".".join(map(str, path)), fault["type"]
     said = fault["msg"].removeprefix("Value error, ")
+    if kind == "extra_forbidden":
+        known = _keys_of(fault["loc"][:-1])
+        nearest = get_close_matches(str(path[-1]), known, n=1)
+        said = f"is not known here{f' (nearest: {nearest[0]})' if nearest else ''}. Known are {', '.join(known)}"
+    elif where == "tables":
+        said = (
+            "names no table. Write which file gives the rows of accounts, charges, payments, ...; "
+            "files that are in the contract's form already need no conversion: `recoup ingest --source` reads them"
+        )
+    elif path[-1:] == ["dates"] and kind == "string_type":
+        said = (
+            "must be one form, such as DD.MM.YYYY. A column of another form says its own: "
+            '`due_on: {column: NAME, dates: "DD.MM.YYYY HH:mm"}`'
+        )
+    elif kind == "missing":
+        said = "is missing"
+    elif kind == "string_type":
+        said = f"must be one text. Got {'a list' if isinstance(fault['input'], list) else 'a section'}"
+    elif kind in ("dict_type", "model_type", "model_attributes_type"):
+        said = "must be a section: keys, each with its value"
     return f"  {where}: {said}." if where else f"  {said}."
+
+
+def _keys_of(place: tuple[Any, ...]) -> list[str]:
+    """What may be written at a place of the mapping."""
+    parts = [part for part in place if not isinstance(part, int)]
+    section: type[Section] = Mapping_
+    if parts[:1] == ["files"]:
+        section = Described
+    elif parts[:1] == ["tables"]:
+        section = Value if "columns" in parts else Rows
+    if parts[2:3] in (["leave_out"], ["where"]):
+        section = Condition
+    return [field.alias or name for name, field in section.model_fields.items()]

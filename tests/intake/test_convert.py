@@ -225,7 +225,8 @@ def test_a_preamble_a_total_row_and_blank_lines_are_no_rows(tmp_path):
         (
             "No;Due;Amount\nR1;2026-01-31;1,00\n",
             f'{PLAIN}, delimiter: ";"',
-            r"line 2, 'Due' -> charges.due_on '2026-01-31': wanted a day as DD.MM.YYYY",
+            r"line 2, 'Due' -> charges.due_on '2026-01-31': wanted a day as DD.MM.YYYY; for another form "
+            r"declare `dates:`, of the file or of this column: `due_on: \{column: Due, dates: FORM\}`",
         ),
         (
             'No;Due;Amount\n"R\n1";31.01.2026;1,00\nR2;31.01.2026;1.00\n',
@@ -395,6 +396,94 @@ def test_rows_in_are_rows_out_and_rows_left_out(tmp_path_factory, cells):
     assert len(rows_of(place / "ours" / "charges.csv")) == passed.out == len({name for name, note in cells if not note})
 
 
+def test_a_row_without_a_cell_is_left_out_as_blank(tmp_path):
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "items.csv").write_text("No,Due,Amount\nA,2026-01-01,1\n, ,\nB,2026-01-01,2\n")
+    (tmp_path / "m.yaml").write_text(CHARGES % "dates: ISO")
+    made = convert(load_mapping(tmp_path / "m.yaml"), tmp_path / "theirs", tmp_path / "ours")
+    assert made.text().startswith("items -> charges: 3 rows = 2 written, 1 left out (blank)")
+
+
+BOOK = """
+files:
+  items: {path: items.csv, decimal: "."}
+tables:
+  accounts:
+    from: items
+    once: true
+    columns:
+      account_id: Account
+      debtor_id: Customer
+      portfolio: {constant: trade}
+      product: {constant: loan}
+      debtor_type: {constant: commercial}
+      currency: Currency
+      opened_on: {constant: "2026-01-01"}
+  charges:
+    from: items
+    columns:
+      charge_id: No
+      account_id: Account
+      due_on: Due
+      amount: {sum: [Principal, Interest]}
+      kind: {constant: instalment, negative: adjustment}
+"""
+
+
+def convert_book(place: Path, *lines: str) -> tuple[Conversion, list[str]]:
+    (place / "theirs").mkdir()
+    head = "No,Account,Customer,Currency,Due,Principal,Interest"
+    (place / "theirs" / "items.csv").write_text("\n".join([head, *lines]) + "\n")
+    (place / "m.yaml").write_text(BOOK)
+    made = convert(load_mapping(place / "m.yaml"), place / "theirs", place / "ours")
+    return made, [row["amount"] for row in rows_of(place / "ours" / "charges.csv")]
+
+
+def test_decimals_that_are_zeros_say_nothing_and_columns_of_amounts_add_up(tmp_path):
+    made, amounts = convert_book(
+        tmp_path,
+        "1,A,K,USD,2026-02-01,216.670000,78.000000",
+        "2,B,K,USD,2026-02-01,200.000000,",
+        "3,C,K,USD,2026-02-01,.125,0.375",
+        "4,D,K,JPY,2026-02-01,100.00,5.00",
+        "5,E,K,KWD,2026-02-01,1.2340,0",
+        "6,F,K,USD,2026-02-01,-0.500,",
+    )
+    assert amounts == ["294.67", "200", "0.50", "105", "1.234", "-0.50"]
+    report = ingest(tmp_path / "ours", tmp_path / "store", params_with(), dry_run=True)
+    assert [(table.name, table.quarantined) for table in report.tables] == [("accounts", 0), ("charges", 0)]
+    assert made.warnings[0].startswith("WARNING Accounts that hold nothing but a negative charge: 1.")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("1,A,K,USD,2026-02-01,216.6712,78", r"line 2, -> charges.amount '294.6712': has more decimals than USD"),
+        ("1,A,K,JPY,2026-02-01,0.5,78", r"line 2, -> charges.amount '78.50': has more decimals than JPY"),
+        ("1,A,K,USD,2026-02-01,1,2x", r"'Principal, Interest' -> charges.amount '1 \| 2x': wanted an amount"),
+        ("1,A,K,USD,2026-02-01,0.1234567891,2", r"'Principal, Interest' -> charges.amount"),
+        ("1,A,K,USD,2026-02-01,,", r"'Principal, Interest' -> charges.amount: must not be empty"),
+    ],
+)
+def test_an_amount_finer_than_its_currency_or_half_a_sum_is_refused(tmp_path, line, message):
+    with pytest.raises(ContractError, match=message):
+        convert_book(tmp_path, line)
+
+
+def test_a_credit_note_on_its_invoices_account_is_no_account_in_credit(tmp_path):
+    made, _ = convert_book(tmp_path, "1,A,K,EUR,2026-02-01,5.00,", "2,A,K,EUR,2026-02-01,-5.00,")
+    assert made.warnings == ()
+
+
+def test_where_may_ask_several_things_that_must_all_hold(tmp_path):
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "items.csv").write_text("No,Due,Amount\nA,2026-01-01,1\nB,2026-01-01,2\nC,,3\n")
+    both = "where: [{column: Due, empty: false}, {column: No, among: [B, C]}]"
+    (tmp_path / "m.yaml").write_text(CHARGES.replace("from: items", f"from: items\n    {both}") % "dates: ISO")
+    convert(load_mapping(tmp_path / "m.yaml"), tmp_path / "theirs", tmp_path / "ours")
+    assert [row["charge_id"] for row in rows_of(tmp_path / "ours" / "charges.csv")] == ["B"]
+
+
 def test_messages_show_the_shape_of_what_may_be_personal():
     assert seen("Maximilian Mustermann", Kind.MONEY) == "'xxxxxxxxxx xxxxxxxxxx'"
     assert seen("+49 171 2345678 call me please", Kind.DATE) == "'+99 999 9999999 xxxx xx xxxxxx'"
@@ -445,6 +534,26 @@ def test_each_shipped_mapping_reads_what_its_system_exports(name, tmp_path):
             "has a sign, but is no amount",
         ),
         ("- a", "must have the sections"),
+        (
+            CHARGES.replace("amount: Amount", "amount: {summe: [A, B]}") % "dates: ISO",
+            r"amount.summe: is not known here \(nearest: sum\). Known are decimal,.* sum,",
+        ),
+        (CHARGES % "date: ISO", r"files.items.date: is not known here \(nearest: dates\)"),
+        (CHARGES % "dates: [ISO, excel]", r"dates: must be one form.*due_on: \{column: NAME, dates:"),
+        (CHARGES % "path: [a, b]", "path: must be one text. Got a list"),
+        ("files: {}\ntables:\n", "tables: names no table.*recoup ingest --source"),
+        (
+            CHARGES.replace("charge_id: No", "charge_id: {sum: [A, B]}") % "dates: ISO",
+            "adds columns up, but is no amount",
+        ),
+        (
+            CHARGES.replace("from: items", 'from: items\n    where: {column: No, among: ["?"]}') % "dates: ISO",
+            "where: is undecided",
+        ),
+        (
+            CHARGES.replace("tables:", "  other: {path: x.csv}\ntables:") % "dates: ISO",
+            "files.other gives rows to no table",
+        ),
         ("files: [", "is not YAML at line 2"),
     ],
 )

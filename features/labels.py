@@ -130,6 +130,30 @@ def watch_labels(
     return pd.DataFrame(found, index=cohort_frame.index)[[*WATCH_LABELS, *(f"{name}_missing" for name in WATCH_LABELS)]]
 
 
+def weekly_recovered(
+    cohort_frame: pd.DataFrame,
+    tables: Mapping[str, pd.DataFrame],
+    ledger: Ledger,
+    weeks: int,
+    maturity_days: int,
+    complete_through: Reach,
+    delivers: Mapping[str, frozenset[str]] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """(int64[rows, weeks] what was recovered through the end of each week from the night on, int64[rows] how many of
+    the weeks have a label), aligned to the cohort's rows.
+
+    Each is the recovered_amount of `labels` under that horizon; other arguments and errors as there.
+    """
+    tables = for_labels(cohort_frame, tables, (), complete_through, delivers is not None)
+    rows = _Rows(cohort_frame, tables, ledger, complete_through, delivers)
+    horizons = [7 * week for week in range(1, weeks + 1)]
+    seen = np.zeros(len(cohort_frame), np.int64)
+    for horizon_days in horizons:  # a week without a label has none after it
+        seen += rows.missing(horizon_days, maturity_days) == ""
+    amounts = rows.recovered_within(np.array([(days, days + maturity_days) for days in horizons], np.int64))
+    return amounts.T, seen
+
+
 def complete_for(cohort_frame: pd.DataFrame, complete_through: Reach) -> np.ndarray:
     """int64 per row: the last day whose payments of its portfolio are all known."""
     if not isinstance(complete_through, Mapping):
@@ -181,7 +205,12 @@ class _Rows:
 
     def recovered(self, terms: Sequence[LabelTerms]) -> np.ndarray:
         """int64[terms, rows]."""
-        windows = np.array([(term.horizon_days, term.horizon_days + term.maturity_days) for term in terms], np.int64)
+        return self.recovered_within(
+            np.array([(term.horizon_days, term.horizon_days + term.maturity_days) for term in terms], np.int64)
+        )
+
+    def recovered_within(self, windows: np.ndarray) -> np.ndarray:
+        """int64[windows, rows], at most the balance."""
         amounts = recovered_in(
             self.ledger.settlements, still(self.ledger.positions(self.account_no), np.int64), self.as_of, windows
         )

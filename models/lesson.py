@@ -98,12 +98,17 @@ class Lesson:
         return ~np.isnan(self.recovered)
 
 
+def rows_to_fit(labels: pd.DataFrame, cohort: pd.DataFrame) -> np.ndarray:
+    """Positions of the labelled rows by as_of and account_no."""
+    rows = np.flatnonzero((labels["recovered"].notna() | labels["defaulted"].notna()).to_numpy())
+    return rows[np.lexsort((cohort["account_no"].to_numpy()[rows], cohort["as_of"].to_numpy()[rows]))]
+
+
 def fit_rows(
     matrix: pd.DataFrame, labels: pd.DataFrame, cohort: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """The labelled rows by as_of and account_no: the order they came in changes no tree."""
-    rows = np.flatnonzero((labels["recovered"].notna() | labels["defaulted"].notna()).to_numpy())
-    rows = rows[np.lexsort((cohort["account_no"].to_numpy()[rows], cohort["as_of"].to_numpy()[rows]))]
+    rows = rows_to_fit(labels, cohort)
     return tuple(frame.iloc[rows].reset_index(drop=True) for frame in (matrix, labels, cohort))
 
 

@@ -40,6 +40,7 @@ from models.folder import (
     read_folder,
 )
 from models.lesson import Lesson, Teaching
+from models.timing import TimingHead
 from models.trying import check_tried
 
 SCORE_COLUMNS = ("p_recovered", "amount_if_recovered", "expected_recovery", "p_defaulted")
@@ -71,6 +72,7 @@ class RecoveryModel:
     """The champion's kind. `facts` are dates, counts and versions that travel in the card and change no score.
 
     effect: None where no contact log, or too little of one, could teach what work adds.
+    timing: None where too few debtors paid to tell when they do.
     """
 
     encoder: Encoder
@@ -82,6 +84,7 @@ class RecoveryModel:
     reference: Reference
     facts: Mapping[str, Any] = field(default_factory=dict)
     effect: EffectHead | None = None
+    timing: TimingHead | None = None
 
     kind: ClassVar[Literal["recovery"]] = RECOVERY
 
@@ -106,6 +109,13 @@ class RecoveryModel:
     @classmethod
     def taught(cls, lesson: Lesson, teaching: Teaching, like: RecoveryModel | None = None) -> RecoveryModel:
         """`fit` on rows already encoded and binned."""
+        return cls.taught_with_chance(lesson, teaching, like)[0]
+
+    @classmethod
+    def taught_with_chance(
+        cls, lesson: Lesson, teaching: Teaching, like: RecoveryModel | None = None
+    ) -> tuple[RecoveryModel, np.ndarray]:
+        """`taught`, and P(recovered) of each of the lesson's rows out of fold (0 without a label of recovery)."""
         from sklearn.metrics import roc_auc_score  # here, for scoring needs none of it
 
         encoder, window, recovered = lesson.encoder, lesson.window, lesson.recovered
@@ -127,7 +137,7 @@ class RecoveryModel:
         }
         scored = {name: code[known] for name, code in lesson.classes.items()}
         reference = Reference.learn(window.numbers[known], encoder.names, chance[known], scored)
-        return cls(encoder, head, amount, choice, defaulted, teaching.default_dpd, reference, facts)
+        return cls(encoder, head, amount, choice, defaulted, teaching.default_dpd, reference, facts), chance
 
     def regrown(self, lesson: Lesson, teaching: Teaching, seeds: Sequence[int] | None = None) -> list[RecoveryModel]:
         """The same way taught on a lesson of other columns or, one model each, with other seeds of growth: boosters
@@ -144,7 +154,9 @@ class RecoveryModel:
             window = lesson.window.with_settings(teaching.settings, seed)
             head = replace(self.recovered, booster=window.grow(objective, target, lesson.known, self.recovered.trees))
             amount = regrown(self.amount, window, lesson.found, self.amount_choice["trees"])
-            return replace(self, encoder=lesson.encoder, recovered=head, amount=amount, defaulted=None, effect=None)
+            return replace(
+                self, encoder=lesson.encoder, recovered=head, amount=amount, defaulted=None, effect=None, timing=None
+            )
 
         return side_by_side(*(lambda seed=seed: grown(seed) for seed in seeds or (teaching.seed,)))
 
@@ -243,6 +255,7 @@ class RecoveryModel:
             "defaulted": self.defaulted.card() if self.defaulted else None,
             "default_dpd": self.default_dpd,
             "effect": self.effect.card() if self.effect else None,
+            **({"timing": self.timing.card()} if self.timing else {}),
             "reference": self.reference.card(),
             "facts": dict(self.facts),
         }
@@ -273,6 +286,7 @@ class RecoveryModel:
             Reference.from_card(card["reference"]),
             card["facts"],
             EffectHead.from_card(card["effect"], files[EFFECT_FILE].decode()) if card.get("effect") else None,
+            TimingHead.from_card(card["timing"]) if "timing" in card else None,
         )
 
 

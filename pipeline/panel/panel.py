@@ -18,11 +18,12 @@ from features.coverage import recoveries_by_day
 from features.currencies import DECIMALS
 from features.days import date_of, day_number
 from features.errors import ContractError, InputMissing
-from features.labels import LABELS, WHY_MISSING, labels_by_terms
+from features.labels import LABELS, WHY_MISSING, labels_by_terms, weekly_recovered
 from features.schemas import failures, rule
 from features.tables import DAY_HIGH, DAY_LOW
 from features.terms import LabelTerms
 from models.money import MoneyScale
+from models.timing import WEEKS, Weekly
 from pipeline.panel.coverage import Labelled
 from pipeline.panel.engines import map_shards
 from pipeline.panel.view import complete_through, stacked, terms_of, view
@@ -45,6 +46,7 @@ class Panel:
     recoveries  the sums behind the maturity curve (features.coverage)
     horizons    the rows' labels under further terms, where asked for
     landmarks   models.landmarks.landmark of the rows, where what work adds is to be taught
+    weekly      what came in week by week after each row's night, where it is to be taught when money comes
     The debtor_id of the cohort is one for all debtors that were ever found to be one person (features.aliases.persons),
     whatever was known on the night; the matrix is of what was known.
 
@@ -60,6 +62,7 @@ class Panel:
     versions: Mapping[str, int]
     horizons: tuple[Labelled, ...] = ()
     landmarks: pd.DataFrame | None = None
+    weekly: Weekly | None = None
 
     @property
     def complete_through(self) -> int:
@@ -190,20 +193,26 @@ def payments_through(store: Store, before: int | None = None) -> dict[str, int]:
     return found if before is None else {name: min(day, before - 1) for name, day in found.items()}
 
 
-def panel(store: Store, params: Params, before: int | None = None, further: Sequence[LabelTerms] = ()) -> Panel:
+def panel(
+    store: Store,
+    params: Params,
+    before: int | None = None,
+    further: Sequence[LabelTerms] = (),
+    weekly: bool = False,
+) -> Panel:
     """Every scorable account (or a seeded sample of debtors, weighted) on every training night,
     with features and mature labels.
 
     further: terms under which the same rows are labelled too, in the same pass; nights and rows are those of the
-    params' own.
+    params' own. weekly: with what came in week by week.
     """
     versions = store.versions()
     nights = training_nights(store, params, before)
     complete = payments_through(store, before)
     asked, keep = (params.label_terms(), *further), kept_share(store, params, versions)
-    work = partial(_panel_of_shard, store.path, tuple(nights), complete, params, asked, versions, keep)
+    work = partial(_panel_of_shard, store.path, tuple(nights), complete, params, asked, versions, keep, weekly)
     parts = list(map_shards(work, range(store.shards), params.engine, threads=True))
-    cohorts, matrices, counts, found, recoveries = zip(*parts, strict=True)
+    cohorts, matrices, counts, found, recoveries, weeks = zip(*parts, strict=True)
     cohort = pd.concat(cohorts, ignore_index=True)
     order = np.lexsort((cohort["account_no"].to_numpy(), cohort["as_of"].to_numpy()))
     cohort, matrix = (frame.iloc[order].reset_index(drop=True) for frame in (cohort, stacked(matrices)))
@@ -218,8 +227,13 @@ def panel(store: Store, params: Params, before: int | None = None, further: Sequ
     counted = (
         pd.concat(counts).groupby(["as_of", "portfolio", "reason"], observed=True, as_index=False)["accounts"].sum()
     )
-    own = labelled[0]
-    return Panel(cohort, matrix, own.labels, counted, own.recoveries, complete, versions, tuple(labelled[1:]))
+    own, came = labelled[0], None
+    if weekly:
+        cumulative, seen = (np.concatenate(part)[order] for part in zip(*weeks, strict=True))
+        came = Weekly(cumulative, seen)
+    return Panel(
+        cohort, matrix, own.labels, counted, own.recoveries, complete, versions, tuple(labelled[1:]), weekly=came
+    )
 
 
 def _panel_of_shard(
@@ -230,21 +244,29 @@ def _panel_of_shard(
     asked: Sequence[LabelTerms],
     versions: Mapping[str, int],
     keep: float,
+    weekly: bool,
     shard: int,
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, list[pd.DataFrame], list[pd.DataFrame]]:
-    """Cohort, matrix, accounts by reason, and per terms the labels and the sums of their maturity curve."""
+) -> tuple[
+    pd.DataFrame, pd.DataFrame, pd.DataFrame, list[pd.DataFrame], list[pd.DataFrame], tuple[np.ndarray, ...] | None
+]:
+    """Cohort, matrix, accounts by reason, and per terms the labels and the sums of their maturity curve; what came in
+    week by week where asked for."""
     seen = view(Store(store_path), shard, nights, params, versions, keep=keep, whole=False)
     rows, persons = seen.cohort.frame, Store(store_path).persons(versions)
     delivers = terms_of(Store(store_path), params, versions).delivers
     if persons is not None:  # one person on both sides of a split would be taught and judged at once
         rows = rows.assign(debtor_id=renamed(rows["debtor_id"], persons.names))
     found = labels_by_terms(rows, seen.tables, seen.ledger, asked, complete, DECIMALS, delivers)
+    maturity_days, came = params.label.maturity_days, None
+    if weekly:
+        came = weekly_recovered(rows, seen.tables, seen.ledger, WEEKS, maturity_days, complete, delivers)
     return (
         rows,
         seen.matrix,
         seen.cohort.counts,
         found,
         [recoveries_by_day(rows, seen.ledger, terms, complete) for terms in asked],
+        came,
     )
 
 

@@ -9,13 +9,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from models.baseline import AGE_BAND_TABLE, AgeBandTable
 from models.effect import fit_effect
 from models.encoding import MONEY
-from models.lesson import Lesson, Teaching
+from models.lesson import Lesson, Teaching, rows_to_fit
 from models.recovery import AnyModel, RecoveryModel, debtors_with
+from models.timing import TimingHead, fit_timing
 from pipeline.panel.panel import Panel, money_scale
 from pipeline.params import Params
 from pipeline.training.trial import Trial, TrialWindows
@@ -71,9 +73,29 @@ def taught(
         why = f"{events} debtors with a recovery, model.min_events is {params.model.min_events}"
         return replace(table, facts={**facts, "why": why}), None
     lesson = Lesson.of(panel.matrix, labels, panel.cohort, teaching)
-    model = RecoveryModel.taught(lesson, teaching, like)
+    model, chance = RecoveryModel.taught_with_chance(lesson, teaching, like)
+    timing = _timing(panel, labels, lesson, chance, model, params)
     effect = None if panel.landmarks is None else fit_effect(lesson, panel.landmarks, teaching)
-    return replace(model, facts={**facts, **model.facts}, effect=effect), lesson
+    return replace(model, facts={**facts, **model.facts}, effect=effect, timing=timing), lesson
+
+
+def _timing(
+    panel: Panel, labels: pd.DataFrame, lesson: Lesson, chance: np.ndarray, model: RecoveryModel, params: Params
+) -> TimingHead | None:
+    """Taught on the rows that teach recovery, by what was known when the newest of their labels was."""
+    if panel.weekly is None:
+        return None
+    cohort, window = lesson.window.cohort, lesson.window
+    known, as_of = lesson.known, cohort["as_of"].to_numpy()
+    through = int(as_of[known].max()) + params.label.gap_days
+    weekly = panel.weekly.of(rows_to_fit(labels, panel.cohort)).until(as_of, through, params.label.maturity_days)
+    share = model.amount.share(window.numbers, cohort["portfolio"])
+    amount = share * cohort["balance"].to_numpy(dtype=np.float64)
+    unit = np.asarray(money_scale(panel, params).per_minor(cohort["currency"]))
+    return fit_timing(
+        weekly.of(known), cohort[known].reset_index(drop=True), chance[known], amount[known], window.weight[known],
+        unit[known],
+    )  # fmt: skip
 
 
 def _facts(panel: Panel, labels: pd.DataFrame, params: Params) -> dict[str, Any]:

@@ -90,7 +90,7 @@ def train_from_store(store_path: Path, params: Params, tune_trials: int = 0) -> 
     """`train` on the panel of a store, with its protected groups and placements for the report."""
     registry.ready(params)
     store = Store(store_path)
-    whole = panel_of(store, params)
+    whole = panel_of(store, params, weekly=True)
     whole = replace(whole, landmarks=landmarks_of(store, whole, params))
     books = books_of(store, whole, money_scale(whole, params))
     return train(whole, params, CATALOGUE, store_path, tune_trials, books, proof_of(store, params))

@@ -98,8 +98,9 @@ def worth(rows: pd.DataFrame, terms: ValueTerms) -> pd.DataFrame:
     """fx, share, annual_rate, days_to_pay, discount per row, and worth: fx x share x terms.of x discount, reporting
     units.
 
-    rows: currency, portfolio, the column that terms.of names (int64 minor units of the currency). Without a rate fx
-    and worth are NaN.
+    rows: currency, portfolio, the column that terms.of names (int64 minor units of the currency),
+    own_days_to_pay where a model tells when an account pays (NaN: its portfolio's mean). Without a rate fx and
+    worth are NaN.
     """
     currency, portfolio = rows["currency"].astype("str"), rows["portfolio"].astype("str")
     fx = currency.map({name: float(rate) for name, rate in terms.fx.items()}).to_numpy(dtype=np.float64)
@@ -107,6 +108,9 @@ def worth(rows: pd.DataFrame, terms: ValueTerms) -> pd.DataFrame:
     share, annual_rate, days = (
         portfolio.map(dict(by)).to_numpy(dtype=np.float64) for by in (terms.share, terms.annual_rate, terms.days_to_pay)
     )
+    if "own_days_to_pay" in rows:
+        own = rows["own_days_to_pay"].to_numpy(dtype=np.float64)
+        days = np.where(np.isnan(own), days, own)
     discount = (1.0 + annual_rate) ** (-days / 365.0)
     recovered = rows[terms.of].to_numpy(dtype=np.float64) / minor
     return pd.DataFrame(

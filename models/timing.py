@@ -1,10 +1,12 @@
 """When the money comes: a discrete-time hazard of the first payment, week by week, and what follows it.
 
 The chance that an account pays for the first time in week k, if it has not before, is expit(level(k) + slope(k) x the
-log-odds of P(recovered) + ageing(k) x log(1 + days past due) + its book's own level) (Allison, Discrete-time methods
-for the analysis of event histories, 1982; Singer and Willett, 1993). What is known of an account enters by
-P(recovered), foretold out of fold; the three weights bend with the week, and are straight between KNOTS on a scale of
-doublings. Weeks after the last one that is known take no part, so that young nights teach too.
+log-odds of P(recovered) + ageing(k) x log(1 + days past due) + its book's own level + the part of the month that week
+k lies in) (Allison, Discrete-time methods for the analysis of event histories, 1982; Singer and Willett, 1993). What is
+known of an account enters by P(recovered), foretold out of fold; the three weights bend with the week, and are straight
+between KNOTS on a scale of doublings. Weeks after the last one that is known take no part, so that young nights teach
+too. The part of the month tells paydays from weeks: nights that are all first days of months would else take one for
+the other.
 """
 
 from __future__ import annotations
@@ -16,13 +18,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from features.days import first_of_month
 from models.calibration import expit
 
 WEEKS = 26
 KNOTS = (1, 2, 4, 8, 16, WEEKS)
 LEAST_PAYERS = 100  # debtors that paid: below, no weeks are told apart
 BOOK_SPREAD = 0.5  # of a book's own level before anything is known, log-odds
-RIDGE = 1e-2  # keeps weights finite where a week saw nobody pay
+RIDGE, USUAL_LEVEL = 1e-2, -3.0  # keep weights finite where a week saw nobody pay
 STEPS, CLOSE = 30, 1e-8
 ROWS_AT_ONCE = 20_000
 FOLLOWED = ((4, 8), (8, 13), (13, WEEKS))  # weeks after the first payment that share one mean: each saw little money
@@ -54,49 +57,54 @@ class Weekly:
 
 @dataclass(frozen=True)
 class TimingHead:
-    """weights: [knots, 3] of level, slope, ageing; books: book -> its own level, log-odds; follow: [WEEKS] share of the
-    amount if recovered that comes so many weeks after the first payment, the first payment itself at 0.
+    """weights: [knots, 3] of level, slope, ageing; month: [2] of the part of the month, its cosine and sine; books:
+    book -> its own level, log-odds; follow: [WEEKS] share of the amount if recovered that comes so many weeks after the
+    first payment, the first payment itself at 0.
     """
 
     weights: np.ndarray
+    month: np.ndarray
     books: Mapping[str, float]
     follow: np.ndarray
     facts: Mapping[str, Any] = field(default_factory=dict)
 
-    def first_week(self, p_recovered: np.ndarray, days_past_due: np.ndarray, portfolio: pd.Series) -> np.ndarray:
-        """float64[rows, WEEKS]: chance that the first money comes in each week."""
-        hazard = expit(self._log_odds(p_recovered, days_past_due, portfolio))
+    def first_week(self, p_recovered: np.ndarray, cohort: pd.DataFrame) -> np.ndarray:
+        """float64[rows, WEEKS]: chance that the first money comes in each week after the row's night. cohort: as_of,
+        portfolio, days_past_due."""
+        hazard = expit(self._log_odds(p_recovered, cohort))
         left = np.cumprod(1 - hazard, axis=1)
         return hazard * np.concatenate([np.ones((len(hazard), 1)), left[:, :-1]], axis=1)
 
-    def days_to_pay(
-        self, p_recovered: np.ndarray, days_past_due: np.ndarray, portfolio: pd.Series, horizon_days: int
-    ) -> np.ndarray:
+    def days_to_pay(self, p_recovered: np.ndarray, cohort: pd.DataFrame, horizon_days: int) -> np.ndarray:
         """float64 per row: mean days until the first money, of the cases in which it comes within the horizon; a
         payment stands in the middle of its week.
         """
         middle = np.minimum(7.0 * np.arange(1, WEEKS + 1) - 3.5, horizon_days)
         within = 7 * np.arange(WEEKS) < horizon_days
-        chance = self.first_week(p_recovered, days_past_due, portfolio)[:, within]
+        chance = self.first_week(p_recovered, cohort)[:, within]
         return chance @ middle[within] / np.maximum(chance.sum(axis=1), 1e-300)
 
-    def cash(
-        self, p_recovered: np.ndarray, days_past_due: np.ndarray, portfolio: pd.Series, amount: np.ndarray
-    ) -> np.ndarray:
+    def cash(self, p_recovered: np.ndarray, cohort: pd.DataFrame, amount: np.ndarray) -> np.ndarray:
         """float64[rows, WEEKS]: money expected in each week, in the unit of `amount`, the amount if recovered."""
-        first = self.first_week(p_recovered, days_past_due, portfolio)
+        first = self.first_week(p_recovered, cohort)
         found = np.zeros_like(first)
         for after, share in enumerate(self.follow):
             found[:, after:] += share * first[:, : WEEKS - after]
         return found * np.asarray(amount, np.float64)[:, None]
 
-    def _log_odds(self, p_recovered: np.ndarray, days_past_due: np.ndarray, portfolio: pd.Series) -> np.ndarray:
-        own = portfolio.astype("str").map(dict(self.books)).fillna(0.0).to_numpy(np.float64)
-        return _known_of(p_recovered, days_past_due) @ (_bends() @ self.weights).T + own[:, None]
+    def _log_odds(self, p_recovered: np.ndarray, cohort: pd.DataFrame) -> np.ndarray:
+        own = cohort["portfolio"].astype("str").map(dict(self.books)).fillna(0.0).to_numpy(np.float64)
+        known = _known_of(p_recovered, cohort["days_past_due"].to_numpy())
+        found = known @ (_bends() @ self.weights).T + own[:, None]
+        as_of = cohort["as_of"].to_numpy()
+        for night in np.unique(as_of):
+            found[as_of == night] += part_of_month(int(night)) @ self.month
+        return found
 
     def card(self) -> dict[str, Any]:
         return {
             "weights": self.weights.tolist(),
+            "month": self.month.tolist(),
             "books": dict(self.books),
             "follow": self.follow.tolist(),
             "facts": dict(self.facts),
@@ -104,7 +112,9 @@ class TimingHead:
 
     @classmethod
     def from_card(cls, card: Mapping[str, Any]) -> TimingHead:
-        return cls(np.array(card["weights"]), card["books"], np.array(card["follow"]), card["facts"])
+        return cls(
+            np.array(card["weights"]), np.array(card["month"]), card["books"], np.array(card["follow"]), card["facts"]
+        )
 
 
 def fit_timing(
@@ -112,8 +122,8 @@ def fit_timing(
 ) -> TimingHead | None:
     """The head; None where fewer than LEAST_PAYERS debtors were seen to pay.
 
-    weekly, cohort (debtor_id, portfolio, days_past_due), chance (P(recovered), out of fold), amount (if recovered,
-    minor units), weight, unit (reporting units per minor unit): rows aligned by position.
+    weekly, cohort (as_of, debtor_id, portfolio, days_past_due), chance (P(recovered), out of fold), amount (if
+    recovered, minor units), weight, unit (reporting units per minor unit): rows aligned by position.
     """
     first, seen = weekly.first, np.minimum(weekly.seen, WEEKS)
     payers = cohort["debtor_id"][first > 0].nunique()
@@ -121,62 +131,72 @@ def fit_timing(
         return None
     known, late = _known_of(chance, cohort["days_past_due"].to_numpy()), np.where(first > 0, first, seen)
     codes, names = pd.factorize(cohort["portfolio"].astype("str"), sort=True)
-    bends, asked = _bends(), np.flatnonzero(seen > 0)
-    weights, books = np.zeros((len(KNOTS), 3)), np.zeros(len(names))
-    weights[:, 0] = -3.0
+    asked, as_of = np.flatnonzero(seen > 0), cohort["as_of"].to_numpy()
+    parts = []
+    for night in np.unique(as_of[asked]):
+        own, part = asked[as_of[asked] == night], part_of_month(int(night))
+        for rows in np.array_split(own, -(-len(own) // ROWS_AT_ONCE)):
+            parts.append(_Night(part, known[rows], codes[rows], first[rows], late[rows], weight[rows]))
+    weights, month, books = np.zeros((len(KNOTS), 3)), np.zeros(2), np.zeros(len(names))
+    weights[:, 0] = USUAL_LEVEL
+    middle = np.concatenate([weights.ravel(), month, books])  # what the prior leans to
+    prior = np.concatenate([np.full(middle.size - books.size, RIDGE), np.full(books.size, BOOK_SPREAD**-2)])
+    at = middle.copy()
     for _ in range(STEPS):
-        gradient, curvature = _climb(known, codes, first, late, weight, bends, weights, books, asked)
-        size = weights.size
-        prior = np.concatenate([np.full(size, RIDGE), np.full(len(books), BOOK_SPREAD**-2)])
-        at = np.concatenate([np.where(np.arange(size) % 3 == 0, weights.ravel() + 3.0, weights.ravel()), books])
-        step = np.linalg.solve(curvature + np.diag(prior), gradient - prior * at)
+        weights, month, books = at[: weights.size].reshape(weights.shape), at[weights.size :][:2], at[-books.size :]
+        climbs = [part.climb(weights, month, books) for part in parts]
+        gradient, curvature = (sum(found[1:], found[0]) for found in zip(*climbs, strict=True))
+        step = np.linalg.solve(curvature + np.diag(prior), gradient - prior * (at - middle))
         step *= min(1.0, 2.0 / np.abs(step).max())  # no leap where a week is all but empty
-        weights, books = weights + step[:size].reshape(weights.shape), books + step[size:]
+        at = at + step
         if np.abs(step).max() < CLOSE:
             break
+    weights, month, books = at[: weights.size].reshape(weights.shape), at[weights.size :][:2], at[-books.size :]
     facts = {"debtors_paid": int(payers), "rows": int(asked.size), "weeks": int(seen.sum())}
-    return TimingHead(
-        weights, dict(zip(names, books.tolist(), strict=True)), _follow(weekly, first, amount, weight * unit), facts
-    )
+    follow = _follow(weekly, first, amount, weight * unit)
+    return TimingHead(weights, month, dict(zip(names, books.tolist(), strict=True)), follow, facts)
 
 
-def _climb(
-    known: np.ndarray,
-    codes: np.ndarray,
-    first: np.ndarray,
-    late: np.ndarray,
-    weight: np.ndarray,
-    bends: np.ndarray,
-    weights: np.ndarray,
-    books: np.ndarray,
-    rows: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Gradient and curvature of the log-likelihood of the weeks at risk, in weights, then books."""
-    size, of_weeks = weights.size, bends @ weights
-    gradient, curvature = np.zeros(size + len(books)), np.zeros((size + len(books),) * 2)
-    weeks = np.arange(1, WEEKS + 1)
-    by_week, by_book = np.zeros((WEEKS, 3)), np.zeros((WEEKS, 3, 3))
-    cross = np.zeros((len(books), WEEKS, 3))
-    for begin in range(0, len(rows), ROWS_AT_ONCE):
-        part = rows[begin : begin + ROWS_AT_ONCE]
-        own, code = known[part], codes[part]
-        p = expit(own @ of_weeks.T + books[code][:, None])
-        risk = (weeks <= late[part][:, None]) * weight[part][:, None]
-        missed = risk * ((weeks == first[part][:, None]) - p)
+@dataclass(frozen=True)
+class _Night:
+    """Rows of one night. part: [WEEKS, 2] of the month; known: [rows, 3]; late: the last week at risk, and seen."""
+
+    part: np.ndarray
+    known: np.ndarray
+    codes: np.ndarray
+    first: np.ndarray
+    late: np.ndarray
+    weight: np.ndarray
+
+    def climb(self, weights: np.ndarray, month: np.ndarray, books: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Gradient and curvature of the log-likelihood of the weeks at risk, in weights, month, then books."""
+        weeks, bends, many = np.arange(1, WEEKS + 1), _bends(), len(books)
+        p = expit(self.known @ (bends @ weights).T + self.part @ month + books[self.codes][:, None])
+        risk = (weeks <= self.late[:, None]) * self.weight[:, None]
+        missed = risk * ((weeks == self.first[:, None]) - p)
         spread = risk * p * (1 - p)
-        by_week += missed.T @ own
-        by_book += np.einsum("rk,ri,rj->kij", spread, own, own, optimize=True)
-        gradient[size:] += np.bincount(code, missed.sum(axis=1), len(books))
-        curvature[range(size, len(curvature)), range(size, len(curvature))] += np.bincount(
-            code, spread.sum(axis=1), len(books)
-        )
-        for book in np.unique(code):
-            cross[book] += spread[code == book].T @ own[code == book]
-    gradient[:size] = (bends.T @ by_week).ravel()
-    curvature[:size, :size] = np.einsum("ka,kb,kij->aibj", bends, bends, by_book).reshape(size, size)
-    curvature[size:, :size] = np.einsum("ka,ukj->uaj", bends, cross).reshape(len(books), size)
-    curvature[:size, size:] = curvature[size:, :size].T
-    return gradient, curvature
+        # What a week has of each column: the bends x what is known, and its part of the month; the same for all rows.
+        here = np.eye(many)[self.codes]
+        whole = np.concatenate([self.known, np.ones((len(p), 1))], axis=1)
+        of_rows = np.einsum("rk,ri,rj->kij", spread, whole, whole, optimize=True)
+        of_books = np.einsum("rk,ru,ri->uki", spread, here, whole, optimize=True)
+        columns = np.zeros((WEEKS, weights.size + 2, 4))  # of a week: each column as a sum over `whole`
+        for place in range(3):
+            columns[:, place : weights.size : 3, place] = bends
+        columns[:, weights.size :, 3] = self.part
+        gradient = np.concatenate([np.einsum("kci,ki->c", columns, missed.T @ whole), here.T @ missed.sum(axis=1)])
+        top = np.einsum("kci,kij,kdj->cd", columns, of_rows, columns, optimize=True)
+        side = np.einsum("kci,uki->uc", columns, of_books, optimize=True)
+        own = np.diag(here.T @ spread.sum(axis=1))
+        return gradient, np.block([[top, side.T], [side, own]])
+
+
+def part_of_month(as_of: int) -> np.ndarray:
+    """[WEEKS, 2]: mean cosine and sine of where the days of each week after a night stand in their months."""
+    days = as_of + np.arange(7 * WEEKS)
+    first, after = (np.array([first_of_month(day, months) for day in days.tolist()]) for months in (0, 1))
+    turn = 2 * np.pi * (days - first) / (after - first)
+    return np.column_stack([np.cos(turn), np.sin(turn)]).reshape(WEEKS, 7, 2).mean(axis=1)
 
 
 def _follow(weekly: Weekly, first: np.ndarray, amount: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ from features.errors import InputMissing
 from models.baseline import AgeBandTable
 from models.effect import added_scores
 from models.ladder import Rung
-from models.recovery import load_model
+from models.recovery import AnyModel, load_model
 from pipeline.columns import PUBLISHED_SCORES
 from pipeline.night.feeds import check_feeds
 from pipeline.night.pins import READ_WHOLE
@@ -109,8 +109,19 @@ def score_shard(job: Job, shard: int) -> tuple[View, pd.DataFrame]:
     added = added_scores(
         scores["p_recovered"].to_numpy(), scores["amount_if_recovered"].to_numpy(), theta, job.rung.guard
     )
-    scores = scores.assign(**{name: added[name].to_numpy() for name in added}, theta=np.nan if theta is None else theta)
+    scores = scores.assign(
+        **{name: added[name].to_numpy() for name in added},
+        theta=np.nan if theta is None else theta,
+        own_days_to_pay=_days_to_pay(model, scores, cohort, job.params.label.horizon_days),
+    )
     return seen, scores.assign(model_version=job.model.version)
+
+
+def _days_to_pay(model: AnyModel, scores: pd.DataFrame, cohort: pd.DataFrame, horizon_days: int) -> np.ndarray:
+    """The account's own, NaN where the model was not taught when money comes."""
+    if isinstance(model, AgeBandTable) or model.timing is None:
+        return np.full(len(scores), np.nan)
+    return model.timing.days_to_pay(scores["p_recovered"].to_numpy(), cohort, horizon_days)
 
 
 def write_scores(store_path: Path, as_of: dt.date, out: Path, params: Params) -> str:

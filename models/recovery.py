@@ -39,6 +39,7 @@ from models.folder import (
     digest,
     read_folder,
 )
+from models.forecast import CashForecast
 from models.lesson import Lesson, Teaching
 from models.timing import TimingHead
 from models.trying import check_tried
@@ -72,7 +73,7 @@ class RecoveryModel:
     """The champion's kind. `facts` are dates, counts and versions that travel in the card and change no score.
 
     effect: None where no contact log, or too little of one, could teach what work adds.
-    timing: None where too few debtors paid to tell when they do.
+    timing: None where too few debtors paid to tell when they do; forecast: of whole books, None without it.
     """
 
     encoder: Encoder
@@ -85,6 +86,7 @@ class RecoveryModel:
     facts: Mapping[str, Any] = field(default_factory=dict)
     effect: EffectHead | None = None
     timing: TimingHead | None = None
+    forecast: CashForecast | None = None
 
     kind: ClassVar[Literal["recovery"]] = RECOVERY
 
@@ -155,7 +157,14 @@ class RecoveryModel:
             head = replace(self.recovered, booster=window.grow(objective, target, lesson.known, self.recovered.trees))
             amount = regrown(self.amount, window, lesson.found, self.amount_choice["trees"])
             return replace(
-                self, encoder=lesson.encoder, recovered=head, amount=amount, defaulted=None, effect=None, timing=None
+                self,
+                encoder=lesson.encoder,
+                recovered=head,
+                amount=amount,
+                defaulted=None,
+                effect=None,
+                timing=None,
+                forecast=None,
             )
 
         return side_by_side(*(lambda seed=seed: grown(seed) for seed in seeds or (teaching.seed,)))
@@ -256,6 +265,7 @@ class RecoveryModel:
             "default_dpd": self.default_dpd,
             "effect": self.effect.card() if self.effect else None,
             **({"timing": self.timing.card()} if self.timing else {}),
+            **({"forecast": self.forecast.card()} if self.forecast else {}),
             "reference": self.reference.card(),
             "facts": dict(self.facts),
         }
@@ -287,6 +297,7 @@ class RecoveryModel:
             card["facts"],
             EffectHead.from_card(card["effect"], files[EFFECT_FILE].decode()) if card.get("effect") else None,
             TimingHead.from_card(card["timing"]) if "timing" in card else None,
+            CashForecast.from_card(card["forecast"]) if "forecast" in card else None,
         )
 
 

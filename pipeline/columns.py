@@ -74,11 +74,12 @@ LEADING_COLUMNS = {  # of each published table; only of `worklist` and `scores` 
 _KINDS = {
     "money": (
         "balance arrears expected_recovery net_value amount_if_recovered added_recovery added_value "
-        "placed_amount principal contact_cost cost_per_attempt asked disputed debtor_credit"
+        "placed_amount principal contact_cost cost_per_attempt asked disputed debtor_credit "
+        "cash_expected cash_low cash_high cash_from_scorable cash_last_weeks"
     ),
     "date": (
         "as_of valid_until last_right_party last_payment "
-        "legal_deadline_on assigned_on held_out_until rates_date last_worked"
+        "legal_deadline_on assigned_on held_out_until rates_date last_worked week_from week_until"
     ),
     "share": "p_recovered p_if_left p_if_worked p_defaulted probability share annual_rate response_rate",
     "count": "rank rank_total would_rank days_past_due contacts_left broken_promises debtor_accounts",

@@ -17,6 +17,8 @@ from features.errors import CannotWrite
 from models.trade import MONTH_DAYS
 from pipeline.outcomes import drawings
 from pipeline.outcomes.book_figures import complete_through, figures
+from pipeline.outcomes.forecast import FORECAST_FILE, as_csv, forecast
+from pipeline.outcomes.forecast import told as by_currency
 from pipeline.pages.language import words
 from pipeline.pages.publication import GROUPS_SHOWN
 from pipeline.pages.speech import Speech
@@ -32,7 +34,8 @@ READ_AT = (1, 3, 6, 12)  # steps of the liquidation table that are printed
 def write_reports(
     store_path: Path, out: Path, as_of: dt.date, days: int, params: Params, language: str | None = None
 ) -> Path:
-    """Write OUT/reports/<as_of>/ whole: summary.html, one page per portfolio, figures.json.
+    """Write OUT/reports/<as_of>/ whole: summary.html, one page per portfolio, figures.json; forecast.csv
+    where the model tells when money comes.
     The same store gives the same bytes.
 
     days: how many days before as_of the pages tell of. Raises InputMissing where nothing is known yet, CannotWrite.
@@ -46,11 +49,16 @@ def write_reports(
         "night": _night(out, as_of),
         "portfolios": figures(store_path, as_of, days, params),
     }
+    weeks = forecast(store_path, as_of, params)
+    for name, held in told["portfolios"].items():
+        held["forecast"] = by_currency(weeks, name)
     pages = {FIGURES_FILE: json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"}
     language = language or params.worklist.language
     names = file_names(list(told["portfolios"]))
     pages[SUMMARY] = summary_page(told, names, language)
     pages |= {names[name]: client_page(told, name, language) for name in told["portfolios"]}
+    if len(weeks):
+        pages[FORECAST_FILE] = as_csv(weeks, params)
     return _publish(out / "reports", as_of.isoformat(), pages)
 
 
@@ -223,6 +231,18 @@ class Plots:
         told = [(speech.month(month), speech.money(amount, currency)) for month, amount in found]
         kinds = ["past"] * (len(points) - 1) + ["bar"]
         return drawings.columns(points, self._label("recovered_by_month", told), kinds)
+
+    def weeks(self, name: str, currency: str) -> Markup:
+        """What is expected in each week to come, and between what."""
+        speech, found = self.teller.speech, self.teller.held("portfolios", name, "forecast", currency)
+        money = [[speech.money(amount, currency, short=True) for amount in amounts] for _, _, *amounts in found]
+        days = [speech.day(begin, "medium") for begin, *_ in found]
+        points = [
+            (days[place].rsplit(" ", 1)[0] if place % 4 == 0 else "", *amounts)
+            for place, (_, _, *amounts) in enumerate(found)
+        ]
+        told = [(day, f"{low}–{high}") for day, (_, low, high) in zip(days, money, strict=True)]
+        return drawings.spans(points, self._label("expected_by_week", told))
 
     def lists(self, name: str, currency: str) -> Markup:
         speech, found = self.teller.speech, self.teller.held("portfolios", name, "lists", currency, "newest")

@@ -110,6 +110,26 @@ def pairs(points: Sequence[tuple[str, float, float, str, str]], label: str, heig
     return _svg(parts, height, label)
 
 
+def spans(points: Sequence[tuple[str, float, float, float]], label: str, height: int = 150) -> Markup:
+    """Standing bars, each with a line from its low to its high: (name below, "" for none, value, low, high)."""
+    most = max((max(value, high) for _, value, _, high in points), default=0) or 1
+    step, base, parts = WIDTH / max(len(points), 1), height - 20, []
+    for place, (name, value, low, high) in enumerate(points):
+        tall, top, bottom = ((base - 10) * of / most for of in (value, high, low))
+        x, middle = place * step, (place + 0.5) * step
+        parts.append(
+            f'<rect x="{x + step * 0.14:.1f}" y="{base - tall:.1f}" '
+            f'width="{step * 0.72:.1f}" height="{tall:.1f}" rx="2" class="past"/>'
+        )
+        parts.append(
+            f'<line x1="{middle:.1f}" x2="{middle:.1f}" y1="{base - bottom:.1f}" y2="{base - top:.1f}" class="span"/>'
+        )
+        if name:
+            parts.append(f'<text x="{x:.1f}" y="{height - 5}" class="name">{escape(name)}</text>')
+    parts.append(f'<line x1="0" x2="{WIDTH}" y1="{base}" y2="{base}" class="axis"/>')
+    return _svg(parts, height, label)
+
+
 def stack(shares: Sequence[tuple[str, float]], label: str) -> Markup:
     """One lying bar cut into parts: (class, value)."""
     total, x, parts = sum(value for _, value in shares) or 1, 0.0, []

@@ -8,20 +8,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from features.aliases import renamed
+from features.cash import cash_by_week
 from features.coverage import recoveries_by_day
 from features.currencies import DECIMALS
 from features.days import date_of, day_number
 from features.errors import ContractError, InputMissing
 from features.labels import LABELS, WHY_MISSING, labels_by_terms, weekly_recovered
+from features.ledger import Ledger
 from features.schemas import failures, rule
 from features.tables import DAY_HIGH, DAY_LOW
 from features.terms import LabelTerms
+from models.forecast import BACK, Book, BookCash
 from models.money import MoneyScale
 from models.timing import WEEKS, Weekly
 from pipeline.panel.coverage import Labelled
@@ -46,7 +49,8 @@ class Panel:
     recoveries  the sums behind the maturity curve (features.coverage)
     horizons    the rows' labels under further terms, where asked for
     landmarks   models.landmarks.landmark of the rows, where what work adds is to be taught
-    weekly      what came in week by week after each row's night, where it is to be taught when money comes
+    weekly      what came in week by week after each row's night, where it is to be taught when money comes; cash: to
+                each book, of all its accounts
     The debtor_id of the cohort is one for all debtors that were ever found to be one person (features.aliases.persons),
     whatever was known on the night; the matrix is of what was known.
 
@@ -63,6 +67,7 @@ class Panel:
     horizons: tuple[Labelled, ...] = ()
     landmarks: pd.DataFrame | None = None
     weekly: Weekly | None = None
+    cash: BookCash | None = None
 
     @property
     def complete_through(self) -> int:
@@ -227,13 +232,41 @@ def panel(
     counted = (
         pd.concat(counts).groupby(["as_of", "portfolio", "reason"], observed=True, as_index=False)["accounts"].sum()
     )
-    own, came = labelled[0], None
+    own, came, cash = labelled[0], None, None
     if weekly:
-        cumulative, seen = (np.concatenate(part)[order] for part in zip(*weeks, strict=True))
+        cumulative, seen = (np.concatenate([part[place] for part in weeks])[order] for place in (0, 1))
         came = Weekly(cumulative, seen)
+        cash = _book_cash([part[2] for part in weeks], nights, complete, params)
+    further_labels = tuple(labelled[1:])
     return Panel(
-        cohort, matrix, own.labels, counted, own.recoveries, complete, versions, tuple(labelled[1:]), weekly=came
+        cohort, matrix, own.labels, counted, own.recoveries, complete, versions, further_labels, weekly=came, cash=cash
     )
+
+
+def _book_cash(
+    parts: Sequence[Mapping[Book, np.ndarray]], nights: Sequence[int], complete: Mapping[str, int], params: Params
+) -> BookCash:
+    books = sorted({book for part in parts for book in part})
+    empty = np.zeros((len(nights), BACK + WEEKS), np.int64)
+    came = np.array([sum((part.get(book, empty) for part in parts), empty) for book in books])
+    last = np.array([complete[portfolio] for portfolio, _ in books], np.int64)[:, None]
+    known = np.arange(1, WEEKS + 1)[None, None, :] * 7 + np.array(nights)[None, :, None] + params.label.maturity_days
+    return BookCash(tuple(books), tuple(nights), came, (known <= last[:, :, None]).sum(axis=2))
+
+
+def cash_of_books(
+    tables: Mapping[str, pd.DataFrame], ledger: Ledger, nights: Sequence[int], ahead: int, maturity_days: int
+) -> dict[Book, np.ndarray]:
+    """(portfolio, currency) -> int64[nights, BACK + ahead] of features.cash.cash_by_week, of a shard's accounts, each
+    by its newest version."""
+    accounts = tables["accounts"].drop_duplicates("account_no", keep="last")
+    names = list(zip(accounts["portfolio"].astype("str"), accounts["currency"].astype("str"), strict=True))
+    books = sorted(set(names))
+    place = {book: at for at, book in enumerate(books)}
+    of = np.full(len(ledger.settlements.accounts), -1)
+    of[ledger.positions(accounts["account_no"].to_numpy())] = [place[name] for name in names]
+    came = cash_by_week(ledger.settlements, of, len(books), nights, BACK, ahead, maturity_days)
+    return dict(zip(books, came, strict=True))
 
 
 def _panel_of_shard(
@@ -246,9 +279,7 @@ def _panel_of_shard(
     keep: float,
     weekly: bool,
     shard: int,
-) -> tuple[
-    pd.DataFrame, pd.DataFrame, pd.DataFrame, list[pd.DataFrame], list[pd.DataFrame], tuple[np.ndarray, ...] | None
-]:
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, list[pd.DataFrame], list[pd.DataFrame], tuple[Any, ...] | None]:
     """Cohort, matrix, accounts by reason, and per terms the labels and the sums of their maturity curve; what came in
     week by week where asked for."""
     seen = view(Store(store_path), shard, nights, params, versions, keep=keep, whole=False)
@@ -259,7 +290,10 @@ def _panel_of_shard(
     found = labels_by_terms(rows, seen.tables, seen.ledger, asked, complete, DECIMALS, delivers)
     maturity_days, came = params.label.maturity_days, None
     if weekly:
-        came = weekly_recovered(rows, seen.tables, seen.ledger, WEEKS, maturity_days, complete, delivers)
+        came = (
+            *weekly_recovered(rows, seen.tables, seen.ledger, WEEKS, maturity_days, complete, delivers),
+            cash_of_books(seen.tables, seen.ledger, nights, WEEKS, maturity_days),
+        )
     return (
         rows,
         seen.matrix,

@@ -15,6 +15,7 @@ import pandas as pd
 from models.baseline import AGE_BAND_TABLE, AgeBandTable
 from models.effect import fit_effect
 from models.encoding import MONEY
+from models.forecast import CashForecast, fit_forecast
 from models.lesson import Lesson, Teaching, rows_to_fit
 from models.recovery import AnyModel, RecoveryModel, debtors_with
 from models.timing import TimingHead, fit_timing
@@ -74,28 +75,31 @@ def taught(
         return replace(table, facts={**facts, "why": why}), None
     lesson = Lesson.of(panel.matrix, labels, panel.cohort, teaching)
     model, chance = RecoveryModel.taught_with_chance(lesson, teaching, like)
-    timing = _timing(panel, labels, lesson, chance, model, params)
+    timing, forecast = _timing(panel, labels, lesson, chance, model, params)
     effect = None if panel.landmarks is None else fit_effect(lesson, panel.landmarks, teaching)
-    return replace(model, facts={**facts, **model.facts}, effect=effect, timing=timing), lesson
+    return replace(model, facts={**facts, **model.facts}, effect=effect, timing=timing, forecast=forecast), lesson
 
 
 def _timing(
     panel: Panel, labels: pd.DataFrame, lesson: Lesson, chance: np.ndarray, model: RecoveryModel, params: Params
-) -> TimingHead | None:
+) -> tuple[TimingHead | None, CashForecast | None]:
     """Taught on the rows that teach recovery, by what was known when the newest of their labels was."""
-    if panel.weekly is None:
-        return None
-    cohort, window = lesson.window.cohort, lesson.window
-    known, as_of = lesson.known, cohort["as_of"].to_numpy()
-    through = int(as_of[known].max()) + params.label.gap_days
-    weekly = panel.weekly.of(rows_to_fit(labels, panel.cohort)).until(as_of, through, params.label.maturity_days)
-    share = model.amount.share(window.numbers, cohort["portfolio"])
+    if panel.weekly is None or panel.cash is None:
+        return None, None
+    known, maturity_days = lesson.known, params.label.maturity_days
+    cohort = lesson.window.cohort[known].reset_index(drop=True)
+    as_of, chance = cohort["as_of"].to_numpy(), chance[known]
+    through = int(as_of.max()) + params.label.gap_days
+    weekly = panel.weekly.of(rows_to_fit(labels, panel.cohort)[known]).until(as_of, through, maturity_days)
+    share = model.amount.share(lesson.window.numbers[known], cohort["portfolio"])
     amount = share * cohort["balance"].to_numpy(dtype=np.float64)
     unit = np.asarray(money_scale(panel, params).per_minor(cohort["currency"]))
-    return fit_timing(
-        weekly.of(known), cohort[known].reset_index(drop=True), chance[known], amount[known], window.weight[known],
-        unit[known],
-    )  # fmt: skip
+    head = fit_timing(weekly, cohort, chance, amount, lesson.window.weight[known], unit)
+    if head is None:
+        return None, None
+    cash = panel.cash.only([int(night) for night in np.unique(as_of)]).until(through, maturity_days)
+    sampled = cohort["weight"].to_numpy() if "weight" in cohort else np.ones(len(cohort))
+    return head, fit_forecast(cash, cash.summed(cohort, head.cash(chance, cohort, amount * sampled)))
 
 
 def _facts(panel: Panel, labels: pd.DataFrame, params: Params) -> dict[str, Any]:

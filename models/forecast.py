@@ -108,6 +108,8 @@ def fit_forecast(cash: BookCash, scorable: np.ndarray) -> CashForecast | None:
     had not seen their debtors. None where no book has a week that is known.
     """
     usual = cash.usual
+    if not (cash.seen > 0).any():
+        return None
     mean = usual.mean(axis=1, where=cash.seen > 0, keepdims=True)  # of a book; NaN where it has no night
     grown = np.nan_to_num(usual / mean) >= GROWN  # while a book grows, its last weeks tell too little of the next
     known = (np.arange(WEEKS) < cash.seen[:, :, None]) & grown[:, :, None]

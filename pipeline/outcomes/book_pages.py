@@ -238,7 +238,7 @@ class Plots:
         money = [[speech.money(amount, currency, short=True) for amount in amounts] for _, _, *amounts in found]
         days = [speech.day(begin, "medium") for begin, *_ in found]
         points = [
-            (days[place].rsplit(" ", 1)[0] if place % 4 == 0 else "", *amounts)
+            (days[place].rsplit(" ", 1)[0] if place % 4 == 0 and place + 3 < len(found) else "", *amounts)
             for place, (_, _, *amounts) in enumerate(found)
         ]
         told = [(day, f"{low}–{high}") for day, (_, low, high) in zip(days, money, strict=True)]

@@ -95,7 +95,9 @@ def _of_shard(
     assert model.timing is not None
     money = model.timing.cash(rows["p_recovered"].to_numpy(), rows, rows["amount_if_recovered"].to_numpy())
     names = list(zip(rows["portfolio"].astype("str"), rows["currency"].astype("str"), strict=True))
-    came = cash_of_books(tables, ledger, [night], 0, params.label.maturity_days)
+    accounts = tables["accounts"]
+    known = {"accounts": accounts[accounts["known_on"].to_numpy() < night]}
+    came = cash_of_books(known, ledger, [night], 0, params.label.maturity_days)
     return {
         book: (past[0], money[[name == book for name in names]].sum(axis=0) if len(rows) else np.zeros(WEEKS))
         for book, past in came.items()

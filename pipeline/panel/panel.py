@@ -24,6 +24,7 @@ from features.ledger import Ledger
 from features.schemas import failures, rule
 from features.tables import DAY_HIGH, DAY_LOW
 from features.terms import LabelTerms
+from features.versions import arranged
 from models.forecast import BACK, Book, BookCash
 from models.money import MoneyScale
 from models.timing import WEEKS, Weekly
@@ -259,7 +260,7 @@ def cash_of_books(
 ) -> dict[Book, np.ndarray]:
     """(portfolio, currency) -> int64[nights, BACK + ahead] of features.cash.cash_by_week, of a shard's accounts, each
     by its newest version."""
-    accounts = tables["accounts"].drop_duplicates("account_no", keep="last")
+    accounts = arranged(tables["accounts"], "accounts").drop_duplicates("account_no", keep="last")
     names = list(zip(accounts["portfolio"].astype("str"), accounts["currency"].astype("str"), strict=True))
     books = sorted(set(names))
     place = {book: at for at, book in enumerate(books)}

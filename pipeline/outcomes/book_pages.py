@@ -50,8 +50,7 @@ def write_reports(
         "portfolios": figures(store_path, as_of, days, params),
     }
     weeks = forecast(store_path, as_of, params)
-    for name, held in told["portfolios"].items():
-        held["forecast"] = by_currency(weeks, name)
+    told["forecast"] = {name: by_currency(weeks, name) for name in told["portfolios"]}
     pages = {FIGURES_FILE: json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"}
     language = language or params.worklist.language
     names = file_names(list(told["portfolios"]))
@@ -234,7 +233,7 @@ class Plots:
 
     def weeks(self, name: str, currency: str) -> Markup:
         """What is expected in each week to come, and between what."""
-        speech, found = self.teller.speech, self.teller.held("portfolios", name, "forecast", currency)
+        speech, found = self.teller.speech, self.teller.held("forecast", name, currency)
         money = [[speech.money(amount, currency, short=True) for amount in amounts] for _, _, *amounts in found]
         days = [speech.day(begin, "medium") for begin, *_ in found]
         points = [

@@ -114,7 +114,7 @@ def test_the_summary_shows_it_and_the_file_holds_it(found, house, params, tmp_pa
     told = json.loads((place / "figures.json").read_text())
     page = (place / "summary.html").read_text()
     for portfolio, currency in found[["portfolio", "currency"]].drop_duplicates().itertuples(index=False):
-        if currency in told["portfolios"][portfolio]["forecast"]:
+        if currency in told["forecast"][portfolio]:
             assert f"{portfolio}: Money expected in the weeks to come, {currency}" in page
     assert 'class="span"' in page
 

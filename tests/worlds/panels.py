@@ -72,6 +72,8 @@ class MadePanel:
     complete_through: int = 0
     versions: dict = field(default_factory=dict)
     landmarks: pd.DataFrame | None = None
+    weekly: None = None
+    cash: None = None
 
 
 def made_panel(

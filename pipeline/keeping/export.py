@@ -20,6 +20,7 @@ from pipeline.columns import IN_REPORTING_CURRENCY, KIND_OF_COLUMN
 from pipeline.keeping.person import Person, person_of
 from pipeline.keeping.refusals import FormUnknown, Unknown
 from pipeline.pages.csv_file import decimal_text
+from pipeline.pages.language import words
 from pipeline.pages.record import NIGHT
 from pipeline.pages.templating import policy_digest, template, verbatim
 from pipeline.params import Params
@@ -27,33 +28,6 @@ from pipeline.store.delta import SHARD
 from pipeline.store.files import only_owner_reads, whole_file
 from pipeline.store.store import Store
 
-# Table -> what its rows are, to the person whom they are about.
-ABOUT = {
-    "accounts": "The accounts, as they were handed to us. A later row of an account takes the place of an earlier one.",
-    "charges": "What was charged to the accounts.",
-    "balances": "Statements of what was owed.",
-    "payments": "Payments, and payments taken back.",
-    "contacts": "Calls, messages and letters, in both directions, and what came of them.",
-    "statuses": "What holds for the accounts or holds contact back: disputes, hardship, opt-outs and the like.",
-    "debtors": "Which customer numbers are one person.",
-    "quarantine": "Rows that were handed to us with faults and set aside: nothing was decided by them.",
-    "feedback": "What the people who worked the list wrote into it.",
-    "scores": "What each night's model expected: p_recovered is the chance of a payment within the horizon, "
-    "expected_recovery the money that is expected.",
-    "assignments": "What each night decided: the group (worked, deferred, excluded, held out, ...), the place in the "
-    "order, the channel, the person who was to call.",
-    "draws": "Nights on which a lot decided whether you are contacted, so that it is known what contact changes.",
-    "draw_outcomes": "What was paid after such a lot.",
-    "messages": "Which message each night chose for you, or that a lot left you without one.",
-}
-LISTS = {
-    "worklist.csv": "On the list to be contacted, with the reasons in words",
-    "deferred.csv": "Not contacted on that day, by these rules",
-    "excluded.csv": "Not to be contacted, by these rules",
-    "held_out.csv": "Left alone by lot, so that it is known what contact changes",
-    "self_cure.csv": "Left alone, as a payment without contact is very likely",
-    "messages.csv": "To be sent a message, with the reason in words",
-}
 OURS = frozenset({SHARD, "account_no", *NUMBERS.values()})  # columns that only place a row
 
 
@@ -69,7 +43,7 @@ class Section:
 
 def export_person(store_path: Path, out: Path, debtor_id: str, params: Params, file: Path, when: dt.datetime) -> str:
     """Write what is kept of a debtor with all aliases: events, rows set aside, and per night scores, order, reasons,
-    rules, lots and what was said. Returns what was written, in words that name nobody.
+    rules, lots and what was said, told in worklist.language. Returns what was written, in words that name nobody.
 
     file: *.html to be read, or *.json to be read by a program; private to its owner. Raises InputMissing where nothing
     is kept of the debtor.
@@ -78,7 +52,7 @@ def export_person(store_path: Path, out: Path, debtor_id: str, params: Params, f
         raise FormUnknown.of_file()
     store = Store(store_path)
     person = person_of(store, out, debtor_id)
-    sections = [*_of_store(store, person, params), *_of_lists(out, person)]
+    sections = [*_of_store(store, person, params), *_of_lists(out, person, words(params.worklist.language)["person"])]
     if not sections:
         raise Unknown.debtor()
     told = {
@@ -88,7 +62,11 @@ def export_person(store_path: Path, out: Path, debtor_id: str, params: Params, f
         "sections": [asdict(section) for section in sections],
     }
     with only_owner_reads(), whole_file(file) as draft:
-        draft.write_text(_page(told) if file.suffix == ".html" else _json(told), encoding="utf-8", newline="\n")
+        draft.write_text(
+            _page(told, params.worklist.language) if file.suffix == ".html" else _json(told),
+            encoding="utf-8",
+            newline="\n",
+        )
     rows = sum(len(section.rows) for section in sections)
     return f"{rows:,} rows in {len(sections):,} tables: {file}"
 
@@ -97,20 +75,22 @@ def _json(told: Mapping[str, Any]) -> str:
     return json.dumps(told, indent=1, ensure_ascii=False) + "\n"
 
 
-def _page(told: Mapping[str, Any]) -> str:
+def _page(told: Mapping[str, Any], language: str) -> str:
     style = verbatim("person.css")
     policy = f"default-src 'none'; style-src {policy_digest(style)}; base-uri 'none'; form-action 'none'"
-    return template("person.html").render(policy=policy, style=style, **told)
+    return template("person.html").render(
+        policy=policy, style=style, words=words(language)["person"], locale=words(language)["locale"], **told
+    )
 
 
 def _of_store(store: Store, person: Person, params: Params) -> Iterator[Section]:
-    names = store.delta.names()
-    for name in [*(name for name in ABOUT if name in names), *sorted(set(names) - ABOUT.keys())]:
+    names, about = store.delta.names(), words(params.worklist.language)["person"]["about"]
+    for name in [*(name for name in about if name in names), *sorted(set(names) - about.keys())]:
         rows = _own_rows(store, name, person)
         if rows is not None:
             shown = [column for column in rows.column_names if column not in OURS]
             lines = list(zip(*(_texts(name, rows, column, person, params) for column in shown), strict=True))
-            yield Section(name, ABOUT.get(name, ""), shown, sorted(set(lines)) if name in TABLES else lines)
+            yield Section(name, about.get(name, ""), shown, sorted(set(lines)) if name in TABLES else lines)
 
 
 def _own_rows(store: Store, name: str, person: Person) -> pa.Table | None:
@@ -168,18 +148,18 @@ def _text(value: object) -> str:
     return str(value)
 
 
-def _of_lists(out: Path, person: Person) -> Iterator[Section]:
+def _of_lists(out: Path, person: Person, said: Mapping[str, Any]) -> Iterator[Section]:
     """The person's rows of every published night, as they were published."""
     for folder in sorted(out.glob("*/")):
-        for name, about in LISTS.items() if NIGHT.fullmatch(folder.name) else ():
-            place = folder / name
+        for name, about in said["lists"].items() if NIGHT.fullmatch(folder.name) else ():
+            place = folder / f"{name}.csv"
             if not place.is_file():
                 continue
             with place.open(encoding="utf-8", newline="") as file:
                 head, *records = csv.reader(file)
             own = [record for record in records if _is_own(dict(zip(head, record, strict=False)), person)]
             if own:
-                yield Section(f"Night of {folder.name}: {name.removesuffix('.csv')}", f"{about}.", head, own)
+                yield Section(said["night"].format(day=folder.name, list=name), about, head, own)
 
 
 def _is_own(record: Mapping[str, str], person: Person) -> bool:

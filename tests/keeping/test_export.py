@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import stat
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ import pytest
 from features.errors import InputMissing, UsageError
 from pipeline.intake.ingest import ingest
 from pipeline.keeping.export import export_person
+from pipeline.languages import languages
+from pipeline.pages.language import words
 from pipeline.params import load
 from pipeline.store.store import Store
 from tests.worlds.afterwards import EARLIER, NIGHT
@@ -99,6 +102,18 @@ def test_the_page_stands_alone_and_shows_text_as_text(tmp_path):
     assert "default-src 'none'" in page.replace("&#39;", "'")
     assert "http" not in page.replace("http-equiv", "")
     assert stat.S_IMODE(place.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("language", languages())
+def test_the_page_is_in_the_language_of_the_list(two_nights, tmp_path, language):
+    house, debtor, place = two_nights, listed(two_nights), tmp_path / "person.html"
+    params = load(written_params(tmp_path / "params.yaml", house.folder, worklist={"language": language}))
+    export_person(house.store, house.out, debtor, params, place, WHEN)
+    page, said = unescape(place.read_text()), words(language)["person"]
+    assert f'<html lang="{words(language)["locale"]}">' in page
+    assert said["title"].format(names=debtor) in page
+    for text in (said["times"], said["about"]["accounts"], said["about"]["scores"], said["lists"]["worklist"]):
+        assert text in page
 
 
 def test_a_stranger_and_another_form_are_refused(tmp_path):

@@ -248,14 +248,13 @@ def test_r03_the_same_night_again_is_the_same_bytes_and_a_finished_one_a_no_op(a
         assert recoup(before, "run", "--as-of", LAST) == 0
         assert time.process_time() - began < 3
         assert {str(place): place.stat().st_mtime_ns for place in before.rglob("*") if place.is_file()} == there
-    for workers in (1, 2):
-        with attacks.one():
-            shutil.rmtree(before / "out" / LAST)
-            short_terms(before)
-            place = before / "params.yaml"
-            place.write_text(re.sub(r"(?m)^  workers: .*$", f"  workers: {workers}", place.read_text()))
-            assert recoup(before, "worklist", "--as-of", LAST) == 0
-            assert last_night(before) == undisturbed
+    with attacks.one():  # the params have one worker
+        shutil.rmtree(before / "out" / LAST)
+        place = before / "params.yaml"
+        assert place.read_text().count("  workers: 1\n") == 1
+        place.write_text(place.read_text().replace("  workers: 1\n", "  workers: 2\n"))
+        assert recoup(before, "worklist", "--as-of", LAST) == 0
+        assert last_night(before) == undisturbed
 
 
 def test_r05_of_eight_starts_one_publishes_and_a_killed_one_frees_the_lock(attacks, three_nights, tmp_path):

@@ -123,7 +123,7 @@ PROMISES = {
     ),
     "r22": Promise(
         "each class of failure, under a shell as cron has it",
-        "the documented exit code, and a last line on stderr that says what to do", "failures", 4, 11,
+        "the documented exit code, and a last line on stderr that says what to do", "failures", 4, 9,
     ),
     "s23": Promise(
         "formula payloads in every text column, opened in LibreOffice", "nothing evaluated, no links; numbers stay so",

@@ -54,7 +54,6 @@ pytestmark = pytest.mark.slow
 HOUSE = Path(__file__).parents[2]
 
 
-STAGES = ["verify inputs", "score and judge", "rank", "explain", "publish"]
 GROUPS = ["excluded", "held_out", "deferred", "self_cure", "no_value", "worklist", "joined", "below_capacity"]
 
 
@@ -319,29 +318,10 @@ def test_accounts_of_a_class_that_the_model_was_never_taught_are_counted(copied,
     assert french.endswith(" : product (30).")
 
 
-def test_a_night_cut_off_after_its_shards_reuses_them(copied, monkeypatch):
-    shutil.rmtree(copied / "out")
-    monkeypatch.setattr(night_room, "rank_night", _cut_off)
-    assert recoup(copied, "worklist", "--as-of", NIGHT) == 70
-    assert not (copied / "out" / NIGHT).exists()
-    assert list((copied / "out").glob(".shards-*"))
-    monkeypatch.undo()
-    monkeypatch.setattr(shards, "score_shard", _cut_off)  # would fail if a shard were scored again
-    assert recoup(copied, "worklist", "--as-of", NIGHT) == 0
-    manifest = json.loads((copied / "out" / NIGHT / "manifest.json").read_text())
-    assert [stage["stage"] for stage in manifest["run"]["stages"]] == STAGES
-    assert manifest["run"]["shards_reused"] == 2
-    assert not list((copied / "out").glob(".shards-*"))
-
-
 @pytest.mark.parametrize(
     ("name", "damage"),
     [
         ("rows.parquet", lambda text: _flipped(text, len(text) // 2)),
-        ("channels.parquet", lambda text: text[:-200]),
-        ("counts.parquet", lambda text: b""),
-        ("seal.json", lambda text: _flipped(text, len(text) // 3)),
-        ("seal.json", lambda text: None),
         ("waits.parquet", lambda text: None),
     ],
 )

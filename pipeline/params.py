@@ -432,7 +432,8 @@ class Reminders(Section):
     """Messages that a night publishes beside its list.
 
     spacing_days: since any contact of ours; quiet_days: since a payment or an answer; late_from_days: days past due
-    within a year from which somebody is reminded before a due day; control_share: of debtors over whom no lot of the
+    within a year from which somebody is reminded before a due day; by_response: whether a message also waits for as
+    long as the contact log says that another so soon is worth less; control_share: of debtors over whom no lot of the
     list decides, to whom nothing is said; language: portfolio, or default, -> spoken where none is recorded.
     """
 
@@ -441,6 +442,7 @@ class Reminders(Section):
     most_in_30_days: Annotated[int, Field(ge=1)] = 4
     quiet_days: Annotated[int, Field(ge=0)] = 7
     late_from_days: Annotated[int, Field(ge=1)] = 3
+    by_response: bool = False
     control_share: Annotated[float, Field(ge=0, lt=1)] = 0.05
     language: dict[str, str] = {}
     adapt: Adaptation = Adaptation()

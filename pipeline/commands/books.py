@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         help="Weight of what collectors sense and no table shows in their choice; 0 is none.",
     ),
     option("--fatigue", is_flag=True, help="Repeated messages and conversations do less than the first."),
+    option("--reminders", is_flag=True, help="A book of bills instead, whose debtors forget and are sent messages."),
     option("--meant", is_flag=True, help="Who pays anyway promises only a day and an amount that it means to pay."),
     option("--follow", type=PLACE, help="File of orders to the collectors: debtor_id, arm, assigned_on, until_on."),
     option(
@@ -65,6 +66,12 @@ def simulate(params: Params, debtors: int, seed: int, out: Path, **how: Any) -> 
     from pipeline.simulate.portfolio import Nature
     from pipeline.simulate.portfolio import simulate as make_portfolio
 
+    if how.pop("reminders"):
+        from pipeline.simulate.reminded import deliver, live
+
+        deliver(live(debtors, seed, how["months"]), out)
+        click.echo(str(out))
+        return
     nature = Nature(*(how.pop(name) for name in ("slice", "effect", "hidden", "fatigue", "meant")))
     clocks = {"horizon_days": params.label.horizon_days, "maturity_days": params.label.maturity_days}
     make_portfolio(debtors, seed, out, **how, **clocks, nature=nature)

@@ -141,12 +141,27 @@ def report(params: Params, store: Path, as_of: dt.date, days: int, out: Path, la
     click.echo(write_reports(store, out, as_of, days, params, language) / "summary.html")
 
 
-@command(STORE, AS_OF, option("--json", "as_json", is_flag=True, help="The same as JSON, with every figure."))
-def monitor(params: Params, store: Path, as_of: dt.date, as_json: bool) -> None:
+@command(
+    STORE,
+    AS_OF,
+    option("--json", "as_json", is_flag=True, help="The same as JSON, with every figure."),
+    option("--draw", "picture", type=PLACE, help="Also draw what another message does into this SVG file."),
+)
+def monitor(params: Params, store: Path, as_of: dt.date, as_json: bool, picture: Path | None) -> None:
     """Drift, calibration and realised value of matured lists, the control group; verdict ok, warn or stop."""
-    from pipeline.outcomes.monitor import monitor as look
+    from pipeline.outcomes.fatigue_curve import drawing
+    from pipeline.outcomes.findings import findings_on
+    from pipeline.outcomes.monitor import look_back
+    from pipeline.store.files import check_folder, write_whole
 
-    found = look(store, as_of, params)
+    if picture is not None:
+        if params.reminders is None:
+            raise click.UsageError("--draw shows what messages do: the params have no reminders.")
+        check_folder(picture.parent)
+    seen = look_back(store, as_of, params)
+    found = findings_on(seen, as_of, params)
+    if picture is not None and seen.tired is not None:
+        write_whole(picture, drawing(seen.tired))
     click.echo(json.dumps(found.told(), indent=1, ensure_ascii=False) if as_json else found.text())
 
 

@@ -19,6 +19,7 @@ from features.aliases import known_before
 from features.days import date_of, day_text
 from models.effect import ADDED_COLUMNS
 from models.encoding import LEAST_DEBTORS
+from models.fatigue import odds, waits
 from models.ladder import DISPROVEN, NO_LOG, PROVEN, UNPROVEN, Rung, tells_apart
 from models.recovery import load_model
 from pipeline.law.overlay import law_of
@@ -43,6 +44,7 @@ from pipeline.pages.publish import publish
 from pipeline.pages.record import MANIFEST
 from pipeline.pages.rule_words import in_words, sentence
 from pipeline.panel.draws import rung_frame, unsettled
+from pipeline.panel.fatigue import days_late
 from pipeline.params import Params
 from pipeline.store.champion import Approved
 from pipeline.store.commit import replace_night
@@ -153,7 +155,9 @@ def _reminded(store: Store, job: Job, worked: Sequence[Worked], ranked: Ranked, 
     names = known_before(persons.links, job.as_of) if persons is not None else {}
     reach = pd.concat([one.reach for one in worked], ignore_index=True)
     earlier = said_before(store, names, job.as_of)
-    return reminded(reach, ranked.rows, ranked.arms, earlier, job.as_of, job.params, known)
+    by_response = job.params.reminders is not None and job.params.reminders.by_response
+    wait = waits(odds(days_late(store, job.versions, job.as_of, job.params), "pays", "spacing")) if by_response else 0
+    return reminded(reach, ranked.rows, ranked.arms, earlier, job.as_of, job.params, known, wait)
 
 
 def told_rung(rung: Rung) -> dict[str, Any]:

@@ -27,7 +27,7 @@ SELF_CURE, LISTED, HELD = "self_cure", ("worklist", "joined"), "held_out"
 SILENT = "silent"  # variant of debtors to whom nothing is said, so that it is known what messages add
 # Why a step that is open to somebody is not taken; the first that holds is told.
 SKIPPED = (
-    *("listed", "held_out", "engaged", "punctual", "said", "spacing", "often", "paid", "answered"),
+    *("listed", "held_out", "engaged", "punctual", "said", "spacing", "worth", "often", "paid", "answered"),
     *("place", "language", "wording", "law", "one_a_debtor", "full", SILENT),
 )
 KEPT_COLUMNS = (
@@ -74,19 +74,21 @@ def reminded(
     as_of: int,
     params: Params,
     known: Messages,
+    wait: int = 0,
 ) -> Reminded:
     """The messages of the night.
 
     reach    pipeline.night.reach.REACH_COLUMNS of all shards
     groups   account_id, debtor_id, group and net_value of every scorable account, as ranked
-    arms     of the lot over who is worked; earlier: see said_before
+    arms     of the lot over who is worked; earlier: see said_before; wait: days after a message for which another is
+             worth less than one later
     """
     reminders = params.reminders
     if reminders is None:
         raise UsageError("`reminders` of the params is empty: no step says what to send.")
     rows = _with_step(reach.drop_duplicates("account_no"), groups, reminders)
     rows = _said_last(rows, earlier, as_of)
-    rows["skip"] = _left_in_peace(rows, groups, arms, reminders, as_of)
+    rows["skip"] = _left_in_peace(rows, groups, arms, reminders, as_of, wait)
     rows = _with_words(rows, reach, known, reminders, params)
     rows = rows.sort_values(["offset", "account_id"], ascending=[False, True], ignore_index=True)
     going = rows["skip"] == ""
@@ -181,7 +183,7 @@ def _said_last(rows: pd.DataFrame, earlier: pd.DataFrame, as_of: int) -> pd.Data
 
 
 def _left_in_peace(
-    rows: pd.DataFrame, groups: pd.DataFrame, arms: pd.DataFrame, reminders: Reminders, night: int
+    rows: pd.DataFrame, groups: pd.DataFrame, arms: pd.DataFrame, reminders: Reminders, night: int, wait: int
 ) -> np.ndarray:
     """The first reason of SKIPPED that holds a step back, as far as it hangs on the debtor; "" where none does."""
     debtor = rows["debtor_id"]
@@ -197,6 +199,7 @@ def _left_in_peace(
         "punctual": (day <= 0) & (day != NO_DAY) & (rows["worst"] < reminders.late_from_days),
         "said": rows["last_message"] >= opened,
         "spacing": rows["last_contact"] > night - reminders.spacing_days,
+        "worth": rows["last_message"] > night - wait,
         "often": rows["messages"] >= reminders.most_in_30_days,
         "paid": rows["last_paid"] > night - reminders.quiet_days,
         "answered": rows["last_answer"] > night - reminders.quiet_days,

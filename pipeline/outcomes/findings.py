@@ -40,6 +40,11 @@ RUNGS_SAID = {
     PROVEN: "proven by draws",
     DISPROVEN: "disproven by draws, the order is that of amount x p(1 - p)",
 }
+FATIGUE_HEADS = {
+    "age": "by days since the last,",
+    "number": "by its number in 30 days,",
+    "spacing": "by days after the one before,",
+}
 OUTCOMES_SAID = {"paid": "paid", "answered": "answered", "complained": "complained", "opted_out": "opted out"}
 LEAST_PEOPLE = 30  # debtors an arm needs before its mean is compared
 
@@ -107,6 +112,7 @@ class LookedBack:
     rung     where the learnt effect stood on the newest night that kept it; None where none did
     drawn    see pipeline.panel.draws.fresh_draws: over whom the lot decided, with the place that each would have had
     said     see pipeline.night.variants.matured: what came of messages; None where no night published any
+    tired    models.fatigue.curves; None where the params have no reminders
     contacted  days on which a debtor was really contacted by us in its span: debtor_id, assigned_on, contacts (absent:
                none)
     """
@@ -119,6 +125,7 @@ class LookedBack:
     rung: Rung | None = None
     drawn: pd.DataFrame | None = None
     said: pd.DataFrame | None = None
+    tired: pd.DataFrame | None = None
 
 
 def findings_on(seen: LookedBack, as_of: dt.date, params: Params) -> Findings:
@@ -135,6 +142,7 @@ def findings_on(seen: LookedBack, as_of: dt.date, params: Params) -> Findings:
         *_listed(seen, params),
         *_rung(seen.rung, night),
         *_messages(seen.said),
+        *_fatigue(seen.tired),
     ]
     return Findings(as_of, tuple(findings), matured_lists(seen.matured))
 
@@ -390,6 +398,28 @@ def _messages(said: pd.DataFrame | None) -> list[Finding]:
         says = "; ".join([*told, *worse]) + "."
         findings.append(Finding(f"variants of {message}", WARN if worse else OK, says, figures))
     return [*findings, _silence(said)]
+
+
+def _fatigue(tired: pd.DataFrame | None) -> list[Finding]:
+    """What another message does to the odds of paying and of answering, as the contact log has it."""
+    if tired is None:
+        return []
+    findings = []
+    for outcome, word in (("pays", "paying"), ("answers", "answering")):
+        told, figures = [], {}
+        for by, heads in FATIGUE_HEADS.items():
+            rows = tired[(tired["outcome"] == outcome) & (tired["by"] == by)].dropna(subset=["log_odds"])
+            classes = [
+                f"{name} x {math.exp(at):.2f} [{math.exp(low):.2f}, {math.exp(high):.2f}]"
+                for name, at, low, high in rows[["class", "log_odds", "low", "high"]].itertuples(index=False, name=None)
+            ]
+            told += [f"{heads} {', '.join(classes)}"] if classes else []
+            names = zip(rows["class"], rows["log_odds"], strict=True)
+            figures |= {f"{by} {name}": float(value) for name, value in names}
+        says = "; ".join(told) or "too few messages to late debtors to say anything"
+        title = f"fatigue: odds of {word} against days without a message"
+        findings.append(Finding(title, OK, f"{says}.", figures))
+    return findings
 
 
 def _silence(said: pd.DataFrame) -> Finding:

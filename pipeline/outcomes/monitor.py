@@ -20,12 +20,14 @@ from features.ledger import history
 from features.tables import InnerTables
 from features.terms import Reach
 from models.drift import SCORE, Reference, binned_shares, psi
+from models.fatigue import curves
 from models.recovery import load_model
 from pipeline.night.score import Job, asked, job_for, score_shard
 from pipeline.night.variants import matured
 from pipeline.outcomes.findings import Findings, LookedBack, findings_on
 from pipeline.panel.draws import fresh_draws, kept_rungs
 from pipeline.panel.engines import map_shards
+from pipeline.panel.fatigue import days_late
 from pipeline.panel.panel import payments_through
 from pipeline.panel.view import terms_of
 from pipeline.params import Params
@@ -91,7 +93,8 @@ def look_back(store_path: Path, as_of: dt.date, params: Params) -> LookedBack:
     spans = _of_spans(contacted, wanted) if contacted is not None else None
     drawn = fresh_draws(store, job.as_of)
     said = matured(store, job.versions, job.as_of, params) if MESSAGES in store.delta.names() else None
-    return LookedBack(_matured(wanted, found), _arms(assigned), moved, rows, spans, rung, drawn, said)
+    tired = curves(days_late(store, job.versions, job.as_of, params)) if params.reminders is not None else None
+    return LookedBack(_matured(wanted, found), _arms(assigned), moved, rows, spans, rung, drawn, said, tired)
 
 
 def _matured(wanted: pd.DataFrame, outcomes: pd.DataFrame | None) -> pd.DataFrame:

@@ -64,7 +64,11 @@ def reminded_house(tmp_path_factory) -> Path:
     assert recoup(folder, "ingest") == 0
     assert recoup(folder, "worklist", "--as-of", FIRST) == 0
     (folder / "messages.yaml").write_bytes(SHIPPED.read_bytes())
-    written(folder, "out", {"steps": STEPS, "spacing_days": 3, "language": {"default": "en", "loan_eu": "fr"}})
+    written(
+        folder,
+        "out",
+        {"steps": STEPS, "spacing_days": 3, "by_response": True, "language": {"default": "en", "loan_eu": "fr"}},
+    )
     for night in (FIRST, SECOND):
         assert recoup(folder, "worklist", "--as-of", night) == 0
     return folder
@@ -142,11 +146,14 @@ def test_what_came_of_a_message_is_what_the_delivery_says_within_the_horizon(rem
     assert earlier.empty
 
 
-def test_the_monitor_tells_of_variants(reminded_house, capsys):
-    assert recoup(reminded_house, "monitor", "--as-of", LATER) == 0
+def test_the_monitor_tells_of_variants_and_draws_what_another_message_does(reminded_house, capsys):
+    picture = reminded_house / "fatigue.svg"
+    assert recoup(reminded_house, "monitor", "--as-of", LATER, "--draw", str(picture)) == 0
+    assert picture.read_text(encoding="utf-8").startswith("<svg")
     told = capsys.readouterr().out
     assert re.search(r"ok +variants of overdue: .*\d+ debtors\): paid \d", told)
     assert "what messages add: " in told
+    assert "fatigue: odds of paying against days without a message" in told
 
 
 def test_shares_are_those_declared_until_enough_have_matured(reminded_house):

@@ -53,6 +53,7 @@ def planned(
     arms: pd.DataFrame = NO_ARMS,
     earlier: pd.DataFrame = NO_NIGHTS,
     as_of: int = MONDAY,
+    wait: int = 0,
 ) -> Reminded:
     params = params or params_with()
     tables = world.tables()
@@ -60,7 +61,7 @@ def planned(
     cohort = cohort.assign(offset=cohort["days_past_due"])
     through = {"contacts": as_of - 1, "statuses": as_of - 1}
     reach = reach_in(Case(cohort, tables, RULES, params, through), history(tables, Terms()), as_of, params.reminders)
-    return reminded(reach, groups, arms, earlier, as_of, params, messages_of(params))
+    return reminded(reach, groups, arms, earlier, as_of, params, messages_of(params), wait)
 
 
 def a_book(accounts: int, days_past_due: int = 4, **columns: object) -> tuple[World, dict[str, int]]:
@@ -110,6 +111,7 @@ def judged(world: World, overdue: dict[str, int], found: Reminded, params: Param
     return breaches(world, RAW, params, MONDAY, found.rows.to_dict("records"), set(overdue), overdue, **others)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_no_published_message_breaks_a_cap_a_window_a_consent_an_opt_out_or_the_spacing(seed):
     world, overdue = a_busy_book(seed)
@@ -119,6 +121,7 @@ def test_no_published_message_breaks_a_cap_a_window_a_consent_an_opt_out_or_the_
     assert judged(world, overdue, found, params) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("loosened", "what"),
     [
@@ -225,6 +228,15 @@ def test_a_night_counts_what_former_nights_published_as_sent():
     assert found.skipped == {"said": 1}
     later = planned(world, overdue, params_with(), earlier=earlier.assign(as_of=MONDAY - 3))
     assert later.skipped == {"spacing": 1}
+
+
+def test_a_message_waits_for_as_long_as_another_so_soon_is_worth_less():
+    world, overdue = a_book(2, 9)
+    world.contact((MONDAY - 6, 3600), "email", "delivered", account_id="a0")
+    assert planned(world, overdue, wait=6).rows["account_id"].tolist() == ["a0", "a1"]
+    found = planned(world, overdue, wait=7)
+    assert found.rows["account_id"].tolist() == ["a1"]
+    assert found.skipped == {"worth": 1}
 
 
 def test_a_step_says_no_more_than_its_number_to_those_worth_most():

@@ -1,0 +1,76 @@
+"""Late days from a store, against what the simulator of reminders wrote down as it lived them; and the whole way from
+its delivery to the curve.
+
+Also of pipeline/simulate/reminded.py and pipeline/outcomes/fatigue_curve.py with tests/simulate and tests/outcomes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from features.days import day_number
+from models.fatigue import stratum_of
+from pipeline.panel.fatigue import days_late
+from pipeline.params import load
+from pipeline.simulate.reminded import LAST_DAY, MOST, Lived, deliver, live
+from pipeline.store.store import Store
+from tests.worlds.commands import recoup
+from tests.worlds.params import written_params
+
+pytestmark = pytest.mark.slow
+
+NIGHT = day_number(LAST_DAY) + 1
+
+
+def of_bills(folder: Path) -> None:
+    place = written_params(folder / "params.yaml", folder)
+    told = yaml.safe_load(place.read_text())
+    told["portfolios"] = {"bills": {"time_zone": "Europe/London", "contact_precision": "time"}}
+    told["worklist"]["agents"] = {}
+    place.write_text(yaml.safe_dump(told))
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory) -> tuple[Path, Lived]:
+    folder = tmp_path_factory.mktemp("bills")
+    lived = live(300, 5, months=10)
+    deliver(lived, folder / "source")
+    of_bills(folder)
+    assert recoup(folder, "ingest") == 0
+    return folder, lived
+
+
+def test_late_days_are_those_that_were_lived_with_the_messages_before_them(book):
+    folder, lived = book
+    store, params = Store(folder / "store"), load(folder / "params.yaml")
+    found = days_late(store, store.versions(), NIGHT, params)
+    found = found[found["day"] < NIGHT - 1].assign(debtor=found["debtor"].str[1:].astype("int64"))
+    lived_days = lived.days[lived.days["day"] < NIGHT - 1]
+    lived_days = lived_days.assign(stratum=stratum_of(lived_days["days_past_due"].to_numpy()))
+    both = lived_days.merge(found, on=["debtor", "day"], how="outer", suffixes=("", "_found"), indicator=True)
+    assert (both["_merge"] == "both").all()
+    assert len(both) > 5000
+    for name in ("stratum", "age", "number", "spacing", "pays"):
+        seen = both["age"] >= 0 if name in ("number", "spacing") else np.ones(len(both), bool)
+        one, other = (both.loc[seen, each].astype("float64") for each in (name, f"{name}_found"))
+        most = MOST if name == "number" else np.inf  # more are not remembered where they are lived
+        pd.testing.assert_series_equal(one, other.clip(upper=most), check_names=False)
+
+
+def test_a_share_of_debtors_is_looked_at_whole_and_nothing_known_later_is_read(book):
+    folder, _ = book
+    store, params = Store(folder / "store"), load(folder / "params.yaml")
+    whole = days_late(store, store.versions(), NIGHT, params)
+    part = days_late(store, store.versions(), NIGHT, params, debtors=100)
+    assert 50 < part["debtor"].nunique() < 160
+    own = whole[whole["debtor"].isin(part["debtor"])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(part.reset_index(drop=True), own)
+    earlier = days_late(store, store.versions(), NIGHT - 60, params)
+    same = whole[(whole["day"] < NIGHT - 62) & (whole["day"] >= NIGHT - 300)]
+    before = earlier[(earlier["day"] < NIGHT - 62) & (earlier["day"] >= NIGHT - 300)]
+    pd.testing.assert_frame_equal(before.reset_index(drop=True), same.reset_index(drop=True))

@@ -127,7 +127,8 @@ def begin_with_database(folder: Path, source: Source, answers: Answers, today: d
     params = _edited(shipped(PARAMS).read_text(encoding="utf-8"), changes)
     note = (
         f"- A password stands in PGPASSWORD or in a password file of mode 0600, never in `{PARAMS}`; "
-        "`queries` there says in SQL what gives each table."
+        "`queries` there says in SQL what gives each table. A table that you add there goes into `delivers` of its "
+        "portfolio as well, or it counts for nothing."
     )
     before = "" if found else f"First write each `?` of queries in {PARAMS}. Then:"
     readme = _readme(before, [("recoup ingest --backfill", "one snapshot, checked row by row")], note, books)
@@ -152,7 +153,7 @@ def _queries(tables: Sequence[str], none: Sequence[str], are_ours: bool) -> dict
         return {}
     whole = {
         name: f"SELECT * FROM {name}" if are_ours
-        else f"SELECT {', '.join(f'? AS {column}' for column in TABLES[name].required)} FROM ?"
+        else _begun(name)
         for name in tables
     }  # fmt: skip
     empty = {
@@ -161,6 +162,15 @@ def _queries(tables: Sequence[str], none: Sequence[str], are_ours: bool) -> dict
     }
     vouched = [f"SELECT '{name}' AS table_name, 0 AS rows, CURRENT_DATE AS complete_through" for name in none]
     return {**whole, **empty, **({CONTROL: " UNION ALL ".join(vouched)} if vouched else {})}
+
+
+def _begun(name: str) -> str:
+    """A query for the user to write: `?` for what there must be; optional columns in a comment, to be taken over."""
+    table = TABLES[name]
+    asked = [column.name for column in table.columns if column.name in (*table.required, "known_at")]
+    more = [column.name for column in table.columns if column.name not in asked]
+    there = ", ".join(f"? AS {column}" for column in asked)
+    return f"SELECT {there} FROM ?\n  -- where you have them (docs/ingest.md): {', '.join(more)}"
 
 
 def begin_with_sample(folder: Path) -> str:
@@ -405,6 +415,17 @@ class _Books:
             ("reminders",): None,
         }
 
+    def _unsigned(self) -> list[str]:
+        needed = (load_rules().chain(self.place) or ()) if self.place else ()
+        return [place for place in needed if place not in self.signed_off]
+
+    def to_sign(self) -> list[tuple[str, str]]:
+        """The command that signs the law of the place off, where signatures are kept; and why."""
+        if self.signed_off:
+            return []
+        each = " ".join(f"--place {place}" for place in self._unsigned() or ("PLACE",))
+        return [(f"recoup rules sign {each} --by NAME", "once somebody of yours has read it: `recoup rules`")]
+
     def warnings(self) -> list[str]:
         told = []
         if self.place is None:
@@ -412,14 +433,12 @@ class _Books:
                 "WARNING No place of the debtors is said: nobody may be contacted until accounts have a jurisdiction "
                 f"(--place, or a column in {MAPPING})."
             )
-        needed = (load_rules().chain(self.place) or ()) if self.place else ()
-        unsigned = [place for place in needed if place not in self.signed_off]
+        unsigned = self._unsigned()
         if unsigned or not self.signed_off:
-            each = " ".join(f"--place {place}" for place in unsigned or ("PLACE",))
             how = (
                 f"eligibility.signed_off of {PARAMS} names each of them."
                 if self.signed_off
-                else f"has signed it: `recoup rules sign {each} --by NAME`."
+                else f"has signed it: `{self.to_sign()[0][0]}`."
             )
             told.append(
                 f"WARNING Not signed off: {', '.join(unsigned) or 'any place'}. Every list stays empty until somebody "
@@ -428,8 +447,9 @@ class _Books:
         lacking = [table for table in ("contacts", "statuses") if table not in self.delivers]
         if lacking:
             told.append(
-                f"WARNING Not among the files: {', '.join(lacking)}. What is unknown blocks: nobody is contacted "
-                f"until they are delivered, or said to be empty ({', '.join(f'--none {table}' for table in lacking)})."
+                f"WARNING Not among what is delivered: {', '.join(lacking)}. What is unknown blocks: nobody is "
+                "contacted until they are delivered and named in `delivers` of the params, or said to be empty "
+                f"({', '.join(f'--none {table}' for table in lacking)})."
             )
         return told
 
@@ -489,7 +509,8 @@ def _readme_of_files(folder: Path, source: Path, proposal: Proposal, books: _Boo
     theirs = os.path.relpath(source.resolve(), folder.resolve())
     first = [
         (
-            f"recoup convert --map {MAPPING} --from {_shell(theirs)} --to source",
+            f"recoup convert --map {MAPPING} --from {_shell(theirs)} --to source"
+            + (" --complete-through YYYY-MM-DD" if proposal.mapping.get("none") else ""),
             "their files -> tables of the contract",
         ),
         ("recoup ingest --backfill", "history comes in, checked row by row"),
@@ -497,7 +518,8 @@ def _readme_of_files(folder: Path, source: Path, proposal: Proposal, books: _Boo
     left = len(proposal.undecided())
     note = (
         f"- `{MAPPING}` was proposed from the files: look at every line. "
-        "Where another month's files have other names, write `*` for what changes."
+        "Where another month's files have other names, write `*` for what changes. A table that you add there goes "
+        f"into `delivers` of {PARAMS} as well, or it counts for nothing."
     )
     return _readme(
         f"First write what {MAPPING} leaves open, marked `?`: {left}. Then:" if left else "", first, note, books
@@ -515,7 +537,7 @@ def _readme(before: str, first: Sequence[tuple[str, str]], note: str, books: _Bo
             "",
             before or "Here:",
             "",
-            *_listed([*first, ("recoup train", "the last line is the run id")]),
+            *_listed([*first, *books.to_sign(), ("recoup train", "the last line is the run id")]),
             "",
             "After that:",
             "",

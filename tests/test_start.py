@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,7 +20,7 @@ from pipeline.intake.proposal import Decided
 from pipeline.messages.texts import SHIPPED
 from pipeline.params import load
 from pipeline.schema import params_schema
-from pipeline.start import Answers, begin, begin_with_sample
+from pipeline.start import Answers, begin, begin_with_database, begin_with_sample
 from tests.worlds.commands import exit_code
 from tests.worlds.strangers import LAST, german_ledger, german_workbook, loan_book
 
@@ -163,7 +166,7 @@ def test_what_blocks_is_said_before_it_does(tmp_path):
     told = begin(tmp_path / "other", [tmp_path / "exports"], Answers(said), TODAY, None)
     assert "Not signed off: DE, EU. " in told
     assert "`recoup rules sign --place DE --place EU --by NAME`" in told
-    assert "Not among the files: contacts, statuses." in told
+    assert "Not among what is delivered: contacts, statuses." in told
     assert "--none contacts" in (tmp_path / "mine" / "README.md").read_text()
 
 
@@ -202,3 +205,27 @@ def test_tables_said_to_be_empty_need_their_last_day(tmp_path):
     begin(tmp_path / "mine", [tmp_path / "exports"], Answers(GERMAN), TODAY, None)
     with pytest.raises(UsageError, match="no contacts, statuses: through which day"):
         convert(load_mapping(tmp_path / "mine" / "mapping.yaml"), tmp_path / "exports", tmp_path / "ours")
+
+
+def test_the_folder_s_readme_runs_as_it_is_written(tmp_path):
+    """Who signs the law, and through which day an empty table is empty, stand in the commands themselves."""
+    german_ledger(tmp_path / "exports", customers=4, months=3)
+    said = Decided(currency="EUR", debtor_type="commercial", place="DE", none=("contacts", "statuses"))
+    begin(tmp_path / "mine", [tmp_path / "exports"], Answers(said), TODAY, None)
+    commands = re.findall(r"^    (recoup .+?) +# ", (tmp_path / "mine" / "README.md").read_text(), flags=re.M)
+    assert commands[0].endswith("--to source --complete-through YYYY-MM-DD")
+    assert commands[2] == "recoup rules sign --place DE --place EU --by NAME"
+    begin(tmp_path / "signed", [tmp_path / "exports"], Answers(said, signed_off=("DE", "EU")), TODAY, None)
+    assert "rules sign" not in (tmp_path / "signed" / "README.md").read_text()
+
+
+def test_queries_are_begun_with_what_there_must_be_and_refused_until_they_are_written(tmp_path):
+    with closing(sqlite3.connect(tmp_path / "books.sqlite")) as connection:
+        connection.execute("CREATE TABLE invoices (no TEXT)")
+    said = Decided(currency="EUR", debtor_type="commercial", place="DE")
+    begin_with_database(tmp_path / "mine", tmp_path / "books.sqlite", Answers(said), TODAY)
+    params = load(tmp_path / "mine" / "params.yaml")
+    assert "? AS known_at" in params.queries["payments"]
+    assert "-- where you have them (docs/ingest.md):" in params.queries["charges"]
+    with pytest.raises(UsageError, match=r"queries.accounts, queries.charges, queries.payments of .* still hold `\?`"):
+        ingest(tmp_path / "books.sqlite", tmp_path / "store", params)

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
+from difflib import get_close_matches
 from statistics import median
 from typing import Any
 
@@ -257,6 +258,39 @@ def feed_days(newest: Mapping[str, Mapping[str, int]], delivery: Delivery, state
         if name not in days:
             days[name] = dict(events or before or newest[name])
     return days
+
+
+def undeclared(newest: Mapping[str, Mapping[str, int]], params: Params) -> list[str]:
+    """A sentence for each table of which a book sent rows that its params do not say it delivers.
+
+    newest: table -> portfolio -> a day of its rows.
+    """
+    found: dict[str, list[str]] = {}
+    for table, books in newest.items():
+        for book in books:
+            if table not in params.portfolio(book).delivers:
+                found.setdefault(book, []).append(table)
+    return [
+        f"{shown(book)} sent {', '.join(tables)}, which its `delivers` in the params does not name: the rows are kept "
+        f"and count for nothing. Add {', '.join(tables)} to portfolios.{book}.delivers."
+        for book, tables in sorted(found.items())
+    ]
+
+
+def unnamed(books: Iterable[str], params: Params) -> list[str]:
+    """A sentence for each book that the params do not name, where they name any."""
+    found = [book for book in sorted(books) if book not in params.portfolios] if params.portfolios else []
+    return [
+        f"Portfolio {shown(book)} is not named under portfolios of the params"
+        f"{_nearest(book, params.portfolios)}: it is read by portfolio_defaults."
+        for book in found
+    ]
+
+
+def _nearest(book: str, named: Iterable[str]) -> str:
+    folded = {name.casefold(): name for name in named}
+    near = get_close_matches(book.casefold(), folded, 1)
+    return f" (nearest: {shown(folded[near[0]])})" if near else ""
 
 
 def declared_days(days: Mapping[str, Mapping[str, int]], delivery: Delivery) -> dict[str, dict[str, int]]:

@@ -35,6 +35,7 @@ from pipeline.store.record import Mark
 OVERLAP_DAYS = 7  # read again before the last known day: what comes a little late is found without reading all
 CONTROL_COLUMNS = ("table_name", "rows", "complete_through", "currency", "total", "partial")
 KNOWN_TYPES = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")  # columns of which the database tells the day
+_OPEN = re.compile(r"(?i)\? AS \w|\bFROM \?")  # as `recoup init` leaves it
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -209,6 +210,9 @@ def _texts(columns: Iterable[str]) -> str:
 
 
 def _asked(snapshot: Snapshot, queries: Mapping[str, str]) -> list[Query]:
+    begun = [name for name in queries if _OPEN.search(queries[name])]
+    if begun:
+        raise QueryRefused.unwritten(begun)
     own = [Query.own(name, queries[name]) for name in DELIVERED if name in queries]
     there = snapshot.tables()
     asked = own or [Query.alike(name) for name in DELIVERED if name in there]
@@ -283,7 +287,8 @@ def _since(name: str, mark: Mark, days: Mapping[str | None, int]) -> tuple[str |
         )
     if gone:
         told.append(
-            f"Table {name!r}: {gone:,} rows known before {mark.day} are gone from the database. The store keeps them."
+            f"Table {name!r}: {gone:,} rows known before {mark.day} are gone from the database. The store keeps "
+            "them: a payment that was taken back is a row of kind `reversal` that names it in `reverses`."
         )
     return None if late else mark.day, told
 

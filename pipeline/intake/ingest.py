@@ -24,6 +24,8 @@ from pipeline.intake.acceptance import (
     feed_days,
     settings_of,
     state_after,
+    undeclared,
+    unnamed,
     volume_refusals,
 )
 from pipeline.intake.casting import quoted
@@ -249,6 +251,10 @@ class _Intake:
         refusals += far_refusals(
             {name: table.control for name, table in self.delivery.tables.items()}, checked.newest(), before.state
         )
+        counted_for_nothing = undeclared(checked.newest(), self.terms.params)
+        strangers = unnamed(checked.zones, self.terms.params)
+        refusals += strangers if refusals else []  # what they are read by may be all that is wrong
+        warnings += [*strangers, *counted_for_nothing]
         unsigned = [name for name, table in self.delivery.tables.items() if table.control is None]
         if unsigned:
             warnings.append(

@@ -9,8 +9,9 @@ from features.tables import DELIVERED
 
 
 def shown(name: str) -> str:
-    """A file or column name fit for a message: quoted, escaped, cut."""
-    return ascii(name if len(name) <= 80 else name[:77] + "...")
+    """A file or column name fit for a message: quoted, cut, and escaped where it holds what does not print."""
+    cut = name if len(name) <= 80 else name[:77] + "..."
+    return repr(cut) if cut.isprintable() else ascii(cut)
 
 
 class DeliveryRefused(ContractError):
@@ -147,6 +148,11 @@ class QueryRefused(UsageError):
         return cls(
             f"--source {place!r} is a file, but no database of DuckDB or SQLite. Name the folder that holds the files."
         )
+
+    @classmethod
+    def unwritten(cls, names: Sequence[str]) -> QueryRefused:
+        told = ", ".join(f"queries.{name}" for name in names)
+        return cls(f"{told} of the params still hold `?`: write your column or table in the place of each.")
 
     @classmethod
     def sql(cls, called: str, said: str) -> QueryRefused:

@@ -60,12 +60,15 @@ NO_ZONE = Cause("zone.unknown", OURS, "No known time zone is recorded, so the de
 # Deferred: what was recorded is not known, or something holds.
 UNKNOWN_FEED = {
     "statuses": Cause(
-        "statuses.unknown", OURS, "Whether a stop is recorded is not known: the statuses are absent or late."
+        "statuses.unknown",
+        OURS,
+        "Whether a stop is recorded is not known: the statuses are late, absent, or not in `delivers` of the book.",
     ),
     "contacts": Cause(
         "contacts.unknown",
         OURS,
-        "How often the debtor was contacted is not known: the contact log is absent, late or dated to months.",
+        "How often the debtor was contacted is not known: the contact log is late, absent, not in `delivers` of the "
+        "book, or dated to months.",
     ),
 }
 # Deferred by what other rooms know of the accounts: see question.Case.held_back.

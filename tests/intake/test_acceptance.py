@@ -15,6 +15,7 @@ from tests.worlds.deliveries import (
     account,
     charge,
     contact,
+    params_with,
     payment,
     refusal,
     statement,
@@ -179,3 +180,25 @@ def test_a_table_that_is_vouched_to_be_empty_is_judged_by_nobody_s_days(tmp_path
     (place / "payments.csv").write_text(header)
     (place / "payments.control.json").write_text('{"rows": 0, "complete_through": "2026-02-16"}')
     assert ingest(place, store, PARAMS).number == 2
+
+
+def test_a_table_that_the_book_is_not_said_to_deliver_is_said_to_count_for_nothing(tmp_path):
+    told = [name for name in PARAMS.portfolio("books").delivers if name != "contacts"]
+    book = PARAMS.portfolio_defaults.model_copy(update={"delivers": tuple(told)})
+    params = PARAMS.model_copy(update={"portfolio_defaults": book, "portfolios": {}})
+    source = write(tmp_path / "source", world(contacts=[contact()]))
+    sentence = (
+        "sent contacts, which its `delivers` in the params does not name: the rows are kept and count for nothing"
+    )
+    assert sentence in " ".join(ingest(source, tmp_path / "store", params).warnings)
+    assert "count for nothing" not in " ".join(ingest(source, tmp_path / "other", PARAMS).warnings)
+
+
+def test_a_book_that_the_params_do_not_name_is_told_with_the_nearest(tmp_path):
+    mine = account(account_id="A9", portfolio="Paris")
+    found = ingest(write(tmp_path / "source", world(accounts=[mine])), tmp_path / "store", PARAMS).warnings
+    assert [text for text in found if "'Paris' is not named under portfolios of the params (nearest: 'paris')" in text]
+    rows = [payment(payment_id=f"N{at}", account_id="A9", occurred_at="2026-03-01T10:00:00") for at in range(40)]
+    source = write(tmp_path / "naive", world(accounts=[mine], payments=rows))
+    with pytest.raises(ContractError, match=r"(?s)TS_NAIVE.*'Paris' is not named under portfolios of the params"):
+        ingest(source, tmp_path / "other", params_with(max_fault_rows=0.01))

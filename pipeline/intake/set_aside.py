@@ -63,9 +63,8 @@ class NotSetAside(InputMissing):
 
     @classmethod
     def rows(cls, names: Sequence[str]) -> NotSetAside:
-        return cls(
-            f"No row {', '.join(map(repr, names[:5]))} is set aside. `recoup quarantine list --rows` tells them."
-        )
+        told = ", ".join(repr(name[:64]) for name in names[:5])
+        return cls(f"No row {told} is set aside. `recoup quarantine list --rows` tells them.")
 
     @classmethod
     def such(cls) -> NotSetAside:

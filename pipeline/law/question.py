@@ -61,13 +61,12 @@ class CannotDecide(ContractError):
 
     @classmethod
     def not_scorable(cls, account_id: str, when: str) -> CannotDecide:
-        return cls(f"Account {account_id!r} is not scorable {when}: it may be paid, closed or not yet known.")
+        return cls(f"Account {account_id[:64]!r} is not scorable {when}: it may be paid, closed or not yet known.")
 
     @classmethod
     def unknown_channel(cls, name: str) -> CannotDecide:
-        return cls(
-            f"A channel must be one of {', '.join(CONTACT_CHANNELS)}{nearest(name, CONTACT_CHANNELS)}. Got {name!r}."
-        )
+        near, known = nearest(name, CONTACT_CHANNELS), ", ".join(CONTACT_CHANNELS)
+        return cls(f"A channel must be one of {known}{near}. Got {name[:64]!r}.")
 
 
 @dataclass(frozen=True)

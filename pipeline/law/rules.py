@@ -362,7 +362,7 @@ class Rules:
     unless: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def unknown(self, place: str) -> ContractError:
-        return ContractError(f"The place {place!r} is not in the rule file. Known: {', '.join(self.places)}.")
+        return ContractError(f"The place {place[:64]!r} is not in the rule file. Known: {', '.join(self.places)}.")
 
     def chain(self, jurisdiction: str) -> tuple[str, ...] | None:
         """The places whose sign-off an account there needs, nearest first with overlays last;

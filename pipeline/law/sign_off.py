@@ -43,7 +43,7 @@ class SignOffRefused(UsageError):
 
     @classmethod
     def unknown(cls, place: str, rules: Rules) -> SignOffRefused:
-        return cls(f"The place {place!r} is not in the rule file{nearest(place, rules.places)}.")
+        return cls(f"The place {place[:64]!r} is not in the rule file{nearest(place, rules.places)}.")
 
     @classmethod
     def nobody(cls) -> SignOffRefused:

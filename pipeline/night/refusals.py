@@ -44,7 +44,7 @@ class NightMissing(InputMissing):
     @classmethod
     def not_scorable(cls, account_id: str, as_of: dt.date, why: str) -> NightMissing:
         return cls(
-            f"Account {account_id!r} is not scorable as of {as_of} ({why}). "
+            f"Account {account_id[:64]!r} is not scorable as of {as_of} ({why}). "
             "Choose a night on which it owes something due."
         )
 

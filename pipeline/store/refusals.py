@@ -146,7 +146,7 @@ class NotStored(InputMissing):
 
     @classmethod
     def account(cls, account_id: str) -> NotStored:
-        return cls(f"Account {account_id!r} is not in the store. Check the id; ids are matched letter by letter.")
+        return cls(f"Account {account_id[:64]!r} is not in the store. Check the id; ids are matched letter by letter.")
 
 
 class Busy(LockHeld):

@@ -18,7 +18,8 @@ from features.errors import ModelRefused
 
 CARD_FILE = "card.json"
 RECOVERED_FILE, AMOUNT_FILE, DEFAULTED_FILE, EFFECT_FILE = "model.txt", "amount.txt", "defaulted.txt", "effect.json"
-NAMES = (AMOUNT_FILE, CARD_FILE, DEFAULTED_FILE, EFFECT_FILE, RECOVERED_FILE)
+LATE_FILE = "late.txt"
+NAMES = (AMOUNT_FILE, CARD_FILE, DEFAULTED_FILE, EFFECT_FILE, LATE_FILE, RECOVERED_FILE)
 LIMIT_BYTES = 1 << 30
 
 

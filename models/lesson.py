@@ -75,7 +75,7 @@ class Lesson:
         encoder, numbers = Encoder.learn(
             matrix, cohort, recovered, teaching.money_columns, teaching.money, teaching.seed
         )
-        withheld = _withheld(numbers, encoder.names, cohort["as_of"].nunique())
+        withheld = withheld_of(numbers, encoder.names, cohort["as_of"].nunique())
         numbers[:, [encoder.names.index(name) for name in withheld]] = 0.0
         weight = row_weights(cohort, teaching.settings.get("recency_half_life_days"))
         window = FitWindow(numbers, cohort, weight, teaching.settings, teaching.seed, encoder.names)
@@ -112,7 +112,7 @@ def fit_rows(
     return tuple(frame.iloc[rows].reset_index(drop=True) for frame in (matrix, labels, cohort))
 
 
-def _withheld(numbers: np.ndarray, names: Sequence[str], nights: int) -> dict[str, int]:
+def withheld_of(numbers: np.ndarray, names: Sequence[str], nights: int) -> dict[str, int]:
     seen = {name: len(np.unique(numbers[:, names.index(name)])) for name in CALENDAR_VALUES if name in names}
     return {
         name: count

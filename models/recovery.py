@@ -10,22 +10,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
 
-import lightgbm
 import numpy as np
 import pandas as pd
 
 from features.errors import UsageError
-from models.amount import AmountHead, Later, fit_amount, regrown
+from models.amount import AmountHead, fit_amount, regrown
 from models.baseline import AGE_BAND_TABLE, AgeBandTable
 from models.boosting import (
     FitWindow,
-    booster_of,
     exact_contributions,
     portfolio_contributions,
     raw_scores,
     side_by_side,
 )
-from models.calibration import Calibrator, choose_map, with_recent_levels
 from models.drift import Reference
 from models.effect import EffectHead
 from models.encoding import Encoder
@@ -41,31 +38,13 @@ from models.folder import (
 )
 from models.forecast import CashForecast
 from models.lesson import Lesson, Teaching
+from models.probability import BINARY, Head, debtors_with, probability_head
 from models.timing import TimingHead
 from models.trying import check_tried
+from models.watch import WatchHead
 
 SCORE_COLUMNS = ("p_recovered", "amount_if_recovered", "expected_recovery", "p_defaulted")
-BINARY = {"objective": "binary", "metric": "binary_logloss"}
 RECOVERY: Final = "recovery"
-
-
-@dataclass(frozen=True)
-class Head:
-    """A probability: a booster's raw log-odds behind a strictly increasing map."""
-
-    booster: lightgbm.Booster
-    calibrator: Calibrator
-    trees: int
-
-    def probability(self, numbers: np.ndarray, portfolio: pd.Series) -> np.ndarray:
-        return self.calibrator.probability(raw_scores(self.booster, numbers), portfolio)
-
-    def card(self) -> dict[str, Any]:
-        return {"calibrator": self.calibrator.card(), "trees": self.trees}
-
-    @classmethod
-    def from_card(cls, card: Mapping[str, Any], text: str) -> Head:
-        return cls(booster_of(text), Calibrator.from_card(card["calibrator"]), card["trees"])
 
 
 @dataclass(frozen=True)
@@ -74,6 +53,7 @@ class RecoveryModel:
 
     effect: None where no contact log, or too little of one, could teach what work adds.
     timing: None where too few debtors paid to tell when they do; forecast: of whole books, None without it.
+    watch: None where the params watch nothing, or too few were late.
     """
 
     encoder: Encoder
@@ -87,6 +67,7 @@ class RecoveryModel:
     effect: EffectHead | None = None
     timing: TimingHead | None = None
     forecast: CashForecast | None = None
+    watch: WatchHead | None = None
 
     kind: ClassVar[Literal["recovery"]] = RECOVERY
 
@@ -124,7 +105,7 @@ class RecoveryModel:
 
         def recovery() -> tuple[Head, np.ndarray, AmountHead, dict[str, Any]]:
             objective = recovery_objective(teaching, encoder.names)
-            head, chance, trial = _probability_head(
+            head, chance, trial = probability_head(
                 window, objective, recovered, teaching.gap_days, like.recovered if like else None
             )
             return head, chance, *fit_amount(window, lesson.found, chance, trial, like.amount_choice if like else None)
@@ -143,7 +124,7 @@ class RecoveryModel:
 
     def regrown(self, lesson: Lesson, teaching: Teaching, seeds: Sequence[int] | None = None) -> list[RecoveryModel]:
         """The same way taught on a lesson of other columns or, one model each, with other seeds of growth: boosters
-        grown anew, numbers of trees, maps and factors kept; without the heads of default and effect.
+        grown anew, numbers of trees, maps and factors kept; without the heads of default, effect and watch.
 
         Enough to compare orders: a strictly increasing map and a factor change none.
         """
@@ -165,6 +146,7 @@ class RecoveryModel:
                 effect=None,
                 timing=None,
                 forecast=None,
+                watch=None,
             )
 
         return side_by_side(*(lambda seed=seed: grown(seed) for seed in seeds or (teaching.seed,)))
@@ -269,6 +251,9 @@ class RecoveryModel:
             "reference": self.reference.card(),
             "facts": dict(self.facts),
         }
+        if self.watch is not None:  # a model without it keeps its bytes
+            files |= self.watch.files()
+            card["watch"] = self.watch.card()
         return {**files, CARD_FILE: card_bytes(card)}
 
     @property
@@ -298,6 +283,7 @@ class RecoveryModel:
             EffectHead.from_card(card["effect"], files[EFFECT_FILE].decode()) if card.get("effect") else None,
             TimingHead.from_card(card["timing"]) if "timing" in card else None,
             CashForecast.from_card(card["forecast"]) if "forecast" in card else None,
+            WatchHead.from_card(card["watch"], files) if card.get("watch") else None,
         )
 
 
@@ -315,42 +301,10 @@ def load_model(folder: Path, sha256: str) -> AnyModel:
     return RecoveryModel.from_files(files)
 
 
-def debtors_with(labels: pd.Series, debtors: pd.Series) -> int:
-    """Debtors with at least one event: what a minimum count is about, for rows of one debtor say nearly the same."""
-    return int(debtors[(labels == 1).to_numpy()].nunique())
-
-
 def recovery_objective(teaching: Teaching, names: Sequence[str]) -> dict[str, Any]:
     """The objective of P(recovered), with the directions the catalogue is sure of."""
     directions = [int(teaching.monotone.get(name, 0)) for name in names]
     return {**BINARY, "monotone_constraints": directions} if any(directions) else BINARY
-
-
-def _probability_head(
-    window: FitWindow, objective: Mapping[str, Any], outcome: np.ndarray, gap_days: int, like: Head | None
-) -> tuple[Head, np.ndarray, Later | None]:
-    """The head; its calibrated out-of-fold probability per row (0 without a label); unless `like` spares it,
-    the later nights' trial.
-    """
-    known = ~np.isnan(outcome)
-    target = np.where(known, outcome, 0.0)
-    trial = None
-    if like is None:
-        early, later = window.early_and_later(known, known & (outcome == 1), gap_days)
-        trees, booster = window.count_trees(objective, target, early, later)
-        chance = np.full(len(outcome), np.nan)
-        chance[later] = 1 / (1 + np.exp(-raw_scores(booster, window.numbers[later])))
-        trial = Later(early, later, chance)
-    else:
-        trees = like.trees
-    booster, raw = window.grow_and_score(objective, target, known, trees)
-    calibrator = choose_map(raw[known], target[known], window.weight[known], window.folds[known])
-    rows = window.cohort[known]
-    calibrator = with_recent_levels(
-        calibrator, raw[known], target[known], window.weight[known], rows, int(rows["as_of"].max())
-    )
-    chance = np.where(known, calibrator.probability(raw, window.cohort["portfolio"]), 0.0)
-    return Head(booster, calibrator, trees), chance, trial
 
 
 def _default_head(
@@ -363,5 +317,5 @@ def _default_head(
     same = like.defaulted if like else None
     if like is not None and same is None:
         return None
-    head, _, _ = _probability_head(window, BINARY, outcome, teaching.default_gap_days, same)
+    head, _, _ = probability_head(window, BINARY, outcome, teaching.default_gap_days, same)
     return head

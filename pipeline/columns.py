@@ -60,6 +60,20 @@ MESSAGE_COLUMNS = (
     *("account_id", "debtor_id", "channel", "message", "language", "variant", "probability", "send_from", "send_until"),
     *("step", "why", "as_of", "valid_until", "portfolio", "time_zone"),
 )
+# What a night says of accounts before their due day; money in minor units of the account's currency.
+WATCHED_COLUMNS = (
+    "rank",
+    "account_id",
+    "debtor_id",
+    "portfolio",
+    "currency",
+    "next_due_on",
+    "due_amount",
+    "p_late",
+    "money_at_risk",
+    "model_version",
+    "as_of",
+)
 LEADING_COLUMNS = {  # of each published table; only of `worklist` and `scores` they are all
     "worklist": WORKLIST_COLUMNS,
     "deferred": ("account_id", "rule", "citation", "first_permitted"),
@@ -68,6 +82,7 @@ LEADING_COLUMNS = {  # of each published table; only of `worklist` and `scores` 
     "self_cure": ("account_id", "p_if_left", "added_value"),
     "scores": PUBLISHED_SCORES,
     "messages": MESSAGE_COLUMNS,
+    "watch": WATCHED_COLUMNS,
 }
 
 # What a column holds decides how every face shows it. A name not listed is text or a plain number, by its type.
@@ -75,13 +90,13 @@ _KINDS = {
     "money": (
         "balance arrears expected_recovery net_value amount_if_recovered added_recovery added_value "
         "placed_amount principal contact_cost cost_per_attempt asked disputed debtor_credit "
-        "cash_expected cash_low cash_high cash_from_scorable cash_last_weeks"
+        "cash_expected cash_low cash_high cash_from_scorable cash_last_weeks due_amount money_at_risk"
     ),
     "date": (
         "as_of valid_until last_right_party last_payment "
-        "legal_deadline_on assigned_on held_out_until rates_date last_worked week_from week_until"
+        "legal_deadline_on assigned_on held_out_until rates_date last_worked week_from week_until next_due_on"
     ),
-    "share": "p_recovered p_if_left p_if_worked p_defaulted probability share annual_rate response_rate",
+    "share": "p_recovered p_if_left p_if_worked p_defaulted p_late probability share annual_rate response_rate",
     "count": "rank rank_total would_rank days_past_due contacts_left broken_promises debtor_accounts",
     "number": "days_to_pay fx discount",
     "instant": "first_permitted appointment_at",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click import option
 
-from pipeline.commands.table import AS_OF, DAY, NIGHTS, PLACE, SOURCE, STORE, command, date, moment
+from pipeline.commands.table import AS_OF, COHORT, DAY, NIGHTS, PLACE, SOURCE, STORE, command, date, moment
 from pipeline.languages import languages
 
 if TYPE_CHECKING:
@@ -21,13 +21,23 @@ if TYPE_CHECKING:
 log = logging.getLogger("recoup")
 
 
-@command(STORE, AS_OF, option("--out", type=PLACE, required=True, help="Folder; scores.parquet is written in it."))
-def score(params: Params, store: Path, as_of: dt.date, out: Path) -> None:
+@command(
+    STORE,
+    AS_OF,
+    option("--out", type=PLACE, required=True, help="Folder; scores.parquet (or watch.parquet) is written in it."),
+    COHORT,
+)
+def score(params: Params, store: Path, as_of: dt.date, out: Path, cohort: str) -> None:
     """Score every scorable account with the champion, or the age-band baseline without one."""
     from pipeline.night.score import write_scores
     from pipeline.store.files import check_folder
 
     check_folder(out)
+    if cohort == "watch":
+        from pipeline.night.watch import write_watch_scores
+
+        click.echo(write_watch_scores(store, as_of, out, params))
+        return
     click.echo(write_scores(store, as_of, out, params))
 
 

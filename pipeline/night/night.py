@@ -38,6 +38,7 @@ from pipeline.night.shards import Worked, clear_shelves, decides, seals, shelf_o
 from pipeline.night.stages import Stages
 from pipeline.night.terminal import Published
 from pipeline.night.variants import with_shares
+from pipeline.night.watch import about_watch, unwatched, watch_list
 from pipeline.night.worklist import assignments, night_of
 from pipeline.pages.publication import Night
 from pipeline.pages.publish import publish
@@ -128,8 +129,13 @@ def make_night(
         said, details = opened_rows(job, ranked.listed, params.worklist.language)
     language = params.worklist.language
     night = in_words(night_of(store, job, worked, ranked, said, details), law_of(params), language)
-    told = [sentence(warning, language) for warning in (*warnings, *untaught(worked), *ranked.warnings)]
-    about = manifest_of(store, job, worked, told, ranked.orders)
+    said_more, watch, about_it = [*untaught(worked), *ranked.warnings], None, {}
+    if params.watch is not None:
+        watch = watch_list([one.watch for one in worked], job)
+        about_it = {"watch": about_watch(watch, [one.watch_counts for one in worked], job)}
+        said_more += unwatched(about_it["watch"])
+    told = [sentence(warning, language) for warning in (*warnings, *said_more)]
+    about = {**manifest_of(store, job, worked, told, ranked.orders), **about_it}
     said_to = None
     if known is not None and params.reminders is not None:
         with stages.stage("remind"):
@@ -137,7 +143,7 @@ def make_night(
             said_to = _reminded(store, job, worked, ranked, known)
         about["messages"] = said_to.told(known, params.reminders)
         night = replace(night, messages=said_to.rows, texts=said_of(known, params.reminders))
-    night = replace(night, manifest=about, dialler=params.worklist.dialler_columns)
+    night = replace(night, manifest=about, dialler=params.worklist.dialler_columns, watch=watch)
     delivered, sealed_as = store.newest(job.versions), seals(shelf)
     ranks, reasons = frames_sha256({"rows": ranked.rows, "arms": ranked.arms}), {"said": said, **details.by_name()}
     marks = {

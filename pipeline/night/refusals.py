@@ -57,6 +57,17 @@ class NightMissing(InputMissing):
         )
 
 
+class NoWatchHead(InputMissing):
+    """The model in use says nothing of accounts before their due day."""
+
+    @classmethod
+    def of(cls, version: str) -> NoWatchHead:
+        return cls(
+            f"Model {version} was not taught of accounts before their due day. Run `recoup train` with `watch` in the "
+            "params, and promote what it teaches; its report says why where it taught none."
+        )
+
+
 class TaughtOnMore(ContractError):
     """The model needs a feature that the catalogue lost."""
 

@@ -34,6 +34,7 @@ from pipeline.night.held_back import asked_for
 from pipeline.night.pins import code_sha256
 from pipeline.night.reach import reach_of
 from pipeline.night.score import Job, asked, score_shard
+from pipeline.night.watch import watch_shard
 from pipeline.panel.engines import map_shards
 from pipeline.panel.view import View, terms_of
 from pipeline.store.files import sealed, sha256_of, unsealed, whole_folder
@@ -82,6 +83,7 @@ class Worked:
     unseen    column, accounts: scorable accounts of a class that the model does not know by name
     settled   pipeline.night.arms.settled
     reach     pipeline.night.reach.reach_of
+    watch, watch_counts   pipeline.night.watch.watch_shard
     reused    whether an earlier, cut-off run had made it
     remade    whether one had, and what it left was not what it wrote
     """
@@ -94,12 +96,14 @@ class Worked:
     unseen: pd.DataFrame
     settled: pd.DataFrame
     reach: pd.DataFrame
+    watch: pd.DataFrame
+    watch_counts: pd.DataFrame
     reused: bool = False
     remade: bool = False
 
 
 SEAL = "seal.json"
-FRAMES = ("rows", "channels", "counts", "waits", "answers", "unseen", "settled", "reach")
+FRAMES = ("rows", "channels", "counts", "waits", "answers", "unseen", "settled", "reach", "watch", "watch_counts")
 
 
 def shelf_of(job: Job, out: Path) -> Path:
@@ -158,7 +162,8 @@ def _work_shard(job: Job, shelf: Path, shard: int) -> Worked:
     found = rulings(case_of(seen, store, job.versions, job.as_of, job.params), job.as_of)
     rows = _rows(job, seen, scores, found.accounts)
     told = _waits(job, seen, store), _answers(job, seen), _unseen(job, seen), settled(job, seen, store)
-    worked = Worked(rows, found.channels, seen.cohort.counts, *told, reach_of(job, seen, store))
+    more = reach_of(job, seen, store), *watch_shard(job, seen)
+    worked = Worked(rows, found.channels, seen.cohort.counts, *told, *more)
     keep(worked, place)
     return replace(finished(place), remade=remade)
 

@@ -70,7 +70,9 @@ def _night(out: Path, as_of: dt.date) -> dict[str, Any] | None:
     worklist = manifest["worklist"]
     kept = {name: worklist[name] for name in ("debtors", "net_value", "reporting_currency")}
     counts = manifest["counts"]  # a night of contract version 1 knows no self_cure
-    return {"counts": {group: counts.get(group, 0) for group in ("scorable", *GROUPS_SHOWN)}, **kept}
+    shown = {group: counts.get(group, 0) for group in ("scorable", *GROUPS_SHOWN)}
+    watched = {"watched": manifest["watch"]["accounts"]} if "watch" in manifest else {}
+    return {"counts": {**shown, **watched}, **kept}
 
 
 def file_names(portfolios: list[str]) -> dict[str, str]:

@@ -50,6 +50,16 @@ FILLED = {
     "self_cure": ("account_id",),
     "scores": ("account_id", "model_version", "as_of"),
     "audit": ("account_id",),
+    "watch": (
+        "account_id",
+        "debtor_id",
+        "portfolio",
+        "currency",
+        "next_due_on",
+        "due_amount",
+        "model_version",
+        "as_of",
+    ),
 }
 FILLED_MESSAGES = (
     *("account_id", "debtor_id", "channel", "message", "language", "variant", "probability", "send_from", "send_until"),
@@ -91,7 +101,8 @@ def check_night(night: Night) -> None:
     """Refuse a night whose frames break their rules or do not fit together.
     Raises ContractError with everything that is wrong.
     """
-    found = [sentence for name in FILLED for sentence in _of_table(name, getattr(night, name))]
+    frames = {name: getattr(night, name) for name in FILLED}
+    found = [sentence for name, frame in frames.items() if frame is not None for sentence in _of_table(name, frame)]
     for name, frame in night.details.by_name().items():
         found += _of_details(name, frame)
     found += [*_currencies(night), *_audit(night), *_counts(night), *_messages(night)]
@@ -227,7 +238,7 @@ def _currencies(night: Night) -> list[str]:
     named = {night.reporting_currency}
     for name in FILLED:
         frame = getattr(night, name)
-        if "currency" in frame.columns:
+        if frame is not None and "currency" in frame.columns:
             named |= set(frame["currency"].dropna().astype(str))
     unknown = sorted(named - set(night.decimals))
     return (

@@ -74,6 +74,7 @@ class Night:
     held_out   account_id, probability, further columns follow
     self_cure  account_id, p_if_left, added_value, further columns follow: those who very likely pay without our contact
     scores     exactly PUBLISHED_SCORES; amounts in minor units
+    watch      exactly WATCHED_COLUMNS: accounts before their due day by money at risk; None where nothing is watched
     audit      account_id and the terms of net_value, one row per listed account
     counts     scorable, and the eight groups that add up to it
     model      version and whatever else describes it: plain values, shown in this order
@@ -102,6 +103,7 @@ class Night:
     audit: pd.DataFrame = field(default_factory=lambda: pd.DataFrame({"account_id": pd.Series(dtype=str)}))
     language: str = "en"
     dialler: Mapping[str, str] = field(default_factory=dict)
+    watch: pd.DataFrame | None = None
     decimals: Mapping[str, int] = field(default_factory=lambda: DECIMALS)
     messages: pd.DataFrame | None = None
     texts: Sequence[Mapping[str, Any]] = ()

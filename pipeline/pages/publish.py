@@ -208,6 +208,10 @@ def _write_all(night: Night, folder: Path, ran: Callable[[], Mapping[str, Any]] 
             "messages.parquet": lambda path: write_published(sent, night.decimals, path),
             "messages.html": lambda path: _write(path, messages_page(night).encode()),
         }
+    if night.watch is not None:
+        watched = csv_text(night.watch, *money)
+        makers["watch.csv"] = lambda path: _write(path, watched.encode("utf-8", "replace"))
+        makers["watch.parquet"] = lambda path: write_published(night.watch, night.decimals, path)
     rows = {
         "deferred.csv": len(night.deferred),
         "excluded.csv": len(night.excluded),
@@ -218,6 +222,7 @@ def _write_all(night: Night, folder: Path, ran: Callable[[], Mapping[str, Any]] 
     rows |= {
         name: len(night.messages) for name in makers if name.startswith("messages.") and night.messages is not None
     }
+    rows |= dict.fromkeys(("watch.csv", "watch.parquet"), 0 if night.watch is None else len(night.watch))
     outputs = {}
     for name, make in makers.items():
         with _writing(folder / name):

@@ -17,7 +17,8 @@ from models.effect import fit_effect
 from models.encoding import MONEY
 from models.forecast import CashForecast, fit_forecast
 from models.lesson import Lesson, Teaching, rows_to_fit
-from models.recovery import AnyModel, RecoveryModel, debtors_with
+from models.probability import debtors_with
+from models.recovery import AnyModel, RecoveryModel
 from models.timing import TimingHead, fit_timing
 from pipeline.panel.panel import Panel, money_scale
 from pipeline.params import Params

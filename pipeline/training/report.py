@@ -20,6 +20,8 @@ from models.fairness import findings, pushed_up
 from models.ladder import DISPROVEN, NO_LOG, PROVEN, UNPROVEN
 from models.lesson import CALENDAR_VALUES, NIGHTS_A_VALUE
 from models.trade import LEFT_BOOK, PAID
+from models.watch import MODEL as WATCH_MODEL
+from models.watch import beaten
 from pipeline.pages.templating import template
 from pipeline.training import charts
 from pipeline.training.books import AUDIT
@@ -65,6 +67,14 @@ DRAWN_FIGURES = (
     ("average_robust", "The same, less what was foretold", ".1%"),
     ("policy", "Added by this order over amount x p(1 - p), realised ÷ foretold", ".2f"),
 )
+WATCH_COLUMNS = (
+    ("auc", "AUC", "{:.3f}"),
+    ("rate", "Late", "{:.1%}"),
+    ("mean_p", "Predicted", "{:.1%}"),
+    ("money_ratio", "Late ÷ predicted money", "{:.2f}"),
+    ("calibration_slope", "Calibration slope", "{:.2f}"),
+    ("calibration_error", "Calibration error", "{:.3f}"),
+)
 FAIR_ORDER = (("list_rate", "{:.1%}"), ("list_ratio", "{:.2f}"), ("listed_attempts", "{:.2f}"))
 DEFAULT_COLUMNS = tuple(
     (metric, "Defaulted" if metric == "rate" else name, form)
@@ -103,6 +113,10 @@ def render(evaluation: Evaluation, version: str, run_id: str, drawn: Mapping[str
         rung={"said": STATE_SAID[facts["rung"]["state"]]} if facts.get("rung") else {},
         effect={row["figure"]: row for row in _records(evaluation.frames.get("effect"))},
         effect_lines=_effect_lines(evaluation),
+        watch_lines=_watch_lines(evaluation),
+        watch_quality=_watch_quality(evaluation),
+        watch_names=[name for _, name, _ in WATCH_COLUMNS],
+        watch_top=_records(evaluation.frames.get("watch_top")),
         fairness_added=_listed_before_and_after(evaluation),
         tables={name: _records(evaluation.frames.get(name)) for name in TABLES},
         withheld=_withheld(evaluation),
@@ -169,7 +183,7 @@ def terminal_text(evaluation: Evaluation, version: str, place: Path) -> str:
         f"AUC {_interval(auc, '.3f')}; debtors never seen before {_interval(fresh, '.3f')}; "
         f"realised ÷ predicted money {_interval(ratio, '.2f')}; calibration slope {_interval(slope, '.2f')}"
     )
-    lines += _effect_lines(evaluation)
+    lines += [*_effect_lines(evaluation), *_watch_lines(evaluation)]
     lines += evaluation.statements
     lines += [f"Warning: {warning}" for warning in evaluation.warnings]
     failed = [gate["gate"] for gate in evaluation.gates if not gate["passed"]]
@@ -213,7 +227,7 @@ def model_card(evaluation: Evaluation, version: str, run_id: str) -> str:
             f"{facts['test_rows']:,} rows."
         ),
         f"- p_defaulted: {judged}.",
-        *[f"- {said}" for said in _effect_lines(evaluation)],
+        *[f"- {said}" for said in (*_effect_lines(evaluation), *_watch_lines(evaluation))],
         (
             "- After the test the model was taught again on all mature nights in the same way: "
             "the figures speak of that way, out of time."
@@ -319,6 +333,42 @@ def _effect_lines(evaluation: Evaluation) -> list[str]:
             "This is from the contact log alone: draws of the nights prove or disprove it."
         )
     return said
+
+
+def _watch_lines(evaluation: Evaluation) -> list[str]:
+    """What the watch head was taught on, and whether it beats the debtor's own rhythm."""
+    taught = evaluation.facts.get("watch")
+    if not taught:
+        return []
+    if "why" in taught:
+        return [f"No head was taught of accounts before their due day: {taught['why']}."]
+    days = ", ".join(f"{days} days ({kind})" for kind, days in taught["late_days"].items())
+    dates, top = taught["window"], evaluation.frames["watch_top"]
+    lost = beaten(top)
+    share = top.set_index("ranking").loc[WATCH_MODEL]
+    return [
+        f"P(late) of what falls due within {taught['days_ahead']} days; late: {days} past due. Taught on "
+        f"{taught['rows']:,} rows of {taught['debtors']:,} debtors, {taught['debtors_late']:,} of them late, from "
+        f"{dates['fit_first']} to {dates['fit_last']}; judged from {dates['test_first']} to {dates['test_last']}.",
+        f"The fifth of each night's accounts with most money at risk held {_percent(share['share'])} "
+        f"({_percent(share['low'])} to {_percent(share['high'])}) of the money that was late.",
+        "It beats all three orders by the debtor's own rhythm in money."
+        if not lost
+        else f"It is not shown to beat in money: {', '.join(lost)}.",
+    ]
+
+
+def _watch_quality(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Scope, group, ranking, counts and a cell per metric of WATCH_COLUMNS."""
+    frame = evaluation.frames.get("watch_quality")
+    if frame is None:
+        return []
+    keys, found = ["scope", "group", "ranking", "rows", "debtors", "late"], []
+    for place, rows in frame.groupby(keys, sort=False):
+        cells = {row["metric"]: row for row in rows.to_dict("records")}
+        told = [_cell(cells[metric], form) for metric, _, form in WATCH_COLUMNS]
+        found.append({**dict(zip(keys, place, strict=True)), "cells": told})
+    return found
 
 
 def _withheld(evaluation: Evaluation) -> list[str]:

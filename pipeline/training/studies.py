@@ -19,7 +19,8 @@ from models.evaluate import MODEL, NEWEST, POOLED, Judged, Rival, Truth, evaluat
 from models.explain import BASE, checked_contributions, kept_reasons, reasons, same_first_reason
 from models.fairness import VULNERABLE, audit, groups_of, proxies
 from models.ladder import Rung
-from models.recovery import RecoveryModel, debtors_with
+from models.probability import debtors_with
+from models.recovery import RecoveryModel
 from models.resampling import debtor_draws, interval, listed_shares, ratios_of_sums
 from models.split import rolling_origin
 from pipeline.training.run_evidence import RunEvidence

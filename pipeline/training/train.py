@@ -67,6 +67,7 @@ from pipeline.training.studies import (
     without_contacts,
 )
 from pipeline.training.trial import Trial, check_thresholds, windows_of
+from pipeline.training.watch import WatchTrial, watch_trial
 
 log = logging.getLogger("recoup")
 
@@ -93,7 +94,8 @@ def train_from_store(store_path: Path, params: Params, tune_trials: int = 0) -> 
     whole = panel_of(store, params, weekly=True)
     whole = replace(whole, landmarks=landmarks_of(store, whole, params))
     books = books_of(store, whole, money_scale(whole, params))
-    return train(whole, params, CATALOGUE, store_path, tune_trials, books, proof_of(store, params))
+    proof, watch = proof_of(store, params), watch_trial(store, params)
+    return train(whole, params, CATALOGUE, store_path, tune_trials, books, proof, watch)
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,7 @@ def train(
     tune_trials: int = 0,
     books: Books | None = None,
     proof: Proof | None = None,
+    watch: WatchTrial | None = None,
 ) -> Run:
     """Fit, judge, refit, record.
 
@@ -145,12 +148,16 @@ def train(
         frames = {**evaluation.frames, **in_the_draws(proof.arms, proof.rung)}
         evaluation = _with_facts(replace(evaluation, frames=frames), rung=proof.rung.card() if proof.rung else None)
     evaluation = _with_facts(evaluation, tuned=tuned.facts() if tuned else None, settings=dict(teaching.settings))
+    if watch is not None:
+        frames = {**evaluation.frames, **watch.frames}
+        evaluation = _with_facts(replace(evaluation, frames=frames), watch=dict(watch.facts))
     trial = replace(trial, lesson=None)
     clock.mark("studies")
     release, drawn = side_by_side(lambda: refitted(trial), lambda: report.pictures(evaluation))
     clock.mark("refit")
     if isinstance(release, RecoveryModel):
         evaluation = _with_facts(evaluation, reasons_after_refit=steady_reasons(trial, release, evidence))
+        release = replace(release, watch=watch.release if watch else None)
     release = replace(release, facts={**release.facts, **_release_facts(trial, evaluation)})
     run_id = _recorded(trial, release, evidence, evaluation, drawn, store_path)
     clock.mark("record")

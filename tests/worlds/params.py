@@ -39,7 +39,7 @@ def written_params(place: Path, folder: Path, **changes: object) -> Path:
     params["worklist"]["dialler_columns"] = {"agent": "user", "account_id": "ref"}
     params["worklist"]["agents"] = {"card_gb": {"ann": 5, "bob": 5}, "loan_eu": {"cem": 6, "dia": 6}}
     for section, values in changes.items():
-        params[section] |= values
+        params[section] = {**(params.get(section) or {}), **values}
     place.write_text(yaml.safe_dump(params, sort_keys=False))
     return place
 

@@ -1,0 +1,156 @@
+"""What a night says of the watch cohort: the accounts before their due day by the money at risk."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.build import build
+from features.catalogue import WATCH
+from features.cohort import watched
+from features.currencies import DECIMALS
+from features.days import date_of, dates
+from models.money import MoneyScale
+from models.recovery import load_model
+from models.watch import WatchHead
+from pipeline.columns import WATCHED_COLUMNS
+from pipeline.night.feeds import check_feeds
+from pipeline.night.refusals import NoWatchHead
+from pipeline.night.score import Job, job_for
+from pipeline.panel.dataset import write_parquet
+from pipeline.panel.engines import map_shards
+from pipeline.panel.view import View, quiet_through, terms_of, view
+from pipeline.params import Params
+from pipeline.store.store import Store
+
+log = logging.getLogger("recoup")
+SCORED = (
+    "account_id",
+    "debtor_id",
+    "portfolio",
+    "currency",
+    "next_due_on",
+    "due_amount",
+    "p_late",
+    "money_at_risk",
+)
+
+
+MONEY = ("due_amount", "money_at_risk")
+
+
+def head_of(job: Job) -> WatchHead | None:
+    """The watch head of the night's model; None where it has none, or the params watch nothing."""
+    model = load_model(job.model.folder, job.model.sha256)
+    return None if job.params.watch is None else getattr(model, "watch", None)
+
+
+def watch_shard(job: Job, seen: View) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """SCORED of the watched accounts of a shard that the night looks at, and all its known accounts by reason.
+
+    Without a head there is no chance: p_late and money_at_risk are missing. Empty where the params watch nothing.
+    """
+    if job.params.watch is None:
+        return _nobody(), seen.cohort.counts.iloc[:0]
+    store = Store(job.store_path)
+    terms = terms_of(store, job.params, job.versions)
+    cohort = watched(seen.tables, seen.ledger, [job.as_of], terms, job.params.watch_terms())
+    rows, head = cohort.frame, head_of(job)
+    found = pd.DataFrame({"p_late": np.full(len(rows), np.nan), "money_at_risk": np.full(len(rows), np.nan)})
+    if head is not None and len(rows):
+        complete = quiet_through(store, job.versions, job.params)
+        matrix = build(rows, seen.tables, WATCH, terms, seen.ledger, complete)
+        found = head.predict(matrix[list(head.columns)], rows)
+    whole = pd.concat([rows.reset_index(drop=True), found.reset_index(drop=True)], axis=1)[list(SCORED)]
+    texts = dict.fromkeys(("account_id", "debtor_id", "portfolio", "currency"), "str")
+    return whole.astype(texts), cohort.counts
+
+
+def _nobody() -> pd.DataFrame:
+    kinds = dict(zip(SCORED, ("str",) * 4 + ("int32", "int64", "float64", "float64"), strict=True))
+    return pd.DataFrame({name: pd.Series([], dtype=kind) for name, kind in kinds.items()})
+
+
+def watch_list(parts: Sequence[pd.DataFrame], job: Job) -> pd.DataFrame:
+    """WATCHED_COLUMNS of all shards, most money at risk first, in the reporting currency; equal ones by account_id.
+
+    money_at_risk is rounded half to even to minor units. Without a head, what falls due stands in for it: the earliest
+    first.
+    """
+    rows = pd.concat(parts, ignore_index=True)
+    money = job.params.money
+    scale = MoneyScale.resolve(sorted(set(rows["currency"])), money.rates, DECIMALS, money.reporting_currency)
+    risk = rows["money_at_risk"].to_numpy(np.float64) * scale.per_minor(rows["currency"])
+    order = np.lexsort((rows["account_id"], rows["next_due_on"], -np.nan_to_num(risk)))
+    rows = rows.iloc[order].reset_index(drop=True)
+    risk_units = rows["money_at_risk"].round()
+    return rows.assign(
+        rank=np.arange(1, len(rows) + 1, dtype=np.int64),
+        next_due_on=dates(rows["next_due_on"]),
+        money_at_risk=risk_units.astype("int64") if risk_units.notna().all() else risk_units.astype("Int64"),
+        model_version=job.model.version,
+        as_of=date_of(job.as_of),
+    )[list(WATCHED_COLUMNS)]
+
+
+def about_watch(rows: pd.DataFrame, counts: Sequence[pd.DataFrame], job: Job) -> dict[str, Any]:
+    """What the manifest says of the watch cohort: accounts by reason, money per currency, whether a head scored it."""
+    known = pd.concat(counts).groupby("reason", observed=True)["accounts"].sum()
+    held = pd.concat(counts)
+    silent = held[(held["reason"] == "no_charges") & (held["accounts"] > 0)]
+    money = {
+        str(currency): {name: int(own[name].sum()) for name in MONEY if own[name].notna().all()}
+        for currency, own in rows.groupby("currency", sort=True)
+    }
+    terms = job.params.watch_terms()
+    return {
+        "accounts": len(rows),
+        "accounts_known": {str(reason): int(number) for reason, number in known.items()},
+        "days_ahead": terms.days_ahead,
+        "late_days": dict(terms.late_days),
+        "money": money,
+        "no_charges": sorted(silent["portfolio"].astype("str").unique()),
+        "has_head": head_of(job) is not None,
+    }
+
+
+def write_watch_scores(store_path: Path, as_of: dt.date, out: Path, params: Params) -> str:
+    """OUT/watch.parquet: WATCHED_COLUMNS of the night. Raises UsageError where the params watch nothing, NoWatchHead
+    where the model in use was not taught of it, InputMissing when a feed is late.
+    """
+    params.watch_terms()
+    store = Store(store_path)
+    for warning in check_feeds(store, as_of, params):
+        log.warning(warning)
+    job = job_for(store, as_of, params)
+    if head_of(job) is None:
+        raise NoWatchHead.of(job.model.version)
+    parts, counts = zip(*map_shards(partial(_scored, job), range(store.shards), params.engine), strict=True)
+    rows, place = watch_list(parts, job), out / "watch.parquet"
+    write_parquet(rows, place)
+    said = about_watch(rows, counts, job)
+    silent = said["no_charges"]
+    return "\n".join(
+        [
+            f"{len(rows):,} accounts before their due day scored by {job.model.version} as of {as_of}: {place}",
+            *([f"No watch cohort in {', '.join(silent)}: no charges are delivered."] if silent else []),
+        ]
+    )
+
+
+def _scored(job: Job, shard: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    return watch_shard(job, view(Store(job.store_path), shard, [job.as_of], job.params, job.versions))
+
+
+def unwatched(about: Mapping[str, Any]) -> list[str]:
+    """A warning where the params watch and the model in use cannot say how likely it is to be late."""
+    if about["has_head"]:
+        return []
+    return ["The model in use was not taught of accounts before their due day: nothing says how likely they are late."]

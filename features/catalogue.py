@@ -404,6 +404,9 @@ ON_RHYTHM = [
         says="Of the open invoices or instalments past their due day: {open_items_late:count} of {open_items:count}"),
     Ratio("open_items_disputed_share", "open_items_disputed", "open_items", empty=MISSING, unit="share",
         meaning="Share of the debtor's open items under dispute."),
+    Noun("next_due_day_of_month"),
+    Noun("next_due_weekday"),
+    Noun("next_due_days_to_month_end"),
     Noun("credit_limit_use", says="Credit limit in use: {value:percent}"),
 ]  # fmt: skip
 WATCH = Catalogue(

@@ -21,6 +21,7 @@ from features.vocabulary import ANSWER_DAYS, CALENDAR_FACTS, FIRST_PAYMENT_DAYS
 
 ANSWER_WINDOW = 180
 LIMIT = "x_credit_limit"
+NEXT_DUE = ("next_due_day_of_month", "next_due_weekday", "next_due_days_to_month_end")
 FOLLOWING = (
     "attempts_since_last_payment",
     "payments_after_contact_180d",
@@ -58,9 +59,38 @@ def _fact(name: str, names: Sequence[str], evidence: Evidence) -> dict[str, np.n
         return whole_debtor.figures(evidence, [other for other in names if other in whole_debtor.FIGURES])
     if name in rhythm.FIGURES:
         return rhythm.figures(evidence, [other for other in names if other in rhythm.FIGURES])
+    if name in NEXT_DUE:
+        return _next_due_days(evidence)
     if name == "credit_limit_use":
         return {name: _credit_limit_use(evidence)}
     return _answers(evidence)
+
+
+def _next_due_days(evidence: Evidence) -> dict[str, np.ndarray]:
+    """When in the month and week the next charge falls due: NaN where none is known."""
+    nothing = np.full(evidence.as_of.size, np.nan)
+    if "charges" not in evidence.tables:
+        return dict.fromkeys(NEXT_DUE, nothing)
+    charges = evidence.events("charges", ["kind"])
+    days = _next_due(evidence.as_of, charges.first, charges.last, charges.day, charges.known, charges.gone)
+    held, found = days != NO_DAY, {}
+    for name, of in zip(NEXT_DUE, (days_of_month, weekdays, days_left_in_month), strict=True):
+        found[name] = nothing.copy()
+        found[name][held] = of(days[held])
+    return found
+
+
+@compiled
+def _next_due(as_of, first, last, day, known, gone):
+    """int64 per row: the first due day from as_of on of the charges in force; NO_DAY where there is none."""
+    found = np.full(as_of.size, NO_DAY, np.int64)
+    for row in range(as_of.size):
+        night = as_of[row]
+        for charge in range(first[row], last[row]):
+            in_force = known[charge] < night and (gone.size == 0 or night <= gone[charge])
+            if in_force and day[charge] >= night and (found[row] == NO_DAY or day[charge] < found[row]):
+                found[row] = day[charge]
+    return found
 
 
 def _credit_limit_use(evidence: Evidence) -> np.ndarray:

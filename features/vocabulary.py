@@ -307,6 +307,9 @@ FACTS |= {
     "open_items": Fact("payments", "count", "Items of the debtor that are not settled, due or not.", _BILLED),
     "open_items_late": Fact("payments", "count", "Of these, items past their due day.", _BILLED),
     "open_items_disputed": Fact("payments", "count", "Of these, items of an account or charge under dispute.", (*_BILLED, "statuses")),
+    "next_due_day_of_month": Fact("balances", "number", "Day of the month on which the account's next charge falls due.", ("charges",)),
+    "next_due_weekday": Fact("balances", "number", "Weekday of that day, 0 = Monday to 6 = Sunday.", ("charges",)),
+    "next_due_days_to_month_end": Fact("balances", "days", "Days from that day to the last of its month.", ("charges",)),
     "credit_limit_use": Fact(
         "balances", "share", "Balance against the column x_credit_limit of accounts, in whole currency units; missing without it.", _LEDGER
     ),

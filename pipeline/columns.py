@@ -62,8 +62,8 @@ MESSAGE_COLUMNS = (
 )
 # What a night says of accounts before their due day; money in minor units of the account's currency.
 WATCHED_COLUMNS = (
-    "rank",
     "account_id",
+    "rank",
     "debtor_id",
     "portfolio",
     "currency",

@@ -85,6 +85,12 @@ def test_whoever_was_never_late_would_be_late_for_the_first_time():
     assert cells(World().account(opened_on="2024-01-01").charge("2024-04-01", 1), "2024-03-01")["never_late"] is None
 
 
+def test_the_next_due_day_is_told_by_its_place_in_month_and_week():
+    found = cells(firm(), "2024-03-02", "b")  # due on 5 March, a Tuesday
+    assert [found[f"next_due_{name}"] for name in ("day_of_month", "weekday", "days_to_month_end")] == [5, 1, 26]
+    assert cells(firm(), "2024-06-06", "b")["next_due_day_of_month"] is None
+
+
 def test_the_use_of_a_credit_limit_is_in_whole_units_of_the_currency():
     world = World().account(opened_on="2024-01-01", x_credit_limit=20.0).charge("2024-02-01", 500)
     world.deliver("payments")

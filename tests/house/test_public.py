@@ -15,7 +15,14 @@ import pytest
 
 from benchmarks import real
 from benchmarks.outcomes import Answer
-from benchmarks.public import cash_advances, credit_cards_taiwan, email_experiment, mobile_loans, utility_contacts
+from benchmarks.public import (
+    cash_advances,
+    credit_cards_taiwan,
+    email_experiment,
+    mobile_loans,
+    receivables,
+    utility_contacts,
+)
 from benchmarks.public.delivery import Counts, stamps
 from features.cohort import scorable
 from features.currencies import DECIMALS
@@ -303,6 +310,19 @@ def test_cards_become_statements_and_payments_and_protected_facts_stay_out_of_fe
     assert tables["payments"][["occurred_at", "amount"]].to_numpy().tolist() == [["2005-09-15", "70"]]
     extra = {name for name in tables["accounts"].columns if name.startswith(("x_", "audit_"))}
     assert extra == {"x_credit_limit", "audit_sex", "audit_education", "audit_marriage", "audit_age"}
+
+
+def test_an_invoice_is_an_account_with_one_charge_and_its_outcome_is_no_attribute(tmp_path):
+    invoice = {"countryCode": "391", "customerID": "0379", "PaperlessDate": "4/6/2013", "invoiceNumber": "611365"}
+    invoice |= {"InvoiceDate": "1/2/2013", "DueDate": "2/1/2013", "InvoiceAmount": "55.94", "Disputed": "No"}
+    invoice |= {"SettledDate": "1/15/2013", "PaperlessBill": "Paper", "DaysToSettle": "13", "DaysLate": "0"}
+    write_raw(tmp_path / "raw", "receivables.csv.gz", [invoice])
+    receivables.convert(tmp_path / "raw", tmp_path / "out")
+    tables = tables_in(tmp_path / "out")
+    charge, payment = tables["charges"].iloc[0], tables["payments"].iloc[0]
+    assert charge[["issued_on", "due_on", "amount"]].tolist() == ["2013-01-02", "2013-02-01", "55.94"]
+    assert payment[["occurred_at", "charge_id", "amount"]].tolist() == ["2013-01-15", "611365", "55.94"]
+    assert not [name for name in tables["accounts"] if name.startswith(("x_", "audit_"))]
 
 
 def test_counts_that_do_not_add_up_are_refused():

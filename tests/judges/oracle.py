@@ -368,6 +368,14 @@ class Judge:
             return self._of_all_accounts(name, account, as_of)
         if name in oracle_rhythm.FIGURES:
             return oracle_rhythm.figure(self, name, account, as_of)
+        if name.startswith("next_due_"):
+            ahead = [event["day"] for event in self.events("charges", account_id, as_of) if event["day"] >= as_of]
+            if not ahead:
+                return None
+            due = date(min(ahead))
+            left = (due.replace(day=28) + dt.timedelta(4)).replace(day=1) - dt.timedelta(1) - due
+            told = {"day_of_month": due.day, "weekday": due.weekday(), "days_to_month_end": left.days}
+            return told[name.removeprefix("next_due_")]
         if name == "credit_limit_use":
             limit = account.get("x_credit_limit")
             if limit is None or limit <= 0:

@@ -434,7 +434,7 @@ class Reminders(Section):
     spacing_days: since any contact of ours; quiet_days: since a payment or an answer; late_from_days: days past due
     within a year from which somebody is reminded before a due day; by_response: whether a message also waits for as
     long as the contact log says that another so soon is worth less; control_share: of debtors over whom no lot of the
-    list decides, to whom nothing is said; language: portfolio, or default, -> spoken where none is recorded.
+    list decides, to whom nothing is said; language: portfolio, place or default -> spoken where none is recorded.
     """
 
     steps: Annotated[tuple[Step, ...], Field(min_length=1)]
@@ -454,9 +454,10 @@ class Reminders(Section):
             raise ValueError(f"steps must have names of their own, but {', '.join(twice)} stands twice")
         return self
 
-    def language_of(self, portfolio: str, otherwise: str) -> str:
-        """Spoken to debtors of a book for whom no language is recorded."""
-        return self.language.get(portfolio, self.language.get("default", otherwise))
+    def language_of(self, portfolio: str, place: str, otherwise: str) -> str:
+        """Spoken to debtors of a book in a place for whom no language is recorded."""
+        keys = (portfolio, place, place.partition("-")[0], "default")
+        return next((self.language[key] for key in keys if key in self.language), otherwise)
 
 
 class Money(Section):

@@ -433,7 +433,9 @@ def _of_steps(known: Messages, params: Params) -> list[tuple[int, str]]:
     found = []
     for step in params.reminders.steps:
         found += [(line, f"reminders step {step.name!r}: {why}") for line, why in _of_step(step, known)]
-    languages = {params.reminders.language_of(name, params.worklist.language) for name in params.portfolios}
+    otherwise = params.worklist.language
+    languages = {params.reminders.language_of(name, "", otherwise) for name in params.portfolios}
+    languages |= set(params.reminders.language.values())
     for language in sorted(languages - set(known.languages)):
         found.append((1, f"reminders speak {language!r} to whom no language is recorded for, and no text does."))
     return found

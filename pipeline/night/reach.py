@@ -77,7 +77,8 @@ def reach_in(case: Case, ledger: Ledger, night: int, reminders: Reminders) -> pd
     )
     rows = about[list(OF_ACCOUNT)].merge(found.channels[["account_no", *OF_CHANNEL]], on="account_no")
     texts = [name for name in rows if not pd.api.types.is_numeric_dtype(rows[name])]
-    return rows.astype(dict.fromkeys(texts, "str")).astype(dict.fromkeys(WHOLE, "int32"))[list(REACH_COLUMNS)]
+    rows = rows.assign(**{name: rows[name].astype(object).fillna("").astype("str") for name in texts})
+    return rows.astype(dict.fromkeys(WHOLE, "int32"))[list(REACH_COLUMNS)]
 
 
 def cohort_of(job: Job, seen: View, store: Store) -> pd.DataFrame:

@@ -224,7 +224,7 @@ def _with_words(
     for row in rows.itertuples():
         step = reminders.steps[row.number]
         message = known.messages[step.message]
-        language = row.language or reminders.language_of(row.portfolio, otherwise)
+        language = row.language or reminders.language_of(row.portfolio, row.jurisdiction, otherwise)
         variant = drawn(message, row.debtor_id, params.seed, message.shares)
         role, skip, chosen = params.portfolio(row.portfolio).role, row.skip, ""
         if not skip and not message.reaches(row.jurisdiction):

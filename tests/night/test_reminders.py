@@ -230,6 +230,15 @@ def test_a_night_counts_what_former_nights_published_as_sent():
     assert later.skipped == {"spacing": 1}
 
 
+def test_nobody_whose_place_or_clock_is_not_known_is_written_to():
+    world, overdue = a_book(1)
+    an_account(world, "x", None, "owner", "Europe/London", "x")
+    an_account(world, "y", "GB-ENG", "owner", None, "y", time_zone=None)
+    found = planned(world, overdue | {"x": 4, "y": 4})
+    assert found.rows["account_id"].tolist() == ["a0"]
+    assert found.skipped == {"law": 2}
+
+
 def test_a_message_waits_for_as_long_as_another_so_soon_is_worth_less():
     world, overdue = a_book(2, 9)
     world.contact((MONDAY - 6, 3600), "email", "delivered", account_id="a0")
@@ -265,7 +274,9 @@ def test_the_language_is_the_debtors_else_the_books_and_nobody_is_told_in_anothe
     an_account(world, "f", "GB-ENG", "owner", "Europe/London", "f", language="fr-CA")
     an_account(world, "p", "GB-ENG", "owner", "Europe/London", "p", language="PL")
     overdue |= {"f": 4, "p": 4}
-    found = planned(world, overdue, params_with(language={"default": "en", "owner": "de"}))
+    by_place = params_with(language={"default": "en", "GB": "es"})
+    assert set(planned(world, overdue, by_place).rows["language"]) == {"es", "fr"}
+    found = planned(world, overdue, params_with(language={"default": "en", "GB": "es", "owner": "de"}))
     assert dict(zip(found.rows["account_id"], found.rows["language"], strict=True)) == {
         "a0": "de",
         "a1": "de",

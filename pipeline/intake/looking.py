@@ -9,21 +9,26 @@ import gzip
 import io
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache
 from itertools import islice
 from pathlib import Path
 
 import yaml
 
+from features.currencies import DECIMALS
+from features.tables import DELIVERED, Kind
 from pipeline.intake.delivery import COLUMNS_LIMIT
 from pipeline.intake.mapping import date_pattern
 from pipeline.intake.sheets import check_proportion
 
 LOOKED_AT = 2_000  # rows of a file that a proposal rests on
+LAST_LOOKED_AT, SHEET_END = 3, 20_000  # rows at the end, for a total; rows of a sheet to get there
+HEAD_BYTES, TAIL_BYTES = 1_000_000, 40_000
 EXAMPLES = 3
 PREAMBLE = 30  # lines among which a header is sought
 ENDINGS = (".csv", ".csv.gz", ".txt", ".tsv", ".xlsx", ".xlsm")
@@ -37,8 +42,13 @@ TOTAL_WORDS = (
     "total|summe|gesamt|gesamtsumme|zwischensumme|somme|totaux|suma|totale|totaal|grand "
     "total|subtotal|sub-total|endsaldo|saldo"
 )
+TOTAL, TOTAL_ALONE = rf"(?i)({TOTAL_WORDS})\b.*", rf"(?i)({TOTAL_WORDS})\s*[:.]?"
 HEADINGS = Path(__file__).parent / "headings.yaml"
+DAYS = ("issued", "due", "paid_on", "booked", "called", "merged_on", "reversed_on", "promised_on", "day")
+AMOUNTS = ("amount", "open", "paid", "principal", "interest", "fees", "penalties", "promised", "money")
+SURE = 0.9  # below it a column is suggested, and not taken
 COUNTED = ("instalment", "installment", "rate")  # an amount, or the number of one: its cells tell
+NEUTRAL = {*map(str.lower, DECIMALS), "in", "of", "the"}  # words that change nothing about what a heading means
 _ORDINAL = re.compile(r"\d{1,3}(\.0)?")
 _SYMBOL = r"(?:[€$£]|[A-Z]{3})?"
 _AMOUNT = re.compile(rf"[-+(]?\s?{_SYMBOL}\s?[-+]?(\d[\d.,'\u2019 \u00a0\u202f]*)\s?[-+)]?\s?{_SYMBOL}\s?[-+)]?")
@@ -60,6 +70,8 @@ class Seen:
     cells: frozenset[str]  # every different cell that was looked at
     filled: int
     native: bool  # a workbook keeps them as numbers or days: no marks, no order of day and month to know
+    texts: tuple[str, ...] = ()  # its cell in each row that was looked at, empty ones too
+    own_form: str | None = None  # of days, where the columns of a file have several forms
 
     @property
     def is_key(self) -> bool:
@@ -76,7 +88,8 @@ class Looked:
     header_line: int
     sheet: str | None
     columns: tuple[Seen, ...]
-    totals: str | None  # the column in which a total row tells itself
+    totals: tuple[str, str] | None  # the column in which a total row tells itself, and the expression that tells it
+    table: str | None = None  # of the contract, where its columns are the contract's
 
     def named(self, meaning: str) -> Seen | None:
         found = [column for column in self.columns if column.meaning == meaning]
@@ -91,42 +104,84 @@ def look(place: Path, source: Path) -> Looked:
     path = place.relative_to(source).as_posix()
     if place.name.lower().endswith((".xlsx", ".xlsm")):
         rows: Sequence[Sequence[object]]
-        sheet, rows = _sheet_rows(place)
+        ends: Sequence[Sequence[object]]
+        sheet, rows, ends = _sheet_rows(place)
         encoding, delimiter = "utf-8", ","
     else:
-        encoding, text = _text_of(place)
+        encoding, text, is_cut = _text_of(place)
         delimiter = _delimiter(text)
         rows, sheet = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)), None
-        rows = rows[:-1] if len(text) >= 1_000_000 else rows
+        rows, ends = (rows[:-1], _ends(place, encoding, delimiter)) if is_cut else (rows, [])
     texts = [[_text(cell) for cell in row] for row in rows]
     at = _header(texts)
     header, line = texts[at], at + 1
     kept = [number for number in range(line, min(line + LOOKED_AT, len(texts))) if any(map(str.strip, texts[number]))]
-    totals = _totals(header, [texts[number] for number in kept])
+    after = [row for row in texts[line + LOOKED_AT :] if any(map(str.strip, row))][-LAST_LOOKED_AT:]
+    last = [[_text(cell) for cell in row] for row in ends]
+    totals = _totals(header, [*(texts[number] for number in kept), *after, *last])
     if totals is not None:
-        told = header.index(totals)
-        kept = [number for number in kept if not _is_total(texts[number][told] if told < len(texts[number]) else "")]
+        told, like = header.index(totals[0]), totals[1]
+        kept = [
+            number
+            for number in kept
+            if not (told < len(texts[number]) and re.fullmatch(like, texts[number][told].strip()))
+        ]
+    table = _table_of([name.strip() for name in header], Path(path).name)
     columns = tuple(
-        _seen(name.strip() or f"column {number + 1}", [rows[row][number] for row in kept if number < len(rows[row])])
+        _seen(
+            name.strip() or f"column {number + 1}",
+            [rows[row][number] if number < len(rows[row]) else None for row in kept],
+            table,
+        )
         for number, name in enumerate(header)
     )
-    return Looked(path, encoding, delimiter, line, sheet, columns, totals)
+    return Looked(path, encoding, delimiter, line, sheet, columns, totals, table)
 
 
-def _text_of(place: Path) -> tuple[str, str]:
+def _table_of(header: Sequence[str], file_name: str) -> str | None:
+    """The table whose columns these are, all that it needs and none that it does not know."""
+    found = [
+        name
+        for name, table in DELIVERED.items()
+        if set(table.required) <= set(header)
+        and all(one in table.names or one.startswith(table.extra or ("\0",)) for one in header)
+    ]
+    return next((name for name in found if file_name.startswith(name)), found[0] if found else None)
+
+
+def _text_of(place: Path) -> tuple[str, str, bool]:
+    """Encoding and text of a file's first bytes, and whether there are more."""
     opener = gzip.open if place.name.lower().endswith(".gz") else open
     with opener(place, "rb") as stream:
-        held = stream.read(1_000_000)
+        held = stream.read(HEAD_BYTES)
+    is_cut = len(held) == HEAD_BYTES
     for mark, encoding in ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
         if held.startswith(mark):
-            return encoding, held.decode(encoding if encoding != "utf-8" else "utf-8-sig", errors="ignore")
+            return encoding, held.decode(encoding if encoding != "utf-8" else "utf-8-sig", errors="ignore"), is_cut
     if b"\0" in held[:2_000]:
         encoding = "utf-16-le" if held[1:2] == b"\0" else "utf-16-be"
-        return encoding, held.decode(encoding, errors="ignore")
+        return encoding, held.decode(encoding, errors="ignore"), is_cut
     try:
-        return "utf-8", held.decode("utf-8") if len(held) < 1_000_000 else held[: held.rfind(b"\n") + 1].decode("utf-8")
+        return "utf-8", (held[: held.rfind(b"\n") + 1] if is_cut else held).decode("utf-8"), is_cut
     except UnicodeDecodeError:
-        return "cp1252", held.decode("cp1252", errors="replace")
+        return "cp1252", held.decode("cp1252", errors="replace"), is_cut
+
+
+def _ends(place: Path, encoding: str, delimiter: str) -> list[list[str]]:
+    """The last rows of a long file."""
+    opener = gzip.open if place.name.lower().endswith(".gz") else open
+    with opener(place, "rb") as stream:
+        mark = stream.read(2)
+        held, size = b"", 2
+        if opener is open:
+            size = stream.seek(max(2, (place.stat().st_size - TAIL_BYTES) // 2 * 2))
+        while piece := stream.read(HEAD_BYTES):
+            size += len(piece)
+            held = (held + piece)[-TAIL_BYTES - (size - TAIL_BYTES) % 2 :]
+    if encoding == "utf-16":
+        encoding = "utf-16-be" if mark == b"\xfe\xff" else "utf-16-le"
+    lines = held.decode(encoding, errors="ignore").splitlines()[1:]
+    return list(csv.reader(lines, delimiter=delimiter))[-LAST_LOOKED_AT:]
 
 
 def _delimiter(text: str) -> str:
@@ -165,35 +220,57 @@ def _plain(form: str) -> str:
     return re.sub(r"\?<\w+>", "", date_pattern(form))
 
 
-def _totals(header: Sequence[str], body: Sequence[Sequence[str]]) -> str | None:
-    for row in body[-3:]:
-        for name, cell in zip(header, row, strict=False):
-            if name.strip() and _is_total(cell):
-                return name
+def _totals(header: Sequence[str], body: Sequence[Sequence[str]]) -> tuple[str, str] | None:
+    """Column and expression of rows that add the others up: a word for it, and hardly another cell. A customer may be
+    called Total: the expression fits no row that has its cells.
+    """
+    filled = [sum(bool(cell.strip()) for cell in row) for row in body]
+    usual = sorted(filled)[len(filled) // 2] if filled else 0
+    sparse = [row for row, cells in zip(body, filled, strict=True) if cells <= max(2, usual // 2)]
+    whole = [row for row, cells in zip(body, filled, strict=True) if cells > max(2, usual // 2)]
+    for at, name in enumerate(header):
+        told = [row[at].strip() for row in sparse if at < len(row) and re.fullmatch(TOTAL, row[at].strip())]
+        if not name.strip() or not told:
+            continue
+        like = TOTAL_ALONE if all(re.fullmatch(TOTAL_ALONE, cell) for cell in told) else TOTAL
+        if not any(at < len(row) and re.fullmatch(like, row[at].strip()) for row in whole):
+            return name, like
     return None
 
 
-def _is_total(cell: str) -> bool:
-    return bool(re.fullmatch(rf"(?i)\s*({TOTAL_WORDS})\b.*", cell))
-
-
-def _seen(name: str, cells: Sequence[object]) -> Seen:
-    filled = [text for cell in cells if (text := _text(cell).strip())]
+def _seen(name: str, cells: Sequence[object], table: str | None) -> Seen:
+    texts = tuple(_text(cell).strip() for cell in cells)
+    filled = [text for text in texts if text]
     native = bool(filled) and not any(isinstance(cell, str) and cell.strip() for cell in cells)
     forms = tuple(form for form in DATE_FORMS if filled and all(_fits(cell, form) for cell in filled))
     amounts = bool(filled) and all(_AMOUNT.fullmatch(cell) for cell in filled) and not forms
     marks = frozenset(mark for cell in filled for mark in _proved(cell)) if amounts else frozenset()
-    meaning, sureness = _meaning(name)
+    meaning, sureness = _meaning(name) if table is None else _meaning_of_ours(table, name)
     if meaning == "amount" and folded(name) in COUNTED and filled and all(_ORDINAL.fullmatch(cell) for cell in filled):
         meaning = "instalment"
-    if meaning in ("issued", "due", "paid_on", "booked", "called") and filled and not forms:
+    if meaning in DAYS and filled and not forms:
         sureness *= 0.3
-    if meaning in ("amount", "open", "paid") and filled and not amounts:
+    if meaning in AMOUNTS and filled and not amounts:
         sureness *= 0.3
     examples = tuple(dict.fromkeys(filled))[:EXAMPLES]
     return Seen(
-        name, meaning, round(sureness, 2), examples, forms, amounts, marks, frozenset(filled), len(filled), native
+        name,
+        meaning,
+        round(sureness, 2),
+        examples,
+        forms,
+        amounts,
+        marks,
+        frozenset(filled),
+        len(filled),
+        native,
+        texts,
     )
+
+
+def _meaning_of_ours(table: str, name: str) -> tuple[str | None, float]:
+    kind = DELIVERED[table][name].kind if name in DELIVERED[table].names else Kind.TEXT
+    return {Kind.MONEY: "money", Kind.DATE: "day", Kind.TIME: "day"}.get(kind), 1.0
 
 
 def _fits(cell: str, form: str) -> bool:
@@ -220,6 +297,20 @@ def _proved(cell: str) -> list[str]:
     return [last] if len(fraction) != 3 or whole.startswith("0") or len(whole) > 3 else []
 
 
+def number_of(cell: str, column: Seen) -> Decimal | None:
+    """The amount in a cell of a column whose decimal mark is known; None where it is not, or where there is none."""
+    found = _AMOUNT.fullmatch(cell)
+    if (
+        found is None
+        or len(column.marks) > 1
+        or (not column.marks and not column.native and re.search("[.,]", found[1]))
+    ):
+        return None
+    decimal = "." if column.native else next(iter(column.marks), ".")
+    digits = re.sub(rf"[^\d{re.escape(decimal)}]", "", found[1]).replace(decimal, ".")
+    return -Decimal(digits) if re.search(r"[-(]", cell) else Decimal(digits)
+
+
 @cache
 def _headings() -> dict[str, str]:
     """Heading -> what it means."""
@@ -233,7 +324,11 @@ def _meaning(name: str) -> tuple[str | None, float]:
     if plain in known:
         return known[plain], 0.95
     shorter = [word for word in known if len(word) > 3 and (plain.startswith(f"{word} ") or plain.endswith(f" {word}"))]
-    return (known[max(shorter, key=len)], 0.6) if shorter else (None, 0.0)
+    if not shorter:
+        return None, 0.0
+    word = max(shorter, key=len)
+    rest = set(plain.replace(word, " ", 1).split())
+    return known[word], SURE if rest <= NEUTRAL else 0.6
 
 
 def folded(name: str) -> str:
@@ -242,14 +337,20 @@ def folded(name: str) -> str:
     return " ".join(re.sub(r"[^a-z0-9]+", " ", plain).split())
 
 
-def _sheet_rows(place: Path) -> tuple[str, list[list[object]]]:
+def _sheet_rows(place: Path) -> tuple[str, list[list[object]], list[list[object]]]:
+    """The largest sheet: its name, its first rows, its last ones (of a long sheet none)."""
     from openpyxl import load_workbook
 
     check_proportion(place)
     with closing(load_workbook(place, read_only=True, data_only=True)) as book:
         sheet = max(book.worksheets, key=lambda one: (one.max_row or 0) * (one.max_column or 0))
-        rows = islice(sheet.iter_rows(max_col=COLUMNS_LIMIT, values_only=True), LOOKED_AT + PREAMBLE)
-        return sheet.title, [list(row) for row in rows]
+        each = sheet.iter_rows(max_col=COLUMNS_LIMIT, values_only=True)
+        rows: list[list[object]] = [[*row] for row in islice(each, LOOKED_AT + PREAMBLE)]
+        filled: Iterator[list[object]] = (
+            [*row] for row in islice(each, SHEET_END) if any(cell is not None for cell in row)
+        )
+        last = list(deque(filled, LAST_LOOKED_AT))
+        return sheet.title, rows, [] if next(each, None) is not None else last
 
 
 def _text(cell: object) -> str:

@@ -5,8 +5,10 @@ which no conversion accepts.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -17,13 +19,25 @@ import yaml
 from features.errors import CannotWrite, InputMissing, UsageError
 from features.tables import DELIVERED, Kind
 from pipeline.intake.delivery import shown
-from pipeline.intake.looking import DATE_FORMS, ENDINGS, EXAMPLES, TOTAL_WORDS, Looked, Seen, folded, look
-from pipeline.intake.mapping import UNDECIDED
+from pipeline.intake.looking import (
+    AMOUNTS,
+    DATE_FORMS,
+    DAYS,
+    ENDINGS,
+    EXAMPLES,
+    SURE,
+    Looked,
+    Seen,
+    folded,
+    look,
+    number_of,
+)
+from pipeline.intake.mapping import UNDECIDED, shipped
 from pipeline.store.files import write_whole
 
-DAYS = ("issued", "due", "paid_on", "booked", "called", "merged_on")
-AMOUNTS = ("amount", "open", "paid", "principal")
+PARTS = ("principal", "interest", "fees", "penalties")  # of what an instalment comes to
 MOST_BOOKS = 50  # different words of a column that may name books
+UNUSED_TOLD = 15
 # Words of a column that says what a transaction is. What they do not name is asked, what is no payment is left out.
 KIND_WORDS = {
     "payment": "payment repayment receipt collection recovery zahlung zahlungseingang rueckzahlung tilgung einzahlung "
@@ -33,6 +47,28 @@ KIND_WORDS = {
     "": "disbursement disbursed disbursal auszahlung accrual accrued fee gebuehr interest zinsen invoice rechnung "
     "penalty deboursement decaissement desembolso opening",
 }
+
+
+# Words of a column that says what a document is.
+DOCUMENT_WORDS = {
+    "adjustment": "credit gutschrift gu gs avoir abono cn cm dg storno rechnungskorrektur creditnote creditmemo refund "
+    "nota_de_credito nota_di_credito",
+    "payment": "payment receipt zahlung zahlungseingang za ze dz pmt reglement paiement pago incasso",
+    "invoice": "invoice inv rechnung re rg facture fac factura fattura factuur si bill dr rv instalment installment",
+}
+# Words of a column that says whether a row stands: those of rows that do not, and those of rows that do.
+VOID_WORDS = (
+    "draft cancelled canceled cancel void voided deleted entwurf storniert annule annulee anulado anulada annullato "
+    "rejected failed bounced returned reversed rueckgabe geplatzt declined proforma"
+)
+STANDING_WORDS = (
+    "posted open paid unpaid overdue due partial partially partly submitted approved authorised authorized sent active "
+    "booked completed cleared settled confirmed processed success successful received closed process offen bezahlt "
+    "gebucht teilbezahlt ueberfaellig faellig ausgeglichen paye payee impaye pagado pagada pendiente pagato"
+)
+YES = ("1", "true", "t", "yes", "y", "x", "ja", "j", "wahr", "oui", "si", "sim", "vrai", "reversed", "storniert")
+NO = ("0", "false", "f", "no", "n", "nein", "falsch", "non", "faux", "nao", "-")
+NEGATIVE, POSITIVE = ".*[-(\u2212].*", "[^-(\u2212]*"
 
 
 @dataclass(frozen=True)
@@ -69,10 +105,28 @@ class Proposal:
         return tuple(table for table in DELIVERED if table in there)
 
     def undecided(self) -> list[str]:
+        """What is left to say: each line with a `?`, and each file that no table takes rows from."""
         return [
             f"  line {number}: {line.strip()}"
             for number, line in enumerate(self.text.splitlines(), 1)
             if f'"{UNDECIDED}"' in line
+        ] + [
+            f"  {_told(file.path)}: not understood. Write under tables what it holds, or take it out of files."
+            for name, file in self.files.items()
+            if name not in self.taken
+        ]
+
+    @cached_property
+    def taken(self) -> set[str]:
+        """Files that some table takes rows from."""
+        return {rows["from"] for parts in (self.mapping["tables"] or {}).values() for rows in parts}
+
+    def unused(self) -> list[str]:
+        """Columns of each file that was understood which no line of the mapping reads, for the terminal."""
+        return [
+            f"Columns left unused: {_told(file.path)}: {_some(left)}"
+            for name, file in self.files.items()
+            if name in self.taken and (left := _unused(self.mapping, name, file))
         ]
 
     def words(self, table: str, column: str) -> tuple[str, ...]:
@@ -110,39 +164,84 @@ def propose(source: Path, places: Sequence[Path] | None = None, decided: Decided
     """
     decided = decided or Decided()
     looked = [look(place, source) for place in (places or places_under(source))]
-    lines = [
-        (
-            "# Proposed from the files. Look at every line; "
-            "write what is marked ? by hand; then: recoup convert --map THIS"
-        ),
-        "files:",
-    ]
     names: dict[str, Looked] = {}
     for file in looked:
         name = _slug(Path(file.path).name.split(".")[0])
         while name in names:
             name += "_2"
-        names[name] = file
-        lines += _file_lines(name, file, decided)
-    tables = _Tables(names, decided).lines()
-    lines.append("tables:")
+        names[name] = _with_own_forms(file, decided.dates)
+    made = _Tables(names, decided)
+    tables = made.lines()
+    below = ["tables:"]
     for table in DELIVERED:
         if table in tables:
-            lines += [f"  {table}:", *tables[table]]
+            below += [f"  {table}:", *tables[table]]
     if not tables:
-        lines.append(
+        below.append(
             "  # No file looks like invoices, instalments, payments or contacts: name the tables and columns by hand."
         )
     none = [table for table in decided.none if table not in tables]
     if none:
-        lines.append(f"none: [{', '.join(none)}]   # nothing to tell of: delivered empty")
-    return Proposal("\n".join(lines) + "\n", names)
+        below.append(f"none: [{', '.join(none)}]   # nothing to tell of: delivered empty")
+    lines = [
+        "# Proposed from the files. Look at every line; "
+        "write what is marked ? by hand; then: recoup convert --map THIS",
+        "files:",
+    ]
+    read = yaml.load("\n".join(below), Loader=yaml.CBaseLoader)
+    for name, file in names.items():
+        lines += _file_lines(name, file, decided, made.left_out[name])
+        if not any(rows["from"] == name for parts in (read["tables"] or {}).values() for rows in parts):
+            lines.append("    # Not understood: write under tables what it holds, or take it out of files.")
+        elif left := _unused(read, name, file, made.left_out[name]):
+            lines.append(f"    # Left unused: {_some(left)}")
+    return Proposal("\n".join([*lines, *below]) + "\n", names)
+
+
+def _unused(mapping: Mapping[str, Any], name: str, file: Looked, left_out: Sequence[str] = ()) -> list[str]:
+    """Filled columns of a file that nothing reads."""
+    read = {
+        text
+        for parts in (mapping["tables"] or {}).values()
+        for rows in parts
+        if rows["from"] == name
+        for text in _texts_of(rows)
+    }
+    read |= set(_texts_of(mapping.get("files", {}).get(name, {}).get("leave_out", {})))
+    told = " ".join(left_out)
+    return [one.name for one in file.columns if one.filled and one.name not in read and _quoted(one.name) not in told]
+
+
+def _texts_of(written: Any) -> Iterator[str]:
+    if isinstance(written, str):
+        yield written
+    elif isinstance(written, Mapping):
+        for key, value in written.items():
+            yield key
+            yield from _texts_of(value)
+    else:
+        for value in written or ():
+            yield from _texts_of(value)
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - UNUSED_TOLD} more" if len(names) > UNUSED_TOLD else ""
+    return ", ".join(map(_told, names[:UNUSED_TOLD])) + more
+
+
+def _told(name: str) -> str:
+    return repr(name) if name.isprintable() else shown(name)
 
 
 def write_proposal(source: Path, place: Path) -> str:
     """Write the proposal as a file that is not there yet; what is left to decide, for the terminal.
     Raises UsageError where it is there.
     """
+    if str(place) in shipped():
+        raise UsageError(
+            f"{str(place)!r} is the name of a mapping that is shipped: `recoup convert --map {place} --show` prints "
+            "it. Name a file to write, such as --map mapping.yaml."
+        )
     if place.exists():
         raise UsageError(f"{str(place)!r} exists and is not written over. Name another file with --map, or remove it.")
     proposal = propose(source)
@@ -151,13 +250,13 @@ def write_proposal(source: Path, place: Path) -> str:
     except OSError as error:
         raise CannotWrite.creating(f"Mapping {str(place)!r}", error) from None
     left = proposal.undecided()
-    return "\n".join([f"Mapping: {place}", f"To decide by hand: {len(left)}", *left])
+    return "\n".join([f"Mapping: {place}", f"To decide by hand: {len(left)}", *left, *proposal.unused()])
 
 
 # ---- files -----------------------------------------------------------------------------------------------------------
 
 
-def _file_lines(name: str, file: Looked, decided: Decided) -> list[str]:
+def _file_lines(name: str, file: Looked, decided: Decided, left_out: Sequence[str]) -> list[str]:
     lines = [f"  {name}:", f"    path: {_quoted(file.path)}"]
     if file.sheet is not None:
         lines.append(f"    sheet: {_quoted(file.sheet)}")
@@ -167,9 +266,9 @@ def _file_lines(name: str, file: Looked, decided: Decided) -> list[str]:
     lines += _mark_lines(file, decided.decimal)
     lines += _date_lines(file, decided.dates)
     if file.totals is not None:
-        like = _quoted(f"(?i)({TOTAL_WORDS})\\b.*")
-        lines.append(f"    leave_out: {{total: {{column: {_quoted(file.totals)}, like: {like}}}}}")
-    return lines
+        column, like = file.totals
+        left_out = [f"total: {{column: {_quoted(column)}, like: {_quoted(like)}}}", *left_out]
+    return [*lines, "    leave_out:", *(f"      {line}" for line in left_out)] if left_out else lines
 
 
 def _mark_lines(file: Looked, said: str | None) -> list[str]:
@@ -202,13 +301,30 @@ def _date_lines(file: Looked, said: str | None) -> list[str]:
     if not days or common[:1] == ["YYYY-MM-DD"]:
         return []
     if not common:
-        return [f"    # The columns of days have different forms: write `dates:` at each of them. {cells}"]
+        return [f"    # The columns of days have several forms: `dates` stands at each of them. {cells}"]
     if said in common:
         return [f"    dates: {_quoted(said)}   # {cells}"]
     readings = {_order(form) for form in common}
     if len(readings) > 1:
         return [f'    dates: "{UNDECIDED}"   # {" or ".join(common)}: every cell fits both. {cells}']
-    return [f"    dates: {_quoted(min(common, key=lambda form: 'DD' not in form))}   # {cells}"]
+    return [f"    dates: {_quoted(min(common, key=_shortness))}   # {cells}"]
+
+
+def _with_own_forms(file: Looked, said: str | None) -> Looked:
+    """The file with a form for each column of days, where they have none in common."""
+    days = [one for one in file.columns if one.date_forms and not one.native and one.meaning in DAYS]
+    if not days or any(all(form in one.date_forms for one in days) for form in DATE_FORMS):
+        return file
+    own = {}
+    for one in days:
+        readings = {_order(form) for form in one.date_forms}
+        known = said if said in one.date_forms else None if len(readings) > 1 else min(one.date_forms, key=_shortness)
+        own[one.name] = known or UNDECIDED
+    return replace(file, columns=tuple(replace(one, own_form=own.get(one.name)) for one in file.columns))
+
+
+def _shortness(form: str) -> bool:
+    return "DD" not in form
 
 
 def _order(form: str) -> str:
@@ -220,11 +336,22 @@ def _order(form: str) -> str:
 
 
 class _Tables:
-    """Which file becomes rows of which table. One file may list the accounts (`listed`); else the invoices do."""
+    """Which file becomes rows of which table. One file may list the accounts (`listed`); else the invoices do.
+
+    left_out: file -> entries of its leave_out that the tables ask for.
+    """
 
     def __init__(self, files: Mapping[str, Looked], decided: Decided) -> None:
         self.files, self.decided = files, decided
-        self.listed = next((name for name in files if self._lists_accounts(name)), None)
+        self.left_out: dict[str, list[str]] = defaultdict(list)
+        self.listed: str | None = None
+        self.listed_key: Seen | None = None
+        for name in files:
+            key = self._listing_key(name)
+            if key is not None:
+                self.listed, self.listed_key = name, key
+                break
+        self.has_payments = any(self._table_of(name) == "payments" for name in files)
 
     def lines(self) -> dict[str, list[str]]:
         tables: dict[str, list[str]] = {}
@@ -233,59 +360,101 @@ class _Tables:
                 tables.setdefault(table, []).extend(block)
         return tables
 
-    def _of(self, name: str, file: Looked) -> list[tuple[str, list[str]]]:
-        dated, paid = file.named("paid_on") or file.named("booked"), file.named("paid") or file.named("amount")
-        if name == self.listed:
-            return [("accounts", self._account_lines(name, file, _key(file)))]
-        if file.named("merged"):
-            return [("debtors", self._debtor_lines(name, file))]
-        if file.named("called") and file.named("outcome"):
-            return [("contacts", self._contact_lines(name, file))]
-        if file.named("due") and _owed(file):
-            return self._charge_tables(name, file)
-        if file.named("kind") and paid:
-            dated = dated or file.named("issued")
-        return self._payment_tables(name, file, dated, paid) if dated and paid else []
-
-    def _lists_accounts(self, name: str) -> bool:
-        """A file with a line for each account, which others name: it says who owes, and not what is due when."""
+    def _table_of(self, name: str) -> str | None:
+        """What a file tells of; of a ledger it is charges, from which accounts and payments come too."""
         file = self.files[name]
-        key = _key(file)
-        if key is None or not key.is_key or not file.named("customer") or file.named("due") or file.named("outcome"):
-            return False
-        others = [
-            other for at, other in self.files.items() if at != name and (other.named("due") or other.named("booked"))
+        if file.table is not None:
+            return file.table
+        if name == self.listed:
+            return "accounts"
+        if file.named("merged"):
+            return "debtors"
+        if file.named("called") and file.named("outcome"):
+            return "contacts"
+        if file.named("due") and (_owed(file) or len(_parts(file)) > 1):
+            return "charges"
+        dated = file.named("paid_on") or file.named("booked") or (file.named("kind") and file.named("issued"))
+        return "payments" if dated and (file.named("paid") or file.named("amount")) else None
+
+    def _of(self, name: str, file: Looked) -> list[tuple[str, list[str]]]:
+        table = self._table_of(name)
+        if file.table is not None:
+            return [(file.table, self._lines_of_ours(name, file))]
+        if table == "accounts":
+            return [("accounts", self._account_lines(name, file, self.listed_key, []))]
+        if table == "debtors":
+            return [("debtors", self._debtor_lines(name, file))]
+        if table == "contacts":
+            return [("contacts", self._contact_lines(name, file))]
+        if table == "charges":
+            return self._charge_tables(name, file)
+        dated = file.named("paid_on") or file.named("booked") or file.named("issued")
+        paid = file.named("paid") or file.named("amount")
+        return self._payment_tables(name, file, dated, paid) if table and dated and paid else []
+
+    def _lines_of_ours(self, name: str, file: Looked) -> list[str]:
+        cells = [_cell(one.name, one) for one in file.columns if one.filled]
+        return [f"    - from: {name}", "      columns:", *cells]
+
+    def _listing_key(self, name: str) -> Seen | None:
+        """The key of a file with a line for each account, which others name: it says who owes, and not what is due
+        when.
+        """
+        file = self.files[name]
+        others = ("due", "outcome", "merged", "booked", "paid_on")
+        if file.table or not file.named("customer") or any(file.named(meaning) for meaning in others):
+            return None
+        named = [
+            one
+            for at, other in self.files.items()
+            if at != name and any(other.named(meaning) for meaning in ("due", "booked", "paid_on", "kind"))
+            for one in other.columns
+            if one.cells and one.meaning in ("loan", "document")
         ]
-        return any(
-            len(one.cells & key.cells) * 2 > len(one.cells) for other in others for one in other.columns if one.cells
+        keys = [one for one in file.columns if one.is_key and one.meaning in ("loan", "document", None)]
+        keys = [key for key in keys if any(len(one.cells & key.cells) * 2 > len(one.cells) for one in named)]
+        return max(
+            keys, key=lambda key: (key == _key(file), max(len(one.cells & key.cells) for one in named)), default=None
         )
 
     def _account(self, file: Looked) -> Seen | None:
         """The column that names the account: where a file lists them, the one whose cells are its."""
-        if self.listed is None:
+        key = self.listed_key
+        if key is None:
             return _key(file)
-        key = _key(self.files[self.listed])
-        assert key is not None
-        alike = [one for one in file.columns if one.cells & key.cells]
+        alike = [
+            one for one in file.columns if one.cells & key.cells and one.meaning in ("loan", "document", "call", None)
+        ]
         best = max(
-            alike, key=lambda one: (len(one.cells & key.cells) / len(one.cells), one.name == key.name), default=None
+            alike,
+            key=lambda one: (
+                one.meaning in ("loan", "document"),
+                len(one.cells & key.cells) / len(one.cells),
+                one.name == key.name,
+            ),
+            default=None,
         )
         return best or file.headed(key.name)
 
-    def _account_lines(self, name: str, file: Looked, key: Seen | None) -> list[str]:
-        said, opened, principal, loans = (
-            self.decided,
-            file.named("issued"),
-            file.named("principal"),
-            self._are_loans(file),
-        )
-        book, product, country = file.named("portfolio"), file.named("product"), file.named("country")
+    def _account_lines(self, name: str, file: Looked, key: Seen | None, where: Sequence[str]) -> list[str]:
+        """What differs between rows of one account is no property of it, such as the principal of an instalment."""
+        said, loans = self.decided, self._are_loans(file)
+
+        def of_account(meaning: str) -> Seen | None:
+            one = file.named(meaning)
+            return one if one is not None and one.sureness >= SURE and _is_told_by(key, one) else None
+
+        opened, principal = of_account("issued"), of_account("principal")
+        book, product, country = of_account("portfolio"), of_account("product"), of_account("country")
+        if key is not None and not key.is_key and len(_parts(file)) > 1:
+            principal = None
         book = book if said.portfolio is None and book and 0 < len(book.cells) <= MOST_BOOKS else None
         place = (
             country
             if country and all(re.fullmatch("[A-Z]{2}(-[A-Z0-9]{1,3})?", cell) for cell in country.cells)
             else None
         )
+        currency = file.named("currency")
         told = [
             _cell("account_id", key),
             _cell("debtor_id", file.named("customer")),
@@ -294,8 +463,8 @@ class _Tables:
             if product
             else f"        product: {{constant: {'loan' if loans else 'invoice'}}}",
             _said("debtor_type", said.debtor_type, "consumer or commercial"),
-            _cell("currency", file.named("currency"))
-            if file.named("currency")
+            _cell("currency", currency)
+            if currency
             else _said("currency", said.currency, "the files name none: EUR, USD, ..."),
             *([_cell("opened_on", opened)] if opened else []),
             *([_cell("principal", principal)] if principal else []),
@@ -308,12 +477,16 @@ class _Tables:
             ),
             *([_said("time_zone", said.time_zone, "")] if said.time_zone else []),
         ]
-        return [f"    - from: {name}", *(["      once: true"] if name != self.listed else []), "      columns:", *told]
+        once = ["      once: true"] if name != self.listed else []
+        return [f"    - from: {name}", *once, *_where(where), "      columns:", *told]
 
     def _charge_tables(self, name: str, file: Looked) -> list[tuple[str, list[str]]]:
         account, document, number = self._account(file), file.named("document"), file.named("instalment")
-        opened = file.named("issued")
         kind = "instalment" if number or self._are_loans(file) else "invoice"
+        self._leave_out_what_does_not_stand(name, file)
+        split = _Split.of(file, account, document)
+        amount = self._owed_line(file, split)
+        opened = file.named("issued")
         charge = [
             self._charge_id(file, account),
             _cell("account_id", account),
@@ -323,24 +496,133 @@ class _Tables:
                 else ["        # issued_on: no column; known from its due day on"]
             ),
             _cell("due_on", file.named("due")),
-            _cell("amount", _owed(file)),
-            f"        kind: {{constant: {kind}{', negative: adjustment' if kind == 'invoice' else ''}}}",
+            amount,
         ]
-        tables = [] if self.listed else [("accounts", self._account_lines(name, file, account))]
-        tables.append(("charges", [f"    - from: {name}", *_says_kind(file), "      columns:", *charge]))
-        paid_on = file.named("paid_on")
+        negative = ", negative: adjustment" if kind == "invoice" else ""
+        if split.words:
+            values = ", ".join(
+                f"{_quoted(word)}: {_quoted(kind if meaning == 'invoice' else meaning)}"
+                for word, meaning in split.words.items()
+                if meaning != "payment"
+            )
+            of_kind = f"        kind: {{column: {_quoted(split.column)}, values: {{{values}}}{negative}}}"
+        else:
+            of_kind = f"        kind: {{constant: {kind}{negative}}}"
+        hint = "   # invoice, fee, interest, adjustment; what is not owed: leave it out by `where`"
+        of_kind += hint if f'"{UNDECIDED}"' in of_kind else ""
+        tables = []
+        if not self.listed:
+            tables.append(("accounts", self._account_lines(name, file, account, split.invoices)))
+        head = [f"    - from: {name}", *_where(split.invoices)]
+        if split.in_credit:
+            head.append(
+                "      # Some amounts are negative and no column names their invoice: each is an account in credit."
+            )
+        tables.append(("charges", [*head, "      columns:", *charge, of_kind]))
+        reference = split.reference
+        if split.credits and reference is not None:
+            note = [line for line in charge if not line.lstrip().startswith("account_id:")]
+            own = [_cell("account_id", reference), _cell("adjusts", reference), "        kind: {constant: adjustment}"]
+            named = [f"{{column: {_quoted(reference.name)}, empty: false}}"] if split.has_unnamed else []
+            head = [f"    - from: {name}", *_where([*split.credits, *named]), "      # credit notes, on their invoices"]
+            tables.append(("charges", [*head, "      columns:", *note, *own]))
+            if split.has_unnamed:
+                unnamed = [*split.credits, f"{{column: {_quoted(reference.name)}, empty: true}}"]
+                own = [
+                    f'        account_id: "{UNDECIDED}"   # credit notes that name no invoice: which account?',
+                    own[2],
+                ]
+                tables.append(("charges", [f"    - from: {name}", *_where(unnamed), "      columns:", *note, *own]))
+        tables += self._paid_tables(name, file, account, kind, split)
+        return tables
+
+    def _paid_tables(
+        self, name: str, file: Looked, account: Seen | None, kind: str, split: _Split
+    ) -> list[tuple[str, list[str]]]:
+        """Payments that a list of what is owed tells of: by a day of payment, or by rows that are payments."""
+        document, tables = file.named("document"), []
+        paid_on, paid, owed = file.named("paid_on"), file.named("paid"), file.named("amount")
+        named = [_cell("charge_id", document or account)] if kind == "invoice" else []
         if paid_on:
+            open_still = file.named("open") if paid is None else None
+            in_part = open_still is not None and any(
+                text and (number_of(left, open_still) or 0) != 0
+                for text, left in zip(paid_on.texts, open_still.texts, strict=True)
+            )
+            amount = _cell("amount", paid or owed)
+            if in_part:
+                amount = f'        amount: "{UNDECIDED}"   # some are paid in part: no column says how much was paid'
             payment = [
                 self._charge_id(file, account).replace("charge_id", "payment_id"),
                 _cell("account_id", account),
-                *([_cell("charge_id", document or account)] if kind == "invoice" else []),
+                *named,
                 _cell("occurred_at", paid_on),
-                _cell("amount", file.named("paid") or _owed(file)),
+                amount,
                 "        kind: {constant: payment}",
             ]
-            where = f"      where: {{column: {_quoted(paid_on.name)}, empty: false}}"
-            tables.append(("payments", [f"    - from: {name}", where, "      columns:", *payment]))
+            filled = f"{{column: {_quoted(paid_on.name)}, empty: false}}"
+            where = _where([filled, *(split.invoices if split.credits or split.payments else [])])
+            tables.append(("payments", [f"    - from: {name}", *where, "      columns:", *payment]))
+        if split.payments:
+            reference, dated = split.reference, file.named("paid_on") or file.named("issued")
+            payment = [
+                self._charge_id(file, account).replace("charge_id", "payment_id"),
+                _cell("account_id", reference if account == document else account),
+                _cell("occurred_at", dated),
+                f"        amount: {{column: {_quoted(owed.name)}, absolute: true}}" if owed else _cell("amount", None),
+                "        kind: {constant: payment}",
+            ]
+            tables.append(("payments", [f"    - from: {name}", *_where(split.payments), "      columns:", *payment]))
         return tables
+
+    def _owed_line(self, file: Looked, split: _Split) -> str:
+        """The amount of a charge: the one that is billed, or all parts of it; what does not add up is asked."""
+        amount, still, parts = file.named("amount"), file.named("open"), _parts(file)
+        sure = amount is not None and amount.sureness >= SURE
+        if sure and amount is not None and len(parts) > 1 and not _add_up(amount, parts):
+            names = ", ".join(_told(one.name) for one in parts)
+            return f'        amount: "{UNDECIDED}"   # {_told(amount.name)} is not the sum of {names} in every row'
+        if not sure and len(parts) > 1:
+            more = [one for one in file.columns if one not in parts and one.is_amount and "amount" in folded(one.name)]
+            names = ", ".join(_quoted(one.name) for one in parts)
+            if more:
+                return f'        amount: "{UNDECIDED}"   # sum: [{names}]; and {_some([one.name for one in more])}?'
+            return f"        amount: {{sum: [{names}]}}   # no column of their sum"
+        pays = self.has_payments or file.named("paid_on") is not None
+        if amount is not None and still is not None and not pays and _numbers(amount) != _numbers(still):
+            both = f"{_told(amount.name)} was billed, {_told(still.name)} is left; no file says what was paid"
+            return f'        amount: "{UNDECIDED}"   # {both}'
+        if amount is None and still is not None and pays:
+            return f'        amount: "{UNDECIDED}"   # {_told(still.name)} is what is left: payments would count twice'
+        owed = _owed(file)
+        if owed is not None and owed.sureness >= SURE and split.signs:
+            signs = ", ".join(f"{_quoted(word)}: {_quoted(sign)}" for word, sign in split.signs.items())
+            return (
+                f"        amount: {{column: {_quoted(owed.name)}, sign_by: {{{_quoted(split.column)}: {{{signs}}}}}}}"
+            )
+        return _cell("amount", owed)
+
+    def _leave_out_what_does_not_stand(self, name: str, file: Looked, has_reversals: bool = False) -> None:
+        """Drafts, cancelled documents, reversed rows: left out by their word; a word that nobody knows is asked."""
+        flag, state = file.named("reversed"), file.named("state")
+        if flag is not None and flag.cells and not has_reversals:
+            yes, known = [word for word in sorted(flag.cells) if folded(word) in YES], {*YES, *NO, ""}
+            among = yes + [UNDECIDED] * any(folded(word) not in known for word in flag.cells)
+            if among:
+                self._leave_out(name, "reversed", flag, among)
+            else:
+                like = _quoted(f"(?i)({'|'.join(YES)})")
+                self.left_out[name].append(f"reversed: {{column: {_quoted(flag.name)}, like: {like}}}")
+        if state is not None and 0 < len(state.cells) <= MOST_BOOKS:
+            void = [word for word in sorted(state.cells) if _is_among(word, VOID_WORDS)]
+            other = [word for word in sorted(state.cells) if word not in void and not _is_among(word, STANDING_WORDS)]
+            if void or other:
+                self._leave_out(name, "not standing", state, void + [UNDECIDED] * bool(other), other)
+
+    def _leave_out(self, name: str, reason: str, column: Seen, among: Sequence[str], asked: Sequence[str] = ()) -> None:
+        words = ", ".join(map(_quoted, among))
+        note = f"   # which of these do not stand: {', '.join(map(shown, asked))}" if asked else ""
+        self.left_out[name].append(f"{reason}: {{column: {_quoted(column.name)}, among: [{words}]}}{note}")
 
     def _charge_id(self, file: Looked, account: Seen | None) -> str:
         """The number of the document; of an instalment, the account with its number or its day."""
@@ -353,9 +635,17 @@ class _Tables:
 
     def _payment_tables(self, name: str, file: Looked, dated: Seen, paid: Seen) -> list[tuple[str, list[str]]]:
         account, kind = self._account(file), file.named("kind")
-        own = file.named("payment") or next(
-            (one for one in file.columns if one.is_key and one.meaning == "document"), None
+        own = (
+            file.named("payment")
+            or next((one for one in file.columns if one.is_key and one.meaning == "document" and one != account), None)
+            or next((one for one in file.columns if one.is_key and folded(one.name) == "id"), None)
         )
+        flag, undone = file.named("reversed"), file.named("reversed_on")
+        yes = [word for word in sorted(flag.cells) if folded(word) in YES] if flag else []
+        known = {*YES, *NO}
+        reverses = own is not None and undone is not None and bool(yes) and flag is not None
+        reverses = reverses and flag is not None and all(folded(word) in known for word in flag.cells)
+        self._leave_out_what_does_not_stand(name, file, reverses)
         words = sorted(kind.cells) if kind and len(kind.cells) <= MOST_BOOKS else []
         meant = {word: _kind_of(word) for word in words}
         taken = {word: meaning for word, meaning in meant.items() if meaning not in ("charged_off", "")}
@@ -365,16 +655,28 @@ class _Tables:
             _cell("occurred_at", dated),
             _cell("amount", paid),
         ]
-        head, tables = [f"    - from: {name}"], []
+        tables: list[tuple[str, list[str]]] = []
+        where: list[str] = []
         if kind and taken:
-            head.append(f"      where: {{column: {_quoted(kind.name)}, among: [{', '.join(map(_quoted, taken))}]}}")
+            where = [_among(kind, taken)]
             values = ", ".join(f"{_quoted(word)}: {_quoted(meaning)}" for word, meaning in taken.items())
             left = sorted(set(words) - set(taken))
             told = f"   # no payments: {', '.join(map(shown, left))}" if left else ""
             cells.append(f"        kind: {{column: {_quoted(kind.name)}, values: {{{values}}}}}{told}")
         else:
             cells.append("        kind: {constant: payment}")
-        tables.append(("payments", [*head, "      columns:", *cells]))
+        tables.append(("payments", [f"    - from: {name}", *_where(where), "      columns:", *cells]))
+        if reverses and own is not None and flag is not None:
+            back = [
+                f"        payment_id: {{join: [{_quoted(own.name)}, {_quoted(flag.name)}], by: /}}",
+                _cell("account_id", account),
+                _cell("occurred_at", undone),
+                _cell("amount", paid),
+                "        kind: {constant: reversal}",
+                _cell("reverses", own),
+            ]
+            where = [*where, _among(flag, yes)]
+            tables.append(("payments", [f"    - from: {name}", *_where(where), "      columns:", *back]))
         off = [word for word, meaning in meant.items() if meaning == "charged_off"]
         if kind and off:
             tables.append(
@@ -382,7 +684,7 @@ class _Tables:
                     "statuses",
                     [
                         f"    - from: {name}",
-                        f"      where: {{column: {_quoted(kind.name)}, among: [{', '.join(map(_quoted, off))}]}}",
+                        *_where([_among(kind, off)]),
                         "      columns:",
                         _cell("account_id", account),
                         "        status: {constant: charged_off}",
@@ -407,12 +709,21 @@ class _Tables:
             f"        outcome: {{column: {_quoted(outcome.name if outcome else UNDECIDED)}, "
             f"values: {{{words}}}}}   # your words -> ours"
         )
-        return [
-            f"    - from: {name}",
-            "      columns:",
-            *cells,
-            *([_cell("agent", file.named("agent"))] if file.named("agent") else []),
-        ]
+        call, promised, until = file.named("call"), file.named("promised"), file.named("promised_on")
+        if promised:
+            rows = list(zip(call.texts, promised.texts, strict=True)) if call else []
+            told = [row for row in rows if row[1]]
+            whole = len(set(told)) < len(told)
+            ask = (
+                f'        promise_amount: "{UNDECIDED}"   # {_told(promised.name)} stands alike on several accounts of'
+            )
+            cells.append(
+                f"{ask} one contact: the part for each is wanted" if whole else _cell("promise_amount", promised)
+            )
+        if until:
+            cells.append(_cell("promise_due_on", until))
+        agent = [_cell("agent", file.named("agent"))] if file.named("agent") else []
+        return [f"    - from: {name}", "      columns:", *cells, *agent]
 
     def _debtor_lines(self, name: str, file: Looked) -> list[str]:
         """Records of debtors that were found to be others."""
@@ -427,13 +738,134 @@ class _Tables:
         return bool(file.named("loan"))
 
 
-def _says_kind(file: Looked) -> list[str]:
-    """A reminder where a column says what each row is: not every one may be owed."""
-    kind = file.named("kind")
-    if kind is None or not 1 < len(kind.cells) <= MOST_BOOKS:
+@dataclass(frozen=True)
+class _Split:
+    """Which rows of a list of what is owed are invoices, credit notes and payments, as conditions of `where`."""
+
+    column: str = ""  # the one that says what a document is
+    words: Mapping[str, str] = field(default_factory=dict)  # its words -> invoice, adjustment, payment or `?`
+    signs: Mapping[str, str] = field(default_factory=dict)  # where credit notes are written without a minus
+    reference: Seen | None = None  # the column in which a credit note names its invoice
+    in_credit: bool = False  # credit notes are there, and nothing names their invoices
+    has_unnamed: bool = False  # some credit notes name none
+    invoices: tuple[str, ...] = ()
+    credits: tuple[str, ...] = ()
+    payments: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, file: Looked, account: Seen | None, document: Seen | None) -> _Split:
+        owed = _owed(file)
+        if owed is None:
+            return cls()
+        minus = [bool(re.fullmatch(NEGATIVE, text)) for text in owed.texts]
+        reference = _reference(file, document) if document is not None and account == document else None
+        kind = file.named("kind")
+        words = {word: _document_of(word) for word in sorted(kind.cells)} if kind else {}
+        if kind is None or len(words) > MOST_BOOKS or (len(words) == 1 and UNDECIDED in words.values()):
+            if not any(minus) or reference is None:
+                return cls(in_credit=any(minus) and account == document)
+            named = [bool(text) for text in reference.texts]
+            if named == minus:
+                invoices, credited = (
+                    f"{{column: {_quoted(reference.name)}, empty: {is_}}}" for is_ in ("true", "false")
+                )
+            else:
+                invoices, credited = (
+                    f"{{column: {_quoted(owed.name)}, like: {_quoted(is_)}}}" for is_ in (POSITIVE, NEGATIVE)
+                )
+            unnamed = any(is_credit and not is_named for is_credit, is_named in zip(minus, named, strict=True))
+            return cls(reference=reference, has_unnamed=unnamed, invoices=(invoices,), credits=(credited,))
+        of_kind = {meaning: [word for word in words if words[word] == meaning] for meaning in words.values()}
+        credit, paid = of_kind.get("adjustment", []), of_kind.get("payment", [])
+        signs_of = {word: {m for m, text in zip(minus, kind.texts, strict=True) if text == word} for word in credit}
+        signs: dict[str, str] = {}
+        if any(False in found for found in signs_of.values()):
+            plus = {word: "+" for word in words if word not in credit and word not in paid}
+            signs = plus | {word: "-" if found == {False} else UNDECIDED for word, found in signs_of.items()}
+            signs |= {word: "+" for word, found in signs_of.items() if found == {True}}
+        if not any(text for text in kind.texts):
+            return cls()
+        apart = bool(credit) and reference is not None
+        unnamed = (
+            apart
+            and reference is not None
+            and any(text in credit and not named for text, named in zip(kind.texts, reference.texts, strict=True))
+        )
+        kept = [word for word in words if word not in paid and not (apart and word in credit)]
+        return cls(
+            column=kind.name,
+            words={word: meaning for word, meaning in words.items() if word in kept},
+            signs=signs,
+            reference=reference if apart or paid else None,
+            in_credit=bool(credit) and not apart and account == document,
+            has_unnamed=unnamed,
+            invoices=(_among(kind, kept),) if len(kept) < len(words) else (),
+            credits=(_among(kind, credit),) if apart else (),
+            payments=(_among(kind, paid),) if paid else (),
+        )
+
+
+def _reference(file: Looked, document: Seen) -> Seen | None:
+    """The column that names another document of the same file."""
+    named = file.named("credited")
+    if named is not None and named.filled:
+        return named
+    return next(
+        (
+            one
+            for one in file.columns
+            if one != document
+            and one.meaning in (None, "document", "purpose")
+            and 0 < one.filled < document.filled
+            and len(one.cells & document.cells) * 2 > len(one.cells)
+        ),
+        None,
+    )
+
+
+def _parts(file: Looked) -> list[Seen]:
+    """Columns of amounts that together are what an instalment comes to."""
+    found = [file.named(meaning) for meaning in PARTS]
+    parts = [one for one in found if one is not None and one.sureness >= SURE and one.is_amount]
+    return parts if any(one.meaning == "principal" for one in parts) else []
+
+
+def _numbers(column: Seen) -> list[Decimal | None]:
+    return [number_of(text, column) for text in column.texts]
+
+
+def _add_up(whole: Seen, parts: Sequence[Seen]) -> bool:
+    """Whether no row shows the contrary."""
+    rows = zip(*map(_numbers, (whole, *parts)), strict=True)
+    return all(total is None or None in each or total == sum(each) for total, *each in rows)
+
+
+def _is_told_by(key: Seen | None, column: Seen) -> bool:
+    """Whether each cell of the key stands beside one cell of the column."""
+    if key is None or key.is_key:
+        return True
+    found: dict[str, str] = {}
+    return all(found.setdefault(at, text) == text for at, text in zip(key.texts, column.texts, strict=True))
+
+
+def _is_among(word: str, words: str) -> bool:
+    plain = folded(word)
+    return bool({*plain.split(), plain.replace(" ", "")} & set(words.split()))
+
+
+def _document_of(word: str) -> str:
+    """invoice, adjustment, payment, or `?` where the word tells nothing."""
+    return next((meaning for meaning, words in DOCUMENT_WORDS.items() if _is_among(word, words)), UNDECIDED)
+
+
+def _among(column: Seen, words: Iterable[str]) -> str:
+    return f"{{column: {_quoted(column.name)}, among: [{', '.join(map(_quoted, words))}]}}"
+
+
+def _where(conditions: Sequence[str]) -> list[str]:
+    if not conditions:
         return []
-    words = ", ".join(map(_quoted, sorted(kind.cells)))
-    return [f"      # All rows are taken as owed; else: where: {{column: {_quoted(kind.name)}, among: [{words}]}}"]
+    return [f"      where: {conditions[0] if len(conditions) == 1 else '[' + ', '.join(conditions) + ']'}"]
 
 
 def _key(file: Looked) -> Seen | None:
@@ -474,7 +906,13 @@ def _cell(ours: str, column: Seen | None) -> str:
         if kind in (Kind.MONEY, Kind.DATE, Kind.TIME, Kind.CURRENCY)
         else f"{len(column.examples)} examples kept out"
     )
-    return f"        {ours}: {_quoted(column.name)}   # {column.sureness:.2f}; {told}"
+    if 0 < column.sureness < SURE:
+        return f'        {ours}: "{UNDECIDED}"   # perhaps {_told(column.name)} ({column.sureness:.2f}); {told}'
+    theirs = _quoted(column.name)
+    if column.own_form is not None and kind in (Kind.DATE, Kind.TIME):
+        theirs = f"{{column: {theirs}, dates: {_quoted(column.own_form)}}}"
+    sureness = f"{column.sureness:.2f}; " if column.sureness else ""  # 0: found by its cells, not by its heading
+    return f"        {ours}: {theirs}   # {sureness}{told}"
 
 
 def _examples(cells: Iterable[str]) -> str:

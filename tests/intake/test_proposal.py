@@ -6,6 +6,7 @@ Also of looking.py.
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
 from pathlib import Path
 
@@ -15,10 +16,11 @@ from openpyxl import Workbook
 
 from benchmarks.variants import VARIANTS, outcome
 from features.errors import InputMissing, UsageError
-from pipeline.intake.convert import convert
+from pipeline.intake.convert import Conversion, convert
 from pipeline.intake.mapping import load_mapping
 from pipeline.intake.proposal import Decided, propose, write_proposal
 from tests.worlds.exports import LEDGER, XERO_INVOICES
+from tests.worlds.strangers import CREDITED, credited_ledger, serviced_loans
 
 
 def proposed(folder: Path, text: str, encoding: str = "utf-8", name: str = "Offene Posten.csv") -> dict:
@@ -130,6 +132,227 @@ def test_a_mapping_that_is_there_is_not_written_over(tmp_path):
 def test_a_folder_without_files_is_told(tmp_path):
     with pytest.raises(InputMissing, match="There is no file to convert"):
         propose(tmp_path)
+
+
+# ---- what must not be taken for something else -----------------------------------------------------------------------
+
+SAID = Decided(debtor_type="commercial", currency="EUR")
+
+
+def brought(place: Path, decided: Decided = SAID) -> tuple[str, dict[str, list[dict[str, str]]], Conversion]:
+    """The text proposed for the files in `theirs`, the rows that convert makes of it, and what convert says."""
+    text = propose(place / "theirs", decided=decided).text
+    (place / "m.yaml").write_text(text, encoding="utf-8")
+    made = convert(load_mapping(place / "m.yaml"), place / "theirs", place / "ours")
+    rows = {}
+    for table in made.rows:
+        with (place / "ours" / f"{table}.csv").open(encoding="utf-8", newline="") as stream:
+            rows[table] = list(csv.DictReader(stream))
+    return text, rows, made
+
+
+def columns(rows: list[dict[str, str]], *names: str) -> list[tuple[str, ...]]:
+    return [tuple(row[name] for name in names) for row in rows]
+
+
+CREDIT_NOTES = {
+    "by kind": CREDITED,
+    "by kind, without a minus": CREDITED.replace("-238,50", "238,50"),
+    "by sign": CREDITED.replace(";GU;", ";;").replace(";RE;", ";;").replace("Belegart", "Notiz"),
+    "by sign, an invoice names another one": CREDITED.replace(";GU;", ";;")
+    .replace(";RE;", ";;")
+    .replace("Belegart", "Notiz")
+    .replace("47,11;", "47,11;R-1"),
+}
+
+
+@pytest.mark.parametrize("name", CREDIT_NOTES)
+def test_a_credit_note_goes_to_the_invoice_that_it_names(tmp_path, name):
+    credited_ledger(tmp_path / "theirs", CREDIT_NOTES[name])
+    _, rows, made = brought(tmp_path)
+    assert columns(rows["accounts"], "account_id") == [("R-1",), ("R-3",)]
+    assert columns(rows["charges"], "charge_id", "account_id", "adjusts", "amount", "kind") == [
+        ("R-1", "R-1", "", "1190.00", "invoice"),
+        ("R-3", "R-3", "", "47.11", "invoice"),
+        ("G-2", "R-1", "R-1", "-238.50", "adjustment"),
+    ]
+    assert made.warnings == ()
+
+
+def test_a_credit_note_that_names_no_invoice_is_asked_beside_others_and_warned_of_alone(tmp_path):
+    second = "K2;G-4;GU;12.01.2026;12.01.2026;-7,00;\nSumme"
+    credited_ledger(tmp_path / "theirs", CREDITED.replace("Summe", second))
+    assert 'account_id: "?"   # credit notes that name no invoice' in propose(tmp_path / "theirs").text
+    credited_ledger(tmp_path / "theirs", CREDITED.replace("-238,50;R-1", "-238,50;"))
+    text, _, made = brought(tmp_path)
+    assert "no column names their invoice: each is an account in credit" in text
+    assert "nothing but a negative charge: 1." in made.text()
+
+
+def test_words_for_documents_that_nobody_knows_are_asked_and_payments_are_payments(tmp_path):
+    paid = "K1;Z-4;ZA;12.02.2026;12.02.2026;-100,00;R-1\nSumme"
+    credited_ledger(tmp_path / "theirs", CREDITED.replace("Summe", paid))
+    _, rows, _ = brought(tmp_path)
+    assert columns(rows["payments"], "payment_id", "account_id", "occurred_at", "amount") == [
+        ("Z-4", "R-1", "2026-02-12", "100.00")
+    ]
+    assert len(rows["charges"]) == 3
+    credited_ledger(tmp_path / "theirs", CREDITED.replace(";RE;12", ";QX;12"))
+    assert 'values: {"QX": "?", "RE": "invoice"}' in propose(tmp_path / "theirs").text
+
+
+def test_parts_of_an_instalment_are_added_up_and_reversed_repayments_taken_back(tmp_path):
+    serviced_loans(tmp_path / "theirs")
+    text, rows, _ = brought(tmp_path, Decided(debtor_type="consumer"))
+    assert columns(rows["accounts"], "account_id", "debtor_id", "currency", "opened_on", "principal") == [
+        ("7000", "C5000", "USD", "2026-01-03", "3900"),
+        ("7001", "C5001", "USD", "2026-01-24", "2000"),
+    ]
+    assert columns(rows["charges"], "charge_id", "amount") == [
+        ("7000/1", "294.67"),
+        ("7000/2", "296.17"),
+        ("7001/1", "206.66"),
+    ]
+    assert columns(rows["payments"], "payment_id", "occurred_at", "amount", "kind", "reverses") == [
+        ("2", "2026-02-05", "294.67", "payment", ""),
+        ("3", "2026-02-24", "206.66", "payment", ""),
+        ("2/1", "2026-02-09", "294.67", "reversal", "2"),
+    ]
+    assert columns(rows["debtors"], "debtor_id", "same_as") == [("C5000", "C5001")]
+    assert "# Left unused: 'account_no', 'loan_status'" in text
+
+
+def test_the_principal_of_an_instalment_is_none_of_the_loan(tmp_path):
+    serviced_loans(tmp_path / "theirs")
+    (tmp_path / "theirs" / "loans.csv").unlink()
+    (accounts,) = yaml.load(propose(tmp_path / "theirs").text, Loader=yaml.BaseLoader)["tables"]["accounts"]
+    assert "principal" not in accounts["columns"]
+    assert accounts["columns"]["debtor_id"] == "?"
+
+
+@pytest.mark.parametrize(
+    ("head", "row", "line"),
+    [
+        ("Amount,Open", "100.00,40.00", "'Amount' was billed, 'Open' is left; no file says what was paid"),
+        ("Open,Paid On,Paid", "40.00,2026-02-01,60.00", "'Open' is what is left: payments would count twice"),
+        ("Amount,Open,Paid On", "100.00,40.00,2026-02-01", "some are paid in part: no column says how much"),
+        ("Discounted amount", "100.00", "perhaps 'Discounted amount' (0.60)"),
+        ("Total due,Principal,Interest", "100.00,90.00,20.00", "'Total due' is not the sum of 'Principal', 'Interest'"),
+        ("Principal,Interest,VAT amount", "90.00,20.00,2.00", 'sum: ["Principal", "Interest"]; and \'VAT amount\'?'),
+    ],
+)
+def test_an_amount_that_may_not_be_what_is_owed_is_asked(tmp_path, head, row, line):
+    text = f"Invoice No,Customer,Due Date,{head}\nA,1,2026-01-05,{row}\nB,2,2026-01-05,{row}\n"
+    proposed(tmp_path / "theirs", text)
+    assert f'amount: "?"   # {line}' in propose(tmp_path / "theirs").text
+
+
+def test_a_heading_is_known_with_its_currency_beside_it(tmp_path):
+    found = proposed(tmp_path / "theirs", "Invoice No,Customer,Due Date,Amount (EUR)\nA,1,2026-01-05,5.00\n")
+    assert found["tables"]["charges"][0]["columns"]["amount"] == "Amount (EUR)"
+
+
+@pytest.mark.parametrize(
+    ("head", "cells", "left", "kept"),
+    [
+        (
+            "Status",
+            ("Posted", "Draft", "Cancelled"),
+            'not standing: {column: "Status", among: ["Cancelled", "Draft"]}',
+            1,
+        ),
+        ("Storniert", ("nein", "ja", ""), 'reversed: {column: "Storniert", among: ["ja"]}', 2),
+        ("Storniert", ("nein", "nein", "nein"), 'reversed: {column: "Storniert", like: "(?i)(1|', 3),
+    ],
+)
+def test_what_does_not_stand_is_left_out_by_name(tmp_path, head, cells, left, kept):
+    lines = [f"{name},1,2026-01-05,5.00,{cell}" for name, cell in zip("ABC", cells, strict=True)]
+    proposed(tmp_path / "theirs", "\n".join([f"Invoice No,Customer,Due Date,Amount,{head}", *lines]) + "\n")
+    text, rows, _ = brought(tmp_path)
+    assert left in text
+    assert len(rows["charges"]) == kept
+
+
+@pytest.mark.parametrize(("head", "cell"), [("Status", "Quux"), ("Is reversed", "maybe")])
+def test_a_word_that_may_mean_that_a_row_does_not_stand_is_asked(tmp_path, head, cell):
+    text = f"Invoice No,Customer,Due Date,Amount,{head}\nA,1,2026-01-05,5.00,{cell}\nB,1,2026-01-05,5.00,Posted\n"
+    (file,) = proposed(tmp_path / "theirs", text)["files"].values()
+    (asked,) = file["leave_out"].values()
+    assert "?" in asked["among"]
+
+
+def test_columns_of_days_each_have_their_form(tmp_path):
+    calls = (
+        "Gesprächsnr;Rechnungsnr;Zeitpunkt;Ergebnis;Zusage bis\n1;R-1;23.01.2026 09:17;Zusage;15.02.2026\n"
+        "2;R-1;13.02.2026 16:29;Mailbox;\n"
+    )
+    (contacts,) = proposed(tmp_path / "theirs", calls, "cp1252", "Telefon.csv")["tables"]["contacts"]
+    assert contacts["columns"]["occurred_at"] == {"column": "Zeitpunkt", "dates": "DD.MM.YYYY HH:mm"}
+    assert contacts["columns"]["promise_due_on"] == {"column": "Zusage bis", "dates": "DD.MM.YYYY"}
+
+
+def test_a_promise_that_stands_whole_on_each_invoice_is_asked(tmp_path):
+    calls = "Call ID,Invoice,Call time,Outcome,Promise amount\n1,A,2026-01-05,PTP,500\n1,B,2026-01-05,PTP,{}\n"
+    found = proposed(tmp_path / "theirs", calls.format(500))["tables"]["contacts"][0]["columns"]
+    assert found["promise_amount"] == "?"
+    found = proposed(tmp_path / "theirs", calls.format(200))["tables"]["contacts"][0]["columns"]
+    assert found["promise_amount"] == "Promise amount"
+
+
+@pytest.mark.parametrize("rows", [3, 2_500, 30_000])
+def test_a_total_far_below_is_left_out_and_a_customer_called_total_is_not(tmp_path, rows):
+    lines = [f"Total Energies;R-{at};31.01.2026;1.190,00" for at in range(rows)]
+    text = "\n".join(["Kunde;Belegnr;Fällig am;Betrag", *lines, "Summe;;;12,00"]) + "\n"
+    proposed(tmp_path / "theirs", text, "cp1252")
+    _, made, _ = brought(tmp_path)
+    assert len(made["charges"]) == rows
+
+
+def test_a_total_far_below_in_a_workbook_is_left_out(tmp_path):
+    book = Workbook()
+    book.active.append(["Kunde", "Belegnr", "Fällig am", "Betrag"])
+    for at in range(2_100):
+        book.active.append(["K", f"R-{at}", dt.datetime(2026, 1, 31), 5.5])
+    book.active.append(["Summe", None, None, 5])
+    (tmp_path / "theirs").mkdir()
+    book.save(tmp_path / "theirs" / "items.xlsx")
+    (file,) = yaml.load(propose(tmp_path / "theirs").text, Loader=yaml.BaseLoader)["files"].values()
+    assert file["leave_out"]["total"]["column"] == "Kunde"
+
+
+def test_a_file_that_is_not_understood_counts_and_is_no_file_of_a_mapping(tmp_path):
+    proposed(tmp_path / "theirs", "a,b\n1,2\n", name="other.csv")
+    proposed(tmp_path / "theirs", LEDGER, "cp1252")
+    told = write_proposal(tmp_path / "theirs", tmp_path / "m.yaml")
+    assert "To decide by hand: 3" in told
+    assert "'other.csv': not understood. Write under tables what it holds, or take it out of files." in told
+    assert "Columns left unused: 'Offene Posten.csv': 'Name'" in told
+    with pytest.raises(UsageError, match=r"files.other gives rows to no table"):
+        brought(tmp_path)
+
+
+@pytest.mark.parametrize("heads", ["Kundennr alt;Kundennr neu;Zusammengeführt am", "Old ID;New ID;Merged on"])
+def test_old_and_new_numbers_of_customers_become_debtors(tmp_path, heads):
+    proposed(tmp_path / "theirs", LEDGER, "cp1252")
+    found = proposed(tmp_path / "theirs", f"{heads}\nK2;K1;31.07.2026\n", "cp1252", "Dubletten.csv")
+    (debtors,) = found["tables"]["debtors"]
+    assert list(debtors["columns"].values()) == heads.split(";")
+
+
+def test_a_file_with_the_contracts_columns_is_read_by_them(tmp_path):
+    proposed(tmp_path / "theirs", "debtor_id;same_as;known_at\nK2;K1;31.07.2026\n", name="debtors.csv")
+    text = "charge_id;account_id;due_on;amount;kind\nR1;R1;31.07.2026;1.190,00;invoice\n"
+    proposed(tmp_path / "theirs", text, name="posten.csv")
+    _, rows, _ = brought(tmp_path)
+    assert columns(rows["debtors"], "debtor_id", "same_as", "known_at") == [("K2", "K1", "2026-07-31")]
+    assert columns(rows["charges"], "due_on", "amount") == [("2026-07-31", "1190.00")]
+
+
+def test_a_proposal_is_not_written_under_the_name_of_a_shipped_mapping(tmp_path, monkeypatch):
+    proposed(tmp_path / "theirs", LEDGER, "cp1252")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"name of a mapping that is shipped: `recoup convert --map erpnext --show`"):
+        write_proposal(tmp_path / "theirs", Path("erpnext"))
 
 
 REFUSED = {

@@ -111,3 +111,42 @@ def loan_book(folder: Path, loans: int = 260, seed: int = 11) -> None:
     folder.mkdir(parents=True)
     for name, lines in (("loans", listed), ("schedule", schedule), ("transactions", transactions)):
         (folder / f"{name}.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+CREDITED = """Debitorenposten per 27.11.2026;;;;;;
+Kundennr;Belegnr;Belegart;Belegdatum;Fälligkeit;Betrag;Bezug
+K1;R-1;RE;05.01.2026;04.02.2026;1.190,00;
+K1;G-2;GU;11.01.2026;11.01.2026;-238,50;R-1
+K2;R-3;RE;12.01.2026;11.02.2026;47,11;
+Summe;;;;;998,61;
+"""
+SERVICED = {
+    "loans": """id,account_no,client_id,product_name,currency_code,principal_amount,disbursedon_date,loan_status
+7000,00007000,C5000,Salary,USD,3900.000000,2026-01-03,Active
+7001,00007001,C5001,SME,USD,2000.000000,2026-01-24,Active
+""",
+    "schedule": """loan_id,installment,duedate,principal_amount,interest_amount,fee_charges_amount
+7000,1,2026-02-03,216.670000,78.000000,0.000000
+7000,2,2026-03-03,216.670000,78.000000,1.500000
+7001,1,2026-02-24,166.660000,40.000000,0.000000
+""",
+    "transactions": """id,loan_id,transaction_type,transaction_date,amount,is_reversed,reversed_on
+1,7000,Disbursement,2026-01-03,3900.000000,0,
+2,7000,Repayment,2026-02-05,294.670000,1,2026-02-09
+3,7001,Repayment,2026-02-24,206.660000,0,
+""",
+    "merged_clients": "client_id,merged_into,merged_on\nC5000,C5001,2026-02-03\n",
+}
+
+
+def credited_ledger(folder: Path, text: str = CREDITED) -> None:
+    """A ledger of open items with a credit note that names its invoice."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "Debitorenposten.csv").write_bytes(text.encode("cp1252"))
+
+
+def serviced_loans(folder: Path) -> None:
+    """Loans as a servicing system's tables hold them: parts of an instalment, reversed repayments, merged clients."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in SERVICED.items():
+        (folder / f"{name}.csv").write_text(text, encoding="utf-8")

@@ -139,6 +139,18 @@ def test_labels_equal_the_oracle(world: World, terms: Terms, as_of, ahead: Watch
     ]
 
 
+@settings(max_examples=30, deadline=None)
+@given(worlds(contacts=False), st.integers(START + 5, START + 30), watch_terms, st.data())
+def test_what_becomes_known_after_a_label_matures_changes_it_no_more(world: World, night: int, ahead, data):
+    matured = night + ahead.days_ahead + max(*ahead.late_days.values(), ahead.rolled_days) + ahead.maturity_days
+    frame, found = judged_late(world, [night], ahead)
+    later = data.draw(later_rows(world, matured))
+    # counts when ever known
+    later = later.only(lambda name, row: row.get("status") != "outcome_unknown" or row in world.rows[name])
+    pd.testing.assert_frame_equal(judged_late(later, [night], ahead)[0], frame)
+    pd.testing.assert_frame_equal(judged_late(later, [night], ahead)[1], found)
+
+
 @settings(max_examples=40, deadline=None)
 @given(worlds(contacts=False), terms, nights, st.data())
 def test_nothing_known_from_the_night_on_changes_the_cohort(world: World, terms: Terms, night: int, data):

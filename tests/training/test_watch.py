@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.panel.watch import WatchPanel
 from pipeline.params import Watch
+from pipeline.training import report
 from pipeline.training.watch import tried_watch
 from tests.worlds.params import quick_params
 
@@ -56,6 +57,21 @@ def test_the_judged_head_knows_no_later_night_and_the_released_one_knows_all(par
     assert quality["all", "model", "auc"] > 0.65
     top = found.frames["watch_top"].set_index("ranking")
     assert top.loc["model", "share"] > 0.25
+
+
+def test_the_report_says_where_the_rhythm_is_not_beaten(first, params):
+    found = tried_watch(panel(), params)
+    unsure = found.frames["watch_top"].assign(gain_low=[0.0, -0.1, 0.1, 0.1])
+    frames = {**first.evaluation.frames, **found.frames, "watch_top": unsure}
+    facts = {**first.evaluation.facts, "watch": dict(found.facts)}
+    page = report.render(replace(first.evaluation, frames=frames, facts=facts), first.version, first.run_id)
+    assert "Before the due day" in page
+    assert "It is not shown to beat in money: late last time." in page
+    assert "from 50" in page
+    why = {**first.evaluation.facts, "watch": {"why": "nobody was late"}}
+    text = report.render(replace(first.evaluation, facts=why), first.version, first.run_id)
+    assert "No head was taught of accounts before their due day: nobody was late." in text
+    assert "Before the due day" not in report.render(first.evaluation, first.version, first.run_id)
 
 
 def test_too_few_late_or_too_short_a_history_teaches_nothing_and_says_why(params):

@@ -16,7 +16,7 @@ from features.days import day_number
 from features.tables import DELIVERED, FEEDS
 from pipeline.intake import sql as judging
 from pipeline.intake.acceptance import COMPARED_BACK, control_refusals, fault_refusals, first_places
-from pipeline.intake.casting import not_a_number
+from pipeline.intake.casting import not_a_number, quoted
 from pipeline.intake.delivery import DeliveredTable
 from pipeline.intake.dropped import Dropped
 from pipeline.intake.faults import hanging, located
@@ -150,7 +150,8 @@ class TableIntake:
         held = self.store.extra_columns(self.name) if self.store is not None else {}
         new = [column for column in self.table.extras if column not in held]
         tests = ", ".join(f"coalesce(bool_or({not_a_number(column)}), false)" for column in new)
-        words = self.engine.rows(f"SELECT {tests} FROM raw_{self.name}")[0] if new else ()
+        cells = ", ".join(f"nullif(trim({quoted(column)}), '') AS {quoted(column)}" for column in new)
+        words = self.engine.rows(f"SELECT {tests} FROM (SELECT {cells} FROM raw_{self.name})")[0] if new else ()
         found = {column: "str" if word else "float64" for column, word in zip(new, words, strict=True)}
         return {column: held.get(column) or found[column] for column in sorted({*held, *self.table.extras})}
 

@@ -221,6 +221,15 @@ def test_own_columns_are_numbers_or_text_by_what_they_hold(tmp_path):
     assert "x_new" not in reopened.tables(versions=first)["accounts"].columns
 
 
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_own_numbers_with_blanks_around_them_and_without_a_text_are_numbers(tmp_path, form):
+    """An empty text of Parquet is as empty as a cell of CSV."""
+    rows = [account(account_id="N1", x_score=" 1.5 "), account(account_id="N2", x_score="")]
+    _, store = taken(tmp_path, accounts=rows, form=form)
+    scores = store.tables()["accounts"].set_index("account_id")["x_score"]
+    assert (scores["N1"], scores.isna().sum()) == (1.5, 6)
+
+
 # History
 
 

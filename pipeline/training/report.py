@@ -320,6 +320,11 @@ def _effect_lines(evaluation: Evaluation) -> list[str]:
         f"{taught['worked']:.0%} of them worked in time; paid {taught['paid_if_worked']:.1%} of those and "
         f"{taught['paid_if_left']:.1%} of the others as they stand."
     ]
+    if taught["spread"] == 0:
+        said.append(
+            "One effect for all foretells debtors that taught none of it best, so that the log tells nobody apart: "
+            "the order is that of amount x p(1 - p)."
+        )
     held = {row["figure"]: row for row in _records(evaluation.frames.get("effect"))}
     if held:
         slope, robust = [tuple(held[name][part] for part in ("value", "low", "high")) for name in ("slope", "robust")]

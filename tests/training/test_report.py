@@ -72,6 +72,24 @@ def test_the_report_is_one_page_that_asks_for_nothing(first):
     assert "- age old: recovered less often than predicted" in card
 
 
+def test_a_log_that_tells_nobody_apart_is_said_to(first):
+    taught = {"rows": 900, "debtors": 300, "worked": 0.5, "paid_if_worked": 0.2, "paid_if_left": 0.2, "spread": 0.0}
+    nothing = {"value": float("nan"), "low": float("nan"), "high": float("nan")}
+    seen = {"value": 0.01, "low": -0.01, "high": 0.03}
+    figures = {"slope": nothing, "plain": seen, "robust": seen, "hidden_zero": nothing, "hidden_unsure": nothing}
+    flat = replace(
+        first.evaluation,
+        facts={**first.evaluation.facts, "effect": taught},
+        frames={
+            **first.evaluation.frames,
+            "effect": pd.DataFrame([{"figure": name, **figure} for name, figure in figures.items()]),
+        },
+    )
+    for text in (report.render(flat, first.version, first.run_id), report.model_card(flat, first.version, "run")):
+        assert "the log tells nobody apart: the order is that of amount x p(1 - p)." in text
+        assert "Out of fold one effect for all foretells best, its average 1.0% [-1.0%, 3.0%]." in text
+
+
 @pytest.mark.parametrize("width", [1200, 800])
 def test_no_table_of_the_report_loses_a_column(first, browser, width):
     page = browser.new_page(viewport={"width": width, "height": 900})

@@ -41,7 +41,7 @@ from pipeline.training import registry
 from pipeline.training.train import train_from_store
 
 PROJECT_PARAMS = Path(__file__).parents[1] / "params.yaml"
-DEBTORS, SEED, SHARE, NIGHTS, MONTHS = 3_000, 8101, 0.3, 12, 24
+DEBTORS, SEED, SHARE, NIGHTS, MONTHS = 2_000, 8201, 0.3, 12, 24
 TAUGHT_FROM, TAUGHT_EVERY = 2, 5  # the first night (from 0) on which a model is taught; nights between two models
 SATURDAY = 5
 CAPACITY = 40  # debtors per queue and night
@@ -70,6 +70,8 @@ class Shop:
         whole["worklist"]["capacity"] = {"default": CAPACITY}
         whole["worklist"]["floor"] = {"days": 60, "share": 0.5}
         whole["evaluate"]["bootstrap_draws"] = DRAWS
+        whole["split"]["backtest_folds"] = 0
+        whole["store"]["shards"] = 1
         whole["gate"] |= {"money_ratio": [0.1, 9.0], "bucket_money_ratio": [0.1, 9.0], "calibration_slope": [0.1, 9.0]}
         whole["gate"]["max_money_loss"] = 0.9
         self.place.mkdir(parents=True, exist_ok=True)

@@ -21,6 +21,7 @@ from pipeline.intake.database import snapshot_of, words_of
 from pipeline.intake.looking import DATE_FORMS, ENDINGS
 from pipeline.intake.mapping import UNDECIDED
 from pipeline.intake.proposal import Decided, Proposal, places_under, propose
+from pipeline.intake.source_folder import Begun, in_our_form
 from pipeline.law.rule_file import load_rules
 from pipeline.messages.texts import SHIPPED as TEXTS
 from pipeline.params import CONTROL, Source, known_zones, load, shipped
@@ -62,6 +63,11 @@ def begin(folder: Path, named: Sequence[Path], answers: Answers, today: dt.date,
     Raises UsageError where a file is there already or an answer lacks, InputMissing where there is nothing to look at.
     """
     _check_free(folder, (PARAMS, MAPPING, README, SCHEMA_FILE, SIGNATURES, MESSAGES))
+    if len(named) == 1 and named[0].is_dir():
+        memory_limit = load(shipped(PARAMS)).engine.memory_limit
+        ours = in_our_form(named[0], ("portfolio", "currency"), memory_limit)
+        if ours is not None:
+            return _begin_with_source(folder, named[0], ours, answers, today, ask)
     source, places = _exports(named)
     answers, proposal = _decided(source, places, answers, ask)
     books = _Books.of(proposal, answers)
@@ -85,6 +91,44 @@ def begin(folder: Path, named: Sequence[Path], answers: Answers, today: dt.date,
             if left
             else f"Every line of {MAPPING} is decided; look at it all the same.",
             *left,
+            *proposal.unused(),
+            f"The next commands are in {folder / README}.",
+        ]
+    )
+
+
+def _begin_with_source(
+    folder: Path, source: Path, ours: Begun, answers: Answers, today: dt.date, ask: Ask | None
+) -> str:
+    """The folder for files that are in the contract's form: params that lead to them, and no mapping."""
+    said = _with_zone(answers.decided)
+    absent = [name for name in said.none if name not in ours.tables]
+    if absent:
+        raise UsageError(
+            f"--none {absent[0]}: the files are read where they lie. Put {absent[0]}.csv of its header alone beside "
+            f'them, and {absent[0]}.control.json with {{"rows": 0, "complete_through": DAY}}.'
+        )
+    if said.time_zone is None:
+        if ask is None:
+            raise UsageError("The files do not say all. Add: --zone (time zone of the books: Europe/Berlin, ...).")
+        said = replace(said, time_zone=ask("--zone", "time zone of the books: Europe/Berlin, ...", None))
+    if said.time_zone not in known_zones():
+        raise UsageError.unknown_keys("--zone", [said.time_zone or ""], known_zones())
+    answers = replace(answers, decided=said)
+    books = _Books.named(ours.words["portfolio"] or ("book",), ours.words["currency"], ours.tables, answers)
+    changes = {**books.changes(today), ("paths", "source"): str(source.resolve())}
+    note = f"- The files are in the contract's form: `paths.source` of `{PARAMS}` leads to them, nothing is converted."
+    readme = _readme("", [("recoup ingest --backfill", "history comes in, checked row by row")], note, books)
+    params = _edited(shipped(PARAMS).read_text(encoding="utf-8"), changes)
+    told = {PARAMS: params, README: readme, MESSAGES: TEXTS.read_text(encoding="utf-8")}
+    _write(folder, told | ({} if books.signed_off else {SIGNATURES: ""}))
+    return "\n".join(
+        [
+            f"Folder: {folder}",
+            f"Tables of the contract: {', '.join(ours.tables)}; no mapping is needed",
+            f"Portfolios: {', '.join(books.names)}; currency: {', '.join(books.currencies)}; zone: {books.zone}; "
+            f"delivered: {', '.join(books.delivers)}",
+            *books.warnings(),
             f"The next commands are in {folder / README}.",
         ]
     )

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+import gzip
 import json
 import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import duckdb
 import pytest
 import yaml
 
 from features.errors import InputMissing, UsageError
 from pipeline.intake.convert import convert
 from pipeline.intake.ingest import ingest
-from pipeline.intake.mapping import load_mapping
+from pipeline.intake.mapping import load_mapping, place_of
 from pipeline.intake.proposal import Decided
 from pipeline.messages.texts import SHIPPED
 from pipeline.params import load
@@ -229,3 +231,57 @@ def test_queries_are_begun_with_what_there_must_be_and_refused_until_they_are_wr
     assert "-- where you have them (docs/ingest.md):" in params.queries["charges"]
     with pytest.raises(UsageError, match=r"queries.accounts, queries.charges, queries.payments of .* still hold `\?`"):
         ingest(tmp_path / "books.sqlite", tmp_path / "store", params)
+
+
+@pytest.mark.parametrize("ending", ["csv", "csv.gz", "parquet"])
+def test_files_in_the_contracts_form_are_read_where_they_lie(tmp_path, ending):
+    german_ledger(tmp_path / "exports", customers=12, months=6)
+    begin(tmp_path / "first", [tmp_path / "exports"], Answers(GERMAN), TODAY, None)
+    convert(load_mapping(tmp_path / "first" / "mapping.yaml"), tmp_path / "exports", tmp_path / "ours", LAST)
+    for place in (tmp_path / "ours").glob("*.csv"):
+        if ending == "csv.gz":
+            place.with_suffix(".csv.gz").write_bytes(gzip.compress(place.read_bytes()))
+        elif ending == "parquet":
+            with duckdb.connect() as engine:
+                rows = f"SELECT * FROM read_csv('{place}', all_varchar = true)"
+                engine.execute(f"COPY ({rows}) TO '{place.with_suffix('.parquet')}' (FORMAT parquet)")
+        if ending != "csv":
+            place.unlink()
+    with pytest.raises(UsageError, match="--zone"):
+        begin(tmp_path / "mine", [tmp_path / "ours"], Answers(), TODAY, None)
+    with pytest.raises(UsageError, match=r"--none balances: .* balances.csv of its header alone"):
+        begin(tmp_path / "mine", [tmp_path / "ours"], Answers(Decided(place="DE", none=("balances",))), TODAY, None)
+    told = begin(tmp_path / "mine", [tmp_path / "ours"], Answers(Decided(place="DE")), TODAY, None)
+    assert "Tables of the contract: accounts, charges, payments, contacts, statuses; no mapping is needed" in told
+    assert not (tmp_path / "mine" / "mapping.yaml").exists()
+    assert "recoup convert" not in (tmp_path / "mine" / "README.md").read_text()
+    params = load(tmp_path / "mine" / "params.yaml")
+    assert (list(params.portfolios), params.money.rates) == (["op_liste"], {"EUR": 1.0})
+    assert params.paths.source == (tmp_path / "ours").resolve()
+    report = ingest(params.paths.source, tmp_path / "store", params, backfill=True, dry_run=True)
+    assert not any(table.quarantined for table in report.tables)
+
+
+def test_the_contracts_columns_in_other_forms_are_converted(tmp_path):
+    german_ledger(tmp_path / "exports", customers=12, months=6)
+    begin(tmp_path / "first", [tmp_path / "exports"], Answers(GERMAN), TODAY, None)
+    convert(load_mapping(tmp_path / "first" / "mapping.yaml"), tmp_path / "exports", tmp_path / "ours", LAST)
+    charges = tmp_path / "ours" / "charges.csv"
+    before = charges.read_text()
+    charges.write_text(re.sub(r"(\d{4})-(\d\d)-(\d\d)", r"\3.\2.\1", before))
+    for place in (tmp_path / "ours").glob("*.json"):
+        place.unlink()
+    said = Answers(Decided(debtor_type="commercial", place="DE"))
+    told = begin(tmp_path / "mine", [tmp_path / "ours"], said, TODAY, None)
+    assert "Every line of mapping.yaml is decided" in told
+    convert(load_mapping(tmp_path / "mine" / "mapping.yaml"), tmp_path / "ours", tmp_path / "again", LAST)
+    assert (tmp_path / "again" / "charges.csv").read_text() == before
+
+
+def test_a_shipped_mapping_is_shown_to_be_copied(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert exit_code("convert", "--map", "erpnext", "--show") == 0
+    Path("mapping.yaml").write_text(capsys.readouterr().out)
+    assert load_mapping(Path("mapping.yaml")) == load_mapping(place_of("erpnext"))
+    assert exit_code("convert", "--map", "erpnextt", "--show") == 66
+    assert exit_code("convert", "--map", "erpnext") == 2

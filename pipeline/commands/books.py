@@ -153,18 +153,31 @@ def schema() -> None:
 
 @cli.command()
 @option("--map", "mapping", required=True, help="The mapping: a file, or the name of one that is shipped.")
-@option("--from", "theirs", type=FOLDER, required=True, help="Folder of the files that your system exported.")
+@option("--from", "theirs", type=FOLDER, help="Folder of the files that your system exported.")
 @option("--to", "target", type=PLACE, help="Source folder to write; must be new or empty.")
 @option("--propose", is_flag=True, help="Look at the files and write the mapping instead; `?` where they do not tell.")
+@option("--show", is_flag=True, help="Print the mapping, one that is shipped for instance, and convert nothing.")
 @option("--complete-through", type=DAY, callback=date, help="The last day that is all there; the control files say so.")
-def convert(mapping: str, theirs: Path, target: Path | None, propose: bool, complete_through: dt.date | None) -> None:
+def convert(
+    mapping: str,
+    theirs: Path | None,
+    target: Path | None,
+    propose: bool,
+    show: bool,
+    complete_through: dt.date | None,
+) -> None:
     """Turn another system's files into a source folder: each cell is read exactly as the mapping says,
     or all is refused.
     """
     from pipeline.intake import convert as conversion
-    from pipeline.intake.mapping import load_mapping, place_of
+    from pipeline.intake.mapping import load_mapping, place_of, text_of
     from pipeline.intake.proposal import write_proposal
 
+    if show:
+        click.echo(text_of(place_of(mapping)), nl=False)
+        return
+    if theirs is None:
+        raise click.UsageError("Name the folder of your files with --from.")
     if propose:
         click.echo(write_proposal(theirs, Path(mapping)))
         return

@@ -248,9 +248,9 @@ def _seen(name: str, cells: Sequence[object], table: str | None) -> Seen:
     meaning, sureness = _meaning(name) if table is None else _meaning_of_ours(table, name)
     if meaning == "amount" and folded(name) in COUNTED and filled and all(_ORDINAL.fullmatch(cell) for cell in filled):
         meaning = "instalment"
-    if meaning in DAYS and filled and not forms:
+    if table is None and meaning in DAYS and filled and not forms:
         sureness *= 0.3
-    if meaning in AMOUNTS and filled and not amounts:
+    if table is None and meaning in AMOUNTS and filled and not amounts:
         sureness *= 0.3
     examples = tuple(dict.fromkeys(filled))[:EXAMPLES]
     return Seen(

@@ -264,17 +264,22 @@ def place_of(name: str) -> Path:
     return SHIPPED / f"{name}.yaml" if name in shipped() else Path(name)
 
 
-def load_mapping(place: Path) -> Mapping_:
-    """The mapping of a file. Raises InputMissing where there is none; UsageError with every fault at once,
-    each with its key.
-    """
+def text_of(place: Path) -> str:
+    """The mapping as it is written. Raises InputMissing where there is none."""
     try:
-        text = place.read_text(encoding="utf-8-sig")
+        return place.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         known = ", ".join(shipped())
         raise InputMissing(
             f"There is no mapping {str(place)!r}. Name a file, or one of those shipped: {known}."
         ) from None
+
+
+def load_mapping(place: Path) -> Mapping_:
+    """The mapping of a file. Raises InputMissing where there is none; UsageError with every fault at once,
+    each with its key.
+    """
+    text = text_of(place)
     try:
         # Every scalar stays the text it is: a column may be called No, 007 or 2026-01-01.
         written = yaml.load(text, Loader=yaml.CBaseLoader)

@@ -393,7 +393,7 @@ class _Tables:
         return self._payment_tables(name, file, dated, paid) if table and dated and paid else []
 
     def _lines_of_ours(self, name: str, file: Looked) -> list[str]:
-        cells = [_cell(one.name, one) for one in file.columns if one.filled]
+        cells = [_cell(one.name, one) for one in file.columns]
         return [f"    - from: {name}", "      columns:", *cells]
 
     def _listing_key(self, name: str) -> Seen | None:

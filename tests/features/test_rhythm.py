@@ -104,7 +104,7 @@ def cases(draw):
     return world, sorted(draw(st.lists(worlds.nights, min_size=1, max_size=3, unique=True)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=35, deadline=None)
 @given(cases(), worlds.terms, st.booleans(), declared, feeds)
 def test_the_rhythm_equals_the_plain_loops(case, terms, categorical, delivers, complete):
     world, nights = case
@@ -114,7 +114,7 @@ def test_the_rhythm_equals_the_plain_loops(case, terms, categorical, delivers, c
     assert differences(matrix, world, pairs, terms, RHYTHM.with_attributes(tables["accounts"]), complete) == []
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(cases(), worlds.terms, st.data())
 def test_nothing_known_from_the_night_on_changes_the_rhythm(case, terms, data):
     world, nights = case

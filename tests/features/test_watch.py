@@ -110,7 +110,7 @@ def test_a_label_waits_for_its_last_day_and_maturity():
         assert np.isnan(found["late"].item()) == bool(late)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(worlds(contacts=False, links=True), terms, some_nights, watch_terms)
 def test_equals_the_oracle(world: World, terms: Terms, as_of: list[int], ahead: WatchTerms):
     cohort = watch(world, as_of, terms, ahead)
@@ -129,7 +129,7 @@ def test_equals_the_oracle(world: World, terms: Terms, as_of: list[int], ahead: 
     assert {row[:3]: row[3] for row in cohort.counts.itertuples(index=False, name=None) if row[3]} == dict(counted)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(worlds(contacts=False), terms, some_nights, watch_terms, st.integers(START + 20, START + SPAN + 90))
 def test_labels_equal_the_oracle(world: World, terms: Terms, as_of, ahead: WatchTerms, complete: int):
     frame, found = judged_late(world, as_of, ahead, complete, terms)
@@ -139,7 +139,7 @@ def test_labels_equal_the_oracle(world: World, terms: Terms, as_of, ahead: Watch
     ]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(worlds(contacts=False), st.integers(START + 5, START + 30), watch_terms, st.data())
 def test_what_becomes_known_after_a_label_matures_changes_it_no_more(world: World, night: int, ahead, data):
     matured = night + ahead.days_ahead + max(*ahead.late_days.values(), ahead.rolled_days) + ahead.maturity_days
@@ -151,7 +151,7 @@ def test_what_becomes_known_after_a_label_matures_changes_it_no_more(world: Worl
     pd.testing.assert_frame_equal(judged_late(later, [night], ahead)[1], found)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(worlds(contacts=False), terms, nights, st.data())
 def test_nothing_known_from_the_night_on_changes_the_cohort(world: World, terms: Terms, night: int, data):
     earlier, later = world.known_before(night), data.draw(later_rows(world, night))

@@ -1,4 +1,5 @@
-"""Late before the due day, on published sets: python -m benchmarks.watch PATH [--work DIR] [--only NAME ...].
+"""Late before the due day, on published sets: python -m benchmarks.watch PATH [--work DIR] [--only NAME ...];
+on made-up portfolios: python -m benchmarks.watch --worlds SEED ... [--debtors N].
 
 P(late) against the debtor's own payment rhythm on later nights, with intervals by debtor; a table comes last. Each set
 is converted and ingested as `benchmarks.real` does it.
@@ -28,6 +29,7 @@ from pipeline.intake.ingest import ingest
 from pipeline.panel.view import features_of
 from pipeline.panel.watch import WatchPanel, watch_panel
 from pipeline.params import Params, load
+from pipeline.simulate.portfolio import simulate
 from pipeline.store.store import Store
 from pipeline.training.watch import watch_teaching
 
@@ -79,11 +81,18 @@ class Judgement:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("path", type=Path, help="folder that holds the published sets, one folder each")
+    parser.add_argument("path", type=Path, nargs="?", help="folder that holds the published sets, one folder each")
+    parser.add_argument("--worlds", type=int, nargs="*", default=[], help="seeds of made-up portfolios, two years each")
+    parser.add_argument("--debtors", type=int, default=1200, help="of each made-up portfolio")
     parser.add_argument("--work", type=Path, default=Path("work/watch"))
     parser.add_argument("--only", nargs="*", default=[adapter.NAME for adapter in ASKED])
     chosen = parser.parse_args(arguments)
     logging.getLogger("recoup").setLevel(logging.WARNING)
+    if chosen.worlds:
+        print(table_of([simulated(seed, chosen.debtors, chosen.work / f"world-{seed}") for seed in chosen.worlds]))
+        return
+    if chosen.path is None:
+        parser.error("give the folder of the published sets, or --worlds")
     wanted = [each for each in ASKED if each.NAME in chosen.only and (chosen.path / each.NAME).is_dir()]
     if not wanted:
         raise InputMissing(f"None of the sets lies in {str(chosen.path)!r}. Give the folder that holds them.")
@@ -102,6 +111,17 @@ def judged(adapter: ModuleType, raw: Path, work: Path) -> Judgement:
         return judgement(adapter.NAME, cards(store, params), params, 31, STATED)
     panel = watch_panel(store, params)
     return judgement(adapter.NAME, panel, params, params.watch_terms().gap_days, RHYTHMS)
+
+
+def simulated(seed: int, debtors: int, work: Path) -> Judgement:
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    simulate(debtors, seed, work / "source", months=24)
+    paths = {"source": str(work / "source"), "store": str(work / "store"), "out": str(work / "out")}
+    params = with_sections(load(PROJECT_PARAMS), {"paths": paths, "watch": {"days_ahead": 30}})
+    ingest(params.paths.source, params.paths.store, params)
+    panel = watch_panel(Store(params.paths.store), params)
+    return judgement(f"world {seed}", panel, params, params.watch_terms().gap_days, RHYTHMS)
 
 
 def with_sections(params: Params, changes: Mapping[str, Mapping[str, object]]) -> Params:

@@ -38,8 +38,8 @@ pytestmark = pytest.mark.slow
 HOUSE = Path(__file__).parents[2]
 HOLDS_ROWS = re.compile(  # where people may stand
     r"^(source|store/(accounts|charges|balances|payments|contacts|statuses|quarantine|scores|assignments|draws"
-    r"|draw_outcomes|feedback)/|store/runs/[0-9a-f]+/test_\w+\.parquet|out/\d{4}-\d\d-\d\d/(worklist|deferred|excluded"
-    r"|held_out|self_cure|scores|dialler)\.|answers/|faults\.csv)"
+    r"|draw_outcomes|feedback|messages)/|store/runs/[0-9a-f]+/test_\w+\.parquet|out/\d{4}-\d\d-\d\d/(worklist|deferred|excluded"
+    r"|held_out|self_cure|scores|dialler|messages)\.|answers/|faults\.csv)"
 )
 
 # ---- hostile names ---------------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ def nobody() -> pd.DataFrame:
 
 
 def reach_of(job: Job, seen: View, store: Store) -> pd.DataFrame:
-    """REACH_COLUMNS: one row per account and channel of the reminders' steps; empty without reminders.
+    """REACH_COLUMNS: one row per account to which a step is open and channel of the steps; empty without reminders.
 
     offset    days past due of the oldest unpaid item, below 0 before its due day
     worst     most days past due within a year, as known on each of its days
@@ -66,7 +66,7 @@ def reach_of(job: Job, seen: View, store: Store) -> pd.DataFrame:
 
 
 def reach_in(case: Case, ledger: Ledger, night: int, reminders: Reminders) -> pd.DataFrame:
-    """REACH_COLUMNS of a case whose cohort has `offset`."""
+    """REACH_COLUMNS of a case whose cohort has `offset`; of accounts to which no step is open no row."""
     used = {channel for step in reminders.steps for channel in step.channels}
     found = rulings(case, night, [channel for channel in MESSAGE_CHANNELS if channel in used])
     about = case.cohort.reset_index(drop=True).assign(
@@ -75,10 +75,22 @@ def reach_in(case: Case, ledger: Ledger, night: int, reminders: Reminders) -> pd
         engaged=found.accounts["engaged"].to_numpy(),
         **_lately(case, ledger, night),
     )
+    about = about[_open_to(about["offset"].to_numpy(np.int64), reminders)]
     rows = about[list(OF_ACCOUNT)].merge(found.channels[["account_no", *OF_CHANNEL]], on="account_no")
     texts = [name for name in rows if not pd.api.types.is_numeric_dtype(rows[name])]
     rows = rows.assign(**{name: rows[name].astype(object).fillna("").astype("str") for name in texts})
     return rows.astype(dict.fromkeys(WHOLE, "int32"))[list(REACH_COLUMNS)]
+
+
+def _open_to(offset: np.ndarray, reminders: Reminders) -> np.ndarray:
+    """bool per account: whether a step with a day is open; any account where one is for those who pay alone, of whom a
+    shard cannot tell yet.
+    """
+    found = np.full(offset.size, any(step.day is None for step in reminders.steps))
+    for step in reminders.steps:
+        if step.day is not None:
+            found |= (offset >= step.day) & (offset < step.day + step.open_days)
+    return found
 
 
 def cohort_of(job: Job, seen: View, store: Store) -> pd.DataFrame:

@@ -37,7 +37,7 @@ class Published:
         shown = ["The list is empty.", *_why_empty(self.night)] if not len(listed) else []
         if rows and len(listed):
             shown = [_first_rows(listed, self.night.reporting_currency)]
-        return "\n".join([*lines, *shown, f"List: {self.folder / 'worklist.html'}"])
+        return "\n".join([*lines, *_messages(self.night), *shown, f"List: {self.folder / 'worklist.html'}"])
 
 
 def _of_the_order(night: Night) -> list[str]:
@@ -53,6 +53,14 @@ def _of_the_order(night: Night) -> list[str]:
     ]
     lines = [f"Ranked by {value['mode']} value. The effect of work is {said}, since {value['rung']['since']}."]
     return [*lines, f"What each order alone would bring, {night.reporting_currency}, foretold: {'; '.join(brought)}."]
+
+
+def _messages(night: Night) -> list[str]:
+    told = night.manifest.get("messages")
+    if told is None:
+        return []
+    steps = ", ".join(f"{many:,} {step}" for step, many in told["steps"].items() if many)
+    return [f"{told['messages']:,} messages beside the list{f': {steps}' if steps else ''}."]
 
 
 def _why_empty(night: Night) -> list[str]:

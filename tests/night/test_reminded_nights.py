@@ -88,6 +88,11 @@ def test_the_list_is_the_same_and_the_messages_lie_beside_it(reminded_house):
     assert sum(told["messages"]["steps"].values()) == len(rows(reminded_house, FIRST))
 
 
+def test_the_terminal_says_how_many_by_step(reminded_house, capsys):
+    assert recoup(reminded_house, "worklist", "--as-of", SECOND) == 0
+    assert re.search(r"^\d+ messages beside the list: \d+ \w+.*\.$", capsys.readouterr().out, re.MULTILINE)
+
+
 def test_nobody_is_both_called_and_written_to_and_nobody_again_within_the_spacing(reminded_house):
     listed = set(re.findall(r"D\d{7}", (reminded_house / "out" / FIRST / "worklist.csv").read_text()))
     first, second = rows(reminded_house, FIRST), rows(reminded_house, SECOND)

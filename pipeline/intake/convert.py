@@ -568,6 +568,29 @@ def _too_fine(engine: Any, mapping: Mapping_, opened: dict[str, Opened]) -> list
 
 def _warnings(engine: Any, mapping: Mapping_) -> tuple[str, ...]:
     """What was written and can hardly be meant."""
+    return (*_lone_credits(engine, mapping), *_repeated_promises(engine, mapping))
+
+
+def _repeated_promises(engine: Any, mapping: Mapping_) -> tuple[str, ...]:
+    told = " UNION ALL ".join(
+        f"SELECT contact_id, account_id, promise_amount FROM out_contacts_{at}"
+        for at, rows in enumerate(mapping.tables.get("contacts", ()))
+        if "promise_amount" in rows.columns
+    )
+    if not told:
+        return ()
+    alike = "HAVING count(DISTINCT account_id) > 1 AND count(DISTINCT promise_amount) = 1 AND count(promise_amount) > 1"
+    number = _count(engine, f"(SELECT contact_id FROM ({told}) GROUP BY 1 {alike})")
+    if not number:
+        return ()
+    return (
+        f"WARNING Contacts with the same promise on each of several accounts: {number:,}. `promise_amount` is the "
+        "part for the account: the whole sum on each is a promise for each, and will be broken.",
+    )
+
+
+def _lone_credits(engine: Any, mapping: Mapping_) -> tuple[str, ...]:
+    """Accounts that are a credit note each."""
     if not {"accounts", "charges"} <= set(mapping.tables):
         return ()
     each = " UNION ALL ".join(

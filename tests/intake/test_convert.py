@@ -475,6 +475,31 @@ def test_a_credit_note_on_its_invoices_account_is_no_account_in_credit(tmp_path)
     assert made.warnings == ()
 
 
+@pytest.mark.parametrize(("second", "number"), [("500", 1), ("200", 0), ("", 0)])
+def test_a_promise_that_stands_whole_on_each_account_is_warned_of(tmp_path, second, number):
+    (tmp_path / "theirs").mkdir()
+    lines = ["Id,Account,Day,Promised", "1,A,2026-02-01,500", f"1,B,2026-02-01,{second}", "2,A,2026-02-02,500"]
+    (tmp_path / "theirs" / "calls.csv").write_text("\n".join(lines) + "\n")
+    (tmp_path / "m.yaml").write_text(
+        """
+files: {calls: {path: calls.csv}}
+tables:
+  contacts:
+    from: calls
+    columns:
+      contact_id: Id
+      account_id: Account
+      occurred_at: Day
+      channel: {constant: call}
+      direction: {constant: outbound}
+      promise_amount: Promised
+"""
+    )
+    made = convert(load_mapping(tmp_path / "m.yaml"), tmp_path / "theirs", tmp_path / "ours")
+    assert len(made.warnings) == number
+    assert ("same promise on each of several accounts: 1." in made.text()) == bool(number)
+
+
 def test_where_may_ask_several_things_that_must_all_hold(tmp_path):
     (tmp_path / "theirs").mkdir()
     (tmp_path / "theirs" / "items.csv").write_text("No,Due,Amount\nA,2026-01-01,1\nB,2026-01-01,2\nC,,3\n")

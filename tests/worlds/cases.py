@@ -191,6 +191,12 @@ LEDGER_CASES = [
         {"2024-03-08": owed(100, 100, 7), "2024-03-09": owed(50, 50, 8)},
     ),
     Case(
+        "a cent that is left of the oldest charge counts its days once all arrears pass the tolerance",
+        book().charge("2024-03-01", 100).charge("2024-03-31", 500).payment("2024-03-10", 99),
+        {"2024-03-12": owed(501, 1, 0), "2024-04-05": owed(501, 501, 35)},
+        terms=Terms(dpd_tolerance={("book", "EUR"): 100}),
+    ),
+    Case(
         "arrears at the tolerance are no days past due, one unit more are",
         book()
         .charge("2024-03-01", 100, charge_id="c")

@@ -23,6 +23,7 @@ SHIPPED = Path(__file__).parent / "messages.yaml"
 MESSAGE_CHANNELS = get_args(MessageChannel)
 OPEN_CHANNELS = ("sms", "social")  # a screen that lights up beside others; of an e-mail its subject
 NO_WAY_OUT = ("letter", "portal")  # nobody opts out of them by a reply: they say how to object
+SILENT = "silent"  # variant of debtors to whom nothing is said, so that it is known what messages add
 BEFORE, OVERDUE = "before", "overdue"
 TONES = ("reminder", "notice", "help")
 MOST_SEGMENTS = 3  # of a text message, as networks bill it
@@ -69,7 +70,8 @@ class MessagesRefused(UsageError):
 
     @classmethod
     def faulty(cls, path: Path, faults: Iterable[tuple[int, str]]) -> MessagesRefused:
-        told = " ".join(f"Line {line}: {fault}" for line, fault in sorted(set(faults)))
+        """faults: (line of the file, or 0 where the params are at fault, what is wrong)."""
+        told = " ".join(f"Line {line}: {fault}" if line else fault for line, fault in sorted(set(faults)))
         return cls(f"Message file {str(path)!r} is refused whole. {told}")
 
 
@@ -265,6 +267,8 @@ class _Reading:
         for variant, under in self.map(held.get("texts"), f"texts of {where}").items():
             if not _NAME.fullmatch(variant):
                 self.fault(under, f"variant {variant!r} of {where} must be named by small letters, digits and _.")
+            if variant == SILENT:
+                self.fault(under, f"variant {SILENT!r} of {where} is the name of those to whom nothing is said.")
             texts[variant] = self.variant(under, f"{where}, variant {variant!r}", languages)
         of = {variant: {channel for channel, _ in said} for variant, said in texts.items()}
         for variant, channels in of.items():
@@ -432,12 +436,14 @@ def _of_steps(known: Messages, params: Params) -> list[tuple[int, str]]:
         return []
     found = []
     for step in params.reminders.steps:
-        found += [(line, f"reminders step {step.name!r}: {why}") for line, why in _of_step(step, known)]
+        found += [(line, f"The params' reminders step {step.name!r}: {why}") for line, why in _of_step(step, known)]
     otherwise = params.worklist.language
     languages = {params.reminders.language_of(name, "", otherwise) for name in params.portfolios}
     languages |= set(params.reminders.language.values())
     for language in sorted(languages - set(known.languages)):
-        found.append((1, f"reminders speak {language!r} to whom no language is recorded for, and no text does."))
+        found.append(
+            (0, f"The params' reminders speak {language!r} to whom no language is recorded for, and no text does.")
+        )
     return found
 
 
@@ -445,7 +451,7 @@ def _of_step(step: Step, known: Messages) -> list[tuple[int, str]]:
     message = known.messages.get(step.message)
     if message is None:
         near = get_close_matches(step.message, known.messages, n=1)
-        return [(1, f"there is no message {step.message!r}{f' (nearest: {near[0]!r})' if near else ''}.")]
+        return [(0, f"there is no message {step.message!r}{f' (nearest: {near[0]!r})' if near else ''}.")]
     found = []
     if lacking := [name for name in step.channels if name not in message.channels]:
         found.append((message.line, f"message {step.message!r} says nothing by {', '.join(lacking)}."))

@@ -17,14 +17,13 @@ from features.tables import NO_DAY
 from models.prioritise import CONTROL
 from pipeline.columns import MESSAGE_COLUMNS
 from pipeline.law.overlay import law_of
-from pipeline.messages.texts import Message, Messages, wording_lacks
+from pipeline.messages.texts import SILENT, Message, Messages, wording_lacks
 from pipeline.pages.language import words
 from pipeline.params import Params, Reminders, Step
 from pipeline.store.form import MESSAGES
 from pipeline.store.store import Store
 
 SELF_CURE, LISTED, HELD = "self_cure", ("worklist", "joined"), "held_out"
-SILENT = "silent"  # variant of debtors to whom nothing is said, so that it is known what messages add
 # Why a step that is open to somebody is not taken; the first that holds is told.
 SKIPPED = (
     *("listed", "held_out", "engaged", "punctual", "said", "spacing", "worth", "often", "paid", "answered"),

@@ -15,8 +15,8 @@ from features.settlements import settlements
 from features.tables import ANSWERS
 from models.variants import OUTCOMES, shifted
 from pipeline.law.rules import OPT_OUT
-from pipeline.messages.texts import Message, Messages
-from pipeline.night.reminders import SILENT, said_before
+from pipeline.messages.texts import SILENT, Message, Messages
+from pipeline.night.reminders import said_before
 from pipeline.panel.engines import map_shards
 from pipeline.params import Params
 from pipeline.store.store import Store

@@ -35,7 +35,8 @@ def drawing(curves: pd.DataFrame) -> str:
     title = "What another message does, against days without one"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        f'role="img" aria-label="{title}"><title>{title}</title><style>{STYLE}</style>{"".join(parts)}</svg>\n'
+        f'role="img" aria-label="{title}"><title>{title}</title><style>{STYLE}</style>'
+        f'<rect width="{width}" height="{height}" fill="#fff"/>{"".join(parts)}</svg>\n'
     )
 
 
@@ -49,7 +50,7 @@ def _panel(rows: pd.DataFrame, title: str, row: int, column: int) -> str:
 
     step = (WIDE - 30) / max(len(rows), 1)
     drawn = [f'<text x="0" y="14">{escape(title)}</text>']
-    for odds in (0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5):
+    for odds in (0.25, 0.5, 0.8, 1, 1.25, 1.5, 2, 3, 5):
         at = math.log(odds)
         if low <= at <= high:
             kind = "one" if odds == 1 else "axis"

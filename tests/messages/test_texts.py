@@ -96,6 +96,11 @@ def test_ours_name_a_plan_a_way_to_object_and_help_by_mail_once_a_debt_is_overdu
             r"tone of message 'nudge' must be one of reminder, notice, help",
         ),
         ("    tone:", "    tine: x\n    tone:", r"message 'nudge' has unknown 'tine' \(nearest: 'tone'\)"),
+        (
+            "      plain:\n",
+            "      silent:\n",
+            r"'silent' of message 'nudge' is the name of those to whom nothing is said",
+        ),
         ("languages: [en, fr]", "languages: []", r"languages must hold one or more"),
     ],
 )

@@ -15,9 +15,9 @@ from features.ledger import history
 from features.tables import OUTCOMES
 from features.terms import Terms
 from pipeline.law.question import Case
-from pipeline.messages.texts import messages_of
+from pipeline.messages.texts import SILENT, messages_of
 from pipeline.night.reach import reach_in
-from pipeline.night.reminders import SILENT, SKIPPED, Reminded, drawn, reminded
+from pipeline.night.reminders import SKIPPED, Reminded, drawn, reminded
 from pipeline.pages.language import words
 from pipeline.params import Params, Reminders
 from tests.judges.message_judge import breaches

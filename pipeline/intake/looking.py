@@ -92,8 +92,19 @@ class Looked:
     table: str | None = None  # of the contract, where its columns are the contract's
 
     def named(self, meaning: str) -> Seen | None:
-        found = [column for column in self.columns if column.meaning == meaning]
-        return max(found, key=lambda column: column.sureness, default=None)
+        """The surest column of a meaning; of equals the one that is no name of somebody, then one whose cells are each
+        there once, then the first.
+        """
+        return max(
+            (column for column in self.columns if column.meaning == meaning),
+            key=lambda one: (one.sureness, not folded(one.name).endswith("name"), one.is_key),
+            default=None,
+        )
+
+    def rivals(self, meaning: str) -> list[Seen]:
+        """Columns that mean the same as surely and hold other cells; none where there is no choice."""
+        sure = [column for column in self.columns if column.meaning == meaning and column.sureness >= SURE]
+        return sure if len({column.texts for column in sure}) > 1 else []
 
     def headed(self, name: str) -> Seen | None:
         return next((column for column in self.columns if column.name == name), None)

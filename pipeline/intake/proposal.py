@@ -64,7 +64,12 @@ VOID_WORDS = (
 STANDING_WORDS = (
     "posted open paid unpaid overdue due partial partially partly submitted approved authorised authorized sent active "
     "booked completed cleared settled confirmed processed success successful received closed process offen bezahlt "
-    "gebucht teilbezahlt ueberfaellig faellig ausgeglichen paye payee impaye pagado pagada pendiente pagato"
+    "gebucht teilbezahlt ueberfaellig faellig ausgeglichen paye payee impaye pagado pagada pagato"
+)
+# Words in the name of a file that holds what takes back, lowers or was never collected.
+OTHER_KINDS = (
+    "return bounce chargeback revers refund credit writeoff cancel waive ruecklast gutschrift storn erstattung ausbuch "
+    "avoir rejet abono devoluc"
 )
 YES = ("1", "true", "t", "yes", "y", "x", "ja", "j", "wahr", "oui", "si", "sim", "vrai", "reversed", "storniert")
 NO = ("0", "false", "f", "no", "n", "nein", "falsch", "non", "faux", "nao", "-")
@@ -495,7 +500,7 @@ class _Tables:
                 if opened
                 else ["        # issued_on: no column; known from its due day on"]
             ),
-            _cell("due_on", file.named("due")),
+            _which("due_on", file.rivals("due")) if file.rivals("due") else _cell("due_on", file.named("due")),
             amount,
         ]
         negative = ", negative: adjustment" if kind == "invoice" else ""
@@ -507,7 +512,8 @@ class _Tables:
             )
             of_kind = f"        kind: {{column: {_quoted(split.column)}, values: {{{values}}}{negative}}}"
         else:
-            of_kind = f"        kind: {{constant: {kind}{negative}}}"
+            constant = _quoted(UNDECIDED) if _is_of_another_kind(file) else kind
+            of_kind = f"        kind: {{constant: {constant}{negative}}}"
         hint = "   # invoice, fee, interest, adjustment; what is not owed: leave it out by `where`"
         of_kind += hint if f'"{UNDECIDED}"' in of_kind else ""
         tables = []
@@ -578,6 +584,9 @@ class _Tables:
     def _owed_line(self, file: Looked, split: _Split) -> str:
         """The amount of a charge: the one that is billed, or all parts of it; what does not add up is asked."""
         amount, still, parts = file.named("amount"), file.named("open"), _parts(file)
+        paid, rivals = file.named("paid"), file.rivals("amount")
+        if rivals:
+            return _which("amount", rivals)
         sure = amount is not None and amount.sureness >= SURE
         if sure and amount is not None and len(parts) > 1 and not _add_up(amount, parts):
             names = ", ".join(_told(one.name) for one in parts)
@@ -591,6 +600,14 @@ class _Tables:
         pays = self.has_payments or file.named("paid_on") is not None
         if amount is not None and still is not None and not pays and _numbers(amount) != _numbers(still):
             both = f"{_told(amount.name)} was billed, {_told(still.name)} is left; no file says what was paid"
+            return f'        amount: "{UNDECIDED}"   # {both}'
+        if (
+            amount is not None
+            and paid is not None
+            and not pays
+            and any(number != 0 for number in _numbers(paid) if number)
+        ):
+            both = f"{_told(paid.name)} of {_told(amount.name)} is paid, and no column says when"
             return f'        amount: "{UNDECIDED}"   # {both}'
         if amount is None and still is not None and pays:
             return f'        amount: "{UNDECIDED}"   # {_told(still.name)} is what is left: payments would count twice'
@@ -653,7 +670,9 @@ class _Tables:
             _cell("payment_id", own if own != account else None),
             _cell("account_id", account),
             _cell("occurred_at", dated),
-            _cell("amount", paid),
+            _which("amount", file.rivals(paid.meaning or ""))
+            if file.rivals(paid.meaning or "")
+            else _cell("amount", paid),
         ]
         tables: list[tuple[str, list[str]]] = []
         where: list[str] = []
@@ -664,7 +683,9 @@ class _Tables:
             told = f"   # no payments: {', '.join(map(shown, left))}" if left else ""
             cells.append(f"        kind: {{column: {_quoted(kind.name)}, values: {{{values}}}}}{told}")
         else:
-            cells.append("        kind: {constant: payment}")
+            hint = "   # payment; or money that went back, or was never paid: reversal, credit, withheld"
+            constant = f"{_quoted(UNDECIDED)}}}{hint}" if _is_of_another_kind(file) else "payment}"
+            cells.append(f"        kind: {{constant: {constant}")
         tables.append(("payments", [f"    - from: {name}", *_where(where), "      columns:", *cells]))
         if reverses and own is not None and flag is not None:
             back = [
@@ -823,6 +844,12 @@ def _reference(file: Looked, document: Seen) -> Seen | None:
     )
 
 
+def _is_of_another_kind(file: Looked) -> bool:
+    """Whether the name of a file says that it holds neither what is owed nor what was paid."""
+    name = folded(Path(file.path).name.split(".")[0])
+    return any(word in name.replace(" ", "") for word in OTHER_KINDS.split())
+
+
 def _parts(file: Looked) -> list[Seen]:
     """Columns of amounts that together are what an instalment comes to."""
     found = [file.named(meaning) for meaning in PARTS]
@@ -913,6 +940,10 @@ def _cell(ours: str, column: Seen | None) -> str:
         theirs = f"{{column: {theirs}, dates: {_quoted(column.own_form)}}}"
     sureness = f"{column.sureness:.2f}; " if column.sureness else ""  # 0: found by its cells, not by its heading
     return f"        {ours}: {theirs}   # {sureness}{told}"
+
+
+def _which(ours: str, columns: Sequence[Seen]) -> str:
+    return f'        {ours}: "{UNDECIDED}"   # which: {_some([column.name for column in columns])}?'
 
 
 def _examples(cells: Iterable[str]) -> str:

@@ -236,6 +236,8 @@ def test_the_principal_of_an_instalment_is_none_of_the_loan(tmp_path):
         ("Amount,Open", "100.00,40.00", "'Amount' was billed, 'Open' is left; no file says what was paid"),
         ("Open,Paid On,Paid", "40.00,2026-02-01,60.00", "'Open' is what is left: payments would count twice"),
         ("Amount,Open,Paid On", "100.00,40.00,2026-02-01", "some are paid in part: no column says how much"),
+        ("Amount,Total", "100.00,119.00", "which: 'Amount', 'Total'?"),
+        ("Amount,Paid", "100.00,40.00", "'Paid' of 'Amount' is paid, and no column says when"),
         ("Discounted amount", "100.00", "perhaps 'Discounted amount' (0.60)"),
         ("Total due,Principal,Interest", "100.00,90.00,20.00", "'Total due' is not the sum of 'Principal', 'Interest'"),
         ("Principal,Interest,VAT amount", "90.00,20.00,2.00", 'sum: ["Principal", "Interest"]; and \'VAT amount\'?'),
@@ -245,6 +247,27 @@ def test_an_amount_that_may_not_be_what_is_owed_is_asked(tmp_path, head, row, li
     text = f"Invoice No,Customer,Due Date,{head}\nA,1,2026-01-05,{row}\nB,2,2026-01-05,{row}\n"
     proposed(tmp_path / "theirs", text)
     assert f'amount: "?"   # {line}' in propose(tmp_path / "theirs").text
+
+
+@pytest.mark.parametrize(
+    "head", ["Customer name,Customer no,Name,Invoice no", "Name,Invoice no,Customer name,Customer no"]
+)
+def test_who_owes_and_what_is_owed_go_by_numbers_and_not_by_names(tmp_path, head):
+    cells = {"Customer name": "Max", "Customer no": "K1", "Name": "Max", "Invoice no": "R1"}
+    row = ",".join(cells[name] for name in head.split(","))
+    found = proposed(tmp_path / "theirs", f"{head},Due date,Due,Amount\n{row},2026-01-05,2026-01-06,5.00\n")
+    (accounts,) = found["tables"]["accounts"]
+    assert (accounts["columns"]["account_id"], accounts["columns"]["debtor_id"]) == ("Invoice no", "Customer no")
+    assert found["tables"]["charges"][0]["columns"]["due_on"] == "?"
+
+
+@pytest.mark.parametrize("name", ["Rücklastschriften.csv", "credit_notes.csv", "Refunds 2026.csv"])
+def test_a_file_named_after_what_takes_money_back_is_not_taken_for_payments_or_invoices(tmp_path, name):
+    text = "Receipt,Invoice,Booking date,Amount\nZ1,R1,2026-01-05,5.00\n"
+    found = proposed(tmp_path / "theirs", text, name=name)
+    assert found["tables"]["payments"][0]["columns"]["kind"] == {"constant": "?"}
+    found = proposed(tmp_path / "theirs", "Invoice,Customer,Due date,Amount\nR1,K1,2026-01-05,5.00\n", name=name)
+    assert found["tables"]["charges"][0]["columns"]["kind"]["constant"] == "?"
 
 
 def test_a_heading_is_known_with_its_currency_beside_it(tmp_path):

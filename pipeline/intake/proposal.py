@@ -7,8 +7,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from decimal import Decimal
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -19,6 +18,25 @@ import yaml
 from features.errors import CannotWrite, InputMissing, UsageError
 from features.tables import DELIVERED, Kind
 from pipeline.intake.delivery import shown
+from pipeline.intake.documents import (
+    MOST_BOOKS,
+    NO,
+    STANDING_WORDS,
+    VOID_WORDS,
+    YES,
+    Split,
+    add_up,
+    among_words,
+    is_among,
+    is_of_another_kind,
+    is_told_by,
+    key_of,
+    kind_of,
+    numbers_of,
+    owed_in,
+    parts_of,
+    yaml_text,
+)
 from pipeline.intake.looking import (
     AMOUNTS,
     DATE_FORMS,
@@ -35,45 +53,7 @@ from pipeline.intake.looking import (
 from pipeline.intake.mapping import UNDECIDED, shipped
 from pipeline.store.files import write_whole
 
-PARTS = ("principal", "interest", "fees", "penalties")  # of what an instalment comes to
-MOST_BOOKS = 50  # different words of a column that may name books
 UNUSED_TOLD = 15
-# Words of a column that says what a transaction is. What they do not name is asked, what is no payment is left out.
-KIND_WORDS = {
-    "payment": "payment repayment receipt collection recovery zahlung zahlungseingang rueckzahlung tilgung einzahlung "
-    "paiement reglement remboursement pago abono incasso pagamento betaling",
-    "credit": "waive waiver waived credit gutschrift avoir remise discount skonto erlass nachlass kulanz",
-    "charged_off": "writeoff written abschreibung ausbuchung ausgebucht chargeoff charged passage castigo",
-    "": "disbursement disbursed disbursal auszahlung accrual accrued fee gebuehr interest zinsen invoice rechnung "
-    "penalty deboursement decaissement desembolso opening",
-}
-
-
-# Words of a column that says what a document is.
-DOCUMENT_WORDS = {
-    "adjustment": "credit gutschrift gu gs avoir abono cn cm dg storno rechnungskorrektur creditnote creditmemo refund "
-    "nota_de_credito nota_di_credito",
-    "payment": "payment receipt zahlung zahlungseingang za ze dz pmt reglement paiement pago incasso",
-    "invoice": "invoice inv rechnung re rg facture fac factura fattura factuur si bill dr rv instalment installment",
-}
-# Words of a column that says whether a row stands: those of rows that do not, and those of rows that do.
-VOID_WORDS = (
-    "draft cancelled canceled cancel void voided deleted entwurf storniert annule annulee anulado anulada annullato "
-    "rejected failed bounced returned reversed rueckgabe geplatzt declined proforma"
-)
-STANDING_WORDS = (
-    "posted open paid unpaid overdue due partial partially partly submitted approved authorised authorized sent active "
-    "booked completed cleared settled confirmed processed success successful received closed process offen bezahlt "
-    "gebucht teilbezahlt ueberfaellig faellig ausgeglichen paye payee impaye pagado pagada pagato"
-)
-# Words in the name of a file that holds what takes back, lowers or was never collected.
-OTHER_KINDS = (
-    "return bounce chargeback revers refund credit writeoff cancel waive ruecklast gutschrift storn erstattung ausbuch "
-    "avoir rejet abono devoluc"
-)
-YES = ("1", "true", "t", "yes", "y", "x", "ja", "j", "wahr", "oui", "si", "sim", "vrai", "reversed", "storniert")
-NO = ("0", "false", "f", "no", "n", "nein", "falsch", "non", "faux", "nao", "-")
-NEGATIVE, POSITIVE = ".*[-(\u2212].*", "[^-(\u2212]*"
 
 
 @dataclass(frozen=True)
@@ -214,7 +194,7 @@ def _unused(mapping: Mapping[str, Any], name: str, file: Looked, left_out: Seque
     }
     read |= set(_texts_of(mapping.get("files", {}).get(name, {}).get("leave_out", {})))
     told = " ".join(left_out)
-    return [one.name for one in file.columns if one.filled and one.name not in read and _quoted(one.name) not in told]
+    return [one.name for one in file.columns if one.filled and one.name not in read and yaml_text(one.name) not in told]
 
 
 def _texts_of(written: Any) -> Iterator[str]:
@@ -262,17 +242,17 @@ def write_proposal(source: Path, place: Path) -> str:
 
 
 def _file_lines(name: str, file: Looked, decided: Decided, left_out: Sequence[str]) -> list[str]:
-    lines = [f"  {name}:", f"    path: {_quoted(file.path)}"]
+    lines = [f"  {name}:", f"    path: {yaml_text(file.path)}"]
     if file.sheet is not None:
-        lines.append(f"    sheet: {_quoted(file.sheet)}")
+        lines.append(f"    sheet: {yaml_text(file.sheet)}")
     else:
-        lines += [f"    encoding: {file.encoding}", f"    delimiter: {_quoted(file.delimiter)}"]
+        lines += [f"    encoding: {file.encoding}", f"    delimiter: {yaml_text(file.delimiter)}"]
     lines.append(f"    header_line: {file.header_line}")
     lines += _mark_lines(file, decided.decimal)
     lines += _date_lines(file, decided.dates)
     if file.totals is not None:
         column, like = file.totals
-        left_out = [f"total: {{column: {_quoted(column)}, like: {_quoted(like)}}}", *left_out]
+        left_out = [f"total: {{column: {yaml_text(column)}, like: {yaml_text(like)}}}", *left_out]
     return [*lines, "    leave_out:", *(f"      {line}" for line in left_out)] if left_out else lines
 
 
@@ -296,7 +276,7 @@ def _mark_lines(file: Looked, said: str | None) -> list[str]:
     ]
     lines = [f'    decimal: "{decimal}"   # {_examples(told)}', f'    thousands: "{(grouped or [""])[0]}"']
     symbols = sorted({found for cell in cells for found in re.findall(r"[€$£]|[A-Z]{3}", cell)})
-    return [*lines, f"    currency_marks: [{', '.join(_quoted(mark) for mark in symbols)}]"] if symbols else lines
+    return [*lines, f"    currency_marks: [{', '.join(yaml_text(mark) for mark in symbols)}]"] if symbols else lines
 
 
 def _date_lines(file: Looked, said: str | None) -> list[str]:
@@ -308,11 +288,11 @@ def _date_lines(file: Looked, said: str | None) -> list[str]:
     if not common:
         return [f"    # The columns of days have several forms: `dates` stands at each of them. {cells}"]
     if said in common:
-        return [f"    dates: {_quoted(said)}   # {cells}"]
+        return [f"    dates: {yaml_text(said)}   # {cells}"]
     readings = {_order(form) for form in common}
     if len(readings) > 1:
         return [f'    dates: "{UNDECIDED}"   # {" or ".join(common)}: every cell fits both. {cells}']
-    return [f"    dates: {_quoted(min(common, key=_shortness))}   # {cells}"]
+    return [f"    dates: {yaml_text(min(common, key=_shortness))}   # {cells}"]
 
 
 def _with_own_forms(file: Looked, said: str | None) -> Looked:
@@ -376,7 +356,7 @@ class _Tables:
             return "debtors"
         if file.named("called") and file.named("outcome"):
             return "contacts"
-        if file.named("due") and (_owed(file) or len(_parts(file)) > 1):
+        if file.named("due") and (owed_in(file) or len(parts_of(file)) > 1):
             return "charges"
         dated = file.named("paid_on") or file.named("booked") or (file.named("kind") and file.named("issued"))
         return "payments" if dated and (file.named("paid") or file.named("amount")) else None
@@ -419,14 +399,14 @@ class _Tables:
         keys = [one for one in file.columns if one.is_key and one.meaning in ("loan", "document", None)]
         keys = [key for key in keys if any(len(one.cells & key.cells) * 2 > len(one.cells) for one in named)]
         return max(
-            keys, key=lambda key: (key == _key(file), max(len(one.cells & key.cells) for one in named)), default=None
+            keys, key=lambda key: (key == key_of(file), max(len(one.cells & key.cells) for one in named)), default=None
         )
 
     def _account(self, file: Looked) -> Seen | None:
         """The column that names the account: where a file lists them, the one whose cells are its."""
         key = self.listed_key
         if key is None:
-            return _key(file)
+            return key_of(file)
         alike = [
             one for one in file.columns if one.cells & key.cells and one.meaning in ("loan", "document", "call", None)
         ]
@@ -447,11 +427,11 @@ class _Tables:
 
         def of_account(meaning: str) -> Seen | None:
             one = file.named(meaning)
-            return one if one is not None and one.sureness >= SURE and _is_told_by(key, one) else None
+            return one if one is not None and one.sureness >= SURE and is_told_by(key, one) else None
 
         opened, principal = of_account("issued"), of_account("principal")
         book, product, country = of_account("portfolio"), of_account("product"), of_account("country")
-        if key is not None and not key.is_key and len(_parts(file)) > 1:
+        if key is not None and not key.is_key and len(parts_of(file)) > 1:
             principal = None
         book = book if said.portfolio is None and book and 0 < len(book.cells) <= MOST_BOOKS else None
         place = (
@@ -463,7 +443,9 @@ class _Tables:
         told = [
             _cell("account_id", key),
             _cell("debtor_id", file.named("customer")),
-            _cell("portfolio", book) if book else f"        portfolio: {{constant: {_quoted(said.portfolio or name)}}}",
+            _cell("portfolio", book)
+            if book
+            else f"        portfolio: {{constant: {yaml_text(said.portfolio or name)}}}",
             _cell("product", product)
             if product
             else f"        product: {{constant: {'loan' if loans else 'invoice'}}}",
@@ -489,7 +471,7 @@ class _Tables:
         account, document, number = self._account(file), file.named("document"), file.named("instalment")
         kind = "instalment" if number or self._are_loans(file) else "invoice"
         self._leave_out_what_does_not_stand(name, file)
-        split = _Split.of(file, account, document)
+        split = Split.of(file, account, document)
         amount = self._owed_line(file, split)
         opened = file.named("issued")
         charge = [
@@ -506,13 +488,13 @@ class _Tables:
         negative = ", negative: adjustment" if kind == "invoice" else ""
         if split.words:
             values = ", ".join(
-                f"{_quoted(word)}: {_quoted(kind if meaning == 'invoice' else meaning)}"
+                f"{yaml_text(word)}: {yaml_text(kind if meaning == 'invoice' else meaning)}"
                 for word, meaning in split.words.items()
                 if meaning != "payment"
             )
-            of_kind = f"        kind: {{column: {_quoted(split.column)}, values: {{{values}}}{negative}}}"
+            of_kind = f"        kind: {{column: {yaml_text(split.column)}, values: {{{values}}}{negative}}}"
         else:
-            constant = _quoted(UNDECIDED) if _is_of_another_kind(file) else kind
+            constant = yaml_text(UNDECIDED) if is_of_another_kind(file) else kind
             of_kind = f"        kind: {{constant: {constant}{negative}}}"
         hint = "   # invoice, fee, interest, adjustment; what is not owed: leave it out by `where`"
         of_kind += hint if f'"{UNDECIDED}"' in of_kind else ""
@@ -529,11 +511,11 @@ class _Tables:
         if split.credits and reference is not None:
             note = [line for line in charge if not line.lstrip().startswith("account_id:")]
             own = [_cell("account_id", reference), _cell("adjusts", reference), "        kind: {constant: adjustment}"]
-            named = [f"{{column: {_quoted(reference.name)}, empty: false}}"] if split.has_unnamed else []
+            named = [f"{{column: {yaml_text(reference.name)}, empty: false}}"] if split.has_unnamed else []
             head = [f"    - from: {name}", *_where([*split.credits, *named]), "      # credit notes, on their invoices"]
             tables.append(("charges", [*head, "      columns:", *note, *own]))
             if split.has_unnamed:
-                unnamed = [*split.credits, f"{{column: {_quoted(reference.name)}, empty: true}}"]
+                unnamed = [*split.credits, f"{{column: {yaml_text(reference.name)}, empty: true}}"]
                 own = [
                     f'        account_id: "{UNDECIDED}"   # credit notes that name no invoice: which account?',
                     own[2],
@@ -543,7 +525,7 @@ class _Tables:
         return tables
 
     def _paid_tables(
-        self, name: str, file: Looked, account: Seen | None, kind: str, split: _Split
+        self, name: str, file: Looked, account: Seen | None, kind: str, split: Split
     ) -> list[tuple[str, list[str]]]:
         """Payments that a list of what is owed tells of: by a day of payment, or by rows that are payments."""
         document, tables = file.named("document"), []
@@ -566,7 +548,7 @@ class _Tables:
                 amount,
                 "        kind: {constant: payment}",
             ]
-            filled = f"{{column: {_quoted(paid_on.name)}, empty: false}}"
+            filled = f"{{column: {yaml_text(paid_on.name)}, empty: false}}"
             where = _where([filled, *(split.invoices if split.credits or split.payments else [])])
             tables.append(("payments", [f"    - from: {name}", *where, "      columns:", *payment]))
         if split.payments:
@@ -575,48 +557,49 @@ class _Tables:
                 self._charge_id(file, account).replace("charge_id", "payment_id"),
                 _cell("account_id", reference if account == document else account),
                 _cell("occurred_at", dated),
-                f"        amount: {{column: {_quoted(owed.name)}, absolute: true}}" if owed else _cell("amount", None),
+                f"        amount: {{column: {yaml_text(owed.name)}, absolute: true}}"
+                if owed
+                else _cell("amount", None),
                 "        kind: {constant: payment}",
             ]
             tables.append(("payments", [f"    - from: {name}", *_where(split.payments), "      columns:", *payment]))
         return tables
 
-    def _owed_line(self, file: Looked, split: _Split) -> str:
+    def _owed_line(self, file: Looked, split: Split) -> str:
         """The amount of a charge: the one that is billed, or all parts of it; what does not add up is asked."""
-        amount, still, parts = file.named("amount"), file.named("open"), _parts(file)
+        amount, still, parts = file.named("amount"), file.named("open"), parts_of(file)
         paid, rivals = file.named("paid"), file.rivals("amount")
         if rivals:
             return _which("amount", rivals)
         sure = amount is not None and amount.sureness >= SURE
-        if sure and amount is not None and len(parts) > 1 and not _add_up(amount, parts):
+        if sure and amount is not None and len(parts) > 1 and not add_up(amount, parts):
             names = ", ".join(_told(one.name) for one in parts)
             return f'        amount: "{UNDECIDED}"   # {_told(amount.name)} is not the sum of {names} in every row'
         if not sure and len(parts) > 1:
             more = [one for one in file.columns if one not in parts and one.is_amount and "amount" in folded(one.name)]
-            names = ", ".join(_quoted(one.name) for one in parts)
+            names = ", ".join(yaml_text(one.name) for one in parts)
             if more:
                 return f'        amount: "{UNDECIDED}"   # sum: [{names}]; and {_some([one.name for one in more])}?'
             return f"        amount: {{sum: [{names}]}}   # no column of their sum"
         pays = self.has_payments or file.named("paid_on") is not None
-        if amount is not None and still is not None and not pays and _numbers(amount) != _numbers(still):
+        if amount is not None and still is not None and not pays and numbers_of(amount) != numbers_of(still):
             both = f"{_told(amount.name)} was billed, {_told(still.name)} is left; no file says what was paid"
             return f'        amount: "{UNDECIDED}"   # {both}'
         if (
             amount is not None
             and paid is not None
             and not pays
-            and any(number != 0 for number in _numbers(paid) if number)
+            and any(number != 0 for number in numbers_of(paid) if number)
         ):
             both = f"{_told(paid.name)} of {_told(amount.name)} is paid, and no column says when"
             return f'        amount: "{UNDECIDED}"   # {both}'
         if amount is None and still is not None and pays:
             return f'        amount: "{UNDECIDED}"   # {_told(still.name)} is what is left: payments would count twice'
-        owed = _owed(file)
+        owed = owed_in(file)
         if owed is not None and owed.sureness >= SURE and split.signs:
-            signs = ", ".join(f"{_quoted(word)}: {_quoted(sign)}" for word, sign in split.signs.items())
-            return (
-                f"        amount: {{column: {_quoted(owed.name)}, sign_by: {{{_quoted(split.column)}: {{{signs}}}}}}}"
-            )
+            signs = ", ".join(f"{yaml_text(word)}: {yaml_text(sign)}" for word, sign in split.signs.items())
+            by = f"{{{yaml_text(split.column)}: {{{signs}}}}}"
+            return f"        amount: {{column: {yaml_text(owed.name)}, sign_by: {by}}}"
         return _cell("amount", owed)
 
     def _leave_out_what_does_not_stand(self, name: str, file: Looked, has_reversals: bool = False) -> None:
@@ -628,18 +611,18 @@ class _Tables:
             if among:
                 self._leave_out(name, "reversed", flag, among)
             else:
-                like = _quoted(f"(?i)({'|'.join(YES)})")
-                self.left_out[name].append(f"reversed: {{column: {_quoted(flag.name)}, like: {like}}}")
+                like = yaml_text(f"(?i)({'|'.join(YES)})")
+                self.left_out[name].append(f"reversed: {{column: {yaml_text(flag.name)}, like: {like}}}")
         if state is not None and 0 < len(state.cells) <= MOST_BOOKS:
-            void = [word for word in sorted(state.cells) if _is_among(word, VOID_WORDS)]
-            other = [word for word in sorted(state.cells) if word not in void and not _is_among(word, STANDING_WORDS)]
+            void = [word for word in sorted(state.cells) if is_among(word, VOID_WORDS)]
+            other = [word for word in sorted(state.cells) if word not in void and not is_among(word, STANDING_WORDS)]
             if void or other:
                 self._leave_out(name, "not standing", state, void + [UNDECIDED] * bool(other), other)
 
     def _leave_out(self, name: str, reason: str, column: Seen, among: Sequence[str], asked: Sequence[str] = ()) -> None:
-        words = ", ".join(map(_quoted, among))
+        words = ", ".join(map(yaml_text, among))
         note = f"   # which of these do not stand: {', '.join(map(shown, asked))}" if asked else ""
-        self.left_out[name].append(f"{reason}: {{column: {_quoted(column.name)}, among: [{words}]}}{note}")
+        self.left_out[name].append(f"{reason}: {{column: {yaml_text(column.name)}, among: [{words}]}}{note}")
 
     def _charge_id(self, file: Looked, account: Seen | None) -> str:
         """The number of the document; of an instalment, the account with its number or its day."""
@@ -648,7 +631,7 @@ class _Tables:
             return _cell("charge_id", document)
         if account is None or account.is_key or number is None:
             return _cell("charge_id", account)
-        return f"        charge_id: {{join: [{_quoted(account.name)}, {_quoted(number.name)}], by: /}}"
+        return f"        charge_id: {{join: [{yaml_text(account.name)}, {yaml_text(number.name)}], by: /}}"
 
     def _payment_tables(self, name: str, file: Looked, dated: Seen, paid: Seen) -> list[tuple[str, list[str]]]:
         account, kind = self._account(file), file.named("kind")
@@ -664,7 +647,7 @@ class _Tables:
         reverses = reverses and flag is not None and all(folded(word) in known for word in flag.cells)
         self._leave_out_what_does_not_stand(name, file, reverses)
         words = sorted(kind.cells) if kind and len(kind.cells) <= MOST_BOOKS else []
-        meant = {word: _kind_of(word) for word in words}
+        meant = {word: kind_of(word) for word in words}
         taken = {word: meaning for word, meaning in meant.items() if meaning not in ("charged_off", "")}
         cells = [
             _cell("payment_id", own if own != account else None),
@@ -677,26 +660,26 @@ class _Tables:
         tables: list[tuple[str, list[str]]] = []
         where: list[str] = []
         if kind and taken:
-            where = [_among(kind, taken)]
-            values = ", ".join(f"{_quoted(word)}: {_quoted(meaning)}" for word, meaning in taken.items())
+            where = [among_words(kind, taken)]
+            values = ", ".join(f"{yaml_text(word)}: {yaml_text(meaning)}" for word, meaning in taken.items())
             left = sorted(set(words) - set(taken))
             told = f"   # no payments: {', '.join(map(shown, left))}" if left else ""
-            cells.append(f"        kind: {{column: {_quoted(kind.name)}, values: {{{values}}}}}{told}")
+            cells.append(f"        kind: {{column: {yaml_text(kind.name)}, values: {{{values}}}}}{told}")
         else:
             hint = "   # payment; or money that went back, or was never paid: reversal, credit, withheld"
-            constant = f"{_quoted(UNDECIDED)}}}{hint}" if _is_of_another_kind(file) else "payment}"
+            constant = f"{yaml_text(UNDECIDED)}}}{hint}" if is_of_another_kind(file) else "payment}"
             cells.append(f"        kind: {{constant: {constant}")
         tables.append(("payments", [f"    - from: {name}", *_where(where), "      columns:", *cells]))
         if reverses and own is not None and flag is not None:
             back = [
-                f"        payment_id: {{join: [{_quoted(own.name)}, {_quoted(flag.name)}], by: /}}",
+                f"        payment_id: {{join: [{yaml_text(own.name)}, {yaml_text(flag.name)}], by: /}}",
                 _cell("account_id", account),
                 _cell("occurred_at", undone),
                 _cell("amount", paid),
                 "        kind: {constant: reversal}",
                 _cell("reverses", own),
             ]
-            where = [*where, _among(flag, yes)]
+            where = [*where, among_words(flag, yes)]
             tables.append(("payments", [f"    - from: {name}", *_where(where), "      columns:", *back]))
         off = [word for word, meaning in meant.items() if meaning == "charged_off"]
         if kind and off:
@@ -705,7 +688,7 @@ class _Tables:
                     "statuses",
                     [
                         f"    - from: {name}",
-                        *_where([_among(kind, off)]),
+                        *_where([among_words(kind, off)]),
                         "      columns:",
                         _cell("account_id", account),
                         "        status: {constant: charged_off}",
@@ -718,7 +701,7 @@ class _Tables:
     def _contact_lines(self, name: str, file: Looked) -> list[str]:
         outcome = file.named("outcome")
         words = ", ".join(
-            f'{_quoted(word)}: "{UNDECIDED}"' for word in (sorted(outcome.cells)[:MOST_BOOKS] if outcome else ())
+            f'{yaml_text(word)}: "{UNDECIDED}"' for word in (sorted(outcome.cells)[:MOST_BOOKS] if outcome else ())
         )
         cells = [
             _cell("contact_id", file.named("call")),
@@ -727,7 +710,7 @@ class _Tables:
         ]
         cells += ["        channel: {constant: call}", "        direction: {constant: outbound}"]
         cells.append(
-            f"        outcome: {{column: {_quoted(outcome.name if outcome else UNDECIDED)}, "
+            f"        outcome: {{column: {yaml_text(outcome.name if outcome else UNDECIDED)}, "
             f"values: {{{words}}}}}   # your words -> ours"
         )
         call, promised, until = file.named("call"), file.named("promised"), file.named("promised_on")
@@ -749,7 +732,7 @@ class _Tables:
     def _debtor_lines(self, name: str, file: Looked) -> list[str]:
         """Records of debtors that were found to be others."""
         cells = [
-            _cell("debtor_id", file.named("customer") or _key(file)),
+            _cell("debtor_id", file.named("customer") or key_of(file)),
             _cell("same_as", file.named("merged")),
             _cell("known_at", file.named("merged_on") or file.named("issued")),
         ]
@@ -759,169 +742,16 @@ class _Tables:
         return bool(file.named("loan"))
 
 
-@dataclass(frozen=True)
-class _Split:
-    """Which rows of a list of what is owed are invoices, credit notes and payments, as conditions of `where`."""
-
-    column: str = ""  # the one that says what a document is
-    words: Mapping[str, str] = field(default_factory=dict)  # its words -> invoice, adjustment, payment or `?`
-    signs: Mapping[str, str] = field(default_factory=dict)  # where credit notes are written without a minus
-    reference: Seen | None = None  # the column in which a credit note names its invoice
-    in_credit: bool = False  # credit notes are there, and nothing names their invoices
-    has_unnamed: bool = False  # some credit notes name none
-    invoices: tuple[str, ...] = ()
-    credits: tuple[str, ...] = ()
-    payments: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, file: Looked, account: Seen | None, document: Seen | None) -> _Split:
-        owed = _owed(file)
-        if owed is None:
-            return cls()
-        minus = [bool(re.fullmatch(NEGATIVE, text)) for text in owed.texts]
-        reference = _reference(file, document) if document is not None and account == document else None
-        kind = file.named("kind")
-        words = {word: _document_of(word) for word in sorted(kind.cells)} if kind else {}
-        if kind is None or len(words) > MOST_BOOKS or (len(words) == 1 and UNDECIDED in words.values()):
-            if not any(minus) or reference is None:
-                return cls(in_credit=any(minus) and account == document)
-            named = [bool(text) for text in reference.texts]
-            if named == minus:
-                invoices, credited = (
-                    f"{{column: {_quoted(reference.name)}, empty: {is_}}}" for is_ in ("true", "false")
-                )
-            else:
-                invoices, credited = (
-                    f"{{column: {_quoted(owed.name)}, like: {_quoted(is_)}}}" for is_ in (POSITIVE, NEGATIVE)
-                )
-            unnamed = any(is_credit and not is_named for is_credit, is_named in zip(minus, named, strict=True))
-            return cls(reference=reference, has_unnamed=unnamed, invoices=(invoices,), credits=(credited,))
-        of_kind = {meaning: [word for word in words if words[word] == meaning] for meaning in words.values()}
-        credit, paid = of_kind.get("adjustment", []), of_kind.get("payment", [])
-        signs_of = {word: {m for m, text in zip(minus, kind.texts, strict=True) if text == word} for word in credit}
-        signs: dict[str, str] = {}
-        if any(False in found for found in signs_of.values()):
-            plus = {word: "+" for word in words if word not in credit and word not in paid}
-            signs = plus | {word: "-" if found == {False} else UNDECIDED for word, found in signs_of.items()}
-            signs |= {word: "+" for word, found in signs_of.items() if found == {True}}
-        if not any(text for text in kind.texts):
-            return cls()
-        apart = bool(credit) and reference is not None
-        unnamed = (
-            apart
-            and reference is not None
-            and any(text in credit and not named for text, named in zip(kind.texts, reference.texts, strict=True))
-        )
-        kept = [word for word in words if word not in paid and not (apart and word in credit)]
-        return cls(
-            column=kind.name,
-            words={word: meaning for word, meaning in words.items() if word in kept},
-            signs=signs,
-            reference=reference if apart or paid else None,
-            in_credit=bool(credit) and not apart and account == document,
-            has_unnamed=unnamed,
-            invoices=(_among(kind, kept),) if len(kept) < len(words) else (),
-            credits=(_among(kind, credit),) if apart else (),
-            payments=(_among(kind, paid),) if paid else (),
-        )
-
-
-def _reference(file: Looked, document: Seen) -> Seen | None:
-    """The column that names another document of the same file."""
-    named = file.named("credited")
-    if named is not None and named.filled:
-        return named
-    return next(
-        (
-            one
-            for one in file.columns
-            if one != document
-            and one.meaning in (None, "document", "purpose")
-            and 0 < one.filled < document.filled
-            and len(one.cells & document.cells) * 2 > len(one.cells)
-        ),
-        None,
-    )
-
-
-def _is_of_another_kind(file: Looked) -> bool:
-    """Whether the name of a file says that it holds neither what is owed nor what was paid."""
-    name = folded(Path(file.path).name.split(".")[0])
-    return any(word in name.replace(" ", "") for word in OTHER_KINDS.split())
-
-
-def _parts(file: Looked) -> list[Seen]:
-    """Columns of amounts that together are what an instalment comes to."""
-    found = [file.named(meaning) for meaning in PARTS]
-    parts = [one for one in found if one is not None and one.sureness >= SURE and one.is_amount]
-    return parts if any(one.meaning == "principal" for one in parts) else []
-
-
-def _numbers(column: Seen) -> list[Decimal | None]:
-    return [number_of(text, column) for text in column.texts]
-
-
-def _add_up(whole: Seen, parts: Sequence[Seen]) -> bool:
-    """Whether no row shows the contrary."""
-    rows = zip(*map(_numbers, (whole, *parts)), strict=True)
-    return all(total is None or None in each or total == sum(each) for total, *each in rows)
-
-
-def _is_told_by(key: Seen | None, column: Seen) -> bool:
-    """Whether each cell of the key stands beside one cell of the column."""
-    if key is None or key.is_key:
-        return True
-    found: dict[str, str] = {}
-    return all(found.setdefault(at, text) == text for at, text in zip(key.texts, column.texts, strict=True))
-
-
-def _is_among(word: str, words: str) -> bool:
-    plain = folded(word)
-    return bool({*plain.split(), plain.replace(" ", "")} & set(words.split()))
-
-
-def _document_of(word: str) -> str:
-    """invoice, adjustment, payment, or `?` where the word tells nothing."""
-    return next((meaning for meaning, words in DOCUMENT_WORDS.items() if _is_among(word, words)), UNDECIDED)
-
-
-def _among(column: Seen, words: Iterable[str]) -> str:
-    return f"{{column: {_quoted(column.name)}, among: [{', '.join(map(_quoted, words))}]}}"
-
-
 def _where(conditions: Sequence[str]) -> list[str]:
     if not conditions:
         return []
     return [f"      where: {conditions[0] if len(conditions) == 1 else '[' + ', '.join(conditions) + ']'}"]
 
 
-def _key(file: Looked) -> Seen | None:
-    return file.named("loan") or file.named("document")
-
-
-def _owed(file: Looked) -> Seen | None:
-    return file.named("amount") or file.named("open")
-
-
-def _kind_of(word: str) -> str:
-    """payment, credit, charged_off, "" for what is none of them, or `?` where the word tells nothing."""
-    parts = set(folded(word).split()) | {folded(word).replace(" ", "")}
-    found = [meaning for meaning, words in KIND_WORDS.items() if parts & set(words.split())]
-    for meaning in (
-        "charged_off",
-        "credit",
-        "payment",
-        "",
-    ):  # `waive interest` is a credit, `recovery repayment` a payment
-        if meaning in found or (meaning == "charged_off" and {"write", "off"} <= parts):
-            return meaning
-    return UNDECIDED
-
-
 def _said(ours: str, word: str | None, choices: str) -> str:
     if word is None:
         return f'        {ours}: {{constant: "{UNDECIDED}"}}   # {choices}'
-    return f"        {ours}: {{constant: {_quoted(word)}}}"
+    return f"        {ours}: {{constant: {yaml_text(word)}}}"
 
 
 def _cell(ours: str, column: Seen | None) -> str:
@@ -935,9 +765,9 @@ def _cell(ours: str, column: Seen | None) -> str:
     )
     if 0 < column.sureness < SURE:
         return f'        {ours}: "{UNDECIDED}"   # perhaps {_told(column.name)} ({column.sureness:.2f}); {told}'
-    theirs = _quoted(column.name)
+    theirs = yaml_text(column.name)
     if column.own_form is not None and kind in (Kind.DATE, Kind.TIME):
-        theirs = f"{{column: {theirs}, dates: {_quoted(column.own_form)}}}"
+        theirs = f"{{column: {theirs}, dates: {yaml_text(column.own_form)}}}"
     sureness = f"{column.sureness:.2f}; " if column.sureness else ""  # 0: found by its cells, not by its heading
     return f"        {ours}: {theirs}   # {sureness}{told}"
 
@@ -948,11 +778,6 @@ def _which(ours: str, columns: Sequence[Seen]) -> str:
 
 def _examples(cells: Iterable[str]) -> str:
     return ", ".join(shown(cell) for cell in islice(dict.fromkeys(cells), EXAMPLES))
-
-
-def _quoted(text: str) -> str:
-    written = yaml.safe_dump(text, allow_unicode=True, default_style='"', width=1_000).strip()
-    return written.removesuffix("\n...").strip()
 
 
 def _slug(text: str) -> str:

@@ -1,7 +1,7 @@
 """A mapping proposed from files: what they show is written, what they do not show is left as `?`,
 and no conversion takes a `?`.
 
-Also of looking.py.
+Also of looking.py and documents.py.
 """
 
 from __future__ import annotations

@@ -1,0 +1,209 @@
+"""What rows of a foreign file are, by words, signs and references: invoices, credit notes, payments, drafts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+import yaml
+
+from pipeline.intake.looking import SURE, Looked, Seen, folded, number_of
+from pipeline.intake.mapping import UNDECIDED
+
+PARTS = ("principal", "interest", "fees", "penalties")  # of what an instalment comes to
+MOST_BOOKS = 50  # different words of a column that may name books
+# Words of a column that says what a transaction is. What they do not name is asked, what is no payment is left out.
+KIND_WORDS = {
+    "payment": "payment repayment receipt collection recovery zahlung zahlungseingang rueckzahlung tilgung einzahlung "
+    "paiement reglement remboursement pago abono incasso pagamento betaling",
+    "credit": "waive waiver waived credit gutschrift avoir remise discount skonto erlass nachlass kulanz",
+    "charged_off": "writeoff written abschreibung ausbuchung ausgebucht chargeoff charged passage castigo",
+    "": "disbursement disbursed disbursal auszahlung accrual accrued fee gebuehr interest zinsen invoice rechnung "
+    "penalty deboursement decaissement desembolso opening",
+}
+# Words of a column that says what a document is.
+DOCUMENT_WORDS = {
+    "adjustment": "credit gutschrift gu gs avoir abono cn cm dg storno rechnungskorrektur creditnote creditmemo refund "
+    "nota_de_credito nota_di_credito",
+    "payment": "payment receipt zahlung zahlungseingang za ze dz pmt reglement paiement pago incasso",
+    "invoice": "invoice inv rechnung re rg facture fac factura fattura factuur si bill dr rv instalment installment",
+}
+# Words of a column that says whether a row stands: those of rows that do not, and those of rows that do.
+VOID_WORDS = (
+    "draft cancelled canceled cancel void voided deleted entwurf storniert annule annulee anulado anulada annullato "
+    "rejected failed bounced returned reversed rueckgabe geplatzt declined proforma"
+)
+STANDING_WORDS = (
+    "posted open paid unpaid overdue due partial partially partly submitted approved authorised authorized sent active "
+    "booked completed cleared settled confirmed processed success successful received closed process offen bezahlt "
+    "gebucht teilbezahlt ueberfaellig faellig ausgeglichen paye payee impaye pagado pagada pagato"
+)
+# Words in the name of a file that holds what takes back, lowers or was never collected.
+OTHER_KINDS = (
+    "return bounce chargeback revers refund credit writeoff cancel waive ruecklast gutschrift storn erstattung ausbuch "
+    "avoir rejet abono devoluc"
+)
+YES = ("1", "true", "t", "yes", "y", "x", "ja", "j", "wahr", "oui", "si", "sim", "vrai", "reversed", "storniert")
+NO = ("0", "false", "f", "no", "n", "nein", "falsch", "non", "faux", "nao", "-")
+NEGATIVE, POSITIVE = ".*[-(\u2212].*", "[^-(\u2212]*"
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which rows of a list of what is owed are invoices, credit notes and payments, as conditions of `where`."""
+
+    column: str = ""  # the one that says what a document is
+    words: Mapping[str, str] = field(default_factory=dict)  # its words -> invoice, adjustment, payment or `?`
+    signs: Mapping[str, str] = field(default_factory=dict)  # where credit notes are written without a minus
+    reference: Seen | None = None  # the column in which a credit note names its invoice
+    in_credit: bool = False  # credit notes are there, and nothing names their invoices
+    has_unnamed: bool = False  # some credit notes name none
+    invoices: tuple[str, ...] = ()
+    credits: tuple[str, ...] = ()
+    payments: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, file: Looked, account: Seen | None, document: Seen | None) -> Split:
+        owed = owed_in(file)
+        if owed is None:
+            return cls()
+        minus = [bool(re.fullmatch(NEGATIVE, text)) for text in owed.texts]
+        reference = _reference(file, document) if document is not None and account == document else None
+        kind = file.named("kind")
+        words = {word: _document_of(word) for word in sorted(kind.cells)} if kind else {}
+        if kind is None or len(words) > MOST_BOOKS or (len(words) == 1 and UNDECIDED in words.values()):
+            if not any(minus) or reference is None:
+                return cls(in_credit=any(minus) and account == document)
+            named = [bool(text) for text in reference.texts]
+            if named == minus:
+                invoices, credited = (
+                    f"{{column: {yaml_text(reference.name)}, empty: {is_}}}" for is_ in ("true", "false")
+                )
+            else:
+                invoices, credited = (
+                    f"{{column: {yaml_text(owed.name)}, like: {yaml_text(is_)}}}" for is_ in (POSITIVE, NEGATIVE)
+                )
+            unnamed = any(is_credit and not is_named for is_credit, is_named in zip(minus, named, strict=True))
+            return cls(reference=reference, has_unnamed=unnamed, invoices=(invoices,), credits=(credited,))
+        of_kind = {meaning: [word for word in words if words[word] == meaning] for meaning in words.values()}
+        credit, paid = of_kind.get("adjustment", []), of_kind.get("payment", [])
+        signs_of = {word: {m for m, text in zip(minus, kind.texts, strict=True) if text == word} for word in credit}
+        signs: dict[str, str] = {}
+        if any(False in found for found in signs_of.values()):
+            plus = {word: "+" for word in words if word not in credit and word not in paid}
+            signs = plus | {word: "-" if found == {False} else UNDECIDED for word, found in signs_of.items()}
+            signs |= {word: "+" for word, found in signs_of.items() if found == {True}}
+        if not any(text for text in kind.texts):
+            return cls()
+        apart = bool(credit) and reference is not None
+        unnamed = (
+            apart
+            and reference is not None
+            and any(text in credit and not named for text, named in zip(kind.texts, reference.texts, strict=True))
+        )
+        kept = [word for word in words if word not in paid and not (apart and word in credit)]
+        return cls(
+            column=kind.name,
+            words={word: meaning for word, meaning in words.items() if word in kept},
+            signs=signs,
+            reference=reference if apart or paid else None,
+            in_credit=bool(credit) and not apart and account == document,
+            has_unnamed=unnamed,
+            invoices=(among_words(kind, kept),) if len(kept) < len(words) else (),
+            credits=(among_words(kind, credit),) if apart else (),
+            payments=(among_words(kind, paid),) if paid else (),
+        )
+
+
+def _reference(file: Looked, document: Seen) -> Seen | None:
+    """The column that names another document of the same file."""
+    named = file.named("credited")
+    if named is not None and named.filled:
+        return named
+    return next(
+        (
+            one
+            for one in file.columns
+            if one != document
+            and one.meaning in (None, "document", "purpose")
+            and 0 < one.filled < document.filled
+            and len(one.cells & document.cells) * 2 > len(one.cells)
+        ),
+        None,
+    )
+
+
+def is_of_another_kind(file: Looked) -> bool:
+    """Whether the name of a file says that it holds neither what is owed nor what was paid."""
+    name = folded(Path(file.path).name.split(".")[0])
+    return any(word in name.replace(" ", "") for word in OTHER_KINDS.split())
+
+
+def parts_of(file: Looked) -> list[Seen]:
+    """Columns of amounts that together are what an instalment comes to."""
+    found = [file.named(meaning) for meaning in PARTS]
+    parts = [one for one in found if one is not None and one.sureness >= SURE and one.is_amount]
+    return parts if any(one.meaning == "principal" for one in parts) else []
+
+
+def numbers_of(column: Seen) -> list[Decimal | None]:
+    return [number_of(text, column) for text in column.texts]
+
+
+def add_up(whole: Seen, parts: Sequence[Seen]) -> bool:
+    """Whether no row shows the contrary."""
+    rows = zip(*map(numbers_of, (whole, *parts)), strict=True)
+    return all(total is None or None in each or total == sum(each) for total, *each in rows)
+
+
+def is_told_by(key: Seen | None, column: Seen) -> bool:
+    """Whether each cell of the key stands beside one cell of the column."""
+    if key is None or key.is_key:
+        return True
+    found: dict[str, str] = {}
+    return all(found.setdefault(at, text) == text for at, text in zip(key.texts, column.texts, strict=True))
+
+
+def is_among(word: str, words: str) -> bool:
+    plain = folded(word)
+    return bool({*plain.split(), plain.replace(" ", "")} & set(words.split()))
+
+
+def _document_of(word: str) -> str:
+    """invoice, adjustment, payment, or `?` where the word tells nothing."""
+    return next((meaning for meaning, words in DOCUMENT_WORDS.items() if is_among(word, words)), UNDECIDED)
+
+
+def kind_of(word: str) -> str:
+    """payment, credit, charged_off, "" for what is none of them, or `?` where the word tells nothing."""
+    parts = set(folded(word).split()) | {folded(word).replace(" ", "")}
+    found = [meaning for meaning, words in KIND_WORDS.items() if parts & set(words.split())]
+    for meaning in (
+        "charged_off",
+        "credit",
+        "payment",
+        "",
+    ):  # `waive interest` is a credit, `recovery repayment` a payment
+        if meaning in found or (meaning == "charged_off" and {"write", "off"} <= parts):
+            return meaning
+    return UNDECIDED
+
+
+def among_words(column: Seen, words: Iterable[str]) -> str:
+    return f"{{column: {yaml_text(column.name)}, among: [{', '.join(map(yaml_text, words))}]}}"
+
+
+def key_of(file: Looked) -> Seen | None:
+    return file.named("loan") or file.named("document")
+
+
+def owed_in(file: Looked) -> Seen | None:
+    return file.named("amount") or file.named("open")
+
+
+def yaml_text(text: str) -> str:
+    written = yaml.safe_dump(text, allow_unicode=True, default_style='"', width=1_000).strip()
+    return written.removesuffix("\n...").strip()

@@ -79,8 +79,10 @@ def _of_one(judge: Judge, world: World, terms, as_of: int, row: dict, earlier) -
         found.append("the debtor paid lately")
     found += _engaged(judge, family, as_of)
     step = next(each for each in terms.steps if each.name == row["step"])
-    late = judge.overdue[row["account_id"]]
-    if step.day is not None and not step.day <= late < step.day + step.open_days:
+    late = judge.overdue.get(row["account_id"])
+    if late is None:
+        found.append("nothing is overdue or falls due soon")
+    elif step.day is not None and not step.day <= late < step.day + step.open_days:
         found.append("the step is not open")
     return found
 

@@ -7,6 +7,7 @@ Also of variants.py.
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import gzip
 import json
 import re
@@ -16,15 +17,21 @@ import pytest
 import yaml
 
 from features.days import day_of_text
+from pipeline.law.rule_file import RULES_FILE
 from pipeline.messages.texts import SHIPPED, messages_of
+from pipeline.night.reach import cohort_of
+from pipeline.night.score import job_for
 from pipeline.night.variants import matured, with_shares
 from pipeline.pages.language import words
+from pipeline.panel.view import view
 from pipeline.params import Adaptation, load
 from pipeline.simulate.portfolio import simulate
 from pipeline.store.form import MESSAGES
 from pipeline.store.store import Store
+from tests.judges.message_judge import breaches
 from tests.worlds.commands import recoup
 from tests.worlds.params import written_params
+from tests.worlds.worlds import World
 
 pytestmark = pytest.mark.slow
 
@@ -86,6 +93,36 @@ def test_the_list_is_the_same_and_the_messages_lie_beside_it(reminded_house):
     assert held <= told["outputs"].keys()
     assert told["messages"]["messages"] == len(rows(reminded_house, FIRST)) > 5
     assert sum(told["messages"]["steps"].values()) == len(rows(reminded_house, FIRST))
+
+
+def as_judged(folder: Path, night: str, messages: list[dict], earlier: list[dict]) -> list[str]:
+    """What the independent judge finds in the messages of a night, from the rows of the store."""
+    params, store = load(folder / "params.yaml"), Store(folder / "store")
+    job = job_for(store, dt.date.fromisoformat(night), params)
+    world, offsets = World("UTC"), {}
+    for shard in range(store.shards):
+        seen = view(store, shard, [job.as_of], params, job.versions)
+        asked = cohort_of(job, seen, store)
+        offsets |= dict(zip(asked["account_id"].astype("str"), asked["offset"].tolist(), strict=True))
+        ids = seen.tables["accounts"].drop_duplicates("account_no").set_index("account_no")["account_id"].astype("str")
+        for name, frame in seen.tables.items():
+            whole = frame.assign(account_id=frame["account_no"].map(ids)).astype(object)
+            told = whole.where(whole.notna(), None).to_dict("records")
+            world.rows.setdefault(name, []).extend({"charge_id": None, "detail": None, **row} for row in told)
+    listed = set(re.findall(r"D\d{7}", (folder / "out" / night / "worklist.csv").read_text()))
+    rules = yaml.safe_load(RULES_FILE.read_text(encoding="utf-8"))
+    return breaches(world, rules, params, job.as_of, messages, set(offsets), offsets, listed=listed, earlier=earlier)
+
+
+def test_the_independent_judge_finds_nothing_in_the_published_files_and_catches_what_is_let_through(reminded_house):
+    first, second = rows(reminded_house, FIRST), rows(reminded_house, SECOND)
+    said = [{"debtor_id": row["debtor_id"], "as_of": day_of_text(FIRST)} for row in first]
+    assert as_judged(reminded_house, FIRST, first, []) == []
+    assert as_judged(reminded_house, SECOND, second, said) == []
+    again = as_judged(reminded_house, SECOND, first, said)
+    assert sum("too soon after a contact" in fault for fault in again) == len(first)
+    early = as_judged(reminded_house, FIRST, [{**row, "send_from": "03:00"} for row in first], [])
+    assert len({fault.split(" ")[0] for fault in early}) == len(first)
 
 
 def test_the_terminal_says_how_many_by_step(reminded_house, capsys):

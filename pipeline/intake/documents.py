@@ -153,6 +153,11 @@ def numbers_of(column: Seen) -> list[Decimal | None]:
     return [number_of(text, column) for text in column.texts]
 
 
+def is_above_zero(cell: str) -> bool:
+    """Of an amount whose marks may not be known."""
+    return bool(re.search("[1-9]", cell))
+
+
 def add_up(whole: Seen, parts: Sequence[Seen]) -> bool:
     """Whether no row shows the contrary."""
     rows = zip(*map(numbers_of, (whole, *parts)), strict=True)

@@ -27,12 +27,12 @@ from pipeline.intake.documents import (
     Split,
     add_up,
     among_words,
+    is_above_zero,
     is_among,
     is_of_another_kind,
     is_told_by,
     key_of,
     kind_of,
-    numbers_of,
     owed_in,
     parts_of,
     yaml_text,
@@ -48,7 +48,6 @@ from pipeline.intake.looking import (
     Seen,
     folded,
     look,
-    number_of,
 )
 from pipeline.intake.mapping import UNDECIDED, shipped
 from pipeline.store.files import write_whole
@@ -534,8 +533,7 @@ class _Tables:
         if paid_on:
             open_still = file.named("open") if paid is None else None
             in_part = open_still is not None and any(
-                text and (number_of(left, open_still) or 0) != 0
-                for text, left in zip(paid_on.texts, open_still.texts, strict=True)
+                text and is_above_zero(left) for text, left in zip(paid_on.texts, open_still.texts, strict=True)
             )
             amount = _cell("amount", paid or owed)
             if in_part:
@@ -582,15 +580,10 @@ class _Tables:
                 return f'        amount: "{UNDECIDED}"   # sum: [{names}]; and {_some([one.name for one in more])}?'
             return f"        amount: {{sum: [{names}]}}   # no column of their sum"
         pays = self.has_payments or file.named("paid_on") is not None
-        if amount is not None and still is not None and not pays and numbers_of(amount) != numbers_of(still):
+        if amount is not None and still is not None and not pays and amount.texts != still.texts:
             both = f"{_told(amount.name)} was billed, {_told(still.name)} is left; no file says what was paid"
             return f'        amount: "{UNDECIDED}"   # {both}'
-        if (
-            amount is not None
-            and paid is not None
-            and not pays
-            and any(number != 0 for number in numbers_of(paid) if number)
-        ):
+        if amount is not None and paid is not None and not pays and any(map(is_above_zero, paid.texts)):
             both = f"{_told(paid.name)} of {_told(amount.name)} is paid, and no column says when"
             return f'        amount: "{UNDECIDED}"   # {both}'
         if amount is None and still is not None and pays:

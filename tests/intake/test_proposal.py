@@ -236,6 +236,8 @@ def test_the_principal_of_an_instalment_is_none_of_the_loan(tmp_path):
         ("Amount,Open", "100.00,40.00", "'Amount' was billed, 'Open' is left; no file says what was paid"),
         ("Open,Paid On,Paid", "40.00,2026-02-01,60.00", "'Open' is what is left: payments would count twice"),
         ("Amount,Open,Paid On", "100.00,40.00,2026-02-01", "some are paid in part: no column says how much"),
+        ("Amount,Open", '"1,000","2,000"', "'Amount' was billed, 'Open' is left"),
+        ("Amount,Paid", '"1,000","2,000"', "'Paid' of 'Amount' is paid"),
         ("Amount,Total", "100.00,119.00", "which: 'Amount', 'Total'?"),
         ("Amount,Paid", "100.00,40.00", "'Paid' of 'Amount' is paid, and no column says when"),
         ("Discounted amount", "100.00", "perhaps 'Discounted amount' (0.60)"),

@@ -144,7 +144,7 @@ def convert(mapping: Mapping_, source: Path, target: Path, complete_through: dt.
             faults = _too_fine(engine, mapping, opened)
         if faults:
             raise ContractError("\n".join(["The files are not converted, nothing was written.", *faults]))
-        return _write(engine, mapping, target, tuple(passed), complete_through)
+        return _write(engine, mapping, opened, target, tuple(passed), complete_through)
 
 
 def _count(engine: Any, source: str) -> int:
@@ -272,9 +272,9 @@ def _arrow(rows: list[list[str | None]], width: int) -> pa.Table:
 def _map_rows(engine: Any, opened: Opened, table: str, rows: Rows, out: str, faults: list[str]) -> Passed:
     total = _count(engine, opened.table)
     reasons = {reason: _holds(opened, condition) for reason, condition in opened.described.leave_out.items()}
+    reasons.setdefault(BLANK, f"concat({', '.join(opened.cell(name) for name in opened.columns)}) = ''")
     if rows.where:
         reasons[NOT_MEANT] = f"NOT ({' AND '.join(_holds(opened, condition) for condition in rows.where)})"
-    reasons.setdefault(BLANK, f"concat({', '.join(opened.cell(name) for name in opened.columns)}) = ''")
     cases = "".join(f" WHEN {held} THEN {literal(reason)}" for reason, held in reasons.items())
     engine.execute(
         f"CREATE TEMP TABLE {out}_kept AS SELECT rid, "
@@ -571,6 +571,25 @@ def _warnings(engine: Any, mapping: Mapping_) -> tuple[str, ...]:
     return (*_lone_credits(engine, mapping), *_repeated_promises(engine, mapping))
 
 
+def _in_no_table(engine: Any, mapping: Mapping_, opened: dict[str, Opened]) -> tuple[str, ...]:
+    """Rows of a file that several parts ask for by `where`, and none takes: a new kind of document, perhaps."""
+    told = []
+    for name in mapping.files:
+        parts = [
+            f"out_{table}_{at}_kept"
+            for table, each in mapping.tables.items()
+            for at, rows in enumerate(each)
+            if rows.source == name
+        ]
+        taken_by_none = " INTERSECT ".join(
+            f"SELECT rid FROM {kept} WHERE reason = {literal(NOT_MEANT)}" for kept in parts
+        )
+        number, first = engine.execute(f"SELECT count(*), min(rid) FROM ({taken_by_none})").fetchall()[0]
+        if number and len(parts) > 1:
+            told.append(f"{name}: rows in no table: {number:,}; the first is {opened[name].line(first)}")
+    return tuple(told)
+
+
 def _repeated_promises(engine: Any, mapping: Mapping_) -> tuple[str, ...]:
     told = " UNION ALL ".join(
         f"SELECT contact_id, account_id, promise_amount FROM out_contacts_{at}"
@@ -611,7 +630,12 @@ def _lone_credits(engine: Any, mapping: Mapping_) -> tuple[str, ...]:
 
 
 def _write(
-    engine: Any, mapping: Mapping_, target: Path, passed: tuple[Passed, ...], complete_through: dt.date | None
+    engine: Any,
+    mapping: Mapping_,
+    opened: dict[str, Opened],
+    target: Path,
+    passed: tuple[Passed, ...],
+    complete_through: dt.date | None,
 ) -> Conversion:
     rows: dict[str, int] = {}
     try:
@@ -630,7 +654,7 @@ def _write(
         raise CannotWrite(
             f"Source folder {str(target)!r} cannot be written ({type(error).__name__}). Make room, then run again."
         ) from None
-    return Conversion(target, passed, rows, _warnings(engine, mapping))
+    return Conversion(target, passed, rows, (*_in_no_table(engine, mapping, opened), *_warnings(engine, mapping)))
 
 
 def _write_table(engine: Any, table: str, parts: Sequence[Rows], folder: Path, complete_through: dt.date | None) -> int:

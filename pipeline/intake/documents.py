@@ -105,6 +105,7 @@ class Split:
             and any(text in credit and not named for text, named in zip(kind.texts, reference.texts, strict=True))
         )
         kept = [word for word in words if word not in paid and not (apart and word in credit)]
+        is_asked = any(cell and not text for text, cell in zip(kind.texts, owed.texts, strict=True))
         return cls(
             column=kind.name,
             words={word: meaning for word, meaning in words.items() if word in kept},
@@ -112,7 +113,7 @@ class Split:
             reference=reference if apart or paid else None,
             in_credit=bool(credit) and not apart and account == document,
             has_unnamed=unnamed,
-            invoices=(among_words(kind, kept),) if len(kept) < len(words) else (),
+            invoices=(among_words(kind, kept + [UNDECIDED] * is_asked),) if len(kept) < len(words) else (),
             credits=(among_words(kind, credit),) if apart else (),
             payments=(among_words(kind, paid),) if paid else (),
         )

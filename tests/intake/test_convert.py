@@ -362,7 +362,7 @@ def test_joined_mapped_turned_and_waiting_values(tmp_path):
             "method": "cash",
         },
     ]
-    assert made.text().startswith("book -> payments: 3 rows = 2 written, 1 left out (not meant by `where`)")
+    assert made.text().startswith("book -> payments: 3 rows = 2 written, 1 left out (blank)")
 
 
 @pytest.mark.parametrize(
@@ -507,6 +507,20 @@ def test_where_may_ask_several_things_that_must_all_hold(tmp_path):
     (tmp_path / "m.yaml").write_text(CHARGES.replace("from: items", f"from: items\n    {both}") % "dates: ISO")
     convert(load_mapping(tmp_path / "m.yaml"), tmp_path / "theirs", tmp_path / "ours")
     assert [row["charge_id"] for row in rows_of(tmp_path / "ours" / "charges.csv")] == ["B"]
+
+
+def test_rows_that_no_part_takes_are_counted(tmp_path):
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "items.csv").write_text(
+        "No,Due,Amount\nA,2026-01-01,1\n,,\nX,2026-01-01,3\nB,2026-01-01,2\n"
+    )
+    part = "    - from: items\n      where: {column: No, among: [%s]}\n      columns: " + (
+        "{charge_id: No, account_id: No, due_on: Due, amount: Amount, kind: {constant: invoice}}\n"
+    )
+    text = "files: {items: {path: items.csv}}\ntables:\n  charges:\n" + part % "A" + part % "B"
+    (tmp_path / "m.yaml").write_text(text)
+    made = convert(load_mapping(tmp_path / "m.yaml"), tmp_path / "theirs", tmp_path / "ours")
+    assert "items: rows in no table: 1; the first is 'items.csv' line 4" in made.text()
 
 
 def test_messages_show_the_shape_of_what_may_be_personal():

@@ -199,6 +199,8 @@ def test_words_for_documents_that_nobody_knows_are_asked_and_payments_are_paymen
     assert len(rows["charges"]) == 3
     credited_ledger(tmp_path / "theirs", CREDITED.replace(";RE;12", ";QX;12"))
     assert 'values: {"QX": "?", "RE": "invoice"}' in propose(tmp_path / "theirs").text
+    credited_ledger(tmp_path / "theirs", CREDITED.replace(";RE;12", ";;12"))
+    assert 'where: {column: "Belegart", among: ["RE", "?"]}' in propose(tmp_path / "theirs").text
 
 
 def test_parts_of_an_instalment_are_added_up_and_reversed_repayments_taken_back(tmp_path):

@@ -284,7 +284,7 @@ def _decided(source: Path, places: Sequence[Path], answers: Answers, ask: Ask | 
 
     accounts = [rows["columns"] for rows in (proposal.mapping["tables"] or {}).get("accounts", ())]
     files = proposal.mapping["files"].values()
-    if said.debtor_type is None:
+    if said.debtor_type is None and not any(isinstance(columns["debtor_type"], str) for columns in accounts):
         said = replace(said, debtor_type=wanted("--debtor-type", "who owes: consumer or commercial"))
     if said.currency is None and any(columns["currency"] == {"constant": UNDECIDED} for columns in accounts):
         said = replace(said, currency=wanted("--currency", "the files name no currency: its code, such as EUR"))
@@ -350,8 +350,8 @@ def _with_zone(said: Decided) -> Decided:
 def _check(said: Decided) -> None:
     if said.currency is not None and said.currency not in DECIMALS:
         raise UsageError.unknown_keys("--currency", [said.currency], DECIMALS)
-    if said.debtor_type not in DEBTOR_TYPES:
-        raise UsageError.unknown_keys("--debtor-type", [said.debtor_type or ""], DEBTOR_TYPES)
+    if said.debtor_type is not None and said.debtor_type not in DEBTOR_TYPES:
+        raise UsageError.unknown_keys("--debtor-type", [said.debtor_type], DEBTOR_TYPES)
     if said.decimal not in (None, ".", ","):
         raise UsageError(f"--decimal must be '.' or ','. Got {said.decimal!r}.")
     if said.dates is not None and said.dates not in DATE_FORMS:

@@ -259,8 +259,7 @@ def test_the_contracts_columns_in_other_forms_are_converted(tmp_path):
     charges.write_text(re.sub(r"(\d{4})-(\d\d)-(\d\d)", r"\3.\2.\1", before))
     for place in (tmp_path / "ours").glob("*.json"):
         place.unlink()
-    said = Answers(Decided(debtor_type="commercial", place="DE"))
-    told = begin(tmp_path / "mine", [tmp_path / "ours"], said, TODAY, None)
+    told = begin(tmp_path / "mine", [tmp_path / "ours"], Answers(Decided(place="DE")), TODAY, None)
     assert "Every line of mapping.yaml is decided" in told
     convert(load_mapping(tmp_path / "mine" / "mapping.yaml"), tmp_path / "ours", tmp_path / "again", LAST)
     assert (tmp_path / "again" / "charges.csv").read_text() == before

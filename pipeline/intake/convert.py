@@ -32,6 +32,7 @@ from pipeline.intake.cells import NATIVE, added_up, amount, bare, exact, is_zero
 from pipeline.intake.delivery import CELL_LIMIT, shown
 from pipeline.intake.faults import seen
 from pipeline.intake.files import unreadable
+from pipeline.intake.looking import TOTAL_ALONE
 from pipeline.intake.mapping import Condition, Described, Form, Mapping_, Rows, Value
 from pipeline.intake.sheets import read_sheet
 from pipeline.store.files import private_folder, whole_folder
@@ -294,8 +295,9 @@ def _map_rows(engine: Any, opened: Opened, table: str, rows: Rows, out: str, fau
             read[name] = replace(read[name], value=value)
     cells = ", ".join(f"{one.value} AS {quoted(name)}" for name, one in read.items())
     engine.execute(f"CREATE TEMP TABLE {out}_all AS SELECT rid, {cells} FROM {kept}")
-    for name, one in read.items():
-        faults += _faults(engine, opened, table, name, one, kept)
+    found = [fault for name, one in read.items() for fault in _faults(engine, opened, table, name, one, kept)]
+    hints = _totals(engine, opened, kept) if found else []
+    faults += [*found, *(hint for hint in hints if hint not in faults)]
     names = ", ".join(quoted(name) for name in read)
     if rows.once:
         engine.execute(f"CREATE TEMP TABLE {out} AS SELECT min(rid) AS rid, {names} FROM {out}_all GROUP BY ALL")
@@ -304,6 +306,18 @@ def _map_rows(engine: Any, opened: Opened, table: str, rows: Rows, out: str, fau
     written = _count(engine, f"{out}")
     repeated = total - sum(left.values()) - written
     return Passed(opened.name, table, total, written, left | ({REPEATED: repeated} if repeated else {}))
+
+
+def _totals(engine: Any, opened: Opened, kept: str) -> list[str]:
+    """What to paste where a row that cannot be read is called a total."""
+    for name in opened.columns:
+        told = f"regexp_full_match({bare(opened.cell(name))}, {literal(TOTAL_ALONE)})"
+        first = engine.execute(f"SELECT min(rid) FROM {kept} WHERE {told}").fetchall()[0][0]
+        if first is not None:
+            column, like = json.dumps(name, ensure_ascii=False), json.dumps(TOTAL_ALONE)
+            left = f"leave_out: {{total: {{column: {column}, like: {like}}}}}"
+            return [f"{opened.line(first)} looks like a total. If it is one, write in files.{opened.name}: `{left}`."]
+    return []
 
 
 def _needed(mapping: Mapping_, name: str) -> set[str]:

@@ -253,6 +253,14 @@ def test_what_cannot_be_read_is_told_with_file_line_column_and_form(tmp_path, te
     assert not (tmp_path / "ours").exists()
 
 
+def test_a_total_that_cannot_be_read_comes_with_the_line_that_leaves_it_out(tmp_path):
+    text = "No,Due,Amount\nR1,2026-01-31,1\nSumme,,1\n"
+    with pytest.raises(ContractError, match="looks like a total") as refused:
+        converted(tmp_path, text, "header_line: 1")
+    told = re.search(r"'items.csv' line 3 looks like a total. .* files.items: `(leave_out: .*)`\.", str(refused.value))
+    assert [row["charge_id"] for row in converted(tmp_path, text, told[1])] == ["R1"]
+
+
 def test_bytes_of_another_encoding_are_refused(tmp_path):
     with pytest.raises(ContractError, match=r"'items.csv' is not utf-8.*cp1252"):
         converted(tmp_path, "No,Due,Amount\nRü,2026-01-31,1\n", "encoding: utf-8", "cp1252")

@@ -26,9 +26,10 @@ INTRODUCTION = """# Reliability: what a night promises, and how often it was att
 `make stress` attacks each row in full, `make stress T=r07` one of them, and writes this page from what was measured
 (`benchmarks/reliability.json`). `make test` attacks every row a few times, always in the same way. *Tried* counts
 attacks that were begun, *held* those after which everything promised was true; the seed draws the same attacks again
-(`RECOUP_SEED=... make stress T=...`). A row that was tried less often than its full count says so. The houses attacked
-are small: three nights of 90 debtors, one of 700 with a taught model, deliveries of some hundred rows; a delivery of
-r20 has as many events as it says.
+(`RECOUP_SEED=... make stress T=...`). Full counts of some rows take hours: where *tried* is less than *in full*, it is
+how far it came here (`RECOUP_MOST`), on two cores with many neighbours at work. The houses attacked are small: three
+nights of 90 debtors, one of 700 with a taught model, deliveries of some hundred rows; a delivery of R20 has as many
+events as it says.
 """
 
 

@@ -89,7 +89,7 @@ PROMISES = {
     ),
     "r13": Promise(
         "a column that equals the label, known at the night itself and, to see it caught, before",
-        "out at the cut-off, the AUC as without; AUC of 0.95 and more warns by name", "columns", 2, 2,
+        "out at the cut-off, the AUC as without; the other gives the label away and is seen", "columns", 2, 2,
     ),
     "r14": Promise(
         "features by the training path and by the nightly one; in process, in a pool, on Spark where it is",

@@ -5,6 +5,7 @@ and that help wakes no heavy library.
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import reliability
+from benchmarks.mutants import MUTANTS
 from tests.worlds.promises import PROMISES
 
 HOUSE = Path(__file__).parents[2]
@@ -390,6 +393,14 @@ def test_every_promise_has_one_test_that_is_named_after_it():
     named = sorted(row for source in sources for row in re.findall(r"^def test_([rs]\d\d)_", source, flags=re.M))
     assert named == sorted(PROMISES)
     assert named == [*(f"r{number:02}" for number in range(1, 23)), *(f"s{number}" for number in range(23, 31))]
+
+
+def test_the_page_of_reliability_is_what_was_measured_and_held():
+    kept = json.loads(reliability.KEPT.read_text(encoding="utf-8"))
+    assert reliability.PAGE.read_text(encoding="utf-8") == reliability.page(kept)
+    assert {row: found for row, found in kept.items() if found["held"] != found["tried"]} == {}
+    assert all((HOUSE / mutant.test.split("::")[0]).exists() for mutant in MUTANTS.values())
+    assert {name for name, each in MUTANTS.items() if (HOUSE / each.file).read_text().count(each.before) != 1} == set()
 
 
 # What is shipped, and what is said of it

@@ -16,7 +16,7 @@ import yaml
 from features.errors import InputMissing, UsageError
 from pipeline.law.overlay import law_of
 from pipeline.law.rules import Rules
-from pipeline.messages.wording import PRESSES, TELLS_OF_A_DEBT, segments
+from pipeline.messages.wording import PRESSES, SEARCHED, SUM, TELLS_OF_A_DEBT, segments
 from pipeline.params import MOST_BYTES, MessageChannel, Params, Step
 
 SHIPPED = Path(__file__).parent / "messages.yaml"
@@ -47,7 +47,6 @@ HOLES = {
 PRIVATE = ("amount", "due_on", "days_past_due", "reference")  # nobody else's business
 OBJECTS = ("objection", "phone", "link")  # ways to say that it is wrong
 _HOLE = re.compile(r"\{([^{}]*)\}")
-_SUM = re.compile(r"(?:[€$£¥]\s?\d|\d[\d.,\s]*\s?(?:€|\$|£|¥|EUR\b|USD\b|GBP\b|JPY\b))")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
 
@@ -356,7 +355,7 @@ def _wrong(text: Text, channel: str, language: str) -> list[str]:
     open_to_others = text.body if channel in OPEN_CHANNELS else text.subject
     if shown := [name for name in PRIVATE if f"{{{name}}}" in open_to_others]:
         found.append(f"{', '.join(shown)} must not stand where others may read it.")
-    if _SUM.search(open_to_others):
+    if SUM.search(open_to_others):
         found.append("an amount must not stand where others may read it.")
     bare = _HOLE.sub(" ", open_to_others)
     if (telling := TELLS_OF_A_DEBT.get(language)) and (hit := telling.search(bare)):
@@ -480,4 +479,13 @@ def table_of(known: Messages) -> str:
     ]
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     lines = ("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in (head, *rows))
-    return "\n".join(line.rstrip() for line in lines)
+    return "\n".join([*(line.rstrip() for line in lines), *_searched(known.languages)])
+
+
+def _searched(languages: tuple[str, ...]) -> list[str]:
+    """In which languages words are looked for, and in which nobody has looked."""
+    words = "words that tell of a debt or press"
+    looked = [name for name in languages if name in SEARCHED]
+    blind = [name for name in languages if name not in SEARCHED]
+    told = [f"Searched for {words}: {', '.join(looked)}."] if looked else []
+    return [*told, *([f"NOT searched for {words}: {', '.join(blind)}. Read these texts yourself."] if blind else [])]

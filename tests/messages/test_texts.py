@@ -82,6 +82,7 @@ def test_ours_name_a_plan_a_way_to_object_and_help_by_mail_once_a_debt_is_overdu
         ("see {link}.", "see {link.", r"a brace is left open"),
         ("see {link}.", "see {link}: {amount}.", r"amount must not stand where others may read it"),
         ("see {link}.", "see {link}: 12.50 EUR.", r"an amount must not stand where others may read it"),
+        ("see {link}.", "EUR 120 is waiting at {link}.", r"an amount must not stand where others may read it"),
         ("see {link}.", "see {link}, your debt.", r"'debt' tells of a debt where others may read it"),
         ("see {link}.", "see {link}. Final warning!", r"'Final warning' presses or threatens"),
         ("see {link}.", "see us.", r"no way to object: name one of \{objection\}, \{phone\}, \{link\}"),
@@ -187,7 +188,16 @@ def test_the_command_prints_every_text_with_its_length(written, tmp_path, capsys
     assert recoup(tmp_path, "messages") == 0
     told = capsys.readouterr().out.splitlines()
     assert told[0].split() == ["message", "variant", "share", "channel", "language", "characters", "segments"]
-    assert [line.split()[4] for line in told[1:]] == ["en", "fr"]
+    assert [line.split()[4] for line in told[1:-1]] == ["en", "fr"]
+    assert told[-1] == "Searched for words that tell of a debt or press: en, fr."
+
+
+def test_the_command_says_which_language_nobody_searched(written, tmp_path, capsys):
+    written(PLAIN.replace("[en, fr]", "[en, it]").replace("  fr: ", "  it: "), STEP)
+    assert recoup(tmp_path, "messages") == 0
+    told = capsys.readouterr().out.splitlines()[-2:]
+    assert told[0].endswith("press: en.")
+    assert told[1] == ("NOT searched for words that tell of a debt or press: it. Read these texts yourself.")
 
 
 def test_reminders_that_are_not_set_leave_the_params_as_they_were(tmp_path):

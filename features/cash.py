@@ -17,7 +17,8 @@ def cash_by_week(
     """int64[many, nights, back + ahead]: net payments in minor units; the first `back` weeks end with the night, the
     others begin with it.
 
-    books: int per account of `paid`, which of `many` it belongs to; below 0 it takes no part. A week behind is as it
+    books: int[accounts of `paid`, nights], which of `many` the account belonged to on a night; below 0 it takes no
+    part. A week behind is as it
     was known before the night, a week ahead as known maturity_days after its end. Credits and sums withheld are no
     cash.
     """
@@ -30,7 +31,7 @@ def cash_by_week(
         paid.reversal_offsets,
         paid.reversal_known_on,
         paid.reversal_amount,
-        still(books, np.int64),
+        still(np.ascontiguousarray(books), np.int64),
         np.zeros((many, len(nights), back + ahead), np.int64),
         still(np.asarray(nights), np.int64),
         back,
@@ -56,11 +57,12 @@ def _cash(
 ):
     weeks = found.shape[2]
     for row in range(amount.size):
-        book = books[position[row]]
-        if kind[row] != CASH or book < 0:
+        if kind[row] != CASH:
             continue
         for place in range(nights.size):
-            night = nights[place]
+            night, book = nights[place], books[position[row], place]
+            if book < 0:
+                continue
             week = (occurred_on[row] - night) // 7 + back
             if week < 0 or week >= weeks:
                 continue

@@ -3,8 +3,9 @@
 The accounts that can be scored tonight do not bring all of a book's money: others fall due, new ones arrive. So the
 forecast of a week is a x (what the scorable accounts are expected to bring) + b x (the mean of the last BACK weeks);
 a and b, each from 0 up, are those that erred least on former nights, per span of weeks. The interval is taken from the
-errors of those nights, relative to the mean of the last weeks and to how far the book usually errs: their quantiles
-(split conformal prediction, Lei et al. 2018), so that the shocks that all accounts of a week share are in it.
+errors of those nights, relative to the mean of the last weeks and to how far the book usually errs: their quantiles, so
+that the shocks that all accounts of a week share are in it. Weights and errors are of the same nights, for there are
+few: an error is a little smaller than that of a new night (benchmarks/README.md says how often it held).
 """
 
 from __future__ import annotations
@@ -104,8 +105,8 @@ class CashForecast:
 
 
 def fit_forecast(cash: BookCash, scorable: np.ndarray) -> CashForecast | None:
-    """scorable: [books, nights, WEEKS], what the scorable accounts of a night were expected to bring, by a model that
-    had not seen their debtors. None where no book has a week that is known.
+    """scorable: [books, nights, WEEKS], what the scorable accounts of a night were expected to bring, by chances
+    of boosters that had not seen their debtors. None where no book has a week that is known.
     """
     usual = cash.usual
     if not (cash.seen > 0).any():

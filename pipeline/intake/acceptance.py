@@ -15,8 +15,9 @@ from typing import Any
 
 from features.currencies import DECIMALS
 from features.days import date_of, day_number
-from features.tables import FEEDS
+from features.tables import FEEDS, Kind
 from pipeline.intake.delivery import Control, Delivery
+from pipeline.intake.faults import seen
 from pipeline.intake.quarantine import RULE_VERSION, SetAside
 from pipeline.intake.refusals import shown
 from pipeline.intake.report import TableReport
@@ -28,6 +29,7 @@ USUAL_LEAST = 50  # rows below which a volume swings by chance
 DAILY_LEAST = 10  # rows a day below which a book may be silent for days by chance
 COMPARABLE = 7  # days of the same weekday that a day is compared with, where so many are there
 COMPARED_BACK = 7 * COMPARABLE  # days of the store that are looked at for them
+MOST_UNNAMED = 5  # books of which a message says that the params do not name them
 AHEAD_DAYS = 366  # a control file that speaks of days further ahead of every row is a typing error
 _VERSION = " DUP_CONFLICT: a row that changed needs a later known_at."
 _CHANGED = {
@@ -280,8 +282,10 @@ def undeclared(newest: Mapping[str, Mapping[str, int]], params: Params) -> list[
 def unnamed(books: Iterable[str], params: Params) -> list[str]:
     """A sentence for each book that the params do not name, where they name any."""
     found = [book for book in sorted(books) if book not in params.portfolios] if params.portfolios else []
+    if len(found) > MOST_UNNAMED:  # a column that moved, rather than books
+        return [f"{len(found):,} values of portfolio are not named under portfolios of the params: is it that column?"]
     return [
-        f"Portfolio {shown(book)} is not named under portfolios of the params"
+        f"Portfolio {seen(book, Kind.TEXT)} is not named under portfolios of the params"
         f"{_nearest(book, params.portfolios)}: it is read by portfolio_defaults."
         for book in found
     ]

@@ -259,13 +259,16 @@ def cash_of_books(
     tables: Mapping[str, pd.DataFrame], ledger: Ledger, nights: Sequence[int], ahead: int, maturity_days: int
 ) -> dict[Book, np.ndarray]:
     """(portfolio, currency) -> int64[nights, BACK + ahead] of features.cash.cash_by_week, of a shard's accounts, each
-    by its newest version."""
-    accounts = arranged(tables["accounts"], "accounts").drop_duplicates("account_no", keep="last")
-    names = list(zip(accounts["portfolio"].astype("str"), accounts["currency"].astype("str"), strict=True))
-    books = sorted(set(names))
-    place = {book: at for at, book in enumerate(books)}
-    of = np.full(len(ledger.settlements.accounts), -1)
-    of[ledger.positions(accounts["account_no"].to_numpy())] = [place[name] for name in names]
+    in the book that it was known to be in on the night; one that became known later is in its first."""
+    accounts = arranged(tables["accounts"], "accounts")
+    names = pd.Series(zip(accounts["portfolio"].astype("str"), accounts["currency"].astype("str"), strict=True))
+    codes, books = pd.factorize(names, sort=True)
+    of = np.full((len(ledger.settlements.accounts), len(nights)), -1, np.int64)
+    at, known_on = ledger.positions(accounts["account_no"].to_numpy()), accounts["known_on"].to_numpy()
+    for place, night in enumerate(nights):
+        of[at[::-1], place] = codes[::-1]  # the first version, where none was known yet
+        seen = known_on < night
+        of[at[seen], place] = codes[seen]
     came = cash_by_week(ledger.settlements, of, len(books), nights, BACK, ahead, maturity_days)
     return dict(zip(books, came, strict=True))
 

@@ -98,9 +98,19 @@ def _timing(
     head = fit_timing(weekly, cohort, chance, amount, lesson.window.weight[known], unit)
     if head is None:
         return None, None
-    cash = panel.cash.only([int(night) for night in np.unique(as_of)]).until(through, maturity_days)
-    sampled = cohort["weight"].to_numpy() if "weight" in cohort else np.ones(len(cohort))
-    return head, fit_forecast(cash, cash.summed(cohort, head.cash(chance, cohort, amount * sampled)))
+    # As a night sums them: all that could be scored, also those whose label is not known. A row that taught has the
+    # chance of the boosters that had not seen its debtor.
+    nights = np.unique(as_of)
+    rows = panel.cohort["as_of"].isin(nights).to_numpy()
+    scored, matrix = (frame[rows].reset_index(drop=True) for frame in (panel.cohort, panel.matrix))
+    scores = model.predict(matrix, scored)
+    keys = ["account_no", "as_of"]
+    unseen = scored[keys].merge(cohort[keys].assign(chance=chance), on=keys, how="left")["chance"].to_numpy()
+    chances = np.where(np.isnan(unseen), scores["p_recovered"].to_numpy(), unseen)
+    sampled = scored["weight"].to_numpy() if "weight" in scored else np.ones(len(scored))
+    money = head.cash(chances, scored, scores["amount_if_recovered"].to_numpy() * sampled)
+    cash = panel.cash.only([int(night) for night in nights]).until(through, maturity_days)
+    return head, fit_forecast(cash, cash.summed(scored, money))
 
 
 def _facts(panel: Panel, labels: pd.DataFrame, params: Params) -> dict[str, Any]:

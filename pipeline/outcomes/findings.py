@@ -423,7 +423,9 @@ def _fatigue(tired: pd.DataFrame | None) -> list[Finding]:
 
 
 def _silence(said: pd.DataFrame) -> Finding:
-    """Debtors to whom messages went against those left silent by the lot, of the ones over whom it decided."""
+    """Debtors to whom messages went against those left silent by the lot, of the ones over whom it decided, each
+    weighted by the inverse of the chance of its side: control_share may have changed.
+    """
     first = said[said["p_silent"] > 0].sort_values(["as_of", "message"], kind="stable").drop_duplicates("debtor_id")
     silent = (first["variant"] == SILENT).to_numpy()
     title, counts = "what messages add", {"spoken": int((~silent).sum()), "silent": int(silent.sum())}
@@ -433,7 +435,8 @@ def _silence(said: pd.DataFrame) -> Finding:
         )
         return Finding(title, OK, says, counts)
     paid = first["paid"].to_numpy(np.float64)
-    added, low, high = rates_apart(paid[~silent], paid[silent])
+    chance = first["p_silent"].to_numpy(np.float64)
+    added, low, high = rates_apart(paid[~silent], paid[silent], 1 - chance[~silent], chance[silent])
     says = (
         f"written to less left silent, by lot: {100 * added:.1f} points of the share that pays "
         f"[{100 * low:.1f}, {100 * high:.1f}] ({counts['spoken']:,} written to, {counts['silent']:,} silent)."

@@ -14,7 +14,7 @@ HALF = {"plain": 0.5, "named": 0.5}
 def people(plain: tuple[int, int], named: tuple[int, int]) -> pd.DataFrame:
     """(payers, debtors) of each variant."""
     parts = [
-        pd.DataFrame({"variant": name, "paid": np.repeat([1.0, 0.0], [paid, many - paid])})
+        pd.DataFrame({"variant": name, "probability": 0.5, "paid": np.repeat([1.0, 0.0], [paid, many - paid])})
         for name, (paid, many) in (("plain", plain), ("named", named))
     ]
     return pd.concat(parts, ignore_index=True)
@@ -43,14 +43,14 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
         one, other = (draw.random(300) < rate for rate in (0.12, 0.08))
         _, low, high = rate_of(one.astype(float), np.ones(300))
         held += low <= 0.12 <= high
-        _, low, high = difference(one.astype(float), other.astype(float))
+        _, low, high = difference(one.astype(float), other.astype(float), np.ones(300), np.ones(300))
         apart += low <= 0.04 <= high
     assert 0.935 <= held / 2000 <= 0.97
     assert 0.935 <= apart / 2000 <= 0.97
 
 
 def test_the_table_has_a_row_for_each_variant():
-    rows = people((30, 100), (45, 100)).assign(message="overdue", probability=0.5, answered=0.0, complained=0.0)
+    rows = people((30, 100), (45, 100)).assign(message="overdue", answered=0.0, complained=0.0)
     table = table_of(rows.assign(opted_out=0.0))
     assert table["variant"].tolist() == ["named", "plain"]
     assert table["paid"].tolist() == [0.45, 0.3]
@@ -78,3 +78,16 @@ def test_the_same_outcomes_and_seed_give_the_same_shares():
     rows = people((100, 400), (110, 400))
     assert shifted(rows, HALF, 0.1, 300, "a") == shifted(rows.iloc[::-1], HALF, 0.1, 300, "a")
     assert shifted(rows, HALF, 0.1, 300, "a") != shifted(rows, HALF, 0.1, 300, "b")
+
+
+def test_a_good_month_is_no_merit_of_the_variant_that_had_the_most_then():
+    """Of two alike 1 in 5 pay in a month of equal shares, 2 in 5 in one of 9 to 1: neither does better."""
+    parts = [
+        pd.DataFrame({"variant": name, "probability": chance, "paid": np.repeat([1.0, 0.0], [payers, many - payers])})
+        for name, chance, payers, many in (
+            *(("plain", 0.5, 200, 1000), ("named", 0.5, 200, 1000)),
+            *(("plain", 0.9, 720, 1800), ("named", 0.1, 80, 200)),
+        )
+    ]
+    shares = shifted(pd.concat(parts, ignore_index=True), HALF, 0.1, 300, "a")
+    assert 0.3 < shares["plain"] < 0.7

@@ -32,7 +32,7 @@ def asked(monkeypatch) -> list[int]:
         nights.append(night)
         variant = np.repeat(["plain", "named", SILENT], 400)
         paid = np.concatenate([np.arange(400) < payers for payers in (100, 150, 390)]).astype(float)
-        return pd.DataFrame({"message": "overdue", "variant": variant, "paid": paid})
+        return pd.DataFrame({"message": "overdue", "variant": variant, "probability": 0.5, "paid": paid})
 
     monkeypatch.setattr(variants, "matured", found)
     return nights

@@ -48,6 +48,20 @@ def test_messages_that_make_fewer_pay_are_a_warning():
     assert _messages(outcomes(8000, added=-0.1))[1].verdict == WARN
 
 
+def test_a_changed_share_of_the_silent_does_not_bend_what_messages_add():
+    """In a bad season half are silent, in a good one a twentieth; messages add nothing in either."""
+    draw, parts = np.random.default_rng(5), []
+    for season, (p_silent, pays) in enumerate(((0.5, 0.1), (0.05, 0.6))):
+        rows = outcomes(6000).assign(p_silent=p_silent, paid=(draw.random(6000) < pays).astype(float))
+        silent = draw.random(6000) < p_silent
+        variant = np.where(silent, "silent", "plain")
+        parts.append(rows.assign(variant=variant, debtor_id=[f"{season}-{name}" for name in rows["debtor_id"]]))
+    adds = _messages(pd.concat(parts, ignore_index=True))[-1]
+    assert adds.name == "what messages add"
+    assert adds.figures["low"] < 0 < adds.figures["high"]
+    assert abs(adds.figures["added"]) < 0.05
+
+
 def test_where_no_lot_of_the_messages_decided_nothing_is_said_of_what_they_add():
     adds = _messages(outcomes(800, p_silent=0.0))[1]
     assert adds.says == "0 silent and 0 written to have matured; 30 each are needed."

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from features.aliases import known_before
-from features.settlements import settlements
+from features.settlements import net_payments, settlements
 from features.tables import ANSWERS
 from models.variants import OUTCOMES, shifted
 from pipeline.law.rules import OPT_OUT
@@ -54,15 +54,15 @@ def _of_shard(
     own = first[first["debtor_id"].isin(owner)].reset_index(drop=True)
     told = {name: np.zeros(len(own)) for name in OUTCOMES}
     until = own["as_of"].to_numpy() + params.label.horizon_days
-    for name, events in _events(tables, owner).items():
+    for name, events in _events(tables, owner, night).items():
         met = own[["debtor_id", "as_of"]].reset_index().merge(events, on="debtor_id")
         inside = (met["on"] >= met["as_of"]) & (met["on"].to_numpy() < until[met["index"].to_numpy()])
         told[name][met.loc[inside, "index"].unique()] = 1.0
     return own.assign(**told)
 
 
-def _events(tables: Mapping[str, pd.DataFrame], owner: pd.Series) -> dict[str, pd.DataFrame]:
-    """Outcome -> debtor_id and day of everything that counts as it."""
+def _events(tables: Mapping[str, pd.DataFrame], owner: pd.Series, night: int) -> dict[str, pd.DataFrame]:
+    """Outcome -> debtor_id and day of everything that counts as it; a payment taken back whole by the night is none."""
     found: dict[str, pd.DataFrame] = {}
 
     def keep(name: str, rows: pd.DataFrame, day: str) -> None:
@@ -71,9 +71,7 @@ def _events(tables: Mapping[str, pd.DataFrame], owner: pd.Series) -> dict[str, p
 
     if "payments" in tables:
         numbers = np.sort(owner.index.to_numpy(np.int64))
-        paid = settlements(tables["payments"], numbers)
-        cash = pd.DataFrame({"account_no": paid.accounts[paid.position], "on": paid.occurred_on, "kind": paid.kind})
-        keep("paid", cash[cash["kind"] == 0], "on")
+        keep("paid", net_payments(settlements(tables["payments"], numbers), night), "occurred_on")
     if "contacts" in tables:
         contacts, outcome = tables["contacts"], tables["contacts"]["outcome"].astype("str")
         answers = [name for name in ANSWERS if name != "complaint"]

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from features.ledger import Ledger, figures_at, history
-from features.settlements import CASH
+from features.settlements import CASH, net_known
 from features.tables import ANSWERS, NOT_ATTEMPTS, InnerTables, account_number
 from features.versions import arranged
 from models.fatigue import COUNTED_DAYS, STRATA, stratum_of
@@ -89,18 +89,21 @@ def _keys(place: np.ndarray, day: np.ndarray) -> np.ndarray:
 def _paid(
     ledger: Ledger, numbers: np.ndarray, place: np.ndarray, day: np.ndarray, night: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(whether cash came in on the day, whether some had come in before it and was not known yet), per row."""
+    """(whether cash came in on the day and was not taken back whole by the night, whether some had come in before it
+    and was not known yet), per row.
+    """
     paid = ledger.settlements
     cash = (paid.kind == CASH) & (paid.known_on < night)
     account, on, known = paid.accounts[paid.position[cash]], paid.occurred_on[cash], paid.known_on[cash]
     row = np.searchsorted(numbers, account).clip(max=max(numbers.size - 1, 0))
     mine = numbers[row] == account if numbers.size else np.zeros(account.size, bool)
     row, on, known = row[mine], on[mine].astype(np.int64), known[mine].astype(np.int64)
+    stayed = net_known(paid, night)[cash][mine] > 0
     unseen = np.maximum(known - on, 0)
     step = np.arange(unseen.sum()) - np.repeat(np.cumsum(unseen) - unseen, unseen) + 1
     waiting = _keys(np.repeat(row, unseen), np.repeat(on, unseen) + step)
     own = _keys(place, day)
-    return np.isin(own, _keys(row, on)), np.isin(own, waiting)
+    return np.isin(own, _keys(row[stayed], on[stayed])), np.isin(own, waiting)
 
 
 def _heard(

@@ -171,7 +171,14 @@ def test_what_came_of_a_message_is_what_the_delivery_says_within_the_horizon(rem
             for row in told.itertuples()
         ]
 
-    paid = met("payments", lambda row: row["kind"] == "payment")
+    back: dict[str, float] = {}
+    for row in delivered(reminded_house, "payments"):
+        if row["kind"] == "reversal":
+            back[row["reverses"]] = back.get(row["reverses"], 0) + float(row["amount"])
+    paid = met(
+        "payments",
+        lambda row: row["kind"] == "payment" and back.get(row["payment_id"], 0) < float(row["amount"]),
+    )
     answers = {"right_party", "promise", "refusal", "dispute", "paid"}
     answered = met(
         "contacts",

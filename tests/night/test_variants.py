@@ -11,9 +11,10 @@ import pytest
 from features.days import day_number
 from pipeline.messages.texts import SILENT, messages_of
 from pipeline.night import variants
-from pipeline.night.variants import with_shares
+from pipeline.night.variants import _events, with_shares
 from pipeline.params import Adaptation, Params, Reminders
 from tests.worlds.eligibility_worlds import PARAMS
+from tests.worlds.worlds import World, day
 
 STEPS = [{"name": "third_day", "day": 3, "channels": ["sms"], "message": "overdue"}]
 
@@ -62,3 +63,12 @@ def test_the_floor_and_the_least_debtors_cannot_be_set_below_those_of_the_design
         Adaptation(on=True, floor=0.05)
     with pytest.raises(ValueError, match="greater than or equal to 300"):
         Adaptation(on=True, matured_per_variant=100)
+
+
+@pytest.mark.parametrize(("taken_back", "known_at", "payers"), [(100, 30, 0), (100, 40, 1), (60, 30, 1)])
+def test_whoever_has_all_of_a_payment_taken_back_has_not_paid(taken_back, known_at, payers):
+    first = day("2024-02-01")
+    world = World().account(opened_on="2024-01-01").payment(first, 100, payment_id="p")
+    world.reversal(first + 5, taken_back, "p", known_at=first + known_at)
+    owner = pd.Series(["d"], index=world.tables()["accounts"]["account_no"])
+    assert len(_events(world.tables(), owner, first + 40)["paid"]) == payers

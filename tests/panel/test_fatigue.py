@@ -14,13 +14,16 @@ import pytest
 import yaml
 
 from features.days import day_number
+from features.ledger import history
+from features.terms import Terms
 from models.fatigue import stratum_of
-from pipeline.panel.fatigue import days_late
+from pipeline.panel.fatigue import days_late, late_days
 from pipeline.params import load
 from pipeline.simulate.reminded import LAST_DAY, MOST, Lived, deliver, live
 from pipeline.store.store import Store
 from tests.worlds.commands import recoup
 from tests.worlds.params import written_params
+from tests.worlds.worlds import World, day
 
 pytestmark = pytest.mark.slow
 
@@ -74,3 +77,13 @@ def test_a_share_of_debtors_is_looked_at_whole_and_nothing_known_later_is_read(b
     same = whole[(whole["day"] < NIGHT - 62) & (whole["day"] >= NIGHT - 300)]
     before = earlier[(earlier["day"] < NIGHT - 62) & (earlier["day"] >= NIGHT - 300)]
     pd.testing.assert_frame_equal(before.reset_index(drop=True), same.reset_index(drop=True))
+
+
+def test_a_payment_that_was_taken_back_whole_is_none():
+    due = day("2024-02-01")
+    world = World().account(opened_on="2024-01-01").charge(due, 500)
+    world.payment(due + 5, 100, payment_id="kept").payment(due + 10, 100, payment_id="bounced")
+    world.reversal(due + 12, 100, "bounced")
+    tables = world.tables()
+    found = late_days(tables, history(tables, Terms()), due + 40)
+    assert found.loc[found["pays"] == 1, "day"].tolist() == [due + 5]

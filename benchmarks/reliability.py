@@ -7,6 +7,7 @@ row N times at most, and the table says so; RECOUP_SEED=N draws its attacks agai
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import re
@@ -25,11 +26,13 @@ INTRODUCTION = """# Reliability: what a night promises, and how often it was att
 
 `make stress` attacks each row in full, `make stress T=r07` one of them, and writes this page from what was measured
 (`benchmarks/reliability.json`). `make test` attacks every row a few times, always in the same way. *Tried* counts
-attacks that were begun, *held* those after which everything promised was true; the seed draws the same attacks again
-(`RECOUP_SEED=... make stress T=...`). Full counts of some rows take hours: where *tried* is less than *in full*, it is
-how far it came here (`RECOUP_MOST`), on two cores with many neighbours at work. The houses attacked are small: three
-nights of 90 debtors, one of 700 with a taught model, deliveries of some hundred rows; a delivery of R20 has as many
-events as it says.
+attacks that were begun, *held* those after which everything promised was true: none where the test as a whole did not
+pass, or attacked nothing. *Its test* says how that ended, *measured* the day and the commit of the tree, with a + where
+the tree differed from it. Rows in which *its test* is empty were measured before that was kept; theirs is the commit
+that brought the counts. The seed draws the same attacks again (`RECOUP_SEED=... make stress T=...`). Full counts of
+some rows take hours: where *tried* is less than *in full*, it is how far it came here (`RECOUP_MOST`), on two cores
+with many neighbours at work. The houses attacked are small: three nights of 90 debtors, one of 700 with a taught model,
+deliveries of some hundred rows; a delivery of R20 has as many events as it says.
 """
 
 
@@ -42,11 +45,12 @@ def main(asked: list[str]) -> int:
     codes = [0] if asked else [subprocess.run([*pytest_of("-m", "stress"), "tests"], cwd=HOUSE, check=False).returncode]
     kept = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}
     for file in by_file([name for name in names if name in PROMISES]):
-        codes.append(keep(kept, rows(file)))
+        found, code = rows(file)
+        codes += [code, keep(kept, found)]
     if builds := [name for name in names if name in MUTANTS]:
         codes.append(keep(kept, {"mutants": mutants(builds, kept.get("mutants", {}).get("found", {}))}))
     print("\n".join(table(kept)))
-    return max(codes)
+    return next((code for code in codes if code), 0)
 
 
 def pytest_of(*more: str) -> list[str]:
@@ -58,7 +62,23 @@ def keep(kept: dict[str, dict[str, Any]], found: dict[str, dict[str, Any]]) -> i
     kept |= (json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}) | found
     KEPT.write_text(json.dumps(dict(sorted(kept.items())), indent=1) + "\n", encoding="utf-8")
     PAGE.write_text(page(kept), encoding="utf-8")
-    return int(any(one["held"] != one["tried"] for one in found.values()))
+    return int(not all(has_held(one) and one["held"] == one["tried"] for one in found.values()))
+
+
+def has_held(found: dict[str, Any]) -> bool:
+    """Whether attacks that held may be told as such: their test passed, and there was one."""
+    return found.get("ended", "passed") == "passed" and found["tried"] > 0
+
+
+def measured() -> str:
+    """The day, and the commit that the tree is at; with a + where files differ from it."""
+    ours = [f":!{place.relative_to(HOUSE)}" for place in (KEPT, PAGE)]
+    ways = (("rev-parse", "--short", "HEAD"), ("status", "--porcelain", "--untracked-files=no", "--", ".", *ours))
+    commit, differs = (
+        subprocess.run(["git", *way], cwd=HOUSE, capture_output=True, text=True, check=False).stdout.strip()
+        for way in ways
+    )
+    return f"{dt.datetime.now(dt.UTC).date()} {commit or 'no commit'}{'+' if differs else ''}"
 
 
 def by_file(names: list[str]) -> list[dict[str, str]]:
@@ -71,27 +91,29 @@ def by_file(names: list[str]) -> list[dict[str, str]]:
     return found
 
 
-def rows(tests: dict[str, str]) -> dict[str, dict[str, Any]]:
-    """Rows in full, in a process of their own. Where a test broke off, the attack that broke it is not held."""
+def rows(tests: dict[str, str]) -> tuple[dict[str, dict[str, Any]], int]:
+    """Rows in full, in a process of their own, and its exit code. Where a test broke off, the attack that broke it is
+    not held; how it ended is kept beside its counts, and a row that never came to its test did not run.
+    """
     with tempfile.TemporaryDirectory(prefix="recoup-stress-") as folder:
         told = Path(folder) / "told.jsonl"
         environment = {**os.environ, "RECOUP_COUNTS": "full", "RECOUP_TOLD": str(told), "HYPOTHESIS_PROFILE": "new"}
         command = pytest_of(*tests.values(), f"--basetemp={folder}/pytest")
         done = subprocess.run(command, cwd=HOUSE, env=environment, check=False)
-        found = {}
+        nothing = {"tried": 0, "held": 0, "seconds": 0.0, "seed": "", "ended": "did not run"}
+        found = {name: {**nothing, "measured": measured()} for name in tests}
         for line in told.read_text(encoding="utf-8").splitlines() if told.exists() else []:
             one = json.loads(line)
-            found[one["row"]] = {key: one[key] for key in ("tried", "held", "seconds", "seed")}
-        if found.keys() != tests.keys():
-            raise SystemExit(f"{', '.join(sorted(tests.keys() - found))} did not run: exit code {done.returncode}.")
-        return found
+            found[one["row"]] |= {key: one[key] for key in nothing}
+        return found, done.returncode
 
 
 def mutants(names: list[str], before: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """These builds, beside those that were examined before."""
     found = {**before, **examined(names)}
     killed, seconds = (sum(one[what] for one in found.values()) for what in ("killed", "seconds"))
-    return {"tried": len(found), "held": killed, "seconds": round(seconds, 1), "seed": "", "found": found}
+    counts = {"tried": len(found), "held": killed, "seconds": round(seconds, 1), "seed": ""}
+    return {**counts, "measured": measured(), "found": found}
 
 
 def page(kept: dict[str, dict[str, Any]]) -> str:
@@ -116,12 +138,17 @@ def page(kept: dict[str, dict[str, Any]]) -> str:
 
 
 def table(kept: dict[str, dict[str, Any]]) -> list[str]:
-    lines = ["| row | what is counted | in full | tried | held | seconds | seed |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| row | what is counted | in full | tried | held | its test | seconds | seed | measured |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
     told = {name: (promise.of, promise.full) for name, promise in PROMISES.items()}
     for name, (of, full) in {**told, "mutants": ("builds", len(MUTANTS))}.items():
-        found, shown = kept.get(name), "not run | | | "
+        found, shown = kept.get(name), "not run | | | | | "
         if found is not None:
-            shown = f"{found['tried']:,} | {found['held']:,} | {found['seconds']:,} | {found['seed']}"
+            held = f"{found['held']:,}" if has_held(found) else "none"
+            shown = f"{found['tried']:,} | {held} | {found.get('ended', '')} | {found['seconds']:,}"
+            shown += f" | {found['seed']} | {found.get('measured', '')}"
         lines.append(f"| {name if name == 'mutants' else name.upper()} | {of} | {full:,} | {shown} |")
     return lines
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,12 +100,26 @@ def own(three_nights: Path, tmp_path: Path) -> Path:
     return folder
 
 
+ENDED = pytest.StashKey[str]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """How a test ended, for the table of promises: an attack that held is none where its test did not pass."""
+    report = yield
+    if report.when == "call":
+        item.stash[ENDED] = report.outcome
+    return report
+
+
 @pytest.fixture
 def attacks(request: pytest.FixtureRequest) -> Iterator[Attacks]:
-    """Those on the row that the test is named after: test_r01_..., test_s30_..."""
+    """Those on the row that the test is named after: test_r01_..., test_s30_... A test that attacks nothing fails."""
     counted = Attacks.of(request.node.name.split("_")[1])
     yield counted
+    counted.ended = request.node.stash.get(ENDED, "did not run")
     counted.keep()
+    assert counted.tried or counted.ended != "passed", f"{counted.row} passed without an attack."
 
 
 @pytest.fixture(scope="session")

@@ -170,6 +170,7 @@ class Attacks:
     full: bool
     tried: int = 0
     held: int = 0
+    ended: str = "did not run"  # how its test ended: passed, failed, skipped, or without an attack
     began: float = field(default_factory=time.perf_counter)
 
     @classmethod
@@ -224,7 +225,8 @@ class Attacks:
     def told(self) -> dict[str, Any]:
         seconds = round(time.perf_counter() - self.began, 1)
         return {
-            "row": self.row, "tried": self.tried, "held": self.held, "seconds": seconds, "seed": self.seed
+            "row": self.row, "tried": self.tried, "held": self.held, "seconds": seconds, "seed": self.seed,
+            "ended": "no attack" if self.ended == "passed" and not self.tried else self.ended,
         }  # fmt: skip
 
     def keep(self) -> None:

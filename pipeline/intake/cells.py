@@ -69,23 +69,38 @@ def turned(amount_sql: str) -> str:
     return f"CASE WHEN starts_with({amount_sql}, '-') THEN substr({amount_sql}, 2) ELSE '-' || {amount_sql} END"
 
 
+def _may_group(amount_sql: str) -> str:
+    """Whether three digits behind the mark may as well be a group of thousands: 1.500, and not 0.500 or 1500.000."""
+    return f"regexp_full_match({amount_sql}, '-?[1-9]\\d{{0,2}}\\.\\d{{3}}')"
+
+
 def exact(amount_sql: str) -> str:
-    """The same amount without zeros behind the second decimal; without any where all of three and more are zeros."""
+    """The same amount without zeros behind the second decimal; without any where all of three and more are zeros.
+    What may be a group of thousands keeps its three decimals: a currency of two refuses it.
+    """
     led = f"regexp_replace({amount_sql}, '^(-?)\\.', '\\10.')"
-    return f"regexp_replace(regexp_replace({led}, '\\.0{{3,}}$', ''), '(\\.\\d\\d\\d*?)0+$', '\\1')"
+    short = f"regexp_replace(regexp_replace({led}, '\\.0{{3,}}$', ''), '(\\.\\d\\d\\d*?)0+$', '\\1')"
+    return f"CASE WHEN {_may_group(amount_sql)} THEN {amount_sql} ELSE {short} END"
 
 
 def whole(amount_sql: str) -> str:
-    """The same amount without decimals that are all zeros, for currencies that have none."""
-    return f"regexp_replace({amount_sql}, '\\.0+$', '')"
+    """The same exact amount without decimals that are all zeros, for currencies that have none."""
+    return f"regexp_replace({amount_sql}, '\\.0{{1,2}}$', '')"
 
 
 def added_up(amounts: Sequence[str]) -> str:
-    """The sum of amounts; an empty one adds nothing, NULL where all are empty or one has more than nine decimals."""
+    """The exact sum of amounts; an empty one adds nothing, NULL where all are empty or one has more than nine decimals.
+    It has three decimals where those of an amount may be a group of thousands.
+    """
     each = [f"TRY_CAST({amount_sql} AS DECIMAL(28,9))" for amount_sql in amounts]
     fine = " OR ".join(rf"regexp_matches({amount_sql}, '\.\d{{9}}\d*[1-9]')" for amount_sql in amounts)
-    whole = " + ".join(f"coalesce({number}, 0)" for number in each)
-    return f"CASE WHEN {fine} OR coalesce({', '.join(each)}) IS NULL THEN NULL ELSE ({whole})::VARCHAR END"
+    total = f"({' + '.join(f'coalesce({number}, 0)' for number in each)})::VARCHAR"
+    may_group = " OR ".join(f"coalesce({_may_group(amount_sql)}, false)" for amount_sql in amounts)
+    three = f"regexp_replace({total}, '(\\.\\d{{3}}\\d*?)0+$', '\\1')"
+    return (
+        f"CASE WHEN {fine} OR coalesce({', '.join(each)}) IS NULL THEN NULL "
+        f"WHEN {may_group} THEN {three} ELSE {exact(total)} END"
+    )
 
 
 def is_zero(amount_sql: str) -> str:

@@ -412,7 +412,7 @@ class _Read:
                 for cell, one in zip(cells, read, strict=True)
             ]
             return cls(
-                _stand_in(exact(f"({_finished(value, given, opened)})"), given),
+                _stand_in(_finished(value, given, opened), given),
                 f"{filled} AND (({value}) IS NULL OR {' OR '.join(each)})",
                 f"concat_ws(' | ', {', '.join(cells)})",
                 ", ".join(given.sum),
@@ -565,19 +565,29 @@ def _too_fine(engine: Any, mapping: Mapping_, opened: dict[str, Opened]) -> list
                     continue
                 out = f"out_{table}_{at} AS o LEFT JOIN currencies AS a USING (account_id)"
                 cell = f"({whole(f'o.{quoted(name)}')})"
-                fine = f"contains({cell}, '.') AND length({cell}) - strpos({cell}, '.') > {decimals}"
+                # Three decimals that end in 0 are left where they may be a group of thousands: cells.exact.
+                fine = (
+                    f"(contains({cell}, '.') AND length({cell}) - strpos({cell}, '.') > {decimals} "
+                    rf"OR a.currency IS NULL AND regexp_matches({cell}, '\.\d\d0$'))"
+                )
                 found = engine.execute(
                     f"SELECT rid, {cell}, a.currency FROM {out} WHERE {fine} ORDER BY rid"
                 ).fetchmany(LINES_NAMED + 1)
                 faults += [
                     f"{opened[rows.source].line(rid)}, -> {table}.{name} {_seen(value, Kind.MONEY)}: has more decimals "
-                    f"than {currency or 'any currency'}. Round as your books do, and deliver what is owed."
+                    f"than {currency or 'is known of its currency'}{_or_thousands(value)}. "
+                    "Round as your books do, and deliver what is owed."
                     for rid, value, currency in found[:LINES_NAMED]
                 ]
                 if len(found) > LINES_NAMED:
                     number = _count(engine, f"{out} WHERE {fine}") - LINES_NAMED
                     faults.append(f"  and {number:,} more of the same.")
     return faults
+
+
+def _or_thousands(value: str) -> str:
+    three = len(value.partition(".")[2]) == 3
+    return ", or a mark between thousands: then correct `decimal:` and `thousands:`" if three else ""
 
 
 def _warnings(engine: Any, mapping: Mapping_) -> tuple[str, ...]:

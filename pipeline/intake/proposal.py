@@ -263,10 +263,15 @@ def _mark_lines(file: Looked, said: str | None) -> list[str]:
     marked = any(re.search(r"[.,]", cell) for cell in cells)
     if not amounts or (not proved and not marked):
         return []
-    if len(proved) == 1:
+    unproved = [one for one in amounts if not one.marks and any(re.search("[.,]", cell) for cell in one.cells)]
+    if len(proved) == 1 and (not unproved or said in proved):
         decimal = next(iter(proved))
     elif said is not None and not proved:
         decimal = said
+    elif len(proved) == 1:
+        why = f"proved by another column, and not by {_some([one.name for one in unproved])}"
+        told = [cell for one in unproved for cell in one.examples]
+        return [f'    decimal: "{UNDECIDED}"   # {why}: {_examples(told)}', f'    thousands: "{UNDECIDED}"']
     else:
         why = "cells prove both marks" if proved else "each cell can be read in two ways"
         return [f'    decimal: "{UNDECIDED}"   # {why}: {_examples(told)}', f'    thousands: "{UNDECIDED}"']

@@ -468,6 +468,10 @@ def test_decimals_that_are_zeros_say_nothing_and_columns_of_amounts_add_up(tmp_p
     [
         ("1,A,K,USD,2026-02-01,216.6712,78", r"line 2, -> charges.amount '294.6712': has more decimals than USD"),
         ("1,A,K,JPY,2026-02-01,0.5,78", r"line 2, -> charges.amount '78.50': has more decimals than JPY"),
+        ("1,A,K,USD,2026-02-01,1.500,", r"'1.500': has more decimals than USD, or a mark between thousands"),
+        ("1,A,K,USD,2026-02-01,12.000,", r"'12.000': has more decimals than USD, or a mark between thousands"),
+        ("1,A,K,USD,2026-02-01,999.000,7.00", r"'1006.000': has more decimals than USD, or a mark between"),
+        ("1,A,K,JPY,2026-02-01,100.000,", r"'100.000': has more decimals than JPY, or a mark between thousands"),
         ("1,A,K,USD,2026-02-01,1,2x", r"'Principal, Interest' -> charges.amount '1 \| 2x': wanted an amount"),
         ("1,A,K,USD,2026-02-01,0.1234567891,2", r"'Principal, Interest' -> charges.amount"),
         ("1,A,K,USD,2026-02-01,,", r"'Principal, Interest' -> charges.amount: must not be empty"),
@@ -476,6 +480,18 @@ def test_decimals_that_are_zeros_say_nothing_and_columns_of_amounts_add_up(tmp_p
 def test_an_amount_finer_than_its_currency_or_half_a_sum_is_refused(tmp_path, line, message):
     with pytest.raises(ContractError, match=message):
         convert_book(tmp_path, line)
+
+
+GROUPED = 'delimiter: ";", decimal: ",", thousands: "."'
+
+
+@pytest.mark.parametrize(("cell", "message"), [("1,500", r"'1.500'"), ("-12,000", r"'-12.000'")])
+def test_three_decimals_that_may_be_thousands_are_refused(tmp_path, cell, message):
+    with pytest.raises(ContractError, match=message):
+        converted(tmp_path, f'No;Due;Amount\nA;2026-01-05;"1.234,50"\nB;2026-01-05;"{cell}"\n', GROUPED)
+    (tmp_path / "fine").mkdir()
+    rows = converted(tmp_path / "fine", "No;Due;Amount\nA;2026-01-05;1500,000\nB;2026-01-05;1,500000\n", GROUPED)
+    assert [row["amount"] for row in rows] == ["1500", "1.50"]
 
 
 def test_a_credit_note_on_its_invoices_account_is_no_account_in_credit(tmp_path):

@@ -91,6 +91,14 @@ def test_cells_that_prove_both_marks_decide_nothing(tmp_path):
     assert file["decimal"] == "?"
 
 
+def test_a_mark_proved_by_another_column_is_asked(tmp_path):
+    text = "Invoice No;Customer;Due Date;Amount;Interest\nA;1;2026-01-01;1.500;12.50\nB;2;2026-01-01;2.000;3.20\n"
+    (file,) = proposed(tmp_path / "theirs", text)["files"].values()
+    assert (file["decimal"], file["thousands"]) == ("?", "?")
+    said = yaml.load(propose(tmp_path / "theirs", decided=Decided(decimal=".")).text, Loader=yaml.BaseLoader)
+    assert [file["decimal"] for file in said["files"].values()] == ["."]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_the_encoding_is_told_by_the_bytes(tmp_path, encoding):
     (file,) = proposed(tmp_path / "theirs", XERO_INVOICES, encoding)["files"].values()

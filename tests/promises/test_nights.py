@@ -4,7 +4,6 @@ R22 of what a night promises.
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import gzip
 import hashlib
@@ -14,7 +13,6 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +25,7 @@ from tests.worlds.commands import recoup
 from tests.worlds.deliveries import PARAMS, payment, world, write
 from tests.worlds.houses import NIGHTS, RECOUP, copy_of, short_terms
 from tests.worlds.programs import program
+from tests.worlds.readers import Reader
 from tests.worlds.runs import Ended, Runs
 
 pytestmark = pytest.mark.slow
@@ -75,42 +74,54 @@ def left_over(folder: Path) -> list[str]:
     return [str(place) for place in [*hidden, *(folder / "store").glob(".staging*")]]
 
 
-class Reader:
-    """Opens `current` in a loop; torn counts the lists that were not of one piece."""
-
-    def __init__(self, out: Path) -> None:
-        self.out, self.read, self.torn, self.done = out, 0, 0, threading.Event()
-        self.thread = threading.Thread(target=self._loop)
-
-    def __enter__(self) -> Reader:
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.done.set()
-        self.thread.join()
-
-    def _loop(self) -> None:
-        while not self.done.is_set():
-            with contextlib.suppress(FileNotFoundError):  # of a night replaced twice while it is read: read again
-                self._look(os.open(self.out / "current", os.O_RDONLY | os.O_DIRECTORY))
-            time.sleep(0.02)
-
-    def _look(self, folder: int) -> None:
-        try:
-            told = json.loads(_content(folder, "manifest.json"))["outputs"]
-            whole = all(
-                hashlib.sha256(_content(folder, name)).hexdigest() == said["sha256"] for name, said in told.items()
-            )
-        finally:
-            os.close(folder)
-        self.read += 1
-        self.torn += not whole
+def test_the_reader_counts_whatever_is_not_of_one_piece_as_torn(tmp_path):
+    """The canary of R01: lists as a night that is not atomic would leave them."""
+    night, reader = tmp_path / "one", Reader(tmp_path)
+    (tmp_path / "current").symlink_to("one")
+    whole = {"list.csv": b"a", "manifest.json": json.dumps({"outputs": {"list.csv": {"sha256": A}}}).encode()}
+    torn: list[dict[str, bytes]] = [
+        {"list.csv": b"a"},
+        {"manifest.json": whole["manifest.json"]},
+        {**whole, "list.csv": b"b"},
+        {**whole, "manifest.json": whole["manifest.json"][:-9]},
+        {**whole, "manifest.json": b'{"outputs": {}}'},
+        {},
+    ]
+    for number, files in enumerate([whole, *torn]):
+        shutil.rmtree(night, ignore_errors=True)
+        night.mkdir()
+        for name, held in files.items():
+            (night / name).write_bytes(held)
+        reader.look()
+        assert (reader.read, reader.torn) == (1 + number, number)
+    shutil.rmtree(night)
+    reader.look()
+    assert reader.torn == len(torn) + 1
 
 
-def _content(folder: int, name: str) -> bytes:
-    with open(name, "rb", opener=lambda path, flags: os.open(path, flags, dir_fd=folder)) as file:
-        return file.read()
+def test_a_folder_that_another_replaced_while_it_was_read_is_not_torn(tmp_path, monkeypatch):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "two" / "list.csv").write_bytes(b"a")
+    (tmp_path / "two" / "manifest.json").write_text(json.dumps({"outputs": {"list.csv": {"sha256": A}}}))
+    (tmp_path / "current").symlink_to("one")
+    reader, opened = Reader(tmp_path), os.open
+
+    def replaced(place, *given, **named):
+        found = opened(place, *given, **named)
+        if place == tmp_path / "current":
+            (tmp_path / "new").symlink_to("two")
+            (tmp_path / "new").replace(place)
+        return found
+
+    monkeypatch.setattr(os, "open", replaced)
+    reader.look()
+    assert (reader.read, reader.torn) == (0, 0)
+    reader.look()
+    assert (reader.read, reader.torn) == (1, 0)
+
+
+A = hashlib.sha256(b"a").hexdigest()
 
 
 def test_r01_a_night_killed_at_any_moment_is_never_torn_and_ends_undisturbed(attacks, three_nights, runs, tmp_path):

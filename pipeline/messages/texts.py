@@ -153,7 +153,7 @@ def messages_of(params: Params) -> Messages:
     except OSError as error:
         raise MessagesMissing.unreadable(path, error) from None
     known, faults = _read(path, raw)
-    faults = [*faults, *_of_wording(known, params), *_of_steps(known, params)]
+    faults = [*faults, *_of_places(known, law_of(params)), *_of_wording(known, params), *_of_steps(known, params)]
     if faults:
         raise MessagesRefused.faulty(path, faults)
     return known
@@ -389,6 +389,28 @@ def _too_long(text: Text, channel: str) -> list[str]:
 # ---- what binds the texts together -----------------------------------------------------------------------------------
 
 
+def _is_place(law: Rules, code: str) -> bool:
+    """Whether accounts may lie there: known to the rules, and none that only lies over others, as EU does."""
+    known = code in law.places and not law.places[code].overlay_on
+    return known or law.chain(code) is not None
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, list(known), n=1)
+    return f" (nearest: {near[0]!r})" if near else ""
+
+
+def _of_places(known: Messages, law: Rules) -> list[tuple[int, str]]:
+    """Places of messages in which no account can lie: it would go to nobody, and nobody would know."""
+    places = [name for name in law.places if _is_place(law, name)]
+    return [
+        (message.line, f"message {message.key!r}: {place!r} is no place of the rule file{_nearest(place, places)}.")
+        for message in known.messages.values()
+        for place in message.places
+        if not _is_place(law, place)
+    ]
+
+
 def _of_wording(known: Messages, params: Params) -> list[tuple[int, str]]:
     """Texts that lack what a rule of a place wants said, in roles in which the books of the params are worked."""
     law, found = law_of(params), []
@@ -439,6 +461,13 @@ def _of_steps(known: Messages, params: Params) -> list[tuple[int, str]]:
     otherwise = params.worklist.language
     languages = {params.reminders.language_of(name, "", otherwise) for name in params.portfolios}
     languages |= set(params.reminders.language.values())
+    law = law_of(params)
+    for key in params.reminders.language:
+        if key != "default" and key not in params.portfolios and not _is_place(law, key):
+            near = _nearest(
+                key, ("default", *params.portfolios, *(name for name in law.places if _is_place(law, name)))
+            )
+            found.append((0, f"The params' reminders.language names {key!r}, neither book, place nor default{near}."))
     for language in sorted(languages - set(known.languages)):
         found.append(
             (0, f"The params' reminders speak {language!r} to whom no language is recorded for, and no text does.")

@@ -149,6 +149,25 @@ def test_a_language_nobody_wrote_for_is_refused(written):
         messages_of(written(PLAIN, STEP, language={"default": "es"}))
 
 
+@pytest.mark.parametrize(("place", "near"), [("GB-EN", r" \(nearest: 'GB-ENG'\)"), ("EU", ""), ("US-tx", "")])
+def test_a_place_of_a_message_in_which_no_account_can_lie_is_refused(written, place, near):
+    text = PLAIN.replace("    tone:", f"    places: [{place}]\n    tone:")
+    with pytest.raises(UsageError, match=rf"Line 5: message 'nudge': '{place}' is no place of the rule file{near}"):
+        messages_of(written(text))
+
+
+def test_places_of_the_rule_file_and_below_one_that_is_uniform_are_places(written):
+    text = PLAIN.replace("    tone:", "    places: [GB, US, US-MA, FR-75]\n    tone:")
+    assert messages_of(written(text)).messages["nudge"].places == ("GB", "US", "US-MA", "FR-75")
+
+
+def test_a_key_of_the_languages_that_is_neither_book_nor_place_is_refused(written):
+    with pytest.raises(UsageError, match=r"reminders\.language names 'loan_ue', neither .* \(nearest: 'loan_eu'\)"):
+        messages_of(written(PLAIN, STEP, language={"default": "en", "loan_ue": "fr"}))
+    kept = {"default": "en", "loan_eu": "fr", "FR": "fr", "US-MA": "en"}
+    assert messages_of(written(PLAIN, STEP, language=kept)).languages == ("en", "fr")
+
+
 def test_wording_that_a_rule_wants_must_stand_in_every_text_that_may_come_there(written):
     wording = (
         "wording:\n  - {rule: US.electronic_opt_out, channels: [sms], says: {en: Free way out, fr: Sortie libre}}\n"

@@ -44,6 +44,8 @@ HOLES = {
     "due_on": 18,
     "days_past_due": 4,
 }
+NAMES = ("debtor_name", "sender", "person")  # one letter of another alphabet more than halves a text message's room
+OTHER_ALPHABET = "ő"
 PRIVATE = ("amount", "due_on", "days_past_due", "reference")  # nobody else's business
 OBJECTS = ("objection", "phone", "link")  # ways to say that it is wrong
 _HOLE = re.compile(r"\{([^{}]*)\}")
@@ -370,8 +372,12 @@ def _wrong(text: Text, channel: str, language: str) -> list[str]:
 
 
 def filled(text: str) -> str:
-    """With as many letters in each hole as may come to stand there."""
-    return _HOLE.sub(lambda hole: "x" * HOLES.get(hole[1], len(hole[0])), text)
+    """With as many letters in each hole as may come to stand there, those of names of the alphabet that takes most."""
+
+    def most(hole: re.Match[str]) -> str:
+        return (OTHER_ALPHABET if hole[1] in NAMES else "x") * HOLES.get(hole[1], len(hole[0]))
+
+    return _HOLE.sub(most, text)
 
 
 def _too_long(text: Text, channel: str) -> list[str]:

@@ -8,6 +8,7 @@ import yaml
 from features.errors import InputMissing, UsageError
 from pipeline.law.rule_file import load_rules
 from pipeline.messages.texts import HOLES, SHIPPED, filled, messages_of, wording_lacks
+from pipeline.messages.wording import segments
 from pipeline.params import Params, load
 from tests.worlds.commands import recoup
 from tests.worlds.params import written_params
@@ -87,7 +88,7 @@ def test_ours_name_a_plan_a_way_to_object_and_help_by_mail_once_a_debt_is_overdu
         ("see {link}.", "see {link}. Final warning!", r"'Final warning' presses or threatens"),
         ("see {link}.", "see us.", r"no way to object: name one of \{objection\}, \{phone\}, \{link\}"),
         (" {opt_out}", "", r"no way to opt out: name \{opt_out\}"),
-        ("see {link}.", f"see {{link}}. {'x' * 460}", r"too long: 4 segments, 3 at most"),
+        ("see {link}.", f"see {{link}}. {'x' * 140}", r"too long: 4 segments, 3 at most"),
         ("        sms:\n", "        smss:\n", r"'smss' is no channel of messages \(nearest: 'sms'\)"),
         ('          fr: "{sender} : voyez {link}. {opt_out}"\n', "", r"sms lacks the language 'fr'"),
         ("    tone: reminder\n", "", r"message 'nudge' lacks 'tone'"),
@@ -200,6 +201,12 @@ def test_a_file_that_is_none_is_refused(written, tmp_path):
 
 def test_a_length_is_counted_with_its_holes_filled():
     assert len(filled("{sender} {amount}")) == HOLES["sender"] + 1 + HOLES["amount"]
+
+
+def test_a_text_message_is_counted_in_the_alphabet_that_names_may_be_written_in():
+    assert segments(filled("{reference}" + "a" * 140)) == 1
+    assert segments(filled("{sender}" + "a" * 45)) == 1
+    assert segments(filled("{debtor_name}" + "a" * 46)) == 2  # of 70 letters, not of 160
 
 
 def test_the_command_prints_every_text_with_its_length(written, tmp_path, capsys):

@@ -413,7 +413,7 @@ class _Read:
             ]
             return cls(
                 _stand_in(_finished(value, given, opened), given),
-                f"{filled} AND (({value}) IS NULL OR {' OR '.join(each)})",
+                f"{filled} AND (({_finished(value, given, opened)}) IS NULL OR {' OR '.join(each)})",
                 f"concat_ws(' | ', {', '.join(cells)})",
                 ", ".join(given.sum),
                 column,
@@ -489,13 +489,18 @@ def _finished(value: str, given: Value, opened: Opened) -> str:
     """The sign conventions of an amount that was read."""
     for column, words in (given.sign_by or {}).items():
         cases = " ".join(
-            f"WHEN {literal(word)} THEN {f'({value})' if sign == '+' else turned(f'({value})')}"
+            f"WHEN {literal(word)} THEN {f'({value})' if sign == '+' else _lowered(f'({value})')}"
             for word, sign in words.items()
         )
         value = f"CASE {bare(opened.cell(column))} {cases} END"
     if given.turned:
         value = turned(f"({value})")
     return f"ltrim({value}, '-')" if given.absolute else value
+
+
+def _lowered(value: str) -> str:
+    """The amount with a minus; NULL where it has one already: the word and the sign say two things."""
+    return f"CASE WHEN NOT starts_with({value}, '-') THEN {turned(value)} END"
 
 
 def _stand_in(value: str, given: Value) -> str:

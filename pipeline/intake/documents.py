@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,32 +14,37 @@ from pipeline.intake.looking import SURE, Looked, Seen, folded, number_of
 from pipeline.intake.mapping import UNDECIDED
 
 PARTS = ("principal", "interest", "fees", "penalties")  # of what an instalment comes to
+ASKED = 0.5  # how sure a column is that is asked
 MOST_BOOKS = 50  # different words of a column that may name books
 # Words of a column that says what a transaction is. What they do not name is asked, what is no payment is left out.
 KIND_WORDS = {
-    "payment": "payment repayment receipt collection recovery zahlung zahlungseingang rueckzahlung tilgung einzahlung "
-    "paiement reglement remboursement pago abono incasso pagamento betaling",
+    "payment": "payment repayment receipt collection recovery zahlung zahlungseingang tilgung einzahlung "
+    "paiement reglement pago abono incasso pagamento betaling",
     "credit": "waive waiver waived credit gutschrift avoir remise discount skonto erlass nachlass kulanz",
-    "charged_off": "writeoff written abschreibung ausbuchung ausgebucht chargeoff charged passage castigo",
+    "charged_off": "writeoff write written off abschreibung ausbuchung ausgebucht chargeoff charged passage castigo",
     "": "disbursement disbursed disbursal auszahlung accrual accrued fee gebuehr interest zinsen invoice rechnung "
     "penalty deboursement decaissement desembolso opening",
 }
 # Words of a column that says what a document is.
 DOCUMENT_WORDS = {
-    "adjustment": "credit gutschrift gu gs avoir abono cn cm dg storno rechnungskorrektur creditnote creditmemo refund "
-    "nota_de_credito nota_di_credito",
+    "adjustment": "credit gutschrift gu gs avoir abono cn cm dg storno rechnungskorrektur creditnote creditmemo "
+    "notadecredito notadicredito",
     "payment": "payment receipt zahlung zahlungseingang za ze dz pmt reglement paiement pago incasso",
     "invoice": "invoice inv rechnung re rg facture fac factura fattura factuur si bill dr rv instalment installment",
 }
-# Words of a column that says whether a row stands: those of rows that do not, and those of rows that do.
+# Words beside them that change nothing; of a credit note only beside `note` or `memo`: a credit sale is none.
+NOTES, BESIDE = {"note", "memo"}, {"tax", "sales", "customer", "incoming"}
+# Words of a column that says whether a row stands: those of rows that do not, those of payments that do not (what they
+# were to pay is still owed), and those of rows that do.
 VOID_WORDS = (
     "draft cancelled canceled cancel void voided deleted entwurf storniert annule annulee anulado anulada annullato "
-    "rejected failed bounced returned reversed rueckgabe geplatzt declined proforma"
+    "proforma"
 )
+FAILED_WORDS = "rejected failed bounced returned reversed rueckgabe geplatzt declined"
 STANDING_WORDS = (
     "posted open paid unpaid overdue due partial partially partly submitted approved authorised authorized sent active "
     "booked completed cleared settled confirmed processed success successful received closed process offen bezahlt "
-    "gebucht teilbezahlt ueberfaellig faellig ausgeglichen paye payee impaye pagado pagada pagato"
+    "teilweise gebucht teilbezahlt ueberfaellig faellig ausgeglichen paye payee impaye pagado pagada pagato"
 )
 # Words in the name of a file that holds what takes back, lowers or was never collected.
 OTHER_KINDS = (
@@ -64,6 +69,7 @@ class Split:
     invoices: tuple[str, ...] = ()
     credits: tuple[str, ...] = ()
     payments: tuple[str, ...] = ()
+    paid_signs: frozenset[bool] = frozenset()  # whether payments are written with a minus
 
     @classmethod
     def of(cls, file: Looked, account: Seen | None, document: Seen | None) -> Split:
@@ -116,17 +122,22 @@ class Split:
             invoices=(among_words(kind, kept + [UNDECIDED] * is_asked),) if len(kept) < len(words) else (),
             credits=(among_words(kind, credit),) if apart else (),
             payments=(among_words(kind, paid),) if paid else (),
+            paid_signs=frozenset(
+                sign
+                for sign, word, cell in zip(minus, kind.texts, owed.texts, strict=True)
+                if word in paid and is_above_zero(cell)
+            ),
         )
 
 
 def _reference(file: Looked, document: Seen) -> Seen | None:
-    """The column that names another document of the same file."""
+    """The column that names another document of the same file; unsure where its heading does not say so."""
     named = file.named("credited")
     if named is not None and named.filled:
-        return named
+        return named if _is_of_one_customer(file, document, named) else replace(named, sureness=ASKED)
     return next(
         (
-            one
+            replace(one, sureness=ASKED)
             for one in file.columns
             if one != document
             and one.meaning in (None, "document", "purpose")
@@ -134,6 +145,20 @@ def _reference(file: Looked, document: Seen) -> Seen | None:
             and len(one.cells & document.cells) * 2 > len(one.cells)
         ),
         None,
+    )
+
+
+def _is_of_one_customer(file: Looked, document: Seen, reference: Seen) -> bool:
+    """Whether each document that a credit note or a payment names is of the same customer."""
+    customer, owed, kind = file.named("customer"), owed_in(file), file.named("kind")
+    if customer is None or owed is None:
+        return True
+    of = dict(zip(document.texts, customer.texts, strict=True))
+    rows = zip(reference.texts, customer.texts, owed.texts, (kind or reference).texts, strict=True)
+    return all(
+        of.get(text, who) == who
+        for text, who, cell, word in rows
+        if re.fullmatch(NEGATIVE, cell) or (kind and _document_of(word) in ("adjustment", "payment"))
     )
 
 
@@ -173,29 +198,39 @@ def is_told_by(key: Seen | None, column: Seen) -> bool:
     return all(found.setdefault(at, text) == text for at, text in zip(key.texts, column.texts, strict=True))
 
 
-def is_among(word: str, words: str) -> bool:
+def is_all_among(word: str, words: str) -> bool:
+    """Whether every word of a cell is one of them: `not cancelled` is not."""
+    plain, known = folded(word), set(words.split())
+    return bool(plain) and (plain.replace(" ", "") in known or known.issuperset(plain.split()))
+
+
+def _meanings(word: str, known: Mapping[str, str], beside: Iterable[str] = ()) -> list[str]:
+    """Every meaning that a word of the cell has; none where one is not known."""
     plain = folded(word)
-    return bool({*plain.split(), plain.replace(" ", "")} & set(words.split()))
+    joined = plain.replace(" ", "")
+    parts = {joined} if any(joined in words.split() for words in known.values()) else {*plain.split()} - {*beside}
+    found = {part: [meaning for meaning, words in known.items() if part in words.split()] for part in parts}
+    return [*dict.fromkeys(each[0] for each in found.values())] if all(found.values()) else []
 
 
 def _document_of(word: str) -> str:
-    """invoice, adjustment, payment, or `?` where the word tells nothing."""
-    return next((meaning for meaning, words in DOCUMENT_WORDS.items() if is_among(word, words)), UNDECIDED)
+    """invoice, adjustment, payment, or `?` where the word tells nothing, or a part of it is not known."""
+    parts = set(folded(word).split())
+    found = _meanings(word, DOCUMENT_WORDS, NOTES | BESIDE)
+    if set(found) == {"adjustment", "invoice"} or found == ["adjustment"]:  # a credit invoice lowers what is owed
+        credits = parts & set(DOCUMENT_WORDS["adjustment"].split())
+        return UNDECIDED if len(credits) > 1 or (parts & BESIDE and not parts & NOTES) else "adjustment"
+    return found[0] if len(found) == 1 and not parts & NOTES else UNDECIDED
 
 
 def kind_of(word: str) -> str:
-    """payment, credit, charged_off, "" for what is none of them, or `?` where the word tells nothing."""
-    parts = set(folded(word).split()) | {folded(word).replace(" ", "")}
-    found = [meaning for meaning, words in KIND_WORDS.items() if parts & set(words.split())]
-    for meaning in (
-        "charged_off",
-        "credit",
-        "payment",
-        "",
-    ):  # `waive interest` is a credit, `recovery repayment` a payment
-        if meaning in found or (meaning == "charged_off" and {"write", "off"} <= parts):
-            return meaning
-    return UNDECIDED
+    """payment, credit, charged_off, "" for what is none of them, or `?` where the word tells nothing or a part of it is
+    not known: a payment reversal is none, a payment fee neither.
+    """
+    found = _meanings(word, KIND_WORDS, NOTES)
+    if len(found) == 2 and "" in found and "payment" not in found:
+        found.remove("")  # `waive interest` is a credit
+    return found[0] if len(found) == 1 else UNDECIDED
 
 
 def among_words(column: Seen, words: Iterable[str]) -> str:

@@ -19,6 +19,7 @@ from features.errors import CannotWrite, InputMissing, UsageError
 from features.tables import DELIVERED, Kind
 from pipeline.intake.delivery import shown
 from pipeline.intake.documents import (
+    FAILED_WORDS,
     MOST_BOOKS,
     NO,
     STANDING_WORDS,
@@ -28,7 +29,7 @@ from pipeline.intake.documents import (
     add_up,
     among_words,
     is_above_zero,
-    is_among,
+    is_all_among,
     is_of_another_kind,
     is_told_by,
     key_of,
@@ -560,13 +561,20 @@ class _Tables:
                 self._charge_id(file, account).replace("charge_id", "payment_id"),
                 _cell("account_id", reference if account == document else account),
                 _cell("occurred_at", dated),
-                f"        amount: {{column: {yaml_text(owed.name)}, absolute: true}}"
-                if owed
-                else _cell("amount", None),
+                self._paid_line(file, split),
                 "        kind: {constant: payment}",
             ]
             tables.append(("payments", [f"    - from: {name}", *_where(split.payments), "      columns:", *payment]))
         return tables
+
+    def _paid_line(self, file: Looked, split: Split) -> str:
+        """The amount of a payment among documents: a sign means one thing, both are asked."""
+        owed = owed_in(file)
+        if owed is not None and len(split.paid_signs) > 1:
+            return f'        amount: "{UNDECIDED}"   # payments stand with and without a minus: which came back?'
+        if owed is not None and owed.sureness >= SURE and True in split.paid_signs:
+            return f"        amount: {{column: {yaml_text(owed.name)}, turned: true}}"
+        return _cell("amount", owed)
 
     def _owed_line(self, file: Looked, split: Split) -> str:
         """The amount of a charge: the one that is billed, or all parts of it; what does not add up is asked."""
@@ -600,10 +608,12 @@ class _Tables:
             return f"        amount: {{column: {yaml_text(owed.name)}, sign_by: {by}}}"
         return _cell("amount", owed)
 
-    def _leave_out_what_does_not_stand(self, name: str, file: Looked, has_reversals: bool = False) -> None:
-        """Drafts, cancelled documents, reversed rows: left out by their word; a word that nobody knows is asked."""
+    def _leave_out_what_does_not_stand(self, name: str, file: Looked, reverses: bool | None = None) -> None:
+        """Drafts, cancelled documents, reversed rows: left out by their word; a word that nobody knows is asked.
+        reverses: of payments, whether reversed ones become rows of their own.
+        """
         flag, state = file.named("reversed"), file.named("state")
-        if flag is not None and flag.cells and not has_reversals:
+        if flag is not None and flag.cells and not reverses:
             yes, known = [word for word in sorted(flag.cells) if folded(word) in YES], {*YES, *NO, ""}
             among = yes + [UNDECIDED] * any(folded(word) not in known for word in flag.cells)
             if among:
@@ -612,8 +622,10 @@ class _Tables:
                 like = yaml_text(f"(?i)({'|'.join(YES)})")
                 self.left_out[name].append(f"reversed: {{column: {yaml_text(flag.name)}, like: {like}}}")
         if state is not None and 0 < len(state.cells) <= MOST_BOOKS:
-            void = [word for word in sorted(state.cells) if is_among(word, VOID_WORDS)]
-            other = [word for word in sorted(state.cells) if word not in void and not is_among(word, STANDING_WORDS)]
+            words = VOID_WORDS if reverses is None else f"{VOID_WORDS} {FAILED_WORDS}"
+            void = [word for word in sorted(state.cells) if is_all_among(word, words)]
+            stands = [word for word in state.cells if is_all_among(word, STANDING_WORDS)]
+            other = sorted(set(state.cells) - {*void, *stands})
             if void or other:
                 self._leave_out(name, "not standing", state, void + [UNDECIDED] * bool(other), other)
 
@@ -658,14 +670,17 @@ class _Tables:
         tables: list[tuple[str, list[str]]] = []
         where: list[str] = []
         if kind and taken:
-            where = [among_words(kind, taken)]
+            is_asked = any(text and not word for word, text in zip(kind.texts, paid.texts, strict=True))
+            where = [among_words(kind, [*taken, *[UNDECIDED] * is_asked])]
             values = ", ".join(f"{yaml_text(word)}: {yaml_text(meaning)}" for word, meaning in taken.items())
             left = sorted(set(words) - set(taken))
             told = f"   # no payments: {', '.join(map(shown, left))}" if left else ""
             cells.append(f"        kind: {{column: {yaml_text(kind.name)}, values: {{{values}}}}}{told}")
         else:
             hint = "   # payment; or money that went back, or was never paid: reversal, credit, withheld"
-            constant = f"{yaml_text(UNDECIDED)}}}{hint}" if is_of_another_kind(file) else "payment}"
+            constant = (
+                f"{yaml_text(UNDECIDED)}}}{hint}" if is_of_another_kind(file) or (kind and kind.cells) else "payment}"
+            )
             cells.append(f"        kind: {{constant: {constant}")
         tables.append(("payments", [f"    - from: {name}", *_where(where), "      columns:", *cells]))
         if reverses and own is not None and flag is not None:

@@ -482,6 +482,20 @@ def test_an_amount_finer_than_its_currency_or_half_a_sum_is_refused(tmp_path, li
         convert_book(tmp_path, line)
 
 
+SIGNED = BOOK.replace("[Principal, Interest]}", "[Principal, Interest], sign_by: {Way: {S: '+', H: '-'}}, empty: '0'}")
+
+
+@pytest.mark.parametrize("cells", ["7,1,X", "-7,-1,H"])
+def test_a_sum_whose_sign_is_not_told_is_refused_and_no_zero(tmp_path, cells):
+    (tmp_path / "theirs").mkdir()
+    head = "No,Account,Customer,Currency,Due,Principal,Interest,Way"
+    text = f"{head}\n1,A,K,USD,2026-02-01,5,1,H\n2,A,K,USD,2026-02-01,{cells}\n"
+    (tmp_path / "theirs" / "items.csv").write_text(text)
+    (tmp_path / "m.yaml").write_text(SIGNED)
+    with pytest.raises(ContractError, match=r"line 3, 'Principal, Interest' -> charges.amount"):
+        convert(load_mapping(tmp_path / "m.yaml"), tmp_path / "theirs", tmp_path / "ours")
+
+
 GROUPED = 'delimiter: ";", decimal: ",", thousands: "."'
 
 

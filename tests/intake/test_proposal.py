@@ -17,6 +17,7 @@ from openpyxl import Workbook
 from benchmarks.variants import VARIANTS, outcome
 from features.errors import InputMissing, UsageError
 from pipeline.intake.convert import Conversion, convert
+from pipeline.intake.documents import kind_of
 from pipeline.intake.mapping import load_mapping
 from pipeline.intake.proposal import Decided, propose, write_proposal
 from tests.worlds.exports import LEDGER, XERO_INVOICES
@@ -211,6 +212,61 @@ def test_words_for_documents_that_nobody_knows_are_asked_and_payments_are_paymen
     assert 'where: {column: "Belegart", among: ["RE", "?"]}' in propose(tmp_path / "theirs").text
 
 
+LEDGER_HEAD = "Invoice No,Customer No,Date,Due Date,Amount,Type,{}"
+
+
+@pytest.mark.parametrize(
+    ("head", "rows", "told"),
+    [
+        ("Related invoice", ("P1,K1,100.00,Payment,R1", "P2,K1,-100.00,Payment,R1"), "payments stand with and without"),
+        (
+            "Related invoice",
+            ("P1,K1,-100.00,Payment,R1", "P2,K1,100.00,Payment reversal,R1"),
+            '"Payment reversal": "?"',
+        ),
+        ("Related invoice", ("P1,K1,70.00,Payment reminder fee,",), '"Payment reminder fee": "?"'),
+        ("Related invoice", ("P1,K1,70.00,Credit sale,",), '"Credit sale": "?"'),
+        ("Related invoice", ("P1,K1,70.00,Storno Gutschrift,",), '"Storno Gutschrift": "?"'),
+        ("Related invoice", ("G1,K2,-10.00,Credit note,R1",), "perhaps 'Related invoice' (0.50)"),
+        ("Discount", ("G1,K1,-10.00,Credit note,R1",), "perhaps 'Discount' (0.50)"),
+    ],
+)
+def test_what_a_row_of_a_ledger_may_be_is_asked(tmp_path, head, rows, told):
+    lines = [LEDGER_HEAD.format(head), "R1,K1,2026-01-05,2026-02-05,100.00,Invoice,"]
+    for row in rows:
+        name, who, rest = row.split(",", 2)
+        lines.append(f"{name},{who},2026-02-01,2026-02-01,{rest}")
+    proposed(tmp_path / "theirs", "\n".join(lines) + "\n")
+    assert told in propose(tmp_path / "theirs").text
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("Payment", "payment"),
+        ("Recovery repayment", "payment"),
+        ("Waive interest", "credit"),
+        ("Write off", "charged_off"),
+        ("Payment reversal", "?"),
+        ("Payment refund", "?"),
+        ("Payment failed", "?"),
+        ("Payment fee", "?"),
+        ("Rückzahlung", "?"),
+        ("Remboursement", "?"),
+    ],
+)
+def test_a_kind_of_payment_is_taken_where_every_word_of_it_is_known(word, meant):
+    assert kind_of(word) == meant
+
+
+def test_rows_of_payments_without_a_kind_and_files_of_none_are_asked(tmp_path):
+    head = "Transaction Id,Invoice No,Payment date,Amount,Type\nT1,R1,2026-02-01,100.00,"
+    found = proposed(tmp_path / "theirs", f"{head}Payment\nT2,R1,2026-02-02,5.00,\n")
+    assert found["tables"]["payments"][0]["where"]["among"] == ["Payment", "?"]
+    found = proposed(tmp_path / "theirs", f"{head}Fee\n")
+    assert found["tables"]["payments"][0]["columns"]["kind"] == {"constant": "?"}
+
+
 def test_parts_of_an_instalment_are_added_up_and_reversed_repayments_taken_back(tmp_path):
     serviced_loans(tmp_path / "theirs")
     text, rows, _ = brought(tmp_path, Decided(debtor_type="consumer"))
@@ -308,9 +364,19 @@ def test_what_does_not_stand_is_left_out_by_name(tmp_path, head, cells, left, ke
     assert len(rows["charges"]) == kept
 
 
-@pytest.mark.parametrize(("head", "cell"), [("Status", "Quux"), ("Is reversed", "maybe")])
+@pytest.mark.parametrize(
+    ("head", "cell"),
+    [
+        ("Status", "Quux"),
+        ("Is reversed", "maybe"),
+        ("Status", "Not cancelled"),
+        ("Status", "Open, reminder returned"),
+        ("Payment Status", "Failed"),
+        ("Payment Status", "Returned"),
+    ],
+)
 def test_a_word_that_may_mean_that_a_row_does_not_stand_is_asked(tmp_path, head, cell):
-    text = f"Invoice No,Customer,Due Date,Amount,{head}\nA,1,2026-01-05,5.00,{cell}\nB,1,2026-01-05,5.00,Posted\n"
+    text = f'Invoice No,Customer,Due Date,Amount,{head}\nA,1,2026-01-05,5.00,"{cell}"\nB,1,2026-01-05,5.00,Posted\n'
     (file,) = proposed(tmp_path / "theirs", text)["files"].values()
     (asked,) = file["leave_out"].values()
     assert "?" in asked["among"]

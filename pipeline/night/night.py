@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.aliases import known_before
 from features.days import date_of, day_text
 from models.effect import ADDED_COLUMNS
 from models.encoding import LEAST_DEBTORS
@@ -32,7 +31,7 @@ from pipeline.night.feeds import check_feeds, check_late_money
 from pipeline.night.pins import SAID, Marks, Stamps, frames_sha256, keep_terms, pins, remembered, verified
 from pipeline.night.ranking import Ranked, rank_night
 from pipeline.night.refusals import NightMissing
-from pipeline.night.reminders import Reminded, reminded, said_before, said_of
+from pipeline.night.reminders import Reminded, published_before, reminded, said_of
 from pipeline.night.score import Job, job_for
 from pipeline.night.shards import Worked, clear_shelves, decides, seals, shelf_of, work_shards
 from pipeline.night.stages import Stages
@@ -111,6 +110,8 @@ def make_night(
     warnings = check_feeds(store, as_of, params)
     job = job_for(store, as_of, params, approved)
     job = replace(job, rung=tonights_rung(store, job), unsettled=unsettled(store, job.as_of, params.label.gap_days))
+    if params.reminders is not None:
+        job = replace(job, said=published_before(store, job.as_of))
     warnings += [*unapproved(job), *taught_later(job), *of_the_effect(job)]
     warnings += [*changed_law(params), *law_ahead(as_of, params)]
     shelf = shelf_of(job, out)
@@ -157,13 +158,10 @@ def make_night(
 
 
 def _reminded(store: Store, job: Job, worked: Sequence[Worked], ranked: Ranked, known: Messages) -> Reminded:
-    persons = store.persons(job.versions)
-    names = known_before(persons.links, job.as_of) if persons is not None else {}
     reach = pd.concat([one.reach for one in worked], ignore_index=True)
-    earlier = said_before(store, names, job.as_of)
     by_response = job.params.reminders is not None and job.params.reminders.by_response
     wait = waits(odds(days_late(store, job.versions, job.as_of, job.params), "pays", "spacing")) if by_response else 0
-    return reminded(reach, ranked.rows, ranked.arms, earlier, job.as_of, job.params, known, wait)
+    return reminded(reach, ranked.rows, ranked.arms, job.as_of, job.params, known, wait)
 
 
 def told_rung(rung: Rung) -> dict[str, Any]:

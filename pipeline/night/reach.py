@@ -4,29 +4,32 @@ said to and heard from its debtor lately.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from features.cohort import watched
+from features.days import DAY_US
 from features.ledger import Ledger, worst_days_past_due
 from features.settlements import CASH
-from features.tables import ANSWERS, NO_DAY, NOT_ATTEMPTS
+from features.tables import ANSWERS, NO_DAY, NO_MINUTE, NO_MONEY, NOT_ATTEMPTS
 from features.terms import WatchTerms
 from features.versions import arranged
 from pipeline.law.eligibility import rulings
+from pipeline.law.hours import day_on_clock
 from pipeline.law.question import Case, KnownAccounts, Sight
 from pipeline.messages.texts import MESSAGE_CHANNELS
 from pipeline.night.feeds import case_of
 from pipeline.panel.view import View, terms_of
-from pipeline.params import Reminders
+from pipeline.params import Reminders, known_zones
 from pipeline.store.store import Store
 
 if TYPE_CHECKING:
     from pipeline.night.score import Job
 
-DAYS_BACK = 60  # contacts older than these hold no message back
+DAYS_BACK = 60  # contacts older than these, and than `spacing_days`, hold no message back
 COUNTED_DAYS, PAST_DAYS = 30, 365  # in which messages are counted; in which somebody was late
 OF_ACCOUNT = (
     *("account_no", "account_id", "debtor_id", "portfolio", "debtor_type", "jurisdiction", "time_zone"),
@@ -53,6 +56,8 @@ def reach_of(job: Job, seen: View, store: Store) -> pd.DataFrame:
     last_contact, last_message, last_paid, last_answer   days of our newest attempt and message, the newest payment and
               answer, of all accounts of the debtor; NO_DAY without one
     messages  of ours in the last COUNTED_DAYS, to the debtor
+
+    Messages that former nights published count as sent, for the law too, whether the contact log tells of them or not.
     """
     reminders = job.params.reminders
     if reminders is None:
@@ -60,26 +65,82 @@ def reach_of(job: Job, seen: View, store: Store) -> pd.DataFrame:
     cohort = cohort_of(job, seen, store)
     if cohort.empty:
         return nobody()
-    return reach_in(
-        case_of(seen, store, job.versions, job.as_of, job.params, cohort), seen.ledger, job.as_of, reminders
-    )
+    case = case_of(seen, store, job.versions, job.as_of, job.params, cohort)
+    return reach_in(case, seen.ledger, job.as_of, reminders, job.said)
 
 
-def reach_in(case: Case, ledger: Ledger, night: int, reminders: Reminders) -> pd.DataFrame:
-    """REACH_COLUMNS of a case whose cohort has `offset`; of accounts to which no step is open no row."""
+def reach_in(case: Case, ledger: Ledger, night: int, reminders: Reminders, said: pd.DataFrame) -> pd.DataFrame:
+    """REACH_COLUMNS of a case whose cohort has `offset`; of accounts to which no step is open no row.
+
+    said: account_id, channel and as_of of the messages that former nights published.
+    """
+    case = with_said(case, said, night)
     used = {channel for step in reminders.steps for channel in step.channels}
     found = rulings(case, night, [channel for channel in MESSAGE_CHANNELS if channel in used])
     about = case.cohort.reset_index(drop=True).assign(
         language=_languages(case, night),
         worst=_worst(case, ledger, night),
         engaged=found.accounts["engaged"].to_numpy(),
-        **_lately(case, ledger, night),
+        **_lately(case, ledger, night, max(DAYS_BACK, reminders.spacing_days)),
     )
     about = about[_open_to(about["offset"].to_numpy(np.int64), reminders)]
     rows = about[list(OF_ACCOUNT)].merge(found.channels[["account_no", *OF_CHANNEL]], on="account_no")
     texts = [name for name in rows if not pd.api.types.is_numeric_dtype(rows[name])]
     rows = rows.assign(**{name: rows[name].astype(object).fillna("").astype("str") for name in texts})
     return rows.astype(dict.fromkeys(WHOLE, "int32"))[list(REACH_COLUMNS)]
+
+
+def with_said(case: Case, said: pd.DataFrame, night: int) -> Case:
+    """The case with what former nights published in its contact log, as delivered on its night, where the log shows no
+    message to the debtor by that channel on that day of his. A log that is not delivered stays so: it permits nothing.
+    """
+    contacts = case.tables.get("contacts")
+    accounts = case.tables["accounts"].drop_duplicates("account_no", keep="last")
+    said = said.merge(accounts[["account_id", "account_no"]].astype({"account_id": "str"}), on="account_id")
+    if contacts is None or said.empty:
+        return case
+    known = KnownAccounts.of(case.tables["accounts"], case.cohort, Sight(night))
+    said = said.assign(debtor=known.debtor[known.find(said["account_no"].to_numpy())[0]])
+    rows, inside = known.find(contacts["account_no"].to_numpy())
+    debtor, channel = np.where(inside, known.debtor[rows], -1), contacts["channel"].astype("str")
+    ours = (contacts["direction"].astype("str") != "inbound") & channel.isin(said["channel"].unique())
+    ours &= Sight(night).sees(contacts) & np.isin(debtor, said["debtor"])
+    log = contacts[ours.to_numpy()]
+    zones = dict(zip(known.owner.tolist(), case.cohort["time_zone"], strict=True))
+    shown = {
+        (who, by, _day_of_his(row.occurred_on, row.occurred_at, row.occurred_minute, zones.get(who)))
+        for who, by, row in zip(debtor[ours], channel[ours], log.itertuples(), strict=True)
+    }
+    lacking = said[[key not in shown for key in zip(said["debtor"], said["channel"], said["as_of"], strict=True)]]
+    if lacking.empty:
+        return case
+    day = lacking["as_of"].to_numpy(np.int32)
+    at = day.astype(np.int64) * DAY_US  # begins the day: on no clock is it a later one
+    more = pd.DataFrame(
+        {
+            "account_no": lacking["account_no"].to_numpy(),
+            "contact_id": [f"published {key}" for key in zip(lacking["account_id"], lacking["as_of"], strict=True)],
+            "channel": lacking["channel"].astype(object).to_numpy(),
+            "direction": "outbound",
+            "outcome": "delivered",
+            "promise_amount": NO_MONEY,
+            "promise_due_on": NO_DAY,
+            "occurred_on": day,
+            "occurred_at": at,
+            "occurred_minute": np.int16(0),
+            "known_on": day,
+            "known_at": at,
+        }
+    )
+    named = [name for name in contacts if not pd.api.types.is_numeric_dtype(contacts[name])]
+    whole = pd.concat([contacts.astype(dict.fromkeys(named, object)), more], ignore_index=True)
+    order = np.lexsort((whole["occurred_at"].to_numpy(), whole["account_no"].to_numpy()))
+    return replace(case, tables={**case.tables, "contacts": whole.iloc[order].reset_index(drop=True)})
+
+
+def _day_of_his(day: int, at: int, minute: int, zone: object) -> int:
+    """The day of a contact on the debtor's clock; that of the log where no more is known."""
+    return day_on_clock(at, str(zone)) if minute != NO_MINUTE and zone in known_zones() else day
 
 
 def _open_to(offset: np.ndarray, reminders: Reminders) -> np.ndarray:
@@ -127,7 +188,7 @@ def _worst(case: Case, ledger: Ledger, night: int) -> np.ndarray:
     return worst_days_past_due(ledger, numbers, first, last)
 
 
-def _lately(case: Case, ledger: Ledger, night: int) -> dict[str, np.ndarray]:
+def _lately(case: Case, ledger: Ledger, night: int, days_back: int) -> dict[str, np.ndarray]:
     """The newest of each kind per account of the cohort, over all accounts of its debtor."""
     sight = Sight(night)
     known = KnownAccounts.of(case.tables["accounts"], case.cohort, sight)
@@ -141,7 +202,7 @@ def _lately(case: Case, ledger: Ledger, night: int) -> dict[str, np.ndarray]:
     paid = ledger.settlements
     cash = (paid.kind == CASH) & (paid.known_on < night)
     found = {"last_paid": newest(paid.accounts[paid.position[cash]], paid.occurred_on[cash])}
-    contacts = _recent(case, sight)
+    contacts = _recent(case, sight, days_back)
     day, number = contacts["occurred_on"].to_numpy(), contacts["account_no"].to_numpy()
     outcome, ours = contacts["outcome"].astype("str"), (contacts["direction"].astype("str") != "inbound").to_numpy()
     tried = ours & ~outcome.isin(NOT_ATTEMPTS).to_numpy()
@@ -156,12 +217,12 @@ def _lately(case: Case, ledger: Ledger, night: int) -> dict[str, np.ndarray]:
     return {**found, "messages": many[known.owner]}
 
 
-def _recent(case: Case, sight: Sight) -> pd.DataFrame:
-    """Contacts of the last DAYS_BACK as last known; empty where none are delivered."""
+def _recent(case: Case, sight: Sight, days_back: int) -> pd.DataFrame:
+    """Contacts of so many days as last known; empty where none are delivered."""
     columns = ["account_no", "contact_id", "occurred_on", "channel", "direction", "outcome"]
     if "contacts" not in case.tables:
         whole = {"account_no": "int64", "occurred_on": "int32"}
         return pd.DataFrame({name: pd.Series(dtype=whole.get(name, "str")) for name in columns})
     contacts = arranged(case.tables["contacts"], "contacts")
     day = np.maximum(contacts["known_on"].to_numpy(), contacts["occurred_on"].to_numpy())
-    return sight.newest(contacts[day >= sight.day - DAYS_BACK], ["contact_id", "account_no"], "contacts")[columns]
+    return sight.newest(contacts[day >= sight.day - days_back], ["contact_id", "account_no"], "contacts")[columns]

@@ -60,16 +60,27 @@ def said_before(store: Store, names: Mapping[str, str], as_of: int) -> pd.DataFr
     """KEPT_COLUMNS of the messages of nights before this one, debtors by the names that they have by now."""
     kept = store.read(MESSAGES, list(KEPT_COLUMNS), before=as_of)
     if kept.empty:
-        kinds = {"as_of": "int32", "probability": "float64", "p_silent": "float64"}
-        return pd.DataFrame({name: pd.Series(dtype=kinds.get(name, "str")) for name in KEPT_COLUMNS})
+        return nothing_kept()
     return kept.assign(debtor_id=renamed(kept["debtor_id"], names)) if names else kept
+
+
+def nothing_kept() -> pd.DataFrame:
+    """KEPT_COLUMNS without a row."""
+    kinds = {"as_of": "int32", "probability": "float64", "p_silent": "float64"}
+    return pd.DataFrame({name: pd.Series(dtype=kinds.get(name, "str")) for name in KEPT_COLUMNS})
+
+
+def published_before(store: Store, as_of: int) -> pd.DataFrame:
+    """account_id, channel and as_of of the messages that nights before this one published, in their order."""
+    kept = said_before(store, {}, as_of)
+    rows = kept.loc[kept["variant"] != SILENT, ["account_id", "channel", "as_of"]]
+    return rows.sort_values(["as_of", "account_id"], ignore_index=True).astype({"account_id": "str", "channel": "str"})
 
 
 def reminded(
     reach: pd.DataFrame,
     groups: pd.DataFrame,
     arms: pd.DataFrame,
-    earlier: pd.DataFrame,
     as_of: int,
     params: Params,
     known: Messages,
@@ -79,14 +90,12 @@ def reminded(
 
     reach    pipeline.night.reach.REACH_COLUMNS of all shards
     groups   account_id, debtor_id, group and net_value of every scorable account, as ranked
-    arms     of the lot over who is worked; earlier: see said_before; wait: days after a message for which another is
-             worth less than one later
+    arms     of the lot over who is worked; wait: days after a message for which another is worth less than one later
     """
     reminders = params.reminders
     if reminders is None:
         raise UsageError("`reminders` of the params is empty: no step says what to send.")
     rows = _with_step(reach.drop_duplicates("account_no"), groups, reminders)
-    rows = _said_last(rows, earlier, as_of)
     rows["skip"] = _left_in_peace(rows, groups, arms, reminders, as_of, wait)
     rows = _with_words(rows, reach, known, reminders, params)
     rows = rows.sort_values(["offset", "account_id"], ascending=[False, True], ignore_index=True)
@@ -165,20 +174,6 @@ def _with_step(accounts: pd.DataFrame, groups: pd.DataFrame, reminders: Reminder
         fits &= day > latest
         step[fits], latest[fits] = number, day
     return rows.assign(number=step)[step >= 0].reset_index(drop=True)
-
-
-def _said_last(rows: pd.DataFrame, earlier: pd.DataFrame, as_of: int) -> pd.DataFrame:
-    """The rows with what former nights published counted as sent, whatever the contact log says of it."""
-    sent = earlier[earlier["variant"] != SILENT]
-    days = sent.groupby("debtor_id")["as_of"].max()
-    night = rows["debtor_id"].map(days).fillna(NO_DAY).astype(np.int64)
-    recent = sent[sent["as_of"] >= as_of - 30].groupby("debtor_id")["as_of"].nunique()
-    many = rows["debtor_id"].map(recent).fillna(0).astype(np.int64)
-    return rows.assign(
-        last_message=np.maximum(rows["last_message"], night),
-        last_contact=np.maximum(rows["last_contact"], night),
-        messages=np.maximum(rows["messages"], many),
-    )
 
 
 def _left_in_peace(

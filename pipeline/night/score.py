@@ -41,7 +41,7 @@ class Job:
     """All that a shard needs to be scored anywhere: places and pins, no open handles.
 
     rung        where the effect stands; unsettled: account_id, drawn_on of former draws whose outcome the night is to
-                keep
+                keep; said: account_id, channel, as_of of the messages that former nights published
     """
 
     store_path: Path
@@ -51,6 +51,7 @@ class Job:
     model: Approved
     rung: Rung
     unsettled: pd.DataFrame = field(default_factory=lambda: pd.DataFrame({"account_id": [], "drawn_on": []}))
+    said: pd.DataFrame = field(default_factory=lambda: pd.DataFrame({"account_id": [], "channel": [], "as_of": []}))
 
 
 def job_for(store: Store, as_of: dt.date, params: Params, approved: Approved | None = None) -> Job:

@@ -31,7 +31,7 @@ from pipeline.messages.texts import messages_of
 from pipeline.night.arms import settled
 from pipeline.night.feeds import case_of
 from pipeline.night.held_back import asked_for
-from pipeline.night.pins import code_sha256
+from pipeline.night.pins import code_sha256, frames_sha256
 from pipeline.night.reach import reach_of
 from pipeline.night.score import Job, asked, score_shard
 from pipeline.night.watch import watch_shard
@@ -115,7 +115,9 @@ def decides(job: Job) -> list[Any]:
     """All that decides what the shards of a night hold."""
     law = [sorted(law_of(job.params).overlays.items()), signed_sha256(job.params)]
     effect = [job.rung.card(), job.unsettled.astype("str").to_numpy().tolist()]
-    said = [messages_of(job.params).digest] if job.params.reminders is not None else []
+    said = []
+    if job.params.reminders is not None:
+        said = [messages_of(job.params).digest, frames_sha256({"said": job.said})]
     return [
         *said,
         sorted(job.versions.items()),

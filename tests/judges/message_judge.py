@@ -5,7 +5,11 @@ It shares nothing with the planner: the law is asked of the judge of contacts, s
 
 from __future__ import annotations
 
-from tests.judges.contact_judge import Judge
+import datetime as dt
+from zoneinfo import ZoneInfo, available_timezones
+
+from features.tables import NO_DAY, NO_MINUTE, NO_MONEY
+from tests.judges.contact_judge import EPOCH, Judge
 from tests.worlds.worlds import World
 
 MESSAGES = {"sms", "email", "letter", "portal", "chat", "social"}
@@ -27,13 +31,14 @@ def breaches(
 ) -> list[str]:
     """Every law, spacing or hold that a published message breaks. Empty: nothing is wrong.
 
-    messages: rows as published. listed, held: debtors on the call list, and held out. earlier: debtor_id and as_of of
-    the messages of former nights.
+    messages: rows as published. listed, held: debtors on the call list, and held out. earlier: account_id, channel and
+    as_of of the messages of former nights, which were sent though the contact log lacks them.
     """
     judge, found, seen = Judge(world, rules, params, as_of, scorable, overdue), [], set()
+    judge.contacts = judge.contacts + [sent for each in earlier if (sent := _unlogged(judge, each)) is not None]
     for row in messages:
         who = row["debtor_id"]
-        wrong = _of_one(judge, world, params.reminders, as_of, row, earlier)
+        wrong = _of_one(judge, world, params.reminders, as_of, row)
         wrong += ["on the call list"] if who in listed else []
         wrong += ["held out"] if who in held else []
         wrong += ["a second message today"] if who in seen else []
@@ -42,7 +47,7 @@ def breaches(
     return found
 
 
-def _of_one(judge: Judge, world: World, terms, as_of: int, row: dict, earlier) -> list[str]:
+def _of_one(judge: Judge, world: World, terms, as_of: int, row: dict) -> list[str]:
     verdict = {
         "channel": row["channel"],
         "from_minute": _minute(row["send_from"]),
@@ -56,12 +61,11 @@ def _of_one(judge: Judge, world: World, terms, as_of: int, row: dict, earlier) -
         for each in judge.contacts
         if each["account_id"] in family and each["direction"] != "inbound" and each["outcome"] not in NOBODY_HEARD
     ]
-    nights = [each["as_of"] for each in earlier if each["debtor_id"] == row["debtor_id"]]
-    last = max([*(each["occurred_on"] for each in ours), *nights], default=-(10**9))
+    last = max((each["occurred_on"] for each in ours), default=-(10**9))
     if as_of - last < terms.spacing_days:
         found.append("too soon after a contact")
     recent = {each["contact_id"] for each in ours if each["channel"] in MESSAGES and each["occurred_on"] >= as_of - 30}
-    if max(len(recent), len({night for night in nights if night >= as_of - 30})) >= terms.most_in_30_days:
+    if len(recent) >= terms.most_in_30_days:
         found.append("too many in 30 days")
     heard = [
         each["occurred_on"]
@@ -85,6 +89,34 @@ def _of_one(judge: Judge, world: World, terms, as_of: int, row: dict, earlier) -
     elif step.day is not None and not step.day <= late < step.day + step.open_days:
         found.append("the step is not open")
     return found
+
+
+def _unlogged(judge: Judge, message: dict) -> dict | None:
+    """A published message as a contact; None where the log shows it: to the debtor, by the channel, on his day."""
+    owner = judge.accounts[message["account_id"]]
+    for each in judge.contacts:
+        account = judge.accounts[each["account_id"]]
+        if each["direction"] == "inbound" or each["channel"] != message["channel"]:
+            continue
+        day, zone = each["occurred_on"], owner["time_zone"]
+        if each["occurred_minute"] != NO_MINUTE and zone in available_timezones():
+            day = (dt.datetime.fromtimestamp(each["occurred_at"] / 1e6, ZoneInfo(zone)).date() - EPOCH).days
+        if account["debtor_id"] == owner["debtor_id"] and day == message["as_of"]:
+            return None
+    return {
+        "account_id": message["account_id"],
+        "channel": message["channel"],
+        "direction": "outbound",
+        "contact_id": f"{message['account_id']} {message['as_of']}",
+        "outcome": "delivered",
+        "occurred_on": message["as_of"],
+        "occurred_at": message["as_of"] * 86_400_000_000,
+        "occurred_minute": 0,
+        "promise_amount": NO_MONEY,
+        "promise_due_on": NO_DAY,
+        "person_id": None,
+        "endpoint_id": None,
+    }
 
 
 def _engaged(judge: Judge, family: list[str], as_of: int) -> list[str]:

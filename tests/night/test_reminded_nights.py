@@ -116,7 +116,7 @@ def as_judged(folder: Path, night: str, messages: list[dict], earlier: list[dict
 
 def test_the_independent_judge_finds_nothing_in_the_published_files_and_catches_what_is_let_through(reminded_house):
     first, second = rows(reminded_house, FIRST), rows(reminded_house, SECOND)
-    said = [{"debtor_id": row["debtor_id"], "as_of": day_of_text(FIRST)} for row in first]
+    said = [{**row, "as_of": day_of_text(FIRST)} for row in first]
     assert as_judged(reminded_house, FIRST, first, []) == []
     assert as_judged(reminded_house, SECOND, second, said) == []
     again = as_judged(reminded_house, SECOND, first, said)

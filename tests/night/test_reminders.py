@@ -35,7 +35,7 @@ NOBODY = pd.DataFrame({name: pd.Series(dtype="str") for name in ("account_id", "
 )
 NO_ARMS = pd.DataFrame({"debtor_id": pd.Series(dtype="str"), "arm": pd.Series(dtype="str")})
 NO_NIGHTS = pd.DataFrame(
-    {"debtor_id": pd.Series(dtype="str"), "variant": pd.Series(dtype="str"), "as_of": pd.Series(dtype="int32")}
+    {"account_id": pd.Series(dtype="str"), "channel": pd.Series(dtype="str"), "as_of": pd.Series(dtype="int32")}
 )
 
 
@@ -60,8 +60,15 @@ def planned(
     cohort = cohort_of(world, overdue, as_of)
     cohort = cohort.assign(offset=cohort["days_past_due"])
     through = {"contacts": as_of - 1, "statuses": as_of - 1}
-    reach = reach_in(Case(cohort, tables, RULES, params, through), history(tables, Terms()), as_of, params.reminders)
-    return reminded(reach, groups, arms, earlier, as_of, params, messages_of(params), wait)
+    case = Case(cohort, tables, RULES, params, through)
+    reach = reach_in(case, history(tables, Terms()), as_of, params.reminders, earlier)
+    return reminded(reach, groups, arms, as_of, params, messages_of(params), wait)
+
+
+def published(nights: dict[str, list[int]], channel: str = "sms") -> pd.DataFrame:
+    """Messages of former nights: account -> days before MONDAY."""
+    told = [(name, channel, MONDAY - back) for name, backs in nights.items() for back in backs]
+    return pd.DataFrame(told, columns=["account_id", "channel", "as_of"])
 
 
 def a_book(accounts: int, days_past_due: int = 4, **columns: object) -> tuple[World, dict[str, int]]:
@@ -222,12 +229,61 @@ def test_before_the_due_day_only_those_with_a_late_past_are_reminded():
 
 def test_a_night_counts_what_former_nights_published_as_sent():
     world, overdue = a_book(2, 9)
-    earlier = pd.DataFrame({"debtor_id": ["d0", "d1"], "variant": ["plain", SILENT], "as_of": [MONDAY - 1, MONDAY - 1]})
+    earlier = published({"a0": [1]})
     found = planned(world, overdue, earlier=earlier)
     assert found.rows["account_id"].tolist() == ["a1"]
     assert found.skipped == {"said": 1}
-    later = planned(world, overdue, params_with(), earlier=earlier.assign(as_of=MONDAY - 3))
+    later = planned(world, overdue, params_with(), earlier=published({"a0": [3]}))
     assert later.skipped == {"spacing": 1}
+
+
+def an_irish_debtor(logged: list[int]) -> tuple[World, dict[str, int]]:
+    """One debtor of Dublin, to whom the log shows text messages so many days back."""
+    world = World("UTC").deliver("accounts", "contacts", "statuses", "payments")
+    an_account(world, "a", "IE", "owner", "Europe/Dublin", "d")
+    world.status("consent_sms", MONDAY - 50, account_id="a", known_at=MONDAY - 50)
+    for back in logged:
+        world.contact((MONDAY - back, 3600 * 15), "sms", "delivered", account_id="a")
+    return world, {"a": 20}
+
+
+@pytest.mark.parametrize("logged", [[], [4], [4, 8, 12]])
+def test_what_was_published_and_is_not_in_the_log_counts_in_the_caps_of_the_law(logged):
+    params = params_with(steps=[{**STEPS[3], "day": 20, "channels": ["sms"]}])  # IE.arrears_contacts: 3 a month
+    world, overdue = an_irish_debtor(logged)
+    assert planned(world, overdue, params, earlier=published({"a": [4, 8, 12]})).skipped == {"law": 1}
+    two = published({"a": [8, 12]})
+    found = planned(*an_irish_debtor([8]), params, earlier=two)
+    assert found.rows["account_id"].tolist() == ["a"]  # what the log shows is not counted twice
+    assert judged(world, overdue, found, params, earlier=two.to_dict("records")) == (
+        ["a sms: IE.arrears_contacts"] if 4 in logged else []
+    )
+    fourth = published({"a": [4, 8, 12]}).to_dict("records")
+    assert judged(world, overdue, found, params, earlier=fourth) == ["a sms: IE.arrears_contacts"]
+
+
+def test_what_the_log_shows_by_another_clock_is_not_counted_twice():
+    world, overdue = a_book(1, 20)
+    an_account(world, "n", "US-NY", "owner", "America/New_York", "n")
+    world.contact((MONDAY - 4, 3600 * 2), "email", "delivered", account_id="n")  # the evening before in New York
+    params = params_with(steps=[{**STEPS[3], "day": 20, "channels": ["email"]}], most_in_30_days=2)
+    overdue |= {"n": 20}
+    found = planned(world, overdue, params, earlier=published({"n": [5]}, "email"))
+    assert found.rows["account_id"].tolist() == ["a0", "n"]
+    again = planned(world, overdue, params, earlier=published({"n": [10]}, "email"))
+    assert again.skipped == {"often": 1}
+
+
+def test_messages_of_the_log_and_of_former_nights_are_counted_together():
+    world, overdue = a_book(1, 9)
+    for back in (29, 27):
+        world.contact((MONDAY - back, 3600 * 10), "email", "delivered", account_id="a0")
+    params, three = params_with(most_in_30_days=4), published({"a0": [20, 15]})
+    assert planned(world, overdue, params, earlier=three).skipped == {"often": 1}
+    found = planned(world, overdue, params)
+    assert found.rows["account_id"].tolist() == ["a0"]
+    told = judged(world, overdue, found, params, earlier=three.to_dict("records"))
+    assert [fault.split(": ")[1] for fault in told] == ["too many in 30 days"]
 
 
 def test_nobody_whose_place_or_clock_is_not_known_is_written_to():

@@ -400,7 +400,7 @@ class Value(Section):
 class Step(Section):
     """A place in time for a message. day: days past due of the oldest unpaid item, below 0 before its due day; null for
     those who very likely pay alone, on any day. open_days: days for which the step stays open, without a day those
-    between two of its messages; most: messages a night.
+    between two of its messages, and never past the due day where it opens by then; most: messages a night.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
@@ -411,6 +411,13 @@ class Step(Section):
     debtor_types: tuple[Literal["consumer", "commercial"], ...] = ()
     open_days: Annotated[int, Field(ge=1, le=30)] = 3
     most: Annotated[int, Field(ge=0)] | None = None
+
+    @property
+    def until(self) -> int | None:
+        """The days past due from which on it is closed: what is said by the due day is wrong after it."""
+        if self.day is None:
+            return None
+        return min(self.day + self.open_days, 1) if self.day <= 0 else self.day + self.open_days
 
     @field_validator("channels")
     @classmethod

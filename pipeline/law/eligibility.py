@@ -148,12 +148,14 @@ def _next_opening(decision: Decision, row: int, channel: str, at: int) -> int:
 
 
 def _engaged(decision: Decision) -> np.ndarray:
-    """bool per account: whether any account of its debtor has a plan, a promise still open or an agreed time."""
+    """bool per account: whether any account of its debtor, asked about or not, has a plan, a promise still open or an
+    agreed time.
+    """
     asked, record, agreed = decision.asked, decision.record, decision.defers.appointments
-    known, found = asked.known, record.holds.debtor_bits & BIT["plan"] != 0
-    np.logical_or.at(found, known.owner, record.promise_until >= asked.day)
-    found[known.owner[[*agreed.today, *agreed.later]]] = True
-    return found[known.owner]
+    known, found = asked.known, record.debtor_bits & BIT["plan"] != 0
+    found |= record.debtor_promise_until >= asked.day
+    agreed_with = known.owner[[*agreed.today, *agreed.later]]
+    return found | np.isin(known.owner, agreed_with)
 
 
 def _framed(decision: Decision) -> Rulings:

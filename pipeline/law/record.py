@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from features.tables import NO_DAY
 from pipeline.law.bank_holidays import BankHolidays
 from pipeline.law.caps import Counter
 from pipeline.law.holds import BIT, Holds, open_promises, read_holds, ways_out
@@ -26,7 +27,8 @@ class Record(Settled):
     bits           int64 of BIT per status in force on the account; debtor_bits: on any account of its debtor, or by
                    unsubscribing
     unsubscribed   channel -> bool per debtor who left it, for channels that no opt-out status names
-    promise_until  int64: last day, with grace, of the promises still open; NO_DAY without one
+    promise_until  int64: last day, with grace, of the promises still open; NO_DAY without one. debtor_promise_until: of
+                   all known accounts of its debtor
     holds          the statuses, per known account; counter: the contact log of all of them
     """
 
@@ -34,6 +36,7 @@ class Record(Settled):
     debtor_bits: np.ndarray
     unsubscribed: Mapping[str, np.ndarray]
     promise_until: np.ndarray
+    debtor_promise_until: np.ndarray
     holds: Holds
     counter: Counter
 
@@ -63,11 +66,14 @@ def recorded(asked: Question, placed: Placed) -> Record:
         known.places(asked.cohort),
         BankHolidays(),
     )
+    of_debtor = np.full(known.debtors, NO_DAY, np.int64)
+    np.maximum.at(of_debtor, known.debtor, until)
     return Record(
         bits=holds.bits[known.scorable],
         debtor_bits=debtor_bits[known.owner],
         unsubscribed={channel: who for channel, who in left.items() if channel not in OPT_OUT},
         promise_until=until[known.scorable],
+        debtor_promise_until=of_debtor[known.owner],
         holds=holds,
         counter=Counter.of(log, known.debtor, known.debtors, asked.day),
     )

@@ -31,7 +31,7 @@ from pipeline.night.feeds import check_feeds, check_late_money
 from pipeline.night.pins import SAID, Marks, Stamps, frames_sha256, keep_terms, pins, remembered, verified
 from pipeline.night.ranking import Ranked, rank_night
 from pipeline.night.refusals import NightMissing
-from pipeline.night.reminders import Reminded, published_before, reminded, said_of
+from pipeline.night.reminders import Reminded, nothing_kept, published_before, reminded, said_of
 from pipeline.night.score import Job, job_for
 from pipeline.night.shards import Worked, clear_shelves, decides, seals, shelf_of, work_shards
 from pipeline.night.stages import Stages
@@ -289,8 +289,9 @@ def _remember(store: Store, made: Made) -> None:
     replace_night(store, "scores", kept.assign(as_of=np.int32(job.as_of)), job.as_of)
     replace_night(store, ASSIGNMENTS, assignments(ranked, job), job.as_of)
     replace_night(store, RUNGS, rung_frame(job.rung, job.as_of), job.as_of)
-    if made.said_to is not None and (len(made.said_to.kept) or MESSAGES in store.delta.names()):
-        replace_night(store, MESSAGES, made.said_to.kept, job.as_of)
+    said = nothing_kept() if made.said_to is None else made.said_to.kept
+    if len(said) or MESSAGES in store.delta.names():  # a night made again without reminders has said nothing
+        replace_night(store, MESSAGES, said, job.as_of)
     outcomes = pd.concat([one.settled for one in worked], ignore_index=True).assign(as_of=np.int32(job.as_of))
     outcomes = outcomes.sort_values(["drawn_on", "account_id"], ignore_index=True)
     for name, frame in ((DRAWS, draws_frame(ranked.rows, ranked.arms, job.params, job.as_of)), (OUTCOMES, outcomes)):

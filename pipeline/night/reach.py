@@ -14,7 +14,7 @@ from features.cohort import watched
 from features.days import DAY_US
 from features.ledger import Ledger, worst_days_past_due
 from features.settlements import CASH
-from features.tables import ANSWERS, NO_DAY, NO_MINUTE, NO_MONEY, NOT_ATTEMPTS
+from features.tables import ANSWERS, NO_DAY, NO_MINUTE, NO_MONEY, NOT_ATTEMPTS, account_number
 from features.terms import WatchTerms
 from features.versions import arranged
 from pipeline.law.eligibility import rulings
@@ -33,10 +33,21 @@ DAYS_BACK = 60  # contacts older than these, and than `spacing_days`, hold no me
 COUNTED_DAYS, PAST_DAYS = 30, 365  # in which messages are counted; in which somebody was late
 OF_ACCOUNT = (
     *("account_no", "account_id", "debtor_id", "portfolio", "debtor_type", "jurisdiction", "time_zone"),
-    *("language", "offset", "worst", "engaged", "last_contact", "last_message", "messages", "last_paid", "last_answer"),
+    *(
+        "language",
+        "offset",
+        "paused",
+        "worst",
+        "engaged",
+        "last_contact",
+        "last_message",
+        "messages",
+        "last_paid",
+        "last_answer",
+    ),
 )
 OF_CHANNEL = ("channel", "verdict", "rule", "from_minute", "until_minute", "contacts_left")
-WHOLE = ("offset", "worst", "last_contact", "last_message", "messages", "last_paid", "last_answer")
+WHOLE = ("offset", "paused", "worst", "last_contact", "last_message", "messages", "last_paid", "last_answer")
 REACH_COLUMNS = OF_ACCOUNT + OF_CHANNEL
 
 
@@ -50,7 +61,9 @@ def nobody() -> pd.DataFrame:
 def reach_of(job: Job, seen: View, store: Store) -> pd.DataFrame:
     """REACH_COLUMNS: one row per account to which a step is open and channel of the steps; empty without reminders.
 
-    offset    days past due of the oldest unpaid item, below 0 before its due day
+    offset    days past due of the oldest unpaid item, 0 on its due day and below before; NO_DAY where nothing overdue
+              counts
+    paused    days for which payment holidays made it stand still
     worst     most days past due within a year, as known on each of its days
     engaged   the debtor has a plan, a promise still open or an agreed time
     last_contact, last_message, last_paid, last_answer   days of our newest attempt and message, the newest payment and
@@ -80,6 +93,7 @@ def reach_in(case: Case, ledger: Ledger, night: int, reminders: Reminders, said:
     about = case.cohort.reset_index(drop=True).assign(
         language=_languages(case, night),
         worst=_worst(case, ledger, night),
+        paused=case.asked(Sight(night)).days_paused,
         engaged=found.accounts["engaged"].to_numpy(),
         **_lately(case, ledger, night, max(DAYS_BACK, reminders.spacing_days)),
     )
@@ -132,6 +146,8 @@ def with_said(case: Case, said: pd.DataFrame, night: int) -> Case:
             "known_at": at,
         }
     )
+    more = more.assign(contact_no=account_number(more["contact_id"]), cost=NO_MONEY, backfilled=False)
+    more = more[[name for name in more if name in contacts]]
     named = [name for name in contacts if not pd.api.types.is_numeric_dtype(contacts[name])]
     whole = pd.concat([contacts.astype(dict.fromkeys(named, object)), more], ignore_index=True)
     order = np.lexsort((whole["occurred_at"].to_numpy(), whole["account_no"].to_numpy()))
@@ -149,8 +165,8 @@ def _open_to(offset: np.ndarray, reminders: Reminders) -> np.ndarray:
     """
     found = np.full(offset.size, any(step.day is None for step in reminders.steps))
     for step in reminders.steps:
-        if step.day is not None:
-            found |= (offset >= step.day) & (offset < step.day + step.open_days)
+        if step.day is not None and step.until is not None:
+            found |= (offset >= step.day) & (offset < step.until)
     return found
 
 
@@ -158,7 +174,8 @@ def cohort_of(job: Job, seen: View, store: Store) -> pd.DataFrame:
     """The accounts that may be reminded, with `offset`: those that are scorable, and where a step lies before the due
     day those of which something falls due by then.
     """
-    overdue = seen.cohort.frame.assign(offset=seen.cohort.frame["days_past_due"].to_numpy())
+    late = seen.cohort.frame["days_past_due"].to_numpy()
+    overdue = seen.cohort.frame.assign(offset=offset_of(late))
     ahead = [-step.day for step in job.params.reminders.steps if step.day is not None]  # pyrefly: ignore[missing-attribute]
     if max(ahead, default=-1) < 0:
         return overdue
@@ -167,6 +184,13 @@ def cohort_of(job: Job, seen: View, store: Store) -> pd.DataFrame:
     coming = coming.assign(offset=job.as_of - coming["next_due_on"].to_numpy())
     whole = pd.concat([overdue, coming[list(overdue)]], ignore_index=True)
     return whole.sort_values("account_no", ignore_index=True)
+
+
+def offset_of(days_past_due: np.ndarray) -> np.ndarray:
+    """Of scorable accounts: at 0 days past due nothing falls due, but what is owed is borne with, or was placed; such
+    days stand still, and a step of the due day would never close.
+    """
+    return np.where(days_past_due > 0, days_past_due, NO_DAY)
 
 
 def _languages(case: Case, night: int) -> np.ndarray:

@@ -165,10 +165,10 @@ def _with_step(accounts: pd.DataFrame, groups: pd.DataFrame, reminders: Reminder
     step, latest = np.full(len(rows), -1), np.full(len(rows), -(2**31))
     offset = rows["offset"].to_numpy(np.int64)
     for number, each in enumerate(reminders.steps):
-        if each.day is None:
+        if each.day is None or each.until is None:
             day, fits = -(2**31) + 1, (rows["group"] == SELF_CURE).to_numpy(copy=True)
         else:
-            day, fits = each.day, (offset >= each.day) & (offset < each.day + each.open_days)
+            day, fits = each.day, (offset >= each.day) & (offset < each.until)
         for column, wanted in (("portfolio", each.portfolios), ("debtor_type", each.debtor_types)):
             fits &= rows[column].isin(wanted).to_numpy() if wanted else True
         fits &= day > latest
@@ -185,7 +185,9 @@ def _left_in_peace(
     held = pd.concat([groups.loc[groups["group"] == HELD, "debtor_id"], arms.loc[arms["arm"] == CONTROL, "debtor_id"]])
     day = np.array([NO_DAY if step.day is None else step.day for step in reminders.steps])[rows["number"]]
     open_days = np.array([step.open_days for step in reminders.steps])[rows["number"]]
-    opened = np.where(day == NO_DAY, night - open_days + 1, night - (rows["offset"].to_numpy(np.int64) - day))
+    opened = np.where(
+        day == NO_DAY, night - open_days + 1, night - (rows[["offset", "paused"]].sum(axis=1).to_numpy(np.int64) - day)
+    )
     whys = {
         "listed": debtor.isin(listed),
         "held_out": debtor.isin(held),

@@ -88,6 +88,8 @@ def _of_one(judge: Judge, world: World, terms, as_of: int, row: dict) -> list[st
         found.append("nothing is overdue or falls due soon")
     elif step.day is not None and not step.day <= late < step.day + step.open_days:
         found.append("the step is not open")
+    elif step.day is not None and step.day <= 0 < late:
+        found.append("the due day is past")
     return found
 
 
@@ -124,8 +126,7 @@ def _engaged(judge: Judge, family: list[str], as_of: int) -> list[str]:
         ["a plan stands"] if any(r["status"] == "plan" and r["account_id"] in family for r in judge.statuses) else []
     )
     for each in judge.contacts:
-        shown = each["account_id"] in family and each["account_id"] in judge.scorable
-        if shown and each["outcome"] == "promise" and judge._is_open(each):
+        if each["account_id"] in family and each["outcome"] == "promise" and judge._is_open(each):
             found.append("a promise stands")
     agreed = [row for row in judge.lasting if row["status"] == "callback" and row["account_id"] in family]
     if any(_day_of(row, as_of) >= as_of for row in agreed):

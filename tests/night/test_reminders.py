@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 
 from features.ledger import history
-from features.tables import OUTCOMES
+from features.tables import NO_DAY, OUTCOMES
 from features.terms import Terms
 from pipeline.law.question import Case
 from pipeline.messages.texts import SILENT, messages_of
-from pipeline.night.reach import reach_in
+from pipeline.night.reach import offset_of, reach_in
 from pipeline.night.reminders import SKIPPED, Reminded, drawn, reminded
 from pipeline.pages.language import words
 from pipeline.params import Params, Reminders
@@ -54,11 +54,14 @@ def planned(
     earlier: pd.DataFrame = NO_NIGHTS,
     as_of: int = MONDAY,
     wait: int = 0,
+    asked: frozenset[str] | None = None,
 ) -> Reminded:
     params = params or params_with()
     tables = world.tables()
     cohort = cohort_of(world, overdue, as_of)
     cohort = cohort.assign(offset=cohort["days_past_due"])
+    if asked is not None:
+        cohort = cohort[cohort["account_id"].isin(asked)].reset_index(drop=True)
     through = {"contacts": as_of - 1, "statuses": as_of - 1}
     case = Case(cohort, tables, RULES, params, through)
     reach = reach_in(case, history(tables, Terms()), as_of, params.reminders, earlier)
@@ -214,6 +217,54 @@ def test_a_plan_or_promise_on_one_account_of_the_debtor_silences_them_all():
     promise = {"promise_amount": 1000, "promise_due_on": MONDAY + 1}
     world.contact((MONDAY - 20, 3600), "call", "promise", account_id="a1", **promise)
     assert planned(world, overdue).skipped == {"engaged": 3}
+
+
+@pytest.mark.parametrize("what", ["plan", "promise", "callback"])
+def test_what_was_agreed_on_an_account_that_nobody_asks_about_silences_the_debtor(what):
+    world, overdue = a_book(2)
+    an_account(world, "paid_up", "GB-ENG", "owner", "Europe/London", "d0")
+    found = planned(world, overdue, asked=frozenset(overdue))
+    assert found.rows["account_id"].tolist() == ["a0", "a1"]
+    if what == "promise":
+        promise = {"promise_amount": 1000, "promise_due_on": MONDAY + 5}
+        world.contact((MONDAY - 20, 3600), "call", "promise", account_id="paid_up", **promise)
+    else:
+        world.status(what, MONDAY + (what == "callback"), account_id="paid_up", known_at=MONDAY - 1)
+    silenced = planned(world, overdue, asked=frozenset(overdue))
+    assert silenced.rows["account_id"].tolist() == ["a1"]
+    assert silenced.skipped == {"engaged": 1}
+    stands = {"plan": "a plan stands", "promise": "a promise stands", "callback": "a time is agreed"}[what]
+    assert f"a0 sms: {stands}" in judged(world, overdue, found, params_with())
+
+
+@pytest.mark.parametrize("day", [-1, 0])
+def test_a_step_by_the_due_day_is_closed_after_it(day):
+    params = params_with(steps=[{**STEPS[0], "day": day}], late_from_days=1)
+    world, overdue = a_book(3)
+    for name in overdue:
+        world.charge(MONDAY - 100, 1000, account_id=name, charge_id="c1")
+        world.payment((MONDAY - 80, 3600), 1000, account_id=name)
+    found = planned(world, {"a0": day, "a1": 0, "a2": 1}, params)
+    assert found.rows["account_id"].tolist() == ["a0", "a1"]
+    moved = {"a0": day, "a1": 1, "a2": 1}
+    assert judged(world, moved, found, params) == ["a1 sms: " + "the due day is past"]
+
+
+def test_at_no_days_past_due_nothing_falls_due():
+    assert offset_of(np.array([0, 1, 40])).tolist() == [NO_DAY, 1, 40]
+
+
+def test_a_step_is_not_taken_again_while_days_past_due_stand_still():
+    world, overdue = a_book(2, 4)
+    for name in overdue:
+        world.charge(MONDAY - 14, 1000, account_id=name, charge_id="c1")
+    world.status("moratorium", MONDAY - 10, MONDAY - 1, account_id="a0", known_at=MONDAY - 10)
+    books = {**PARAMS.portfolios, "owner": PARAMS.portfolio("owner").model_copy(update={"moratorium_pauses": True})}
+    params = params_with().model_copy(update={"portfolios": books})
+    earlier = published({"a0": [8], "a1": [8]})
+    found = planned(world, overdue, params, earlier=earlier)
+    assert found.rows["account_id"].tolist() == ["a1"]
+    assert found.skipped == {"said": 1}
 
 
 def test_before_the_due_day_only_those_with_a_late_past_are_reminded():

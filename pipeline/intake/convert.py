@@ -32,7 +32,7 @@ from pipeline.intake.cells import NATIVE, added_up, amount, bare, exact, is_zero
 from pipeline.intake.delivery import CELL_LIMIT, shown
 from pipeline.intake.faults import seen
 from pipeline.intake.files import unreadable
-from pipeline.intake.looking import TOTAL_ALONE
+from pipeline.intake.looking import TOTAL, TOTAL_ALONE
 from pipeline.intake.mapping import Condition, Described, Form, Mapping_, Rows, Value
 from pipeline.intake.sheets import read_sheet
 from pipeline.store.files import private_folder, whole_folder
@@ -286,6 +286,7 @@ def _map_rows(engine: Any, opened: Opened, table: str, rows: Rows, out: str, fau
             f"SELECT reason, count(*) FROM {out}_kept WHERE reason IS NOT NULL GROUP BY reason ORDER BY min(rid)"
         ).fetchall()
     )
+    faults += _whole_totals(engine, opened, table, rows, f"{out}_kept")
     kept = f"(SELECT * FROM {opened.table} SEMI JOIN (SELECT rid FROM {out}_kept WHERE reason IS NULL) USING (rid))"
     read = {name: _Read.of(opened, _column(table, name), value) for name, value in rows.columns.items()}
     for name, given in rows.columns.items():
@@ -306,6 +307,27 @@ def _map_rows(engine: Any, opened: Opened, table: str, rows: Rows, out: str, fau
     written = _count(engine, f"{out}")
     repeated = total - sum(left.values()) - written
     return Passed(opened.name, table, total, written, left | ({REPEATED: repeated} if repeated else {}))
+
+
+def _whole_totals(engine: Any, opened: Opened, table: str, rows: Rows, kept: str) -> list[str]:
+    """Rows left out as totals that have every cell a row needs: a customer is called Total."""
+    needed = {
+        column for name, value in rows.columns.items() if not _column(table, name).empty for column in value.columns()
+    }
+    reasons = [name for name, one in opened.described.leave_out.items() if one.like in (TOTAL, TOTAL_ALONE)]
+    if len(needed) < 2 or not reasons:
+        return []
+    left = f"SELECT rid FROM {kept} WHERE reason IN ({', '.join(map(literal, reasons))})"
+    filled = " AND ".join(f"{opened.cell(column)} IS NOT NULL" for column in sorted(needed))
+    found = engine.execute(
+        f"SELECT min(rid) FROM {opened.table} SEMI JOIN ({left}) USING (rid) WHERE {filled}"
+    ).fetchall()[0][0]
+    if found is None:
+        return []
+    return [
+        f"{opened.line(found)} is left out as a total and has every cell of a row of {table}. Where it is none, "
+        f"write in files.{opened.name}.leave_out an expression that fits totals alone."
+    ]
 
 
 def _totals(engine: Any, opened: Opened, kept: str) -> list[str]:

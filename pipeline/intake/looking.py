@@ -292,6 +292,11 @@ def _fits(cell: str, form: str) -> bool:
     return 1 <= int(named.get("month") or 1) <= 12 and 1 <= int(named["day"]) <= 31
 
 
+def is_foreign_day(cell: str) -> bool:
+    """Whether a cell is a day in a form that is not the contract's."""
+    return any(_fits(cell, form) for form in DATE_FORMS if not form.startswith("YYYY-MM-DD"))
+
+
 def _proved(cell: str) -> list[str]:
     """The decimal mark that a cell proves; none where it could be read in two ways, such as 1,234."""
     found = _AMOUNT.fullmatch(cell)

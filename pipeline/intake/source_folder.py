@@ -11,7 +11,7 @@ from pipeline.intake.casting import quoted
 from pipeline.intake.delivery import Delivery, Part, find
 from pipeline.intake.engine import engine
 from pipeline.intake.files import csv_scan, parquet_scan
-from pipeline.intake.looking import look
+from pipeline.intake.looking import is_foreign_day, look
 from pipeline.intake.refusals import DeliveryRefused
 from pipeline.store.files import private_folder
 
@@ -45,8 +45,7 @@ def in_our_form(source: Path, columns: Sequence[str], memory_limit: str) -> Begu
 def _is_written_as_ours(part: Part, source: Path) -> bool:
     """Whether days and amounts look as the contract wants them."""
     seen = [one for one in look(part.place, source).columns if one.filled]
-    days = [one for one in seen if one.meaning == "day" and one.date_forms]
-    iso = all(any(form.startswith("YYYY-MM-DD") for form in one.date_forms) for one in days)
+    iso = not any(is_foreign_day(cell) for one in seen if one.meaning == "day" for cell in one.cells)
     return iso and not any("," in cell for one in seen if one.meaning == "money" for cell in one.cells)
 
 

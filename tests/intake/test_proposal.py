@@ -15,7 +15,7 @@ import yaml
 from openpyxl import Workbook
 
 from benchmarks.variants import VARIANTS, outcome
-from features.errors import InputMissing, UsageError
+from features.errors import ContractError, InputMissing, UsageError
 from pipeline.intake.convert import Conversion, convert
 from pipeline.intake.documents import kind_of
 from pipeline.intake.mapping import load_mapping
@@ -407,6 +407,15 @@ def test_a_total_far_below_is_left_out_and_a_customer_called_total_is_not(tmp_pa
     proposed(tmp_path / "theirs", text, "cp1252")
     _, made, _ = brought(tmp_path)
     assert len(made["charges"]) == rows
+
+
+def test_a_customer_called_total_whom_the_proposal_did_not_see_is_no_total(tmp_path):
+    lines = [f"K;R-{at};31.01.2026;1.190,00" for at in range(2_100)]
+    lines[2_050] = "Total Energies SE;R-2050;31.01.2026;1.190,00"
+    text = "\n".join(["Kunde;Belegnr;Fällig am;Betrag", *lines, "Total EUR;;;12,00"]) + "\n"
+    proposed(tmp_path / "theirs", text, "cp1252")
+    with pytest.raises(ContractError, match=r"line 2,052 is left out as a total and has every cell of a row"):
+        brought(tmp_path)
 
 
 def test_a_total_far_below_in_a_workbook_is_left_out(tmp_path):

@@ -44,6 +44,7 @@ def test_the_words_of_its_accounts_are_read(tmp_path, ending):
     [
         {"charges": CHARGES.replace(",", ";")},
         {"charges": CHARGES.replace("2026-02-05", "05.02.2026")},
+        {"charges": CHARGES + "C9,A,05.02.2026,5.00,invoice\n"},
         {"charges": CHARGES.replace("5.00", '"5,00"')},
         {"charges": CHARGES.replace("due_on", "due")},
     ],

@@ -149,7 +149,8 @@ def test_a_planner_that_lets_one_through_is_caught(loosened, what):
             world, overdue, planned(world, overdue, params_with(**{**terms, **loosened})), params_with(**terms)
         )
     assert any(what in fault for fault in caught)
-    assert not any("sms" in fault.split(": ")[1] for fault in caught)  # the law is kept all the same
+    own = {"too soon after a contact", "too many in 30 days", "the debtor answered lately", "the debtor paid lately"}
+    assert {fault.split(": ", 1)[1] for fault in caught} <= own  # the law is kept all the same, by whatever channel
 
 
 def test_the_judge_catches_a_window_an_opt_out_a_second_message_and_whoever_is_listed_or_held():

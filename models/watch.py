@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from features.terms import WatchTerms
 from features.vocabulary import LATE_ITEM_DAYS
 from models.boosting import FitWindow, row_weights
 from models.encoding import Encoder
@@ -73,6 +74,11 @@ def _edges(known: np.ndarray) -> tuple[float, ...]:
     return tuple(float(edge) for edge in np.unique(between[beside[(beside >= 0) & (beside < len(between))]]))
 
 
+def meaning_of(terms: WatchTerms) -> dict[str, Any]:
+    """What p_late hangs on: days_ahead and late_days."""
+    return {"days_ahead": terms.days_ahead, "late_days": dict(terms.late_days)}
+
+
 @dataclass(frozen=True)
 class WatchHead:
     """P(late) of the watch cohort, with the tables of the debtor's rhythm that it is judged against."""
@@ -130,6 +136,14 @@ class WatchHead:
     @property
     def columns(self) -> tuple[str, ...]:
         return self.encoder.names
+
+    def taught_for(self, terms: WatchTerms) -> WatchHead:
+        """The head with the terms kept that its labels were made by."""
+        return replace(self, facts={**self.facts, **meaning_of(terms)})
+
+    def fits(self, terms: WatchTerms) -> bool:
+        """Whether p_late is the chance of what these terms call late; a head that does not say is taken for another."""
+        return {name: self.facts.get(name) for name in meaning_of(terms)} == meaning_of(terms)
 
     def files(self) -> dict[str, bytes]:
         return {LATE_FILE: self.late.booster.model_to_string().encode()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from features.days import date_of
 from features.errors import ContractError, InputMissing, ModelRefused, some, some_ids
@@ -66,6 +67,19 @@ class NoWatchHead(InputMissing):
             f"Model {version} was not taught of accounts before their due day. Run `recoup train` with `watch` in the "
             "params, and promote what it teaches; its report says why where it taught none."
         )
+
+    @classmethod
+    def of_another(cls, version: str, taught: Mapping[str, Any], wanted: Mapping[str, Any]) -> NoWatchHead:
+        return cls(f"Model {version} cannot score accounts before their due day: {other_lateness(taught, wanted)}")
+
+
+def other_lateness(taught: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """taught, wanted: days_ahead and late_days, None where the model does not say."""
+    was, now = (
+        ", ".join(f"{name} {'unknown' if value is None else value}" for name, value in each.items())
+        for each in (taught, wanted)
+    )
+    return f"it was taught on {was}, `watch` of the params says {now}. Run `recoup train`, or set `watch` back."
 
 
 class TaughtOnMore(ContractError):

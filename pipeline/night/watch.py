@@ -19,10 +19,10 @@ from features.currencies import DECIMALS
 from features.days import date_of, dates
 from models.money import MoneyScale
 from models.recovery import load_model
-from models.watch import WatchHead
+from models.watch import WatchHead, meaning_of
 from pipeline.columns import WATCHED_COLUMNS
 from pipeline.night.feeds import check_feeds
-from pipeline.night.refusals import NoWatchHead
+from pipeline.night.refusals import NoWatchHead, other_lateness
 from pipeline.night.score import Job, job_for
 from pipeline.panel.dataset import write_parquet
 from pipeline.panel.engines import map_shards
@@ -47,9 +47,22 @@ MONEY = ("due_amount", "money_at_risk")
 
 
 def head_of(job: Job) -> WatchHead | None:
-    """The watch head of the night's model; None where it has none, or the params watch nothing."""
+    """The watch head of the night's model; None where it has none, was taught on another window or lateness than the
+    params have, or the params watch nothing.
+    """
+    head = _taught(job)
+    return None if head is None or not head.fits(job.params.watch_terms()) else head
+
+
+def _taught(job: Job) -> WatchHead | None:
     model = load_model(job.model.folder, job.model.sha256)
     return None if job.params.watch is None else getattr(model, "watch", None)
+
+
+def _taught_for(job: Job) -> dict[str, Any] | None:
+    """What the watch head was taught on, where that is not what the params have."""
+    head, terms = _taught(job), job.params.watch_terms()
+    return None if head is None or head.fits(terms) else {name: head.facts.get(name) for name in meaning_of(terms)}
 
 
 def watch_shard(job: Job, seen: View) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -109,15 +122,15 @@ def about_watch(rows: pd.DataFrame, counts: Sequence[pd.DataFrame], job: Job) ->
         str(currency): {name: int(own[name].sum()) for name in MONEY if own[name].notna().all()}
         for currency, own in rows.groupby("currency", sort=True)
     }
-    terms = job.params.watch_terms()
+    other = _taught_for(job)
     return {
         "accounts": len(rows),
         "accounts_known": {str(reason): int(number) for reason, number in known.items()},
-        "days_ahead": terms.days_ahead,
-        "late_days": dict(terms.late_days),
+        **meaning_of(job.params.watch_terms()),
         "money": money,
         "no_charges": sorted(silent["portfolio"].astype("str").unique()),
         "has_head": head_of(job) is not None,
+        **({} if other is None else {"taught_for": other}),
     }
 
 
@@ -130,6 +143,8 @@ def write_watch_scores(store_path: Path, as_of: dt.date, out: Path, params: Para
     for warning in check_feeds(store, as_of, params):
         log.warning(warning)
     job = job_for(store, as_of, params)
+    if (other := _taught_for(job)) is not None:
+        raise NoWatchHead.of_another(job.model.version, other, meaning_of(params.watch_terms()))
     if head_of(job) is None:
         raise NoWatchHead.of(job.model.version)
     parts, counts = zip(*map_shards(partial(_scored, job), range(store.shards), params.engine), strict=True)
@@ -153,4 +168,8 @@ def unwatched(about: Mapping[str, Any]) -> list[str]:
     """A warning where the params watch and the model in use cannot say how likely it is to be late."""
     if about["has_head"]:
         return []
+    if "taught_for" in about:
+        wanted = {name: about[name] for name in about["taught_for"]}
+        why = other_lateness(about["taught_for"], wanted)
+        return [f"Nothing says how likely accounts before their due day are late: of the model in use, {why}"]
     return ["The model in use was not taught of accounts before their due day: nothing says how likely they are late."]

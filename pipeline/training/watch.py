@@ -17,7 +17,7 @@ from models.lesson import Teaching
 from models.money import MoneyScale
 from models.probability import debtors_with
 from models.split import TimeSplit, split_by_time
-from models.watch import MODEL, WatchHead, judge_watch
+from models.watch import MODEL, WatchHead, judge_watch, meaning_of
 from pipeline.panel.watch import WatchPanel, watch_panel
 from pipeline.params import Params
 from pipeline.store.store import Store
@@ -67,13 +67,12 @@ def _judged(panel: WatchPanel, split: TimeSplit, late: np.ndarray, teaching: Tea
     quality, top = judge_watch(
         cohort, late[split.test], chances, teaching.money, params.evaluate.bootstrap_draws, params.seed
     )
-    release = WatchHead.fit(panel.matrix, panel.labels, panel.cohort, teaching, like=judged)
     terms = params.watch_terms()
+    release = WatchHead.fit(panel.matrix, panel.labels, panel.cohort, teaching, like=judged).taught_for(terms)
     facts = {
         **judged.facts,
         "window": split.dates(),
-        "days_ahead": terms.days_ahead,
-        "late_days": dict(terms.late_days),
+        **meaning_of(terms),
         "calibration": judged.late.calibrator.card(),
     }
     return WatchTrial(release, facts, {"watch_quality": quality, "watch_top": top})

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from features.errors import ModelRefused
+from features.terms import WatchTerms
 from models.folder import LATE_FILE, digest, read_folder
 from models.recovery import RecoveryModel
 from models.watch import MODEL, RHYTHMS, RhythmTable, WatchHead, beaten, judge_watch
@@ -140,3 +141,13 @@ def test_a_value_that_many_share_is_a_band_of_its_own():
     assert table.edges == (2.5,)
     assert table.rates[:2] == pytest.approx((2 / 110, 12 / 30))
     assert RhythmTable.fit("days_after_due_mean_365d", np.full(5, np.nan), np.zeros(5)).edges == ()
+
+
+def test_a_head_fits_only_the_terms_that_its_labels_were_made_by(head):
+    terms = WatchTerms(days_ahead=30)
+    taught = head.taught_for(terms)
+    again = WatchHead.from_card(taught.card(), taught.files())
+    assert again.fits(terms)
+    assert not again.fits(replace(terms, days_ahead=90))
+    assert not again.fits(replace(terms, late_days={"consumer": 3, "commercial": 15}))
+    assert not head.fits(terms)  # it does not say

@@ -6,15 +6,19 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from features.days import day_number
+from features.terms import WatchTerms
 from models.money import MoneyScale
 from models.recovery import load_model
+from models.watch import WatchHead
 from pipeline.columns import WATCHED_COLUMNS
+from pipeline.night import watch
 from pipeline.params import load
 from pipeline.store.champion import champion, model_folder, write_record
 from pipeline.store.files import write_model
@@ -108,6 +112,20 @@ def test_the_list_to_be_worked_is_what_it_was_without_it(watching, house):
         pd.testing.assert_frame_equal(one, other)
     for name in ("deferred.csv", "excluded.csv", "held_out.csv"):
         assert (folder / name).read_bytes() == (before / name).read_bytes(), name
+
+
+@pytest.mark.parametrize(("days_ahead", "fits"), [(30, True), (90, False)])
+def test_a_chance_taught_on_another_window_is_not_published_as_one_of_this(tmp_path, monkeypatch, days_ahead, fits):
+    params = load(written_params(tmp_path / "params.yaml", tmp_path, watch={"days_ahead": days_ahead}))
+    head = WatchHead(None, None, {}).taught_for(WatchTerms(days_ahead=30))
+    monkeypatch.setattr(watch, "load_model", lambda folder, sha256: SimpleNamespace(watch=head))
+    model = SimpleNamespace(folder=tmp_path, sha256="", version="m")
+    job = SimpleNamespace(params=params, model=model)
+    assert (watch.head_of(job) is head) == fits
+    counts = pd.DataFrame({"reason": ["watch"], "accounts": [0], "portfolio": ["loan_eu"]})
+    said = watch.unwatched(watch.about_watch(watch._nobody(), [counts], job))
+    assert len(said) == (not fits)
+    assert all("taught on days_ahead 30" in each and "params says days_ahead 90" in each for each in said)
 
 
 def test_without_a_head_what_falls_due_is_told_and_no_chance(copied):

@@ -285,7 +285,7 @@ def unnamed(books: Iterable[str], params: Params) -> list[str]:
     if len(found) > MOST_UNNAMED:  # a column that moved, rather than books
         return [f"{len(found):,} values of portfolio are not named under portfolios of the params: is it that column?"]
     return [
-        f"Portfolio {seen(book, Kind.TEXT)} is not named under portfolios of the params"
+        f"Portfolio {seen(book, Kind.ENUM)} is not named under portfolios of the params"
         f"{_nearest(book, params.portfolios)}: it is read by portfolio_defaults."
         for book in found
     ]

@@ -169,7 +169,8 @@ def _options(rows: pd.DataFrame, worked: list[Worked], terms: ValueTerms, params
     counts = pd.concat([one.answers for one in worked], ignore_index=True)
     channels = pd.concat([one.channels[one.channels["verdict"] == "permitted"] for one in worked], ignore_index=True)
     channels["channel"] = channels["channel"].astype("str")
-    about = rows[["account_no", "portfolio", "currency", terms.of, "appointment_at"]]
+    # The same days to pay as in the value of the row: an option is worth what its row will say.
+    about = rows[["account_no", "portfolio", "currency", terms.of, "appointment_at", "own_days_to_pay"]]
     permitted = channels.drop(columns=["verdict", "rule", "citation", "first_permitted"]).merge(
         about, on="account_no", validate="many_to_one"
     )

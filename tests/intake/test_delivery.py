@@ -213,6 +213,9 @@ def test_files_that_change_while_being_read_are_refused(tmp_path, monkeypatch):
 # Sums
 
 
+UNNAMED = "Portfolio 'undeclared' is not named under portfolios of the params: it is read by portfolio_defaults."
+
+
 def test_a_control_file_that_agrees_is_quiet(tmp_path):
     controls = {
         "accounts": {"rows": 5, "sums": {"EUR": "1250.50", "JPY": "80000", "KWD": "12.345"}},
@@ -220,7 +223,7 @@ def test_a_control_file_that_agrees_is_quiet(tmp_path):
     }
     source = write(tmp_path / "source", world(), controls=controls)
     report = ingest(source, tmp_path / "store", PARAMS)
-    assert report.warnings == []
+    assert report.warnings == [UNNAMED]
     assert Store(tmp_path / "store").complete_through()["charges"] == day("2026-02-28")
 
 
@@ -276,7 +279,8 @@ def test_zero_rows_are_taken_when_vouched_for(tmp_path):
 def test_rows_without_a_control_file_are_warned_about(tmp_path):
     report = ingest(write(tmp_path / "source", world()), tmp_path / "store", PARAMS)
     assert report.warnings == [
-        "No control file vouches for accounts, charges: a file cut at the end of a row is not noticed."
+        UNNAMED,
+        "No control file vouches for accounts, charges: a file cut at the end of a row is not noticed.",
     ]
     assert "WARNING No control file" in report.text()
 

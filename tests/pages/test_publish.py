@@ -579,6 +579,6 @@ def test_without_a_mapping_there_is_no_file_for_a_dialler(tmp_path):
 
 
 def test_an_unknown_language_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="worklist.language must be one of en, fr. Got 'tlh'"):
+    with pytest.raises(UsageError, match="worklist.language must be one of de, en, es, fr. Got 'tlh'"):
         publish(night(language="tlh"), tmp_path)
     assert hidden(tmp_path) == []

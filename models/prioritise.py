@@ -270,9 +270,8 @@ def rank(
     found.loc[listed.index, "option"] = listed["option"]
     appointed, deadline = heads["appointment_at"] != NO_TIME, heads["legal_deadline_on"] != NO_DAY
     kept = waited & ~by_value
-    why = np.select(
-        [appointed, deadline, kept & chosen, kept], [BY_APPOINTMENT, BY_DEADLINE, BY_LOT, BY_WAITING], BY_VALUE
-    )
+    by_lot = chosen & (kept | (heads["net_value"].to_numpy() <= 0))  # no value of its own would bring it there
+    why = np.select([appointed, deadline, by_lot, kept], [BY_APPOINTMENT, BY_DEADLINE, BY_LOT, BY_WAITING], BY_VALUE)
     found.loc[listed.index, "listed_by"] = pd.Series(why, index=heads.index, dtype="str")[listed.index]
     found.loc[followers.index[on_list], "group"] = "joined"
     found.loc[ordered.index, "head"] = ordered["debtor_id"].map(head_of)

@@ -139,7 +139,7 @@ def test_a_worse_challenger_is_refused_with_the_numbers(panel, place, store):
 def test_an_uncalibrated_challenger_is_refused_with_the_numbers(panel, place, tmp_path, monkeypatch):
     """Class weights make every probability too high; without our maps nothing would put it right."""
     monkeypatch.setattr("models.probability.choose_map", lambda *_: Calibrator("sigmoid", (), 0.0, (1.0,)))
-    monkeypatch.setattr("models.recovery.with_recent_levels", lambda calibrator, *_: calibrator)
+    monkeypatch.setattr("models.probability.with_recent_levels", lambda calibrator, *_: calibrator)
     monkeypatch.setattr("models.amount._money_factor", lambda *_: 1.0)
     params = quick_params(place, model={"scale_pos_weight": 12.0})
     wrong = train(panel, params, COLUMNS, tmp_path / "store")

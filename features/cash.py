@@ -18,9 +18,8 @@ def cash_by_week(
     others begin with it.
 
     books: int[accounts of `paid`, nights], which of `many` the account belonged to on a night; below 0 it takes no
-    part. A week behind is as it
-    was known before the night, a week ahead as known maturity_days after its end. Credits and sums withheld are no
-    cash.
+    part. A week behind is as it was known before the night, a week ahead as known maturity_days after its end. Credits
+    and sums withheld are no cash.
     """
     return _cash(
         paid.position,

@@ -19,8 +19,9 @@ from features.compiled import compiled
 from features.evidence import Evidence
 from features.statuses import lasts
 from features.tables import BILLED_KINDS, NEVER, NO_DAY, NO_NUMBER, numbered
-from features.versions import column, spans, still, superseded_on
+from features.versions import column, spans, still
 from features.vocabulary import LATE_ITEM_DAYS
+from features.whole_debtor import walks_of
 
 FIGURES = (
     "items_settled_365d",
@@ -102,34 +103,24 @@ def figures(evidence: Evidence, names: Collection[str] = FIGURES) -> dict[str, n
     """
     if not {"charges", "payments"} <= set(evidence.tables):
         return dict.fromkeys(names, np.full(evidence.as_of.size, np.nan))
-    versions = evidence.accounts_by_version
-    debtors = pd.Index(versions["debtor_id"].astype("str").unique())
-    currencies = pd.Index(versions["currency"].astype("str").unique())
-    owner = debtors.get_indexer(versions["debtor_id"].astype("str"))
-    order = np.argsort(owner, kind="stable")
-    asked = [
-        debtors.get_indexer(evidence.of_account("debtor_id").astype("str")),
-        evidence.as_of.astype(np.int64),
-        currencies.get_indexer(evidence.of_account("currency").astype("str")),
-    ]
-    distinct, group = np.unique(np.stack(asked, axis=1), axis=0, return_inverse=True)
-    rows = versions.iloc[order]
+    walks = walks_of(evidence)
+    rows = walks.rows
     book, books = pd.factorize(rows["portfolio"].astype("str"))
     charges, payments = (evidence.reach(name, books) for name in ("charges", "payments"))
     tells = (charges != NO_DAY) & (payments != NO_DAY)
     found = _over_debtors(
-        still(distinct, np.int64),
-        still(np.searchsorted(owner[order], np.arange(len(debtors) + 1)), np.int64),
+        walks.distinct,
+        walks.offsets,
         column(rows, "known_on", np.int32, "accounts"),
-        still(superseded_on(versions, ["account_no"], "accounts")[order], np.int32),
-        still(currencies.get_indexer(rows["currency"].astype("str")), np.int64),
+        walks.superseded_on,
+        walks.currency,
         still(np.minimum(charges, payments)[book], np.int64),
         still(tells[book], np.bool_),
         still(evidence.ledger.positions(rows["account_no"].to_numpy()), np.int64),
         _items(evidence),
         LATE_ITEM_DAYS,
     )
-    return dict(zip(FIGURES, found[:, group.ravel()], strict=True))
+    return dict(zip(FIGURES, found[:, walks.of_row], strict=True))
 
 
 def _items(evidence: Evidence) -> Items:

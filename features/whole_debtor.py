@@ -113,6 +113,46 @@ _NOTHING_SETTLED = Settling(
 )
 
 
+class Walks(NamedTuple):
+    """One walk per debtor, night and currency, however many of its accounts are asked about.
+
+    distinct       int64[walks, 3]: debtor, as_of, place in `currencies`; of_row: int64 per row asked about, its walk
+    rows           account versions by debtor; offsets: int64[debtors + 1]; superseded_on, currency: of each row
+    """
+
+    distinct: np.ndarray
+    of_row: np.ndarray
+    rows: pd.DataFrame
+    offsets: np.ndarray
+    superseded_on: np.ndarray
+    currency: np.ndarray
+    currencies: pd.Index
+
+
+def walks_of(evidence: Evidence) -> Walks:
+    versions = evidence.accounts_by_version
+    debtors = pd.Index(versions["debtor_id"].astype("str").unique())
+    currencies = pd.Index(versions["currency"].astype("str").unique())
+    owner = debtors.get_indexer(versions["debtor_id"].astype("str"))
+    order = np.argsort(owner, kind="stable")
+    asked = [
+        debtors.get_indexer(evidence.of_account("debtor_id").astype("str")),
+        evidence.as_of.astype(np.int64),
+        currencies.get_indexer(evidence.of_account("currency").astype("str")),
+    ]
+    distinct, of_row = np.unique(np.stack(asked, axis=1), axis=0, return_inverse=True)
+    rows = versions.iloc[order]
+    return Walks(
+        still(distinct, np.int64),
+        of_row.ravel(),
+        rows,
+        still(np.searchsorted(owner[order], np.arange(len(debtors) + 1)), np.int64),
+        still(superseded_on(versions, ["account_no"], "accounts")[order], np.int32),
+        still(currencies.get_indexer(rows["currency"].astype("str")), np.int64),
+        currencies,
+    )
+
+
 def figures(evidence: Evidence, names: Collection[str] = FIGURES) -> dict[str, np.ndarray]:
     """Name of FIGURES -> float64 per row; NaN where a debtor has no such account,
     or a book of the debtor leaves it unknown.
@@ -120,35 +160,24 @@ def figures(evidence: Evidence, names: Collection[str] = FIGURES) -> dict[str, n
     Money counts where the currency is this account's. names: those asked for; without one that needs the ledger none is
     made, and the figures of the ledger mean nothing.
     """
-    versions = evidence.accounts_by_version
-    debtors = pd.Index(versions["debtor_id"].astype("str").unique())
-    currencies = pd.Index(versions["currency"].astype("str").unique())
-    owner = debtors.get_indexer(versions["debtor_id"].astype("str"))
-    order = np.argsort(owner, kind="stable")
-    # One walk per debtor, night and currency, however many of its accounts are asked about.
-    asked = [
-        debtors.get_indexer(evidence.of_account("debtor_id").astype("str")),
-        evidence.as_of.astype(np.int64),
-        currencies.get_indexer(evidence.of_account("currency").astype("str")),
-    ]
-    distinct, group = np.unique(np.stack(asked, axis=1), axis=0, return_inverse=True)
-    arranged_rows = versions.iloc[order]
+    walks = walks_of(evidence)
+    arranged_rows, currencies = walks.rows, walks.currencies
     book, books = pd.factorize(arranged_rows["portfolio"].astype("str"))
     found, credits = _over_debtors(
-        still(distinct, np.int64),
-        still(np.searchsorted(owner[order], np.arange(len(debtors) + 1)), np.int64),
+        walks.distinct,
+        walks.offsets,
         column(arranged_rows, "known_on", np.int32, "accounts"),
-        still(superseded_on(versions, ["account_no"], "accounts")[order], np.int32),
+        walks.superseded_on,
         column(arranged_rows, "opened_on", np.int32, "accounts"),
         column(arranged_rows, "principal", np.int64, "accounts"),
-        still(currencies.get_indexer(arranged_rows["currency"].astype("str")), np.int64),
+        walks.currency,
         still(evidence.reach(LEDGER, books)[book], np.int64),
         still((evidence.reach("charges", books) > NO_DAY)[book], np.bool_),
         *_ledger(evidence, arranged_rows["account_no"].to_numpy(), any(FACTS[name].needs for name in names)),
     )
-    found = found[:, group.ravel()]
+    found = found[:, walks.of_row]
     if any(FACTS[name].needs for name in names):
-        found[CREDIT_HELD] += _credit_of_others(evidence, credits, distinct[:, 2], currencies)[group.ravel()]
+        found[CREDIT_HELD] += _credit_of_others(evidence, credits, walks.distinct[:, 2], currencies)[walks.of_row]
         balance = figures_at(evidence.ledger, evidence.account_no, evidence.as_of)[0]
         found[CREDIT_HELD] -= np.maximum(-balance, 0)
     return dict(zip(FIGURES, found, strict=True))

@@ -287,6 +287,7 @@ def _map_rows(engine: Any, opened: Opened, table: str, rows: Rows, out: str, fau
         ).fetchall()
     )
     faults += _whole_totals(engine, opened, table, rows, f"{out}_kept")
+    faults += [fault for fault in _unforeseen(engine, opened, f"{out}_kept") if fault not in faults]
     kept = f"(SELECT * FROM {opened.table} SEMI JOIN (SELECT rid FROM {out}_kept WHERE reason IS NULL) USING (rid))"
     read = {name: _Read.of(opened, _column(table, name), value) for name, value in rows.columns.items()}
     for name, given in rows.columns.items():
@@ -307,6 +308,23 @@ def _map_rows(engine: Any, opened: Opened, table: str, rows: Rows, out: str, fau
     written = _count(engine, f"{out}")
     repeated = total - sum(left.values()) - written
     return Passed(opened.name, table, total, written, left | ({REPEATED: repeated} if repeated else {}))
+
+
+def _unforeseen(engine: Any, opened: Opened, kept: str) -> list[str]:
+    """The first row of each kind that the mapping refuses, of those that are not left out."""
+    there = f"(SELECT * FROM {opened.table} SEMI JOIN (SELECT rid FROM {kept} WHERE reason IS NULL OR reason = "
+    there += f"{literal(NOT_MEANT)}) USING (rid))"
+    found = []
+    for reason, conditions in opened.described.refuse.items():
+        held = " AND ".join(_holds(opened, condition) for condition in conditions)
+        row = engine.execute(f"SELECT count(*), min(rid) FROM {there} WHERE {held}").fetchall()[0]
+        if row[0]:
+            columns = ", ".join(shown(condition.column) for condition in conditions)
+            found.append(
+                f"{opened.line(row[1])}, {columns}: {reason} ({row[0]:,} rows), and no line of the mapping says what "
+                f"that means. Say it there, then mend files.{opened.name}.refuse."
+            )
+    return found
 
 
 def _whole_totals(engine: Any, opened: Opened, table: str, rows: Rows, kept: str) -> list[str]:
@@ -347,6 +365,7 @@ def _needed(mapping: Mapping_, name: str) -> set[str]:
     parts = [rows for parts in mapping.tables.values() for rows in parts if rows.source == name]
     conditions = [
         *mapping.files[name].leave_out.values(),
+        *(condition for conditions in mapping.files[name].refuse.values() for condition in conditions),
         *(condition for rows in parts for condition in rows.where),
     ]
     return {column for rows in parts for value in rows.columns.values() for column in value.columns()} | {
@@ -372,6 +391,8 @@ def _holds(opened: Opened, condition: Condition) -> str:
     text = bare(cell)
     if condition.among is not None:
         return f"coalesce({text} IN ({', '.join(literal(word) for word in condition.among)}), false)"
+    if condition.other_than is not None:
+        return f"coalesce({text} NOT IN ({', '.join(literal(word) for word in condition.other_than)}), false)"
     return f"coalesce(regexp_full_match({text}, {literal(condition.like or '')}), false)"
 
 

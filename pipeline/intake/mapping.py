@@ -80,20 +80,21 @@ Thousands = Annotated[Literal[".", ",", " ", "'", "", "?"], AfterValidator(_deci
 
 
 class Condition(Section):
-    """Holds for a row whose cell of `column` is empty (or not), is one of `among`,
-    or matches the whole of the expression `like`.
+    """Holds for a row whose cell of `column` is empty (or not), is one of `among`, is filled with another word than
+    those of `other_than`, or matches the whole of the expression `like`.
     """
 
     column: str
     empty: bool | None = None
     among: tuple[str, ...] | None = None
+    other_than: tuple[str, ...] | None = None
     like: str | None = None
 
     @model_validator(mode="after")
     def _one_question(self) -> Condition:
-        if sum(asked is not None for asked in (self.empty, self.among, self.like)) != 1:
-            raise ValueError("must ask exactly one of empty, among, like")
-        if UNDECIDED in (self.column, *(self.among or ())):
+        if sum(asked is not None for asked in (self.empty, self.among, self.other_than, self.like)) != 1:
+            raise ValueError("must ask exactly one of empty, among, other_than, like")
+        if UNDECIDED in (self.column, *(self.among or ()), *(self.other_than or ())):
             raise ValueError("is undecided. Write the column and the words that are meant")
         return self
 
@@ -123,6 +124,10 @@ class Form(Section):
 class Described(Form):
     """One kind of file: where it lies below --from (several files by a pattern are one table's parts),
     and how it is written.
+
+    leave_out  reason -> rows that are none
+    refuse     reason -> rows, for which all of its conditions hold, of which nobody has said what they mean: where
+               there is one, nothing is converted
     """
 
     path: str
@@ -131,6 +136,7 @@ class Described(Form):
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     header_line: Annotated[int, Field(ge=1)] = 1
     leave_out: dict[str, Condition] = {}
+    refuse: dict[str, Conditions] = {}
 
     @property
     def is_workbook(self) -> bool:
@@ -354,6 +360,6 @@ def _keys_of(place: tuple[Any, ...]) -> list[str]:
         section = Described
     elif parts[:1] == ["tables"]:
         section = Value if "columns" in parts else Rows
-    if parts[2:3] in (["leave_out"], ["where"]):
+    if parts[2:3] in (["leave_out"], ["refuse"], ["where"]):
         section = Condition
     return [field.alias or name for name, field in section.model_fields.items()]

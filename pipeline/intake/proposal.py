@@ -53,6 +53,7 @@ from pipeline.intake.looking import (
 from pipeline.intake.mapping import UNDECIDED, shipped
 from pipeline.store.files import write_whole
 
+NOT_NOTHING = ".*[1-9].*"  # an amount, in any form, that is not 0
 UNUSED_TOLD = 15
 
 
@@ -175,7 +176,7 @@ def propose(source: Path, places: Sequence[Path] | None = None, decided: Decided
     ]
     read = yaml.load("\n".join(below), Loader=yaml.CBaseLoader)
     for name, file in names.items():
-        lines += _file_lines(name, file, decided, made.left_out[name])
+        lines += _file_lines(name, file, decided, made.left_out[name], made.refused[name])
         if not any(rows["from"] == name for parts in (read["tables"] or {}).values() for rows in parts):
             lines.append("    # Not understood: write under tables what it holds, or take it out of files.")
         elif left := _unused(read, name, file, made.left_out[name]):
@@ -241,7 +242,9 @@ def write_proposal(source: Path, place: Path) -> str:
 # ---- files -----------------------------------------------------------------------------------------------------------
 
 
-def _file_lines(name: str, file: Looked, decided: Decided, left_out: Sequence[str]) -> list[str]:
+def _file_lines(
+    name: str, file: Looked, decided: Decided, left_out: Sequence[str], refused: Sequence[str]
+) -> list[str]:
     lines = [f"  {name}:", f"    path: {yaml_text(file.path)}"]
     if file.sheet is not None:
         lines.append(f"    sheet: {yaml_text(file.sheet)}")
@@ -253,7 +256,9 @@ def _file_lines(name: str, file: Looked, decided: Decided, left_out: Sequence[st
     if file.totals is not None:
         column, like = file.totals
         left_out = [f"total: {{column: {yaml_text(column)}, like: {yaml_text(like)}}}", *left_out]
-    return [*lines, "    leave_out:", *(f"      {line}" for line in left_out)] if left_out else lines
+    for key, entries in (("leave_out", left_out), ("refuse", refused)):
+        lines += [f"    {key}:", *(f"      {line}" for line in entries)] if entries else []
+    return lines
 
 
 def _mark_lines(file: Looked, said: str | None) -> list[str]:
@@ -328,12 +333,14 @@ def _order(form: str) -> str:
 class _Tables:
     """Which file becomes rows of which table. One file may list the accounts (`listed`); else the invoices do.
 
-    left_out: file -> entries of its leave_out that the tables ask for.
+    left_out, refused: file -> entries of its leave_out and refuse that the tables ask for. Only the first rows of a
+    file are looked at: what they do not show, a conversion refuses.
     """
 
     def __init__(self, files: Mapping[str, Looked], decided: Decided) -> None:
         self.files, self.decided = files, decided
         self.left_out: dict[str, list[str]] = defaultdict(list)
+        self.refused: dict[str, list[str]] = defaultdict(list)
         self.listed: str | None = None
         self.listed_key: Seen | None = None
         for name in files:
@@ -477,6 +484,8 @@ class _Tables:
         kind = "instalment" if number or self._are_loans(file) else "invoice"
         self._leave_out_what_does_not_stand(name, file)
         split = Split.of(file, account, document)
+        if split.words and (told_by := file.named("kind")):
+            self._refuse_others(name, "another kind than was seen", told_by)
         amount = self._owed_line(file, split)
         opened = file.named("issued")
         charge = [
@@ -544,6 +553,10 @@ class _Tables:
             amount = _cell("amount", paid or owed)
             if in_part:
                 amount = f'        amount: "{UNDECIDED}"   # some are paid in part: no column says how much was paid'
+            elif open_still is not None:
+                asked = f"{{column: {yaml_text(open_still.name)}, like: {yaml_text(NOT_NOTHING)}}}"
+                filled = f"{{column: {yaml_text(paid_on.name)}, empty: false}}"
+                self.refused[name].append(f"paid and still open in part: [{filled}, {asked}]")
             payment = [
                 self._charge_id(file, account).replace("charge_id", "payment_id"),
                 _cell("account_id", account),
@@ -628,11 +641,18 @@ class _Tables:
             other = sorted(set(state.cells) - {*void, *stands})
             if void or other:
                 self._leave_out(name, "not standing", state, void + [UNDECIDED] * bool(other), other)
+            self._refuse_others(name, "another state than was seen", state)
 
     def _leave_out(self, name: str, reason: str, column: Seen, among: Sequence[str], asked: Sequence[str] = ()) -> None:
         words = ", ".join(map(yaml_text, among))
         note = f"   # which of these do not stand: {', '.join(map(shown, asked))}" if asked else ""
         self.left_out[name].append(f"{reason}: {{column: {yaml_text(column.name)}, among: [{words}]}}{note}")
+
+    def _refuse_others(self, name: str, reason: str, column: Seen) -> None:
+        words = ", ".join(yaml_text(word) for word in sorted(column.cells) if word)
+        line = f"{reason}: {{column: {yaml_text(column.name)}, other_than: [{words}]}}"
+        if words and line not in self.refused[name]:
+            self.refused[name].append(line)
 
     def _charge_id(self, file: Looked, account: Seen | None) -> str:
         """The number of the document; of an instalment, the account with its number or its day."""
@@ -670,6 +690,7 @@ class _Tables:
         tables: list[tuple[str, list[str]]] = []
         where: list[str] = []
         if kind and taken:
+            self._refuse_others(name, "another kind than was seen", kind)
             is_asked = any(text and not word for word, text in zip(kind.texts, paid.texts, strict=True))
             where = [among_words(kind, [*taken, *[UNDECIDED] * is_asked])]
             values = ", ".join(f"{yaml_text(word)}: {yaml_text(meaning)}" for word, meaning in taken.items())

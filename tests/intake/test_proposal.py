@@ -18,6 +18,7 @@ from benchmarks.variants import VARIANTS, outcome
 from features.errors import ContractError, InputMissing, UsageError
 from pipeline.intake.convert import Conversion, convert
 from pipeline.intake.documents import kind_of
+from pipeline.intake.looking import LOOKED_AT
 from pipeline.intake.mapping import load_mapping
 from pipeline.intake.proposal import Decided, propose, write_proposal
 from tests.worlds.exports import LEDGER, XERO_INVOICES
@@ -482,3 +483,50 @@ REFUSED = {
 def test_a_ledger_in_any_form_is_read_right_or_refused(tmp_path, name):
     what, why = outcome(VARIANTS[name], tmp_path)
     assert what == ("refused" if name in REFUSED else "right"), why
+
+
+def late_row(place: Path, head: str, row: str, last: str) -> tuple[Path, Path]:
+    """A ledger whose last row lies behind those that a proposal looks at, and the mapping that is proposed of it."""
+    place.mkdir()
+    rows = [row.format(at=at) for at in range(LOOKED_AT + 10)]
+    (place / "op.csv").write_text("\n".join([head, *rows, last]) + "\n", encoding="utf-8")
+    said = Decided(debtor_type="commercial", currency="EUR", place="DE", time_zone="Europe/Berlin")
+    made = place.with_suffix(".yaml")
+    made.write_text(propose(place, decided=said).text, encoding="utf-8")
+    return place, made
+
+
+HEAD = "Invoice No,Customer,Invoice Date,Due Date,Amount"
+
+
+@pytest.mark.parametrize(
+    ("more", "row", "last", "said"),
+    [
+        (
+            ",Status",
+            "{at},K1,2026-01-05,2026-02-05,90.00,Open",
+            "Z,K1,2026-01-05,2026-02-05,90.00,Cancelled",
+            "another state",
+        ),
+        (
+            ",Paid On,Open Amount",
+            "{at},K1,2026-01-05,2026-02-05,90.00,2026-02-01,0.00",
+            "Z,K1,2026-01-05,2026-02-05,90.00,2026-02-01,89.00",
+            "paid and still open in part",
+        ),
+        (
+            ",Type",
+            "{at},K1,2026-01-05,2026-02-05,90.00,Invoice",
+            "Z,K1,2026-01-05,2026-02-05,90.00,Fee",
+            "another kind",
+        ),
+    ],
+)
+def test_what_a_proposal_did_not_see_is_refused_and_not_taken_for_something_else(tmp_path, more, row, last, said):
+    theirs, mapping = late_row(tmp_path / "theirs", HEAD + more, row, last)
+    with pytest.raises(
+        ContractError, match=rf"'op.csv' line {LOOKED_AT + 12:,}.*{said} than was seen|{said} \(1 rows\)"
+    ):
+        convert(load_mapping(mapping), theirs, tmp_path / "ours")
+    (theirs / "op.csv").write_text("\n".join((theirs / "op.csv").read_text().splitlines()[:-1]) + "\n")
+    assert convert(load_mapping(mapping), theirs, tmp_path / "ours").rows["charges"] == LOOKED_AT + 10

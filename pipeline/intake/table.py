@@ -14,6 +14,7 @@ import pyarrow as pa
 from features.aliases import Link, in_circles, persons
 from features.days import day_number
 from features.tables import DELIVERED, FEEDS
+from pipeline.intake import receipts
 from pipeline.intake import sql as judging
 from pipeline.intake.acceptance import COMPARED_BACK, control_refusals, fault_refusals, first_places
 from pipeline.intake.casting import not_a_number, quoted
@@ -191,10 +192,10 @@ class TableIntake:
             self._refuse_circles(stored)
         if name == "payments":
             if self._knows_persons():
-                self.engine.run(f"CREATE TABLE receipts_moved AS {judging.moved_receipts(stored)}")
+                self.engine.run(f"CREATE TABLE receipts_moved AS {receipts.moved_receipts(stored)}")
                 self._leave_out("SELECT * FROM receipts_moved")
-            self.engine.run(f"CREATE VIEW all_payments AS {judging.all_payments(stored)}")
-            self._leave_out(judging.REVERSALS)
+            self.engine.run(f"CREATE VIEW all_payments AS {receipts.all_payments(stored)}")
+            self._leave_out(receipts.REVERSALS)
 
     def _refuse_circles(self, stored: bool) -> None:
         rows = self.engine.rows(judging.told_links(stored))
@@ -218,17 +219,17 @@ class TableIntake:
 
     def _judge_receipts(self, stored: bool) -> None:
         """Lines that are there already go, later sets of a receipt's lines stay, another sum is a conflict."""
-        self._leave_out(judging.REPEATED_LINES)
-        self.engine.run(f"CREATE TABLE receipt_sets AS {judging.receipt_sets(stored)}")
-        self.engine.run(f"CREATE TABLE receipts_judged AS {judging.RECEIPTS}")
-        self._leave_out(judging.RECEIPTS_LEFT_OUT)
-        self.engine.run(judging.RECEIPTS_LATER)
+        self._leave_out(receipts.REPEATED_LINES)
+        self.engine.run(f"CREATE TABLE receipt_sets AS {receipts.receipt_sets(stored)}")
+        self.engine.run(f"CREATE TABLE receipts_judged AS {receipts.RECEIPTS}")
+        self._leave_out(receipts.RECEIPTS_LEFT_OUT)
+        self.engine.run(receipts.RECEIPTS_LATER)
 
     def _told_of_payments(self) -> list[str]:
         """What contradicts itself, and what settles no charge that anybody knows."""
         found = []
-        others = self.engine.rows(judging.RECEIPTS_DIFFER)[0]
-        differing = [name for name, other in zip(judging.FIXED, others, strict=True) if other]
+        others = self.engine.rows(receipts.RECEIPTS_DIFFER)[0]
+        differing = [name for name, other in zip(receipts.FIXED, others, strict=True) if other]
         if differing:
             found.append(
                 f"Table 'payments': DUP_CONFLICT, rows of one payment_id differ in {', '.join(differing)}. It is one "
@@ -240,7 +241,7 @@ class TableIntake:
                 f"Table 'payments': DUP_CONFLICT, {moved:,} lines bring a receipt from one debtor to another that is "
                 "the same person. Deliver a reversal of it, and the payment anew under an id of its own."
             )
-        strange = self.engine.rows(judging.UNKNOWN_CHARGES)[0][0] if self.knows_charges else 0
+        strange = self.engine.rows(receipts.UNKNOWN_CHARGES)[0][0] if self.knows_charges else 0
         if strange:
             found.append(
                 f"Table 'payments': {strange:,} payments name a charge that is not known; they settle the oldest due."

@@ -19,7 +19,8 @@ from openpyxl import Workbook
 from features.errors import RecoupError
 from pipeline.intake.convert import convert
 from pipeline.intake.mapping import load_mapping
-from pipeline.intake.proposal import Decided, propose
+from pipeline.intake.mapping_lines import Decided
+from pipeline.intake.proposal import propose
 
 HEAD = ("Invoice No", "Customer No", "Invoice Date", "Due Date", "Amount", "Paid On")
 SAID = Decided(currency="EUR", debtor_type="commercial", place="DE", time_zone="Europe/Berlin")

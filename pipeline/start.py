@@ -20,7 +20,8 @@ from features.tables import DEBTOR_TYPES, TABLES
 from pipeline.intake.database import snapshot_of, words_of
 from pipeline.intake.looking import DATE_FORMS, ENDINGS
 from pipeline.intake.mapping import UNDECIDED
-from pipeline.intake.proposal import Decided, Proposal, places_under, propose
+from pipeline.intake.mapping_lines import Decided
+from pipeline.intake.proposal import Proposal, places_under, propose
 from pipeline.intake.source_folder import Begun, in_our_form
 from pipeline.law.rule_file import load_rules
 from pipeline.messages.texts import SHIPPED as TEXTS

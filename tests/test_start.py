@@ -16,7 +16,7 @@ from features.errors import InputMissing, UsageError
 from pipeline.intake.convert import convert
 from pipeline.intake.ingest import ingest
 from pipeline.intake.mapping import load_mapping, place_of
-from pipeline.intake.proposal import Decided
+from pipeline.intake.mapping_lines import Decided
 from pipeline.messages.texts import SHIPPED
 from pipeline.params import load
 from pipeline.schema import params_schema

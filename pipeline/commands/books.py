@@ -108,7 +108,7 @@ def init(named: tuple[Path, ...], theirs: tuple[Any, ...], sample: bool, **said:
     Never overwrites. Asks on a terminal for what the files do not tell; elsewhere the options say it.
     """
     from pipeline import start
-    from pipeline.intake.proposal import Decided
+    from pipeline.intake.mapping_lines import Decided
 
     # `--from exports/*.csv`: the shell hands the first file to the option, the others to FOLDER.
     files = [place for place in named if theirs and place.is_file()]

@@ -1,7 +1,7 @@
 """A mapping proposed from files: what they show is written, what they do not show is left as `?`,
 and no conversion takes a `?`.
 
-Also of looking.py and documents.py.
+Also of looking.py, documents.py, file_tables.py and mapping_lines.py.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from pipeline.intake.convert import Conversion, convert
 from pipeline.intake.documents import kind_of
 from pipeline.intake.looking import LOOKED_AT
 from pipeline.intake.mapping import load_mapping
-from pipeline.intake.proposal import Decided, propose, write_proposal
+from pipeline.intake.mapping_lines import Decided
+from pipeline.intake.proposal import propose, write_proposal
 from tests.worlds.exports import LEDGER, XERO_INVOICES
 from tests.worlds.strangers import CREDITED, credited_ledger, serviced_loans
 

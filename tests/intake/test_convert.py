@@ -1,7 +1,7 @@
 """Files of other systems: every amount and day is read right or refused,
 every row is written or left out by a named reason.
 
-Also of cells.py and mapping.py.
+Also of cells.py, mapping.py, opened.py and readings.py.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from openpyxl import Workbook
 from features.errors import ContractError, InputMissing, UsageError
 from features.tables import Kind
 from pipeline.intake.cells import amount, moment
-from pipeline.intake.convert import Conversion, convert, seen
+from pipeline.intake.convert import Conversion, convert
+from pipeline.intake.faults import seen
 from pipeline.intake.ingest import ingest
 from pipeline.intake.mapping import Form, load_mapping, place_of, shipped
 from tests.worlds.deliveries import params_with

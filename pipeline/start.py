@@ -8,15 +8,13 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from features.currencies import DECIMALS
 from features.errors import CannotWrite, InputMissing, UsageError, some
 from features.tables import DEBTOR_TYPES, TABLES
+from pipeline.books import CAPACITY, MAPPING, MESSAGES, PARAMS, ROLES, SIGNATURES, Answers, OwnBooks, edited
 from pipeline.intake.database import snapshot_of, words_of
 from pipeline.intake.looking import DATE_FORMS, ENDINGS
 from pipeline.intake.mapping import UNDECIDED
@@ -30,30 +28,14 @@ from pipeline.schema import FILE as SCHEMA_FILE
 from pipeline.schema import params_schema
 from pipeline.store.files import private_folder
 
-PARAMS, MAPPING, README, SAMPLE = "params.yaml", "mapping.yaml", "README.md", "sample"
-MESSAGES = TEXTS.name  # those that come with recoup, to be made one's own
-SIGNATURES = "sign-offs.jsonl"  # begun empty, for `recoup rules sign` to add to
+README, SAMPLE = "README.md", "sample"
 DATABASES = (".duckdb", ".sqlite", ".sqlite3", ".db")
 BEGUN = ("accounts", "charges", "payments")  # queries that are begun where a database has other tables
-CAPACITY = 40  # debtors a night, where nobody says
-ROLES = ("creditor", "third_party_collector", "debt_buyer")
 NONE = {
     "contacts": "no contact log is among the files; was nobody contacted before? yes or no",
     "statuses": "no statuses are among the files; is no account disputed, insolvent or opted out? yes or no",
 }
-_KEY = re.compile(r"( *)([\w-]+):(\s+(?:[^#\s][^#]*)?)?(#.*)?")
 Ask = Callable[[str, str, str | None], str]  # flag, question, default -> answer
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What a user says of his books. rates: reporting units for one unit of each further currency."""
-
-    decided: Decided = field(default_factory=Decided)
-    role: str | None = None
-    capacity: int | None = None
-    signed_off: tuple[str, ...] = ()
-    rates: Mapping[str, float] = field(default_factory=dict)
 
 
 def begin(folder: Path, named: Sequence[Path], answers: Answers, today: dt.date, ask: Ask | None) -> str:
@@ -71,8 +53,8 @@ def begin(folder: Path, named: Sequence[Path], answers: Answers, today: dt.date,
             return _begin_with_source(folder, named[0], ours, answers, today, ask)
     source, places = _exports(named)
     answers, proposal = _decided(source, places, answers, ask)
-    books = _Books.of(proposal, answers)
-    params = _edited(shipped(PARAMS).read_text(encoding="utf-8"), books.changes(today))
+    books = OwnBooks.of(proposal, answers)
+    params = edited(shipped(PARAMS).read_text(encoding="utf-8"), books.changes(today))
     signatures = {} if books.signed_off else {SIGNATURES: ""}
     told = {PARAMS: params, MAPPING: proposal.text, README: _readme_of_files(folder, source, proposal, books)}
     told[MESSAGES] = TEXTS.read_text(encoding="utf-8")
@@ -116,11 +98,11 @@ def _begin_with_source(
     if said.time_zone not in known_zones():
         raise UsageError.unknown_keys("--zone", [said.time_zone or ""], known_zones())
     answers = replace(answers, decided=said)
-    books = _Books.named(ours.words["portfolio"] or ("book",), ours.words["currency"], ours.tables, answers)
+    books = OwnBooks.named(ours.words["portfolio"] or ("book",), ours.words["currency"], ours.tables, answers)
     changes = {**books.changes(today), ("paths", "source"): str(source.resolve())}
     note = f"- The files are in the contract's form: `paths.source` of `{PARAMS}` leads to them, nothing is converted."
     readme = _readme("", [("recoup ingest --backfill", "history comes in, checked row by row")], note, books)
-    params = _edited(shipped(PARAMS).read_text(encoding="utf-8"), changes)
+    params = edited(shipped(PARAMS).read_text(encoding="utf-8"), changes)
     told = {PARAMS: params, README: readme, MESSAGES: TEXTS.read_text(encoding="utf-8")}
     _write(folder, told | ({} if books.signed_off else {SIGNATURES: ""}))
     return "\n".join(
@@ -158,7 +140,7 @@ def begin_with_database(folder: Path, source: Source, answers: Answers, today: d
         raise UsageError(f"The database does not say all. Add: {'; '.join(lacking)}.")
     tables = [name for name in TABLES if name in there] if found else list(BEGUN)
     none = [name for name in said.none if name not in tables]
-    books = _Books.named(
+    books = OwnBooks.named(
         found.get("portfolio") or (said.portfolio or "book",),
         found.get("currency") or tuple(code for code in (said.currency,) if code is not None),
         [name for name in TABLES if name in (*tables, *none)],
@@ -169,7 +151,7 @@ def begin_with_database(folder: Path, source: Source, answers: Answers, today: d
         ("paths", "source"): source if isinstance(source, str) else str(source.resolve()),
         ("queries",): _queries(tables, none, bool(found)),
     }
-    params = _edited(shipped(PARAMS).read_text(encoding="utf-8"), changes)
+    params = edited(shipped(PARAMS).read_text(encoding="utf-8"), changes)
     note = (
         f"- A password stands in PGPASSWORD or in a password file of mode 0600, never in `{PARAMS}`; "
         "`queries` there says in SQL what gives each table. A table that you add there goes into `delivers` of its "
@@ -222,7 +204,7 @@ def begin_with_sample(folder: Path) -> str:
     """Write the sample, its params and a README of the commands into FOLDER; never over what is there."""
     _check_free(folder, (PARAMS, README, SCHEMA_FILE, SAMPLE))
     paths = {("paths", "source"): SAMPLE, ("paths", "store"): "store", ("paths", "out"): "out"}
-    text = _edited(
+    text = edited(
         shipped(PARAMS).read_text(encoding="utf-8"), {**paths, ("paths", "tracking_uri"): "sqlite:///mlflow.db"}
     )
     commands = [
@@ -379,178 +361,11 @@ def _told(proposal: Proposal, name: str) -> str:
 # ---- what is written -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Books:
-    """What the params must say of the books that were found."""
-
-    names: tuple[str, ...]
-    currencies: tuple[str, ...]
-    zone: str
-    role: str
-    delivers: tuple[str, ...]
-    capacity: int
-    signed_off: tuple[str, ...]
-    rates: Mapping[str, float]
-    place: str | None
-
-    @classmethod
-    def of(cls, proposal: Proposal, answers: Answers) -> _Books:
-        own = answers.decided.currency
-        currencies = proposal.words("accounts", "currency") or ((own,) if own else ())
-        return cls.named(proposal.words("accounts", "portfolio") or ("book",), currencies, proposal.tables, answers)
-
-    @classmethod
-    def named(
-        cls, names: Sequence[str], currencies: tuple[str, ...], delivers: Sequence[str], answers: Answers
-    ) -> _Books:
-        said = answers.decided
-        unknown = [code for code in currencies if code not in DECIMALS]
-        if unknown:
-            raise UsageError(
-                f"The files hold currencies that are no codes of ISO 4217: {', '.join(map(ascii, unknown[:5]))}. "
-                "Correct them."
-            )
-        unrated = [code for code in currencies[1:] if code not in answers.rates]
-        if unrated:
-            raise UsageError(
-                f"The books hold {', '.join(currencies)}: what is one unit worth in {currencies[0]}? "
-                f"Say it by {' '.join(f'--rate {code}=...' for code in unrated)}."
-            )
-        return cls(
-            names=tuple(names),
-            currencies=currencies,
-            zone=said.time_zone or "UTC",
-            role=answers.role or ROLES[0],
-            delivers=tuple(delivers),
-            capacity=CAPACITY if answers.capacity is None else answers.capacity,
-            signed_off=answers.signed_off,
-            rates=answers.rates,
-            place=said.place,
-        )
-
-    @property
-    def reporting(self) -> str:
-        return self.currencies[0] if self.currencies else "EUR"
-
-    def changes(self, today: dt.date) -> dict[tuple[str, ...], Any]:
-        """Key path -> value, for a params file."""
-        own = {
-            "time_zone": self.zone,
-            "role": self.role,
-        }  # a text dumped twice is written twice, a list would be referred to
-        return {
-            ("paths", "source"): "source",
-            ("paths", "store"): "store",
-            ("paths", "out"): "out",
-            ("paths", "tracking_uri"): "sqlite:///mlflow.db",
-            ("portfolio_defaults", "time_zone"): self.zone,
-            ("portfolio_defaults", "role"): self.role,
-            ("portfolio_defaults", "delivers"): list(self.delivers),
-            ("portfolio_defaults", "dpd_tolerance"): {code: 1 if DECIMALS[code] else 100 for code in self.currencies},
-            ("portfolios",): {name: {**own, "delivers": list(self.delivers)} for name in self.names},
-            ("eligibility", "sign_offs"): None if self.signed_off else SIGNATURES,
-            ("eligibility", "signed_off"): list(self.signed_off),
-            ("worklist", "capacity"): {"default": self.capacity},
-            ("money", "reporting_currency"): self.reporting,
-            ("money", "rates"): {
-                code: 1.0 if at == 0 else self.rates[code] for at, code in enumerate(self.currencies or ("EUR",))
-            },
-            ("money", "rates_date"): today,
-            ("messages",): MESSAGES,
-            ("reminders",): None,
-        }
-
-    def _unsigned(self) -> list[str]:
-        needed = (load_rules().chain(self.place) or ()) if self.place else ()
-        return [place for place in needed if place not in self.signed_off]
-
-    def to_sign(self) -> list[tuple[str, str]]:
-        """The command that signs the law of the place off, where signatures are kept; and why."""
-        if self.signed_off:
-            return []
-        each = " ".join(f"--place {place}" for place in self._unsigned() or ("PLACE",))
-        return [(f"recoup rules sign {each} --by NAME", "once somebody of yours has read it: `recoup rules`")]
-
-    def warnings(self) -> list[str]:
-        told = []
-        if self.place is None:
-            told.append(
-                "WARNING No place of the debtors is said: nobody may be contacted until accounts have a jurisdiction "
-                f"(--place, or a column in {MAPPING})."
-            )
-        unsigned = self._unsigned()
-        if unsigned or not self.signed_off:
-            how = (
-                f"eligibility.signed_off of {PARAMS} names each of them."
-                if self.signed_off
-                else f"has signed it: `{self.to_sign()[0][0]}`."
-            )
-            told.append(
-                f"WARNING Not signed off: {', '.join(unsigned) or 'any place'}. Every list stays empty until somebody "
-                f"of yours has read the contact law (`recoup rules`) and {how}"
-            )
-        lacking = [table for table in ("contacts", "statuses") if table not in self.delivers]
-        if lacking:
-            told.append(
-                f"WARNING Not among what is delivered: {', '.join(lacking)}. What is unknown blocks: nobody is "
-                "contacted until they are delivered and named in `delivers` of the params, or said to be empty "
-                f"({', '.join(f'--none {table}' for table in lacking)})."
-            )
-        return told
-
-
-def _edited(text: str, changes: Mapping[tuple[str, ...], Any]) -> str:
-    """The params with other values at these key paths; comments stay, what lay below a changed key goes."""
-    lines: list[str] = []
-    open_keys: list[tuple[int, str]] = []
-    dropped: int | None = None  # depth of the key whose old content is passed over
-    made = set()
-    for line in text.splitlines():
-        indent = len(line) - len(line.lstrip())
-        if dropped is not None and line.strip() and indent > dropped:
-            continue
-        dropped = None
-        key = _KEY.fullmatch(line)
-        if key is None:
-            lines.append(line)
-            continue
-        open_keys = [(at, above) for at, above in open_keys if at < indent] + [(indent, key[2])]
-        path = tuple(above for _, above in open_keys)
-        if path not in changes:
-            lines.append(line)
-            continue
-        made.add(path)
-        dropped = indent
-        lines += _lines_of(" " * indent, key[2], changes[path], key[4])
-    assert made == set(changes), f"keys not in the default params: {sorted(set(changes) - made)}"
-    return "\n".join(lines) + "\n"
-
-
-def _lines_of(indent: str, key: str, value: Any, comment: str | None) -> list[str]:
-    below: list[str] = []
-    if isinstance(value, dict) and value:
-        a_line_each = False if all(isinstance(one, str) for one in value.values()) else None
-        dumped = yaml.safe_dump(value, sort_keys=False, default_flow_style=a_line_each, allow_unicode=True, width=1_000)
-        below = [f"{indent}  {line}" for line in dumped.splitlines()]
-        head = f"{indent}{key}:"
-    else:
-        head = f"{indent}{key}: {json.dumps(value) if isinstance(value, dict) else _flow(value)}"
-    return [f"{head:<34} {comment}" if comment else head, *below]
-
-
-def _flow(value: Any) -> str:
-    return (
-        yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=1_000)
-        .removesuffix("\n")
-        .removesuffix("\n...")
-    )
-
-
 def _listed(commands: Sequence[tuple[str, str]]) -> list[str]:
     return [f"    {command:<60} # {why}" for command, why in commands]
 
 
-def _readme_of_files(folder: Path, source: Path, proposal: Proposal, books: _Books) -> str:
+def _readme_of_files(folder: Path, source: Path, proposal: Proposal, books: OwnBooks) -> str:
     theirs = os.path.relpath(source.resolve(), folder.resolve())
     first = [
         (
@@ -571,7 +386,7 @@ def _readme_of_files(folder: Path, source: Path, proposal: Proposal, books: _Boo
     )
 
 
-def _readme(before: str, first: Sequence[tuple[str, str]], note: str, books: _Books) -> str:
+def _readme(before: str, first: Sequence[tuple[str, str]], note: str, books: OwnBooks) -> str:
     then = [
         ('recoup promote --run ID --why "..."', "where the gates allow"),
         ("recoup run --as-of YYYY-MM-DD", "every night: out/current/worklist.html"),

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from features.errors import InputMissing, UsageError
+from pipeline.books import Answers
 from pipeline.intake.convert import convert
 from pipeline.intake.ingest import ingest
 from pipeline.intake.mapping import load_mapping, place_of
@@ -20,7 +21,7 @@ from pipeline.intake.mapping_lines import Decided
 from pipeline.messages.texts import SHIPPED
 from pipeline.params import load
 from pipeline.schema import params_schema
-from pipeline.start import Answers, begin, begin_with_database, begin_with_sample
+from pipeline.start import begin, begin_with_database, begin_with_sample
 from tests.worlds.commands import exit_code
 from tests.worlds.strangers import LAST, german_ledger, german_workbook, loan_book
 

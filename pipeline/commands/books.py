@@ -108,6 +108,7 @@ def init(named: tuple[Path, ...], theirs: tuple[Any, ...], sample: bool, **said:
     Never overwrites. Asks on a terminal for what the files do not tell; elsewhere the options say it.
     """
     from pipeline import start
+    from pipeline.books import Answers
     from pipeline.intake.mapping_lines import Decided
 
     # `--from exports/*.csv`: the shell hands the first file to the option, the others to FOLDER.
@@ -124,7 +125,7 @@ def init(named: tuple[Path, ...], theirs: tuple[Any, ...], sample: bool, **said:
     today = dt.datetime.now(dt.UTC).date()
     rates = _rates(said.pop("rates"))
     others = {key: said.pop(key) for key in ("role", "capacity", "signed_off")}
-    answers = start.Answers(Decided(**said), **others, rates=rates)
+    answers = Answers(Decided(**said), **others, rates=rates)
     if len(theirs) == 1 and start.is_database(theirs[0]):
         click.echo(start.begin_with_database(folder, theirs[0], answers, today))
         return

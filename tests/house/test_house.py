@@ -43,12 +43,13 @@ MAY_IMPORT = {
     "outcomes": "features models columns params store panel pages night",
     "keeping": "features models columns params store law panel pages training night outcomes",
     "simulate": "features",
-    "start": "features params schema store intake law messages",
+    "books": "features intake law messages",
+    "start": "features books params schema store intake law messages",
     "verify": "features store pages",
     "run": "features params store intake pages night outcomes keeping",
     "commands": (
         "features params schema store intake panel law messages training night pages outcomes keeping simulate run "
-        "start verify finished outlook languages"
+        "start books verify finished outlook languages"
     ),
     "cli": "features commands",
     "outlook": "finished params store intake pages",

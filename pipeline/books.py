@@ -115,7 +115,6 @@ class OwnBooks:
             },
             ("money", "rates_date"): today,
             ("messages",): MESSAGES,
-            ("reminders",): None,
         }
 
     def _unsigned(self) -> list[str]:

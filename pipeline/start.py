@@ -211,7 +211,7 @@ def begin_with_sample(folder: Path) -> str:
         ("recoup ingest", "two years of five made-up books"),
         ("recoup train", "the last line is the run id"),
         ('recoup promote --run ID --why "to look"', "the model that nights use"),
-        ("recoup run --as-of 2026-10-01", "out/current/worklist.html is the list"),
+        ("recoup run --as-of 2026-10-01", "out/current/worklist.html is the list, messages.csv what machines send"),
     ]
     _write(folder, {PARAMS: text, README: "\n".join(["# The sample", "", *_listed(commands)]) + "\n"})
     try:
@@ -389,7 +389,7 @@ def _readme_of_files(folder: Path, source: Path, proposal: Proposal, books: OwnB
 def _readme(before: str, first: Sequence[tuple[str, str]], note: str, books: OwnBooks) -> str:
     then = [
         ('recoup promote --run ID --why "..."', "where the gates allow"),
-        ("recoup run --as-of YYYY-MM-DD", "every night: out/current/worklist.html"),
+        ("recoup run --as-of YYYY-MM-DD", "every night: out/current/worklist.html, and messages.csv beside it"),
     ]
     return "\n".join(
         [
@@ -407,6 +407,8 @@ def _readme(before: str, first: Sequence[tuple[str, str]], note: str, books: Own
             f"- `{PARAMS}` holds everything else; your editor checks it by `{SCHEMA_FILE}` "
             f"(after an upgrade: `recoup schema > {SCHEMA_FILE}`).",
             f"- Costs of an attempt (`worklist.costs`) are in {books.reporting}: set yours.",
+            f"- `{MESSAGES}` holds what machines say and `reminders` of `{PARAMS}` when: read both before you send a row of "
+            "messages.csv (`recoup messages`); `reminders: null` publishes none.",
             "- Contact law is research, no advice: `recoup rules` shows each place; no place is worked before somebody "
             "of yours has signed it off.",
             *(f"- {line.removeprefix('WARNING ')}" for line in books.warnings()),

@@ -65,7 +65,8 @@ def test_a_loan_book_of_three_files_finds_its_accounts_where_they_are_listed(tmp
     params = load(tmp_path / "mine" / "params.yaml")
     assert sorted(params.portfolios) == ["Granada", "Sevilla"]
     assert {book.role for book in params.portfolios.values()} == {"third_party_collector"}
-    assert (params.messages, params.reminders) == ("messages.yaml", None)
+    assert params.messages == "messages.yaml"
+    assert [step.message for step in params.reminders.steps if step.day == 3] == ["overdue"]
     assert (tmp_path / "mine" / "messages.yaml").read_bytes() == SHIPPED.read_bytes()
     mapping = yaml.safe_load((tmp_path / "mine" / "mapping.yaml").read_text())
     (payments,) = mapping["tables"]["payments"]

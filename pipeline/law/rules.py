@@ -19,7 +19,7 @@ from features.days import DAY_MINUTES
 from features.errors import ContractError
 from features.tables import STATUSES
 from pipeline.law.holidays import WEEKDAYS, HolidayList
-from pipeline.params import ContactChannel, Role, Zone
+from pipeline.params import ContactChannel, MessageChannel, Role, Zone
 
 CONTACT_CHANNELS = get_args(ContactChannel)
 CALLS = ("call", "autodial", "voicemail")  # one family: what binds a call binds an autodialled one and a message left
@@ -287,12 +287,24 @@ class TimeBarred(Rule):
         return f"{after}: {self.effect.replace('_', ' ')}; {then}."
 
 
+class Wording(Typed):
+    """What every message by these channels must say. words: language -> phrases that stand in it, whatever their case;
+    `any` for every language. A language that is not named cannot be written in.
+    """
+
+    channels: Annotated[tuple[MessageChannel, ...], Field(min_length=1)]
+    words: Annotated[dict[str, Annotated[tuple[Text, ...], Field(min_length=1)]], Field(min_length=1)]
+
+
 class Note(Rule):
-    """A duty that no column of the contract can show: printed for whoever signs the place off, decides nothing."""
+    """A duty that no column of the contract can show: printed for whoever signs the place off, decides nothing.
+    wording: what it wants said in messages, which their texts are held to.
+    """
 
     kind: Literal["note"]
     topic: Text
     duty: Text
+    wording: Wording | None = None
 
     @property
     def says(self) -> str:

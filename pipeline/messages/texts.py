@@ -15,9 +15,9 @@ import yaml
 
 from features.errors import InputMissing, UsageError
 from pipeline.law.overlay import law_of
-from pipeline.law.rules import Rules
+from pipeline.law.rules import Note, Rules
 from pipeline.messages.wording import PRESSES, SEARCHED, SUM, TELLS_OF_A_DEBT, segments
-from pipeline.params import MOST_BYTES, MessageChannel, Params, Step
+from pipeline.params import MOST_BYTES, MessageChannel, Params, Role, Step
 
 SHIPPED = Path(__file__).parent / "messages.yaml"
 MESSAGE_CHANNELS = get_args(MessageChannel)
@@ -97,7 +97,8 @@ class Text:
 class Message:
     """One thing to say. texts: variant -> (channel, language) -> Text; shares: variant -> its part of the debtors.
 
-    about: `before` the due day, or `overdue`; places: where it may be sent, everywhere where empty.
+    about: `before` the due day, or `overdue`; places: where it may be sent, everywhere where empty; roles: of ours in
+    which it may, in any where empty.
     """
 
     key: str
@@ -107,6 +108,7 @@ class Message:
     shares: Mapping[str, float]
     line: int
     places: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -118,15 +120,29 @@ class Message:
         """Whether it may be sent to a debtor there: US takes US-MA."""
         return not self.places or any(place == own or place.startswith((f"{own}-", f"{own}/")) for own in self.places)
 
+    def speaks_as(self, role: str) -> bool:
+        """Whether it may be sent for a book that is worked in a role."""
+        return not self.roles or role in self.roles
+
 
 @dataclass(frozen=True)
 class Wording:
-    """What texts must hold where a rule binds. says: language -> words; "" stands for every language."""
+    """What texts must hold where a rule binds. says: language -> phrases; "" stands for every language. line: where the
+    file says it, 0 where the rule itself does.
+    """
 
     rule: str
     channels: tuple[str, ...]
-    says: Mapping[str, str]
-    line: int
+    says: Mapping[str, tuple[str, ...]]
+    line: int = 0
+
+    def lacks(self, text: Text, language: str) -> list[str] | None:
+        """Phrases that a text lacks; None where nobody said what they are in its language."""
+        phrases = self.says.get(language, self.says.get(""))
+        if phrases is None:
+            return None
+        held = " ".join(text.whole.split()).casefold()
+        return [each for each in phrases if " ".join(each.split()).casefold() not in held]
 
 
 @dataclass(frozen=True)
@@ -261,7 +277,7 @@ class _Reading:
 
     def message(self, key: str, node: yaml.Node, languages: tuple[str, ...]) -> Message:
         where = f"message {key!r}"
-        held = self.fields(node, where, ("about", "tone", "texts"), ("places", "shares"))
+        held = self.fields(node, where, ("about", "tone", "texts"), ("places", "roles", "shares"))
         about = self.one_of(held.get("about"), f"about of {where}", (BEFORE, OVERDUE))
         tone = self.one_of(held.get("tone"), f"tone of {where}", TONES)
         texts = {}
@@ -279,7 +295,9 @@ class _Reading:
         if "texts" in held and not any(of.values()):
             self.fault(held["texts"], f"{where} says nothing on any channel.")
         places = self.names(held.get("places"), f"places of {where}", bool)
-        return Message(key, about, tone, texts, self.shares(held.get("shares"), where, texts), _line(node), places)
+        roles = self.names(held.get("roles"), f"roles of {where}", get_args(Role).__contains__)
+        shares = self.shares(held.get("shares"), where, texts)
+        return Message(key, about, tone, texts, shares, _line(node), places, roles)
 
     def shares(self, node: yaml.Node | None, where: str, variants: Iterable[str]) -> dict[str, float]:
         variants = list(variants)
@@ -330,8 +348,8 @@ class _Reading:
         channels = self.names(held.get("channels"), f"channels of wording {rule!r}", MESSAGE_CHANNELS.__contains__)
         said = held.get("says")
         if isinstance(said, yaml.ScalarNode):
-            return Wording(rule, channels, {"": self.text(said, f"says of wording {rule!r}")}, _line(node))
-        words = {name: self.text(each, f"says of wording {rule!r}") for name, each in self.map(said, rule).items()}
+            return Wording(rule, channels, {"": (self.text(said, f"says of wording {rule!r}"),)}, _line(node))
+        words = {name: (self.text(each, f"says of wording {rule!r}"),) for name, each in self.map(said, rule).items()}
         for language in languages:
             if said is not None and language not in words:
                 self.fault(said, f"wording {rule!r} lacks the language {language!r}.")
@@ -417,26 +435,36 @@ def _of_places(known: Messages, law: Rules) -> list[tuple[int, str]]:
     ]
 
 
+def wordings_of(known: Messages, law: Rules) -> tuple[Wording, ...]:
+    """What the rules want said, and what the file adds to them."""
+    found = [
+        Wording(rule.id, rule.wording.channels, {"" if name == "any" else name: said for name, said in words.items()})
+        for rule in law.all_rules.values()
+        if isinstance(rule, Note) and rule.wording is not None and (words := rule.wording.words)
+    ]
+    return (*found, *known.wording)
+
+
 def _of_wording(known: Messages, params: Params) -> list[tuple[int, str]]:
     """Texts that lack what a rule of a place wants said, in roles in which the books of the params are worked."""
     law, found = law_of(params), []
-    roles = {params.portfolio(name).role for name in params.portfolios}
+    worked = {params.portfolio(name).role for name in params.portfolios}
     home = {rule.id: code for code, place in law.places.items() for rule in place.rules}
-    for wording in known.wording:
+    for wording in wordings_of(known, law):
         if wording.rule not in law.all_rules:
             found.append((wording.line, f"wording names the rule {wording.rule!r}, which the rule file does not have."))
             continue
-        if not roles & set(law.all_rules[wording.rule].roles):
-            continue
+        bound, place = worked & set(law.all_rules[wording.rule].roles), home.get(wording.rule, "")
         for message in known.messages.values():
-            if not _meets(message, home.get(wording.rule, "")):
+            if not _meets(message, place) or not any(message.speaks_as(role) for role in bound):
                 continue
             for variant, texts in message.texts.items():
                 for (channel, language), text in texts.items():
-                    words = wording.says.get(language, wording.says.get("", ""))
-                    if channel in wording.channels and words and words not in text.whole:
-                        told = f"{message.key}, {variant}, {channel}, {language} lacks {words!r}, which"
-                        found.append((text.line, f"{told} {wording.rule} of {home.get(wording.rule, 'ours')} wants."))
+                    lacking = wording.lacks(text, language) if channel in wording.channels else []
+                    if lacking or lacking is None:
+                        told = "what" if lacking is None else f"{', '.join(map(repr, lacking))}, which"
+                        says = f"{message.key}, {variant}, {channel}, {language} lacks {told}"
+                        found.append((text.line, f"{says} {wording.rule} of {place or 'ours'} wants."))
     return found
 
 
@@ -448,12 +476,13 @@ def _meets(message: Message, place: str) -> bool:
 def wording_lacks(known: Messages, law: Rules, place: str, role: str, text: Text, channel: str, language: str) -> bool:
     """Whether a text lacks what a rule that reaches a place wants said in a role."""
     reach = {rule.id: rule for code in law.reach(place) for rule in law.places[code].rules}
+    reach |= {rule.id: rule for rule in (*law.everywhere, *law.product)}
     return any(
         channel in wording.channels
         and wording.rule in reach
         and role in reach[wording.rule].roles
-        and wording.says.get(language, wording.says.get("", "\0")) not in text.whole
-        for wording in known.wording
+        and wording.lacks(text, language) != []
+        for wording in wordings_of(known, law)
     )
 
 

@@ -95,7 +95,7 @@ def reminded(
     reminders = params.reminders
     if reminders is None:
         raise UsageError("`reminders` of the params is empty: no step says what to send.")
-    rows = _with_step(reach.drop_duplicates("account_no"), groups, reminders)
+    rows = _with_step(reach.drop_duplicates("account_no"), groups, known, params)
     rows["skip"] = _left_in_peace(rows, groups, arms, reminders, as_of, wait)
     rows = _with_words(rows, reach, known, reminders, params)
     rows = rows.sort_values(["offset", "account_id"], ascending=[False, True], ignore_index=True)
@@ -156,22 +156,23 @@ def drawn(message: Message, debtor_id: str, seed: int, shares: Mapping[str, floa
     return names[-1]
 
 
-def _with_step(accounts: pd.DataFrame, groups: pd.DataFrame, reminders: Reminders) -> pd.DataFrame:
+def _with_step(accounts: pd.DataFrame, groups: pd.DataFrame, known: Messages, params: Params) -> pd.DataFrame:
     """Accounts to which a step is open, with its number: of those with a day the latest; the one of those who pay alone
-    where no other is.
+    where no other is. A step whose message is for another role is none of a book's.
     """
     rows = accounts.merge(groups[["account_id", "group", "net_value"]], on="account_id", how="left")
     rows = rows.assign(group=rows["group"].fillna(""), net_value=rows["net_value"].fillna(0).astype(np.int64))
     step, latest = np.full(len(rows), -1), np.full(len(rows), -(2**31))
     offset = rows["offset"].to_numpy(np.int64)
-    for number, each in enumerate(reminders.steps):
+    roles = rows["portfolio"].map({name: params.portfolio(name).role for name in rows["portfolio"].unique()})
+    for number, each in enumerate(params.reminders.steps):  # pyrefly: ignore[missing-attribute]
         if each.day is None or each.until is None:
             day, fits = -(2**31) + 1, (rows["group"] == SELF_CURE).to_numpy(copy=True)
         else:
             day, fits = each.day, (offset >= each.day) & (offset < each.until)
         for column, wanted in (("portfolio", each.portfolios), ("debtor_type", each.debtor_types)):
             fits &= rows[column].isin(wanted).to_numpy() if wanted else True
-        fits &= day > latest
+        fits &= roles.map(known.messages[each.message].speaks_as).to_numpy(bool) & (day > latest)
         step[fits], latest[fits] = number, day
     return rows.assign(number=step)[step >= 0].reset_index(drop=True)
 

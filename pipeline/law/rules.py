@@ -308,7 +308,10 @@ class Note(Rule):
 
     @property
     def says(self) -> str:
-        return self.duty
+        if self.wording is None:
+            return self.duty
+        words = "; ".join(f"{name}: {', '.join(said)}" for name, said in self.wording.words.items())
+        return f"{self.duty} Words of messages by {', '.join(self.wording.channels)}: {words}."
 
 
 class Pause(ChannelRule):

@@ -440,7 +440,7 @@ def wordings_of(known: Messages, law: Rules) -> tuple[Wording, ...]:
     found = [
         Wording(rule.id, rule.wording.channels, {"" if name == "any" else name: said for name, said in words.items()})
         for rule in law.all_rules.values()
-        if isinstance(rule, Note) and rule.wording is not None and (words := rule.wording.words)
+        if isinstance(rule, Note) and rule.enforce != "off" and rule.wording and (words := rule.wording.words)
     ]
     return (*found, *known.wording)
 
@@ -464,7 +464,8 @@ def _of_wording(known: Messages, params: Params) -> list[tuple[int, str]]:
                     if lacking or lacking is None:
                         told = "what" if lacking is None else f"{', '.join(map(repr, lacking))}, which"
                         says = f"{message.key}, {variant}, {channel}, {language} lacks {told}"
-                        found.append((text.line, f"{says} {wording.rule} of {place or 'ours'} wants."))
+                        told = f"{says} {wording.rule} of {place or 'ours'} wants of {', '.join(sorted(bound))}: say it, or "
+                        found.append((text.line, f"{told}name `roles` or `places` that it does not bind."))
     return found
 
 

@@ -28,11 +28,13 @@ def breaches(
     listed: set[str] = frozenset(),
     held: set[str] = frozenset(),
     earlier: list[dict] = (),
+    texts: dict | None = None,
 ) -> list[str]:
     """Every law, spacing or hold that a published message breaks. Empty: nothing is wrong.
 
     messages: rows as published. listed, held: debtors on the call list, and held out. earlier: account_id, channel and
-    as_of of the messages of former nights, which were sent though the contact log lacks them.
+    as_of of the messages of former nights, which were sent though the contact log lacks them. texts: the message file as
+    plain YAML, to hold what is said against the words that rules want; without it nothing is read.
     """
     judge, found, seen = Judge(world, rules, params, as_of, scorable, overdue), [], set()
     judge.contacts = judge.contacts + [sent for each in earlier if (sent := _unlogged(judge, each)) is not None]
@@ -42,6 +44,7 @@ def breaches(
         wrong += ["on the call list"] if who in listed else []
         wrong += ["held out"] if who in held else []
         wrong += ["a second message today"] if who in seen else []
+        wrong += [] if texts is None else _unsaid(judge, rules, params, row, texts)
         seen.add(who)
         found += [f"{row['account_id']} {row['channel']}: {what}" for what in wrong]
     return found
@@ -90,6 +93,23 @@ def _of_one(judge: Judge, world: World, terms, as_of: int, row: dict) -> list[st
         found.append("the step is not open")
     elif step.day is not None and step.day <= 0 < late:
         found.append("the due day is past")
+    return found
+
+
+def _unsaid(judge: Judge, rules: dict, params, row: dict, texts: dict) -> list[str]:
+    """Phrases that a rule of the account's places wants of our role, and the text that goes out lacks."""
+    account, role = judge.accounts[row["account_id"]], params.portfolio(row["portfolio"]).role
+    said = texts["messages"][row["message"]]["texts"][row["variant"]][row["channel"]][row["language"]]
+    whole = " ".join((said if isinstance(said, str) else f"{said['subject']} {said['body']}").lower().split())
+    found = []
+    for place in judge._below(judge._chain(account["jurisdiction"])):
+        for rule in rules["places"][place]["rules"]:
+            wanted = rule.get("wording")
+            if not wanted or row["channel"] not in wanted["channels"] or not judge._binds(rule, role, account):
+                continue
+            words = wanted["words"].get(row["language"], wanted["words"].get("any"))
+            found += [f"{rule['id']} is not said"] if words is None else []
+            found += [f"does not say {each!r}" for each in words or () if each.lower() not in whole]
     return found
 
 

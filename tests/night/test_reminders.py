@@ -5,17 +5,19 @@ Also of reach.py.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from features.ledger import history
 from features.tables import NO_DAY, OUTCOMES
 from features.terms import Terms
 from pipeline.law.question import Case
-from pipeline.messages.texts import SILENT, messages_of
+from pipeline.messages.texts import SHIPPED, SILENT, Message, Messages, messages_of
 from pipeline.night.reach import offset_of, reach_in
 from pipeline.night.reminders import SKIPPED, Reminded, drawn, reminded
 from pipeline.pages.language import words
@@ -29,7 +31,9 @@ STEPS = [
     {"name": "third_day", "day": 3, "channels": ["sms", "email"], "message": "overdue", "open_days": 4},
     {"name": "week", "day": 7, "channels": ["email", "sms"], "message": "overdue", "open_days": 7},
     {"name": "later", "day": 14, "channels": ["email", "sms"], "message": "options", "open_days": 30},
+    {"name": "agency", "day": 2, "channels": ["email"], "message": "overdue_by_agency", "open_days": 28},
 ]
+TEXTS = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
 NOBODY = pd.DataFrame({name: pd.Series(dtype="str") for name in ("account_id", "debtor_id", "group")}).assign(
     net_value=0
 )
@@ -55,6 +59,7 @@ def planned(
     as_of: int = MONDAY,
     wait: int = 0,
     asked: frozenset[str] | None = None,
+    known: Messages | None = None,
 ) -> Reminded:
     params = params or params_with()
     tables = world.tables()
@@ -65,7 +70,7 @@ def planned(
     through = {"contacts": as_of - 1, "statuses": as_of - 1}
     case = Case(cohort, tables, RULES, params, through)
     reach = reach_in(case, history(tables, Terms()), as_of, params.reminders, earlier)
-    return reminded(reach, groups, arms, as_of, params, messages_of(params), wait)
+    return reminded(reach, groups, arms, as_of, params, known or messages_of(params), wait)
 
 
 def published(nights: dict[str, list[int]], channel: str = "sms") -> pd.DataFrame:
@@ -118,7 +123,8 @@ def a_busy_book(seed: int) -> tuple[World, dict[str, int]]:
 
 
 def judged(world: World, overdue: dict[str, int], found: Reminded, params: Params, **others: object) -> list[str]:
-    return breaches(world, RAW, params, MONDAY, found.rows.to_dict("records"), set(overdue), overdue, **others)
+    rows = found.rows.to_dict("records")
+    return breaches(world, RAW, params, MONDAY, rows, set(overdue), overdue, texts=TEXTS, **others)
 
 
 @pytest.mark.slow
@@ -422,3 +428,40 @@ def test_a_share_of_debtors_over_whom_no_lot_decides_is_left_silent_and_remember
 
 def test_every_reason_to_skip_has_its_words():
     assert set(words("en")["messages"]["skips"]) >= set(SKIPPED)
+
+
+def unsaid(known: Messages, phrase: str) -> Messages:
+    """The texts as they would be if nobody had read them for what the law wants said."""
+
+    def cut(message: Message) -> Message:
+        texts = {
+            variant: {key: replace(text, body=text.body.replace(phrase, "us")) for key, text in said.items()}
+            for variant, said in message.texts.items()
+        }
+        return replace(message, texts=texts)
+
+    return replace(known, messages={key: cut(message) for key, message in known.messages.items()})
+
+
+def test_who_collects_for_others_says_so_or_writes_to_nobody():
+    world = World("UTC").deliver("accounts", "contacts", "statuses", "payments")
+    for name, book in (("a0", "owner"), ("a1", "buyer"), ("a2", "agency")):
+        an_account(world, name, "US-TX", book, "America/Chicago", f"d{name}")
+        world.status("consent_email", MONDAY - 50, account_id=name, known_at=MONDAY - 50)
+    overdue, params = dict.fromkeys(("a0", "a1", "a2"), 4), params_with()
+    told = planned(world, overdue, params)
+    assert dict(zip(told.rows["account_id"], told.rows["message"], strict=True)) == {
+        "a0": "overdue",
+        "a1": "overdue_by_agency",
+        "a2": "overdue_by_agency",
+    }
+    assert judged(world, overdue, told, params) == []
+    cut = unsaid(messages_of(params), "a debt collector")
+    silent = planned(world, overdue, params, known=cut)
+    assert (silent.rows["account_id"].tolist(), dict(silent.skipped)) == (["a0"], {"wording": 2})
+    lies = copy.deepcopy(TEXTS)
+    for said in lies["messages"]["overdue_by_agency"]["texts"]["plain"]["email"].values():
+        said["body"] = said["body"].replace("a debt collector", "us")
+    rows = told.rows.to_dict("records")
+    caught = breaches(world, RAW, params, MONDAY, rows, set(overdue), overdue, texts=lies)
+    assert caught == [f"{name} email: does not say 'debt collector'" for name in ("a1", "a2")]

@@ -407,8 +407,8 @@ def _readme(before: str, first: Sequence[tuple[str, str]], note: str, books: Own
             f"- `{PARAMS}` holds everything else; your editor checks it by `{SCHEMA_FILE}` "
             f"(after an upgrade: `recoup schema > {SCHEMA_FILE}`).",
             f"- Costs of an attempt (`worklist.costs`) are in {books.reporting}: set yours.",
-            f"- `{MESSAGES}` holds what machines say and `reminders` of `{PARAMS}` when: read both before you send a row of "
-            "messages.csv (`recoup messages`); `reminders: null` publishes none.",
+            f"- `{MESSAGES}` holds what machines say and `reminders` of `{PARAMS}` when: read both before you send "
+            "a row of messages.csv (`recoup messages`); `reminders: null` publishes none.",
             "- Contact law is research, no advice: `recoup rules` shows each place; no place is worked before somebody "
             "of yours has signed it off.",
             *(f"- {line.removeprefix('WARNING ')}" for line in books.warnings()),

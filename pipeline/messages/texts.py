@@ -464,8 +464,9 @@ def _of_wording(known: Messages, params: Params) -> list[tuple[int, str]]:
                     if lacking or lacking is None:
                         told = "what" if lacking is None else f"{', '.join(map(repr, lacking))}, which"
                         says = f"{message.key}, {variant}, {channel}, {language} lacks {told}"
-                        told = f"{says} {wording.rule} of {place or 'ours'} wants of {', '.join(sorted(bound))}: say it, or "
-                        found.append((text.line, f"{told}name `roles` or `places` that it does not bind."))
+                        whom = f"{wording.rule} of {place or 'ours'} wants of {', '.join(sorted(bound))}"
+                        remedy = "say it, or name `roles` or `places` that it does not bind."
+                        found.append((text.line, f"{says} {whom}: {remedy}"))
     return found
 
 

@@ -33,8 +33,8 @@ def breaches(
     """Every law, spacing or hold that a published message breaks. Empty: nothing is wrong.
 
     messages: rows as published. listed, held: debtors on the call list, and held out. earlier: account_id, channel and
-    as_of of the messages of former nights, which were sent though the contact log lacks them. texts: the message file as
-    plain YAML, to hold what is said against the words that rules want; without it nothing is read.
+    as_of of the messages of former nights, which were sent though the contact log lacks them. texts: the message file
+    as plain YAML, to hold what is said against the words that rules want; without it nothing is read.
     """
     judge, found, seen = Judge(world, rules, params, as_of, scorable, overdue), [], set()
     judge.contacts = judge.contacts + [sent for each in earlier if (sent := _unlogged(judge, each)) is not None]

@@ -249,16 +249,16 @@ messages:
           en: {subject: Your account, body: "This is an attempt to
             collect a debt by a Debt collector, and any information obtained will be used for that purpose.
             {objection} {opt_out}"}
-          de: {subject: Ihr Konto, body: "Von einem Inkassounternehmen, um eine Schuld einzuziehen; alle erlangten Angaben
-            werden dazu verwendet. {objection} {opt_out}"}
+          de: {subject: Ihr Konto, body: "Von einem Inkassounternehmen, um eine Schuld einzuziehen;
+            alle erlangten Angaben werden dazu verwendet. {objection} {opt_out}"}
 """
 
 
 def test_who_collects_what_he_bought_says_so_in_every_message_that_may_come_where_the_law_wants_it(written):
     assert messages_of(written(AGENCY)).messages["nudge"].roles == ("debt_buyer",)
     unsaid = AGENCY.replace("a Debt collector", "us").replace("used for", "kept for")
-    wanted = r"email, en lacks 'any information .*', 'debt collector', which US\.debt_collector_disclosure of US wants of "
-    with pytest.raises(UsageError, match=wanted + r"debt_buyer, third_party_collector: say it, or name `roles`"):
+    wanted = r"email, en lacks 'any information .*', 'debt collector', which US\.debt_collector_disclosure of US wants"
+    with pytest.raises(UsageError, match=wanted + r" of debt_buyer, third_party_collector: say it, or name `roles`"):
         messages_of(written(unsaid))
     with pytest.raises(UsageError, match=r"email, it lacks what US\.debt_collector_disclosure of US wants"):
         messages_of(written(AGENCY.replace("[en, de]", "[en, it]").replace("  de: ", "  it: ")))

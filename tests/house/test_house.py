@@ -399,8 +399,9 @@ def test_every_promise_has_one_test_that_is_named_after_it():
 def test_the_page_of_reliability_is_what_was_measured_and_held():
     kept = json.loads(reliability.KEPT.read_text(encoding="utf-8"))
     assert reliability.PAGE.read_text(encoding="utf-8") == reliability.page(kept)
-    assert {row: found for row, found in kept.items() if not reliability.has_held(found)} == {}
-    assert {row: found for row, found in kept.items() if found["held"] != found["tried"]} == {}
+    runs = [(row, run) for row, found in kept.items() for run in found.get("runs", [])]
+    assert [(row, run) for row, run in runs if not reliability.has_held(run)] == []
+    assert {name for name, one in kept["mutants"]["found"].items() if not one["killed"]} == set()
     assert all((HOUSE / mutant.test.split("::")[0]).exists() for mutant in MUTANTS.values())
     assert {name for name, each in MUTANTS.items() if (HOUSE / each.file).read_text().count(each.before) != 1} == set()
 

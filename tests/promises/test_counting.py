@@ -7,6 +7,7 @@ import textwrap
 import pytest
 
 from benchmarks import reliability
+from tests.worlds.promises import Attacks
 
 pytestmark = pytest.mark.slow
 
@@ -58,7 +59,8 @@ def test_a_row_whose_test_did_not_pass_is_never_told_as_held(tmp_path, monkeypat
         "r07": (0, "did not run"),
         "r08": (0, "did not run"),
     }
-    told = {line.split(" | ")[0][2:].lower(): line.split(" | ")[4:6] for line in reliability.table(found)[2:]}
+    lines = reliability.table({name: {"runs": [run]} for name, run in found.items()})[2:]
+    told = {line.split(" | ")[0][2:].lower(): line.split(" | ")[4:6] for line in lines}
     assert told["r03"] == ["1", "passed"]
     assert {told[name][0] for name in ("r04", "r05", "r06", "r07", "r08")} == {"none"}
     kept, page = tmp_path / "kept.json", tmp_path / "page.md"
@@ -67,3 +69,37 @@ def test_a_row_whose_test_did_not_pass_is_never_told_as_held(tmp_path, monkeypat
     assert reliability.keep({}, {"r03": found["r03"]}) == 0
     assert {reliability.keep({}, {name: found[name]}) for name in found if name != "r03"} == {1}
     capfd.readouterr()
+
+
+def run_of(seed: int, tried: int, held: int | None = None, **more) -> dict:
+    counts = {"tried": tried, "held": tried if held is None else held, "seconds": 1.0, "seed": seed}
+    return {**counts, "ended": "passed", "measured": f"2026-11-30 {seed:07}", **more}
+
+
+def test_runs_of_a_row_add_up_to_its_full_count_and_one_that_fails_empties_it():
+    runs: list[dict] = [run_of(0, 5)]
+    del runs[0]["ended"]  # before that was kept
+    for seed, tried in ((1, 80), (2, 70), (2, 90)):
+        runs = reliability.added(runs, "r01", run_of(seed, tried))
+    assert [(run["seed"], run["tried"]) for run in runs] == [(1, 80), (2, 90)]
+    assert reliability.told(runs) == "170 | 170 | passed | 2.0 | 2 | 2026-11-30 0000001 to 2026-11-30 0000002"
+    runs = reliability.added(runs, "r01", run_of(3, 120))
+    assert [run["seed"] for run in runs] == [2, 3]  # the first is no longer needed for 200
+    failed = reliability.added(runs, "r01", run_of(4, 9, 8, ended="failed"))
+    assert (reliability.told(failed), [run["seed"] for run in failed]) == (
+        "9 | none | failed | 1.0 | 1 | 2026-11-30 0000004", [4]
+    )  # fmt: skip
+    assert [run["seed"] for run in reliability.added(failed, "r01", run_of(5, 3))] == [5]
+
+
+def test_an_attack_that_meets_nothing_is_neither_tried_nor_held():
+    counted = Attacks("r01", 1, full=False)
+    for number, _ in enumerate(counted):
+        if number % 3:
+            counted.miss()
+    assert (counted.tried, counted.held, counted.missed) == (2, 2, 2)
+    idle = Attacks("r01", 1, full=False)
+    for _ in idle:
+        idle.miss()
+    assert (idle.told()["ended"], idle.tried, idle.missed) == ("did not run", 0, 8)
+    assert reliability.told([run_of(1, 4, missed=2)]).startswith("4, and 2 that met nothing | 4 | passed")

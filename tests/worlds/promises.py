@@ -18,6 +18,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, seed, settings
 
 EVERYDAY_SEED = 20261001
+MOST_DRAWN = 4  # times as many attacks are drawn at most, where many meet nothing
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ PROMISES = {
 @dataclass
 class Attacks:
     """The attacks on one row: a loop over them, or one by one. Each is tried once begun and held once its body has
-    ended.
+    ended. One that met nothing it could harm is counted apart, and another drawn for it.
     """
 
     row: str
@@ -179,6 +180,8 @@ class Attacks:
     full: bool
     tried: int = 0
     held: int = 0
+    missed: int = 0
+    missing: bool = False  # the attack in hand has met nothing
     ended: str = "did not run"  # how its test ended: passed, failed, skipped, or without an attack
     began: float = field(default_factory=time.perf_counter)
 
@@ -196,7 +199,9 @@ class Attacks:
         return min(promise.full, most) if self.full else promise.everyday
 
     def __iter__(self) -> Iterator[random.Random]:
-        for number in range(self.count):
+        for number in range(self.count * MOST_DRAWN):
+            if self.tried >= self.count:
+                return
             with self.one():
                 yield self.chance(number)
 
@@ -211,9 +216,16 @@ class Attacks:
 
     @contextmanager
     def one(self, weight: int = 1) -> Iterator[None]:
-        self.tried += weight
+        self.tried, self.missing = self.tried + weight, False
         yield
-        self.held += weight
+        if self.missing:
+            self.tried, self.missed = self.tried - weight, self.missed + weight
+        else:
+            self.held += weight
+
+    def miss(self) -> None:
+        """The attack in hand met nothing: neither tried nor held."""
+        self.missing = True
 
     def drawn(self, *strategies: Any, **named: Any) -> Callable[[Callable[..., None]], Callable[[], None]]:
         """A check of so many worlds that hypothesis draws from the seed; those of every day are always the same."""
@@ -233,7 +245,8 @@ class Attacks:
     def told(self) -> dict[str, Any]:
         seconds = round(time.perf_counter() - self.began, 1)
         return {
-            "row": self.row, "tried": self.tried, "held": self.held, "seconds": seconds, "seed": self.seed,
+            "row": self.row, "tried": self.tried, "held": self.held, "missed": self.missed, "seconds": seconds,
+            "seed": self.seed,
             "ended": "no attack" if self.ended == "passed" and not self.tried else self.ended,
         }  # fmt: skip
 

@@ -173,7 +173,9 @@ def table(kept: dict[str, dict[str, Any]]) -> list[str]:
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, promise in PROMISES.items():
-        lines.append(f"| {name.upper()} | {promise.of} | {promise.full:,} | {told(kept.get(name, {}).get('runs', []))} |")
+        lines.append(
+            f"| {name.upper()} | {promise.of} | {promise.full:,} | {told(kept.get(name, {}).get('runs', []))} |"
+        )
     builds = [one for name, one in kept.get("mutants", {}).get("found", {}).items() if name in MUTANTS]
     shown = "not run | | | | | "
     if builds:

@@ -40,7 +40,7 @@ from pipeline.night.variants import with_shares
 from pipeline.night.watch import about_watch, unwatched, watch_list
 from pipeline.night.worklist import assignments, night_of
 from pipeline.pages.publication import Night
-from pipeline.pages.publish import publish
+from pipeline.pages.publish import check_ready, publish
 from pipeline.pages.record import MANIFEST
 from pipeline.pages.rule_words import in_words, sentence
 from pipeline.panel.draws import rung_frame, unsettled
@@ -73,6 +73,7 @@ def publish_night(
     check_folder(out)
     out.mkdir(parents=True, exist_ok=True)
     with only_run(out):
+        check_ready(out)
         store = Store(store_path)
         made = make_night(Store(store_path, store.versions()), as_of, out, params, stages)
         remember = partial(_remember, store, made)

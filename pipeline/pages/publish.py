@@ -92,6 +92,12 @@ def publish(
     return place
 
 
+def check_ready(out: Path) -> None:
+    """Refuse an OUT that no night could be published into, before one is worked: links, or a damaged record."""
+    check_no_links(out)
+    lines(out)
+
+
 def check_no_links(out: Path) -> None:
     """Refuse an OUT in which a link stands where a night, or anything of ours, is to be written: CannotWrite (73)."""
     for entry in sorted(out.iterdir()):

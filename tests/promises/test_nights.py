@@ -139,7 +139,7 @@ def test_r01_a_night_killed_at_any_moment_is_never_torn_and_ends_undisturbed(att
             if (folder / "out" / "current").resolve().name != LAST and list((folder / "out").glob(".shards-*")):
                 assert "has begun" in (folder / "out" / "EXPIRED.txt").read_text()
             if alone:
-                time.sleep(1)  # children die with the parent
+                assert runs.children_end_within(1)
             for left in (folder / "temp").iterdir():
                 os.utime(left, (0, 0))  # as if it had lain there for a while
             again = runs.run(*command(folder), environment=temp)

@@ -66,7 +66,8 @@ PROMISES = {
     ),
     "r07": Promise(
         "a flipped bit, or an end cut off, in any file of source, store, finished shards, marks and published nights",
-        "refused with 65 or 77 in a sentence, or made again with the undisturbed bytes; no crash, no hang",
+        "refused with 65 or 77 in a sentence, or made again with the undisturbed bytes; a file of another night is "
+        "left alone by this one, and `verify` names it; no crash, no hang",
         "flips and cuts", 8, 4_000,
     ),
     "r08": Promise(
@@ -77,7 +78,7 @@ PROMISES = {
         "cuts", 16, 1_000,
     ),
     "r09": Promise(
-        "generated deliveries, most of them faulty",
+        "generated deliveries of payments, most of them faulty, into a store that holds some already",
         "rows in = accepted + quarantined + duplicates, and the same for money to the cent, per currency",
         "deliveries", 8, 10_000,
     ),

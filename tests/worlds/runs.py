@@ -64,7 +64,7 @@ class Runs:
     """One run at a time."""
 
     def __init__(self, folder: Path) -> None:
-        self.said = folder / "said.txt"
+        self.said, self.last = folder / "said.txt", 0
         self.server = subprocess.Popen(
             [sys.executable, "-c", PROGRAM], cwd=HOUSE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -96,9 +96,21 @@ class Runs:
         self.server.stdin.write(json.dumps({**told, "killed_in": killed_in}) + "\n")
         self.server.stdin.flush()
         number, began = int(self.server.stdout.readline()), time.perf_counter()
+        self.last = number
         if kill_after is not None:
             time.sleep(kill_after)
             with suppress(ProcessLookupError):  # it had ended
                 (os.kill if parent_alone else os.killpg)(number, signal.SIGKILL)
         code = int(self.server.stdout.readline())
         return Ended(code, self.said.read_text(encoding="utf-8", errors="replace"), time.perf_counter() - began)
+
+    def children_end_within(self, seconds: float) -> bool:
+        """Whether nobody of the last run's process group is left by then."""
+        until = time.perf_counter() + seconds
+        while time.perf_counter() < until:
+            try:
+                os.killpg(self.last, 0)
+            except ProcessLookupError:
+                return True
+            time.sleep(0.02)
+        return False

@@ -20,6 +20,7 @@ from pipeline.params import Params
 from pipeline.store.form import DECISIONS, QUARANTINED, row_name, to_inner
 from pipeline.store.store import Store
 
+CREDIT = "debtor.credit"  # rule that defers for what the debtor's other accounts hold
 TOLD = ("payments", "statuses")  # tables whose rows decide whether an account may be worked
 
 
@@ -32,7 +33,7 @@ def held_back(
         rows = seen.cohort.frame
         asked = asked_for(rows, disputed_arrears(seen.tables, rows, Sight(night)))
         held = seen.matrix["debtor_credit"].to_numpy()
-        found["debtor.credit"] = frozenset(rows["account_no"].to_numpy()[(held > 0) & (held >= asked)].tolist())
+        found[CREDIT] = frozenset(rows["account_no"].to_numpy()[(held > 0) & (held >= asked)].tolist())
     return found
 
 

@@ -10,19 +10,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from features.build import build
 from features.cohort import watched
 from features.days import DAY_US
 from features.ledger import Ledger, worst_days_past_due
 from features.settlements import CASH
+from features.spec import Noun
 from features.tables import ANSWERS, NO_DAY, NO_MINUTE, NO_MONEY, NOT_ATTEMPTS, account_number
 from features.terms import WatchTerms
 from features.versions import arranged
+from pipeline.law.disputes import disputed_arrears
 from pipeline.law.eligibility import rulings
 from pipeline.law.hours import day_on_clock
 from pipeline.law.question import Case, KnownAccounts, Sight
 from pipeline.messages.texts import MESSAGE_CHANNELS
 from pipeline.night.feeds import case_of
-from pipeline.panel.view import View, terms_of
+from pipeline.night.held_back import CREDIT
+from pipeline.panel.view import View, quiet_through, terms_of
 from pipeline.params import Reminders, known_zones
 from pipeline.store.store import Store
 
@@ -79,7 +83,23 @@ def reach_of(job: Job, seen: View, store: Store) -> pd.DataFrame:
     if cohort.empty:
         return nobody()
     case = case_of(seen, store, job.versions, job.as_of, job.params, cohort)
+    if job.params.worklist.defer_for_credit:
+        covered = case.held_back.get(CREDIT, frozenset()) | _covered(job, seen, store, cohort)
+        case = replace(case, held_back={**case.held_back, CREDIT: covered})
     return reach_in(case, seen.ledger, job.as_of, reminders, job.said)
+
+
+def _covered(job: Job, seen: View, store: Store, cohort: pd.DataFrame) -> frozenset[int]:
+    """Numbers of the accounts before their due day for what of which falls due the debtor's other accounts hold a
+    credit as large; of overdue ones `held_back` tells.
+    """
+    coming = cohort[cohort["due_amount"].to_numpy() > 0].reset_index(drop=True)
+    if coming.empty:
+        return frozenset()
+    terms, complete = terms_of(store, job.params, job.versions), quiet_through(store, job.versions, job.params)
+    held = build(coming, seen.tables, [Noun("debtor_credit")], terms, seen.ledger, complete)["debtor_credit"]
+    asked = coming["due_amount"] - disputed_arrears(seen.tables, coming, Sight(job.as_of))
+    return frozenset(coming["account_no"].to_numpy()[((held > 0) & (held >= asked)).to_numpy()].tolist())
 
 
 def reach_in(case: Case, ledger: Ledger, night: int, reminders: Reminders, said: pd.DataFrame) -> pd.DataFrame:
@@ -172,10 +192,10 @@ def _open_to(offset: np.ndarray, reminders: Reminders) -> np.ndarray:
 
 def cohort_of(job: Job, seen: View, store: Store) -> pd.DataFrame:
     """The accounts that may be reminded, with `offset`: those that are scorable, and where a step lies before the due
-    day those of which something falls due by then.
+    day those of which something falls due by then. due_amount: what of the latter falls due, 0 of the others.
     """
     late = seen.cohort.frame["days_past_due"].to_numpy()
-    overdue = seen.cohort.frame.assign(offset=offset_of(late))
+    overdue = seen.cohort.frame.assign(offset=offset_of(late), due_amount=np.int64(0))
     ahead = [-step.day for step in job.params.reminders.steps if step.day is not None]  # pyrefly: ignore[missing-attribute]
     if max(ahead, default=-1) < 0:
         return overdue

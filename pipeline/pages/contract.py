@@ -271,8 +271,9 @@ def _messages(night: Night) -> list[str]:
     rules["debtor_id"].append(rule("name each debtor once", lambda ids: ~ids.duplicated()))
     listed = set(texts(night.worklist["debtor_id"])) if "debtor_id" in night.worklist else set()
     rules["debtor_id"].append(rule("not be on the work list too", lambda ids: ~ids.isin(listed)))
-    held = set(texts(night.held_out["account_id"]))
-    rules["account_id"].append(rule("not be held out", lambda ids: ~ids.isin(held)))
+    for column, told in (("account_id", "not be held out"), ("debtor_id", "not be held out on another account")):
+        held = set(texts(night.held_out[column])) if column in night.held_out else set()
+        rules[column].append(rule(told, lambda ids, held=held: ~ids.isin(held)))
     return failures("messages", frame, rules) if len(frame) else []
 
 

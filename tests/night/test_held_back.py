@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,8 +11,12 @@ import pytest
 from features.tables import account_number
 from pipeline.intake.ingest import ingest
 from pipeline.night.held_back import asked_for, set_aside
+from pipeline.night.reach import reach_of
+from pipeline.night.score import job_for
+from pipeline.panel.view import view
+from pipeline.params import Reminders
 from pipeline.store.store import Store
-from tests.worlds.deliveries import PARAMS, payment, same, status, taken, world, write
+from tests.worlds.deliveries import PARAMS, account, charge, contact, payment, same, status, taken, world, write
 
 
 def waiting(store_path) -> set[str]:
@@ -106,3 +112,28 @@ def test_a_link_set_aside_waits_whatever_links_came_before_it(tmp_path, stored, 
     debtor_id = set_aside_later["debtor_id"]
     next_delivery(tmp_path / "store", debtors=[same(debtor_id, "D4", "2026-02-20")])
     assert waiting(tmp_path / "store") == set()
+
+
+@pytest.mark.parametrize(("credit", "silent"), [("300.00", True), ("150.00", True), ("120.00", False)])
+def test_nobody_is_written_to_before_the_due_day_of_what_his_credit_elsewhere_covers(tmp_path, credit, silent):
+    lives = {"jurisdiction": "FR", "time_zone": "Europe/Paris", "debtor_id": "D9"}
+    tables = {
+        "accounts": [account(account_id=name, **lives) for name in ("B1", "B2")],
+        "charges": [charge(charge_id="N1", account_id="B1", due_on="2026-02-09", amount="150.00")],
+        "payments": [payment(account_id="B2", occurred_at="2026-01-20", amount=credit)],
+        "contacts": [contact(account_id="B2", occurred_at="2026-01-10", channel="letter")],
+        "statuses": [status(account_id="B1", status="consent_email")],
+    }
+    through = {name: {"complete_through": "2026-02-05"} for name in tables}
+    step = {"name": "before", "day": -5, "channels": ["email"], "message": "due_soon", "open_days": 5}
+    params = PARAMS.model_copy(update={"reminders": Reminders.model_validate({"steps": [step]})})
+    params = params.model_copy(
+        update={"worklist": params.worklist.model_copy(update={"defer_for_credit": True})}
+    )
+    _, store = taken(tmp_path, params, controls=through, **tables)
+    job = job_for(store, dt.date(2026, 2, 6), params)
+    rows = reach_of(job, view(store, 0, [job.as_of], params, job.versions), store)
+    rows = rows[rows["account_id"] == "B1"]
+    assert rows["offset"].tolist() == [-3]
+    told = list(zip(rows["verdict"], rows["rule"], strict=True))
+    assert told == [("deferred", "debtor.credit") if silent else ("permitted", "")]

@@ -30,6 +30,7 @@ from pipeline.store.form import MESSAGES
 from pipeline.store.store import Store
 from tests.judges.message_judge import breaches
 from tests.worlds.commands import recoup
+from tests.worlds.houses import copy_of
 from tests.worlds.params import written_params
 from tests.worlds.worlds import World
 
@@ -81,6 +82,10 @@ def reminded_house(tmp_path_factory) -> Path:
     return folder
 
 
+def people(folder: Path, night: str, table: str) -> set[str]:
+    return set(re.findall(r"D\d{7}", (folder / "out" / night / f"{table}.csv").read_text()))
+
+
 def test_the_list_is_the_same_and_the_messages_lie_beside_it(reminded_house):
     plain, beside = (reminded_house / out / FIRST for out in ("plain", "out"))
     for name in ("worklist.csv", "worklist.html", "worklist.parquet", "deferred.csv", "held_out.csv", "scores.parquet"):
@@ -109,9 +114,12 @@ def as_judged(folder: Path, night: str, messages: list[dict], earlier: list[dict
             whole = frame.assign(account_id=frame["account_no"].map(ids)).astype(object)
             told = whole.where(whole.notna(), None).to_dict("records")
             world.rows.setdefault(name, []).extend({"charge_id": None, "detail": None, **row} for row in told)
-    listed = set(re.findall(r"D\d{7}", (folder / "out" / night / "worklist.csv").read_text()))
-    rules = yaml.safe_load(RULES_FILE.read_text(encoding="utf-8"))
-    return breaches(world, rules, params, job.as_of, messages, set(offsets), offsets, listed=listed, earlier=earlier)
+    rules, texts = (yaml.safe_load(place.read_text(encoding="utf-8")) for place in (RULES_FILE, SHIPPED))
+    listed, held = (people(folder, night, table) for table in ("worklist", "held_out"))
+    assert listed
+    assert held
+    of_night = {"listed": listed, "held": held, "earlier": earlier, "texts": texts}
+    return breaches(world, rules, params, job.as_of, messages, set(offsets), offsets, **of_night)
 
 
 def test_the_independent_judge_finds_nothing_in_the_published_files_and_catches_what_is_let_through(reminded_house):
@@ -123,6 +131,9 @@ def test_the_independent_judge_finds_nothing_in_the_published_files_and_catches_
     assert sum("too soon after a contact" in fault for fault in again) == len(first)
     early = as_judged(reminded_house, FIRST, [{**row, "send_from": "03:00"} for row in first], [])
     assert len({fault.split(" ")[0] for fault in early}) == len(first)
+    held = min(people(reminded_house, FIRST, "held_out"))
+    lets_through = as_judged(reminded_house, FIRST, [{**first[0], "debtor_id": held}], [])
+    assert any("held out" in fault for fault in lets_through)
 
 
 def test_the_terminal_says_how_many_by_step(reminded_house, capsys):
@@ -229,6 +240,15 @@ def test_texts_with_a_fault_stop_the_night_before_anything_is_worked(reminded_ho
     assert recoup(reminded_house, "worklist", "--as-of", SECOND) == 2
     assert "unknown placeholder 'optout' (nearest: 'opt_out')" in capsys.readouterr().err
     place.write_bytes(held)
+
+
+def test_a_night_made_again_without_reminders_has_said_nothing(reminded_house, tmp_path):
+    folder = copy_of(reminded_house, tmp_path / "again")
+    written(folder, "out", None)
+    assert recoup(folder, "worklist", "--as-of", SECOND) == 0
+    assert not (folder / "out" / SECOND / "messages.csv").exists()
+    kept = Store(folder / "store").read(MESSAGES, before=day_of_text(SECOND) + 1)
+    assert set(kept["as_of"].unique()) == {day_of_text(FIRST)}
 
 
 def test_a_person_who_is_forgotten_leaves_the_messages_too(reminded_house, tmp_path):

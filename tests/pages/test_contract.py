@@ -12,7 +12,7 @@ import pytest
 
 from features.errors import ContractError
 from models.prioritise import GROUPS
-from pipeline.columns import WORKLIST_COLUMNS
+from pipeline.columns import MESSAGE_COLUMNS, WORKLIST_COLUMNS
 from pipeline.pages.contract import check_night
 from pipeline.pages.publication import GROUPS_SHOWN, Details
 from pipeline.pages.publish import publish
@@ -206,3 +206,33 @@ def test_a_night_is_remembered_once_it_is_sound_and_before_anybody_can_see_it(tm
     assert seen == []
     publish(night(), tmp_path, remember=lambda: seen.append((tmp_path / "current").exists()))
     assert seen == [False]
+
+
+def said_to(debtor_id: str, **changed: object) -> pd.DataFrame:
+    row = dict.fromkeys(MESSAGE_COLUMNS, "x") | {
+        "account_id": "elsewhere",
+        "debtor_id": debtor_id,
+        "channel": "sms",
+        "probability": 0.5,
+        "send_from": "09:00",
+        "send_until": "17:00",
+        "as_of": night().as_of,
+        "valid_until": night().as_of,
+        "time_zone": "Europe/London",
+    }
+    return pd.DataFrame([row | changed])
+
+
+def test_nobody_held_out_or_listed_on_any_account_is_sent_a_message():
+    whole = night()
+    held = whole.held_out.assign(debtor_id=[f"H{place}" for place in range(len(whole.held_out))])
+    own, other = said_to("H0", account_id=held["account_id"].iloc[0]), said_to("H1")
+    for messages, sentence in (
+        (own, "'account_id' must not be held out"),
+        (other, "'debtor_id' must not be held out on another account"),
+        (said_to(whole.worklist["debtor_id"].iloc[0]), "'debtor_id' must not be on the work list too"),
+        (pd.concat([said_to("new"), said_to("new")]), "'debtor_id' must name each debtor once"),
+    ):
+        with pytest.raises(ContractError, match=re.escape(sentence)):
+            check_night(replace(whole, held_out=held, messages=messages))
+    check_night(replace(whole, held_out=held, messages=said_to("new")))

@@ -92,18 +92,14 @@ class Sentences:
                 # a debtor may hold others that are not scorable: one is no news, and reads as if there were no more
                 return ""
             template = of_one_account(template)
-        figures = {hole or "value" for hole, _ in PLACEHOLDER.findall(template)}
-        held = [values[name if hole == "value" else hole][row] for hole in figures]
+        holes = {hole or "value" for hole, _ in PLACEHOLDER.findall(template)}
+        figures = {hole: values[name if hole == "value" else hole][row] for hole in holes}
+        held = list(figures.values())
         if any(map(_missing, held)) or (
             len(held) > 1 and all(isinstance(value, float) and value == 0 for value in held)
         ):
             return ""  # "Kept 0 of 0 promises" is true and says nothing
-        return PLACEHOLDER.sub(
-            lambda hole: self.voice.figure(
-                values[name if hole[1] in ("", "value") else hole[1]][row], hole[2] or "number", self._currencies[row]
-            ),
-            self.voice.template(template),
-        )
+        return self.voice.said(template, figures, self._currencies[row])
 
     def first(self, names: Iterable[str], row: int, topics: Set[str]) -> tuple[str, str]:
         """The sentence of the first column that says something, and its topic; "" twice where none does.

@@ -4,6 +4,7 @@ are said in a language.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from babel.numbers import format_decimal, format_percent
 from babel.units import format_unit
 
 from features.currencies import DECIMALS
+from features.spec import PLACEHOLDER
 
 # The age-band table's sentences; all others are the catalogue's.
 PAST_DUE = "{span} past due"
@@ -21,21 +23,39 @@ ADDS_MORE, ADDS_LESS = "A call adds more: {said}", "A call adds less: {said}"
 OWN_SENTENCES = (PAST_DUE, PAST_DUE_AND_PAID, PLACED, NOT_PLACED, ADDS_MORE, ADDS_LESS)
 
 LONGEST_TEXT = 64  # characters of a text, such as a class, in a sentence
+ENDS_WITH = re.compile(r": (\{value:(?:count|money)\})$")  # "Payments so far: {value:count}"
 UNIT_OF = {"days": "duration-day", "months": "duration-month"}
 
 
 @dataclass(frozen=True)
 class Voice:
     """A language: how its figures read, and its sentences by the English ones.
-    What has no sentence there is said in English. percent: what stands behind the figure of a share.
+    What has no sentence there is said in English. percent: what stands behind the figure of a share; nothing: form ->
+    the word for a figure of 0 that a sentence ends with.
     """
 
     language: str = "en"
     percent: str = "%"
     sentences: Mapping[str, str] = field(default_factory=dict)
+    nothing: Mapping[str, str] = field(default_factory=lambda: {"count": "none", "money": "nothing"})
 
     def template(self, english: str) -> str:
         return self.sentences.get(english, english)
+
+    def said(self, english: str, figures: Mapping[str, Any], currency: str) -> str:
+        """A sentence with its figures: {hole:form} or {hole} of a number, by hole. One that ends with a figure of 0
+        ends with a word: "Falling due in the next 30 days: 0.00" reads as if something did.
+        """
+        ends = ENDS_WITH.search(english)
+
+        def shown(hole: re.Match[str]) -> str:
+            value, form = figures[hole[1] or "value"], hole[2] or "number"
+            alone = ends is not None and hole[0] == ends[1]
+            if alone and form in self.nothing and float(value) == 0:
+                return self.nothing[form]
+            return self.figure(value, form, currency)
+
+        return PLACEHOLDER.sub(shown, self.template(english))
 
     def figure(self, value: Any, form: str, currency: str) -> str:
         """One value in a sentence; money (minor units) with its currency's own decimals."""

@@ -35,11 +35,12 @@ def words(language: str) -> dict[str, Any]:
 @cache
 def voice(language: str) -> Voice:
     """How the reasons are said: English by the catalogue itself, another language by the sentences of its file."""
-    percent = words(language)["grammar"]["percent"]
+    grammar = words(language)["grammar"]
+    percent, nothing = grammar["percent"], {form: grammar[f"no_{form}"] for form in ("count", "money")}
     if language == SOURCE:
-        return Voice(language, percent)
+        return Voice(language, percent, nothing=nothing)
     said = (entry for entry in catalogue(language) if entry.context == REASONS and entry.string and not entry.fuzzy)
-    return Voice(language, percent, {str(entry.id): str(entry.string) for entry in said})
+    return Voice(language, percent, {str(entry.id): str(entry.string) for entry in said}, nothing)
 
 
 def small(name: str, language: str) -> str:

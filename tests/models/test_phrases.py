@@ -27,3 +27,15 @@ def test_what_has_no_sentence_in_the_language_is_said_in_english():
     french = Voice("fr", sentences={"Balance: {value:money}": "Solde : {value:money}"})
     assert french.template("Balance: {value:money}") == "Solde : {value:money}"
     assert french.template("Arrears: {value:money}") == "Arrears: {value:money}"
+
+
+def test_a_figure_of_nothing_at_the_end_of_a_sentence_is_a_word():
+    english = Voice("en")
+    due, paid = "Falling due in the next 30 days: {value:money}", "Payments in the last 30 days: {value:count}"
+    assert english.said(due, {"value": 0.0}, "EUR") == "Falling due in the next 30 days: nothing"
+    assert english.said(due, {"value": 1.0}, "EUR") == "Falling due in the next 30 days: 0.01 EUR"
+    assert english.said(paid, {"value": 0.0}, "EUR") == "Payments in the last 30 days: none"
+    kept = "Kept {kept:count} of {made:count} promises"
+    assert english.said(kept, {"kept": 0.0, "made": 2.0}, "EUR") == "Kept 0 of 2 promises"
+    french = Voice("fr", sentences={due: "À échoir sous 30 jours : {value:money}"}, nothing={"money": "rien"})
+    assert french.said(due, {"value": 0.0}, "EUR") == "À échoir sous 30 jours : rien"

@@ -127,9 +127,7 @@ def test_nobody_is_written_to_before_the_due_day_of_what_his_credit_elsewhere_co
     through = {name: {"complete_through": "2026-02-05"} for name in tables}
     step = {"name": "before", "day": -5, "channels": ["email"], "message": "due_soon", "open_days": 5}
     params = PARAMS.model_copy(update={"reminders": Reminders.model_validate({"steps": [step]})})
-    params = params.model_copy(
-        update={"worklist": params.worklist.model_copy(update={"defer_for_credit": True})}
-    )
+    params = params.model_copy(update={"worklist": params.worklist.model_copy(update={"defer_for_credit": True})})
     _, store = taken(tmp_path, params, controls=through, **tables)
     job = job_for(store, dt.date(2026, 2, 6), params)
     rows = reach_of(job, view(store, 0, [job.as_of], params, job.versions), store)

@@ -83,3 +83,8 @@ def days_left_in_month(days: np.ndarray) -> np.ndarray:
     """int64: 0 on the last day of a month."""
     dates = days.astype("datetime64[D]")
     return ((dates.astype("datetime64[M]") + 1).astype("datetime64[D]") - dates).astype(np.int64) - 1
+
+
+def firsts_of_month(days: np.ndarray, after: int = 0) -> np.ndarray:
+    """int64: the first day of the month of each day, or of the month so many months after (negative: before) it."""
+    return (days.astype("datetime64[D]").astype("datetime64[M]") + after).astype("datetime64[D]").astype(np.int64)

@@ -36,6 +36,7 @@ MAY_IMPORT = {
     "intake": "features models params store",
     "law": "features params store",
     "messages": "features params law",
+    "treatment": "features models params law",
     "panel": "features models params store law",
     "pages": "features models columns languages store law",
     "training": "features models params panel law store pages",

@@ -1,0 +1,332 @@
+"""The independent slow judge of treatments: one account at a time, calendar dates, fractions, the policy as written.
+
+It shares nothing with the product: it reads the policy's YAML itself, walks months with the calendar, rounds with whole
+numbers, and tries every plan and every discount there is.
+"""
+
+from __future__ import annotations
+
+import calendar
+import datetime as dt
+import math
+from fractions import Fraction
+
+EPOCH = dt.date(1970, 1, 1)
+DECIMALS = {"EUR": 2, "GBP": 2, "USD": 2, "JPY": 0, "KWD": 3}
+LENGTH = {"month": 365.25 / 12, "fortnight": 14, "week": 7}
+CENT = 1.000001  # of money that is rounded otherwise: half a unit either way
+
+
+def day(date: dt.date) -> int:
+    return (date - EPOCH).days
+
+
+def date(number: int) -> dt.date:
+    return EPOCH + dt.timedelta(days=int(number))
+
+
+def known(value: float | None) -> bool:
+    return value is not None and not math.isnan(value)
+
+
+# ---- the calendar ----------------------------------------------------------------------------------------------------
+
+
+def month_after(year: int, month: int, k: int) -> tuple[int, int]:
+    return year + (month - 1 + k) // 12, (month - 1 + k) % 12 + 1
+
+
+def after_payday(year: int, month: int, payday: int) -> dt.date:
+    """The day after the payday of a month; a payday that the month does not have is its last day."""
+    return dt.date(year, month, min(payday, calendar.monthrange(year, month)[1])) + dt.timedelta(days=1)
+
+
+def first_day(payday: int, as_of: int, after: int, within: int) -> tuple[dt.date, bool]:
+    earliest, latest = date(as_of + after), date(as_of + within)
+    if not payday:
+        return earliest, False
+    day_ = earliest
+    while day_ <= latest:  # the first day whose eve is a payday
+        eve = day_ - dt.timedelta(days=1)
+        if eve.day == min(payday, calendar.monthrange(eve.year, eve.month)[1]):
+            return day_, True
+        day_ += dt.timedelta(days=1)
+    return latest, False
+
+
+def days_due(first: dt.date, payday: int, follows: bool, unit: str, many: int) -> list[dt.date]:
+    if unit != "month":
+        return [first + dt.timedelta(days=LENGTH[unit] * k) for k in range(many)]
+    if follows:
+        eve = first - dt.timedelta(days=1)
+        return [after_payday(*month_after(eve.year, eve.month, k), payday) for k in range(many)]
+    found = []
+    for k in range(many):
+        year, month = month_after(first.year, first.month, k)
+        found.append(dt.date(year, month, min(first.day, calendar.monthrange(year, month)[1])))
+    return found
+
+
+# ---- amounts ---------------------------------------------------------------------------------------------------------
+
+
+def minor(amounts: dict, currency: str) -> int | None:
+    return round(Fraction(str(amounts[currency])) * 10 ** DECIMALS[currency]) if currency in amounts else None
+
+
+def parts(owed: int, many: int, step: int) -> list[int]:
+    """Equal instalments in whole steps, paid until nothing is left; the smallest such that `many` are enough."""
+    regular = step
+    while regular * many < owed:
+        missing = owed - regular * many
+        regular += max(step, missing // many // step * step)
+    while regular - step > 0 and (regular - step) * many >= owed:
+        regular -= step
+    left, found = owed, []
+    while left > 0:
+        found.append(min(regular, left))
+        left -= found[-1]
+    return found
+
+
+def on_line(points: list[dict], name: str, at: float, end: str) -> float:
+    if at <= points[0][name]:
+        return points[0][end]
+    for one, other in zip(points, points[1:], strict=False):
+        if at <= other[name]:
+            share = (at - one[name]) / (other[name] - one[name])
+            return one[end] + share * (other[end] - one[end])
+    return points[-1][end]
+
+
+def band(bands: list[dict], kind: str, days: int) -> dict | None:
+    """The band of a kind (those without kinds for one that none names) that the age has reached."""
+    own = [each for each in bands if kind in each.get("kinds", [])]
+    own = own or [each for each in bands if not each.get("kinds")]
+    reached = [each for each in own if each["from_days"] <= days]
+    return max(reached, key=lambda each: each["from_days"]) if reached else None
+
+
+# ---- plans -----------------------------------------------------------------------------------------------------------
+
+
+def support(row: dict, unit: str, policy: dict) -> float | None:
+    plans, length = policy["plans"], LENGTH[unit]
+    said = []
+    if known(row["usual_payment"]) and known(row["usual_gap_days"]) and row["usual_gap_days"] > 0:
+        said.append(plans["share_of_usual"] * row["usual_payment"] * length / row["usual_gap_days"])
+    if known(row["disposable_income"]):
+        said.append(plans["share_of_income"] * row["disposable_income"] * length / LENGTH["month"])
+    if not said:
+        return None
+    other = row["other_plans"] if known(row["other_plans"]) else 0.0
+    return max(min(said) - other * length / LENGTH["month"], 0.0)
+
+
+def too_often(row: dict, unit: str) -> bool:
+    """Whether the debtor pays less often than a plan of the unit asks, or nobody knows."""
+    return unit != "month" and not (known(row["usual_gap_days"]) and row["usual_gap_days"] <= 1.5 * LENGTH[unit])
+
+
+def plan_money(row: dict, unit: str, many: int, policy: dict, as_of: int, end: str = "middle") -> dict | None:
+    """Terms of one plan, None where it is outside the policy's bounds."""
+    plans, currency = policy["plans"], row["currency"]
+    step, least, cost = (minor(plans[name], currency) for name in ("step", "least_instalment", "cost"))
+    if None in (step, least, cost) or row["balance"] <= 0:
+        return None
+    amounts, spare = parts(row["balance"], many, step), support(row, unit, policy)
+    most = min(plans["instalments"]["most"], max((each["instalments"] for each in policy["authority"]), default=0))
+    if spare is None or len(amounts) != many or not plans["instalments"]["least"] <= many <= most:
+        return None
+    if amounts[0] > spare or amounts[0] < least or too_often(row, unit):
+        return None
+    first, follows = first_day(row["payday"], as_of, plans["first_after_days"], plans["first_within_days"])
+    due = days_due(first, row["payday"], follows, unit, many)
+    monthly = on_line(plans["breaks"], "burden", amounts[0] / spare, end)
+    hazard = 1 - (1 - monthly) ** (LENGTH[unit] / LENGTH["month"])
+    kept = broken = 0.0
+    for k in range(many):
+        worth = (1 + policy["annual_rate"]) ** (-(day(due[k]) - as_of) / 365)
+        kept += (1 - hazard) ** (k + 1) * amounts[k] * worth
+        left = sum(amounts[k:]) / row["balance"] * max(row["continuation"], 0.0) * plans["after_break"]
+        broken += (1 - hazard) ** k * hazard * left * worth
+    return {
+        "unit": unit,
+        "instalments": many,
+        "amounts": amounts,
+        "due": due,
+        "p_break": hazard,
+        "p_kept": (1 - hazard) ** many,
+        "kept_money": kept,
+        "broken_money": broken,
+        "cost": cost,
+        "value": kept + broken - cost,
+        "monthly": amounts[0] * LENGTH["month"] / LENGTH[unit],
+    }
+
+
+def all_plans(row: dict, policy: dict, as_of: int) -> list[dict]:
+    many = range(policy["plans"]["instalments"]["least"], policy["plans"]["instalments"]["most"] + 1)
+    found = [plan_money(row, unit, count, policy, as_of) for unit in policy["plans"]["units"] for count in many]
+    return [each for each in found if each is not None]
+
+
+# ---- settlements -----------------------------------------------------------------------------------------------------
+
+
+def settlement_money(row: dict, discount: float, policy: dict) -> dict:
+    own = policy["settlements"]
+    let_off = row["balance"] * Fraction(str(discount)) // 1
+    amount = row["balance"] - int(let_off)
+    chance = on_line(own["accept"], "discount", discount, "middle")
+    worth = (1 + policy["annual_rate"]) ** (-own["pay_within_days"] / 365)
+    paid, refused = chance * amount * worth, (1 - chance) * row["continuation"]
+    cost = minor(own["cost"], row["currency"]) or 0
+    return {"amount": amount, "paid_money": paid, "refused_money": refused, "value": paid + refused - cost}
+
+
+def who_may_let_off(row: dict, discount: float, amount: int, policy: dict) -> list[str]:
+    own, found = policy["settlements"], []
+    may = policy["authority"]
+    if own["months_of_support"] is not None and policy["plans"] is not None and own["if_support_unknown"] == "refer":
+        may = may[-1:] if support(row, "month", policy) is None else may
+    for each in may:
+        limit = minor(each["let_off"], row["currency"])
+        if limit is not None and discount <= each["discount"] and row["balance"] - amount <= limit:
+            found.append(each["who"])
+    return found
+
+
+def wrong_settlement(row: dict, discount: float, amount: int, policy: dict) -> list[str]:
+    """Every bound of the policy that a settlement breaks."""
+    own, found = policy["settlements"], []
+    largest = band(own["largest"], row["kind"], row["days_past_due"])
+    if discount not in own["discounts"]:
+        found.append("no discount of the policy")
+    if largest is None or discount > largest["share"]:
+        found.append("a discount above the largest of its age and kind")
+    if amount != row["balance"] - int(row["balance"] * Fraction(str(discount)) // 1):
+        found.append("an amount that is not the balance less the discount")
+    least = minor(own["least_amount"], row["currency"])
+    if least is None or amount < least or amount < own["floor"] * row["balance"]:
+        found.append("less than must be paid")
+    if own["months_of_support"] is not None:
+        spare = support(row, "month", policy)
+        if spare is None and own["if_support_unknown"] == "never":
+            found.append("a sum of which nobody knows whether it can be paid")
+        if spare is not None and amount > own["months_of_support"] * spare * CENT:
+            found.append("more than own payments support")
+    if not who_may_let_off(row, discount, amount, policy):
+        found.append("more than anybody may grant")
+    return found
+
+
+# ---- routes ----------------------------------------------------------------------------------------------------------
+
+
+def route_money(row: dict, route: dict, policy: dict, end: str = "middle") -> dict | None:
+    """Terms of a party's route, None where the policy believes nothing of the kind and age, or knows no cost."""
+    kind, days, balance = row["kind"], row["days_past_due"], row["balance"]
+    cost = minor(route["fixed_cost"], row["currency"])
+    if route["route"] == "legal":
+        own = band(route["suit"], kind, days)
+        share = own and own["judged"][end] * own["paying"][end] * own["paid"][end]
+    else:
+        own = band(route["recovery" if route["route"] == "agency" else "price"], kind, days)
+        share = own and own[end]
+    if own is None or cost is None:
+        return None
+    gross, fee = share * balance, 0.0
+    if route["route"] == "agency":
+        taken = band(route["commission"], kind, days)
+        if taken is None:
+            return None
+        fee = gross * taken["share"]
+    whole = cost + route.get("cost_share", 0.0) * balance
+    discount = (1 + policy["annual_rate"]) ** (-route["delay_days"] / 365)
+    return {"gross": gross, "commission": fee, "cost": whole, "value": (gross - fee) * discount - whole}
+
+
+def wrong_route(row: dict, name: str, party: str, policy: dict, statuses: set[str], legal_open: bool) -> list[str]:
+    """Every bound of policy and law that giving an account to a party breaks."""
+    if name in ("internal", "rest"):
+        return []
+    (route,) = [each for each in policy["routes"] if each["party"] == party and each["route"] == name]
+    found = []
+    if statuses & set(policy["specialist"]):
+        found.append("a specialist's account leaves the house")
+    if statuses & set(policy["never"]):
+        found.append("a barred account leaves the house")
+    if route["kinds"] and row["kind"] not in route["kinds"]:
+        found.append("a kind that the party does not take")
+    if route["places"] and not any(
+        f"{row['place']}-".replace("/", "-").startswith(f"{own}-") for own in route["places"]
+    ):
+        found.append("a place where the party does not work")
+    if route["oldest_days"] is not None and row["days_past_due"] > route["oldest_days"]:
+        found.append("a debt too old for the party")
+    if row["in_house_days"] < route["after_days"]:
+        found.append("given away too soon")
+    if route_money(row, route, policy) is None:
+        found.append("a party of which nothing is known for this account")
+    if name == "legal":
+        if not legal_open:
+            found.append("the law does not let it go to court")
+        if row["in_house_days"] < policy["internal_days"]:
+            found.append("court before internal_days")
+        if row["offers_refused"] < 1:
+            found.append("court before any offer was refused")
+    return found
+
+
+# ---- a whole proposal ------------------------------------------------------------------------------------------------
+
+
+def breaches(row: dict, told: dict, policy: dict, statuses: set[str], as_of: int) -> list[str]:
+    """All that a published proposal and route break of policy and law. Empty: nothing is wrong.
+
+    told: proposal, grants, plan (unit, instalments, schedule [(day, amount)]), discount, amount, route, party.
+    """
+    found = []
+    if told["proposal"]:
+        if statuses & (set(policy["specialist"]) | set(policy["never"])):
+            found.append("an offer to whom none may be made")
+        if not row["contact_open"]:
+            found.append("an offer to whom may not be contacted")
+    if told["proposal"] == "settlement":
+        found += wrong_settlement(row, told["discount"], told["amount"], policy)
+        if told["grants"] not in who_may_let_off(row, told["discount"], told["amount"], policy)[:1]:
+            found.append("granted by whom may not")
+    if told["proposal"] == "plan":
+        found += wrong_plan(row, told["plan"], policy, as_of)
+        may = [each["who"] for each in policy["authority"] if told["plan"]["instalments"] <= each["instalments"]]
+        if told["grants"] not in may[:1]:
+            found.append("granted by whom may not")
+    return found + wrong_route(row, told["route"], told["party"], policy, statuses, row["legal_open"])
+
+
+def wrong_plan(row: dict, plan: dict, policy: dict, as_of: int) -> list[str]:
+    bounds, found = policy["plans"], []
+    days, amounts = [at for at, _ in plan["schedule"]], [amount for _, amount in plan["schedule"]]
+    spare, least = support(row, plan["unit"], policy), minor(bounds["least_instalment"], row["currency"])
+    if sum(amounts) != row["balance"]:
+        found.append("instalments that do not add up")
+    if min(amounts) <= 0 or max(amounts) != amounts[0] or len(set(amounts[:-1])) > 1:
+        found.append("instalments that are not equal")
+    if spare is None or amounts[0] > spare * CENT:
+        found.append("an instalment above what own payments support")
+    if least is None or amounts[0] < least:
+        found.append("an instalment below the least")
+    if not bounds["instalments"]["least"] <= len(amounts) <= bounds["instalments"]["most"]:
+        found.append("a number of instalments outside the bounds")
+    if too_often(row, plan["unit"]):
+        found.append("asked more often than the debtor pays")
+    if plan["unit"] not in bounds["units"]:
+        found.append("a unit that the policy does not have")
+    if not as_of + bounds["first_after_days"] <= days[0] <= as_of + bounds["first_within_days"]:
+        found.append("a first day outside the bounds")
+    first, follows = first_day(row["payday"], as_of, bounds["first_after_days"], bounds["first_within_days"])
+    due = days_due(first, row["payday"], follows, plan["unit"], len(days))
+    if days != [day(each) for each in due]:
+        found.append("days other than the calendar's")
+    return found

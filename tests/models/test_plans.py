@@ -1,0 +1,247 @@
+"""Plans: the arithmetic against a calendar and whole numbers that share no code, every term, and what is chosen."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.plans import (
+    APART,
+    NOTHING,
+    OUTSIDE,
+    UNKNOWN,
+    due_days,
+    first_days,
+    instalments_of,
+    plans,
+    schedule,
+    supported,
+)
+from pipeline.law.rule_file import load_rules
+from pipeline.treatment.policy import SHIPPED, policy_of
+from tests.judges import treatment_judge as judge
+from tests.worlds.treated import drawn_accounts
+
+AS_OF = judge.day(dt.date(2026, 10, 1))
+RAW = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
+TERMS = policy_of(SHIPPED, load_rules(), ("GB-ENG",), dt.date(2026, 10, 1)).plans
+DAYS = st.integers(judge.day(dt.date(2023, 1, 1)), judge.day(dt.date(2033, 1, 1)))
+
+
+def one(**others: object) -> pd.DataFrame:
+    """An account of 1,000.00 EUR that pays 120.00 every 30 days, on the last day of the month."""
+    row = {
+        "currency": "EUR",
+        "balance": 100_000,
+        "continuation": 20_000,
+        "payday": 31,
+        "usual_payment": 12_000.0,
+        "usual_gap_days": 30.0,
+        "other_plans": np.nan,
+        "disposable_income": np.nan,
+    }
+    return pd.DataFrame([{**row, **others}])
+
+
+@pytest.fixture(scope="module")
+def accounts():
+    rows, _ = drawn_accounts(3, 600, ())
+    return rows, plans(rows, AS_OF, TERMS)
+
+
+# The arithmetic
+
+
+@given(st.integers(1, 10**12), st.integers(2, 60), st.sampled_from([1, 5, 100, 500, 3000]))
+@settings(max_examples=300)
+def test_instalments_always_add_up(owed, many, step):
+    regular, last, count = (int(part[0]) for part in instalments_of(np.array([owed]), many, np.array([step])))
+    assert (count - 1) * regular + last == owed
+    assert 0 < last <= regular
+    assert regular % step == 0
+    assert count <= many
+
+
+@given(st.integers(1, 40_000), st.integers(2, 40), st.sampled_from([1, 5, 100, 500]))
+@settings(max_examples=200)
+def test_instalments_are_those_of_the_judge(owed, many, step):
+    regular, last, count = (int(part[0]) for part in instalments_of(np.array([owed]), many, np.array([step])))
+    assert [regular] * (count - 1) + [last] == judge.parts(owed, many, step)
+
+
+@given(
+    DAYS, st.integers(0, 31), st.integers(0, 20), st.integers(0, 40), st.sampled_from(["month", "fortnight", "week"])
+)
+@settings(max_examples=300)
+def test_days_are_those_of_the_calendar(as_of, payday, after, more, unit):
+    first, follows = first_days(np.array([payday]), as_of, after, after + more)
+    told, told_follows = judge.first_day(payday, as_of, after, after + more)
+    assert (int(first[0]), bool(follows[0])) == (judge.day(told), told_follows)
+    due = due_days(first, np.array([payday]), follows, unit, 30)[:, 0]
+    assert due.tolist() == [judge.day(each) for each in judge.days_due(told, payday, told_follows, unit, 30)]
+    assert (np.diff(due) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("first", "payday", "days"),
+    [
+        # A payday on the last of the month: always the first of the next, leap year or not.
+        ("2027-12-01", 31, ["2027-12-01", "2028-01-01", "2028-02-01", "2028-03-01", "2028-04-01"]),
+        # On the 30th: the 31st where there is one, else the first.
+        ("2028-01-31", 30, ["2028-01-31", "2028-03-01", "2028-03-31", "2028-05-01", "2028-05-31"]),
+        # On the 28th: February has 29 days in 2028, 28 in 2027.
+        ("2028-01-29", 28, ["2028-01-29", "2028-02-29", "2028-03-29"]),
+        ("2027-01-29", 28, ["2027-01-29", "2027-03-01", "2027-03-29"]),
+    ],
+)
+def test_the_day_after_a_payday_at_month_ends_and_in_leap_years(first, payday, days):
+    begins = np.array([judge.day(dt.date.fromisoformat(first))])
+    due = due_days(begins, np.array([payday]), np.array([True]), "month", len(days))[:, 0]
+    assert [judge.date(each).isoformat() for each in due] == days
+
+
+def test_without_a_payday_the_31st_comes_back_after_february():
+    begins = np.array([judge.day(dt.date(2027, 12, 31))])
+    due = due_days(begins, np.array([0]), np.array([False]), "month", 5)[:, 0]
+    told = [judge.date(each).isoformat() for each in due]
+    assert told == ["2027-12-31", "2028-01-31", "2028-02-29", "2028-03-31", "2028-04-30"]
+
+
+# What is supported
+
+
+def test_the_supported_instalment_by_hand():
+    found = supported(one(other_plans=2_000.0, disposable_income=20_000.0), "month", TERMS).iloc[0]
+    assert found["usual"] == pytest.approx(12_000 * (365.25 / 12) / 30)
+    assert found["income"] == pytest.approx(10_000)  # half of it: the income caps what is usual
+    assert found["supported"] == pytest.approx(8_000)
+    fortnight = supported(one(), "fortnight", TERMS).iloc[0]
+    assert fortnight["supported"] == pytest.approx(12_000 * 14 / 30)
+
+
+def test_what_is_not_known_is_not_guessed():
+    unknown = one(usual_payment=np.nan)
+    assert plans(unknown, AS_OF, TERMS).why.tolist() == [UNKNOWN]
+    assert plans(one(usual_gap_days=np.nan), AS_OF, TERMS).why.tolist() == [UNKNOWN]
+    assert plans(one(usual_payment=np.nan, disposable_income=24_000.0), AS_OF, TERMS).why.tolist() == [""]
+    assert plans(one(other_plans=50_000.0), AS_OF, TERMS).why.tolist() == [NOTHING]
+    assert plans(one(usual_payment=3_000.0), AS_OF, TERMS).why.tolist() == [OUTSIDE]  # 24 x 30.43 is not enough
+    assert plans(one(currency="CHF"), AS_OF, TERMS).why.tolist() == [OUTSIDE]  # the policy says no least of it
+
+
+# The terms, and what is chosen
+
+
+def test_every_term_is_that_of_the_judge(accounts):
+    rows, found = accounts
+    for frame in (found.best, found.easier, found.quicker):
+        there = np.flatnonzero(frame["instalments"] > 0)
+        assert there.size > 100
+        for place in there.tolist():
+            row, told = rows.iloc[place].to_dict(), frame.iloc[place]
+            ends = {
+                end: judge.plan_money(row, told["unit"], int(told["instalments"]), RAW, AS_OF, end)
+                for end in ("middle", "low", "high")
+            }
+            mine = ends["middle"]
+            for name in ("kept_money", "broken_money", "cost"):
+                assert abs(told[name] - mine[name]) <= judge.CENT, (place, name)
+            assert told["value"] == told["kept_money"] + told["broken_money"] - told["cost"]
+            values = [each["value"] for each in ends.values()]
+            assert told["value_low"] == pytest.approx(min(values), abs=2)
+            assert told["value_high"] == pytest.approx(max(values), abs=2)
+            assert told["p_kept"] == pytest.approx(mine["p_kept"])
+            days = list(zip([judge.day(each) for each in mine["due"]], mine["amounts"], strict=True))
+            assert schedule(told, row["payday"]) == days
+            assert told["last_on"] == days[-1][0]
+
+
+def test_the_proposal_is_the_plan_of_highest_value_and_there_is_one_wherever_the_judge_finds_any(accounts):
+    rows, found = accounts
+    for place, row in enumerate(rows.to_dict("records")):
+        there, told = judge.all_plans(row, RAW, AS_OF), found.best.iloc[place]
+        assert bool(there) == bool(told["instalments"]), place
+        if there:
+            assert told["value"] == pytest.approx(max(each["value"] for each in there), abs=2)
+
+
+def test_alternatives_are_apart_where_such_plans_are(accounts):
+    rows, found = accounts
+    seen = {"easier": 0, "quicker": 0}
+    for place, row in enumerate(rows.to_dict("records")):
+        told = found.best.iloc[place]
+        if not told["instalments"]:
+            continue
+        mine = judge.plan_money(row, told["unit"], int(told["instalments"]), RAW, AS_OF)["monthly"]
+        monthly = [each["monthly"] for each in judge.all_plans(row, RAW, AS_OF)]
+        fitting = {"easier": [each for each in monthly if each <= APART * mine]}
+        fitting["quicker"] = [each for each in monthly if each >= mine / APART]
+        others = [getattr(found, name).iloc[place] for name in ("easier", "quicker")]
+        for name, other in zip(("easier", "quicker"), others, strict=True):
+            if fitting[name]:
+                form = judge.plan_money(row, other["unit"], int(other["instalments"]), RAW, AS_OF)
+                assert form["monthly"] in fitting[name], (place, name)
+                seen[name] += 1
+        forms = {(each["unit"], each["instalments"]) for each in (told, *others) if each["instalments"]}
+        assert len(forms) == min(len(monthly), 3)
+    assert min(seen.values()) > 5
+
+
+def test_a_heavier_burden_never_breaks_less():
+    payments = np.linspace(9_000, 40_000, 40)
+    rows = pd.concat([one(usual_payment=each) for each in payments], ignore_index=True)
+    alone = plans(rows, AS_OF, replace(TERMS, least=12, most=12, units=("month",))).best
+    assert (alone["instalments"] == 12).all()
+    assert (np.diff(alone["burden"]) < 0).all()
+    assert (np.diff(alone["p_break"]) <= 0).all()
+    assert (np.diff(alone["value"]) >= 0).all()
+
+
+def test_what_goes_on_after_a_break_is_worth_what_waiting_is_worth():
+    without, some = (plans(one(continuation=each), AS_OF, TERMS).best.iloc[0] for each in (0, 50_000))
+    assert without["broken_money"] == 0
+    assert some["value"] > without["value"]
+    assert plans(one(continuation=-500), AS_OF, TERMS).best["broken_money"].tolist() == [0]
+
+
+def test_neither_the_order_nor_the_lot_of_rows_changes_a_plan(accounts, monkeypatch):
+    rows, found = accounts
+    monkeypatch.setattr("models.plans.ROWS_AT_ONCE", 97)
+    again = plans(rows.iloc[::-1], AS_OF, TERMS)
+    for name in ("best", "easier", "quicker"):
+        pd.testing.assert_frame_equal(getattr(again, name).sort_index(), getattr(found, name))
+    assert len(plans(rows.iloc[:0], AS_OF, TERMS).best) == 0
+
+
+# The judge can fail
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda plan: plan["schedule"].__setitem__(0, (plan["schedule"][0][0], plan["schedule"][0][1] - 1)), "add up"),
+        (
+            lambda plan: plan["schedule"].__setitem__(1, (plan["schedule"][1][0] + 1, plan["schedule"][1][1])),
+            "calendar",
+        ),
+        (lambda plan: plan["schedule"].append((plan["schedule"][-1][0] + 30, 0)), "not equal"),
+        (lambda plan: plan.update(unit="week"), "a unit that the policy does not have"),
+        (lambda plan: plan.update(schedule=[(AS_OF, 60_000), (AS_OF + 40, 40_000)]), "own payments support"),
+        (lambda plan: plan.update(schedule=[(AS_OF + 5 + 30 * k, 1_000) for k in range(100)]), "below the least"),
+    ],
+)
+def test_the_judge_sees_a_wrong_plan(spoil, sentence):
+    rows = one(place="FR", days_past_due=30, kind="loan")
+    told = plans(rows, AS_OF, TERMS).best.iloc[0]
+    plan = {"unit": told["unit"], "schedule": schedule(told, 31)}
+    row = rows.iloc[0].to_dict()
+    assert judge.wrong_plan(row, plan, RAW, AS_OF) == []
+    spoil(plan)
+    assert sentence in " ".join(judge.wrong_plan(row, plan, RAW, AS_OF))

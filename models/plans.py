@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 
 from features.days import days_left_in_month, days_of_month, firsts_of_month
+from models.belief import LEAST_MATURED, PLANS, Belief, Curve, kept_to, never_falling
+from models.resampling import debtor_draws, interval
 
 MONTH_DAYS = 365.25 / 12
 UNIT_DAYS = {"month": MONTH_DAYS, "fortnight": 14.0, "week": 7.0}
@@ -40,20 +42,6 @@ PLAN_COLUMNS = (
     "value_low",
     "value_high",
 )
-
-
-@dataclass(frozen=True)
-class Curve:
-    """A belief by points: at each of `at` (rising) a middle with its ends; straight between them, flat beyond."""
-
-    at: tuple[float, ...]
-    middle: tuple[float, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-
-    def of(self, at: np.ndarray, end: str = "middle") -> np.ndarray:
-        """float64; end: middle, low or high."""
-        return np.interp(at, self.at, getattr(self, end))
 
 
 @dataclass(frozen=True)
@@ -372,3 +360,62 @@ def _typed(found: pd.DataFrame) -> pd.DataFrame:
         else:
             whole[name] = found[name].fillna(0).astype(np.int64)
     return pd.DataFrame(whole, columns=list(PLAN_COLUMNS))
+
+
+# ---- what was learnt from plans --------------------------------------------------------------------------------------
+
+CLASSES = 4  # of burden, with as many plans each, while there are enough
+NEWTON_STEPS = 40
+
+
+def learned_breaks(history: pd.DataFrame, belief: Belief, *, draws: int, seed: int) -> Belief:
+    """Chance of a break in a month by burden, from plans as they were agreed and kept; the belief, with `why`, where
+    fewer than LEAST_MATURED plans have an instalment behind them.
+
+    history, one row a plan: debtor_id, unit, burden (as it was when agreed), due (instalments fallen due and judged,
+    up to the one that broke it), broken (bool). Plans fall into classes of burden of LEAST_MATURED or more; a class has
+    the hazard under which its instalments would break as many plans as they did (censored plans count as far as they
+    are known), made never to fall with burden. 95 % interval by debtor. Burdens were chosen by people, so this
+    foretells plans agreed as before; it does not say what another burden would have done to the same debtor.
+    """
+    lot = history[history["due"].to_numpy() > 0]
+    if len(lot) < LEAST_MATURED:
+        return kept_to(belief, f"{len(lot)} plans with an instalment behind them, {LEAST_MATURED} are needed")
+    burden = lot["burden"].to_numpy(np.float64)
+    many = min(CLASSES, len(lot) // LEAST_MATURED)
+    edges = np.unique(np.quantile(burden, np.arange(1, many) / many))
+    place = np.searchsorted(edges, burden, side="left")
+    place = np.unique(place, return_inverse=True)[1]  # where many burdens are equal, a class may be empty
+    many = int(place.max()) + 1
+    length = lot["unit"].map(UNIT_DAYS).to_numpy(np.float64) / MONTH_DAYS
+    lengths = np.unique(length)
+    who, weights = debtor_draws(lot["debtor_id"], draws, seed)
+
+    def drawn(part: np.ndarray, own: np.ndarray) -> np.ndarray:
+        return weights @ np.bincount(who[own], part[own], weights.shape[1])
+
+    due, broken = lot["due"].to_numpy(np.float64), lot["broken"].to_numpy(np.float64)
+    breaks = np.stack([drawn(broken, place == each) for each in range(many)], axis=1)
+    risks = np.stack(
+        [[drawn(due, (place == each) & (length == one)) for one in lengths] for each in range(many)], axis=2
+    ).transpose(1, 2, 0)
+    chance = never_falling(_monthly(breaks, risks, lengths), risks.sum(axis=2))
+    told = np.array([interval(column) for column in chance.T])
+    at = tuple(float(np.average(burden[place == each], weights=due[place == each])) for each in range(many))
+    middle, low, high = (tuple(told[:, end].tolist()) for end in range(3))
+    matured = {point: int((place == each).sum()) for each, point in enumerate(at)}
+    return Belief(Curve(at, middle, low, high), PLANS, "", matured)
+
+
+def _monthly(breaks: np.ndarray, risks: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """[draws, classes] chance of a break in a month, under which instalments of these lengths (in months) would break
+    as often as they did. breaks: [draws, classes]; risks: instalments due, [draws, classes, lengths].
+    """
+    rate = np.zeros(breaks.shape)
+    breaks = np.minimum(breaks, risks.sum(axis=2) * (1 - 1e-9))
+    for _ in range(NEWTON_STEPS):  # from below, of a concave function: it never steps over
+        alive = np.exp(-rate[..., None] * lengths)
+        slope = (risks * lengths * alive).sum(axis=2)
+        missing = breaks - (risks * (1 - alive)).sum(axis=2)
+        rate = rate + np.divide(missing, slope, out=np.zeros(rate.shape), where=slope > 0)
+    return np.where(risks.sum(axis=2) > 0, 1 - np.exp(-rate), np.nan)

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from models.plans import Curve
+from models.belief import LEAST_MATURED, PLACEMENTS, POLICY, Curve
 from models.resampling import debtor_draws, interval, ratios_of_sums
 
 INTERNAL, AGENCY, LEGAL, SALE, REST = ROUTES = ("internal", "agency", "legal", "sale", "rest")
 OURS = ""  # party of the routes that have none
-PRIOR, LEARNED, WAITING = "policy", "placements", "waiting"  # where a route's recovery comes from
+WAITING = "waiting"  # where the value of going on comes from; a party's is of POLICY or PLACEMENTS
 ROUTE_COLUMNS = (
     "why_not",
     "source",
@@ -191,12 +191,12 @@ def _internal(rows: pd.DataFrame) -> pd.DataFrame:
 def _of_party(rows: pd.DataFrame, party: Party, terms: RouteTerms) -> pd.DataFrame:
     kind, days = rows["kind"].astype("str").to_numpy(object), rows["days_past_due"].to_numpy(np.int64)
     share = {end: party.recovery.of(kind, days, end) for end in _ENDS}
-    source = np.full(len(rows), PRIOR, dtype=object)
+    source = np.full(len(rows), POLICY, dtype=object)
     if party.name in terms.learned:
         learned = terms.learned[party.name]
         known = ~np.isnan(learned.middle)
         share = {end: np.where(known, getattr(learned, end), share[end]) for end in _ENDS}
-        source[known] = LEARNED
+        source[known] = PLACEMENTS
     commission = np.zeros(len(rows)) if party.commission is None else party.commission.of(kind, days)
     discount = (1 + terms.annual_rate) ** (-party.delay_days / 365.0)
     cost = rows["currency"].astype("str").map({name: float(amount) for name, amount in party.fixed_cost.items()})
@@ -262,6 +262,38 @@ def _closed(
     }
     why = np.select(list(tests.values()), list(tests), "")
     return pd.Series(why, index=rows.index, dtype="str")
+
+
+# ---- what was learnt from placements -----------------------------------------------------------------------------
+
+
+def learned_share(rows: pd.DataFrame, party: Party, placements: pd.DataFrame, *, draws: int, seed: int) -> Share | None:
+    """What a party brings back of each row's balance: what is believed of its kind and age x recovered ÷ believed over
+    the placements that matured; None where there are fewer than LEAST_MATURED of them.
+
+    placements of this party, matured ones alone: debtor_id, kind, days_past_due and balance when placed, recovered
+    (gross, within the party's horizon), unit (reporting units per minor unit). rows: kind, days_past_due. A kind with
+    LEAST_MATURED placements of its own has a ratio of its own; the ends are those of its 95 % interval by debtor. Older
+    and younger debts are told apart by the belief alone, so that a party is not blamed for what it was given.
+    """
+    kinds = placements["kind"].astype("str").to_numpy(object)
+    believed = party.recovery.of(kinds, placements["days_past_due"].to_numpy(np.int64))
+    unit = placements["unit"].to_numpy(np.float64)
+    expected = np.nan_to_num(believed) * placements["balance"].to_numpy(np.float64) * unit
+    recovered = np.where(np.isnan(believed), 0.0, placements["recovered"].to_numpy(np.float64) * unit)
+    if (expected > 0).sum() < LEAST_MATURED:
+        return None
+    who, weights = debtor_draws(placements["debtor_id"], draws, seed)
+    ratios = {"": interval(ratios_of_sums(recovered, expected, who, weights))}
+    for kind in np.unique(kinds.astype(str)):
+        own = (kinds == kind) & (expected > 0)
+        if own.sum() >= LEAST_MATURED:
+            ratios[str(kind)] = interval(ratios_of_sums(recovered[own], expected[own], who[own], weights))
+    asked = rows["kind"].astype("str").to_numpy(object)
+    told = np.array([ratios.get(str(kind), ratios[""]) for kind in asked], np.float64).reshape(-1, 3)
+    base = party.recovery.of(asked, rows["days_past_due"].to_numpy(np.int64))
+    middle, low, high = (np.minimum(base * told[:, end], 1.0) for end in range(3))
+    return Share(middle, low, high)
 
 
 # ---- agencies set beside each other ----------------------------------------------------------------------------------

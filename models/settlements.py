@@ -9,21 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
 
-from models.plans import Curve
+from models.belief import LEAST_MATURED, OFFERS, Belief, Curve, kept_to, never_falling
 from models.resampling import debtor_draws, interval
 
 FULL = 10_000  # discounts are whole hundredths of a per cent
-LEAST_MATURED = 300  # offers an arm must have whose time is over
 CHANCE = 1e-3  # of taking a fair lot for a false one
 DRAWS_AT_ONCE = 50
-POLICY, OFFERS = "policy", "offers"
 OUTSIDE, WAITING = "outside_bounds", "waiting_is_worth_more"  # why there is no settlement
 NO_ARM = -1
 SETTLEMENT_COLUMNS = (
@@ -41,28 +39,16 @@ SETTLEMENT_COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Acceptance:
-    """Chance that a settlement is accepted and paid in time, by discount; it never falls as the discount rises.
-
-    source: POLICY, a belief of the house, or OFFERS, learnt from offers drawn by lot; why: why it is a belief.
-    """
-
-    curve: Curve
-    source: str = POLICY
-    why: str = ""
-    matured: Mapping[float, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class SettlementTerms:
     """discounts: rising shares of the balance that may be let off; pay_within_days: after as_of, when the money is
-    counted; a settlement not paid by then is none, and the whole balance stands.
+    counted; a settlement not paid by then is none, and the whole balance stands; acceptance: chance that it is accepted
+    and paid in time, by discount.
     """
 
     discounts: tuple[float, ...]
     pay_within_days: int
     annual_rate: float
-    acceptance: Acceptance
+    acceptance: Belief
 
 
 def settled_amount(balance: np.ndarray, discount: np.ndarray | float) -> np.ndarray:
@@ -175,7 +161,7 @@ def _lot(text: str) -> float:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest(), "big") / 2**56
 
 
-def learned_acceptance(offers: pd.DataFrame, belief: Acceptance, *, draws: int, seed: int) -> Acceptance:
+def learned_acceptance(offers: pd.DataFrame, belief: Belief, *, draws: int, seed: int) -> Belief:
     """The curve of acceptance from offers drawn by lot; the belief with `why` where it cannot be read from them.
 
     offers, one row each: debtor_id, arm (discount drawn), probability (of that arm for that row; NaN or 1 where a
@@ -192,24 +178,20 @@ def learned_acceptance(offers: pd.DataFrame, belief: Acceptance, *, draws: int, 
     lot = offers[(probability > 0) & (probability < 1) & offers["matured"].to_numpy(bool)]
     arms = np.sort(lot["arm"].unique())
     if arms.size < 2:
-        return _believed(belief, "no two discounts were ever drawn by lot")
+        return kept_to(belief, "no two discounts were ever drawn by lot")
     there = lot.groupby("stratum")["arm"].nunique() == arms.size
     lot = lot[lot["stratum"].isin(there.index[there])]
     many = {float(arm): int((lot["arm"] == arm).sum()) for arm in arms}
     if (least := min(many.values())) < LEAST_MATURED:
         few = next(arm for arm, count in many.items() if count == least)
         told = f"{least} matured offers at a discount of {few:g}, {LEAST_MATURED} are needed"
-        return _believed(belief, told)
+        return kept_to(belief, told)
     cells = _Cells.of(lot, arms, draws, seed)
     if cells.furthest_size() > cells.limit:
-        return _believed(belief, "the arms' sizes are not what the recorded probabilities promise")
+        return kept_to(belief, "the arms' sizes are not what the recorded probabilities promise")
     if cells.furthest_chance(lot["foretold"].to_numpy(np.float64)) > cells.limit:
-        return _believed(belief, "discounts went to debtors of other foretold chances: the lot was none")
-    return Acceptance(cells.curve(lot["accepted"].to_numpy(np.float64)), OFFERS, "", many)
-
-
-def _believed(belief: Acceptance, why: str) -> Acceptance:
-    return Acceptance(belief.curve, POLICY, why, belief.matured)
+        return kept_to(belief, "discounts went to debtors of other foretold chances: the lot was none")
+    return Belief(cells.curve(lot["accepted"].to_numpy(np.float64)), OFFERS, "", many)
 
 
 @dataclass(frozen=True)
@@ -298,20 +280,3 @@ class _Cells:
         told = np.array([interval(column) for column in never_falling(rate, whole.sum(axis=2)).T])
         middle, low, high = (tuple(told[:, place].tolist()) for place in range(3))
         return Curve(tuple(self.arms.tolist()), middle, low, high)
-
-
-def never_falling(rate: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """[draws, arms]: of each row the nearest rates, by weighted squares, that never fall along it.
-
-    max over first <= arm of min over last >= arm of the weighted mean of first..last (Robertson, Wright and Dykstra,
-    Order Restricted Statistical Inference, 1988, 1.4).
-    """
-    arms = rate.shape[1]
-    money, whole = (np.cumsum(np.pad(part, ((0, 0), (1, 0))), axis=1) for part in (rate * weight, weight))
-    found = np.full(rate.shape, -np.inf)
-    for arm in range(arms):
-        for first in range(arm + 1):
-            lasts = np.arange(arm + 1, arms + 1)
-            means = (money[:, lasts] - money[:, [first]]) / (whole[:, lasts] - whole[:, [first]])
-            found[:, arm] = np.maximum(found[:, arm], means.min(axis=1))
-    return np.where(np.isnan(rate).any(axis=1, keepdims=True), np.nan, found)

@@ -31,9 +31,10 @@ from pydantic import (
 from features.currencies import DECIMALS
 from features.errors import InputMissing, UsageError
 from features.tables import STATUSES
-from models.plans import Curve, PlanTerms
+from models.belief import Belief, Curve
+from models.plans import PlanTerms
 from models.routes import AGENCY, LEGAL, SALE, Bands, Party
-from models.settlements import FULL, Acceptance, SettlementTerms
+from models.settlements import FULL, SettlementTerms
 from pipeline.law.rule_file import Lines
 from pipeline.law.rules import CONTACT_CHANNELS, Precondition, Rule, Rules, Stop, TimeBarred, nearest
 from pipeline.law.stops import CALENDAR_YEAR_DAYS
@@ -527,6 +528,10 @@ def _together(written: _Written) -> list[tuple[int, str]]:
             told = f"routes.{number}: party {route.party!r} stands a second time."
             found.append((written.line("routes", number, "party"), told))
         seen.add(route.party)
+    settling = read.get("settlements")
+    if settling is not None and settling.months_of_support is not None and read.get("plans", settling) is None:
+        told = "settlements.months_of_support needs plans, whose shares say what own payments support. Set it to null."
+        found.append((written.line("settlements", "months_of_support"), told))
     explore = read.get("explore")
     if explore is None:
         return found
@@ -535,7 +540,6 @@ def _together(written: _Written) -> list[tuple[int, str]]:
         if party not in agencies:
             told = f"explore.parties: {party!r} is no agency of routes{nearest(party, agencies)}."
             found.append((written.line("explore", "parties", party), told))
-    settling = read.get("settlements")
     for discount in explore.discounts or () if "settlements" in read else ():
         if settling is None or discount not in settling.discounts:
             told = f"explore.discounts: {discount:g} is none of settlements.discounts, and so outside the bounds."
@@ -706,7 +710,7 @@ def _plan_terms(plan: PlanSection, rate: float) -> PlanTerms:
 
 def _settling(own: SettlementSection, rate: float) -> Settling:
     curve = _curve((point.discount for point in own.accept), own.accept)
-    belief = Acceptance(curve, why="no offers were asked")
+    belief = Belief(curve, why="no offers were asked")
     return Settling(
         terms=SettlementTerms(own.discounts, own.pay_within_days, rate, belief),
         largest=_bands(own.largest, _certain),

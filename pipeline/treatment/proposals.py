@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 
 from features.errors import ContractError
+from models.belief import Belief
 from models.plans import PLAN_COLUMNS, Plans, plans, supported
 from models.routes import AGENCY, INTERNAL, OURS, Routes, RouteTerms, Share, routes
 from models.settlements import (
     NO_ARM,
     SETTLEMENT_COLUMNS,
-    Acceptance,
     SettlementTerms,
     allowed_at,
     draw_arms,
@@ -99,7 +99,8 @@ def propose(
     policy: Policy,
     as_of: int,
     seed: int,
-    acceptance: Acceptance | None = None,
+    acceptance: Belief | None = None,
+    breaks: Belief | None = None,
     learned: Mapping[str, Share] | None = None,
 ) -> Proposals:
     """Proposals and routes of a night.
@@ -109,7 +110,8 @@ def propose(
     unknown). payday: day of the month, 0 unknown. contact_open: the law lets the debtor be contacted, today or later;
     legal_open: the law of a place that is signed off lets the account go to court.
     recorded: a bool column for every status that the policy names, aligned by position: in force on any account of the
-    debtor. acceptance: learnt from offers, in the place of the policy's table; learned: party -> share that comes back.
+    debtor. acceptance, breaks: learnt from offers and plans, in the place of the policy's tables; learned: party ->
+    share that comes back.
 
     Raises ContractError where a column lacks: what is not known is not taken for absent.
     """
@@ -119,7 +121,7 @@ def propose(
     contact = rows["contact_open"].to_numpy(bool)
     free = ~specialist & ~barred & contact
     own = rows[free]
-    planned = _planned(own, policy, as_of)
+    planned = _planned(own, policy, as_of, breaks)
     settled = _settled(own, policy, acceptance)
     offers = _offers(own, policy, planned, settled, seed)
     held = np.select([specialist, barred, ~contact], [SPECIALIST, STATUS, NO_CONTACT], "")
@@ -184,7 +186,7 @@ class _Settled:
     terms: SettlementTerms | None
 
 
-def _planned(rows: pd.DataFrame, policy: Policy, as_of: int) -> _Planned:
+def _planned(rows: pd.DataFrame, policy: Policy, as_of: int, breaks: Belief | None) -> _Planned:
     """The best plans as offers: p_agree x what the plan brings + (1 - p_agree) x continuation - cost."""
     longest = max((each.instalments for each in policy.authority), default=0)
     terms = policy.plans
@@ -192,7 +194,8 @@ def _planned(rows: pd.DataFrame, policy: Policy, as_of: int) -> _Planned:
         nothing = pd.DataFrame(0, index=rows.index, columns=list(PLAN_COLUMNS))
         none = Plans(nothing, nothing, nothing, pd.Series(NOT_OFFERED, index=rows.index, dtype="str"))
         return _Planned(none, pd.DataFrame(0, index=rows.index, columns=list(_OFFERED)))
-    found = plans(rows, as_of, replace(terms, most=min(terms.most, longest)))
+    terms = replace(terms, most=min(terms.most, longest), breaks=terms.breaks if breaks is None else breaks.curve)
+    found = plans(rows, as_of, terms)
     best = found.best
     there = best["instalments"].to_numpy() > 0
     brings = {
@@ -224,7 +227,7 @@ def _planned(rows: pd.DataFrame, policy: Policy, as_of: int) -> _Planned:
 _OFFERED = ("p_agree", "agreed_money", "refused_money", "cost", "value", "value_low", "value_high", "gain")
 
 
-def _settled(rows: pd.DataFrame, policy: Policy, acceptance: Acceptance | None) -> _Settled:
+def _settled(rows: pd.DataFrame, policy: Policy, acceptance: Belief | None) -> _Settled:
     own = policy.settling
     if own is None:
         nothing = pd.DataFrame(0, index=rows.index, columns=list(SETTLEMENT_COLUMNS))

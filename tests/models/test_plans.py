@@ -12,6 +12,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.belief import PLANS, POLICY, Belief
 from models.plans import (
     APART,
     NOTHING,
@@ -20,6 +21,7 @@ from models.plans import (
     due_days,
     first_days,
     instalments_of,
+    learned_breaks,
     plans,
     schedule,
     supported,
@@ -32,6 +34,7 @@ from tests.worlds.treated import drawn_accounts
 AS_OF = judge.day(dt.date(2026, 10, 1))
 RAW = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
 TERMS = policy_of(SHIPPED, load_rules(), ("GB-ENG",), dt.date(2026, 10, 1)).plans
+BELIEF = Belief(TERMS.breaks)
 DAYS = st.integers(judge.day(dt.date(2023, 1, 1)), judge.day(dt.date(2033, 1, 1)))
 
 
@@ -218,6 +221,62 @@ def test_neither_the_order_nor_the_lot_of_rows_changes_a_plan(accounts, monkeypa
     for name in ("best", "easier", "quicker"):
         pd.testing.assert_frame_equal(getattr(again, name).sort_index(), getattr(found, name))
     assert len(plans(rows.iloc[:0], AS_OF, TERMS).best) == 0
+
+
+# What plans teach
+
+
+def kept_plans(seed: int, many: int, base: float = 0.02, steep: float = 0.10) -> pd.DataFrame:
+    """Plans that break in a month with base + steep x burden, followed for as long as they lived so far."""
+    draw = np.random.default_rng(seed)
+    unit = draw.choice(["month", "fortnight"], many)
+    burden = draw.uniform(0, 1, many)
+    monthly = base + steep * burden
+    hazard = 1 - (1 - monthly) ** np.where(unit == "month", 1.0, 14 / (365.25 / 12))
+    lasts = draw.geometric(hazard)
+    followed = draw.integers(0, 15, many)
+    due = np.minimum(lasts, followed)
+    return pd.DataFrame(
+        {
+            "debtor_id": [f"D{number // 2}" for number in range(many)],
+            "unit": unit,
+            "burden": burden,
+            "due": due,
+            "broken": (lasts <= followed) & (due > 0),
+        }
+    )
+
+
+def test_breaks_are_learnt_by_burden_from_plans_that_still_run():
+    inside = points = 0
+    for seed in range(20):
+        found = learned_breaks(kept_plans(seed, 3_000), BELIEF, draws=200, seed=1)
+        assert (found.source, found.why) == (PLANS, "")
+        assert (np.diff(found.curve.middle) >= 0).all()
+        assert min(found.matured.values()) >= 300
+        for at, low, high in zip(found.curve.at, found.curve.low, found.curve.high, strict=True):
+            inside += low <= 0.02 + 0.10 * at <= high
+            points += 1
+    assert points == 80
+    assert inside >= 0.85 * points  # of 95 %
+
+
+def test_few_plans_teach_nothing_and_say_so():
+    found = learned_breaks(kept_plans(1, 200), BELIEF, draws=20, seed=1)
+    assert (found.source, found.curve) == (POLICY, BELIEF.curve)
+    assert "plans with an instalment behind them, 300 are needed" in found.why
+
+
+def test_equal_burdens_make_one_class():
+    found = learned_breaks(kept_plans(2, 2_000).assign(burden=0.5), BELIEF, draws=20, seed=1)
+    assert found.curve.at == (0.5,)
+
+
+def test_plans_that_all_broke_or_never_did_have_a_chance_of_their_own():
+    never = learned_breaks(kept_plans(3, 2_000).assign(broken=False), BELIEF, draws=20, seed=1)
+    assert set(never.curve.middle) == {0.0}
+    always = learned_breaks(kept_plans(3, 2_000).assign(due=1, broken=True), BELIEF, draws=20, seed=1)
+    assert min(always.curve.middle) > 0.99
 
 
 # The judge can fail

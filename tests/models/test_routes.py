@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from models.plans import Curve
-from models.routes import AGENCY, INTERNAL, LEGAL, OURS, REST, Bands, RouteTerms, Share, compared, routes
+from models.belief import Curve
+from models.routes import AGENCY, INTERNAL, LEGAL, OURS, REST, Bands, RouteTerms, Share, compared, learned_share, routes
 from pipeline.law.rule_file import load_rules
 from pipeline.treatment.policy import SHIPPED, policy_of
 from tests.judges import treatment_judge as judge
@@ -157,6 +157,46 @@ def test_a_kind_of_which_nothing_is_believed_goes_nowhere():
         "kind"
     }
     assert found.chosen["route"].tolist() == [INTERNAL]
+
+
+# What placements teach
+
+
+def given_to(seed: int, many: int, factor: dict[str, float]) -> pd.DataFrame:
+    """Placements with agency_a that bring in so many times what is believed, by kind; old debts go to it more often."""
+    draw = np.random.default_rng(seed)
+    kind, days = draw.choice(sorted(factor), many), draw.choice([100, 500, 1_500, 1_500], many)
+    balance = np.rint(draw.lognormal(11, 0.5, many)).astype(np.int64)
+    share = POLICY.parties[0].recovery.of(kind.astype(object), days) * np.array([factor[name] for name in kind])
+    pays = draw.random(many) < 0.5
+    return pd.DataFrame(
+        {
+            "debtor_id": [f"D{number // 2}" for number in range(many)],
+            "kind": kind,
+            "days_past_due": days,
+            "balance": balance,
+            "recovered": np.rint(balance * share * 2 * pays),
+            "unit": 0.01,
+        }
+    )
+
+
+def test_what_an_agency_brings_is_learnt_for_each_kind_that_has_enough():
+    rows = pd.DataFrame({"kind": ["card", "loan", "invoices"], "days_past_due": [400, 400, 400]})
+    inside = 0
+    for seed in range(20):
+        placements = given_to(seed, 3_000, {"card": 2.0, "loan": 0.5})
+        found = learned_share(rows, POLICY.parties[0], placements, draws=200, seed=1)
+        inside += sum(found.low[at] <= 0.07 * true <= found.high[at] for at, true in ((0, 2.0), (1, 0.5)))
+        assert found.middle[1] < found.middle[2] < found.middle[0]  # of a kind never given away: all together
+    assert inside >= 34  # of 40, at 95 %
+
+
+def test_few_placements_teach_nothing():
+    rows = pd.DataFrame({"kind": ["card"], "days_past_due": [400]})
+    assert learned_share(rows, POLICY.parties[0], given_to(1, 299, {"card": 1.0}), draws=20, seed=1) is None
+    few = learned_share(rows, POLICY.parties[0], given_to(1, 400, {"card": 1.0, "loan": 1.0}), draws=20, seed=1)
+    assert few.middle[0] == pytest.approx(0.07, rel=0.3)  # of all kinds together
 
 
 # Agencies

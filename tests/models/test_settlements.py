@@ -11,19 +11,14 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.isotonic import isotonic_regression
 
-from models.plans import Curve
+from models.belief import OFFERS, POLICY, Belief, Curve
 from models.settlements import (
     NO_ARM,
-    OFFERS,
     OUTSIDE,
-    POLICY,
     WAITING,
-    Acceptance,
     draw_arms,
     learned_acceptance,
-    never_falling,
     settled_amount,
     settlement_at,
     settlements,
@@ -105,7 +100,7 @@ def test_outside_every_bound_there_is_none(bound):
 
 
 def test_a_discount_below_the_least_ever_tried_is_not_valued():
-    tried = Acceptance(Curve((0.4, 0.5), (0.1, 0.2), (0.05, 0.1), (0.2, 0.3)), OFFERS)
+    tried = Belief(Curve((0.4, 0.5), (0.1, 0.2), (0.05, 0.1), (0.2, 0.3)), OFFERS)
     terms = replace(TERMS, discounts=(0.1, 0.2), acceptance=tried)
     assert settlements(one(), terms)[1].tolist() == [OUTSIDE]
 
@@ -238,14 +233,6 @@ def test_lots_are_judged_fair_about_as_often_as_they_are():
         learned_acceptance(drawn_offers(seed, 3_000), BELIEF, draws=2, seed=1).source == POLICY for seed in range(60)
     )
     assert refused <= 2
-
-
-@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0.1, 10)), min_size=1, max_size=7))
-@settings(max_examples=200)
-def test_the_nearest_curve_that_never_falls_is_that_of_the_library(points):
-    rate, weight = (np.array([part]) for part in zip(*points, strict=True))
-    told = isotonic_regression(rate[0], sample_weight=weight[0])
-    np.testing.assert_allclose(never_falling(rate, weight)[0], told, atol=1e-9)
 
 
 # The judge can fail

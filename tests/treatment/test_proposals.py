@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from features.errors import ContractError
-from models.plans import Curve, schedule
+from models.belief import OFFERS, Belief, Curve
+from models.plans import schedule
 from models.routes import AGENCY, INTERNAL, LEGAL, OURS, Bands
-from models.settlements import OFFERS, Acceptance
 from pipeline.law.rule_file import load_rules
 from pipeline.treatment.policy import SHIPPED, Policy, policy_of
 from pipeline.treatment.proposals import Proposals, propose
@@ -275,7 +275,7 @@ def test_parties_drawn_are_among_those_that_may_have_the_account(tmp_path, world
 
 
 def test_a_learnt_acceptance_stands_in_the_place_of_the_table(world, shipped):
-    learned = Acceptance(Curve((0.0, 0.5), (0.0, 0.9), (0.0, 0.8), (0.0, 1.0)), OFFERS)
+    learned = Belief(Curve((0.0, 0.5), (0.0, 0.9), (0.0, 0.8), (0.0, 1.0)), OFFERS)
     found = propose(*world, shipped, AS_OF, 7, acceptance=learned)
     plain = propose(*world, shipped, AS_OF, 7)
     assert (found.offers["proposal"] == "settlement").sum() > (plain.offers["proposal"] == "settlement").sum()

@@ -1,5 +1,6 @@
-"""What lies in the quarantine, and what becomes of it: a row waits until it is released, mended, through the ordinary
-checks, or discarded, each with who and why. Every row set aside is waiting, released or discarded; none vanishes.
+"""What lies in the quarantine, and what becomes of it: a row waits until it comes in as it should have been by a later
+delivery, or is released, mended, through the ordinary checks, or discarded, each with who and why. Every row set aside
+is waiting, in since, released or discarded; none vanishes.
 """
 
 from __future__ import annotations
@@ -24,14 +25,16 @@ from pipeline.intake.quarantine import Code
 from pipeline.intake.refusals import IngestBug, shown
 from pipeline.intake.report import decimal_text
 from pipeline.params import Params
+from pipeline.store.aside import made_good, needed, of_accounts
 from pipeline.store.commit import append
 from pipeline.store.files import private_folder
 from pipeline.store.form import DECISIONS, QUARANTINED, row_name
 from pipeline.store.locks import only_run
 from pipeline.store.store import Store
 
-WAITING, RELEASED, DISCARDED = "waiting", "released", "discarded"
-FATES = (WAITING, RELEASED, DISCARDED)
+WAITING, CAME, RELEASED, DISCARDED = "waiting", "came in since", "released", "discarded"
+FATES = (WAITING, CAME, RELEASED, DISCARDED)
+UNDECIDED = (WAITING, CAME)
 GONE = "that lay there before, or left with a forgotten debtor or by retention"
 NO_MORE = "that lay there before, left since, or told no currency then"
 # Faults by which a row may have named another account than the mended one does.
@@ -127,6 +130,7 @@ def set_aside(store: Store) -> list[Aside]:
     held = held.assign(row=[row_name(*told) for told in zip(held["table"], held["codes"], held["raw"], strict=True)])
     told = store.read(DECISIONS)
     fates = {} if told.empty else {row.row: row for row in told.itertuples()}
+    came = _came_in_since(store, held[~held["row"].isin(list(fates))])
     numbers = {record.ingest_id: record.number for record in store.deliveries()}
     currencies = _currencies(store)
     found = []
@@ -147,13 +151,22 @@ def set_aside(store: Store) -> list[Aside]:
                 rows=len(rows),
                 currency=currency,
                 amount=amount,
-                fate=WAITING if fate is None else fate.decision,
+                fate=fate.decision if fate is not None else CAME if name in came else WAITING,
                 by="" if fate is None else fate.by,
                 why="" if fate is None else fate.why,
                 at="" if fate is None else fate.at,
             )
         )
     return sorted(found, key=lambda row: (row.number, row.table, row.file, row.line, row.name))
+
+
+def _came_in_since(store: Store, undecided: pd.DataFrame) -> set[str]:
+    """Names of the rows that the store holds by now as they should have been (pipeline.store.aside)."""
+    rows = of_accounts(undecided)
+    columns = {name: needed(name) for name in rows["table"].unique()}
+    if not columns:
+        return set()
+    return set(rows["row"][made_good(rows, store.tables(None, list(columns), columns), store)])
 
 
 def _currencies(store: Store) -> Mapping[int, str]:
@@ -212,7 +225,7 @@ def listed(store: Store, rows: Sequence[Aside], each: bool, only: Sequence[Aside
     if not rows:
         return "Nothing is set aside."
     asked = rows if only is None else only
-    lines = [_line_of(row) for row in asked] if each else _grouped([row for row in asked if row.fate == WAITING])
+    lines = [_line_of(row) for row in asked] if each else _grouped([row for row in asked if row.fate in UNDECIDED])
     return "\n".join([*lines, *reconciled(store, rows)])
 
 
@@ -220,16 +233,18 @@ def _line_of(row: Aside) -> str:
     said = (
         f"{row.name}  {row.table} {shown(row.file)} line {row.line:,} of delivery {row.number}: {' '.join(row.codes)}"
     )
-    return f"{said}; {row.fate}" + (f" by {row.by} at {row.at}: {row.why}" if row.fate != WAITING else "")
+    return f"{said}; {row.fate}" + (f" by {row.by} at {row.at}: {row.why}" if row.fate not in UNDECIDED else "")
 
 
 def _grouped(rows: Sequence[Aside]) -> list[str]:
-    groups: dict[tuple[str, str, int], list[Aside]] = {}
+    groups: dict[tuple[str, str, int, str], list[Aside]] = {}
     for row in rows:
-        groups.setdefault((row.table, " ".join(row.codes), row.number), []).append(row)
+        groups.setdefault((row.table, " ".join(row.codes), row.number, row.fate), []).append(row)
+    fates = {WAITING: "wait", CAME: "came in since, mended"}
     return [
-        f"{table:<9} {codes}, delivery {number}: {sum(row.rows for row in found):,} rows wait{_and_money(found)}"
-        for (table, codes, number), found in sorted(groups.items())
+        f"{table:<9} {codes}, delivery {number}: {sum(row.rows for row in found):,} rows {fates[fate]}"
+        f"{_and_money(found)}"
+        for (table, codes, number, fate), found in sorted(groups.items())
     ] or ["No row waits."]
 
 
@@ -251,9 +266,9 @@ def _sums(rows: Iterable[Aside]) -> dict[str, int]:
 
 
 def reconciled(store: Store, rows: Sequence[Aside]) -> list[str]:
-    """For each delivery and table: rows set aside = waiting + released + discarded + those that lay there or left, and
-    the same for money; the sums are those that the delivery recorded. rows: all that are set aside. IngestBug where
-    the records of the deliveries and the quarantine contradict one another.
+    """For each delivery and table: rows set aside = waiting + in since + released + discarded + those that lay there or
+    left, and the same for money; the sums are those that the delivery recorded. rows: all that are set aside.
+    IngestBug where the records of the deliveries and the quarantine contradict one another.
     """
     lines = []
     for record in store.deliveries():
@@ -266,7 +281,8 @@ def reconciled(store: Store, rows: Sequence[Aside]) -> list[str]:
             before = table["quarantined"] - sum(counts.values())
             if before < 0:
                 raise IngestBug.rows(table["name"], table["quarantined"], sum(counts.values()))
-            told = " + ".join(f"{count:,} {fate}" for fate, count in counts.items())
+            shown_fates = [fate for fate in FATES if fate != CAME or counts[fate]]
+            told = " + ".join(f"{counts[fate]:,} {fate}" for fate in shown_fates)
             lines.append(
                 f"delivery {record.number}, {table['name']}: {table['quarantined']:,} rows set aside = {told}"
                 + (f" + {before:,} {GONE}" if before else "")
@@ -275,7 +291,7 @@ def reconciled(store: Store, rows: Sequence[Aside]) -> list[str]:
             for currency in sorted({*recorded, *_sums(own)}):
                 money = {fate: _sums(found).get(currency, 0) for fate, found in parts.items()}
                 rest = recorded.get(currency, 0) - sum(money.values())
-                told = " + ".join(f"{decimal_text(amount, currency)} {fate}" for fate, amount in money.items())
+                told = " + ".join(f"{decimal_text(money[fate], currency)} {fate}" for fate in shown_fates)
                 lines.append(
                     f"  {decimal_text(recorded.get(currency, 0), currency)} {currency} = {told}"
                     + (f" + {decimal_text(rest, currency)} {NO_MORE}" if rest else "")
@@ -346,7 +362,7 @@ def _undecided(store_path: Path, rows: Sequence[Aside], by: str, why: str) -> li
     if not rows:
         raise NotSetAside.such()
     rows = chosen(set_aside(Store(store_path)), [row.name for row in rows])
-    done = [row.name for row in rows if row.fate != WAITING]
+    done = [row.name for row in rows if row.fate not in UNDECIDED]
     if done:
         raise DecisionRefused.decided(done)
     return rows

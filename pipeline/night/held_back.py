@@ -11,12 +11,11 @@ import numpy as np
 import pandas as pd
 
 from features.aliases import ALIAS_COLUMNS, AS_DELIVERED, Link, last_of, links_of
-from features.days import day_of_text
-from features.tables import NO_DAY, account_number
 from pipeline.law.disputes import disputed_arrears
 from pipeline.law.question import Sight
 from pipeline.panel.view import View
 from pipeline.params import Params
+from pipeline.store.aside import QUARANTINED_COLUMNS, made_good, of_accounts
 from pipeline.store.form import DECISIONS, QUARANTINED, row_name, to_inner
 from pipeline.store.store import Store
 
@@ -47,8 +46,7 @@ def set_aside(tables: Mapping[str, pd.DataFrame], store: Store, versions: Mappin
     later delivery; and those of debtors that a link in the quarantine calls the same, while it is not known whether
     they are.
 
-    A row is made good once the store holds its key: the payment, or the status of that day. Where the store held it
-    before with other content (DUP_CONFLICT), a reversal must name the payment, or a later version the status.
+    What makes a row good: pipeline.store.aside.
     """
     if QUARANTINED not in versions:
         return frozenset()
@@ -56,11 +54,7 @@ def set_aside(tables: Mapping[str, pd.DataFrame], store: Store, versions: Mappin
     if DECISIONS in versions:
         rows = rows[~rows["row"].isin(_decided(store.path, versions[DECISIONS]))]
     rows = rows[rows["account_no"].isin(tables["accounts"]["account_no"])]
-    good = np.zeros(len(rows), bool)
-    for name, judge in (("payments", _payments_made_good), ("statuses", _statuses_made_good)):
-        own = (rows["table"] == name).to_numpy()
-        if name in tables and own.any():
-            good[own] = judge(rows[own], tables[name])
+    good = made_good(rows, tables, store)
     accounts, doubtful = tables["accounts"], list(_links_in_doubt(store, versions))
     of_links = accounts["debtor_id"].isin(doubtful).to_numpy(dtype=bool)
     if AS_DELIVERED in accounts:
@@ -120,48 +114,6 @@ def _decided(store: Path, version: int) -> frozenset[str]:
 
 @lru_cache(maxsize=4)
 def _quarantined(store: Path, version: int) -> pd.DataFrame:
-    """row (its name), table, codes, account_no, key (payment_id, or the status), on (its day) and known_on (NO_DAY:
-    none written).
-    """
-    held = Store(store).read(QUARANTINED, ["table", "codes", "raw"], versions={QUARANTINED: version})
-    held = held[held["table"].isin(TOLD)] if len(held) else pd.DataFrame(columns=["table", "codes", "raw"])
-    cells = [json.loads(raw) for raw in held["raw"]]
-    accounts = [row.get("account_id", "").strip() for row in cells]
-    told = pd.DataFrame(
-        {
-            "row": [row_name(*told) for told in zip(held["table"], held["codes"], held["raw"], strict=True)],
-            "table": held["table"].to_numpy(),
-            "codes": held["codes"].to_numpy(),
-            "key": [(row.get("payment_id") or row.get("status") or "").strip() for row in cells],
-            "on": np.array([_day(row.get("from_on", "")) for row in cells], np.int64),
-            "known_on": np.array([_day(row.get("known_at") or row.get("from_on") or "") for row in cells], np.int64),
-        }
-    )
-    there = np.array([bool(name) for name in accounts], bool)
-    told = told[there].reset_index(drop=True)
-    return told.assign(account_no=account_number([name for name in accounts if name]) if len(told) else [])
-
-
-def _day(text: str) -> int:
-    try:
-        return day_of_text(text.strip()[:10])
-    except ValueError:
-        return NO_DAY
-
-
-def _payments_made_good(rows: pd.DataFrame, payments: pd.DataFrame) -> np.ndarray:
-    numbers = account_number(rows["key"].where(rows["key"] != "", "?"))
-    contradicts = rows["codes"].str.contains("DUP_CONFLICT").to_numpy()
-    reversed_ = np.isin(numbers, payments["reverses_no"].to_numpy())
-    return np.where(contradicts, reversed_, np.isin(numbers, payments["payment_no"].to_numpy()))
-
-
-def _statuses_made_good(rows: pd.DataFrame, statuses: pd.DataFrame) -> np.ndarray:
-    held = statuses[statuses["account_no"].isin(rows["account_no"])]
-    good = []
-    for row in rows.itertuples():
-        same = held[(held["account_no"] == row.account_no) & (held["status"].astype("str") == row.key)]
-        same = same if row.on == NO_DAY else same[same["from_on"] == row.on]
-        later = same["known_on"] > row.known_on if "DUP_CONFLICT" in row.codes else same["known_on"] > NO_DAY
-        good.append(bool(later.any()))
-    return np.array(good, bool)
+    """The rows of TOLD that are set aside (pipeline.store.aside)."""
+    held = Store(store).read(QUARANTINED, QUARANTINED_COLUMNS, versions={QUARANTINED: version})
+    return of_accounts(held[held["table"].isin(TOLD)] if len(held) else held)

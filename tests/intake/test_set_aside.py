@@ -13,6 +13,7 @@ from features.tables import account_number
 from pipeline.intake.ingest import ingest
 from pipeline.intake.refusals import DeliveryRefused
 from pipeline.intake.set_aside import (
+    CAME,
     DISCARDED,
     RELEASED,
     WAITING,
@@ -29,7 +30,7 @@ from pipeline.night.held_back import set_aside as waiting_accounts
 from pipeline.store.form import DECISIONS
 from pipeline.store.store import Store
 from tests.worlds.commands import exit_code
-from tests.worlds.deliveries import PARAMS, payment, status, taken, write
+from tests.worlds.deliveries import PARAMS, charge, payment, status, taken, write
 
 NOW = dt.datetime(2026, 3, 1, 8, tzinfo=dt.UTC)
 FAULTY = [
@@ -93,6 +94,24 @@ def test_a_mended_row_comes_in_as_a_delivery_of_its_own_and_its_account_waits_no
     (row,) = named(again, "N2")
     assert (row.fate, row.by, row.why, row.at) == (RELEASED, "A. Keeper", "day first", "2026-03-01T08:00:00+00:00")
     assert "  20.00 EUR = 0.00 waiting + 20.00 released + 0.00 discarded" in listed(again, set_aside(again), each=False)
+
+
+def test_a_row_that_came_in_since_by_a_delivery_says_so(store, tmp_path):
+    right = {**FAULTY[1], "occurred_at": "2026-02-03"}
+    source = {"payments": [right], "charges": [charge(charge_id="C9", amount="7,00")]}
+    ingest(write(tmp_path / "right", source), store.path, PARAMS)
+    again = Store(store.path)
+    told = listed(again, set_aside(again), each=False).splitlines()
+    assert "payments  TS_FORMAT, delivery 2: 1 rows came in since, mended, 20.00 EUR" in told
+    line = "delivery 2, payments: 3 rows set aside = 2 waiting + 1 came in since + 0 released + 0 discarded"
+    assert line in told
+    assert "  20.00 EUR = 0.00 waiting + 20.00 came in since + 0.00 released + 0.00 discarded" in told
+    ingest(write(tmp_path / "charge", {"charges": [charge(charge_id="C9", amount="7.00")]}), store.path, PARAMS)
+    again = Store(store.path)
+    assert {row.table for row in set_aside(again) if row.fate == CAME} == {"payments", "charges"}
+    assert held(again) == {"A2", "J1"}
+    discard(store.path, named(again, "N2"), "A. Keeper", "came by the feed", NOW)
+    assert [row.fate for row in named(Store(store.path), "N2")] == [DISCARDED]
 
 
 def test_a_discarded_row_stays_counted_and_its_account_waits_no_longer(store):

@@ -135,3 +135,59 @@ def test_nobody_is_written_to_before_the_due_day_of_what_his_credit_elsewhere_co
     assert rows["offset"].tolist() == [-3]
     told = list(zip(rows["verdict"], rows["rule"], strict=True))
     assert told == [("deferred", "debtor.credit") if silent else ("permitted", "")]
+
+
+def test_another_line_of_the_same_receipt_makes_no_line_good(store_path):
+    lines = [
+        payment(payment_id="N1", account_id="A1", amount="50.00"),
+        payment(payment_id="N1", account_id="A2", amount="1.234,50"),
+    ]
+    next_delivery(store_path, payments=lines)
+    assert waiting(store_path) == {"A2"}
+    mended = payment(payment_id="N1", account_id="A2", amount="1234.50")
+    next_delivery(store_path, payments=[mended])
+    assert waiting(store_path) == {"A2"}  # another sum of the receipt that the store holds: it contradicts
+    back = payment(payment_id="N2", kind="reversal", reverses="N1", amount="50.00", occurred_at="2026-02-20")
+    next_delivery(store_path, payments=[back])
+    assert waiting(store_path) == {"A2"}
+
+
+def test_a_receipt_applied_later_waits_for_its_new_lines(store_path):
+    next_delivery(store_path, payments=[payment(payment_id="N1", amount="50.00", known_at="2026-02-05")])
+    lines = [
+        payment(payment_id="N1", charge_id=charge_id, amount=amount, known_at="2026-02-10")
+        for charge_id, amount in (("C1", "30.00"), ("C2", "20,00"))
+    ]
+    next_delivery(store_path, payments=lines[1:])
+    assert waiting(store_path) == {"A1"}
+    next_delivery(store_path, payments=[lines[0], {**lines[1], "amount": "20.00"}])
+    assert waiting(store_path) == set()
+
+
+def test_a_status_waits_for_its_own_version(store_path):
+    held = status(account_id="A2", status="dispute", from_on="2026-01-10", until_on="2026-02-01", known_at="2026-01-10")
+    next_delivery(store_path, statuses=[held])
+    longer = {**held, "until_on": "01/04/2026", "known_at": "2026-01-25"}
+    next_delivery(store_path, statuses=[longer])
+    assert waiting(store_path) == {"A2"}
+    next_delivery(store_path, statuses=[{**longer, "until_on": "2026-04-01"}])
+    assert waiting(store_path) == set()
+
+
+def test_a_dispute_of_another_charge_makes_none_good(store_path):
+    held = status(account_id="A2", status="dispute", from_on="2026-01-10", charge_id="C1")
+    next_delivery(store_path, statuses=[held, {**held, "charge_id": "C2", "until_on": "31/12/2026"}])
+    assert waiting(store_path) == {"A2"}
+    next_delivery(store_path, statuses=[{**held, "charge_id": "C2", "until_on": "2026-12-31"}])
+    assert waiting(store_path) == set()
+
+
+def test_a_status_without_a_day_waits_for_one_that_was_not_there(store_path):
+    former = status(account_id="A2", status="dispute", from_on="2026-01-10", until_on="2026-02-01")
+    next_delivery(store_path, statuses=[former])
+    next_delivery(store_path, statuses=[{**former, "from_on": "03/04/2026", "until_on": ""}])
+    assert waiting(store_path) == {"A2"}
+    next_delivery(store_path, statuses=[former])
+    assert waiting(store_path) == {"A2"}
+    next_delivery(store_path, statuses=[{**former, "from_on": "2026-04-03", "until_on": ""}])
+    assert waiting(store_path) == set()

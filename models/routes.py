@@ -135,7 +135,8 @@ def routes(rows: pd.DataFrame, terms: RouteTerms) -> Routes:
 
     rows: currency, kind, place, days_past_due, balance (int64 minor units), continuation with continuation_low and
     continuation_high (minor units, net of our contacts: the value of going on), in_house_days, offers_refused, and as
-    bool legal_open (the law lets it go to court), leave_open (it may leave the house), specialist.
+    bool contact_open (the law lets the debtor be contacted, by us or by whoever acts for us), legal_open (it lets the
+    account go to court), leave_open (it may leave the house), specialist.
 
     agency: (share x balance - commission) x discount - cost; sale: share x balance x discount - cost; legal: share x
     balance x discount - cost, its costs paid at once. A route is chosen by the middle of its value, legal only where
@@ -248,11 +249,13 @@ def _closed(
     place, kind = rows["place"].astype("str"), rows["kind"].astype("str")
     reached = place.map({name: party.reaches(name) for name in place.unique()}).to_numpy(bool)
     suit = party.route == LEGAL
+    needs = {LEGAL: "legal_open", AGENCY: "contact_open"}
+    lawful = rows[needs[party.route]].to_numpy(bool) if party.route in needs else np.ones(len(rows), bool)
     before = max(party.after_days, terms.internal_days) if suit else party.after_days
     oldest = np.inf if party.oldest_days is None else party.oldest_days
     tests = {
         SPECIALIST: rows["specialist"].to_numpy(bool),
-        BARRED: ~rows["leave_open"].to_numpy(bool) | (~rows["legal_open"].to_numpy(bool) & suit),
+        BARRED: ~rows["leave_open"].to_numpy(bool) | ~lawful,
         PLACE: ~reached,
         KIND: lacking | (~kind.isin(party.kinds).to_numpy() & bool(party.kinds)),
         CURRENCY: costless,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from features.errors import ContractError
+from features.errors import ContractError, some_ids
 from models.belief import Belief
 from models.plans import PLAN_COLUMNS, Plans, plans, supported
 from models.routes import AGENCY, INTERNAL, OURS, Routes, RouteTerms, Share, routes
@@ -113,7 +113,8 @@ def propose(
     debtor. acceptance, breaks: learnt from offers and plans, in the place of the policy's tables; learned: party ->
     share that comes back.
 
-    Raises ContractError where a column lacks: what is not known is not taken for absent.
+    An offer is for an account that stays with us: where another route is worth more than that, it goes.
+    Raises ContractError where a column or a continuation lacks: what is not known is not taken for absent.
     """
     _check(rows, recorded, policy)
     specialist = recorded[list(policy.specialist)].to_numpy(bool).any(axis=1)
@@ -155,6 +156,12 @@ def _check(rows: pd.DataFrame, recorded: pd.DataFrame, policy: Policy) -> None:
         raise ContractError.missing_columns("rows of treatments", lacking, rows.columns)
     if lacking := [name for name in (*policy.specialist, *policy.never) if name not in recorded]:
         raise ContractError.missing_columns("recorded statuses", lacking, recorded.columns)
+    unknown = rows[["continuation", "continuation_low", "continuation_high"]].isna().any(axis=1)
+    if unknown.any():
+        raise ContractError(
+            f"What waiting is worth is not known of {int(unknown.sum())} accounts "
+            f"({some_ids(rows['account_id'][unknown].tolist())}), so no offer can be set against it. Score them first."
+        )
 
 
 def _whole(found: pd.DataFrame | pd.Series, index: pd.Index) -> pd.DataFrame | pd.Series:

@@ -36,6 +36,7 @@ def one(**others: object) -> pd.DataFrame:
         "continuation_high": 2_000.0,
         "in_house_days": 365,
         "offers_refused": 2,
+        "contact_open": True,
         "legal_open": True,
         "leave_open": True,
         "specialist": False,
@@ -128,6 +129,12 @@ def test_court_is_closed_for_a_reason(change, why):
     found = routes(one(**change), suing(0.40, 0.45, 0.50))
     assert found.terms[LEGAL, "court"]["why_not"].tolist() == [why]
     assert found.chosen["route"].tolist() != [LEGAL]
+
+
+def test_an_agency_contacts_nobody_whom_the_law_closes():
+    found = routes(one(contact_open=False), TERMS)
+    assert found.terms[AGENCY, "agency_a"]["why_not"].tolist() == ["barred"]
+    assert found.terms["sale", "buyer"]["why_not"].tolist() == [""]
 
 
 def test_by_the_shipped_beliefs_court_does_not_pay_for_itself():
@@ -250,6 +257,7 @@ def test_nothing_expected_is_no_ratio():
     [
         ({"days_past_due": 1_900}, AGENCY, "agency_a", "too old"),
         ({"in_house_days": 10}, AGENCY, "agency_a", "too soon"),
+        ({"contact_open": False}, AGENCY, "agency_a", "whom the law closes"),
         ({"place": "US-MA"}, LEGAL, "court", "does not work"),
         ({"legal_open": False}, LEGAL, "court", "does not let it go to court"),
         ({"offers_refused": 0}, LEGAL, "court", "before any offer was refused"),

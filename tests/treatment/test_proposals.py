@@ -217,6 +217,9 @@ def test_a_status_that_is_not_handed_in_is_not_taken_for_absent(world, shipped):
         propose(rows, recorded.drop(columns="hardship"), shipped, AS_OF, 7)
     with pytest.raises(ContractError, match=r"'rows of treatments' lacks 'contact_open'"):
         propose(rows.drop(columns="contact_open"), recorded, shipped, AS_OF, 7)
+    unknown = rows["continuation"].where(rows.index > 2)
+    with pytest.raises(ContractError, match=r"waiting is worth is not known of 3 accounts \(.*\).* Score them first"):
+        propose(rows.assign(continuation=unknown), recorded, shipped, AS_OF, 7)
 
 
 def test_no_account_at_all_is_no_proposal(world, shipped):

@@ -1,0 +1,84 @@
+"""The lines on one account add up as they are read, and every reason has its words."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+
+import pytest
+import yaml
+
+from features.currencies import DECIMALS
+from models import plans, routes, settlements
+from models.routes import ROUTES
+from pipeline.law.rule_file import load_rules
+from pipeline.treatment import proposals
+from pipeline.treatment.policy import SHIPPED, policy_of
+from pipeline.treatment.proposals import propose
+from pipeline.treatment.telling import BECAUSE, EVERY, told
+from tests.judges import treatment_judge as judge
+from tests.worlds.treated import PLACES, drawn_accounts
+
+DAY = dt.date(2026, 10, 1)
+RAW = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
+STATUSES = (*RAW["specialist"], *RAW["never"])
+SUM = re.compile(r"-?[\d,]+(?:\.\d+)?(?= [A-Z]{3})")
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory):
+    rows, recorded = drawn_accounts(31, 400, STATUSES)
+    path = tmp_path_factory.mktemp("drawn") / "treatments.yaml"
+    raw = {**RAW, "explore": {"discounts": {0.25: 0.2, 0.4: 0.4, 0.5: 0.4}, "parties": None}}
+    path.write_text(yaml.safe_dump(raw, sort_keys=False), encoding="utf-8")
+    return rows, propose(rows, recorded, policy_of(path, load_rules(), PLACES, DAY), judge.day(DAY), 7)
+
+
+def sums(line: str) -> list[float]:
+    return [float(text.replace(",", "")) for text in SUM.findall(line)]
+
+
+def test_every_line_adds_up(night):
+    rows, found = night
+    seen = dict.fromkeys(("kept", "as an offer", "paid", "Route agency", "Route legal", "Route sale"), 0)
+    for place in range(len(rows)):
+        cent = 10.0 ** -DECIMALS[rows["currency"].iloc[place]]
+        for line in told(rows, found, place, DECIMALS):
+            kind = next((name for name in seen if line.strip().startswith(name)), None)
+            if kind is None:
+                continue
+            seen[kind] += 1
+            figures, total = sums(line.split("=")[0]), sums(line.split("=")[1])[0]
+            if kind.startswith("Route"):
+                discount = float(line.split(" x ")[1].split(" ")[0])
+                net = (figures[0] - sum(figures[1:-1])) * discount - figures[-1]
+                assert net == pytest.approx(total, abs=cent + 1e-4 * figures[0]), line
+            else:
+                assert figures[0] + figures[1] - figures[2] == pytest.approx(total, abs=cent / 100), line
+    assert min(seen.values()) > 5, seen
+
+
+def test_the_chosen_route_is_told_first_and_all_are_told(night):
+    rows, found = night
+    for place in range(40):
+        lines = [line for line in told(rows, found, place, DECIMALS) if line.startswith("Route")]
+        assert lines[0].startswith(f"Route {found.routes.chosen['route'].iloc[place]}")
+        assert len(lines) == len(found.routes.terms)
+
+
+def test_a_draw_is_told_with_its_probability(night):
+    rows, found = night
+    (place, *_) = [at for at, drawn in enumerate(found.offers["probability"].notna()) if drawn]
+    assert any(line.startswith("  Drawn by lot: discount") for line in told(rows, found, place, DECIMALS))
+
+
+def test_every_reason_and_route_has_its_words():
+    codes = {
+        value
+        for module in (plans, routes, settlements, proposals)
+        for name, value in vars(module).items()
+        if name.isupper() and isinstance(value, str) and re.fullmatch(r"[a-z_]{4,}", value)
+    }
+    others = {*ROUTES, *("plan", "settlement", "policy", "offers", "plans", "placements", "waiting", "proposal")}
+    assert codes - others <= BECAUSE.keys(), codes - others - BECAUSE.keys()
+    assert EVERY.keys() == plans.UNIT_DAYS.keys()

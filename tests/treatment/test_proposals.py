@@ -90,10 +90,11 @@ def test_no_proposal_lies_outside_policy_or_law(tmp_path):
 
 
 @pytest.mark.stress
-def test_no_proposal_lies_outside_policy_or_law_on_5000_worlds(tmp_path):
-    wrong, seen = worlds_judged(tmp_path, range(1_000, 6_000), 12)
+@pytest.mark.parametrize("first", range(1_000, 6_000, 500))
+def test_no_proposal_lies_outside_policy_or_law_on_5000_worlds(tmp_path, first):
+    wrong, seen = worlds_judged(tmp_path, range(first, first + 500), 12)
     assert wrong == []
-    assert min(seen[name] for name in ("plan", "settlement", "agency", "legal", "sale", "rest")) > 100
+    assert min(seen[name] for name in ("plan", "settlement", "agency", "legal", "sale", "rest")) > 10
 
 
 @pytest.mark.parametrize(

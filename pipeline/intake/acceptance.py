@@ -65,19 +65,43 @@ class NewDays:
     before: Mapping[int, int]
 
 
-def volume_refusals(
+@dataclass(frozen=True)
+class Volume:
+    """Rows of a feed beside the usual. least: the fewest of what it is compared with; refusal: a sentence where they
+    lie outside the bounds, else empty.
+    """
+
+    name: str
+    rows: int
+    least: int
+    compared: str
+    refusal: str
+
+    def fewest_yet(self) -> str:
+        """A sentence where there never were so few, though no bound is broken: a cut at the end of a row leaves that,
+        and nothing else. Else empty.
+        """
+        if self.refusal or self.rows >= self.least:
+            return ""
+        return (
+            f"Table {self.name!r} has {self.rows:,} rows, fewer than ever {self.compared} ({self.least:,} at least), "
+            "and nobody vouches for their number: it may be cut at the end of a row."
+        )
+
+
+def volumes(
     reports: Sequence[TableReport],
     earlier: Sequence[Delivered],
     limits: Ingest,
     new_days: Mapping[str, NewDays] | None = None,
-) -> list[str]:
-    """Feeds whose rows lie outside params.ingest.volume of the usual for their weekday.
+) -> list[Volume]:
+    """Feeds beside the usual for their weekday, of which params.ingest.volume bounds how far they may lie from it.
 
     The usual is the median over the earlier deliveries that ended on the same weekday, history aside. Where there are
     fewer than four of them, it is learnt from the days that are there, or declared; see `_of_new_days`. Fewer than 50
     usual rows say nothing.
     """
-    refusals = []
+    found = []
     new_days = new_days or {}
     for report in reports:
         if report.name not in FEEDS or report.complete_through is None:
@@ -90,21 +114,26 @@ def volume_refusals(
             if table["name"] == report.name and _weekday(table["complete_through"]) == _weekday(report.complete_through)
         ]
         if report.name in new_days and (len(past) < USUAL_FROM or report.name in limits.rows_a_day):
-            refusals += _of_new_days(report.name, new_days[report.name], limits)
+            found += _of_new_days(report.name, new_days[report.name], limits)
             continue
         usual = median(past) if len(past) >= USUAL_FROM else 0
+        if usual < USUAL_LEAST:
+            continue
         low, high = limits.volume
-        rows = _volume(asdict(report))
-        if usual >= USUAL_LEAST and not low * usual <= rows <= high * usual:
-            refusals.append(
+        rows, weekday = _volume(asdict(report)), f"{date_of(report.complete_through):%A}"
+        told = (
+            ""
+            if low * usual <= rows <= high * usual
+            else (
                 f"Table {report.name!r} has {rows:,} {'new ' * report.reread}rows, {rows / usual:.0%} of the usual "
-                f"{usual:,.0f} for a "
-                f"{date_of(report.complete_through):%A}."
+                f"{usual:,.0f} for a {weekday}."
             )
-    return refusals
+        )
+        found.append(Volume(report.name, rows, min(past), f"on a {weekday}", told))
+    return found
 
 
-def _of_new_days(name: str, found: NewDays, limits: Ingest) -> list[str]:
+def _of_new_days(name: str, found: NewDays, limits: Ingest) -> list[Volume]:
     """A feed judged by the days that it is first to cover: too few rows are new, or too many became known on them.
 
     A day is compared with the last seven of its weekday that the store holds; where those are fewer than two, with the
@@ -121,17 +150,21 @@ def _of_new_days(name: str, found: NewDays, limits: Ingest) -> list[str]:
             return []
         rows = found.accepted if found.accepted < least else fresh
         bounds = f"{least:,.0f} to {most:,.0f} that ingest.rows_a_day of the params declares"
-        return [f"Table {name!r} has {rows:,} rows for {many}, outside the {bounds}."]
+        return [Volume(name, rows, 0, "", f"Table {name!r} has {rows:,} rows for {many}, outside the {bounds}.")]
     comparable = [[found.before.get(other, 0) for other in _like(day, found)] for day in days]
     if not all(comparable):
         return []
     usual, most = sum(median(counts) for counts in comparable), sum(max(counts) for counts in comparable)
     low, high = limits.volume
-    if usual < max(USUAL_LEAST, DAILY_LEAST * len(days)) or (found.accepted >= low * usual and fresh <= high * most):
+    if usual < max(USUAL_LEAST, DAILY_LEAST * len(days)):
         return []
-    rows = found.accepted if found.accepted < low * usual else fresh
-    told = f"{rows / usual:.0%} of the usual {usual:,.0f} by the last days of the same weekdays"
-    return [f"Table {name!r} has {rows:,} rows for {many}, {told}."]
+    told, rows = "", found.accepted
+    if found.accepted < low * usual or fresh > high * most:
+        rows = found.accepted if found.accepted < low * usual else fresh
+        share = f"{rows / usual:.0%} of the usual {usual:,.0f} by the last days of the same weekdays"
+        told = f"Table {name!r} has {rows:,} rows for {many}, {share}."
+    least = sum(min(counts) for counts in comparable)
+    return [Volume(name, rows, least, f"on {many} by the last of the same weekdays", told)]
 
 
 def _like(day: int, found: NewDays) -> list[int]:

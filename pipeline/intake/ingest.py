@@ -26,7 +26,7 @@ from pipeline.intake.acceptance import (
     state_after,
     undeclared,
     unnamed,
-    volume_refusals,
+    volumes,
 )
 from pipeline.intake.casting import quoted
 from pipeline.intake.clocks import offsets
@@ -246,7 +246,8 @@ class _Intake:
     def _accepted(self, before: _Before, checked: _Checked, reports: list[TableReport]) -> IngestReport:
         """The report, or DeliveryRefused with all that speaks against the delivery."""
         limits = self.terms.params.ingest
-        unusual = volume_refusals(reports, before.records, limits, self._new_days(reports, checked, before.state))
+        seen = volumes(reports, before.records, limits, self._new_days(reports, checked, before.state))
+        unusual = [volume.refusal for volume in seen if volume.refusal]
         refusals, warnings = checked.refusals(), [*(self.read.warnings if self.read else ()), *checked.warnings()]
         refusals += far_refusals(
             {name: table.control for name, table in self.delivery.tables.items()}, checked.newest(), before.state
@@ -260,6 +261,9 @@ class _Intake:
             warnings.append(
                 f"No control file vouches for {', '.join(unsigned)}: a file cut at the end of a row is not noticed."
             )
+        if self.read is None:  # a database is not cut
+            counted = [name for name, table in self.delivery.tables.items() if table.control and table.control.rows]
+            warnings += [told for each in seen if each.name not in counted and (told := each.fewest_yet())]
         if self.terms.accept_volume:
             warnings += [f"{sentence} Accepted: {self.terms.accept_volume}" for sentence in unusual]
         else:

@@ -177,7 +177,7 @@ def _write(store: Store, name: str, frame: pd.DataFrame, replaced: str | None) -
     if name in DELIVERED or not is_table_name(name):
         raise NightRefused.table(name)
     rows, delta = plain_rows(frame, NIGHT), store.delta
-    with only_run(store.path):
+    with _writing(store, name), only_run(store.path):
         if store.is_cut_off():
             raise NotStored.cut_off(str(store.path))
         if name not in delta.names():
@@ -190,6 +190,15 @@ def _write(store: Store, name: str, frame: pd.DataFrame, replaced: str | None) -
         new = {(file.partition, file.sha256) for file in files}
         if not new <= held or (replaced is not None and new != held):
             delta.add(name, files, in_place_of=replaced)
+
+
+@contextmanager
+def _writing(store: Store, name: str) -> Iterator[None]:
+    """What the disk says names no place: CannotWrite (74) does."""
+    try:
+        yield
+    except OSError as error:
+        raise CannotWrite.writing(f"Table {name!r} of store {str(store.path)!r}", error) from None
 
 
 def _files_by_night(rows: pa.Table, staging: Path) -> list[DataFile]:

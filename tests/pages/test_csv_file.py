@@ -6,6 +6,7 @@ import csv
 import datetime as dt
 import io
 import re
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -16,6 +17,7 @@ from features.currencies import DECIMALS
 from features.tables import NO_MONEY, NO_TIME
 from pipeline.columns import WORKLIST_COLUMNS
 from pipeline.pages.csv_file import csv_text, decimal_text, safe
+from pipeline.pages.workbook import write_xlsx
 from tests.worlds.paper_nights import HOSTILE, hostile, night
 from tests.worlds.spreadsheets import kinds_of, opened_by_libreoffice
 
@@ -110,7 +112,7 @@ def test_every_hostile_text_is_made_safe_and_survives():
             assert [cell for cell in row if cell.startswith(FORMULA_STARTS) and not numeric.match(cell)] == []
 
 
-def test_s23_libreoffice_evaluates_nothing_in_the_hostile_csv(attacks, tmp_path):
+def test_s23_libreoffice_evaluates_nothing_in_the_hostile_csv_and_workbook(attacks, tmp_path):
     text = csv_text(hostile().worklist, DECIMALS, "EUR")
     (tmp_path / "worklist.csv").write_text(text, encoding="utf-8")
     with attacks.one():
@@ -121,6 +123,17 @@ def test_s23_libreoffice_evaluates_nothing_in_the_hostile_csv(attacks, tmp_path)
     (tmp_path / "french.csv").write_text(text, encoding="utf-8")
     with attacks.one():
         assert kinds_of(opened_by_libreoffice(tmp_path / "french.csv", separators="59")) <= {"s", "n", "d"}
+    made = hostile()
+    below = made.worklist.assign(x_score=-1.5)
+    write_xlsx(replace(made, worklist=below), tmp_path / "hostile.xlsx")
+    with attacks.one():
+        book = opened_by_libreoffice(tmp_path / "hostile.xlsx")
+        assert kinds_of(book) <= {"s", "n", "d"}
+        cells = [cell for sheet in book for row in sheet.iter_rows() for cell in row]
+        assert [cell.coordinate for cell in cells if cell.hyperlink] == []
+        said = {cell.value for cell in cells if isinstance(cell.value, str)}
+        assert {text for text in HOSTILE if text.startswith(("=", "+", "@"))} <= said
+        assert [cell.value for cell in cells if cell.value == -1.5 and cell.data_type == "n"] == [-1.5] * len(below)
 
 
 def test_libreoffice_would_have_evaluated_the_bare_text(tmp_path):

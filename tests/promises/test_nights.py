@@ -4,6 +4,7 @@ R22 of what a night promises.
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
 import gzip
 import hashlib
@@ -12,21 +13,23 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from features.errors import ContractError
 from pipeline.intake.ingest import ingest
+from pipeline.store.locks import only_run
 from tests.worlds.commands import recoup
 from tests.worlds.deliveries import PARAMS, payment, world, write
 from tests.worlds.houses import NIGHTS, RECOUP, copy_of, short_terms
 from tests.worlds.programs import program
 from tests.worlds.readers import Reader
-from tests.worlds.runs import Ended, Runs
+from tests.worlds.runs import Runs
 
 pytestmark = pytest.mark.slow
 
@@ -159,58 +162,94 @@ PRELOAD = """
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
-/* From the NTH write into files below FAILS_BELOW on, every write says that the disk is full. */
+/* From the NTH write into files below FAILS_BELOW on, every write says that the disk is full; 0: where the disk itself
+   says so alone. FAILS_TOLD gets the time of each failure and the file. */
 static long calls = 0;
-static int ours(int opened) {
-    char link[64], path[4096];
+static const char *ours(int opened, char *path, size_t room) {
+    char link[64];
     const char *below = getenv("FAILS_BELOW");
-    if (!below) return 0;
     snprintf(link, sizeof link, "/proc/self/fd/%d", opened);
-    ssize_t length = readlink(link, path, sizeof path - 1);
-    if (length <= 0) return 0;
+    ssize_t length = below ? readlink(link, path, room - 1) : 0;
+    if (length <= 0) return NULL;
     path[length] = 0;
-    if (strncmp(path, below, strlen(below))) return 0;
-    return __sync_add_and_fetch(&calls, 1) >= atol(getenv("FAILS_NTH"));
+    return strncmp(path, below, strlen(below)) ? NULL : path;
 }
-#define FAILS(opened) if (ours(opened)) { errno = ENOSPC; return -1; }
+static int failed(const char *path) {
+    struct timespec now;
+    char line[4200];
+    clock_gettime(CLOCK_REALTIME, &now);
+    int told = syscall(SYS_open, getenv("FAILS_TOLD"), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    int length = snprintf(line, sizeof line, "%ld.%03ld %s\\n", now.tv_sec, now.tv_nsec / 1000000, path);
+    syscall(SYS_write, told, line, length);
+    syscall(SYS_close, told);
+    errno = ENOSPC;
+    return -1;
+}
+#define TRIED(name, type, call) \\
+    char path[4096]; \\
+    const char *file = ours(opened, path, sizeof path); \\
+    long nth = atol(getenv("FAILS_NTH") ? getenv("FAILS_NTH") : "0"); \\
+    if (file && nth && __sync_add_and_fetch(&calls, 1) >= nth) return failed(file); \\
+    type done = call; \\
+    return done < 0 && file && errno == ENOSPC ? failed(file) : done;
+#define HONEST(type, name, ...) \\
+    static type (*honest)(__VA_ARGS__); \\
+    if (!honest) honest = dlsym(RTLD_NEXT, name);
 ssize_t write(int opened, const void *content, size_t size) {
-    static ssize_t (*honest)(int, const void *, size_t);
-    if (!honest) honest = dlsym(RTLD_NEXT, "write");
-    FAILS(opened) return honest(opened, content, size);
+    HONEST(ssize_t, "write", int, const void *, size_t)
+    TRIED("write", ssize_t, honest(opened, content, size))
 }
 ssize_t pwrite64(int opened, const void *content, size_t size, off64_t at) {
-    static ssize_t (*honest)(int, const void *, size_t, off64_t);
-    if (!honest) honest = dlsym(RTLD_NEXT, "pwrite64");
-    FAILS(opened) return honest(opened, content, size, at);
+    HONEST(ssize_t, "pwrite64", int, const void *, size_t, off64_t)
+    TRIED("pwrite64", ssize_t, honest(opened, content, size, at))
 }
 int fsync(int opened) {
-    static int (*honest)(int);
-    if (!honest) honest = dlsym(RTLD_NEXT, "fsync");
-    FAILS(opened) return honest(opened);
+    HONEST(int, "fsync", int)
+    TRIED("fsync", int, honest(opened))
 }
 """
+NOT_NEEDED = {"EXPIRED.txt"}  # a night goes on without the notice beside the last list
 
 
-def test_r02_a_disk_that_is_full_leaves_the_old_list_whole_and_current(attacks, three_nights, tmp_path):
-    """By turns a tmpfs of some size and a library that fails the N-th write, of OUT and of the store."""
+@pytest.fixture(scope="module")
+def failing_disk(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("preload")
+    (folder / "fails.c").write_text(PRELOAD)
+    subprocess.run(
+        [program("cc"), "-shared", "-fPIC", "-o", folder / "fails.so", folder / "fails.c", "-ldl"], check=True
+    )
+    return folder / "fails.so"
+
+
+def test_r02_a_disk_that_is_full_leaves_the_old_list_whole_and_current(attacks, three_nights, failing_disk, tmp_path):
+    """By turns a tmpfs of some size and a library that fails the N-th write, of OUT and of the store. Where no write
+    failed, or the notice alone, there was no attack.
+    """
     undisturbed = last_night(three_nights)
-    (tmp_path / "fails.c").write_text(PRELOAD)
-    library = tmp_path / "fails.so"
-    subprocess.run([program("cc"), "-shared", "-fPIC", "-o", library, tmp_path / "fails.c", "-ldl"], check=True)
     for number, chance in enumerate(attacks):
         folder = begun(three_nights, tmp_path / f"full-{number}")
-        old = (folder / "out" / "current").resolve().name
+        old, told = (folder / "out" / "current").resolve().name, tmp_path / f"failed-{number}.txt"
+        below = {"LD_PRELOAD": str(failing_disk), "FAILS_TOLD": str(told), "FAILS_BELOW": str(folder / "out")}
         if number % 2:
-            below = {"LD_PRELOAD": str(library), "FAILS_BELOW": str(folder / ("out", "store")[chance.randrange(2)])}
-            done = started(folder, {**below, "FAILS_NTH": str(chance.choice([1, 3, 10, chance.randrange(1, 150)]))})
+            place, nth = chance.choice(["out", "store"]), chance.choice([1, 3, 10, chance.randrange(1, 150)])
+            done = started(folder, {**below, "FAILS_BELOW": str(folder / place), "FAILS_NTH": str(nth)})
         else:
-            done = on_a_small_disk(folder, chance.randrange(20, 900))
-        said = done.said.strip().splitlines()[-1]
+            done = on_a_small_disk(folder, chance.randrange(20, 900), below)
+        failures = [line.split(" ", 1) for line in told.read_text().splitlines()] if told.exists() else []
         if done.code:
+            last = done.said.strip().splitlines()[-1]
             assert done.code in (73, 74), done.said
-            assert re.search(r" ERROR .*(cannot be (written|created)|disk is full)", said), done.said
+            assert re.search(r" ERROR .*(cannot be (written|created)|disk is full)", last), done.said
             assert (folder / "out" / "current").resolve().name == old
+            assert failures, done.said
+            needed = [when for when, file in failures if not is_of_a_notice(file)]
+            assert done.at - float(needed[0]) < 5, (done.said, failures)
+        else:
+            assert all(is_of_a_notice(file) for _, file in failures), (done.said, failures)
+            attacks.miss()
         assert recoup(folder, "verify") == 0
         assert recoup(folder, "run", "--as-of", LAST) == 0
         assert last_night(folder) == undisturbed
@@ -218,32 +257,50 @@ def test_r02_a_disk_that_is_full_leaves_the_old_list_whole_and_current(attacks, 
         shutil.rmtree(folder)
 
 
-def started(folder: Path, environment: dict[str, str], *way: str) -> Ended:
-    began = time.perf_counter()
+def is_of_a_notice(file: str) -> bool:
+    """Of a notice or its draft; a folder is none."""
+    return any(name in Path(file).name for name in NOT_NEEDED)
+
+
+@dataclass(frozen=True)
+class Started:
+    """code, said: how a run ended. at: when, in seconds since 1970."""
+
+    code: int
+    said: str
+    at: float
+
+
+def started(folder: Path, environment: dict[str, str], *way: str) -> Started:
     done = subprocess.run(
         [*way, str(RECOUP), *command(folder)], env={**os.environ, **environment}, capture_output=True, text=True
     )
-    return Ended(done.returncode, done.stdout + done.stderr, time.perf_counter() - began)
+    return Started(done.returncode, done.stdout + done.stderr, time.time())
 
 
-def on_a_small_disk(folder: Path, kib: int) -> Ended:
+def on_a_small_disk(folder: Path, kib: int, environment: dict[str, str]) -> Started:
     """OUT lies in a tmpfs with so much room beyond what is there, in a mount namespace of the run's own; what is left
     there comes back.
     """
-    out, kept = folder / "out", folder / "kept"
+    out, kept, ended = folder / "out", folder / "kept", folder / "ended"
     out.rename(kept)
     out.mkdir()
     there = sum(-(-place.lstat().st_size // 4096) * 4 + 4 for place in kept.rglob("*"))
     script = (
-        'mount -t tmpfs -o size="$3"k none "$1" && cp -a "$2/." "$1/" && shift 3 && { "$@"; code=$?; }; '
-        f'rm -rf "{kept}" && cp -a "{out}/." "{folder}/back" ; exit $code'
+        'mount -t tmpfs -o size="$3"k none "$1" && cp -a "$2/." "$1/" && shift 3 && '
+        '{ env "$LOADED" "$@"; code=$?; }; '
+        f'date +%s.%N > "{ended}"; rm -rf "{kept}" && cp -a "{out}/." "{folder}/back" ; exit $code'
     )
     (folder / "back").mkdir(mode=0o700)
     way = ["unshare", "-m", "sh", "-c", script, "sh", str(out), str(kept), str(there + kib)]
-    done = started(folder, {}, *way)
+    loaded = f"LD_PRELOAD={environment['LD_PRELOAD']}"  # of the run alone: copying may fill the disk, too
+    others = {name: value for name, value in environment.items() if name != "LD_PRELOAD"}
+    done = started(folder, {**others, "LOADED": loaded}, *way)
+    at = float(ended.read_text())
+    ended.unlink()
     out.rmdir()
     (folder / "back").rename(out)
-    return done
+    return replace(done, at=at)
 
 
 def test_r03_the_same_night_again_is_the_same_bytes_and_a_finished_one_a_no_op(attacks, before, three_nights):
@@ -290,33 +347,32 @@ def test_r05_of_eight_starts_one_publishes_and_a_killed_one_frees_the_lock(attac
             assert sum("Nothing was done." not in text for code, text in told if code == 0) == 1, told
             assert min(used[one.pid] for one in started if one.returncode == 75) < 1.5
             assert last_night(folder) == undisturbed
-        assert freed_after(folder) < 1
+            held = begun(three_nights, tmp_path / f"held-{turn}")
+            assert freed_after(held, attacks.chance(turn).uniform(0, 1.5)) < 1
+            assert recoup(held, "run", "--as-of", LAST) == 0
+            assert last_night(held) == undisturbed
 
 
-HOLDER = """
-import sys
-from pathlib import Path
-from pipeline.store.locks import only_run
-with only_run(Path(sys.argv[1])):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
-
-
-def freed_after(folder: Path) -> float:
-    """Seconds from the SIGKILL of whoever holds OUT until another may."""
+def freed_after(folder: Path, seconds: float) -> float:
+    """Seconds from the SIGKILL of a run with two workers, so long after it took the lock of OUT, until another may."""
     from pipeline.store.locks import is_held
 
-    given = [sys.executable, "-c", HOLDER, str(folder / "out")]
-    with subprocess.Popen(given, cwd=HOUSE, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == b"held\n"
+    place = folder / "params.yaml"
+    place.write_text(place.read_text().replace("  workers: 1\n", "  workers: 2\n"))
+    given = [str(RECOUP), *command(folder)]
+    with subprocess.Popen(given, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as holder:
+        while not is_held(folder / "out"):
+            assert holder.poll() is None
+            time.sleep(0.005)
+        time.sleep(seconds)
         assert is_held(folder / "out")
         holder.kill()
         began = time.perf_counter()
         while is_held(folder / "out"):
-            time.sleep(0.01)
-        return time.perf_counter() - began
+            time.sleep(0.005)
+        freed = time.perf_counter() - began
+    short_terms(folder)
+    return freed
 
 
 # Where a night is cut off -> how many of its two shards the next run uses again.
@@ -378,7 +434,48 @@ def test_r19_a_night_whose_inputs_are_not_there_is_refused_and_marks_the_old_lis
         odd = write(tmp_path / share, paid(MONDAY + dt.timedelta(14), 1, count))
         with pytest.raises(ContractError, match=f"'payments' has {count} rows for 3 new days, {share} of the usual 80"):
             ingest(odd, tmp_path / "store", PARAMS)
-    assert ingest(odd, tmp_path / "store", PARAMS, accept_volume="a holiday").accepted_volume == "a holiday"
+    for feed in attacks.over(["payments", "contacts", "statuses"]):
+        late = copy_of(own, tmp_path / f"late-{feed}")
+        short_terms(late)
+        source = ("--as-of", NEXT, "--source", str(next_day(own / "source", late / "next", {feed: LAST_DAY})))
+        assert recoup(late, "run", *source) == 66
+        assert re.search(rf"needs every declared table through {LAST}: .*{feed}", capsys.readouterr().err)
+        assert last_night(late) == old
+        assert NEXT in (late / "out" / "EXPIRED.txt").read_text()
+    place = own / "params.yaml"
+    place.write_text(place.read_text().replace("  rows_a_day: {}\n", "  rows_a_day: {payments: [50, 90]}\n"))
+    source = ("--as-of", NEXT, "--source", str(next_day(own / "source", own / "next", {})))
+    with attacks.one():
+        assert recoup(own, "run", *source) == 65
+        assert "outside the 50 to 90 that ingest.rows_a_day" in capsys.readouterr().err
+        assert "outside the 50 to 90" in (own / "out" / "EXPIRED.txt").read_text()
+        assert recoup(own, "run", *source, "--accept-volume", "a holiday") == 0
+        manifest = json.loads((own / "out" / "current" / "manifest.json").read_text())
+        assert (manifest["as_of"], manifest["accepted_volume"]) == (NEXT, "a holiday")
+        assert not (own / "out" / "EXPIRED.txt").exists()
+
+
+LAST_DAY, NEXT = "2026-09-30", "2026-10-02"
+
+
+def next_day(source: Path, place: Path, through: dict[str, str]) -> Path:
+    """The delivery of the next night: one payment, and no row in any other table. through: the last day that is all
+    there, of tables that are late.
+    """
+    place.mkdir()
+    for file in source.glob("*.csv.gz"):
+        name, rows = file.name.removesuffix(".csv.gz"), []
+        with gzip.open(file, "rt", encoding="utf-8", newline="") as opened:
+            head = next(csv.reader(opened))
+            if name == "payments":
+                paid_ = dict(zip(head, next(csv.reader(opened)), strict=True))
+                fresh = {"payment_id": "NEW", "occurred_at": f"{LAST}T10:00:00Z", "known_at": "", "kind": "payment"}
+                rows = [[{**paid_, **fresh, "reverses": "", "charge_id": ""}[column] for column in head]]
+        with (place / f"{name}.csv").open("w", encoding="utf-8", newline="") as written:
+            csv.writer(written).writerows([head, *rows])
+        control = {"rows": len(rows), "complete_through": through.get(name, LAST)}
+        (place / f"{name}.control.json").write_text(json.dumps(control))
+    return place
 
 
 MONDAY = dt.date(2026, 2, 2)
@@ -420,36 +517,70 @@ def _linked(folder: Path) -> None:
     (folder / "out" / "2026-10-01").symlink_to(folder / "elsewhere")
 
 
-# What went wrong -> how the run ends, what its last line says.
+def _in_ranking(does: str) -> dict[str, str]:
+    """The environment of a run in whose ranking this happens."""
+    return {"MEANWHILE": does}
+
+
+BUG, STOPPED, BROKEN_OFF = "{}['x']", "os.kill(os.getpid(), signal.SIGTERM)", "os.kill(os.getpid(), signal.SIGINT)"
+MEANWHILE = """
+import os, signal
+if "MEANWHILE" in os.environ:
+    import pipeline.night.night as room
+    ranked = room.rank_night
+    def rank_night(*given):
+        exec(os.environ["MEANWHILE"])
+        return ranked(*given)
+    room.rank_night = rank_night
+"""
+NEVER = {"FAILS_NTH": "1"}
+# What went wrong -> how the run ends, what its last line says, whether the last list is marked: not where nobody can
+# tell which it is, nor by one who meets another run's lock.
 FAILURES = {
-    "params": (lambda folder: (folder / "params.yaml").write_text("seed: [1"), 2, "params.yaml"),
-    "no source": (_gone, 66, "There is no source folder"),
-    "no place": (_plain_file, 73, "cannot be created"),
-    "no such option": (None, 2, "No such option"),
-    "a delivery that is none": (_faulty, 65, "payments.csv.gz"),
-    "an altered store": (_altered, 65, "is damaged"),
-    "no approval": (_not_approved, 77, "champion.json"),
-    "a link": (_linked, 73, "link"),
-    "a late feed": ("2026-10-02", 66, "needs every declared table through 2026-10-01"),
+    "params": (lambda folder: (folder / "params.yaml").write_text("seed: [1"), 2, "params.yaml", False),
+    "a bug": (_in_ranking(BUG), 70, "A bug: KeyError at ", True),
+    "a full disk": (NEVER, 74, "cannot be written", True),
+    "another run": ("lock", 75, "Another run works on", False),
+    "no source": (_gone, 66, "There is no source folder", True),
+    "no place": (_plain_file, 73, "cannot be created", False),
+    "no such option": (None, 2, "No such option", False),
+    "a delivery that is none": (_faulty, 65, "payments.csv.gz", True),
+    "an altered store": (_altered, 65, "is damaged", True),
+    "no approval": (_not_approved, 77, "champion.json", True),
+    "a link": (_linked, 73, "link", True),
+    "a late feed": ("2026-10-02", 66, "needs every declared table through 2026-10-01", True),
+    "terminated": (_in_ranking(STOPPED), 143, "Terminated. Nothing was half-written; run it again.", True),
+    "interrupted": (_in_ranking(BROKEN_OFF), 130, "Interrupted. Nothing was half-written; run it again.", True),
 }
 
 
-def test_r22_every_failure_ends_with_its_code_and_a_sentence_under_cron(attacks, three_nights, tmp_path):
+def test_r22_every_failure_ends_with_its_code_and_a_sentence_under_cron(attacks, three_nights, failing_disk, tmp_path):
     """As cron starts it: no terminal, hardly an environment, another folder."""
-    for name, (harm, code, said) in list(FAILURES.items())[: attacks.count]:
+    (tmp_path / "meanwhile").mkdir()
+    (tmp_path / "meanwhile" / "sitecustomize.py").write_text(MEANWHILE)
+    for name, (harm, code, said, marked) in list(FAILURES.items())[: attacks.count]:
         folder = begun(three_nights, tmp_path / name.replace(" ", "-"))
-        night = harm if isinstance(harm, str) else LAST
+        night = harm if isinstance(harm, str) and harm != "lock" else LAST
+        given = {"HOME": "/", "PATH": "/usr/bin:/bin"}
         if callable(harm):
             harm(folder)
+        elif harm is NEVER:
+            told = {"FAILS_BELOW": str(folder / "store" / "scores"), "FAILS_TOLD": str(tmp_path / "failed.txt")}
+            given |= {"LD_PRELOAD": str(failing_disk), **NEVER, **told}
+        elif isinstance(harm, dict):
+            given |= {"PYTHONPATH": str(tmp_path / "meanwhile"), **harm}
         more = ["--nonsense"] if harm is None else []
         line = " ".join([str(RECOUP), "run", "--as-of", night, "--params", str(folder / "params.yaml"), *more])
-        with attacks.one():
+        with attacks.one(), only_run(folder / "out") if harm == "lock" else nullcontext():
             done = subprocess.run(
-                ["env", "-i", "HOME=/", "PATH=/usr/bin:/bin", "sh", "-c", line],
+                ["env", "-i", *(f"{key}={value}" for key, value in given.items()), "sh", "-c", line],
                 cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
             )  # fmt: skip
-            assert done.returncode == code, done.stderr
+            assert done.returncode == code, (name, done.stderr)
             last = done.stderr.strip().splitlines()[-1]
             assert " ERROR " in done.stderr or last.startswith("ERROR "), done.stderr
             assert said in last, done.stderr
             assert "Traceback" not in done.stderr
+            notice = folder / "out" / "EXPIRED.txt"
+            assert (notice.exists() and night in notice.read_text()) == marked, name
+        shutil.rmtree(folder)

@@ -41,9 +41,8 @@ PROMISES = {
     ),
     "r02": Promise(
         "a disk too small, in a tmpfs, and an N-th write that fails, by a preloaded library",
-        "exit 73 or 74 and why, or 0 where the write was not needed; the old list whole and current; the next "
-        "run ends as"
-        " undisturbed, nothing is left over",
+        "exit 73 or 74 within 5 s of the failure, and why; the old list whole and current; the next run ends as "
+        "undisturbed, nothing is left over. Runs that were done before any write of theirs failed met nothing",
         "disks and writes", 2, 60,
     ),
     "r03": Promise(
@@ -55,9 +54,9 @@ PROMISES = {
         "cuts", 2, 9,
     ),
     "r05": Promise(
-        "eight starts at once; a lock whose holder, a program that does nothing else, is killed",
+        "eight starts at once; a run with two workers that is killed at a random moment",
         "one publishes, whoever meets its lock exits 75, the quickest in less than 1.5 s of processor time, nobody "
-        "ends otherwise; the lock is free in a second",
+        "ends otherwise; the lock is free within a second of the kill, and the next run ends as undisturbed",
         "starts", 8, 80,
     ),
     "r06": Promise(
@@ -71,10 +70,9 @@ PROMISES = {
         "flips and cuts", 8, 4_000,
     ),
     "r08": Promise(
-        "a CSV file cut at a random offset, with a control file and without",
-        "with: refused; without: refused in a row, and at a row's end under 70% of the usual volume; else let "
-        "in, with the"
-        " warning that no control file vouches for it",
+        "a CSV file of payments cut at a random offset, with a control file and without; 80 rows a day are usual",
+        "with: refused; without: refused in a row, and at a row's end under 70% of the usual volume; else let in, with "
+        "a warning that names the table and how few rows it has, which a whole file of the usual volume does not get",
         "cuts", 16, 1_000,
     ),
     "r09": Promise(
@@ -116,10 +114,11 @@ PROMISES = {
         "permuted: bit-equal; the rest refused by name, or counted as missing", "matrices", 8, 200,
     ),
     "r19": Promise(
-        "zero rows, a required table missing, a feed that is late, volume of 69% and 151%",
-        "refused, of nights with 65 or 66, the old list readable and marked; --accept-volume with a reason, in "
-        "the report",
-        "nights", 6, 6,
+        "zero rows, a required table missing, payments, contacts or statuses that are late, volume of 69% and 151%, "
+        "and outside what the params declare",
+        "refused, of nights with 65 or 66, the old list readable and marked; `run --accept-volume` with a reason "
+        "publishes, and the manifest says it",
+        "nights", 10, 10,
     ),
     "r20": Promise(
         "many events under an engine limit of 1 GB", "finishes; the peak within 3,000 MiB; nothing left in the "
@@ -131,13 +130,15 @@ PROMISES = {
         "nights", 3, 12,
     ),
     "r22": Promise(
-        "each class of failure, under a shell as cron has it",
-        "the documented exit code, and a last line on stderr that says what to do", "failures", 4, 9,
+        "each class of failure, a bug, a full disk and signals among them, under a shell as cron has it",
+        "the documented exit code, and a last line on stderr that says what to do; the last list is marked, but by one "
+        "who cannot tell which it is or meets another run",
+        "failures", 4, 14,
     ),
     "s23": Promise(
-        "formula payloads in every text column of a CSV file, opened in LibreOffice", "nothing evaluated, no "
-        "links; numbers stay so",
-        "files", 2, 2,
+        "formula payloads in every text of a CSV file, read with commas and with semicolons, and of a workbook, opened "
+        "in LibreOffice",
+        "nothing evaluated, no links; numbers stay so, negative ones too", "files", 3, 3,
     ),
     "s24": Promise(
         "markup and script payloads in every text, opened in Chromium from disk",
@@ -152,8 +153,9 @@ PROMISES = {
         "nothing written outside; no message of the engine's, no name echoed whole", "names", 18, 60,
     ),
     "s27": Promise(
-        "Parquet and gzip bombs, 1,001 columns, long cells", "LIMIT_*; time and memory are not measured here",
-        "bombs", 4, 4,
+        "Parquet and gzip bombs, 1,001 columns and a million, cells of 100 MB, a control file of 200 MB, each to an "
+        "intake in a process of its own",
+        "LIMIT_* in 2 s of processor time and within 300 MiB, libraries and all; nothing is stored", "bombs", 4, 9,
     ),
     "s28": Promise(
         "canaries in every id, detail and agent of the input, on good and failing runs",

@@ -512,8 +512,15 @@ def _fault(written: _Written, section: str, fault: Any) -> tuple[int, str]:
     if fault["type"] == "missing":
         return written.line(*place), f"{'.'.join(said[:-1])} lacks {said[-1]!r}."
     value = fault["input"]
-    got = f" Got {str(value)[:60]!r}." if isinstance(value, str | int | float) else ""
+    got = f" Got {str(value)[:60]!r}{_meant(value, fault)}." if isinstance(value, str | int | float) else ""
     return written.line(*place), f"{'.'.join(said)}: {fault['msg'].removeprefix('Value error, ')}.{got}"
+
+
+def _meant(value: object, fault: Any) -> str:
+    """The nearest of the words that may stand there, where only some may."""
+    if fault["type"] != "literal_error" or not isinstance(value, str):
+        return ""
+    return nearest(value, re.findall(r"'(\w+)'", fault["ctx"]["expected"]))
 
 
 def _together(written: _Written) -> list[tuple[int, str]]:

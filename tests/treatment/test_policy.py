@@ -71,7 +71,11 @@ def test_a_suit_brings_judged_times_paying_times_paid():
             r"must be a status of the contract \(nearest: 'vulnerable'\)",
         ),
         ("minor, deceased", "minor, dispute", r"never and specialist both name 'dispute'"),
-        ("[month, fortnight]", "[month, fortnite]", r"plans\.units\.1: Input should be 'month', 'fortnight' or 'week'"),
+        (
+            "[month, fortnight]",
+            "[month, fortnite]",
+            r"'month', 'fortnight' or 'week'\. Got 'fortnite' \(nearest: 'fortnight'\)",
+        ),
         ("least: 2, most: 24", "least: 12, most: 6", r"plans\.instalments: least must not be above most"),
         ("least: 2, most: 24", "least: 2, moist: 24", r"plans\.instalments has unknown 'moist' \(nearest: 'most'\)"),
         ("least: 2, most: 24", "least: 2", r"plans\.instalments lacks 'most'"),

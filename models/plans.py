@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from features.days import days_left_in_month, days_of_month, firsts_of_month
+from features.tables import NO_DAY
 from models.belief import LEAST_MATURED, PLANS, Belief, Curve, kept_to, never_falling
 from models.resampling import debtor_draws, interval
 
@@ -405,6 +406,38 @@ def learned_breaks(history: pd.DataFrame, belief: Belief, *, draws: int, seed: i
     middle, low, high = (tuple(told[:, end].tolist()) for end in range(3))
     matured = {point: int((place == each).sum()) for each, point in enumerate(at)}
     return Belief(Curve(at, middle, low, high), PLANS, "", matured)
+
+
+def plan_histories(instalments: pd.DataFrame, spare: pd.Series, as_of: int) -> pd.DataFrame:
+    """One row per plan, as `learned_breaks` asks for them: debtor_id, unit, burden, due, broken; index: plan_id.
+
+    instalments, one row each, as known before as_of: plan_id, debtor_id, due_on, amount (0: taken out), ended_on (day,
+    or NO_DAY), how (broken, or anything else). spare: plan_id -> what the debtor's payments supported in a month when
+    it was agreed (minor units); plans without it take no part. unit: the one nearest to the median days between
+    instalments. due: instalments due before as_of and not after the end; the last of a plan that broke is the one that
+    broke it, so that a plan that broke before its first counts one.
+    """
+    rows = instalments[(instalments["amount"] > 0).to_numpy()].sort_values(["plan_id", "due_on"])
+    plan = rows.groupby("plan_id")
+    gaps = plan["due_on"].diff().groupby(rows["plan_id"]).median()
+    ended, how = plan["ended_on"].first(), plan["how"].first()
+    until = np.minimum(as_of - 1, ended.where(ended != NO_DAY, as_of - 1))
+    due = (rows["due_on"] <= rows["plan_id"].map(until)).groupby(rows["plan_id"]).sum()
+    broken = (how == "broken") & (ended != NO_DAY) & (ended < as_of)
+    names = np.array(list(UNIT_DAYS), dtype=object)
+    lengths = np.array(list(UNIT_DAYS.values()))
+    apart = np.abs(gaps.fillna(MONTH_DAYS).to_numpy()[:, None] - lengths)
+    unit = apart.argmin(axis=1)
+    found = pd.DataFrame(
+        {
+            "debtor_id": plan["debtor_id"].first(),
+            "unit": names[unit],
+            "burden": plan["amount"].max() * MONTH_DAYS / lengths[unit] / spare.reindex(gaps.index),
+            "due": np.where(broken, np.maximum(due, 1), due),
+            "broken": broken,
+        }
+    )
+    return found[np.isfinite(found["burden"])]
 
 
 def _monthly(breaks: np.ndarray, risks: np.ndarray, lengths: np.ndarray) -> np.ndarray:

@@ -157,6 +157,19 @@ def draw_arms(
     return np.where(drawn, arm, NO_ARM), np.where(drawn, own, np.nan)
 
 
+def variant_of(arm: float, arms: Sequence[float]) -> str:
+    """What an offer's variant is called: the discount drawn, and those that could have come."""
+    return f"{arm:g} of {'+'.join(f'{each:g}' for each in arms)}"
+
+
+def lots_of(variants: pd.Series) -> pd.DataFrame:
+    """arm and stratum of offers by the names of their variants, as `learned_acceptance` asks for them; NaN and "" where
+    an offer has no such name. Who offers by lot may add to the stratum what else his odds hung on.
+    """
+    parts = variants.astype("str").str.extract(r"^(0(?:\.\d+)?) of (0(?:\.\d+)?(?:\+0(?:\.\d+)?)+)$")
+    return pd.DataFrame({"arm": parts[0].astype(np.float64), "stratum": parts[1].fillna("").astype("str")})
+
+
 def _lot(text: str) -> float:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest(), "big") / 2**56
 

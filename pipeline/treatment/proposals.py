@@ -24,6 +24,7 @@ from models.settlements import (
     draw_arms,
     settlement_at,
     settlements,
+    variant_of,
 )
 from pipeline.treatment.policy import Policy, Settling
 
@@ -67,7 +68,6 @@ OFFER_COLUMNS = (
     "alternative",
     "variant",
     "probability",
-    "stratum",
 )
 
 
@@ -76,8 +76,8 @@ class Proposals:
     """Index as the rows'.
 
     offers       OFFER_COLUMNS: proposal PLAN, SETTLEMENT or NOTHING and why nothing; grants: who may grant it;
-                 alternative: the other kind where it gains too; variant: the discount drawn (NaN: none), its
-                 probability, and the stratum it was drawn in
+                 alternative: the other kind where it gains too; variant: the lot's, where the discount was
+                 drawn (models.settlements.lots_of reads it back), and its probability
     plans        the plan of highest value with its two alternatives, of rows that may be offered one
     planned      of the best plan as an offer: p_agree, agreed_money, refused_money, cost, value, its ends, gain
     settlements  SETTLEMENT_COLUMNS, 0 where there is none, with `why`
@@ -317,21 +317,20 @@ def _offers(rows: pd.DataFrame, policy: Policy, planned: _Planned, settled: _Set
         ).astype(np.int64)
     found["grants"] = _granted(rows, policy, kind, planned, settlement)
     found["alternative"] = other
-    found["variant"], found["probability"] = drawn["discount"].to_numpy(), drawn["probability"].to_numpy()
-    found["stratum"] = drawn["stratum"].to_numpy()
+    found["variant"], found["probability"] = drawn["variant"].to_numpy(), drawn["probability"].to_numpy()
     whole = pd.DataFrame(found, index=rows.index)
-    return whole.astype(dict.fromkeys(("proposal", "why", "grants", "alternative", "stratum"), "str"))
+    return whole.astype(dict.fromkeys(("proposal", "why", "grants", "alternative", "variant"), "str"))
 
 
 def _drawn_discounts(
     rows: pd.DataFrame, policy: Policy, planned: _Planned, settled: _Settled, seed: int
 ) -> pd.DataFrame:
-    """arm, discount, probability, stratum of the discounts drawn by lot; settled.best then holds the drawn one.
+    """arm, variant, probability of the discounts drawn by lot; settled.best then holds the drawn one.
 
     Drawn are rows whose proposal would be a settlement, among arms within their bounds that are no worse for the debtor
-    than what would be proposed. stratum: the arms that could come.
+    than what would be proposed.
     """
-    nothing = pd.DataFrame({"arm": NO_ARM, "discount": np.nan, "probability": np.nan, "stratum": ""}, index=rows.index)
+    nothing = pd.DataFrame({"arm": NO_ARM, "variant": "", "probability": np.nan}, index=rows.index)
     if not policy.discounts_drawn or settled.terms is None or not len(rows):
         return nothing
     arms = sorted(policy.discounts_drawn)
@@ -345,13 +344,9 @@ def _drawn_discounts(
     drawn = arm != NO_ARM
     for number, each in enumerate(told):
         best.loc[drawn & (arm == number)] = each[drawn & (arm == number)]
-    stratum = ["+".join(f"{arms[place]:g}" for place in np.flatnonzero(each)) for each in allowed]
-    return nothing.assign(
-        arm=arm,
-        discount=np.where(drawn, np.array(arms)[np.maximum(arm, 0)], np.nan),
-        probability=probability,
-        stratum=np.where(drawn, stratum, ""),
-    )
+    could = [[arms[place] for place in np.flatnonzero(each)] for each in allowed]
+    names = [variant_of(arms[at], those) if at != NO_ARM else "" for at, those in zip(arm, could, strict=True)]
+    return nothing.assign(arm=arm, variant=names, probability=probability)
 
 
 def _granted(

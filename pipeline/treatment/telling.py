@@ -46,8 +46,8 @@ def told(rows: pd.DataFrame, found: Proposals, place: int, decimals: Mapping[str
             f"Proposal: {offer['proposal']}, worth {money(offer['value'])} ({money.ends(offer)}), "
             f"{money(offer['gain'])} more than waiting ({money(row['continuation'])}). Granted by: {offer['grants']}."
         ]
-        if offer["variant"] == offer["variant"]:
-            lines.append(f"  Drawn by lot: discount {offer['variant']:.0%}, probability {offer['probability']:.2f}.")
+        if offer["variant"]:
+            lines.append(f"  Drawn by lot: discount {offer['variant']}, probability {offer['probability']:.2f}.")
         lines += [*_plans(found, place, money), *_settlement(found, place, money)]
     names = sorted(found.routes.terms, key=lambda name: name != (chosen["route"], chosen["party"]))
     return [*lines, *(_route(found.routes.terms[name].iloc[place], name, money) for name in names)]

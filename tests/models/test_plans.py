@@ -12,6 +12,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features.tables import NO_DAY
 from models.belief import PLANS, POLICY, Belief
 from models.plans import (
     APART,
@@ -22,6 +23,7 @@ from models.plans import (
     first_days,
     instalments_of,
     learned_breaks,
+    plan_histories,
     plans,
     schedule,
     supported,
@@ -259,6 +261,45 @@ def test_breaks_are_learnt_by_burden_from_plans_that_still_run():
             points += 1
     assert points == 80
     assert inside >= 0.85 * points  # of 95 %
+
+
+def test_histories_of_plans_by_hand():
+    def plan(name: str, first: int, step: int, amounts: list[int], ended: int = NO_DAY, how: str = "") -> list[dict]:
+        return [
+            {
+                "plan_id": name,
+                "debtor_id": f"D{name}",
+                "due_on": first + step * k,
+                "amount": amount,
+                "ended_on": ended,
+                "how": how,
+            }
+            for k, amount in enumerate(amounts)
+        ]
+
+    rows = pd.DataFrame(
+        [
+            *plan("runs", AS_OF - 40, 30, [5_000, 5_000, 2_000]),
+            *plan("broke", AS_OF - 70, 14, [5_000, 5_000, 5_000, 5_000], AS_OF - 50, "broken"),
+            *plan("broke_at_once", AS_OF - 20, 30, [5_000, 5_000], AS_OF - 30, "broken"),
+            *plan("kept", AS_OF - 100, 30, [5_000, 0, 5_000], AS_OF - 40, "kept"),
+            *plan("will_break", AS_OF - 40, 30, [5_000, 5_000], AS_OF, "broken"),
+            *plan("unknown", AS_OF - 40, 30, [5_000, 5_000]),
+        ]
+    )
+    spare = pd.Series(
+        {"runs": 10_000.0, "broke": 20_000.0, "broke_at_once": 5_000.0, "kept": 10_000.0, "will_break": 5_000.0}
+    )
+    found = plan_histories(rows, spare, AS_OF)
+    assert found["due"].to_dict() == {"broke": 2, "broke_at_once": 1, "kept": 2, "runs": 2, "will_break": 2}
+    assert found.index[found["broken"]].tolist() == [
+        "broke",
+        "broke_at_once",
+    ]  # what ends on the night is not known yet
+    assert found.loc["runs", ["unit", "burden"]].tolist() == ["month", 0.5]
+    assert found.loc["broke", "unit"] == "fortnight"
+    assert found.loc["broke", "burden"] == pytest.approx(5_000 * 365.25 / 12 / 14 / 20_000)
+    assert found.loc["kept", "unit"] == "month"
 
 
 def test_few_plans_teach_nothing_and_say_so():

@@ -19,9 +19,11 @@ from models.settlements import (
     WAITING,
     draw_arms,
     learned_acceptance,
+    lots_of,
     settled_amount,
     settlement_at,
     settlements,
+    variant_of,
 )
 from pipeline.law.rule_file import load_rules
 from pipeline.treatment.policy import SHIPPED, policy_of
@@ -123,6 +125,17 @@ def test_who_is_asked_again_gets_the_same_answer():
     shares = np.bincount(arm[2_100:], minlength=3) / 3_900
     assert np.abs(shares - [0.2, 0.3, 0.5]).max() < 0.03
     assert (draw_arms(debtors, allowed, (0.2, 0.3, 0.5), "8|discounts")[0] != arm).mean() > 0.4
+
+
+@given(st.lists(st.integers(0, 9_999), min_size=2, max_size=6, unique=True), st.data())
+def test_the_name_of_a_variant_is_read_back(parts, data):
+    arms = sorted(each / 10_000 for each in parts)
+    arm = data.draw(st.sampled_from(arms))
+    told = lots_of(pd.Series([variant_of(arm, arms), "plain", "", None]))
+    assert told["arm"].tolist()[0] == arm
+    assert told["arm"].isna().tolist() == [False, True, True, True]
+    assert told["stratum"].tolist()[1:] == ["", "", ""]
+    assert [float(each) for each in told["stratum"][0].split("+")] == arms
 
 
 # What history may teach

@@ -34,28 +34,22 @@ def read(raw: dict, folder) -> Policy:
     return policy_of(path, LAW, PLACES, DAY)
 
 
-def as_told(rows: pd.DataFrame, found: Proposals, place: int) -> dict:
-    """What is published of one account, as the judge reads it."""
-    offer, best, settled = (each.iloc[place] for each in (found.offers, found.plans.best, found.settlements))
-    plan = {"unit": best["unit"], "instalments": int(best["instalments"])}
-    if plan["instalments"]:
-        plan["schedule"] = schedule(best, int(rows["payday"].iloc[place]))
-    return {
-        "proposal": offer["proposal"],
-        "grants": offer["grants"],
-        "plan": plan,
-        "discount": float(settled["discount"]),
-        "amount": int(settled["amount"]),
-        "route": found.routes.chosen["route"].iloc[place],
-        "party": found.routes.chosen["party"].iloc[place],
-    }
+def as_told(rows: pd.DataFrame, found: Proposals) -> list[dict]:
+    """What is published of each account, as the judge reads it."""
+    told = found.offers[["proposal", "grants"]].join(found.settlements[["discount", "amount"]])
+    told = told.join(found.routes.chosen[["route", "party"]]).to_dict("records")
+    for place in np.flatnonzero(found.offers["proposal"] == "plan").tolist():
+        best = found.plans.best.iloc[place]
+        plan = {"unit": best["unit"], "instalments": int(best["instalments"])}
+        told[place]["plan"] = {**plan, "schedule": schedule(best, int(rows["payday"].iloc[place]))}
+    return told
 
 
 def judged(rows: pd.DataFrame, recorded: pd.DataFrame, found: Proposals, raw: dict) -> list[str]:
     wrong = []
-    for place, row in enumerate(rows.to_dict("records")):
-        statuses = {name for name in STATUSES if recorded[name].iloc[place]}
-        wrong += judge.breaches(row, as_told(rows, found, place), raw, statuses, AS_OF)
+    theirs = [set(recorded.columns[each]) for each in recorded.to_numpy(bool)]
+    for row, told, statuses in zip(rows.to_dict("records"), as_told(rows, found), theirs, strict=True):
+        wrong += judge.breaches(row, told, raw, statuses, AS_OF)
     return wrong
 
 
@@ -74,13 +68,18 @@ def worlds_judged(folder, seeds: range, many: int) -> tuple[list[str], dict[str,
 
 @pytest.fixture(scope="module")
 def world():
-    rows, recorded = drawn_accounts(1, 600, STATUSES)
+    rows, recorded = drawn_accounts(1, 500, STATUSES)
     return rows, recorded
 
 
 @pytest.fixture(scope="module")
 def shipped() -> Policy:
     return policy_of(SHIPPED, LAW, PLACES, DAY)
+
+
+@pytest.fixture(scope="module")
+def proposed(world, shipped) -> Proposals:
+    return propose(*world, shipped, AS_OF, 7)
 
 
 @pytest.mark.slow
@@ -155,9 +154,9 @@ def court_that_pays(policy: Policy) -> Policy:
 # What is said of each
 
 
-def test_specialists_are_told_apart_and_are_offered_nothing(world, shipped):
+def test_specialists_are_told_apart_and_are_offered_nothing(world, proposed):
     rows, recorded = world
-    found = propose(rows, recorded, shipped, AS_OF, 7)
+    found = proposed
     theirs = recorded[RAW["specialist"]].any(axis=1)
     assert theirs.sum() > 20
     assert (found.specialist == theirs).all()
@@ -166,18 +165,17 @@ def test_specialists_are_told_apart_and_are_offered_nothing(world, shipped):
     assert found.routes.chosen["route"][theirs].isin(["internal", "rest"]).all()
 
 
-def test_every_row_has_a_proposal_or_a_reason(world, shipped):
-    rows, recorded = world
-    told = propose(rows, recorded, shipped, AS_OF, 7).offers
+def test_every_row_has_a_proposal_or_a_reason(proposed):
+    told = proposed.offers
     assert ((told["proposal"] == "") == (told["why"] != "")).all()
     assert {"plan", "settlement", ""} == set(told["proposal"])
     assert (told["gain"][told["proposal"] != ""] > 0).all()
     assert (told["grants"][told["proposal"] != ""] != "").all()
 
 
-def test_the_better_of_plan_and_settlement_is_proposed_and_the_other_is_its_alternative(world, shipped):
+def test_the_better_of_plan_and_settlement_is_proposed_and_the_other_is_its_alternative(world, proposed):
     rows, recorded = world
-    found = propose(rows, recorded, shipped, AS_OF, 7)
+    found = proposed
     plan, settled, told = found.planned, found.settlements, found.offers
     both = (plan["gain"] > 0) & (settled["gain"] > 0)
     assert both.sum() > 20
@@ -192,9 +190,9 @@ def test_the_better_of_plan_and_settlement_is_proposed_and_the_other_is_its_alte
     assert (internal["source"][offered] == "proposal").all()
 
 
-def test_a_plan_as_an_offer_by_hand(world, shipped):
+def test_a_plan_as_an_offer_by_hand(world, proposed):
     rows, recorded = world
-    found = propose(rows, recorded, shipped, AS_OF, 7)
+    found = proposed
     for place in np.flatnonzero(found.offers["proposal"] == "plan").tolist()[:50]:
         best, told = found.plans.best.iloc[place], found.planned.iloc[place]
         brings, waiting = best["value"] + best["cost"], rows["continuation"].iloc[place]
@@ -230,9 +228,9 @@ def test_no_account_at_all_is_no_proposal(world, shipped):
     assert len(found.offers) == len(found.routes.chosen) == 0
 
 
-def test_the_order_of_rows_changes_nothing(world, shipped):
+def test_the_order_of_rows_changes_nothing(world, shipped, proposed):
     rows, recorded = world
-    once, again = propose(rows, recorded, shipped, AS_OF, 7), propose(rows[::-1], recorded[::-1], shipped, AS_OF, 7)
+    once, again = proposed, propose(rows[::-1], recorded[::-1], shipped, AS_OF, 7)
     pd.testing.assert_frame_equal(again.offers.sort_index(), once.offers)
     pd.testing.assert_frame_equal(again.routes.chosen.sort_index(), once.routes.chosen)
 
@@ -240,8 +238,8 @@ def test_the_order_of_rows_changes_nothing(world, shipped):
 # The lots
 
 
-def test_lots_are_off_by_default(world, shipped):
-    found = propose(*world, shipped, AS_OF, 7)
+def test_lots_are_off_by_default(proposed):
+    found = proposed
     assert found.offers["probability"].isna().all()
     assert found.routes.chosen["probability"].isna().all()
 

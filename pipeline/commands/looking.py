@@ -1,4 +1,4 @@
-"""Commands that answer a question: one account, other capacities, the contact law."""
+"""Commands that answer a question: one account, other capacities, the contact law, texts and treatments."""
 
 from __future__ import annotations
 
@@ -56,6 +56,23 @@ def messages(params: Params) -> None:
     from pipeline.messages.texts import messages_of, table_of
 
     click.echo(table_of(messages_of(params)))
+
+
+@command(
+    option("--policy", type=PLACE, help="File of the policy [default: the example that comes with recoup]."),
+    option("--from", "from_day", type=DAY, callback=date, help="Day whose law binds [default: today]."),
+)
+def treatments(params: Params, policy: Path | None, from_day: dt.date | None) -> None:
+    """Check a treatment policy, hold it against the law of the places signed off, and print what it allows; every fault
+    is named with its line."""
+    from pipeline.law.overlay import law_of
+    from pipeline.law.sign_off import signed_by
+    from pipeline.treatment.policy import SHIPPED, policy_of
+    from pipeline.treatment.telling import policy_told
+
+    law, day = law_of(params), from_day or dt.datetime.now(dt.UTC).date()
+    places = sorted({*params.eligibility.signed_off, *signed_by(params)})
+    click.echo(policy_told(policy_of(policy or SHIPPED, law, places, day), law, places, day))
 
 
 @command(STORE, AS_OF, ACCOUNT)

@@ -49,8 +49,8 @@ MAY_IMPORT = {
     "verify": "features store pages",
     "run": "features params store intake pages night outcomes keeping",
     "commands": (
-        "features params schema store intake panel law messages training night pages outcomes keeping simulate run "
-        "start books verify finished outlook languages"
+        "features params schema store intake panel law messages treatment training night pages outcomes keeping "
+        "simulate run start books verify finished outlook languages"
     ),
     "cli": "features commands",
     "outlook": "finished params store intake pages",

@@ -13,10 +13,12 @@ from models import plans, routes, settlements
 from models.routes import ROUTES
 from pipeline.law.rule_file import load_rules
 from pipeline.treatment import proposals
-from pipeline.treatment.policy import SHIPPED, policy_of
+from pipeline.treatment.policy import NOT_CHECKED, SHIPPED, policy_of
 from pipeline.treatment.proposals import propose
 from pipeline.treatment.telling import BECAUSE, EVERY, told
 from tests.judges import treatment_judge as judge
+from tests.worlds.commands import recoup
+from tests.worlds.params import written_params
 from tests.worlds.treated import PLACES, drawn_accounts
 
 DAY = dt.date(2026, 10, 1)
@@ -70,6 +72,53 @@ def test_a_draw_is_told_with_its_probability(night):
     rows, found = night
     (place, *_) = [at for at, drawn in enumerate(found.offers["probability"].notna()) if drawn]
     assert any(line.startswith("  Drawn by lot: discount") for line in told(rows, found, place, DECIMALS))
+
+
+@pytest.fixture
+def asked(tmp_path, capsys):
+    """Asks for a policy by the command; (exit code, what it printed)."""
+
+    def ask(text: str | None = None) -> tuple[int, str]:
+        written_params(tmp_path / "params.yaml", tmp_path)
+        options = ["--from", "2026-10-01"]
+        if text is not None:
+            (tmp_path / "own.yaml").write_text(text, encoding="utf-8")
+            options += ["--policy", str(tmp_path / "own.yaml")]
+        code = recoup(tmp_path, "treatments", *options)
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+    return ask
+
+
+def test_a_policy_is_told_with_what_the_law_sets_against_it_and_what_nobody_checked(asked):
+    code, said = asked()
+    assert code == 0
+    for piece in (
+        "Plans: 2 to 24 instalments a month or fortnight, of 20.00 EUR",
+        "from 151 days: 50.0%",
+        "legal, court: all kinds, GB, FR, DE, ES, IE, JP, up to 700 days past due, after 180 days with us",
+        "law of FR: not from 730 days on (FR.limitation_consumer)",
+        "law of DE: 1 days of notice (DE.first_demand)",
+        "Held against the law of DE, ES, EU, FR,",
+        *NOT_CHECKED,
+    ):
+        assert piece in said
+
+
+def test_a_policy_of_nothing_is_told_too(asked):
+    code, said = asked(yaml.safe_dump({**RAW, "plans": None, "settlements": None, "routes": []}, sort_keys=False))
+    assert code == 0
+    assert "Plans: none." in said
+    assert "Settlements: none." in said
+
+
+def test_a_faulty_policy_ends_the_command_with_all_its_faults(asked):
+    text = SHIPPED.read_text(encoding="utf-8").replace("annual_rate: 0.08", "annual_rate: 8")
+    code, said = asked(text.replace("oldest_days: 700", "oldest_days: 900"))
+    assert code == 2
+    assert "annual_rate: Input should be less than or equal to 1" in said
+    assert "FR.limitation_consumer of FR forbids from 730 days" in said
 
 
 def test_every_reason_and_route_has_its_words():

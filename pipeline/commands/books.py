@@ -49,6 +49,12 @@ if TYPE_CHECKING:
     option("--fatigue", is_flag=True, help="Repeated messages and conversations do less than the first."),
     option("--reminders", is_flag=True, help="A book of bills instead, whose debtors forget and are sent messages."),
     option("--meant", is_flag=True, help="Who pays anyway promises only a day and an amount that it means to pay."),
+    option(
+        "--forgets", is_flag=True, help="What falls due may be forgotten; debtors speak a language and are reminded."
+    ),
+    option(
+        "--send", type=PLACE, help="Messages of nights, sent where debtors forget: a messages.csv, or several in one."
+    ),
     option("--follow", type=PLACE, help="File of orders to the collectors: debtor_id, arm, assigned_on, until_on."),
     option(
         "--through", type=DAY, callback=date, help="Deliver only what was known on this day [default: the last one]."
@@ -72,7 +78,7 @@ def simulate(params: Params, debtors: int, seed: int, out: Path, **how: Any) -> 
         deliver(live(debtors, seed, how["months"]), out)
         click.echo(str(out))
         return
-    nature = Nature(*(how.pop(name) for name in ("slice", "effect", "hidden", "fatigue", "meant")))
+    nature = Nature(*(how.pop(name) for name in ("slice", "effect", "hidden", "fatigue", "meant", "forgets")))
     clocks = {"horizon_days": params.label.horizon_days, "maturity_days": params.label.maturity_days}
     make_portfolio(debtors, seed, out, **how, **clocks, nature=nature)
     click.echo(str(out))

@@ -84,7 +84,7 @@ def reach_of(job: Job, seen: View, store: Store) -> pd.DataFrame:
         return nobody()
     case = case_of(seen, store, job.versions, job.as_of, job.params, cohort)
     if job.params.worklist.defer_for_credit:
-        covered = case.held_back.get(CREDIT, frozenset()) | _covered(job, seen, store, cohort)
+        covered = frozenset(case.held_back.get(CREDIT, ())) | _covered(job, seen, store, cohort)
         case = replace(case, held_back={**case.held_back, CREDIT: covered})
     return reach_in(case, seen.ledger, job.as_of, reminders, job.said)
 

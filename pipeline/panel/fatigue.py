@@ -25,7 +25,7 @@ from pipeline.store.store import Store
 
 DAYS_BACK, MOST_DEBTORS = 365, 20_000  # looked at: days before the night, and debtors, by a hash of the seed
 NOT_SENT = (*NOT_ATTEMPTS, "bounced")
-LATE_COLUMNS = ("debtor", "day", "stratum", "age", "number", "spacing", "pays", "answers")
+LATE_COLUMNS = ("account_no", "debtor", "day", "stratum", "age", "number", "spacing", "pays", "answers")
 
 
 def days_late(
@@ -70,6 +70,7 @@ def late_days(
     age, number, spacing, answers = _heard(tables, numbers, owner, place, day, night)
     return pd.DataFrame(
         {
+            "account_no": numbers[place],
             "debtor": accounts["debtor_id"].astype("str").to_numpy()[place],
             "day": day,
             "stratum": stratum_of(days_past_due[shown]),

@@ -171,6 +171,8 @@ DEBTOR = np.dtype(
         ("messages_on", "i4", 4),
         ("talks_on", "i4", 4),
         ("tired", "i1"),  # the last four of each; how tired the effect in force is
+        ("lift", "f8"),  # where debtors forget: of a message, on the log odds; whether the shop writes another language
+        ("foreign", "i1"),
     ]
 )
 ACCOUNT = np.dtype(

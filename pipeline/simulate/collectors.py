@@ -141,8 +141,8 @@ def tell_truth(world, log, debtor, accounts, nights, plan, m, chances, values):
             or (account.back_on != NO_DAY and night.exits != 2)
         ):
             continue
-        if night.arrears <= 0 and night.months_placed < 0 and account.unknown <= 0:
-            continue
+        if night.arrears <= 0 and night.months_placed < 0 and (account.unknown <= 0 or world.forgets):
+            continue  # where debtors forget, no chance of a month that is on time is exact
         log.counts[1] += 1
         row = log.truth[min(log.counts[1], len(log.truth)) - 1]
         row.account, row.night, row.coin, row.heads = i, m, np.nan, -1

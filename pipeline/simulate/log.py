@@ -40,7 +40,8 @@ Detail = IntEnum("Detail", "RECALLED PAID_IN_FULL SETTLED WRITTEN_OFF IN_WRITING
 # CHARGES     issued_on   due_on    item            amount      -        kind     -          -        -               -
 # BALANCES    taken_on    -         days past due   balance     arrears  -        -          -        -               -
 # PLACEMENTS  placed_on   -         -               balance     -        -        -          -        -               -
-PAYMENTS, CONTACTS, STATUS_ROWS, CHARGES, BALANCES, PLACEMENTS = range(6)
+# CHANCES     the day     -         -               in 1e-9  -        -        -          -        -               -
+PAYMENTS, CONTACTS, STATUS_ROWS, CHARGES, BALANCES, PLACEMENTS, CHANCES = range(7)  # the last is no table: the truth's
 ROW = np.dtype(
     [
         ("table", "i1"),
@@ -83,8 +84,13 @@ COIN = 0.5  # chance of heads, contact, where a coin decides a month
 USUAL_ROWS, USUAL_TRUTH = 62, 16  # per account of two years: the room given at first
 
 # clock_shift: minutes, [group, place, day from the first]; then what kind of world it is:
-# pipeline.simulate.portfolio.Nature.
-World = namedtuple("World", "months clock_shift key horizon maturity slice effect hidden fatigue meant")
+# pipeline.simulate.portfolio.Nature; where debtors forget, the first day on which the shop is told what to send, and
+# what is true of reminders: pipeline.simulate.forgetting.
+World = namedtuple(
+    "World",
+    "months clock_shift key horizon maturity slice effect hidden fatigue meant forgets told_from "
+    "first half_life_days recovers_days early forgotten opts_out complains named",
+)
 Log = namedtuple("Log", "rows truth counts")
 
 

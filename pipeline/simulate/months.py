@@ -27,6 +27,7 @@ from pipeline.simulate.books import (
 )
 from pipeline.simulate.collectors import ARM_FORCED, ARM_NONE, ARM_PLAN, policy, tell_truth, touch_of
 from pipeline.simulate.contacts import contact, hush, remind
+from pipeline.simulate.forgetting import own_messages, send, why_late
 from pipeline.simulate.log import (
     PLACEMENTS,
     Channel,
@@ -76,16 +77,20 @@ REMINDED_SHARE = 0.3  # of bills of accounts in good order are announced by a fr
 
 
 @compiled(error_model="numpy")
-def live(world, debtors, accounts, items, orders, log):
+def live(world, debtors, accounts, items, orders, messages, log):
     """Let every debtor live through all months. Changes debtors, accounts and items in place; fills log.
 
     orders: int8[debtors, months], what is decided over the heads of the collectors; NO_ORDER where nothing is.
+    messages: pipeline.simulate.forgetting.MESSAGE, what the shop is told to send, in the order of debtor and day.
     """
+    said = 0
     rng = np.zeros(1, np.uint64)
     nights = np.zeros(MOST_ACCOUNTS, NIGHT)
     chances, values = np.zeros((3, world.horizon + 45)), np.zeros((2, 3, world.horizon))
     for j in range(len(debtors)):
         debtor = debtors[j]
+        while said < len(messages) and messages[said].debtor < j:
+            said += 1
         rng[0] = scrambled(world.key + np.uint64(debtor.number))
         for i in range(debtor.first, debtor.first + debtor.accounts):
             welcome(rng, log, debtor, accounts[i], i, items)
@@ -118,7 +123,7 @@ def live(world, debtors, accounts, items, orders, log):
                 break
             acting = plan.heads == 1 if plan.coin else plan.workable and chance(rng) < plan.chosen
             touch = touch_of(world, debtor, month, plan, ARM_FORCED if plan.coin else ARM_PLAN)
-            days(rng, world, log, debtor, accounts, nights, items, touch, acting, plan.coin, m)
+            days(rng, world, log, debtor, accounts, nights, items, messages, said, touch, acting, plan.coin, m)
             for k in range(debtor.accounts):
                 close_month(
                     rng,
@@ -347,15 +352,18 @@ def prepare(world, debtor, account, night, month, m):
 
 
 @njit(error_model="numpy")
-def days(rng, world, log, debtor, accounts, nights, items, touch, acting, coin, m):
+def days(rng, world, log, debtor, accounts, nights, items, messages, said, touch, acting, coin, m):
     """Live the month. touch: what contact does; acting: the collectors work the debtor; coin:
-    one was thrown over the contact.
+    one was thrown over the contact. said: where the messages to the debtor begin.
     """
     month = world.months[m]
+    fades = 0.5 ** (1 / world.half_life_days) if world.forgets else 0.0
     for k in range(debtor.accounts):
         nights[k].pays = UNDRAWN
         if touch.meant:
             mean_to_pay(rng, nights[k], month)
+        if world.forgets:
+            why_late(rng, world, nights[k], debtor)
         accounts[debtor.first + k].unknown = 0
         accounts[debtor.first + k].unknown_charge = 0
     for t in range(month.length):
@@ -367,13 +375,26 @@ def days(rng, world, log, debtor, accounts, nights, items, touch, acting, coin, 
         talked = -1
         if acting and debtor.state <= PRESSED and day <= debtor.stop_known:
             talked = contact(rng, world, log, debtor, accounts, nights, touch, month, t)
+        if world.forgets:
+            debtor.lift *= fades
+            if day < world.told_from and debtor.stopped == 0:
+                own_messages(rng, world, log, debtor, accounts, nights, day)
+            at = said
+            while at < len(messages) and messages[at].debtor == messages[said].debtor and messages[at].day <= day:
+                one = messages[at]
+                if one.day == day and accounts[one.account].debtor == accounts[debtor.first].debtor:
+                    send(
+                        rng, world, log, debtor, accounts, nights, one.account, day, one.channel, one.foreign, one.named
+                    )
+                at += 1
         for k in range(debtor.accounts):
             i = debtor.first + k
             if m < accounts[i].from_month or accounts[i].gone or nights[k].exits == 1:
                 continue
             bring_reversals(accounts[i], day)
-            pay_today(rng, log, debtor, accounts[i], i, nights[k], items, touch, month, t, talked)
-            if nights[k].stage == CURRENT and nights[k].due_on - day == 4 and not coin and chance(rng) < REMINDED_SHARE:
+            pay_today(rng, world, log, debtor, accounts[i], i, nights[k], items, touch, month, t, talked)
+            announced = nights[k].stage == CURRENT and nights[k].due_on - day == 4 and not coin and not world.forgets
+            if announced and chance(rng) < REMINDED_SHARE:
                 remind(rng, log, debtor, i, day)
             if accounts[i].book == CARD and t == accounts[i].due_day + 2:
                 take_statement(rng, log, debtor, accounts[i], i, items, world.months[m + 1], m, day)

@@ -21,6 +21,7 @@ from pipeline.simulate.books import (
     WAIVER,
 )
 from pipeline.simulate.fatigue import WORTH
+from pipeline.simulate.forgetting import day_of_chance, late_hazard
 from pipeline.simulate.log import (
     BALANCES,
     PAYMENTS,
@@ -88,10 +89,12 @@ def class_of(rng, night):
 
 
 @njit(error_model="numpy")
-def pay_today(rng, log, debtor, account, i, night, items, touch, month, t, talked):
+def pay_today(rng, world, log, debtor, account, i, night, items, touch, month, t, talked):
     """The next part of a payment, or the month's decision to pay."""
     day = month.first + t
     if account.parts > 0 and account.part_on == day:
+        if world.forgets:
+            day_of_chance(log, i, day, CONTINUES)
         if chance(rng) < CONTINUES:
             account.parts -= 1
             account.part_on += account.part_step
@@ -114,8 +117,12 @@ def pay_today(rng, log, debtor, account, i, night, items, touch, month, t, talke
     elif touch.lifts and night.tried:
         base *= night.lift
     hazard = keep_hazard(day, debtor.due_on, touch.keeps) if promised else 1 - np.exp(-base)
+    if world.forgets:
+        hazard = 1 - (1 - hazard) * (1 - late_hazard(night, debtor, month, t))
     if night.pays != UNDRAWN:
         hazard = 1.0 if day == night.pays_on else 0.0
+    if world.forgets and hazard > 0:
+        day_of_chance(log, i, day, hazard)
     if hazard > 0 and chance(rng) < hazard:
         if promised:
             amount = min(account.promised, night.balance)

@@ -26,9 +26,9 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from features.days import day_number
+from features.days import day_number, day_of_text
 from features.errors import CannotWrite, InputMissing, UsageError
-from features.tables import TABLES
+from features.tables import NEVER, TABLES
 from pipeline.simulate.books import (
     BOOKS,
     EFFECTS,
@@ -41,8 +41,9 @@ from pipeline.simulate.books import (
 )
 from pipeline.simulate.collectors import LEFT, NO_ORDER, WORKED
 from pipeline.simulate.faults import plant
+from pipeline.simulate.forgetting import MESSAGE, messages_in, read_messages, reminders_of, told_of, tongues
 from pipeline.simulate.log import Log, World, empty_log
-from pipeline.simulate.tables import arms_of, tables_of, truth_of, typed
+from pipeline.simulate.tables import arms_of, chances_of, tables_of, truth_of, typed, with_language
 
 DEBTORS_PER_SHARD = 20_000
 LAST_DAY = dt.date(2026, 9, 30)
@@ -65,6 +66,8 @@ class Nature:
     fatigue the second and the fifth message or conversation of a month do less than the first
     (pipeline.simulate.fatigue)
     meant   who pays anyway promises only what it means to pay: a day and an amount that its own payment fits
+    forgets what falls due is late for being forgotten or for a short month, is paid in the days after, and reminders
+            reach those who forgot (pipeline.simulate.forgetting); debtors speak a language
     """
 
     slice: float = 0.04
@@ -72,6 +75,7 @@ class Nature:
     hidden: float = 1.0
     fatigue: bool = False
     meant: bool = False
+    forgets: bool = False
 
 
 USUAL = Nature()
@@ -93,6 +97,7 @@ class Order:
     maturity_days: int
     nature: Nature
     follow: Path | None
+    send: Path | None
     through: dt.date
 
 
@@ -111,6 +116,7 @@ def simulate(
     nature: Nature = USUAL,
     follow: Path | None = None,
     through: dt.date | None = None,
+    send: Path | None = None,
 ) -> None:
     """Write a source folder of `debtors` made-up debtors to `out`, with truth/ inside.
 
@@ -118,7 +124,9 @@ def simulate(
     `end`. A run of more than one shard writes each table as a folder of parts. The rows of a debtor depend on seed,
     months, end, nature, its orders and its number alone. follow: a Parquet or CSV file of orders to the collectors,
     ORDERED; they hold in the months whose first day lies in [assigned_on, until_on), and what is ordered for a month
-    changes nothing before it.
+    changes nothing before it. send: a Parquet or CSV file of messages as nights publish them
+    (pipeline.simulate.forgetting.COLUMNS), sent in a world that forgets on the day `as_of`; from the first of them on
+    the shop sends nothing of its own.
     through: deliver what was known on that day. Raises UsageError for an order that cannot be met, CannotWrite when
     `out` cannot be written or already holds a delivery.
     """
@@ -136,6 +144,7 @@ def simulate(
         maturity_days,
         nature,
         follow,
+        send,
         through or end,
     )
     _check(order)
@@ -180,11 +189,7 @@ def _check(order: Order) -> None:
         raise OrderRefused.must("slice", "be a share, 0 to 1", order.nature.slice)
     if order.nature.effect not in EFFECTS:
         raise OrderRefused.must("effect", f"be one of {', '.join(EFFECTS)}", repr(order.nature.effect))
-    if not order.nature.hidden >= 0:
-        raise OrderRefused.must("hidden", "be 0 or more", order.nature.hidden)
-    of_natural = [name for name in ("fatigue", "meant") if getattr(order.nature, name)]
-    if of_natural and order.nature.effect != "natural":
-        raise UsageError(f"{of_natural[0]} is of natural effects. Got effect {order.nature.effect!r}.")
+    _check_nature(order)
     if not order.end - dt.timedelta(days=30 * order.months) < order.through <= order.end:
         raise OrderRefused.must("through", f"be a day of the {order.months} months to {order.end}", order.through)
     if order.follow is not None:
@@ -195,6 +200,18 @@ def _check(order: Order) -> None:
         (order.out / f"{name}{ending}").exists() for name in TABLES for ending in ("", ".csv.gz", ".parquet", ".csv")
     ):
         raise CannotWrite(f"Folder {str(order.out)!r} already holds a delivery. Name another or remove it.")
+
+
+def _check_nature(order: Order) -> None:
+    if not order.nature.hidden >= 0:
+        raise OrderRefused.must("hidden", "be 0 or more", order.nature.hidden)
+    of_natural = [name for name in ("fatigue", "meant") if getattr(order.nature, name)]
+    if of_natural and order.nature.effect != "natural":
+        raise UsageError(f"{of_natural[0]} is of natural effects. Got effect {order.nature.effect!r}.")
+    if order.send is not None:
+        if not order.nature.forgets:
+            raise UsageError("Messages are sent in a world that forgets. Give forgets with send.")
+        read_messages(order.send)
 
 
 def _mapped(work, shards: range, workers: int) -> Iterator[Any]:
@@ -212,10 +229,13 @@ def write_shard(order: Order, shard: int) -> dict[str, tuple[dict[str, Any], dic
     numbers = np.arange(order.debtors * shard // order.shards, order.debtors * (shard + 1) // order.shards)
     months = calendar(order.months, order.end)
     debtors, accounts, log = lived(
-        order.seed, numbers, months, order.horizon_days, order.maturity_days, order.nature, order.follow
+        order.seed, numbers, months, order.horizon_days, order.maturity_days, order.nature, order.follow, order.send
     )
     last = day_number(order.through)
     tables, dirty = tables_of(debtors, accounts, log.rows, months, last), order.faults and shard == 0
+    if order.nature.forgets:
+        recorded = tongues(order.seed, numbers, debtors["group"], debtors["place"])[1]
+        tables["accounts"] = with_language(tables["accounts"], recorded, int(numbers[0]))
     known = log.truth[months["first"][log.truth["night"]] <= last + 1]
     places = {name: f"{name}{'' if order.shards == 1 else f'/part-{shard:05d}'}.{order.file_format}" for name in tables}
     if dirty:
@@ -230,9 +250,15 @@ def write_shard(order: Order, shard: int) -> dict[str, tuple[dict[str, Any], dic
     told = {"horizon_days": str(order.horizon_days), "maturity_days": str(order.maturity_days)}
     unusual = order.nature != USUAL or order.follow is not None
     if unusual:
-        told |= {name: str(value) for name, value in asdict(order.nature).items()}
+        told |= {name: str(value) for name, value in asdict(order.nature).items() if name != "forgets" or value}
         arms = arms_of(debtors, accounts, known, months, order.nature.slice)
         _write(order.out / "truth" / f"arms{part}.parquet", _parquet(arms))
+    if order.nature.forgets:
+        _write(order.out / "truth" / "world.json", told_of(order.seed).encode())
+        _write(
+            order.out / "truth" / f"chances{part}.parquet",
+            _parquet(chances_of(debtors, accounts, log.rows, months)),
+        )
     truth = truth_of(debtors, accounts, known, months, unusual).replace_schema_metadata(told)
     _write(order.out / "truth" / f"expectations{part}.parquet", _parquet(truth))
     return {name: ({"rows": table.num_rows}, _sums(name, table, tables["accounts"])) for name, table in tables.items()}
@@ -246,17 +272,22 @@ def lived(
     maturity_days: int,
     nature: Nature = USUAL,
     follow: Path | None = None,
+    send: Path | None = None,
 ) -> tuple[np.ndarray, np.ndarray, Log]:
     """Debtors and accounts as they end, and everything the books wrote down about them."""
     from pipeline.simulate.months import live
 
-    world, times = world_of(seed, months, horizon_days, maturity_days, nature), len(months) / 25
-    orders = orders_of(follow, numbers, months)
+    world, times = world_of(seed, months, horizon_days, maturity_days, nature, send), len(months) / 25
+    orders, messages = orders_of(follow, numbers, months), np.zeros(0, MESSAGE)
     while True:
         debtors = debtors_born(seed, numbers)
         accounts, items = accounts_born(seed, debtors, months)
+        if nature.forgets:
+            spoken, recorded, usual = tongues(seed, numbers, debtors["group"], debtors["place"])
+            debtors["foreign"] = np.where(recorded >= 0, recorded, usual) != spoken
+            messages = messages if send is None else messages_in(send, debtors, accounts, spoken)
         log = empty_log(len(accounts), times)
-        live(world, debtors, accounts, items, orders, log)
+        live(world, debtors, accounts, items, orders, messages, log)
         rows, truth = log.counts
         if rows <= len(log.rows) and truth <= len(log.truth):
             return debtors, accounts, Log(log.rows[:rows], log.truth[:truth], log.counts)
@@ -298,7 +329,14 @@ def _ordered(follow: Path) -> pd.DataFrame:
     return given[list(ORDERED)].assign(**days)
 
 
-def world_of(seed: int, months: np.ndarray, horizon_days: int, maturity_days: int, nature: Nature) -> World:
+def world_of(
+    seed: int,
+    months: np.ndarray,
+    horizon_days: int,
+    maturity_days: int,
+    nature: Nature,
+    send: Path | None = None,
+) -> World:
     """All that is the same for every debtor."""
     all_days = np.arange(months["first"][0], months["first"][-1] + 31)
     shift = np.zeros((len(PLACES), max(len(places) for places in PLACES), len(all_days)), np.int32)
@@ -309,7 +347,11 @@ def world_of(seed: int, months: np.ndarray, horizon_days: int, maturity_days: in
                 # pyrefly: ignore[bad-argument-type]
                 shift[group, place] = minutes_from(own, zone, all_days)
     kind = (float(nature.slice), EFFECTS.index(nature.effect), float(nature.hidden), nature.fatigue, nature.meant)
-    return World(months, shift, stream_key(seed, LIFE), horizon_days, maturity_days, *kind)
+    told_from = (
+        NEVER if send is None else int(min(map(day_of_text, read_messages(send)["as_of"].astype("str")), default=NEVER))
+    )
+    reminders = (nature.forgets, told_from, *reminders_of(seed))
+    return World(months, shift, stream_key(seed, LIFE), horizon_days, maturity_days, *kind, *reminders)
 
 
 def _sums(name: str, table: pa.Table, accounts: pa.Table) -> dict[str, int]:

@@ -118,6 +118,8 @@ NIGHT = np.dtype(
         ("lift", "f8"),
         ("pays_on", "i4"),
         ("pays", "i1"),
+        ("why", "i1"),  # where debtors forget: what it is late for, if it is; whether a reminder is remembered
+        ("recalls", "i1"),
     ]
 )
 

@@ -14,7 +14,18 @@ import pyarrow.compute as pc
 from features.days import date_of
 from features.tables import CHANNELS, CHARGE_KINDS, DIRECTIONS, NO_DAY, OUTCOMES, PAYMENT_KINDS, STATUSES
 from pipeline.simulate.books import AGE_BANDS, BOOKS, CARD, JP, METHODS, PLACES, RESPONSE_TYPES, SALE_CHANNELS, SEGMENTS
-from pipeline.simulate.log import BALANCES, CHARGES, COIN, CONTACTS, DETAILS, PAYMENTS, PLACEMENTS, STATUS_ROWS
+from pipeline.simulate.forgetting import TONGUES
+from pipeline.simulate.log import (
+    BALANCES,
+    CHANCES,
+    CHARGES,
+    COIN,
+    CONTACTS,
+    DETAILS,
+    PAYMENTS,
+    PLACEMENTS,
+    STATUS_ROWS,
+)
 
 KNOWN_MINUTE = 360  # what is learnt on a later day is keyed in at six in the morning
 LETTERS = "ABC"
@@ -155,6 +166,26 @@ def _accounts(names: Names, debtors: np.ndarray, accounts: np.ndarray, placed: n
         "audit_age_band": word(AGE_BANDS, np.where(people, debtor["age_band"], -1)),
     }
     return pa.table(columns)
+
+
+def with_language(accounts: pa.Table, recorded: np.ndarray, first: int) -> pa.Table:
+    """With the language on record of each debtor (positions in TONGUES by number from `first`; -1: none)."""
+    number = pc.cast(pc.utf8_slice_codeunits(accounts["debtor_id"], 1), pa.int64()).to_numpy() - first
+    return accounts.append_column("language", word(TONGUES, recorded[number]))
+
+
+def chances_of(debtors: np.ndarray, accounts: np.ndarray, rows: np.ndarray, months: np.ndarray) -> pa.Table:
+    """account_id, day and chance: that of a payment on each day on which one could come."""
+    rows = rows[rows["table"] == CHANCES]
+    rows = rows[np.lexsort((rows["day"], rows["account"]))]
+    names = Names(debtors, accounts, months)
+    return pa.table(
+        {
+            "account_id": names.account.take(pa.array(rows["account"])),
+            "day": pa.array(rows["day"], pa.int32()).cast(pa.date32()),
+            "chance": pa.array(rows["amount"] / 1e9),
+        }
+    )
 
 
 def _spots(most: int, part: int) -> pa.Array:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +14,9 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from features.days import day_number
 from features.errors import CannotWrite
+from models.fatigue import curves
 from models.trade import MONTH_DAYS
 from pipeline.outcomes import drawings
 from pipeline.outcomes.book_figures import complete_through, figures
@@ -23,8 +26,10 @@ from pipeline.pages.language import words
 from pipeline.pages.publication import GROUPS_SHOWN
 from pipeline.pages.speech import Speech
 from pipeline.pages.templating import policy_digest, template, verbatim
+from pipeline.panel.fatigue import days_late
 from pipeline.params import Params
 from pipeline.store.files import only_owner_reads, whole_folder
+from pipeline.store.store import Store
 
 FIGURES_FILE, SUMMARY = "figures.json", "summary.html"
 SHOWN_OUTCOMES, SHOWN_CHANNELS = 7, 6
@@ -50,6 +55,7 @@ def write_reports(
         "portfolios": figures(store_path, as_of, days, params),
     }
     weeks = forecast(store_path, as_of, params)
+    told["fatigue"] = fatigue_of(store_path, as_of, params)
     told["forecast"] = {name: by_currency(weeks, name) for name in told["portfolios"]}
     pages = {FIGURES_FILE: json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"}
     language = language or params.worklist.language
@@ -73,6 +79,22 @@ def _night(out: Path, as_of: dt.date) -> dict[str, Any] | None:
     shown = {group: counts.get(group, 0) for group in ("scorable", *GROUPS_SHOWN)}
     watched = {"watched": manifest["watch"]["accounts"]} if "watch" in manifest else {}
     return {"counts": {**shown, **watched}, **kept}
+
+
+def fatigue_of(store_path: Path, as_of: dt.date, params: Params) -> dict[str, list[list[Any]]]:
+    """Outcome -> by, class, days, events, odds and its interval of what another message does to late debtors, None
+    where the log does not tell; none of a shop that sends no reminders.
+    """
+    if params.reminders is None:
+        return {}
+    store = Store(store_path)
+    found = curves(days_late(store, store.versions(), day_number(as_of), params))
+    told: dict[str, list[list[Any]]] = {}
+    columns = ["outcome", "by", "class", "rows", "events", "log_odds", "low", "high"]
+    for outcome, by, name, days, events, *logs in found[columns].itertuples(index=False, name=None):
+        shown = [round(math.exp(at), 3) if math.isfinite(at) else None for at in logs]
+        told.setdefault(outcome, []).append([by, name, int(days), int(events), *shown])
+    return told
 
 
 def file_names(portfolios: list[str]) -> dict[str, str]:
@@ -133,6 +155,9 @@ class Teller:
 
     def share(self, *path: str | int) -> Markup:
         return self._marked(path, self.speech.share(self.held(*path)))
+
+    def factor(self, *path: str | int) -> Markup:
+        return self._marked(path, self.speech.factor(self.held(*path)))
 
     def fill(self, key: str, **values: Any) -> Markup:
         """A sentence of the words with its figures in it."""
@@ -244,6 +269,18 @@ class Plots:
         ]
         told = [(day, f"{low}–{high}") for day, (_, low, high) in zip(days, money, strict=True)]
         return drawings.spans(points, self._label("expected_by_week", told))
+
+    def fatigue(self, outcome: str) -> Markup:
+        """What another message does to the odds of an outcome, by each way of looking."""
+        said, factor = self.teller.words["report"], self.teller.speech.factor
+        groups: dict[str, list[tuple[str, float, float, float]]] = {}
+        told = []
+        for by, name, _, _, *span in self.teller.held("fatigue", outcome):
+            at, low, high = (math.nan if end is None else end for end in span)
+            groups.setdefault(said[f"fatigue_{by}"], []).append((name, at, low, high))
+            shown = "–" if span[0] is None else f"{factor(at)} ({factor(low)}–{factor(high)})"
+            told.append((f"{said[f'fatigue_{by}']} {name}", shown))
+        return drawings.odds(list(groups.items()), self._label(f"fatigue_{outcome}", told))
 
     def lists(self, name: str, currency: str) -> Markup:
         speech, found = self.teller.speech, self.teller.held("portfolios", name, "lists", currency, "newest")

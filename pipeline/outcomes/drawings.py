@@ -4,6 +4,7 @@ so that a strict content policy and a dark screen both hold.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import combinations
 
@@ -127,6 +128,42 @@ def spans(points: Sequence[tuple[str, float, float, float]], label: str, height:
         if name:
             parts.append(f'<text x="{x:.1f}" y="{height - 5}" class="name">{escape(name)}</text>')
     parts.append(f'<line x1="0" x2="{WIDTH}" y1="{base}" y2="{base}" class="axis"/>')
+    return _svg(parts, height, label)
+
+
+def odds(groups: Sequence[tuple[str, Sequence[tuple[str, float, float, float]]]], label: str) -> Markup:
+    """Points with lines from low to high on a scale of ratios, 1 drawn across: (name of the group, its points as (name
+    below, odds, low, high)); NaN for a point of which nothing is known.
+    """
+    known = [cell for _, points in groups for _, *cells in points for cell in cells if math.isfinite(cell) and cell > 0]
+    least, most = (math.log(end) for end in (min([0.8, *known]), max([1.25, *known])))
+    height, base, left, gap = 204, 150, 34, 14
+    many = sum(len(points) for _, points in groups)
+    step, parts, x = (WIDTH - left - gap * len(groups)) / max(many, 1), [], float(left)
+
+    def y(value: float) -> float:
+        return 8 + (base - 16) * (most - math.log(value)) / (most - least)
+
+    for tick in (0.125, 0.25, 0.5, 1, 2, 4, 8):
+        if least <= math.log(tick) <= most:
+            kind = "axis" if tick == 1 else "grid"
+            parts.append(f'<line x1="{left}" x2="{WIDTH}" y1="{y(tick):.1f}" y2="{y(tick):.1f}" class="{kind}"/>')
+            parts.append(f'<text x="{left - 6}" y="{y(tick) + 4:.1f}" text-anchor="end" class="name">{tick:g}</text>')
+    for place, (title, points) in enumerate(groups):
+        wide, line = len(title) * TEXT_WIDTH, height - 6 - LINE * (1 - place % 2)  # neighbours on lines of their own
+        begins = min(x, WIDTH - wide)
+        parts.append(f'<text x="{begins:.1f}" y="{line}" class="name">{escape(title)}</text>')
+        for name, *cells in points:
+            middle = x + step / 2
+            parts.append(
+                f'<text x="{middle:.1f}" y="{base + 14}" text-anchor="middle" class="name">{escape(name)}</text>'
+            )
+            if all(math.isfinite(cell) and cell > 0 for cell in cells):
+                value, low, high = map(y, cells)
+                parts.append(f'<line x1="{middle:.1f}" x2="{middle:.1f}" y1="{low:.1f}" y2="{high:.1f}" class="span"/>')
+                parts.append(f'<circle cx="{middle:.1f}" cy="{value:.1f}" r="4" class="bar"/>')
+            x += step
+        x += gap
     return _svg(parts, height, label)
 
 

@@ -40,6 +40,10 @@ class Speech:
     def count(self, number: int | None) -> str:
         return DASH if number is None else format_decimal(number, locale=self.locale)
 
+    def factor(self, value: float | None) -> str:
+        """A ratio, such as of odds, with two decimals."""
+        return DASH if value is None else format_decimal(value, format="#,##0.00", locale=self.locale)
+
     def share(self, part: float | None, places: int = 0) -> str:
         if part is None:
             return DASH

@@ -26,11 +26,13 @@ from features.currencies import DECIMALS
 from features.errors import CannotWrite, InputMissing
 from pipeline.outcomes import drawings
 from pipeline.outcomes.book_figures import figures
-from pipeline.outcomes.book_pages import client_page, file_names, summary_page, write_reports
+from pipeline.outcomes.book_pages import client_page, fatigue_of, file_names, summary_page, write_reports
 from pipeline.pages.publication import GROUPS_SHOWN
+from pipeline.params import load
 from tests.worlds.afterwards import EARLIER, NIGHT, House
 from tests.worlds.commands import recoup
 from tests.worlds.paper_nights import HOSTILE
+from tests.worlds.params import HOUSE
 from tests.worlds.programs import axe_core
 
 DAYS = 30
@@ -116,6 +118,23 @@ def test_every_figure_on_every_page_is_the_figures_file_s(told, language):
                 )
                 assert shown == (value / 10 ** DECIMALS[currency] if money else value), place
     assert seen > 200  # figures on six pages
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_what_another_message_does_is_drawn_with_its_figures_under_it(house, told, language):
+    assert told["fatigue"] == {}  # of a shop that sends no reminders
+    reminding = house.params.model_copy(update={"reminders": load(HOUSE / "params.yaml").reminders})
+    whole = {**told, "fatigue": fatigue_of(house.store, NIGHT, reminding)}
+    page = summary_page(whole, file_names(list(told["portfolios"])), language)
+    found = [(place, text) for place, text in Figures(page).found if place[0] == "fatigue"]
+    assert len(found) == 2 * 11 * 5
+    for place, text in found:
+        value = held(whole, place)
+        assert text == "–" if value is None else number(text) == round(value, 2 if place[-1] > 3 else 0)
+    known = [row for rows in whole["fatigue"].values() for row in rows if row[4] is not None]
+    assert known
+    assert page.count("<circle") == len(known)
+    assert all(low <= at <= high for _, _, _, _, at, low, high in known)
 
 
 def test_the_night_s_figures_are_its_manifest_s(house, told):

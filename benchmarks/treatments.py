@@ -211,7 +211,7 @@ def world(seed: int, accounts: int) -> dict[str, float]:
     best = propose(rows, recorded, read(real), AS_OF, seed)
     ways = {"best": treatments_of(best), HOUSES[0]: treatments_of(plain), HOUSES[1]: treatments_of(taught)}
     ways |= {name: simple(name, best, rows) for name in SIMPLE}
-    unit, records = _units(rows), rows.to_dict("records")
+    unit, records = _units(rows), judge.shared(rows.to_dict("records"))
     return {
         name: float(sum(true_money(row, own, real) * each for row, own, each in zip(records, told, unit, strict=True)))
         for name, told in ways.items()

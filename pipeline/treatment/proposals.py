@@ -107,8 +107,10 @@ def propose(
 
     rows: ROW_COLUMNS. Minor units of the account's currency: balance (int64); continuation with its ends (what going on
     as today is worth within the policy's horizon); usual_payment; other_plans and disposable_income a month (NaN
-    unknown). payday: day of the month, 0 unknown. contact_open: the law lets the debtor be contacted, today or later;
-    legal_open: the law of a place that is signed off lets the account go to court.
+    unknown). These three and usual_gap_days are the debtor's: what he can pay is shared among his accounts in the same
+    currency by balance, so that their plans together ask no more than that. payday: day of the month, 0 unknown.
+    contact_open: the law lets the debtor be contacted, today or later; legal_open: the law of a place that is signed
+    off lets the account go to court.
     recorded: a bool column for every status that the policy names, aligned by position: in force on any account of the
     debtor. acceptance, breaks: learnt from offers and plans, in the place of the policy's tables; learned: party ->
     share that comes back.
@@ -121,7 +123,7 @@ def propose(
     barred = recorded[list(policy.never)].to_numpy(bool).any(axis=1)
     contact = rows["contact_open"].to_numpy(bool)
     free = ~specialist & ~barred & contact
-    own = rows[free]
+    own = _shared(rows)[free]
     planned = _planned(own, policy, as_of, breaks)
     settled = _settled(own, policy, acceptance)
     offers = _offers(own, policy, planned, settled, seed)
@@ -162,6 +164,14 @@ def _check(rows: pd.DataFrame, recorded: pd.DataFrame, policy: Policy) -> None:
             f"What waiting is worth is not known of {int(unknown.sum())} accounts "
             f"({some_ids(rows['account_id'][unknown].tolist())}), so no offer can be set against it. Score them first."
         )
+
+
+def _shared(rows: pd.DataFrame) -> pd.DataFrame:
+    """The same rows with the account's part of what its debtor can pay."""
+    owed = rows["balance"].clip(lower=0).astype(np.float64)
+    whole = owed.groupby([rows["debtor_id"].astype("str"), rows["currency"].astype("str")]).transform("sum")
+    part = (owed / whole.where(whole > 0, 1.0)).to_numpy()
+    return rows.assign(**{name: rows[name] * part for name in ("usual_payment", "other_plans", "disposable_income")})
 
 
 def _whole(found: pd.DataFrame | pd.Series, index: pd.Index) -> pd.DataFrame | pd.Series:

@@ -107,6 +107,19 @@ def band(bands: list[dict], kind: str, days: int) -> dict | None:
     return max(reached, key=lambda each: each["from_days"]) if reached else None
 
 
+def shared(rows: list[dict]) -> list[dict]:
+    """Each account with its part of what its debtor can pay: by balance, among his accounts of the same currency."""
+    found = []
+    for row in rows:
+        theirs = [each for each in rows if (each["debtor_id"], each["currency"]) == (row["debtor_id"], row["currency"])]
+        whole = sum(max(each["balance"], 0) for each in theirs)
+        part = max(row["balance"], 0) / whole if whole else 0.0
+        found.append(
+            {**row, **{name: row[name] * part for name in ("usual_payment", "other_plans", "disposable_income")}}
+        )
+    return found
+
+
 # ---- plans -----------------------------------------------------------------------------------------------------------
 
 

@@ -48,7 +48,8 @@ def as_told(rows: pd.DataFrame, found: Proposals) -> list[dict]:
 def judged(rows: pd.DataFrame, recorded: pd.DataFrame, found: Proposals, raw: dict) -> list[str]:
     wrong = []
     theirs = [set(recorded.columns[each]) for each in recorded.to_numpy(bool)]
-    for row, told, statuses in zip(rows.to_dict("records"), as_told(rows, found), theirs, strict=True):
+    records = judge.shared(rows.to_dict("records"))
+    for row, told, statuses in zip(records, as_told(rows, found), theirs, strict=True):
         wrong += judge.breaches(row, told, raw, statuses, AS_OF)
     return wrong
 
@@ -200,6 +201,25 @@ def test_a_plan_as_an_offer_by_hand(world, proposed):
         assert told["refused_money"] == pytest.approx(0.9 * waiting, abs=1)
         assert told["value"] == told["agreed_money"] + told["refused_money"] - told["cost"]
         assert told["value_low"] <= told["value"] <= told["value_high"]
+
+
+def test_plans_of_one_debtor_together_ask_no_more_than_he_can_pay(shipped):
+    rows, recorded = drawn_accounts(2, 400, STATUSES)
+    rows = rows.assign(
+        debtor_id=[f"D{number // 4}" for number in range(400)],
+        place="FR",
+        currency="EUR",
+        usual_payment=20_000.0,
+        usual_gap_days=30.0,
+        other_plans=np.nan,
+        disposable_income=np.nan,
+    )
+    found = propose(rows, recorded, shipped, AS_OF, 7)
+    best = found.plans.best[found.offers["proposal"] == "plan"]
+    monthly = best["instalment"] * np.where(best["unit"] == "month", 1.0, 365.25 / 12 / 14)
+    asked = monthly.groupby(rows["debtor_id"][best.index]).agg(["sum", "size"])
+    assert (asked["size"] > 1).sum() > 10
+    assert (asked["sum"] <= 20_000 * 365.25 / 12 / 30).all()
 
 
 def test_a_house_that_offers_nothing_proposes_nothing_and_still_routes(tmp_path, world):

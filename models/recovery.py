@@ -247,7 +247,7 @@ class RecoveryModel:
             "default_dpd": self.default_dpd,
             "effect": self.effect.card() if self.effect else None,
             **({"timing": self.timing.card()} if self.timing else {}),
-            **({"forecast": self.forecast.card()} if self.forecast else {}),
+            **({"cash": self.forecast.card()} if self.forecast else {}),  # "forecast" was one without seasons
             "reference": self.reference.card(),
             "facts": dict(self.facts),
         }
@@ -282,7 +282,7 @@ class RecoveryModel:
             card["facts"],
             EffectHead.from_card(card["effect"], files[EFFECT_FILE].decode()) if card.get("effect") else None,
             TimingHead.from_card(card["timing"]) if "timing" in card else None,
-            CashForecast.from_card(card["forecast"]) if "forecast" in card else None,
+            CashForecast.from_card(card["cash"]) if "cash" in card else None,
             WatchHead.from_card(card["watch"], files) if card.get("watch") else None,
         )
 

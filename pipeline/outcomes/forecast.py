@@ -66,8 +66,7 @@ def forecast(store_path: Path, as_of: dt.date, params: Params) -> pd.DataFrame:
     for book in books:
         came, foretold = (np.sum([part[book][place] for part in parts if book in part], axis=0) for place in range(2))
         usual = float(came.mean())
-        expected = model.forecast.expected(foretold, np.array(usual))
-        low, high = model.forecast.interval(expected, usual, book)
+        expected, low, high = model.forecast.weeks(foretold, came, night, book)
         for week in range(WEEKS):
             begin = night + 7 * week
             money = (expected[week], low[week], high[week], foretold[week], usual)

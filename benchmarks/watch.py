@@ -1,8 +1,9 @@
 """Late before the due day, on published sets: python -m benchmarks.watch PATH [--work DIR] [--only NAME ...];
-on made-up portfolios: python -m benchmarks.watch --worlds SEED ... [--debtors N].
+on made-up books: python -m benchmarks.watch --worlds [SEED ...] [--debtors N].
 
 P(late) against the debtor's own payment rhythm on later nights, with intervals by debtor; a table comes last. Each set
-is converted and ingested as `benchmarks.real` does it.
+is converted and ingested as `benchmarks.real` does it. Of made-up worlds also how many were late against how many were
+expected to be, by tenth of P(late), book and amount; the worlds are those of `benchmarks.forecast`.
 """
 
 from __future__ import annotations
@@ -18,18 +19,19 @@ from types import ModuleType
 import numpy as np
 import pandas as pd
 
+from benchmarks.forecast import SEEDS, stored
 from benchmarks.public import cash_advances, credit_cards_taiwan, mobile_loans, receivables
 from benchmarks.real import PROJECT_PARAMS, params_of
 from features.catalogue import WATCH
 from features.days import day_number
 from features.errors import InputMissing
+from models.resampling import debtor_draws, interval
 from models.split import split_by_time
-from models.watch import MODEL, RHYTHMS, WatchHead, judge_watch
+from models.watch import MODEL, RHYTHMS, WatchHead, bucket_of, judge_watch
 from pipeline.intake.ingest import ingest
 from pipeline.panel.view import features_of
 from pipeline.panel.watch import WatchPanel, watch_panel
 from pipeline.params import Params, load
-from pipeline.simulate.portfolio import simulate
 from pipeline.store.store import Store
 from pipeline.training.watch import watch_teaching
 
@@ -63,6 +65,7 @@ STATED = {
     "share late in the last year": "days_overdue_ever",
     "days late on average": "statements_max_days_past_due_180d",
 }
+DRAWS, LEAST_EXPECTED = 500, 20
 CARD_NIGHTS = tuple(f"2005-{month:02d}-01" for month in range(6, 11))
 
 
@@ -77,19 +80,25 @@ class Judgement:
     late: float
     quality: pd.DataFrame
     top: pd.DataFrame
+    judged: pd.DataFrame  # world, debtor, book, amount (bucket), p, late: a row per account and test night
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("path", type=Path, nargs="?", help="folder that holds the published sets, one folder each")
-    parser.add_argument("--worlds", type=int, nargs="*", default=[], help="seeds of made-up portfolios, two years each")
-    parser.add_argument("--debtors", type=int, default=1200, help="of each made-up portfolio")
+    parser.add_argument("--worlds", type=int, nargs="*", help="seeds of made-up worlds, five books each")
+    parser.add_argument("--debtors", type=int, default=6_000, help="of each made-up world")
     parser.add_argument("--work", type=Path, default=Path("work/watch"))
+    parser.add_argument("--place", type=Path, default=Path("work/forecast"), help="where the made-up worlds are kept")
     parser.add_argument("--only", nargs="*", default=[adapter.NAME for adapter in ASKED])
     chosen = parser.parse_args(arguments)
     logging.getLogger("recoup").setLevel(logging.WARNING)
-    if chosen.worlds:
-        print(table_of([simulated(seed, chosen.debtors, chosen.work / f"world-{seed}") for seed in chosen.worlds]))
+    if chosen.worlds is not None:
+        chosen.place.mkdir(parents=True, exist_ok=True)
+        found = [simulated(seed, chosen.debtors, chosen.place) for seed in chosen.worlds or SEEDS]
+        print(table_of(found))
+        rows = pd.concat([each.judged for each in found], ignore_index=True)
+        print(f"\n{calibration_of(rows)}\n\n{worlds_apart(rows)}")
         return
     if chosen.path is None:
         parser.error("give the folder of the published sets, or --worlds")
@@ -113,14 +122,9 @@ def judged(adapter: ModuleType, raw: Path, work: Path) -> Judgement:
     return judgement(adapter.NAME, panel, params, params.watch_terms().gap_days, RHYTHMS)
 
 
-def simulated(seed: int, debtors: int, work: Path) -> Judgement:
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    simulate(debtors, seed, work / "source", months=24)
-    paths = {"source": str(work / "source"), "store": str(work / "store"), "out": str(work / "out")}
-    params = with_sections(load(PROJECT_PARAMS), {"paths": paths, "watch": {"days_ahead": 30}})
-    ingest(params.paths.source, params.paths.store, params)
-    panel = watch_panel(Store(params.paths.store), params)
+def simulated(seed: int, debtors: int, place: Path) -> Judgement:
+    params = with_sections(load(PROJECT_PARAMS), {"watch": {"days_ahead": 30}})
+    panel = watch_panel(stored(seed, debtors, place, params), params)
     return judgement(f"world {seed}", panel, params, params.watch_terms().gap_days, RHYTHMS)
 
 
@@ -164,16 +168,64 @@ def judgement(name: str, panel: WatchPanel, params: Params, gap_days: int, rhyth
     chances |= {rhythm: table.chance(matrix) for rhythm, table in head.rhythms.items()}
     test = late[split.test]
     quality, top = judge_watch(cohort, test, chances, teaching.money, params.evaluate.bootstrap_draws, params.seed)
+    due = cohort["due_amount"].to_numpy(np.float64) * teaching.money.per_minor(cohort["currency"])
+    rows = pd.DataFrame(
+        {
+            "world": name,
+            "debtor": name + " " + cohort["debtor_id"].astype("str"),
+            "book": cohort["portfolio"].astype("str"),
+            "amount": bucket_of(due),
+            "p": chances[MODEL],
+            "late": test,
+        }
+    )
     debtors = int(cohort["debtor_id"].nunique())
-    return Judgement(name, int(split.fit.sum()), len(cohort), debtors, float(test.mean()), quality, top)
+    return Judgement(name, int(split.fit.sum()), len(cohort), debtors, float(test.mean()), quality, top, rows)
+
+
+def calibration_of(rows: pd.DataFrame) -> str:
+    """As Markdown: how many of what was judged were late, and were expected to be; 95 % intervals by debtor."""
+    tenths = pd.qcut(rows["p"], 10, labels=[f"tenth {number}" for number in range(1, 11)]).astype("str")
+    groups = [("all", pd.Series("all", index=rows.index)), ("P(late)", tenths), ("book", rows["book"])]
+    groups += [("due", rows["amount"]), ("book and due", rows["book"] + ", " + rows["amount"])]
+    who, weights = debtor_draws(rows["debtor"], DRAWS, 1)
+    lines = ["| | | rows | debtors | late | expected | late / expected |", "|---|---|---|---|---|---|---|"]
+    for scope, names in groups:
+        for group in sorted(names.unique(), key=_in_order):
+            own = (names == group).to_numpy()
+            sums = [np.bincount(who[own], rows[name].to_numpy()[own], weights.shape[1]) for name in ("late", "p")]
+            late, expected = (weights @ of for of in sums)
+            ratio = np.divide(late, expected, out=np.full(len(late), np.nan), where=expected > 0)
+            counts = [f"{int(own.sum()):,}", f"{rows.loc[own, 'debtor'].nunique():,}"]
+            shares = [f"{of[0] / own.sum():.1%}" for of in (late, expected)]
+            lines.append("| " + " | ".join([scope, group, *counts, *shares, span(*interval(ratio), ".2f")]) + " |")
+    return "\n".join(lines)
+
+
+def worlds_apart(rows: pd.DataFrame) -> str:
+    """How far books of single worlds lie from what was expected of them, beyond what chance makes."""
+    by_book = rows.assign(spread=rows["p"] * (1 - rows["p"])).groupby(["world", "book"])[["late", "p", "spread"]].sum()
+    by_book = by_book[by_book["p"] >= LEAST_EXPECTED]
+    apart = (by_book["late"] - by_book["p"]) / np.sqrt(by_book["spread"])
+    return (
+        f"{len(by_book)} books of single worlds of which at least {LEAST_EXPECTED} were expected: late / expected from "
+        f"{(by_book['late'] / by_book['p']).min():.2f} to {(by_book['late'] / by_book['p']).max():.2f}; mean square of "
+        f"(late - expected) / root of what chance alone makes, 1 where nothing else does: {(apart**2).mean():.2f}"
+    )
+
+
+def _in_order(name: str) -> tuple[str, int]:
+    """Names that end in a number in its order."""
+    head, _, number = name.rpartition(" ")
+    return (head, int(number.replace(",", ""))) if number.replace(",", "").isdigit() else (name, 0)
 
 
 def table_of(found: list[Judgement]) -> str:
     """As Markdown: AUC of every order, then money found in the top fifth; 95 % intervals by debtor."""
     lines = [
-        "| set | rows taught / judged | debtors | late | order | AUC | calibration slope | late money in the top fifth "
-        "| the model finds more by |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| set | rows taught / judged | debtors | late | order | AUC | calibration slope | late / expected "
+        "| late money in the top fifth | the model finds more by |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for each in found:
         overall = each.quality[each.quality["scope"] == "all"].set_index(["ranking", "metric"])
@@ -183,11 +235,18 @@ def table_of(found: list[Judgement]) -> str:
             auc, slope = (overall.loc[(row["ranking"], metric)] for metric in ("auc", "calibration_slope"))
             cells += [row["ranking"], span(auc["value"], auc["low"], auc["high"], ".3f")]
             cells += [span(slope["value"], slope["low"], slope["high"], ".2f")]
+            cells += [_late_expected(each.judged) if row["ranking"] == MODEL else ""]
             cells += [span(row["share"], row["low"], row["high"], ".1%")]
             gain = span(row["gain"], row["gain_low"], row["gain_high"], "+.1%")
             cells += ["" if row["ranking"] == MODEL else gain]
             lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _late_expected(rows: pd.DataFrame) -> str:
+    who, weights = debtor_draws(rows["debtor"], DRAWS, 1)
+    sums = [np.bincount(who, rows[name].to_numpy(), weights.shape[1]) for name in ("late", "p")]
+    return span(*interval((weights @ sums[0]) / (weights @ sums[1])), ".2f")
 
 
 def span(value: float, low: float, high: float, form: str) -> str:

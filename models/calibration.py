@@ -20,6 +20,8 @@ KINDS = ("sigmoid", "beta", "spline")  # simplest first; a later one must earn i
 KNOT_QUANTILES = (0.1, 0.35, 0.65, 0.9)
 WORTH = 5e-4  # log loss per row by which a richer map must be better
 INTERCEPT_SD = 0.25  # log-odds: how far a portfolio's level is believed to move before its newest nights prove it
+LATER_PULL = 50.0  # rows' worth by which the slope of later nights is held near 1
+FIXED_PULL = 1e12  # holds a slope where it is
 RECENT_DAYS = 92  # nights that speak for the present level
 
 
@@ -105,10 +107,31 @@ def choose_map(raw: np.ndarray, outcome: np.ndarray, weight: np.ndarray, folds: 
     return fit_map(best, raw, outcome, weight)
 
 
+def later_slope(raw: np.ndarray, outcome: np.ndarray, weight: np.ndarray) -> float:
+    """Slope of the log-odds of later nights on the raw scores of a booster taught before them.
+
+    Most debtors of a night taught the booster: of those it tells more than of debtors it never saw, on whom a map out
+    of fold rests.
+    """
+    return float(bounded_logit(raw[None], outcome, weight, usual=np.ones(1), pull=LATER_PULL, least=MIN_SLOPE)[1][0])
+
+
+def with_slope(slope: float, raw: np.ndarray, outcome: np.ndarray, weight: np.ndarray) -> Calibrator:
+    """The sigmoid of a slope, at the level of the rows."""
+    intercept, _ = bounded_logit((slope * raw)[None], outcome, weight, usual=np.ones(1), pull=FIXED_PULL, least=0.0)
+    return Calibrator("sigmoid", (), intercept, (slope,))
+
+
 def with_recent_levels(
-    calibrator: Calibrator, raw: np.ndarray, outcome: np.ndarray, weight: np.ndarray, cohort: pd.DataFrame, newest: int
+    calibrator: Calibrator,
+    raw: np.ndarray,
+    outcome: np.ndarray,
+    weight: np.ndarray,
+    cohort: pd.DataFrame,
+    newest: int,
+    sd: float = INTERCEPT_SD,
 ) -> Calibrator:
-    """Add the shift of each portfolio's newest matured nights, shrunk towards none by a normal prior of INTERCEPT_SD.
+    """Add the shift of each portfolio's newest matured nights, shrunk towards none by a normal prior of `sd`.
 
     Rows of one debtor say nearly the same, so a row counts as debtors ÷ rows of its portfolio.
     """
@@ -119,7 +142,7 @@ def with_recent_levels(
     for name in np.unique(portfolio[recent]):
         rows = recent & (portfolio == name)
         share = cohort["debtor_id"][rows].nunique() / rows.sum()
-        shifts[str(name)] = _shrunk_shift(level[rows], outcome[rows], weight[rows] * share)
+        shifts[str(name)] = _shrunk_shift(level[rows], outcome[rows], weight[rows] * share, sd)
     return replace(calibrator, intercepts=shifts)
 
 
@@ -193,12 +216,12 @@ def _basis(kind: str, knots: tuple[float, ...], raw: np.ndarray) -> list[np.ndar
     return [np.clip(raw, low, high) - at for low, high, at in zip(edges[:-1], edges[1:], anchor, strict=True)]
 
 
-def _shrunk_shift(level: np.ndarray, outcome: np.ndarray, weight: np.ndarray) -> float:
+def _shrunk_shift(level: np.ndarray, outcome: np.ndarray, weight: np.ndarray, sd: float) -> float:
     shift = 0.0
     for _ in range(30):  # Newton on a strictly concave function of one number
         chance = expit(level + shift)
-        slope = ((outcome - chance) * weight).sum() - shift / INTERCEPT_SD**2
-        bend = (chance * (1 - chance) * weight).sum() + 1 / INTERCEPT_SD**2
+        slope = ((outcome - chance) * weight).sum() - shift / sd**2
+        bend = (chance * (1 - chance) * weight).sum() + 1 / sd**2
         step = float(np.clip(slope / bend, -1.0, 1.0))
         shift += step
         if abs(step) < 1e-12:

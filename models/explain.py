@@ -15,10 +15,12 @@ import pandas as pd
 from features.errors import ModelRefused, some_ids
 from features.spec import PLACEHOLDER
 from features.tables import NO_DAY
-from models.baseline import AGE_BAND_TABLE, AgeBandTable
+from features.vocabulary import FACTS
+from models.baseline import AgeBandTable
 from models.boosting import exact_contributions, raw_scores
 from models.phrases import ADDS_LESS, ADDS_MORE, ENGLISH, NOT_PLACED, PAST_DUE, PAST_DUE_AND_PAID, PLACED, Voice
 from models.recovery import RecoveryModel
+from models.watch import WatchHead
 
 REASON_COLUMNS = ("reason_1", "reason_2", "reason_3")
 STRENGTH_COLUMNS = ("strength_1", "strength_2", "strength_3")
@@ -59,7 +61,7 @@ class Declaration(Protocol):
 
 
 def checked_contributions(
-    model: RecoveryModel | AgeBandTable, matrix: pd.DataFrame, cohort: pd.DataFrame, **how: bool
+    model: RecoveryModel | AgeBandTable | WatchHead, matrix: pd.DataFrame, cohort: pd.DataFrame, **how: bool
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """Contributions per column and base per row, once they add up to the raw score on every row;
     ModelRefused otherwise.
@@ -84,6 +86,8 @@ class Sentences:
     def said(self, name: str, row: int) -> str:
         """The sentence of a column; "" where it says nothing, or names a figure that is missing."""
         entry, values = self.entries[name], self._values
+        if name in FACTS and FACTS[name].unit == "flag" and values[name][row] == 0:
+            return ""  # the sentence says that it is so
         template = entry.says_missing if _missing(values[name][row]) else entry.says
         if not template:
             return ""
@@ -115,7 +119,7 @@ class Sentences:
 
 
 def reasons(
-    model: RecoveryModel | AgeBandTable,
+    model: RecoveryModel | AgeBandTable | WatchHead,
     matrix: pd.DataFrame,
     cohort: pd.DataFrame,
     catalogue: Sequence[Declaration],
@@ -129,7 +133,7 @@ def reasons(
     attempts), are never a reason.
     """
     found, _ = checked_contributions(model, matrix, cohort)
-    if model.kind == AGE_BAND_TABLE:
+    if isinstance(model, AgeBandTable):
         return _assemble(_band_candidates(model, found, matrix, cohort, voice), matrix.index)
     return _assemble(_candidates(found, Sentences(matrix, cohort, catalogue, voice)), matrix.index)
 
@@ -214,7 +218,7 @@ def _candidates(found: pd.DataFrame, sentences: Sentences) -> list[list[tuple[fl
 
 
 def every_reason(
-    model: RecoveryModel | AgeBandTable,
+    model: RecoveryModel | AgeBandTable | WatchHead,
     matrix: pd.DataFrame,
     cohort: pd.DataFrame,
     catalogue: Sequence[Declaration],

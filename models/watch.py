@@ -11,12 +11,14 @@ import pandas as pd
 
 from features.terms import WatchTerms
 from features.vocabulary import LATE_ITEM_DAYS
-from models.boosting import FitWindow, row_weights
+from models.boosting import FitWindow, exact_contributions, raw_scores, row_weights
+from models.calibration import later_slope, with_recent_levels, with_slope
+from models.drift import Reference
 from models.encoding import Encoder
 from models.folder import LATE_FILE
 from models.lesson import Teaching, withheld_of
 from models.money import MoneyScale
-from models.probability import BINARY, Head, probability_head
+from models.probability import BINARY, Head
 from models.resampling import METRICS, captured, debtor_draws, interval, quality
 
 WATCH_SCORES = ("p_late", "money_at_risk")
@@ -31,6 +33,7 @@ RHYTHMS = {
 AMOUNT_FROM = (0.0, 50.0, 200.0, 1000.0)  # reporting units: buckets of what falls due
 RHYTHM_BANDS = 10
 PRIOR_ROWS = 20.0  # rows of the overall rate mixed into a band's
+LEVEL_SD = 0.1  # log-odds: how far a book's level is believed to have moved; its newest nights are a season as well
 QUALITY = ("auc", "rate", "mean_p", "calibration_slope", "calibration_error", "money_ratio")
 
 
@@ -81,12 +84,17 @@ def meaning_of(terms: WatchTerms) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class WatchHead:
-    """P(late) of the watch cohort, with the tables of the debtor's rhythm that it is judged against."""
+    """P(late) of the watch cohort, with the tables of the debtor's rhythm that it is judged against.
+
+    reference: columns and P(late) as the rows taught showed them, for the monitor; None in a head of an earlier
+    version.
+    """
 
     encoder: Encoder
     late: Head
     rhythms: Mapping[str, RhythmTable]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    reference: Reference | None = None
 
     @classmethod
     def fit(
@@ -99,7 +107,7 @@ class WatchHead:
         rhythms: Mapping[str, str] = RHYTHMS,
     ) -> WatchHead:
         """Taught on the rows whose `late` is known. teaching.gap_days: days until it is; like: an earlier fit whose
-        number of trees is kept; rhythms: name -> column it is judged against. The order of rows is free.
+        number of trees and slope are kept; rhythms: name -> column it is judged against. The order of rows is free.
         """
         rows = np.flatnonzero(labels["late"].notna().to_numpy())
         rows = rows[np.lexsort((cohort["account_no"].to_numpy()[rows], cohort["as_of"].to_numpy()[rows]))]
@@ -110,7 +118,7 @@ class WatchHead:
         numbers[:, [encoder.names.index(name) for name in withheld]] = 0.0
         weight = row_weights(cohort, teaching.settings.get("recency_half_life_days"))
         window = FitWindow(numbers, cohort, weight, teaching.settings, teaching.seed, encoder.names)
-        head, _, _ = probability_head(window, BINARY, late, teaching.gap_days, like.late if like else None)
+        head, chance = _carried(window, late, teaching.gap_days, like.late if like else None)
         tables = {
             name: RhythmTable.fit(column, matrix[column].to_numpy(np.float64), late) for name, column in rhythms.items()
         }
@@ -123,7 +131,8 @@ class WatchHead:
             "gap_days": teaching.gap_days,
             "withheld": dict(withheld),
         }
-        return cls(encoder, head, tables, facts)
+        reference = Reference.learn(numbers, encoder.names, chance, encoder.classes(matrix))
+        return cls(encoder, head, tables, facts, reference)
 
     def predict(self, matrix: pd.DataFrame, cohort: pd.DataFrame) -> pd.DataFrame:
         """p_late, and money_at_risk = due_amount x p_late (minor units); rows as in the matrix. Columns are matched by
@@ -136,6 +145,18 @@ class WatchHead:
     @property
     def columns(self) -> tuple[str, ...]:
         return self.encoder.names
+
+    def raw(self, matrix: pd.DataFrame, cohort: pd.DataFrame) -> np.ndarray:
+        """The raw log-odds of P(late) that contributions add up to."""
+        return raw_scores(self.late.booster, self.encoder.encode(matrix, cohort))
+
+    def contributions(self, matrix: pd.DataFrame, cohort: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
+        """Exact contributions (TreeSHAP) of every column to `raw`, and the base of each row; they add up to it."""
+        numbers, names = self.encoder.encode(matrix, cohort), list(self.encoder.names)
+        if not len(numbers):
+            return pd.DataFrame(columns=names, dtype=np.float64), np.zeros(0)
+        found = exact_contributions(self.late.booster, numbers)
+        return pd.DataFrame(found[:, :-1], columns=names, index=matrix.index), found[:, -1]
 
     def taught_for(self, terms: WatchTerms) -> WatchHead:
         """The head with the terms kept that its labels were made by."""
@@ -155,6 +176,7 @@ class WatchHead:
             "late": self.late.card(),
             "rhythms": tables,
             "facts": dict(self.facts),
+            **({} if self.reference is None else {"reference": self.reference.card()}),
         }
 
     @classmethod
@@ -167,7 +189,25 @@ class WatchHead:
                 for name, (column, edges, rates) in card["rhythms"].items()
             },
             card["facts"],
+            Reference.from_card(card["reference"]) if "reference" in card else None,
         )
+
+
+def _carried(window: FitWindow, late: np.ndarray, gap_days: int, like: Head | None) -> tuple[Head, np.ndarray]:
+    """The booster behind a sigmoid whose slope is that of later nights and whose level that of all, book by book; and
+    P(late) of each row out of fold.
+    """
+    known, portfolio = np.ones(len(late), bool), window.cohort["portfolio"]
+    if like is None:
+        early, later = window.early_and_later(known, late == 1, gap_days)
+        trees, before = window.count_trees(BINARY, late, early, later)
+        slope = later_slope(raw_scores(before, window.numbers[later]), late[later], window.weight[later])
+    else:
+        trees, slope = like.trees, like.calibrator.slopes[0]
+    booster, raw = window.grow_and_score(BINARY, late, known, trees)
+    rows, newest = (raw, late, window.weight), int(window.cohort["as_of"].max())
+    calibrator = with_recent_levels(with_slope(slope, *rows), *rows, window.cohort, newest, LEVEL_SD)
+    return Head(booster, calibrator, trees), calibrator.probability(raw, portfolio)
 
 
 def judge_watch(
@@ -189,7 +229,7 @@ def judge_watch(
     """
     who, weights = debtor_draws(cohort["debtor_id"], draws, seed)
     due = cohort["due_amount"].to_numpy(np.float64) * money.per_minor(cohort["currency"])
-    bucket = np.array([f"from {edge:,.0f}" for edge in AMOUNT_FROM])[np.searchsorted(AMOUNT_FROM, due, "right") - 1]
+    bucket = bucket_of(due)
     parts = [("all", "all", np.ones(len(cohort), bool), list(chances))]
     parts += [
         (scope, str(group), groups == group, [MODEL])
@@ -222,6 +262,11 @@ def _top(
         told = {"gain": gain, "gain_low": gain_low, "gain_high": gain_high}
         rows.append({"ranking": name, "share": value, "low": low, "high": high, **told})
     return pd.DataFrame(rows)
+
+
+def bucket_of(due: np.ndarray) -> np.ndarray:
+    """Its bucket, by what falls due in reporting units."""
+    return np.array([f"from {edge:,.0f}" for edge in AMOUNT_FROM])[np.searchsorted(AMOUNT_FROM, due, "right") - 1]
 
 
 def beaten(top: pd.DataFrame) -> Sequence[str]:

@@ -73,6 +73,9 @@ WATCHED_COLUMNS = (
     "money_at_risk",
     "model_version",
     "as_of",
+    "reason_1",
+    "reason_2",
+    "reason_3",
 )
 LEADING_COLUMNS = {  # of each published table; only of `worklist` and `scores` they are all
     "worklist": WORKLIST_COLUMNS,

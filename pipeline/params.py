@@ -509,6 +509,7 @@ class Watch(Section):
     days_ahead: Annotated[int, Field(ge=1, le=366)] = 30
     late_days: dict[Literal["consumer", "commercial"], Annotated[int, Field(ge=1, le=366)]] = {}
     rolled_days: Annotated[int, Field(ge=1, le=366)] = 30
+    reasons: Annotated[int, Field(ge=0)] = 1000
 
 
 Days = Annotated[int, Field(ge=0)]

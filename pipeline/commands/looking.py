@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     option("--plot", type=PLACE, help="Also draw what moved the score, as a waterfall, into this PNG file."),
 )
 def explain(params: Params, store: Path, as_of: dt.date, account: str, plot: Path | None) -> None:
-    """One account's scores, every reason, its eligibility, its events."""
+    """One account's scores, every reason, its eligibility, its events; before its due day, how likely it is late."""
+    from features.errors import UsageError
     from pipeline.night.one_account import explain_account
     from pipeline.store.files import check_folder
 
@@ -45,6 +46,8 @@ def explain(params: Params, store: Path, as_of: dt.date, account: str, plot: Pat
     found = explain_account(store, as_of, account, params)
     click.echo(found.text)
     if plot is not None:
+        if found.reasons.empty:
+            raise UsageError("There are no reasons to draw: the model in use was not taught of such accounts.")
         from pipeline.training.charts import draw_waterfall
 
         draw_waterfall(found.reasons, "average account", "this account", f"Account {account} as of {as_of}", plot)

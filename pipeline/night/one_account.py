@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from features.catalogue import CATALOGUE
+from features.build import build
+from features.catalogue import CATALOGUE, WATCH
+from features.cohort import watched
 from features.currencies import DECIMALS
 from features.days import day_number, day_text
 from features.tables import NO_DAY, NO_MONEY, TABLES
@@ -26,9 +28,10 @@ from pipeline.law.reasoning import reasoning
 from pipeline.night.feeds import case_of, check_feeds
 from pipeline.night.held_back import asked_for
 from pipeline.night.refusals import NightMissing
-from pipeline.night.score import asked, job_for
+from pipeline.night.score import Job, asked, job_for
+from pipeline.night.watch import head_of
 from pipeline.pages.language import voice
-from pipeline.panel.view import View, view
+from pipeline.panel.view import View, quiet_through, terms_of, view
 from pipeline.params import Params
 from pipeline.store.store import Store
 
@@ -53,10 +56,17 @@ class Explained:
 
 
 def explain_account(store_path: Path, as_of: dt.date, account_id: str, params: Params) -> Explained:
-    """For `recoup explain`. Raises InputMissing where the account is unknown or not scorable on the night."""
+    """For `recoup explain`. Raises InputMissing where the account is unknown, or neither scorable nor watched on the
+    night.
+    """
     check_feeds(Store(store_path), as_of, params)
-    store, versions, seen = _seen(store_path, as_of, account_id, params)
+    store, versions, seen = _of_debtor(store_path, as_of, account_id, params)
     job = job_for(store, as_of, params)
+    if not (seen.cohort.frame["account_id"] == account_id).any():
+        early = _before_due(store, job, seen, account_id)
+        if early is None:
+            raise _not_scorable(seen, as_of, account_id)
+        return early
     cohort = seen.cohort.frame
     place = cohort.index[cohort["account_id"] == account_id]
     model = load_model(job.model.folder, job.model.sha256)
@@ -98,12 +108,55 @@ def explain_account(store_path: Path, as_of: dt.date, account_id: str, params: P
         changes = _shown(changes)
         head = "What a call changes (log-odds; with the base they add up to theta)"
         lines[-2:-2] = ["", head, _reasons(changes, "the average of what a call changes")]
-    number = int(row["account_no"].iloc[0])
+    lines += _known_events(seen, int(row["account_no"].iloc[0]), job.as_of, money)
+    return Explained("\n".join(lines), table, changes)
+
+
+def _before_due(store: Store, job: Job, seen: View, account_id: str) -> Explained | None:
+    """The same of an account that is not overdue and has something falling due; None where it is not watched."""
+    params = job.params
+    if params.watch is None:
+        return None
+    terms = terms_of(store, params, job.versions)
+    rows = watched(seen.tables, seen.ledger, [job.as_of], terms, params.watch_terms()).frame.reset_index(drop=True)
+    own = rows.index[rows["account_id"] == account_id]
+    if not len(own):
+        return None
+    currency, as_of = str(rows.loc[own[0], "currency"]), day_text(job.as_of)
+    money, head, row = 10 ** DECIMALS[currency], head_of(job), rows.loc[own].reset_index(drop=True)
+    lines = [
+        f"Account {account_id} of {row['portfolio'].iloc[0]} as of {as_of}, before its due day",
+        f"  {row['due_amount'].iloc[0] / money:,.2f} {currency} fall due by "
+        f"{day_text(job.as_of + params.watch_terms().days_ahead - 1)}, first on "
+        f"{day_text(int(row['next_due_on'].iloc[0]))}",
+    ]
+    table = pd.DataFrame(columns=["feature", "group", "value", "contribution", "says"])
+    if head is None:
+        lines.append("  How likely it is to be late is not known: the model in use was not taught of such accounts.")
+    else:
+        complete = quiet_through(store, job.versions, params)
+        whole = asked(head, build(rows, seen.tables, WATCH, terms, seen.ledger, complete))
+        matrix = whole.loc[own].reset_index(drop=True)
+        found = head.predict(matrix, row).iloc[0]
+        table = _shown(every_reason(head, matrix, row, WATCH, voice(params.worklist.language)))
+        lines += [
+            f"  p_late {found['p_late']:.4f}, money at risk {found['money_at_risk'] / money:,.2f} {currency}, by "
+            f"{job.model.version}",
+            "",
+            "Reasons (log-odds of being late; with the base they add up to the raw score)",
+            _reasons(table, "the average account before its due day"),
+        ]
+    lines += _known_events(seen, int(row["account_no"].iloc[0]), job.as_of, money)
+    return Explained("\n".join(lines), table, None)
+
+
+def _known_events(seen: View, number: int, night: int, money: int) -> list[str]:
+    lines = []
     for name in SHOWN_EVENTS:
         if name in seen.tables:
-            found = _events(seen.tables[name], name, number, job.as_of, money)
-            lines += ["", f"{name.capitalize()} known before {as_of}, newest first", found]
-    return Explained("\n".join(lines), table, changes)
+            found = _events(seen.tables[name], name, number, night, money)
+            lines += ["", f"{name.capitalize()} known before {day_text(night)}, newest first", found]
+    return lines
 
 
 def _asked_of(seen: View, account_id: str, night: int, money: int, currency: str) -> list[str]:
@@ -128,18 +181,27 @@ def eligibility_of(store_path: Path, as_of: dt.date, account_id: str, params: Pa
 
 
 def _seen(store_path: Path, as_of: dt.date, account_id: str, params: Params) -> tuple[Store, dict[str, int], View]:
+    """`_of_debtor`, where the account is scorable on the night."""
+    store, versions, seen = _of_debtor(store_path, as_of, account_id, params)
+    if not (seen.cohort.frame["account_id"] == account_id).any():
+        raise _not_scorable(seen, as_of, account_id)
+    return store, versions, seen
+
+
+def _of_debtor(store_path: Path, as_of: dt.date, account_id: str, params: Params) -> tuple[Store, dict[str, int], View]:
     """The view of the account's debtor on the night."""
     store = Store(store_path)
     shard = store.shard_of_account(account_id)
     accounts = store.tables(shard, ["accounts"])["accounts"]
     versions = store.versions()
     debtors = accounts["debtor_id"][accounts["account_id"] == account_id].unique()
-    seen = view(store, shard, [day_number(as_of)], params, versions, debtors=debtors)
-    if not (seen.cohort.frame["account_id"] == account_id).any():
-        counted = seen.cohort.counts[seen.cohort.counts["accounts"] > 0]["reason"].astype("str")
-        why = ", ".join(sorted(set(counted) - {"scorable"})) or "not known yet"
-        raise NightMissing.not_scorable(account_id, as_of, why)
-    return store, versions, seen
+    return store, versions, view(store, shard, [day_number(as_of)], params, versions, debtors=debtors)
+
+
+def _not_scorable(seen: View, as_of: dt.date, account_id: str) -> NightMissing:
+    counted = seen.cohort.counts[seen.cohort.counts["accounts"] > 0]["reason"].astype("str")
+    why = ", ".join(sorted(set(counted) - {"scorable"})) or "not known yet"
+    return NightMissing.not_scorable(account_id, as_of, why)
 
 
 def _shown(table: pd.DataFrame) -> pd.DataFrame:

@@ -17,13 +17,15 @@ from features.catalogue import WATCH
 from features.cohort import watched
 from features.currencies import DECIMALS
 from features.days import date_of, dates
+from models.explain import REASON_COLUMNS, reasons
 from models.money import MoneyScale
 from models.recovery import load_model
 from models.watch import WatchHead, meaning_of
 from pipeline.columns import WATCHED_COLUMNS
 from pipeline.night.feeds import check_feeds
 from pipeline.night.refusals import NoWatchHead, other_lateness
-from pipeline.night.score import Job, job_for
+from pipeline.night.score import Job, asked, job_for
+from pipeline.pages.language import voice
 from pipeline.panel.dataset import write_parquet
 from pipeline.panel.engines import map_shards
 from pipeline.panel.view import View, quiet_through, terms_of, view
@@ -40,6 +42,7 @@ SCORED = (
     "due_amount",
     "p_late",
     "money_at_risk",
+    *REASON_COLUMNS,
 )
 
 
@@ -68,27 +71,41 @@ def _taught_for(job: Job) -> dict[str, Any] | None:
 def watch_shard(job: Job, seen: View) -> tuple[pd.DataFrame, pd.DataFrame]:
     """SCORED of the watched accounts of a shard that the night looks at, and all its known accounts by reason.
 
-    Without a head there is no chance: p_late and money_at_risk are missing. Empty where the params watch nothing.
+    Without a head there is no chance: p_late and money_at_risk are missing, and no reason is said. Of all shards
+    together the params' `reasons` accounts of most money at risk have theirs. Empty where the params watch nothing.
     """
     if job.params.watch is None:
         return _nobody(), seen.cohort.counts.iloc[:0]
     store = Store(job.store_path)
     terms = terms_of(store, job.params, job.versions)
     cohort = watched(seen.tables, seen.ledger, [job.as_of], terms, job.params.watch_terms())
-    rows, head = cohort.frame, head_of(job)
+    rows, head = cohort.frame.reset_index(drop=True), head_of(job)
     found = pd.DataFrame({"p_late": np.full(len(rows), np.nan), "money_at_risk": np.full(len(rows), np.nan)})
+    whole = pd.concat([rows, found], axis=1).assign(**dict.fromkeys(REASON_COLUMNS, ""))
     if head is not None and len(rows):
         complete = quiet_through(store, job.versions, job.params)
-        matrix = build(rows, seen.tables, WATCH, terms, seen.ledger, complete)
-        found = head.predict(matrix[list(head.columns)], rows)
-    whole = pd.concat([rows.reset_index(drop=True), found.reset_index(drop=True)], axis=1)[list(SCORED)]
-    texts = dict.fromkeys(("account_id", "debtor_id", "portfolio", "currency"), "str")
-    return whole.astype(texts), cohort.counts
+        matrix = asked(head, build(rows, seen.tables, WATCH, terms, seen.ledger, complete)).reset_index(drop=True)
+        whole[list(found)] = head.predict(matrix, rows)
+        first = np.sort(_by_risk(whole, job)[: job.params.watch.reasons])
+        spoken = voice(job.params.worklist.language)
+        said = reasons(head, matrix.iloc[first], rows.iloc[first], WATCH, spoken)
+        whole.loc[first, list(REASON_COLUMNS)] = said[list(REASON_COLUMNS)].to_numpy()
+    texts = dict.fromkeys(("account_id", "debtor_id", "portfolio", "currency", *REASON_COLUMNS), "str")
+    return whole[list(SCORED)].astype(texts), cohort.counts
 
 
 def _nobody() -> pd.DataFrame:
-    kinds = dict(zip(SCORED, ("str",) * 4 + ("int32", "int64", "float64", "float64"), strict=True))
+    kinds = dict(zip(SCORED, ("str",) * 4 + ("int32", "int64", "float64", "float64") + ("str",) * 3, strict=True))
     return pd.DataFrame({name: pd.Series([], dtype=kind) for name, kind in kinds.items()})
+
+
+def _by_risk(rows: pd.DataFrame, job: Job) -> np.ndarray:
+    """Positions by money at risk in the reporting currency, the most first; equal ones by next_due_on, account_id."""
+    money = job.params.money
+    present = sorted(set(rows["currency"].astype("str")))
+    scale = MoneyScale.resolve(present, money.rates, DECIMALS, money.reporting_currency)
+    risk = rows["money_at_risk"].to_numpy(np.float64) * scale.per_minor(rows["currency"])
+    return np.lexsort((rows["account_id"].astype("str"), rows["next_due_on"], -np.nan_to_num(risk)))
 
 
 def watch_list(parts: Sequence[pd.DataFrame], job: Job) -> pd.DataFrame:
@@ -98,11 +115,9 @@ def watch_list(parts: Sequence[pd.DataFrame], job: Job) -> pd.DataFrame:
     first.
     """
     rows = pd.concat(parts, ignore_index=True)
-    money = job.params.money
-    scale = MoneyScale.resolve(sorted(set(rows["currency"])), money.rates, DECIMALS, money.reporting_currency)
-    risk = rows["money_at_risk"].to_numpy(np.float64) * scale.per_minor(rows["currency"])
-    order = np.lexsort((rows["account_id"], rows["next_due_on"], -np.nan_to_num(risk)))
-    rows = rows.iloc[order].reset_index(drop=True)
+    rows = rows.iloc[_by_risk(rows, job)].reset_index(drop=True)
+    beyond = rows.index >= (job.params.watch.reasons if job.params.watch else 0)  # a shard alone said more
+    rows.loc[beyond, list(REASON_COLUMNS)] = ""
     risk_units = rows["money_at_risk"].round()
     return rows.assign(
         rank=np.arange(1, len(rows) + 1, dtype=np.int64),

@@ -43,7 +43,7 @@ def place(tmp_path_factory) -> Path:
     whole["model"] |= {"n_estimators": 25, "min_events": 50}
     whole["split"]["backtest_folds"] = 1
     whole["evaluate"]["bootstrap_draws"] = 40
-    whole["ingest"]["quiet_days"] = 30
+    whole["ingest"]["quiet_days"], whole["watch"] = 30, None
     (folder / "params.yaml").write_text(yaml.safe_dump(whole, sort_keys=False), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

@@ -11,9 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from features.catalogue import WATCH
 from features.errors import ModelRefused
 from features.terms import WatchTerms
+from models.drift import SCORE
+from models.explain import REASON_COLUMNS, Sentences, every_reason, reasons
 from models.folder import LATE_FILE, digest, read_folder
+from models.phrases import ENGLISH
 from models.recovery import RecoveryModel
 from models.watch import MODEL, RHYTHMS, RhythmTable, WatchHead, beaten, judge_watch
 from tests.worlds.panels import SCALE, teaching
@@ -114,6 +118,38 @@ def test_a_model_keeps_its_watch_head_under_its_hash_and_without_one_its_bytes(h
     assert back.watch.predict(matrix, cohort).equals(head.predict(matrix, cohort))
     assert digest(back.files()) == digest(files)
     assert RecoveryModel.from_files(model.files()).watch is None
+
+
+def test_reasons_add_up_to_the_raw_score_and_speak_of_the_account(watched, head):
+    matrix, _, cohort, _ = later(watched)
+    found, base = head.contributions(matrix, cohort)
+    raw = head.raw(matrix, cohort)
+    np.testing.assert_allclose(found.to_numpy().sum(axis=1) + base, raw, rtol=0, atol=1e-9)
+    calibrated = head.late.calibrator.probability(raw, cohort["portfolio"])
+    np.testing.assert_array_equal(calibrated, head.predict(matrix, cohort)["p_late"])
+    spoken = [entry for entry in WATCH if entry.name in ("open_items", "last_item_days_late")]
+    said = reasons(head, matrix, cohort, spoken)
+    strained = (matrix["open_items"] >= 5).to_numpy()
+    assert said.loc[strained, list(REASON_COLUMNS)].agg(" ".join, axis=1).str.contains("▲ Open invoices").all()
+    whole = every_reason(head, matrix.iloc[[7]], cohort.iloc[[7]], spoken)
+    assert whole["contribution"].sum() == pytest.approx(raw[7], abs=1e-9)
+
+
+@pytest.mark.parametrize(("never_late", "sentence"), [(1.0, "Never late so far"), (0.0, ""), (np.nan, "")])
+def test_what_is_not_so_is_not_said(never_late, sentence):
+    matrix, cohort = pd.DataFrame({"never_late": [never_late]}), pd.DataFrame({"currency": ["EUR"]})
+    assert Sentences(matrix, cohort, WATCH, ENGLISH).said("never_late", 0) == sentence
+
+
+def test_the_head_keeps_how_its_rows_were_spread(watched, head):
+    matrix, _, cohort, _ = watched
+    early = (cohort["as_of"] <= LAST_FIT).to_numpy()
+    numbers = head.encoder.encode(matrix[early], cohort[early])
+    score = head.predict(matrix[early], cohort[early])["p_late"].to_numpy()
+    moved = WatchHead.from_card(head.card(), head.files()).reference.psi(numbers, head.columns, score)
+    assert moved["open_items"] < 0.01
+    assert moved[SCORE] < 0.05
+    assert head.reference.psi(numbers * 3 + 5, head.columns, score)["open_items"] > 0.25
 
 
 def test_a_changed_head_is_refused(head, model, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import shutil
 from dataclasses import replace
@@ -28,6 +29,7 @@ from tests.worlds.commands import NIGHT, recoup
 from tests.worlds.params import written_params
 
 pytestmark = pytest.mark.slow
+AS_OF = dt.date.fromisoformat(NIGHT)
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +77,44 @@ def test_the_manifest_counts_it_and_vouches_for_both_files(watching):
     for name in ("watch.csv", "watch.parquet"):
         assert manifest["outputs"][name]["rows"] == len(rows)
     assert recoup(watching, "verify") == 0
+
+
+def test_those_with_most_at_risk_have_their_reasons_in_the_list_s_language(watching, tmp_path):
+    rows = watch_of(watching)
+    assert (rows["reason_1"].fillna("") != "").mean() > 0.9
+    assert rows["reason_1"].dropna().str.match("[▲▼] ").all()
+    few = written_params(tmp_path / "few.yaml", watching, watch={"reasons": 7}, worklist={"language": "fr"})
+    store, job = Store(watching / "store"), watch.job_for(Store(watching / "store"), AS_OF, load(few))
+    parts = [watch._scored(job, shard)[0] for shard in range(store.shards)]
+    french = watch.watch_list(parts, job)
+    assert french["account_id"].tolist() == rows["account_id"].tolist()
+    assert (french["reason_1"] != "").tolist() == [place < 7 for place in range(len(rows))]
+    assert french["reason_1"][0] != rows["reason_1"][0]
+
+
+def test_explain_says_of_an_account_before_its_due_day_what_the_night_said(watching, capsys):
+    row = watch_of(watching).iloc[0]
+    assert recoup(watching, "explain", "--as-of", NIGHT, "--account", row["account_id"]) == 0
+    said = capsys.readouterr().out
+    assert "before its due day" in said
+    assert f"p_late {row['p_late']:.4f}" in said
+    assert row["reason_1"][2:] in said
+    assert "Charges known before" in said
+    # what pulls, as printed, adds up to what is printed of the whole
+    pulls = [float(line.split()[0]) for line in said.splitlines() if line.startswith(("   +", "   -"))]
+    head = load_model(*(getattr(champion(watching / "store"), name) for name in ("folder", "sha256"))).watch
+    level = np.log(row["p_late"] / (1 - row["p_late"]))
+    assert head.late.calibrator.logit(np.array([sum(pulls)]), pd.Series([row["portfolio"]]))[0] == pytest.approx(
+        level, abs=0.02
+    )
+
+
+def test_explain_of_an_account_of_which_nothing_falls_due_says_so(watching, capsys):
+    rows, scores = watch_of(watching), pd.read_parquet(watching / "out" / NIGHT / "scores.parquet")
+    tables = [Store(watching / "store").tables(shard, ["accounts"])["accounts"] for shard in range(2)]
+    others = set(pd.concat(tables)["account_id"]) - set(rows["account_id"]) - set(scores["account_id"])
+    assert recoup(watching, "explain", "--as-of", NIGHT, "--account", sorted(others)[0]) == 66
+    assert "is not scorable as of" in capsys.readouterr().err
 
 
 def test_score_writes_the_same_rows_as_the_night(watching, tmp_path):

@@ -74,6 +74,7 @@ def watch_rows(accounts: list[str]) -> pd.DataFrame:
         "money_at_risk": 2_500,
         "model_version": "m",
         "as_of": dt.date(2026, 11, 20),
+        **dict.fromkeys(("reason_1", "reason_2", "reason_3"), ""),
     }
     return pd.DataFrame(cells)[list(WATCHED_COLUMNS)]
 

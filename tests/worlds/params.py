@@ -58,6 +58,7 @@ def quick_params(
             "model": whole.model.model_copy(update={**SMALL, **(model or {})}),
             "split": whole.split.model_copy(update={"backtest_folds": 1}),
             "evaluate": whole.evaluate.model_copy(update={"bootstrap_draws": 80, **(evaluate or {})}),
+            "watch": None,
             "gate": whole.gate.model_copy(update={"bucket_min_debtors": 60, "max_money_loss": 0.1, **(gate or {})}),
         }
     )

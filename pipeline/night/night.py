@@ -37,7 +37,7 @@ from pipeline.night.shards import Worked, clear_shelves, decides, seals, shelf_o
 from pipeline.night.stages import Stages
 from pipeline.night.terminal import Published
 from pipeline.night.variants import with_shares
-from pipeline.night.watch import about_watch, unwatched, watch_list
+from pipeline.night.watch import about_watch, kept_of, unwatched, watch_list
 from pipeline.night.worklist import assignments, night_of
 from pipeline.pages.publication import Night
 from pipeline.pages.publish import check_ready, publish
@@ -49,7 +49,7 @@ from pipeline.params import Params
 from pipeline.store.champion import Approved
 from pipeline.store.commit import replace_night
 from pipeline.store.files import check_folder, sha256_of
-from pipeline.store.form import ASSIGNMENTS, DRAWS, MESSAGES, OUTCOMES, RUNGS
+from pipeline.store.form import ASSIGNMENTS, DRAWS, MESSAGES, OUTCOMES, RUNGS, WATCHED
 from pipeline.store.locks import only_run
 from pipeline.store.store import Store
 
@@ -293,6 +293,10 @@ def _remember(store: Store, made: Made) -> None:
     said = nothing_kept() if made.said_to is None else made.said_to.kept
     if len(said) or MESSAGES in store.delta.names():  # a night made again without reminders has said nothing
         replace_night(store, MESSAGES, said, job.as_of)
+    if made.night.watch is not None:
+        told = kept_of(made.night.watch, job)
+        if len(told) or WATCHED in store.delta.names():
+            replace_night(store, WATCHED, told, job.as_of)
     outcomes = pd.concat([one.settled for one in worked], ignore_index=True).assign(as_of=np.int32(job.as_of))
     outcomes = outcomes.sort_values(["drawn_on", "account_id"], ignore_index=True)
     for name, frame in ((DRAWS, draws_frame(ranked.rows, ranked.arms, job.params, job.as_of)), (OUTCOMES, outcomes)):

@@ -37,7 +37,9 @@ class Published:
         shown = ["The list is empty.", *_why_empty(self.night)] if not len(listed) else []
         if rows and len(listed):
             shown = [_first_rows(listed, self.night.reporting_currency)]
-        return "\n".join([*lines, *_messages(self.night), *shown, f"List: {self.folder / 'worklist.html'}"])
+        return "\n".join(
+            [*lines, *_watched(self.night), *_messages(self.night), *shown, f"List: {self.folder / 'worklist.html'}"]
+        )
 
 
 def _of_the_order(night: Night) -> list[str]:
@@ -53,6 +55,22 @@ def _of_the_order(night: Night) -> list[str]:
     ]
     lines = [f"Ranked by {value['mode']} value. The effect of work is {said}, since {value['rung']['since']}."]
     return [*lines, f"What each order alone would bring, {night.reporting_currency}, foretold: {'; '.join(brought)}."]
+
+
+def _watched(night: Night) -> list[str]:
+    """Accounts before their due day and their money at risk; the books of which no due day is known."""
+    told = night.manifest.get("watch")
+    if told is None:
+        return []
+    money_at_risk = [
+        f"{money['money_at_risk'] / 10 ** DECIMALS[currency]:,.{DECIMALS[currency]}f} {currency}"
+        for currency, money in told["money"].items()
+        if "money_at_risk" in money
+    ]
+    risk = f": {', '.join(money_at_risk)} at risk" if money_at_risk else ""
+    lines = [f"{told['accounts']:,} accounts before their due day{risk}."]
+    silent = ", ".join(told["no_charges"])
+    return [*lines, *([f"Not watched: {silent}, of which no charges are delivered."] if silent else [])]
 
 
 def _messages(night: Night) -> list[str]:

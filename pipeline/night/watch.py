@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -47,6 +48,8 @@ SCORED = (
 
 
 MONEY = ("due_amount", "money_at_risk")
+# What the store keeps of each night, to be held against what came; meaning: models.watch.meaning_of, as JSON.
+WATCHED_KEPT = ("account_id", "debtor_id", "portfolio", "p_late", "meaning", "as_of")
 
 
 def head_of(job: Job) -> WatchHead | None:
@@ -126,6 +129,13 @@ def watch_list(parts: Sequence[pd.DataFrame], job: Job) -> pd.DataFrame:
         model_version=job.model.version,
         as_of=date_of(job.as_of),
     )[list(WATCHED_COLUMNS)]
+
+
+def kept_of(rows: pd.DataFrame, job: Job) -> pd.DataFrame:
+    """WATCHED_KEPT of a published list, by account; empty where nothing said how likely it is to be late."""
+    told = rows[rows["p_late"].notna()].sort_values("account_id", ignore_index=True)
+    meaning = json.dumps(meaning_of(job.params.watch_terms()), sort_keys=True)
+    return told.assign(meaning=meaning, as_of=np.int32(job.as_of))[list(WATCHED_KEPT)]
 
 
 def about_watch(rows: pd.DataFrame, counts: Sequence[pd.DataFrame], job: Job) -> dict[str, Any]:

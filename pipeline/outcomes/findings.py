@@ -21,6 +21,7 @@ from models.prioritise import CONTROL, TO_WORK, WORKED
 from models.variants import difference as rates_apart
 from models.variants import table_of
 from pipeline.night.reminders import SILENT
+from pipeline.outcomes.lateness import Lateness
 from pipeline.outcomes.spans import (
     difference,
     less_foretold,
@@ -113,6 +114,7 @@ class LookedBack:
     drawn    see pipeline.panel.draws.fresh_draws: over whom the lot decided, with the place that each would have had
     said     see pipeline.night.variants.matured: what came of messages; None where no night published any
     tired    models.fatigue.curves; None where the params have no reminders
+    watched  see pipeline.outcomes.lateness; None where the params watch nothing
     contacted  days on which a debtor was really contacted by us in its span: debtor_id, assigned_on, contacts (absent:
                none)
     """
@@ -126,6 +128,7 @@ class LookedBack:
     drawn: pd.DataFrame | None = None
     said: pd.DataFrame | None = None
     tired: pd.DataFrame | None = None
+    watched: Lateness | None = None
 
 
 def findings_on(seen: LookedBack, as_of: dt.date, params: Params) -> Findings:
@@ -143,42 +146,79 @@ def findings_on(seen: LookedBack, as_of: dt.date, params: Params) -> Findings:
         *_rung(seen.rung, night),
         *_messages(seen.said),
         *_fatigue(seen.tired),
+        *_late(seen.watched, params),
     ]
     return Findings(as_of, tuple(findings), matured_lists(seen.matured))
 
 
 def _drift(seen: LookedBack) -> list[Finding]:
-    if seen.psi is None or seen.rows < LEAST_ROWS:
+    return _moved(seen.psi, seen.rows, "", "scorable")
+
+
+def _moved(found: Mapping[str, float] | None, number: int, whose: str, accounts: str) -> list[Finding]:
+    """Drift of a score and of its features. whose: of which score, behind the findings' names."""
+    if found is None or number < LEAST_ROWS:
         why = (
             "The model keeps no picture of its training rows."
-            if seen.psi is None
-            else f"Only {seen.rows} accounts are scorable."
+            if found is None
+            else f"Only {number} accounts are {accounts}."
         )
-        return [Finding("drift", OK, f"{why} Nothing can be said.", {"rows": seen.rows})]
-    noise = BINS / seen.rows  # what a sample of this size shows though nothing moved
-    score = seen.psi[SCORE] - noise
+        return [Finding(f"drift{whose}", OK, f"{why} Nothing can be said.", {"rows": number})]
+    noise = BINS / number  # what a sample of this size shows though nothing moved
+    score = found[SCORE] - noise
     verdict = STOP if score > SHIFTED else WARN if score > MOVED else OK
     means = {OK: "as in training", WARN: "has moved", STOP: "is another population: retrain before its lists are used"}[
         verdict
     ]
     findings = [
         Finding(
-            "drift of the score",
+            f"drift{whose or ' of the score'}",
             verdict,
-            f"PSI {seen.psi[SCORE]:.3f} over {seen.rows:,} accounts: {means}.",
-            {"psi": seen.psi[SCORE]},
+            f"PSI {found[SCORE]:.3f} over {number:,} accounts: {means}.",
+            {"psi": found[SCORE]},
         )
     ]
     moved = sorted(
-        ((value, name) for name, value in seen.psi.items() if name != SCORE and value - noise > SHIFTED), reverse=True
+        ((value, name) for name, value in found.items() if name != SCORE and value - noise > SHIFTED), reverse=True
     )
     if moved:
         worst = ", ".join(f"{name} ({value:.2f})" for value, name in moved[:WORST_SHOWN])
         more = f" and {len(moved) - WORST_SHOWN} more" if len(moved) > WORST_SHOWN else ""
-        says = f"{len(moved)} of {len(seen.psi) - 1} features have shifted (PSI above {SHIFTED}): {worst}{more}."
+        says = f"{len(moved)} of {len(found) - 1} features have shifted (PSI above {SHIFTED}): {worst}{more}."
     else:
-        says = f"None of {len(seen.psi) - 1} features has shifted."
-    return [*findings, Finding("drift of the features", WARN if moved else OK, says, {"shifted": len(moved)})]
+        says = f"None of {len(found) - 1} features has shifted."
+    name = f"drift of the features{whose}"
+    return [*findings, Finding(name, WARN if moved else OK, says, {"shifted": len(moved)})]
+
+
+def _late(seen: Lateness | None, params: Params) -> list[Finding]:
+    """P(late) of the watch cohort: drift, and how many were late against how many were expected to be, book by book."""
+    if seen is None:
+        return []
+    findings = _moved(seen.psi, seen.rows, " of P(late)", "watched")
+    rows = seen.matured[seen.matured["late"].notna()]
+    title = "late against expected"
+    if rows.empty:
+        said = (
+            f"{seen.nights} nights said P(late), of which none has matured" if seen.nights else "No night said P(late)"
+        )
+        return [*findings, Finding(title, OK, f"{said} yet. Nothing can be said.", {"nights": seen.nights})]
+    books = [("", rows), *((f" in {book}", own) for book, own in rows.groupby("portfolio", sort=True))]
+    return [*findings, *(_late_in(f"{title}{where}", own, params) for where, own in books)]
+
+
+def _late_in(title: str, rows: pd.DataFrame, params: Params) -> Finding:
+    ratio, low, high, people = _ratio(rows.assign(recovered=rows["late"]), "late", "p_late")
+    limits = params.gate.money_ratio
+    enough = people >= params.gate.bucket_min_debtors
+    outside = not limits[0] <= ratio <= limits[1]
+    few = "" if enough else f" Only {people} debtors were late: too few to judge."
+    says = (
+        f"{rows['late'].mean():.1%} of {len(rows):,} were late, {rows['p_late'].mean():.1%} were expected: "
+        f"{ratio:.2f} [{low:.2f}, {high:.2f}]; wanted {limits[0]} to {limits[1]}.{few}"
+    )
+    figures = {"ratio": ratio, "low": low, "high": high, "rows": len(rows), "debtors": people}
+    return Finding(title, WARN if outside and enough else OK, says, figures)
 
 
 def _calibration(matured: pd.DataFrame, params: Params) -> list[Finding]:

@@ -25,6 +25,7 @@ from models.recovery import load_model
 from pipeline.night.score import Job, asked, job_for, score_shard
 from pipeline.night.variants import matured
 from pipeline.outcomes.findings import Findings, LookedBack, findings_on
+from pipeline.outcomes.lateness import lateness
 from pipeline.panel.draws import fresh_draws, kept_rungs
 from pipeline.panel.engines import map_shards
 from pipeline.panel.fatigue import days_late
@@ -79,6 +80,7 @@ def look_back(store_path: Path, as_of: dt.date, params: Params) -> LookedBack:
             rows,
             None,
             rung,
+            watched=lateness(job, None),
         )
     complete = payments_through(
         store, before=job.as_of
@@ -94,7 +96,8 @@ def look_back(store_path: Path, as_of: dt.date, params: Params) -> LookedBack:
     drawn = fresh_draws(store, job.as_of)
     said = matured(store, job.versions, job.as_of, params) if MESSAGES in store.delta.names() else None
     tired = curves(days_late(store, job.versions, job.as_of, params)) if params.reminders is not None else None
-    return LookedBack(_matured(wanted, found), _arms(assigned), moved, rows, spans, rung, drawn, said, tired)
+    watched = lateness(job, complete)
+    return LookedBack(_matured(wanted, found), _arms(assigned), moved, rows, spans, rung, drawn, said, tired, watched)
 
 
 def _matured(wanted: pd.DataFrame, outcomes: pd.DataFrame | None) -> pd.DataFrame:

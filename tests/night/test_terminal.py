@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -35,3 +36,20 @@ def test_no_account_is_named_where_nobody_looks():
     said = Published(Path("out"), made).text()
     assert [name for name in made.worklist["account_id"] if name in said] == []
     assert made.worklist["account_id"].iloc[0] in Published(Path("out"), made).text(rows=True)
+
+
+def test_accounts_before_their_due_day_and_books_without_any_are_told_in_a_line_each():
+    about = {
+        "accounts": 1234,
+        "money": {"EUR": {"due_amount": 9_000_00, "money_at_risk": 1_234_56}, "JPY": {"money_at_risk": 700}},
+        "no_charges": ["cards"],
+    }
+    made = night()
+    said = Published(Path("out"), replace(made, manifest={**made.manifest, "watch": about})).text().splitlines()
+    assert "1,234 accounts before their due day: 1,234.56 EUR, 700 JPY at risk." in said
+    assert "Not watched: cards, of which no charges are delivered." in said
+    unscored = {**about, "money": {"EUR": {"due_amount": 1}}, "no_charges": []}
+    text = Published(Path("out"), replace(made, manifest={**made.manifest, "watch": unscored})).text()
+    assert "1,234 accounts before their due day." in text
+    assert "Not watched" not in text
+    assert "due day" not in Published(Path("out"), made).text()

@@ -20,6 +20,8 @@ from models.recovery import load_model
 from models.watch import WatchHead
 from pipeline.columns import WATCHED_COLUMNS
 from pipeline.night import watch
+from pipeline.outcomes.monitor import look_back
+from pipeline.panel.watch import watch_panel
 from pipeline.params import load
 from pipeline.store.champion import champion, model_folder, write_record
 from pipeline.store.files import write_model
@@ -140,6 +142,33 @@ def test_the_summary_counts_them(watching):
     assert "Before their due day" in page
     told = json.loads((watching / "out" / "reports" / NIGHT / "figures.json").read_text())
     assert told["night"]["counts"]["watched"] == len(watch_of(watching))
+
+
+def test_the_store_keeps_what_was_said_and_the_monitor_holds_it_against_what_came(watching, tmp_path):
+    """A night of June is made again: by October it has matured, and the figures are those of the labels themselves."""
+    folder = tmp_path / "house"
+    shutil.copytree(watching, folder, symlinks=True)
+    written_params(folder / "params.yaml", folder, watch={"days_ahead": 30})
+    params, early = load(folder / "params.yaml"), dt.date(2026, 6, 1)
+    assert recoup(folder, "run", "--as-of", str(early)) == 0
+    published = pd.read_parquet(folder / "out" / str(early) / "watch.parquet")
+    kept = Store(folder / "store").read("watched", before=day_number(early) + 1)
+    assert dict(zip(kept["account_id"], kept["p_late"], strict=True)) == dict(
+        zip(published["account_id"], published["p_late"], strict=True)
+    )
+    seen = look_back(folder / "store", AS_OF, params).watched
+    assert seen.nights == 2
+    assert set(seen.matured["as_of"]) == {day_number(early)}
+    panel = watch_panel(Store(folder / "store"), params, before=day_number(AS_OF))
+    rows = panel.cohort.assign(late=panel.labels["late"])
+    true = rows[rows["as_of"] == day_number(early)].set_index("account_id")["late"]
+    told = seen.matured.set_index("account_id")["late"]
+    pd.testing.assert_series_equal(told.sort_index(), true.reindex(told.index).sort_index(), check_index_type=False)
+    assert seen.psi is not None
+    assert "next_due_day_of_month" not in seen.psi
+    assert {"open_items", "items_late_share_365d"} <= set(seen.psi)
+    other = load(written_params(folder / "params.yaml", folder, watch={"days_ahead": 30, "late_days": {"consumer": 3}}))
+    assert look_back(folder / "store", AS_OF, other).watched.nights == 0
 
 
 def test_the_list_to_be_worked_is_what_it_was_without_it(watching, house):

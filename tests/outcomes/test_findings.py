@@ -1,6 +1,6 @@
 """The monitor: figures by hand, intervals that cover the truth, and every verdict seen once.
 
-Also of monitor.py, which brings together what is judged here; the command runs in tests/night/test_night.py.
+Also of monitor.py and lateness.py, which bring together what is judged here; the commands run in tests/night.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 
 from features.days import day_number
+from models.drift import SCORE
 from models.effect import UNPROVEN_GUARD
 from models.ladder import DISPROVEN, PROVEN, UNPROVEN, Rung
 from models.prioritise import CONTROL, TO_WORK, WORKED
@@ -28,6 +29,7 @@ from pipeline.outcomes.findings import (
     findings_on,
     matured_lists,
 )
+from pipeline.outcomes.lateness import Lateness
 from pipeline.outcomes.monitor import _contacts
 from pipeline.params import load
 from tests.worlds.worlds import World, day
@@ -101,6 +103,66 @@ def running(number: int, held: int, share: float = 0.05) -> pd.DataFrame:
             "probability": share,
         }
     )
+
+
+# --- before the due day ---
+
+
+def of_late(number: int = 4000, level: float = 1.0, psi=None, nights: int = 3, book: str = "loans") -> Lateness:
+    """Matured nights on which every debtor was late with the chance that was said, times `level`."""
+    random = np.random.default_rng(5)
+    chance = random.uniform(0.05, 0.5, number)
+    late = (random.random(number) < chance * level).astype(float)
+    late[:10] = np.nan
+    told = pd.DataFrame(
+        {
+            "as_of": EARLIER,
+            "account_id": [f"a{place}" for place in range(number)],
+            "debtor_id": [f"d{place // 2}" for place in range(number)],
+            "portfolio": book,
+            "p_late": chance,
+            "late": late,
+        }
+    )
+    return Lateness(told, nights, psi, number)
+
+
+@pytest.mark.parametrize(("level", "verdict"), [(1.0, OK), (1.8, WARN), (0.5, WARN)])
+def test_late_is_told_against_expected_for_all_and_book_by_book(level, verdict):
+    both = pd.concat(
+        [of_late(level=level).matured, of_late(book="cards").matured.assign(account_id="c", debtor_id="c")]
+    )
+    found = findings_on(replace(seen(), watched=Lateness(both, 3, None, 8000)), AS_OF, PARAMS)
+    loans, cards = (finding(found, f"late against expected in {book}") for book in ("loans", "cards"))
+    assert loans.figures["low"] < level < loans.figures["high"]
+    assert loans.verdict == verdict
+    assert "3,990 were late" in loans.says
+    assert cards.verdict == OK
+    assert "Only 1 debtors were late: too few to judge." in cards.says
+    assert finding(found, "late against expected").figures["rows"] == 7980
+
+
+@pytest.mark.parametrize(
+    ("nights", "says"),
+    [
+        (0, "No night said P(late) yet. Nothing can be said."),
+        (2, "2 nights said P(late), of which none has matured yet."),
+    ],
+)
+def test_what_has_not_matured_is_not_known(nights, says):
+    waiting = replace(of_late(nights=nights), matured=of_late().matured.iloc[:0])
+    told = finding(findings_on(replace(seen(), watched=waiting), AS_OF, PARAMS), "late against expected")
+    assert told.verdict == OK
+    assert told.says.startswith(says)
+    unwatched = findings_on(seen(), AS_OF, PARAMS).findings
+    assert not [one for one in unwatched if "late" in one.name]
+
+
+@pytest.mark.parametrize(("value", "verdict"), [(0.02, OK), (0.15, WARN), (0.4, STOP)])
+def test_drift_of_the_chance_of_being_late(value, verdict):
+    found = findings_on(replace(seen(), watched=of_late(psi={SCORE: value, "open_items": 0.9})), AS_OF, PARAMS)
+    assert finding(found, "drift of P(late)").verdict == verdict
+    assert "open_items (0.90)" in finding(found, "drift of the features of P(late)").says
 
 
 # --- drift ------------------------------------------------------------------------------------------------------------

@@ -39,13 +39,68 @@ MUTANTS = {
         "FROM standing_{name} WHERE account_id <> 'A2' ORDER BY",
         "tests/intake/test_ingest.py::test_a_dry_run_writes_nothing",
     ),
+    "loses_a_row_uncounted": Mutant(
+        "loses the first row of every file before anything is counted",
+        "pipeline/intake/ingest.py",
+        "AS file_no, * FROM {scan}",
+        "AS file_no, * FROM {scan} OFFSET 1",
+        "tests/promises/test_deliveries.py::test_r09_every_row_and_cent_of_a_delivery_is_accepted_set_aside_or_a_duplicate",
+    ),
     "publishes_first": Mutant(
         "gives a night its name before its files and its manifest are there",
         "pipeline/pages/publish.py",
-        "            _write_all(night, staging, ran)\n",
-        "            _put(staging, place)\n            _write_all(night, place, ran)\n"
-        "            _switch(out, place)\n            return place\n",
+        """            _write_all(night, staging, ran)
+            with _creating(place):
+                _put(staging, place)
+""",
+        """            staging.rename(place)
+            _write_all(night, place, ran)
+            with _creating(place):
+                vouch(out, place.name, sha256_of(place / MANIFEST))
+""",
         "tests/pages/test_publish.py::test_a_kill_at_any_step_leaves_whole_lists_and_the_next_run_heals",
+    ),
+    "shows_a_night_unwritten": Mutant(
+        "leads readers to a night while it is being written",
+        "pipeline/pages/publish.py",
+        "            staging.mkdir()\n",
+        "            staging.mkdir()\n            _point(out, staging.name)\n",
+        "tests/promises/test_nights.py::test_r01_a_night_killed_at_any_moment_is_never_torn_and_ends_undisturbed",
+    ),
+    "marks_nothing": Mutant(
+        "does not mark the last list when a night begins",
+        "pipeline/run.py",
+        "    _mark(out, as_of, None, params.worklist.language)\n",
+        "",
+        "tests/promises/test_nights.py::test_r22_every_failure_ends_with_its_code_and_a_sentence_under_cron",
+    ),
+    "believes_a_log": Mutant(
+        "does not hold a table's log against its seals",
+        "pipeline/store/delta.py",
+        "            or sha256_of(entry) != seal",
+        "            or not seal",
+        "tests/promises/test_damage.py::test_r07_no_flipped_bit_and_no_lost_end_gets_into_a_list",
+    ),
+    "takes_too_few_rows": Mutant(
+        "takes a delivery of too few rows",
+        "pipeline/intake/acceptance.py",
+        "    if found.accepted < low * usual or fresh > high * most:\n",
+        "    if fresh > high * most:\n",
+        "tests/promises/test_deliveries.py::test_r08_a_file_cut_off_anywhere_is_refused_or_warned_of",
+    ),
+    "forgets_why_a_volume_was_taken": Mutant(
+        "does not say in the manifest why an unusual volume was taken",
+        "pipeline/night/night.py",
+        '        "accepted_volume": delivered.accepted_volume,\n',
+        '        "accepted_volume": None,\n',
+        "tests/promises/test_nights.py::test_r19_a_night_whose_inputs_are_not_there_is_refused_and_marks_the_old_list",
+    ),
+    "writes_formulas_into_the_workbook": Mutant(
+        "lets a text of the workbook be a formula",
+        "pipeline/pages/workbook.py",
+        '"strings_to_formulas": False',
+        '"strings_to_formulas": True',
+        "tests/pages/test_csv_file.py::test_s23_libreoffice_evaluates_nothing_in_the_hostile_csv_and_workbook",
     ),
     "skips_a_hash": Mutant(
         "does not hold a data file against its sha256",

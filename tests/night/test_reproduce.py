@@ -27,6 +27,7 @@ from pipeline.store.refusals import StoreDamaged
 from pipeline.store.store import Store
 from tests.worlds.commands import recoup
 from tests.worlds.houses import NIGHTS
+from tests.worlds.programs import program
 
 pytestmark = pytest.mark.slow
 
@@ -211,22 +212,55 @@ from pathlib import Path
 from pipeline.night.reproduce import reproduce
 from pipeline.params import load
 folder = Path(sys.argv[1])
+print(dt.date.today().year)
 for night in sys.argv[2:]:
     found = reproduce(folder / "store", dt.date.fromisoformat(night), folder / "out", load(folder / "params.yaml"))
     print(night, found.differing, found.others, len(found.files))
 """
 
 
+CLOCK = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <sys/time.h>
+#include <time.h>
+/* The time of day, CLOCK_YEARS away from what it is. */
+static long away(void) { return atol(getenv("CLOCK_YEARS")) * 31557600; }
+int clock_gettime(clockid_t which, struct timespec *now) {
+    static int (*honest)(clockid_t, struct timespec *);
+    if (!honest) honest = dlsym(RTLD_NEXT, "clock_gettime");
+    int done = honest(which, now);
+    if (!done && which == CLOCK_REALTIME) now->tv_sec += away();
+    return done;
+}
+int gettimeofday(struct timeval *now, void *zone) {
+    struct timespec found;
+    clock_gettime(CLOCK_REALTIME, &found);
+    now->tv_sec = found.tv_sec;
+    now->tv_usec = found.tv_nsec / 1000;
+    return 0;
+}
+time_t time(time_t *kept) {
+    struct timespec found;
+    clock_gettime(CLOCK_REALTIME, &found);
+    if (kept) *kept = found.tv_sec;
+    return found.tv_sec;
+}
+"""
 ELSEWHERE = [
-    {"TZ": "Pacific/Apia", "LC_ALL": "C", "PYTHONHASHSEED": "77"},
-    {"TZ": "America/St_Johns", "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "1"},
-    {"TZ": "UTC", "LC_ALL": "POSIX", "PYTHONHASHSEED": "random"},
-    {"TZ": "Australia/Lord_Howe", "LANG": "tr_TR.UTF-8", "PYTHONHASHSEED": "3"},
+    {"TZ": "Pacific/Apia", "LC_ALL": "C", "PYTHONHASHSEED": "77", "CLOCK_YEARS": "3"},
+    {"TZ": "America/St_Johns", "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "1", "CLOCK_YEARS": "-9"},
+    {"TZ": "UTC", "LC_ALL": "POSIX", "PYTHONHASHSEED": "random", "CLOCK_YEARS": "-40"},
+    {"TZ": "Australia/Lord_Howe", "LANG": "tr_TR.UTF-8", "PYTHONHASHSEED": "3", "CLOCK_YEARS": "11"},
 ]
 
 
-def test_r21_kept_nights_are_made_again_in_any_order_whatever_came_since(attacks, own):
-    """Other params, a later delivery, an earlier night published anew; another zone, locale and hash seed."""
+def test_r21_kept_nights_are_made_again_in_any_order_whatever_came_since(attacks, own, tmp_path):
+    """Other params, a later delivery, an earlier night published anew; another clock, zone, locale and hash seed."""
+    (tmp_path / "clock.c").write_text(CLOCK)
+    clock = tmp_path / "clock.so"
+    subprocess.run([program("cc"), "-shared", "-fPIC", "-o", clock, tmp_path / "clock.c", "-ldl"], check=True)
     _other_params(own)
     params = load(own / "params.yaml")
     late = own / "late"
@@ -249,9 +283,12 @@ def test_r21_kept_nights_are_made_again_in_any_order_whatever_came_since(attacks
         nights = attacks.chance(turn).sample(nights, len(nights)) if turn else nights
         given = [sys.executable, "-c", AGAIN, str(own), *nights]
         done = subprocess.run(
-            given, cwd=HOUSE, env=os.environ | ELSEWHERE[turn], capture_output=True, text=True, check=True
-        )
-        for night, told in attacks.over(zip(nights, done.stdout.splitlines(), strict=True)):
+            given, cwd=HOUSE, env=os.environ | ELSEWHERE[turn] | {"LD_PRELOAD": str(clock)},
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        year, *told_all = done.stdout.splitlines()
+        assert abs(int(year) - (dt.datetime.now(dt.UTC).year + int(ELSEWHERE[turn]["CLOCK_YEARS"]))) <= 1
+        for night, told in attacks.over(zip(nights, told_all, strict=True)):
             assert told == f"{night} [] [] 11"
         assert everything(own) == before
 

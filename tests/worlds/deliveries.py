@@ -122,7 +122,8 @@ def params_with(**ingest) -> Params:
         "tokyo": book.model_copy(update={"time_zone": "Asia/Tokyo"}),
     }
     limits = params.ingest.model_copy(update={"max_fault_rows": 1.0, "max_fault_money": 1.0, **ingest})
-    return params.model_copy(update={"portfolios": portfolios, "ingest": limits, "watch": None})
+    unheard = {"watch": None, "reminders": None}
+    return params.model_copy(update={"portfolios": portfolios, "ingest": limits, **unheard})
 
 
 def columns_of(name: str, rows: Sequence[Mapping[str, str]]) -> list[str]:

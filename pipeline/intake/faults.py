@@ -31,6 +31,7 @@ OF_ROW = {
     Code.TS_KNOWN_BEFORE_EVENT: "known_at",
     Code.TS_FUTURE: "known_at",
     Code.DEBTOR_CIRCLE: "same_as",
+    Code.RECEIPT_PART: "payment_id",
 }
 _LETTER = re.compile(r"[^\W\d_]")
 _DAY, _TIME = "2026-01-31", "2026-01-31T10:15:00+01:00"
@@ -174,6 +175,7 @@ def wanted_of(code: Code, column: Column, cell: str) -> str:
         Code.REV_EXCESS: "reversals of a payment add up to no more than it",
         Code.DEBTOR_CIRCLE: "a chain of same_as ends at a debtor; leave out one link of the circle, or take it back "
         "with a later row whose same_as is empty",
+        Code.RECEIPT_PART: "all lines of a receipt come in together, and another of them is set aside",
     }.get(code)  # fmt: skip
     return sentence or _form(column, cell)
 

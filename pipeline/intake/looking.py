@@ -51,7 +51,10 @@ COUNTED = ("instalment", "installment", "rate")  # an amount, or the number of o
 NEUTRAL = {*map(str.lower, DECIMALS), "in", "of", "the"}  # words that change nothing about what a heading means
 _ORDINAL = re.compile(r"\d{1,3}(\.0)?")
 _SYMBOL = r"(?:[€$£]|[A-Z]{3})?"
-_AMOUNT = re.compile(rf"[-+(]?\s?{_SYMBOL}\s?[-+]?(\d[\d.,'\u2019 \u00a0\u202f]*)\s?[-+)]?\s?{_SYMBOL}\s?[-+)]?")
+_SIGN = "-\u2212+"  # a typographic minus is one
+_AMOUNT = re.compile(
+    rf"[{_SIGN}(]?\s?{_SYMBOL}\s?[{_SIGN}]?(\d[\d.,'\u2019 \u00a0\u202f]*)\s?[{_SIGN})]?\s?{_SYMBOL}\s?[{_SIGN})]?"
+)
 
 
 @dataclass(frozen=True)
@@ -324,7 +327,7 @@ def number_of(cell: str, column: Seen) -> Decimal | None:
         return None
     decimal = "." if column.native else next(iter(column.marks), ".")
     digits = re.sub(rf"[^\d{re.escape(decimal)}]", "", found[1]).replace(decimal, ".")
-    return -Decimal(digits) if re.search(r"[-(]", cell) else Decimal(digits)
+    return -Decimal(digits) if re.search("[-\u2212(]", cell) else Decimal(digits)
 
 
 @cache

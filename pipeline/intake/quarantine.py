@@ -49,6 +49,7 @@ class Code(Enum):
     REV_ORPHAN = "a reversal names no payment of its account, or a row that is no reversal names one"
     REV_EXCESS = "reversals of one payment add up to more than the payment"
     DEBTOR_CIRCLE = "debtors are the same as one another in a circle"
+    RECEIPT_PART = "another line of the same receipt is set aside"
 
     @property
     def bit(self) -> int:

@@ -16,6 +16,16 @@ _LINE = ("account_no", "charge_id", "occurred_at", "amount", "kind", "reverses")
 # What a later set of lines may change is where the money goes.
 FIXED = {"amount": "total", "kind": "kinds", "occurred_at": "times", "reverses": "targets"}
 
+# Lines of a receipt of which another is set aside: half of it would be a receipt of another sum, which nothing mends.
+_TIMED = Code.TS_FORMAT.bit | Code.TS_NAIVE.bit | Code.TS_KNOWN_BEFORE_EVENT.bit | Code.TS_FUTURE.bit
+PARTS = f"""
+WITH aside AS (SELECT payment_id, account_no, known_at, r.mask | coalesce(l.mask, 0) AS mask
+    FROM read_payments r LEFT JOIN left_payments l USING (rid) WHERE r.mask <> 0 OR coalesce(l.mask, 0) <> 0)
+SELECT DISTINCT s.rid, {Code.RECEIPT_PART.bit} AS mask FROM standing_payments s JOIN aside a USING (payment_id)
+    JOIN known_accounts k ON k.account_no = s.account_no LEFT JOIN known_accounts o ON o.account_no = a.account_no
+WHERE (o.debtor_id IS NULL OR o.debtor_id = k.debtor_id)
+    AND (a.known_at IS NULL OR a.mask & {_TIMED} <> 0 OR abs(a.known_at - s.known_at) < {ONE_TIME})"""
+
 REPEATED_LINES = f"""
 WITH many AS (SELECT payment_id FROM standing_payments GROUP BY payment_id HAVING count(*) > 1),
 lines AS (SELECT rid, min(rid) OVER (PARTITION BY payment_id, {", ".join(_LINE)}, known_at) AS first

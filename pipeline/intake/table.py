@@ -218,7 +218,10 @@ class TableIntake:
         return held is not None
 
     def _judge_receipts(self, stored: bool) -> None:
-        """Lines that are there already go, later sets of a receipt's lines stay, another sum is a conflict."""
+        """Lines of a receipt that is not whole go, and those that are there already; later sets of a receipt's lines
+        stay, another sum is a conflict.
+        """
+        self._leave_out(receipts.PARTS)
         self._leave_out(receipts.REPEATED_LINES)
         self.engine.run(f"CREATE TABLE receipt_sets AS {receipts.receipt_sets(stored)}")
         self.engine.run(f"CREATE TABLE receipts_judged AS {receipts.RECEIPTS}")

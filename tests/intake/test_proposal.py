@@ -469,7 +469,6 @@ def test_a_proposal_is_not_written_under_the_name_of_a_shipped_mapping(tmp_path,
 
 REFUSED = {
     "days with slashes, none above 12",
-    "a true minus sign",
     "amounts that can be read in two ways",
     "a day that is none",
     "an amount that is none",

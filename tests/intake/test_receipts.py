@@ -93,6 +93,21 @@ def test_what_a_later_set_may_not_change_is_a_conflict_that_names_the_column(tmp
     assert applied(store.path, "2026-03-01") == {"A1": 6000}
 
 
+def test_a_receipt_with_a_faulty_line_waits_whole_and_comes_in_whole(tmp_path):
+    lines = [
+        payment(payment_id="N1", account_id="A1", charge_id="C1", amount="50.00"),
+        payment(payment_id="N1", account_id="A2", amount="12,50"),
+        payment(payment_id="N1", account_id="J1", amount="500"),  # of another debtor: another receipt
+        payment(payment_id="N2", account_id="A1", amount="7.00"),
+    ]
+    reports, _ = taken(tmp_path, payments=lines)
+    assert reports["payments"].codes == {"AMT_FORMAT": 1, "RECEIPT_PART": 1}
+    assert reports["payments"].accepted == 2
+    mended = [lines[0], {**lines[1], "amount": "12.50"}]
+    again = ingest(write(tmp_path / "again", {"payments": mended}), tmp_path / "store", PARAMS).tables[0]
+    assert (again.codes, again.accepted) == ({}, 2)
+
+
 def test_two_debtors_may_use_one_number(tmp_path):
     reports, _ = taken(tmp_path, payments=[line("60.00"), line("9", "J1")])
     assert (reports["payments"].accepted, reports["payments"].codes) == (2, {})

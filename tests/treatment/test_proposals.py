@@ -91,11 +91,12 @@ def test_no_proposal_lies_outside_policy_or_law(tmp_path):
 
 
 @pytest.mark.stress
-@pytest.mark.parametrize("first", range(1_000, 6_000, 500))
-def test_no_proposal_lies_outside_policy_or_law_on_5000_worlds(tmp_path, first):
-    wrong, seen = worlds_judged(tmp_path, range(first, first + 500), 12)
+@pytest.mark.parametrize("first", [1_000, 1_050, 1_100, 1_150])
+def test_no_proposal_lies_outside_policy_or_law_in_5000_worlds(tmp_path, first):
+    """A world is a debtor with two accounts under a policy: 25 of them under each of 50 policies, four times."""
+    wrong, seen = worlds_judged(tmp_path, range(first, first + 50), 50)
     assert wrong == []
-    assert min(seen[name] for name in ("plan", "settlement", "agency", "legal", "sale", "rest")) > 10
+    assert min(seen[name] for name in ("plan", "settlement", "agency", "legal", "sale", "rest")) >= 10
 
 
 @pytest.mark.parametrize(

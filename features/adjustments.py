@@ -75,7 +75,7 @@ def is_undone(charge, first, last, night, due_on, amount, known_on, gone_on, hea
     for row in range(first, last):
         if target[row] == head[charge] and works(row, night, due_on, known_on, gone_on):
             taken -= amount[row]
-    return taken > 0 and taken >= amount[charge]
+    return taken > 0 and 0 <= amount[charge] <= taken  # an adjustment under a charge's id is none
 
 
 @compiled

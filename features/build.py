@@ -25,11 +25,11 @@ from features.ledger import Ledger, history
 from features.plan import EVERY, Program, program
 from features.settlements import SETTLEMENT_KINDS
 from features.spec import Attribute, Band, Debtor, Declared, Difference, Feature, Noun, Ratio, where
-from features.tables import account_number
+from features.tables import WHOLE_SHARE, account_number
 from features.terms import Reach, Terms
 from features.trace import date, traced
 from features.versions import still
-from features.vocabulary import EVENTS, LEDGER, Agg
+from features.vocabulary import EVENTS, LEDGER, MEASURED, Agg
 
 NET_OF_REVERSALS = ("payments", "credits")
 SPLIT_ROWS = 20_000  # fewer rows are not worth a second thread
@@ -171,6 +171,8 @@ class Matrix:
         self._share(kernel.walk, (_log(found, made, evidence.as_of), made.steps, place, self.numbers))
         self._blank(wanted, missing)
         for feature in wanted:
+            if EVENTS[kind].measures.get(str(feature.measure)) == "share" and feature.agg in MEASURED:
+                self.numbers[self.place[feature.name]] /= WHOLE_SHARE
             if feature.unit == "class":
                 column = self.numbers[self.place[feature.name]]
                 self.classes[feature.name] = _category(

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from features.declarations import Catalogue
 from features.spec import MISSING, Band, Debtor, Difference, Feature, Noun, Ratio, Window, where
-from features.tables import ANSWERS, BILLED_KINDS, RIGHT_PARTY
+from features.tables import ANSWERS, BILLED_KINDS, RIGHT_PARTY, TREATMENTS
 from features.vocabulary import CALENDAR_FACTS, Agg
 
 # Printed in docs/features.md. Under about 400 features in all: a training's time grows with their number,
@@ -364,6 +366,61 @@ ON_ATTRIBUTES = [
 CATALOGUE = Catalogue(
     [*ON_PAYMENTS, *ON_BALANCES, *ON_CONTACTS, *ON_PROMISES, *ON_STATUSES, *ON_DEBTOR, *ON_CALENDAR, *ON_ATTRIBUTES]
 )
+
+# What was tried beside contact: of books that deliver offers, plans or placements alone (see with_treatments).
+ACCEPTED, REFUSED = where("accepted", outcome="accepted"), where("refused", outcome="refused")
+LAPSED = where("lapsed", outcome="lapsed")
+AT_AGENCY, AT_LAW = where("agency", route="agency"), where("legal", route="legal")
+ON_TREATMENTS = [
+    *(Feature("offers", Agg.COUNT, window, empty=0, says=f"Offers made {IN_THE_LAST[window]}: {{value:count}}")
+      for window in (YEAR, EVER)),
+    *(Feature("offers", Agg.COUNT, window, where=ACCEPTED, called=f"offers_accepted{ever(window)}", empty=0,
+              says=f"Offers accepted {IN_THE_LAST[window]}: {{value:count}}") for window in (YEAR, EVER)),
+    *(Feature("offers", Agg.COUNT, window, where=REFUSED, called=f"offers_refused{ever(window)}", empty=0,
+              says=f"Offers refused {IN_THE_LAST[window]}: {{value:count}}") for window in (YEAR, EVER)),
+    Feature("offers", Agg.COUNT, where=LAPSED, called="offers_lapsed_ever", empty=0),
+    Ratio("offers_accepted_ratio_ever", "offers_accepted_ever",
+        ("offers_accepted_ever", "offers_refused_ever", "offers_lapsed_ever"), prior=(1, 4), unit="share",
+        meaning="Offers accepted, of those that were answered or lapsed, smoothed towards one in four."),
+    Feature("offers", Agg.ANY, where=where("open", outcome="open"), called="offer_open", empty=0),
+    Feature("offers", Agg.DAYS_SINCE_LAST, empty=MISSING, says="Last offer made {value:days} ago"),
+    Feature("offers", Agg.MAX, of="discount", empty=MISSING, says="Largest discount offered so far: {value:percent}"),
+    Feature("plans", Agg.COUNT, empty=0, says="Plans agreed so far: {value:count}"),
+    Feature("plans", Agg.COUNT, where=where("kept", state="kept"), called="plans_kept_ever", empty=0,
+            says="Plans kept to the end: {value:count} of {plans_count_ever:count}"),
+    Feature("plans", Agg.COUNT, where=where("broken", state="broken"), called="plans_broken_ever", empty=0,
+            says="Plans broken: {value:count} of {plans_count_ever:count}"),
+    Feature("plans", Agg.ANY, where=where("on", state=("running", "behind")), called="plan_on", empty=0),
+    Feature("plans", Agg.ANY, where=where("behind", state="behind"), called="plan_behind", empty=0),
+    Feature("plans", Agg.MAX, of="largest", where=where("on", state=("running", "behind")), called="plan_instalment",
+            empty=MISSING, says="Instalment of the plan agreed: {value:money}"),
+    Feature("plans", Agg.DAYS_SINCE_LAST, empty=MISSING, says="Last plan agreed {value:days} ago"),
+    *(Feature("instalments", Agg.COUNT, window, where=KEPT, called=f"instalments_kept{ever(window)}", empty=0)
+      for window in (YEAR, EVER)),
+    *(Feature("instalments", Agg.COUNT, window, where=BROKEN, called=f"instalments_missed{ever(window)}", empty=0)
+      for window in (YEAR, EVER)),
+    *(Ratio(f"instalments_kept_ratio_{span}", f"instalments_kept_{span}",
+            (f"instalments_kept_{span}", f"instalments_missed_{span}"), prior=(1, 2), unit="share",
+            says=f"Instalments kept {words}: {{instalments_kept_{span}:count}}; missed: {{instalments_missed_{span}:count}}")
+      for span, words in (("365d", IN_THE_LAST[YEAR]), ("ever", IN_THE_LAST[EVER]))),
+    Feature("instalments", Agg.DAYS_SINCE_LAST, where=BROKEN, empty=MISSING, called="instalments_days_since_missed",
+            says="Last instalment missed {value:days} ago"),
+    Feature("instalments", Agg.MEAN, YEAR, of="days_late", empty=MISSING),
+    *(Feature("placements", Agg.COUNT, where=route, empty=0) for route in (AT_AGENCY, AT_LAW)),
+    *(Feature("placements", Agg.ANY, where=where(name, route=name, state="active"), called=f"placed_{name}", empty=0)
+      for name in ("agency", "legal")),
+    *(Feature("placements", Agg.DAYS_SINCE_LAST, where=route, empty=MISSING) for route in (AT_AGENCY, AT_LAW)),
+    Feature("placements", Agg.MAX, of="days_in", empty=MISSING),
+]  # fmt: skip
+TREATED = CATALOGUE + ON_TREATMENTS
+
+
+def with_treatments(catalogue: Catalogue, delivered: Iterable[str]) -> Catalogue:
+    """CATALOGUE with the features of offers, plans and placements where one of these tables is delivered; any other
+    catalogue as it is.
+    """
+    return TREATED if catalogue is CATALOGUE and set(delivered) & set(TREATMENTS) else catalogue
+
 
 # What is said of the debtor's scorable accounts, and what is measured against arrears, says nothing of an account that
 # is not overdue.

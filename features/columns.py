@@ -42,6 +42,8 @@ def columns_of(catalogue: Catalogue | Iterable[Declared], scorable: bool = True)
         wanted = catalogue.features_of(kind)
         for entry in wanted:
             tables |= entry.needs
+        if kind in ("plans", "instalments") and wanted:
+            of_debtor.add("jurisdiction")
         if kind == "promises" and wanted:
             more.setdefault("contacts", set()).update(_PROMISES)
             of_debtor.add("jurisdiction")  # whose holidays count

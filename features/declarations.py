@@ -324,6 +324,8 @@ def _is_unspeakable(name: str, by_name: dict[str, Declared]) -> bool:
                 )
                 if not theirs:
                     return True
+            if entry.event == "placements":
+                return True
             if entry.event == "statuses" and not set(allowed.get("status", ("any",))) <= SPEAKABLE_STATUSES:
                 return True
     return False

@@ -36,6 +36,32 @@ ALWAYS = {
     "payments": PAYMENT_COLUMNS,
     "contacts": ("account_no", "contact_no", "occurred_on", "known_at", "known_on"),
     "statuses": ("account_no", "charge_no", "status", "from_on", "until_on", "known_at", "known_on", "detail"),
+    "offers": (
+        "account_no",
+        "offer_no",
+        "made_at",
+        "made_on",
+        "kind",
+        "amount",
+        "discount",
+        "valid_until",
+        "outcome",
+        "known_at",
+        "known_on",
+    ),
+    "plans": (
+        "account_no",
+        "plan_no",
+        "agreed_on",
+        "total",
+        "due_on",
+        "amount",
+        "ended_on",
+        "how",
+        "known_at",
+        "known_on",
+    ),
+    "placements": ("account_no", "placement_no", "route", "placed_on", "recalled_on", "known_at", "known_on"),
 }
 NOT_NEEDED = "detail"  # a status log without it tells no recall, and no more is lost
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from features import events, promises, standing
+from features import agreements, events, promises, standing
 from features.adjustments import NO_CHARGE, billed_spells
 from features.bank_days import days_to_keep
 from features.days import DAY_MINUTES
@@ -27,8 +27,13 @@ from features.tables import (
     NEVER,
     NO_DAY,
     NO_MONEY,
+    NO_SHARE,
     NUMBERS,
+    OFFER_KINDS,
+    OFFER_OUTCOMES,
     OUTCOMES,
+    PLAN_ENDS,
+    ROUTES,
     STATUSES,
     TABLES,
     account_number,
@@ -36,7 +41,18 @@ from features.tables import (
 )
 from features.terms import Reach, Terms, reaches
 from features.versions import arranged, column, in_order, key_of, lineage, still, superseded_on
-from features.vocabulary import COVERS, DAY_PARTS, LEDGER, MONTH_PARTS, PROMISE_STATES, ROLLS, STATUS_STATES, WEEK_PARTS
+from features.vocabulary import (
+    COVERS,
+    DAY_PARTS,
+    LEDGER,
+    MONTH_PARTS,
+    OFFER_STATES,
+    PLAN_STATES,
+    PROMISE_STATES,
+    ROLLS,
+    STATUS_STATES,
+    WEEK_PARTS,
+)
 
 # wanted beside columns: events of one instant in their total order, where the aggregate depends on it
 IN_ORDER = "in_order"
@@ -342,16 +358,19 @@ class Evidence:
 
         amount, due_on = amount[made][pairs], due_on[made][pairs]
         terms = self.terms
-        places = self.of_account("jurisdiction").iloc[rows] if terms.knows_holidays else None
-        falls_due, until = days_to_keep(
-            due_on, terms.promise_grace_days, terms.promise_grace_unit, terms.holidays, places
-        )
+        falls_due, until = self._days_to_keep(due_on, rows)
         told = promises.Promised(self.account_no[rows], days[pairs], falls_due, until, amount)
         state, paid, late = promises.outcomes(told, self.settlements, self.as_of[rows], terms.promise_kept_share)
         due_in = np.where(due_on == NO_DAY, NO_MONEY, due_on.astype(np.int64) - self.as_of[rows])
         measures = {"amount": amount, "paid": paid, "days_late": late, "due_in": due_in}
         classes = {"state": events.numbered_classes(state, PROMISE_STATES)}
         return Events(offsets[:-1], offsets[1:], days[pairs], known[pairs], classes=classes, measures=measures)
+
+    def _days_to_keep(self, due_on: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of what the accounts of cohort rows owe on some days: the days it falls due, and the last that keep it."""
+        terms = self.terms
+        places = self.of_account("jurisdiction").iloc[rows] if terms.knows_holidays else None
+        return days_to_keep(due_on, terms.promise_grace_days, terms.promise_grace_unit, terms.holidays, places)
 
     def _statuses(self, wanted: frozenset[str]) -> Events:
         frame = self.arranged("statuses")
@@ -378,6 +397,90 @@ class Evidence:
         }
         # A status beginning on as_of is in force; among the days before as_of it stands on the last.
         days = np.minimum(since, night - 1)
+        return Events(offsets[:-1], offsets[1:], days, known[pairs], classes=classes, measures={"days_in": days_in})
+
+    def _by_id(self, name: str, key: str) -> pd.DataFrame:
+        """A table's rows, those of one account and time by their number: which of them came last is the same always."""
+        if name not in self._numbered:
+            frame = self.arranged(name)
+            keys = (numbered(frame, key, name), frame[TABLES[name].position].to_numpy(), frame["account_no"].to_numpy())
+            self._numbered[name] = self._sorted[name] = frame.iloc[np.lexsort(keys)]
+        return self._numbered[name]
+
+    @cached_property
+    def _numbered(self) -> dict[str, pd.DataFrame]:
+        return {}
+
+    def _offers(self, wanted: frozenset[str]) -> Events:
+        frame = self._by_id("offers", "offer_id")
+        made, known, until = (
+            column(frame, name, np.int32, "offers") for name in ("made_on", "known_on", "valid_until")
+        )
+        spans = self._spans(frame["account_no"])
+        offsets, rows, pairs = events.visible(self.as_of, *spans, made, known, self.gone("offers"), False)
+        said = events.classes_of(_text(frame, "offers", "outcome"), OFFER_OUTCOMES).codes()[pairs]
+        still_open = lasts(until[pairs], self.as_of[rows])
+        silent = np.where(still_open, OFFER_STATES.index("open"), OFFER_STATES.index("lapsed"))
+        kinds = events.classes_of(_text(frame, "offers", "kind"), OFFER_KINDS).codes()[pairs]
+        classes = {
+            "kind": events.numbered_classes(kinds, OFFER_KINDS),
+            "outcome": events.numbered_classes(np.where(said < 0, silent, said), OFFER_STATES),
+        }
+        discount = _number(frame, "discount", NO_SHARE, np.int64)[pairs]
+        measures = {
+            "amount": _number(frame, "amount", NO_MONEY, np.int64)[pairs],
+            "discount": np.where(discount == NO_SHARE, NO_MONEY, discount),
+        }
+        return Events(offsets[:-1], offsets[1:], made[pairs], known[pairs], classes=classes, measures=measures)
+
+    @cached_property
+    def agreed(self) -> agreements.Standing:
+        """The plans of each cohort row, and their instalments, as they stood on its night."""
+        frame = self.arranged("plans")
+        names = ("agreed_on", "due_on", "ended_on", "known_on")
+        agreed, due, ended, known = (column(frame, name, np.int32, "plans") for name in names)
+        spans = self._spans(frame["account_no"])
+        _, rows, pairs = events.visible(self.as_of, *spans, agreed, known, self.gone("plans"), False)
+        plan = numbered(frame, "plan_id", "plans")
+        total, amount = (column(frame, name, np.int64, "plans") for name in ("total", "amount"))
+        how = events.classes_of(_text(frame, "plans", "how"), PLAN_ENDS).codes()
+        told = agreements.Instalments(rows, *(part[pairs] for part in (plan, agreed, total, due, amount, ended, how)))
+        return agreements.standing(
+            told, self.account_no, self.as_of, self.settlements, self._days_to_keep, self.terms.promise_kept_share
+        )
+
+    def _plans(self, wanted: frozenset[str]) -> Events:
+        held = self.agreed
+        classes = {"state": events.numbered_classes(held.plan_state, PLAN_STATES)}
+        measures = {"total": held.plan_total, "largest": held.plan_largest}
+        return self._of_rows(held.plan_row, held.plan_agreed_on, classes, measures)
+
+    def _instalments(self, wanted: frozenset[str]) -> Events:
+        held = self.agreed
+        classes = {"state": events.numbered_classes(held.state, PROMISE_STATES)}
+        return self._of_rows(held.row, held.due_on, classes, {"amount": held.amount, "days_late": held.days_late})
+
+    def _of_rows(self, rows: np.ndarray, days: np.ndarray, classes: Mapping, measures: Mapping) -> Events:
+        """Events made for each cohort row, sorted by row and day; all of them were known before its night."""
+        edges = np.searchsorted(rows, np.arange(self.as_of.size + 1))
+        known = np.full(days.size, NO_DAY, np.int32)
+        return Events(edges[:-1], edges[1:], days.astype(np.int32), known, classes=classes, measures=measures)
+
+    def _placements(self, wanted: frozenset[str]) -> Events:
+        frame = self._by_id("placements", "placement_id")
+        names = ("placed_on", "known_on", "recalled_on")
+        begun, known, until = (column(frame, name, np.int32, "placements") for name in names)
+        spans, gone = self._spans(frame["account_no"]), self.gone("placements")
+        offsets, rows, pairs = events.visible(self.as_of, *spans, begun, known, gone, True)
+        night, since, until = self.as_of[rows], begun[pairs], until[pairs]
+        active = lasts(until, night)
+        routes = events.classes_of(_text(frame, "placements", "route"), ROUTES).codes()[pairs]
+        classes = {
+            "route": events.numbered_classes(routes, ROUTES),
+            "state": events.numbered_classes(np.where(active, np.int8(0), np.int8(1)), STATUS_STATES),
+        }
+        days_in = np.where(active, night, until).astype(np.int64) - since
+        days = np.minimum(since, night - 1)  # as a status that begins on as_of
         return Events(offsets[:-1], offsets[1:], days, known[pairs], classes=classes, measures={"days_in": days_in})
 
     def _rolls(self, wanted: frozenset[str]) -> Events:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 
-from features.catalogue import CATALOGUE, ON_RHYTHM, WATCH, WINDOW_RULE
+from features.catalogue import CATALOGUE, ON_RHYTHM, ON_TREATMENTS, TREATED, WATCH, WINDOW_RULE
 from features.declarations import Catalogue
 from features.spec import Band, Debtor, Declared, Difference, Feature, Noun, Ratio, Where
 from features.vocabulary import EVENTS, FACTS, FAMILIES, Agg
@@ -19,6 +19,9 @@ HEADING, HEADING_LINE = (
 RHYTHM = """\
 How the debtor pays what is billed (`rhythm.py`), over all accounts of the debtor: columns of accounts that are not
 overdue ([watch](watch.md)), beside those above that say nothing of arrears or of scorable accounts."""
+TRIED = """\
+What was tried beside contact (`agreements.py`): columns of a store that holds one of the three tables, beside all those
+above; missing in a book that does not deliver what they need. No reason names a placement."""
 INTRODUCTION = """\
 Every column of the matrix, written from `features/catalogue.py` by
 `.venv/bin/python -m features.reference > docs/features.md`; a test keeps it true. For the night of as_of a feature
@@ -59,6 +62,7 @@ WHERE = """\
 | facts that are no aggregate; figures over a debtor, and over all it ever owed | `facts.py`; `debtor.py`, \
 `whole_debtor.py` |
 | how a debtor pays what is billed | `rhythm.py` |
+| plans and their instalments, kept or missed | `agreements.py` |
 | the events behind one cell; this page | `trace.py`; `reference.py` |
 | compiled loops and how they are kept; every refusal of the product | `compiled.py`; `errors.py` |
 """
@@ -111,6 +115,9 @@ def markdown(catalogue: Catalogue = CATALOGUE) -> str:
     rhythm = [entry for entry in WATCH if entry.name in {own.name for own in ON_RHYTHM}]
     lines += [f"## Of the watch cohort alone ({len(rhythm)})", "", RHYTHM, "", HEADING, HEADING_LINE]
     lines += [_row(entry) for entry in rhythm] + [""]
+    tried = [entry for entry in TREATED if entry.name in {own.name for own in ON_TREATMENTS}]
+    lines += [f"## Of books that deliver offers, plans or placements ({len(tried)})", "", TRIED, "", HEADING]
+    lines += [HEADING_LINE, *(_row(entry) for entry in tried), ""]
     return "\n".join(lines)
 
 

@@ -25,6 +25,8 @@ NO_MONEY = -(2**63)  # an empty amount: int64 minor units
 NEVER = 2**31 - 1  # a day that does not come
 NO_MINUTE = -1  # only the day of a contact is known
 NO_NUMBER = -(2**63)  # the number of an empty id
+NO_SHARE = -1  # an empty share: int32 millionths
+WHOLE_SHARE = 1_000_000  # millionths of 1
 
 # Ids that tell rows of one account apart -> the column of their numbers. Rows are compared by number, not by text:
 # a night reads no texts.
@@ -34,6 +36,9 @@ NUMBERS = {
     "payment_id": "payment_no",
     "reverses": "reverses_no",
     "contact_id": "contact_no",
+    "offer_id": "offer_no",
+    "plan_id": "plan_no",
+    "placement_id": "placement_no",
 }
 
 TEXT_LIMIT = 64  # characters of an id or a class name
@@ -54,6 +59,7 @@ class Kind(Enum):
     TIME = "time"
     MONEY = "money"
     WHOLE = "whole"
+    SHARE = "share"  # from 0 to 1, with at most six decimals
 
 
 @dataclass(frozen=True)
@@ -98,6 +104,11 @@ class Table:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
+
+    @property
+    def instant(self) -> str | None:
+        """The column that tells the instant at which a row happened; None where a day is all that is told."""
+        return self.position if self.position.endswith("_at") and self.position != "known_at" else None
 
     @property
     def of_accounts(self) -> bool:
@@ -200,6 +211,11 @@ STATUSES = (
     "closed",
     "outcome_unknown",
 )
+
+OFFER_KINDS = ("plan", "settlement", "due_date_move", "early_discount")
+OFFER_OUTCOMES = ("accepted", "refused", "lapsed")
+PLAN_ENDS = ("kept", "broken", "replaced", "cancelled")
+ROUTES = ("agency", "legal", "sale")
 
 FEEDS = ("payments", "contacts", "statuses")  # tables that tell by their newest row how far they reach
 _KNOWN_AT = Column("known_at", Kind.TIME, empty=True, optional=True)
@@ -334,8 +350,70 @@ TABLES: dict[str, Table] = {
             known_from=("from_on",),
             money=None,
         ),
+        Table(
+            "offers",  # what was offered to the debtor, by whomever
+            (
+                Column("offer_id", Kind.ID),
+                Column("account_id", Kind.ID),
+                Column("made_at", Kind.TIME),
+                Column("kind", Kind.ENUM, values=OFFER_KINDS),
+                _sum("amount"),  # what the debtor would pay in all
+                Column("instalments", Kind.WHOLE, empty=True, optional=True, least=1),
+                Column("first_due_on", Kind.DATE, empty=True, optional=True),
+                Column("discount", Kind.SHARE, empty=True, optional=True),
+                Column("valid_until", Kind.DATE, empty=True, optional=True),  # the last day on which it may be taken
+                Column("outcome", Kind.ENUM, empty=True, optional=True, values=OFFER_OUTCOMES),
+                _text("variant"),
+                Column("probability", Kind.SHARE, empty=True, optional=True),  # with which the lot gave this variant
+                _KNOWN_AT,
+            ),
+            key=("account_id", "offer_id"),
+            position="made_at",
+            known_from=("made_at",),
+            money="amount",
+            happened=True,
+        ),
+        Table(
+            "plans",  # one row per instalment; what is of the plan stands on every row
+            (
+                Column("plan_id", Kind.ID),
+                Column("account_id", Kind.ID),
+                Column("agreed_on", Kind.DATE),
+                Column("total", Kind.MONEY, least=1),  # of the plan on this account: what its instalments add up to
+                Column("due_on", Kind.DATE),
+                Column("amount", Kind.MONEY, least=0),  # a version with 0 takes the instalment out
+                Column("ended_on", Kind.DATE, empty=True, optional=True),
+                Column("how", Kind.ENUM, empty=True, optional=True, values=PLAN_ENDS),
+                _KNOWN_AT,
+            ),
+            key=("account_id", "plan_id", "due_on"),
+            position="agreed_on",
+            known_from=("agreed_on",),
+            money="amount",
+            happened=True,
+        ),
+        Table(
+            "placements",  # with whom an account was placed for collection, or to whom it was sold
+            (
+                Column("placement_id", Kind.ID),
+                Column("account_id", Kind.ID),
+                Column("route", Kind.ENUM, values=ROUTES),
+                Column("party", Kind.TEXT),
+                Column("placed_on", Kind.DATE),
+                Column("recalled_on", Kind.DATE, empty=True, optional=True),
+                Column("commission", Kind.SHARE, empty=True, optional=True),
+                _sum("fixed_cost"),
+                _sum("amount"),  # what was placed
+                _KNOWN_AT,
+            ),
+            key=("account_id", "placement_id"),
+            position="placed_on",
+            known_from=("placed_on",),
+            money="amount",
+        ),
     )
 }
+TREATMENTS = ("offers", "plans", "placements")  # tables of what was tried beside contact; few books have them
 
 # Which debtors are one person: read with the accounts (features.aliases), and handed to nobody else.
 DEBTORS = Table(
@@ -391,8 +469,8 @@ def inner_columns(name: str) -> dict[str, str]:
     """Column -> numpy dtype ('str' for text and enumerations) of a table's inner form,
     without the sender's x_ and audit_ columns.
 
-    Days are int32, instants and money int64, `occurred_minute` int16; empty is NO_DAY, NO_TIME, NO_MONEY, NO_MINUTE, or
-    NA for text.
+    Days are int32, instants and money int64, shares int32 millionths, `occurred_minute` int16; empty is NO_DAY,
+    NO_TIME, NO_MONEY, NO_SHARE (of whole numbers too), NO_MINUTE, or NA for text.
     """
     table = DELIVERED[name]
     dtypes = {"account_no": "int64"} if table.of_accounts else {}
@@ -404,7 +482,7 @@ def inner_columns(name: str) -> dict[str, str]:
             dtypes[column.name.removesuffix("_at") + "_on"] = "int32"
         elif column.kind is Kind.MONEY:
             dtypes[column.name] = "int64"
-        elif column.kind is Kind.WHOLE:
+        elif column.kind in (Kind.WHOLE, Kind.SHARE):
             dtypes[column.name] = "int32"
         else:
             dtypes[column.name] = "str"
@@ -464,7 +542,7 @@ def _failures(name: str, frame: pd.DataFrame, needed: Iterable[str] | None) -> l
 
 def _rules(column: str, declared: Column | None) -> list[Check]:
     empty = declared is not None and declared.empty and declared.kind is not Kind.TIME
-    if column.endswith("_on"):
+    if column.endswith("_on") or (declared is not None and declared.kind is Kind.DATE):
         return [
             rule(
                 "be a day between 1900 and 9999",
@@ -485,7 +563,11 @@ def _rules(column: str, declared: Column | None) -> list[Check]:
         ]
         return rules if empty else [*rules, rule("not be empty", lambda money: money != NO_MONEY)]
     if declared.kind is Kind.WHOLE:
-        return [rule(f"be at least {declared.least}", lambda numbers, least=declared.least: numbers >= least)]
+        least = declared.least or 0
+        return [rule(f"be at least {least}", lambda numbers: (numbers >= least) | (empty & (numbers == NO_SHARE)))]
+    if declared.kind is Kind.SHARE:
+        low = NO_SHARE if empty else 0
+        return [rule("be millionths of 1", lambda shares: (shares >= low) & (shares <= WHOLE_SHARE))]
     rules = [rule("be text", _are_text)] + ([] if empty else [rule("not be empty", lambda texts: texts.notna())])
     if declared.kind is Kind.CURRENCY:
         rules.append(rule("be codes of ISO 4217", lambda texts: texts.isin(list(DECIMALS))))

@@ -8,9 +8,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from features.tables import CHANNELS, CHARGE_KINDS, DIRECTIONS, OUTCOMES, STATUSES
+from features.tables import (
+    CHANNELS,
+    CHARGE_KINDS,
+    DIRECTIONS,
+    OFFER_KINDS,
+    OFFER_OUTCOMES,
+    OUTCOMES,
+    ROUTES,
+    STATUSES,
+)
 
-FAMILIES = ("payments", "balances", "contacts", "promises", "statuses", "debtor", "calendar", "attributes")
+FAMILIES = (
+    "payments",
+    "balances",
+    "contacts",
+    "promises",
+    "statuses",
+    "treatments",
+    "debtor",
+    "calendar",
+    "attributes",
+)
 UNITS = ("count", "days", "months", "money", "share", "number", "flag", "class")
 FORMATS = ("count", "days", "months", "money", "percent", "number", "text")
 LEDGER = "ledger"  # stands for charges or balances: either makes a ledger
@@ -33,6 +52,8 @@ MONTH_PARTS = (
 COVERS = ("part", "full", "nothing_due")  # a payment against the arrears known on the night of the day it became known
 PROMISE_STATES = ("kept", "broken", "open", "unjudged")
 STATUS_STATES = ("active", "ended")
+OFFER_STATES = (*OFFER_OUTCOMES, "open")
+PLAN_STATES = ("running", "behind", "kept", "broken", "ended")
 ROLLS = ("30", "60", "90")
 DEBTORS_ACTS = frozenset(
     {"right_party", "promise", "refusal", "dispute", "complaint", "paid", "opened", "unsubscribed"}
@@ -189,6 +210,35 @@ EVENTS: dict[str, EventKind] = {
         {"days_in": "days"},
         {"status": STATUSES, "state": STATUS_STATES},
         says="statuses begun by as_of, as last known",
+    ),
+    "offers": EventKind(
+        "treatments",
+        ("offers",),
+        {"amount": "money", "discount": "share"},
+        {"kind": OFFER_KINDS, "outcome": OFFER_STATES},
+        says="offers by the day they were made, as last known; open until an outcome is known, lapsed once `valid_until` has passed without",
+    ),
+    "plans": EventKind(
+        "treatments",
+        ("plans", "payments"),
+        {"total": "money", "largest": "money"},
+        {"state": PLAN_STATES},
+        says="plans by the day they were agreed, as last known; behind while what it asked for by the last day whose grace has passed is not there, kept once all is",
+    ),
+    "instalments": EventKind(
+        "treatments",
+        ("plans", "payments"),
+        {"amount": "money", "days_late": "days"},
+        {"state": PROMISE_STATES},
+        says="instalments of plans by their due day; kept where the payments since the agreement, known before as_of, reached by its last day what "
+        "the plan asked for until then; unjudged from the day on which the plan ended",
+    ),
+    "placements": EventKind(
+        "treatments",
+        ("placements",),
+        {"days_in": "days"},
+        {"route": ROUTES, "state": STATUS_STATES},
+        says="placements with an agency or a lawyer, and sales, begun by as_of, as last known",
     ),
 }
 

@@ -39,7 +39,9 @@ _SECRET = re.compile(r"(?i)uri|url|password|secret|token|key")
 VARIABLE = re.compile(r"\$\{(\w+)\}")  # a value of the environment, in the URL of a database
 CONTROL = "control"  # the query that says what the database vouches for
 DEFAULT = Path("params.yaml")  # in the folder a command runs in
-TableName = Literal["accounts", "charges", "balances", "payments", "contacts", "statuses"]
+TableName = Literal[
+    "accounts", "charges", "balances", "payments", "contacts", "statuses", "offers", "plans", "placements"
+]
 DeliveredName = TableName | Literal["debtors"]
 ContactChannel = Literal["call", "autodial", "voicemail", "sms", "email", "letter", "visit", "chat", "portal", "social"]
 MessageChannel = Literal["sms", "email", "letter", "portal", "chat", "social"]  # what machines send and nobody hears
@@ -501,6 +503,7 @@ class Ingest(Section):
     max_late_share: Share = 0.1
     volume: Band
     rows_a_day: dict[Literal["payments", "contacts", "statuses"], Band] = {}
+    parties: tuple[str, ...] = ()  # with whom placements may be; empty: with anybody
 
 
 class Watch(Section):

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     ),
     option("--fatigue", is_flag=True, help="Repeated messages and conversations do less than the first."),
     option("--reminders", is_flag=True, help="A book of bills instead, whose debtors forget and are sent messages."),
+    option("--treatments", is_flag=True, help="A book of old debts instead: offers, plans, agencies and courts."),
     option("--meant", is_flag=True, help="Who pays anyway promises only a day and an amount that it means to pay."),
     option(
         "--forgets", is_flag=True, help="What falls due may be forgotten; debtors speak a language and are reminded."
@@ -72,6 +73,12 @@ def simulate(params: Params, debtors: int, seed: int, out: Path, **how: Any) -> 
     from pipeline.simulate.portfolio import Nature
     from pipeline.simulate.portfolio import simulate as make_portfolio
 
+    if how.pop("treatments"):
+        from pipeline.simulate import treated
+
+        treated.deliver(treated.live(debtors, seed, how["months"]), out)
+        click.echo(str(out))
+        return
     if how.pop("reminders"):
         from pipeline.simulate.reminded import deliver, live
 

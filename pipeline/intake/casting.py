@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from zoneinfo import available_timezones
 
 from features.days import DAY_US, EPOCH
-from features.tables import MONEY_LIMIT, Column, Kind
+from features.tables import MONEY_LIMIT, WHOLE_SHARE, Column, Kind
 from pipeline.intake.quarantine import Code
 
 DATE_FORM = r"\d{4}-\d{2}-\d{2}([ T]00:00(:00(\.0+)?)?)?"
@@ -151,8 +151,21 @@ def whole_value(name: str) -> str:
     return f"CASE WHEN regexp_full_match({cell}, '\\d{{1,6}}') THEN TRY_CAST({cell} AS INTEGER) END"
 
 
-def whole_faults(value: str) -> list[str]:
-    return [fault(f"{value} IS NULL", Code.NUM_FORMAT)]
+def whole_faults(column: Column, value: str) -> list[str]:
+    wrong = f"{value} IS NULL" if column.least in (None, 0) else f"({value} IS NULL OR {value} < {column.least})"
+    return [fault(f"{quoted(column.name)} IS NOT NULL AND {wrong}" if column.empty else wrong, Code.NUM_FORMAT)]
+
+
+def share_value(name: str) -> str:
+    """Millionths of 1 (INTEGER), NULL where empty or no share."""
+    cell = quoted(name)
+    form = f"regexp_full_match({cell}, '0?\\.\\d{{1,6}}|0|1(\\.0{{1,6}})?')"
+    return f"CASE WHEN {form} THEN (TRY_CAST({cell} AS DECIMAL(9,6)) * {WHOLE_SHARE})::INTEGER END"
+
+
+def share_faults(column: Column, value: str) -> list[str]:
+    empty = f"{quoted(column.name)} IS NOT NULL AND " if column.empty else ""
+    return [fault(f"{empty}{value} IS NULL", Code.SHARE_RANGE)]
 
 
 def number_value(name: str) -> str:

@@ -176,6 +176,10 @@ def wanted_of(code: Code, column: Column, cell: str) -> str:
         Code.DEBTOR_CIRCLE: "a chain of same_as ends at a debtor; leave out one link of the circle, or take it back "
         "with a later row whose same_as is empty",
         Code.RECEIPT_PART: "all lines of a receipt come in together, and another of them is set aside",
+        Code.DAY_ORDER: "a last day no earlier than the first",
+        Code.PLAN_SUM: "all instalments of a plan, each with the plan's total and agreed_on, adding up to the total",
+        Code.PLACEMENT_OVERLAP: "one placement of an account at a time: recall the one before, on or before placed_on",
+        Code.PARTY_UNKNOWN: "a party that `ingest.parties` of the params names",
     }.get(code)  # fmt: skip
     return sentence or _form(column, cell)
 
@@ -194,4 +198,5 @@ def _form(column: Column, cell: str = "") -> str:
         Kind.TIME: f"a time as ISO 8601, such as {_TIME} or {_DAY}",
         Kind.MONEY: "plain digits with a point, such as 1190.00 or -20.50",
         Kind.WHOLE: "a whole number of up to six digits, such as 45",
+        Kind.SHARE: "a share from 0 to 1 with at most six decimals, such as 0.35",
     }.get(column.kind, "a number, such as 0.25")

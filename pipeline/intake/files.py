@@ -83,15 +83,15 @@ def _cell(engine: Cells, native: str, kind: Kind | None) -> str | None:
         return engine.local_time
     if native == "TIMESTAMP WITH TIME ZONE" and kind is Kind.TIME:
         return engine.instant
-    if native.startswith("DECIMAL(") and kind in (Kind.MONEY, Kind.WHOLE, None):
+    if native.startswith("DECIMAL(") and kind in (Kind.MONEY, Kind.WHOLE, Kind.SHARE, None):
         return engine.decimal
-    if native in ("DOUBLE", "FLOAT", "BOOLEAN") and kind is None:
+    if native in ("DOUBLE", "FLOAT", "BOOLEAN") and (kind is None or (kind is Kind.SHARE and native == "DOUBLE")):
         return engine.plain
     return None
 
 
 def _better(kind: Kind | None) -> str:
-    if kind in (Kind.MONEY, Kind.WHOLE):
+    if kind in (Kind.MONEY, Kind.WHOLE, Kind.SHARE):
         return "text, integer or decimal"
     if kind is Kind.DATE:
         return "text, date or local timestamp"

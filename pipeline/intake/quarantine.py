@@ -50,6 +50,11 @@ class Code(Enum):
     REV_EXCESS = "reversals of one payment add up to more than the payment"
     DEBTOR_CIRCLE = "debtors are the same as one another in a circle"
     RECEIPT_PART = "another line of the same receipt is set aside"
+    SHARE_RANGE = "a share is not a plain number from 0 to 1 with at most 6 decimals"
+    DAY_ORDER = "a row ends before it begins"
+    PLAN_SUM = "a plan's instalments do not add up to its total, or its rows tell of two plans"
+    PLACEMENT_OVERLAP = "a placement begins before another of its account has ended"
+    PARTY_UNKNOWN = "a party is not one of those that the params name"
 
     @property
     def bit(self) -> int:

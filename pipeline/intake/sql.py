@@ -29,6 +29,8 @@ from pipeline.intake.casting import (
     not_a_number,
     number_value,
     quoted,
+    share_faults,
+    share_value,
     text_faults,
     whole_faults,
     whole_value,
@@ -37,6 +39,12 @@ from pipeline.intake.clocks import FIRST_DAY, LAST_DAY
 from pipeline.intake.quarantine import Code
 
 TEXTS = (Kind.ID, Kind.TEXT, Kind.ENUM, Kind.CURRENCY, Kind.ZONE)
+# Of rows that last, the day each begins and the column of the day it ends.
+ENDS = {
+    "offers": (("made_on", "valid_until"),),
+    "plans": (("agreed_on_v", "due_on"), ("agreed_on_v", "ended_on")),
+    "placements": (("placed_on_v", "recalled_on"),),
+}
 
 
 def number_of(text: str) -> str:
@@ -51,10 +59,9 @@ def read_rows(
     defaulted (known_at was empty), money_unread (an amount of the control totals is there but cannot be read).
     but_dropped: none of those in dropped_NAME.
     """
-    table = DELIVERED[name]
-    happened = name in ("payments", "contacts")
+    table, instant = DELIVERED[name], DELIVERED[name].instant
     known_at = (
-        "CASE WHEN defaulted AND lag = 0 THEN occurred_at_utc ELSE known_at_utc END" if happened else "known_at_utc"
+        f"CASE WHEN defaulted AND lag = 0 THEN {instant}_utc ELSE known_at_utc END" if instant else "known_at_utc"
     )
     return f"""
 WITH cells AS (SELECT rowid AS rid, {", ".join(_cells(table, delivered, extras))} FROM raw_{name}
@@ -62,19 +69,19 @@ WITH cells AS (SELECT rowid AS rid, {", ".join(_cells(table, delivered, extras))
 placed AS ({_placed(table, shards)}),
 valued AS (SELECT *, {", ".join(_values(table, extras))} FROM placed),
 read AS (SELECT *, ({" | ".join(_faults(table, extras))}) AS mask_of_cells FROM valued),
-occurred AS ({_with_wall("read", "occurred_at") if happened else "SELECT * FROM read"}),
+occurred AS ({_with_wall("read", instant) if instant else "SELECT * FROM read"}),
 known_or_not AS (SELECT * REPLACE (
         coalesce(known_at_us, {_default_wall(name)} + coalesce(lag, 0) * {DAY_US}) AS known_at_us,
         known_at_us IS NOT NULL AND known_at_zoned AS known_at_zoned),
     known_at IS NULL AS defaulted,
-    {"occurred_at_is_day" if happened else "true"} AS default_is_day,
+    {f"{instant}_is_day" if instant else "true"} AS default_is_day,
     FROM occurred),
 known AS ({_with_wall("known_or_not", "known_at")}),
 timed AS (SELECT *,
     {floor_day("known_at_wall")} AS known_on,
     {known_at} AS known_at_v,
     CASE WHEN defaulted THEN default_is_day ELSE known_at_is_day END AS known_is_day,
-    {_occurred_columns(name)}
+    {_instant_columns(table)}
     FROM known)
 SELECT rid, mask_of_cells | {" | ".join(_faults_in_time(table))} AS mask, {", ".join(_stored(name, extras))},
     book, currency_of, shard, defaulted, {_money_unread(table)} AS money_unread
@@ -124,6 +131,8 @@ def _values(table: Table, extras: Mapping[str, str]) -> list[str]:
             values.append(f"{money_value(column.name)} AS {column.name}_v")
         elif column.kind is Kind.WHOLE:
             values.append(f"{whole_value(column.name)} AS {column.name}_v")
+        elif column.kind is Kind.SHARE:
+            values.append(f"{share_value(column.name)} AS {column.name}_v")
     return values + [
         f"{number_value(name)} AS {quoted(name + '_v')}" for name, kind in extras.items() if kind == "float64"
     ]
@@ -164,13 +173,15 @@ def _faults_of(column: Column) -> list[str]:
         return instant_faults(column, f"{column.name}_us")
     if column.kind is Kind.MONEY:
         return money_faults(column, f"{column.name}_v")
-    return whole_faults(f"{column.name}_v")
+    if column.kind is Kind.SHARE:
+        return share_faults(column, f"{column.name}_v")
+    return whole_faults(column, f"{column.name}_v")
 
 
 def _default_wall(name: str) -> str:
     """The local microseconds that stand in for an empty known_at."""
-    if name in ("payments", "contacts"):
-        return "occurred_at_wall"
+    if instant := DELIVERED[name].instant:
+        return f"{instant}_wall"
     if name == "charges":
         return (
             "coalesce(issued_on_v, CASE WHEN kind IN ('principal', "
@@ -194,11 +205,13 @@ def _with_wall(rows: str, column: str) -> str:
             ON o.zone_no = r.zone_no AND o.day = greatest(least({floor_day(us)}, {LAST_DAY}), {FIRST_DAY}))"""
 
 
-def _occurred_columns(name: str) -> str:
-    if name not in ("payments", "contacts"):
+def _instant_columns(table: Table) -> str:
+    instant = table.instant
+    if instant is None:
         return "NULL AS nothing"
-    columns = f"occurred_at_utc AS occurred_at_v, {floor_day('occurred_at_wall')} AS occurred_on"
-    if name == "contacts":
+    day = instant.removesuffix("_at") + "_on"
+    columns = f"{instant}_utc AS {instant}_v, {floor_day(f'{instant}_wall')} AS {day}"
+    if table.name == "contacts":
         minute = f"((occurred_at_wall + {DAY_US} * 800000) % {DAY_US}) // 60000000"
         columns += f", CASE WHEN occurred_at_is_day THEN -1 ELSE {minute} END AS occurred_minute"
     return columns
@@ -206,12 +219,15 @@ def _occurred_columns(name: str) -> str:
 
 def _faults_in_time(table: Table) -> list[str]:
     faults = [fault(f"known_on > {YEARS_TO}", Code.TS_FORMAT)]
-    if table.name not in ("payments", "contacts"):  # there an unreadable occurred_at is a fault of its own
+    instant = table.instant
+    if instant is None:  # there an unreadable instant is a fault of its own
         faults.append(fault("known_at IS NULL AND known_at_us IS NULL", Code.TS_FORMAT))
-    if table.name in ("payments", "contacts"):
+    for begins, ends in ENDS.get(table.name, ()):
+        faults.append(fault(f"{ends}_v < {begins}", Code.DAY_ORDER))
+    if instant is not None:
         earlier = (
-            "CASE WHEN known_is_day OR occurred_at_is_day THEN "
-            "known_on < occurred_on ELSE known_at_v < occurred_at_v END"
+            f"CASE WHEN known_is_day OR {instant}_is_day THEN "
+            f"known_on < {instant.removesuffix('_at')}_on ELSE known_at_v < {instant}_v END"
         )
         faults.append(fault(earlier, Code.TS_KNOWN_BEFORE_EVENT))
     elif table.happened:
@@ -236,7 +252,7 @@ def _stored(name: str, extras: Mapping[str, str]) -> list[str]:
     columns = ["account_no"] if table.of_accounts else []
     for column in table.columns:
         columns.append(quoted(column.name) if column.kind in TEXTS else f"{column.name}_v AS {column.name}")
-    columns += ["known_on", *(["occurred_on"] if name in ("payments", "contacts") else [])]
+    columns += ["known_on", *([table.instant.removesuffix("_at") + "_on"] if table.instant else [])]
     columns += ["occurred_minute"] if name == "contacts" else []
     numbers = {column for column, kind in extras.items() if kind == "float64"}
     return columns + [
@@ -358,7 +374,12 @@ def known_quantile(name: str, share: float) -> str:
     return f"SELECT quantile_disc(known_on, {share}) FROM standing_{name}"
 
 
-_OWN_DAY = {"payments": "occurred_on", "contacts": "occurred_on", "charges": "coalesce(issued_on, due_on)"}
+_OWN_DAY = {
+    "payments": "occurred_on",
+    "contacts": "occurred_on",
+    "charges": "coalesce(issued_on, due_on)",
+    "offers": "made_on",
+}
 
 
 def load_stamp(name: str, share: float, stored: bool) -> str:

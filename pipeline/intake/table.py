@@ -17,6 +17,7 @@ from features.tables import DELIVERED, FEEDS
 from pipeline.intake import receipts
 from pipeline.intake import sql as judging
 from pipeline.intake.acceptance import COMPARED_BACK, control_refusals, fault_refusals, first_places
+from pipeline.intake.agreements import placement_overlaps, plan_sums, strange_parties
 from pipeline.intake.casting import not_a_number, quoted
 from pipeline.intake.delivery import DeliveredTable
 from pipeline.intake.dropped import Dropped
@@ -190,6 +191,12 @@ class TableIntake:
             self._leave_out(judging.ACCOUNTS_CHANGED)
         if name == "debtors":
             self._refuse_circles(stored)
+        if name == "plans":
+            self._leave_out(plan_sums(stored))
+        if name == "placements":
+            if self.limits.parties:
+                self._leave_out(strange_parties(self.limits.parties))
+            self._leave_out(placement_overlaps(stored))
         if name == "payments":
             if self._knows_persons():
                 self.engine.run(f"CREATE TABLE receipts_moved AS {receipts.moved_receipts(stored)}")

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from features.currencies import DECIMALS
 from features.days import day_text
-from features.tables import DELIVERED, NO_DAY, NO_MINUTE, NUMBERS, TABLES, Kind
+from features.tables import DELIVERED, NO_DAY, NO_MINUTE, NUMBERS, TABLES, WHOLE_SHARE, Kind
 from pipeline.columns import IN_REPORTING_CURRENCY, KIND_OF_COLUMN
 from pipeline.keeping.person import Person, person_of
 from pipeline.keeping.refusals import FormUnknown, Unknown
@@ -117,7 +117,10 @@ def _texts(name: str, rows: pa.Table, column: str, person: Person, params: Param
             "" if value is None or code not in DECIMALS else f"{decimal_text(round(value), DECIMALS[code])} {code}"
             for value, code in zip(values, currencies, strict=True)
         ]
-    if column.endswith("_on"):
+    kind = TABLES[name][column].kind if name in TABLES and column in TABLES[name].names else None
+    if kind is Kind.SHARE:
+        return ["" if value is None else f"{value / WHOLE_SHARE:g}" for value in values]
+    if column.endswith("_on") or kind is Kind.DATE:
         return ["" if day == NO_DAY else day_text(day) if isinstance(day, int) else _text(day) for day in values]
     if column == "occurred_minute":
         return ["" if minute in (None, NO_MINUTE) else f"{minute // 60:02}:{minute % 60:02}" for minute in values]

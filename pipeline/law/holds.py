@@ -11,12 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from features.agreements import BEHIND, RUNNING, Instalments, standing
 from features.bank_days import days_to_keep
 from features.days import DAY_MINUTES, day_of_text
 from features.promises import OPEN, Promised, outcomes
 from features.settlements import settlements
 from features.statuses import lasts
-from features.tables import NEVER, NO_DAY, NO_NUMBER, PAYMENT_KINDS, STATUSES
+from features.tables import NEVER, NO_DAY, NO_NUMBER, PAYMENT_KINDS, PLAN_ENDS, STATUSES, numbered
 from features.versions import arranged, key_of
 from pipeline.law.disputes import charges_named, hold_the_account
 from pipeline.law.log import codes
@@ -207,6 +208,52 @@ def open_promises(
     inside &= states == OPEN
     np.maximum.at(until, rows[inside], last_day[inside].astype(np.int64))
     return until
+
+
+def plans_running(
+    tables: Mapping[str, pd.DataFrame],
+    known: KnownAccounts,
+    sight: Sight,
+    terms: Promise,
+    places: pd.Series,
+    holidays: Mapping[str, Sequence[int]],
+) -> np.ndarray:
+    """bool per known account: whether a plan of the table plans is in force and not behind (features.agreements).
+
+    places, holidays: as of `open_promises`. Without payments delivered no plan is behind before its end is known.
+    """
+    found, plans = np.zeros(known.numbers.size, bool), tables.get("plans")
+    if plans is None or plans.empty:
+        return found
+    plans = arranged(plans, "plans")
+    newest = sight.newest(plans, key_of(plans, "plans"), "plans")
+    rows, inside = known.find(newest["account_no"].to_numpy())
+    inside &= newest["agreed_on"].to_numpy() <= sight.day
+    newest, rows = newest[inside], rows[inside]
+    numbers, owners = known.sharing_receipts(newest["account_no"].to_numpy())
+    payments = tables.get("payments")
+    if payments is not None:
+        payments = payments[sight.sees(payments) & payments["account_no"].isin(numbers).to_numpy()]
+    days = (newest[name].to_numpy() for name in ("agreed_on", "total", "due_on", "amount", "ended_on"))
+    agreed_on, total, due_on, amount, ended_on = days
+    plan, how = numbered(newest, "plan_id", "plans"), codes(newest["how"], PLAN_ENDS)
+    told = Instalments(rows, plan, agreed_on, total, due_on, amount, ended_on, how)
+    day, before = (np.full(known.numbers.size, value, np.int32) for value in (sight.day, sight.before))
+    by_place = places.reset_index(drop=True)
+    held = standing(
+        told,
+        known.numbers,
+        day,
+        settlements(payments, numbers, lambda: owners),
+        lambda due_on, of: days_to_keep(
+            due_on, terms.grace_days, terms.grace_unit, holidays, by_place.reindex(of).reset_index(drop=True)
+        ),
+        terms.kept_share,
+        before,
+    )
+    running = held.plan_state == RUNNING if payments is not None else np.isin(held.plan_state, (RUNNING, BEHIND))
+    found[held.plan_row[running]] = True
+    return found
 
 
 def last_payment_on(payments: pd.DataFrame | None, known: KnownAccounts, sight: Sight) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from features.tables import NO_DAY
 from pipeline.law.bank_holidays import BankHolidays
 from pipeline.law.caps import Counter
-from pipeline.law.holds import BIT, Holds, open_promises, read_holds, ways_out
+from pipeline.law.holds import BIT, Holds, open_promises, plans_running, read_holds, ways_out
 from pipeline.law.hours import greatest_offset
 from pipeline.law.log import ContactLog, Remembered, read_log
 from pipeline.law.question import Question, Settled
@@ -54,7 +54,10 @@ def recorded(asked: Question, placed: Placed) -> Record:
         offsets = _clocks_ahead(asked, placed)
         log, remembered = read_log(contacts, known, offsets, asked.sight, _days_back(asked.rules), promise.grace_days)
     left = ways_out(remembered.unsubscribed, holds.consent_on, known)
-    debtor_bits = holds.debtor_bits.copy()
+    debtor_bits, bits = holds.debtor_bits.copy(), holds.bits.copy()
+    running = plans_running(tables, known, asked.sight, promise, known.places(asked.cohort), BankHolidays())
+    bits[running] |= BIT["plan"]
+    debtor_bits[known.debtor[running]] |= BIT["plan"]
     for channel in left.keys() & OPT_OUT.keys():
         debtor_bits[left[channel]] |= BIT[OPT_OUT[channel]]
     until = open_promises(
@@ -69,7 +72,7 @@ def recorded(asked: Question, placed: Placed) -> Record:
     of_debtor = np.full(known.debtors, NO_DAY, np.int64)
     np.maximum.at(of_debtor, known.debtor, until)
     return Record(
-        bits=holds.bits[known.scorable],
+        bits=bits[known.scorable],
         debtor_bits=debtor_bits[known.owner],
         unsubscribed={channel: who for channel, who in left.items() if channel not in OPT_OUT},
         promise_until=until[known.scorable],

@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from features.catalogue import CATALOGUE
+from features.catalogue import TREATED
 from features.evidence import Evidence
 from features.ledger import Ledger
 from features.settlements import CASH, net_known
@@ -76,7 +76,7 @@ def _open_shard(
     planned = dict(zip(listed["account_no"].tolist(), listed["channel"].astype("str"), strict=True))
     narrowed = limits_of(case_of(whole, store, job.versions, job.as_of, job.params), planned, job.as_of)
     by_effect = job.params.value.mode == "added" and job.rung.state in LEARNT
-    said, why, sums = explained(model, matrix, cohort, CATALOGUE, voice(language), by_effect)
+    said, why, sums = explained(model, matrix, cohort, TREATED, voice(language), by_effect)
     sums.insert(0, "account_id", cohort["account_id"].to_numpy())
     shown = {"reasons": _long(said, cohort), "effects": _long(said.iloc[:0] if why is None else why, cohort)}
     details = details_of(seen, cohort["account_no"].to_numpy(), terms_of(store, job.params, job.versions))

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from features.build import build
-from features.catalogue import CATALOGUE, WATCH
+from features.catalogue import TREATED, WATCH
 from features.cohort import watched
 from features.currencies import DECIMALS
 from features.days import day_number, day_text
-from features.tables import NO_DAY, NO_MONEY, TABLES
+from features.tables import NO_DAY, NO_MONEY, NO_SHARE, TABLES, WHOLE_SHARE, Kind
 from features.versions import is_last_known, key_of, superseded_on
 from models.baseline import AgeBandTable
 from models.effect import added_scores
@@ -42,6 +42,9 @@ SHOWN_EVENTS = {
     "payments": ("occurred_on", ("kind", "amount", "method")),
     "contacts": ("occurred_on", ("channel", "direction", "outcome", "promise_amount", "promise_due_on")),
     "statuses": ("from_on", ("status", "until_on")),
+    "offers": ("made_on", ("kind", "amount", "discount", "valid_until", "outcome")),
+    "plans": ("agreed_on", ("plan_id", "due_on", "amount", "ended_on", "how")),
+    "placements": ("placed_on", ("route", "party", "recalled_on")),
 }
 
 
@@ -81,8 +84,8 @@ def explain_account(store_path: Path, as_of: dt.date, account_id: str, params: P
     currency = str(row["currency"].iloc[0])
     money = 10 ** DECIMALS[currency]
     spoken = voice(params.worklist.language)
-    table = _shown(every_reason(model, matrix, row, CATALOGUE, spoken))
-    changes = every_change(model, matrix, row, CATALOGUE, spoken)
+    table = _shown(every_reason(model, matrix, row, TREATED, spoken))
+    changes = every_change(model, matrix, row, TREATED, spoken)
     guard, proof = job.rung.guard, "" if job.rung.state == PROVEN else ", not proven"
     learnt = "not taught" if theta is None else f"{theta[0]:+.4f}"
     lines = [
@@ -238,12 +241,13 @@ def _events(frame: pd.DataFrame, name: str, number: int, night: int, money: int)
     shown = pd.DataFrame({when: _shown_days(rows[when]), "known_on": _shown_days(rows["known_on"])})
     for column in columns:
         values, declared = rows[column], TABLES[name][column]
-        if declared.kind.value == "money":
+        if declared.kind is Kind.MONEY:
             shown[column] = ["" if value == NO_MONEY else f"{value / money:,.2f}" for value in values]
+        elif declared.kind is Kind.SHARE:
+            shown[column] = ["" if value == NO_SHARE else f"{value / WHOLE_SHARE:.1%}" for value in values]
         else:
-            shown[column] = (
-                _shown_days(values) if column.endswith("_on") else values.astype("str").fillna("").to_numpy()
-            )
+            is_day = declared.kind is Kind.DATE
+            shown[column] = _shown_days(values) if is_day else values.astype("str").fillna("").to_numpy()
     if shown.empty:
         return "  none"
     replaced = int((~in_force).sum())

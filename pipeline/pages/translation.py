@@ -16,7 +16,7 @@ from babel.core import UnknownLocaleError
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import write_po
 
-from features.catalogue import CATALOGUE, ON_RHYTHM
+from features.catalogue import ON_RHYTHM, TREATED
 from features.errors import UsageError
 from models.explain import of_one_account
 from models.phrases import OWN_SENTENCES
@@ -31,7 +31,7 @@ def texts() -> dict[tuple[str, str], None]:
     """(context, English) of every text to translate, in the order in which the product keeps them."""
     spoken = [
         form(text)
-        for entry in (*CATALOGUE, *ON_RHYTHM)
+        for entry in (*TREATED, *ON_RHYTHM)
         for text in (entry.says, entry.says_missing)
         if text
         for form in (str, of_one_account)

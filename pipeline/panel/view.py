@@ -12,7 +12,7 @@ import pandas as pd
 
 from features.aliases import renamed
 from features.build import build
-from features.catalogue import CATALOGUE, WATCH
+from features.catalogue import CATALOGUE, WATCH, with_treatments
 from features.cohort import Cohort, known, scorable, watched
 from features.columns import columns_of
 from features.currencies import DECIMALS
@@ -64,7 +64,8 @@ def view(
     whole: with every table and column; else those that cohort, features and labels need.
     watch: the accounts of the params' watch cohort, with the features of theirs.
     """
-    terms, catalogue = terms_of(store, params, versions), WATCH if watch else CATALOGUE
+    terms = terms_of(store, params, versions)
+    catalogue = WATCH if watch else with_treatments(CATALOGUE, versions)
     tables = InnerTables(store.tables(shard, versions=versions)) if whole else read(store, shard, catalogue, versions)
     if debtors is not None:
         owned = tables["accounts"]["account_no"][tables["accounts"]["debtor_id"].isin(debtors)]

@@ -28,7 +28,7 @@ from tqdm import tqdm
 
 from features.days import day_number, day_of_text
 from features.errors import CannotWrite, InputMissing, UsageError
-from features.tables import NEVER, TABLES
+from features.tables import NEVER, TABLES, TREATMENTS
 from pipeline.simulate.books import (
     BOOKS,
     EFFECTS,
@@ -148,7 +148,9 @@ def simulate(
         through or end,
     )
     _check(order)
-    totals: dict[str, tuple[Counter[str], Counter[str]]] = {name: (Counter(), Counter()) for name in TABLES}
+    totals: dict[str, tuple[Counter[str], Counter[str]]] = {
+        name: (Counter(), Counter()) for name in TABLES if name not in TREATMENTS
+    }
     parts = _mapped(partial(write_shard, order), range(order.shards), workers)
     for part in tqdm(parts, "shards", order.shards, leave=False, disable=None):
         for name, (rows, sums) in part.items():

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -187,18 +187,22 @@ def deliver(lived: Lived, out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
         (out / "truth").mkdir()
         for name, (head, rows) in _tables(lived).items():
-            _write(out / f"{name}.csv.gz", head, rows)
-            control = {"rows": len(rows), "complete_through": LAST_DAY.isoformat()}
-            (out / f"{name}.control.json").write_text(json.dumps(control) + "\n", encoding="utf-8")
+            write_table(out, name, head, rows, LAST_DAY)
         told = json.dumps(asdict(lived.world), indent=1, sort_keys=True)
         (out / "truth" / "world.json").write_text(told + "\n", encoding="utf-8")
     except OSError as error:
         raise CannotWrite.creating(f"Delivery {str(out)!r}", error) from None
 
 
-def _write(place: Path, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+def write_table(out: Path, name: str, head: Sequence[str], rows: Sequence[Sequence[object]], last: dt.date) -> None:
+    """NAME.csv.gz and the control file that vouches for it through the last day."""
     text = "\n".join(",".join("" if cell is None else str(cell) for cell in row) for row in (head, *rows)) + "\n"
-    with place.open("xb") as raw, gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as file:
+    control = {"rows": len(rows), "complete_through": last.isoformat()}
+    (out / f"{name}.control.json").write_text(json.dumps(control) + "\n", encoding="utf-8")
+    with (
+        (out / f"{name}.csv.gz").open("xb") as raw,
+        gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as file,
+    ):
         file.write(text.encode())
 
 

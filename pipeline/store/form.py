@@ -41,7 +41,7 @@ QUARANTINE = pa.schema(
     }
 )
 _TABLE_NAME = re.compile(r"[a-z][a-z_]{0,63}")
-CLASS_TEXTS = ("portfolio", "product", "jurisdiction", "method", "agent", "language")
+CLASS_TEXTS = ("portfolio", "product", "jurisdiction", "method", "agent", "language", "party", "variant")
 
 
 def row_name(table: str, codes: str, raw: str) -> str:
@@ -61,7 +61,7 @@ def disk_schema(name: str, extras: Mapping[str, str]) -> pa.Schema:
     fields = []
     for column, dtype in {**inner_columns(name), "backfilled": "bool", **extras}.items():
         declared = table[column].kind if column in table.names else None
-        if column.endswith("_on") and column not in extras:
+        if declared is Kind.DATE or (column.endswith("_on") and column not in extras):
             kind = pa.date32()
         elif column.endswith("_at") and column not in extras:
             kind = INSTANT

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from features.agreements import OF_PLACEMENTS, STATUS_KEY, with_placed
 from features.aliases import ALIAS_COLUMNS, AS_DELIVERED, links_of, with_aliases
 from features.days import day_of_text
 from features.errors import ContractError, UsageError
@@ -126,7 +127,8 @@ class Store:
         """The delivered tables of whole shards in the inner form (features.tables), rows in their stable total order.
 
         Debtors that were found to be one lie in one shard, and their accounts say from when on, and in AS_DELIVERED
-        with whom they came (features.aliases).
+        with whom they came (features.aliases). Placements stand among the statuses as well (features.agreements),
+        unless the same status of the same day was delivered.
         shard: one, several, or None for all. names: which tables (those not delivered are left out). columns: table ->
         columns to read; tables not named there are read whole, without account_id of the events. versions: from
         `versions()`; None: the newest. Raises ContractError where a file of the store is damaged or gone.
@@ -138,9 +140,16 @@ class Store:
             raise UsageError.unknown_keys("The tables asked of the store", asked - set(TABLES), TABLES)
         wanted = [name for name in TABLES if name in pinned and name in asked]
         persons = self.persons(pinned)
-        return InnerTables(
-            {name: self._read(name, shards, (columns or {}).get(name), pinned[name], persons) for name in wanted}
-        )
+        found = {name: self._read(name, shards, (columns or {}).get(name), pinned[name], persons) for name in wanted}
+        if "statuses" in found and "placements" in pinned:
+            names = list(found["statuses"].columns)
+            besides = [*OF_PLACEMENTS, *({"account_id"} & set(names))]
+            told = self._read("placements", shards, besides, pinned["placements"], persons)
+            whole = found["statuses"]
+            if lacking := [name for name in STATUS_KEY if name not in names]:
+                whole = self._read("statuses", shards, [*names, *lacking], pinned["statuses"], persons)
+            found["statuses"] = in_order("statuses", with_placed(whole, told))[names]
+        return InnerTables(found)
 
     def persons(self, versions: Mapping[str, int] | None = None) -> Persons | None:
         """Which debtors are one person, and where their accounts are read; None where no table of debtors came in."""

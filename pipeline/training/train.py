@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.catalogue import CATALOGUE
+from features.catalogue import CATALOGUE, with_treatments
 from features.days import day_of_text, day_text
 from features.tables import DELIVERED, NEVER
 from models.baseline import AGE_BAND_TABLE
@@ -95,7 +95,8 @@ def train_from_store(store_path: Path, params: Params, tune_trials: int = 0) -> 
     whole = replace(whole, landmarks=landmarks_of(store, whole, params))
     books = books_of(store, whole, money_scale(whole, params))
     proof, watch = proof_of(store, params), watch_trial(store, params)
-    return train(whole, params, CATALOGUE, store_path, tune_trials, books, proof, watch)
+    catalogue = with_treatments(CATALOGUE, whole.versions)
+    return train(whole, params, catalogue, store_path, tune_trials, books, proof, watch)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Features equal the plain loops of the oracle, whatever the order of rows,
 the split into shards and the company of other nights.
 
-Also of columns.py, debtor.py, events.py, evidence.py, facts.py, kernel.py, plan.py and standing.py.
+Also of agreements.py, columns.py, debtor.py, events.py, evidence.py, facts.py, kernel.py, plan.py and standing.py.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from features.build import build
-from features.catalogue import CATALOGUE
+from features.catalogue import CATALOGUE, TREATED
 from features.cohort import scorable
 from features.columns import columns_of
 from features.declarations import Catalogue
@@ -52,7 +52,7 @@ def cases(draw, max_rows: int = 6, max_accounts: int = 3) -> tuple[World, list[i
     """A world, and up to three nights, most of them on or just after a day on which something
     happens or becomes known.
     """
-    world = draw(worlds.worlds(max_rows=max_rows, max_accounts=max_accounts, links=True))
+    world = draw(worlds.worlds(max_rows=max_rows, max_accounts=max_accounts, links=True, treatments=True))
     told = {
         row[name]
         for rows in world.rows.values()
@@ -89,7 +89,7 @@ def plain(matrix: pd.DataFrame) -> pd.DataFrame:
 def test_the_catalogue_equals_the_plain_loops(case, terms, rates, categorical, delivers, complete):
     world, nights = case
     terms = replace(with_rates(terms, rates), delivers=delivers)
-    check(world, nights, terms, CATALOGUE, categorical=categorical, complete=complete)
+    check(world, nights, terms, TREATED, categorical=categorical, complete=complete)
 
 
 @settings(max_examples=15, deadline=None)
@@ -104,7 +104,7 @@ def test_every_aggregate_of_every_event_equals_the_plain_loops(case, terms, seed
 def test_the_order_of_rows_and_the_company_of_other_columns_are_irrelevant(case, terms, seed, categorical):
     world, nights = case
     cohort, terms = frame_of(nights_of(world, nights)), with_rates(terms)
-    for catalogue in (CATALOGUE, EVERYTHING):
+    for catalogue in (TREATED, EVERYTHING):
         straight = build(cohort, tables_of(world), catalogue, terms)
         assert_frame_equal(build(cohort, tables_of(world, seed, categorical), catalogue, terms), straight)
     windowed = Catalogue([entry for entry in EVERYTHING if entry.window])

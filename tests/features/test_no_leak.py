@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from features.build import build
-from features.catalogue import CATALOGUE
+from features.catalogue import CATALOGUE, TREATED
 from features.tables import TABLES
 from features.terms import Terms
 from tests.worlds import worlds
@@ -29,7 +29,7 @@ def check_no_leak(builder, world: World, larger: World, night: int, terms: Terms
 
 @st.composite
 def worlds_with_a_later_one(draw):
-    world = draw(worlds.worlds(max_rows=5, links=True))
+    world = draw(worlds.worlds(max_rows=5, links=True, treatments=True))
     night = draw(worlds.nights)
     return world, draw(worlds.later_rows(world, night)), night
 
@@ -38,7 +38,7 @@ def worlds_with_a_later_one(draw):
 def test_r12_nothing_known_from_as_of_on_can_change_a_feature(attacks):
     @attacks.drawn(worlds_with_a_later_one(), worlds.terms)
     def check(case, terms):
-        check_no_leak(build, *case, with_rates(terms))
+        check_no_leak(build, *case, with_rates(terms), TREATED)
 
     check()
 

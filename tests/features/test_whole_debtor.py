@@ -100,6 +100,16 @@ def test_settled_accounts_of_the_debtor_tell_how_late_they_were():
 WHOLE_DEBTOR = [name for name, fact in FACTS.items() if fact.family == "debtor"]
 
 
+def test_an_adjustment_of_what_is_itself_an_adjustment_cancels_nothing():
+    """Its -100 settled the debt, and nobody paid: under the id it names lies no charge that it could take back."""
+    world = World().account(opened_on="2024-01-01").charge("2024-01-10", 100, charge_id="c1", kind="principal")
+    world.charge("2024-03-29", -150, charge_id="c0", kind="adjustment", issued_on="2024-01-12")
+    world.charge("2024-02-01", -100, charge_id="c3", kind="adjustment", adjusts="c0").deliver("payments", "statuses")
+    world.balance("2024-01-05", 100, 0, 0).balance("2024-02-02", 0, 0, 0)
+    matrix = build(frame_of([("a", day("2024-02-10"))]), world.tables(), Catalogue([Noun("debtor_accounts_settled")]))
+    assert matrix["debtor_accounts_settled"].tolist() == [0]
+
+
 def test_settled_accounts_without_a_due_day_are_neither_early_nor_late():
     found = build(frame_of([("a", day("2024-03-01"))]), two_books().tables()).iloc[0]
     assert (

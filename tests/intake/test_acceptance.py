@@ -15,8 +15,11 @@ from tests.worlds.deliveries import (
     account,
     charge,
     contact,
+    instalment,
+    offer,
     params_with,
     payment,
+    placement,
     refusal,
     statement,
     status,
@@ -37,6 +40,9 @@ def dated(table: str, number: int, on: str, **cells) -> dict:
         "payments": lambda: payment(payment_id=f"H{number}", occurred_at=on, **cells),
         "contacts": lambda: contact(contact_id=f"H{number}", occurred_at=on, **cells),
         "statuses": lambda: status(from_on=on, **cells),
+        "offers": lambda: offer(offer_id=f"H{number}", made_at=on, **cells),
+        "plans": lambda: instalment(plan_id=f"H{number}", agreed_on=on, due_on="2026-12-01", **cells),
+        "placements": lambda: placement(placement_id=f"H{number}", placed_on=on, recalled_on=on, **cells),
     }[table]()
 
 

@@ -28,8 +28,11 @@ from tests.worlds.deliveries import (
     contact,
     content,
     day,
+    instalment,
     micros,
+    offer,
     payment,
+    placement,
     refusal,
     statement,
     status,
@@ -400,6 +403,7 @@ def test_shards_cannot_change(tmp_path):
 def test_every_table_of_the_contract_comes_in(tmp_path):
     promise = contact(outcome="promise", promise_amount="5", promise_due_on="2026-02-09", cost="1.2")
     rows = {"payments": PAYMENTS, "balances": [statement()], "contacts": [promise], "statuses": [status()]}
+    rows |= {"offers": [offer()], "plans": [instalment()], "placements": [placement(account_id="J1")]}
     reports, store = taken(tmp_path, **rows)
     assert list(reports) == list(TABLES) == list(store.tables())
     assert all(report.quarantined == 0 for report in reports.values())

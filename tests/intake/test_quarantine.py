@@ -18,7 +18,11 @@ from tests.worlds.deliveries import (
     account,
     charge,
     contact,
+    instalment,
+    offer,
+    params_with,
     payment,
+    placement,
     same,
     statement,
     status,
@@ -89,7 +93,28 @@ FAULTS = [
     ("debtors", same("D1", "D 2", "2026-02-01"), "KEY_FORMAT"),
     ("debtors", same("D7", "D8", "2026-02-01"), "DEBTOR_CIRCLE"),
     ("debtors", same("D8", "D7", "2026-02-03"), "DEBTOR_CIRCLE"),
+    ("offers", offer(account_id="A9"), "ACCT_UNKNOWN"),
+    ("offers", offer(kind="gift"), "ENUM_UNKNOWN"),
+    ("offers", offer(discount="1.01"), "SHARE_RANGE"),
+    ("offers", offer(discount="-0.1"), "SHARE_RANGE"),
+    ("offers", offer(discount="30%"), "SHARE_RANGE"),
+    ("offers", offer(discount="0.1234567"), "SHARE_RANGE"),
+    ("offers", offer(probability="1.5"), "SHARE_RANGE"),
+    ("offers", offer(instalments="0"), "NUM_FORMAT"),
+    ("offers", offer(valid_until="2026-02-02"), "DAY_ORDER"),
+    ("offers", offer(known_at="2026-02-02"), "TS_KNOWN_BEFORE_EVENT"),
+    ("plans", instalment(plan_id="X1", amount="89.99"), "PLAN_SUM"),
+    ("plans", instalment(plan_id="X2", total="0.00", amount="0.00"), "AMT_SIGN"),
+    ("plans", instalment(plan_id="X3", due_on="2026-02-02"), "DAY_ORDER"),
+    ("plans", instalment(plan_id="X4", ended_on="2026-02-01"), "DAY_ORDER"),
+    ("plans", instalment(plan_id="X5", how="stopped"), "ENUM_UNKNOWN"),
+    ("placements", placement(placement_id="X1", account_id="J1", commission="25"), "SHARE_RANGE"),
+    ("placements", placement(placement_id="X2", account_id="J1", recalled_on="2026-02-02"), "DAY_ORDER"),
+    ("placements", placement(placement_id="X3", account_id="J1", party="nobody"), "PARTY_UNKNOWN"),
+    ("placements", placement(placement_id="X4", account_id="J1", route="bin"), "ENUM_UNKNOWN"),
+    ("placements", placement(placement_id="X5", placed_on="2026-02-20"), "PLACEMENT_OVERLAP"),
 ]
+TREATED = {"placements": [placement(placement_id="Y1")]}  # a good one, which the last of these overlaps
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +122,7 @@ def faulty_world(tmp_path_factory):
     """All the faulty rows in one delivery, each payment under its own id; reports, store,
     and the line each row was written on.
     """
-    tables = {"payments": [*PAYMENTS]}
+    tables = {"payments": [*PAYMENTS], **{name: [*rows] for name, rows in TREATED.items()}}
     lines = []
     for number, (table, row, _) in enumerate(FAULTS):
         rows = tables.setdefault(table, [])
@@ -106,12 +131,13 @@ def faulty_world(tmp_path_factory):
         breaks = sum(cell.count("\n") for each in before for cell in each.values())
         lines.append(len(before) + 2 + breaks)
     place = tmp_path_factory.mktemp("faulty")
-    return *taken(place, **tables), lines
+    return *taken(place, params_with(parties=("acme", "lex")), **tables), lines
 
 
 def test_good_rows_beside_faulty_ones_come_in(faulty_world):
     reports, store, _ = faulty_world
     expected = {"accounts": len(ACCOUNTS), "charges": len(CHARGES), "payments": len(PAYMENTS)}
+    expected |= {name: len(rows) for name, rows in TREATED.items()}
     assert {name: report.accepted for name, report in reports.items() if report.accepted} == expected
     assert sum(report.quarantined for report in reports.values()) == len(FAULTS)
 

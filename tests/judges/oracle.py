@@ -281,6 +281,103 @@ class Judge:
                 )
         return found
 
+    def _offers(self, account_id: str, as_of: int) -> list[dict]:
+        found = []
+        for row in books.in_force(books.rows_of(self.rows, "offers", account_id), ("offer_id",), as_of):
+            if row["made_on"] < as_of:
+                lapsed = row["valid_until"] != NO_DAY and row["valid_until"] < as_of
+                found.append(
+                    {
+                        "day": row["made_on"],
+                        "order": (row["made_at"], books.number_of(row["offer_id"])),
+                        "kind": row["kind"],
+                        "outcome": row["outcome"] or ("lapsed" if lapsed else "open"),
+                        "amount": None if row["amount"] == NO_MONEY else row["amount"],
+                        "discount": None if row["discount"] < 0 else Fraction(row["discount"], 10**6),
+                    }
+                )
+        return found
+
+    def _agreed(self, account_id: str, as_of: int) -> dict[str, list[dict]]:
+        """Plan -> its instalments, as they were known, by due day."""
+        plans: dict[str, list[dict]] = {}
+        for row in books.in_force(books.rows_of(self.rows, "plans", account_id), ("plan_id", "due_on"), as_of):
+            if row["agreed_on"] < as_of:
+                plans.setdefault(row["plan_id"], []).append(row)
+        return {plan: sorted(rows, key=lambda row: row["due_on"]) for plan, rows in plans.items()}
+
+    def _ended(self, rows: list[dict], as_of: int) -> tuple[int, str] | None:
+        """The day on which a plan ended, and how; None while it goes on."""
+        ended = [row for row in rows if row["ended_on"] != NO_DAY and row["ended_on"] < as_of]
+        if not ended:
+            return None
+        day = min(row["ended_on"] for row in ended)
+        said = {row["how"] for row in ended if row["ended_on"] == day}
+        return day, next((how for how in ("kept", "broken") if how in said), "ended")
+
+    def _instalments(self, account_id: str, as_of: int) -> list[dict]:
+        found = []
+        for plan, rows in self._agreed(account_id, as_of).items():
+            ended, asked = self._ended(rows, as_of), 0
+            for row in rows:
+                asked += row["amount"]
+                if row["amount"] == 0:
+                    continue
+                promised = {"occurred_on": row["agreed_on"]}
+                state, _, late = self._promise(promised, account_id, asked, row["due_on"], as_of)
+                if ended and row["due_on"] >= ended[0]:
+                    state = "unjudged"
+                order = row["due_on"], books.number_of(plan)
+                told = {"amount": row["amount"], "state": state, "days_late": late, "plan": plan}
+                found.append({"day": row["due_on"], "order": order, **told})
+        return found
+
+    def _plans(self, account_id: str, as_of: int) -> list[dict]:
+        found = []
+        instalments = self.events("instalments", account_id, as_of)
+        place = books.account_row(self.rows, account_id, as_of)["jurisdiction"]
+        for plan, rows in self._agreed(account_id, as_of).items():
+            own = sorted((each for each in instalments if each["plan"] == plan), key=lambda each: each["day"])
+            ended = self._ended(rows, as_of)
+            judged = [each for each in own if each["state"] in ("kept", "broken")]
+            over = [each for each in judged if last_day_that_keeps(each["day"], self.terms, place)[1] < as_of]
+            state, caught_up = "running", False
+            if over and over[-1]["state"] == "broken":
+                asked = sum(row["amount"] for row in rows if row["due_on"] <= over[-1]["day"])
+                done = self.events("payments", account_id, as_of) + self.events("withheld", account_id, as_of)
+                paid = sum(each["amount"] for each in done if rows[0]["agreed_on"] <= each["day"] < as_of)
+                caught_up = paid >= Fraction(str(self.terms.promise_kept_share)) * asked
+                state = "running" if caught_up else "behind"
+            if not own or own[-1]["state"] == "kept" or (over and over[-1] is own[-1] and caught_up):
+                state = "kept"
+            state = ended[1] if ended else state
+            found.append(
+                {
+                    "day": rows[0]["agreed_on"],
+                    "order": (rows[0]["agreed_on"], books.number_of(plan)),
+                    "state": state,
+                    "total": rows[0]["total"],
+                    "largest": max(row["amount"] for row in rows),
+                }
+            )
+        return found
+
+    def _placements(self, account_id: str, as_of: int) -> list[dict]:
+        found = []
+        for row in books.in_force(books.rows_of(self.rows, "placements", account_id), ("placement_id",), as_of):
+            if row["placed_on"] <= as_of:
+                active = row["recalled_on"] == NO_DAY or row["recalled_on"] >= as_of
+                found.append(
+                    {
+                        "day": min(row["placed_on"], as_of - 1),
+                        "order": (row["placed_on"], books.number_of(row["placement_id"])),
+                        "route": row["route"],
+                        "state": "active" if active else "ended",
+                        "days_in": (as_of if active else row["recalled_on"]) - row["placed_on"],
+                    }
+                )
+        return found
+
     def _rolls(self, account_id: str, as_of: int) -> list[dict]:
         found = []
         for night in self.nights(account_id, as_of):

@@ -569,6 +569,31 @@ def test_a_plan_defers_without_an_end_that_could_be_known():
     assert (row["group"], row["rule"], row["first_permitted"]) == ("deferred", "plan", NO_TIME)
 
 
+def planned(**ended) -> World:
+    """A plan of the table plans: 1,000 on each of three Mondays; it may have ended."""
+    world = a_world("GB-ENG", "owner")
+    for week in (-2, -1, 2):
+        world.instalment(MONDAY - 20, MONDAY + 7 * week, 1000, 3000, **ended)
+    return world.payment(MONDAY - 14, 1000)
+
+
+def test_a_plan_that_is_kept_to_defers_and_one_that_is_behind_does_not():
+    kept_to = planned().payment(MONDAY - 8, 1000)
+    assert account(judged(kept_to), kept_to)["rule"] == "plan"
+    in_grace = planned()  # due a week ago, three bank days of grace: missed from Friday on
+    assert account(judged(in_grace, MONDAY - 4), in_grace)["rule"] == "plan"
+    assert account(judged(in_grace), in_grace)["group"] == "permitted"
+    caught_up = planned().payment(MONDAY - 1, 1000)
+    assert account(judged(caught_up), caught_up)["rule"] == "plan"  # missed, and since then paid
+
+
+def test_a_plan_that_has_ended_or_is_not_known_yet_defers_nobody():
+    ended = planned(ended_on=MONDAY - 1, how="cancelled").payment(MONDAY - 8, 1000)
+    assert account(judged(ended), ended)["group"] == "permitted"
+    unknown = planned(known_at=MONDAY).payment(MONDAY - 8, 1000)
+    assert account(judged(unknown), unknown)["group"] == "permitted"
+
+
 def test_an_open_promise_defers_until_its_day_and_grace_are_over():
     world = a_world("GB-ENG", "owner").contact(
         (MONDAY - 20, 60_000), "call", "promise", promise_amount=1000, promise_due_on=MONDAY

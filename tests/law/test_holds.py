@@ -17,7 +17,7 @@ from features.statuses import StatusLog
 from features.tables import NO_DAY, STATUSES
 from features.terms import Terms
 from features.vocabulary import Agg
-from pipeline.law.holds import BIT, open_promises, read_holds
+from pipeline.law.holds import BIT, open_promises, plans_running, read_holds
 from pipeline.law.log import read_log
 from pipeline.law.question import KnownAccounts, Sight
 from pipeline.params import Promise
@@ -70,6 +70,28 @@ def test_the_law_and_the_features_agree_on_every_status_in_force(world, night):
     log = StatusLog(tables, cohort["account_no"].to_numpy())
     for status in STATUSES:
         assert ((bits & BIT[status] > 0) == log.in_force(cohort["as_of"].to_numpy(), [status])).all(), status
+
+
+RUN_ON = Catalogue([Feature("plans", Agg.ANY, where=where("on", state="running"), called="plan_on", empty=0)])
+
+
+@settings(max_examples=60, deadline=None)
+@given(worlds.worlds(contacts=False, absent=False, treatments=True), worlds.nights, worlds.terms)
+def test_the_law_and_the_features_agree_on_every_plan_that_is_kept_to(world, night, terms):
+    tables, sight = world.tables(), Sight(night)
+    cohort = known(tables, [night])
+    accounts = KnownAccounts.of(tables["accounts"], cohort, sight)
+    promise = Promise(
+        grace_days=terms.promise_grace_days, grace_unit=terms.promise_grace_unit, kept_share=terms.promise_kept_share
+    )
+    places = accounts.places(scorable_places(tables, cohort))
+    found = plans_running(tables, accounts, sight, promise, places, terms.holidays)[accounts.scorable]
+    if "plans" in tables:
+        features = build(cohort, tables, RUN_ON, terms)["plan_on"].to_numpy()
+        # A plan of the night itself holds contact, and is no feature yet.
+        today = set(tables["plans"]["account_no"][tables["plans"]["agreed_on"] == night])
+        others = ~cohort["account_no"].isin(today).to_numpy()
+        assert (found == (features > 0))[others].all()
 
 
 def promise_of_100(paid: int, at: str = "2024-03-05 10:00") -> World:

@@ -243,5 +243,20 @@ def same(debtor_id: str, same_as: str, known_at: str) -> dict[str, str]:
     return {"debtor_id": debtor_id, "same_as": same_as, "known_at": known_at}
 
 
+def offer(**cells):
+    return {"offer_id": "X1", "account_id": "A1", "made_at": "2026-02-03", "kind": "settlement", **cells}
+
+
+def instalment(**cells):
+    """One row of a plan of one instalment, unless more are told."""
+    whole = {"plan_id": "X1", "account_id": "A1", "agreed_on": "2026-02-03", "total": "90.00"}
+    return {**whole, "due_on": "2026-03-01", "amount": "90.00", **cells}
+
+
+def placement(**cells):
+    told = {"placement_id": "X1", "account_id": "A1", "route": "agency", "party": "acme", "placed_on": "2026-02-03"}
+    return {**told, **cells}
+
+
 def status(**cells):
     return {"account_id": "A1", "status": "plan", "from_on": "2026-02-01", **cells}

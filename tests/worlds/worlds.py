@@ -24,10 +24,16 @@ from features.tables import (
     NO_DAY,
     NO_MINUTE,
     NO_MONEY,
+    NO_SHARE,
     NO_TIME,
     NUMBERS,
+    OFFER_KINDS,
+    OFFER_OUTCOMES,
     OUTCOMES,
+    PLAN_ENDS,
+    ROUTES,
     TABLES,
+    TREATMENTS,
     InnerTables,
     account_number,
     inner_columns,
@@ -48,6 +54,8 @@ ENUMERATIONS = (
     "outcome",
     "status",
     "jurisdiction",
+    "how",
+    "route",
 )
 TIME_OF = {name: table.position for name, table in TABLES.items()}
 ID_OF = {
@@ -56,6 +64,9 @@ ID_OF = {
     "balances": "taken_on",
     "payments": "payment_id",
     "contacts": "contact_id",
+    "offers": "offer_id",
+    "plans": "plan_id",
+    "placements": "placement_id",
 }
 
 
@@ -253,6 +264,96 @@ class World:
             charge_id=charge_id,
         )
 
+    def offer(
+        self,
+        made_at,
+        kind="settlement",
+        outcome=None,
+        *,
+        account_id="a",
+        offer_id=None,
+        amount=None,
+        discount=None,
+        valid_until=None,
+        variant=None,
+        probability=None,
+        known_at=None,
+    ) -> World:
+        """discount, probability: millionths."""
+        instant, local_day, _ = self.at(made_at)
+        return self._add(
+            "offers",
+            account_id,
+            made_at if known_at is None else known_at,
+            offer_id=offer_id or self._fresh("o"),
+            made_at=instant,
+            made_on=local_day,
+            kind=kind,
+            amount=_money(amount),
+            instalments=NO_SHARE,
+            first_due_on=NO_DAY,
+            discount=NO_SHARE if discount is None else discount,
+            valid_until=day(valid_until),
+            outcome=outcome,
+            variant=variant,
+            probability=NO_SHARE if probability is None else probability,
+        )
+
+    def instalment(
+        self,
+        agreed_on,
+        due_on,
+        amount,
+        total,
+        *,
+        account_id="a",
+        plan_id="q",
+        ended_on=None,
+        how=None,
+        known_at=None,
+    ) -> World:
+        """One row of a plan."""
+        return self._add(
+            "plans",
+            account_id,
+            agreed_on if known_at is None else known_at,
+            plan_id=plan_id,
+            agreed_on=day(agreed_on),
+            total=total,
+            due_on=day(due_on),
+            amount=amount,
+            ended_on=day(ended_on),
+            how=how,
+        )
+
+    def placement(
+        self,
+        route,
+        placed_on,
+        recalled_on=None,
+        *,
+        account_id="a",
+        placement_id=None,
+        party="acme",
+        commission=None,
+        fixed_cost=None,
+        amount=None,
+        known_at=None,
+    ) -> World:
+        return self._add(
+            "placements",
+            account_id,
+            placed_on if known_at is None else known_at,
+            placement_id=placement_id or self._fresh("g"),
+            route=route,
+            party=party,
+            placed_on=day(placed_on),
+            recalled_on=day(recalled_on),
+            commission=NO_SHARE if commission is None else commission,
+            fixed_cost=_money(fixed_cost),
+            amount=_money(amount),
+        )
+
     def same(self, debtor_id: str, same_as: str | None, known_at) -> World:
         """The debtor is found to be another one; None: itself again. Read with the accounts, as a store does."""
         instant, local_day, _ = self.at(known_at)
@@ -436,25 +537,34 @@ def instants(draw, earliest: int = START, latest: int = START + SPAN):
 
 @st.composite
 def worlds(
-    draw, max_accounts: int = 3, max_rows: int = 7, absent: bool = True, contacts: bool = True, links: bool = False
+    draw,
+    max_accounts: int = 3,
+    max_rows: int = 7,
+    absent: bool = True,
+    contacts: bool = True,
+    links: bool = False,
+    treatments: bool = False,
 ) -> World:
     """One to max_accounts accounts of one or two debtors with up to max_rows rows per table and account.
 
     Back-dated, late-known and same-second rows, partial reversals known later, versions of every versioned table,
     statements among charges, empty accounts. With absent, a table may be not delivered at all (never accounts). Without
-    contacts worlds are made faster. links: some debtors are found to be one.
+    contacts worlds are made faster. links: some debtors are found to be one. treatments: offers, plans and placements
+    may be delivered too.
     """
     world = World(draw(st.sampled_from(ZONES)))
     delivered = ["charges", "balances", "payments", *(["contacts"] if contacts else []), "statuses"]
     if absent and draw(st.integers(0, 4)) == 0:
         delivered.remove(draw(st.sampled_from(delivered)))
+    if treatments and draw(st.integers(0, 2)):
+        delivered += TREATMENTS
     world.deliver("accounts", *delivered)
     for number in range(draw(st.integers(1, max_accounts))):
         account_id = f"a{number}"
         _draw_account(draw, world, account_id, debtor_id=f"d{draw(st.integers(0, 1))}")
         for table, add in _ADD.items():
             if table in delivered:
-                for _ in range(draw(st.integers(0, max_rows if table != "statuses" else min(2, max_rows)))):
+                for _ in range(draw(st.integers(0, max_rows if table not in FEW else min(FEW[table], max_rows)))):
                     add(draw, world, account_id)
         if "charges" in delivered and draw(st.integers(0, 3)):
             world.charge(
@@ -644,12 +754,63 @@ def _draw_status(draw, world: World, account_id: str) -> None:
     )
 
 
+def _draw_offer(draw, world: World, account_id: str) -> None:
+    when = draw(instants())
+    made, made_on, _ = world.at(when)
+    known = (made_on + draw(lags), draw(st.sampled_from(SECONDS)))
+    world.offer(
+        when,
+        draw(st.sampled_from(OFFER_KINDS)),
+        draw(st.sampled_from((None, None, *OFFER_OUTCOMES))),
+        account_id=account_id,
+        offer_id=f"o{draw(st.integers(0, 3))}",
+        amount=draw(st.sampled_from((None, *AMOUNTS))),
+        discount=draw(st.sampled_from((None, 0, 150_000, 333_333))),
+        valid_until=draw(st.one_of(st.none(), st.integers(made_on, made_on + 20))),
+        known_at=known if world.at(known)[0] >= made else when,
+    )
+
+
+def _draw_instalment(draw, world: World, account_id: str) -> None:
+    """What is of a plan is the same on each of its rows."""
+    number = draw(st.integers(0, 2))
+    agreed_on = START + 11 * number
+    ended_on = draw(st.one_of(st.none(), st.none(), st.integers(agreed_on, START + SPAN)))
+    world.instalment(
+        agreed_on,
+        agreed_on + draw(st.sampled_from((0, 1, 7, 14, 21, 28))),
+        draw(st.sampled_from((0, *AMOUNTS))),
+        500 + number,
+        account_id=account_id,
+        plan_id=f"q{number}",
+        ended_on=ended_on,
+        how=draw(st.sampled_from((None, *PLAN_ENDS))) if ended_on is not None else None,
+        known_at=draw(st.one_of(st.none(), instants(agreed_on))),
+    )
+
+
+def _draw_placement(draw, world: World, account_id: str) -> None:
+    placed_on = draw(days)
+    world.placement(
+        draw(st.sampled_from(ROUTES)),
+        placed_on,
+        draw(st.one_of(st.none(), st.integers(placed_on, START + SPAN))),
+        account_id=account_id,
+        placement_id=f"g{draw(st.integers(0, 2))}",
+        known_at=draw(st.one_of(st.none(), instants(START - 5))),
+    )
+
+
+FEW = {"statuses": 2, "offers": 3, "plans": 6, "placements": 2}  # rows of an account, at most
 _ADD = {
     "charges": _draw_charge,
     "balances": _draw_balance,
     "payments": _draw_payment,
     "contacts": _draw_contact,
     "statuses": _draw_status,
+    "offers": _draw_offer,
+    "plans": _draw_instalment,
+    "placements": _draw_placement,
 }
 
 

@@ -33,7 +33,8 @@ pass, or attacked nothing. Attacks that met nothing they could harm are neither,
 add up until its full count is there (`RECOUP_MOST` cuts a run short), each with a seed of its own; one that fails
 empties what came before it. *Measured* says the day and the commit of the tree of the first and the last of them, with
 a + where the tree differed from it: attacks on other commits than the last were held by other code. Rows without a word
-under *its test* were measured before that was kept; theirs is the commit that brought the counts. A seed draws the same
+under *its test* were measured before that was kept; theirs is the commit that brought the counts. What was measured
+with a test that asked less than the row says now is left out: *not run*. A seed draws the same
 attacks again (`RECOUP_SEED=... make stress T=...`). The houses attacked are small: three nights of 90 debtors, one of
 700 with a taught model, deliveries of some hundred rows; a delivery of R20 has as many events as it says.
 """

@@ -77,6 +77,7 @@ class Judgement:
     taught: int
     rows: int
     debtors: int
+    late_taught: float
     late: float
     quality: pd.DataFrame
     top: pd.DataFrame
@@ -180,7 +181,8 @@ def judgement(name: str, panel: WatchPanel, params: Params, gap_days: int, rhyth
         }
     )
     debtors = int(cohort["debtor_id"].nunique())
-    return Judgement(name, int(split.fit.sum()), len(cohort), debtors, float(test.mean()), quality, top, rows)
+    shares = float(late[split.fit].mean()), float(test.mean())
+    return Judgement(name, int(split.fit.sum()), len(cohort), debtors, *shares, quality, top, rows)
 
 
 def calibration_of(rows: pd.DataFrame) -> str:
@@ -223,14 +225,19 @@ def _in_order(name: str) -> tuple[str, int]:
 def table_of(found: list[Judgement]) -> str:
     """As Markdown: AUC of every order, then money found in the top fifth; 95 % intervals by debtor."""
     lines = [
-        "| set | rows taught / judged | debtors | late | order | AUC | calibration slope | late / expected "
-        "| late money in the top fifth | the model finds more by |",
+        "| set | rows taught / judged | debtors | late, taught / judged | order | AUC | calibration slope "
+        "| late / expected | late money in the top fifth | the model finds more by |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for each in found:
         overall = each.quality[each.quality["scope"] == "all"].set_index(["ranking", "metric"])
         for place, row in enumerate(each.top.to_dict("records")):
-            about = [each.name, f"{each.taught:,} / {each.rows:,}", f"{each.debtors:,}", f"{each.late:.1%}"]
+            about = [
+                each.name,
+                f"{each.taught:,} / {each.rows:,}",
+                f"{each.debtors:,}",
+                f"{each.late_taught:.1%} / {each.late:.1%}",
+            ]
             cells = about if place == 0 else [""] * 4
             auc, slope = (overall.loc[(row["ranking"], metric)] for metric in ("auc", "calibration_slope"))
             cells += [row["ranking"], span(auc["value"], auc["low"], auc["high"], ".3f")]

@@ -44,7 +44,8 @@ FAILED_WORDS = "rejected failed bounced returned reversed rueckgabe geplatzt dec
 STANDING_WORDS = (
     "posted open paid unpaid overdue due partial partially partly submitted approved authorised authorized sent active "
     "booked completed cleared settled confirmed processed success successful received closed process offen bezahlt "
-    "teilweise gebucht teilbezahlt ueberfaellig faellig ausgeglichen paye payee impaye pagado pagada pagato"
+    "teilweise gebucht teilbezahlt ueberfaellig faellig ausgeglichen paye payee impaye pagado pagada pagato "
+    "cobrado cobrada cobro parcial pendiente emitida vencida vencido regle reglee soldee pagata incassata scaduta"
 )
 # Words in the name of a file that holds what takes back, lowers or was never collected.
 OTHER_KINDS = (

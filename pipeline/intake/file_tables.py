@@ -329,7 +329,7 @@ class FileTables:
                     f'        amount: "{UNDECIDED}"   # sum: [{names}]; and {some_names([one.name for one in more])}?'
                 )
             return f"        amount: {{sum: [{names}]}}   # no column of their sum"
-        pays = self.has_payments or file.named("paid_on") is not None
+        pays = self.has_payments or file.named("paid_on") is not None or bool(split.payments)
         if amount is not None and still is not None and not pays and amount.texts != still.texts:
             both = f"{told_name(amount.name)} was billed, {told_name(still.name)} is left; no file says what was paid"
             return f'        amount: "{UNDECIDED}"   # {both}'

@@ -11,6 +11,8 @@ import shutil
 import subprocess
 import sys
 import termios
+import time
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -59,7 +61,7 @@ class Stranger:
     """Somebody with the wheel and a folder of his own. lacking: as if recoup[train] were not installed."""
 
     def __init__(self, site: Path, folder: Path, lacking: Path | None = None) -> None:
-        self.folder, self.commands = folder, 0
+        self.folder, self.commands, self.begun = folder, 0, time.monotonic()
         paths = [*([str(lacking)] if lacking else []), str(site)]
         self.environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"}
         self.environment.pop("MLFLOW_TRACKING_URI", None)
@@ -72,6 +74,12 @@ class Stranger:
         )  # fmt: skip
         assert done.returncode == code, done.stderr
         return done
+
+    def walked(self, told: Callable[[str, object], None]) -> None:
+        """No more than six commands; how many, and how long they took, for `python -m benchmarks.adoption`."""
+        assert self.commands <= 6
+        told("commands", self.commands)
+        told("seconds", time.monotonic() - self.begun)
 
 
 def without_training(place: Path) -> Path:
@@ -110,7 +118,7 @@ def test_what_runs_is_the_wheel_and_not_the_repository(installed, tmp_path):
 
 
 @pytest.mark.stress
-def test_a_german_ledger_becomes_a_list_without_the_training_extra(installed, tmp_path):
+def test_a_german_ledger_becomes_a_list_without_the_training_extra(installed, tmp_path, record_property):
     """Windows-1252, semicolons, decimal commas; saved by Excel it becomes the very same tables."""
     stranger = Stranger(installed, tmp_path / "mine", without_training(tmp_path / "lacking"))
     german_ledger(stranger.folder / "exports", customers=40, months=14)
@@ -120,7 +128,7 @@ def test_a_german_ledger_becomes_a_list_without_the_training_extra(installed, tm
     refused = stranger.recoup("train", code=2)
     assert "install recoup with its extra, recoup[train]" in refused.stderr
     night = stranger.recoup("run", "--as-of", "2026-10-01")
-    assert stranger.commands <= 6
+    stranger.walked(record_property)
     assert "No approved model: ranked by a table of recovery rates by days past due" in night.stdout
     listed = rows(stranger.folder / "out" / "current" / "worklist.csv")
     assert len(listed) == 10
@@ -144,7 +152,7 @@ def _as_read(row: dict[str, str]) -> tuple[str, ...]:
 
 
 @pytest.mark.stress
-def test_a_loan_book_with_its_schedule_teaches_a_model_and_becomes_a_list(installed, tmp_path):
+def test_a_loan_book_with_its_schedule_teaches_a_model_and_becomes_a_list(installed, tmp_path, record_property):
     stranger = Stranger(installed, tmp_path / "mine")
     loan_book(stranger.folder / "exports", loans=260)
     stranger.recoup(
@@ -159,7 +167,7 @@ def test_a_loan_book_with_its_schedule_teaches_a_model_and_becomes_a_list(instal
     run_id = stranger.recoup("train").stdout.split()[-1]
     assert (stranger.folder / "store" / "runs" / run_id / "report.html").is_file()
     night = stranger.recoup("run", "--as-of", "2026-10-01")
-    assert stranger.commands <= 6
+    stranger.walked(record_property)
     listed = rows(stranger.folder / "out" / "current" / "worklist.csv")
     assert {row["portfolio"] for row in listed} == {"Granada", "Sevilla"}
     assert "List: out/2026-10-01/worklist.html" in night.stdout
@@ -181,7 +189,9 @@ INVOICES = """queries:
 
 
 @pytest.mark.stress
-def test_a_database_of_other_tables_becomes_a_list_and_the_next_night_reads_what_is_new(installed, tmp_path, server):
+def test_a_database_of_other_tables_becomes_a_list_and_the_next_night_reads_what_is_new(
+    installed, tmp_path, server, record_property
+):
     """PostgreSQL, asked by a user who may only read, with a password that stands in a file of his own."""
     books = server.books({})
     server.run(
@@ -211,7 +221,7 @@ def test_a_database_of_other_tables_becomes_a_list_and_the_next_night_reads_what
     loaded = stranger.recoup("ingest", "--backfill").stdout
     assert "payments whole, contacts whole, statuses whole." in loaded
     night = stranger.recoup("run", "--as-of", "2026-10-01")
-    assert stranger.commands <= 6
+    stranger.walked(record_property)
     listed = rows(stranger.folder / "out" / "current" / "worklist.csv")
     assert len(listed) == 10
     assert {row["jurisdiction"] for row in listed if "jurisdiction" in row} <= {"DE"}

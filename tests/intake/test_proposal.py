@@ -485,6 +485,37 @@ def test_a_ledger_in_any_form_is_read_right_or_refused(tmp_path, name):
     assert what == ("refused" if name in REFUSED else "right"), why
 
 
+SPANISH = """Nº factura;Código cliente;Fecha emisión;Fecha vencimiento;Base imponible;IVA;Total;Estado;Fecha cobro
+F001;C1;15/01/2026;14/02/2026;1.000,00;210,00;1.210,00;Pendiente;
+F002;C2;16/01/2026;15/02/2026;2.000,00;420,00;2.420,00;Cobrada;20/02/2026
+F003;C1;17/01/2026;16/02/2026;3.000,00;630,00;3.630,00;Anulada;
+"""
+
+
+def test_a_spanish_ledger_is_understood_by_its_own_words(tmp_path):
+    made = proposed(tmp_path / "es", SPANISH, "cp1252")
+    (charge,), (paid,) = made["tables"]["charges"], made["tables"]["payments"]
+    assert charge["columns"]["charge_id"] == "Nº factura"
+    assert (charge["columns"]["issued_on"], charge["columns"]["amount"]) == ("Fecha emisión", "Total")
+    assert (paid["columns"]["occurred_at"], paid["columns"]["amount"]) == ("Fecha cobro", "Total")
+    assert made["files"]["offene_posten"]["leave_out"]["not standing"]["among"] == ["Anulada"]
+
+
+BALANCES = """Date,Transaction Type,Num,Customer,Due Date,Amount,Open Balance,Applied To
+01/15/2026,Invoice,1001,North,02/14/2026,100.50,100.50,
+01/16/2026,Invoice,1002,South,02/15/2026,200.50,0.00,
+02/18/2026,Payment,P1,South,,-200.50,0.00,1002
+"""
+
+
+def test_what_was_billed_is_owed_beside_a_balance_where_rows_of_the_same_file_are_payments(tmp_path):
+    made = proposed(tmp_path / "us", BALANCES)
+    assert made["tables"]["charges"][0]["columns"]["amount"] == "Amount"
+    assert made["tables"]["payments"][0]["columns"]["amount"] == {"column": "Amount", "turned": "true"}
+    without = "\n".join(line for line in BALANCES.splitlines() if "Payment" not in line)
+    assert proposed(tmp_path / "without", without)["tables"]["charges"][0]["columns"]["amount"] == "?"
+
+
 def late_row(place: Path, head: str, row: str, last: str) -> tuple[Path, Path]:
     """A ledger whose last row lies behind those that a proposal looks at, and the mapping that is proposed of it."""
     place.mkdir()

@@ -306,8 +306,9 @@ def undeclared(newest: Mapping[str, Mapping[str, int]], params: Params) -> list[
             if table not in params.portfolio(book).delivers:
                 found.setdefault(book, []).append(table)
     return [
-        f"{shown(book)} sent {', '.join(tables)}, which its `delivers` in the params does not name: the rows are kept "
-        f"and count for nothing. Add {', '.join(tables)} to portfolios.{book}.delivers."
+        f"{_told(book, params)} sent {', '.join(tables)}, which its `delivers` in the params does not name: the rows "
+        f"are kept and count for nothing. Add {', '.join(tables)} to "
+        f"portfolios.{book if book in params.portfolios else 'NAME'}.delivers."
         for book, tables in sorted(found.items())
     ]
 
@@ -318,10 +319,15 @@ def unnamed(books: Iterable[str], params: Params) -> list[str]:
     if len(found) > MOST_UNNAMED:  # a column that moved, rather than books
         return [f"{len(found):,} values of portfolio are not named under portfolios of the params: is it that column?"]
     return [
-        f"Portfolio {seen(book, Kind.ENUM)} is not named under portfolios of the params"
+        f"Portfolio {_told(book, params)} is not named under portfolios of the params"
         f"{_nearest(book, params.portfolios)}: it is read by portfolio_defaults."
         for book in found
     ]
+
+
+def _told(book: str, params: Params) -> str:
+    """The name of a book; of one that nobody declared and that has several words, as people's names do, the shape."""
+    return shown(book) if book in params.portfolios else seen(book, Kind.TEXT if " " in book else Kind.ENUM)
 
 
 def _nearest(book: str, named: Iterable[str]) -> str:

@@ -15,12 +15,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from features.days import day_of_text
 from models.recovery import load_model
@@ -164,16 +165,15 @@ def failing(lived: Path, capfd) -> dict[str, str]:
     bad = lived / "source-bad"
     said = {}
     shutil.copytree(lived / "source", bad, ignore=shutil.ignore_patterns("truth", "*.control.json"))
+    rewritten(lived / "source", bad, "accounts", lambda row, at: [*row[: at - 1], f"{CANARY} Beeblebrox", *row[at:]])
+    said["a book"] = said_by(capfd, lived, "ingest", "--source", str(bad), "--dry-run", code=65)
+    shutil.copy(lived / "source" / "accounts.csv.gz", bad / "accounts.csv.gz")
     harms = {
         "amounts": lambda row, at: [*row[:at], f"{CANARY} Beeblebrox", *row[at + 1 :]],
         "too few cells": lambda row, at: row[:-2],
     }
     for name, harm in harms.items():
-        with gzip.open(lived / "source" / "payments.csv.gz", "rt", encoding="utf-8", newline="") as file:
-            head, *rows = list(csv.reader(file))
-        with gzip.open(bad / "payments.csv.gz", "wt", encoding="utf-8", newline="") as file:
-            harmed = [harm(row, head.index("amount")) for row in rows]
-            csv.writer(file, lineterminator="\n").writerows([head, *harmed])
+        rewritten(lived / "source", bad, "payments", harm)
         faults = ("--faults", str(lived / "faults.csv"))
         said[name] = said_by(capfd, lived, "ingest", "--source", str(bad), *faults, code=65)
     with gzip.open(bad / "payments.csv.gz", "wt", encoding="utf-8") as file:
@@ -185,6 +185,15 @@ def failing(lived: Path, capfd) -> dict[str, str]:
     said["altered"] = said_by(capfd, lived, "worklist", "--as-of", "2026-09-15", code=77)
     shutil.rmtree(bad)
     return said
+
+
+def rewritten(source: Path, place: Path, name: str, harm: Callable[[list[str], int], list[str]]) -> None:
+    """A table with every row harmed: the row, and where its product or its amount stands."""
+    with gzip.open(source / f"{name}.csv.gz", "rt", encoding="utf-8", newline="") as file:
+        head, *rows = list(csv.reader(file))
+    at = head.index("product" if name == "accounts" else "amount")
+    with gzip.open(place / f"{name}.csv.gz", "wt", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([head, *(harm(row, at) for row in rows)])
 
 
 # ---- no network ------------------------------------------------------------------------------------------------------
@@ -263,8 +272,10 @@ def test_whoever_tries_is_seen(tmp_path):
         assert [line.split(":")[0].strip() for line in below.stdout.splitlines()[2:]] == ["lo"]
 
 
-def test_s29_from_another_systems_files_to_a_list_without_a_network(attacks, tmp_path):
-    """And a fresh registry with first writers at once: three every day, eight in full."""
+def test_s29_from_another_systems_files_to_a_list_without_a_network(attacks, copied, tmp_path):
+    """A trained and pinned model scores while its registry cannot be reached; and a fresh registry has first writers at
+    once: two every day, eight in full.
+    """
     alone, night = Alone(tmp_path / "mine"), ("--as-of", "2026-10-01")
     german_ledger(alone.folder / "exports", customers=40, months=14)
     through = ("--complete-through", "2026-09-30")
@@ -289,6 +300,22 @@ def test_s29_from_another_systems_files_to_a_list_without_a_network(attacks, tmp
         assert "Everything is as it was written." in told
     with attacks.one():
         assert not alone.tried.exists()
+    away = Alone(tmp_path / "away")
+    registry, terms = "http://192.0.2.1:5000", yaml.safe_load((copied / "params.yaml").read_text())
+    terms["paths"]["tracking_uri"] = registry
+    (copied / "params.yaml").write_text(yaml.safe_dump(terms))
+    (copied / "mlflow.db").unlink()
+    held = {name: (copied / "out" / NIGHT / name).read_bytes() for name in ("worklist.csv", "scores.parquet")}
+    shutil.rmtree(copied / "out")
+    with attacks.one():
+        given = ("--params", str(copied / "params.yaml"), "--as-of", NIGHT)
+        told = away.recoup(("run", *given), ("score", *given, "--out", "scored"))
+        assert "out/2026-10-01/worklist.html" in told
+        assert {name: (copied / "out" / NIGHT / name).read_bytes() for name in held} == held
+        assert (away.folder / "scored" / "scores.parquet").exists()
+        assert not away.tried.exists()
+        assert away.python("-c", COMMANDS, f"train|--params|{copied / 'params.yaml'}").returncode != 0  # it needs one
+        assert away.tried.exists() or away.way
     (tmp_path / "registry").mkdir()
     with attacks.one():
         given = [sys.executable, "-c", WRITER, str(tmp_path / "registry")]

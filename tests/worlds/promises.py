@@ -160,12 +160,14 @@ PROMISES = {
         "LIMIT_* in 2 s of processor time and within 300 MiB, libraries and all; nothing is stored", "bombs", 4, 9,
     ),
     "s28": Promise(
-        "canaries in every id, detail and agent of the input, on good and failing runs",
+        "canaries in every id, detail and agent of the input, and of failing runs in amounts and names of books",
         "in rows alone: none in logs, messages, manifests, registry, models, temp; mode 0600", "commands", 20, 20,
     ),
     "s29": Promise(
-        "no network, with the age-band table; a fresh registry with 8 first writers",
-        "a night works; nobody asks; all writers succeed", "commands", 4, 4,
+        "no network, with the age-band table, and with a trained and pinned model whose registry cannot be reached; a "
+        "fresh registry with 8 first writers",
+        "a night works, with the bytes it had while the registry stood; nobody asks; all writers succeed",
+        "commands", 5, 5,
     ),
     "s30": Promise(
         "the published list", "contributions + base = raw score within 1e-6 on every row; ordered by value, ties by id",

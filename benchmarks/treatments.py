@@ -228,8 +228,8 @@ def table(seeds: range, accounts: int) -> pd.DataFrame:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--worlds", type=int, default=20)
-    parser.add_argument("--accounts", type=int, default=400)
+    parser.add_argument("--worlds", type=int, default=12)
+    parser.add_argument("--accounts", type=int, default=200)
     asked = parser.parse_args()
     found = table(range(500, 500 + asked.worlds), asked.accounts)
     print(f"True money ÷ the best policy's in {asked.worlds} worlds of {asked.accounts} accounts")

@@ -44,13 +44,7 @@ TONGUES = (*LANGUAGES, "ja")
 SPOKEN = ((0.94, 0.02, 0.02, 0.02, 0.0), (0.12, 0.4, 0.24, 0.24, 0.0), (0.84, 0.01, 0.14, 0.01, 0.0), (0, 0, 0, 0, 1.0))
 AT_HOME = 0.88  # of debtors in the EU
 OF_PLACE = {"FR": "fr", "DE": "de", "ES": "es"}
-COLUMNS = (
-    "account_id",
-    "channel",
-    "language",
-    "variant",
-    "as_of",
-)  # of the messages to be sent, as nights publish them
+COLUMNS = ("account_id", "channel", "language", "variant", "as_of")  # of messages to be sent, as nights publish them
 # One message to a debtor of the shard: day, position of the account, Channel, whether it speaks another language than
 # the debtor, and whether it is of the variant that names a person.
 MESSAGE = np.dtype(
@@ -68,13 +62,9 @@ def tongues(
     seed: int, numbers: np.ndarray, group: np.ndarray, place: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(spoken, on record, written in where nothing is on record) per debtor: positions in TONGUES, -1 for no record."""
-    draws = Draws(seed, numbers, salt=4)
-    usual = np.array(
-        [
-            [TONGUES.index(_usual(at, each[0])) for each in PLACES[at]] + [0] * (20 - len(PLACES[at]))
-            for at in range(len(PLACES))
-        ]
-    )[group, place]
+    draws, most = Draws(seed, numbers, salt=4), max(map(len, PLACES))
+    of_place = [[TONGUES.index(_usual(at, each[0])) for each in places] for at, places in enumerate(PLACES)]
+    usual = np.array([row + [0] * (most - len(row)) for row in of_place])[group, place]
     spoken = draws.among(np.array(SPOKEN)[group])
     spoken = np.where((group == EU) & (draws.uniform() < AT_HOME), usual, spoken)
     recorded = np.where(draws.uniform() < RECORDED, spoken, -1)

@@ -127,7 +127,8 @@ def standing(
     """What became of the plans on the nights of their rows, by what was paid and known before.
 
     account_no, as_of: of each cohort row. keeping(due_on, row): the day an instalment falls due, and the last day
-    that keeps it (features.bank_days.days_to_keep). kept_share: of the sum asked for by then. before: of each cohort
+    that keeps it (features.bank_days.days_to_keep). kept_share: of an instalment, beside all of those
+    before it. before: of each cohort
     row, the day before which payments count and were known (features.promises.outcomes); as_of where None.
     """
     order = np.lexsort((known.due_on, known.plan, known.row))
@@ -148,11 +149,12 @@ def standing(
     has_ended = ended_on < 2**31
 
     summed = np.cumsum(told.amount)
-    asked = summed - (summed[first] - told.amount[first])[plan]
+    before_it = summed - told.amount - (summed[first] - told.amount[first])[plan]
+    asked = before_it + np.maximum(promises.least_to_keep(told.amount, kept_share), 1)
     falls_due, until = keeping(told.due_on, told.row)
     made = Promised(account_no[told.row], told.agreed_on, falls_due, until, asked)
     seen = None if before is None else before[told.row]
-    state, _, late = promises.outcomes(made, held, night, kept_share, seen)
+    state, _, late = promises.outcomes(made, held, night, 1.0, seen)
     dropped = told.amount == 0
     state = np.where(dropped | (told.due_on >= ended_on[plan]), promises.UNJUDGED, state)
 
@@ -163,7 +165,7 @@ def standing(
     behind = missed.copy()
     owes = last[behind]  # unless it was caught up since
     late_too = Promised(*(values[owes] for values in (made.account_no, made.made_on, falls_due, night, asked)))
-    caught_up, _, _ = promises.outcomes(late_too, held, night[owes], kept_share, None if seen is None else seen[owes])
+    caught_up, _, _ = promises.outcomes(late_too, held, night[owes], 1.0, None if seen is None else seen[owes])
     behind[behind] = caught_up != promises.KEPT
     final = np.maximum.reduceat(np.where(dropped, -1, place), first)  # it asks for all that came before as well
     whole = (final < 0) | (state[final] == promises.KEPT) | ((last == final) & missed & ~behind)

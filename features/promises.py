@@ -58,14 +58,16 @@ def outcomes(
     """
     seen = as_of if before is None else before
     days = (still(values, np.int32) for values in (as_of, seen, made.made_on, made.due_on, made.until))
-    numbers = (still(values, np.int64) for values in (made.account_no, made.amount, _least(made.amount, kept_share)))
+    numbers = (
+        still(values, np.int64) for values in (made.account_no, made.amount, least_to_keep(made.amount, kept_share))
+    )
     accounts = (still(held.accounts, np.int64), held.offsets)
     paid = (held.occurred_on, held.known_on, held.amount, held.kind)
     back = (held.reversal_offsets, held.reversal_known_on, held.reversal_amount)
     return _outcomes(*days, *numbers, *accounts, *paid, *back)
 
 
-def _least(amount: np.ndarray, kept_share: float) -> np.ndarray:
+def least_to_keep(amount: np.ndarray, kept_share: float) -> np.ndarray:
     """int64: the least money that reaches the kept share of each amount, 0.9 being exactly nine tenths;
     NO_MONEY unless positive.
     """

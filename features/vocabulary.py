@@ -230,8 +230,8 @@ EVENTS: dict[str, EventKind] = {
         ("plans", "payments"),
         {"amount": "money", "days_late": "days"},
         {"state": PROMISE_STATES},
-        says="instalments of plans by their due day; kept where the payments since the agreement, known before as_of, reached by its last day what "
-        "the plan asked for until then; unjudged from the day on which the plan ended",
+        says="instalments of plans by their due day; kept where the payments since the agreement, known before as_of, reached by its last day the "
+        "kept share of it, and all of those before it; unjudged from the day on which the plan ended",
     ),
     "placements": EventKind(
         "treatments",

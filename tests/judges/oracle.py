@@ -249,7 +249,8 @@ class Judge:
                 )
         return found
 
-    def _promise(self, row: dict, account_id: str, amount: int | None, due_on: int | None, as_of: int):
+    def _promise(self, row: dict, account_id: str, amount: int | None, due_on: int | None, as_of: int, rest: int = 0):
+        """rest: what was asked for before it, all of which comes first."""
         if amount is None or due_on is None:
             return "unjudged", None, None
         place = books.account_row(self.rows, account_id, as_of)["jurisdiction"]
@@ -259,7 +260,7 @@ class Judge:
         for payment in sorted(done, key=lambda payment: payment["order"]):
             if row["occurred_on"] <= payment["day"] <= last_day and payment["day"] < as_of:
                 paid += payment["amount"]
-                if kept_on is None and paid >= Fraction(str(self.terms.promise_kept_share)) * amount:
+                if kept_on is None and paid >= rest + Fraction(str(self.terms.promise_kept_share)) * amount:
                     kept_on = payment["day"]
         if kept_on is not None:
             return "kept", min(paid, amount), kept_on - due_on
@@ -324,7 +325,8 @@ class Judge:
                 if row["amount"] == 0:
                     continue
                 promised = {"occurred_on": row["agreed_on"]}
-                state, _, late = self._promise(promised, account_id, asked, row["due_on"], as_of)
+                rest = asked - row["amount"]
+                state, _, late = self._promise(promised, account_id, row["amount"], row["due_on"], as_of, rest)
                 if ended and row["due_on"] >= ended[0]:
                     state = "unjudged"
                 order = row["due_on"], books.number_of(plan)
@@ -343,10 +345,10 @@ class Judge:
             over = [each for each in judged if last_day_that_keeps(each["day"], self.terms, place)[1] < as_of]
             state, caught_up = "running", False
             if over and over[-1]["state"] == "broken":
-                asked = sum(row["amount"] for row in rows if row["due_on"] <= over[-1]["day"])
+                rest = sum(row["amount"] for row in rows if row["due_on"] < over[-1]["day"])
                 done = self.events("payments", account_id, as_of) + self.events("withheld", account_id, as_of)
                 paid = sum(each["amount"] for each in done if rows[0]["agreed_on"] <= each["day"] < as_of)
-                caught_up = paid >= Fraction(str(self.terms.promise_kept_share)) * asked
+                caught_up = paid >= rest + Fraction(str(self.terms.promise_kept_share)) * over[-1]["amount"]
                 state = "running" if caught_up else "behind"
             if not own or own[-1]["state"] == "kept" or (over and over[-1] is own[-1] and caught_up):
                 state = "kept"

@@ -123,8 +123,9 @@ PROMISES = {
         "nights", 10, 10,
     ),
     "r20": Promise(
-        "many events under an engine limit of 1 GB", "finishes; the peak within 3,000 MiB; nothing left in the "
-        "temp folder",
+        "many events under an engine limit of 1 GB",
+        "finishes; the intake's peak within the limit and 300 MiB for its libraries, the night's, which holds a shard "
+        "of 3 million events, within 3,000 MiB; nothing left in the temp folder",
         "events", 100_000, 100_000_000,
     ),
     "r21": Promise(

@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -65,7 +66,7 @@ class World:
         small = draw.uniform(0.01, 0.02)
         better, worse = draw.uniform(1.2, 1.8), draw.uniform(0.6, 1.0)
         return cls(
-            accepts=tuple(map(float, accepts)),
+            accepts=(float(accepts[0]), float(accepts[1]), float(accepts[2])),
             breaks=(float(small), float(draw.uniform(0.02, 0.04)), float(draw.uniform(0.04, 0.10))),
             skill=((float(better), float(worse)), (float(worse), float(better))),
             commission=float(draw.uniform(0.18, 0.35)),
@@ -158,7 +159,7 @@ def born(debtors: int, draw: np.random.Generator, world: World) -> Book:
     )
 
 
-def live(debtors: int, seed: int, months: int = 24, explored: float = 0.5, **otherwise: object) -> Lived:
+def live(debtors: int, seed: int, months: int = 24, explored: float = 0.5, **otherwise: Any) -> Lived:
     """The same debtors, seed and months live the same lives. explored: share of offers whose price the lot chooses.
     otherwise: of the world, in the place of what is drawn.
     """
@@ -347,7 +348,7 @@ def _lives_on(book: Book, state: int, term: float, draw: np.random.Generator, mo
     size, world = book.balance.size, book.world
     own = book.only(np.arange(size))
     own.balance, own.age = own.balance.copy(), own.age.copy()
-    at, left = np.full(size, state), np.zeros(size, np.int64)
+    at, left, instalment = np.full(size, state), np.zeros(size, np.int64), own.balance
     if state == ON_PLAN:
         agrees = draw.random(size) < own.chance_to_agree(np.full(size, term))
         at, left = np.where(agrees, ON_PLAN, WORKED), np.where(agrees, int(term), 0)
@@ -403,7 +404,7 @@ def deliver(lived: Lived, out: Path, runs: int = 200) -> None:
         told = json.dumps(asdict(lived.book.world), indent=1, sort_keys=True)
         (out / "truth" / "world.json").write_text(told + "\n", encoding="utf-8")
         worth = true_values(lived.book.only(owing), runs)
-        worth.insert(0, "account_id", [_account(each) for each in owing])
+        worth.insert(0, "account_id", [_account(each) for each in owing.tolist()])
         worth.to_parquet(out / "truth" / "routes.parquet", index=False)
         for name, file in (("accepts", "offers"), ("breaks", "plans")):
             if name in lived.truth:

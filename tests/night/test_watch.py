@@ -12,19 +12,24 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
-from features.days import day_number
+from features.days import DAY_US, day_number
+from features.tables import DELIVERED, NUMBERS
 from features.terms import WatchTerms
 from models.money import MoneyScale
 from models.recovery import load_model
 from models.watch import WatchHead
 from pipeline.columns import WATCHED_COLUMNS
 from pipeline.night import watch
+from pipeline.night.variants import matured
+from pipeline.outcomes.forecast import forecast
 from pipeline.outcomes.monitor import look_back
 from pipeline.panel.watch import watch_panel
 from pipeline.params import load
 from pipeline.store.champion import champion, model_folder, write_record
 from pipeline.store.files import write_model
+from pipeline.store.form import sort_columns
 from pipeline.store.store import Store
 from pipeline.training.watch import watch_trial
 from tests.worlds.commands import NIGHT, recoup
@@ -169,6 +174,90 @@ def test_the_store_keeps_what_was_said_and_the_monitor_holds_it_against_what_cam
     assert {"open_items", "items_late_share_365d"} <= set(seen.psi)
     other = load(written_params(folder / "params.yaml", folder, watch={"days_ahead": 30, "late_days": {"consumer": 3}}))
     assert look_back(folder / "store", AS_OF, other).watched.nights == 0
+
+
+STEPS = [
+    {"name": "before", "day": -5, "channels": ["sms", "email"], "message": "due_soon", "open_days": 6},
+    {"name": "early", "day": 2, "channels": ["sms", "email"], "message": "overdue", "open_days": 30},
+]
+EARLY, MIDDLE = dt.date(2026, 5, 4), dt.date(2026, 8, 3)
+
+
+def spoken(frame: pd.DataFrame) -> pd.DataFrame:
+    """Accounts of an odd number speak French; the others have said nothing."""
+    return frame.assign(language=np.where(frame["account_no"].to_numpy() % 2 == 1, "fr", ""))
+
+
+def only_before(tables: dict[str, pd.DataFrame], night: int) -> dict[str, pd.DataFrame]:
+    return {name: frame[frame["known_on"].to_numpy() < night].reset_index(drop=True) for name, frame in tables.items()}
+
+
+def changed_on(tables: dict[str, pd.DataFrame], night: int) -> dict[str, pd.DataFrame]:
+    """With all later rows, and on the night a further version of every row: twice the money, another language."""
+    found = {}
+    for name, frame in tables.items():
+        keys = [NUMBERS.get(column, column) for column in DELIVERED[name].key]
+        last = frame.drop_duplicates([column for column in ("account_no", *keys) if column in frame], keep="last")
+        again = last.assign(known_on=np.int32(night), known_at=np.int64(night) * DAY_US + DAY_US // 2)
+        again = again.assign(**{column: 2 * again[column] for column in ("amount", "balance") if column in again})
+        if "language" in again:
+            again["language"] = "de"
+        whole = pd.concat([frame, again])
+        columns = [column for column in sort_columns(name) if column in whole]
+        found[name] = whole.sort_values(columns, kind="stable", ignore_index=True)
+    return found
+
+
+@pytest.fixture
+def said(watching, tmp_path, monkeypatch):
+    """(folder of lists, night, sight) -> what the night said, by name, of the store as `sight` shows its tables:
+    languages, what came of former messages, by which shares adapt, waits by response, P(late), reasons, forecast.
+    """
+    folder, read = tmp_path / "house", Store.tables
+    shutil.copytree(watching, folder, symlinks=True)
+    by = {"by_response": True, "late_from_days": 1, "adapt": {"on": True}}
+    reminders = {"steps": STEPS, "spacing_days": 3, **by}
+
+    def told_by(out: str, night: dt.date, sight) -> dict[str, bytes]:
+        place = written_params(folder / "params.yaml", folder, watch={"days_ahead": 30}, reminders=reminders)
+        told = yaml.safe_load(place.read_text())
+        told["paths"]["out"] = str(folder / out)
+        place.write_text(yaml.safe_dump(told, sort_keys=False))
+
+        def tables(self, *args, **kwargs):
+            held = dict(read(self, *args, **kwargs))
+            if "accounts" in held:
+                held["accounts"] = spoken(held["accounts"])
+            return sight(held, day_number(night))
+
+        monkeypatch.setattr(Store, "tables", tables)
+        assert recoup(folder, "worklist", "--as-of", str(night)) == 0
+        written = {name: (folder / out / str(night) / name).read_bytes() for name in ("watch.csv", "messages.csv")}
+        params, store = load(place), Store(folder / "store")
+        came = matured(store, store.versions(), day_number(night), params)
+        frames = {"forecast": forecast(folder / "store", night, params), "came of messages": came}
+        return {**written, **{name: frame.to_csv().encode() for name, frame in frames.items()}}
+
+    return told_by
+
+
+def test_what_becomes_known_from_the_night_on_changes_nothing_that_is_said_before_the_due_day(said):
+    """The same night by the same model, once blind to later rows and once with every row changed from it on."""
+    said("before", EARLY, only_before)
+    blind, changed = said("blind", MIDDLE, only_before), said("changed", MIDDLE, changed_on)
+    for name, content in blind.items():
+        assert content.count(b"\n") > 5, name
+        assert content == changed[name], name
+    assert b",fr," in blind["messages.csv"]
+    assert b",de," not in blind["messages.csv"]
+
+
+@pytest.mark.stress
+def test_the_test_before_sees_rows_that_are_known_a_day_too_early(said):
+    blind = said("blind", MIDDLE, only_before)
+    early = said("early", MIDDLE, lambda tables, night: changed_on(tables, night - 1))
+    unmoved = [name for name in blind if blind[name] == early[name]]
+    assert unmoved == ["came of messages"]  # no message went out before
 
 
 def test_the_list_to_be_worked_is_what_it_was_without_it(watching, house):

@@ -98,8 +98,8 @@ MUTANTS = {
     "writes_formulas_into_the_workbook": Mutant(
         "lets a text of the workbook be a formula",
         "pipeline/pages/workbook.py",
-        '"strings_to_formulas": False',
-        '"strings_to_formulas": True',
+        "sheet.write_string(line, place, value, look)",
+        '(sheet.write_formula if value.startswith("=") else sheet.write_string)(line, place, value, look)',
         "tests/pages/test_csv_file.py::test_s23_libreoffice_evaluates_nothing_in_the_hostile_csv_and_workbook",
     ),
     "skips_a_hash": Mutant(

@@ -63,8 +63,9 @@ def pytest_of(*more: str) -> list[str]:
 
 def keep(kept: dict[str, dict[str, Any]], found: dict[str, dict[str, Any]]) -> int:
     """Add what was measured to what is kept, and write the page. 1 where something did not hold."""
-    before = read(kept)
-    write(kept | {row: {"runs": added(before.get(row, {}).get("runs", []), row, run)} for row, run in found.items()})
+    read(kept)
+    kept |= {row: {"runs": added(kept.get(row, {}).get("runs", []), row, run)} for row, run in found.items()}
+    write(kept)
     return int(not all(has_held(run) for run in found.values()))
 
 

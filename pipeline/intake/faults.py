@@ -175,7 +175,8 @@ def wanted_of(code: Code, column: Column, cell: str) -> str:
         Code.REV_EXCESS: "reversals of a payment add up to no more than it",
         Code.DEBTOR_CIRCLE: "a chain of same_as ends at a debtor; leave out one link of the circle, or take it back "
         "with a later row whose same_as is empty",
-        Code.RECEIPT_PART: "all lines of a receipt come in together, and another of them is set aside",
+        Code.RECEIPT_PART: "all lines of a receipt come in together, and another of them is set aside, now or "
+        "before: deliver or release all at once, or discard a line that is none",
         Code.DAY_ORDER: "a last day no earlier than the first",
         Code.PLAN_SUM: "all instalments of a plan, each with the plan's total and agreed_on, adding up to the total",
         Code.PLACEMENT_OVERLAP: "one placement of an account at a time: recall the one before, on or before placed_on",

@@ -49,7 +49,7 @@ class Code(Enum):
     REV_ORPHAN = "a reversal names no payment of its account, or a row that is no reversal names one"
     REV_EXCESS = "reversals of one payment add up to more than the payment"
     DEBTOR_CIRCLE = "debtors are the same as one another in a circle"
-    RECEIPT_PART = "another line of the same receipt is set aside"
+    RECEIPT_PART = "another line of the same receipt is set aside, or waits"
     SHARE_RANGE = "a share is not a plain number from 0 to 1 with at most 6 decimals"
     DAY_ORDER = "a row ends before it begins"
     PLAN_SUM = "a plan's instalments do not add up to its total, or its rows tell of two plans"

@@ -1,8 +1,9 @@
 """SQL text that tells the lines of receipts: repeated, replaced by a later set, in conflict with one, moved to another
-debtor of one person; and what reversals and charges they name.
+debtor of one person; of which receipt a part waits; and what reversals and charges they name.
 
 It expects the tables of sql.py: standing_payments, known_accounts, persons, known_charges, and stored_payments where
-the store has rows; receipt_sets, receipts_judged and all_payments are made from what stands here.
+the store has rows; waiting_lines where its quarantine has payments; receipt_sets, receipts_judged and all_payments are
+made from what stands here.
 """
 
 from __future__ import annotations
@@ -17,14 +18,46 @@ _LINE = ("account_no", "charge_id", "occurred_at", "amount", "kind", "reverses")
 FIXED = {"amount": "total", "kind": "kinds", "occurred_at": "times", "reverses": "targets"}
 
 # Lines of a receipt of which another is set aside: half of it would be a receipt of another sum, which nothing mends.
+# A line of an account that nobody knows is of the receipt only where one debtor alone has the number.
 _TIMED = Code.TS_FORMAT.bit | Code.TS_NAIVE.bit | Code.TS_KNOWN_BEFORE_EVENT.bit | Code.TS_FUTURE.bit
 PARTS = f"""
 WITH aside AS (SELECT payment_id, account_no, known_at, r.mask | coalesce(l.mask, 0) AS mask
-    FROM read_payments r LEFT JOIN left_payments l USING (rid) WHERE r.mask <> 0 OR coalesce(l.mask, 0) <> 0)
+    FROM read_payments r LEFT JOIN left_payments l USING (rid) WHERE r.mask <> 0 OR coalesce(l.mask, 0) <> 0),
+owners AS (SELECT payment_id FROM read_payments SEMI JOIN aside USING (payment_id)
+    JOIN known_accounts USING (account_no) GROUP BY payment_id HAVING count(DISTINCT debtor_id) = 1)
 SELECT DISTINCT s.rid, {Code.RECEIPT_PART.bit} AS mask FROM standing_payments s JOIN aside a USING (payment_id)
     JOIN known_accounts k ON k.account_no = s.account_no LEFT JOIN known_accounts o ON o.account_no = a.account_no
-WHERE (o.debtor_id IS NULL OR o.debtor_id = k.debtor_id)
+    LEFT JOIN owners w ON w.payment_id = s.payment_id
+WHERE (o.debtor_id = k.debtor_id OR (o.debtor_id IS NULL AND w.payment_id IS NOT NULL))
     AND (a.known_at IS NULL OR a.mask & {_TIMED} <> 0 OR abs(a.known_at - s.known_at) < {ONE_TIME})"""
+
+
+def waiting_parts(stored: bool) -> str:
+    """Lines of receipts that wait since earlier deliveries, where fewer come than one of those set aside.
+
+    A receipt that the store holds is measured by its sum there; no part of it gets in.
+    """
+    held = "SELECT payment_id, debtor_id FROM stored_payments JOIN known_accounts USING (account_no)"
+    none = "SELECT payment_id, debtor_id FROM brought WHERE false"
+    return f"""
+WITH brought AS (SELECT payment_id, debtor_id, known_at, count(DISTINCT row(account_no, charge_id)) AS lines
+    FROM standing_payments SEMI JOIN waiting_lines USING (payment_id) JOIN known_accounts USING (account_no)
+    GROUP BY ALL),
+held AS ({held + " SEMI JOIN brought USING (payment_id)" if stored else none}),
+waiting AS (SELECT w.*, k.debtor_id FROM waiting_lines w SEMI JOIN brought USING (payment_id)
+    LEFT JOIN known_accounts k USING (account_no)),
+owners AS (SELECT payment_id, min(debtor_id) AS owner FROM (SELECT payment_id, debtor_id FROM waiting
+    UNION ALL SELECT payment_id, debtor_id FROM brought UNION ALL FROM held)
+    GROUP BY payment_id HAVING count(DISTINCT debtor_id) = 1),
+owned AS (SELECT w.payment_id, coalesce(w.debtor_id, o.owner) AS debtor_id, ingest_id, known,
+        count(DISTINCT line) AS lines FROM waiting w LEFT JOIN owners o USING (payment_id) GROUP BY ALL),
+together AS (SELECT payment_id, debtor_id, coalesce(max(lines) FILTER (known IS NOT NULL), 0)
+        + coalesce(sum(lines) FILTER (known IS NULL), 0) AS lines FROM owned GROUP BY payment_id, debtor_id, ingest_id),
+short AS (SELECT b.payment_id, b.debtor_id, b.known_at FROM brought b JOIN together t USING (payment_id, debtor_id)
+    ANTI JOIN held USING (payment_id, debtor_id) GROUP BY ALL HAVING max(b.lines) < max(t.lines))
+SELECT s.rid, {Code.RECEIPT_PART.bit} AS mask FROM standing_payments s JOIN known_accounts k USING (account_no)
+    SEMI JOIN short h ON h.payment_id = s.payment_id AND h.debtor_id = k.debtor_id AND h.known_at = s.known_at"""
+
 
 REPEATED_LINES = f"""
 WITH many AS (SELECT payment_id FROM standing_payments GROUP BY payment_id HAVING count(*) > 1),

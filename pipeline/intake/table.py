@@ -27,6 +27,7 @@ from pipeline.intake.quarantine import SetAside, codes_of, counted, raw_text
 from pipeline.intake.refusals import DeliveryRefused, IngestBug
 from pipeline.intake.report import TableReport
 from pipeline.params import Ingest
+from pipeline.store.aside import waiting_lines
 from pipeline.store.files import DataFile, FileWriter
 from pipeline.store.form import disk_schema, sort_columns
 
@@ -202,7 +203,7 @@ class TableIntake:
                 self.engine.run(f"CREATE TABLE receipts_moved AS {receipts.moved_receipts(stored)}")
                 self._leave_out("SELECT * FROM receipts_moved")
             self.engine.run(f"CREATE VIEW all_payments AS {receipts.all_payments(stored)}")
-            self._leave_out(receipts.REVERSALS)
+            self._judge_reversals()
 
     def _refuse_circles(self, stored: bool) -> None:
         rows = self.engine.rows(judging.told_links(stored))
@@ -229,11 +230,23 @@ class TableIntake:
         stay, another sum is a conflict.
         """
         self._leave_out(receipts.PARTS)
+        waiting = waiting_lines(self.store) if self.store is not None else None
+        if waiting is not None:
+            self.engine.hand_over("waiting_lines", waiting)
+            self._leave_out(receipts.waiting_parts(stored))
         self._leave_out(receipts.REPEATED_LINES)
         self.engine.run(f"CREATE TABLE receipt_sets AS {receipts.receipt_sets(stored)}")
         self.engine.run(f"CREATE TABLE receipts_judged AS {receipts.RECEIPTS}")
         self._leave_out(receipts.RECEIPTS_LEFT_OUT)
         self.engine.run(receipts.RECEIPTS_LATER)
+
+    def _judge_reversals(self) -> None:
+        """Reversals of nothing or of too much go, and then what is no longer whole, which others may have reversed."""
+        left = None
+        while left != (now := self.engine.count("left_payments")):
+            left = now
+            self._leave_out(receipts.REVERSALS)
+            self._leave_out(receipts.PARTS)
 
     def _told_of_payments(self) -> list[str]:
         """What contradicts itself, and what settles no charge that anybody knows."""

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from features.days import day_of_text, instant_of
 from features.tables import DELIVERED, NO_DAY, NO_NUMBER, account_number
-from pipeline.store.form import row_name, to_inner
+from pipeline.store.form import DECISIONS, QUARANTINED, row_name, to_inner
 from pipeline.store.store import Store
 
 # Table -> the columns by which a stored row is the one that was set aside, on its account; and that of its own day,
@@ -29,6 +29,7 @@ _SAME = {
 }
 _NUMBERED = {"payment_no": "payment_id", "charge_no": "charge_id", "contact_no": "contact_id"}
 _CONTRADICTS = "DUP_CONFLICT|ACCT_CHANGED"
+_UNTIMED = ("TS_FORMAT", "TS_NAIVE", "TS_KNOWN_BEFORE_EVENT", "TS_FUTURE")
 _BADLY_DATED = "TS_FUTURE|TS_KNOWN_BEFORE_EVENT"  # what known_at says is the fault itself
 QUARANTINED_COLUMNS = ["table", "codes", "raw", "ingest_id"]  # that `of_accounts` asks for
 _NO_TIME = np.iinfo(np.int64).min
@@ -66,6 +67,38 @@ def of_accounts(held: pd.DataFrame) -> pd.DataFrame:
     told["known_on"] = np.where(is_told, np.array([_day(text) for text in known], np.int64), NO_DAY)
     told["known_at"] = np.where(is_told, np.array([_instant(text) for text in known], np.int64), _NO_TIME)
     return told[np.array([bool(name) for name in names], bool)].reset_index(drop=True)
+
+
+def waiting_lines(store: Store) -> pa.Table | None:
+    """Payments set aside on which nobody decided: payment_id, account_no, line (what one set of a receipt holds once),
+    known (the text of its time, null where that is a fault) and ingest_id; None where there are none.
+    """
+    held = store.read(QUARANTINED, QUARANTINED_COLUMNS)
+    if held.empty:
+        return None
+    told = store.read(DECISIONS, ["row"])
+    decided = set() if told.empty else set(told["row"])
+    found, names = [], []
+    for table, codes, raw, ingest_id in held[held["table"] == "payments"].itertuples(index=False):
+        if row_name(table, codes, raw) in decided:
+            continue
+        cells = {name: cell.strip() for name, cell in json.loads(raw).items()}
+        account, charge = cells.get("account_id", ""), cells.get("charge_id", "")
+        timed = not set(_UNTIMED) & set(codes.split())
+        names.append(account)
+        found.append(
+            {
+                "payment_id": cells.get("payment_id", ""),
+                "line": json.dumps([account, charge]),
+                "known": (cells.get("known_at") or cells.get("occurred_at", "")) if timed else None,
+                "ingest_id": ingest_id,
+            }
+        )
+    if not found:
+        return None
+    known = pa.array([row["known"] for row in found], pa.string())  # of nulls alone Arrow knows no text
+    lines = pa.Table.from_pylist(found).drop_columns("known").append_column("known", known)
+    return lines.append_column("account_no", pa.array(_numbers(names), pa.int64()))
 
 
 def made_good(rows: pd.DataFrame, tables: Mapping[str, pd.DataFrame], store: Store) -> np.ndarray:

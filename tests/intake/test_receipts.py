@@ -108,6 +108,67 @@ def test_a_receipt_with_a_faulty_line_waits_whole_and_comes_in_whole(tmp_path):
     assert (again.codes, again.accepted) == ({}, 2)
 
 
+HALVED = [payment(payment_id="N1", amount="10.00"), payment(payment_id="N1", account_id="A2", amount="5,00")]
+MENDED = [HALVED[0], {**HALVED[1], "amount": "5.00"}]
+
+
+def test_a_mended_line_alone_waits_and_the_receipt_comes_in_whole_after_it(tmp_path):
+    _, store = taken(tmp_path, payments=HALVED)
+    assert next_night(store.path, MENDED[1]).codes == {"RECEIPT_PART": 1}
+    assert next_night(store.path, payment(payment_id="N1", account_id="J1", amount="500")).codes == {}
+    whole = next_night(store.path, *MENDED)
+    assert (whole.codes, whole.accepted) == ({}, 2)
+    assert applied(store.path, "2026-03-01") == {"A1": 1000, "A2": 500, "J1": 500}
+    later = next_night(store.path, payment(payment_id="N1", amount="15.00", known_at=LATER))
+    assert (later.codes, later.accepted) == ({}, 1)  # what is in may be applied anew, in fewer lines
+
+
+def test_a_receipt_whose_lines_are_all_faulty_waits_whole_too(tmp_path):
+    _, store = taken(tmp_path, payments=[{**HALVED[0], "occurred_at": "03/02/2026"}, HALVED[1]])
+    assert next_night(store.path, MENDED[1]).codes == {"RECEIPT_PART": 1}
+    assert next_night(store.path, *MENDED).accepted == 2
+
+
+def test_a_receipt_of_one_line_that_contradicted_itself_comes_in_with_one(tmp_path):
+    _, store = taken(tmp_path, payments=[line("60.00"), line("61.00")])
+    assert next_night(store.path, line("60.00")).accepted == 1
+
+
+def test_a_line_of_an_unknown_account_is_of_the_only_debtor_with_its_number(tmp_path):
+    strange = payment(payment_id="N1", account_id="A7", amount="5.00")
+    reports, store = taken(tmp_path, payments=[HALVED[0], strange])
+    assert reports["payments"].codes == {"ACCT_UNKNOWN": 1, "RECEIPT_PART": 1}
+    assert next_night(store.path, MENDED[1]).codes == {"RECEIPT_PART": 1}
+    assert next_night(store.path, *MENDED).accepted == 2
+
+
+def test_a_faulty_row_of_a_stranger_holds_up_no_receipt_of_several_debtors(tmp_path):
+    rows = [line("60.00"), line("50", "J1"), line("5.00", "A7", known_at="soon")]
+    reports, _ = taken(tmp_path, payments=rows)
+    assert (reports["payments"].accepted, reports["payments"].codes) == (2, {"ACCT_UNKNOWN": 1, "TS_FORMAT": 1})
+
+
+def test_a_reversal_in_two_lines_of_which_one_reverses_nothing_waits_whole(tmp_path):
+    back = {"payment_id": "BACK", "kind": "reversal", "reverses": "RCT", "amount": "30.00", "occurred_at": "2026-02-08"}
+    lines = [payment(**back), payment(**back, account_id="A2")]
+    reports, store = taken(tmp_path, payments=[line("60.00"), *lines])
+    assert reports["payments"].codes == {"REV_ORPHAN": 1, "RECEIPT_PART": 1}
+    assert applied(store.path, "2026-03-01") == {"A1": 6000}
+
+
+def test_a_reversal_of_a_line_that_waits_reverses_nothing(tmp_path):
+    """MIXED has a line that reverses nothing, so its payment waits, which UNDO would take back."""
+    part = {"payment_id": "MIXED", "occurred_at": "2026-02-08", "amount": "5.00"}
+    rows = [
+        payment(**part, kind="reversal", reverses="NONE"),
+        payment(**part, account_id="A2"),
+        payment(payment_id="UNDO", account_id="A2", kind="reversal", reverses="MIXED", amount="5.00",
+                occurred_at="2026-02-09"),
+    ]  # fmt: skip
+    reports, _ = taken(tmp_path, payments=rows)
+    assert reports["payments"].codes == {"REV_ORPHAN": 2, "RECEIPT_PART": 1}
+
+
 def test_two_debtors_may_use_one_number(tmp_path):
     reports, _ = taken(tmp_path, payments=[line("60.00"), line("9", "J1")])
     assert (reports["payments"].accepted, reports["payments"].codes) == (2, {})

@@ -208,6 +208,28 @@ def test_a_release_tells_what_came_in_and_for_how_many_rows(store, tmp_path):
     assert last == "  60.00 EUR = 0.00 waiting + 60.00 released + 0.00 discarded"
 
 
+def test_the_lines_of_a_receipt_that_waits_whole_are_released_together(store, tmp_path):
+    lines = [payment(payment_id="N6", amount="10.00"), payment(payment_id="N6", account_id="A2", amount="5,00")]
+    ingest(write(tmp_path / "halved", {"payments": lines}), store.path, PARAMS)
+    rows, right = named(store, "N6"), [lines[0], {**lines[1], "amount": "5.00"}]
+    before = Store(store.path).versions()
+    for row, cells in zip(rows, right, strict=True):
+        with pytest.raises(DeliveryRefused, match="deliver or release all at once"):
+            release(store.path, [row], mended(tmp_path, cells), PARAMS, "A. Keeper", "comma", NOW)
+    assert Store(store.path).versions() == before
+    told = release(store.path, rows, mended(tmp_path, *right), PARAMS, "A. Keeper", "comma", NOW)
+    assert told.startswith("2 rows of payments, 15.00 EUR released by A. Keeper")
+
+
+def test_a_line_of_a_receipt_comes_in_alone_once_the_other_is_discarded(store, tmp_path):
+    lines = [payment(payment_id="N6", amount="10.00"), payment(payment_id="N6", account_id="A2", amount="5,00")]
+    ingest(write(tmp_path / "halved", {"payments": lines}), store.path, PARAMS)
+    right, none = named(store, "N6")
+    discard(store.path, [none], "A. Keeper", "no line of it", NOW)
+    told = release(store.path, [right], mended(tmp_path, lines[0]), PARAMS, "A. Keeper", "whole so", NOW)
+    assert told.startswith("1 row of payments, 10.00 EUR released by A. Keeper")
+
+
 def test_rows_are_chosen_by_table_code_and_delivery(store, tmp_path):
     ingest(
         write(tmp_path / "more", {"statuses": [status(status="deceased", from_on="03/04/2026")]}), store.path, PARAMS

@@ -182,7 +182,9 @@ class CashForecast:
         level = season.level(behind, waves)
         a, b = _by_week(self.weights.get(book, self.of_all))
         expected = a * scorable + b * level * season.of_weeks(waves)[BACK:]
-        size = _size(expected, np.array(level)) * self.errs.get(book, self.of_new)
+        # Weeks that brought next to nothing say little of how far a forecast errs: what is expected says it then.
+        usual = np.where(level < LEAST_SHARE * expected, expected, level)
+        size = _size(expected, usual) * self.errs.get(book, self.of_new)
         low, high = _by_week(self.quantiles)
         return np.stack([expected, np.maximum(expected + low * size, 0.0), np.maximum(expected + high * size, 0.0)])
 

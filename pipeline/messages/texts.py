@@ -446,9 +446,11 @@ def wordings_of(known: Messages, law: Rules) -> tuple[Wording, ...]:
 
 
 def _of_wording(known: Messages, params: Params) -> list[tuple[int, str]]:
-    """Texts that lack what a rule of a place wants said, in roles in which the books of the params are worked."""
+    """Texts that lack what a rule of a place wants said, in roles in which books are worked: those of the params, and
+    one that they do not name, which is delivered all the same and worked as portfolio_defaults say.
+    """
     law, found = law_of(params), []
-    worked = {params.portfolio(name).role for name in params.portfolios}
+    worked = {params.portfolio_defaults.role, *(params.portfolio(name).role for name in params.portfolios)}
     home = {rule.id: code for code, place in law.places.items() for rule in place.rules}
     for wording in wordings_of(known, law):
         if wording.rule not in law.all_rules:

@@ -135,7 +135,7 @@ def make_night(
     if params.watch is not None:
         watch = watch_list([one.watch for one in worked], job)
         about_it = {"watch": about_watch(watch, [one.watch_counts for one in worked], job)}
-        said_more += unwatched(about_it["watch"])
+        said_more += unwatched(about_it["watch"], job)
     told = [sentence(warning, language) for warning in (*warnings, *said_more)]
     about = {**manifest_of(store, job, worked, told, ranked.orders), **about_it}
     said_to = None

@@ -189,12 +189,17 @@ def _scored(job: Job, shard: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     return watch_shard(job, view(Store(job.store_path), shard, [job.as_of], job.params, job.versions))
 
 
-def unwatched(about: Mapping[str, Any]) -> list[str]:
-    """A warning where the params watch and the model in use cannot say how likely it is to be late."""
-    if about["has_head"]:
+def unwatched(about: Mapping[str, Any], job: Job) -> list[str]:
+    """A warning where accounts are watched and the approved model cannot say how likely they are late; none where
+    nobody is watched, or where no model is approved, of which the night warns besides.
+    """
+    if about["has_head"] or not about["accounts"] or job.model.record["run_id"] is None:
         return []
     if "taught_for" in about:
         wanted = {name: about[name] for name in about["taught_for"]}
         why = other_lateness(about["taught_for"], wanted)
         return [f"Nothing says how likely accounts before their due day are late: of the model in use, {why}"]
-    return ["The model in use was not taught of accounts before their due day: nothing says how likely they are late."]
+    return [
+        "The model in use was not taught of accounts before their due day: nothing says how likely they are late. "
+        "`recoup train` teaches it."
+    ]

@@ -266,6 +266,15 @@ def test_who_collects_what_he_bought_says_so_in_every_message_that_may_come_wher
         assert messages_of(written(unsaid.replace("roles: [debt_buyer]", elsewhere))).messages
 
 
+def test_a_book_that_no_params_name_is_worked_in_the_role_of_the_defaults_and_its_texts_must_say_so(written):
+    params = written(AGENCY.replace("a Debt collector", "us"))
+    owned = {name: book.model_copy(update={"role": "creditor"}) for name, book in params.portfolios.items()}
+    bought = params.portfolio_defaults.model_copy(update={"role": "debt_buyer"})
+    assert messages_of(params.model_copy(update={"portfolios": owned})).messages
+    with pytest.raises(UsageError, match=r"which US\.debt_collector_disclosure of US wants of debt_buyer: say it"):
+        messages_of(params.model_copy(update={"portfolios": owned, "portfolio_defaults": bought}))
+
+
 def test_a_role_that_is_none_is_refused(written):
     with pytest.raises(UsageError, match=r"roles of message 'nudge' must not hold 'owner'"):
         messages_of(written(AGENCY.replace("debt_buyer", "owner")))

@@ -97,6 +97,16 @@ def test_four_of_five_weeks_come_in_between(seed):
     assert (new[2] - new[1]).mean() > (known[2] - known[1]).mean()
 
 
+@pytest.mark.parametrize("brought", [0, 1])
+def test_weeks_that_brought_next_to_nothing_make_no_forecast_sure(brought):
+    fitted, cash, scorable = split(*world())
+    for book, told in zip(cash.books, scorable[:, 0], strict=True):
+        expected, low, high = fitted.weeks(told, np.full(BACK, float(brought)), cash.nights[0], book)
+        assert (expected > 0).all()
+        usual = fitted.weeks(told, np.full(BACK, told.mean()), cash.nights[0], book)
+        assert ((high - low) / expected).mean() > 0.9 * ((usual[2] - usual[1]) / usual[0]).mean()
+
+
 def test_what_is_not_known_yet_teaches_nothing():
     cash, scorable = world()
     day, maturity_days = 7 * 20, 14

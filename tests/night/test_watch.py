@@ -277,13 +277,23 @@ def test_a_chance_taught_on_another_window_is_not_published_as_one_of_this(tmp_p
     params = load(written_params(tmp_path / "params.yaml", tmp_path, watch={"days_ahead": days_ahead}))
     head = WatchHead(None, None, {}).taught_for(WatchTerms(days_ahead=30))
     monkeypatch.setattr(watch, "load_model", lambda folder, sha256: SimpleNamespace(watch=head))
-    model = SimpleNamespace(folder=tmp_path, sha256="", version="m")
+    model = SimpleNamespace(folder=tmp_path, sha256="", version="m", record={"run_id": "r"})
     job = SimpleNamespace(params=params, model=model)
     assert (watch.head_of(job) is head) == fits
     counts = pd.DataFrame({"reason": ["watch"], "accounts": [0], "portfolio": ["loan_eu"]})
-    said = watch.unwatched(watch.about_watch(watch._nobody(), [counts], job))
+    said = watch.unwatched({**watch.about_watch(watch._nobody(), [counts], job), "accounts": 1}, job)
     assert len(said) == (not fits)
     assert all("taught on days_ahead 30" in each and "params says days_ahead 90" in each for each in said)
+
+
+@pytest.mark.parametrize(
+    ("run_id", "accounts", "has_head", "warned"),
+    [("r", 3, False, True), ("r", 3, True, False), ("r", 0, False, False), (None, 3, False, False)],
+)
+def test_only_an_approved_model_is_said_not_to_be_taught_of_those_who_are_watched(run_id, accounts, has_head, warned):
+    job = SimpleNamespace(model=SimpleNamespace(record={"run_id": run_id}))
+    said = watch.unwatched({"accounts": accounts, "has_head": has_head}, job)
+    assert ["`recoup train` teaches it" in one for one in said] == [True] * warned
 
 
 def test_without_a_head_what_falls_due_is_told_and_no_chance(copied):

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from features.days import days_left_in_month, days_of_month, firsts_of_month
-from features.tables import NO_DAY
+from features.tables import NO_DAY, PLAN_ENDS
 from models.belief import LEAST_MATURED, PLANS, Belief, Curve, kept_to, never_falling
 from models.resampling import debtor_draws, interval
 
@@ -365,6 +365,7 @@ def _typed(found: pd.DataFrame) -> pd.DataFrame:
 
 # ---- what was learnt from plans --------------------------------------------------------------------------------------
 
+PLAN_KEY = ("account_no", "plan_id")
 CLASSES = 4  # of burden, with as many plans each, while there are enough
 NEWTON_STEPS = 40
 
@@ -409,21 +410,29 @@ def learned_breaks(history: pd.DataFrame, belief: Belief, *, draws: int, seed: i
 
 
 def plan_histories(instalments: pd.DataFrame, spare: pd.Series, as_of: int) -> pd.DataFrame:
-    """One row per plan, as `learned_breaks` asks for them: debtor_id, unit, burden, due, broken; index: plan_id.
+    """One row per plan, as `learned_breaks` asks for them: debtor_id, unit, burden, due, broken; index: PLAN_KEY, for
+    a plan's name is its own within its account alone.
 
-    instalments, one row each, as known before as_of: plan_id, debtor_id, due_on, amount (0: taken out), ended_on (day,
-    or NO_DAY), how (broken, or anything else). spare: plan_id -> what the debtor's payments supported in a month when
-    it was agreed (minor units); plans without it take no part. unit: the one nearest to the median days between
-    instalments. due: instalments due before as_of and not after the end; the last of a plan that broke is the one that
-    broke it, so that a plan that broke before its first counts one.
+    instalments, one row each, as known before as_of: account_no, plan_id, debtor_id, due_on, amount (0: taken out),
+    ended_on (day, or NO_DAY), how (of PLAN_ENDS, or anything else). The end may stand on any of a plan's rows, also on
+    one taken out: the first day counts, with `how` of its rows, as in features.agreements. spare: PLAN_KEY -> what the
+    debtor's payments supported in a month when it was agreed (minor units); plans without it take no part. unit: the
+    one nearest to the median days between instalments. due: instalments due before as_of and not after the end; the
+    last of a plan that broke is the one that broke it, so that a plan that broke before its first counts one.
     """
-    rows = instalments[(instalments["amount"] > 0).to_numpy()].sort_values(["plan_id", "due_on"])
-    plan = rows.groupby("plan_id")
-    gaps = plan["due_on"].diff().groupby(rows["plan_id"]).median()
-    ended, how = plan["ended_on"].first(), plan["how"].first()
-    until = np.minimum(as_of - 1, ended.where(ended != NO_DAY, as_of - 1))
-    due = (rows["due_on"] <= rows["plan_id"].map(until)).groupby(rows["plan_id"]).sum()
-    broken = (how == "broken") & (ended != NO_DAY) & (ended < as_of)
+    key = list(PLAN_KEY)
+    rows = instalments[(instalments["amount"] > 0).to_numpy()].sort_values([*key, "due_on"]).set_index(key)
+    plan = rows.groupby(level=key)
+    gaps = plan["due_on"].diff().groupby(level=key).median()
+    told = instalments[(instalments["ended_on"] != NO_DAY).to_numpy()]
+    ends = told["ended_on"].groupby([told[name] for name in key])
+    ended = ends.min().reindex(gaps.index, fill_value=as_of)
+    last_word = told[(told["ended_on"] == ends.transform("min")).to_numpy()]
+    ways = last_word["how"].astype(object).map({how: place for place, how in enumerate(PLAN_ENDS)})
+    how = ways.groupby([last_word[name] for name in key]).min().reindex(gaps.index)
+    until = np.minimum(as_of - 1, ended)
+    due = (rows["due_on"] <= until.reindex(rows.index)).groupby(level=key).sum()
+    broken = (how == PLAN_ENDS.index("broken")) & (ended < as_of)
     names = np.array(list(UNIT_DAYS), dtype=object)
     lengths = np.array(list(UNIT_DAYS.values()))
     apart = np.abs(gaps.fillna(MONTH_DAYS).to_numpy()[:, None] - lengths)

@@ -143,7 +143,7 @@ def routes(rows: pd.DataFrame, terms: RouteTerms) -> Routes:
     its low end lies above every other route's middle. A specialist's account stays with us. rest is worth 0 and is
     taken where nothing else is worth more. Ties go to the route that comes first.
     """
-    told: dict[tuple[str, str], pd.DataFrame] = {(INTERNAL, OURS): _internal(rows)}
+    told: dict[tuple[str, str], pd.DataFrame] = {(INTERNAL, OURS): kept_by_us(rows)}
     for party in terms.parties:
         told[party.route, party.name] = _of_party(rows, party, terms)
     names = sorted(told, key=lambda name: (ROUTES.index(name[0]), name[1]))
@@ -177,7 +177,7 @@ def routes(rows: pd.DataFrame, terms: RouteTerms) -> Routes:
 _ENDS = ("middle", "low", "high")
 
 
-def _internal(rows: pd.DataFrame) -> pd.DataFrame:
+def kept_by_us(rows: pd.DataFrame) -> pd.DataFrame:
     """What going on as today is worth: its contacts are in it, so no other term is."""
     names = ("continuation", "continuation_low", "continuation_high")
     balance = rows["balance"].to_numpy(np.float64)

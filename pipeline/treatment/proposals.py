@@ -15,7 +15,7 @@ import pandas as pd
 from features.errors import ContractError, some_ids
 from models.belief import Belief
 from models.plans import PLAN_COLUMNS, Plans, plans, supported
-from models.routes import AGENCY, INTERNAL, OURS, Routes, RouteTerms, Share, routes
+from models.routes import AGENCY, INTERNAL, OURS, Routes, RouteTerms, Share, kept_by_us, routes
 from models.settlements import (
     NO_ARM,
     SETTLEMENT_COLUMNS,
@@ -115,7 +115,9 @@ def propose(
     debtor. acceptance, breaks: learnt from offers and plans, in the place of the policy's tables; learned: party ->
     share that comes back.
 
-    An offer is for an account that stays with us: where another route is worth more than that, it goes.
+    An offer is for an account that stays with us: where another route is worth more than the best offer, it goes.
+    Discounts are drawn by lot only for accounts that stay, so that no lot decides who leaves and every drawn offer is
+    one that is made; what such an account is worth with us is then the value of the drawn one.
     Raises ContractError where a column or a continuation lacks: what is not known is not taken for absent.
     """
     _check(rows, recorded, policy)
@@ -126,21 +128,19 @@ def propose(
     own = _shared(rows)[free]
     planned = _planned(own, policy, as_of, breaks)
     settled = _settled(own, policy, acceptance)
-    offers = _offers(own, policy, planned, settled, seed)
     held = np.select([specialist, barred, ~contact], [SPECIALIST, STATUS, NO_CONTACT], "")
-    offers = _on_all(offers, rows.index, pd.Series(held, index=rows.index, dtype="str"))
-    kept = offers["proposal"].to_numpy() != NOTHING
-    worth = {
-        end: np.where(kept, offers[name], np.rint(rows[end].to_numpy(np.float64)))
-        for end, name in zip(
-            ("continuation", "continuation_low", "continuation_high"), ("value", "value_low", "value_high"), strict=True
-        )
-    }
-    asked = rows.assign(**worth, specialist=specialist, leave_open=~specialist & ~barred)
+    why = pd.Series(held, index=rows.index, dtype="str")
+    offers = _on_all(_offers(own, policy, planned, settled, _undrawn(own)), rows.index, why)
+    asked = _with_offers(rows, offers).assign(specialist=specialist, leave_open=~specialist & ~barred)
     terms = RouteTerms(policy.parties, policy.internal_days, policy.annual_rate, learned=learned or {})
     found = routes(asked, terms)
+    stays = (found.chosen["route"] == INTERNAL).to_numpy()[free]
+    drawn = _drawn_discounts(own, policy, planned, settled, stays, seed)
+    if (drawn["arm"] != NO_ARM).any():
+        offers = _on_all(_offers(own, policy, planned, settled, drawn), rows.index, why)
+        found = _with_drawn(found, _with_offers(rows, offers), offers["variant"] != "")
     internal = found.terms[INTERNAL, OURS]
-    internal["source"] = internal["source"].mask(kept, "proposal")
+    internal["source"] = internal["source"].mask(offers["proposal"] != NOTHING, "proposal")
     return Proposals(
         offers=offers,
         plans=Plans(
@@ -172,6 +172,23 @@ def _shared(rows: pd.DataFrame) -> pd.DataFrame:
     whole = owed.groupby([rows["debtor_id"].astype("str"), rows["currency"].astype("str")]).transform("sum")
     part = (owed / whole.where(whole > 0, 1.0)).to_numpy()
     return rows.assign(**{name: rows[name] * part for name in ("usual_payment", "other_plans", "disposable_income")})
+
+
+def _with_offers(rows: pd.DataFrame, offers: pd.DataFrame) -> pd.DataFrame:
+    """The same rows with what going on is worth by the proposal, where there is one."""
+    kept = (offers["proposal"] != NOTHING).to_numpy()
+    ends = {"continuation": "value", "continuation_low": "value_low", "continuation_high": "value_high"}
+    worth = {end: np.where(kept, offers[name], np.rint(rows[end].to_numpy(np.float64))) for end, name in ends.items()}
+    return rows.assign(**worth)
+
+
+def _with_drawn(found: Routes, rows: pd.DataFrame, drawn: pd.Series) -> Routes:
+    """The same routes; what an account with a drawn offer is worth with us is that offer's value."""
+    internal = kept_by_us(rows)
+    chosen = found.chosen.copy()
+    for end in ("value", "value_low", "value_high"):
+        chosen[end] = chosen[end].mask(drawn, internal[end])
+    return Routes({**found.terms, (INTERNAL, OURS): internal}, chosen)
 
 
 def _whole(found: pd.DataFrame | pd.Series, index: pd.Index) -> pd.DataFrame | pd.Series:
@@ -307,9 +324,10 @@ def _referred(policy: Policy, unknown: np.ndarray) -> np.ndarray:
 # ---- one offer a row -------------------------------------------------------------------------------------------------
 
 
-def _offers(rows: pd.DataFrame, policy: Policy, planned: _Planned, settled: _Settled, seed: int) -> pd.DataFrame:
+def _offers(
+    rows: pd.DataFrame, policy: Policy, planned: _Planned, settled: _Settled, drawn: pd.DataFrame
+) -> pd.DataFrame:
     """OFFER_COLUMNS. Of what gains the kind of higher value; a plan, which lets nothing off, where both are equal."""
-    drawn = _drawn_discounts(rows, policy, planned, settled, seed)
     plan, settlement = planned.offer, settled.best
     plan_gains, settlement_gains = ((each["gain"] > 0).to_numpy() for each in (plan, settlement))
     better = settlement["value"].to_numpy() > plan["value"].to_numpy()
@@ -332,20 +350,24 @@ def _offers(rows: pd.DataFrame, policy: Policy, planned: _Planned, settled: _Set
     return whole.astype(dict.fromkeys(("proposal", "why", "grants", "alternative", "variant"), "str"))
 
 
+def _undrawn(rows: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame({"arm": NO_ARM, "variant": "", "probability": np.nan}, index=rows.index)
+
+
 def _drawn_discounts(
-    rows: pd.DataFrame, policy: Policy, planned: _Planned, settled: _Settled, seed: int
+    rows: pd.DataFrame, policy: Policy, planned: _Planned, settled: _Settled, stays: np.ndarray, seed: int
 ) -> pd.DataFrame:
     """arm, variant, probability of the discounts drawn by lot; settled.best then holds the drawn one.
 
-    Drawn are rows whose proposal would be a settlement, among arms within their bounds that are no worse for the debtor
-    than what would be proposed.
+    Drawn are rows that stay with us and whose proposal would be a settlement, among arms within their bounds that are
+    no worse for the debtor than what would be proposed. stays: by the best offer, known before any lot.
     """
-    nothing = pd.DataFrame({"arm": NO_ARM, "variant": "", "probability": np.nan}, index=rows.index)
+    nothing = _undrawn(rows)
     if not policy.discounts_drawn or settled.terms is None or not len(rows):
         return nothing
     arms = sorted(policy.discounts_drawn)
     best = settled.best
-    gains = (best["gain"] > 0) & (best["value"] > planned.offer["value"].where(planned.offer["gain"] > 0, -1))
+    gains = (best["gain"] > 0) & (best["value"] > planned.offer["value"].where(planned.offer["gain"] > 0, -1)) & stays
     told = [settlement_at(settled.bounds, np.full(len(rows), discount), settled.terms) for discount in arms]
     allowed = np.stack([allowed_at(settled.bounds, each) for each in told], axis=1) & gains.to_numpy()[:, None]
     allowed &= np.array(arms) >= best["discount"].to_numpy()[:, None]

@@ -12,7 +12,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.tables import NO_DAY
+from features import agreements
+from features.settlements import settlements
+from features.tables import NO_DAY, PLAN_ENDS
 from models.belief import PLANS, POLICY, Belief
 from models.plans import (
     APART,
@@ -267,6 +269,7 @@ def test_histories_of_plans_by_hand():
     def plan(name: str, first: int, step: int, amounts: list[int], ended: int = NO_DAY, how: str = "") -> list[dict]:
         return [
             {
+                "account_no": 7,
                 "plan_id": name,
                 "debtor_id": f"D{name}",
                 "due_on": first + step * k,
@@ -290,7 +293,7 @@ def test_histories_of_plans_by_hand():
     spare = pd.Series(
         {"runs": 10_000.0, "broke": 20_000.0, "broke_at_once": 5_000.0, "kept": 10_000.0, "will_break": 5_000.0}
     )
-    found = plan_histories(rows, spare, AS_OF)
+    found = plan_histories(rows, pd.concat({7: spare}), AS_OF).droplevel("account_no")
     assert found["due"].to_dict() == {"broke": 2, "broke_at_once": 1, "kept": 2, "runs": 2, "will_break": 2}
     assert found.index[found["broken"]].tolist() == [
         "broke",
@@ -300,6 +303,73 @@ def test_histories_of_plans_by_hand():
     assert found.loc["broke", "unit"] == "fortnight"
     assert found.loc["broke", "burden"] == pytest.approx(5_000 * 365.25 / 12 / 14 / 20_000)
     assert found.loc["kept", "unit"] == "month"
+
+
+def instalment(account: int, due_on: int, amount: int = 5_000, ended_on: int = NO_DAY, how: str | None = None) -> dict:
+    """A row of the plan "1" of an account."""
+    whose = {"account_no": account, "plan_id": "1", "debtor_id": f"D{account}"}
+    return {**whose, "due_on": due_on, "amount": amount, "ended_on": ended_on, "how": how}
+
+
+def histories(rows: list[dict]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows)
+    spare = frame[["account_no", "plan_id"]].drop_duplicates().assign(spare=20_000.0)
+    found = plan_histories(frame, spare.set_index(["account_no", "plan_id"])["spare"], AS_OF)
+    return found.droplevel("plan_id")
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_a_break_is_seen_on_whichever_row_of_the_plan_it_stands(place):
+    rows = [instalment(1, AS_OF - 70 + 14 * k, amount=5_000 * (k < 3)) for k in range(4)]  # the last is taken out
+    rows[place] |= {"ended_on": AS_OF - 50, "how": "broken"}
+    assert histories(rows)[["due", "broken"]].to_numpy().tolist() == [[2, True]]
+
+
+def test_of_several_ends_the_first_counts_with_its_own_how():
+    days, ended = [AS_OF - 70 + 14 * k for k in range(4)], [NO_DAY, AS_OF - 20, AS_OF - 50, NO_DAY]
+
+    def told(*ways: str | None) -> list:
+        each = zip(days, ended, (None, *ways, None), strict=True)
+        return histories([instalment(1, due, ended_on=end, how=how) for due, end, how in each])["broken"].tolist()
+
+    assert told("broken", "replaced") == [False]
+    assert told("kept", "broken") == [True]
+    assert told("broken", None) == [False]
+
+
+def test_plans_of_one_name_on_two_accounts_are_two():
+    rows = [instalment(account, AS_OF - 70 + 30 * k) for account in (1, 2) for k in range(3)]
+    rows[4] |= {"ended_on": AS_OF - 45, "how": "broken"}
+    found = histories(rows)
+    assert found[["debtor_id", "unit", "due", "broken"]].to_numpy().tolist() == [
+        ["D1", "month", 3, False],
+        ["D2", "month", 1, True],
+    ]
+
+
+def test_the_histories_and_the_features_agree_on_every_plan_that_broke():
+    draw, many = np.random.default_rng(5), 600
+    rows = []
+    for account in range(many):
+        for k in range(4):
+            ended = NO_DAY if draw.random() < 0.6 else AS_OF - 40 + int(draw.integers(0, 5)) * 10
+            how = (None, *PLAN_ENDS)[draw.integers(0, 1 + len(PLAN_ENDS))] if ended != NO_DAY else None
+            amount = 5_000 if k == 0 else 5_000 * int(draw.integers(0, 2))
+            rows.append(instalment(account, AS_OF - 60 + 30 * k, amount, ended, how))
+    frame = pd.DataFrame(rows)
+    day, amount = (np.full(len(frame), value) for value in (AS_OF - 90, 20_000))
+    how = frame["how"].astype(object).map({name: code for code, name in enumerate(PLAN_ENDS)}).fillna(-1)
+    columns = [frame[name].to_numpy() for name in ("due_on", "amount", "ended_on")]
+    known = agreements.Instalments(
+        frame["account_no"].to_numpy(), np.zeros(len(frame), np.int64), day, amount, *columns, how.to_numpy(np.int64)
+    )
+    numbers, nights = np.arange(many), np.full(many, AS_OF, np.int32)
+    held = agreements.standing(
+        known, numbers, nights, settlements(None, numbers, lambda: numbers), lambda due, _: (due, due), 1.0
+    )
+    broke = held.plan_state == agreements.BROKEN
+    assert 50 < broke.sum() < 500
+    assert (histories(rows)["broken"].to_numpy() == broke).all()
 
 
 def test_few_plans_teach_nothing_and_say_so():

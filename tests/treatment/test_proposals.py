@@ -284,6 +284,54 @@ def test_discounts_drawn_lie_within_the_bounds_and_are_no_worse_than_what_would_
     pd.testing.assert_frame_equal(same.offers, found.offers)
 
 
+@pytest.fixture(scope="module")
+def evenly_taken(world) -> tuple[pd.DataFrame, pd.DataFrame, Belief]:
+    """Accounts that go where the largest discount is worth less than a buyer pays, and stay by a smaller one."""
+    rows, recorded = world
+    alone = {"debtor_id": rows["account_id"], "usual_payment": np.nan, "disposable_income": np.nan, "offers_refused": 0}
+    debts = {"days_past_due": 400, "in_house_days": 400, "place": "FR", "currency": "EUR", "kind": "card"}
+    worth = {"continuation": 500.0, "continuation_low": 300.0, "continuation_high": 900.0}
+    balance = np.where(np.arange(len(rows)) % 4 == 0, 50, 100_000)  # a quarter is too small for an offer or a route
+    same = rows.assign(**alone, **debts, **worth, contact_open=True, balance=balance.astype(np.int64))
+    acceptance = Belief(Curve((0.05, 0.5), (0.11, 0.115), (0.1, 0.1), (0.12, 0.13)), OFFERS)
+    return same, recorded & False, acceptance
+
+
+def test_no_lot_decides_who_leaves_and_every_drawn_offer_is_made(tmp_path, evenly_taken):
+    rows, recorded, acceptance = evenly_taken
+    raw = {**RAW, "explore": {"discounts": {0.25: 0.2, 0.4: 0.4, 0.5: 0.4}, "parties": None}}
+    plain = propose(rows, recorded, read(RAW, tmp_path), AS_OF, 1, acceptance=acceptance)
+    buyer = plain.routes.terms["sale", "buyer"]["value"]
+    for seed in (1, 2):
+        found = propose(rows, recorded, read(raw, tmp_path), AS_OF, seed, acceptance=acceptance)
+        where = ["route", "party"]
+        pd.testing.assert_frame_equal(found.routes.chosen[where], plain.routes.chosen[where])
+        drawn = found.offers["probability"].notna()
+        arm = lots_of(found.offers["variant"])["arm"]
+        assert set(arm[drawn]) == {0.25, 0.4, 0.5}
+        assert (found.offers["value"] < buyer)[drawn & (arm == 0.5)].all()  # what would have made them leave
+        internal = found.routes.terms[INTERNAL, OURS]
+        for told in (internal, found.routes.chosen):
+            for end in ("value", "value_low", "value_high"):
+                assert (told[end][drawn] == found.offers[end][drawn]).all()
+        assert (internal["source"][drawn] == "proposal").all()
+        assert ((internal["share"] * rows["balance"]).round()[drawn] == found.offers["value"][drawn]).all()
+
+
+def test_an_account_that_leaves_draws_no_discount(tmp_path, evenly_taken):
+    rows, recorded, _ = evenly_taken
+    raw = {**RAW, "explore": {"discounts": {0.25: 0.2, 0.4: 0.4, 0.5: 0.4}, "parties": None}}
+    seldom = Belief(Curve((0.05, 0.5), (0.06, 0.065), (0.05, 0.05), (0.07, 0.08)), OFFERS)
+    plain = propose(rows, recorded, read(RAW, tmp_path), AS_OF, 1, acceptance=seldom)
+    found = propose(rows, recorded, read(raw, tmp_path), AS_OF, 1, acceptance=seldom)
+    gone = (found.routes.chosen["route"] == "sale") & (found.offers["proposal"] == "settlement")
+    assert gone.sum() > 100
+    assert found.offers["probability"][gone].isna().all()
+    assert (found.offers["variant"][gone] == "").all()
+    same = ["discount", "amount", "value"]
+    pd.testing.assert_frame_equal(found.settlements[same][gone], plain.settlements[same][gone])
+
+
 def test_parties_drawn_are_among_those_that_may_have_the_account(tmp_path, world):
     raw = drawn_policy(RAW, 0)
     raw["explore"]["parties"] = {"agency_a": 0.3, "agency_b": 0.7}

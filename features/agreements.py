@@ -63,22 +63,26 @@ class Standing(NamedTuple):
 
 
 OF_PLACEMENTS = ("account_no", "placement_no", "route", "placed_on", "recalled_on", "known_at", "known_on")
-STATUS_KEY = ("account_no", "status", "from_on", "known_at", "charge_no")
+STATUS_KEY = ("account_no", "status", "from_on", "until_on", "known_at", "charge_no")
 
 
 def with_placed(statuses: pd.DataFrame, placements: pd.DataFrame) -> pd.DataFrame:
     """Statuses of the inner form, and after them the placements as statuses: agency, legal and sold from placed_on
-    through recalled_on. What was delivered as the same status of the same day and time stands alone.
+    through recalled_on. Their charge_no is the number of the placement, so that a later version of one replaces itself
+    alone, and no status of the book's own. What was delivered as the very same status stands alone.
 
-    statuses: STATUS_KEY and any further columns; placements: OF_PLACEMENTS, and account_id where statuses have it.
+    statuses: STATUS_KEY but charge_no, which stores of before lack, and any further columns; placements: OF_PLACEMENTS,
+    and account_id where statuses have it.
     """
+    if "charge_no" not in statuses:
+        statuses = statuses.assign(charge_no=np.int64(NO_NUMBER))
     if placements.empty:
         return statuses
     told = _as_statuses(placements)
-    key = list(STATUS_KEY[:4])
+    key = list(STATUS_KEY[:-1])
     held = pd.MultiIndex.from_frame(statuses[key].astype({"status": "str"}))
-    told = told[~pd.MultiIndex.from_frame(told[key]).isin(held)].drop_duplicates(key)
-    empty = {"charge_no": NO_NUMBER, "detail": None, "charge_id": None, "backfilled": False}
+    told = told[~pd.MultiIndex.from_frame(told[key]).isin(held)]
+    empty = {"detail": None, "charge_id": None, "backfilled": False}
     told = told.assign(**{name: value for name, value in empty.items() if name in statuses})[list(statuses.columns)]
     whole = pd.concat([statuses.astype({"status": "str"}), told.astype({"status": "str"})], ignore_index=True)
     dtypes = {name: dtype for name, dtype in statuses.dtypes.items() if name != "status"}
@@ -91,25 +95,25 @@ def _as_statuses(placements: pd.DataFrame) -> pd.DataFrame:
     told = pd.DataFrame(
         {
             **{name: placements[name].to_numpy() for name in ("account_no", "account_id") if name in placements},
-            "placement": placements["placement_no"].to_numpy(),
+            "charge_no": placements["placement_no"].to_numpy(),
             "status": named.to_numpy(dtype=object),
             "from_on": placements["placed_on"].to_numpy(),
             "until_on": placements["recalled_on"].to_numpy(),
             "known_at": placements["known_at"].to_numpy(),
             "known_on": placements["known_on"].to_numpy(),
         }
-    ).sort_values(["account_no", "placement", "known_at"], ignore_index=True)
+    ).sort_values(["account_no", "charge_no", "known_at"], ignore_index=True)
     earlier, later = told.iloc[:-1], told.iloc[1:]
     same, other = (
         [earlier[name].to_numpy() == later[name].to_numpy() for name in names]
-        for names in (("account_no", "placement"), ("status", "from_on"))
+        for names in (("account_no", "charge_no"), ("status", "from_on"))
     )
     moved = np.flatnonzero(np.logical_and.reduce(same) & ~np.logical_and.reduce(other))
     ended = told.iloc[moved].assign(
         until_on=told["from_on"].to_numpy()[moved] - 1,
         **{name: told[name].to_numpy()[moved + 1] for name in ("known_at", "known_on")},
     )
-    return pd.concat([told, ended], ignore_index=True).drop(columns="placement")
+    return pd.concat([told, ended], ignore_index=True)
 
 
 Keeping = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]

@@ -32,19 +32,23 @@ SELECT rid, {Code.PLAN_SUM.bit} AS mask FROM standing_plans SEMI JOIN wrong USIN
 
 
 def placement_overlaps(stored: bool) -> str:
-    """rid and mask of the rows of placements that begin before another of the account ends; the one that is new, of
-    two new ones the later. A recall and a new placement may share their day.
+    """rid and mask of the rows of the first placement of each account that begins before another ends: the one that the
+    store does not hold, of two such the later; where it holds both, the one that a new version changes. To be asked
+    again until there is none. A recall and a new placement may share their day.
     """
     return f"""
 WITH rows AS ({_rows("placements", "account_no, placement_id, placed_on, recalled_on, known_at", stored)}),
-newest AS (SELECT account_no, placement_id, bool_or(rid IS NOT NULL) AS fresh, arg_max(placed_on, known_at) AS begins,
+newest AS (SELECT account_no, placement_id, bool_and(rid IS NOT NULL) AS fresh, bool_or(rid IS NOT NULL) AS changed,
+    arg_max(placed_on, known_at) AS begins,
     coalesce(arg_max(row(recalled_on), known_at)[1], 9999999) AS ends FROM rows GROUP BY account_no, placement_id),
-pairs AS (SELECT p.account_no, CASE WHEN q.fresh THEN q.placement_id ELSE p.placement_id END AS placement_id
+pairs AS (SELECT p.account_no, q.begins, CASE WHEN q.fresh THEN q.placement_id WHEN p.fresh THEN p.placement_id
+        WHEN q.changed THEN q.placement_id ELSE p.placement_id END AS placement_id
     FROM newest p JOIN newest q ON q.account_no = p.account_no
         AND (q.begins, q.placement_id) > (p.begins, p.placement_id) AND q.begins < p.ends
-    WHERE p.fresh OR q.fresh)
+    WHERE p.changed OR q.changed),
+first AS (SELECT account_no, arg_min(placement_id, row(begins, placement_id)) AS placement_id FROM pairs GROUP BY ALL)
 SELECT rid, {Code.PLACEMENT_OVERLAP.bit} AS mask
-FROM standing_placements SEMI JOIN pairs USING (account_no, placement_id)"""
+FROM standing_placements SEMI JOIN first USING (account_no, placement_id)"""
 
 
 def strange_parties(parties: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-RULE_VERSION = 1  # raised when a rule changes: rows quarantined under an older rule can be told apart
+RULE_VERSION = 2  # raised when a rule changes: rows quarantined under an older rule can be told apart
 
 
 @dataclass(frozen=True)

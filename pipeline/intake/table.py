@@ -197,7 +197,8 @@ class TableIntake:
         if name == "placements":
             if self.limits.parties:
                 self._leave_out(strange_parties(self.limits.parties))
-            self._leave_out(placement_overlaps(stored))
+            while self.engine.rows(placement_overlaps(stored)):
+                self._leave_out(placement_overlaps(stored))
         if name == "payments":
             if self._knows_persons():
                 self.engine.run(f"CREATE TABLE receipts_moved AS {receipts.moved_receipts(stored)}")

@@ -5,7 +5,7 @@ the last payment.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -217,10 +217,12 @@ def plans_running(
     terms: Promise,
     places: pd.Series,
     holidays: Mapping[str, Sequence[int]],
+    silent: Collection[str] = (),
 ) -> np.ndarray:
     """bool per known account: whether a plan of the table plans is in force and not behind (features.agreements).
 
-    places, holidays: as of `open_promises`. Without payments delivered no plan is behind before its end is known.
+    places, holidays: as of `open_promises`. silent: books that deliver no payments, in which no plan is behind before
+    its end is known.
     """
     found, plans = np.zeros(known.numbers.size, bool), tables.get("plans")
     if plans is None or plans.empty:
@@ -251,7 +253,11 @@ def plans_running(
         terms.kept_share,
         before,
     )
-    running = held.plan_state == RUNNING if payments is not None else np.isin(held.plan_state, (RUNNING, BEHIND))
+    unpaid = np.full(known.numbers.size, payments is None)
+    accounts = tables["accounts"]
+    of_silent = accounts["account_no"][accounts["portfolio"].astype("str").isin(list(silent))]
+    unpaid |= np.isin(known.numbers, of_silent.to_numpy())
+    running = (held.plan_state == RUNNING) | ((held.plan_state == BEHIND) & unpaid[held.plan_row])
     found[held.plan_row[running]] = True
     return found
 

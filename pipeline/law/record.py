@@ -55,7 +55,9 @@ def recorded(asked: Question, placed: Placed) -> Record:
         log, remembered = read_log(contacts, known, offsets, asked.sight, _days_back(asked.rules), promise.grace_days)
     left = ways_out(remembered.unsubscribed, holds.consent_on, known)
     debtor_bits, bits = holds.debtor_bits.copy(), holds.bits.copy()
-    running = plans_running(tables, known, asked.sight, promise, known.places(asked.cohort), BankHolidays())
+    books = tables["accounts"]["portfolio"].astype("str").unique()
+    silent = [name for name in books if "payments" not in asked.params.portfolio(name).delivers]
+    running = plans_running(tables, known, asked.sight, promise, known.places(asked.cohort), BankHolidays(), silent)
     bits[running] |= BIT["plan"]
     debtor_bits[known.debtor[running]] |= BIT["plan"]
     for channel in left.keys() & OPT_OUT.keys():

@@ -20,7 +20,7 @@ from pipeline.store.form import DECISIONS, QUARANTINED, row_name, to_inner
 from pipeline.store.store import Store
 
 CREDIT = "debtor.credit"  # rule that defers for what the debtor's other accounts hold
-TOLD = ("payments", "statuses")  # tables whose rows decide whether an account may be worked
+TOLD = ("payments", "statuses", "plans", "placements")  # tables whose rows decide whether an account may be worked
 
 
 def held_back(
@@ -42,9 +42,9 @@ def asked_for(rows: pd.DataFrame, disputed: np.ndarray) -> np.ndarray:
 
 
 def set_aside(tables: Mapping[str, pd.DataFrame], store: Store, versions: Mapping[str, int]) -> frozenset[int]:
-    """Accounts with a payment or status that lies in the quarantine: not released, not discarded, and made good by no
-    later delivery; and those of debtors that a link in the quarantine calls the same, while it is not known whether
-    they are.
+    """Accounts with a payment, status, plan or placement that lies in the quarantine: not released, not discarded, and
+    made good by no later delivery; and those of debtors that a link in the quarantine calls the same, while it is not
+    known whether they are.
 
     What makes a row good: pipeline.store.aside.
     """

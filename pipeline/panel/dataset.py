@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from features.build import explain_feature, without_rate
-from features.catalogue import CATALOGUE
+from features.catalogue import TREATED
 from features.coverage import coverage, label_rates
 from features.days import date_of, dates, day_number
 from features.tables import InnerTables
@@ -151,10 +151,10 @@ def explain_cell(store_path: Path, as_of: dt.date, name: str, account_id: str, p
     versions = store.versions()
     tables = InnerTables(store.tables(store.shard_of_account(account_id, versions), versions=versions))
     terms, complete = terms_of(store, params, versions), quiet_through(store, versions, params)
-    found = explain_feature(name, account_id, day_number(as_of), tables, CATALOGUE, terms, complete_through=complete)
+    found = explain_feature(name, account_id, day_number(as_of), tables, TREATED, terms, complete_through=complete)
     said = found.astype(object).where(found.notna(), np.nan).to_string(index=False)
     own = tables["accounts"]["account_id"] == account_id
-    is_money = CATALOGUE.with_attributes(tables["accounts"])[name].unit == "money"
+    is_money = TREATED.with_attributes(tables["accounts"])[name].unit == "money"
     return f"{said}\nMoney in minor units of {tables['accounts'].loc[own, 'currency'].iloc[-1]}." if is_money else said
 
 

@@ -26,8 +26,19 @@ _SAME = {
     "payments": (("payment_no",), "occurred_at"),
     "contacts": (("contact_no",), "occurred_at"),
     "statuses": (("status", "from_on", "charge_no"), "from_on"),
+    "offers": (("offer_no",), "made_at"),
+    "plans": (("plan_no", "due_on"), "agreed_on"),
+    "placements": (("placement_no",), "placed_on"),
 }
-_NUMBERED = {"payment_no": "payment_id", "charge_no": "charge_id", "contact_no": "contact_id"}
+_NUMBERED = {
+    "payment_no": "payment_id",
+    "charge_no": "charge_id",
+    "contact_no": "contact_id",
+    "offer_no": "offer_id",
+    "plan_no": "plan_id",
+    "placement_no": "placement_id",
+}
+_DAYS = ("from_on", "taken_on", "due_on")
 _CONTRADICTS = "DUP_CONFLICT|ACCT_CHANGED"
 _UNTIMED = ("TS_FORMAT", "TS_NAIVE", "TS_KNOWN_BEFORE_EVENT", "TS_FUTURE")
 _BADLY_DATED = "TS_FUTURE|TS_KNOWN_BEFORE_EVENT"  # what known_at says is the fault itself
@@ -56,7 +67,7 @@ def of_accounts(held: pd.DataFrame) -> pd.DataFrame:
             "ingest_id": held["ingest_id"].to_numpy(),
             "account_no": _numbers(names),
             **{number: _numbers([row.get(name, "") for row in cells]) for number, name in _NUMBERED.items()},
-            **{day: np.array([_day(row.get(day, "")) for row in cells], np.int64) for day in ("from_on", "taken_on")},
+            **{day: np.array([_day(row.get(day, "")) for row in cells], np.int64) for day in _DAYS},
             "status": [row.get("status", "") for row in cells],
         }
     )

@@ -15,7 +15,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.days import dates
-from features.tables import DECIMALS, DELIVERED, NO_DAY, NO_MINUTE, NO_MONEY, NO_TIME, NUMBERS, Kind, inner_columns
+from features.tables import (
+    DECIMALS,
+    DELIVERED,
+    NO_DAY,
+    NO_MINUTE,
+    NO_MONEY,
+    NO_SHARE,
+    NO_TIME,
+    NUMBERS,
+    WHOLE_SHARE,
+    Kind,
+    inner_columns,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -209,6 +221,7 @@ def for_people(name: str, frame: pd.DataFrame, accounts: pd.DataFrame) -> pd.Dat
     currency = accounts.drop_duplicates("account_no").set_index("account_no")["currency"].astype("str")
     frame = frame.assign(currency=currency.reindex(frame["account_no"]).to_numpy())
     units = 10.0 ** frame["currency"].map(DECIMALS).to_numpy(dtype="float64")
+    kinds = {column.name: column.kind for column in DELIVERED[name].columns}
     for field in disk_schema(name, {}):
         if field.name not in frame.columns or field.name == "account_no":
             continue
@@ -219,6 +232,10 @@ def for_people(name: str, frame: pd.DataFrame, accounts: pd.DataFrame) -> pd.Dat
             frame[field.name] = instants(values)
         elif pa.types.is_int64(field.type):
             frame[field.name] = values.where(values != NO_MONEY) / units
+        elif kinds.get(field.name) is Kind.SHARE:
+            frame[field.name] = values.where(values != NO_SHARE) / WHOLE_SHARE
+        elif kinds.get(field.name) is Kind.WHOLE:
+            frame[field.name] = values.where(values != NO_SHARE)
     return frame
 
 

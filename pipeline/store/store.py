@@ -142,12 +142,14 @@ class Store:
         persons = self.persons(pinned)
         found = {name: self._read(name, shards, (columns or {}).get(name), pinned[name], persons) for name in wanted}
         if "statuses" in found and "placements" in pinned:
+            asked_of = (columns or {}).get("statuses")
             names = list(found["statuses"].columns)
             besides = [*OF_PLACEMENTS, *({"account_id"} & set(names))]
             told = self._read("placements", shards, besides, pinned["placements"], persons)
             whole = found["statuses"]
             if lacking := [name for name in STATUS_KEY if name not in names]:
                 whole = self._read("statuses", shards, [*names, *lacking], pinned["statuses"], persons)
+            names += [name for name in ("charge_no",) if name not in names and (asked_of is None or name in asked_of)]
             found["statuses"] = in_order("statuses", with_placed(whole, told))[names]
         return InnerTables(found)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from features.tables import NO_SHARE
@@ -46,6 +48,13 @@ def test_what_was_tried_comes_in_as_it_was_delivered(tmp_path, form):
     ]
 
 
+def test_tables_for_people_show_shares_as_shares_and_what_is_empty_as_empty(tmp_path):
+    _, store = taken(tmp_path, offers=[offer(discount="0.3", instalments="2"), offer(offer_id="X2")])
+    shown = store.frame("offers").sort_values("offer_id")
+    assert shown["discount"].tolist() == pytest.approx([0.3, math.nan], nan_ok=True)
+    assert shown["instalments"].tolist() == pytest.approx([2, math.nan], nan_ok=True)
+
+
 def test_every_row_of_a_plan_that_does_not_add_up_is_set_aside_and_of_it_alone(tmp_path):
     short = [{**row, "plan_id": "X2"} for row in THIRDS[:2]]
     two_totals = [
@@ -78,6 +87,23 @@ def test_a_recall_taken_back_does_not_reach_over_the_next_placement(tmp_path):
     taken(tmp_path, placements=[first, placement(placement_id="X2", placed_on="2026-05-01")])
     store = again(tmp_path, placements=[{**first, "recalled_on": "2026-05-20", "known_at": "2026-05-02"}])
     assert (len(store.tables()["placements"]), set(codes(tmp_path / "store").values())) == (2, {"PLACEMENT_OVERLAP"})
+
+
+def test_a_new_placement_of_before_yields_to_one_that_is_held_and_its_recall_comes_in(tmp_path):
+    held = placement(placement_id="P2")
+    taken(tmp_path, placements=[held])
+    older = placement(placement_id="P1", placed_on="2026-01-10")
+    recall = {**held, "recalled_on": "2026-04-01", "known_at": "2026-04-01"}
+    store = again(tmp_path, placements=[older, recall])
+    assert store.tables()["placements"]["placement_no"].nunique() == 1
+    assert store.tables()["placements"]["recalled_on"].max() == day("2026-04-01")
+
+
+def test_a_placement_that_overlaps_only_one_that_is_out_comes_in(tmp_path):
+    spans = {"A": ("2026-02-01", "2026-02-20"), "B": ("2026-02-10", "2026-03-20"), "C": ("2026-03-01", "")}
+    rows = [placement(placement_id=name, placed_on=since, recalled_on=until) for name, (since, until) in spans.items()]
+    reports, _ = taken(tmp_path, placements=rows)
+    assert (reports["placements"].accepted, reports["placements"].codes) == (2, {"PLACEMENT_OVERLAP": 1})
 
 
 def test_without_parties_in_the_params_anybody_may_be_named(tmp_path):

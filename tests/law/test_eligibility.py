@@ -587,6 +587,14 @@ def test_a_plan_that_is_kept_to_defers_and_one_that_is_behind_does_not():
     assert account(judged(caught_up), caught_up)["rule"] == "plan"  # missed, and since then paid
 
 
+def test_a_plan_of_a_book_without_payments_is_not_behind_whatever_other_books_send():
+    unpaid = PARAMS.portfolios["owner"].model_copy(update={"delivers": ("accounts", "charges", "contacts", "statuses")})
+    params = PARAMS.model_copy(update={"portfolios": {**PARAMS.portfolios, "unpaid": unpaid}})
+    world = a_world("GB-ENG", "unpaid").instalment(MONDAY - 40, MONDAY - 20, 1000, 1000)
+    world = an_account(world, "b", "GB-ENG", "owner").payment(MONDAY - 30, 5, account_id="b")
+    assert account(judged(world, params=params), world)["rule"] == "plan"
+
+
 def test_a_plan_that_has_ended_or_is_not_known_yet_defers_nobody():
     ended = planned(ended_on=MONDAY - 1, how="cancelled").payment(MONDAY - 8, 1000)
     assert account(judged(ended), ended)["group"] == "permitted"

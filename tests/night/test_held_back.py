@@ -16,7 +16,20 @@ from pipeline.night.score import job_for
 from pipeline.panel.view import view
 from pipeline.params import Reminders
 from pipeline.store.store import Store
-from tests.worlds.deliveries import PARAMS, account, charge, contact, payment, same, status, taken, world, write
+from tests.worlds.deliveries import (
+    PARAMS,
+    account,
+    charge,
+    contact,
+    instalment,
+    payment,
+    placement,
+    same,
+    status,
+    taken,
+    world,
+    write,
+)
 
 
 def waiting(store_path) -> set[str]:
@@ -63,6 +76,23 @@ def test_an_account_waits_until_its_status_is_readable(store_path):
     assert waiting(store_path) == {"A2"}
     next_delivery(store_path, statuses=[status(account_id="A2", status="deceased", from_on="2026-04-03")])
     assert waiting(store_path) == set()
+
+
+def test_an_account_waits_for_its_plan_and_its_placement_as_for_a_status(store_path):
+    next_delivery(store_path, plans=[instalment(account_id="A2", total="91.00")])
+    assert waiting(store_path) == {"A2"}
+    next_delivery(store_path, plans=[instalment(account_id="A2")])
+    assert waiting(store_path) == set()
+    next_delivery(store_path, placements=[placement(account_id="J1", commission="18")])
+    assert waiting(store_path) == {"J1"}
+    next_delivery(store_path, placements=[placement(account_id="J1", commission="0.18")])
+    assert waiting(store_path) == set()
+
+
+def test_a_placement_makes_no_status_good_that_cannot_be_read(store_path):
+    next_delivery(store_path, statuses=[status(account_id="A2", status="legal", from_on="03/04/2026"), status()])
+    next_delivery(store_path, placements=[placement(account_id="A2", route="legal", recalled_on="2026-02-20")])
+    assert waiting(store_path) == {"A2"}
 
 
 def test_a_row_of_an_account_that_nobody_knows_holds_nobody(tmp_path):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from features.tables import NO_DAY
+import numpy as np
+
+from features.statuses import StatusLog
+from features.tables import NO_DAY, NO_NUMBER, account_number
 from tests.worlds.deliveries import day, placement, status, taken
 
 
@@ -38,6 +41,20 @@ def test_a_version_of_another_day_or_route_ends_what_was_said_before(tmp_path):
         ("agency", begun, begun - 1, day("2026-03-05")),
         ("agency", later, NO_DAY, day("2026-03-05")),
     ]
+
+
+def test_a_placement_replaces_itself_alone(tmp_path):
+    """One that was a mistake and was recalled on its day takes nothing from the one that began on that day."""
+    wrong = placement(placement_id="X1")
+    recalled = {**wrong, "recalled_on": "2026-02-03", "known_at": "2026-02-05"}
+    right = placement(placement_id="X2", party="south")
+    own = status(status="agency", from_on="2026-02-03", known_at="2026-02-04")
+    _, store = taken(tmp_path, statuses=[own], placements=[wrong, recalled, right])
+    log = StatusLog(store.tables(), account_number(["A1"]))
+    assert log.in_force(np.array([day("2026-03-01")], np.int32), ["agency"]).tolist() == [True]
+    statuses = store.tables()["statuses"]
+    assert (statuses["charge_no"] == NO_NUMBER).sum() == 1
+    assert statuses["charge_no"].nunique() == 3
 
 
 def test_the_same_status_delivered_stands_once(tmp_path):

@@ -27,8 +27,15 @@ from pipeline.store.form import WATCHED
 from pipeline.store.store import Store
 
 NIGHTS_BACK = 60  # newest matured nights that are judged
-# Where the next due day lies in the calendar is a matter of the night's date, as the calendar itself is.
-OF_THE_DATE = ("next_due_day_of_month", "next_due_weekday", "next_due_days_to_month_end")
+# Where the next due day lies in the calendar, and how far it and the last bill are away, is a matter of the night's
+# date, as the calendar itself is: many are billed on one day of the month.
+OF_THE_DATE = (
+    "next_due_day_of_month",
+    "next_due_weekday",
+    "next_due_days_to_month_end",
+    "days_to_next_charge",
+    "charges_days_since_last_billed",
+)
 
 
 @dataclass(frozen=True)

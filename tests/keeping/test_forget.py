@@ -23,10 +23,13 @@ import pytest
 from features.errors import ContractError, InputMissing, LockHeld, ModelRefused, UsageError
 from pipeline.intake.ingest import ingest
 from pipeline.keeping.forget import forget
+from pipeline.keeping.person import person_of
 from pipeline.night.night import publish_night
 from pipeline.params import load
 from pipeline.store import commit
+from pipeline.store.commit import replace_night
 from pipeline.store.forgotten import forgotten
+from pipeline.store.form import WATCHED
 from pipeline.store.store import Store
 from pipeline.training.run_evidence import load_evidence, save_evidence
 from pipeline.verify import verify
@@ -278,6 +281,17 @@ def test_a_person_of_several_debtors_goes_with_all_of_them(tmp_path):
     (report,) = ingest(write(tmp_path / "later", {"debtors": later}), tmp_path / "store", PARAMS).tables
     assert (report.rows_in, report.forgotten, report.accepted) == (1, 1, 0)
     assert traces(["PERSON-1"], tmp_path / "store") == []
+
+
+def test_whom_only_a_night_s_chance_of_being_late_still_names_is_found(tmp_path):
+    ingest(write(tmp_path / "source", world()), tmp_path / "store", PARAMS)
+    said = {"account_id": ["ACCOUNT-9"], "debtor_id": ["PERSON-9"], "portfolio": ["loans"], "p_late": [0.2]}
+    rows = pd.DataFrame({**said, "meaning": ["{}"], "as_of": np.array([20_000], np.int32)})
+    replace_night(Store(tmp_path / "store"), WATCHED, rows, 20_000)
+    assert person_of(Store(tmp_path / "store"), tmp_path / "out", "PERSON-9").accounts == {"ACCOUNT-9": None}
+    found = forget(tmp_path / "store", tmp_path / "out", "PERSON-9", PARAMS, **ACT)
+    assert found.places["table watched"] == 1
+    assert traces(["ACCOUNT-9", "PERSON-9"], tmp_path / "store") == []
 
 
 def test_ids_that_are_part_of_others_and_numbers_that_look_alike_stay(tmp_path):

@@ -165,6 +165,12 @@ def test_drift_of_the_chance_of_being_late(value, verdict):
     assert "open_items (0.90)" in finding(found, "drift of the features of P(late)").says
 
 
+@pytest.mark.parametrize(("shifted", "verdict"), [(0.1, WARN), (0.9, STOP)])
+def test_a_chance_of_being_late_that_moved_with_the_date_alone_stops_nothing(shifted, verdict):
+    found = findings_on(replace(seen(), watched=of_late(psi={SCORE: 0.4, "open_items": shifted})), AS_OF, PARAMS)
+    assert finding(found, "drift of P(late)").verdict == verdict
+
+
 # --- drift ------------------------------------------------------------------------------------------------------------
 
 

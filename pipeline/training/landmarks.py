@@ -24,7 +24,15 @@ from pipeline.params import Params
 from pipeline.store.store import Store
 
 SPANS = ["debtor_id", "assigned_on", "until_on"]
-TABLES = ("accounts", "charges", "balances", "payments", "contacts", "statuses")
+TABLES = (
+    "accounts",
+    "charges",
+    "balances",
+    "payments",
+    "contacts",
+    "statuses",
+    "plans",
+)
 
 
 def landmarks_of(store: Store, panel: Panel, params: Params) -> pd.DataFrame:

@@ -3,13 +3,17 @@ decided."""
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from features.days import day_text
+from models.landmarks import NOT_PERMITTED
 from models.prioritise import CONTROL, DRAWN, TO_WORK
+from pipeline.intake.ingest import ingest
 from pipeline.law.eligibility import rulings
 from pipeline.law.overlay import law_of
 from pipeline.law.question import Case
@@ -19,7 +23,7 @@ from pipeline.store.store import Store
 from pipeline.training.fit import taught, teaching_of
 from pipeline.training.landmarks import drawn_spans, landmarks_of
 from tests.worlds.afterwards import House
-from tests.worlds.deliveries import same, taken
+from tests.worlds.deliveries import same, taken, write
 
 pytestmark = pytest.mark.slow
 
@@ -61,6 +65,31 @@ def test_a_row_teaches_only_where_the_ruling_of_its_night_permits_it(two_nights,
             assert not permitted[why == "not_permitted"].any()
             asked += int((why == "").sum())
     assert asked > 50
+
+
+def test_a_row_whose_plan_runs_on_its_night_teaches_nothing(two_nights, whole, taught_by, tmp_path):
+    """The night defers it as `plan`; the same rows taught before the plan was delivered."""
+    night = int(taught_by["as_of"][taught_by["missing"] == ""].min())
+    teaching = whole.cohort[(whole.cohort["as_of"] == night) & (taught_by["missing"] == "")]
+    agreed, due = (day_text(night + days) for days in (-1, 20))
+    told = {
+        "plan_id": "1",
+        "agreed_on": agreed,
+        "known_at": agreed,
+        "total": "9000000",
+        "due_on": due,
+        "amount": "9000000",
+    }
+    rows = [{**told, "account_id": name} for name in teaching["account_id"].iloc[:5]]
+    shutil.copytree(two_nights.store, tmp_path / "store", symlinks=True)
+    ingest(write(tmp_path / "source", {"plans": rows}), tmp_path / "store", two_nights.params)
+    store, at = Store(tmp_path / "store"), whole.cohort["as_of"] == night
+    asked = replace(whole, cohort=whole.cohort[at], labels=whole.labels[at], versions=store.versions())
+    found = landmarks_of(store, asked, two_nights.params).set_index("account_no")
+    mine = found.loc[teaching["account_no"].iloc[:5]]
+    assert len(mine) == 5
+    assert (mine["missing"] == NOT_PERMITTED).all()
+    assert mine["worked"].isna().all()
 
 
 def test_no_row_teaches_over_whose_horizon_a_draw_decided(two_nights, whole, taught_by):

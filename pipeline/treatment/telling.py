@@ -12,7 +12,8 @@ from features.days import day_text
 from models.belief import Curve
 from models.routes import AGENCY, INTERNAL, REST, Bands, Party
 from pipeline.law.rules import Rules
-from pipeline.treatment.policy import ANY_PLACE, NOT_CHECKED, Policy, forbidden
+from pipeline.treatment.bans import ANY_PLACE, forbidden
+from pipeline.treatment.policy import NOT_CHECKED, Policy
 from pipeline.treatment.proposals import NOTHING, Proposals
 
 BECAUSE = {

@@ -15,8 +15,9 @@ from models.plans import plans, schedule
 from models.routes import AGENCY, INTERNAL, LEGAL, OURS, SALE
 from models.settlements import settlement_at
 from pipeline.law.rule_file import load_rules
-from pipeline.treatment.policy import NOT_CHECKED, SECTIONS, SHIPPED, policy_of
+from pipeline.treatment.policy import NOT_CHECKED, SHIPPED, policy_of
 from pipeline.treatment.proposals import propose
+from pipeline.treatment.sections import SECTIONS
 
 PAGE = " ".join((Path(__file__).parents[2] / "docs" / "treatments.md").read_text(encoding="utf-8").split())
 DAY = dt.date(2026, 10, 1)

@@ -8,7 +8,8 @@ import pytest
 
 from features.errors import InputMissing, UsageError
 from pipeline.law.rule_file import load_rules
-from pipeline.treatment.policy import NOT_CHECKED, SHIPPED, forbidden, policy_of, stopping
+from pipeline.treatment.bans import forbidden, stopping
+from pipeline.treatment.policy import NOT_CHECKED, SHIPPED, policy_of
 
 DAY = dt.date(2026, 10, 1)
 WORKED = ("GB-ENG", "GB-SCT", "FR", "DE", "ES", "IE", "US-MA", "US-NY/NYC", "US-TX", "US-CA", "JP")

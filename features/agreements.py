@@ -1,8 +1,9 @@
-"""Plans as they stood on a night: their instalments, kept or missed by the payments known before it, and how each plan
-goes on.
+"""Plans as they stood on a night, their instalments kept or missed by the payments known before it; and placements as
+the statuses that they are: at an agency, before a court, sold.
 
 A plan asks for the sum of its instalments by each due day, whenever the parts of it came: an instalment is kept where
-the payments from the agreement through its last day (the due day and the grace of promises) reach that sum.
+the payments from the agreement through its last day (the due day and the grace of promises) reach the kept share of it
+and all of those before it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ _ENDED_AS = np.array([{"kept": KEPT, "broken": BROKEN}.get(how, ENDED) for how i
 
 class Instalments(NamedTuple):
     """Rows of plans as they were known on the nights of cohort rows. Arrays of one length, in any order: the cohort
-    row, number of the plan, day and end of the agreement, due day, amount and code of `how` (-1: none).
+    row; of the plan its number, day of agreement and total; of the instalment its due day and amount; the end that
+    the row tells, and its code of `how` (-1: none).
     """
 
     row: np.ndarray
@@ -45,8 +47,8 @@ class Standing(NamedTuple):
 
     state of an instalment: promises.KEPT, BROKEN, OPEN, UNJUDGED (due on or after the day its plan ended)
     days_late: the day it was reached - the day it was due; NO_MONEY unless kept
-    state of a plan: RUNNING, BEHIND (what it asked for by the last day that has passed is not
-    there yet), KEPT (what it asks for in all is), BROKEN, ENDED (otherwise)
+    state of a plan: RUNNING, BEHIND (what it asked for by the last day that has passed is not there yet), KEPT (what it
+                     asks for in all is), BROKEN, ENDED (otherwise)
     largest: its largest instalment
     """
 
@@ -131,9 +133,9 @@ def standing(
     """What became of the plans on the nights of their rows, by what was paid and known before.
 
     account_no, as_of: of each cohort row. keeping(due_on, row): the day an instalment falls due, and the last day
-    that keeps it (features.bank_days.days_to_keep). kept_share: of an instalment, beside all of those
-    before it. before: of each cohort
-    row, the day before which payments count and were known (features.promises.outcomes); as_of where None.
+    that keeps it (features.bank_days.days_to_keep). kept_share: of an instalment, beside all of those before it.
+    before: of each cohort row, the day before which payments count and were known (features.promises.outcomes); as_of
+    where None.
     """
     order = np.lexsort((known.due_on, known.plan, known.row))
     told = Instalments(*(values[order] for values in known))

@@ -401,15 +401,10 @@ class Evidence:
 
     def _by_id(self, name: str, key: str) -> pd.DataFrame:
         """A table's rows, those of one account and time by their number: which of them came last is the same always."""
-        if name not in self._numbered:
-            frame = self.arranged(name)
-            keys = (numbered(frame, key, name), frame[TABLES[name].position].to_numpy(), frame["account_no"].to_numpy())
-            self._numbered[name] = self._sorted[name] = frame.iloc[np.lexsort(keys)]
-        return self._numbered[name]
-
-    @cached_property
-    def _numbered(self) -> dict[str, pd.DataFrame]:
-        return {}
+        frame = self.arranged(name)
+        keys = (numbered(frame, key, name), frame[TABLES[name].position].to_numpy(), frame["account_no"].to_numpy())
+        self._sorted[name] = frame.iloc[np.lexsort(keys)]  # `gone` must tell of the same rows
+        return self._sorted[name]
 
     def _offers(self, wanted: frozenset[str]) -> Events:
         frame = self._by_id("offers", "offer_id")

@@ -197,14 +197,14 @@ class TableIntake:
         if name == "placements":
             if self.limits.parties:
                 self._leave_out(strange_parties(self.limits.parties))
-            while self.engine.rows(placement_overlaps(stored)):
-                self._leave_out(placement_overlaps(stored))
+            self._leave_out_until_whole(placement_overlaps(stored))
         if name == "payments":
             if self._knows_persons():
                 self.engine.run(f"CREATE TABLE receipts_moved AS {receipts.moved_receipts(stored)}")
                 self._leave_out("SELECT * FROM receipts_moved")
             self.engine.run(f"CREATE VIEW all_payments AS {receipts.all_payments(stored)}")
-            self._judge_reversals()
+            # What is no longer whole others may have reversed.
+            self._leave_out_until_whole(receipts.REVERSALS, receipts.PARTS)
 
     def _refuse_circles(self, stored: bool) -> None:
         rows = self.engine.rows(judging.told_links(stored))
@@ -241,13 +241,13 @@ class TableIntake:
         self._leave_out(receipts.RECEIPTS_LEFT_OUT)
         self.engine.run(receipts.RECEIPTS_LATER)
 
-    def _judge_reversals(self) -> None:
-        """Reversals of nothing or of too much go, and then what is no longer whole, which others may have reversed."""
+    def _leave_out_until_whole(self, *found: str) -> None:
+        """As long as rows that are left out make others faulty."""
         left = None
-        while left != (now := self.engine.count("left_payments")):
+        while left != (now := self.engine.count(f"left_{self.name}")):
             left = now
-            self._leave_out(receipts.REVERSALS)
-            self._leave_out(receipts.PARTS)
+            for statement in found:
+                self._leave_out(statement)
 
     def _told_of_payments(self) -> list[str]:
         """What contradicts itself, and what settles no charge that anybody knows."""

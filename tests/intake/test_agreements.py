@@ -106,6 +106,15 @@ def test_a_placement_that_overlaps_only_one_that_is_out_comes_in(tmp_path):
     assert (reports["placements"].accepted, reports["placements"].codes) == (2, {"PLACEMENT_OVERLAP": 1})
 
 
+def test_all_that_overlap_one_that_stays_are_set_aside(tmp_path):
+    rows = [
+        placement(placement_id=name, placed_on=f"2026-0{month}-01") for name, month in (("A", 2), ("B", 3), ("C", 4))
+    ]
+    reports, store = taken(tmp_path, placements=rows)
+    assert reports["placements"].codes == {"PLACEMENT_OVERLAP": 2}
+    assert store.tables()["placements"]["placed_on"].tolist() == [day("2026-02-01")]
+
+
 def test_without_parties_in_the_params_anybody_may_be_named(tmp_path):
     reports, _ = taken(tmp_path, placements=[placement(party="whoever")])
     assert reports["placements"].accepted == 1

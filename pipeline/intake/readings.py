@@ -76,29 +76,19 @@ class Reading:
                 _wanted_amount(form),
             )
         cell = opened.cell(given.column or "")
+
+        def of_cell(value: str, wanted: str) -> Reading:
+            """Refused where the cell is filled and has no value."""
+            unread = f"{cell} IS NOT NULL AND ({value}) IS NULL"
+            return cls(_stand_in(value, given), unread, cell, given.column or "", column, wanted)
+
         if given.values is not None:
             words = " ".join(f"WHEN {literal(word)} THEN {literal(ours)}" for word, ours in given.values.items())
             other = "NULL" if given.otherwise is None else literal(given.otherwise)
             mapped = f"CASE WHEN {cell} IS NULL THEN NULL ELSE CASE {bare(cell)} {words} ELSE {other} END END"
-            known = ", ".join(repr(word) for word in list(given.values)[:8])
-            return cls(
-                _stand_in(mapped, given),
-                f"{cell} IS NOT NULL AND ({mapped}) IS NULL",
-                cell,
-                given.column or "",
-                column,
-                f"one of {known}",
-            )
+            return of_cell(mapped, f"one of {', '.join(repr(word) for word in list(given.values)[:8])}")
         if column.kind is Kind.MONEY:
-            value = exact(f"({_finished(amount(cell, form), given, opened)})")
-            return cls(
-                _stand_in(value, given),
-                f"{cell} IS NOT NULL AND ({value}) IS NULL",
-                cell,
-                given.column or "",
-                column,
-                _wanted_amount(form),
-            )
+            return of_cell(exact(f"({_finished(amount(cell, form), given, opened)})"), _wanted_amount(form))
         if column.kind in (Kind.DATE, Kind.TIME):
             value = moment(cell, form, column.kind)
             if given.plus_days is not None:
@@ -112,14 +102,7 @@ class Reading:
                 "; for another form declare `dates:`, of the file or of this column: "
                 f"`{column.name}: {{column: {given.column}, dates: FORM}}`"
             )
-            return cls(
-                _stand_in(value, given),
-                f"{cell} IS NOT NULL AND ({value}) IS NULL",
-                cell,
-                given.column or "",
-                column,
-                wanted,
-            )
+            return of_cell(value, wanted)
         value = bare(cell)
         if column.kind is Kind.ENUM:
             among = ", ".join(literal(word) for word in column.values)

@@ -249,6 +249,9 @@ FAULTS = {
             says="In hardship",
         )
     ],
+    "no sentence may rest on placed: .* legal steps are no reason": [
+        Feature("placements", Agg.ANY, called="placed", empty=0, says="With an agency")
+    ],
     "no sentence may rest on contacts_count_9d, rate": [
         COUNT,
         Feature("contacts", Agg.COUNT, Window(9), empty=0),

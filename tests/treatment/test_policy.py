@@ -1,4 +1,7 @@
-"""A treatment policy holds whole, or is refused with every fault and its line, and with every rule it would break."""
+"""A treatment policy holds whole, or is refused with every fault and its line, and with every rule it would break.
+
+So for its form, sections.py, and for what the law forbids, bans.py.
+"""
 
 from __future__ import annotations
 

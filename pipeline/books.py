@@ -17,9 +17,11 @@ from pipeline.intake.mapping_lines import Decided
 from pipeline.intake.proposal import Proposal
 from pipeline.law.rule_file import load_rules
 from pipeline.messages.texts import SHIPPED as TEXTS
+from pipeline.treatment.policy import SHIPPED as POLICY
 
 PARAMS, MAPPING = "params.yaml", "mapping.yaml"
 MESSAGES = TEXTS.name  # those that come with recoup, to be made one's own
+TREATMENTS = POLICY.name  # the example that comes with recoup
 SIGNATURES = "sign-offs.jsonl"  # begun empty, for `recoup rules sign` to add to
 CAPACITY = 40  # debtors a night, where nobody says
 ROLES = ("creditor", "third_party_collector", "debt_buyer")

@@ -518,6 +518,12 @@ class Watch(Section):
 Days = Annotated[int, Field(ge=0)]
 
 
+class Treatments(Section):
+    """What is offered, and by whom accounts are worked: the file of the policy, seen from where recoup runs."""
+
+    policy: str
+
+
 class Retention(Section):
     """Days before a night for which each kind of thing is kept; None: for ever."""
 
@@ -556,6 +562,7 @@ class Params(Section):
     messages: str | None = None
     reminders: Reminders | None = None
     watch: Watch | None = None
+    treatments: Treatments | None = None
     _stand_ins: dict[str, Path] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
@@ -588,7 +595,8 @@ class Params(Section):
 
     def kept(self) -> str:
         """What `digest` is the sha256 of, as JSON; `of_kept` reads it back."""
-        unset = {name for name in ("messages", "reminders", "watch") if getattr(self, name) is None}
+        sections = ("messages", "reminders", "watch", "treatments")
+        unset = {name for name in sections if getattr(self, name) is None}
         return self.model_dump_json(exclude={"paths", "engine", "queries", "retention", *unset})
 
     def of_kept(self, text: str) -> Params:

@@ -14,7 +14,7 @@ from pathlib import Path
 from features.currencies import DECIMALS
 from features.errors import CannotWrite, InputMissing, UsageError, some
 from features.tables import DEBTOR_TYPES, TABLES
-from pipeline.books import CAPACITY, MAPPING, MESSAGES, PARAMS, ROLES, SIGNATURES, Answers, OwnBooks, edited
+from pipeline.books import CAPACITY, MAPPING, MESSAGES, PARAMS, ROLES, SIGNATURES, TREATMENTS, Answers, OwnBooks, edited
 from pipeline.intake.database import snapshot_of, words_of
 from pipeline.intake.looking import DATE_FORMS, ENDINGS
 from pipeline.intake.mapping import UNDECIDED
@@ -27,6 +27,7 @@ from pipeline.params import CONTROL, Source, known_zones, load, shipped
 from pipeline.schema import FILE as SCHEMA_FILE
 from pipeline.schema import params_schema
 from pipeline.store.files import private_folder
+from pipeline.treatment.policy import SHIPPED as POLICY
 
 README, SAMPLE = "README.md", "sample"
 DATABASES = (".duckdb", ".sqlite", ".sqlite3", ".db")
@@ -35,6 +36,7 @@ NONE = {
     "contacts": "no contact log is among the files; was nobody contacted before? yes or no",
     "statuses": "no statuses are among the files; is no account disputed, insolvent or opted out? yes or no",
 }
+EXAMPLES = {MESSAGES: TEXTS, TREATMENTS: POLICY}  # what comes with recoup, to be made one's own
 Ask = Callable[[str, str, str | None], str]  # flag, question, default -> answer
 
 
@@ -45,7 +47,7 @@ def begin(folder: Path, named: Sequence[Path], answers: Answers, today: dt.date,
     ask: puts a question to the user; None where nobody is there to answer: what is not said is then refused at once.
     Raises UsageError where a file is there already or an answer lacks, InputMissing where there is nothing to look at.
     """
-    _check_free(folder, (PARAMS, MAPPING, README, SCHEMA_FILE, SIGNATURES, MESSAGES))
+    _check_free(folder, (PARAMS, MAPPING, README, SCHEMA_FILE, SIGNATURES, *EXAMPLES))
     if len(named) == 1 and named[0].is_dir():
         memory_limit = load(shipped(PARAMS)).engine.memory_limit
         ours = in_our_form(named[0], ("portfolio", "currency"), memory_limit)
@@ -57,8 +59,7 @@ def begin(folder: Path, named: Sequence[Path], answers: Answers, today: dt.date,
     params = edited(shipped(PARAMS).read_text(encoding="utf-8"), books.changes(today))
     signatures = {} if books.signed_off else {SIGNATURES: ""}
     told = {PARAMS: params, MAPPING: proposal.text, README: _readme_of_files(folder, source, proposal, books)}
-    told[MESSAGES] = TEXTS.read_text(encoding="utf-8")
-    _write(folder, told | signatures)
+    _write(folder, told | _examples() | signatures)
     left = proposal.undecided()
     return "\n".join(
         [
@@ -103,8 +104,8 @@ def _begin_with_source(
     note = f"- The files are in the contract's form: `paths.source` of `{PARAMS}` leads to them, nothing is converted."
     readme = _readme("", [("recoup ingest --backfill", "history comes in, checked row by row")], note, books)
     params = edited(shipped(PARAMS).read_text(encoding="utf-8"), changes)
-    told = {PARAMS: params, README: readme, MESSAGES: TEXTS.read_text(encoding="utf-8")}
-    _write(folder, told | ({} if books.signed_off else {SIGNATURES: ""}))
+    told = {PARAMS: params, README: readme}
+    _write(folder, told | _examples() | ({} if books.signed_off else {SIGNATURES: ""}))
     return "\n".join(
         [
             f"Folder: {folder}",
@@ -127,7 +128,7 @@ def begin_with_database(folder: Path, source: Source, answers: Answers, today: d
 
     Raises UsageError where a file is there already or an answer lacks, InputMissing where the database does not answer.
     """
-    _check_free(folder, (PARAMS, README, SCHEMA_FILE, SIGNATURES, MESSAGES))
+    _check_free(folder, (PARAMS, README, SCHEMA_FILE, SIGNATURES, *EXAMPLES))
     with private_folder() as aside, snapshot_of(source, load(shipped(PARAMS)).engine.memory_limit, aside) as snapshot:
         if snapshot is None:
             raise UsageError(f"{str(source)!r} is no database.")
@@ -159,8 +160,8 @@ def begin_with_database(folder: Path, source: Source, answers: Answers, today: d
     )
     before = "" if found else f"First write each `?` of queries in {PARAMS}. Then:"
     readme = _readme(before, [("recoup ingest --backfill", "one snapshot, checked row by row")], note, books)
-    told = {PARAMS: params, README: readme, MESSAGES: TEXTS.read_text(encoding="utf-8")}
-    _write(folder, told | ({} if books.signed_off else {SIGNATURES: ""}))
+    told = {PARAMS: params, README: readme}
+    _write(folder, told | _examples() | ({} if books.signed_off else {SIGNATURES: ""}))
     begun = f"No table `accounts` is there ({some(there, 20) or 'none at all'}): write each `?` of queries in {PARAMS}."
     return "\n".join(
         [
@@ -409,12 +410,19 @@ def _readme(before: str, first: Sequence[tuple[str, str]], note: str, books: Own
             f"- Costs of an attempt (`worklist.costs`) are in {books.reporting}: set yours.",
             f"- `{MESSAGES}` holds what machines say and `reminders` of `{PARAMS}` when: read both before you send "
             "a row of messages.csv (`recoup messages`); `reminders: null` publishes none.",
+            f"- `{TREATMENTS}` is an example of what may be offered and by whom accounts may be worked: make it yours "
+            f"(`recoup treatments --policy {TREATMENTS}`), then `treatments: {{policy: {TREATMENTS}}}` in `{PARAMS}`, "
+            "before you train, has nights propose it; null proposes nothing.",
             "- Contact law is research, no advice: `recoup rules` shows each place; no place is worked before somebody "
             "of yours has signed it off.",
             *(f"- {line.removeprefix('WARNING ')}" for line in books.warnings()),
             "",
         ]
     )  # fmt: skip
+
+
+def _examples() -> dict[str, str]:
+    return {name: place.read_text(encoding="utf-8") for name, place in EXAMPLES.items()}
 
 
 def _shell(path: str) -> str:

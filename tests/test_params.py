@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -159,6 +160,18 @@ def test_a_bomb_is_refused_before_it_is_built(tmp_path, text):
 def test_tolerance_is_in_minor_units_of_each_currency(edited):
     terms = load(edited()).terms(["card_gb"], {"GBP": 2, "JPY": 0})
     assert terms.dpd_tolerance == {("card_gb", "GBP"): 100, ("card_gb", "JPY"): 100}
+
+
+def test_a_policy_is_none_by_default_and_changes_the_digest_where_it_is_named(edited):
+    plain, named = load(edited()), load(edited(("treatments: null", "treatments: {policy: own.yaml}")))
+    assert plain.treatments is None
+    assert "treatments" not in json.loads(plain.kept())
+    assert named.treatments is not None
+    assert named.treatments.policy == "own.yaml"
+    assert named.digest() != plain.digest()
+    assert plain.of_kept(named.kept()).digest() == named.digest()
+    with pytest.raises(UsageError, match=r"treatments.*polcy.*policy"):
+        load(edited(("treatments: null", "treatments: {polcy: own.yaml}")))
 
 
 def test_the_digest_ignores_comments_and_sees_values(edited):

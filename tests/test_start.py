@@ -22,6 +22,7 @@ from pipeline.messages.texts import SHIPPED
 from pipeline.params import load
 from pipeline.schema import params_schema
 from pipeline.start import begin, begin_with_database, begin_with_sample
+from pipeline.treatment.policy import SHIPPED as POLICY
 from tests.worlds.commands import exit_code
 from tests.worlds.strangers import LAST, german_ledger, german_workbook, loan_book
 
@@ -68,6 +69,8 @@ def test_a_loan_book_of_three_files_finds_its_accounts_where_they_are_listed(tmp
     assert params.messages == "messages.yaml"
     assert [step.message for step in params.reminders.steps if step.day == 3] == ["overdue"]
     assert (tmp_path / "mine" / "messages.yaml").read_bytes() == SHIPPED.read_bytes()
+    assert params.treatments is None
+    assert (tmp_path / "mine" / "treatments.yaml").read_bytes() == POLICY.read_bytes()
     mapping = yaml.safe_load((tmp_path / "mine" / "mapping.yaml").read_text())
     (payments,) = mapping["tables"]["payments"]
     assert payments["columns"]["kind"]["values"] == {"Repayment": "payment", "Waive Interest": "credit"}

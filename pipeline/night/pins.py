@@ -49,6 +49,7 @@ SAID = {
     "overlays_sha256": "the rules of your own",
     "sign_offs_sha256": "the signatures",
     "messages_sha256": "the texts of messages",
+    "treatments_sha256": "the treatment policy",
     "model_sha256": "the model",
     "code": "the code",
     "libraries": "the libraries",
@@ -68,10 +69,17 @@ def pins(store: Store, versions: Mapping[str, int], as_of: int, params: Params, 
         "sign_offs_sha256": signed_sha256(params),
         "model_sha256": model_sha256,
         **({} if params.reminders is None else {"messages_sha256": messages_of(params).digest}),
+        **_policy_of(params),
         "code": {"version": importlib.metadata.version("recoup"), "sha256": code_sha256()},
         "libraries": _versions(),
         "python": platform.python_version(),
     }
+
+
+def _policy_of(params: Params) -> dict[str, str]:
+    """The sha256 of the treatment policy's file, where the params name one."""
+    named = params.treatments
+    return {} if named is None else {"treatments_sha256": sha256_of(params.file(named.policy))}
 
 
 def _versions() -> dict[str, str]:
@@ -154,6 +162,7 @@ def keep_terms(store_path: Path, params: Params) -> None:
     """Params, overlays and signatures of a night, so that it can be made again when they have changed."""
     named = [*params.eligibility.rules, *([params.eligibility.sign_offs] if params.eligibility.sign_offs else [])]
     named += [params.messages] if params.messages and params.reminders is not None else []
+    named += [params.treatments.policy] if params.treatments is not None else []
     for content in (params.kept().encode(), *(params.file(name).read_bytes() for name in named)):
         place = store_path / TERMS / hashlib.sha256(content).hexdigest()
         if not place.exists():

@@ -184,6 +184,8 @@ def _params_of(store_path: Path, manifest: Mapping[str, Any], params: Params, go
         wanted[then.eligibility.sign_offs] = manifest["sign_offs_sha256"]
     if then.messages is not None and "messages_sha256" in manifest:
         wanted[then.messages] = manifest["messages_sha256"]
+    if then.treatments is not None and "treatments_sha256" in manifest:
+        wanted[then.treatments.policy] = manifest["treatments_sha256"]
     stand_ins = {}
     for name, sha256 in wanted.items():
         kept = kept_terms(store_path, sha256)

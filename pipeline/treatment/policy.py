@@ -24,9 +24,11 @@ from models.belief import Belief, Curve
 from models.plans import PlanTerms
 from models.routes import AGENCY, Bands, Party
 from models.settlements import SettlementTerms
+from pipeline.law.overlay import law_of
 from pipeline.law.rule_file import Lines
 from pipeline.law.rules import Rules, nearest
-from pipeline.params import MOST_BYTES
+from pipeline.law.sign_off import signed_by
+from pipeline.params import MOST_BYTES, Params
 from pipeline.treatment.bans import ANY_PLACE, Forbidden, forbidden, stopping
 from pipeline.treatment.sections import (
     KEYS,
@@ -144,6 +146,16 @@ def policy_of(path: Path, law: Rules, places: Collection[str], day: dt.date) -> 
     if unlawful := _unlawful(written, law, places, day):
         raise PolicyRefused.faulty(path, unlawful)
     return _policy(path, raw, written.read)
+
+
+def policy_in(params: Params, day: dt.date) -> Policy | None:
+    """The policy that the params name, as the law of the places signed off lets it stand on a day; None where they name
+    none. Raises as `policy_of`.
+    """
+    if params.treatments is None:
+        return None
+    places = sorted({*params.eligibility.signed_off, *signed_by(params)})
+    return policy_of(params.file(params.treatments.policy), law_of(params), places, day)
 
 
 @dataclass(frozen=True)

@@ -167,6 +167,12 @@ class FitWindow:
         other._read_settings()
         return other
 
+    def with_weight(self, weight: np.ndarray) -> FitWindow:
+        """The same rows and folds, binned as they are, weighed otherwise."""
+        other = copy.copy(self)
+        other.weight = weight
+        return other
+
     def grow(self, objective: Mapping[str, Any], target: np.ndarray, rows: np.ndarray, trees: int) -> lightgbm.Booster:
         """A booster of exactly `trees` rounds on the given rows (bool)."""
         return booster_of(self._grown(objective, target, rows, trees).model_to_string())

@@ -19,7 +19,18 @@ from features.errors import ModelRefused
 CARD_FILE = "card.json"
 RECOVERED_FILE, AMOUNT_FILE, DEFAULTED_FILE, EFFECT_FILE = "model.txt", "amount.txt", "defaulted.txt", "effect.json"
 LATE_FILE = "late.txt"
-NAMES = (AMOUNT_FILE, CARD_FILE, DEFAULTED_FILE, EFFECT_FILE, LATE_FILE, RECOVERED_FILE)
+CONTINUATION_FILES = tuple(f"continuation_{days}.txt" for days in (30, 90, 180, 365))
+BELIEFS_FILE = "beliefs.json"
+NAMES = (
+    AMOUNT_FILE,
+    BELIEFS_FILE,
+    CARD_FILE,
+    *CONTINUATION_FILES,
+    DEFAULTED_FILE,
+    EFFECT_FILE,
+    LATE_FILE,
+    RECOVERED_FILE,
+)
 LIMIT_BYTES = 1 << 30
 
 

@@ -23,11 +23,14 @@ from models.boosting import (
     raw_scores,
     side_by_side,
 )
+from models.continuation import ContinuationHead
 from models.drift import Reference
 from models.effect import EffectHead
 from models.encoding import Encoder
+from models.experience import Experience
 from models.folder import (
     AMOUNT_FILE,
+    BELIEFS_FILE,
     CARD_FILE,
     DEFAULTED_FILE,
     EFFECT_FILE,
@@ -54,6 +57,8 @@ class RecoveryModel:
     effect: None where no contact log, or too little of one, could teach what work adds.
     timing: None where too few debtors paid to tell when they do; forecast: of whole books, None without it.
     watch: None where the params watch nothing, or too few were late.
+    continuation: what going on is worth; experience: what offers, plans and placements taught; None where the params
+    name no treatments, or too few paid.
     """
 
     encoder: Encoder
@@ -68,6 +73,8 @@ class RecoveryModel:
     timing: TimingHead | None = None
     forecast: CashForecast | None = None
     watch: WatchHead | None = None
+    continuation: ContinuationHead | None = None
+    experience: Experience | None = None
 
     kind: ClassVar[Literal["recovery"]] = RECOVERY
 
@@ -147,6 +154,8 @@ class RecoveryModel:
                 timing=None,
                 forecast=None,
                 watch=None,
+                continuation=None,
+                experience=None,
             )
 
         return side_by_side(*(lambda seed=seed: grown(seed) for seed in seeds or (teaching.seed,)))
@@ -254,6 +263,11 @@ class RecoveryModel:
         if self.watch is not None:  # a model without it keeps its bytes
             files |= self.watch.files()
             card["watch"] = self.watch.card()
+        if self.continuation is not None:
+            files |= self.continuation.files()
+            card["continuation"] = self.continuation.card()
+        if self.experience is not None:
+            files[BELIEFS_FILE] = self.experience.text()
         return {**files, CARD_FILE: card_bytes(card)}
 
     @property
@@ -284,6 +298,8 @@ class RecoveryModel:
             TimingHead.from_card(card["timing"]) if "timing" in card else None,
             CashForecast.from_card(card["cash"]) if "cash" in card else None,
             WatchHead.from_card(card["watch"], files) if card.get("watch") else None,
+            ContinuationHead.from_card(card["continuation"], files) if "continuation" in card else None,
+            Experience.from_text(files[BELIEFS_FILE]) if BELIEFS_FILE in files else None,
         )
 
 

@@ -270,14 +270,16 @@ def _closed(
 # ---- what was learnt from placements -----------------------------------------------------------------------------
 
 
-def learned_share(rows: pd.DataFrame, party: Party, placements: pd.DataFrame, *, draws: int, seed: int) -> Share | None:
-    """What a party brings back of each row's balance: what is believed of its kind and age x recovered ÷ believed over
-    the placements that matured; None where there are fewer than LEAST_MATURED of them.
+Ratios = Mapping[str, tuple[float, float, float]]  # kind ("": any other) -> middle, low, high
+
+
+def learned_ratios(party: Party, placements: pd.DataFrame, *, draws: int, seed: int) -> Ratios | None:
+    """Recovered ÷ believed over a party's placements that matured, with its 95 % interval by debtor; None where there
+    are fewer than LEAST_MATURED of them.
 
     placements of this party, matured ones alone: debtor_id, kind, days_past_due and balance when placed, recovered
-    (gross, within the party's horizon), unit (reporting units per minor unit). rows: kind, days_past_due. A kind with
-    LEAST_MATURED placements of its own has a ratio of its own; the ends are those of its 95 % interval by debtor. Older
-    and younger debts are told apart by the belief alone, so that a party is not blamed for what it was given.
+    (gross, within the party's horizon), unit (reporting units per minor unit). A kind with LEAST_MATURED placements of
+    its own has a ratio of its own.
     """
     kinds = placements["kind"].astype("str").to_numpy(object)
     believed = party.recovery.of(kinds, placements["days_past_due"].to_numpy(np.int64))
@@ -292,11 +294,25 @@ def learned_share(rows: pd.DataFrame, party: Party, placements: pd.DataFrame, *,
         own = (kinds == kind) & (expected > 0)
         if own.sum() >= LEAST_MATURED:
             ratios[str(kind)] = interval(ratios_of_sums(recovered[own], expected[own], who[own], weights))
+    return ratios
+
+
+def shares_by(rows: pd.DataFrame, believed: Bands, ratios: Ratios) -> Share:
+    """What comes back of each row's balance: what is believed of its kind and age x the ratio of its kind, 1 at most.
+    Older and younger debts are told apart by the belief alone, so that a party is not blamed for what it was given.
+    rows: kind, days_past_due.
+    """
     asked = rows["kind"].astype("str").to_numpy(object)
     told = np.array([ratios.get(str(kind), ratios[""]) for kind in asked], np.float64).reshape(-1, 3)
-    base = party.recovery.of(asked, rows["days_past_due"].to_numpy(np.int64))
+    base = believed.of(asked, rows["days_past_due"].to_numpy(np.int64))
     middle, low, high = (np.minimum(base * told[:, end], 1.0) for end in range(3))
     return Share(middle, low, high)
+
+
+def learned_share(rows: pd.DataFrame, party: Party, placements: pd.DataFrame, *, draws: int, seed: int) -> Share | None:
+    """`shares_by` the `learned_ratios` of a party; None where there are none."""
+    ratios = learned_ratios(party, placements, draws=draws, seed=seed)
+    return None if ratios is None else shares_by(rows, party.recovery, ratios)
 
 
 # ---- agencies set beside each other ----------------------------------------------------------------------------------

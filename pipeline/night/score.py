@@ -16,9 +16,10 @@ import pandas as pd
 from features.days import date_of, day_number
 from features.errors import InputMissing
 from models.baseline import AgeBandTable
+from models.continuation import WORTH_COLUMNS
 from models.effect import added_scores
 from models.ladder import Rung
-from models.recovery import AnyModel, load_model
+from models.recovery import AnyModel, RecoveryModel, load_model
 from pipeline.columns import PUBLISHED_SCORES
 from pipeline.night.feeds import check_feeds
 from pipeline.night.pins import READ_WHOLE
@@ -31,6 +32,7 @@ from pipeline.panel.view import View, view
 from pipeline.params import Params
 from pipeline.store.champion import Approved, champion, keep
 from pipeline.store.store import Store
+from pipeline.treatment.policy import policy_in
 
 log = logging.getLogger("recoup")
 MONEY_SCORES = ("amount_if_recovered", "expected_recovery", "added_recovery")  # published as whole minor units
@@ -114,6 +116,7 @@ def score_shard(job: Job, shard: int) -> tuple[View, pd.DataFrame]:
         **{name: added[name].to_numpy() for name in added},
         theta=np.nan if theta is None else theta,
         own_days_to_pay=_days_to_pay(model, scores, cohort, job.params.label.horizon_days),
+        **_worth_of_going_on(model, matrix, cohort, job),
     )
     return seen, scores.assign(model_version=job.model.version)
 
@@ -123,6 +126,18 @@ def _days_to_pay(model: AnyModel, scores: pd.DataFrame, cohort: pd.DataFrame, ho
     if isinstance(model, AgeBandTable) or model.timing is None:
         return np.full(len(scores), np.nan)
     return model.timing.days_to_pay(scores["p_recovered"].to_numpy(), cohort, horizon_days)
+
+
+def _worth_of_going_on(model: AnyModel, matrix: pd.DataFrame, cohort: pd.DataFrame, job: Job) -> dict[str, np.ndarray]:
+    """models.continuation.WORTH_COLUMNS; none where the params name no treatments, or the model was not taught them."""
+    policy = policy_in(job.params, date_of(job.as_of))
+    if policy is None or not isinstance(model, RecoveryModel) or model.continuation is None:
+        return {}
+    columns = matrix[list(model.continuation.columns)]
+    found = model.continuation.worth(
+        columns, cohort, policy.horizon_days, policy.annual_rate, job.params.worklist.costs
+    )
+    return {name: found[name].to_numpy() for name in WORTH_COLUMNS}
 
 
 def write_scores(store_path: Path, as_of: dt.date, out: Path, params: Params) -> str:

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from features.cohort import BUCKETS
 from models.amount import MEAN_SHARE, OBJECTIVES
+from models.continuation import ALL, BY_NIGHTS
 from models.effect import UNPROVEN_GUARD
 from models.evaluate import BEST, HINDSIGHT, MODEL, NEWEST, POOLED, SCOPES, UNSEEN, Evaluation
 from models.fairness import findings, pushed_up
@@ -117,6 +118,9 @@ def render(evaluation: Evaluation, version: str, run_id: str, drawn: Mapping[str
         watch_quality=_watch_quality(evaluation),
         watch_names=[name for _, name, _ in WATCH_COLUMNS],
         watch_top=_records(evaluation.frames.get("watch_top")),
+        continuation_lines=_continuation_lines(evaluation),
+        continuation=[row for row in _records(evaluation.frames.get("continuation")) if row["book"] == ALL],
+        beliefs=evaluation.facts.get("beliefs") or [],
         fairness_added=_listed_before_and_after(evaluation),
         tables={name: _records(evaluation.frames.get(name)) for name in TABLES},
         withheld=_withheld(evaluation),
@@ -361,6 +365,29 @@ def _watch_lines(evaluation: Evaluation) -> list[str]:
         if not lost
         else f"It is not shown to beat in money: {', '.join(lost)}.",
     ]
+
+
+def _continuation_lines(evaluation: Evaluation) -> list[str]:
+    """How far history teaches what going on is worth, and how often what came lay where it was foretold to."""
+    taught = evaluation.facts.get("continuation")
+    if not taught:
+        return []
+    if "reached_days" not in taught:
+        return [f"What going on is worth was not taught: {taught['why']}. No offer can be set against it."]
+    rows, table = taught["rows"], evaluation.frames["continuation"]
+    counts = "; ".join(f"{days} days on {rows[days]:,} rows to {taught['last_nights'][days]}" for days in rows)
+    said = [f"Taught on {taught['debtors']:,} debtors from {taught['first_night']}: {counts}."]
+    if taught["why"]:
+        said.append(f"History reaches {taught['reached_days']} days; beyond them nothing is claimed: {taught['why']}.")
+    for seen, own in table.groupby("seen", sort=False):
+        whole, books = own[own["book"] == ALL], own[own["book"] != ALL]
+        said.append(
+            f"By {'nights' if seen == BY_NIGHTS else 'debtors'} not seen, {int(whole['within'].sum())} of {len(whole)} "
+            f"vintages came within their interval, and {int(books['within'].sum())} of {len(books)} of single books."
+        )
+    if "not_judged" in taught:
+        said.append(f"No later nights judge it: {taught['not_judged']}")
+    return said
 
 
 def _watch_quality(evaluation: Evaluation) -> list[dict[str, Any]]:

@@ -66,6 +66,7 @@ from pipeline.training.studies import (
     steady_reasons,
     without_contacts,
 )
+from pipeline.training.treatment import TreatmentTaught, horizons_of, treatment_taught
 from pipeline.training.trial import Trial, check_thresholds, windows_of
 from pipeline.training.watch import WatchTrial, watch_trial
 
@@ -91,12 +92,14 @@ def train_from_store(store_path: Path, params: Params, tune_trials: int = 0) -> 
     """`train` on the panel of a store, with its protected groups and placements for the report."""
     registry.ready(params)
     store = Store(store_path)
-    whole = panel_of(store, params, weekly=True)
+    treats = params.treatments is not None
+    whole = panel_of(store, params, further=horizons_of(params) if treats else (), weekly=True)
     whole = replace(whole, landmarks=landmarks_of(store, whole, params))
     books = books_of(store, whole, money_scale(whole, params))
     proof, watch = proof_of(store, params), watch_trial(store, params)
     catalogue = with_treatments(CATALOGUE, whole.versions)
-    return train(whole, params, catalogue, store_path, tune_trials, books, proof, watch)
+    taught = treatment_taught(store, whole, params, teaching_of(whole, params, catalogue)) if treats else None
+    return train(whole, params, catalogue, store_path, tune_trials, books, proof, watch, taught)
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,7 @@ def train(
     books: Books | None = None,
     proof: Proof | None = None,
     watch: WatchTrial | None = None,
+    treatment: TreatmentTaught | None = None,
 ) -> Run:
     """Fit, judge, refit, record.
 
@@ -152,6 +156,9 @@ def train(
     if watch is not None:
         frames = {**evaluation.frames, **watch.frames}
         evaluation = _with_facts(replace(evaluation, frames=frames), watch=dict(watch.facts))
+    if treatment is not None:
+        evaluation = replace(evaluation, frames={**evaluation.frames, **treatment.trial.frames})
+        evaluation = _with_facts(evaluation, continuation=dict(treatment.trial.facts), beliefs=treatment.told())
     trial = replace(trial, lesson=None)
     clock.mark("studies")
     release, drawn = side_by_side(lambda: refitted(trial), lambda: report.pictures(evaluation))
@@ -159,6 +166,8 @@ def train(
     if isinstance(release, RecoveryModel):
         evaluation = _with_facts(evaluation, reasons_after_refit=steady_reasons(trial, release, evidence))
         release = replace(release, watch=watch.release if watch else None)
+        if treatment is not None:
+            release = replace(release, continuation=treatment.trial.release, experience=treatment.experience)
     release = replace(release, facts={**release.facts, **_release_facts(trial, evaluation)})
     run_id = _recorded(trial, release, evidence, evaluation, drawn, store_path)
     clock.mark("record")

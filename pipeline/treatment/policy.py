@@ -50,6 +50,7 @@ from pipeline.treatment.sections import (
 )
 
 SHIPPED = Path(__file__).parent / "treatments.yaml"
+INCOME = "x_disposable_income"  # the sender's own column of accounts: units of the account's currency a month
 # What no rule of the file speaks of: said wherever a policy is told of, so that nobody takes silence for leave.
 NOT_CHECKED = (
     "how large a discount, how long a plan or which fee the law of a place allows",

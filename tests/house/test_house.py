@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "treatment": "features models params law",
     "panel": "features models params store law",
     "pages": "features models columns languages store law",
-    "training": "features models params panel law store pages",
+    "training": "features models params panel law store treatment pages",
     "night": "features models columns params store panel law messages treatment pages",
     "outcomes": "features models columns params store panel pages night",
     "keeping": "features models columns params store law panel pages training night outcomes",

@@ -1,0 +1,338 @@
+"""What offers, plans and placements teach, read from a store as it was known on the day of the training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import is_numeric_dtype
+
+from features.currencies import DECIMALS
+from features.days import date_of, day_text
+from features.ledger import Ledger, figures_at, history
+from features.settlements import CASH, Settlements, net_payments
+from features.tables import NEVER, NO_DAY, NO_MONEY, NO_SHARE, TREATMENTS, InnerTables
+from features.terms import Terms
+from features.versions import arranged, key_of, superseded_on
+from models.belief import LEAST_MATURED, POLICY, Belief, kept_to
+from models.experience import Experience, PartyRecord
+from models.habits import SPAN_DAYS, habits
+from models.money import MoneyScale
+from models.plans import MONTH_DAYS, PLAN_KEY, learned_breaks, plan_histories, supported
+from models.routes import SALE, Party, learned_ratios
+from models.settlements import learned_acceptance, lots_of
+from pipeline.panel.engines import map_shards
+from pipeline.panel.view import terms_of
+from pipeline.params import Params
+from pipeline.store.store import Store
+from pipeline.treatment.policy import INCOME, Policy, policy_in
+
+SHARE_UNIT = 1e-6  # shares are kept as whole millionths
+READ = ("accounts", "charges", "balances", "payments", "statuses", *TREATMENTS)
+
+
+@dataclass(frozen=True)
+class Past:
+    """Of all debtors, as known before a day.
+
+    offers      settlements offered: debtor_id, account_no, made_on, discount, probability (NaN unknown), variant,
+                accepted (and paid in time), matured
+    plans       instalments: of models.plans.plan_histories
+    spare       PLAN_KEY -> what the debtor's payments supported in a month when the plan was agreed, minor units
+    placements  party, route, debtor_id, kind, currency, placed_on, days_past_due, balance, recovered, matured
+    """
+
+    offers: pd.DataFrame
+    plans: pd.DataFrame
+    spare: pd.Series
+    placements: pd.DataFrame
+
+
+def experience_of(
+    store: Store, params: Params, day: int, money: MoneyScale, foretold: pd.DataFrame
+) -> Experience | None:
+    """What was known before `day` taught; None where the params name no policy.
+
+    foretold: debtor_id, account_no, as_of, chance: what the model foretold of accounts on former nights, by boosters
+    that had not seen their debtors. Offers are set against the newest night before them.
+    """
+    policy = policy_in(params, date_of(day))
+    if policy is None:
+        return None
+    past = past_of(store, params, policy, day)
+    draws, seed = params.evaluate.bootstrap_draws, params.seed
+    acceptance = breaks = None
+    counts = {"settlements_offered": len(past.offers), "placements": len(past.placements)}
+    if policy.settling is not None:
+        belief = policy.settling.terms.acceptance
+        acceptance = _acceptance(past.offers, foretold, belief, draws, seed)
+    if policy.plans is not None:
+        lived = plan_histories(past.plans, past.spare, day) if len(past.plans) else None
+        counts["plans"] = 0 if lived is None else len(lived)
+        belief = Belief(policy.plans.breaks, POLICY)
+        breaks = (
+            kept_to(belief, "no plans were agreed")
+            if lived is None
+            else learned_breaks(lived, belief, draws=draws, seed=seed)
+        )
+    return Experience(
+        acceptance,
+        breaks,
+        None if policy.settling is None else policy.settling.terms.pay_within_days,
+        None if policy.plans is None else policy.plans.share_of_usual,
+        {
+            party.name: _of_party(party, past.placements, money, draws, seed)
+            for party in policy.parties
+            if party.route != SALE
+        },
+        {"known_before": day_text(day), "policy": policy.digest, **counts},
+    )
+
+
+def _acceptance(offers: pd.DataFrame, foretold: pd.DataFrame, belief: Belief, draws: int, seed: int) -> Belief:
+    if not len(offers):
+        return kept_to(belief, "no settlements were offered")
+    lots = lots_of(offers["variant"])
+    told = offers.assign(arm=offers["discount"], stratum=lots["stratum"].to_numpy())
+    told = told[told["arm"].notna()].sort_values(["made_on", "account_no"], kind="stable")
+    known = foretold[["account_no", "as_of", "chance"]].sort_values("as_of", kind="stable")
+    held = pd.merge_asof(
+        told.astype({"made_on": np.int64}),
+        known.astype({"as_of": np.int64}),
+        left_on="made_on",
+        right_on="as_of",
+        by="account_no",
+    )
+    # Of whom nothing was foretold says nothing of the lot either.
+    held["foretold"] = held["chance"].fillna(held["chance"].mean()).fillna(0.0)
+    return learned_acceptance(held, belief, draws=draws, seed=seed)
+
+
+def _of_party(party: Party, placements: pd.DataFrame, money: MoneyScale, draws: int, seed: int) -> PartyRecord:
+    """Placements that began its horizon, and the maturity of payments, before the day."""
+    own = placements[(placements["party"] == party.name) & (placements["route"] == party.route)]
+    over = own["lived_days"].to_numpy() >= party.horizon_days
+    mature = own[over].reset_index(drop=True)
+    mature = mature.assign(unit=money.per_minor(mature["currency"]))
+    ratios = learned_ratios(party, mature, draws=draws, seed=seed) if len(mature) else None
+    why = "" if ratios else f"{len(mature)} placements of {party.horizon_days} days or more, {LEAST_MATURED} are needed"
+    return PartyRecord(party.recovery, party.horizon_days, len(mature), ratios, why)
+
+
+# ---- what happened ---------------------------------------------------------------------------------------------------
+
+
+def past_of(store: Store, params: Params, policy: Policy, day: int) -> Past:
+    versions = store.versions()
+    work = partial(_past_of_shard, store.path, params, policy, day, versions)
+    parts = list(map_shards(work, range(store.shards), params.engine, threads=True))
+    offers, plans, spare, placements = zip(*parts, strict=True)
+    return Past(
+        _whole(offers), _whole(plans), pd.concat([part for part in spare if len(part)] or spare), _whole(placements)
+    )
+
+
+def _whole(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Parts without a row have no types of their own."""
+    return pd.concat([part for part in parts if len(part)] or list(parts), ignore_index=True)
+
+
+def _past_of_shard(
+    store_path: Any, params: Params, policy: Policy, day: int, versions: Mapping[str, int], shard: int
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series, pd.DataFrame]:
+    store = Store(store_path)
+    terms = terms_of(store, params, versions)
+    whole = store.tables(shard, READ, None, versions)
+    tables = InnerTables(
+        {name: frame[frame["known_on"].to_numpy() < day].reset_index(drop=True) for name, frame in whole.items()}
+    )
+    about = arranged(tables["accounts"], "accounts").drop_duplicates("account_no", keep="last")
+    names = ("portfolio", "debtor_id", "currency", "product")
+    about = about[["account_no", *names]].astype(dict.fromkeys(names, "str"))
+    for name in set(TREATMENTS) & set(tables):
+        tables[name] = _declared(tables[name], about, name, terms)
+    ledger = history(tables, terms)
+    paid = net_payments(ledger.settlements, day)
+    plans = _instalments(tables, about)
+    return (
+        _offers(tables, about, paid, policy, params.label.maturity_days, day),
+        plans,
+        _spare(plans, about, tables["accounts"], ledger, policy),
+        _placements(tables, about, paid, ledger, policy, params.label.maturity_days, day),
+    )
+
+
+def _declared(frame: pd.DataFrame, about: pd.DataFrame, name: str, terms: Terms) -> pd.DataFrame:
+    """The rows of books that say in the params that they deliver the table: of any other nobody knows the whole."""
+    books = [book for book, delivered in terms.delivers.items() if name in delivered]
+    own = about["account_no"][about["portfolio"].isin(books)]
+    return frame[frame["account_no"].isin(own)].reset_index(drop=True)
+
+
+def _newest(tables: InnerTables, name: str, about: pd.DataFrame) -> pd.DataFrame:
+    """The last version of each row, with what is known of its account."""
+    if name not in tables or not len(tables[name]):
+        return pd.DataFrame()
+    frame = arranged(tables[name], name)
+    last = superseded_on(frame, key_of(frame, name), name) == NEVER
+    return frame[last].merge(about, on="account_no").reset_index(drop=True)
+
+
+def _offers(
+    tables: InnerTables, about: pd.DataFrame, paid: pd.DataFrame, policy: Policy, maturity_days: int, day: int
+) -> pd.DataFrame:
+    """Settlements: accepted where the debtor said so and the sum was there within the policy's days."""
+    columns = ["debtor_id", "account_no", "made_on", "discount", "probability", "variant", "accepted", "matured"]
+    frame = _newest(tables, "offers", about)
+    if not len(frame) or policy.settling is None:
+        return pd.DataFrame(columns=columns)
+    frame = frame[(frame["kind"].astype("str") == "settlement").to_numpy()].reset_index(drop=True)
+    days = policy.settling.terms.pay_within_days
+    made, amount = frame["made_on"].to_numpy(np.int64), frame["amount"].to_numpy(np.int64)
+    came = _came(paid, frame["account_no"].to_numpy(), made, made + days)
+    in_time = (came >= amount) | (amount == NO_MONEY)
+    discount, probability = (frame[name].to_numpy(np.int64) for name in ("discount", "probability"))
+    return frame.assign(
+        discount=np.where(discount == NO_SHARE, np.nan, discount * SHARE_UNIT),
+        probability=np.where(probability == NO_SHARE, np.nan, probability * SHARE_UNIT),
+        accepted=(frame["outcome"].astype("str") == "accepted").to_numpy() & in_time,
+        matured=made + days + maturity_days <= day,
+    )[columns]
+
+
+def _instalments(tables: InnerTables, about: pd.DataFrame) -> pd.DataFrame:
+    names = ["account_no", "plan_id", "debtor_id", "currency", "agreed_on", "due_on", "amount", "ended_on", "how"]
+    frame = _newest(tables, "plans", about)
+    if not len(frame):
+        return pd.DataFrame(columns=names)
+    return frame.assign(plan_id=frame["plan_no"])[names]
+
+
+def _spare(
+    plans: pd.DataFrame, about: pd.DataFrame, accounts: pd.DataFrame, ledger: Ledger, policy: Policy
+) -> pd.Series:
+    """What a night would have taken as supported by each plan's account when the plan was agreed: by the payments of
+    its debtor known then, less his other plans, and the account's part of it by balance."""
+    key = list(PLAN_KEY)
+    if not len(plans) or policy.plans is None:
+        return pd.Series([], index=pd.MultiIndex.from_arrays([[], []], names=key), dtype=np.float64)
+    own = plans.groupby([*key, "debtor_id", "currency"], sort=True)
+    made = own.agg(
+        agreed_on=("agreed_on", "min"), first=("due_on", "min"), last=("due_on", "max"), total=("amount", "sum")
+    )
+    made = made.reset_index().assign(plan=np.arange(len(made)))
+    beside = made[["plan", "debtor_id", "currency", "agreed_on"]].merge(about, on=["debtor_id", "currency"])
+    balance, _, _ = figures_at(ledger, beside["account_no"].to_numpy(), beside["agreed_on"].to_numpy())
+    beside["owed"] = np.maximum(balance, 0)
+    whole = beside.groupby("plan")["owed"].sum().to_numpy(np.float64)
+    itself = beside.merge(made[["plan", "account_no"]], on=["plan", "account_no"]).set_index("plan")["owed"]
+    part = np.divide(itself.to_numpy(np.float64), whole, out=np.ones(len(made)), where=whole > 0)
+    usual = habits(_paid_before(beside, ledger.settlements), len(made), 0)
+    rows = usual.assign(disposable_income=_income(beside, accounts, len(made)), other_plans=_taken(made))
+    for name in ("usual_payment", "disposable_income", "other_plans"):
+        rows[name] *= part
+    spare = supported(rows, "month", policy.plans)["supported"].to_numpy()
+    return pd.Series(spare, index=pd.MultiIndex.from_frame(made[key]))
+
+
+def _income(beside: pd.DataFrame, accounts: pd.DataFrame, plans: int) -> np.ndarray:
+    """The least disposable income that was delivered of each plan's debtor before the agreement, minor units a month;
+    NaN where none was."""
+    if INCOME not in accounts or not is_numeric_dtype(accounts[INCOME].dtype):
+        return np.full(plans, np.nan)
+    minor = accounts["currency"].astype("str").map({name: 10.0**places for name, places in DECIMALS.items()})
+    told = accounts[["account_no", "known_on", "known_at"]].assign(income=accounts[INCOME] * minor)
+    pairs = beside[["plan", "account_no", "agreed_on"]].merge(told, on="account_no")
+    pairs = pairs[pairs["known_on"] < pairs["agreed_on"]].sort_values("known_at", kind="stable")
+    last = pairs.drop_duplicates(["plan", "account_no"], keep="last")
+    return last.groupby("plan")["income"].min().reindex(np.arange(plans)).to_numpy(np.float64)
+
+
+def _taken(made: pd.DataFrame) -> np.ndarray:
+    """Minor units a month that the debtor's plans on his other accounts took on the day each plan was agreed."""
+    months = (made["last"] - made["first"]) / MONTH_DAYS + 1
+    other = made.assign(monthly=made["total"] / months)[
+        ["debtor_id", "currency", "account_no", "agreed_on", "last", "monthly"]
+    ]
+    pairs = made[["plan", "debtor_id", "currency", "account_no", "agreed_on"]].merge(
+        other, on=["debtor_id", "currency"], suffixes=("", "_other")
+    )
+    runs = (pairs["agreed_on_other"] < pairs["agreed_on"]) & (pairs["last"] >= pairs["agreed_on"])
+    pairs = pairs[runs & (pairs["account_no"] != pairs["account_no_other"])]
+    return pairs.groupby("plan")["monthly"].sum().reindex(made["plan"], fill_value=0.0).to_numpy()
+
+
+def _paid_before(beside: pd.DataFrame, held: Settlements) -> pd.DataFrame:
+    """Payments of models.habits.habits: debtor (number of the plan), day (before that of the agreement, which is 0) and
+    amount, as known on that day."""
+    cash = np.flatnonzero(held.kind == CASH)
+    paid = pd.DataFrame(
+        {
+            "account_no": held.accounts[held.position[cash]],
+            "row": cash,
+            "occurred_on": held.occurred_on[cash].astype(np.int64),
+            "known_on": held.known_on[cash],
+            "amount": held.amount[cash],
+        }
+    )
+    pairs = beside[["plan", "account_no", "agreed_on"]].merge(paid, on="account_no")
+    day = pairs["occurred_on"] - pairs["agreed_on"]
+    pairs = pairs.assign(day=day)[(day < 0) & (day >= -SPAN_DAYS) & (pairs["known_on"] < pairs["agreed_on"])]
+    pairs = pairs.reset_index(drop=True)
+    reversed_ = pd.DataFrame(
+        {
+            "row": np.repeat(np.arange(held.row.size), np.diff(held.reversal_offsets)),
+            "taken_back": held.reversal_amount,
+            "back_on": held.reversal_known_on,
+        }
+    )
+    back = pairs[["row", "agreed_on"]].reset_index().merge(reversed_, on="row")
+    back = back[back["back_on"] < back["agreed_on"]].groupby("index")["taken_back"].sum()
+    net = pairs["amount"] - back.reindex(pairs.index, fill_value=0)
+    return pd.DataFrame({"debtor": pairs["plan"], "day": pairs["day"], "amount": net})
+
+
+def _placements(
+    tables: InnerTables,
+    about: pd.DataFrame,
+    paid: pd.DataFrame,
+    ledger: Ledger,
+    policy: Policy,
+    maturity_days: int,
+    day: int,
+) -> pd.DataFrame:
+    """What came while the party had the account, within its horizon; balance and days past due of the day it was
+    placed."""
+    columns = [
+        "party", "route", "debtor_id", "kind", "currency", "days_past_due", "balance", "recovered", "lived_days"
+    ]  # fmt: skip
+    frame = _newest(tables, "placements", about)
+    horizons = {party.name: party.horizon_days for party in policy.parties}
+    if not len(frame):
+        return pd.DataFrame(columns=columns)
+    frame = frame[frame["party"].astype("str").isin(list(horizons)).to_numpy()].reset_index(drop=True)
+    number, placed = frame["account_no"].to_numpy(), frame["placed_on"].to_numpy(np.int64)
+    until = placed + frame["party"].astype("str").map(horizons).to_numpy(np.int64)
+    recalled = frame["recalled_on"].to_numpy(np.int64)
+    balance, _, late = figures_at(ledger, number, placed)
+    return frame.assign(
+        kind=frame["product"],
+        party=frame["party"].astype("str"),
+        route=frame["route"].astype("str"),
+        days_past_due=late.astype(np.int64),
+        balance=np.maximum(balance, 0),
+        recovered=_came(paid, number, placed, np.where(recalled == NO_DAY, until, np.minimum(until, recalled + 1))),
+        lived_days=day - maturity_days - placed,
+    )[columns]
+
+
+def _came(paid: pd.DataFrame, account_no: np.ndarray, first: np.ndarray, until: np.ndarray) -> np.ndarray:
+    """int64: minor units that came to each account from the day `first` on and before `until`."""
+    asked = pd.DataFrame({"account_no": account_no, "first": first, "until": until, "place": np.arange(len(first))})
+    pairs = asked.merge(paid, on="account_no")
+    pairs = pairs[(pairs["occurred_on"] >= pairs["first"]) & (pairs["occurred_on"] < pairs["until"])]
+    return pairs.groupby("place")["amount"].sum().reindex(asked["place"], fill_value=0).to_numpy(np.int64)

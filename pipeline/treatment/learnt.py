@@ -1,0 +1,43 @@
+"""What a model was taught of offers, plans and placements, as far as the policy still means the same by it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from models.belief import POLICY, Belief
+from models.recovery import AnyModel, RecoveryModel
+from models.routes import Share
+from pipeline.treatment.policy import Policy
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """The last three arguments of `propose`: None, and no party, where the policy's own tables hold."""
+
+    acceptance: Belief | None = None
+    breaks: Belief | None = None
+    shares: Mapping[str, Share] = field(default_factory=dict)
+
+
+def learnt(model: AnyModel, policy: Policy, rows: pd.DataFrame) -> Learnt:
+    """rows: kind, days_past_due. A curve of acceptance was learnt for a number of days to pay within, one of breaks for
+    a share of the usual payment, a party's share for a horizon: where the policy has another now, its own table holds.
+    """
+    held = model.experience if isinstance(model, RecoveryModel) else None
+    if held is None:
+        return Learnt()
+    settling, plans = policy.settling, policy.plans
+    settles = settling is not None and settling.terms.pay_within_days == held.pay_within_days
+    spreads = plans is not None and plans.share_of_usual == held.share_of_usual
+    return Learnt(
+        _taught(held.acceptance) if settles else None,
+        _taught(held.breaks) if spreads else None,
+        held.learned(rows, policy.parties),
+    )
+
+
+def _taught(belief: Belief | None) -> Belief | None:
+    return None if belief is None or belief.source == POLICY else belief

@@ -1,0 +1,217 @@
+"""What going on is worth: shares that are known are found again, they never fall with the horizon, and the sum of one
+account is that of a pocket calculator. What was learnt of offers and placements (experience.py) is kept beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.cohort import BUCKETS
+from models.belief import OFFERS, Belief, Curve
+from models.continuation import (
+    ALL,
+    HORIZONS,
+    LEAST_PAYERS,
+    PACE_COLUMNS,
+    WORTH_COLUMNS,
+    ContinuationHead,
+    fit_continuation,
+    vintages,
+)
+from models.experience import Experience, PartyRecord
+from models.folder import BELIEFS_FILE, CONTINUATION_FILES, digest
+from models.lesson import Teaching
+from models.recovery import load_model
+from models.routes import Bands, Party
+from tests.worlds.panels import SCALE, SETTINGS
+
+NIGHTS = tuple(range(19_000, 19_600, 60))
+THROUGH = NIGHTS[-1] + 44  # all that is known
+TEACHING = Teaching(SETTINGS, 5, 44, 104, 90, SCALE, ("balance",))
+MONTHLY = (0.02, 0.06, 0.15)  # share of what is left that an account of each kind brings in a month, on average
+CALL, LETTER = 1.2, 1.0
+
+
+def world(debtors: int = 900, seed: int = 3, shock: float = 0.0) -> tuple[pd.DataFrame, pd.DataFrame, list[np.ndarray]]:
+    """matrix, cohort and what came by each horizon: every month an account pays half of what is left with twice its
+    share of MONTHLY, and on a night of a bad month with less."""
+    draw = np.random.default_rng(seed)
+    who, as_of = (each.ravel() for each in np.meshgrid(np.arange(debtors), np.array(NIGHTS, np.int32)))
+    kind, rows = who % 3, who.size
+    balance = draw.integers(10_000, 90_000, rows)
+    left, came, luck = (
+        balance.astype(float),
+        [],
+        dict(zip(NIGHTS, np.exp(shock * draw.normal(size=len(NIGHTS))), strict=True)),
+    )
+    chance = 2 * np.array(MONTHLY)[kind] * np.array([luck[night] for night in as_of])
+    months = np.array(HORIZONS) // 30
+    for month in range(1, months[-1] + 1):
+        left = np.where(draw.random(rows) < chance, left / 2, left)
+        came += [balance - left.astype(np.int64)] if month in months else []
+    cohort = pd.DataFrame(
+        {
+            "account_no": who.astype(np.int64),
+            "debtor_id": [f"d{number}" for number in who],
+            "as_of": as_of,
+            "portfolio": np.where(who % 2, "old", "new"),
+            "currency": "EUR",
+            "balance": balance,
+            "days_past_due": 10 + 60 * (who % 2),
+        }
+    )
+    counts = {name: np.zeros(rows) for name in PACE_COLUMNS.values()}
+    counts |= {PACE_COLUMNS["call"]: np.full(rows, 2.0), "contacts_count_30d": np.full(rows, 4.0)}
+    matrix = pd.DataFrame({"kind": kind.astype(float), "balance": balance.astype(float), **counts})
+    matrix["contacts_count_outbound_30d"] = 3.0
+    known = [
+        np.where(as_of + days + 14 <= THROUGH, each.astype(float), np.nan)
+        for days, each in zip(HORIZONS, came, strict=True)
+    ]
+    return matrix, cohort, known
+
+
+def true_share(kind: np.ndarray, days: int) -> np.ndarray:
+    return 1 - (1 - np.array(MONTHLY)[kind]) ** (days // 30)
+
+
+@pytest.fixture(scope="module")
+def told():
+    matrix, cohort, came = world()
+    found = fit_continuation(matrix, cohort, came, TEACHING)
+    assert found.head is not None
+    return matrix, cohort, came, found
+
+
+def test_shares_that_are_known_are_found_again_and_never_fall(told):
+    matrix, cohort, _, found = told
+    share, kind = found.head.shares(matrix, cohort), matrix["kind"].to_numpy(int)
+    assert (np.diff(share, axis=1) >= 0).all()
+    for place, days in enumerate(HORIZONS):
+        for each in range(3):
+            mean = share[kind == each, place].mean()
+            assert mean == pytest.approx(true_share(np.array([each]), days)[0], abs=0.035)
+
+
+def test_a_horizon_that_is_not_over_teaches_the_shorter_heads_alone(told):
+    matrix, cohort, came, found = told
+    rows = found.head.facts["rows"]
+    assert rows["365"] < rows["180"] < rows["90"] < rows["30"] == len(cohort)
+    late = np.where((cohort["as_of"] > NIGHTS[0]).to_numpy(), np.nan, came[2])
+    few = [came[0], came[1], np.where(cohort.index % 20 == 0, late, np.nan), np.full(len(cohort), np.nan)]
+    short = fit_continuation(matrix, cohort, few, TEACHING)
+    assert short.head.reached_days == 90
+    assert f"{LEAST_PAYERS} are needed" in short.head.facts["why"]
+    worth = [short.head.worth(matrix, cohort, days, 0.08, {})["continuation"] for days in (90, 365)]
+    pd.testing.assert_series_equal(*worth)  # beyond what is reached nothing is claimed
+    assert fit_continuation(matrix, cohort, [np.full(len(cohort), np.nan)] * 4, TEACHING).head is None
+
+
+def test_the_sum_of_one_account_is_that_of_a_pocket_calculator(told):
+    matrix, cohort, _, found = told
+    one = cohort.iloc[[7]]
+    share = found.head.shares(matrix.iloc[[7]], one)[0]
+    worth = found.head.worth(matrix.iloc[[7]], one, 365, 0.08, {"call": CALL, "letter": LETTER}).iloc[0]
+    balance, money, cost, before, begun = one["balance"].iloc[0], 0.0, 0.0, 0.0, 0
+    calls = 2 * 3 / 4  # of four contacts a month three were ours
+    for days, through in zip(HORIZONS, share, strict=True):
+        discount = 1.08 ** (-(begun + days) / 2 / 365)
+        money += balance * (through - before) * discount
+        cost += calls * CALL * 100 * (days - begun) / 30 * (1 - (through + before) / 2) * discount
+        begun, before = days, through
+    assert worth["continuation"] == round(money - cost)
+    assert worth["continuation_low"] < worth["continuation"] < worth["continuation_high"]
+    assert worth["continuation_high"] <= balance - cost + 1
+
+
+def test_between_two_horizons_what_is_left_falls_at_an_even_pace(told):
+    matrix, cohort, _, found = told
+    worth = {days: found.head.worth(matrix, cohort, days, 0.0, {})["continuation"] for days in (90, 120, 150, 180)}
+    balance = cohort["balance"]
+    left = {days: 1 - each / balance for days, each in worth.items()}
+    np.testing.assert_allclose(left[120] / left[90], left[150] / left[120], rtol=2e-3)
+    assert all((worth[first] <= worth[then]).all() for first, then in ((90, 120), (120, 150), (150, 180)))
+
+
+def test_nights_that_differ_widen_the_interval(told):
+    _, _, _, found = told
+    calm = found.head.spreads[0]
+    matrix, cohort, came = world(shock=0.5)
+    rough = fit_continuation(matrix, cohort, came, TEACHING).head.spreads[0]
+    assert np.ptp(rough.parts[ALL], axis=1).min() > np.ptp(calm.parts[ALL], axis=1).max()
+
+
+def test_vintages_lie_within_what_was_foretold_and_one_that_fails_is_seen(told):
+    _, cohort, came, found = told
+    unit = np.full(len(cohort), 0.01)
+    told_of = vintages(cohort, found.share, came, found.head.spreads, unit, "debtors not seen")
+    assert set(told_of["horizon"]) == set(HORIZONS)
+    assert told_of["within"].mean() > 0.9
+    assert (told_of["came_low"] <= told_of["came"]).all()
+    half = [each / 2 for each in came]
+    assert vintages(cohort, found.share, half, found.head.spreads, unit, "debtors not seen")["within"].mean() < 0.1
+
+
+def test_a_vintage_counts_once_all_its_nights_have_lived_through(told):
+    _, cohort, came, found = told
+    told_of = vintages(cohort, found.share, came, found.head.spreads, np.full(len(cohort), 0.01), "debtors not seen")
+    whole = told_of[(told_of["book"] == ALL) & (told_of["horizon"] == 365)]
+    over = cohort["as_of"][~np.isnan(came[3])].nunique()
+    assert whole["accounts"].max() == 900
+    assert len(whole) <= over
+
+
+def test_a_head_comes_back_from_its_folder_as_it_was(told):
+    matrix, cohort, _, found = told
+    files = found.head.files()
+    assert tuple(files) == CONTINUATION_FILES
+    back = ContinuationHead.from_card(found.head.card(), files)
+    asked = {"horizon_days": 200, "annual_rate": 0.05, "costs": {"call": CALL}}
+    pd.testing.assert_frame_equal(back.worth(matrix, cohort, **asked), found.head.worth(matrix, cohort, **asked))
+    assert back.card() == found.head.card()
+
+
+def test_the_order_of_rows_changes_nothing(told):
+    matrix, cohort, came, found = told
+    order = np.random.default_rng(1).permutation(len(cohort))
+    shuffled = [frame.iloc[order].reset_index(drop=True) for frame in (matrix, cohort)]
+    again = fit_continuation(*shuffled, [each[order] for each in came], TEACHING)
+    assert again.head.files() == found.head.files()
+
+
+def test_a_book_that_taught_nothing_has_the_level_of_all(told):
+    matrix, cohort, _, found = told
+    strange = cohort.assign(portfolio="never seen")
+    worth = found.head.worth(matrix, strange, 365, 0.08, {"call": CALL})
+    assert list(worth) == list(WORTH_COLUMNS)
+    assert (worth.dtypes == np.int64).all()
+    pace = {ALL: np.zeros((len(BUCKETS), len(PACE_COLUMNS)))}
+    free = replace(found.head, pace=pace).worth(matrix, strange, 365, 0.08, {"call": CALL})
+    assert (free["continuation"] > worth["continuation"]).all()
+
+
+def test_a_model_carries_it_and_what_was_learnt_in_files_of_their_own(told, model, tmp_path):
+    found = told[-1]
+    belief = Belief(Curve((0.1, 0.4), (0.02, 0.05), (0.01, 0.04), (0.03, 0.06)), OFFERS, "", {0.1: 400, 0.4: 350})
+    record = PartyRecord(Bands({}, Curve((0.0,), (0.02,), (0.01,), (0.03,))), 180, 512, {"": (0.9, 0.8, 1.1)})
+    experience = Experience(belief, None, 30, None, {"north": record}, {"known_before": "2026-10-01"})
+    whole = replace(model, continuation=found.head, experience=experience)
+    files = whole.files()
+    assert {*CONTINUATION_FILES, BELIEFS_FILE} <= set(files)
+    assert not {*CONTINUATION_FILES, BELIEFS_FILE} & set(model.files())
+    assert whole.version != model.version
+    folder = tmp_path / whole.version
+    folder.mkdir()
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    back = load_model(folder, digest(files))
+    assert back.files() == files
+    assert back.experience.acceptance == belief
+    rows = pd.DataFrame({"kind": ["card"], "days_past_due": [0]})
+    party = Party("north", "agency", record.believed, None, {"EUR": 0}, 0.0, 60, 180, 0)
+    np.testing.assert_allclose(back.experience.learned(rows, (party,))["north"].middle, 0.02 * 0.9)
+    assert back.experience.learned(rows, (replace(party, horizon_days=90),)) == {}

@@ -77,6 +77,15 @@ def scorable(tables: Mapping[str, pd.DataFrame], ledger: Ledger | None, as_of: S
     return found.cohort(np.flatnonzero(found.reason == REASONS.index("scorable")), REASONS)
 
 
+def ours(tables: Mapping[str, pd.DataFrame], ledger: Ledger | None, as_of: Sequence[int], terms: Terms) -> Cohort:
+    """The accounts that are not closed, sold or at an agency, whatever they owe. Arguments and errors as of `scorable`;
+    counts by REASONS.
+    """
+    found, _ = _standing(tables, ledger, as_of, terms)
+    gone = [REASONS.index(name) for name in ("closed", "sold", "agency")]
+    return found.cohort(np.flatnonzero(~np.isin(found.reason, gone)), REASONS)
+
+
 def watched(
     tables: Mapping[str, pd.DataFrame], ledger: Ledger | None, as_of: Sequence[int], terms: Terms, watch: WatchTerms
 ) -> Cohort:

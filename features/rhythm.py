@@ -117,13 +117,14 @@ def figures(evidence: Evidence, names: Collection[str] = FIGURES) -> dict[str, n
         still(np.minimum(charges, payments)[book], np.int64),
         still(tells[book], np.bool_),
         still(evidence.ledger.positions(rows["account_no"].to_numpy()), np.int64),
-        _items(evidence),
+        items_told(evidence),
         LATE_ITEM_DAYS,
     )
     return dict(zip(FIGURES, found[:, walks.of_row], strict=True))
 
 
-def _items(evidence: Evidence) -> Items:
+def items_told(evidence: Evidence) -> Items:
+    """The charges of the ledger's accounts with what settles and disputes them."""
     books = evidence.ledger
     charges, paid, frame = books.entries.charges, books.entries.paid, evidence.arranged("charges")
     target = charges.target if charges.target.size else np.full(charges.due_on.size, -1, np.int64)
@@ -178,7 +179,7 @@ def _net(told, row, night):
 
 
 @compiled
-def _billed_on(told, account, night, rows, due, full, left):
+def billed_on(told, account, night, rows, due, full, left):
     """Write the items of an account in force on the night by due day and amount; returns how many."""
     count = 0
     for row in range(told.spans[account, 0], told.spans[account, 1]):
@@ -205,8 +206,10 @@ def _billed_on(told, account, night, rows, due, full, left):
 
 
 @compiled
-def _settle(told, account, night, rows, left, settled_on, count):
-    """Let the money known by the night settle the items, day by day: `left` and `settled_on` (NO_DAY while open)."""
+def settle(told, account, night, rows, left, settled_on, count):
+    """Let the money known by the night settle the items, day by day: `left` and `settled_on` (NO_DAY while open).
+    Returns the money that settles none.
+    """
     settled_on[:count] = NO_DAY
     oldest, free, event, last = 0, np.int64(0), told.paid_offsets[account], told.paid_offsets[account + 1]
     while event < last:
@@ -236,10 +239,12 @@ def _settle(told, account, night, rows, left, settled_on, count):
                 settled_on[oldest] = day
             if left[oldest] == 0:
                 oldest += 1
+    return free
 
 
 @compiled
-def _is_disputed(told, account, night, charge_no):
+def is_disputed(told, account, night, charge_no):
+    """Whether a dispute of the charge, or of the whole account, is in force and known by the night."""
     for row in range(told.dispute_spans[account, 0], told.dispute_spans[account, 1]):
         known = told.dispute_known[row] < night <= told.dispute_gone[row]
         stands = known and told.dispute_from[row] <= night and _lasts(told.dispute_until[row], night)
@@ -273,15 +278,15 @@ def _over_debtors(groups, offsets, known_on, gone_on, currency, through, tells, 
                 continue
             is_known &= night - 1 <= through[row]
             account = place[row]
-            count = _billed_on(told, account, night, rows, due, full, left)
-            _settle(told, account, night, rows, left, settled_on, count)
+            count = billed_on(told, account, night, rows, due, full, left)
+            settle(told, account, night, rows, left, settled_on, count)
             for item in range(count):
                 is_open = left[item] > 0
                 days = (night if is_open else settled_on[item]) - due[item]
                 if is_open:
                     open_items += 1
                     open_late += due[item] < night
-                    disputed += _is_disputed(told, account, night, told.charge_no[rows[item]])
+                    disputed += is_disputed(told, account, night, told.charge_no[rows[item]])
                 else:
                     counts[2] += 1
                     sums[2] += days

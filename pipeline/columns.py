@@ -77,6 +77,16 @@ WATCHED_COLUMNS = (
     "reason_2",
     "reason_3",
 )
+# Commercial debtors in one currency, and their open items; money in minor units of that currency.
+RECEIVABLE_COLUMNS = (
+    *("debtor_id", "rank", "currency", "accounts", "items", "open_amount", "overdue", "disputed", "unapplied"),
+    *("credit_notes", "balance", "oldest_days", "usual_days", "level_from", "dunning_level", "order_stop", "limit_use"),
+    *("held", "as_of"),
+)
+OPEN_ITEM_COLUMNS = (
+    *("debtor_id", "account_id", "portfolio", "currency", "charge_id", "kind", "due_on", "invoiced", "open_amount"),
+    *("days_past_due", "is_disputed", "dunning_level", "as_of"),
+)
 LEADING_COLUMNS = {  # of each published table; only of `worklist` and `scores` they are all
     "worklist": WORKLIST_COLUMNS,
     "deferred": ("account_id", "rule", "citation", "first_permitted"),
@@ -93,11 +103,12 @@ _KINDS = {
     "money": (
         "balance arrears expected_recovery net_value amount_if_recovered added_recovery added_value "
         "placed_amount principal contact_cost cost_per_attempt asked disputed debtor_credit "
-        "cash_expected cash_low cash_high cash_from_scorable cash_last_weeks due_amount money_at_risk"
+        "cash_expected cash_low cash_high cash_from_scorable cash_last_weeks due_amount money_at_risk "
+        "open_amount overdue unapplied credit_notes invoiced"
     ),
     "date": (
         "as_of valid_until last_right_party last_payment "
-        "legal_deadline_on assigned_on held_out_until rates_date last_worked week_from week_until next_due_on"
+        "legal_deadline_on assigned_on held_out_until rates_date last_worked week_from week_until next_due_on due_on"
     ),
     "share": "p_recovered p_if_left p_if_worked p_defaulted p_late probability share annual_rate response_rate",
     "count": "rank rank_total would_rank days_past_due contacts_left broken_promises debtor_accounts",

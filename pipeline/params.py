@@ -515,6 +515,23 @@ class Watch(Section):
     reasons: Annotated[int, Field(ge=0)] = 1000
 
 
+class Receivables(Section):
+    """How open invoices of commercial debtors are dunned; a params file without it has no view of them.
+
+    levels: days past due from which each dunning level holds. order_stop_days: from which a stop of orders is proposed
+    """
+
+    levels: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1, max_length=9)] = (1, 15, 30)
+    order_stop_days: Annotated[int, Field(ge=1)] = 45
+
+    @field_validator("levels")
+    @classmethod
+    def _rise(cls, levels: tuple[int, ...]) -> tuple[int, ...]:
+        if list(levels) != sorted(set(levels)):
+            raise ValueError("must rise from one to the next")
+        return levels
+
+
 Days = Annotated[int, Field(ge=0)]
 
 
@@ -563,6 +580,7 @@ class Params(Section):
     reminders: Reminders | None = None
     watch: Watch | None = None
     treatments: Treatments | None = None
+    receivables: Receivables | None = None
     _stand_ins: dict[str, Path] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
@@ -595,7 +613,7 @@ class Params(Section):
 
     def kept(self) -> str:
         """What `digest` is the sha256 of, as JSON; `of_kept` reads it back."""
-        sections = ("messages", "reminders", "watch", "treatments")
+        sections = ("messages", "reminders", "watch", "receivables", "treatments")
         unset = {name for name in sections if getattr(self, name) is None}
         return self.model_dump_json(exclude={"paths", "engine", "queries", "retention", *unset})
 

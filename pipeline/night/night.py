@@ -30,6 +30,7 @@ from pipeline.night.details import opened_rows
 from pipeline.night.feeds import check_feeds, check_late_money
 from pipeline.night.pins import SAID, Marks, Stamps, frames_sha256, keep_terms, pins, remembered, verified
 from pipeline.night.ranking import Ranked, rank_night
+from pipeline.night.receivables import receivables_of
 from pipeline.night.refusals import NightMissing
 from pipeline.night.reminders import Reminded, nothing_kept, published_before, reminded, said_of
 from pipeline.night.score import Job, job_for
@@ -136,6 +137,10 @@ def make_night(
         watch = watch_list([one.watch for one in worked], job)
         about_it = {"watch": about_watch(watch, [one.watch_counts for one in worked], job)}
         said_more += unwatched(about_it["watch"], job)
+    debtors, invoices = None, None
+    if params.receivables is not None:
+        parts = [one.items for one in worked], [one.owing for one in worked]
+        debtors, invoices, about_it["receivables"] = receivables_of(*parts, ranked.rows, job)
     told = [sentence(warning, language) for warning in (*warnings, *said_more)]
     about = {**manifest_of(store, job, worked, told, ranked.orders), **about_it}
     said_to = None
@@ -146,6 +151,7 @@ def make_night(
         about["messages"] = said_to.told(known, params.reminders)
         night = replace(night, messages=said_to.rows, texts=said_of(known, params.reminders))
     night = replace(night, manifest=about, dialler=params.worklist.dialler_columns, watch=watch)
+    night = replace(night, receivables=debtors, open_items=invoices)
     delivered, sealed_as = store.newest(job.versions), seals(shelf)
     ranks, reasons = frames_sha256({"rows": ranked.rows, "arms": ranked.arms}), {"said": said, **details.by_name()}
     marks = {

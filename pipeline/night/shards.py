@@ -33,6 +33,7 @@ from pipeline.night.feeds import case_of
 from pipeline.night.held_back import asked_for
 from pipeline.night.pins import code_sha256, frames_sha256
 from pipeline.night.reach import reach_of
+from pipeline.night.receivables import receivables_shard
 from pipeline.night.score import Job, asked, score_shard
 from pipeline.night.watch import watch_shard
 from pipeline.panel.engines import map_shards
@@ -84,6 +85,7 @@ class Worked:
     settled   pipeline.night.arms.settled
     reach     pipeline.night.reach.reach_of
     watch, watch_counts   pipeline.night.watch.watch_shard
+    items, owing          pipeline.night.receivables.receivables_shard
     reused    whether an earlier, cut-off run had made it
     remade    whether one had, and what it left was not what it wrote
     """
@@ -98,12 +100,17 @@ class Worked:
     reach: pd.DataFrame
     watch: pd.DataFrame
     watch_counts: pd.DataFrame
+    items: pd.DataFrame
+    owing: pd.DataFrame
     reused: bool = False
     remade: bool = False
 
 
 SEAL = "seal.json"
-FRAMES = ("rows", "channels", "counts", "waits", "answers", "unseen", "settled", "reach", "watch", "watch_counts")
+FRAMES = (
+    *("rows", "channels", "counts", "waits", "answers", "unseen", "settled", "reach", "watch", "watch_counts"),
+    *("items", "owing"),
+)
 
 
 def shelf_of(job: Job, out: Path) -> Path:
@@ -164,7 +171,7 @@ def _work_shard(job: Job, shelf: Path, shard: int) -> Worked:
     found = rulings(case_of(seen, store, job.versions, job.as_of, job.params), job.as_of)
     rows = _rows(job, seen, scores, found.accounts)
     told = _waits(job, seen, store), _answers(job, seen), _unseen(job, seen), settled(job, seen, store)
-    more = reach_of(job, seen, store), *watch_shard(job, seen)
+    more = reach_of(job, seen, store), *watch_shard(job, seen), *receivables_shard(job, seen)
     worked = Worked(rows, found.channels, seen.cohort.counts, *told, *more)
     keep(worked, place)
     return replace(finished(place), remade=remade)

@@ -38,7 +38,14 @@ class Published:
         if rows and len(listed):
             shown = [_first_rows(listed, self.night.reporting_currency)]
         return "\n".join(
-            [*lines, *_watched(self.night), *_messages(self.night), *shown, f"List: {self.folder / 'worklist.html'}"]
+            [
+                *lines,
+                *_watched(self.night),
+                *_messages(self.night),
+                *_receivables(self.night),
+                *shown,
+                f"List: {self.folder / 'worklist.html'}",
+            ]
         )
 
 
@@ -79,6 +86,17 @@ def _messages(night: Night) -> list[str]:
         return []
     steps = ", ".join(f"{many:,} {step}" for step, many in told["steps"].items() if many)
     return [f"{told['messages']:,} messages beside the list{f': {steps}' if steps else ''}."]
+
+
+def _receivables(night: Night) -> list[str]:
+    told = night.manifest.get("receivables")
+    if told is None:
+        return []
+    silent, stops = ", ".join(told["without_items"]), told["order_stops"]
+    return [
+        f"{told['debtors']:,} commercial debtors with {told['items']:,} open items, {stops:,} to stop orders of.",
+        *([f"No items told of {silent}: charges or payments are not delivered, or late."] if silent else []),
+    ]
 
 
 def _why_empty(night: Night) -> list[str]:

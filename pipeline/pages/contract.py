@@ -31,7 +31,14 @@ from features.tables import (
     OUTCOMES,
     PAYMENT_KINDS,
 )
-from pipeline.columns import DETAIL_COLUMNS, KIND_OF_COLUMN, LEADING_COLUMNS, MESSAGE_COLUMNS
+from pipeline.columns import (
+    DETAIL_COLUMNS,
+    KIND_OF_COLUMN,
+    LEADING_COLUMNS,
+    MESSAGE_COLUMNS,
+    OPEN_ITEM_COLUMNS,
+    RECEIVABLE_COLUMNS,
+)
 from pipeline.law.outcome import STATES
 from pipeline.pages.publication import GROUPS_SHOWN, Night, texts
 
@@ -105,7 +112,7 @@ def check_night(night: Night) -> None:
     found = [sentence for name, frame in frames.items() if frame is not None for sentence in _of_table(name, frame)]
     for name, frame in night.details.by_name().items():
         found += _of_details(name, frame)
-    found += [*_currencies(night), *_audit(night), *_counts(night), *_messages(night)]
+    found += [*_currencies(night), *_audit(night), *_counts(night), *_messages(night), *_receivables(night)]
     if found:
         raise ContractError(" ".join(found))
 
@@ -275,6 +282,33 @@ def _messages(night: Night) -> list[str]:
         held = set(texts(night.held_out[column])) if column in night.held_out else set()
         rules[column].append(rule(told, lambda ids, held=held: ~ids.isin(held)))
     return failures("messages", frame, rules) if len(frame) else []
+
+
+def _receivables(night: Night) -> list[str]:
+    """What is wrong with debtors and open items: the items of a debtor add up to what he owes by them."""
+    tables = {
+        "receivables": (night.receivables, RECEIVABLE_COLUMNS),
+        "open_items": (night.open_items, OPEN_ITEM_COLUMNS),
+    }
+    found: list[str] = []
+    for name, (frame, columns) in tables.items():
+        if frame is None:
+            continue
+        if list(frame.columns) != list(columns):
+            return [str(ContractError.missing_columns(name, set(columns) - set(frame), frame.columns))]
+        filled = [column for column in ("debtor_id", "account_id", "currency", "as_of") if column in columns]
+        rules = _rules(frame, filled, KIND_OF_COLUMN, WORDS)
+        found += [*_not_money(name, frame, KIND_OF_COLUMN), *(failures(name, frame, rules) if len(frame) else [])]
+    if found or night.receivables is None or night.open_items is None:
+        return found
+    keys = ["debtor_id", "currency"]
+    if night.receivables.duplicated(keys).any():
+        return ["Table 'receivables' must name each debtor once a currency. Group it."]
+    owed = night.open_items.groupby(keys)["open_amount"].sum()
+    told = night.receivables.set_index(keys)["open_amount"]
+    if not told[told != 0].sort_index().equals(owed.astype("int64").sort_index()):
+        return ["Table 'open_items' does not add up to 'receivables'. Build both from the same items."]
+    return []
 
 
 def _counts(night: Night) -> list[str]:

@@ -75,6 +75,8 @@ class Night:
     self_cure  account_id, p_if_left, added_value, further columns follow: those who very likely pay without our contact
     scores     exactly PUBLISHED_SCORES; amounts in minor units
     watch      exactly WATCHED_COLUMNS: accounts before their due day by money at risk; None where nothing is watched
+    receivables, open_items   exactly RECEIVABLE_COLUMNS and OPEN_ITEM_COLUMNS: commercial debtors, and their open
+               items; None of a night without that view
     audit      account_id and the terms of net_value, one row per listed account
     counts     scorable, and the eight groups that add up to it
     model      version and whatever else describes it: plain values, shown in this order
@@ -104,6 +106,8 @@ class Night:
     language: str = "en"
     dialler: Mapping[str, str] = field(default_factory=dict)
     watch: pd.DataFrame | None = None
+    receivables: pd.DataFrame | None = None
+    open_items: pd.DataFrame | None = None
     decimals: Mapping[str, int] = field(default_factory=lambda: DECIMALS)
     messages: pd.DataFrame | None = None
     texts: Sequence[Mapping[str, Any]] = ()

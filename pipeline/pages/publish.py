@@ -14,6 +14,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from pipeline.pages.messages_page import messages_page
 from pipeline.pages.page import html
 from pipeline.pages.parquet_file import write_published
 from pipeline.pages.publication import Night, plain
+from pipeline.pages.receivables_page import receivables_page
 from pipeline.pages.record import (
     CURRENT,
     EXPIRED,
@@ -214,10 +216,14 @@ def _write_all(night: Night, folder: Path, ran: Callable[[], Mapping[str, Any]] 
             "messages.parquet": lambda path: write_published(sent, night.decimals, path),
             "messages.html": lambda path: _write(path, messages_page(night).encode()),
         }
-    if night.watch is not None:
-        watched = csv_text(night.watch, *money)
-        makers["watch.csv"] = lambda path: _write(path, watched.encode("utf-8", "replace"))
-        makers["watch.parquet"] = lambda path: write_published(night.watch, night.decimals, path)
+    beside = {"watch": night.watch, "receivables": night.receivables, "open_items": night.open_items}
+    for name, frame in beside.items():
+        if frame is not None:
+            text = csv_text(frame, *money).encode("utf-8", "replace")
+            makers[f"{name}.csv"] = partial(_write, content=text)
+            makers[f"{name}.parquet"] = partial(write_published, frame, night.decimals)
+    if night.receivables is not None:
+        makers["receivables.html"] = lambda path: _write(path, receivables_page(night).encode())
     rows = {
         "deferred.csv": len(night.deferred),
         "excluded.csv": len(night.excluded),
@@ -228,7 +234,9 @@ def _write_all(night: Night, folder: Path, ran: Callable[[], Mapping[str, Any]] 
     rows |= {
         name: len(night.messages) for name in makers if name.startswith("messages.") and night.messages is not None
     }
-    rows |= dict.fromkeys(("watch.csv", "watch.parquet"), 0 if night.watch is None else len(night.watch))
+    for name in makers:
+        frame = beside.get(name.split(".")[0])
+        rows |= {} if frame is None else {name: len(frame)}
     outputs = {}
     for name, make in makers.items():
         with _writing(folder / name):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 import re
@@ -21,6 +22,7 @@ from pipeline.pages.language import languages, words
 from pipeline.pages.page import DETAIL_TEXTS, inert
 
 _DATA = re.compile(r'(<script type="application/json" id="night">)(.*?)(</script>)', re.DOTALL)
+_BLOCK = re.compile(r'<details data-ids="([^"]*)">.*?</details>\n?', re.DOTALL)
 _RECORD = re.compile(r'(?:[^"\r\n]|"[^"]*")*(?:\r\n|\n|\r|$)')
 _SHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 DEBTORS, ACCOUNTS = ("debtor_id", "same_as"), ("account_id", "joined_accounts")  # columns by whose ids they hold
@@ -162,7 +164,7 @@ def _page(place: Path, whose: Whose) -> tuple[bytes, int] | None:
     text = place.read_text(encoding="utf-8")
     found = _DATA.search(text)
     if found is None:
-        return None
+        return _blocks(text, whose)
     night = json.loads(found[2])
     strings = night["strings"]
     gone = _rows_of(night["worklist"], strings, whose)
@@ -183,6 +185,16 @@ def _page(place: Path, whose: Whose) -> tuple[bytes, int] | None:
     night["strings"] = [said if index in used else "" for index, said in enumerate(strings)]
     night["citations"] = {index: cited for index, cited in night["citations"].items() if int(index) in used}
     return (text[: found.start(2)] + inert(night) + text[found.end(2) :]).encode(), lost
+
+
+def _blocks(text: str, whose: Whose) -> tuple[bytes, int] | None:
+    """A page without the blocks that are theirs: <details data-ids="...">, of which none lies in another."""
+    kept, lost, at = [], 0, 0
+    for block in _BLOCK.finditer(text):
+        if not whose.all.isdisjoint(html.unescape(block[1]).split()):
+            kept.append(text[at : block.start()])
+            lost, at = lost + 1, block.end()
+    return ("".join([*kept, text[at:]]).encode(), lost) if lost else None
 
 
 def _rows_of(table: dict[str, Any], strings: list[str], whose: Whose) -> set[int]:

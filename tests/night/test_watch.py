@@ -44,7 +44,7 @@ def watching(house, tmp_path_factory) -> Path:
     """The house with `watch` in its params, a champion that was taught of it, and the night made again."""
     folder = tmp_path_factory.mktemp("watching") / "house"
     shutil.copytree(house, folder, symlinks=True)
-    params = load(written_params(folder / "params.yaml", folder, watch={"days_ahead": 30}))
+    params = load(written_params(folder / "params.yaml", folder, watch={"days_ahead": 30}, receivables={}))
     store, approved = folder / "store", champion(folder / "store")
     taught = replace(load_model(approved.folder, approved.sha256), watch=watch_trial(Store(store), params).release)
     sha256 = write_model(model_folder(store, taught.version), taught.files())
@@ -73,6 +73,14 @@ def test_the_list_is_in_order_of_money_at_risk_and_nobody_on_it_is_scorable(watc
     assert pd.to_datetime(rows["next_due_on"]).between(NIGHT, pd.Timestamp(NIGHT) + pd.Timedelta(days=29)).all()
     scores = pd.read_parquet(watching / "out" / NIGHT / "scores.parquet")
     assert not set(rows["account_id"]) & set(scores["account_id"])
+
+
+def test_receivables_are_published_in_the_same_manifest(watching):
+    manifest = json.loads((watching / "out" / NIGHT / "manifest.json").read_text())
+    items = pd.read_parquet(watching / "out" / NIGHT / "open_items.parquet")
+    assert manifest["receivables"]["items"] == len(items) > 0
+    assert manifest["outputs"]["open_items.csv"]["rows"] == len(items)
+    assert "receivables.html" in manifest["outputs"]
 
 
 def test_the_manifest_counts_it_and_vouches_for_both_files(watching):

@@ -38,7 +38,7 @@ def written_params(place: Path, folder: Path, **changes: object) -> Path:
     params["worklist"] |= {"capacity": {"default": 12}, "control_share": 0.1, "channel_capacity": {"call": 35}}
     params["worklist"]["dialler_columns"] = {"agent": "user", "account_id": "ref"}
     params["worklist"]["agents"] = {"card_gb": {"ann": 5, "bob": 5}, "loan_eu": {"cem": 6, "dia": 6}}
-    for section in ("watch", "reminders", "treatments"):  # a test that looks at them says so: they cost every night
+    for section in ("watch", "reminders", "receivables", "treatments"):  # they cost every night: a test of them says so
         params[section] = None
     for section, values in changes.items():
         params[section] = {**(params.get(section) or {}), **values}
@@ -59,6 +59,7 @@ def quick_params(
             "split": whole.split.model_copy(update={"backtest_folds": 1}),
             "evaluate": whole.evaluate.model_copy(update={"bootstrap_draws": 80, **(evaluate or {})}),
             "watch": None,
+            "receivables": None,
             "gate": whole.gate.model_copy(update={"bucket_min_debtors": 60, "max_money_loss": 0.1, **(gate or {})}),
         }
     )

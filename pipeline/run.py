@@ -53,9 +53,9 @@ def end_of_night(store_path: Path, as_of: dt.date, out: Path, params: Params, mo
     What retention leaves to the next night, since another run works there, has no mark.
     """
     if not monitored:
-        told = monitor(store_path, as_of, params).text()
-        log.info(told)
-        _mark_done("monitor", as_of, out, told)
+        found = monitor(store_path, as_of, params)
+        log.info(found.text())
+        _mark_done("monitor", as_of, out, found.text(), verdict=found.verdict)
     retired = retire(store_path, out, as_of, params)
     if told := retired.text():
         log.info(told)
@@ -63,12 +63,13 @@ def end_of_night(store_path: Path, as_of: dt.date, out: Path, params: Params, mo
         _mark_done("retention", as_of, out, told)
 
 
-def _mark_done(stage: str, as_of: dt.date, out: Path, told: str) -> None:
+def _mark_done(stage: str, as_of: dt.date, out: Path, told: str, **more: str) -> None:
     stamps = Stamps(out, day_number(as_of))
     published = stamps.read().get("publish")
     if published is not None:
         with only_run(out):
-            stamps.mark({stage: (published["outputs"], hashlib.sha256(told.encode()).hexdigest())})
+            came = {"sha256": hashlib.sha256(told.encode()).hexdigest(), **more}
+            stamps.mark({stage: (published["outputs"], came)})
 
 
 @contextmanager

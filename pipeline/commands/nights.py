@@ -189,6 +189,54 @@ def publish(params: Params, out: Path, night: dt.date, by: str, why: str) -> Non
     click.echo(roll_back(out, night, by, why, now, params.worklist.language))
 
 
+JSON = option("--json", "as_json", is_flag=True, help="The same as JSON.")
+
+
+@command(STORE, NIGHTS, JSON)
+def status(params: Params, store: Path, out: Path, as_json: bool) -> None:
+    """How things stand: the last list and its verdict, feeds, who is at work, disk, the next change of law. Nothing is
+    written; exit 0 whatever it finds.
+    """
+    from pipeline.status import status as look
+
+    found = look(store, out, params, dt.datetime.now(dt.UTC))
+    click.echo(found.told() if as_json else found.text())
+
+
+@command(NIGHTS, JSON)
+def runs(params: Params, out: Path, as_json: bool) -> None:
+    """Every published night: what it was made with, how much it listed, what the monitor said of it."""
+    from pipeline.status import runs as found_in
+
+    _tell(found_in(out), as_json, "No night is published.")
+
+
+@command(STORE, JSON)
+def models(params: Params, store: Path, as_json: bool) -> None:
+    """Every model beside the store: the champion, those approved before, and what was kept besides; who approved it."""
+    from pipeline.status import models as found_in
+
+    _tell(found_in(store), as_json, "There is no model yet. `recoup train` teaches one.")
+
+
+def _tell(rows: list[dict[str, Any]], as_json: bool, nothing: str) -> None:
+    """Rows of one shape as a table, or as JSON."""
+    if as_json:
+        click.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+        return
+    if not rows:
+        click.echo(nothing)
+        return
+    cells = [[*rows[0]], *([_cell(value) for value in row.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _cell(value: Any) -> str:
+    return "yes" if value is True else "" if value is None or value is False else str(value)
+
+
 @command(STORE, NIGHTS)
 def verify(params: Params, store: Path, out: Path) -> None:
     """Every file of the store, the models and the published nights against its sha256; exit 65 where one is damaged."""

@@ -50,11 +50,12 @@ MAY_IMPORT = {
     "run": "features params store intake pages night outcomes keeping",
     "commands": (
         "features params schema store intake panel law messages treatment training night pages outcomes keeping "
-        "simulate run start books verify finished outlook languages"
+        "simulate run start books verify finished outlook languages status"
     ),
     "cli": "features commands",
     "outlook": "finished params store intake pages",
     "finished": "features models params store intake night pages",
+    "status": "features params store law night pages",
 }
 
 # Library -> the files (or, with a slash, the folders) that may import it.

@@ -1,0 +1,146 @@
+"""`recoup status`, `runs` and `models`: what is there, told without a byte written."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import subprocess
+import sys
+
+import pytest
+
+from features.days import day_number
+from pipeline.intake.ingest import ingest
+from pipeline.night.pins import Stamps
+from pipeline.pages.publish import mark_expired, publish, roll_back
+from pipeline.pages.record import RecordDamaged
+from pipeline.status import BAD, GOOD, LOOK, models, runs, status, verdict_of
+from pipeline.store.champion import model_folder, write_record
+from pipeline.store.files import write_model
+from pipeline.store.locks import only_run
+from tests.worlds.deliveries import PARAMS, PAYMENTS, world, write
+from tests.worlds.paper_nights import AS_OF, night
+
+NOW = dt.datetime.combine(AS_OF, dt.time(7, 30), dt.UTC)
+RAN = {
+    "stages": [
+        {"stage": "rank", "seconds": 2.5, "peak_mib": 1.0},
+        {"stage": "publish", "seconds": 4.0, "peak_mib": 1.0},
+    ]
+}
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A store with one delivery and one published night of which the monitor has told."""
+    ingest(write(tmp_path / "source", world(payments=PAYMENTS)), tmp_path / "store", PARAMS)
+    publish(night(3), tmp_path / "out", lambda: RAN)
+    told(tmp_path / "out", AS_OF, "warn")
+    return tmp_path
+
+
+def told(out, day: dt.date, verdict: str) -> None:
+    Stamps(out, day_number(day)).mark({"monitor": ("the list", {"sha256": "0", "verdict": verdict})})
+
+
+def points(place, now: dt.datetime = NOW) -> dict[str, tuple[str, str]]:
+    found = status(place / "store", place / "out", PARAMS, now).points
+    return {point.name: (point.stands, point.says) for point in found}
+
+
+def test_a_night_of_today_stands_well_and_its_verdict_is_told(place):
+    found = points(place)
+    assert found["list"] == (GOOD, f"`current` leads to {AS_OF}, today's.")
+    assert found["verdict"][0] == LOOK
+    assert found["verdict"][1].startswith("warn.")
+    assert found["at work"] == (GOOD, "Nobody.")
+    assert found["delivery"][1].startswith("number 1, taken in ")
+    assert "recovery rates by days past due ranks" in found["model"][1]
+    assert set(found) == {"list", "verdict", "at work", "feeds", "delivery", "model", "disk", "law"}
+
+
+@pytest.mark.parametrize(("verdict", "stands"), [("ok", GOOD), ("stop", BAD), ("warn", LOOK)])
+def test_every_verdict_stands_as_it_is(place, verdict, stands):
+    told(place / "out", AS_OF, verdict)
+    assert points(place)["verdict"][0] == stands
+    assert verdict_of(place / "out", AS_OF) == verdict
+
+
+def test_a_night_of_which_the_monitor_has_not_told_is_unknown(place):
+    Stamps(place / "out", day_number(AS_OF)).place.unlink()
+    assert verdict_of(place / "out", AS_OF) == "unknown"
+    assert points(place)["verdict"] == (
+        LOOK,
+        "The monitor has not told of it. The same `recoup run` again has it do so.",
+    )
+
+
+def test_yesterdays_list_is_old_and_one_marked_as_expired_is_bad(place):
+    later = NOW + dt.timedelta(1)
+    assert points(place, later)["list"] == (LOOK, f"`current` leads to {AS_OF}, 1 day ago.")
+    mark_expired(place / "out", AS_OF + dt.timedelta(1), "The disk was full.")
+    stands, says = points(place, later)["list"]
+    assert stands == BAD
+    assert "The disk was full." in says
+
+
+def test_a_list_that_was_put_back_is_told_with_who_and_why(place):
+    publish(night(3, as_of=AS_OF + dt.timedelta(1)), place / "out", lambda: RAN)
+    roll_back(place / "out", AS_OF, "ann", "a wrong rate", NOW)
+    assert "put back by ann: a wrong rate" in points(place)["list"][1]
+
+
+def test_whoever_is_at_work_is_told(place):
+    with only_run(place / "store"):
+        assert points(place)["at work"] == (LOOK, "A run works on store now; another one would end with 75.")
+
+
+def test_feeds_that_lag_are_named(place):
+    stands, says = points(place, NOW + dt.timedelta(400))["feeds"]
+    assert stands == LOOK
+    assert "days ago" in says
+
+
+def test_nothing_is_there_yet(tmp_path):
+    found = points(tmp_path)
+    assert found["list"] == (LOOK, "None is published yet.")
+    assert found["store"][0] == LOOK
+    assert (runs(tmp_path / "out"), models(tmp_path / "store")) == ([], [])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_record_is_a_point_of_its_own_and_refused_by_runs(place):
+    (place / "out" / "published.jsonl").write_text("{}\n")
+    stands, says = points(place)["list"]
+    assert stands == BAD
+    assert "published.jsonl" in says
+    with pytest.raises(RecordDamaged, match="do not follow one another"):
+        runs(place / "out")
+
+
+def test_runs_tell_each_night_with_its_figures(place):
+    (found,) = runs(place / "out")
+    manifest = json.loads((place / "out" / AS_OF.isoformat() / "manifest.json").read_text())
+    assert (found["night"], found["current"], found["published"]) == (AS_OF.isoformat(), True, 1)
+    assert found["listed"] == manifest["worklist"]["debtors"]
+    assert found["net_value"] == manifest["worklist"]["net_value"] / 100
+    assert (found["seconds"], found["verdict"]) == (6.5, "warn")
+
+
+def test_models_tell_the_champion_and_those_before_it(place):
+    names = ("first", "second")
+    sha256 = {name: write_model(model_folder(place / "store", name), {"card.json": name.encode()}) for name in names}
+    assert {row["state"] for row in models(place / "store")} == {"kept"}
+    record = None
+    for number, name in enumerate(names):
+        named = {"model_version": name, "sha256": sha256[name], "run_id": f"run{number}", "previous": record}
+        record = {**named, "approved_by": "ann", "approved_at": f"2026-01-0{number + 1}", "why": "better"}
+        write_record(place / "store", record)
+    states = {row["model"]: (row["state"], row["approved_at"]) for row in models(place / "store")}
+    assert states == {"first": ("former", "2026-01-01"), "second": ("champion", "2026-01-02")}
+    assert "approved by ann" in points(place)["model"][1]
+
+
+def test_it_loads_nothing_that_makes_a_night():
+    code = "import sys, pipeline.status; print(*{'lightgbm', 'numba', 'shap', 'mlflow', 'sklearn'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"

@@ -44,6 +44,7 @@ def policy_file(place: Path, **horizons: int) -> Path:
 
 
 def delivering(params):
+    """The same, its books saying that they deliver the three tables."""
     books = {
         name: book.model_copy(update={"delivers": (*book.delivers, *TREATMENTS)})
         for name, book in params.portfolios.items()
@@ -52,7 +53,8 @@ def delivering(params):
 
 
 def past(tmp_path, params=None, known_before=DAY, **tables):
-    _, store = taken(tmp_path, **tables)
+    few = PARAMS.model_copy(update={"store": PARAMS.store.model_copy(update={"shards": 2})})
+    _, store = taken(tmp_path, few, **tables)
     policy = policy_of(policy_file(tmp_path / "t.yaml", acme=100), load_rules(), ["FR"], dt.date(2026, 9, 1))
     return past_of(store, delivering(PARAMS) if params is None else params, policy, known_before)
 
@@ -155,9 +157,12 @@ def house(tmp_path_factory):
     book = params.portfolio_defaults
     book = book.model_copy(update={"time_zone": "Europe/London", "delivers": (*book.delivers, *TREATMENTS)})
     place = policy_file(folder / "t.yaml", north=180, south=90)
-    cohort = params.cohort.model_copy(update={"sample_debtors": 500, "every": 45})
+    cohort = params.cohort.model_copy(update={"sample_debtors": 400, "every": 60})
+    held = params.store.model_copy(update={"shards": 2})
     treats = Treatments(policy=str(place))
-    params = params.model_copy(update={"portfolios": {"old_debts": book}, "cohort": cohort, "treatments": treats})
+    params = params.model_copy(
+        update={"portfolios": {"old_debts": book}, "cohort": cohort, "store": held, "treatments": treats}
+    )
     ingest(folder / "source", folder / "store", params)
     store = Store(folder / "store")
     whole = panel(store, params, further=horizons_of(params))

@@ -111,8 +111,10 @@ def keeps_pace(rows: pd.DataFrame, unit: str) -> np.ndarray:
     return (gap <= PACE * UNIT_DAYS[unit]) | (unit == "month")
 
 
-def first_days(payday: np.ndarray, as_of: int, after_days: int, within_days: int) -> tuple[np.ndarray, np.ndarray]:
-    """(int64 day of the first instalment, whether it follows the payday).
+def first_days(
+    payday: np.ndarray, as_of: np.ndarray | int, after_days: int, within_days: np.ndarray | int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(int64 day of the first instalment, whether it follows the payday). as_of, within_days: one, or one per row.
 
     payday: day of the month on which the debtor has money, 31 for the last; 0 where unknown. The first instalment falls
     on the day after a payday, the first one at least after_days after as_of; without a payday on that day itself. Where

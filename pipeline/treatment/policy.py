@@ -21,6 +21,7 @@ from pydantic import (
 
 from features.errors import InputMissing, UsageError
 from models.belief import Belief, Curve
+from models.due_day import EarlyTerms, MoveTerms
 from models.plans import PlanTerms
 from models.routes import AGENCY, Bands, Party
 from models.settlements import SettlementTerms
@@ -122,8 +123,8 @@ class Policy:
     plans: PlanTerms | None
     p_plan: Believed
     settling: Settling | None
-    moves: DueDateMoves | None
-    early: EarlyDiscounts | None
+    moves: MoveTerms | None
+    early: EarlyTerms | None
     authority: tuple[Authority, ...]
     discounts_drawn: Mapping[float, float]
     parties_drawn: Mapping[str, float]
@@ -321,8 +322,8 @@ def _policy(path: Path, raw: bytes, read: Mapping[str, Any]) -> Policy:
         plans=None if plan is None else _plan_terms(plan, rate),
         p_plan=Believed(low=0.0, middle=0.0, high=0.0) if plan is None else plan.accept,
         settling=None if settling is None else _settling(settling, rate),
-        moves=read["due_date_moves"],
-        early=read["early_discounts"],
+        moves=None if read["due_date_moves"] is None else _moves(read["due_date_moves"], rate),
+        early=None if read["early_discounts"] is None else _early(read["early_discounts"], rate),
         authority=read["authority"],
         discounts_drawn=explore.discounts or {},
         parties_drawn=explore.parties or {},
@@ -388,6 +389,19 @@ def _settling(own: SettlementSection, rate: float) -> Settling:
         cost=own.cost,
         notes=own.notes,
     )
+
+
+def _moves(own: DueDateMoves, rate: float) -> MoveTerms:
+    helps = (own.helps.low, own.helps.middle, own.helps.high)
+    return MoveTerms(own.most_days, own.most_in_a_year, own.overdue_days, helps, own.late_cost, own.late_days, rate)
+
+
+def _early(own: EarlyDiscounts, rate: float) -> EarlyTerms | None:
+    """None where the house says no discount and no chance: nothing could be valued."""
+    if not own.discounts:
+        return None
+    takes = _curve((point.discount for point in own.takes), own.takes)
+    return EarlyTerms(own.discounts, own.days_before_due, own.overdue_days, takes, own.late_days, rate)
 
 
 def _party(route: AgencySection | LegalSection | SaleSection) -> Party:

@@ -217,15 +217,34 @@ class SettlementSection(Section):
 
 
 class DueDateMoves(Section):
+    """helps: share of the chance of being late that goes where the payday comes first; late_cost: of being late, in
+    contacts; late_days: after which late money comes, where the debtor's own are not known."""
+
     most_days: Annotated[int, Field(ge=1, le=92, strict=True)]
     most_in_a_year: Count
+    overdue_days: Days = 0
+    helps: Believed = Believed(low=0.0, middle=0.0, high=0.0)
+    late_cost: Amounts = {}
+    late_days: Days = 30
 
 
 class EarlyDiscounts(Section):
-    """For paying before the due day."""
+    """For paying before the due day. takes: chance by discount that it is taken and paid by then."""
 
     largest: Discount
     days_before_due: Annotated[int, Field(ge=1, le=366, strict=True)]
+    discounts: tuple[Discount, ...] = ()
+    overdue_days: Days = 0
+    takes: Annotated[tuple[AtDiscount, ...], AfterValidator(_accepts)] = ()
+    late_days: Days = 30
+
+    @model_validator(mode="after")
+    def _whole(self) -> EarlyDiscounts:
+        if list(self.discounts) != sorted(set(self.discounts)) or any(each > self.largest for each in self.discounts):
+            raise ValueError(f"discounts must rise, and none may be above largest. Got {list(self.discounts)}")
+        if bool(self.discounts) != bool(self.takes):
+            raise ValueError("discounts and takes go together: what is offered needs a chance, and else neither")
+        return self
 
 
 class Authority(Section):

@@ -345,3 +345,61 @@ def wrong_plan(row: dict, plan: dict, policy: dict, as_of: int) -> list[str]:
     if days != [day(each) for each in due]:
         found.append("days other than the calendar's")
     return found
+
+
+# ---- around a due day ------------------------------------------------------------------------------------------------
+
+
+def move_money(row: dict, policy: dict, as_of: int, end: str = "middle") -> dict | None:
+    """A due day moved behind the next payday, None where that is outside the policy's bounds."""
+    own = policy["due_date_moves"]
+    if own is None or not policy["authority"] or not known(row["p_late"]) or not row["payday"]:
+        return None
+    cost, late = minor(own["late_cost"], row["currency"]), own["late_days"]
+    if cost is None or as_of - row["due_on"] > own["overdue_days"] or row["moved"] >= own["most_in_a_year"]:
+        return None
+    late = max(row["late_by_days"], 0) if known(row["late_by_days"]) else late
+    new = date(max(row["due_on"], as_of)) + dt.timedelta(days=1)
+    while (eve := new - dt.timedelta(days=1)).day != min(row["payday"], calendar.monthrange(eve.year, eve.month)[1]):
+        new += dt.timedelta(days=1)
+    days = day(new) - row["due_on"]
+    if days > own["most_days"]:
+        return None
+    rate, helps = policy["annual_rate"], row["p_late"] * own["helps"][end]
+    saved, sooner = helps * cost, helps * row["due_amount"] * (1 - (1 + rate) ** (-late / 365))
+    waits = row["due_amount"] * (1 - (1 + rate) ** (-days / 365))
+    return {"new": new, "days": days, "saved": saved, "sooner": sooner, "waits": waits, "value": saved + sooner - waits}
+
+
+def early_money(row: dict, discount: float, policy: dict, as_of: int) -> dict | None:
+    """A discount for paying early, None where it is outside the policy's bounds."""
+    own = policy["early_discounts"]
+    if own is None or row["debtor_type"] != "commercial" or not known(row["p_late"]):
+        return None
+    overdue = as_of - row["due_on"]
+    if overdue > own["overdue_days"] or (overdue <= 0 and -overdue < own["days_before_due"]):
+        return None
+    let_off = int(row["due_amount"] * Fraction(str(discount)) // 1)
+    amount = row["due_amount"] - let_off
+    if discount > own["largest"] or amount <= 0 or who_grants(row, discount, let_off, policy) is None:
+        return None
+    pay_by = as_of if overdue > 0 else row["due_on"] - own["days_before_due"]
+    late = max(row["late_by_days"], 0) if known(row["late_by_days"]) else own["late_days"]
+    wait = max(-overdue, 0)
+
+    def worth(money: float, days: float) -> float:
+        return money * (1 + policy["annual_rate"]) ** (-days / 365)
+
+    chance = row["p_late"]
+    otherwise = (1 - chance) * worth(row["due_amount"], wait) + chance * worth(row["due_amount"], wait + late)
+    take, paid = on_line(own["takes"], "discount", discount, "middle"), worth(amount, pay_by - as_of)
+    return {"amount": amount, "pay_by": pay_by, "otherwise": otherwise, "value": take * (paid - otherwise)}
+
+
+def who_grants(row: dict, discount: float, let_off: int, policy: dict) -> str | None:
+    """The first who may grant it; None where nobody may."""
+    for each in policy["authority"]:
+        limit = minor(each["let_off"], row["currency"])
+        if limit is not None and discount <= each["discount"] and let_off <= limit:
+            return each["who"]
+    return None

@@ -151,8 +151,9 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 
 
 def test_sections_that_a_house_does_not_offer_are_null(policy):
-    text = changed(("due_date_moves: {most_days: 14, most_in_a_year: 1}", "due_date_moves: null"))
-    assert policy(text).moves is None
+    begins, ends = TEXT.index("due_date_moves:"), TEXT.index("authority:")
+    found = policy(f"{TEXT[:begins]}due_date_moves: null\nearly_discounts: null\n{TEXT[ends:]}")
+    assert (found.moves, found.early) == (None, None)
 
 
 # What the law of a place forbids

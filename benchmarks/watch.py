@@ -3,7 +3,8 @@ on made-up books: python -m benchmarks.watch --worlds [SEED ...] [--debtors N].
 
 P(late) against the debtor's own payment rhythm on later nights, with intervals by debtor; a table comes last. Each set
 is converted and ingested as `benchmarks.real` does it. Of made-up worlds also how many were late against how many were
-expected to be, by tenth of P(late), book and amount; the worlds are those of `benchmarks.forecast`.
+expected to be, by tenth of P(late), book, amount and day of the month; the worlds are those of `benchmarks.forecast`,
+and what their heads are judged on is every third night of the judged months, whichever nights taught them (--every).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import argparse
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -19,14 +20,14 @@ from types import ModuleType
 import numpy as np
 import pandas as pd
 
-from benchmarks.forecast import SEEDS, stored
+from benchmarks.forecast import stored
 from benchmarks.public import cash_advances, credit_cards_taiwan, mobile_loans, receivables
 from benchmarks.real import PROJECT_PARAMS, params_of
 from features.catalogue import WATCH
-from features.days import day_number
+from features.days import date_of, dates, day_number
 from features.errors import InputMissing
-from models.resampling import debtor_draws, interval
-from models.split import split_by_time
+from models.resampling import Z95, debtor_draws, interval, ratio_by_debtor
+from models.split import TimeSplit, split_by_time
 from models.watch import MODEL, RHYTHMS, WatchHead, bucket_of, judge_watch
 from pipeline.intake.ingest import ingest
 from pipeline.panel.view import features_of
@@ -41,19 +42,19 @@ HOUSE_MODEL = load(PROJECT_PARAMS).model.model_dump()
 ASKED = {
     cash_advances: {
         "model": HOUSE_MODEL,  # the adapter's is for a panel of a thousand debtors seen on many nights
-        "cohort": {"every": "week", "first": "2020-06-01", "last": None, "sample_debtors": None},
-        "watch": {"days_ahead": 14},
+        "cohort": {"first": "2020-06-01", "last": None, "sample_debtors": None},
+        "watch": {"days_ahead": 14, "every": "week"},
         "split": {"test_days": 35},
     },
     # Loans are listed once repaid: of later ones those still open at the end of the extract are not there.
     mobile_loans: {
-        "cohort": {"every": "week", "first": "2016-08-01", "last": "2017-05-01", "sample_debtors": None},
-        "watch": {"days_ahead": 30},
+        "cohort": {"first": "2016-08-01", "last": "2017-05-01", "sample_debtors": None},
+        "watch": {"days_ahead": 30, "every": "week"},
         "split": {"test_days": 90},
     },
     receivables: {
-        "cohort": {"every": "week", "first": "2012-04-02", "last": "2013-10-28", "sample_debtors": None},
-        "watch": {"days_ahead": 30, "late_days": {"commercial": 15}},
+        "cohort": {"first": "2012-04-02", "last": "2013-10-28", "sample_debtors": None},
+        "watch": {"days_ahead": 30, "late_days": {"commercial": 15}, "every": "week"},
         "split": {"test_days": 180},
         "model": SMALL,
     },
@@ -66,6 +67,9 @@ STATED = {
     "days late on average": "statements_max_days_past_due_180d",
 }
 DRAWS, LEAST_EXPECTED = 500, 20
+SEEDS = (9701, 9702, 9703, 9704, 9705, 9706, 9707, 9708)  # worlds of five books; 9601 and 9602 chose watch.every
+JUDGED_EVERY = 3  # days between the nights on which made-up worlds are judged: on every day of month and week
+DAY_FROM = (1, 8, 15, 22)  # of the month
 CARD_NIGHTS = tuple(f"2005-{month:02d}-01" for month in range(6, 11))
 
 
@@ -81,7 +85,7 @@ class Judgement:
     late: float
     quality: pd.DataFrame
     top: pd.DataFrame
-    judged: pd.DataFrame  # world, debtor, book, amount (bucket), p, late: a row per account and test night
+    judged: pd.DataFrame  # world, debtor, book, amount (bucket), day (bucket), p, late: a row per account and night
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -89,6 +93,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("path", type=Path, nargs="?", help="folder that holds the published sets, one folder each")
     parser.add_argument("--worlds", type=int, nargs="*", help="seeds of made-up worlds, five books each")
     parser.add_argument("--debtors", type=int, default=6_000, help="of each made-up world")
+    parser.add_argument("--every", help="watch.every of the nights that teach on made-up worlds: month, week or days")
     parser.add_argument("--work", type=Path, default=Path("work/watch"))
     parser.add_argument("--place", type=Path, default=Path("work/forecast"), help="where the made-up worlds are kept")
     parser.add_argument("--only", nargs="*", default=[adapter.NAME for adapter in ASKED])
@@ -96,7 +101,8 @@ def main(arguments: list[str] | None = None) -> None:
     logging.getLogger("recoup").setLevel(logging.WARNING)
     if chosen.worlds is not None:
         chosen.place.mkdir(parents=True, exist_ok=True)
-        found = [simulated(seed, chosen.debtors, chosen.place) for seed in chosen.worlds or SEEDS]
+        every = chosen.every if chosen.every in ("month", "week", None) else int(chosen.every)
+        found = [simulated(seed, chosen.debtors, chosen.place, every) for seed in chosen.worlds or SEEDS]
         print(table_of(found))
         rows = pd.concat([each.judged for each in found], ignore_index=True)
         print(f"\n{calibration_of(rows)}\n\n{worlds_apart(rows)}")
@@ -123,10 +129,16 @@ def judged(adapter: ModuleType, raw: Path, work: Path) -> Judgement:
     return judgement(adapter.NAME, panel, params, params.watch_terms().gap_days, RHYTHMS)
 
 
-def simulated(seed: int, debtors: int, place: Path) -> Judgement:
-    params = with_sections(load(PROJECT_PARAMS), {"watch": {"days_ahead": 30}})
-    panel = watch_panel(stored(seed, debtors, place, params), params)
-    return judgement(f"world {seed}", panel, params, params.watch_terms().gap_days, RHYTHMS)
+def simulated(seed: int, debtors: int, place: Path, every: str | int | None) -> Judgement:
+    params = with_sections(load(PROJECT_PARAMS), {"watch": {} if every is None else {"every": every}})
+    store = stored(seed, debtors, place, params)
+
+    def later(split: TimeSplit) -> WatchPanel:
+        nights = {"first": date_of(split.test_first), "last": date_of(split.test_last)}
+        return watch_panel(store, with_sections(params, {"cohort": nights, "watch": {"every": JUDGED_EVERY}}))
+
+    panel = watch_panel(store, params)
+    return judgement(f"world {seed}", panel, params, params.watch_terms().gap_days, RHYTHMS, later)
 
 
 def with_sections(params: Params, changes: Mapping[str, Mapping[str, object]]) -> Params:
@@ -158,16 +170,31 @@ def cards(store: Store, params: Params) -> WatchPanel:
     return WatchPanel(cohort, matrix, pd.DataFrame({"late": late[order]}), pd.DataFrame(), {}, {})
 
 
-def judgement(name: str, panel: WatchPanel, params: Params, gap_days: int, rhythms: Mapping[str, str]) -> Judgement:
+def judgement(
+    name: str,
+    panel: WatchPanel,
+    params: Params,
+    gap_days: int,
+    rhythms: Mapping[str, str],
+    later: Callable[[TimeSplit], WatchPanel] | None = None,
+) -> Judgement:
+    """Of the head that the fit nights teach on the test nights of the panel, or on those of `later`."""
     late = panel.labels["late"].to_numpy(np.float64)
     split = split_by_time(panel.cohort, params.split, params.watch_terms(), ~np.isnan(late), gap_days=gap_days)
     teaching = watch_teaching(panel, params)
     labels = panel.labels.assign(late=panel.labels["late"].where(split.fit))
     head = WatchHead.fit(panel.matrix, labels, panel.cohort, teaching, rhythms=rhythms)
-    cohort, matrix = (frame[split.test].reset_index(drop=True) for frame in (panel.cohort, panel.matrix))
+    shares, taught = [float(late[split.fit].mean())], int(split.fit.sum())
+    if later is None:
+        held = split.test
+    else:
+        panel = later(split)
+        late = panel.labels["late"].to_numpy(np.float64)
+        held = ~np.isnan(late)
+    cohort, matrix = (frame[held].reset_index(drop=True) for frame in (panel.cohort, panel.matrix))
     chances = {MODEL: head.predict(matrix, cohort)["p_late"].to_numpy()}
     chances |= {rhythm: table.chance(matrix) for rhythm, table in head.rhythms.items()}
-    test = late[split.test]
+    test = late[held]
     quality, top = judge_watch(cohort, test, chances, teaching.money, params.evaluate.bootstrap_draws, params.seed)
     due = cohort["due_amount"].to_numpy(np.float64) * teaching.money.per_minor(cohort["currency"])
     rows = pd.DataFrame(
@@ -176,20 +203,28 @@ def judgement(name: str, panel: WatchPanel, params: Params, gap_days: int, rhyth
             "debtor": name + " " + cohort["debtor_id"].astype("str"),
             "book": cohort["portfolio"].astype("str"),
             "amount": bucket_of(due),
+            "day": day_of_month(cohort["as_of"]),
             "p": chances[MODEL],
             "late": test,
         }
     )
     debtors = int(cohort["debtor_id"].nunique())
-    shares = float(late[split.fit].mean()), float(test.mean())
-    return Judgement(name, int(split.fit.sum()), len(cohort), debtors, *shares, quality, top, rows)
+    shares.append(float(test.mean()))
+    return Judgement(name, taught, len(cohort), debtors, *shares, quality, top, rows)
+
+
+def day_of_month(as_of: pd.Series) -> np.ndarray:
+    """Its bucket of each night, by DAY_FROM."""
+    day = pd.DatetimeIndex(dates(as_of)).day.to_numpy()
+    return np.array([f"from {first}" for first in DAY_FROM])[np.searchsorted(DAY_FROM, day, "right") - 1]
 
 
 def calibration_of(rows: pd.DataFrame) -> str:
     """As Markdown: how many of what was judged were late, and were expected to be; 95 % intervals by debtor."""
     tenths = pd.qcut(rows["p"], 10, labels=[f"tenth {number}" for number in range(1, 11)]).astype("str")
     groups = [("all", pd.Series("all", index=rows.index)), ("P(late)", tenths), ("book", rows["book"])]
-    groups += [("due", rows["amount"]), ("book and due", rows["book"] + ", " + rows["amount"])]
+    groups += [("due", rows["amount"]), ("day of the month", rows["day"])]
+    groups += [("book and due", rows["book"] + ", " + rows["amount"])]
     who, weights = debtor_draws(rows["debtor"], DRAWS, 1)
     lines = ["| | | rows | debtors | late | expected | late / expected |", "|---|---|---|---|---|---|---|"]
     for scope, names in groups:
@@ -206,13 +241,17 @@ def calibration_of(rows: pd.DataFrame) -> str:
 
 def worlds_apart(rows: pd.DataFrame) -> str:
     """How far books of single worlds lie from what was expected of them, beyond what chance makes."""
-    by_book = rows.assign(spread=rows["p"] * (1 - rows["p"])).groupby(["world", "book"])[["late", "p", "spread"]].sum()
-    by_book = by_book[by_book["p"] >= LEAST_EXPECTED]
-    apart = (by_book["late"] - by_book["p"]) / np.sqrt(by_book["spread"])
+    ratios, apart = [], []
+    for _, own in rows.groupby(["world", "book"], sort=True):
+        if own["p"].sum() < LEAST_EXPECTED:
+            continue
+        ratio, low, high = ratio_by_debtor(own["debtor"], own["late"], own["p"])
+        ratios.append(ratio)
+        apart.append((ratio - 1) * 2 * Z95 / (high - low))
     return (
-        f"{len(by_book)} books of single worlds of which at least {LEAST_EXPECTED} were expected: late / expected from "
-        f"{(by_book['late'] / by_book['p']).min():.2f} to {(by_book['late'] / by_book['p']).max():.2f}; mean square of "
-        f"(late - expected) / root of what chance alone makes, 1 where nothing else does: {(apart**2).mean():.2f}"
+        f"{len(ratios)} books of single worlds of which at least {LEAST_EXPECTED} were expected: late / expected from "
+        f"{min(ratios):.2f} to {max(ratios):.2f}; mean square of how many standard errors by debtor it lies from 1, "
+        f"where chance alone makes 1: {np.mean(np.square(apart)):.2f}"
     )
 
 

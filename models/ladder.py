@@ -21,11 +21,11 @@ import pandas as pd
 
 from models.calibration import expit
 from models.effect import BANDS, PLAIN_GUARD, UNPROVEN_GUARD, Guard, added_scores, bands
-from models.resampling import listed_shares
+from models.resampling import Z95, listed_shares
 
 NO_LOG, UNPROVEN, PROVEN, DISPROVEN = STATES = ("no_log", "unproven", "proven", "disproven")
 ERROR = 0.05  # of either end of an interval on any night, ever
-Z95, POWER80 = 1.959964, 0.841621  # standard normal quantiles: 95 % two-sided, 80 % power
+POWER80 = 0.841621  # standard normal quantile: 80 % power
 LEAST_PAYERS = 30  # debtors that paid in each arm before anything is concluded
 SLOPE_SD = 0.5  # of the slope around 0 before any draw: where the sequence is narrowest
 POLICY_SD = 1.0  # the same of the realised share of a foretold difference

@@ -7,6 +7,7 @@ drawn alone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +15,7 @@ import pandas as pd
 
 from features.compiled import compiled
 
+Z95 = 1.959964  # standard normal quantile: 95 % two-sided
 TAIL = 2.5  # per cent cut off on each side: 95 % intervals
 METRICS = (
     "auc",
@@ -50,6 +52,20 @@ def interval(figures: np.ndarray) -> tuple[float, float, float]:
         return float(figures[0]), np.nan, np.nan
     low, high = np.percentile(drawn, (TAIL, 100 - TAIL))
     return float(figures[0]), float(low), float(high)
+
+
+def ratio_by_debtor(debtors: pd.Series, realised: pd.Series, expected: pd.Series) -> tuple[float, float, float]:
+    """(sum of realised over sum of expected, low, high): 95 % interval by debtor, linearised; NaN and no bounds where
+    nothing was expected. Rows aligned by position.
+    """
+    frame = pd.DataFrame({"realised": realised.to_numpy(), "expected": expected.to_numpy()})
+    sums = frame.groupby(debtors.to_numpy(), sort=True).sum()
+    total = sums["expected"].sum()
+    if total <= 0:
+        return math.nan, -math.inf, math.inf
+    ratio = sums["realised"].sum() / total
+    spread = Z95 * math.sqrt(((sums["realised"] - ratio * sums["expected"]) ** 2).sum()) / total
+    return float(ratio), float(ratio - spread), float(ratio + spread)
 
 
 def quality(

@@ -209,8 +209,11 @@ class Portfolio(Section):
         return ZoneInfo(self.time_zone)
 
 
+Every = Literal["month", "week"] | Annotated[int, Field(ge=1)]  # first days of months, Mondays, or so many days apart
+
+
 class Cohort(Section):
-    every: Literal["month", "week"] | Annotated[int, Field(ge=1)]
+    every: Every
     first: dt.date | None
     last: dt.date | None
     sample_debtors: Annotated[int, Field(ge=1)] | None
@@ -507,11 +510,14 @@ class Ingest(Section):
 
 
 class Watch(Section):
-    """What is watched before it is overdue; a params file without it watches nothing."""
+    """What is watched before it is overdue; a params file without it watches nothing. every: the nights that teach it,
+    as cohort.every says them of the scorable accounts.
+    """
 
     days_ahead: Annotated[int, Field(ge=1, le=366)] = 30
     late_days: dict[Literal["consumer", "commercial"], Annotated[int, Field(ge=1, le=366)]] = {}
     rolled_days: Annotated[int, Field(ge=1, le=366)] = 30
+    every: Every = 19
     reasons: Annotated[int, Field(ge=0)] = 1000
 
 

@@ -33,6 +33,7 @@ LONGEST_SUBJECT = 78  # characters: what a mail program shows (RFC 5322, 2.1.1)
 HOLES = {
     "debtor_name": 25,
     "sender": 25,
+    "creditor": 40,
     "person": 20,
     "phone": 16,
     "link": 28,
@@ -44,9 +45,15 @@ HOLES = {
     "due_on": 18,
     "days_past_due": 4,
 }
-NAMES = ("debtor_name", "sender", "person")  # one letter of another alphabet more than halves a text message's room
+NAMES = (
+    "debtor_name",
+    "sender",
+    "creditor",
+    "person",
+)  # one letter of another alphabet more than halves a text message's room
 OTHER_ALPHABET = "ő"
-PRIVATE = ("amount", "due_on", "days_past_due", "reference")  # nobody else's business
+PRIVATE = ("amount", "due_on", "days_past_due", "reference", "creditor")  # nobody else's business
+FOR_OTHERS = "third_party_collector"  # the role in which the sender is not who is owed
 OBJECTS = ("objection", "phone", "link")  # ways to say that it is wrong
 _HOLE = re.compile(r"\{([^{}]*)\}")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -171,7 +178,8 @@ def messages_of(params: Params) -> Messages:
     except OSError as error:
         raise MessagesMissing.unreadable(path, error) from None
     known, faults = _read(path, raw)
-    faults = [*faults, *_of_places(known, law_of(params)), *_of_wording(known, params), *_of_steps(known, params)]
+    faults = [*faults, *_of_places(known, law_of(params)), *_of_wording(known, params)]
+    faults += [*_of_creditor(known, params), *_of_steps(known, params)]
     if faults:
         raise MessagesRefused.faulty(path, faults)
     return known
@@ -445,12 +453,34 @@ def wordings_of(known: Messages, law: Rules) -> tuple[Wording, ...]:
     return (*found, *known.wording)
 
 
+def _worked(params: Params) -> set[str]:
+    """The roles in which books are worked."""
+    return {params.portfolio_defaults.role, *(params.portfolio(name).role for name in params.portfolios)}
+
+
+def _of_creditor(known: Messages, params: Params) -> list[tuple[int, str]]:
+    """Texts for books that are worked for others that do not say whose account it is, where nobody else reads it."""
+    if FOR_OTHERS not in _worked(params):
+        return []
+    return [
+        (
+            text.line,
+            f"{message.key}, {variant}, {channel}, {language} does not say for whom it collects: name {{creditor}}, "
+            "or name `roles` in which you are the creditor.",
+        )
+        for message in known.messages.values()
+        if message.speaks_as(FOR_OTHERS)
+        for variant, texts in message.texts.items()
+        for (channel, language), text in texts.items()
+        if channel not in OPEN_CHANNELS and "creditor" not in text.holes
+    ]
+
+
 def _of_wording(known: Messages, params: Params) -> list[tuple[int, str]]:
     """Texts that lack what a rule of a place wants said, in roles in which books are worked: those of the params, and
     one that they do not name, which is delivered all the same and worked as portfolio_defaults say.
     """
-    law, found = law_of(params), []
-    worked = {params.portfolio_defaults.role, *(params.portfolio(name).role for name in params.portfolios)}
+    law, found, worked = law_of(params), [], _worked(params)
     home = {rule.id: code for code, place in law.places.items() for rule in place.rules}
     for wording in wordings_of(known, law):
         if wording.rule not in law.all_rules:

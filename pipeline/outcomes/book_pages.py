@@ -18,15 +18,18 @@ from features.days import day_number
 from features.errors import CannotWrite
 from models.fatigue import curves
 from models.trade import MONTH_DAYS
+from pipeline.night.score import job_for
 from pipeline.outcomes import drawings
 from pipeline.outcomes.book_figures import complete_through, figures
 from pipeline.outcomes.forecast import FORECAST_FILE, as_csv, forecast
 from pipeline.outcomes.forecast import told as by_currency
+from pipeline.outcomes.lateness import late_by, matured_late
 from pipeline.pages.language import words
 from pipeline.pages.publication import GROUPS_SHOWN
 from pipeline.pages.speech import Speech
 from pipeline.pages.templating import policy_digest, template, verbatim
 from pipeline.panel.fatigue import days_late
+from pipeline.panel.panel import payments_through
 from pipeline.params import Params
 from pipeline.store.files import only_owner_reads, whole_folder
 from pipeline.store.store import Store
@@ -56,6 +59,7 @@ def write_reports(
     }
     weeks = forecast(store_path, as_of, params)
     told["fatigue"] = fatigue_of(store_path, as_of, params)
+    told["lateness"] = lateness_of(store_path, as_of, params)
     told["forecast"] = {name: by_currency(weeks, name) for name in told["portfolios"]}
     pages = {FIGURES_FILE: json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"}
     language = language or params.worklist.language
@@ -95,6 +99,21 @@ def fatigue_of(store_path: Path, as_of: dt.date, params: Params) -> dict[str, li
         shown = [round(math.exp(at), 3) if math.isfinite(at) else None for at in logs]
         told.setdefault(outcome, []).append([by, name, int(days), int(events), *shown])
     return told
+
+
+def lateness_of(store_path: Path, as_of: dt.date, params: Params) -> list[list[Any]]:
+    """pipeline.outcomes.lateness.late_by of matured nights, row by row, None where nothing can be said; none where the
+    params watch nothing or no night has matured.
+    """
+    store = Store(store_path)
+    if params.watch is None or store.complete_through().get("payments") is None:
+        return []
+    complete = payments_through(store, before=day_number(as_of))
+    found = late_by(matured_late(job_for(store, as_of, params), complete))
+    return [
+        [*row[:4], *(round(part, 4) if math.isfinite(part) else None for part in row[4:])]
+        for row in found.itertuples(index=False, name=None)
+    ]
 
 
 def file_names(portfolios: list[str]) -> dict[str, str]:
@@ -153,8 +172,8 @@ class Teller:
     def money(self, currency: str, *path: str | int, short: bool = False) -> Markup:
         return self._marked(path, self.speech.money(self.held(*path), currency, short))
 
-    def share(self, *path: str | int) -> Markup:
-        return self._marked(path, self.speech.share(self.held(*path)))
+    def share(self, *path: str | int, places: int = 0) -> Markup:
+        return self._marked(path, self.speech.share(self.held(*path), places))
 
     def factor(self, *path: str | int) -> Markup:
         return self._marked(path, self.speech.factor(self.held(*path)))

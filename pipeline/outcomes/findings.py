@@ -18,10 +18,11 @@ from models.drift import BINS, MOVED, SCORE, SHIFTED
 from models.effect import UNPROVEN_GUARD
 from models.ladder import DISPROVEN, NO_LOG, POWER80, PROVEN, UNPROVEN, Z95, Rung
 from models.prioritise import CONTROL, TO_WORK, WORKED
+from models.resampling import ratio_by_debtor
 from models.variants import difference as rates_apart
 from models.variants import table_of
 from pipeline.night.reminders import SILENT
-from pipeline.outcomes.lateness import Lateness
+from pipeline.outcomes.lateness import KEPT_SILENT, WRITTEN, Lateness
 from pipeline.outcomes.spans import (
     difference,
     less_foretold,
@@ -46,6 +47,7 @@ FATIGUE_HEADS = {
     "number": "by its number in 30 days,",
     "spacing": "by days after the one before,",
 }
+SAID_TO = {WRITTEN: "written to", KEPT_SILENT: "kept silent by lot"}
 OUTCOMES_SAID = {"paid": "paid", "answered": "answered", "complained": "complained", "opted_out": "opted out"}
 LEAST_PEOPLE = 30  # debtors an arm needs before its mean is compared
 
@@ -206,22 +208,36 @@ def _late(seen: Lateness | None, params: Params) -> list[Finding]:
             f"{seen.nights} nights said P(late), of which none has matured" if seen.nights else "No night said P(late)"
         )
         return [*findings, Finding(title, OK, f"{said} yet. Nothing can be said.", {"nights": seen.nights})]
-    books = [("", rows), *((f" in {book}", own) for book, own in rows.groupby("portfolio", sort=True))]
-    return [*findings, *(_late_in(f"{title}{where}", own, params) for where, own in books)]
+    groups = [("", rows), *((f" in {book}", own) for book, own in rows.groupby("portfolio", sort=True))]
+    if (rows["said"] == WRITTEN).any():
+        groups += [(f", {SAID_TO[said]}", rows[rows["said"] == said]) for said in SAID_TO]
+    return [*findings, *(_late_in(f"{title}{where}", own, params) for where, own in groups if len(own))]
 
 
 def _late_in(title: str, rows: pd.DataFrame, params: Params) -> Finding:
+    """Reminders are no fault of P(late): fewer late than expected is none where debtors were written to, unless they
+    are as few of those whom the lot kept silent; and who is written to is chosen, by being late among other things.
+    """
     ratio, low, high, people = _ratio(rows.assign(recovered=rows["late"]), "late", "p_late")
     limits = params.gate.money_ratio
     enough = people >= params.gate.bucket_min_debtors
     outside = not limits[0] <= ratio <= limits[1]
     few = "" if enough else f" Only {people} debtors were late: too few to judge."
+    written, silent = (rows[rows["said"] == said] for said in (WRITTEN, KEPT_SILENT))
+    at_rest = _ratio(silent.assign(recovered=silent["late"]), "late", "p_late")
+    chosen = len(written) == len(rows)
+    excused = chosen or (ratio < limits[0] and len(written) > 0 and not at_rest[2] < limits[0])
+    told = f" {len(written):,} were written to before it was known." if 0 < len(written) < len(rows) else ""
+    if chosen:
+        told = " Who is written to is chosen, the late ones among them: P(late) is not judged by these."
+    elif excused:
+        told += " Reminders may be why: P(late) alone is judged by those whom the lot kept silent."
     says = (
         f"{rows['late'].mean():.1%} of {len(rows):,} were late, {rows['p_late'].mean():.1%} were expected: "
-        f"{ratio:.2f} [{low:.2f}, {high:.2f}]; wanted {limits[0]} to {limits[1]}.{few}"
+        f"{ratio:.2f} [{low:.2f}, {high:.2f}]; wanted {limits[0]} to {limits[1]}.{few}{told}"
     )
-    figures = {"ratio": ratio, "low": low, "high": high, "rows": len(rows), "debtors": people}
-    return Finding(title, WARN if outside and enough else OK, says, figures)
+    figures = {"ratio": ratio, "low": low, "high": high, "rows": len(rows), "debtors": people, "written": len(written)}
+    return Finding(title, WARN if outside and enough and not excused else OK, says, figures)
 
 
 def _calibration(matured: pd.DataFrame, params: Params) -> list[Finding]:
@@ -253,13 +269,9 @@ def _ratio(rows: pd.DataFrame, realised: str, expected: str) -> tuple[float, flo
     """Sum of realised over sum of expected with a 95 % interval by debtor (linearised),
     and how many debtors recovered.
     """
-    by_debtor = rows.groupby("debtor_id", sort=True)[list(dict.fromkeys((realised, expected, "recovered")))].sum()
-    total = by_debtor[expected].sum()
-    if total <= 0:
-        return math.nan, -math.inf, math.inf, 0
-    ratio = by_debtor[realised].sum() / total
-    spread = Z95 * math.sqrt(((by_debtor[realised] - ratio * by_debtor[expected]) ** 2).sum()) / total
-    return float(ratio), float(ratio - spread), float(ratio + spread), int((by_debtor["recovered"] > 0).sum())
+    found = ratio_by_debtor(rows["debtor_id"], rows[realised], rows[expected])
+    recovered = rows.groupby("debtor_id", sort=True)["recovered"].sum()
+    return *found, int((recovered > 0).sum()) if not math.isnan(found[0]) else 0
 
 
 def matured_lists(matured: pd.DataFrame) -> pd.DataFrame:

@@ -1,5 +1,5 @@
 """Is P(late) still right? What the nights of the store said of accounts before their due day, with what came of it once
-known; and how far tonight's resemble those that taught the head.
+known, those who were reminded told apart; and how far tonight's resemble those that taught the head.
 """
 
 from __future__ import annotations
@@ -14,11 +14,15 @@ import pandas as pd
 
 from features.catalogue import WATCH
 from features.cohort import watched
+from features.currencies import DECIMALS
 from features.labels import watch_labels
 from features.ledger import history
 from features.tables import InnerTables
 from models.drift import SCORE, binned_shares, psi
-from models.watch import meaning_of
+from models.money import MoneyScale
+from models.resampling import ratio_by_debtor
+from models.watch import AMOUNT_FROM, bucket_of, meaning_of
+from pipeline.night.reminders import SILENT, chance_of, said_before
 from pipeline.night.score import Job, asked
 from pipeline.night.watch import WATCHED_KEPT, head_of
 from pipeline.panel.engines import map_shards
@@ -27,6 +31,14 @@ from pipeline.store.form import WATCHED
 from pipeline.store.store import Store
 
 NIGHTS_BACK = 60  # newest matured nights that are judged
+LEAST_PEOPLE = 30  # debtors below which no interval is told
+WRITTEN, KEPT_SILENT = "written", "silent"
+# Scope of `late_by` -> how its groups are sorted, where not by their names.
+IN_ORDER = {
+    "tenth": int,
+    "due": bucket_of(np.array(AMOUNT_FROM)).tolist().index,
+    "said": ("", WRITTEN, KEPT_SILENT).index,
+}
 # Where the next due day lies in the calendar, and how far it and the last bill are away, is a matter of the night's
 # date, as the calendar itself is: many are billed on one day of the month.
 OF_THE_DATE = (
@@ -41,7 +53,7 @@ OF_THE_DATE = (
 @dataclass(frozen=True)
 class Lateness:
     """matured  of nights whose last label is known: as_of, account_id, debtor_id, portfolio, p_late, late (1, 0 or NaN
-             where it cannot be told)
+             where it cannot be told), due (reporting units that fell due), said (WRITTEN, KEPT_SILENT or "")
     nights   how many nights said P(late) of what the params call late
     psi      population stability of the head's columns and of P(late) (drift.SCORE) tonight; None without a head that
              keeps how its rows were spread
@@ -60,16 +72,80 @@ def lateness(job: Job, complete: Mapping[str, int] | None) -> Lateness | None:
     """
     if job.params.watch is None:
         return None
-    store, terms = Store(job.store_path), job.params.watch_terms()
+    store = Store(job.store_path)
     kept = said_of_late(store, job)
+    rows, moved = _drift(job, store)
+    return Lateness(matured_late(job, complete, kept), int(kept["as_of"].nunique()), moved, rows)
+
+
+def matured_late(job: Job, complete: Mapping[str, int] | None, kept: pd.DataFrame | None = None) -> pd.DataFrame:
+    """`matured` of Lateness. kept: said_of_late, where it has been read."""
+    store, terms = Store(job.store_path), job.params.watch_terms()
+    kept = said_of_late(store, job) if kept is None else kept
     old = kept.iloc[:0] if not complete else kept[kept["as_of"] + terms.gap_days <= max(complete.values())]
     nights = sorted(old["as_of"].unique().tolist())[-NIGHTS_BACK:]
-    told = old.iloc[:0].assign(late=np.nan)
+    told = old.iloc[:0].assign(late=np.nan, due=np.nan, said="")
     if nights and complete:
         parts = map_shards(partial(_outcomes, job, nights, complete), range(store.shards), job.params.engine)
         told = old[old["as_of"].isin(nights)].merge(pd.concat(list(parts)), on=["account_id", "as_of"], how="left")
-    rows, moved = _drift(job, store)
-    return Lateness(told.drop(columns="meaning"), int(kept["as_of"].nunique()), moved, rows)
+        told = told.assign(said=_said_to(told, store, job))
+    return told.drop(columns="meaning")
+
+
+def _said_to(told: pd.DataFrame, store: Store, job: Job) -> np.ndarray:
+    """Of each row WRITTEN where a night published a message to the debtor before it was known whether he would be late,
+    KEPT_SILENT where the lot of the messages keeps one from him, whatever he does; "" of all others.
+
+    The lot decides where none over the work list does (pipeline.night.reminders). The debtors that it keeps silent are
+    those of the least share of these nights: a larger one holds them too.
+    """
+    messages = said_before(store, {}, job.as_of)
+    terms, found = job.params.watch_terms(), np.full(len(told), "", object)
+    arms = store.read("assignments", ["debtor_id", "arm", "assigned_on", "until_on"], before=job.as_of)
+    arms = arms[arms["arm"] != ""].drop_duplicates()
+    for night in np.unique(told["as_of"]):
+        until = night + terms.days_ahead + max(terms.late_days.values())
+        inside = messages[(messages["as_of"] >= night) & (messages["as_of"] < until)]
+        if inside.empty:
+            continue
+        own = (told["as_of"] == night).to_numpy()
+        debtors = told.loc[own, "debtor_id"]
+        written = debtors.isin(inside.loc[inside["variant"] != SILENT, "debtor_id"]).to_numpy()
+        share = inside.loc[inside["p_silent"] > 0, "p_silent"].min()  # NaN where no lot was drawn: nobody is below it
+        listed = arms.loc[(arms["assigned_on"] < until) & (arms["until_on"] > night), "debtor_id"]
+        lot = np.array([chance_of(job.params.seed, SILENT, name) for name in debtors], np.float64) < share
+        silent = lot & ~written & ~debtors.isin(listed).to_numpy()
+        found[own] = np.select([written, silent], [WRITTEN, KEPT_SILENT], "")
+    return found
+
+
+def late_by(matured: pd.DataFrame) -> pd.DataFrame:
+    """scope, group, rows, debtors, late, expected (shares of the rows), ratio of both, low, high: of all, by tenth of
+    P(late), book, what fell due, and what was said; 95 % intervals by debtor, none of fewer than LEAST_PEOPLE debtors.
+    """
+    rows = matured[matured["late"].notna()].sort_values(["p_late", "account_id", "as_of"], ignore_index=True)
+    tenth = np.arange(len(rows)) * 10 // max(len(rows), 1) + 1
+    scopes = {
+        "all": np.full(len(rows), ""),
+        "tenth": tenth.astype(str),
+        "book": rows["portfolio"].to_numpy(),
+        "due": bucket_of(rows["due"].to_numpy(np.float64)),
+        "said": rows["said"].to_numpy(),
+    }
+    found = []
+    for scope, groups in scopes.items():
+        names = pd.unique(groups)
+        if scope == "said" and len(names) < 2:
+            continue
+        for group in sorted(names, key=IN_ORDER.get(scope)):
+            own = rows[groups == group]
+            people = own["debtor_id"].nunique()
+            ratio = ratio_by_debtor(own["debtor_id"], own["late"], own["p_late"])
+            told = ratio if people >= LEAST_PEOPLE else (np.nan,) * 3
+            shares = (float(own["late"].mean()), float(own["p_late"].mean()))
+            found.append((scope, group, len(own), people, *shares, *told))
+    columns = ["scope", "group", "rows", "debtors", "late", "expected", "ratio", "low", "high"]
+    return pd.DataFrame(found, columns=columns)
 
 
 def said_of_late(store: Store, job: Job) -> pd.DataFrame:
@@ -84,7 +160,7 @@ def said_of_late(store: Store, job: Job) -> pd.DataFrame:
 
 
 def _outcomes(job: Job, nights: Sequence[int], complete: Mapping[str, int], shard: int) -> pd.DataFrame:
-    """account_id, as_of, late of the shard's watched accounts, by what was known before the night."""
+    """account_id, as_of, late, due of the shard's watched accounts, by what was known before the night."""
     store = Store(job.store_path)
     terms, watch = terms_of(store, job.params, job.versions), job.params.watch_terms()
     tables = store.tables(shard, versions=job.versions)
@@ -93,7 +169,10 @@ def _outcomes(job: Job, nights: Sequence[int], complete: Mapping[str, int], shar
     cohort = watched(known, ledger, list(nights), terms, watch).frame
     found = watch_labels(cohort, known, ledger, watch, complete, terms.delivers)
     rows = cohort[["account_id", "as_of"]].reset_index(drop=True)
-    return rows.assign(late=found["late"].to_numpy()).astype({"account_id": "str", "as_of": "int64"})
+    money, currency = job.params.money, cohort["currency"].astype("str")
+    scale = MoneyScale.resolve(sorted(set(currency)), money.rates, DECIMALS, money.reporting_currency)
+    due = cohort["due_amount"].to_numpy(np.float64) * scale.per_minor(currency)
+    return rows.assign(late=found["late"].to_numpy(), due=due).astype({"account_id": "str", "as_of": "int64"})
 
 
 def _drift(job: Job, store: Store) -> tuple[int, dict[str, float] | None]:

@@ -153,24 +153,27 @@ def money_scale(panel: Panel, params: Params) -> MoneyScale:
     return MoneyScale.resolve(present, params.money.rates, DECIMALS, params.money.reporting_currency)
 
 
-def training_nights(store: Store, params: Params, before: int | None = None) -> list[int]:
-    """The nights a model is taught on, by cohort.every: month = first days of months, week = Mondays,
-    a number = that many days.
+def training_nights(
+    store: Store, params: Params, before: int | None = None, every: str | int | None = None
+) -> list[int]:
+    """The nights a model is taught on: month = first days of months, week = Mondays, a number = that many days;
+    cohort.every unless `every` says otherwise.
 
     before: only labels that had matured when this night began. Raises InputMissing where no night is left.
     """
+    every = params.cohort.every if every is None else every
     complete = labelled_through(store, before)
     start, _ = store.span("payments")
     first = day_number(params.cohort.first) if params.cohort.first else start + HISTORY_DAYS
     latest = complete - params.label.gap_days
     last = min(latest, day_number(params.cohort.last)) if params.cohort.last else latest
     days = np.arange(first, last + 1)
-    if params.cohort.every == "month":
+    if every == "month":
         nights = [day for day in days if date_of(int(day)).day == 1]
-    elif params.cohort.every == "week":
+    elif every == "week":
         nights = [day for day in days if date_of(int(day)).weekday() == 0]
     else:
-        nights = list(days[:: params.cohort.every])
+        nights = list(days[:: int(every)])
     if not nights:
         raise InputMissing(
             f"No night has {HISTORY_DAYS} days of history and a mature label: payments run from {date_of(start)} "

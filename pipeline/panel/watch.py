@@ -42,14 +42,14 @@ class WatchPanel:
 
 
 def watch_panel(store: Store, params: Params, before: int | None = None) -> WatchPanel:
-    """Every watched account (or a seeded sample of debtors, weighted) on every training night.
+    """Every watched account (or a seeded sample of debtors, weighted) on every night of watch.every.
 
     before: only labels that had matured when this night began. Raises UsageError where the params watch nothing,
     InputMissing where no night is left.
     """
     params.watch_terms()
-    versions = store.versions()
-    nights, complete = training_nights(store, params, before), payments_through(store, before)
+    versions, every = store.versions(), params.watch.every if params.watch else None
+    nights, complete = training_nights(store, params, before, every), payments_through(store, before)
     work = partial(
         _of_shard, store.path, tuple(nights), complete, params, versions, kept_share(store, params, versions)
     )

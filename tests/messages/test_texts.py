@@ -248,9 +248,9 @@ messages:
         email:
           en: {subject: Your account, body: "This is an attempt to
             collect a debt by a Debt collector, and any information obtained will be used for that purpose.
-            {objection} {opt_out}"}
+            {creditor} {objection} {opt_out}"}
           de: {subject: Ihr Konto, body: "Von einem Inkassounternehmen, um eine Schuld einzuziehen;
-            alle erlangten Angaben werden dazu verwendet. {objection} {opt_out}"}
+            alle erlangten Angaben werden dazu verwendet. {creditor} {objection} {opt_out}"}
 """
 
 
@@ -273,6 +273,38 @@ def test_a_book_that_no_params_name_is_worked_in_the_role_of_the_defaults_and_it
     assert messages_of(params.model_copy(update={"portfolios": owned})).messages
     with pytest.raises(UsageError, match=r"which US\.debt_collector_disclosure of US wants of debt_buyer: say it"):
         messages_of(params.model_copy(update={"portfolios": owned, "portfolio_defaults": bought}))
+
+
+def test_who_collects_for_others_says_for_whom_and_only_where_nobody_else_reads_it(written):
+    """`invoices_jp` of the params is worked for clients."""
+    silent = AGENCY.replace("{creditor} ", "")
+    for_clients = silent.replace("[debt_buyer]", "[debt_buyer, third_party_collector]")
+    for without in (for_clients, silent.replace("    roles: [debt_buyer]\n", "    places: [JP]\n")):
+        line = line_of(without, "          en: {")
+        wanted = (
+            rf"Line {line}: nudge, plain, email, en does not say for whom it collects: name \{{creditor\}}, or name"
+        )
+        with pytest.raises(UsageError, match=wanted):
+            messages_of(written(without))
+    params = written(for_clients)
+    owned = {name: book.model_copy(update={"role": "creditor"}) for name, book in params.portfolios.items()}
+    for text in (silent, AGENCY.replace("[debt_buyer]", "[third_party_collector]")):
+        assert messages_of(written(text)).messages  # who bought it is owed himself; and who names the creditor
+    assert messages_of(params.model_copy(update={"portfolios": owned})).messages
+    with pytest.raises(UsageError, match="creditor must not stand where others may read it"):
+        messages_of(written(PLAIN.replace("see {link}", "see {link} of {creditor}")))
+
+
+def test_what_ships_never_says_that_an_agency_s_client_s_account_is_its_own():
+    for message in messages_of(load(SHIPPED.parents[2] / "params.yaml")).messages.values():
+        for texts in message.texts.values():
+            for (channel, language), text in texts.items():
+                owns = any(
+                    f"{word} {{sender}}" in text.whole for word in ("account with", "chez", "cuenta con", "Konto bei")
+                )
+                named = "{creditor}" in text.body
+                assert named == ("creditor" not in message.roles), (message.key, channel, language)
+                assert not (owns and named), (message.key, channel, language)
 
 
 def test_a_role_that_is_none_is_refused(written):

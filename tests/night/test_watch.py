@@ -172,11 +172,20 @@ def test_the_store_keeps_what_was_said_and_the_monitor_holds_it_against_what_cam
     seen = look_back(folder / "store", AS_OF, params).watched
     assert seen.nights == 2
     assert set(seen.matured["as_of"]) == {day_number(early)}
-    panel = watch_panel(Store(folder / "store"), params, before=day_number(AS_OF))
+    monthly = load(written_params(tmp_path / "monthly.yaml", folder, watch={"every": "month"}))
+    panel = watch_panel(Store(folder / "store"), monthly, before=day_number(AS_OF))
     rows = panel.cohort.assign(late=panel.labels["late"])
-    true = rows[rows["as_of"] == day_number(early)].set_index("account_id")["late"]
+    rows = rows[rows["as_of"] == day_number(early)]
+    true = rows.set_index("account_id")["late"]
     told = seen.matured.set_index("account_id")["late"]
     pd.testing.assert_series_equal(told.sort_index(), true.reindex(told.index).sort_index(), check_index_type=False)
+    assert recoup(folder, "report", "--as-of", NIGHT) == 0
+    written = json.loads((folder / "out" / "reports" / NIGHT / "figures.json").read_text())["lateness"]
+    assert [row[0] for row in written] == [*["all"], *["tenth"] * 10, *["book"] * 3, *["due"] * 4]
+    assert written[0][2:4] == [true.notna().sum(), rows.loc[rows["late"].notna(), "debtor_id"].nunique()]
+    assert written[0][4] == pytest.approx(true.mean(), abs=1e-4)
+    page = (folder / "out" / "reports" / NIGHT / "summary.html").read_text()
+    assert page.count('data-figure="[&#34;lateness&#34;') == 7 * len(written)
     assert seen.psi is not None
     assert "next_due_day_of_month" not in seen.psi
     assert {"open_items", "items_late_share_365d"} <= set(seen.psi)

@@ -10,6 +10,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from models.drift import SCORE
 from models.effect import UNPROVEN_GUARD
 from models.ladder import DISPROVEN, PROVEN, UNPROVEN, Rung
 from models.prioritise import CONTROL, TO_WORK, WORKED
+from pipeline.night.reminders import KEPT_COLUMNS, SILENT, chance_of
 from pipeline.outcomes.findings import (
     OK,
     STOP,
@@ -29,7 +31,7 @@ from pipeline.outcomes.findings import (
     findings_on,
     matured_lists,
 )
-from pipeline.outcomes.lateness import Lateness
+from pipeline.outcomes.lateness import KEPT_SILENT, WRITTEN, Lateness, _said_to, late_by
 from pipeline.outcomes.monitor import _contacts
 from pipeline.params import load
 from tests.worlds.worlds import World, day
@@ -122,6 +124,8 @@ def of_late(number: int = 4000, level: float = 1.0, psi=None, nights: int = 3, b
             "portfolio": book,
             "p_late": chance,
             "late": late,
+            "due": 100.0,
+            "said": "",
         }
     )
     return Lateness(told, nights, psi, number)
@@ -140,6 +144,94 @@ def test_late_is_told_against_expected_for_all_and_book_by_book(level, verdict):
     assert cards.verdict == OK
     assert "Only 1 debtors were late: too few to judge." in cards.says
     assert finding(found, "late against expected").figures["rows"] == 7980
+
+
+@pytest.mark.parametrize(("at_rest", "verdict"), [(1.0, OK), (0.5, WARN)])
+def test_reminders_that_work_are_told_from_a_chance_that_is_wrong(at_rest, verdict):
+    """Far fewer are late than expected: of all but those whom a lot kept silent, or of those too."""
+    written, silent = of_late(level=0.3).matured, of_late(level=at_rest).matured
+    silent = silent.assign(account_id="s" + silent["account_id"], debtor_id="s" + silent["debtor_id"], said=KEPT_SILENT)
+    written.loc[written.index % 2 == 0, "said"] = WRITTEN
+    whole = pd.concat([written, silent.iloc[:3000]])
+    found = findings_on(replace(seen(), watched=Lateness(whole, 3, None, 8000)), AS_OF, PARAMS)
+    told = finding(found, "late against expected")
+    assert told.figures["high"] < PARAMS.gate.money_ratio[0]
+    assert told.figures["written"] == 1995
+    assert told.verdict == verdict
+    assert ("Reminders may be why" in told.says) == (verdict == OK)
+    alone = finding(found, "late against expected, kept silent by lot")
+    assert alone.verdict == verdict
+    assert alone.figures["low"] < at_rest < alone.figures["high"]
+    chosen = finding(found, "late against expected, written to")
+    assert chosen.verdict == OK
+    assert "Who is written to is chosen" in chosen.says
+
+
+def test_more_late_than_expected_is_never_laid_to_reminders():
+    rows = of_late(level=1.8).matured
+    rows.loc[rows.index % 2 == 0, "said"] = WRITTEN
+    found = findings_on(replace(seen(), watched=Lateness(rows, 3, None, 8000)), AS_OF, PARAMS)
+    assert finding(found, "late against expected").verdict == WARN
+
+
+def test_late_is_told_by_tenth_book_amount_and_what_was_said():
+    rows = of_late(level=1.4).matured
+    rows.loc[rows.index % 4 == 0, ["said", "due", "portfolio"]] = [WRITTEN, 20.0, "cards"]
+    rows.loc[rows.index == 11, "said"] = KEPT_SILENT
+    found = late_by(rows).set_index(["scope", "group"])
+    known = rows[rows["late"].notna()]
+    for scope, part in found.groupby("scope"):
+        assert part["rows"].sum() == len(known), scope
+        assert (part["rows"] * part["late"]).sum() == pytest.approx(known["late"].sum())
+        assert (part["rows"] * part["expected"]).sum() == pytest.approx(known["p_late"].sum())
+    assert found.loc["tenth"].index.tolist() == [str(number) for number in range(1, 11)]
+    assert found.loc["tenth", "expected"].is_monotonic_increasing
+    assert found.loc["book"].index.tolist() == ["cards", "loans"]
+    assert found.loc["due"].index.tolist() == ["from 0", "from 50"]
+    assert found.loc["said"].index.tolist() == ["", WRITTEN, KEPT_SILENT]
+    whole = found.loc["all", ""]
+    assert whole["ratio"] == pytest.approx(known["late"].sum() / known["p_late"].sum())
+    assert whole["low"] < 1.4 < whole["high"]
+    assert found.loc["said", KEPT_SILENT][["ratio", "low", "high"]].isna().all()  # of one debtor nothing can be said
+    assert "said" not in set(late_by(rows.assign(said=""))["scope"])
+    assert late_by(rows.assign(late=np.nan)).empty
+
+
+class _Kept:
+    """A store that remembers messages and arms."""
+
+    def __init__(self, messages: pd.DataFrame, arms: pd.DataFrame) -> None:
+        self.frames = {"messages": messages, "assignments": arms}
+
+    def read(self, name: str, columns: list[str], before: int) -> pd.DataFrame:
+        found = self.frames[name]
+        return found.loc[found["as_of"] < before, columns].reset_index(drop=True)
+
+
+def test_who_was_written_to_in_the_window_and_whom_the_lot_keeps_silent():
+    """Of 400 debtors every third is written to in its window, unless a lot keeps him silent or that of the list has
+    him; the others are written to too early, too late or left silent.
+    """
+    debtors = [f"d{number}" for number in range(400)]
+    lot = {name for name in debtors if chance_of(PARAMS.seed, SILENT, name) < 0.2}
+    drawn = set(debtors[:30])
+    last = EARLIER + 30 + 15 - 1
+    days = [(EARLIER, EARLIER - 1, last + 1)[number % 3] for number in range(400)]
+    messages = pd.DataFrame({"debtor_id": debtors, "as_of": days})
+    messages["variant"] = [SILENT if name in lot - drawn else "plain" for name in debtors]
+    messages["p_silent"] = [0.0 if name in drawn else 0.2 for name in debtors]
+    messages.loc[3, "as_of"] = last
+    messages = messages.assign(**{name: "x" for name in KEPT_COLUMNS if name not in messages})
+    arms = pd.DataFrame({"debtor_id": sorted(drawn), "arm": CONTROL, "assigned_on": EARLIER + 5, "until_on": NIGHT})
+    told = pd.DataFrame({"debtor_id": debtors, "as_of": EARLIER})
+    job = SimpleNamespace(params=PARAMS, as_of=NIGHT)
+    found = dict(zip(debtors, _said_to(told, _Kept(messages, arms.assign(as_of=EARLIER + 5)), job), strict=True))
+    written = {name for name, number in zip(debtors, range(400), strict=True) if number % 3 == 0} - (lot - drawn)
+    assert {name for name in debtors if found[name] == WRITTEN} == written
+    assert {name for name in debtors if found[name] == KEPT_SILENT} == lot - drawn
+    assert len(lot - drawn) > 40
+    none = _said_to(told.assign(as_of=EARLIER - 200), _Kept(messages, arms.assign(as_of=EARLIER)), job)
+    assert set(none) == {""}
 
 
 @pytest.mark.parametrize(

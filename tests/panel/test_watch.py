@@ -6,11 +6,14 @@ from __future__ import annotations
 
 import datetime as dt
 
+import numpy as np
 import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
+from features.days import date_of
 from features.errors import UsageError
+from pipeline.panel.panel import training_nights
 from pipeline.panel.view import view
 from pipeline.panel.watch import watch_panel, write_watch_panel
 from pipeline.params import Watch
@@ -19,9 +22,9 @@ from tests.worlds.deliveries import PARAMS, account, charge, day, payment, state
 
 pytestmark = pytest.mark.slow
 
-NIGHTS = PARAMS.cohort.model_copy(update={"every": 10, "first": dt.date(2026, 3, 2)})
+NIGHTS = PARAMS.cohort.model_copy(update={"first": dt.date(2026, 3, 2)})
 SPLIT = PARAMS.split.model_copy(update={"test_days": 40})
-WATCHING = PARAMS.model_copy(update={"watch": Watch(), "cohort": NIGHTS, "split": SPLIT})
+WATCHING = PARAMS.model_copy(update={"watch": Watch(every=10), "cohort": NIGHTS, "split": SPLIT})
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +79,19 @@ def test_a_training_night_is_the_night_itself(instalments):
         assert_frame_equal(
             numbers.reset_index(drop=True), alone.sort_values("account_no").reset_index(drop=True), check_dtype=False
         )
+
+
+def test_the_nights_that_teach_it_are_its_own_and_by_default_visit_every_part_of_the_month(instalments):
+    store, params = instalments
+    assert set(np.diff(watch_panel(store, params).counts["as_of"].unique())) == {10}
+    usual = params.model_copy(update={"watch": Watch()})
+    nights = training_nights(store, usual, every=usual.watch.every)
+    assert set(np.diff(nights)) == {19}
+    apart = np.arange(nights[0], nights[0] + 365, 19)
+    days = np.sort([date_of(int(night)).day for night in apart])
+    assert max(np.diff([0, *days, 31])) <= 4
+    assert len({date_of(int(night)).weekday() for night in apart}) == 7
+    assert training_nights(store, usual) == training_nights(store, usual, every=usual.cohort.every)
 
 
 def test_whoever_pays_three_weeks_late_is_late_and_not_rolled(instalments):

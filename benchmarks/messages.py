@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from features.days import day_number
+from features.days import day_number, day_of_text
 from features.tables import account_number
 from models.fatigue import BY, odds, stratum_of
 from models.variants import OUTCOMES, difference, table_of
@@ -35,6 +35,7 @@ from pipeline.simulate.portfolio import Nature, simulate
 from pipeline.simulate.reminded import LAST_DAY, deliver, live
 from pipeline.store.files import private_folder
 from pipeline.store.store import Store
+from tests.worlds.said import breaches_on
 
 FORGETS = Nature(forgets=True)
 END, FIRST = dt.date(2026, 10, 31), dt.date(2026, 8, 18)  # of the nights that are obeyed: all mature by the end
@@ -118,18 +119,21 @@ def of_variants(seed: int, debtors: int, nights: int) -> str:
 def of_obeyed_nights(seed: int, debtors: int, nights: int) -> str:
     """What came of the messages of so many nights of a portfolio whose shop sends what each night publishes, and
     nothing else: by step and by variant, of debtors to whom it was the first of its key; and against those left silent
-    by lot.
+    by lot. Every night's messages are held against the law by the independent judge.
     """
     params = load(shipped("params.yaml"))
     reminders = params.reminders.model_copy(update={"control_share": 0.2})  # pyrefly: ignore[missing-attribute]
-    params = params.model_copy(update={"reminders": reminders, "watch": None})
+    one = params.store.model_copy(update={"shards": 1})
+    params = params.model_copy(update={"reminders": reminders, "watch": None, "store": one})
     with private_folder() as folder:
         sent = pd.DataFrame({name: pd.Series(dtype="str") for name in COLUMNS})
         skipped: dict[str, int] = {}
+        broken: list[str] = []
         for number in range(nights):
             night = FIRST + dt.timedelta(number)
             _deliver(folder, seed, debtors, sent, night - dt.timedelta(1), params)
             made = publish_night(folder / "store", night, folder / "out", params).night
+            broken += _breaches(folder, night, sent, params)
             sent = pd.concat([sent, made.messages[list(COLUMNS)].astype("str")], ignore_index=True)  # pyrefly: ignore[unsupported-operation]
             for why, many in made.manifest["messages"]["skipped"].items():
                 skipped[why] = skipped.get(why, 0) + many
@@ -144,9 +148,11 @@ def of_obeyed_nights(seed: int, debtors: int, nights: int) -> str:
     lines = [
         f"{len(sent)} messages in {nights} nights to {sent['account_id'].nunique()} accounts; left alone: "
         + ", ".join(f"{why} {count}" for why, count in sorted(skipped.items(), key=lambda each: -each[1])),
+        f"The independent judge finds {len(broken)} breaches in them{''.join(f'; {each}' for each in broken[:5])}.",
         many.to_string(),
         _shown(whole[whole["variant"] != SILENT]),
         _shown(rows[rows["variant"] != SILENT]),
+        *_apart(rows),
         f"True: {world}",
     ]
     first = rows[rows["p_silent"] > 0].sort_values(["as_of", "message"], kind="stable").drop_duplicates("debtor_id")
@@ -154,10 +160,49 @@ def of_obeyed_nights(seed: int, debtors: int, nights: int) -> str:
     for outcome in OUTCOMES:
         told = first[outcome].to_numpy(np.float64)
         apart = difference(told[~silent], told[silent], 1 - chance[~silent], chance[silent])
-        added, low, high = (100 * each for each in apart)
-        lines.append(f"{outcome}, written to less silent: {added:.1f} points [{low:.1f}, {high:.1f}]")
+        lines.append(f"{outcome}, written to less silent: {_points(apart)}")
     lines.append(f"of {int((~silent).sum())} written to and {int(silent.sum())} silent debtors.")
     return "\n".join(lines)
+
+
+def _apart(rows: pd.DataFrame) -> list[str]:
+    """Of each message with two variants, by how much each outcome of `named` differs from that of `plain`."""
+    lines = []
+    for message, own in rows.groupby("message", sort=True):
+        named, plain = (own[own["variant"] == name] for name in ("named", "plain"))
+        if named.empty or plain.empty:
+            continue
+        told = []
+        for outcome in OUTCOMES:
+            rates = [each[outcome].to_numpy(np.float64) for each in (named, plain)]
+            told.append(f"{outcome} {_points(difference(*rates, *(each['probability'] for each in (named, plain))))}")
+        lines.append(f"{message}, named less plain: " + "; ".join(told))
+    return lines
+
+
+def _points(apart: tuple[float, float, float]) -> str:
+    added, low, high = (100 * each for each in apart)
+    return f"{added:.1f} points [{low:.1f}, {high:.1f}]"
+
+
+def _breaches(folder: Path, night: dt.date, sent: pd.DataFrame, params: Params) -> list[str]:
+    """What the judge of the tests finds in the messages of a night, by the rows of those to whom they go."""
+    place = folder / "out" / night.isoformat()
+    told, listed, held = (
+        pd.read_csv(place / f"{name}.csv", dtype="str", keep_default_na=False)
+        for name in ("messages", "worklist", "held_out")
+    )
+    debtors = sorted(set(told["debtor_id"]))
+    if not debtors:
+        return []
+    store, on = Store(folder / "store"), day_number(night)
+    owners = store.tables(None, ["accounts"], {"accounts": ["account_id", "debtor_id"]})["accounts"].astype("str")
+    own = set(owners.loc[owners["debtor_id"].isin(debtors), "account_id"])
+    before = sent[sent["account_id"].isin(own)]
+    earlier = [{**row, "as_of": day_of_text(row["as_of"])} for row in before.to_dict("records")]
+    people = (set(listed["debtor_id"]), set(held["debtor_id"]))
+    found = breaches_on(store, params, on, told.to_dict("records"), *people, earlier, debtors)
+    return [f"{night} {each}" for each in found]
 
 
 def _deliver(folder: Path, seed: int, debtors: int, sent: pd.DataFrame, through: dt.date, params: Params) -> None:

@@ -55,11 +55,11 @@ def write_reports(
         "horizon_days": params.label.horizon_days,
         "complete_through": complete_through(store_path, as_of),
         "night": _night(out, as_of),
+        "lateness": lateness_of(store_path, as_of, params),
         "portfolios": figures(store_path, as_of, days, params),
     }
     weeks = forecast(store_path, as_of, params)
     told["fatigue"] = fatigue_of(store_path, as_of, params)
-    told["lateness"] = lateness_of(store_path, as_of, params)
     told["forecast"] = {name: by_currency(weeks, name) for name in told["portfolios"]}
     pages = {FIGURES_FILE: json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"}
     language = language or params.worklist.language

@@ -7,7 +7,6 @@ Also of variants.py.
 from __future__ import annotations
 
 import csv
-import datetime as dt
 import gzip
 import json
 import re
@@ -17,22 +16,17 @@ import pytest
 import yaml
 
 from features.days import day_of_text
-from pipeline.law.rule_file import RULES_FILE
 from pipeline.messages.texts import SHIPPED, messages_of
-from pipeline.night.reach import cohort_of
-from pipeline.night.score import job_for
 from pipeline.night.variants import matured, with_shares
 from pipeline.pages.language import words
-from pipeline.panel.view import view
 from pipeline.params import Adaptation, load
 from pipeline.simulate.portfolio import simulate
 from pipeline.store.form import MESSAGES
 from pipeline.store.store import Store
-from tests.judges.message_judge import breaches
 from tests.worlds.commands import recoup
 from tests.worlds.houses import copy_of
 from tests.worlds.params import written_params
-from tests.worlds.worlds import World
+from tests.worlds.said import breaches_on
 
 pytestmark = pytest.mark.slow
 
@@ -102,24 +96,11 @@ def test_the_list_is_the_same_and_the_messages_lie_beside_it(reminded_house):
 
 def as_judged(folder: Path, night: str, messages: list[dict], earlier: list[dict]) -> list[str]:
     """What the independent judge finds in the messages of a night, from the rows of the store."""
-    params, store = load(folder / "params.yaml"), Store(folder / "store")
-    job = job_for(store, dt.date.fromisoformat(night), params)
-    world, offsets = World("UTC"), {}
-    for shard in range(store.shards):
-        seen = view(store, shard, [job.as_of], params, job.versions)
-        asked = cohort_of(job, seen, store)
-        offsets |= dict(zip(asked["account_id"].astype("str"), asked["offset"].tolist(), strict=True))
-        ids = seen.tables["accounts"].drop_duplicates("account_no").set_index("account_no")["account_id"].astype("str")
-        for name, frame in seen.tables.items():
-            whole = frame.assign(account_id=frame["account_no"].map(ids)).astype(object)
-            told = whole.where(whole.notna(), None).to_dict("records")
-            world.rows.setdefault(name, []).extend({"charge_id": None, "detail": None, **row} for row in told)
-    rules, texts = (yaml.safe_load(place.read_text(encoding="utf-8")) for place in (RULES_FILE, SHIPPED))
     listed, held = (people(folder, night, table) for table in ("worklist", "held_out"))
     assert listed
     assert held
-    of_night = {"listed": listed, "held": held, "earlier": earlier, "texts": texts}
-    return breaches(world, rules, params, job.as_of, messages, set(offsets), offsets, **of_night)
+    params, store = load(folder / "params.yaml"), Store(folder / "store")
+    return breaches_on(store, params, day_of_text(night), messages, listed, held, earlier)
 
 
 def test_the_independent_judge_finds_nothing_in_the_published_files_and_catches_what_is_let_through(reminded_house):

@@ -11,6 +11,8 @@ import stat
 from html import unescape
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from features.errors import InputMissing, UsageError
@@ -19,6 +21,8 @@ from pipeline.keeping.export import export_person
 from pipeline.languages import languages
 from pipeline.pages.language import words
 from pipeline.params import load
+from pipeline.store.commit import replace_night
+from pipeline.store.form import WATCHED
 from pipeline.store.store import Store
 from tests.worlds.afterwards import EARLIER, NIGHT
 from tests.worlds.commands import recoup
@@ -60,8 +64,6 @@ def test_every_row_and_every_night_is_there_and_nobody_elses(two_nights, tmp_pat
 
 
 def test_whoever_is_not_contacted_is_told_the_rule(two_nights, tmp_path):
-    import pandas as pd
-
     house = two_nights
     place = house.out / str(NIGHT) / "excluded.csv"
     debtor = pd.read_csv(place, dtype=str)["debtor_id"].iloc[0]
@@ -89,6 +91,19 @@ def test_amounts_days_and_rows_set_aside_are_readable(tmp_path):
     assert heard["occurred_minute"] == "09:05"
     aside = dict(zip(found["quarantine"]["columns"], found["quarantine"]["rows"][0], strict=True))
     assert "a lot" in aside["raw"]
+
+
+def test_whom_only_a_night_s_chance_of_being_late_still_names_is_handed_it(tmp_path):
+    ingest(write(tmp_path / "source", world()), tmp_path / "store", PARAMS)
+    said = {"account_id": ["ACCOUNT-9", "ACCOUNT-8"], "debtor_id": ["PERSON-9", "PERSON-8"], "p_late": [0.25, 0.5]}
+    rows = pd.DataFrame({**said, "portfolio": "loans", "meaning": "{}", "as_of": np.int32(20_000)})
+    replace_night(Store(tmp_path / "store"), WATCHED, rows, 20_000)
+    found = told(tmp_path / "store", tmp_path / "out", "PERSON-9", PARAMS, tmp_path)
+    assert list(found) == [WATCHED]
+    (row,) = found[WATCHED]["rows"]
+    kept = dict(zip(found[WATCHED]["columns"], row, strict=True))
+    assert (kept["account_id"], kept["p_late"], kept["as_of"]) == ("ACCOUNT-9", "0.25", "2024-10-04")
+    assert found[WATCHED]["about"] == words(PARAMS.worklist.language)["person"]["about"][WATCHED]
 
 
 def test_the_page_stands_alone_and_shows_text_as_text(tmp_path):

@@ -97,8 +97,9 @@ def test_the_manifest_counts_it_and_vouches_for_both_files(watching):
 
 def test_those_with_most_at_risk_have_their_reasons_in_the_list_s_language(watching, tmp_path):
     rows = watch_of(watching)
-    assert (rows["reason_1"].fillna("") != "").mean() > 0.9
-    assert rows["reason_1"].dropna().str.match("[▲▼] ").all()
+    said = rows["reason_1"].fillna("")
+    assert (said != "").mean() > 0.9  # of few nothing pulls that has words
+    assert said[said != ""].str.match("[▲▼] ").all()
     few = written_params(tmp_path / "few.yaml", watching, watch={"reasons": 7}, worklist={"language": "fr"})
     store, job = Store(watching / "store"), watch.job_for(Store(watching / "store"), AS_OF, load(few))
     parts = [watch._scored(job, shard)[0] for shard in range(store.shards)]

@@ -87,6 +87,27 @@ OPEN_ITEM_COLUMNS = (
     *("debtor_id", "account_id", "portfolio", "currency", "charge_id", "kind", "due_on", "invoiced", "open_amount"),
     *("days_past_due", "is_disputed", "dunning_level", "as_of"),
 )
+# What a night under a treatment policy adds to the list: sentences, and money of the account's currency.
+TREATED_COLUMNS = ("proposal", "proposal_terms", "proposal_value", "alternative", "route", "route_value")
+# What is offered to whom; money in minor units of the account's currency. alternative: the other kind that gains too.
+PROPOSAL_COLUMNS = (
+    *("account_id", "debtor_id", "portfolio", "product", "currency", "group", "balance", "days_past_due"),
+    *("proposal", "unit", "instalments", "instalment", "last_instalment", "first_on", "last_on"),
+    *("discount", "amount_to_pay", "pay_until", "p_agreed", "p_kept"),
+    *("proposal_value", "proposal_low", "proposal_high", "gain", "grants", "alternative", "variant", "probability"),
+    *("as_of", "valid_until"),
+)
+# By whom each account would be worked, and by whom the night before would have had it worked.
+ROUTED_COLUMNS = (
+    *("account_id", "debtor_id", "portfolio", "product", "currency", "group", "balance", "days_past_due"),
+    *("route", "party", "route_value", "route_low", "route_high", "why", "probability", "route_before", "party_before"),
+    "as_of",
+)
+# For a person who decides, never for a list of calls: statuses separated by blanks.
+SPECIALIST_COLUMNS = (
+    *("account_id", "debtor_id", "statuses", "portfolio", "product", "currency", "balance", "arrears", "days_past_due"),
+    *("last_payment", "last_right_party", "time_zone", "group", "rule", "as_of"),
+)
 LEADING_COLUMNS = {  # of each published table; only of `worklist` and `scores` they are all
     "worklist": WORKLIST_COLUMNS,
     "deferred": ("account_id", "rule", "citation", "first_permitted"),
@@ -96,6 +117,9 @@ LEADING_COLUMNS = {  # of each published table; only of `worklist` and `scores` 
     "scores": PUBLISHED_SCORES,
     "messages": MESSAGE_COLUMNS,
     "watch": WATCHED_COLUMNS,
+    "proposals": PROPOSAL_COLUMNS,
+    "routes": ROUTED_COLUMNS,
+    "specialist": SPECIALIST_COLUMNS,
 }
 
 # What a column holds decides how every face shows it. A name not listed is text or a plain number, by its type.
@@ -104,14 +128,18 @@ _KINDS = {
         "balance arrears expected_recovery net_value amount_if_recovered added_recovery added_value "
         "placed_amount principal contact_cost cost_per_attempt asked disputed debtor_credit "
         "cash_expected cash_low cash_high cash_from_scorable cash_last_weeks due_amount money_at_risk "
-        "open_amount overdue unapplied credit_notes invoiced"
+        "open_amount overdue unapplied credit_notes invoiced "
+        "instalment last_instalment amount_to_pay proposal_value proposal_low proposal_high gain "
+        "route_value route_low route_high"
     ),
     "date": (
         "as_of valid_until last_right_party last_payment "
-        "legal_deadline_on assigned_on held_out_until rates_date last_worked week_from week_until next_due_on due_on"
+        "legal_deadline_on assigned_on held_out_until rates_date last_worked week_from week_until next_due_on due_on "
+        "first_on last_on pay_until"
     ),
-    "share": "p_recovered p_if_left p_if_worked p_defaulted p_late probability share annual_rate response_rate",
-    "count": "rank rank_total would_rank days_past_due contacts_left broken_promises debtor_accounts",
+    "share": "p_recovered p_if_left p_if_worked p_defaulted p_late p_agreed p_kept probability share annual_rate "
+    "response_rate",
+    "count": "rank rank_total would_rank days_past_due contacts_left broken_promises debtor_accounts instalments",
     "number": "days_to_pay fx discount",
     "instant": "first_permitted appointment_at",
 }
@@ -138,4 +166,5 @@ DETAIL_COLUMNS = {
     ),
     "limits": ("account_id", "rule", "citation", "reason"),
     "appointments": ("account_id", "appointment_at"),
+    "treatment": ("account_id", "line"),
 }

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from pipeline.pages.without import ACCOUNTS, DEBTORS, SEVERAL, Whose, of_whose
 from pipeline.store.forgotten import forgotten
-from pipeline.store.form import WATCHED
+from pipeline.store.form import TREATED, WATCHED
 from pipeline.store.store import Store
 
 ALIASES = "debtors"  # the table that says which debtors are one person
@@ -79,7 +79,7 @@ def person_of(store: Store, out: Path, debtor_id: str) -> Person:
             if debtor in debtors and account is not None:
                 accounts[account] = currency
                 shards.add(place.parent.name.partition("=")[2])
-    names = ("assignments", "draws", "messages", WATCHED)
+    names = ("assignments", "draws", "messages", TREATED, WATCHED)
     written = [place for name in names if name in store.delta.names() for place in store.delta.every_file(name)]
     published = [place for place in sorted(out.glob("*/*.parquet")) if not place.parent.is_symlink()]
     for place in [*written, *published]:

@@ -26,7 +26,17 @@ from pipeline.store.commit import recover
 from pipeline.store.delta import partition_of
 from pipeline.store.erasure import take_out
 from pipeline.store.files import sha256_of
-from pipeline.store.form import ASSIGNMENTS, DECISIONS, DRAWS, MESSAGES, OUTCOMES, QUARANTINED, WATCHED, row_name
+from pipeline.store.form import (
+    ASSIGNMENTS,
+    DECISIONS,
+    DRAWS,
+    MESSAGES,
+    OUTCOMES,
+    QUARANTINED,
+    TREATED,
+    WATCHED,
+    row_name,
+)
 from pipeline.store.locks import only_run
 from pipeline.store.store import Store
 from pipeline.training.run_evidence import JUDGED_FOLDER, RUNS
@@ -34,7 +44,7 @@ from pipeline.training.run_evidence import JUDGED_FOLDER, RUNS
 REMOVED = "removed"  # event of the record of published nights
 GROUPS = {
     "scores": ("scores", WATCHED),
-    "draws": (ASSIGNMENTS, DRAWS, OUTCOMES, MESSAGES),
+    "draws": (ASSIGNMENTS, DRAWS, OUTCOMES, MESSAGES, TREATED),
     "feedback": ("feedback",),
 }
 

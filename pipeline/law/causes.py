@@ -85,6 +85,8 @@ HELD_BACK = {
         Cause("debtor.credit", OURS, "The debtor's other accounts hold a credit as large as what is asked for."),
     )
 }
+# Of these, those by which it is not known what is recorded of the account.
+NOT_KNOWN = frozenset({UNKNOWN_FEED["statuses"].rule, "row.set_aside", "feed.late"})
 PLAN = Cause("plan", OURS, "A payment plan is in force.")
 PROMISE = Cause("promise", OURS, "A promise to pay is not yet due, or within its days of grace.")
 LATER_APPOINTMENT = Cause("appointment.later", OURS, "The debtor agreed to be called on a later day.")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.tables import NEVER, NO_DAY
-from pipeline.law.causes import HELD_BACK, LATER_APPOINTMENT, PLAN, PROMISE, UNKNOWN_FEED, Causes
+from pipeline.law.causes import HELD_BACK, LATER_APPOINTMENT, NOT_KNOWN, PLAN, PROMISE, UNKNOWN_FEED, Causes
 from pipeline.law.grouping import factorized
 from pipeline.law.holds import BIT, Callback
 from pipeline.law.hours import minute_on_clock
@@ -34,10 +34,12 @@ class Defers(Settled):
     """held     int32 per account: number of the cause that holds it longest; 0 where nothing does
     release  int64 per account: first day on which nothing holds it; today where nothing does, NEVER where that is not
              known
+    unknown  bool per account: whether what is recorded of it is not known to the day (NOT_KNOWN)
     """
 
     held: np.ndarray
     release: np.ndarray
+    unknown: np.ndarray
     appointments: Appointments
 
 
@@ -47,6 +49,7 @@ def defers_of(asked: Question, placed: Placed, record: Record, causes: Causes) -
     for row, callback in appointments.later.items():
         later[row] = callback.day
     held, release = asked.per_account(0, np.int32), asked.per_account(asked.day, np.int64)
+    unknown = asked.per_account(False, np.bool_)
     for cause, rows, until in (
         *((cause, _unknown(table, asked), NEVER) for table, cause in UNKNOWN_FEED.items()),
         *((HELD_BACK[rule], _among(numbers, asked), NEVER) for rule, numbers in asked.held_back.items()),
@@ -58,7 +61,8 @@ def defers_of(asked: Question, placed: Placed, record: Record, causes: Causes) -
         if longest.any():
             held[longest] = causes.code(cause)
         release[rows] = np.maximum(release, until)[rows]
-    return Defers(held, release, appointments)
+        unknown |= rows & (cause.rule in NOT_KNOWN)
+    return Defers(held, release, unknown, appointments)
 
 
 def _among(numbers: Collection[int], asked: Question) -> np.ndarray:

@@ -38,10 +38,13 @@ class Rulings:
     channels  account_no, channel, verdict, rule, citation, from_minute, until_minute (half-open, on the debtor's clock
               of the day; the longest span where a day has several; -1 unless permitted), contacts_left (today's
               included; 0 unless permitted), first_permitted
+    recorded  account_no, statuses (int64 of holds.BIT: in force on any account of the debtor, plans of the table plans
+              among them), unknown (bool: what is recorded is not known to the day)
     """
 
     accounts: pd.DataFrame
     channels: pd.DataFrame
+    recorded: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -200,4 +203,5 @@ def _framed(decision: Decision) -> Rulings:
             "first_permitted": by_channel.first.T.ravel(),
         }
     )
-    return Rulings(accounts, frame)
+    told = {"statuses": decision.record.debtor_bits, "unknown": decision.defers.unknown}
+    return Rulings(accounts, frame, pd.DataFrame({"account_no": account_no, **told}))

@@ -37,6 +37,9 @@ from pipeline.night.score import Job, job_for
 from pipeline.night.shards import Worked, clear_shelves, decides, seals, shelf_of, work_shards
 from pipeline.night.stages import Stages
 from pipeline.night.terminal import Published
+from pipeline.night.treatment import Treated, about_treatment, frames_of, treat, untreated
+from pipeline.night.treatment import kept_of as treated_kept
+from pipeline.night.treatment import nothing_kept as nothing_treated
 from pipeline.night.variants import with_shares
 from pipeline.night.watch import about_watch, kept_of, unwatched, watch_list
 from pipeline.night.worklist import assignments, night_of
@@ -50,9 +53,10 @@ from pipeline.params import Params
 from pipeline.store.champion import Approved
 from pipeline.store.commit import replace_night
 from pipeline.store.files import check_folder, sha256_of
-from pipeline.store.form import ASSIGNMENTS, DRAWS, MESSAGES, OUTCOMES, RUNGS, WATCHED
+from pipeline.store.form import ASSIGNMENTS, DRAWS, MESSAGES, OUTCOMES, RUNGS, TREATED, WATCHED
 from pipeline.store.locks import only_run
 from pipeline.store.store import Store
+from pipeline.treatment.policy import policy_in
 
 FALLEN_BACK = "Draws disprove the learnt effect: the list is in the order of amount x p(1 - p)."
 CHANGED = {
@@ -102,6 +106,7 @@ class Made:
     pinned: Mapping[str, int]  # versions of every table that it read
     marks: Marks
     said_to: Reminded | None = None
+    treated: Treated | None = None
 
 
 def make_night(
@@ -109,6 +114,7 @@ def make_night(
 ) -> Made:
     """Everything that a night publishes, from a pinned store; nothing is written but finished shards in OUT."""
     known = messages_of(params) if params.reminders is not None else None  # refused before anything is worked
+    policy = policy_in(params, as_of)
     warnings = check_feeds(store, as_of, params)
     job = job_for(store, as_of, params, approved)
     job = replace(job, rung=tonights_rung(store, job), unsettled=unsettled(store, job.as_of, params.label.gap_days))
@@ -128,11 +134,15 @@ def make_night(
     check_late_money(store, job.versions, job.as_of, params, rows)
     with stages.stage("rank"):
         ranked = rank_night(store, job, worked)
+    treated = None
+    if policy is not None:
+        with stages.stage("treat"):
+            treated = treat(ranked.rows, ranked.arms, [one.asked for one in worked], job, policy)
     with stages.stage("explain"):
         said, details = opened_rows(job, ranked.listed, params.worklist.language)
     language = params.worklist.language
-    night = in_words(night_of(store, job, worked, ranked, said, details), law_of(params), language)
-    said_more, watch, about_it = [*untaught(worked), *ranked.warnings], None, {}
+    night = in_words(night_of(store, job, worked, ranked, said, details, treated), law_of(params), language)
+    said_more, watch, about_it = [*untaught(worked), *ranked.warnings, *untreated(treated)], None, {}
     if params.watch is not None:
         watch = watch_list([one.watch for one in worked], job)
         about_it = {"watch": about_watch(watch, [one.watch_counts for one in worked], job)}
@@ -150,6 +160,9 @@ def make_night(
             said_to = _reminded(store, job, worked, ranked, known)
         about["messages"] = said_to.told(known, params.reminders)
         night = replace(night, messages=said_to.rows, texts=said_of(known, params.reminders))
+    if treated is not None:
+        night = replace(night, **frames_of(treated, store, job.as_of))
+        about["treatments"] = about_treatment(treated, night.routes, night.specialist)
     night = replace(night, manifest=about, dialler=params.worklist.dialler_columns, watch=watch)
     night = replace(night, receivables=debtors, open_items=invoices)
     delivered, sealed_as = store.newest(job.versions), seals(shelf)
@@ -161,7 +174,7 @@ def make_night(
         "rank": ([sealed_as, about["earlier_nights_sha256"]], ranks),
         "explain": (ranks, frames_sha256(reasons)),
     }
-    return Made(night, job, ranked, worked, shelf, store.versions(), marks, said_to)
+    return Made(night, job, ranked, worked, shelf, store.versions(), marks, said_to, treated)
 
 
 def _reminded(store: Store, job: Job, worked: Sequence[Worked], ranked: Ranked, known: Messages) -> Reminded:
@@ -303,6 +316,9 @@ def _remember(store: Store, made: Made) -> None:
         told = kept_of(made.night.watch, job)
         if len(told) or WATCHED in store.delta.names():
             replace_night(store, WATCHED, told, job.as_of)
+    kept = nothing_treated() if made.treated is None else treated_kept(made.treated, job.as_of)
+    if len(kept) or TREATED in store.delta.names():
+        replace_night(store, TREATED, kept, job.as_of)
     outcomes = pd.concat([one.settled for one in worked], ignore_index=True).assign(as_of=np.int32(job.as_of))
     outcomes = outcomes.sort_values(["drawn_on", "account_id"], ignore_index=True)
     for name, frame in ((DRAWS, draws_frame(ranked.rows, ranked.arms, job.params, job.as_of)), (OUTCOMES, outcomes)):

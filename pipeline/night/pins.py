@@ -20,7 +20,7 @@ from pipeline.law.sign_off import signed_sha256
 from pipeline.messages.texts import messages_of
 from pipeline.params import Params
 from pipeline.store.files import sealed, sha256_of, unsealed, whole_file, write_whole
-from pipeline.store.form import ASSIGNMENTS, DECISIONS, DRAWS, MESSAGES, OUTCOMES, QUARANTINED, RUNGS, TERMS
+from pipeline.store.form import ASSIGNMENTS, DECISIONS, DRAWS, MESSAGES, OUTCOMES, QUARANTINED, RUNGS, TERMS, TREATED
 from pipeline.store.refusals import StoreDamaged
 from pipeline.store.store import Store
 
@@ -36,6 +36,7 @@ REMEMBERED = (
     OUTCOMES,
     RUNGS,
     MESSAGES,
+    TREATED,
 )  # tables of which it reads the nights before it, and writes its own
 
 LAST_STAGES = ("monitor", "retention")  # what follows on a published night, and is made up for where it was cut off
@@ -109,8 +110,9 @@ def code_sha256() -> str:
 def earlier_nights(store: Store, as_of: int) -> str:
     """sha256 over the files in which the nights before this one are remembered: each is named after its own."""
     told = {name: _files_of(store, name, None, as_of) for name in REMEMBERED}
-    if not told[MESSAGES]:
-        del told[MESSAGES]  # nights of a version without messages said nothing of them
+    for name in (MESSAGES, TREATED):
+        if not told[name]:
+            del told[name]  # nights without messages or a policy said nothing of them
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 

@@ -35,6 +35,7 @@ from pipeline.night.pins import code_sha256, frames_sha256
 from pipeline.night.reach import reach_of
 from pipeline.night.receivables import receivables_shard
 from pipeline.night.score import Job, asked, score_shard
+from pipeline.night.treatment import asked_about
 from pipeline.night.watch import watch_shard
 from pipeline.panel.engines import map_shards
 from pipeline.panel.view import View, terms_of
@@ -86,6 +87,7 @@ class Worked:
     reach     pipeline.night.reach.reach_of
     watch, watch_counts   pipeline.night.watch.watch_shard
     items, owing          pipeline.night.receivables.receivables_shard
+    asked     pipeline.night.treatment.asked_about
     reused    whether an earlier, cut-off run had made it
     remade    whether one had, and what it left was not what it wrote
     """
@@ -102,6 +104,7 @@ class Worked:
     watch_counts: pd.DataFrame
     items: pd.DataFrame
     owing: pd.DataFrame
+    asked: pd.DataFrame
     reused: bool = False
     remade: bool = False
 
@@ -110,6 +113,7 @@ SEAL = "seal.json"
 FRAMES = (
     *("rows", "channels", "counts", "waits", "answers", "unseen", "settled", "reach", "watch", "watch_counts"),
     *("items", "owing"),
+    "asked",
 )
 
 
@@ -125,6 +129,9 @@ def decides(job: Job) -> list[Any]:
     said = []
     if job.params.reminders is not None:
         said = [messages_of(job.params).digest, frames_sha256({"said": job.said})]
+    policy = job.params.treatments  # over how long, and at which rate, waiting is valued
+    if policy is not None:
+        said.append(sha256_of(job.params.file(policy.policy)))
     return [
         *said,
         sorted(job.versions.items()),
@@ -172,6 +179,7 @@ def _work_shard(job: Job, shelf: Path, shard: int) -> Worked:
     rows = _rows(job, seen, scores, found.accounts)
     told = _waits(job, seen, store), _answers(job, seen), _unseen(job, seen), settled(job, seen, store)
     more = reach_of(job, seen, store), *watch_shard(job, seen), *receivables_shard(job, seen)
+    more += (asked_about(job, seen, found.recorded),)
     worked = Worked(rows, found.channels, seen.cohort.counts, *told, *more)
     keep(worked, place)
     return replace(finished(place), remade=remade)

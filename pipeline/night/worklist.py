@@ -14,11 +14,13 @@ import pandas as pd
 from features.days import date_of
 from features.tables import NO_DAY, NO_TIME
 from models.prioritise import VALUE_COLUMNS, counted
-from pipeline.columns import ASKED_COLUMNS, PUBLISHED_SCORES, WORKLIST_COLUMNS
+from pipeline.columns import ASKED_COLUMNS, PUBLISHED_SCORES, TREATED_COLUMNS, WORKLIST_COLUMNS
 from pipeline.law.counts import NO_LIMIT
+from pipeline.night.offered import list_columns, opened_lines
 from pipeline.night.ranking import Ranked
 from pipeline.night.score import MONEY_SCORES, Job
 from pipeline.night.shards import Worked
+from pipeline.night.treatment import Treated
 from pipeline.pages.publication import Details, Night
 from pipeline.store.store import Store
 
@@ -28,7 +30,13 @@ ABOUT = ["debtor_id", "portfolio", "product", "currency", "balance", "arrears", 
 
 
 def night_of(
-    store: Store, job: Job, worked: list[Worked], ranked: Ranked, said: pd.DataFrame, details: Details
+    store: Store,
+    job: Job,
+    worked: list[Worked],
+    ranked: Ranked,
+    said: pd.DataFrame,
+    details: Details,
+    treated: Treated | None = None,
 ) -> Night:
     """The published frames, each in its order."""
     rows, as_of = ranked.rows, date_of(job.as_of)
@@ -47,7 +55,12 @@ def night_of(
         last_right_party=_dates(listed["last_right_party"]),
         last_payment=_dates(listed["last_payment"]),
     )
-    audit = _audit(listed, job)
+    audit, columns = _audit(listed, job), list(WORKLIST_COLUMNS)
+    if treated is not None:
+        columns += TREATED_COLUMNS
+        offered = list_columns(listed, treated, job.params.worklist.language)
+        listed = listed.drop(columns=[name for name in TREATED_COLUMNS if name in listed]).join(offered)
+        details = replace(details, treatment=opened_lines(listed, treated, job.params.worklist.language))
     shut = rows[rows["group"].isin(["excluded", "deferred"])].sort_values("account_id", ignore_index=True)
     alone = rows[rows["group"] == "self_cure"].sort_values("account_id", ignore_index=True)
     held = (
@@ -64,7 +77,7 @@ def night_of(
         as_of=as_of,
         valid_until=as_of,
         reporting_currency=job.params.money.reporting_currency,
-        worklist=listed[list(WORKLIST_COLUMNS)],
+        worklist=listed[columns],
         deferred=_of_group(shut, "deferred", ["rule", "citation", "first_permitted", "reason", *ABOUT, "time_zone"]),
         excluded=_of_group(shut, "excluded", ["rule", "citation", "reason", *ABOUT]),
         self_cure=_of_group(

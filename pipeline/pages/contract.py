@@ -2,7 +2,8 @@
 never a value.
 
 Version 2: scores end with p_if_left, p_if_worked and added_recovery, the list with added_value, effect and rank_total,
-and self_cure is a group with a table of its own. Nights of version 1 stay as they were published.
+and self_cure is a group with a table of its own. Nights of version 1 stay as they were published. Under a treatment
+policy the list ends with TREATED_COLUMNS, and proposals, routes and specialist are tables of their own.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from features.tables import (
     OUTCOMES,
     PAYMENT_KINDS,
 )
+from models.plans import UNIT_DAYS
+from models.routes import AGENCY, LEGAL, ROUTES, SALE
 from pipeline.columns import (
     DETAIL_COLUMNS,
     KIND_OF_COLUMN,
@@ -67,6 +70,9 @@ FILLED = {
         "model_version",
         "as_of",
     ),
+    "proposals": ("account_id", "debtor_id", "currency", "proposal", "grants", "as_of", "valid_until"),
+    "routes": ("account_id", "debtor_id", "currency", "route", "as_of"),
+    "specialist": ("account_id", "debtor_id", "currency", "statuses", "as_of"),
 }
 FILLED_MESSAGES = (
     *("account_id", "debtor_id", "channel", "message", "language", "variant", "probability", "send_from", "send_until"),
@@ -83,6 +89,7 @@ FILLED_DETAILS = {
     "channels": ("account_id", "channel", "verdict"),
     "limits": ("account_id", "rule"),
     "appointments": ("account_id", "appointment_at"),
+    "treatment": ("account_id", "line"),
 }
 # What a column of the details holds, where the published tables have no such column.
 KIND_OF_DETAIL = KIND_OF_COLUMN | {
@@ -93,6 +100,11 @@ KIND_OF_DETAIL = KIND_OF_COLUMN | {
 }
 # Column -> the words it may hold, in the tables and in the details.
 WORDS = {"channel": CHANNELS}
+UNITS, OUTSIDE = tuple(UNIT_DAYS), (AGENCY, LEGAL, SALE)
+WORDS_OF_TREATMENT = {
+    "proposals": {"proposal": ("plan", "settlement"), "unit": UNITS},
+    "routes": {"route": ROUTES, "route_before": ROUTES},
+}
 WORDS_OF_DETAIL = WORDS | {
     "kind": PAYMENT_KINDS,
     "direction": DIRECTIONS,
@@ -113,16 +125,20 @@ def check_night(night: Night) -> None:
     for name, frame in night.details.by_name().items():
         found += _of_details(name, frame)
     found += [*_currencies(night), *_audit(night), *_counts(night), *_messages(night), *_receivables(night)]
+    found += _treatment(night)
     if found:
         raise ContractError(" ".join(found))
 
 
 def _of_table(name: str, frame: pd.DataFrame) -> list[str]:
     """What is wrong with its columns, and with the rows of those that are there."""
-    rules = _rules(frame, FILLED[name], KIND_OF_COLUMN, WORDS)
+    rules = _rules(frame, FILLED[name], KIND_OF_COLUMN, WORDS | WORDS_OF_TREATMENT.get(name, {}))
     rules.setdefault("account_id", []).append(rule("name each account once", lambda ids: ~ids.duplicated()))
     if name == "worklist":
         _in_order(frame, rules)
+    if name == "proposals":
+        whole = rule("add up to what is owed", lambda last, frame=frame: _adds_up(frame, last))
+        rules.setdefault("last_instalment", []).append(whole)
     return _form(name, frame) + (failures(name, frame, rules) if len(frame) else [])
 
 
@@ -203,6 +219,12 @@ def _in_order(frame: pd.DataFrame, rules: dict[str, list[Check]]) -> None:
         until = frame["contact_until"].astype("str")
         before = rule("lie before contact_until", lambda clocks: clocks.astype("str") < until)
         rules["contact_from"].append(before)
+
+
+def _adds_up(frame: pd.DataFrame, last: pd.Series) -> pd.Series:
+    """bool per row: whether a plan's instalments are the sum that is to be paid."""
+    many, each = frame["instalments"], frame["instalment"]
+    return (frame["proposal"] != "plan") | ((many - 1) * each + last == frame["amount_to_pay"])
 
 
 def _are_clocks(cells: pd.Series) -> pd.Series:
@@ -309,6 +331,26 @@ def _receivables(night: Night) -> list[str]:
     if not told[told != 0].sort_index().equals(owed.astype("int64").sort_index()):
         return ["Table 'open_items' does not add up to 'receivables'. Build both from the same items."]
     return []
+
+
+def _treatment(night: Night) -> list[str]:
+    """Nobody who is held out, or for a specialist, is proposed anything or leaves; who is offered something stays."""
+    offered, routed = night.proposals, night.routes
+    if offered is None or routed is None or night.specialist is None:
+        return []
+    whom = {"held out": set(texts(night.held_out["debtor_id"])) if "debtor_id" in night.held_out else set()}
+    whom["for a specialist"] = set(texts(night.specialist["debtor_id"]))
+    moved = routed[routed["route"].isin(OUTSIDE)]
+    found = [
+        f"Table {name!r} must name no debtor who is {told}. Propose nothing to them."
+        for name, frame in (("proposals", offered), ("routes", moved))
+        for told, theirs in whom.items()
+        if theirs & set(texts(frame["debtor_id"]))
+    ]
+    stays = set(texts(routed.loc[routed["route"] == ROUTES[0], "account_id"]))
+    if set(texts(offered["account_id"])) - stays:
+        found.append("Table 'proposals' must name accounts alone that stay with us by 'routes'.")
+    return found
 
 
 def _counts(night: Night) -> list[str]:

@@ -25,11 +25,12 @@ DETAILED_ROWS = 10_000  # rows that carry their history: the page stays near 1 k
 LATER_ROWS = 2_000  # rows shown of deferred, excluded, held out; their files hold all
 MOST_SHOWN = {"reasons": 8, "effects": 8, "sums": 1}
 MOST_SHOWN |= {"balances": 16, "payments": 12, "contacts": 6, "promises": 3, "channels": 13, "limits": 4}
+MOST_SHOWN |= {"treatment": 40}
 # Part of what opens under a row -> values of one entry, and which of them are texts (`_shapes`).
 DETAIL_TEXTS = {"reasons": (2, (0,)), "effects": (2, (0,)), "payments": (3, (2,)), "contacts": (5, (2, 3, 4))}
-DETAIL_TEXTS |= {"promises": (4, (3,)), "channel_tables": (6, (0, 1, 2)), "limits": (2, (0, 1))}
+DETAIL_TEXTS |= {"promises": (4, (3,)), "channel_tables": (6, (0, 1, 2)), "limits": (2, (0, 1)), "treatment": (1, (0,))}
 NOT_ON_THE_PAGE = frozenset(
-    {"messages", "report", "rules", "statuses", "sentences", "reasons", "book", "skips", "expired"}
+    {"messages", "treatment", "report", "rules", "statuses", "sentences", "reasons", "book", "skips", "expired"}
 )
 NET_NOTES = {"added": "net_value_added"}  # value.mode -> what the sum of the net values counts
 RATES = ("reporting_currency", "rates_date", "rates", "share", "commission", "annual_rate", "costs", "horizon_days")
@@ -196,6 +197,8 @@ def _details(
     wanted = set(accounts)
     found = {}
     for name, shape in _shapes(strings, day_number(night.as_of)).items():
+        if name == "treatment" and night.proposals is None:
+            continue
         frame = frames[name][frames[name]["account_id"].astype(str).isin(wanted)]
         rows = zip(*(read(frame[column]) for column, read in shape), strict=True)
         found[name] = _grouped(
@@ -267,6 +270,7 @@ def _shapes(strings: Strings, night: int) -> dict[str, list[tuple[str, Reader]]]
             ("contacts_left", left),
         ],
         "limits": [("rule", word), ("reason", word)],
+        "treatment": [("line", word)],
     }
 
 

@@ -45,6 +45,7 @@ class Details:
                   no window
     limits        the rules that narrowed the account today, the narrowest first
     appointments  the agreed time, for accounts that have one
+    treatment     how the proposal and the routes come to their figures, line by line
     """
 
     reasons: pd.DataFrame = _no_rows("reasons")
@@ -57,6 +58,7 @@ class Details:
     channels: pd.DataFrame = _no_rows("channels")
     limits: pd.DataFrame = _no_rows("limits")
     appointments: pd.DataFrame = _no_rows("appointments")
+    treatment: pd.DataFrame = _no_rows("treatment")
 
     def by_name(self) -> dict[str, pd.DataFrame]:
         return {each.name: getattr(self, each.name) for each in fields(self)}
@@ -66,7 +68,8 @@ class Details:
 class Night:
     """Everything one night publishes. Frames are in their published order; nothing here is sorted or dropped later.
 
-    worklist   exactly WORKLIST_COLUMNS. Money int64 minor units (net_value of reporting_currency, the rest of
+    worklist   exactly WORKLIST_COLUMNS, under a treatment policy TREATED_COLUMNS after them
+               Money int64 minor units (net_value of reporting_currency, the rest of
                currency), NO_MONEY where missing; dates are dates or missing; contact_from and contact_until "HH:MM" on
                the debtor's clock
     deferred   account_id, rule, citation, first_permitted (int64 microseconds UTC, or missing), further columns follow
@@ -77,6 +80,8 @@ class Night:
     watch      exactly WATCHED_COLUMNS: accounts before their due day by money at risk; None where nothing is watched
     receivables, open_items   exactly RECEIVABLE_COLUMNS and OPEN_ITEM_COLUMNS: commercial debtors, and their open
                items; None of a night without that view
+    proposals, routes, specialist   exactly PROPOSAL_COLUMNS, ROUTED_COLUMNS and SPECIALIST_COLUMNS; None of a night
+               without a treatment policy
     audit      account_id and the terms of net_value, one row per listed account
     counts     scorable, and the eight groups that add up to it
     model      version and whatever else describes it: plain values, shown in this order
@@ -111,6 +116,9 @@ class Night:
     decimals: Mapping[str, int] = field(default_factory=lambda: DECIMALS)
     messages: pd.DataFrame | None = None
     texts: Sequence[Mapping[str, Any]] = ()
+    proposals: pd.DataFrame | None = None
+    routes: pd.DataFrame | None = None
+    specialist: pd.DataFrame | None = None
 
     def to_dial(self) -> pd.DataFrame:
         """The list with the agent of each row, "" where no agent is planned, and what it asks for."""

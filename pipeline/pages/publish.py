@@ -47,12 +47,14 @@ from pipeline.pages.record import (
     vouch,
     vouched_for,
 )
+from pipeline.pages.treatment_pages import routes_page, specialist_page
 from pipeline.pages.verify import examine_night
 from pipeline.pages.workbook import write_xlsx
 from pipeline.store.files import only_owner_reads, sha256_of, sync, write_whole
 from pipeline.store.locks import only_run
 
 log = logging.getLogger("recoup")
+TREATED = ("proposals", "routes", "specialist")  # tables of a night under a treatment policy
 
 
 def publish(
@@ -217,6 +219,7 @@ def _write_all(night: Night, folder: Path, ran: Callable[[], Mapping[str, Any]] 
             "messages.html": lambda path: _write(path, messages_page(night).encode()),
         }
     beside = {"watch": night.watch, "receivables": night.receivables, "open_items": night.open_items}
+    beside |= {name: getattr(night, name) for name in TREATED}
     for name, frame in beside.items():
         if frame is not None:
             text = csv_text(frame, *money).encode("utf-8", "replace")
@@ -224,6 +227,9 @@ def _write_all(night: Night, folder: Path, ran: Callable[[], Mapping[str, Any]] 
             makers[f"{name}.parquet"] = partial(write_published, frame, night.decimals)
     if night.receivables is not None:
         makers["receivables.html"] = lambda path: _write(path, receivables_page(night).encode())
+    if night.routes is not None:
+        makers["routes.html"] = lambda path: _write(path, routes_page(night).encode())
+        makers["specialist.html"] = lambda path: _write(path, specialist_page(night).encode())
     rows = {
         "deferred.csv": len(night.deferred),
         "excluded.csv": len(night.excluded),

@@ -22,7 +22,7 @@ from pipeline.pages.language import languages, words
 from pipeline.pages.page import DETAIL_TEXTS, inert
 
 _DATA = re.compile(r'(<script type="application/json" id="night">)(.*?)(</script>)', re.DOTALL)
-_BLOCK = re.compile(r'<details data-ids="([^"]*)">.*?</details>\n?', re.DOTALL)
+_BLOCK = re.compile(r'<details data-ids="([^"]*)"[^>]*>.*?</details>\n?', re.DOTALL)
 _RECORD = re.compile(r'(?:[^"\r\n]|"[^"]*")*(?:\r\n|\n|\r|$)')
 _SHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 DEBTORS, ACCOUNTS = ("debtor_id", "same_as"), ("account_id", "joined_accounts")  # columns by whose ids they hold
@@ -226,7 +226,7 @@ def _said(night: dict[str, Any]) -> Iterator[int]:
         for *told, _count in later["rules"]:
             yield from told
     for part, (width, texts) in DETAIL_TEXTS.items():
-        for row in night["details"][part]:
+        for row in night["details"].get(part, ()):  # of nights under a treatment policy alone
             held = (
                 []
                 if row == 0

@@ -39,6 +39,7 @@ FEW_VALUES = (Kind.ENUM, Kind.CURRENCY, Kind.ZONE)
 QUARANTINED, DECISIONS = "quarantine", "quarantine_decisions"
 ASSIGNMENTS, DRAWS, OUTCOMES, RUNGS = "assignments", "draws", "draw_outcomes", "rungs"
 MESSAGES = "messages"  # of nights with reminders alone
+TREATED = "treated"  # routes and offers, of nights under a treatment policy alone
 WATCHED = "watched"  # P(late), of nights that say it
 TERMS = "terms"  # folder of the store: params, overlays and signatures of nights, each named after its sha256
 QUARANTINE = pa.schema(

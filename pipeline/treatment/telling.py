@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 from features.currencies import DECIMALS
-from features.days import day_text
 from models.belief import Curve
 from models.routes import AGENCY, INTERNAL, REST, Bands, Party
 from pipeline.law.rules import Rules
@@ -16,117 +17,153 @@ from pipeline.treatment.bans import ANY_PLACE, forbidden
 from pipeline.treatment.policy import NOT_CHECKED, Policy
 from pipeline.treatment.proposals import NOTHING, Proposals
 
-BECAUSE = {
-    "specialist": "a specialist decides",
-    "status": "a status on record forbids offers",
-    "no_contact": "the debtor may not be contacted",
-    "not_offered": "the policy offers none",
-    "support_unknown": "nothing shows what the debtor can pay",
-    "nothing_to_spare": "what the debtor can pay goes to other plans",
-    "outside_bounds": "nothing within the policy's bounds",
-    "waiting_is_worth_more": "waiting is worth more",
-    "barred": "the law or a status forbids it",
-    "kind": "of this kind of debt nothing is believed, or it is not taken",
-    "place": "not in this place",
-    "currency": "no cost is known in this currency",
-    "too_old": "the debt is too old",
-    "too_soon": "we have not worked it for long enough",
-    "no_offer_refused": "no offer was refused yet",
-    "not_surely_best": "its low end does not beat every other route",
-    "nothing_above_zero": "nothing is worth more than 0",
-}
-EVERY = {"month": "monthly", "fortnight": "fortnightly", "week": "weekly"}
+
+@dataclass(frozen=True)
+class Saying:
+    """How one account's lines are said. words: section `treatment` of a language; money(minor units, currency),
+    day(day number), share(part, decimals).
+    """
+
+    words: Mapping[str, Any]
+    money: Callable[[int, str], str]
+    day: Callable[[int], str]
+    share: Callable[[float, int], str]
+
+    def because(self, why: str) -> str:
+        return self.words["because"][why]
+
+    def ends(self, of: pd.Series, currency: str) -> str:
+        low, high = (self.money(int(of[end]), currency) for end in ("value_low", "value_high"))
+        return self.words["ends"].format(low=low, high=high)
+
+    def plan(self, plan: pd.Series, currency: str) -> str:
+        """So many instalments, and of how much."""
+        each = self.words["every"][plan["unit"]].format(
+            n=int(plan["instalments"]), amount=self.money(int(plan["instalment"]), currency)
+        )
+        if plan["last_instalment"] == plan["instalment"]:
+            return each
+        return self.words["last"].format(plan=each, amount=self.money(int(plan["last_instalment"]), currency))
+
+    def route(self, route: str, party: str) -> str:
+        return self.words["routes"][route] + (f", {party}" if party else "")
 
 
-def told(rows: pd.DataFrame, found: Proposals, place: int, decimals: Mapping[str, int]) -> list[str]:
+def told(rows: pd.DataFrame, found: Proposals, place: int, saying: Saying) -> list[str]:
     """Lines on the account at a position of the rows: the proposal, its plan with two others, its settlement, then each
-    route, the one chosen first. decimals: of each currency's minor unit.
+    route, the one chosen first.
     """
     row, offer = rows.iloc[place], found.offers.iloc[place]
-    money = _Money(str(row["currency"]), decimals[str(row["currency"])])
+    account = _Account(saying, str(row["currency"]))
     chosen = found.routes.chosen.iloc[place]
     if offer["proposal"] == NOTHING:
-        lines = [f"Proposal: none ({BECAUSE[offer['why']]})."]
+        lines = [saying.words["nothing"].format(why=saying.because(offer["why"]))]
     else:
         lines = [
-            f"Proposal: {offer['proposal']}, worth {money(offer['value'])} ({money.ends(offer)}), "
-            f"{money(offer['gain'])} more than waiting ({money(row['continuation'])}). Granted by: {offer['grants']}."
+            saying.words["offer"].format(
+                kind=saying.words["kinds"][offer["proposal"]],
+                **account.money(offer, "value", "gain"),
+                ends=account.ends(offer),
+                waiting=account.one(row["continuation"]),
+                who=offer["grants"],
+            )
         ]
         if offer["variant"]:
-            lines.append(f"  Drawn by lot: discount {offer['variant']}, probability {offer['probability']:.2f}.")
-        lines += [*_plans(found, place, money), *_settlement(found, place, money)]
+            drawn = f"{offer['probability']:.2f}"
+            lines.append("  " + saying.words["lot"].format(variant=offer["variant"], probability=drawn))
+        lines += [*_plans(found, place, account), *_settlement(found, place, account)]
     names = sorted(found.routes.terms, key=lambda name: name != (chosen["route"], chosen["party"]))
-    return [*lines, *(_route(found.routes.terms[name].iloc[place], name, money) for name in names)]
+    return [*lines, *(_route(found.routes.terms[name].iloc[place], name, account) for name in names)]
 
 
-class _Money:
-    """Minor units as text."""
+@dataclass(frozen=True)
+class _Account:
+    """Its money in words."""
 
-    def __init__(self, currency: str, decimals: int):
-        self.currency, self.decimals = currency, decimals
+    saying: Saying
+    currency: str
 
-    def __call__(self, minor: float) -> str:
-        return f"{minor / 10**self.decimals:,.{self.decimals}f} {self.currency}"
+    def one(self, minor: float) -> str:
+        return self.saying.money(round(minor), self.currency)
+
+    def money(self, of: pd.Series, *names: str) -> dict[str, str]:
+        return {name: self.one(of[name]) for name in names}
 
     def ends(self, of: pd.Series) -> str:
-        return f"{self(of['value_low'])} to {self(of['value_high'])}"
+        return self.saying.ends(of, self.currency)
 
 
-def _plans(found: Proposals, place: int, money: _Money) -> list[str]:
-    best = found.plans.best.iloc[place]
+def _plans(found: Proposals, place: int, account: _Account) -> list[str]:
+    best, saying = found.plans.best.iloc[place], account.saying
+    said, share = saying.words, saying.share
     if not best["instalments"]:
-        return [f"  Plan: none ({BECAUSE[found.plans.why.iloc[place]]})."]
-    lines = [
-        f"  Plan: {_form(best, money)} from {day_text(best['first_on'])} to {day_text(best['last_on'])}; "
-        f"supported {money(best['supported'])}, burden {best['burden']:.2f}, "
-        f"breaks {best['p_break']:.1%} an instalment, kept to the end {best['p_kept']:.0%}.",
-        f"    kept {money(best['kept_money'])} + after a break {money(best['broken_money'])} "
-        f"- cost {money(best['cost'])} = {money(best['value'])} ({money.ends(best)})",
-    ]
+        return ["  " + said["no_plan"].format(why=saying.because(found.plans.why.iloc[place]))]
+    days = {name: saying.day(int(best[f"{name}_on"])) for name in ("first", "last")}
     offer = found.planned.iloc[place]
-    lines.append(
-        f"    as an offer: agreed {offer['p_agree']:.0%}, {money(offer['agreed_money'])} + refused "
-        f"{money(offer['refused_money'])} - cost {money(offer['cost'])} = {money(offer['value'])} ({money.ends(offer)})"
-    )
+    lines = [
+        "  "
+        + said["plan"].format(
+            plan=saying.plan(best, account.currency),
+            **days,
+            supported=account.one(best["supported"]),
+            burden=f"{best['burden']:.2f}",
+            breaks=share(best["p_break"], 1),
+            kept=share(best["p_kept"], 0),
+        ),
+        "    "
+        + said["plan_sum"].format(
+            **account.money(best, "kept_money", "broken_money", "cost", "value"), ends=account.ends(best)
+        ),
+        "    "
+        + said["plan_offer"].format(
+            agreed=share(offer["p_agree"], 0),
+            **account.money(offer, "agreed_money", "refused_money", "cost", "value"),
+            ends=account.ends(offer),
+        ),
+    ]
     for name in ("easier", "quicker"):
         other = getattr(found.plans, name).iloc[place]
         if other["instalments"]:
-            lines.append(f"    or {_form(other, money)}, worth {money(other['value'])}")
+            plan = saying.plan(other, account.currency)
+            lines.append("    " + said["or_plan"].format(plan=plan, **account.money(other, "value")))
     return lines
 
 
-def _form(plan: pd.Series, money: _Money) -> str:
-    each = f"{plan['instalments']} {EVERY[plan['unit']]} instalments of {money(plan['instalment'])}"
-    return (
-        each if plan["last_instalment"] == plan["instalment"] else f"{each}, the last {money(plan['last_instalment'])}"
-    )
-
-
-def _settlement(found: Proposals, place: int, money: _Money) -> list[str]:
-    own = found.settlements.iloc[place]
+def _settlement(found: Proposals, place: int, account: _Account) -> list[str]:
+    own, saying = found.settlements.iloc[place], account.saying
+    said, share = saying.words, saying.share
     if not own["discount"]:
-        return [f"  Settlement: none ({BECAUSE[own['why']]})."]
+        return ["  " + said["no_settlement"].format(why=saying.because(own["why"]))]
+    chances = {"discount": share(own["discount"], 0), "accepted": share(own["p_accept"], 1)}
     return [
-        f"  Settlement: {own['discount']:.0%} off, {money(own['amount'])} to pay, "
-        f"accepted and paid {own['p_accept']:.1%}.",
-        f"    paid {money(own['paid_money'])} + refused {money(own['refused_money'])} - cost {money(own['cost'])} "
-        f"= {money(own['value'])} ({money.ends(own)})",
+        "  " + said["settlement"].format(**chances, amount=account.one(own["amount"])),
+        "    "
+        + said["settlement_sum"].format(
+            **account.money(own, "paid_money", "refused_money", "cost", "value"), ends=account.ends(own)
+        ),
     ]
 
 
-def _route(own: pd.Series, name: tuple[str, str], money: _Money) -> str:
+def _route(own: pd.Series, name: tuple[str, str], account: _Account) -> str:
     route, party = name
-    who = f"{route}, {party}" if party else route
+    said, who = account.saying.words, account.saying.route(route, party)
     if route == REST:
-        return f"Route {who}: {money(0)}"
-    closed = f"; not open: {BECAUSE[own['why_not']]}" if own["why_not"] else ""
+        return said["route_rest"].format(route=who, value=account.one(0))
+    source = said["sources"][own["source"]]
     if route == INTERNAL:
-        return f"Route {who}: {own['source']} {money(own['value'])} ({money.ends(own)})"
-    fee = f" - commission {money(own['commission'])}" if route == AGENCY else ""
-    return (
-        f"Route {who}: ({own['share']:.1%} of the balance {money(own['gross'])}{fee}) x {own['discount']:.4f} "
-        f"- cost {money(own['cost'])} = {money(own['value'])} ({money.ends(own)}), by {own['source']}{closed}"
+        told = account.money(own, "value")
+        return said["route_internal"].format(route=who, source=source, **told, ends=account.ends(own))
+    fee = said["commission"].format(**account.money(own, "commission")) if route == AGENCY else ""
+    line = said["route"].format(
+        route=who,
+        share=account.saying.share(own["share"], 1),
+        fee=fee,
+        **account.money(own, "gross", "cost", "value"),
+        discount=f"{own['discount']:.4f}",
+        ends=account.ends(own),
+        source=source,
     )
+    return line + (said["not_open"].format(why=account.saying.because(own["why_not"])) if own["why_not"] else "")
 
 
 # ---- a policy --------------------------------------------------------------------------------------------------------
@@ -204,7 +241,9 @@ def _party_told(party: Party, policy: Policy, law: Rules, places: Collection[str
 
 
 def _amounts(by: Mapping[str, int]) -> str:
-    return ", ".join(_Money(currency, DECIMALS[currency])(amount) for currency, amount in by.items())
+    return ", ".join(
+        f"{amount / 10 ** DECIMALS[currency]:,.{DECIMALS[currency]}f} {currency}" for currency, amount in by.items()
+    )
 
 
 def _shares(drawn: Mapping[float, float] | Mapping[str, float]) -> str:

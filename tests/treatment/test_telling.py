@@ -12,10 +12,12 @@ from features.currencies import DECIMALS
 from models import plans, routes, settlements
 from models.routes import ROUTES
 from pipeline.law.rule_file import load_rules
+from pipeline.night.offered import plain_saying, saying_of
+from pipeline.pages.language import languages, words
 from pipeline.treatment import proposals
 from pipeline.treatment.policy import NOT_CHECKED, SHIPPED, policy_of
 from pipeline.treatment.proposals import propose
-from pipeline.treatment.telling import BECAUSE, EVERY, told
+from pipeline.treatment.telling import told
 from tests.judges import treatment_judge as judge
 from tests.worlds.commands import recoup
 from tests.worlds.params import written_params
@@ -45,7 +47,7 @@ def test_every_line_adds_up(night):
     seen = dict.fromkeys(("kept", "as an offer", "paid", "Route agency", "Route legal", "Route sale"), 0)
     for place in range(len(rows)):
         cent = 10.0 ** -DECIMALS[rows["currency"].iloc[place]]
-        for line in told(rows, found, place, DECIMALS):
+        for line in told(rows, found, place, plain_saying()):
             kind = next((name for name in seen if line.strip().startswith(name)), None)
             if kind is None:
                 continue
@@ -63,7 +65,7 @@ def test_every_line_adds_up(night):
 def test_the_chosen_route_is_told_first_and_all_are_told(night):
     rows, found = night
     for place in range(40):
-        lines = [line for line in told(rows, found, place, DECIMALS) if line.startswith("Route")]
+        lines = [line for line in told(rows, found, place, plain_saying()) if line.startswith("Route")]
         assert lines[0].startswith(f"Route {found.routes.chosen['route'].iloc[place]}")
         assert len(lines) == len(found.routes.terms)
 
@@ -71,7 +73,7 @@ def test_the_chosen_route_is_told_first_and_all_are_told(night):
 def test_a_draw_is_told_with_its_probability(night):
     rows, found = night
     (place, *_) = [at for at, drawn in enumerate(found.offers["probability"].notna()) if drawn]
-    assert any(line.startswith("  Drawn by lot: discount") for line in told(rows, found, place, DECIMALS))
+    assert any(line.startswith("  Drawn by lot: discount") for line in told(rows, found, place, plain_saying()))
 
 
 @pytest.fixture
@@ -129,5 +131,20 @@ def test_every_reason_and_route_has_its_words():
         if name.isupper() and isinstance(value, str) and re.fullmatch(r"[a-z_]{4,}", value)
     }
     others = {*ROUTES, *("plan", "settlement", "policy", "offers", "plans", "placements", "waiting", "proposal")}
-    assert codes - others <= BECAUSE.keys(), codes - others - BECAUSE.keys()
-    assert EVERY.keys() == plans.UNIT_DAYS.keys()
+    said = words("en")["treatment"]
+    assert codes - others <= said["because"].keys(), codes - others - said["because"].keys()
+    assert said["every"].keys() == plans.UNIT_DAYS.keys()
+    assert said["routes"].keys() == set(ROUTES)
+    assert {f"go_{route}" for route in ROUTES} <= said.keys()
+
+
+@pytest.mark.parametrize("language", languages())
+def test_the_lines_are_told_in_every_language(night, language):
+    rows, found = night
+    saying, plain = saying_of(language), plain_saying()
+    for place in range(0, len(rows), 9):
+        lines, english = told(rows, found, place, saying), told(rows, found, place, plain)
+        assert len(lines) == len(english)
+        assert not [line for line in lines if "{" in line]
+        if language != "en":
+            assert lines[-1] != english[-1]

@@ -416,12 +416,21 @@
       ...(limits.length ? limits.map(([rule, text]) => el("p", { class: "limit" }, el("b", {}, words.detail.limited + " " + strings[rule]), " ", free(strings[text]), night.citations[rule] ? el("span", { class: "small" }, " (" + night.citations[rule] + ")") : "")) : [el("p", { class: "small" }, words.detail.not_limited)]),
       simpleTable([words.tools.channel, words.detail.verdict, words.detail.debtor_clock + (zone ? " · " + zone : ""), words.detail.your_clock, words.detail.contacts_left, words.detail.rule], rows, ["names", "keep", "keep", "keep", "keep"]));
   };
+  // What is offered, by whom the account would be worked, and how the figures are made: nights under a treatment policy alone.
+  const offerPane = (i) => {
+    if (!details.treatment) return null;
+    const lines = (details.treatment[i] || []).map(([line]) => strings[line]);
+    return pane(words.detail.offer, "wide",
+      ...[[list.proposal[i], list.proposal_terms[i]], [list.alternative[i]], [list.route[i]]].map((told) => told.filter(Boolean).join(" ")).filter(Boolean).map((text) => el("p", {}, free(text))),
+      lines.length ? el("h3", {}, words.detail.formed) : null,
+      lines.length ? el("p", { class: "formed" }, free(lines.join("\n"))) : null);
+  };
   const facts = (table, row, names) => el("dl", { class: "terms" }, ...names.map((name) => el("div", {}, el("dt", {}, columnWord(name)), el("dd", { class: "free" }, cellText(table, name, row)))));
   const panes = (i) => {
-    const shown = list.names.filter((name) => !/^(reason_\d|rank|contact_from|contact_until|channel)$/.test(name));
+    const shown = list.names.filter((name) => !/^(reason_\d|rank|contact_from|contact_until|channel|proposal|proposal_terms|alternative|route)$/.test(name));
     const terms = audit.rows ? audit.names.filter((name) => !list.names.includes(name) || name === "expected_recovery" || name === "net_value").filter((name) => name !== "account_id") : [];
     return el("div", { class: "panes" },
-      list.effect[i] && rung ? effectsPane(i) : null, reasonsPane(i), moneyPane(i), contactsPane(i), whenPane(i),
+      list.effect[i] && rung ? effectsPane(i) : null, reasonsPane(i), moneyPane(i), contactsPane(i), whenPane(i), offerPane(i),
       terms.length ? pane(words.detail.value, "", facts(audit, i, terms)) : null,
       i >= night.detailed ? el("p", { class: "small pane full" }, words.detail.no_details) : null,
       pane(words.detail.facts, "full", facts(list, i, shown)));

@@ -1,0 +1,414 @@
+"""What a night offers, and by whom it would have accounts worked: what the policy is asked about each account, the
+proposals, and what is published and kept of them.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import is_numeric_dtype
+
+from features.currencies import DECIMALS
+from features.days import date_of
+from features.settlements import CASH, net_known
+from features.tables import NO_DAY, STATUSES, numbered
+from features.versions import arranged, key_of
+from models.belief import POLICY
+from models.continuation import WORTH_COLUMNS
+from models.habits import habits
+from models.prioritise import CONTROL
+from models.recovery import load_model
+from models.routes import INTERNAL
+from pipeline.columns import PROPOSAL_COLUMNS, ROUTED_COLUMNS, SPECIALIST_COLUMNS
+from pipeline.law.holds import BIT
+from pipeline.law.outcome import EXCLUDED, STATES
+from pipeline.law.question import Sight
+from pipeline.panel.view import View
+from pipeline.store.form import TREATED
+from pipeline.store.store import Store
+from pipeline.treatment.comparison import BY_ROUTE, by_route
+from pipeline.treatment.learnt import learnt
+from pipeline.treatment.policy import INCOME, Policy
+from pipeline.treatment.proposals import NOTHING, PLAN, ROW_COLUMNS, SETTLEMENT, Proposals, propose
+
+if TYPE_CHECKING:
+    from pipeline.night.score import Job
+
+PLANS_AHEAD = 31  # days in which other plans are asked for what a month takes
+HABITS = ("usual_payment", "usual_gap_days", "payday")
+# Of a shard, beside what its rows say: what the policy is asked about each scorable account.
+ASKED = ("account_no", *HABITS, "other_plans", "disposable_income", "in_house_days", "offers_refused", "statuses")
+HELD_OUT, UNKNOWN, NO_RATE = LEFT_OUT = ("held_out", "unknown", "no_rate")  # why nothing is proposed, of whole debtors
+# What the store remembers of each night.
+KEPT_COLUMNS = (
+    *("account_id", "debtor_id", "portfolio", "currency", "balance", "route", "party", "route_value"),
+    *("party_probability", "proposal", "discount", "amount", "instalments", "variant", "probability", "as_of"),
+)
+ABOUT = ("account_id", "debtor_id", "portfolio", "product", "currency", "group", "balance", "days_past_due")
+UNTAUGHT = (
+    "The model in use was not taught what waiting is worth: tonight there are no offers and no routes, only the list "
+    "for specialists. `recoup train` teaches it, under the params' treatments."
+)
+
+
+# ---- a shard ---------------------------------------------------------------------------------------------------------
+
+
+def asked_about(job: Job, seen: View, recorded: pd.DataFrame) -> pd.DataFrame:
+    """ASKED of the scorable accounts of a shard and `unknown`; no row without a policy.
+
+    recorded: pipeline.law.eligibility.Rulings.recorded. usual_payment, other_plans and disposable_income are minor
+    units, the last two a month and of all accounts of the debtor in the currency; NaN is unknown. in_house_days: since
+    the account was placed with us, or fell overdue, less those it was elsewhere.
+    """
+    cohort = seen.cohort.frame
+    if job.params.treatments is None:
+        cohort, recorded = cohort.iloc[:0], recorded.iloc[:0]
+    people = _people(seen, job.as_of)
+    own = people.set_index("account_no")["payer"].reindex(cohort["account_no"]).to_numpy(np.int64)
+    refused = seen.matrix.get("offers_refused_ever", pd.Series(np.nan, index=seen.matrix.index))
+    usual = habits(_paid(seen, people, job.as_of), int(people["payer"].max() + 1) if len(people) else 0, job.as_of)
+    return pd.DataFrame(
+        {
+            "account_no": cohort["account_no"].to_numpy(np.int64),
+            **{name: usual[name].to_numpy()[own] for name in HABITS},
+            "other_plans": _other_plans(seen, people, job.as_of)[own],
+            "disposable_income": _income(people)[own],
+            "in_house_days": _in_house(seen, cohort, job.as_of),
+            "offers_refused": np.nan_to_num(refused.to_numpy(np.float64)[: len(cohort)]).astype(np.int64),
+            "statuses": recorded["statuses"].to_numpy(np.int64),
+            "unknown": recorded["unknown"].to_numpy(bool),
+        }
+    )
+
+
+def _people(seen: View, night: int) -> pd.DataFrame:
+    """account_no and payer of the known accounts, as last known: a number for each debtor and currency."""
+    known = seen.tables["accounts"]
+    known = known[known["known_on"].to_numpy() < night].sort_values(["account_no", "known_at"], kind="stable")
+    last = known.drop_duplicates("account_no", keep="last").reset_index(drop=True)
+    payer = pd.factorize(last["debtor_id"].astype("str") + "|" + last["currency"].astype("str"), sort=True)[0]
+    return last.assign(payer=payer.astype(np.int64))
+
+
+def _paid(seen: View, people: pd.DataFrame, night: int) -> pd.DataFrame:
+    """debtor (payer), day and amount of the payments known before the night, less what was taken back by then."""
+    held = seen.ledger.settlements
+    if held is None:
+        return pd.DataFrame({name: pd.Series(dtype="int64") for name in ("debtor", "day", "amount")})
+    cash = np.flatnonzero((held.kind == CASH) & (held.known_on < night) & (held.occurred_on < night))
+    payer = people.set_index("account_no")["payer"].reindex(held.accounts[held.position[cash]])
+    rows = pd.DataFrame(
+        {"debtor": payer.to_numpy(), "day": held.occurred_on[cash], "amount": net_known(held, night)[cash]}
+    )
+    return rows.dropna().astype("int64")
+
+
+def _other_plans(seen: View, people: pd.DataFrame, night: int) -> np.ndarray:
+    """What the plans that have not ended ask for within PLANS_AHEAD days, by payer; NaN where there is none."""
+    plans, many = seen.tables.get("plans"), int(people["payer"].max() + 1) if len(people) else 0
+    if plans is None or plans.empty:
+        return np.full(many, np.nan)
+    plans = arranged(plans, "plans")
+    rows = Sight(night).newest(plans, key_of(plans, "plans"), "plans")
+    ended, due = rows["ended_on"].to_numpy(), rows["due_on"].to_numpy()
+    plan = pd.MultiIndex.from_arrays([rows["account_no"], numbered(rows, "plan_id", "plans")])
+    runs = ~plan.isin(plan[(ended != NO_DAY) & (ended < night)])  # the end may stand on any row of a plan
+    rows = rows[runs & (due >= night) & (due < night + PLANS_AHEAD)]
+    payer = people.set_index("account_no")["payer"].reindex(rows["account_no"]).to_numpy()
+    asked = pd.Series(rows["amount"].to_numpy(np.float64)).groupby(payer).sum()
+    return asked.reindex(np.arange(many)).to_numpy(np.float64)
+
+
+def _income(people: pd.DataFrame) -> np.ndarray:
+    """The least disposable income delivered of the payer's accounts, minor units a month; NaN where none is."""
+    many = int(people["payer"].max() + 1) if len(people) else 0
+    if INCOME not in people or not is_numeric_dtype(people[INCOME].dtype):
+        return np.full(many, np.nan)
+    minor = people["currency"].astype("str").map({name: 10.0**places for name, places in DECIMALS.items()})
+    told = people[INCOME].to_numpy(np.float64) * minor.to_numpy(np.float64)
+    return pd.Series(told).groupby(people["payer"]).min().reindex(np.arange(many)).to_numpy(np.float64)
+
+
+def _in_house(seen: View, cohort: pd.DataFrame, night: int) -> np.ndarray:
+    placed, overdue = cohort["placed_on"].to_numpy(np.int64), cohort["days_past_due"].to_numpy(np.int64)
+    began = np.where(placed == NO_DAY, night - overdue, placed)
+    found = np.maximum(night - began, 0)
+    away = seen.tables.get("placements")
+    if away is None or away.empty:
+        return found
+    away = arranged(away, "placements")
+    rows = Sight(night).newest(away, key_of(away, "placements"), "placements")
+    until = rows["recalled_on"].to_numpy(np.int64)
+    until = np.where((until == NO_DAY) | (until >= night), night - 1, until)
+    own = pd.Series(began, index=cohort["account_no"].to_numpy()).reindex(rows["account_no"])
+    days = np.maximum(until + 1 - np.maximum(rows["placed_on"].to_numpy(np.int64), own.to_numpy()), 0)
+    elsewhere = pd.Series(np.nan_to_num(days)).groupby(rows["account_no"].to_numpy()).sum()
+    taken = elsewhere.reindex(cohort["account_no"], fill_value=0).to_numpy()
+    return np.maximum(found - taken, 0).astype(np.int64)
+
+
+# ---- the night -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Treated:
+    """Under a policy. rows: ROW_COLUMNS with ABOUT, unit (reporting units per minor unit) and recorded statuses as
+    bool, one per account that may be treated; found: None where the model does not say what waiting is worth; left_out:
+    reason of LEFT_OUT -> accounts; asked: every scorable account with what was asked about it.
+    """
+
+    policy: Policy
+    rows: pd.DataFrame
+    found: Proposals | None
+    left_out: Mapping[str, int]
+    asked: pd.DataFrame
+
+
+def treat(rows: pd.DataFrame, arms: pd.DataFrame, asked: Sequence[pd.DataFrame], job: Job, policy: Policy) -> Treated:
+    """Proposals and routes of every scorable account of a night, but of debtors that the lot holds out, of whom not
+    everything recorded is known, or whose currency has no rate.
+
+    rows: as ranked; arms: of the lot; asked: `asked_about` of all shards.
+    """
+    whole = rows.merge(pd.concat(asked, ignore_index=True), on="account_no", validate="one_to_one")
+    whole = asked_rows(whole)
+    control = set(arms.loc[arms["arm"] == CONTROL, "debtor_id"])
+    held = whole["group"].eq("held_out") | whole["debtor_id"].isin(control)
+    out = np.select(
+        [
+            held.groupby(whole["debtor_id"]).transform("any"),
+            whole["unknown"].groupby(whole["debtor_id"]).transform("any"),
+            whole["fx"].isna(),
+        ],
+        LEFT_OUT,
+        "",
+    )
+    kept = whole[out == ""].sort_values("account_id", ignore_index=True)
+    left = {reason: int((out == reason).sum()) for reason in LEFT_OUT}
+    found = (
+        proposed(kept, job, policy) if set(WORTH_COLUMNS) <= set(kept) else None
+    )  # the scores that the model can tell
+    return Treated(policy, kept, found, left, whole)
+
+
+def asked_rows(whole: pd.DataFrame) -> pd.DataFrame:
+    """ROW_COLUMNS and unit of scorable accounts, from what shards say of them (Worked.rows with ASKED; verdict: the
+    law's). Whoever is excluded may not be contacted, and does not go to court by us either.
+    """
+    decimals = whole["currency"].astype("str").map(DECIMALS).to_numpy(np.float64)
+    lawful = whole["verdict"].astype("str").to_numpy() != STATES[EXCLUDED]
+    return whole.assign(
+        kind=whole["product"].astype("str"),
+        place=whole["jurisdiction"].astype(object).where(whole["jurisdiction"].notna(), "").astype("str"),
+        contact_open=lawful,
+        legal_open=lawful & ~whole["legal_barred"].to_numpy(bool),
+        unit=whole["fx"].to_numpy(np.float64) / 10.0**decimals,
+    )
+
+
+def recorded_of(rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """bool per row and status: in force on any account of the debtor."""
+    bits = rows["statuses"].to_numpy(np.int64)
+    return pd.DataFrame({name: bits & BIT[name] != 0 for name in names}, index=rows.index)
+
+
+def proposed(rows: pd.DataFrame, job: Job, policy: Policy) -> Proposals:
+    """By the policy, and by what the model in use has learnt of offers, plans and parties."""
+    taught = learnt(load_model(job.model.folder, job.model.sha256), policy, rows)
+    own = (taught.acceptance, taught.breaks, taught.shares)
+    return propose(rows[list(ROW_COLUMNS)], recorded_of(rows, STATUSES), policy, job.as_of, job.params.seed, *own)
+
+
+def untreated(treated: Treated | None) -> list[str]:
+    """A warning where a policy is named and the model in use cannot tell what its offers are to be set against."""
+    return [UNTAUGHT] if treated is not None and treated.found is None else []
+
+
+# ---- what is published and kept --------------------------------------------------------------------------------------
+
+
+def taken(found: Proposals) -> pd.Series:
+    """The proposal of each account that stays with us: one that leaves is offered nothing."""
+    return found.offers["proposal"].where(found.routes.chosen["route"] == INTERNAL, NOTHING)
+
+
+def proposals_frame(treated: Treated, as_of: int) -> pd.DataFrame:
+    """PROPOSAL_COLUMNS of the accounts to which something is proposed, the one that gains most first."""
+    rows, found = treated.rows, treated.found
+    if found is None:
+        return pd.DataFrame(columns=list(PROPOSAL_COLUMNS))
+    offer, best, settled, planned = found.offers, found.plans.best, found.settlements, found.planned
+    kind = taken(found)
+    plan, settlement = (kind == PLAN).to_numpy(), (kind == SETTLEMENT).to_numpy()
+    days = {name: _days(np.where(plan, best[name], NO_DAY)) for name in ("first_on", "last_on")}
+    within = 0 if treated.policy.settling is None else treated.policy.settling.terms.pay_within_days
+    whole = rows[list(ABOUT)].assign(
+        proposal=kind,
+        unit=best["unit"].where(plan, ""),
+        **{
+            name: np.where(plan, best[name], 0).astype(np.int64)
+            for name in ("instalments", "instalment", "last_instalment")
+        },
+        **days,
+        discount=np.where(settlement, settled["discount"], np.nan),
+        amount_to_pay=np.where(settlement, settled["amount"], np.where(plan, rows["balance"], 0)).astype(np.int64),
+        pay_until=_days(np.where(settlement, as_of + within, NO_DAY)),
+        p_agreed=np.where(settlement, settled["p_accept"], planned["p_agree"]).astype(np.float64),
+        p_kept=np.where(plan, best["p_kept"], np.nan).astype(np.float64),
+        proposal_value=offer["value"],
+        proposal_low=offer["value_low"],
+        proposal_high=offer["value_high"],
+        gain=offer["gain"],
+        grants=offer["grants"],
+        alternative=offer["alternative"],
+        variant=offer["variant"],
+        probability=offer["probability"],
+        as_of=date_of(as_of),
+        valid_until=date_of(as_of),
+    )
+    order = np.lexsort((whole["account_id"], -offer["gain"].to_numpy() * rows["unit"].to_numpy()))
+    whole = whole.iloc[order]
+    return whole.loc[whole["proposal"] != NOTHING, list(PROPOSAL_COLUMNS)].reset_index(drop=True)
+
+
+def routes_frame(treated: Treated, before: pd.DataFrame, as_of: int) -> pd.DataFrame:
+    """ROUTED_COLUMNS of every account that may be treated, by account. before: account_id, route and party of the last
+    night that said them.
+    """
+    if treated.found is None:
+        return pd.DataFrame(columns=list(ROUTED_COLUMNS))
+    chosen = treated.found.routes.chosen
+    former = before.drop_duplicates("account_id", keep="last").set_index("account_id")
+    then = former.reindex(treated.rows["account_id"])
+    whole = treated.rows[list(ABOUT)].assign(
+        route=chosen["route"],
+        party=chosen["party"],
+        route_value=chosen["value"],
+        route_low=chosen["value_low"],
+        route_high=chosen["value_high"],
+        why=chosen["why"],
+        probability=chosen["probability"],
+        route_before=then["route"].fillna("").to_numpy(),
+        party_before=then["party"].fillna("").to_numpy(),
+        as_of=date_of(as_of),
+    )
+    return whole[list(ROUTED_COLUMNS)].reset_index(drop=True)
+
+
+def specialist_frame(treated: Treated, as_of: int) -> pd.DataFrame:
+    """SPECIALIST_COLUMNS of every scorable account whose debtor carries a status of the policy's `specialist`, the
+    largest balance first; those whom the lot holds out, and of whom not all is known, among them.
+    """
+    rows = treated.asked
+    recorded = recorded_of(rows, treated.policy.specialist)
+    theirs = recorded.any(axis=1).to_numpy()
+    rows, recorded = rows[theirs], recorded[theirs]
+    names = np.array(treated.policy.specialist, dtype=object)
+    told = rows.assign(
+        statuses=[" ".join(names[each]) for each in recorded.to_numpy(bool)],
+        last_payment=_days(rows["last_payment"]),
+        last_right_party=_days(rows["last_right_party"]),
+        as_of=date_of(as_of),
+    )
+    order = np.lexsort((told["account_id"], -rows["balance"].to_numpy() * rows["unit"].fillna(0).to_numpy()))
+    return told.iloc[order][list(SPECIALIST_COLUMNS)].reset_index(drop=True)
+
+
+def _days(days: pd.Series | np.ndarray) -> list[dt.date | None]:
+    return [None if day == NO_DAY else date_of(day) for day in np.asarray(days).tolist()]
+
+
+def kept_of(treated: Treated, as_of: int) -> pd.DataFrame:
+    """KEPT_COLUMNS of every account that may be treated, by account."""
+    if treated.found is None:
+        return nothing_kept()
+    found, kind = treated.found, taken(treated.found)
+    settlement, plan = (kind == SETTLEMENT).to_numpy(), (kind == PLAN).to_numpy()
+    drawn = settlement & (found.offers["variant"] != "").to_numpy()
+    rows = treated.rows[["account_id", "debtor_id", "portfolio", "currency", "balance"]].assign(
+        route=found.routes.chosen["route"],
+        party=found.routes.chosen["party"],
+        route_value=found.routes.chosen["value"],
+        party_probability=found.routes.chosen["probability"],
+        proposal=kind,
+        discount=np.where(settlement, found.settlements["discount"], np.nan),
+        amount=np.where(settlement, found.settlements["amount"], np.where(plan, treated.rows["balance"], 0)),
+        instalments=np.where(plan, found.plans.best["instalments"], 0),
+        variant=found.offers["variant"].where(drawn, ""),
+        probability=found.offers["probability"].where(drawn, np.nan),
+        as_of=np.int32(as_of),
+    )
+    return rows[list(KEPT_COLUMNS)].astype(dict(nothing_kept().dtypes)).reset_index(drop=True)
+
+
+def nothing_kept() -> pd.DataFrame:
+    """KEPT_COLUMNS without a row."""
+    kinds = {"as_of": "int32", **dict.fromkeys(("balance", "route_value", "amount", "instalments"), "int64")}
+    kinds |= dict.fromkeys(("party_probability", "discount", "probability"), "float64")
+    return pd.DataFrame({name: pd.Series(dtype=kinds.get(name, "str")) for name in KEPT_COLUMNS})
+
+
+def routes_before(store: Store, as_of: int) -> pd.DataFrame:
+    """account_id, route, party, as_of of the newest night before this one that said them; none: no row."""
+    names = ["account_id", "route", "party", "as_of"]
+    nights = [day for day in store.files(TREATED) if day is not None] if TREATED in store.delta.names() else []
+    if not nights:
+        return pd.DataFrame({name: pd.Series(dtype="str") for name in names})
+    kept = store.read(TREATED, names, before=as_of)
+    return kept[kept["as_of"] == kept["as_of"].max()] if len(kept) else kept
+
+
+def frames_of(treated: Treated, store: Store, as_of: int) -> dict[str, pd.DataFrame]:
+    """proposals, routes and specialist, as they are published."""
+    return {
+        "proposals": proposals_frame(treated, as_of),
+        "routes": routes_frame(treated, routes_before(store, as_of), as_of),
+        "specialist": specialist_frame(treated, as_of),
+    }
+
+
+def about_treatment(treated: Treated, routes: pd.DataFrame, specialist: pd.DataFrame) -> dict[str, Any]:
+    """What the manifest says: accounts by kind of proposal and by route, in minor units of the reporting currency as
+    `recoup` counts them, what moved since the last night, and whose beliefs the values rest on.
+    """
+    told: dict[str, Any] = {"left_out": dict(treated.left_out), "specialist": len(specialist), "valued": False}
+    if treated.found is None:
+        return {**told, "accounts": len(treated.rows)}
+    found = treated.found
+    moved = routes[(routes["route_before"] != "") & (_named(routes, "") != _named(routes, "_before"))]
+    changes = (
+        moved.groupby([_named(moved, "_before"), _named(moved, "")]).size() if len(moved) else pd.Series(dtype=int)
+    )
+    kinds = taken(found)
+    return {
+        **told,
+        "valued": True,
+        "accounts": len(treated.rows),
+        "proposals": {kind: int((kinds == kind).sum()) for kind in (PLAN, SETTLEMENT)},
+        "drawn": int((found.offers["variant"][kinds != NOTHING] != "").sum()),
+        "routes": by_route(treated.rows, treated.rows["unit"].to_numpy(), found)[list(BY_ROUTE)].to_dict("records"),
+        "new": int((routes["route_before"] == "").sum()),
+        "moved": [
+            {"before": before, "after": after, "accounts": int(many)} for (before, after), many in changes.items()
+        ],
+        "sources": sources_of(found),
+    }
+
+
+def sources_of(found: Proposals) -> dict[str, str]:
+    """Party -> whose belief its recovery is: the policy's, or learnt from placements."""
+    return {
+        party: "+".join(sorted(set(terms["source"]) - {""})) or POLICY
+        for (_, party), terms in found.routes.terms.items()
+        if party
+    }
+
+
+def _named(routes: pd.DataFrame, of: str) -> pd.Series:
+    return (routes[f"route{of}"] + " " + routes[f"party{of}"]).str.strip()

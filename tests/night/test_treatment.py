@@ -1,0 +1,331 @@
+"""Nights under a treatment policy: nothing outside policy or law is published, a night without one is as it was; what
+is offered is remembered and made again.
+
+Also of offered.py.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from features.days import day_of_text
+from models.continuation import WORTH_COLUMNS
+from models.plans import schedule
+from pipeline.columns import PROPOSAL_COLUMNS, ROUTED_COLUMNS, SPECIALIST_COLUMNS, TREATED_COLUMNS, WORKLIST_COLUMNS
+from pipeline.law.holds import BIT
+from pipeline.night import shards
+from pipeline.night.night import make_night
+from pipeline.night.stages import Stages
+from pipeline.night.treatment import Treated
+from pipeline.pages.language import words
+from pipeline.params import load
+from pipeline.simulate.treated import WORKED, deliver, live
+from pipeline.store.files import sha256_of
+from pipeline.store.form import TERMS, TREATED
+from pipeline.store.store import Store
+from pipeline.treatment.policy import SHIPPED
+from tests.judges import treatment_judge as judge
+from tests.worlds.commands import recoup
+from tests.worlds.params import written_params
+
+pytestmark = pytest.mark.slow
+
+FIRST, SECOND = "2026-09-30", "2026-10-01"
+RAW = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
+# Whatever is let off, about as many accept: the least is proposed, and the lot may give more.
+EVEN = [
+    {"discount": discount, "low": 0.08, "middle": middle, "high": 0.15}
+    for discount, middle in ((0.0, 0.1), (0.5, 0.11))
+]
+DRAWN = {
+    **RAW,
+    "plans": {**RAW["plans"], "accept": {"low": 0.4, "middle": 0.5, "high": 0.6}},
+    "settlements": {**RAW["settlements"], "accept": EVEN},
+    "explore": {"discounts": {0.1: 0.3, 0.3: 0.3, 0.5: 0.4}, "parties": None},
+}
+
+
+def written(folder: Path, out: str, policy: str | None, language: str = "en") -> None:
+    place = written_params(folder / "params.yaml", folder)
+    told = yaml.safe_load(place.read_text())
+    told["paths"]["out"] = str(folder / out)
+    told["portfolios"] = {"old_debts": {"time_zone": "Europe/London", "contact_precision": "time"}}
+    told["worklist"] |= {
+        "capacity": {"default": 80},
+        "channel_capacity": {},
+        "agents": {},
+        "dialler_columns": {},
+        "language": language,
+    }
+    told["treatments"] = None if policy is None else {"policy": str(folder / policy)}
+    place.write_text(yaml.safe_dump(told, sort_keys=False))
+
+
+def with_statuses(source: Path, owing: list[int]) -> None:
+    """Every tenth of those who owe is in hardship, and the one after him disputes."""
+    told = {f"A{each:06d}": "hardship" for each in owing[::10]} | {f"A{each:06d}": "dispute" for each in owing[1::10]}
+    with gzip.open(source / "statuses.csv.gz", "at", encoding="utf-8") as file:
+        for account, status in told.items():
+            file.write(f"{account},{status},2026-09-01,2026-09-01T09:00:00+00:00\n")
+    control = source / "statuses.control.json"
+    held = json.loads(control.read_text(encoding="utf-8"))
+    control.write_text(json.dumps({**held, "rows": len(told)}), encoding="utf-8")
+
+
+def of_status(folder: Path, status: str) -> set[str]:
+    with gzip.open(folder / "source" / "statuses.csv.gz", "rt", encoding="utf-8") as file:
+        return {row["account_id"] for row in csv.DictReader(file) if row["status"] == status}
+
+
+def rows(folder: Path, night: str, name: str, out: str = "out") -> list[dict]:
+    with (folder / out / night / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory) -> Path:
+    """A book of old debts in a store, some of its debtors in hardship, and some that dispute."""
+    folder = tmp_path_factory.mktemp("treated")
+    lived = live(260, seed=9301, months=18)
+    deliver(lived, folder / "source", runs=2)
+    with_statuses(folder / "source", np.flatnonzero((lived.book.balance > 0) & (lived.book.state == WORKED)).tolist())
+    (folder / "treatments.yaml").write_text(yaml.safe_dump(DRAWN, sort_keys=False), encoding="utf-8")
+    written(folder, "plain", None)
+    assert recoup(folder, "ingest") == 0
+    assert recoup(folder, "worklist", "--as-of", FIRST) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def waiting():
+    """Scores that say what waiting is worth: a fixed part of the balance, as no model taught here does."""
+    honest = shards.score_shard
+
+    def told(job, shard):
+        seen, scores = honest(job, shard)
+        balance = seen.cohort.frame["balance"].to_numpy(np.float64)
+        parts = zip(WORTH_COLUMNS, (0.06, 0.05, 0.08), strict=True)
+        worth = {name: np.rint(part * balance).astype(np.int64) for name, part in parts}
+        return seen, scores.assign(**worth)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shards, "score_shard", told)
+        yield honest
+
+
+@pytest.fixture(scope="module")
+def treated_house(world, waiting) -> Path:
+    """The same nights under the policy, in a folder beside the plain one."""
+    written(world, "out", "treatments.yaml")
+    for night in (FIRST, SECOND):
+        assert recoup(world, "worklist", "--as-of", night) == 0
+    return world
+
+
+@pytest.fixture(scope="module")
+def made(treated_house) -> Treated:
+    """The second night as it is made, with what each account was asked about."""
+    params, night = load(treated_house / "params.yaml"), pd.Timestamp(SECOND).date()
+    found = make_night(Store(treated_house / "store"), night, treated_house / "aside", params, Stages()).treated
+    assert found is not None
+    return found
+
+
+# ---- what is published -----------------------------------------------------------------------------------------------
+
+
+def test_a_night_without_a_policy_is_as_it_was(treated_house):
+    plain, beside = (treated_house / out / FIRST for out in ("plain", "out"))
+    held = {path.name for path in beside.iterdir()} - {path.name for path in plain.iterdir()}
+    tables = {f"{name}.{form}" for name in ("proposals", "routes", "specialist") for form in ("csv", "parquet", "html")}
+    assert held == tables - {"proposals.html"}
+    for name in ("deferred.csv", "excluded.csv", "held_out.csv", "scores.parquet", "self_cure.csv"):
+        assert (plain / name).read_bytes() == (beside / name).read_bytes(), name
+    one, other = (pd.read_parquet(place / "worklist.parquet") for place in (plain, beside))
+    assert tuple(one.columns) == WORKLIST_COLUMNS
+    assert tuple(other.columns) == (*WORKLIST_COLUMNS, *TREATED_COLUMNS)
+    pd.testing.assert_frame_equal(other[list(WORKLIST_COLUMNS)], one)
+    told = json.loads((plain / "manifest.json").read_text())
+    assert not {"treatments", "treatments_sha256"} & told.keys()
+    assert "offerPane" in (plain / "worklist.html").read_text(encoding="utf-8")
+    assert '"treatment"' not in (plain / "worklist.html").read_text(encoding="utf-8")
+
+
+def test_the_manifest_names_the_policy_counts_and_vouches(treated_house):
+    manifest = json.loads((treated_house / "out" / SECOND / "manifest.json").read_text())
+    offers, routes = (rows(treated_house, SECOND, name) for name in ("proposals", "routes"))
+    said = manifest["treatments"]
+    assert manifest["treatments_sha256"] == sha256_of(treated_house / "treatments.yaml")
+    assert said["accounts"] == len(routes) == sum(route["accounts"] for route in said["routes"])
+    assert said["accounts"] + sum(said["left_out"].values()) == manifest["counts"]["scorable"]
+    for kind in ("plan", "settlement"):
+        assert said["proposals"][kind] == sum(row["proposal"] == kind for row in offers) > 1
+    assert said["drawn"] == sum(row["variant"] != "" for row in offers) > 3
+    assert manifest["outputs"]["proposals.csv"]["rows"] == len(offers)
+    assert recoup(treated_house, "verify") == 0
+
+
+def test_the_routes_page_names_nobody_and_the_other_everybody_in_a_block_of_his_own(treated_house):
+    folder = treated_house / "out" / SECOND
+    routes, people = ((folder / f"{name}.html").read_text(encoding="utf-8") for name in ("routes", "specialist"))
+    assert not re.search(r"[AD]\d{6}", routes)
+    said = {name for row in rows(treated_house, SECOND, "specialist") for name in (row["debtor_id"], row["account_id"])}
+    assert set(" ".join(re.findall(r'<details data-ids="([^"]*)"', people)).split()) == said
+    outside = re.sub(r"<details.*?</details>", "", people, flags=re.DOTALL)
+    assert not re.search(r"[AD]\d{6}", outside)
+
+
+def test_the_columns_of_the_files_are_those_of_the_contract(treated_house):
+    columns = {"proposals": PROPOSAL_COLUMNS, "routes": ROUTED_COLUMNS, "specialist": SPECIALIST_COLUMNS}
+    for name, wanted in columns.items():
+        frame = pd.read_parquet(treated_house / "out" / SECOND / f"{name}.parquet")
+        assert tuple(frame.columns) == wanted
+        assert len(frame) > 2
+
+
+def as_published(folder: Path, made: Treated) -> tuple[list[dict], list[dict]]:
+    """(accounts as the judge reads them, what the published files say of each)."""
+    offers = {row["account_id"]: row for row in rows(folder, SECOND, "proposals")}
+    routes = {row["account_id"]: row for row in rows(folder, SECOND, "routes")}
+    assert made.found is not None
+    plans, asked, told = made.found.plans.best, [], []
+    for place, row in enumerate(made.rows.to_dict("records")):
+        offer = offers.get(row["account_id"])
+        said = {"proposal": offer["proposal"] if offer else "", "grants": offer["grants"] if offer else ""}
+        said |= {name: routes[row["account_id"]][name] for name in ("route", "party")}
+        if offer and offer["proposal"] == "settlement":
+            said |= {"discount": float(offer["discount"]), "amount": round(float(offer["amount_to_pay"]) * 100)}
+        if offer and offer["proposal"] == "plan":
+            days = schedule(plans.iloc[place], int(row["payday"]))
+            assert (days[0][0], days[-1][0]) == (day_of_text(offer["first_on"]), day_of_text(offer["last_on"]))
+            assert days[-1][1] == round(float(offer["last_instalment"]) * 100)
+            said["plan"] = {"unit": offer["unit"], "instalments": int(offer["instalments"]), "schedule": days}
+        asked.append(row)
+        told.append(said)
+    return judge.shared(asked), told
+
+
+def breaches(folder: Path, made: Treated, raw: dict) -> list[str]:
+    asked, told = as_published(folder, made)
+    found = []
+    for row, said in zip(asked, told, strict=True):
+        statuses = {name for name, bit in BIT.items() if int(row["statuses"]) & int(bit)}
+        found += judge.breaches(row, said, raw, statuses, day_of_text(SECOND))
+    return found
+
+
+def test_no_published_proposal_or_route_lies_outside_policy_or_law(treated_house, made):
+    assert breaches(treated_house, made, DRAWN) == []
+    narrow = {**DRAWN, "plans": {**DRAWN["plans"], "share_of_usual": 0.2}}
+    assert any("above what own payments support" in each for each in breaches(treated_house, made, narrow))
+    strict = {**DRAWN, "settlements": {**DRAWN["settlements"], "floor": 0.95}}
+    assert any("less than must be paid" in each for each in breaches(treated_house, made, strict))
+
+
+def test_whoever_is_held_out_in_hardship_or_in_dispute_is_offered_nothing(treated_house):
+    offered = {row["account_id"] for row in rows(treated_house, SECOND, "proposals")}
+    routed = {row["account_id"]: row["route"] for row in rows(treated_house, SECOND, "routes")}
+    held = {row["account_id"] for row in rows(treated_house, SECOND, "held_out")}
+    assert held
+    assert not held & routed.keys()
+    theirs = {row["account_id"] for row in rows(treated_house, SECOND, "specialist")}
+    hardship, disputed = (of_status(treated_house, status) for status in ("hardship", "dispute"))
+    assert theirs <= hardship
+    assert len(theirs) >= 3
+    assert not offered & (hardship | disputed)
+    assert {routed.get(account, "internal") for account in hardship | disputed} <= {"internal", "rest"}
+
+
+def test_the_list_says_one_sentence_each_and_nothing_of_hardship(treated_house):
+    offers = {row["account_id"]: row for row in rows(treated_house, SECOND, "proposals")}
+    listed = rows(treated_house, SECOND, "worklist")
+    assert len(listed) > 5
+    for row in listed:
+        offer = offers.get(row["account_id"])
+        kind = offer["proposal"] if offer else ""
+        assert row["proposal"] == {"plan": "Offer a plan.", "settlement": "Offer a settlement."}.get(
+            kind, row["proposal"]
+        )
+        assert (row["proposal_terms"] != "") == bool(kind)
+        assert (row["proposal_value"] == offer["proposal_value"]) if offer else (row["proposal_value"] == "0.00")
+        assert not re.search(
+            "hardship|vulnerab|specialist", " ".join(row[name] for name in TREATED_COLUMNS), re.IGNORECASE
+        )
+        assert row["route"].endswith(".")
+    assert any(row["proposal"].startswith("No offer: ") for row in listed)
+
+
+# ---- what is remembered, made again, handed over, forgotten ----------------------------------------------------------
+
+
+def test_the_store_remembers_every_route_and_the_next_night_says_what_changed(treated_house):
+    kept = Store(treated_house / "store").read(TREATED, before=day_of_text(SECOND) + 1)
+    first = kept[kept["as_of"] == day_of_text(FIRST)].set_index("account_id")
+    assert sorted(first.index) == sorted(row["account_id"] for row in rows(treated_house, FIRST, "routes"))
+    drawn = kept[kept["variant"] != ""]
+    assert drawn["probability"].between(0, 1, inclusive="neither").all()
+    assert (drawn["proposal"] == "settlement").all()
+    before = {row["account_id"]: row["route_before"] for row in rows(treated_house, SECOND, "routes")}
+    assert {account: first["route"].get(account, "") for account in before} == before
+    assert all(row["route_before"] == "" for row in rows(treated_house, FIRST, "routes"))
+
+
+def test_who_was_drawn_keeps_the_lot_on_the_next_night(treated_house):
+    first, second = ({r["account_id"]: r for r in rows(treated_house, night, "proposals")} for night in (FIRST, SECOND))
+    again = [account for account in first.keys() & second.keys() if first[account]["variant"]]
+    assert len(again) > 3
+    for account in again:
+        if first[account]["variant"].partition(" of ")[2] == second[account]["variant"].partition(" of ")[2]:
+            assert first[account]["discount"] == second[account]["discount"]
+
+
+def test_a_night_is_made_again_from_the_policy_it_had(treated_house, capsys):
+    place = treated_house / "treatments.yaml"
+    honest = place.read_text(encoding="utf-8")
+    place.write_text(honest.replace("annual_rate: 0.08", "annual_rate: 0.05"), encoding="utf-8")
+    assert recoup(treated_house, "reproduce", "--as-of", SECOND) == 0
+    assert "byte for byte" in capsys.readouterr().out
+    kept = treated_house / "store" / TERMS / hashlib.sha256(honest.encode()).hexdigest()
+    kept.rename(treated_house / "aside.yaml")
+    assert recoup(treated_house, "reproduce", "--as-of", SECOND) == 66
+    assert "treatments.yaml' with sha256" in capsys.readouterr().err
+    (treated_house / "aside.yaml").rename(kept)
+    place.write_text(honest, encoding="utf-8")
+
+
+def test_a_faulty_policy_ends_the_night_before_anything_is_worked(treated_house, capsys):
+    written(treated_house, "faulty", "faulty.yaml")
+    (treated_house / "faulty.yaml").write_text("annual_rate: 8\n", encoding="utf-8")
+    assert recoup(treated_house, "worklist", "--as-of", SECOND) == 2
+    assert "annual_rate: Input should be less than or equal to 1" in capsys.readouterr().err
+    assert not (treated_house / "faulty" / SECOND).exists()
+    written(treated_house, "faulty", "gone.yaml")
+    assert recoup(treated_house, "worklist", "--as-of", SECOND) == 66
+    written(treated_house, "out", "treatments.yaml")
+
+
+def test_a_model_that_was_not_taught_what_waiting_is_worth_leaves_offers_out_and_says_so(
+    world, waiting, monkeypatch, capsys
+):
+    monkeypatch.setattr(shards, "score_shard", waiting)
+    written(world, "untaught", "treatments.yaml")
+    assert recoup(world, "worklist", "--as-of", SECOND) == 0
+    told = capsys.readouterr().out
+    assert "Warning: The model in use was not taught what waiting is worth" in told
+    assert [row["account_id"] for row in rows(world, SECOND, "specialist", "untaught")]
+    assert rows(world, SECOND, "proposals", "untaught") == rows(world, SECOND, "routes", "untaught") == []
+    listed = rows(world, SECOND, "worklist", "untaught")
+    assert {row["proposal"] + row["route"] for row in listed} == {""}
+    page = (world / "untaught" / SECOND / "routes.html").read_text(encoding="utf-8")
+    assert words("en")["treatment"]["unvalued"] in page
+    written(world, "out", "treatments.yaml")

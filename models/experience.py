@@ -16,14 +16,16 @@ from models.routes import Bands, Party, Ratios, Share, shares_by
 
 @dataclass(frozen=True)
 class Experience:
-    """acceptance: chance by discount that a settlement is accepted and paid within pay_within_days; breaks: chance of a
-    break in a month by burden, the supported amount being share_of_usual of the usual payment. Either may still be the
-    policy's table (source `policy`), and says why. parties: what was learnt of each, in the order of names.
+    """acceptance: chance by discount that a settlement is accepted and paid within pay_within_days; agreement: chance
+    by number of instalments that a plan offered is agreed; breaks: chance of a break in a month by burden, the
+    supported amount being share_of_usual of the usual payment. Each may still be the policy's table (source `policy`),
+    and says why. parties: what was learnt of each, in the order of names.
 
     facts: known_before (the day), policy (its sha256), and counts, for the reader
     """
 
     acceptance: Belief | None
+    agreement: Belief | None
     breaks: Belief | None
     pay_within_days: int | None
     share_of_usual: float | None
@@ -44,7 +46,7 @@ class Experience:
         """For the reader, one a belief: what, source, cases (whose time is over), why it is still the policy's."""
         found = [
             {"what": what, "source": held.source, "cases": sum(held.matured.values()), "why": held.why}
-            for what, held in (("acceptance", self.acceptance), ("breaks", self.breaks))
+            for what, held in (("acceptance", self.acceptance), ("agreement", self.agreement), ("breaks", self.breaks))
             if held is not None
         ]
         for name, held in self.parties.items():
@@ -56,6 +58,7 @@ class Experience:
         return card_bytes(
             {
                 "acceptance": _told(self.acceptance),
+                "agreement": _told(self.agreement),
                 "breaks": _told(self.breaks),
                 "pay_within_days": self.pay_within_days,
                 "share_of_usual": self.share_of_usual,
@@ -69,6 +72,7 @@ class Experience:
         told = json.loads(text)
         return cls(
             _read(told["acceptance"]),
+            _read(told["agreement"]),
             _read(told["breaks"]),
             told["pay_within_days"],
             told["share_of_usual"],

@@ -18,7 +18,7 @@ from features.settlements import CASH, Settlements, net_payments
 from features.tables import NEVER, NO_DAY, NO_MONEY, NO_SHARE, TREATMENTS, InnerTables
 from features.terms import Terms
 from features.versions import arranged, key_of, superseded_on
-from models.belief import LEAST_MATURED, POLICY, Belief, kept_to
+from models.belief import LEAST_MATURED, POLICY, Belief, Curve, kept_to
 from models.experience import Experience, PartyRecord
 from models.habits import SPAN_DAYS, habits
 from models.money import MoneyScale
@@ -31,6 +31,8 @@ from pipeline.params import Params
 from pipeline.store.store import Store
 from pipeline.treatment.policy import INCOME, Policy, policy_in
 
+SETTLEMENT, PLAN = "settlement", "plan"  # kinds of offers
+OFFER_DAYS = 30  # to answer, where the policy names none
 SHARE_UNIT = 1e-6  # shares are kept as whole millionths
 READ = ("accounts", "charges", "balances", "payments", "statuses", *TREATMENTS)
 
@@ -39,8 +41,8 @@ READ = ("accounts", "charges", "balances", "payments", "statuses", *TREATMENTS)
 class Past:
     """Of all debtors, as known before a day.
 
-    offers      settlements offered: debtor_id, account_no, made_on, discount, probability (NaN unknown), variant,
-                accepted (and paid in time), matured
+    offers      settlements and plans offered: kind, debtor_id, account_no, made_on, discount, instalments, probability
+                (NaN unknown), variant, accepted (a settlement: and paid in time), matured
     plans       instalments: of models.plans.plan_histories
     spare       PLAN_KEY -> what the debtor's payments supported in a month when the plan was agreed, minor units
     placements  party, route, debtor_id, kind, currency, placed_on, days_past_due, balance, recovered, matured
@@ -65,12 +67,16 @@ def experience_of(
         return None
     past = past_of(store, params, policy, day)
     draws, seed = params.evaluate.bootstrap_draws, params.seed
-    acceptance = breaks = None
-    counts = {"settlements_offered": len(past.offers), "placements": len(past.placements)}
+    acceptance = breaks = agreement = None
+    settles, spreads = (past.offers[past.offers["kind"] == kind] for kind in (SETTLEMENT, PLAN))
+    counts = {"settlements_offered": len(settles), "plans_offered": len(spreads), "placements": len(past.placements)}
     if policy.settling is not None:
         belief = policy.settling.terms.acceptance
-        acceptance = _acceptance(past.offers, foretold, belief, draws, seed)
+        acceptance = _acceptance(settles, "discount", foretold, belief, draws, seed)
     if policy.plans is not None:
+        chance = policy.p_plan
+        one = Curve((float(policy.plans.least),), (chance.middle,), (chance.low,), (chance.high,))
+        agreement = _acceptance(spreads, "instalments", foretold, Belief(one), draws, seed)
         lived = plan_histories(past.plans, past.spare, day) if len(past.plans) else None
         counts["plans"] = 0 if lived is None else len(lived)
         belief = Belief(policy.plans.breaks, POLICY)
@@ -81,6 +87,7 @@ def experience_of(
         )
     return Experience(
         acceptance,
+        agreement,
         breaks,
         None if policy.settling is None else policy.settling.terms.pay_within_days,
         None if policy.plans is None else policy.plans.share_of_usual,
@@ -93,11 +100,14 @@ def experience_of(
     )
 
 
-def _acceptance(offers: pd.DataFrame, foretold: pd.DataFrame, belief: Belief, draws: int, seed: int) -> Belief:
+def _acceptance(
+    offers: pd.DataFrame, arm: str, foretold: pd.DataFrame, belief: Belief, draws: int, seed: int
+) -> Belief:
+    """By the column that the lot chose."""
     if not len(offers):
-        return kept_to(belief, "no settlements were offered")
+        return kept_to(belief, "none were offered")
     lots = lots_of(offers["variant"])
-    told = offers.assign(arm=offers["discount"], stratum=lots["stratum"].to_numpy())
+    told = offers.assign(arm=offers[arm].astype(np.float64), stratum=lots["stratum"].to_numpy())
     told = told[told["arm"].notna()].sort_values(["made_on", "account_no"], kind="stable")
     known = foretold[["account_no", "as_of", "chance"]].sort_values("as_of", kind="stable")
     held = pd.merge_asof(
@@ -185,18 +195,24 @@ def _newest(tables: InnerTables, name: str, about: pd.DataFrame) -> pd.DataFrame
 def _offers(
     tables: InnerTables, about: pd.DataFrame, paid: pd.DataFrame, policy: Policy, maturity_days: int, day: int
 ) -> pd.DataFrame:
-    """Settlements: accepted where the debtor said so and the sum was there within the policy's days."""
-    columns = ["debtor_id", "account_no", "made_on", "discount", "probability", "variant", "accepted", "matured"]
+    """Settlements and plans: accepted where the debtor said so and, of a settlement, the sum was there within the
+    policy's days; an answer to a plan has as long."""
+    columns = ["kind", "debtor_id", "account_no", "made_on", "discount", "instalments", "probability", "variant"]
+    columns += ["accepted", "matured"]
     frame = _newest(tables, "offers", about)
-    if not len(frame) or policy.settling is None:
+    if not len(frame):
         return pd.DataFrame(columns=columns)
-    frame = frame[(frame["kind"].astype("str") == "settlement").to_numpy()].reset_index(drop=True)
-    days = policy.settling.terms.pay_within_days
+    frame = frame[frame["kind"].astype("str").isin([SETTLEMENT, PLAN]).to_numpy()].reset_index(drop=True)
+    kind = frame["kind"].astype("str").to_numpy(object)
+    days = OFFER_DAYS if policy.settling is None else policy.settling.terms.pay_within_days
     made, amount = frame["made_on"].to_numpy(np.int64), frame["amount"].to_numpy(np.int64)
     came = _came(paid, frame["account_no"].to_numpy(), made, made + days)
-    in_time = (came >= amount) | (amount == NO_MONEY)
-    discount, probability = (frame[name].to_numpy(np.int64) for name in ("discount", "probability"))
+    in_time = (came >= amount) | (amount == NO_MONEY) | (kind == PLAN)
+    names = ("discount", "instalments", "probability")
+    discount, instalments, probability = (frame[name].to_numpy(np.int64) for name in names)
     return frame.assign(
+        kind=kind,
+        instalments=np.where(instalments == NO_SHARE, np.nan, instalments.astype(np.float64)),
         discount=np.where(discount == NO_SHARE, np.nan, discount * SHARE_UNIT),
         probability=np.where(probability == NO_SHARE, np.nan, probability * SHARE_UNIT),
         accepted=(frame["outcome"].astype("str") == "accepted").to_numpy() & in_time,

@@ -15,11 +15,12 @@ from pipeline.treatment.policy import Policy
 
 @dataclass(frozen=True)
 class Learnt:
-    """The last three arguments of `propose`: None, and no party, where the policy's own tables hold."""
+    """The last arguments of `propose`: None, and no party, where the policy's own tables hold."""
 
     acceptance: Belief | None = None
     breaks: Belief | None = None
     shares: Mapping[str, Share] = field(default_factory=dict)
+    agreement: Belief | None = None
 
 
 def learnt(model: AnyModel, policy: Policy, rows: pd.DataFrame) -> Learnt:
@@ -36,6 +37,7 @@ def learnt(model: AnyModel, policy: Policy, rows: pd.DataFrame) -> Learnt:
         _taught(held.acceptance) if settles else None,
         _taught(held.breaks) if spreads else None,
         held.learned(rows, policy.parties),
+        _taught(held.agreement) if plans is not None else None,
     )
 
 

@@ -102,6 +102,7 @@ def propose(
     acceptance: Belief | None = None,
     breaks: Belief | None = None,
     learned: Mapping[str, Share] | None = None,
+    agreement: Belief | None = None,
 ) -> Proposals:
     """Proposals and routes of a night.
 
@@ -113,7 +114,7 @@ def propose(
     off lets the account go to court.
     recorded: a bool column for every status that the policy names, aligned by position: in force on any account of the
     debtor. acceptance, breaks: learnt from offers and plans, in the place of the policy's tables; learned: party ->
-    share that comes back.
+    share that comes back; agreement: chance by number of instalments that a plan is agreed.
 
     An offer is for an account that stays with us: where another route is worth more than the best offer, it goes.
     Discounts are drawn by lot only for accounts that stay, so that no lot decides who leaves and every drawn offer is
@@ -126,7 +127,7 @@ def propose(
     contact = rows["contact_open"].to_numpy(bool)
     free = ~specialist & ~barred & contact
     own = _shared(rows)[free]
-    planned = _planned(own, policy, as_of, breaks)
+    planned = _planned(own, policy, as_of, breaks, agreement)
     settled = _settled(own, policy, acceptance)
     held = np.select([specialist, barred, ~contact], [SPECIALIST, STATUS, NO_CONTACT], "")
     why = pd.Series(held, index=rows.index, dtype="str")
@@ -220,7 +221,9 @@ class _Settled:
     terms: SettlementTerms | None
 
 
-def _planned(rows: pd.DataFrame, policy: Policy, as_of: int, breaks: Belief | None) -> _Planned:
+def _planned(
+    rows: pd.DataFrame, policy: Policy, as_of: int, breaks: Belief | None, agreement: Belief | None
+) -> _Planned:
     """The best plans as offers: p_agree x what the plan brings + (1 - p_agree) x continuation - cost."""
     longest = max((each.instalments for each in policy.authority), default=0)
     terms = policy.plans
@@ -237,11 +240,15 @@ def _planned(rows: pd.DataFrame, policy: Policy, as_of: int, breaks: Belief | No
         for end, name in (("middle", "value"), ("low", "value_low"), ("high", "value_high"))
     }
     waiting = [rows[f"continuation{end}"].to_numpy(np.float64) for end in ("", "_low", "_high")]
-    chance, cost = policy.p_plan, best["cost"].to_numpy()
-    agreed = np.rint(chance.middle * brings["middle"]).astype(np.int64)
-    refused = np.rint((1 - chance.middle) * waiting[0]).astype(np.int64)
+    cost, many = best["cost"].to_numpy(), best["instalments"].to_numpy(np.float64)
+    low, chance, high = (
+        np.full(len(rows), getattr(policy.p_plan, end)) if agreement is None else agreement.curve.of(many, end)
+        for end in ("low", "middle", "high")
+    )
+    agreed = np.rint(chance * brings["middle"]).astype(np.int64)
+    refused = np.rint((1 - chance) * waiting[0]).astype(np.int64)
     value = agreed + refused - cost
-    ends = (chance.low, chance.middle, chance.high)
+    ends = (low, chance, high)
     low = np.minimum.reduce([p * brings["low"] + (1 - p) * waiting[1] - cost for p in ends])
     high = np.maximum.reduce([p * brings["high"] + (1 - p) * waiting[2] - cost for p in ends])
     whole = {
@@ -254,7 +261,7 @@ def _planned(rows: pd.DataFrame, policy: Policy, as_of: int, breaks: Belief | No
         "gain": value - np.rint(waiting[0]).astype(np.int64),
     }
     told = {name: np.where(there, each, 0) for name, each in whole.items()}
-    offer = pd.DataFrame({"p_agree": np.where(there, chance.middle, 0.0), **told}, index=rows.index)
+    offer = pd.DataFrame({"p_agree": np.where(there, chance, 0.0), **told}, index=rows.index)
     return _Planned(found, offer[list(_OFFERED)])
 
 

@@ -198,7 +198,7 @@ def test_a_model_carries_it_and_what_was_learnt_in_files_of_their_own(told, mode
     found = told[-1]
     belief = Belief(Curve((0.1, 0.4), (0.02, 0.05), (0.01, 0.04), (0.03, 0.06)), OFFERS, "", {0.1: 400, 0.4: 350})
     record = PartyRecord(Bands({}, Curve((0.0,), (0.02,), (0.01,), (0.03,))), 180, 512, {"": (0.9, 0.8, 1.1)})
-    experience = Experience(belief, None, 30, None, {"north": record}, {"known_before": "2026-10-01"})
+    experience = Experience(belief, None, None, 30, None, {"north": record}, {"known_before": "2026-10-01"})
     whole = replace(model, continuation=found.head, experience=experience)
     files = whole.files()
     assert {*CONTINUATION_FILES, BELIEFS_FILE} <= set(files)

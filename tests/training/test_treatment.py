@@ -202,7 +202,7 @@ def test_placements_teach_their_party_once_enough_have_lived_and_what_is_small_s
     assert "matured offers" in held.acceptance.why
     told = {row["what"]: row["source"] for row in taught.told()}
     assert told["south"] == PLACEMENTS
-    assert set(told) == {"acceptance", "breaks", *PARTIES, "court"}
+    assert set(told) == {"acceptance", "agreement", "breaks", *PARTIES, "court"}
     assert Experience.from_text(held.text()).text() == held.text()
     rows = pd.DataFrame({"kind": ["card_debt", "telecom_debt"], "days_past_due": [400, 400]})
     policy = policy_of(Path(params.treatments.policy), load_rules(), ["GB-ENG"], dt.date(2026, 10, 1))

@@ -36,13 +36,16 @@ def plain():
 def taught(plain, policy):
     agency = policy.parties[0]
     record = PartyRecord(agency.recovery, agency.horizon_days, 400, {"": (0.8, 0.7, 0.9), "loan": (1.1, 1.0, 1.2)})
-    held = Experience(Belief(CURVE, OFFERS), Belief(CURVE, PLANS), 30, 1.0, {agency.name: record})
+    held = Experience(
+        Belief(CURVE, OFFERS), Belief(CURVE, OFFERS), Belief(CURVE, PLANS), 30, 1.0, {agency.name: record}
+    )
     return replace(plain, experience=held)
 
 
 def test_what_was_learnt_stands_in_the_place_of_the_policys_tables(taught, policy):
     found = learnt(taught, policy, ROWS)
     assert (found.acceptance, found.breaks) == (taught.experience.acceptance, taught.experience.breaks)
+    assert found.agreement == taught.experience.agreement
     believed = policy.parties[0].recovery.of(ROWS["kind"].to_numpy(object), ROWS["days_past_due"].to_numpy())
     np.testing.assert_allclose(found.shares["agency_a"].middle, believed * [0.8, 1.1])
     np.testing.assert_allclose(found.shares["agency_a"].low, believed * [0.7, 1.0])
@@ -62,5 +65,5 @@ def test_it_gives_way_where_the_policy_now_means_something_else(taught, policy):
 
 def test_a_model_that_learnt_nothing_leaves_the_policys_tables(plain, policy):
     assert learnt(plain, policy, ROWS) == Learnt()
-    kept = Experience(Belief(CURVE, POLICY, "too few"), None, 30, 1.0)
+    kept = Experience(Belief(CURVE, POLICY, "too few"), None, None, 30, 1.0)
     assert learnt(replace(plain, experience=kept), policy, ROWS) == Learnt()

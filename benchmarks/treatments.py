@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from benchmarks import treated
 from features.days import day_number
 from models.belief import Belief
 from models.plans import UNIT_DAYS, learned_breaks
@@ -200,7 +201,9 @@ def world(seed: int, accounts: int) -> dict[str, float]:
     learned: dict[str, Share] = {}
     for route, party in zip(real["routes"], ours.parties, strict=True):
         if party.route == "agency":
-            share = learned_share(rows, party, past_placements(route, seed), draws=100, seed=1)
+            share = learned_share(
+                rows.assign(unit=_units(rows)), party, past_placements(route, seed), draws=100, seed=1
+            )
             learned |= {} if share is None else {party.name: share}
     assert ours.plans is not None
     assert ours.settling is not None
@@ -230,7 +233,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--worlds", type=int, default=12)
     parser.add_argument("--accounts", type=int, default=200)
+    parser.add_argument("--truth", action="store_true", help="books that lived and taught (benchmarks/treated.py)")
+    parser.add_argument("--debtors", type=int, default=6_000, help="of such a book")
+    parser.add_argument("--first", type=int, default=8_801, help="seed of the first such book")
     asked = parser.parse_args()
+    if asked.truth:
+        treated.tell(range(asked.first, asked.first + asked.worlds), asked.debtors, runs=100)
+        return
     found = table(range(500, 500 + asked.worlds), asked.accounts)
     print(f"True money ÷ the best policy's in {asked.worlds} worlds of {asked.accounts} accounts")
     print("behind: worlds in which it lies behind the house that learnt")

@@ -3,7 +3,9 @@
 Each head tells of what was left at one horizon the share that comes by the next: what came ÷ what was left, each row
 weighed by what was left of it. The product of what stays open is then the expected rest of the debt, and never rises
 with the horizon, whatever the heads say. Nights whose horizon is not over teach the heads of shorter ones alone, so
-that the late development of young debts is that of older ones, as in a chain ladder (Mack, ASTIN Bulletin, 1993).
+that the late development of young debts is that of older ones, as in a chain ladder (Mack, ASTIN Bulletin, 1993). An
+account that leaves the house teaches as long as it was there: mostly those leave who do not pay, and without them what
+comes would seem more than it is.
 
 The interval is one of the expectation. In each book and third of expected shares it spans how far debtors unseen by the
 boosters were off (by debtor), drawn to none where few debtors speak, and how far one night was off against another,
@@ -29,6 +31,8 @@ from models.folder import CONTINUATION_FILES
 from models.lesson import Teaching, withheld_of
 
 HORIZONS = (30, 90, 180, 365)  # days; of each a head that tells what comes since the one before
+LOOKS = (*range(30, 361, 30), HORIZONS[-1])  # days at which it is looked how much has come
+LEFT = ("agency", "sold", "recalled")  # of features.labels.WHY_MISSING: the account was no longer ours to follow
 MONTH = 30
 MOST_TREES = 120
 OBJECTIVE = {"objective": "cross_entropy", "metric": "cross_entropy"}
@@ -196,6 +200,55 @@ def _until(ends: np.ndarray, share: np.ndarray, days: int) -> tuple[np.ndarray, 
 
 
 @dataclass(frozen=True)
+class Followed:
+    """came: float64[rows, LOOKS], minor units that came by then, NaN where not known; left: bool[rows, LOOKS], not
+    known because the account left the house, although the day is over.
+    """
+
+    came: np.ndarray
+    left: np.ndarray
+
+    def only(self, rows: np.ndarray) -> Followed:
+        return Followed(self.came[rows], self.left[rows])
+
+    def known_by(self, as_of: np.ndarray, day: int, maturity_days: int) -> Followed:
+        """The same as it was known on a day."""
+        over = as_of[:, None] + np.array(LOOKS) + maturity_days <= day
+        return Followed(np.where(over, self.came, np.nan), self.left & over)
+
+    def through(self, balance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """([rows, horizons] share of the balance that came by each, days that it tells of: the horizon's, or those
+        until the account left; both NaN where the horizon is not over).
+
+        What was taken back later had not come before either, so that no share falls.
+        """
+        share = np.minimum(self.came / balance[:, None], 1.0)
+        for place in range(share.shape[1] - 2, -1, -1):
+            later = np.fmin(share[:, place], share[:, place + 1])
+            share[:, place] = np.where(np.isnan(share[:, place]), np.nan, later)
+        came, days = (np.full((len(share), len(HORIZONS)), np.nan) for _ in range(2))
+        reached, told = np.zeros(len(share)), np.zeros(len(share))
+        for place, look in enumerate(LOOKS):
+            known = ~np.isnan(share[:, place])
+            reached, told = np.where(known, look, reached), np.where(known, share[:, place], told)
+            if look in HORIZONS:
+                own = known | self.left[:, place]
+                column = HORIZONS.index(look)
+                came[:, column], days[:, column] = np.where(own, told, np.nan), np.where(own, reached, np.nan)
+        return came, days
+
+
+def share_through(share: np.ndarray, days: np.ndarray) -> np.ndarray:
+    """float64 per row: expected by so many days of its own (NaN: unknown). share: [rows, horizons]."""
+    found = np.full(len(share), np.nan)
+    for day in np.unique(days[~np.isnan(days)]):
+        own = days == day
+        ends = np.array([0, *HORIZONS[: share.shape[1]]])
+        found[own] = _until(ends, np.concatenate([np.zeros((own.sum(), 1)), share[own]], axis=1), int(day))[1][:, -1]
+    return found
+
+
+@dataclass(frozen=True)
 class Fitted:
     """head: None where nothing could be taught: why says so. rows: places of the rows that taught, share: what each is
     expected to bring by horizon, by boosters that had not seen its debtor, [rows, horizons reached].
@@ -210,74 +263,67 @@ class Fitted:
 def fit_continuation(
     matrix: pd.DataFrame,
     cohort: pd.DataFrame,
-    recovered: Sequence[np.ndarray],
+    followed: Followed,
     teaching: Teaching,
     like: ContinuationHead | None = None,
 ) -> Fitted:
-    """The head, taught on the rows of which the first horizon is known.
+    """The head, taught on the rows that were followed for the first horizon.
 
-    recovered: of each of HORIZONS the minor units that came within it, NaN where that is not known; rows aligned by
-    position, their order is free. A horizon is taught where LEAST_PAYERS debtors brought money since the one before;
-    the first that is not ends them. like: an earlier fit whose numbers of trees are kept.
+    Rows are aligned by position, their order is free. A horizon is taught where LEAST_PAYERS debtors brought money
+    since the one before; the first that is not ends them. like: an earlier fit whose numbers of trees are kept.
     """
     balance = cohort["balance"].to_numpy(np.float64)
-    rows = np.flatnonzero(~np.isnan(recovered[0]) & (balance > 0))
+    first = LOOKS.index(HORIZONS[0])
+    rows = np.flatnonzero(~np.isnan(followed.came[:, first]) & (balance > 0))
     rows = rows[np.lexsort((cohort["account_no"].to_numpy()[rows], cohort["as_of"].to_numpy()[rows]))]
     if not len(rows):
         return Fitted(None, "no night's first 30 days are over")
     matrix, cohort = (frame.iloc[rows].reset_index(drop=True) for frame in (matrix, cohort))
-    came = came_by([each[rows] for each in recovered], balance[rows])
+    came, days = followed.only(rows).through(balance[rows])
     encoder, window = _window(matrix, cohort, (came[:, 0] > 0).astype(float), teaching)
-    unit = teaching.money.per_minor(cohort["currency"])
+    money = balance[rows] * teaching.money.per_minor(cohort["currency"])
     steps: list[Step] = []
-    left = np.ones(len(rows))
-    shares, why = [], ""
+    left, shares, why, begun = np.ones(len(rows)), [], "", 0
     for place, horizon in enumerate(HORIZONS):
         before = came[:, place - 1] if place else np.zeros(len(rows))
-        known = ~np.isnan(came[:, place]) & (before < 1)
-        came_now = np.where(known, (came[:, place] - before) / np.where(before < 1, 1 - before, 1.0), 0.0)
-        payers = cohort["debtor_id"][known & (came_now > 0)].nunique()
+        known = (days[:, place] > begun) & (before < 1)
+        part = np.where(known, (days[:, place] - begun) / (horizon - begun), 1.0)  # of the days since, at an even pace
+        since = (came[:, place] - before) / np.where(before < 1, 1 - before, 1.0) / part
+        since = np.where(known, np.minimum(since, 1.0), 0.0)
+        payers = cohort["debtor_id"][known & (since > 0)].nunique()
         if payers < LEAST_PAYERS:
             why = f"{payers} debtors are known to have paid in the days before {horizon}, {LEAST_PAYERS} are needed"
             break
-        weighed = window.with_weight(window.weight * np.where(known, 1 - before, 1.0))
+        weighed = window.with_weight(window.weight * np.where(known, (1 - before) * part, 1.0))
         same = like.steps[place] if like is not None and place < len(like.steps) else None
-        trees = same.trees if same else _trees(weighed, came_now, known, horizon)
-        booster, raw = weighed.grow_and_score(OBJECTIVE, came_now, known, trees)
-        money = balance[rows] * unit * weighed.weight
-        factors = _levels(cohort, known, money * expit(raw), money * came_now)
-        step = Step(booster, trees, factors)
+        trees = same.trees if same else _trees(weighed, since, known, horizon)
+        booster, raw = weighed.grow_and_score(OBJECTIVE, since, known, trees)
+        at_stake = money * weighed.weight
+        step = Step(booster, trees, _levels(cohort, known, at_stake * expit(raw), at_stake * since))
         steps.append(step)
         left = left * (1 - step.share(raw, cohort["portfolio"]))
         shares.append(1 - left)
+        begun = horizon
     if not steps:
         return Fitted(None, why)
     share = np.stack(shares, axis=1)
-    money = balance[rows] * unit
     spreads = tuple(
-        spread_of(cohort, share[:, place], came[:, place], money * window.weight) for place in range(len(steps))
+        spread_of(cohort, share, came[:, place], days[:, place], money * window.weight, place)
+        for place in range(len(steps))
     )
     facts = {
         "reached_days": HORIZONS[len(steps) - 1],
         "why": why,
-        "rows": {str(HORIZONS[place]): int((~np.isnan(came[:, place])).sum()) for place in range(len(steps))},
+        "rows": {str(HORIZONS[place]): int((~np.isnan(days[:, place])).sum()) for place in range(len(steps))},
+        "left": {str(horizon): int((days[:, at] < horizon).sum()) for at, horizon in enumerate(HORIZONS[: len(steps)])},
         "debtors": int(cohort["debtor_id"].nunique()),
         "last_nights": {
-            str(HORIZONS[place]): day_text(int(cohort["as_of"][~np.isnan(came[:, place])].max()))
+            str(HORIZONS[place]): day_text(int(cohort["as_of"][~np.isnan(days[:, place])].max()))
             for place in range(len(steps))
         },
         "first_night": day_text(int(cohort["as_of"].min())),
     }
     return Fitted(ContinuationHead(encoder, tuple(steps), spreads, pace_of(matrix, cohort), facts), why, rows, share)
-
-
-def came_by(recovered: Sequence[np.ndarray], balance: np.ndarray) -> np.ndarray:
-    """[rows, horizons] share of the balance that came within each, NaN where not known. What was taken back by a later
-    horizon had not come by an earlier one either, so that it never falls."""
-    came = np.stack([np.minimum(each / balance, 1.0) for each in recovered], axis=1)
-    for place in range(came.shape[1] - 2, -1, -1):
-        came[:, place] = np.where(np.isnan(came[:, place]), np.nan, np.fmin(came[:, place], came[:, place + 1]))
-    return came
 
 
 def _window(
@@ -325,12 +371,16 @@ def _ratio(debtors: pd.Series, rows: np.ndarray, expected: np.ndarray, came: np.
     return float(ratio), float(np.sqrt((apart**2).sum()) / whole)
 
 
-def spread_of(cohort: pd.DataFrame, share: np.ndarray, came: np.ndarray, money: np.ndarray) -> Spread:
-    """share: expected by boosters that had not seen the debtor; came: NaN where not known; money: of a share of 1."""
-    known = ~np.isnan(came)
-    edges = tuple(float(edge) for edge in np.unique(np.quantile(share[known], THIRDS)))
-    third = np.searchsorted(edges, share, side="right")
-    expected, real = money * share, money * np.nan_to_num(came)
+def spread_of(
+    cohort: pd.DataFrame, share: np.ndarray, came: np.ndarray, days: np.ndarray, money: np.ndarray, place: int
+) -> Spread:
+    """Of the horizon at `place`. share: [rows, horizons], expected by boosters that had not seen the debtor; came,
+    days: of Followed.through; money: of a share of 1.
+    """
+    known = ~np.isnan(days)
+    edges = tuple(float(edge) for edge in np.unique(np.quantile(share[known, place], THIRDS)))
+    third = np.searchsorted(edges, share[:, place], side="right")
+    expected, real = money * np.nan_to_num(share_through(share, days)), money * np.nan_to_num(came)
     books = cohort["portfolio"].astype("str").to_numpy()
     wander = _wander(cohort, known, books, expected, real)
     parts = {}
@@ -421,30 +471,28 @@ VINTAGE_COLUMNS = (
 
 
 def vintages(
-    cohort: pd.DataFrame,
-    share: np.ndarray,
-    recovered: Sequence[np.ndarray],
-    spreads: Sequence[Spread],
-    unit: np.ndarray,
-    seen: str,
+    cohort: pd.DataFrame, share: np.ndarray, followed: Followed, spreads: Sequence[Spread], unit: np.ndarray, seen: str
 ) -> pd.DataFrame:
     """VINTAGE_COLUMNS: per quarter of nights and book (ALL: all of them) and horizon reached, what came ÷ balance, and
     what was foretold.
 
-    share: [rows, horizons]; recovered: of each horizon the minor units that came, NaN where not known; unit: reporting
-    units per minor unit; seen: whom the boosters had seen. A vintage counts once each of its nights has lived through
-    the horizon. came_low, came_high: 95 % by debtor. low, high: between what such a vintage is foretold to come, its
-    own debtors' chances included; within: it came between them.
+    share: [rows, horizons]; unit: reporting units per minor unit; seen: whom the boosters had seen. A vintage counts
+    once each of its nights has lived through the horizon; an account that left, as long as it was there. came_low,
+    came_high: 95 % by debtor. low, high: between what such a vintage is foretold to come, its own debtors' chances
+    included; within: it came between them.
     """
     quarter = cohort["as_of"].map({int(night): _quarter(int(night)) for night in cohort["as_of"].unique()}).to_numpy()
     books = cohort["portfolio"].astype("str").to_numpy()
-    balance = cohort["balance"].to_numpy(np.float64) * unit
+    owed = cohort["balance"].to_numpy(np.float64)
+    came, days = followed.through(np.maximum(owed, 1.0))
+    balance = owed * unit
     found = []
     for place in range(share.shape[1]):
-        known = ~np.isnan(recovered[place])
-        over = cohort["as_of"].isin(cohort["as_of"][known].unique()).groupby(quarter).transform("all").to_numpy()
-        real = np.nan_to_num(recovered[place]) * unit
-        expected = balance * share[:, place]
+        known = ~np.isnan(days[:, place])
+        lived = cohort["as_of"][days[:, place] == HORIZONS[place]].unique()
+        over = cohort["as_of"].isin(lived).groupby(quarter).transform("all").to_numpy()
+        real = balance * np.nan_to_num(came[:, place])
+        expected = balance * np.nan_to_num(share_through(share, days[:, place]))
         low, high = spreads[place].ends(share[:, place], cohort["portfolio"])
         for vintage in np.unique(quarter[known & over]):
             for book in (ALL, *np.unique(books[known])):

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from models.belief import PLACEMENTS, POLICY, Belief, Curve
 from models.folder import card_bytes
-from models.routes import Bands, Party, Ratios, Share, shares_by
+from models.routes import Bands, Party, Recovered, Share, shares_by
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,12 @@ class Experience:
 
     def learned(self, rows: pd.DataFrame, parties: tuple[Party, ...]) -> dict[str, Share]:
         """Party -> what it brings back of each row's balance, of those whose placements taught it for the same number
-        of days. rows: kind, days_past_due."""
+        of days. rows: kind, days_past_due, balance, unit (reporting units per minor unit)."""
         found = {}
         for party in parties:
             held = self.parties.get(party.name)
-            if held is not None and held.ratios is not None and held.horizon_days == party.horizon_days:
-                found[party.name] = shares_by(rows, held.believed, held.ratios)
+            if held is not None and held.recovered is not None and held.horizon_days == party.horizon_days:
+                found[party.name] = shares_by(rows, held.believed, held.recovered)
         return found
 
     def rows(self) -> list[dict[str, Any]]:
@@ -50,7 +51,7 @@ class Experience:
             if held is not None
         ]
         for name, held in self.parties.items():
-            source = POLICY if held.ratios is None else PLACEMENTS
+            source = POLICY if held.recovered is None else PLACEMENTS
             found.append({"what": name, "source": source, "cases": held.placements, "why": held.why})
         return found
 
@@ -83,15 +84,15 @@ class Experience:
 
 @dataclass(frozen=True)
 class PartyRecord:
-    """believed: share that comes back by kind and age, as it was when ratios (recovered ÷ believed) were learnt;
-    ratios: None where too few placements have matured, and `why` says so. placements: matured ones, horizon_days:
-    after which they have.
+    """believed: share that comes back by kind and age, as it was when recovered ÷ believed was learnt; recovered: None
+    where too few placements have matured, and `why` says so. placements: matured ones, horizon_days: after which they
+    have.
     """
 
     believed: Bands
     horizon_days: int
     placements: int
-    ratios: Ratios | None
+    recovered: Recovered | None
     why: str = ""
 
     def told(self) -> dict[str, Any]:
@@ -101,18 +102,18 @@ class PartyRecord:
             "believed_of_others": None if default is None else asdict(default),
             "horizon_days": self.horizon_days,
             "placements": self.placements,
-            "ratios": None if self.ratios is None else {kind: list(ends) for kind, ends in self.ratios.items()},
+            "recovered": None if self.recovered is None else _told_of(self.recovered),
             "why": self.why,
         }
 
     @classmethod
     def read(cls, told: Mapping[str, Any]) -> PartyRecord:
-        default, ratios = told["believed_of_others"], told["ratios"]
+        default, held = told["believed_of_others"], told["recovered"]
         bands = Bands(
             {kind: _curve(held) for kind, held in told["believed"].items()},
             None if default is None else _curve(default),
         )
-        learnt = None if ratios is None else {kind: (low, middle, high) for kind, (low, middle, high) in ratios.items()}
+        learnt = None if held is None else _read_of(held)
         return cls(bands, told["horizon_days"], told["placements"], learnt, told["why"])
 
 
@@ -132,3 +133,12 @@ def _read(told: Mapping[str, Any] | None) -> Belief | None:
 
 def _curve(told: Mapping[str, Any]) -> Curve:
     return Curve(*(tuple(told[name]) for name in ("at", "middle", "low", "high")))
+
+
+def _told_of(learnt: Recovered) -> dict[str, Any]:
+    return {**asdict(learnt), "kinds": dict(learnt.kinds), "covariance": learnt.covariance.tolist()}
+
+
+def _read_of(told: Mapping[str, Any]) -> Recovered:
+    centres, slopes = (tuple(told[name]) for name in ("centres", "slopes"))
+    return Recovered(told["start"], centres, slopes, told["kinds"], np.array(told["covariance"]))

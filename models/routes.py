@@ -7,7 +7,7 @@ of it. Where nothing is worth more than 0, an account rests, and says so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -270,49 +270,103 @@ def _closed(
 # ---- what was learnt from placements -----------------------------------------------------------------------------
 
 
-Ratios = Mapping[str, tuple[float, float, float]]  # kind ("": any other) -> middle, low, high
+SLOPE_SD, KIND_SD = 1.0, 0.5  # how far a party is believed to lie off before its placements prove it, log
+NEWTON_STEPS = 30
 
 
-def learned_ratios(party: Party, placements: pd.DataFrame, *, draws: int, seed: int) -> Ratios | None:
-    """Recovered ÷ believed over a party's placements that matured, with its 95 % interval by debtor; None where there
-    are fewer than LEAST_MATURED of them.
+@dataclass(frozen=True)
+class Recovered:
+    """What a party brings back ÷ what is believed of kind and age, as exp(start + sum of slope x (value - centre) + its
+    kind's): of the log of what is believed, and of the balance's in reporting units.
+
+    covariance: of (start, slopes, kinds), from draws of debtors; kinds: in order, those with LEAST_MATURED placements.
+    """
+
+    start: float
+    centres: tuple[float, float]
+    slopes: tuple[float, float]
+    kinds: Mapping[str, float]
+    covariance: np.ndarray
+
+    def times(self, believed: np.ndarray, money: np.ndarray, kind: np.ndarray) -> tuple[np.ndarray, ...]:
+        """(middle, low, high) of the factor per row; 95 %."""
+        columns = _columns(believed, money, kind, self.centres, tuple(self.kinds))
+        level = columns @ np.array([self.start, *self.slopes, *self.kinds.values()])
+        wide = 1.96 * np.sqrt(np.maximum(np.einsum("ri,ij,rj->r", columns, self.covariance, columns), 0.0))
+        return tuple(np.exp(each) for each in (level, level - wide, level + wide))
+
+
+def _columns(
+    believed: np.ndarray, money: np.ndarray, kind: np.ndarray, centres: tuple[float, float], kinds: Sequence[str]
+) -> np.ndarray:
+    values = [np.log(np.maximum(each, 1e-9)) - centre for each, centre in zip((believed, money), centres, strict=True)]
+    return np.column_stack([np.ones(len(kind)), *values, *((kind == name).astype(float) for name in kinds)])
+
+
+def recovered_of(party: Party, placements: pd.DataFrame, *, draws: int, seed: int) -> Recovered | None:
+    """Learnt from a party's placements that matured; None where there are fewer than LEAST_MATURED of them.
 
     placements of this party, matured ones alone: debtor_id, kind, days_past_due and balance when placed, recovered
-    (gross, within the party's horizon), unit (reporting units per minor unit). A kind with LEAST_MATURED placements of
-    its own has a ratio of its own.
+    (gross, within the party's horizon), unit (reporting units per minor unit). Maximum quasi-likelihood of money whose
+    variance is in proportion to its mean, in the unit of the mean payment, under a normal prior around what is
+    believed; the interval is by debtor.
     """
-    kinds = placements["kind"].astype("str").to_numpy(object)
-    believed = party.recovery.of(kinds, placements["days_past_due"].to_numpy(np.int64))
+    kind = placements["kind"].astype("str").to_numpy(object)
+    believed = np.nan_to_num(party.recovery.of(kind, placements["days_past_due"].to_numpy(np.int64)))
     unit = placements["unit"].to_numpy(np.float64)
-    expected = np.nan_to_num(believed) * placements["balance"].to_numpy(np.float64) * unit
-    recovered = np.where(np.isnan(believed), 0.0, placements["recovered"].to_numpy(np.float64) * unit)
-    if (expected > 0).sum() < LEAST_MATURED:
+    money = placements["balance"].to_numpy(np.float64) * unit
+    came = placements["recovered"].to_numpy(np.float64) * unit
+    rows = believed * money > 0
+    if rows.sum() < LEAST_MATURED:
         return None
-    who, weights = debtor_draws(placements["debtor_id"], draws, seed)
-    ratios = {"": interval(ratios_of_sums(recovered, expected, who, weights))}
-    for kind in np.unique(kinds.astype(str)):
-        own = (kinds == kind) & (expected > 0)
-        if own.sum() >= LEAST_MATURED:
-            ratios[str(kind)] = interval(ratios_of_sums(recovered[own], expected[own], who[own], weights))
-    return ratios
+    kind, believed, money, came = kind[rows], believed[rows], money[rows], came[rows]
+    usual = came[came > 0].mean() if (came > 0).any() else money.mean()
+    weight = believed * money / usual
+    centres = tuple(float(np.average(np.log(each), weights=weight)) for each in (believed, money))
+    kinds = [str(name) for name in np.unique(kind.astype(str)) if (kind == name).sum() >= LEAST_MATURED]
+    columns = _columns(believed, money, kind, (centres[0], centres[1]), kinds)
+    prior = np.array([1e-3, *[SLOPE_SD**-2] * 2, *[KIND_SD**-2] * len(kinds)])
+    who, weights = debtor_draws(placements["debtor_id"][rows], draws, seed)
+    found = np.array([_quasi(columns, weight, came / usual, own[who].astype(float), prior) for own in weights])
+    middle = found[0]
+    return Recovered(
+        float(middle[0]),
+        (centres[0], centres[1]),
+        (float(middle[1]), float(middle[2])),
+        dict(zip(kinds, middle[3:].tolist(), strict=True)),
+        np.cov(found[1:].T).reshape(len(middle), -1),
+    )
 
 
-def shares_by(rows: pd.DataFrame, believed: Bands, ratios: Ratios) -> Share:
-    """What comes back of each row's balance: what is believed of its kind and age x the ratio of its kind, 1 at most.
-    Older and younger debts are told apart by the belief alone, so that a party is not blamed for what it was given.
-    rows: kind, days_past_due.
-    """
-    asked = rows["kind"].astype("str").to_numpy(object)
-    told = np.array([ratios.get(str(kind), ratios[""]) for kind in asked], np.float64).reshape(-1, 3)
-    base = believed.of(asked, rows["days_past_due"].to_numpy(np.int64))
-    middle, low, high = (np.minimum(base * told[:, end], 1.0) for end in range(3))
-    return Share(middle, low, high)
+def _quasi(
+    columns: np.ndarray, expected: np.ndarray, came: np.ndarray, times: np.ndarray, prior: np.ndarray
+) -> np.ndarray:
+    """Newton steps of a concave function; sums run without BLAS's threads, over few columns."""
+    at = np.zeros(columns.shape[1])
+    for _ in range(NEWTON_STEPS):
+        mean = expected * np.exp(np.clip(columns @ at, -20, 20)) * times
+        slope = columns.T @ (came * times - mean) - prior * at
+        step = np.linalg.solve((columns * mean[:, None]).T @ columns + np.diag(prior), slope)
+        step *= min(1.0, 1.0 / np.abs(step).max(initial=1e-12))
+        at = at + step
+        if np.abs(step).max() < 1e-8:
+            break
+    return at
+
+
+def shares_by(rows: pd.DataFrame, believed: Bands, learnt: Recovered) -> Share:
+    """What comes back of each row's balance, 1 at most. rows: kind, days_past_due, balance (minor units), unit
+    (reporting units per minor unit)."""
+    kind = rows["kind"].astype("str").to_numpy(object)
+    base = believed.of(kind, rows["days_past_due"].to_numpy(np.int64))
+    money = rows["balance"].to_numpy(np.float64) * rows["unit"].to_numpy(np.float64)
+    return Share(*(np.minimum(base * each, 1.0) for each in learnt.times(np.nan_to_num(base), money, kind)))
 
 
 def learned_share(rows: pd.DataFrame, party: Party, placements: pd.DataFrame, *, draws: int, seed: int) -> Share | None:
-    """`shares_by` the `learned_ratios` of a party; None where there are none."""
-    ratios = learned_ratios(party, placements, draws=draws, seed=seed)
-    return None if ratios is None else shares_by(rows, party.recovery, ratios)
+    """`shares_by` what `recovered_of` a party; None where that is nothing."""
+    learnt = recovered_of(party, placements, draws=draws, seed=seed)
+    return None if learnt is None else shares_by(rows, party.recovery, learnt)
 
 
 # ---- agencies set beside each other ----------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from models.experience import Experience, PartyRecord
 from models.habits import SPAN_DAYS, habits
 from models.money import MoneyScale
 from models.plans import MONTH_DAYS, PLAN_KEY, learned_breaks, plan_histories, supported
-from models.routes import SALE, Party, learned_ratios
+from models.routes import SALE, Party, recovered_of
 from models.settlements import learned_acceptance, lots_of
 from pipeline.panel.engines import map_shards
 from pipeline.panel.view import terms_of
@@ -128,9 +128,9 @@ def _of_party(party: Party, placements: pd.DataFrame, money: MoneyScale, draws: 
     over = own["lived_days"].to_numpy() >= party.horizon_days
     mature = own[over].reset_index(drop=True)
     mature = mature.assign(unit=money.per_minor(mature["currency"]))
-    ratios = learned_ratios(party, mature, draws=draws, seed=seed) if len(mature) else None
-    why = "" if ratios else f"{len(mature)} placements of {party.horizon_days} days or more, {LEAST_MATURED} are needed"
-    return PartyRecord(party.recovery, party.horizon_days, len(mature), ratios, why)
+    learnt = recovered_of(party, mature, draws=draws, seed=seed) if len(mature) else None
+    why = "" if learnt else f"{len(mature)} placements of {party.horizon_days} days or more, {LEAST_MATURED} are needed"
+    return PartyRecord(party.recovery, party.horizon_days, len(mature), learnt, why)
 
 
 # ---- what happened ---------------------------------------------------------------------------------------------------

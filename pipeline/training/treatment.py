@@ -4,7 +4,7 @@ taught on all that is known; and what former offers, plans and placements say.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,17 @@ import pandas as pd
 from features.days import day_text
 from features.errors import InputMissing
 from features.terms import LabelTerms
-from models.continuation import BY_DEBTORS, BY_NIGHTS, HORIZONS, ContinuationHead, fit_continuation, vintages
+from models.continuation import (
+    BY_DEBTORS,
+    BY_NIGHTS,
+    HORIZONS,
+    LEFT,
+    LOOKS,
+    ContinuationHead,
+    Followed,
+    fit_continuation,
+    vintages,
+)
 from models.experience import Experience
 from models.lesson import Teaching
 from models.split import TimeSplit, split_by_time
@@ -56,49 +66,49 @@ def treatment_taught(store: Store, panel: Panel, params: Params, teaching: Teach
 
 
 def horizons_of(params: Params) -> tuple[LabelTerms, ...]:
-    """The terms under which a panel is labelled for it: one for each of HORIZONS, each with its own maturity."""
+    """The terms under which a panel is labelled for it: one for each of LOOKS, each with its own maturity."""
     own = params.label_terms()
     return tuple(
         LabelTerms(days, own.maturity_days, own.default_dpd, own.default_horizon_days, own.min_amount, own.min_share)
-        for days in HORIZONS
+        for days in LOOKS
     )
 
 
 def continuation_trial(panel: Panel, params: Params, teaching: Teaching) -> ContinuationTrial:
     """panel: labelled under `horizons_of` too."""
-    came = [own.labels["recovered_amount"].to_numpy(np.float64) for own in panel.horizons]
+    looks = [own.labels for own in panel.horizons]
+    came = np.column_stack([labels["recovered_amount"].to_numpy(np.float64) for labels in looks])
+    left = np.column_stack([labels["recovered_missing"].isin(LEFT).to_numpy() for labels in looks])
+    followed = Followed(came, left)
     unit = money_scale(panel, params).per_minor(panel.cohort["currency"])
-    before, later, about = _later(panel, params, teaching, came, unit)
-    whole = fit_continuation(panel.matrix, panel.cohort, came, teaching, before)
+    before, later, about = _later(panel, params, teaching, followed, unit)
+    whole = fit_continuation(panel.matrix, panel.cohort, followed, teaching, before)
     if whole.head is None:
         return ContinuationTrial(None, {"why": whole.why})
     rows = whole.rows
     cohort = panel.cohort.iloc[rows].reset_index(drop=True)
-    told = vintages(cohort, whole.share, [each[rows] for each in came], whole.head.spreads, unit[rows], BY_DEBTORS)
+    told = vintages(cohort, whole.share, followed.only(rows), whole.head.spreads, unit[rows], BY_DEBTORS)
     frames = {"continuation": pd.concat([told, *later], ignore_index=True)}
     foretold = cohort[["account_no", "as_of"]].assign(chance=whole.share[:, 0])
     return ContinuationTrial(whole.head, {**whole.head.facts, **about}, frames, foretold)
 
 
 def _later(
-    panel: Panel, params: Params, teaching: Teaching, came: Sequence[np.ndarray], unit: np.ndarray
+    panel: Panel, params: Params, teaching: Teaching, followed: Followed, unit: np.ndarray
 ) -> tuple[ContinuationHead | None, list[pd.DataFrame], dict[str, str]]:
     """(the head that was taught on what was known before the test nights; their vintages by it; when they begin, or why
     there is none)."""
     try:
-        split = _split(panel, params, came[0])
+        split = _split(panel, params, followed.came[:, 0])
     except InputMissing as short:
         return None, [], {"not_judged": str(short)}
-    as_of, maturity_days = panel.cohort["as_of"].to_numpy(np.int64), params.label.maturity_days
-    known = [
-        np.where(as_of + days + maturity_days <= split.test_first, each, np.nan)
-        for days, each in zip(HORIZONS, came, strict=True)
-    ]
+    as_of = panel.cohort["as_of"].to_numpy(np.int64)
+    known = followed.known_by(as_of, split.test_first, params.label.maturity_days)
     before = fit_continuation(panel.matrix, panel.cohort, known, teaching)
     if before.head is None:
         return None, [], {"not_judged": before.why}
     cohort, matrix = (frame[split.test].reset_index(drop=True) for frame in (panel.cohort, panel.matrix))
-    share, real = before.head.shares(matrix, cohort), [each[split.test] for each in came]
+    share, real = before.head.shares(matrix, cohort), followed.only(split.test)
     told = vintages(cohort, share, real, before.head.spreads, unit[split.test], BY_NIGHTS)
     return before.head, [told], {"test_first": day_text(split.test_first)}
 

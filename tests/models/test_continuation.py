@@ -16,9 +16,11 @@ from models.continuation import (
     ALL,
     HORIZONS,
     LEAST_PAYERS,
+    LOOKS,
     PACE_COLUMNS,
     WORTH_COLUMNS,
     ContinuationHead,
+    Followed,
     fit_continuation,
     vintages,
 )
@@ -26,7 +28,7 @@ from models.experience import Experience, PartyRecord
 from models.folder import BELIEFS_FILE, CONTINUATION_FILES, digest
 from models.lesson import Teaching
 from models.recovery import load_model
-from models.routes import Bands, Party
+from models.routes import Bands, Party, Recovered
 from tests.worlds.panels import SCALE, SETTINGS
 
 NIGHTS = tuple(range(19_000, 19_600, 60))
@@ -36,23 +38,27 @@ MONTHLY = (0.02, 0.06, 0.15)  # share of what is left that an account of each ki
 CALL, LETTER = 1.2, 1.0
 
 
-def world(debtors: int = 900, seed: int = 3, shock: float = 0.0) -> tuple[pd.DataFrame, pd.DataFrame, list[np.ndarray]]:
-    """matrix, cohort and what came by each horizon: every month an account pays half of what is left with twice its
-    share of MONTHLY, and on a night of a bad month with less."""
+def world(
+    debtors: int = 900, seed: int = 3, shock: float = 0.0, leaves: float = 0.0
+) -> tuple[pd.DataFrame, pd.DataFrame, Followed]:
+    """matrix, cohort and what came by each look: every month an account pays half of what is left with twice its share
+    of MONTHLY, and on a night of a bad month with less. leaves: chance that one that never paid is given away in a
+    month."""
     draw = np.random.default_rng(seed)
     who, as_of = (each.ravel() for each in np.meshgrid(np.arange(debtors), np.array(NIGHTS, np.int32)))
     kind, rows = who % 3, who.size
     balance = draw.integers(10_000, 90_000, rows)
-    left, came, luck = (
-        balance.astype(float),
-        [],
-        dict(zip(NIGHTS, np.exp(shock * draw.normal(size=len(NIGHTS))), strict=True)),
-    )
+    luck = dict(zip(NIGHTS, np.exp(shock * draw.normal(size=len(NIGHTS))), strict=True))
+    left, came, gone = balance.astype(float), [], []
+    given = np.zeros(rows, bool)
     chance = 2 * np.array(MONTHLY)[kind] * np.array([luck[night] for night in as_of])
-    months = np.array(HORIZONS) // 30
-    for month in range(1, months[-1] + 1):
-        left = np.where(draw.random(rows) < chance, left / 2, left)
-        came += [balance - left.astype(np.int64)] if month in months else []
+    for look in LOOKS:
+        pays = draw.random(rows) < chance * (1.0 if look % 30 == 0 else 0.0)
+        left = np.where(pays, left / 2, left)
+        given |= (left == balance) & (draw.random(rows) < leaves)
+        over = as_of + look + 14 <= THROUGH
+        came.append(np.where(over & ~given, balance - left.astype(np.int64), np.nan))
+        gone.append(over & given)
     cohort = pd.DataFrame(
         {
             "account_no": who.astype(np.int64),
@@ -68,11 +74,7 @@ def world(debtors: int = 900, seed: int = 3, shock: float = 0.0) -> tuple[pd.Dat
     counts |= {PACE_COLUMNS["call"]: np.full(rows, 2.0), "contacts_count_30d": np.full(rows, 4.0)}
     matrix = pd.DataFrame({"kind": kind.astype(float), "balance": balance.astype(float), **counts})
     matrix["contacts_count_outbound_30d"] = 3.0
-    known = [
-        np.where(as_of + days + 14 <= THROUGH, each.astype(float), np.nan)
-        for days, each in zip(HORIZONS, came, strict=True)
-    ]
-    return matrix, cohort, known
+    return matrix, cohort, Followed(np.column_stack(came), np.column_stack(gone))
 
 
 def true_share(kind: np.ndarray, days: int) -> np.ndarray:
@@ -101,14 +103,35 @@ def test_a_horizon_that_is_not_over_teaches_the_shorter_heads_alone(told):
     matrix, cohort, came, found = told
     rows = found.head.facts["rows"]
     assert rows["365"] < rows["180"] < rows["90"] < rows["30"] == len(cohort)
-    late = np.where((cohort["as_of"] > NIGHTS[0]).to_numpy(), np.nan, came[2])
-    few = [came[0], came[1], np.where(cohort.index % 20 == 0, late, np.nan), np.full(len(cohort), np.nan)]
-    short = fit_continuation(matrix, cohort, few, TEACHING)
+    few = came.came.copy()
+    few[(cohort["as_of"] > NIGHTS[0]).to_numpy() | (cohort.index % 20 != 0), LOOKS.index(120) :] = np.nan
+    short = fit_continuation(matrix, cohort, Followed(few, came.left), TEACHING)
     assert short.head.reached_days == 90
     assert f"{LEAST_PAYERS} are needed" in short.head.facts["why"]
     worth = [short.head.worth(matrix, cohort, days, 0.08, {})["continuation"] for days in (90, 365)]
     pd.testing.assert_series_equal(*worth)  # beyond what is reached nothing is claimed
-    assert fit_continuation(matrix, cohort, [np.full(len(cohort), np.nan)] * 4, TEACHING).head is None
+    nothing = Followed(np.full(came.came.shape, np.nan), came.left)
+    assert fit_continuation(matrix, cohort, nothing, TEACHING).head is None
+
+
+def test_those_who_leave_because_they_do_not_pay_do_not_make_the_others_seem_to_pay_more():
+    matrix, cohort, followed = world(leaves=0.15)
+    found, kind = fit_continuation(matrix, cohort, followed, TEACHING), matrix["kind"].to_numpy(int)
+    blind = fit_continuation(matrix, cohort, Followed(followed.came, np.zeros_like(followed.left)), TEACHING)
+    true = true_share(kind, 360).mean()
+    assert found.head.shares(matrix, cohort)[:, -1].mean() == pytest.approx(true, abs=0.035)
+    assert blind.head.shares(matrix, cohort)[:, -1].mean() > true + 0.045
+    assert np.nanmean((followed.came[:, -1] / cohort["balance"])[kind == 0]) > 2 * true_share(np.array([0]), 360)[0]
+    assert found.head.facts["left"]["365"] > 1_000
+    told = vintages(
+        cohort.iloc[found.rows],
+        found.share,
+        followed.only(found.rows),
+        found.head.spreads,
+        np.ones(len(found.rows)),
+        "",
+    )
+    assert told["within"].mean() > 0.9
 
 
 def test_the_sum_of_one_account_is_that_of_a_pocket_calculator(told):
@@ -152,7 +175,7 @@ def test_vintages_lie_within_what_was_foretold_and_one_that_fails_is_seen(told):
     assert set(told_of["horizon"]) == set(HORIZONS)
     assert told_of["within"].mean() > 0.9
     assert (told_of["came_low"] <= told_of["came"]).all()
-    half = [each / 2 for each in came]
+    half = Followed(came.came / 2, came.left)
     assert vintages(cohort, found.share, half, found.head.spreads, unit, "debtors not seen")["within"].mean() < 0.1
 
 
@@ -160,7 +183,7 @@ def test_a_vintage_counts_once_all_its_nights_have_lived_through(told):
     _, cohort, came, found = told
     told_of = vintages(cohort, found.share, came, found.head.spreads, np.full(len(cohort), 0.01), "debtors not seen")
     whole = told_of[(told_of["book"] == ALL) & (told_of["horizon"] == 365)]
-    over = cohort["as_of"][~np.isnan(came[3])].nunique()
+    over = cohort["as_of"][~np.isnan(came.came[:, -1])].nunique()
     assert whole["accounts"].max() == 900
     assert len(whole) <= over
 
@@ -179,7 +202,7 @@ def test_the_order_of_rows_changes_nothing(told):
     matrix, cohort, came, found = told
     order = np.random.default_rng(1).permutation(len(cohort))
     shuffled = [frame.iloc[order].reset_index(drop=True) for frame in (matrix, cohort)]
-    again = fit_continuation(*shuffled, [each[order] for each in came], TEACHING)
+    again = fit_continuation(*shuffled, came.only(order), TEACHING)
     assert again.head.files() == found.head.files()
 
 
@@ -197,7 +220,8 @@ def test_a_book_that_taught_nothing_has_the_level_of_all(told):
 def test_a_model_carries_it_and_what_was_learnt_in_files_of_their_own(told, model, tmp_path):
     found = told[-1]
     belief = Belief(Curve((0.1, 0.4), (0.02, 0.05), (0.01, 0.04), (0.03, 0.06)), OFFERS, "", {0.1: 400, 0.4: 350})
-    record = PartyRecord(Bands({}, Curve((0.0,), (0.02,), (0.01,), (0.03,))), 180, 512, {"": (0.9, 0.8, 1.1)})
+    factor = Recovered(np.log(0.9), (-4.0, 6.0), (0.0, 0.0), {}, np.eye(3) * 1e-4)
+    record = PartyRecord(Bands({}, Curve((0.0,), (0.02,), (0.01,), (0.03,))), 180, 512, factor)
     experience = Experience(belief, None, None, 30, None, {"north": record}, {"known_before": "2026-10-01"})
     whole = replace(model, continuation=found.head, experience=experience)
     files = whole.files()
@@ -211,7 +235,7 @@ def test_a_model_carries_it_and_what_was_learnt_in_files_of_their_own(told, mode
     back = load_model(folder, digest(files))
     assert back.files() == files
     assert back.experience.acceptance == belief
-    rows = pd.DataFrame({"kind": ["card"], "days_past_due": [0]})
+    rows = pd.DataFrame({"kind": ["card"], "days_past_due": 0, "balance": 1_000, "unit": 0.01})
     party = Party("north", "agency", record.believed, None, {"EUR": 0}, 0.0, 60, 180, 0)
     np.testing.assert_allclose(back.experience.learned(rows, (party,))["north"].middle, 0.02 * 0.9)
     assert back.experience.learned(rows, (replace(party, horizon_days=90),)) == {}

@@ -189,7 +189,7 @@ def given_to(seed: int, many: int, factor: dict[str, float]) -> pd.DataFrame:
 
 
 def test_what_an_agency_brings_is_learnt_for_each_kind_that_has_enough():
-    rows = pd.DataFrame({"kind": ["card", "loan", "invoices"], "days_past_due": [400, 400, 400]})
+    rows = pd.DataFrame({"kind": ["card", "loan", "invoices"], "days_past_due": 400, "balance": 60_000, "unit": 0.01})
     inside = 0
     for seed in range(20):
         placements = given_to(seed, 3_000, {"card": 2.0, "loan": 0.5})
@@ -199,8 +199,25 @@ def test_what_an_agency_brings_is_learnt_for_each_kind_that_has_enough():
     assert inside >= 34  # of 40, at 95 %
 
 
+def test_a_party_that_brings_in_as_much_of_a_small_debt_as_of_a_large_one_is_seen_to():
+    """Money that does not rise with the balance, and falls less with age than is believed."""
+    inside, small = 0, pd.DataFrame({"kind": "card", "days_past_due": [100, 1_500], "balance": 30_000, "unit": 0.01})
+    large, apart = small.assign(balance=120_000), []
+    for seed in range(10):
+        placements = given_to(seed, 3_000, {"card": 1.0})
+        draw = np.random.default_rng([seed, 1])
+        placements["recovered"] = np.where(draw.random(3_000) < 0.1, 8_000.0, 0.0)  # 8.00 of each on average
+        found = [learned_share(rows, POLICY.parties[0], placements, draws=100, seed=1) for rows in (small, large)]
+        money = [share.middle * rows["balance"] for share, rows in zip(found, (small, large), strict=True)]
+        apart += (money[1] / money[0]).tolist()
+        for share, rows in zip(found, (small, large), strict=True):
+            inside += ((share.low * rows["balance"] <= 800) & (share.high * rows["balance"] >= 800)).sum()
+    assert np.mean(apart) < 1.25  # a share alone would say 4
+    assert inside >= 32  # of 40, at 95 %
+
+
 def test_few_placements_teach_nothing():
-    rows = pd.DataFrame({"kind": ["card"], "days_past_due": [400]})
+    rows = pd.DataFrame({"kind": ["card"], "days_past_due": 400, "balance": 60_000, "unit": 0.01})
     assert learned_share(rows, POLICY.parties[0], given_to(1, 299, {"card": 1.0}), draws=20, seed=1) is None
     few = learned_share(rows, POLICY.parties[0], given_to(1, 400, {"card": 1.0, "loan": 1.0}), draws=20, seed=1)
     assert few.middle[0] == pytest.approx(0.07, rel=0.3)  # of all kinds together

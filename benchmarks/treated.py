@@ -1,0 +1,415 @@
+"""What was learnt of treatments against the truth of made-up books of old debts (`recoup simulate --treatments`):
+whether chances and values are what is true, and what the policy earns in true money.
+
+A book lives two years, comes in as a delivery and teaches what a training teaches: what going on is worth, and what
+offers, plans and placements say. Half of its debtors have told what they can spare a month, 20 % off either way. Then
+every debtor who is worked in the house on the last day is treated, and the truth of the book says what that is worth in
+a year of twelve times 30 days.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from features.catalogue import CATALOGUE, with_treatments
+from features.days import day_number
+from features.settlements import net_payments
+from features.tables import TREATMENTS
+from models.calibration import bounded_logit
+from models.habits import habits
+from models.resampling import debtor_draws, interval
+from pipeline.intake.ingest import ingest
+from pipeline.law.rule_file import load_rules
+from pipeline.panel.panel import panel
+from pipeline.panel.view import view
+from pipeline.params import Params, Treatments, load
+from pipeline.simulate import treated
+from pipeline.simulate.treated import AT_AGENCY, AT_LAW, DONE, ON_PLAN, PARTIES, TERMS, WORKED, Book, Lived
+from pipeline.store.store import Store
+from pipeline.training.experience import past_of
+from pipeline.training.fit import teaching_of
+from pipeline.training.treatment import TreatmentTaught, horizons_of, treatment_taught
+from pipeline.treatment.policy import INCOME, SHIPPED, Policy, policy_of
+from pipeline.treatment.proposals import Proposals, propose
+
+HOUSE = Path(__file__).parents[1]
+NIGHT = treated.LAST_DAY + dt.timedelta(1)
+AS_OF = day_number(NIGHT)
+YEAR_DAYS = treated.YEAR * treated.MONTH
+DISCOUNTS = (0.2, 0.4, 0.6)
+TENTHS = 10
+
+
+def policy_file(place: Path, world: treated.World) -> Path:
+    """The shipped policy for such a book: its two agencies and its lawyer at the prices that they ask, beliefs as they
+    are shipped; nothing that the truth alone knows."""
+    raw = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
+    raw |= {"annual_rate": treated.ANNUAL_RATE, "horizon_days": YEAR_DAYS}
+    raw["plans"] |= {"least_instalment": {"EUR": 5}, "cost": {"EUR": 0}}
+    settling = raw["settlements"]
+    settling |= {"discounts": list(DISCOUNTS), "largest": [{"from_days": 91, "share": 0.6}], "cost": {"EUR": 0}}
+    settling |= {"least_amount": {"EUR": 10}, "months_of_support": None}
+    for each in raw["authority"]:
+        each |= {"discount": 0.6, "let_off": {"EUR": 100_000}, "instalments": 24}
+    agency, court, _ = raw["routes"]
+    agency |= {"places": ["GB-ENG"], "after_days": 0, "notice_days": 0, "oldest_days": None, "delay_days": 90}
+    agency |= {
+        "fixed_cost": {"EUR": 0},
+        "horizon_days": 180,
+        "commission": [{"from_days": 0, "share": round(world.commission, 6)}],
+    }
+    court |= {"party": treated.LAWYER, "places": ["GB-ENG"], "oldest_days": 2_000, "fixed_cost": {"EUR": 0}}
+    court |= {"cost_share": round(world.court_cost, 6), "horizon_days": YEAR_DAYS}
+    raw["routes"] = [*({**agency, "party": name} for name in PARTIES), court]
+    place.write_text(yaml.safe_dump(raw, sort_keys=False), encoding="utf-8")
+    return place
+
+
+def params_for(policy: Path) -> Params:
+    whole = load(HOUSE / "params.yaml")
+    book = whole.portfolio_defaults
+    book = book.model_copy(update={"time_zone": "Europe/London", "delivers": (*book.delivers, *TREATMENTS)})
+    update: dict[str, Any] = {"portfolios": {"old_debts": book}, "treatments": Treatments(policy=str(policy))}
+    update["cohort"] = whole.cohort.model_copy(update={"sample_debtors": 2_500})
+    update["store"] = whole.store.model_copy(update={"shards": 4})
+    update["evaluate"] = whole.evaluate.model_copy(update={"bootstrap_draws": 200})
+    costs = {**whole.worklist.costs, "call": treated.CALL_COST / 100}
+    update["worklist"] = whole.worklist.model_copy(update={"costs": costs})
+    return whole.model_copy(update=update)
+
+
+def with_incomes(source: Path, spare: np.ndarray, seed: int) -> None:
+    """What half of the debtors say that they can spare a month, beside their accounts."""
+    draw = np.random.default_rng([seed, 16])
+    told = np.where(draw.random(spare.size) < 0.5, spare / 100 * draw.uniform(0.8, 1.2, spare.size), np.nan)
+    (place,) = source.glob("accounts.csv*")
+    rows = pd.read_csv(place, dtype=str, keep_default_na=False)
+    number = rows["account_id"].str.removeprefix("A").astype(int).to_numpy()
+    rows[INCOME] = ["" if np.isnan(each) else f"{each:.2f}" for each in told[number]]
+    rows.to_csv(place, index=False)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A book that was lived and taught from. rows: as `propose` asks for them, of debtors worked in the house on the
+    last day; book: the same debtors' truth, in the same order."""
+
+    lived: Lived
+    store: Store
+    params: Params
+    policy: Policy
+    taught: TreatmentTaught
+    rows: pd.DataFrame
+    book: Book
+
+
+def judged(seed: int, debtors: int, folder: Path, **otherwise: Any) -> Judged:
+    lived = treated.live(debtors, seed, **otherwise)
+    treated.deliver(lived, folder / "source", runs=1)
+    with_incomes(folder / "source", lived.book.spare, seed)
+    place = policy_file(folder / "treatments.yaml", lived.book.world)
+    params = params_for(place)
+    ingest(folder / "source", folder / "store", params)
+    store = Store(folder / "store")
+    whole = panel(store, params, further=horizons_of(params))
+    teaching = teaching_of(whole, params, with_treatments(CATALOGUE, whole.versions))
+    taught = treatment_taught(store, whole, params, teaching)
+    policy = policy_of(place, load_rules(), ["GB-ENG"], NIGHT)
+    rows = rows_of(store, params, taught, policy)
+    number = rows["account_id"].str.removeprefix("A").astype(int).to_numpy()
+    ours = (lived.book.state[number] == WORKED) & (lived.book.balance[number] == rows["balance"].to_numpy())
+    return Judged(
+        lived, store, params, policy, taught, rows[ours].reset_index(drop=True), lived.book.only(number[ours])
+    )
+
+
+def rows_of(store: Store, params: Params, taught: TreatmentTaught, policy: Policy) -> pd.DataFrame:
+    """ROW_COLUMNS of the night; each debtor has one account."""
+    versions, head, found = store.versions(), taught.trial.release, []
+    assert head is not None
+    for shard in range(store.shards):
+        seen = view(store, shard, [AS_OF], params, versions)
+        cohort = seen.cohort.frame
+        place = pd.Series(np.arange(len(cohort)), index=cohort["account_no"].to_numpy())
+        paid = net_payments(seen.ledger.settlements, AS_OF)
+        paid = paid[paid["account_no"].isin(place.index)]
+        money = pd.DataFrame(
+            {"debtor": place[paid["account_no"]].to_numpy(), "day": paid["occurred_on"], "amount": paid["amount"]}
+        )
+        usual = habits(money, len(cohort), AS_OF).set_index(cohort.index)
+        worth = head.worth(
+            seen.matrix[list(head.columns)], cohort, policy.horizon_days, policy.annual_rate, params.worklist.costs
+        )
+        income = seen.tables["accounts"].drop_duplicates("account_no", keep="last").set_index("account_no")[INCOME]
+        about = seen.tables["accounts"].drop_duplicates("account_no", keep="last").set_index("account_no")["product"]
+        found.append(
+            cohort[["account_id", "debtor_id", "currency", "days_past_due", "balance"]].assign(
+                kind=about.reindex(cohort["account_no"]).astype("str").to_numpy(),
+                place="GB-ENG",
+                **{name: worth[name] for name in worth},
+                **{name: usual[name] for name in usual},
+                other_plans=np.nan,
+                disposable_income=income.reindex(cohort["account_no"]).to_numpy(np.float64) * 100,
+                in_house_days=cohort["days_past_due"].to_numpy(),
+                offers_refused=np.nan_to_num(seen.matrix["offers_refused_ever"].to_numpy()).astype(np.int64),
+                contact_open=True,
+                legal_open=True,
+            )
+        )
+    whole = pd.concat(found, ignore_index=True)
+    return whole.astype({"account_id": "str", "debtor_id": "str", "currency": "str"})
+
+
+# ---- chances ---------------------------------------------------------------------------------------------------------
+
+
+def calibration(told: np.ndarray, true: np.ndarray, debtors: pd.Series, seed: int) -> dict[str, tuple[float, ...]]:
+    """observed ÷ expected and the slope of the truth on the log-odds told, each with its 95 % interval by debtor; the
+    truth is the chance itself, so that no luck of single debtors is in either. The slope is NaN where all are told one.
+    """
+    who, weights = debtor_draws(debtors, 100, seed)
+    sums = [weights @ np.bincount(who, part, weights.shape[1]) for part in (true, told)]
+    found: dict[str, tuple[float, ...]] = {"observed ÷ expected": interval(sums[0] / sums[1])}
+    inside = np.clip(told, 1e-6, 1 - 1e-6)
+    level = np.log(inside / (1 - inside))
+    if np.ptp(level) < 1e-9:
+        return found
+    slopes = [
+        bounded_logit(level[None], true, own[who].astype(float), usual=np.ones(1), pull=1e-6, least=-9.0)[1][0]
+        for own in weights
+    ]
+    return {**found, "slope": interval(np.array(slopes))}
+
+
+def chances(whole: Judged, proposals: Proposals, seed: int) -> dict[str, dict[str, tuple[float, ...]]]:
+    """P(accept) of every discount for everybody, and P(break in a month) of the plans that were agreed."""
+    held, found, many = whole.taught.experience, {}, whole.book.balance.size
+    assert held is not None
+    assert held.acceptance is not None
+    assert held.breaks is not None
+    asked = np.concatenate([np.full(many, discount) for discount in DISCOUNTS])
+    true = np.concatenate([whole.book.chance_to_accept(np.full(many, discount)) for discount in DISCOUNTS])
+    who = pd.concat([whole.rows["debtor_id"]] * len(DISCOUNTS), ignore_index=True)
+    name = f"P(accept), from {held.acceptance.source}"
+    found[name] = calibration(held.acceptance.curve.of(asked), true, who, seed)
+    spare = past_of(whole.store, whole.params, whole.policy, AS_OF)
+    agreed = spare.plans.groupby(["account_no", "plan_id"]).agg(
+        debtor_id=("debtor_id", "first"), largest=("amount", "max"), agreed_on=("agreed_on", "first")
+    )
+    agreed["burden"] = agreed["largest"] / spare.spare.reindex(agreed.index)
+    agreed = agreed[np.isfinite(agreed["burden"])].reset_index(drop=True)
+    number = agreed["debtor_id"].str.removeprefix("D").astype(int).to_numpy()
+    own = whole.lived.book.only(number)
+    told = held.breaks.curve.of(agreed["burden"].to_numpy())
+    name = f"P(break in a month), plans as agreed, from {held.breaks.source}"
+    found[name] = calibration(told, own.chance_to_break(agreed["largest"].to_numpy()), agreed["debtor_id"], seed)
+    best = proposals.plans.best
+    there = (best["instalments"] > 0).to_numpy()
+    if there.any():
+        part = whole.book.only(np.flatnonzero(there))
+        kept = (1 - part.chance_to_break(best["instalment"].to_numpy()[there])) ** best["instalments"].to_numpy()[there]
+        name = "P(kept to the end), plans proposed"
+        found[name] = calibration(best["p_kept"].to_numpy()[there], kept, whole.rows["debtor_id"][there], seed)
+    return found
+
+
+# ---- values ----------------------------------------------------------------------------------------------------------
+
+
+def as_today(book: Book, runs: int, seed: int, explored: float = 0.5) -> np.ndarray:
+    """True money of a year of each debtor if the house goes on as it did, its offers among what it does; it gives no
+    account away, for what is asked is what staying is worth. Discounted, net of calls, minor units, a mean of `runs`
+    lives."""
+    many = book.balance.size
+    own, draw = book.only(np.tile(np.arange(many), runs)), np.random.default_rng([seed, 17])
+    own.state[:] = WORKED
+    total = np.zeros(own.balance.size)
+
+    def keep(_table: str, **_columns: object) -> None:
+        """Nobody reads these offers and plans."""
+
+    def numbered(_table: str, size: int) -> np.ndarray:
+        return np.arange(size)
+
+    for month in range(treated.YEAR):
+        share = 1 / (1 + treated.ANNUAL_RATE) ** ((month + 0.5) * treated.MONTH / 365)
+
+        def pay(
+            who: np.ndarray, _day: np.ndarray, amount: np.ndarray, share: float = share, total: np.ndarray = total
+        ) -> None:
+            total[who] += share * amount
+            own.balance[who] -= amount
+
+        day = np.full(own.balance.size, month * treated.MONTH)
+        total[:] -= share * np.where((own.state == WORKED) & (own.balance > 0), treated.CALL_COST, 0)
+        on = np.flatnonzero((own.state == ON_PLAN) & (own.balance > 0))
+        breaks = draw.random(on.size) < own.only(on).chance_to_break(own.instalment[on])
+        own.state[on[breaks]] = WORKED
+        keeps = on[~breaks]
+        pay(keeps, day[keeps], np.minimum(own.instalment[keeps], own.balance[keeps]))
+        own.left[keeps] -= 1
+        own.state[keeps[(own.left[keeps] == 0) | (own.balance[keeps] <= 0)]] = WORKED
+        worked = np.flatnonzero((own.state == WORKED) & (own.balance > 0))
+        amount = own.only(worked).pays(draw)
+        pay(worked, day[worked], amount)
+        worked = worked[(own.balance[worked] > 0) & (amount == 0)]
+        u = draw.random(worked.size)
+        treated._settle(own, worked[u < 0.08], day, draw, explored, keep, numbered, pay)
+        treated._agree(own, worked[(u >= 0.08) & (u < 0.14)], 0, day, draw, explored, keep, numbered)
+        own.age += 1
+    return total.reshape(runs, many).mean(axis=0)
+
+
+def worths(book: Book, runs: int, terms: np.ndarray) -> pd.DataFrame:
+    """True money of each debtor by each way in a year; plan: in as many instalments as `terms` says, 0 where none."""
+    found = treated.true_values(book, runs)
+    found["as_today"] = as_today(book, runs, 0)
+    found["settlement_30"] = treated._worth(book, DONE, 0.3, runs, 0, treated.YEAR)
+    plan = np.full(book.balance.size, np.nan)
+    for many in np.unique(terms[terms > 0]):
+        own = np.flatnonzero(terms == many)
+        plan[own] = treated._worth(book.only(own), ON_PLAN, float(many), runs, 0, treated.YEAR)
+    return found.assign(plan=plan, rest=0.0)
+
+
+def routes_within(whole: Judged, proposals: Proposals, runs: int) -> pd.DataFrame:
+    """By route and tenth of its foretold value: what it is foretold to be worth on average, its interval, what it truly
+    is, and whether that lies within. An agency is judged by what comes while it has the account."""
+    book, found = whole.book, []
+    waiting = whole.rows[["continuation", "continuation_low", "continuation_high"]].to_numpy(np.float64)
+    told = {("internal", ""): waiting}
+    told |= {
+        name: terms[["value", "value_low", "value_high"]].to_numpy(np.float64)
+        for name, terms in proposals.routes.terms.items()
+        if name[0] in ("agency", "legal")
+    }
+    for (route, party), values in told.items():
+        if route == "internal":
+            true = as_today(book, runs, 1)
+        elif route == "legal":
+            true = treated._worth(book, AT_LAW, 0.0, runs, 1, treated.YEAR)
+        else:
+            true = treated._worth(book, AT_AGENCY, float(PARTIES.index(party)), runs, 1, treated.PLACED_MONTHS)
+        order = np.argsort(np.argsort(values[:, 0], kind="stable"), kind="stable")
+        tenth = order * TENTHS // len(order)
+        for part in (-1, *range(TENTHS)):
+            own = slice(None) if part < 0 else tenth == part
+            middle, low, high = values[own].mean(axis=0) / 100
+            real = float(true[own].mean() / 100)
+            found.append((party or route, part, middle, low, high, real, low <= real <= high))
+    return pd.DataFrame(found, columns=["route", "tenth", "foretold", "low", "high", "true", "within"])
+
+
+def earned(whole: Judged, proposals: Proposals, runs: int) -> dict[str, float]:
+    """True money ÷ that of the best policy within the same bounds, which knows every debtor's truth."""
+    best = proposals.plans.best
+    many = best["instalments"].to_numpy(np.int64)
+    true = worths(whole.book, runs, many)
+    there = many > 0
+    settles = [f"settlement_{round(100 * discount)}" for discount in DISCOUNTS]
+    free = true[["internal", "rest", *settles, *PARTIES]].to_numpy()
+    supported = best["supported"].to_numpy()
+    for terms in TERMS:
+        fits = there & (whole.book.balance / terms <= supported)
+        free = np.column_stack([free, np.where(fits, true[f"plan_{terms}"], -np.inf)])
+    free = np.column_stack([free, np.where(there, true["plan"], -np.inf)])
+    refused = (whole.rows["offers_refused"] > 0).to_numpy()
+    free = np.column_stack([free, np.where(refused, true["legal"], -np.inf)])
+    whole_best = free.max(axis=1).sum()
+    ways = {
+        "the policy, as taught": _true_of(proposals, true),
+        "plan for everybody who can bear one": np.where(there, true["plan"], true["internal"]),
+        "plan in 12 for everybody": true["plan_12"].to_numpy(),
+        "30 % off for everybody": true["settlement_30"].to_numpy(),
+        "agency at 180 days": true[PARTIES[0]].to_numpy(),
+        "going on as today": true["as_today"].to_numpy(),
+        "calls alone": true["internal"].to_numpy(),
+    }
+    return {name: float(money.sum() / whole_best) for name, money in ways.items()}
+
+
+def _true_of(proposals: Proposals, true: pd.DataFrame) -> np.ndarray:
+    """What each debtor's proposal and route are truly worth."""
+    chosen, offers = proposals.routes.chosen, proposals.offers
+    discount = np.rint(100 * proposals.settlements["discount"].to_numpy(np.float64)).astype(int)
+    route, party = chosen["route"].to_numpy(object), chosen["party"].to_numpy(object)
+    way = np.where(route == "agency", party, route)
+    kept = route == "internal"
+    way = np.where(kept & (offers["proposal"] == "plan").to_numpy(), "plan", way)
+    settles = kept & (offers["proposal"] == "settlement").to_numpy()
+    way = np.where(settles, [f"settlement_{each}" for each in discount], way)
+    place = true.columns.get_indexer(way)
+    return true.to_numpy()[np.arange(len(true)), place]
+
+
+def proposed(whole: Judged, seed: int) -> Proposals:
+    held = whole.taught.experience
+    assert held is not None
+    recorded = pd.DataFrame(
+        {name: np.zeros(len(whole.rows), bool) for name in (*whole.policy.specialist, *whole.policy.never)}
+    )
+    shares = held.learned(whole.rows.assign(unit=0.01), whole.policy.parties)
+    return propose(
+        whole.rows, recorded, whole.policy, AS_OF, seed, held.acceptance, held.breaks, shares, held.agreement
+    )
+
+
+def report(seed: int, debtors: int, runs: int, **otherwise: Any) -> Mapping[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        whole = judged(seed, debtors, Path(folder), **otherwise)
+        found = proposed(whole, seed)
+        return {
+            "accounts": len(whole.rows),
+            "reached": whole.taught.trial.facts["reached_days"],
+            "beliefs": whole.taught.told(),
+            "chances": chances(whole, found, seed),
+            "routes": routes_within(whole, found, runs),
+            "earned": earned(whole, found, runs),
+            "treated": found.routes.chosen["route"].value_counts().to_dict()
+            | {f"of these {kind}": int((found.offers["proposal"] == kind).sum()) for kind in ("plan", "settlement")},
+        }
+
+
+def tell(seeds: range, debtors: int, runs: int) -> None:
+    """Prints each world and what they say together."""
+    every = []
+    for seed in seeds:
+        told = report(seed, debtors, runs)
+        every.append(told)
+        print(
+            f"\nWorld {seed}: {told['accounts']:,} debtors worked in the house; history reaches {told['reached']} days"
+        )
+        print("  treated:", ", ".join(f"{name} {count:,}" for name, count in told["treated"].items()))
+        for row in told["beliefs"]:
+            why = f"; {row['why']}" if row["why"] else ""
+            print(f"  {row['what']}: from {row['source']}, {row['cases']:,} cases{why}")
+        for name, figures in told["chances"].items():
+            parts = "; ".join(f"{what} {_told(of)}" for what, of in figures.items())
+            print(f"  {name}: {parts}")
+        for row in told["routes"][told["routes"]["tenth"] < 0].to_dict("records"):
+            own = told["routes"]
+            tenths = own[(own["route"] == row["route"]) & (own["tenth"] >= 0)]["within"].sum()
+            print(
+                f"  worth of {row['route']}: foretold {row['foretold']:.2f} ({row['low']:.2f} to {row['high']:.2f}), "
+                f"true {row['true']:.2f}; {tenths} of {TENTHS} tenths within"
+            )
+        for name, share in told["earned"].items():
+            print(f"  {name}: {share:.3f}")
+    print("\nTrue money ÷ that of the best policy within the same bounds, mean (least to most)")
+    for name in every[0]["earned"]:
+        shares = [told["earned"][name] for told in every]
+        print(f"  {name}: {np.mean(shares):.3f} ({min(shares):.3f} to {max(shares):.3f})")
+
+
+def _told(figure: tuple[float, ...]) -> str:
+    middle, low, high = figure
+    return f"{middle:.2f} ({low:.2f} to {high:.2f})"

@@ -101,7 +101,8 @@ def _said_to(told: pd.DataFrame, store: Store, job: Job) -> np.ndarray:
     """
     messages = said_before(store, {}, job.as_of)
     terms, found = job.params.watch_terms(), np.full(len(told), "", object)
-    arms = store.read("assignments", ["debtor_id", "arm", "assigned_on", "until_on"], before=job.as_of)
+    columns = ["debtor_id", "arm", "assigned_on", "until_on"]
+    arms = store.read("assignments", columns, before=job.as_of).reindex(columns=columns)  # of no night it has none
     arms = arms[arms["arm"] != ""].drop_duplicates()
     for night in np.unique(told["as_of"]):
         until = night + terms.days_ahead + max(terms.late_days.values())

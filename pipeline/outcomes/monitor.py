@@ -73,6 +73,7 @@ def look_back(store_path: Path, as_of: dt.date, params: Params) -> LookedBack:
     shards = range(store.shards)
     rows, moved = _drift(job, list(map_shards(partial(_resemblance, job), shards, params.engine)))
     if assigned.empty:
+        paid = store.complete_through().get("payments") is not None
         return LookedBack(
             pd.DataFrame(columns=[*ASSIGNED, "expected", "recovered", "money"]),
             _arms(assigned),
@@ -80,7 +81,7 @@ def look_back(store_path: Path, as_of: dt.date, params: Params) -> LookedBack:
             rows,
             None,
             rung,
-            watched=lateness(job, None),
+            watched=lateness(job, payments_through(store, before=job.as_of) if paid else None),
         )
     complete = payments_through(
         store, before=job.as_of

@@ -5,6 +5,8 @@ says so.
 from __future__ import annotations
 
 import datetime as dt
+import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -13,10 +15,16 @@ from pandas.testing import assert_frame_equal
 
 from features.days import date_of
 from features.errors import UsageError
+from models.watch import meaning_of
+from pipeline.night.watch import WATCHED_KEPT
+from pipeline.outcomes.monitor import look_back
 from pipeline.panel.panel import training_nights
 from pipeline.panel.view import view
 from pipeline.panel.watch import watch_panel, write_watch_panel
 from pipeline.params import Watch
+from pipeline.store.commit import replace_night
+from pipeline.store.form import WATCHED
+from pipeline.store.store import Store
 from tests.worlds.commands import exit_code
 from tests.worlds.deliveries import PARAMS, account, charge, day, payment, statement, taken
 
@@ -103,6 +111,24 @@ def test_whoever_pays_three_weeks_late_is_late_and_not_rolled(instalments):
     assert set(rows.loc[~punctual, "late"]) == {1.0}
     assert set(rows["rolled"].dropna()) == {0.0}
     assert set(rows["due_amount"]) == {10_000}
+
+
+def test_what_nights_said_is_held_against_what_came_though_no_list_was_ever_made(instalments, tmp_path):
+    store, params = instalments
+    folder = tmp_path / "store"
+    shutil.copytree(store.path, folder)
+    whole, night = watch_panel(store, params), day("2026-03-12")
+    rows = whole.cohort.assign(late=whole.labels["late"])[whole.cohort["as_of"] == night]
+    rows = rows.assign(p_late=0.5, meaning=json.dumps(meaning_of(params.watch_terms()), sort_keys=True))
+    told = rows[list(WATCHED_KEPT)].astype({"account_id": "str", "debtor_id": "str", "portfolio": "str"})
+    replace_night(Store(folder), WATCHED, told, night)
+    seen = look_back(folder, dt.date(2026, 9, 10), params).watched
+    assert len(seen.matured) == len(rows) == 8
+    found = seen.matured.set_index("account_id")["late"]
+    assert found.to_dict() == dict(zip(rows["account_id"], rows["late"], strict=True))
+    assert set(seen.matured["due"]) == {100.0}
+    too_early = look_back(folder, date_of(night + params.watch_terms().gap_days), params).watched
+    assert (too_early.nights, len(too_early.matured)) == (1, 0)
 
 
 def test_the_file_and_what_is_said(instalments, tmp_path):

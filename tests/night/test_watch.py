@@ -284,8 +284,13 @@ def test_the_test_before_sees_rows_that_are_known_a_day_too_early(said):
 
 
 @pytest.mark.stress
-def test_the_test_before_sees_what_came_of_a_message_planted_in_a_feature(said, tmp_path, monkeypatch):
-    """A feature that knows what those have paid by tomorrow who were written to: the night before differs in it."""
+def test_the_test_before_sees_what_came_of_a_message_planted_in_a_feature(watching, said, tmp_path, monkeypatch):
+    """The feature that tells most, turned round for those who were written to and of whom a payment is known by
+    tomorrow.
+    """
+    approved = champion(watching / "store")
+    head = load_model(approved.folder, approved.sha256).watch
+    gains = dict(zip(head.encoder.names, head.late.booster.feature_importance("gain"), strict=True))
     said("before", EARLY, only_before)
     blind = said("blind", MIDDLE, only_before)
     written = set(pd.read_csv(tmp_path / "house" / "before" / str(EARLY) / "messages.csv")["account_id"].astype("str"))
@@ -296,8 +301,9 @@ def test_the_test_before_sees_what_came_of_a_message_planted_in_a_feature(said, 
         came = paid.loc[paid["known_on"] >= rows["as_of"].max(), "account_no"] if len(rows) else paid["account_no"][:0]
         knows = rows["account_id"].astype("str").isin(written) & rows["account_no"].isin(came)
         told.append(int(knows.sum()))
-        late = matrix["days_after_due_mean_365d"].to_numpy() + 30.0 * knows.to_numpy()
-        return matrix.assign(days_after_due_mean_365d=late)
+        column = max(matrix.select_dtypes("number"), key=lambda name: gains.get(name, 0.0))
+        values = matrix[column].fillna(0.0)
+        return matrix.assign(**{column: matrix[column].where(~knows.to_numpy(), values.max() + values.min() - values)})
 
     monkeypatch.setattr(watch, "build", planted)
     assert moved(blind, said("still blind", MIDDLE, only_before)) == []

@@ -6,12 +6,17 @@ import datetime as dt
 import json
 import logging
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click import option
 
+from features.errors import LockHeld
+from pipeline.commands.ending import ending
 from pipeline.commands.table import AS_OF, COHORT, DAY, NIGHTS, PLACE, SOURCE, STORE, command, date, moment
 from pipeline.languages import languages
 
@@ -58,10 +63,22 @@ def worklist(params: Params, store: Path, as_of: dt.date, out: Path) -> None:
         "--accept-volume", metavar="REASON", help="Take a delivery of unusual volume; the reason is in the manifest."
     ),
     option("--dry-run", is_flag=True, help="Say what would happen, how long and with what; write nothing."),
+    option(
+        "--metrics",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="A file of counts for Prometheus (NAME.prom), written however the night ends.",
+    ),
     name="run",
 )
 def run_night(
-    params: Params, source: Path, store: Path, as_of: dt.date, out: Path, accept_volume: str | None, dry_run: bool
+    params: Params,
+    source: Path,
+    store: Path,
+    as_of: dt.date,
+    out: Path,
+    accept_volume: str | None,
+    dry_run: bool,
+    metrics: Path | None,
 ) -> None:
     """The whole night: ingest, score, work list, monitor. A finished one again is proven to be so and left alone."""
     if dry_run:
@@ -69,15 +86,35 @@ def run_night(
 
         click.echo(outlook(source, store, as_of, out, params).text())
         return
-    if not out.is_dir():
-        from pipeline.store.files import check_folder
-
-        check_folder(out)
-        out.mkdir(parents=True, exist_ok=True)
     from pipeline.store.locks import only_run
 
-    with only_run(out):  # before anything is hashed or loaded: of several starts one alone pays for it
-        _night(params, source, store, as_of, out, accept_volume)
+    with nullcontext() if metrics is None else _told_in(metrics, as_of, out):
+        if not out.is_dir():
+            from pipeline.store.files import check_folder
+
+            check_folder(out)
+            out.mkdir(parents=True, exist_ok=True)
+        with only_run(out):  # before anything is hashed or loaded: of several starts one alone pays for it
+            _night(params, source, store, as_of, out, accept_volume)
+
+
+@contextmanager
+def _told_in(metrics: Path, as_of: dt.date, out: Path) -> Iterator[None]:
+    """However the run ends it is told there, but for one who meets another run's lock: that run will tell."""
+    from pipeline.store.files import check_folder
+
+    check_folder(metrics.parent)
+    began, code = time.perf_counter(), 0
+    try:
+        yield
+    except BaseException as error:
+        code = ending(error)[1]
+        raise
+    finally:
+        if code != LockHeld.exit_code:
+            from pipeline.metrics import write_metrics
+
+            write_metrics(metrics, out, as_of, code, time.perf_counter() - began, dt.datetime.now(dt.UTC))
 
 
 def _night(params: Params, source: Path, store: Path, as_of: dt.date, out: Path, accept_volume: str | None) -> None:

@@ -47,12 +47,13 @@ MAY_IMPORT = {
     "books": "features intake law messages treatment",
     "start": "features books params schema store intake law messages treatment",
     "verify": "features store pages",
+    "metrics": "features store pages",
     "run": "features params store intake pages night outcomes keeping",
     "commands": (
         "features params schema store intake panel law messages treatment training night pages outcomes keeping "
-        "simulate run start books verify finished outlook languages status"
+        "simulate run start books verify metrics finished outlook languages status"
     ),
-    "cli": "features commands",
+    "cli": "commands",
     "outlook": "finished params store intake pages",
     "finished": "features models params store intake night pages",
     "status": "features params store law night pages",

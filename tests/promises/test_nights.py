@@ -161,6 +161,7 @@ PRELOAD = """
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,7 +169,8 @@ PRELOAD = """
 #include <time.h>
 #include <unistd.h>
 /* From the NTH write into files below FAILS_BELOW on, every write says that the disk is full; 0: where the disk itself
-   says so alone. FAILS_TOLD gets the time of each failure and the file. */
+   says so alone. FAILS_TOLD gets the time of each failure and the file. With FAILS_KILLS the process is killed there
+   instead, once half is written. */
 static long calls = 0;
 static const char *ours(int opened, char *path, size_t room) {
     char link[64];
@@ -194,8 +196,11 @@ static int failed(const char *path) {
     char path[4096]; \\
     const char *file = ours(opened, path, sizeof path); \\
     long nth = atol(getenv("FAILS_NTH") ? getenv("FAILS_NTH") : "0"); \\
-    if (file && nth && __sync_add_and_fetch(&calls, 1) >= nth) return failed(file); \\
+    int met = file && nth && __sync_add_and_fetch(&calls, 1) >= nth; \\
+    if (met && getenv("FAILS_KILLS")) size /= 2; \\
+    else if (met) return failed(file); \\
     type done = call; \\
+    if (met) raise(SIGKILL); \\
     return done < 0 && file && errno == ENOSPC ? failed(file) : done;
 #define HONEST(type, name, ...) \\
     static type (*honest)(__VA_ARGS__); \\
@@ -209,6 +214,7 @@ ssize_t pwrite64(int opened, const void *content, size_t size, off64_t at) {
     TRIED("pwrite64", ssize_t, honest(opened, content, size, at))
 }
 int fsync(int opened) {
+    size_t size = 0;
     HONEST(int, "fsync", int)
     TRIED("fsync", int, honest(opened))
 }
@@ -358,7 +364,7 @@ def test_r05_of_eight_starts_one_publishes_and_a_killed_one_frees_the_lock(attac
             assert all("Another run works on" in text for code, text in told if code == 75), told
             # One that began after the night was published, on a busy machine, finds nothing to do.
             assert sum("Nothing was done." not in text for code, text in told if code == 0) == 1, told
-            assert min(used[one.pid] for one in started if one.returncode == 75) < 1.5
+            assert min(used[one.pid] for one in started if one.returncode == 75) < 1
             assert last_night(folder) == undisturbed
             held = begun(three_nights, tmp_path / f"held-{turn}")
             assert freed_after(held, attacks.chance(turn).uniform(0, 1.5)) < 1
@@ -573,10 +579,10 @@ def _heeding() -> None:
 
 
 def test_r22_every_failure_ends_with_its_code_and_a_sentence_under_cron(attacks, three_nights, failing_disk, tmp_path):
-    """As cron starts it: no terminal, hardly an environment, another folder."""
+    """As cron starts it: no terminal, hardly an environment, another folder. A metrics file is there from before."""
     (tmp_path / "meanwhile").mkdir()
     (tmp_path / "meanwhile" / "sitecustomize.py").write_text(MEANWHILE)
-    for name, (harm, code, said, marked) in list(FAILURES.items())[: attacks.count]:
+    for name, (harm, code, said, marked) in list(FAILURES.items())[: attacks.count - len(CUT_OFF)]:
         folder = begun(three_nights, tmp_path / name.replace(" ", "-"))
         night = harm if isinstance(harm, str) and harm != "lock" else LAST
         given = {"HOME": "/", "PATH": "/usr/bin:/bin"}
@@ -588,12 +594,9 @@ def test_r22_every_failure_ends_with_its_code_and_a_sentence_under_cron(attacks,
         elif isinstance(harm, dict):
             given |= {"PYTHONPATH": str(tmp_path / "meanwhile"), **harm}
         more = ["--nonsense"] if harm is None else []
-        line = " ".join([str(RECOUP), "run", "--as-of", night, "--params", str(folder / "params.yaml"), *more])
+        metrics = metrics_before(folder)
         with attacks.one(), only_run(folder / "out") if harm == "lock" else nullcontext():
-            done = subprocess.run(
-                ["env", "-i", *(f"{key}={value}" for key, value in given.items()), "sh", "-c", line],
-                cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, preexec_fn=_heeding,
-            )  # fmt: skip
+            done = by_cron(folder, night, given, *more)
             assert done.returncode == code, (name, done.stderr)
             last = done.stderr.strip().splitlines()[-1]
             assert " ERROR " in done.stderr or last.startswith("ERROR "), done.stderr
@@ -601,4 +604,45 @@ def test_r22_every_failure_ends_with_its_code_and_a_sentence_under_cron(attacks,
             assert "Traceback" not in done.stderr
             notice = folder / "out" / "EXPIRED.txt"
             assert (notice.exists() and night in notice.read_text()) == marked, name
+            told = metrics.read_text()
+            assert told == BEFORE if code in (2, 75) else f"recoup_run_exit_code {code}\n" in told, (name, told)
+            assert list(metrics.parent.iterdir()) == [metrics]
         shutil.rmtree(folder)
+    folder = copy_of(three_nights, tmp_path / "published")
+    short_terms(folder)
+    for cut, code in CUT_OFF:
+        metrics, below = metrics_before(folder), folder / "metrics"
+        given = {"LD_PRELOAD": str(failing_disk), "FAILS_TOLD": str(tmp_path / "cut.txt"), "FAILS_BELOW": str(below)}
+        with attacks.one():
+            done = by_cron(folder, LAST, {"HOME": "/", "PATH": "/usr/bin:/bin", **given, **cut})
+            assert done.returncode == code, done.stderr
+            assert ("The metrics file cannot be written (No space left on device)" in done.stderr) == (code == 0)
+            assert metrics.read_text() == BEFORE
+            left = [place for place in below.iterdir() if place != metrics]
+            assert [0 < place.stat().st_size < len(BEFORE) * 99 for place in left] == [True] * (code != 0)
+            for place in left:
+                os.utime(place, (0, 0))  # as if it had lain there for a while
+            assert by_cron(folder, LAST, {"HOME": "/", "PATH": "/usr/bin:/bin"}).returncode == 0
+            assert "recoup_run_exit_code 0\n" in metrics.read_text()
+            assert list(below.iterdir()) == [metrics]
+
+
+BEFORE = "recoup_run_exit_code 99\n"  # the metrics file as an earlier night left it
+# The disk of the metrics file is full; the run is killed when half of the file is written -> how it ends.
+CUT_OFF = [({"FAILS_NTH": "1"}, 0), ({"FAILS_NTH": "1", "FAILS_KILLS": "1"}, -9)]
+
+
+def metrics_before(folder: Path) -> Path:
+    (folder / "metrics").mkdir(exist_ok=True)
+    (folder / "metrics" / "recoup.prom").write_text(BEFORE)
+    return folder / "metrics" / "recoup.prom"
+
+
+def by_cron(folder: Path, night: str, environment: dict[str, str], *more: str) -> subprocess.CompletedProcess[str]:
+    metrics = ("--metrics", str(folder / "metrics" / "recoup.prom"))
+    given = ["run", "--as-of", night, "--params", str(folder / "params.yaml"), *metrics, *more]
+    return subprocess.run(
+        ["env", "-i", *(f"{key}={value}" for key, value in environment.items()), "sh", "-c", 'exec "$0" "$@"',
+         str(RECOUP), *given],
+        cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, preexec_fn=_heeding,
+    )  # fmt: skip

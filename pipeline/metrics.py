@@ -1,0 +1,76 @@
+"""What a night tells a monitoring system: a file in the text format of Prometheus, as its node exporter collects it.
+
+Counts, seconds and days alone: no person, no money, no name of a book.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from features.days import DAY_US, day_number, instant_of
+from pipeline.pages.record import newest, read_manifest
+from pipeline.store.files import whole_file
+
+log = logging.getLogger("recoup")
+
+Samples = Mapping[str, int | float]  # labels -> value
+
+
+def write_metrics(place: Path, out: Path, as_of: dt.date, code: int, seconds: float, at: dt.datetime) -> None:
+    """The file whole, or the one before. code: of the run that ended at this instant (aware) after so many seconds. A
+    place that cannot be written is a warning: the night ended as it did.
+    """
+    lines = [line for metric in _metrics(out, as_of, code, seconds, at) for line in _lines(*metric)]
+    try:
+        with whole_file(place) as draft:
+            draft.write_text("\n".join([*lines, ""]), encoding="utf-8", newline="\n")
+            draft.chmod(0o644)  # whoever collects it is another user, and nobody stands in it
+    except OSError as error:
+        log.warning("The metrics file cannot be written (%s); the one before stands.", error.strerror)
+
+
+def _metrics(
+    out: Path, as_of: dt.date, code: int, seconds: float, at: dt.datetime
+) -> Iterator[tuple[str, str, Samples]]:
+    """(name, what it is, samples). What a night holds is told of one that is published: exit code 0."""
+    yield "run_exit_code", "Exit code of the last run, 0 when the night is published.", {"": code}
+    yield "run_end_timestamp_seconds", "When the last run ended.", {"": round(at.timestamp())}
+    yield "run_seconds", "How long the last run took.", {"": round(seconds, 3)}
+    yield "run_as_of_timestamp_seconds", "The night that the last run was for.", {"": _instant(as_of)}
+    led = newest(out)
+    if led is not None:
+        day = dt.date.fromisoformat(led)
+        yield "list_as_of_timestamp_seconds", "The night whose list holds.", {"": _instant(day)}
+    manifest = read_manifest(out / as_of.isoformat()) if code == 0 else None
+    if manifest is not None:
+        yield from _of_the_night(manifest)
+
+
+def _of_the_night(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str, Samples]]:
+    known, counts = manifest["accounts_known"], manifest["counts"]
+    yield "accounts_known", "Accounts by what the night found them to be.", _labelled("state", known)
+    yield "accounts", "Scorable accounts by where the night put them.", _labelled("group", counts)
+    yield "warnings", "Warnings of the night.", {"": len(manifest["warnings"])}
+    for what in ("rows_in", "accepted", "quarantined", "duplicates", "forgotten"):
+        found = {table["name"]: table[what] for table in manifest["tables"]}
+        yield f"delivery_{what}", f"Rows of the night's delivery: {what}.", _labelled("table", found)
+    took = {stage["stage"]: stage["seconds"] for stage in manifest["run"]["stages"]}
+    yield "stage_seconds", "How long each stage took when the night was made.", _labelled("stage", took)
+
+
+def _labelled(label: str, values: Mapping[str, int | float]) -> Samples:
+    return {f'{{{label}="{name}"}}': value for name, value in sorted(values.items())}
+
+
+def _instant(day: dt.date) -> int:
+    """Seconds since 1970 of the day's beginning in UTC."""
+    return int(instant_of(day_number(day) * DAY_US).timestamp())
+
+
+def _lines(name: str, what: str, samples: Samples) -> list[str]:
+    head = [f"# HELP recoup_{name} {what}", f"# TYPE recoup_{name} gauge"]
+    return [*head, *(f"recoup_{name}{labels} {value}" for labels, value in samples.items())]

@@ -5,11 +5,11 @@ No engine is imported here.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from zoneinfo import available_timezones
 
 from features.days import DAY_US, EPOCH
 from features.tables import MONEY_LIMIT, WHOLE_SHARE, Column, Kind
 from pipeline.intake.quarantine import Code
+from pipeline.params import known_zones
 
 DATE_FORM = r"\d{4}-\d{2}-\d{2}([ T]00:00(:00(\.0+)?)?)?"
 TIME_FORM = r"\d{4}-\d{2}-\d{2}([ T]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)?(Z|[+-]\d{2}(:?\d{2})?)?)?"
@@ -63,7 +63,7 @@ def text_faults(column: Column) -> list[str]:
     if column.kind is Kind.ENUM:
         return [*faults, fault(f"{cell} NOT IN {among(column.values)}", Code.ENUM_UNKNOWN)]
     if column.kind is Kind.ZONE:
-        return [*faults, fault(f"{cell} NOT IN {among(sorted(available_timezones()))}", Code.ENUM_UNKNOWN)]
+        return [*faults, fault(f"{cell} NOT IN {among(sorted(known_zones()))}", Code.ENUM_UNKNOWN)]
     faults.append(fault(f"length({cell}) > {column.limit}", Code.TEXT_TOO_LONG))
     if column.kind is Kind.ID:
         return [*faults, fault(rf"regexp_matches({cell}, '[\s\pZ\pC]')", Code.KEY_FORMAT)]

@@ -18,6 +18,7 @@ from tests.judges.oracle_ledger import person
 from tests.worlds.worlds import World
 
 EPOCH = dt.date(1970, 1, 1)
+ZONES = available_timezones()  # read from the disk once
 CALLS = ("call", "autodial", "voicemail")
 EVERY = ("call", "autodial", "voicemail", "sms", "email", "letter", "visit", "chat", "portal", "social")
 WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -67,7 +68,7 @@ class Judge:
         shown = [row for row in family if row["account_id"] in self.scorable]
         channel = verdict["channel"]
         found = [] if verdict["contacts_left"] >= 1 else ["no contact is left"]
-        if account["time_zone"] not in available_timezones():
+        if account["time_zone"] not in ZONES:
             found.append("the zone is not known")
         if account["jurisdiction"] is None or account["debtor_type"] not in ("consumer", "commercial"):
             return [*found, "the place or the kind of debtor is not known"]
@@ -112,7 +113,7 @@ class Judge:
             dict.fromkeys(
                 [
                     account["time_zone"],
-                    *(row["time_zone"] for row in shown if row["time_zone"] in available_timezones()),
+                    *(row["time_zone"] for row in shown if row["time_zone"] in ZONES),
                 ]
             )
         )
@@ -452,7 +453,12 @@ def _weekdays(text: str) -> range:
 
 def is_holiday(entries: list[dict], day: dt.date) -> bool:
     """A slow reading of a holiday list: every day of three years, marked one by one."""
-    return any(day in _kept_year(entries, year) for year in (day.year - 1, day.year, day.year + 1))
+    return day in holidays(entries, day.year - 1, day.year + 1)
+
+
+def holidays(entries: list[dict], first_year: int, last_year: int) -> set[dt.date]:
+    """The holidays of these years, and the days on which they are observed."""
+    return set().union(*(_kept_year(entries, year) for year in range(first_year, last_year + 1)))
 
 
 def _kept_year(entries: list[dict], year: int) -> set[dt.date]:

@@ -6,10 +6,10 @@ It shares nothing with the planner: the law is asked of the judge of contacts, s
 from __future__ import annotations
 
 import datetime as dt
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from features.tables import NO_DAY, NO_MINUTE, NO_MONEY
-from tests.judges.contact_judge import EPOCH, Judge
+from tests.judges.contact_judge import EPOCH, ZONES, Judge
 from tests.worlds.worlds import World
 
 MESSAGES = {"sms", "email", "letter", "portal", "chat", "social"}
@@ -121,7 +121,7 @@ def _unlogged(judge: Judge, message: dict) -> dict | None:
         if each["direction"] == "inbound" or each["channel"] != message["channel"]:
             continue
         day, zone = each["occurred_on"], owner["time_zone"]
-        if each["occurred_minute"] != NO_MINUTE and zone in available_timezones():
+        if each["occurred_minute"] != NO_MINUTE and zone in ZONES:
             day = (dt.datetime.fromtimestamp(each["occurred_at"] / 1e6, ZoneInfo(zone)).date() - EPOCH).days
         if account["debtor_id"] == owner["debtor_id"] and day == message["as_of"]:
             return None

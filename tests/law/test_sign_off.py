@@ -45,7 +45,9 @@ def signs_at_once(folder: Path, place: str, by: str) -> None:
 
 def test_those_who_sign_at_the_same_time_lose_no_line(tmp_path):
     signers = [("US-TX", "A. Reader"), ("US", "B. Reader"), ("GB-ENG", "C. Reader"), ("DE", "D. Reader")]
-    with ProcessPoolExecutor(len(signers), get_context("spawn")) as many:
+    server = get_context("forkserver")
+    server.set_forkserver_preload([__name__])  # what they sign with is loaded once
+    with ProcessPoolExecutor(len(signers), server) as many:
         for done in [many.submit(signs_at_once, tmp_path, *signer) for signer in signers]:
             done.result()
     lines = [json.loads(line) for line in (tmp_path / "sign-offs.jsonl").read_text().splitlines()]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from pipeline.training import registry
 from pipeline.training.books import Books
@@ -19,9 +22,17 @@ from tests.worlds.params import DECISION, quick_params
 
 @pytest.fixture(scope="session", autouse=True)
 def own_tracking_store():
+    """Nobody waits for the disk: a registry that is new has 75 transactions behind it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        event.listen(Engine, "connect", _unsynced)
         yield
+        event.remove(Engine, "connect", _unsynced)
+
+
+def _unsynced(connection: object, _: object) -> None:
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous = OFF")
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,7 @@ from pipeline.panel.panel import panel
 from pipeline.panel.view import view
 from pipeline.params import Params, Treatments, load
 from pipeline.simulate import treated
-from pipeline.simulate.treated import AT_AGENCY, AT_LAW, DONE, ON_PLAN, PARTIES, TERMS, WORKED, Book, Lived
+from pipeline.simulate.treated import AT_AGENCY, AT_LAW, DONE, ON_PLAN, PARTIES, WORKED, Book, Lived
 from pipeline.store.store import Store
 from pipeline.training.experience import past_of
 from pipeline.training.fit import teaching_of
@@ -46,6 +46,7 @@ NIGHT = treated.LAST_DAY + dt.timedelta(1)
 AS_OF = day_number(NIGHT)
 YEAR_DAYS = treated.YEAR * treated.MONTH
 DISCOUNTS = (0.2, 0.4, 0.6)
+_ENDS = ("middle", "low", "high")
 TENTHS = 10
 
 
@@ -201,6 +202,10 @@ def chances(whole: Judged, proposals: Proposals, seed: int) -> dict[str, dict[st
     who = pd.concat([whole.rows["debtor_id"]] * len(DISCOUNTS), ignore_index=True)
     name = f"P(accept), from {held.acceptance.source}"
     found[name] = calibration(held.acceptance.curve.of(asked), true, who, seed)
+    for discount in DISCOUNTS:
+        told, low, high = (float(held.acceptance.curve.of(np.array([discount]), end)[0]) for end in _ENDS)
+        real = float(true[asked == discount].mean())
+        found[name][f"at {discount:.0%} off ({real:.3f} is true)"] = (told, low, high)
     spare = past_of(whole.store, whole.params, whole.policy, AS_OF)
     agreed = spare.plans.groupby(["account_no", "plan_id"]).agg(
         debtor_id=("debtor_id", "first"), largest=("amount", "max"), agreed_on=("agreed_on", "first")
@@ -269,16 +274,30 @@ def as_today(book: Book, runs: int, seed: int, explored: float = 0.5) -> np.ndar
     return total.reshape(runs, many).mean(axis=0)
 
 
-def worths(book: Book, runs: int, terms: np.ndarray) -> pd.DataFrame:
-    """True money of each debtor by each way in a year; plan: in as many instalments as `terms` says, 0 where none."""
-    found = treated.true_values(book, runs)
-    found["as_today"] = as_today(book, runs, 0)
-    found["settlement_30"] = treated._worth(book, DONE, 0.3, runs, 0, treated.YEAR)
+def worths(book: Book, runs: int, seed: int, terms: np.ndarray) -> pd.DataFrame:
+    """True money of each debtor by each way in a year; plan: in as many instalments as `terms` says, NaN where none.
+
+    Where an offer is not taken, or an agency gives the account back after half of the year, the house goes on as it
+    did. as_today: that alone.
+    """
+    found = treated.true_values(book, runs, seed)
+    found["settlement_30"] = treated._worth(book, DONE, 0.3, runs, seed, treated.YEAR)
     plan = np.full(book.balance.size, np.nan)
     for many in np.unique(terms[terms > 0]):
         own = np.flatnonzero(terms == many)
-        plan[own] = treated._worth(book.only(own), ON_PLAN, float(many), runs, 0, treated.YEAR)
-    return found.assign(plan=plan, rest=0.0)
+        plan[own] = treated._worth(book.only(own), ON_PLAN, float(many), runs, seed, treated.YEAR)
+    found["plan"], found["as_today"] = plan, as_today(book, runs, seed)
+    more = found["as_today"] - found["internal"]  # than calls alone, which follow in the truth of every way
+    for name in found.columns.drop(["internal", "as_today", "legal"]):
+        kind, _, part = name.partition("_")
+        if kind == "settlement":
+            goes_on = 1 - book.chance_to_accept(np.full(book.balance.size, int(part) / 100))
+        elif kind == "plan":
+            goes_on = 1 - book.chance_to_agree(np.maximum(terms, 1) if not part else np.full(terms.size, int(part)))
+        else:
+            goes_on = np.full(book.balance.size, 0.5)
+        found[name] += goes_on * more
+    return found.drop(columns="internal").rename(columns={"as_today": "internal"}).assign(rest=0.0)
 
 
 def routes_within(whole: Judged, proposals: Proposals, runs: int) -> pd.DataFrame:
@@ -310,31 +329,37 @@ def routes_within(whole: Judged, proposals: Proposals, runs: int) -> pd.DataFram
 
 
 def earned(whole: Judged, proposals: Proposals, runs: int) -> dict[str, float]:
-    """True money ÷ that of the best policy within the same bounds, which knows every debtor's truth."""
-    best = proposals.plans.best
+    """True money ÷ that of the best policy within the same bounds that tells debtors apart by what a house can see: the
+    tenth of what waiting is foretold to be worth, the third of the balance, and whether a plan can be borne. In each of
+    these cells it takes what is truly worth most. Chosen and judged by lives that are not the same.
+
+    knows every debtor: the same, debtor by debtor, which no house can.
+    """
+    best, rows = proposals.plans.best, whole.rows
     many = best["instalments"].to_numpy(np.int64)
-    true = worths(whole.book, runs, many)
-    there = many > 0
+    chosen, true = (worths(whole.book, runs, seed, many) for seed in (2, 3))
+    there, refused = many > 0, (rows["offers_refused"] > 0).to_numpy()
     settles = [f"settlement_{round(100 * discount)}" for discount in DISCOUNTS]
-    free = true[["internal", "rest", *settles, *PARTIES]].to_numpy()
-    supported = best["supported"].to_numpy()
-    for terms in TERMS:
-        fits = there & (whole.book.balance / terms <= supported)
-        free = np.column_stack([free, np.where(fits, true[f"plan_{terms}"], -np.inf)])
-    free = np.column_stack([free, np.where(there, true["plan"], -np.inf)])
-    refused = (whole.rows["offers_refused"] > 0).to_numpy()
-    free = np.column_stack([free, np.where(refused, true["legal"], -np.inf)])
-    whole_best = free.max(axis=1).sum()
-    ways = {
+    ways = ["internal", "rest", *settles, *PARTIES, "plan", "legal"]
+    open_ = pd.DataFrame(True, index=true.index, columns=ways).assign(plan=there, legal=refused)
+    tenth = rows["continuation"].rank(method="first", pct=True).mul(TENTHS).clip(upper=TENTHS - 1e-9).astype(int)
+    third = rows["balance"].rank(method="first", pct=True).mul(3).clip(upper=3 - 1e-9).astype(int)
+    cell = (tenth * 12 + third * 4 + there * 2 + refused).to_numpy()
+    worth = chosen[ways].where(open_, -np.inf)
+    by_cell = chosen[ways].where(open_).groupby(cell).transform("mean").where(open_, -np.inf)
+    money = true[ways].to_numpy()
+    place = np.arange(len(rows))
+    told = {
         "the policy, as taught": _true_of(proposals, true),
         "plan for everybody who can bear one": np.where(there, true["plan"], true["internal"]),
-        "plan in 12 for everybody": true["plan_12"].to_numpy(),
         "30 % off for everybody": true["settlement_30"].to_numpy(),
         "agency at 180 days": true[PARTIES[0]].to_numpy(),
-        "going on as today": true["as_today"].to_numpy(),
-        "calls alone": true["internal"].to_numpy(),
+        "going on as today": true["internal"].to_numpy(),
+        "plan in 12 for everybody, bearable or not": true["plan_12"].to_numpy(),
+        "knows every debtor": money[place, worth.to_numpy().argmax(axis=1)],
     }
-    return {name: float(money.sum() / whole_best) for name, money in ways.items()}
+    whole_best = money[place, by_cell.to_numpy().argmax(axis=1)].sum()
+    return {name: float(each.sum() / whole_best) for name, each in told.items()}
 
 
 def _true_of(proposals: Proposals, true: pd.DataFrame) -> np.ndarray:
@@ -412,4 +437,4 @@ def tell(seeds: range, debtors: int, runs: int) -> None:
 
 def _told(figure: tuple[float, ...]) -> str:
     middle, low, high = figure
-    return f"{middle:.2f} ({low:.2f} to {high:.2f})"
+    return f"{middle:.3g} ({low:.3g} to {high:.3g})"

@@ -186,7 +186,7 @@ def _by_book(factors: Mapping[str, float], books: pd.Series) -> np.ndarray:
     return np.array([factors.get(str(name), factors[ALL]) for name in names])[codes] if len(names) else np.zeros(0)
 
 
-def _until(ends: np.ndarray, share: np.ndarray, days: int) -> tuple[np.ndarray, np.ndarray]:
+def _until(ends: np.ndarray, share: np.ndarray, days: float) -> tuple[np.ndarray, np.ndarray]:
     """(ends, shares) through a day: between two horizons what is left falls at an even pace. share: [rows, ends]."""
     last = int(np.searchsorted(ends, days))
     if ends[last] == days:
@@ -220,7 +220,8 @@ class Followed:
         """([rows, horizons] share of the balance that came by each, days that it tells of: the horizon's, or those
         until the account left; both NaN where the horizon is not over).
 
-        What was taken back later had not come before either, so that no share falls.
+        What was taken back later had not come before either, so that no share falls. An account that left between two
+        looks is taken to have stayed half of the time between them, and to have paid nothing in it.
         """
         share = np.minimum(self.came / balance[:, None], 1.0)
         for place in range(share.shape[1] - 2, -1, -1):
@@ -229,8 +230,10 @@ class Followed:
         came, days = (np.full((len(share), len(HORIZONS)), np.nan) for _ in range(2))
         reached, told = np.zeros(len(share)), np.zeros(len(share))
         for place, look in enumerate(LOOKS):
-            known = ~np.isnan(share[:, place])
-            reached, told = np.where(known, look, reached), np.where(known, share[:, place], told)
+            known, before = ~np.isnan(share[:, place]), LOOKS[place - 1] if place else 0
+            stayed = self.left[:, place] & (reached == before)
+            reached = np.where(known, look, np.where(stayed, (before + look) / 2, reached))
+            told = np.where(known, share[:, place], told)
             if look in HORIZONS:
                 own = known | self.left[:, place]
                 column = HORIZONS.index(look)
@@ -244,7 +247,7 @@ def share_through(share: np.ndarray, days: np.ndarray) -> np.ndarray:
     for day in np.unique(days[~np.isnan(days)]):
         own = days == day
         ends = np.array([0, *HORIZONS[: share.shape[1]]])
-        found[own] = _until(ends, np.concatenate([np.zeros((own.sum(), 1)), share[own]], axis=1), int(day))[1][:, -1]
+        found[own] = _until(ends, np.concatenate([np.zeros((own.sum(), 1)), share[own]], axis=1), float(day))[1][:, -1]
     return found
 
 
@@ -274,7 +277,7 @@ def fit_continuation(
     """
     balance = cohort["balance"].to_numpy(np.float64)
     first = LOOKS.index(HORIZONS[0])
-    rows = np.flatnonzero(~np.isnan(followed.came[:, first]) & (balance > 0))
+    rows = np.flatnonzero((~np.isnan(followed.came[:, first]) | followed.left[:, first]) & (balance > 0))
     rows = rows[np.lexsort((cohort["account_no"].to_numpy()[rows], cohort["as_of"].to_numpy()[rows]))]
     if not len(rows):
         return Fitted(None, "no night's first 30 days are over")

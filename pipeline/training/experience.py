@@ -72,11 +72,11 @@ def experience_of(
     counts = {"settlements_offered": len(settles), "plans_offered": len(spreads), "placements": len(past.placements)}
     if policy.settling is not None:
         belief = policy.settling.terms.acceptance
-        acceptance = _acceptance(settles, "discount", foretold, belief, draws, seed)
+        acceptance = acceptance_of(settles, "discount", foretold, belief, draws, seed)
     if policy.plans is not None:
         chance = policy.p_plan
         one = Curve((float(policy.plans.least),), (chance.middle,), (chance.low,), (chance.high,))
-        agreement = _acceptance(spreads, "instalments", foretold, Belief(one), draws, seed)
+        agreement = acceptance_of(spreads, "instalments", foretold, Belief(one), draws, seed)
         lived = plan_histories(past.plans, past.spare, day) if len(past.plans) else None
         counts["plans"] = 0 if lived is None else len(lived)
         belief = Belief(policy.plans.breaks, POLICY)
@@ -100,10 +100,11 @@ def experience_of(
     )
 
 
-def _acceptance(
+def acceptance_of(
     offers: pd.DataFrame, arm: str, foretold: pd.DataFrame, belief: Belief, draws: int, seed: int
 ) -> Belief:
-    """By the column that the lot chose."""
+    """The chance that an offer is accepted, by the column `arm` that the lot chose: see models.settlements. offers: of
+    Past; foretold: of `experience_of`."""
     if not len(offers):
         return kept_to(belief, "none were offered")
     lots = lots_of(offers["variant"])

@@ -14,16 +14,16 @@ import yaml
 
 from features.catalogue import CATALOGUE, with_treatments
 from features.tables import TREATMENTS
-from models.belief import PLACEMENTS, POLICY
+from models.belief import OFFERS, PLACEMENTS, POLICY, Belief, Curve
 from models.continuation import HORIZONS, WORTH_COLUMNS
 from models.experience import Experience
 from pipeline.intake.ingest import ingest
 from pipeline.law.rule_file import load_rules
 from pipeline.panel.panel import panel
 from pipeline.params import Treatments
-from pipeline.simulate.treated import PARTIES, deliver, live
+from pipeline.simulate.treated import PARTIES, Book, deliver, live
 from pipeline.store.store import Store
-from pipeline.training.experience import past_of
+from pipeline.training.experience import acceptance_of, past_of
 from pipeline.training.fit import teaching_of
 from pipeline.training.treatment import horizons_of, treatment_taught
 from pipeline.treatment.policy import SHIPPED, policy_of
@@ -213,3 +213,53 @@ def test_placements_teach_their_party_once_enough_have_lived_and_what_is_small_s
     assert (shares["south"].low < shares["south"].middle).all()
     assert (shares["south"].middle < shares["south"].high).all()
     assert 0.001 < shares["south"].middle.min() <= shares["south"].middle.max() < 0.1
+
+
+def offered(confounded: float, explored: float) -> tuple[pd.DataFrame, pd.DataFrame, Book]:
+    """(settlements of a lived book as `acceptance_of` asks for them, what was foretold, the book)."""
+    lived = live(9_000, seed=9152, confounded=confounded, explored=explored)
+    told = lived.tables["offers"]
+    told = told[told["kind"] == "settlement"].merge(lived.truth["accepts"][["number", "chance"]], on="number")
+    offers = pd.DataFrame(
+        {
+            "debtor_id": told["debtor"].astype("str"),
+            "account_no": told["debtor"],
+            "made_on": told["day"],
+            "discount": told["discount"],
+            "variant": told["variant"],
+            "probability": told["probability"],
+            "accepted": told["outcome"] == "accepted",
+            "matured": True,
+            "true": told["chance"],
+        }
+    )
+    everybody = np.arange(lived.book.balance.size)
+    foretold = pd.DataFrame({"account_no": everybody, "as_of": 0, "chance": lived.book.chance_to_pay()})
+    return offers, foretold, lived.book
+
+
+BELIEF = Belief(Curve((0.0, 0.6), (0.02, 0.1), (0.01, 0.05), (0.04, 0.2)))
+
+
+def test_collectors_who_give_most_to_those_who_would_pay_anyway_do_not_fool_the_curve():
+    offers, foretold, book = offered(confounded=1.0, explored=0.5)
+    found = acceptance_of(offers, "discount", foretold, BELIEF, draws=200, seed=1)
+    assert found.source == OFFERS
+    by_lot = offers["probability"].notna()
+    inside = 0
+    for discount in (0.2, 0.4, 0.6):
+        true = book.chance_to_accept(np.full(book.balance.size, discount))[offers["account_no"][by_lot]].mean()
+        low, high = (found.curve.of(np.array([discount]), end)[0] for end in ("low", "high"))
+        inside += low <= true <= high
+    assert inside == 3
+    own = offers[~by_lot]
+    dear, cheap = (own[own["discount"].between(*ends)]["accepted"].mean() for ends in ((0.35, 0.6), (0.0, 0.1)))
+    lot = found.curve.of(np.array([0.0, 0.45]))
+    assert dear / cheap > 1.5 * lot[1] / lot[0]  # the history of collectors says far more of price than there is
+
+
+def test_what_collectors_chose_alone_teaches_nothing():
+    offers, foretold, _ = offered(confounded=1.0, explored=0.0)
+    found = acceptance_of(offers, "discount", foretold, BELIEF, draws=20, seed=1)
+    assert (found.source, found.curve) == (POLICY, BELIEF.curve)
+    assert found.why == "no two discounts were ever drawn by lot"

@@ -5,6 +5,7 @@ says going on is worth.
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from features.catalogue import CATALOGUE, with_treatments
 from features.tables import TREATMENTS
 from models.belief import OFFERS, PLACEMENTS, POLICY, Belief, Curve
 from models.continuation import HORIZONS, WORTH_COLUMNS
+from models.evaluate import Evaluation
 from models.experience import Experience
 from pipeline.intake.ingest import ingest
 from pipeline.law.rule_file import load_rules
@@ -23,6 +25,7 @@ from pipeline.panel.panel import panel
 from pipeline.params import Treatments
 from pipeline.simulate.treated import PARTIES, Book, deliver, live
 from pipeline.store.store import Store
+from pipeline.training import report
 from pipeline.training.experience import acceptance_of, past_of
 from pipeline.training.fit import teaching_of
 from pipeline.training.treatment import horizons_of, treatment_taught
@@ -263,3 +266,19 @@ def test_what_collectors_chose_alone_teaches_nothing():
     found = acceptance_of(offers, "discount", foretold, BELIEF, draws=20, seed=1)
     assert (found.source, found.curve) == (POLICY, BELIEF.curve)
     assert found.why == "no two discounts were ever drawn by lot"
+
+
+@pytest.mark.slow
+def test_the_report_tells_how_far_history_reaches_and_what_is_still_the_policys(first, taught):
+    facts = {**first.evaluation.facts, "continuation": dict(taught.trial.facts), "beliefs": taught.told()}
+    told = replace(first.evaluation, facts=facts, frames={**first.evaluation.frames, **taught.trial.frames})
+    page = report.render(told, first.version, first.run_id)
+    assert "What going on is worth" in page
+    assert f"Taught on {taught.trial.facts['debtors']:,} debtors from" in page
+    assert "vintages came within their interval" in page
+    assert "matured offers at a discount of" in page
+    short = {**first.evaluation.facts, "continuation": {"why": "nobody paid"}, "beliefs": []}
+    page = report.render(replace(first.evaluation, facts=short), first.version, first.run_id)
+    assert "What going on is worth was not taught: nobody paid." in page
+    assert "What going on" not in report.render(first.evaluation, first.version, first.run_id)
+    assert Evaluation.from_dict(told.to_dict()).facts["beliefs"] == taught.told()

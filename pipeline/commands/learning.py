@@ -10,7 +10,7 @@ import click
 from click import option
 
 from features.errors import InputMissing
-from pipeline.commands.table import AS_OF, COHORT, FOLDER, PLACE, STORE, command, log, needs, whole_numbers
+from pipeline.commands.table import AS_OF, COHORT, FOLDER, NIGHTS, PLACE, STORE, command, log, needs, whole_numbers
 
 if TYPE_CHECKING:
     from pipeline.params import Params
@@ -86,6 +86,51 @@ def train(params: Params, store: Path, trials: int | None) -> None:
     run = train_from_store(store, params, trials or 0)
     click.echo(run.text())
     click.echo(run.run_id)
+
+
+@command(
+    STORE,
+    NIGHTS,
+    option(
+        "--on",
+        "least",
+        type=click.Choice(["warn", "stop"]),
+        help="Only where the monitor's verdict on the newest list is this or worse.",
+    ),
+    option("--by", help="Who answers for it [default: the login name]."),
+    option("--why", default="on schedule", show_default=True, help="Why; recorded where it is promoted."),
+)
+def retrain(params: Params, store: Path, out: Path, least: str | None, by: str | None, why: str) -> None:
+    """Teach a challenger and make it the champion if the gates allow, else say why not: for a timer.
+
+    Exit 0 whether it is promoted or not; 75 where another one is at it.
+    """
+    if least is not None and (told := _calm(out, least)) is not None:
+        click.echo(told)
+        return
+    import getpass
+    from functools import partial
+
+    needs(*TRAINING)
+    from pipeline.training import retrain as room
+    from pipeline.training.train import train_from_store
+
+    when = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    decision = {"who": by or getpass.getuser(), "why": why, "when": when}
+    click.echo(room.retrain(store, params, partial(train_from_store, store, params), **decision).text())
+
+
+def _calm(out: Path, least: str) -> str | None:
+    """Why nothing is taught by the verdict on the newest list; None where it is as bad as that."""
+    from pipeline.pages.record import newest
+    from pipeline.status import verdict_of
+
+    last = newest(out)
+    found = None if last is None else verdict_of(out, dt.date.fromisoformat(last))
+    if found in ("warn", "stop") and not (least == "stop" and found == "warn"):
+        return None
+    told = "No list is published" if found is None else f"The verdict on the list of {last} is {found}"
+    return f"{told}: nothing is taught, since --on {least} asks for {least}{'' if least == 'stop' else ' or stop'}."
 
 
 @command(

@@ -213,6 +213,12 @@ def _standing(store_path: Path) -> tuple[Approved | None, NotApproved | None]:
         return None, damage
 
 
+def standing_version(store_path: Path) -> str | None:
+    """Name of the champion; None without one, or where what stands there is none that somebody approved."""
+    standing, _ = _standing(store_path)
+    return None if standing is None else standing.version
+
+
 def rollback(store_path: Path, params: Params, *, who: str, why: str, when: str) -> str:
     """Put the previous champion back, once its folder is still the approved one. ModelRefused when there is none."""
     (store_path / MODELS).mkdir(parents=True, exist_ok=True)

@@ -28,7 +28,7 @@ from models.folder import digest, digest_of
 from pipeline.store.refusals import StoreDamaged
 
 ROWS_PER_GROUP = 500_000
-TEMPORARY, JUST_MADE_SECONDS = ".recoup-scratch-", 10
+TEMPORARY, JUST_MADE_SECONDS = ".recoup-scratch-", 2
 EXPANSION_LIMIT = 200  # of what others hand in: unpacked bytes per packed byte, rows per byte of a Parquet file
 
 

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -209,3 +210,13 @@ def test_a_folder_of_somebody_else_s_naming_is_left_alone(tmp_path, monkeypatch)
     with private_folder():
         pass
     assert names(tmp_path) == [".recoup-scratch-link", "recoup-books"]
+
+
+@pytest.mark.parametrize(("seconds", "swept"), [(0, False), (3, True)])
+def test_a_run_begun_right_after_a_kill_sweeps_its_drafts_too(tmp_path, seconds, swept):
+    """One of this very moment may be another run's that does not hold it yet; one of three seconds ago is nobody's."""
+    left = tmp_path / ".list.csv.0123456789ab.draft"
+    left.write_text("half")
+    os.utime(left, (time.time() - seconds,) * 2)
+    write_whole(tmp_path / "list.csv", "whole")
+    assert left.exists() != swept

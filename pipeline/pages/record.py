@@ -1,6 +1,6 @@
 """What OUT holds, and the record that vouches for it: OUT/published.jsonl has a line for every list that took its
-place and for every one that was put back, each with the sha256 of the line before it. A manifest vouches for the
-files of its night; the record vouches for the manifests.
+place and for every one that was put back, each with the sha256 of the line before it and, since none follows the
+last, with its own. A manifest vouches for the files of its night; the record vouches for the manifests.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ FORGOTTEN = "forgotten.json"  # of a night that lost people since: what its file
 NIGHT = re.compile(r"\d{4}-\d{2}-\d{2}")
 FOUND, PUBLISHED, PUT_BACK = "found", "published", "put back"  # found: published before a record was kept
 
-Line = Mapping[str, Any]  # before, event, night, manifest; of PUT_BACK also instead_of, by, why, at
+SELF = "sha256"  # of the line without it; lines of an earlier version have none
+NAMES = frozenset({"before", "event", "night", "manifest", "instead_of", "by", "why", "at", SELF})
+
+Line = Mapping[str, Any]  # before, event, night, manifest, SELF; of PUT_BACK also instead_of, by, why, at
 
 
 class RecordDamaged(ContractError):
@@ -106,11 +109,22 @@ def lines(out: Path) -> list[Line]:
     try:
         found = [json.loads(line) for line in text.decode().splitlines()]
         chained = all(later["before"] == _sha256(_text(former)) for former, later in itertools.pairwise(found))
-        if found and found[0]["before"] is None and chained and "".join(map(_text, found)).encode() == text:
+        written = "".join(map(_text, found)).encode() == text
+        if found and found[0]["before"] is None and chained and written and _speak_for_themselves(found):
             return found
     except (ValueError, KeyError, TypeError):
         pass
     raise RecordDamaged.lines()
+
+
+def _speak_for_themselves(found: Sequence[Line]) -> bool:
+    """Whether every line from the first on that says what it was written as is just that."""
+    says_so = [SELF in line for line in found]
+    own = [{name: said for name, said in line.items() if name != SELF} for line in found]
+    return says_so == sorted(says_so) and all(
+        line.keys() <= NAMES and (not says or line[SELF] == _sha256(_text(bare)))
+        for line, bare, says in zip(found, own, says_so, strict=True)
+    )
 
 
 def vouch(out: Path, night: str, manifest: str, event: str = PUBLISHED, **told: str) -> None:
@@ -129,7 +143,8 @@ def vouch(out: Path, night: str, manifest: str, event: str = PUBLISHED, **told: 
     fresh.append({"event": event, "night": night, "manifest": manifest, **told})
     chain = list(held)
     for line in fresh:
-        chain.append({**line, "before": _sha256(_text(chain[-1])) if chain else None})
+        chained = {**line, "before": _sha256(_text(chain[-1])) if chain else None}
+        chain.append({**chained, SELF: _sha256(_text(chained))})
     write_whole(out / RECORD, "".join(map(_text, chain)))
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 import shutil
 
 import pytest
 
-from pipeline.pages.publish import publish
+from pipeline.pages.publish import publish, roll_back
 from pipeline.pages.record import MANIFEST, RECORD, RecordDamaged, lines, vouch
 from pipeline.pages.verify import examine_nights
 from pipeline.store.files import sha256_of
@@ -104,3 +105,34 @@ def test_a_build_that_publishes_without_its_line_is_found_out(own, monkeypatch):
     publish(night(5), own)
     (fault,) = examine_nights(own).faults
     assert fault.startswith(f"The manifest of night '{AS_OF}' is not the one that was published.")
+
+
+def test_no_bit_of_the_newest_line_is_flipped_unseen_a_decision_or_a_list(own):
+    """No other line follows it."""
+    for _ in range(2):
+        place = own / RECORD
+        told = place.read_bytes()
+        begins = told[:-1].rindex(b"\n") + 1
+        for at in range(begins, len(told)):
+            place.write_bytes(told[:at] + bytes([told[at] ^ 1 << at % 8]) + told[at + 1 :])
+            with pytest.raises(RecordDamaged, match="its lines do not follow one another"):
+                lines(own)
+        place.write_bytes(told)
+        roll_back(own, AS_OF - dt.timedelta(1), "ann", "a wrong rate", dt.datetime(2026, 11, 24, tzinfo=dt.UTC))
+
+
+def test_a_record_whose_first_lines_say_nothing_of_themselves_stands_and_goes_on(own):
+    """As versions before wrote it; once a line speaks for itself, every later one does."""
+    place, before, text = own / RECORD, None, ""
+    for line in lines(own):
+        bare = {name: said for name, said in line.items() if name not in ("before", "sha256")}
+        written = json.dumps({**bare, "before": before}, sort_keys=True) + "\n"
+        before, text = hashlib.sha256(written.encode()).hexdigest(), text + written
+    place.write_text(text)
+    assert len(lines(own)) == 4
+    publish(night(5), own)
+    assert ["sha256" in line for line in lines(own)] == [False] * 4 + [True]
+    older = text.splitlines(keepends=True)[0]
+    place.write_text(place.read_text() + older.replace('"before": null', f'"before": "{before}"'))
+    with pytest.raises(RecordDamaged, match="its lines do not follow one another"):
+        lines(own)

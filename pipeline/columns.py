@@ -89,10 +89,11 @@ OPEN_ITEM_COLUMNS = (
 )
 # What a night under a treatment policy adds to the list: sentences, and money of the account's currency.
 TREATED_COLUMNS = ("proposal", "proposal_terms", "proposal_value", "alternative", "route", "route_value")
-# What is offered to whom; money in minor units of the account's currency. alternative: the other kind that gains too.
+# What is offered to whom; money in minor units of the account's currency. payday: the day of the month after which
+# instalments fall, 0 where they fall as the first; alternative: the other kind that gains too.
 PROPOSAL_COLUMNS = (
     *("account_id", "debtor_id", "portfolio", "product", "currency", "group", "balance", "days_past_due"),
-    *("proposal", "unit", "instalments", "instalment", "last_instalment", "first_on", "last_on"),
+    *("proposal", "unit", "instalments", "instalment", "last_instalment", "first_on", "last_on", "payday"),
     *("discount", "amount_to_pay", "pay_until", "p_agreed", "p_kept"),
     *("proposal_value", "proposal_low", "proposal_high", "gain", "grants", "alternative", "variant", "probability"),
     *("as_of", "valid_until"),
@@ -139,7 +140,8 @@ _KINDS = {
     ),
     "share": "p_recovered p_if_left p_if_worked p_defaulted p_late p_agreed p_kept probability share annual_rate "
     "response_rate",
-    "count": "rank rank_total would_rank days_past_due contacts_left broken_promises debtor_accounts instalments",
+    "count": "rank rank_total would_rank days_past_due contacts_left broken_promises debtor_accounts instalments "
+    "payday",
     "number": "days_to_pay fx discount",
     "instant": "first_permitted appointment_at",
 }

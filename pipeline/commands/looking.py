@@ -103,16 +103,32 @@ def check(params: Params, store: Path, account: str, channel: str, at: str) -> N
 @command(
     STORE,
     AS_OF,
-    option("--capacity", required=True, help="Debtors per queue, several by commas: 50,100,200."),
+    option("--capacity", help="Debtors per queue, several by commas: 50,100,200."),
+    option("--policy", type=PLACE, help="A treatment policy, to be set beside the params' own."),
     option("--out", "picture", type=PLACE, help="Also draw the curve into this PNG file."),
     option("--truth", type=FOLDER, help="truth/ of a simulated source: adds what is true, and the best possible."),
 )
 def whatif(
-    params: Params, store: Path, as_of: dt.date, capacity: str, picture: Path | None, truth: Path | None
+    params: Params,
+    store: Path,
+    as_of: dt.date,
+    capacity: str | None,
+    policy: Path | None,
+    picture: Path | None,
+    truth: Path | None,
 ) -> None:
     """Money, contacts and burden of a night at other capacities, against P x balance, balance first,
-    oldest first and newest first.
+    oldest first and newest first; or what another treatment policy would do.
     """
+    if (capacity is None) == (policy is None):
+        raise click.UsageError("Give --capacity, or --policy: one of them.")
+    if policy is not None:
+        from pipeline.night.policies import compare_policies
+
+        if picture is not None or truth is not None:
+            raise click.UsageError("--out and --truth belong to --capacity.")
+        click.echo(compare_policies(store, as_of, policy, params))
+        return
     from pipeline.night.whatif import compare_capacities
 
     if picture is not None:

@@ -1,4 +1,4 @@
-"""One account in full: its scores, every reason, whether it may be contacted, its events."""
+"""One account in full: its scores, every reason, whether it may be contacted, what to offer it, its events."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from features.build import build
 from features.catalogue import TREATED, WATCH
 from features.cohort import watched
 from features.currencies import DECIMALS
-from features.days import day_number, day_text
+from features.days import date_of, day_number, day_text
 from features.tables import NO_DAY, NO_MONEY, NO_SHARE, TABLES, WHOLE_SHARE, Kind
 from features.versions import is_last_known, key_of, superseded_on
 from models.baseline import AgeBandTable
@@ -27,13 +27,18 @@ from pipeline.law.question import Sight
 from pipeline.law.reasoning import reasoning
 from pipeline.night.feeds import case_of, check_feeds
 from pipeline.night.held_back import asked_for
+from pipeline.night.offered import plain_saying
+from pipeline.night.ranking import held_out_on
 from pipeline.night.refusals import NightMissing
 from pipeline.night.score import Job, asked, job_for
+from pipeline.night.treatment import UNTAUGHT, treat_debtors
 from pipeline.night.watch import head_of
-from pipeline.pages.language import voice
+from pipeline.pages.language import voice, words
 from pipeline.panel.view import View, quiet_through, terms_of, view
 from pipeline.params import Params
 from pipeline.store.store import Store
+from pipeline.treatment.policy import policy_in
+from pipeline.treatment.telling import told
 
 LEAST_PULL = 0.00005  # log-odds that print as nothing: such reasons are counted in one line
 SHOWN_EVENTS = {
@@ -111,8 +116,28 @@ def explain_account(store_path: Path, as_of: dt.date, account_id: str, params: P
         changes = _shown(changes)
         head = "What a call changes (log-odds; with the base they add up to theta)"
         lines[-2:-2] = ["", head, _reasons(changes, "the average of what a call changes")]
+    lines += _offered(store, job, seen, account_id)
     lines += _known_events(seen, int(row["account_no"].iloc[0]), job.as_of, money)
     return Explained("\n".join(lines), table, changes)
+
+
+def _offered(store: Store, job: Job, seen: View, account_id: str) -> list[str]:
+    """The proposal and every route, with how each comes to its figure; nothing where the params name no policy."""
+    policy = policy_in(job.params, date_of(job.as_of))
+    if policy is None:
+        return []
+    treated = treat_debtors(job, seen, store, policy, held_out_on(store, job.as_of, seen))
+    head = ["", f"Offer and routes, by {policy.path.name} (sha256 {policy.digest[:16]})"]
+    if treated.found is None:
+        return [*head, f"  {UNTAUGHT}"]
+    place = np.flatnonzero(treated.rows["account_id"] == account_id)
+    if not place.size:
+        said = words("en")["treatment"]
+        return [
+            *head,
+            *(f"  {said['left']} {said['left_out'][why]}." for why, many in treated.left_out.items() if many),
+        ]
+    return [*head, *(f"  {line}" for line in told(treated.rows, treated.found, int(place[0]), plain_saying()))]
 
 
 def _before_due(store: Store, job: Job, seen: View, account_id: str) -> Explained | None:

@@ -37,6 +37,7 @@ from pipeline.law.rules import Pause
 from pipeline.night.queues import queue_of
 from pipeline.night.score import MONEY_SCORES, Job
 from pipeline.night.shards import Worked
+from pipeline.panel.view import View
 from pipeline.params import Params
 from pipeline.store.store import Store
 
@@ -272,6 +273,18 @@ def standing_arms(earlier: pd.DataFrame, names: Mapping[str, str], as_of: int) -
     armed = armed.sort_values(["ended", "free", "began", "debtor_id"])
     armed = armed.assign(debtor_id=renamed(armed["debtor_id"], names)).drop_duplicates("debtor_id")
     return armed.drop(columns=["ended", "free", "began"])
+
+
+def held_out_on(store: Store, as_of: int, seen: View) -> pd.DataFrame:
+    """The arms of the debtors of a view whom a lot holds out on a night, as that night and those before it drew."""
+    earlier = store.read("assignments", [*REMEMBERED, "as_of"], before=as_of + 1)
+    if earlier.empty:
+        return pd.DataFrame({"debtor_id": pd.Series(dtype="str"), "arm": pd.Series(dtype="str")})
+    persons = store.persons(store.versions())
+    names = known_before(persons.links, as_of) if persons is not None else {}
+    arms = standing_arms(earlier, names, as_of)
+    own = arms["debtor_id"].isin(seen.cohort.frame["debtor_id"].astype("str")) & (arms["until_on"] > as_of)
+    return arms[own]
 
 
 def _value_terms(rows: pd.DataFrame, worked: list[Worked], params: Params) -> ValueTerms:

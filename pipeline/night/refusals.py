@@ -73,6 +73,17 @@ class NoWatchHead(InputMissing):
         return cls(f"Model {version} cannot score accounts before their due day: {other_lateness(taught, wanted)}")
 
 
+class NoWorth(InputMissing):
+    """The model in use does not say what waiting is worth."""
+
+    @classmethod
+    def of(cls, version: str) -> NoWorth:
+        return cls(
+            f"Model {version} was not taught what waiting is worth, so no offer can be set against it. Run "
+            "`recoup train` with `treatments` in the params, and promote what it teaches."
+        )
+
+
 def other_lateness(taught: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     """taught, wanted: days_ahead and late_days, None where the model does not say."""
     was, now = (

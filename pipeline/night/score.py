@@ -116,7 +116,7 @@ def score_shard(job: Job, shard: int) -> tuple[View, pd.DataFrame]:
         **{name: added[name].to_numpy() for name in added},
         theta=np.nan if theta is None else theta,
         own_days_to_pay=_days_to_pay(model, scores, cohort, job.params.label.horizon_days),
-        **_worth_of_going_on(model, matrix, cohort, job),
+        **worth_of_going_on(model, matrix, cohort, job),
     )
     return seen, scores.assign(model_version=job.model.version)
 
@@ -128,7 +128,7 @@ def _days_to_pay(model: AnyModel, scores: pd.DataFrame, cohort: pd.DataFrame, ho
     return model.timing.days_to_pay(scores["p_recovered"].to_numpy(), cohort, horizon_days)
 
 
-def _worth_of_going_on(model: AnyModel, matrix: pd.DataFrame, cohort: pd.DataFrame, job: Job) -> dict[str, np.ndarray]:
+def worth_of_going_on(model: AnyModel, matrix: pd.DataFrame, cohort: pd.DataFrame, job: Job) -> dict[str, np.ndarray]:
     """models.continuation.WORTH_COLUMNS; none where the params name no treatments, or the model was not taught them."""
     policy = policy_in(job.params, date_of(job.as_of))
     if policy is None or not isinstance(model, RecoveryModel) or model.continuation is None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,9 +25,12 @@ from models.prioritise import CONTROL
 from models.recovery import load_model
 from models.routes import INTERNAL
 from pipeline.columns import PROPOSAL_COLUMNS, ROUTED_COLUMNS, SPECIALIST_COLUMNS
+from pipeline.law.eligibility import rulings
 from pipeline.law.holds import BIT
 from pipeline.law.outcome import EXCLUDED, STATES
 from pipeline.law.question import Sight
+from pipeline.night.feeds import case_of
+from pipeline.night.score import Job, worth_of_going_on
 from pipeline.panel.view import View
 from pipeline.store.form import TREATED
 from pipeline.store.store import Store
@@ -35,9 +38,6 @@ from pipeline.treatment.comparison import BY_ROUTE, by_route
 from pipeline.treatment.learnt import learnt
 from pipeline.treatment.policy import INCOME, Policy
 from pipeline.treatment.proposals import NOTHING, PLAN, ROW_COLUMNS, SETTLEMENT, Proposals, propose
-
-if TYPE_CHECKING:
-    from pipeline.night.score import Job
 
 PLANS_AHEAD = 31  # days in which other plans are asked for what a month takes
 HABITS = ("usual_payment", "usual_gap_days", "payday")
@@ -197,6 +197,21 @@ def treat(rows: pd.DataFrame, arms: pd.DataFrame, asked: Sequence[pd.DataFrame],
     return Treated(policy, kept, found, left, whole)
 
 
+def treat_debtors(job: Job, seen: View, store: Store, policy: Policy, arms: pd.DataFrame) -> Treated:
+    """The same of whole debtors alone, whoever else there is. arms: debtors whom a lot holds out on the night."""
+    judged = rulings(case_of(seen, store, job.versions, job.as_of, job.params), job.as_of)
+    cohort, model = seen.cohort.frame.reset_index(drop=True), load_model(job.model.folder, job.model.sha256)
+    money = job.params.money
+    rows = cohort.assign(
+        **worth_of_going_on(model, seen.matrix, cohort, job),
+        verdict=judged.accounts["group"].astype("str").to_numpy(),
+        legal_barred=judged.accounts["legal_barred"].to_numpy(),
+        fx=cohort["currency"].astype("str").map({**money.rates, money.reporting_currency: 1.0}),
+        group="",
+    )
+    return treat(rows, arms, [asked_about(job, seen, judged.recorded)], job, policy)
+
+
 def asked_rows(whole: pd.DataFrame) -> pd.DataFrame:
     """ROW_COLUMNS and unit of scorable accounts, from what shards say of them (Worked.rows with ASKED; verdict: the
     law's). Whoever is excluded may not be contacted, and does not go to court by us either.
@@ -221,7 +236,7 @@ def recorded_of(rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
 def proposed(rows: pd.DataFrame, job: Job, policy: Policy) -> Proposals:
     """By the policy, and by what the model in use has learnt of offers, plans and parties."""
     taught = learnt(load_model(job.model.folder, job.model.sha256), policy, rows)
-    own = (taught.acceptance, taught.breaks, taught.shares)
+    own = (taught.acceptance, taught.breaks, taught.shares, taught.agreement)
     return propose(rows[list(ROW_COLUMNS)], recorded_of(rows, STATUSES), policy, job.as_of, job.params.seed, *own)
 
 
@@ -256,6 +271,7 @@ def proposals_frame(treated: Treated, as_of: int) -> pd.DataFrame:
             for name in ("instalments", "instalment", "last_instalment")
         },
         **days,
+        payday=np.where(plan & best["after_payday"].to_numpy(bool), rows["payday"], 0).astype(np.int64),
         discount=np.where(settlement, settled["discount"], np.nan),
         amount_to_pay=np.where(settlement, settled["amount"], np.where(plan, rows["balance"], 0)).astype(np.int64),
         pay_until=_days(np.where(settlement, as_of + within, NO_DAY)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import re
+from collections.abc import Collection
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,6 +17,7 @@ from features.days import DAY_MINUTES, DAY_SECONDS
 from features.tables import CHANNELS, MONEY_LIMIT, NO_MONEY, OUTCOMES
 from pipeline.outcomes.filled_workbook import FilledRow
 from pipeline.pages.language import languages, words
+from pipeline.pages.workbook import OFFERED
 
 CODES = {
     "FB_FORMULA": "A cell holds a formula or an error, and nothing is evaluated. Type the value.",
@@ -32,6 +34,8 @@ CODES = {
     "FB_TIME": "The time must be HH:MM on the debtor's clock, on the list's day and not ahead of now.",
     "FB_AMOUNT": "The promised amount must be a number above zero with no more decimals than the currency has.",
     "FB_DATE": "The promised day must be a date, from the list's day on.",
+    "FB_OFFER": "What came of the offer is not one of the listed words.",
+    "FB_NO_OFFER": "An offer is answered, but the published list proposes none to the account.",
     "FB_PROMISE": "An amount or a day is promised, but the outcome is not a promise.",
 }
 _CLOCK = re.compile(r"([01]?\d|2[0-3])[:hH]([0-5]\d)(?::\d\d)?")
@@ -41,8 +45,12 @@ class EntryFault(Exception):
     """The code of what is wrong with a row."""
 
 
-def entries(row: FilledRow, listed: pd.DataFrame, night: dt.date, received_at: dt.datetime) -> dict[str, Any]:
-    """What a filled-in row says, as the store keeps it. listed: the published list by account. Raises EntryFault."""
+def entries(
+    row: FilledRow, listed: pd.DataFrame, night: dt.date, received_at: dt.datetime, offered: Collection[str] = ()
+) -> dict[str, Any]:
+    """What a filled-in row says, as the store keeps it. listed: the published list by account; offered: its accounts to
+    which something was proposed. Raises EntryFault.
+    """
     if row.formulas:
         raise EntryFault("FB_FORMULA")
     if day_in(row.cells.get("as_of")) != night:
@@ -64,7 +72,12 @@ def entries(row: FilledRow, listed: pd.DataFrame, night: dt.date, received_at: d
         raise EntryFault("FB_OUTCOME")
     if skipped is None:
         raise EntryFault("FB_SKIP")
-    if outcome and skipped:
+    answer = _answer(row.cells.get(OFFERED))
+    if answer is None:
+        raise EntryFault("FB_OFFER")
+    if answer and account not in offered:
+        raise EntryFault("FB_NO_OFFER")
+    if (outcome or answer) and skipped:
         raise EntryFault("FB_BOTH")
     if not outcome and not skipped:
         raise EntryFault("FB_NEITHER")
@@ -88,6 +101,7 @@ def entries(row: FilledRow, listed: pd.DataFrame, night: dt.date, received_at: d
         "promise_amount": amount,
         "promise_due_on": due,
         "skipped_because": skipped,
+        OFFERED: answer,
     }
 
 
@@ -103,6 +117,17 @@ def _word(value: Any, section: str) -> str | None:
     for language in languages():
         found |= {words(language)[section][name].casefold(): name for name in known}
     return found.get(entered)
+
+
+def _answer(value: Any) -> str | None:
+    """accepted or refused, in whatever language it was entered; "" for nothing, None for another word."""
+    if value in (None, ""):
+        return ""
+    entered = " ".join(str(value).split()).casefold()
+    known = {name: name for name in words("en")["treatment"]["outcomes"]}
+    for language in languages():
+        known |= {said.casefold(): name for name, said in words(language)["treatment"]["outcomes"].items()}
+    return known.get(entered)
 
 
 def day_in(value: Any) -> dt.date | None:

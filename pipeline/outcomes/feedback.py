@@ -1,5 +1,5 @@
-"""What came of a list: the outcomes filled into its workbook become contacts, by the ordinary ingest;
-what was skipped is kept with why.
+"""What came of a list: the outcomes filled into its workbook become contacts, and of its offers they become offers and
+plans, by the ordinary ingest; what was skipped is kept with why.
 """
 
 from __future__ import annotations
@@ -9,26 +9,29 @@ import datetime as dt
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.currencies import DECIMALS
-from features.days import day_number
+from features.days import day_number, day_text
 from features.errors import UsageError
 from features.tables import NO_MONEY, RIGHT_PARTY
+from models.plans import schedule
 from pipeline.outcomes.entries import CODES, EntryFault, at, day_in, entries
 from pipeline.outcomes.filled_workbook import FilledRow, read_filled
 from pipeline.outcomes.refusals import ListMissing, WorkbookRefused
 from pipeline.pages.csv_file import decimal_text
 from pipeline.pages.publish import sha256_in_manifest
-from pipeline.pages.workbook import ENTRIES
+from pipeline.pages.workbook import ENTRIES, OFFERED
 from pipeline.store.commit import replace_night
+from pipeline.store.locks import only_run
 from pipeline.store.store import Store
 
 TABLE = "feedback"
@@ -51,7 +54,7 @@ KEPT_COLUMNS = (
     "received_at",
 )
 # What a row says: as long as it is equal, the row is unchanged.
-SAID_COLUMNS = ("channel", "outcome", "contacted_at", "promise_amount", "promise_due_on", "skipped_because")
+SAID_COLUMNS = ("channel", "outcome", "contacted_at", "promise_amount", "promise_due_on", "skipped_because", OFFERED)
 DELIVERED_COLUMNS = (
     "contact_id",
     "account_id",
@@ -63,6 +66,11 @@ DELIVERED_COLUMNS = (
     "promise_due_on",
     "known_at",
 )
+OFFER_COLUMNS = (
+    *("offer_id", "account_id", "made_at", "kind", "amount", "instalments", "first_due_on", "discount", "valid_until"),
+    *("outcome", "variant", "probability", "known_at"),
+)
+PLAN_COLUMNS = ("plan_id", "account_id", "agreed_on", "total", "due_on", "amount", "ended_on", "how", "known_at")
 
 
 @dataclass(frozen=True)
@@ -72,6 +80,7 @@ class Feedback:
     counts     rows_in = contacts + skipped + unchanged + empty + quarantined
     faults     code, sheet, line of each row set aside
     delivered  rows of the table contacts that came in (one per account of the same contact)
+    offers     accepted and refused, of the offers answered that came in
     """
 
     night: dt.date
@@ -79,6 +88,7 @@ class Feedback:
     faults: tuple[tuple[str, str, int], ...]
     delivered: int
     not_back: int
+    offers: Mapping[str, int] = field(default_factory=dict)
 
     def text(self) -> str:
         counts = self.counts
@@ -87,6 +97,9 @@ class Feedback:
         )
         lines = [f"Feedback on the list of {self.night}: {counts['rows_in']:,} rows = {parts}"]
         lines.append(f"{self.delivered:,} rows of contacts ingested, accounts raised in the same contact included.")
+        if self.offers:
+            answered = ", ".join(f"{many:,} {outcome}" for outcome, many in self.offers.items())
+            lines.append(f"{sum(self.offers.values()):,} offers answered: {answered}; plans agreed came in with them.")
         if self.not_back:
             lines.append(f"{self.not_back:,} rows of the list are not in the file; nothing is concluded from that.")
         lines += [f"  {sheet!a}, row {line}: {code}. {CODES[code]}" for code, sheet, line in self.faults[:FAULTS_SHOWN]]
@@ -100,6 +113,7 @@ class Returned:
     """A filled-in workbook, checked row by row, before anything of it is stored.
 
     contacts      rows of the table contacts: one per account of each contact
+    offers, plans   rows of these tables: one per offer answered, and per instalment of a plan agreed
     fresh         rows that say something the store does not hold yet; faulty: rows set aside
     held          what the store holds of the night already
     feedback      what is told of it
@@ -112,6 +126,8 @@ class Returned:
     faulty: list[dict[str, Any]]
     held: pd.DataFrame
     feedback: Feedback
+    offers: list[dict[str, str]] = field(default_factory=list)
+    plans: list[dict[str, str]] = field(default_factory=list)
 
     def as_delivery(self, source: Path, complete: bool) -> Path:
         """Writes the contacts as a source folder for the ordinary ingest. Unless it holds all of its day,
@@ -120,11 +136,18 @@ class Returned:
         control = {"rows": len(self.contacts)} | (
             {"complete_through": self.night.isoformat()} if complete else {"partial": True}
         )
-        with (source / "contacts.csv").open("x", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, DELIVERED_COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(self.contacts)
-        (source / "contacts.control.json").write_text(json.dumps(control))
+        tables: dict[str, tuple[Sequence[str], list[dict[str, str]], Mapping[str, object]]] = {
+            "contacts": (DELIVERED_COLUMNS, self.contacts, control)
+        }
+        for name, columns, rows in (("offers", OFFER_COLUMNS, self.offers), ("plans", PLAN_COLUMNS, self.plans)):
+            if rows:
+                tables[name] = (columns, rows, {"rows": len(rows), "partial": True})
+        for name, (columns, rows, told) in tables.items():
+            with (source / f"{name}.csv").open("x", encoding="utf-8", newline="") as file:
+                writer = csv.DictWriter(file, columns, lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(rows)
+            (source / f"{name}.control.json").write_text(json.dumps(told))
         return source
 
 
@@ -138,9 +161,9 @@ def read_back(
         raise UsageError("The time of receipt must carry an offset, such as 2026-10-01T18:00:00+02:00.")
     rows = read_filled(path)
     night = _night_of(rows, path.name, night)
-    listed = _published(out, night)
+    listed, proposed = _published(out, night), _proposed(out, night)
     held = _held(Store(store_path), night)
-    checked = _checked(rows, listed, night, received_at)
+    checked = _checked(rows, listed, night, received_at, proposed.index)
     fresh = _fresh(checked, held, received_at)
     faulty = [one for one in checked if one["state"] == "quarantined"]
     heard = [one for one in fresh if one["state"] == "contacts"]
@@ -155,8 +178,11 @@ def read_back(
     }
     back = {str(row.cells.get("account_id")) for row in rows}
     faults = tuple((one["code"], one["sheet"], one["line"]) for one in faulty)
-    told = Feedback(night, counts, faults, len(contacts), sum(account not in back for account in listed.index))
-    return Returned(night, received_at, contacts, fresh, faulty, held, told)
+    offers, plans = _answers(fresh, held, proposed, listed, night, received_at)
+    answered = Counter(row["outcome"] for row in offers)
+    not_back = sum(account not in back for account in listed.index)
+    told = Feedback(night, counts, faults, len(contacts), not_back, dict(sorted(answered.items())))
+    return Returned(night, received_at, contacts, fresh, faulty, held, told, offers, plans)
 
 
 def _night_of(rows: list[FilledRow], name: str, wanted: dt.date | None) -> dt.date:
@@ -178,16 +204,33 @@ def _published(out: Path, night: dt.date) -> pd.DataFrame:
     place = out / night.isoformat() / "worklist.parquet"
     if not place.is_file():
         raise ListMissing.unpublished(night, str(out))
-    if sha256_in_manifest(place) != hashlib.sha256(place.read_bytes()).hexdigest():
-        raise WorkbookRefused.list_altered(night)
+    _check_vouched(place, night)
     columns = ["account_id", "debtor_id", "joined_accounts", "queue", "rank", "currency", "channel", "time_zone"]
     return pq.read_table(place, columns=columns).to_pandas().set_index("account_id", drop=False)
 
 
+def _check_vouched(place: Path, night: dt.date) -> None:
+    if sha256_in_manifest(place) != hashlib.sha256(place.read_bytes()).hexdigest():
+        raise WorkbookRefused.list_altered(night)
+
+
+def _proposed(out: Path, night: dt.date) -> pd.DataFrame:
+    """What was proposed, by account; no row of a night without a treatment policy."""
+    place = out / night.isoformat() / "proposals.parquet"
+    if not place.is_file():
+        return pd.DataFrame(columns=["account_id"]).set_index("account_id", drop=False)
+    _check_vouched(place, night)
+    return pq.read_table(place).to_pandas().set_index("account_id", drop=False)
+
+
 def _checked(
-    rows: list[FilledRow], listed: pd.DataFrame, night: dt.date, received_at: dt.datetime
+    rows: list[FilledRow],
+    listed: pd.DataFrame,
+    night: dt.date,
+    received_at: dt.datetime,
+    offered: Collection[str] = (),
 ) -> list[dict[str, Any]]:
-    checked = [_check(row, listed, night, received_at) for row in rows]
+    checked = [_check(row, listed, night, received_at, offered) for row in rows]
     said: dict[str, list[dict[str, Any]]] = {}
     for one in checked:
         if one["state"] in ("contacts", "skipped"):
@@ -199,7 +242,9 @@ def _checked(
     return checked
 
 
-def _check(row: FilledRow, listed: pd.DataFrame, night: dt.date, received_at: dt.datetime) -> dict[str, Any]:
+def _check(
+    row: FilledRow, listed: pd.DataFrame, night: dt.date, received_at: dt.datetime, offered: Collection[str]
+) -> dict[str, Any]:
     account = str(row.cells.get("account_id", ""))
     made: dict[str, Any] = {
         "account_id": account,
@@ -210,16 +255,17 @@ def _check(row: FilledRow, listed: pd.DataFrame, night: dt.date, received_at: dt
         "raw": "",
     }
     made |= dict.fromkeys(("contact_id", "channel", "outcome", "contacted_at", "promise_due_on", "skipped_because"), "")
+    made |= {OFFERED: ""}
     made |= {"promise_amount": NO_MONEY}
     if not row.filled and not row.formulas:
         return made
     try:
-        made |= entries(row, listed, night, received_at)
+        made |= entries(row, listed, night, received_at, offered)
     except EntryFault as fault:
         shown = {
             name: str(value)[:RAW_LIMIT]
             for name, value in row.cells.items()
-            if name in (*ENTRIES, "account_id", "debtor_id", "rank")
+            if name in (*ENTRIES, OFFERED, "account_id", "debtor_id", "rank")
         }
         made |= {
             "account_id": account[:64],
@@ -236,7 +282,9 @@ def _check(row: FilledRow, listed: pd.DataFrame, night: dt.date, received_at: dt
 def _held(store: Store, night: dt.date) -> pd.DataFrame:
     number = day_number(night)
     held = store.read(TABLE, since=number, before=number + 1)
-    return held if len(held.columns) else pd.DataFrame(columns=[*KEPT_COLUMNS, "as_of"])
+    if not len(held.columns):
+        return pd.DataFrame(columns=[*KEPT_COLUMNS, OFFERED, "as_of"])
+    return held.assign(**{OFFERED: held[OFFERED].fillna("") if OFFERED in held else ""})
 
 
 def _fresh(checked: list[dict[str, Any]], held: pd.DataFrame, received_at: dt.datetime) -> list[dict[str, Any]]:
@@ -284,21 +332,98 @@ def _contacts(
     ]
 
 
+def _answers(
+    fresh: list[dict[str, Any]],
+    held: pd.DataFrame,
+    proposed: pd.DataFrame,
+    listed: pd.DataFrame,
+    night: dt.date,
+    received_at: dt.datetime,
+) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+    """Rows of offers that were answered, and of the plans among them that were agreed, as they were proposed. A plan
+    that was reported as agreed before, and is no more, has ended on the night.
+    """
+    before = dict(zip(held["account_id"], held[OFFERED], strict=True))
+    offers, plans = [], []
+    for one in fresh:
+        account, answer = one["account_id"], one[OFFERED]
+        was = before.get(account, "")
+        if account not in proposed.index or not (answer or was):
+            continue
+        offer = proposed.loc[account]
+        made_at = _contacts(one, listed.loc[account], night, received_at)[0]["occurred_at"]
+        known = received_at.astimezone(dt.UTC).isoformat(timespec="seconds")
+        name = _offer_id(night, account)
+        offers.append({**_offer(offer), "offer_id": name, "made_at": made_at, "outcome": answer, "known_at": known})
+        if offer["proposal"] == "plan" and "accepted" in (answer, was):
+            ended = {} if answer == "accepted" else {"ended_on": night.isoformat(), "how": "cancelled"}
+            about = {"plan_id": name, "agreed_on": night.isoformat(), "known_at": known, "ended_on": "", "how": ""}
+            plans += [{**row, **about, **ended} for row in _instalments(offer)]
+    return offers, plans
+
+
+def _offer_id(night: dt.date, account: str) -> str:
+    return f"list-{night}-{hashlib.sha256(f'{night}|{account}'.encode()).hexdigest()[:16]}"
+
+
+def _offer(offer: pd.Series) -> dict[str, str]:
+    plan, decimals = offer["proposal"] == "plan", DECIMALS[offer["currency"]]
+    drawn = not pd.isna(offer["probability"])
+    return {
+        "account_id": offer["account_id"],
+        "kind": offer["proposal"],
+        "amount": decimal_text(int(offer["amount_to_pay"]), decimals),
+        "instalments": str(int(offer["instalments"])) if plan else "",
+        "first_due_on": offer["first_on"].isoformat() if plan else "",
+        "discount": "" if plan else f"{offer['discount']:g}",
+        "valid_until": "" if plan else offer["pay_until"].isoformat(),
+        "variant": offer["variant"] if drawn else "",
+        "probability": f"{offer['probability']:.6f}".rstrip("0") if drawn else "",
+    }
+
+
+def _instalments(offer: pd.Series) -> list[dict[str, str]]:
+    decimals, payday = DECIMALS[offer["currency"]], int(offer["payday"])
+    plan = offer.copy()
+    plan["first_on"], plan["after_payday"] = day_number(offer["first_on"]), payday > 0
+    total = decimal_text(int(offer["amount_to_pay"]), decimals)
+    return [
+        {
+            "account_id": offer["account_id"],
+            "total": total,
+            "due_on": day_text(due),
+            "amount": decimal_text(part, decimals),
+        }
+        for due, part in schedule(plan, payday)
+    ]
+
+
 def keep_feedback(back: Returned, store_path: Path) -> None:
     """One row per account that was reported on, the newest; and every row set aside, once."""
     stamp = {"received_at": int(back.received_at.timestamp() * 1_000_000)}
-    new = pd.DataFrame([*back.fresh, *(one | stamp for one in back.faulty)], columns=list(KEPT_COLUMNS))
+    store, columns = Store(store_path), list(KEPT_COLUMNS)
+    new = pd.DataFrame([*back.fresh, *(one | stamp for one in back.faulty)], columns=[*columns, OFFERED])
     if new.empty:
         return
+    if _keeps_offers(store, bool((new[OFFERED] != "").any())):
+        columns.append(OFFERED)
     replaced = set(new.loc[new["state"] != "quarantined", "account_id"])
-    kept = back.held.loc[
-        (back.held["state"] == "quarantined") | ~back.held["account_id"].isin(replaced), list(KEPT_COLUMNS)
-    ]
-    whole = pd.concat([kept, new], ignore_index=True) if len(kept) else new
+    kept = back.held.loc[(back.held["state"] == "quarantined") | ~back.held["account_id"].isin(replaced), columns]
+    whole = pd.concat([kept, new[columns]], ignore_index=True) if len(kept) else new[columns]
     faults = whole["state"] == "quarantined"
     whole = whole[~(faults & whole.duplicated(["state", "code", "sheet", "line", "account_id", "raw"]))]
     whole = whole.sort_values(["account_id", "state", "sheet", "line", "code", "raw"], ignore_index=True)
     numbers = dict.fromkeys(("line", "promise_amount", "received_at"), np.int64)
-    whole = whole.astype({name: numbers.get(name, "str") for name in KEPT_COLUMNS})
+    whole = whole.astype({name: numbers.get(name, "str") for name in columns})
     number = day_number(back.night)
-    replace_night(Store(store_path), TABLE, whole.assign(as_of=np.int32(number)), number)
+    replace_night(store, TABLE, whole.assign(as_of=np.int32(number)), number)
+
+
+def _keeps_offers(store: Store, answered: bool) -> bool:
+    """Whether the table has a column for what came of offers: from the first one that is answered on."""
+    if TABLE not in store.delta.names():
+        return answered
+    if OFFERED not in store.delta.schema(TABLE).names and answered:
+        with only_run(store.path):
+            store.delta.widen(TABLE, pa.schema([(OFFERED, pa.string())]))
+    return OFFERED in store.delta.schema(TABLE).names

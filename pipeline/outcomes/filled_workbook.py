@@ -17,7 +17,7 @@ from models.apart import Harmed, confine, run_apart
 from pipeline.columns import WORKLIST_COLUMNS
 from pipeline.outcomes.refusals import ListMissing, WorkbookRefused
 from pipeline.pages.language import languages, words
-from pipeline.pages.workbook import ENTRIES
+from pipeline.pages.workbook import ENTRIES, OFFERED
 from pipeline.store.packed import NotPacked, look_over
 
 UNPACKED_LIMIT = 300_000_000  # bytes of all parts of a workbook; a list of 50,000 rows unpacks to about 100 MB
@@ -48,7 +48,7 @@ class FilledRow:
 
     @property
     def filled(self) -> bool:
-        return any(self.cells.get(name) not in (None, "") for name in ENTRIES)
+        return any(self.cells.get(name) not in (None, "") for name in (*ENTRIES, OFFERED))
 
 
 def read_filled(path: Path) -> list[FilledRow]:
@@ -182,9 +182,9 @@ def columns_by_place(heads: Sequence[Any]) -> dict[int, str] | None:
     """Place -> contract's column, from headings in any language or the contract's own;
     None where the sheet is not a list.
     """
-    known = {name: name for name in (*WORKLIST_COLUMNS, *ENTRIES)}
+    known = {name: name for name in (*WORKLIST_COLUMNS, *ENTRIES, OFFERED)}
     for language in languages():
-        known |= {words(language)["columns"][name]: name for name in (*WORKLIST_COLUMNS, *ENTRIES)}
+        known |= {words(language)["columns"][name]: name for name in (*WORKLIST_COLUMNS, *ENTRIES, OFFERED)}
     found: dict[int, str] = {}
     for place, head in enumerate(heads):
         name = known.get(str(head).strip()) if head is not None else None

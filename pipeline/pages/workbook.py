@@ -34,6 +34,7 @@ from pipeline.pages.publication import (
 )
 
 ENTRIES = ("outcome", "contacted_at", "promise_amount", "promise_due_on", "skipped_because")
+OFFERED = "offer_outcome"  # the entry besides, of a list that proposes something
 # Columns whose classes have words: their section.
 SECTIONS_OF_WORDS = {"channel": "channels", "part_of_day": "parts", "listed_by": "listed_by", "effect": "effects"}
 HEAD_HEIGHT = 32  # points: a heading of two lines
@@ -42,6 +43,7 @@ LONGEST_CELL = 32_000  # a cell holds 32,767 characters
 LONGEST_SHEET_NAME = 31
 WIDTHS = {"text": 14, "money": 12, "date": 11, "share": 9, "count": 7, "instant": 17, "number": 10}
 WIDE = {"reason_1": 46, "reason_2": 40, "reason_3": 40, "reason": 60, "citation": 30, "rule": 26, "time_zone": 17}
+WIDE |= {"proposal": 30, "proposal_terms": 62, "alternative": 46, "route": 24, OFFERED: 16}
 WIDE |= {"outcome": 24, "contacted_at": 12, "promise_amount": 14, "promise_due_on": 14, "skipped_because": 24}
 FOLDED = frozenset(
     {
@@ -233,6 +235,11 @@ def choices(book: Workbook) -> tuple[list[str], list[str]]:
     return [book.words["outcomes"][name] for name in OUTCOMES], list(book.words["skips"].values())
 
 
+def entries_of(night: Night) -> tuple[str, ...]:
+    """The columns to fill in."""
+    return ENTRIES if night.proposals is None else (*ENTRIES, OFFERED)
+
+
 def _heads(book: Workbook, sheet: Worksheet, at: int, heads: Iterable[str]) -> int:
     for column, head in enumerate(heads):
         sheet.write_string(
@@ -274,11 +281,11 @@ def _chart(book: Workbook, sheet: Worksheet, cell: str, title: str, cells: Cells
 
 def _list(book: Workbook, name: str, listed: pd.DataFrame, one_of_several: bool = False) -> None:
     """One queue: the contract's columns in their order, then the columns to fill in."""
-    sheet = book.sheet(name)
-    _table(book, sheet, listed, ENTRIES, FOLDED | {"queue"} if one_of_several else FOLDED)
+    sheet, entries = book.sheet(name), entries_of(book.night)
+    _table(book, sheet, listed, entries, FOLDED | {"queue"} if one_of_several else FOLDED)
     rows, columns = len(listed), list(listed.columns)
     sheet.freeze_panes(1, columns.index("account_id") + 1)
-    letter = {column: xl_col_to_name(place) for place, column in enumerate((*columns, *ENTRIES))}
+    letter = {column: xl_col_to_name(place) for place, column in enumerate((*columns, *entries))}
     if rows:
         for column, color, most in (("net_value", "#9CC7F0", None), ("p_recovered", "#B7DFC8", 1)):
             bar = {
@@ -307,11 +314,14 @@ def _list(book: Workbook, name: str, listed: pd.DataFrame, one_of_several: bool 
                 "error_message": said["bad_date"],
             },
         }
+        if OFFERED in entries:
+            answers = list(book.words["treatment"]["outcomes"].values())
+            checks[OFFERED] = {"validate": "list", "source": answers, "error_message": said["bad_outcome"]}
         for column, check in checks.items():
             sheet.data_validation(
                 f"{letter[column]}2:{letter[column]}{rows + 1}", check | {"error_title": said["fill_in"]}
             )
-    for place, column in enumerate((*columns, *ENTRIES)):
+    for place, column in enumerate((*columns, *entries)):
         told = book.words["columns_help"].get(column) or book.words["columns"].get(column)
         if told:
             sheet.data_validation(

@@ -1,7 +1,7 @@
 """Nights under a treatment policy: nothing outside policy or law is published, a night without one is as it was; what
 is offered is remembered and made again.
 
-Also of offered.py.
+Also of offered.py, policies.py and one_account.py, and of what comes back of offers (pipeline/outcomes/feedback.py).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,9 @@ from models.continuation import WORTH_COLUMNS
 from models.plans import schedule
 from pipeline.columns import PROPOSAL_COLUMNS, ROUTED_COLUMNS, SPECIALIST_COLUMNS, TREATED_COLUMNS, WORKLIST_COLUMNS
 from pipeline.law.holds import BIT
-from pipeline.night import shards
+from pipeline.night import score, treatment
 from pipeline.night.night import make_night
+from pipeline.night.policies import past_offers, with_money
 from pipeline.night.stages import Stages
 from pipeline.night.treatment import Treated
 from pipeline.pages.language import words
@@ -33,14 +35,15 @@ from pipeline.simulate.treated import WORKED, deliver, live
 from pipeline.store.files import sha256_of
 from pipeline.store.form import TERMS, TREATED
 from pipeline.store.store import Store
-from pipeline.treatment.policy import SHIPPED
+from pipeline.treatment.policy import SHIPPED, policy_in
 from tests.judges import treatment_judge as judge
+from tests.worlds.afterwards import opened
 from tests.worlds.commands import recoup
 from tests.worlds.params import written_params
 
 pytestmark = pytest.mark.slow
 
-FIRST, SECOND = "2026-09-30", "2026-10-01"
+EARLY, FIRST, SECOND = "2026-06-01", "2026-09-30", "2026-10-01"
 RAW = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
 # Whatever is let off, about as many accept: the least is proposed, and the lot may give more.
 EVEN = [
@@ -61,12 +64,13 @@ def written(folder: Path, out: str, policy: str | None, language: str = "en") ->
     told["paths"]["out"] = str(folder / out)
     told["portfolios"] = {"old_debts": {"time_zone": "Europe/London", "contact_precision": "time"}}
     told["worklist"] |= {
-        "capacity": {"default": 80},
+        "capacity": {"default": 300},
         "channel_capacity": {},
         "agents": {},
         "dialler_columns": {},
         "language": language,
     }
+    told["label"]["horizon_days"] = 90
     told["treatments"] = None if policy is None else {"policy": str(folder / policy)}
     place.write_text(yaml.safe_dump(told, sort_keys=False))
 
@@ -108,18 +112,18 @@ def world(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def waiting():
-    """Scores that say what waiting is worth: a fixed part of the balance, as no model taught here does."""
-    honest = shards.score_shard
+    """Waiting is worth a fixed part of the balance, as no model taught here says; the honest function."""
+    honest = score.worth_of_going_on
 
-    def told(job, shard):
-        seen, scores = honest(job, shard)
-        balance = seen.cohort.frame["balance"].to_numpy(np.float64)
-        parts = zip(WORTH_COLUMNS, (0.06, 0.05, 0.08), strict=True)
-        worth = {name: np.rint(part * balance).astype(np.int64) for name, part in parts}
-        return seen, scores.assign(**worth)
+    def told(model, matrix, cohort, job):
+        if job.params.treatments is None:
+            return {}
+        parts, balance = zip(WORTH_COLUMNS, (0.06, 0.05, 0.08), strict=True), cohort["balance"].to_numpy(np.float64)
+        return {name: np.rint(part * balance).astype(np.int64) for name, part in parts}
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shards, "score_shard", told)
+        for room in (score, treatment):
+            patch.setattr(room, "worth_of_going_on", told)
         yield honest
 
 
@@ -317,7 +321,8 @@ def test_a_faulty_policy_ends_the_night_before_anything_is_worked(treated_house,
 def test_a_model_that_was_not_taught_what_waiting_is_worth_leaves_offers_out_and_says_so(
     world, waiting, monkeypatch, capsys
 ):
-    monkeypatch.setattr(shards, "score_shard", waiting)
+    for room in (score, treatment):
+        monkeypatch.setattr(room, "worth_of_going_on", waiting)
     written(world, "untaught", "treatments.yaml")
     assert recoup(world, "worklist", "--as-of", SECOND) == 0
     told = capsys.readouterr().out
@@ -329,3 +334,174 @@ def test_a_model_that_was_not_taught_what_waiting_is_worth_leaves_offers_out_and
     page = (world / "untaught" / SECOND / "routes.html").read_text(encoding="utf-8")
     assert words("en")["treatment"]["unvalued"] in page
     written(world, "out", "treatments.yaml")
+
+
+# ---- one account, another policy -------------------------------------------------------------------------------------
+
+
+def explained(folder: Path, account: str, capsys) -> list[str]:
+    assert recoup(folder, "explain", "--as-of", SECOND, "--account", account) == 0
+    lines = capsys.readouterr().out.splitlines()
+    at = next(place for place, line in enumerate(lines) if line.startswith("Offer and routes, by treatments.yaml"))
+    return lines[at + 1 : at + 1 + lines[at + 1 :].index("")]
+
+
+def test_explain_tells_every_route_s_sum_and_the_offer_that_the_night_published(treated_house, capsys):
+    offers = rows(treated_house, SECOND, "proposals")
+    for kind in ("plan", "settlement"):
+        row = next(each for each in offers if each["proposal"] == kind)
+        said = explained(treated_house, row["account_id"], capsys)
+        assert f"Proposal: {kind}, worth {float(row['proposal_value']):,.2f} EUR" in said[0]
+        assert [re.match(r"  Route (\w+)", line)[1] for line in said if line.startswith("  Route")][0] == "internal"
+        assert len([line for line in said if line.startswith("  Route")]) == 5
+        assert any("as an offer: agreed" in line if kind == "plan" else "paid " in line for line in said)
+    held = rows(treated_house, SECOND, "held_out")[0]["account_id"]
+    assert explained(treated_house, held, capsys) == ["  Nothing is proposed to those held out for comparison."]
+    theirs = rows(treated_house, SECOND, "specialist")[0]["account_id"]
+    assert "none (a specialist decides)" in explained(treated_house, theirs, capsys)[0]
+
+
+def test_another_policy_is_set_beside_the_params_own(treated_house, capsys):
+    other = {**DRAWN, "settlements": None, "explore": {"discounts": None, "parties": None}}
+    (treated_house / "other.yaml").write_text(yaml.safe_dump(other, sort_keys=False), encoding="utf-8")
+    command = ("whatif", "--as-of", SECOND, "--policy")
+    assert recoup(treated_house, *command, str(treated_house / "other.yaml")) == 0
+    said = capsys.readouterr().out
+    settled = sum(row["proposal"] == "settlement" for row in rows(treated_house, SECOND, "proposals"))
+    assert f"Treated otherwise: {settled:,} of " in said
+    assert re.search(r"internal settlement +internal(?: plan)? ", said)
+    assert "No such offer has matured" in said
+    assert recoup(treated_house, *command, str(treated_house / "treatments.yaml")) == 0
+    assert "Treated otherwise: 0 of " in capsys.readouterr().out
+    assert recoup(treated_house, *command, str(treated_house / "gone.yaml")) == 66
+    assert recoup(treated_house, "whatif", "--as-of", SECOND) == 2
+    assert "Give --capacity, or --policy" in capsys.readouterr().err
+    written(treated_house, "plain", None)
+    assert recoup(treated_house, *command, str(treated_house / "other.yaml")) == 2
+    assert "no policy to compare with" in capsys.readouterr().err
+    written(treated_house, "out", "treatments.yaml")
+
+
+def test_money_of_past_offers_is_what_the_delivery_says_within_the_horizon(treated_house, capsys):
+    """An early night draws; by the second one its outcome is known."""
+    written(treated_house, "early", "treatments.yaml")
+    assert recoup(treated_house, "worklist", "--as-of", EARLY) == 0
+    drawn = {row["account_id"]: row for row in rows(treated_house, EARLY, "proposals", "early") if row["variant"]}
+    params, store = load(treated_house / "params.yaml"), Store(treated_house / "store")
+    job = score.job_for(store, pd.Timestamp(SECOND).date(), params)
+    past = past_offers(store, job, params)
+    assert sorted(past["account_id"]) == sorted(drawn)
+    policy = policy_in(params, pd.Timestamp(EARLY).date())
+    told = pd.concat(list(with_money(past, store, job, params, [policy, policy])), ignore_index=True)
+    assert len(told) == len(drawn) > 20
+    with gzip.open(treated_house / "source" / "payments.csv.gz", "rt", encoding="utf-8") as file:
+        paid = [row for row in csv.DictReader(file) if row["kind"] == "payment"]
+    first = day_of_text(EARLY)
+    came = dict.fromkeys(drawn, 0.0)
+    for row in paid:
+        if row["account_id"] in came and 0 <= day_of_text(row["occurred_at"][:10]) - first < params.label.horizon_days:
+            came[row["account_id"]] += float(row["amount"])
+    wanted = [min(came[account], float(drawn[account]["balance"])) for account in drawn]
+    assert sum(wanted) > 0
+    assert sorted(told["money"]) == pytest.approx(sorted(wanted), abs=0.01)
+    assert (told["the params'"] == 0.1).mean() > 0.9  # the least, which is proposed where no lot gives more
+    command = ("whatif", "--as-of", SECOND, "--policy", str(treated_house / "treatments.yaml"))
+    assert recoup(treated_house, *command) == 0
+    assert re.search(
+        r"the params': \d+ matured offers were drawn as this policy would, 300 are needed", capsys.readouterr().out
+    )
+    written(treated_house, "out", "treatments.yaml")
+
+
+# ---- what came of offers ---------------------------------------------------------------------------------------------
+
+
+def filled(folder: Path, name: str, told: dict[str, dict[str, str]]) -> Path:
+    """The list's workbook with these cells, by account."""
+    book = opened(folder / "out" / FIRST / "worklist.xlsx")
+    columns = words("en")["columns"]
+    for sheet in book.worksheets:
+        heads = [cell.value for cell in sheet[1]]
+        if columns["offer_outcome"] not in heads:
+            continue
+        for line in range(2, sheet.max_row + 1):
+            account = sheet.cell(line, heads.index(columns["account_id"]) + 1).value
+            for column, value in told.get(account, {}).items():
+                sheet.cell(line, heads.index(columns[column]) + 1).value = value
+    book.save(folder / name)
+    return folder / name
+
+
+@pytest.fixture(scope="module")
+def answered(treated_house, tmp_path_factory) -> tuple[Path, dict[str, str]]:
+    """A copy of the house, and listed accounts by what is proposed to them."""
+    folder = tmp_path_factory.mktemp("answered") / "house"
+    shutil.copytree(treated_house, folder, symlinks=True)
+    written(folder, "out", "treatments.yaml")
+    offers = {row["account_id"]: row["proposal"] for row in rows(folder, FIRST, "proposals")}
+    listed = {offers.get(row["account_id"], ""): row["account_id"] for row in rows(folder, FIRST, "worklist")}
+    assert {"plan", "settlement", ""} == listed.keys()
+    return folder, listed
+
+
+def back(folder: Path, file: Path, at: str) -> int:
+    return recoup(folder, "feedback", "--file", str(file), "--received-at", f"{FIRST}T{at}:00+01:00")
+
+
+def test_what_came_of_an_offer_comes_back_as_offers_and_plans(answered, capsys):
+    folder, listed = answered
+    plan, settlement, nothing = listed["plan"], listed["settlement"], listed[""]
+    spoke = words("en")["outcomes"]["right_party"]
+    agreed = {"outcome": spoke, "offer_outcome": "accepted", "contacted_at": "09:30"}
+    told = {plan: agreed, settlement: {**agreed, "offer_outcome": "refused"}, nothing: agreed}
+    assert back(folder, filled(folder, "one.xlsx", told), "18:00") == 0
+    said = capsys.readouterr().out
+    assert "2 offers answered: 1 accepted, 1 refused" in said
+    assert "FB_NO_OFFER" in said
+    offers = {row["account_id"]: row for row in rows(folder, FIRST, "proposals")}
+    store = Store(folder / "store")
+    kept = [table for shard in range(store.shards) for table in [store.tables(shard, ["offers", "plans"])]]
+    held, plans = (pd.concat([each[name] for each in kept]) for name in ("offers", "plans"))
+    ours = held[held["offer_id"].astype("str").str.startswith(f"list-{FIRST}")].astype(
+        {"outcome": "str", "kind": "str"}
+    )
+    assert sorted(zip(ours["kind"], ours["outcome"], strict=True)) == [("plan", "accepted"), ("settlement", "refused")]
+    rate = ours[ours["kind"] == "settlement"].iloc[0]
+    assert rate["variant"] == offers[settlement]["variant"]
+    agreed_on = plans[plans["plan_id"].astype("str").str.startswith(f"list-{FIRST}")]
+    assert len(agreed_on) == int(offers[plan]["instalments"])
+    assert agreed_on["amount"].sum() == round(float(offers[plan]["balance"]) * 100)
+    assert agreed_on["due_on"].min() == day_of_text(offers[plan]["first_on"])
+    assert agreed_on["due_on"].max() == day_of_text(offers[plan]["last_on"])
+    assert back(folder, folder / "one.xlsx", "19:00") == 0
+    assert "0 contacts + 0 skipped + 2 unchanged" in capsys.readouterr().out
+
+
+def test_whoever_agreed_to_a_plan_is_offered_none_and_is_left_in_peace(answered):
+    folder, listed = answered
+    written(folder, "after", "treatments.yaml")
+    assert recoup(folder, "worklist", "--as-of", SECOND) == 0
+    written(folder, "out", "treatments.yaml")
+    assert listed["plan"] in {row["account_id"] for row in rows(folder, SECOND, "proposals")}
+    assert listed["plan"] not in {row["account_id"] for row in rows(folder, SECOND, "proposals", "after")}
+    deferred = {row["account_id"]: row["rule"] for row in rows(folder, SECOND, "deferred", "after")}
+    assert deferred[listed["plan"]] == "plan"
+
+
+def test_an_answer_taken_back_ends_the_plan_and_a_strange_word_is_set_aside(answered, capsys):
+    folder, listed = answered
+    spoke = {"outcome": words("en")["outcomes"]["right_party"], "contacted_at": "09:30"}
+    told = {
+        listed["plan"]: {**spoke, "offer_outcome": "refused"},
+        listed["settlement"]: {**spoke, "offer_outcome": "maybe"},
+    }
+    assert back(folder, filled(folder, "two.xlsx", told), "20:00") == 0
+    said = capsys.readouterr().out
+    assert "FB_OFFER. What came of the offer is not one of the listed words." in said
+    assert "1 offers answered: 1 refused" in said
+    store = Store(folder / "store")
+    plans = pd.concat([store.tables(shard, ["plans"])["plans"] for shard in range(store.shards)])
+    ours = plans[plans["plan_id"].astype("str").str.startswith(f"list-{FIRST}")]
+    newest = ours.sort_values("known_at").drop_duplicates(["plan_id", "due_on"], keep="last")
+    assert set(newest["how"].astype("str")) == {"cancelled"}
+    assert set(newest["ended_on"]) == {day_of_text(FIRST)}

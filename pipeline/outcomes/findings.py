@@ -219,7 +219,7 @@ def _late_in(title: str, rows: pd.DataFrame, params: Params) -> Finding:
     are as few of those whom the lot kept silent; and who is written to is chosen, by being late among other things.
     """
     ratio, low, high, people = _ratio(rows.assign(recovered=rows["late"]), "late", "p_late")
-    limits = params.gate.money_ratio
+    low, limits = max(low, 0.0), params.gate.money_ratio
     enough = people >= params.gate.bucket_min_debtors
     outside = not limits[0] <= ratio <= limits[1]
     few = "" if enough else f" Only {people} debtors were late: too few to judge."

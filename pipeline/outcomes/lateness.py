@@ -31,7 +31,10 @@ from pipeline.store.form import WATCHED
 from pipeline.store.store import Store
 
 NIGHTS_BACK = 60  # newest matured nights that are judged
-LEAST_PEOPLE = 30  # debtors below which no interval is told
+# Days before tonight of the nights whose spread is tonight's: who is watched, and of which book, changes with the day
+# of the month, and those who taught the head are of every part of it.
+OF_A_MONTH = (0, 8, 15, 23)
+LEAST_PEOPLE, LEAST_LATE = 30, 5  # debtors, and those of them who were late, below which no interval is told
 WRITTEN, KEPT_SILENT = "written", "silent"
 # Scope of `late_by` -> how its groups are sorted, where not by their names.
 IN_ORDER = {
@@ -55,9 +58,9 @@ class Lateness:
     """matured  of nights whose last label is known: as_of, account_id, debtor_id, portfolio, p_late, late (1, 0 or NaN
              where it cannot be told), due (reporting units that fell due), said (WRITTEN, KEPT_SILENT or "")
     nights   how many nights said P(late) of what the params call late
-    psi      population stability of the head's columns and of P(late) (drift.SCORE) tonight; None without a head that
-             keeps how its rows were spread
-    rows     watched accounts tonight
+    psi      population stability of the head's columns and of P(late) (drift.SCORE) on nights of the month that ends
+             tonight; None without a head that keeps how its rows were spread
+    rows     watched accounts of a night of that month
     """
 
     matured: pd.DataFrame
@@ -122,7 +125,8 @@ def _said_to(told: pd.DataFrame, store: Store, job: Job) -> np.ndarray:
 
 def late_by(matured: pd.DataFrame) -> pd.DataFrame:
     """scope, group, rows, debtors, late, expected (shares of the rows), ratio of both, low, high: of all, by tenth of
-    P(late), book, what fell due, and what was said; 95 % intervals by debtor, none of fewer than LEAST_PEOPLE debtors.
+    P(late), book, what fell due, and what was said; 95 % intervals by debtor, none of fewer than LEAST_PEOPLE debtors,
+    or LEAST_LATE late ones.
     """
     rows = matured[matured["late"].notna()].sort_values(["p_late", "account_id", "as_of"], ignore_index=True)
     tenth = np.arange(len(rows)) * 10 // max(len(rows), 1) + 1
@@ -142,9 +146,10 @@ def late_by(matured: pd.DataFrame) -> pd.DataFrame:
             own = rows[groups == group]
             people = own["debtor_id"].nunique()
             ratio = ratio_by_debtor(own["debtor_id"], own["late"], own["p_late"])
-            told = ratio if people >= LEAST_PEOPLE else (np.nan,) * 3
+            if own.loc[own["late"] > 0, "debtor_id"].nunique() < LEAST_LATE or people < LEAST_PEOPLE:
+                ratio = (ratio[0], np.nan, np.nan)
             shares = (float(own["late"].mean()), float(own["p_late"].mean()))
-            found.append((scope, group, len(own), people, *shares, *told))
+            found.append((scope, group, len(own), people, *shares, ratio[0], max(ratio[1], 0.0), ratio[2]))
     columns = ["scope", "group", "rows", "debtors", "late", "expected", "ratio", "low", "high"]
     return pd.DataFrame(found, columns=columns)
 
@@ -177,21 +182,25 @@ def _outcomes(job: Job, nights: Sequence[int], complete: Mapping[str, int], shar
 
 
 def _drift(job: Job, store: Store) -> tuple[int, dict[str, float] | None]:
-    """(watched accounts tonight, PSI of every column of the head and of P(late))."""
+    """(watched accounts of a night on the mean, PSI of every column of the head and of P(late))."""
     parts = list(map_shards(partial(_spread, job), range(store.shards), job.params.engine))
     rows, head = sum(size for size, _ in parts), head_of(job)
     held = [counts for _, counts in parts if counts]
     if head is None or head.reference is None or not held:
-        return rows, None
+        return rows // len(OF_A_MONTH), None
     calendar = {entry.name for entry in WATCH if entry.family == "calendar"} | set(OF_THE_DATE)
     names = [name for name in held[0] if name not in calendar]
     shares = {name: np.sum([counts[name] for counts in held], axis=0) / rows for name in names}
-    return rows, {name: psi(np.array(head.reference.shares[name]), share) for name, share in shares.items()}
+    moved = {name: psi(np.array(head.reference.shares[name]), share) for name, share in shares.items()}
+    return rows // len(OF_A_MONTH), moved  # an account of four nights says little more than one of one
 
 
 def _spread(job: Job, shard: int) -> tuple[int, dict[str, np.ndarray]]:
-    """Watched accounts of the shard, and how many of them lie in each bin of every column of the head's reference."""
-    seen = view(Store(job.store_path), shard, [job.as_of], job.params, job.versions, watch=True)
+    """Watched accounts of the shard on the nights of OF_A_MONTH, and how many of them lie in each bin of every column
+    of the head's reference.
+    """
+    nights = [job.as_of - back for back in OF_A_MONTH]
+    seen = view(Store(job.store_path), shard, nights, job.params, job.versions, watch=True)
     cohort, head = seen.cohort.frame, head_of(job)
     if head is None or head.reference is None or cohort.empty:
         return len(cohort), {}

@@ -192,7 +192,10 @@ def test_late_is_told_by_tenth_book_amount_and_what_was_said():
     whole = found.loc["all", ""]
     assert whole["ratio"] == pytest.approx(known["late"].sum() / known["p_late"].sum())
     assert whole["low"] < 1.4 < whole["high"]
-    assert found.loc["said", KEPT_SILENT][["ratio", "low", "high"]].isna().all()  # of one debtor nothing can be said
+    assert found.loc["said", KEPT_SILENT][["low", "high"]].isna().all()  # of one debtor nothing can be said
+    nobody = late_by(rows.assign(late=rows["late"] * (rows.index < 14))).set_index(["scope", "group"])
+    assert nobody.loc["all", ""][["low", "high"]].isna().all()  # nor of two late ones
+    assert (late_by(rows)["low"].dropna() >= 0).all()
     assert "said" not in set(late_by(rows.assign(said=""))["scope"])
     assert late_by(rows.assign(late=np.nan)).empty
 

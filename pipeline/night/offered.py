@@ -7,6 +7,7 @@ import pandas as pd
 
 from features.currencies import DECIMALS
 from features.days import date_of, day_text
+from features.tables import NO_MONEY
 from models.routes import INTERNAL
 from pipeline.columns import TREATED_COLUMNS
 from pipeline.night.treatment import Treated, taken
@@ -41,10 +42,10 @@ def saying_of(language: str) -> Saying:
 
 
 def list_columns(listed: pd.DataFrame, treated: Treated, language: str) -> pd.DataFrame:
-    """TREATED_COLUMNS of listed rows by account_id; "" and 0 of those of which nothing is said. Index as the rows'."""
+    """TREATED_COLUMNS of listed rows by account_id; "" and NO_MONEY where nothing is said. Index as the rows'."""
     saying, found = saying_of(language), treated.found
     texts = [name for name in TREATED_COLUMNS if not name.endswith("_value")]
-    nothing = {name: "" if name in texts else 0 for name in TREATED_COLUMNS}
+    nothing = {name: "" if name in texts else NO_MONEY for name in TREATED_COLUMNS}
     if found is None:
         told_of = [nothing] * len(listed)
     else:
@@ -65,7 +66,7 @@ def _said(treated: Treated, found: Proposals, place: int, kind: str, saying: Say
     return {
         "proposal": _proposal(offer, kind, str(chosen["route"]), saying),
         "proposal_terms": _terms(treated.policy, found, place, kind, currency, saying),
-        "proposal_value": int(offer["value"]) if kind != NOTHING else 0,
+        "proposal_value": int(offer["value"]) if kind != NOTHING else NO_MONEY,
         "alternative": _alternative(found, place, kind, currency, saying),
         "route": said[f"go_{chosen['route']}"].format(party=chosen["party"]),
         "route_value": int(chosen["value"]),

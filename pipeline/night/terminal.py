@@ -42,6 +42,7 @@ class Published:
                 *lines,
                 *_watched(self.night),
                 *_messages(self.night),
+                *_treated(self.night),
                 *_receivables(self.night),
                 *shown,
                 f"List: {self.folder / 'worklist.html'}",
@@ -86,6 +87,19 @@ def _messages(night: Night) -> list[str]:
         return []
     steps = ", ".join(f"{many:,} {step}" for step, many in told["steps"].items() if many)
     return [f"{told['messages']:,} messages beside the list{f': {steps}' if steps else ''}."]
+
+
+def _treated(night: Night) -> list[str]:
+    """How many offers, accounts by another route than ours, and accounts for a specialist."""
+    told = night.manifest.get("treatments")
+    if told is None:
+        return []
+    for_specialist = f"{told['specialist']:,} accounts for a specialist."
+    if not told["valued"]:
+        return [for_specialist]
+    offers = ", ".join(f"{many:,} {kind}s" for kind, many in told["proposals"].items())
+    away = [f"{each['accounts']:,} {each['route']} {each['party']}".strip() for each in told["routes"]]
+    return [f"Offers: {offers}. Routes: {', '.join(away)}. {for_specialist}"]
 
 
 def _receivables(night: Night) -> list[str]:

@@ -40,6 +40,7 @@ from tests.judges import treatment_judge as judge
 from tests.worlds.afterwards import opened
 from tests.worlds.commands import recoup
 from tests.worlds.params import written_params
+from tests.worlds.traces import traces
 
 pytestmark = pytest.mark.slow
 
@@ -261,7 +262,7 @@ def test_the_list_says_one_sentence_each_and_nothing_of_hardship(treated_house):
             kind, row["proposal"]
         )
         assert (row["proposal_terms"] != "") == bool(kind)
-        assert (row["proposal_value"] == offer["proposal_value"]) if offer else (row["proposal_value"] == "0.00")
+        assert row["proposal_value"] == (offer["proposal_value"] if offer else "")
         assert not re.search(
             "hardship|vulnerab|specialist", " ".join(row[name] for name in TREATED_COLUMNS), re.IGNORECASE
         )
@@ -326,6 +327,7 @@ def test_a_model_that_was_not_taught_what_waiting_is_worth_leaves_offers_out_and
     written(world, "untaught", "treatments.yaml")
     assert recoup(world, "worklist", "--as-of", SECOND) == 0
     told = capsys.readouterr().out
+    assert re.search(r"^\d+ accounts for a specialist\.$", told, re.MULTILINE)
     assert "Warning: The model in use was not taught what waiting is worth" in told
     assert [row["account_id"] for row in rows(world, SECOND, "specialist", "untaught")]
     assert rows(world, SECOND, "proposals", "untaught") == rows(world, SECOND, "routes", "untaught") == []
@@ -334,6 +336,36 @@ def test_a_model_that_was_not_taught_what_waiting_is_worth_leaves_offers_out_and
     page = (world / "untaught" / SECOND / "routes.html").read_text(encoding="utf-8")
     assert words("en")["treatment"]["unvalued"] in page
     written(world, "out", "treatments.yaml")
+
+
+def test_the_terminal_counts_offers_routes_and_specialists(treated_house, capsys):
+    assert recoup(treated_house, "worklist", "--as-of", SECOND) == 0
+    offers = rows(treated_house, SECOND, "proposals")
+    plans = sum(row["proposal"] == "plan" for row in offers)
+    theirs = len(rows(treated_house, SECOND, "specialist"))
+    told = capsys.readouterr().out
+    assert f"Offers: {plans:,} plans, {len(offers) - plans:,} settlements. Routes: " in told
+    assert f"{theirs:,} accounts for a specialist." in told
+
+
+def test_whoever_is_forgotten_is_in_no_file_and_whoever_asks_is_handed_what_was_offered(treated_house, tmp_path):
+    """One who was offered something, and one of the specialists' page."""
+    folder = tmp_path / "house"
+    shutil.copytree(treated_house, folder, symlinks=True)
+    written(folder, "out", "treatments.yaml")
+    people = [rows(folder, SECOND, name)[0]["debtor_id"] for name in ("proposals", "specialist")]
+    file = folder / "person.json"
+    assert recoup(folder, "export", "--debtor", people[0], "--out", str(file)) == 0
+    titles = {section["title"] for section in json.loads(file.read_text(encoding="utf-8"))["sections"]}
+    assert {"treated", f"Night of {SECOND}: proposals", f"Night of {SECOND}: routes"} <= titles
+    for debtor in people:
+        account = debtor.replace("D", "A")
+        assert any(
+            account in (folder / "out" / SECOND / f"{name}.csv").read_text() for name in ("routes", "specialist")
+        )
+        assert recoup(folder, "forget", "--debtor", debtor, "--by", "dpo", "--why", "asked") == 0
+        assert traces([debtor, account], folder / "store", folder / "out") == []
+    assert recoup(folder, "verify") == 0
 
 
 # ---- one account, another policy -------------------------------------------------------------------------------------

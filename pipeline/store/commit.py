@@ -190,6 +190,8 @@ def _write(store: Store, name: str, frame: pd.DataFrame, replaced: str | None) -
         new = {(file.partition, file.sha256) for file in files}
         if not new <= held or (replaced is not None and new != held):
             delta.add(name, files, in_place_of=replaced)
+        elif delta.is_cut_off(name):  # the rows had come in, and their seal had not
+            delta.seal(name)
 
 
 @contextmanager

@@ -283,12 +283,18 @@ class DeltaTables:
         except DeltaError as error:
             raise CannotWrite.writing(f"Table {name!r} of the store", OSError(0, type(error).__name__)) from None
 
+    def is_cut_off(self, name: str) -> bool:
+        """Whether an entry came into the table's log and may lack its seal."""
+        return (self.path / name / SEALS / ON_ITS_WAY).exists()
+
     def seal(self, name: str) -> None:
         """Write beside the log what its entries hash to, and forget what was opened before."""
         for key in [key for key in self._opened if key[0] == name]:
             del self._opened[key]
         folder = self.path / name / SEALS
         folder.mkdir(exist_ok=True)
+        for left in folder.glob(".*.draft"):  # of a run that was killed: whoever seals is alone at work
+            left.unlink()
         for entry in sorted((self.path / name / DELTA_LOG).glob("*.json")):
             if not (folder / entry.stem).exists():
                 write_whole(folder / entry.stem, sha256_of(entry))

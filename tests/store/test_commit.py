@@ -93,6 +93,19 @@ def test_a_night_written_again_is_replaced_and_the_same_night_changes_nothing(ow
     assert own.read("assignments")["as_of"].unique().tolist() == [NIGHT + 1]
 
 
+def test_a_night_whose_seal_was_cut_off_is_sealed_by_the_same_rows_again(own):
+    commit.replace_night(own, "scores", assignments(), NIGHT)
+    seals = own.path / "scores" / "_seals"
+    newest = max(seals.glob("[0-9]*"))
+    told = newest.read_text()
+    newest.unlink()
+    (seals / "writing").write_text("")
+    (seals / f".{newest.name}.0123456789ab.draft").write_text(told[:5])
+    commit.replace_night(Store(own.path), "scores", assignments(), NIGHT)
+    assert newest.read_text() == told
+    assert [place.name for place in seals.iterdir() if not place.name.isdecimal()] == []
+
+
 def test_nights_are_read_by_their_days_and_columns(own):
     for night in range(NIGHT, NIGHT + 4):
         commit.append(own, "assignments", assignments(night))

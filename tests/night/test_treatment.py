@@ -59,7 +59,7 @@ DRAWN = {
 }
 
 
-def written(folder: Path, out: str, policy: str | None, language: str = "en") -> None:
+def written(folder: Path, out: str, policy: str | None, language: str = "en") -> Path:
     place = written_params(folder / "params.yaml", folder)
     told = yaml.safe_load(place.read_text())
     told["paths"]["out"] = str(folder / out)
@@ -74,6 +74,7 @@ def written(folder: Path, out: str, policy: str | None, language: str = "en") ->
     told["label"]["horizon_days"] = 90
     told["treatments"] = None if policy is None else {"policy": str(folder / policy)}
     place.write_text(yaml.safe_dump(told, sort_keys=False))
+    return place
 
 
 def with_statuses(source: Path, owing: list[int]) -> None:
@@ -537,3 +538,41 @@ def test_an_answer_taken_back_ends_the_plan_and_a_strange_word_is_set_aside(answ
     newest = ours.sort_values("known_at").drop_duplicates(["plan_id", "due_on"], keep="last")
     assert set(newest["how"].astype("str")) == {"cancelled"}
     assert set(newest["ended_on"]) == {day_of_text(FIRST)}
+
+
+# ---- the whole path --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.stress
+def test_what_train_teaches_of_waiting_is_what_a_night_s_offers_are_set_against(
+    world, waiting, monkeypatch, tmp_path, capsys
+):
+    """The only night here whose worth of waiting is learnt, by the policy as it is shipped."""
+    for room in (score, treatment):
+        monkeypatch.setattr(room, "worth_of_going_on", waiting)
+    folder = tmp_path / "house"
+    for name in ("store", "source"):
+        shutil.copytree(world / name, folder / name, symlinks=True)
+    (folder / "treatments.yaml").write_bytes(SHIPPED.read_bytes())
+    place = written(folder, "out", "treatments.yaml")
+    told = yaml.safe_load(place.read_text())
+    told["label"]["horizon_days"], told["model"]["n_estimators"], told["model"]["min_events"] = 30, 30, 10
+    place.write_text(yaml.safe_dump(told, sort_keys=False))
+    assert recoup(folder, "train") == 0
+    run = next((folder / "store" / "runs").iterdir()).name
+    assert recoup(folder, "promote", "--run", run, "--by", "tests", "--why", "first") == 0
+    assert recoup(folder, "worklist", "--as-of", SECOND) == 0
+    params, night = load(folder / "params.yaml"), pd.Timestamp(SECOND).date()
+    made = make_night(Store(folder / "store"), night, folder / "aside", params, Stages()).treated
+    assert made is not None
+    assert made.found is not None
+    worth = made.rows["continuation"] / made.rows["balance"]
+    assert worth.nunique() > 20
+    assert (made.rows["continuation_low"] <= made.rows["continuation"]).all()
+    assert breaches(folder, made, RAW) == []
+    offers = rows(folder, SECOND, "proposals")
+    assert len(offers) > 20
+    capsys.readouterr()
+    said = explained(folder, offers[0]["account_id"], capsys)
+    assert f"worth {float(offers[0]['proposal_value']):,.2f} EUR" in said[0]
+    assert recoup(folder, "reproduce", "--as-of", SECOND) == 0

@@ -160,7 +160,10 @@ def work_shards(job: Job, shelf: Path) -> list[Worked]:
     """Every shard scored and judged, in shard order; shards a cut-off run had finished are read, not made again."""
     shelf.mkdir(parents=True, exist_ok=True, mode=0o700)
     shards = range(Store(job.store_path).shards)
-    return list(map_shards(partial(_work_shard, job, shelf), shards, job.params.engine))
+    worked = list(map_shards(partial(_work_shard, job, shelf), shards, job.params.engine))
+    if reused := sum(one.reused for one in worked):
+        log.info("Finished by a run that was cut off, and not made again: %d of %d shards.", reused, len(worked))
+    return worked
 
 
 def _work_shard(job: Job, shelf: Path, shard: int) -> Worked:

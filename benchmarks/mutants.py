@@ -193,6 +193,20 @@ MUTANTS = {
         "        if False:\n",
         "tests/pages/test_verify.py::test_a_manifest_rewritten_with_its_files_is_found_by_the_record",
     ),
+    "names_small_classes": Mutant(
+        "names classes of a few debtors in a model",
+        "models/encoding.py",
+        "LEAST_DEBTORS = 20",
+        "LEAST_DEBTORS = 1",
+        "tests/promises/test_strangers.py::test_s28_people_stand_nowhere_but_in_rows",
+    ),
+    "writes_metrics_in_place": Mutant(
+        "writes the metrics file in its place",
+        "pipeline/metrics.py",
+        "with whole_file(place) as draft:",
+        "for draft in (place,):",
+        "tests/promises/test_nights.py::test_r22_every_failure_ends_with_its_code_and_a_sentence_under_cron",
+    ),
 }
 
 

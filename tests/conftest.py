@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tests.worlds.afterwards import House
     from tests.worlds.servers import Server
 
+MANY = 1_000  # tests: those of a room, or of a file, need few of the loops
 SLOW_FIXTURES = {"browser", "server", "two_nights", "model", "tuned", "house", "three_nights"}
 
 settings.register_profile("same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -46,6 +47,15 @@ def no_power_cut() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda opened: None)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Before many tests are run by two processes in a fresh tree."""
+    if len(request.session.items) > MANY:
+        from tests.worlds.houses import compiled_in_two
+
+        compiled_in_two(tmp_path_factory.mktemp("compiled"), os.environ.get("PYTEST_XDIST_WORKER"))
 
 
 @pytest.fixture(scope="session")

@@ -164,7 +164,8 @@ PROMISES = {
         "LIMIT_* in 2 s of processor time and within 300 MiB, libraries and all; nothing is stored", "bombs", 4, 9,
     ),
     "s28": Promise(
-        "canaries in every id, detail and agent of the input, and of failing runs in amounts and names of books",
+        "canaries in every id, detail and agent of the input, in product, place, language, method and own columns of "
+        "twelve debtors, and of failing runs in amounts and names of books",
         "in rows alone: none in logs, messages, manifests, registry, models, temp; mode 0600", "commands", 20, 20,
     ),
     "s29": Promise(

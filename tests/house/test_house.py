@@ -424,23 +424,7 @@ def test_the_project_lists_every_package():
 
 
 @pytest.mark.slow
-def test_the_wheel_holds_the_three_packages_their_data_and_what_a_folder_begins_with(tmp_path):
-    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE", "params.yaml", "data", *PACKAGES):
-        target = tmp_path / "house" / name
-        target.parent.mkdir(exist_ok=True)
-        subprocess.run(["cp", "-r", str(HOUSE / name), str(target)], check=True)
-    command = [
-        sys.executable,
-        "-m",
-        "build",
-        "--wheel",
-        "--no-isolation",
-        "--outdir",
-        str(tmp_path / "dist"),
-        str(tmp_path / "house"),
-    ]
-    subprocess.run(command, check=True, capture_output=True)
-    (wheel,) = (tmp_path / "dist").glob("*.whl")
+def test_the_wheel_holds_the_three_packages_their_data_and_what_a_folder_begins_with(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == set(PACKAGES)
     shipped = {

@@ -32,29 +32,13 @@ PathFinder.find_spec = lambda name, *more: None if name.split(".")[0] in {TRAINI
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory) -> Path:
-    """The wheel, built outside the repository and unpacked where no source of it lies."""
-    place = tmp_path_factory.mktemp("wheel")
-    for name in (
-        "pyproject.toml",
-        "setup.py",
-        "README.md",
-        "LICENSE",
-        "params.yaml",
-        "data",
-        "features",
-        "models",
-        "pipeline",
-    ):
-        (place / "house").mkdir(exist_ok=True)
-        subprocess.run(["cp", "-r", str(HOUSE / name), str(place / "house" / name)], check=True)
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(place), str(place / "house")]
-    subprocess.run(build, check=True, capture_output=True)
-    (wheel,) = place.glob("*.whl")
+def installed(wheel, tmp_path_factory) -> Path:
+    """The wheel, unpacked where no source of it lies."""
+    place = tmp_path_factory.mktemp("site")
     uv = Path(sys.executable).with_name("uv")
-    into = [str(uv), "pip", "install", "--quiet", "--no-deps", "--target", str(place / "site"), str(wheel)]
+    into = [str(uv), "pip", "install", "--quiet", "--no-deps", "--target", str(place), str(wheel)]
     subprocess.run(into, check=True, capture_output=True)
-    return place / "site"
+    return place
 
 
 class Stranger:
@@ -274,12 +258,12 @@ def test_a_shell_completes_commands(installed, tmp_path, shell):
 
 @pytest.mark.stress
 @pytest.mark.parametrize("python", ["3.11", "3.13", "3.14"])
-def test_uv_installs_the_wheel_as_a_tool_that_works_where_no_repository_is(installed, tmp_path, python):
+def test_uv_installs_the_wheel_as_a_tool_that_works_where_no_repository_is(wheel, tmp_path, python):
     """Of the extras nothing; versions are those of the lock, from wherever uv gets packages."""
     interpreter = shutil.which(f"python{python}")
     if interpreter is None:
         pytest.skip(f"Python {python} is not installed")
-    uv, (wheel,) = Path(sys.executable).with_name("uv"), installed.parent.glob("*.whl")
+    uv = Path(sys.executable).with_name("uv")
     names = re.findall(r"(?m)^([\w.-]+==[\w.]+(?: ; .*?)?) \\$", (HOUSE / "requirements.lock").read_text())
     (tmp_path / "constraints.txt").write_text("\n".join(names))
     own = {"UV_TOOL_DIR": str(tmp_path / "tools"), "UV_TOOL_BIN_DIR": str(tmp_path / "bin")}

@@ -57,7 +57,7 @@ def compiled_in_two(folder: Path, worker: str | None) -> None:
     if any(room.rglob(f"*-{sources(room).hex()[:12]}*.nbi")):
         return
     if worker == "gw0":
-        simulate(2, 1, folder / "made-up", months=1)
+        simulate(2, 1, folder / "made-up", months=3)
     if worker == "gw1":
         params = load(written_params(folder / "params.yaml", folder))
         ingest(HOUSE / "data" / "sample", folder / "store", params)

@@ -642,8 +642,10 @@ def metrics_before(folder: Path) -> Path:
 def by_cron(folder: Path, night: str, environment: dict[str, str], *more: str) -> subprocess.CompletedProcess[str]:
     metrics = ("--metrics", str(folder / "metrics" / "recoup.prom"))
     given = ["run", "--as-of", night, "--params", str(folder / "params.yaml"), *metrics, *more]
+    paths = os.pathsep.join([*([environment["PYTHONPATH"]] if "PYTHONPATH" in environment else []), str(HOUSE)])
+    hardly = {**environment, "PYTHONPATH": paths}  # the tree that is tested, wherever the program is installed
     return subprocess.run(
-        ["env", "-i", *(f"{key}={value}" for key, value in environment.items()), "sh", "-c", 'exec "$0" "$@"',
+        ["env", "-i", *(f"{key}={value}" for key, value in hardly.items()), "sh", "-c", 'exec "$0" "$@"',
          str(RECOUP), *given],
         cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, preexec_fn=_heeding,
     )  # fmt: skip

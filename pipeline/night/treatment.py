@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -160,7 +160,8 @@ def _in_house(seen: View, cohort: pd.DataFrame, night: int) -> np.ndarray:
 class Treated:
     """Under a policy. rows: ROW_COLUMNS with ABOUT, unit (reporting units per minor unit) and recorded statuses as
     bool, one per account that may be treated; found: None where the model does not say what waiting is worth; left_out:
-    reason of LEFT_OUT -> accounts; asked: every scorable account with what was asked about it.
+    reason of LEFT_OUT -> accounts; asked: every scorable account with what was asked about it; beliefs: acceptance,
+    breaks and agreement -> whose curve it is, the policy's or learnt from what.
     """
 
     policy: Policy
@@ -168,6 +169,7 @@ class Treated:
     found: Proposals | None
     left_out: Mapping[str, int]
     asked: pd.DataFrame
+    beliefs: Mapping[str, str] = field(default_factory=dict)
 
 
 def treat(rows: pd.DataFrame, arms: pd.DataFrame, asked: Sequence[pd.DataFrame], job: Job, policy: Policy) -> Treated:
@@ -191,10 +193,8 @@ def treat(rows: pd.DataFrame, arms: pd.DataFrame, asked: Sequence[pd.DataFrame],
     )
     kept = whole[out == ""].sort_values("account_id", ignore_index=True)
     left = {reason: int((out == reason).sum()) for reason in LEFT_OUT}
-    found = (
-        proposed(kept, job, policy) if set(WORTH_COLUMNS) <= set(kept) else None
-    )  # the scores that the model can tell
-    return Treated(policy, kept, found, left, whole)
+    found, beliefs = proposed(kept, job, policy) if set(WORTH_COLUMNS) <= set(kept) else (None, {})
+    return Treated(policy, kept, found, left, whole, beliefs)
 
 
 def treat_debtors(job: Job, seen: View, store: Store, policy: Policy, arms: pd.DataFrame) -> Treated:
@@ -233,11 +233,16 @@ def recorded_of(rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame({name: bits & BIT[name] != 0 for name in names}, index=rows.index)
 
 
-def proposed(rows: pd.DataFrame, job: Job, policy: Policy) -> Proposals:
-    """By the policy, and by what the model in use has learnt of offers, plans and parties."""
+def proposed(rows: pd.DataFrame, job: Job, policy: Policy) -> tuple[Proposals, dict[str, str]]:
+    """By the policy, and by what the model in use has learnt of offers, plans and parties; and of each curve whose it
+    is.
+    """
     taught = learnt(load_model(job.model.folder, job.model.sha256), policy, rows)
+    curves = {name: getattr(taught, name) for name in ("acceptance", "breaks", "agreement")}
+    beliefs = {name: POLICY if curve is None else curve.source for name, curve in curves.items()}
     own = (taught.acceptance, taught.breaks, taught.shares, taught.agreement)
-    return propose(rows[list(ROW_COLUMNS)], recorded_of(rows, STATUSES), policy, job.as_of, job.params.seed, *own)
+    asked = rows[list(ROW_COLUMNS)]
+    return propose(asked, recorded_of(rows, STATUSES), policy, job.as_of, job.params.seed, *own), beliefs
 
 
 def untreated(treated: Treated | None) -> list[str]:
@@ -414,6 +419,7 @@ def about_treatment(treated: Treated, routes: pd.DataFrame, specialist: pd.DataF
             {"before": before, "after": after, "accounts": int(many)} for (before, after), many in changes.items()
         ],
         "sources": sources_of(found),
+        "beliefs": dict(treated.beliefs),
     }
 
 

@@ -40,8 +40,11 @@ def routes_page(night: Night) -> str:
         new=speech.count(told.get("new", 0)),
         left=[(said["left_out"][why], speech.count(many)) for why, many in left.items() if many],
         beliefs=[
-            said["belief"].format(party=party, source=", ".join(said["believed"][one] for one in source.split("+")))
-            for party, source in told.get("sources", {}).items()
+            said["belief"].format(party=who, source=", ".join(said["believed"][one] for one in source.split("+")))
+            for who, source in {
+                **{said["curves"][name]: source for name, source in told.get("beliefs", {}).items()},
+                **told.get("sources", {}),
+            }.items()
         ],
     )
 

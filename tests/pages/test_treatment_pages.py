@@ -30,6 +30,7 @@ TOLD = {
     ],
     "moved": [{"before": "internal", "after": "agency north", "accounts": 2}],
     "sources": {"north": "placements+policy"},
+    "beliefs": {"acceptance": "offers", "breaks": "plans", "agreement": "policy"},
 }  # fmt: skip
 
 
@@ -54,7 +55,14 @@ def told(language: str = "en", **changes: object) -> Night:
 def test_both_pages_are_told_in_every_language(language):
     routes, people = routes_page(told(language)), specialist_page(told(language))
     said = words(language)["treatment"]
-    for piece in (said["by_route"], said["changed"], said["left_out"]["unknown"], said["believed"]["placements"]):
+    for piece in (
+        said["by_route"],
+        said["changed"],
+        said["left_out"]["unknown"],
+        said["believed"]["placements"],
+        said["believed"]["offers"],
+        said["curves"]["breaks"],
+    ):
         assert piece in routes.replace("&#39;", "'")
     assert f"{said['routes']['agency']}, north" in routes
     assert said["recorded_as"]["hardship"] in people

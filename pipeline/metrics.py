@@ -13,24 +13,35 @@ from typing import Any
 
 from features.days import DAY_US, day_number, instant_of
 from pipeline.pages.record import newest, read_manifest
+from pipeline.status import verdict_of
 from pipeline.store.files import whole_file
 
 log = logging.getLogger("recoup")
 
 Samples = Mapping[str, int | float]  # labels -> value
+VERDICTS = {"ok": 0, "warn": 1, "stop": 2}
 
 
 def write_metrics(place: Path, out: Path, as_of: dt.date, code: int, seconds: float, at: dt.datetime) -> None:
     """The file whole, or the one before. code: of the run that ended at this instant (aware) after so many seconds. A
     place that cannot be written is a warning: the night ended as it did.
     """
-    lines = [line for metric in _metrics(out, as_of, code, seconds, at) for line in _lines(*metric)]
     try:
+        lines = [line for metric in _metrics(out, as_of, code, seconds, at) for line in _lines(*metric)]
+        _make_readable(place.parent)
         with whole_file(place) as draft:
             draft.write_text("\n".join([*lines, ""]), encoding="utf-8", newline="\n")
             draft.chmod(0o644)  # whoever collects it is another user, and nobody stands in it
     except OSError as error:
         log.warning("The metrics file cannot be written (%s); the one before stands.", error.strerror)
+
+
+def _make_readable(folder: Path) -> None:
+    """A folder that is missing, and those above it, open to whoever collects the file."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    for each in reversed(missing):
+        each.mkdir()
+        each.chmod(0o755)
 
 
 def _metrics(
@@ -45,6 +56,9 @@ def _metrics(
     if led is not None:
         day = dt.date.fromisoformat(led)
         yield "list_as_of_timestamp_seconds", "The night whose list holds.", {"": _instant(day)}
+        said = VERDICTS.get(verdict_of(out, day))
+        if said is not None:
+            yield "list_verdict", "What the monitor said of that list: 0 ok, 1 warn, 2 stop.", {"": said}
     manifest = read_manifest(out / as_of.isoformat()) if code == 0 else None
     if manifest is not None:
         yield from _of_the_night(manifest)

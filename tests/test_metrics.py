@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import re
 from pathlib import Path
 
 import pytest
 
+from features.days import day_number
 from pipeline.metrics import write_metrics
+from pipeline.night.pins import Stamps
 from pipeline.pages.publish import publish
+from tests.worlds.commands import exit_code
 from tests.worlds.paper_nights import AS_OF, night
 
 AT = dt.datetime(2026, 10, 1, 2, 30, tzinfo=dt.UTC)
@@ -82,3 +86,36 @@ def test_a_place_that_cannot_be_written_is_a_warning(tmp_path, caplog, monkeypat
     write_metrics(tmp_path / "recoup.prom", tmp_path / "out", AS_OF, 0, 1.0, AT)
     assert "The metrics file cannot be written (Is a directory); the one before stands." in caplog.text
     assert [place.name for place in tmp_path.iterdir()] == ["recoup.prom"]
+
+
+@pytest.mark.parametrize("where", ["below a file", "a folder"])
+def test_no_place_of_metrics_takes_the_night_away_or_leaves_its_list_unmarked(out, tmp_path, capfd, where):
+    place = tmp_path / "there" / "recoup.prom"
+    if where == "a folder":
+        place.mkdir(parents=True)
+    else:
+        place.parent.touch()
+    asked = str(AS_OF + dt.timedelta(1))
+    given = {"store": tmp_path / "store", "out": out, "source": tmp_path / "none", "metrics": place}
+    assert exit_code("run", "--as-of", asked, *(f"--{name}={value}" for name, value in given.items())) == 66
+    assert asked in (out / "EXPIRED.txt").read_text()
+    assert capfd.readouterr().err.count("The metrics file cannot be written") == 1
+
+
+def test_a_missing_folder_is_made_so_that_others_can_look_into_it(tmp_path):
+    before = os.umask(0o077)
+    try:
+        write_metrics(tmp_path / "node" / "exporter" / "recoup.prom", tmp_path / "out", AS_OF, 70, 1.0, AT)
+    finally:
+        os.umask(before)
+    for folder in ("node", "node/exporter"):
+        assert (tmp_path / folder).stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize(("verdict", "told"), [("ok", 0), ("warn", 1), ("stop", 2), (None, None)])
+def test_what_the_monitor_said_of_the_list_is_told_whatever_became_of_the_next_night(out, tmp_path, verdict, told):
+    if verdict is not None:
+        Stamps(out, day_number(AS_OF)).mark({"monitor": ({}, {"verdict": verdict})})
+    for as_of, code in ((AS_OF, 0), (AS_OF + dt.timedelta(1), 66)):
+        write_metrics(tmp_path / "recoup.prom", out, as_of, code, 1.0, AT)
+        assert samples(tmp_path / "recoup.prom").get("recoup_list_verdict") == told

@@ -32,6 +32,8 @@ def compiled(function: Callable | None = None, *, error_model: str = "python") -
     )
     try:
         return njit(cache=True, nogil=True, error_model=error_model)(function)
+    except RuntimeError:  # no place may be written: each process compiles for itself
+        return njit(nogil=True, error_model=error_model)(function)
     finally:
         config.CACHE_LOCATOR_CLASSES = before
 

@@ -57,7 +57,9 @@ class Standing:
 
 
 def status(store_path: Path, out: Path, params: Params, now: dt.datetime) -> Standing:
-    """now: aware. Works without a store, without a list and beside a run; what cannot be read is a point of its own."""
+    """now: aware, of the house's own clock. Works without a store, without a list and beside a run; what cannot be read
+    is a point of its own.
+    """
     today = now.date()
     points = [*_of_the_list(out, today), _at_work(out, store_path)]
     figures: dict[str, Any] = {"list": newest(out), "nights": len(nights(out))}
@@ -70,7 +72,11 @@ def status(store_path: Path, out: Path, params: Params, now: dt.datetime) -> Sta
         points.append(Point("store", LOOK, f"There is none yet at {str(store_path)!r}. `recoup ingest` makes it."))
     except RecoupError as error:
         points.append(Point("store", BAD, str(error)))
-    points += [_of_the_model(store_path), _of_the_disk(out), _of_law(params, today)]
+    points += [_of_the_model(store_path), _of_the_disk(out)]
+    try:
+        points.append(_of_law(params, today))
+    except RecoupError as error:
+        points.append(Point("law", BAD, str(error)))
     return Standing(points, figures)
 
 
@@ -95,7 +101,7 @@ def _of_the_list(out: Path, today: dt.date) -> list[Point]:
         why = " ".join((out / EXPIRED).read_text(encoding="utf-8", errors="replace").split())
         said.append(f"It is marked as expired: {why}")
     waiting = sum(1 for _ in out.glob(".shards-*/[0-9]*/seal.json"))
-    if waiting:
+    if waiting and not is_held(out):
         said.append(f"{waiting} finished shards of a run that was cut off wait: run that night again.")
     return [Point("list", stands, " ".join(said)), _verdict(out, day)]
 

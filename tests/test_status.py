@@ -144,3 +144,11 @@ def test_models_tell_the_champion_and_those_before_it(place):
 def test_it_loads_nothing_that_makes_a_night():
     code = "import sys, pipeline.status; print(*{'lightgbm', 'numba', 'shap', 'mlflow', 'sklearn'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
+
+
+def test_rules_that_cannot_be_read_are_a_point_and_not_the_end_of_it(place):
+    lost = PARAMS.model_copy(update={"eligibility": PARAMS.eligibility.model_copy(update={"rules": ("gone.yaml",)})})
+    found = {point.name: point for point in status(place / "store", place / "out", lost, NOW).points}
+    assert found["law"].stands == BAD
+    assert "gone.yaml" in found["law"].says
+    assert found["list"].stands == GOOD

@@ -122,10 +122,10 @@ def retrain(params: Params, store: Path, out: Path, least: str | None, by: str |
 
 def _calm(out: Path, least: str) -> str | None:
     """Why nothing is taught by the verdict on the newest list; None where it is as bad as that."""
-    from pipeline.pages.record import newest
+    from pipeline.pages.record import nights
     from pipeline.status import verdict_of
 
-    last = newest(out)
+    last = max((folder.name for folder in nights(out)), default=None)  # also where an older list was put back
     found = None if last is None else verdict_of(out, dt.date.fromisoformat(last))
     if found in ("warn", "stop") and not (least == "stop" and found == "warn"):
         return None
@@ -163,6 +163,8 @@ def promote(params: Params, run_id: str | None, rollback: bool, by: str | None, 
 
     if rollback == (run_id is not None):
         raise click.UsageError("Give either --run ID or --rollback.")
+    if rollback and not why.strip():
+        raise click.UsageError("--rollback is recorded with --why REASON.")
     when = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     decision = {"who": by or getpass.getuser(), "why": why, "when": when}
     click.echo(

@@ -235,7 +235,7 @@ def status(params: Params, store: Path, out: Path, as_json: bool) -> None:
     """
     from pipeline.status import status as look
 
-    found = look(store, out, params, dt.datetime.now(dt.UTC))
+    found = look(store, out, params, dt.datetime.now().astimezone())
     click.echo(found.told() if as_json else found.text())
 
 

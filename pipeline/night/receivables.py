@@ -4,7 +4,7 @@ the house's dunning has come.
 A dunning level holds from so many days past due on (params `receivables.levels`). A customer who usually pays a few
 days late meets the first one when an item is later than his usual, and no later than the next one: usual is the mean
 and one standard deviation of the days after the due day over the last year, where so many items were settled. What is
-disputed is not dunned, nor is a debtor whom contact law keeps off the list.
+disputed is not dunned, nor what is within the book's `dpd_tolerance`, nor a debtor who is not to be contacted today.
 """
 
 from __future__ import annotations
@@ -30,11 +30,13 @@ from pipeline.store.store import Store
 
 USUAL = ("days_after_due_mean_365d", "days_after_due_std_365d", "items_settled_365d")
 LEAST_SETTLED = 5  # items of the last year, before a customer's usual days are believed
-EXCLUDED = "excluded"  # the group whose rule excluded.csv names
+# Why a debtor is not dunned: a rule that excluded.csv names; or he is not to be contacted today (deferred, a promise or
+# plan among it), or at all for now (left alone by lot), which of them is nobody's to read here.
+EXCLUDED, LEFT = "excluded", "left"
 ORDER_STOPS = OVERDUE, OVER_LIMIT = "overdue", "limit"
 ABOUT = {"account_id": "str", "debtor_id": "str", "portfolio": "str", "currency": "str", "balance": "int64"}
 OWING = {**ABOUT, **dict.fromkeys(UNTIED_COLUMNS, "int64"), **dict.fromkeys((*USUAL, "limit_use"), "float64")}
-OWING |= {"is_told": "bool"}
+OWING |= {"is_told": "bool", "tolerance": "int64"}
 ITEMS = {**{name: kind for name, kind in ABOUT.items() if name != "balance"}, "charge_id": "str", "kind": "str"}
 ITEMS |= {"due_on": "int32", "amount": "int64", "open": "int64", "is_disputed": "bool"}
 
@@ -55,7 +57,9 @@ def receivables_shard(job: Job, seen: View) -> tuple[pd.DataFrame, pd.DataFrame]
     items, untied = open_items(evidence)
     told = rows[list(ABOUT)].astype(ABOUT)
     owing = pd.concat([told, untied, pd.DataFrame(figures(evidence, USUAL))[list(USUAL)]], axis=1)
-    owing = owing.assign(limit_use=_limit_use(evidence, told), is_told=tells(evidence))
+    books = list(zip(told["portfolio"], told["currency"], strict=True))
+    tolerance = np.array([terms.dpd_tolerance.get(book, 0) for book in books], np.int64)
+    owing = owing.assign(limit_use=_limit_use(evidence, told), is_told=tells(evidence), tolerance=tolerance)
     place = items["row"].to_numpy()
     about = {name: owing[name].to_numpy()[place] for name in ITEMS if name in ABOUT}
     items = items.assign(**about)[list(ITEMS)].astype(ITEMS)
@@ -87,21 +91,25 @@ def receivables_of(
     items, owing: of all shards (receivables_shard). ranked: rows of the night with debtor_id and group.
     """
     own = job.params.receivables or Receivables()
-    held = set(ranked["debtor_id"][ranked["group"] == EXCLUDED].astype("str"))
+    held = _held(ranked)
     accounts = pd.concat(owing, ignore_index=True)
     begins = pd.Series(level_from(accounts, own), index=accounts["account_id"])
     rows = pd.concat(items, ignore_index=True)
     days = np.maximum(job.as_of - rows["due_on"].to_numpy(np.int64), 0)
     level = dunning_level(days, begins.reindex(rows["account_id"]).to_numpy(), own.levels)
-    dunned = ~rows["is_disputed"].to_numpy() & ~rows["debtor_id"].isin(held).to_numpy()
+    counts = (
+        rows["open"].to_numpy() > accounts.set_index("account_id")["tolerance"].reindex(rows["account_id"]).to_numpy()
+    )
+    dunned = ~rows["is_disputed"].to_numpy() & ~rows["debtor_id"].isin(held).to_numpy() & counts
     rows = rows.assign(
         days_past_due=days,
+        counts=counts,
         dunning_level=np.where(dunned, level, 0),
         open_amount=rows["open"],
         invoiced=rows["amount"],
     )
     debtors = _debtors(rows, accounts.assign(level_from=begins.to_numpy()), own, job).assign(as_of=date_of(job.as_of))
-    debtors["held"] = np.where(debtors["debtor_id"].isin(held), EXCLUDED, "")
+    debtors["held"] = debtors["debtor_id"].map(lambda name: held.get(name, "")).astype("str")
     order = debtors.set_index(["debtor_id", "currency"])["rank"]
     place = order.reindex(pd.MultiIndex.from_frame(rows[["debtor_id", "currency"]])).to_numpy()
     rows = rows.assign(place=place).sort_values(["place", "due_on", "account_id", "charge_id"], ignore_index=True)
@@ -116,6 +124,14 @@ def receivables_of(
         "without_items": sorted(accounts.loc[~accounts["is_told"], "portfolio"].unique()),
     }
     return debtors[list(RECEIVABLE_COLUMNS)], rows[list(OPEN_ITEM_COLUMNS)], about
+
+
+def _held(ranked: pd.DataFrame) -> dict[str, str]:
+    """Debtor -> EXCLUDED or LEFT, by any of his accounts."""
+    found: dict[str, str] = {}
+    for groups, why in ((("deferred", "held_out"), LEFT), (("excluded",), EXCLUDED)):
+        found |= dict.fromkeys(ranked["debtor_id"][ranked["group"].isin(groups)].astype("str"), why)
+    return found
 
 
 def level_from(accounts: pd.DataFrame, own: Receivables) -> np.ndarray:
@@ -141,7 +157,7 @@ def _debtors(rows: pd.DataFrame, accounts: pd.DataFrame, own: Receivables, job: 
         items=1,
         overdue=rows["open_amount"].where(late & ~rows["is_disputed"], 0),
         disputed=rows["open_amount"].where(rows["is_disputed"], 0),
-        oldest_days=rows["days_past_due"].where(~rows["is_disputed"], 0),
+        oldest_days=rows["days_past_due"].where(~rows["is_disputed"] & rows["counts"], 0),
     )
     summed = split.groupby(keys, sort=True)[["items", "open_amount", "overdue", "disputed"]].sum()
     worst = split.groupby(keys, sort=True)[["oldest_days", "dunning_level"]].max()

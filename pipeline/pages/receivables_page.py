@@ -106,7 +106,7 @@ def _notes(row: Any, said: Mapping[str, Any], speech: Speech) -> list[str]:
     if "limit" in row.order_stop:
         notes.append(said["stops"]["limit"].format(share=speech.share(row.limit_use)))
     if row.held:
-        notes.append(said["held"])
+        notes.append(said["held" if row.held == "excluded" else "left"])
     if pd.notna(row.usual_days):
         usual = round(row.usual_days)
         notes.append(said["usual" if usual >= 0 else "early"].format(days=speech.count(abs(usual))))

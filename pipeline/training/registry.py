@@ -219,6 +219,20 @@ def standing_version(store_path: Path) -> str | None:
     return None if standing is None else standing.version
 
 
+def taken_back(store_path: Path) -> dict[str, dict[str, str]]:
+    """Model -> who took it back, when and why, of the champion and those before it; empty where none stands."""
+    try:
+        record = read_record(store_path)
+    except NotApproved:
+        return {}
+    found: dict[str, dict[str, str]] = {}
+    while record:
+        if act := record.get("rolled_back"):
+            found.setdefault(str(act["from"]), act)
+        record = record["previous"]
+    return found
+
+
 def rollback(store_path: Path, params: Params, *, who: str, why: str, when: str) -> str:
     """Put the previous champion back, once its folder is still the approved one. ModelRefused when there is none."""
     (store_path / MODELS).mkdir(parents=True, exist_ok=True)

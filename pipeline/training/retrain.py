@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.params import Params
-from pipeline.store.champion import MODELS
 from pipeline.store.locks import only_run
 from pipeline.training import registry
 from pipeline.training.refusals import NotPromoted
+from pipeline.training.run_evidence import RUNS
 from pipeline.training.train import Run
 
 
@@ -25,7 +25,7 @@ class Retrained:
     says: str
 
     def text(self) -> str:
-        decided = "Promoted" if self.promoted else "The champion stays"
+        decided = "Promoted" if self.promoted else "Not promoted"
         return f"{self.run.text()}\n\n{decided}: {self.says}"
 
 
@@ -33,12 +33,19 @@ def retrain(store_path: Path, params: Params, teach: Callable[[], Run], *, who: 
     """teach: makes the challenger (training.train_from_store). Who, why and when are recorded where it is promoted, as
     for `promote`.
 
-    Raises LockHeld where another one teaches or approves there, and all that teaching raises; a challenger that the
-    gates or the comparison refuse is no error.
+    Raises LockHeld where another one teaches there, and all that teaching raises; a challenger that the gates or the
+    comparison refuse, or that a person has taken back, is no error.
     """
-    (store_path / MODELS).mkdir(parents=True, exist_ok=True)
-    with only_run(store_path / MODELS):
+    (store_path / RUNS).mkdir(parents=True, exist_ok=True)
+    with only_run(store_path / RUNS):  # not that of the models: a person may decide meanwhile
         run = teach()
+        taken_back = registry.taken_back(store_path)
+        if run.version in taken_back:
+            act = taken_back[run.version]
+            says = (
+                f"{run.version} was taken back by {act['by']}: {act['why']}. `recoup promote` is a person's to decide."
+            )
+            return Retrained(run, False, says)
         before = registry.standing_version(store_path)
         try:
             says = registry.promote(store_path, run.run_id, params, who=who, why=why, when=when)

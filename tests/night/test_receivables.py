@@ -115,6 +115,26 @@ def test_whom_the_law_keeps_off_the_list_is_not_dunned(shards):
     assert items["dunning_level"].any()
 
 
+@pytest.mark.parametrize("group", ["deferred", "held_out"])
+def test_whom_the_night_leaves_alone_is_not_dunned_and_nobody_reads_why(shards, group):
+    debtors, _, _ = told(shards)
+    worst = debtors[debtors["dunning_level"] > 0]["debtor_id"].iloc[0]
+    job, _, parts = shards
+    ranked = pd.DataFrame({"debtor_id": [worst], "group": [group]}, dtype="str")
+    held, _, _ = receivables_of([items for items, _ in parts], [owing for _, owing in parts], ranked, job)
+    own = held[held["debtor_id"] == worst]
+    assert (set(own["held"]), own["dunning_level"].sum()) == ({"left"}, 0)
+
+
+def test_a_cent_within_the_tolerance_has_no_level_and_stops_no_order(shards):
+    job, seen, parts = shards
+    forgiving = [(items, owing.assign(tolerance=items["open"].max() if len(items) else 0)) for items, owing in parts]
+    debtors, items, _ = told((job, seen, forgiving))
+    assert not items["dunning_level"].any()
+    assert not debtors["order_stop"].str.contains("overdue").any()
+    assert debtors["overdue"].any()
+
+
 def test_a_disputed_item_is_shown_and_not_dunned(shards):
     job, seen, parts = shards
     disputed = [(items.assign(is_disputed=True), owing) for items, owing in parts]

@@ -37,8 +37,19 @@ def test_one_that_may_not_be_promoted_leaves_the_champion_and_says_why(first, se
     shutil.rmtree(store / "runs" / first.run_id / "judged")  # nothing fair is left to compare it with
     found = retrain(store, quick_params(place), lambda: second, **WHO)
     assert not found.promoted
-    assert "The champion stays: " in found.text()
+    assert "Not promoted: " in found.text()
     assert "too near every test night" in found.says
+    assert champion(store).version == first.version
+
+
+@pytest.mark.slow
+def test_one_that_a_person_took_back_is_a_persons_to_promote(first, second, store, place):
+    params = quick_params(place)
+    registry.promote(store, second.run_id, params, **WHO)
+    registry.rollback(store, params, who="eve", why="odd list", when="2026-02-02T00:00:00+00:00")
+    found = retrain(store, params, lambda: second, **WHO)
+    assert not found.promoted
+    assert "was taken back by eve: odd list" in found.says
     assert champion(store).version == first.version
 
 
@@ -47,10 +58,13 @@ def test_two_at_once_teach_one(second, store, place):
     def taught_beside():
         held = pytest.raises(LockHeld, match="Another run works on")
         with held, _as_another():
-            registry.promote(store, second.run_id, quick_params(place), **WHO)
+            retrain(store, quick_params(place), lambda: second, **WHO)
+        with _as_another():  # a person's decision waits for no teaching
+            registry.rollback(store, quick_params(place), who="eve", why="odd", when=WHO["when"])
         return second
 
-    assert retrain(store, quick_params(place), taught_beside, **WHO).promoted
+    registry.promote(store, second.run_id, quick_params(place), **WHO)
+    assert "taken back by eve" in retrain(store, quick_params(place), taught_beside, **WHO).says
 
 
 class _as_another:

@@ -182,7 +182,7 @@ def _work_shard(job: Job, shelf: Path, shard: int) -> Worked:
     rows = _rows(job, seen, scores, found.accounts)
     told = _waits(job, seen, store), _answers(job, seen), _unseen(job, seen), settled(job, seen, store)
     more = reach_of(job, seen, store), *watch_shard(job, seen), *receivables_shard(job, seen)
-    more += (asked_about(job, seen, found.recorded),)
+    more += (asked_about(job, seen, found),)
     worked = Worked(rows, found.channels, seen.cohort.counts, *told, *more)
     keep(worked, place)
     return replace(finished(place), remade=remade)

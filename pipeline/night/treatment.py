@@ -25,11 +25,12 @@ from models.prioritise import CONTROL
 from models.recovery import load_model
 from models.routes import INTERNAL
 from pipeline.columns import PROPOSAL_COLUMNS, ROUTED_COLUMNS, SPECIALIST_COLUMNS
-from pipeline.law.eligibility import rulings
+from pipeline.law.eligibility import Rulings, rulings
 from pipeline.law.holds import BIT
 from pipeline.law.outcome import EXCLUDED, STATES
 from pipeline.law.question import Sight
 from pipeline.night.feeds import case_of
+from pipeline.night.held_back import CREDIT
 from pipeline.night.score import Job, worth_of_going_on
 from pipeline.panel.view import View
 from pipeline.store.form import TREATED
@@ -42,8 +43,12 @@ from pipeline.treatment.proposals import NOTHING, PLAN, ROW_COLUMNS, SETTLEMENT,
 PLANS_AHEAD = 31  # days in which other plans are asked for what a month takes
 HABITS = ("usual_payment", "usual_gap_days", "payday")
 # Of a shard, beside what its rows say: what the policy is asked about each scorable account.
-ASKED = ("account_no", *HABITS, "other_plans", "disposable_income", "in_house_days", "offers_refused", "statuses")
-HELD_OUT, UNKNOWN, NO_RATE = LEFT_OUT = ("held_out", "unknown", "no_rate")  # why nothing is proposed, of whole debtors
+ASKED = (
+    *("account_no", *HABITS, "other_plans", "disposable_income", "in_house_days", "offers_refused", "statuses"),
+    *("waited_for", "unknown"),
+)
+# Why nothing is proposed, of whole debtors: what is agreed with one is waited for.
+HELD_OUT, UNKNOWN, ENGAGED, NO_RATE = LEFT_OUT = ("held_out", "unknown", "engaged", "no_rate")
 # What the store remembers of each night.
 KEPT_COLUMNS = (
     *("account_id", "debtor_id", "portfolio", "currency", "balance", "route", "party", "route_value"),
@@ -59,16 +64,17 @@ UNTAUGHT = (
 # ---- a shard ---------------------------------------------------------------------------------------------------------
 
 
-def asked_about(job: Job, seen: View, recorded: pd.DataFrame) -> pd.DataFrame:
-    """ASKED of the scorable accounts of a shard and `unknown`; no row without a policy.
+def asked_about(job: Job, seen: View, judged: Rulings) -> pd.DataFrame:
+    """ASKED of the scorable accounts of a shard; no row without a policy.
 
-    recorded: pipeline.law.eligibility.Rulings.recorded. usual_payment, other_plans and disposable_income are minor
+    waited_for: the debtor has a plan, a promise still open or an agreed time, or credit that covers the account.
+    unknown: what is recorded of him is not known to the day. usual_payment, other_plans and disposable_income are minor
     units, the last two a month and of all accounts of the debtor in the currency; NaN is unknown. in_house_days: since
     the account was placed with us, or fell overdue, less those it was elsewhere.
     """
-    cohort = seen.cohort.frame
+    cohort, recorded, accounts = seen.cohort.frame, judged.recorded, judged.accounts
     if job.params.treatments is None:
-        cohort, recorded = cohort.iloc[:0], recorded.iloc[:0]
+        cohort, recorded, accounts = cohort.iloc[:0], recorded.iloc[:0], accounts.iloc[:0]
     people = _people(seen, job.as_of)
     own = people.set_index("account_no")["payer"].reindex(cohort["account_no"]).to_numpy(np.int64)
     refused = seen.matrix.get("offers_refused_ever", pd.Series(np.nan, index=seen.matrix.index))
@@ -82,6 +88,7 @@ def asked_about(job: Job, seen: View, recorded: pd.DataFrame) -> pd.DataFrame:
             "in_house_days": _in_house(seen, cohort, job.as_of),
             "offers_refused": np.nan_to_num(refused.to_numpy(np.float64)[: len(cohort)]).astype(np.int64),
             "statuses": recorded["statuses"].to_numpy(np.int64),
+            "waited_for": accounts["engaged"].to_numpy(bool) | (accounts["rule"].astype("str") == CREDIT).to_numpy(),
             "unknown": recorded["unknown"].to_numpy(bool),
         }
     )
@@ -174,7 +181,7 @@ class Treated:
 
 def treat(rows: pd.DataFrame, arms: pd.DataFrame, asked: Sequence[pd.DataFrame], job: Job, policy: Policy) -> Treated:
     """Proposals and routes of every scorable account of a night, but of debtors that the lot holds out, of whom not
-    everything recorded is known, or whose currency has no rate.
+    everything recorded is known, with whom something is agreed, or whose currency has no rate.
 
     rows: as ranked; arms: of the lot; asked: `asked_about` of all shards.
     """
@@ -186,6 +193,7 @@ def treat(rows: pd.DataFrame, arms: pd.DataFrame, asked: Sequence[pd.DataFrame],
         [
             held.groupby(whole["debtor_id"]).transform("any"),
             whole["unknown"].groupby(whole["debtor_id"]).transform("any"),
+            whole["waited_for"].groupby(whole["debtor_id"]).transform("any"),
             whole["fx"].isna(),
         ],
         LEFT_OUT,
@@ -209,7 +217,7 @@ def treat_debtors(job: Job, seen: View, store: Store, policy: Policy, arms: pd.D
         fx=cohort["currency"].astype("str").map({**money.rates, money.reporting_currency: 1.0}),
         group="",
     )
-    return treat(rows, arms, [asked_about(job, seen, judged.recorded)], job, policy)
+    return treat(rows, arms, [asked_about(job, seen, judged)], job, policy)
 
 
 def asked_rows(whole: pd.DataFrame) -> pd.DataFrame:

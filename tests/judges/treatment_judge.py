@@ -320,6 +320,19 @@ def breaches(row: dict, told: dict, policy: dict, statuses: set[str], as_of: int
     return found + wrong_route(row, told["route"], told["party"], policy, statuses, row["legal_open"])
 
 
+def promised(contacts: list[dict], as_of: int) -> set[str]:
+    """Accounts with a promise, among delivered contacts, whose day has not passed."""
+    told = [each for each in contacts if each["outcome"] == "promise" and each["promise_due_on"]]
+    return {each["account_id"] for each in told if day(dt.date.fromisoformat(each["promise_due_on"])) >= as_of}
+
+
+def not_left_in_peace(published: list[dict], waited_for: set[str]) -> list[str]:
+    """Offers made to, and routes away of, whoever has promised what is still waited for."""
+    away = ("agency", "legal", "sale")
+    told = [(each["account_id"], each.get("proposal") or each.get("route")) for each in published]
+    return [f"{who}: {what}" for who, what in told if who in waited_for and what in ("plan", "settlement", *away)]
+
+
 def wrong_plan(row: dict, plan: dict, policy: dict, as_of: int) -> list[str]:
     bounds, found = policy["plans"], []
     days, amounts = [at for at, _ in plan["schedule"]], [amount for _, amount in plan["schedule"]]

@@ -88,6 +88,23 @@ def with_statuses(source: Path, owing: list[int]) -> None:
     control.write_text(json.dumps({**held, "rows": len(told)}), encoding="utf-8")
 
 
+def with_promises(source: Path, owing: list[int]) -> None:
+    """The next of every ten owes a promise that falls due after both nights."""
+    with gzip.open(source / "contacts.csv.gz", "rt", encoding="utf-8", newline="") as file:
+        held = list(csv.DictReader(file))
+    at = {"occurred_at": "2026-09-20T10:00:00+00:00", "known_at": "2026-09-20T11:00:00+00:00"}
+    how = {"channel": "call", "direction": "outbound", "outcome": "promise"}
+    due = {"promise_amount": "50.00", "promise_due_on": "2026-10-05"}
+    made = [{"contact_id": f"P{each}", "account_id": f"A{each:06d}", **at, **how, **due} for each in owing[2::10]]
+    with gzip.open(source / "contacts.csv.gz", "wt", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, [*held[0], *due], restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows([*held, *made])
+    control = source / "contacts.control.json"
+    told = json.loads(control.read_text(encoding="utf-8"))
+    control.write_text(json.dumps({**told, "rows": len(held) + len(made)}), encoding="utf-8")
+
+
 def of_status(folder: Path, status: str) -> set[str]:
     with gzip.open(folder / "source" / "statuses.csv.gz", "rt", encoding="utf-8") as file:
         return {row["account_id"] for row in csv.DictReader(file) if row["status"] == status}
@@ -100,11 +117,13 @@ def rows(folder: Path, night: str, name: str, out: str = "out") -> list[dict]:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory) -> Path:
-    """A book of old debts in a store, some of its debtors in hardship, and some that dispute."""
+    """A book of old debts in a store, some of its debtors in hardship, some that dispute, some that have promised."""
     folder = tmp_path_factory.mktemp("treated")
     lived = live(260, seed=9301, months=18)
     deliver(lived, folder / "source", runs=2)
-    with_statuses(folder / "source", np.flatnonzero((lived.book.balance > 0) & (lived.book.state == WORKED)).tolist())
+    owing = np.flatnonzero((lived.book.balance > 0) & (lived.book.state == WORKED)).tolist()
+    with_statuses(folder / "source", owing)
+    with_promises(folder / "source", owing)
     (folder / "treatments.yaml").write_text(yaml.safe_dump(DRAWN, sort_keys=False), encoding="utf-8")
     written(folder, "plain", None)
     assert recoup(folder, "ingest") == 0
@@ -250,6 +269,19 @@ def test_whoever_is_held_out_in_hardship_or_in_dispute_is_offered_nothing(treate
     assert len(theirs) >= 3
     assert not offered & (hardship | disputed)
     assert {routed.get(account, "internal") for account in hardship | disputed} <= {"internal", "rest"}
+
+
+def test_whoever_has_promised_and_whose_day_has_not_come_is_left_in_peace(treated_house):
+    with gzip.open(treated_house / "source" / "contacts.csv.gz", "rt", encoding="utf-8") as file:
+        contacts = list(csv.DictReader(file))
+    waited_for = judge.promised(contacts, day_of_text(SECOND))
+    assert len(waited_for) >= 5
+    published = [row for name in ("proposals", "routes") for row in rows(treated_house, SECOND, name)]
+    assert judge.not_left_in_peace(published, waited_for) == []
+    later = judge.promised(contacts, day_of_text("2026-10-06"))
+    assert not later
+    manifest = json.loads((treated_house / "out" / SECOND / "manifest.json").read_text())
+    assert manifest["treatments"]["left_out"]["engaged"] >= len(waited_for)
 
 
 def test_the_list_says_one_sentence_each_and_nothing_of_hardship(treated_house):

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import is_numeric_dtype
 
 from features.currencies import DECIMALS
 from features.days import date_of
@@ -37,7 +36,7 @@ from pipeline.store.form import TREATED
 from pipeline.store.store import Store
 from pipeline.treatment.comparison import BY_ROUTE, by_route
 from pipeline.treatment.learnt import learnt
-from pipeline.treatment.policy import INCOME, Policy
+from pipeline.treatment.policy import INCOME, Policy, income_of
 from pipeline.treatment.proposals import NOTHING, PLAN, ROW_COLUMNS, SETTLEMENT, Proposals, propose
 
 PLANS_AHEAD = 31  # days in which other plans are asked for what a month takes
@@ -135,10 +134,10 @@ def _other_plans(seen: View, people: pd.DataFrame, night: int) -> np.ndarray:
 def _income(people: pd.DataFrame) -> np.ndarray:
     """The least disposable income delivered of the payer's accounts, minor units a month; NaN where none is."""
     many = int(people["payer"].max() + 1) if len(people) else 0
-    if INCOME not in people or not is_numeric_dtype(people[INCOME].dtype):
+    if INCOME not in people:
         return np.full(many, np.nan)
     minor = people["currency"].astype("str").map({name: 10.0**places for name, places in DECIMALS.items()})
-    told = people[INCOME].to_numpy(np.float64) * minor.to_numpy(np.float64)
+    told = income_of(people).to_numpy(np.float64) * minor.to_numpy(np.float64)
     return pd.Series(told).groupby(people["payer"]).min().reindex(np.arange(many)).to_numpy(np.float64)
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import is_numeric_dtype
 
 from features.currencies import DECIMALS
 from features.days import date_of, day_text
@@ -29,7 +28,7 @@ from pipeline.panel.engines import map_shards
 from pipeline.panel.view import terms_of
 from pipeline.params import Params
 from pipeline.store.store import Store
-from pipeline.treatment.policy import INCOME, Policy, policy_in
+from pipeline.treatment.policy import INCOME, Policy, income_of, policy_in
 
 SETTLEMENT, PLAN = "settlement", "plan"  # kinds of offers
 OFFER_DAYS = 30  # to answer, where the policy names none
@@ -124,8 +123,9 @@ def acceptance_of(
 
 
 def _of_party(party: Party, placements: pd.DataFrame, money: MoneyScale, draws: int, seed: int) -> PartyRecord:
-    """Placements that began its horizon, and the maturity of payments, before the day."""
+    """Placements that began its horizon, and the maturity of payments, before the day, in currencies with a rate."""
     own = placements[(placements["party"] == party.name) & (placements["route"] == party.route)]
+    own = own[own["currency"].astype("str").isin(list(money.rates))]  # others cannot be set beside them
     over = own["lived_days"].to_numpy() >= party.horizon_days
     mature = own[over].reset_index(drop=True)
     mature = mature.assign(unit=money.per_minor(mature["currency"]))
@@ -207,7 +207,7 @@ def _offers(
     kind = frame["kind"].astype("str").to_numpy(object)
     days = OFFER_DAYS if policy.settling is None else policy.settling.terms.pay_within_days
     made, amount = frame["made_on"].to_numpy(np.int64), frame["amount"].to_numpy(np.int64)
-    came = _came(paid, frame["account_no"].to_numpy(), made, made + days)
+    came = _came(paid, frame["account_no"].to_numpy(), made, made + days + 1)  # the last day is in time
     in_time = (came >= amount) | (amount == NO_MONEY) | (kind == PLAN)
     names = ("discount", "instalments", "probability")
     discount, instalments, probability = (frame[name].to_numpy(np.int64) for name in names)
@@ -217,7 +217,7 @@ def _offers(
         discount=np.where(discount == NO_SHARE, np.nan, discount * SHARE_UNIT),
         probability=np.where(probability == NO_SHARE, np.nan, probability * SHARE_UNIT),
         accepted=(frame["outcome"].astype("str") == "accepted").to_numpy() & in_time,
-        matured=made + days + maturity_days <= day,
+        matured=made + days + 1 + maturity_days <= day,
     )[columns]
 
 
@@ -259,10 +259,10 @@ def _spare(
 def _income(beside: pd.DataFrame, accounts: pd.DataFrame, plans: int) -> np.ndarray:
     """The least disposable income that was delivered of each plan's debtor before the agreement, minor units a month;
     NaN where none was."""
-    if INCOME not in accounts or not is_numeric_dtype(accounts[INCOME].dtype):
+    if INCOME not in accounts:
         return np.full(plans, np.nan)
     minor = accounts["currency"].astype("str").map({name: 10.0**places for name, places in DECIMALS.items()})
-    told = accounts[["account_no", "known_on", "known_at"]].assign(income=accounts[INCOME] * minor)
+    told = accounts[["account_no", "known_on", "known_at"]].assign(income=income_of(accounts) * minor)
     pairs = beside[["plan", "account_no", "agreed_on"]].merge(told, on="account_no")
     pairs = pairs[pairs["known_on"] < pairs["agreed_on"]].sort_values("known_at", kind="stable")
     last = pairs.drop_duplicates(["plan", "account_no"], keep="last")

@@ -34,6 +34,11 @@ from pipeline.store.store import Store
 from pipeline.training.experience import experience_of
 
 
+def nothing_foretold() -> pd.DataFrame:
+    kinds = {"account_no": "int64", "as_of": "int64", "chance": "float64"}
+    return pd.DataFrame({name: pd.Series([], dtype=kind) for name, kind in kinds.items()})
+
+
 @dataclass(frozen=True)
 class ContinuationTrial:
     """release: taught on everything; None where none was: facts["why"] then says why. frames: continuation
@@ -44,7 +49,7 @@ class ContinuationTrial:
     release: ContinuationHead | None
     facts: Mapping[str, Any]
     frames: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-    foretold: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["account_no", "as_of", "chance"]))
+    foretold: pd.DataFrame = field(default_factory=lambda: nothing_foretold())
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 from pydantic import (
     ValidationError,
@@ -85,6 +86,11 @@ class PolicyRefused(UsageError):
 
 
 # ---- the policy as values --------------------------------------------------------------------------------------------
+
+
+def income_of(accounts: pd.DataFrame) -> pd.Series:
+    """float64 per account: the delivered INCOME, NaN without one. A cell that is no number says nothing of others."""
+    return pd.to_numeric(accounts[INCOME].astype(object), errors="coerce").astype("float64")
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,8 @@ from pipeline.store.store import Store
 from pipeline.training import report
 from pipeline.training.experience import acceptance_of, past_of
 from pipeline.training.fit import teaching_of
-from pipeline.training.treatment import horizons_of, treatment_taught
-from pipeline.treatment.policy import SHIPPED, policy_of
+from pipeline.training.treatment import horizons_of, nothing_foretold, treatment_taught
+from pipeline.treatment.policy import INCOME, SHIPPED, income_of, policy_of
 from tests.worlds.deliveries import PARAMS, account, charge, day, instalment, offer, payment, placement, taken
 from tests.worlds.params import quick_params
 
@@ -138,6 +138,27 @@ def test_what_a_plan_was_supported_by_is_what_was_known_when_it_was_agreed(tmp_p
     # 30.00 every 30 days, and each of the two accounts still owes 70.00.
     assert found.spare.tolist() == pytest.approx([3000 * 0.5 * 30.4375 / 30])
     assert len(found.plans) == 3
+
+
+@pytest.mark.parametrize(("made", "accepted"), [("2026-04-01", False), ("2026-04-02", True)])
+def test_the_last_day_of_an_offer_is_in_time_and_the_next_is_not(tmp_path, made, accepted):
+    money = [paid(1, "2026-05-02", "50.00")]
+    told = past(tmp_path, offers=[lot(1, made, outcome="accepted")], payments=money).offers
+    assert told["accepted"].tolist() == [accepted]
+
+
+def test_an_income_that_is_no_number_says_nothing_of_the_others():
+    told = income_of(pd.DataFrame({INCOME: ["400.5", "n/a", None, "12"]}))
+    assert told.isna().tolist() == [False, True, True, False]
+    assert told.dropna().tolist() == [400.5, 12.0]
+
+
+def test_offers_teach_though_nothing_was_foretold(tmp_path):
+    offers = past(tmp_path, offers=[lot(1, "2026-03-01", outcome="accepted")]).offers
+    belief = Belief(Curve((0.0, 1.0), (0.1, 0.2), (0.1, 0.2), (0.1, 0.2)))
+    found = acceptance_of(offers, "discount", nothing_foretold(), belief, 20, 1)
+    assert found.curve == belief.curve
+    assert found.why
 
 
 def test_a_delivered_income_that_was_known_then_caps_what_was_supported(tmp_path):

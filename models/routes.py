@@ -135,7 +135,7 @@ def routes(rows: pd.DataFrame, terms: RouteTerms) -> Routes:
 
     rows: currency, kind, place, days_past_due, balance (int64 minor units), continuation with continuation_low and
     continuation_high (minor units, net of our contacts: the value of going on), in_house_days, offers_refused, and as
-    bool contact_open (the law lets the debtor be contacted, by us or by whoever acts for us), legal_open (it lets the
+    bool contact_open (the law lets the debtor be contacted, by us, by whoever acts for us or by whoever buys), legal_open (it lets the
     account go to court), leave_open (it may leave the house), specialist.
 
     agency: (share x balance - commission) x discount - cost; sale: share x balance x discount - cost; legal: share x
@@ -249,8 +249,8 @@ def _closed(
     place, kind = rows["place"].astype("str"), rows["kind"].astype("str")
     reached = place.map({name: party.reaches(name) for name in place.unique()}).to_numpy(bool)
     suit = party.route == LEGAL
-    needs = {LEGAL: "legal_open", AGENCY: "contact_open"}
-    lawful = rows[needs[party.route]].to_numpy(bool) if party.route in needs else np.ones(len(rows), bool)
+    needs = {LEGAL: "legal_open", AGENCY: "contact_open", SALE: "contact_open"}  # a buyer would contact too
+    lawful = rows[needs[party.route]].to_numpy(bool)
     before = max(party.after_days, terms.internal_days) if suit else party.after_days
     oldest = np.inf if party.oldest_days is None else party.oldest_days
     tests = {

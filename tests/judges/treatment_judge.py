@@ -282,8 +282,8 @@ def wrong_route(row: dict, name: str, party: str, policy: dict, statuses: set[st
         found.append("given away too soon")
     if route_money(row, route, policy) is None:
         found.append("a party of which nothing is known for this account")
-    if name == "agency" and not row["contact_open"]:
-        found.append("an agency is to contact whom the law closes")
+    if name in ("agency", "sale") and not row["contact_open"]:
+        found.append(f"{name} of a debtor whom the law closes")
     if name == "legal":
         if not legal_open:
             found.append("the law does not let it go to court")

@@ -11,7 +11,20 @@ import pytest
 import yaml
 
 from models.belief import Curve
-from models.routes import AGENCY, INTERNAL, LEGAL, OURS, REST, Bands, RouteTerms, Share, compared, learned_share, routes
+from models.routes import (
+    AGENCY,
+    INTERNAL,
+    LEGAL,
+    OURS,
+    REST,
+    SALE,
+    Bands,
+    RouteTerms,
+    Share,
+    compared,
+    learned_share,
+    routes,
+)
 from pipeline.law.rule_file import load_rules
 from pipeline.treatment.policy import SHIPPED, policy_of
 from tests.judges import treatment_judge as judge
@@ -131,10 +144,11 @@ def test_court_is_closed_for_a_reason(change, why):
     assert found.chosen["route"].tolist() != [LEGAL]
 
 
-def test_an_agency_contacts_nobody_whom_the_law_closes():
+def test_whom_the_law_closes_is_given_to_no_agency_and_sold_to_nobody():
     found = routes(one(contact_open=False), TERMS)
     assert found.terms[AGENCY, "agency_a"]["why_not"].tolist() == ["barred"]
-    assert found.terms["sale", "buyer"]["why_not"].tolist() == [""]
+    assert found.terms[SALE, "buyer"]["why_not"].tolist() == ["barred"]
+    assert routes(one(), TERMS).terms[SALE, "buyer"]["why_not"].tolist() == [""]
 
 
 def test_by_the_shipped_beliefs_court_does_not_pay_for_itself():
@@ -275,6 +289,7 @@ def test_nothing_expected_is_no_ratio():
         ({"days_past_due": 1_900}, AGENCY, "agency_a", "too old"),
         ({"in_house_days": 10}, AGENCY, "agency_a", "too soon"),
         ({"contact_open": False}, AGENCY, "agency_a", "whom the law closes"),
+        ({"contact_open": False}, SALE, "buyer", "whom the law closes"),
         ({"place": "US-MA"}, LEGAL, "court", "does not work"),
         ({"legal_open": False}, LEGAL, "court", "does not let it go to court"),
         ({"offers_refused": 0}, LEGAL, "court", "before any offer was refused"),

@@ -135,8 +135,8 @@ def routes(rows: pd.DataFrame, terms: RouteTerms) -> Routes:
 
     rows: currency, kind, place, days_past_due, balance (int64 minor units), continuation with continuation_low and
     continuation_high (minor units, net of our contacts: the value of going on), in_house_days, offers_refused, and as
-    bool contact_open (the law lets the debtor be contacted, by us, by whoever acts for us or by whoever buys), legal_open (it lets the
-    account go to court), leave_open (it may leave the house), specialist.
+    bool contact_open (the law lets the debtor be contacted, by us, by whoever acts for us or by whoever buys),
+    legal_open (it lets the account go to court), leave_open (it may leave the house), specialist.
 
     agency: (share x balance - commission) x discount - cost; sale: share x balance x discount - cost; legal: share x
     balance x discount - cost, its costs paid at once. A route is chosen by the middle of its value, legal only where

@@ -34,6 +34,7 @@ from pipeline.pages.record import (
     NIGHT,
     PUT_BACK,
     RECORD,
+    SEAL,
     Line,
     RecordDamaged,
     decided,
@@ -105,7 +106,7 @@ def check_ready(out: Path) -> None:
 def check_no_links(out: Path) -> None:
     """Refuse an OUT in which a link stands where a night, or anything of ours, is to be written: CannotWrite (73)."""
     for entry in sorted(out.iterdir()):
-        ours = NIGHT.match(entry.name.lstrip(".")) or entry.name in (EXPIRED, RECORD)
+        ours = NIGHT.match(entry.name.lstrip(".")) or entry.name in (EXPIRED, RECORD, SEAL)
         if ours and entry.is_symlink():
             raise CannotWrite.over_link(str(entry))
 

@@ -1,6 +1,7 @@
 """What OUT holds, and the record that vouches for it: OUT/published.jsonl has a line for every list that took its
 place and for every one that was put back, each with the sha256 of the line before it and, since none follows the
-last, with its own. A manifest vouches for the files of its night; the record vouches for the manifests.
+last, with its own; OUT/.published.seal says how far it goes, so that no end of it goes missing unseen. A manifest
+vouches for the files of its night; the record vouches for the manifests.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from features.errors import ContractError
-from pipeline.store.files import sha256_of, unsealed, write_whole
+from pipeline.store.files import sealed, sha256_of, sync, unsealed, whole_file
+from pipeline.store.refusals import StoreDamaged
 
 CURRENT, MANIFEST, EXPIRED, RECORD = "current", "manifest.json", "EXPIRED.txt", "published.jsonl"
+SEAL = ".published.seal"  # lines of the record and the sha256 of the last one; none beside that of an earlier version
 FORGOTTEN = "forgotten.json"  # of a night that lost people since: what its files are now, sealed
 NIGHT = re.compile(r"\d{4}-\d{2}-\d{2}")
 FOUND, PUBLISHED, PUT_BACK = "found", "published", "put back"  # found: published before a record was kept
@@ -38,6 +41,17 @@ class RecordDamaged(ContractError):
     @classmethod
     def lines(cls) -> RecordDamaged:
         return cls(f"{RECORD!r} is damaged: its lines do not follow one another. {cls.REMEDY}")
+
+    @classmethod
+    def short(cls) -> RecordDamaged:
+        return cls(f"{RECORD!r} is damaged: its newest lines are gone. {cls.REMEDY}")
+
+    @classmethod
+    def seal(cls) -> RecordDamaged:
+        return cls(
+            f"{SEAL!r} is damaged, which says how far {RECORD!r} goes. Restore both from a backup. Without one, see "
+            f"that the last line of {RECORD!r} is the last publish or decision, and move {SEAL!r} aside."
+        )
 
     @classmethod
     def gone(cls) -> RecordDamaged:
@@ -102,6 +116,7 @@ def nights(out: Path) -> list[Path]:
 
 def lines(out: Path) -> list[Line]:
     """The record, oldest first; empty where none was begun. RecordDamaged where it is not what was written."""
+    reach = _reach(out)  # before the record: one that grows meanwhile goes further
     try:
         text = (out / RECORD).read_bytes()
     except FileNotFoundError:
@@ -110,11 +125,25 @@ def lines(out: Path) -> list[Line]:
         found = [json.loads(line) for line in text.decode().splitlines()]
         chained = all(later["before"] == _sha256(_text(former)) for former, later in itertools.pairwise(found))
         written = "".join(map(_text, found)).encode() == text
-        if found and found[0]["before"] is None and chained and written and _speak_for_themselves(found):
-            return found
+        sound = found and found[0]["before"] is None and chained and written and _speak_for_themselves(found)
     except (ValueError, KeyError, TypeError):
-        pass
-    raise RecordDamaged.lines()
+        sound = False
+    if not sound:
+        raise RecordDamaged.lines()
+    if reach is not None and (len(found) < reach[0] or _sha256(_text(found[reach[0] - 1])) != reach[1]):
+        raise RecordDamaged.short()
+    return found
+
+
+def _reach(out: Path) -> tuple[int, str] | None:
+    """How many lines the record has at least, and the sha256 of the last of them; None where no seal says it."""
+    if not (out / SEAL).exists():
+        return None
+    try:
+        told = unsealed(out / SEAL)
+        return int(told["lines"]), str(told["last"])
+    except (StoreDamaged, KeyError, TypeError, ValueError):
+        raise RecordDamaged.seal() from None
 
 
 def _speak_for_themselves(found: Sequence[Line]) -> bool:
@@ -145,7 +174,14 @@ def vouch(out: Path, night: str, manifest: str, event: str = PUBLISHED, **told: 
     for line in fresh:
         chained = {**line, "before": _sha256(_text(chain[-1])) if chain else None}
         chain.append({**chained, SELF: _sha256(_text(chained))})
-    write_whole(out / RECORD, "".join(map(_text, chain)))
+    if not held:
+        (out / SEAL).unlink(missing_ok=True)  # of a record that was moved aside
+    told = {"lines": len(chain), "last": _sha256(_text(chain[-1]))}
+    with whole_file(out / SEAL) as seal, whole_file(out / RECORD) as record:
+        # Both lie on the disk before the record takes its place, and then its seal: a record may go further than that.
+        seal.write_text(sealed(told), encoding="utf-8", newline="\n")
+        sync(seal)
+        record.write_text("".join(map(_text, chain)), encoding="utf-8", newline="\n")
 
 
 def vouched(record: Sequence[Line], night: str) -> list[str]:

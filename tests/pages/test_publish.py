@@ -30,7 +30,7 @@ from pipeline.columns import PUBLISHED_SCORES, WORKLIST_COLUMNS
 from pipeline.pages import publish as publishing
 from pipeline.pages.publication import GROUPS_SHOWN
 from pipeline.pages.publish import NightGone, RollbackRefused, mark_expired, publish, roll_back
-from pipeline.pages.record import put_back, vouch
+from pipeline.pages.record import SEAL, put_back, vouch
 from pipeline.pages.verify import NightDamaged, examine_nights
 from tests.worlds.paper_nights import AS_OF, empty, night
 
@@ -70,7 +70,8 @@ def assert_whole(folder: Path) -> None:
 
 
 def hidden(out: Path) -> list[str]:
-    return sorted(path.name for path in out.iterdir() if path.name.startswith("."))
+    """What a run left there, beside the seal of the record."""
+    return sorted(path.name for path in out.iterdir() if path.name.startswith(".") and path.name != SEAL)
 
 
 # ---- what is published -----------------------------------------------------------------------------------------------
@@ -354,7 +355,7 @@ gc.collect()
     for _, code, sentence, left in told:
         assert code == 74
         assert re.fullmatch(r"[\w.]+ cannot be written \(File too large\)\. [^\n]+ the last list stands\.", sentence)
-        assert left == ["2026-11-19", "current", "published.jsonl"]
+        assert left == [SEAL, "2026-11-19", "current", "published.jsonl"]
     assert len({sentence for _, _, sentence, _ in told}) >= 3  # the parquet, the workbook and the page each failed once
     assert ran.stderr == ""
     assert_whole(tmp_path / "current")
@@ -537,7 +538,7 @@ def test_a_damaged_or_absent_list_is_not_put_back(two_lists):
     assert "put back" not in (two_lists / "published.jsonl").read_text()
 
 
-@pytest.mark.parametrize("name", [AS_OF.isoformat(), f".{AS_OF}.staging", "EXPIRED.txt", "published.jsonl"])
+@pytest.mark.parametrize("name", [AS_OF.isoformat(), f".{AS_OF}.staging", "EXPIRED.txt", "published.jsonl", SEAL])
 def test_a_link_in_the_place_of_ours_is_refused_with_its_remedy(tmp_path, name):
     (tmp_path / "elsewhere").mkdir()
     out = tmp_path / "out"

@@ -9,10 +9,10 @@ import shutil
 
 import pytest
 
-from pipeline.pages.publish import publish, roll_back
-from pipeline.pages.record import MANIFEST, RECORD, RecordDamaged, lines, vouch
+from pipeline.pages.publish import check_ready, publish, roll_back
+from pipeline.pages.record import MANIFEST, PUT_BACK, RECORD, SEAL, RecordDamaged, lines, vouch
 from pipeline.pages.verify import examine_nights
-from pipeline.store.files import sha256_of
+from pipeline.store.files import sealed, sha256_of, unsealed
 from tests.worlds.paper_nights import AS_OF, night
 
 
@@ -56,12 +56,41 @@ def test_no_line_is_altered_unseen(own, harm):
     assert any("'published.jsonl' is damaged" in fault for fault in examine_nights(own).faults)
 
 
-def test_a_newest_line_that_is_gone_leaves_its_night_unvouched(own):
-    place = own / RECORD
-    told = place.read_text().splitlines(keepends=True)
-    place.write_text("".join(told[:-1]))
-    (fault,) = examine_nights(own).faults
-    assert fault.startswith(f"The manifest of night '{AS_OF}' is not the one that was published.")
+def test_newest_lines_that_are_gone_whole_are_noticed_a_list_or_a_decision(own):
+    """An end that is cut off where a line ends leaves a record whose lines follow one another."""
+    roll_back(own, AS_OF - dt.timedelta(1), "ann", "a wrong rate", dt.datetime(2026, 11, 24, tzinfo=dt.UTC))
+    told = (own / RECORD).read_text().splitlines(keepends=True)
+    assert json.loads(told[-1])["event"] == PUT_BACK
+    for lost in range(1, len(told)):
+        (own / RECORD).write_text("".join(told[:-lost]))
+        with pytest.raises(RecordDamaged, match=r"'published\.jsonl' is damaged: its newest lines are gone"):
+            check_ready(own)
+        (fault,) = examine_nights(own).faults
+        assert "its newest lines are gone" in fault
+    (own / RECORD).write_text("".join(told))
+    assert examine_nights(own).faults == []
+
+
+def test_a_seal_older_than_the_record_is_no_damage_and_one_of_another_record_is(own):
+    """The record takes its place first: a run that was killed there leaves the seal of the one before."""
+    before = (own / SEAL).read_bytes()
+    publish(night(5), own)
+    after = (own / SEAL).read_bytes()
+    (own / SEAL).write_bytes(before)
+    assert examine_nights(own).faults == []
+    (own / SEAL).write_text(sealed({"lines": 2, "last": "f" * 64}))
+    assert "its newest lines are gone" in examine_nights(own).faults[0]
+    for at in range(len(after)):
+        (own / SEAL).write_bytes(after[:at] + bytes([after[at] ^ 1 << at % 8]) + after[at + 1 :])
+        with pytest.raises(RecordDamaged, match=r"published\.seal' is damaged|its newest lines are gone"):
+            lines(own)
+
+
+def test_a_record_of_a_version_without_a_seal_stands_and_gets_one(own):
+    (own / SEAL).unlink()
+    assert examine_nights(own).faults == []
+    publish(night(5), own)
+    assert unsealed(own / SEAL)["lines"] == len(lines(own)) == 5
 
 
 def test_a_record_that_is_gone_is_noticed_and_one_begun_anew_says_what_it_found(own):
@@ -130,6 +159,7 @@ def test_a_record_whose_first_lines_say_nothing_of_themselves_stands_and_goes_on
         written = json.dumps({**bare, "before": before}, sort_keys=True) + "\n"
         before, text = hashlib.sha256(written.encode()).hexdigest(), text + written
     place.write_text(text)
+    (own / SEAL).unlink()
     assert len(lines(own)) == 4
     publish(night(5), own)
     assert ["sha256" in line for line in lines(own)] == [False] * 4 + [True]

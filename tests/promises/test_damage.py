@@ -44,7 +44,7 @@ def kinds(folder: Path) -> dict[str, list[Path]]:
         "shards": [place for place in files_of(out) if place.parts[len(out.parts)].startswith(".shards-")],
         "marks": list(out.glob(f".stages-{LAST}.json")),
         "nights": [place for night in NIGHTS for place in files_of(out / night.isoformat())],
-        "published": [out / "published.jsonl"],
+        "published": [out / "published.jsonl", out / ".published.seal"],
     }
     return {
         kind: [place for place in places if place.stat().st_size and "truth" not in place.parts]

@@ -32,6 +32,7 @@ from pipeline.night.feeds import case_of
 from pipeline.night.held_back import CREDIT
 from pipeline.night.score import Job, worth_of_going_on
 from pipeline.panel.view import View
+from pipeline.params import Params
 from pipeline.store.form import TREATED
 from pipeline.store.store import Store
 from pipeline.treatment.comparison import BY_ROUTE, by_route
@@ -39,6 +40,7 @@ from pipeline.treatment.learnt import learnt
 from pipeline.treatment.policy import INCOME, Policy, income_of
 from pipeline.treatment.proposals import NOTHING, PLAN, ROW_COLUMNS, SETTLEMENT, Proposals, propose
 
+OWNERS = ("creditor", "debt_buyer")  # roles in which a debt is the house's own to let off, to place and to sell
 PLANS_AHEAD = 31  # days in which other plans are asked for what a month takes
 HABITS = ("usual_payment", "usual_gap_days", "payday")
 # Of a shard, beside what its rows say: what the policy is asked about each scorable account.
@@ -185,7 +187,7 @@ def treat(rows: pd.DataFrame, arms: pd.DataFrame, asked: Sequence[pd.DataFrame],
     rows: as ranked; arms: of the lot; asked: `asked_about` of all shards.
     """
     whole = rows.merge(pd.concat(asked, ignore_index=True), on="account_no", validate="one_to_one")
-    whole = asked_rows(whole)
+    whole = asked_rows(whole, job.params)
     control = set(arms.loc[arms["arm"] == CONTROL, "debtor_id"])
     held = whole["group"].eq("held_out") | whole["debtor_id"].isin(control)
     out = np.select(
@@ -219,10 +221,13 @@ def treat_debtors(job: Job, seen: View, store: Store, policy: Policy, arms: pd.D
     return treat(rows, arms, [asked_about(job, seen, judged)], job, policy)
 
 
-def asked_rows(whole: pd.DataFrame) -> pd.DataFrame:
+def asked_rows(whole: pd.DataFrame, params: Params) -> pd.DataFrame:
     """ROW_COLUMNS and unit of scorable accounts, from what shards say of them (Worked.rows with ASKED; verdict: the
-    law's). Whoever is excluded may not be contacted, and does not go to court by us either.
+    law's). Whoever is excluded may not be contacted, and does not go to court by us either. A book that the params do
+    not name is not taken for the house's own.
     """
+    books = whole["portfolio"].astype("str")
+    owned = {name for name, book in params.portfolios.items() if book.role in OWNERS}
     decimals = whole["currency"].astype("str").map(DECIMALS).to_numpy(np.float64)
     lawful = whole["verdict"].astype("str").to_numpy() != STATES[EXCLUDED]
     return whole.assign(
@@ -230,6 +235,7 @@ def asked_rows(whole: pd.DataFrame) -> pd.DataFrame:
         place=whole["jurisdiction"].astype(object).where(whole["jurisdiction"].notna(), "").astype("str"),
         contact_open=lawful,
         legal_open=lawful & ~whole["legal_barred"].to_numpy(bool),
+        owned=books.isin(owned).to_numpy(bool),
         unit=whole["fx"].to_numpy(np.float64) / 10.0**decimals,
     )
 

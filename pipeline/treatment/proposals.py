@@ -56,6 +56,7 @@ ROW_COLUMNS = (
     "offers_refused",
     "contact_open",
     "legal_open",
+    "owned",
 )
 OFFER_COLUMNS = (
     "proposal",
@@ -111,7 +112,8 @@ def propose(
     unknown). These three and usual_gap_days are the debtor's: what he can pay is shared among his accounts in the same
     currency by balance, so that their plans together ask no more than that. payday: day of the month, 0 unknown.
     contact_open: the law lets the debtor be contacted, today or later; legal_open: the law of a place that is signed
-    off lets the account go to court.
+    off lets the account go to court. owned: the debt is the house's own; of one worked for another only plans are proposed,
+    and it leaves nowhere: what is let off and by whom it is worked is for its creditor to say.
     recorded: a bool column for every status that the policy names, aligned by position: in force on any account of the
     debtor. acceptance, breaks: learnt from offers and plans, in the place of the policy's tables; learned: party ->
     share that comes back; agreement: chance by number of instalments that a plan is agreed.
@@ -132,7 +134,9 @@ def propose(
     held = np.select([specialist, barred, ~contact], [SPECIALIST, STATUS, NO_CONTACT], "")
     why = pd.Series(held, index=rows.index, dtype="str")
     offers = _on_all(_offers(own, policy, planned, settled, _undrawn(own)), rows.index, why)
-    asked = _with_offers(rows, offers).assign(specialist=specialist, leave_open=~specialist & ~barred)
+    asked = _with_offers(rows, offers).assign(
+        specialist=specialist, leave_open=~specialist & ~barred & rows["owned"].to_numpy(bool)
+    )
     terms = RouteTerms(policy.parties, policy.internal_days, policy.annual_rate, learned=learned or {})
     found = routes(asked, terms)
     stays = (found.chosen["route"] == INTERNAL).to_numpy()[free]
@@ -282,7 +286,9 @@ def _settled(rows: pd.DataFrame, policy: Policy, acceptance: Belief | None) -> _
 
 
 def _bounds(rows: pd.DataFrame, policy: Policy, own: Settling) -> dict[str, np.ndarray]:
-    """cost, least, most and largest of models.settlements per row; largest 0 in a currency that the policy lacks."""
+    """cost, least, most and largest of models.settlements per row; largest 0 in a currency that the policy lacks, and of a
+    debt that is not the house's own.
+    """
     currency, balance = rows["currency"].astype("str"), rows["balance"].to_numpy(np.float64)
     cost, least = (
         currency.map({name: float(amount) for name, amount in by.items()}).to_numpy(np.float64)
@@ -294,12 +300,12 @@ def _bounds(rows: pd.DataFrame, policy: Policy, own: Settling) -> dict[str, np.n
     most = np.full(len(rows), np.nan) if own.months_of_support is None else own.months_of_support * support
     if own.if_unknown == "never":
         most = np.where(unknown, 0.0, most)
-    known = ~np.isnan(cost) & ~np.isnan(least)
+    open_ = ~np.isnan(cost) & ~np.isnan(least) & rows["owned"].to_numpy(bool)
     return {
         "cost": np.nan_to_num(cost).astype(np.int64),
         "least": np.ceil(np.maximum(np.nan_to_num(least), own.floor * balance)).astype(np.int64),
         "most": most,
-        "largest": np.where(known, largest, 0.0),
+        "largest": np.where(open_, largest, 0.0),
     }
 
 

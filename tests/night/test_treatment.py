@@ -341,6 +341,18 @@ def test_a_night_is_made_again_from_the_policy_it_had(treated_house, capsys):
     place.write_text(honest, encoding="utf-8")
 
 
+def test_a_book_worked_for_another_has_plans_alone_and_nothing_leaves_it(treated_house):
+    place = written(treated_house, "agency", "treatments.yaml")
+    told = yaml.safe_load(place.read_text())
+    told["portfolios"]["old_debts"]["role"] = "third_party_collector"
+    place.write_text(yaml.safe_dump(told, sort_keys=False))
+    assert recoup(treated_house, "worklist", "--as-of", SECOND) == 0
+    written(treated_house, "out", "treatments.yaml")
+    offers, routes = (rows(treated_house, SECOND, name, "agency") for name in ("proposals", "routes"))
+    assert {row["proposal"] for row in offers} == {"plan"}
+    assert {row["route"] for row in routes} <= {"internal", "rest"}
+
+
 def test_a_faulty_policy_ends_the_night_before_anything_is_worked(treated_house, capsys):
     written(treated_house, "faulty", "faulty.yaml")
     (treated_house / "faulty.yaml").write_text("annual_rate: 8\n", encoding="utf-8")

@@ -112,8 +112,8 @@ def propose(
     unknown). These three and usual_gap_days are the debtor's: what he can pay is shared among his accounts in the same
     currency by balance, so that their plans together ask no more than that. payday: day of the month, 0 unknown.
     contact_open: the law lets the debtor be contacted, today or later; legal_open: the law of a place that is signed
-    off lets the account go to court. owned: the debt is the house's own; of one worked for another only plans are proposed,
-    and it leaves nowhere: what is let off and by whom it is worked is for its creditor to say.
+    off lets the account go to court. owned: the debt is the house's own; of one worked for another only plans are
+    proposed, and it leaves nowhere: what is let off and by whom it is worked is for its creditor to say.
     recorded: a bool column for every status that the policy names, aligned by position: in force on any account of the
     debtor. acceptance, breaks: learnt from offers and plans, in the place of the policy's tables; learned: party ->
     share that comes back; agreement: chance by number of instalments that a plan is agreed.
@@ -286,8 +286,8 @@ def _settled(rows: pd.DataFrame, policy: Policy, acceptance: Belief | None) -> _
 
 
 def _bounds(rows: pd.DataFrame, policy: Policy, own: Settling) -> dict[str, np.ndarray]:
-    """cost, least, most and largest of models.settlements per row; largest 0 in a currency that the policy lacks, and of a
-    debt that is not the house's own.
+    """cost, least, most and largest of models.settlements per row; largest 0 in a currency that the policy lacks, and
+    of a debt that is not the house's own.
     """
     currency, balance = rows["currency"].astype("str"), rows["balance"].to_numpy(np.float64)
     cost, least = (

@@ -215,8 +215,9 @@ def _late(seen: Lateness | None, params: Params) -> list[Finding]:
 
 
 def _late_in(title: str, rows: pd.DataFrame, params: Params) -> Finding:
-    """Reminders are no fault of P(late): fewer late than expected is none where debtors were written to, unless they
-    are as few of those whom the lot kept silent; and who is written to is chosen, by being late among other things.
+    """Reminders are no fault of P(late): fewer late than expected is none where those written to could explain it, had
+    every one been late unwritten, and those whom the lot kept silent surely are not as few. Where these cannot tell it
+    stays a warning. Who is written to is chosen, by being late among other things.
     """
     ratio, low, high, people = _ratio(rows.assign(recovered=rows["late"]), "late", "p_late")
     low, limits = max(low, 0.0), params.gate.money_ratio
@@ -226,12 +227,16 @@ def _late_in(title: str, rows: pd.DataFrame, params: Params) -> Finding:
     written, silent = (rows[rows["said"] == said] for said in (WRITTEN, KEPT_SILENT))
     at_rest = _ratio(silent.assign(recovered=silent["late"]), "late", "p_late")
     chosen = len(written) == len(rows)
-    excused = chosen or (ratio < limits[0] and len(written) > 0 and not at_rest[2] < limits[0])
+    unwritten = rows.assign(recovered=rows["late"].mask(rows["said"] == WRITTEN, 1.0))
+    explained = ratio < limits[0] and len(written) > 0 and _ratio(unwritten, "recovered", "p_late")[0] >= limits[0]
+    excused = chosen or (explained and at_rest[1] >= limits[0])
     told = f" {len(written):,} were written to before it was known." if 0 < len(written) < len(rows) else ""
     if chosen:
         told = " Who is written to is chosen, the late ones among them: P(late) is not judged by these."
     elif excused:
         told += " Reminders may be why: P(late) alone is judged by those whom the lot kept silent."
+    elif explained and not at_rest[2] < limits[0]:
+        told += " Whether reminders are why cannot be told: the lot kept too few silent."
     says = (
         f"{rows['late'].mean():.1%} of {len(rows):,} were late, {rows['p_late'].mean():.1%} were expected: "
         f"{ratio:.2f} [{low:.2f}, {high:.2f}]; wanted {limits[0]} to {limits[1]}.{few}{told}"

@@ -167,6 +167,26 @@ def test_reminders_that_work_are_told_from_a_chance_that_is_wrong(at_rest, verdi
     assert "Who is written to is chosen" in chosen.says
 
 
+@pytest.mark.parametrize(
+    ("written", "silent", "says"),
+    [
+        (1, 600, "1 were written to before it was known."),
+        (2000, 0, "Whether reminders are why cannot be told: the lot kept too few silent."),
+        (2000, 6, "Whether reminders are why cannot be told: the lot kept too few silent."),
+    ],
+    ids=["one message", "nobody silent", "a few silent"],
+)
+def test_reminders_excuse_no_more_than_they_could_explain_nor_what_the_lot_cannot_tell(written, silent, says):
+    few, rest = of_late(level=0.5).matured, of_late().matured.iloc[10 : 10 + silent]
+    few.loc[few.index[-written:], "said"] = WRITTEN
+    rest = rest.assign(account_id="s" + rest["account_id"], debtor_id="s" + rest["debtor_id"], said=KEPT_SILENT)
+    found = findings_on(replace(seen(), watched=Lateness(pd.concat([few, rest]), 3, None, 8000)), AS_OF, PARAMS)
+    told = finding(found, "late against expected")
+    assert told.figures["ratio"] < PARAMS.gate.money_ratio[0]
+    assert told.verdict == WARN
+    assert told.says.endswith(says)
+
+
 def test_more_late_than_expected_is_never_laid_to_reminders():
     rows = of_late(level=1.8).matured
     rows.loc[rows.index % 2 == 0, "said"] = WRITTEN

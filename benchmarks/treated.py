@@ -164,7 +164,7 @@ def rows_of(store: Store, params: Params, taught: TreatmentTaught, policy: Polic
                 offers_refused=np.nan_to_num(seen.matrix["offers_refused_ever"].to_numpy()).astype(np.int64),
                 contact_open=True,
                 legal_open=True,
-                owned=True,
+                may_part=True,
             )
         )
     whole = pd.concat(found, ignore_index=True)

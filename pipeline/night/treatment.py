@@ -56,6 +56,10 @@ KEPT_COLUMNS = (
     *("party_probability", "proposal", "discount", "amount", "instalments", "variant", "probability", "as_of"),
 )
 ABOUT = ("account_id", "debtor_id", "portfolio", "product", "currency", "group", "balance", "days_past_due")
+SHORT = (
+    "What waiting is worth is known for {reached} days, and the policy asks for {horizon}: tonight nothing is let off "
+    "and no account leaves. A longer history and `recoup train` teach it, or a shorter horizon_days of the policy."
+)
 UNTAUGHT = (
     "The model in use was not taught what waiting is worth: tonight there are no offers and no routes, only the list "
     "for specialists. `recoup train` teaches it, under the params' treatments."
@@ -169,7 +173,8 @@ class Treated:
     """Under a policy. rows: ROW_COLUMNS with ABOUT, unit (reporting units per minor unit) and recorded statuses as
     bool, one per account that may be treated; found: None where the model does not say what waiting is worth; left_out:
     reason of LEFT_OUT -> accounts; asked: every scorable account with what was asked about it; beliefs: acceptance,
-    breaks and agreement -> whose curve it is, the policy's or learnt from what.
+    breaks and agreement -> whose curve it is, the policy's or learnt from what; reached_days: to which the worth of
+    waiting is known, None where that is as far as the policy asks.
     """
 
     policy: Policy
@@ -178,6 +183,7 @@ class Treated:
     left_out: Mapping[str, int]
     asked: pd.DataFrame
     beliefs: Mapping[str, str] = field(default_factory=dict)
+    reached_days: int | None = None
 
 
 def treat(rows: pd.DataFrame, arms: pd.DataFrame, asked: Sequence[pd.DataFrame], job: Job, policy: Policy) -> Treated:
@@ -202,8 +208,17 @@ def treat(rows: pd.DataFrame, arms: pd.DataFrame, asked: Sequence[pd.DataFrame],
     )
     kept = whole[out == ""].sort_values("account_id", ignore_index=True)
     left = {reason: int((out == reason).sum()) for reason in LEFT_OUT}
+    reached = short_of(job, policy)
+    if reached is not None:
+        kept = kept.assign(may_part=False)
     found, beliefs = proposed(kept, job, policy) if set(WORTH_COLUMNS) <= set(kept) else (None, {})
-    return Treated(policy, kept, found, left, whole, beliefs)
+    return Treated(policy, kept, found, left, whole, beliefs, reached)
+
+
+def short_of(job: Job, policy: Policy) -> int | None:
+    """Days to which the model in use knows what waiting is worth, where they are fewer than the policy's horizon."""
+    head = getattr(load_model(job.model.folder, job.model.sha256), "continuation", None)
+    return None if head is None or head.reached_days >= policy.horizon_days else head.reached_days
 
 
 def treat_debtors(job: Job, seen: View, store: Store, policy: Policy, arms: pd.DataFrame) -> Treated:
@@ -235,7 +250,7 @@ def asked_rows(whole: pd.DataFrame, params: Params) -> pd.DataFrame:
         place=whole["jurisdiction"].astype(object).where(whole["jurisdiction"].notna(), "").astype("str"),
         contact_open=lawful,
         legal_open=lawful & ~whole["legal_barred"].to_numpy(bool),
-        owned=books.isin(owned).to_numpy(bool),
+        may_part=books.isin(owned).to_numpy(bool),
         unit=whole["fx"].to_numpy(np.float64) / 10.0**decimals,
     )
 
@@ -259,8 +274,15 @@ def proposed(rows: pd.DataFrame, job: Job, policy: Policy) -> tuple[Proposals, d
 
 
 def untreated(treated: Treated | None) -> list[str]:
-    """A warning where a policy is named and the model in use cannot tell what its offers are to be set against."""
-    return [UNTAUGHT] if treated is not None and treated.found is None else []
+    """A warning where a policy is named and the model in use cannot tell, or not to its horizon, what its offers are to
+    be set against.
+    """
+    if treated is None:
+        return []
+    if treated.found is None:
+        return [UNTAUGHT]
+    reached = treated.reached_days
+    return [] if reached is None else [SHORT.format(reached=reached, horizon=treated.policy.horizon_days)]
 
 
 # ---- what is published and kept --------------------------------------------------------------------------------------
@@ -433,7 +455,12 @@ def about_treatment(treated: Treated, routes: pd.DataFrame, specialist: pd.DataF
         ],
         "sources": sources_of(found),
         "beliefs": dict(treated.beliefs),
+        **({} if treated.reached_days is None else {"short": _reach(treated)}),
     }
+
+
+def _reach(treated: Treated) -> dict[str, int | None]:
+    return {"reached": treated.reached_days, "horizon": treated.policy.horizon_days}
 
 
 def sources_of(found: Proposals) -> dict[str, str]:

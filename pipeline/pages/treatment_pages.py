@@ -33,6 +33,7 @@ def routes_page(night: Night) -> str:
         words=spoken,
         said=said,
         valued=told["valued"],
+        short=spoken["sentences"]["waiting_short"].format(**told["short"]) if "short" in told else "",
         all=speech.count(told["accounts"]),
         routes=routes,
         moved=moved,

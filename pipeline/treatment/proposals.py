@@ -56,7 +56,7 @@ ROW_COLUMNS = (
     "offers_refused",
     "contact_open",
     "legal_open",
-    "owned",
+    "may_part",
 )
 OFFER_COLUMNS = (
     "proposal",
@@ -112,8 +112,9 @@ def propose(
     unknown). These three and usual_gap_days are the debtor's: what he can pay is shared among his accounts in the same
     currency by balance, so that their plans together ask no more than that. payday: day of the month, 0 unknown.
     contact_open: the law lets the debtor be contacted, today or later; legal_open: the law of a place that is signed
-    off lets the account go to court. owned: the debt is the house's own; of one worked for another only plans are
-    proposed, and it leaves nowhere: what is let off and by whom it is worked is for its creditor to say.
+    off lets the account go to court. may_part: the house may part with the debt or some of it; else only plans
+    are proposed, and it leaves nowhere. It may not with one worked for another, which is for its creditor to say, nor
+    where what waiting is worth is not known to the policy's horizon, so that any discount would seem to gain.
     recorded: a bool column for every status that the policy names, aligned by position: in force on any account of the
     debtor. acceptance, breaks: learnt from offers and plans, in the place of the policy's tables; learned: party ->
     share that comes back; agreement: chance by number of instalments that a plan is agreed.
@@ -135,7 +136,7 @@ def propose(
     why = pd.Series(held, index=rows.index, dtype="str")
     offers = _on_all(_offers(own, policy, planned, settled, _undrawn(own)), rows.index, why)
     asked = _with_offers(rows, offers).assign(
-        specialist=specialist, leave_open=~specialist & ~barred & rows["owned"].to_numpy(bool)
+        specialist=specialist, leave_open=~specialist & ~barred & rows["may_part"].to_numpy(bool)
     )
     terms = RouteTerms(policy.parties, policy.internal_days, policy.annual_rate, learned=learned or {})
     found = routes(asked, terms)
@@ -287,7 +288,7 @@ def _settled(rows: pd.DataFrame, policy: Policy, acceptance: Belief | None) -> _
 
 def _bounds(rows: pd.DataFrame, policy: Policy, own: Settling) -> dict[str, np.ndarray]:
     """cost, least, most and largest of models.settlements per row; largest 0 in a currency that the policy lacks, and
-    of a debt that is not the house's own.
+    of a debt with no part of which the house may part.
     """
     currency, balance = rows["currency"].astype("str"), rows["balance"].to_numpy(np.float64)
     cost, least = (
@@ -300,7 +301,7 @@ def _bounds(rows: pd.DataFrame, policy: Policy, own: Settling) -> dict[str, np.n
     most = np.full(len(rows), np.nan) if own.months_of_support is None else own.months_of_support * support
     if own.if_unknown == "never":
         most = np.where(unknown, 0.0, most)
-    open_ = ~np.isnan(cost) & ~np.isnan(least) & rows["owned"].to_numpy(bool)
+    open_ = ~np.isnan(cost) & ~np.isnan(least) & rows["may_part"].to_numpy(bool)
     return {
         "cost": np.nan_to_num(cost).astype(np.int64),
         "least": np.ceil(np.maximum(np.nan_to_num(least), own.floor * balance)).astype(np.int64),

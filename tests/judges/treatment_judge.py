@@ -308,8 +308,8 @@ def breaches(row: dict, told: dict, policy: dict, statuses: set[str], as_of: int
             found.append("an offer to whom none may be made")
         if not row["contact_open"]:
             found.append("an offer to whom may not be contacted")
-    if not row["owned"] and (told["proposal"] == "settlement" or told["route"] not in ("internal", "rest")):
-        found.append("a debt of somebody else let off or given away")
+    if not row["may_part"] and (told["proposal"] == "settlement" or told["route"] not in ("internal", "rest")):
+        found.append("a debt let off or given away that is not ours to part with")
     if told["proposal"] == "settlement":
         found += wrong_settlement(row, told["discount"], told["amount"], policy)
         if told["grants"] not in who_may_let_off(row, told["discount"], told["amount"], policy)[:1]:

@@ -13,6 +13,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -381,6 +382,32 @@ def test_a_model_that_was_not_taught_what_waiting_is_worth_leaves_offers_out_and
     page = (world / "untaught" / SECOND / "routes.html").read_text(encoding="utf-8")
     assert words("en")["treatment"]["unvalued"] in page
     written(world, "out", "treatments.yaml")
+
+
+@pytest.mark.parametrize(("days", "short"), [(30, 30), (364, 364), (365, None), (400, None)])
+def test_waiting_is_short_where_it_is_known_for_less_than_the_policy_asks(monkeypatch, days, short):
+    head = SimpleNamespace(continuation=SimpleNamespace(reached_days=days))
+    monkeypatch.setattr(treatment, "load_model", lambda *_: head)
+    job = SimpleNamespace(model=SimpleNamespace(folder=None, sha256=""))
+    assert treatment.short_of(job, SimpleNamespace(horizon_days=365)) == short
+    monkeypatch.setattr(treatment, "load_model", lambda *_: object())
+    assert treatment.short_of(job, SimpleNamespace(horizon_days=365)) is None
+
+
+def test_where_waiting_is_known_for_a_shorter_time_than_the_policy_asks_nothing_is_let_off_or_leaves(
+    treated_house, monkeypatch, capsys
+):
+    monkeypatch.setattr(treatment, "short_of", lambda *_: 30)
+    written(treated_house, "short", "treatments.yaml")
+    assert recoup(treated_house, "worklist", "--as-of", SECOND) == 0
+    written(treated_house, "out", "treatments.yaml")
+    assert {row["proposal"] for row in rows(treated_house, SECOND, "proposals", "short")} == {"plan"}
+    assert {row["route"] for row in rows(treated_house, SECOND, "routes", "short")} <= {"internal", "rest"}
+    said = treatment.SHORT.format(reached=30, horizon=365)
+    assert f"Warning: {said}" in capsys.readouterr().out
+    folder = treated_house / "short" / SECOND
+    assert said in json.loads((folder / "manifest.json").read_text())["warnings"]
+    assert "is known for 30 days, and the policy asks for 365" in (folder / "routes.html").read_text(encoding="utf-8")
 
 
 def test_the_terminal_counts_offers_routes_and_specialists(treated_house, capsys):

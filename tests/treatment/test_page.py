@@ -42,7 +42,7 @@ def account(name: str, **others: object) -> dict:
         "offers_refused": 0,
         "contact_open": True,
         "legal_open": True,
-        "owned": True,
+        "may_part": True,
     }
     return {**row, **others}
 

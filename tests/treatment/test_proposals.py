@@ -232,15 +232,15 @@ def test_a_house_that_offers_nothing_proposes_nothing_and_still_routes(tmp_path,
     assert (nobody.offers["proposal"] == "").all()
 
 
-def test_a_debt_worked_for_another_is_offered_plans_alone_and_leaves_nowhere(world, shipped, proposed):
+def test_a_debt_that_the_house_may_not_part_with_is_offered_plans_alone_and_leaves_nowhere(world, shipped, proposed):
     rows, recorded = world
-    found = propose(rows.assign(owned=False), recorded, shipped, AS_OF, 7)
+    found = propose(rows.assign(may_part=False), recorded, shipped, AS_OF, 7)
     assert set(found.offers["proposal"]) == {"plan", ""}
     assert set(found.routes.chosen["route"]) <= {"internal", "rest"}
     assert (found.routes.terms["sale", "buyer"]["why_not"].isin(["barred", "specialist"])).all()
-    assert judged(rows.assign(owned=False), recorded, found, RAW) == []
-    told = judged(rows.assign(owned=False), recorded, proposed, RAW)
-    assert "a debt of somebody else let off or given away" in told
+    assert judged(rows.assign(may_part=False), recorded, found, RAW) == []
+    told = judged(rows.assign(may_part=False), recorded, proposed, RAW)
+    assert "a debt let off or given away that is not ours to part with" in told
 
 
 def test_a_status_that_is_not_handed_in_is_not_taken_for_absent(world, shipped):

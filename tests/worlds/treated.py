@@ -44,7 +44,7 @@ def drawn_accounts(seed: int, many: int, statuses: tuple[str, ...]) -> tuple[pd.
             "offers_refused": draw.choice([0, 1, 3], many),
             "contact_open": draw.random(many) < 0.9,
             "legal_open": draw.random(many) < 0.7,
-            "owned": True,
+            "may_part": True,
         }
     )
     spared = draw.random(many) < 2 / 3

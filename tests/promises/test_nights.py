@@ -15,11 +15,13 @@ import resource
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -69,6 +71,10 @@ def last_night(folder: Path) -> dict[str, str]:
 
 def command(folder: Path, *more: str) -> tuple[str, ...]:
     return ("run", "--as-of", LAST, "--params", str(folder / "params.yaml"), *more)
+
+
+def night_of(folder: Path) -> list[str]:
+    return [str(RECOUP), *command(folder)]
 
 
 def left_over(folder: Path) -> list[str]:
@@ -169,8 +175,8 @@ PRELOAD = """
 #include <time.h>
 #include <unistd.h>
 /* From the NTH write into files below FAILS_BELOW on, every write says that the disk is full; 0: where the disk itself
-   says so alone. FAILS_TOLD gets the time of each failure and the file. With FAILS_KILLS the process is killed there
-   instead, once half is written. */
+   says so alone. FAILS_TOLD gets of each failure its time, the processor time of the process by then and the file.
+   With FAILS_KILLS the process is killed there instead, once half is written. */
 static long calls = 0;
 static const char *ours(int opened, char *path, size_t room) {
     char link[64];
@@ -182,11 +188,13 @@ static const char *ours(int opened, char *path, size_t room) {
     return strncmp(path, below, strlen(below)) ? NULL : path;
 }
 static int failed(const char *path) {
-    struct timespec now;
+    struct timespec now, used;
     char line[4200];
     clock_gettime(CLOCK_REALTIME, &now);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
     int told = syscall(SYS_open, getenv("FAILS_TOLD"), O_WRONLY | O_CREAT | O_APPEND, 0600);
-    int length = snprintf(line, sizeof line, "%ld.%03ld %s\\n", now.tv_sec, now.tv_nsec / 1000000, path);
+    int length = snprintf(line, sizeof line, "%ld.%03ld %ld.%03ld %s\\n", now.tv_sec, now.tv_nsec / 1000000,
+                          used.tv_sec, used.tv_nsec / 1000000, path);
     syscall(SYS_write, told, line, length);
     syscall(SYS_close, told);
     errno = ENOSPC;
@@ -243,26 +251,66 @@ def test_r02_a_disk_that_is_full_leaves_the_old_list_whole_and_current(attacks, 
         below = {"LD_PRELOAD": str(failing_disk), "FAILS_TOLD": str(told), "FAILS_BELOW": str(folder / "out")}
         if number % 2:
             place, nth = chance.choice(["out", "store"]), chance.choice([1, 3, 10, chance.randrange(1, 150)])
-            done = started(folder, {**below, "FAILS_BELOW": str(folder / place), "FAILS_NTH": str(nth)})
+            done = started(night_of(folder), {**below, "FAILS_BELOW": str(folder / place), "FAILS_NTH": str(nth)})
         else:
             done = on_a_small_disk(folder, chance.randrange(20, 900), below)
-        failures = [line.split(" ", 1) for line in told.read_text().splitlines()] if told.exists() else []
+        failures = failures_in(told)
         if done.code:
             last = done.said.strip().splitlines()[-1]
             assert done.code in (73, 74), done.said
             assert re.search(r" ERROR .*(cannot be (written|created)|disk is full)", last), done.said
             assert (folder / "out" / "current").resolve().name == old
             assert failures, done.said
-            needed = [when for when, file in failures if not is_of_a_notice(file)]
-            assert (done.at - float(needed[0])) * done.pace < 5, (done.said, failures)
+            waited, worked = since_the_first(
+                [failure for failure in failures if not is_of_a_notice(failure.file)], done
+            )
+            assert worked < 5, (worked, done.said, failures)
+            assert waited < 60, (waited, done.said, failures)
         else:
-            assert all(is_of_a_notice(file) for _, file in failures), (done.said, failures)
+            assert all(is_of_a_notice(failure.file) for failure in failures), (done.said, failures)
             attacks.miss()
         assert recoup(folder, "verify") == 0
         assert recoup(folder, "run", "--as-of", LAST) == 0
         assert last_night(folder) == undisturbed
         assert left_over(folder) == []
         shutil.rmtree(folder)
+
+
+class Failure(NamedTuple):
+    """A write that failed. at: seconds since 1970; used: seconds of processor time of its process by then."""
+
+    at: float
+    used: float
+    file: str
+
+
+def failures_in(told: Path) -> list[Failure]:
+    lines = [line.split(" ", 2) for line in told.read_text().splitlines()] if told.exists() else []
+    return [Failure(float(at), float(used), file) for at, used, file in lines]
+
+
+def since_the_first(failures: list[Failure], done: Started) -> tuple[float, float]:
+    """Seconds by the clock, and of processor time, from the first failure to the end of the run."""
+    return done.at - failures[0].at, done.used - failures[0].used
+
+
+WRITES = "import sys, time\ntry: open(sys.argv[1], 'wb', 0).write(b'x')\nexcept OSError: {then}"
+SPINS = "\n  while time.process_time() < 2: pass"
+
+
+@pytest.mark.parametrize(
+    ("then", "waits", "works"),
+    [("pass", False, False), ("time.sleep(2)", True, False), (SPINS, True, True)],
+    ids=["ends", "waits", "works"],
+)
+def test_a_run_that_goes_on_after_its_disk_failed_early_is_caught(failing_disk, tmp_path, then, waits, works):
+    """The canary of R02: that the disk fails at once, when little is done yet, excuses no wait."""
+    told = tmp_path / "failed.txt"
+    below = {"LD_PRELOAD": str(failing_disk), "FAILS_TOLD": str(told), "FAILS_BELOW": str(tmp_path), "FAILS_NTH": "1"}
+    done = started([sys.executable, "-c", WRITES.format(then=then), str(tmp_path / "some")], below)
+    assert done.code == 0, done.said
+    waited, worked = since_the_first(failures_in(told), done)
+    assert (waited > 1.5, worked > 1.5) == (waits, works), (waited, worked)
 
 
 def is_of_a_notice(file: str) -> bool:
@@ -272,24 +320,20 @@ def is_of_a_notice(file: str) -> bool:
 
 @dataclass(frozen=True)
 class Started:
-    """code, said: how a run ended. at: when, in seconds since 1970. pace: seconds of processor time that it got in one
-    of the clock's, 1 at most: what others take from it is not its own slowness.
+    """code, said: how a run ended. at: when, in seconds since 1970. used: seconds of processor time, of its children
+    too: what others take from it is not its own slowness.
     """
 
     code: int
     said: str
     at: float
-    pace: float
+    used: float
 
 
-def started(folder: Path, environment: dict[str, str], *way: str) -> Started:
-    before, began = _processor_time(), time.time()
-    done = subprocess.run(
-        [*way, str(RECOUP), *command(folder)], env={**os.environ, **environment}, capture_output=True, text=True
-    )
-    ended = time.time()
-    pace = min(1.0, (_processor_time() - before) / (ended - began))
-    return Started(done.returncode, done.stdout + done.stderr, ended, pace)
+def started(given: list[str], environment: dict[str, str]) -> Started:
+    before = _processor_time()
+    done = subprocess.run(given, env={**os.environ, **environment}, capture_output=True, text=True)
+    return Started(done.returncode, done.stdout + done.stderr, time.time(), _processor_time() - before)
 
 
 def _processor_time() -> float:
@@ -314,7 +358,7 @@ def on_a_small_disk(folder: Path, kib: int, environment: dict[str, str]) -> Star
     way = ["unshare", "-m", "sh", "-c", script, "sh", str(out), str(kept), str(there + kib)]
     loaded = f"LD_PRELOAD={environment['LD_PRELOAD']}"  # of the run alone: copying may fill the disk, too
     others = {name: value for name, value in environment.items() if name != "LD_PRELOAD"}
-    done = started(folder, {**others, "LOADED": loaded}, *way)
+    done = started([*way, *night_of(folder)], {**others, "LOADED": loaded})
     at = float(ended.read_text())
     ended.unlink()
     out.rmdir()

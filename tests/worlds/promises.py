@@ -41,8 +41,8 @@ PROMISES = {
     ),
     "r02": Promise(
         "a disk too small, in a tmpfs, and an N-th write that fails, by a preloaded library",
-        "exit 73 or 74 within 5 s of the failure at its own pace, and why; the old list whole and current; the next "
-        "run ends as undisturbed, nothing is left over. Runs that were done before any write "
+        "exit 73 or 74 within 5 s of processor time and a minute of the failure, and why; the old list whole and "
+        "current; the next run ends as undisturbed, nothing is left over. Runs that were done before any write "
         "of theirs failed met nothing",
         "disks and writes", 2, 60,
     ),

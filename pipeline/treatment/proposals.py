@@ -17,6 +17,7 @@ from models.belief import Belief
 from models.plans import PLAN_COLUMNS, Plans, plans, supported
 from models.routes import AGENCY, INTERNAL, OURS, Routes, RouteTerms, Share, kept_by_us, routes
 from models.settlements import (
+    FULL,
     NO_ARM,
     SETTLEMENT_COLUMNS,
     SettlementTerms,
@@ -319,12 +320,16 @@ def _support(rows: pd.DataFrame, policy: Policy) -> tuple[np.ndarray, np.ndarray
 
 
 def _grantable(rows: pd.DataFrame, policy: Policy, unknown: np.ndarray) -> np.ndarray:
-    """The largest discount that anybody may grant on the row's balance; where support is unknown, only the last may."""
-    currency, balance = rows["currency"].astype("str"), rows["balance"].to_numpy(np.float64)
+    """The largest discount that anybody may grant on the row's balance, in whole steps of 1 / FULL and so that what is
+    let off is no minor unit above his limit; where support is unknown, only the last may.
+    """
+    currency, balance = rows["currency"].astype("str"), rows["balance"].to_numpy(np.int64)
     found = np.zeros(len(rows))
     for each in policy.authority:
         limit = currency.map({name: float(amount) for name, amount in each.let_off.items()}).to_numpy(np.float64)
-        share = np.divide(np.nan_to_num(limit), balance, out=np.zeros(len(rows)), where=balance > 0)
+        most = np.nan_to_num(limit).astype(np.int64)
+        steps = ((most + 1) * FULL - 1) // np.maximum(balance, 1)  # the most of which balance x steps // FULL <= most
+        share = np.where((balance > 0) & (most > 0), np.minimum(steps, FULL) / FULL, 0.0)
         share[_referred(policy, unknown) & (each is not policy.authority[-1])] = 0.0
         found = np.maximum(found, np.minimum(share, each.discount))
     return found

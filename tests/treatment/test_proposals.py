@@ -243,6 +243,23 @@ def test_a_debt_that_the_house_may_not_part_with_is_offered_plans_alone_and_leav
     assert "a debt let off or given away that is not ours to part with" in told
 
 
+@pytest.mark.parametrize(("more", "kind"), [(0, "settlement"), (2, "settlement"), (3, "")])
+def test_what_is_let_off_is_no_minor_unit_above_what_anybody_may_grant(tmp_path, world, more, kind):
+    """0.4 of 2,000,000.00 and so many hundredths, of which 800,000.00 may be let off."""
+    raw = {
+        **RAW,
+        "authority": [{"who": "manager", "discount": 0.5, "let_off": {"EUR": 800_000}, "instalments": 24}],
+        "settlements": {**RAW["settlements"], "discounts": [0.4], "if_support_unknown": "offer"},
+    }
+    debt = {"currency": "EUR", "place": "FR", "kind": "loan", "days_past_due": 200, "balance": 200_000_000 + more}
+    worth = {"continuation": 100.0, "continuation_low": 50.0, "continuation_high": 200.0}
+    nobody_knows = dict.fromkeys(("usual_payment", "usual_gap_days", "disposable_income", "other_plans"), np.nan)
+    rows = world[0].iloc[[0]].assign(**debt, **worth, **nobody_knows, contact_open=True)
+    found = propose(rows, world[1].iloc[[0]] & False, read(raw, tmp_path), AS_OF, 7)
+    assert found.offers["proposal"].tolist() == [kind]
+    assert found.offers["grants"].tolist() == ["manager" if kind else ""]
+
+
 def test_a_status_that_is_not_handed_in_is_not_taken_for_absent(world, shipped):
     rows, recorded = world
     with pytest.raises(ContractError, match=r"'recorded statuses' lacks 'hardship'"):

@@ -32,6 +32,7 @@ from tests.worlds.commands import recoup
 from tests.worlds.deliveries import PARAMS, payment, world, write
 from tests.worlds.houses import NIGHTS, RECOUP, copy_of, short_terms
 from tests.worlds.programs import program
+from tests.worlds.promises import PROMISES
 from tests.worlds.readers import Reader
 from tests.worlds.runs import Runs
 
@@ -627,7 +628,8 @@ def test_r22_every_failure_ends_with_its_code_and_a_sentence_under_cron(attacks,
     """As cron starts it: no terminal, hardly an environment, another folder. A metrics file is there from before."""
     (tmp_path / "meanwhile").mkdir()
     (tmp_path / "meanwhile" / "sitecustomize.py").write_text(MEANWHILE)
-    for name, (harm, code, said, marked) in list(FAILURES.items())[: attacks.count - len(CUT_OFF)]:
+    failures, cuts = shared(attacks.count)
+    for name, (harm, code, said, marked) in list(FAILURES.items())[:failures]:
         folder = begun(three_nights, tmp_path / name.replace(" ", "-"))
         night = harm if isinstance(harm, str) and harm != "lock" else LAST
         given = {"HOME": "/", "PATH": "/usr/bin:/bin"}
@@ -655,7 +657,7 @@ def test_r22_every_failure_ends_with_its_code_and_a_sentence_under_cron(attacks,
         shutil.rmtree(folder)
     folder = copy_of(three_nights, tmp_path / "published")
     short_terms(folder)
-    for cut, code in CUT_OFF:
+    for cut, code in CUT_OFF[:cuts]:
         metrics, below = metrics_before(folder), folder / "metrics"
         given = {"LD_PRELOAD": str(failing_disk), "FAILS_TOLD": str(tmp_path / "cut.txt"), "FAILS_BELOW": str(below)}
         with attacks.one():
@@ -675,6 +677,20 @@ def test_r22_every_failure_ends_with_its_code_and_a_sentence_under_cron(attacks,
 BEFORE = "recoup_run_exit_code 99\n"  # the metrics file as an earlier night left it
 # The disk of the metrics file is full; the run is killed when half of the file is written -> how it ends.
 CUT_OFF = [({"FAILS_NTH": "1"}, 0), ({"FAILS_NTH": "1", "FAILS_KILLS": "1"}, -9)]
+
+
+def shared(count: int) -> tuple[int, int]:
+    """Of so many attacks, how many failures and how many metrics files that are cut off, which come first."""
+    cuts = min(count, len(CUT_OFF))
+    return count - cuts, cuts
+
+
+def test_as_many_failures_are_tried_as_are_told_however_few():
+    whole = len(FAILURES) + len(CUT_OFF)
+    assert PROMISES["r22"].full == whole
+    for count in range(whole + 1):
+        failures, cuts = shared(count)
+        assert len(list(FAILURES)[:failures]) + len(CUT_OFF[:cuts]) == count
 
 
 def metrics_before(folder: Path) -> Path:

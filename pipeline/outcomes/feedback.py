@@ -80,7 +80,7 @@ class Feedback:
     counts     rows_in = contacts + skipped + unchanged + empty + quarantined
     faults     code, sheet, line of each row set aside
     delivered  rows of the table contacts that came in (one per account of the same contact)
-    offers     accepted and refused, of the offers answered that came in
+    offers     accepted, refused and "" (an answer taken back), of the offers answered that came in
     """
 
     night: dt.date
@@ -98,7 +98,7 @@ class Feedback:
         lines = [f"Feedback on the list of {self.night}: {counts['rows_in']:,} rows = {parts}"]
         lines.append(f"{self.delivered:,} rows of contacts ingested, accounts raised in the same contact included.")
         if self.offers:
-            answered = ", ".join(f"{many:,} {outcome}" for outcome, many in self.offers.items())
+            answered = ", ".join(f"{many:,} {outcome or 'taken back'}" for outcome, many in self.offers.items())
             lines.append(f"{sum(self.offers.values()):,} offers answered: {answered}; plans agreed came in with them.")
         if self.not_back:
             lines.append(f"{self.not_back:,} rows of the list are not in the file; nothing is concluded from that.")

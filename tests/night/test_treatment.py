@@ -611,6 +611,26 @@ def test_an_answer_taken_back_ends_the_plan_and_a_strange_word_is_set_aside(answ
     assert set(newest["ended_on"]) == {day_of_text(FIRST)}
 
 
+def test_a_plan_taken_back_by_a_row_that_was_not_worked_after_all_ends_too(answered, tmp_path, capsys):
+    """No contact comes in with it."""
+    folder, listed = tmp_path / "house", answered[1]
+    shutil.copytree(answered[0], folder, symlinks=True)
+    written(folder, "out", "treatments.yaml")
+    spoke = {"outcome": words("en")["outcomes"]["right_party"], "contacted_at": "09:30"}
+    told = {listed["plan"]: {**spoke, "offer_outcome": "accepted"}}
+    assert back(folder, filled(folder, "three.xlsx", told), "21:00") == 0
+    skipped = {listed["plan"]: {"outcome": None, "skipped_because": next(iter(words("en")["skips"].values()))}}
+    skipped[listed["plan"]] |= {"contacted_at": None, "offer_outcome": None}
+    capsys.readouterr()
+    assert back(folder, filled(folder, "four.xlsx", skipped), "22:00") == 0
+    assert "1 offers answered: 1 taken back" in capsys.readouterr().out
+    store = Store(folder / "store")
+    plans = pd.concat([store.tables(shard, ["plans"])["plans"] for shard in range(store.shards)])
+    ours = plans[plans["plan_id"].astype("str").str.startswith(f"list-{FIRST}")]
+    newest = ours.sort_values("known_at").drop_duplicates(["plan_id", "due_on"], keep="last")
+    assert set(newest["how"].astype("str")) == {"cancelled"}
+
+
 # ---- the whole path --------------------------------------------------------------------------------------------------
 
 

@@ -121,6 +121,9 @@ def _night(params: Params, source: Path, store: Path, as_of: dt.date, out: Path,
 
     found = finished(source, store, as_of, out, params)
     if found is not None and not found.changed:
+        from pipeline.night.pins import clear_shelves
+
+        clear_shelves(out)
         if not (found.monitored and found.retired):
             from pipeline.run import end_of_night
 

@@ -26,7 +26,7 @@ from features.errors import is_said
 from features.tables import TABLES
 from pipeline.keeping.person import ALIASES, Person, person_of
 from pipeline.keeping.refusals import Named, Remains, Unknown
-from pipeline.night.shards import clear_shelves
+from pipeline.night.pins import clear_shelves
 from pipeline.pages.publish import replace_folder, settle
 from pipeline.pages.record import FORGOTTEN, MANIFEST, NIGHT, forgotten_since
 from pipeline.pages.without import mentions, without

@@ -28,13 +28,23 @@ from pipeline.messages.texts import Messages, messages_of
 from pipeline.night.arms import draws_frame, tonights_rung
 from pipeline.night.details import opened_rows
 from pipeline.night.feeds import check_feeds, check_late_money
-from pipeline.night.pins import SAID, Marks, Stamps, frames_sha256, keep_terms, pins, remembered, verified
+from pipeline.night.pins import (
+    SAID,
+    Marks,
+    Stamps,
+    clear_shelves,
+    frames_sha256,
+    keep_terms,
+    pins,
+    remembered,
+    verified,
+)
 from pipeline.night.ranking import Ranked, rank_night
 from pipeline.night.receivables import receivables_of
 from pipeline.night.refusals import NightMissing
 from pipeline.night.reminders import Reminded, nothing_kept, published_before, reminded, said_of
 from pipeline.night.score import Job, job_for
-from pipeline.night.shards import Worked, clear_shelves, decides, seals, shelf_of, work_shards
+from pipeline.night.shards import Worked, decides, seals, shelf_of, work_shards
 from pipeline.night.stages import Stages
 from pipeline.night.terminal import Published
 from pipeline.night.treatment import Treated, about_treatment, frames_of, treat, untreated

@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import json
 import platform
+import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -214,6 +215,15 @@ class Stamps:
         """The first of these stages out of which something else came than the marker says; None where none did."""
         held = self.read()
         return next((stage for stage, (_, made) in marks.items() if held.get(stage, {}).get("outputs") != made), None)
+
+
+def clear_shelves(out: Path, keep: Path | None = None) -> None:
+    """Remove finished shards that wait for no night any more: those of cut-off runs of other nights, or of one that was
+    killed after its list was published. The caller holds the folder's lock.
+    """
+    for folder in sorted(out.glob(".shards-*")):
+        if folder != keep:
+            shutil.rmtree(folder)
 
 
 def frames_sha256(frames: Mapping[str, pd.DataFrame]) -> str:

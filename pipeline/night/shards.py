@@ -149,13 +149,6 @@ def seals(shelf: Path) -> dict[str, str]:
     return {place.name: sha256_of(place / SEAL) for place in sorted(shelf.iterdir()) if (place / SEAL).is_file()}
 
 
-def clear_shelves(out: Path, keep: Path | None = None) -> None:
-    """Remove what cut-off runs of other nights left."""
-    for folder in sorted(out.glob(".shards-*")):
-        if folder != keep:
-            shutil.rmtree(folder)
-
-
 def work_shards(job: Job, shelf: Path) -> list[Worked]:
     """Every shard scored and judged, in shard order; shards a cut-off run had finished are read, not made again."""
     shelf.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -376,9 +376,11 @@ def test_r03_the_same_night_again_is_the_same_bytes_and_a_finished_one_a_no_op(a
         assert last_night(before) == undisturbed
     with attacks.one():
         there = {str(place): place.stat().st_mtime_ns for place in before.rglob("*") if place.is_file()}
+        (before / "out" / ".shards-0123456789abcdef").mkdir()  # of a run that was killed once its list was published
         began = time.process_time()
         assert recoup(before, "run", "--as-of", LAST) == 0
         assert time.process_time() - began < 3
+        assert list((before / "out").glob(".shards-*")) == []
         assert {str(place): place.stat().st_mtime_ns for place in before.rglob("*") if place.is_file()} == there
     with attacks.one():  # the params have one worker
         shutil.rmtree(before / "out" / LAST)

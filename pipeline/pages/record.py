@@ -121,11 +121,12 @@ def lines(out: Path) -> list[Line]:
         text = (out / RECORD).read_bytes()
     except FileNotFoundError:
         return []
+    found: list[Line] = []
     try:
         found = [json.loads(line) for line in text.decode().splitlines()]
         chained = all(later["before"] == _sha256(_text(former)) for former, later in itertools.pairwise(found))
         written = "".join(map(_text, found)).encode() == text
-        sound = found and found[0]["before"] is None and chained and written and _speak_for_themselves(found)
+        sound = bool(found) and found[0]["before"] is None and chained and written and _speak_for_themselves(found)
     except (ValueError, KeyError, TypeError):
         sound = False
     if not sound:
@@ -176,10 +177,10 @@ def vouch(out: Path, night: str, manifest: str, event: str = PUBLISHED, **told: 
         chain.append({**chained, SELF: _sha256(_text(chained))})
     if not held:
         (out / SEAL).unlink(missing_ok=True)  # of a record that was moved aside
-    told = {"lines": len(chain), "last": _sha256(_text(chain[-1]))}
+    reach = {"lines": len(chain), "last": _sha256(_text(chain[-1]))}
     with whole_file(out / SEAL) as seal, whole_file(out / RECORD) as record:
         # Both lie on the disk before the record takes its place, and then its seal: a record may go further than that.
-        seal.write_text(sealed(told), encoding="utf-8", newline="\n")
+        seal.write_text(sealed(reach), encoding="utf-8", newline="\n")
         sync(seal)
         record.write_text("".join(map(_text, chain)), encoding="utf-8", newline="\n")
 

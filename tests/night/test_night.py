@@ -295,7 +295,7 @@ def test_spark_asked_for_and_absent_is_refused_with_its_remedy(copied, monkeypat
 
 
 def test_accounts_of_a_class_that_the_model_was_never_taught_are_counted(copied, monkeypatch):
-    """Fifteen accounts of each shard are of a product nobody has seen; the others are as they were."""
+    """Fifteen accounts of each shard are of a product nobody has seen; six others are of one that few debtors have."""
     assert not [
         told
         for told in json.loads((copied / "out" / NIGHT / "manifest.json").read_text())["warnings"]
@@ -311,11 +311,11 @@ def test_accounts_of_a_class_that_the_model_was_never_taught_are_counted(copied,
     monkeypatch.setattr(shards, "score_shard", with_a_strange_product)
     shutil.rmtree(copied / "out")
     assert recoup(copied, "worklist", "--as-of", NIGHT) == 0
-    told = "Classes the model does not know by name, new or of too few debtors when it was taught: product (30)."
+    told = "Classes the model does not know by name, new or of too few debtors when it was taught: product (36)."
     assert told in json.loads((copied / "out" / NIGHT / "manifest.json").read_text())["warnings"]
     french = sentence(told, "fr")
     assert french.startswith("Classes que le modèle ne connaît pas par leur nom, nouvelles ou de trop peu de débiteurs")
-    assert french.endswith(" : product (30).")
+    assert french.endswith(" : product (36).")
 
 
 @pytest.mark.parametrize(

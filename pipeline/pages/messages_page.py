@@ -8,29 +8,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
-from markupsafe import Markup
 
 from pipeline.pages.language import words
 from pipeline.pages.publication import Night
 from pipeline.pages.speech import Speech
-from pipeline.pages.templating import policy_digest, template, verbatim
-
-STYLE = "messages.css"
+from pipeline.pages.templating import night_head, template
 
 
 def messages_page(night: Night) -> str:
     """The whole page of a night with messages; it has no script and asks the network for nothing."""
-    spoken, speech, style = words(night.language), Speech(night.language), verbatim(STYLE)
+    spoken, speech = words(night.language), Speech(night.language)
     frame = night.messages if night.messages is not None else pd.DataFrame()
     told = night.manifest.get("messages", {})
     return template("messages.html").render(
-        language=night.language,
-        words=spoken,
+        **night_head(night, speech, spoken["messages"]["title"]),
         said=spoken["messages"],
-        policy=f"default-src 'none'; style-src {policy_digest(style)}; base-uri 'none'; form-action 'none'",
-        style=Markup(style),
-        day=speech.day(night.as_of, "full"),
-        valid=speech.day(night.valid_until, "full"),
         all=speech.count(len(frame)),
         steps=[(step, speech.count(many)) for step, many in told.get("steps", {}).items()],
         skipped=[

@@ -8,14 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
-from markupsafe import Markup
 
 from pipeline.pages.language import words
 from pipeline.pages.publication import Night
 from pipeline.pages.speech import DASH, Speech
-from pipeline.pages.templating import policy_digest, template, verbatim
+from pipeline.pages.templating import night_head, template
 
-STYLES = ("messages.css", "receivables.css")
 OPENED = 200  # debtors with most past due; the tables hold all
 MONEY = ("open_amount", "overdue", "disputed", "unapplied", "credit_notes", "balance")
 
@@ -25,18 +23,12 @@ def receivables_page(night: Night) -> str:
     debtor's rows lie in one element that says whose they are (pipeline.pages.without).
     """
     spoken, speech = words(night.language), Speech(night.language)
-    style = "".join(verbatim(name) for name in STYLES)
     debtors = night.receivables if night.receivables is not None else pd.DataFrame()
     items = night.open_items if night.open_items is not None else pd.DataFrame()
     said = spoken["receivables"]
     return template("receivables.html").render(
-        language=night.language,
-        words=spoken,
+        **night_head(night, speech, said["title"], "receivables.css"),
         said=said,
-        policy=f"default-src 'none'; style-src {policy_digest(style)}; base-uri 'none'; form-action 'none'",
-        style=Markup(style),
-        day=speech.day(night.as_of, "full"),
-        valid=speech.day(night.valid_until, "full"),
         lead=said["lead"].format(
             n=speech.count(len(debtors)),
             items=speech.count(len(items)),

@@ -8,8 +8,14 @@ import base64
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jinja2
+from markupsafe import Markup
+
+from pipeline.pages.language import words
+from pipeline.pages.publication import Night
+from pipeline.pages.speech import Speech
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -27,6 +33,22 @@ def template(name: str, **filters: Callable[..., str]) -> jinja2.Template:
     )
     pages.filters.update(filters)
     return pages.get_template(name)
+
+
+def night_head(night: Night, speech: Speech, title: str, *styles: str) -> dict[str, Any]:
+    """What night_page.html asks for, whatever page beside the list extends it. styles: after that of all such pages.
+    The page has no script and asks the network for nothing.
+    """
+    style = "".join(verbatim(name) for name in ("night_page.css", *styles))
+    return {
+        "language": night.language,
+        "words": words(night.language),
+        "title": title,
+        "policy": f"default-src 'none'; style-src {policy_digest(style)}; base-uri 'none'; form-action 'none'",
+        "style": Markup(style),
+        "day": speech.day(night.as_of, "full"),
+        "valid": speech.day(night.valid_until, "full"),
+    }
 
 
 def verbatim(name: str) -> str:

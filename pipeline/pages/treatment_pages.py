@@ -8,14 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
-from markupsafe import Markup
 
 from pipeline.pages.language import words
 from pipeline.pages.publication import Night, amounts, days, texts
 from pipeline.pages.speech import Speech
-from pipeline.pages.templating import policy_digest, template, verbatim
-
-STYLE = "messages.css"
+from pipeline.pages.templating import night_head, template
 
 
 def routes_page(night: Night) -> str:
@@ -29,8 +26,7 @@ def routes_page(night: Night) -> str:
     ]
     left = {**told["left_out"], "specialist": told["specialist"]}
     return template("routes.html").render(
-        **_head(night, speech),
-        words=spoken,
+        **night_head(night, speech, said["title"]),
         said=said,
         valued=told["valued"],
         short=spoken["sentences"]["waiting_short"].format(**told["short"]) if "short" in told else "",
@@ -48,17 +44,6 @@ def routes_page(night: Night) -> str:
             }.items()
         ],
     )
-
-
-def _head(night: Night, speech: Speech) -> dict[str, Any]:
-    style = verbatim(STYLE)
-    return {
-        "language": night.language,
-        "policy": f"default-src 'none'; style-src {policy_digest(style)}; base-uri 'none'; form-action 'none'",
-        "style": Markup(style),
-        "day": speech.day(night.as_of, "full"),
-        "valid": speech.day(night.valid_until, "full"),
-    }
 
 
 def _named(route: str, said: Mapping[str, Any]) -> str:
@@ -93,8 +78,7 @@ def specialist_page(night: Night) -> str:
     spoken, speech = words(night.language), Speech(night.language)
     frame = night.specialist if night.specialist is not None else pd.DataFrame()
     return template("specialist.html").render(
-        **_head(night, speech),
-        words=spoken,
+        **night_head(night, speech, spoken["treatment"]["specialist_title"]),
         said=spoken["treatment"],
         all=speech.count(len(frame)),
         people=_people(frame, spoken, speech) if len(frame) else [],

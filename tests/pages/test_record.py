@@ -163,7 +163,9 @@ def test_a_record_whose_first_lines_say_nothing_of_themselves_stands_and_goes_on
     assert len(lines(own)) == 4
     publish(night(5), own)
     assert ["sha256" in line for line in lines(own)] == [False] * 4 + [True]
-    older = text.splitlines(keepends=True)[0]
-    place.write_text(place.read_text() + older.replace('"before": null', f'"before": "{before}"'))
+    told = place.read_text()
+    follows = hashlib.sha256(told.splitlines(keepends=True)[-1].encode()).hexdigest()
+    silent = {**json.loads(text.splitlines()[0]), "before": follows}
+    place.write_text(told + json.dumps(silent, sort_keys=True) + "\n")
     with pytest.raises(RecordDamaged, match="its lines do not follow one another"):
         lines(own)

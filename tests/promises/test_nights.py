@@ -411,7 +411,9 @@ def test_r05_of_eight_starts_one_publishes_and_a_killed_one_frees_the_lock(attac
             assert all("Another run works on" in text for code, text in told if code == 75), told
             # One that began after the night was published, on a busy machine, finds nothing to do.
             assert sum("Nothing was done." not in text for code, text in told if code == 0) == 1, told
-            assert min(used[one.pid] for one in started if one.returncode == 75) < 1
+            # All of them in full counts; on a busy machine processor time swells, and the quickest tells.
+            losers = [used[one.pid] for one in started if one.returncode == 75]
+            assert (max if attacks.full else min)(losers) < 1, losers
             assert last_night(folder) == undisturbed
             held = begun(three_nights, tmp_path / f"held-{turn}")
             assert freed_after(held, attacks.chance(turn).uniform(0, 1.5)) < 1

@@ -56,8 +56,8 @@ PROMISES = {
     ),
     "r05": Promise(
         "eight starts at once; a run with two workers that is killed at a random moment",
-        "one publishes, whoever meets its lock exits 75, the quickest in less than 1 s of processor time, nobody "
-        "ends otherwise; the lock is free within a second of the kill, and the next run ends as undisturbed",
+        "one publishes, whoever meets its lock exits 75, each in less than 1 s of processor time, nobody ends "
+        "otherwise; the lock is free within a second of the kill, and the next run ends as undisturbed",
         "starts", 8, 80,
     ),
     "r06": Promise(

@@ -5,6 +5,9 @@ from __future__ import annotations
 import textwrap
 
 import pytest
+from hypothesis import assume
+from hypothesis import strategies as st
+from hypothesis.errors import StopTest, UnsatisfiedAssumption
 
 from benchmarks import reliability
 from tests.worlds.promises import Attacks
@@ -103,3 +106,18 @@ def test_an_attack_that_meets_nothing_is_neither_tried_nor_held():
         idle.miss()
     assert (idle.told()["ended"], idle.tried, idle.missed) == ("did not run", 0, 8)
     assert reliability.told([run_of(1, 4, missed=2)]).startswith("4, and 2 that met nothing | 4 | passed")
+
+
+def test_a_world_that_hypothesis_gives_up_is_neither_tried_nor_held():
+    counted = Attacks("r09", 1, full=False)
+
+    @counted.drawn(st.integers(0, 3))
+    def even(number):
+        assume(number % 2 == 0)
+
+    even()
+    assert counted.tried == counted.held > 0
+    for given_up in (StopTest(0), UnsatisfiedAssumption()):
+        with pytest.raises(type(given_up)), counted.one():
+            raise given_up
+    assert counted.tried == counted.held

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, given, seed, settings
+from hypothesis.errors import StopTest, UnsatisfiedAssumption
 
 EVERYDAY_SEED = 20261001
 MOST_DRAWN = 4  # times as many attacks are drawn at most, where many meet nothing
@@ -229,7 +230,11 @@ class Attacks:
     @contextmanager
     def one(self, weight: int = 1) -> Iterator[None]:
         self.tried, self.missing = self.tried + weight, False
-        yield
+        try:
+            yield
+        except (StopTest, UnsatisfiedAssumption):  # hypothesis gave this world up before it was drawn to its end
+            self.tried -= weight
+            raise
         if self.missing:
             self.tried, self.missed = self.tried - weight, self.missed + weight
         else:

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from features.tables import NO_DAY
+from features.terms import DAYS
 
-BANK_DAYS, DAYS = GRACE_UNITS = ("bank_days", "days")
 WEEK = "1111100"  # Monday to Friday, where no holiday is known
 
 

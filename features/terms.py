@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from features.bank_days import BANK_DAYS
-
+BANK_DAYS, DAYS = "bank_days", "days"  # units of promise_grace_days: see features.bank_days
 Reach = int | Mapping[str, int]  # last day of a table that is all there: one for all portfolios, or portfolio -> day
 
 

@@ -93,9 +93,10 @@ def test_a_line_of_the_log_tells_when_and_which_run(form, capsys):
         assert re.fullmatch(r"[\dT:.+-]{29} [0-9a-f]{8} ERROR Give either --run ID or --rollback\.", line)
 
 
-def test_nothing_heavy_is_imported_to_say_what_there_is():
+def test_nothing_heavy_is_imported_to_say_what_there_is_nor_to_find_that_another_run_is_at_work():
     program = (
-        "import sys; from pipeline import cli; "
+        "import sys; from pathlib import Path; from pipeline import cli; from pipeline.params import load; "
+        "from pipeline.store import locks; load(Path('params.yaml')); "
         "print({'pandas', 'numpy', 'lightgbm', 'deltalake', 'duckdb', 'mlflow'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=HOUSE, capture_output=True, text=True, check=True)

@@ -12,6 +12,7 @@ import io
 import logging
 import math
 import os
+import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -30,9 +31,10 @@ from models.recovery import AnyModel, RecoveryModel, load_model
 from models.verdict import gates
 from pipeline.params import Params
 from pipeline.store.champion import MODELS, Approved, champion, model_folder, read_record, write_record
-from pipeline.store.files import only_owner_reads, write_whole
+from pipeline.store.files import only_owner_reads, write_model, write_whole
 from pipeline.store.locks import only_run
 from pipeline.store.refusals import NotApproved
+from pipeline.training import registered
 from pipeline.training.refusals import NotPromoted, RunMissing, TrackingAway
 from pipeline.training.report import approval
 from pipeline.training.run_evidence import CARD, JUDGED_FOLDER, RUNS, RunEvidence, comparable, load_evidence, run_folder
@@ -41,7 +43,7 @@ NAME = "recoup"  # experiment and registered model
 CHALLENGER, CHAMPION_ALIAS = "challenger", "champion"
 TAG = "recoup."
 CURVE = "curve.share_of_money_by_percent_worked"  # a line on the registry's page
-REQUIREMENTS = ("lightgbm", "numpy", "scipy")
+REQUIREMENTS = ("recoup", "lightgbm", "numpy", "pandas", "scipy")
 ADDRESSES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -98,7 +100,7 @@ def record(
     sums: Mapping[str, str],
     files: Mapping[str, str],
 ) -> Recorded:
-    """Fill and end the run: params, metrics, report, card, the Booster,
+    """Fill and end the run: params, metrics, report, card, the released model,
     and a registered version with the alias `challenger`.
 
     sums: sha256, judged_sha256 and evidence_sha256 of what lies beside the store, and that store; files: name -> text.
@@ -121,12 +123,12 @@ def record(
         source = None
         with mlflow.start_run(run_id=run_id):
             if isinstance(model, RecoveryModel):
-                source = _log_booster(model).model_uri
+                source = _log_released(model, sums["sha256"]).model_uri
         with contextlib.suppress(mlflow.exceptions.MlflowException):  # it exists from the second run on
             client.create_registered_model(NAME)
         if source:
             found = mlflow.register_model(source, NAME)
-        else:  # the age-band table is no Booster: its card is registered as it is
+        else:  # the age-band table is no such model: its card is registered as it is
             found = client.create_model_version(NAME, client.get_run(run_id).info.artifact_uri, run_id)
         client.set_registered_model_alias(NAME, CHALLENGER, found.version)
         client.set_tag(run_id, TAG + "registered", str(found.version))
@@ -374,25 +376,33 @@ def _plain_params(params: Params, evaluation: Evaluation) -> dict[str, Any]:
     return {**plain, **{f"window.{key}": value for key, value in dates.items()}, **versions, "seed": params.seed}
 
 
-def _log_booster(model: RecoveryModel) -> Any:
-    """The booster of P(recovered) with a signature and a made-up input: the medians of the fit window,
-    no account's row.
+def _log_released(model: RecoveryModel, sha256: str) -> Any:
+    """The released model, whole (pipeline.training.registered), with a signature and a made-up input: the medians of
+    the fit window, no account's row.
     """
     import importlib.metadata
 
-    from mlflow.lightgbm import log_model
     from mlflow.models import ModelSignature
+    from mlflow.pyfunc import log_model
     from mlflow.types import ColSpec, Schema
+    from mlflow.types.schema import AnyType
 
-    names = model.recovered.booster.feature_name()
-    medians = pd.DataFrame([[model.encoder.medians[name] for name in model.encoder.names]], columns=names)
-    signature = ModelSignature(
-        Schema([ColSpec("double", name) for name in names]), Schema([ColSpec("double", "raw_p_recovered")])
-    )
+    asked, answered = registered.columns_of(model)
+    kinds = [ColSpec(AnyType() if kind == "any" else kind, name) for name, kind in asked.items()]
+    signature = ModelSignature(Schema(kinds), Schema([ColSpec("double", name) for name in answered]))
     wanted = [f"{name}=={importlib.metadata.version(name)}" for name in REQUIREMENTS]
-    return log_model(
-        model.recovered.booster, name="model", signature=signature, input_example=medians, pip_requirements=wanted
-    )
+    medians = pd.DataFrame([{name: model.encoder.medians.get(name) for name in asked}])
+    with tempfile.TemporaryDirectory(prefix="recoup-released-") as folder:
+        write_model(Path(folder) / "released", model.files())
+        return log_model(
+            name="model",
+            loader_module=registered.__name__,
+            data_path=str(Path(folder) / "released"),
+            model_config={"sha256": sha256},
+            signature=signature,
+            input_example=medians,
+            pip_requirements=wanted,
+        )
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """A run from training to approval and back: what is kept, what is refused with which numbers,
 and what never leaves the store.
 
-Also of refusals.py.
+Also of refusals.py and registered.py.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from features.errors import InputMissing, LockHeld, ModelRefused, RegistryAway
+from features.errors import ContractError, InputMissing, LockHeld, ModelRefused, RegistryAway
 from models.calibration import Calibrator
 from models.recovery import load_model
 from pipeline.store.champion import champion, read_record
@@ -50,17 +51,55 @@ def test_the_registry_shows_the_run_and_no_account(first, place, panel):
         "card.json",
     }
     version = client.get_model_version("recoup", registry.recorded(quick_params(place), first.run_id).registered)
-    booster = mlflow.lightgbm.load_model(version.source)
-    assert (
-        booster.num_trees()
-        == load_model(place / "store" / "models" / first.version, run.data.tags["recoup.sha256"]).recovered.trees
-    )
+    assert version.source
     held = b"".join(
         path.read_bytes() for path in place.rglob("*") if path.is_file() and (place / "store") not in path.parents
     )
     assert panel.cohort["account_id"][0].encode() not in held
     assert panel.cohort["debtor_id"][0].encode() not in held
     assert not [path for path in place.rglob("*") if path.suffix in (".pkl", ".pickle")]
+
+
+def test_the_registered_model_scores_a_feature_frame_as_the_night_does_to_the_bit(first, place, panel, monkeypatch):
+    import mlflow
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")  # the library writes the address there
+    mlflow.set_tracking_uri(f"sqlite:///{place / 'mlflow.db'}")
+    known = registry.recorded(quick_params(place), first.run_id)
+    loaded = mlflow.pyfunc.load_model(f"models:/recoup/{known.registered}")
+    released = load_model(place / "store" / "models" / first.version, known.sha256)
+    expected = released.predict(panel.matrix[list(released.columns)], panel.cohort)
+    frame = panel.matrix.assign(**panel.cohort[["currency", "portfolio"]], account_id="a")
+    found = loaded.predict(frame[sorted(frame.columns)])
+    pd.testing.assert_frame_equal(found, expected, check_exact=True)
+    assert found["p_recovered"].nunique() > 100
+    assert list(loaded.metadata.get_output_schema().input_names()) == list(expected.columns)
+    with pytest.raises(mlflow.exceptions.MlflowException, match="currency"):
+        loaded.predict(frame.drop(columns="currency"))
+
+
+def test_a_registered_model_with_work_s_effect_says_theta_and_one_that_was_altered_is_refused(first, place, tmp_path):
+    from pipeline.training.registered import Registered, _load_pyfunc, columns_of
+
+    sha256 = registry.recorded(quick_params(place), first.run_id).sha256
+    folder = shutil.copytree(place / "store" / "models" / first.version, tmp_path / "released")
+    released = _load_pyfunc(str(folder), {"sha256": sha256}).model
+
+    class Effect:
+        def theta(self, numbers, chance):
+            return chance / 2
+
+    taught = replace(released, effect=Effect())
+    asked, answered = columns_of(taught)
+    frame = pd.DataFrame([{name: "EUR" if kind == "any" else 1.0 for name, kind in asked.items()}])
+    found = Registered(taught).predict(frame)
+    assert list(found.columns) == answered
+    assert found["theta"][0] == found["p_recovered"][0] / 2
+    with pytest.raises(ContractError, match=r"(?s)features.*balance"):
+        Registered(taught).predict(frame.drop(columns="balance"))
+    (folder / "card.json").write_text("{}")
+    with pytest.raises(ModelRefused, match="has sha256"):
+        _load_pyfunc(str(folder), {"sha256": sha256})
 
 
 # Approval

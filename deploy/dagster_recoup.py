@@ -20,7 +20,7 @@ from dagster import (
 )
 
 FOLDER = "/srv/recoup"
-WANTS_A_PERSON = {2, 65, 66, 77}  # docs/operations.md says what each means
+WANTS_A_PERSON = {2, 65, 66, 77, 78}  # docs/operations.md says what each means
 
 
 class Night(Config):

@@ -75,9 +75,14 @@ def psi(expected: np.ndarray, actual: np.ndarray) -> float:
 
 def binned_shares(column: np.ndarray, edges: Sequence[float]) -> np.ndarray:
     """Share of rows per bin, the missing in a bin of their own at the end."""
+    return bin_counts(column, edges) / max(len(column), 1)
+
+
+def bin_counts(column: np.ndarray, edges: Sequence[float]) -> np.ndarray:
+    """Rows per bin, the missing in a bin of their own at the end."""
     inner = np.array(edges, dtype=np.float64)
     bins = np.where(np.isnan(column), len(inner) + 1, np.searchsorted(inner, column, side="right"))
-    return np.bincount(bins, minlength=len(inner) + 2) / max(len(column), 1)
+    return np.bincount(bins, minlength=len(inner) + 2)
 
 
 def _edges(column: np.ndarray) -> tuple[float, ...]:

@@ -16,7 +16,8 @@ from models.folder import digest_of
 from pipeline.intake.acceptance import settings_of
 from pipeline.intake.database import is_database
 from pipeline.intake.delivery import Delivery, find
-from pipeline.night.pins import LAST_STAGES, READ_WHOLE, SAID, Stamps, memories, pins, remembered, verified
+from pipeline.night.alarm import replaced_in, stops_of
+from pipeline.night.pins import LAST_STAGE, READ_WHOLE, SAID, Stamps, memories, pins, remembered, verified
 from pipeline.pages.record import CURRENT, EXPIRED, MANIFEST, NIGHT, lines, newest, put_back, read_manifest
 from pipeline.pages.verify import NightDamaged, examine_night
 from pipeline.params import Params, Source
@@ -29,16 +30,16 @@ from pipeline.store.store import Store
 class Finished:
     """A published night as it is found. changed: what it stands on and that is no longer so, in words; empty: nothing.
 
-    files: kind of file -> how many were hashed. monitored: whether the monitor has told of this very night;
-    retired: whether retention has removed since what was too old by it.
+    files: kind of file -> how many were hashed. retired: whether retention has removed since what was too old by it.
+    stops: what the monitor says of it, where it says stop.
     """
 
     folder: Path
     changed: Sequence[str]
     files: Mapping[str, int]
-    monitored: bool
     retired: bool
     put_back: str = ""
+    stops: Sequence[Mapping[str, Any]] = ()
 
     def text(self) -> str:
         looked_at = ", ".join(f"{count:,} {kind}" for kind, count in self.files.items())
@@ -88,7 +89,8 @@ def _look(
         changed.append("what the store remembers of the night")
     decision = put_back(out)
     leads = newest(out)
-    if decision is None and not changed and (leads is None or leads < folder.name or _marked(out, leads)):
+    behind = not _told_of_later(out, folder.name) if leads is None else leads < folder.name or _marked(out, leads)
+    if decision is None and not changed and behind:
         changed.append(f"where {CURRENT!r} leads")
     said = "" if decision is None else f"{CURRENT!r} leads to the list of {decision['night']}: {decision['why']}"
     files = {
@@ -96,26 +98,32 @@ def _look(
         "of the store": count,
         "of the list": len(manifest["outputs"]),
     }
-    monitored, retired = (stamps.done(stage, outputs) is not None for stage in LAST_STAGES)
-    return Finished(folder, changed, files, monitored, retired, said)
+    retired = stamps.done(LAST_STAGE, outputs) is not None
+    return Finished(folder, changed, files, retired, said, stops_of(manifest))
 
 
 def _marked(out: Path, leads: str) -> bool:
     """Whether a notice tells of the night itself, or of one before: publishing would have taken it away. One that tells
     of a later night, which did not publish, is right.
     """
+    return (out / EXPIRED).exists() and not _told_of_later(out, leads)
+
+
+def _told_of_later(out: Path, night: str) -> bool:
+    """Whether a notice tells of a later night that did not publish: one that was refused leads `current` nowhere."""
     if not (out / EXPIRED).exists():
         return False
     told = NIGHT.findall((out / EXPIRED).read_text(encoding="utf-8", errors="replace"))
-    return max(told, default="") <= leads
+    return max(told, default="") > night
 
 
 def _model(store_path: Path, manifest: Mapping[str, Any]) -> str:
-    """sha256 of the model that a night would go by now. Without a champion that is the table taught from the pinned
-    store, which stands for as long as its folder is what the night wrote.
+    """sha256 of the model that a night would go by now. Without a champion, or where the monitor put it in the place of
+    one that still is it, that is the table taught from the pinned store, which stands for as long as its folder is what
+    the night wrote.
     """
     approved = champion(store_path)
-    if approved is not None:
+    if approved is not None and approved.sha256 != replaced_in(manifest):
         return approved.sha256
     said = manifest.get("model")
     if not isinstance(said, dict) or "version" not in said:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from features.days import DAY_US, day_number, instant_of
+from pipeline.night.alarm import OK, STOP, UNKNOWN, WARN, Stopped
 from pipeline.pages.record import newest, read_manifest
 from pipeline.status import verdict_of
 from pipeline.store.files import whole_file
@@ -19,7 +20,7 @@ from pipeline.store.files import whole_file
 log = logging.getLogger("recoup")
 
 Samples = Mapping[str, int | float]  # labels -> value
-VERDICTS = {"ok": 0, "warn": 1, "stop": 2}
+VERDICTS = {UNKNOWN: -1, OK: 0, WARN: 1, STOP: 2}
 
 
 def write_metrics(place: Path, out: Path, as_of: dt.date, code: int, seconds: float, at: dt.datetime) -> None:
@@ -47,7 +48,9 @@ def _make_readable(folder: Path) -> None:
 def _metrics(
     out: Path, as_of: dt.date, code: int, seconds: float, at: dt.datetime
 ) -> Iterator[tuple[str, str, Samples]]:
-    """(name, what it is, samples). What a night holds is told of one that is published: exit code 0."""
+    """(name, what it is, samples). What a night holds is told of one that is published: exit code 0, or 78 of one that
+    the monitor stopped.
+    """
     yield "run_exit_code", "Exit code of the last run, 0 when the night is published.", {"": code}
     yield "run_end_timestamp_seconds", "When the last run ended.", {"": round(at.timestamp())}
     yield "run_seconds", "How long the last run took.", {"": round(seconds, 3)}
@@ -56,10 +59,11 @@ def _metrics(
     if led is not None:
         day = dt.date.fromisoformat(led)
         yield "list_as_of_timestamp_seconds", "The night whose list holds.", {"": _instant(day)}
-        said = VERDICTS.get(verdict_of(out, day))
+        said = verdict_of(out, day)
         if said is not None:
-            yield "list_verdict", "What the monitor said of that list: 0 ok, 1 warn, 2 stop.", {"": said}
-    manifest = read_manifest(out / as_of.isoformat()) if code == 0 else None
+            what = "What the monitor said of that list: -1 unknown, 0 ok, 1 warn, 2 stop."
+            yield "list_verdict", what, {"": VERDICTS[said]}
+    manifest = read_manifest(out / as_of.isoformat()) if code in (0, Stopped.exit_code) else None
     if manifest is not None:
         yield from _of_the_night(manifest)
 

@@ -547,6 +547,12 @@ class Treatments(Section):
     policy: str
 
 
+class Monitor(Section):
+    """What becomes of a list of which the monitor says stop."""
+
+    on_stop: Literal["publish_marked", "keep_last", "refuse"] = "publish_marked"
+
+
 class Retention(Section):
     """Days before a night for which each kind of thing is kept; None: for ever."""
 
@@ -582,6 +588,7 @@ class Params(Section):
     ingest: Ingest
     queries: dict[TableName | Literal["debtors", "control"], str] = {}
     retention: Retention = Retention()
+    monitor: Monitor = Monitor()
     messages: str | None = None
     reminders: Reminders | None = None
     watch: Watch | None = None
@@ -621,6 +628,7 @@ class Params(Section):
         """What `digest` is the sha256 of, as JSON; `of_kept` reads it back."""
         sections = ("messages", "reminders", "watch", "receivables", "treatments")
         unset = {name for name in sections if getattr(self, name) is None}
+        unset |= {"monitor"} if self.monitor == Monitor() else set()  # nights of earlier versions knew of none
         return self.model_dump_json(exclude={"paths", "engine", "queries", "retention", *unset})
 
     def of_kept(self, text: str) -> Params:

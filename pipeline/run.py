@@ -16,10 +16,10 @@ from features.errors import CannotWrite, LockHeld, RecoupError
 from pipeline.intake.ingest import ingest
 from pipeline.keeping.retention import retire
 from pipeline.night.night import Published, publish_night
-from pipeline.night.pins import Stamps
+from pipeline.night.pins import LAST_STAGE, Stamps
 from pipeline.night.stages import Stages
 from pipeline.outcomes.feedback import Feedback, keep_feedback, read_back
-from pipeline.outcomes.monitor import monitor
+from pipeline.outcomes.monitor import judge
 from pipeline.pages.publish import mark_expired
 from pipeline.params import Params, Source
 from pipeline.store.files import check_folder, private_folder
@@ -34,7 +34,7 @@ REACH = dt.timedelta(7)  # feeds may stop for so long before a night after them 
 def whole_night(
     source: Source, store_path: Path, as_of: dt.date, out: Path, params: Params, *, accept_volume: str | None = None
 ) -> Published:
-    """Ingest, publish, monitor. After a failure the last list stays as it was,
+    """Ingest, judge, publish, retire. After a failure the last list stays as it was,
     and a notice beside it says that it has expired.
     """
     stages = Stages()
@@ -43,33 +43,23 @@ def whole_night(
         with stages.stage("ingest"):
             report = ingest(source, store_path, params, accept_volume=accept_volume)
         log.info(report.text())
-        published = publish_night(store_path, as_of, out, params, stages=stages)
+        published = publish_night(store_path, as_of, out, params, stages=stages, judge=judge)
     end_of_night(store_path, as_of, out, params)
     return published
 
 
-def end_of_night(store_path: Path, as_of: dt.date, out: Path, params: Params, monitored: bool = False) -> None:
-    """Have the monitor tell of a published night, unless it has, and retention remove what is too old by it; mark both.
-    What retention leaves to the next night, since another run works there, has no mark.
+def end_of_night(store_path: Path, as_of: dt.date, out: Path, params: Params) -> None:
+    """Have retention remove what is too old by a published night, and mark that it has. What it leaves to the next
+    night, since another run works there, has no mark.
     """
-    if not monitored:
-        found = monitor(store_path, as_of, params)
-        log.info(found.text())
-        _mark_done("monitor", as_of, out, found.text(), verdict=found.verdict)
     retired = retire(store_path, out, as_of, params)
     if told := retired.text():
         log.info(told)
-    if not retired.busy:
-        _mark_done("retention", as_of, out, told)
-
-
-def _mark_done(stage: str, as_of: dt.date, out: Path, told: str, **more: str) -> None:
     stamps = Stamps(out, day_number(as_of))
     published = stamps.read().get("publish")
-    if published is not None:
+    if published is not None and not retired.busy:
         with only_run(out):
-            came = {"sha256": hashlib.sha256(told.encode()).hexdigest(), **more}
-            stamps.mark({stage: (published["outputs"], came)})
+            stamps.mark({LAST_STAGE: (published["outputs"], {"sha256": hashlib.sha256(told.encode()).hexdigest()})})
 
 
 @contextmanager

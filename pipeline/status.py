@@ -19,6 +19,7 @@ from features.tables import FEEDS
 from pipeline.law.overlay import law_of
 from pipeline.law.sign_off import signed_by
 from pipeline.law.upcoming import ahead
+from pipeline.night.alarm import OK, STOP, UNKNOWN, WARN, stops_of
 from pipeline.night.pins import Stamps
 from pipeline.pages.record import EXPIRED, PUBLISHED, lines, newest, nights, put_back, read_manifest
 from pipeline.params import Params
@@ -29,7 +30,6 @@ from pipeline.store.store import Store
 
 LAW_AHEAD = 90  # days
 GOOD, LOOK, BAD = "good", "look", "bad"
-UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,9 @@ def status(store_path: Path, out: Path, params: Params, now: dt.datetime) -> Sta
     """
     today = now.date()
     points = [*_of_the_list(out, today), _at_work(out, store_path)]
-    figures: dict[str, Any] = {"list": newest(out), "nights": len(nights(out))}
+    last = newest(out) if out.is_dir() else None
+    verdict = None if last is None else verdict_of(out, dt.date.fromisoformat(last))
+    figures: dict[str, Any] = {"list": last, "verdict": verdict, "nights": len(nights(out))}
     try:
         store = Store(store_path)
         feeds = _feeds(store)
@@ -84,6 +86,8 @@ def _of_the_list(out: Path, today: dt.date) -> list[Point]:
     """The list that `current` leads to, its day, and what the monitor said of it."""
     last = newest(out) if out.is_dir() else None
     if last is None:
+        if (out / EXPIRED).exists():
+            return [Point("list", BAD, f"`current` leads nowhere: {_notice(out)}")]
         return [Point("list", LOOK, "None is published yet.")]
     try:
         decision, _ = put_back(out), lines(out)
@@ -98,29 +102,40 @@ def _of_the_list(out: Path, today: dt.date) -> list[Point]:
         said.append(f"It was put back by {decision['by']}: {decision['why']}.")
     if (out / EXPIRED).exists():
         stands = BAD
-        why = " ".join((out / EXPIRED).read_text(encoding="utf-8", errors="replace").split())
-        said.append(f"It is marked as expired: {why}")
+        said.append(f"It is marked as expired: {_notice(out)}")
     waiting = sum(1 for _ in out.glob(".shards-*/[0-9]*/seal.json"))
     if waiting and not is_held(out):
         said.append(f"{waiting} finished shards of a run that was cut off wait: run that night again.")
     return [Point("list", stands, " ".join(said)), _verdict(out, day)]
 
 
-def verdict_of(out: Path, day: dt.date) -> str:
-    """What the monitor said of a published night: ok, warn or stop; UNKNOWN where it has not told."""
-    held = Stamps(out, day_number(day)).read().get("monitor", {}).get("outputs")
-    return str(held.get("verdict", UNKNOWN)) if isinstance(held, dict) else UNKNOWN
+def _notice(out: Path) -> str:
+    return " ".join((out / EXPIRED).read_text(encoding="utf-8", errors="replace").split())
+
+
+def verdict_of(out: Path, day: dt.date) -> str | None:
+    """What the monitor said of a night before it was published: ok, unknown, warn or stop; None of a list that nobody
+    judged.
+    """
+    told = (read_manifest(out / day.isoformat()) or {}).get("monitor")
+    if isinstance(told, dict) and told.get("verdict") in (OK, UNKNOWN, WARN, STOP):
+        return str(told["verdict"])
+    held = Stamps(out, day_number(day)).read().get("monitor", {}).get("outputs")  # of a list of an earlier version
+    return str(held["verdict"]) if isinstance(held, dict) and "verdict" in held else None
 
 
 def _verdict(out: Path, day: dt.date) -> Point:
     found = verdict_of(out, day)
-    stands = {"ok": GOOD, "warn": LOOK, "stop": BAD}.get(found, LOOK)
+    if found is None:
+        return Point("verdict", LOOK, "Nobody judged it. `recoup monitor` says what is to be said today.")
+    stops = " ".join(f"{each['name']}: {each['says']}" for each in stops_of(read_manifest(out / day.isoformat()) or {}))
     says = {
-        "ok": "ok.",
-        "warn": "warn. `recoup monitor` says of what.",
-        "stop": "stop. `recoup monitor` says why; its ranks are not to be relied on.",
-    }.get(found, "The monitor has not told of it. The same `recoup run` again has it do so.")
-    return Point("verdict", stands, says)
+        OK: "ok.",
+        UNKNOWN: "unknown: too little has matured to tell. `recoup monitor` says what is known.",
+        WARN: "warn. `recoup monitor` says of what.",
+        STOP: f"stop; its ranks are not to be relied on. {stops or '`recoup monitor` says why.'}",
+    }[found]
+    return Point("verdict", {OK: GOOD, STOP: BAD}.get(found, LOOK), says)
 
 
 def _at_work(out: Path, store_path: Path) -> Point:

@@ -12,7 +12,7 @@ import pytest
 from features.days import day_number
 from pipeline.intake.ingest import ingest
 from pipeline.night.pins import Stamps
-from pipeline.pages.publish import mark_expired, publish, roll_back
+from pipeline.pages.publish import lead_nowhere, mark_expired, publish, roll_back
 from pipeline.pages.record import RecordDamaged
 from pipeline.status import BAD, GOOD, LOOK, models, runs, status, verdict_of
 from pipeline.store.champion import model_folder, write_record
@@ -34,13 +34,14 @@ RAN = {
 def place(tmp_path):
     """A store with one delivery and one published night of which the monitor has told."""
     ingest(write(tmp_path / "source", world(payments=PAYMENTS)), tmp_path / "store", PARAMS)
-    publish(night(3), tmp_path / "out", lambda: RAN)
-    told(tmp_path / "out", AS_OF, "warn")
+    publish(judged("warn"), tmp_path / "out", lambda: RAN)
     return tmp_path
 
 
-def told(out, day: dt.date, verdict: str) -> None:
-    Stamps(out, day_number(day)).mark({"monitor": ("the list", {"sha256": "0", "verdict": verdict})})
+def judged(verdict: str):
+    """A night of which the monitor has told."""
+    found = [{"name": "drift of the score", "verdict": verdict, "says": "PSI 0.4.", "figures": {"psi": 0.4}}]
+    return night(3, manifest={**night(3).manifest, "monitor": {"verdict": verdict, "findings": found}})
 
 
 def points(place, now: dt.datetime = NOW) -> dict[str, tuple[str, str]]:
@@ -59,20 +60,30 @@ def test_a_night_of_today_stands_well_and_its_verdict_is_told(place):
     assert set(found) == {"list", "verdict", "at work", "feeds", "delivery", "model", "disk", "law"}
 
 
-@pytest.mark.parametrize(("verdict", "stands"), [("ok", GOOD), ("stop", BAD), ("warn", LOOK)])
+@pytest.mark.parametrize(("verdict", "stands"), [("ok", GOOD), ("stop", BAD), ("warn", LOOK), ("unknown", LOOK)])
 def test_every_verdict_stands_as_it_is(place, verdict, stands):
-    told(place / "out", AS_OF, verdict)
+    publish(judged(verdict), place / "out", lambda: RAN)
     assert points(place)["verdict"][0] == stands
+    assert points(place)["verdict"][1].startswith(verdict)
+    assert ("PSI 0.4." in points(place)["verdict"][1]) == (verdict == "stop")
     assert verdict_of(place / "out", AS_OF) == verdict
+    assert status(place / "store", place / "out", PARAMS, NOW).figures["verdict"] == verdict
 
 
-def test_a_night_of_which_the_monitor_has_not_told_is_unknown(place):
-    Stamps(place / "out", day_number(AS_OF)).place.unlink()
-    assert verdict_of(place / "out", AS_OF) == "unknown"
-    assert points(place)["verdict"] == (
-        LOOK,
-        "The monitor has not told of it. The same `recoup run` again has it do so.",
-    )
+def test_a_night_that_nobody_judged_is_told_as_such_and_one_of_an_earlier_version_by_its_stages(place):
+    publish(night(3), place / "out", lambda: RAN)
+    assert verdict_of(place / "out", AS_OF) is None
+    assert points(place)["verdict"][1].startswith("Nobody judged it.")
+    Stamps(place / "out", day_number(AS_OF)).mark({"monitor": ("the list", {"sha256": "0", "verdict": "warn"})})
+    assert verdict_of(place / "out", AS_OF) == "warn"
+
+
+def test_a_night_that_was_refused_leads_nowhere_and_is_told(place):
+    lead_nowhere(place / "out", AS_OF + dt.timedelta(1), "The monitor says stop.")
+    stands, says = points(place, NOW + dt.timedelta(1))["list"]
+    assert stands == BAD
+    assert says.startswith("`current` leads nowhere: THE LIST HERE HAS EXPIRED")
+    assert "The monitor says stop." in says
 
 
 def test_yesterdays_list_is_old_and_one_marked_as_expired_is_bad(place):

@@ -73,8 +73,9 @@ def export(params: Params, debtor: str, file: Path, store: Path, nights: Path | 
 def reproduce(params: Params, store: Path, as_of: dt.date, out: Path, folder: Path | None) -> None:
     """Make a published night again from what its manifest names, and compare every file; exit 65 where one differs."""
     from pipeline.night.reproduce import reproduce as make_again
+    from pipeline.outcomes.monitor import judge
 
-    found = make_again(store, as_of, out, params, folder)
+    found = make_again(store, as_of, out, params, judge, folder)
     click.echo(found.text())
     found.check()
 

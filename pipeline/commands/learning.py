@@ -129,7 +129,8 @@ def _calm(out: Path, least: str) -> str | None:
     found = None if last is None else verdict_of(out, dt.date.fromisoformat(last))
     if found in ("warn", "stop") and not (least == "stop" and found == "warn"):
         return None
-    told = "No list is published" if found is None else f"The verdict on the list of {last} is {found}"
+    told = f"The verdict on the list of {last} is {found or 'not told'}"
+    told = "No list is published" if last is None else told
     return f"{told}: nothing is taught, since --on {least} asks for {least}{'' if least == 'stop' else ' or stop'}."
 
 

@@ -21,6 +21,7 @@ from pipeline.commands.table import AS_OF, COHORT, DAY, NIGHTS, PLACE, SOURCE, S
 from pipeline.languages import languages
 
 if TYPE_CHECKING:
+    from pipeline.night.terminal import Published
     from pipeline.params import Params
 
 log = logging.getLogger("recoup")
@@ -48,10 +49,20 @@ def score(params: Params, store: Path, as_of: dt.date, out: Path, cohort: str) -
 
 @command(STORE, AS_OF, NIGHTS)
 def worklist(params: Params, store: Path, as_of: dt.date, out: Path) -> None:
-    """Publish the ranked, explained work list of a night from the store as it is."""
+    """Publish the ranked, explained list of a night from the store as it is; exit 78 where the monitor says stop."""
     from pipeline.night.night import publish_night
+    from pipeline.outcomes.monitor import judge
 
-    click.echo(publish_night(store, as_of, out, params).text(sys.stdout.isatty()))
+    _told(publish_night(store, as_of, out, params, judge=judge))
+
+
+def _told(published: Published) -> None:
+    """A published night on the terminal; Stopped where the monitor says stop of it."""
+    from pipeline.night.alarm import Stopped, stops_of
+
+    click.echo(published.text(sys.stdout.isatty()))
+    if stops := stops_of(published.night.manifest):
+        raise Stopped.marked(published.night.as_of, stops)
 
 
 @command(
@@ -80,7 +91,9 @@ def run_night(
     dry_run: bool,
     metrics: Path | None,
 ) -> None:
-    """The whole night: ingest, score, work list, monitor. A finished one again is proven to be so and left alone."""
+    """The whole night: ingest, score, monitor, work list. A finished one again is proven to be so and left alone. Exit
+    78 where the monitor says stop.
+    """
     if dry_run:
         from pipeline.outlook import outlook
 
@@ -124,17 +137,21 @@ def _night(params: Params, source: Path, store: Path, as_of: dt.date, out: Path,
         from pipeline.night.pins import clear_shelves
 
         clear_shelves(out)
-        if not (found.monitored and found.retired):
+        if not found.retired:
             from pipeline.run import end_of_night
 
-            end_of_night(store, as_of, out, params, found.monitored)
+            end_of_night(store, as_of, out, params)
         click.echo(found.text())
+        if found.stops:
+            from pipeline.night.alarm import Stopped
+
+            raise Stopped.marked(as_of, found.stops)
         return
     if found is not None:
         log.info("The night of %s is published and is made again. Changed since: %s.", as_of, ", ".join(found.changed))
     from pipeline.run import whole_night
 
-    click.echo(whole_night(source, store, as_of, out, params, accept_volume=accept_volume).text(sys.stdout.isatty()))
+    _told(whole_night(source, store, as_of, out, params, accept_volume=accept_volume))
 
 
 @command(
@@ -197,7 +214,7 @@ def report(params: Params, store: Path, as_of: dt.date, days: int, out: Path, la
     option("--draw", "picture", type=PLACE, help="Also draw what another message does into this SVG file."),
 )
 def monitor(params: Params, store: Path, as_of: dt.date, as_json: bool, picture: Path | None) -> None:
-    """Drift, calibration and realised value of matured lists, the control group; verdict ok, warn or stop."""
+    """Drift, calibration and realised value of matured lists, the control group; verdict ok, unknown, warn or stop."""
     from pipeline.outcomes.fatigue_curve import drawing
     from pipeline.outcomes.findings import findings_on
     from pipeline.outcomes.monitor import look_back

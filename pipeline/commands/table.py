@@ -101,7 +101,7 @@ def cli(context: click.Context, log_format: str) -> None:
 
     Results go to stdout, logs to stderr. Exit codes: 0 done or already done, 2 bad command line or params, 65 data
     refused, 66 input missing or late, 69 registry away, 70 bug, 73/74 cannot write, 75 another run holds the lock, 77
-    model not approved or changed, 130/143 signalled (safe to run again).
+    model not approved or changed, 78 the monitor says stop, 130/143 signalled (safe to run again).
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonLines() if log_format == "json" else _Lines())

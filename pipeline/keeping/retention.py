@@ -18,6 +18,7 @@ import pyarrow as pa
 from features.days import day_number, day_of_text
 from features.errors import LockHeld
 from models.folder import CARD_FILE, digest_of
+from pipeline.night.alarm import replaced_in
 from pipeline.night.pins import Stamps
 from pipeline.pages.record import CURRENT, MANIFEST, NIGHT, nights, read_manifest, vouch
 from pipeline.params import Params
@@ -198,7 +199,8 @@ class _Work:
         if first is None:
             return
         approved = approvals(self.store.path) if (self.store.path / MODELS).exists() else {}
-        ranked = {str(manifest.get("model_sha256")) for manifest in self._kept_manifests()}
+        manifests = self._kept_manifests()
+        ranked = {str(manifest.get("model_sha256")) for manifest in manifests} | set(map(replaced_in, manifests))
         stands = {folder.name for folder in approved}
         for folder in sorted((self.store.path / MODELS).glob("[!.]*/")):
             taught = _taught_on(folder)

@@ -5,7 +5,8 @@ and says what it was made from.
 from __future__ import annotations
 
 import datetime as dt
-import shutil
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,6 +26,7 @@ from pipeline.law.overlay import law_of
 from pipeline.law.sign_off import signed_by, stale_places
 from pipeline.law.upcoming import ahead
 from pipeline.messages.texts import Messages, messages_of
+from pipeline.night.alarm import MARKED, REFUSE, STOP, Alarm, Judge, Stopped
 from pipeline.night.arms import draws_frame, tonights_rung
 from pipeline.night.details import opened_rows
 from pipeline.night.feeds import check_feeds, check_late_money
@@ -43,7 +45,7 @@ from pipeline.night.ranking import Ranked, rank_night
 from pipeline.night.receivables import receivables_of
 from pipeline.night.refusals import NightMissing
 from pipeline.night.reminders import Reminded, nothing_kept, published_before, reminded, said_of
-from pipeline.night.score import Job, job_for
+from pipeline.night.score import Job, age_band, job_for
 from pipeline.night.shards import Worked, decides, seals, shelf_of, work_shards
 from pipeline.night.stages import Stages
 from pipeline.night.terminal import Published
@@ -54,11 +56,12 @@ from pipeline.night.variants import with_shares
 from pipeline.night.watch import about_watch, kept_of, unwatched, watch_list
 from pipeline.night.worklist import assignments, night_of
 from pipeline.pages.publication import Night
-from pipeline.pages.publish import check_ready, publish
+from pipeline.pages.publish import check_ready, lead_nowhere, mark_expired, publish
 from pipeline.pages.record import MANIFEST
 from pipeline.pages.rule_words import in_words, sentence
 from pipeline.panel.draws import rung_frame, unsettled
 from pipeline.panel.fatigue import days_late
+from pipeline.panel.panel import panel
 from pipeline.params import Params
 from pipeline.store.champion import Approved
 from pipeline.store.commit import replace_night
@@ -75,14 +78,25 @@ CHANGED = {
     PROVEN: "Draws have proven what working adds: its level and slope now come from them.",
     DISPROVEN: FALLEN_BACK,
 }
+STRANGERS = (
+    "Tonight's accounts are others than those that model {model} was taught on: ranked by a table of recovery rates by "
+    "days past due."
+)
 AHEAD_DAYS = 30  # a night warns of law that changes within so many
 
 
 def publish_night(
-    store_path: Path, as_of: dt.date, out: Path, params: Params, *, stages: Stages | None = None
+    store_path: Path,
+    as_of: dt.date,
+    out: Path,
+    params: Params,
+    *,
+    stages: Stages | None = None,
+    judge: Judge | None = None,
 ) -> Published:
-    """Score, judge, rank and publish from the store as it is. Raises InputMissing when a feed
-    is late or nobody is known yet.
+    """Score, judge, rank and publish from the store as it is. judge: what the monitor says of the night before anybody
+    can see it. Raises InputMissing when a feed is late or nobody is known yet; Stopped (78), with nothing published,
+    where the verdict is stop and the params do not have such a list published.
     """
     stages = stages or Stages()
     check_folder(out)
@@ -90,7 +104,14 @@ def publish_night(
     with only_run(out):
         check_ready(out)
         store = Store(store_path)
-        made = make_night(Store(store_path, store.versions()), as_of, out, params, stages)
+        made = judged_night(Store(store_path, store.versions()), as_of, out, params, stages, judge)
+        alarm = made.alarm
+        if alarm is not None and alarm.verdict == STOP and params.monitor.on_stop != MARKED:
+            clear_shelves(out)
+            refusal = Stopped.unpublished(as_of, alarm.stops, params.monitor.on_stop)
+            mark = lead_nowhere if params.monitor.on_stop == REFUSE else mark_expired
+            mark(out, as_of, str(refusal), params.worklist.language)
+            raise refusal
         remember = partial(_remember, store, made)
         with stages.stage("publish") as so_far:
             folder = publish(made.night, out, lambda: _run_block(so_far(), made), remember)
@@ -100,7 +121,7 @@ def publish_night(
         )
         outputs = {"manifest": sha256_of(folder / MANIFEST), "remembered": remembered(Store(store_path), night)}
         Stamps(out, night).mark({**made.marks, "publish": (pinned, outputs)})
-        shutil.rmtree(made.shelf)
+        clear_shelves(out)
     return Published(folder, made.night)
 
 
@@ -117,12 +138,50 @@ class Made:
     marks: Marks
     said_to: Reminded | None = None
     treated: Treated | None = None
+    alarm: Alarm | None = None
+
+
+def judged_night(
+    store: Store,
+    as_of: dt.date,
+    out: Path,
+    params: Params,
+    stages: Stages,
+    judge: Judge | None,
+    approved: Approved | None = None,
+    table: Approved | None = None,
+) -> Made:
+    """make_night, and what the monitor says of it in its manifest. Where the score has left the population that it was
+    taught on and the list is published all the same, the age-band table ranks it: the one given, else taught anew.
+    """
+    made = make_night(store, as_of, out, params, stages, approved)
+    if judge is None:
+        return made
+    with stages.stage("monitor"):
+        alarm = judge(store, made.job, assignments(made.ranked, made.job), made.worked)
+    told = alarm.told()
+    if alarm.strangers and params.monitor.on_stop == MARKED:
+        table = table or age_band(store.path, partial(panel, store, params, before=made.job.as_of), params)
+        told["instead_of"] = {**made.night.model, "sha256": made.job.model.sha256}
+        made = make_night(store, as_of, out, params, stages, table, left=made)
+    manifest = {**made.night.manifest, "monitor": told}
+    said = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    marks = {**made.marks, "monitor": (made.marks["rank"][0], said)}
+    return replace(made, night=replace(made.night, manifest=manifest), marks=marks, alarm=alarm)
 
 
 def make_night(
-    store: Store, as_of: dt.date, out: Path, params: Params, stages: Stages, approved: Approved | None = None
+    store: Store,
+    as_of: dt.date,
+    out: Path,
+    params: Params,
+    stages: Stages,
+    approved: Approved | None = None,
+    left: Made | None = None,
 ) -> Made:
-    """Everything that a night publishes, from a pinned store; nothing is written but finished shards in OUT."""
+    """Everything that a night publishes, from a pinned store; nothing is written but finished shards in OUT. left: the
+    same night by a model that the monitor says must not rank it.
+    """
     known = messages_of(params) if params.reminders is not None else None  # refused before anything is worked
     policy = policy_in(params, as_of)
     warnings = check_feeds(store, as_of, params)
@@ -130,10 +189,11 @@ def make_night(
     job = replace(job, rung=tonights_rung(store, job), unsettled=unsettled(store, job.as_of, params.label.gap_days))
     if params.reminders is not None:
         job = replace(job, said=published_before(store, job.as_of))
-    warnings += [*unapproved(job), *taught_later(job), *of_the_effect(job)]
+    warnings += unapproved(job) if left is None else [STRANGERS.format(model=left.job.model.version)]
+    warnings += [*taught_later(job), *of_the_effect(job)]
     warnings += [*changed_law(params), *law_ahead(as_of, params)]
     shelf = shelf_of(job, out)
-    clear_shelves(out, keep=shelf)
+    clear_shelves(out, keep=(shelf,) if left is None else (shelf, left.shelf))
     with stages.stage("verify inputs"):
         inputs = verified(store, job.versions)
     with stages.stage("score and judge"):

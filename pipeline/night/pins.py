@@ -7,7 +7,7 @@ import importlib.metadata
 import json
 import platform
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ REMEMBERED = (
     TREATED,
 )  # tables of which it reads the nights before it, and writes its own
 
-LAST_STAGES = ("monitor", "retention")  # what follows on a published night, and is made up for where it was cut off
+LAST_STAGE = "retention"  # what follows on a published night, and is made up for where it was cut off
 
 # A pin of the manifest -> how a sentence calls what changed there.
 SAID = {
@@ -217,12 +217,12 @@ class Stamps:
         return next((stage for stage, (_, made) in marks.items() if held.get(stage, {}).get("outputs") != made), None)
 
 
-def clear_shelves(out: Path, keep: Path | None = None) -> None:
+def clear_shelves(out: Path, keep: Collection[Path] = ()) -> None:
     """Remove finished shards that wait for no night any more: those of cut-off runs of other nights, or of one that was
     killed after its list was published. The caller holds the folder's lock.
     """
     for folder in sorted(out.glob(".shards-*")):
-        if folder != keep:
+        if folder not in keep:
             shutil.rmtree(folder)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,8 +17,9 @@ from typing import Any
 
 from features.errors import ContractError, InputMissing, UsageError
 from models.folder import digest_of
-from pipeline.night.night import make_night
-from pipeline.night.pins import SAID, Stamps, kept_terms, pins
+from pipeline.night.alarm import Judge
+from pipeline.night.night import judged_night
+from pipeline.night.pins import SAID, Stamps, clear_shelves, kept_terms, pins
 from pipeline.night.stages import Stages
 from pipeline.pages.publish import NightGone, publish
 from pipeline.pages.record import FORGOTTEN, MANIFEST, lines, nights, read_manifest
@@ -97,10 +97,13 @@ class Reproduced:
             raise Differs.files(self.night, self.differing, self.others, self.stage)
 
 
-def reproduce(store_path: Path, as_of: dt.date, out: Path, params: Params, folder: Path | None = None) -> Reproduced:
+def reproduce(
+    store_path: Path, as_of: dt.date, out: Path, params: Params, judge: Judge, folder: Path | None = None
+) -> Reproduced:
     """Make a published night again and compare every file with what was published.
 
     folder: where to keep it; else it is made in a temporary folder and removed. Of params only places and engine count.
+    judge: what the monitor says of the night; asked where it was asked then.
     ElsewhereOnly (2) where folder is OUT itself, NightGone (66) where the night is not published, NotKept (66) with all
     that is no longer there, NightDamaged (65) where the published files are not what was published.
     """
@@ -116,13 +119,20 @@ def reproduce(store_path: Path, as_of: dt.date, out: Path, params: Params, folde
     if (place / FORGOTTEN).exists():
         raise NotKept.any_more(place.name, ["the rows of people who were forgotten since"])
     store, approved, params = _as_then(store_path, manifest, params)
+    told, table = manifest.get("monitor"), None
+    if told is not None and "instead_of" in told:
+        gone: list[str] = []
+        approved, table = _model_of(store_path, told["instead_of"], told["instead_of"]["sha256"], gone), approved
+        if gone:
+            raise NotKept.any_more(place.name, gone)
     with ExitStack() as after, only_owner_reads():
         scratch = after.enter_context(private_folder()) if folder is None else folder
         scratch.mkdir(parents=True, exist_ok=True)
         after.enter_context(only_run(scratch))
-        made = make_night(store, as_of, scratch, params, Stages(), approved)
+        asked = None if told is None else judge
+        made = judged_night(store, as_of, scratch, params, Stages(), asked, approved, table)
         again = publish(made.night, scratch)
-        shutil.rmtree(made.shelf)
+        clear_shelves(scratch)
         files = {
             name: (_sha256(manifest, name), _sha256(read_manifest(again) or {}, name))
             for name in sorted({*manifest["outputs"], *(path.name for path in again.iterdir())} - {MANIFEST})
@@ -138,7 +148,7 @@ def _as_then(store_path: Path, manifest: Mapping[str, Any], params: Params) -> t
     """The store, the model and the params as the manifest names them. NotKept with all that is no longer there."""
     gone: list[str] = []
     store = _store_of(store_path, manifest, gone)
-    approved = _model_of(store_path, manifest, gone)
+    approved = _model_of(store_path, manifest["model"], manifest["model_sha256"], gone)
     params = _params_of(store_path, manifest, params, gone)
     if gone:
         raise NotKept.any_more(str(manifest["as_of"]), gone)
@@ -163,8 +173,7 @@ def _store_of(store_path: Path, manifest: Mapping[str, Any], gone: list[str]) ->
     return store
 
 
-def _model_of(store_path: Path, manifest: Mapping[str, Any], gone: list[str]) -> Approved:
-    said, sha256 = manifest["model"], manifest["model_sha256"]
+def _model_of(store_path: Path, said: Mapping[str, Any], sha256: str, gone: list[str]) -> Approved:
     folder = model_folder(store_path, str(said["version"]))
     if not folder.is_dir():
         gone.append(f"model {said['version']}")

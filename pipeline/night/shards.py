@@ -20,6 +20,7 @@ from features.cohort import scorable
 from features.settlements import CASH, net_known
 from features.tables import NO_DAY, NO_MONEY
 from features.versions import arranged
+from models.drift import SCORE, bin_counts
 from models.recovery import load_model
 from models.response import COUNT_COLUMNS, answer_counts, worked_rows
 from pipeline.law.disputes import disputed_arrears
@@ -88,6 +89,7 @@ class Worked:
     watch, watch_counts   pipeline.night.watch.watch_shard
     items, owing          pipeline.night.receivables.receivables_shard
     asked     pipeline.night.treatment.asked_about
+    spread    spread_of
     reused    whether an earlier, cut-off run had made it
     remade    whether one had, and what it left was not what it wrote
     """
@@ -105,6 +107,7 @@ class Worked:
     items: pd.DataFrame
     owing: pd.DataFrame
     asked: pd.DataFrame
+    spread: pd.DataFrame
     reused: bool = False
     remade: bool = False
 
@@ -112,8 +115,7 @@ class Worked:
 SEAL = "seal.json"
 FRAMES = (
     *("rows", "channels", "counts", "waits", "answers", "unseen", "settled", "reach", "watch", "watch_counts"),
-    *("items", "owing"),
-    "asked",
+    *("items", "owing", "asked", "spread"),
 )
 
 
@@ -175,7 +177,7 @@ def _work_shard(job: Job, shelf: Path, shard: int) -> Worked:
     rows = _rows(job, seen, scores, found.accounts)
     told = _waits(job, seen, store), _answers(job, seen), _unseen(job, seen), settled(job, seen, store)
     more = reach_of(job, seen, store), *watch_shard(job, seen), *receivables_shard(job, seen)
-    more += (asked_about(job, seen, found),)
+    more += asked_about(job, seen, found), spread_of(job, seen, scores)
     worked = Worked(rows, found.channels, seen.cohort.counts, *told, *more)
     keep(worked, place)
     return replace(finished(place), remade=remade)
@@ -228,6 +230,23 @@ def _rows(job: Job, seen: View, scores: pd.DataFrame, judged: pd.DataFrame) -> p
     whole = pd.concat(parts, axis=1)
     classes = [name for name in whole if isinstance(whole[name].dtype, pd.CategoricalDtype)]
     return whole.astype(dict.fromkeys(classes, "str"))  # shards name different classes; text adds up
+
+
+def spread_of(job: Job, seen: View, scores: pd.DataFrame) -> pd.DataFrame:
+    """column, bin, rows: how the shard's rows lie in the bins of the model's picture of those that taught it; no row of
+    a model that keeps none.
+    """
+    model, cohort = load_model(job.model.folder, job.model.sha256), seen.cohort.frame
+    reference = getattr(model, "reference", None)
+    counts: dict[str, np.ndarray] = {}
+    if reference is not None and len(cohort):
+        # pyrefly: ignore[missing-attribute]
+        names, numbers = model.encoder.names, model.encoder.encode(asked(model, seen.matrix), cohort)
+        columns = {**dict(zip(names, numbers.T, strict=True)), SCORE: scores["p_recovered"].to_numpy()}
+        counts = {name: bin_counts(column, reference.edges[name]) for name, column in columns.items()}
+    rows = [(name, place, int(number)) for name, own in counts.items() for place, number in enumerate(own)]
+    kinds = {"column": "str", "bin": "int64", "rows": "int64"}
+    return pd.DataFrame(rows, columns=list(kinds)).astype(kinds)
 
 
 def _unseen(job: Job, seen: View) -> pd.DataFrame:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from features.currencies import DECIMALS
 from models.ladder import DISPROVEN, NO_LOG, PROVEN, UNPROVEN
+from pipeline.night.alarm import STOP, WARN
 from pipeline.pages.publication import Night
 
 SHOWN_ROWS, SHOWN_RULES = 10, 3
@@ -33,6 +34,7 @@ class Published:
         groups = ", ".join(f"{counts[name]:,} {name.replace('_', ' ')}" for name in counts if name != "scorable")
         lines = [f"{counts['scorable']:,} scorable accounts as of {self.night.as_of}: {groups}"]
         lines += [f"Warning: {warning}" for warning in self.night.manifest["warnings"]]
+        lines += _of_the_monitor(self.night)
         lines += _of_the_order(self.night)
         shown = ["The list is empty.", *_why_empty(self.night)] if not len(listed) else []
         if rows and len(listed):
@@ -48,6 +50,15 @@ class Published:
                 f"List: {self.folder / 'worklist.html'}",
             ]
         )
+
+
+def _of_the_monitor(night: Night) -> list[str]:
+    """The verdict, and each finding that is not as it should be."""
+    told = night.manifest.get("monitor")
+    if told is None:
+        return []
+    loud = [each for each in told["findings"] if each["verdict"] in (WARN, STOP)]
+    return [f"Monitor: {told['verdict']}", *(f"  {each['verdict']}: {each['name']}: {each['says']}" for each in loud)]
 
 
 def _of_the_order(night: Night) -> list[str]:

@@ -109,7 +109,7 @@ def lateness_of(store_path: Path, as_of: dt.date, params: Params) -> list[list[A
     if params.watch is None or store.complete_through().get("payments") is None:
         return []
     complete = payments_through(store, before=day_number(as_of))
-    found = late_by(matured_late(job_for(store, as_of, params), complete))
+    found = late_by(matured_late(job_for(store, as_of, params), complete, store))
     return [
         [*row[:4], *(round(part, 4) if math.isfinite(part) else None for part in row[4:])]
         for row in found.itertuples(index=False, name=None)

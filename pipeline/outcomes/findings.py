@@ -21,6 +21,7 @@ from models.prioritise import CONTROL, TO_WORK, WORKED
 from models.resampling import ratio_by_debtor
 from models.variants import difference as rates_apart
 from models.variants import table_of
+from pipeline.night.alarm import OK, SCORE_MOVED, STOP, UNKNOWN, WARN, Alarm
 from pipeline.night.reminders import SILENT
 from pipeline.outcomes.lateness import KEPT_SILENT, WRITTEN, Lateness
 from pipeline.outcomes.spans import (
@@ -33,7 +34,9 @@ from pipeline.outcomes.spans import (
 )
 from pipeline.params import Params
 
-OK, WARN, STOP = "ok", "warn", "stop"
+# Of those that judge the model itself, one that cannot tell leaves the whole unknown; others are asked as they mature.
+VITAL = ("drift", SCORE_MOVED, "calibration", "calibration in money")
+SIGNIFICANT = 6  # digits of a figure that a manifest keeps
 WORST_SHOWN = 5
 LEAST_ROWS = 50  # rows below which a distribution says nothing
 RUNGS_SAID = {
@@ -64,7 +67,9 @@ class Finding:
 
 @dataclass(frozen=True)
 class Findings:
-    """All findings on a night, and the matured lists one by one; the verdict is the worst of theirs."""
+    """All findings on a night, and the matured lists one by one; the verdict is the worst of theirs, and unknown where
+    none warns and one of VITAL cannot tell.
+    """
 
     as_of: dt.date
     findings: tuple[Finding, ...]
@@ -72,7 +77,19 @@ class Findings:
 
     @property
     def verdict(self) -> str:
-        return max((finding.verdict for finding in self.findings), key=(OK, WARN, STOP).index, default=OK)
+        told = [each.verdict for each in self.findings if each.verdict != UNKNOWN or each.name in VITAL]
+        return max(told, key=(OK, UNKNOWN, WARN, STOP).index, default=UNKNOWN)
+
+    def alarm(self) -> Alarm:
+        """For the night whose list is to be published."""
+        findings = [
+            {
+                **asdict(finding),
+                "figures": {name: _rounded(value) for name, value in finding.figures.items()},
+            }
+            for finding in self.findings
+        ]
+        return Alarm(self.verdict, findings, self.text())
 
     def told(self) -> dict[str, Any]:
         """As plain values, days as dates; None where a figure is unknown."""
@@ -89,7 +106,7 @@ class Findings:
 
     def text(self) -> str:
         lines = [f"Monitor of {self.as_of}: {self.verdict}"]
-        lines += [f"  {finding.verdict:4}  {finding.name}: {finding.says}" for finding in self.findings]
+        lines += [f"  {finding.verdict:7}  {finding.name}: {finding.says}" for finding in self.findings]
         if len(self.lists):
             shown = self.lists.tail(WORST_SHOWN).copy()
             shown["as_of"] = [date_of(day) for day in shown["as_of"]]
@@ -99,6 +116,11 @@ class Findings:
 
 def _known(value: float | int | str | None) -> float | int | str | None:
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _rounded(value: float | int | str | None) -> float | int | str | None:
+    known = _known(value)
+    return float(f"{known:.{SIGNIFICANT}g}") if isinstance(known, float) else known
 
 
 @dataclass(frozen=True)
@@ -165,7 +187,7 @@ def _moved(found: Mapping[str, float] | None, number: int, whose: str, accounts:
             if found is None
             else f"Only {number} accounts are {accounts}."
         )
-        return [Finding(f"drift{whose}", OK, f"{why} Nothing can be said.", {"rows": number})]
+        return [Finding(f"drift{whose}", UNKNOWN, f"{why} Nothing can be said.", {"rows": number})]
     noise = BINS / number  # what a sample of this size shows though nothing moved
     score = found[SCORE] - noise
     moved = sorted(
@@ -207,7 +229,7 @@ def _late(seen: Lateness | None, params: Params) -> list[Finding]:
         said = (
             f"{seen.nights} nights said P(late), of which none has matured" if seen.nights else "No night said P(late)"
         )
-        return [*findings, Finding(title, OK, f"{said} yet. Nothing can be said.", {"nights": seen.nights})]
+        return [*findings, Finding(title, UNKNOWN, f"{said} yet. Nothing can be said.", {"nights": seen.nights})]
     groups = [("", rows), *((f" in {book}", own) for book, own in rows.groupby("portfolio", sort=True))]
     if (rows["said"] == WRITTEN).any():
         groups += [(f", {SAID_TO[said]}", rows[rows["said"] == said]) for said in SAID_TO]
@@ -242,7 +264,8 @@ def _late_in(title: str, rows: pd.DataFrame, params: Params) -> Finding:
         f"{ratio:.2f} [{low:.2f}, {high:.2f}]; wanted {limits[0]} to {limits[1]}.{few}{told}"
     )
     figures = {"ratio": ratio, "low": low, "high": high, "rows": len(rows), "debtors": people, "written": len(written)}
-    return Finding(title, WARN if outside and enough and not excused else OK, says, figures)
+    verdict = UNKNOWN if chosen or not enough else WARN if outside and not excused else OK
+    return Finding(title, verdict, says, figures)
 
 
 def _calibration(matured: pd.DataFrame, params: Params) -> list[Finding]:
@@ -251,7 +274,7 @@ def _calibration(matured: pd.DataFrame, params: Params) -> list[Finding]:
     """
     rows = matured[matured["recovered"].notna() & (matured["group"] != "held_out")]
     if rows.empty:
-        return [Finding("calibration", OK, "No list has matured yet. Nothing can be said.")]
+        return [Finding("calibration", UNKNOWN, "No list has matured yet. Nothing can be said.")]
     findings = []
     for name, expected, realised in (("money", "expected", "money"), ("recoveries", "p_recovered", "recovered")):
         ratio, low, high, people = _ratio(rows, realised, expected)
@@ -259,7 +282,8 @@ def _calibration(matured: pd.DataFrame, params: Params) -> list[Finding]:
         outside = not limits[0] <= ratio <= limits[1]
         surely = high < limits[0] or low > limits[1]
         enough = people >= params.gate.bucket_min_debtors
-        verdict = STOP if surely and enough and name == "money" else WARN if outside and enough else OK
+        told = STOP if surely and name == "money" else WARN if outside else OK
+        verdict = told if enough else UNKNOWN
         few = "" if enough else f" Only {people} debtors recovered: too few to judge."
         says = f"realised / expected {ratio:.2f} [{low:.2f}, {high:.2f}]; wanted {limits[0]} to {limits[1]}.{few}"
         findings.append(
@@ -303,7 +327,7 @@ def matured_lists(matured: pd.DataFrame) -> pd.DataFrame:
 def _value(matured: pd.DataFrame) -> Finding:
     lists = matured_lists(matured)
     if lists.empty:
-        return Finding("value of the lists", OK, "No list has matured yet.")
+        return Finding("value of the lists", UNKNOWN, "No list has matured yet.")
     totals = lists[["listed", "expected", "recovered"]].sum()
     money = f"{totals['recovered']:,.2f} recovered, {totals['expected']:,.2f} expected"
     says = f"{len(lists)} matured lists with {int(totals['listed']):,} rows: {money}."
@@ -321,7 +345,7 @@ def _control(arms: pd.DataFrame, night: int, params: Params) -> Finding:
             "No control group is drawn (worklist.control_share is 0): what working adds will never be known.",
         )
     if not size:
-        return Finding("control group", OK, "No debtor is in a span yet.", {"held_out": 0, "debtors": 0})
+        return Finding("control group", UNKNOWN, "No debtor is in a span yet.", {"held_out": 0, "debtors": 0})
     chance = running["probability"].where(running["arm"] != TO_WORK, share)  # of that arm the store keeps its own
     wanted = float(chance.sum())
     spread = math.sqrt(float((chance * (1 - chance)).sum()))
@@ -340,7 +364,8 @@ def _effect(seen: LookedBack, params: Params) -> list[Finding]:
         says = (
             f"{len(control)} held-out and {len(worked)} worked debtors have matured; {LEAST_PEOPLE} of each are needed."
         )
-        return [*findings, Finding("what working adds", OK, says, {"held_out": len(control), "worked": len(worked)})]
+        counts = {"held_out": len(control), "worked": len(worked)}
+        return [*findings, Finding("what working adds", UNKNOWN, says, counts)]
     for name, unit in (
         ("money", f"{params.money.reporting_currency} per debtor"),
         ("recovered", "points of the share of debtors that pay"),
@@ -371,7 +396,7 @@ def _listed(seen: LookedBack, params: Params) -> list[Finding]:
     counts = {"worked": worked, "held_out": held}
     if min(worked, held) < LEAST_PEOPLE:
         says = f"{held} held-out debtors whom the list would have had and {worked} worked from it have matured; "
-        return [Finding(title, OK, f"{says}{LEAST_PEOPLE} of each are needed.", counts)]
+        return [Finding(title, UNKNOWN, f"{says}{LEAST_PEOPLE} of each are needed.", counts)]
     foretold = float(spans["added"].mean())
     (share, share_error), (money, money_error) = (listed_difference(spans, name) for name in ("recovered", "money"))
     low, high = share - Z95 * share_error, share + Z95 * share_error
@@ -432,7 +457,7 @@ def _messages(said: pd.DataFrame | None) -> list[Finding]:
         return []
     spoken = said[said["variant"] != SILENT]
     if spoken.empty:
-        return [Finding("messages", OK, "No message has matured yet. Nothing can be said.")]
+        return [Finding("messages", UNKNOWN, "No message has matured yet. Nothing can be said.")]
     findings = []
     for message, rows in table_of(spoken).groupby("message", sort=True):
         told = [
@@ -478,7 +503,7 @@ def _fatigue(tired: pd.DataFrame | None) -> list[Finding]:
             figures |= {f"{by} {name}": float(value) for name, value in names}
         says = "; ".join(told) or "too few messages to late debtors to say anything"
         title = f"fatigue: odds of {word} against days without a message"
-        findings.append(Finding(title, OK, f"{says}.", figures))
+        findings.append(Finding(title, OK if told else UNKNOWN, f"{says}.", figures))
     return findings
 
 
@@ -493,7 +518,7 @@ def _silence(said: pd.DataFrame) -> Finding:
         says = (
             f"{counts['silent']} silent and {counts['spoken']} written to have matured; {LEAST_PEOPLE} each are needed."
         )
-        return Finding(title, OK, says, counts)
+        return Finding(title, UNKNOWN, says, counts)
     paid = first["paid"].to_numpy(np.float64)
     chance = first["p_silent"].to_numpy(np.float64)
     added, low, high = rates_apart(paid[~silent], paid[silent], 1 - chance[~silent], chance[silent])
@@ -510,7 +535,7 @@ def _power(spans: pd.DataFrame, arms: pd.DataFrame) -> Finding:
     """
     sizes = [max(int((arms["arm"] == name).sum()), int((spans["arm"] == name).sum())) for name in (WORKED, CONTROL)]
     if min(sizes) == 0 or len(spans) < LEAST_PEOPLE:
-        return Finding("power", OK, "Too few debtors have matured to say which effect could be seen.")
+        return Finding("power", UNKNOWN, "Too few debtors have matured to say which effect could be seen.")
     shrink = math.sqrt(1 / sizes[0] + 1 / sizes[1])
     money, share = ((Z95 + POWER80) * float(spans[name].std(ddof=1)) * shrink for name in ("money", "recovered"))
     effect = f"an effect of {money:,.2f} per debtor or {100 * share:.1f} points"

@@ -69,21 +69,22 @@ class Lateness:
     rows: int
 
 
-def lateness(job: Job, complete: Mapping[str, int] | None) -> Lateness | None:
+def lateness(job: Job, complete: Mapping[str, int] | None, store: Store) -> Lateness | None:
     """None where the params watch nothing. complete: portfolio -> last day whose payments were all known before the
-    night; None where no night of the store is old enough to ask.
+    night; None where no night of the store is old enough to ask. store: as pinned.
     """
     if job.params.watch is None:
         return None
-    store = Store(job.store_path)
     kept = said_of_late(store, job)
     rows, moved = _drift(job, store)
-    return Lateness(matured_late(job, complete, kept), int(kept["as_of"].nunique()), moved, rows)
+    return Lateness(matured_late(job, complete, store, kept), int(kept["as_of"].nunique()), moved, rows)
 
 
-def matured_late(job: Job, complete: Mapping[str, int] | None, kept: pd.DataFrame | None = None) -> pd.DataFrame:
+def matured_late(
+    job: Job, complete: Mapping[str, int] | None, store: Store, kept: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """`matured` of Lateness. kept: said_of_late, where it has been read."""
-    store, terms = Store(job.store_path), job.params.watch_terms()
+    terms = job.params.watch_terms()
     kept = said_of_late(store, job) if kept is None else kept
     old = kept.iloc[:0] if not complete else kept[kept["as_of"] + terms.gap_days <= max(complete.values())]
     nights = sorted(old["as_of"].unique().tolist())[-NIGHTS_BACK:]
@@ -155,10 +156,10 @@ def late_by(matured: pd.DataFrame) -> pd.DataFrame:
 
 
 def said_of_late(store: Store, job: Job) -> pd.DataFrame:
-    """WATCHED_KEPT of the nights up to this one that meant by late what the params mean."""
-    if WATCHED not in store.delta.names():
+    """WATCHED_KEPT of the nights before this one that meant by late what the params mean."""
+    kept = store.read(WATCHED, list(WATCHED_KEPT), before=job.as_of)
+    if kept.empty:
         return pd.DataFrame({name: [] for name in WATCHED_KEPT}).astype({"as_of": "int64", "p_late": "float64"})
-    kept = store.read(WATCHED, list(WATCHED_KEPT), before=job.as_of + 1)
     texts = {name: "str" for name in WATCHED_KEPT if name not in ("as_of", "p_late")}
     meaning = json.dumps(meaning_of(job.params.watch_terms()), sort_keys=True)
     kept = kept.astype(texts)

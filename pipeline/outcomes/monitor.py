@@ -1,5 +1,5 @@
 """Is the model still right? Looks back on former nights: assignments with their matured outcomes,
-how far tonight resembles training.
+how far tonight resembles training. Before a list is published, of the list that is to be; else from the store.
 """
 
 from __future__ import annotations
@@ -15,14 +15,18 @@ import pandas as pd
 from features.catalogue import CATALOGUE
 from features.cohort import scorable
 from features.currencies import DECIMALS
+from features.days import date_of
 from features.labels import labels
 from features.ledger import history
 from features.tables import InnerTables
 from features.terms import Reach
-from models.drift import SCORE, Reference, binned_shares, psi
+from models.drift import Reference, psi
 from models.fatigue import curves
+from models.ladder import Rung
 from models.recovery import load_model
-from pipeline.night.score import Job, asked, job_for, score_shard
+from pipeline.night.alarm import Alarm
+from pipeline.night.score import Job, job_for, score_shard
+from pipeline.night.shards import Worked, spread_of
 from pipeline.night.variants import matured
 from pipeline.outcomes.findings import Findings, LookedBack, findings_on
 from pipeline.outcomes.lateness import lateness
@@ -32,7 +36,6 @@ from pipeline.panel.fatigue import days_late
 from pipeline.panel.panel import payments_through
 from pipeline.panel.view import terms_of
 from pipeline.params import Params
-from pipeline.store.form import MESSAGES
 from pipeline.store.store import Store
 
 LISTS_BACK = (
@@ -63,42 +66,59 @@ def monitor(store_path: Path, as_of: dt.date, params: Params) -> Findings:
     return findings_on(look_back(store_path, as_of, params), as_of, params)
 
 
+def judge(store: Store, job: Job, assigned: pd.DataFrame, worked: Sequence[Worked]) -> Alarm:
+    """The same of a night that is made and not yet published. assigned: what it is to remember of its assignments."""
+    rows = sum(len(one.rows) for one in worked)
+    seen = _looked_back(store, job, assigned, rows, [one.spread for one in worked], job.rung)
+    return findings_on(seen, date_of(job.as_of), job.params).alarm()
+
+
 def look_back(store_path: Path, as_of: dt.date, params: Params) -> LookedBack:
     """Everything the monitor needs, from the store, blind to what was known from the night on."""
     store = Store(store_path)
     job = job_for(store, as_of, params)
-    assigned = store.read("assignments", list(ASSIGNED), before=job.as_of + 1)
     kept = kept_rungs(store, job.as_of + 1)
-    rung = kept[-1] if kept else None
-    shards = range(store.shards)
-    rows, moved = _drift(job, list(map_shards(partial(_resemblance, job), shards, params.engine)))
-    if assigned.empty:
-        paid = store.complete_through().get("payments") is not None
-        return LookedBack(
-            pd.DataFrame(columns=[*ASSIGNED, "expected", "recovered", "money"]),
-            _arms(assigned),
-            moved,
-            rows,
-            None,
-            rung,
-            watched=lateness(job, payments_through(store, before=job.as_of) if paid else None),
-        )
-    complete = payments_through(
-        store, before=job.as_of
-    )  # by portfolio: a book that stops early has no outcomes after that
-    mature = assigned[assigned["as_of"] + params.label.gap_days <= max(complete.values())]
-    nights = sorted(mature["as_of"].unique().tolist())
-    newest = set(nights[-LISTS_BACK:])
-    wanted = mature[mature["as_of"].isin(newest) | (mature["as_of"] == mature["assigned_on"])]
-    parts = list(map_shards(partial(_outcomes, job, nights, complete), shards, params.engine)) if nights else []
+    tonight = store.read("assignments", list(ASSIGNED), since=job.as_of, before=job.as_of + 1)
+    found = list(map_shards(partial(_resemblance, job), range(store.shards), params.engine))
+    rows, spread = sum(size for size, _ in found), [part for _, part in found]
+    return _looked_back(store, job, tonight, rows, spread, kept[-1] if kept else None)
+
+
+def _looked_back(
+    store: Store, job: Job, tonight: pd.DataFrame, rows: int, spread: Sequence[pd.DataFrame], rung: Rung | None
+) -> LookedBack:
+    """tonight: of ASSIGNED at least the columns of arms. rows: scorable accounts; spread: `spread_of` each shard."""
+    params = job.params
+    earlier = store.read("assignments", list(ASSIGNED), before=job.as_of)
+    paid = store.complete_through().get("payments") is not None
+    complete = payments_through(store, before=job.as_of) if paid else {}  # by portfolio: a book may stop early
+    nights: list[int] = []
+    wanted = earlier.reindex(columns=list(ASSIGNED))
+    if len(earlier) and complete:
+        mature = earlier[earlier["as_of"] + params.label.gap_days <= max(complete.values())]
+        nights = sorted(mature["as_of"].unique().tolist())
+        newest = set(nights[-LISTS_BACK:])
+        wanted = mature[mature["as_of"].isin(newest) | (mature["as_of"] == mature["assigned_on"])]
+    parts = (
+        list(map_shards(partial(_outcomes, job, nights, complete), range(store.shards), params.engine))
+        if nights
+        else []
+    )
     found = pd.concat([part[0] for part in parts], ignore_index=True) if parts else None
     contacted = pd.concat([part[1] for part in parts], ignore_index=True) if parts else None
-    spans = _of_spans(contacted, wanted) if contacted is not None else None
-    drawn = fresh_draws(store, job.as_of)
-    said = matured(store, job.versions, job.as_of, params) if MESSAGES in store.delta.names() else None
-    tired = curves(days_late(store, job.versions, job.as_of, params)) if params.reminders is not None else None
-    watched = lateness(job, complete)
-    return LookedBack(_matured(wanted, found), _arms(assigned), moved, rows, spans, rung, drawn, said, tired, watched)
+    said = matured(store, job.versions, job.as_of, params)
+    return LookedBack(
+        _matured(wanted, found),
+        _arms(earlier, tonight),
+        _drift(job, rows, spread),
+        rows,
+        _of_spans(contacted, wanted) if contacted is not None else None,
+        rung,
+        fresh_draws(store, job.as_of),
+        None if params.reminders is None and said.empty else said,
+        curves(days_late(store, job.versions, job.as_of, params)) if params.reminders is not None else None,
+        lateness(job, complete or None, store),
+    )
 
 
 def _matured(wanted: pd.DataFrame, outcomes: pd.DataFrame | None) -> pd.DataFrame:
@@ -113,12 +133,13 @@ def _matured(wanted: pd.DataFrame, outcomes: pd.DataFrame | None) -> pd.DataFram
     )
 
 
-def _arms(assigned: pd.DataFrame) -> pd.DataFrame:
-    """The newest arm of every debtor that was ever assigned."""
+def _arms(*assigned: pd.DataFrame) -> pd.DataFrame:
+    """The newest arm of every debtor that was ever assigned; frames in the order of their nights."""
     columns = ["debtor_id", "arm", "assigned_on", "until_on", "probability"]
-    if assigned.empty:
+    held = [frame.loc[frame["arm"] != "", [*columns, "as_of"]] for frame in assigned if not frame.empty]
+    if not held:
         return pd.DataFrame(columns=columns)
-    armed = assigned[assigned["arm"] != ""].sort_values("as_of", kind="stable")
+    armed = pd.concat(held).astype({"debtor_id": "str", "arm": "str"}).sort_values("as_of", kind="stable")
     return armed.drop_duplicates("debtor_id", keep="last")[columns].sort_values("debtor_id", ignore_index=True)
 
 
@@ -162,40 +183,23 @@ def _of_spans(contacted: pd.DataFrame, wanted: pd.DataFrame) -> pd.DataFrame:
     return met.groupby(["debtor_id", "assigned_on"], sort=True).size().rename("contacts").reset_index()
 
 
-def _resemblance(job: Job, shard: int) -> tuple[int, dict[str, np.ndarray]]:
-    """Rows of the shard, and how many of them lie in each bin of every column of the model's
-    picture of its training rows.
-    """
-    model = load_model(job.model.folder, job.model.sha256)
-    reference: Reference | None = getattr(model, "reference", None)
+def _resemblance(job: Job, shard: int) -> tuple[int, pd.DataFrame]:
+    """Scorable accounts of the shard, and its `spread_of`."""
     seen, scores = score_shard(job, shard)
-    size = len(seen.cohort.frame)
-    if reference is None or size == 0:
-        return size, {}
-    # pyrefly: ignore[missing-attribute]
-    numbers = model.encoder.encode(asked(model, seen.matrix), seen.cohort.frame)
-    columns = {
-        # pyrefly: ignore[missing-attribute]
-        **{name: numbers[:, place] for place, name in enumerate(model.encoder.names)},
-        SCORE: scores["p_recovered"].to_numpy(),
-    }
-    return size, {name: size * binned_shares(column, reference.edges[name]) for name, column in columns.items()}
+    return len(seen.cohort.frame), spread_of(job, seen, scores)
 
 
-def _drift(job: Job, parts: list[tuple[int, dict[str, np.ndarray]]]) -> tuple[int, dict[str, float] | None]:
-    """(scorable accounts tonight, PSI per feature and of the score; None where the model keeps no picture)."""
-    reference = getattr(load_model(job.model.folder, job.model.sha256), "reference", None)
-    rows = sum(size for size, _ in parts)
+def _drift(job: Job, rows: int, spread: Sequence[pd.DataFrame]) -> dict[str, float] | None:
+    """PSI per feature and of the score; None where the model keeps no picture of the rows that taught it."""
+    reference: Reference | None = getattr(load_model(job.model.folder, job.model.sha256), "reference", None)
     if reference is None or rows == 0:
-        return rows, None
-    held = [counts for _, counts in parts if counts]
-    shares = {name: sum(counts[name] for counts in held) / rows for name in held[0]}
+        return None
+    counts = pd.concat(spread).groupby(["column", "bin"], sort=True)["rows"].sum()
     # One night has one date: where it stands in the calendar always differs from a panel,
     # and says nothing of the population.
     calendar = {entry.name for entry in CATALOGUE if entry.family == "calendar"}
-    return rows, {
-        # pyrefly: ignore[bad-argument-type]
-        name: psi(np.array(reference.shares[name]), share)
-        for name, share in shares.items()
+    return {
+        name: psi(np.array(reference.shares[name]), counts[name].to_numpy() / rows)
+        for name in reference.shares
         if name not in calendar
     }

@@ -30,7 +30,20 @@ MOST_SHOWN |= {"treatment": 40}
 DETAIL_TEXTS = {"reasons": (2, (0,)), "effects": (2, (0,)), "payments": (3, (2,)), "contacts": (5, (2, 3, 4))}
 DETAIL_TEXTS |= {"promises": (4, (3,)), "channel_tables": (6, (0, 1, 2)), "limits": (2, (0, 1)), "treatment": (1, (0,))}
 NOT_ON_THE_PAGE = frozenset(
-    {"messages", "treatment", "report", "rules", "statuses", "sentences", "reasons", "book", "skips", "expired"}
+    {
+        "monitor_says",
+        "stops",
+        "messages",
+        "treatment",
+        "report",
+        "rules",
+        "statuses",
+        "sentences",
+        "reasons",
+        "book",
+        "skips",
+        "expired",
+    }
 )
 NET_NOTES = {"added": "net_value_added"}  # value.mode -> what the sum of the net values counts
 RATES = ("reporting_currency", "rates_date", "rates", "share", "commission", "annual_rate", "costs", "horizon_days")
@@ -87,6 +100,8 @@ def html(night: Night) -> str:
         appointments=speech.count(night.details.appointments["account_id"].nunique()),
         scorable=speech.count(night.counts["scorable"]),
         groups=[(group, speech.count(night.counts[group])) for group in GROUPS_SHOWN],
+        verdict=None if night.verdict is None else spoken["monitor_says"][night.verdict],
+        stops=night.stops(spoken),
         warnings=[str(warning) for warning in night.manifest.get("warnings", ())],
     )
 

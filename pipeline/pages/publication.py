@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -127,6 +128,17 @@ class Night:
         told = {name: found[name].to_numpy() for name in more if name in found}
         told["agent"] = texts(found["agent"]) if "agent" in found else [""] * len(names)
         return self.worklist.assign(**told)
+
+    @property
+    def verdict(self) -> str | None:
+        """What the monitor said before it was published; None of a night that nobody judged."""
+        return self.manifest.get("monitor", {}).get("verdict")
+
+    def stops(self, words: Mapping[str, Any]) -> list[str]:
+        """Why the monitor says stop, in the list's words; empty where it does not."""
+        found = self.manifest.get("monitor", {}).get("findings", ())
+        names = [re.sub(r"\W+", "_", each["name"]).strip("_") for each in found if each["verdict"] == "stop"]
+        return [words["stops"][name] for name in names]
 
     def totals(self) -> dict[str, Any]:
         """What the list adds up to: debtors, net value in the reporting currency,

@@ -130,6 +130,18 @@ def mark_expired(out: Path, as_of: dt.date, why: str | None, language: str = "en
     return _notice(out, last, [cause, *([_told(decision, said)] if decision else [])], said)
 
 
+def lead_nowhere(out: Path, as_of: dt.date, why: str, language: str = "en") -> None:
+    """Take `current` away, so that no machine works a list that is not to be worked, and say so beside it: the night of
+    as_of was refused, and so is the list before it. The caller holds the folder's lock. Raises CannotWrite.
+    """
+    last, said = newest(out), words(language)["expired"]
+    if last is not None:
+        _notice(out, last, [said["why"].format(day=as_of, why=why)], said)
+        with _creating(out):
+            (out / CURRENT).unlink()
+            sync(out)
+
+
 def roll_back(out: Path, night: dt.date, by: str, why: str, at: dt.datetime, language: str = "en") -> str:
     """Have `current` lead to a kept night again, and say so beside it; the decision is recorded first.
 

@@ -146,6 +146,9 @@ def _summary(book: Workbook) -> None:
     sheet.set_paper(9)
     sheet.fit_to_pages(1, 1)
     sheet.write_string(0, 0, book.words["page"]["title"], book.format(bold=True, font_size=16, font_color=ACCENT))
+    if stops := night.stops(book.words):
+        told = " ".join((f"{book.words['page']['stop_title']}.", *stops, book.words["page"]["stop"]))
+        sheet.write_string(1, 0, _cut(told), book.format(bold=True, font_color="#B3261E"))
     totals = night.totals()
     at = _about(book, sheet, 2, totals)
     groups_at = at = _heads(book, sheet, at, [said["accounts_by_group"], book.words["about"]["accounts"]])

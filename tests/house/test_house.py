@@ -47,7 +47,7 @@ MAY_IMPORT = {
     "books": "features intake law messages treatment",
     "start": "features books params schema store intake law messages treatment",
     "verify": "features store pages",
-    "metrics": "features status store pages",
+    "metrics": "features status store night pages",
     "run": "features params store intake pages night outcomes keeping",
     "commands": (
         "features params schema store intake panel law messages treatment training night pages outcomes keeping "

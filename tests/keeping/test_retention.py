@@ -79,10 +79,11 @@ def test_scores_go_and_the_lots_stay_while_a_night_stands_on_them(house):
 def test_a_night_whose_rows_went_says_so_when_it_is_asked_to_be_made_again(house):
     from features.errors import InputMissing
     from pipeline.night.reproduce import reproduce
+    from pipeline.outcomes.monitor import judge
 
     retire(house.store, house.out, LATER, kept_for(house.params, draws=40, even_if_needed=True))
     with pytest.raises(InputMissing, match=r"rows of table 'assignments': people were forgotten since, or retention"):
-        reproduce(house.store, NIGHT, house.out, house.params)
+        reproduce(house.store, NIGHT, house.out, house.params, judge)
 
 
 def test_raw_rows_of_old_deliveries_go_once_no_night_stands_on_them(tmp_path):

@@ -20,6 +20,7 @@ from pipeline.keeping.retention import Retired
 from pipeline.night.night import publish_night
 from pipeline.night.pins import Stamps, kept_terms
 from pipeline.night.reproduce import ElsewhereOnly, NotKept, reproduce
+from pipeline.outcomes.monitor import judge
 from pipeline.pages.publish import NightGone, mark_expired
 from pipeline.pages.verify import NightDamaged
 from pipeline.params import load
@@ -177,7 +178,7 @@ def test_a_build_that_skips_the_hashes_of_rows_is_found_out(own, monkeypatch):
 
 
 def test_a_night_that_was_cut_off_after_it_was_published_is_ended_and_not_made_again(own, capsys, monkeypatch):
-    """Before its monitor, and before retention: each is made up for alone."""
+    """Before retention: it is made up for alone."""
     stamps = Stamps(own / "out", Store(own / "store").read("rungs")["as_of"].max())
     kept = stamps.read()
     stamps.place.unlink()
@@ -185,22 +186,16 @@ def test_a_night_that_was_cut_off_after_it_was_published_is_ended_and_not_made_a
     assert look(own).changed == ["what the store remembers of the night"]
     from pipeline.store.files import sealed, write_whole
 
-    write_whole(stamps.place, sealed({name: told for name, told in kept.items() if name != "monitor"}))
-    before = {name: found for name, found in everything(own / "out").items() if not name.startswith(".stages")}
-    assert recoup(own, "run", "--as-of", NIGHTS[-1].isoformat()) == 0
-    told = capsys.readouterr()
-    assert "Monitor of 2026-10-01" in told.err
-    assert "Nothing was done." in told.out
-    assert {name: found for name, found in everything(own / "out").items() if not name.startswith(".stages")} == before
-    assert (look(own).monitored, look(own).retired) == (True, True)
     write_whole(stamps.place, sealed({name: told for name, told in kept.items() if name != "retention"}))
-    assert (look(own).monitored, look(own).retired) == (True, False)
+    before = {name: found for name, found in everything(own / "out").items() if not name.startswith(".stages")}
+    assert not look(own).retired
     asked = []
     monkeypatch.setattr("pipeline.run.retire", lambda *given: asked.append(given) or Retired({"runs": 2}, {}))
     assert recoup(own, "run", "--as-of", NIGHTS[-1].isoformat()) == 0
     told = capsys.readouterr()
-    assert "Monitor of" not in told.err
+    assert "Nothing was done." in told.out
     assert "Retention removed 2 runs." in told.err
+    assert {name: found for name, found in everything(own / "out").items() if not name.startswith(".stages")} == before
     assert (len(asked), look(own).retired) == (1, True)
 
 
@@ -210,11 +205,13 @@ AGAIN = """
 import datetime as dt, sys
 from pathlib import Path
 from pipeline.night.reproduce import reproduce
+from pipeline.outcomes.monitor import judge
 from pipeline.params import load
 folder = Path(sys.argv[1])
 print(dt.date.today().year)
 for night in sys.argv[2:]:
-    found = reproduce(folder / "store", dt.date.fromisoformat(night), folder / "out", load(folder / "params.yaml"))
+    params = load(folder / "params.yaml")
+    found = reproduce(folder / "store", dt.date.fromisoformat(night), folder / "out", params, judge)
     print(night, found.differing, found.others, len(found.files))
 """
 
@@ -301,11 +298,11 @@ def test_what_is_no_longer_kept_is_named_all_at_once(own):
     (own / "store" / "terms" / manifest["params_sha256"]).unlink()
     _other_params(own)
     with pytest.raises(NotKept, match=r"of table 'payments' \(1 files\); model .*; the params with sha256"):
-        reproduce(own / "store", NIGHTS[-1], own / "out", load(own / "params.yaml"))
+        reproduce(own / "store", NIGHTS[-1], own / "out", load(own / "params.yaml"), judge)
     with pytest.raises(ElsewhereOnly, match="holds the published nights. Name another folder"):
-        reproduce(own / "store", NIGHTS[-1], own / "out", params, own / "out")
+        reproduce(own / "store", NIGHTS[-1], own / "out", params, judge, own / "out")
     with pytest.raises(NightGone, match="Kept are 2026-08-15 to 2026-10-01, 3 nights"):
-        reproduce(own / "store", dt.date(2026, 1, 1), own / "out", params)
+        reproduce(own / "store", dt.date(2026, 1, 1), own / "out", params, judge)
 
 
 def test_kept_params_that_are_not_what_was_kept_are_refused(own):
@@ -313,7 +310,7 @@ def test_kept_params_that_are_not_what_was_kept_are_refused(own):
     place = kept_terms(own / "store", params.digest())
     place.write_text(place.read_text().replace("20261122", "7"))
     with pytest.raises(StoreDamaged, match="is damaged"):
-        reproduce(own / "store", NIGHTS[-1], own / "out", params)
+        reproduce(own / "store", NIGHTS[-1], own / "out", params, judge)
 
 
 def test_a_night_that_differs_says_where_and_with_which_code(own, monkeypatch, capsys):
@@ -337,4 +334,4 @@ def test_a_night_that_differs_says_where_and_with_which_code(own, monkeypatch, c
 def test_a_list_altered_since_is_not_compared(own):
     _other_list(own)
     with pytest.raises(NightDamaged, match=r"worklist.csv' is damaged"):
-        reproduce(own / "store", NIGHTS[-1], own / "out", load(own / "params.yaml"))
+        reproduce(own / "store", NIGHTS[-1], own / "out", load(own / "params.yaml"), judge)

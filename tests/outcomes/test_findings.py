@@ -25,7 +25,9 @@ from pipeline.night.reminders import KEPT_COLUMNS, SILENT, chance_of
 from pipeline.outcomes.findings import (
     OK,
     STOP,
+    UNKNOWN,
     WARN,
+    Finding,
     Findings,
     LookedBack,
     findings_on,
@@ -141,7 +143,7 @@ def test_late_is_told_against_expected_for_all_and_book_by_book(level, verdict):
     assert loans.figures["low"] < level < loans.figures["high"]
     assert loans.verdict == verdict
     assert "3,990 were late" in loans.says
-    assert cards.verdict == OK
+    assert cards.verdict == UNKNOWN
     assert "Only 1 debtors were late: too few to judge." in cards.says
     assert finding(found, "late against expected").figures["rows"] == 7980
 
@@ -163,7 +165,7 @@ def test_reminders_that_work_are_told_from_a_chance_that_is_wrong(at_rest, verdi
     assert alone.verdict == verdict
     assert alone.figures["low"] < at_rest < alone.figures["high"]
     chosen = finding(found, "late against expected, written to")
-    assert chosen.verdict == OK
+    assert chosen.verdict == UNKNOWN
     assert "Who is written to is chosen" in chosen.says
 
 
@@ -267,7 +269,7 @@ def test_who_was_written_to_in_the_window_and_whom_the_lot_keeps_silent():
 def test_what_has_not_matured_is_not_known(nights, says):
     waiting = replace(of_late(nights=nights), matured=of_late().matured.iloc[:0])
     told = finding(findings_on(replace(seen(), watched=waiting), AS_OF, PARAMS), "late against expected")
-    assert told.verdict == OK
+    assert told.verdict == UNKNOWN
     assert told.says.startswith(says)
     unwatched = findings_on(seen(), AS_OF, PARAMS).findings
     assert not [one for one in unwatched if "late" in one.name]
@@ -291,9 +293,10 @@ def test_a_chance_of_being_late_that_moved_with_the_date_alone_stops_nothing(shi
 
 @pytest.mark.parametrize(("value", "verdict"), [(0.02, OK), (0.15, WARN), (0.4, STOP)])
 def test_drift_of_the_score_has_three_verdicts(value, verdict):
-    found = findings_on(seen(psi={"p_recovered": value, "balance": 0.01}), AS_OF, PARAMS)
+    found = findings_on(seen(rows(2400), psi={"p_recovered": value, "balance": 0.01}), AS_OF, PARAMS)
     assert finding(found, "drift of the score").verdict == verdict
     assert found.verdict == verdict
+    assert found.alarm().strangers == (verdict == STOP)
 
 
 def test_shifted_features_are_named_worst_first():
@@ -354,7 +357,7 @@ def test_calibration_intervals_cover_the_truth():
 def test_held_out_accounts_do_not_judge_the_model_and_unseen_outcomes_nobody():
     matured = rows(900)
     spoiled = matured.assign(money=np.where(matured["group"] == "held_out", 1e6, matured["money"]))
-    assert finding(findings_on(seen(spoiled), AS_OF, PARAMS), "calibration in money").verdict == OK
+    assert finding(findings_on(seen(spoiled), AS_OF, PARAMS), "calibration in money").verdict != STOP
     blind = matured.assign(recovered=np.nan, money=np.nan)
     assert (
         finding(findings_on(seen(blind), AS_OF, PARAMS), "calibration").says
@@ -455,12 +458,27 @@ def test_the_verdict_is_its_worst_finding_and_reads_as_text():
     assert all(f"{one.name}: {one.says}" in text for one in found.findings)
 
 
-def test_a_first_night_is_ok_and_says_what_is_not_known_yet():
+def test_a_first_night_is_unknown_and_says_what_is_not_known_yet():
     found = findings_on(
         seen(arms=NO_ARMS.astype({"probability": float, "assigned_on": int, "until_on": int})), AS_OF, PARAMS
     )
-    assert found.verdict == OK
+    assert found.verdict == UNKNOWN
     assert "No list has matured yet" in found.text()
+
+
+def test_unknown_is_neither_ok_nor_hides_a_warning():
+    """What waits for its control group or its messages leaves the whole ok; what judges the model does not."""
+    known, few = seen(rows(2400), psi={SCORE: 0.0}), seen(rows(60), psi={SCORE: 0.0})
+    assert finding(findings_on(known, AS_OF, PARAMS), "control group").verdict == UNKNOWN
+    assert findings_on(known, AS_OF, PARAMS).verdict == OK
+    assert finding(findings_on(few, AS_OF, PARAMS), "calibration in money").verdict == UNKNOWN
+    assert findings_on(few, AS_OF, PARAMS).verdict == UNKNOWN
+    assert findings_on(replace(few, psi={SCORE: 0.2}), AS_OF, PARAMS).verdict == WARN
+
+
+def test_a_manifest_keeps_figures_of_six_digits_and_none_that_is_no_number():
+    told = Findings(AS_OF, (Finding("x", OK, "y", {"a": 1 / 3, "b": math.nan, "c": 7, "d": "z"}),), pd.DataFrame())
+    assert told.alarm().told()["findings"][0]["figures"] == {"a": 0.333333, "b": None, "c": 7, "d": "z"}
 
 
 # Where the order by what working adds stands
@@ -565,7 +583,7 @@ def test_intervals_of_the_list_against_held_out_cover_the_truth():
 def test_findings_stand_as_plain_values():
     told = findings_on(listed(0.1), AS_OF, PARAMS).told()
     assert told["as_of"] == "2026-11-22"
-    assert told["verdict"] == OK
+    assert told["verdict"] == UNKNOWN
     kept = next(one for one in json.loads(json.dumps(told))["findings"] if one["name"] == "listed against held out")
     assert kept["figures"]["held_out"] > 0
     assert told["lists"][0]["as_of"] == "2026-09-23"

@@ -96,10 +96,10 @@ def test_a_verdict_may_trigger_it(tmp_path, verdict, least, taught):
     assert taught or f"is {verdict}: nothing is taught" in told
 
 
-def test_no_list_or_an_unknown_verdict_triggers_nothing(tmp_path):
+def test_no_list_or_one_that_nobody_judged_triggers_nothing(tmp_path):
     assert "No list is published: nothing is taught" in _calm(tmp_path, "stop")
     publish(night(2), tmp_path)
-    assert "is unknown: nothing is taught" in _calm(tmp_path, "warn")
+    assert "is not told: nothing is taught" in _calm(tmp_path, "warn")
 
 
 def test_the_day_of_the_newest_list_decides(tmp_path):

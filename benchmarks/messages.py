@@ -190,7 +190,7 @@ def _breaches(folder: Path, night: dt.date, sent: pd.DataFrame, params: Params) 
     place = folder / "out" / night.isoformat()
     told, listed, held = (
         pd.read_csv(place / f"{name}.csv", dtype="str", keep_default_na=False)
-        for name in ("messages", "worklist", "held_out")
+        for name in ("messages", "worklist", "not_for_agents/held_out")
     )
     debtors = sorted(set(told["debtor_id"]))
     if not debtors:

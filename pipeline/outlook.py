@@ -124,7 +124,7 @@ def _of_nights(out: Path, delivered: int) -> list[str]:
 
 
 def _size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def _mib(size: int) -> str:

@@ -199,7 +199,7 @@ def _of_the_model(store_path: Path) -> Point:
 def _of_the_disk(out: Path) -> Point:
     place = next(place for place in (out, *out.absolute().parents) if place.exists())
     free, last = shutil.disk_usage(place).free, nights(out)[-1:] if out.is_dir() else []
-    size = sum(file.stat().st_size for folder in last for file in folder.iterdir() if file.is_file())
+    size = sum(file.stat().st_size for folder in last for file in folder.rglob("*") if file.is_file())
     if size and free < 3 * size:
         return Point("disk", BAD, f"{free >> 20:,} MiB are free, less than three lists of {size >> 20:,} MiB need.")
     return Point("disk", GOOD, f"{free >> 20:,} MiB are free.")

@@ -21,7 +21,7 @@ from pipeline.keeping.person import Person, person_of
 from pipeline.keeping.refusals import FormUnknown, Unknown
 from pipeline.pages.csv_file import decimal_text
 from pipeline.pages.language import words
-from pipeline.pages.record import NIGHT
+from pipeline.pages.record import APART, NIGHT
 from pipeline.pages.templating import policy_digest, template, verbatim
 from pipeline.params import Params
 from pipeline.store.delta import SHARD
@@ -155,7 +155,8 @@ def _of_lists(out: Path, person: Person, said: Mapping[str, Any]) -> Iterator[Se
     """The person's rows of every published night, as they were published."""
     for folder in sorted(out.glob("*/")):
         for name, about in said["lists"].items() if NIGHT.fullmatch(folder.name) else ():
-            place = folder / f"{name}.csv"
+            place = folder / APART / f"{name}.csv"
+            place = place if place.is_file() else folder / f"{name}.csv"
             if not place.is_file():
                 continue
             with place.open(encoding="utf-8", newline="") as file:

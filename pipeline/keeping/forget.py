@@ -28,7 +28,7 @@ from pipeline.keeping.person import ALIASES, Person, person_of
 from pipeline.keeping.refusals import Named, Remains, Unknown
 from pipeline.night.pins import clear_shelves
 from pipeline.pages.publish import replace_folder, settle
-from pipeline.pages.record import FORGOTTEN, MANIFEST, NIGHT, forgotten_since
+from pipeline.pages.record import FORGOTTEN, MANIFEST, NIGHT, forgotten_since, names_of
 from pipeline.pages.without import mentions, without
 from pipeline.params import Params
 from pipeline.store.champion import MODELS, approvals
@@ -237,25 +237,26 @@ class _Work:
         """The whole folder is exchanged at once: rows go, the manifest stays as it was published, and a record beside
         it says what the files are since.
         """
-        changed = {place: made for place in sorted(folder.iterdir()) if (made := self._made(place)) is not None}
+        changed = {name: made for name in names_of(folder) if (made := self._made(folder / name)) is not None}
         if not changed:
             return
         since, lost = forgotten_since(folder), 0
         staging = self.out / f".{folder.name}.staging"
         staging.mkdir()
-        for place in sorted(folder.iterdir()):
-            if place.name == FORGOTTEN:
+        for name in names_of(folder):
+            if name == FORGOTTEN:
                 continue
-            if place not in changed:
-                os.link(place, staging / place.name)
+            (staging / name).parent.mkdir(mode=0o700, exist_ok=True)
+            if name not in changed:
+                os.link(folder / name, staging / name)
                 continue
-            content, rows = changed[place]
+            content, rows = changed[name]
             lost += rows
-            before = since.get(place.name, {}).get("rows_gone", 0)
-            (staging / place.name).write_bytes(content)
-            sync(staging / place.name)
-            told = {"sha256": sha256_of(staging / place.name), "bytes": len(content), "rows_gone": before + rows}
-            since[place.name] = told
+            before = since.get(name, {}).get("rows_gone", 0)
+            (staging / name).write_bytes(content)
+            sync(staging / name)
+            told = {"sha256": sha256_of(staging / name), "bytes": len(content), "rows_gone": before + rows}
+            since[name] = told
         write_whole(staging / FORGOTTEN, sealed({"files": since}))
         self.record = self.record.record(CLEARED, night=folder.name, sha256=sha256_of(staging / FORGOTTEN))
         replace_folder(staging, folder)
@@ -263,7 +264,7 @@ class _Work:
         self.counts["rows of published files"] += lost
 
     def _altered(self, folder: Path) -> None:
-        for place in sorted(folder.iterdir()):
+        for place in map(folder.joinpath, names_of(folder)):
             made = self._made(place)
             if made is not None:
                 with whole_file(place) as draft:

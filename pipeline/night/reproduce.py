@@ -22,7 +22,7 @@ from pipeline.night.night import judged_night
 from pipeline.night.pins import SAID, Stamps, clear_shelves, kept_terms, pins
 from pipeline.night.stages import Stages
 from pipeline.pages.publish import NightGone, publish
-from pipeline.pages.record import FORGOTTEN, MANIFEST, lines, nights, read_manifest
+from pipeline.pages.record import FORGOTTEN, MANIFEST, lines, names_of, nights, read_manifest
 from pipeline.pages.verify import examine_night
 from pipeline.params import Params
 from pipeline.store.champion import Approved, model_folder
@@ -135,7 +135,7 @@ def reproduce(
         clear_shelves(scratch)
         files = {
             name: (_sha256(manifest, name), _sha256(read_manifest(again) or {}, name))
-            for name in sorted({*manifest["outputs"], *(path.name for path in again.iterdir())} - {MANIFEST})
+            for name in sorted({*manifest["outputs"], *names_of(again)} - {MANIFEST})
         }
         files[MANIFEST] = _said(manifest), _said(read_manifest(again) or {})
     now = pins(store, made.job.versions, made.job.as_of, params, approved.sha256)

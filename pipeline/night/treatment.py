@@ -367,6 +367,7 @@ def specialist_frame(treated: Treated, as_of: int) -> pd.DataFrame:
     rows, recorded = rows[theirs], recorded[theirs]
     names = np.array(treated.policy.specialist, dtype=object)
     told = rows.assign(
+        group=rows["group"].where(rows["group"] != "held_out", ""),  # who decides here calls, too
         statuses=[" ".join(names[each]) for each in recorded.to_numpy(bool)],
         last_payment=_days(rows["last_payment"]),
         last_right_party=_days(rows["last_right_party"]),

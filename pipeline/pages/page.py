@@ -22,7 +22,7 @@ from pipeline.pages.speech import Speech
 from pipeline.pages.templating import policy_digest, template, verbatim
 
 DETAILED_ROWS = 10_000  # rows that carry their history: the page stays near 1 kB a row
-LATER_ROWS = 2_000  # rows shown of deferred, excluded, held out; their files hold all
+LATER_ROWS = 2_000  # rows shown of deferred, excluded, self-cure; their files hold all
 MOST_SHOWN = {"reasons": 8, "effects": 8, "sums": 1}
 MOST_SHOWN |= {"balances": 16, "payments": 12, "contacts": 6, "promises": 3, "channels": 13, "limits": 4}
 MOST_SHOWN |= {"treatment": 40}
@@ -129,12 +129,9 @@ def _data(night: Night, spoken: Mapping[str, Any], totals: Mapping[str, Any]) ->
     details, citations = _details(night, strings, night_number, texts(listed["account_id"])[:detailed])
     audit = _aligned(night.audit, texts(listed["account_id"]))
     currencies = {night.reporting_currency, *totals["per_currency"]}
-    currencies |= {
-        code for name in ("deferred", "excluded", "held_out", "self_cure") for code in _currencies(getattr(night, name))
-    }
+    currencies |= {code for name in ("deferred", "excluded", "self_cure") for code in _currencies(getattr(night, name))}
     later = {
-        name: _later(getattr(night, name), strings, night_number)
-        for name in ("deferred", "excluded", "held_out", "self_cure")
+        name: _later(getattr(night, name), strings, night_number) for name in ("deferred", "excluded", "self_cure")
     }
     manifest = night.manifest
     return {

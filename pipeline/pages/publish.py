@@ -28,6 +28,7 @@ from pipeline.pages.parquet_file import write_published
 from pipeline.pages.publication import Night, plain
 from pipeline.pages.receivables_page import receivables_page
 from pipeline.pages.record import (
+    APART,
     CURRENT,
     EXPIRED,
     MANIFEST,
@@ -40,6 +41,7 @@ from pipeline.pages.record import (
     decided,
     intact,
     lines,
+    names_of,
     newest,
     nights,
     put_back,
@@ -217,7 +219,7 @@ def _write_all(night: Night, folder: Path, ran: Callable[[], Mapping[str, Any]] 
         "worklist.html": lambda path: _write(path, html(night).encode()),
         "deferred.csv": lambda path: _write(path, csv_text(night.deferred, *money).encode("utf-8", "replace")),
         "excluded.csv": lambda path: _write(path, csv_text(night.excluded, *money).encode("utf-8", "replace")),
-        "held_out.csv": lambda path: _write(path, csv_text(night.held_out, *money).encode("utf-8", "replace")),
+        f"{APART}/held_out.csv": lambda path: _write(path, csv_text(night.held_out, *money).encode("utf-8", "replace")),
         "self_cure.csv": lambda path: _write(path, csv_text(night.self_cure, *money).encode("utf-8", "replace")),
         "scores.parquet": lambda path: write_published(night.scores, night.decimals, path),
     }
@@ -246,7 +248,7 @@ def _write_all(night: Night, folder: Path, ran: Callable[[], Mapping[str, Any]] 
     rows = {
         "deferred.csv": len(night.deferred),
         "excluded.csv": len(night.excluded),
-        "held_out.csv": len(night.held_out),
+        f"{APART}/held_out.csv": len(night.held_out),
     }
     rows["self_cure.csv"] = len(night.self_cure)
     rows |= {"scores.parquet": len(night.scores)}
@@ -257,6 +259,8 @@ def _write_all(night: Night, folder: Path, ran: Callable[[], Mapping[str, Any]] 
         frame = beside.get(name.split(".")[0])
         rows |= {} if frame is None else {name: len(frame)}
     outputs = {}
+    with _creating(folder / APART):
+        (folder / APART).mkdir(mode=0o700)
     for name, make in makers.items():
         with _writing(folder / name):
             make(folder / name)
@@ -266,6 +270,7 @@ def _write_all(night: Night, folder: Path, ran: Callable[[], Mapping[str, Any]] 
     with _writing(folder / MANIFEST):
         _write(folder / MANIFEST, _manifest(night, outputs, {"run": ran()} if ran else {}))
         sync(folder / MANIFEST)
+        sync(folder / APART)
         sync(folder)
 
 
@@ -327,8 +332,9 @@ def _bridged(place: Path) -> Path | None:
         return None
     bridge = out / f".{place.name}.bridge"
     bridge.mkdir()
-    for file in sorted(place.iterdir()):
-        os.link(file, bridge / file.name)
+    for name in names_of(place):
+        (bridge / name).parent.mkdir(mode=0o700, exist_ok=True)
+        os.link(place / name, bridge / name)
     sync(bridge)
     _point(out, bridge.name)
     return bridge

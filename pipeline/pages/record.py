@@ -19,6 +19,8 @@ from features.errors import ContractError
 from pipeline.store.files import sealed, sha256_of, sync, unsealed, whole_file
 from pipeline.store.refusals import StoreDamaged
 
+# A folder of each night for its owner alone: who is held out, whom the people who work the list must not know.
+APART = "not_for_agents"
 CURRENT, MANIFEST, EXPIRED, RECORD = "current", "manifest.json", "EXPIRED.txt", "published.jsonl"
 SEAL = ".published.seal"  # lines of the record and the sha256 of the last one; none beside that of an earlier version
 FORGOTTEN = "forgotten.json"  # of a night that lost people since: what its files are now, sealed
@@ -69,10 +71,15 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     return held if whole else None
 
 
+def names_of(folder: Path) -> list[str]:
+    """The files of a night's folder as its manifest names them, those of the folders in it too."""
+    return sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if not file.is_dir())
+
+
 def intact(folder: Path) -> bool:
     """Whether the folder still holds exactly what it published, but for people who were forgotten since."""
     vouched = vouched_for(folder)
-    if vouched is None or {file.name for file in folder.iterdir()} - {MANIFEST, FORGOTTEN} != vouched.keys():
+    if vouched is None or set(names_of(folder)) - {MANIFEST, FORGOTTEN} != vouched.keys():
         return False
     return all(sha256_of(folder / name) == sha256 for name, sha256 in vouched.items())
 

@@ -17,6 +17,7 @@ from pipeline.pages.record import (
     RecordDamaged,
     forgotten_since,
     lines,
+    names_of,
     nights,
     only_found,
     read_manifest,
@@ -127,7 +128,7 @@ def _examine(folder: Path, record: Sequence[Line] | None) -> Examined:
                 raise NightDamaged.gone(where)
             if sha256_of(folder / name) != since.get(name, said).get("sha256"):
                 raise NightDamaged.differs(where)
-    others = sum(entry.name not in (*published, MANIFEST, FORGOTTEN) for entry in folder.iterdir()) if manifest else 0
+    others = sum(name not in (*published, MANIFEST, FORGOTTEN) for name in names_of(folder)) if manifest else 0
     if others:
         found.notes.append(f"Night {folder.name!r} holds {others:,} files that it did not publish.")
     return found

@@ -120,7 +120,7 @@ def write_xlsx(night: Night, path: Path) -> None:
             _list(book, queue, night.worklist[[name == queue for name in queues]], one_of_several=True)
         if not several:
             _list(book, book.words["tabs"]["worklist"], night.worklist)
-        for name in ("deferred", "excluded", "held_out", "self_cure"):
+        for name in ("deferred", "excluded", "self_cure"):
             _plain(book, book.words["tabs"][name], getattr(night, name))
         _plain(book, book.words["book"]["audit"], night.audit)
     finally:

@@ -76,7 +76,7 @@ def test_a_forgotten_person_is_in_no_file_and_everybody_else_is_as_before(house)
     assert len(accounts) > 1
     assert len(traces(words, house.store, house.out)) > 12
     before = Store(house.store).tables()
-    lists = {place.name: place for place in (house.out / str(NIGHT)).iterdir()}
+    lists = {place.name: place for place in (house.out / str(NIGHT)).rglob("*.*")}
     listed = house.worklist()
     page = lists["worklist.html"].read_text()
     found = done(house, debtor)

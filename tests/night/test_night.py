@@ -48,6 +48,7 @@ from pipeline.store.refusals import StoreDamaged
 from pipeline.store.store import Store
 from tests.worlds.commands import NIGHT, recoup
 from tests.worlds.params import written_params
+from tests.worlds.traces import traces
 
 pytestmark = pytest.mark.slow
 
@@ -59,7 +60,7 @@ GROUPS = ["excluded", "held_out", "deferred", "self_cure", "no_value", "worklist
 
 def published(folder: Path) -> dict[str, bytes]:
     """Every file of the night; of the manifest, each entry but its `run` block."""
-    files = {path.name: path.read_bytes() for path in sorted((folder / "out" / NIGHT).iterdir())}
+    files = {path.name: path.read_bytes() for path in sorted((folder / "out" / NIGHT).rglob("*.*"))}
     manifest = json.loads(files.pop("manifest.json"))
     manifest.pop("run")
     return {
@@ -228,6 +229,16 @@ def test_nothing_known_from_the_night_on_changes_a_byte_of_what_it_lists(copied)
     after = published(copied)
     for name in ("worklist.csv", "worklist.parquet", "scores.parquet", "excluded.csv", "deferred.csv", "held_out.csv"):
         assert after[name] == before[name], name
+
+
+def test_whom_the_lot_holds_out_no_file_for_agents_names(two_nights):
+    folder = two_nights.out / NIGHT
+    held = pd.read_csv(folder / "not_for_agents" / "held_out.csv", dtype="str")
+    named = traces([*held["account_id"], *held["debtor_id"]], folder)
+    assert len(held) > 3
+    assert {place.name for place in named} == {"held_out.csv", "scores.parquet"}
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["counts"]["held_out"] == len(held)
 
 
 def test_two_debtors_found_to_be_one_are_one_row_and_one_cap_from_the_night_after(copied):

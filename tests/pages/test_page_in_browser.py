@@ -407,7 +407,7 @@ def test_without_the_policy_all_of_it_would_get_through(browser, tmp_path):
 
 
 def test_s24_hostile_text_is_text(attacks, show):
-    for tab in attacks.over(["worklist", "deferred", "excluded", "held_out", "about"]):
+    for tab in attacks.over(["worklist", "deferred", "excluded", "self_cure", "about"]):
         page = show(hostile(), f"#tab={tab}")
         if tab == "worklist":
             for place in range(3):
@@ -417,7 +417,7 @@ def test_s24_hostile_text_is_text(attacks, show):
         assert page.locator("script").count() == 2
         shown = page.locator("#panel").text_content()
         found = sum(payload in shown for payload in HOSTILE if payload.isprintable())
-        assert found >= {"about": 2, "held_out": 4}.get(tab, 10)
+        assert found >= {"about": 2, "self_cure": 4}.get(tab, 10)
 
 
 def test_a_hostile_account_is_found_by_its_link(show):

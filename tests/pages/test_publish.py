@@ -46,7 +46,7 @@ FILES = {
     "worklist.html",
     "deferred.csv",
     "excluded.csv",
-    "held_out.csv",
+    "not_for_agents/held_out.csv",
     "self_cure.csv",
     "scores.parquet",
     "manifest.json",
@@ -56,9 +56,13 @@ FILES = {
 STEPS = ("rename", "replace", "symlink", "link", "fsync")
 
 
+def names(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
 def content(folder: Path) -> dict[str, object]:
     """The folder's files as sha256, the manifest as its values without the `run` block."""
-    held: dict[str, object] = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+    held: dict[str, object] = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names(folder)}
     held["manifest.json"] = {**json.loads((folder / "manifest.json").read_text()), "run": None}
     return held
 
@@ -80,7 +84,7 @@ def hidden(out: Path) -> list[str]:
 def test_everything_of_the_contract_is_there(tmp_path):
     place = publish(night(), tmp_path / "out")
     assert place == tmp_path / "out" / "2026-11-20"
-    assert {path.name for path in place.iterdir()} == FILES
+    assert names(place) == FILES
     assert (tmp_path / "out" / "current").readlink() == Path("2026-11-20")
     assert_whole(place)
     assert hidden(tmp_path / "out") == []
@@ -90,8 +94,8 @@ def test_files_are_for_the_owner_alone(tmp_path):
     before = os.umask(0o022)
     place = publish(night(), tmp_path)
     assert os.umask(before) == 0o022
-    assert {stat.S_IMODE(path.stat().st_mode) for path in place.iterdir()} == {0o600}
-    assert stat.S_IMODE(place.stat().st_mode) == 0o700
+    assert {stat.S_IMODE((place / name).stat().st_mode) for name in names(place)} == {0o600}
+    assert {stat.S_IMODE(folder.stat().st_mode) for folder in (place, place / "not_for_agents")} == {0o700}
 
 
 def test_the_manifest_counts_and_adds_up(tmp_path):

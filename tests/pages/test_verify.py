@@ -32,7 +32,7 @@ FILES = ("worklist.parquet", "worklist.csv", "worklist.xlsx", "worklist.html", "
 def test_whole_nights_are_found_whole(still, tmp_path):
     found = examine_nights(still)
     assert (found.faults, found.notes) == ([], [])
-    files = sum(1 for _ in still.glob("2*/*.*")) - 2
+    files = sum(1 for _ in still.glob("2*/**/*.*")) - 2
     assert found.counts == {"nights": 2, "published files": files, "links": 1, "records": 1}
     assert examine_nights(tmp_path / "none").counts == {}
 

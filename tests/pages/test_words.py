@@ -98,7 +98,7 @@ def test_the_french_list_of_a_real_night_holds_no_english(browser, house, englis
     for opener in page.locator(".open").all()[:3]:
         opener.click()
     seen = read_out(page)
-    for tab in ("deferred", "excluded", "held_out", "about"):
+    for tab in ("deferred", "excluded", "self_cure", "about"):
         page.locator(f"#tab-{tab}").click()
         seen += read_out(page)
     page.close()
@@ -122,7 +122,7 @@ def test_the_list_of_a_drawn_night_holds_no_english(browser, language):
     page.set_content(re.sub(r"<meta http-equiv[^>]*>", "", html(made)))
     page.locator(".open").first.click()
     seen = read_out(page)
-    for tab in ("deferred", "excluded", "held_out", "about"):
+    for tab in ("deferred", "excluded", "self_cure", "about"):
         page.locator(f"#tab-{tab}").click()
         seen += read_out(page)
     page.close()

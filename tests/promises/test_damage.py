@@ -21,7 +21,7 @@ LAST = NIGHTS[-1].isoformat()
 
 def of_the_night(folder: Path) -> dict[str, bytes]:
     """Every file of the third night; of the manifest, all but its `run` block."""
-    found = {place.name: place.read_bytes() for place in (folder / "out" / LAST).iterdir()}
+    found = {place.name: place.read_bytes() for place in (folder / "out" / LAST).rglob("*.*")}
     manifest = {**json.loads(found["manifest.json"]), "run": None}
     return {**found, "manifest.json": json.dumps(manifest, sort_keys=True).encode()}
 

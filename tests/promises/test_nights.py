@@ -65,7 +65,7 @@ def begun(three_nights: Path, place: Path) -> Path:
 def last_night(folder: Path) -> dict[str, str]:
     """sha256 of every file of the third night; of the manifest, without its `run` block."""
     place = folder / "out" / LAST
-    found = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in place.iterdir()}
+    found = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in place.rglob("*.*")}
     manifest = {**json.loads((place / "manifest.json").read_text()), "run": None}
     return {**found, "manifest.json": json.dumps(manifest, sort_keys=True)}
 

@@ -546,7 +546,7 @@
       pane(words.about.files, night.rates.length ? "" : "full", el("ul", {}, ...Object.entries(words.files).map(([file, text]) => el("li", {}, el("b", {}, file), " " + text))))));
   };
 
-  const PARTS = { worklist: worklistPart, deferred: laterPart("deferred"), excluded: laterPart("excluded"), held_out: laterPart("held_out"), self_cure: laterPart("self_cure"), about: aboutPart };
+  const PARTS = { worklist: worklistPart, deferred: laterPart("deferred"), excluded: laterPart("excluded"), self_cure: laterPart("self_cure"), about: aboutPart };
   const tabs = byId("tabs"), panel = byId("panel");
   for (const name of Object.keys(PARTS)) {
     const count = name === "about" ? null : el("small", {}, whole.format(night.counts[name]));

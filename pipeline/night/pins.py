@@ -8,7 +8,6 @@ import json
 import platform
 import shutil
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,10 @@ from pipeline.messages.texts import messages_of
 from pipeline.params import Params
 from pipeline.store.files import sealed, sha256_of, unsealed, whole_file, write_whole
 from pipeline.store.form import ASSIGNMENTS, DECISIONS, DRAWS, MESSAGES, OUTCOMES, QUARANTINED, RUNGS, TERMS, TREATED
+from pipeline.store.origin import code_sha256, versions_of
 from pipeline.store.refusals import StoreDamaged
 from pipeline.store.store import Store
 
-PACKAGES = ("features", "models", "pipeline")
 NIGHT_LIBRARIES = (
     *("lightgbm", "numpy", "numba", "pandas", "pyarrow", "deltalake", "duckdb", "scikit-learn", "shap"),
     *("xlsxwriter", "jinja2", "babel", "tzdata"),  # what the published bytes are written with, and the local days
@@ -73,7 +72,7 @@ def pins(store: Store, versions: Mapping[str, int], as_of: int, params: Params, 
         **({} if params.reminders is None else {"messages_sha256": messages_of(params).digest}),
         **_policy_of(params),
         "code": {"version": importlib.metadata.version("recoup"), "sha256": code_sha256()},
-        "libraries": _versions(),
+        "libraries": versions_of(NIGHT_LIBRARIES),
         "python": platform.python_version(),
     }
 
@@ -82,30 +81,6 @@ def _policy_of(params: Params) -> dict[str, str]:
     """The sha256 of the treatment policy's file, where the params name one."""
     named = params.treatments
     return {} if named is None else {"treatments_sha256": sha256_of(params.file(named.policy))}
-
-
-def _versions() -> dict[str, str]:
-    """Of the libraries of a night that are installed: scoring does without those that teach."""
-    found = {}
-    for name in NIGHT_LIBRARIES:
-        with suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
-
-
-def code_sha256() -> str:
-    """Of the three packages as they run here, rules and templates included:
-    the same inputs and this give the same bytes.
-    """
-    house = Path(__file__).parents[2]
-    files = sorted(
-        path
-        for room in PACKAGES
-        for path in (house / room).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
-    )
-    told = {path.relative_to(house).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
 def earlier_nights(store: Store, as_of: int) -> str:

@@ -24,12 +24,14 @@ class Books:
     """traits: the audit_* columns of each panel row's account,
     aligned with the panel (no columns where none is delivered).
 
+    workable: bool per panel row of the test nights: whether the law let the account be worked; None where nobody asked.
     placements: models.trade.liquidation by placement month, in reporting units; empty without placed amounts or
     payments.
     """
 
     traits: pd.DataFrame
     placements: pd.DataFrame
+    workable: np.ndarray | None = None
 
 
 def books_of(store: Store, panel: Panel, money: MoneyScale) -> Books:

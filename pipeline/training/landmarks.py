@@ -75,13 +75,13 @@ def _of_shard(
     terms_asked, ledger = params.label_terms(), history(tables, terms)
     found = landmark(own, own, tables, ledger, terms_asked, reach, anybody, drawn, terms.delivers)
     could = (found["missing"] == "").to_numpy()
-    forbidden = could & ~_permitted(own, could, tables, params, store.complete_through(versions))
+    forbidden = could & ~permitted_on(own, could, tables, params, store.complete_through(versions))
     found.loc[forbidden, ["worked", "paid", "promised"]] = np.nan
     found.loc[forbidden, "missing"] = NOT_PERMITTED
     return found
 
 
-def _permitted(
+def permitted_on(
     rows: pd.DataFrame,
     could: np.ndarray,
     tables: Mapping[str, pd.DataFrame],

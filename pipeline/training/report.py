@@ -27,6 +27,7 @@ from pipeline.pages.templating import template
 from pipeline.training import charts
 from pipeline.training.books import AUDIT
 from pipeline.training.studies import SWARM_STEP
+from pipeline.training.worklists import LIST
 
 BEST_OF_ALL = (BEST, HINDSIGHT)
 QUALITY_COLUMNS = (
@@ -42,7 +43,18 @@ QUALITY_COLUMNS = (
     ("log_loss", "Log loss", "{:.3f}"),
 )
 EFFECT_TABLES = ("overlap", "effect_draws", "effect_true", "added_money")
-TABLES = ("backtest", "seeds", "ablation", "importance", "drift", "interval", "listed", "proxies", *EFFECT_TABLES)
+TABLES = (
+    "worked_list",
+    "backtest",
+    "seeds",
+    "ablation",
+    "importance",
+    "drift",
+    "interval",
+    "listed",
+    "proxies",
+    *EFFECT_TABLES,
+)
 LIQUIDATION_MONTHS = (1, 2, 3, 6, 9, 12, 18, 24)
 FAIRNESS_COLUMNS = (
     ("rate", "Recovered", "{:.1%}"),
@@ -97,6 +109,8 @@ def render(evaluation: Evaluation, version: str, run_id: str, drawn: Mapping[str
         capacity=capacity,
         currency=facts["reporting_currency"],
         headline=headline(evaluation),
+        the_list=the_list(evaluation),
+        tuned_changes=_tuned_changes(evaluation),
         promotable=all(gate["passed"] for gate in evaluation.gates),
         evaluation=evaluation,
         figure=evaluation.figure,
@@ -161,6 +175,56 @@ def headline(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
+def the_list(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Per queue, all of them first, what the list would have brought in on a test night beside the strongest other
+    order; nothing where no run asked.
+    """
+    table = evaluation.frames.get("worked_list")
+    if table is None or not len(table):
+        return []
+    found = []
+    for queue, rows in table.groupby("queue", sort=True):
+        held = {row["order"]: row for row in rows.to_dict("records")}
+        others = {name: row for name, row in held.items() if name not in (LIST, MODEL, *BEST_OF_ALL)}
+        strongest = max(others, key=lambda name: others[name]["money"]) if others else None
+        best = next((held[name] for name in BEST_OF_ALL if name in held), None)
+        told = {"total": held[MODEL], "strongest": strongest, "strongest_row": others.get(strongest), "best": best}
+        found.append({"queue": queue, **held[LIST], **told})
+    return found
+
+
+def _tuned_changes(evaluation: Evaluation) -> list[tuple[str, Any, Any]]:
+    """Setting, its value in the params, the value that was found; only those that differ, where the best was taken."""
+    tuned = evaluation.facts.get("tuned")
+    if not tuned or not tuned["changed"]:
+        return []
+    was, now = tuned["at_hand"], tuned["best"]
+    figures = ("number", "log_loss", "trees")
+    return [(name, was.get(name), now[name]) for name in now if name not in figures and was.get(name) != now[name]]
+
+
+def _list_lines(evaluation: Evaluation) -> list[str]:
+    found = the_list(evaluation)
+    if not found:
+        return []
+    whole, currency = found[0], evaluation.facts["reporting_currency"]
+    lines = [
+        f"The list on a test night, of {whole['workable']:,.0f} accounts that could be worked, {currency} a night "
+        "[95 % of the share by debtor]"
+    ]
+    for row in found:
+        strongest = f"; {row['strongest']} {row['strongest_row']['money']:,.0f}" if row["strongest"] else ""
+        total = (
+            "" if row["total"]["money"] == row["money"] else f"; by all that comes back {row['total']['money']:,.0f}"
+        )
+        lines.append(
+            f"  {row['queue'] or 'all queues':<18} {row['listed']:>6,.1f} debtors: {row['money']:>10,.0f} of "
+            f"{row['whole']:,.0f} ({_percent(row['share'])} [{_percent(row['low'])}, {_percent(row['high'])}])"
+            f"{total}{strongest}"
+        )
+    return lines
+
+
 def terminal_text(evaluation: Evaluation, version: str, place: Path) -> str:
     """What `recoup train` prints before the run id."""
     facts, capacity = evaluation.facts, evaluation.facts["gate_capacity"]
@@ -170,8 +234,9 @@ def terminal_text(evaluation: Evaluation, version: str, place: Path) -> str:
         f"{version}: fit {dates['fit_first']} to {dates['fit_last']}, gap {dates['gap_days']} days, "
         f"test {dates['test_first']} to {dates['test_last']} ({facts['test_rows']:,} rows of "
         f"{facts['test_debtors']:,} debtors)",
+        *_list_lines(evaluation),
         (
-            f"Money recovered from the best {capacity:.0%} of each night's accounts, "
+            f"Beside it, of every scorable account: money recovered from the best {capacity:.0%} of each night's, "
             f"{currency} [95 % by debtor], and its share of all"
         ),
     ]
@@ -405,12 +470,17 @@ def _watch_quality(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 def _withheld(evaluation: Evaluation) -> list[str]:
     """Columns of the calendar the nights taught on say too little of, each with how many of its values they show."""
-    return [
-        f"Not taught: {name}. The fit nights show {seen} of its {CALENDAR_VALUES[name]} values, or fewer than "
-        f"{NIGHTS_A_VALUE} nights a "
-        "value. More nights, spread over the month (cohort.every: 27), show more."
-        for name, seen in evaluation.facts["fit"].get("withheld", {}).items()
-    ]
+    return [_withheld_of(name, seen) for name, seen in evaluation.facts["fit"].get("withheld", {}).items()]
+
+
+def _withheld_of(name: str, seen: int) -> str:
+    most = CALENDAR_VALUES[name]
+    shown = (
+        f"all {most} of its values, but not each on {NIGHTS_A_VALUE} nights"
+        if seen >= most
+        else f"only {seen} of its {most} values"
+    )
+    return f"Not taught: {name}. The fit nights show {shown}. More nights, spread over the month, show more."
 
 
 def _fairness_lines(evaluation: Evaluation) -> list[str]:

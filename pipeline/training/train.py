@@ -32,6 +32,7 @@ from pipeline.panel.panel import panel as panel_of
 from pipeline.params import Params
 from pipeline.store.champion import model_folder
 from pipeline.store.files import write_model, write_whole
+from pipeline.store.origin import code_sha256, commit, versions_of
 from pipeline.store.store import Store
 from pipeline.training import registry, report
 from pipeline.training.books import Books, books_of
@@ -69,8 +70,13 @@ from pipeline.training.studies import (
 from pipeline.training.treatment import TreatmentTaught, horizons_of, treatment_taught
 from pipeline.training.trial import Trial, check_thresholds, windows_of
 from pipeline.training.watch import WatchTrial, watch_trial
+from pipeline.training.worklists import as_worked, workable_rows
 
 log = logging.getLogger("recoup")
+LIBRARIES = (
+    *("lightgbm", "numpy", "numba", "pandas", "pyarrow", "deltalake", "duckdb", "scikit-learn", "scipy", "shap"),
+    *("optuna", "mlflow"),
+)
 
 
 @dataclass(frozen=True)
@@ -95,11 +101,26 @@ def train_from_store(store_path: Path, params: Params, tune_trials: int = 0) -> 
     treats = params.treatments is not None
     whole = panel_of(store, params, further=horizons_of(params) if treats else (), weekly=True)
     whole = replace(whole, landmarks=landmarks_of(store, whole, params))
-    books = books_of(store, whole, money_scale(whole, params))
+    test = windows_of(whole, params).recovery.test
+    books = replace(
+        books_of(store, whole, money_scale(whole, params)), workable=workable_rows(store, whole, test, params)
+    )
     proof, watch = proof_of(store, params), watch_trial(store, params)
     catalogue = with_treatments(CATALOGUE, whole.versions)
     taught = treatment_taught(store, whole, params, teaching_of(whole, params, catalogue)) if treats else None
-    return train(whole, params, catalogue, store_path, tune_trials, books, proof, watch, taught)
+    origin = origin_of(store, whole)
+    return train(whole, params, catalogue, store_path, tune_trials, books, proof, watch, taught, origin)
+
+
+def origin_of(store: Store, panel: Panel) -> dict[str, Any]:
+    """What a report says it was made from: the newest delivery and its files, the code, the libraries."""
+    newest = store.newest(panel.versions)
+    return {
+        "delivery": newest.ingest_id,
+        "files": dict(newest.files),
+        "code": {"sha256": code_sha256(), "commit": commit()},
+        "libraries": versions_of(LIBRARIES),
+    }
 
 
 @dataclass(frozen=True)
@@ -126,6 +147,7 @@ def train(
     proof: Proof | None = None,
     watch: WatchTrial | None = None,
     treatment: TreatmentTaught | None = None,
+    origin: Mapping[str, Any] | None = None,
 ) -> Run:
     """Fit, judge, refit, record.
 
@@ -153,6 +175,8 @@ def train(
         frames = {**evaluation.frames, **in_the_draws(proof.arms, proof.rung)}
         evaluation = _with_facts(replace(evaluation, frames=frames), rung=proof.rung.card() if proof.rung else None)
     evaluation = _with_facts(evaluation, tuned=tuned.facts() if tuned else None, settings=dict(teaching.settings))
+    if origin is not None:
+        evaluation = _with_facts(evaluation, origin=dict(origin))
     if watch is not None:
         frames = {**evaluation.frames, **watch.frames}
         evaluation = _with_facts(replace(evaluation, frames=frames), watch=dict(watch.facts))
@@ -243,6 +267,9 @@ def _studies(
         },
     ]
     if books is not None:
+        if books.workable is not None:
+            workable = books.workable[trial.windows.recovery.test]
+            studies.append(lambda: {"worked_list": as_worked(evidence, workable, params)})
         studies.append(lambda: {"liquidation": books.placements, **fairness(trial, evidence, books.traits)})
     if trial.model.kind != AGE_BAND_TABLE:
         studies += [

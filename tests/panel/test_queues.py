@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from features.errors import UsageError
-from pipeline.night.queues import queue_of
+from pipeline.panel.queues import queue_of
 from pipeline.params import load
 
 HOUSE = Path(__file__).parents[2]

@@ -32,10 +32,11 @@ if TYPE_CHECKING:
     STORE,
     AS_OF,
     ACCOUNT,
+    option("--all", "everything", is_flag=True, help="Every reason, rule and event, not only those that weigh most."),
     option("--plot", type=PLACE, help="Also draw what moved the score, as a waterfall, into this PNG file."),
 )
-def explain(params: Params, store: Path, as_of: dt.date, account: str, plot: Path | None) -> None:
-    """One account's scores, every reason, its eligibility, its events; before its due day, how likely it is late."""
+def explain(params: Params, store: Path, as_of: dt.date, account: str, everything: bool, plot: Path | None) -> None:
+    """One account's scores, reasons, eligibility and events; before its due day, how likely it is late."""
     from features.errors import UsageError
     from pipeline.night.one_account import explain_account
     from pipeline.store.files import check_folder
@@ -43,7 +44,7 @@ def explain(params: Params, store: Path, as_of: dt.date, account: str, plot: Pat
     if plot is not None:
         needs("shap", "matplotlib")
         check_folder(plot.parent)
-    found = explain_account(store, as_of, account, params)
+    found = explain_account(store, as_of, account, params, everything)
     click.echo(found.text)
     if plot is not None:
         if found.reasons.empty:
@@ -88,16 +89,44 @@ def eligibility(params: Params, store: Path, as_of: dt.date, account: str) -> No
 
 @command(
     STORE,
-    ACCOUNT,
-    option("--channel", required=True, help="call, sms, email, ..."),
-    option("--at", required=True, help="The moment, ISO 8601 with offset: 2026-11-02T10:15:00+01:00."),
+    option("--account", help="account_id"),
+    option("--channel", help="call, sms, email, ..."),
+    option("--at", help="The moment, ISO 8601 with offset: 2026-11-02T10:15:00+01:00 [of --file: now]."),
+    option("--file", "questions", type=PLACE, help="CSV of account_id, channel, and at where need be."),
 )
-def check(params: Params, store: Path, account: str, channel: str, at: str) -> None:
+def check(
+    params: Params, store: Path, account: str | None, channel: str | None, at: str | None, questions: Path | None
+) -> None:
     """At the moment of contact: still permitted? The first word of the answer is permitted, deferred or excluded."""
-    from pipeline.night.one_account import check_contact
+    from pipeline.night.desk import check_contact, check_file
 
-    when = moment(at, "--at", "2026-11-02T10:15:00+01:00", needs_offset=True)
+    when = None if at is None else moment(at, "--at", "2026-11-02T10:15:00+01:00", needs_offset=True)
+    if questions is not None:
+        if account is not None or channel is not None:
+            raise click.UsageError("Give --file, or --account and --channel: one of them.")
+        click.echo(check_file(store, questions, when or dt.datetime.now(dt.UTC), params))
+        return
+    if account is None or channel is None or when is None:
+        raise click.UsageError("Give --account, --channel and --at, or --file with many questions.")
     click.echo(check_contact(store, account, channel, when, params))
+
+
+@command(
+    STORE,
+    option("--check", "checks", is_flag=True, help="Answer `recoup check` over HTTP, and take contacts in."),
+    option("--token-file", type=PLACE, required=True, help="File of mode 0600 with the token that askers must give."),
+    option("--host", default="127.0.0.1", show_default=True, help="Address to listen at."),
+    option("--port", type=click.IntRange(1, 65535), default=8711, show_default=True),
+)
+def serve(params: Params, store: Path, checks: bool, token_file: Path, host: str, port: int) -> None:
+    """Answer questions of programs at the moment of contact, until a signal ends it."""
+    needs("starlette", "uvicorn", extra="serve")
+    from pipeline.serving import serve as answer
+    from pipeline.serving import token_in
+
+    if not checks:
+        raise click.UsageError("Name what to serve: --check.")
+    answer(store, params, token_in(token_file), host, port)
 
 
 @command(

@@ -154,13 +154,13 @@ def command(
     return made
 
 
-def needs(*libraries: str) -> None:
+def needs(*libraries: str, extra: str = "train") -> None:
     """Refuse what needs libraries that scoring does without, before any work is done."""
     from importlib.util import find_spec
 
     lacking = [library for library in libraries if find_spec(library) is None]
     if lacking:
-        raise click.UsageError(f"This needs {', '.join(lacking)}: install recoup with its extra, recoup[train].")
+        raise click.UsageError(f"This needs {', '.join(lacking)}: install recoup with its extra, recoup[{extra}].")
 
 
 class _Lines(logging.Formatter):

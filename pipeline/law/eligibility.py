@@ -19,7 +19,7 @@ from pipeline.law.decision import Decision, decide
 from pipeline.law.holds import BIT, deadlines
 from pipeline.law.hours import MINUTE_US, day_on_clock
 from pipeline.law.outcome import DEFERRED, EXCLUDED, PERMITTED, STATES, of_accounts, of_channels, state_by_channel
-from pipeline.law.question import Case, Sight
+from pipeline.law.question import Case, Question, Sight
 from pipeline.law.rules import Pause
 from pipeline.law.scenes import NOWHERE
 from pipeline.params import known_zones
@@ -74,6 +74,13 @@ def permitted(case: Case, as_of: int) -> np.ndarray:
     return (state_by_channel(decide(case.asked(Sight(int(as_of))))) == PERMITTED).any(axis=0)
 
 
+def clock_of(case: Case, row: int) -> str:
+    """IANA zone in which an account's day is told: its own, else its book's."""
+    zone, portfolio = (case.cohort[name].iloc[row] for name in ("time_zone", "portfolio"))
+    known = isinstance(zone, str) and zone in known_zones()
+    return zone if known else case.params.portfolio(str(portfolio)).time_zone
+
+
 def check(case: Case, account_id: str, channel: str, at: int) -> Check:
     """Decide one account and channel at a moment (UTC microseconds), with everything known by then,
     today's contacts included.
@@ -81,31 +88,53 @@ def check(case: Case, account_id: str, channel: str, at: int) -> Check:
     Besides what a night holds, pauses between two attempts are held here.
     """
     row = case.row_of(account_id, "at that time")
-    zone, portfolio = (case.cohort[name].iloc[row] for name in ("time_zone", "portfolio"))
-    clock = zone if isinstance(zone, str) and zone in known_zones() else case.params.portfolio(str(portfolio)).time_zone
-    decision = decide(case.asked(Sight(day_on_clock(at, clock), at), [channel]))
-    states, causes, _ = of_channels(decision)
-    state, cause = int(states[0, row]), decision.causes.cause(int(causes[0, row]))
-    spans = decision.open_spans(row, channel) if state == PERMITTED else ()
-    span = next(((first, last) for first, last in spans if first <= at < last), None)
-    if state == PERMITTED and span is None:
-        state, cause = DEFERRED, _shut_at(decision, row, channel, at)
-    paused, pause = _paused_until(decision, row, channel)
-    if state == PERMITTED and paused > at:
-        # pyrefly: ignore[bad-argument-type]
-        state, cause, span = DEFERRED, Cause.of(pause), None
-    if state == PERMITTED:
-        return Check(
-            True,
-            STATES[state],
-            *NO_CAUSE,
+    asked = case.asked(Sight(day_on_clock(at, clock_of(case, row)), at), [channel])
+    return Standing.of(asked).at(row, channel, at)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A decision about a day and what it comes to, to be asked about moments of that day from the one of its sight on,
+    as long as nothing else became known. state, cause: as of outcome.Outcome.
+    """
+
+    decision: Decision
+    state: np.ndarray
+    cause: np.ndarray
+
+    @classmethod
+    def of(cls, asked: Question) -> Standing:
+        decision = decide(asked)
+        found = of_channels(decision)
+        return cls(decision, found.state, found.cause)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        return self.decision.asked.channels
+
+    def moves(self, row: int) -> bool:
+        """Whether the hour itself changes what is decided: a time was agreed, of which today may hold several."""
+        agreed = self.decision.defers.appointments
+        return row in agreed.today or row in agreed.later
+
+    def at(self, row: int, channel: str, at: int) -> Check:
+        """The answer at an instant (UTC microseconds)."""
+        decision, number = self.decision, self.channels.index(channel)
+        state, cause = int(self.state[number, row]), decision.causes.cause(int(self.cause[number, row]))
+        spans = decision.open_spans(row, channel) if state == PERMITTED else ()
+        span = next(((first, last) for first, last in spans if first <= at < last), None)
+        if state == PERMITTED and span is None:
+            state, cause = DEFERRED, _shut_at(decision, row, channel, at)
+        paused, pause = _paused_until(decision, row, channel)
+        if state == PERMITTED and paused > at:
+            # pyrefly: ignore[bad-argument-type]
+            state, cause, span = DEFERRED, Cause.of(pause), None
+        if state == PERMITTED:
+            left = int(decision.counts.left[number, row])
             # pyrefly: ignore[unsupported-operation]
-            until=span[1],
-            first_permitted=at,
-            contacts_left=int(decision.counts.left[0, row]),
-        )
-    first = NO_TIME if state == EXCLUDED else _next_opening(decision, row, channel, max(at, paused))
-    return Check(False, STATES[state], *cause, until=NO_TIME, first_permitted=first, contacts_left=0)
+            return Check(True, STATES[state], *NO_CAUSE, until=span[1], first_permitted=at, contacts_left=left)
+        first = NO_TIME if state == EXCLUDED else _next_opening(decision, row, channel, max(at, paused))
+        return Check(False, STATES[state], *cause, until=NO_TIME, first_permitted=first, contacts_left=0)
 
 
 def _shut_at(decision: Decision, row: int, channel: str, at: int) -> Cause:

@@ -40,9 +40,11 @@ from pipeline.law.sign_off import signed_by, standing
 from pipeline.params import Params
 
 
-def reasoning(case: Case, account_id: str, as_of: int, channels: Sequence[str] | None = None) -> str:
+def reasoning(
+    case: Case, account_id: str, as_of: int, channels: Sequence[str] | None = None, with_rules: bool = True
+) -> str:
     """Everything that decides about one account on a day: place, clock, what holds, every rule with its figures,
-    the ruling per channel.
+    the ruling per channel. with_rules: False leaves out the rules that were looked at.
 
     Raises CannotDecide where the account is not scorable on the day.
     """
@@ -53,7 +55,7 @@ def reasoning(case: Case, account_id: str, as_of: int, channels: Sequence[str] |
     lines = [f"Account {account_id} on {date_of(as_of)} (what was known before that day)", ""]
     lines += _who(case.cohort.iloc[row], decision, row)
     lines += _holding(decision, row)
-    if decision.placed.scene[row] != NOWHERE:
+    if with_rules and decision.placed.scene[row] != NOWHERE:
         lines += _rules_applied(decision, row)
     lines += ["", "Verdict per channel"]
     for number, channel in enumerate(decision.asked.channels):
@@ -98,6 +100,8 @@ def _holding(decision: Decision, row: int) -> list[str]:
     promised = int(record.promise_until[row])
     if promised != NO_DAY:
         lines.append(f"Open promise: until {date_of(promised)}, grace included")
+    if record.paid_on[row] != NO_DAY:
+        lines.append(f"Newest payment that stands: {date_of(int(record.paid_on[row]))}")
     if callback := appointments.today.get(row):
         at = "during the day" if callback.minute is None else f"at {callback.minute // 60:02}:{callback.minute % 60:02}"
         lines.append(f"Appointment today {at}, agreed on {date_of(callback.agreed_on)}")

@@ -22,7 +22,6 @@ from models.explain import every_change, every_reason
 from models.ladder import PROVEN
 from models.recovery import load_model
 from pipeline.law.disputes import disputed_arrears
-from pipeline.law.eligibility import check
 from pipeline.law.question import Sight
 from pipeline.law.reasoning import reasoning
 from pipeline.night.feeds import case_of, check_feeds
@@ -40,6 +39,7 @@ from pipeline.store.store import Store
 from pipeline.treatment.policy import policy_in
 from pipeline.treatment.telling import told
 
+MOST_REASONS, MOST_EVENTS = 8, 4  # of a short answer; events: lines of each table, its heading among them
 LEAST_PULL = 0.00005  # log-odds that print as nothing: such reasons are counted in one line
 SHOWN_EVENTS = {
     "charges": ("due_on", ("charge_id", "kind", "amount")),
@@ -63,8 +63,12 @@ class Explained:
     changes: pd.DataFrame | None
 
 
-def explain_account(store_path: Path, as_of: dt.date, account_id: str, params: Params) -> Explained:
-    """For `recoup explain`. Raises InputMissing where the account is unknown, or neither scorable nor watched on the
+def explain_account(
+    store_path: Path, as_of: dt.date, account_id: str, params: Params, everything: bool = True
+) -> Explained:
+    """For `recoup explain`. everything: every reason, rule and event, not only those that weigh most.
+
+    Raises InputMissing where the account is unknown, or neither scorable nor watched on the
     night.
     """
     check_feeds(Store(store_path), as_of, params)
@@ -108,16 +112,20 @@ def explain_account(store_path: Path, as_of: dt.date, account_id: str, params: P
         f"added_recovery {added['added_recovery'] / money:,.2f} {currency}{proof}",
         "",
         "Reasons (log-odds; with the base they add up to the raw score)",
-        _reasons(table, "the average account"),
+        _reasons(table, "the average account", None if everything else MOST_REASONS),
         "",
-        reasoning(case_of(seen, store, versions, job.as_of, params), account_id, job.as_of),
+        reasoning(case_of(seen, store, versions, job.as_of, params), account_id, job.as_of, with_rules=everything),
     ]
     if changes is not None:
         changes = _shown(changes)
         head = "What a call changes (log-odds; with the base they add up to theta)"
-        lines[-2:-2] = ["", head, _reasons(changes, "the average of what a call changes")]
+        told_of = _reasons(changes, "the average of what a call changes", None if everything else MOST_REASONS)
+        lines[-2:-2] = ["", head, told_of]
     lines += _offered(store, job, seen, account_id)
-    lines += _known_events(seen, int(row["account_no"].iloc[0]), job.as_of, money)
+    most = None if everything else MOST_EVENTS
+    lines += _known_events(seen, int(row["account_no"].iloc[0]), job.as_of, money, most)
+    if not everything:
+        lines += ["", "Every reason, rule and event: recoup explain --all."]
     return Explained("\n".join(lines), table, changes)
 
 
@@ -178,11 +186,12 @@ def _before_due(store: Store, job: Job, seen: View, account_id: str) -> Explaine
     return Explained("\n".join(lines), table, None)
 
 
-def _known_events(seen: View, number: int, night: int, money: int) -> list[str]:
+def _known_events(seen: View, number: int, night: int, money: int, most: int | None = None) -> list[str]:
+    """most: rows of each table; None for all."""
     lines = []
     for name in SHOWN_EVENTS:
         if name in seen.tables:
-            found = _events(seen.tables[name], name, number, night, money)
+            found = "\n".join(_events(seen.tables[name], name, number, night, money).splitlines()[:most])
             lines += ["", f"{name.capitalize()} known before {day_text(night)}, newest first", found]
     return lines
 
@@ -236,16 +245,20 @@ def _shown(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(value=[_figure(value) for value in table["value"]])
 
 
-def _reasons(table: pd.DataFrame, average: str) -> str:
+def _reasons(table: pd.DataFrame, average: str, most: int | None = None) -> str:
+    """A line per column, the strongest first; most: that many, and one line for what the others pull together."""
     every, base = table.iloc[:-1], table.iloc[-1]
     pulls = every["contribution"].abs() >= LEAST_PULL
+    if most is not None:
+        pulls &= np.arange(len(every)) < most
     lines = [
         f"  {row.contribution:+8.4f}  {row.feature:<40} {row.value:>14}  {row.says}"
         for row in every[pulls].itertuples()
     ]
     if not pulls.all():
         lines.append(
-            f"  {every.loc[~pulls, 'contribution'].sum():+8.4f}  {int((~pulls).sum())} others that pull nothing"
+            f"  {every.loc[~pulls, 'contribution'].sum():+8.4f}  {int((~pulls).sum())} others "
+            + ("together" if most is not None else "that pull nothing")
         )
     return "\n".join([*lines, f"  {base['contribution']:+8.4f}  base: {average}"])
 
@@ -283,15 +296,3 @@ def _events(frame: pd.DataFrame, name: str, number: int, night: int, money: int)
 
 def _shown_days(days: pd.Series) -> list[str]:
     return ["" if day == NO_DAY else day_text(day) for day in days]
-
-
-def check_contact(store_path: Path, account_id: str, channel: str, at: dt.datetime, params: Params) -> str:
-    """For `recoup check`: may this account be contacted on this channel at this moment? `at` carries its offset."""
-    moment = round(at.timestamp() * 1_000_000)
-    store, versions, seen = _seen(store_path, at.date(), account_id, params)
-    found = check(case_of(seen, store, versions, day_number(at.date()), params), account_id, channel, moment)
-    if found.permitted:
-        until = dt.datetime.fromtimestamp(found.until / 1_000_000, at.tzinfo).strftime("%H:%M")
-        return f"permitted until {until} by the clock of --at, {found.contacts_left} left today included"
-    citation = f" ({found.citation})" if found.citation else ""
-    return f"{found.group} by {found.rule}{citation}: {found.reason}"

@@ -56,6 +56,7 @@ def view(
     debtors: Sequence[str] | None = None,
     whole: bool = True,
     watch: bool = False,
+    features: bool = True,
 ) -> View:
     """Cohort and features of one shard on the given nights; nothing known from a night on can change its rows.
 
@@ -63,6 +64,7 @@ def view(
     debtors: only these, with all their accounts; their rows are the same as among the others.
     whole: with every table and column; else those that cohort, features and labels need.
     watch: the accounts of the params' watch cohort, with the features of theirs.
+    features: False leaves the matrix without a column, for who asks the law alone.
     """
     terms = terms_of(store, params, versions)
     catalogue = WATCH if watch else with_treatments(CATALOGUE, versions)
@@ -82,6 +84,8 @@ def view(
         whom = renamed(cohort.frame["debtor_id"].astype("str"), persons.names if persons is not None else {})
         drawn = account_number(whom + f"|{params.seed}") < keep * 2.0**63
         cohort = replace(cohort, frame=cohort.frame[drawn].assign(weight=1 / keep).reset_index(drop=True))
+    if not features:
+        return View(cohort, pd.DataFrame(index=cohort.frame.index), tables, ledger)
     complete = quiet_through(store, versions, params)
     return View(cohort, build(cohort.frame, tables, catalogue, terms, ledger, complete), tables, ledger)
 

@@ -51,12 +51,13 @@ MAY_IMPORT = {
     "run": "features params store intake pages night outcomes keeping",
     "commands": (
         "features params schema store intake panel law messages treatment training night pages outcomes keeping "
-        "simulate run start books verify metrics finished outlook languages status"
+        "simulate run start books verify metrics finished outlook languages status serving"
     ),
     "cli": "commands",
     "outlook": "finished params store intake pages",
     "finished": "features models params store intake night pages",
     "status": "features params store law night pages",
+    "serving": "features params store intake night",
 }
 
 # Library -> the files (or, with a slash, the folders) that may import it.

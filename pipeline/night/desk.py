@@ -1,0 +1,273 @@
+"""The question at the moment of contact, asked many times: may this account be contacted on this channel now?
+
+Every shard is decided once for the day; an answer then is a look at that decision. Of a debtor of whom anything became
+known since, or who agreed to a time today, the decision is made anew.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from features.days import day_number
+from features.errors import ContractError, InputMissing, UsageError
+from features.tables import account_number
+from pipeline.law.eligibility import Check, Standing, check, clock_of
+from pipeline.law.hours import day_on_clock
+from pipeline.law.question import CannotDecide, Case, Sight
+from pipeline.law.rules import CONTACT_CHANNELS
+from pipeline.night.feeds import case_of
+from pipeline.pages.csv_file import safe
+from pipeline.panel.view import view
+from pipeline.params import Params
+from pipeline.store.refusals import NotStored
+from pipeline.store.store import Store
+
+KNOWN_LATER = ("contacts", "statuses", "payments", "plans", "offers", "placements", "accounts", "charges", "balances")
+
+
+def microseconds(at: dt.datetime) -> int:
+    """UTC, since 1970. UsageError for a time without an offset."""
+    if at.tzinfo is None:
+        raise UsageError("A moment must carry its offset, such as 2026-11-02T10:15:00+01:00.")
+    return round(at.timestamp() * 1_000_000)
+
+
+@dataclass
+class Shelf:
+    """A shard on a day: what the law may read of it, and the decisions of that and the neighbouring local days.
+
+    since     UTC microseconds: what was known before is in the decisions
+    standing  local day -> every account of the shard, decided on each channel of the params
+    """
+
+    case: Case
+    since: int
+    standing: dict[int, Standing] = field(default_factory=dict)
+
+    @cached_property
+    def rows(self) -> Mapping[str, int]:
+        return {name: row for row, name in enumerate(self.case.cohort["account_id"].astype(object))}
+
+    @cached_property
+    def moved(self) -> frozenset[str]:
+        """Debtors of whom something is stored that became known after `since`."""
+        tables, owners = self.case.tables, self.case.tables["accounts"]
+        numbers = [
+            frame["account_no"].to_numpy()[frame["known_at"].to_numpy() >= self.since]
+            for name in KNOWN_LATER
+            if (frame := tables.get(name)) is not None and "known_at" in frame
+        ]
+        late = np.unique(np.concatenate(numbers)) if numbers else np.empty(0, np.int64)
+        return frozenset(owners["debtor_id"].astype(object)[owners["account_no"].isin(late)])
+
+    def debtor(self, row: int) -> str:
+        return str(self.case.cohort["debtor_id"].iloc[row])
+
+    def decided(self, day: int) -> Standing:
+        if day not in self.standing:
+            self.standing[day] = Standing.of(self.case.asked(Sight(day, self.since)))
+        return self.standing[day]
+
+
+class Desk:
+    """Answers about the accounts of a store as it stands at one version, on one day of the question's own clock."""
+
+    def __init__(self, store_path: Path, params: Params, at: dt.datetime) -> None:
+        """at: a moment of the day that is asked about; what is known before it is in the decisions."""
+        self.store, self.params, self.day, self.since = Store(store_path), params, at.date(), microseconds(at)
+        self.versions = self.store.versions()
+        self._shelves: dict[int, Shelf] = {}
+        self._fresh: dict[str, Case] = {}  # debtor -> what is known since contacts were posted
+
+    def open(self) -> Desk:
+        """Decide every shard, so that no question waits for it."""
+        for shard in range(self.store.shards):
+            shelf = self._shelf(shard)
+            if len(shelf.case.cohort):
+                for away in (-1, 0, 1):  # the debtor's clock may be a day behind or ahead
+                    shelf.decided(day_number(self.day) + away)
+                _ = shelf.rows, shelf.moved
+        _ = self._shard_of
+        return self
+
+    def shelves(self) -> list[Shelf]:
+        """Those that are open, in the order in which they were opened."""
+        return list(self._shelves.values())
+
+    @property
+    def accounts(self) -> int:
+        """How many can be asked about."""
+        return sum(len(shelf.case.cohort) for shelf in self._shelves.values())
+
+    def ask(self, account_id: str, channel: str, at: dt.datetime) -> Check:
+        """Raises ContractError (CannotDecide) for an account that is not scorable, or a channel that is none;
+        InputMissing for one that the store does not hold.
+        """
+        moment = microseconds(at)
+        if channel not in CONTACT_CHANNELS:
+            raise CannotDecide.unknown_channel(channel)
+        if at.date() != self.day:
+            return Desk(self.store.path, self.params, at).ask(account_id, channel, at)
+        shelf = self._shelf(self._shard(account_id))
+        row = shelf.rows.get(account_id)
+        if row is None:
+            raise CannotDecide.not_scorable(account_id, "at that time")
+        debtor = shelf.debtor(row)
+        if debtor in self._fresh:
+            return check(self._fresh[debtor], account_id, channel, moment)
+        standing = shelf.decided(day_on_clock(moment, clock_of(shelf.case, row)))
+        if moment < self.since or debtor in shelf.moved or channel not in standing.channels or standing.moves(row):
+            return check(self._small(shelf.case, debtor), account_id, channel, moment)
+        return standing.at(row, channel, moment)
+
+    def tell(self, account_ids: Iterable[str]) -> None:
+        """Contacts of these accounts came in: their debtors are read again, and nothing else is."""
+        self.versions = self.store.versions()
+        for account_id in account_ids:
+            shard = self._shard(account_id)
+            accounts = self.store.tables(shard, ["accounts"], versions=self.versions)["accounts"]
+            debtors = accounts["debtor_id"][accounts["account_id"] == account_id].astype(object).unique().tolist()
+            case = self._case(shard, debtors)
+            self._fresh |= dict.fromkeys(case.cohort["debtor_id"].astype(object), case)
+
+    def known(self, rows: Iterable[Mapping[str, object]]) -> list[str]:
+        """Of the accounts that some rows name, those that the store holds."""
+        named = sorted({str(row.get("account_id")) for row in rows})
+        return [name for name in named if int(account_number([name])[0]) in self._shard_of]
+
+    def is_current(self) -> bool:
+        return self.store.versions() == self.versions
+
+    def _shelf(self, shard: int) -> Shelf:
+        if shard not in self._shelves:
+            self._shelves[shard] = Shelf(self._case(shard, None), self.since)
+        return self._shelves[shard]
+
+    def _case(self, shard: int, debtors: Sequence[str] | None) -> Case:
+        night = day_number(self.day)
+        wanted = self.params.worklist.defer_for_credit  # of all features, what the law may have to read
+        seen = view(self.store, shard, [night], self.params, self.versions, debtors=debtors, features=wanted)
+        return case_of(seen, self.store, self.versions, night, self.params)
+
+    def _small(self, whole: Case, debtor: str) -> Case:
+        """What the law reads of one debtor alone."""
+        accounts, cohort = whole.tables["accounts"], whole.cohort
+        own = accounts["account_no"][(accounts["debtor_id"] == debtor).to_numpy(bool)].unique()
+        tables = {
+            name: frame[np.isin(frame["account_no"].to_numpy(), own)].reset_index(drop=True)
+            for name, frame in whole.tables.items()
+        }
+        rows = cohort[np.isin(cohort["account_no"].to_numpy(), own)].reset_index(drop=True)
+        told = (whole.rules, whole.params, whole.complete_through)
+        return Case(rows, tables, *told, held_back=whole.held_back)
+
+    @cached_property
+    def _shard_of(self) -> Mapping[int, int]:
+        """Number of an account -> its shard."""
+        found: dict[int, int] = {}
+        for shard in range(self.store.shards):
+            own = self.store.tables(shard, ["accounts"], {"accounts": ["account_no"]}, self.versions)["accounts"]
+            found |= dict.fromkeys(own["account_no"].tolist(), shard)
+        return found
+
+    def _shard(self, account_id: str) -> int:
+        shard = self._shard_of.get(int(account_number([account_id])[0]))
+        if shard is None:
+            raise NotStored.account(account_id)
+        return shard
+
+
+def said(found: Check, at: dt.datetime) -> dict[str, object]:
+    """An answer as data: times with the offset of the question; None where there is none."""
+
+    def shown(moment: int) -> str | None:
+        if moment <= 0:
+            return None
+        return dt.datetime.fromtimestamp(moment / 1_000_000, at.tzinfo).isoformat(timespec="seconds")
+
+    return {
+        "answer": found.group,
+        "rule": found.rule,
+        "citation": found.citation,
+        "reason": found.reason,
+        "until": shown(found.until),
+        "first_permitted": shown(found.first_permitted),
+        "contacts_left": found.contacts_left,
+    }
+
+
+def check_contact(store_path: Path, account_id: str, channel: str, at: dt.datetime, params: Params) -> str:
+    """For `recoup check`: may this account be contacted on this channel at this moment? `at` carries its offset."""
+    found = Desk(store_path, params, at).ask(account_id, channel, at)
+    if found.permitted:
+        until = dt.datetime.fromtimestamp(found.until / 1_000_000, at.tzinfo).strftime("%H:%M")
+        return f"permitted until {until} by the clock of --at, {found.contacts_left} left today included"
+    citation = f" ({found.citation})" if found.citation else ""
+    return f"{found.group} by {found.rule}{citation}: {found.reason}"
+
+
+def check_file(store_path: Path, questions: Path, at: dt.datetime, params: Params) -> str:
+    """CSV of the questions (account_id, channel, at where the file has it) with their answers, in their order.
+
+    at: of the questions that name no moment. A question that cannot be answered has the answer `unknown`, never
+    permitted. Raises InputMissing where there is no file, BatchFaulty (65) where it holds no questions.
+    """
+    try:
+        with questions.open(encoding="utf-8-sig", newline="") as file:
+            asked = list(csv.DictReader(file))
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "it is no UTF-8 text"
+        raise InputMissing(f"The questions in {questions.name!r} cannot be read: {why}.") from None
+    if not asked or not {"account_id", "channel"} <= asked[0].keys():
+        raise BatchFaulty.heads()
+    moments = [_moment(number, row.get("at"), at) for number, row in enumerate(asked, start=2)]
+    desks: dict[dt.date, Desk] = {}
+    written = io.StringIO()
+    writer = csv.DictWriter(written, ["account_id", "channel", "at", *ANSWERED], lineterminator="\n")
+    writer.writeheader()
+    for row, moment in zip(asked, moments, strict=True):
+        if moment.date() not in desks:
+            first = min((each for each in moments if each.date() == moment.date()), key=microseconds)
+            desks[moment.date()] = Desk(store_path, params, first)
+        named = {"account_id": row["account_id"], "channel": row["channel"], "at": moment.isoformat()}
+        try:
+            told = said(desks[moment.date()].ask(row["account_id"], row["channel"], moment), moment)
+        except (CannotDecide, NotStored) as error:
+            told = {"answer": "unknown", "reason": str(error)}
+        writer.writerow({name: safe(str(text)) if text is not None else "" for name, text in (named | told).items()})
+    return written.getvalue().rstrip("\n")
+
+
+ANSWERED = ("answer", "rule", "citation", "reason", "until", "first_permitted", "contacts_left")
+
+
+def _moment(line: int, text: str | None, otherwise: dt.datetime) -> dt.datetime:
+    if not text:
+        return otherwise
+    try:
+        found = dt.datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise BatchFaulty.moment(line)
+    return found
+
+
+class BatchFaulty(ContractError):
+    """A file of questions that is none."""
+
+    @classmethod
+    def heads(cls) -> BatchFaulty:
+        return cls("A file of questions must be CSV with the columns account_id and channel, may have at, and ask one.")
+
+    @classmethod
+    def moment(cls, line: int) -> BatchFaulty:
+        return cls(f"Line {line}: at must be ISO 8601 with an offset, such as 2026-11-02T10:15:00+01:00, or empty.")

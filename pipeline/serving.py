@@ -1,0 +1,239 @@
+"""`recoup serve --check`: the question at the moment of contact over HTTP, for a dialler on the same machine.
+
+It answers, and takes contacts in; it changes nothing else. Whoever asks must hold the token.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import hmac
+import json
+import logging
+import threading
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from features.errors import InputMissing, LockHeld, RecoupError, UsageError
+from features.tables import TABLES
+from pipeline.intake.ingest import ingest
+from pipeline.night.desk import Desk, said
+from pipeline.params import Params
+from pipeline.store.files import private_folder
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import JSONResponse
+
+    Endpoint = Callable[[Request], Awaitable[JSONResponse]]
+
+log = logging.getLogger("recoup")
+LOOPBACK = "127.0.0.1"
+LEAST_TOKEN = 16  # letters: a shorter one is guessed
+LONGEST_BODY = 1_000_000  # bytes of a question or of contacts
+MOST_ASKED = 1_000  # questions, or contacts, in one body
+LOOKED_EVERY = 5.0  # seconds after which a delivery of somebody else is noticed
+
+
+class Asked(UsageError):
+    """A body that is not what is asked for."""
+
+    @classmethod
+    def body(cls, what: str) -> Asked:
+        return cls(f"The body must be JSON: {what}.")
+
+    @classmethod
+    def moment(cls) -> Asked:
+        return cls("at must be ISO 8601 with an offset, such as 2026-11-02T10:15:00+01:00.")
+
+    @classmethod
+    def token(cls) -> Asked:
+        return cls(f"The file of the token must hold one line of {LEAST_TOKEN} letters or more, for its owner alone.")
+
+
+class Counter:
+    """The desk that answers now: a newer one takes its place whole when something was delivered or a day has passed."""
+
+    def __init__(self, store_path: Path, params: Params, now: dt.datetime) -> None:
+        self.store_path, self.params = store_path, params
+        self._taking = threading.Lock()  # one delivery, or one reading of the store, at a time
+        self.desk = Desk(store_path, params, now).open()
+
+    def ask(self, question: Mapping[str, Any], now: dt.datetime) -> dict[str, Any]:
+        account, channel = str(question.get("account_id", "")), str(question.get("channel", ""))
+        at = moment_of(question["at"]) if question.get("at") else now
+        return {"account_id": account, "channel": channel, "at": at.isoformat(timespec="seconds")} | said(
+            self.desk.ask(account, channel, at), at
+        )
+
+    def take(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Contacts by the ordinary rules of ingest; those accepted count from now on."""
+        names = TABLES["contacts"].names
+        with self._taking, private_folder() as folder:
+            with (folder / "contacts.csv").open("w", encoding="utf-8", newline="") as file:
+                used = [name for name in names if any(name in row for row in rows)]
+                unknown = sorted({str(name) for row in rows for name in row} - set(names))
+                writer = csv.writer(file, lineterminator="\n")
+                writer.writerow([*used, *unknown])
+                writer.writerows([_cell(row.get(name)) for name in [*used, *unknown]] for row in rows)
+            vouched = {"rows": len(rows), "partial": True}
+            (folder / "contacts.control.json").write_text(json.dumps(vouched), encoding="utf-8")
+            report = ingest(folder, self.store_path, self.params, by_hand=True)
+            self.desk.tell(self.desk.known(rows))
+        (table,) = report.tables or (None,)
+        counts = {} if table is None else {"accepted": table.accepted, "set_aside": table.quarantined}
+        return {"delivery": report.ingest_id, "already": report.already, "rows": len(rows), **counts}
+
+    def look(self, now: dt.datetime) -> bool:
+        """Whether a desk was opened anew: for a delivery that came in elsewhere, or for another day."""
+        if self.desk.is_current() and self.desk.day == now.date():
+            return False
+        with self._taking:
+            self.desk = Desk(self.store_path, self.params, now).open()
+        return True
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def moment_of(text: Any) -> dt.datetime:
+    try:
+        found = dt.datetime.fromisoformat(str(text))
+    except ValueError:
+        raise Asked.moment() from None
+    if found.tzinfo is None:
+        raise Asked.moment()
+    return found
+
+
+def token_in(place: Path) -> str:
+    """The token; Asked (2) where the file holds none, or others may read it, InputMissing (66) where there is none."""
+    try:
+        text, mode = place.read_text(encoding="utf-8").strip(), place.stat().st_mode
+    except OSError as error:
+        why = error.strerror or "input error"
+        raise InputMissing(f"The file of the token cannot be read ({why}). Name it with --token-file.") from None
+    if len(text) < LEAST_TOKEN or "\n" in text or mode & 0o077:
+        raise Asked.token()
+    return text
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+def application(counter: Counter, token: str) -> Starlette:
+    """POST /check: a question, or a list of them. POST /contacts: a contact, or a list of them. GET /health."""
+    from starlette.applications import Starlette
+    from starlette.routing import Route
+
+    paths = {"/check": (_check, "POST"), "/contacts": (_contacts, "POST"), "/health": (_health, "GET")}
+    app = Starlette(
+        routes=[Route(path, _guarded(endpoint), methods=[method]) for path, (endpoint, method) in paths.items()]
+    )
+    app.state.counter, app.state.token = counter, token
+    return app
+
+
+def _guarded(endpoint: Endpoint) -> Endpoint:
+    """Only with the token; every refusal is one sentence."""
+    from starlette.responses import JSONResponse
+
+    async def only_with_token(request: Request) -> JSONResponse:
+        held, given = f"Bearer {request.app.state.token}", request.headers.get("authorization", "")
+        if not hmac.compare_digest(given.encode(), held.encode()):
+            return JSONResponse({"error": "Give the token: Authorization: Bearer ..."}, status_code=401)
+        try:
+            return await endpoint(request)
+        except LockHeld as error:
+            return JSONResponse({"error": str(error)}, status_code=503, headers={"Retry-After": "5"})
+        except RecoupError as error:
+            return JSONResponse({"error": str(error)}, status_code=400 if isinstance(error, UsageError) else 422)
+
+    return only_with_token
+
+
+async def _check(request: Request) -> JSONResponse:
+    from starlette.responses import JSONResponse
+
+    body = await _body_of(request)
+    answers = [_answered(request.app.state.counter, question) for question in _listed(body)]
+    return JSONResponse(answers if isinstance(body, list) else answers[0])
+
+
+def _answered(counter: Counter, question: Mapping[str, Any]) -> dict[str, Any]:
+    """Whatever cannot be decided is not permitted, and says why."""
+    try:
+        return counter.ask(question, _now())
+    except RecoupError as error:
+        named = {name: str(question.get(name, "")) for name in ("account_id", "channel")}
+        return {**named, "answer": "unknown", "reason": str(error)}
+
+
+async def _contacts(request: Request) -> JSONResponse:
+    from starlette.concurrency import run_in_threadpool
+    from starlette.responses import JSONResponse
+
+    rows = _listed(await _body_of(request))
+    return JSONResponse(await run_in_threadpool(request.app.state.counter.take, rows), status_code=201)
+
+
+async def _health(request: Request) -> JSONResponse:
+    from starlette.responses import JSONResponse
+
+    desk = request.app.state.counter.desk
+    return JSONResponse({"day": desk.day.isoformat(), "accounts": desk.accounts, "versions": dict(desk.versions)})
+
+
+async def _body_of(request: Request) -> Any:
+    content = b""
+    async for part in request.stream():
+        content += part
+        if len(content) > LONGEST_BODY:
+            raise Asked.body(f"at most {LONGEST_BODY:,} bytes")
+    try:
+        return json.loads(content)
+    except ValueError:
+        raise Asked.body("an object, or a list of objects") from None
+
+
+def _listed(body: Any) -> list[Mapping[str, Any]]:
+    rows = body if isinstance(body, list) else [body]
+    if not rows or len(rows) > MOST_ASKED or not all(isinstance(row, dict) for row in rows):
+        raise Asked.body(f"an object, or a list of 1 to {MOST_ASKED:,} objects")
+    return rows
+
+
+def _keep_current(counter: Counter, stop: threading.Event) -> None:
+    while not stop.wait(LOOKED_EVERY):
+        try:
+            if counter.look(_now()):
+                log.info("The store has moved on, or the day: %d accounts are decided anew.", counter.desk.accounts)
+        except RecoupError as error:
+            log.warning("What was delivered since cannot be read yet: %s", error)
+
+
+def serve(store_path: Path, params: Params, token: str, host: str, port: int) -> None:
+    """Answer until a signal ends it."""
+    import uvicorn
+
+    began = time.perf_counter()
+    counter = Counter(store_path, params, _now())
+    log.info(
+        "%d accounts are decided in %.1f s; asked at http://%s:%d/check.",
+        counter.desk.accounts, time.perf_counter() - began, host, port,
+    )  # fmt: skip
+    stop = threading.Event()
+    threading.Thread(target=_keep_current, args=(counter, stop), daemon=True).start()
+    # No access log: it would name accounts.
+    settings = uvicorn.Config(
+        application(counter, token), host=host, port=port, access_log=False, log_config=None, server_header=False
+    )
+    try:
+        uvicorn.Server(settings).run()
+    finally:
+        stop.set()

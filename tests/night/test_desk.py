@@ -1,0 +1,267 @@
+"""The question at the moment of contact, asked many times: the desk agrees with the check of one account, contacts that
+are posted count at once, and over HTTP nobody without the token is answered.
+
+Also of serving.py.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import http.client
+import io
+import json
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pandas as pd
+import pytest
+
+from features.days import day_number
+from features.errors import InputMissing, UsageError
+from pipeline.law.eligibility import check
+from pipeline.law.question import CannotDecide
+from pipeline.night.desk import BatchFaulty, Desk, check_contact, check_file, microseconds, said
+from pipeline.night.feeds import case_of
+from pipeline.panel.view import view
+from pipeline.serving import Asked, Counter, application, token_in
+from pipeline.store.refusals import NotStored
+from pipeline.store.store import Store
+from tests.worlds.afterwards import NIGHT, House
+
+CHANNELS = ("call", "sms", "email", "letter")
+TOKEN = "a token of the desk, for tests"
+MORNING = dt.datetime(2026, 10, 1, 6, 0, tzinfo=dt.UTC)
+
+
+@pytest.fixture(scope="module")
+def house(two_nights) -> House:
+    return two_nights
+
+
+@pytest.fixture(scope="module")
+def desk(house) -> Desk:
+    return Desk(house.store, house.params, MORNING).open()
+
+
+@pytest.fixture
+def own(house, tmp_path) -> House:
+    shutil.copytree(house.folder, tmp_path / "own", symlinks=True)
+    return House(tmp_path / "own", house.params)
+
+
+def by_itself(house: House, account_id: str, channel: str, at: dt.datetime):
+    """The check of one account on a view of its debtor, with every feature."""
+    store, night = Store(house.store), day_number(at.date())
+    versions, shard = store.versions(), store.shard_of_account(account_id)
+    accounts = store.tables(shard, ["accounts"])["accounts"]
+    debtors = accounts["debtor_id"][accounts["account_id"] == account_id].unique()
+    seen = view(store, shard, [night], house.params, versions, debtors=debtors)
+    return check(case_of(seen, store, versions, night, house.params), account_id, channel, microseconds(at))
+
+
+def scorable(house: House) -> list[str]:
+    return pd.read_parquet(house.out / str(NIGHT) / "scores.parquet", columns=["account_id"])["account_id"].tolist()
+
+
+def test_the_desk_says_what_the_check_of_one_account_says(house, desk):
+    answers = set()
+    for place, account in enumerate(scorable(house)[::5]):
+        at = MORNING + dt.timedelta(minutes=37 * (place % 28))
+        channel = CHANNELS[place % len(CHANNELS)]
+        found = desk.ask(account, channel, at)
+        assert found == by_itself(house, account, channel, at), (account, channel, at)
+        answers.add(found.group)
+    assert answers == {"permitted", "deferred", "excluded"}
+
+
+def test_who_is_listed_may_be_contacted_in_the_window_of_the_list(house, desk):
+    listed = house.worklist()
+    for row in listed.head(40).itertuples():
+        zone = dt.datetime.fromisoformat(f"{NIGHT}T{row.contact_from}").replace(tzinfo=dt.UTC)
+        offset = pd.Timestamp(zone.replace(tzinfo=None), tz=row.time_zone).utcoffset()
+        at = zone.replace(tzinfo=dt.timezone(offset)) + dt.timedelta(minutes=1)
+        if at.date() == NIGHT:
+            assert desk.ask(row.account_id, row.channel, at).permitted, (row.account_id, at)
+
+
+def test_a_moment_before_the_desk_was_opened_or_of_another_day_is_answered_too(house, desk):
+    account = house.worklist()["account_id"].iloc[0]
+    for at in (MORNING - dt.timedelta(hours=2), MORNING + dt.timedelta(days=1, hours=9)):
+        assert desk.ask(account, "call", at) == by_itself(house, account, "call", at)
+
+
+def test_what_cannot_be_asked_is_refused(desk, house):
+    account = house.worklist()["account_id"].iloc[0]
+    with pytest.raises(CannotDecide, match="A channel must be one of"):
+        desk.ask(account, "pigeon", MORNING)
+    with pytest.raises(NotStored, match="is not in the store"):
+        desk.ask("nobody", "call", MORNING)
+    with pytest.raises(UsageError, match="must carry its offset"):
+        desk.ask(account, "call", MORNING.replace(tzinfo=None))
+
+
+# ---- contacts that come in ------------------------------------------------------------------------------------------
+
+
+def called(account: str, at: dt.datetime, name: str) -> dict[str, str]:
+    told = {"contact_id": name, "account_id": account, "occurred_at": at.isoformat(), "channel": "call"}
+    return {**told, "direction": "outbound", "outcome": "no_answer"}
+
+
+def callable_at(house: House, desk: Desk) -> tuple[str, dt.datetime]:
+    """An account that may be called now and again, and when."""
+    for account in house.worklist()["account_id"]:
+        for hour in range(8, 18):
+            at = MORNING.replace(hour=hour)
+            found = desk.ask(account, "call", at)
+            if found.permitted and 1 <= found.contacts_left <= 3:
+                return account, at
+    raise AssertionError("Nobody of the house may be called.")
+
+
+def test_contacts_that_are_posted_count_at_once_towards_the_caps(own):
+    counter = Counter(own.store, own.params, MORNING)
+    account, at = callable_at(own, counter.desk)
+    left = counter.desk.ask(account, "call", at).contacts_left
+    for place in range(left):
+        rows = [called(account, at - dt.timedelta(minutes=left - place), f"NEW-{place}")]
+        assert counter.take(rows)["accepted"] == 1
+    found = counter.desk.ask(account, "call", at + dt.timedelta(minutes=1))
+    assert (found.permitted, found.group) == (False, "deferred")
+    assert found == by_itself(own, account, "call", at + dt.timedelta(minutes=1))
+    assert counter.take(rows)["already"]
+    assert not counter.look(MORNING)
+
+
+def test_a_contact_with_a_fault_is_set_aside_by_the_ordinary_rules(own):
+    counter = Counter(own.store, own.params, MORNING)
+    told = counter.take([called("nobody", MORNING, "NEW-1"), called(scorable(own)[0], MORNING, "NEW-2")])
+    assert (told["accepted"], told["set_aside"], told["rows"]) == (1, 1, 2)
+
+
+def test_what_others_deliver_is_noticed(own):
+    counter = Counter(own.store, own.params, MORNING)
+    account, at = callable_at(own, counter.desk)
+    Counter(own.store, own.params, MORNING).take([called(account, at, "NEW-9")])
+    before = counter.desk.ask(account, "call", at + dt.timedelta(hours=1)).contacts_left
+    assert counter.look(MORNING)
+    assert counter.desk.ask(account, "call", at + dt.timedelta(hours=1)).contacts_left < before
+
+
+# ---- over HTTP ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def asking(own) -> Iterator[Callable[..., tuple[int, object]]]:
+    """A request to a running server: (status, body)."""
+    import uvicorn
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    app = application(Counter(own.store, own.params, dt.datetime.now(dt.UTC)), TOKEN)
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, access_log=False))
+    running = threading.Thread(target=server.run)
+    running.start()
+    while not server.started:
+        time.sleep(0.02)
+
+    def asked(method: str, path: str, body: object = None, token: str = TOKEN) -> tuple[int, object]:
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        text = body if isinstance(body, bytes) else json.dumps(body).encode()
+        connection.request(method, path, text, {"Authorization": f"Bearer {token}"})
+        answer = connection.getresponse()
+        found = answer.status, json.loads(answer.read() or b"null")
+        connection.close()
+        return found
+
+    yield asked
+    server.should_exit = True
+    running.join()
+
+
+def test_a_dialler_asks_with_the_token_and_is_told_the_same(asking, own):
+    account, at = own.worklist()["account_id"].iloc[0], MORNING + dt.timedelta(hours=7)
+    question = {"account_id": account, "channel": "call", "at": at.isoformat()}
+    status, told = asking("POST", "/check", question)
+    named = {"account_id": account, "channel": "call", "at": at.isoformat(timespec="seconds")}
+    assert (status, told) == (200, named | said(by_itself(own, account, "call", at), at))
+    status, several = asking("POST", "/check", [question, {"account_id": "nobody", "channel": "call"}])
+    assert (status, several[0], several[1]["answer"]) == (200, told, "unknown")
+    assert asking("GET", "/health")[0] == 200
+
+
+def test_nobody_without_the_token_is_answered(asking, own):
+    question = {"account_id": own.worklist()["account_id"].iloc[0], "channel": "call"}
+    for token in ("", TOKEN[:-1], TOKEN + "x"):
+        for method, path in (("POST", "/check"), ("POST", "/contacts"), ("GET", "/health")):
+            assert asking(method, path, question, token) == (
+                401,
+                {"error": "Give the token: Authorization: Bearer ..."},
+            )
+
+
+def test_posted_contacts_are_answered_for_and_nonsense_is_refused(asking, own):
+    account, now = scorable(own)[0], dt.datetime.now(dt.UTC)
+    status, told = asking("POST", "/contacts", [called(account, now - dt.timedelta(minutes=1), "NEW-1")])
+    assert (status, told["accepted"], told["rows"]) == (201, 1, 1)
+    assert asking("POST", "/contacts", [{"account_id": account, "colour": "red"}])[0] == 422
+    for body in (b"{", b"[]", b"7", b"[1]", b"x" * 1_100_000):
+        assert asking("POST", "/check", body)[0] == 400
+    assert asking("POST", "/check", {"account_id": account, "channel": "call", "at": "noon"})[1]["answer"] == "unknown"
+    assert asking("DELETE", "/check")[0] == 405
+
+
+@pytest.mark.parametrize(("text", "mode"), [("short", 0o600), (TOKEN, 0o644), ("a" * 20 + "\nb", 0o600)])
+def test_a_token_that_is_short_or_open_to_others_is_refused(tmp_path, text, mode):
+    place = tmp_path / "token"
+    place.write_text(text)
+    place.chmod(mode)
+    with pytest.raises(Asked, match="one line of 16 letters or more, for its owner alone"):
+        token_in(place)
+
+
+def test_a_token_is_read_from_its_file(tmp_path):
+    place = tmp_path / "token"
+    with pytest.raises(InputMissing, match="The file of the token cannot be read"):
+        token_in(place)
+    place.write_text(TOKEN + "\n")
+    place.chmod(0o600)
+    assert token_in(place) == TOKEN
+
+
+# ---- a file of questions --------------------------------------------------------------------------------------------
+
+
+def test_a_file_of_questions_is_answered_line_by_line(house, tmp_path):
+    at = MORNING + dt.timedelta(hours=7)
+    asked = [(account, "call", at.isoformat()) for account in scorable(house)[:12]] + [("nobody", "call", "")]
+    place = tmp_path / "questions.csv"
+    place.write_text("\n".join(["account_id,channel,at", *(",".join(row) for row in asked)]) + "\n")
+    told = list(csv.DictReader(io.StringIO(check_file(house.store, place, at, house.params))))
+    assert [row["account_id"] for row in told] == [account for account, *_ in asked]
+    for row in told[:-1]:
+        assert row["answer"] == by_itself(house, row["account_id"], "call", at).group
+        assert check_contact(house.store, row["account_id"], "call", at, house.params).startswith(row["answer"])
+    assert (told[-1]["answer"], "is not in the store" in told[-1]["reason"]) == ("unknown", True)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("account,channel\nA,call\n", "must be CSV with the columns account_id and channel"),
+        ("account_id,channel\n", "must be CSV with the columns account_id and channel"),
+        ("account_id,channel,at\nA,call,noon\n", "Line 2: at must be ISO 8601 with an offset"),
+    ],
+)
+def test_a_file_that_asks_nothing_is_refused(house, tmp_path, text, told):
+    place = tmp_path / "questions.csv"
+    place.write_text(text)
+    with pytest.raises(BatchFaulty, match=told):
+        check_file(house.store, place, MORNING, house.params)
+    with pytest.raises(InputMissing, match="cannot be read"):
+        check_file(house.store, tmp_path / "none.csv", MORNING, house.params)

@@ -124,7 +124,7 @@ class Catalogue(Sequence[Declared]):
 
     def with_attributes(self, accounts: pd.DataFrame) -> Catalogue:
         """The catalogue plus one feature per x_ column of accounts, sorted by name.
-        audit_ columns never become features.
+        audit_ and display_ columns never become features.
         """
         from pandas.api.types import is_numeric_dtype
 

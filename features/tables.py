@@ -229,6 +229,8 @@ def _sum(name: str, least: int | None = 0) -> Column:
     return Column(name, Kind.MONEY, empty=True, optional=True, least=least)
 
 
+DISPLAY = "display_"  # columns of accounts that are shown to who works the list, and are read for nothing else
+
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
@@ -254,7 +256,7 @@ TABLES: dict[str, Table] = {
             position="opened_on",
             known_from=("opened_on",),
             money="principal",
-            extra=("x_", "audit_"),
+            extra=("x_", "audit_", DISPLAY),
         ),
         Table(
             "charges",

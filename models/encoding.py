@@ -22,7 +22,7 @@ COMMON_DEBTORS = 100  # a class with as many has one rate for all rows: a debtor
 LEAST_DEBTORS = 20  # a class of fewer is not named in the model: its name might point at a person
 FEW = "*"  # all classes of too few debtors together
 ENCODING_FOLDS = 5
-PROTECTED, OWN = "audit_", "x_"
+PROTECTED, OWN = ("audit_", "display_"), "x_"
 MOST_OWN = 20  # classes that may be as many as their debtors
 _EMAIL, _PHONE = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]"), re.compile(r"\+?[\d ()/.-]{7,24}")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -27,6 +28,8 @@ STRENGTH_COLUMNS = ("strength_1", "strength_2", "strength_3")
 BASE = "(base)"  # the row of a table of contributions that says where they start
 UP, DOWN = "▲", "▼"  # raises or lowers the chance that the account pays
 LEAST_STRENGTH = 0.02  # log-odds: a group that moves the score less is no reason
+LEAST_OF_STRONGEST = 0.25  # of an account's strongest pull: what pulls less is said after all that pulls more
+MOST_TOLD = 8  # groups of an account from which its reasons are chosen
 EXACT = 1e-6
 
 _NOT_TOPIC = re.compile(
@@ -138,41 +141,103 @@ def reasons(
     return _assemble(_candidates(found, Sentences(matrix, cohort, catalogue, voice)), matrix.index)
 
 
-def explained(
+Said = list[tuple[float, str, int]]  # strength of a group, its sentence, its place among the groups
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """What may be said of some accounts, before it is known what sets each apart from the others.
+
+    said   per account up to MOST_TOLD groups that have something to say, the strongest first
+    pulls  float64 accounts x groups: the contribution of each
+    whole  float64 per account: what all that was taught adds up to
+    """
+
+    said: list[Said]
+    pulls: np.ndarray
+    whole: np.ndarray
+
+
+@dataclass(frozen=True)
+class Told:
+    """Why accounts pay, in log-odds, and why a call changes more, or less, for them than for others, in parts of theta;
+    None where that is not asked for or not taught.
+    """
+
+    chance: Spoken
+    effect: Spoken | None
+
+
+def told(
     model: RecoveryModel | AgeBandTable,
     matrix: pd.DataFrame,
     cohort: pd.DataFrame,
     catalogue: Sequence[Declaration],
     voice: Voice = ENGLISH,
     with_effect: bool = False,
-) -> tuple[pd.DataFrame, pd.DataFrame | None, pd.DataFrame]:
-    """(`reasons`, the same of what working adds, what they leave): for a page that shows either as bars that add up.
-
-    The second says why a call changes more, or less, for an account than for others, in parts of theta; None unless
-    with_effect.
-    The third has chance_rest and chance (raw log-odds), effect_rest and effect (theta, NaN unless with_effect): rest
-    is what the reasons
-    shown leave of the whole. ModelRefused where contributions do not add up.
-    """
+) -> Told:
+    """What `set_apart` chooses from. ModelRefused where contributions do not add up."""
     if isinstance(model, AgeBandTable) or model.effect is None or not with_effect or not len(matrix):
-        said = reasons(model, matrix, cohort, catalogue, voice)
-        return said, None, _left_over(said, model.raw(matrix, cohort), None, np.full(len(matrix), np.nan))
+        found, _ = checked_contributions(model, matrix, cohort)
+        whole = model.raw(matrix, cohort)
+        if isinstance(model, AgeBandTable):
+            return Told(Spoken(*_of_bands(_band_candidates(model, found, matrix, cohort, voice), found), whole), None)
+        return Told(Spoken(*_said(found, Sentences(matrix, cohort, catalogue, voice)), whole), None)
     numbers, sentences = model.encoder.encode(matrix, cohort), Sentences(matrix, cohort, catalogue, voice)
     raw = raw_scores(model.recovered.booster, numbers)
     chance = model.recovered.calibrator.probability(raw, cohort["portfolio"])
     theta = model.effect.theta(numbers, chance)
-    told = []
+    spoken = []
     parts = exact_contributions(model.recovered.booster, numbers), model.effect.contributions(numbers, chance)
     for contributions, whole in zip(parts, (raw, theta), strict=True):
         _check_sum(contributions.sum(axis=1), whole, cohort)
         named = pd.DataFrame(contributions[:, :-1], columns=list(model.encoder.names), index=matrix.index)
-        told.append(_candidates(named, sentences))
+        spoken.append(Spoken(*_said(named, sentences), whole))
+    chance, effect = spoken
+    more, less = voice.template(ADDS_MORE), voice.template(ADDS_LESS)
     why = [
-        [(pull, voice.template(ADDS_MORE if pull > 0 else ADDS_LESS).format(said=text)) for pull, text in row]
-        for row in told[1]
+        [(pull, (more if pull > 0 else less).format(said=text), at) for pull, text, at in row] for row in effect.said
     ]
-    said, why_said = _assemble(told[0], matrix.index), _assemble(why, matrix.index)
-    return said, why_said, _left_over(said, raw, why_said, theta)
+    return Told(chance, replace(effect, said=why))
+
+
+def set_apart(parts: Sequence[Told]) -> tuple[pd.DataFrame, pd.DataFrame | None, pd.DataFrame]:
+    """(reasons, the same of what a call changes, what they leave) of the accounts of one list, in the order of its
+    parts: first what sets an account apart from the list. For a page that shows either as bars that add up.
+
+    A reason goes before others by how much further its group pulls, in its own direction, than it does on the mean of
+    the list, in standard deviations of the list: what everybody on it has in common says little. What pulls less than
+    LEAST_OF_STRONGEST comes after all that pulls more. Columns as of `reasons`; the second is None unless
+    every part has it. The third has chance_rest and chance (raw log-odds), effect_rest and effect (theta, NaN without):
+    rest is what the reasons shown leave of the whole.
+    """
+    chance = _chosen([part.chance for part in parts])
+    effects = [part.effect for part in parts if part.effect is not None]
+    effect = _chosen(effects) if effects and len(effects) == len(parts) else None
+    raw = np.concatenate([part.chance.whole for part in parts]) if parts else np.zeros(0)
+    theta = np.full(len(raw), np.nan) if effect is None else np.concatenate([one.whole for one in effects])
+    return chance, effect, _left_over(chance, raw, effect, theta)
+
+
+def _chosen(parts: Sequence[Spoken]) -> pd.DataFrame:
+    pulls = np.concatenate([part.pulls for part in parts]) if parts else np.zeros((0, 0))
+    usual, spread = (pulls.mean(axis=0), pulls.std(axis=0)) if len(pulls) else (np.zeros(0), np.zeros(0))
+    spread = np.where(spread > EXACT, spread, np.inf)  # what is the same for all sets nobody apart
+    picked = []
+    for row in (row for part in parts for row in part.said):
+        apart = _apart(row, usual, spread)
+        picked.append([(pull, text) for pull, text, _ in apart[: len(REASON_COLUMNS)]])
+    return _assemble(picked, pd.RangeIndex(len(picked)))
+
+
+def _apart(row: Said, usual: np.ndarray, spread: np.ndarray) -> Said:
+    """An account's groups in the order in which `set_apart` says them."""
+    least = LEAST_OF_STRONGEST * max((abs(pull) for pull, *_ in row), default=0.0)
+
+    def beyond(pull: float, group: int) -> float:
+        return float(np.sign(pull) * (pull - usual[group]) / spread[group])
+
+    return sorted(row, key=lambda each: (abs(each[0]) < least, -beyond(each[0], each[2]), -abs(each[0]), each[2]))
 
 
 def _left_over(said: pd.DataFrame, raw: np.ndarray, why: pd.DataFrame | None, theta: np.ndarray) -> pd.DataFrame:
@@ -194,6 +259,21 @@ def _check_sum(sums: np.ndarray, whole: np.ndarray, cohort: pd.DataFrame) -> Non
 
 def _candidates(found: pd.DataFrame, sentences: Sentences) -> list[list[tuple[float, str]]]:
     """Per row of contributions up to three (strength of the group, sentence), the strongest first."""
+    said, _ = _said(found, sentences, len(REASON_COLUMNS))
+    return [[(strength, text) for strength, text, _ in row] for row in said]
+
+
+def _of_bands(found: list[list[tuple[float, str]]], pulls: pd.DataFrame) -> tuple[list[Said], np.ndarray]:
+    """The age-band table's own facts as `_said` has them: each group is one column."""
+    values = pulls[["days_past_due", "months_since_placed"]].to_numpy(np.float64)
+    return [
+        [(pull, text, int(np.argmin(np.abs(values[row] - pull)))) for pull, text in said]
+        for row, said in enumerate(found)
+    ], values
+
+
+def _said(found: pd.DataFrame, sentences: Sentences, most: int = MOST_TOLD) -> tuple[list[Said], np.ndarray]:
+    """(per row of contributions up to `most` groups that have something to say, the strongest first; all sums)."""
     names = list(found.columns)
     groups = _groups(sentences.entries, names)
     effects = found.to_numpy()
@@ -203,18 +283,18 @@ def _candidates(found: pd.DataFrame, sentences: Sentences) -> list[list[tuple[fl
     order = np.argsort(-np.abs(sums), axis=1, kind="stable")
     candidates = []
     for row in range(len(found)):
-        said: list[tuple[float, str]] = []
+        said: Said = []
         topics: set[str] = set()
         for group in order[row]:
             strength = sums[row, group]
-            if len(said) == len(REASON_COLUMNS) or abs(strength) < LEAST_STRENGTH:
+            if len(said) == most or abs(strength) < LEAST_STRENGTH:
                 break
             text, about = sentences.first(_pushing(effects[row], groups[group], strength, names), row, topics)
             if text:
-                said.append((float(strength), text))
+                said.append((float(strength), text, int(group)))
                 topics.add(about)
         candidates.append(said)
-    return candidates
+    return candidates, sums
 
 
 def every_reason(

@@ -246,7 +246,7 @@ def rank(
     wanted = _to_be_worked(rows, arms)
     found["group"] = group = _groups(rows, arms, wanted)
     _would_be(found, rows, arms)
-    ordered = _ordered(rows[group == "below_capacity"])
+    ordered = in_order(rows[group == "below_capacity"])
     heads = ordered.drop_duplicates("debtor_id")
     allowed = (
         heads["queue"]
@@ -260,7 +260,7 @@ def rank(
     option = _taken(heads, allowed, waited, chosen, room)
     listed = heads[option >= 0].assign(option=option[option >= 0])
     if room is not None:
-        listed = _ordered(listed.assign(net_value=_net_of(listed, room)))
+        listed = in_order(listed.assign(net_value=_net_of(listed, room)))
     head_of = dict(zip(heads["debtor_id"], heads["account_id"], strict=True))
     followers = ordered[~ordered["account_id"].isin(heads["account_id"])]
     on_list = followers["debtor_id"].isin(listed["debtor_id"])
@@ -293,7 +293,7 @@ def not_listed_before(
     rows, arms, capacity: of `rank`, with hardship.
     """
     former = rows.assign(net_value=before, self_cure=False)
-    listed = _ordered(former[_groups(former, arms, _to_be_worked(former, arms)) == "below_capacity"])
+    listed = in_order(former[_groups(former, arms, _to_be_worked(former, arms)) == "below_capacity"])
     listed = listed.drop_duplicates("debtor_id")
     queue = listed["queue"].astype("str")
     room = queue.map(lambda name: capacity.get(name, capacity["default"])).to_numpy(dtype=np.int64)
@@ -305,7 +305,7 @@ def not_listed_before(
 def _would_be(found: pd.DataFrame, rows: pd.DataFrame, arms: pd.DataFrame) -> None:
     """Sets would_rank: of the best account of each debtor over whom the lot decides, its place in the queue's order
     if none were drawn. Whom that order holds down has none."""
-    would = _ordered(rows[_open(rows) == "below_capacity"]).drop_duplicates("debtor_id")
+    would = in_order(rows[_open(rows) == "below_capacity"]).drop_duplicates("debtor_id")
     if "held_down" in would:
         would = would[~would["held_down"].to_numpy(dtype=bool) | _bound(would).to_numpy(dtype=bool)]
     places = would.groupby("queue", sort=False, observed=True).cumcount() + 1
@@ -353,8 +353,10 @@ def _groups(rows: pd.DataFrame, arms: pd.DataFrame, chosen: np.ndarray) -> np.nd
     return group
 
 
-def _ordered(rows: pd.DataFrame) -> pd.DataFrame:
-    """Appointments first, then legal deadlines (the nearest first), then net_value, expected_recovery, account_id."""
+def in_order(rows: pd.DataFrame) -> pd.DataFrame:
+    """Appointments first, then legal deadlines (the nearest first), then net_value, expected_recovery, account_id:
+    the one order of every list, within a queue and over all queues.
+    """
     deadline = rows["legal_deadline_on"].to_numpy().astype(np.int64)
     keys = (
         rows["account_id"].to_numpy(dtype="U"),

@@ -60,6 +60,12 @@ MESSAGE_COLUMNS = (
     *("account_id", "debtor_id", "channel", "message", "language", "variant", "probability", "send_from", "send_until"),
     *("step", "why", "as_of", "valid_until", "portfolio", "time_zone"),
 )
+# Whom the list has no room for, in its order; place: of the debtor in the queue beyond the list.
+NEXT_COLUMNS = (
+    *("account_id", "place", "queue", "debtor_id", "joined_to", "portfolio", "product", "currency", "balance"),
+    *("arrears", "nothing_overdue", "days_past_due", "p_recovered", "expected_recovery", "net_value"),
+    *("reporting_currency", "channel", "last_payment", "last_right_party", "time_zone"),
+)
 # What a night says of accounts before their due day; money in minor units of the account's currency.
 WATCHED_COLUMNS = (
     "account_id",
@@ -115,6 +121,7 @@ LEADING_COLUMNS = {  # of each published table; only of `worklist` and `scores` 
     "excluded": ("account_id", "rule", "citation"),
     "held_out": ("account_id", "probability"),
     "self_cure": ("account_id", "p_if_left", "added_value"),
+    "next_in_line": NEXT_COLUMNS,
     "scores": PUBLISHED_SCORES,
     "messages": MESSAGE_COLUMNS,
     "watch": WATCHED_COLUMNS,
@@ -136,11 +143,11 @@ _KINDS = {
     "date": (
         "as_of valid_until last_right_party last_payment "
         "legal_deadline_on assigned_on held_out_until rates_date last_worked week_from week_until next_due_on due_on "
-        "first_on last_on pay_until"
+        "first_on last_on pay_until placed_on"
     ),
     "share": "p_recovered p_if_left p_if_worked p_defaulted p_late p_agreed p_kept probability share annual_rate "
     "response_rate",
-    "count": "rank rank_total would_rank days_past_due contacts_left broken_promises debtor_accounts instalments "
+    "count": "rank rank_total would_rank place days_past_due contacts_left broken_promises debtor_accounts instalments "
     "payday",
     "number": "days_to_pay fx discount",
     "instant": "first_permitted appointment_at",
@@ -169,4 +176,5 @@ DETAIL_COLUMNS = {
     "limits": ("account_id", "rule", "citation", "reason"),
     "appointments": ("account_id", "appointment_at"),
     "treatment": ("account_id", "line"),
+    "display": ("account_id",),  # and the display_* columns that are delivered
 }

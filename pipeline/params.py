@@ -330,6 +330,9 @@ def _languages_of(schema: dict[str, Any]) -> None:
     schema["enum"] = list(languages())
 
 
+OF_DISPLAY = "^display_[a-z0-9_]+$"
+
+
 class Worklist(Section):
     capacity: Annotated[dict[str, Places], Field(json_schema_extra={"required": ["default"]})]
     queue_by: Literal["portfolio", "product", "currency", "team", "skill"]
@@ -345,9 +348,13 @@ class Worklist(Section):
     language: Annotated[str, Field(json_schema_extra=_languages_of)]
     costs: dict[str, Annotated[float, Field(ge=0)]]
     defer_for_credit: bool = False
+    rest_days_after_payment: Annotated[int, Field(ge=0, le=90)] = 0
+    demonstration: dt.date | None = None
     dialler_columns: Annotated[
         dict[str, Annotated[str, Field(min_length=1, max_length=64)]],
-        Field(json_schema_extra={"propertyNames": {"enum": list(DIALLER_COLUMNS)}}),
+        Field(
+            json_schema_extra={"propertyNames": {"anyOf": [{"enum": list(DIALLER_COLUMNS)}, {"pattern": OF_DISPLAY}]}}
+        ),
     ] = {}
 
     @field_validator("language")
@@ -360,7 +367,7 @@ class Worklist(Section):
     @field_validator("dialler_columns")
     @classmethod
     def _columns_of_the_list(cls, value: dict[str, str]) -> dict[str, str]:
-        unknown = [name for name in value if name not in DIALLER_COLUMNS]
+        unknown = [name for name in value if name not in DIALLER_COLUMNS and not re.fullmatch(OF_DISPLAY, name)]
         if unknown:
             raise _unknown("worklist.dialler_columns", unknown, DIALLER_COLUMNS)
         twice = sorted({head for head in value.values() if list(value.values()).count(head) > 1})

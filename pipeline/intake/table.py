@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from features.aliases import Link, in_circles, persons
 from features.days import day_number
-from features.tables import DELIVERED, FEEDS
+from features.tables import DELIVERED, DISPLAY, FEEDS
 from pipeline.intake import receipts
 from pipeline.intake import sql as judging
 from pipeline.intake.acceptance import COMPARED_BACK, control_refusals, fault_refusals, first_places
@@ -148,14 +148,17 @@ class TableIntake:
 
     def _extras(self) -> dict[str, str]:
         """The sender's own columns: numbers where the store has numbers, or where every filled cell is one;
-        else text.
+        else text. What is only shown is text: a phone number keeps its zeros.
         """
         held = self.store.extra_columns(self.name) if self.store is not None else {}
         new = [column for column in self.table.extras if column not in held]
         tests = ", ".join(f"coalesce(bool_or({not_a_number(column)}), false)" for column in new)
         cells = ", ".join(f"nullif(trim({quoted(column)}), '') AS {quoted(column)}" for column in new)
         words = self.engine.rows(f"SELECT {tests} FROM (SELECT {cells} FROM raw_{self.name})")[0] if new else ()
-        found = {column: "str" if word else "float64" for column, word in zip(new, words, strict=True)}
+        found = {
+            column: "str" if word or column.startswith(DISPLAY) else "float64"
+            for column, word in zip(new, words, strict=True)
+        }
         return {column: held.get(column) or found[column] for column in sorted({*held, *self.table.extras})}
 
     def _sift(self, stored: bool, extras: Mapping[str, str]) -> None:

@@ -89,6 +89,7 @@ HELD_BACK = {
 NOT_KNOWN = frozenset({UNKNOWN_FEED["statuses"].rule, "row.set_aside", "feed.late"})
 PLAN = Cause("plan", OURS, "A payment plan is in force.")
 PROMISE = Cause("promise", OURS, "A promise to pay is not yet due, or within its days of grace.")
+PAID_LATELY = Cause("payment.recent", OURS, "A payment came in a few days ago, and the list rests after one.")
 LATER_APPOINTMENT = Cause("appointment.later", OURS, "The debtor agreed to be called on a later day.")
 
 # Deferred: not at this hour.

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.tables import NEVER, NO_DAY
-from pipeline.law.causes import HELD_BACK, LATER_APPOINTMENT, NOT_KNOWN, PLAN, PROMISE, UNKNOWN_FEED, Causes
+from pipeline.law.causes import (
+    HELD_BACK,
+    LATER_APPOINTMENT,
+    NOT_KNOWN,
+    PAID_LATELY,
+    PLAN,
+    PROMISE,
+    UNKNOWN_FEED,
+    Causes,
+)
 from pipeline.law.grouping import factorized
 from pipeline.law.holds import BIT, Callback
 from pipeline.law.hours import minute_on_clock
@@ -50,11 +59,14 @@ def defers_of(asked: Question, placed: Placed, record: Record, causes: Causes) -
         later[row] = callback.day
     held, release = asked.per_account(0, np.int32), asked.per_account(asked.day, np.int64)
     unknown = asked.per_account(False, np.bool_)
+    rested = record.paid_on + asked.params.worklist.rest_days_after_payment
+    agreed = np.isin(np.arange(asked.size), list(appointments.today))  # who asked to be called is called
     for cause, rows, until in (
         *((cause, _unknown(table, asked), NEVER) for table, cause in UNKNOWN_FEED.items()),
         *((HELD_BACK[rule], _among(numbers, asked), NEVER) for rule, numbers in asked.held_back.items()),
         (PLAN, record.bits & BIT["plan"] != 0, NEVER),
         (PROMISE, record.promise_until >= asked.day, record.promise_until + 1),
+        (PAID_LATELY, (rested > asked.day) & ~agreed, rested),
         (LATER_APPOINTMENT, later > asked.day, later),
     ):
         longest = rows & ((until > release) | (held == 0))

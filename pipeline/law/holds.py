@@ -15,7 +15,7 @@ from features.agreements import BEHIND, RUNNING, Instalments, standing
 from features.bank_days import days_to_keep
 from features.days import DAY_MINUTES, day_of_text
 from features.promises import OPEN, Promised, outcomes
-from features.settlements import settlements
+from features.settlements import net_payments, settlements
 from features.statuses import lasts
 from features.tables import NEVER, NO_DAY, NO_NUMBER, PAYMENT_KINDS, PLAN_ENDS, STATUSES, numbered
 from features.versions import arranged, key_of
@@ -272,6 +272,18 @@ def last_payment_on(payments: pd.DataFrame | None, known: KnownAccounts, sight: 
     seen = payments[sight.sees(payments) & (codes(payments["kind"], PAYMENT_KINDS) == PAYMENT_KINDS.index("payment"))]
     rows, inside = known.find(seen["account_no"].to_numpy())
     np.maximum.at(latest, rows[inside], seen["occurred_on"].to_numpy()[inside].astype(np.int64))
+    return latest
+
+
+def money_came_on(payments: pd.DataFrame | None, known: KnownAccounts, sight: Sight) -> np.ndarray:
+    """Per known account the day of its newest payment of which something is left, as it is seen; NO_DAY without one."""
+    latest = np.full(known.numbers.size, NO_DAY, np.int64)
+    if payments is None or payments.empty:
+        return latest
+    own = payments[sight.sees(payments)]
+    paid = net_payments(settlements(own, known.numbers, lambda: known.delivered), sight.before)
+    rows, inside = known.find(paid["account_no"].to_numpy())
+    np.maximum.at(latest, rows[inside], paid["occurred_on"].to_numpy()[inside].astype(np.int64))
     return latest
 
 

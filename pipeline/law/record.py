@@ -10,7 +10,7 @@ import numpy as np
 from features.tables import NO_DAY
 from pipeline.law.bank_holidays import BankHolidays
 from pipeline.law.caps import Counter
-from pipeline.law.holds import BIT, Holds, open_promises, plans_running, read_holds, ways_out
+from pipeline.law.holds import BIT, Holds, money_came_on, open_promises, plans_running, read_holds, ways_out
 from pipeline.law.hours import greatest_offset
 from pipeline.law.log import ContactLog, Remembered, read_log
 from pipeline.law.question import Question, Settled
@@ -29,6 +29,7 @@ class Record(Settled):
     unsubscribed   channel -> bool per debtor who left it, for channels that no opt-out status names
     promise_until  int64: last day, with grace, of the promises still open; NO_DAY without one. debtor_promise_until: of
                    all known accounts of its debtor
+    paid_on        int64: day of the newest payment that stands; NO_DAY without one, or where no list rests after one
     holds          the statuses, per known account; counter: the contact log of all of them
     """
 
@@ -37,6 +38,7 @@ class Record(Settled):
     unsubscribed: Mapping[str, np.ndarray]
     promise_until: np.ndarray
     debtor_promise_until: np.ndarray
+    paid_on: np.ndarray
     holds: Holds
     counter: Counter
 
@@ -71,6 +73,9 @@ def recorded(asked: Question, placed: Placed) -> Record:
         known.places(asked.cohort),
         BankHolidays(),
     )
+    paid_on = np.full(known.numbers.size, NO_DAY, np.int64)
+    if asked.params.worklist.rest_days_after_payment:
+        paid_on = money_came_on(tables.get("payments"), known, asked.sight)
     of_debtor = np.full(known.debtors, NO_DAY, np.int64)
     np.maximum.at(of_debtor, known.debtor, until)
     return Record(
@@ -79,6 +84,7 @@ def recorded(asked: Question, placed: Placed) -> Record:
         unsubscribed={channel: who for channel, who in left.items() if channel not in OPT_OUT},
         promise_until=until[known.scorable],
         debtor_promise_until=of_debtor[known.owner],
+        paid_on=paid_on[known.scorable],
         holds=holds,
         counter=Counter.of(log, known.debtor, known.debtors, asked.day),
     )

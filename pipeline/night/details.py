@@ -15,10 +15,11 @@ from features.catalogue import TREATED
 from features.evidence import Evidence
 from features.ledger import Ledger
 from features.settlements import CASH, net_known
+from features.tables import DISPLAY
 from features.terms import Terms
 from features.versions import is_last_known, superseded_on
 from features.vocabulary import PROMISE_STATES
-from models.explain import explained
+from models.explain import Told, set_apart, told
 from models.ladder import PROVEN, UNPROVEN
 from models.recovery import load_model
 from pipeline.law.limits import limits_of
@@ -46,21 +47,26 @@ def opened_rows(job: Job, listed: pd.DataFrame, language: str) -> tuple[pd.DataF
     """
     by_shard = [(shard, part) for shard, part in listed.groupby("shard", sort=True)]
     parts = list(map_shards(partial(_open_shard, job, language), by_shard, job.params.engine))
-    said = (
-        pd.concat([part[0] for part in parts], ignore_index=True)
-        if parts
-        else pd.DataFrame(columns=["account_no", *SHOWN_REASONS])
-    )
-    frames: dict[str, list[pd.DataFrame]] = {}
-    for _, details in parts:
+    if not parts:
+        return pd.DataFrame(columns=["account_no", *SHOWN_REASONS]), Details()
+    rows = pd.concat([part[0] for part in parts], ignore_index=True)
+    said, why, sums = set_apart([part[1] for part in parts])
+    sums.insert(0, "account_id", rows["account_id"].to_numpy())
+    frames = {"reasons": [_long(said, rows)], "effects": [_long(said.iloc[:0] if why is None else why, rows)]}
+    frames["sums"] = [sums]
+    for *_, details in parts:
         for name, frame in details.items():
             frames.setdefault(name, []).append(frame)
-    return said, Details(**{name: pd.concat(found, ignore_index=True) for name, found in frames.items()})
+    named = (said if why is None else _why_first(why, said))[list(SHOWN_REASONS)]
+    return named.assign(account_no=rows["account_no"].to_numpy()), Details(
+        **{name: pd.concat(found, ignore_index=True) for name, found in frames.items()}
+    )
 
 
 def _open_shard(
     job: Job, language: str, item: tuple[int, pd.DataFrame]
-) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+) -> tuple[pd.DataFrame, Told, dict[str, pd.DataFrame]]:
+    """(account_no and account_id of the shard's listed accounts, what may be said of them, their details)."""
     shard, listed = item
     store = Store(job.store_path)
     whole = view(store, shard, [job.as_of], job.params, job.versions, debtors=listed["debtor_id"])
@@ -76,17 +82,24 @@ def _open_shard(
     planned = dict(zip(listed["account_no"].tolist(), listed["channel"].astype("str"), strict=True))
     narrowed = limits_of(case_of(whole, store, job.versions, job.as_of, job.params), planned, job.as_of)
     by_effect = job.params.value.mode == "added" and job.rung.state in LEARNT
-    said, why, sums = explained(model, matrix, cohort, TREATED, voice(language), by_effect)
-    sums.insert(0, "account_id", cohort["account_id"].to_numpy())
-    shown = {"reasons": _long(said, cohort), "effects": _long(said.iloc[:0] if why is None else why, cohort)}
+    spoken = told(model, matrix, cohort, TREATED, voice(language), by_effect)
     details = details_of(seen, cohort["account_no"].to_numpy(), terms_of(store, job.params, job.versions))
-    named = (said if why is None else _why_first(why, said))[list(SHOWN_REASONS)]
-    return named.assign(account_no=cohort["account_no"].to_numpy()), {
-        **shown,
-        "sums": sums,
-        "limits": narrowed,
-        **details,
-    }
+    rows = cohort[["account_no", "account_id"]].reset_index(drop=True)
+    shown = display_of(store, shard, rows, job)
+    return rows, spoken, {"limits": narrowed, "display": shown, **details}
+
+
+def display_of(store: Store, shard: int, rows: pd.DataFrame, job: Job) -> pd.DataFrame:
+    """account_id and the display_* columns of some accounts, as known before the night; "" where nothing is told."""
+    names = sorted(name for name in store.extra_columns("accounts", job.versions) if name.startswith(DISPLAY))
+    if not names:
+        return rows[["account_id"]]
+    columns = {"accounts": ["account_no", "known_at", "known_on", *names]}
+    held = store.tables(shard, ["accounts"], columns, job.versions)["accounts"]
+    held = held[held["account_no"].isin(rows["account_no"]) & (held["known_on"].to_numpy() < job.as_of)]
+    last = held.sort_values("known_at", kind="stable").drop_duplicates("account_no", keep="last")
+    told = last.set_index("account_no")[names].reindex(rows["account_no"]).reset_index(drop=True)
+    return rows[["account_id"]].join(told.astype("str").where(told.notna(), ""))
 
 
 def _long(said: pd.DataFrame, cohort: pd.DataFrame) -> pd.DataFrame:

@@ -234,7 +234,9 @@ def make_night(
         night = replace(night, **frames_of(treated, store, job.as_of))
         about["treatments"] = about_treatment(treated, night.routes, night.specialist)
     night = replace(night, manifest=about, dialler=params.worklist.dialler_columns, watch=watch)
-    night = replace(night, receivables=debtors, open_items=invoices)
+    night = replace(
+        night, receivables=debtors, open_items=invoices, demonstration=params.worklist.demonstration == as_of
+    )
     delivered, sealed_as = store.newest(job.versions), seals(shelf)
     ranks, reasons = frames_sha256({"rows": ranked.rows, "arms": ranked.arms}), {"said": said, **details.by_name()}
     marks = {

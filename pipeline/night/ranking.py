@@ -34,9 +34,9 @@ from models.prioritise import (
 from models.response import PARTS, ChannelTerms, channel_options, cut_to, planned_parts, segment_rates
 from pipeline.law.overlay import law_of
 from pipeline.law.rules import Pause
-from pipeline.night.queues import queue_of
 from pipeline.night.score import MONEY_SCORES, Job
 from pipeline.night.shards import Worked
+from pipeline.panel.queues import queue_of
 from pipeline.panel.view import View
 from pipeline.params import Params
 from pipeline.store.store import Store

@@ -25,6 +25,7 @@ from models.recovery import load_model
 from models.response import COUNT_COLUMNS, answer_counts, worked_rows
 from pipeline.law.disputes import disputed_arrears
 from pipeline.law.eligibility import rulings
+from pipeline.law.holds import BIT
 from pipeline.law.overlay import law_of
 from pipeline.law.question import Sight
 from pipeline.law.sign_off import signed_sha256
@@ -32,7 +33,7 @@ from pipeline.messages.texts import messages_of
 from pipeline.night.arms import settled
 from pipeline.night.feeds import case_of
 from pipeline.night.held_back import asked_for
-from pipeline.night.pins import code_sha256, frames_sha256
+from pipeline.night.pins import frames_sha256
 from pipeline.night.reach import reach_of
 from pipeline.night.receivables import receivables_shard
 from pipeline.night.score import Job, asked, score_shard
@@ -41,6 +42,7 @@ from pipeline.night.watch import watch_shard
 from pipeline.panel.engines import map_shards
 from pipeline.panel.view import View, terms_of
 from pipeline.store.files import sealed, sha256_of, unsealed, whole_folder
+from pipeline.store.origin import code_sha256
 from pipeline.store.refusals import StoreDamaged
 from pipeline.store.store import Store
 
@@ -174,7 +176,7 @@ def _work_shard(job: Job, shelf: Path, shard: int) -> Worked:
     seen, scores = score_shard(job, shard)
     store = Store(job.store_path)
     found = rulings(case_of(seen, store, job.versions, job.as_of, job.params), job.as_of)
-    rows = _rows(job, seen, scores, found.accounts)
+    rows = _rows(job, seen, scores, found.accounts, found.recorded["statuses"].to_numpy(np.int64))
     told = _waits(job, seen, store), _answers(job, seen), _unseen(job, seen), settled(job, seen, store)
     more = reach_of(job, seen, store), *watch_shard(job, seen), *receivables_shard(job, seen)
     more += asked_about(job, seen, found), spread_of(job, seen, scores)
@@ -209,7 +211,8 @@ def finished(place: Path) -> Worked:
     return worked
 
 
-def _rows(job: Job, seen: View, scores: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:
+def _rows(job: Job, seen: View, scores: pd.DataFrame, judged: pd.DataFrame, statuses: np.ndarray) -> pd.DataFrame:
+    """statuses: of pipeline.law.holds.BIT, those in force on the account."""
     rows = seen.cohort.frame[list(FROM_COHORT)].reset_index(drop=True)
     facts = {name: seen.matrix[source].to_numpy() for name, source in FACTS.items()}
     for name in ("last_right_party", "last_payment"):
@@ -217,6 +220,7 @@ def _rows(job: Job, seen: View, scores: pd.DataFrame, judged: pd.DataFrame) -> p
         facts[name] = np.where(np.isnan(days), NO_DAY, job.as_of - np.nan_to_num(days)).astype(np.int32)
     facts["broken_promises"] = np.nan_to_num(facts["broken_promises"]).astype(np.int32)
     facts["last_worked"] = _last_worked(job, seen)
+    facts["charged_off"] = statuses & BIT["charged_off"] != 0
     facts["disputed"] = disputed_arrears(seen.tables, seen.cohort.frame, Sight(job.as_of))
     facts["asked"] = asked_for(rows, facts["disputed"])
     credit = seen.matrix["debtor_credit"].to_numpy()

@@ -138,8 +138,8 @@ def _why_empty(night: Night) -> list[str]:
 
 
 def _first_rows(listed: pd.DataFrame, reporting: str) -> str:
-    """The first rows of the list over all queues, as a person reads them."""
-    first = listed.sort_values(["net_value", "account_id"], ascending=[False, True]).head(SHOWN_ROWS)
+    """The first rows of the list, in the order of every face, as a person reads them."""
+    first = listed.head(SHOWN_ROWS)
     money = 10 ** DECIMALS[reporting]
     shown = pd.DataFrame(
         {

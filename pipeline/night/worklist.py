@@ -13,8 +13,8 @@ import pandas as pd
 
 from features.days import date_of
 from features.tables import NO_DAY, NO_TIME
-from models.prioritise import VALUE_COLUMNS, counted
-from pipeline.columns import ASKED_COLUMNS, PUBLISHED_SCORES, TREATED_COLUMNS, WORKLIST_COLUMNS
+from models.prioritise import VALUE_COLUMNS, counted, in_order
+from pipeline.columns import ASKED_COLUMNS, NEXT_COLUMNS, PUBLISHED_SCORES, TREATED_COLUMNS, WORKLIST_COLUMNS
 from pipeline.law.counts import NO_LIMIT
 from pipeline.night.offered import list_columns, opened_lines
 from pipeline.night.ranking import Ranked
@@ -41,7 +41,7 @@ def night_of(
     """The published frames, each in its order."""
     rows, as_of = ranked.rows, date_of(job.as_of)
     listed = rows[rows["group"] == "worklist"].merge(said, on="account_no", how="left", validate="one_to_one")
-    listed = listed.sort_values(["queue", "rank"], ignore_index=True)
+    listed = in_order(listed).reset_index(drop=True)
     listed = listed.assign(
         as_of=as_of,
         valid_until=as_of,
@@ -80,6 +80,7 @@ def night_of(
         worklist=listed[columns],
         deferred=_of_group(shut, "deferred", ["rule", "citation", "first_permitted", "reason", *ABOUT, "time_zone"]),
         excluded=_of_group(shut, "excluded", ["rule", "citation", "reason", *ABOUT]),
+        next_in_line=_next_in_line(rows, job),
         self_cure=_of_group(
             alone, "self_cure", ["p_if_left", "added_value", "p_recovered", "expected_recovery", *ABOUT]
         ),
@@ -105,6 +106,8 @@ def _audit(listed: pd.DataFrame, job: Job) -> pd.DataFrame:
         permitted_until=_clock(listed["permitted_until_minute"]),
         part_of_day=listed["part"],
         last_worked=_dates(listed["last_worked"]),
+        placed_on=_dates(listed["placed_on"]),
+        nothing_overdue=nothing_overdue(listed),
     )
     about = [
         "account_id",
@@ -115,6 +118,8 @@ def _audit(listed: pd.DataFrame, job: Job) -> pd.DataFrame:
         "portfolio",
         "currency",
         *ASKED_COLUMNS,
+        "nothing_overdue",
+        "placed_on",
         *VALUED_OF,
         "reporting_currency",
     ]
@@ -129,6 +134,33 @@ def _audit(listed: pd.DataFrame, job: Job) -> pd.DataFrame:
         "last_worked",
     ]
     return audit[[*about, "fx", "rates_date", *VALUE_COLUMNS[1:], *planned]]
+
+
+def nothing_overdue(rows: pd.DataFrame) -> np.ndarray:
+    """Why an account is scorable of which nothing is overdue: charged off, else placed; "" where something is."""
+    why = np.where(rows["charged_off"].to_numpy(bool), "charged_off", "placed")
+    return np.where(rows["arrears"].to_numpy() > 0, "", why)
+
+
+def _next_in_line(rows: pd.DataFrame, job: Job) -> pd.DataFrame:
+    """Who would be worked if there were more room, in the order of the list.
+
+    place    of the debtor among those next in line of the queue, 1..n
+    joined_to  the debtor's account of highest net value, on the debtor's other accounts; "" on that account itself
+    """
+    beyond = in_order(rows[rows["group"] == "below_capacity"])
+    heads = beyond[beyond["account_id"] == beyond["head"]]
+    turn = heads.groupby("queue", sort=False, observed=True).cumcount() + 1
+    place = pd.Series(turn.to_numpy(), index=heads["debtor_id"])
+    beyond = beyond.assign(
+        place=place.reindex(beyond["debtor_id"]).to_numpy(np.int64),
+        joined_to=beyond["head"].where(beyond["head"] != beyond["account_id"], ""),
+        nothing_overdue=nothing_overdue(beyond),
+        last_payment=_dates(beyond["last_payment"]),
+        last_right_party=_dates(beyond["last_right_party"]),
+        reporting_currency=job.params.money.reporting_currency,
+    )
+    return beyond[list(NEXT_COLUMNS)].reset_index(drop=True)
 
 
 def assignments(ranked: Ranked, job: Job) -> pd.DataFrame:

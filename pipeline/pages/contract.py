@@ -58,6 +58,7 @@ FILLED = {
     "excluded": ("account_id", "rule"),
     "held_out": ("account_id",),
     "self_cure": ("account_id",),
+    "next_in_line": ("account_id", "queue", "debtor_id", "portfolio", "currency", "place"),
     "scores": ("account_id", "model_version", "as_of"),
     "audit": ("account_id",),
     "watch": (
@@ -90,6 +91,7 @@ FILLED_DETAILS = {
     "limits": ("account_id", "rule"),
     "appointments": ("account_id", "appointment_at"),
     "treatment": ("account_id", "line"),
+    "display": ("account_id",),
 }
 # What a column of the details holds, where the published tables have no such column.
 KIND_OF_DETAIL = KIND_OF_COLUMN | {
@@ -366,6 +368,7 @@ def _counts(night: Night) -> list[str]:
     rows = {
         group: len(getattr(night, group)) for group in ("worklist", "deferred", "excluded", "held_out", "self_cure")
     }
+    rows["below_capacity"] = len(night.next_in_line)
     odd = {group: many for group, many in rows.items() if many != counts[group]}
     return found + [
         f"Table {group!r} has {many:,} rows and is counted as {counts[group]:,}." for group, many in odd.items()

@@ -45,6 +45,7 @@ NOT_ON_THE_PAGE = frozenset(
         "expired",
     }
 )
+NOT_LISTED = ("next_in_line", "deferred", "excluded", "self_cure")  # tables with a tab of their own
 NET_NOTES = {"added": "net_value_added"}  # value.mode -> what the sum of the net values counts
 RATES = ("reporting_currency", "rates_date", "rates", "share", "commission", "annual_rate", "costs", "horizon_days")
 
@@ -129,10 +130,8 @@ def _data(night: Night, spoken: Mapping[str, Any], totals: Mapping[str, Any]) ->
     details, citations = _details(night, strings, night_number, texts(listed["account_id"])[:detailed])
     audit = _aligned(night.audit, texts(listed["account_id"]))
     currencies = {night.reporting_currency, *totals["per_currency"]}
-    currencies |= {code for name in ("deferred", "excluded", "self_cure") for code in _currencies(getattr(night, name))}
-    later = {
-        name: _later(getattr(night, name), strings, night_number) for name in ("deferred", "excluded", "self_cure")
-    }
+    currencies |= {code for name in NOT_LISTED for code in _currencies(getattr(night, name))}
+    later = {name: _later(getattr(night, name), strings, night_number) for name in NOT_LISTED}
     manifest = night.manifest
     return {
         "words": {section: held for section, held in spoken.items() if section not in NOT_ON_THE_PAGE},
@@ -153,6 +152,8 @@ def _data(night: Night, spoken: Mapping[str, Any], totals: Mapping[str, Any]) ->
         "audit": _table(audit, strings, night_number),
         "later": later,
         "details": details,
+        "display": _table(night.display(), strings, night_number),
+        "demonstration": night.demonstration,
         "detailed": detailed,
         "citations": citations,
         "strings": strings.table,

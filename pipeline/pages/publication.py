@@ -16,7 +16,7 @@ import pandas as pd
 
 from features.currencies import DECIMALS
 from features.days import instant_of
-from features.tables import NO_MONEY, NO_TIME
+from features.tables import DISPLAY, NO_MONEY, NO_TIME
 from pipeline.columns import ASKED_COLUMNS, DETAIL_COLUMNS, IN_REPORTING_CURRENCY, KIND_OF_COLUMN
 
 # models.prioritise.GROUPS as a reader meets them: on the list, beside it, not today.
@@ -46,6 +46,7 @@ class Details:
                   no window
     limits        the rules that narrowed the account today, the narrowest first
     appointments  the agreed time, for accounts that have one
+    display       account_id and the display_* columns of accounts, once each: for who works the list, in no other file
     treatment     how the proposal and the routes come to their figures, line by line
     """
 
@@ -60,6 +61,7 @@ class Details:
     limits: pd.DataFrame = _no_rows("limits")
     appointments: pd.DataFrame = _no_rows("appointments")
     treatment: pd.DataFrame = _no_rows("treatment")
+    display: pd.DataFrame = _no_rows("display")
 
     def by_name(self) -> dict[str, pd.DataFrame]:
         return {each.name: getattr(self, each.name) for each in fields(self)}
@@ -77,6 +79,7 @@ class Night:
     excluded   account_id, rule, citation, further columns follow
     held_out   account_id, probability, further columns follow
     self_cure  account_id, p_if_left, added_value, further columns follow: those who very likely pay without our contact
+    next_in_line   exactly NEXT_COLUMNS: the group below_capacity, in the order of the list
     scores     exactly PUBLISHED_SCORES; amounts in minor units
     watch      exactly WATCHED_COLUMNS: accounts before their due day by money at risk; None where nothing is watched
     receivables, open_items   exactly RECEIVABLE_COLUMNS and OPEN_ITEM_COLUMNS: commercial debtors, and their open
@@ -90,6 +93,7 @@ class Night:
     dialler    column of DIALLER_COLUMNS -> heading, in the order a dialler wants them; empty: no dialler.csv
     messages   exactly MESSAGE_COLUMNS, what machines are to send today; None of a night without reminders. texts: the
                words of each, for the page: message, variant, share, channel, language, subject, body
+    demonstration   whether page and workbook take the night's day for the reader's, and say so
     manifest   what else the manifest says (inputs, versions, rates, warnings ...). Its `run` block alone may differ
                between equal nights
     """
@@ -102,6 +106,7 @@ class Night:
     excluded: pd.DataFrame
     held_out: pd.DataFrame
     self_cure: pd.DataFrame
+    next_in_line: pd.DataFrame
     scores: pd.DataFrame
     counts: Mapping[str, int]
     model: Mapping[str, Any]
@@ -120,13 +125,25 @@ class Night:
     proposals: pd.DataFrame | None = None
     routes: pd.DataFrame | None = None
     specialist: pd.DataFrame | None = None
+    demonstration: bool = False
+
+    def display(self) -> pd.DataFrame:
+        """The display_* columns of the list, row by row, "" where nothing is told; none where none is delivered."""
+        held = self.details.display
+        told = held.drop_duplicates("account_id").set_index("account_id")
+        told = told[[name for name in held if str(name).startswith(DISPLAY)]]
+        return told.reindex(texts(self.worklist["account_id"])).fillna("").astype("str").reset_index(drop=True)
 
     def to_dial(self) -> pd.DataFrame:
-        """The list with the agent of each row, "" where no agent is planned, and what it asks for."""
+        """The list with the agent of each row, "" where no agent is planned, what it asks for, and of the display_*
+        columns those that the dialler wants.
+        """
         names, more = texts(self.worklist["account_id"]), ("agent", *ASKED_COLUMNS)
         found = self.audit.set_index("account_id").reindex(names)
         told = {name: found[name].to_numpy() for name in more if name in found}
         told["agent"] = texts(found["agent"]) if "agent" in found else [""] * len(names)
+        shown = self.display().set_axis(self.worklist.index)
+        told |= {name: shown.get(name, "") for name in self.dialler if name.startswith(DISPLAY)}
         return self.worklist.assign(**told)
 
     @property

@@ -220,6 +220,7 @@ def _write_all(night: Night, folder: Path, ran: Callable[[], Mapping[str, Any]] 
         "deferred.csv": lambda path: _write(path, csv_text(night.deferred, *money).encode("utf-8", "replace")),
         "excluded.csv": lambda path: _write(path, csv_text(night.excluded, *money).encode("utf-8", "replace")),
         f"{APART}/held_out.csv": lambda path: _write(path, csv_text(night.held_out, *money).encode("utf-8", "replace")),
+        "next_in_line.csv": lambda path: _write(path, csv_text(night.next_in_line, *money).encode("utf-8", "replace")),
         "self_cure.csv": lambda path: _write(path, csv_text(night.self_cure, *money).encode("utf-8", "replace")),
         "scores.parquet": lambda path: write_published(night.scores, night.decimals, path),
     }
@@ -251,6 +252,7 @@ def _write_all(night: Night, folder: Path, ran: Callable[[], Mapping[str, Any]] 
         f"{APART}/held_out.csv": len(night.held_out),
     }
     rows["self_cure.csv"] = len(night.self_cure)
+    rows["next_in_line.csv"] = len(night.next_in_line)
     rows |= {"scores.parquet": len(night.scores)}
     rows |= {
         name: len(night.messages) for name in makers if name.startswith("messages.") and night.messages is not None

@@ -174,6 +174,8 @@ def _page(place: Path, whose: Whose) -> tuple[bytes, int] | None:
             night["details"][part] = _but(held, gone)
     night["detailed"] -= sum(row < night["detailed"] for row in gone)
     _drop(night["audit"], _rows_of(night["audit"], strings, whose))
+    if "display" in night:  # of nights since 0.2
+        _drop(night["display"], gone)
     _drop(night["worklist"], gone)
     for later in night["later"].values():
         rows = _rows_of(later, strings, whose)
@@ -218,7 +220,8 @@ def _but(values: list[Any], gone: set[int]) -> list[Any]:
 
 def _said(night: dict[str, Any]) -> Iterator[int]:
     """The index of every text that the page still says."""
-    for table in (night["worklist"], night["audit"], *night["later"].values()):
+    shown = [night["display"]] if "display" in night else []
+    for table in (night["worklist"], night["audit"], *shown, *night["later"].values()):
         for column in table["columns"]:
             if column["kind"] == "text":
                 yield from column["values"]

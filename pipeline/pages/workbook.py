@@ -37,16 +37,41 @@ ENTRIES = ("outcome", "contacted_at", "promise_amount", "promise_due_on", "skipp
 OFFERED = "offer_outcome"  # the entry besides, of a list that proposes something
 # Columns whose classes have words: their section.
 SECTIONS_OF_WORDS = {"channel": "channels", "part_of_day": "parts", "listed_by": "listed_by", "effect": "effects"}
-HEAD_HEIGHT = 32  # points: a heading of two lines
+SECTIONS_OF_WORDS |= {"nothing_overdue": "nothing_overdue"}
+A4 = 9  # number of the paper
+HEAD_HEIGHT = 46  # points: a heading of three lines
 ROWS_AT_ONCE = 5_000  # turned into cells together, so that memory does not grow with the list
 LONGEST_CELL = 32_000  # a cell holds 32,767 characters
 LONGEST_SHEET_NAME = 31
 WIDTHS = {"text": 14, "money": 12, "date": 11, "share": 9, "count": 7, "instant": 17, "number": 10}
-WIDE = {"reason_1": 46, "reason_2": 40, "reason_3": 40, "reason": 60, "citation": 30, "rule": 26, "time_zone": 17}
+WIDE = {"reason_1": 34, "reason_2": 30, "reason_3": 30, "reason": 60, "citation": 30, "rule": 26, "time_zone": 17}
 WIDE |= {"proposal": 30, "proposal_terms": 62, "alternative": 46, "route": 24, OFFERED: 16}
-WIDE |= {"outcome": 24, "contacted_at": 12, "promise_amount": 14, "promise_due_on": 14, "skipped_because": 24}
+WIDE |= {"outcome": 18, "contacted_at": 10, "promise_amount": 11, "promise_due_on": 11, "skipped_because": 18}
+WIDE |= {"account_id": 13, "debtor_id": 12, "joined_accounts": 12, "days_past_due": 8, "p_recovered": 9, "channel": 9}
+WIDE |= {"contact_from": 9, "contact_until": 9, "contacts_left": 9, "last_right_party": 11, "last_payment": 11}
+WIDE |= {
+    "broken_promises": 9,
+    "currency": 9,
+    "expected_recovery": 11,
+    "net_value": 10,
+    "display_name": 20,
+    "display_phone": 18,
+}
+WRAPPED = frozenset({"reason_1", "reason_2", "reason_3", "joined_accounts", "display_name"})
+# Left out of sight and of print, so that a sheet is read on A4; each is one click away.
 FOLDED = frozenset(
     {
+        "debtor_id",
+        "portfolio",
+        "expected_recovery",
+        "p_recovered",
+        "last_right_party",
+        "broken_promises",
+        "reason_2",
+        "time_zone",
+        "added_value",
+        "effect",
+        "rank_total",
         "product",
         "reporting_currency",
         "amount_if_recovered",
@@ -114,17 +139,24 @@ def write_xlsx(night: Night, path: Path) -> None:
     book = Workbook(path, night)
     try:
         _summary(book)
-        queues = texts(night.worklist["queue"])
+        listed = _with_display(night)
+        queues = texts(listed["queue"])
         several = sorted(set(queues)) if len(set(queues)) > 1 else []
         for queue in several:
-            _list(book, queue, night.worklist[[name == queue for name in queues]], one_of_several=True)
+            _list(book, queue, listed[[name == queue for name in queues]], one_of_several=True)
         if not several:
-            _list(book, book.words["tabs"]["worklist"], night.worklist)
-        for name in ("deferred", "excluded", "self_cure"):
+            _list(book, book.words["tabs"]["worklist"], listed)
+        for name in ("next_in_line", "deferred", "excluded", "self_cure"):
             _plain(book, book.words["tabs"][name], getattr(night, name))
         _plain(book, book.words["book"]["audit"], night.audit)
     finally:
         _close(book)
+
+
+def _with_display(night: Night) -> pd.DataFrame:
+    """The list, and beside each debtor what is shown of the account alone: a name, a phone number, a reference."""
+    at, shown = list(night.worklist).index("debtor_id") + 1, night.display().set_axis(night.worklist.index)
+    return pd.concat([night.worklist.iloc[:, :at], shown, night.worklist.iloc[:, at:]], axis=1)
 
 
 def _close(book: Workbook) -> None:
@@ -143,7 +175,7 @@ def _summary(book: Workbook) -> None:
     sheet.set_column(1, 1, 24)
     sheet.set_column(2, 4, 17)
     sheet.set_landscape()
-    sheet.set_paper(9)
+    sheet.set_paper(A4)
     sheet.fit_to_pages(1, 1)
     sheet.write_string(0, 0, book.words["page"]["title"], book.format(bold=True, font_size=16, font_color=ACCENT))
     if stops := night.stops(book.words):
@@ -181,6 +213,8 @@ def _about(book: Workbook, sheet: Worksheet, at: int, totals: Mapping[str, Any])
         sheet.write_datetime(at, 1, value, day)
         at += 1
     _mark_expiry(book, sheet, f"B{at}", f"$B${at}")
+    if night.demonstration:
+        sheet.write_string(at - 1, 2, said["page"]["demonstration_title"], book.format(bold=True, font_color="#8A5A00"))
     sheet.write_string(at, 0, said["page"]["model"], text)
     sheet.write_string(at, 1, _cut(str(night.model.get("version", ""))), text)
     at += 1
@@ -330,10 +364,7 @@ def _list(book: Workbook, name: str, listed: pd.DataFrame, one_of_several: bool 
             sheet.data_validation(
                 0, place, 0, place, {"validate": "any", "input_title": column[:32], "input_message": told[:255]}
             )
-    sheet.set_landscape()
-    sheet.set_paper(8)
-    sheet.fit_to_pages(1, 0)
-    sheet.repeat_rows(0)
+    _on_a4(sheet)
     sheet.set_footer(f"&L{book.words['page']['title']} {book.night.as_of}&R&P / &N")
 
 
@@ -341,7 +372,13 @@ def _plain(book: Workbook, name: str, frame: pd.DataFrame) -> None:
     sheet = book.sheet(name)
     _table(book, sheet, frame)
     sheet.freeze_panes(1, 1)
+    _on_a4(sheet)
+
+
+def _on_a4(sheet: Worksheet) -> None:
     sheet.set_landscape()
+    sheet.set_paper(A4)
+    sheet.set_margins(left=0.3, right=0.3, top=0.4, bottom=0.5)
     sheet.fit_to_pages(1, 0)
     sheet.repeat_rows(0)
 
@@ -415,11 +452,14 @@ def _cells(book: Workbook, frame: pd.DataFrame, column: str) -> tuple[list[Any],
     if kind in ("count", "number"):
         return figures(values), book.format(num_format="#,##0" if kind == "count" else "0.######"), kind
     spoken = book.words[SECTIONS_OF_WORDS[column]] if column in SECTIONS_OF_WORDS else {}
-    return [spoken.get(text) or _cut(text) for text in texts(values)], book.format(indent=1), "text"
+    wrapped = {"text_wrap": True, "valign": "top"} if column in WRAPPED else {}
+    return [spoken.get(text) or _cut(text) for text in texts(values)], book.format(indent=1, **wrapped), "text"
 
 
 def _mark_expiry(book: Workbook, sheet: Worksheet, cells: str, until: str) -> None:
     """From the day after, the cells turn red and say so, by the reader's clock: the file itself never changes."""
+    if book.night.demonstration:
+        return
     look = book.file.add_format(
         {"bg_color": EXPIRED_FILL, "font_color": "#B02A1A", "font_strikeout": cells.startswith("A")}
     )

@@ -637,6 +637,32 @@ def test_a_promise_corrected_by_a_later_version_no_longer_defers():
     assert account(judged(world), world)["group"] == "permitted"
 
 
+RESTING = PARAMS.model_copy(update={"worklist": PARAMS.worklist.model_copy(update={"rest_days_after_payment": 5})})
+
+
+def test_the_list_rests_after_a_payment_and_says_until_when():
+    world = a_world("GB-ENG", "owner").payment((MONDAY - 2, 70_000), 900, payment_id="p")
+    row = account(judged(world, params=RESTING), world)
+    told = row["group"], row["rule"], local(row["first_permitted"], "Europe/London")
+    assert told == ("deferred", "payment.recent", "2026-11-19 00:00")
+    assert account(judged(world, MONDAY + 3, params=RESTING), world)["group"] == "permitted"
+    assert account(judged(world), world)["group"] == "permitted"
+
+
+def test_no_list_rests_after_money_that_went_back_or_is_not_known_yet():
+    world = a_world("GB-ENG", "owner").payment((MONDAY - 2, 70_000), 900, payment_id="p")
+    world.reversal((MONDAY - 1, 70_000), 900, "p")
+    assert account(judged(world, params=RESTING), world)["group"] == "permitted"
+    unknown = a_world("GB-ENG", "owner").payment((MONDAY - 2, 70_000), 900, payment_id="p", known_at=MONDAY)
+    assert account(judged(unknown, params=RESTING), unknown)["group"] == "permitted"
+
+
+def test_who_asked_to_be_called_today_is_called_though_he_paid():
+    world = a_world("GB-ENG", "owner").payment((MONDAY - 2, 70_000), 900, payment_id="p")
+    world.status("callback", MONDAY, known_at=MONDAY - 2, detail="14:37")
+    assert account(judged(world, params=RESTING), world)["group"] == "permitted"
+
+
 # --- appointments -----------------------------------------------------------------------------------------------------
 
 

@@ -22,14 +22,17 @@ from models.explain import (
     STRENGTH_COLUMNS,
     UP,
     Sentences,
+    Spoken,
+    Told,
     checked_contributions,
     every_change,
     every_reason,
-    explained,
     kept_reasons,
     of_one_account,
     reasons,
     same_first_reason,
+    set_apart,
+    told,
     topic,
 )
 from models.lesson import Lesson
@@ -345,8 +348,7 @@ def with_effect(panel, model):
 
 def test_both_bars_and_what_they_leave_add_up_to_the_whole(panel, with_effect):
     matrix, cohort = panel.matrix[:300], panel.cohort[:300]
-    said, why, sums = explained(with_effect, matrix, cohort, COLUMNS, with_effect=True)
-    pd.testing.assert_frame_equal(said, reasons(with_effect, matrix, cohort, COLUMNS))
+    said, why, sums = set_apart([told(with_effect, matrix, cohort, COLUMNS, with_effect=True)])
     for frame, rest, whole in ((said, "chance_rest", "chance"), (why, "effect_rest", "effect")):
         shown = frame[list(STRENGTH_COLUMNS)].sum(axis=1).to_numpy()
         np.testing.assert_allclose(shown + sums[rest].to_numpy(), sums[whole].to_numpy(), atol=1e-9)
@@ -356,7 +358,7 @@ def test_both_bars_and_what_they_leave_add_up_to_the_whole(panel, with_effect):
 
 
 def test_a_change_says_more_or_less_by_its_own_sign_and_never_a_harm(panel, with_effect):
-    _, why, _ = explained(with_effect, panel.matrix[:300], panel.cohort[:300], COLUMNS, with_effect=True)
+    _, why, _ = set_apart([told(with_effect, panel.matrix[:300], panel.cohort[:300], COLUMNS, with_effect=True)])
     held = [
         (text, strength)
         for reason, size in zip(REASON_COLUMNS, STRENGTH_COLUMNS, strict=True)
@@ -372,15 +374,15 @@ def test_a_change_says_more_or_less_by_its_own_sign_and_never_a_harm(panel, with
 def test_without_the_head_or_where_it_is_not_asked_for_only_the_chance_is_explained(panel, model, with_effect):
     matrix, cohort = panel.matrix[:40], panel.cohort[:40]
     for other, asked in ((model, True), (with_effect, False)):
-        said, why, sums = explained(other, matrix, cohort, COLUMNS, with_effect=asked)
+        said, why, sums = set_apart([told(other, matrix, cohort, COLUMNS, with_effect=asked)])
         assert why is None
-        pd.testing.assert_frame_equal(said, reasons(model, matrix, cohort, COLUMNS))
+        assert said["reason_1"].ne("").mean() > 0.9
         assert sums[["effect", "effect_rest"]].isna().all(axis=None)
         assert sums["chance"].notna().all()
 
 
 def test_no_row_is_explained_as_no_row(panel, with_effect):
-    said, why, sums = explained(with_effect, panel.matrix[:0], panel.cohort[:0], COLUMNS, with_effect=True)
+    said, why, sums = set_apart([told(with_effect, panel.matrix[:0], panel.cohort[:0], COLUMNS, with_effect=True)])
     assert (len(said), why, len(sums)) == (0, None, 0)
 
 
@@ -388,7 +390,7 @@ def test_contributions_of_a_call_that_do_not_add_up_are_refused(panel, with_effe
     tilted = replace(with_effect, effect=replace(with_effect.effect, start=with_effect.effect.start))
     object.__setattr__(tilted.effect, "theta", lambda *asked: with_effect.effect.theta(*asked) + 1e-4)
     with pytest.raises(ModelRefused, match="do not add up to their score"):
-        explained(tilted, panel.matrix[:5], panel.cohort[:5], COLUMNS, with_effect=True)
+        told(tilted, panel.matrix[:5], panel.cohort[:5], COLUMNS, with_effect=True)
 
 
 def test_every_change_of_an_account_adds_up_to_theta_strongest_first(panel, model, with_effect):
@@ -401,3 +403,40 @@ def test_every_change_of_an_account_adds_up_to_theta_strongest_first(panel, mode
     assert every_change(model, row, about, COLUMNS) is None
     band = AgeBandTable.fit(panel.labels.assign(defaulted=np.nan), panel.cohort, SCALE, default_dpd=90, horizon_days=30)
     assert every_change(band, row, about, COLUMNS) is None
+
+
+def test_what_everybody_on_the_list_has_in_common_is_said_last(panel, model):
+    """By the definition, account by account: how far beyond the list's mean a group pulls its way, by its spread."""
+    matrix, cohort = panel.matrix[:300], panel.cohort[:300]
+    spoken = told(model, matrix, cohort, COLUMNS).chance
+    said, _, _ = set_apart(
+        [told(model, matrix[:120], cohort[:120], COLUMNS), told(model, matrix[120:], cohort[120:], COLUMNS)]
+    )
+    usual, spread = spoken.pulls.mean(axis=0), spoken.pulls.std(axis=0)
+    for row, held in enumerate(spoken.said):
+        weak = {text: abs(pull) < 0.25 * abs(held[0][0]) for pull, text, _ in held}
+        apart = {text: (1 if pull > 0 else -1) * (pull - usual[group]) / spread[group] for pull, text, group in held}
+        shown = [said[name].iloc[row].split(" ", 1)[1] for name in REASON_COLUMNS if said[name].iloc[row]]
+        wanted = sorted(apart, key=lambda text: (weak[text], -apart[text]))
+        assert shown == wanted[:3]
+
+
+def test_of_a_list_whose_accounts_have_one_topic_in_common_another_is_said_first():
+    """Last payment pulls most on every account; what differs is how often they spoke, and one is paid far later."""
+    pulls = np.array([[0.9, 0.5, 0.1], [0.9, -0.4, 0.1], [0.9, 0.1, 0.1], [-0.6, 0.1, 0.1]])
+    names = ("paid", "spoke", "placed")
+    said = [
+        sorted(((pull, names[at], at) for at, pull in enumerate(row)), key=lambda one: -abs(one[0])) for row in pulls
+    ]
+    found, why, sums = set_apart([Told(Spoken(said, pulls, pulls.sum(axis=1) + 0.2), None)])
+    assert found["reason_1"].tolist() == ["▲ spoke", "▼ spoke", "▲ paid", "▼ paid"]
+    assert found["reason_2"].tolist() == ["▲ paid", "▲ paid", "▲ spoke", "▲ spoke"]
+    assert why is None
+    np.testing.assert_allclose(sums["chance_rest"], 0.2)
+
+
+def test_the_strongest_reason_comes_first_where_nobody_else_is_on_the_list(panel, model):
+    for row in range(10):
+        matrix, cohort = panel.matrix[row : row + 1], panel.cohort[row : row + 1]
+        said, _, _ = set_apart([told(model, matrix, cohort, COLUMNS)])
+        assert said["reason_1"].tolist() == reasons(model, matrix, cohort, COLUMNS)["reason_1"].tolist()

@@ -47,6 +47,7 @@ FILES = {
     "deferred.csv",
     "excluded.csv",
     "not_for_agents/held_out.csv",
+    "next_in_line.csv",
     "self_cure.csv",
     "scores.parquet",
     "manifest.json",

@@ -33,9 +33,9 @@ def test_the_workbook_has_a_sheet_per_queue_and_typed_cells(tmp_path):
     assert book.sheetnames == [
         "Summary",
         *queues,
+        "Next in line",
         "Deferred",
         "Excluded",
-        "Held out",
         "Pay alone",
         "How net value is formed",
     ]

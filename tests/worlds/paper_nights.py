@@ -11,7 +11,7 @@ import pandas as pd
 
 from features.days import DAY_US, day_number
 from features.tables import CHANNELS, NO_MONEY
-from pipeline.columns import DETAIL_COLUMNS, WORKLIST_COLUMNS
+from pipeline.columns import DETAIL_COLUMNS, NEXT_COLUMNS, WORKLIST_COLUMNS
 from pipeline.pages.publication import Details, Night
 
 AS_OF = dt.date(2026, 11, 20)
@@ -68,6 +68,7 @@ def night(rows: int = 40, seed: int = 7, as_of: dt.date = AS_OF, **changes: obje
         "no_value": 5,
     }
     counts |= {"worklist": rows, **others}
+    beyond = _next_in_line(counts["below_capacity"], listed)
     counts["scorable"] = sum(counts.values())
     ids = [f"X{place:06d}" for place in range(sum(others.values()))]
     deferred_ids, excluded_ids, held_ids, alone_ids = np.split(
@@ -111,6 +112,7 @@ def night(rows: int = 40, seed: int = 7, as_of: dt.date = AS_OF, **changes: obje
                 "currency": "EUR",
             }
         ),
+        "next_in_line": beyond,
         "scores": scores,
         "counts": counts,
         "model": {
@@ -159,12 +161,21 @@ def empty(**changes: object) -> Night:
     return night(0, counts=counts, **changes)
 
 
+def _next_in_line(rows: int, listed: pd.DataFrame) -> pd.DataFrame:
+    """As the list goes on; every fourth account has nothing overdue."""
+    cycle = listed.iloc[np.arange(rows) % max(1, len(listed))].reset_index(drop=True)
+    ids = pd.Series([f"N{place:06d}" for place in range(rows)], dtype=str)
+    why = ["" if place % 4 else "placed" for place in range(rows)]
+    told = cycle.assign(account_id=ids, debtor_id=ids, place=np.arange(rows) + 1, joined_to="", nothing_overdue=why)
+    return told.assign(arrears=np.where(told["nothing_overdue"] == "", told["arrears"], 0))[list(NEXT_COLUMNS)]
+
+
 def hostile(rows: int = 50) -> Night:
     """Every text of every frame is a payload; keys stay distinct."""
     calm = night(rows)
     spoilt = {
         name: _spoilt(getattr(calm, name))
-        for name in ("worklist", "deferred", "excluded", "held_out", "self_cure", "scores", "audit")
+        for name in ("worklist", "next_in_line", "deferred", "excluded", "held_out", "self_cure", "scores", "audit")
     }
     spoilt["worklist"]["rank"] = spoilt["worklist"].groupby("queue", sort=False).cumcount() + 1
     details = Details(**{name: _spoilt(frame) for name, frame in calm.details.by_name().items()})

@@ -36,6 +36,7 @@ def written_params(place: Path, folder: Path, **changes: object) -> Path:
     params["evaluate"] |= {"bootstrap_draws": 40}
     params["gate"] |= {"money_ratio": [0.2, 5.0], "bucket_money_ratio": [0.05, 20.0], "calibration_slope": [0.2, 3.0]}
     params["worklist"] |= {"capacity": {"default": 12}, "control_share": 0.1, "channel_capacity": {"call": 35}}
+    params["worklist"]["demonstration"] = None
     params["worklist"]["dialler_columns"] = {"agent": "user", "account_id": "ref"}
     params["worklist"]["agents"] = {"card_gb": {"ann": 5, "bob": 5}, "loan_eu": {"cem": 6, "dia": 6}}
     for section in ("watch", "reminders", "receivables", "treatments"):  # they cost every night: a test of them says so

@@ -11,7 +11,7 @@
   const whole = new Intl.NumberFormat(locale), oneDecimal = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
   const percentOf = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 0 }), finePercent = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 1 });
   const pull = new Intl.NumberFormat(locale, { signDisplay: "exceptZero", minimumFractionDigits: 2, maximumFractionDigits: 2 });
-  const plain = new Intl.NumberFormat(locale, { maximumFractionDigits: 6 });
+  const plain = new Intl.NumberFormat(locale, { maximumSignificantDigits: 5 });
   const formats = new Map();
   const money = (minor, currency, short) => {
     if (minor === null || minor === undefined) return "–";
@@ -21,6 +21,9 @@
     }
     return formats.get(key).format(minor / 10 ** places);
   };
+  // What is only expected is said in whole units, what is owed to the last of them.
+  const about = (minor, currency) => money(minor, currency, Math.abs(minor ?? 0) >= 10 * 10 ** (decimals[currency] ?? 2));
+  const EXPECTED = new Set(["expected_recovery", "net_value", "added_value", "amount_if_recovered", "added_recovery", "proposal_value", "route_value"]);
   const share = (value) => (value === null || value === undefined ? "–" : (value > 0 && value < 0.095 ? finePercent : percentOf).format(value));
   const dayFormat = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", timeZone: "UTC" });
   const dayYearFormat = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
@@ -69,25 +72,32 @@
     }
     return out;
   };
-  const list = unpack(night.worklist), details = night.details, audit = unpack(night.audit);
+  const list = unpack(night.worklist), details = night.details, audit = unpack(night.audit), display = unpack(night.display);
+  const shownOf = (i, name) => (display[name] && display[name][i]) || "";
+  // A number to call is one that holds nothing else.
+  const phoneOf = (i) => (/^\+?[\d\s().\/-]{5,30}$/.test(shownOf(i, "display_phone").trim()) ? shownOf(i, "display_phone").trim() : "");
+  const callLink = (i, className) => {
+    const phone = phoneOf(i);
+    return phone ? el("a", { class: className, href: "tel:" + phone.replace("(0)", "").replace(/[^\d+]/g, ""), title: fill(words.row.call, { phone }) }, phone) : null;
+  };
   const moneyCurrency = (table, name, row) => (night.in_reporting.includes(name) ? (table.reporting_currency ? table.reporting_currency[row] : night.reporting) : table.currency ? table.currency[row] : night.reporting);
   const cellText = (table, name, row) => {
     const value = table[name][row], kind = table.kinds[name];
     if (value === null || value === undefined || value === "") return "–";
-    if (kind === "money") return money(value, moneyCurrency(table, name, row));
+    if (kind === "money") return (EXPECTED.has(name) ? about : money)(value, moneyCurrency(table, name, row));
     if (kind === "date") return dayYearFormat.format(dateOf(value));
     if (kind === "share") return share(value);
     if (kind === "count") return whole.format(value);
-    if (kind === "number") return plain.format(value);
+    if (kind === "number") return (name === "days_to_pay" ? oneDecimal : plain).format(value);
     if (kind === "instant") return instantFormat.format(new Date(dayZero + value * 60000));
-    const section = { channel: "channels", part_of_day: "parts", listed_by: "listed_by", effect: "effects" }[name];
+    const section = { channel: "channels", part_of_day: "parts", listed_by: "listed_by", effect: "effects", nothing_overdue: "nothing_overdue" }[name];
     if (section) return word(section, value);
     return value;
   };
   const from = list.contact_from.map(minuteOf), until = list.contact_until.map(minuteOf);
   const agreed = details.appointments;
   const sought = Array.from({ length: list.rows }, (_, i) =>
-    [list.account_id[i], list.debtor_id[i], list.joined_accounts[i], list.queue[i], list.portfolio[i], list.product[i], list.currency[i], word("channels", list.channel[i]), list.reason_1[i], list.reason_2[i], list.reason_3[i]].join("\n").toLowerCase());
+    [list.account_id[i], list.debtor_id[i], list.joined_accounts[i], list.queue[i], list.portfolio[i], list.product[i], list.currency[i], word("channels", list.channel[i]), list.reason_1[i], list.reason_2[i], list.reason_3[i], ...display.names.map((name) => display[name][i])].join("\n").toLowerCase());
 
   // ---- the clock -------------------------------------------------------------------------------------------------------------------------
   // state: 0 open now, 1 opens later, 2 closed, 3 not today
@@ -97,13 +107,16 @@
     if (minute < 0 || minute >= 1440) return 3;
     return minute < earliest ? 1 : minute < latest ? 0 : 2;
   };
+  // A demonstration has one clock of its own, half past ten on the night's day; every other page goes by the reader's.
+  const clock = () => (night.demonstration ? new Date(Number(night.as_of.slice(0, 4)), Number(night.as_of.slice(5, 7)) - 1, Number(night.as_of.slice(8)), 10, 30) : new Date());
   const localDay = (now) => new Date(now.getTime() - now.getTimezoneOffset() * 60000).toISOString().slice(0, 10);
   const tellTime = () => {
-    const now = new Date(), today = localDay(now), notice = byId("notice");
+    const now = clock(), today = localDay(now), notice = byId("notice");
     const expired = today > night.valid_until, early = today < night.as_of;
-    notice.hidden = !(expired || early);
-    notice.className = "notice" + (early ? " early" : "");
-    if (!notice.hidden) notice.replaceChildren(el("b", {}, early ? words.page.early_title : words.page.expired_title), fill(early ? words.page.early : words.page.expired, { day: longDay(night.valid_until) }));
+    notice.hidden = !(expired || early || night.demonstration);
+    notice.className = "notice" + (early ? " early" : night.demonstration ? " shown" : "");
+    if (night.demonstration) notice.replaceChildren(el("b", {}, words.page.demonstration_title), fill(words.page.demonstration, { day: longDay(night.as_of), time: clockFormat.format(now) }));
+    else if (!notice.hidden) notice.replaceChildren(el("b", {}, early ? words.page.early_title : words.page.expired_title), fill(early ? words.page.early : words.page.expired, { day: longDay(night.valid_until) }));
     let reachable = 0;
     for (let i = 0; i < list.rows; i++) if (windowState(i, now) === 0) reachable++;
     byId("reachable").textContent = expired || early ? "–" : whole.format(reachable);
@@ -128,10 +141,13 @@
     { key: "reason_1", label: "why" },
   ];
   const compareText = new Intl.Collator(locale, { numeric: true }).compare;
-  const queues = [...new Set(list.queue)], queuePlace = new Map(queues.map((queue, n) => [queue, n * 2 ** 32]));
-  const sortValue = { rank_total: (i) => queuePlace.get(list.queue[i]) + list.rank_total[i], contact_from: (i) => (agreed[i] !== null ? agreed[i] : (from[i] ?? 0) - (zones[list.time_zone[i]] ?? 0)) };
+  const inQueues = new Map();
+  for (const queue of list.queue) inQueues.set(queue, (inQueues.get(queue) ?? 0) + 1);
+  const inQueue = (i) => fill(words.row.in_queue, { n: whole.format(list.rank[i]), all: whole.format(inQueues.get(list.queue[i])), queue: list.queue[i] });
+  const queues = [...inQueues.keys()], queuePlace = new Map(queues.map((queue, n) => [queue, n * 2 ** 32]));
+  const sortValue = { rank: (i) => i, rank_total: (i) => queuePlace.get(list.queue[i]) + list.rank_total[i], contact_from: (i) => (agreed[i] !== null ? agreed[i] : (from[i] ?? 0) - (zones[list.time_zone[i]] ?? 0)) };
   const choose = () => {
-    const now = new Date(), text = state.text.trim().toLowerCase();
+    const now = clock(), text = state.text.trim().toLowerCase();
     order = [];
     for (let i = 0; i < list.rows; i++) {
       if (state.queue && list.queue[i] !== state.queue) continue;
@@ -156,7 +172,7 @@
   const perCurrency = (rows, name) => {
     const sums = new Map();
     for (const i of rows) sums.set(list.currency[i], (sums.get(list.currency[i]) ?? 0) + (list[name][i] ?? 0));
-    return [...sums].sort((a, b) => (a[0] < b[0] ? -1 : 1)).map(([currency, sum]) => money(sum, currency)).join(" · ") || "–";
+    return [...sums].sort((a, b) => (a[0] < b[0] ? -1 : 1)).map(([currency, sum]) => about(sum, currency)).join(" · ") || "–";
   };
   const sums = () => {
     const ticked = order.filter((i) => state.ticked.has(i)), rows = ticked.length ? ticked : order;
@@ -167,7 +183,7 @@
       .filter(([, value]) => value).map(([name, value]) => name + ": " + value).join(", ");
     byId("sums").replaceChildren(
       el("span", {}, el("b", { id: "sum-rows" }, ticked.length ? fill(words.tools.ticked, { n: whole.format(ticked.length) }) : shown)),
-      ...[["sum_net", "sum-net", money(net, night.reporting)], ["sum_expected", "sum-expected", perCurrency(rows, "expected_recovery")], ["sum_arrears", "sum-arrears", perCurrency(rows, "arrears")], ["sum_balance", "sum-balance", perCurrency(rows, "balance")]]
+      ...[["sum_net", "sum-net", about(net, night.reporting)], ["sum_expected", "sum-expected", perCurrency(rows, "expected_recovery")], ["sum_arrears", "sum-arrears", perCurrency(rows, "arrears")], ["sum_balance", "sum-balance", perCurrency(rows, "balance")]]
         .map(([key, id, text]) => el("span", {}, words.tools[key] + " ", el("b", { id }, text))),
       ticked.length ? el("button", { type: "button", onclick: () => { state.ticked.clear(); redraw(); } }, words.tools.untick) : "",
       filters ? el("span", { class: "printed" }, words.tools.filters + " " + filters) : "");
@@ -190,7 +206,7 @@
       called ? fill(words.row.agreed, { channel: name, time: clockFormat.format(new Date(dayZero + agreed[i] * 60000)) }) : name);
     const span = from[i] === null ? words.row.no_window : hhmm(from[i]) + "–" + hhmm(until[i]);
     const first = el("span", { class: "one" }, badge, left === null ? "" : " " + fill(words.row.left, { n: whole.format(left) }));
-    return [first, el("span", { class: "two", title: list.time_zone[i] }, span + " " + (list.time_zone[i] || "").split("/").pop().replace(/_/g, " "))];
+    return [first, callLink(i, "call"), el("span", { class: "two", title: list.time_zone[i] }, span + " " + (list.time_zone[i] || "").split("/").pop().replace(/_/g, " "))];
   };
   const reasonLine = (i, n, className) => {
     const text = list["reason_" + n][i], sign = text ? pullOf(i, n) : 0;
@@ -198,12 +214,13 @@
   };
   const brokenBadge = (i) => (list.broken_promises[i] ? el("span", { class: "badge bad" }, list.broken_promises[i] === 1 ? words.row.broken_one : fill(words.row.broken, { n: list.broken_promises[i] })) : null);
   // Under the arrears: what to ask for where a charge is disputed, else a credit elsewhere, else the balance; all of it on pointing.
+  const unlate = (i) => ({ charged_off: words.row.charged_off, placed: fill(words.row.placed, { day: audit.placed_on ? shortDay(audit.placed_on[i] ?? 0) : "" }) })[audit.nothing_overdue ? audit.nothing_overdue[i] : ""];
   const askedFor = (i, currency) => {
     const held = (name) => (audit[name] && audit[name][i] > 0 ? money(audit[name][i], currency) : null);
     const disputed = held("disputed"), credit = held("debtor_credit"), balance = fill(words.row.of_balance, { amount: money(list.balance[i], currency) });
-    const asked = disputed && { amount: money(audit.asked[i], currency), disputed };
-    const told = [asked && fill(words.row.asked_of, asked), credit && fill(words.row.credit_elsewhere, { amount: credit }), balance].filter(Boolean);
-    return el("span", { class: "two", title: told.join(" · ") }, asked ? fill(words.row.asked, asked) : credit ? fill(words.row.credit, { amount: credit }) : balance);
+    const why = unlate(i), asked = disputed && { amount: money(audit.asked[i], currency), disputed };
+    const told = [why, asked && fill(words.row.asked_of, asked), credit && fill(words.row.credit_elsewhere, { amount: credit }), balance].filter(Boolean);
+    return el("span", { class: "two", title: told.join(" · ") }, asked ? fill(words.row.asked, asked) : why ? why : credit ? fill(words.row.credit, { amount: credit }) : balance);
   };
   const drawRow = (i, now) => {
     const account = list.account_id[i], joined = list.joined_accounts[i] ? list.joined_accounts[i].split(" ").length : 0, currency = list.currency[i];
@@ -211,15 +228,15 @@
     const tick = el("input", { type: "checkbox", class: "tick", "aria-label": fill(words.tools.tick_row, { account }), tabindex: "-1" });
     tick.checked = state.ticked.has(i);
     const row = el("tr", { class: "row" + (tick.checked ? " ticked" : ""), "data-row": i },
-      el("td", { class: "end count" }, tick, opener, el("b", {}, list.rank[i] === null ? "–" : whole.format(list.rank[i]))),
+      el("td", { class: "end count" }, tick, opener, el("b", {}, whole.format(i + 1)), queues.length > 1 ? el("span", { class: "two", title: inQueue(i) }, whole.format(list.rank[i]) + " / " + whole.format(inQueues.get(list.queue[i]))) : null),
       el("th", { scope: "row", class: "id" }, el("span", { class: "one free", title: account }, account),
-        el("span", { class: "two", title: list.debtor_id[i] }, joined ? el("span", { class: "badge", title: list.joined_accounts[i] }, joined === 1 ? words.row.joined_one : fill(words.row.joined, { n: joined })) : null, free(list.debtor_id[i]))),
+        el("span", { class: "two", title: list.debtor_id[i] }, joined ? el("span", { class: "badge", title: list.joined_accounts[i] }, joined === 1 ? words.row.joined_one : fill(words.row.joined, { n: joined })) : null, free(shownOf(i, "display_name") || list.debtor_id[i]))),
       el("td", {}, el("span", { class: "one free", title: list.portfolio[i] }, list.portfolio[i]), el("span", { class: "two free", title: list.product[i] }, list.product[i])),
       el("td", { class: "end money" }, el("span", { class: "one" }, money(list.arrears[i], currency)), askedFor(i, currency)),
       el("td", { class: "end count" }, list.days_past_due[i] === null ? "–" : whole.format(list.days_past_due[i])),
       el("td", { class: "end count" }, share(list.p_recovered[i]), gauge(list.p_recovered[i] ?? 0)),
-      el("td", { class: "end money" }, ...two(money(list.expected_recovery[i], currency), list.effect[i] && rung && toldApart ? fill(words.row.adds, { band: word("effects", list.effect[i]) }) : "")),
-      el("td", { class: "end money" }, el("b", {}, money(list.net_value[i], list.reporting_currency[i])), gauge((list.net_value[i] ?? 0) / netMost)),
+      el("td", { class: "end money" }, ...two(about(list.expected_recovery[i], currency), list.effect[i] && rung && toldApart ? fill(words.row.adds, { band: word("effects", list.effect[i]) }) : "")),
+      el("td", { class: "end money" }, el("b", {}, about(list.net_value[i], list.reporting_currency[i])), gauge((list.net_value[i] ?? 0) / netMost)),
       el("td", {}, ...contactCell(i, now)),
       el("td", {}, ...two(list.last_payment[i] === null ? words.row.never_paid : fill(words.row.paid, { day: shortDay(list.last_payment[i]) }), list.last_right_party[i] === null ? words.row.never_spoke : fill(words.row.spoke, { day: shortDay(list.last_right_party[i]) }))),
       el("td", { class: "why" }, reasonLine(i, 1, "one"), el("span", { class: "two" }, brokenBadge(i), reasonLine(i, 2, ""))),
@@ -246,7 +263,7 @@
       row.remove();
       rows.delete(i);
     }
-    const now = new Date();
+    const now = clock();
     let cursor = body.firstChild;
     for (let at = first; at < last; at++) {
       const i = order[at];
@@ -433,7 +450,7 @@
       list.effect[i] && rung ? effectsPane(i) : null, reasonsPane(i), moneyPane(i), contactsPane(i), whenPane(i), offerPane(i),
       terms.length ? pane(words.detail.value, "", facts(audit, i, terms)) : null,
       i >= night.detailed ? el("p", { class: "small pane full" }, words.detail.no_details) : null,
-      pane(words.detail.facts, "full", facts(list, i, shown)));
+      pane(words.detail.facts, "full", display.names.length ? el("dl", { class: "terms" }, ...display.names.map((name) => el("div", {}, el("dt", {}, columnWord(name).replace(/^display /, "")), el("dd", { class: "free" }, (name === "display_phone" && callLink(i, "")) || shownOf(i, name) || "–")))) : null, facts(list, i, shown)));
   };
 
   // ---- the parts of the page ---------------------------------------------------------------------------------------------------------------
@@ -490,7 +507,7 @@
         sums();
         return;
       }
-      if (!event.target.closest(".open") && String(getSelection())) return;
+      if (event.target.closest("a") || (!event.target.closest(".open") && String(getSelection()))) return;
       enter(row.querySelector(".open"), true);
       openRow(row);
     });
@@ -516,7 +533,7 @@
     const rules = night.later[name].rules;
     if (rules.length) panel.append(el("div", { class: "rules" }, simpleTable([words.columns.reason, words.columns.rule, words.columns.citation, words.later.accounts], rules.map(([rule, citation, text, count]) => ({ cells: [strings[text], strings[rule], strings[citation], whole.format(count)] })), ["", "", "", "count"])));
     const search = el("input", { type: "search", placeholder: words.tools.search, "aria-label": words.tools.search, autocomplete: "off" });
-    const said = el("span", {}), holder = el("div", { class: "frame" });
+    const said = el("span", {}), holder = el("div", { class: "frame later" });
     const texts = Array.from({ length: table.rows }, (_, i) => table.names.map((column) => (table.kinds[column] === "text" ? table[column][i] : "")).join("\n").toLowerCase());
     const ends = table.names.map((column) => (["money", "share", "count", "number"].includes(table.kinds[column]) ? "end count" : ""));
     const draw = () => {
@@ -546,10 +563,10 @@
       pane(words.about.files, night.rates.length ? "" : "full", el("ul", {}, ...Object.entries(words.files).map(([file, text]) => el("li", {}, el("b", {}, file), " " + text))))));
   };
 
-  const PARTS = { worklist: worklistPart, deferred: laterPart("deferred"), excluded: laterPart("excluded"), self_cure: laterPart("self_cure"), about: aboutPart };
+  const PARTS = { worklist: worklistPart, next_in_line: laterPart("next_in_line"), deferred: laterPart("deferred"), excluded: laterPart("excluded"), self_cure: laterPart("self_cure"), about: aboutPart };
   const tabs = byId("tabs"), panel = byId("panel");
   for (const name of Object.keys(PARTS)) {
-    const count = name === "about" ? null : el("small", {}, whole.format(night.counts[name]));
+    const count = name === "about" ? null : el("small", {}, whole.format(night.counts[name === "next_in_line" ? "below_capacity" : name]));
     tabs.append(el("button", { type: "button", role: "tab", id: "tab-" + name, "aria-controls": "panel", onclick: () => show(name) }, words.tabs[name], count));
   }
   tabs.addEventListener("keydown", (event) => {
@@ -583,8 +600,8 @@
     const search = panel.querySelector('input[type="search"]');
     if (event.key === "/" && search && !event.target.closest("input, select, textarea")) { event.preventDefault(); search.focus(); }
   });
-  byId("total-net").textContent = money(night.totals.net_value, night.reporting, night.totals.net_value >= 1e6);
-  if (list.rows) byId("total-expected").replaceChildren(...Object.entries(night.totals.per_currency).map(([currency, sum]) => el("span", {}, money(sum.expected_recovery, currency, true))));
+  byId("total-net").textContent = about(night.totals.net_value, night.reporting);
+  if (list.rows) byId("total-expected").replaceChildren(...Object.entries(night.totals.per_currency).map(([currency, sum]) => el("span", {}, about(sum.expected_recovery, currency))));
   byId("day").textContent = longDay(night.as_of);
   byId("valid").textContent = fill(words.page.valid, { day: longDay(night.valid_until) });
   for (const time of document.querySelectorAll(".facts time")) time.textContent = dayFormat.format(new Date(time.dateTime + "T00:00:00Z"));

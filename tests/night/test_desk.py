@@ -22,6 +22,7 @@ import pytest
 
 from features.days import day_number
 from features.errors import InputMissing, UsageError
+from pipeline.intake.refusals import DeliveryRefused
 from pipeline.law.eligibility import check
 from pipeline.law.question import CannotDecide
 from pipeline.night.desk import BatchFaulty, Desk, check_contact, check_file, microseconds, said
@@ -137,10 +138,12 @@ def test_contacts_that_are_posted_count_at_once_towards_the_caps(own):
     assert not counter.look(MORNING)
 
 
-def test_a_contact_with_a_fault_is_set_aside_by_the_ordinary_rules(own):
+def test_contacts_with_too_many_faults_are_refused_by_the_ordinary_rules(own):
     counter = Counter(own.store, own.params, MORNING)
-    told = counter.take([called("nobody", MORNING, "NEW-1"), called(scorable(own)[0], MORNING, "NEW-2")])
-    assert (told["accepted"], told["set_aside"], told["rows"]) == (1, 1, 2)
+    versions = dict(counter.desk.versions)
+    with pytest.raises(DeliveryRefused, match="1 of 2 rows are faulty .ACCT_UNKNOWN 1., more than ingest"):
+        counter.take([called("nobody", MORNING, "NEW-1"), called(scorable(own)[0], MORNING, "NEW-2")])
+    assert Store(own.store).versions() == versions
 
 
 def test_what_others_deliver_is_noticed(own):

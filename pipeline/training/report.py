@@ -14,12 +14,12 @@ from markupsafe import Markup
 
 from features.cohort import BUCKETS
 from models.amount import MEAN_SHARE, OBJECTIVES
-from models.continuation import ALL, BY_NIGHTS
 from models.effect import UNPROVEN_GUARD
 from models.evaluate import BEST, HINDSIGHT, MODEL, NEWEST, POOLED, SCOPES, UNSEEN, Evaluation
 from models.fairness import findings, pushed_up
 from models.ladder import DISPROVEN, NO_LOG, PROVEN, UNPROVEN
 from models.lesson import CALENDAR_VALUES, NIGHTS_A_VALUE
+from models.liquidation import ALL, BY_NIGHTS
 from models.trade import LEFT_BOOK, PAID
 from models.watch import MODEL as WATCH_MODEL
 from models.watch import beaten

@@ -14,19 +14,10 @@ import pandas as pd
 from features.days import day_text
 from features.errors import InputMissing
 from features.terms import LabelTerms
-from models.continuation import (
-    BY_DEBTORS,
-    BY_NIGHTS,
-    HORIZONS,
-    LEFT,
-    LOOKS,
-    ContinuationHead,
-    Followed,
-    fit_continuation,
-    vintages,
-)
+from models.continuation import ContinuationHead, fit_continuation
 from models.experience import Experience
 from models.lesson import Teaching
+from models.liquidation import BY_DEBTORS, BY_NIGHTS, HORIZONS, LEFT, LOOKS, Followed, vintages
 from models.split import TimeSplit, split_by_time
 from pipeline.panel.panel import Panel, money_scale
 from pipeline.params import Params
@@ -42,7 +33,7 @@ def nothing_foretold() -> pd.DataFrame:
 @dataclass(frozen=True)
 class ContinuationTrial:
     """release: taught on everything; None where none was: facts["why"] then says why. frames: continuation
-    (models.continuation.vintages). foretold: account_no, as_of, chance: share of the balance that comes within the
+    (models.liquidation.vintages). foretold: account_no, as_of, chance: share of the balance that comes within the
     first of HORIZONS, by boosters that had not seen the debtor.
     """
 
@@ -92,7 +83,7 @@ def continuation_trial(panel: Panel, params: Params, teaching: Teaching) -> Cont
         return ContinuationTrial(None, {"why": whole.why})
     rows = whole.rows
     cohort = panel.cohort.iloc[rows].reset_index(drop=True)
-    told = vintages(cohort, whole.share, followed.only(rows), whole.head.spreads, unit[rows], BY_DEBTORS)
+    told = vintages(cohort, whole.share, whole.low, whole.high, followed.only(rows), unit[rows], BY_DEBTORS)
     frames = {"continuation": pd.concat([told, *later], ignore_index=True)}
     foretold = cohort[["account_no", "as_of"]].assign(chance=whole.share[:, 0])
     return ContinuationTrial(whole.head, {**whole.head.facts, **about}, frames, foretold)
@@ -114,7 +105,8 @@ def _later(
         return None, [], {"not_judged": before.why}
     cohort, matrix = (frame[split.test].reset_index(drop=True) for frame in (panel.cohort, panel.matrix))
     share, real = before.head.shares(matrix, cohort), followed.only(split.test)
-    told = vintages(cohort, share, real, before.head.spreads, unit[split.test], BY_NIGHTS)
+    low, high = before.head.between(matrix, cohort, share)
+    told = vintages(cohort, share, low, high, real, unit[split.test], BY_NIGHTS)
     return before.head, [told], {"test_first": day_text(split.test_first)}
 
 

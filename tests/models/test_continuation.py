@@ -11,24 +11,26 @@ import pandas as pd
 import pytest
 
 from features.cohort import BUCKETS
+from features.days import date_of
 from models.belief import OFFERS, Belief, Curve
+from models.boosting import FOLDS
 from models.continuation import (
+    AGREED,
     ALL,
-    HORIZONS,
     LEAST_PAYERS,
-    LOOKS,
     PACE_COLUMNS,
     WORTH_COLUMNS,
     ContinuationHead,
-    Followed,
+    Fitted,
     fit_continuation,
-    vintages,
 )
 from models.experience import Experience, PartyRecord
 from models.folder import BELIEFS_FILE, CONTINUATION_FILES, digest
 from models.lesson import Teaching
+from models.liquidation import HORIZONS, LOOKS, Followed, vintages
 from models.recovery import load_model
 from models.routes import Bands, Party, Recovered
+from models.split import debtor_folds
 from tests.worlds.panels import SCALE, SETTINGS
 
 NIGHTS = tuple(range(19_000, 19_600, 60))
@@ -77,6 +79,13 @@ def world(
     return matrix, cohort, Followed(np.column_stack(came), np.column_stack(gone))
 
 
+def vintages_of(cohort: pd.DataFrame, found: Fitted, followed: Followed) -> pd.DataFrame:
+    rows = found.rows
+    own = cohort.iloc[rows].reset_index(drop=True)
+    unit = np.full(len(rows), 0.01)
+    return vintages(own, found.share, found.low, found.high, followed.only(rows), unit, "debtors not seen")
+
+
 def true_share(kind: np.ndarray, days: int) -> np.ndarray:
     return 1 - (1 - np.array(MONTHLY)[kind]) ** (days // 30)
 
@@ -117,21 +126,58 @@ def test_a_horizon_that_is_not_over_teaches_the_shorter_heads_alone(told):
 def test_those_who_leave_because_they_do_not_pay_do_not_make_the_others_seem_to_pay_more():
     matrix, cohort, followed = world(leaves=0.15)
     found, kind = fit_continuation(matrix, cohort, followed, TEACHING), matrix["kind"].to_numpy(int)
-    blind = fit_continuation(matrix, cohort, Followed(followed.came, np.zeros_like(followed.left)), TEACHING)
+    gone = followed.left.any(axis=1)
+    stayed = Followed(np.where(gone[:, None], np.nan, followed.came), np.zeros_like(followed.left))
+    blind = fit_continuation(matrix, cohort, stayed, TEACHING)
     true = true_share(kind, 360).mean()
     assert found.head.shares(matrix, cohort)[:, -1].mean() == pytest.approx(true, abs=0.035)
     assert blind.head.shares(matrix, cohort)[:, -1].mean() > true + 0.045
     assert np.nanmean((followed.came[:, -1] / cohort["balance"])[kind == 0]) > 2 * true_share(np.array([0]), 360)[0]
     assert found.head.facts["left"]["365"] > 1_000
-    told = vintages(
-        cohort.iloc[found.rows],
-        found.share,
-        followed.only(found.rows),
-        found.head.spreads,
-        np.ones(len(found.rows)),
-        "",
-    )
+    told = vintages_of(cohort, found, followed)
     assert told["within"].mean() > 0.9
+
+
+def test_a_night_teaches_a_horizon_as_far_as_it_has_lived(told):
+    _, cohort, came, found = told
+    whole = cohort["as_of"][~np.isnan(came.came[:, -1])].max()
+    assert found.head.facts["last_nights"]["365"] > date_of(int(whole)).isoformat()
+    assert found.head.facts["last_nights"]["365"] < found.head.facts["last_nights"]["90"]
+
+
+def test_a_column_that_has_moved_since_the_nights_that_teach_a_horizon_is_kept_from_it(told):
+    matrix, cohort, came, _ = told
+    ever = matrix.assign(ever=(cohort["as_of"] - NIGHTS[0]) // 60 + matrix["kind"])
+    head = fit_continuation(ever, cohort, came, TEACHING).head
+    assert head.facts["moved"]["365"] + head.facts["moved"]["180"] + head.facts["moved"]["90"] == ["ever"]
+    assert head.steps[-1].booster.feature_importance("gain")[head.columns.index("ever")] == 0
+
+
+def test_accounts_with_a_plan_neither_lower_the_cost_nor_set_the_level_of_the_others(told):
+    matrix, cohort, came, found = told
+    on = np.arange(len(cohort)) % 3 == 0
+    calls = np.where(on, 0.0, 2.0)
+    other = matrix.assign(plan_on=on.astype(float), contacts_count_call_30d=calls)
+    head = fit_continuation(other, cohort, came, TEACHING).head
+    assert {f"{book}{AGREED}" for book in ("old", "new")} < set(head.steps[0].levels)
+    free = np.flatnonzero(~on)[:50]
+    asked = (365, 0.08, {"call": CALL})
+    worth, before = (
+        whole.worth(seen.iloc[free], cohort.iloc[free], *asked)["continuation"].mean()
+        - whole.worth(seen.iloc[free], cohort.iloc[free], 365, 0.08, {})["continuation"].mean()
+        for whole, seen in ((head, other), (found.head, matrix))
+    )
+    assert worth == pytest.approx(before, rel=0.05)  # as many calls as where nobody has a plan
+
+
+def test_a_vintage_is_not_judged_by_what_it_taught(told):
+    """Of debtors of one fold half as much comes: their own interval does not learn of it."""
+    matrix, cohort, followed, found = told
+    folds = debtor_folds(cohort["debtor_id"], FOLDS, TEACHING.seed)
+    odd = Followed(np.where((folds == 0)[:, None], followed.came * 0.2, followed.came), followed.left)
+    own = fit_continuation(matrix, cohort, odd, TEACHING)
+    there = folds[own.rows] == 0
+    assert own.low[there, -1].mean() > 0.6 * found.low[there, -1].mean()
 
 
 def test_the_sum_of_one_account_is_that_of_a_pocket_calculator(told):
@@ -170,18 +216,17 @@ def test_nights_that_differ_widen_the_interval(told):
 
 def test_vintages_lie_within_what_was_foretold_and_one_that_fails_is_seen(told):
     _, cohort, came, found = told
-    unit = np.full(len(cohort), 0.01)
-    told_of = vintages(cohort, found.share, came, found.head.spreads, unit, "debtors not seen")
+    told_of = vintages_of(cohort, found, came)
     assert set(told_of["horizon"]) == set(HORIZONS)
     assert told_of["within"].mean() > 0.9
     assert (told_of["came_low"] <= told_of["came"]).all()
     half = Followed(came.came / 2, came.left)
-    assert vintages(cohort, found.share, half, found.head.spreads, unit, "debtors not seen")["within"].mean() < 0.1
+    assert vintages_of(cohort, found, half)["within"].mean() < 0.1
 
 
 def test_a_vintage_counts_once_all_its_nights_have_lived_through(told):
     _, cohort, came, found = told
-    told_of = vintages(cohort, found.share, came, found.head.spreads, np.full(len(cohort), 0.01), "debtors not seen")
+    told_of = vintages_of(cohort, found, came)
     whole = told_of[(told_of["book"] == ALL) & (told_of["horizon"] == 365)]
     over = cohort["as_of"][~np.isnan(came.came[:, -1])].nunique()
     assert whole["accounts"].max() == 900

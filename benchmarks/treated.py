@@ -22,10 +22,9 @@ import yaml
 
 from features.catalogue import CATALOGUE, with_treatments
 from features.days import day_number
-from features.settlements import net_payments
 from features.tables import TREATMENTS
 from models.calibration import bounded_logit
-from models.habits import habits
+from models.plans import PLAN_KEY, plan_histories
 from models.resampling import debtor_draws, interval
 from pipeline.intake.ingest import ingest
 from pipeline.law.rule_file import load_rules
@@ -40,6 +39,7 @@ from pipeline.training.fit import teaching_of
 from pipeline.training.treatment import TreatmentTaught, horizons_of, treatment_taught
 from pipeline.treatment.policy import INCOME, SHIPPED, Policy, policy_of
 from pipeline.treatment.proposals import Proposals, propose
+from pipeline.treatment.spare import spare_money
 
 HOUSE = Path(__file__).parents[1]
 NIGHT = treated.LAST_DAY + dt.timedelta(1)
@@ -140,26 +140,20 @@ def rows_of(store: Store, params: Params, taught: TreatmentTaught, policy: Polic
     for shard in range(store.shards):
         seen = view(store, shard, [AS_OF], params, versions)
         cohort = seen.cohort.frame
-        place = pd.Series(np.arange(len(cohort)), index=cohort["account_no"].to_numpy())
-        paid = net_payments(seen.ledger.settlements, AS_OF)
-        paid = paid[paid["account_no"].isin(place.index)]
-        money = pd.DataFrame(
-            {"debtor": place[paid["account_no"]].to_numpy(), "day": paid["occurred_on"], "amount": paid["amount"]}
-        )
-        usual = habits(money, len(cohort), AS_OF).set_index(cohort.index)
+        people = seen.tables["accounts"].drop_duplicates("account_no", keep="last")
+        about = people.set_index("account_no").reindex(cohort["account_no"])
+        asked = cohort[["debtor_id", "currency"]].assign(day=AS_OF)
+        can, _ = spare_money(asked, people, seen.tables, seen.ledger)
+        can = can.set_index(cohort.index)
         worth = head.worth(
             seen.matrix[list(head.columns)], cohort, policy.horizon_days, policy.annual_rate, params.worklist.costs
         )
-        income = seen.tables["accounts"].drop_duplicates("account_no", keep="last").set_index("account_no")[INCOME]
-        about = seen.tables["accounts"].drop_duplicates("account_no", keep="last").set_index("account_no")["product"]
         found.append(
             cohort[["account_id", "debtor_id", "currency", "days_past_due", "balance"]].assign(
-                kind=about.reindex(cohort["account_no"]).astype("str").to_numpy(),
+                kind=about["product"].astype("str").to_numpy(),
                 place="GB-ENG",
                 **{name: worth[name] for name in worth},
-                **{name: usual[name] for name in usual},
-                other_plans=np.nan,
-                disposable_income=income.reindex(cohort["account_no"]).to_numpy(np.float64) * 100,
+                **{name: can[name] for name in can},
                 in_house_days=cohort["days_past_due"].to_numpy(),
                 offers_refused=np.nan_to_num(seen.matrix["offers_refused_ever"].to_numpy()).astype(np.int64),
                 contact_open=True,
@@ -174,19 +168,23 @@ def rows_of(store: Store, params: Params, taught: TreatmentTaught, policy: Polic
 # ---- chances ---------------------------------------------------------------------------------------------------------
 
 
-def calibration(told: np.ndarray, true: np.ndarray, debtors: pd.Series, seed: int) -> dict[str, tuple[float, ...]]:
+def calibration(
+    told: np.ndarray, true: np.ndarray, debtors: pd.Series, seed: int, counts: np.ndarray | None = None
+) -> dict[str, tuple[float, ...]]:
     """observed ÷ expected and the slope of the truth on the log-odds told, each with its 95 % interval by debtor; the
-    truth is the chance itself, so that no luck of single debtors is in either. The slope is NaN where all are told one.
+    truth is the chance itself, so that no luck of single debtors is in either. There is no slope where all are told
+    one. counts: how much a row counts, 1 if None.
     """
     who, weights = debtor_draws(debtors, 100, seed)
-    sums = [weights @ np.bincount(who, part, weights.shape[1]) for part in (true, told)]
+    each = np.ones(len(told)) if counts is None else counts
+    sums = [weights @ np.bincount(who, part * each, weights.shape[1]) for part in (true, told)]
     found: dict[str, tuple[float, ...]] = {"observed ÷ expected": interval(sums[0] / sums[1])}
     inside = np.clip(told, 1e-6, 1 - 1e-6)
     level = np.log(inside / (1 - inside))
     if np.ptp(level) < 1e-9:
         return found
     slopes = [
-        bounded_logit(level[None], true, own[who].astype(float), usual=np.ones(1), pull=1e-6, least=-9.0)[1][0]
+        bounded_logit(level[None], true, own[who] * each, usual=np.ones(1), pull=1e-6, least=-9.0)[1][0]
         for own in weights
     ]
     return {**found, "slope": interval(np.array(slopes))}
@@ -208,23 +206,22 @@ def chances(whole: Judged, proposals: Proposals, seed: int) -> dict[str, dict[st
         real = float(true[asked == discount].mean())
         found[name][f"at {discount:.0%} off ({real:.3f} is true)"] = (told, low, high)
     spare = past_of(whole.store, whole.params, whole.policy, AS_OF)
-    agreed = spare.plans.groupby(["account_no", "plan_id"]).agg(
-        debtor_id=("debtor_id", "first"), largest=("amount", "max"), agreed_on=("agreed_on", "first")
-    )
-    agreed["burden"] = agreed["largest"] / spare.spare.reindex(agreed.index)
-    agreed = agreed[np.isfinite(agreed["burden"])].reset_index(drop=True)
-    number = agreed["debtor_id"].str.removeprefix("D").astype(int).to_numpy()
-    own = whole.lived.book.only(number)
-    told = held.breaks.curve.of(agreed["burden"].to_numpy())
-    name = f"P(break in a month), plans as agreed, from {held.breaks.source}"
-    found[name] = calibration(told, own.chance_to_break(agreed["largest"].to_numpy()), agreed["debtor_id"], seed)
+    lived = plan_histories(spare.plans, spare.spare, AS_OF)
+    lived["largest"] = spare.plans.groupby(list(PLAN_KEY))["amount"].max().reindex(lived.index)
+    lived = lived[(lived["due"] > 0).to_numpy()].reset_index(drop=True)
+    own = whole.lived.book.only(lived["debtor_id"].str.removeprefix("D").astype(int).to_numpy())
+    told = held.breaks.curve.of(lived["burden"].to_numpy())
+    name = f"P(break in a month), plans as agreed, over the months they lived, from {held.breaks.source}"
+    months = lived["due"].to_numpy(np.float64)
+    found[name] = calibration(told, own.chance_to_break(lived["largest"].to_numpy()), lived["debtor_id"], seed, months)
     best = proposals.plans.best
     there = (best["instalments"] > 0).to_numpy()
     if there.any():
-        part = whole.book.only(np.flatnonzero(there))
-        kept = (1 - part.chance_to_break(best["instalment"].to_numpy()[there])) ** best["instalments"].to_numpy()[there]
-        name = "P(kept to the end), plans proposed"
-        found[name] = calibration(best["p_kept"].to_numpy()[there], kept, whole.rows["debtor_id"][there], seed)
+        part, many_ = whole.book.only(np.flatnonzero(there)), best["instalments"].to_numpy()[there]
+        kept = (1 - part.chance_to_break(best["instalment"].to_numpy()[there])) ** many_
+        name = "P(kept to the end), plans proposed, of those who agree"
+        told, agrees = best["p_kept"].to_numpy()[there], part.chance_to_agree(many_)
+        found[name] = calibration(told, kept, whole.rows["debtor_id"][there], seed, agrees)
     return found
 
 

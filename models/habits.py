@@ -13,17 +13,19 @@ PAYDAY_DAYS, PAYDAY_SHARE, PAYDAY_REACH = 4, 0.6, 2  # days with a payment; shar
 MONTH = 31  # 31 stands for the last day of every month
 
 
-def habits(payments: pd.DataFrame, debtors: int, as_of: int) -> pd.DataFrame:
+def habits(payments: pd.DataFrame, debtors: int, as_of: np.ndarray | int) -> pd.DataFrame:
     """usual_payment (minor units), usual_gap_days and payday of debtors 0 .. debtors - 1; NaN, NaN and 0 where unknown.
 
-    payments: debtor (number), day, amount (minor units of one currency for each debtor), net of what was taken back and
-    known before as_of; those of the SPAN_DAYS before as_of count, and what came on one day is one payment.
-    usual_payment is the median. usual_gap_days is the mean gap between them, or the days since the first ÷ their number
-    where that is more: whoever paid each month and stopped a year ago does not pay each month. payday is the day of the
-    month within PAYDAY_REACH of which the most were paid, the last day of a month being 31 and next to the 1st.
+    as_of: one, or one per debtor. payments: debtor (number), day, amount (minor units of one currency for each debtor),
+    net of what was taken back and known before as_of; those of the SPAN_DAYS before as_of count, and what came on one
+    day is one payment. usual_payment is the median. usual_gap_days is the mean gap between them, or the days since the
+    first ÷ their number where that is more: whoever paid each month and stopped a year ago does not pay each month.
+    payday is the day of the month within PAYDAY_REACH of which the most were paid, the last day of a month being 31 and
+    next to the 1st.
     """
-    day = payments["day"].to_numpy(np.int64)
-    lately = (day >= as_of - SPAN_DAYS) & (day < as_of) & (payments["amount"].to_numpy() > 0)
+    day, night = payments["day"].to_numpy(np.int64), np.broadcast_to(as_of, debtors)
+    asked = night[payments["debtor"].to_numpy(np.int64)]
+    lately = (day >= asked - SPAN_DAYS) & (day < asked) & (payments["amount"].to_numpy() > 0)
     daily = payments[lately].groupby(["debtor", "day"], sort=True)["amount"].sum().reset_index()
     who, on = daily["debtor"].to_numpy(np.int64), daily["day"].to_numpy(np.int64)
     many = np.bincount(who, minlength=debtors)
@@ -34,7 +36,7 @@ def habits(payments: pd.DataFrame, debtors: int, as_of: int) -> pd.DataFrame:
     first, last = (part.reindex(found.index).to_numpy(np.float64) for part in (by["day"].min(), by["day"].max()))
     usual = by["amount"].median().reindex(found.index).to_numpy(np.float64)
     between = np.divide(last - first, many - 1, out=np.full(debtors, np.nan), where=many >= LEAST_DAYS)
-    since = np.divide(as_of - first, many, out=np.full(debtors, np.nan), where=many > 0)
+    since = np.divide(night - first, many, out=np.full(debtors, np.nan), where=many > 0)
     enough = many >= LEAST_DAYS
     found["usual_payment"] = np.where(enough, usual, np.nan)
     found["usual_gap_days"] = np.where(enough, np.maximum(between, since), np.nan)

@@ -379,7 +379,8 @@ def learned_breaks(history: pd.DataFrame, belief: Belief, *, draws: int, seed: i
     history, one row a plan: debtor_id, unit, burden (as it was when agreed), due (instalments fallen due and judged,
     up to the one that broke it), broken (bool). Plans fall into classes of burden of LEAST_MATURED or more; a class has
     the hazard under which its instalments would break as many plans as they did (censored plans count as far as they
-    are known), made never to fall with burden. 95 % interval by debtor. Burdens were chosen by people, so this
+    are known), made never to fall with burden; the curve through them foretells as many breaks as there were. 95 %
+    interval by debtor. Burdens were chosen by people, so this
     foretells plans agreed as before; it does not say what another burden would have done to the same debtor.
     """
     lot = history[history["due"].to_numpy() > 0]
@@ -404,8 +405,13 @@ def learned_breaks(history: pd.DataFrame, belief: Belief, *, draws: int, seed: i
         [[drawn(due, (place == each) & (length == one)) for one in lengths] for each in range(many)], axis=2
     ).transpose(1, 2, 0)
     chance = never_falling(_monthly(breaks, risks, lengths), risks.sum(axis=2))
-    told = np.array([interval(column) for column in chance.T])
     at = tuple(float(np.average(burden[place == each], weights=due[place == each])) for each in range(many))
+    # Straight lines between classes, flat beyond, foretell other breaks than the classes had: all of them are to be
+    # what they were.
+    lines = 1 - (1 - np.interp(burden, at, chance[0])) ** length
+    foretold = float((lines * due).sum())
+    chance = np.minimum(chance * (broken.sum() / foretold if foretold > 0 else 1.0), 1.0)
+    told = np.array([interval(column) for column in chance.T])
     middle, low, high = (tuple(told[:, end].tolist()) for end in range(3))
     matured = {point: int((place == each).sum()) for each, point in enumerate(at)}
     return Belief(Curve(at, middle, low, high), PLANS, "", matured)

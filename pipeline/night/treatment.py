@@ -14,12 +14,10 @@ import pandas as pd
 
 from features.currencies import DECIMALS
 from features.days import date_of
-from features.settlements import CASH, net_known
-from features.tables import NO_DAY, STATUSES, numbered
+from features.tables import NO_DAY, STATUSES
 from features.versions import arranged, key_of
 from models.belief import POLICY
 from models.continuation import WORTH_COLUMNS
-from models.habits import habits
 from models.prioritise import CONTROL
 from models.recovery import load_model
 from models.routes import INTERNAL
@@ -37,15 +35,14 @@ from pipeline.store.form import TREATED
 from pipeline.store.store import Store
 from pipeline.treatment.comparison import BY_ROUTE, by_route
 from pipeline.treatment.learnt import learnt
-from pipeline.treatment.policy import INCOME, Policy, income_of
+from pipeline.treatment.policy import Policy
 from pipeline.treatment.proposals import NOTHING, PLAN, ROW_COLUMNS, SETTLEMENT, Proposals, propose
+from pipeline.treatment.spare import SPARE_COLUMNS, spare_money
 
 OWNERS = ("creditor", "debt_buyer")  # roles in which a debt is the house's own to let off, to place and to sell
-PLANS_AHEAD = 31  # days in which other plans are asked for what a month takes
-HABITS = ("usual_payment", "usual_gap_days", "payday")
 # Of a shard, beside what its rows say: what the policy is asked about each scorable account.
 ASKED = (
-    *("account_no", *HABITS, "other_plans", "disposable_income", "in_house_days", "offers_refused", "statuses"),
+    *("account_no", *SPARE_COLUMNS, "in_house_days", "offers_refused", "statuses"),
     *("waited_for", "unknown"),
 )
 # Why nothing is proposed, of whole debtors: what is agreed with one is waited for.
@@ -83,13 +80,12 @@ def asked_about(job: Job, seen: View, judged: Rulings) -> pd.DataFrame:
     people = _people(seen, job.as_of)
     own = people.set_index("account_no")["payer"].reindex(cohort["account_no"]).to_numpy(np.int64)
     refused = seen.matrix.get("offers_refused_ever", pd.Series(np.nan, index=seen.matrix.index))
-    usual = habits(_paid(seen, people, job.as_of), int(people["payer"].max() + 1) if len(people) else 0, job.as_of)
+    payers = people.drop_duplicates("payer").sort_values("payer").assign(day=job.as_of)
+    can, _ = spare_money(payers[["debtor_id", "currency", "day"]], people, seen.tables, seen.ledger)
     return pd.DataFrame(
         {
             "account_no": cohort["account_no"].to_numpy(np.int64),
-            **{name: usual[name].to_numpy()[own] for name in HABITS},
-            "other_plans": _other_plans(seen, people, job.as_of)[own],
-            "disposable_income": _income(people)[own],
+            **{name: can[name].to_numpy()[own] for name in SPARE_COLUMNS},
             "in_house_days": _in_house(seen, cohort, job.as_of),
             "offers_refused": np.nan_to_num(refused.to_numpy(np.float64)[: len(cohort)]).astype(np.int64),
             "statuses": recorded["statuses"].to_numpy(np.int64),
@@ -106,45 +102,6 @@ def _people(seen: View, night: int) -> pd.DataFrame:
     last = known.drop_duplicates("account_no", keep="last").reset_index(drop=True)
     payer = pd.factorize(last["debtor_id"].astype("str") + "|" + last["currency"].astype("str"), sort=True)[0]
     return last.assign(payer=payer.astype(np.int64))
-
-
-def _paid(seen: View, people: pd.DataFrame, night: int) -> pd.DataFrame:
-    """debtor (payer), day and amount of the payments known before the night, less what was taken back by then."""
-    held = seen.ledger.settlements
-    if held is None:
-        return pd.DataFrame({name: pd.Series(dtype="int64") for name in ("debtor", "day", "amount")})
-    cash = np.flatnonzero((held.kind == CASH) & (held.known_on < night) & (held.occurred_on < night))
-    payer = people.set_index("account_no")["payer"].reindex(held.accounts[held.position[cash]])
-    rows = pd.DataFrame(
-        {"debtor": payer.to_numpy(), "day": held.occurred_on[cash], "amount": net_known(held, night)[cash]}
-    )
-    return rows.dropna().astype("int64")
-
-
-def _other_plans(seen: View, people: pd.DataFrame, night: int) -> np.ndarray:
-    """What the plans that have not ended ask for within PLANS_AHEAD days, by payer; NaN where there is none."""
-    plans, many = seen.tables.get("plans"), int(people["payer"].max() + 1) if len(people) else 0
-    if plans is None or plans.empty:
-        return np.full(many, np.nan)
-    plans = arranged(plans, "plans")
-    rows = Sight(night).newest(plans, key_of(plans, "plans"), "plans")
-    ended, due = rows["ended_on"].to_numpy(), rows["due_on"].to_numpy()
-    plan = pd.MultiIndex.from_arrays([rows["account_no"], numbered(rows, "plan_id", "plans")])
-    runs = ~plan.isin(plan[(ended != NO_DAY) & (ended < night)])  # the end may stand on any row of a plan
-    rows = rows[runs & (due >= night) & (due < night + PLANS_AHEAD)]
-    payer = people.set_index("account_no")["payer"].reindex(rows["account_no"]).to_numpy()
-    asked = pd.Series(rows["amount"].to_numpy(np.float64)).groupby(payer).sum()
-    return asked.reindex(np.arange(many)).to_numpy(np.float64)
-
-
-def _income(people: pd.DataFrame) -> np.ndarray:
-    """The least disposable income delivered of the payer's accounts, minor units a month; NaN where none is."""
-    many = int(people["payer"].max() + 1) if len(people) else 0
-    if INCOME not in people:
-        return np.full(many, np.nan)
-    minor = people["currency"].astype("str").map({name: 10.0**places for name, places in DECIMALS.items()})
-    told = income_of(people).to_numpy(np.float64) * minor.to_numpy(np.float64)
-    return pd.Series(told).groupby(people["payer"]).min().reindex(np.arange(many)).to_numpy(np.float64)
 
 
 def _in_house(seen: View, cohort: pd.DataFrame, night: int) -> np.ndarray:

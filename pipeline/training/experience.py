@@ -10,25 +10,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.currencies import DECIMALS
 from features.days import date_of, day_text
 from features.ledger import Ledger, figures_at, history
-from features.settlements import CASH, Settlements, net_payments
+from features.settlements import net_payments
 from features.tables import NEVER, NO_DAY, NO_MONEY, NO_SHARE, TREATMENTS, InnerTables
 from features.terms import Terms
 from features.versions import arranged, key_of, superseded_on
 from models.belief import LEAST_MATURED, POLICY, Belief, Curve, kept_to
 from models.experience import Experience, PartyRecord
-from models.habits import SPAN_DAYS, habits
 from models.money import MoneyScale
-from models.plans import MONTH_DAYS, PLAN_KEY, learned_breaks, plan_histories, supported
+from models.plans import PLAN_KEY, learned_breaks, plan_histories, supported
 from models.routes import SALE, Party, recovered_of
 from models.settlements import learned_acceptance, lots_of
 from pipeline.panel.engines import map_shards
 from pipeline.panel.view import terms_of
 from pipeline.params import Params
 from pipeline.store.store import Store
-from pipeline.treatment.policy import INCOME, Policy, income_of, policy_in
+from pipeline.treatment.policy import Policy, policy_in
+from pipeline.treatment.spare import spare_money
 
 SETTLEMENT, PLAN = "settlement", "plan"  # kinds of offers
 OFFER_DAYS = 30  # to answer, where the policy names none
@@ -163,7 +162,8 @@ def _past_of_shard(
     )
     about = arranged(tables["accounts"], "accounts").drop_duplicates("account_no", keep="last")
     names = ("portfolio", "debtor_id", "currency", "product")
-    about = about[["account_no", *names]].astype(dict.fromkeys(names, "str"))
+    people = about.astype(dict.fromkeys(names, "str"))
+    about = people[["account_no", *names]]
     for name in set(TREATMENTS) & set(tables):
         tables[name] = _declared(tables[name], about, name, terms)
     ledger = history(tables, terms)
@@ -172,7 +172,7 @@ def _past_of_shard(
     return (
         _offers(tables, about, paid, policy, params.label.maturity_days, day),
         plans,
-        _spare(plans, about, tables["accounts"], ledger, policy),
+        _spare(plans, people, tables, ledger, policy),
         _placements(tables, about, paid, ledger, policy, params.label.maturity_days, day),
     )
 
@@ -229,88 +229,23 @@ def _instalments(tables: InnerTables, about: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(plan_id=frame["plan_no"])[names]
 
 
-def _spare(
-    plans: pd.DataFrame, about: pd.DataFrame, accounts: pd.DataFrame, ledger: Ledger, policy: Policy
-) -> pd.Series:
-    """What a night would have taken as supported by each plan's account when the plan was agreed: by the payments of
-    its debtor known then, less his other plans, and the account's part of it by balance."""
+def _spare(plans: pd.DataFrame, people: pd.DataFrame, tables: InnerTables, ledger: Ledger, policy: Policy) -> pd.Series:
+    """What a night would have taken as supported by each plan's account when the plan was agreed: of what its debtor
+    could pay then, the account's part by balance."""
     key = list(PLAN_KEY)
     if not len(plans) or policy.plans is None:
         return pd.Series([], index=pd.MultiIndex.from_arrays([[], []], names=key), dtype=np.float64)
-    own = plans.groupby([*key, "debtor_id", "currency"], sort=True)
-    made = own.agg(
-        agreed_on=("agreed_on", "min"), first=("due_on", "min"), last=("due_on", "max"), total=("amount", "sum")
-    )
-    made = made.reset_index().assign(plan=np.arange(len(made)))
-    beside = made[["plan", "debtor_id", "currency", "agreed_on"]].merge(about, on=["debtor_id", "currency"])
-    balance, _, _ = figures_at(ledger, beside["account_no"].to_numpy(), beside["agreed_on"].to_numpy())
-    beside["owed"] = np.maximum(balance, 0)
-    whole = beside.groupby("plan")["owed"].sum().to_numpy(np.float64)
-    itself = beside.merge(made[["plan", "account_no"]], on=["plan", "account_no"]).set_index("plan")["owed"]
-    part = np.divide(itself.to_numpy(np.float64), whole, out=np.ones(len(made)), where=whole > 0)
-    usual = habits(_paid_before(beside, ledger.settlements), len(made), 0)
-    rows = usual.assign(disposable_income=_income(beside, accounts, len(made)), other_plans=_taken(made))
+    made = plans.groupby([*key, "debtor_id", "currency"], sort=True)["agreed_on"].min().rename("day").reset_index()
+    rows, beside = spare_money(made, people, tables, ledger)
+    itself = beside["account_no"].to_numpy() == made["account_no"].to_numpy()[beside["place"]]
+    counts = beside[beside["late"].to_numpy() | itself].groupby("place")["balance"].sum()
+    whole = counts.reindex(made.index, fill_value=0).to_numpy(np.float64)
+    own = beside[itself].set_index("place")["balance"].reindex(made.index, fill_value=0).to_numpy(np.float64)
+    part = np.divide(own, whole, out=np.ones(len(made)), where=whole > 0)
     for name in ("usual_payment", "disposable_income", "other_plans"):
         rows[name] *= part
     spare = supported(rows, "month", policy.plans)["supported"].to_numpy()
     return pd.Series(spare, index=pd.MultiIndex.from_frame(made[key]))
-
-
-def _income(beside: pd.DataFrame, accounts: pd.DataFrame, plans: int) -> np.ndarray:
-    """The least disposable income that was delivered of each plan's debtor before the agreement, minor units a month;
-    NaN where none was."""
-    if INCOME not in accounts:
-        return np.full(plans, np.nan)
-    minor = accounts["currency"].astype("str").map({name: 10.0**places for name, places in DECIMALS.items()})
-    told = accounts[["account_no", "known_on", "known_at"]].assign(income=income_of(accounts) * minor)
-    pairs = beside[["plan", "account_no", "agreed_on"]].merge(told, on="account_no")
-    pairs = pairs[pairs["known_on"] < pairs["agreed_on"]].sort_values("known_at", kind="stable")
-    last = pairs.drop_duplicates(["plan", "account_no"], keep="last")
-    return last.groupby("plan")["income"].min().reindex(np.arange(plans)).to_numpy(np.float64)
-
-
-def _taken(made: pd.DataFrame) -> np.ndarray:
-    """Minor units a month that the debtor's plans on his other accounts took on the day each plan was agreed."""
-    months = (made["last"] - made["first"]) / MONTH_DAYS + 1
-    other = made.assign(monthly=made["total"] / months)[
-        ["debtor_id", "currency", "account_no", "agreed_on", "last", "monthly"]
-    ]
-    pairs = made[["plan", "debtor_id", "currency", "account_no", "agreed_on"]].merge(
-        other, on=["debtor_id", "currency"], suffixes=("", "_other")
-    )
-    runs = (pairs["agreed_on_other"] < pairs["agreed_on"]) & (pairs["last"] >= pairs["agreed_on"])
-    pairs = pairs[runs & (pairs["account_no"] != pairs["account_no_other"])]
-    return pairs.groupby("plan")["monthly"].sum().reindex(made["plan"], fill_value=0.0).to_numpy()
-
-
-def _paid_before(beside: pd.DataFrame, held: Settlements) -> pd.DataFrame:
-    """Payments of models.habits.habits: debtor (number of the plan), day (before that of the agreement, which is 0) and
-    amount, as known on that day."""
-    cash = np.flatnonzero(held.kind == CASH)
-    paid = pd.DataFrame(
-        {
-            "account_no": held.accounts[held.position[cash]],
-            "row": cash,
-            "occurred_on": held.occurred_on[cash].astype(np.int64),
-            "known_on": held.known_on[cash],
-            "amount": held.amount[cash],
-        }
-    )
-    pairs = beside[["plan", "account_no", "agreed_on"]].merge(paid, on="account_no")
-    day = pairs["occurred_on"] - pairs["agreed_on"]
-    pairs = pairs.assign(day=day)[(day < 0) & (day >= -SPAN_DAYS) & (pairs["known_on"] < pairs["agreed_on"])]
-    pairs = pairs.reset_index(drop=True)
-    reversed_ = pd.DataFrame(
-        {
-            "row": np.repeat(np.arange(held.row.size), np.diff(held.reversal_offsets)),
-            "taken_back": held.reversal_amount,
-            "back_on": held.reversal_known_on,
-        }
-    )
-    back = pairs[["row", "agreed_on"]].reset_index().merge(reversed_, on="row")
-    back = back[back["back_on"] < back["agreed_on"]].groupby("index")["taken_back"].sum()
-    net = pairs["amount"] - back.reindex(pairs.index, fill_value=0)
-    return pd.DataFrame({"debtor": pairs["plan"], "day": pairs["day"], "amount": net})
 
 
 def _placements(

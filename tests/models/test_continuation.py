@@ -1,5 +1,6 @@
 """What going on is worth: shares that are known are found again, they never fall with the horizon, and the sum of one
-account is that of a pocket calculator. What was learnt of offers and placements (experience.py) is kept beside it.
+account is that of a pocket calculator. What came of old nights is in liquidation.py. What was
+learnt of offers and placements (experience.py) is kept beside it.
 """
 
 from __future__ import annotations

@@ -265,6 +265,16 @@ def test_breaks_are_learnt_by_burden_from_plans_that_still_run():
     assert inside >= 0.85 * points  # of 95 %
 
 
+def test_the_curve_foretells_as_many_breaks_as_there_were():
+    """Also where most burdens of a class are small and some are huge, so that no straight line goes through them."""
+    history = kept_plans(1, 700)
+    burden = np.random.default_rng(2).lognormal(0.0, 1.2, len(history))
+    history = history.assign(burden=burden, unit="month")
+    found = learned_breaks(history, BELIEF, draws=50, seed=1)
+    foretold = (found.curve.of(burden) * history["due"]).sum()
+    assert foretold == pytest.approx(history["broken"].sum(), rel=0.005)
+
+
 def test_histories_of_plans_by_hand():
     def plan(name: str, first: int, step: int, amounts: list[int], ended: int = NO_DAY, how: str = "") -> list[dict]:
         return [

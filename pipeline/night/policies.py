@@ -11,8 +11,10 @@ import numpy as np
 import pandas as pd
 
 from features.currencies import DECIMALS
+from features.days import date_of
 from features.errors import UsageError
 from features.settlements import CASH, net_known
+from models.recovery import load_model
 from models.settlements import lots_of
 from pipeline.night.feeds import check_feeds
 from pipeline.night.ranking import rank_night
@@ -22,6 +24,7 @@ from pipeline.night.shards import work_shards
 from pipeline.night.treatment import KEPT_COLUMNS, Treated, nothing_kept, taken, treat, treat_debtors
 from pipeline.panel.view import View, view
 from pipeline.params import Params, Treatments
+from pipeline.store.champion import Approved, approved_before
 from pipeline.store.files import private_folder
 from pipeline.store.form import TREATED
 from pipeline.store.store import Store
@@ -97,7 +100,8 @@ def _text(table: pd.DataFrame) -> str:
 
 def past_offers(store: Store, job: Job, params: Params) -> pd.DataFrame:
     """KEPT_COLUMNS of settlements whose discount a lot drew on nights whose outcome is known by the job's night, each
-    debtor's account and draw once, on the first night that offered it.
+    account and draw once, on the first night that offered it, and an account once within a horizon, so that no money
+    counts twice.
     """
     if TREATED not in store.delta.names():
         return nothing_kept()
@@ -105,7 +109,18 @@ def past_offers(store: Store, job: Job, params: Params) -> pd.DataFrame:
     if kept.empty:
         return nothing_kept()
     drawn = kept[(kept["variant"] != "").to_numpy()].sort_values(["as_of", "account_id"])
-    return drawn.drop_duplicates(["account_id", "variant"]).reset_index(drop=True)
+    drawn = drawn.drop_duplicates(["account_id", "variant"])
+    return drawn[apart(drawn["account_id"], drawn["as_of"], params.label.horizon_days)].reset_index(drop=True)
+
+
+def apart(accounts: pd.Series, nights: pd.Series, days: int) -> np.ndarray:
+    """bool per row, nights never falling: whether it lies so many days or more after the account's last that does."""
+    last: dict[str, int] = {}
+    found = np.zeros(len(accounts), bool)
+    for place, (account, night) in enumerate(zip(accounts, nights, strict=True)):
+        if night >= last.get(account, night - days) + days:
+            found[place], last[account] = True, int(night)
+    return found
 
 
 def _as_it_came(past: pd.DataFrame, store: Store, job: Job, params: Params, policies: list[Policy]) -> str:
@@ -116,15 +131,39 @@ def _as_it_came(past: pd.DataFrame, store: Store, job: Job, params: Params, poli
     if past.empty:
         return f"{head} No such offer has matured: `explore.discounts` of a policy draws them."
     offers = pd.concat([*with_money(past, store, job, params, policies)], ignore_index=True)
+    seen = offers["in_sample"].to_numpy(bool)
+    lines = [f"{head} {len(offers):,} offers of {past['as_of'].nunique():,} nights, {params.money.reporting_currency}:"]
+    lines += _came_lines(offers, params)
+    if seen.any():
+        lines.append(
+            f"  In-sample: before the nights of {int(seen.sum()):,} of these offers no model was approved that is kept "
+            "and says what waiting is worth. There both policies are worked out with the model in use, which may have "
+            "learnt from what came."
+        )
+    if seen.any() and not seen.all():
+        lines.append(f"Out of sample, each by the model approved before its night, {int((~seen).sum()):,} offers:")
+        lines += _came_lines(offers[~seen].reset_index(drop=True), params)
+    return "\n".join(lines)
+
+
+def _came_lines(offers: pd.DataFrame, params: Params) -> list[str]:
     would = {name: offers[name].to_numpy(np.float64) for name in (YOURS, OTHER)}
     told = as_it_came(offers, would, draws=params.evaluate.bootstrap_draws, seed=params.seed)
-    lines = [f"{head} {len(offers):,} offers of {past['as_of'].nunique():,} nights, {params.money.reporting_currency}:"]
+    lines = []
     for row in told.itertuples():
         covered = f"{row.covered:.0%} of offers covered, {row.matched:,} drawn so"
         what = f"{row.money:+,.2f}" if row.policy == DIFFERENCE else f"{row.money:,.2f}"
         said = row.why or f"{what} an offer ({row.low:,.2f} to {row.high:,.2f})"
         lines.append(f"  {row.policy}: {said}; {covered}")
-    return "\n".join(lines)
+    return lines
+
+
+def model_then(store: Store, night: int) -> Approved | None:
+    """The model approved before a night, where it is kept and says what waiting is worth."""
+    found = approved_before(store.path, date_of(night))
+    if found is None or getattr(load_model(found.folder, found.sha256), "continuation", None) is None:
+        return None
+    return found
 
 
 def with_money(
@@ -132,10 +171,12 @@ def with_money(
 ) -> Iterator[pd.DataFrame]:
     """Of each past night the offers drawn on it: debtor_id, arm, probability, matured, money, stratum, and the discount
     that either policy would have offered, knowing what was known then; 0 where it would have let nothing off.
+    in_sample: by the model in use, for want of one approved before the night.
     """
     shard_of = {account: store.shard_of_account(account) for account in past["account_id"]}
     for night, rows in past.groupby("as_of", sort=True):
-        then = replace(job, as_of=int(night))
+        earlier = model_then(store, int(night))
+        then = replace(job, as_of=int(night), model=job.model if earlier is None else earlier)
         for shard, own in rows.groupby(rows["account_id"].map(shard_of), sort=True):
             seen = view(store, int(shard), [then.as_of], params, job.versions, debtors=list(own["debtor_id"].unique()))
             own = own[own["account_id"].isin(seen.cohort.frame["account_id"])].reset_index(drop=True)
@@ -149,6 +190,7 @@ def with_money(
                     "stratum": lots["stratum"],
                     "probability": own["probability"],
                     "matured": True,
+                    "in_sample": earlier is None,
                     "money": _money(seen, own, then.as_of, params),
                     **{
                         name: _would(then, seen, store, policy, own, params)

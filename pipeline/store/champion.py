@@ -7,6 +7,7 @@ Scoring reads these and the model folder, and nothing else: it needs no registry
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import itertools
 import json
@@ -122,6 +123,22 @@ def approvals(store_path: Path) -> dict[Path, str]:
     except (KeyError, TypeError):
         raise NotApproved.damaged(str(store_path / MODELS / CHAMPION)) from None
     return found
+
+
+def approved_before(store_path: Path, day: dt.date) -> Approved | None:
+    """The newest model that was approved before a day and may still score: the champion or one before it.
+
+    None where there is none, or its folder is gone or differs. Raises ModelRefused as `champion` does.
+    """
+    record = read_record(store_path)
+    while record and str(record.get("approved_at", ""))[:10] >= day.isoformat():
+        record = record.get("previous")
+    if not record:
+        return None
+    folder = model_folder(store_path, str(record["model_version"]))
+    if not folder.is_dir() or digest_of(folder) != record["sha256"]:
+        return None
+    return Approved(folder, str(record["sha256"]), str(record["model_version"]), record)
 
 
 def write_record(store_path: Path, record: Mapping[str, Any]) -> None:

@@ -27,12 +27,13 @@ from pipeline.columns import PROPOSAL_COLUMNS, ROUTED_COLUMNS, SPECIALIST_COLUMN
 from pipeline.law.holds import BIT
 from pipeline.night import score, treatment
 from pipeline.night.night import make_night
-from pipeline.night.policies import past_offers, with_money
+from pipeline.night.policies import apart, past_offers, with_money
 from pipeline.night.stages import Stages
 from pipeline.night.treatment import Treated
 from pipeline.pages.language import words
 from pipeline.params import load
 from pipeline.simulate.treated import WORKED, deliver, live
+from pipeline.store.champion import champion, write_record
 from pipeline.store.files import sha256_of
 from pipeline.store.form import TERMS, TREATED
 from pipeline.store.store import Store
@@ -511,10 +512,20 @@ def test_money_of_past_offers_is_what_the_delivery_says_within_the_horizon(treat
     assert (told["the params'"] == 0.1).mean() > 0.9  # the least, which is proposed where no lot gives more
     command = ("whatif", "--as-of", SECOND, "--policy", str(treated_house / "treatments.yaml"))
     assert recoup(treated_house, *command) == 0
-    assert re.search(
-        r"the params': \d+ matured offers were drawn as this policy would, 300 are needed", capsys.readouterr().out
-    )
+    said = capsys.readouterr().out
+    assert re.search(r"the params': \d+ matured offers were drawn as this policy would, 300 are needed", said)
+    assert f"In-sample: before the nights of {len(told):,} of these offers no model was approved" in said
+    approved = champion(store.path)
+    write_record(store.path, {**approved.record, "approved_at": "2025-01-01T00:00:00+00:00"})
+    told = pd.concat(list(with_money(past, store, job, params, [policy, policy])), ignore_index=True)
+    assert not told["in_sample"].any()
+    write_record(store.path, dict(approved.record))
     written(treated_house, "out", "treatments.yaml")
+
+
+def test_an_account_counts_once_within_a_horizon():
+    accounts = pd.Series(["a", "b", "a", "a", "a"])
+    assert apart(accounts, pd.Series([10, 12, 30, 40, 69]), 30).tolist() == [True, True, False, True, False]
 
 
 # ---- what came of offers ---------------------------------------------------------------------------------------------

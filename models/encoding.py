@@ -66,7 +66,7 @@ class Encoder:
         protected = [name for name in names if name.startswith(PROTECTED)]
         if protected:
             raise UsageError(
-                f"Columns {', '.join(protected)} are for audits only and can never be features. "
+                f"Columns {', '.join(protected)} are for audits or for show, and can never be features. "
                 "Remove them from the matrix."
             )
         kinds = tuple(_kind(matrix[name], name in set(money_columns)) for name in names)

@@ -208,7 +208,7 @@ def test_text_and_category_columns_are_the_same(model, later):
 
 
 def test_audit_columns_can_never_be_features(panel):
-    with pytest.raises(UsageError, match="audit_age are for audits only"):
+    with pytest.raises(UsageError, match="audit_age are for audits or for show"):
         RecoveryModel.fit(panel.matrix.assign(audit_age=1.0), taught(panel), panel.cohort, teaching())
 
 

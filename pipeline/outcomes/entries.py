@@ -14,10 +14,10 @@ import pandas as pd
 
 from features.currencies import DECIMALS
 from features.days import DAY_MINUTES, DAY_SECONDS
-from features.tables import CHANNELS, MONEY_LIMIT, NO_MONEY, OUTCOMES
+from features.tables import CHANNELS, MONEY_LIMIT, NO_MONEY, OUTCOMES, RIGHT_PARTY
 from pipeline.outcomes.filled_workbook import FilledRow
 from pipeline.pages.language import languages, words
-from pipeline.pages.workbook import OFFERED
+from pipeline.pages.workbook import AGAIN, OFFERED
 
 CODES = {
     "FB_FORMULA": "A cell holds a formula or an error, and nothing is evaluated. Type the value.",
@@ -36,6 +36,7 @@ CODES = {
     "FB_DATE": "The promised day must be a date, from the list's day on.",
     "FB_OFFER": "What came of the offer is not one of the listed words.",
     "FB_NO_OFFER": "An offer is answered, but the published list proposes none to the account.",
+    "FB_AGAIN": "A call is agreed for a day and a time, from the list's day on, and with somebody who was spoken to.",
     "FB_PROMISE": "An amount or a day is promised, but the outcome is not a promise.",
 }
 _CLOCK = re.compile(r"([01]?\d|2[0-3])[:hH]([0-5]\d)(?::\d\d)?")
@@ -91,6 +92,9 @@ def entries(
     due = _due(row.cells.get("promise_due_on"), night)
     if outcome != "promise" and (amount != NO_MONEY or due):
         raise EntryFault("FB_PROMISE")
+    again = _again(row.cells.get(AGAIN), night)
+    if again and outcome not in RIGHT_PARTY:
+        raise EntryFault("FB_AGAIN")
     contact = hashlib.sha256(f"{night}|{account}".encode()).hexdigest()[:16]
     return {
         "state": "contacts" if outcome else "skipped",
@@ -101,6 +105,7 @@ def entries(
         "promise_amount": amount,
         "promise_due_on": due,
         "skipped_because": skipped,
+        AGAIN: again,
         OFFERED: answer,
     }
 
@@ -180,6 +185,19 @@ def _due(value: Any, night: dt.date) -> str:
     if day is None or day < night:
         raise EntryFault("FB_DATE")
     return day.isoformat()
+
+
+def _again(value: Any, night: dt.date) -> str:
+    """YYYY-MM-DD HH:MM on the debtor's clock; "" for nothing."""
+    if value in (None, ""):
+        return ""
+    try:
+        moment = value if isinstance(value, dt.datetime) else dt.datetime.fromisoformat(str(value).strip())
+    except ValueError:
+        raise EntryFault("FB_AGAIN") from None
+    if moment.date() < night or moment.time() == dt.time() or moment.tzinfo is not None:
+        raise EntryFault("FB_AGAIN")
+    return f"{moment:%Y-%m-%d %H:%M}"
 
 
 def at(night: dt.date, minute: int, zone: str) -> dt.datetime:

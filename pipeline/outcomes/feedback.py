@@ -29,7 +29,7 @@ from pipeline.outcomes.filled_workbook import FilledRow, read_filled
 from pipeline.outcomes.refusals import ListMissing, WorkbookRefused
 from pipeline.pages.csv_file import decimal_text
 from pipeline.pages.publish import sha256_in_manifest
-from pipeline.pages.workbook import ENTRIES, OFFERED
+from pipeline.pages.workbook import AGAIN, ENTRIES, OFFERED
 from pipeline.store.commit import replace_night
 from pipeline.store.locks import only_run
 from pipeline.store.store import Store
@@ -54,7 +54,9 @@ KEPT_COLUMNS = (
     "received_at",
 )
 # What a row says: as long as it is equal, the row is unchanged.
-SAID_COLUMNS = ("channel", "outcome", "contacted_at", "promise_amount", "promise_due_on", "skipped_because", OFFERED)
+SAID_COLUMNS = ("channel", "outcome", "contacted_at", "promise_amount", "promise_due_on", "skipped_because")
+LATER_COLUMNS = (OFFERED, AGAIN)  # kept from the first row on that says something there
+SAID_COLUMNS += LATER_COLUMNS
 DELIVERED_COLUMNS = (
     "contact_id",
     "account_id",
@@ -70,6 +72,7 @@ OFFER_COLUMNS = (
     *("offer_id", "account_id", "made_at", "kind", "amount", "instalments", "first_due_on", "discount", "valid_until"),
     *("outcome", "variant", "probability", "known_at"),
 )
+STATUS_COLUMNS = ("account_id", "status", "from_on", "until_on", "known_at", "detail")
 PLAN_COLUMNS = ("plan_id", "account_id", "agreed_on", "total", "due_on", "amount", "ended_on", "how", "known_at")
 
 
@@ -113,6 +116,7 @@ class Returned:
     """A filled-in workbook, checked row by row, before anything of it is stored.
 
     contacts      rows of the table contacts: one per account of each contact
+    callbacks     rows of the table statuses: one per call agreed for later
     offers, plans   rows of these tables: one per offer answered, and per instalment of a plan agreed
     fresh         rows that say something the store does not hold yet; faulty: rows set aside
     held          what the store holds of the night already
@@ -128,6 +132,7 @@ class Returned:
     feedback: Feedback
     offers: list[dict[str, str]] = field(default_factory=list)
     plans: list[dict[str, str]] = field(default_factory=list)
+    callbacks: list[dict[str, str]] = field(default_factory=list)
 
     def as_delivery(self, source: Path, complete: bool) -> Path:
         """Writes the contacts as a source folder for the ordinary ingest. Unless it holds all of its day,
@@ -139,7 +144,8 @@ class Returned:
         tables: dict[str, tuple[Sequence[str], list[dict[str, str]], Mapping[str, object]]] = {
             "contacts": (DELIVERED_COLUMNS, self.contacts, control)
         }
-        for name, columns, rows in (("offers", OFFER_COLUMNS, self.offers), ("plans", PLAN_COLUMNS, self.plans)):
+        more = {"offers": (OFFER_COLUMNS, self.offers), "plans": (PLAN_COLUMNS, self.plans)}
+        for name, (columns, rows) in {**more, "statuses": (STATUS_COLUMNS, self.callbacks)}.items():
             if rows:
                 tables[name] = (columns, rows, {"rows": len(rows), "partial": True})
         for name, (columns, rows, told) in tables.items():
@@ -182,7 +188,8 @@ def read_back(
     answered = Counter(row["outcome"] for row in offers)
     not_back = sum(account not in back for account in listed.index)
     told = Feedback(night, counts, faults, len(contacts), not_back, dict(sorted(answered.items())))
-    return Returned(night, received_at, contacts, fresh, faulty, held, told, offers, plans)
+    callbacks = _callbacks(fresh, held, night, received_at)
+    return Returned(night, received_at, contacts, fresh, faulty, held, told, offers, plans, callbacks)
 
 
 def _night_of(rows: list[FilledRow], name: str, wanted: dt.date | None) -> dt.date:
@@ -255,7 +262,7 @@ def _check(
         "raw": "",
     }
     made |= dict.fromkeys(("contact_id", "channel", "outcome", "contacted_at", "promise_due_on", "skipped_because"), "")
-    made |= {OFFERED: ""}
+    made |= dict.fromkeys(LATER_COLUMNS, "")
     made |= {"promise_amount": NO_MONEY}
     if not row.filled and not row.formulas:
         return made
@@ -283,8 +290,8 @@ def _held(store: Store, night: dt.date) -> pd.DataFrame:
     number = day_number(night)
     held = store.read(TABLE, since=number, before=number + 1)
     if not len(held.columns):
-        return pd.DataFrame(columns=[*KEPT_COLUMNS, OFFERED, "as_of"])
-    return held.assign(**{OFFERED: held[OFFERED].fillna("") if OFFERED in held else ""})
+        return pd.DataFrame(columns=[*KEPT_COLUMNS, *LATER_COLUMNS, "as_of"])
+    return held.assign(**{name: held[name].fillna("") if name in held else "" for name in LATER_COLUMNS})
 
 
 def _fresh(checked: list[dict[str, Any]], held: pd.DataFrame, received_at: dt.datetime) -> list[dict[str, Any]]:
@@ -330,6 +337,24 @@ def _contacts(
         row,
         *(row | joined | {"account_id": account} for account in str(published["joined_accounts"] or "").split()),
     ]
+
+
+def _callbacks(
+    fresh: list[dict[str, Any]], held: pd.DataFrame, night: dt.date, received_at: dt.datetime
+) -> list[dict[str, str]]:
+    """Rows of the status callback: in force from the night through the agreed day; one that was reported before, and is
+    no more, ends with the night.
+    """
+    before = dict(zip(held["account_id"], held[AGAIN], strict=True))
+    known = received_at.astimezone(dt.UTC).isoformat(timespec="seconds")
+    rows = []
+    for one in fresh:
+        agreed, was = one[AGAIN], before.get(one["account_id"], "")
+        if agreed or was:
+            about = {"account_id": one["account_id"], "status": "callback", "from_on": night.isoformat()}
+            until = agreed[:10] if agreed else night.isoformat()
+            rows.append({**about, "until_on": until, "known_at": known, "detail": agreed or was})
+    return rows
 
 
 def _answers(
@@ -402,11 +427,10 @@ def keep_feedback(back: Returned, store_path: Path) -> None:
     """One row per account that was reported on, the newest; and every row set aside, once."""
     stamp = {"received_at": int(back.received_at.timestamp() * 1_000_000)}
     store, columns = Store(store_path), list(KEPT_COLUMNS)
-    new = pd.DataFrame([*back.fresh, *(one | stamp for one in back.faulty)], columns=[*columns, OFFERED])
+    new = pd.DataFrame([*back.fresh, *(one | stamp for one in back.faulty)], columns=[*columns, *LATER_COLUMNS])
     if new.empty:
         return
-    if _keeps_offers(store, bool((new[OFFERED] != "").any())):
-        columns.append(OFFERED)
+    columns += [name for name in LATER_COLUMNS if _keeps(store, name, bool((new[name] != "").any()))]
     replaced = set(new.loc[new["state"] != "quarantined", "account_id"])
     kept = back.held.loc[(back.held["state"] == "quarantined") | ~back.held["account_id"].isin(replaced), columns]
     whole = pd.concat([kept, new[columns]], ignore_index=True) if len(kept) else new[columns]
@@ -419,11 +443,11 @@ def keep_feedback(back: Returned, store_path: Path) -> None:
     replace_night(store, TABLE, whole.assign(as_of=np.int32(number)), number)
 
 
-def _keeps_offers(store: Store, answered: bool) -> bool:
-    """Whether the table has a column for what came of offers: from the first one that is answered on."""
+def _keeps(store: Store, name: str, is_told: bool) -> bool:
+    """Whether the table has one of the LATER_COLUMNS: from the first row on that says something there."""
     if TABLE not in store.delta.names():
-        return answered
-    if OFFERED not in store.delta.schema(TABLE).names and answered:
+        return is_told
+    if name not in store.delta.schema(TABLE).names and is_told:
         with only_run(store.path):
-            store.delta.widen(TABLE, pa.schema([(OFFERED, pa.string())]))
-    return OFFERED in store.delta.schema(TABLE).names
+            store.delta.widen(TABLE, pa.schema([(name, pa.string())]))
+    return name in store.delta.schema(TABLE).names

@@ -33,7 +33,8 @@ from pipeline.pages.publication import (
     texts,
 )
 
-ENTRIES = ("outcome", "contacted_at", "promise_amount", "promise_due_on", "skipped_because")
+AGAIN = "call_again_at"
+ENTRIES = ("outcome", "contacted_at", "promise_amount", "promise_due_on", AGAIN, "skipped_because")
 OFFERED = "offer_outcome"  # the entry besides, of a list that proposes something
 # Columns whose classes have words: their section.
 SECTIONS_OF_WORDS = {"channel": "channels", "part_of_day": "parts", "listed_by": "listed_by", "effect": "effects"}
@@ -47,6 +48,7 @@ WIDTHS = {"text": 14, "money": 12, "date": 11, "share": 9, "count": 7, "instant"
 WIDE = {"reason_1": 34, "reason_2": 30, "reason_3": 30, "reason": 60, "citation": 30, "rule": 26, "time_zone": 17}
 WIDE |= {"proposal": 30, "proposal_terms": 62, "alternative": 46, "route": 24, OFFERED: 16}
 WIDE |= {"outcome": 18, "contacted_at": 10, "promise_amount": 11, "promise_due_on": 11, "skipped_because": 18}
+WIDE |= {AGAIN: 16}
 WIDE |= {"account_id": 13, "debtor_id": 12, "joined_accounts": 12, "days_past_due": 8, "p_recovered": 9, "channel": 9}
 WIDE |= {"contact_from": 9, "contact_until": 9, "contacts_left": 9, "last_right_party": 11, "last_payment": 11}
 WIDE |= {
@@ -351,6 +353,7 @@ def _list(book: Workbook, name: str, listed: pd.DataFrame, one_of_several: bool 
                 "error_message": said["bad_date"],
             },
         }
+        checks[AGAIN] = checks["promise_due_on"]
         if OFFERED in entries:
             answers = list(book.words["treatment"]["outcomes"].values())
             checks[OFFERED] = {"validate": "list", "source": answers, "error_message": said["bad_outcome"]}
@@ -392,6 +395,7 @@ def _table(
     number_head = book.format(bg_color=PALE, align="right", **wrapped)
     sheet.set_row(0, HEAD_HEIGHT)
     entry_formats = {"contacted_at": "hh:mm", "promise_amount": "#,##0.00", "promise_due_on": "yyyy-mm-dd"}
+    entry_formats |= {AGAIN: "yyyy-mm-dd hh:mm"}
     looks_of_entries = [book.format(bg_color=ENTRY, num_format=entry_formats.get(name, "General")) for name in entries]
     for place, column in enumerate((*columns, *entries)):
         kind = "text" if column in entries else kind_of(frame, column)

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.days import day_number
+from features.days import day_number, day_text
 from features.errors import ContractError, InputMissing, UsageError
 from features.tables import OUTCOMES
 from pipeline.intake.delivery import find
@@ -89,7 +89,7 @@ def test_what_is_filled_in_comes_back_through_libreoffice_and_loses_nothing(hous
     subprocess.run(
         [*office, "--outdir", str(tmp_path / "saved"), str(place)], check=True, capture_output=True, timeout=120
     )
-    listed = house.worklist()
+    listed = house.in_sheets()
     found = sent(house, tmp_path / "saved" / "filled.xlsx")
     assert found.faults == ()
     counts = found.counts
@@ -127,7 +127,7 @@ def test_rows_in_are_rows_out_and_the_same_file_changes_nothing(house, tmp_path)
 
 
 def test_a_correction_is_a_later_version_and_the_first_stays_known(house, tmp_path):
-    account = house.worklist()["account_id"][0]
+    account = house.in_sheets()["account_id"][0]
     sent(house, filled(house.workbook, tmp_path / "first.xlsx", [{"outcome": "no answer"}]))
     later = EVENING + dt.timedelta(days=3)
     found = sent(house, filled(house.workbook, tmp_path / "second.xlsx", [PROMISE]), later)
@@ -147,7 +147,7 @@ def test_no_night_before_the_receipt_knows_of_it(house, tmp_path):
 
 
 def test_joined_accounts_were_raised_in_the_same_contact(house, tmp_path):
-    listed = house.worklist()
+    listed = house.in_sheets()
     place = next(place for place, joined in enumerate(listed["joined_accounts"]) if joined)
     sent(house, filled(house.workbook, tmp_path / "filled.xlsx", [{}] * place + [PROMISE]))
     held = contacts(house)
@@ -186,6 +186,10 @@ FAULTS = {
     "a promise for yesterday": ({"outcome": "promise", "promise_due_on": dt.date(2026, 9, 30)}, "FB_DATE"),
     "a promised word": ({"outcome": "promise", "promise_due_on": "soon"}, "FB_DATE"),
     "money without a promise": ({"outcome": "busy", "promise_amount": 5}, "FB_PROMISE"),
+    "a call agreed with nobody": ({"outcome": "busy", "call_again_at": dt.datetime(2026, 10, 3, 14, 30)}, "FB_AGAIN"),
+    "a call agreed for some day": ({"outcome": "right_party", "call_again_at": "2026-10-03"}, "FB_AGAIN"),
+    "a call agreed for yesterday": ({"outcome": "right_party", "call_again_at": "2026-09-30 14:30"}, "FB_AGAIN"),
+    "a call agreed in words": ({"outcome": "right_party", "call_again_at": "after lunch"}, "FB_AGAIN"),
 }
 
 
@@ -203,6 +207,25 @@ def test_each_faulty_row_is_set_aside_with_its_reason_and_the_others_come_in(hou
     assert aside["raw"].str.contains("threatened").sum() == 1
     for code, sheet, line in found.faults[:5]:
         assert f"{sheet!a}, row {line}: {code}. {CODES[code]}" in found.text()
+
+
+def test_an_agreed_call_comes_back_as_a_callback_and_goes_when_it_is_taken_back(house, tmp_path):
+    agreed = {"outcome": "right_party", "contacted_at": dt.time(9, 30)}
+    account = house.in_sheets()["account_id"][0]
+    for hours, again, until in (
+        (0, dt.datetime(2026, 10, 3, 14, 30), "2026-10-03"),
+        (1, "2026-10-06 09:15", "2026-10-06"),
+        (2, None, "2026-10-01"),
+    ):
+        place = filled(house.workbook, tmp_path / f"{hours}.xlsx", [agreed | {"call_again_at": again}])
+        sent(house, place, EVENING + dt.timedelta(hours=hours))
+        held = Store(house.store).tables(None, ["statuses", "accounts"])
+        number = held["accounts"].set_index("account_id")["account_no"][account]
+        rows = held["statuses"]
+        last = rows[(rows["account_no"] == number) & (rows["status"] == "callback")].sort_values("known_at").iloc[-1]
+        assert (day_text(last["from_on"]), day_text(last["until_on"])) == ("2026-10-01", until)
+        if again is not None:
+            assert last["detail"] == str(again)[:16]
 
 
 def test_a_contact_ahead_of_now_is_set_aside(house, tmp_path):

@@ -53,6 +53,10 @@ class House:
     def worklist(self) -> pd.DataFrame:
         return pd.read_parquet(self.out / NIGHT.isoformat() / "worklist.parquet")
 
+    def in_sheets(self) -> pd.DataFrame:
+        """The list in the order of the workbook's sheets."""
+        return self.worklist().sort_values(["queue", "rank"], ignore_index=True)
+
 
 def built(folder: Path) -> House:
     """No model is taught: the age-band table scores, which is quick and as good for what is tested here."""
@@ -73,7 +77,9 @@ def opened(path: Path) -> openpyxl.Workbook:
 
 
 def filled(workbook: Path, place: Path, rows: list[dict[str, Any]], language: str = "en") -> Path:
-    """A copy in which the n-th row of the list has these cells; {} leaves a row as it is."""
+    """A copy in which the n-th listed row (over all queues, in the order of the sheets) has these cells;
+    {} leaves a row as it is.
+    """
     book = opened(workbook)
     heads = [words(language)["columns"][name] for name in (*WORKLIST_COLUMNS, *ENTRIES)]
     lines = [
@@ -82,12 +88,6 @@ def filled(workbook: Path, place: Path, rows: list[dict[str, Any]], language: st
         if [cell.value for cell in sheet[1]] == heads
         for line in range(2, sheet.max_row + 1)
     ]
-    order = pd.read_parquet(workbook.with_name("worklist.parquet"))["account_id"].tolist()
-    place_of, ids = (
-        {account: at for at, account in enumerate(order)},
-        heads.index(words(language)["columns"]["account_id"]),
-    )
-    lines.sort(key=lambda line: place_of[line[0].cell(line[1], ids + 1).value])
     for (sheet, line), cells in zip(lines, rows, strict=False):
         for name, value in cells.items():
             sheet.cell(line, heads.index(words(language)["columns"][name]) + 1).value = value

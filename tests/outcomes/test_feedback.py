@@ -28,7 +28,7 @@ from pipeline.outcomes.entries import CODES, EntryFault, amount_of
 from pipeline.outcomes.feedback import TABLE
 from pipeline.outcomes.filled_workbook import read_filled
 from pipeline.pages.language import words
-from pipeline.pages.workbook import write_xlsx
+from pipeline.pages.workbook import ENTRIES, write_xlsx
 from pipeline.run import receive
 from pipeline.store.store import Store
 from tests.worlds.afterwards import EARLIER, EVENING, NIGHT, House, filled, opened
@@ -239,7 +239,7 @@ def test_an_account_filled_in_twice_and_not_alike_is_set_aside(house, tmp_path):
     sheet = book.worksheets[1]
     values = [cell.value for cell in sheet[2]]
     sheet.append(values)
-    values[len(values) - 5] = "no answer"
+    values[len(values) - len(ENTRIES)] = "no answer"
     for row in (values, [cell.value for cell in sheet[3]]):
         sheet.append(row)
     book.save(tmp_path / "twice.xlsx")

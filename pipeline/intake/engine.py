@@ -18,6 +18,9 @@ from pipeline.intake.refusals import DeliveryRefused, IngestBug, NoRoom, Setting
 
 SPILL_LIMIT = "40GB"  # of the disk, where the params say nothing
 THREADS = 2  # fixed: memory depends on it, results do not
+# A table in memory keeps some bytes of each row that the engine cannot spill. Of a delivery that is larger than this
+# share of memory_limit, tables lie in a file of the spill folder: slower, and their size does not matter.
+LARGE = 0.25
 SWITCHED_OFF = (
     "autoinstall_known_extensions",
     "autoload_known_extensions",
@@ -31,9 +34,23 @@ class Engine:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
+        self._tables: Path | None = None
+        self._most_bytes = 0
 
     def run(self, sql: str) -> None:
         self._connection.execute(sql)
+        if self._tables is not None and self._tables.stat().st_size > self._most_bytes:
+            raise _TablesTooLarge
+
+    def keep_tables_in(self, place: Path, most: str) -> None:
+        """A file instead of memory, which may grow to so much."""
+        self._connection.execute(f"ATTACH {literal(str(place))} AS large")
+        self._connection.execute("USE large")
+        self._tables, self._most_bytes = place, self.size_of(most)
+
+    def size_of(self, text: str) -> int:
+        """Bytes of a size such as 4GB."""
+        return self.rows(f"SELECT parse_formatted_bytes({literal(text)})")[0][0]
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         return self._connection.execute(sql).fetchall()
@@ -61,9 +78,18 @@ class Engine:
             faults.append(f"{shown(file_name)} {unreadable(str(error))}")
 
 
+class _TablesTooLarge(Exception):
+    pass
+
+
 @contextmanager
-def engine(folders: Iterable[Path], spill: Path, memory_limit: str, spill_limit: str = SPILL_LIMIT) -> Iterator[Engine]:
-    """An engine that reads these folders alone. The engine's own messages hold cells: none of them leaves this room."""
+def engine(
+    folders: Iterable[Path], spill: Path, memory_limit: str, spill_limit: str = SPILL_LIMIT, delivered: int = 0
+) -> Iterator[Engine]:
+    """An engine that reads these folders alone. The engine's own messages hold cells: none of them leaves this room.
+
+    delivered: bytes of the files that are to be read whole.
+    """
     with closing(duckdb.connect()) as connection:
         opened = Engine(connection)
         try:
@@ -75,6 +101,12 @@ def engine(folders: Iterable[Path], spill: Path, memory_limit: str, spill_limit:
                 f"memory_limit = {literal(memory_limit)}",
                 f"temp_directory = {literal(str(spill))}",
                 f"max_temp_directory_size = {literal(spill_limit)}",
+            ):
+                opened.run(f"SET {setting}")
+            if delivered > LARGE * opened.size_of(memory_limit):
+                spill.mkdir(exist_ok=True)
+                opened.keep_tables_in(spill / "tables.db", spill_limit)
+            for setting in (
                 (
                     "allowed_directories = "
                     f"[{', '.join(literal(name) for name in sorted({str(place.resolve()) for place in folders}))}]"
@@ -83,6 +115,8 @@ def engine(folders: Iterable[Path], spill: Path, memory_limit: str, spill_limit:
             ):
                 opened.run(f"SET {setting}")
             yield opened
+        except _TablesTooLarge:
+            raise SettingRefused.spill(spill_limit) from None
         except duckdb.OutOfMemoryException as error:
             if "max_temp_directory_size" in str(error):
                 raise SettingRefused.spill(spill_limit) from None

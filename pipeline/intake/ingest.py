@@ -180,8 +180,8 @@ class _Intake:
             return _already(again, before.versions, self.terms.dry_run, self.read.warnings if self.read else ())
         self._check_required(set(before.versions))
         limits = self.terms.params.engine
-        spill = self.staging / "spill"
-        with engine(self._folders(), spill, limits.memory_limit, limits.spill_limit) as self.engine:
+        spill, delivered = self.staging / "spill", sum(part.stamp[0] for part in self.delivery.parts)
+        with engine(self._folders(), spill, limits.memory_limit, limits.spill_limit, delivered) as self.engine:
             checked = self._check(before.state)
         return self._conclude(before, checked)
 

@@ -2,8 +2,8 @@
 debtor of one person; of which receipt a part waits; and what reversals and charges they name.
 
 It expects the tables of sql.py: standing_payments, known_accounts, persons, known_charges, and stored_payments where
-the store has rows; waiting_lines where its quarantine has payments; receipt_sets, receipts_judged and all_payments are
-made from what stands here.
+the store has rows; waiting_lines where its quarantine has payments; many_payments, receipt_sets, receipts_judged and
+all_payments are made from what stands here.
 """
 
 from __future__ import annotations
@@ -59,10 +59,13 @@ SELECT s.rid, {Code.RECEIPT_PART.bit} AS mask FROM standing_payments s JOIN know
     SEMI JOIN short h ON h.payment_id = s.payment_id AND h.debtor_id = k.debtor_id AND h.known_at = s.known_at"""
 
 
+# many_payments: ids of several rows that stand, a table of its own so that beside all rows stand only these few. What
+# is left out later makes fewer of them, never more.
+MANY = "SELECT payment_id FROM standing_payments GROUP BY payment_id HAVING count(*) > 1"
+
 REPEATED_LINES = f"""
-WITH many AS (SELECT payment_id FROM standing_payments GROUP BY payment_id HAVING count(*) > 1),
-lines AS (SELECT rid, min(rid) OVER (PARTITION BY payment_id, {", ".join(_LINE)}, known_at) AS first
-    FROM standing_payments SEMI JOIN many USING (payment_id))
+WITH lines AS (SELECT rid, min(rid) OVER (PARTITION BY payment_id, {", ".join(_LINE)}, known_at) AS first
+    FROM standing_payments SEMI JOIN many_payments USING (payment_id))
 SELECT rid, 0 AS mask FROM lines WHERE rid <> first"""
 
 
@@ -71,7 +74,8 @@ def receipt_sets(stored: bool) -> str:
     turn 0 is the store's.
     """
     columns = "payment_id, account_no, charge_id, occurred_at, amount, kind, reverses, known_at"
-    ids = ["SELECT payment_id FROM standing_payments GROUP BY payment_id HAVING count(*) > 1"]
+    shared = "standing_payments SEMI JOIN many_payments USING (payment_id)"
+    ids = [f"SELECT payment_id FROM {shared} GROUP BY payment_id HAVING count(*) > 1"]
     rows = [f"SELECT 1 AS turn, rid, defaulted, {columns} FROM standing_payments SEMI JOIN ids USING (payment_id)"]
     if stored:
         ids.append("SELECT payment_id FROM standing_payments SEMI JOIN stored_payments USING (payment_id)")

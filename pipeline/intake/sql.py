@@ -4,12 +4,14 @@ and that tells repeated from conflicting rows.
 No engine is imported here. The statements expect these tables: raw_NAME (file_no and the cells as text), books
 (portfolio, zone_no, zone_declared, lag_NAME days), currencies (code, decimals), offsets (clocks.py), known_accounts
 (one row per account), and, where the store has rows, stored_NAME. standing_NAME are the read rows that are still to
-come in. Money is BIGINT minor units, days BIGINT since 1970, instants BIGINT microseconds.
+come in, shared_NAME the keys that several of them have. Money is BIGINT minor units, days BIGINT since 1970, instants
+BIGINT microseconds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from features.days import DAY_US, EPOCH
 from features.tables import DELIVERED, NUMBERS, Column, Kind, Table
@@ -270,16 +272,25 @@ def _alike(columns: Sequence[str], one: str, other: str) -> str:
     return " AND ".join(f"{one}.{quoted(name)} IS NOT DISTINCT FROM {other}.{quoted(name)}" for name in columns)
 
 
+def shared_keys(name: str) -> str:
+    """Keys and known_at that several rows of the delivery have: the table shared_NAME, few beside all rows."""
+    keys = ", ".join(_repeated_by(name))
+    return f"SELECT {keys} FROM standing_{name} GROUP BY {keys} HAVING count(*) > 1"
+
+
+def _repeated_by(name: str) -> list[str]:
+    return key_of(name) + (["known_at"] if DELIVERED[name].versioned else [])
+
+
 def repeated_rows(name: str, extras: Mapping[str, str]) -> str:
-    """rid and mask of rows that share key and known_at inside the delivery: 0 = a repetition of another row,
-    else DUP_CONFLICT.
+    """rid and mask of rows that share key and known_at inside the delivery (shared_NAME): 0 = a repetition of another
+    row, else DUP_CONFLICT.
     """
-    columns = key_of(name) + (["known_at"] if DELIVERED[name].versioned else [])
+    columns = _repeated_by(name)
     keys = ", ".join(columns)
     whole = ", ".join(quoted(column) for column in [*content(name, extras), "known_at"])
     return f"""
-WITH shared AS (SELECT {keys} FROM standing_{name} GROUP BY {keys} HAVING count(*) > 1),
-rows AS (SELECT t.* FROM standing_{name} t SEMI JOIN shared s ON {_alike(columns, "t", "s")}),
+WITH rows AS (SELECT t.* FROM standing_{name} t SEMI JOIN shared_{name} s ON {_alike(columns, "t", "s")}),
 groups AS (SELECT {keys}, min(rid) AS first, count(DISTINCT row({whole})) AS contents FROM rows GROUP BY {keys})
 SELECT rid, CASE WHEN contents > 1 THEN {Code.DUP_CONFLICT.bit} ELSE 0 END AS mask
 FROM rows t JOIN groups s ON {_alike(columns, "t", "s")} WHERE contents > 1 OR rid <> first"""
@@ -371,7 +382,16 @@ def known_after(name: str, last_day: int) -> str:
 
 
 def known_quantile(name: str, share: float) -> str:
-    return f"SELECT quantile_disc(known_on, {share}) FROM standing_{name}"
+    counted = f"SELECT known_on, count(*) AS rows FROM standing_{name} GROUP BY known_on"
+    return f"WITH counted AS ({counted}) SELECT {_quantile('known_on', share)}"
+
+
+def _quantile(day: str, share: float) -> str:
+    """quantile_disc of a column of `counted` (days and their rows), which would hold every row in memory at once."""
+    return f"""(SELECT min({day}) FROM (
+        SELECT {day}, sum(rows) OVER (ORDER BY {day}) AS upto, sum(rows) OVER () AS whole
+        FROM (SELECT {day}, sum(rows) AS rows FROM counted GROUP BY {day}))
+        WHERE upto >= greatest(1, whole - floor(whole - {share} * whole)))"""
 
 
 _OWN_DAY = {
@@ -400,10 +420,11 @@ def load_stamp(name: str, share: float, stored: bool) -> str:
             rows = f"SELECT t.* FROM ({rows}) t ANTI JOIN stored_{name} s ON {_alike(key_of(name), 't', 's')}"
         firsts = ", ".join(f"arg_min({column}, known_at) AS {column}" for column in columns.split(", "))
         rows = f"SELECT {firsts} FROM ({rows}) GROUP BY {keys}"
-    return f"""SELECT count(*), quantile_disc(known_on, {high}) - quantile_disc(known_on, {low}),
-        quantile_disc(own_day, 0.95) - quantile_disc(own_day, 0.05),
-        quantile_disc(known_on, 0.5) - quantile_disc(own_day, 0.5)
-        FROM (SELECT {columns} FROM ({rows})) WHERE NOT defaulted AND own_day <= known_on"""
+    known_on, own_day = partial(_quantile, "known_on"), partial(_quantile, "own_day")
+    return f"""WITH counted AS (SELECT known_on, own_day, count(*) AS rows FROM (SELECT {columns} FROM ({rows}))
+            WHERE NOT defaulted AND own_day <= known_on GROUP BY ALL)
+        SELECT coalesce((SELECT sum(rows) FROM counted), 0)::BIGINT, {known_on(high)} - {known_on(low)},
+        {own_day(0.95)} - {own_day(0.05)}, {known_on(0.5)} - {own_day(0.5)}"""
 
 
 def outcomes(name: str) -> str:

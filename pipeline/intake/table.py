@@ -183,6 +183,7 @@ class TableIntake:
         if name == "payments":
             self._judge_receipts(stored)
         else:
+            self.engine.run(f"CREATE TABLE shared_{name} AS {judging.shared_keys(name)}")
             self._leave_out(judging.repeated_rows(name, extras))
         if stored and name != "payments":
             # pyrefly: ignore[missing-attribute]
@@ -238,6 +239,7 @@ class TableIntake:
         if waiting is not None:
             self.engine.hand_over("waiting_lines", waiting)
             self._leave_out(receipts.waiting_parts(stored))
+        self.engine.run(f"CREATE TABLE many_payments AS {receipts.MANY}")
         self._leave_out(receipts.REPEATED_LINES)
         self.engine.run(f"CREATE TABLE receipt_sets AS {receipts.receipt_sets(stored)}")
         self.engine.run(f"CREATE TABLE receipts_judged AS {receipts.RECEIPTS}")

@@ -194,6 +194,7 @@ def world(seed: int, accounts: int) -> dict[str, float]:
     real, ours = truth(seed), read(house())
     statuses = (*ours.specialist, *ours.never)
     rows, recorded = drawn_accounts(seed, accounts, statuses)
+    rows = rows.assign(debtor_id=rows["account_id"])  # who has one offer at a time is not set beside rules without that
     draw = np.random.default_rng([seed, 11])
     error = np.exp(draw.normal(0.0, 0.3, accounts))  # the house's of what waiting is worth
     names = ["continuation", "continuation_low", "continuation_high"]
@@ -215,6 +216,7 @@ def world(seed: int, accounts: int) -> dict[str, float]:
     ways = {"best": treatments_of(best), HOUSES[0]: treatments_of(plain), HOUSES[1]: treatments_of(taught)}
     ways |= {name: simple(name, best, rows) for name in SIMPLE}
     unit, records = _units(rows), judge.shared(rows.to_dict("records"))
+    real = {**real, "plans": {**real["plans"], "least_kept": 0.0}}  # a plan is worth what it is, also one kept seldom
     return {
         name: float(sum(true_money(row, own, real) * each for row, own, each in zip(records, told, unit, strict=True)))
         for name, told in ways.items()

@@ -406,6 +406,8 @@ TABLES: dict[str, Table] = {
                 Column("commission", Kind.SHARE, empty=True, optional=True),
                 _sum("fixed_cost"),
                 _sum("amount"),  # what was placed
+                # with which the lot gave it to this party; empty where somebody chose
+                Column("probability", Kind.SHARE, empty=True, optional=True, later=True),
                 _KNOWN_AT,
             ),
             key=("account_id", "placement_id"),

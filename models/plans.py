@@ -23,7 +23,8 @@ UNIT_DAYS = {"month": MONTH_DAYS, "fortnight": 14.0, "week": 7.0}
 APART = 0.8  # an alternative's instalment a month is at most this share of the proposed one, or the proposed of it
 PACE = 1.5  # payments may lie so many units apart: whoever pays by the month is not asked by the fortnight
 ROWS_AT_ONCE = 20_000
-UNKNOWN, NOTHING, OUTSIDE = "support_unknown", "nothing_to_spare", "outside_bounds"  # why there is no plan
+# Why there is no plan.
+UNKNOWN, NOTHING, OUTSIDE, SELDOM = "support_unknown", "nothing_to_spare", "outside_bounds", "kept_too_seldom"
 PLAN_COLUMNS = (
     "unit",
     "instalments",
@@ -58,6 +59,7 @@ class PlanTerms:
     share_of_income   largest instalment ÷ the delivered disposable income of that time
     breaks            burden -> chance of a break in a month
     after_break       what is left of the worth of waiting once a plan broke
+    least_kept        chance of being kept to the end, below which there is no plan
     """
 
     units: tuple[str, ...]
@@ -73,12 +75,13 @@ class PlanTerms:
     breaks: Curve
     after_break: float
     annual_rate: float
+    least_kept: float = 0.0
 
 
 @dataclass(frozen=True)
 class Plans:
     """Index as the rows'. best, easier, quicker: PLAN_COLUMNS, instalments 0 where there is none; why: "" where there
-    is a best one, else UNKNOWN, NOTHING or OUTSIDE.
+    is a best one, else UNKNOWN, NOTHING, SELDOM (all that lie within the other bounds are kept too seldom) or OUTSIDE.
     """
 
     best: pd.DataFrame
@@ -212,7 +215,8 @@ class _Asked:
     discount: Mapping[str, np.ndarray]
 
 
-def _asked(rows: pd.DataFrame, as_of: int, terms: PlanTerms) -> _Asked:
+def _asked(rows: pd.DataFrame, as_of: int, terms: PlanTerms, first_on: np.ndarray | None = None) -> _Asked:
+    """first_on: of each row, where the first day is not to be chosen."""
     currency, owed = rows["currency"].astype("str"), rows["balance"].to_numpy(np.int64)
     step, least, cost = (
         currency.map({name: float(amount) for name, amount in by.items()}).fillna(-1).to_numpy(np.int64)
@@ -220,7 +224,10 @@ def _asked(rows: pd.DataFrame, as_of: int, terms: PlanTerms) -> _Asked:
     )
     known = (step > 0) & (least >= 0) & (cost >= 0) & (owed > 0)
     payday = np.nan_to_num(rows["payday"].to_numpy(np.float64)).astype(np.int64)
-    first_on, follows = first_days(payday, as_of, terms.first_after_days, terms.first_within_days)
+    if first_on is None:
+        first_on, follows = first_days(payday, as_of, terms.first_after_days, terms.first_within_days)
+    else:
+        follows = (payday > 0) & (_after_payday(firsts_of_month(first_on - 1), payday) == first_on)
     days = {unit: due_days(first_on, payday, follows, unit, terms.most) for unit in terms.units}
     waiting = np.maximum(rows["continuation"].to_numpy(np.float64), 0.0)
     return _Asked(
@@ -243,12 +250,17 @@ def _plans(rows: pd.DataFrame, as_of: int, terms: PlanTerms) -> Plans:
     forms = [(unit, many) for unit in terms.units for many in range(terms.least, terms.most + 1)]
     value = np.full((len(rows), len(forms)), -np.inf)
     monthly = np.full((len(rows), len(forms)), np.nan)
+    seldom = np.zeros(len(rows), bool)
     for place, (unit, many) in enumerate(forms):
         regular, _, count = instalments_of(asked.owed, many, asked.step)
         fits = (count == many) & (regular >= asked.least) & (regular <= asked.spare[unit]) & asked.paced[unit]
         own = np.flatnonzero(fits)
         if own.size:
-            value[own, place] = _described(asked, own, np.full(own.size, place), forms, terms)["value"]
+            told = _described(asked, own, np.full(own.size, place), forms, terms)
+            kept = told["p_kept"] >= terms.least_kept
+            seldom[own[~kept]] = True
+            own = own[kept]
+            value[own, place] = told["value"][kept]
             monthly[own, place] = regular[own] * (MONTH_DAYS / UNIT_DAYS[unit])
     best = _highest(value)
     own = monthly[np.arange(len(rows)), best]
@@ -263,8 +275,38 @@ def _plans(rows: pd.DataFrame, as_of: int, terms: PlanTerms) -> Plans:
         whole = pd.DataFrame(told, index=rows.index[there]).reindex(rows.index)
         found.append(_typed(whole))
     spare = np.stack([asked.spare[unit] for unit in terms.units])
-    why = np.select([best >= 0, np.isnan(spare).all(axis=0), (spare <= 0).all(axis=0)], ["", UNKNOWN, NOTHING], OUTSIDE)
+    tests = {
+        "": best >= 0,
+        UNKNOWN: np.isnan(spare).all(axis=0),
+        NOTHING: (spare <= 0).all(axis=0),
+        SELDOM: seldom,
+    }
+    why = np.select(list(tests.values()), list(tests), OUTSIDE)
     return Plans(found[0], found[1], found[2], pd.Series(why, index=rows.index, dtype="str"))
+
+
+def stated_plans(
+    rows: pd.DataFrame, as_of: int, terms: PlanTerms, *, amount: np.ndarray, many: np.ndarray, first_on: np.ndarray
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """(PLAN_COLUMNS of plans whose amount, number of instalments and first day are given; bool per row: whether there
+    is such a plan within the bounds, its first day not yet past). Index as the rows'.
+
+    rows: as for `plans`. The unit is the first that fits; the first day may lie anywhere from as_of on.
+    """
+    inside = (many >= terms.least) & (many <= terms.most) & (first_on >= as_of)
+    asked = _asked(rows.assign(balance=amount), as_of, terms, np.maximum(first_on, as_of))
+    counts = np.clip(many, terms.least, terms.most)
+    regular, _, count = instalments_of(asked.owed, counts, asked.step)
+    place = np.full(len(rows), -1, np.int64)
+    width = terms.most - terms.least + 1
+    for number, unit in enumerate(terms.units):
+        fits = (count == many) & (regular >= asked.least) & (regular <= asked.spare[unit]) & asked.paced[unit]
+        place = np.where((place < 0) & inside & fits & (asked.owed > 0), number * width + counts - terms.least, place)
+    forms = [(unit, each) for unit in terms.units for each in range(terms.least, terms.most + 1)]
+    there = np.flatnonzero(place >= 0)
+    told = _described(asked, there, place[there], forms, terms)
+    place[there[told["p_kept"] < terms.least_kept]] = -1
+    return _typed(pd.DataFrame(told, index=rows.index[there]).reindex(rows.index)), place >= 0
 
 
 def _highest(value: np.ndarray) -> np.ndarray:

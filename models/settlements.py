@@ -86,10 +86,14 @@ def settlements(rows: pd.DataFrame, terms: SettlementTerms) -> tuple[pd.DataFram
     return found.where(pd.Series(gains, index=rows.index), 0).astype(_TYPES), pd.Series(why, rows.index, dtype="str")
 
 
-def settlement_at(rows: pd.DataFrame, discount: np.ndarray, terms: SettlementTerms) -> pd.DataFrame:
-    """SETTLEMENT_COLUMNS at a discount of each row, whether it may be offered or not."""
+def settlement_at(
+    rows: pd.DataFrame, discount: np.ndarray, terms: SettlementTerms, amount: np.ndarray | None = None
+) -> pd.DataFrame:
+    """SETTLEMENT_COLUMNS at a discount of each row, whether it may be offered or not. amount: to be paid (int64 minor
+    units), where it was said when something else was owed.
+    """
     balance, cost = rows["balance"].to_numpy(np.int64), rows["cost"].to_numpy(np.int64)
-    amount = settled_amount(balance, discount)
+    amount = settled_amount(balance, discount) if amount is None else amount
     waiting = {name: rows[name].to_numpy(np.float64) for name in _WAITING}
     worth = amount * (1 + terms.annual_rate) ** (-terms.pay_within_days / 365.0)
     chance = {end: terms.acceptance.curve.of(discount, end) for end in ("middle", "low", "high")}

@@ -83,6 +83,7 @@ WATCHED_COLUMNS = (
     "reason_2",
     "reason_3",
 )
+WATCHED_OFFER = "offer"  # last of the watched, of a night whose policy offers something around due days: one sentence
 # Commercial debtors in one currency, and their open items; money in minor units of that currency.
 RECEIVABLE_COLUMNS = (
     *("debtor_id", "rank", "currency", "accounts", "items", "open_amount", "overdue", "disputed", "unapplied"),
@@ -96,13 +97,15 @@ OPEN_ITEM_COLUMNS = (
 # What a night under a treatment policy adds to the list: sentences, and money of the account's currency.
 TREATED_COLUMNS = ("proposal", "proposal_terms", "proposal_value", "alternative", "route", "route_value")
 # What is offered to whom; money in minor units of the account's currency. payday: the day of the month after which
-# instalments fall, 0 where they fall as the first; alternative: the other kind that gains too.
+# instalments fall, 0 where they fall as the first; alternative: the other kind that gains too; disputed: part of the
+# balance that is in no offer; offer_id, offered_on: of an offer made before, which is repeated as it stands. Around a
+# due day (due_on), first_on is the new one, and the group `watched`.
 PROPOSAL_COLUMNS = (
     *("account_id", "debtor_id", "portfolio", "product", "currency", "group", "balance", "days_past_due"),
-    *("proposal", "unit", "instalments", "instalment", "last_instalment", "first_on", "last_on", "payday"),
-    *("discount", "amount_to_pay", "pay_until", "p_agreed", "p_kept"),
+    *("proposal", "unit", "instalments", "instalment", "last_instalment", "due_on", "first_on", "last_on", "payday"),
+    *("disputed", "discount", "amount_to_pay", "pay_until", "p_agreed", "p_kept"),
     *("proposal_value", "proposal_low", "proposal_high", "gain", "grants", "alternative", "variant", "probability"),
-    *("as_of", "valid_until"),
+    *("offer_id", "offered_on", "as_of", "valid_until"),
 )
 # By whom each account would be worked, and by whom the night before would have had it worked.
 ROUTED_COLUMNS = (
@@ -143,7 +146,7 @@ _KINDS = {
     "date": (
         "as_of valid_until last_right_party last_payment "
         "legal_deadline_on assigned_on held_out_until rates_date last_worked week_from week_until next_due_on due_on "
-        "first_on last_on pay_until placed_on"
+        "first_on last_on pay_until offered_on placed_on"
     ),
     "share": "p_recovered p_if_left p_if_worked p_defaulted p_late p_agreed p_kept probability share annual_rate "
     "response_rate",

@@ -50,6 +50,17 @@ def disputed_arrears(tables: Mapping[str, pd.DataFrame], cohort: pd.DataFrame, s
 
     cohort: account_no, arrears of scorable accounts of one night. Never more than the arrears.
     """
+    told = _disputed(tables, cohort, sight, due_only=True)
+    return np.minimum(told, np.maximum(cohort["arrears"].to_numpy(np.int64), 0))
+
+
+def disputed_balance(tables: Mapping[str, pd.DataFrame], cohort: pd.DataFrame, sight: Sight) -> np.ndarray:
+    """The same of what is due later too, as part of what is owed in all. cohort: account_no, balance."""
+    told = _disputed(tables, cohort, sight, due_only=False)
+    return np.minimum(told, np.maximum(cohort["balance"].to_numpy(np.int64), 0))
+
+
+def _disputed(tables: Mapping[str, pd.DataFrame], cohort: pd.DataFrame, sight: Sight, *, due_only: bool) -> np.ndarray:
     found = np.zeros(len(cohort), np.int64)
     statuses = tables.get("statuses")
     if statuses is None or statuses.empty:
@@ -64,18 +75,22 @@ def disputed_arrears(tables: Mapping[str, pd.DataFrame], cohort: pd.DataFrame, s
     newest = newest[lasts(newest["until_on"].to_numpy(), sight.day) & (newest["from_on"].to_numpy() <= sight.day)]
     known = KnownAccounts.of(tables["accounts"], cohort, sight)
     newest = newest[newest["account_no"].isin(cohort["account_no"]).to_numpy()]
-    overdue = _overdue(sorted(set(newest["account_no"].tolist())), tables, known, sight)
+    overdue = _overdue(sorted(set(newest["account_no"].tolist())), tables, known, sight, due_only)
     open_of: dict[int, int] = {}
     for account, charge in sorted(set(zip(newest["account_no"].tolist(), charges_named(newest).tolist(), strict=True))):
         open_of[account] = open_of.get(account, 0) + overdue[account].get(charge, 0)
-    told = cohort["account_no"].map(open_of).fillna(0).to_numpy(np.int64)
-    return np.minimum(told, np.maximum(cohort["arrears"].to_numpy(np.int64), 0))
+    return cohort["account_no"].map(open_of).fillna(0).to_numpy(np.int64)
 
 
 def _overdue(
-    accounts: list[int], tables: Mapping[str, pd.DataFrame], known: KnownAccounts, sight: Sight
+    accounts: list[int],
+    tables: Mapping[str, pd.DataFrame],
+    known: KnownAccounts,
+    sight: Sight,
+    due_only: bool = True,
 ) -> dict[int, dict[int, int]]:
-    """Account -> number of each charge of it that is known -> minor units that are overdue and not settled.
+    """Account -> number of each charge of it that is known -> minor units that are overdue (or else due later) and not
+    settled.
 
     Money settles the charge that it names, an adjustment the one that it takes back; what is left over, the oldest due.
     """
@@ -116,5 +131,5 @@ def _overdue(
             charge, is_due = int(charge_no[row]), due_days[row] < sight.day
             settles = min(pool, unpaid[charge]) if is_due else 0
             pool -= settles
-            found[account][charge] = unpaid[charge] - settles if is_due else 0
+            found[account][charge] = unpaid[charge] - settles if is_due or not due_only else 0
     return found

@@ -1,4 +1,6 @@
-"""Accounts that must wait for what the law does not read: rows that ingest set aside, and credits on other accounts."""
+"""Accounts that must wait for what the law does not read: rows that ingest set aside, credits on other accounts, and
+settlements that were accepted.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,7 @@ import pandas as pd
 from features.aliases import ALIAS_COLUMNS, AS_DELIVERED, Link, last_of, links_of
 from pipeline.law.disputes import disputed_arrears
 from pipeline.law.question import Sight
+from pipeline.night.former_offers import accepted_settlements
 from pipeline.panel.view import View
 from pipeline.params import Params
 from pipeline.store.aside import QUARANTINED_COLUMNS, made_good, of_accounts
@@ -20,6 +23,7 @@ from pipeline.store.form import DECISIONS, QUARANTINED, row_name, to_inner
 from pipeline.store.store import Store
 
 CREDIT = "debtor.credit"  # rule that defers for what the debtor's other accounts hold
+SETTLED = "settlement.accepted"  # rule that defers for a settlement that is agreed and not yet paid
 TOLD = ("payments", "statuses", "plans", "placements")  # tables whose rows decide whether an account may be worked
 
 
@@ -28,6 +32,8 @@ def held_back(
 ) -> dict[str, frozenset[int]]:
     """Rule of law.causes.HELD_BACK -> numbers of the accounts of a view that it defers."""
     found = {"row.set_aside": set_aside(seen.tables, store, versions)}
+    if params.treatments is not None:
+        found[SETTLED] = accepted_settlements(seen.tables, night, params)
     if params.worklist.defer_for_credit:
         rows = seen.cohort.frame
         asked = asked_for(rows, disputed_arrears(seen.tables, rows, Sight(night)))

@@ -22,14 +22,18 @@ from models.encoding import LEAST_DEBTORS
 from models.fatigue import odds, waits
 from models.ladder import DISPROVEN, NO_LOG, PROVEN, UNPROVEN, Rung, tells_apart
 from models.recovery import load_model
+from pipeline.columns import WATCHED_OFFER
 from pipeline.law.overlay import law_of
 from pipeline.law.sign_off import signed_by, stale_places
 from pipeline.law.upcoming import ahead
 from pipeline.messages.texts import Messages, messages_of
+from pipeline.night.agencies import agencies_compared
 from pipeline.night.alarm import MARKED, REFUSE, STOP, Alarm, Judge, Stopped
 from pipeline.night.arms import draws_frame, tonights_rung
 from pipeline.night.details import opened_rows
+from pipeline.night.due_day import DueDay, about_due_day, due_day_proposals, offer_by_due_day
 from pipeline.night.feeds import check_feeds, check_late_money
+from pipeline.night.offered import due_day_sentences
 from pipeline.night.pins import (
     SAID,
     Marks,
@@ -69,7 +73,7 @@ from pipeline.store.files import check_folder, sha256_of
 from pipeline.store.form import ASSIGNMENTS, DRAWS, MESSAGES, OUTCOMES, RUNGS, TREATED, WATCHED
 from pipeline.store.locks import only_run
 from pipeline.store.store import Store
-from pipeline.treatment.policy import policy_in
+from pipeline.treatment.policy import Policy, policy_in
 
 FALLEN_BACK = "Draws disprove the learnt effect: the list is in the order of amount x p(1 - p)."
 CHANGED = {
@@ -230,9 +234,16 @@ def make_night(
             said_to = _reminded(store, job, worked, ranked, known)
         about["messages"] = said_to.told(known, params.reminders)
         night = replace(night, messages=said_to.rows, texts=said_of(known, params.reminders))
-    if treated is not None:
+    if treated is not None and policy is not None:
         night = replace(night, **frames_of(treated, store, job.as_of))
         about["treatments"] = about_treatment(treated, night.routes, night.specialist)
+        about["treatments"]["agencies"] = agencies_compared([one.placed for one in worked], policy.parties, params)
+        if watch is not None and (policy.moves or policy.early):
+            by_day = _around_due_days(worked, ranked, night, watch, job, policy)
+            watch = watch.assign(**{WATCHED_OFFER: due_day_sentences(watch, by_day, language)})
+            offers = [each for each in (night.proposals, due_day_proposals(by_day, job.as_of)) if len(each)]
+            night = replace(night, proposals=pd.concat(offers, ignore_index=True) if offers else night.proposals)
+            about["treatments"]["due_day"] = about_due_day(by_day)
     night = replace(night, manifest=about, dialler=params.worklist.dialler_columns, watch=watch)
     night = replace(
         night, receivables=debtors, open_items=invoices, demonstration=params.worklist.demonstration == as_of
@@ -247,6 +258,15 @@ def make_night(
         "explain": (ranks, frames_sha256(reasons)),
     }
     return Made(night, job, ranked, worked, shelf, store.versions(), marks, said_to, treated)
+
+
+def _around_due_days(
+    worked: Sequence[Worked], ranked: Ranked, night: Night, watch: pd.DataFrame, job: Job, policy: Policy
+) -> DueDay:
+    """To whom nothing else is offered tonight, and who is not reminded."""
+    offered = [] if night.proposals is None else night.proposals["debtor_id"].tolist()
+    written = [] if night.messages is None else night.messages["debtor_id"].tolist()
+    return offer_by_due_day([one.due for one in worked], watch, ranked.arms, offered, written, policy, job.as_of)
 
 
 def _reminded(store: Store, job: Job, worked: Sequence[Worked], ranked: Ranked, known: Messages) -> Reminded:

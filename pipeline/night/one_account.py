@@ -24,13 +24,14 @@ from models.recovery import load_model
 from pipeline.law.disputes import disputed_arrears
 from pipeline.law.question import Sight
 from pipeline.law.reasoning import reasoning
+from pipeline.night.due_day import asked_by_due_day, offer_by_due_day
 from pipeline.night.feeds import case_of, check_feeds
 from pipeline.night.held_back import asked_for
-from pipeline.night.offered import plain_saying
+from pipeline.night.offered import due_day_lines, plain_saying
 from pipeline.night.ranking import held_out_on
 from pipeline.night.refusals import NightMissing
 from pipeline.night.score import Job, asked, job_for
-from pipeline.night.treatment import UNTAUGHT, treat_debtors
+from pipeline.night.treatment import UNTAUGHT, treat_debtors, undisputed
 from pipeline.night.watch import head_of
 from pipeline.pages.language import voice, words
 from pipeline.panel.view import View, quiet_through, terms_of, view
@@ -145,7 +146,8 @@ def _offered(store: Store, job: Job, seen: View, account_id: str) -> list[str]:
             *head,
             *(f"  {said['left']} {said['left_out'][why]}." for why, many in treated.left_out.items() if many),
         ]
-    return [*head, *(f"  {line}" for line in told(treated.rows, treated.found, int(place[0]), plain_saying()))]
+    rows = undisputed(treated.rows)
+    return [*head, *(f"  {line}" for line in told(rows, treated.found, int(place[0]), plain_saying()))]
 
 
 def _before_due(store: Store, job: Job, seen: View, account_id: str) -> Explained | None:
@@ -181,9 +183,28 @@ def _before_due(store: Store, job: Job, seen: View, account_id: str) -> Explaine
             "",
             "Reasons (log-odds of being late; with the base they add up to the raw score)",
             _reasons(table, "the average account before its due day"),
+            *_by_due_day(store, job, seen, account_id, rows.assign(p_late=head.predict(whole, rows)["p_late"])),
         ]
     lines += _known_events(seen, int(row["account_no"].iloc[0]), job.as_of, money)
     return Explained("\n".join(lines), table, None)
+
+
+def _by_due_day(store: Store, job: Job, seen: View, account_id: str, watch: pd.DataFrame) -> list[str]:
+    """What is offered around the due day, with its sum; nothing where the params name no policy. What else is offered
+    to the debtor, or written, is not looked at.
+    """
+    policy = policy_in(job.params, date_of(job.as_of))
+    if policy is None or not (policy.moves or policy.early):
+        return []
+    arms = held_out_on(store, job.as_of, seen)
+    told = offer_by_due_day([asked_by_due_day(job, seen, store)], watch, arms, (), (), policy, job.as_of)
+    head = ["", f"Around the due day, by {policy.path.name} (sha256 {policy.digest[:16]})"]
+    place = np.flatnonzero(told.rows["account_id"] == account_id)
+    if not place.size:
+        said = words("en")["treatment"]
+        whys = [f"  {said['left']} {said['left_due'][why]}." for why, many in told.left_out.items() if many]
+        return [*head, *whys]
+    return [*head, *(f"  {line}" for line in due_day_lines(told, int(place[0]), plain_saying()))]
 
 
 def _known_events(seen: View, number: int, night: int, money: int, most: int | None = None) -> list[str]:

@@ -25,6 +25,7 @@ from pipeline.law.hours import day_on_clock
 from pipeline.law.question import Case, KnownAccounts, Sight
 from pipeline.messages.texts import MESSAGE_CHANNELS
 from pipeline.night.feeds import case_of
+from pipeline.night.former_offers import at_rest
 from pipeline.night.held_back import CREDIT
 from pipeline.panel.view import View, quiet_through, terms_of
 from pipeline.params import Reminders, known_zones
@@ -69,7 +70,8 @@ def reach_of(job: Job, seen: View, store: Store) -> pd.DataFrame:
               counts
     paused    days for which payment holidays made it stand still
     worst     most days past due within a year, as known on each of its days
-    engaged   the debtor has a plan, a promise still open or an agreed time
+    engaged   the debtor has a plan, a promise still open or an agreed time; or the account an offer that was accepted
+              and is not yet paid, or one about its due day that may still be taken
     last_contact, last_message, last_paid, last_answer   days of our newest attempt and message, the newest payment and
               answer, of all accounts of the debtor; NO_DAY without one
     messages  of ours in the last COUNTED_DAYS, to the debtor
@@ -86,7 +88,9 @@ def reach_of(job: Job, seen: View, store: Store) -> pd.DataFrame:
     if job.params.worklist.defer_for_credit:
         covered = frozenset(case.held_back.get(CREDIT, ())) | _covered(job, seen, store, cohort)
         case = replace(case, held_back={**case.held_back, CREDIT: covered})
-    return reach_in(case, seen.ledger, job.as_of, reminders, job.said)
+    found = reach_in(case, seen.ledger, job.as_of, reminders, job.said)
+    rests = found["account_no"].isin(at_rest(seen.tables, job.as_of, job.params))
+    return found.assign(engaged=found["engaged"] | rests)
 
 
 def _covered(job: Job, seen: View, store: Store, cohort: pd.DataFrame) -> frozenset[int]:

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from features.cohort import scorable
+from features.days import date_of
 from features.settlements import CASH, net_known
 from features.tables import NO_DAY, NO_MONEY
 from features.versions import arranged
@@ -31,6 +32,7 @@ from pipeline.law.question import Sight
 from pipeline.law.sign_off import signed_sha256
 from pipeline.messages.texts import messages_of
 from pipeline.night.arms import settled
+from pipeline.night.due_day import asked_by_due_day
 from pipeline.night.feeds import case_of
 from pipeline.night.held_back import asked_for
 from pipeline.night.pins import frames_sha256
@@ -40,11 +42,13 @@ from pipeline.night.score import Job, asked, score_shard
 from pipeline.night.treatment import asked_about
 from pipeline.night.watch import watch_shard
 from pipeline.panel.engines import map_shards
+from pipeline.panel.placements import with_agencies
 from pipeline.panel.view import View, terms_of
 from pipeline.store.files import sealed, sha256_of, unsealed, whole_folder
 from pipeline.store.origin import code_sha256
 from pipeline.store.refusals import StoreDamaged
 from pipeline.store.store import Store
+from pipeline.treatment.policy import policy_in
 
 log = logging.getLogger("recoup")
 
@@ -92,6 +96,8 @@ class Worked:
     items, owing          pipeline.night.receivables.receivables_shard
     asked     pipeline.night.treatment.asked_about
     spread    spread_of
+    due       pipeline.night.due_day.asked_by_due_day
+    placed    pipeline.panel.placements.with_agencies
     reused    whether an earlier, cut-off run had made it
     remade    whether one had, and what it left was not what it wrote
     """
@@ -110,6 +116,8 @@ class Worked:
     owing: pd.DataFrame
     asked: pd.DataFrame
     spread: pd.DataFrame
+    due: pd.DataFrame
+    placed: pd.DataFrame
     reused: bool = False
     remade: bool = False
 
@@ -118,6 +126,7 @@ SEAL = "seal.json"
 FRAMES = (
     *("rows", "channels", "counts", "waits", "answers", "unseen", "settled", "reach", "watch", "watch_counts"),
     *("items", "owing", "asked", "spread"),
+    *("due", "placed"),
 )
 
 
@@ -180,6 +189,10 @@ def _work_shard(job: Job, shelf: Path, shard: int) -> Worked:
     told = _waits(job, seen, store), _answers(job, seen), _unseen(job, seen), settled(job, seen, store)
     more = reach_of(job, seen, store), *watch_shard(job, seen), *receivables_shard(job, seen)
     more += asked_about(job, seen, found), spread_of(job, seen, scores)
+    policy = policy_in(job.params, date_of(job.as_of))
+    parties = () if policy is None else policy.parties
+    more += (asked_by_due_day(job, seen, store),)
+    more += (with_agencies(seen, parties, job.as_of, job.params.label.maturity_days),)
     worked = Worked(rows, found.channels, seen.cohort.counts, *told, *more)
     keep(worked, place)
     return replace(finished(place), remade=remade)

@@ -106,11 +106,16 @@ def _treated(night: Night) -> list[str]:
     if told is None:
         return []
     for_specialist = f"{told['specialist']:,} accounts for a specialist."
+    by_day = told.get("due_day")
+    around = []
+    if by_day is not None:
+        counts = f"{by_day['moves']:,} to be moved, {by_day['discounts']:,} discounts for paying early"
+        around = [f"Around due days: {counts}."]
     if not told["valued"]:
-        return [for_specialist]
+        return [for_specialist, *around]
     offers = ", ".join(f"{many:,} {kind}s" for kind, many in told["proposals"].items())
     away = [f"{each['accounts']:,} {each['route']} {each['party']}".strip() for each in told["routes"]]
-    return [f"Offers: {offers}. Routes: {', '.join(away)}. {for_specialist}"]
+    return [f"Offers: {offers}. Routes: {', '.join(away)}. {for_specialist}", *around]
 
 
 def _receivables(night: Night) -> list[str]:

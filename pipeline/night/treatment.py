@@ -22,11 +22,13 @@ from models.prioritise import CONTROL
 from models.recovery import load_model
 from models.routes import INTERNAL
 from pipeline.columns import PROPOSAL_COLUMNS, ROUTED_COLUMNS, SPECIALIST_COLUMNS
+from pipeline.law.disputes import disputed_balance
 from pipeline.law.eligibility import Rulings, rulings
 from pipeline.law.holds import BIT
 from pipeline.law.outcome import EXCLUDED, STATES
 from pipeline.law.question import Sight
 from pipeline.night.feeds import case_of
+from pipeline.night.former_offers import binding
 from pipeline.night.held_back import CREDIT
 from pipeline.night.score import Job, worth_of_going_on
 from pipeline.panel.view import View
@@ -38,15 +40,19 @@ from pipeline.treatment.learnt import learnt
 from pipeline.treatment.policy import Policy
 from pipeline.treatment.proposals import NOTHING, PLAN, ROW_COLUMNS, SETTLEMENT, Proposals, propose
 from pipeline.treatment.spare import SPARE_COLUMNS, spare_money
+from pipeline.treatment.standing import STANDING_COLUMNS
 
-OWNERS = ("creditor", "debt_buyer")  # roles in which a debt is the house's own to let off, to place and to sell
+ALL, PLANS_ALONE, NOTHING_AT_ALL = "all", "plans", "nothing"  # what a policy may let be done with the debts of a role
 # Of a shard, beside what its rows say: what the policy is asked about each scorable account.
 ASKED = (
     *("account_no", *SPARE_COLUMNS, "in_house_days", "offers_refused", "statuses"),
-    *("waited_for", "unknown"),
+    *("waited_for", "unknown", "disputed_owed", "has_accepted", *STANDING_COLUMNS),
 )
 # Why nothing is proposed, of whole debtors: what is agreed with one is waited for.
-HELD_OUT, UNKNOWN, ENGAGED, NO_RATE = LEFT_OUT = ("held_out", "unknown", "engaged", "no_rate")
+HELD_OUT, UNKNOWN, HAS_ACCEPTED, ENGAGED, NO_RATE, ROLE = LEFT_OUT = (
+    *("held_out", "unknown", "accepted", "engaged", "no_rate"),
+    "role",
+)
 # What the store remembers of each night.
 KEPT_COLUMNS = (
     *("account_id", "debtor_id", "portfolio", "currency", "balance", "route", "party", "route_value"),
@@ -70,16 +76,20 @@ def asked_about(job: Job, seen: View, judged: Rulings) -> pd.DataFrame:
     """ASKED of the scorable accounts of a shard; no row without a policy.
 
     waited_for: the debtor has a plan, a promise still open or an agreed time, or credit that covers the account.
-    unknown: what is recorded of him is not known to the day. usual_payment, other_plans and disposable_income are minor
+    unknown: what is recorded of him is not known to the day. disputed_owed: what is open of the account's charges that
+    are disputed, due or not, minor units. has_accepted: he accepted an offer that is not yet paid;
+    STANDING_COLUMNS: what he was offered and still may take. usual_payment, other_plans and disposable_income are minor
     units, the last two a month and of all accounts of the debtor in the currency; NaN is unknown. in_house_days: since
     the account was placed with us, or fell overdue, less those it was elsewhere.
     """
     cohort, recorded, accounts = seen.cohort.frame, judged.recorded, judged.accounts
     if job.params.treatments is None:
         cohort, recorded, accounts = cohort.iloc[:0], recorded.iloc[:0], accounts.iloc[:0]
-    people = _people(seen, job.as_of)
+    people = known_people(seen, job.as_of)
     own = people.set_index("account_no")["payer"].reindex(cohort["account_no"]).to_numpy(np.int64)
     refused = seen.matrix.get("offers_refused_ever", pd.Series(np.nan, index=seen.matrix.index))
+    owners = people.set_index("account_no")["debtor_id"]
+    agreed, stands = binding(seen.tables, owners, cohort, job.as_of, job.params)
     payers = people.drop_duplicates("payer").sort_values("payer").assign(day=job.as_of)
     can, _ = spare_money(payers[["debtor_id", "currency", "day"]], people, seen.tables, seen.ledger)
     return pd.DataFrame(
@@ -91,11 +101,14 @@ def asked_about(job: Job, seen: View, judged: Rulings) -> pd.DataFrame:
             "statuses": recorded["statuses"].to_numpy(np.int64),
             "waited_for": accounts["engaged"].to_numpy(bool) | (accounts["rule"].astype("str") == CREDIT).to_numpy(),
             "unknown": recorded["unknown"].to_numpy(bool),
+            "disputed_owed": disputed_balance(seen.tables, cohort, Sight(job.as_of)),
+            "has_accepted": agreed,
+            **{name: stands[name].to_numpy() for name in STANDING_COLUMNS},
         }
     )
 
 
-def _people(seen: View, night: int) -> pd.DataFrame:
+def known_people(seen: View, night: int) -> pd.DataFrame:
     """account_no and payer of the known accounts, as last known: a number for each debtor and currency."""
     known = seen.tables["accounts"]
     known = known[known["known_on"].to_numpy() < night].sort_values(["account_no", "known_at"], kind="stable")
@@ -145,20 +158,23 @@ class Treated:
 
 def treat(rows: pd.DataFrame, arms: pd.DataFrame, asked: Sequence[pd.DataFrame], job: Job, policy: Policy) -> Treated:
     """Proposals and routes of every scorable account of a night, but of debtors that the lot holds out, of whom not
-    everything recorded is known, with whom something is agreed, or whose currency has no rate.
+    everything recorded is known, who have accepted what is not yet paid, with whom something else is agreed, or whose
+    currency has no rate.
 
     rows: as ranked; arms: of the lot; asked: `asked_about` of all shards.
     """
     whole = rows.merge(pd.concat(asked, ignore_index=True), on="account_no", validate="one_to_one")
-    whole = asked_rows(whole, job.params)
+    whole = asked_rows(whole, job.params, policy)
     control = set(arms.loc[arms["arm"] == CONTROL, "debtor_id"])
     held = whole["group"].eq("held_out") | whole["debtor_id"].isin(control)
     out = np.select(
         [
             held.groupby(whole["debtor_id"]).transform("any"),
             whole["unknown"].groupby(whole["debtor_id"]).transform("any"),
+            whole["has_accepted"].groupby(whole["debtor_id"]).transform("any"),
             whole["waited_for"].groupby(whole["debtor_id"]).transform("any"),
             whole["fx"].isna(),
+            whole["allowed"].eq(NOTHING_AT_ALL),
         ],
         LEFT_OUT,
         "",
@@ -193,13 +209,14 @@ def treat_debtors(job: Job, seen: View, store: Store, policy: Policy, arms: pd.D
     return treat(rows, arms, [asked_about(job, seen, judged)], job, policy)
 
 
-def asked_rows(whole: pd.DataFrame, params: Params) -> pd.DataFrame:
+def asked_rows(whole: pd.DataFrame, params: Params, policy: Policy) -> pd.DataFrame:
     """ROW_COLUMNS and unit of scorable accounts, from what shards say of them (Worked.rows with ASKED; verdict: the
-    law's). Whoever is excluded may not be contacted, and does not go to court by us either. A book that the params do
-    not name is not taken for the house's own.
+    law's). Whoever is excluded may not be contacted, and does not go to court by us either. allowed: what the policy
+    lets be done with the debts of the book's role; plans alone of a book that the params do not name.
     """
     books = whole["portfolio"].astype("str")
-    owned = {name for name, book in params.portfolios.items() if book.role in OWNERS}
+    by_book = {name: policy.roles.get(str(book.role), PLANS_ALONE) for name, book in params.portfolios.items()}
+    allowed = books.map(by_book).fillna(PLANS_ALONE).astype("str")
     decimals = whole["currency"].astype("str").map(DECIMALS).to_numpy(np.float64)
     lawful = whole["verdict"].astype("str").to_numpy() != STATES[EXCLUDED]
     return whole.assign(
@@ -207,9 +224,18 @@ def asked_rows(whole: pd.DataFrame, params: Params) -> pd.DataFrame:
         place=whole["jurisdiction"].astype(object).where(whole["jurisdiction"].notna(), "").astype("str"),
         contact_open=lawful,
         legal_open=lawful & ~whole["legal_barred"].to_numpy(bool),
-        may_part=books.isin(owned).to_numpy(bool),
+        allowed=allowed,
+        may_part=allowed.eq(ALL).to_numpy(bool),
         unit=whole["fx"].to_numpy(np.float64) / 10.0**decimals,
     )
+
+
+def undisputed(rows: pd.DataFrame) -> pd.DataFrame:
+    """The same rows with the balance that is not disputed, what waiting is worth in proportion, and is_disputed."""
+    whole, disputed = rows["balance"].to_numpy(np.int64), rows["disputed_owed"].to_numpy(np.int64)
+    part = np.divide(whole - disputed, whole, out=np.ones(len(rows)), where=(whole > 0) & (disputed > 0))
+    worth = {name: np.rint(rows[name].to_numpy(np.float64) * part).astype(np.int64) for name in WORTH_COLUMNS}
+    return rows.assign(balance=whole - disputed, is_disputed=disputed > 0, **worth)
 
 
 def recorded_of(rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
@@ -226,8 +252,8 @@ def proposed(rows: pd.DataFrame, job: Job, policy: Policy) -> tuple[Proposals, d
     curves = {name: getattr(taught, name) for name in ("acceptance", "breaks", "agreement")}
     beliefs = {name: POLICY if curve is None else curve.source for name, curve in curves.items()}
     own = (taught.acceptance, taught.breaks, taught.shares, taught.agreement)
-    asked = rows[list(ROW_COLUMNS)]
-    return propose(asked, recorded_of(rows, STATUSES), policy, job.as_of, job.params.seed, *own), beliefs
+    stands, asked = rows[list(STANDING_COLUMNS)], undisputed(rows)[[*ROW_COLUMNS, "unit", "is_disputed"]]
+    return propose(asked, recorded_of(rows, STATUSES), policy, job.as_of, job.params.seed, *own, stands), beliefs
 
 
 def untreated(treated: Treated | None) -> list[str]:
@@ -250,6 +276,13 @@ def taken(found: Proposals) -> pd.Series:
     return found.offers["proposal"].where(found.routes.chosen["route"] == INTERNAL, NOTHING)
 
 
+def planned_sum(found: Proposals) -> np.ndarray:
+    """int64 minor units that the best plan of each account asks for in all."""
+    best = found.plans.best
+    whole = (best["instalments"] - 1) * best["instalment"] + best["last_instalment"]
+    return np.where(best["instalments"] > 0, whole, 0).astype(np.int64)
+
+
 def proposals_frame(treated: Treated, as_of: int) -> pd.DataFrame:
     """PROPOSAL_COLUMNS of the accounts to which something is proposed, the one that gains most first."""
     rows, found = treated.rows, treated.found
@@ -257,21 +290,23 @@ def proposals_frame(treated: Treated, as_of: int) -> pd.DataFrame:
         return pd.DataFrame(columns=list(PROPOSAL_COLUMNS))
     offer, best, settled, planned = found.offers, found.plans.best, found.settlements, found.planned
     kind = taken(found)
-    plan, settlement = (kind == PLAN).to_numpy(), (kind == SETTLEMENT).to_numpy()
+    plan, settlement, again = (kind == PLAN).to_numpy(), (kind == SETTLEMENT).to_numpy(), found.repeated.to_numpy()
     days = {name: _days(np.where(plan, best[name], NO_DAY)) for name in ("first_on", "last_on")}
     within = 0 if treated.policy.settling is None else treated.policy.settling.terms.pay_within_days
     whole = rows[list(ABOUT)].assign(
         proposal=kind,
         unit=best["unit"].where(plan, ""),
+        due_on=None,
         **{
             name: np.where(plan, best[name], 0).astype(np.int64)
             for name in ("instalments", "instalment", "last_instalment")
         },
         **days,
         payday=np.where(plan & best["after_payday"].to_numpy(bool), rows["payday"], 0).astype(np.int64),
+        disputed=rows["disputed_owed"],
         discount=np.where(settlement, settled["discount"], np.nan),
-        amount_to_pay=np.where(settlement, settled["amount"], np.where(plan, rows["balance"], 0)).astype(np.int64),
-        pay_until=_days(np.where(settlement, as_of + within, NO_DAY)),
+        amount_to_pay=np.where(settlement, settled["amount"], np.where(plan, planned_sum(found), 0)).astype(np.int64),
+        pay_until=_days(np.where(settlement, np.where(again, rows["offer_until"], as_of + within), NO_DAY)),
         p_agreed=np.where(settlement, settled["p_accept"], planned["p_agree"]).astype(np.float64),
         p_kept=np.where(plan, best["p_kept"], np.nan).astype(np.float64),
         proposal_value=offer["value"],
@@ -282,6 +317,8 @@ def proposals_frame(treated: Treated, as_of: int) -> pd.DataFrame:
         alternative=offer["alternative"],
         variant=offer["variant"],
         probability=offer["probability"],
+        offer_id=np.where(again, rows["offer_id"], ""),
+        offered_on=_days(np.where(again, rows["offered_on"], NO_DAY)),
         as_of=date_of(as_of),
         valid_until=date_of(as_of),
     )
@@ -344,7 +381,7 @@ def kept_of(treated: Treated, as_of: int) -> pd.DataFrame:
         return nothing_kept()
     found, kind = treated.found, taken(treated.found)
     settlement, plan = (kind == SETTLEMENT).to_numpy(), (kind == PLAN).to_numpy()
-    drawn = settlement & (found.offers["variant"] != "").to_numpy()
+    drawn = settlement & (found.offers["variant"] != "").to_numpy() & ~found.repeated.to_numpy()
     rows = treated.rows[["account_id", "debtor_id", "portfolio", "currency", "balance"]].assign(
         route=found.routes.chosen["route"],
         party=found.routes.chosen["party"],
@@ -352,7 +389,7 @@ def kept_of(treated: Treated, as_of: int) -> pd.DataFrame:
         party_probability=found.routes.chosen["probability"],
         proposal=kind,
         discount=np.where(settlement, found.settlements["discount"], np.nan),
-        amount=np.where(settlement, found.settlements["amount"], np.where(plan, treated.rows["balance"], 0)),
+        amount=np.where(settlement, found.settlements["amount"], np.where(plan, planned_sum(found), 0)),
         instalments=np.where(plan, found.plans.best["instalments"], 0),
         variant=found.offers["variant"].where(drawn, ""),
         probability=found.offers["probability"].where(drawn, np.nan),
@@ -405,7 +442,9 @@ def about_treatment(treated: Treated, routes: pd.DataFrame, specialist: pd.DataF
         "valued": True,
         "accounts": len(treated.rows),
         "proposals": {kind: int((kinds == kind).sum()) for kind in (PLAN, SETTLEMENT)},
-        "drawn": int((found.offers["variant"][kinds != NOTHING] != "").sum()),
+        "drawn": int((found.offers["variant"][(kinds != NOTHING) & ~found.repeated] != "").sum()),
+        "repeated": int(found.repeated.sum()),
+        "not_repeated": _not_repeated(treated, found),
         "routes": by_route(treated.rows, treated.rows["unit"].to_numpy(), found)[list(BY_ROUTE)].to_dict("records"),
         "new": int((routes["route_before"] == "").sum()),
         "moved": [
@@ -415,6 +454,12 @@ def about_treatment(treated: Treated, routes: pd.DataFrame, specialist: pd.DataF
         "beliefs": dict(treated.beliefs),
         **({} if treated.reached_days is None else {"short": _reach(treated)}),
     }
+
+
+def _not_repeated(treated: Treated, found: Proposals) -> dict[str, int]:
+    """Why -> accounts with an offer that still may be taken and is not repeated tonight."""
+    gone = (treated.rows["offer_id"] != "").to_numpy() & ~found.repeated.to_numpy()
+    return {str(why): int(many) for why, many in found.offers["why"][gone].value_counts().sort_index().items()}
 
 
 def _reach(treated: Treated) -> dict[str, int | None]:

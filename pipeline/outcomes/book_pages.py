@@ -14,6 +14,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from features.currencies import DECIMALS
 from features.days import day_number
 from features.errors import CannotWrite
 from models.fatigue import curves
@@ -82,7 +83,32 @@ def _night(out: Path, as_of: dt.date) -> dict[str, Any] | None:
     counts = manifest["counts"]  # a night of contract version 1 knows no self_cure
     shown = {group: counts.get(group, 0) for group in ("scorable", *GROUPS_SHOWN)}
     watched = {"watched": manifest["watch"]["accounts"]} if "watch" in manifest else {}
-    return {"counts": {**shown, **watched}, **kept}
+    return {"counts": {**shown, **watched}, **kept, **_treated(manifest, kept["reporting_currency"])}
+
+
+def _treated(manifest: Mapping[str, Any], currency: str) -> dict[str, list[list[Any]]]:
+    """routes: route, party, accounts, balance, value, its ends; agencies: as pipeline.night.agencies tells. Money in
+    minor units of the reporting currency; nothing of a night without a policy, or with nothing to tell.
+    """
+    told = manifest.get("treatments", {})
+
+    def minor(row: Mapping[str, Any], *names: str) -> list[int]:
+        return [round(row[name] * 10 ** DECIMALS[currency]) for name in names]
+
+    routes = [
+        [row["route"], row["party"], row["accounts"], *minor(row, "balance", "value", "value_low", "value_high")]
+        for row in told.get("routes", ())
+    ]
+    agencies = [
+        [
+            *(row[name] for name in ("party", "placed", "matured")),
+            *minor(row, "expected", "recovered"),
+            *(None if row[name] is None else round(row[name], 4) for name in ("ratio", "ratio_low", "ratio_high")),
+            row["by_lot"],
+        ]
+        for row in told.get("agencies", ())
+    ]
+    return {name: rows for name, rows in (("routes", routes), ("agencies", agencies)) if rows}
 
 
 def fatigue_of(store_path: Path, as_of: dt.date, params: Params) -> dict[str, list[list[Any]]]:

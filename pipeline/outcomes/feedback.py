@@ -35,6 +35,7 @@ from pipeline.store.locks import only_run
 from pipeline.store.store import Store
 
 TABLE = "feedback"
+MADE = "made"  # answer: the offer was made, and the debtor has not answered yet
 FAULTS_SHOWN = 20
 RAW_LIMIT = 300
 KEPT_COLUMNS = (
@@ -83,7 +84,7 @@ class Feedback:
     counts     rows_in = contacts + skipped + unchanged + empty + quarantined
     faults     code, sheet, line of each row set aside
     delivered  rows of the table contacts that came in (one per account of the same contact)
-    offers     accepted, refused and "" (an answer taken back), of the offers answered that came in
+    offers     accepted, refused, made (no answer yet) and "" (an answer taken back), of the offers told of
     """
 
     night: dt.date
@@ -167,7 +168,8 @@ def read_back(
         raise UsageError("The time of receipt must carry an offset, such as 2026-10-01T18:00:00+02:00.")
     rows = read_filled(path)
     night = _night_of(rows, path.name, night)
-    listed, proposed = _published(out, night), _proposed(out, night)
+    listed = _published(out, night)
+    proposed = _of_listed(_proposed(out, night), listed)
     held = _held(Store(store_path), night)
     checked = _checked(rows, listed, night, received_at, proposed.index)
     fresh = _fresh(checked, held, received_at)
@@ -184,8 +186,7 @@ def read_back(
     }
     back = {str(row.cells.get("account_id")) for row in rows}
     faults = tuple((one["code"], one["sheet"], one["line"]) for one in faulty)
-    offers, plans = _answers(fresh, held, proposed, listed, night, received_at)
-    answered = Counter(row["outcome"] for row in offers)
+    offers, plans, answered = _answers(fresh, held, proposed, listed, night, received_at)
     not_back = sum(account not in back for account in listed.index)
     told = Feedback(night, counts, faults, len(contacts), not_back, dict(sorted(answered.items())))
     callbacks = _callbacks(fresh, held, night, received_at)
@@ -228,6 +229,15 @@ def _proposed(out: Path, night: dt.date) -> pd.DataFrame:
         return pd.DataFrame(columns=["account_id"]).set_index("account_id", drop=False)
     _check_vouched(place, night)
     return pq.read_table(place).to_pandas().set_index("account_id", drop=False)
+
+
+def _of_listed(proposed: pd.DataFrame, listed: pd.DataFrame) -> pd.DataFrame:
+    """What was proposed to the debtor of each listed account, on that account or another, by the listed account."""
+    if proposed.empty:
+        return proposed
+    by_debtor = proposed.drop_duplicates("debtor_id").set_index("debtor_id", drop=False)
+    whom = listed.loc[listed["debtor_id"].isin(by_debtor.index), "debtor_id"]
+    return by_debtor.loc[whom].set_index(whom.index)
 
 
 def _checked(
@@ -364,12 +374,13 @@ def _answers(
     listed: pd.DataFrame,
     night: dt.date,
     received_at: dt.datetime,
-) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
-    """Rows of offers that were answered, and of the plans among them that were agreed, as they were proposed. A plan
-    that was reported as agreed before, and is no more, has ended on the night.
+) -> tuple[list[dict[str, str]], list[dict[str, str]], Counter[str]]:
+    """Rows of offers that were answered or made, and of the plans among them that were agreed, as they were proposed;
+    and how many of which answer. A plan that was reported as agreed before, and is no more, has ended on the night; an
+    offer that was reported and is no more may not be taken after it.
     """
     before = dict(zip(held["account_id"], held[OFFERED], strict=True))
-    offers, plans = [], []
+    offers, plans, answered = [], [], Counter[str]()
     for one in fresh:
         account, answer = one["account_id"], one[OFFERED]
         was = before.get(account, "")
@@ -378,13 +389,18 @@ def _answers(
         offer = proposed.loc[account]
         made_at = _contacts(one, listed.loc[account], night, received_at)[0]["occurred_at"]
         known = received_at.astimezone(dt.UTC).isoformat(timespec="seconds")
-        name = _offer_id(night, account)
-        offers.append({**_offer(offer), "offer_id": name, "made_at": made_at, "outcome": answer, "known_at": known})
+        name, over = _offer_id(night, offer["account_id"]), {} if answer else {"valid_until": night.isoformat()}
+        if offer.get("offer_id"):  # made before: what is told now is its next version
+            name, made_at, over = offer["offer_id"], offer["offered_on"].isoformat(), {}
+        outcome = "" if answer == MADE else answer
+        told = {"offer_id": name, "made_at": made_at, "outcome": outcome, "known_at": known}
+        offers.append({**_offer(offer), **told, **over})
+        answered[answer] += 1
         if offer["proposal"] == "plan" and "accepted" in (answer, was):
             ended = {} if answer == "accepted" else {"ended_on": night.isoformat(), "how": "cancelled"}
             about = {"plan_id": name, "agreed_on": night.isoformat(), "known_at": known, "ended_on": "", "how": ""}
             plans += [{**row, **about, **ended} for row in _instalments(offer)]
-    return offers, plans
+    return offers, plans, answered
 
 
 def _offer_id(night: dt.date, account: str) -> str:
@@ -401,7 +417,7 @@ def _offer(offer: pd.Series) -> dict[str, str]:
         "instalments": str(int(offer["instalments"])) if plan else "",
         "first_due_on": offer["first_on"].isoformat() if plan else "",
         "discount": "" if plan else f"{offer['discount']:g}",
-        "valid_until": "" if plan else offer["pay_until"].isoformat(),
+        "valid_until": (offer["first_on"] if plan else offer["pay_until"]).isoformat(),
         "variant": offer["variant"] if drawn else "",
         "probability": f"{offer['probability']:.6f}".rstrip("0") if drawn else "",
     }

@@ -29,9 +29,11 @@ from features.tables import (
     NO_MINUTE,
     NO_MONEY,
     NO_TIME,
+    OFFER_KINDS,
     OUTCOMES,
     PAYMENT_KINDS,
 )
+from models.due_day import EARLY, MOVE
 from models.plans import UNIT_DAYS
 from models.routes import AGENCY, LEGAL, ROUTES, SALE
 from pipeline.columns import (
@@ -104,7 +106,7 @@ KIND_OF_DETAIL = KIND_OF_COLUMN | {
 WORDS = {"channel": CHANNELS}
 UNITS, OUTSIDE = tuple(UNIT_DAYS), (AGENCY, LEGAL, SALE)
 WORDS_OF_TREATMENT = {
-    "proposals": {"proposal": ("plan", "settlement"), "unit": UNITS},
+    "proposals": {"proposal": OFFER_KINDS, "unit": UNITS},
     "routes": {"route": ROUTES, "route_before": ROUTES},
 }
 WORDS_OF_DETAIL = WORDS | {
@@ -350,8 +352,11 @@ def _treatment(night: Night) -> list[str]:
         if theirs & set(texts(frame["debtor_id"]))
     ]
     stays = set(texts(routed.loc[routed["route"] == ROUTES[0], "account_id"]))
-    if set(texts(offered["account_id"])) - stays:
+    overdue = offered[~offered["proposal"].isin([MOVE, EARLY])]
+    if set(texts(overdue["account_id"])) - stays:
         found.append("Table 'proposals' must name accounts alone that stay with us by 'routes'.")
+    if offered["debtor_id"].duplicated().any():
+        found.append("Table 'proposals' must offer one thing to a debtor. Leave the one that gains most.")
     return found
 
 

@@ -36,6 +36,10 @@ def routes_page(night: Night) -> str:
         first_night=told.get("new", 0) == told["accounts"],
         new=speech.count(told.get("new", 0)),
         left=[(said["left_out"][why], speech.count(many)) for why, many in left.items() if many],
+        agencies=[_agency(row, night, said, speech) for row in told.get("agencies", ())],
+        by_day=_around_due_days(told["due_day"], said, speech) if "due_day" in told else None,
+        repeated=speech.count(told["repeated"]) if told.get("repeated") else "",
+        not_repeated=[(said["because"][why], speech.count(many)) for why, many in told.get("not_repeated", {}).items()],
         beliefs=[
             said["belief"].format(party=who, source=", ".join(said["believed"][one] for one in source.split("+")))
             for who, source in {
@@ -44,6 +48,29 @@ def routes_page(night: Night) -> str:
             }.items()
         ],
     )
+
+
+def _agency(row: Mapping[str, Any], night: Night, said: Mapping[str, Any], speech: Speech) -> list[str]:
+    reporting = night.reporting_currency
+
+    def money(name: str) -> str:
+        return speech.money(round(row[name] * 10 ** night.decimals[reporting]), reporting, short=True)
+
+    ratio = "" if row["ratio"] is None else speech.factor(row["ratio"])
+    ends = {"low": row["ratio_low"], "high": row["ratio_high"]}
+    if None in ends.values():
+        between = ""
+    else:
+        between = said["ends"].format(**{end: speech.factor(value) for end, value in ends.items()})
+    counts = [speech.count(row[name]) for name in ("placed", "matured")]
+    lot = said["by_lot" if row["by_lot"] else "by_choice"] if row["matured"] else ""
+    return [row["party"], *counts, money("expected"), money("recovered"), ratio, between, lot]
+
+
+def _around_due_days(told: Mapping[str, Any], said: Mapping[str, Any], speech: Speech) -> dict[str, Any]:
+    counts = {name: speech.count(told[name]) for name in ("moves", "discounts")}
+    left = [(said["left_due"][why], speech.count(many)) for why, many in told["left_out"].items()]
+    return {"count": said["due_day_count"].format(**counts), "left": left}
 
 
 def _named(route: str, said: Mapping[str, Any]) -> str:

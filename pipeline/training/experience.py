@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from features.days import date_of, day_text
-from features.ledger import Ledger, figures_at, history
+from features.ledger import Ledger, history
 from features.settlements import net_payments
-from features.tables import NEVER, NO_DAY, NO_MONEY, NO_SHARE, TREATMENTS, InnerTables
+from features.tables import NEVER, NO_MONEY, NO_SHARE, TREATMENTS, InnerTables
 from features.terms import Terms
 from features.versions import arranged, key_of, superseded_on
 from models.belief import LEAST_MATURED, POLICY, Belief, Curve, kept_to
@@ -23,6 +23,7 @@ from models.plans import PLAN_KEY, learned_breaks, plan_histories, supported
 from models.routes import SALE, Party, recovered_of
 from models.settlements import learned_acceptance, lots_of
 from pipeline.panel.engines import map_shards
+from pipeline.panel.placements import came_between, placements_in
 from pipeline.panel.view import terms_of
 from pipeline.params import Params
 from pipeline.store.store import Store
@@ -173,7 +174,9 @@ def _past_of_shard(
         _offers(tables, about, paid, policy, params.label.maturity_days, day),
         plans,
         _spare(plans, people, tables, ledger, policy),
-        _placements(tables, about, paid, ledger, policy, params.label.maturity_days, day),
+        placements_in(
+            _newest(tables, "placements", about), paid, ledger, policy.parties, day - params.label.maturity_days
+        ),
     )
 
 
@@ -207,7 +210,7 @@ def _offers(
     kind = frame["kind"].astype("str").to_numpy(object)
     days = OFFER_DAYS if policy.settling is None else policy.settling.terms.pay_within_days
     made, amount = frame["made_on"].to_numpy(np.int64), frame["amount"].to_numpy(np.int64)
-    came = _came(paid, frame["account_no"].to_numpy(), made, made + days + 1)  # the last day is in time
+    came = came_between(paid, frame["account_no"].to_numpy(), made, made + days + 1)  # the last day is in time
     in_time = (came >= amount) | (amount == NO_MONEY) | (kind == PLAN)
     names = ("discount", "instalments", "probability")
     discount, instalments, probability = (frame[name].to_numpy(np.int64) for name in names)
@@ -246,45 +249,3 @@ def _spare(plans: pd.DataFrame, people: pd.DataFrame, tables: InnerTables, ledge
         rows[name] *= part
     spare = supported(rows, "month", policy.plans)["supported"].to_numpy()
     return pd.Series(spare, index=pd.MultiIndex.from_frame(made[key]))
-
-
-def _placements(
-    tables: InnerTables,
-    about: pd.DataFrame,
-    paid: pd.DataFrame,
-    ledger: Ledger,
-    policy: Policy,
-    maturity_days: int,
-    day: int,
-) -> pd.DataFrame:
-    """What came while the party had the account, within its horizon; balance and days past due of the day it was
-    placed."""
-    columns = [
-        "party", "route", "debtor_id", "kind", "currency", "days_past_due", "balance", "recovered", "lived_days"
-    ]  # fmt: skip
-    frame = _newest(tables, "placements", about)
-    horizons = {party.name: party.horizon_days for party in policy.parties}
-    if not len(frame):
-        return pd.DataFrame(columns=columns)
-    frame = frame[frame["party"].astype("str").isin(list(horizons)).to_numpy()].reset_index(drop=True)
-    number, placed = frame["account_no"].to_numpy(), frame["placed_on"].to_numpy(np.int64)
-    until = placed + frame["party"].astype("str").map(horizons).to_numpy(np.int64)
-    recalled = frame["recalled_on"].to_numpy(np.int64)
-    balance, _, late = figures_at(ledger, number, placed)
-    return frame.assign(
-        kind=frame["product"],
-        party=frame["party"].astype("str"),
-        route=frame["route"].astype("str"),
-        days_past_due=late.astype(np.int64),
-        balance=np.maximum(balance, 0),
-        recovered=_came(paid, number, placed, np.where(recalled == NO_DAY, until, np.minimum(until, recalled + 1))),
-        lived_days=day - maturity_days - placed,
-    )[columns]
-
-
-def _came(paid: pd.DataFrame, account_no: np.ndarray, first: np.ndarray, until: np.ndarray) -> np.ndarray:
-    """int64: minor units that came to each account from the day `first` on and before `until`."""
-    asked = pd.DataFrame({"account_no": account_no, "first": first, "until": until, "place": np.arange(len(first))})
-    pairs = asked.merge(paid, on="account_no")
-    pairs = pairs[(pairs["occurred_on"] >= pairs["first"]) & (pairs["occurred_on"] < pairs["until"])]
-    return pairs.groupby("place")["amount"].sum().reindex(asked["place"], fill_value=0).to_numpy(np.int64)

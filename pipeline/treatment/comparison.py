@@ -57,7 +57,7 @@ def by_route(rows: pd.DataFrame, unit: np.ndarray, found: Proposals) -> pd.DataF
             **{end: chosen[end].to_numpy() * unit for end in ("value", "value_low", "value_high")},
             "plans": plan.astype(np.int64),
             "settlements": settlement.astype(np.int64),
-            "let_off": np.where(settlement, rows["balance"].to_numpy() - settled["amount"].to_numpy(), 0) * unit,
+            "let_off": np.where(settlement, _in_offers(rows) - settled["amount"].to_numpy(), 0) * unit,
             "asked_a_month": monthly * unit,
             "burden": np.where(plan, best["burden"].to_numpy(), np.nan),
         },
@@ -72,6 +72,11 @@ def by_route(rows: pd.DataFrame, unit: np.ndarray, found: Proposals) -> pd.DataF
 
 
 _MONTH = 365.25 / 12
+
+
+def _in_offers(rows: pd.DataFrame) -> np.ndarray:
+    """What is owed of each row and not disputed."""
+    return rows["balance"].to_numpy() - (rows["disputed_owed"].to_numpy() if "disputed_owed" in rows else 0)
 
 
 def _taken(found: Proposals) -> pd.Series:

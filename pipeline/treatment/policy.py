@@ -8,7 +8,7 @@ import datetime as dt
 import hashlib
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
@@ -35,6 +35,7 @@ from pipeline.treatment.bans import ANY_PLACE, Forbidden, forbidden, stopping
 from pipeline.treatment.sections import (
     KEYS,
     SECTIONS,
+    UNWRITTEN,
     AgencySection,
     Authority,
     Believed,
@@ -117,6 +118,7 @@ class Policy:
     plans, settling, moves, early: None where the house offers none
     p_plan          chance that a plan offered is agreed: low, middle, high
     discounts_drawn, parties_drawn   shares by lot, empty where nothing is drawn
+    roles           of a book -> what may be done with its debts: all, plans, nothing
     """
 
     path: Path
@@ -135,6 +137,7 @@ class Policy:
     discounts_drawn: Mapping[float, float]
     parties_drawn: Mapping[str, float]
     parties: tuple[Party, ...]
+    roles: Mapping[str, str] = field(default_factory=dict)
 
 
 def policy_of(path: Path, law: Rules, places: Collection[str], day: dt.date) -> Policy:
@@ -204,6 +207,9 @@ def _written(path: Path, raw: bytes) -> _Written:
     read: dict[str, Any] = {}
     faults = [(bare.line(name), _unknown("The file", str(name), SECTIONS)) for name in tree.keys() - SECTIONS.keys()]
     for name, kind in SECTIONS.items():
+        if name not in tree and name in UNWRITTEN:
+            read[name] = UNWRITTEN[name]
+            continue
         if name not in tree:
             faults.append((1, f"The file lacks {name!r}."))
             continue
@@ -334,6 +340,7 @@ def _policy(path: Path, raw: bytes, read: Mapping[str, Any]) -> Policy:
         discounts_drawn=explore.discounts or {},
         parties_drawn=explore.parties or {},
         parties=tuple(_party(route) for route in read["routes"]),
+        roles=read["roles"].model_dump(),
     )
 
 
@@ -379,6 +386,7 @@ def _plan_terms(plan: PlanSection, rate: float) -> PlanTerms:
         breaks=_curve((point.burden for point in plan.breaks), plan.breaks),
         after_break=plan.after_break,
         annual_rate=rate,
+        least_kept=plan.least_kept,
     )
 
 

@@ -6,18 +6,19 @@ told apart, so that a person looks at them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from features.errors import ContractError, some_ids
 from models.belief import Belief
-from models.plans import PLAN_COLUMNS, Plans, plans, supported
-from models.routes import AGENCY, INTERNAL, OURS, Routes, RouteTerms, Share, kept_by_us, routes
+from models.due_day import EARLY, MOVE
+from models.plans import PLAN_COLUMNS, Plans, PlanTerms, plans
+from models.routes import AGENCY, BARRED, INTERNAL, OURS, REST, Routes, RouteTerms, Share, kept_by_us, routes
 from models.settlements import (
-    FULL,
     NO_ARM,
     SETTLEMENT_COLUMNS,
     SettlementTerms,
@@ -27,7 +28,9 @@ from models.settlements import (
     settlements,
     variant_of,
 )
-from pipeline.treatment.policy import Policy, Settling
+from pipeline.treatment.bounds import grants_plan, grants_settlement, settlement_bounds
+from pipeline.treatment.policy import Policy
+from pipeline.treatment.standing import DUE_DAY, NOT_HERE, Repeated, nothing_stands, plans_as_made, settlements_as_made
 
 PLAN, SETTLEMENT, NOTHING = "plan", "settlement", ""
 SPECIALIST, STATUS, NO_CONTACT, NOT_OFFERED, WAITING = (
@@ -37,6 +40,12 @@ SPECIALIST, STATUS, NO_CONTACT, NOT_OFFERED, WAITING = (
     "not_offered",
     "waiting_is_worth_more",
 )
+DUE_KINDS = (MOVE, EARLY)  # kinds of offers that are made around a due day
+ANOTHER, NOT_OURS, DISPUTED = (
+    "another_account",
+    "not_ours",
+    "charge_disputed",
+)  # why nothing is offered, and why an account does not leave
 ROW_COLUMNS = (
     "account_id",
     "debtor_id",
@@ -85,6 +94,7 @@ class Proposals:
     settlements  SETTLEMENT_COLUMNS, 0 where there is none, with `why`
     routes       with `probability` of a party that was drawn, NaN where none was
     specialist   bool: for a person who decides
+    repeated     bool: the proposal is an offer made before, which still may be taken
     """
 
     offers: pd.DataFrame
@@ -93,6 +103,7 @@ class Proposals:
     settlements: pd.DataFrame
     routes: Routes
     specialist: pd.Series
+    repeated: pd.Series
 
 
 def propose(
@@ -105,6 +116,7 @@ def propose(
     breaks: Belief | None = None,
     learned: Mapping[str, Share] | None = None,
     agreement: Belief | None = None,
+    standing: pd.DataFrame | None = None,
 ) -> Proposals:
     """Proposals and routes of a night.
 
@@ -118,9 +130,14 @@ def propose(
     where what waiting is worth is not known to the policy's horizon, so that any discount would seem to gain.
     recorded: a bool column for every status that the policy names, aligned by position: in force on any account of the
     debtor. acceptance, breaks: learnt from offers and plans, in the place of the policy's tables; learned: party ->
-    share that comes back; agreement: chance by number of instalments that a plan is agreed.
+    share that comes back; agreement: chance by number of instalments that a plan is agreed. standing: STANDING_COLUMNS,
+    index as the rows'; None: nothing was offered before.
 
-    An offer is for an account that stays with us: where another route is worth more than the best offer, it goes.
+    An offer is for an account that stays with us: where another route is worth more than the best offer, it goes. A
+    debtor has one offer at a time: the one that still may be taken, repeated as it stands or, where policy or law
+    forbid it by now, no other; else the one that gains most, by `unit` of the rows (reporting units per minor unit; 1
+    where they have none). His other accounts wait with us. Optional is_disputed of the rows: a charge of the account is
+    disputed, and not in its balance; it leaves nowhere meanwhile.
     Discounts are drawn by lot only for accounts that stay, so that no lot decides who leaves and every drawn offer is
     one that is made; what such an account is worth with us is then the value of the drawn one.
     Raises ContractError where a column or a continuation lacks: what is not known is not taken for absent.
@@ -129,34 +146,57 @@ def propose(
     specialist = recorded[list(policy.specialist)].to_numpy(bool).any(axis=1)
     barred = recorded[list(policy.never)].to_numpy(bool).any(axis=1)
     contact = rows["contact_open"].to_numpy(bool)
-    free = ~specialist & ~barred & contact
-    own = _shared(rows)[free]
+    stood = nothing_stands(rows.index) if standing is None else standing
+    bound = stood["offer_binds"].to_numpy(bool)
+    lawful = ~specialist & ~barred & contact
+    free, again = lawful & ~bound, lawful & bound
+    shared = _shared(rows)
+    own = shared[free]
     planned = _planned(own, policy, as_of, breaks, agreement)
     settled = _settled(own, policy, acceptance)
+    once = _as_made(shared[again], stood[again], policy, as_of, acceptance, breaks, agreement)
     held = np.select([specialist, barred, ~contact], [SPECIALIST, STATUS, NO_CONTACT], "")
     why = pd.Series(held, index=rows.index, dtype="str")
-    offers = _on_all(_offers(own, policy, planned, settled, _undrawn(own)), rows.index, why)
-    asked = _with_offers(rows, offers).assign(
-        specialist=specialist, leave_open=~specialist & ~barred & rows["may_part"].to_numpy(bool)
-    )
+
+    def made(drawn: pd.DataFrame) -> pd.DataFrame:
+        whole = [each for each in (_offers(own, policy, planned, settled, drawn), once.offers) if len(each)]
+        return _on_all(pd.concat(whole) if whole else once.offers, rows.index, why)
+
+    offers, repeated = made(_undrawn(own)), once.repeated.reindex(rows.index, fill_value=False).to_numpy(bool)
+    ours = rows["may_part"].to_numpy(bool)
+    disputed = rows["is_disputed"].to_numpy(bool) if "is_disputed" in rows else np.zeros(len(rows), bool)
+    may_leave = ~specialist & ~barred & ours & ~bound & ~disputed
+    asked = _with_offers(rows, offers).assign(specialist=specialist, leave_open=may_leave)
     terms = RouteTerms(policy.parties, policy.internal_days, policy.annual_rate, learned=learned or {})
     found = routes(asked, terms)
-    stays = (found.chosen["route"] == INTERNAL).to_numpy()[free]
+    waits = _waiting_for_another(rows, offers, (found.chosen["route"] == INTERNAL).to_numpy())
+    if waits.any():
+        offers = _without(offers, waits)
+        asked = _with_offers(rows, offers).assign(specialist=specialist, leave_open=may_leave & ~waits)
+        found = routes(asked, terms)
+    stays = ((found.chosen["route"] == INTERNAL).to_numpy() & ~waits)[free]
     drawn = _drawn_discounts(own, policy, planned, settled, stays, seed)
     if (drawn["arm"] != NO_ARM).any():
-        offers = _on_all(_offers(own, policy, planned, settled, drawn), rows.index, why)
+        offers = _without(made(drawn), waits)
         found = _with_drawn(found, _with_offers(rows, offers), offers["variant"] != "")
+    found = _kept(found, repeated)
+    closed = {NOT_OURS: ~ours, DISPUTED: disputed, NOT_HERE: bound | waits}
+    _say_why_closed(found, {why: lawful & those for why, those in closed.items()})
     internal = found.terms[INTERNAL, OURS]
     internal["source"] = internal["source"].mask(offers["proposal"] != NOTHING, "proposal")
+    parts = [(planned, settled), (once.planned, once.settled)]
+    best, easier, quicker, no_plan = (
+        _of_both([getattr(plan.plans, name) for plan, _ in parts], rows.index)
+        for name in ("best", "easier", "quicker", "why")
+    )
     return Proposals(
         offers=offers,
-        plans=Plans(
-            *(_whole(getattr(planned.plans, name), rows.index) for name in ("best", "easier", "quicker", "why"))
-        ),
-        planned=_whole(planned.offer, rows.index),
-        settlements=_whole(settled.best.assign(why=settled.why), rows.index),
+        plans=Plans(best, easier, quicker, no_plan),
+        planned=_of_both([plan.offer for plan, _ in parts], rows.index),
+        settlements=_of_both([settle.best.assign(why=settle.why) for _, settle in parts], rows.index),
         routes=_drawn_parties(asked, found, policy, seed),
         specialist=pd.Series(specialist, index=rows.index),
+        repeated=pd.Series(repeated, index=rows.index),
     )
 
 
@@ -198,6 +238,33 @@ def _with_drawn(found: Routes, rows: pd.DataFrame, drawn: pd.Series) -> Routes:
     return Routes({**found.terms, (INTERNAL, OURS): internal}, chosen)
 
 
+def _kept(found: Routes, repeated: np.ndarray) -> Routes:
+    """The same routes; an account whose offer still may be taken stays with us, whatever it is worth."""
+    if not repeated.any():
+        return found
+    chosen, internal = found.chosen.copy(), found.terms[INTERNAL, OURS]
+    chosen["route"], chosen["party"] = chosen["route"].mask(repeated, INTERNAL), chosen["party"].mask(repeated, OURS)
+    chosen["why"] = chosen["why"].mask(repeated, "")
+    for end in ("value", "value_low", "value_high"):
+        chosen[end] = chosen[end].mask(repeated, internal[end])
+    return Routes(found.terms, chosen)
+
+
+def _say_why_closed(found: Routes, closed: Mapping[str, np.ndarray]) -> None:
+    """Of parties that are closed by neither law nor status: why, the first that applies."""
+    for (route, _), each in found.terms.items():
+        if route not in (INTERNAL, REST):
+            barred = (each["why_not"] == BARRED).to_numpy()
+            why = np.select([barred & those for those in closed.values()], list(closed), each["why_not"].astype(object))
+            each["why_not"] = pd.Series(why, index=each.index, dtype="str")
+
+
+def _of_both(parts: Sequence[pd.DataFrame] | Sequence[pd.Series], index: pd.Index) -> Any:
+    """Of rows that were asked anew, and of those whose offer stands, on all rows."""
+    there = [part for part in parts if len(part)]
+    return _whole(pd.concat(there) if there else parts[0], index)
+
+
 def _whole(found: pd.DataFrame | pd.Series, index: pd.Index) -> pd.DataFrame | pd.Series:
     """The same on all rows: 0, "" and false where the row was not asked."""
     if isinstance(found, pd.Series):
@@ -230,15 +297,31 @@ class _Settled:
 def _planned(
     rows: pd.DataFrame, policy: Policy, as_of: int, breaks: Belief | None, agreement: Belief | None
 ) -> _Planned:
-    """The best plans as offers: p_agree x what the plan brings + (1 - p_agree) x continuation - cost."""
+    """The best plans within the bounds."""
+    terms = _grantable_plans(policy, breaks)
+    if terms is None:
+        return _no_plans(rows.index, NOT_OFFERED)
+    return _as_offers(plans(rows, as_of, terms), rows, policy, agreement)
+
+
+def _grantable_plans(policy: Policy, breaks: Belief | None) -> PlanTerms | None:
+    """The policy's plans, as long as somebody may grant, with the breaks that are believed; None where none may be."""
     longest = max((each.instalments for each in policy.authority), default=0)
     terms = policy.plans
     if terms is None or longest < terms.least:
-        nothing = pd.DataFrame(0, index=rows.index, columns=list(PLAN_COLUMNS))
-        none = Plans(nothing, nothing, nothing, pd.Series(NOT_OFFERED, index=rows.index, dtype="str"))
-        return _Planned(none, pd.DataFrame(0, index=rows.index, columns=list(_OFFERED)))
-    terms = replace(terms, most=min(terms.most, longest), breaks=terms.breaks if breaks is None else breaks.curve)
-    found = plans(rows, as_of, terms)
+        return None
+    return replace(terms, most=min(terms.most, longest), breaks=terms.breaks if breaks is None else breaks.curve)
+
+
+def _no_plans(index: pd.Index, why: str) -> _Planned:
+    nothing = pd.DataFrame(0, index=index, columns=list(PLAN_COLUMNS)).astype(_PLAN_TYPES)
+    none = Plans(nothing, nothing, nothing, pd.Series(why, index=index, dtype="str"))
+    offer = pd.DataFrame(0, index=index, columns=list(_OFFERED)).astype({"p_agree": "float64"})
+    return _Planned(none, offer)
+
+
+def _as_offers(found: Plans, rows: pd.DataFrame, policy: Policy, agreement: Belief | None) -> _Planned:
+    """Plans as offers: p_agree x what the plan brings + (1 - p_agree) x continuation - cost."""
     best = found.best
     there = best["instalments"].to_numpy() > 0
     brings = {
@@ -271,6 +354,9 @@ def _planned(
     return _Planned(found, offer[list(_OFFERED)])
 
 
+_PLAN_TYPES = {
+    "unit": "str", "after_payday": "bool", **dict.fromkeys(("supported", "burden", "p_break", "p_kept"), "float64")
+}  # fmt: skip
 _OFFERED = ("p_agree", "agreed_money", "refused_money", "cost", "value", "value_low", "value_high", "gain")
 
 
@@ -281,63 +367,10 @@ def _settled(rows: pd.DataFrame, policy: Policy, acceptance: Belief | None) -> _
         return _Settled(nothing, pd.Series(NOT_OFFERED, index=rows.index, dtype="str"), nothing, None)
     terms = own.terms if acceptance is None else replace(own.terms, acceptance=acceptance)
     bounds = rows[["continuation", "continuation_low", "continuation_high", "balance"]].assign(
-        **_bounds(rows, policy, own)
+        **settlement_bounds(rows, policy, own)
     )
     best, why = settlements(bounds, terms)
     return _Settled(best, why, bounds, terms)
-
-
-def _bounds(rows: pd.DataFrame, policy: Policy, own: Settling) -> dict[str, np.ndarray]:
-    """cost, least, most and largest of models.settlements per row; largest 0 in a currency that the policy lacks, and
-    of a debt with no part of which the house may part.
-    """
-    currency, balance = rows["currency"].astype("str"), rows["balance"].to_numpy(np.float64)
-    cost, least = (
-        currency.map({name: float(amount) for name, amount in by.items()}).to_numpy(np.float64)
-        for by in (own.cost, own.least_amount)
-    )
-    kind, days = rows["kind"].astype("str").to_numpy(object), rows["days_past_due"].to_numpy(np.int64)
-    unknown, support = _support(rows, policy)
-    largest = np.minimum(np.nan_to_num(own.largest.of(kind, days)), _grantable(rows, policy, unknown))
-    most = np.full(len(rows), np.nan) if own.months_of_support is None else own.months_of_support * support
-    if own.if_unknown == "never":
-        most = np.where(unknown, 0.0, most)
-    open_ = ~np.isnan(cost) & ~np.isnan(least) & rows["may_part"].to_numpy(bool)
-    return {
-        "cost": np.nan_to_num(cost).astype(np.int64),
-        "least": np.ceil(np.maximum(np.nan_to_num(least), own.floor * balance)).astype(np.int64),
-        "most": most,
-        "largest": np.where(open_, largest, 0.0),
-    }
-
-
-def _support(rows: pd.DataFrame, policy: Policy) -> tuple[np.ndarray, np.ndarray]:
-    """(whether it matters and is not known what own payments support, what they support a month, NaN where unknown)."""
-    if policy.plans is None or policy.settling is None or policy.settling.months_of_support is None:
-        return np.zeros(len(rows), bool), np.full(len(rows), np.nan)
-    support = supported(rows, "month", policy.plans)["supported"].to_numpy()
-    return np.isnan(support), support
-
-
-def _grantable(rows: pd.DataFrame, policy: Policy, unknown: np.ndarray) -> np.ndarray:
-    """The largest discount that anybody may grant on the row's balance, in whole steps of 1 / FULL and so that what is
-    let off is no minor unit above his limit; where support is unknown, only the last may.
-    """
-    currency, balance = rows["currency"].astype("str"), rows["balance"].to_numpy(np.int64)
-    found = np.zeros(len(rows))
-    for each in policy.authority:
-        limit = currency.map({name: float(amount) for name, amount in each.let_off.items()}).to_numpy(np.float64)
-        most = np.nan_to_num(limit).astype(np.int64)
-        steps = ((most + 1) * FULL - 1) // np.maximum(balance, 1)  # the most of which balance x steps // FULL <= most
-        share = np.where((balance > 0) & (most > 0), np.minimum(steps, FULL) / FULL, 0.0)
-        share[_referred(policy, unknown) & (each is not policy.authority[-1])] = 0.0
-        found = np.maximum(found, np.minimum(share, each.discount))
-    return found
-
-
-def _referred(policy: Policy, unknown: np.ndarray) -> np.ndarray:
-    """Rows whose settlement only the last authority may grant: nothing shows what they can pay."""
-    return unknown & (policy.settling is not None and policy.settling.if_unknown == "refer")
 
 
 # ---- one offer a row -------------------------------------------------------------------------------------------------
@@ -362,7 +395,9 @@ def _offers(
         found[name] = np.where(
             kind == SETTLEMENT, settlement[name], np.where(kind == PLAN, plan[name], np.zeros(len(rows)))
         ).astype(np.int64)
-    found["grants"] = _granted(rows, policy, kind, planned, settlement)
+    by_kind = {SETTLEMENT: grants_settlement(rows, policy, settlement)}
+    by_kind[PLAN] = grants_plan(policy, planned.plans.best["instalments"].to_numpy())
+    found["grants"] = np.select([kind == each for each in by_kind], list(by_kind.values()), "")
     found["alternative"] = other
     found["variant"], found["probability"] = drawn["variant"].to_numpy(), drawn["probability"].to_numpy()
     whole = pd.DataFrame(found, index=rows.index)
@@ -400,26 +435,102 @@ def _drawn_discounts(
     return nothing.assign(arm=arm, variant=names, probability=probability)
 
 
-def _granted(
-    rows: pd.DataFrame, policy: Policy, kind: np.ndarray, planned: _Planned, settlement: pd.DataFrame
-) -> np.ndarray:
-    """The first of the policy's authorities that may grant the proposal."""
-    found = np.full(len(rows), "", dtype=object)
-    currency = rows["currency"].astype("str")
-    let_off = (rows["balance"] - settlement["amount"]).to_numpy()
-    referred = _referred(policy, _support(rows, policy)[0])
-    for each in reversed(policy.authority):
-        limit = currency.map({name: float(amount) for name, amount in each.let_off.items()}).to_numpy(np.float64)
-        settles = (settlement["discount"].to_numpy() <= each.discount) & (let_off <= np.nan_to_num(limit, nan=-1.0))
-        settles &= ~referred | (each is policy.authority[-1])
-        spreads = planned.plans.best["instalments"].to_numpy() <= each.instalments
-        found[((kind == SETTLEMENT) & settles) | ((kind == PLAN) & spreads)] = each.who
-    return found
-
-
 def _on_all(offers: pd.DataFrame, index: pd.Index, held: pd.Series) -> pd.DataFrame:
     whole = _whole(offers, index)
     return pd.DataFrame(whole)[list(OFFER_COLUMNS)].assign(why=lambda told: told["why"].where(held == "", held))
+
+
+# ---- one offer a debtor ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _AsMade:
+    """Of accounts on whose debtors an offer stands. offers: OFFER_COLUMNS; repeated: bool."""
+
+    offers: pd.DataFrame
+    planned: _Planned
+    settled: _Settled
+    repeated: pd.Series
+
+
+def _as_made(
+    rows: pd.DataFrame,
+    made: pd.DataFrame,
+    policy: Policy,
+    as_of: int,
+    acceptance: Belief | None,
+    breaks: Belief | None,
+    agreement: Belief | None,
+) -> _AsMade:
+    """The offers that stand, each with what it is worth tonight; made: STANDING_COLUMNS of the rows."""
+    kind = made["offer_kind"].where(made["offer_id"] != "", "").to_numpy(object)
+    whole = _no_offer(rows.index, NOT_HERE)
+    planned, settled = _no_plans(rows.index, NOT_HERE), _no_settlement(rows.index, NOT_HERE)
+    settle, plan = rows[kind == SETTLEMENT], rows[kind == PLAN]
+    found: dict[str, Repeated] = {}
+    if len(settle) and (told := settlements_as_made(settle, made.loc[settle.index], policy, acceptance)) is not None:
+        found[SETTLEMENT], there = told, told.terms[told.why == ""]
+        settled.best.loc[there.index] = there
+        settled.why[there.index] = ""
+    if len(plan):
+        terms = _grantable_plans(policy, breaks)
+        if (told := plans_as_made(plan, made.loc[plan.index], policy, terms, as_of)) is not None:
+            found[PLAN], there = told, told.terms[told.why == ""]
+            none = _no_plans(there.index, "")
+            best = Plans(there, none.plans.best, none.plans.best, none.plans.why)
+            offer = _as_offers(best, rows.loc[there.index], policy, agreement).offer
+            planned.plans.best.loc[there.index], planned.offer.loc[there.index] = there, offer
+            planned.plans.why[there.index] = ""
+    for name, told in found.items():
+        own = told.why.index[told.why == ""]
+        worth = (planned.offer if name == PLAN else settled.best).loc[own]
+        whole.loc[told.why.index, "why"] = told.why
+        whole.loc[own, "proposal"] = name
+        whole.loc[told.why.index, "grants"] = told.grants
+        whole.loc[own, ["value", "value_low", "value_high", "gain"]] = worth[
+            ["value", "value_low", "value_high", "gain"]
+        ]
+        whole.loc[own, "variant"] = made.loc[own, "offer_variant"]
+        whole.loc[own, "probability"] = made.loc[own, "offer_probability"]
+    unasked = np.isin(kind, [each for each in (SETTLEMENT, PLAN) if each not in found])
+    whole["why"] = whole["why"].mask(unasked, NOT_OFFERED).mask(np.isin(kind, DUE_KINDS), DUE_DAY)
+    return _AsMade(whole, planned, settled, whole["proposal"] != NOTHING)
+
+
+def _no_offer(index: pd.Index, why: str) -> pd.DataFrame:
+    texts = {name: pd.Series("", index, dtype="str") for name in ("proposal", "grants", "alternative", "variant")}
+    money = dict.fromkeys(("value", "value_low", "value_high", "gain"), pd.Series(0, index, dtype="int64"))
+    told = {**texts, **money, "why": pd.Series(why, index, dtype="str"), "probability": np.nan}
+    return pd.DataFrame(told, index=index)[list(OFFER_COLUMNS)]
+
+
+def _no_settlement(index: pd.Index, why: str) -> _Settled:
+    shares = dict.fromkeys(("discount", "p_accept"), "float64")
+    nothing = pd.DataFrame(0, index=index, columns=list(SETTLEMENT_COLUMNS)).astype(shares)
+    return _Settled(nothing, pd.Series(why, index=index, dtype="str"), nothing, None)
+
+
+def _waiting_for_another(rows: pd.DataFrame, offers: pd.DataFrame, stays: np.ndarray) -> np.ndarray:
+    """bool per row: whether something is proposed, and an offer on another account of the debtor gains more."""
+    there = (offers["proposal"] != NOTHING).to_numpy() & stays
+    unit = rows["unit"].to_numpy(np.float64) if "unit" in rows else 1.0
+    gain = offers["gain"].to_numpy() * unit
+    debtor, account = rows["debtor_id"].astype("str").to_numpy(), rows["account_id"].astype("str").to_numpy()
+    order = np.lexsort((account, -gain, debtor))
+    order = order[there[order]]
+    first = np.ones(len(order), bool)
+    first[1:] = debtor[order][1:] != debtor[order][:-1]
+    waits = np.zeros(len(rows), bool)
+    waits[order[~first]] = True
+    return waits
+
+
+def _without(offers: pd.DataFrame, waits: np.ndarray) -> pd.DataFrame:
+    """The same offers but of the rows whose debtor has another."""
+    none = _no_offer(offers.index[waits], ANOTHER)
+    found = offers.copy()
+    found.loc[waits, list(OFFER_COLUMNS)] = none
+    return found
 
 
 # ---- agencies by lot -------------------------------------------------------------------------------------------------

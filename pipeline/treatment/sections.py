@@ -62,6 +62,7 @@ Text = Annotated[str, Field(min_length=1, max_length=500)]
 Name = Annotated[str, AfterValidator(_bare_name)]
 Status = Annotated[str, AfterValidator(_status)]
 Unit = Literal["month", "fortnight", "week"]
+Allowed = Literal["all", "plans", "nothing"]
 
 
 class Section(BaseModel):
@@ -180,6 +181,7 @@ class PlanSection(Section):
     after_break: Share
     accept: Believed
     cost: Amounts
+    least_kept: Share = 0.0
 
     @model_validator(mode="after")
     def _can_be(self) -> PlanSection:
@@ -307,6 +309,14 @@ class SaleSection(RouteSection):
     price: ForetoldBands
 
 
+class Roles(Section):
+    """What may be done with the debts of books in a role: `all`, `plans` alone, or `nothing`."""
+
+    creditor: Allowed = "all"
+    debt_buyer: Allowed = "all"
+    third_party_collector: Allowed = "plans"
+
+
 AnyRoute = Annotated[AgencySection | LegalSection | SaleSection, Field(discriminator="route")]
 Statuses = Annotated[tuple[Status, ...], Field(min_length=1)]
 # Read apart, so that a fault of one hides none of another.
@@ -324,7 +334,9 @@ SECTIONS: dict[str, TypeAdapter[Any]] = {
     "authority": TypeAdapter(tuple[Authority, ...]),
     "explore": TypeAdapter(ExploreSection),
     "routes": TypeAdapter(tuple[AnyRoute, ...]),
+    "roles": TypeAdapter(Roles),
 }
+UNWRITTEN: dict[str, Any] = {"roles": Roles()}  # sections that a file may lack
 KEYS = sorted(
     {
         *SECTIONS,
@@ -332,7 +344,7 @@ KEYS = sorted(
             name
             for model in (
                 *(PlanSection, Instalments, AtBurden, SettlementSection, AtDiscount, Notes, DueDateMoves, Suit, Fixed),
-                *(EarlyDiscounts, Authority, ExploreSection, AgencySection, LegalSection, SaleSection),
+                *(EarlyDiscounts, Authority, ExploreSection, AgencySection, LegalSection, SaleSection, Roles),
             )
             for name in model.model_fields
         ),

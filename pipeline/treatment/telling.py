@@ -68,12 +68,24 @@ def told(rows: pd.DataFrame, found: Proposals, place: int, saying: Saying) -> li
                 who=offer["grants"],
             )
         ]
+        lines += _stands(row, found, place, saying)
         if offer["variant"]:
             drawn = f"{offer['probability']:.2f}"
             lines.append("  " + saying.words["lot"].format(variant=offer["variant"], probability=drawn))
         lines += [*_plans(found, place, account), *_settlement(found, place, account)]
     names = sorted(found.routes.terms, key=lambda name: name != (chosen["route"], chosen["party"]))
-    return [*lines, *(_route(found.routes.terms[name].iloc[place], name, account) for name in names)]
+    lines += [_route(found.routes.terms[name].iloc[place], name, account) for name in names]
+    if row.get("is_disputed", False):
+        lines.append("  " + saying.words["disputed"].format(amount=account.one(row["disputed_owed"])))
+    return [*lines, *(_stands(row, found, place, saying) if offer["proposal"] == NOTHING else ())]
+
+
+def _stands(row: pd.Series, found: Proposals, place: int, saying: Saying) -> list[str]:
+    """That an offer made before is repeated, or still may be taken and is not; nothing where none was made."""
+    if not row.get("offer_id", ""):
+        return []
+    said = saying.words["stands" if found.repeated.iloc[place] else "stands_unsaid"]
+    return ["  " + said.format(day=saying.day(int(row["offered_on"])), until=saying.day(int(row["offer_until"])))]
 
 
 @dataclass(frozen=True)
@@ -177,6 +189,7 @@ def policy_told(policy: Policy, law: Rules, places: Collection[str], day: dt.dat
         f"Treatment policy {policy.path} (sha256 {policy.digest[:16]}), by the law of {day}.",
         f"Waiting is valued over {policy.horizon_days} days at {policy.annual_rate:.1%} a year.",
         f"For a specialist: {', '.join(policy.specialist)}. Offered nothing: {', '.join(policy.never)}.",
+        f"By the role of a book: {', '.join(f'{role} {what}' for role, what in policy.roles.items())}.",
         *_plans_allowed(policy),
         *_settlements_allowed(policy),
         *(
@@ -200,7 +213,8 @@ def _plans_allowed(policy: Policy) -> list[str]:
     return [
         f"Plans: {own.least} to {own.most} instalments a {' or '.join(own.units)}, of {_amounts(own.least_instalment)} "
         f"or more, the first {own.first_after_days} to {own.first_within_days} days on; up to "
-        f"{own.share_of_usual:.0%} of what is usual, {own.share_of_income:.0%} of a known income.",
+        f"{own.share_of_usual:.0%} of what is usual, {own.share_of_income:.0%} of a known income; none whose chance of "
+        f"being kept to the end is below {own.least_kept:.0%}.",
         f"  breaks in a month, by burden: {_points(own.breaks, '{:.2f}')}",
     ]
 

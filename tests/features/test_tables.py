@@ -63,7 +63,8 @@ def test_every_table_of_the_contract_is_declared_with_its_columns():
         "offers": "offer_id account_id made_at kind amount instalments first_due_on discount valid_until outcome "
         "variant probability known_at",
         "plans": "plan_id account_id agreed_on total due_on amount ended_on how known_at",
-        "placements": "placement_id account_id route party placed_on recalled_on commission fixed_cost amount known_at",
+        "placements": "placement_id account_id route party placed_on recalled_on commission fixed_cost amount "
+        "probability known_at",
     }
     for table in TABLES.values():
         assert set(table.key) <= set(table.names)

@@ -157,6 +157,8 @@ def plan_money(row: dict, unit: str, many: int, policy: dict, as_of: int, end: s
     due = days_due(first, row["payday"], follows, unit, many)
     monthly = on_line(plans["breaks"], "burden", amounts[0] / spare, end)
     hazard = 1 - (1 - monthly) ** (LENGTH[unit] / LENGTH["month"])
+    if kept_to_end(amounts, spare, unit, policy) < plans.get("least_kept", 0):
+        return None
     kept = broken = 0.0
     for k in range(many):
         worth = (1 + policy["annual_rate"]) ** (-(day(due[k]) - as_of) / 365)
@@ -176,6 +178,11 @@ def plan_money(row: dict, unit: str, many: int, policy: dict, as_of: int, end: s
         "value": kept + broken - cost,
         "monthly": amounts[0] * LENGTH["month"] / LENGTH[unit],
     }
+
+
+def kept_to_end(amounts: list[int], spare: float, unit: str, policy: dict) -> float:
+    monthly = on_line(policy["plans"]["breaks"], "burden", amounts[0] / spare, "middle")
+    return (1 - monthly) ** (LENGTH[unit] / LENGTH["month"] * len(amounts))
 
 
 def all_plans(row: dict, policy: dict, as_of: int) -> list[dict]:
@@ -210,15 +217,17 @@ def who_may_let_off(row: dict, discount: float, amount: int, policy: dict) -> li
     return found
 
 
-def wrong_settlement(row: dict, discount: float, amount: int, policy: dict) -> list[str]:
-    """Every bound of the policy that a settlement breaks."""
+def wrong_settlement(row: dict, discount: float, amount: int, policy: dict, again: bool = False) -> list[str]:
+    """Every bound of the policy that a settlement breaks. again: it was made when something else was owed."""
     own, found = policy["settlements"], []
     largest = band(own["largest"], row["kind"], row["days_past_due"])
     if discount not in own["discounts"]:
         found.append("no discount of the policy")
     if largest is None or discount > largest["share"]:
         found.append("a discount above the largest of its age and kind")
-    if amount != row["balance"] - int(row["balance"] * Fraction(str(discount)) // 1):
+    if amount > row["balance"]:
+        found.append("more than is owed")
+    if not again and amount != row["balance"] - int(row["balance"] * Fraction(str(discount)) // 1):
         found.append("an amount that is not the balance less the discount")
     least = minor(own["least_amount"], row["currency"])
     if least is None or amount < least or amount < own["floor"] * row["balance"]:
@@ -300,9 +309,10 @@ def wrong_route(row: dict, name: str, party: str, policy: dict, statuses: set[st
 def breaches(row: dict, told: dict, policy: dict, statuses: set[str], as_of: int) -> list[str]:
     """All that a published proposal and route break of policy and law. Empty: nothing is wrong.
 
-    told: proposal, grants, plan (unit, instalments, schedule [(day, amount)]), discount, amount, route, party.
+    told: proposal, grants, plan (unit, instalments, schedule [(day, amount)]), discount, amount, route, party. Of an
+    offer that was made before, row["made"] has the terms: what is told must be these.
     """
-    found = []
+    found, made = [], row.get("made")
     if told["proposal"]:
         if statuses & (set(policy["specialist"]) | set(policy["never"])):
             found.append("an offer to whom none may be made")
@@ -310,36 +320,163 @@ def breaches(row: dict, told: dict, policy: dict, statuses: set[str], as_of: int
             found.append("an offer to whom may not be contacted")
     if not row["may_part"] and (told["proposal"] == "settlement" or told["route"] not in ("internal", "rest")):
         found.append("a debt let off or given away that is not ours to part with")
+    if row.get("is_disputed") and told["route"] not in ("internal", "rest"):
+        found.append("an account leaves while a charge of it is disputed")
     if told["proposal"] == "settlement":
-        found += wrong_settlement(row, told["discount"], told["amount"], policy)
+        found += wrong_settlement(row, told["discount"], told["amount"], policy, again=made is not None)
+        if made and (made["kind"], made["discount"], made["amount"]) != (
+            "settlement",
+            told["discount"],
+            told["amount"],
+        ):
+            found.append("an offer that stands, on other terms")
         if told["grants"] not in who_may_let_off(row, told["discount"], told["amount"], policy)[:1]:
             found.append("granted by whom may not")
     if told["proposal"] == "plan":
-        found += wrong_plan(row, told["plan"], policy, as_of)
+        found += wrong_plan(row, told["plan"], policy, as_of, made)
         may = [each["who"] for each in policy["authority"] if told["plan"]["instalments"] <= each["instalments"]]
         if told["grants"] not in may[:1]:
             found.append("granted by whom may not")
     return found + wrong_route(row, told["route"], told["party"], policy, statuses, row["legal_open"])
 
 
-def promised(contacts: list[dict], as_of: int) -> set[str]:
-    """Accounts with a promise, among delivered contacts, whose day has not passed."""
+def unbound(
+    accounts: list[dict], published: list[dict], policy: dict, recorded: list[set[str]], as_of: int
+) -> list[str]:
+    """What a night's proposals break of what was offered before: nobody has two offers; while one may be taken it is
+    repeated unless policy or law forbid it, its debtor is offered nothing else, and none of his accounts leaves.
+
+    accounts: as for `breaches`, in the order of published and recorded; made: the newest offer that stands on the
+    account (kind, amount, discount, instalments, first_on), None without one.
+    """
+    found = []
+    bound = {row["debtor_id"] for row in accounts if row["made"]}
+    offered: dict[str, int] = {}
+    for row, told, statuses in zip(accounts, published, recorded, strict=True):
+        here = bool(told["proposal"]) and told["route"] == "internal"
+        offered[row["debtor_id"]] = offered.get(row["debtor_id"], 0) + here
+        if row["debtor_id"] not in bound:
+            continue
+        if told["route"] not in ("internal", "rest"):
+            found.append("an account leaves while its debtor may still take an offer")
+        if not row["made"] and told["proposal"]:
+            found.append("a second offer to whom one still stands")
+        if row["made"] and not told["proposal"] and repeatable(row, policy, statuses, as_of):
+            found.append("an offer that stands is not repeated")
+        if row["made"] and told["proposal"] and told["route"] != "internal":
+            found.append("an offer that stands, on an account that does not stay")
+    return found + ["two offers to one debtor" for many in offered.values() if many > 1]
+
+
+def repeatable(row: dict, policy: dict, statuses: set[str], as_of: int) -> bool:
+    """Whether neither policy nor law forbid what was offered before."""
+    made = row["made"]
+    told = {"proposal": made["kind"], "route": "internal", "party": "", "grants": ""}
+    if made["kind"] == "settlement" and policy["settlements"] is not None:
+        told |= {"discount": made["discount"], "amount": made["amount"]}
+        told["grants"] = next(iter(who_may_let_off(row, made["discount"], made["amount"], policy)), "nobody")
+        return not breaches(row, told, policy, statuses, as_of)
+    if (
+        made["kind"] == "plan"
+        and policy["plans"] is not None
+        and made["instalments"]
+        and (made["first_on"] or 0) >= as_of
+    ):
+        may = [each["who"] for each in policy["authority"] if made["instalments"] <= each["instalments"]]
+        step = minor(policy["plans"]["step"], row["currency"])
+        amounts = parts(made["amount"], made["instalments"], step) if step and made["amount"] > 0 else []
+        if len(amounts) != made["instalments"]:
+            return False
+        for unit in policy["plans"]["units"]:
+            first = date(made["first_on"])
+            due = days_due(first, row["payday"], eve_of_payday(first, row["payday"]), unit, made["instalments"])
+            schedule = [(day(at), amount) for at, amount in zip(due, amounts, strict=True)]
+            plan = {"unit": unit, "instalments": made["instalments"], "schedule": schedule}
+            if not breaches(row, {**told, "plan": plan, "grants": [*may, "nobody"][0]}, policy, statuses, as_of):
+                return True
+    return False
+
+
+def eve_of_payday(first: dt.date, payday: int) -> bool:
+    """Whether a day follows a payday."""
+    eve = first - dt.timedelta(days=1)
+    return bool(payday) and eve.day == min(payday, calendar.monthrange(eve.year, eve.month)[1])
+
+
+def waited_for(contacts: list[dict], statuses: list[dict], as_of: int, grace: int) -> set[str]:
+    """Accounts with whom something is agreed, by delivered contacts and statuses: a promise whose days of grace (bank
+    days, here from Monday to Friday) are not over, a plan, a time to call that has not come.
+    """
     told = [each for each in contacts if each["outcome"] == "promise" and each["promise_due_on"]]
-    return {each["account_id"] for each in told if day(dt.date.fromisoformat(each["promise_due_on"])) >= as_of}
+    found = {each["account_id"] for each in told if grace_over(each["promise_due_on"], grace) >= as_of}
+    for each in statuses:
+        over = bool(each.get("until_on")) and day(dt.date.fromisoformat(each["until_on"])) < as_of
+        if each["status"] == "plan" and not over:
+            found.add(each["account_id"])
+        if each["status"] == "callback" and day(dt.date.fromisoformat(each["from_on"])) >= as_of:
+            found.add(each["account_id"])
+    return found
+
+
+def grace_over(due_on: str, grace: int) -> int:
+    last = dt.date.fromisoformat(due_on)
+    for _ in range(grace):
+        last += dt.timedelta(days=1)
+        while last.weekday() > 4:
+            last += dt.timedelta(days=1)
+    return day(last)
+
+
+def offers_before(offers: list[dict], as_of: int, pay_within: int) -> tuple[set[str], dict[str, dict]]:
+    """(accounts on which an offer was accepted and is not yet paid, account -> the newest offer that may be taken), by
+    the rows of offers as they were delivered.
+    """
+    versions: dict[str, list[dict]] = {}
+    for each in offers:
+        if day(dt.date.fromisoformat(each["known_at"][:10])) < as_of:
+            versions.setdefault(each["offer_id"], []).append(each)
+    accepted, standing = set(), {}
+    for own in versions.values():
+        own.sort(key=lambda each: each["known_at"])
+        last = own[-1]
+        valid, first = (day(dt.date.fromisoformat(last[name])) if last.get(name) else None for name in _ENDS)
+        made = day(dt.date.fromisoformat(last["made_at"][:10]))
+        if last["outcome"] == "accepted":
+            said = min(each["known_at"] for each in own if each["outcome"] == "accepted")
+            paid_by = day(dt.date.fromisoformat(said[:10])) + pay_within if last["kind"] == "settlement" else first
+            if max(each for each in (valid, paid_by, made) if each is not None) >= as_of:
+                accepted.add(last["account_id"])
+        elif not last["outcome"]:
+            until = next((each for each in (valid, first) if each is not None), made + pay_within)
+            before = standing.get(last["account_id"])
+            if until >= as_of and (before is None or (made, last["offer_id"]) > (before["made"], before["offer_id"])):
+                about = {"kind": last["kind"], "amount": round(Fraction(last["amount"]) * 100), "made": made}
+                about |= {"discount": float(last["discount"]) if last["discount"] else math.nan, "until": until}
+                about |= {"instalments": int(last["instalments"] or 0), "first_on": first, "offer_id": last["offer_id"]}
+                standing[last["account_id"]] = {**about, "variant": last["variant"]}
+    return accepted, standing
+
+
+_ENDS = ("valid_until", "first_due_on")
 
 
 def not_left_in_peace(published: list[dict], waited_for: set[str]) -> list[str]:
-    """Offers made to, and routes away of, whoever has promised what is still waited for."""
+    """Offers made to, and routes away of, those with whom something is agreed that is still waited for."""
     away = ("agency", "legal", "sale")
     told = [(each["account_id"], each.get("proposal") or each.get("route")) for each in published]
     return [f"{who}: {what}" for who, what in told if who in waited_for and what in ("plan", "settlement", *away)]
 
 
-def wrong_plan(row: dict, plan: dict, policy: dict, as_of: int) -> list[str]:
+def wrong_plan(row: dict, plan: dict, policy: dict, as_of: int, made: dict | None = None) -> list[str]:
+    """made: the terms it was offered on before."""
     bounds, found = policy["plans"], []
     days, amounts = [at for at, _ in plan["schedule"]], [amount for _, amount in plan["schedule"]]
     spare, least = support(row, plan["unit"], policy), minor(bounds["least_instalment"], row["currency"])
-    if sum(amounts) != row["balance"]:
+    if made and (made["kind"], made["amount"], made["instalments"]) != ("plan", sum(amounts), len(amounts)):
+        found.append("an offer that stands, on other terms")
+    if made and sum(amounts) > row["balance"]:
+        found.append("more than is owed")
+    if not made and sum(amounts) != row["balance"]:
         found.append("instalments that do not add up")
     if min(amounts) <= 0 or max(amounts) != amounts[0] or len(set(amounts[:-1])) > 1:
         found.append("instalments that are not equal")
@@ -347,15 +484,21 @@ def wrong_plan(row: dict, plan: dict, policy: dict, as_of: int) -> list[str]:
         found.append("an instalment above what own payments support")
     if least is None or amounts[0] < least:
         found.append("an instalment below the least")
+    if spare and kept_to_end(amounts, spare, plan["unit"], policy) < bounds.get("least_kept", 0) - 1e-9:
+        found.append("a plan that is kept too seldom")
     if not bounds["instalments"]["least"] <= len(amounts) <= bounds["instalments"]["most"]:
         found.append("a number of instalments outside the bounds")
     if too_often(row, plan["unit"]):
         found.append("asked more often than the debtor pays")
     if plan["unit"] not in bounds["units"]:
         found.append("a unit that the policy does not have")
-    if not as_of + bounds["first_after_days"] <= days[0] <= as_of + bounds["first_within_days"]:
-        found.append("a first day outside the bounds")
     first, follows = first_day(row["payday"], as_of, bounds["first_after_days"], bounds["first_within_days"])
+    if made and made["kind"] == "plan":
+        first, follows = date(made["first_on"]), eve_of_payday(date(made["first_on"]), row["payday"])
+        if made["first_on"] < as_of:
+            found.append("a plan that should have begun")
+    elif not as_of + bounds["first_after_days"] <= days[0] <= as_of + bounds["first_within_days"]:
+        found.append("a first day outside the bounds")
     due = days_due(first, row["payday"], follows, plan["unit"], len(days))
     if days != [day(each) for each in due]:
         found.append("days other than the calendar's")

@@ -48,6 +48,7 @@ pytestmark = pytest.mark.slow
 
 EARLY, FIRST, SECOND = "2026-06-01", "2026-09-30", "2026-10-01"
 RAW = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
+PAY_WITHIN = RAW["settlements"]["pay_within_days"]
 # Whatever is let off, about as many accept: the least is proposed, and the lot may give more.
 EVEN = [
     {"discount": discount, "low": 0.08, "middle": middle, "high": 0.15}
@@ -55,7 +56,12 @@ EVEN = [
 ]
 DRAWN = {
     **RAW,
-    "plans": {**RAW["plans"], "accept": {"low": 0.4, "middle": 0.5, "high": 0.6}},
+    "plans": {
+        **RAW["plans"],
+        "accept": {"low": 0.4, "middle": 0.5, "high": 0.6},
+        "least_kept": 0.0,
+        "share_of_usual": 2.0,
+    },
     "settlements": {**RAW["settlements"], "accept": EVEN},
     "explore": {"discounts": {0.1: 0.3, 0.3: 0.3, 0.5: 0.4}, "parties": None},
 }
@@ -80,36 +86,96 @@ def written(folder: Path, out: str, policy: str | None, language: str = "en") ->
 
 
 def with_statuses(source: Path, owing: list[int]) -> None:
-    """Every tenth of those who owe is in hardship, and the one after him disputes."""
-    told = {f"A{each:06d}": "hardship" for each in owing[::10]} | {f"A{each:06d}": "dispute" for each in owing[1::10]}
+    """Every tenth of those who owe is in hardship, and the one after him disputes; of twenty, one awaits a call and one
+    has a plan.
+    """
+    since = "2026-09-01"
+    told = [(each, "hardship", since) for each in owing[::10]] + [(each, "dispute", since) for each in owing[1::10]]
+    told += [(each, "callback", "2026-10-06") for each in owing[3::20]] + [
+        (each, "plan", since) for each in owing[13::20]
+    ]
+    told = [(f"A{each:06d}", status, on) for each, status, on in told]
     with gzip.open(source / "statuses.csv.gz", "at", encoding="utf-8") as file:
-        for account, status in told.items():
-            file.write(f"{account},{status},2026-09-01,2026-09-01T09:00:00+00:00\n")
+        for account, status, on in told:
+            file.write(f"{account},{status},{on},2026-09-01T09:00:00+00:00\n")
     control = source / "statuses.control.json"
     held = json.loads(control.read_text(encoding="utf-8"))
     control.write_text(json.dumps({**held, "rows": len(told)}), encoding="utf-8")
 
 
-def with_promises(source: Path, owing: list[int]) -> None:
-    """The next of every ten owes a promise that falls due after both nights."""
-    with gzip.open(source / "contacts.csv.gz", "rt", encoding="utf-8", newline="") as file:
+def with_rows(source: Path, table: str, made: list[dict[str, str]]) -> None:
+    """The delivered table with these rows too."""
+    with gzip.open(source / f"{table}.csv.gz", "rt", encoding="utf-8", newline="") as file:
         held = list(csv.DictReader(file))
-    at = {"occurred_at": "2026-09-20T10:00:00+00:00", "known_at": "2026-09-20T11:00:00+00:00"}
-    how = {"channel": "call", "direction": "outbound", "outcome": "promise"}
-    due = {"promise_amount": "50.00", "promise_due_on": "2026-10-05"}
-    made = [{"contact_id": f"P{each}", "account_id": f"A{each:06d}", **at, **how, **due} for each in owing[2::10]]
-    with gzip.open(source / "contacts.csv.gz", "wt", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, [*held[0], *due], restval="", lineterminator="\n")
+    with gzip.open(source / f"{table}.csv.gz", "wt", encoding="utf-8", newline="") as file:
+        names = dict.fromkeys(name for row in (*held, *made) for name in row)
+        writer = csv.DictWriter(file, list(names), restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows([*held, *made])
-    control = source / "contacts.control.json"
-    told = json.loads(control.read_text(encoding="utf-8"))
-    control.write_text(json.dumps({**told, "rows": len(held) + len(made)}), encoding="utf-8")
+    control = source / f"{table}.control.json"
+    if control.exists():
+        told = json.loads(control.read_text(encoding="utf-8"))
+        sums = told.get("sums", {})
+        for row in made if sums else ():
+            sums[row["currency"]] = f"{float(sums[row['currency']]) + float(row['amount']):.2f}"
+        control.write_text(json.dumps({**told, "rows": len(held) + len(made)}), encoding="utf-8")
+
+
+def with_promises(source: Path, owing: list[int]) -> None:
+    """The third of every ten has promised: due after both nights, or within its days of grace on them."""
+    at = {"occurred_at": "2026-09-20T10:00:00+00:00", "known_at": "2026-09-20T11:00:00+00:00"}
+    how = {"channel": "call", "direction": "outbound", "outcome": "promise", "promise_amount": "50.00"}
+    made = [
+        {"contact_id": f"P{each}", "account_id": f"A{each:06d}", **at, **how, "promise_due_on": due}
+        for due, every in (("2026-10-05", owing[2::20]), ("2026-09-29", owing[12::20]))
+        for each in every
+    ]
+    with_rows(source, "contacts", made)
+
+
+def with_offers(source: Path, owing: list[int], balance: np.ndarray) -> None:
+    """Of every twenty one accepted a settlement, one may still take one, and one a plan."""
+    made = []
+    for each in owing[4::20]:
+        told = offer(each, "settlement", int(balance[each]), discount=0.3)
+        made += [told, {**told, "outcome": "accepted", "known_at": "2026-09-22T18:00:00+00:00"}]
+    for each in owing[14::20]:
+        made.append(offer(each, "settlement", int(balance[each]), discount=0.3))
+    for each in owing[5::20]:
+        made.append(offer(each, "plan", int(balance[each]), instalments=20))
+    with_rows(source, "offers", made)
+
+
+def with_disputed_charges(source: Path, owing: list[int]) -> None:
+    """Of every twenty one owes a fee of 40.00 besides, and disputes it."""
+    about = {"issued_on": "2026-07-01", "due_on": "2026-08-01", "amount": "40.00", "kind": "fee"}
+    known = {"known_at": "2026-07-01T09:00:00+00:00"}
+    fees = [{"charge_id": f"F{each}", "account_id": f"A{each:06d}", **about, **known} for each in owing[15::20]]
+    with_rows(source, "charges", fees)
+    since = {"status": "dispute", "from_on": "2026-09-01", "known_at": "2026-09-01T09:00:00+00:00"}
+    with_rows(
+        source, "statuses", [{"account_id": fee["account_id"], **since, "charge_id": fee["charge_id"]} for fee in fees]
+    )
+
+
+def offer(debtor: int, kind: str, owed: int, discount: float = 0.0, instalments: int = 0) -> dict[str, str]:
+    """As a house delivers it: made on 20 September, to be taken by 10 October."""
+    named = {"offer_id": f"H{debtor}", "account_id": f"A{debtor:06d}", "kind": kind, "outcome": ""}
+    days = {
+        "made_at": "2026-09-20T10:00:00+00:00",
+        "known_at": "2026-09-20T10:00:00+00:00",
+        "valid_until": "2026-10-10",
+    }
+    told = {"amount": f"{(owed - owed * round(discount * 100) // 100) / 100:.2f}"}
+    if kind == "plan":
+        return {**named, **days, **told, "instalments": str(instalments), "first_due_on": "2026-10-12"}
+    lot = {"variant": "0.3 of 0.1+0.3+0.5", "probability": "0.3"}
+    return {**named, **days, **told, **lot, "discount": f"{discount:g}"}
 
 
 def of_status(folder: Path, status: str) -> set[str]:
     with gzip.open(folder / "source" / "statuses.csv.gz", "rt", encoding="utf-8") as file:
-        return {row["account_id"] for row in csv.DictReader(file) if row["status"] == status}
+        return {row["account_id"] for row in csv.DictReader(file) if row["status"] == status and not row["charge_id"]}
 
 
 def rows(folder: Path, night: str, name: str, out: str = "out") -> list[dict]:
@@ -126,6 +192,8 @@ def world(tmp_path_factory) -> Path:
     owing = np.flatnonzero((lived.book.balance > 0) & (lived.book.state == WORKED)).tolist()
     with_statuses(folder / "source", owing)
     with_promises(folder / "source", owing)
+    with_offers(folder / "source", owing, lived.book.balance)
+    with_disputed_charges(folder / "source", owing)
     (folder / "treatments.yaml").write_text(yaml.safe_dump(DRAWN, sort_keys=False), encoding="utf-8")
     written(folder, "plain", None)
     assert recoup(folder, "ingest") == 0
@@ -197,7 +265,7 @@ def test_the_manifest_names_the_policy_counts_and_vouches(treated_house):
     assert said["accounts"] + sum(said["left_out"].values()) == manifest["counts"]["scorable"]
     for kind in ("plan", "settlement"):
         assert said["proposals"][kind] == sum(row["proposal"] == kind for row in offers) > 1
-    assert said["drawn"] == sum(row["variant"] != "" for row in offers) > 3
+    assert said["drawn"] == sum(row["variant"] != "" and row["offer_id"] == "" for row in offers) > 3
     assert manifest["outputs"]["proposals.csv"]["rows"] == len(offers)
     assert recoup(treated_house, "verify") == 0
 
@@ -224,6 +292,8 @@ def as_published(folder: Path, made: Treated) -> tuple[list[dict], list[dict]]:
     """(accounts as the judge reads them, what the published files say of each)."""
     offers = {row["account_id"]: row for row in rows(folder, SECOND, "proposals")}
     routes = {row["account_id"]: row for row in rows(folder, SECOND, "routes")}
+    _, standing = judge.offers_before(delivered(folder, "offers"), day_of_text(SECOND), PAY_WITHIN)
+    fees = {row["account_id"]: 4_000 for row in delivered(folder, "statuses") if row["charge_id"]}
     assert made.found is not None
     plans, asked, told = made.found.plans.best, [], []
     for place, row in enumerate(made.rows.to_dict("records")):
@@ -237,16 +307,22 @@ def as_published(folder: Path, made: Treated) -> tuple[list[dict], list[dict]]:
             assert (days[0][0], days[-1][0]) == (day_of_text(offer["first_on"]), day_of_text(offer["last_on"]))
             assert days[-1][1] == round(float(offer["last_instalment"]) * 100)
             said["plan"] = {"unit": offer["unit"], "instalments": int(offer["instalments"]), "schedule": days}
-        asked.append(row)
+        owed = {"balance": row["balance"] - fees.get(row["account_id"], 0), "is_disputed": row["account_id"] in fees}
+        asked.append({**row, **owed, "made": standing.get(row["account_id"])})
         told.append(said)
     return judge.shared(asked), told
 
 
+def delivered(folder: Path, table: str) -> list[dict[str, str]]:
+    with gzip.open(folder / "source" / f"{table}.csv.gz", "rt", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
 def breaches(folder: Path, made: Treated, raw: dict) -> list[str]:
     asked, told = as_published(folder, made)
-    found = []
-    for row, said in zip(asked, told, strict=True):
-        statuses = {name for name, bit in BIT.items() if int(row["statuses"]) & int(bit)}
+    recorded = [{name for name, bit in BIT.items() if int(row["statuses"]) & int(bit)} for row in asked]
+    found = judge.unbound(asked, told, raw, recorded, day_of_text(SECOND))
+    for row, said, statuses in zip(asked, told, recorded, strict=True):
         found += judge.breaches(row, said, raw, statuses, day_of_text(SECOND))
     return found
 
@@ -273,17 +349,98 @@ def test_whoever_is_held_out_in_hardship_or_in_dispute_is_offered_nothing(treate
     assert {routed.get(account, "internal") for account in hardship | disputed} <= {"internal", "rest"}
 
 
-def test_whoever_has_promised_and_whose_day_has_not_come_is_left_in_peace(treated_house):
-    with gzip.open(treated_house / "source" / "contacts.csv.gz", "rt", encoding="utf-8") as file:
-        contacts = list(csv.DictReader(file))
-    waited_for = judge.promised(contacts, day_of_text(SECOND))
-    assert len(waited_for) >= 5
+def test_those_with_whom_something_is_agreed_are_left_in_peace(treated_house):
+    contacts, statuses = (delivered(treated_house, name) for name in ("contacts", "statuses"))
+    grace = load(treated_house / "params.yaml").promise.grace_days
+    waited_for = judge.waited_for(contacts, statuses, day_of_text(SECOND), grace)
+    promised = judge.waited_for(contacts, [], day_of_text(SECOND), grace)
+    assert len(promised) >= 5
+    assert len(promised) > len(judge.waited_for(contacts, [], day_of_text(SECOND), 0))
+    assert len(waited_for) >= len(promised) + 6
     published = [row for name in ("proposals", "routes") for row in rows(treated_house, SECOND, name)]
     assert judge.not_left_in_peace(published, waited_for) == []
-    later = judge.promised(contacts, day_of_text("2026-10-06"))
-    assert not later
+    someone = rows(treated_house, SECOND, "proposals")[0]["account_id"]
+    assert judge.not_left_in_peace(published, {someone})[0].startswith(someone)
     manifest = json.loads((treated_house / "out" / SECOND / "manifest.json").read_text())
     assert manifest["treatments"]["left_out"]["engaged"] >= len(waited_for)
+
+
+def test_a_disputed_charge_is_in_no_offer_and_its_account_leaves_nowhere(treated_house, made, capsys):
+    fees = {row["account_id"] for row in delivered(treated_house, "statuses") if row["charge_id"]}
+    offers = {row["account_id"]: row for row in rows(treated_house, SECOND, "proposals") if row["account_id"] in fees}
+    assert len(offers) >= 3
+    for row in offers.values():
+        assert row["disputed"] == "40.00"
+        owed = round(float(row["balance"]) * 100) - 4_000
+        let_off = owed * round(float(row["discount"]) * 10_000) // 10_000 if row["discount"] else 0
+        assert round(float(row["amount_to_pay"]) * 100) == owed - let_off
+    routes = {row["account_id"]: row["route"] for row in rows(treated_house, SECOND, "routes")}
+    assert {routes[account] for account in fees & routes.keys()} <= {"internal", "rest"}
+    assert any(
+        "Disputed, and so in no offer: 40.00 EUR" in line for line in explained(treated_house, min(offers), capsys)
+    )
+    asked, told = as_published(treated_house, made)
+    place = next(at for at, row in enumerate(asked) if row["is_disputed"])
+    sold = {**told[place], "proposal": "", "route": "sale", "party": "buyer"}
+    wrong = judge.breaches(asked[place], sold, DRAWN, set(), day_of_text(SECOND))
+    assert "an account leaves while a charge of it is disputed" in wrong
+    assert any(
+        "not the balance less the discount" in each or "do not add up" in each for each in judged_whole(asked, told)
+    )
+
+
+def judged_whole(asked: list[dict], told: list[dict]) -> list[str]:
+    """The canary: what a judge finds who takes disputed charges for owed."""
+    own = [(row, said) for row, said in zip(asked, told, strict=True) if row["is_disputed"] and said["proposal"]]
+    whole = [({**row, "balance": row["balance"] + 4_000}, said) for row, said in own]
+    return [each for row, said in whole for each in judge.breaches(row, said, DRAWN, set(), day_of_text(SECOND))]
+
+
+def test_whoever_accepted_a_settlement_is_left_in_peace_until_its_days_to_pay_are_over(treated_house):
+    """Ten days valid; accepted on 22 September, so that thirty days to pay end later."""
+    offers = delivered(treated_house, "offers")
+    accepted, _ = judge.offers_before(offers, day_of_text(SECOND), PAY_WITHIN)
+    assert len([each for each in accepted if f"H{int(each[1:])}" in {row["offer_id"] for row in offers}]) >= 4
+    published = [row for name in ("proposals", "routes") for row in rows(treated_house, SECOND, name)]
+    assert judge.not_left_in_peace(published, accepted) == []
+    held = {row["account_id"]: row["rule"] for row in rows(treated_house, SECOND, "deferred")}
+    ours = {f"A{int(row['offer_id'][1:]):06d}" for row in offers if row["offer_id"].startswith("H")} & accepted
+    assert {held.get(account) for account in ours} <= {"settlement.accepted", "promise", None}
+    assert sum(held.get(account) == "settlement.accepted" for account in ours) >= 3
+    manifest = json.loads((treated_house / "out" / SECOND / "manifest.json").read_text())
+    assert manifest["treatments"]["left_out"]["accepted"] >= 3
+    later = "2026-10-22"
+    assert ours <= judge.offers_before(offers, day_of_text(later), PAY_WITHIN)[0]
+    assert not ours & judge.offers_before(offers, day_of_text("2026-10-23"), PAY_WITHIN)[0]
+
+
+def test_what_was_offered_and_may_still_be_taken_is_repeated_as_it_stands(treated_house):
+    offers, day = delivered(treated_house, "offers"), day_of_text(SECOND)
+    _, standing = judge.offers_before(offers, day, PAY_WITHIN)
+    again = {row["account_id"]: row for row in rows(treated_house, SECOND, "proposals") if row["offer_id"]}
+    assert len(again) >= 5
+    assert again.keys() <= standing.keys()
+    for account, row in again.items():
+        made = standing[account]
+        assert (row["offer_id"], row["proposal"]) == (made["offer_id"], made["kind"])
+        assert round(float(row["amount_to_pay"]) * 100) == made["amount"]
+        assert row["variant"] == made["variant"]
+        assert row["offered_on"] == judge.date(made["made"]).isoformat()
+        if made["kind"] == "settlement":
+            assert row["pay_until"] == judge.date(made["until"]).isoformat()
+            assert float(row["discount"]) == made["discount"]
+        else:
+            assert row["first_on"] == judge.date(made["first_on"]).isoformat()
+    manifest = json.loads((treated_house / "out" / SECOND / "manifest.json").read_text())
+    said = manifest["treatments"]
+    assert said["repeated"] == len(again)
+    assert {"offer_overtaken", "offer_outside"} & said["not_repeated"].keys()
+    page = (treated_house / "out" / SECOND / "routes.html").read_text(encoding="utf-8")
+    assert words("en")["treatment"]["not_repeated_head"] in page
+    listed = {row["account_id"]: row for row in rows(treated_house, SECOND, "worklist")}
+    told = [listed[account]["proposal"] for account in again.keys() & listed.keys()]
+    assert told
+    assert all(sentence.startswith("Offered on ") and "still open" in sentence for sentence in told)
 
 
 def test_the_list_says_one_sentence_each_and_nothing_of_hardship(treated_house):
@@ -293,9 +450,10 @@ def test_the_list_says_one_sentence_each_and_nothing_of_hardship(treated_house):
     for row in listed:
         offer = offers.get(row["account_id"])
         kind = offer["proposal"] if offer else ""
-        assert row["proposal"] == {"plan": "Offer a plan.", "settlement": "Offer a settlement."}.get(
-            kind, row["proposal"]
-        )
+        if offer and offer["offer_id"]:
+            assert row["proposal"].startswith("Offered on ")
+        elif offer:
+            assert row["proposal"] == {"plan": "Offer a plan.", "settlement": "Offer a settlement."}[kind]
         assert (row["proposal_terms"] != "") == bool(kind)
         assert row["proposal_value"] == (offer["proposal_value"] if offer else "")
         assert not re.search(
@@ -585,7 +743,7 @@ def test_what_came_of_an_offer_comes_back_as_offers_and_plans(answered, capsys):
     assert rate["variant"] == offers[settlement]["variant"]
     agreed_on = plans[plans["plan_id"].astype("str").str.startswith(f"list-{FIRST}")]
     assert len(agreed_on) == int(offers[plan]["instalments"])
-    assert agreed_on["amount"].sum() == round(float(offers[plan]["balance"]) * 100)
+    assert agreed_on["amount"].sum() == round(float(offers[plan]["amount_to_pay"]) * 100)
     assert agreed_on["due_on"].min() == day_of_text(offers[plan]["first_on"])
     assert agreed_on["due_on"].max() == day_of_text(offers[plan]["last_on"])
     assert back(folder, folder / "one.xlsx", "19:00") == 0
@@ -601,6 +759,24 @@ def test_whoever_agreed_to_a_plan_is_offered_none_and_is_left_in_peace(answered)
     assert listed["plan"] not in {row["account_id"] for row in rows(folder, SECOND, "proposals", "after")}
     deferred = {row["account_id"]: row["rule"] for row in rows(folder, SECOND, "deferred", "after")}
     assert deferred[listed["plan"]] == "plan"
+
+
+def test_an_offer_that_was_made_and_is_not_answered_is_repeated_under_its_own_name(answered, tmp_path, capsys):
+    folder, account = tmp_path / "house", answered[1]["settlement"]
+    shutil.copytree(answered[0], folder, symlinks=True)
+    written(folder, "out", "treatments.yaml")
+    spoke = {"outcome": words("en")["outcomes"]["right_party"], "contacted_at": "09:30"}
+    made = words("en")["treatment"]["outcomes"]["made"]
+    assert back(folder, filled(folder, "made.xlsx", {account: {**spoke, "offer_outcome": made}}), "20:30") == 0
+    assert "1 offers answered: 1 made" in capsys.readouterr().out
+    written(folder, "made", "treatments.yaml")
+    assert recoup(folder, "worklist", "--as-of", SECOND) == 0
+    first = next(row for row in rows(folder, FIRST, "proposals") if row["account_id"] == account)
+    again = next(row for row in rows(folder, SECOND, "proposals", "made") if row["account_id"] == account)
+    assert again["offer_id"].startswith(f"list-{FIRST}-")
+    assert again["offered_on"] == FIRST
+    same = ("proposal", "discount", "amount_to_pay", "pay_until", "variant", "probability")
+    assert [again[name] for name in same] == [first[name] for name in same]
 
 
 def test_an_answer_taken_back_ends_the_plan_and_a_strange_word_is_set_aside(answered, capsys):

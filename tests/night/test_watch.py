@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -22,10 +23,13 @@ from models.money import MoneyScale
 from models.recovery import load_model
 from models.watch import WatchHead
 from pipeline.columns import WATCHED_COLUMNS
-from pipeline.night import watch
+from pipeline.night import due_day, watch
+from pipeline.night.former_offers import at_rest
+from pipeline.night.score import job_for
 from pipeline.night.variants import matured
 from pipeline.outcomes.forecast import forecast
 from pipeline.outcomes.monitor import look_back
+from pipeline.panel.view import view
 from pipeline.panel.watch import watch_panel
 from pipeline.params import load
 from pipeline.store.champion import champion, model_folder, write_record
@@ -33,8 +37,10 @@ from pipeline.store.files import write_model
 from pipeline.store.form import sort_columns
 from pipeline.store.store import Store
 from pipeline.training.watch import watch_trial
+from pipeline.treatment.policy import SHIPPED
+from tests.judges import treatment_judge as judge
 from tests.worlds.commands import NIGHT, recoup
-from tests.worlds.params import written_params
+from tests.worlds.params import HOUSE, written_params
 
 pytestmark = pytest.mark.slow
 AS_OF = dt.date.fromisoformat(NIGHT)
@@ -358,3 +364,138 @@ def test_without_a_head_what_falls_due_is_told_and_no_chance(copied):
     assert rows["due_amount"].gt(0).all()
     assert any("was not taught of accounts before their due day" in said for said in manifest["warnings"])
     assert recoup(copied, "score", "--as-of", NIGHT, "--out", str(copied), "--cohort", "watch") == 66
+
+
+# ---- what is offered around a due day --------------------------------------------------------------------------------
+
+RAW = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
+HELPS = {"low": 0.5, "middle": 0.7, "high": 0.9}
+TAKES = [
+    {"discount": discount, "low": 0.2, "middle": middle, "high": 0.6} for discount, middle in ((0.0, 0.3), (0.02, 0.5))
+]
+# Being late is dear, and money far off is worth little: so that something is worth offering.
+GENEROUS = {
+    **RAW,
+    "annual_rate": 0.3,
+    "due_date_moves": {**RAW["due_date_moves"], "helps": HELPS, "late_cost": {"EUR": 40, "GBP": 40, "USD": 40}},
+    "early_discounts": {**RAW["early_discounts"], "takes": TAKES, "discounts": [0.0001, 0.01], "days_before_due": 3},
+}
+
+
+@pytest.fixture(scope="module")
+def offering(watching, tmp_path_factory) -> Path:
+    """The same house under a policy that offers something around due days, and reminds."""
+    folder = tmp_path_factory.mktemp("offering") / "house"
+    shutil.copytree(watching, folder, symlinks=True)
+    (folder / "treatments.yaml").write_text(yaml.safe_dump(GENEROUS, sort_keys=False), encoding="utf-8")
+    shipped = yaml.safe_load((HOUSE / "params.yaml").read_text(encoding="utf-8"))
+    sections = {"watch": {"days_ahead": 30}, "reminders": shipped["reminders"]}
+    written_params(folder / "params.yaml", folder, **sections, treatments={"policy": str(folder / "treatments.yaml")})
+    assert recoup(folder, "worklist", "--as-of", NIGHT) == 0
+    return folder
+
+
+def published(folder: Path, name: str) -> pd.DataFrame:
+    return pd.read_parquet(folder / "out" / NIGHT / f"{name}.parquet")
+
+
+def asked_of(folder: Path) -> pd.DataFrame:
+    """What the policy was asked about each watched account, with its chance of being late, by account."""
+    params, store = load(folder / "params.yaml"), Store(folder / "store")
+    job = job_for(store, AS_OF, params)
+    seen = [view(store, shard, [job.as_of], params, job.versions) for shard in range(store.shards)]
+    rows = pd.concat([due_day.asked_by_due_day(job, each, store) for each in seen], ignore_index=True)
+    return rows.merge(published(folder, "watch")[["account_id", "p_late"]], on="account_id").set_index("account_id")
+
+
+def test_what_is_offered_around_a_due_day_is_what_a_judge_makes_of_the_policy(offering):
+    offers, asked, as_of = published(offering, "proposals"), asked_of(offering), day_number(AS_OF)
+    moves = offers[offers["proposal"] == "due_date_move"]
+    early = offers[offers["proposal"] == "early_discount"]
+    assert len(moves) > 5
+    for row in moves.itertuples():
+        own = asked.loc[row.account_id].to_dict()
+        told = judge.move_money(own, GENEROUS, as_of)
+        assert (row.first_on, row.due_on) == (told["new"], judge.date(own["due_on"]))
+        assert row.proposal_value == pytest.approx(told["value"], abs=3)
+        assert (row.grants, row.amount_to_pay) == ("agent", own["due_amount"])
+    for row in early.itertuples():
+        own = asked.loc[row.account_id].to_dict()
+        told = judge.early_money(own, row.discount, GENEROUS, as_of)
+        assert (row.amount_to_pay, day_number(row.pay_until)) == (told["amount"], told["pay_by"])
+        assert row.proposal_value == pytest.approx(told["value"], abs=3)
+    for who in asked.index.difference(moves["account_id"]).difference(early["account_id"]):
+        own = asked.loc[who].to_dict()
+        alone = not (own["engaged"] or own["unknown"] or int(own["statuses"]))
+        gains = judge.move_money(own, GENEROUS, as_of)
+        if alone and gains is not None and gains["value"] > 3:
+            assert own["debtor_id"] in others(offering), who
+
+
+def others(folder: Path) -> set[str]:
+    """Debtors to whom something else is offered or written tonight, or whom the lot holds out."""
+    found = set(published(folder, "proposals")["debtor_id"]) | set(published(folder, "messages")["debtor_id"])
+    kept = Store(folder / "store").read("assignments", ["debtor_id", "arm"], before=day_number(AS_OF) + 1)
+    return found | set(kept.loc[kept["arm"] == "control", "debtor_id"])
+
+
+def test_nobody_is_offered_another_day_and_reminded_of_this_one(offering):
+    offers, messages, watched = (published(offering, name) for name in ("proposals", "messages", "watch"))
+    assert len(messages) > 5
+    assert not set(offers["debtor_id"]) & set(messages["debtor_id"])
+    assert not offers["debtor_id"].duplicated().any()
+    told = watched[watched["offer"] != ""]
+    assert set(told["account_id"]) == set(offers["account_id"])
+    assert told["offer"].str.startswith("Offer ").all()
+    manifest = json.loads((offering / "out" / NIGHT / "manifest.json").read_text())
+    said = manifest["treatments"]["due_day"]
+    assert said["moves"] + said["discounts"] == len(offers)
+    assert said["left_out"]["reminded"] > 0
+    page = (offering / "out" / NIGHT / "routes.html").read_text(encoding="utf-8")
+    assert f"Due days to be moved: {said['moves']}." in page
+
+
+def test_explain_tells_the_sum_of_what_is_offered_around_a_due_day(offering, capsys):
+    row = published(offering, "proposals").iloc[0]
+    capsys.readouterr()
+    assert recoup(offering, "explain", "--as-of", NIGHT, "--account", row["account_id"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    at = next(place for place, line in enumerate(lines) if line.startswith("Around the due day, by treatments.yaml"))
+    assert lines[at + 1].strip().startswith("Offer ")
+    parts = re.search(r"saved ([\d.,]+) .*sooner ([\d.,]+) .*waits ([\d.,]+) \w+ = (-?[\d.,]+)", lines[at + 2])
+    saved, sooner, waits, value = (float(each.replace(",", "")) for each in parts.groups())
+    assert saved + sooner - waits == pytest.approx(value, abs=0.02)
+
+
+def test_a_night_of_offers_around_due_days_is_made_again(offering):
+    assert recoup(offering, "verify") == 0
+    assert recoup(offering, "reproduce", "--as-of", NIGHT) == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "outcome", "rests"),
+    [
+        ("due_date_move", "", True),
+        ("due_date_move", "accepted", True),
+        ("due_date_move", "refused", False),
+        ("settlement", "accepted", True),
+        ("settlement", "", False),
+    ],
+)
+def test_who_accepted_or_may_still_have_another_day_is_not_reminded(offering, kind, outcome, rests):
+    """A settlement that is still open is for whoever is overdue: reminders of it do not contradict it."""
+    day = day_number(AS_OF)
+    made = {
+        "account_no": [7],
+        "offer_id": ["O1"],
+        "made_at": [(day - 3) * DAY_US],
+        "made_on": [day - 3],
+        "kind": [kind],
+    }
+    about = {"amount": [5_000], "instalments": [-1], "first_due_on": [day + 9], "discount": [-1], "probability": [-1]}
+    rest = {"valid_until": [day + 5], "outcome": [outcome or None], "variant": [""], "known_at": [(day - 3) * DAY_US]}
+    offers = pd.DataFrame({**made, **about, **rest, "known_on": [day - 3]})
+    params = load(offering / "params.yaml")
+    assert (7 in at_rest({"offers": offers}, day, params)) == rests
+    assert 7 not in at_rest({"offers": offers}, day + 60, params)
+    assert 7 not in at_rest({"offers": offers}, day - 3, params)  # not known yet

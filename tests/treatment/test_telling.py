@@ -9,12 +9,13 @@ import pytest
 import yaml
 
 from features.currencies import DECIMALS
+from features.tables import OFFER_KINDS
 from models import plans, routes, settlements
 from models.routes import ROUTES
 from pipeline.law.rule_file import load_rules
 from pipeline.night.offered import plain_saying, saying_of
 from pipeline.pages.language import languages, words
-from pipeline.treatment import proposals
+from pipeline.treatment import proposals, standing
 from pipeline.treatment.policy import NOT_CHECKED, SHIPPED, policy_of
 from pipeline.treatment.proposals import propose
 from pipeline.treatment.telling import told
@@ -126,11 +127,14 @@ def test_a_faulty_policy_ends_the_command_with_all_its_faults(asked):
 def test_every_reason_and_route_has_its_words():
     codes = {
         value
-        for module in (plans, routes, settlements, proposals)
+        for module in (plans, routes, settlements, proposals, standing)
         for name, value in vars(module).items()
         if name.isupper() and isinstance(value, str) and re.fullmatch(r"[a-z_]{4,}", value)
     }
-    others = {*ROUTES, *("plan", "settlement", "policy", "offers", "plans", "placements", "waiting", "proposal")}
+    others = {
+        *ROUTES,
+        *("plan", "settlement", "policy", "offers", "plans", "placements", "waiting", "proposal", *OFFER_KINDS),
+    }
     said = words("en")["treatment"]
     assert codes - others <= said["because"].keys(), codes - others - said["because"].keys()
     assert said["every"].keys() == plans.UNIT_DAYS.keys()

@@ -7,6 +7,9 @@ import copy
 import numpy as np
 import pandas as pd
 
+from features.tables import NO_DAY
+from pipeline.treatment.standing import nothing_stands
+
 PLACES = ("GB-ENG", "GB-SCT", "FR", "DE", "ES", "US-MA", "US-NY/NYC", "JP")
 CURRENCY = {"GB": "GBP", "FR": "EUR", "DE": "EUR", "ES": "EUR", "US": "USD", "JP": "JPY"}
 KINDS = ("card", "loan", "invoices")
@@ -52,6 +55,38 @@ def drawn_accounts(seed: int, many: int, statuses: tuple[str, ...]) -> tuple[pd.
     return rows, recorded
 
 
+def drawn_standing(rows: pd.DataFrame, seed: int, as_of: int) -> pd.DataFrame:
+    """STANDING_COLUMNS of the rows: a third of the debtors was offered something that still may be taken, on terms
+    within, at and outside of bounds, of what was owed then or is owed now.
+    """
+    draw, many = np.random.default_rng([seed, 2]), len(rows)
+    debtor = rows["debtor_id"].to_numpy(object)
+    first = ~rows["debtor_id"].duplicated().to_numpy()
+    places = {name: np.flatnonzero(debtor == name) for name in debtor[first & (draw.random(many) < 1 / 3)]}
+    found = nothing_stands(rows.index)
+    found["offer_binds"] = np.isin(debtor, list(places))
+    for name, own in places.items():
+        row = rows.index[draw.choice(own)]
+        kind = str(draw.choice(["plan", "settlement", "settlement", "early_discount"]))
+        owed = int(rows.loc[row, "balance"] * draw.choice([1.0, 1.0, 0.98, 1.05]))
+        discount = float(draw.choice([0.1, 0.15, 0.25, 0.4, 0.5])) if kind == "settlement" else np.nan
+        plan = kind == "plan"
+        found.loc[row, ["offer_id", "offer_kind", "offer_variant"]] = [
+            f"O-{name}",
+            kind,
+            "" if plan else "0.1 of 0.1+0.25",
+        ]
+        found.loc[row, ["offered_on", "offer_until"]] = [
+            as_of - int(draw.integers(1, 20)),
+            as_of + int(draw.integers(0, 20)),
+        ]
+        found.loc[row, "offer_amount"] = owed if plan else owed - int(owed * np.nan_to_num(discount))
+        found.loc[row, ["offer_discount", "offer_probability"]] = [discount, np.nan if plan else 0.5]
+        found.loc[row, "offer_instalments"] = int(draw.integers(2, 30)) if plan else 0
+        found.loc[row, "offer_first_on"] = as_of + int(draw.integers(-3, 40)) if plan else NO_DAY
+    return found
+
+
 def drawn_policy(shipped: dict, seed: int) -> dict:
     """The shipped policy, as written, with other bounds: narrow and wide ones, sections off, lots on."""
     draw = np.random.default_rng([seed, 1])
@@ -61,6 +96,7 @@ def drawn_policy(shipped: dict, seed: int) -> dict:
     plans["instalments"] = {"least": int(draw.integers(2, 5)), "most": int(draw.choice([6, 12, 24, 40]))}
     plans["first_within_days"] = int(draw.choice([7, 20, 40]))
     plans["share_of_usual"] = float(draw.choice([0.5, 1.0, 1.5]))
+    plans["least_kept"] = float(np.random.default_rng([seed, 3]).choice([0.0, 0.5, 0.8]))
     settling["floor"] = float(draw.choice([0.0, 0.4, 0.7]))
     settling["months_of_support"] = [None, 3.0, 12.0][draw.integers(3)]
     settling["if_support_unknown"] = str(draw.choice(["refer", "offer", "never"]))

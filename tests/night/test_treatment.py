@@ -1,7 +1,8 @@
 """Nights under a treatment policy: nothing outside policy or law is published, a night without one is as it was; what
 is offered is remembered and made again.
 
-Also of offered.py, policies.py and one_account.py, and of what comes back of offers (pipeline/outcomes/feedback.py).
+Also of offered.py, former_offers.py, policies.py and one_account.py, and of what comes back of offers
+(pipeline/outcomes/feedback.py).
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""A night says which accounts before their due day are at risk, in the same manifest and proof as the list."""
+"""A night says which accounts before their due day are at risk, in the same manifest and proof as the list; and what
+it offers around due days (due_day.py).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Proposals and routes of drawn worlds before a judge who reads the policy himself: nothing outside policy or law."""
+"""Proposals and routes of drawn worlds before a judge who reads the policy himself: nothing outside policy or law.
+
+Also of bounds.py and standing.py: what may be let off, and offers that were made before.
+"""
 
 from __future__ import annotations
 

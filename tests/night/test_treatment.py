@@ -180,7 +180,8 @@ def of_status(folder: Path, status: str) -> set[str]:
 
 
 def rows(folder: Path, night: str, name: str, out: str = "out") -> list[dict]:
-    with (folder / out / night / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+    place = folder / out / night / ("not_for_agents" if name == "held_out" else "")
+    with (place / f"{name}.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 

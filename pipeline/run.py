@@ -32,7 +32,14 @@ REACH = dt.timedelta(7)  # feeds may stop for so long before a night after them 
 
 
 def whole_night(
-    source: Source, store_path: Path, as_of: dt.date, out: Path, params: Params, *, accept_volume: str | None = None
+    source: Source,
+    store_path: Path,
+    as_of: dt.date,
+    out: Path,
+    params: Params,
+    *,
+    accept_volume: str | None = None,
+    accept_gap: str | None = None,
 ) -> Published:
     """Ingest, judge, publish, retire. After a failure the last list stays as it was,
     and a notice beside it says that it has expired.
@@ -41,11 +48,18 @@ def whole_night(
     check_folder(out)
     with _old_list_marked(out, store_path, as_of, params):
         with stages.stage("ingest"):
-            report = ingest(source, store_path, params, accept_volume=accept_volume)
-        log.info(report.text())
+            report = ingest(source, store_path, params, accept_volume=accept_volume, accept_gap=accept_gap)
+        log.info(report.text(), extra={"fields": {"stage": "ingest", **report.fields()}})
         published = publish_night(store_path, as_of, out, params, stages=stages, judge=judge)
     end_of_night(store_path, as_of, out, params)
     return published
+
+
+def night_from_store(store_path: Path, as_of: dt.date, out: Path, params: Params) -> Published:
+    """Judge and publish from the store as it is; after a failure as in `whole_night`."""
+    check_folder(out)
+    with _old_list_marked(out, store_path, as_of, params):
+        return publish_night(store_path, as_of, out, params, judge=judge)
 
 
 def end_of_night(store_path: Path, as_of: dt.date, out: Path, params: Params) -> None:

@@ -19,7 +19,7 @@ from features.tables import FEEDS
 from pipeline.law.overlay import law_of
 from pipeline.law.sign_off import signed_by
 from pipeline.law.upcoming import ahead
-from pipeline.night.alarm import OK, STOP, UNKNOWN, WARN, stops_of
+from pipeline.night.alarm import OK, STOP, UNKNOWN, WARN, Stopped, stops_of
 from pipeline.night.pins import Stamps
 from pipeline.pages.record import EXPIRED, PUBLISHED, lines, newest, nights, put_back, read_manifest
 from pipeline.params import Params
@@ -68,7 +68,10 @@ def status(store_path: Path, out: Path, params: Params, now: dt.datetime) -> Sta
     try:
         store = Store(store_path)
         feeds = _feeds(store)
-        figures["feeds"] = {f"{table} of {book}": day.isoformat() for (table, book), day in sorted(feeds.items())}
+        figures["feeds"] = {
+            f"{table} of {book}": {"complete_through": day.isoformat(), "age_days": (today - day).days}
+            for (table, book), day in sorted(feeds.items())
+        }
         points += [_of_feeds(feeds, params, today), _of_deliveries(store, now)]
     except NotStored:
         points.append(Point("store", LOOK, f"There is none yet at {str(store_path)!r}. `recoup ingest` makes it."))
@@ -124,6 +127,44 @@ def verdict_of(out: Path, day: dt.date) -> str | None:
     return str(held["verdict"]) if isinstance(held, dict) and "verdict" in held else None
 
 
+def summary(out: Path, as_of: dt.date, code: int) -> dict[str, Any]:
+    """How a run for a night ended, and which list holds after it. outcome: published, marked (published though the
+    monitor says stop), kept_from (not published for that), failed.
+    """
+    current = newest(out) if out.is_dir() else None
+    verdict = verdict_of(out, as_of)
+    marked = code == Stopped.exit_code and current == as_of.isoformat() and verdict == STOP
+    outcome = (
+        "published" if code == 0 else "marked" if marked else "kept_from" if code == Stopped.exit_code else "failed"
+    )
+    return {
+        "as_of": as_of.isoformat(),
+        "exit_code": code,
+        "outcome": outcome,
+        "verdict": STOP if code == Stopped.exit_code else verdict if code == 0 else None,
+        "current": current,
+        "expired": (out / EXPIRED).exists(),
+    }
+
+
+def told_of(out: Path, day: dt.date) -> dict[str, Any]:
+    """A published night for a program: what the manifest says of it that a run is asked for."""
+    manifest = read_manifest(out / day.isoformat()) or {}
+    kept = (
+        "as_of",
+        "valid_until",
+        "model",
+        "counts",
+        "worklist",
+        "monitor",
+        "warnings",
+        "accepted_volume",
+        "accepted_gap",
+    )
+    told = {name: manifest[name] for name in kept if name in manifest}
+    return {**told, "current": newest(out), "folder": str(out / day.isoformat())}
+
+
 def _verdict(out: Path, day: dt.date) -> Point:
     found = verdict_of(out, day)
     if found is None:
@@ -168,7 +209,13 @@ def _of_feeds(feeds: Mapping[tuple[str, str], dt.date], params: Params, today: d
     stands = GOOD if not behind and age <= 0 else LOOK
     says = f"complete through {newest_day}" + ("" if age <= 0 else f", {_ago(age + 1)}")
     late = f"; behind: {', '.join(behind)}, the oldest by {(newest_day - oldest).days} days" if behind else ""
-    return Point("feeds", stands, f"{says}{late}.")
+    ages = {table: [(today - day).days for (name, _), day in own.items() if name == table] for table in FEEDS}
+    told = ", ".join(f"{table} {_days(min(days), max(days))}" for table, days in ages.items() if days)
+    return Point("feeds", stands, f"{says}{late}. Days since the last complete one: {told}.")
+
+
+def _days(least: int, most: int) -> str:
+    return f"{least:,}" if least == most else f"{least:,} to {most:,}"
 
 
 def _declared(params: Params, table: str, book: str) -> bool:

@@ -12,7 +12,19 @@ from typing import TYPE_CHECKING, Any
 import click
 from click import option
 
-from pipeline.commands.table import DAY, FOLDER, PLACE, SOURCE, STORE, Source, cli, command, date
+from pipeline.commands.table import (
+    ACCEPT_GAP,
+    ACCEPT_VOLUME,
+    DAY,
+    FOLDER,
+    PLACE,
+    SOURCE,
+    STORE,
+    Source,
+    cli,
+    command,
+    date,
+)
 
 if TYPE_CHECKING:
     from pipeline.params import Params
@@ -209,7 +221,8 @@ def convert(
         help="History loaded once: empty known_at becomes the event's time plus lag_days of the params.",
     ),
     option("--dry-run", is_flag=True, help="Check and reconcile, write nothing."),
-    option("--accept-volume", metavar="REASON", help="Take a delivery of unusual volume; the reason is recorded."),
+    ACCEPT_VOLUME,
+    ACCEPT_GAP,
     option("--faults", type=PLACE, help="Also write every fault of every row set aside into this CSV file."),
 )
 def ingest(params: Params, source: Path | str, store: Path, **how: Any) -> None:

@@ -7,8 +7,8 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,21 @@ import click
 from click import option
 
 from features.errors import LockHeld
-from pipeline.commands.ending import ending
-from pipeline.commands.table import AS_OF, COHORT, DAY, NIGHTS, PLACE, SOURCE, STORE, command, date, moment
+from pipeline.commands.ending import TERMINATED, ending
+from pipeline.commands.table import (
+    ACCEPT_GAP,
+    ACCEPT_VOLUME,
+    AS_OF,
+    COHORT,
+    DAY,
+    NIGHTS,
+    PLACE,
+    SOURCE,
+    STORE,
+    command,
+    date,
+    moment,
+)
 from pipeline.languages import languages
 
 if TYPE_CHECKING:
@@ -50,17 +63,17 @@ def score(params: Params, store: Path, as_of: dt.date, out: Path, cohort: str) -
 @command(STORE, AS_OF, NIGHTS)
 def worklist(params: Params, store: Path, as_of: dt.date, out: Path) -> None:
     """Publish the ranked, explained list of a night from the store as it is; exit 78 where the monitor says stop."""
-    from pipeline.night.night import publish_night
-    from pipeline.outcomes.monitor import judge
+    from pipeline.run import night_from_store
 
-    _told(publish_night(store, as_of, out, params, judge=judge))
+    with _gone_if_nothing(out):
+        _told(night_from_store(store, as_of, out, params))
 
 
-def _told(published: Published) -> None:
+def _told(published: Published, as_json: bool = False) -> None:
     """A published night on the terminal; Stopped where the monitor says stop of it."""
     from pipeline.night.alarm import Stopped, stops_of
 
-    click.echo(published.text(sys.stdout.isatty()))
+    click.echo(_as_json(published.folder) if as_json else published.text(sys.stdout.isatty()))
     if stops := stops_of(published.night.manifest):
         raise Stopped.marked(published.night.as_of, stops)
 
@@ -70,15 +83,20 @@ def _told(published: Published) -> None:
     STORE,
     AS_OF,
     NIGHTS,
-    option(
-        "--accept-volume", metavar="REASON", help="Take a delivery of unusual volume; the reason is in the manifest."
-    ),
+    ACCEPT_VOLUME,
+    ACCEPT_GAP,
     option("--dry-run", is_flag=True, help="Say what would happen, how long and with what; write nothing."),
     option(
         "--metrics",
         type=click.Path(path_type=Path, readable=False),
         help="A file of counts for Prometheus (NAME.prom), written however the night ends.",
     ),
+    option(
+        "--lineage",
+        type=click.Path(path_type=Path, readable=False),
+        help="A file (NAME.jsonl) that OpenLineage events are added to: START, and COMPLETE or FAIL.",
+    ),
+    option("--json", "as_json", is_flag=True, help="Tell the published night as JSON."),
     name="run",
 )
 def run_night(
@@ -87,9 +105,11 @@ def run_night(
     store: Path,
     as_of: dt.date,
     out: Path,
-    accept_volume: str | None,
     dry_run: bool,
     metrics: Path | None,
+    lineage: Path | None,
+    as_json: bool,
+    **accepted: str | None,
 ) -> None:
     """The whole night: ingest, score, monitor, work list. A finished one again is proven to be so and left alone. Exit
     78 where the monitor says stop.
@@ -101,35 +121,81 @@ def run_night(
         return
     from pipeline.store.locks import only_run
 
-    with nullcontext() if metrics is None else _told_in(metrics, as_of, out):
+    with _summed_up(as_of, source, out, metrics, lineage), _gone_if_nothing(out):
         if not out.is_dir():
             from pipeline.store.files import check_folder
 
             check_folder(out)
             out.mkdir(parents=True, exist_ok=True)
         with only_run(out):  # before anything is hashed or loaded: of several starts one alone pays for it
-            _night(params, source, store, as_of, out, accept_volume)
+            _night(params, source, store, as_of, out, accepted, as_json)
+
+
+def _as_json(folder: Path) -> str:
+    from pipeline.status import told_of
+
+    return json.dumps(told_of(folder.parent, dt.date.fromisoformat(folder.name)), indent=1, ensure_ascii=False)
 
 
 @contextmanager
-def _told_in(metrics: Path, as_of: dt.date, out: Path) -> Iterator[None]:
-    """However the run ends it is told there, but for one who meets another run's lock: that run will tell. A place that
-    cannot be written takes no night away.
+def _gone_if_nothing(out: Path) -> Iterator[None]:
+    """A folder of lists that a run has made and could not fill goes again when it fails."""
+    there = out.exists()
+    try:
+        yield
+    except BaseException:
+        from pipeline.store.locks import LOCK, only_run
+
+        if not there and out.is_dir() and {entry.name for entry in out.iterdir()} <= {LOCK}:
+            with suppress(OSError, LockHeld), only_run(out):
+                (out / LOCK).unlink(missing_ok=True)
+                out.rmdir()
+        raise
+
+
+@contextmanager
+def _summed_up(
+    as_of: dt.date, source: Path | str, out: Path, metrics: Path | None, lineage: Path | None
+) -> Iterator[None]:
+    """However the run ends: one line `run_summary` in the log, the metrics file, the events of lineage; but for one who
+    meets another run's lock, for that run will tell. A place that cannot be written takes no night away.
     """
-    began, code = time.perf_counter(), 0
+    began, code, why, events = time.perf_counter(), 0, "", None
+    if lineage is not None:
+        from pipeline.lineage import Lineage
+
+        events = Lineage(lineage, as_of, str(source), out)
+        events.begins(dt.datetime.now(dt.UTC))
     try:
         yield
     except BaseException as error:
-        code = ending(error)[1]
+        why, code = ending(error)
         raise
     finally:
-        if code != LockHeld.exit_code:
+        seconds = time.perf_counter() - began
+        if code not in (LockHeld.exit_code, TERMINATED):  # a signal's sentence is the last one already
+            from pipeline.status import summary
+
+            fields = {**summary(out, as_of, code), "seconds": round(seconds, 3)}
+            told = " ".join(f"{name}={value}" for name, value in fields.items())
+            log.info("run_summary %s", told, extra={"fields": {"event": "run_summary", **fields}})
+        if code != LockHeld.exit_code and metrics is not None:
             from pipeline.metrics import write_metrics
 
-            write_metrics(metrics, out, as_of, code, time.perf_counter() - began, dt.datetime.now(dt.UTC))
+            write_metrics(metrics, out, as_of, code, seconds, dt.datetime.now(dt.UTC))
+        if events is not None:
+            events.ends(dt.datetime.now(dt.UTC), code, why)
 
 
-def _night(params: Params, source: Path, store: Path, as_of: dt.date, out: Path, accept_volume: str | None) -> None:
+def _night(
+    params: Params,
+    source: Path,
+    store: Path,
+    as_of: dt.date,
+    out: Path,
+    accepted: Mapping[str, str | None],
+    as_json: bool,
+) -> None:
     from pipeline.finished import finished
 
     found = finished(source, store, as_of, out, params)
@@ -141,7 +207,7 @@ def _night(params: Params, source: Path, store: Path, as_of: dt.date, out: Path,
             from pipeline.run import end_of_night
 
             end_of_night(store, as_of, out, params)
-        click.echo(found.text())
+        click.echo(_as_json(found.folder) if as_json else found.text())
         if found.stops:
             from pipeline.night.alarm import Stopped
 
@@ -151,7 +217,7 @@ def _night(params: Params, source: Path, store: Path, as_of: dt.date, out: Path,
         log.info("The night of %s is published and is made again. Changed since: %s.", as_of, ", ".join(found.changed))
     from pipeline.run import whole_night
 
-    _told(whole_night(source, store, as_of, out, params, accept_volume=accept_volume))
+    _told(whole_night(source, store, as_of, out, params, **accepted), as_json)
 
 
 @command(

@@ -84,6 +84,23 @@ COHORT = option(
 ACCOUNT = option("--account", required=True, help="account_id")
 
 
+def reason(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """Why, where it is asked: a record keeps it, and an empty one says nothing."""
+    from features.errors import is_said
+
+    if value is not None and not is_said(value):
+        raise click.BadParameter("must say why, in one line of plain text: it is recorded.")
+    return value
+
+
+ACCEPT_VOLUME = option(
+    "--accept-volume", metavar="REASON", callback=reason, help="Take a delivery of unusual volume; recorded."
+)
+ACCEPT_GAP = option(
+    "--accept-gap", metavar="WHY", callback=reason, help="Take a delivery that does not follow the last; recorded."
+)
+
+
 @click.group(
     invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
 )
@@ -174,8 +191,12 @@ class _JsonLines(logging.Formatter):
     """The same as one object a line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        entry = {"time": _when(record), "run": RUN, "level": record.levelname.lower(), "message": record.getMessage()}
-        return json.dumps({**entry, **getattr(record, "fields", {})}, sort_keys=True, default=str)
+        told = record.getMessage()
+        entry = {"time": _when(record), "run": RUN, "level": record.levelname.lower(), "message": told}
+        fields = getattr(record, "fields", {})
+        if fields:  # what a reader meets as a table stands in the fields
+            entry["message"] = told.split("\n", 1)[0]
+        return json.dumps({**entry, **fields}, sort_keys=True, default=str)
 
 
 def _when(record: logging.LogRecord) -> str:

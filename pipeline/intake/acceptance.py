@@ -233,6 +233,39 @@ def far_refusals(
     ]
 
 
+@dataclass(frozen=True)
+class Gap:
+    """Days that are missing between what the store holds of a table and what a delivery brings, both ends included."""
+
+    table: str
+    first: int
+    last: int
+
+    def told(self) -> list[str]:
+        return [date_of(self.first).isoformat(), date_of(self.last).isoformat()]
+
+    def sentence(self) -> str:
+        return (
+            f"Table {self.table!r}: the delivery begins on {date_of(self.last + 1)}, and the store is complete through "
+            f"{date_of(self.first - 1)}: {self.last - self.first + 1:,} days are missing between them."
+        )
+
+
+def gaps(controls: Mapping[str, Control | None], state: State) -> list[Gap]:
+    """Tables whose control file says that they begin later than the day after the last that the store holds. A table of
+    which it holds none yet begins where it begins.
+    """
+    reach = state.newest()
+    return [
+        Gap(name, reach[name] + 1, day_number(control.complete_from) - 1)
+        for name, control in controls.items()
+        if control is not None
+        and control.complete_from is not None
+        and name in reach
+        and day_number(control.complete_from) > reach[name] + 1
+    ]
+
+
 def first_places(set_aside: Sequence[SetAside]) -> tuple[str, ...]:
     """Where the first five rows set aside stood: file and line, never what they say."""
     return tuple(f"{shown(row.file)} line {row.line:,}" for row in set_aside[:5])

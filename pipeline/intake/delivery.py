@@ -62,7 +62,8 @@ class Part:
 
 @dataclass(frozen=True)
 class Control:
-    """What the sender vouches for: rows, sums of the money column per currency, the last day that is all there.
+    """What the sender vouches for: rows, sums of the money column per currency, the first and the last day that is all
+    there. Without a first day nobody says what the file follows.
 
     partial: the file tells of some events only. It moves no last day, and says nothing of the usual volume.
     """
@@ -71,6 +72,7 @@ class Control:
     sums: Mapping[str, Decimal] | None
     complete_through: dt.date | None
     partial: bool = False
+    complete_from: dt.date | None = None
 
 
 @dataclass(frozen=True)
@@ -236,7 +238,7 @@ def _as_control(raw: object) -> Control:
     """
     if (
         not isinstance(raw, dict)
-        or set(raw) - {"rows", "sums", "complete_through", "partial"}
+        or set(raw) - {"rows", "sums", "complete_from", "complete_through", "partial"}
         or isinstance(raw.get("rows"), bool)
     ):
         raise ValueError
@@ -248,11 +250,16 @@ def _as_control(raw: object) -> Control:
     )
     if sums is not None and not all(value.is_finite() for value in sums.values()):
         raise ValueError
-    through = None if raw.get("complete_through") is None else dt.date.fromisoformat(raw["complete_through"])
+    since, through = (
+        None if raw.get(name) is None else dt.date.fromisoformat(raw[name])
+        for name in ("complete_from", "complete_through")
+    )
+    if since is not None and (through is None or since > through):
+        raise ValueError
     partial = raw.get("partial", False)
     if not isinstance(partial, bool) or (partial and through is not None):
         raise ValueError
-    return Control(rows, sums, through, partial)
+    return Control(rows, sums, through, partial, since)
 
 
 def _part(name: str, place_name: str, place: Path, faults: list[str]) -> Part | None:

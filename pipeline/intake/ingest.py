@@ -22,6 +22,7 @@ from pipeline.intake.acceptance import (
     declared_days,
     far_refusals,
     feed_days,
+    gaps,
     settings_of,
     state_after,
     undeclared,
@@ -60,17 +61,19 @@ def ingest(
     accept_volume: str | None = None,
     faults: Path | None = None,
     by_hand: bool = False,
+    accept_gap: str | None = None,
 ) -> IngestReport:
     """Validate, quarantine, reconcile and append the delivery in `source`; the same delivery again changes nothing.
 
     source: a folder of files, or a database: its URL, or its file.
     backfill: history loaded once; an empty known_at becomes the time of the row plus lag_days of the params. dry_run:
-    everything but writes. accept_volume: why an unusual volume is right; recorded. faults: a CSV file for every
+    everything but writes. accept_volume: why an unusual volume is right; accept_gap: why days may be missing between
+    the store and the delivery; both are recorded. faults: a CSV file for every
     fault of every row set aside, written whether the delivery comes in or not. by_hand: people of the house made each
     row, so that their number says nothing. Raises ContractError (65) with every
     refusal of every table at once, InputMissing (66), UsageError (2), LockHeld (75), CannotWrite (74).
     """
-    terms = _Terms(params, backfill, dry_run, accept_volume, faults, by_hand)
+    terms = _Terms(params, backfill, dry_run, accept_volume, faults, by_hand, accept_gap)
     store_path = Path(store_path)
     with private_folder() as aside, ExitStack() as held:
         snapshot = held.enter_context(snapshot_of(source, params.engine.memory_limit, aside / "spill"))
@@ -89,7 +92,7 @@ def ingest(
             return taken(Store(store_path) if (store_path / CARD).exists() else None, aside)
         store = commit.create(store_path, params.store.shards)
         try:
-            with only_run(store.path):
+            with only_run(store.path), commit.gone_if_empty(store):
                 commit.recover(store)
                 commit.compact(store)
                 with commit.staged(store) as staging:
@@ -113,6 +116,7 @@ class _Terms:
     accept_volume: str | None
     faults: Path | None
     by_hand: bool = False
+    accept_gap: str | None = None
 
     def settings(self) -> str:
         return settings_of(self.params)
@@ -249,9 +253,14 @@ class _Intake:
         seen = volumes(reports, before.records, limits, self._new_days(reports, checked, before.state))
         unusual = [volume.refusal for volume in seen if volume.refusal]
         refusals, warnings = checked.refusals(), [*(self.read.warnings if self.read else ()), *checked.warnings()]
-        refusals += far_refusals(
-            {name: table.control for name, table in self.delivery.tables.items()}, checked.newest(), before.state
-        )
+        controls = {name: table.control for name, table in self.delivery.tables.items()}
+        missing = [] if self.terms.backfill else gaps(controls, before.state)
+        if self.terms.accept_gap:
+            warnings += [f"{gap.sentence()} Accepted: {self.terms.accept_gap}" for gap in missing]
+        else:
+            remedy = "Deliver what lies between first, or accept that it is missing with --accept-gap WHY."
+            refusals += [f"{gap.sentence()} {remedy}" for gap in missing]
+        refusals += far_refusals(controls, checked.newest(), before.state)
         counted_for_nothing = undeclared(checked.newest(), self.terms.params)
         strangers = unnamed(checked.zones, self.terms.params)
         refusals += strangers if refusals else []  # what they are read by may be all that is wrong
@@ -288,6 +297,9 @@ class _Intake:
             files=dict(self.delivery.sha256),
             faults=fault_lines(checked.set_aside()),
             read=self.read.text if self.read else "",
+            accepted_gap={"why": self.terms.accept_gap, "tables": {gap.table: gap.told() for gap in missing}}
+            if missing
+            else None,
         )
 
     def _new_days(self, reports: Sequence[TableReport], checked: _Checked, state: State) -> dict[str, NewDays]:
@@ -313,6 +325,7 @@ class _Intake:
             settings=self.terms.settings(),
             backfill=report.backfill,
             accepted_volume=report.accepted_volume,
+            accepted_gap=report.accepted_gap,
             files=report.files,
             tables=[asdict(table) for table in report.tables],
             warnings=report.warnings,
@@ -478,4 +491,5 @@ def _already(record: Delivered, versions: Mapping[str, int], dry_run: bool, news
         warnings=list(dict.fromkeys((*news, *record.warnings))),
         versions=versions,
         files=record.files,
+        accepted_gap=record.accepted_gap,
     )

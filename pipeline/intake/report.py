@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
+from typing import Any
 
 from features.currencies import DECIMALS
 from pipeline.intake.refusals import IngestBug
@@ -97,6 +98,12 @@ class IngestReport:
     files: Mapping[str, str]  # name -> sha256
     faults: Sequence[str] = ()  # lines that tell the first rows set aside
     read: str = ""  # how far a database was read
+    accepted_gap: Mapping[str, Any] | None = None  # why, and table -> first and last day that is missing
+
+    def fields(self) -> dict[str, Any]:
+        """The same for a program, amounts in minor units."""
+        kept = ("ingest_id", "number", "already", "backfill", "accepted_volume", "accepted_gap", "warnings")
+        return {**{name: getattr(self, name) for name in kept}, "tables": [asdict(table) for table in self.tables]}
 
     def text(self) -> str:
         head = f"Delivery {self.ingest_id[:12]}"
@@ -111,6 +118,7 @@ class IngestReport:
                 *(table.text() for table in self.tables),
                 *self.faults,
                 *([f"Unusual volume accepted: {self.accepted_volume}"] if self.accepted_volume else []),
+                *([f"Missing days accepted: {self.accepted_gap['why']}"] if self.accepted_gap else []),
                 *(f"WARNING {warning}" for warning in self.warnings),
             ]
         )

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from features.errors import RecoupError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from pipeline.night.score import Job
     from pipeline.night.shards import Worked
     from pipeline.store.store import Store
@@ -46,7 +46,7 @@ class Alarm:
 
 
 # (store as pinned, job, what the night is to remember of its assignments, its shards) -> what the monitor says.
-Judge = Callable[["Store", "Job", pd.DataFrame, "Sequence[Worked]"], Alarm]
+Judge = Callable[["Store", "Job", "pd.DataFrame", "Sequence[Worked]"], Alarm]
 
 
 class Stopped(RecoupError):

@@ -363,6 +363,7 @@ def manifest_of(
         "commission": {name: params.portfolio(name).share for name in store.portfolios(job.versions)},
         "accounts_known": {str(reason): int(number) for reason, number in counts.items()},
         "accepted_volume": delivered.accepted_volume,
+        **({} if delivered.accepted_gap is None else {"accepted_gap": dict(delivered.accepted_gap)}),
         "label": params.label.model_dump(),
         "value": {
             "mode": params.value.mode,

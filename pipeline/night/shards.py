@@ -122,7 +122,7 @@ class Worked:
     remade: bool = False
 
 
-SEAL = "seal.json"
+SEAL, TOLD = "seal.json", 4  # how often a night says how many of its shards are done
 FRAMES = (
     *("rows", "channels", "counts", "waits", "answers", "unseen", "settled", "reach", "watch", "watch_counts"),
     *("items", "owing", "asked", "spread"),
@@ -166,7 +166,12 @@ def work_shards(job: Job, shelf: Path) -> list[Worked]:
     """Every shard scored and judged, in shard order; shards a cut-off run had finished are read, not made again."""
     shelf.mkdir(parents=True, exist_ok=True, mode=0o700)
     shards = range(Store(job.store_path).shards)
-    worked = list(map_shards(partial(_work_shard, job, shelf), shards, job.params.engine))
+    worked = []
+    for done, one in enumerate(map_shards(partial(_work_shard, job, shelf), shards, job.params.engine), 1):
+        worked.append(one)
+        if done * TOLD // len(shards) > (done - 1) * TOLD // len(shards) and len(shards) >= TOLD:
+            progress = {"stage": "score and judge", "event": "progress", "done": done, "of": len(shards)}
+            log.info("score and judge: %d of %d shards", done, len(shards), extra={"fields": progress})
     if reused := sum(one.reused for one in worked):
         log.info("Finished by a run that was cut off, and not made again: %d of %d shards.", reused, len(worked))
     return worked

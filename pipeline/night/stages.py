@@ -24,8 +24,9 @@ class Stages:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Callable[[], list[dict[str, Any]]]]:
-        """Times what happens inside; hands out a look at all stages so far, this one included."""
+        """Times what happens inside, its beginning and end logged; hands out a look at all stages so far, with this."""
         began = time.perf_counter()
+        log.info("%s begins", name, extra={"fields": {"stage": name, "event": "begin"}})
         with suppress(OSError):  # Linux forgets the earlier peak; elsewhere it is the peak so far
             Path("/proc/self/clear_refs").write_text("5")
 
@@ -38,7 +39,7 @@ class Stages:
 
         yield so_far
         self.done = so_far()
-        log.info("%s: %.1f s", name, self.done[-1]["seconds"])
+        log.info("%s: %.1f s", name, self.done[-1]["seconds"], extra={"fields": {**self.done[-1], "event": "end"}})
 
 
 def _peak_kib() -> int:

@@ -22,7 +22,7 @@ from features.tables import DELIVERED
 from pipeline.store.delta import NIGHT, SHARD
 from pipeline.store.files import DataFile, FileWriter, sealed, sync, unsealed, write_whole
 from pipeline.store.form import QUARANTINE, disk_schema, in_order, is_table_name, plain_rows, sort_columns, to_inner
-from pipeline.store.locks import only_run
+from pipeline.store.locks import LOCK, only_run
 from pipeline.store.record import DELIVERIES, Delivered, newest_sha256, write_newest
 from pipeline.store.refusals import NightRefused, NightUnlike, NoStore, NotStored
 from pipeline.store.store import CARD, FORMAT, PENDING, Store
@@ -50,6 +50,22 @@ def create(path: Path, shards: int) -> Store:
     if store.shards != shards:
         raise NoStore.of_shards(str(path), store.shards, shards)
     return store
+
+
+@contextmanager
+def gone_if_empty(store: Store) -> Iterator[None]:
+    """A store into which nothing ever came goes again when its first delivery is refused."""
+    try:
+        yield
+    except Exception:
+        if {entry.name for entry in store.path.iterdir()} <= {
+            CARD,
+            LOCK,
+            STAGING,
+            DELIVERIES,
+        } and not store.deliveries():
+            shutil.rmtree(store.path)
+        raise
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.store.refusals import Busy
 
+LOCK = ".lock"
 _held: dict[tuple[str, int], int] = {}
 
 
@@ -25,7 +26,7 @@ def only_run(folder: Path) -> Iterator[None]:
         finally:
             _held[holder] -= 1
         return
-    descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -55,7 +56,7 @@ def one_writer(place: Path) -> Iterator[None]:
 def is_held(folder: Path) -> bool:
     """Whether a run works on the folder; nothing is made to find out."""
     try:
-        descriptor = os.open(folder / ".lock", os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return False
     try:

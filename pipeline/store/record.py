@@ -72,8 +72,9 @@ class Mark:
 
 @dataclass(frozen=True)
 class Delivered:
-    """One delivery that came in. tables: what became of each, as the report of its ingest says; versions:
-    of the tables after it; marks: table -> how far the database was read that it came from.
+    """One delivery that came in. tables: what became of each, as the report of its ingest says; versions: of the tables
+    after it; marks: table -> how far the database was read that it came from. accepted_gap: why days may be missing
+    before it, and of which table which (first and last); None where it follows the one before.
     """
 
     ingest_id: str
@@ -91,6 +92,7 @@ class Delivered:
     versions: Mapping[str, int] = field(default_factory=dict)
     before: str | None = None  # sha256 of the file of the record before; "" of the first; None: of an earlier version
     marks: Mapping[str, Mark] = field(default_factory=dict)
+    accepted_gap: Mapping[str, Any] | None = None
 
     @classmethod
     def read(cls, written: Mapping[str, Any]) -> Delivered:

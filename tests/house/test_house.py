@@ -47,11 +47,12 @@ MAY_IMPORT = {
     "books": "features intake law messages treatment",
     "start": "features books params schema store intake law messages treatment",
     "verify": "features store pages",
+    "lineage": "night pages",
     "metrics": "features status store night pages",
     "run": "features params store intake pages night outcomes keeping",
     "commands": (
         "features params schema store intake panel law messages treatment training night pages outcomes keeping "
-        "simulate run start books verify metrics finished outlook languages status serving"
+        "simulate run start books verify metrics lineage finished outlook languages status serving"
     ),
     "cli": "commands",
     "outlook": "finished params store intake pages",

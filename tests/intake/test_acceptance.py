@@ -208,3 +208,67 @@ def test_a_book_that_the_params_do_not_name_is_told_with_the_nearest(tmp_path):
     source = write(tmp_path / "naive", world(accounts=[mine], payments=rows))
     with pytest.raises(ContractError, match=r"(?s)TS_NAIVE.*'Paris' is not named under portfolios of the params"):
         ingest(source, tmp_path / "other", params_with(max_fault_rows=0.01))
+
+
+# Deliveries that follow one another
+
+
+def paid_on(tmp_path, name: str, since: str | None, through: str, **how):
+    """A delivery of one payment that says which days are all there."""
+    control = {"complete_through": through, **({} if since is None else {"complete_from": since})}
+    row = payment(payment_id=name, occurred_at=f"{through}T10:00:00Z")
+    source = write(tmp_path / name, {"payments": [row]}, controls={"payments": control})
+    return ingest(source, tmp_path / "store", PARAMS, **how)
+
+
+@pytest.fixture
+def to_march(tmp_path):
+    """A store whose payments are complete through 2026-03-01."""
+    nothing = {"payments": {"rows": 0, "complete_through": MARCH}}
+    source = write(tmp_path / "first", world(payments=[]), controls=nothing)
+    ingest(source, tmp_path / "store", PARAMS)
+    return tmp_path
+
+
+MARCH = "2026-03-01"
+
+
+@pytest.mark.parametrize("since", ["2026-03-02", "2026-02-15", None])
+def test_an_increment_that_follows_the_last_or_overlaps_it_comes_in(to_march, since):
+    assert paid_on(to_march, "P7", since, "2026-03-05").accepted_gap is None
+
+
+def test_an_increment_that_leaves_days_out_is_refused_and_changes_nothing(to_march):
+    match = (
+        r"'payments': the delivery begins on 2026-03-05, and the store is complete through 2026-03-01: 3 days are "
+        r"missing between them\. Deliver what lies between first, or accept that it is missing with --accept-gap WHY\."
+    )
+    with pytest.raises(ContractError, match=match):
+        paid_on(to_march, "P7", "2026-03-05", "2026-03-06")
+    assert len(Store(to_march / "store").deliveries()) == 1
+    assert paid_on(to_march, "P8", "2026-03-02", "2026-03-04").accepted_gap is None  # the lost one came late
+    assert paid_on(to_march, "P7", "2026-03-05", "2026-03-06").accepted_gap is None
+
+
+def test_a_gap_that_somebody_accepts_is_kept_with_its_reason(to_march):
+    found = paid_on(to_march, "P7", "2026-03-05", "2026-03-06", accept_gap="the bank was closed")
+    told = {"why": "the bank was closed", "tables": {"payments": ["2026-03-02", "2026-03-04"]}}
+    assert found.accepted_gap == Store(to_march / "store").newest().accepted_gap == told
+    assert "Missing days accepted: the bank was closed" in found.text()
+    assert any(warning.endswith("Accepted: the bank was closed") for warning in found.warnings)
+    again = paid_on(to_march, "P7", "2026-03-05", "2026-03-06")
+    assert (again.already, again.accepted_gap) == (True, told)
+
+
+def test_a_first_delivery_and_history_follow_nothing(tmp_path):
+    first = write(tmp_path / "first", world(), controls={"charges": {"complete_from": MARCH} | THROUGH})
+    assert ingest(first, tmp_path / "store", PARAMS).accepted_gap is None
+    assert paid_on(tmp_path, "P7", "2026-08-05", "2026-08-06", backfill=True).accepted_gap is None
+
+
+THROUGH = {"complete_through": "2026-03-06"}
+
+
+@pytest.mark.parametrize("control", [{"complete_from": MARCH}, {"complete_from": "2026-03-07"} | THROUGH])
+def test_a_first_day_needs_a_last_one_that_is_not_before_it(tmp_path, control):
+    refusal(tmp_path, ContractError, "'charges.control.json' must read like", controls={"charges": control})

@@ -241,7 +241,8 @@ def make_night(
         if watch is not None and (policy.moves or policy.early):
             by_day = _around_due_days(worked, ranked, night, watch, job, policy)
             watch = watch.assign(**{WATCHED_OFFER: due_day_sentences(watch, by_day, language)})
-            offers = [each for each in (night.proposals, due_day_proposals(by_day, job.as_of)) if len(each)]
+            offers = [night.proposals, due_day_proposals(by_day, job.as_of)]
+            offers = [each for each in offers if each is not None and len(each)]
             night = replace(night, proposals=pd.concat(offers, ignore_index=True) if offers else night.proposals)
             about["treatments"]["due_day"] = about_due_day(by_day)
     night = replace(night, manifest=about, dialler=params.worklist.dialler_columns, watch=watch)

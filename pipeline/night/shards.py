@@ -197,7 +197,8 @@ def _work_shard(job: Job, shelf: Path, shard: int) -> Worked:
     policy = policy_in(job.params, date_of(job.as_of))
     parties = () if policy is None else policy.parties
     more += (asked_by_due_day(job, seen, store),)
-    more += (with_agencies(seen, parties, job.as_of, job.params.label.maturity_days),)
+    delivering = [name for name, book in job.params.portfolios.items() if "placements" in book.delivers]
+    more += (with_agencies(seen, parties, job.as_of, job.params.label.maturity_days, delivering),)
     worked = Worked(rows, found.channels, seen.cohort.counts, *told, *more)
     keep(worked, place)
     return replace(finished(place), remade=remade)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
@@ -61,8 +61,12 @@ def came_between(paid: pd.DataFrame, account_no: np.ndarray, first: np.ndarray, 
     return pairs.groupby("place")["amount"].sum().reindex(asked["place"], fill_value=0).to_numpy(np.int64)
 
 
-def with_agencies(seen: View, parties: Sequence[Party], night: int, maturity_days: int) -> pd.DataFrame:
-    """PLACED_COLUMNS of a view's accounts placed with agencies, as they were known before the night."""
+def with_agencies(
+    seen: View, parties: Sequence[Party], night: int, maturity_days: int, books: Collection[str]
+) -> pd.DataFrame:
+    """PLACED_COLUMNS of a view's accounts placed with agencies, as they were known before the night; of `books` alone,
+    which say that they deliver placements: of any other nobody knows the whole.
+    """
     agencies = [party for party in parties if party.route == AGENCY]
     frame = seen.tables.get("placements")
     if not agencies or frame is None or frame.empty:
@@ -72,6 +76,7 @@ def with_agencies(seen: View, parties: Sequence[Party], night: int, maturity_day
     known = seen.tables["accounts"]
     known = arranged(known[known["known_on"].to_numpy() < night], "accounts").drop_duplicates("account_no", keep="last")
     names = ("debtor_id", "currency", "product")
+    known = known[known["portfolio"].astype("str").isin(list(books)).to_numpy()]
     about = known[["account_no", *names]].astype(dict.fromkeys(names, "str"))
     own = newest[(newest["route"].astype("str") == AGENCY).to_numpy()].merge(about, on="account_no")
     paid = net_payments(seen.ledger.settlements, night)

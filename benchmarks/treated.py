@@ -397,6 +397,7 @@ def report(seed: int, debtors: int, runs: int, **otherwise: Any) -> Mapping[str,
             "chances": chances(whole, found, seed),
             "routes": routes_within(whole, found, runs),
             "earned": earned(whole, found, runs),
+            "vintages": whole.taught.trial.frames["continuation"],
             "treated": found.routes.chosen["route"].value_counts().to_dict()
             | {f"of these {kind}": int((found.offers["proposal"] == kind).sum()) for kind in ("plan", "settlement")},
         }
@@ -425,6 +426,8 @@ def tell(seeds: range, debtors: int, runs: int) -> None:
                 f"  worth of {row['route']}: foretold {row['foretold']:.2f} ({row['low']:.2f} to {row['high']:.2f}), "
                 f"true {row['true']:.2f}; {tenths} of {TENTHS} tenths within"
             )
+        for seen, own in told["vintages"].groupby("seen"):
+            print(f"  old nights by {seen}: {own['within'].sum()} of {len(own)} vintages within their interval")
         for name, share in told["earned"].items():
             print(f"  {name}: {share:.3f}")
     print("\nTrue money ÷ that of the best policy within the same bounds, mean (least to most)")

@@ -53,7 +53,7 @@ def test_the_workbook_has_a_sheet_per_queue_and_typed_cells(tmp_path):
         assert cells["as_of"].value == dt.datetime(2026, 11, 20)
         assert cells["account_id"].data_type == "s"
         assert sheet.freeze_panes == "D2"
-        assert sheet.auto_filter.ref == f"A1:AM{len(listed) + 1}"
+        assert sheet.auto_filter.ref == f"A1:AN{len(listed) + 1}"
 
 
 def test_one_queue_is_one_sheet_named_after_the_list(tmp_path):

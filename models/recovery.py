@@ -126,7 +126,7 @@ class RecoveryModel:
             "withheld": dict(lesson.withheld),
         }
         scored = {name: code[known] for name, code in lesson.classes.items()}
-        reference = Reference.learn(window.numbers[known], encoder.names, chance[known], scored)
+        reference = Reference.learn(window.numbers[known], encoder.names, chance[known], window.as_of[known], scored)
         return cls(encoder, head, amount, choice, defaulted, teaching.default_dpd, reference, facts), chance
 
     def regrown(self, lesson: Lesson, teaching: Teaching, seeds: Sequence[int] | None = None) -> list[RecoveryModel]:

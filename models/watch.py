@@ -131,7 +131,7 @@ class WatchHead:
             "gap_days": teaching.gap_days,
             "withheld": dict(withheld),
         }
-        reference = Reference.learn(numbers, encoder.names, chance, encoder.classes(matrix))
+        reference = Reference.learn(numbers, encoder.names, chance, window.as_of, encoder.classes(matrix))
         return cls(encoder, head, tables, facts, reference)
 
     def predict(self, matrix: pd.DataFrame, cohort: pd.DataFrame) -> pd.DataFrame:

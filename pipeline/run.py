@@ -20,6 +20,7 @@ from pipeline.night.pins import LAST_STAGE, Stamps
 from pipeline.night.stages import Stages
 from pipeline.outcomes.feedback import Feedback, keep_feedback, read_back
 from pipeline.outcomes.monitor import judge
+from pipeline.outcomes.monitor_page import write_page
 from pipeline.pages.publish import mark_expired
 from pipeline.params import Params, Source
 from pipeline.store.files import check_folder, private_folder
@@ -63,9 +64,12 @@ def night_from_store(store_path: Path, as_of: dt.date, out: Path, params: Params
 
 
 def end_of_night(store_path: Path, as_of: dt.date, out: Path, params: Params) -> None:
-    """Have retention remove what is too old by a published night, and mark that it has. What it leaves to the next
+    """Draw what the monitor said of the nights (OUT/monitor.html), have retention remove what is too old by a published
+    night, and mark that it has. What it leaves to the next
     night, since another run works there, has no mark.
     """
+    with only_run(out):
+        write_page(out)
     retired = retire(store_path, out, as_of, params)
     if told := retired.text():
         log.info(told)

@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 
 from features.days import date_of, day_number, day_text
-from models.drift import BINS, MOVED, SCORE, SHIFTED
+from models.drift import MOVED, SCORE, SHIFTED
 from models.effect import UNPROVEN_GUARD
+from models.foretold import Interval, foretold_auc, foretold_money, quotient, realised_auc
 from models.ladder import DISPROVEN, NO_LOG, POWER80, PROVEN, UNPROVEN, Z95, Rung
 from models.prioritise import CONTROL, TO_WORK, WORKED
 from models.resampling import ratio_by_debtor
@@ -38,6 +39,9 @@ from pipeline.params import Params
 VITAL = ("drift", SCORE_MOVED, "calibration", "calibration in money")
 SIGNIFICANT = 6  # digits of a figure that a manifest keeps
 WORST_SHOWN = 5
+# Features that shift together where something changed: of hundreds one or two always do on some day, for placements and
+# notices come in batches.
+SEVERAL = 3
 LEAST_ROWS = 50  # rows below which a distribution says nothing
 RUNGS_SAID = {
     NO_LOG: "not taught, the same effect for all is assumed",
@@ -52,6 +56,8 @@ FATIGUE_HEADS = {
 }
 SAID_TO = {WRITTEN: "written to", KEPT_SILENT: "kept silent by lot"}
 OUTCOMES_SAID = {"paid": "paid", "answered": "answered", "complained": "complained", "opted_out": "opted out"}
+EARLY_DAYS, EARLY_KNOWN_DAYS = 7, 3  # days in which a payment is early; days until such a one is known
+LOST_AUC = 0.05  # of the order at training, which is worth a look
 LEAST_PEOPLE = 30  # debtors an arm needs before its mean is compared
 
 
@@ -131,14 +137,19 @@ class LookedBack:
              probability, p_recovered, expected (money expected), recovered (1, 0 or NaN where unobservable), money
              (recovered); money in reporting units
     arms     current arm of every debtor in a span: debtor_id, arm, assigned_on, until_on, probability
-    psi      population stability of every feature of tonight, and of the score, against training; None where the model
-             has no reference
+    psi      models.drift.Reference.moved of every feature of tonight, and of the score; None where the model has no
+             reference
     rows     scorable accounts tonight
     rung     where the learnt effect stood on the newest night that kept it; None where none did
     drawn    see pipeline.panel.draws.fresh_draws: over whom the lot decided, with the place that each would have had
     said     see pipeline.night.variants.matured: what came of messages; None where no night published any
     tired    models.fatigue.curves; None where the params have no reminders
     watched  see pipeline.outcomes.lateness; None where the params watch nothing
+    tonight  every scorable account tonight: debtor_id, p_recovered, expected (reporting units); None of a night that
+             no store remembers and nobody is about to publish
+    early    of former nights a week apart, what came within EARLY_DAYS: as_of, debtor_id, p_recovered, early (1, 0 or
+             NaN), matured (whether the whole label is known by now)
+    taught_auc  of the model's chances out of fold when it was taught; None of one that has none
     contacted  days on which a debtor was really contacted by us in its span: debtor_id, assigned_on, contacts (absent:
                none)
     """
@@ -153,6 +164,9 @@ class LookedBack:
     said: pd.DataFrame | None = None
     tired: pd.DataFrame | None = None
     watched: Lateness | None = None
+    tonight: pd.DataFrame | None = None
+    early: pd.DataFrame | None = None
+    taught_auc: float | None = None
 
 
 def findings_on(seen: LookedBack, as_of: dt.date, params: Params) -> Findings:
@@ -162,6 +176,9 @@ def findings_on(seen: LookedBack, as_of: dt.date, params: Params) -> Findings:
     night = day_number(as_of)
     findings = [
         *_drift(seen),
+        *_foretold(seen, params),
+        *_early(seen.early, params),
+        *_order(seen),
         *_calibration(seen.matured, params),
         _value(seen.matured),
         _control(seen.arms, night, params),
@@ -188,11 +205,8 @@ def _moved(found: Mapping[str, float] | None, number: int, whose: str, accounts:
             else f"Only {number} accounts are {accounts}."
         )
         return [Finding(f"drift{whose}", UNKNOWN, f"{why} Nothing can be said.", {"rows": number})]
-    noise = BINS / number  # what a sample of this size shows though nothing moved
-    score = found[SCORE] - noise
-    moved = sorted(
-        ((value, name) for name, value in found.items() if name != SCORE and value - noise > SHIFTED), reverse=True
-    )
+    score = found[SCORE]
+    moved = sorted(((value, name) for name, value in found.items() if name != SCORE and value > SHIFTED), reverse=True)
     # P(late) moves with the day of the month, whose columns are not among found: where no other has shifted, it alone
     # is no other population.
     dated = bool(whose) and not moved
@@ -204,18 +218,79 @@ def _moved(found: Mapping[str, float] | None, number: int, whose: str, accounts:
         Finding(
             f"drift{whose or ' of the score'}",
             verdict,
-            f"PSI {found[SCORE]:.3f} over {number:,} accounts: {means}.",
-            {"psi": found[SCORE]},
+            f"PSI {max(score, 0.0):.3f} beyond what is usual, over {number:,} accounts: {means}.",
+            {"psi": score},
         )
     ]
     if moved:
         worst = ", ".join(f"{name} ({value:.2f})" for value, name in moved[:WORST_SHOWN])
         more = f" and {len(moved) - WORST_SHOWN} more" if len(moved) > WORST_SHOWN else ""
-        says = f"{len(moved)} of {len(found) - 1} features have shifted (PSI above {SHIFTED}): {worst}{more}."
+        beyond = f"PSI above {SHIFTED} beyond what is usual"
+        says = f"{len(moved)} of {len(found) - 1} features have shifted ({beyond}): {worst}{more}."
     else:
         says = f"None of {len(found) - 1} features has shifted."
     name = f"drift of the features{whose}"
-    return [*findings, Finding(name, WARN if moved else OK, says, {"shifted": len(moved)})]
+    return [*findings, Finding(name, WARN if len(moved) >= SEVERAL else OK, says, {"shifted": len(moved)})]
+
+
+def _foretold(seen: LookedBack, params: Params) -> list[Finding]:
+    """How well the list is ordered and how much money comes, as tonight's own chances foretell before a label of them
+    has matured.
+    """
+    rows, title = seen.tonight, "order foretold"
+    if rows is None or len(rows) < LEAST_ROWS or seen.taught_auc is None:
+        return [Finding(title, UNKNOWN, "No model was taught, or too few accounts are scored. Nothing can be said.")]
+    chance, expected = rows["p_recovered"].to_numpy(np.float64), rows["expected"].to_numpy(np.float64)
+    order = foretold_auc(chance)
+    money = foretold_money(rows["debtor_id"].astype("str"), chance, expected)
+    lost = order.high < seen.taught_auc - LOST_AUC
+    says = (
+        f"AUC {order.value:.3f} [{order.low:.3f}, {order.high:.3f}] by tonight's chances, {seen.taught_auc:.3f} when "
+        f"taught{': the score tells these accounts apart less well' if lost else ''}."
+    )
+    figures = {**asdict(order), "taught": seen.taught_auc}
+    told = f"{money.value:,.2f} [{money.low:,.2f}, {money.high:,.2f}] {params.money.reporting_currency}"
+    return [
+        Finding(title, WARN if lost else OK, says, figures),
+        Finding("money foretold", OK, f"{told} within {params.label.horizon_days} days.", asdict(money)),
+    ]
+
+
+def _early(rows: pd.DataFrame | None, params: Params) -> list[Finding]:
+    """Payments within a week on nights whose labels have not matured, against the same of nights that have: how they
+    pay is seen weeks before it is known what they paid.
+    """
+    title = "early payments"
+    known = None if rows is None else rows[rows["early"].notna()].assign(recovered=lambda told: told["early"])
+    young, old = (None, None) if known is None else (known[~known["matured"]], known[known["matured"]])
+    if young is None or old is None or min(len(young), len(old)) < LEAST_ROWS:
+        return [Finding(title, UNKNOWN, "Too few nights have matured to say how many pay within a week.")]
+    (*now, people), (*before, payers) = (_ratio(part, "early", "p_recovered") for part in (young, old))
+    found = quotient(Interval(*now), Interval(*before))
+    limits = params.gate.money_ratio
+    surely = found.high < limits[0] or found.low > limits[1]
+    enough = min(people, payers) >= min(LEAST_PEOPLE, params.gate.bucket_min_debtors)
+    says = (
+        f"{young['early'].mean():.1%} of {len(young):,} paid within {EARLY_DAYS} days on nights that have not matured, "
+        f"{old['early'].mean():.1%} of {len(old):,} on those that have: {found.value:.2f} [{found.low:.2f}, "
+        f"{found.high:.2f}] of what they foretell; wanted {limits[0]} to {limits[1]}."
+    )
+    return [Finding(title, UNKNOWN if not enough else WARN if surely else OK, says, asdict(found))]
+
+
+def _order(seen: LookedBack) -> list[Finding]:
+    """The order of matured nights by what came of them, against that of training."""
+    rows, title = seen.matured[seen.matured["recovered"].notna()], "order realised"
+    if rows.empty or seen.taught_auc is None:
+        return [Finding(title, UNKNOWN, "No list has matured yet, or no model was taught. Nothing can be said.")]
+    paid = rows["recovered"].to_numpy(np.float64)
+    found = realised_auc(rows["p_recovered"].to_numpy(np.float64), paid)
+    if min(paid.sum(), len(paid) - paid.sum()) < LEAST_ROWS:
+        return [Finding(title, UNKNOWN, f"Only {paid.sum():,.0f} of {len(paid):,} paid: too few to judge.")]
+    lost = found.high < seen.taught_auc - LOST_AUC
+    told = f"AUC {found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
+    says = f"{told} on matured nights, {seen.taught_auc:.3f} when taught."
+    return [Finding(title, WARN if lost else OK, says, {**asdict(found), "taught": seen.taught_auc})]
 
 
 def _late(seen: Lateness | None, params: Params) -> list[Finding]:

@@ -18,7 +18,7 @@ from features.currencies import DECIMALS
 from features.labels import watch_labels
 from features.ledger import history
 from features.tables import InnerTables
-from models.drift import SCORE, binned_shares, psi
+from models.drift import SCORE, binned_shares
 from models.money import MoneyScale
 from models.resampling import ratio_by_debtor
 from models.watch import AMOUNT_FROM, bucket_of, meaning_of
@@ -42,14 +42,19 @@ IN_ORDER = {
     "due": bucket_of(np.array(AMOUNT_FROM)).tolist().index,
     "said": ("", WRITTEN, KEPT_SILENT).index,
 }
-# Where the next due day lies in the calendar, and how far it and the last bill are away, is a matter of the night's
-# date, as the calendar itself is: many are billed on one day of the month.
+# A matter of the night's date, as the calendar itself is: where the next due day lies in it, how far that, the last
+# bill and the last statement are away, for many are billed on one day of the month; how far our last attempt is, for
+# nobody works on Sundays; and an emergency, which is declared for a whole place at once.
 OF_THE_DATE = (
     "next_due_day_of_month",
     "next_due_weekday",
     "next_due_days_to_month_end",
     "days_to_next_charge",
     "charges_days_since_last_billed",
+    "statements_days_since_last",
+    "contacts_days_since_last",
+    "contacts_days_since_last_outbound",
+    "status_emergency_days",
 )
 
 
@@ -183,7 +188,7 @@ def _outcomes(job: Job, nights: Sequence[int], complete: Mapping[str, int], shar
 
 
 def _drift(job: Job, store: Store) -> tuple[int, dict[str, float] | None]:
-    """(watched accounts of a night on the mean, PSI of every column of the head and of P(late))."""
+    """(watched accounts of a night on the mean, models.drift.Reference.moved of the head's columns and of P(late))."""
     parts = list(map_shards(partial(_spread, job), range(store.shards), job.params.engine))
     rows, head = sum(size for size, _ in parts), head_of(job)
     held = [counts for _, counts in parts if counts]
@@ -192,8 +197,8 @@ def _drift(job: Job, store: Store) -> tuple[int, dict[str, float] | None]:
     calendar = {entry.name for entry in WATCH if entry.family == "calendar"} | set(OF_THE_DATE)
     names = [name for name in held[0] if name not in calendar]
     shares = {name: np.sum([counts[name] for counts in held], axis=0) / rows for name in names}
-    moved = {name: psi(np.array(head.reference.shares[name]), share) for name, share in shares.items()}
-    return rows // len(OF_A_MONTH), moved  # an account of four nights says little more than one of one
+    people = max(rows // len(OF_A_MONTH), 1)  # an account of four nights says little more than one of one
+    return people, {name: head.reference.moved(name, share, people, job.as_of) for name, share in shares.items()}
 
 
 def _spread(job: Job, shard: int) -> tuple[int, dict[str, np.ndarray]]:

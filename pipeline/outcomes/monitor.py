@@ -5,7 +5,8 @@ how far tonight resembles training. Before a list is published, of the list that
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from features.labels import labels
 from features.ledger import history
 from features.tables import InnerTables
 from features.terms import Reach
-from models.drift import Reference, psi
+from models.drift import Reference
 from models.fatigue import curves
 from models.ladder import Rung
 from models.recovery import load_model
@@ -28,8 +29,8 @@ from pipeline.night.alarm import Alarm
 from pipeline.night.score import Job, job_for, score_shard
 from pipeline.night.shards import Worked, spread_of
 from pipeline.night.variants import matured
-from pipeline.outcomes.findings import Findings, LookedBack, findings_on
-from pipeline.outcomes.lateness import lateness
+from pipeline.outcomes.findings import EARLY_DAYS, EARLY_KNOWN_DAYS, Findings, LookedBack, findings_on
+from pipeline.outcomes.lateness import OF_THE_DATE, lateness
 from pipeline.panel.draws import fresh_draws, kept_rungs
 from pipeline.panel.engines import map_shards
 from pipeline.panel.fatigue import days_late
@@ -38,6 +39,7 @@ from pipeline.panel.view import terms_of
 from pipeline.params import Params
 from pipeline.store.store import Store
 
+YOUNG_BACK, OLD_BACK = 4, 8  # nights a week apart of which early payments are counted
 LISTS_BACK = (
     60  # newest matured nights whose every row is judged; of older ones only those on which somebody was assigned
 )
@@ -99,16 +101,15 @@ def _looked_back(
         nights = sorted(mature["as_of"].unique().tolist())
         newest = set(nights[-LISTS_BACK:])
         wanted = mature[mature["as_of"].isin(newest) | (mature["as_of"] == mature["assigned_on"])]
-    parts = (
-        list(map_shards(partial(_outcomes, job, nights, complete), range(store.shards), params.engine))
-        if nights
-        else []
-    )
+    weekly = _a_week_apart(earlier, nights, complete)
+    asked = partial(_outcomes, job, sorted({*nights, *weekly}), weekly, complete)
+    parts = list(map_shards(asked, range(store.shards), params.engine)) if nights or weekly else []
     found = pd.concat([part[0] for part in parts], ignore_index=True) if parts else None
-    contacted = pd.concat([part[1] for part in parts], ignore_index=True) if parts else None
+    contacted = pd.concat([part[1] for part in parts], ignore_index=True) if nights else None
+    early = pd.concat([part[2] for part in parts], ignore_index=True) if weekly else None
     said = matured(store, job.versions, job.as_of, params)
     return LookedBack(
-        _matured(wanted, found),
+        _matured(wanted, found if nights else None),
         _arms(earlier, tonight),
         _drift(job, rows, spread),
         rows,
@@ -118,7 +119,45 @@ def _looked_back(
         None if params.reminders is None and said.empty else said,
         curves(days_late(store, job.versions, job.as_of, params)) if params.reminders is not None else None,
         lateness(job, complete or None, store),
+        _in_units(tonight) if len(tonight) else None,
+        None if early is None else _early(earlier, early, set(nights)),
+        _taught_auc(job),
     )
+
+
+def _a_week_apart(earlier: pd.DataFrame, nights: Sequence[int], complete: Reach) -> list[int]:
+    """The newest of former nights whose early payments are known, and those before it a week or more apart: up to
+    YOUNG_BACK that have not matured, and up to OLD_BACK of those that have.
+    """
+    if earlier.empty or not complete:
+        return []
+    last, found = max(complete.values()) - EARLY_DAYS - EARLY_KNOWN_DAYS + 1, dict[bool, list[int]]()
+    kept: int | None = None
+    for night in sorted(earlier.loc[earlier["as_of"] <= last, "as_of"].unique().tolist(), reverse=True):
+        if kept is None or kept - night >= EARLY_DAYS:
+            kept = night
+            found.setdefault(night in nights, []).append(night)
+    return [*found.get(False, [])[:YOUNG_BACK], *found.get(True, [])[:OLD_BACK]]
+
+
+def _early(earlier: pd.DataFrame, outcomes: pd.DataFrame, matured: set[int]) -> pd.DataFrame:
+    """as_of, debtor_id, p_recovered, early and matured of the accounts that were left to be worked."""
+    rows = earlier.loc[earlier["group"] != "held_out", ["account_id", "debtor_id", "as_of", "p_recovered"]]
+    rows = rows.merge(outcomes, on=["account_id", "as_of"])
+    return rows.assign(matured=rows["as_of"].isin(matured))
+
+
+def _in_units(tonight: pd.DataFrame) -> pd.DataFrame:
+    """debtor_id, p_recovered and expected in reporting units."""
+    places = 10.0 ** tonight["currency"].astype("str").map(DECIMALS).to_numpy(dtype=np.float64)
+    expected = tonight["expected_recovery"].to_numpy(np.float64) * tonight["fx"].to_numpy(np.float64) / places
+    return tonight[["debtor_id", "p_recovered"]].assign(expected=expected)
+
+
+def _taught_auc(job: Job) -> float | None:
+    """Of the chances out of fold when the model was taught; the age-band table has none."""
+    found = load_model(job.model.folder, job.model.sha256).facts.get("out_of_fold_auc")
+    return None if found is None else float(found)
 
 
 def _matured(wanted: pd.DataFrame, outcomes: pd.DataFrame | None) -> pd.DataFrame:
@@ -143,9 +182,11 @@ def _arms(*assigned: pd.DataFrame) -> pd.DataFrame:
     return armed.drop_duplicates("debtor_id", keep="last")[columns].sort_values("debtor_id", ignore_index=True)
 
 
-def _outcomes(job: Job, nights: Sequence[int], complete: Reach, shard: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """(account_id, as_of, recovered, recovered_amount) of the shard's scorable accounts;
-    contacts of ours per debtor and day.
+def _outcomes(
+    job: Job, nights: Sequence[int], weekly: Sequence[int], complete: Reach, shard: int
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """(account_id, as_of, recovered, recovered_amount) of the shard's scorable accounts; contacts of ours per debtor
+    and day; account_id, as_of, early of the weekly nights.
     """
     store = Store(job.store_path)
     terms = terms_of(store, job.params, job.versions)
@@ -158,7 +199,10 @@ def _outcomes(job: Job, nights: Sequence[int], complete: Reach, shard: int) -> t
     outcomes = outcomes.assign(
         recovered=told["recovered"].to_numpy(), recovered_amount=told["recovered_amount"].to_numpy()
     )
-    return outcomes, _contacts(known)
+    soon = replace(job.params.label_terms(), horizon_days=EARLY_DAYS, maturity_days=EARLY_KNOWN_DAYS)
+    some = cohort[cohort["as_of"].isin(weekly)].reset_index(drop=True)
+    paid = labels(some, known, ledger, soon, complete, terms.decimals, terms.delivers)["recovered"].to_numpy()
+    return outcomes, _contacts(known), some[["account_id", "as_of"]].assign(early=paid)
 
 
 def _contacts(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -190,16 +234,21 @@ def _resemblance(job: Job, shard: int) -> tuple[int, pd.DataFrame]:
 
 
 def _drift(job: Job, rows: int, spread: Sequence[pd.DataFrame]) -> dict[str, float] | None:
-    """PSI per feature and of the score; None where the model keeps no picture of the rows that taught it."""
+    """`moved` tonight; None where the model keeps no picture of the rows that taught it."""
     reference: Reference | None = getattr(load_model(job.model.folder, job.model.sha256), "reference", None)
     if reference is None or rows == 0:
         return None
     counts = pd.concat(spread).groupby(["column", "bin"], sort=True)["rows"].sum()
-    # One night has one date: where it stands in the calendar always differs from a panel,
-    # and says nothing of the population.
-    calendar = {entry.name for entry in CATALOGUE if entry.family == "calendar"}
+    return moved(reference, {name: counts[name].to_numpy() for name in reference.shares}, rows, job.as_of)
+
+
+def moved(reference: Reference, counts: Mapping[str, np.ndarray], rows: int, night: int) -> dict[str, float]:
+    """models.drift.Reference.moved of every feature and of the score. counts: column -> rows per bin.
+
+    One night has one date: where it stands in the calendar always differs from a panel, and says nothing of the
+    population.
+    """
+    calendar = {entry.name for entry in CATALOGUE if entry.family == "calendar"} | set(OF_THE_DATE)
     return {
-        name: psi(np.array(reference.shares[name]), counts[name].to_numpy() / rows)
-        for name in reference.shares
-        if name not in calendar
+        name: reference.moved(name, own / rows, rows, night) for name, own in counts.items() if name not in calendar
     }

@@ -154,8 +154,8 @@ class Night:
     def stops(self, words: Mapping[str, Any]) -> list[str]:
         """Why the monitor says stop, in the list's words; empty where it does not."""
         found = self.manifest.get("monitor", {}).get("findings", ())
-        names = [re.sub(r"\W+", "_", each["name"]).strip("_") for each in found if each["verdict"] == "stop"]
-        return [words["stops"][name] for name in names]
+        names = [each["name"] for each in found if each["verdict"] == "stop"]
+        return [words["stops"].get(re.sub(r"\W+", "_", name).strip("_"), name) for name in names]
 
     def totals(self) -> dict[str, Any]:
         """What the list adds up to: debtors, net value in the reporting currency,

@@ -300,22 +300,21 @@ def test_drift_of_the_score_has_three_verdicts(value, verdict):
 
 
 def test_shifted_features_are_named_worst_first():
-    psi = {"p_recovered": 0.0, "balance": 0.3, "arrears": 0.9, "days_past_due": 0.1}
+    psi = {"p_recovered": 0.0, "balance": 0.3, "arrears": 0.9, "days_past_due": 0.1, "promise_open": 0.26}
     found = finding(findings_on(seen(psi=psi), AS_OF, PARAMS), "drift of the features")
     assert (found.verdict, found.says) == (
         WARN,
-        "2 of 3 features have shifted (PSI above 0.25): arrears (0.90), balance (0.30).",
+        "3 of 4 features have shifted (PSI above 0.25 beyond what is usual): arrears (0.90), balance (0.30), "
+        "promise_open (0.26).",
     )
+    two = finding(findings_on(seen(psi={**psi, "balance": 0.2}), AS_OF, PARAMS), "drift of the features")
+    assert (two.verdict, two.figures["shifted"]) == (OK, 2)
     calm = finding(findings_on(seen(psi={"p_recovered": 0.0, "balance": 0.2}), AS_OF, PARAMS), "drift of the features")
     assert (calm.verdict, calm.says) == (OK, "None of 1 features has shifted.")
 
 
 def test_a_small_night_is_not_taken_for_a_shift():
-    """Ten bins of 80 rows show a PSI of about 0.12 though nothing moved."""
-    assert (
-        finding(findings_on(seen(psi={"p_recovered": 0.2}, number=80), AS_OF, PARAMS), "drift of the score").verdict
-        == OK
-    )
+    """Nothing is said of fewer than 50; of more, models.drift takes off what chance shows."""
     assert (
         finding(findings_on(seen(psi={"p_recovered": 0.2}, number=49), AS_OF, PARAMS), "drift").says
         == "Only 49 accounts are scorable. Nothing can be said."
@@ -603,3 +602,58 @@ def test_a_contact_counts_for_the_debtor_of_its_day_and_for_the_name_its_span_wa
         ("latter", day("2026-02-25")),
     ]
     assert _contacts({"accounts": world.tables()["accounts"]}).empty
+
+
+# --- before labels ----------------------------------------------------------------------------------------------------
+
+
+def tonight(number: int = 900, spread: float = 4.0) -> pd.DataFrame:
+    chance = np.random.default_rng(2).beta(1, spread, number)
+    return pd.DataFrame({"debtor_id": [f"d{place}" for place in range(number)], "p_recovered": chance}).assign(
+        expected=100 * chance
+    )
+
+
+def soon(young: float = 1.0, number: int = 4_000) -> pd.DataFrame:
+    """A third of those who pay do within a week; on young nights that many times as many."""
+    random = np.random.default_rng(4)
+    chance, matured = random.beta(1, 4, number), np.arange(number) % 2 == 0
+    early = (random.random(number) < chance / 3 * np.where(matured, 1.0, young)).astype(float)
+    names = [f"d{place}" for place in range(number)]
+    return pd.DataFrame(
+        {"as_of": EARLIER, "debtor_id": names, "p_recovered": chance, "early": early, "matured": matured}
+    )
+
+
+def test_tonights_chances_foretell_order_and_money_with_intervals():
+    found = findings_on(replace(seen(), tonight=tonight(), taught_auc=0.7), AS_OF, PARAMS)
+    order, money = finding(found, "order foretold").figures, finding(found, "money foretold").figures
+    assert order["low"] < order["value"] < order["high"]
+    assert money["low"] < tonight()["expected"].sum() == pytest.approx(money["value"])
+    assert finding(found, "order foretold").verdict == OK
+    flat = tonight().assign(p_recovered=0.2)
+    lost = finding(findings_on(replace(seen(), tonight=flat, taught_auc=0.7), AS_OF, PARAMS), "order foretold")
+    assert (lost.verdict, lost.figures["value"]) == (WARN, pytest.approx(0.5))
+    untaught = finding(findings_on(replace(seen(), tonight=tonight()), AS_OF, PARAMS), "order foretold")
+    assert untaught.verdict == UNKNOWN
+
+
+@pytest.mark.parametrize(("young", "verdict"), [(1.0, OK), (0.3, WARN), (2.6, WARN)])
+def test_payers_who_change_are_seen_before_their_labels_mature(young, verdict):
+    found = finding(findings_on(replace(seen(), early=soon(young)), AS_OF, PARAMS), "early payments")
+    assert found.verdict == verdict
+    assert found.figures["low"] < young < found.figures["high"]
+
+
+def test_early_payments_say_nothing_before_a_night_has_matured():
+    waiting = soon().assign(matured=False)
+    for early in (None, waiting, soon(number=60)):
+        assert finding(findings_on(replace(seen(), early=early), AS_OF, PARAMS), "early payments").verdict == UNKNOWN
+
+
+def test_the_order_of_matured_nights_is_held_against_that_of_training():
+    known, order = rows(2_400), "order realised"
+    assert finding(findings_on(replace(seen(known), taught_auc=0.62), AS_OF, PARAMS), order).verdict == OK
+    lost = finding(findings_on(replace(seen(known), taught_auc=0.9), AS_OF, PARAMS), order)
+    assert (lost.verdict, lost.figures["taught"]) == (WARN, 0.9)
+    assert finding(findings_on(replace(seen(rows(40)), taught_auc=0.6), AS_OF, PARAMS), order).verdict == UNKNOWN

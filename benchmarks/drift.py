@@ -1,0 +1,184 @@
+"""Does the monitor cry wolf, and does it see what changed? python -m benchmarks.drift [--worlds N] [--planted N]
+[--debtors N] [--first SEED].
+
+Each world is taught on what had matured by TAUGHT, and judged on NIGHTS of the month after it, whatever the day of
+the month. Nothing changes in an equal world: every warning there is a false one. In the others something changes on
+TAUGHT, and what counts is the first night that tells, long before a label of those days matures. Prints both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from features.days import day_number
+from models.drift import SCORE, bin_counts
+from models.lesson import Lesson
+from models.recovery import RecoveryModel
+from pipeline.intake.ingest import ingest
+from pipeline.night.pins import READ_WHOLE
+from pipeline.night.score import asked
+from pipeline.outcomes.findings import STOP, WARN, LookedBack, findings_on
+from pipeline.outcomes.monitor import moved
+from pipeline.panel.panel import panel
+from pipeline.panel.view import view
+from pipeline.params import Params, load
+from pipeline.simulate.portfolio import LAST_DAY, simulate
+from pipeline.store.store import Store
+from pipeline.training.fit import teaching_of
+
+PROJECT_PARAMS = Path(__file__).parents[1] / "params.yaml"
+WORLDS, PLANTED, DEBTORS, FIRST, MONTHS = 100, 20, 500, 16_100, 18
+TAUGHT = dt.date(2026, 9, 1)  # the delivery reaches to the end of that month
+NIGHTS = [TAUGHT + dt.timedelta(days) for days in (1, 5, 9, 13, 17, 21, 25, 30)]
+TREES = 60
+NEW_BOOK = "bought_us"
+
+Frames = dict[str, pd.DataFrame]
+
+
+def without_book(frames: Frames) -> Frames:
+    """What was delivered before the book was bought."""
+    kept = frames["accounts"]["account_id"][frames["accounts"]["portfolio"] != NEW_BOOK]
+    return {name: frame[frame["account_id"].isin(kept)] for name, frame in frames.items()}
+
+
+def _since(frame: pd.DataFrame, column: str) -> np.ndarray:
+    return (frame[column].astype(str).str[:10] >= TAUGHT.isoformat()).to_numpy()
+
+
+def feed_stops(frames: Frames) -> Frames:
+    """No payment since TAUGHT comes in, and the sender says that none is missing."""
+    return frames | {"payments": frames["payments"][~_since(frames["payments"], "occurred_at")]}
+
+
+def payers_stop(frames: Frames) -> Frames:
+    """Six of ten who would pay do not."""
+    paid = frames["payments"]
+    draw = np.random.default_rng(1).random(paid["account_id"].nunique()) < 0.6
+    stops = set(np.sort(paid["account_id"].unique())[draw])
+    return frames | {"payments": paid[~(_since(paid, "occurred_at") & paid["account_id"].isin(stops))]}
+
+
+def collectors_stop(frames: Frames) -> Frames:
+    """Nobody works the list any more."""
+    return frames | {"contacts": frames["contacts"][~_since(frames["contacts"], "occurred_at")]}
+
+
+PLANTS: dict[str, Callable[[Frames], Frames]] = {
+    "a payment feed that breaks": feed_stops,
+    "six of ten payers stop": payers_stop,
+    "collectors stop": collectors_stop,
+}
+
+
+def _params(folder: Path) -> Params:
+    import yaml
+
+    told = yaml.safe_load(PROJECT_PARAMS.read_text(encoding="utf-8"))
+    told["paths"] = {name: str(folder / name) for name in ("source", "store", "out")}
+    told["paths"]["tracking_uri"] = f"sqlite:///{folder / 'mlflow.db'}"
+    told["store"]["shards"], told["model"]["n_estimators"] = 1, TREES
+    told |= {"watch": None, "reminders": None, "receivables": None}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "params.yaml").write_text(yaml.safe_dump(told, sort_keys=False), encoding="utf-8")
+    return load(folder / "params.yaml")
+
+
+def _delivered(frames: Frames, folder: Path) -> Params:
+    params = _params(folder)
+    source = folder / "source"
+    source.mkdir()
+    through = json.dumps({"complete_through": LAST_DAY.isoformat()})
+    for name, frame in frames.items():
+        frame.to_parquet(source / f"{name}.parquet", index=False)
+        if name != "accounts":
+            (source / f"{name}.control.json").write_text(through)
+    ingest(source, params.paths.store, params, accept_volume="a made-up world", backfill=False)
+    return params
+
+
+def taught(params: Params) -> RecoveryModel:
+    """On what had matured by TAUGHT."""
+    from features.catalogue import CATALOGUE
+
+    whole = panel(Store(params.paths.store), params, before=day_number(TAUGHT))
+    teaching = teaching_of(whole, params, CATALOGUE)
+    return RecoveryModel.taught(Lesson.of(whole.matrix, whole.labels, whole.cohort, teaching), teaching)
+
+
+def alarms(model: RecoveryModel, params: Params) -> list[tuple[int, str, str]]:
+    """(days since TAUGHT, verdict, what is said) of the nights on which drift is a warning or a stop."""
+    store = Store(params.paths.store)
+    versions = {name: version for name, version in store.versions().items() if name in READ_WHOLE}
+    found = []
+    seen = view(store, 0, [day_number(night) for night in NIGHTS], params, versions)
+    matrix, cohort = asked(model, seen.matrix), seen.cohort.frame.reset_index(drop=True)
+    numbers, score = model.encoder.encode(matrix, cohort), model.predict(matrix, cohort)["p_recovered"].to_numpy()
+    for night in NIGHTS:
+        rows = np.flatnonzero(cohort["as_of"].to_numpy() == day_number(night))
+        columns = {**dict(zip(model.encoder.names, numbers[rows].T, strict=True)), SCORE: score[rows]}
+        counts = {name: bin_counts(column, model.reference.edges[name]) for name, column in columns.items()}
+        psi = moved(model.reference, counts, len(rows), day_number(night))
+        nothing = pd.DataFrame(columns=["recovered", "group", "as_of", "arm", "assigned_on", "until_on", "debtor_id"])
+        told = findings_on(LookedBack(nothing, nothing, psi, len(rows)), night, params).findings
+        for each in told:
+            if each.name.startswith("drift") and each.verdict in (WARN, STOP):
+                found.append(((night - TAUGHT).days, each.verdict, each.says))
+    return found
+
+
+def frames_of(seed: int, debtors: int, folder: Path) -> Frames:
+    simulate(debtors, seed, folder, MONTHS, file_format="parquet")
+    return {place.stem: pd.read_parquet(place) for place in sorted(folder.glob("*.parquet"))}
+
+
+def judged(seed: int, debtors: int, planted: bool, top: Path) -> dict[str, list[tuple[int, str, str]]]:
+    """What is said in an equal world, and of each planted change where asked."""
+    folder = top / str(seed)
+    frames = frames_of(seed, debtors, folder / "made-up")
+    params = _delivered(frames, folder / "equal")
+    model = taught(params)
+    found = {"equal": alarms(model, params)}
+    if planted:
+        for name, change in PLANTS.items():
+            found[name] = alarms(model, _delivered(change(frames), folder / name.replace(" ", "-")))
+        before = taught(_delivered(without_book(frames), folder / "before"))
+        found["a new book"] = alarms(before, params)
+    shutil.rmtree(folder)
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, default in (("worlds", WORLDS), ("planted", PLANTED), ("debtors", DEBTORS), ("first", FIRST)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    given = parser.parse_args(arguments)
+    said: dict[str, list[list[tuple[int, str, str]]]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(given.worlds):
+            seed = given.first + number
+            for name, found in judged(seed, given.debtors, number < given.planted, Path(folder)).items():
+                said.setdefault(name, []).append(found)
+                if name == "equal":
+                    for days, verdict, says in found:
+                        print(f"world {seed}, day {days}: {verdict}: {says}", flush=True)
+    print(f"\n{given.debtors} debtors a world, seeds from {given.first}, {len(NIGHTS)} nights in a month\n")
+    print(f"{'':<28} {'worlds':>6} {'told':>6} {'stop':>6} {'first told, days (median)':>26}")
+    for name, worlds in said.items():
+        told = [found for found in worlds if found]
+        stops = sum(any(verdict == STOP for _, verdict, _ in found) for found in worlds)
+        first = f"{np.median([min(days for days, *_ in found) for found in told]):.0f}" if told else "-"
+        print(f"{name:<28} {len(worlds):>6} {len(told):>6} {stops:>6} {first:>26}")
+
+
+if __name__ == "__main__":
+    main()

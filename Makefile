@@ -17,7 +17,7 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/recoup schema > params.schema.json
 	touch $@
 
-.PHONY: run test quick check audit bench bench-features bench-faces bench-effect bench-first-year stress real tables words spark lock clean
+.PHONY: run test quick check site audit bench bench-features bench-faces bench-effect bench-first-year stress real tables words spark lock clean
 
 # The main job on the sample: load, teach, approve, publish one night, and say what the ranks are worth.
 run: setup
@@ -39,6 +39,11 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyrefly check --python-interpreter-path $(BIN)/python
+	$(MAKE) --no-print-directory site
+
+# docs/ as a site in work/site; a link or an anchor that leads nowhere fails it.
+site: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # Known holes of what the locks pin; offline it says what it could not look at.
 audit: setup

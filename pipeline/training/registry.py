@@ -388,7 +388,7 @@ def _log_released(model: RecoveryModel, sha256: str) -> Any:
     from mlflow.types.schema import AnyType
 
     asked, answered = registered.columns_of(model)
-    kinds = [ColSpec(AnyType() if kind == "any" else kind, name) for name, kind in asked.items()]
+    kinds: list[Any] = [ColSpec(AnyType() if kind == "any" else kind, name) for name, kind in asked.items()]
     signature = ModelSignature(Schema(kinds), Schema([ColSpec("double", name) for name in answered]))
     wanted = [f"{name}=={importlib.metadata.version(name)}" for name in REQUIREMENTS]
     medians = pd.DataFrame([{name: model.encoder.medians.get(name) for name in asked}])

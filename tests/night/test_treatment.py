@@ -246,21 +246,28 @@ def test_a_night_without_a_policy_is_as_it_was(treated_house):
     held = {path.name for path in beside.iterdir()} - {path.name for path in plain.iterdir()}
     tables = {f"{name}.{form}" for name in ("proposals", "routes", "specialist") for form in ("csv", "parquet", "html")}
     assert held == tables - {"proposals.html"}
-    for name in ("excluded.csv", "not_for_agents/held_out.csv", "scores.parquet", "self_cure.csv"):
+    for name in ("excluded.csv", "scores.parquet", "self_cure.csv"):
         assert (plain / name).read_bytes() == (beside / name).read_bytes(), name
-    # Under a policy a settlement that was accepted defers its account: nothing else differs.
+    # Under a policy a settlement that was accepted defers its account: only what follows from that differs.
     waits = {row["account_id"]: row for row in rows(treated_house, FIRST, "deferred")}
     accepted = {account for account, row in waits.items() if row["rule"] == "settlement.accepted"}
     before = {row["account_id"]: row for row in rows(treated_house, FIRST, "deferred", "plain")}
     assert {account: row for account, row in waits.items() if account not in accepted} == {
         account: row for account, row in before.items() if account not in accepted
     }
+    drawn, again = (
+        {row["account_id"] for row in rows(treated_house, FIRST, "held_out", out)} for out in ("plain", "out")
+    )
+    assert not again & accepted
+    other_lot = drawn ^ again  # the lot falls among those who may be worked
+    assert len(other_lot) <= 2 * len(accepted)
     one, other = (pd.read_parquet(place / "worklist.parquet") for place in (plain, beside))
     assert tuple(one.columns) == WORKLIST_COLUMNS
     assert tuple(other.columns) == (*WORKLIST_COLUMNS, *TREATED_COLUMNS)
     order = [name for name in WORKLIST_COLUMNS if not name.startswith("rank")]
-    one = one[~one["account_id"].isin(accepted)].reset_index(drop=True)
-    pd.testing.assert_frame_equal(other[order], one[order])
+    one, other = (frame[~frame["account_id"].isin(accepted | other_lot)] for frame in (one, other))
+    assert len(one) > 20
+    pd.testing.assert_frame_equal(other[order].reset_index(drop=True), one[order].reset_index(drop=True))
     told = json.loads((plain / "manifest.json").read_text())
     assert not {"treatments", "treatments_sha256"} & told.keys()
     assert "offerPane" in (plain / "worklist.html").read_text(encoding="utf-8")

@@ -26,7 +26,7 @@ from models.continuation import WORTH_COLUMNS
 from models.plans import schedule
 from pipeline.columns import PROPOSAL_COLUMNS, ROUTED_COLUMNS, SPECIALIST_COLUMNS, TREATED_COLUMNS, WORKLIST_COLUMNS
 from pipeline.law.holds import BIT
-from pipeline.night import score, treatment
+from pipeline.night import policies, score, treatment
 from pipeline.night.night import make_night
 from pipeline.night.policies import apart, past_offers, with_money
 from pipeline.night.stages import Stages
@@ -34,7 +34,6 @@ from pipeline.night.treatment import Treated
 from pipeline.pages.language import words
 from pipeline.params import load
 from pipeline.simulate.treated import WORKED, deliver, live
-from pipeline.store.champion import champion, write_record
 from pipeline.store.files import sha256_of
 from pipeline.store.form import TERMS, TREATED
 from pipeline.store.store import Store
@@ -663,7 +662,7 @@ def test_another_policy_is_set_beside_the_params_own(treated_house, capsys):
     written(treated_house, "out", "treatments.yaml")
 
 
-def test_money_of_past_offers_is_what_the_delivery_says_within_the_horizon(treated_house, capsys):
+def test_money_of_past_offers_is_what_the_delivery_says_within_the_horizon(treated_house, monkeypatch, capsys):
     """An early night draws; by the second one its outcome is known."""
     written(treated_house, "early", "treatments.yaml")
     assert recoup(treated_house, "worklist", "--as-of", EARLY) == 0
@@ -692,11 +691,9 @@ def test_money_of_past_offers_is_what_the_delivery_says_within_the_horizon(treat
     said = capsys.readouterr().out
     assert re.search(r"the params': \d+ matured offers were drawn as this policy would, 300 are needed", said)
     assert f"In-sample: before the nights of {len(told):,} of these offers no model was approved" in said
-    approved = champion(store.path)
-    write_record(store.path, {**approved.record, "approved_at": "2025-01-01T00:00:00+00:00"})
+    monkeypatch.setattr(policies, "model_then", lambda *_: job.model)  # the house has none that was approved
     told = pd.concat(list(with_money(past, store, job, params, [policy, policy])), ignore_index=True)
     assert not told["in_sample"].any()
-    write_record(store.path, dict(approved.record))
     written(treated_house, "out", "treatments.yaml")
 
 

@@ -331,7 +331,7 @@ def _without_moved(
     if horizon == HORIZONS[0] or not taught.any():
         return window, []
     names, none = list(window.names), np.zeros(len(as_of))
-    apart = Reference.learn(window.numbers[taught], names, none[taught]).psi(
+    apart = Reference.learn(window.numbers[taught], names, none[taught], as_of[taught]).psi(
         window.numbers[newest], names, none[newest]
     )
     moved = [name for name in names if apart[name] > SHIFTED]

@@ -120,7 +120,7 @@ class Reference:
         edges, shares = ({name: tuple(held) for name, held in card[part].items()} for part in ("edges", "shares"))
         months = {name: tuple(map(tuple, held)) for name, held in card.get("months", {}).items()}
         return cls(
-            edges, shares, months, *(tuple(card.get(part, ())) for part in ("places", "rows")), card.get("last", 0)
+            edges, shares, months, tuple(card.get("places", ())), tuple(card.get("rows", ())), card.get("last", 0)
         )
 
 

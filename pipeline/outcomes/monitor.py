@@ -125,7 +125,7 @@ def _looked_back(
     )
 
 
-def _a_week_apart(earlier: pd.DataFrame, nights: Sequence[int], complete: Reach) -> list[int]:
+def _a_week_apart(earlier: pd.DataFrame, nights: Sequence[int], complete: Mapping[str, int]) -> list[int]:
     """The newest of former nights whose early payments are known, and those before it a week or more apart: up to
     YOUNG_BACK that have not matured, and up to OLD_BACK of those that have.
     """

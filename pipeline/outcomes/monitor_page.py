@@ -92,7 +92,7 @@ def _of(night: Mapping[str, Any], name: str) -> tuple[float | None, float | None
 def _drawing(told: list[dict[str, Any]], name: str, line: float | str | None, label: str) -> Markup | None:
     """A point a night with its interval, and what it is held against as a dashed line; None where no night tells."""
     points = [(place, *_of(night, name)) for place, night in enumerate(told)]
-    known = [point for point in points if point[1] is not None]
+    known = [(place, value, low, high) for place, value, low, high in points if value is not None]
     if not known:
         return None
     against = [

@@ -207,7 +207,7 @@ def made_sentences(*modules: ModuleType) -> set[str]:
                 part.value if isinstance(part, ast.Constant) and isinstance(part.value, str) else "{}" for part in parts
             )
             if re.fullmatch(r"[A-Z{].{20,}\.", text):
-                found.add(text)
+                found.add(re.sub(r"\{\w+\}", "{}", text))  # a constant names its holes
     return found
 
 

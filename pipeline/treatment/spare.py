@@ -114,13 +114,20 @@ def _within(rows: pd.DataFrame, amount: str, many: int, otherwise: float) -> np.
 
 
 def _due(beside: pd.DataFrame, charges: pd.DataFrame | None, many: int) -> np.ndarray:
-    """Minor units that accounts that are not late fall due for within AHEAD days, at most what they owe."""
+    """Minor units that accounts that are not late fall due for within AHEAD days. Of what is still to fall due, money
+    that came too early has settled what falls due first.
+    """
     rows = _in_force(beside[~beside["late"]], charges, "charges")
-    if rows.empty:
-        return np.zeros(many)
-    asks = rows.groupby(["place", "account_no"])["amount"].transform("sum").clip(lower=1)
-    share = np.minimum(rows["balance"] / asks, 1.0)
-    return _within(rows.assign(asked_for=rows["amount"] * share), "asked_for", many, 0.0)
+    ahead = rows[rows["due_on"] >= rows["day"]]
+    soon = ahead["amount"].where(ahead["due_on"] < ahead["day"] + AHEAD, 0)
+    found = (
+        ahead.assign(soon=soon)
+        .groupby(["place", "account_no"])
+        .agg(all=("amount", "sum"), soon=("soon", "sum"), balance=("balance", "first"))
+    )
+    early = (found["all"] - found["balance"]).clip(lower=0)
+    asked = (found["soon"] - early).clip(lower=0).clip(upper=found["balance"])
+    return asked.groupby("place").sum().reindex(np.arange(many), fill_value=0).to_numpy(np.float64)
 
 
 def _income(beside: pd.DataFrame, accounts: pd.DataFrame, many: int) -> np.ndarray:

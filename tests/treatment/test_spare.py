@@ -63,3 +63,31 @@ def test_what_accounts_in_time_fall_due_for_is_taken_off_a_told_income(tmp_path)
     bills.append({**bills[1], "charge_id": "C10", "due_on": "2026-07-01"})
     can = can_spare(tmp_path, "X1", "D9", accounts=rows, charges=bills)
     assert can["disposable_income"] == 2_500
+
+
+def test_charges_that_are_settled_lessen_nothing_and_money_that_came_early_settles_what_falls_due_first(tmp_path):
+    rows = [account(account_id="X1", debtor_id="D9", x_disposable_income="400.00", known_at="2026-01-06")]
+    rows.append({**rows[0], "account_id": "X2", "x_disposable_income": ""})
+    bills = [charge(charge_id="C8", account_id="X1", amount="100.00", due_on="2026-02-01", issued_on="2026-01-15")]
+    months = [f"2025-{month:02}-05" for month in range(4, 13)]
+    for number, due in enumerate([*months, "2026-05-01", "2026-06-01"]):
+        bills.append(
+            {
+                **bills[0],
+                "charge_id": f"D{number}",
+                "account_id": "X2",
+                "amount": "300.00",
+                "due_on": due,
+                "issued_on": "2025-01-02",
+            }
+        )
+    money = [paid(number, due, "300.00", account_id="X2") for number, due in enumerate(months)]
+    assert (
+        can_spare(tmp_path / "paid", "X1", "D9", accounts=rows, charges=bills, payments=money)["disposable_income"]
+        == 10_000
+    )
+    money.append(paid(99, "2026-04-01", "120.00", account_id="X2"))
+    assert (
+        can_spare(tmp_path / "early", "X1", "D9", accounts=rows, charges=bills, payments=money)["disposable_income"]
+        == 22_000
+    )

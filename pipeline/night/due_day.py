@@ -21,13 +21,14 @@ from models.due_day import EARLY, MOVE
 from models.habits import habits
 from models.prioritise import CONTROL
 from pipeline.columns import PROPOSAL_COLUMNS
+from pipeline.law.disputes import disputed_balance
 from pipeline.law.eligibility import rulings
 from pipeline.law.outcome import EXCLUDED, STATES
 from pipeline.law.question import Sight
 from pipeline.night.feeds import case_of
 from pipeline.night.former_offers import binding
 from pipeline.night.score import Job
-from pipeline.night.treatment import known_people, recorded_of
+from pipeline.night.treatment import ALL, NOTHING_AT_ALL, allowed_of, known_people, recorded_of, unit_of
 from pipeline.night.watch import head_of
 from pipeline.panel.view import View, quiet_through, terms_of
 from pipeline.store.store import Store
@@ -42,17 +43,17 @@ YEAR_DAYS = 365
 DUE_ASKED = (
     *("account_no", "account_id", "debtor_id", "portfolio", "product", "currency", "debtor_type", "balance"),
     *("due_amount", "due_on", "late_by_days", "payday", "moved", "contact_open", "statuses"),
-    *("unknown", "engaged", "has_accepted", "offer_binds", "offered_on", "offer_until"),
+    *("unknown", "engaged", "has_accepted", "offer_binds", "offered_on", "offer_until", "allowed", "disputed", "unit"),
 )
 # Why nothing is offered, the first that applies.
-LEFT = ("held_out", "unknown", "accepted", "engaged", "offer_stands", "offered", "reminded")
+LEFT = ("held_out", "unknown", "accepted", "engaged", "role", "disputed", "offer_stands", "offered", "reminded")
 
 
 def nobody() -> pd.DataFrame:
     """DUE_ASKED without a row."""
     texts = ("account_id", "debtor_id", "portfolio", "product", "currency", "debtor_type")
-    kinds = {**dict.fromkeys(texts, "str"), "late_by_days": "float64"}
-    kinds |= dict.fromkeys(("contact_open", "unknown", "engaged", "has_accepted", "offer_binds"), "bool")
+    kinds = {**dict.fromkeys((*texts, "allowed"), "str"), **dict.fromkeys(("late_by_days", "unit"), "float64")}
+    kinds |= dict.fromkeys(("contact_open", "unknown", "engaged", "has_accepted", "offer_binds", "disputed"), "bool")
     return pd.DataFrame({name: pd.Series(dtype=kinds.get(name, "int64")) for name in DUE_ASKED})
 
 
@@ -90,6 +91,9 @@ def asked_by_due_day(job: Job, seen: View, store: Store) -> pd.DataFrame:
         unknown=found.recorded["unknown"].to_numpy(bool),
         engaged=found.accounts["engaged"].to_numpy(bool),
         has_accepted=agreed,
+        allowed=allowed_of(rows["portfolio"], job.params, policy),
+        disputed=disputed_balance(seen.tables, rows, Sight(job.as_of)) > 0,
+        unit=unit_of(rows["currency"], job.params),
         **{name: stands[name].to_numpy() for name in ("offer_binds", "offered_on", "offer_until")},
     )[list(DUE_ASKED)].astype(dict(nobody().dtypes))
 
@@ -154,14 +158,18 @@ def offer_by_due_day(
         "unknown": whole["unknown"].groupby(debtor).transform("any"),
         "accepted": whole["has_accepted"],
         "engaged": whole["engaged"].groupby(debtor).transform("any"),
+        "role": whole["allowed"] == NOTHING_AT_ALL,
+        "disputed": whole["disputed"],
         "offer_stands": whole["offer_binds"],
         "offered": debtor.isin(list(taken)),
         "reminded": debtor.isin(list(reminded)),
     }
     why = np.select([each.to_numpy(bool) for each in tests.values()], list(tests), "")
     rows = whole[why == ""].sort_values("account_id", ignore_index=True)
+    rows = rows.assign(may_let_off=rows["allowed"] == ALL)
     found = propose_by_due_day(rows[list(DUE_COLUMNS)], recorded_of(rows, STATUSES), policy, as_of)
-    order = np.lexsort((rows["account_id"], -found["value"].to_numpy(), rows["debtor_id"]))
+    worth = found["value"].to_numpy() * rows["unit"].fillna(0).to_numpy()
+    order = np.lexsort((rows["account_id"], -worth, rows["debtor_id"]))
     first = (found["proposal"] != NOTHING).to_numpy()[order]
     later = rows["debtor_id"].iloc[order][first].duplicated().to_numpy()
     second = found.index[order][first][later]

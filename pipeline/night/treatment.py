@@ -214,9 +214,7 @@ def asked_rows(whole: pd.DataFrame, params: Params, policy: Policy) -> pd.DataFr
     law's). Whoever is excluded may not be contacted, and does not go to court by us either. allowed: what the policy
     lets be done with the debts of the book's role; plans alone of a book that the params do not name.
     """
-    books = whole["portfolio"].astype("str")
-    by_book = {name: policy.roles.get(str(book.role), PLANS_ALONE) for name, book in params.portfolios.items()}
-    allowed = books.map(by_book).fillna(PLANS_ALONE).astype("str")
+    allowed = allowed_of(whole["portfolio"], params, policy)
     decimals = whole["currency"].astype("str").map(DECIMALS).to_numpy(np.float64)
     lawful = whole["verdict"].astype("str").to_numpy() != STATES[EXCLUDED]
     return whole.assign(
@@ -228,6 +226,19 @@ def asked_rows(whole: pd.DataFrame, params: Params, policy: Policy) -> pd.DataFr
         may_part=allowed.eq(ALL).to_numpy(bool),
         unit=whole["fx"].to_numpy(np.float64) / 10.0**decimals,
     )
+
+
+def allowed_of(portfolio: pd.Series, params: Params, policy: Policy) -> pd.Series:
+    """What the policy lets be done with the debts of each row's book."""
+    by_book = {name: policy.roles.get(str(book.role), PLANS_ALONE) for name, book in params.portfolios.items()}
+    return portfolio.astype("str").map(by_book).fillna(PLANS_ALONE).astype("str")
+
+
+def unit_of(currency: pd.Series, params: Params) -> np.ndarray:
+    """Reporting units per minor unit of each row's currency; NaN without a rate."""
+    rates = {**params.money.rates, params.money.reporting_currency: 1.0}
+    names = currency.astype("str")
+    return names.map(rates).to_numpy(np.float64) / 10.0 ** names.map(DECIMALS).to_numpy(np.float64)
 
 
 def undisputed(rows: pd.DataFrame) -> pd.DataFrame:

@@ -223,12 +223,15 @@ def _check_vouched(place: Path, night: dt.date) -> None:
 
 
 def _proposed(out: Path, night: dt.date) -> pd.DataFrame:
-    """What was proposed, by account; no row of a night without a treatment policy."""
+    """What was proposed of plans and settlements, by account; no row of a night without a treatment policy. What is
+    offered around a due day is of accounts that no list shows.
+    """
     place = out / night.isoformat() / "proposals.parquet"
     if not place.is_file():
         return pd.DataFrame(columns=["account_id"]).set_index("account_id", drop=False)
     _check_vouched(place, night)
-    return pq.read_table(place).to_pandas().set_index("account_id", drop=False)
+    found = pq.read_table(place).to_pandas()
+    return found[found["proposal"].isin(["plan", "settlement"])].set_index("account_id", drop=False)
 
 
 def _of_listed(proposed: pd.DataFrame, listed: pd.DataFrame) -> pd.DataFrame:

@@ -23,6 +23,7 @@ DUE_COLUMNS = (
     "payday",
     "moved",
     "contact_open",
+    "may_let_off",
 )
 OFFERED_COLUMNS = ("proposal", "why", "why_no_move", "why_no_discount", "value", "value_low", "value_high", "grants")
 
@@ -31,7 +32,7 @@ def propose_by_due_day(rows: pd.DataFrame, recorded: pd.DataFrame, policy: Polic
     """OFFERED_COLUMNS, and MOVE_COLUMNS and EARLY_COLUMNS of the terms, named move_* and early_*. Index as the rows'.
 
     rows: DUE_COLUMNS, see models.due_day: what falls due on accounts that are not late, or have just become so.
-    recorded: a bool column for every status of the policy's lists, as for pipeline.treatment.proposals.propose. Of the
+    may_let_off: whether the house may give up money of the account; else there is no discount. recorded: a bool column for every status of the policy's lists, as for pipeline.treatment.proposals.propose. Of the
     two the one that is worth more is proposed, a move where both are equal. A move takes nothing off, so the first of
     the policy's authorities may grant it; a discount the first whose limits hold it. Raises ContractError where a
     column lacks.
@@ -50,6 +51,7 @@ def propose_by_due_day(rows: pd.DataFrame, recorded: pd.DataFrame, policy: Polic
         move, why_move = due_date_moves(rows, as_of, policy.moves)
     grants, largest = _grants(rows, policy)
     if policy.early is not None:
+        largest = np.where(rows["may_let_off"].to_numpy(bool), largest, 0.0)
         early, why_early = early_discounts(rows.assign(largest=largest), as_of, policy.early)
     moves, pays_early = free & (why_move == "").to_numpy(), free & (why_early == "").to_numpy()
     sooner = pays_early & (~moves | (early["value"] > move["value"]).to_numpy())

@@ -25,6 +25,7 @@ from models.money import MoneyScale
 from models.recovery import load_model
 from models.watch import WatchHead
 from pipeline.columns import WATCHED_COLUMNS
+from pipeline.law.rule_file import load_rules
 from pipeline.night import due_day, watch
 from pipeline.night.former_offers import at_rest
 from pipeline.night.score import job_for
@@ -39,7 +40,7 @@ from pipeline.store.files import write_model
 from pipeline.store.form import sort_columns
 from pipeline.store.store import Store
 from pipeline.training.watch import watch_trial
-from pipeline.treatment.policy import SHIPPED
+from pipeline.treatment.policy import SHIPPED, policy_of
 from tests.judges import treatment_judge as judge
 from tests.worlds.commands import NIGHT, recoup
 from tests.worlds.params import HOUSE, written_params
@@ -439,6 +440,38 @@ def others(folder: Path) -> set[str]:
     found = set(published(folder, "proposals")["debtor_id"]) | set(published(folder, "messages")["debtor_id"])
     kept = Store(folder / "store").read("assignments", ["debtor_id", "arm"], before=day_number(AS_OF) + 1)
     return found | set(kept.loc[kept["arm"] == "control", "debtor_id"])
+
+
+def test_whose_debt_it_is_what_is_disputed_and_what_money_is_worth_decide_around_a_due_day(tmp_path):
+    """One debtor has a yen and a euro account: of two moves the one that is worth more in one currency is offered."""
+    place = tmp_path / "treatments.yaml"
+    place.write_text(yaml.safe_dump(GENEROUS, sort_keys=False), encoding="utf-8")
+    costs = {**GENEROUS["due_date_moves"], "late_cost": {"EUR": 40, "GBP": 40, "USD": 40, "JPY": 400}}
+    place.write_text(yaml.safe_dump({**GENEROUS, "due_date_moves": costs}, sort_keys=False), encoding="utf-8")
+    policy = policy_of(place, load_rules(), (), AS_OF)
+    rows = pd.DataFrame(
+        {
+            "account_id": ["A1", "A2", "A3", "A4", "A5", "A6"],
+            "debtor_id": ["D1", "D1", "D2", "D3", "D4", "D5"],
+            "currency": ["EUR", "JPY", "EUR", "EUR", "EUR", "EUR"],
+            "allowed": ["all", "all", "nothing", "plans", "all", "all"],
+            "disputed": [False, False, False, False, True, False],
+            "unit": [0.01, 0.006, 0.01, 0.01, 0.01, 0.01],
+        }
+    ).assign(
+        debtor_type="consumer", due_amount=50_000, due_on=day_number(AS_OF) + 4, late_by_days=np.nan, moved=0,
+        statuses=0, payday=8, contact_open=True, unknown=False, engaged=False, has_accepted=False, offer_binds=False,
+    )  # fmt: skip
+    told = pd.DataFrame({"account_id": rows["account_id"], "p_late": 0.9})
+    nobody = pd.DataFrame({"debtor_id": [], "arm": []}, dtype="str")
+    found = due_day.offer_by_due_day([rows], told, nobody, (), (), policy, day_number(AS_OF))
+    kinds = dict(zip(found.rows["account_id"], found.found["proposal"], strict=True))
+    assert kinds == {"A1": "due_date_move", "A2": "", "A4": "due_date_move", "A6": "due_date_move"}
+    assert (found.left_out["role"], found.left_out["disputed"], found.left_out["offered"]) == (1, 1, 1)
+    early = rows.assign(debtor_type="commercial", payday=0)
+    found = due_day.offer_by_due_day([early], told, nobody, (), (), policy, day_number(AS_OF))
+    kinds = dict(zip(found.rows["account_id"], found.found["proposal"], strict=True))
+    assert (kinds["A6"], kinds["A4"]) == ("early_discount", "")
 
 
 def test_nobody_is_offered_another_day_and_reminded_of_this_one(offering):

@@ -24,6 +24,7 @@ from features.days import day_number, day_text
 from features.errors import ContractError, InputMissing, UsageError
 from features.tables import OUTCOMES
 from pipeline.intake.delivery import find
+from pipeline.outcomes import feedback
 from pipeline.outcomes.entries import CODES, EntryFault, amount_of
 from pipeline.outcomes.feedback import TABLE
 from pipeline.outcomes.filled_workbook import read_filled
@@ -447,3 +448,15 @@ def test_any_amount_comes_back_to_the_minor_unit(minor, currency):
 def test_what_is_no_amount_is_none(value):
     with pytest.raises(EntryFault, match="FB_AMOUNT"):
         amount_of(value, "EUR")
+
+
+def test_what_is_offered_around_a_due_day_is_not_answered_on_a_list_s_row(tmp_path, monkeypatch):
+    """The canary: a plan of the same debtor is."""
+    night = dt.date(2026, 10, 1)
+    (tmp_path / night.isoformat()).mkdir()
+    monkeypatch.setattr(feedback, "_check_vouched", lambda *_: None)
+    listed = pd.DataFrame({"account_id": ["A1"], "debtor_id": ["D1"]}).set_index("account_id", drop=False)
+    for kind, answerable in (("due_date_move", []), ("early_discount", []), ("plan", ["A1"])):
+        rows = pd.DataFrame({"account_id": ["A9"], "debtor_id": ["D1"], "proposal": [kind]})
+        rows.to_parquet(tmp_path / night.isoformat() / "proposals.parquet")
+        assert list(feedback._of_listed(feedback._proposed(tmp_path, night), listed).index) == answerable

@@ -47,6 +47,7 @@ def drawn_rows(seed: int, many: int) -> pd.DataFrame:
             "payday": draw.choice([0, 1, 3, 10, 15, 28, 29, 30, 31], many),
             "moved": draw.choice([0, 0, 0, 1], many),
             "contact_open": draw.random(many) < 0.95,
+            "may_let_off": draw.random(many) < 0.9,
         }
     )
 
@@ -78,7 +79,9 @@ def judged_faults(found: pd.DataFrame, rows: pd.DataFrame, raw: dict) -> list[st
     for row, told in zip(rows.to_dict("records"), found.to_dict("records"), strict=True):
         move = judge.move_money(row, raw, AS_OF) if row["contact_open"] else None
         early = {
-            discount: judge.early_money(row, discount, raw, AS_OF) if row["contact_open"] else None
+            discount: judge.early_money(row, discount, raw, AS_OF)
+            if row["contact_open"] and row["may_let_off"]
+            else None
             for discount in raw["early_discounts"]["discounts"]
         }
         worth = {discount: each["value"] for discount, each in early.items() if each is not None}
@@ -116,6 +119,8 @@ def test_both_kinds_are_proposed_and_the_judge_finds_a_loosened_policy_out(tmp_p
     found = propose_by_due_day(rows, no_status(rows), policy, AS_OF)
     assert {"due_date_move", "early_discount", ""} == set(found["proposal"])
     assert judged_faults(found, rows, raw) == []
+    early = found["proposal"] == "early_discount"
+    assert judged_faults(found, rows.assign(may_let_off=~early), raw) != []
     tighter = copy.deepcopy(raw)
     tighter["due_date_moves"]["most_days"] = 3
     assert judged_faults(found, rows, tighter) != []

@@ -287,26 +287,30 @@ def _plans(rows: pd.DataFrame, as_of: int, terms: PlanTerms) -> Plans:
 
 def stated_plans(
     rows: pd.DataFrame, as_of: int, terms: PlanTerms, *, amount: np.ndarray, many: np.ndarray, first_on: np.ndarray
-) -> tuple[pd.DataFrame, np.ndarray]:
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     """(PLAN_COLUMNS of plans whose amount, number of instalments and first day are given; bool per row: whether there
-    is such a plan within the bounds, its first day not yet past). Index as the rows'.
+    is such a plan within the bounds, its first day not yet past; whether several units fit, and nobody knows which was
+    meant). Index as the rows'.
 
-    rows: as for `plans`. The unit is the first that fits; the first day may lie anywhere from as_of on.
+    rows: as for `plans`. The first day may lie anywhere from as_of on.
     """
     inside = (many >= terms.least) & (many <= terms.most) & (first_on >= as_of)
     asked = _asked(rows.assign(balance=amount), as_of, terms, np.maximum(first_on, as_of))
     counts = np.clip(many, terms.least, terms.most)
     regular, _, count = instalments_of(asked.owed, counts, asked.step)
-    place = np.full(len(rows), -1, np.int64)
+    place, units = np.full(len(rows), -1, np.int64), np.zeros(len(rows), np.int64)
     width = terms.most - terms.least + 1
     for number, unit in enumerate(terms.units):
         fits = (count == many) & (regular >= asked.least) & (regular <= asked.spare[unit]) & asked.paced[unit]
-        place = np.where((place < 0) & inside & fits & (asked.owed > 0), number * width + counts - terms.least, place)
+        fits &= inside & (asked.owed > 0)
+        units += fits
+        place = np.where(fits, number * width + counts - terms.least, place)
+    place[units > 1] = -1
     forms = [(unit, each) for unit in terms.units for each in range(terms.least, terms.most + 1)]
     there = np.flatnonzero(place >= 0)
     told = _described(asked, there, place[there], forms, terms)
     place[there[told["p_kept"] < terms.least_kept]] = -1
-    return _typed(pd.DataFrame(told, index=rows.index[there]).reindex(rows.index)), place >= 0
+    return _typed(pd.DataFrame(told, index=rows.index[there]).reindex(rows.index)), place >= 0, units > 1
 
 
 def _highest(value: np.ndarray) -> np.ndarray:

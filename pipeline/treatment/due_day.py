@@ -32,10 +32,10 @@ def propose_by_due_day(rows: pd.DataFrame, recorded: pd.DataFrame, policy: Polic
     """OFFERED_COLUMNS, and MOVE_COLUMNS and EARLY_COLUMNS of the terms, named move_* and early_*. Index as the rows'.
 
     rows: DUE_COLUMNS, see models.due_day: what falls due on accounts that are not late, or have just become so.
-    may_let_off: whether the house may give up money of the account; else there is no discount. recorded: a bool column for every status of the policy's lists, as for pipeline.treatment.proposals.propose. Of the
-    two the one that is worth more is proposed, a move where both are equal. A move takes nothing off, so the first of
-    the policy's authorities may grant it; a discount the first whose limits hold it. Raises ContractError where a
-    column lacks.
+    may_let_off: whether the house may give up money of the account; else there is no discount. recorded: a bool column
+    for every status of the policy's lists, as for pipeline.treatment.proposals.propose. Of the two the one that is
+    worth more is proposed, a move where both are equal. A move takes nothing off, so the first of the policy's
+    authorities may grant it; a discount the first whose limits hold it. Raises ContractError where a column lacks.
     """
     if lacking := [name for name in DUE_COLUMNS if name not in rows]:
         raise ContractError.missing_columns("rows by due day", lacking, rows.columns)

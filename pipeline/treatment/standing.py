@@ -10,7 +10,7 @@ import pandas as pd
 from features.tables import NO_DAY
 from models.belief import Belief
 from models.plans import PlanTerms, stated_plans
-from models.settlements import FULL, allowed_at, settlement_at
+from models.settlements import FULL, allowed_at, settled_amount, settlement_at
 from pipeline.treatment.bounds import grants_plan, grants_settlement, settlement_bounds
 from pipeline.treatment.policy import Policy
 
@@ -22,6 +22,7 @@ STANDING_COLUMNS = (
 )
 # Why an offer is not repeated.
 OUTSIDE_NOW, OVERTAKEN, NOT_HERE, DUE_DAY = "offer_outside", "offer_overtaken", "offer_elsewhere", "offer_due_day"
+UNIT_UNKNOWN = "offer_unit"
 
 
 def nothing_stands(index: pd.Index) -> pd.DataFrame:
@@ -50,6 +51,9 @@ def settlements_as_made(
 ) -> Repeated | None:
     """Settlements of the amount and discount that were offered; None where the policy has none. made: STANDING_COLUMNS
     of the same rows.
+
+    Where more is owed by now, the amount lets off more than the discount said: that must lie within the bounds, too.
+    Where less is owed than the discount was taken off, money came meanwhile, and the amount would ask for it again.
     """
     own = policy.settling
     if own is None:
@@ -60,9 +64,12 @@ def settlements_as_made(
     discount, amount = made["offer_discount"].to_numpy(np.float64), made["offer_amount"].to_numpy(np.int64)
     told = settlement_at(bounds, np.nan_to_num(discount), terms, amount)
     listed = np.isin(np.rint(np.nan_to_num(discount) * FULL), np.rint(np.array(terms.discounts) * FULL))
-    grants = grants_settlement(rows, policy, told)
-    overtaken = amount > rows["balance"].to_numpy(np.int64)
-    outside = ~listed | ~allowed_at(bounds, told) | (grants == "")
+    balance = rows["balance"].to_numpy(np.int64)
+    lets_off = np.divide(balance - amount, balance, out=np.zeros(len(rows)), where=balance > 0)
+    by_now = told.assign(discount=np.maximum(told["discount"], lets_off))
+    grants = grants_settlement(rows, policy, by_now)
+    overtaken = amount > settled_amount(balance, np.nan_to_num(discount))
+    outside = ~listed | ~allowed_at(bounds, by_now) | (grants == "")
     return _repeated(told, overtaken, outside, grants)
 
 
@@ -74,7 +81,7 @@ def plans_as_made(
     """
     if terms is None:
         return None
-    told, fits = stated_plans(
+    told, fits, unclear = stated_plans(
         rows,
         as_of,
         terms,
@@ -84,9 +91,17 @@ def plans_as_made(
     )
     grants = grants_plan(policy, made["offer_instalments"].to_numpy(np.int64))
     overtaken = made["offer_amount"].to_numpy(np.int64) > rows["balance"].to_numpy(np.int64)
-    return _repeated(told, overtaken, ~fits | (grants == ""), grants)
+    return _repeated(told, overtaken, ~fits | (grants == ""), grants, unclear)
 
 
-def _repeated(told: pd.DataFrame, overtaken: np.ndarray, outside: np.ndarray, grants: np.ndarray) -> Repeated:
-    why = np.select([overtaken, outside], [OVERTAKEN, OUTSIDE_NOW], "")
+def _repeated(
+    told: pd.DataFrame,
+    overtaken: np.ndarray,
+    outside: np.ndarray,
+    grants: np.ndarray,
+    unclear: np.ndarray | bool = False,
+) -> Repeated:
+    why = np.select(
+        [overtaken, np.broadcast_to(unclear, overtaken.shape), outside], [OVERTAKEN, UNIT_UNKNOWN, OUTSIDE_NOW], ""
+    )
     return Repeated(told, pd.Series(why, index=told.index, dtype="str"), np.where(why == "", grants, ""))

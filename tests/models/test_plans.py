@@ -28,6 +28,7 @@ from models.plans import (
     plan_histories,
     plans,
     schedule,
+    stated_plans,
     supported,
 )
 from pipeline.law.rule_file import load_rules
@@ -216,6 +217,17 @@ def test_what_goes_on_after_a_break_is_worth_what_waiting_is_worth():
     assert without["broken_money"] == 0
     assert some["value"] > without["value"]
     assert plans(one(continuation=-500), AS_OF, TERMS).best["broken_money"].tolist() == [0]
+
+
+@pytest.mark.parametrize(("gap", "unclear"), [(14.0, True), (30.0, False)])
+def test_a_plan_is_told_again_only_where_one_unit_fits(gap, unclear):
+    """400.00 in ten parts from the 15th on, of a debtor who pays 80.00 each fortnight, or each month."""
+    asked = one(balance=40_000, usual_payment=8_000.0, usual_gap_days=gap)
+    told = {"amount": np.array([40_000]), "many": np.array([10]), "first_on": np.array([AS_OF + 14])}
+    terms, fits, several = stated_plans(asked, AS_OF, TERMS, **told)
+    assert (bool(fits[0]), bool(several[0])) == (not unclear, unclear)
+    if not unclear:
+        assert (terms["unit"][0], int(terms["instalments"][0])) == ("month", 10)
 
 
 def test_neither_the_order_nor_the_lot_of_rows_changes_a_plan(accounts, monkeypatch):

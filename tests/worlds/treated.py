@@ -68,7 +68,7 @@ def drawn_standing(rows: pd.DataFrame, seed: int, as_of: int) -> pd.DataFrame:
     for name, own in places.items():
         row = rows.index[draw.choice(own)]
         kind = str(draw.choice(["plan", "settlement", "settlement", "early_discount"]))
-        owed = int(rows.loc[row, "balance"] * draw.choice([1.0, 1.0, 0.98, 1.05]))
+        owed = int(rows.loc[row, "balance"] * draw.choice([1.0, 1.0, 1.0, 0.98, 0.7, 1.05, 1.3]))
         discount = float(draw.choice([0.1, 0.15, 0.25, 0.4, 0.5])) if kind == "settlement" else np.nan
         plan = kind == "plan"
         found.loc[row, ["offer_id", "offer_kind", "offer_variant"]] = [

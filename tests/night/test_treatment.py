@@ -31,6 +31,7 @@ from pipeline.night.night import make_night
 from pipeline.night.policies import apart, past_offers, with_money
 from pipeline.night.stages import Stages
 from pipeline.night.treatment import Treated
+from pipeline.outcomes import findings
 from pipeline.pages.language import words
 from pipeline.params import load
 from pipeline.simulate.treated import WORKED, deliver, live
@@ -844,6 +845,7 @@ def test_what_train_teaches_of_waiting_is_what_a_night_s_offers_are_set_against(
     """The only night here whose worth of waiting is learnt, by the policy as it is shipped."""
     for room in (score, treatment):
         monkeypatch.setattr(room, "worth_of_going_on", waiting)
+    monkeypatch.setattr(findings, "LEAST_ROWS", 10**6)  # few accounts, of other ages than those that taught: no stop
     folder = tmp_path / "house"
     for name in ("store", "source"):
         shutil.copytree(world / name, folder / name, symlinks=True)

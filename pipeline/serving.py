@@ -129,14 +129,25 @@ def _now() -> dt.datetime:
 def application(counter: Counter, token: str) -> Starlette:
     """POST /check: a question, or a list of them. POST /contacts: a contact, or a list of them. GET /health."""
     from starlette.applications import Starlette
+    from starlette.exceptions import HTTPException
     from starlette.routing import Route
 
     paths = {"/check": (_check, "POST"), "/contacts": (_contacts, "POST"), "/health": (_health, "GET")}
     app = Starlette(
-        routes=[Route(path, _guarded(endpoint), methods=[method]) for path, (endpoint, method) in paths.items()]
+        routes=[Route(path, _guarded(endpoint), methods=[method]) for path, (endpoint, method) in paths.items()],
+        exception_handlers={HTTPException: _refused},
     )
     app.state.counter, app.state.token = counter, token
     return app
+
+
+async def _refused(_: Request, error: Exception) -> JSONResponse:
+    """A path or a method that is none: as JSON, as every answer."""
+    from starlette.responses import JSONResponse
+
+    return JSONResponse(
+        {"error": "There is POST /check, POST /contacts and GET /health."}, getattr(error, "status_code", 404)
+    )
 
 
 def _guarded(endpoint: Endpoint) -> Endpoint:

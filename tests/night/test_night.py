@@ -117,7 +117,8 @@ def test_every_scorable_account_is_in_exactly_one_group(house):
     assert sum(counts[group] for group in GROUPS) == counts["scorable"] > 0
     out = house / "out" / NIGHT
     names = ("worklist", "deferred", "excluded", "held_out", "self_cure")
-    ids = {name: set(pd.read_csv(out / f"{name}.csv", dtype="str")["account_id"]) for name in names}
+    places = {name: out / ("not_for_agents" if name == "held_out" else "") / f"{name}.csv" for name in names}
+    ids = {name: set(pd.read_csv(place, dtype="str")["account_id"]) for name, place in places.items()}
     assert {name: len(found) for name, found in ids.items()} == {name: counts[name] for name in ids}
     assert sum(map(len, ids.values())) == len(set.union(*ids.values()))
     assert set(pd.read_parquet(out / "scores.parquet")["account_id"]) >= set.union(*ids.values())

@@ -286,7 +286,7 @@ def test_r21_kept_nights_are_made_again_in_any_order_whatever_came_since(attacks
         year, *told_all = done.stdout.splitlines()
         assert abs(int(year) - (dt.datetime.now(dt.UTC).year + int(ELSEWHERE[turn]["CLOCK_YEARS"]))) <= 1
         for night, told in attacks.over(zip(nights, told_all, strict=True)):
-            assert told == f"{night} [] [] 11"
+            assert told == f"{night} [] [] 12"
         assert everything(own) == before
 
 

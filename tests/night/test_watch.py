@@ -181,7 +181,7 @@ def test_the_store_keeps_what_was_said_and_the_monitor_holds_it_against_what_cam
         zip(published["account_id"], published["p_late"], strict=True)
     )
     seen = look_back(folder / "store", AS_OF, params).watched
-    assert seen.nights == 2
+    assert seen.nights == 1  # before tonight's
     assert set(seen.matured["as_of"]) == {day_number(early)}
     monthly = load(written_params(tmp_path / "monthly.yaml", folder, watch={"every": "month"}))
     panel = watch_panel(Store(folder / "store"), monthly, before=day_number(AS_OF))

@@ -466,8 +466,8 @@ def test_r06_a_night_cut_off_after_a_shard_or_a_stage_goes_on_there(attacks, thr
             run = json.loads((folder / "out" / LAST / "manifest.json").read_text())["run"]
             assert reused in (None, run["shards_reused"])
             assert (f"and not made again: {reused} of 2 shards." in again.said) == (reused is not None)
-            stages = ["verify inputs", "score and judge", "rank", "explain", "publish"]
-            assert [stage["stage"] for stage in run["stages"]][-5:] == stages
+            stages = ["verify inputs", "score and judge", "rank", "explain", "monitor", "publish"]
+            assert [stage["stage"] for stage in run["stages"]][-6:] == stages
             assert left_over(folder) == []
             assert "Nothing was done." in runs.run(*command(folder)).said
         shutil.rmtree(folder)

@@ -352,6 +352,7 @@ class World:
             commission=NO_SHARE if commission is None else commission,
             fixed_cost=_money(fixed_cost),
             amount=_money(amount),
+            probability=NO_SHARE,
         )
 
     def same(self, debtor_id: str, same_as: str | None, known_at) -> World:

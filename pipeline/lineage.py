@@ -20,7 +20,7 @@ from pipeline.pages.record import read_manifest
 
 log = logging.getLogger("recoup")
 
-PRODUCER = "https://pypi.org/project/recoup"
+PRODUCER = "urn:recoup:night"  # no package index: there is no page of it
 SPEC = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
 FACETS = "https://openlineage.io/spec/facets/"
 OF_RUN = {"nominalTime": "1-0-1/NominalTimeRunFacet", "errorMessage": "1-0-1/ErrorMessageRunFacet"}

@@ -132,7 +132,7 @@ def receive(
     (66) where file, list or store is absent; ContractError (65) where the file is not a workbook of that list.
     """
     back = read_back(file, store_path, out, received_at, night)
-    if back.contacts or back.offers or back.plans or complete:
+    if back.contacts or back.offers or back.plans or back.callbacks or complete:
         with private_folder() as folder:
             ingest(back.as_delivery(folder, complete), store_path, params, by_hand=True)
     keep_feedback(back, store_path)

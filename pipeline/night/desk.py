@@ -84,6 +84,7 @@ class Desk:
         """at: a moment of the day that is asked about; what is known before it is in the decisions."""
         self.store, self.params, self.day, self.since = Store(store_path), params, at.date(), microseconds(at)
         self.versions = self.store.versions()
+        self.delivery = self.store.newest(self.versions).number
         self._shelves: dict[int, Shelf] = {}
         self._fresh: dict[str, Case] = {}  # debtor -> what is known since contacts were posted
 
@@ -129,8 +130,9 @@ class Desk:
         return standing.at(row, channel, moment)
 
     def tell(self, account_ids: Iterable[str]) -> None:
-        """Contacts of these accounts came in: their debtors are read again, and nothing else is."""
+        """Contacts of these accounts came in, and nothing else did: their debtors alone are read again."""
         self.versions = self.store.versions()
+        self.delivery = self.store.newest(self.versions).number
         for account_id in account_ids:
             shard = self._shard(account_id)
             accounts = self.store.tables(shard, ["accounts"], versions=self.versions)["accounts"]
@@ -145,6 +147,13 @@ class Desk:
 
     def is_current(self) -> bool:
         return self.store.versions() == self.versions
+
+    def lacks_only(self, delivery: int) -> bool:
+        """Whether this delivery of contacts is all that the store holds beyond what was read of it."""
+        now = self.store.versions()
+        moved = {name for name in {*now, *self.versions} if now.get(name) != self.versions.get(name)}
+        alone = self.store.newest(now).number == delivery == self.delivery + 1
+        return not moved or (alone and moved <= {"contacts", "quarantine"})
 
     def _shelf(self, shard: int) -> Shelf:
         if shard not in self._shelves:

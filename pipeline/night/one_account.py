@@ -198,7 +198,11 @@ def _by_due_day(store: Store, job: Job, seen: View, account_id: str, watch: pd.D
         return []
     arms = held_out_on(store, job.as_of, seen)
     told = offer_by_due_day([asked_by_due_day(job, seen, store)], watch, arms, (), (), policy, job.as_of)
-    head = ["", f"Around the due day, by {policy.path.name} (sha256 {policy.digest[:16]})"]
+    head = [
+        "",
+        f"Around the due day, by {policy.path.name} (sha256 {policy.digest[:16]}), if nothing else is offered or "
+        "written to the debtor tonight",
+    ]
     place = np.flatnonzero(told.rows["account_id"] == account_id)
     if not place.size:
         said = words("en")["treatment"]

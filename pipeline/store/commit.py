@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,13 +58,15 @@ def gone_if_empty(store: Store) -> Iterator[None]:
     try:
         yield
     except Exception:
-        if {entry.name for entry in store.path.iterdir()} <= {
-            CARD,
-            LOCK,
-            STAGING,
-            DELIVERIES,
-        } and not store.deliveries():
-            shutil.rmtree(store.path)
+        ours = {CARD, LOCK, STAGING, DELIVERIES}
+        if {entry.name for entry in store.path.iterdir()} <= ours and not store.deliveries():
+            shutil.rmtree(store.path / STAGING, ignore_errors=True)
+            (store.path / CARD).unlink()
+            (store.path / LOCK).unlink(missing_ok=True)
+            with suppress(OSError):  # what somebody else put there meanwhile stays
+                (store.path / DELIVERIES).rmdir()
+            with suppress(OSError):
+                store.path.rmdir()
         raise
 
 

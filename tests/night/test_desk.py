@@ -22,6 +22,7 @@ import pytest
 
 from features.days import day_number
 from features.errors import InputMissing, UsageError
+from pipeline.intake.ingest import ingest
 from pipeline.intake.refusals import DeliveryRefused
 from pipeline.law.eligibility import check
 from pipeline.law.question import CannotDecide
@@ -130,11 +131,11 @@ def test_contacts_that_are_posted_count_at_once_towards_the_caps(own):
     left = counter.desk.ask(account, "call", at).contacts_left
     for place in range(left):
         rows = [called(account, at - dt.timedelta(minutes=left - place), f"NEW-{place}")]
-        assert counter.take(rows)["accepted"] == 1
+        assert counter.take(rows, MORNING)["accepted"] == 1
     found = counter.desk.ask(account, "call", at + dt.timedelta(minutes=1))
     assert (found.permitted, found.group) == (False, "deferred")
     assert found == by_itself(own, account, "call", at + dt.timedelta(minutes=1))
-    assert counter.take(rows)["already"]
+    assert counter.take(rows, MORNING)["already"]
     assert not counter.look(MORNING)
 
 
@@ -142,17 +143,33 @@ def test_contacts_with_too_many_faults_are_refused_by_the_ordinary_rules(own):
     counter = Counter(own.store, own.params, MORNING)
     versions = dict(counter.desk.versions)
     with pytest.raises(DeliveryRefused, match="1 of 2 rows are faulty .ACCT_UNKNOWN 1., more than ingest"):
-        counter.take([called("nobody", MORNING, "NEW-1"), called(scorable(own)[0], MORNING, "NEW-2")])
+        counter.take([called("nobody", MORNING, "NEW-1"), called(scorable(own)[0], MORNING, "NEW-2")], MORNING)
     assert Store(own.store).versions() == versions
 
 
 def test_what_others_deliver_is_noticed(own):
     counter = Counter(own.store, own.params, MORNING)
     account, at = callable_at(own, counter.desk)
-    Counter(own.store, own.params, MORNING).take([called(account, at, "NEW-9")])
+    Counter(own.store, own.params, MORNING).take([called(account, at, "NEW-9")], MORNING)
     before = counter.desk.ask(account, "call", at + dt.timedelta(hours=1)).contacts_left
     assert counter.look(MORNING)
     assert counter.desk.ask(account, "call", at + dt.timedelta(hours=1)).contacts_left < before
+
+
+def test_what_others_delivered_just_before_contacts_came_in_counts_too(own, tmp_path):
+    """A desk that knew its own contacts alone would go on to permit whom a status forbids."""
+    counter = Counter(own.store, own.params, MORNING)
+    account, at = callable_at(own, counter.desk)
+    deceased = {"account_id": account, "status": "deceased", "from_on": "2026-10-01"}
+    beside = tmp_path / "beside"
+    beside.mkdir()
+    pd.DataFrame([deceased | {"known_at": MORNING - dt.timedelta(hours=1)}]).to_csv(beside / "statuses.csv", index=False)
+    (beside / "statuses.control.json").write_text(json.dumps({"rows": 1, "partial": True}))
+    ingest(beside, own.store, own.params, by_hand=True)
+    assert counter.desk.ask(account, "call", at).permitted
+    counter.take([called(scorable(own)[-1], at, "NEW-1")], MORNING)
+    assert counter.desk.ask(account, "call", at).group == "excluded"
+    assert counter.desk.is_current()
 
 
 # ---- over HTTP ------------------------------------------------------------------------------------------------------

@@ -229,6 +229,22 @@ def test_an_agreed_call_comes_back_as_a_callback_and_goes_when_it_is_taken_back(
             assert last["detail"] == str(again)[:16]
 
 
+def test_a_call_that_was_agreed_goes_when_the_row_says_that_nobody_was_called(house, tmp_path):
+    """No contact comes back then: the end of the call comes in alone."""
+    told = [
+        {"outcome": "right_party", "contacted_at": dt.time(9, 30), "call_again_at": "2026-10-06 09:15"},
+        {"skipped_because": SAID["skips"]["other"]},
+    ]
+    for hours, row in enumerate(told):
+        place = filled(house.workbook, tmp_path / f"{hours}.xlsx", [row])
+        sent(house, place, EVENING + dt.timedelta(hours=hours))
+    held = Store(house.store).tables(None, ["statuses", "accounts"])
+    number = held["accounts"].set_index("account_id")["account_no"][house.in_sheets()["account_id"][0]]
+    rows = held["statuses"]
+    own = rows[(rows["account_no"] == number) & (rows["status"] == "callback")].sort_values("known_at")
+    assert [day_text(day) for day in own["until_on"]] == ["2026-10-06", "2026-10-01"]
+
+
 def test_a_contact_ahead_of_now_is_set_aside(house, tmp_path):
     place = filled(house.workbook, tmp_path / "filled.xlsx", [{"outcome": "busy", "contacted_at": dt.time(23, 59)}])
     found = sent(house, place, dt.datetime(2026, 10, 1, 4, tzinfo=dt.UTC))

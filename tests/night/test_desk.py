@@ -163,7 +163,8 @@ def test_what_others_delivered_just_before_contacts_came_in_counts_too(own, tmp_
     deceased = {"account_id": account, "status": "deceased", "from_on": "2026-10-01"}
     beside = tmp_path / "beside"
     beside.mkdir()
-    pd.DataFrame([deceased | {"known_at": MORNING - dt.timedelta(hours=1)}]).to_csv(beside / "statuses.csv", index=False)
+    told = pd.DataFrame([deceased | {"known_at": MORNING - dt.timedelta(hours=1)}])
+    told.to_csv(beside / "statuses.csv", index=False)
     (beside / "statuses.control.json").write_text(json.dumps({"rows": 1, "partial": True}))
     ingest(beside, own.store, own.params, by_hand=True)
     assert counter.desk.ask(account, "call", at).permitted

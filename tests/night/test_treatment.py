@@ -147,6 +147,27 @@ def with_offers(source: Path, owing: list[int], balance: np.ndarray) -> None:
     with_rows(source, "offers", made)
 
 
+def with_paid_settlements(source: Path, owing: list[int], balance: np.ndarray) -> None:
+    """Of every twenty one accepted a settlement and paid it on 25 September; the first of them in two parts, the second
+    of which was taken back."""
+    made, money = [], []
+    for place, each in enumerate(owing[6::20]):
+        told = offer(each, "settlement", int(balance[each]), discount=0.3)
+        made += [told, {**told, "outcome": "accepted", "known_at": "2026-09-22T18:00:00+00:00"}]
+        whole = round(float(told["amount"]) * 100)
+        parts = [1_000, whole - 1_000] if place == 0 else [whole]
+        for number, part in enumerate(parts):
+            named = {"payment_id": f"S{each}.{number}", "account_id": f"A{each:06d}", "kind": "payment"}
+            known = {"occurred_at": "2026-09-25T12:00:00+00:00", "known_at": "2026-09-26T12:00:00+00:00"}
+            money.append({**named, **known, "amount": f"{part / 100:.2f}"})
+        if place == 0:
+            back = {"payment_id": f"R{each}", "kind": "reversal", "reverses": f"S{each}.1"}
+            when = {"occurred_at": "2026-09-27T12:00:00+00:00", "known_at": "2026-09-28T12:00:00+00:00"}
+            money.append({**money[-1], **back, **when})
+    with_rows(source, "offers", made)
+    with_rows(source, "payments", money)
+
+
 def with_disputed_charges(source: Path, owing: list[int]) -> None:
     """Of every twenty one owes a fee of 40.00 besides, and disputes it."""
     about = {"issued_on": "2026-07-01", "due_on": "2026-08-01", "amount": "40.00", "kind": "fee"}
@@ -195,6 +216,7 @@ def world(tmp_path_factory) -> Path:
     with_statuses(folder / "source", owing)
     with_promises(folder / "source", owing)
     with_offers(folder / "source", owing, lived.book.balance)
+    with_paid_settlements(folder / "source", owing, lived.book.balance)
     with_disputed_charges(folder / "source", owing)
     (folder / "treatments.yaml").write_text(yaml.safe_dump(DRAWN, sort_keys=False), encoding="utf-8")
     written(folder, "plain", None)
@@ -248,9 +270,9 @@ def test_a_night_without_a_policy_is_as_it_was(treated_house):
     assert held == tables - {"proposals.html"}
     for name in ("excluded.csv", "scores.parquet", "self_cure.csv"):
         assert (plain / name).read_bytes() == (beside / name).read_bytes(), name
-    # Under a policy a settlement that was accepted defers its account: only what follows from that differs.
+    # Under a policy a settlement that was accepted or paid defers its account: only what follows from that differs.
     waits = {row["account_id"]: row for row in rows(treated_house, FIRST, "deferred")}
-    accepted = {account for account, row in waits.items() if row["rule"] == "settlement.accepted"}
+    accepted = {account for account, row in waits.items() if row["rule"].startswith("settlement.")}
     before = {row["account_id"]: row for row in rows(treated_house, FIRST, "deferred", "plain")}
     assert {account: row for account, row in waits.items() if account not in accepted} == {
         account: row for account, row in before.items() if account not in accepted
@@ -310,7 +332,7 @@ def as_published(folder: Path, made: Treated) -> tuple[list[dict], list[dict]]:
     """(accounts as the judge reads them, what the published files say of each)."""
     offers = {row["account_id"]: row for row in rows(folder, SECOND, "proposals")}
     routes = {row["account_id"]: row for row in rows(folder, SECOND, "routes")}
-    _, standing = judge.offers_before(delivered(folder, "offers"), day_of_text(SECOND), PAY_WITHIN)
+    _, standing = judge.offers_before(delivered(folder, "offers"), day_of_text(SECOND), PAY_WITHIN, money_kept(folder))
     fees = {row["account_id"]: 4_000 for row in delivered(folder, "statuses") if row["charge_id"]}
     assert made.found is not None
     plans, asked, told = made.found.plans.best, [], []
@@ -334,6 +356,13 @@ def as_published(folder: Path, made: Treated) -> tuple[list[dict], list[dict]]:
 def delivered(folder: Path, table: str) -> list[dict[str, str]]:
     with gzip.open(folder / "source" / f"{table}.csv.gz", "rt", encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+def money_kept(folder: Path) -> list[dict[str, str]]:
+    """Payments as delivered, but those that were taken back."""
+    payments = delivered(folder, "payments")
+    gone = {row["reverses"] for row in payments if row.get("reverses")}
+    return [row for row in payments if row["payment_id"] not in gone]
 
 
 def breaches(folder: Path, made: Treated, raw: dict) -> list[str]:
@@ -416,8 +445,8 @@ def judged_whole(asked: list[dict], told: list[dict]) -> list[str]:
 
 def test_whoever_accepted_a_settlement_is_left_in_peace_until_its_days_to_pay_are_over(treated_house):
     """Ten days valid; accepted on 22 September, so that thirty days to pay end later."""
-    offers = delivered(treated_house, "offers")
-    accepted, _ = judge.offers_before(offers, day_of_text(SECOND), PAY_WITHIN)
+    offers, kept = delivered(treated_house, "offers"), money_kept(treated_house)
+    accepted, _ = judge.offers_before(offers, day_of_text(SECOND), PAY_WITHIN, kept)
     assert len([each for each in accepted if f"H{int(each[1:])}" in {row["offer_id"] for row in offers}]) >= 4
     published = [row for name in ("proposals", "routes") for row in rows(treated_house, SECOND, name)]
     assert judge.not_left_in_peace(published, accepted) == []
@@ -428,13 +457,36 @@ def test_whoever_accepted_a_settlement_is_left_in_peace_until_its_days_to_pay_ar
     manifest = json.loads((treated_house / "out" / SECOND / "manifest.json").read_text())
     assert manifest["treatments"]["left_out"]["accepted"] >= 3
     later = "2026-10-22"
-    assert ours <= judge.offers_before(offers, day_of_text(later), PAY_WITHIN)[0]
-    assert not ours & judge.offers_before(offers, day_of_text("2026-10-23"), PAY_WITHIN)[0]
+    assert ours <= judge.offers_before(offers, day_of_text(later), PAY_WITHIN, kept)[0]
+    assert not ours & judge.offers_before(offers, day_of_text("2026-10-23"), PAY_WITHIN, kept)[0]
+
+
+def test_whoever_paid_a_settlement_is_not_worked_until_the_rest_is_written_off(treated_house):
+    """Unless the money was taken back: then the settlement waits to be paid, as long as its days run."""
+    offers, kept, day = delivered(treated_house, "offers"), money_kept(treated_house), day_of_text(SECOND)
+    payments = [row for row in delivered(treated_house, "payments") if row["payment_id"].startswith("S")]
+    ours = {row["account_id"] for row in payments}
+    back = ours - {row["account_id"] for row in payments if row in kept and row["amount"] != "10.00"}
+    paid = judge.paid_before(offers, day, PAY_WITHIN, kept) & ours  # unless something was offered since
+    assert len(back) == 1
+    assert paid <= ours - back
+    assert len(paid) >= 3
+    held = {row["account_id"]: row["rule"] for row in rows(treated_house, SECOND, "deferred")}
+    assert {held.get(account) for account in paid} == {"settlement.paid"}
+    assert {held.get(account) for account in back} == {"settlement.accepted"}
+    accepted, _ = judge.offers_before(offers, day, PAY_WITHIN, kept)
+    assert accepted & ours == back
+    published = [row for name in ("proposals", "routes", "worklist") for row in rows(treated_house, SECOND, name)]
+    assert not paid & {row["account_id"] for row in published}
+    manifest = json.loads((treated_house / "out" / SECOND / "manifest.json").read_text())
+    assert manifest["treatments"]["left_out"]["settled"] >= len(paid)
+    # Before it was paid it was only accepted, and on its list nobody knew more.
+    assert not judge.paid_before(offers, day_of_text("2026-09-26"), PAY_WITHIN, kept) & ours
 
 
 def test_what_was_offered_and_may_still_be_taken_is_repeated_as_it_stands(treated_house):
     offers, day = delivered(treated_house, "offers"), day_of_text(SECOND)
-    _, standing = judge.offers_before(offers, day, PAY_WITHIN)
+    _, standing = judge.offers_before(offers, day, PAY_WITHIN, money_kept(treated_house))
     again = {row["account_id"]: row for row in rows(treated_house, SECOND, "proposals") if row["offer_id"]}
     assert len(again) >= 5
     assert again.keys() <= standing.keys()

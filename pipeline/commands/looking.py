@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ from pipeline.commands.table import (
 
 if TYPE_CHECKING:
     from pipeline.params import Params
+
+FORMATS = ("table", "csv", "json")  # of an answer
 
 
 @command(
@@ -52,6 +55,48 @@ def explain(params: Params, store: Path, as_of: dt.date, account: str, everythin
         from pipeline.training.charts import draw_waterfall
 
         draw_waterfall(found.reasons, "average account", "this account", f"Account {account} as of {as_of}", plot)
+
+
+@command(
+    click.argument("question", required=False),
+    STORE,
+    option("--nights", type=FOLDER, help="Folder of published nights [default: paths.out of the params]."),
+    option(
+        "--as-of", type=DAY, callback=date, help="As it was known before this day, with nights up to it [default: now]."
+    ),
+    option("--format", "form", type=click.Choice(FORMATS), help="[default: by the ending of --out, else table]"),
+    option("--out", "file", type=PLACE, help="Write the answer into this file."),
+    option(
+        "--seconds",
+        type=click.FloatRange(0.01, 86_400),
+        default=60.0,
+        show_default=True,
+        help="How long an answer may take.",
+    ),
+)
+def sql(
+    params: Params,
+    question: str | None,
+    store: Path,
+    nights: Path | None,
+    as_of: dt.date | None,
+    form: str | None,
+    file: Path | None,
+    seconds: float,
+) -> None:
+    """Answer one SELECT over the tables as they were known, the panel and the published lists; `-` reads it from stdin,
+    none at all lists what may be asked of.
+    """
+    from pipeline.insight.answers import answer, told_views
+
+    folder = params.paths.out if nights is None else nights
+    if question is None:
+        click.echo(told_views(store, folder, params))
+        return
+    text = sys.stdin.read() if question == "-" else question
+    by_ending = "" if file is None else file.suffix.lower().removeprefix(".")
+    told = form or (by_ending if by_ending in FORMATS else "table")
+    answer(text, store, folder, params, as_of, told, seconds, file, sys.stdout)
 
 
 @command()

@@ -120,7 +120,7 @@ def _plain(cell: Any) -> Any:
         return cell if math.isfinite(cell) else None
     if cell is None or isinstance(cell, bool | int | str):
         return cell
-    if isinstance(cell, list | tuple):
+    if isinstance(cell, list):
         return [_plain(each) for each in cell]
     if isinstance(cell, dict):
         return {str(name): _plain(each) for name, each in cell.items()}

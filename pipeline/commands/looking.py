@@ -68,7 +68,7 @@ def explain(params: Params, store: Path, as_of: dt.date, account: str, everythin
     option("--out", "file", type=PLACE, help="Write the answer into this file."),
     option(
         "--seconds",
-        type=click.FloatRange(0.01, 86_400),
+        type=click.FloatRange(0.01, 36_000),
         default=60.0,
         show_default=True,
         help="How long an answer may take.",

@@ -459,6 +459,7 @@ def about_treatment(treated: Treated, routes: pd.DataFrame, specialist: pd.DataF
         "drawn": int((found.offers["variant"][(kinds != NOTHING) & ~found.repeated] != "").sum()),
         "repeated": int(found.repeated.sum()),
         "not_repeated": _not_repeated(treated, found),
+        "no_offer": _no_offer(found),
         "routes": by_route(treated.rows, treated.rows["unit"].to_numpy(), found)[list(BY_ROUTE)].to_dict("records"),
         "new": int((routes["route_before"] == "").sum()),
         "moved": [
@@ -474,6 +475,13 @@ def _not_repeated(treated: Treated, found: Proposals) -> dict[str, int]:
     """Why -> accounts with an offer that still may be taken and is not repeated tonight."""
     gone = (treated.rows["offer_id"] != "").to_numpy() & ~found.repeated.to_numpy()
     return {str(why): int(many) for why, many in found.offers["why"][gone].value_counts().sort_index().items()}
+
+
+def _no_offer(found: Proposals) -> dict[str, int]:
+    """Why -> accounts that stay with us and are offered nothing, the commonest first; but those for specialists, who
+    are counted apart."""
+    stays = (found.routes.chosen["route"] == INTERNAL) & (found.offers["proposal"] == NOTHING) & ~found.specialist
+    return {str(why): int(many) for why, many in found.offers["why"][stays].value_counts(sort=True).items()}
 
 
 def _reach(treated: Treated) -> dict[str, int | None]:

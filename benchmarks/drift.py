@@ -2,8 +2,10 @@
 [--debtors N] [--first SEED].
 
 Each world is taught on what had matured by TAUGHT, and judged on NIGHTS of the month after it, whatever the day of
-the month. Nothing changes in an equal world: every warning there is a false one. In the others something changes on
-TAUGHT, and what counts is the first night that tells, long before a label of those days matures. Prints both.
+the month, by all that the monitor says without a label of that month: drift, new books, the order foretold, payments
+within a week. Nothing changes in an equal world: every warning there is a false one. In the others something changes
+on TAUGHT, and what counts is the first night that tells, long before a label of those days matures. Prints both. What
+former nights foretold is asked of the same model, though it was taught on some of them.
 """
 
 from __future__ import annotations
@@ -13,23 +15,27 @@ import datetime as dt
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from features.days import day_number
+from features.days import date_of, day_number
+from features.labels import labels
+from features.ledger import history
 from models.drift import SCORE, bin_counts
 from models.lesson import Lesson
 from models.recovery import RecoveryModel
 from pipeline.intake.ingest import ingest
 from pipeline.night.pins import READ_WHOLE
 from pipeline.night.score import asked
-from pipeline.outcomes.findings import STOP, WARN, LookedBack, findings_on
-from pipeline.outcomes.monitor import moved
-from pipeline.panel.panel import panel
-from pipeline.panel.view import view
+from pipeline.outcomes.findings import EARLY_DAYS, EARLY_KNOWN_DAYS, STOP, WARN, LookedBack, findings_on
+from pipeline.outcomes.monitor import a_week_apart, moved
+from pipeline.panel.panel import panel, payments_through
+from pipeline.panel.view import View, terms_of, view
 from pipeline.params import Params, load
 from pipeline.simulate.portfolio import LAST_DAY, simulate
 from pipeline.store.store import Store
@@ -42,7 +48,11 @@ NIGHTS = [TAUGHT + dt.timedelta(days) for days in (1, 5, 9, 13, 17, 21, 25, 30)]
 TREES = 60
 NEW_BOOK = "bought_us"
 
+# Former nights a week apart, through which early payments are told: a week and a half of each month judged, and before.
+FORMER = [day_number(TAUGHT) + 20 - 7 * back for back in range(20)]
+
 Frames = dict[str, pd.DataFrame]
+Told = tuple[int, str, str, str]
 
 
 def without_book(frames: Frames) -> Frames:
@@ -115,25 +125,51 @@ def taught(params: Params) -> RecoveryModel:
     return RecoveryModel.taught(Lesson.of(whole.matrix, whole.labels, whole.cohort, teaching), teaching)
 
 
-def alarms(model: RecoveryModel, params: Params) -> list[tuple[int, str, str]]:
-    """(days since TAUGHT, verdict, what is said) of the nights on which drift is a warning or a stop."""
+def alarms(model: RecoveryModel, params: Params) -> list[Told]:
+    """Of every warning and stop that needs no label of the month: days since TAUGHT, verdict, finding, what is said."""
     store = Store(params.paths.store)
     versions = {name: version for name, version in store.versions().items() if name in READ_WHOLE}
-    found = []
-    seen = view(store, 0, [day_number(night) for night in NIGHTS], params, versions)
+    asked_on = sorted({*FORMER, *map(day_number, NIGHTS)})
+    seen = view(store, 0, asked_on, params, versions)
     matrix, cohort = asked(model, seen.matrix), seen.cohort.frame.reset_index(drop=True)
     numbers, score = model.encoder.encode(matrix, cohort), model.predict(matrix, cohort)["p_recovered"].to_numpy()
-    for night in NIGHTS:
-        rows = np.flatnonzero(cohort["as_of"].to_numpy() == day_number(night))
-        columns = {**dict(zip(model.encoder.names, numbers[rows].T, strict=True)), SCORE: score[rows]}
+    rows = cohort[["account_id", "debtor_id", "as_of"]].assign(p_recovered=score, expected=score)
+    rows = rows.assign(early=paid_early(seen, store, params, versions))
+    nights, found = rows["as_of"].to_numpy(), []
+    nothing = pd.DataFrame(columns=["recovered", "group", "as_of", "arm", "assigned_on", "until_on", "debtor_id"])
+    for night in map(day_number, NIGHTS):
+        at = np.flatnonzero(nights == night)
+        columns = {**dict(zip(model.encoder.names, numbers[at].T, strict=True)), SCORE: score[at]}
         counts = {name: bin_counts(column, model.reference.edges[name]) for name, column in columns.items()}
-        psi = moved(model.reference, counts, len(rows), day_number(night))
-        nothing = pd.DataFrame(columns=["recovered", "group", "as_of", "arm", "assigned_on", "until_on", "debtor_id"])
-        told = findings_on(LookedBack(nothing, nothing, psi, len(rows)), night, params).findings
-        for each in told:
-            if each.name.startswith("drift") and each.verdict in (WARN, STOP):
-                found.append(((night - TAUGHT).days, each.verdict, each.says))
+        psi = moved(model.reference, counts, len(at), night)
+        mature = [former for former in FORMER if former + params.label.gap_days < night]
+        weekly = a_week_apart(FORMER, mature, {"": night - 1})
+        looked = LookedBack(
+            nothing,
+            nothing,
+            psi,
+            len(at),
+            tonight=rows.iloc[at],
+            early=rows[rows["as_of"].isin(weekly)].assign(matured=lambda kept, old=mature: kept["as_of"].isin(old)),
+            taught_auc=model.facts.get("out_of_fold_auc"),
+            unseen=model.encoder.unseen(matrix.iloc[at]),
+        )
+        for each in findings_on(looked, date_of(night), params).findings:
+            if each.verdict in (WARN, STOP):
+                found.append((night - day_number(TAUGHT), each.verdict, each.name, each.says))
     return found
+
+
+def paid_early(seen: View, store: Store, params: Params, versions: Mapping[str, int]) -> np.ndarray:
+    """1 where an account paid within EARLY_DAYS of its night, which is known EARLY_KNOWN_DAYS later, else 0; NaN where
+    the delivery ends before.
+    """
+    terms = terms_of(store, params, versions)
+    soon = replace(params.label_terms(), horizon_days=EARLY_DAYS, maturity_days=EARLY_KNOWN_DAYS)
+    complete = payments_through(store, before=day_number(LAST_DAY) + 1)
+    ledger = history(seen.tables, terms)
+    told = labels(seen.cohort.frame, seen.tables, ledger, soon, complete, terms.decimals, terms.delivers)
+    return told["recovered"].to_numpy(np.float64)
 
 
 def frames_of(seed: int, debtors: int, folder: Path) -> Frames:
@@ -141,7 +177,7 @@ def frames_of(seed: int, debtors: int, folder: Path) -> Frames:
     return {place.stem: pd.read_parquet(place) for place in sorted(folder.glob("*.parquet"))}
 
 
-def judged(seed: int, debtors: int, planted: bool, top: Path) -> dict[str, list[tuple[int, str, str]]]:
+def judged(seed: int, debtors: int, planted: bool, top: Path) -> dict[str, list[Told]]:
     """What is said in an equal world, and of each planted change where asked."""
     folder = top / str(seed)
     frames = frames_of(seed, debtors, folder / "made-up")
@@ -162,22 +198,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name, default in (("worlds", WORLDS), ("planted", PLANTED), ("debtors", DEBTORS), ("first", FIRST)):
         parser.add_argument(f"--{name}", type=int, default=default)
     given = parser.parse_args(arguments)
-    said: dict[str, list[list[tuple[int, str, str]]]] = {}
+    said: dict[str, list[list[Told]]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for number in range(given.worlds):
             seed = given.first + number
             for name, found in judged(seed, given.debtors, number < given.planted, Path(folder)).items():
                 said.setdefault(name, []).append(found)
                 if name == "equal":
-                    for days, verdict, says in found:
-                        print(f"world {seed}, day {days}: {verdict}: {says}", flush=True)
+                    for days, verdict, finding, says in found:
+                        print(f"world {seed}, day {days}: {verdict}: {finding}: {says}", flush=True)
     print(f"\n{given.debtors} debtors a world, seeds from {given.first}, {len(NIGHTS)} nights in a month\n")
-    print(f"{'':<28} {'worlds':>6} {'told':>6} {'stop':>6} {'first told, days (median)':>26}")
+    print(f"{'':<28} {'worlds':>6} {'told':>6} {'stop':>6} {'first told, days (median)':>26}  by (worlds)")
     for name, worlds in said.items():
         told = [found for found in worlds if found]
-        stops = sum(any(verdict == STOP for _, verdict, _ in found) for found in worlds)
+        stops = sum(any(verdict == STOP for _, verdict, *_ in found) for found in worlds)
+        by = Counter(finding for found in worlds for finding in {finding for *_, finding, _ in found})
         first = f"{np.median([min(days for days, *_ in found) for found in told]):.0f}" if told else "-"
-        print(f"{name:<28} {len(worlds):>6} {len(told):>6} {stops:>6} {first:>26}")
+        findings = ", ".join(f"{finding} {count}" for finding, count in by.most_common())
+        print(f"{name:<28} {len(worlds):>6} {len(told):>6} {stops:>6} {first:>26}  {findings}")
 
 
 if __name__ == "__main__":

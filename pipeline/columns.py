@@ -64,7 +64,7 @@ MESSAGE_COLUMNS = (
 NEXT_COLUMNS = (
     *("account_id", "place", "queue", "debtor_id", "joined_to", "portfolio", "product", "currency", "balance"),
     *("arrears", "nothing_overdue", "days_past_due", "p_recovered", "expected_recovery", "net_value"),
-    *("reporting_currency", "channel", "last_payment", "last_right_party", "time_zone"),
+    *("reporting_currency", "channel", "last_payment", "last_right_party", "time_zone", "reason_1"),
 )
 # What a night says of accounts before their due day; money in minor units of the account's currency.
 WATCHED_COLUMNS = (

@@ -64,7 +64,8 @@ def status(store_path: Path, out: Path, params: Params, now: dt.datetime) -> Sta
     points = [*_of_the_list(out, today), _at_work(out, store_path)]
     last = newest(out) if out.is_dir() else None
     verdict = None if last is None else verdict_of(out, dt.date.fromisoformat(last))
-    figures: dict[str, Any] = {"list": last, "verdict": verdict, "nights": len(nights(out))}
+    expired = (out / EXPIRED).exists()
+    figures: dict[str, Any] = {"list": last, "expired": expired, "verdict": verdict, "nights": len(nights(out))}
     try:
         store = Store(store_path)
         feeds = _feeds(store)

@@ -245,9 +245,10 @@ class Gap:
         return [date_of(self.first).isoformat(), date_of(self.last).isoformat()]
 
     def sentence(self) -> str:
+        days = self.last - self.first + 1
         return (
             f"Table {self.table!r}: the delivery begins on {date_of(self.last + 1)}, and the store is complete through "
-            f"{date_of(self.first - 1)}: {self.last - self.first + 1:,} days are missing between them."
+            f"{date_of(self.first - 1)}: {'1 day is' if days == 1 else f'{days:,} days are'} missing between them."
         )
 
 

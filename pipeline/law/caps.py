@@ -4,7 +4,7 @@ Every number is per known account.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -76,6 +76,7 @@ class Counter:
     debtor: np.ndarray
     debtors: int
     day: int
+    _last: dict[tuple[str, ...], np.ndarray] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, log: ContactLog, debtor: np.ndarray, debtors: int, day: int) -> Counter:
@@ -107,7 +108,14 @@ class Counter:
         return until if rule.per == "account" else until[self.debtor]
 
     def last_at(self, channels: tuple[str, ...]) -> np.ndarray:
-        """Instant of the debtor's last attempt by these channels, per known account; 0 where there is none."""
+        """Instant of the debtor's last attempt by these channels, per known account; 0 where there is none. Remembered:
+        it is asked for at every question of a desk.
+        """
+        if channels not in self._last:
+            self._last[channels] = self._last_at(channels)
+        return self._last[channels]
+
+    def _last_at(self, channels: tuple[str, ...]) -> np.ndarray:
         log = self.by_debtor
         ours = log.outbound & channel_table(channels)[log.channel] & COUNTED["attempts"][log.outcome]
         latest = np.zeros(self.debtors, np.int64)

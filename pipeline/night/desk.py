@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from features.days import day_number
 from features.errors import ContractError, InputMissing, UsageError
@@ -68,6 +69,31 @@ class Shelf:
         late = np.unique(np.concatenate(numbers)) if numbers else np.empty(0, np.int64)
         return frozenset(owners["debtor_id"].astype(object)[owners["account_no"].isin(late)])
 
+    @cached_property
+    def debtors(self) -> tuple[Mapping[str, int], np.ndarray, np.ndarray]:
+        """Debtor -> its number; and the account numbers of the shard by the numbers of their debtors, which stand
+        beside them in order.
+        """
+        accounts = self.case.tables["accounts"]
+        codes, names = accounts["debtor_id"].astype(object).factorize()
+        order = np.argsort(codes, kind="stable")
+        return {name: code for code, name in enumerate(names)}, codes[order], accounts["account_no"].to_numpy()[order]
+
+    def small(self, debtor: str) -> Case:
+        """What the law reads of one debtor alone."""
+        (numbers, codes, accounts), case = self.debtors, self.case
+        number = numbers.get(debtor, -1)
+        own = np.unique(accounts[slice(*np.searchsorted(codes, [number, number + 1]))])
+        tables = {name: _of_accounts(frame, own, name in self.in_order) for name, frame in case.tables.items()}
+        told = (case.rules, case.params, case.complete_through)
+        return Case(_of_accounts(case.cohort, own, "" in self.in_order), tables, *told, held_back=case.held_back)
+
+    @cached_property
+    def in_order(self) -> frozenset[str]:
+        """Names of the tables, and "" of the cohort, whose rows lie in order of their accounts."""
+        frames = {"": self.case.cohort, **self.case.tables}
+        return frozenset(name for name, frame in frames.items() if frame["account_no"].is_monotonic_increasing)
+
     def debtor(self, row: int) -> str:
         return str(self.case.cohort["debtor_id"].iloc[row])
 
@@ -75,6 +101,16 @@ class Shelf:
         if day not in self.standing:
             self.standing[day] = Standing.of(self.case.asked(Sight(day, self.since)))
         return self.standing[day]
+
+
+def _of_accounts(frame: pd.DataFrame, own: np.ndarray, in_order: bool) -> pd.DataFrame:
+    """The rows of some accounts; of a table in order of its accounts without looking at all of it."""
+    numbers = frame["account_no"].to_numpy()
+    if not in_order:
+        return frame[np.isin(numbers, own)].reset_index(drop=True)
+    first, after = np.searchsorted(numbers, own), np.searchsorted(numbers, own, side="right")
+    places = np.concatenate([np.arange(*span) for span in zip(first, after, strict=True)]) if own.size else own
+    return frame.take(places).reset_index(drop=True)
 
 
 class Desk:
@@ -86,7 +122,7 @@ class Desk:
         self.versions = self.store.versions()
         self.delivery = self.store.newest(self.versions).number
         self._shelves: dict[int, Shelf] = {}
-        self._fresh: dict[str, Case] = {}  # debtor -> what is known since contacts were posted
+        self._fresh: dict[str, Shelf] = {}  # debtor -> what is known since contacts were posted
 
     def open(self) -> Desk:
         """Decide every shard, so that no question waits for it."""
@@ -95,7 +131,7 @@ class Desk:
             if len(shelf.case.cohort):
                 for away in (-1, 0, 1):  # the debtor's clock may be a day behind or ahead
                     shelf.decided(day_number(self.day) + away)
-                _ = shelf.rows, shelf.moved
+                _ = shelf.rows, shelf.moved, shelf.debtors, shelf.in_order
         _ = self._shard_of
         return self
 
@@ -123,10 +159,13 @@ class Desk:
             raise CannotDecide.not_scorable(account_id, "at that time")
         debtor = shelf.debtor(row)
         if debtor in self._fresh:
-            return check(self._fresh[debtor], account_id, channel, moment)
+            shelf = self._fresh[debtor]
+            row = shelf.rows.get(account_id)
+            if row is None:
+                raise CannotDecide.not_scorable(account_id, "at that time")
         standing = shelf.decided(day_on_clock(moment, clock_of(shelf.case, row)))
-        if moment < self.since or debtor in shelf.moved or channel not in standing.channels or standing.moves(row):
-            return check(self._small(shelf.case, debtor), account_id, channel, moment)
+        if moment < shelf.since or debtor in shelf.moved or channel not in standing.channels or standing.moves(row):
+            return check(shelf.small(debtor), account_id, channel, moment)
         return standing.at(row, channel, moment)
 
     def tell(self, account_ids: Iterable[str]) -> None:
@@ -138,7 +177,15 @@ class Desk:
             accounts = self.store.tables(shard, ["accounts"], versions=self.versions)["accounts"]
             debtors = accounts["debtor_id"][accounts["account_id"] == account_id].astype(object).unique().tolist()
             case = self._case(shard, debtors)
-            self._fresh |= dict.fromkeys(case.cohort["debtor_id"].astype(object), case)
+            shelf = Shelf(case, self._after(case))
+            shelf.decided(day_number(self.day))  # while the contact is taken in, so that no question waits for it
+            self._fresh |= dict.fromkeys(case.cohort["debtor_id"].astype(object), shelf)
+
+    def _after(self, case: Case) -> int:
+        """The instant from which on all that was read of a case by the end of the day is known, UTC microseconds."""
+        end = microseconds(dt.datetime.combine(self.day, dt.time.max, dt.UTC))
+        known = [frame["known_at"].to_numpy() for name in KNOWN_LATER if (frame := case.tables.get(name)) is not None]
+        return max([self.since, *(int(own[own <= end].max(initial=0)) + 1 for own in known)])
 
     def known(self, rows: Iterable[Mapping[str, object]]) -> list[str]:
         """Of the accounts that some rows name, those that the store holds."""
@@ -165,18 +212,6 @@ class Desk:
         wanted = self.params.worklist.defer_for_credit  # of all features, what the law may have to read
         seen = view(self.store, shard, [night], self.params, self.versions, debtors=debtors, features=wanted)
         return case_of(seen, self.store, self.versions, night, self.params)
-
-    def _small(self, whole: Case, debtor: str) -> Case:
-        """What the law reads of one debtor alone."""
-        accounts, cohort = whole.tables["accounts"], whole.cohort
-        own = accounts["account_no"][(accounts["debtor_id"] == debtor).to_numpy(bool)].unique()
-        tables = {
-            name: frame[np.isin(frame["account_no"].to_numpy(), own)].reset_index(drop=True)
-            for name, frame in whole.tables.items()
-        }
-        rows = cohort[np.isin(cohort["account_no"].to_numpy(), own)].reset_index(drop=True)
-        told = (whole.rules, whole.params, whole.complete_through)
-        return Case(rows, tables, *told, held_back=whole.held_back)
 
     @cached_property
     def _shard_of(self) -> Mapping[int, int]:

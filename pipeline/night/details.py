@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,55 +39,76 @@ LEARNT = (UNPROVEN, PROVEN)  # states in which the order goes by a learnt effect
 SHOWN_REASONS = ("reason_1", "reason_2", "reason_3")
 
 
-def opened_rows(job: Job, listed: pd.DataFrame, language: str) -> tuple[pd.DataFrame, Details]:
-    """Reasons and details of the listed accounts. listed: account_no, account_id, debtor_id, p_recovered, channel,
-    shard.
+def opened_rows(
+    job: Job, listed: pd.DataFrame, language: str, waiting: pd.DataFrame | None = None
+) -> tuple[pd.DataFrame, Details]:
+    """Reasons of the listed accounts, and of those that wait next in line; details of the listed ones. listed, waiting:
+    account_no, account_id, debtor_id, p_recovered, channel, shard.
 
-    Features of the listed debtors are made again from the same pinned versions; a probability that then differs by a
-    bit is refused.
+    Features of their debtors are made again from the same pinned versions; a probability that then differs by a bit is
+    refused. What sets an account apart is told among those that it stands with: the list, or who waits.
     """
-    by_shard = [(shard, part) for shard, part in listed.groupby("shard", sort=True)]
+    both = pd.concat([listed.assign(waits=False), *([] if waiting is None else [waiting.assign(waits=True)])])
+    by_shard = [(shard, part) for shard, part in both.groupby("shard", sort=True)]
     parts = list(map_shards(partial(_open_shard, job, language), by_shard, job.params.engine))
     if not parts:
         return pd.DataFrame(columns=["account_no", *SHOWN_REASONS]), Details()
-    rows = pd.concat([part[0] for part in parts], ignore_index=True)
-    said, why, sums = set_apart([part[1] for part in parts])
+    named, (said, why, sums), rows = _named([part[0] for part in parts])
     sums.insert(0, "account_id", rows["account_id"].to_numpy())
     frames = {"reasons": [_long(said, rows)], "effects": [_long(said.iloc[:0] if why is None else why, rows)]}
     frames["sums"] = [sums]
     for *_, details in parts:
         for name, frame in details.items():
             frames.setdefault(name, []).append(frame)
-    named = (said if why is None else _why_first(why, said))[list(SHOWN_REASONS)]
-    return named.assign(account_no=rows["account_no"].to_numpy()), Details(
+    beside, *_ = _named([part[1] for part in parts])
+    return pd.concat([named, beside], ignore_index=True), Details(
         **{name: pd.concat(found, ignore_index=True) for name, found in frames.items()}
     )
 
 
+# account_no and account_id of some accounts, and what may be said of them; None of none.
+Spoken = tuple[pd.DataFrame, Told | None]
+
+
+def _named(parts: Sequence[Spoken]) -> tuple[pd.DataFrame, tuple[pd.DataFrame, pd.DataFrame | None, pd.DataFrame], Any]:
+    """SHOWN_REASONS and account_no of the accounts of all shards, `set_apart` of them, and who they are."""
+    rows = pd.concat([rows for rows, _ in parts], ignore_index=True)
+    said, why, sums = set_apart([told for _, told in parts if told is not None])
+    named = (said if why is None else _why_first(why, said))[list(SHOWN_REASONS)]
+    return named.assign(account_no=rows["account_no"].to_numpy()), (said, why, sums), rows
+
+
 def _open_shard(
     job: Job, language: str, item: tuple[int, pd.DataFrame]
-) -> tuple[pd.DataFrame, Told, dict[str, pd.DataFrame]]:
-    """(account_no and account_id of the shard's listed accounts, what may be said of them, their details)."""
-    shard, listed = item
+) -> tuple[Spoken, Spoken, dict[str, pd.DataFrame]]:
+    """What may be said of the shard's listed accounts, and of those that wait; details of the listed ones."""
+    shard, both = item
     store = Store(job.store_path)
-    whole = view(store, shard, [job.as_of], job.params, job.versions, debtors=listed["debtor_id"])
-    seen = _of_debtors(whole, listed["account_no"])
+    whole = view(store, shard, [job.as_of], job.params, job.versions, debtors=both["debtor_id"].drop_duplicates())
     model = load_model(job.model.folder, job.model.sha256)
-    cohort = seen.cohort.frame
-    matrix = asked(model, seen.matrix)
-    again = model.predict(matrix, cohort)["p_recovered"].to_numpy()
-    once = listed.set_index("account_no")["p_recovered"].reindex(cohort["account_no"]).to_numpy()
-    differ = again != once
-    if differ.any():
-        raise ScoresDiffer.again(list(cohort["account_id"][differ]))
+    by_effect = job.params.value.mode == "added" and job.rung.state in LEARNT
+
+    def spoken_of(rows: pd.DataFrame) -> tuple[View, Spoken]:
+        seen = _of_debtors(whole, rows["account_no"])
+        cohort, matrix = seen.cohort.frame, asked(model, seen.matrix)
+        if cohort.empty:
+            return seen, (cohort[["account_no", "account_id"]], None)
+        again = model.predict(matrix, cohort)["p_recovered"].to_numpy()
+        once = rows.set_index("account_no")["p_recovered"].reindex(cohort["account_no"]).to_numpy()
+        differ = again != once
+        if differ.any():
+            raise ScoresDiffer.again(list(cohort["account_id"][differ]))
+        found = told(model, matrix, cohort, TREATED, voice(language), by_effect)
+        return seen, (cohort[["account_no", "account_id"]].reset_index(drop=True), found)
+
+    listed, waiting = both[~both["waits"].to_numpy()], both[both["waits"].to_numpy()]
+    seen, spoken = spoken_of(listed)
+    _, beside = spoken_of(waiting)
     planned = dict(zip(listed["account_no"].tolist(), listed["channel"].astype("str"), strict=True))
     narrowed = limits_of(case_of(whole, store, job.versions, job.as_of, job.params), planned, job.as_of)
-    by_effect = job.params.value.mode == "added" and job.rung.state in LEARNT
-    spoken = told(model, matrix, cohort, TREATED, voice(language), by_effect)
-    details = details_of(seen, cohort["account_no"].to_numpy(), terms_of(store, job.params, job.versions))
-    rows = cohort[["account_no", "account_id"]].reset_index(drop=True)
-    shown = display_of(store, shard, rows, job)
-    return rows, spoken, {"limits": narrowed, "display": shown, **details}
+    details = details_of(seen, spoken[0]["account_no"].to_numpy(), terms_of(store, job.params, job.versions))
+    shown = display_of(store, shard, pd.concat([spoken[0], beside[0]], ignore_index=True), job)
+    return spoken, beside, {"limits": narrowed, "display": shown, **details}
 
 
 def display_of(store: Store, shard: int, rows: pd.DataFrame, job: Job) -> pd.DataFrame:

@@ -58,7 +58,7 @@ from pipeline.night.treatment import kept_of as treated_kept
 from pipeline.night.treatment import nothing_kept as nothing_treated
 from pipeline.night.variants import with_shares
 from pipeline.night.watch import about_watch, kept_of, unwatched, watch_list
-from pipeline.night.worklist import assignments, night_of
+from pipeline.night.worklist import assignments, first_in_line, night_of
 from pipeline.pages.publication import Night
 from pipeline.pages.publish import check_ready, lead_nowhere, mark_expired, publish
 from pipeline.pages.record import MANIFEST
@@ -213,7 +213,8 @@ def make_night(
         with stages.stage("treat"):
             treated = treat(ranked.rows, ranked.arms, [one.asked for one in worked], job, policy)
     with stages.stage("explain"):
-        said, details = opened_rows(job, ranked.listed, params.worklist.language)
+        waiting = first_in_line(ranked.rows)
+        said, details = opened_rows(job, ranked.listed, params.worklist.language, waiting)
     language = params.worklist.language
     night = in_words(night_of(store, job, worked, ranked, said, details, treated), law_of(params), language)
     said_more, watch, about_it = [*untaught(worked), *ranked.warnings, *untreated(treated)], None, {}

@@ -89,7 +89,7 @@ class Worked:
     waits     portfolio, money, money_days: money recovered after the last matured nights, and the same times the days
               it took
     answers   models.response.answer_counts of all known accounts
-    unseen    column, accounts: scorable accounts of a class that the model does not know by name
+    unseen    unseen_of
     settled   pipeline.night.arms.settled
     reach     pipeline.night.reach.reach_of
     watch, watch_counts   pipeline.night.watch.watch_shard
@@ -191,7 +191,7 @@ def _work_shard(job: Job, shelf: Path, shard: int) -> Worked:
     store = Store(job.store_path)
     found = rulings(case_of(seen, store, job.versions, job.as_of, job.params), job.as_of)
     rows = _rows(job, seen, scores, found.accounts, found.recorded["statuses"].to_numpy(np.int64))
-    told = _waits(job, seen, store), _answers(job, seen), _unseen(job, seen), settled(job, seen, store)
+    told = _waits(job, seen, store), _answers(job, seen), unseen_of(job, seen), settled(job, seen, store)
     more = reach_of(job, seen, store), *watch_shard(job, seen), *receivables_shard(job, seen)
     more += asked_about(job, seen, found), spread_of(job, seen, scores)
     policy = policy_in(job.params, date_of(job.as_of))
@@ -272,7 +272,8 @@ def spread_of(job: Job, seen: View, scores: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(kinds)).astype(kinds)
 
 
-def _unseen(job: Job, seen: View) -> pd.DataFrame:
+def unseen_of(job: Job, seen: View) -> pd.DataFrame:
+    """column, accounts: scorable accounts of a class that the model does not know by name."""
     model = load_model(job.model.folder, job.model.sha256)
     found = (
         # pyrefly: ignore[missing-attribute]

@@ -26,6 +26,7 @@ from pipeline.store.store import Store
 
 VALUED_OF = ["expected_recovery", "added_recovery"]  # value.mode says which of them the net value counts
 VALUED = ["expected_recovery", "net_value"]
+MOST_TOLD = 40  # accounts next in line of a queue of which a reason is told: as many again as a team works
 ABOUT = ["debtor_id", "portfolio", "product", "currency", "balance", "arrears", "days_past_due"]
 
 
@@ -80,7 +81,7 @@ def night_of(
         worklist=listed[columns],
         deferred=_of_group(shut, "deferred", ["rule", "citation", "first_permitted", "reason", *ABOUT, "time_zone"]),
         excluded=_of_group(shut, "excluded", ["rule", "citation", "reason", *ABOUT]),
-        next_in_line=_next_in_line(rows, job),
+        next_in_line=_next_in_line(rows, said, job),
         self_cure=_of_group(
             alone, "self_cure", ["p_if_left", "added_value", "p_recovered", "expected_recovery", *ABOUT]
         ),
@@ -142,11 +143,18 @@ def nothing_overdue(rows: pd.DataFrame) -> np.ndarray:
     return np.where(rows["arrears"].to_numpy() > 0, "", why)
 
 
-def _next_in_line(rows: pd.DataFrame, job: Job) -> pd.DataFrame:
+def first_in_line(rows: pd.DataFrame) -> pd.DataFrame:
+    """Of those next in line, the accounts of each queue whose first reason is told: MOST_TOLD of them."""
+    beyond = in_order(rows[rows["group"] == "below_capacity"])
+    return beyond.groupby("queue", sort=False, observed=True).head(MOST_TOLD)
+
+
+def _next_in_line(rows: pd.DataFrame, said: pd.DataFrame, job: Job) -> pd.DataFrame:
     """Who would be worked if there were more room, in the order of the list.
 
     place    of the debtor among those next in line of the queue, 1..n
     joined_to  the debtor's account of highest net value, on the debtor's other accounts; "" on that account itself
+    reason_1 what sets the account apart from the others that wait; "" beyond the first MOST_TOLD of its queue
     """
     beyond = in_order(rows[rows["group"] == "below_capacity"])
     heads = beyond[beyond["account_id"] == beyond["head"]]
@@ -159,6 +167,7 @@ def _next_in_line(rows: pd.DataFrame, job: Job) -> pd.DataFrame:
         last_payment=_dates(beyond["last_payment"]),
         last_right_party=_dates(beyond["last_right_party"]),
         reporting_currency=job.params.money.reporting_currency,
+        reason_1=said.set_index("account_no")["reason_1"].reindex(beyond["account_no"]).fillna("").to_numpy(),
     )
     return beyond[list(NEXT_COLUMNS)].reset_index(drop=True)
 

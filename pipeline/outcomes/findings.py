@@ -39,9 +39,9 @@ from pipeline.params import Params
 VITAL = ("drift", SCORE_MOVED, "calibration", "calibration in money")
 SIGNIFICANT = 6  # digits of a figure that a manifest keeps
 WORST_SHOWN = 5
-# Features that shift together where something changed: of hundreds one or two always do on some day, for placements and
-# notices come in batches.
-SEVERAL = 3
+# Features that shift together where something changed: of hundreds a few always do on some day, for placements and
+# notices come in batches and the arrears of a month ago stand in several columns.
+SEVERAL = 5
 LEAST_ROWS = 50  # rows below which a distribution says nothing
 RUNGS_SAID = {
     NO_LOG: "not taught, the same effect for all is assumed",
@@ -58,6 +58,7 @@ SAID_TO = {WRITTEN: "written to", KEPT_SILENT: "kept silent by lot"}
 OUTCOMES_SAID = {"paid": "paid", "answered": "answered", "complained": "complained", "opted_out": "opted out"}
 EARLY_DAYS, EARLY_KNOWN_DAYS = 7, 3  # days in which a payment is early; days until such a one is known
 LOST_AUC = 0.05  # of the order at training, which is worth a look
+BOOK = "portfolio"  # the class column that names an account's book
 LEAST_PEOPLE = 30  # debtors an arm needs before its mean is compared
 
 
@@ -150,6 +151,7 @@ class LookedBack:
     early    of former nights a week apart, what came within EARLY_DAYS: as_of, debtor_id, p_recovered, early (1, 0 or
              NaN), matured (whether the whole label is known by now)
     taught_auc  of the model's chances out of fold when it was taught; None of one that has none
+    unseen   class column -> accounts tonight of a class that the model does not know by name
     contacted  days on which a debtor was really contacted by us in its span: debtor_id, assigned_on, contacts (absent:
                none)
     """
@@ -167,6 +169,7 @@ class LookedBack:
     tonight: pd.DataFrame | None = None
     early: pd.DataFrame | None = None
     taught_auc: float | None = None
+    unseen: Mapping[str, int] = field(default_factory=dict)
 
 
 def findings_on(seen: LookedBack, as_of: dt.date, params: Params) -> Findings:
@@ -176,6 +179,7 @@ def findings_on(seen: LookedBack, as_of: dt.date, params: Params) -> Findings:
     night = day_number(as_of)
     findings = [
         *_drift(seen),
+        *_new_books(seen.unseen.get(BOOK, 0), seen.rows),
         *_foretold(seen, params),
         *_early(seen.early, params),
         *_order(seen),
@@ -194,6 +198,14 @@ def findings_on(seen: LookedBack, as_of: dt.date, params: Params) -> Findings:
 
 def _drift(seen: LookedBack) -> list[Finding]:
     return _moved(seen.psi, seen.rows, "", "scorable")
+
+
+def _new_books(accounts: int, rows: int) -> list[Finding]:
+    """Accounts of books that taught the model nothing, or had too few debtors then to be known by name."""
+    if accounts < LEAST_PEOPLE:
+        return []
+    says = f"{accounts:,} of {rows:,} accounts are in books that the model does not know by name."
+    return [Finding("new books", WARN, says, {"accounts": accounts})]
 
 
 def _moved(found: Mapping[str, float] | None, number: int, whose: str, accounts: str) -> list[Finding]:

@@ -5,7 +5,7 @@ how far tonight resembles training. Before a list is published, of the list that
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,7 @@ from models.ladder import Rung
 from models.recovery import load_model
 from pipeline.night.alarm import Alarm
 from pipeline.night.score import Job, job_for, score_shard
-from pipeline.night.shards import Worked, spread_of
+from pipeline.night.shards import Worked, spread_of, unseen_of
 from pipeline.night.variants import matured
 from pipeline.outcomes.findings import EARLY_DAYS, EARLY_KNOWN_DAYS, Findings, LookedBack, findings_on
 from pipeline.outcomes.lateness import OF_THE_DATE, lateness
@@ -71,7 +71,8 @@ def monitor(store_path: Path, as_of: dt.date, params: Params) -> Findings:
 def judge(store: Store, job: Job, assigned: pd.DataFrame, worked: Sequence[Worked]) -> Alarm:
     """The same of a night that is made and not yet published. assigned: what it is to remember of its assignments."""
     rows = sum(len(one.rows) for one in worked)
-    seen = _looked_back(store, job, assigned, rows, [one.spread for one in worked], job.rung)
+    parts = [one.spread for one in worked], [one.unseen for one in worked]
+    seen = _looked_back(store, job, assigned, rows, *parts, job.rung)
     return findings_on(seen, date_of(job.as_of), job.params).alarm()
 
 
@@ -82,14 +83,23 @@ def look_back(store_path: Path, as_of: dt.date, params: Params) -> LookedBack:
     kept = kept_rungs(store, job.as_of + 1)
     tonight = store.read("assignments", list(ASSIGNED), since=job.as_of, before=job.as_of + 1)
     found = list(map_shards(partial(_resemblance, job), range(store.shards), params.engine))
-    rows, spread = sum(size for size, _ in found), [part for _, part in found]
-    return _looked_back(store, job, tonight, rows, spread, kept[-1] if kept else None)
+    rows = sum(size for size, *_ in found)
+    spread, unseen = ([part[place] for part in found] for place in (1, 2))
+    return _looked_back(store, job, tonight, rows, spread, unseen, kept[-1] if kept else None)
 
 
 def _looked_back(
-    store: Store, job: Job, tonight: pd.DataFrame, rows: int, spread: Sequence[pd.DataFrame], rung: Rung | None
+    store: Store,
+    job: Job,
+    tonight: pd.DataFrame,
+    rows: int,
+    spread: Sequence[pd.DataFrame],
+    unseen: Sequence[pd.DataFrame],
+    rung: Rung | None,
 ) -> LookedBack:
-    """tonight: of ASSIGNED at least the columns of arms. rows: scorable accounts; spread: `spread_of` each shard."""
+    """tonight: of ASSIGNED at least the columns of arms. rows: scorable accounts; spread, unseen: `spread_of` and
+    `unseen_of` each shard.
+    """
     params = job.params
     earlier = store.read("assignments", list(ASSIGNED), before=job.as_of)
     paid = store.complete_through().get("payments") is not None
@@ -101,7 +111,7 @@ def _looked_back(
         nights = sorted(mature["as_of"].unique().tolist())
         newest = set(nights[-LISTS_BACK:])
         wanted = mature[mature["as_of"].isin(newest) | (mature["as_of"] == mature["assigned_on"])]
-    weekly = _a_week_apart(earlier, nights, complete)
+    weekly = a_week_apart(earlier["as_of"].unique() if len(earlier) else (), nights, complete)
     asked = partial(_outcomes, job, sorted({*nights, *weekly}), weekly, complete)
     parts = list(map_shards(asked, range(store.shards), params.engine)) if nights or weekly else []
     found = pd.concat([part[0] for part in parts], ignore_index=True) if parts else None
@@ -122,18 +132,20 @@ def _looked_back(
         _in_units(tonight) if len(tonight) else None,
         None if early is None else _early(earlier, early, set(nights)),
         _taught_auc(job),
+        pd.concat(unseen).groupby("column")["accounts"].sum().to_dict(),
     )
 
 
-def _a_week_apart(earlier: pd.DataFrame, nights: Sequence[int], complete: Mapping[str, int]) -> list[int]:
+def a_week_apart(former: Iterable[int], nights: Sequence[int], complete: Mapping[str, int]) -> list[int]:
     """The newest of former nights whose early payments are known, and those before it a week or more apart: up to
-    YOUNG_BACK that have not matured, and up to OLD_BACK of those that have.
+    YOUNG_BACK that have not matured, and up to OLD_BACK of those that have. former: published; nights: of them, those
+    that have matured; complete: last day of payments, by book.
     """
-    if earlier.empty or not complete:
+    if not complete:
         return []
     last, found = max(complete.values()) - EARLY_DAYS - EARLY_KNOWN_DAYS + 1, dict[bool, list[int]]()
     kept: int | None = None
-    for night in sorted(earlier.loc[earlier["as_of"] <= last, "as_of"].unique().tolist(), reverse=True):
+    for night in sorted((int(each) for each in former if each <= last), reverse=True):
         if kept is None or kept - night >= EARLY_DAYS:
             kept = night
             found.setdefault(night in nights, []).append(night)
@@ -227,10 +239,10 @@ def _of_spans(contacted: pd.DataFrame, wanted: pd.DataFrame) -> pd.DataFrame:
     return met.groupby(["debtor_id", "assigned_on"], sort=True).size().rename("contacts").reset_index()
 
 
-def _resemblance(job: Job, shard: int) -> tuple[int, pd.DataFrame]:
-    """Scorable accounts of the shard, and its `spread_of`."""
+def _resemblance(job: Job, shard: int) -> tuple[int, pd.DataFrame, pd.DataFrame]:
+    """Scorable accounts of the shard, its `spread_of` and its `unseen_of`."""
     seen, scores = score_shard(job, shard)
-    return len(seen.cohort.frame), spread_of(job, seen, scores)
+    return len(seen.cohort.frame), spread_of(job, seen, scores), unseen_of(job, seen)
 
 
 def _drift(job: Job, rows: int, spread: Sequence[pd.DataFrame]) -> dict[str, float] | None:

@@ -131,7 +131,8 @@ def _data(night: Night, spoken: Mapping[str, Any], totals: Mapping[str, Any]) ->
     audit = _aligned(night.audit, texts(listed["account_id"]))
     currencies = {night.reporting_currency, *totals["per_currency"]}
     currencies |= {code for name in NOT_LISTED for code in _currencies(getattr(night, name))}
-    later = {name: _later(getattr(night, name), strings, night_number) for name in NOT_LISTED}
+    unlisted = {name: getattr(night, name) for name in NOT_LISTED} | {"next_in_line": night.waiting()}
+    later = {name: _later(frame, strings, night_number) for name, frame in unlisted.items()}
     manifest = night.manifest
     return {
         "words": {section: held for section, held in spoken.items() if section not in NOT_ON_THE_PAGE},

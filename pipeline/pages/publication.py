@@ -129,10 +129,19 @@ class Night:
 
     def display(self) -> pd.DataFrame:
         """The display_* columns of the list, row by row, "" where nothing is told; none where none is delivered."""
+        return self._display_of(self.worklist)
+
+    def waiting(self) -> pd.DataFrame:
+        """Those next in line, and beside each debtor the display_* columns: for page and workbook, in no other file."""
+        held = self.next_in_line
+        at, shown = list(held).index("debtor_id") + 1, self._display_of(held).set_axis(held.index)
+        return pd.concat([held.iloc[:, :at], shown, held.iloc[:, at:]], axis=1)
+
+    def _display_of(self, rows: pd.DataFrame) -> pd.DataFrame:
         held = self.details.display
         told = held.drop_duplicates("account_id").set_index("account_id")
         told = told[[name for name in held if str(name).startswith(DISPLAY)]]
-        return told.reindex(texts(self.worklist["account_id"])).fillna("").astype("str").reset_index(drop=True)
+        return told.reindex(texts(rows["account_id"])).fillna("").astype("str").reset_index(drop=True)
 
     def to_dial(self) -> pd.DataFrame:
         """The list with the agent of each row, "" where no agent is planned, what it asks for, and of the display_*

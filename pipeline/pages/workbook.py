@@ -149,7 +149,7 @@ def write_xlsx(night: Night, path: Path) -> None:
         if not several:
             _list(book, book.words["tabs"]["worklist"], listed)
         for name in ("next_in_line", "deferred", "excluded", "self_cure"):
-            _plain(book, book.words["tabs"][name], getattr(night, name))
+            _plain(book, book.words["tabs"][name], night.waiting() if name == "next_in_line" else getattr(night, name))
         _plain(book, book.words["book"]["audit"], night.audit)
     finally:
         _close(book)

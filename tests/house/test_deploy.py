@@ -92,6 +92,15 @@ def test_the_image_runs_as_nobody_from_the_lock_and_copies_what_is_there():
     ]
     assert copied
     assert [name for name in copied if not (HOUSE / name).exists()] == []
+    built_from = {"setup.py", "MANIFEST.in", "pyproject.toml"}  # without them the wheel lacks params and sample
+    assert built_from <= set(copied)
+
+
+def test_ci_builds_the_image_where_there_is_a_builder_and_starts_it():
+    told = (HOUSE / ".ci" / "run").read_text()
+    assert "for builder in podman docker" in told
+    assert '"$builder" build --quiet --file deploy/Containerfile' in told
+    assert '"$builder" run --rm --network none recoup:ci init --sample' in told
 
 
 class NoRetry(Exception):

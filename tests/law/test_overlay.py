@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from features.errors import InputMissing, UsageError
 from pipeline.law.loosening import loosened
 from pipeline.law.overlay import law_of
+from pipeline.law.places import places
 from pipeline.law.question import Case
-from pipeline.law.reasoning import places, reasoning
+from pipeline.law.reasoning import reasoning
 from pipeline.law.rule_file import load_rules
 from pipeline.law.rules import Rules
 from pipeline.params import Params

@@ -1,6 +1,6 @@
 """The whole reasoning of an account, and the rules place by place, in words.
 
-Also of causes.py.
+Also of causes.py and places.py.
 """
 
 from __future__ import annotations
@@ -8,8 +8,9 @@ from __future__ import annotations
 import pytest
 
 from features.errors import ContractError
+from pipeline.law.places import places
 from pipeline.law.question import Case
-from pipeline.law.reasoning import places, reasoning
+from pipeline.law.reasoning import reasoning
 from tests.worlds.eligibility_worlds import (
     MONDAY,
     PARAMS,

@@ -16,8 +16,9 @@ from click.testing import CliRunner
 from features.errors import InputMissing, UsageError
 from pipeline.cli import cli
 from pipeline.law.overlay import law_of
+from pipeline.law.places import places
 from pipeline.law.question import Case
-from pipeline.law.reasoning import places, reasoning
+from pipeline.law.reasoning import reasoning
 from pipeline.law.sign_off import covered, covered_sha256, sign, signatures, signed_sha256, stale_places
 from pipeline.night.night import changed_law
 from pipeline.params import Eligibility, Params, load

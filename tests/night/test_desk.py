@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import gc
 import http.client
 import io
 import json
@@ -16,6 +17,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -29,7 +31,7 @@ from pipeline.law.question import CannotDecide
 from pipeline.night.desk import BatchFaulty, Desk, check_contact, check_file, microseconds, said
 from pipeline.night.feeds import case_of
 from pipeline.panel.view import view
-from pipeline.serving import Asked, Counter, application, token_in
+from pipeline.serving import Asked, Counter, application, settled, token_in
 from pipeline.store.refusals import NotStored
 from pipeline.store.store import Store
 from tests.worlds.afterwards import NIGHT, House
@@ -137,6 +139,42 @@ def test_contacts_that_are_posted_count_at_once_towards_the_caps(own):
     assert found == by_itself(own, account, "call", at + dt.timedelta(minutes=1))
     assert counter.take(rows, MORNING)["already"]
     assert not counter.look(MORNING)
+
+
+def test_whom_contacts_were_posted_of_is_decided_once_and_answered_as_by_itself_at_every_hour(own, monkeypatch):
+    counter = Counter(own.store, own.params, MORNING)
+    account, at = callable_at(own, counter.desk)
+    counter.take([called(account, at, "NEW-1")], MORNING)
+    moments = [at + dt.timedelta(minutes=minutes) for minutes in (-90, -1, 0, 1, 30, 200)]
+    for channel in CHANNELS:
+        for moment in moments:
+            assert counter.desk.ask(account, channel, moment) == by_itself(own, account, channel, moment)
+    monkeypatch.setattr("pipeline.night.desk.check", None)
+    assert counter.desk.ask(account, "call", at + dt.timedelta(minutes=1)).group in ("permitted", "deferred")
+
+
+def test_no_question_walks_the_contact_log_or_the_rubbish_of_the_desk_again(house, desk):
+    shelf = next(shelf for shelf in desk.shelves() if shelf.standing)
+    log = shelf.decided(day_number(NIGHT)).decision.record.counter
+    assert log.last_at(("call",)) is log.last_at(("call",))
+    assert shelf.in_order == {"", *shelf.case.tables}
+    settled()
+    assert gc.get_freeze_count() > 0
+    gc.unfreeze()
+
+
+def test_what_the_law_reads_of_a_debtor_is_the_same_where_a_table_is_in_no_order(house, desk):
+    shelf = desk.shelves()[0]
+    debtor = shelf.debtor(0)
+    tables = {name: frame.iloc[::-1].reset_index(drop=True) for name, frame in shelf.case.tables.items()}
+    turned = replace(shelf, case=replace(shelf.case, tables=tables))
+    assert "contacts" not in turned.in_order
+    found, other = shelf.small(debtor), turned.small(debtor)
+    pd.testing.assert_frame_equal(found.cohort, other.cohort)
+    for name, frame in found.tables.items():
+        back = other.tables[name].iloc[::-1].reset_index(drop=True)
+        pd.testing.assert_frame_equal(frame, back)
+    assert set(found.tables["accounts"]["debtor_id"]) == {debtor}
 
 
 def test_contacts_with_too_many_faults_are_refused_by_the_ordinary_rules(own):

@@ -301,16 +301,28 @@ def test_drift_of_the_score_has_three_verdicts(value, verdict):
 
 def test_shifted_features_are_named_worst_first():
     psi = {"p_recovered": 0.0, "balance": 0.3, "arrears": 0.9, "days_past_due": 0.1, "promise_open": 0.26}
+    psi |= {"bucket": 0.28, "open_items": 0.27}
     found = finding(findings_on(seen(psi=psi), AS_OF, PARAMS), "drift of the features")
     assert (found.verdict, found.says) == (
         WARN,
-        "3 of 4 features have shifted (PSI above 0.25 beyond what is usual): arrears (0.90), balance (0.30), "
-        "promise_open (0.26).",
+        "5 of 6 features have shifted (PSI above 0.25 beyond what is usual): arrears (0.90), balance (0.30), "
+        "bucket (0.28), open_items (0.27), promise_open (0.26).",
     )
-    two = finding(findings_on(seen(psi={**psi, "balance": 0.2}), AS_OF, PARAMS), "drift of the features")
-    assert (two.verdict, two.figures["shifted"]) == (OK, 2)
+    four = finding(findings_on(seen(psi={**psi, "balance": 0.2}), AS_OF, PARAMS), "drift of the features")
+    assert (four.verdict, four.figures["shifted"]) == (OK, 4)
     calm = finding(findings_on(seen(psi={"p_recovered": 0.0, "balance": 0.2}), AS_OF, PARAMS), "drift of the features")
     assert (calm.verdict, calm.says) == (OK, "None of 1 features has shifted.")
+
+
+def test_accounts_of_a_book_that_taught_nothing_are_told_at_once():
+    found = findings_on(replace(seen(psi={SCORE: 0.0}), unseen={"portfolio": 30, "product": 900}), AS_OF, PARAMS)
+    told = finding(found, "new books")
+    assert (told.verdict, told.says) == (
+        WARN,
+        "30 of 5,000 accounts are in books that the model does not know by name.",
+    )
+    few = findings_on(replace(seen(psi={SCORE: 0.0}), unseen={"portfolio": 29}), AS_OF, PARAMS)
+    assert "new books" not in {each.name for each in few.findings}
 
 
 def test_a_small_night_is_not_taken_for_a_shift():

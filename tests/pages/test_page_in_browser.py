@@ -497,6 +497,9 @@ def shown_people(rows: int = 30) -> Night:
     told = {"display_name": [f"Ana Sample {at}" for at in range(rows)], "display_reference": ids.str.replace("A", "R-")}
     phones = [("+44 (0)131 496 0" + f"{at:03d}", "ask for Ana", "")[at % 3] for at in range(rows)]
     display = pd.DataFrame({"account_id": ids, **told, "display_phone": phones})
+    waits = made.next_in_line["account_id"]
+    others = {"display_name": "Bo Waits " + waits, "display_reference": waits, "display_phone": "+44 131 496 0999"}
+    display = pd.concat([display, pd.DataFrame({"account_id": waits, **others})], ignore_index=True)
     return replace(made, details=replace(made.details, display=display))
 
 
@@ -541,9 +544,37 @@ def test_nobody_next_in_line_is_left_out_and_what_is_not_overdue_says_why(show):
     page = show(made, "#tab=next_in_line")
     rows = page.locator("#panel tbody tr").all_inner_texts()
     assert len(rows) == made.counts["below_capacity"] == len(made.next_in_line)
-    assert [row.split("\t")[0] for row in rows] == made.next_in_line["account_id"].tolist()
+    assert page.locator("#panel .at-account_id .one").all_inner_texts() == made.next_in_line["account_id"].tolist()
     silent = made.next_in_line["arrears"] == 0
     assert ["placed for collection" in row for row in rows] == silent.tolist()
+
+
+def test_next_in_line_tells_who_what_it_is_worth_and_why_on_a_screen_and_a_phone(show):
+    page = show(shown_people(), "#tab=next_in_line")
+    made = shown_people()
+    first = made.waiting().iloc[0]
+    shown = page.locator("#panel tbody tr").first
+    assert first["display_name"] in shown.locator(".at-account_id").inner_text()
+    assert shown.locator(".at-reason_1").inner_text() == first["reason_1"].removeprefix("▲ ").removeprefix("▼ ")
+    assert shown.locator("a.call").get_attribute("href").startswith("tel:+44")
+    assert page.locator("#panel thead th").all_inner_texts()[-3:] == ["Net value", "Contact", "Why"]
+    page.locator("#panel input").fill(first["display_name"])
+    assert page.locator("#panel tbody tr").count() == 1
+    for width in (1200, 390):
+        page.set_viewport_size({"width": width, "height": 844})
+        for name in ("account_id", "net_value", "channel", "reason_1"):
+            box = shown.locator(f".at-{name}").bounding_box()
+            assert box is not None, name
+            assert 0 <= box["x"] <= box["x"] + box["width"] <= width, (width, name)
+
+
+def test_the_balance_under_the_arrears_is_not_cut_off(show):
+    rows = night(12)
+    dear = rows.worklist.assign(currency="JPY", arrears=111_010_000, balance=142_641_100)
+    page = show(replace(rows, worklist=dear))
+    page.set_viewport_size({"width": 1200, "height": 900})
+    told = page.locator("tr.row td.money .two").first
+    assert told.evaluate("one => one.scrollWidth <= one.clientWidth"), told.inner_text()
 
 
 def test_a_demonstration_says_so_and_does_not_expire(show):

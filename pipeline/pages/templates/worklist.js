@@ -75,7 +75,8 @@
   const list = unpack(night.worklist), details = night.details, audit = unpack(night.audit), display = unpack(night.display);
   const shownOf = (i, name) => (display[name] && display[name][i]) || "";
   // A number to call is one that holds nothing else.
-  const phoneOf = (i) => (/^\+?[\d\s().\/-]{5,30}$/.test(shownOf(i, "display_phone").trim()) ? shownOf(i, "display_phone").trim() : "");
+  const PHONE = /^\+?[\d\s().\/-]{5,30}$/;
+  const phoneOf = (i) => (PHONE.test(shownOf(i, "display_phone").trim()) ? shownOf(i, "display_phone").trim() : "");
   const callLink = (i, className) => {
     const phone = phoneOf(i);
     return phone ? el("a", { class: className, href: "tel:" + phone.replace("(0)", "").replace(/[^\d+]/g, ""), title: fill(words.row.call, { phone }) }, phone) : null;
@@ -549,6 +550,46 @@
     if (table.rows < table.all) panel.append(el("p", { class: "small" }, fill(words.later.cut, { n: whole.format(table.rows), all: whole.format(table.all), file: name + ".csv" })));
     draw();
   };
+  // Who waits, in the list's own form: what is worth knowing before a call fits a screen, and a phone; the file holds all.
+  const nextPart = (panel) => {
+    const table = unpack(night.later.next_in_line), said_of = words.heads;
+    const heads = { place: words.columns.place, account_id: said_of.account, queue: words.columns.queue, arrears: said_of.arrears, days_past_due: said_of.days, p_recovered: said_of.chance, expected_recovery: said_of.expected, net_value: said_of.net_value, channel: said_of.contact, reason_1: said_of.why };
+    panel.append(el("p", { class: "lead" }, words.later.next_in_line));
+    if (!table.all) { panel.append(el("p", { class: "nothing" }, words.empty.next_in_line)); return; }
+    const search = el("input", { type: "search", placeholder: words.tools.search, "aria-label": words.tools.search, autocomplete: "off" });
+    const said = el("span", {}), holder = el("div", { class: "frame" });
+    const texts = Array.from({ length: table.rows }, (_, i) => table.names.map((column) => (table.kinds[column] === "text" ? table[column][i] : "")).join("\n").toLowerCase());
+    const ends = new Set(["place", "arrears", "days_past_due", "p_recovered", "expected_recovery", "net_value"]), more = (text) => el("span", { class: "two", title: text }, text);
+    const cells = (i) => {
+      const at = (name) => cellText(table, name, i), late = table.nothing_overdue[i], spoke = table.last_right_party[i], paid = table.last_payment[i];
+      const call = (table.display_phone ? table.display_phone[i] : "").trim();
+      return {
+        place: [el("b", {}, at("place"))],
+        account_id: [el("span", { class: "one free" }, at("account_id")), more((table.display_name && table.display_name[i]) || table.joined_to[i] || table.debtor_id[i])],
+        queue: [el("span", { class: "one free" }, at("queue")), more(table.portfolio[i] === table.queue[i] ? at("product") : table.portfolio[i] + " · " + at("product"))],
+        arrears: [el("span", { class: "one" }, at("arrears")), more(late ? word("nothing_overdue", late) : fill(words.row.of_balance, { amount: at("balance") }))],
+        days_past_due: [at("days_past_due")],
+        p_recovered: [at("p_recovered"), gauge(table.p_recovered[i] ?? 0)],
+        expected_recovery: [at("expected_recovery")],
+        net_value: [el("b", {}, at("net_value"))],
+        channel: [el("span", { class: "badge" }, at("channel")), PHONE.test(call) ? el("a", { class: "call", href: "tel:" + call.replace("(0)", "").replace(/[^\d+]/g, "") }, call) : null,
+          more((spoke === null ? words.row.never_spoke : fill(words.row.spoke, { day: shortDay(spoke) })) + " · " + (paid === null ? words.row.never_paid : fill(words.row.paid, { day: shortDay(paid) })))],
+        reason_1: [free(table.reason_1[i] || "–")],
+      };
+    };
+    const draw = () => {
+      const text = search.value.trim().toLowerCase(), rows = [];
+      for (let i = 0; i < table.rows; i++) if (!text || texts[i].includes(text)) rows.push(i);
+      said.textContent = whole.format(rows.length) + " / " + whole.format(table.all);
+      holder.replaceChildren(el("table", { class: "next" }, el("caption", { class: "hidden" }, words.tabs.next_in_line), el("thead", {}, el("tr", {}, ...Object.entries(heads).map(([name, text]) => el("th", { scope: "col", class: ends.has(name) ? "end" : null }, el("span", {}, text))))),
+        el("tbody", {}, ...rows.slice(0, 500).map((i) => { const own = cells(i); return el("tr", {}, ...Object.keys(heads).map((name) => el(name === "account_id" ? "th" : "td", { class: (ends.has(name) ? "end count" : "") + " at-" + name, scope: name === "account_id" ? "row" : null }, ...own[name].filter(Boolean)))); }))));
+      if (rows.length > 500) holder.append(el("p", { class: "nothing" }, fill(words.later.cut, { n: whole.format(500), all: whole.format(rows.length), file: "next_in_line.csv" })));
+    };
+    search.addEventListener("input", draw);
+    panel.append(el("div", { class: "tools" }, el("div", { class: "line" }, search, said)), holder);
+    if (table.rows < table.all) panel.append(el("p", { class: "small" }, fill(words.later.cut, { n: whole.format(table.rows), all: whole.format(table.all), file: "next_in_line.csv" })));
+    draw();
+  };
   const pairs = (entries) => el("dl", { class: "terms" }, ...entries.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", { class: "free" }, value))));
   const aboutPart = (panel) => {
     const said = (value) => (value === null || value === undefined ? "–" : typeof value === "number" ? plain.format(value) : Array.isArray(value) ? value.join(", ") : String(value));
@@ -563,7 +604,7 @@
       pane(words.about.files, night.rates.length ? "" : "full", el("ul", {}, ...Object.entries(words.files).map(([file, text]) => el("li", {}, el("b", {}, file), " " + text))))));
   };
 
-  const PARTS = { worklist: worklistPart, next_in_line: laterPart("next_in_line"), deferred: laterPart("deferred"), excluded: laterPart("excluded"), self_cure: laterPart("self_cure"), about: aboutPart };
+  const PARTS = { worklist: worklistPart, next_in_line: nextPart, deferred: laterPart("deferred"), excluded: laterPart("excluded"), self_cure: laterPart("self_cure"), about: aboutPart };
   const tabs = byId("tabs"), panel = byId("panel");
   for (const name of Object.keys(PARTS)) {
     const count = name === "about" ? null : el("small", {}, whole.format(night.counts[name === "next_in_line" ? "below_capacity" : name]));

@@ -1,1 +1,0 @@
-"""Why debts go bad, and questions that nobody foresaw."""

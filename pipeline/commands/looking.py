@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,16 +28,43 @@ from pipeline.commands.table import (
 if TYPE_CHECKING:
     from pipeline.params import Params
 
+FORMATS = ("table", "csv", "json")  # of an answer
+
 
 @command(
     STORE,
     AS_OF,
-    ACCOUNT,
+    option("--account", help="account_id"),
+    option(
+        "--offers",
+        type=click.IntRange(1, MOST),
+        metavar="N",
+        help="In place of one account: N of the night, of every way they are treated, with their routes' sums.",
+    ),
     option("--all", "everything", is_flag=True, help="Every reason, rule and event, not only those that weigh most."),
     option("--plot", type=PLACE, help="Also draw what moved the score, as a waterfall, into this PNG file."),
 )
-def explain(params: Params, store: Path, as_of: dt.date, account: str, everything: bool, plot: Path | None) -> None:
-    """One account's scores, reasons, eligibility and events; before its due day, how likely it is late."""
+def explain(
+    params: Params,
+    store: Path,
+    as_of: dt.date,
+    account: str | None,
+    offers: int | None,
+    everything: bool,
+    plot: Path | None,
+) -> None:
+    """One account's scores, reasons, eligibility and events; before its due day, how likely it is late. Or offers and
+    routes of some accounts.
+    """
+    if (account is None) == (offers is None):
+        raise click.UsageError("Give --account, or --offers: one of them.")
+    if account is None:
+        from pipeline.night.some_accounts import explain_some
+
+        if everything or plot is not None:
+            raise click.UsageError("--all and --plot belong to --account.")
+        click.echo(explain_some(store, as_of, offers or 1, params))
+        return
     from features.errors import UsageError
     from pipeline.night.one_account import explain_account
     from pipeline.store.files import check_folder
@@ -52,6 +80,48 @@ def explain(params: Params, store: Path, as_of: dt.date, account: str, everythin
         from pipeline.training.charts import draw_waterfall
 
         draw_waterfall(found.reasons, "average account", "this account", f"Account {account} as of {as_of}", plot)
+
+
+@command(
+    click.argument("question", required=False),
+    STORE,
+    option("--nights", type=FOLDER, help="Folder of published nights [default: paths.out of the params]."),
+    option(
+        "--as-of", type=DAY, callback=date, help="As it was known before this day, with nights up to it [default: now]."
+    ),
+    option("--format", "form", type=click.Choice(FORMATS), help="[default: by the ending of --out, else table]"),
+    option("--out", "file", type=PLACE, help="Write the answer into this file."),
+    option(
+        "--seconds",
+        type=click.FloatRange(0.01, 36_000),
+        default=60.0,
+        show_default=True,
+        help="How long an answer may take.",
+    ),
+)
+def sql(
+    params: Params,
+    question: str | None,
+    store: Path,
+    nights: Path | None,
+    as_of: dt.date | None,
+    form: str | None,
+    file: Path | None,
+    seconds: float,
+) -> None:
+    """Answer one SELECT over the tables as they were known, the panel and the published lists; `-` reads it from stdin,
+    none at all lists what may be asked of.
+    """
+    from pipeline.insight.answers import answer, told_views
+
+    folder = params.paths.out if nights is None else nights
+    if question is None:
+        click.echo(told_views(store, folder, params))
+        return
+    text = sys.stdin.read() if question == "-" else question
+    by_ending = "" if file is None else file.suffix.lower().removeprefix(".")
+    told = form or (by_ending if by_ending in FORMATS else "table")
+    answer(text, store, folder, params, as_of, told, seconds, file, sys.stdout)
 
 
 @command()
@@ -134,6 +204,12 @@ def serve(params: Params, store: Path, checks: bool, token_file: Path, host: str
     AS_OF,
     option("--capacity", help="Debtors per queue, several by commas: 50,100,200."),
     option("--policy", type=PLACE, help="A treatment policy, to be set beside the params' own."),
+    option(
+        "--past",
+        type=click.IntRange(0, 60),
+        metavar="N",
+        help="With --policy: matured nights, a horizon apart, on which both are worked out too [default: 3].",
+    ),
     option("--out", "picture", type=PLACE, help="Also draw the curve into this PNG file."),
     option("--truth", type=FOLDER, help="truth/ of a simulated source: adds what is true, and the best possible."),
 )
@@ -143,6 +219,7 @@ def whatif(
     as_of: dt.date,
     capacity: str | None,
     policy: Path | None,
+    past: int | None,
     picture: Path | None,
     truth: Path | None,
 ) -> None:
@@ -152,12 +229,14 @@ def whatif(
     if (capacity is None) == (policy is None):
         raise click.UsageError("Give --capacity, or --policy: one of them.")
     if policy is not None:
-        from pipeline.night.policies import compare_policies
+        from pipeline.night.policies import PAST_NIGHTS, compare_policies
 
         if picture is not None or truth is not None:
             raise click.UsageError("--out and --truth belong to --capacity.")
-        click.echo(compare_policies(store, as_of, policy, params))
+        click.echo(compare_policies(store, as_of, policy, params, PAST_NIGHTS if past is None else past))
         return
+    if past is not None:
+        raise click.UsageError("--past belongs to --policy.")
     from pipeline.night.whatif import compare_capacities
 
     if picture is not None:

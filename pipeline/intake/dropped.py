@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from features.tables import DELIVERED
-from pipeline.intake.casting import literal, money_value, quoted
+from pipeline.intake.casting import literal, money_read, money_value, quoted
 from pipeline.intake.delivery import DeliveredTable
 from pipeline.intake.engine import Engine
 from pipeline.store.forgotten import Forgotten
@@ -67,10 +67,12 @@ class Dropping:
         if not rows or money is None or money not in table.columns:
             return Dropped(rows)
         sums = self._engine.rows(
-            f"""SELECT currency, sum({money_value("cell")}), count(*) FILTER ({money_value("cell")} IS NULL) FROM (
+            f"""SELECT currency, sum(amount), count(*) FILTER (amount IS NULL)
+                FROM (SELECT currency, {money_value("read")} AS amount
+                FROM (SELECT currency, {money_read("cell")} AS read FROM (SELECT *, false AS cell_plain FROM (
                 SELECT d.currency, m.decimals, nullif(trim({quoted(money)}), '') AS cell
                 FROM raw_{name} w JOIN dropped_{name} d ON w.rowid = d.rid
-                LEFT JOIN currencies m ON m.code = d.currency) WHERE cell IS NOT NULL GROUP BY ALL"""
+                LEFT JOIN currencies m ON m.code = d.currency) WHERE cell IS NOT NULL))) GROUP BY ALL"""
         )
         found = {currency: int(total) for currency, total, _ in sums if currency is not None and total is not None}
         return Dropped(rows, found, sum(unread for _, _, unread in sums))

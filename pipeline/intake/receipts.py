@@ -9,6 +9,7 @@ all_payments are made from what stands here.
 from __future__ import annotations
 
 from pipeline.intake.quarantine import Code
+from pipeline.intake.sql import maybe_repeated
 
 # Receipts: the lines of one payment_id and debtor that are known at one time are a set; a later set with the same sum
 # replaces it. Sets within a millisecond are of one time, and follow each other as they were delivered.
@@ -59,13 +60,13 @@ SELECT s.rid, {Code.RECEIPT_PART.bit} AS mask FROM standing_payments s JOIN know
     SEMI JOIN short h ON h.payment_id = s.payment_id AND h.debtor_id = k.debtor_id AND h.known_at = s.known_at"""
 
 
-# many_payments: ids of several rows that stand, a table of its own so that beside all rows stand only these few. What
-# is left out later makes fewer of them, never more.
-MANY = "SELECT payment_id FROM standing_payments GROUP BY payment_id HAVING count(*) > 1"
+# many_payments: all rows that stand and share their id with others that do, a table of its own: few beside all rows.
+MANY = f"SELECT * FROM {maybe_repeated('payments')}"
+_STILL_MANY = "(SELECT * FROM many_payments ANTI JOIN left_payments USING (rid))"
 
 REPEATED_LINES = f"""
 WITH lines AS (SELECT rid, min(rid) OVER (PARTITION BY payment_id, {", ".join(_LINE)}, known_at) AS first
-    FROM standing_payments SEMI JOIN many_payments USING (payment_id))
+    FROM {_STILL_MANY})
 SELECT rid, 0 AS mask FROM lines WHERE rid <> first"""
 
 
@@ -74,9 +75,9 @@ def receipt_sets(stored: bool) -> str:
     turn 0 is the store's.
     """
     columns = "payment_id, account_no, charge_id, occurred_at, amount, kind, reverses, known_at"
-    shared = "standing_payments SEMI JOIN many_payments USING (payment_id)"
-    ids = [f"SELECT payment_id FROM {shared} GROUP BY payment_id HAVING count(*) > 1"]
-    rows = [f"SELECT 1 AS turn, rid, defaulted, {columns} FROM standing_payments SEMI JOIN ids USING (payment_id)"]
+    ids = [f"SELECT payment_id FROM {_STILL_MANY} GROUP BY payment_id HAVING count(*) > 1"]
+    among = "standing_payments" if stored else _STILL_MANY
+    rows = [f"SELECT 1 AS turn, rid, defaulted, {columns} FROM {among} SEMI JOIN ids USING (payment_id)"]
     if stored:
         ids.append("SELECT payment_id FROM standing_payments SEMI JOIN stored_payments USING (payment_id)")
         rows.append(f"SELECT 0, NULL, false, {columns} FROM stored_payments SEMI JOIN ids USING (payment_id)")

@@ -18,15 +18,20 @@ from features.tables import DELIVERED, NUMBERS, Column, Kind, Table
 from pipeline.intake.casting import (
     YEARS_TO,
     date_faults,
+    date_read,
     date_value,
     fault,
     floor_day,
     instant_faults,
+    instant_read,
     instant_value,
     is_day,
+    is_plain,
+    is_sound,
     is_zoned,
     literal,
     money_faults,
+    money_read,
     money_value,
     not_a_number,
     number_value,
@@ -40,6 +45,7 @@ from pipeline.intake.casting import (
 from pipeline.intake.clocks import FIRST_DAY, LAST_DAY
 from pipeline.intake.quarantine import Code
 
+EXTRA_LIMIT = 64  # characters of the sender's own texts
 TEXTS = (Kind.ID, Kind.TEXT, Kind.ENUM, Kind.CURRENCY, Kind.ZONE)
 # Of rows that last, the day each begins and the column of the day it ends.
 ENDS = {
@@ -66,11 +72,11 @@ def read_rows(
         f"CASE WHEN defaulted AND lag = 0 THEN {instant}_utc ELSE known_at_utc END" if instant else "known_at_utc"
     )
     return f"""
-WITH cells AS (SELECT rowid AS rid, {", ".join(_cells(table, delivered, extras))} FROM raw_{name}
-    {f"WHERE rowid NOT IN (SELECT rid FROM dropped_{name})" if but_dropped else ""}),
+WITH {_cells(table, delivered, extras, f"rowid NOT IN (SELECT rid FROM dropped_{name})" if but_dropped else "true")},
 placed AS ({_placed(table, shards)}),
-valued AS (SELECT *, {", ".join(_values(table, extras))} FROM placed),
-read AS (SELECT *, ({" | ".join(_faults(table, extras))}) AS mask_of_cells FROM valued),
+{_valued(table, extras)},
+read AS (SELECT *, CASE WHEN {" AND ".join(_sound(table, extras))} THEN 0
+    ELSE ({" | ".join(_faults(table, extras))}) END AS mask_of_cells FROM valued),
 occurred AS ({_with_wall("read", instant) if instant else "SELECT * FROM read"}),
 known_or_not AS (SELECT * REPLACE (
         coalesce(known_at_us, {_default_wall(name)} + coalesce(lag, 0) * {DAY_US}) AS known_at_us,
@@ -90,13 +96,24 @@ SELECT rid, mask_of_cells | {" | ".join(_faults_in_time(table))} AS mask, {", ".
 FROM timed"""
 
 
-def _cells(table: Table, delivered: Sequence[str], extras: Mapping[str, str]) -> list[str]:
-    return [
-        f"nullif(trim({quoted(column)}), '') AS {quoted(column)}"
-        if column in delivered
-        else f"NULL::VARCHAR AS {quoted(column)}"
-        for column in (*table.names, *extras)
+def _cells(table: Table, delivered: Sequence[str], extras: Mapping[str, str], which: str) -> str:
+    """`cells` out of raw_NAME: every declared column and the sender's own, trimmed, NULL where empty, and NAME_plain of
+    the declared ones. which: a condition that rows must meet.
+    """
+    names = [*table.names, *extras]
+    texts = [quoted(name) if name in delivered else f"NULL::VARCHAR AS {quoted(name)}" for name in names]
+    plain = [
+        f"{is_plain(column) if column.name in delivered else 'false'} AS {column.name}_plain"
+        for column in table.columns
     ]
+    trimmed = [
+        f"CASE WHEN {column.name}_plain THEN {quoted(column.name)} "
+        f"ELSE nullif(trim({quoted(column.name)}), '') END AS {quoted(column.name)}"
+        for column in table.columns
+    ]
+    trimmed += [f"nullif(trim({quoted(name)}), '') AS {quoted(name)}" for name in extras]
+    return f"""delivered AS (SELECT rowid AS rid, {", ".join([*texts, *plain])} FROM raw_{table.name} WHERE {which}),
+cells AS (SELECT * REPLACE ({", ".join(trimmed)}) FROM delivered)"""
 
 
 def _placed(table: Table, shards: int) -> str:
@@ -120,24 +137,49 @@ def _placed(table: Table, shards: int) -> str:
         FROM cells c LEFT JOIN known_accounts a USING (account_id) LEFT JOIN books b ON b.portfolio = a.portfolio"""
 
 
-def _values(table: Table, extras: Mapping[str, str]) -> list[str]:
-    values = []
+def _valued(table: Table, extras: Mapping[str, str]) -> str:
+    """`valued` out of `placed`: the cells beside what each was read as, in steps, so that nothing is read twice."""
+    shapes, reads, values = [], [], []
     for column in table.columns:
-        if column.kind is Kind.DATE:
-            values.append(f"{date_value(column.name)} AS {column.name}_v")
-        elif column.kind is Kind.TIME:
-            values.append(f"{instant_value(column.name)} AS {column.name}_us")
-            values.append(f"{is_zoned(column.name)} AS {column.name}_zoned")
-            values.append(f"{is_day(column.name)} AS {column.name}_is_day")
+        name, read = column.name, f"{column.name}_read"
+        if column.kind is Kind.TIME:
+            shapes += [f"{is_zoned(name)} AS {name}_zoned", f"{is_day(name)} AS {name}_is_day"]
+            reads.append(f"{instant_read(name)} AS {read}")
+            values.append(f"{instant_value(read)} AS {name}_us")
+        elif column.kind is Kind.DATE:
+            reads.append(f"{date_read(name)} AS {read}")
+            values.append(f"{date_value(read)} AS {name}_v")
         elif column.kind is Kind.MONEY:
-            values.append(f"{money_value(column.name)} AS {column.name}_v")
+            reads.append(f"{money_read(name)} AS {read}")
+            values.append(f"{money_value(read)} AS {name}_v")
         elif column.kind is Kind.WHOLE:
-            values.append(f"{whole_value(column.name)} AS {column.name}_v")
+            values.append(f"{whole_value(name)} AS {name}_v")
         elif column.kind is Kind.SHARE:
-            values.append(f"{share_value(column.name)} AS {column.name}_v")
-    return values + [
-        f"{number_value(name)} AS {quoted(name + '_v')}" for name, kind in extras.items() if kind == "float64"
-    ]
+            values.append(f"{share_value(name)} AS {name}_v")
+    values += [f"{number_value(name)} AS {quoted(name + '_v')}" for name, kind in extras.items() if kind == "float64"]
+    return f"""shaped AS (SELECT {", ".join(["*", *shapes])} FROM placed),
+cast_once AS (SELECT {", ".join(["*", *reads])} FROM shaped),
+valued AS (SELECT {", ".join(["*", *values])} FROM cast_once)"""
+
+
+def _sound(table: Table, extras: Mapping[str, str]) -> list[str]:
+    """Conditions that are quick to test: where all hold, a row shows none of `_faults`."""
+    found = [is_sound(column, _value_of(column)) for column in table.columns]
+    for name, kind in extras.items():
+        text = f"strlen({quoted(name)}) <= {EXTRA_LIMIT} AND regexp_full_match({quoted(name)}, '[ -~]+')"
+        read = f"{quoted(name + '_v')} IS NOT NULL" if kind == "float64" else text
+        found.append(f"({quoted(name)} IS NULL OR {read})")
+    if table.of_accounts and table.name != "accounts":
+        found.append("account_no IS NOT NULL")
+    if table.name == "charges":
+        found.append("(kind = 'adjustment' OR amount_v >= 0)")
+    if table.name == "payments":
+        found.append("(kind = 'reversal') = (reverses IS NOT NULL)")
+    return found
+
+
+def _value_of(column: Column) -> str:
+    return f"{column.name}_us" if column.kind is Kind.TIME else f"{column.name}_v"
 
 
 def _faults(table: Table, extras: Mapping[str, str]) -> list[str]:
@@ -152,7 +194,7 @@ def _faults_by_column(table: Table, extras: Mapping[str, str]) -> dict[str, list
             found[name] = [fault(not_a_number(name), Code.NUM_FORMAT)]
         else:
             found[name] = [
-                fault(f"length({quoted(name)}) > 64", Code.TEXT_TOO_LONG),
+                fault(f"length({quoted(name)}) > {EXTRA_LIMIT}", Code.TEXT_TOO_LONG),
                 fault(rf"regexp_matches({quoted(name)}, '\p{{Cc}}')", Code.TEXT_FORMAT),
             ]
     if table.of_accounts and table.name != "accounts":
@@ -169,15 +211,8 @@ def _faults_of(column: Column) -> list[str]:
         return [fault("decimals IS NULL", Code.CCY_UNKNOWN)]
     if column.kind in TEXTS:
         return text_faults(column)
-    if column.kind is Kind.DATE:
-        return date_faults(column, f"{column.name}_v")
-    if column.kind is Kind.TIME:
-        return instant_faults(column, f"{column.name}_us")
-    if column.kind is Kind.MONEY:
-        return money_faults(column, f"{column.name}_v")
-    if column.kind is Kind.SHARE:
-        return share_faults(column, f"{column.name}_v")
-    return whole_faults(column, f"{column.name}_v")
+    faults = {Kind.DATE: date_faults, Kind.TIME: instant_faults, Kind.MONEY: money_faults, Kind.SHARE: share_faults}
+    return faults.get(column.kind, whole_faults)(column, _value_of(column))
 
 
 def _default_wall(name: str) -> str:
@@ -272,13 +307,31 @@ def _alike(columns: Sequence[str], one: str, other: str) -> str:
     return " AND ".join(f"{one}.{quoted(name)} IS NOT DISTINCT FROM {other}.{quoted(name)}" for name in columns)
 
 
+def hashed_twice(name: str) -> str:
+    """Hashes that several rows of the delivery have of their key and known_at: the table hashed_NAME. Few, and counted
+    in a fraction of the memory that the keys themselves would need.
+    """
+    return f"SELECT {_hash(name)} AS hashed FROM standing_{name} GROUP BY hashed HAVING count(*) > 1"
+
+
 def shared_keys(name: str) -> str:
     """Keys and known_at that several rows of the delivery have: the table shared_NAME, few beside all rows."""
     keys = ", ".join(_repeated_by(name))
-    return f"SELECT {keys} FROM standing_{name} GROUP BY {keys} HAVING count(*) > 1"
+    return f"SELECT {keys} FROM {maybe_repeated(name)} GROUP BY {keys} HAVING count(*) > 1"
+
+
+def maybe_repeated(name: str) -> str:
+    """All rows that share their key and known_at with others, and perhaps a few more."""
+    return f"(SELECT * FROM standing_{name} WHERE {_hash(name)} IN (SELECT hashed FROM hashed_{name}))"
+
+
+def _hash(name: str) -> str:
+    return f"hash({', '.join(_repeated_by(name))})"
 
 
 def _repeated_by(name: str) -> list[str]:
+    if name == "payments":  # a receipt has lines, and they have versions
+        return ["payment_id"]
     return key_of(name) + (["known_at"] if DELIVERED[name].versioned else [])
 
 
@@ -486,10 +539,9 @@ def faulty_cells(name: str, delivered: Sequence[str], extras: Mapping[str, str],
     return f"""
 WITH faulty AS (SELECT r.rid, r.mask | coalesce(l.mask, 0) AS mask, r.mask <> 0 AS by_itself
     FROM read_{name} r LEFT JOIN left_{name} l USING (rid) WHERE r.mask <> 0 OR coalesce(l.mask, 0) <> 0),
-cells AS (SELECT rowid AS rid, {", ".join(_cells(DELIVERED[name], delivered, extras))} FROM raw_{name}
-    WHERE rowid IN (SELECT rid FROM faulty WHERE by_itself)),
+{_cells(DELIVERED[name], delivered, extras, "rowid IN (SELECT rid FROM faulty WHERE by_itself)")},
 placed AS ({_placed(DELIVERED[name], shards)}),
-valued AS (SELECT *, {", ".join(_values(DELIVERED[name], extras))} FROM placed),
+{_valued(DELIVERED[name], extras)},
 own AS (SELECT rid, {masks} FROM valued)
 SELECT f.rid, w.file_no, f.mask, {cells}, {told}
 FROM faulty f JOIN raw_{name} w ON w.rowid = f.rid LEFT JOIN own v USING (rid) ORDER BY f.rid"""

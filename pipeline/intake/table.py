@@ -180,6 +180,7 @@ class TableIntake:
         if stored and name != "accounts":
             # pyrefly: ignore[bad-argument-type]
             view_stored(self.engine, self.store, name)
+        self.engine.run(f"CREATE TABLE hashed_{name} AS {judging.hashed_twice(name)}")
         if name == "payments":
             self._judge_receipts(stored)
         else:

@@ -84,6 +84,7 @@ HELD_BACK = {
         Cause("feed.late", OURS, "What the book should have delivered by now is late, so what happened is not known."),
         Cause("debtor.credit", OURS, "The debtor's other accounts hold a credit as large as what is asked for."),
         Cause("settlement.accepted", OURS, "A settlement was accepted, and the days to pay it are not over."),
+        Cause("settlement.paid", OURS, "A settlement was paid, and what it let off is not yet written off."),
     )
 }
 # Of these, those by which it is not known what is recorded of the account.

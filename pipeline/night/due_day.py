@@ -26,7 +26,7 @@ from pipeline.law.eligibility import rulings
 from pipeline.law.outcome import EXCLUDED, STATES
 from pipeline.law.question import Sight
 from pipeline.night.feeds import case_of
-from pipeline.night.former_offers import binding
+from pipeline.night.former_offers import binding, closed_by_settlement
 from pipeline.night.score import Job
 from pipeline.night.treatment import ALL, NOTHING_AT_ALL, allowed_of, known_people, recorded_of, unit_of
 from pipeline.night.watch import head_of
@@ -78,7 +78,8 @@ def asked_by_due_day(job: Job, seen: View, store: Store) -> pd.DataFrame:
     payer = by_account["payer"].reindex(rows["account_no"]).to_numpy(np.int64)
     usual = habits(_paid(seen, by_account["payer"], job.as_of), int(people["payer"].max()) + 1, job.as_of)
     owing = seen.cohort.frame["account_no"].to_numpy(np.int64)
-    agreed, stands = binding(seen.tables, by_account["debtor_id"], rows, job.as_of, job.params, owing)
+    agreed, stands = binding(seen, by_account["debtor_id"], rows, job.as_of, job.params, owing)
+    closed = closed_by_settlement(seen.tables, seen.ledger.settlements, rows, job.as_of, job.params)
     complete = quiet_through(store, job.versions, job.params)
     late = build(rows, seen.tables, [Noun(RHYTHM)], terms, seen.ledger, complete)[RHYTHM].to_numpy(np.float64)
     return rows.assign(
@@ -90,7 +91,7 @@ def asked_by_due_day(job: Job, seen: View, store: Store) -> pd.DataFrame:
         statuses=found.recorded["statuses"].to_numpy(np.int64),
         unknown=found.recorded["unknown"].to_numpy(bool),
         engaged=found.accounts["engaged"].to_numpy(bool),
-        has_accepted=agreed,
+        has_accepted=agreed | closed,
         allowed=allowed_of(rows["portfolio"], job.params, policy),
         disputed=disputed_balance(seen.tables, rows, Sight(job.as_of)) > 0,
         unit=unit_of(rows["currency"], job.params),

@@ -1,5 +1,5 @@
 """Accounts that must wait for what the law does not read: rows that ingest set aside, credits on other accounts, and
-settlements that were accepted.
+settlements that were accepted or paid.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pandas as pd
 from features.aliases import ALIAS_COLUMNS, AS_DELIVERED, Link, last_of, links_of
 from pipeline.law.disputes import disputed_arrears
 from pipeline.law.question import Sight
-from pipeline.night.former_offers import accepted_settlements
+from pipeline.night.former_offers import accepted_settlements, closed_by_settlement
 from pipeline.panel.view import View
 from pipeline.params import Params
 from pipeline.store.aside import QUARANTINED_COLUMNS, made_good, of_accounts
@@ -24,6 +24,7 @@ from pipeline.store.store import Store
 
 CREDIT = "debtor.credit"  # rule that defers for what the debtor's other accounts hold
 SETTLED = "settlement.accepted"  # rule that defers for a settlement that is agreed and not yet paid
+CLOSED = "settlement.paid"  # rule that defers for one that was paid, until what it let off is written off
 TOLD = ("payments", "statuses", "plans", "placements")  # tables whose rows decide whether an account may be worked
 
 
@@ -33,7 +34,10 @@ def held_back(
     """Rule of law.causes.HELD_BACK -> numbers of the accounts of a view that it defers."""
     found = {"row.set_aside": set_aside(seen.tables, store, versions)}
     if params.treatments is not None:
-        found[SETTLED] = accepted_settlements(seen.tables, night, params)
+        rows, came = seen.cohort.frame, (seen.tables, seen.ledger.settlements)
+        found[SETTLED] = accepted_settlements(*came, night, params)
+        closed = closed_by_settlement(*came, rows, night, params)
+        found[CLOSED] = frozenset(rows["account_no"].to_numpy()[closed].tolist())
     if params.worklist.defer_for_credit:
         rows = seen.cohort.frame
         asked = asked_for(rows, disputed_arrears(seen.tables, rows, Sight(night)))

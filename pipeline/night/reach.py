@@ -71,7 +71,7 @@ def reach_of(job: Job, seen: View, store: Store) -> pd.DataFrame:
     paused    days for which payment holidays made it stand still
     worst     most days past due within a year, as known on each of its days
     engaged   the debtor has a plan, a promise still open or an agreed time; or the account an offer that was accepted
-              and is not yet paid, or one about its due day that may still be taken
+              and is not yet paid, one about its due day that may still be taken, or a settlement that was paid
     last_contact, last_message, last_paid, last_answer   days of our newest attempt and message, the newest payment and
               answer, of all accounts of the debtor; NO_DAY without one
     messages  of ours in the last COUNTED_DAYS, to the debtor
@@ -89,7 +89,8 @@ def reach_of(job: Job, seen: View, store: Store) -> pd.DataFrame:
         covered = frozenset(case.held_back.get(CREDIT, ())) | _covered(job, seen, store, cohort)
         case = replace(case, held_back={**case.held_back, CREDIT: covered})
     found = reach_in(case, seen.ledger, job.as_of, reminders, job.said)
-    rests = found["account_no"].isin(at_rest(seen.tables, job.as_of, job.params))
+    rests = at_rest(seen.tables, seen.ledger.settlements, cohort, job.as_of, job.params)
+    rests = found["account_no"].isin(cohort["account_no"].to_numpy()[rests])
     return found.assign(engaged=found["engaged"] | rests)
 
 

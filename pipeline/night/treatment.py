@@ -28,7 +28,7 @@ from pipeline.law.holds import BIT
 from pipeline.law.outcome import EXCLUDED, STATES
 from pipeline.law.question import Sight
 from pipeline.night.feeds import case_of
-from pipeline.night.former_offers import binding
+from pipeline.night.former_offers import binding, closed_by_settlement
 from pipeline.night.held_back import CREDIT
 from pipeline.night.score import Job, worth_of_going_on
 from pipeline.panel.view import View
@@ -46,12 +46,12 @@ ALL, PLANS_ALONE, NOTHING_AT_ALL = "all", "plans", "nothing"  # what a policy ma
 # Of a shard, beside what its rows say: what the policy is asked about each scorable account.
 ASKED = (
     *("account_no", *SPARE_COLUMNS, "in_house_days", "offers_refused", "statuses"),
-    *("waited_for", "unknown", "disputed_owed", "has_accepted", *STANDING_COLUMNS),
+    *("waited_for", "unknown", "disputed_owed", "has_accepted", "is_settled", *STANDING_COLUMNS),
 )
-# Why nothing is proposed, of whole debtors: what is agreed with one is waited for.
-HELD_OUT, UNKNOWN, HAS_ACCEPTED, ENGAGED, NO_RATE, ROLE = LEFT_OUT = (
-    *("held_out", "unknown", "accepted", "engaged", "no_rate"),
-    "role",
+# Why nothing is proposed: of whole debtors, for what is agreed with one is waited for; from `settled` on of accounts.
+HELD_OUT, UNKNOWN, HAS_ACCEPTED, ENGAGED, SETTLED, NO_RATE, ROLE = LEFT_OUT = (
+    *("held_out", "unknown", "accepted", "engaged", "settled"),
+    *("no_rate", "role"),
 )
 # What the store remembers of each night.
 KEPT_COLUMNS = (
@@ -77,10 +77,11 @@ def asked_about(job: Job, seen: View, judged: Rulings) -> pd.DataFrame:
 
     waited_for: the debtor has a plan, a promise still open or an agreed time, or credit that covers the account.
     unknown: what is recorded of him is not known to the day. disputed_owed: what is open of the account's charges that
-    are disputed, due or not, minor units. has_accepted: he accepted an offer that is not yet paid;
-    STANDING_COLUMNS: what he was offered and still may take. usual_payment, other_plans and disposable_income are minor
-    units, the last two a month and of all accounts of the debtor in the currency; NaN is unknown. in_house_days: since
-    the account was placed with us, or fell overdue, less those it was elsewhere.
+    are disputed, due or not, minor units. has_accepted: he accepted an offer that is not yet paid; is_settled: a
+    settlement was paid on the account, and what it let off is not written off; STANDING_COLUMNS: what he was offered
+    and still may take. usual_payment, other_plans and disposable_income are minor units, the last two a month and of
+    all accounts of the debtor in the currency; NaN is unknown. in_house_days: since the account was placed with us, or
+    fell overdue, less those it was elsewhere.
     """
     cohort, recorded, accounts = seen.cohort.frame, judged.recorded, judged.accounts
     if job.params.treatments is None:
@@ -89,7 +90,7 @@ def asked_about(job: Job, seen: View, judged: Rulings) -> pd.DataFrame:
     own = people.set_index("account_no")["payer"].reindex(cohort["account_no"]).to_numpy(np.int64)
     refused = seen.matrix.get("offers_refused_ever", pd.Series(np.nan, index=seen.matrix.index))
     owners = people.set_index("account_no")["debtor_id"]
-    agreed, stands = binding(seen.tables, owners, cohort, job.as_of, job.params)
+    agreed, stands = binding(seen, owners, cohort, job.as_of, job.params)
     payers = people.drop_duplicates("payer").sort_values("payer").assign(day=job.as_of)
     can, _ = spare_money(payers[["debtor_id", "currency", "day"]], people, seen.tables, seen.ledger)
     return pd.DataFrame(
@@ -103,6 +104,7 @@ def asked_about(job: Job, seen: View, judged: Rulings) -> pd.DataFrame:
             "unknown": recorded["unknown"].to_numpy(bool),
             "disputed_owed": disputed_balance(seen.tables, cohort, Sight(job.as_of)),
             "has_accepted": agreed,
+            "is_settled": closed_by_settlement(seen.tables, seen.ledger.settlements, cohort, job.as_of, job.params),
             **{name: stands[name].to_numpy() for name in STANDING_COLUMNS},
         }
     )
@@ -173,6 +175,7 @@ def treat(rows: pd.DataFrame, arms: pd.DataFrame, asked: Sequence[pd.DataFrame],
             whole["unknown"].groupby(whole["debtor_id"]).transform("any"),
             whole["has_accepted"].groupby(whole["debtor_id"]).transform("any"),
             whole["waited_for"].groupby(whole["debtor_id"]).transform("any"),
+            whole["is_settled"],
             whole["fx"].isna(),
             whole["allowed"].eq(NOTHING_AT_ALL),
         ],
@@ -456,6 +459,7 @@ def about_treatment(treated: Treated, routes: pd.DataFrame, specialist: pd.DataF
         "drawn": int((found.offers["variant"][(kinds != NOTHING) & ~found.repeated] != "").sum()),
         "repeated": int(found.repeated.sum()),
         "not_repeated": _not_repeated(treated, found),
+        "no_offer": _no_offer(found),
         "routes": by_route(treated.rows, treated.rows["unit"].to_numpy(), found)[list(BY_ROUTE)].to_dict("records"),
         "new": int((routes["route_before"] == "").sum()),
         "moved": [
@@ -471,6 +475,13 @@ def _not_repeated(treated: Treated, found: Proposals) -> dict[str, int]:
     """Why -> accounts with an offer that still may be taken and is not repeated tonight."""
     gone = (treated.rows["offer_id"] != "").to_numpy() & ~found.repeated.to_numpy()
     return {str(why): int(many) for why, many in found.offers["why"][gone].value_counts().sort_index().items()}
+
+
+def _no_offer(found: Proposals) -> dict[str, int]:
+    """Why -> accounts that stay with us and are offered nothing, the commonest first; but those for specialists, who
+    are counted apart."""
+    stays = (found.routes.chosen["route"] == INTERNAL) & (found.offers["proposal"] == NOTHING) & ~found.specialist
+    return {str(why): int(many) for why, many in found.offers["why"][stays].value_counts(sort=True).items()}
 
 
 def _reach(treated: Treated) -> dict[str, int | None]:

@@ -40,6 +40,7 @@ def routes_page(night: Night) -> str:
         by_day=_around_due_days(told["due_day"], said, speech) if "due_day" in told else None,
         repeated=speech.count(told["repeated"]) if told.get("repeated") else "",
         not_repeated=[(said["because"][why], speech.count(many)) for why, many in told.get("not_repeated", {}).items()],
+        no_offer=[(said["because"][why], speech.count(many)) for why, many in told.get("no_offer", {}).items()],
         beliefs=[
             said["belief"].format(party=who, source=", ".join(said["believed"][one] for one in source.split("+")))
             for who, source in {

@@ -13,7 +13,7 @@ import pandas as pd
 from features.days import date_of, day_text
 from features.ledger import Ledger, history
 from features.settlements import net_payments
-from features.tables import NEVER, NO_MONEY, NO_SHARE, TREATMENTS, InnerTables
+from features.tables import NEVER, NO_DAY, NO_MONEY, NO_SHARE, TREATMENTS, InnerTables
 from features.terms import Terms
 from features.versions import arranged, key_of, superseded_on
 from models.belief import LEAST_MATURED, POLICY, Belief, Curve, kept_to
@@ -23,15 +23,15 @@ from models.plans import PLAN_KEY, learned_breaks, plan_histories, supported
 from models.routes import SALE, Party, recovered_of
 from models.settlements import learned_acceptance, lots_of
 from pipeline.panel.engines import map_shards
-from pipeline.panel.placements import came_between, placements_in
+from pipeline.panel.placements import placements_in
+from pipeline.panel.settling import DAYS_UNSAID, SETTLEMENT, came_of
 from pipeline.panel.view import terms_of
 from pipeline.params import Params
 from pipeline.store.store import Store
 from pipeline.treatment.policy import Policy, policy_in
 from pipeline.treatment.spare import spare_money
 
-SETTLEMENT, PLAN = "settlement", "plan"  # kinds of offers
-OFFER_DAYS = 30  # to answer, where the policy names none
+PLAN = "plan"  # kind of offers, beside settlements
 SHARE_UNIT = 1e-6  # shares are kept as whole millionths
 READ = ("accounts", "charges", "balances", "payments", "statuses", *TREATMENTS)
 
@@ -199,8 +199,8 @@ def _newest(tables: InnerTables, name: str, about: pd.DataFrame) -> pd.DataFrame
 def _offers(
     tables: InnerTables, about: pd.DataFrame, paid: pd.DataFrame, policy: Policy, maturity_days: int, day: int
 ) -> pd.DataFrame:
-    """Settlements and plans: accepted where the debtor said so and, of a settlement, the sum was there within the
-    policy's days; an answer to a plan has as long."""
+    """Settlements and plans: accepted where the debtor said so and, of a settlement, the sum was there in time, as
+    nights see it (pipeline.panel.settling)."""
     columns = ["kind", "debtor_id", "account_no", "made_on", "discount", "instalments", "probability", "variant"]
     columns += ["accepted", "matured"]
     frame = _newest(tables, "offers", about)
@@ -208,10 +208,9 @@ def _offers(
         return pd.DataFrame(columns=columns)
     frame = frame[frame["kind"].astype("str").isin([SETTLEMENT, PLAN]).to_numpy()].reset_index(drop=True)
     kind = frame["kind"].astype("str").to_numpy(object)
-    days = OFFER_DAYS if policy.settling is None else policy.settling.terms.pay_within_days
-    made, amount = frame["made_on"].to_numpy(np.int64), frame["amount"].to_numpy(np.int64)
-    came = came_between(paid, frame["account_no"].to_numpy(), made, made + days + 1)  # the last day is in time
-    in_time = (came >= amount) | (amount == NO_MONEY) | (kind == PLAN)
+    days = DAYS_UNSAID if policy.settling is None else policy.settling.terms.pay_within_days
+    told = came_of(frame, tables["offers"], paid, days)
+    is_paid = (told["paid_on"] != NO_DAY).to_numpy() | (frame["amount"].to_numpy(np.int64) == NO_MONEY)
     names = ("discount", "instalments", "probability")
     discount, instalments, probability = (frame[name].to_numpy(np.int64) for name in names)
     return frame.assign(
@@ -219,8 +218,8 @@ def _offers(
         instalments=np.where(instalments == NO_SHARE, np.nan, instalments.astype(np.float64)),
         discount=np.where(discount == NO_SHARE, np.nan, discount * SHARE_UNIT),
         probability=np.where(probability == NO_SHARE, np.nan, probability * SHARE_UNIT),
-        accepted=(frame["outcome"].astype("str") == "accepted").to_numpy() & in_time,
-        matured=made + days + 1 + maturity_days <= day,
+        accepted=told["is_accepted"] & (is_paid | (kind == PLAN)),
+        matured=told["over_on"] + maturity_days <= day,
     )[columns]
 
 

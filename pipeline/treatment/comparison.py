@@ -4,7 +4,7 @@ had done as they would.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -65,6 +65,19 @@ def by_route(rows: pd.DataFrame, unit: np.ndarray, found: Proposals) -> pd.DataF
     )
     means = told.groupby(["route", "party"])["burden"].mean()
     sums = told.drop(columns="burden").groupby(["route", "party"]).sum().assign(burden=means).reset_index()
+    return _in_order(sums)
+
+
+def summed(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """BY_ROUTE of several nights, or parts of one, together; burden the mean of all their plans."""
+    whole = pd.concat(parts, ignore_index=True)
+    whole["burden"] = whole["burden"].fillna(0.0) * whole["plans"]
+    found = whole.groupby(["route", "party"]).sum().reset_index()
+    found["burden"] = found["burden"] / found["plans"].where(found["plans"] > 0)
+    return _in_order(found)
+
+
+def _in_order(sums: pd.DataFrame) -> pd.DataFrame:
     order = {name: place for place, name in enumerate(ROUTES)}
     return sums.sort_values(
         ["route", "party"], key=lambda part: part.map(order).fillna(0) if part.name == "route" else part
@@ -113,24 +126,24 @@ def _treatment(found: Proposals) -> pd.Series:
 def as_it_came(offers: pd.DataFrame, would: Mapping[str, np.ndarray], *, draws: int, seed: int) -> pd.DataFrame:
     """What policies would have brought in on past nights: policy, covered, matched, money, low, high, why.
 
-    offers, one row each: debtor_id, arm (discount drawn), probability (of it; NaN where a person chose), matured, money
-    (kept within the horizon, reporting units), stratum. would: policy -> discount that it would have offered in each
-    row. Of rows drawn by lot whose time is over, those count where the lot did as the policy would, each by 1 ÷ its
-    probability: money an offer, with its 95 % interval by debtor. covered: share of the drawn rows for which the
-    policy's discount was ever drawn in their stratum; of the others nothing is known. matched: rows that count; below
+    offers, one row each: debtor_id, arm (discount or agency drawn), probability (of it; NaN where a person chose),
+    matured, money (kept within the horizon, reporting units), stratum. would: policy -> arm that it would have chosen
+    in each row. Of rows drawn by lot whose time is over, those count where the lot did as the policy would, each by 1 ÷
+    its probability: money an offer, with its 95 % interval by debtor. covered: share of the drawn rows for which the
+    policy's arm was ever drawn in their stratum; of the others nothing is known. matched: rows that count; below
     LEAST_MATURED there is no figure, and `why` says so. Of two policies a third row tells the second less the first, on
     the same draws.
     """
     probability = offers["probability"].to_numpy(np.float64)
     drawn = (probability > 0) & (probability < 1) & offers["matured"].to_numpy(bool)
-    lot, asked = offers[drawn], {name: np.asarray(each, np.float64)[drawn] for name, each in would.items()}
+    lot, asked = offers[drawn], {name: np.asarray(each)[drawn] for name, each in would.items()}
     who, weights = debtor_draws(lot["debtor_id"], draws, seed)
     weight, money = 1 / probability[drawn], lot["money"].to_numpy(np.float64)
     there = set(zip(lot["stratum"].astype("str"), lot["arm"], strict=True))
     found, figures = [], {}
-    for name, discount in asked.items():
-        covered = [cell in there for cell in zip(lot["stratum"].astype("str"), discount, strict=True)]
-        match = lot["arm"].to_numpy(np.float64) == discount
+    for name, chosen in asked.items():
+        covered = [cell in there for cell in zip(lot["stratum"].astype("str"), chosen, strict=True)]
+        match = lot["arm"].to_numpy() == chosen
         share = float(np.mean(covered)) if len(lot) else np.nan
         if match.sum() < LEAST_MATURED:
             told = f"{int(match.sum())} matured offers were drawn as this policy would, {LEAST_MATURED} are needed"

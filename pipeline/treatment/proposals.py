@@ -29,6 +29,7 @@ from models.settlements import (
     variant_of,
 )
 from pipeline.treatment.bounds import grants_plan, grants_settlement, settlement_bounds
+from pipeline.treatment.household import Household, household
 from pipeline.treatment.policy import Policy
 from pipeline.treatment.standing import DUE_DAY, NOT_HERE, Repeated, nothing_stands, plans_as_made, settlements_as_made
 
@@ -41,11 +42,8 @@ SPECIALIST, STATUS, NO_CONTACT, NOT_OFFERED, WAITING = (
     "waiting_is_worth_more",
 )
 DUE_KINDS = (MOVE, EARLY)  # kinds of offers that are made around a due day
-ANOTHER, NOT_OURS, DISPUTED = (
-    "another_account",
-    "not_ours",
-    "charge_disputed",
-)  # why nothing is offered, and why an account does not leave
+# Why nothing is offered, and why an account does not leave.
+ANOTHER, LEAVES, NOT_OURS, DISPUTED = "another_account", "others_leave", "not_ours", "charge_disputed"
 ROW_COLUMNS = (
     "account_id",
     "debtor_id",
@@ -136,7 +134,8 @@ def propose(
     An offer is for an account that stays with us: where another route is worth more than the best offer, it goes. A
     debtor has one offer at a time: the one that still may be taken, repeated as it stands or, where policy or law
     forbid it by now, no other; else the one that gains most, by `unit` of the rows (reporting units per minor unit; 1
-    where they have none). His other accounts wait with us. Optional is_disputed of the rows: a charge of the account is
+    where they have none), while all his other accounts stay; or none, where those gain more by leaving (`household`).
+    Optional is_disputed of the rows: a charge of the account is
     disputed, and not in its balance; it leaves nowhere meanwhile.
     Discounts are drawn by lot only for accounts that stay, so that no lot decides who leaves and every drawn offer is
     one that is made; what such an account is worth with us is then the value of the drawn one.
@@ -169,18 +168,17 @@ def propose(
     asked = _with_offers(rows, offers).assign(specialist=specialist, leave_open=may_leave)
     terms = RouteTerms(policy.parties, policy.internal_days, policy.annual_rate, learned=learned or {})
     found = routes(asked, terms)
-    waits = _waiting_for_another(rows, offers, (found.chosen["route"] == INTERNAL).to_numpy())
-    if waits.any():
-        offers = _without(offers, waits)
-        asked = _with_offers(rows, offers).assign(specialist=specialist, leave_open=may_leave & ~waits)
+    his = household(rows, offers, found.chosen)
+    if his.closed.any():
+        offers = _of_household(offers, his)
+        asked = _with_offers(rows, offers).assign(specialist=specialist, leave_open=may_leave & ~his.closed)
         found = routes(asked, terms)
-    stays = ((found.chosen["route"] == INTERNAL).to_numpy() & ~waits)[free]
-    drawn = _drawn_discounts(own, policy, planned, settled, stays, seed)
+    drawn = _drawn_discounts(own, policy, planned, settled, his.offered[free], seed)
     if (drawn["arm"] != NO_ARM).any():
-        offers = _without(made(drawn), waits)
+        offers = _of_household(made(drawn), his)
         found = _with_drawn(found, _with_offers(rows, offers), offers["variant"] != "")
     found = _kept(found, repeated)
-    closed = {NOT_OURS: ~ours, DISPUTED: disputed, NOT_HERE: bound | waits}
+    closed = {NOT_OURS: ~ours, DISPUTED: disputed, NOT_HERE: bound, ANOTHER: his.waits, LEAVES: his.given_up}
     _say_why_closed(found, {why: lawful & those for why, those in closed.items()})
     internal = found.terms[INTERNAL, OURS]
     internal["source"] = internal["source"].mask(offers["proposal"] != NOTHING, "proposal")
@@ -510,26 +508,15 @@ def _no_settlement(index: pd.Index, why: str) -> _Settled:
     return _Settled(nothing, pd.Series(why, index=index, dtype="str"), nothing, None)
 
 
-def _waiting_for_another(rows: pd.DataFrame, offers: pd.DataFrame, stays: np.ndarray) -> np.ndarray:
-    """bool per row: whether something is proposed, and an offer on another account of the debtor gains more."""
-    there = (offers["proposal"] != NOTHING).to_numpy() & stays
-    unit = rows["unit"].to_numpy(np.float64) if "unit" in rows else 1.0
-    gain = offers["gain"].to_numpy() * unit
-    debtor, account = rows["debtor_id"].astype("str").to_numpy(), rows["account_id"].astype("str").to_numpy()
-    order = np.lexsort((account, -gain, debtor))
-    order = order[there[order]]
-    first = np.ones(len(order), bool)
-    first[1:] = debtor[order][1:] != debtor[order][:-1]
-    waits = np.zeros(len(rows), bool)
-    waits[order[~first]] = True
-    return waits
+def _of_household(offers: pd.DataFrame, his: Household) -> pd.DataFrame:
+    """The same offers but of rows that wait for another of the debtor's, or whose debtor's other accounts leave."""
+    there = (offers["proposal"] != NOTHING).to_numpy()
+    return _without(_without(offers, his.waits & there, ANOTHER), his.given_up & there, LEAVES)
 
 
-def _without(offers: pd.DataFrame, waits: np.ndarray) -> pd.DataFrame:
-    """The same offers but of the rows whose debtor has another."""
-    none = _no_offer(offers.index[waits], ANOTHER)
+def _without(offers: pd.DataFrame, those: np.ndarray, why: str) -> pd.DataFrame:
     found = offers.copy()
-    found.loc[waits, list(OFFER_COLUMNS)] = none
+    found.loc[those, list(OFFER_COLUMNS)] = _no_offer(offers.index[those], why)
     return found
 
 

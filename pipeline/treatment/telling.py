@@ -59,8 +59,9 @@ def told(rows: pd.DataFrame, found: Proposals, place: int, saying: Saying) -> li
     if offer["proposal"] == NOTHING:
         lines = [saying.words["nothing"].format(why=saying.because(offer["why"]))]
     else:
+        here = "offer" if chosen["route"] == INTERNAL else "offer_elsewhere"
         lines = [
-            saying.words["offer"].format(
+            saying.words[here].format(
                 kind=saying.words["kinds"][offer["proposal"]],
                 **account.money(offer, "value", "gain"),
                 ends=account.ends(offer),
@@ -75,6 +76,9 @@ def told(rows: pd.DataFrame, found: Proposals, place: int, saying: Saying) -> li
         lines += [*_plans(found, place, account), *_settlement(found, place, account)]
     names = sorted(found.routes.terms, key=lambda name: name != (chosen["route"], chosen["party"]))
     lines += [_route(found.routes.terms[name].iloc[place], name, account) for name in names]
+    first = len(lines) - len(names)
+    why = f": {saying.because(chosen['why'])}" if chosen["why"] else ""
+    lines[first] = saying.words["chosen"].format(route=lines[first]) + why
     if row.get("is_disputed", False):
         lines.append("  " + saying.words["disputed"].format(amount=account.one(row["disputed_owed"])))
     return [*lines, *(_stands(row, found, place, saying) if offer["proposal"] == NOTHING else ())]

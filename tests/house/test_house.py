@@ -42,6 +42,7 @@ MAY_IMPORT = {
     "training": "features models params panel law store treatment pages",
     "night": "features models columns params store panel law messages treatment pages",
     "outcomes": "features models columns params store panel pages night",
+    "insight": "features models columns params store panel pages",
     "keeping": "features models columns params store law panel pages training night outcomes",
     "simulate": "features",
     "books": "features intake law messages treatment",
@@ -51,8 +52,8 @@ MAY_IMPORT = {
     "metrics": "features status store night pages",
     "run": "features params store intake pages night outcomes keeping",
     "commands": (
-        "features params schema store intake panel law messages treatment training night pages outcomes keeping "
-        "simulate run start books verify metrics lineage finished outlook languages status serving"
+        "features params schema store intake panel law messages treatment training night pages outcomes insight "
+        "keeping simulate run start books verify metrics lineage finished outlook languages status serving"
     ),
     "cli": "commands",
     "outlook": "finished params store intake pages",
@@ -66,7 +67,7 @@ ONLY_IN = {
     "mlflow": ("pipeline/training/registry.py",),
     "pyspark": ("pipeline/panel/engines.py",),
     "deltalake": ("pipeline/store/",),
-    "duckdb": ("pipeline/intake/",),
+    "duckdb": ("pipeline/intake/", "pipeline/insight/questions.py"),
     "numba": (
         "features/compiled.py",
         "pipeline/simulate/",

@@ -348,8 +348,9 @@ def breaches(row: dict, told: dict, policy: dict, statuses: set[str], as_of: int
 def unbound(
     accounts: list[dict], published: list[dict], policy: dict, recorded: list[set[str]], as_of: int
 ) -> list[str]:
-    """What a night's proposals break of what was offered before: nobody has two offers; while one may be taken it is
-    repeated unless policy or law forbid it, its debtor is offered nothing else, and none of his accounts leaves.
+    """What a night's proposals break of what was offered before: nobody has two offers, and no account of whom one is
+    made leaves; while one may be taken it is repeated unless policy or law forbid it, and its debtor is offered nothing
+    else.
 
     accounts: as for `breaches`, in the order of published and recorded; made: the newest offer that stands on the
     account (kind, amount, discount, instalments, first_on), None without one.
@@ -357,9 +358,12 @@ def unbound(
     found = []
     bound = {row["debtor_id"] for row in accounts if row["made"]}
     offered: dict[str, int] = {}
+    leaves = {row["debtor_id"] for row, told in zip(accounts, published, strict=True) if told["route"] in AWAY}
     for row, told, statuses in zip(accounts, published, recorded, strict=True):
         here = bool(told["proposal"]) and told["route"] == "internal"
         offered[row["debtor_id"]] = offered.get(row["debtor_id"], 0) + here
+        if here and row["debtor_id"] in leaves:
+            found.append("an offer to a debtor of whom another account leaves")
         if row["debtor_id"] not in bound:
             continue
         if told["route"] not in ("internal", "rest"):
@@ -373,6 +377,7 @@ def unbound(
     return found + ["two offers to one debtor" for many in offered.values() if many > 1]
 
 
+AWAY = ("agency", "legal", "sale")
 UNIT_DOES_NOT_FIT = {
     "an instalment above what own payments support",
     "an instalment below the least",
@@ -449,24 +454,21 @@ def grace_over(due_on: str, grace: int) -> int:
     return day(last)
 
 
-def offers_before(offers: list[dict], as_of: int, pay_within: int) -> tuple[set[str], dict[str, dict]]:
+def offers_before(
+    offers: list[dict], as_of: int, pay_within: int, payments: list[dict] = ()
+) -> tuple[set[str], dict[str, dict]]:
     """(accounts on which an offer was accepted and is not yet paid, account -> the newest offer that may be taken), by
-    the rows of offers as they were delivered.
+    the rows of offers and payments as they were delivered.
     """
-    versions: dict[str, list[dict]] = {}
-    for each in offers:
-        if day(dt.date.fromisoformat(each["known_at"][:10])) < as_of:
-            versions.setdefault(each["offer_id"], []).append(each)
     accepted, standing = set(), {}
-    for own in versions.values():
-        own.sort(key=lambda each: each["known_at"])
+    for own in _by_offer(offers, as_of):
         last = own[-1]
         valid, first = (day(dt.date.fromisoformat(last[name])) if last.get(name) else None for name in _ENDS)
-        made = day(dt.date.fromisoformat(last["made_at"][:10]))
+        made = _day_of(last["made_at"])
         if last["outcome"] == "accepted":
-            said = min(each["known_at"] for each in own if each["outcome"] == "accepted")
-            paid_by = day(dt.date.fromisoformat(said[:10])) + pay_within if last["kind"] == "settlement" else first
-            if max(each for each in (valid, paid_by, made) if each is not None) >= as_of:
+            paid_by = _pay_by(own, pay_within) if last["kind"] == "settlement" else first
+            until = max(each for each in (valid, paid_by, made) if each is not None)
+            if until >= as_of and not (last["kind"] == "settlement" and _sum_came(last, made, until, payments, as_of)):
                 accepted.add(last["account_id"])
         elif not last["outcome"]:
             until = next((each for each in (valid, first) if each is not None), made + pay_within)
@@ -477,6 +479,57 @@ def offers_before(offers: list[dict], as_of: int, pay_within: int) -> tuple[set[
                 about |= {"instalments": int(last["instalments"] or 0), "first_on": first, "offer_id": last["offer_id"]}
                 standing[last["account_id"]] = {**about, "variant": last["variant"]}
     return accepted, standing
+
+
+def paid_before(offers: list[dict], as_of: int, pay_within: int, payments: list[dict]) -> set[str]:
+    """Accounts of which a settlement was accepted and paid in time, none of which was offered anything since."""
+    found, newest = set(), {}
+    for own in _by_offer(offers, as_of):
+        made = _day_of(own[-1]["made_at"])
+        newest[own[-1]["account_id"]] = max(newest.get(own[-1]["account_id"], made), made)
+    for own in _by_offer(offers, as_of):
+        last, made = own[-1], _day_of(own[-1]["made_at"])
+        if (last["kind"], last["outcome"]) == ("settlement", "accepted"):
+            valid = day(dt.date.fromisoformat(last["valid_until"])) if last["valid_until"] else made
+            there = _sum_came(last, made, max(valid, _pay_by(own, pay_within)), payments, as_of)
+            if there and newest[last["account_id"]] <= there:
+                found.add(last["account_id"])
+    return found
+
+
+def _by_offer(offers: list[dict], as_of: int) -> list[list[dict]]:
+    """The versions of each offer that were known before the night, the newest last."""
+    versions: dict[str, list[dict]] = {}
+    for each in offers:
+        if _day_of(each["known_at"]) < as_of:
+            versions.setdefault(each["offer_id"], []).append(each)
+    return [sorted(own, key=lambda each: each["known_at"]) for own in versions.values()]
+
+
+def _day_of(text: str) -> int:
+    return day(dt.date.fromisoformat(text[:10]))
+
+
+def _pay_by(own: list[dict], pay_within: int) -> int:
+    """Said to be accepted on the first day that anybody knew it, or the last on which it could be."""
+    said = _day_of(min(each["known_at"] for each in own if each["outcome"] == "accepted"))
+    last = own[-1]
+    taken = day(dt.date.fromisoformat(last["valid_until"])) if last["valid_until"] else None
+    taken = _day_of(last["made_at"]) + pay_within if taken is None else taken
+    return min(said, taken) + pay_within
+
+
+def _sum_came(offer: dict, first: int, last: int, payments: list[dict], as_of: int) -> int:
+    """Day on which payments of the account, as known before the night, reached the offer's amount; 0 where never."""
+    own = [each for each in payments if each["account_id"] == offer["account_id"] and each["kind"] == "payment"]
+    left = round(Fraction(offer["amount"]) * 100)
+    for each in sorted(own, key=lambda each: each["occurred_at"]):
+        at = _day_of(each["occurred_at"])
+        if first <= at <= last and _day_of(each["known_at"]) < as_of:
+            left -= round(Fraction(each["amount"]) * 100)
+            if left <= 0:
+                return at
+    return 0
 
 
 _ENDS = ("valid_until", "first_due_on")

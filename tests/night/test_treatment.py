@@ -1,8 +1,8 @@
 """Nights under a treatment policy: nothing outside policy or law is published, a night without one is as it was; what
 is offered is remembered and made again.
 
-Also of offered.py, former_offers.py, policies.py and one_account.py, and of what comes back of offers
-(pipeline/outcomes/feedback.py).
+Also of offered.py, former_offers.py, policies.py, past_policies.py, one_account.py and some_accounts.py, and of what
+comes back of offers (pipeline/outcomes/feedback.py).
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from models.continuation import WORTH_COLUMNS
 from models.plans import schedule
 from pipeline.columns import PROPOSAL_COLUMNS, ROUTED_COLUMNS, SPECIALIST_COLUMNS, TREATED_COLUMNS, WORKLIST_COLUMNS
 from pipeline.law.holds import BIT
-from pipeline.night import policies, score, treatment
+from pipeline.night import past_policies, score, treatment
 from pipeline.night.night import make_night
-from pipeline.night.policies import apart, past_offers, with_money
+from pipeline.night.past_policies import OTHER, YOURS, agency_lot, apart, discount_lot, on_past_nights, with_money
 from pipeline.night.stages import Stages
 from pipeline.night.treatment import Treated
 from pipeline.outcomes import findings
 from pipeline.pages.language import words
-from pipeline.params import load
+from pipeline.params import Treatments, load
 from pipeline.simulate.treated import WORKED, deliver, live
 from pipeline.store.files import sha256_of
 from pipeline.store.form import TERMS, TREATED
@@ -147,6 +147,27 @@ def with_offers(source: Path, owing: list[int], balance: np.ndarray) -> None:
     with_rows(source, "offers", made)
 
 
+def with_paid_settlements(source: Path, owing: list[int], balance: np.ndarray) -> None:
+    """Of every twenty one accepted a settlement and paid it on 25 September; the first of them in two parts, the second
+    of which was taken back."""
+    made, money = [], []
+    for place, each in enumerate(owing[6::20]):
+        told = offer(each, "settlement", int(balance[each]), discount=0.3)
+        made += [told, {**told, "outcome": "accepted", "known_at": "2026-09-22T18:00:00+00:00"}]
+        whole = round(float(told["amount"]) * 100)
+        parts = [1_000, whole - 1_000] if place == 0 else [whole]
+        for number, part in enumerate(parts):
+            named = {"payment_id": f"S{each}.{number}", "account_id": f"A{each:06d}", "kind": "payment"}
+            known = {"occurred_at": "2026-09-25T12:00:00+00:00", "known_at": "2026-09-26T12:00:00+00:00"}
+            money.append({**named, **known, "amount": f"{part / 100:.2f}"})
+        if place == 0:
+            back = {"payment_id": f"R{each}", "kind": "reversal", "reverses": f"S{each}.1"}
+            when = {"occurred_at": "2026-09-27T12:00:00+00:00", "known_at": "2026-09-28T12:00:00+00:00"}
+            money.append({**money[-1], **back, **when})
+    with_rows(source, "offers", made)
+    with_rows(source, "payments", money)
+
+
 def with_disputed_charges(source: Path, owing: list[int]) -> None:
     """Of every twenty one owes a fee of 40.00 besides, and disputes it."""
     about = {"issued_on": "2026-07-01", "due_on": "2026-08-01", "amount": "40.00", "kind": "fee"}
@@ -195,6 +216,7 @@ def world(tmp_path_factory) -> Path:
     with_statuses(folder / "source", owing)
     with_promises(folder / "source", owing)
     with_offers(folder / "source", owing, lived.book.balance)
+    with_paid_settlements(folder / "source", owing, lived.book.balance)
     with_disputed_charges(folder / "source", owing)
     (folder / "treatments.yaml").write_text(yaml.safe_dump(DRAWN, sort_keys=False), encoding="utf-8")
     written(folder, "plain", None)
@@ -248,9 +270,9 @@ def test_a_night_without_a_policy_is_as_it_was(treated_house):
     assert held == tables - {"proposals.html"}
     for name in ("excluded.csv", "scores.parquet", "self_cure.csv"):
         assert (plain / name).read_bytes() == (beside / name).read_bytes(), name
-    # Under a policy a settlement that was accepted defers its account: only what follows from that differs.
+    # Under a policy a settlement that was accepted or paid defers its account: only what follows from that differs.
     waits = {row["account_id"]: row for row in rows(treated_house, FIRST, "deferred")}
-    accepted = {account for account, row in waits.items() if row["rule"] == "settlement.accepted"}
+    accepted = {account for account, row in waits.items() if row["rule"].startswith("settlement.")}
     before = {row["account_id"]: row for row in rows(treated_house, FIRST, "deferred", "plain")}
     assert {account: row for account, row in waits.items() if account not in accepted} == {
         account: row for account, row in before.items() if account not in accepted
@@ -285,6 +307,14 @@ def test_the_manifest_names_the_policy_counts_and_vouches(treated_house):
         assert said["proposals"][kind] == sum(row["proposal"] == kind for row in offers) > 1
     assert said["drawn"] == sum(row["variant"] != "" and row["offer_id"] == "" for row in offers) > 3
     assert manifest["outputs"]["proposals.csv"]["rows"] == len(offers)
+    stay, theirs = ({row["account_id"] for row in each} for each in (
+        [row for row in routes if row["route"] == "internal"], rows(treated_house, SECOND, "specialist")
+    ))  # fmt: skip
+    none = stay - {row["account_id"] for row in offers} - theirs
+    assert sum(said["no_offer"].values()) == len(none) > 5
+    page = (treated_house / "out" / SECOND / "routes.html").read_text(encoding="utf-8")
+    for why in said["no_offer"]:
+        assert words("en")["treatment"]["because"][why].replace("'", "&#39;") in page
     assert recoup(treated_house, "verify") == 0
 
 
@@ -310,7 +340,7 @@ def as_published(folder: Path, made: Treated) -> tuple[list[dict], list[dict]]:
     """(accounts as the judge reads them, what the published files say of each)."""
     offers = {row["account_id"]: row for row in rows(folder, SECOND, "proposals")}
     routes = {row["account_id"]: row for row in rows(folder, SECOND, "routes")}
-    _, standing = judge.offers_before(delivered(folder, "offers"), day_of_text(SECOND), PAY_WITHIN)
+    _, standing = judge.offers_before(delivered(folder, "offers"), day_of_text(SECOND), PAY_WITHIN, money_kept(folder))
     fees = {row["account_id"]: 4_000 for row in delivered(folder, "statuses") if row["charge_id"]}
     assert made.found is not None
     plans, asked, told = made.found.plans.best, [], []
@@ -334,6 +364,13 @@ def as_published(folder: Path, made: Treated) -> tuple[list[dict], list[dict]]:
 def delivered(folder: Path, table: str) -> list[dict[str, str]]:
     with gzip.open(folder / "source" / f"{table}.csv.gz", "rt", encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+def money_kept(folder: Path) -> list[dict[str, str]]:
+    """Payments as delivered, but those that were taken back."""
+    payments = delivered(folder, "payments")
+    gone = {row["reverses"] for row in payments if row.get("reverses")}
+    return [row for row in payments if row["payment_id"] not in gone]
 
 
 def breaches(folder: Path, made: Treated, raw: dict) -> list[str]:
@@ -416,8 +453,8 @@ def judged_whole(asked: list[dict], told: list[dict]) -> list[str]:
 
 def test_whoever_accepted_a_settlement_is_left_in_peace_until_its_days_to_pay_are_over(treated_house):
     """Ten days valid; accepted on 22 September, so that thirty days to pay end later."""
-    offers = delivered(treated_house, "offers")
-    accepted, _ = judge.offers_before(offers, day_of_text(SECOND), PAY_WITHIN)
+    offers, kept = delivered(treated_house, "offers"), money_kept(treated_house)
+    accepted, _ = judge.offers_before(offers, day_of_text(SECOND), PAY_WITHIN, kept)
     assert len([each for each in accepted if f"H{int(each[1:])}" in {row["offer_id"] for row in offers}]) >= 4
     published = [row for name in ("proposals", "routes") for row in rows(treated_house, SECOND, name)]
     assert judge.not_left_in_peace(published, accepted) == []
@@ -428,13 +465,36 @@ def test_whoever_accepted_a_settlement_is_left_in_peace_until_its_days_to_pay_ar
     manifest = json.loads((treated_house / "out" / SECOND / "manifest.json").read_text())
     assert manifest["treatments"]["left_out"]["accepted"] >= 3
     later = "2026-10-22"
-    assert ours <= judge.offers_before(offers, day_of_text(later), PAY_WITHIN)[0]
-    assert not ours & judge.offers_before(offers, day_of_text("2026-10-23"), PAY_WITHIN)[0]
+    assert ours <= judge.offers_before(offers, day_of_text(later), PAY_WITHIN, kept)[0]
+    assert not ours & judge.offers_before(offers, day_of_text("2026-10-23"), PAY_WITHIN, kept)[0]
+
+
+def test_whoever_paid_a_settlement_is_not_worked_until_the_rest_is_written_off(treated_house):
+    """Unless the money was taken back: then the settlement waits to be paid, as long as its days run."""
+    offers, kept, day = delivered(treated_house, "offers"), money_kept(treated_house), day_of_text(SECOND)
+    payments = [row for row in delivered(treated_house, "payments") if row["payment_id"].startswith("S")]
+    ours = {row["account_id"] for row in payments}
+    back = ours - {row["account_id"] for row in payments if row in kept and row["amount"] != "10.00"}
+    paid = judge.paid_before(offers, day, PAY_WITHIN, kept) & ours  # unless something was offered since
+    assert len(back) == 1
+    assert paid <= ours - back
+    assert len(paid) >= 3
+    held = {row["account_id"]: row["rule"] for row in rows(treated_house, SECOND, "deferred")}
+    assert {held.get(account) for account in paid} == {"settlement.paid"}
+    assert {held.get(account) for account in back} == {"settlement.accepted"}
+    accepted, _ = judge.offers_before(offers, day, PAY_WITHIN, kept)
+    assert accepted & ours == back
+    published = [row for name in ("proposals", "routes", "worklist") for row in rows(treated_house, SECOND, name)]
+    assert not paid & {row["account_id"] for row in published}
+    manifest = json.loads((treated_house / "out" / SECOND / "manifest.json").read_text())
+    assert manifest["treatments"]["left_out"]["settled"] >= len(paid)
+    # Before it was paid it was only accepted, and on its list nobody knew more.
+    assert not judge.paid_before(offers, day_of_text("2026-09-26"), PAY_WITHIN, kept) & ours
 
 
 def test_what_was_offered_and_may_still_be_taken_is_repeated_as_it_stands(treated_house):
     offers, day = delivered(treated_house, "offers"), day_of_text(SECOND)
-    _, standing = judge.offers_before(offers, day, PAY_WITHIN)
+    _, standing = judge.offers_before(offers, day, PAY_WITHIN, money_kept(treated_house))
     again = {row["account_id"]: row for row in rows(treated_house, SECOND, "proposals") if row["offer_id"]}
     assert len(again) >= 5
     assert again.keys() <= standing.keys()
@@ -651,9 +711,13 @@ def test_another_policy_is_set_beside_the_params_own(treated_house, capsys):
     settled = sum(row["proposal"] == "settlement" for row in rows(treated_house, SECOND, "proposals"))
     assert f"Treated otherwise: {settled:,} of " in said
     assert re.search(r"internal settlement +internal(?: plan)? ", said)
-    assert "No such offer has matured" in said
-    assert recoup(treated_house, *command, str(treated_house / "treatments.yaml")) == 0
-    assert "Treated otherwise: 0 of " in capsys.readouterr().out
+    assert said.count("None has matured") == 2
+    assert "On past nights whose outcome is known, each by itself, no lot drawing: 2026-06-19, 2026-03-21, 20" in said
+    assert re.search(r"Treated otherwise on past nights: [1-9]", said)
+    assert recoup(treated_house, *command, str(treated_house / "treatments.yaml"), "--past", "0") == 0
+    said = capsys.readouterr().out
+    assert "Treated otherwise: 0 of " in said
+    assert "past nights whose" not in said
     assert recoup(treated_house, *command, str(treated_house / "gone.yaml")) == 66
     assert recoup(treated_house, "whatif", "--as-of", SECOND) == 2
     assert "Give --capacity, or --policy" in capsys.readouterr().err
@@ -671,8 +735,8 @@ def test_money_of_past_offers_is_what_the_delivery_says_within_the_horizon(treat
     drawn = {row["account_id"]: row for row in offers if row["variant"] and not row["offer_id"]}
     params, store = load(treated_house / "params.yaml"), Store(treated_house / "store")
     job = score.job_for(store, pd.Timestamp(SECOND).date(), params)
-    past = past_offers(store, job, params)
-    assert sorted(past["account_id"]) == sorted(drawn)
+    past = discount_lot(store, job, params)
+    assert sorted(past.offers["account_id"]) == sorted(drawn)
     policy = policy_in(params, pd.Timestamp(EARLY).date())
     told = pd.concat(list(with_money(past, store, job, params, [policy, policy])), ignore_index=True)
     assert len(told) == len(drawn) > 20
@@ -691,10 +755,107 @@ def test_money_of_past_offers_is_what_the_delivery_says_within_the_horizon(treat
     assert recoup(treated_house, *command) == 0
     said = capsys.readouterr().out
     assert re.search(r"the params': \d+ matured offers were drawn as this policy would, 300 are needed", said)
-    assert f"In-sample: before the nights of {len(told):,} of these offers no model was approved" in said
-    monkeypatch.setattr(policies, "model_then", lambda *_: job.model)  # the house has none that was approved
+    assert f"In-sample: before the nights of {len(told):,} of these no model was approved" in said
+    monkeypatch.setattr(past_policies, "model_then", lambda *_: job.model)  # the house has none that was approved
     told = pd.concat(list(with_money(past, store, job, params, [policy, policy])), ignore_index=True)
     assert not told["in_sample"].any()
+    written(treated_house, "out", "treatments.yaml")
+
+
+def test_on_past_nights_each_policy_is_worked_out_by_what_was_known_then(treated_house):
+    """A policy without settlements moves whom ours would have settled with, and nobody else who stays."""
+    params, store = load(treated_house / "params.yaml"), Store(treated_house / "store")
+    other = {**DRAWN, "settlements": None, "explore": {"discounts": None, "parties": None}}
+    (treated_house / "without.yaml").write_text(yaml.safe_dump(other, sort_keys=False), encoding="utf-8")
+    job = score.job_for(store, pd.Timestamp(SECOND).date(), params)
+    named = [params, params.model_copy(update={"treatments": Treatments(policy=str(treated_house / "without.yaml"))})]
+    both = [policy_in(each, pd.Timestamp(SECOND).date()) for each in named]
+    found = on_past_nights(store, job, params, both, 2)
+    assert [judge.date(night).isoformat() for night in found.nights] == ["2026-06-19", "2026-03-21"]
+    assert found.in_sample == 2
+    ours, others = found.routes[YOURS], found.routes[OTHER]
+    assert ours["accounts"].sum() == others["accounts"].sum() == found.accounts > 200
+    assert others["settlements"].sum() == 0
+    settled = found.moved[found.moved["before"] == "internal settlement"]["accounts"].sum()
+    assert settled == ours["settlements"].sum() > 20
+    assert ours["let_off"].sum() > 0
+    burdens = pd.concat([ours, others])["burden"].dropna()
+    assert burdens.between(0, 2).all()
+    assert len(burdens) >= 2
+    again = on_past_nights(store, job, params, both[:1] * 2, 1)
+    assert again.moved.empty
+    assert on_past_nights(store, job, params, both, 0).nights == ()
+
+
+def test_money_of_accounts_that_a_lot_gave_to_agencies_is_what_came_within_their_horizon(treated_house, tmp_path):
+    folder = tmp_path / "house"
+    shutil.copytree(treated_house, folder, symlinks=True)
+    agency, *rest = DRAWN["routes"]
+    dear = {"horizon_days": 60, "after_days": 0, "recovery": [{"from_days": 0, "low": 0.3, "middle": 0.4, "high": 0.5}]}
+    agencies = [{**agency, "party": name, **dear} for name in ("agency_a", "agency_b")]
+    lots = {**DRAWN, "settlements": None, "plans": None, "routes": [*agencies, *rest]}
+    lots["explore"] = {"discounts": None, "parties": {"agency_a": 0.5, "agency_b": 0.5}}
+    (folder / "lots.yaml").write_text(yaml.safe_dump(lots, sort_keys=False), encoding="utf-8")
+    written(folder, "lots", "lots.yaml")
+    assert recoup(folder, "worklist", "--as-of", EARLY) == 0
+    given = {row["account_id"]: row for row in rows(folder, EARLY, "routes", "lots") if row["probability"]}
+    assert len(given) > 20
+    assert {row["party"] for row in given.values()} == {"agency_a", "agency_b"}
+    params, store = load(folder / "params.yaml"), Store(folder / "store")
+    job, policy = (make(pd.Timestamp(SECOND).date()) for make in (
+        lambda night: score.job_for(store, night, params), lambda night: policy_in(params, night)
+    ))  # fmt: skip
+    lot = agency_lot(store, job, params, [policy, policy])
+    assert lot.days == 60
+    assert dict(zip(lot.offers["account_id"], lot.offers["party"], strict=True)) == {
+        account: row["party"] for account, row in given.items()
+    }
+    told = pd.concat(list(with_money(lot, store, job, params, [policy, policy])), ignore_index=True)
+    assert set(told["probability"]) == {0.5}
+    assert (told[YOURS] == told[OTHER]).all()
+    assert set(told[YOURS]) == {"agency_a"}  # of two alike the first, where no lot draws
+    first, came = day_of_text(EARLY), dict.fromkeys(given, 0.0)
+    for row in delivered(folder, "payments"):
+        if row["kind"] == "payment" and row["account_id"] in came:
+            came[row["account_id"]] += float(row["amount"]) * (0 <= day_of_text(row["occurred_at"][:10]) - first < 60)
+    wanted = [min(came[account], float(given[account]["balance"])) for account in given]
+    assert sum(wanted) > 0
+    assert sorted(told["money"]) == pytest.approx(sorted(wanted), abs=0.01)
+
+
+def test_some_accounts_of_every_way_are_told_with_the_sums_that_the_night_published(treated_house, capsys):
+    offers = {row["account_id"]: row for row in rows(treated_house, SECOND, "proposals")}
+    routes = {row["account_id"]: row for row in rows(treated_house, SECOND, "routes")}
+    ways = len({(row["route"], row["party"]) for row in routes.values()}) + 1  # those who stay: two offers and none
+    assert recoup(treated_house, "explain", "--as-of", SECOND, "--offers", "9") == 0
+    head, *parts = capsys.readouterr().out.split("\n\n")
+    assert f"9 of {len(routes):,} accounts" in head
+    assert len(parts) == 9
+    seen, kinds = set(), set()
+    for part in parts:
+        account = part.partition(" ")[0]
+        assert part.startswith(f"{account} of {routes[account]['debtor_id']}: ")
+        assert part.count("; chosen") == 1
+        chosen = next(line for line in part.splitlines() if "; chosen" in line)
+        own = routes[account]
+        assert chosen.startswith(f"Route {own['route']}" + (f", {own['party']}:" if own["party"] else ":"))
+        assert f"{float(own['route_value']):,.2f} EUR" in chosen
+        if account in offers:
+            assert (
+                f"Proposal: {offers[account]['proposal']}, worth {float(offers[account]['proposal_value']):,.2f}"
+                in part
+            )
+        else:
+            assert "Proposal: none" in part
+        seen.add((own["route"], own["party"]))
+        kinds.add(offers[account]["proposal"] if account in offers else "")
+    assert len(seen) >= min(ways - 1, 3)
+    assert kinds == {"plan", "settlement", ""}
+    for wrong in ((), ("--account", "A000001", "--offers", "2"), ("--offers", "2", "--all")):
+        assert recoup(treated_house, "explain", "--as-of", SECOND, *wrong) == 2
+    written(treated_house, "plain", None)
+    assert recoup(treated_house, "explain", "--as-of", SECOND, "--offers", "2") == 2
+    assert "the params' `treatments` is null" in capsys.readouterr().err
     written(treated_house, "out", "treatments.yaml")
 
 

@@ -531,6 +531,11 @@ def test_who_accepted_or_may_still_have_another_day_is_not_reminded(offering, ki
     rest = {"valid_until": [day + 5], "outcome": [outcome or None], "variant": [""], "known_at": [(day - 3) * DAY_US]}
     offers = pd.DataFrame({**made, **about, **rest, "known_on": [day - 3]})
     params = load(offering / "params.yaml")
-    assert (7 in at_rest({"offers": offers}, day, params)) == rests
-    assert 7 not in at_rest({"offers": offers}, day + 60, params)
-    assert 7 not in at_rest({"offers": offers}, day - 3, params)  # not known yet
+    assert resting(offers, day, params) == rests
+    assert not resting(offers, day + 60, params)
+    assert not resting(offers, day - 3, params)  # not known yet
+
+
+def resting(offers: pd.DataFrame, night: int, params) -> bool:
+    rows = pd.DataFrame({"account_no": [7], "balance": [9_000]})
+    return bool(at_rest({"offers": offers}, None, rows, night, params)[0])

@@ -80,7 +80,7 @@ def test_an_offer_is_taken_where_the_debtor_says_so_and_pays_in_time_as_known_be
         lot(4, "2026-06-01", outcome="accepted", known_at="2026-09-02"),  # nobody knew it on the day
         lot(5, "2026-08-20", outcome="accepted", amount="5.00"),
         offer(offer_id="O6", made_at="2026-05-02", kind="plan", amount="100.00", instalments="4", outcome="accepted"),
-        lot(7, "2026-07-01", outcome="accepted", probability="", variant="", discount=""),
+        lot(7, "2026-06-15", outcome="accepted", probability="", variant="", discount=""),
     ]
     money = [
         paid(1, "2026-03-20", "30.00"),
@@ -88,7 +88,7 @@ def test_an_offer_is_taken_where_the_debtor_says_so_and_pays_in_time_as_known_be
         paid(3, "2026-05-02", "50.00"),
         paid(4, "2026-06-15", "60.00"),
         paid(5, "2026-08-21", "6.00"),
-        paid(7, "2026-07-15", "60.00"),
+        paid(7, "2026-06-20", "60.00"),
     ]
     told = past(tmp_path, offers=offers, payments=money).offers.sort_values("made_on", ignore_index=True)
     plans, found = told[told["kind"] == "plan"], told[told["kind"] == "settlement"].reset_index(drop=True)

@@ -246,6 +246,28 @@ def test_a_debtor_has_one_offer_the_one_that_gains_most_by_the_rates(world, ship
     assert "two offers to one debtor" in judged(rows, recorded, twice, RAW)
 
 
+def test_no_account_of_whom_one_is_offered_something_leaves_unless_nothing_is_offered(world, shipped):
+    rows, recorded = world
+    found = propose(rows, recorded, shipped, AS_OF, 7)
+    offered = offered_to_one(found, rows)
+    away = ~found.routes.chosen["route"].isin(["internal", "rest"])
+    leaves = away.groupby(rows["debtor_id"]).any()
+    assert leaves.sum() > 20
+    assert not (leaves & (offered > 0)).any()
+    alone = propose(rows.assign(debtor_id=rows["account_id"]), recorded, shipped, AS_OF, 7)
+    kept = ~alone.routes.chosen["route"].isin(["internal", "rest"]) & ~away
+    assert set(found.offers["why"][kept & (found.offers["proposal"] == "")]) >= {"another_account"}
+    given_up = found.offers["why"] == "others_leave"
+    assert given_up.sum() >= 3
+    assert found.routes.chosen["route"][given_up].isin(["internal", "rest"]).all()
+    assert leaves.reindex(rows["debtor_id"][given_up]).all()
+    reasons = {why for (_, party), each in found.routes.terms.items() if party for why in each["why_not"]}
+    assert {"another_account", "others_leave"} <= reasons
+    # By themselves, as if each were another debtor's: the judge finds what contradicts.
+    both = replace(found, offers=alone.offers, plans=alone.plans, settlements=alone.settlements, routes=alone.routes)
+    assert "an offer to a debtor of whom another account leaves" in judged(rows, recorded, both, RAW)
+
+
 # What is said of each
 
 
@@ -272,7 +294,7 @@ def test_the_better_of_plan_and_settlement_is_proposed_and_the_other_is_its_alte
     rows, recorded = world
     found = proposed
     plan, settled, told = found.planned, found.settlements, found.offers
-    both = (plan["gain"] > 0) & (settled["gain"] > 0) & (told["why"] != "another_account")
+    both = (plan["gain"] > 0) & (settled["gain"] > 0) & ~told["why"].isin(["another_account", "others_leave"])
     assert both.sum() > 20
     better = np.where(settled["value"] > plan["value"], "settlement", "plan")
     assert (told["proposal"][both] == better[both]).all()

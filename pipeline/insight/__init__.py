@@ -1,0 +1,1 @@
+"""Why debts go bad, and questions that nobody foresaw."""

@@ -24,7 +24,7 @@ from features.catalogue import CATALOGUE, with_treatments
 from features.days import day_number
 from features.tables import TREATMENTS
 from models.calibration import bounded_logit
-from models.plans import PLAN_KEY, plan_histories
+from models.plans import PLAN_KEY, UNKNOWN, plan_histories
 from models.resampling import debtor_draws, interval
 from pipeline.intake.ingest import ingest
 from pipeline.law.rule_file import load_rules
@@ -48,11 +48,33 @@ YEAR_DAYS = treated.YEAR * treated.MONTH
 DISCOUNTS = (0.2, 0.4, 0.6)
 _ENDS = ("middle", "low", "high")
 TENTHS = 10
+BUYER, PRICED_FROM = "buyer", (0, 365, 730, 1_095)  # who buys; days past due from which a price holds
 
 
-def policy_file(place: Path, world: treated.World) -> Path:
-    """The shipped policy for such a book: its two agencies and its lawyer at the prices that they ask, beliefs as they
-    are shipped; nothing that the truth alone knows."""
+def prices(book: Book, seed: int) -> list[dict[str, float]]:
+    """What a buyer pays, as he quotes it, by age: from 30 to 70 % of what debts of that age bring him in a year if he
+    works them as the house does. So he gains on the whole, and a house loses that sells what still pays."""
+    draw, found = np.random.default_rng([seed, 19]), []
+    own = book.only(np.flatnonzero((book.balance > 0) & (book.state == WORKED)))
+    share, worth, late = draw.uniform(0.3, 0.7), as_today(own, 10, seed), days_late(own)
+    for first, end in zip(PRICED_FROM, (*PRICED_FROM[1:], None), strict=True):
+        those = (late >= first) & (late < (np.inf if end is None else end))
+        paid = share * worth[those].sum() / max(own.balance[those].sum(), 1) if those.any() else 0.0
+        paid = float(np.clip(paid, 0.001, 0.5))
+        found.append(
+            {"from_days": first, "low": round(0.9 * paid, 6), "middle": round(paid, 6), "high": round(1.1 * paid, 6)}
+        )
+    return found
+
+
+def days_late(book: Book) -> np.ndarray:
+    """Since the charge fell due: see pipeline.simulate.treated.rows_of."""
+    return treated.MONTH * book.age + 400 - 30
+
+
+def policy_file(place: Path, world: treated.World, quoted: list[dict[str, float]]) -> Path:
+    """The shipped policy for such a book: its two agencies, its lawyer and its buyer at the prices that they name,
+    beliefs as they are shipped; nothing that the truth alone knows."""
     raw = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
     raw |= {"annual_rate": treated.ANNUAL_RATE, "horizon_days": YEAR_DAYS}
     raw["plans"] |= {"least_instalment": {"EUR": 5}, "cost": {"EUR": 0}}
@@ -61,7 +83,7 @@ def policy_file(place: Path, world: treated.World) -> Path:
     settling |= {"least_amount": {"EUR": 10}, "months_of_support": None}
     for each in raw["authority"]:
         each |= {"discount": 0.6, "let_off": {"EUR": 100_000}, "instalments": 24}
-    agency, court, _ = raw["routes"]
+    agency, court, buyer = raw["routes"]
     agency |= {"places": ["GB-ENG"], "after_days": 0, "notice_days": 0, "oldest_days": None, "delay_days": 90}
     agency |= {
         "fixed_cost": {"EUR": 0},
@@ -70,7 +92,9 @@ def policy_file(place: Path, world: treated.World) -> Path:
     }
     court |= {"party": treated.LAWYER, "places": ["GB-ENG"], "oldest_days": 2_000, "fixed_cost": {"EUR": 0}}
     court |= {"cost_share": round(world.court_cost, 6), "horizon_days": YEAR_DAYS}
-    raw["routes"] = [*({**agency, "party": name} for name in PARTIES), court]
+    buyer |= {"places": ["GB-ENG"], "after_days": 0, "oldest_days": None, "delay_days": 0, "fixed_cost": {"EUR": 0}}
+    buyer |= {"party": BUYER, "price": quoted}
+    raw["routes"] = [*({**agency, "party": name} for name in PARTIES), court, buyer]
     place.write_text(yaml.safe_dump(raw, sort_keys=False), encoding="utf-8")
     return place
 
@@ -117,7 +141,7 @@ def judged(seed: int, debtors: int, folder: Path, **otherwise: Any) -> Judged:
     lived = treated.live(debtors, seed, **otherwise)
     treated.deliver(lived, folder / "source", runs=1)
     with_incomes(folder / "source", lived.book.spare, seed)
-    place = policy_file(folder / "treatments.yaml", lived.book.world)
+    place = policy_file(folder / "treatments.yaml", lived.book.world, prices(lived.book, seed))
     params = params_for(place)
     ingest(folder / "source", folder / "store", params)
     store = Store(folder / "store")
@@ -216,6 +240,10 @@ def chances(whole: Judged, proposals: Proposals, seed: int) -> dict[str, dict[st
     found[name] = calibration(told, own.chance_to_break(lived["largest"].to_numpy()), lived["debtor_id"], seed, months)
     best = proposals.plans.best
     there = (best["instalments"] > 0).to_numpy()
+    twelve = whole.book.chance_to_break(-(-whole.book.balance // 12))
+    agree = whole.book.chance_to_agree(np.full(many, 12))
+    kept = float(np.average((1 - twelve) ** 12, weights=agree))
+    found["P(kept to the end), a plan in 12 for everybody, of those who agree"] = {"true": (kept, kept, kept)}
     if there.any():
         part, many_ = whole.book.only(np.flatnonzero(there)), best["instalments"].to_numpy()[there]
         kept = (1 - part.chance_to_break(best["instalment"].to_numpy()[there])) ** many_
@@ -335,10 +363,11 @@ def earned(whole: Judged, proposals: Proposals, runs: int) -> dict[str, float]:
     """
     best, rows = proposals.plans.best, whole.rows
     many = best["instalments"].to_numpy(np.int64)
-    chosen, true = (worths(whole.book, runs, seed, many) for seed in (2, 3))
+    chosen, true = (worths(whole.book, runs, seed, many).assign(sale=_sold(proposals)) for seed in (2, 3))
     there, refused = many > 0, (rows["offers_refused"] > 0).to_numpy()
+    unknown = (proposals.plans.why == UNKNOWN).to_numpy()
     settles = [f"settlement_{round(100 * discount)}" for discount in DISCOUNTS]
-    ways = ["internal", "rest", *settles, *PARTIES, "plan", "legal"]
+    ways = ["internal", "rest", *settles, *PARTIES, "plan", "legal", "sale"]
     open_ = pd.DataFrame(True, index=true.index, columns=ways).assign(plan=there, legal=refused)
     tenth = rows["continuation"].rank(method="first", pct=True).mul(TENTHS).clip(upper=TENTHS - 1e-9).astype(int)
     third = rows["balance"].rank(method="first", pct=True).mul(3).clip(upper=3 - 1e-9).astype(int)
@@ -353,11 +382,20 @@ def earned(whole: Judged, proposals: Proposals, runs: int) -> dict[str, float]:
         "30 % off for everybody": true["settlement_30"].to_numpy(),
         "agency at 180 days": true[PARTIES[0]].to_numpy(),
         "going on as today": true["internal"].to_numpy(),
+        "all sold": true["sale"].to_numpy(),
         "plan in 12 for everybody, bearable or not": true["plan_12"].to_numpy(),
+        "the policy, but a plan in 12 where what can be borne is unknown": np.where(
+            unknown, true["plan_12"], _true_of(proposals, true)
+        ),
         "knows every debtor": money[place, worth.to_numpy().argmax(axis=1)],
     }
     whole_best = money[place, by_cell.to_numpy().argmax(axis=1)].sum()
     return {name: float(each.sum() / whole_best) for name, each in told.items()}
+
+
+def _sold(proposals: Proposals) -> np.ndarray:
+    """What the buyer pays for each: his quote, which is paid at once and is no belief."""
+    return proposals.routes.terms["sale", BUYER]["value"].to_numpy(np.float64)
 
 
 def _true_of(proposals: Proposals, true: pd.DataFrame) -> np.ndarray:
@@ -403,11 +441,11 @@ def report(seed: int, debtors: int, runs: int, **otherwise: Any) -> Mapping[str,
         }
 
 
-def tell(seeds: range, debtors: int, runs: int) -> None:
-    """Prints each world and what they say together."""
+def tell(seeds: range, debtors: int, runs: int, arriving: float) -> None:
+    """Prints each world and what they say together. arriving: share of the debtors who come while the book lives."""
     every = []
     for seed in seeds:
-        told = report(seed, debtors, runs)
+        told = report(seed, debtors, runs, arriving=arriving)
         every.append(told)
         print(
             f"\nWorld {seed}: {told['accounts']:,} debtors worked in the house; history reaches {told['reached']} days"

@@ -61,6 +61,13 @@ if TYPE_CHECKING:
     option("--fatigue", is_flag=True, help="Repeated messages and conversations do less than the first."),
     option("--reminders", is_flag=True, help="A book of bills instead, whose debtors forget and are sent messages."),
     option("--treatments", is_flag=True, help="A book of old debts instead: offers, plans, agencies and courts."),
+    option(
+        "--arriving",
+        type=click.FloatRange(0, 1),
+        default=0.5,
+        show_default=True,
+        help="With --treatments: share of the debtors who come while the book lives.",
+    ),
     option("--meant", is_flag=True, help="Who pays anyway promises only a day and an amount that it means to pay."),
     option(
         "--forgets", is_flag=True, help="What falls due may be forgotten; debtors speak a language and are reminded."
@@ -88,7 +95,7 @@ def simulate(params: Params, debtors: int, seed: int, out: Path, **how: Any) -> 
     if how.pop("treatments"):
         from pipeline.simulate import treated
 
-        treated.deliver(treated.live(debtors, seed, how["months"]), out)
+        treated.deliver(treated.live(debtors, seed, how["months"], arriving=how["arriving"]), out)
         click.echo(str(out))
         return
     if how.pop("reminders"):
@@ -97,6 +104,7 @@ def simulate(params: Params, debtors: int, seed: int, out: Path, **how: Any) -> 
         deliver(live(debtors, seed, how["months"]), out)
         click.echo(str(out))
         return
+    how.pop("arriving")
     nature = Nature(*(how.pop(name) for name in ("slice", "effect", "hidden", "fatigue", "meant", "forgets")))
     clocks = {"horizon_days": params.label.horizon_days, "maturity_days": params.label.maturity_days}
     make_portfolio(debtors, seed, out, **how, **clocks, nature=nature)

@@ -39,7 +39,8 @@ class Rulings:
               of the day; the longest span where a day has several; -1 unless permitted), contacts_left (today's
               included; 0 unless permitted), first_permitted
     recorded  account_no, statuses (int64 of holds.BIT: in force on any account of the debtor, plans of the table plans
-              among them), unknown (bool: what is recorded is not known to the day)
+              among them), own (of these, those on the account itself), unknown (bool: what is recorded is not known to
+              the day)
     """
 
     accounts: pd.DataFrame
@@ -232,5 +233,6 @@ def _framed(decision: Decision) -> Rulings:
             "first_permitted": by_channel.first.T.ravel(),
         }
     )
-    told = {"statuses": decision.record.debtor_bits, "unknown": decision.defers.unknown}
+    record = decision.record
+    told = {"statuses": record.debtor_bits, "own": record.bits, "unknown": decision.defers.unknown}
     return Rulings(accounts, frame, pd.DataFrame({"account_no": account_no, **told}))

@@ -28,7 +28,7 @@ from pipeline.law.question import Sight
 from pipeline.night.feeds import case_of
 from pipeline.night.former_offers import binding, closed_by_settlement
 from pipeline.night.score import Job
-from pipeline.night.treatment import ALL, NOTHING_AT_ALL, allowed_of, known_people, recorded_of, unit_of
+from pipeline.night.treatment import ALL, NOTHING_AT_ALL, allowed_of, known_people, recorded_of, statuses_of, unit_of
 from pipeline.night.watch import head_of
 from pipeline.panel.view import View, quiet_through, terms_of
 from pipeline.store.store import Store
@@ -88,7 +88,7 @@ def asked_by_due_day(job: Job, seen: View, store: Store) -> pd.DataFrame:
         payday=usual["payday"].to_numpy()[payer],
         moved=_moved(seen, rows, job.as_of),
         contact_open=(found.accounts["group"].astype("str") != STATES[EXCLUDED]).to_numpy(bool),
-        statuses=found.recorded["statuses"].to_numpy(np.int64),
+        statuses=statuses_of(found.recorded),
         unknown=found.recorded["unknown"].to_numpy(bool),
         engaged=found.accounts["engaged"].to_numpy(bool),
         has_accepted=agreed | closed,

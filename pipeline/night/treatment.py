@@ -53,6 +53,8 @@ HELD_OUT, UNKNOWN, HAS_ACCEPTED, ENGAGED, SETTLED, NO_RATE, ROLE = LEFT_OUT = (
     *("held_out", "unknown", "accepted", "engaged", "settled"),
     *("no_rate", "role"),
 )
+# Statuses that end, or carry away, one debt: another of the same debtor is no less to be worked.
+OF_ONE_DEBT = ("closed", "sold", "prescribed", "charged_off")
 # What the store remembers of each night.
 KEPT_COLUMNS = (
     *("account_id", "debtor_id", "portfolio", "currency", "balance", "route", "party", "route_value"),
@@ -99,7 +101,7 @@ def asked_about(job: Job, seen: View, judged: Rulings) -> pd.DataFrame:
             **{name: can[name].to_numpy()[own] for name in SPARE_COLUMNS},
             "in_house_days": _in_house(seen, cohort, job.as_of),
             "offers_refused": np.nan_to_num(refused.to_numpy(np.float64)[: len(cohort)]).astype(np.int64),
-            "statuses": recorded["statuses"].to_numpy(np.int64),
+            "statuses": statuses_of(recorded),
             "waited_for": accounts["engaged"].to_numpy(bool) | (accounts["rule"].astype("str") == CREDIT).to_numpy(),
             "unknown": recorded["unknown"].to_numpy(bool),
             "disputed_owed": disputed_balance(seen.tables, cohort, Sight(job.as_of)),
@@ -252,8 +254,16 @@ def undisputed(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(balance=whole - disputed, is_disputed=disputed > 0, **worth)
 
 
+def statuses_of(recorded: pd.DataFrame) -> np.ndarray:
+    """int64 of holds.BIT per row of Rulings.recorded: in force on any account of the debtor but, of OF_ONE_DEBT, on the
+    account itself."""
+    of_one = np.bitwise_or.reduce([BIT[name] for name in OF_ONE_DEBT])
+    bits, own = (recorded[name].to_numpy(np.int64) for name in ("statuses", "own"))
+    return (bits & ~of_one) | (own & of_one)
+
+
 def recorded_of(rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """bool per row and status: in force on any account of the debtor."""
+    """bool per row and status: in force, as statuses_of tells."""
     bits = rows["statuses"].to_numpy(np.int64)
     return pd.DataFrame({name: bits & BIT[name] != 0 for name in names}, index=rows.index)
 

@@ -46,7 +46,7 @@ LONGEST_CELL = 32_000  # a cell holds 32,767 characters
 LONGEST_SHEET_NAME = 31
 WIDTHS = {"text": 14, "money": 12, "date": 11, "share": 9, "count": 7, "instant": 17, "number": 10}
 WIDE = {"reason_1": 34, "reason_2": 30, "reason_3": 30, "reason": 60, "citation": 30, "rule": 26, "time_zone": 17}
-WIDE |= {"proposal": 30, "proposal_terms": 62, "alternative": 46, "route": 24, OFFERED: 16}
+WIDE |= {"proposal": 22, "proposal_terms": 36, "alternative": 30, "route": 14, OFFERED: 16}
 WIDE |= {"outcome": 18, "contacted_at": 10, "promise_amount": 11, "promise_due_on": 11, "skipped_because": 18}
 WIDE |= {AGAIN: 16}
 WIDE |= {"account_id": 13, "debtor_id": 12, "joined_accounts": 12, "days_past_due": 8, "p_recovered": 9, "channel": 9}
@@ -60,6 +60,8 @@ WIDE |= {
     "display_phone": 18,
 }
 WRAPPED = frozenset({"reason_1", "reason_2", "reason_3", "joined_accounts", "display_name"})
+WRAPPED |= {"proposal", "proposal_terms", "alternative", "route"}
+LINE_HEIGHT, MOST_LINES = 15, 8  # points of a line of text; lines that a row is made high enough for
 # Left out of sight and of print, so that a sheet is read on A4; each is one click away.
 FOLDED = frozenset(
     {
@@ -79,6 +81,8 @@ FOLDED = frozenset(
         "amount_if_recovered",
         "p_defaulted",
         "reason_3",
+        "alternative",
+        "route_value",
         "model_version",
         "as_of",
         "valid_until",
@@ -396,7 +400,9 @@ def _table(
     sheet.set_row(0, HEAD_HEIGHT)
     entry_formats = {"contacted_at": "hh:mm", "promise_amount": "#,##0.00", "promise_due_on": "yyyy-mm-dd"}
     entry_formats |= {AGAIN: "yyyy-mm-dd hh:mm"}
-    looks_of_entries = [book.format(bg_color=ENTRY, num_format=entry_formats.get(name, "General")) for name in entries]
+    looks_of_entries = [
+        book.format(bg_color=ENTRY, valign="top", num_format=entry_formats.get(name, "General")) for name in entries
+    ]
     for place, column in enumerate((*columns, *entries)):
         kind = "text" if column in entries else kind_of(frame, column)
         width = WIDE.get(column, max(WIDTHS[kind], min(len(str(column)) + 1, 18)))
@@ -410,8 +416,12 @@ def _table(
     for start in range(0, len(frame), ROWS_AT_ONCE):
         part = frame.iloc[start : start + ROWS_AT_ONCE]
         cells = [_cells(book, part, column) for column in columns]
+        lines = _lines([(name, cells[place][0]) for place, name in enumerate(columns) if name not in folded], len(part))
         for row in range(len(part)):
             line = start + row + 1
+            # Said, for not every program makes rows of wrapped text high enough by itself.
+            if lines[row] > 1:
+                sheet.set_row(line, LINE_HEIGHT * lines[row])
             for place, (values, looks, kind) in enumerate(cells):
                 value = values[row]
                 if value is None or value == "":
@@ -428,6 +438,17 @@ def _table(
     sheet.autofilter(0, 0, max(1, len(frame)), len(columns) + len(entries) - 1)
 
 
+def _lines(columns: Sequence[tuple[str, Sequence[Any]]], rows: int) -> list[int]:
+    """Lines of text of each row, by its wrapped columns that are in sight: name and texts."""
+    found = [1] * rows
+    for name, values in columns:
+        if name in WRAPPED:
+            for row, value in enumerate(values):
+                told = [-(-len(part) // WIDE[name]) for part in (value or "").split("\n")]
+                found[row] = max(found[row], min(sum(max(each, 1) for each in told), MOST_LINES))
+    return found
+
+
 def _cells(book: Workbook, frame: pd.DataFrame, column: str) -> tuple[list[Any], Any, str]:
     """The values of a column as the file holds them, and how they look: one format,
     or one per row where the currency decides.
@@ -435,7 +456,7 @@ def _cells(book: Workbook, frame: pd.DataFrame, column: str) -> tuple[list[Any],
     night, values, kind = book.night, frame[column], kind_of(frame, column)
     if kind == "money":
         currencies = currency_of(frame, column, night.reporting_currency)
-        looks = {currency: book.money(currency) for currency in set(currencies)}
+        looks = {currency: book.money(currency, valign="top") for currency in set(currencies)}
         scale = {currency: 10 ** night.decimals[currency] for currency in set(currencies)}
         units = [
             None if minor is None else minor / scale[currency]
@@ -443,21 +464,22 @@ def _cells(book: Workbook, frame: pd.DataFrame, column: str) -> tuple[list[Any],
         ]
         return units, [looks[currency] for currency in currencies], kind
     if kind == "date":
-        return days(values), book.format(num_format="yyyy-mm-dd", align="left", indent=1), kind
+        return days(values), book.format(num_format="yyyy-mm-dd", align="left", valign="top", indent=1), kind
     if kind == "instant":
         zones = texts(frame["time_zone"]) if "time_zone" in frame.columns else [""] * len(frame)
         local = [
             None if instant is None else instant.astimezone(ZoneInfo(zone or "UTC")).replace(tzinfo=None)
             for instant, zone in zip(instants(values), zones, strict=True)
         ]
-        return local, book.format(num_format="yyyy-mm-dd hh:mm", align="left", indent=1), kind
+        return local, book.format(num_format="yyyy-mm-dd hh:mm", align="left", valign="top", indent=1), kind
     if kind == "share":
-        return figures(values), book.format(num_format="0.0%"), kind
+        return figures(values), book.format(num_format="0.0%", valign="top"), kind
     if kind in ("count", "number"):
-        return figures(values), book.format(num_format="#,##0" if kind == "count" else "0.######"), kind
+        return figures(values), book.format(num_format="#,##0" if kind == "count" else "0.######", valign="top"), kind
     spoken = book.words[SECTIONS_OF_WORDS[column]] if column in SECTIONS_OF_WORDS else {}
-    wrapped = {"text_wrap": True, "valign": "top"} if column in WRAPPED else {}
-    return [spoken.get(text) or _cut(text) for text in texts(values)], book.format(indent=1, **wrapped), "text"
+    wrapped = {"text_wrap": True} if column in WRAPPED else {}
+    look = book.format(indent=1, valign="top", **wrapped)
+    return [spoken.get(text) or _cut(text) for text in texts(values)], look, "text"
 
 
 def _mark_expiry(book: Workbook, sheet: Worksheet, cells: str, until: str) -> None:

@@ -20,6 +20,7 @@ import pandas as pd
 
 from features.days import date_of, day_number
 from features.errors import CannotWrite, UsageError
+from features.tables import NO_DAY
 from pipeline.simulate.reminded import write_table
 
 LAST_DAY = dt.date(2026, 9, 30)
@@ -30,6 +31,7 @@ LAWYER = "lex"
 ARMS = (0.0, 0.2, 0.4, 0.6)  # discounts that the lot chooses among, each as likely
 TERMS = (3, 6, 12, 24)  # instalments of plans that are offered
 VALID_DAYS = 30  # of an offer
+YOUNGEST = 3  # months since default of an account that comes in
 PLACED_MONTHS, COURT_MONTHS = 6, 24  # an agency, a lawyer has an account for so long
 WORKED, ON_PLAN, AT_AGENCY, AT_LAW, DONE = range(5)
 CALL_COST = 300  # minor units a month, of an account worked in the house
@@ -149,7 +151,7 @@ def born(debtors: int, draw: np.random.Generator, world: World) -> Book:
         will=draw.normal(size=debtors),
         spare=spare,
         balance=np.maximum(draw.lognormal(np.log(90_000), 0.7, debtors), 5_000).astype(np.int64),
-        age=draw.integers(3, 30, debtors),
+        age=draw.integers(YOUNGEST, 30, debtors),
         state=none.copy(),
         party=none - 1,
         until=none.copy(),
@@ -159,9 +161,13 @@ def born(debtors: int, draw: np.random.Generator, world: World) -> Book:
     )
 
 
-def live(debtors: int, seed: int, months: int = 24, explored: float = 0.5, **otherwise: Any) -> Lived:
+def live(
+    debtors: int, seed: int, months: int = 24, explored: float = 0.5, arriving: float = 0.0, **otherwise: Any
+) -> Lived:
     """The same debtors, seed and months live the same lives. explored: share of offers whose price the lot chooses.
-    otherwise: of the world, in the place of what is drawn.
+    arriving: share of the debtors who come while the book lives, each month after the first as likely, as old as the
+    youngest of those who are there from the first; 0: every debt grows older together. otherwise: of the world, in the
+    place of what is drawn.
     """
     if debtors < 1 or months < 3:
         raise UsageError("A book of old debts needs a debtor or more, and 3 months or more.")
@@ -169,6 +175,8 @@ def live(debtors: int, seed: int, months: int = 24, explored: float = 0.5, **oth
     world = replace(World.drawn(draw), **otherwise)
     book = born(debtors, draw, world)
     first_balance = book.balance.copy()
+    arrives = arrivals(debtors, months, arriving, seed)
+    book.age[arrives > 0] = YOUNGEST
     begins = day_number(LAST_DAY) + 1 - months * MONTH
     told: dict[str, list[pd.DataFrame]] = {}
     counts = {"offers": 0, "plans": 0, "placements": 0}
@@ -189,7 +197,8 @@ def live(debtors: int, seed: int, months: int = 24, explored: float = 0.5, **oth
     for month in range(months):
         start = begins + month * MONTH
         day = start + draw.integers(3, MONTH - 3, debtors)
-        open_ = book.balance > 0
+        here = arrives <= month
+        open_ = (book.balance > 0) & here
         # Agencies and courts have what they have; what is recalled is worked again.
         back = np.flatnonzero((book.state >= AT_AGENCY) & (book.state < DONE) & (book.until <= month) & open_)
         keep("recalls", number=book.number[back], day=np.full(back.size, start))
@@ -218,7 +227,7 @@ def live(debtors: int, seed: int, months: int = 24, explored: float = 0.5, **oth
         keep("ends", number=book.number[done], day=np.full(done.size, start + 3), how="kept")
         book.state[done] = WORKED
         # The house works the rest: money of their own, offers, placements.
-        worked = np.flatnonzero((book.state == WORKED) & (book.balance > 0))
+        worked = np.flatnonzero((book.state == WORKED) & (book.balance > 0) & here)
         amount = book.only(worked).pays(draw)
         paid = worked[amount > 0]
         pay(paid, day[paid], amount[amount > 0])
@@ -228,11 +237,19 @@ def live(debtors: int, seed: int, months: int = 24, explored: float = 0.5, **oth
         _settle(book, worked[u < 0.08], day, draw, explored, keep, numbered, pay)
         _agree(book, worked[(u >= 0.08) & (u < 0.14)], start, day, draw, explored, keep, numbered)
         _place(book, worked[(u >= 0.14) & (u < 0.19)], month, day, draw, keep, numbered)
-        book.age += 1
+        book.age += here
     tables = {name: pd.concat(rows, ignore_index=True) for name, rows in told.items()}
-    who = pd.DataFrame({"kind": book.kind, "principal": first_balance, "age": book.age - months})
+    came_on = np.where(arrives > 0, begins + arrives * MONTH, NO_DAY)
+    who = pd.DataFrame({"kind": book.kind, "principal": first_balance, "came_on": came_on})
     truth = {name: tables.pop(name) for name in ("accepts", "breaks") if name in tables}
     return Lived(book, who, tables, truth)
+
+
+def arrivals(debtors: int, months: int, arriving: float, seed: int) -> np.ndarray:
+    """int64 per debtor: the month in which the account comes, 0 for those who are there from the first."""
+    draw = np.random.default_rng([seed, 18])
+    comes = draw.random(debtors) < arriving
+    return np.where(comes, draw.integers(1, months, debtors), 0)
 
 
 def _of_court(draw: np.random.Generator, part: Book, month: int) -> np.ndarray:
@@ -418,14 +435,18 @@ def rows_of(lived: Lived) -> Mapping[str, tuple[Sequence[str], Sequence[Sequence
     last, tables = day_number(LAST_DAY), lived.tables
     none = pd.DataFrame({"number": [], "day": [], "how": []})
     opened = [date_of(last - MONTH * int(age) - 400) for age in lived.book.age]
+    came = [
+        first if day == NO_DAY else date_of(int(day))
+        for first, day in zip(opened, lived.debtors["came_on"], strict=True)
+    ]
     accounts = [
-        (_account(at), f"D{at:06d}", "old_debts", KINDS[row.kind], "consumer", "EUR", opened[at], opened[at],
-         _money(row.principal), "GB-ENG", "Europe/London", opened[at])
+        (_account(at), f"D{at:06d}", "old_debts", KINDS[row.kind], "consumer", "EUR", opened[at], came[at],
+         _money(row.principal), "GB-ENG", "Europe/London", came[at])
         for at, row in enumerate(lived.debtors.itertuples())
     ]  # fmt: skip
     charges = [
         (f"C{at:06d}", _account(at), opened[at], opened[at] + dt.timedelta(30), _money(row.principal), "principal",
-         opened[at])
+         came[at])
         for at, row in enumerate(lived.debtors.itertuples())
     ]  # fmt: skip
     money = pd.concat(

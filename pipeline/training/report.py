@@ -253,6 +253,9 @@ def terminal_text(evaluation: Evaluation, version: str, place: Path) -> str:
         f"realised ÷ predicted money {_interval(ratio, '.2f')}; calibration slope {_interval(slope, '.2f')}"
     )
     lines += [*_effect_lines(evaluation), *_watch_lines(evaluation)]
+    if waits := _continuation_lines(evaluation):
+        lines += ["What going on is worth, set against old nights as they came", *(f"  {said}" for said in waits)]
+        lines += _vintage_lines(evaluation)
     lines += evaluation.statements
     lines += [f"Warning: {warning}" for warning in evaluation.warnings]
     failed = [gate["gate"] for gate in evaluation.gates if not gate["passed"]]
@@ -453,6 +456,22 @@ def _continuation_lines(evaluation: Evaluation) -> list[str]:
     if "not_judged" in taught:
         said.append(f"No later nights judge it: {taught['not_judged']}")
     return said
+
+
+def _vintage_lines(evaluation: Evaluation) -> list[str]:
+    """Of each quarter of nights, all books together, the share of the balance that came by the last horizon it lived
+    through, beside what was foretold."""
+    table = evaluation.frames.get("continuation")
+    if table is None:
+        return []
+    whole = table[table["book"] == ALL].sort_values(["seen", "vintage", "horizon"], kind="stable")
+    last = whole.drop_duplicates(["seen", "vintage"], keep="last")
+    return [
+        f"  nights of {row.vintage}, {row.accounts:,} accounts, {row.horizon} days: {row.came:.1%} came, "
+        f"{row.foretold:.1%} foretold by {row.seen} ({row.low:.1%} to {row.high:.1%})"
+        + ("" if row.within else ", OUTSIDE")
+        for row in last.itertuples()
+    ]
 
 
 def _watch_quality(evaluation: Evaluation) -> list[dict[str, Any]]:

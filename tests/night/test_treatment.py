@@ -25,14 +25,17 @@ from features.days import day_of_text
 from models.continuation import WORTH_COLUMNS
 from models.plans import schedule
 from pipeline.columns import PROPOSAL_COLUMNS, ROUTED_COLUMNS, SPECIALIST_COLUMNS, TREATED_COLUMNS, WORKLIST_COLUMNS
+from pipeline.law.eligibility import rulings
 from pipeline.law.holds import BIT
 from pipeline.night import past_policies, score, treatment
+from pipeline.night.feeds import case_of
 from pipeline.night.night import make_night
 from pipeline.night.past_policies import OTHER, YOURS, agency_lot, apart, discount_lot, on_past_nights, with_money
 from pipeline.night.stages import Stages
 from pipeline.night.treatment import Treated
 from pipeline.outcomes import findings
 from pipeline.pages.language import words
+from pipeline.panel.view import view
 from pipeline.params import Treatments, load
 from pipeline.simulate.treated import WORKED, deliver, live
 from pipeline.store.files import sha256_of
@@ -42,6 +45,7 @@ from pipeline.treatment.policy import SHIPPED, policy_in
 from tests.judges import treatment_judge as judge
 from tests.worlds.afterwards import opened
 from tests.worlds.commands import recoup
+from tests.worlds.deliveries import PARAMS, charge, taken
 from tests.worlds.params import written_params
 from tests.worlds.traces import traces
 
@@ -539,6 +543,42 @@ def test_the_list_says_one_sentence_each_and_nothing_of_hardship(treated_house):
         )
         assert row["route"].endswith(".")
     assert any(row["proposal"].startswith("No offer: ") for row in listed)
+
+
+def test_a_status_that_ends_one_debt_says_nothing_of_the_debtor_s_other_accounts(tmp_path):
+    """Of two accounts of one debtor A2 is closed, or in dispute: only the dispute is A1's, too."""
+    for status, name, theirs in ((treatment.OF_ONE_DEBT[0], "closed", False), ("dispute", "dispute", True)):
+        on = {"account_id": "A2", "status": status, "from_on": "2026-06-01", "known_at": "2026-06-01"}
+        few = PARAMS.model_copy(update={"store": PARAMS.store.model_copy(update={"shards": 1})})
+        own = [charge(), charge(charge_id="C9", account_id="A2", amount="100.00")]
+        _, store = taken(tmp_path / name, few, statuses=[on], charges=own)
+        night, versions = day_of_text("2026-09-01"), store.versions()
+        seen = view(store, 0, [night], few, versions)
+        found = rulings(case_of(seen, store, versions, night, few), night).recorded
+        bits = treatment.recorded_of(pd.DataFrame({"statuses": treatment.statuses_of(found)}), [name])[name]
+        by_account = dict(zip(seen.cohort.frame["account_id"].astype("str"), bits, strict=True))
+        assert by_account["A1"] == theirs
+        assert by_account.get("A2", True)  # closed, it is not scorable
+
+
+def test_the_workbook_s_offers_are_read_whole_on_a_screen_and_on_paper(treated_house):
+    book, told = opened(treated_house / "out" / SECOND / "worklist.xlsx"), 0
+    columns = words("en")["columns"]
+    for sheet in book.worksheets:
+        heads = [cell.value for cell in sheet[1]]
+        if columns["proposal_terms"] not in heads:
+            continue
+        at = {name: heads.index(columns[name]) for name in ("proposal", "proposal_terms", "alternative", "route_value")}
+        letters = {name: sheet.cell(1, place + 1).column_letter for name, place in at.items()}
+        assert sheet.column_dimensions[letters["alternative"]].hidden
+        assert not sheet.column_dimensions[letters["proposal_terms"]].hidden
+        for line in range(2, sheet.max_row + 1):
+            terms = sheet.cell(line, at["proposal_terms"] + 1)
+            if terms.value:
+                assert terms.alignment.wrap_text
+                assert sheet.row_dimensions[line].height >= 15 * (len(terms.value) // 36)
+                told += 1
+    assert told >= 5
 
 
 # ---- what is remembered, made again, handed over, forgotten ----------------------------------------------------------

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from features.errors import CannotWrite, UsageError
+from features.tables import NO_DAY
 from pipeline.intake.ingest import ingest
 from pipeline.params import load
 from pipeline.simulate.treated import ARMS, PARTIES, born, deliver, live, true_values
@@ -49,6 +50,35 @@ def test_nobody_pays_more_than_is_owed_and_every_plan_adds_up(lived):
     left -= waived.reindex(lived.debtors.index).fillna(0)
     assert (left == lived.book.balance).all()
     assert (left >= 0).all()
+
+
+def test_those_who_arrive_are_known_from_that_month_on_and_young(tmp_path):
+    book = live(800, seed=9105, arriving=0.5)
+    deliver(book, tmp_path / "book", runs=1)
+    accounts = pd.read_csv(tmp_path / "book" / "accounts.csv.gz", parse_dates=["opened_on", "placed_on", "known_at"])
+    comes = (book.debtors["came_on"] != NO_DAY).to_numpy()
+    assert 0.45 < comes.mean() < 0.55
+    late = accounts["known_at"] > accounts["opened_on"]
+    assert (late == comes).all()
+    assert (accounts["placed_on"] == accounts["known_at"]).all()
+    first = accounts.set_index("account_id")["known_at"]
+    months = first[late.to_numpy()].dt.to_period("M").nunique()
+    assert months >= 20  # of 24
+    for table, when in (("payments", "occurred_at"), ("contacts", "occurred_at"), ("offers", "made_at")):
+        rows = pd.read_csv(tmp_path / "book" / f"{table}.csv.gz", parse_dates=[when])
+        assert (rows[when].dt.tz_localize(None) >= rows["account_id"].map(first)).all()
+        assert rows["account_id"].isin(first.index[late.to_numpy()]).sum() > 50
+    charges = pd.read_csv(tmp_path / "book" / "charges.csv.gz", parse_dates=["known_at"]).set_index("account_id")
+    assert (charges["known_at"] == first.reindex(charges.index)).all()
+    # Three months since default when they come: younger in the end, the later they came.
+    age = (pd.Timestamp("2026-09-30") - accounts["opened_on"]).dt.days - 400
+    assert age[comes].max() <= 30 * (3 + 24)
+    assert age[comes].median() < age[~comes].median()
+    params = load(HOUSE / "params.yaml")
+    book_params = params.portfolio_defaults.model_copy(update={"time_zone": "Europe/London"})
+    params = params.model_copy(update={"portfolios": {"old_debts": book_params}})
+    report = ingest(tmp_path / "book", tmp_path / "store", params)
+    assert {table.name: table.quarantined for table in report.tables if table.quarantined} == {}
 
 
 def test_a_better_offer_is_taken_no_less_often_and_a_heavier_instalment_kept_no_longer():

@@ -298,8 +298,18 @@ def test_the_report_tells_how_far_history_reaches_and_what_is_still_the_policys(
     assert f"Taught on {taught.trial.facts['debtors']:,} debtors from" in page
     assert "vintages came within their interval" in page
     assert "matured offers at a discount of" in page
+    lines = report.terminal_text(told, first.version, Path("report.html")).splitlines()
+    at = lines.index("What going on is worth, set against old nights as they came")
+    table = taught.trial.frames["continuation"]
+    for vintage in table["vintage"].unique():
+        own = table[(table["vintage"] == vintage) & (table["book"] == "") & (table["seen"] == table["seen"].iloc[0])]
+        row = own[own["horizon"] == own["horizon"].max()].iloc[0]
+        said = next(line for line in lines[at:] if f"nights of {vintage}," in line and f"by {row['seen']} " in line)
+        assert f"{row['horizon']} days: {row['came']:.1%} came, {row['foretold']:.1%} foretold" in said
+        assert said.endswith("OUTSIDE") != row["within"]
     short = {**first.evaluation.facts, "continuation": {"why": "nobody paid"}, "beliefs": []}
     page = report.render(replace(first.evaluation, facts=short), first.version, first.run_id)
     assert "What going on is worth was not taught: nobody paid." in page
     assert "What going on" not in report.render(first.evaluation, first.version, first.run_id)
+    assert "What going on" not in report.terminal_text(first.evaluation, first.version, Path("report.html"))
     assert Evaluation.from_dict(told.to_dict()).facts["beliefs"] == taught.told()

@@ -14,7 +14,10 @@ import yaml
 
 from features.days import day_number
 from features.errors import ContractError
+from models.prioritise import CONTROL
+from pipeline.law.holds import BIT
 from pipeline.law.rule_file import load_rules
+from pipeline.night.due_day import DUE_ASKED, LEFT, offer_by_due_day
 from pipeline.treatment.due_day import propose_by_due_day
 from pipeline.treatment.policy import SHIPPED, PolicyRefused, policy_of
 from tests.judges import treatment_judge as judge
@@ -179,3 +182,76 @@ def test_discounts_that_cannot_be_are_refused(tmp_path, change, told):
     raw["early_discounts"] |= change
     with pytest.raises(PolicyRefused, match=told):
         read(tmp_path, raw)
+
+
+# Whom nothing is offered, and why
+
+
+def drawn_asked(seed: int, many: int) -> pd.DataFrame:
+    """DUE_ASKED of accounts of which a debtor has one or two, each reason to leave one out drawn by itself."""
+    draw, rows = np.random.default_rng([seed, 3]), drawn_rows(seed, many)
+    seldom = ("unknown", "engaged", "has_accepted", "offer_binds", "disputed")
+    return rows.drop(columns=["p_late", "may_let_off"]).assign(
+        account_no=range(many),
+        debtor_id=[f"D{each}" for each in np.sort(draw.integers(0, many * 2 // 3, many))],
+        portfolio="book",
+        product="loan",
+        balance=rows["due_amount"] * 3,
+        statuses=np.where(draw.random(many) < 0.1, int(BIT["dispute"]), 0),
+        **{name: draw.random(many) < 0.08 for name in seldom},
+        offered_on=-1,
+        offer_until=-1,
+        allowed=draw.choice(["all", "plans", "nothing"], many, p=[0.5, 0.3, 0.2]),
+        unit=np.where(draw.random(many) < 0.1, np.nan, 0.01),
+    )[list(DUE_ASKED)]
+
+
+def why_left(row: dict, whole: list[dict], held: set[str], taken: set[str], reminded: set[str]) -> str:
+    """By plain loops: of whole debtors what is unknown or agreed; of the account whose debt it is, what is disputed."""
+    theirs = [each for each in whole if each["debtor_id"] == row["debtor_id"]]
+    tests = [
+        ("held_out", row["debtor_id"] in held),
+        ("unknown", any(each["unknown"] for each in theirs)),
+        ("accepted", row["has_accepted"]),
+        ("engaged", any(each["engaged"] for each in theirs)),
+        ("role", row["allowed"] == "nothing"),
+        ("disputed", row["disputed"]),
+        ("offer_stands", row["offer_binds"]),
+        ("offered", row["debtor_id"] in taken),
+        ("reminded", row["debtor_id"] in reminded),
+    ]
+    return next((name for name, applies in tests if applies), "")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_who_is_left_out_around_a_due_day_whose_debt_it_is_and_what_is_disputed(tmp_path, seed):
+    raw, rows = copy.deepcopy(RAW), drawn_asked(seed, 300)
+    raw["annual_rate"] = 0.3
+    raw["due_date_moves"]["helps"] = {"low": 0.5, "middle": 0.9, "high": 1.0}
+    policy, draw = read(tmp_path, raw), np.random.default_rng([seed, 4])
+    held, taken, reminded = ({f"D{each}" for each in draw.integers(0, 200, 12)} for _ in range(3))
+    watch = rows[["account_id"]].assign(p_late=draw.beta(2, 2, len(rows)))
+    arms = pd.DataFrame({"debtor_id": sorted(held), "arm": CONTROL})
+    found = offer_by_due_day([rows[:100], rows[100:]], watch, arms, taken, reminded, policy, AS_OF)
+    whole = rows.to_dict("records")
+    why = {row["account_id"]: why_left(row, whole, held, taken, reminded) for row in whole}
+    assert set(found.rows["account_id"]) == {account for account, reason in why.items() if not reason}
+    counts = {name: sum(reason == name for reason in why.values()) for name in LEFT}
+    second = found.left_out["offered"] - counts.pop("offered")  # a debtor is asked once
+    assert counts == {name: many for name, many in found.left_out.items() if name != "offered"}
+    own = found.rows.assign(may_let_off=found.rows["allowed"] == "all")
+    recorded = no_status(own).assign(dispute=own["statuses"].to_numpy() != 0)
+    alone = propose_by_due_day(own, recorded, policy, AS_OF)["proposal"] != ""
+    assert second == alone.sum() - own["debtor_id"][alone].nunique()
+    by = {row["account_id"]: row for row in whole}
+    offered = dict(zip(found.rows["account_id"], found.found["proposal"], strict=True))
+    offered = {account: kind for account, kind in offered.items() if kind}
+    assert set(offered.values()) == {"due_date_move", "early_discount"}
+    debtors = [by[account]["debtor_id"] for account in offered]
+    assert len(debtors) == len(set(debtors))
+    for account, kind in offered.items():
+        row = by[account]
+        assert row["contact_open"]
+        assert not row["disputed"]
+        assert not row["statuses"]
+        assert row["allowed"] == "all" or (kind, row["allowed"]) == ("due_date_move", "plans")

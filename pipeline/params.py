@@ -545,6 +545,17 @@ class Receivables(Section):
         return levels
 
 
+class Insight(Section):
+    """What an account that went bad is, where `recoup insight` asks why. within_days: from its opening; bad_dpd: days
+    past due on a first of a month within them. margin: portfolio -> what an account that is paid earns, as a share of
+    its principal; what a policy would lose is said only where it stands.
+    """
+
+    within_days: Annotated[int, Field(ge=30, le=3660)] = 270
+    bad_dpd: Annotated[int, Field(ge=1, le=1000)] = 90
+    margin: dict[str, Annotated[float, Field(gt=0, le=10)]] = {}
+
+
 Days = Annotated[int, Field(ge=0)]
 
 
@@ -601,6 +612,7 @@ class Params(Section):
     watch: Watch | None = None
     treatments: Treatments | None = None
     receivables: Receivables | None = None
+    insight: Insight = Insight()
     _stand_ins: dict[str, Path] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
@@ -608,6 +620,12 @@ class Params(Section):
         for number, step in enumerate(() if self.reminders is None else self.reminders.steps):
             if unknown := [name for name in step.portfolios if name not in self.portfolios]:
                 raise _unknown(f"reminders.steps.{number}.portfolios", unknown, self.portfolios)
+        return self
+
+    @model_validator(mode="after")
+    def _margins_of_known_books(self) -> Params:
+        if unknown := [name for name in self.insight.margin if name not in self.portfolios]:
+            raise _unknown("insight.margin", unknown, self.portfolios)
         return self
 
     @model_validator(mode="before")

@@ -52,7 +52,7 @@ def at(params: dict, place: tuple[str, ...]) -> dict:
 # Keys that a user names: any text is one there, for the schema and for the params.
 FREE = {
     ("portfolios",), ("worklist", "teams"), ("worklist", "skills"), ("worklist", "agents"), ("worklist", "capacity"),
-    ("worklist", "costs"), ("money", "rates"), ("portfolio_defaults", "dpd_tolerance"),
+    ("worklist", "costs"), ("money", "rates"), ("portfolio_defaults", "dpd_tolerance"), ("insight", "margin"),
 }  # fmt: skip
 DECLARED = [place for place in mappings(default_params()) if place not in FREE]
 

@@ -68,6 +68,11 @@ if TYPE_CHECKING:
         show_default=True,
         help="With --treatments: share of the debtors who come while the book lives.",
     ),
+    option(
+        "--causes",
+        type=click.Choice(["planted", "none"]),
+        help="A book of sales instead, with planted causes of bad debts, or without any.",
+    ),
     option("--meant", is_flag=True, help="Who pays anyway promises only a day and an amount that it means to pay."),
     option(
         "--forgets", is_flag=True, help="What falls due may be forgotten; debtors speak a language and are reminded."
@@ -96,6 +101,13 @@ def simulate(params: Params, debtors: int, seed: int, out: Path, **how: Any) -> 
         from pipeline.simulate import treated
 
         treated.deliver(treated.live(debtors, seed, how["months"], arriving=how["arriving"]), out)
+        click.echo(str(out))
+        return
+    if (causes := how.pop("causes")) is not None:
+        from pipeline.simulate import caused
+
+        kind = caused.PLANTED if causes == "planted" else caused.NONE
+        caused.deliver(caused.live(debtors, seed, how["months"], kind), out, kind)
         click.echo(str(out))
         return
     if how.pop("reminders"):

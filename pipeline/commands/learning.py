@@ -174,3 +174,17 @@ def promote(params: Params, run_id: str | None, rollback: bool, by: str | None, 
         # pyrefly: ignore[bad-argument-type]
         else registry.promote(store, run_id, params, **decision)
     )
+
+
+@command(
+    STORE,
+    option("--out", "folder", type=FOLDER, required=True, help="Folder for the page, insight.json and findings.csv."),
+)
+def insight(params: Params, store: Path, folder: Path) -> None:
+    """Why debts go bad: which facts of their opening go with it, judged on later accounts; vintages, roll rates, first
+    payments, cut-offs."""
+    from pipeline.insight.insight_page import write_insight
+    from pipeline.store.files import check_folder
+
+    check_folder(folder)
+    click.echo(write_insight(store, folder, params))

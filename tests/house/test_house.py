@@ -42,7 +42,7 @@ MAY_IMPORT = {
     "training": "features models params panel law store treatment pages",
     "night": "features models columns params store panel law messages treatment pages",
     "outcomes": "features models columns params store panel pages night",
-    "insight": "features models columns params store panel pages",
+    "insight": "features models columns params store panel pages outcomes",
     "keeping": "features models columns params store law panel pages training night outcomes",
     "simulate": "features",
     "books": "features intake law messages treatment",

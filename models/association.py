@@ -94,11 +94,11 @@ def ratio_of(
     p = max(float(norm.sf(held.score(1.0))), float(binom.sf(inside - 1, events, held.share(1.0))))
     low = min(
         _where(lambda ratio: held.score(ratio) - away),
-        _where(lambda ratio: tail - binom.sf(inside - 1, events, held.share(ratio))),
+        _where(lambda ratio: tail - float(binom.sf(inside - 1, events, held.share(ratio)))),
     )
     high = max(
         _where(lambda ratio: held.score(ratio) + away),
-        _where(lambda ratio: binom.cdf(inside, events, held.share(ratio)) - tail),
+        _where(lambda ratio: float(binom.cdf(inside, events, held.share(ratio))) - tail),
     )
     return Ratio(*counts, held.ratio(), low, high, p)
 

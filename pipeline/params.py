@@ -810,6 +810,9 @@ def _shown(place: str, value: object) -> str:
 def _sentences(error: ValidationError, written: yaml.Node | None) -> list[str]:
     sentences, unknown = [], {}
     for fault in error.errors():
+        if not fault["loc"]:  # of sections that do not fit each other: the sentence names them
+            sentences.append(f"{fault['msg'].removeprefix('Value error, ')}.")
+            continue
         *where, key = fault["loc"]
         place = ".".join(str(part) for part in where)
         if fault["type"] == "extra_forbidden":

@@ -239,9 +239,10 @@ def main() -> None:
     parser.add_argument("--debtors", type=int, default=6_000, help="of such a book")
     parser.add_argument("--first", type=int, default=9_101, help="seed of the first such book")
     parser.add_argument("--arriving", type=float, default=0.5, help="share of its debtors who come while it lives")
+    parser.add_argument("--runs", type=int, default=100, help="lives of each debtor that tell what is true")
     asked = parser.parse_args()
     if asked.truth:
-        treated.tell(range(asked.first, asked.first + asked.worlds), asked.debtors, 100, asked.arriving)
+        treated.tell(range(asked.first, asked.first + asked.worlds), asked.debtors, asked.runs, asked.arriving)
         return
     found = table(range(500, 500 + asked.worlds), asked.accounts)
     print(f"True money ÷ the best policy's in {asked.worlds} worlds of {asked.accounts} accounts")

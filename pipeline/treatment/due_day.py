@@ -9,8 +9,9 @@ import pandas as pd
 
 from features.errors import ContractError
 from models.due_day import EARLY, EARLY_COLUMNS, MOVE, MOVE_COLUMNS, due_date_moves, early_discounts
+from pipeline.treatment.offers import NOT_OFFERED
 from pipeline.treatment.policy import Policy
-from pipeline.treatment.proposals import NO_CONTACT, NOT_OFFERED, SPECIALIST, STATUS
+from pipeline.treatment.proposals import NO_CONTACT, SPECIALIST, STATUS
 
 DUE_COLUMNS = (
     "account_id",

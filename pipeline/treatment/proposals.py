@@ -7,7 +7,7 @@ told apart, so that a person looks at them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,31 +16,26 @@ import pandas as pd
 from features.errors import ContractError, some_ids
 from models.belief import Belief
 from models.due_day import EARLY, MOVE
-from models.plans import PLAN_COLUMNS, Plans, PlanTerms, plans
+from models.plans import Plans
 from models.routes import AGENCY, BARRED, INTERNAL, OURS, REST, Routes, RouteTerms, Share, kept_by_us, routes
-from models.settlements import (
-    NO_ARM,
-    SETTLEMENT_COLUMNS,
-    SettlementTerms,
-    allowed_at,
-    draw_arms,
-    settlement_at,
-    settlements,
-    variant_of,
-)
-from pipeline.treatment.bounds import grants_plan, grants_settlement, settlement_bounds
+from models.settlements import NO_ARM, SETTLEMENT_COLUMNS, allowed_at, draw_arms, settlement_at, variant_of
+from pipeline.treatment.bounds import grants_plan, grants_settlement
 from pipeline.treatment.household import Household, household
+from pipeline.treatment.offers import (
+    NOT_OFFERED,
+    Planned,
+    Settled,
+    as_offers,
+    best_plans,
+    best_settlements,
+    grantable_plans,
+    no_plans,
+)
 from pipeline.treatment.policy import Policy
 from pipeline.treatment.standing import DUE_DAY, NOT_HERE, Repeated, nothing_stands, plans_as_made, settlements_as_made
 
 PLAN, SETTLEMENT, NOTHING = "plan", "settlement", ""
-SPECIALIST, STATUS, NO_CONTACT, NOT_OFFERED, WAITING = (
-    "specialist",
-    "status",
-    "no_contact",
-    "not_offered",
-    "waiting_is_worth_more",
-)
+SPECIALIST, STATUS, NO_CONTACT, WAITING = "specialist", "status", "no_contact", "waiting_is_worth_more"
 DUE_KINDS = (MOVE, EARLY)  # kinds of offers that are made around a due day
 # Why nothing is offered, and why an account does not leave.
 ANOTHER, LEAVES, NOT_OURS, DISPUTED = "another_account", "others_leave", "not_ours", "charge_disputed"
@@ -151,8 +146,8 @@ def propose(
     free, again = lawful & ~bound, lawful & bound
     shared = _shared(rows)
     own = shared[free]
-    planned = _planned(own, policy, as_of, breaks, agreement)
-    settled = _settled(own, policy, acceptance)
+    planned = best_plans(own, policy, as_of, breaks, agreement)
+    settled = best_settlements(own, policy, acceptance)
     once = _as_made(shared[again], stood[again], policy, as_of, acceptance, breaks, agreement)
     held = np.select([specialist, barred, ~contact], [SPECIALIST, STATUS, NO_CONTACT], "")
     why = pd.Series(held, index=rows.index, dtype="str")
@@ -275,107 +270,11 @@ def _whole(found: pd.DataFrame | pd.Series, index: pd.Index) -> pd.DataFrame | p
     return pd.DataFrame(parts, index=index)
 
 
-# ---- plans and settlements as offers ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Planned:
-    plans: Plans
-    offer: pd.DataFrame
-
-
-@dataclass(frozen=True)
-class _Settled:
-    best: pd.DataFrame
-    why: pd.Series
-    bounds: pd.DataFrame
-    terms: SettlementTerms | None
-
-
-def _planned(
-    rows: pd.DataFrame, policy: Policy, as_of: int, breaks: Belief | None, agreement: Belief | None
-) -> _Planned:
-    """The best plans within the bounds."""
-    terms = _grantable_plans(policy, breaks)
-    if terms is None:
-        return _no_plans(rows.index, NOT_OFFERED)
-    return _as_offers(plans(rows, as_of, terms), rows, policy, agreement)
-
-
-def _grantable_plans(policy: Policy, breaks: Belief | None) -> PlanTerms | None:
-    """The policy's plans, as long as somebody may grant, with the breaks that are believed; None where none may be."""
-    longest = max((each.instalments for each in policy.authority), default=0)
-    terms = policy.plans
-    if terms is None or longest < terms.least:
-        return None
-    return replace(terms, most=min(terms.most, longest), breaks=terms.breaks if breaks is None else breaks.curve)
-
-
-def _no_plans(index: pd.Index, why: str) -> _Planned:
-    nothing = pd.DataFrame(0, index=index, columns=list(PLAN_COLUMNS)).astype(_PLAN_TYPES)
-    none = Plans(nothing, nothing, nothing, pd.Series(why, index=index, dtype="str"))
-    offer = pd.DataFrame(0, index=index, columns=list(_OFFERED)).astype({"p_agree": "float64"})
-    return _Planned(none, offer)
-
-
-def _as_offers(found: Plans, rows: pd.DataFrame, policy: Policy, agreement: Belief | None) -> _Planned:
-    """Plans as offers: p_agree x what the plan brings + (1 - p_agree) x continuation - cost."""
-    best = found.best
-    there = best["instalments"].to_numpy() > 0
-    brings = {
-        end: (best[name] + best["cost"]).to_numpy(np.float64)
-        for end, name in (("middle", "value"), ("low", "value_low"), ("high", "value_high"))
-    }
-    waiting = [rows[f"continuation{end}"].to_numpy(np.float64) for end in ("", "_low", "_high")]
-    cost, many = best["cost"].to_numpy(), best["instalments"].to_numpy(np.float64)
-    low, chance, high = (
-        np.full(len(rows), getattr(policy.p_plan, end)) if agreement is None else agreement.curve.of(many, end)
-        for end in ("low", "middle", "high")
-    )
-    agreed = np.rint(chance * brings["middle"]).astype(np.int64)
-    refused = np.rint((1 - chance) * waiting[0]).astype(np.int64)
-    value = agreed + refused - cost
-    ends = (low, chance, high)
-    low = np.minimum.reduce([p * brings["low"] + (1 - p) * waiting[1] - cost for p in ends])
-    high = np.maximum.reduce([p * brings["high"] + (1 - p) * waiting[2] - cost for p in ends])
-    whole = {
-        "agreed_money": agreed,
-        "refused_money": refused,
-        "cost": cost,
-        "value": value,
-        "value_low": np.minimum(np.rint(low).astype(np.int64), value),
-        "value_high": np.maximum(np.rint(high).astype(np.int64), value),
-        "gain": value - np.rint(waiting[0]).astype(np.int64),
-    }
-    told = {name: np.where(there, each, 0) for name, each in whole.items()}
-    offer = pd.DataFrame({"p_agree": np.where(there, chance, 0.0), **told}, index=rows.index)
-    return _Planned(found, offer[list(_OFFERED)])
-
-
-_PLAN_TYPES = {
-    "unit": "str", "after_payday": "bool", **dict.fromkeys(("supported", "burden", "p_break", "p_kept"), "float64")
-}  # fmt: skip
-_OFFERED = ("p_agree", "agreed_money", "refused_money", "cost", "value", "value_low", "value_high", "gain")
-
-
-def _settled(rows: pd.DataFrame, policy: Policy, acceptance: Belief | None) -> _Settled:
-    own = policy.settling
-    if own is None:
-        nothing = pd.DataFrame(0, index=rows.index, columns=list(SETTLEMENT_COLUMNS))
-        return _Settled(nothing, pd.Series(NOT_OFFERED, index=rows.index, dtype="str"), nothing, None)
-    terms = own.terms if acceptance is None else replace(own.terms, acceptance=acceptance)
-    bounds = rows[["continuation", "continuation_low", "continuation_high", "balance"]].assign(
-        **settlement_bounds(rows, policy, own)
-    )
-    best, why = settlements(bounds, terms)
-    return _Settled(best, why, bounds, terms)
-
-
 # ---- one offer a row -------------------------------------------------------------------------------------------------
 
 
 def _offers(
-    rows: pd.DataFrame, policy: Policy, planned: _Planned, settled: _Settled, drawn: pd.DataFrame
+    rows: pd.DataFrame, policy: Policy, planned: Planned, settled: Settled, drawn: pd.DataFrame
 ) -> pd.DataFrame:
     """OFFER_COLUMNS. Of what gains the kind of higher value; a plan, which lets nothing off, where both are equal."""
     plan, settlement = planned.offer, settled.best
@@ -407,7 +306,7 @@ def _undrawn(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _drawn_discounts(
-    rows: pd.DataFrame, policy: Policy, planned: _Planned, settled: _Settled, stays: np.ndarray, seed: int
+    rows: pd.DataFrame, policy: Policy, planned: Planned, settled: Settled, stays: np.ndarray, seed: int
 ) -> pd.DataFrame:
     """arm, variant, probability of the discounts drawn by lot; settled.best then holds the drawn one.
 
@@ -446,8 +345,8 @@ class _AsMade:
     """Of accounts on whose debtors an offer stands. offers: OFFER_COLUMNS; repeated: bool."""
 
     offers: pd.DataFrame
-    planned: _Planned
-    settled: _Settled
+    planned: Planned
+    settled: Settled
     repeated: pd.Series
 
 
@@ -463,7 +362,7 @@ def _as_made(
     """The offers that stand, each with what it is worth tonight; made: STANDING_COLUMNS of the rows."""
     kind = made["offer_kind"].where(made["offer_id"] != "", "").to_numpy(object)
     whole = _no_offer(rows.index, NOT_HERE)
-    planned, settled = _no_plans(rows.index, NOT_HERE), _no_settlement(rows.index, NOT_HERE)
+    planned, settled = no_plans(rows.index, NOT_HERE), _no_settlement(rows.index, NOT_HERE)
     settle, plan = rows[kind == SETTLEMENT], rows[kind == PLAN]
     found: dict[str, Repeated] = {}
     if len(settle) and (told := settlements_as_made(settle, made.loc[settle.index], policy, acceptance)) is not None:
@@ -471,12 +370,12 @@ def _as_made(
         settled.best.loc[there.index] = there
         settled.why[there.index] = ""
     if len(plan):
-        terms = _grantable_plans(policy, breaks)
+        terms = grantable_plans(policy, breaks)
         if (told := plans_as_made(plan, made.loc[plan.index], policy, terms, as_of)) is not None:
             found[PLAN], there = told, told.terms[told.why == ""]
-            none = _no_plans(there.index, "")
+            none = no_plans(there.index, "")
             best = Plans(there, none.plans.best, none.plans.best, none.plans.why)
-            offer = _as_offers(best, rows.loc[there.index], policy, agreement).offer
+            offer = as_offers(best, rows.loc[there.index], policy, agreement).offer
             planned.plans.best.loc[there.index], planned.offer.loc[there.index] = there, offer
             planned.plans.why[there.index] = ""
     for name, told in found.items():
@@ -502,10 +401,10 @@ def _no_offer(index: pd.Index, why: str) -> pd.DataFrame:
     return pd.DataFrame(told, index=index)[list(OFFER_COLUMNS)]
 
 
-def _no_settlement(index: pd.Index, why: str) -> _Settled:
+def _no_settlement(index: pd.Index, why: str) -> Settled:
     shares = dict.fromkeys(("discount", "p_accept"), "float64")
     nothing = pd.DataFrame(0, index=index, columns=list(SETTLEMENT_COLUMNS)).astype(shares)
-    return _Settled(nothing, pd.Series(why, index=index, dtype="str"), nothing, None)
+    return Settled(nothing, pd.Series(why, index=index, dtype="str"), nothing, None)
 
 
 def _of_household(offers: pd.DataFrame, his: Household) -> pd.DataFrame:

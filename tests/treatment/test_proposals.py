@@ -1,6 +1,7 @@
 """Proposals and routes of drawn worlds before a judge who reads the policy himself: nothing outside policy or law.
 
-Also of bounds.py and standing.py: what may be let off, and offers that were made before.
+Also of bounds.py, offers.py and standing.py: what may be let off, the best of each kind, and offers that were made
+before.
 """
 
 from __future__ import annotations

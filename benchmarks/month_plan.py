@@ -211,19 +211,14 @@ def mistyped(month: Month, night: Night, what: str) -> None:
 
 
 def booked_in_bulk(month: Month, night: Night, what: str) -> None:
-    """A booking error: a payment on every account. Volume first, then the monitor: the list is kept back; the store is
-    put back as it was before, and the sender sends the day again.
+    """A booking error: a payment on every account. The monitor stops the list, which is kept back; the store is put
+    back as it was before, and the sender sends the day again.
     """
     backup = month.folder / "backup"
     shutil.copytree(month.folder / "store", backup, symlinks=True)
     bulk = month.delivery(night - ONE_DAY, more={"payments": month.on_every_account(night - ONE_DAY)})
-    month.run(night, f"{what}: far too many payments", bulk, 65, says=["payments"], comes_in=False)
-    why = "the sender insists"
     month.stop_means("keep_last")
-    more = ["--accept-volume", why]
-    month.run(
-        night, "accepted; the monitor says stop, keep_last", bulk, STOP, says=["keep_last"], more=more, keeps=True
-    )
+    month.run(night, f"{what}: a payment on every account; keep_last", bulk, STOP, says=["not published"], keeps=True)
     month.stop_means("publish_marked")
     shutil.rmtree(month.folder / "store")
     shutil.move(backup, month.folder / "store")
@@ -232,11 +227,9 @@ def booked_in_bulk(month: Month, night: Night, what: str) -> None:
 
 
 def booked_and_marked(month: Month, night: Night, what: str) -> None:
-    """The same error again, taken in at once: the list is published in red."""
+    """The same error again, under publish_marked: the list is published in red."""
     bulk = month.delivery(night - ONE_DAY, more={"payments": month.on_every_account(night - ONE_DAY)})
-    why = "the sender insists"
-    more, accepted = ["--accept-volume", why], {"accepted_volume": why}
-    month.run(night, what, bulk, STOP, says=["published and marked"], more=more, accepted=accepted)
+    month.run(night, f"{what}; publish_marked", bulk, STOP, says=["published and marked"])
 
 
 def rolled_back(month: Month, night: Night, what: str) -> None:
@@ -265,7 +258,7 @@ PLAN: dict[str, Happens] = {
     "killed at work": killed(at_work),
     "a file cut off": tampered(cut_off, "contacts"),
     "a bit of the store flips": damaged(of_the_store, 65, "damaged"),
-    "a bit of the model flips": damaged(of_the_model, 77, "model", comes_in=True),
+    "a bit of the model flips": damaged(of_the_model, 77, "champion", comes_in=True),
     "last night's list is altered; verify names it": altered_list,
     "as usual, again": as_usual,
     "a booking error": booked_in_bulk,
@@ -277,7 +270,7 @@ PLAN: dict[str, Happens] = {
     "and a mistyped year, which ends with 66": mistyped,
     "a list is put back": rolled_back,
     "the night after putting back": as_usual,
-    "the booking error again, taken in": booked_and_marked,
+    "the booking error again": booked_and_marked,
     "the last one, handed in twice": twice,
 }
 # One fault of each kind: a month for tests.

@@ -95,9 +95,9 @@ class Counter:
 
     def look(self, now: dt.datetime) -> bool:
         """Whether a desk was opened anew: for a delivery that came in elsewhere, or for another day."""
-        if self.desk.is_current() and self.desk.day == now.date():
-            return False
-        with self._taking:
+        with self._taking:  # while contacts are taken in, the store is between two versions
+            if self.desk.is_current() and self.desk.day == now.date():
+                return False
             self.desk = Desk(self.store_path, self.params, now).open()
         settled()
         return True

@@ -44,7 +44,7 @@ def test_who_paid_within_a_week_of_a_night_is_who_the_receipts_say(three_nights)
         paid = [day for day in days.get(row.account_id, ()) if 0 <= (day - row.night).days < EARLY_DAYS]
         assert row.early == float(bool(paid)), (row.account_id, row.night)
         found[row.early] += 1
-    assert min(found.values()) >= 3
+    assert min(found.values()) >= 2
     assert told["p_recovered"].between(0, 1).all()
 
 

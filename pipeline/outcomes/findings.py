@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from features.days import date_of, day_number, day_text
-from models.drift import MOVED, SCORE, SHIFTED
+from models.drift import SCORE, SHIFTED
 from models.effect import UNPROVEN_GUARD
 from models.foretold import Interval, foretold_auc, foretold_money, quotient, realised_auc
 from models.ladder import DISPROVEN, NO_LOG, POWER80, PROVEN, UNPROVEN, Z95, Rung
@@ -42,6 +42,7 @@ WORST_SHOWN = 5
 # Features that shift together where something changed: of hundreds a few always do on some day, for placements and
 # notices come in batches and the arrears of a month ago stand in several columns.
 SEVERAL = 5
+LOOK = 0.2  # PSI of a score beyond what is usual from which it is worth a look: books drift by 0.15 of themselves
 LEAST_ROWS = 50  # rows below which a distribution says nothing
 RUNGS_SAID = {
     NO_LOG: "not taught, the same effect for all is assumed",
@@ -222,7 +223,7 @@ def _moved(found: Mapping[str, float] | None, number: int, whose: str, accounts:
     # P(late) moves with the day of the month, whose columns are not among found: where no other has shifted, it alone
     # is no other population.
     dated = bool(whose) and not moved
-    verdict = STOP if score > SHIFTED and not dated else WARN if score > MOVED else OK
+    verdict = STOP if score > SHIFTED and not dated else WARN if score > LOOK else OK
     means = {OK: "as in training", WARN: "has moved", STOP: "is another population: retrain before its lists are used"}[
         verdict
     ]

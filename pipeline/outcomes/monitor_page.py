@@ -10,7 +10,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from pipeline.night.alarm import OK, STOP, UNKNOWN, WARN
+from models.drift import SHIFTED
+from pipeline.night.alarm import OK, SCORE_MOVED, STOP, UNKNOWN, WARN
 from pipeline.outcomes.drawings import WIDTH
 from pipeline.pages.record import nights, read_manifest
 from pipeline.pages.templating import policy_digest, template, verbatim
@@ -25,7 +26,7 @@ DRAWN = {
     "order realised": ("Order, by what came", "taught", "AUC of matured nights, as known on the night"),
     "early payments": ("Payments within a week, of what matured nights showed", 1.0, "1: they pay as before"),
     "calibration in money": ("Money that came, of the money expected", 1.0, "1: as expected, over matured nights"),
-    "drift of the score": ("Drift of the score beyond what is usual", None, "PSI; above 0.25 another population"),
+    "drift of the score": ("Drift of the score beyond what is usual", SHIFTED, "PSI; above 0.25 another population"),
 }
 VALUES = {"drift of the score": "psi", "calibration in money": "ratio"}
 
@@ -86,7 +87,9 @@ def _of(night: Mapping[str, Any], name: str) -> tuple[float | None, float | None
     figures = night["by_name"].get(name, {}).get("figures", {})
     value = figures.get(VALUES.get(name, "value"))
     low, high = figures.get("low"), figures.get("high")
-    return (None, None, None) if value is None else (float(value), low, high)
+    if value is None:
+        return None, None, None
+    return (max(float(value), 0.0) if name == SCORE_MOVED else float(value)), low, high
 
 
 def _drawing(told: list[dict[str, Any]], name: str, line: float | str | None, label: str) -> Markup | None:
@@ -105,7 +108,7 @@ def _drawing(told: list[dict[str, Any]], name: str, line: float | str | None, la
     floor, top = min(levels), max(levels)
     floor, top = (floor - 0.05, top + 0.05) if top - floor < 0.05 else (floor, top)
 
-    def x(place: int) -> float:
+    def x(place: float) -> float:
         return LEFT + (WIDTH - LEFT - RIGHT) * (place + 0.5) / len(told)
 
     def y(level: float) -> float:
@@ -115,7 +118,9 @@ def _drawing(told: list[dict[str, Any]], name: str, line: float | str | None, la
     for level in (floor, (floor + top) / 2, top):
         parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(level):.1f}" y2="{y(level):.1f}" class="grid"/>')
         parts.append(f'<text x="{LEFT - 6}" y="{y(level) + 4:.1f}" text-anchor="end" class="name">{level:.2f}</text>')
-    steps = " ".join(f"{x(place):.1f},{y(level):.1f}" for place, level in against if level is not None)
+    known_lines = [(place, y(level)) for place, level in against if level is not None]
+    ends = [(x(place + side), at) for place, at in known_lines for side in (-0.5, 0.5)]  # seen for a single night, too
+    steps = " ".join(f"{along:.1f},{at:.1f}" for along, at in ends)
     parts.append(f'<polyline points="{steps}" class="against"/>' if steps else "")
     for place, value, low, high in known:
         if low is not None and high is not None:

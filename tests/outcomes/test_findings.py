@@ -275,7 +275,7 @@ def test_what_has_not_matured_is_not_known(nights, says):
     assert not [one for one in unwatched if "late" in one.name]
 
 
-@pytest.mark.parametrize(("value", "verdict"), [(0.02, OK), (0.15, WARN), (0.4, STOP)])
+@pytest.mark.parametrize(("value", "verdict"), [(0.02, OK), (0.19, OK), (0.21, WARN), (0.4, STOP)])
 def test_drift_of_the_chance_of_being_late(value, verdict):
     found = findings_on(replace(seen(), watched=of_late(psi={SCORE: value, "open_items": 0.9})), AS_OF, PARAMS)
     assert finding(found, "drift of P(late)").verdict == verdict
@@ -291,7 +291,7 @@ def test_a_chance_of_being_late_that_moved_with_the_date_alone_stops_nothing(shi
 # --- drift ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("value", "verdict"), [(0.02, OK), (0.15, WARN), (0.4, STOP)])
+@pytest.mark.parametrize(("value", "verdict"), [(0.02, OK), (0.19, OK), (0.21, WARN), (0.4, STOP)])
 def test_drift_of_the_score_has_three_verdicts(value, verdict):
     found = findings_on(seen(rows(2400), psi={"p_recovered": value, "balance": 0.01}), AS_OF, PARAMS)
     assert finding(found, "drift of the score").verdict == verdict
@@ -484,7 +484,7 @@ def test_unknown_is_neither_ok_nor_hides_a_warning():
     assert findings_on(known, AS_OF, PARAMS).verdict == OK
     assert finding(findings_on(few, AS_OF, PARAMS), "calibration in money").verdict == UNKNOWN
     assert findings_on(few, AS_OF, PARAMS).verdict == UNKNOWN
-    assert findings_on(replace(few, psi={SCORE: 0.2}), AS_OF, PARAMS).verdict == WARN
+    assert findings_on(replace(few, psi={SCORE: 0.21}), AS_OF, PARAMS).verdict == WARN
 
 
 def test_a_manifest_keeps_figures_of_six_digits_and_none_that_is_no_number():

@@ -49,6 +49,17 @@ def test_the_page_tells_the_newest_night_and_draws_all(out):
     assert "AUC &lt;b&gt;0.71&lt;/b&gt;." in text
 
 
+def test_a_single_night_is_held_against_a_line_and_has_no_drift_below_none(tmp_path):
+    publish(judged(0), tmp_path)
+    text = write_page(tmp_path).read_text(encoding="utf-8")
+    lines = re.findall(r'<polyline points="([\d.]+),([\d.]+) ([\d.]+),([\d.]+)" class="against"', text)
+    assert len(lines) == 2  # the order when taught, and where another population begins
+    for left, at, right, level in lines:
+        assert float(right) - float(left) > 300
+        assert at == level
+    assert "-0.01" not in text
+
+
 def test_the_same_nights_give_the_same_bytes_and_no_request(out):
     first, stamp = write_page(out).read_bytes(), (out / PAGE).stat().st_mtime_ns
     assert write_page(out).read_bytes() == first
